@@ -1,0 +1,121 @@
+//! Events in words, the same in journald, `logs` and `history`.
+
+use super::journal::{End, Event, Step};
+use super::mail::Kind;
+
+/// An event in one line, without its time.
+#[must_use]
+pub fn describe(event: &Event) -> String {
+    let more = |text: &Option<String>| {
+        text.as_deref().map_or_else(String::new, |text| format!(": {}", one_line(text)))
+    };
+    match event {
+        Event::Created { task, .. } => format!("session created: {}", one_line(task)),
+        Event::Imported { phase, total, .. } => {
+            format!("session taken over from its files in {phase} after {total} iterations")
+        }
+        Event::Prepared { branch, working_dir, base, notes } => {
+            let mut text = match (branch, base) {
+                (Some(branch), Some(base)) => {
+                    format!("branch {branch} from {base} in {working_dir}")
+                }
+                (Some(branch), None) => format!("branch {branch} in {working_dir}"),
+                (None, _) => format!("working in {working_dir}"),
+            };
+            for note in notes {
+                text.push_str("; ");
+                text.push_str(&one_line(note));
+            }
+            text
+        }
+        Event::Resumed { task } => format!("resumed with a new task: {}", one_line(task)),
+        Event::WorkerStarted { pid, version, .. } => {
+            format!("worker {pid} started (samocode {version})")
+        }
+        Event::WorkerEnded { end } => match end {
+            End::Settled => "worker ended: nothing is left to do",
+            End::Interrupted => "worker interrupted; it goes on at the next start",
+            End::Reloaded => "worker executes the unit's binary anew",
+            End::GaveUp => "worker gave up after too many quick deaths",
+        }
+        .to_owned(),
+        Event::RunStarted { agent, phase, iteration, attempt, resume, .. } => {
+            let again = if *attempt > 1 { format!(", run {attempt}") } else { String::new() };
+            let resumed = if *resume { " in the same conversation" } else { "" };
+            format!("{phase} {iteration}{again}: {agent} starts{resumed}")
+        }
+        Event::RunEnded { outcome, detail, cost, .. } => {
+            let cost = cost.usd.map_or_else(String::new, |usd| format!(" (${usd:.2})"));
+            format!("run ended: {}{}{cost}", outcome.replace('_', " "), more(detail))
+        }
+        Event::RunLost { .. } => "the run was cut off together with its worker".to_owned(),
+        Event::SignalAsked { problem, .. } => {
+            format!("the run left no usable signal ({problem}); the agent is asked for it")
+        }
+        Event::SignalTaken { phase, status, line, step, .. } => {
+            let text = more(if line.summary.is_some() { &line.summary } else { &line.reason });
+            let leads = match step {
+                Step::Stay => String::new(),
+                Step::Enter { phase } => format!(" -> {phase}"),
+                Step::Wait { waits_for } => format!(" -> waits for {waits_for}"),
+                Step::Block { reason, .. } => {
+                    return format!("{phase} blocked: {}", one_line(reason));
+                }
+                Step::Finish => " -> the session is done".to_owned(),
+                Step::HandOver => " -> a fresh conversation".to_owned(),
+            };
+            format!("{phase} {status}{leads}{text}")
+        }
+        Event::Blocked { reason, .. } => format!("blocked: {}", one_line(reason)),
+        Event::Mail { from, mail, .. } => match mail {
+            Kind::Text => format!("message from {from}"),
+            Kind::Answer => format!("{from} answered"),
+            Kind::Approve => format!("{from} approved"),
+            Kind::Reject => format!("{from} sent it back"),
+            Kind::Nudge => format!("{from} nudged"),
+            Kind::Stop => format!("{from} stopped the session"),
+            Kind::Handoff => format!("{from} asked for a handoff"),
+        },
+        Event::Answered => "the questions in _qa.md are answered".to_owned(),
+        Event::PhaseSet { phase } => format!("a human set the phase to {phase}"),
+        Event::Retried { by } => format!("tries again (by {by})"),
+        Event::Stopped => "stopped by a human".to_owned(),
+        Event::Started => "started by a human".to_owned(),
+        Event::Limited { until, what } => format!("usage limit until {until}{}", more(what)),
+        Event::Paused { detail, .. } => format!("paused: {}", one_line(detail)),
+        Event::Continued => "goes on".to_owned(),
+        Event::Nudged { quiet_s, .. } => {
+            format!("no sign of progress for {} min: the agent is nudged", quiet_s / 60)
+        }
+        Event::Stalled { quiet_s, .. } => {
+            format!("no sign of progress for {} min: the watchdog is left to act", quiet_s / 60)
+        }
+        Event::Repeated { what, times, .. } => {
+            format!("the agent has made the same call {times} times in a row: {}", one_line(what))
+        }
+        Event::HandoffAsked { used, .. } => match used {
+            Some(used) => format!("the context fills up ({used} tokens): asked to hand over"),
+            None => "asked to hand over".to_owned(),
+        },
+        Event::HandoffMade { .. } => {
+            "the conversation ended without a handoff; one was made from what was last seen"
+                .to_owned()
+        }
+        Event::BudgetWarned { text } => one_line(text),
+        Event::Notified { what, by, error, .. } => match error {
+            None => format!("told the human by {by}: {what}"),
+            Some(error) => format!("could not tell the human by {by}: {what}: {}", one_line(error)),
+        },
+    }
+}
+
+fn one_line(text: &str) -> String {
+    const LONGEST: usize = 300;
+    let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if flat.chars().count() <= LONGEST {
+        return flat;
+    }
+    let mut cut: String = flat.chars().take(LONGEST - 1).collect();
+    cut.push('…');
+    cut
+}

@@ -1,0 +1,111 @@
+//! The journal, `_journal.jsonl`: append-only, one line an event. It is the truth that hook,
+//! status, cost and history derive from.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+pub use super::cost::{RunCost, Usage};
+pub use super::event::{End, Event, Step};
+
+/// One line of the journal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The line's number, from 1, without gaps.
+    pub seq: u64,
+    /// When it was written.
+    pub at: Timestamp,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// What is wrong with a journal.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {what}")]
+pub struct Damage {
+    /// The line, from 1.
+    pub line: usize,
+    /// What was found there.
+    pub what: String,
+}
+
+/// Reads a journal line by line, so that a long one takes no memory.
+///
+/// A last line without its newline was being written when the power went: the caller cuts it off
+/// at [`Scanner::whole`]. Anything else that does not parse is damage.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Scanner {
+    /// How many bytes from the start are whole lines.
+    pub whole: u64,
+    /// The first damage, which is reported and never ignored.
+    pub damage: Option<Damage>,
+    lines: usize,
+    last: u64,
+}
+
+impl Scanner {
+    /// Takes the next line with its newline, if it has one; gives the entry, if it is sound.
+    pub fn line(&mut self, line: &[u8]) -> Option<Entry> {
+        if !line.ends_with(b"\n") {
+            return None;
+        }
+        self.whole += line.len() as u64;
+        self.lines += 1;
+        let problem = match serde_json::from_slice::<Entry>(line) {
+            Ok(entry) if entry.seq == self.last + 1 => {
+                self.last = entry.seq;
+                return Some(entry);
+            }
+            Ok(entry) => format!("it has number {} after {}", entry.seq, self.last),
+            Err(error) => error.to_string(),
+        };
+        self.damage.get_or_insert(Damage { line: self.lines, what: problem });
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(seq: u64) -> String {
+        let entry = Entry { seq, at: Timestamp::UNIX_EPOCH, event: Event::Stopped };
+        format!("{}\n", serde_json::to_string(&entry).unwrap())
+    }
+
+    #[test]
+    fn the_kind_in_the_file_is_the_kind_it_is_called_by() {
+        let event = Event::SignalAsked { run: "r".into(), problem: "p".into() };
+        let value = serde_json::to_value(&event).unwrap();
+        assert_eq!(value["kind"], event.kind());
+    }
+
+    fn scan(text: &str) -> (Scanner, usize) {
+        let mut scanner = Scanner::default();
+        let lines = text.as_bytes().split_inclusive(|byte| *byte == b'\n');
+        let entries = lines.filter_map(|line| scanner.line(line)).count();
+        (scanner, entries)
+    }
+
+    #[test]
+    fn a_torn_last_line_is_cut_off() {
+        let (scanner, entries) = scan(&format!("{}{}{{\"seq\":3,\"at", line(1), line(2)));
+        assert_eq!(entries, 2);
+        assert_eq!(scanner.whole as usize, line(1).len() * 2);
+        assert_eq!(scanner.damage, None);
+    }
+
+    #[test]
+    fn a_damaged_middle_is_reported_with_its_line() {
+        let (scanner, _) = scan(&format!("{}garbage\n{}", line(1), line(3)));
+        assert_eq!(scanner.damage.unwrap().line, 2);
+    }
+
+    #[test]
+    fn a_missing_or_repeated_line_is_damage() {
+        for second in [1, 3] {
+            let (scanner, _) = scan(&format!("{}{}", line(1), line(second)));
+            assert_eq!(scanner.damage.unwrap().line, 2);
+        }
+    }
+}

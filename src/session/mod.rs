@@ -1,0 +1,26 @@
+//! A session: a task with a folder of plain files. Everything here but [`store`] is pure.
+
+pub mod advance;
+mod cost;
+mod deaths;
+pub mod describe;
+mod event;
+pub mod history;
+pub mod hook;
+pub mod journal;
+pub mod mail;
+mod markdown;
+pub mod names;
+pub mod overview;
+pub mod phase;
+pub mod qa;
+pub mod signal;
+pub mod stamp;
+mod standing;
+pub mod state;
+pub mod store;
+
+pub use names::SessionName;
+pub use overview::Overview;
+pub use phase::Phase;
+pub use signal::{Signal, Status};

@@ -1,0 +1,187 @@
+//! Names: of a session, of its dated folder, of its unit instance.
+
+use jiff::civil::Date;
+
+/// The longest session name, in bytes. `samocode@NAME--PROJECT.service` must stay below systemd's
+/// `UNIT_NAME_MAX` of 255, and `YY-MM-DD-NAME` below the 255 bytes of a file name.
+pub const MAX_NAME: usize = 64;
+
+/// Why a word is no session name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{word:?} is not a session name: use letters, digits, '-', '_' and '.', at most {MAX_NAME}{hint}", word = .0, hint = hint(.0))]
+pub struct BadName(pub String);
+
+fn hint(word: &str) -> String {
+    let mut near = String::new();
+    for part in word.rsplit(['/', '\\']) {
+        near = part.to_lowercase().chars().filter(|c| is_allowed(*c)).take(MAX_NAME).collect();
+        for (double, single) in [("--", "-"), ("..", ".")] {
+            while near.contains(double) {
+                near = near.replace(double, single);
+            }
+        }
+        near = near.trim_end_matches(".lock").trim_matches(['-', '.', '_']).to_owned();
+        if !near.is_empty() {
+            break;
+        }
+    }
+    if near.is_empty() { String::new() } else { format!(". Did you mean '{near}'?") }
+}
+
+const fn is_allowed(c: char) -> bool {
+    matches!(c, 'a'..='z' | '0'..='9' | '-' | '_' | '.')
+}
+
+/// A valid session name: lower case, no spaces, safe as a file name, a branch and a unit instance.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionName(String);
+
+impl SessionName {
+    /// Reads a name as a person types it: lower-cased, white space to hyphens.
+    ///
+    /// # Errors
+    /// [`BadName`] for empty names, path tricks, control characters, other letters and names
+    /// that are too long; also for what git or systemd would refuse (`..`, a leading or trailing
+    /// `-` or `.`, a trailing `.lock`, and `--`, which parts an instance from its project).
+    pub fn new(typed: &str) -> Result<Self, BadName> {
+        let bad = || BadName(typed.to_owned());
+        if typed.chars().any(char::is_control) {
+            return Err(bad());
+        }
+        let name = typed.trim().to_lowercase().split_whitespace().collect::<Vec<_>>().join("-");
+        let sound = !name.is_empty()
+            && name.len() <= MAX_NAME
+            && name.chars().all(is_allowed)
+            && !name.starts_with(['-', '.'])
+            && !name.ends_with(['-', '.'])
+            && !name.contains("..")
+            && !name.contains("--")
+            && !name.ends_with(".lock");
+        if sound { Ok(Self(name)) } else { Err(bad()) }
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The folder of a session of this name that begins on `day`: `YY-MM-DD-name`.
+    #[must_use]
+    pub fn folder(&self, day: Date) -> String {
+        format!("{}-{}", day.strftime("%y-%m-%d"), self.0)
+    }
+
+    /// The unit instance. `project` is given where another project's session has the plain name.
+    #[must_use]
+    pub fn instance(&self, project: Option<&str>) -> String {
+        project.map_or_else(|| self.0.clone(), |project| format!("{}--{project}", self.0))
+    }
+}
+
+impl std::fmt::Display for SessionName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// The name in a dated folder name, `jwt-login` in `26-11-20-jwt-login`.
+#[must_use]
+pub fn name_in_folder(folder: &str) -> Option<&str> {
+    let (date, name) = (folder.get(..9)?, folder.get(9..)?);
+    let dated = date.bytes().enumerate().all(|(at, byte)| match at {
+        2 | 5 | 8 => byte == b'-',
+        _ => byte.is_ascii_digit(),
+    });
+    (dated && !name.is_empty()).then_some(name)
+}
+
+/// A project's folder name in the form an instance may carry.
+#[must_use]
+pub fn project_slug(folder: &str) -> String {
+    let mut slug = String::new();
+    for c in folder.to_lowercase().chars() {
+        let c = if is_allowed(c) { c } else { '-' };
+        if !(c == '-' && slug.ends_with('-')) {
+            slug.push(c);
+        }
+    }
+    let slug = slug.trim_matches(['-', '.']);
+    let slug: String = slug.chars().take(MAX_NAME).collect();
+    if slug.is_empty() { "project".to_owned() } else { slug }
+}
+
+/// Whether `word` may be a unit instance of ours: what the units' programs check before they use
+/// a name that came from outside.
+#[must_use]
+pub fn is_instance(word: &str) -> bool {
+    let (name, project) = word.split_once("--").map_or((word, None), |(n, p)| (n, Some(p)));
+    SessionName::new(name).is_ok_and(|n| n.as_str() == name)
+        && project.is_none_or(|project| project_slug(project) == project)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn names_are_lower_cased_and_spaces_become_hyphens() {
+        assert_eq!(SessionName::new("  JWT  Login ").unwrap().as_str(), "jwt-login");
+    }
+
+    #[test]
+    fn path_tricks_and_the_like_are_refused_with_a_hint() {
+        for bad in [
+            "",
+            " ",
+            "../../etc",
+            "a/b",
+            "..",
+            ".",
+            "-x",
+            "x-",
+            "a\nb",
+            "a..b",
+            "a--b",
+            "ü",
+            "x.lock",
+        ] {
+            assert!(SessionName::new(bad).is_err(), "{bad:?}");
+        }
+        assert!(SessionName::new(&"x".repeat(65)).is_err());
+        let told = SessionName::new("../../etc").unwrap_err().to_string();
+        assert!(told.ends_with("Did you mean 'etc'?"), "{told}");
+    }
+
+    #[test]
+    fn a_folder_is_dated_and_read_back() {
+        let name = SessionName::new("jwt-login").unwrap();
+        let folder = name.folder(jiff::civil::date(2026, 11, 20));
+        assert_eq!(folder, "26-11-20-jwt-login");
+        assert_eq!(name_in_folder(&folder), Some("jwt-login"));
+        assert_eq!(name_in_folder("_archive"), None);
+        assert_eq!(name_in_folder("26-11-20-"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_accepted_is_safe_everywhere(typed in "\\PC{0,80}") {
+            if let Ok(name) = SessionName::new(&typed) {
+                let name = name.as_str();
+                prop_assert!(!name.contains('/') && !name.starts_with('.') && name.len() <= MAX_NAME);
+                prop_assert!(is_instance(name));
+                prop_assert!(SessionName::new(name).is_ok_and(|again| again.as_str() == name));
+            }
+        }
+
+        #[test]
+        fn a_slug_makes_an_instance(folder in "\\PC{0,100}") {
+            let name = SessionName::new("x").unwrap();
+            let instance = name.instance(Some(&project_slug(&folder)));
+            prop_assert!(is_instance(&instance), "{}", instance);
+            let unit = format!("samocode@{instance}.service");
+            prop_assert!(unit.len() < 255);
+        }
+    }
+}

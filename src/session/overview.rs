@@ -1,0 +1,385 @@
+//! `_overview.md`: the state of a session as a human reads it, and edits it.
+//!
+//! Agents and people write in the same file, so an edit of ours replaces one value or adds one
+//! line and leaves every other byte alone.
+
+use std::fmt;
+
+use super::markdown::{self, KeyLine, Line};
+use super::phase::Phase;
+
+/// A line of the `## Status` section, in the order in which they stand there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Field {
+    /// `Phase:`
+    Phase,
+    /// `Iteration:`
+    Iteration,
+    /// `Total Iterations:`
+    TotalIterations,
+    /// `Blocked:`, a [`Blocked`].
+    Blocked,
+    /// `Last Action:`
+    LastAction,
+    /// `Next:`
+    Next,
+}
+
+impl Field {
+    /// All status lines in their order.
+    pub const ALL: [Self; 6] = [
+        Self::Phase,
+        Self::Iteration,
+        Self::TotalIterations,
+        Self::Blocked,
+        Self::LastAction,
+        Self::Next,
+    ];
+
+    /// The word before the colon.
+    #[must_use]
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Phase => "Phase",
+            Self::Iteration => "Iteration",
+            Self::TotalIterations => "Total Iterations",
+            Self::Blocked => "Blocked",
+            Self::LastAction => "Last Action",
+            Self::Next => "Next",
+        }
+    }
+}
+
+/// What stands behind `Blocked:`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Blocked {
+    /// The session goes on by itself.
+    No,
+    /// It cannot go on.
+    Yes,
+    /// It waits for a human.
+    WaitingHuman,
+}
+
+impl Blocked {
+    /// The word as it stands in the file.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::No => "no",
+            Self::Yes => "yes",
+            Self::WaitingHuman => "waiting_human",
+        }
+    }
+
+    fn read(value: &str) -> Option<Self> {
+        let value = markdown::bare(value).to_ascii_lowercase();
+        match value.split(|c: char| !c.is_ascii_alphabetic()).next()? {
+            "no" | "false" => Some(Self::No),
+            "yes" | "true" => Some(Self::Yes),
+            "waiting" => Some(Self::WaitingHuman),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Blocked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// What the `## Status` section says; a line that is missing, empty or unreadable is `None`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StatusLines {
+    /// The phase, if it is one of the eight.
+    pub phase: Option<Phase>,
+    /// The phase as it is written, to be shown when it is none of them.
+    pub phase_text: Option<String>,
+    /// The iteration.
+    pub iteration: Option<u32>,
+    /// All iterations of the session so far.
+    pub total_iterations: Option<u32>,
+    /// Whether the session is held up.
+    pub blocked: Option<Blocked>,
+    /// What was done last.
+    pub last_action: Option<String>,
+    /// What comes next.
+    pub next: Option<String>,
+}
+
+/// What a new overview is made of. Each but `task` is flattened to one line.
+#[derive(Debug, Clone, Copy)]
+pub struct NewOverview<'a> {
+    /// The session's name.
+    pub name: &'a str,
+    /// When it began, `MM-DD HH:MM`.
+    pub started: &'a str,
+    /// Where the agent works: the worktree.
+    pub working_dir: &'a str,
+    /// What is to be done, in any number of lines.
+    pub task: &'a str,
+    /// What to look into first.
+    pub dive: Option<&'a str>,
+    /// The phase it begins in.
+    pub phase: Phase,
+    /// The iteration it is made in, for the counters and the flow log.
+    pub iteration: u32,
+}
+
+/// The text of an `_overview.md`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Overview(String);
+
+impl Overview {
+    /// Takes any text; what is missing in it is `None`, or added when it is set.
+    #[must_use]
+    pub fn parse(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text of a new session. Lines of the task that would be read as a part of the file
+    /// (headings, status lines, a fence that stays open) are quoted with `> `.
+    #[must_use]
+    pub fn new(new: &NewOverview<'_>) -> Self {
+        let line = markdown::one_line;
+        let (started, task) = (line(new.started), quoted(new.task));
+        let dive = new.dive.map(line).filter(|dive| !dive.is_empty());
+        let dive = dive.map_or_else(String::new, |dive| format!("Dive: {dive}\n"));
+        Self(format!(
+            "# Session: {name}\n\
+             Started: {started}\n\
+             Working Dir: {working_dir}\n\
+             {dive}\n\
+             ## Task\n\
+             {task}\n\n\
+             ## Status\n\
+             Phase: {phase}\n\
+             Iteration: {iteration}\n\
+             Total Iterations: {iteration}\n\
+             Blocked: no\n\
+             Last Action: Session created\n\
+             Next: Begin {phase}\n\n\
+             ## Flow Log\n\
+             - [{iteration:03} @ {started}] Session created\n\n\
+             ## Files\n",
+            name = line(new.name),
+            working_dir = line(new.working_dir),
+            phase = new.phase,
+            iteration = new.iteration,
+        ))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What the `## Status` section says.
+    #[must_use]
+    pub fn status(&self) -> StatusLines {
+        let lines = markdown::lines(&self.0);
+        let Some(section) = self.status_section(&lines) else {
+            return StatusLines::default();
+        };
+        let value = |field: Field| {
+            let (_, found) = self.find(section, field)?;
+            Some(&self.0[found.value]).filter(|value| !value.is_empty())
+        };
+        StatusLines {
+            phase: value(Field::Phase).and_then(|text| markdown::bare(text).parse().ok()),
+            phase_text: value(Field::Phase).map(str::to_owned),
+            iteration: value(Field::Iteration).and_then(leading_number),
+            total_iterations: value(Field::TotalIterations).and_then(leading_number),
+            blocked: value(Field::Blocked).and_then(Blocked::read),
+            last_action: value(Field::LastAction).map(str::to_owned),
+            next: value(Field::Next).map(str::to_owned),
+        }
+    }
+
+    /// The text of the `## Task` section. It reaches to `## Status` where that follows, so that a
+    /// task with headings of its own is read whole.
+    #[must_use]
+    pub fn task(&self) -> Option<&str> {
+        let lines = markdown::lines(&self.0);
+        let heading = lines.iter().position(|line| line.is_heading(&self.0, 2, "Task"))?;
+        let behind = &lines[heading + 1..];
+        let is_log = |line: &Line| line.is_heading(&self.0, 2, "Flow Log");
+        let log = behind.iter().position(is_log).unwrap_or(behind.len());
+        let status = behind[..log].iter().rposition(|line| line.is_heading(&self.0, 2, "Status"));
+        let end = status.unwrap_or_else(|| self.section_length(behind));
+        let (from, to) = (behind.first()?.start, behind[..end].last()?.end);
+        Some(self.0[from..to].trim()).filter(|task| !task.is_empty())
+    }
+
+    /// The session's name as the first heading gives it.
+    #[must_use]
+    pub fn title(&self) -> Option<&str> {
+        let lines = markdown::lines(&self.0);
+        let (_, title) =
+            lines.iter().filter_map(|line| line.heading(&self.0)).find(|h| h.0 == 1)?;
+        let label = title.get(..8).filter(|label| label.eq_ignore_ascii_case("session:"));
+        let title = label.map_or(title, |label| title[label.len()..].trim_start());
+        Some(title).filter(|title| !title.is_empty())
+    }
+
+    /// When the session began, as written.
+    #[must_use]
+    pub fn started(&self) -> Option<&str> {
+        self.head("Started")
+    }
+
+    /// Where the agent works.
+    #[must_use]
+    pub fn working_dir(&self) -> Option<&str> {
+        self.head("Working Dir")
+    }
+
+    /// What the session was told to look into first.
+    #[must_use]
+    pub fn dive(&self) -> Option<&str> {
+        self.head("Dive")
+    }
+
+    /// Writes a status line: the value in its place, else the line in its place, else the
+    /// section. The value is flattened to one line.
+    pub fn set(&mut self, field: Field, value: &str) {
+        let value = markdown::one_line(value);
+        let lines = markdown::lines(&self.0);
+        let Some(section) = self.status_section(&lines) else {
+            let line = format!("{}: {value}", field.key());
+            return self.add_section("Status", &line, &["Flow Log", "Files"]);
+        };
+        if let Some((_, found)) = self.find(section, field) {
+            let new = found.replacement(&self.0, &value);
+            let place = found.value;
+            return self.0.replace_range(place, &new);
+        }
+        let near = |fields: &[Field]| fields.iter().find_map(|other| self.find(section, *other));
+        let (mut before, after) = (Field::ALL, Field::ALL);
+        before.reverse();
+        let place = Field::ALL.iter().position(|other| *other == field).unwrap_or_default();
+        let neighbour = near(&before[Field::ALL.len() - place..]).map(|found| (found, true));
+        let neighbour = neighbour.or_else(|| near(&after[place..]).map(|found| (found, false)));
+        let (at, line) = match neighbour {
+            None => (0, format!("{}:", field.key())),
+            Some(((at, like), behind)) => {
+                let line = format!("{}{}{}", like.lead, field.key(), like.separator);
+                (if behind { at } else { at - 1 }, line)
+            }
+        };
+        let at = section[at].clone();
+        markdown::insert_behind(&mut self.0, &at, &[&line]);
+        self.set(field, &value);
+    }
+
+    /// Appends `- line` to the `## Flow Log`, flattened to one line. A line that is there already
+    /// is not added again: replaying a step changes nothing.
+    pub fn add_flow(&mut self, line: &str) {
+        let line = format!("- {}", markdown::one_line(line));
+        if line == "- " {
+            return;
+        }
+        let lines = markdown::lines(&self.0);
+        let Some(heading) = lines.iter().rposition(|l| l.is_heading(&self.0, 2, "Flow Log")) else {
+            return self.add_section("Flow Log", &line, &["Files"]);
+        };
+        let length = 1 + self.section_length(&lines[heading + 1..]);
+        let section = &lines[heading..heading + length];
+        if section.iter().any(|old| old.content(&self.0).trim() == line) {
+            return;
+        }
+        let blank = |line: &Line| line.content(&self.0).trim().is_empty();
+        if let Some(last) = section.iter().rfind(|line| !blank(line)).cloned() {
+            markdown::insert_behind(&mut self.0, &last, &[&line]);
+        }
+    }
+
+    /// How many of these lines come before the next heading of the first or second level.
+    fn section_length(&self, lines: &[Line]) -> usize {
+        let is_end = |line: &Line| line.heading(&self.0).is_some_and(|(level, _)| level <= 2);
+        lines.iter().position(is_end).unwrap_or(lines.len())
+    }
+
+    /// The `## Status` section, heading included: the last that has a phase, else the last. A
+    /// task that was pasted in unquoted may hold such a section too, and stands before ours.
+    fn status_section<'l>(&self, lines: &'l [Line]) -> Option<&'l [Line]> {
+        let is_status = |at: &usize| lines[*at].is_heading(&self.0, 2, "Status");
+        let sections = || {
+            (0..lines.len()).rev().filter(is_status).map(|at| {
+                let length = self.section_length(&lines[at + 1..]);
+                &lines[at..=at + length]
+            })
+        };
+        sections().find(|s| self.find(s, Field::Phase).is_some()).or_else(|| sections().next())
+    }
+
+    /// The first line of this field in a section, and its place in it.
+    fn find(&self, section: &[Line], field: Field) -> Option<(usize, KeyLine<'_>)> {
+        let mut lines = section.iter().enumerate().filter(|(_, line)| !line.fenced);
+        lines.find_map(|(at, line)| Some((at, markdown::key_line(&self.0, line, field.key())?)))
+    }
+
+    /// A value from above the first section.
+    fn head(&self, key: &str) -> Option<&str> {
+        let lines = markdown::lines(&self.0);
+        let is_section = |line: &&Line| line.heading(&self.0).is_some_and(|(level, _)| level == 2);
+        let mut head = lines.iter().take_while(|line| !is_section(line)).filter(|l| !l.fenced);
+        let found = head.find_map(|line| markdown::key_line(&self.0, line, key))?;
+        Some(&self.0[found.value]).filter(|value| !value.is_empty())
+    }
+
+    /// Adds a section with one line in front of the first of the sections `before`, else at the
+    /// end.
+    fn add_section(&mut self, title: &str, line: &str, before: &[&str]) {
+        let lines = markdown::lines(&self.0);
+        let place = before
+            .iter()
+            .find_map(|title| lines.iter().rposition(|line| line.is_heading(&self.0, 2, title)));
+        let ending = markdown::line_ending(&self.0);
+        let mut new = format!("## {title}{ending}{line}{ending}");
+        let above = place.map_or(lines.last(), |place| lines[..place].last());
+        if let Some(above) = above {
+            let blank = above.content(&self.0).trim().is_empty();
+            let unended = if above.next == above.end { ending } else { "" };
+            new = format!("{unended}{}{new}", if blank { "" } else { ending });
+        }
+        let at = place.map_or(self.0.len(), |place| {
+            new.push_str(ending);
+            lines[place].start
+        });
+        self.0.insert_str(at, &new);
+    }
+}
+
+impl fmt::Display for Overview {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// `3`, and also `3 of 10` and `**3**`.
+fn leading_number(value: &str) -> Option<u32> {
+    markdown::bare(value).split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
+/// The task with those lines quoted that would be read as a part of the file.
+fn quoted(task: &str) -> String {
+    let task = task.replace("\r\n", "\n").replace('\r', "\n");
+    let task = task.trim_start_matches(['\n', '\u{feff}']).trim_end();
+    let lines = markdown::lines(task);
+    let quote = |line: &Line| {
+        let content = line.content(task);
+        let is_status = |f: &Field| markdown::key_line(task, line, f.key()).is_some();
+        let misleads = markdown::heading(content).is_some_and(|(level, _)| level <= 2)
+            || markdown::is_fence(content)
+            || Field::ALL.iter().any(is_status);
+        let mark = if misleads && !line.fenced { "> " } else { "" };
+        format!("{mark}{content}")
+    };
+    lines.iter().map(quote).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,415 @@
+//! `_qa.md`: questions for the human, and the answers.
+//!
+//! Agents write the questions, people answer by hand or through `samocode answer`. Filling in an
+//! answer replaces what stands behind `**Answer:**` and no other byte.
+
+use std::ops::Range;
+
+use super::markdown::{self, Line};
+
+/// What stands behind `**Answer:**`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// `_waiting_`, or nothing.
+    Waiting,
+    /// The human's words; by hand they may take several lines.
+    Given(String),
+}
+
+/// One question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// `Q1`.
+    pub id: String,
+    /// What is asked, from the heading and the lines below it.
+    pub text: String,
+    /// The lettered options, letters in upper case.
+    pub options: Vec<(char, String)>,
+    /// What the agent would choose: the letter if it is one of the options, and the reason, or
+    /// the whole suggestion where there is no letter.
+    pub suggestion: Option<(Option<char>, String)>,
+    /// The answer.
+    pub answer: Answer,
+    place: Place,
+}
+
+/// Where a question's answer goes, in bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Place {
+    /// The line in which the key stands, and what of the text is the answer.
+    Value(usize, Range<usize>),
+    /// There is no such line: it is added behind this one.
+    Behind(usize),
+}
+
+/// Why an answer cannot be filled in; nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum QaError {
+    /// There is no such question.
+    #[error("{asked}: there is no such question; there {}", are(.known))]
+    UnknownQuestion {
+        /// What was asked for.
+        asked: String,
+        /// The questions there are.
+        known: Vec<String>,
+    },
+    /// The question has no such option.
+    #[error("{id}={letter}: question {id} has options {}; or give your own words", list(.options))]
+    UnknownOption {
+        /// The question.
+        id: String,
+        /// The letter that was given.
+        letter: char,
+        /// The letters there are.
+        options: Vec<char>,
+    },
+    /// The answer has no words, or is the mark of a missing answer.
+    #[error("{id}={given}: that is no answer; give a letter of its options or your own words")]
+    NoAnswer {
+        /// The question.
+        id: String,
+        /// What was given.
+        given: String,
+    },
+    /// Some of the questions that wait have no suggestion that could be accepted.
+    #[error("no suggestion to accept for {}; answer with {}=…", list(.0), .0.join("=… "))]
+    NoSuggestion(Vec<String>),
+}
+
+fn list<T: ToString>(items: &[T]) -> String {
+    items.iter().map(T::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn are(known: &[String]) -> String {
+    match known {
+        [] => "are none".to_owned(),
+        [one] => format!("is only {one}"),
+        many => format!("are {}", list(many)),
+    }
+}
+
+/// A `_qa.md` as far as it can be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Qa {
+    text: String,
+    questions: Vec<Question>,
+    /// Answers waited for outside every question that can be read.
+    stray: usize,
+}
+
+impl Qa {
+    /// Reads any text; what is no question is left alone.
+    #[must_use]
+    pub fn parse(text: impl Into<String>) -> Self {
+        let text = text.into();
+        let lines = markdown::lines(&text);
+        let mut questions = Vec::new();
+        let mut stray = 0;
+        let mut at = 0;
+        while at < lines.len() {
+            let Some((level, id, rest)) = question_heading(&text, &lines[at]) else {
+                let answer = markdown::key_line(&text, &lines[at], ANSWER);
+                let words = answer.filter(|_| !lines[at].fenced).map(|a| &text[a.value]);
+                stray += usize::from(words.is_some_and(|w| !w.is_empty() && is_waiting(w)));
+                at += 1;
+                continue;
+            };
+            let is_end = |line: &Line| {
+                line.heading(&text).is_some_and(|(other, _)| other <= level)
+                    || question_heading(&text, line).is_some()
+            };
+            let body = &lines[at + 1..];
+            let length = body.iter().position(is_end).unwrap_or(body.len());
+            questions.push(question(&text, &lines, at, length, &id, rest));
+            at += 1 + length;
+        }
+        Self { text, questions, stray }
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The questions in their order.
+    #[must_use]
+    pub fn questions(&self) -> &[Question] {
+        &self.questions
+    }
+
+    /// How many answers are waited for. None means that the human has answered.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.questions.iter().filter(|q| q.answer == Answer::Waiting).count() + self.stray
+    }
+
+    /// Fills in an answer and returns it as it was written: a letter as `A - its option`, own
+    /// words as they are, in one line. An answer that was given before is replaced. Of several
+    /// questions of the same id the first that waits is meant, else the last.
+    ///
+    /// # Errors
+    /// A [`QaError`], one line that says what there is to choose from.
+    pub fn fill(&mut self, id: &str, answer: &str) -> Result<String, QaError> {
+        let at = self.find(id)?;
+        let question = &self.questions[at];
+        let words = markdown::one_line(answer);
+        let written = match (letter(&words), question.options.as_slice()) {
+            (None, _) | (_, []) => words,
+            (Some(letter), options) => {
+                let option = options.iter().find(|(known, _)| *known == letter);
+                let (letter, text) = option.ok_or_else(|| QaError::UnknownOption {
+                    id: question.id.clone(),
+                    letter,
+                    options: options.iter().map(|(known, _)| *known).collect(),
+                })?;
+                markdown::one_line(&format!("{letter} - {text}"))
+            }
+        };
+        if is_waiting(&written) {
+            return Err(QaError::NoAnswer { id: question.id.clone(), given: written });
+        }
+        self.write(at, &written);
+        Ok(written)
+    }
+
+    /// Fills in the suggestion wherever an answer is waited for, and returns what was written for
+    /// which question.
+    ///
+    /// # Errors
+    /// [`QaError::NoSuggestion`] when one of these has none; then nothing is changed.
+    pub fn accept_suggestions(&mut self) -> Result<Vec<(String, String)>, QaError> {
+        let mut accepted = Vec::new();
+        let mut lacking = Vec::new();
+        for (at, question) in self.questions.iter().enumerate() {
+            if question.answer != Answer::Waiting {
+                continue;
+            }
+            match question.suggested() {
+                Some(answer) => accepted.push((at, question.id.clone(), answer)),
+                None => lacking.push(question.id.clone()),
+            }
+        }
+        if !lacking.is_empty() {
+            return Err(QaError::NoSuggestion(lacking));
+        }
+        for (at, _, answer) in &accepted {
+            self.write(*at, answer);
+        }
+        Ok(accepted.into_iter().map(|(_, id, answer)| (id, answer)).collect())
+    }
+
+    fn find(&self, id: &str) -> Result<usize, QaError> {
+        let wanted = id.trim();
+        let is_it = |q: &Question| {
+            q.id.eq_ignore_ascii_case(wanted) || q.id.strip_prefix('Q').is_some_and(|n| n == wanted)
+        };
+        let waits = |q: &Question| is_it(q) && q.answer == Answer::Waiting;
+        let found = self.questions.iter().position(waits);
+        found.or_else(|| self.questions.iter().rposition(is_it)).ok_or_else(|| {
+            let mut known: Vec<_> = self.questions.iter().map(|q| q.id.clone()).collect();
+            known.dedup();
+            QaError::UnknownQuestion { asked: markdown::one_line(id), known }
+        })
+    }
+
+    fn write(&mut self, at: usize, answer: &str) {
+        let lines = markdown::lines(&self.text);
+        match self.questions[at].place.clone() {
+            Place::Value(line, value) => {
+                let Some(key) = markdown::key_line(&self.text, &lines[line], ANSWER) else {
+                    return;
+                };
+                let new = key.replacement(&self.text, answer);
+                self.text.replace_range(value, &new);
+            }
+            Place::Behind(line) => {
+                let line = lines[line].clone();
+                let new = format!("**{ANSWER}:** {answer}");
+                markdown::insert_behind(&mut self.text, &line, &["", &new]);
+            }
+        }
+        *self = Self::parse(std::mem::take(&mut self.text));
+    }
+}
+
+impl Question {
+    /// The answer that accepting the suggestion gives.
+    #[must_use]
+    pub fn suggested(&self) -> Option<String> {
+        let (letter, why) = self.suggestion.as_ref()?;
+        let option = letter.and_then(|l| self.options.iter().find(|(known, _)| *known == l));
+        let answer = option.map_or_else(|| why.clone(), |(l, text)| format!("{l} - {text}"));
+        Some(markdown::one_line(&answer)).filter(|answer| !is_waiting(answer))
+    }
+}
+
+const ANSWER: &str = "Answer";
+const SUGGESTION: &str = "Suggestion";
+
+/// The level, the id and the rest of a heading like `### Q1: what?` or `## Question 1`.
+fn question_heading<'a>(text: &'a str, line: &Line) -> Option<(usize, String, &'a str)> {
+    let (level, title) = line.heading(text)?;
+    let word = title.get(..9).filter(|word| word.eq_ignore_ascii_case("question "));
+    let number =
+        word.map_or_else(|| title.strip_prefix(['Q', 'q']), |w| Some(&title[w.len()..]))?;
+    let rest = number.trim_start_matches(|c: char| c.is_ascii_digit());
+    let number = &number[..number.len() - rest.len()];
+    let bounded = !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_');
+    let mark = |c: char| matches!(c, ':' | '.' | ')' | '-' | '–' | '—' | '*') || c.is_whitespace();
+    (bounded && !number.is_empty())
+        .then(|| (level, format!("Q{number}"), rest.trim_start_matches(mark)))
+}
+
+/// Reads the question whose heading is line `at` and whose body has `length` lines.
+fn question(
+    text: &str,
+    lines: &[Line],
+    at: usize,
+    length: usize,
+    id: &str,
+    rest: &str,
+) -> Question {
+    let mut asked = vec![rest.trim()];
+    let mut options: Vec<(char, String)> = Vec::new();
+    let mut suggestion = None;
+    let mut answer = None;
+    let mut last = at;
+    for (n, line) in lines.iter().enumerate().take(at + 1 + length).skip(at + 1) {
+        let content = line.content(text).trim();
+        let key = |key| markdown::key_line(text, line, key).filter(|_| !line.fenced);
+        if is_break(content) && !line.fenced {
+            continue;
+        }
+        if !content.is_empty() {
+            last = n;
+        }
+        if let Some(found) = key(SUGGESTION).filter(|_| suggestion.is_none()) {
+            suggestion = Some(text[found.value].to_owned());
+        } else if answer.is_some() {
+            // What stands below the answer belongs to it, or is read by `answer_range`.
+        } else if let Some(found) = key(ANSWER) {
+            answer = Some((n, found.value));
+        } else if let Some((letter, option)) =
+            option(content).filter(|(l, _)| !line.fenced && follows(&options, *l))
+        {
+            options.push((letter, option.to_owned()));
+        } else if options.is_empty() && suggestion.is_none() {
+            asked.push(content);
+        }
+    }
+    let place = answer.map_or(Place::Behind(last), |(n, value)| {
+        Place::Value(n, answer_range(text, &lines[n + 1..=at + length], value))
+    });
+    let answer = match &place {
+        Place::Value(_, range) if !is_waiting(&text[range.clone()]) => {
+            Answer::Given(text[range.clone()].trim().to_owned())
+        }
+        _ => Answer::Waiting,
+    };
+    Question {
+        id: id.to_owned(),
+        text: asked.join("\n").trim().to_owned(),
+        suggestion: suggestion
+            .filter(|words| !words.is_empty())
+            .map(|words| read_suggestion(&words, &options)),
+        options,
+        answer,
+        place,
+    }
+}
+
+/// Options are lettered from A upwards; what breaks that order is text that looks like one.
+fn follows(options: &[(char, String)], letter: char) -> bool {
+    options.last().map_or(letter == 'A', |(last, _)| letter > *last)
+}
+
+/// From the value of the answer's line to the end of the answer. People answer in several lines;
+/// the mark of a missing answer is replaced alone, whatever they wrote below it.
+fn answer_range(text: &str, below: &[Line], value: Range<usize>) -> Range<usize> {
+    if !value.is_empty() && is_waiting(&text[value.clone()]) {
+        return value;
+    }
+    let mut end = value.end;
+    for line in below {
+        let content = line.content(text);
+        let is_key = [SUGGESTION, ANSWER]
+            .into_iter()
+            .any(|key| markdown::key_line(text, line, key).is_some());
+        if !line.fenced && (is_break(content.trim()) || is_key) {
+            break;
+        }
+        if !content.trim().is_empty() {
+            end = line.start + content.trim_end().len();
+        }
+    }
+    value.start..end
+}
+
+/// `A) text` in the forms that agents write: `- A) `, `A. `, `**A)** `, `**A) text**`, `(A) `.
+fn option(content: &str) -> Option<(char, &str)> {
+    let item = content.strip_prefix(['-', '*', '+']).filter(|rest| rest.starts_with(' '));
+    let content = item.unwrap_or(content).trim_start();
+    let plain = content.trim_start_matches(['*', '_', '(', '`']);
+    let mut rest = plain.chars();
+    let letter = rest.next().filter(char::is_ascii_alphabetic)?;
+    let rest = rest.as_str().trim_start_matches(['*', '_', '`']);
+    let text = rest.strip_prefix([')', '.'])?;
+    let spaced = text.trim_start_matches(['*', '_', '`']);
+    let emphasised = content.starts_with(['*', '_']) && text.len() == spaced.len();
+    let text = spaced.strip_prefix([' ', '\t'])?.trim();
+    let text = if emphasised { text.trim_end_matches(['*', '_']) } else { text };
+    (!text.is_empty()).then(|| (letter.to_ascii_uppercase(), text))
+}
+
+/// `A - why`, `**A)** why`, `Option A: why`; other words are the suggestion themselves.
+fn read_suggestion(words: &str, options: &[(char, String)]) -> (Option<char>, String) {
+    let plain = words.trim_start_matches(['*', '_', '(', '`']);
+    let label = plain.get(..7).filter(|label| label.eq_ignore_ascii_case("option "));
+    let plain = label.map_or(plain, |label| plain[label.len()..].trim_start());
+    let mut rest = plain.chars();
+    let letter = rest.next().map(|c| c.to_ascii_uppercase());
+    let known = letter.filter(|letter| options.iter().any(|(option, _)| option == letter));
+    let mark = |c: char| {
+        matches!(c, ')' | '.' | ':' | ',' | ';' | '-' | '–' | '—' | '*' | '_' | '`' | '(')
+    };
+    let rest = rest.as_str();
+    let bounded = rest.trim().is_empty() || rest.trim_start().starts_with(mark);
+    match known.filter(|_| bounded) {
+        None => (None, words.to_owned()),
+        known => {
+            let why = rest.trim_start_matches(|c: char| c != '(' && (mark(c) || c.is_whitespace()));
+            (known, why.to_owned())
+        }
+    }
+}
+
+/// A lone letter, as `A`, `a` or `A)`.
+fn letter(words: &str) -> Option<char> {
+    let mut rest = words.chars();
+    let letter = rest.next().filter(char::is_ascii_alphabetic)?;
+    matches!(rest.as_str(), "" | ")" | ".").then(|| letter.to_ascii_uppercase())
+}
+
+/// Whether an answer is none yet: empty, `waiting`, or begins with the mark `_waiting_`.
+fn is_waiting(answer: &str) -> bool {
+    let words = answer.trim();
+    let plain = words.trim_start_matches(['*', '_', '`']);
+    let word = plain.get(..7).filter(|word| word.eq_ignore_ascii_case("waiting"));
+    let behind = word.map(|word| &plain[word.len()..]);
+    let marked = plain.len() < words.len();
+    plain.trim().is_empty()
+        || behind.is_some_and(|b| b.is_empty() || (marked && b.starts_with(['*', '_', '`'])))
+}
+
+/// A line that parts sections: `---`, `***`.
+fn is_break(content: &str) -> bool {
+    let mark = content.chars().next().filter(|c| matches!(c, '-' | '*' | '_'));
+    mark.is_some_and(|mark| {
+        content.chars().all(|c| c == mark || c == ' ')
+            && content.chars().filter(|c| *c == mark).count() >= 3
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,267 @@
+//! The signal: what an agent leaves in `_signal.json` at the end of a run.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::phase::Phase;
+
+/// The largest signal that is read, in bytes. An agent has no reason to write more.
+pub const MAX_BYTES: usize = 1024 * 1024;
+
+/// What the agent says of its run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Go on: in this phase, or in the one it names.
+    Continue,
+    /// A human has to answer first.
+    Waiting,
+    /// The agent cannot go on.
+    Blocked,
+    /// The session is finished.
+    Done,
+    /// Go on in this phase with a fresh conversation that is given `state`.
+    Handoff,
+}
+
+impl Status {
+    const ALL: [Self; 5] =
+        [Self::Continue, Self::Waiting, Self::Blocked, Self::Done, Self::Handoff];
+
+    /// The status as it stands in files.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Continue => "continue",
+            Self::Waiting => "waiting",
+            Self::Blocked => "blocked",
+            Self::Done => "done",
+            Self::Handoff => "handoff",
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A well-formed signal. `needs` and `for` are kept as the agent wrote them: the words of the
+/// design are advice to agents, and an unknown one is shown to the human rather than refused.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Signal {
+    /// What the agent says of its run.
+    pub status: Status,
+    /// The phase to go to; absent means stay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<Phase>,
+    /// What was done, in a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summary: Option<String>,
+    /// Why it waits, is blocked or hands over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What a blocked session needs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needs: Option<String>,
+    /// What a waiting session waits for.
+    #[serde(default, rename = "for", skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<String>,
+    /// What the next conversation is given after a handoff.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<Value>,
+}
+
+/// Why the contents of `_signal.json` are no signal. Each is told apart, because the agent is
+/// asked once to mend it and has to know what was wrong.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SignalError {
+    /// There is no file.
+    #[error("there is no _signal.json")]
+    Missing,
+    /// The file has no content but white space.
+    #[error("_signal.json is empty")]
+    Empty,
+    /// The file is not what it should be on disk: a folder, unreadable.
+    #[error("_signal.json cannot be read: {0}")]
+    Unreadable(String),
+    /// The file is larger than [`MAX_BYTES`].
+    #[error("_signal.json has {0} bytes; at most {MAX_BYTES} are read")]
+    TooLarge(u64),
+    /// The file ends in the middle of its JSON, as after a write that was cut off.
+    #[error("_signal.json is cut off")]
+    Torn,
+    /// The file is not JSON.
+    #[error("_signal.json is not JSON: {0}")]
+    NotJson(String),
+    /// The file is JSON, but no object.
+    #[error("_signal.json holds {0}; it must hold an object")]
+    NotAnObject(&'static str),
+    /// A field has the wrong type.
+    #[error("_signal.json: '{field}' is {found}; it must be {expected}")]
+    WrongType {
+        /// The field's name.
+        field: &'static str,
+        /// What it holds.
+        found: &'static str,
+        /// What it should hold.
+        expected: &'static str,
+    },
+    /// There is no status, or it is none of the known words.
+    #[error("_signal.json: '{0}' is not a status: use continue, waiting, blocked, done or handoff")]
+    UnknownStatus(String),
+    /// The phase is none of the eight.
+    #[error(
+        "_signal.json: '{0}' is not a phase: use init, investigation, requirements, planning, implementation, testing, quality or done"
+    )]
+    UnknownPhase(String),
+    /// The signal belongs to another run.
+    #[error("_signal.json is of run {found}; this run is {expected}")]
+    Stale {
+        /// The run the signal names.
+        found: String,
+        /// The run it should name.
+        expected: String,
+    },
+}
+
+impl Signal {
+    /// Reads a signal left by the run `run`.
+    ///
+    /// # Errors
+    /// A [`SignalError`] that says what is wrong with the bytes.
+    pub fn parse(bytes: &[u8], run: &str) -> Result<Self, SignalError> {
+        if bytes.len() > MAX_BYTES {
+            return Err(SignalError::TooLarge(bytes.len() as u64));
+        }
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        if bytes.iter().all(u8::is_ascii_whitespace) {
+            return Err(SignalError::Empty);
+        }
+        let value: Value = serde_json::from_slice(bytes).map_err(|error| {
+            if error.is_eof() { SignalError::Torn } else { SignalError::NotJson(error.to_string()) }
+        })?;
+        let Value::Object(fields) = value else {
+            return Err(SignalError::NotAnObject(type_of(&value)));
+        };
+        if let Some(found) = text(&fields, "run")?.filter(|found| found != run) {
+            return Err(SignalError::Stale { found, expected: run.to_owned() });
+        }
+        Ok(Self {
+            status: status(&fields)?,
+            phase: phase(&fields)?,
+            summary: text(&fields, "summary")?,
+            reason: text(&fields, "reason")?,
+            needs: text(&fields, "needs")?,
+            waits_for: text(&fields, "for")?,
+            state: fields.get("state").filter(|value| !value.is_null()).cloned(),
+        })
+    }
+}
+
+fn status(fields: &Map<String, Value>) -> Result<Status, SignalError> {
+    let word = text(fields, "status")?.unwrap_or_default();
+    Status::ALL
+        .into_iter()
+        .find(|status| status.as_str().eq_ignore_ascii_case(&word))
+        .ok_or(SignalError::UnknownStatus(word))
+}
+
+fn phase(fields: &Map<String, Value>) -> Result<Option<Phase>, SignalError> {
+    text(fields, "phase")?
+        .map(|word| word.parse().map_err(|_| SignalError::UnknownPhase(word.clone())))
+        .transpose()
+}
+
+/// The trimmed text of a field; absent, null and empty are the same.
+fn text(fields: &Map<String, Value>, field: &'static str) -> Result<Option<String>, SignalError> {
+    match fields.get(field) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => {
+            Ok(Some(text.trim().to_owned()).filter(|text| !text.is_empty()))
+        }
+        Some(other) => {
+            Err(SignalError::WrongType { field, found: type_of(other), expected: "a string" })
+        }
+    }
+}
+
+const fn type_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn parse(text: &str) -> Result<Signal, SignalError> {
+        Signal::parse(text.as_bytes(), "r1")
+    }
+
+    #[test]
+    fn a_full_signal_is_read() {
+        let signal = parse(
+            r#"{"status":"Waiting","phase":"Planning","summary":" s ","reason":"","for":"plan_approval","run":"r1"}"#,
+        )
+        .unwrap();
+        assert_eq!(signal.status, Status::Waiting);
+        assert_eq!(signal.phase, Some(Phase::Planning));
+        assert_eq!(signal.summary.as_deref(), Some("s"));
+        assert_eq!(signal.reason, None);
+        assert_eq!(signal.waits_for.as_deref(), Some("plan_approval"));
+    }
+
+    #[test]
+    fn kinds_of_damage_are_told_apart() {
+        use SignalError as E;
+        let cases = [
+            ("", E::Empty),
+            (" \n\t", E::Empty),
+            (r#"{"status":"cont"#, E::Torn),
+            ("[]", E::NotAnObject("a list")),
+            ("\"done\"", E::NotAnObject("a string")),
+            ("{}", E::UnknownStatus(String::new())),
+            (r#"{"status":"finished"}"#, E::UnknownStatus("finished".into())),
+            (r#"{"status":"continue","phase":"ship"}"#, E::UnknownPhase("ship".into())),
+            (
+                r#"{"status":3}"#,
+                E::WrongType { field: "status", found: "a number", expected: "a string" },
+            ),
+            (
+                r#"{"status":"continue","run":"r0"}"#,
+                E::Stale { found: "r0".into(), expected: "r1".into() },
+            ),
+        ];
+        for (text, error) in cases {
+            assert_eq!(parse(text), Err(error), "{text}");
+        }
+        assert!(matches!(parse("{nonsense}"), Err(E::NotJson(_))));
+        let large = format!("{{\"status\":\"{}\"}}", "x".repeat(MAX_BYTES));
+        assert!(matches!(parse(&large), Err(E::TooLarge(_))));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Signal::parse(&bytes, "r1");
+        }
+
+        #[test]
+        fn every_proper_prefix_of_a_signal_is_damage(cut in 0usize..42) {
+            let whole = r#"{"status":"continue","phase":"planning"}"#;
+            prop_assume!(cut < whole.len());
+            prop_assert!(parse(&whole[..cut]).is_err());
+        }
+    }
+}

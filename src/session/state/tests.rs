@@ -1,0 +1,231 @@
+use super::*;
+use crate::session::history::HistoryLine;
+use crate::session::journal::RunCost;
+use jiff::SignedDuration;
+use proptest::prelude::*;
+
+struct Story {
+    state: State,
+    now: Timestamp,
+}
+
+impl Story {
+    fn new() -> Self {
+        let mut story = Self { state: State::default(), now: Timestamp::UNIX_EPOCH };
+        story.tell(Event::Created { name: "x".into(), task: "t".into(), dive: None });
+        story.tell(Event::Prepared {
+            working_dir: "/w".into(),
+            branch: None,
+            base: None,
+            notes: Vec::new(),
+        });
+        story
+    }
+
+    fn tell(&mut self, event: Event) -> &mut Self {
+        self.now += SignedDuration::from_secs(1);
+        let entry = Entry { seq: self.state.seq + 1, at: self.now, event };
+        self.state.apply(&entry);
+        self
+    }
+
+    fn run(&mut self) -> &mut Self {
+        let state = &self.state;
+        let (iteration, total, attempt) = if state.in_iteration {
+            (state.iteration, state.total, state.attempt + 1)
+        } else {
+            (state.iteration + 1, state.total + 1, 1)
+        };
+        let phase = state.phase;
+        self.tell(Event::RunStarted {
+            run: format!("r{total}-{attempt}"),
+            agent: "a".into(),
+            conversation: "c".into(),
+            resume: false,
+            phase,
+            iteration,
+            total,
+            attempt,
+            log: "l".into(),
+        })
+    }
+
+    fn end(&mut self, outcome: &str, failure: bool, usd: f64) -> &mut Self {
+        self.tell(Event::RunEnded {
+            run: "r".into(),
+            outcome: outcome.into(),
+            detail: None,
+            failure,
+            resumable: true,
+            context_window: None,
+            cost: RunCost { usd: Some(usd), ..RunCost::default() },
+        })
+    }
+
+    fn signal(&mut self, status: Status, step: Step) -> &mut Self {
+        let (phase, iteration) = (self.state.phase, self.state.total);
+        let line = HistoryLine { iteration: Some(iteration), ..HistoryLine::default() };
+        self.tell(Event::SignalTaken {
+            run: "r".into(),
+            line,
+            phase,
+            status,
+            fingerprint: None,
+            state: None,
+            step,
+        })
+    }
+
+    fn mail(&mut self, id: &str, mail: Kind) -> &mut Self {
+        self.tell(Event::Mail { id: id.into(), from: "human".into(), mail })
+    }
+
+    fn at_gate() -> Self {
+        let mut story = Self::new();
+        story.run().end("finished", false, 0.1);
+        story.signal(Status::Continue, Step::Enter { phase: Phase::Requirements });
+        story.run().end("finished", false, 0.1);
+        story.signal(Status::Waiting, Step::Wait { waits_for: "qa_answers".into() });
+        story
+    }
+}
+
+#[test]
+fn preparing_leaves_init_without_a_run() {
+    let story = Story::new();
+    assert_eq!(story.state.phase, Phase::Investigation);
+    assert_eq!((story.state.word(), story.state.total), (Word::Running, 0));
+}
+
+#[test]
+fn a_gate_opens_by_an_answer_and_closes_when_it_waits_again() {
+    for kind in [Kind::Answer, Kind::Approve] {
+        let mut story = Story::at_gate();
+        assert_eq!((story.state.word(), story.state.gate), (Word::Waiting, Gate::Waited));
+        story.mail("m1", kind);
+        assert_eq!((story.state.word(), story.state.gate), (Word::Running, Gate::Open));
+        story.run().end("finished", false, 0.1);
+        story.signal(Status::Waiting, Step::Wait { waits_for: "qa_answers".into() });
+        assert_eq!(story.state.gate, Gate::Waited);
+    }
+}
+
+#[test]
+fn words_and_rejections_wake_a_gate_without_opening_it() {
+    for kind in [Kind::Text, Kind::Reject] {
+        let mut story = Story::at_gate();
+        story.mail("m1", kind);
+        assert_eq!((story.state.word(), story.state.gate), (Word::Running, Gate::Waited));
+    }
+}
+
+#[test]
+fn a_stop_is_remembered_whatever_mail_comes() {
+    let mut story = Story::at_gate();
+    story.mail("m1", Kind::Stop).mail("m2", Kind::Approve);
+    assert_eq!(story.state.word(), Word::Stopped);
+    story.tell(Event::Started);
+    assert_eq!((story.state.word(), story.state.gate), (Word::Running, Gate::Open));
+}
+
+#[test]
+fn a_message_found_twice_counts_once() {
+    let mut story = Story::at_gate();
+    story.mail("m1", Kind::Text).mail("m1", Kind::Text);
+    assert_eq!(story.state.unseen, ["m1"]);
+}
+
+#[test]
+fn mail_is_shown_until_a_signal_shows_that_it_was_read() {
+    let mut story = Story::at_gate();
+    story.mail("m1", Kind::Text).run().end("killed", true, 0.0);
+    assert_eq!(story.state.unseen, ["m1"]);
+    story.run().end("finished", false, 0.0).signal(Status::Continue, Step::Stay);
+    assert!(story.state.unseen.is_empty());
+}
+
+#[test]
+fn a_blocked_session_tries_again_with_fresh_retries() {
+    let mut story = Story::new();
+    story.run().end("failed", true, 0.0).run().end("failed", true, 0.0);
+    assert_eq!((story.state.failures, story.state.attempt), (2, 2));
+    story.tell(Event::Blocked { reason: "r".into(), needs: "n".into() });
+    assert_eq!(story.state.word(), Word::Blocked);
+    story.mail("m1", Kind::Text);
+    assert_eq!((story.state.word(), story.state.failures), (Word::Running, 0));
+}
+
+#[test]
+fn costs_add_up_over_runs_and_a_lost_run_is_resumable() {
+    let mut story = Story::new();
+    story.run().end("killed", true, 0.25).run().end("finished", false, 0.5);
+    assert!((story.state.usd - 0.75).abs() < 1e-9);
+    story.run().tell(Event::RunLost { run: "r".into() });
+    assert!(story.state.cut_off && story.state.conversation.as_ref().unwrap().resumable);
+    assert!(story.state.open_run.is_none());
+}
+
+#[test]
+fn a_new_task_brings_a_finished_session_back_to_investigation() {
+    let mut story = Story::new();
+    story.run().end("finished", false, 0.0).signal(Status::Done, Step::Finish);
+    assert_eq!(story.state.word(), Word::Done);
+    story.tell(Event::Resumed { task: "more".into() });
+    assert_eq!((story.state.word(), story.state.phase), (Word::Running, Phase::Investigation));
+    assert_eq!((story.state.task.as_str(), story.state.iteration), ("more", 0));
+}
+
+fn worker(story: &mut Story, boot: &str) {
+    story.tell(Event::WorkerStarted { pid: 1, boot: boot.into(), version: "v".into() });
+}
+
+#[test]
+fn quick_deaths_are_counted_and_delayed_and_a_stable_iteration_forgives_them() {
+    let mut story = Story::new();
+    let mut delays = Vec::new();
+    for _ in 0..11 {
+        worker(&mut story, "b");
+        delays.push(story.state.deaths.delay().as_millis());
+    }
+    assert_eq!(delays, [0, 0, 0, 500, 1000, 2000, 4000, 8000, 16000, 30000, 30000]);
+    assert!(story.state.deaths.count >= CRASH_LOOP);
+    story.run().end("finished", false, 0.0).signal(Status::Continue, Step::Stay);
+    assert_eq!(story.state.deaths.count, 0);
+}
+
+#[test]
+fn a_reboot_an_end_in_order_and_a_long_life_are_no_quick_deaths() {
+    let mut story = Story::new();
+    worker(&mut story, "b");
+    worker(&mut story, "another");
+    assert_eq!(story.state.deaths.count, 0);
+    story.tell(Event::WorkerEnded { end: End::Interrupted });
+    worker(&mut story, "another");
+    assert_eq!(story.state.deaths.count, 0);
+    story.now += SignedDuration::from_mins(5);
+    worker(&mut story, "another");
+    assert_eq!(story.state.deaths.count, 0);
+}
+
+proptest! {
+    #[test]
+    fn counters_never_skip_or_go_back(kinds in proptest::collection::vec(0u8..9, 0..60)) {
+        let mut story = Story::new();
+        for kind in kinds {
+            let before = story.state.total;
+            match kind {
+                0 => story.run(),
+                1 => story.end("finished", false, 0.1),
+                2 => story.end("failed", true, 0.1),
+                3 => story.signal(Status::Continue, Step::Stay),
+                4 => story.signal(Status::Waiting, Step::Wait { waits_for: "w".into() }),
+                5 => story.mail("m", Kind::Answer),
+                6 => story.tell(Event::Stopped),
+                7 => story.tell(Event::Started),
+                _ => story.tell(Event::Blocked { reason: "r".into(), needs: "n".into() }),
+            };
+            prop_assert!(story.state.total == before || (kind == 0 && story.state.total == before + 1));
+            prop_assert!(story.state.total >= story.state.iteration);
+        }
+    }
+}

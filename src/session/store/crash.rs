@@ -1,0 +1,91 @@
+//! A seam for the tests of recovery: a process that kills itself at a chosen point.
+//!
+//! Every durable effect and every step boundary is a point. `SAMOCODE_CRASH_AT=N` has the process
+//! end itself by SIGKILL at its Nth; `SAMOCODE_CRASH_LOG=FILE` appends a line for each, its
+//! process id and its name. Only in builds with debug assertions; a release has nothing of it.
+
+use std::path::Path;
+
+#[cfg(debug_assertions)]
+mod seam {
+    use std::fs::OpenOptions;
+    use std::io::Write as _;
+    use std::path::PathBuf;
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    #[derive(Debug)]
+    struct Seam {
+        at: Option<u64>,
+        log: Option<PathBuf>,
+        passed: AtomicU64,
+    }
+
+    fn seam() -> Option<&'static Seam> {
+        static SEAM: OnceLock<Option<Seam>> = OnceLock::new();
+        let read = || {
+            let at = std::env::var("SAMOCODE_CRASH_AT").ok().and_then(|at| at.parse().ok());
+            let log = std::env::var_os("SAMOCODE_CRASH_LOG").map(PathBuf::from);
+            let is_set = at.is_some() || log.is_some();
+            is_set.then(|| Seam { at, log, passed: AtomicU64::new(0) })
+        };
+        SEAM.get_or_init(read).as_ref()
+    }
+
+    pub(super) fn is_on() -> bool {
+        seam().is_some()
+    }
+
+    pub(super) fn pass(name: &str) {
+        let Some(seam) = seam() else { return };
+        let number = seam.passed.fetch_add(1, Ordering::SeqCst) + 1;
+        if let Some(log) = &seam.log {
+            let line = format!("{} {name}\n", std::process::id());
+            let opened = OpenOptions::new().append(true).create(true).open(log);
+            let _ = opened.and_then(|mut log| log.write_all(line.as_bytes()));
+        }
+        if seam.at == Some(number) {
+            let own = rustix::process::getpid();
+            let _ = rustix::process::kill_process(own, rustix::process::Signal::KILL);
+            // The signal is the kernel's to deliver; nothing may happen after this point.
+            loop {
+                std::thread::park();
+            }
+        }
+    }
+}
+
+/// A step boundary.
+#[cfg(debug_assertions)]
+pub fn crash_point(name: &str) {
+    seam::pass(name);
+}
+
+/// A step boundary.
+#[cfg(not(debug_assertions))]
+pub const fn crash_point(_name: &str) {}
+
+/// A boundary within an effect on a file.
+#[cfg(debug_assertions)]
+pub(super) fn crash_at(what: &str, path: &Path) {
+    if seam::is_on() {
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        seam::pass(&format!("{file} {what}"));
+    }
+}
+
+/// A boundary within an effect on a file.
+#[cfg(not(debug_assertions))]
+pub(super) const fn crash_at(_what: &str, _path: &Path) {}
+
+/// Whether an append is to be torn in two writes, with a point between them.
+#[cfg(debug_assertions)]
+pub(super) fn tears() -> bool {
+    seam::is_on()
+}
+
+/// Whether an append is to be torn in two writes, with a point between them.
+#[cfg(not(debug_assertions))]
+pub(super) const fn tears() -> bool {
+    false
+}

@@ -1,0 +1,296 @@
+//! Files that survive a power cut: replaced whole, or appended to and flushed.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::crash::{crash_at, tears};
+
+/// Something on disk could not be done.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {action} {path}: {source}", path = path.display())]
+pub struct StoreError {
+    /// What was attempted.
+    pub action: &'static str,
+    /// On which path.
+    pub path: PathBuf,
+    /// Why not.
+    pub source: io::Error,
+}
+
+impl StoreError {
+    /// Whether the disk is full or over quota, which is mended outside and then gone on with.
+    #[must_use]
+    pub fn is_disk_full(&self) -> bool {
+        matches!(
+            self.source.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+        )
+    }
+}
+
+pub(super) type Result<T, E = StoreError> = std::result::Result<T, E>;
+
+pub(super) trait Attempt<T> {
+    fn attempt(self, action: &'static str, path: &Path) -> Result<T>;
+}
+
+impl<T> Attempt<T> for io::Result<T> {
+    fn attempt(self, action: &'static str, path: &Path) -> Result<T> {
+        self.map_err(|source| StoreError { action, path: path.to_owned(), source })
+    }
+}
+
+/// Replaces a whole file durably: after a crash it holds the old contents or the new.
+///
+/// # Errors
+/// When the temporary file cannot be written beside `path`, or not renamed.
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = parent(path);
+    crash_at("is to be replaced", path);
+    write_aside(folder, path, bytes, true)?;
+    crash_at("replaced", path);
+    sync_folder(folder)?;
+    crash_at("replaced and its folder synced", path);
+    Ok(())
+}
+
+/// Replaces a whole file as [`replace`] does, but leaves it to the folder's next sync to make the
+/// new name last: until then a crash of the machine may bring the old contents back, whole. For
+/// edits that are made again when they are missing.
+///
+/// # Errors
+/// As [`replace`].
+pub fn replace_again(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_aside(parent(path), path, bytes, true)
+}
+
+/// Replaces a whole file so that readers see the old contents or the new, but without waiting for
+/// the disk: for what is derived and rebuilt.
+///
+/// # Errors
+/// As [`replace`].
+pub fn replace_derived(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_aside(parent(path), path, bytes, false)
+}
+
+/// How the names of files begin that are written beside the one they will replace.
+const ASIDE: &str = ".samocode-";
+
+/// Older than this, a file written aside is one whose writer was killed.
+const ABANDONED: Duration = Duration::from_secs(3600);
+
+/// Removes what killed writers left beside the files of a folder. What cannot be looked at or
+/// removed stays: it is in nobody's way.
+pub fn sweep(folder: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.filter_map(std::result::Result::ok) {
+        let is_old = || {
+            let age = entry.metadata().and_then(|meta| meta.modified()).ok()?.elapsed().ok()?;
+            Some(age > ABANDONED)
+        };
+        if entry.file_name().to_string_lossy().starts_with(ASIDE) && is_old() == Some(true) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+fn write_aside(folder: &Path, path: &Path, bytes: &[u8], durable: bool) -> Result<()> {
+    // An existing file keeps its mode; a new one gets what the umask leaves of 0666.
+    let mode = fs::metadata(path).map_or(0o666, |meta| meta.permissions().mode() & 0o777);
+    let mut file = tempfile::Builder::new()
+        .prefix(ASIDE)
+        .permissions(fs::Permissions::from_mode(mode))
+        .tempfile_in(folder)
+        .attempt("create a file in", folder)?;
+    // Past the wrapper, whose errors name the temporary file as well.
+    file.as_file_mut().write_all(bytes).attempt("write", path)?;
+    if durable {
+        file.as_file().sync_all().attempt("write", path)?;
+    }
+    crash_at("written aside", path);
+    file.persist(path).map_err(|error| error.error).attempt("replace", path)?;
+    Ok(())
+}
+
+/// Appends to a file with one write and waits for the disk.
+///
+/// # Errors
+/// When the file cannot be opened or written.
+pub fn append(path: &Path, bytes: &[u8]) -> Result<()> {
+    let file = OpenOptions::new().append(true).create(true).open(path).attempt("open", path)?;
+    append_to(&file, path, bytes).attempt("append to", path)
+}
+
+/// One write, then the disk is waited for.
+pub(super) fn append_to(mut file: &File, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    crash_at("is to be appended to", path);
+    let mut rest = bytes;
+    if tears() {
+        let (half, other) = bytes.split_at(bytes.len() / 2);
+        file.write_all(half)?;
+        crash_at("torn", path);
+        rest = other;
+    }
+    file.write_all(rest)?;
+    crash_at("appended to", path);
+    file.sync_data()?;
+    crash_at("appended to and synced", path);
+    Ok(())
+}
+
+/// Cuts a torn last line off, which begins at `length`.
+///
+/// # Errors
+/// When the file cannot be opened or cut.
+pub fn cut_torn(path: &Path, length: u64) -> Result<()> {
+    let file = OpenOptions::new().write(true).open(path).attempt("open", path)?;
+    cut(&file, length).attempt("cut the torn last line off", path)
+}
+
+pub(super) fn cut(file: &File, length: u64) -> io::Result<()> {
+    file.set_len(length).and_then(|()| file.sync_all())
+}
+
+/// The length of a file in bytes; of one that is not there, 0.
+///
+/// # Errors
+/// When it is there and cannot be looked at.
+pub fn length(path: &Path) -> Result<u64> {
+    match fs::metadata(path) {
+        Ok(meta) => Ok(meta.len()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+        Err(error) => Err(error).attempt("read", path),
+    }
+}
+
+/// Removes a file durably; one that is not there is no error.
+///
+/// # Errors
+/// When it is there and cannot be removed.
+pub fn remove(path: &Path) -> Result<()> {
+    crash_at("is to be removed", path);
+    match fs::remove_file(path) {
+        Ok(()) => {
+            crash_at("removed", path);
+            sync_folder(parent(path))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error).attempt("remove", path),
+    }
+}
+
+/// Reads a whole file; one that is not there is `None`.
+///
+/// # Errors
+/// When it is there and cannot be read.
+pub fn read(path: &Path) -> Result<Option<Vec<u8>>> {
+    let read = open_regular(path).and_then(|mut file| {
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map(|_| bytes)
+    });
+    match read {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).attempt("read", path),
+    }
+}
+
+/// Opens a regular file for reading. An agent may make anything of a path: a FIFO that nobody
+/// writes to would be waited for without end, and a device would never stop being read.
+pub(super) fn open_regular(path: &Path) -> io::Result<File> {
+    let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let file = OpenOptions::new().read(true).custom_flags(nonblocking).open(path)?;
+    if file.metadata()?.is_file() {
+        return Ok(file);
+    }
+    Err(io::Error::other("it is not a regular file: move it away"))
+}
+
+/// Reads the end of a file, at most `most` bytes; one that is not there is empty.
+///
+/// # Errors
+/// When it is there and cannot be read.
+pub fn read_tail(path: &Path, most: u64) -> Result<Vec<u8>> {
+    let mut file = match open_regular(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        file => file.attempt("read", path)?,
+    };
+    let mut read = || {
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(most)))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map(|_| bytes)
+    };
+    read().attempt("read", path)
+}
+
+/// Makes a folder and those above it.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn make_folder(path: &Path) -> Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(path).attempt("make the folder", path)?;
+    sync_folder(parent(path))
+}
+
+/// Makes a folder within one that has to be there: a session's folder that was moved away must
+/// not come into being again. A file of that name is moved aside.
+///
+/// # Errors
+/// When it cannot be made.
+pub(super) fn make_subfolder(path: &Path) -> Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    if fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file()) {
+        let mut aside = path.as_os_str().to_owned();
+        aside.push(format!(".file-{}", std::process::id()));
+        fs::rename(path, aside).attempt("move away", path)?;
+    }
+    crash_at("is to be made", path);
+    match fs::create_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        made => made.attempt("make the folder", path)?,
+    }
+    sync_folder(parent(path))
+}
+
+/// Moves a file durably from one folder to another of the same file system.
+pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    crash_at("is to be moved", from);
+    fs::rename(from, to)?;
+    crash_at("moved", from);
+    for folder in [parent(to), parent(from)] {
+        File::open(folder)?.sync_all()?;
+    }
+    Ok(())
+}
+
+fn parent(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+pub(super) fn sync_folder(folder: &Path) -> Result<()> {
+    File::open(folder).and_then(|folder| folder.sync_all()).attempt("sync the folder", folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fifo_in_a_files_place_is_an_error_and_waits_for_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("_overview.md");
+        let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+        assert!(made.success());
+        assert!(read(&path).unwrap_err().to_string().contains("not a regular file"));
+        assert!(read_tail(&path, 10).unwrap_err().to_string().contains("not a regular file"));
+    }
+}

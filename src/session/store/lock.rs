@@ -1,0 +1,83 @@
+//! The session's lock.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::unix::fs::MetadataExt;
+
+use jiff::Timestamp;
+
+use super::files::{Attempt, StoreError};
+use super::folder::Folder;
+
+/// The session's lock: one worker a session, ever.
+#[derive(Debug)]
+pub struct Lock(File);
+
+/// Why the lock was not had.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Somebody else holds it.
+    #[error("{0}")]
+    Held(String),
+    /// The lock's file cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Lock {
+    /// Takes the lock, without waiting.
+    ///
+    /// # Errors
+    /// [`LockError::Held`] with what the holder wrote of itself, else a [`StoreError`].
+    pub fn take(folder: &Folder) -> Result<Self, LockError> {
+        let path = folder.lock();
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .attempt("open", &path)?;
+        match file.try_lock() {
+            Ok(()) => {
+                // Of fixed width, so that it can be rewritten in place; only people read it.
+                let holder =
+                    format!("process {:<10} since {:<40}\n", std::process::id(), Timestamp::now());
+                file.write_all(holder.as_bytes()).attempt("write", &path)?;
+                Ok(Self(file))
+            }
+            Err(fs::TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                let _ = file.take(200).read_to_string(&mut holder);
+                let holder = holder.split_whitespace().collect::<Vec<_>>().join(" ");
+                Err(LockError::Held(if holder.is_empty() {
+                    "another process".to_owned()
+                } else {
+                    holder
+                }))
+            }
+            Err(fs::TryLockError::Error(error)) => Err(error).attempt("lock", &path)?,
+        }
+    }
+
+    /// Whether somebody holds the lock, without taking it for longer than it takes to ask.
+    #[must_use]
+    pub fn is_held(folder: &Folder) -> bool {
+        File::open(folder.lock())
+            .is_ok_and(|file| matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock)))
+    }
+
+    /// The lock's file, to hand on across an exec.
+    #[must_use]
+    pub const fn file(&self) -> &File {
+        &self.0
+    }
+
+    /// Takes over a lock that was handed on, if `file` is this folder's lock.
+    #[must_use]
+    pub fn adopt(folder: &Folder, file: File) -> Option<Self> {
+        let (ours, theirs) = (file.metadata().ok()?, fs::metadata(folder.lock()).ok()?);
+        let same = ours.dev() == theirs.dev() && ours.ino() == theirs.ino();
+        (same && file.try_lock().is_ok()).then_some(Self(file))
+    }
+}

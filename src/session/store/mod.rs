@@ -1,0 +1,26 @@
+//! The session's folder on disk: the one place here that does I/O.
+//!
+//! ```text
+//! SESSIONS/26-11-20-jwt-login/
+//!   _overview.md  _signal.json  _signal_history.jsonl  _hook.json  _journal.jsonl  _qa.md  _lock
+//!   _inbox/ID.json   unread messages      _mail/ID.json   read ones
+//!   _logs/11-20-1801-001-investigation.jsonl  and  ….stderr
+//! ```
+//!
+//! Whole files are replaced: temporary file, fsync, rename, fsync of the folder. Appends are one
+//! write and fsync. Nothing is truncated in place but a torn last line.
+
+mod crash;
+mod files;
+mod folder;
+mod journal_file;
+mod lock;
+
+pub use crash::crash_point;
+pub use files::{
+    StoreError, append, cut_torn, length, make_folder, read, read_tail, remove, replace,
+    replace_again, replace_derived, sweep,
+};
+pub use folder::{Folder, Unread};
+pub use journal_file::{Journal, JournalError, read_journal};
+pub use lock::{Lock, LockError};
