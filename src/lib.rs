@@ -1,5 +1,6 @@
 //! samocode runs coding agents unattended, with the operating system as their supervisor.
 
+pub mod project;
 pub mod session;
 
 /// Says on the real standard error, past the capture of passing tests' output, that a test did not

@@ -1,0 +1,268 @@
+//! The user's file of credentials, `~/.config/samocode/env`: a user's unit does not see the
+//! variables of the shell, so what agents need is kept here, for the user's eyes only.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown, fchown};
+use std::path::Path;
+
+use super::environment::family;
+use super::file::{ConfigFile, assignment};
+use super::{Dirs, Error, Secret, Warning, is_trusted};
+
+/// What stands in the file and may be used.
+#[derive(Debug, Clone, Default)]
+pub struct EnvFile {
+    variables: BTreeMap<String, (u32, Secret)>,
+    warnings: Vec<Warning>,
+}
+
+impl EnvFile {
+    /// Reads the user's file. One that does not exist is an empty one.
+    ///
+    /// # Errors
+    /// [`Error::StrangersEnv`] when it belongs to someone else, [`Error::Syntax`] with its line,
+    /// [`Error::Io`] when it cannot be read.
+    pub fn read(dirs: &Dirs) -> Result<Self, Error> {
+        let path = dirs.env_file();
+        let mut warnings = Vec::new();
+        match fs::metadata(&path) {
+            Ok(metadata) => {
+                let owner = metadata.uid();
+                if !is_trusted(owner, rustix::process::geteuid().as_raw()) {
+                    return Err(Error::StrangersEnv { path, owner });
+                }
+                let mode = metadata.permissions().mode() & 0o7777;
+                if mode & 0o077 != 0 {
+                    warnings.push(Warning::Readable { path: dirs.short(&path), mode });
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(reason) => return Err(Error::io("read", &path, reason)),
+        }
+        let file = ConfigFile::read_if_there(&path)?;
+        let others = file.effective().filter(|entry| family(&entry.key).is_none());
+        warnings.extend(others.map(|entry| Warning::NotHandedOn {
+            at: format!("{}:{}", dirs.short(&path), entry.line),
+            key: entry.key.clone(),
+        }));
+        Ok(Self { warnings, ..Self::of(&file) })
+    }
+
+    /// What may be used of a parsed file: the variables of known families.
+    #[must_use]
+    pub fn of(file: &ConfigFile) -> Self {
+        let known = file.effective().filter(|entry| family(&entry.key).is_some());
+        let variables = known
+            .map(|entry| (entry.key.clone(), (entry.line, Secret::new(entry.value.clone()))))
+            .collect();
+        Self { variables, warnings: Vec::new() }
+    }
+
+    /// A variable's value.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Secret> {
+        self.variables.get(name).map(|(_, value)| value)
+    }
+
+    /// All variables, those that agents never get included, with the line each stands in.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, u32, &Secret)> {
+        self.variables.iter().map(|(name, (line, value))| (name.as_str(), *line, value))
+    }
+
+    /// What should be said about the file.
+    #[must_use]
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+
+    /// Saves variables in the user's file: replaces the lines that set them, adds the others, and
+    /// leaves every other line alone. The file has mode 0600 from its first byte, and is replaced
+    /// whole or not at all. On behalf of a user, root leaves it the user's.
+    ///
+    /// # Errors
+    /// [`Error::Unwritable`] for a value that cannot stand in the file, before anything is
+    /// written; [`Error::StrangersEnv`], [`Error::Syntax`] for what is there; [`Error::Io`].
+    pub fn save(dirs: &Dirs, variables: &[(String, Secret)]) -> Result<(), Error> {
+        let link = dirs.env_file();
+        // Through a link, as those who keep their settings in a repository have it.
+        let path = fs::canonicalize(&link).unwrap_or(link);
+        Self::read(dirs)?;
+        let old = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            Err(reason) => return Err(Error::io("read", &path, reason)),
+        };
+        let new = merged(&old, variables)?;
+        let fail = |reason| Error::io("write", &path, reason);
+        let folder = path.parent().unwrap_or(Path::new("/"));
+        make_private(folder).map_err(fail)?;
+        let write = || -> io::Result<()> {
+            let mut file = tempfile::Builder::new()
+                .prefix(".env.")
+                .permissions(fs::Permissions::from_mode(0o600))
+                .tempfile_in(folder)?;
+            file.write_all(new.as_bytes())?;
+            if rustix::process::geteuid().is_root() {
+                let owner = fs::metadata(&path).or_else(|_| fs::metadata(folder))?;
+                fchown(file.as_file(), Some(owner.uid()), Some(owner.gid()))?;
+            }
+            file.as_file().sync_all()?;
+            file.persist(&path).map_err(|error| error.error)?;
+            fs::File::open(folder)?.sync_all()
+        };
+        write().map_err(fail)
+    }
+}
+
+/// Makes a folder and those above it; new ones are the user's alone, and when root makes them
+/// they belong to the owner of the folder they are made in.
+fn make_private(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let above = folder.parent().unwrap_or(Path::new("/"));
+    make_private(above)?;
+    match fs::DirBuilder::new().mode(0o700).create(folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+        made => made?,
+    }
+    if rustix::process::geteuid().is_root() {
+        let owner = fs::metadata(above)?;
+        chown(folder, Some(owner.uid()), Some(owner.gid()))?;
+    }
+    Ok(())
+}
+
+/// The file's text with the variables set. The last line that sets one is replaced, since that
+/// is the one that counts.
+fn merged(old: &str, variables: &[(String, Secret)]) -> Result<String, Error> {
+    let mut lines: Vec<String> = old.lines().map(str::to_owned).collect();
+    for (name, value) in variables {
+        let new = assignment(name, value.expose())?;
+        let sets = |line: &String| {
+            let bytes = line.trim_start_matches('\u{feff}').as_bytes();
+            let parsed = ConfigFile::parse(Path::new(""), bytes);
+            parsed.is_ok_and(|file| file.entries().iter().any(|entry| entry.key == *name))
+        };
+        match lines.iter_mut().rev().find(|line| sets(line)) {
+            Some(line) => *line = new,
+            None => lines.push(new),
+        }
+    }
+    if old.is_empty() {
+        lines.insert(
+            0,
+            "# Credentials for agents and notices of samocode. For your eyes only: mode 0600."
+                .to_owned(),
+        );
+    }
+    let end = if old.contains("\r\n") { "\r\n" } else { "\n" };
+    Ok(lines.join(end) + end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dirs() -> (tempfile::TempDir, Dirs) {
+        let home = tempfile::tempdir().unwrap();
+        let dirs = Dirs::of_home(home.path());
+        (home, dirs)
+    }
+
+    fn write(dirs: &Dirs, text: &str, mode: u32) {
+        fs::create_dir_all(&dirs.config).unwrap();
+        fs::write(dirs.env_file(), text).unwrap();
+        fs::set_permissions(dirs.env_file(), fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    fn secret(name: &str, value: &str) -> (String, Secret) {
+        (name.to_owned(), Secret::new(value))
+    }
+
+    #[test]
+    fn no_file_is_an_empty_one() {
+        let (_home, dirs) = dirs();
+        let file = EnvFile::read(&dirs).unwrap();
+        assert_eq!(file.iter().count() + file.warnings().len(), 0);
+    }
+
+    #[test]
+    fn a_file_others_can_read_and_variables_nobody_gets_are_warned_of() {
+        let (_home, dirs) = dirs();
+        write(&dirs, "ANTHROPIC_API_KEY=sk-1\nGITHUB_TOKEN=gh-1\n", 0o644);
+        let file = EnvFile::read(&dirs).unwrap();
+        let told: Vec<_> = file.warnings().iter().map(ToString::to_string).collect();
+        assert_eq!(
+            told[0],
+            "~/.config/samocode/env can be read by others (mode 0644): chmod 600 ~/.config/samocode/env"
+        );
+        assert!(
+            told[1].starts_with("~/.config/samocode/env:2: GITHUB_TOKEN is not handed to agents"),
+            "{}",
+            told[1]
+        );
+        assert!(!told[1].contains("gh-1") && file.get("GITHUB_TOKEN").is_none());
+        assert_eq!(file.get("ANTHROPIC_API_KEY").map(Secret::expose), Some("sk-1"));
+        assert!(!format!("{file:?}").contains("sk-1"));
+        fs::set_permissions(dirs.env_file(), fs::Permissions::from_mode(0o600)).unwrap();
+        assert_eq!(EnvFile::read(&dirs).unwrap().warnings().len(), 1);
+    }
+
+    #[test]
+    fn saving_makes_a_private_file_and_folder() {
+        let (_home, dirs) = dirs();
+        EnvFile::save(&dirs, &[secret("ANTHROPIC_CUSTOM_HEADERS", "A: 1\nB: \"2\" # no")]).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&dirs.env_file()), mode(&dirs.config)), (0o600, 0o700));
+        let file = EnvFile::read(&dirs).unwrap();
+        assert_eq!(
+            file.get("ANTHROPIC_CUSTOM_HEADERS").map(Secret::expose),
+            Some("A: 1\nB: \"2\" # no")
+        );
+        assert_eq!(fs::read_dir(&dirs.config).unwrap().count(), 1, "no temporary file is left");
+    }
+
+    #[test]
+    fn saving_keeps_other_lines_and_mends_the_mode() {
+        let (_home, dirs) = dirs();
+        write(
+            &dirs,
+            "# mine\nOPENAI_API_KEY=o\n\nANTHROPIC_API_KEY=old\nexport ANTHROPIC_API_KEY = 'older'\n# end",
+            0o644,
+        );
+        let new = [secret("ANTHROPIC_API_KEY", "new"), secret("HTTPS_PROXY", "http://u:p@h")];
+        EnvFile::save(&dirs, &new).unwrap();
+        let expected = "# mine\nOPENAI_API_KEY=o\n\nANTHROPIC_API_KEY=old\nANTHROPIC_API_KEY=new\n# end\nHTTPS_PROXY=http://u:p@h\n";
+        assert_eq!(fs::read_to_string(dirs.env_file()).unwrap(), expected);
+        assert!(EnvFile::read(&dirs).unwrap().warnings().is_empty());
+        EnvFile::save(&dirs, &new).unwrap();
+        assert_eq!(
+            fs::read_to_string(dirs.env_file()).unwrap(),
+            expected,
+            "a second time changes nothing"
+        );
+    }
+
+    #[test]
+    fn saving_keeps_the_line_ends_as_they_are() {
+        let new = merged("# a\r\nOPENAI_API_KEY=o\r\n", &[secret("GEMINI_API_KEY", "g")]).unwrap();
+        assert_eq!(new, "# a\r\nOPENAI_API_KEY=o\r\nGEMINI_API_KEY=g\r\n");
+    }
+
+    #[test]
+    fn saving_follows_a_link_and_refuses_what_it_could_not_read_back() {
+        let (home, dirs) = dirs();
+        let real = home.path().join("dotfiles-env");
+        fs::write(&real, "").unwrap();
+        fs::create_dir_all(&dirs.config).unwrap();
+        std::os::unix::fs::symlink(&real, dirs.env_file()).unwrap();
+        EnvFile::save(&dirs, &[secret("OPENAI_API_KEY", "o")]).unwrap();
+        assert!(dirs.env_file().is_symlink());
+        assert!(fs::read_to_string(&real).unwrap().contains("OPENAI_API_KEY=o"));
+        let error = EnvFile::save(&dirs, &[secret("OPENAI_API_KEY", "o\u{1}secret")]).unwrap_err();
+        assert!(!error.to_string().contains("secret"), "{error}");
+    }
+}

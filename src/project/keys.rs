@@ -1,0 +1,284 @@
+//! The table of all keys. It drives parsing, `samocode config`, the reference of `.samocode` and
+//! what `enable` records from the environment.
+
+use crate::session::Phase;
+
+/// What a value may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A folder; `~` is expanded, a relative one starts at the file's folder.
+    Folder,
+    /// A program: a name on PATH or a path.
+    Program,
+    /// Any text.
+    Text,
+    /// An address that begins with `http://` or `https://`.
+    Url,
+    /// A prefix of branch names.
+    BranchPrefix,
+    /// A whole number between the two, both included.
+    Number(u32, u32),
+    /// A duration.
+    Duration,
+    /// A duration of more than nothing.
+    Timeout,
+    /// One of the agents.
+    Agent,
+    /// Dollars, or `none`.
+    Money,
+    /// A number of tokens, or `none`.
+    Tokens,
+    /// systemd's `MemoryMax=`.
+    Memory,
+    /// systemd's `TasksMax=`.
+    Tasks,
+    /// systemd's `CPUWeight=`.
+    CpuWeight,
+    /// A size in bytes.
+    Size,
+    /// Whole percent.
+    Percent,
+    /// How many sessions may run at once, or `by memory`.
+    MaxRunning,
+    /// What an iteration keeps the host from: `none` or `idle`.
+    Inhibit,
+}
+
+impl Kind {
+    /// What is allowed, for a message.
+    #[must_use]
+    pub fn allowed(self) -> String {
+        match self {
+            Self::Folder => "use a folder's path".to_owned(),
+            Self::Program => "use a program's name or path".to_owned(),
+            Self::Text => "use text without control characters".to_owned(),
+            Self::Url => "use an address, as in https://example.org".to_owned(),
+            Self::BranchPrefix => {
+                "use what git allows in a branch name, as in feature or team/ai".to_owned()
+            }
+            Self::Number(low, high) => format!("use a whole number from {low} to {high}"),
+            Self::Duration => {
+                "use seconds or a duration, as in 1800, 30s, 10 min or 2h, up to a year".to_owned()
+            }
+            Self::Timeout => {
+                "use seconds or a duration above 0, as in 1800, 30s, 10 min or 2h, up to a year"
+                    .to_owned()
+            }
+            Self::Agent => {
+                "use claude, codex, gemini, rehearsal or command:PROGRAM ARGS".to_owned()
+            }
+            Self::Money => "use dollars above 0, as in 5 or 5.50, or none".to_owned(),
+            Self::Tokens => "use a number above 0, as in 200000, 200k or 2M, or none".to_owned(),
+            Self::Memory => "use a size, a percentage or infinity, as in 4G or 50%".to_owned(),
+            Self::Tasks => "use a number above 0, a percentage or infinity, as in 4096".to_owned(),
+            Self::CpuWeight => "use a whole number from 1 to 10000, or idle".to_owned(),
+            Self::Size => "use a size, as in 1 GiB, 1G or 500M".to_owned(),
+            Self::Percent => "use whole percent from 1 to 100, as in 80 or 80 %".to_owned(),
+            Self::MaxRunning => "use a whole number from 1 to 10000, or by memory".to_owned(),
+            Self::Inhibit => "use none or idle".to_owned(),
+        }
+    }
+}
+
+/// One row of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key {
+    /// Its name in files and in the environment.
+    pub name: &'static str,
+    /// What counts when it is set nowhere, as it would be written; or a word for having none.
+    pub default: &'static str,
+    /// What a value may be.
+    pub kind: Kind,
+    /// One line on what it does.
+    pub doc: &'static str,
+    /// Whether its value is never shown or recorded.
+    pub secret: bool,
+    /// Whether `NAME_PHASE` sets it for one phase.
+    pub by_phase: bool,
+    /// Whether only a project's file has it; such keys are required there.
+    pub of_project: bool,
+}
+
+const fn key(name: &'static str, default: &'static str, kind: Kind, doc: &'static str) -> Key {
+    Key { name, default, kind, doc, secret: false, by_phase: false, of_project: false }
+}
+
+impl Key {
+    const fn secret(mut self) -> Self {
+        self.secret = true;
+        self
+    }
+
+    const fn by_phase(mut self) -> Self {
+        self.by_phase = true;
+        self
+    }
+
+    const fn of_project(mut self) -> Self {
+        self.of_project = true;
+        self
+    }
+}
+
+/// All keys, in the order in which they are shown.
+pub const KEYS: &[Key] = &[
+    key("MAIN_REPO", "none", Kind::Folder, "the repository that sessions branch from").of_project(),
+    key("WORKTREES", "none", Kind::Folder, "where each session's git worktree is made")
+        .of_project(),
+    key("SESSIONS", "none", Kind::Folder, "where each session's folder of plain files is made")
+        .of_project(),
+    key("SAMOCODE_AGENT", "claude", Kind::Agent, "the program that does the work").by_phase(),
+    key("CLAUDE_PATH", "claude", Kind::Program, "the program of Claude Code"),
+    key("CLAUDE_MODEL", "opus", Kind::Text, "the model for Claude Code"),
+    key("CLAUDE_MAX_TURNS", "300", Kind::Number(1, 1_000_000), "turns of the model in one run"),
+    key("CLAUDE_TIMEOUT", "1800", Kind::Timeout, "how long one run may take, alive or not"),
+    key(
+        "SAMOCODE_MAX_RETRIES",
+        "3",
+        Kind::Number(0, 10_000),
+        "failed runs in a row before the session blocks",
+    ),
+    key("SAMOCODE_RETRY_DELAY", "5", Kind::Duration, "the wait before a failed run is tried again"),
+    key(
+        "SAMOCODE_STALL_AFTER",
+        "10 min",
+        Kind::Timeout,
+        "time without a sign of progress before the agent is nudged",
+    )
+    .by_phase(),
+    key("GIT_BRANCH_PREFIX", "none", Kind::BranchPrefix, "branches are named PREFIX/SESSION"),
+    key("SAMOCODE_TEST_COMMAND", "none", Kind::Text, "the command that tests the project"),
+    key("SAMOCODE_BUDGET_USD", "none", Kind::Money, "what a session may cost, in dollars"),
+    key("SAMOCODE_BUDGET_USD_RUN", "none", Kind::Money, "what one run may cost, in dollars"),
+    key("SAMOCODE_BUDGET_USD_DAY", "none", Kind::Money, "what a day may cost, in dollars"),
+    key("SAMOCODE_BUDGET_TOKENS", "none", Kind::Tokens, "tokens a session may use"),
+    key("SAMOCODE_BUDGET_TOKENS_RUN", "none", Kind::Tokens, "tokens one run may use"),
+    key("SAMOCODE_BUDGET_TOKENS_DAY", "none", Kind::Tokens, "tokens a day may use"),
+    key(
+        "SAMOCODE_CONTEXT_HANDOFF_AT",
+        "80 %",
+        Kind::Percent,
+        "how full the context gets before the agent hands over",
+    ),
+    key(
+        "SAMOCODE_MEMORY_MAX",
+        "50%",
+        Kind::Memory,
+        "memory of a session, agent and builds included",
+    ),
+    key("SAMOCODE_TASKS_MAX", "4096", Kind::Tasks, "processes and threads of a session"),
+    key(
+        "SAMOCODE_CPU_WEIGHT",
+        "100",
+        Kind::CpuWeight,
+        "share of the processor against other units",
+    ),
+    key("SAMOCODE_DISK_FLOOR", "1 GiB", Kind::Size, "free space below which sessions pause"),
+    key("SAMOCODE_MAX_RUNNING", "by memory", Kind::MaxRunning, "how many sessions may run at once"),
+    key(
+        "SAMOCODE_INHIBIT",
+        "none",
+        Kind::Inhibit,
+        "idle: the host does not go to sleep while an iteration runs",
+    ),
+    key(
+        "TELEGRAM_BOT_TOKEN",
+        "none",
+        Kind::Text,
+        "the bot that tells you, kept best in the env file",
+    )
+    .secret(),
+    key("TELEGRAM_CHAT_ID", "none", Kind::Text, "the chat it writes to"),
+    key("TELEGRAM_API_URL", "https://api.telegram.org", Kind::Url, "the server of the Bot API"),
+];
+
+/// The row of a key and, where the key has a suffix, the phase it is for.
+#[must_use]
+pub fn lookup(name: &str) -> Option<(&'static Key, Option<Phase>)> {
+    if let Some(key) = KEYS.iter().find(|key| key.name == name) {
+        return Some((key, None));
+    }
+    let (stem, suffix) = name.rsplit_once('_')?;
+    let key = KEYS.iter().find(|key| key.by_phase && key.name == stem)?;
+    let phase = Phase::ALL
+        .into_iter()
+        .find(|phase| for_phase(key, *phase) == format!("{stem}_{suffix}"))?;
+    Some((key, Some(phase)))
+}
+
+/// The name of a key for one phase: `SAMOCODE_AGENT_TESTING`.
+#[must_use]
+pub fn for_phase(key: &Key, phase: Phase) -> String {
+    format!("{}_{}", key.name, phase.as_str().to_ascii_uppercase())
+}
+
+/// Every name under which a key may be set.
+#[must_use]
+pub fn names(key: &'static Key) -> Vec<String> {
+    let phases = Phase::ALL.into_iter().filter(|_| key.by_phase).map(|phase| for_phase(key, phase));
+    std::iter::once(key.name.to_owned()).chain(phases).collect()
+}
+
+/// The known key that is most like a mistyped one, if any is like it.
+#[must_use]
+pub fn nearest(typed: &str) -> Option<String> {
+    let upper = typed.to_ascii_uppercase();
+    let known = KEYS.iter().flat_map(names);
+    let likeness = |name: &str| {
+        let bare = name.strip_prefix("SAMOCODE_").unwrap_or(name);
+        strsim::jaro_winkler(&upper, name).max(strsim::jaro_winkler(&upper, bare))
+    };
+    let scored = known.map(|name| (likeness(&name), name));
+    scored
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .filter(|(score, _)| *score > 0.87)
+        .map(|(_, name)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_suffix_names_a_phase_only_where_the_key_takes_one() {
+        assert_eq!(
+            lookup("SAMOCODE_AGENT_TESTING").map(|(k, p)| (k.name, p)),
+            Some(("SAMOCODE_AGENT", Some(Phase::Testing)))
+        );
+        assert_eq!(lookup("SAMOCODE_BUDGET_USD_DAY").map(|(_, p)| p), Some(None));
+        for unknown in [
+            "CLAUDE_MODEL_TESTING",
+            "SAMOCODE_AGENT_",
+            "SAMOCODE_AGENT_testing",
+            "SAMOCODE_AGENT_SHIPPING",
+            "",
+        ] {
+            assert!(lookup(unknown).is_none(), "{unknown}");
+        }
+    }
+
+    #[test]
+    fn the_nearest_key_is_suggested_and_nothing_for_what_is_like_none() {
+        for (typed, expected) in [
+            ("WORKTREE", Some("WORKTREES")),
+            ("SESSION", Some("SESSIONS")),
+            ("main_repo", Some("MAIN_REPO")),
+            ("SAMOCODE_AGNET", Some("SAMOCODE_AGENT")),
+            ("STALL_AFTER", Some("SAMOCODE_STALL_AFTER")),
+            ("CLAUDE_MAX_TURN", Some("CLAUDE_MAX_TURNS")),
+            ("SAMOCODE_STALL_AFTER_TESTNG", Some("SAMOCODE_STALL_AFTER_TESTING")),
+            ("FROBNICATE", None),
+        ] {
+            assert_eq!(nearest(typed).as_deref(), expected, "{typed}");
+        }
+    }
+
+    #[test]
+    fn names_are_unique() {
+        let mut all: Vec<_> = KEYS.iter().flat_map(names).collect();
+        let count = all.len();
+        all.sort();
+        all.dedup();
+        assert_eq!(all.len(), count);
+    }
+}

@@ -1,0 +1,356 @@
+//! Secrets: a type that does not show them, which variables are secret, and their removal from
+//! text; and the hash by which an account is known without its key.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use super::{AgentChoice, Env};
+
+/// A secret text. Neither `Debug` nor any other formatting shows it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a secret.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The secret itself, for the one place that needs it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("set")
+    }
+}
+
+/// Whether a variable holds a secret: by its name, and for a proxy by whether its URL carries a
+/// password.
+#[must_use]
+pub fn is_secret(name: &str, value: &str) -> bool {
+    let upper = name.to_ascii_uppercase();
+    if upper.ends_with("_PROXY") {
+        return userinfo(value).is_some();
+    }
+    let whole = ["AWS_ACCESS_KEY_ID", "AWS_BEARER_TOKEN_BEDROCK", "PASSWORD", "TOKEN", "MYSQL_PWD"];
+    let ends = [
+        "_KEY",
+        "_TOKEN",
+        "_PAT",
+        "_AUTH",
+        "_HEADERS",
+        "_SECRET",
+        "_PASSWORD",
+        "_PASSWD",
+        "_PASSPHRASE",
+        "_CREDENTIAL",
+        "PGPASSWORD",
+    ];
+    whole.contains(&upper.as_str())
+        || upper.contains("SECRET_")
+        || ends.iter().any(|end| upper.ends_with(end))
+}
+
+/// The `user:password` of a URL that has a password.
+fn userinfo(url: &str) -> Option<&str> {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    let (userinfo, _) = authority.rsplit_once('@')?;
+    userinfo.split_once(':').filter(|(_, password)| !password.is_empty()).map(|_| userinfo)
+}
+
+/// Shorter secrets are left in texts, in bytes: they would take ordinary words out. No key of
+/// any provider is nearly as short.
+const SHORTEST: usize = 6;
+
+/// Removes known secrets from text, for messages, journal and journald.
+#[derive(Clone, Default)]
+pub struct Redactor {
+    /// Longest first, so that no part of a longer one is left over.
+    secrets: Vec<(Secret, String)>,
+}
+
+impl Redactor {
+    /// One that knows every secret of an environment.
+    #[must_use]
+    pub fn of_env(env: &Env) -> Self {
+        let mut redactor = Self::default();
+        redactor.add_env(env);
+        redactor
+    }
+
+    /// Adds every secret of an environment.
+    pub fn add_env(&mut self, env: &Env) {
+        for (name, value) in env {
+            if let (Some(name), Some(value)) = (name.to_str(), value.to_str())
+                && is_secret(name, value)
+            {
+                self.add(name, value);
+            }
+        }
+    }
+
+    /// Adds a secret, shown from now on as `[NAME]`. Of a URL only `user:password` is secret; of
+    /// headers the values are; the forms in JSON and in a URL's path are known too.
+    pub fn add(&mut self, name: &str, value: &str) {
+        let mut texts: Vec<&str> = match userinfo(value) {
+            Some(userinfo) if name.to_ascii_uppercase().ends_with("_PROXY") => {
+                vec![userinfo, userinfo.split_once(':').map_or(userinfo, |(_, password)| password)]
+            }
+            _ => vec![value.trim()],
+        };
+        if name.ends_with("_HEADERS") {
+            let values = value.lines().filter_map(|line| line.split_once(':'));
+            texts.extend(values.map(|(_, value)| value.trim()));
+        }
+        for text in texts {
+            let json = serde_json::Value::from(text).to_string();
+            let json = json.trim_matches('"').to_owned();
+            for form in [text.to_owned(), json, text.replace(':', "%3A")] {
+                if form.len() >= SHORTEST && !self.secrets.iter().any(|(known, _)| known.0 == form)
+                {
+                    self.secrets.push((Secret(form), format!("[{name}]")));
+                }
+            }
+        }
+        self.secrets.sort_by_key(|(secret, _)| std::cmp::Reverse(secret.0.len()));
+    }
+
+    /// The text without the secrets; borrowed when there are none in it.
+    #[must_use]
+    pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let mut clean = Cow::Borrowed(text);
+        for (secret, shown) in &self.secrets {
+            if memchr::memmem::find(clean.as_bytes(), secret.0.as_bytes()).is_some() {
+                clean = Cow::Owned(clean.replace(&secret.0, shown));
+            }
+        }
+        clean
+    }
+
+    /// The same for every text in a value, names of fields left alone.
+    pub fn redact_value(&self, value: &mut serde_json::Value) {
+        match value {
+            serde_json::Value::String(text) => *text = self.redact(text).into_owned(),
+            serde_json::Value::Array(values) => {
+                values.iter_mut().for_each(|value| self.redact_value(value));
+            }
+            serde_json::Value::Object(fields) => {
+                fields.values_mut().for_each(|value| self.redact_value(value));
+            }
+            _ => {}
+        }
+    }
+}
+
+impl fmt::Debug for Redactor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.secrets.iter().map(|(_, shown)| shown)).finish()
+    }
+}
+
+/// The account's name among files: 16 hex digits of a SHA-256 over all four. Sessions that share
+/// it share limits and failed credentials.
+#[must_use]
+pub fn account(agent: &str, config_folder: &Path, base_url: &str, key: &str) -> String {
+    use std::os::unix::ffi::OsStrExt;
+
+    let mut hash = ring::digest::Context::new(&ring::digest::SHA256);
+    for part in [
+        agent.as_bytes(),
+        config_folder.as_os_str().as_bytes(),
+        base_url.as_bytes(),
+        key.as_bytes(),
+    ] {
+        // With its length, so that no two lists of parts run together to the same bytes.
+        hash.update(&(part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    let digest = hash.finish();
+    digest.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The account an agent will use, given the environment it will get from
+/// [`agent_environment`](super::environment::agent_environment).
+#[must_use]
+pub fn account_of(agent: &AgentChoice, env: &Env) -> String {
+    let folder = |variable: &str, default: &str| {
+        let home = || super::dirs::home(env).unwrap_or_default().join(default);
+        env.get(variable).map_or_else(home, PathBuf::from)
+    };
+    let claude: &[&str] = &[
+        "ANTHROPIC_API_KEY",
+        "ANTHROPIC_AUTH_TOKEN",
+        "CLAUDE_CODE_OAUTH_TOKEN",
+        "AWS_BEARER_TOKEN_BEDROCK",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_PROFILE",
+    ];
+    let codex: &[&str] = &["CODEX_API_KEY", "OPENAI_API_KEY"];
+    let gemini: &[&str] = &["GEMINI_API_KEY", "GOOGLE_API_KEY"];
+    let (config, url, keys) = match agent {
+        AgentChoice::Claude => {
+            (folder("CLAUDE_CONFIG_DIR", ".claude"), "ANTHROPIC_BASE_URL", claude.to_vec())
+        }
+        AgentChoice::Codex => (folder("CODEX_HOME", ".codex"), "OPENAI_BASE_URL", codex.to_vec()),
+        AgentChoice::Gemini => {
+            (folder("GEMINI_CONFIG_DIR", ".gemini"), "GOOGLE_GEMINI_BASE_URL", gemini.to_vec())
+        }
+        AgentChoice::Command { .. } => (
+            folder("CLAUDE_CONFIG_DIR", ".claude"),
+            "ANTHROPIC_BASE_URL",
+            [claude, codex, gemini].concat(),
+        ),
+        AgentChoice::Rehearsal => (PathBuf::new(), "", Vec::new()),
+    };
+    // An unset key leaves its mark too: the same text under another name is another account.
+    let keys: Vec<_> = keys.iter().map(|key| env.text(key).unwrap_or_default()).collect();
+    let url = env.text(url).unwrap_or_default().trim_end_matches('/');
+    account(&agent.to_string(), &config, url, &keys.join("\0"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn secrets_are_known_by_name_and_proxies_by_their_password() {
+        for (name, value, secret) in [
+            ("ANTHROPIC_API_KEY", "x", true),
+            ("ANTHROPIC_AUTH_TOKEN", "x", true),
+            ("ANTHROPIC_CUSTOM_HEADERS", "x", true),
+            ("ANTHROPIC_BASE_URL", "http://x", false),
+            ("CLAUDE_CODE_OAUTH_TOKEN", "x", true),
+            ("CLAUDE_CONFIG_DIR", "x", false),
+            ("CLAUDE_CODE_MAX_OUTPUT_TOKENS", "9", false),
+            ("OPENAI_API_KEY", "x", true),
+            ("GEMINI_API_KEY", "x", true),
+            ("GOOGLE_API_KEY", "x", true),
+            ("GOOGLE_APPLICATION_CREDENTIALS", "/x.json", false),
+            ("AWS_ACCESS_KEY_ID", "x", true),
+            ("AWS_SECRET_ACCESS_KEY", "x", true),
+            ("AWS_SESSION_TOKEN", "x", true),
+            ("AWS_REGION", "x", false),
+            ("TELEGRAM_BOT_TOKEN", "x", true),
+            ("TELEGRAM_CHAT_ID", "1", false),
+            ("GITHUB_TOKEN", "x", true),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "x", true),
+            ("NPM_CONFIG__AUTH", "x", true),
+            ("SSH_AUTH_SOCK", "/s", false),
+            ("HTTPS_PROXY", "http://u:p@h:1", true),
+            ("https_proxy", "u:p@h:1", true),
+            ("HTTPS_PROXY", "http://u@h:1/x:y@z", false),
+            ("HTTPS_PROXY", "http://h:1", false),
+            ("NO_PROXY", "a,b", false),
+            ("PATH", "/bin", false),
+        ] {
+            assert_eq!(is_secret(name, value), secret, "{name}={value}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_never_shown() {
+        let secret = Secret::new("sk-ant-1");
+        assert_eq!(format!("{secret:?} {:?}", Some(&secret)), "set Some(set)");
+        let env = Env::from_iter([("ANTHROPIC_API_KEY", "sk-ant-12345")]);
+        assert!(!format!("{:?}", Redactor::of_env(&env)).contains("sk-ant"));
+    }
+
+    #[test]
+    fn known_secrets_are_taken_out_of_text() {
+        let env = Env::from_iter([
+            ("ANTHROPIC_API_KEY", "sk-ant-12345"),
+            ("ANTHROPIC_AUTH_TOKEN", "sk-ant-12345-longer"),
+            ("TELEGRAM_BOT_TOKEN", "123456:AAbb"),
+            ("HTTPS_PROXY", "http://bob:hunter2@proxy:80"),
+            ("ANTHROPIC_CUSTOM_HEADERS", "X-One: first-secret\nX-Two: sec\"ond-secret"),
+            ("LANG", "C.UTF-8"),
+        ]);
+        let redactor = Redactor::of_env(&env);
+        for (text, clean) in [
+            ("key sk-ant-12345!", "key [ANTHROPIC_API_KEY]!"),
+            ("sk-ant-12345-longer", "[ANTHROPIC_AUTH_TOKEN]"),
+            ("/bot123456:AAbb/send", "/bot[TELEGRAM_BOT_TOKEN]/send"),
+            ("/bot123456%3AAAbb/send", "/bot[TELEGRAM_BOT_TOKEN]/send"),
+            ("via http://bob:hunter2@proxy:80", "via http://[HTTPS_PROXY]@proxy:80"),
+            ("password hunter2", "password [HTTPS_PROXY]"),
+            ("got first-secret", "got [ANTHROPIC_CUSTOM_HEADERS]"),
+            ("{\"h\":\"sec\\\"ond-secret\"}", "{\"h\":\"[ANTHROPIC_CUSTOM_HEADERS]\"}"),
+        ] {
+            assert_eq!(redactor.redact(text), clean);
+        }
+        assert!(matches!(redactor.redact("nothing in C.UTF-8"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn an_account_differs_by_each_of_its_parts_and_shows_none() {
+        let base = || account("claude", Path::new("/h/.claude"), "", "sk-1");
+        let others = [
+            account("codex", Path::new("/h/.claude"), "", "sk-1"),
+            account("claude", Path::new("/h/.claude2"), "", "sk-1"),
+            account("claude", Path::new("/h/.claude"), "http://x", "sk-1"),
+            account("claude", Path::new("/h/.claude"), "", "sk-2"),
+            account("claude", Path::new("/h/.claude"), "sk-1", ""),
+        ];
+        assert_eq!(base(), base());
+        assert!(base().len() == 16 && base().bytes().all(|b| b.is_ascii_hexdigit()));
+        assert!(others.iter().all(|other| *other != base()));
+    }
+
+    #[test]
+    fn the_account_follows_what_the_agent_will_use() {
+        let env = |more: &[(&str, &str)]| {
+            let mut env = Env::from_iter([("HOME", "/h")]);
+            env.extend(more.iter().copied());
+            env
+        };
+        let claude = |more: &[(&str, &str)]| account_of(&AgentChoice::Claude, &env(more));
+        assert_eq!(
+            claude(&[]),
+            claude(&[("OPENAI_API_KEY", "x"), ("CLAUDE_CONFIG_DIR", "/h/.claude")])
+        );
+        assert_ne!(claude(&[]), claude(&[("ANTHROPIC_API_KEY", "x")]));
+        assert_ne!(claude(&[]), claude(&[("CLAUDE_CONFIG_DIR", "/other")]));
+        assert_ne!(claude(&[("ANTHROPIC_API_KEY", "x")]), claude(&[("ANTHROPIC_AUTH_TOKEN", "x")]));
+        assert_eq!(
+            claude(&[("ANTHROPIC_BASE_URL", "http://x/")]),
+            claude(&[("ANTHROPIC_BASE_URL", "http://x")])
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_secret_is_left_over(
+            secrets in proptest::collection::vec("[a-c]{6,9}", 1..4),
+            text in "[a-c ]{0,60}",
+        ) {
+            let mut redactor = Redactor::default();
+            for (at, secret) in secrets.iter().enumerate() {
+                redactor.add(&format!("S{at}"), secret);
+            }
+            let clean = redactor.redact(&text);
+            for secret in &secrets {
+                prop_assert!(!clean.contains(secret.as_str()));
+            }
+        }
+    }
+
+    #[test]
+    fn a_value_is_cleaned_at_any_depth() {
+        let mut redactor = Redactor::default();
+        redactor.add("ANTHROPIC_API_KEY", "sk-ant-1234567");
+        let mut value = serde_json::json!({"a": ["x sk-ant-1234567", 1, {"b": "sk-ant-1234567"}]});
+        redactor.redact_value(&mut value);
+        let clean =
+            serde_json::json!({"a": ["x [ANTHROPIC_API_KEY]", 1, {"b": "[ANTHROPIC_API_KEY]"}]});
+        assert_eq!(value, clean);
+    }
+}

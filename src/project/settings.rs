@@ -1,0 +1,286 @@
+//! What is set, and where: defaults, the user's file, the project's file, the environment, flags.
+//! The later counts. The variables of the env file count just below the environment.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+
+use super::agent_choice::program_path;
+use super::file::ConfigFile;
+use super::layers::{Layers, Rank};
+use super::{AgentChoice, Dirs, Env, EnvFile, Error, Project, Secret, Warning, keys, values};
+use crate::session::Phase;
+
+/// Where a value is set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// Nowhere: it is the default.
+    Default,
+    /// In a file.
+    File {
+        /// The file, with `~` for the home folder.
+        path: String,
+        /// The line, from 1.
+        line: u32,
+    },
+    /// In the environment.
+    Environment,
+    /// By a flag, such as `--agent`.
+    Flag(&'static str),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.pad("default"),
+            Self::File { path, line } => f.pad(&format!("{path}:{line}")),
+            Self::Environment => f.pad("environment"),
+            Self::Flag(flag) => f.pad(flag),
+        }
+    }
+}
+
+impl Serialize for Origin {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// What the flags of a command set.
+#[derive(Debug, Clone, Default)]
+pub struct Flags(pub(super) Vec<(&'static str, String, String)>);
+
+impl Flags {
+    /// Adds what `flag` (`--agent`) sets: a key of the table and its value.
+    #[must_use]
+    pub fn with(
+        mut self,
+        flag: &'static str,
+        key: impl Into<String>,
+        value: impl Into<String>,
+    ) -> Self {
+        self.0.push((flag, key.into(), value.into()));
+        self
+    }
+
+    /// The environment in which the same settings count without the flags: what `enable` gives to
+    /// [`recorded`](super::environment::recorded), so that the unit goes by its flags.
+    #[must_use]
+    pub fn over(&self, env: &Env) -> Env {
+        let mut env = env.clone();
+        for (_, key, value) in self.0.iter().filter(|(_, _, value)| !value.trim().is_empty()) {
+            if let Some((known, None)) = keys::lookup(key) {
+                // A flag counts for all phases, whatever the environment says of one.
+                keys::names(known).iter().for_each(|name| env.remove(name));
+            }
+            env.set(key, value);
+        }
+        env
+    }
+}
+
+/// A row of `samocode config`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Row {
+    /// The key, with its phase where it is for one.
+    pub key: String,
+    /// The value as it is written; of a secret only "set".
+    pub value: String,
+    /// Where it is set.
+    pub origin: Origin,
+    /// What the key does.
+    pub doc: &'static str,
+}
+
+/// What may be spent; `None` is no limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Budget {
+    /// In dollars.
+    pub usd: Option<f64>,
+    /// In tokens, input and output together.
+    pub tokens: Option<u64>,
+}
+
+/// The budgets.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Budgets {
+    /// For a session.
+    pub session: Budget,
+    /// For one run of an agent.
+    pub run: Budget,
+    /// For a day.
+    pub day: Budget,
+}
+
+/// What an iteration keeps the host from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Inhibit {
+    /// Nothing.
+    None,
+    /// Going to sleep because it is idle.
+    Idle,
+}
+
+/// All settings, checked. See [`KEYS`](super::keys::KEYS) for what each is.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `CLAUDE_PATH`: a name to be found on PATH, or an absolute path.
+    pub claude_path: String,
+    /// `CLAUDE_MODEL`.
+    pub claude_model: String,
+    /// `CLAUDE_MAX_TURNS`.
+    pub claude_max_turns: u32,
+    /// `CLAUDE_TIMEOUT`.
+    pub claude_timeout: Duration,
+    /// `SAMOCODE_MAX_RETRIES`.
+    pub max_retries: u32,
+    /// `SAMOCODE_RETRY_DELAY`.
+    pub retry_delay: Duration,
+    /// `GIT_BRANCH_PREFIX`, without a slash at its end.
+    pub branch_prefix: Option<String>,
+    /// `SAMOCODE_BUDGET_USD`, `SAMOCODE_BUDGET_TOKENS` and those for a run and a day.
+    pub budgets: Budgets,
+    /// `SAMOCODE_MEMORY_MAX`, as systemd takes it: bytes, `50%` or `infinity`.
+    pub memory_max: String,
+    /// `SAMOCODE_TASKS_MAX`, as systemd takes it.
+    pub tasks_max: String,
+    /// `SAMOCODE_CPU_WEIGHT`, as systemd takes it.
+    pub cpu_weight: String,
+    /// `SAMOCODE_DISK_FLOOR`, in bytes.
+    pub disk_floor: u64,
+    /// `SAMOCODE_CONTEXT_HANDOFF_AT`, in percent, 1 to 100.
+    pub context_handoff_at: u8,
+    /// `SAMOCODE_MAX_RUNNING`; `None` is by the machine's memory.
+    pub max_running: Option<u32>,
+    /// `SAMOCODE_TEST_COMMAND`.
+    pub test_command: Option<String>,
+    /// `SAMOCODE_INHIBIT`.
+    pub inhibit: Inhibit,
+    /// `TELEGRAM_BOT_TOKEN`.
+    pub telegram_bot_token: Option<Secret>,
+    /// `TELEGRAM_CHAT_ID`.
+    pub telegram_chat_id: Option<String>,
+    /// `TELEGRAM_API_URL`, without a slash at its end.
+    pub telegram_api_url: String,
+    agents: [AgentChoice; Phase::ALL.len()],
+    stalls: [Duration; Phase::ALL.len()],
+    rows: Vec<Row>,
+    warnings: Vec<Warning>,
+}
+
+impl Settings {
+    /// Reads the user's files and puts all layers together.
+    ///
+    /// # Errors
+    /// [`Error::Value`] for the first bad value that counts, and what [`ConfigFile::read`] and
+    /// [`EnvFile::read`] return.
+    pub fn load(project: Option<&Project>, env: &Env, flags: &Flags) -> Result<Self, Error> {
+        let dirs = Dirs::user(env)?;
+        let user = ConfigFile::read_if_there(&dirs.settings_file())?;
+        let env_file = EnvFile::read(&dirs)?;
+        Self::of_layers(&dirs, &user, project, &env_file, env, flags)
+    }
+
+    /// [`load`](Self::load) without reading anything.
+    ///
+    /// # Errors
+    /// [`Error::Value`] for the first bad value that counts.
+    pub fn of_layers(
+        dirs: &Dirs,
+        user: &ConfigFile,
+        project: Option<&Project>,
+        env_file: &EnvFile,
+        env: &Env,
+        flags: &Flags,
+    ) -> Result<Self, Error> {
+        let mut layers = Layers::new(dirs);
+        layers.file(Rank::User, user);
+        if let Some(project) = project {
+            layers.file(Rank::Project, &project.file);
+        }
+        layers.env_file(env_file);
+        layers.environment(env)?;
+        layers.flags(flags);
+        Self::of(layers)
+    }
+
+    /// Checks every value that counts.
+    fn of(layers: Layers<'_>) -> Result<Self, Error> {
+        let timeout = |text: &str| values::duration(text).filter(|time| !time.is_zero());
+        let max_running = |text: &str| {
+            if text.eq_ignore_ascii_case("by memory") {
+                return Some(None);
+            }
+            u32::try_from(values::whole(text)?)
+                .ok()
+                .filter(|count| (1..=10_000).contains(count))
+                .map(Some)
+        };
+        let inhibit = |text: &str| match text.to_ascii_lowercase().as_str() {
+            "none" => Some(Inhibit::None),
+            "idle" => Some(Inhibit::Idle),
+            _ => None,
+        };
+        let home = Some(layers.dirs.home.as_path());
+        Ok(Self {
+            claude_path: layers
+                .read("CLAUDE_PATH", |set| program_path(&set.text, &set.base, home))?,
+            claude_model: layers.value("CLAUDE_MODEL", |text| Some(text.to_owned()))?,
+            claude_max_turns: layers.number("CLAUDE_MAX_TURNS")?,
+            claude_timeout: layers.value("CLAUDE_TIMEOUT", timeout)?,
+            max_retries: layers.number("SAMOCODE_MAX_RETRIES")?,
+            retry_delay: layers.value("SAMOCODE_RETRY_DELAY", values::duration)?,
+            branch_prefix: layers.branch_prefix()?,
+            budgets: Budgets {
+                session: layers.budget("")?,
+                run: layers.budget("_RUN")?,
+                day: layers.budget("_DAY")?,
+            },
+            memory_max: layers.value("SAMOCODE_MEMORY_MAX", values::memory)?,
+            tasks_max: layers.value("SAMOCODE_TASKS_MAX", values::tasks)?,
+            cpu_weight: layers.value("SAMOCODE_CPU_WEIGHT", values::cpu_weight)?,
+            disk_floor: layers.value("SAMOCODE_DISK_FLOOR", values::size)?,
+            context_handoff_at: layers.value("SAMOCODE_CONTEXT_HANDOFF_AT", values::percent)?,
+            max_running: layers.value("SAMOCODE_MAX_RUNNING", max_running)?,
+            test_command: layers.text("SAMOCODE_TEST_COMMAND")?,
+            inhibit: layers.value("SAMOCODE_INHIBIT", inhibit)?,
+            telegram_bot_token: layers.text("TELEGRAM_BOT_TOKEN")?.map(Secret::new),
+            telegram_chat_id: layers.text("TELEGRAM_CHAT_ID")?,
+            telegram_api_url: layers.value("TELEGRAM_API_URL", values::url)?,
+            agents: layers.by_phase("SAMOCODE_AGENT", |name| layers.agent(name))?,
+            stalls: layers.by_phase("SAMOCODE_STALL_AFTER", |name| layers.value(name, timeout))?,
+            rows: layers.rows(),
+            warnings: layers.warnings,
+        })
+    }
+
+    /// The agent for a phase: `SAMOCODE_AGENT_PHASE` or `SAMOCODE_AGENT`, whichever is set later;
+    /// in the same place the one for the phase.
+    #[must_use]
+    pub const fn agent(&self, phase: Phase) -> &AgentChoice {
+        &self.agents[phase as usize]
+    }
+
+    /// How long a run may show no progress in a phase; found like [`agent`](Self::agent).
+    #[must_use]
+    pub const fn stall_after(&self, phase: Phase) -> Duration {
+        self.stalls[phase as usize]
+    }
+
+    /// What is set and where, in the order of the table.
+    #[must_use]
+    pub fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    /// What should be said about the files.
+    #[must_use]
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+}
+
+#[cfg(test)]
+#[path = "settings_tests.rs"]
+mod tests;
