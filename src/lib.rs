@@ -1,5 +1,6 @@
 //! samocode runs coding agents unattended, with the operating system as their supervisor.
 
+pub mod agent;
 pub mod project;
 pub mod session;
 

@@ -1,0 +1,175 @@
+use super::*;
+use crate::agent::stream::{Log, pump};
+use proptest::prelude::*;
+
+macro_rules! fixture {
+    ($name:literal) => {
+        include_bytes!(concat!("../../../../tests/fixtures/claude/", $name, ".jsonl")).as_slice()
+    };
+}
+
+fn decode(bytes: &[u8]) -> Vec<Event> {
+    let mut events = Vec::new();
+    let mut decoder = ClaudeDecoder::new("/home/u/shop".into());
+    let mut log = Log::new(tempfile::tempfile().unwrap());
+    pump(bytes, &mut log, &mut decoder, &mut |event| events.push(event)).unwrap();
+    events
+}
+
+fn finished(bytes: &[u8]) -> Finished {
+    match decode(bytes).pop() {
+        Some(Event::Finished(finished)) => *finished,
+        other => panic!("ended with {other:?}"),
+    }
+}
+
+#[test]
+fn a_run_is_told_from_its_start_to_its_end() {
+    let events = decode(fixture!("success"));
+    let usage = Usage { input: 100, output: 1, cache_read: 1000, cache_write: 20 };
+    let id = "00000000-0000-4000-8000-000000000001";
+    assert_eq!(
+        events[0],
+        Event::Started { conversation: id.into(), model: "claude-opus-5-5".into() }
+    );
+    assert!(
+        matches!(&events[1], Event::Tool(tool) if tool.name == "Bash" && tool.summary == "running echo hi")
+    );
+    assert_eq!(events[2], Event::Usage { usage, context_used: Some(1121) });
+    assert_eq!(events[3], Event::Progress);
+    assert_eq!(events[4], Event::Text { text: "All done 2.".into() });
+    let Event::Finished(end) = &events[6] else { panic!("{:?}", events[6]) };
+    assert!(!end.is_error);
+    let cost = end.cost.unwrap();
+    assert!((cost.total - 0.0034).abs() < 1e-9 && (cost.own.unwrap() - 0.0034).abs() < 1e-9);
+    assert_eq!(end.usage, Usage { input: 200, output: 100, cache_read: 2000, cache_write: 40 });
+    assert_eq!((end.num_turns, end.context_window), (Some(2), Some(1_000_000)));
+    assert_eq!(events.len(), 7);
+}
+
+#[test]
+fn of_two_ends_of_a_process_the_last_holds_the_sum() {
+    let end = finished(fixture!("two-results"));
+    let cost = end.cost.unwrap();
+    assert!((cost.total - 0.0051).abs() < 1e-9 && (cost.own.unwrap() - 0.0051).abs() < 1e-9);
+    assert_eq!(end.usage, Usage { input: 300, output: 150, cache_read: 3000, cache_write: 60 });
+}
+
+#[test]
+fn totals_of_resumed_conversations_run_on_and_the_own_share_is_told() {
+    for (bytes, total) in
+        [(fixture!("resumed"), 0.0068), (fixture!("resumed-after-sigterm"), 0.0051)]
+    {
+        let cost = finished(bytes).cost.unwrap();
+        assert!((cost.total - total).abs() < 1e-9 && (cost.own.unwrap() - 0.0034).abs() < 1e-9);
+    }
+    assert_eq!(finished(fixture!("old-success")).cost.unwrap().own, None);
+}
+
+#[test]
+fn a_cap_reports_its_tokens_too() {
+    let end = finished(fixture!("max-budget"));
+    assert_eq!((end.subtype.as_str(), end.usage.input), ("error_max_budget_usd", 100));
+    assert_eq!(end.text, "Reached maximum budget ($0.001)");
+}
+
+#[test]
+fn failures_carry_a_word_and_a_status() {
+    for (bytes, kind, status) in [
+        (fixture!("unauthorized"), "authentication_failed", Some(401)),
+        (fixture!("not-logged-in"), "authentication_failed", None),
+        (fixture!("old-not-logged-in"), "authentication_failed", None),
+        (fixture!("rate-limited"), "rate_limit", Some(429)),
+        (fixture!("usage-limit"), "usage_limit_reached", Some(429)),
+        (fixture!("connection-refused"), "connection_failed", None),
+        (fixture!("no-credit"), "billing_error", Some(400)),
+    ] {
+        let end = finished(bytes);
+        assert_eq!((end.error_kind.as_deref(), end.api_status), (Some(kind), status));
+        assert!(end.is_error && !end.text.is_empty());
+    }
+}
+
+#[test]
+fn limits_are_told_with_their_reset_time_and_warnings_are_none() {
+    let limits = |bytes| -> Vec<Limit> {
+        let limit = |event| if let Event::Limit(limit) = event { Some(limit) } else { None };
+        decode(bytes).into_iter().filter_map(limit).collect()
+    };
+    let resets_at = Some("2026-11-21T01:15:45Z".parse().unwrap());
+    let reached = Limit { reached: true, kind: "five_hour".into(), resets_at };
+    assert_eq!(limits(fixture!("usage-limit")), std::slice::from_ref(&reached));
+    assert_eq!(limits(fixture!("limit-warning")), [Limit { reached: false, ..reached }]);
+}
+
+#[test]
+fn retries_are_told() {
+    let retries: Vec<_> = decode(fixture!("overloaded"))
+        .into_iter()
+        .filter(|event| matches!(event, Event::Retry { .. }))
+        .collect();
+    let retry = |attempt| Event::Retry { attempt, status: Some(529), error: "overloaded".into() };
+    assert_eq!(retries, [retry(1), retry(2)]);
+}
+
+#[test]
+fn a_torn_last_line_is_a_sign_of_life() {
+    assert_eq!(decode(fixture!("killed")).last(), Some(&Event::Progress));
+}
+
+#[test]
+fn an_end_too_long_to_be_kept_is_still_an_end() {
+    let words = r#"\"is_error\":true "#.repeat(100_000);
+    let line = format!(
+        r#"{{"total_cost_usd":0.25,"usage":{{}},"is_error":false,"num_turns":7,"subtype":"success","result":"{words}","type":"result","queued_turn_count":0}}"#
+    );
+    let end = finished(line.as_bytes());
+    assert!(!end.is_error);
+    assert_eq!((end.num_turns, end.cost.unwrap().total), (Some(7), 0.25));
+    let other = format!(r#"{{"type":"user","x":"{words}"}}"#);
+    assert_eq!(decode(other.as_bytes()), [Event::Progress]);
+}
+
+#[test]
+fn helpers_replies_do_not_fill_the_main_context() {
+    let line = br#"{"type":"assistant","message":{"id":"m","content":[],"usage":{"input_tokens":5}},"parent_tool_use_id":"t"}"#;
+    assert!(matches!(decode(line)[..], [Event::Usage { context_used: None, .. }]));
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_it_panic(
+        start in prop_oneof![
+            Just(""), Just("{\"type\":\""), Just("{\"type\":\"assistant\",\"message\":{\"content\":["),
+            Just("{\"type\":\"result\","), Just("{\"type\":\"system\",\"subtype\":\"init\",")
+        ],
+        rest in proptest::collection::vec(any::<u8>(), 0..200),
+    ) {
+        let mut bytes = start.as_bytes().to_vec();
+        bytes.extend(rest);
+        let mut decoder = ClaudeDecoder::default();
+        decoder.line(&bytes, &mut |_| ());
+        let middle = bytes.len() / 2;
+        decoder.oversized(&bytes[..middle], &bytes[middle..], &mut |_| ());
+    }
+
+    #[test]
+    fn damaged_streams_are_read_without_panic(at in 0usize..8000, byte in any::<u8>()) {
+        let mut bytes = fixture!("two-results").to_vec();
+        let at = at % bytes.len();
+        bytes[at] = byte;
+        decode(&bytes);
+    }
+
+    #[test]
+    fn chunk_boundaries_anywhere_give_the_same_events(size in 1usize..5000) {
+        let whole = decode(fixture!("two-results"));
+        let (mut events, mut decoder) = (Vec::new(), ClaudeDecoder::new("/home/u/shop".into()));
+        let mut lines = crate::agent::stream::Lines::default();
+        for chunk in fixture!("two-results").chunks(size) {
+            lines.feed(chunk, &mut decoder, &mut |event| events.push(event));
+        }
+        lines.finish(&mut decoder, &mut |event| events.push(event));
+        prop_assert_eq!(events, whole);
+    }
+}

@@ -1,0 +1,156 @@
+//! What a tool call does, in a few words for a status line.
+
+use std::borrow::Cow;
+use std::hash::{DefaultHasher, Hasher};
+
+use serde::Deserialize;
+
+/// The longest summary in characters.
+const MAX: usize = 80;
+
+/// A hash of a tool's name and input, equal for equal calls.
+#[must_use]
+pub fn fingerprint(name: &str, input: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(name.as_bytes());
+    hasher.write_u8(0xff);
+    hasher.write(input);
+    hasher.finish()
+}
+
+/// `text` as one line of at most `max` characters, without control characters.
+#[must_use]
+pub fn one_line(text: &str, max: usize) -> String {
+    let mut line = String::new();
+    let mut length = 0;
+    for c in text.trim_start().chars() {
+        let c = if c.is_control() || c.is_whitespace() { ' ' } else { c };
+        if c == ' ' && line.ends_with(' ') {
+            continue;
+        }
+        if length == max {
+            line.pop();
+            line.push('…');
+            return line;
+        }
+        line.push(c);
+        length += 1;
+    }
+    line.truncate(line.trim_end().len());
+    line
+}
+
+/// What a summary needs of a tool's input; all else is skipped unread.
+#[derive(Deserialize, Default)]
+struct Fields<'a> {
+    #[serde(borrow)]
+    command: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    file_path: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    notebook_path: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pattern: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    description: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    query: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    url: Option<Cow<'a, str>>,
+}
+
+/// What the call of `tool` with the JSON `input` does. Of commands only the plain first words are
+/// told: what follows may hold secrets, and status lines are read by others.
+#[must_use]
+pub fn summarize(tool: &str, input: &str, working_dir: &str) -> String {
+    let fields: Fields = serde_json::from_str(input).unwrap_or_default();
+    let of = |field: &'_ Option<Cow<'_, str>>| field.as_deref().unwrap_or_default().to_owned();
+    let file = |field: &Option<Cow<'_, str>>| {
+        let path = of(field);
+        let inside = path.strip_prefix(working_dir).and_then(|rest| rest.strip_prefix('/'));
+        inside.filter(|_| !working_dir.is_empty()).map_or_else(|| path.clone(), str::to_owned)
+    };
+    let said = match tool {
+        "Bash" => format!("running {}", first_words(&of(&fields.command))),
+        "Edit" | "MultiEdit" => format!("editing {}", file(&fields.file_path)),
+        "NotebookEdit" => format!("editing {}", file(&fields.notebook_path)),
+        "Write" => format!("writing {}", file(&fields.file_path)),
+        "Read" => format!("reading {}", file(&fields.file_path)),
+        "Grep" | "Glob" => format!("searching for {}", of(&fields.pattern)),
+        "Task" | "Agent" => format!("asking a helper: {}", of(&fields.description)),
+        "WebSearch" => format!("searching the web for {}", of(&fields.query)),
+        "WebFetch" => format!("reading {}", host(&of(&fields.url))),
+        "TodoWrite" => "updating its list".to_owned(),
+        _ => match tool.strip_prefix("mcp__").and_then(|rest| rest.split_once("__")) {
+            Some((server, name)) => format!("using {name} of {server}"),
+            None => format!("using {tool}"),
+        },
+    };
+    one_line(&said, MAX)
+}
+
+/// `cargo test` of `cd /x && RUST_LOG=debug cargo test --quiet 2>&1`.
+fn first_words(command: &str) -> String {
+    let plain = |word: &&str| {
+        !word.starts_with('-')
+            && word.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.' | '/' | '-' | '+'))
+    };
+    let parts = command.split("&&").flat_map(|part| part.split([';', '\n', '|']));
+    for part in parts {
+        let mut words = part.split_whitespace().skip_while(|word| word.contains('=')).peekable();
+        if words.peek().is_none_or(|word| *word == "cd") {
+            continue;
+        }
+        let first: Vec<&str> = words.take_while(plain).take(3).collect();
+        if !first.is_empty() {
+            return first.join(" ");
+        }
+    }
+    "a command".to_owned()
+}
+
+fn host(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    authority.rsplit('@').next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn calls_are_told_in_a_few_words() {
+        for (tool, input, said) in [
+            (
+                "Bash",
+                json!({"command": "cd /w && RUST_LOG=x cargo test --quiet"}),
+                "running cargo test",
+            ),
+            ("Bash", json!({"command": "curl -H 'Authorization: Bearer sk-1'"}), "running curl"),
+            ("Bash", json!({"command": "TOKEN=abc"}), "running a command"),
+            ("Bash", json!({"command": 7}), "running a command"),
+            ("Edit", json!({"file_path": "/w/src/auth.rs"}), "editing src/auth.rs"),
+            ("Read", json!({"file_path": "/worktree/a"}), "reading /worktree/a"),
+            ("WebFetch", json!({"url": "https://u:p@docs.rs/x?key=1"}), "reading docs.rs"),
+            ("mcp__github__list", json!({}), "using list of github"),
+            ("Odd", json!(null), "using Odd"),
+        ] {
+            assert_eq!(summarize(tool, &input.to_string(), "/w"), said, "{tool} {input}");
+        }
+    }
+
+    #[test]
+    fn a_summary_is_one_short_line_whatever_the_input() {
+        let said =
+            summarize("Grep", &json!({"pattern": "a\n\u{1b}[31m".repeat(99)}).to_string(), "");
+        assert!(said.chars().count() <= MAX && !said.chars().any(char::is_control), "{said:?}");
+    }
+
+    #[test]
+    fn fingerprints_are_equal_for_equal_calls_only() {
+        assert_eq!(fingerprint("Bash", b"{}"), fingerprint("Bash", b"{}"));
+        assert_ne!(fingerprint("Bash", b"{}"), fingerprint("Bas", b"h{}"));
+    }
+}

@@ -1,0 +1,52 @@
+//! What a run cost, from what agents report.
+
+use super::event::Cost;
+
+/// What a run cost, in US dollars, given the total the conversation had reported before it
+/// (`None` for a conversation's first run).
+///
+/// Claude Code of today reports totals that run on over the resumed runs of a conversation; its
+/// older versions report each run alone. The newer tell each result's own share besides, and by
+/// that they are told apart. A total also holds what an earlier run spent after its last report
+/// (after SIGTERM; after SIGKILL that is lost), so the difference is preferred to the share, and
+/// the share is the floor where the counting began anew.
+#[must_use]
+pub fn difference(before: Option<f64>, reported: Cost) -> f64 {
+    let cost = match reported.own {
+        None => reported.total,
+        Some(own) => (reported.total - before.unwrap_or(0.0)).max(own),
+    };
+    if cost.is_finite() { cost.max(0.0) } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn assert_close(found: f64, expected: f64) {
+        assert!((found - expected).abs() < 1e-9, "{found} is not {expected}");
+    }
+
+    #[test]
+    fn totals_that_run_on_are_not_counted_twice() {
+        assert_close(difference(None, Cost { total: 0.0034, own: Some(0.0034) }), 0.0034);
+        assert_close(difference(Some(0.0034), Cost { total: 0.0068, own: Some(0.0034) }), 0.0034);
+    }
+
+    #[test]
+    fn what_a_terminated_run_spent_is_in_the_next_difference() {
+        assert_close(difference(Some(0.0), Cost { total: 0.0051, own: Some(0.0034) }), 0.0051);
+    }
+
+    #[test]
+    fn totals_of_older_versions_stand_for_themselves() {
+        assert_close(difference(Some(0.5), Cost { total: 0.6, own: None }), 0.6);
+    }
+
+    #[test]
+    fn a_count_that_began_anew_and_nonsense_cost_no_less_than_nothing() {
+        assert_close(difference(Some(9.0), Cost { total: 0.2, own: Some(0.2) }), 0.2);
+        assert_close(difference(Some(1.0), Cost { total: f64::NAN, own: None }), 0.0);
+        assert_close(difference(None, Cost { total: -4.0, own: None }), 0.0);
+    }
+}

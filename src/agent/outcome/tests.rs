@@ -1,0 +1,158 @@
+use super::*;
+use crate::agent::claude::decode::ClaudeDecoder;
+use crate::agent::event::Decoder;
+use proptest::prelude::*;
+
+macro_rules! told {
+    ($name:literal) => {
+        told(include_str!(concat!("../../../tests/fixtures/claude/", $name, ".jsonl")))
+    };
+}
+
+fn told(stream: &str) -> Told {
+    let (mut told, mut decoder) = (Told::default(), ClaudeDecoder::default());
+    for line in stream.lines() {
+        decoder.line(line.as_bytes(), &mut |event| told.take(&event));
+    }
+    told
+}
+
+fn facts(told: &Told, exit: Exit) -> Facts<'_> {
+    Facts {
+        exit,
+        told,
+        stderr_tail: "",
+        oom_kills: 0,
+        ended_by: None,
+        resumed: false,
+        reports_end: true,
+    }
+}
+
+/// The outcome's name.
+fn name(outcome: &Outcome) -> String {
+    let text = format!("{outcome:?}");
+    text.split([' ', '{']).next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn streams_of_the_real_program_are_told_apart() {
+    for (told, code, outcome) in [
+        (told!("success"), 0, "Finished"),
+        (told!("two-results"), 0, "Finished"),
+        (told!("limit-warning"), 0, "Finished"),
+        (told!("old-success"), 0, "Finished"),
+        (told!("unauthorized"), 1, "Auth"),
+        (told!("not-logged-in"), 1, "Auth"),
+        (told!("old-not-logged-in"), 1, "Auth"),
+        (told!("no-credit"), 1, "Auth"),
+        (told!("rate-limited"), 1, "Transient"),
+        (told!("overloaded"), 1, "Transient"),
+        (told!("connection-refused"), 1, "Transient"),
+        (told!("usage-limit"), 1, "Limit"),
+        (told!("old-usage-limit"), 1, "Limit"),
+        (told!("max-turns"), 1, "MaxTurns"),
+        (told!("max-budget"), 1, "Budget"),
+        (told!("prompt-too-long"), 1, "ContextFull"),
+        (told!("unknown-model"), 1, "Failed"),
+        (told!("killed"), 143, "Killed"),
+    ] {
+        let judged = judge(&facts(&told, Exit::Code(code)));
+        assert_eq!(name(&judged), outcome, "{judged:?} {:?}", told.finished);
+    }
+}
+
+#[test]
+fn a_conversation_that_is_gone_is_not_the_programs_fault() {
+    let gone = told!("unknown-conversation");
+    let resumed = Facts { resumed: true, ..facts(&gone, Exit::Code(1)) };
+    assert_eq!(name(&judge(&resumed)), "NotResumed");
+    let silent = Told::default();
+    let in_use = Facts {
+        resumed: true,
+        stderr_tail: "Error: Session ID x is already in use.\n",
+        ..facts(&silent, Exit::Code(1))
+    };
+    let why = "Error: Session ID x is already in use.".to_owned();
+    assert_eq!(judge(&in_use), Outcome::NotResumed { why: why.clone() });
+    assert_eq!(judge(&Facts { resumed: false, ..in_use }), Outcome::WouldNotStart { why });
+}
+
+#[test]
+fn a_limit_has_its_reset_time() {
+    let resets_at = "2026-11-21T01:15:45Z".parse().ok();
+    assert_eq!(
+        judge(&facts(&told!("usage-limit"), Exit::Code(1))),
+        Outcome::Limit { resets_at, kind: "five_hour".into() }
+    );
+}
+
+#[test]
+fn the_kernel_is_believed_where_the_stream_is_silent() {
+    let (silent, working) = (Told::default(), told!("killed"));
+    let killed = Outcome::Killed { signal: 9 };
+    for exit in [Exit::Signal(9), Exit::Code(137)] {
+        assert_eq!(judge(&facts(&working, exit)), killed);
+        let oom = Facts { oom_kills: 1, ..facts(&working, exit) };
+        assert_eq!(judge(&oom), Outcome::OutOfMemory);
+    }
+    let oom = Facts { oom_kills: 2, ..facts(&working, Exit::Code(1)) };
+    assert_eq!(judge(&oom), Outcome::OutOfMemory);
+    let missing = facts(&silent, Exit::Code(127));
+    assert_eq!(name(&judge(&missing)), "WouldNotStart");
+    assert_eq!(name(&judge(&facts(&working, Exit::Code(1)))), "Failed");
+    assert_eq!(name(&judge(&facts(&working, Exit::Code(0)))), "Failed");
+}
+
+#[test]
+fn agents_that_report_nothing_are_judged_by_their_code() {
+    let silent = Told::default();
+    let plain = |code| Facts { reports_end: false, ..facts(&silent, Exit::Code(code)) };
+    assert_eq!(judge(&plain(0)), Outcome::Finished);
+    let why = "it ended with code 3 and said nothing".to_owned();
+    assert_eq!(judge(&plain(3)), Outcome::Failed { why });
+}
+
+#[test]
+fn whom_the_worker_ended_is_not_called_killed() {
+    let working = told!("killed");
+    for (by, outcome) in [
+        (EndedBy::Timeout, Outcome::TimedOut),
+        (EndedBy::Stall, Outcome::Stalled),
+        (EndedBy::Budget, Outcome::Budget),
+        (EndedBy::Shutdown, Outcome::Interrupted),
+    ] {
+        let ended = Facts { ended_by: Some(by), ..facts(&working, Exit::Signal(15)) };
+        assert_eq!(judge(&ended), outcome);
+    }
+}
+
+#[test]
+fn tokens_of_a_run_that_was_cut_off_are_those_of_the_replies_that_began() {
+    assert_eq!(told!("killed").usage().input, 100);
+    assert_eq!(told!("success").usage().output, 100);
+}
+
+proptest! {
+    #[test]
+    fn an_end_reported_without_error_is_finished_whatever_follows(
+        code in -5i32..300, signal in any::<bool>(), oom_kills in 0u64..3, resumed in any::<bool>(),
+    ) {
+        let exit = if signal { Exit::Signal(code) } else { Exit::Code(code) };
+        let told = Told { finished: Some(Finished::default()), ..Told::default() };
+        let facts = Facts { oom_kills, resumed, ended_by: Some(EndedBy::Stall), ..facts(&told, exit) };
+        prop_assert_eq!(judge(&facts), Outcome::Finished);
+    }
+
+    #[test]
+    fn reported_errors_never_count_as_finished(
+        status in proptest::option::of(any::<u16>()), kind in proptest::option::of("[a-z_]{0,20}"),
+        subtype in "[a-z_]{0,20}", text in "\\PC{0,40}",
+    ) {
+        let finished = Finished {
+            is_error: true, api_status: status, error_kind: kind, subtype, text, ..Finished::default()
+        };
+        let told = Told { finished: Some(finished), ..Told::default() };
+        prop_assert_ne!(judge(&facts(&told, Exit::Code(0))), Outcome::Finished);
+    }
+}

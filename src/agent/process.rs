@@ -1,0 +1,375 @@
+//! Starting an agent's process.
+
+mod child;
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use super::Environment;
+
+/// An argument of this length, in bytes, is refused by Linux: `MAX_ARG_STRLEN`, 32 pages, with
+/// its closing NUL (execve(2)).
+pub const MAX_ARGUMENT: usize = 128 * 1024 - 1;
+
+/// The size asked for the pipe that carries the output: what an unprivileged process may ask for
+/// (`/proc/sys/fs/pipe-max-size`).
+#[cfg(target_os = "linux")]
+const PIPE: usize = 1024 * 1024;
+
+/// Why a process could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// No such program on PATH.
+    #[error(
+        "cannot start '{program}': it is not on PATH ({path}); install it, or set its path in .samocode"
+    )]
+    NotOnPath {
+        /// The program.
+        program: String,
+        /// The PATH that was looked through.
+        path: String,
+    },
+    /// No such file.
+    #[error("cannot start '{0}': there is no such file; set the right path in .samocode")]
+    NotFound(String),
+    /// The file is there, but what runs it is not.
+    #[error(
+        "cannot start '{0}': the interpreter in its first line, or its dynamic loader, is missing"
+    )]
+    NoInterpreter(String),
+    /// The file may not be executed.
+    #[error("cannot start '{0}': it is not executable; try: chmod +x '{0}'")]
+    NotExecutable(String),
+    /// The file is not a program.
+    #[error("cannot start '{0}': it is no program for this machine, and has no #! line")]
+    NotAProgram(String),
+    /// The arguments and the environment are longer than the system takes.
+    #[error(
+        "cannot start '{0}': its arguments and environment are too long for this system; shorten the role files or the environment"
+    )]
+    TooLong(String),
+    /// An argument or a variable holds a NUL byte.
+    #[error("cannot start '{0}': an argument or environment variable holds a NUL byte")]
+    Nul(String),
+    /// The folder to start it in is not there.
+    #[error(
+        "cannot start '{program}' in '{folder}': there is no such folder; restore it, or archive the session"
+    )]
+    NoFolder {
+        /// The program.
+        program: String,
+        /// The folder.
+        folder: String,
+    },
+    /// It could not be put into its cgroup.
+    #[error(
+        "cannot start '{0}': it could not enter its cgroup (is the unit's Delegate=yes in effect? See: samocode doctor)"
+    )]
+    Cgroup(String),
+    /// Another failure.
+    #[error("cannot start '{program}': {error}")]
+    Other {
+        /// The program.
+        program: String,
+        /// What the system said.
+        error: io::Error,
+    },
+}
+
+/// Finds a program as a shell would: a path stays as it is, a name is looked for in the folders
+/// of `path`. Links are not resolved, since updaters point them elsewhere.
+///
+/// # Errors
+/// [`StartError::NotOnPath`], [`StartError::NotFound`], [`StartError::NotExecutable`].
+pub fn find_program(program: &Path, path: Option<&OsStr>) -> Result<PathBuf, StartError> {
+    let name = || program.display().to_string();
+    let is_name = program.components().count() == 1 && !program.is_absolute();
+    if !is_name || program.as_os_str().is_empty() {
+        return match std::fs::metadata(program) {
+            Err(_) => Err(StartError::NotFound(name())),
+            Ok(found) if !found.is_file() || found.permissions().mode() & 0o111 == 0 => {
+                Err(StartError::NotExecutable(name()))
+            }
+            Ok(_) => Ok(program.to_owned()),
+        };
+    }
+    let path = path.unwrap_or_else(|| OsStr::new("/usr/local/bin:/usr/bin:/bin"));
+    std::env::split_paths(path)
+        .filter(|folder| folder.is_absolute())
+        .map(|folder| folder.join(program))
+        .find(|file| {
+            file.metadata().is_ok_and(|f| f.is_file() && f.permissions().mode() & 0o111 != 0)
+        })
+        .ok_or_else(|| StartError::NotOnPath {
+            program: name(),
+            path: path.to_string_lossy().into_owned(),
+        })
+}
+
+/// What a process gets for its standard input.
+#[derive(Debug)]
+pub enum Stdin {
+    /// `/dev/null`.
+    Nothing,
+    /// A pipe, our end of which is [`Process::stdin`].
+    Pipe,
+    /// A file.
+    File(File),
+}
+
+/// What a process is started with.
+#[derive(Debug)]
+pub struct Start<'a> {
+    /// The program: a path, or a name to look for on the environment's PATH.
+    pub program: &'a Path,
+    /// Its arguments.
+    pub args: &'a [OsString],
+    /// Its whole environment.
+    pub environment: &'a Environment,
+    /// The folder it starts in.
+    pub working_dir: &'a Path,
+    /// `cgroup.procs` of the cgroup it is to live in, open for writing.
+    pub cgroup: Option<File>,
+    /// What it gets for its standard input.
+    pub input: Stdin,
+}
+
+/// A process that was started, leader of a process group of its own, and our ends of its pipes.
+#[derive(Debug)]
+pub struct Process {
+    /// The process, to wait for.
+    pub child: tokio::process::Child,
+    /// Writes to its standard input.
+    pub stdin: Option<OwnedFd>,
+    /// Reads its standard output.
+    pub stdout: OwnedFd,
+    /// Reads its standard error output.
+    pub stderr: OwnedFd,
+}
+
+impl Start<'_> {
+    /// Starts the process. It gets no file of ours but its standard ones, default signal
+    /// handling, and is in its cgroup before its program begins.
+    ///
+    /// # Errors
+    /// A [`StartError`] for every reason there is. Must be called in a tokio runtime.
+    pub fn start(self) -> Result<Process, StartError> {
+        let program = find_program(self.program, super::variable(self.environment, "PATH"))?;
+        let name = program.display().to_string();
+        if self.args.iter().any(|arg| arg.len() >= MAX_ARGUMENT) {
+            return Err(StartError::TooLong(name));
+        }
+        if is_bare_text(&program) {
+            return Err(StartError::NotAProgram(name));
+        }
+        if !self.working_dir.is_dir() {
+            let folder = self.working_dir.display().to_string();
+            return Err(StartError::NoFolder { program: name, folder });
+        }
+        self.spawn(&program).map_err(|error| explain(error, &program, name))
+    }
+
+    fn spawn(self, program: &Path) -> io::Result<Process> {
+        let (stdout, child_stdout) = pipe()?;
+        let (stderr, child_stderr) = pipe()?;
+        let (child_stdin, stdin) = match self.input {
+            Stdin::Nothing => (Stdio::null(), None),
+            Stdin::Pipe => {
+                let (reader, writer) = pipe()?;
+                (Stdio::from(reader), Some(writer))
+            }
+            Stdin::File(file) => (Stdio::from(file), None),
+        };
+        let mut command = std::process::Command::new(program);
+        command
+            .args(self.args)
+            .env_clear()
+            .envs(self.environment.iter().map(|(key, value)| (key, value)))
+            .current_dir(self.working_dir)
+            .stdin(child_stdin)
+            .stdout(child_stdout)
+            .stderr(child_stderr);
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        child::prepare(&mut command, self.cgroup);
+        // The command holds the child's ends of the pipes; they close with it, here.
+        let child = tokio::process::Command::from(command).spawn()?;
+        Ok(Process { child, stdin, stdout, stderr })
+    }
+}
+
+/// Whether the file is text without an interpreter's name. The kernel refuses it (ENOEXEC), but
+/// the C library would then have a shell make of it what it can.
+fn is_bare_text(program: &Path) -> bool {
+    let mut start = [0; 128];
+    let read = File::open(program).and_then(|mut file| file.read(&mut start));
+    read.is_ok_and(|count| !start.starts_with(b"#!") && !start[..count].contains(&0))
+}
+
+/// A pipe, closed on exec, as large as may be.
+fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    #[cfg(target_os = "linux")]
+    {
+        let ends = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+        // Refused to a user who has many large pipes already (pipe-user-pages-soft); the usual
+        // 64 KiB are only slower.
+        let _ = rustix::pipe::fcntl_setpipe_size(&ends.0, PIPE);
+        Ok(ends)
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let (reader, writer) = io::pipe()?;
+        Ok((reader.into(), writer.into()))
+    }
+}
+
+fn explain(error: io::Error, program: &Path, name: String) -> StartError {
+    match error.raw_os_error() {
+        Some(child::NO_CGROUP) => StartError::Cgroup(name),
+        Some(libc::ENOENT) if program.exists() => StartError::NoInterpreter(name),
+        Some(libc::ENOENT | libc::ENOTDIR) => StartError::NotFound(name),
+        Some(libc::EACCES | libc::EPERM) => StartError::NotExecutable(name),
+        Some(libc::ENOEXEC) => StartError::NotAProgram(name),
+        Some(libc::E2BIG) => StartError::TooLong(name),
+        None if error.kind() == io::ErrorKind::InvalidInput => StartError::Nul(name),
+        _ => StartError::Other { program: name, error },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Seek, Write};
+
+    fn start<'a>(
+        program: &'a str,
+        args: &'a [OsString],
+        environment: &'a Environment,
+    ) -> Start<'a> {
+        Start {
+            program: Path::new(program),
+            args,
+            environment,
+            working_dir: Path::new("/"),
+            cgroup: None,
+            input: Stdin::Nothing,
+        }
+    }
+
+    fn file(mode: u32, text: &str) -> (tempfile::TempDir, String) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("agent");
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        let path = path.to_str().unwrap().to_owned();
+        (folder, path)
+    }
+
+    fn error(start: Start<'_>) -> StartError {
+        match start.start() {
+            Ok(process) => panic!("{process:?} was started"),
+            Err(error) => error,
+        }
+    }
+
+    #[tokio::test]
+    async fn every_reason_not_to_start_is_told_apart() {
+        let none = Environment::new();
+        let paths: Environment = vec![("PATH".into(), "/nowhere".into())];
+        assert!(matches!(error(start("no-such-agent", &[], &paths)), StartError::NotOnPath { .. }));
+        assert!(matches!(error(start("/no/such/agent", &[], &none)), StartError::NotFound(_)));
+        let (_folder, plain) = file(0o644, "");
+        assert!(matches!(error(start(&plain, &[], &none)), StartError::NotExecutable(_)));
+        let (_folder, text) = file(0o755, "hello");
+        assert!(matches!(error(start(&text, &[], &none)), StartError::NotAProgram(_)));
+        let (_folder, orphan) = file(0o755, "#!/no/such/interpreter\n");
+        assert!(matches!(error(start(&orphan, &[], &none)), StartError::NoInterpreter(_)));
+        let long = [OsString::from("x".repeat(MAX_ARGUMENT))];
+        assert!(matches!(error(start("/bin/true", &long, &none)), StartError::TooLong(_)));
+        let many: Vec<_> = (0..200).map(|_| OsString::from("x".repeat(100_000))).collect();
+        assert!(matches!(error(start("/bin/true", &many, &none)), StartError::TooLong(_)));
+        let nul = [OsString::from("a\0b")];
+        assert!(matches!(error(start("/bin/true", &nul, &none)), StartError::Nul(_)));
+        let elsewhere = Path::new("/no/such/folder");
+        let lost = Start { working_dir: elsewhere, ..start("/bin/true", &[], &none) };
+        assert!(matches!(error(lost), StartError::NoFolder { .. }));
+    }
+
+    async fn output(start: Start<'_>) -> String {
+        let mut process = start.start().unwrap();
+        process.child.wait().await.unwrap();
+        let mut text = String::new();
+        File::from(process.stdout).read_to_string(&mut text).unwrap();
+        text
+    }
+
+    #[tokio::test]
+    async fn it_gets_its_environment_its_folder_its_group_and_no_file_of_ours() {
+        let held = tempfile::NamedTempFile::new().unwrap();
+        rustix::io::fcntl_setfd(&held, rustix::io::FdFlags::empty()).unwrap();
+        let environment: Environment =
+            vec![("PATH".into(), "/usr/bin:/bin".into()), ("ONLY".into(), "this".into())];
+        // PWD, SHLVL and _ are the shell's own.
+        let script = "echo $(env | grep -v -e ^PWD= -e ^SHLVL= -e ^_= | sort); pwd; echo $$; cut -d' ' -f5 /proc/$$/stat; readlink /proc/$$/fd/*";
+        let args = ["-c".into(), script.into()];
+        let text = output(start("sh", &args, &environment)).await;
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines[0], "ONLY=this PATH=/usr/bin:/bin");
+        assert_eq!(lines[1], "/");
+        assert_eq!(lines[2], lines[3], "leads its process group");
+        let held = held.path().to_str().unwrap();
+        assert!(lines.contains(&"/dev/null") && !lines.contains(&held), "{lines:?}");
+    }
+
+    #[tokio::test]
+    async fn signals_the_worker_blocks_or_ignores_are_not_blocked_in_the_agent() {
+        let none = Environment::new();
+        let args = ["-c".into(), "grep -e SigBlk -e SigIgn /proc/self/status".into()];
+        let started = child::with_blocked_hangup(|| start("/bin/sh", &args, &none).start());
+        let mut process = started.unwrap();
+        process.child.wait().await.unwrap();
+        let mut text = String::new();
+        File::from(process.stdout).read_to_string(&mut text).unwrap();
+        let masks: Vec<_> = text.lines().filter_map(|line| line.split_once(":\t")).collect();
+        assert_eq!(masks.len(), 2);
+        for (name, mask) in masks {
+            // Bit n - 1 stands for signal n; the first 31 are the ones a program may know.
+            let mask = u64::from_str_radix(mask, 16).unwrap() & 0x7fff_ffff;
+            assert_eq!(mask, 0, "{name} {text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn it_writes_its_id_into_the_cgroup_before_it_begins() {
+        let none = Environment::new();
+        let mut procs = tempfile::tempfile().unwrap();
+        let cgroup = Some(procs.try_clone().unwrap());
+        assert_eq!(output(Start { cgroup, ..start("/bin/true", &[], &none) }).await, "");
+        let mut written = String::new();
+        procs.rewind().unwrap();
+        procs.read_to_string(&mut written).unwrap();
+        assert_eq!(written, "0");
+        let closed = Some(File::open("/dev/null").unwrap());
+        let refused = error(Start { cgroup: closed, ..start("/bin/true", &[], &none) });
+        assert!(matches!(refused, StartError::Cgroup(_)), "{refused}");
+    }
+
+    #[tokio::test]
+    async fn input_is_a_pipe_or_nothing() {
+        let none = Environment::new();
+        assert_eq!(output(start("/bin/cat", &[], &none)).await, "");
+        let mut process =
+            Start { input: Stdin::Pipe, ..start("/bin/cat", &[], &none) }.start().unwrap();
+        let mut stdin = File::from(process.stdin.take().unwrap());
+        stdin.write_all(b"hello").unwrap();
+        drop(stdin);
+        process.child.wait().await.unwrap();
+        let mut text = String::new();
+        File::from(process.stdout).read_to_string(&mut text).unwrap();
+        assert_eq!(text, "hello");
+    }
+}

@@ -1,0 +1,330 @@
+//! What is said to an agent at the start of a run, and while it runs.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use jiff::Zoned;
+use serde_json::Value;
+
+use crate::session::mail::Message;
+use crate::session::{Phase, stamp};
+
+/// Whether the phase may be left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Gate {
+    /// The phase has none.
+    #[default]
+    None,
+    /// A human has yet to answer.
+    Closed,
+    /// A human has answered.
+    Open,
+}
+
+/// What a prompt is made of.
+#[derive(Debug, Clone)]
+pub struct PromptInput<'a> {
+    /// The session's name.
+    pub session: &'a str,
+    /// Its folder.
+    pub session_dir: &'a Path,
+    /// Where the agent works.
+    pub working_dir: &'a Path,
+    /// The worktree's branch.
+    pub branch: Option<&'a str>,
+    /// What the branch came from.
+    pub base: Option<&'a str>,
+    /// The phase.
+    pub phase: Phase,
+    /// The iteration within the phase, from 1.
+    pub iteration: u32,
+    /// The iteration of the session, from 1.
+    pub total_iterations: u32,
+    /// The run's id.
+    pub run: &'a str,
+    /// The local time of the start.
+    pub now: &'a Zoned,
+    /// How long the run may take, in seconds.
+    pub time_limit: Option<u64>,
+    /// The project's test command.
+    pub test_command: Option<&'a str>,
+    /// Whether the phase may be left.
+    pub gate: Gate,
+    /// The task, where it is to be said: in the first run, and after it was changed.
+    pub task: Option<&'a str>,
+    /// What to look into first.
+    pub dive: Option<&'a str>,
+    /// Unread mail, oldest first.
+    pub mail: &'a [Message],
+    /// What became of the run before, if it was cut off: a sentence or two.
+    pub interrupted: Option<&'a str>,
+    /// What the conversation before handed over.
+    pub handoff: Option<&'a Value>,
+}
+
+/// The most of a letter, a task or a handoff that is put into a prompt, in bytes. More can be
+/// read in the session's folder.
+const MAX_PART: usize = 64 * 1024;
+
+/// The prompt of a run.
+#[must_use]
+pub fn compose(input: &PromptInput<'_>) -> String {
+    let mut text = header(input);
+    match input.gate {
+        Gate::None => {}
+        Gate::Closed => text.push_str(
+            "\nThis gate is closed: no human has answered yet. This phase can only be left after you have signalled waiting and they have.\n",
+        ),
+        Gate::Open => text.push_str(
+            "\nThis gate is open: a human has answered. Take the answer in and go on to the next phase.\n",
+        ),
+    }
+    if let Some(note) = input.interrupted {
+        section(&mut text, "The run before was cut off", note);
+    }
+    if let Some(state) = input.handoff {
+        let state = serde_json::to_string_pretty(state).unwrap_or_default();
+        section(&mut text, "Handed over by the conversation before", &state);
+    }
+    if let Some(task) = input.task {
+        section(&mut text, "The task", task);
+    }
+    text.push_str(&mail(input.mail, input.now));
+    text.push_str("\nDo this iteration now, and leave the signal.\n");
+    text
+}
+
+/// The prompt that goes on with a conversation whose run was cut off.
+#[must_use]
+pub fn go_on(input: &PromptInput<'_>) -> String {
+    let note = input.interrupted.unwrap_or("The process ended before it had left a signal.");
+    let mut text = header(input);
+    section(&mut text, "You were cut off", note);
+    text.push_str(&mail(input.mail, input.now));
+    text.push_str(
+        "\nLook at what is there (git status, the session's files), finish this iteration, and leave the signal.\n",
+    );
+    text
+}
+
+/// The prompt that only asks for the signal that a run did not leave as it should; `wrong` says
+/// what was found.
+#[must_use]
+pub fn ask_for_signal(input: &PromptInput<'_>, wrong: &str) -> String {
+    let mut text = header(input);
+    section(&mut text, "The signal is missing", wrong);
+    let _ = writeln!(
+        text,
+        "\nDo no more work. Write {}/_signal.json now, for what you really did, as one JSON object with status, run (\"{}\") and summary. Allowed here: {}.",
+        one_line(&input.session_dir.to_string_lossy()),
+        one_line(input.run),
+        allowed(input.phase)
+    );
+    text
+}
+
+/// Messages as they are shown in a prompt, or said to an agent while it runs; empty for none.
+/// Times are shown in the zone of `now`.
+#[must_use]
+pub fn mail(letters: &[Message], now: &Zoned) -> String {
+    let mut text = String::new();
+    if letters.is_empty() {
+        return text;
+    }
+    text.push_str("\n## Mail\n");
+    for letter in letters {
+        let at = stamp::log(&letter.at.to_zoned(now.time_zone().clone()));
+        let _ = writeln!(text, "\n[{} from {} at {at}]", letter.kind, one_line(&letter.from));
+        indented(&mut text, &letter.body);
+    }
+    text
+}
+
+fn allowed(phase: Phase) -> String {
+    let statuses: Vec<_> = phase.signals().iter().map(|status| status.as_str()).collect();
+    let mut text = statuses.join(", ");
+    let next: Vec<_> = phase.next().iter().map(|next| next.as_str()).collect();
+    if !next.is_empty() {
+        let _ = write!(text, "; with continue, phase may be {}", next.join(" or "));
+    }
+    text
+}
+
+/// The block of names and values: one a line, which rehearsal and scripts read too.
+fn header(input: &PromptInput<'_>) -> String {
+    let mut text = String::new();
+    let mut line = |name: &str, value: &str| {
+        let _ = writeln!(text, "{name}: {}", one_line(value));
+    };
+    line("SESSION", input.session);
+    line("SESSION_DIR", &input.session_dir.to_string_lossy());
+    line("WORKING_DIR", &input.working_dir.to_string_lossy());
+    for (name, value) in [("BRANCH", input.branch), ("BASE", input.base)] {
+        if let Some(value) = value {
+            line(name, value);
+        }
+    }
+    line("PHASE", input.phase.as_str());
+    line("ITERATION", &input.iteration.to_string());
+    line("TOTAL_ITERATIONS", &input.total_iterations.to_string());
+    line("RUN", input.run);
+    line("TIMESTAMP_FILE", &stamp::file(input.now));
+    line("TIMESTAMP_LOG", &stamp::log(input.now));
+    line("TIMESTAMP_ITERATION", &stamp::iteration(input.total_iterations, input.now));
+    match input.gate {
+        Gate::None => {}
+        Gate::Closed => line("GATE", "closed"),
+        Gate::Open => line("GATE", "open"),
+    }
+    if let Some(seconds) = input.time_limit {
+        line("TIME_LIMIT", &format!("{} min", seconds.div_ceil(60)));
+    }
+    for (name, value) in [("TEST_COMMAND", input.test_command), ("DIVE", input.dive)] {
+        if let Some(value) = value {
+            line(name, value);
+        }
+    }
+    text
+}
+
+/// A section whose body cannot be taken for anything of ours: every line of it is indented.
+fn section(text: &mut String, title: &str, body: &str) {
+    let _ = writeln!(text, "\n## {title}\n");
+    indented(text, body);
+}
+
+fn indented(text: &mut String, body: &str) {
+    let kept = super::event::cut(body.trim_end(), MAX_PART);
+    for line in kept.split(is_line_end) {
+        let line: String = line.chars().filter(|c| *c == '\t' || !c.is_control()).collect();
+        let _ = writeln!(text, "    {line}");
+    }
+    if kept.len() < body.trim_end().len() {
+        text.push_str("    […] (cut here; the session's folder has all of it)\n");
+    }
+}
+
+/// Everything that may be shown as the end of a line.
+const fn is_line_end(c: char) -> bool {
+    matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}')
+}
+
+fn one_line(value: &str) -> String {
+    value.chars().map(|c| if c.is_control() || is_line_end(c) { ' ' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::mail::Kind;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    static NOW: std::sync::LazyLock<Zoned> =
+        std::sync::LazyLock::new(|| "2026-11-20T18:04:59[UTC]".parse().unwrap());
+
+    fn letter(kind: Kind, from: &str, body: &str) -> Message {
+        Message {
+            id: "1".into(),
+            from: from.into(),
+            to: "jwt-login".into(),
+            at: "2026-11-20T18:03:00Z".parse().unwrap(),
+            kind,
+            body: body.into(),
+        }
+    }
+
+    fn input<'a>() -> PromptInput<'a> {
+        PromptInput {
+            session: "jwt-login",
+            session_dir: Path::new("/s/26-11-20-jwt-login"),
+            working_dir: Path::new("/w/26-11-20-jwt-login"),
+            branch: Some("jwt-login"),
+            base: None,
+            phase: Phase::Planning,
+            iteration: 2,
+            total_iterations: 7,
+            run: "r7",
+            now: &NOW,
+            time_limit: Some(1800),
+            test_command: Some("cargo test"),
+            gate: Gate::Closed,
+            task: None,
+            dive: None,
+            mail: &[],
+            interrupted: None,
+            handoff: None,
+        }
+    }
+
+    #[test]
+    fn names_and_values_come_first_one_a_line() {
+        let text = compose(&input());
+        assert!(
+            text.starts_with(
+                "SESSION: jwt-login\nSESSION_DIR: /s/26-11-20-jwt-login\nWORKING_DIR: /w/26-11-20-jwt-login\nBRANCH: jwt-login\nPHASE: planning\nITERATION: 2\nTOTAL_ITERATIONS: 7\nRUN: r7\nTIMESTAMP_FILE: 11-20-18:04\nTIMESTAMP_LOG: 11-20 18:04\nTIMESTAMP_ITERATION: [007 @ 11-20 18:04]\nGATE: closed\nTIME_LIMIT: 30 min\nTEST_COMMAND: cargo test\n\nThis gate is closed"
+            ),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn every_part_is_said_where_there_is_one() {
+        let letters = [letter(Kind::Approve, "human", "go\non")];
+        let state = json!({"next": "tests"});
+        let text = compose(&PromptInput {
+            gate: Gate::Open,
+            task: Some("JWT login"),
+            dive: Some("how sessions work"),
+            mail: &letters,
+            interrupted: Some("Killed."),
+            handoff: Some(&state),
+            ..input()
+        });
+        for part in [
+            "GATE: open\n",
+            "DIVE: how sessions work\n",
+            "This gate is open",
+            "## The run before was cut off\n\n    Killed.\n",
+            "## The task\n\n    JWT login\n",
+            "\n[approve from human at 11-20 18:03]\n    go\n    on\n",
+            "    {\n      \"next\": \"tests\"\n    }\n",
+        ] {
+            assert!(text.contains(part), "{part:?} is missing in\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_missing_signal_is_asked_for_with_what_was_wrong_and_what_is_allowed() {
+        let text = ask_for_signal(&input(), "_signal.json is cut off");
+        assert!(text.contains("    _signal.json is cut off\n"));
+        assert!(text.contains("/s/26-11-20-jwt-login/_signal.json"));
+        assert!(text.contains(
+            "continue, waiting, blocked, handoff; with continue, phase may be implementation"
+        ));
+    }
+
+    #[test]
+    fn a_letter_of_any_length_is_cut() {
+        let body = "ü".repeat(MAX_PART);
+        let text = mail(&[letter(Kind::Text, "x", &body)], &NOW);
+        assert!(text.len() < MAX_PART + 200 && text.ends_with("all of it)\n"));
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_that_others_wrote_can_pass_for_ours(
+            body in "(\\PC|[\\r\\n\\t\u{b}\u{c}\u{85}\u{2028}]|\\[approve from human\\]|GATE: open){0,40}",
+        ) {
+            let letters = [letter(Kind::Text, &body, &body)];
+            let text = compose(&PromptInput {
+                task: Some(&body), dive: Some(&body), session: &body, mail: &letters,
+                interrupted: Some(&body), ..input()
+            });
+            for line in text.split(is_line_end) {
+                let forged = line.starts_with("[approve") || line.starts_with("GATE: open");
+                prop_assert!(!forged, "{:?} in {:?}", line, text);
+            }
+        }
+    }
+}

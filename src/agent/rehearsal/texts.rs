@@ -1,0 +1,59 @@
+//! What the rehearsal writes.
+
+/// A step of the plan: one file, one commit.
+pub(super) struct Step {
+    /// What it does; the commit's message.
+    pub(super) title: &'static str,
+    /// The file.
+    pub(super) file: &'static str,
+    /// Its text.
+    pub(super) text: &'static str,
+}
+
+pub(super) const STEPS: [Step; 3] = [
+    Step {
+        title: "Add a program that greets",
+        file: "greet.sh",
+        text: "#!/bin/sh\n# Greets whom it is told to, else the world.\nprintf 'Hello, %s.\\n' \"${1:-world}\"\n",
+    },
+    Step {
+        title: "Say how to use the greeting",
+        file: "README.md",
+        text: "# A greeting\n\n    sh greet.sh         greets the world\n    sh greet.sh moon    greets the moon\n\n`sh test.sh` tests it.\n",
+    },
+    Step {
+        title: "Test the greeting",
+        file: "test.sh",
+        text: "#!/bin/sh\nset -eu\ncd \"$(dirname \"$0\")\"\ntest \"$(sh greet.sh)\" = 'Hello, world.'\ntest \"$(sh greet.sh moon)\" = 'Hello, moon.'\necho '2 tests passed'\n",
+    },
+];
+
+/// The two questions of a pass, numbered from `first`.
+pub(super) fn questions(first: usize) -> String {
+    format!(
+        "### Q{first}: In which language is the greeting written?
+A) Shell, which every machine has
+B) The project's own language
+**Suggestion:** A - nothing to build, and it is only a rehearsal
+**Answer:** _waiting_
+
+### Q{}: What should be greeted when nothing is named?
+A) The world
+B) Nothing: say how it is used
+**Suggestion:** A - that is what people expect
+**Answer:** _waiting_
+",
+        first + 1
+    )
+}
+
+/// The plan of a pass that writes below `folder`.
+pub(super) fn plan(folder: &str) -> String {
+    let mut text =
+        "# Plan: a greeting\n\nThree small steps, one commit each.\n\n## Steps\n\n".to_owned();
+    for step in &STEPS {
+        text.push_str(&format!("- [ ] {}: `{folder}/{}`\n", step.title, step.file));
+    }
+    text.push_str("\n## Test\n\nRun `test.sh` in the same folder.\n");
+    text
+}

@@ -1,0 +1,433 @@
+//! One process of an agent, from its start to its end, as a worker drives it.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, Seek as _, Write as _};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::net::unix::pipe::{Receiver, Sender};
+use tokio::time::{Instant, sleep_until};
+
+use super::event::{Decoder, Event};
+use super::process::{Start, StartError, Stdin};
+use super::stream::{CHUNK, Lines, Log, Tail};
+use super::{Environment, Input, Launch};
+
+/// How long a process may take to end after its [`Event::Finished`].
+pub const GRACE: Duration = Duration::from_secs(30);
+/// How long it may take to end after SIGTERM: Claude Code needs about 1.6 s for its children.
+pub const TERM_GRACE: Duration = Duration::from_secs(15);
+
+/// After how many chunks others get their turn: output that never pauses would else keep timers,
+/// signals and the watchdog's ping from being looked at.
+const CHUNKS_PER_TURN: u32 = 8;
+
+/// What a run is started with, besides its [`Launch`].
+#[derive(Debug)]
+pub struct Setting<'a> {
+    /// The agent's whole environment; the launch's defaults are added.
+    pub environment: Environment,
+    /// The folder it starts in.
+    pub working_dir: &'a Path,
+    /// `cgroup.procs` of the run's cgroup, open for writing, where there is one.
+    pub cgroup: Option<File>,
+    /// The log of its standard output.
+    pub log: File,
+    /// The log of its standard error output.
+    pub stderr_log: File,
+    /// How long it may take to end after it finished, usually [`GRACE`].
+    pub grace: Duration,
+    /// How long it may take to end after SIGTERM, usually [`TERM_GRACE`].
+    pub term_grace: Duration,
+}
+
+/// What happened in a run.
+#[derive(Debug)]
+pub enum Step {
+    /// The agent told something.
+    Event(Event),
+    /// The agent closed its standard output; it should end now.
+    ClosedStdout,
+    /// It has not ended in time after its end was reported, or after SIGTERM: it has been sent
+    /// the signal named, "SIGTERM" or "SIGKILL".
+    Overstayed(&'static str),
+    /// The process has ended and everything it wrote was read. The last step there is.
+    Exited(ExitStatus),
+}
+
+/// What is known of a run at its end, besides the exit status.
+#[derive(Debug)]
+pub struct Summary {
+    /// The end of its standard error output.
+    pub stderr_tail: String,
+    /// The bytes it wrote to standard output.
+    pub bytes: u64,
+    /// Why the log is incomplete, if it is.
+    pub log_error: Option<io::Error>,
+}
+
+/// A run. Dropped before its end, it kills the process group.
+pub struct Run {
+    child: tokio::process::Child,
+    group: Option<Pid>,
+    pid: u32,
+    stdin: Option<Sender>,
+    pending: Vec<u8>,
+    close_when_written: bool,
+    stdout: Option<Receiver>,
+    stderr: Option<Receiver>,
+    chunk: Vec<u8>,
+    lines: Lines,
+    decoder: Box<dyn Decoder>,
+    events: VecDeque<Event>,
+    bytes: u64,
+    /// Chunks read since others had their turn.
+    chunks: u32,
+    log: Log,
+    stderr_log: Log,
+    tail: Tail,
+    grace: Duration,
+    term_grace: Duration,
+    deadline: Option<(Instant, Signal)>,
+    exited: Option<ExitStatus>,
+    /// `ClosedStdout` is still to be told.
+    closed: bool,
+}
+
+impl Run {
+    /// Starts the process.
+    ///
+    /// # Errors
+    /// A [`StartError`] for each reason. Must be called in a tokio runtime with I/O and time.
+    pub fn start(
+        launch: Launch,
+        decoder: Box<dyn Decoder>,
+        mut setting: Setting<'_>,
+    ) -> Result<Self, StartError> {
+        for (key, value) in launch.defaults {
+            if super::variable(&setting.environment, key).is_none() {
+                setting.environment.push((key.into(), value.into()));
+            }
+        }
+        let other =
+            |error| StartError::Other { program: launch.program.display().to_string(), error };
+        let (pending, feed, input) = match launch.input {
+            Input::Null => (Vec::new(), false, Stdin::Nothing),
+            Input::Text(text) => (Vec::new(), false, Stdin::File(whole(&text).map_err(other)?)),
+            Input::Feed(first) => (first, true, Stdin::Pipe),
+        };
+        let process = Start {
+            program: &launch.program,
+            args: &launch.args,
+            environment: &setting.environment,
+            working_dir: setting.working_dir,
+            cgroup: setting.cgroup,
+            input,
+        }
+        .start()?;
+        let pid = process.child.id().unwrap_or_default();
+        let mut run = Self {
+            child: process.child,
+            group: i32::try_from(pid).ok().and_then(Pid::from_raw),
+            pid,
+            stdin: None,
+            pending,
+            close_when_written: !feed,
+            stdout: None,
+            stderr: None,
+            chunk: vec![0; CHUNK],
+            lines: Lines::default(),
+            decoder,
+            events: VecDeque::new(),
+            bytes: 0,
+            chunks: 0,
+            log: Log::new(setting.log),
+            stderr_log: Log::new(setting.stderr_log),
+            tail: Tail::default(),
+            grace: setting.grace,
+            term_grace: setting.term_grace,
+            deadline: None,
+            exited: None,
+            closed: false,
+        };
+        // From here on a failure drops the run, which kills what was started.
+        run.attach(process.stdin, process.stdout, process.stderr).map_err(|error| {
+            StartError::Other { program: launch.program.display().to_string(), error }
+        })?;
+        Ok(run)
+    }
+
+    fn attach(&mut self, stdin: Option<OwnedFd>, out: OwnedFd, err: OwnedFd) -> io::Result<()> {
+        self.stdin = stdin.map(Sender::from_owned_fd).transpose()?;
+        self.stdout = Some(Receiver::from_owned_fd(out)?);
+        self.stderr = Some(Receiver::from_owned_fd(err)?);
+        Ok(())
+    }
+
+    /// The process' id, which is its process group's as well.
+    #[must_use]
+    pub const fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Gives the agent further input, as [`super::Agent::message`] makes it. It is written while
+    /// [`Run::next`] is awaited. Tells whether the input was still open.
+    pub fn send_input(&mut self, message: &[u8]) -> bool {
+        let open = self.stdin.is_some() && !self.close_when_written;
+        if open {
+            self.pending.extend_from_slice(message);
+            // It goes on working: what it reported was not the end.
+            self.deadline = self.deadline.filter(|(_, signal)| *signal != Signal::TERM);
+        }
+        open
+    }
+
+    /// Ends the input once everything is written; an agent that is fed ends then. To be called on
+    /// [`Event::Finished`] unless there is more to send.
+    pub fn close_input(&mut self) {
+        self.close_when_written = true;
+        if self.pending.is_empty() {
+            self.stdin = None;
+        }
+    }
+
+    /// Asks the process group to end (SIGTERM), and kills it when that takes too long.
+    pub fn terminate(&mut self) {
+        self.signal(Signal::TERM);
+        self.deadline = Some((Instant::now() + self.term_grace, Signal::KILL));
+    }
+
+    /// Kills the process group. Processes that left the group are the cgroup's business.
+    pub fn kill(&mut self) {
+        self.signal(Signal::KILL);
+        self.deadline = None;
+    }
+
+    fn signal(&self, signal: Signal) {
+        // Once the process was waited for, its id may be another's.
+        if let Some(group) = self.group.filter(|_| self.exited.is_none()) {
+            let _ = kill_process_group(group, signal);
+        }
+    }
+
+    /// Waits for what happens next, favouring nothing, so that a flood of output holds up neither
+    /// input nor deadlines. May be cancelled at any time without loss. After
+    /// [`Step::Exited`] it returns that again.
+    pub async fn next(&mut self) -> Step {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Step::Event(event);
+            }
+            self.events.shrink_to(256);
+            if std::mem::take(&mut self.closed) {
+                return Step::ClosedStdout;
+            }
+            if let Some(status) = self.exited {
+                return Step::Exited(status);
+            }
+            if self.chunks >= CHUNKS_PER_TURN {
+                self.chunks = 0;
+                tokio::task::yield_now().await;
+            }
+            let (deadline, signal) = self.deadline.unwrap_or((Instant::now(), Signal::TERM));
+            tokio::select! {
+                () = readable(self.stdout.as_ref()) => self.read_stdout(),
+                () = readable(self.stderr.as_ref()) => self.read_stderr(),
+                () = writable(self.stdin.as_ref().filter(|_| !self.pending.is_empty())) => self.write(),
+                status = self.child.wait() => self.ended(status),
+                () = sleep_until(deadline), if self.deadline.is_some() => {
+                    self.signal(signal);
+                    let kill = signal == Signal::KILL;
+                    self.deadline = (!kill).then(|| (Instant::now() + self.term_grace, Signal::KILL));
+                    return Step::Overstayed(if kill { "SIGKILL" } else { "SIGTERM" });
+                }
+            }
+        }
+    }
+
+    fn read_stdout(&mut self) {
+        let Some(pipe) = &self.stdout else { return };
+        match pipe.try_read(&mut self.chunk) {
+            Ok(count) if count > 0 => self.take(count),
+            Err(error) if is_passing(&error) => {}
+            Ok(_) | Err(_) => self.close_stdout(),
+        }
+    }
+
+    /// Logs and decodes the first `count` bytes of the chunk. What it tells is bounded by the
+    /// chunk, as signs of life without more to say are told once.
+    fn take(&mut self, count: usize) {
+        let chunk = &self.chunk[..count];
+        self.bytes += count as u64;
+        self.chunks += 1;
+        self.log.write(chunk);
+        let mut emit = emitter(&mut self.events, &mut self.deadline, self.grace);
+        self.lines.feed(chunk, &mut *self.decoder, &mut emit);
+    }
+
+    fn close_stdout(&mut self) {
+        if self.stdout.take().is_some() {
+            let mut emit = emitter(&mut self.events, &mut self.deadline, self.grace);
+            self.lines.finish(&mut *self.decoder, &mut emit);
+            self.closed = true;
+        }
+    }
+
+    fn read_stderr(&mut self) {
+        let Some(pipe) = &self.stderr else { return };
+        match pipe.try_read(&mut self.chunk) {
+            Ok(count) if count > 0 => self.take_stderr(count),
+            Err(error) if is_passing(&error) => {}
+            Ok(_) | Err(_) => self.stderr = None,
+        }
+    }
+
+    fn take_stderr(&mut self, count: usize) {
+        self.chunks += 1;
+        self.stderr_log.write(&self.chunk[..count]);
+        self.tail.feed(&self.chunk[..count]);
+    }
+
+    fn write(&mut self) {
+        let Some(pipe) = &self.stdin else { return };
+        match pipe.try_write(&self.pending) {
+            Ok(count) => {
+                self.pending.drain(..count);
+                if self.pending.is_empty() {
+                    self.pending.shrink_to(CHUNK);
+                    if self.close_when_written {
+                        self.stdin = None;
+                    }
+                }
+            }
+            Err(error) if is_passing(&error) => {}
+            // It does not read any more; its end says why.
+            Err(_) => {
+                self.stdin = None;
+                self.pending.clear();
+            }
+        }
+    }
+
+    /// The process has ended. What lies in the pipes now is its own; what a process that it left
+    /// behind may write later is not waited for.
+    fn ended(&mut self, status: io::Result<ExitStatus>) {
+        let left = self.stdout.as_ref().map_or(0, lying_in);
+        self.drain(left, |run| run.stdout.as_ref(), Self::take);
+        self.close_stdout();
+        let left = self.stderr.as_ref().map_or(0, lying_in);
+        self.drain(left, |run| run.stderr.as_ref(), Self::take_stderr);
+        self.stderr = None;
+        self.stdin = None;
+        // Waiting fails only where somebody else has waited: then all that is known is the end.
+        self.exited = Some(status.unwrap_or_default());
+    }
+
+    fn drain(
+        &mut self,
+        mut left: u64,
+        of: fn(&Self) -> Option<&Receiver>,
+        take: fn(&mut Self, usize),
+    ) {
+        let mut chunk = std::mem::take(&mut self.chunk);
+        while left > 0 {
+            let most = chunk.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+            // Read past tokio, whose knowledge of the pipe may be older than the process' end.
+            let count =
+                match of(self).map(|pipe| rustix::io::read(pipe.as_fd(), &mut chunk[..most])) {
+                    Some(Err(rustix::io::Errno::INTR)) => continue,
+                    Some(Ok(count)) if count > 0 => count,
+                    _ => break,
+                };
+            left = left.saturating_sub(count as u64);
+            std::mem::swap(&mut self.chunk, &mut chunk);
+            take(self, count);
+            std::mem::swap(&mut self.chunk, &mut chunk);
+        }
+        self.chunk = chunk;
+    }
+
+    /// What is known at the end.
+    #[must_use]
+    pub fn summary(&mut self) -> Summary {
+        Summary {
+            stderr_tail: self.tail.text(),
+            bytes: self.bytes,
+            log_error: self.log.error.take().or_else(|| self.stderr_log.error.take()),
+        }
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        self.signal(Signal::KILL);
+    }
+}
+
+impl std::fmt::Debug for Run {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Run")
+            .field("pid", &self.pid)
+            .field("exited", &self.exited)
+            .finish_non_exhaustive()
+    }
+}
+
+fn emitter<'a>(
+    events: &'a mut VecDeque<Event>,
+    deadline: &'a mut Option<(Instant, Signal)>,
+    grace: Duration,
+) -> impl FnMut(Event) + 'a {
+    move |event| {
+        let terminated = matches!(deadline, Some((_, Signal::KILL)));
+        match event {
+            Event::Progress if matches!(events.back(), Some(Event::Progress)) => return,
+            Event::Finished(_) if !terminated => {
+                *deadline = Some((Instant::now() + grace, Signal::TERM));
+            }
+            // It was woken again after an end: that was not the last.
+            Event::Started { .. } | Event::Tool(_) if !terminated => *deadline = None,
+            _ => {}
+        }
+        events.push_back(event);
+    }
+}
+
+/// A nameless file with the text. Of a pipe an agent would read half a prompt, and act on it, when
+/// the worker is killed while it writes.
+fn whole(text: &[u8]) -> io::Result<File> {
+    let mut file = tempfile::tempfile()?;
+    file.write_all(text)?;
+    file.rewind()?;
+    Ok(file)
+}
+
+fn lying_in(pipe: impl AsFd) -> u64 {
+    rustix::io::ioctl_fionread(pipe).unwrap_or(0)
+}
+
+fn is_passing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+}
+
+/// An error counts as ready too: the read that follows finds it.
+async fn readable(pipe: Option<&Receiver>) {
+    match pipe {
+        Some(pipe) => drop(pipe.readable().await),
+        None => std::future::pending().await,
+    }
+}
+
+async fn writable(pipe: Option<&Sender>) {
+    match pipe {
+        Some(pipe) => drop(pipe.writable().await),
+        None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests;
