@@ -2,6 +2,7 @@
 
 pub mod agent;
 pub mod project;
+pub mod service;
 pub mod session;
 
 /// Says on the real standard error, past the capture of passing tests' output, that a test did not

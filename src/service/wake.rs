@@ -1,0 +1,146 @@
+//! The waker, `samocode wake`: does what the tokens in the spool ask for.
+
+use std::path::Path;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use notify::{RecursiveMode, Watcher as _};
+use tokio::sync::mpsc;
+
+use super::spool::Claim;
+use super::{Action, Error, Scope, ServiceManager, Spool, Token, Verb, quiet, systemd};
+
+/// What the waker did, for its log.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// What was asked for and done.
+    pub done: Vec<Token>,
+    /// Tokens that were not acted upon: the session is stopped, or the token was not theirs to
+    /// leave.
+    pub ignored: Vec<Token>,
+    /// What went wrong. One failure holds up nothing else.
+    pub failed: Vec<Error>,
+    /// What is still owed: tokens that could not be taken away, and those the manager went away
+    /// over. Where there are any the caller must fail, to be called again a second later.
+    pub stuck: Vec<Error>,
+}
+
+/// Whether a token that `owner` left may be acted upon.
+///
+/// A user's spool is the user's alone. In the system's anybody leaves tokens: root's count, and
+/// those of the user the unit runs as; `runs_as` is that user, `None` where there is none.
+fn may(scope: Scope, token: &Token, owner: u32, runs_as: impl Fn(&str) -> Option<u32>) -> bool {
+    if scope == Scope::User || owner == 0 {
+        return true;
+    }
+    match token.action {
+        Action::Start | Action::Disable => runs_as(&token.name) == Some(owner),
+        Action::StopTarget => false,
+    }
+}
+
+/// Does what a claim asks for; then nothing is owed, however it went, unless the manager has gone.
+async fn act(manager: &dyn ServiceManager, claim: Claim) -> Result<Token, Error> {
+    let name = &claim.token.name;
+    let acted = match claim.token.action {
+        Action::Start => manager.start(name, &quiet).await,
+        Action::Disable => manager.disable(name).await,
+        Action::StopTarget => {
+            manager.job(Verb::Stop, &format!("samocode-convoy@{name}.target"), &quiet).await
+        }
+    };
+    match acted {
+        Err(Error::Gone(what)) => Err(Error::Gone(what)),
+        acted => {
+            let token = claim.settle();
+            acted.map(|()| token)
+        }
+    }
+}
+
+/// Tells of new tokens in `dir` as long as the watcher lives. Where there can be no watch, tokens
+/// that come while a job is under way wait until that is done.
+fn changes(dir: &Path) -> (Option<notify::RecommendedWatcher>, mpsc::UnboundedReceiver<()>) {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let tell = move |event: notify::Result<notify::Event>| {
+        // Our own looking is an event as well.
+        if !event.is_ok_and(|event| event.kind.is_access() || event.kind.is_remove()) {
+            let _ = sender.send(());
+        }
+    };
+    let watcher = notify::recommended_watcher(tell).and_then(|mut watcher| {
+        watcher.watch(dir, RecursiveMode::NonRecursive)?;
+        Ok(watcher)
+    });
+    (watcher.ok(), receiver)
+}
+
+/// Acts on all tokens, each on its own, until the spool is empty and every job has ended. Tokens
+/// that come meanwhile are not held up.
+///
+/// # Errors
+/// [`Error::File`] when the spool cannot be read. What fails for one token is in the report.
+pub async fn run(
+    manager: &dyn ServiceManager,
+    spool: &Spool,
+    is_stopped: impl Fn(&str) -> bool,
+) -> Result<Report, Error> {
+    let scope = manager.scope();
+    let dir = manager.unit_dir().await?;
+    let runs_as = |instance: &str| {
+        systemd::files::recorded(&dir, instance).ok().flatten().and_then(|session| session.uid)
+    };
+    let (_watcher, mut changed) = changes(spool.dir());
+    let mut report = Report::default();
+    let mut jobs = FuturesUnordered::new();
+    let mut lost = Vec::new();
+    let mut claims = spool.owed()?;
+    loop {
+        let taken = spool.take()?;
+        claims.extend(taken.claims);
+        report.stuck = taken.stuck;
+        for name in taken.garbage {
+            tracing::warn!(name, "removed what was no token from the wake spool");
+        }
+        for claim in claims.drain(..) {
+            let token = &claim.token;
+            let stopped = token.action == Action::Start && is_stopped(&token.name);
+            if stopped || !may(scope, token, claim.owner, runs_as) {
+                report.ignored.push(claim.settle());
+            } else {
+                jobs.push(act(manager, claim));
+            }
+        }
+        if jobs.is_empty() {
+            report.stuck.extend(lost);
+            return Ok(report);
+        }
+        tokio::select! {
+            Some(ended) = jobs.next() => match ended {
+                Ok(token) => report.done.push(token),
+                Err(Error::Gone(what)) => lost.push(Error::Gone(what)),
+                Err(error) => report.failed.push(error),
+            },
+            Some(()) = changed.recv() => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn in_system_scope_only_roots_and_the_sessions_own_tokens_count() {
+        let start = Token::new(Action::Start, "a").unwrap();
+        let stop = Token::new(Action::StopTarget, "a").unwrap();
+        let runs_as = |name: &str| (name == "a").then_some(1000);
+        assert!(may(Scope::System, &start, 0, runs_as));
+        assert!(may(Scope::System, &start, 1000, runs_as));
+        assert!(!may(Scope::System, &start, 1001, runs_as));
+        assert!(!may(Scope::System, &start, 1000, |_| None));
+        assert!(may(Scope::System, &stop, 0, runs_as));
+        assert!(!may(Scope::System, &stop, 1000, runs_as));
+        assert!(may(Scope::User, &stop, 1000, runs_as));
+    }
+}
