@@ -1,9 +1,11 @@
 //! samocode runs coding agents unattended, with the operating system as their supervisor.
 
 pub mod agent;
+pub mod notify;
 pub mod project;
 pub mod service;
 pub mod session;
+pub mod worktree;
 
 /// Says on the real standard error, past the capture of passing tests' output, that a test did not
 /// run. `tests/run.sh` counts these lines.

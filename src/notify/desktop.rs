@@ -1,0 +1,160 @@
+//! Desktop notices: `org.freedesktop.Notifications` on the user's session bus
+//! (<https://specifications.freedesktop.org/notification-spec/latest/>).
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::net::UnixStream;
+use zbus::{Connection, Variant, connection};
+
+use super::text::{clip, escape_within, tame_block, tame_line};
+use super::{Notice, NoticeKind, Notifier, NotifyError};
+
+const SERVICE: &str = "org.freedesktop.Notifications";
+const PATH: &str = "/org/freedesktop/Notifications";
+
+/// How long the whole exchange may take. A bus that starts the service on demand may wait for
+/// minutes on one that does not come up.
+const TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Sends notices to the desktop of the user.
+#[derive(Debug)]
+pub struct Desktop {
+    socket: PathBuf,
+    timeout: Duration,
+}
+
+impl Desktop {
+    /// A notifier on the bus with this socket.
+    #[must_use]
+    pub fn new(socket: PathBuf) -> Self {
+        Self { socket, timeout: TIMEOUT }
+    }
+
+    /// The same, with another bound on the time of one try.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Where the user's bus is: in `runtime_dir` (the value of `XDG_RUNTIME_DIR`), else in the
+    /// place that systemd gives that folder.
+    #[must_use]
+    pub fn user_bus(runtime_dir: Option<PathBuf>) -> PathBuf {
+        runtime_dir
+            .filter(|dir| dir.is_absolute())
+            .unwrap_or_else(|| {
+                PathBuf::from(format!("/run/user/{}", rustix::process::getuid().as_raw()))
+            })
+            .join("bus")
+    }
+
+    async fn connect(&self) -> Result<Connection, NotifyError> {
+        let absent = |why: String| {
+            NotifyError::Absent(format!(
+                "desktop: no session bus at {} ({why}); log in to a desktop to see notices there",
+                self.socket.display()
+            ))
+        };
+        let stream = UnixStream::connect(&self.socket)
+            .await
+            .and_then(UnixStream::into_std)
+            .map_err(|error| absent(error.to_string()))?;
+        connection::Builder::unix_stream(stream)
+            .build()
+            .await
+            .map_err(|error| absent(error.to_string()))
+    }
+
+    async fn notify(&self, notice: &Notice) -> Result<(), NotifyError> {
+        let bus = self.connect().await?;
+        let capabilities: Vec<String> = bus
+            .call_method(Some(SERVICE), PATH, Some(SERVICE), "GetCapabilities", &())
+            .await
+            .and_then(|reply| reply.body().deserialize())
+            .map_err(not_shown)?;
+        let markup = capabilities.iter().any(|capability| capability == "body-markup");
+        // No `desktop-entry`: with it GNOME takes the notice away when its sender has left the bus.
+        let hints = HashMap::from([("urgency", Variant::from(urgency(notice.kind)))]);
+        let no_actions: &[&str] = &[];
+        let default_expiry = -1_i32;
+        let arguments = (
+            "samocode",
+            0_u32,
+            "",
+            summary(notice),
+            body(notice, markup),
+            no_actions,
+            hints,
+            default_expiry,
+        );
+        bus.call_method(Some(SERVICE), PATH, Some(SERVICE), "Notify", &arguments)
+            .await
+            .map_err(not_shown)?;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Notifier for Desktop {
+    fn name(&self) -> &'static str {
+        "desktop"
+    }
+
+    async fn send(&self, notice: &Notice) -> Result<(), NotifyError> {
+        tokio::time::timeout(self.timeout, self.notify(notice)).await.unwrap_or_else(|_| {
+            Err(NotifyError::Final(format!(
+                "desktop: the notification service did not answer within {} s",
+                self.timeout.as_secs_f64()
+            )))
+        })
+    }
+}
+
+fn not_shown(error: zbus::Error) -> NotifyError {
+    use zbus::fdo::Error as Fdo;
+    if let zbus::Error::FDO(error) = &error
+        && let Fdo::ServiceUnknown(_) | Fdo::NameHasNoOwner(_) = error.as_ref()
+    {
+        return NotifyError::Absent(
+            "desktop: nothing shows notices on this session bus; start a desktop or a \
+             notification daemon"
+                .to_owned(),
+        );
+    }
+    NotifyError::Final(format!(
+        "desktop: the notification service refused: {}",
+        clip(&tame_line(&error.to_string()), 200)
+    ))
+}
+
+/// 1 is normal, 2 critical: the desktop keeps it until somebody has looked.
+const fn urgency(kind: NoticeKind) -> u8 {
+    if kind.is_urgent() { 2 } else { 1 }
+}
+
+/// The first line, which is never markup.
+fn summary(notice: &Notice) -> String {
+    clip(tame_line(&format!("{} {}", notice.session, notice.text)).trim(), 150)
+}
+
+/// The rest; `markup` says whether the desktop reads it as markup.
+fn body(notice: &Notice, markup: bool) -> String {
+    let fit = |text: &str, budget| {
+        if markup { escape_within(text, budget) } else { clip(text, budget) }
+    };
+    let parts = [
+        fit(&notice.place(), 200),
+        fit(notice.detail.as_deref().map(tame_block).unwrap_or_default().trim(), 600),
+        fit(&notice.command.as_deref().map(tame_line).unwrap_or_default(), 300),
+    ];
+    let lines: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    lines.join("\n")
+}
+
+#[cfg(test)]
+#[path = "desktop_tests.rs"]
+mod tests;

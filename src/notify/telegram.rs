@@ -1,0 +1,387 @@
+//! Telegram: the Bot API's `sendMessage` (<https://core.telegram.org/bots/api#sendmessage>).
+//!
+//! The bot's token is part of the URL. So no error here carries a URL, redirects are not followed,
+//! and what a server answers is searched for the token before it is shown.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use reqwest::{Client, ClientBuilder, NoProxy, Proxy, Response, Url, redirect};
+use serde::{Deserialize, Serialize};
+
+use super::text::{clip, escape_within, tame_block, tame_line, utf16_len};
+use super::{Notice, Notifier, NotifyError, Secret};
+
+/// Where the Bot API is when nothing else is said.
+pub const API_URL: &str = "https://api.telegram.org";
+
+/// The longest message in UTF-16 code units. The limit counts text without its markup; here the
+/// markup counts too, which is simpler and never too long.
+const MAX_UNITS: usize = 4096;
+
+/// How much of an answer is read, in bytes; a message that was sent is echoed whole.
+const MAX_ANSWER: usize = 64 * 1024;
+
+/// How long one try may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long the connection alone may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The proxies to go through. Nothing is read from the environment behind the caller's back.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Proxies {
+    /// For `http://` addresses. May hold a password, as may the next one.
+    pub http: Option<Secret>,
+    /// For `https://` addresses.
+    pub https: Option<Secret>,
+    /// Hosts to reach directly, separated by commas.
+    pub none_for: Option<String>,
+}
+
+impl Proxies {
+    /// Finds the usual variables (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`, lower case
+    /// first) by `look_up`; an empty value counts as none.
+    pub fn from_variables(look_up: impl Fn(&str) -> Option<String>) -> Self {
+        let first = |names: &[&str]| {
+            names.iter().find_map(|name| look_up(name).filter(|value| !value.trim().is_empty()))
+        };
+        let secret = |names: &[&str]| first(names).map(|value| Secret::new(&value));
+        Self {
+            http: secret(&["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"]),
+            https: secret(&["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]),
+            none_for: first(&["no_proxy", "NO_PROXY"]),
+        }
+    }
+
+    /// Adds the proxy for addresses of this scheme. Redirects are not followed, so no other scheme
+    /// comes up.
+    fn apply(&self, builder: ClientBuilder, scheme: &str) -> Result<ClientBuilder, NotifyError> {
+        let (url, key) = match scheme {
+            "https" => (&self.https, "HTTPS_PROXY"),
+            _ => (&self.http, "HTTP_PROXY"),
+        };
+        let Some(url) = url else { return Ok(builder) };
+        // An unknown scheme would only show as a failed connection.
+        let usable = match url.expose().split_once("://") {
+            Some((scheme, _)) => matches!(scheme.to_ascii_lowercase().as_str(), "http" | "https"),
+            None => true,
+        };
+        let proxy = usable.then(|| Proxy::all(url.expose()).ok()).flatten().ok_or_else(|| {
+            NotifyError::Final(format!(
+                "Telegram: {key} or ALL_PROXY is no proxy that can be used here; \
+                 write http://HOST:PORT"
+            ))
+        })?;
+        let none_for = self.none_for.as_deref().and_then(NoProxy::from_string);
+        Ok(builder.proxy(proxy.no_proxy(none_for)))
+    }
+}
+
+impl fmt::Debug for Proxies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Proxies")
+            .field("http", &self.http)
+            .field("https", &self.https)
+            .field("none_for", &self.none_for)
+            .finish()
+    }
+}
+
+/// Sends notices to one Telegram chat.
+pub struct Telegram {
+    token: Secret,
+    chat: String,
+    base: Url,
+    proxies: Proxies,
+    timeout: Duration,
+}
+
+impl Telegram {
+    /// A notifier for the chat `chat` (a number, or `@name` of a channel) by the bot with this
+    /// token. `api_url` replaces [`API_URL`].
+    ///
+    /// # Errors
+    /// [`NotifyError::Final`] naming the key whose value cannot be right.
+    pub fn new(
+        token: Secret,
+        chat: &str,
+        api_url: Option<&str>,
+        proxies: Proxies,
+    ) -> Result<Self, NotifyError> {
+        let chat = chat.trim();
+        // Such a token needs no encoding in a URL and cannot lead to another path.
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '_' | '-');
+        if token.expose().is_empty() || !token.expose().chars().all(allowed) {
+            return Err(NotifyError::Final(
+                "Telegram: TELEGRAM_BOT_TOKEN is no bot token; copy it from @BotFather \
+                 (digits, a colon, letters)"
+                    .to_owned(),
+            ));
+        }
+        if chat.is_empty() || chat.chars().any(|c| c.is_whitespace() || c.is_control()) {
+            return Err(NotifyError::Final(
+                "Telegram: TELEGRAM_CHAT_ID is no chat; give its number, or @name of a channel"
+                    .to_owned(),
+            ));
+        }
+        let base = Url::parse(api_url.unwrap_or(API_URL).trim())
+            .ok()
+            .filter(|url| matches!(url.scheme(), "http" | "https") && url.host().is_some())
+            .ok_or_else(|| {
+                NotifyError::Final(format!(
+                    "Telegram: TELEGRAM_API_URL is no address; write it like {API_URL}"
+                ))
+            })?;
+        Ok(Self { token, chat: chat.to_owned(), base, proxies, timeout: TIMEOUT })
+    }
+
+    /// The same, with another bound on the time of one try.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    fn host(&self) -> &str {
+        self.base.host_str().unwrap_or_default()
+    }
+
+    fn endpoint(&self) -> Url {
+        let mut url = self.base.clone();
+        let path = format!(
+            "{}/bot{}/sendMessage",
+            self.base.path().trim_end_matches('/'),
+            self.token.expose()
+        );
+        url.set_path(&path);
+        url
+    }
+
+    /// A client for one try. Notices are rare and a worker's memory is small, so none is kept; a
+    /// new one also sees certificates that were installed meanwhile.
+    fn client(&self) -> Result<Client, NotifyError> {
+        if rustls::crypto::CryptoProvider::get_default().is_none() {
+            // An error says that another thread was faster, which is just as well.
+            let _installed = rustls::crypto::ring::default_provider().install_default();
+        }
+        let error = match self.builder()?.build() {
+            Ok(client) => return Ok(client),
+            Err(error) => error,
+        };
+        if self.base.scheme() == "http"
+            && let Ok(client) = self.builder()?.tls_certs_only([]).build()
+        {
+            // A server without TLS can be reached on a machine without CA certificates.
+            return Ok(client);
+        }
+        Err(NotifyError::Final(match find::<rustls::Error>(&error) {
+            // The roots are the system's (rustls-platform-verifier); none is its only such error.
+            Some(_) => format!(
+                "Telegram: this machine has no CA certificates to check {} with; \
+                 install them: apt install ca-certificates",
+                self.host()
+            ),
+            None => format!("Telegram: cannot prepare HTTPS: {}", self.told(&error)),
+        }))
+    }
+
+    fn builder(&self) -> Result<ClientBuilder, NotifyError> {
+        let builder = Client::builder()
+            .user_agent(concat!("samocode/", env!("CARGO_PKG_VERSION")))
+            .timeout(self.timeout)
+            .connect_timeout(CONNECT_TIMEOUT.min(self.timeout))
+            .redirect(redirect::Policy::none())
+            .no_proxy();
+        self.proxies.apply(builder, self.base.scheme())
+    }
+
+    /// What a failed exchange means.
+    fn failed(&self, error: reqwest::Error) -> NotifyError {
+        let error = error.without_url();
+        let host = self.host();
+        if let Some(rustls::Error::InvalidCertificate(why)) = find::<rustls::Error>(&error) {
+            return NotifyError::Final(format!(
+                "Telegram: this machine does not trust the certificate of {host} ({why}); \
+                 check the clock and the CA certificates"
+            ));
+        }
+        NotifyError::retryable(if error.is_timeout() {
+            format!("Telegram: {host} did not answer within {} s", self.timeout.as_secs_f64())
+        } else if error.is_connect() {
+            format!("Telegram: cannot reach {host}: {}", self.told(&error))
+        } else {
+            format!("Telegram: the connection to {host} broke: {}", self.told(&error))
+        })
+    }
+
+    /// The cause of an error in a line, without secrets. The outer layers say only "error sending
+    /// request".
+    fn told(&self, error: &dyn Error) -> String {
+        let mut cause = error;
+        while let Some(source) = cause.source() {
+            cause = source;
+        }
+        self.safe(&cause.to_string())
+    }
+
+    /// Somebody else's words, fit to be shown.
+    fn safe(&self, text: &str) -> String {
+        let mut text = self.token.redact(text);
+        for proxy in [&self.proxies.http, &self.proxies.https].into_iter().flatten() {
+            text = proxy.redact(&text);
+        }
+        clip(&tame_line(&text), 200)
+    }
+
+    /// What an answer means: status and body to success or the reason.
+    fn judge(&self, status: u16, body: &[u8]) -> Result<(), NotifyError> {
+        let answer = serde_json::from_slice::<Answer>(body).ok();
+        let parameters = answer.as_ref().and_then(|answer| answer.parameters.as_ref());
+        let said = match answer.as_ref().and_then(|answer| answer.description.as_deref()) {
+            Some(said) => format!("{status}, \"{}\"", self.safe(said)),
+            None => status.to_string(),
+        };
+        let ok = answer.as_ref().is_some_and(|answer| answer.ok);
+        let host = self.host();
+        Err(match status {
+            200 if ok => return Ok(()),
+            429 => NotifyError::Retryable {
+                reason: format!("Telegram: too many messages ({said})"),
+                after: parameters.and_then(|p| p.retry_after).map(Duration::from_secs),
+            },
+            408 | 500..=599 => {
+                NotifyError::retryable(format!("Telegram: {host} has trouble ({said})"))
+            }
+            // A path with an unknown token is "not found"; a revoked token is "unauthorized".
+            401 | 404 if answer.is_some() => NotifyError::Final(format!(
+                "Telegram does not accept the bot's token ({said}); check TELEGRAM_BOT_TOKEN"
+            )),
+            400 => match parameters.and_then(|p| p.migrate_to_chat_id) {
+                Some(id) => NotifyError::Final(format!(
+                    "Telegram: the group has a new number; set TELEGRAM_CHAT_ID={id}"
+                )),
+                None => NotifyError::Final(format!(
+                    "Telegram refuses the message ({said}); check TELEGRAM_CHAT_ID, \
+                     and write to the bot once so that it may answer"
+                )),
+            },
+            403 => NotifyError::Final(format!(
+                "Telegram: the bot may not write to this chat ({said}); \
+                 unblock it, or add it to the group again"
+            )),
+            _ => NotifyError::Final(format!(
+                "Telegram: {host} does not answer as the Bot API does ({said}); \
+                 check TELEGRAM_API_URL and the proxy"
+            )),
+        })
+    }
+}
+
+impl fmt::Debug for Telegram {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Telegram").field("host", &self.host()).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Notifier for Telegram {
+    fn name(&self) -> &'static str {
+        "telegram"
+    }
+
+    async fn send(&self, notice: &Notice) -> Result<(), NotifyError> {
+        let message = Message {
+            chat_id: &self.chat,
+            text: compose(notice),
+            parse_mode: "HTML",
+            disable_web_page_preview: true,
+        };
+        let request = self.client()?.post(self.endpoint()).json(&message);
+        let response = request.send().await.map_err(|error| self.failed(error))?;
+        let status = response.status().as_u16();
+        let body = read_some(response).await.map_err(|error| self.failed(error))?;
+        self.judge(status, &body)
+    }
+}
+
+#[derive(Serialize)]
+struct Message<'a> {
+    chat_id: &'a str,
+    text: String,
+    parse_mode: &'static str,
+    disable_web_page_preview: bool,
+}
+
+/// Every answer of the Bot API (<https://core.telegram.org/bots/api#making-requests>).
+#[derive(Deserialize)]
+struct Answer {
+    ok: bool,
+    description: Option<String>,
+    parameters: Option<Parameters>,
+}
+
+#[derive(Deserialize)]
+struct Parameters {
+    retry_after: Option<u64>,
+    migrate_to_chat_id: Option<i64>,
+}
+
+async fn read_some(mut response: Response) -> reqwest::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        let room = MAX_ANSWER - body.len();
+        body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        if body.len() == MAX_ANSWER {
+            break;
+        }
+    }
+    Ok(body)
+}
+
+/// The error of a type that lies somewhere below another. An `io::Error` does not name the error
+/// it wraps as its source, so that is looked into as well.
+fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+    if let Some(found) = error.downcast_ref::<E>() {
+        return Some(found);
+    }
+    let wrapped = error
+        .downcast_ref::<io::Error>()
+        .and_then(io::Error::get_ref)
+        .and_then(|inner| find::<E>(inner));
+    wrapped.or_else(|| error.source().and_then(find::<E>))
+}
+
+/// The message in the Bot API's HTML. Session, place and command have a share each; what is left
+/// goes to the detail, so that the command is never what is cut off.
+fn compose(notice: &Notice) -> String {
+    let headline = escape_within(&tame_line(&notice.text), 400);
+    let mut head = match escape_within(&tame_line(&notice.session), 200) {
+        session if session.is_empty() => format!("<b>{headline}</b>"),
+        session => format!("<b>{session}</b> {headline}"),
+    };
+    let place = notice.place();
+    if !place.is_empty() {
+        head.push('\n');
+        head.push_str(&escape_within(&place, 200));
+    }
+    let foot = match &notice.command {
+        Some(command) => {
+            format!("\n\n<code>{}</code>", escape_within(&tame_line(command), 600))
+        }
+        None => String::new(),
+    };
+    let detail = notice.detail.as_deref().map(tame_block).unwrap_or_default();
+    let room = MAX_UNITS - utf16_len(&head) - utf16_len(&foot) - "\n\n".len();
+    match escape_within(detail.trim(), room) {
+        detail if detail.is_empty() => head + &foot,
+        detail => format!("{head}\n\n{detail}{foot}"),
+    }
+}
+
+#[cfg(test)]
+#[path = "telegram_tests.rs"]
+mod tests;

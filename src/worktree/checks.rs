@@ -1,0 +1,136 @@
+//! What would stop an agent's first commit, found before the first run costs anything.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::git::{Finished, first_line, git_command, run};
+use super::{Error, quoted};
+
+/// Longest time for a question about configuration.
+const ASK_LIMIT: Duration = Duration::from_secs(10);
+/// A signature that takes longer waits for somebody to type.
+const SIGN_LIMIT: Duration = Duration::from_secs(10);
+
+/// How bad a [`Finding`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Works now; may not later, or not as wished.
+    Warning,
+    /// Commits will fail.
+    Blocking,
+}
+
+/// Something about git's set-up that a human should mend.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// How bad it is.
+    pub severity: Severity,
+    /// What was found, a sentence without a full stop.
+    pub what: String,
+    /// The command or setting that mends it.
+    pub remedy: String,
+}
+
+/// Looks whether commits will work in this repository or worktree, as it is configured for this process: owner, identity, signing. Empty: they will.
+///
+/// A signature is really made, of an empty tree in a throw-away object folder, and given 10 s. Errors only when git cannot be run at all.
+pub async fn check(folder: &Path) -> Result<Vec<Finding>, Error> {
+    let at = quoted(folder);
+    // The questions do not depend on each other, and each is a process: asked side by side.
+    let (opened, identity, signs) = tokio::join!(
+        ask(folder, &["rev-parse", "--git-dir"]),
+        identity(folder, &at),
+        ask(folder, &["config", "--type=bool", "--get", "commit.gpgSign"])
+    );
+    let opened = opened?;
+    if opened.said.contains("safe.directory") || opened.said.contains("dubious ownership") {
+        let what = format!("git refuses {}: it belongs to another user", folder.display());
+        let remedy = format!("git config --global --add safe.directory {at}");
+        return Ok(vec![Finding { severity: Severity::Blocking, what, remedy }]);
+    }
+    if !opened.status.success() {
+        return Ok(Vec::new());
+    }
+    let (identity, signs) = (identity?, signs?);
+    // Without an identity no signature can be tried: it would fail for that.
+    let blocked = identity.iter().any(|finding| finding.severity == Severity::Blocking);
+    let signing = if first_line(&signs.stdout) == "true" && !blocked {
+        signing(folder, &at).await?
+    } else {
+        None
+    };
+    Ok(identity.into_iter().chain(signing).collect())
+}
+
+async fn ask(folder: &Path, args: &[&str]) -> Result<Finished, Error> {
+    let mut command = git_command(folder);
+    command.args(args);
+    run(command, &format!("ask git about {}", folder.display()), ASK_LIMIT).await
+}
+
+async fn identity(folder: &Path, at: &str) -> Result<Option<Finding>, Error> {
+    let remedy =
+        format!("git -C {at} config user.name 'NAME' && git -C {at} config user.email 'MAIL'");
+    let (author, committer, name, email) = tokio::join!(
+        ask(folder, &["var", "GIT_AUTHOR_IDENT"]),
+        ask(folder, &["var", "GIT_COMMITTER_IDENT"]),
+        ask(folder, &["config", "--get-regexp", "^(user|author)\\.name$"]),
+        ask(folder, &["config", "--get-regexp", "^(user|author)\\.email$"])
+    );
+    let author = author?;
+    let guess = first_line(&author.stdout);
+    for asked in [author, committer?] {
+        if !asked.status.success() {
+            let what = format!("git does not know who commits ({})", asked.said);
+            return Ok(Some(Finding { severity: Severity::Blocking, what, remedy }));
+        }
+    }
+    // git may have made a name and an address up from the account and the host.
+    for (key, variable, asked) in
+        [("name", "GIT_AUTHOR_NAME", name?), ("email", "GIT_AUTHOR_EMAIL", email?)]
+    {
+        let given =
+            std::env::var(variable).is_ok() || (key == "email" && std::env::var("EMAIL").is_ok());
+        if !given && !asked.status.success() {
+            let who = guess.rsplit_once('>').map_or(guess.as_str(), |(who, _)| who);
+            let what = format!("user.{key} is not set; git would commit as {who}>");
+            return Ok(Some(Finding { severity: Severity::Warning, what, remedy }));
+        }
+    }
+    Ok(None)
+}
+
+/// Signs, where nobody can type a passphrase.
+async fn signing(folder: &Path, at: &str) -> Result<Option<Finding>, Error> {
+    let off = format!("git -C {at} config commit.gpgSign false");
+    let format = first_line(&ask(folder, &["config", "--get", "gpg.format"]).await?.stdout);
+    let said = match sign(folder).await {
+        Ok(signed) if signed.status.success() => {
+            if !matches!(format.as_str(), "" | "openpgp") {
+                return Ok(None);
+            }
+            let what = "commit.gpgSign is on: gpg signed without asking just now, but will fail when its agent forgets the passphrase".to_owned();
+            let remedy = format!("use a key without a passphrase, or: {off}");
+            return Ok(Some(Finding { severity: Severity::Warning, what, remedy }));
+        }
+        Ok(failed) => failed.said,
+        Err(Error::TimedOut { seconds, .. }) => format!("no signature after {seconds} s"),
+        Err(error) => return Err(error),
+    };
+    let what = format!("commit.gpgSign is on and signing fails where nobody can type ({said})");
+    let remedy = format!("{off} (or use a key that needs no passphrase)");
+    Ok(Some(Finding { severity: Severity::Blocking, what, remedy }))
+}
+
+async fn sign(folder: &Path) -> Result<Finished, Error> {
+    let io = |source| Error::Io { doing: "make a folder in", path: std::env::temp_dir(), source };
+    let scratch = tempfile::tempdir().map_err(io)?;
+    let git = |args: &[&str]| {
+        let mut command = git_command(folder);
+        command.env("GIT_OBJECT_DIRECTORY", scratch.path()).args(args);
+        command
+    };
+    let doing = "sign a commit";
+    let tree = run(git(&["mktree"]), doing, ASK_LIMIT).await?.line(doing)?;
+    run(git(&["commit-tree", "-S", "-m", "probe", &tree]), doing, SIGN_LIMIT).await
+}

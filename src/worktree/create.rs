@@ -1,0 +1,321 @@
+//! Makes a session's worktree, or completes one whose making was cut off. Nothing that a human or an agent did in it is ever thrown away.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::fetch::{fetch, missed};
+use super::git::{git_command, run};
+use super::leftovers::{
+    Found, OUR_LOCK, Registration, clear_stale_locks, look, maker, outlast, registrations,
+};
+use super::plan::{Plan, Start, WorktreePlan, plan};
+use super::{CHECKOUT_LIMIT, Error, head};
+
+/// Longest time for what touches a few small files of git's.
+const SHORT_LIMIT: Duration = Duration::from_secs(60);
+/// What git exits with when it does not know an option.
+const USAGE: i32 = 129;
+
+/// What [`create`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Did {
+    /// All was there, or no worktree is needed.
+    Nothing,
+    /// The worktree was made.
+    Made,
+    /// An earlier, interrupted creation was completed.
+    Completed,
+}
+
+/// Where a session works.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Created {
+    /// The worktree's root; without a worktree the project's folder.
+    pub folder: PathBuf,
+    /// Where the agent works: the project's folder in the worktree.
+    pub working_dir: PathBuf,
+    /// The branch; `None` without a worktree.
+    pub branch: Option<String>,
+    /// What the branch began with when the worktree was made or looked at; `None` without a worktree.
+    pub start: Option<Start>,
+    /// What was done.
+    pub did: Did,
+    /// What a human may want to know: offline, commits that are not in, a hook that failed.
+    pub notes: Vec<String>,
+}
+
+/// Carries a plan out. May be called any number of times, after a crash at any point; a worktree that is complete is left as it is.
+///
+/// Only to be called while no agent of the session runs: lock files that a killed git left are removed. Not reaching the remote is a note, not an error.
+/// Takes as long as the checkout takes, [`CHECKOUT_LIMIT`] at most, and [`FETCH_LIMIT`] for the network.
+pub async fn create(planned: &Plan) -> Result<Created, Error> {
+    let planned = match planned {
+        Plan::Plain { folder, why } => return Ok(plain(folder, why)),
+        Plan::Worktree(planned) => planned,
+    };
+    match carry_out(planned).await {
+        Err(Error::Busy { pid, .. }) => {
+            outlast(pid).await;
+            carry_out(planned).await
+        }
+        done => done,
+    }
+}
+
+async fn carry_out(planned: &WorktreePlan) -> Result<Created, Error> {
+    // The plan may be old, or made before a crash.
+    let mut plan = match again(planned)? {
+        Plan::Plain { folder, why } => return Ok(plain(&folder, &why)),
+        Plan::Worktree(plan) => plan,
+    };
+    let mut known = registration(&plan);
+    let begun_before = known.is_some();
+    if known.as_ref().is_none_or(Registration::unfinished)
+        && let Some(pid) = maker(&plan.path)
+    {
+        return Err(Error::Busy { path: plan.path, pid });
+    }
+    let admin = known.as_ref().map(|known| known.admin.as_path());
+    let mut notes = clear_stale_locks(&plan.common, &plan.branch, &plan.path, admin)?;
+    remove_unregistered(&plan);
+    if let Some(begun) = known.take_if(|known| known.unfinished() && holds_only_gitfile(&plan.path))
+    {
+        // Cut off before the first file: parts of the registration may be missing, and making it anew loses nothing.
+        discard(&begun, &plan.path)?;
+    }
+
+    let mut found = look(&plan.path)?;
+    let astray = matches!(&found, Found::Worktree(_))
+        && known.as_ref().is_none_or(|known| known.folder != plan.path);
+    if found == Found::Folder || astray {
+        repair(&plan).await?;
+        known = registration(&plan);
+        found = look(&plan.path)?;
+    }
+    let did = match (found, known) {
+        (Found::Worktree(_), Some(known)) => complete(&plan, &known, &mut notes).await?,
+        (_, known) => {
+            if plan.remote.is_some() && !matches!(plan.start, Start::Attach(_)) {
+                notes.extend(fetch(&plan).await);
+                if let Plan::Worktree(fresh) = again(&plan)? {
+                    plan = fresh;
+                }
+                notes.extend(missed(&plan));
+            }
+            add(&plan, known.as_ref(), &mut notes).await?;
+            if begun_before { Did::Completed } else { Did::Made }
+        }
+    };
+    if did != Did::Nothing && plan.path.join(".gitmodules").exists() {
+        notes.push(
+            "the repository has submodules; they are not filled (git submodule update --init)"
+                .to_owned(),
+        );
+    }
+    let (working_dir, branch) = (below(&plan.path, &plan.subfolder), Some(plan.branch));
+    Ok(Created { folder: plan.path, working_dir, branch, start: Some(plan.start), did, notes })
+}
+
+/// `folder/subfolder`, without the trailing slash that joining nothing leaves.
+fn below(folder: &Path, subfolder: &Path) -> PathBuf {
+    if subfolder.as_os_str().is_empty() { folder.to_owned() } else { folder.join(subfolder) }
+}
+
+fn plain(folder: &Path, why: &str) -> Created {
+    let notes = vec![format!("no worktree for {}: {why}", folder.display())];
+    Created {
+        folder: folder.to_owned(),
+        working_dir: folder.to_owned(),
+        branch: None,
+        start: None,
+        did: Did::Nothing,
+        notes,
+    }
+}
+
+fn again(planned: &WorktreePlan) -> Result<Plan, Error> {
+    plan(&below(&planned.repo, &planned.subfolder), &planned.branch, &planned.path)
+}
+
+/// The registration of the plan's worktree, found from either end.
+fn registration(plan: &WorktreePlan) -> Option<Registration> {
+    let admin = match look(&plan.path) {
+        Ok(Found::Worktree(admin)) => Some(admin),
+        _ => None,
+    };
+    let all = registrations(&plan.common);
+    let is_named = |known: &&Registration| Some(&known.admin) == admin.as_ref();
+    let named = all.iter().find(is_named);
+    named.or_else(|| all.iter().find(|known| known.folder == plan.path)).cloned()
+}
+
+/// Removes the folder of a registration that was killed before it said of what. Locked by then, git would never prune it.
+fn remove_unregistered(plan: &WorktreePlan) {
+    let Some(name) = plan.path.file_name() else {
+        return;
+    };
+    let admin = plan.common.join("worktrees").join(name);
+    let reason = std::fs::read_to_string(admin.join("locked")).unwrap_or_default();
+    if matches!(reason.trim(), "" | OUR_LOCK) && !admin.join("gitdir").exists() {
+        // When it stays, git takes another name for the next.
+        let _ = std::fs::remove_dir_all(admin);
+    }
+}
+
+/// Removes a registration and the `.git` that points to it. The pointer goes first: without it git makes the registration anew.
+fn discard(begun: &Registration, worktree: &Path) -> Result<(), Error> {
+    let gone = |path: &Path, result: std::io::Result<()>| match result {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::Io { doing: "remove", path: path.to_owned(), source })
+        }
+        _ => Ok(()),
+    };
+    let gitfile = worktree.join(".git");
+    gone(&gitfile, std::fs::remove_file(&gitfile))?;
+    gone(&begun.admin, std::fs::remove_dir_all(&begun.admin))
+}
+
+/// Links a worktree and its registration again after one end was lost or moved.
+async fn repair(plan: &WorktreePlan) -> Result<(), Error> {
+    let doing = format!("repair the worktree {}", plan.path.display());
+    let mut command = git_command(&plan.repo);
+    command.args(["worktree", "repair"]);
+    // With a path git looks for the lost registration, without one for the lost `.git`.
+    if matches!(look(&plan.path)?, Found::Worktree(_)) {
+        command.arg(&plan.path);
+    }
+    run(command, &doing, SHORT_LIMIT).await?.checked(doing)?;
+    Ok(())
+}
+
+/// Ends what an interrupted creation began.
+async fn complete(
+    plan: &WorktreePlan,
+    known: &Registration,
+    notes: &mut Vec<String>,
+) -> Result<Did, Error> {
+    let doing = format!("complete the worktree {}", plan.path.display());
+    if !known.unfinished() {
+        if known.has_index() || plan.start == Start::Orphan || !holds_only_gitfile(&plan.path) {
+            notes.extend(astray(plan)?);
+            return Ok(Did::Nothing);
+        }
+    } else if plan.start == Start::Orphan {
+        unlock(known)?;
+        return Ok(Did::Completed);
+    }
+    let mut command = git_command(&plan.path);
+    command.arg("checkout").arg("--quiet");
+    // Without an index the checkout was cut off and what lies there is git's own half. With one it was through, and only the hook may be missing.
+    if !known.has_index() {
+        command.arg("--force");
+    }
+    match &plan.start {
+        Start::New(base) => command.args(["-b", &plan.branch, &base.commit]),
+        _ => command.arg(&plan.branch),
+    };
+    command.arg("--");
+    let finished = run(command, &doing, CHECKOUT_LIMIT).await?;
+    if !finished.status.success() {
+        if !(known.has_index() && head(&plan.path)?.branch.as_ref() == Some(&plan.branch)) {
+            finished.checked(doing)?;
+            return Ok(Did::Nothing);
+        }
+        notes.push(format!("the post-checkout hook failed: {}", finished.said));
+    }
+    unlock(known)?;
+    Ok(Did::Completed)
+}
+
+/// Whether a worktree was registered and nothing ever checked out into it.
+fn holds_only_gitfile(worktree: &Path) -> bool {
+    std::fs::read_dir(worktree)
+        .is_ok_and(|entries| entries.flatten().all(|entry| entry.file_name() == ".git"))
+}
+
+/// An agent may have left its worktree in a rebase or on another branch: that is its work, and stays.
+fn astray(plan: &WorktreePlan) -> Result<Option<String>, Error> {
+    let head = head(&plan.path)?;
+    if head.branch.as_ref() == Some(&plan.branch) {
+        return Ok(None);
+    }
+    let on = head
+        .branch
+        .map_or_else(|| "no branch (in a rebase?)".to_owned(), |name| format!("branch '{name}'"));
+    Ok(Some(format!("the worktree {} is on {on}, not on '{}'", plan.path.display(), plan.branch)))
+}
+
+/// `git worktree add`, under a lock of ours until it is through with its hooks.
+async fn add(
+    plan: &WorktreePlan,
+    known: Option<&Registration>,
+    notes: &mut Vec<String>,
+) -> Result<(), Error> {
+    if let Some(known) = known
+        && let Some(reason) = &known.lock
+        && !known.unfinished()
+    {
+        return Err(Error::Locked { path: plan.path.clone(), reason: reason.clone() });
+    }
+    if let Some(parent) = plan.path.parent() {
+        let io = |source| Error::Io { doing: "make the folder", path: parent.to_owned(), source };
+        std::fs::create_dir_all(parent).map_err(io)?;
+    }
+    let doing = format!("make the worktree {} of {}", plan.path.display(), plan.repo.display());
+    let mut finished = run(add_command(plan, known, true), &doing, CHECKOUT_LIMIT).await?;
+    if finished.status.code() == Some(USAGE) {
+        // Before 2.33 a lock has no reason. Without ours the hook is not run again after a crash in it; the checkout is still completed.
+        finished = run(add_command(plan, known, false), &doing, CHECKOUT_LIMIT).await?;
+        if finished.status.code() == Some(USAGE) && plan.start == Start::Orphan {
+            return Err(Error::NoCommit { repo: plan.repo.clone() });
+        }
+    }
+    let made = registration(plan);
+    if !finished.status.success() {
+        // git exits with the hook's status when all else is done.
+        if !made.as_ref().is_some_and(Registration::has_index)
+            || head(&plan.path)?.branch.as_ref() != Some(&plan.branch)
+        {
+            return finished.checked(doing).map(drop);
+        }
+        notes.push(format!("the post-checkout hook failed: {}", finished.said));
+    }
+    if let Some(made) = made {
+        unlock(&made)?;
+    }
+    Ok(())
+}
+
+fn add_command(
+    plan: &WorktreePlan,
+    known: Option<&Registration>,
+    reason: bool,
+) -> tokio::process::Command {
+    let mut command = git_command(&plan.repo);
+    command.args(["worktree", "add"]);
+    if reason {
+        command.args(["--lock", "--reason", OUR_LOCK]);
+    }
+    // Registered and missing: force takes that registration's place, twice when it is locked.
+    if let Some(known) = known {
+        command.arg("--force").args(known.lock.is_some().then_some("--force"));
+    }
+    // From a commit id, so that no upstream is set: a `git push` must not go to the default branch.
+    match &plan.start {
+        Start::Attach(_) => command.arg(&plan.path).arg(&plan.branch),
+        Start::New(base) => command.args(["-b", &plan.branch]).arg(&plan.path).arg(&base.commit),
+        Start::Orphan => command.args(["--orphan", "-b", &plan.branch]).arg(&plan.path),
+    };
+    command
+}
+
+/// Takes the mark of an unfinished creation away; the last step.
+fn unlock(known: &Registration) -> Result<(), Error> {
+    let lock = known.admin.join("locked");
+    match std::fs::remove_file(&lock) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::Io { doing: "remove", path: lock, source: error })
+        }
+        _ => Ok(()),
+    }
+}

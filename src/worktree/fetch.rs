@@ -1,0 +1,92 @@
+//! The only thing samocode asks the network for in git: where the remote's default branch is now.
+
+use std::path::Path;
+use std::time::Instant;
+
+use super::FETCH_LIMIT;
+use super::git::{batch_ssh, first_line, git_command, git_for_reading, read, run, setting};
+use super::plan::{Start, WorktreePlan};
+use super::reader::{Reader, open};
+
+/// Brings the remote's default branch up to date. What goes wrong is a note.
+pub(super) async fn fetch(plan: &WorktreePlan) -> Option<String> {
+    let remote = plan.remote.as_deref()?;
+    let until = Instant::now() + FETCH_LIMIT;
+    let refs = format!("refs/remotes/{remote}");
+    let default = open(&plan.repo)
+        .ok()
+        .flatten()
+        .and_then(|reader| reader.symbolic(&format!("{refs}/HEAD")).ok().flatten());
+    let name = default.as_deref().and_then(|name| name.strip_prefix(&format!("{refs}/")));
+    let mut command = fetch_command(&plan.repo);
+    command.args(["fetch", "--quiet", "--no-recurse-submodules", remote]);
+    // One branch is all that is needed; where its name is unknown, everything.
+    command.args(name.map(|name| format!("+refs/heads/{name}:{refs}/{name}")));
+    let doing = format!("fetch from {remote}");
+    let fetched =
+        run(command, &doing, FETCH_LIMIT).await.and_then(|finished| finished.checked(&doing));
+    if let Err(error) = fetched {
+        return Some(format!("{error}; going on with what is here"));
+    }
+    if name.is_none() {
+        let mut command = fetch_command(&plan.repo);
+        command.args(["remote", "set-head", remote, "--auto"]);
+        // Newer gits have done so while fetching; without it main and master are tried.
+        let _ = run(
+            command,
+            "ask for the default branch",
+            until.saturating_duration_since(Instant::now()),
+        )
+        .await;
+    }
+    None
+}
+
+/// git for the network: ssh in batch mode, no credential dialogues, no housekeeping.
+fn fetch_command(repo: &Path) -> tokio::process::Command {
+    let configured = || {
+        let asked =
+            read(git_for_reading(repo).args(["config", "--get", "core.sshCommand"])).ok()?;
+        asked.status.success().then(|| first_line(&asked.stdout))
+    };
+    let given = std::env::var("GIT_SSH_COMMAND").ok().or_else(configured);
+    let mut command = git_command(repo);
+    if let Some(ssh) = batch_ssh(given.as_deref(), std::env::var("GIT_SSH").ok().as_deref()) {
+        command.env("GIT_SSH_COMMAND", ssh);
+    }
+    for (key, value) in
+        [("credential.interactive", "false"), ("gc.auto", "0"), ("maintenance.auto", "false")]
+    {
+        command.args(setting(key, value));
+    }
+    command
+}
+
+/// What a human may believe to be in the new branch and is not.
+pub(super) fn missed(plan: &WorktreePlan) -> Vec<String> {
+    let (Some(remote), Start::New(base)) = (&plan.remote, &plan.start) else {
+        return Vec::new();
+    };
+    let Ok(Some(reader)) = open(&plan.repo) else {
+        return Vec::new();
+    };
+    let mut notes = Vec::new();
+    if let Some(local) = base.name.strip_prefix(&format!("{remote}/"))
+        && let Some(ahead) = ahead(&*reader, local, &base.commit)
+    {
+        notes.push(format!("{ahead} commits of the local branch '{local}' are not in {}, and so not in this session", base.name));
+    }
+    if let Ok(Some(_)) = reader.commit(&format!("refs/remotes/{remote}/{}", plan.branch)) {
+        notes.push(format!(
+            "{remote} has a branch '{}' already; this one is new, from {} ({})",
+            plan.branch, base.name, base.short
+        ));
+    }
+    notes
+}
+
+fn ahead(reader: &dyn Reader, local: &str, base: &str) -> Option<usize> {
+    let name = format!("refs/heads/{local}");
+    reader.commit(&name).ok()??;
+    reader.ahead(&name, base).ok().filter(|ahead| *ahead > 0)
+}

@@ -1,0 +1,357 @@
+//! The git program as a child: an environment in which it cannot ask, bounds on time and output, its words made fit to be shown.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::{Child, Command};
+
+use super::Error;
+
+/// Variables that tie git to one repository or index. A git hook that calls samocode has them set, for another repository than ours
+/// (`git rev-parse --local-env-vars`, and the quarantine of receive hooks). `GIT_CONFIG_COUNT` stays: containers set it on purpose.
+const INHERITED: [&str; 17] = [
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_COMMON_DIR",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_QUARANTINE_PATH",
+    "GIT_NAMESPACE",
+    "GIT_PREFIX",
+    "GIT_CONFIG",
+    "GIT_CONFIG_PARAMETERS",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_GRAFT_FILE",
+    "GIT_SHALLOW_FILE",
+    "GIT_NO_REPLACE_OBJECTS",
+    "GIT_REPLACE_REF_BASE",
+    "GIT_INTERNAL_SUPER_PREFIX",
+];
+
+/// Where a password dialogue could be opened.
+const DIALOGUES: [&str; 4] = ["DISPLAY", "WAYLAND_DISPLAY", "GPG_TTY", "SSH_ASKPASS"];
+
+/// How much of a child's stdout is kept, from its beginning.
+const STDOUT_KEPT: usize = 4 << 20;
+/// How much of a child's stderr is kept, to its end.
+const STDERR_KEPT: usize = 64 << 10;
+/// A helper that outlives git may hold its pipes open; git itself has written all it had when it exits.
+const DRAIN_LIMIT: Duration = Duration::from_secs(1);
+
+/// `git -C FOLDER`, in an environment where it never asks: no terminal prompt, no askpass program, no dialogue, nothing on stdin, and nothing that a
+/// surrounding git hook set for its own repository. For short local reads; what may take time goes through [`git_command`].
+pub(super) fn git_for_reading(folder: &Path) -> std::process::Command {
+    let mut command = bare_git();
+    command.arg("-C").arg(folder);
+    // A read must not take index.lock from under an agent that commits, nor fetch what a partial clone lacks.
+    command.env("GIT_OPTIONAL_LOCKS", "0").env("GIT_NO_LAZY_FETCH", "1");
+    command
+}
+
+/// `git -C FOLDER` as an asynchronous child that can never ask anybody anything, in a process group of its own, ended when it is dropped.
+///
+/// Use it wherever samocode runs git.
+pub fn git_command(folder: &Path) -> Command {
+    let mut command = bare_git();
+    // Reading /dev/tty from a group in the background stops instead of asking; and a group can be ended with all its helpers.
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    command.arg("-C").arg(folder);
+    let mut command = Command::from(command);
+    command.kill_on_drop(true);
+    command
+}
+
+fn bare_git() -> std::process::Command {
+    let mut command = std::process::Command::new("git");
+    for name in INHERITED.iter().chain(&DIALOGUES) {
+        command.env_remove(name);
+    }
+    command
+        .env("GIT_TERMINAL_PROMPT", "0")
+        // Set and empty: neither core.askPass nor SSH_ASKPASS is looked at.
+        .env("GIT_ASKPASS", "")
+        .env("SSH_ASKPASS_REQUIRE", "never")
+        .env("GCM_INTERACTIVE", "never")
+        .env("GIT_EDITOR", ":")
+        .env("GIT_PAGER", "cat")
+        // Messages in English, without changing the character set for hooks and filters as LC_ALL=C would.
+        .env("LANGUAGE", "en")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// What `GIT_SSH_COMMAND` must be so that ssh fails instead of asking, keeping what the user set up. `None`: theirs is not ssh as we know it
+/// (plink, a wrapper), and is left alone.
+pub(super) fn batch_ssh(command: Option<&str>, program: Option<&str>) -> Option<String> {
+    let given = match (command, program) {
+        (Some(command), _) if !command.trim().is_empty() => command,
+        (_, Some(program)) if !program.is_empty() => return None,
+        _ => "ssh",
+    };
+    let word = given.split_whitespace().next()?.trim_matches(['"', '\'']);
+    let name = word.rsplit('/').next()?;
+    // ssh takes the first value it meets, so the user's own options win.
+    matches!(name, "ssh" | "ssh.exe")
+        .then(|| format!("{given} -o BatchMode=yes -o ConnectTimeout=10"))
+}
+
+/// A finished child.
+#[derive(Debug)]
+pub(super) struct Finished {
+    pub(super) status: ExitStatus,
+    pub(super) stdout: Vec<u8>,
+    /// The telling line of its stderr.
+    pub(super) said: String,
+}
+
+impl Finished {
+    /// The first line of stdout, an error when git failed.
+    pub(super) fn line(self, doing: impl Into<String>) -> Result<String, Error> {
+        let finished = self.checked(doing)?;
+        Ok(first_line(&finished.stdout))
+    }
+
+    /// An error when git failed.
+    pub(super) fn checked(self, doing: impl Into<String>) -> Result<Self, Error> {
+        if self.status.success() {
+            Ok(self)
+        } else {
+            Err(Error::Git { doing: doing.into(), said: self.said })
+        }
+    }
+}
+
+/// Runs a short local read to its end.
+pub(super) fn read(command: &mut std::process::Command) -> Result<Finished, Error> {
+    let output = command.output().map_err(Error::NoGit)?;
+    Ok(Finished {
+        said: telling_line(&output.stderr, output.status),
+        status: output.status,
+        stdout: output.stdout,
+    })
+}
+
+/// Runs git for at most `limit`; then it is killed with every helper it started.
+pub(super) async fn run(
+    mut command: Command,
+    doing: &str,
+    limit: Duration,
+) -> Result<Finished, Error> {
+    let mut child = command.spawn().map_err(Error::NoGit)?;
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    // Declared after the child, so dropped before it: the group is still ours when it is killed.
+    let mut group = Group::of(&child);
+    let (mut kept_out, mut kept_err) = (Vec::new(), Vec::new());
+    let ended = tokio::time::timeout(limit, async {
+        let drained = async {
+            tokio::join!(keep_head(stdout, &mut kept_out), keep_tail(stderr, &mut kept_err))
+        };
+        tokio::pin!(drained);
+        tokio::select! {
+            status = child.wait() => {
+                let _ = tokio::time::timeout(DRAIN_LIMIT, &mut drained).await;
+                status
+            }
+            _ = &mut drained => child.wait().await,
+        }
+    })
+    .await;
+    let Ok(ended) = ended else {
+        return Err(Error::TimedOut { doing: doing.to_owned(), seconds: limit.as_secs() });
+    };
+    group.0 = None;
+    let status = ended.map_err(Error::NoGit)?;
+    Ok(Finished { said: telling_line(&kept_err, status), status, stdout: kept_out })
+}
+
+/// Kills a process group unless it was disarmed.
+struct Group(Option<rustix::process::Pid>);
+
+impl Group {
+    fn of(child: &Child) -> Self {
+        Self(child.id().and_then(|id| rustix::process::Pid::from_raw(id.cast_signed())))
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(group) = self.0 {
+            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        }
+    }
+}
+
+async fn keep_head(pipe: Option<impl AsyncRead + Unpin>, kept: &mut Vec<u8>) {
+    drain(pipe, |bytes| {
+        let room = STDOUT_KEPT - kept.len();
+        kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
+    })
+    .await;
+}
+
+async fn keep_tail(pipe: Option<impl AsyncRead + Unpin>, kept: &mut Vec<u8>) {
+    drain(pipe, |bytes| {
+        kept.extend_from_slice(bytes);
+        if kept.len() > 2 * STDERR_KEPT {
+            kept.drain(..kept.len() - STDERR_KEPT);
+        }
+    })
+    .await;
+}
+
+async fn drain(pipe: Option<impl AsyncRead + Unpin>, mut take: impl FnMut(&[u8])) {
+    let Some(mut pipe) = pipe else { return };
+    let mut buffer = vec![0; 16 << 10];
+    while let Ok(count @ 1..) = pipe.read(&mut buffer).await {
+        take(&buffer[..count]);
+    }
+}
+
+pub(super) fn first_line(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).lines().next().unwrap_or_default().to_owned()
+}
+
+/// The line of git's stderr that says what went wrong: the last `fatal:` or `error:`, else the last line. Without credentials, control characters or more
+/// than 300 characters.
+fn telling_line(stderr: &[u8], status: ExitStatus) -> String {
+    let text = String::from_utf8_lossy(stderr);
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let marked =
+        lines.iter().rposition(|line| line.starts_with("fatal:") || line.starts_with("error:"));
+    let line = match marked {
+        // What ssh or the other side said before is what helps.
+        Some(at) if at > 0 && lines[at].ends_with("Could not read from remote repository.") => {
+            lines[at - 1]
+        }
+        Some(at) => lines[at],
+        None => match lines.last() {
+            Some(line) => line,
+            None => return format!("nothing ({status})"),
+        },
+    };
+    let line = line.trim_start_matches("fatal: ").trim_start_matches("error: ");
+    without_credentials(line).chars().filter(|c| !c.is_control()).take(300).collect()
+}
+
+/// `scheme://user:secret@host` becomes `scheme://host`.
+fn without_credentials(line: &str) -> String {
+    let mut clean = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some(at) = rest.find("://") {
+        let (before, after) = rest.split_at(at + 3);
+        clean.push_str(before);
+        let authority = after
+            .find(|c: char| c == '/' || c.is_whitespace() || "'\"?#".contains(c))
+            .unwrap_or(after.len());
+        rest = match after[..authority].rfind('@') {
+            Some(end) => &after[end + 1..],
+            None => after,
+        };
+    }
+    clean.push_str(rest);
+    clean
+}
+
+/// A version of git.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version {
+    /// 2 in 2.47.3
+    pub major: u32,
+    /// 47 in 2.47.3
+    pub minor: u32,
+    /// 3 in 2.47.3
+    pub patch: u32,
+}
+
+/// The oldest git that has `git worktree remove` and `git worktree add --lock`.
+pub const MINIMUM_VERSION: Version = Version { major: 2, minor: 17, patch: 0 };
+
+impl std::fmt::Display for Version {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}.{}", self.major, self.minor, self.patch)
+    }
+}
+
+/// The version of the git program on PATH.
+pub fn version() -> Result<Version, Error> {
+    let doing = "ask git for its version";
+    let line = read(bare_git().arg("version"))?.line(doing)?;
+    parse_version(&line).ok_or(Error::Git { doing: doing.to_owned(), said: line })
+}
+
+/// Reads `git version 2.39.5 (Apple Git-154)` and `git version 2.47.0.windows.1` too.
+fn parse_version(line: &str) -> Option<Version> {
+    let mut numbers = line.split_whitespace().nth(2)?.split('.').map(|part| {
+        let digits: &str = &part[..part.find(|c: char| !c.is_ascii_digit()).unwrap_or(part.len())];
+        digits.parse().ok()
+    });
+    Some(Version {
+        major: numbers.next()??,
+        minor: numbers.next()??,
+        patch: numbers.next().flatten().unwrap_or(0),
+    })
+}
+
+/// A flag and its value as two arguments.
+pub(super) fn setting(key: &str, value: &str) -> [OsString; 2] {
+    ["-c".into(), format!("{key}={value}").into()]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+
+    use super::*;
+
+    #[test]
+    fn credentials_in_urls_are_removed() {
+        let line = "unable to access 'https://bob:s3cr3t@example.org/x.git/': refused, see http://t0ken@h:80";
+        assert_eq!(
+            without_credentials(line),
+            "unable to access 'https://example.org/x.git/': refused, see http://h:80"
+        );
+        assert_eq!(without_credentials("https://u:p@ss@host/a@b"), "https://host/a@b");
+        assert_eq!(without_credentials("no url, a@b"), "no url, a@b");
+    }
+
+    #[test]
+    fn the_telling_line_is_what_ssh_said_before_git_gave_up() {
+        let stderr = b"ssh: connect to host h port 22: Connection refused\nfatal: Could not read from remote repository.\n\nPlease make sure\nand exists.\n";
+        assert_eq!(
+            telling_line(stderr, ExitStatus::from_raw(0)),
+            "ssh: connect to host h port 22: Connection refused"
+        );
+        assert_eq!(
+            telling_line(b"error: a\nfatal: \x1b[31mb\nhint: c\n", ExitStatus::from_raw(0)),
+            "[31mb"
+        );
+    }
+
+    #[test]
+    fn versions_of_all_vendors_are_read() {
+        let version = |major, minor, patch| Some(Version { major, minor, patch });
+        assert_eq!(parse_version("git version 2.47.3"), version(2, 47, 3));
+        assert_eq!(parse_version("git version 2.39.5 (Apple Git-154)"), version(2, 39, 5));
+        assert_eq!(parse_version("git version 2.47.0.windows.1"), version(2, 47, 0));
+        assert_eq!(parse_version("git version 3.0-rc1"), version(3, 0, 0));
+        assert_eq!(parse_version("git"), None);
+    }
+
+    #[test]
+    fn ssh_is_put_in_batch_mode_and_other_programs_are_left_alone() {
+        let batch = " -o BatchMode=yes -o ConnectTimeout=10";
+        assert_eq!(batch_ssh(None, None), Some(format!("ssh{batch}")));
+        assert_eq!(
+            batch_ssh(Some("/usr/bin/ssh -i key"), None),
+            Some(format!("/usr/bin/ssh -i key{batch}"))
+        );
+        assert_eq!(batch_ssh(Some("plink -batch"), None), None);
+        assert_eq!(batch_ssh(None, Some("/opt/wrapper")), None);
+    }
+}

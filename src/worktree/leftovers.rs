@@ -1,0 +1,206 @@
+//! What git keeps of a worktree, and what it leaves behind when it is killed. Plain file reading: these files are the same for every kind of repository.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::Error;
+use super::reader::tidy;
+
+/// What we write into the lock of a worktree until it is complete.
+pub(super) const OUR_LOCK: &str = "samocode is making this worktree";
+/// What git itself writes there until the checkout is through.
+const GITS_LOCK: &str = "initializing";
+
+/// A worktree's registration in its repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Registration {
+    /// `REPO/.git/worktrees/ID`
+    pub(super) admin: PathBuf,
+    /// The worktree, whether or not it is there.
+    pub(super) folder: PathBuf,
+    /// The reason in its lock, if it is locked.
+    pub(super) lock: Option<String>,
+}
+
+impl Registration {
+    /// Whether its creation was begun and never ended, so that nobody has worked in it yet.
+    pub(super) fn unfinished(&self) -> bool {
+        matches!(self.lock.as_deref(), Some(OUR_LOCK | GITS_LOCK))
+    }
+
+    /// Whether the last file was checked out: git writes the index after it.
+    pub(super) fn has_index(&self) -> bool {
+        self.admin.join("index").exists()
+    }
+}
+
+/// All worktrees registered in a repository, but the main one.
+pub(super) fn registrations(common: &Path) -> Vec<Registration> {
+    let Ok(entries) = std::fs::read_dir(common.join("worktrees")) else {
+        return Vec::new();
+    };
+    entries
+        .flatten()
+        .filter_map(|entry| {
+            let admin = entry.path();
+            let gitfile = pointed_to(&std::fs::read(admin.join("gitdir")).ok()?, &admin)?;
+            let lock = std::fs::read_to_string(admin.join("locked"))
+                .ok()
+                .map(|reason| reason.trim().to_owned());
+            Some(Registration { folder: tidy(gitfile.parent()?), admin: tidy(&admin), lock })
+        })
+        .collect()
+}
+
+/// A path in a file of git's, relative to a folder.
+fn pointed_to(bytes: &[u8], folder: &Path) -> Option<PathBuf> {
+    let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+    (!bytes.is_empty()).then(|| folder.join(OsStr::from_bytes(bytes)))
+}
+
+/// What is where a worktree should be.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// Nothing, or an empty folder.
+    Nothing,
+    /// A folder whose `.git` names this admin folder, which need not exist.
+    Worktree(PathBuf),
+    /// A folder with content and without a readable `.git`.
+    Folder,
+    /// Something that cannot be a worktree; what it is.
+    Else(&'static str),
+}
+
+/// Looks at the place of a worktree.
+pub(super) fn look(path: &Path) -> Result<Found, Error> {
+    let io = |source| Error::Io { doing: "look at", path: path.to_owned(), source };
+    match std::fs::metadata(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let dangling = path.symlink_metadata().is_ok();
+            return Ok(if dangling {
+                Found::Else("it is a symbolic link to nowhere")
+            } else {
+                Found::Nothing
+            });
+        }
+        Err(error) => return Err(io(error)),
+        Ok(meta) if !meta.is_dir() => return Ok(Found::Else("it is a file")),
+        Ok(_) => {}
+    }
+    let gitfile = path.join(".git");
+    if gitfile.is_dir() {
+        return Ok(Found::Else("it is a repository of its own"));
+    }
+    let admin = std::fs::read(&gitfile)
+        .ok()
+        .and_then(|bytes| pointed_to(bytes.strip_prefix(b"gitdir: ")?, path));
+    if let Some(admin) = admin {
+        return Ok(Found::Worktree(tidy(&admin)));
+    }
+    let empty = std::fs::read_dir(path).map_err(io)?.next().is_none();
+    Ok(if empty { Found::Nothing } else { Found::Folder })
+}
+
+/// Whether nothing a git or a worker that was killed may leave behind is there: a few looks at files, where mending starts git several times. False when in
+/// doubt.
+#[must_use]
+pub fn is_whole(worktree: &Path, branch: Option<&str>) -> bool {
+    let Ok(Found::Worktree(admin)) = look(worktree) else {
+        return false;
+    };
+    let common = std::fs::read(admin.join("commondir")).ok();
+    let Some(common) = common.and_then(|bytes| pointed_to(&bytes, &admin)) else {
+        return false;
+    };
+    let branch = branch.map(|branch| common.join(format!("refs/heads/{branch}.lock")));
+    let locks = ["index.lock", "HEAD.lock", "locked"].map(|name| admin.join(name));
+    admin.join("index").exists() && !locks.into_iter().chain(branch).any(|lock| lock.exists())
+}
+
+/// Removes the lock files a killed git left in the way of this worktree. `Err` when a git that lives holds one.
+///
+/// Call it only where no agent of the session runs. Another user's lock is left alone: their processes cannot be seen.
+pub(super) fn clear_stale_locks(
+    common: &Path,
+    branch: &str,
+    worktree: &Path,
+    admin: Option<&Path>,
+) -> Result<Vec<String>, Error> {
+    let mut locks = vec![common.join(format!("refs/heads/{branch}.lock"))];
+    if let Some(admin) = admin {
+        locks.extend(["index.lock", "HEAD.lock"].map(|name| admin.join(name)));
+    }
+    let mut notes = Vec::new();
+    for lock in locks {
+        let Ok(meta) = lock.symlink_metadata() else {
+            continue;
+        };
+        if meta.uid() != rustix::process::geteuid().as_raw() || !cfg!(target_os = "linux") {
+            notes.push(format!("{} is there: if no git is at work, remove it", lock.display()));
+            continue;
+        }
+        if let Some(pid) = holder(&lock, worktree) {
+            return Err(Error::Busy { path: worktree.to_owned(), pid });
+        }
+        match std::fs::remove_file(&lock) {
+            Ok(()) => {
+                notes.push(format!("removed {}, left by a git that was killed", lock.display()))
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(source) => {
+                return Err(Error::Io { doing: "remove", path: lock, source });
+            }
+        }
+    }
+    Ok(notes)
+}
+
+/// The process that may still need a lock: it has the file open, or it is a git whose current folder is in the worktree (git closes a lock's file before it
+/// is done with it).
+fn holder(lock: &Path, worktree: &Path) -> Option<i32> {
+    let processes = std::fs::read_dir("/proc").ok()?.flatten();
+    let mut pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    pids.find(|pid| {
+        let process = PathBuf::from(format!("/proc/{pid}"));
+        let is_git = || {
+            std::fs::read_to_string(process.join("comm")).is_ok_and(|name| name.starts_with("git"))
+        };
+        let is_there =
+            || std::fs::read_link(process.join("cwd")).is_ok_and(|cwd| cwd.starts_with(worktree));
+        let has_open = || {
+            let files = std::fs::read_dir(process.join("fd")).into_iter().flatten().flatten();
+            files.filter_map(|file| std::fs::read_link(file.path()).ok()).any(|file| file == lock)
+        };
+        (is_git() && is_there()) || has_open()
+    })
+}
+
+/// A git that an earlier process of ours started to make this worktree and that outlived it (where no cgroup ended both).
+pub(super) fn maker(worktree: &Path) -> Option<i32> {
+    let processes = std::fs::read_dir("/proc").ok()?.flatten();
+    let mut pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    pids.find(|pid| {
+        let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let has = |word: &[u8]| words.split(|byte| *byte == 0).any(|known| known == word);
+        has(OUR_LOCK.as_bytes()) && has(worktree.as_os_str().as_bytes())
+    })
+}
+
+/// Waits for a process that was killed, or is nearly through, to be gone; not for long.
+#[cfg(target_os = "linux")]
+pub(super) async fn outlast(pid: i32) {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    use rustix::process::{Pid, PidfdFlags, pidfd_open};
+    let wait = move || {
+        let process = pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()?;
+        let limit = Timespec { tv_sec: 2, tv_nsec: 0 };
+        poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&limit)).ok()
+    };
+    let _ = tokio::task::spawn_blocking(wait).await;
+}
+
+/// There is no such wait here, and no way to see who holds a lock either.
+#[cfg(not(target_os = "linux"))]
+pub(super) async fn outlast(_pid: i32) {}

@@ -1,0 +1,245 @@
+//! What would be done for a session's branch: pure reading, no network.
+
+use std::path::{Path, PathBuf};
+
+use super::Error;
+use super::leftovers::{Found, look, registrations};
+use super::reader::{Reader, open, tidy};
+
+/// What [`plan`] found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Plan {
+    /// No worktree: the session works in the project's folder itself.
+    Plain {
+        /// That folder.
+        folder: PathBuf,
+        /// Why there is no worktree, in words for a human.
+        why: String,
+    },
+    /// A worktree on a branch of its own.
+    Worktree(WorktreePlan),
+}
+
+/// A worktree to be made, or completed, or there already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorktreePlan {
+    /// The repository's root folder; of a bare repository the repository.
+    pub repo: PathBuf,
+    /// What all worktrees of the repository share (`.git`).
+    pub common: PathBuf,
+    /// Where the project's folder is in the repository; empty at its root. The agent works in this folder of the worktree.
+    pub subfolder: PathBuf,
+    /// The session's branch, prefix included.
+    pub branch: String,
+    /// Where the worktree shall be.
+    pub path: PathBuf,
+    /// What the branch begins with.
+    pub start: Start,
+    /// The remote that is asked for news first, if there is one.
+    pub remote: Option<String>,
+}
+
+/// What a session's branch begins with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Start {
+    /// The branch exists and is attached; where it stands.
+    Attach(Base),
+    /// The branch is made from this.
+    New(Base),
+    /// The repository has no commit yet; neither will the branch.
+    Orphan,
+}
+
+/// A commit under a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Base {
+    /// `main`, `origin/main`, or `HEAD` when that is detached.
+    pub name: String,
+    /// The full commit id.
+    pub commit: String,
+    /// The abbreviated commit id.
+    pub short: String,
+}
+
+impl Base {
+    pub(super) fn new(refname: &str, commit: String, short: String) -> Self {
+        Self { name: short_name(refname).to_owned(), commit, short }
+    }
+}
+
+fn short_name(refname: &str) -> &str {
+    refname
+        .strip_prefix("refs/heads/")
+        .or_else(|| refname.strip_prefix("refs/remotes/"))
+        .unwrap_or(refname)
+}
+
+/// Reads what [`super::create`] would do for `branch` of the repository `folder` is in, with the worktree at `path`.
+///
+/// A folder that is in no repository, or of which its repository tracks nothing (a project below a home folder kept in git), is [`Plan::Plain`]. Errors: a name
+/// git does not take, a branch in its way, the branch checked out elsewhere, something else at `path`, git's own.
+pub fn plan(folder: &Path, branch: &str, path: &Path) -> Result<Plan, Error> {
+    let folder = folder.canonicalize().map_err(|source| Error::Io {
+        doing: "find the project's folder",
+        path: folder.to_owned(),
+        source,
+    })?;
+    if branch.starts_with('-')
+        || branch == "HEAD"
+        || !git2::Reference::is_valid_name(&format!("refs/heads/{branch}"))
+    {
+        return Err(Error::BadBranch(branch.to_owned()));
+    }
+    let plain = |why: String| Ok(Plan::Plain { folder: folder.clone(), why });
+    let Some(reader) = open(&folder)? else {
+        return plain("it is in no git repository".to_owned());
+    };
+    let place = reader.place().clone();
+    let subfolder = folder.strip_prefix(&place.top).unwrap_or(Path::new("")).to_owned();
+    let remote = remote_of(reader.remotes()?);
+    let start = match reader.commit(&format!("refs/heads/{branch}"))? {
+        Some(tip) => Start::Attach(tip),
+        None => {
+            refuse_collision(&*reader, branch)?;
+            base(&*reader, remote.as_deref())?.map_or(Start::Orphan, Start::New)
+        }
+    };
+    if !subfolder.as_os_str().is_empty()
+        && start != Start::Orphan
+        && !reader.tracks_below(&subfolder)?
+    {
+        return plain(format!(
+            "the repository around it, {}, tracks nothing in it",
+            place.top.display()
+        ));
+    }
+    let plan = WorktreePlan {
+        repo: place.top,
+        common: place.common,
+        subfolder,
+        branch: branch.to_owned(),
+        path: tidy(path),
+        start,
+        remote,
+    };
+    refuse_elsewhere(&*reader, &plan)?;
+    refuse_occupied(&plan)?;
+    Ok(Plan::Worktree(plan))
+}
+
+/// `origin`, else the only remote there is.
+fn remote_of(mut remotes: Vec<String>) -> Option<String> {
+    match remotes.iter().position(|name| name == "origin") {
+        Some(at) => Some(remotes.swap_remove(at)),
+        None if remotes.len() == 1 => remotes.pop(),
+        None => None,
+    }
+}
+
+/// The commit new branches begin with. `None`: the repository has none.
+fn base(reader: &dyn Reader, remote: Option<&str>) -> Result<Option<Base>, Error> {
+    let local_head = reader.symbolic("HEAD")?;
+    let head_branch = local_head.as_deref().and_then(|name| name.strip_prefix("refs/heads/"));
+    let configured = reader.config("init.defaultBranch");
+    let usual: Vec<&str> =
+        configured.as_deref().into_iter().chain(["main", "master"]).chain(head_branch).collect();
+    if let Some(remote) = remote {
+        let folder = format!("refs/remotes/{remote}");
+        let head = reader.symbolic(&format!("{folder}/HEAD"))?;
+        // main and master before what this user would call a new repository's branch.
+        let guessed =
+            ["main", "master"].iter().chain(&usual).map(|name| format!("{folder}/{name}"));
+        for name in head.into_iter().chain(guessed) {
+            if let Some(found) = reader.commit(&name)? {
+                return Ok(Some(found));
+            }
+        }
+    }
+    for name in usual {
+        if let Some(found) = reader.commit(&format!("refs/heads/{name}"))? {
+            return Ok(Some(found));
+        }
+    }
+    reader.commit("HEAD")
+}
+
+/// git keeps branches as files in folders (and other stores keep to that): `a` and `a/b` exclude each other.
+fn refuse_collision(reader: &dyn Reader, branch: &str) -> Result<(), Error> {
+    let below = reader.any_below(&format!("refs/heads/{branch}"))?;
+    let mut existing = below.map(|name| short_name(&name).to_owned());
+    for (at, _) in branch.match_indices('/') {
+        if reader.commit(&format!("refs/heads/{}", &branch[..at]))?.is_some() {
+            existing = Some(branch[..at].to_owned());
+        }
+    }
+    match existing {
+        Some(existing) => Err(Error::BranchCollides { branch: branch.to_owned(), existing }),
+        None => Ok(()),
+    }
+}
+
+fn refuse_elsewhere(reader: &dyn Reader, plan: &WorktreePlan) -> Result<(), Error> {
+    let name = format!("refs/heads/{}", plan.branch);
+    // A worktree that was moved to where it should be is registered at its old place until it is repaired.
+    let moved = match look(&plan.path)? {
+        Found::Worktree(admin) => registrations(&plan.common)
+            .into_iter()
+            .find(|known| known.admin == admin)
+            .map(|known| known.folder),
+        _ => None,
+    };
+    let is_here = |folder: &PathBuf| {
+        *folder == plan.path || (moved.as_ref() == Some(folder) && !folder.exists())
+    };
+    match reader
+        .checkouts()?
+        .into_iter()
+        .find(|(folder, branch)| *branch == name && !is_here(folder))
+    {
+        Some((at, _)) => Err(Error::BranchElsewhere { branch: plan.branch.clone(), at }),
+        None => Ok(()),
+    }
+}
+
+fn refuse_occupied(plan: &WorktreePlan) -> Result<(), Error> {
+    let registered =
+        || registrations(&plan.common).into_iter().any(|known| known.folder == plan.path);
+    let what = match look(&plan.path)? {
+        Found::Nothing => return Ok(()),
+        Found::Folder if registered() => return Ok(()),
+        Found::Worktree(admin) if admin.parent() == Some(&plan.common.join("worktrees")) => {
+            if admin.exists() {
+                return Ok(());
+            }
+            format!("{} has forgotten this worktree (git worktree prune)", plan.repo.display())
+        }
+        Found::Worktree(admin) => {
+            format!("it is a worktree of another repository, by {}", admin.display())
+        }
+        Found::Folder => "the folder is not empty and no worktree".to_owned(),
+        Found::Else(what) => what.to_owned(),
+    };
+    Err(Error::Occupied { path: plan.path.clone(), what })
+}
+
+/// The root of the working tree a folder is in (of a bare repository the repository). `None`: it is in no repository.
+pub fn root(folder: &Path) -> Result<Option<PathBuf>, Error> {
+    Ok(open(folder)?.map(|reader| reader.place().top.clone()))
+}
+
+/// The branch new work starts from, as the remote's or the local repository calls it: `main`. `None`: in no repository, or no commit yet on any branch.
+pub fn default_branch(folder: &Path) -> Result<Option<String>, Error> {
+    let Some(reader) = open(folder)? else {
+        return Ok(None);
+    };
+    let remote = remote_of(reader.remotes()?);
+    let found = base(&*reader, remote.as_deref())?;
+    Ok(found.map(|base| {
+        match remote
+            .and_then(|remote| base.name.strip_prefix(&format!("{remote}/")).map(str::to_owned))
+        {
+            Some(name) => name,
+            None => base.name,
+        }
+    }))
+}

@@ -1,0 +1,135 @@
+//! What a plan says of all kinds of repositories and places.
+
+use super::*;
+
+#[tokio::test]
+async fn a_folder_in_no_repository_is_used_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let planned = plan(folder.path(), "a", &folder.path().join("wt")).unwrap();
+    assert!(matches!(&planned, Plan::Plain { .. }));
+    let created = create(&planned).await.unwrap();
+    assert_eq!(
+        (created.working_dir, created.branch),
+        (folder.path().canonicalize().unwrap(), None)
+    );
+    assert!(!folder.path().join("wt").exists());
+    assert_eq!(root(folder.path()).unwrap(), None);
+    assert!(matches!(
+        plan(&folder.path().join("gone"), "a", Path::new("/x")),
+        Err(Error::Io { .. })
+    ));
+}
+
+#[tokio::test]
+async fn a_folder_inside_the_repository_is_worked_on_inside_the_worktree() {
+    let lab = Lab::new();
+    std::fs::create_dir_all(lab.repo.join("apps/web")).unwrap();
+    let web = lab.repo.join("apps/web");
+    assert!(
+        matches!(plan(&web, "a", &lab.path("a")).unwrap(), Plan::Plain { .. }),
+        "nothing tracked there"
+    );
+    lab.commit("apps/web/index", "x");
+    let created = create(&plan(&web, "a", &lab.path("a")).unwrap()).await.unwrap();
+    assert_eq!(
+        (created.folder, created.working_dir),
+        (lab.path("a"), lab.path("a").join("apps/web"))
+    );
+}
+
+#[tokio::test]
+async fn bare_repositories_get_worktrees_too() {
+    let lab = Lab::cloned();
+    git(&lab.root(), &["clone", "--quiet", "--bare", "upstream", "bare.git"]);
+    let bare = lab.root().join("bare.git");
+    let planned = plan(&bare, "a", &lab.path("a")).unwrap();
+    create(&planned).await.unwrap();
+    assert!(lab.path("a").join("NEWS").exists());
+    assert_eq!(create(&plan(&bare, "a", &lab.path("a")).unwrap()).await.unwrap().did, Did::Nothing);
+}
+
+#[tokio::test]
+async fn a_branch_in_use_elsewhere_is_refused_with_the_place() {
+    let lab = Lab::new();
+    let error = lab.plan("main").unwrap_err().to_string();
+    assert!(error.contains(&format!("checked out in {}", lab.repo.display())), "{error}");
+    lab.create("a").await.unwrap();
+    let error = plan(&lab.repo, "a", &lab.path("other")).unwrap_err().to_string();
+    assert!(error.contains(&format!("checked out in {}", lab.path("a").display())), "{error}");
+}
+
+#[test]
+fn names_git_cannot_take_are_refused() {
+    let lab = Lab::new();
+    for name in ["", "a b", "-x", "a..b", "HEAD", "a.lock", "/a", "a~1"] {
+        assert!(matches!(lab.plan(name), Err(Error::BadBranch(_))), "{name}");
+    }
+    lab.git(&["branch", "feat"]);
+    lab.git(&["branch", "deep/er/still"]);
+    let collides = |name: &str| match lab.plan(name) {
+        Err(Error::BranchCollides { existing, .. }) => existing,
+        other => panic!("{name}: {other:?}"),
+    };
+    assert_eq!(collides("feat/x"), "feat");
+    assert_eq!(collides("deep/er"), "deep/er/still");
+    assert!(lab.plan("deep/other").is_ok());
+}
+
+#[tokio::test]
+async fn what_is_in_the_way_is_named_and_left_alone() {
+    let lab = Lab::new();
+    let path = lab.path("a");
+    let refused = |what: &str| {
+        let error = lab.plan("a").unwrap_err().to_string();
+        assert!(error.contains(what) && error.contains(path.to_str().unwrap()), "{error}");
+    };
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(&path, "a file").unwrap();
+    refused("it is a file");
+    std::fs::remove_file(&path).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    std::fs::write(path.join("notes"), "mine").unwrap();
+    refused("not empty");
+    std::fs::remove_dir_all(&path).unwrap();
+    let other = Lab::new();
+    git(&other.repo, &["worktree", "add", "-q", "-b", "a", path.to_str().unwrap()]);
+    refused("worktree of another repository");
+    std::fs::remove_dir_all(&path).unwrap();
+    git(&lab.root(), &["clone", "-q", "repo", path.to_str().unwrap()]);
+    refused("a repository of its own");
+    std::fs::remove_dir_all(&path).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    lab.create("a").await.unwrap();
+    assert_healthy(&lab, "a").await;
+}
+
+#[tokio::test]
+async fn repositories_libgit2_cannot_read_are_read_by_git() {
+    for option in ["--object-format=sha256", "--ref-format=reftable"] {
+        if option.contains("reftable")
+            && version().unwrap() < (Version { major: 2, minor: 45, patch: 0 })
+        {
+            // An older git neither makes nor meets such a repository.
+            continue;
+        }
+        let lab = Lab::with(&[option]);
+        assert!(
+            git2::Repository::open(&lab.repo).and_then(|repo| repo.head().map(drop)).is_err(),
+            "{option}: then this tests nothing"
+        );
+        assert!(
+            matches!(start_of(lab.plan("feat/x").unwrap()), Start::New(base) if base.name == "main")
+        );
+        assert!(matches!(lab.plan("main"), Err(Error::BranchElsewhere { .. })));
+        lab.git(&["branch", "taken"]);
+        assert!(matches!(lab.plan("taken/x"), Err(Error::BranchCollides { .. })));
+        lab.git(&["branch", "-D", "taken"]);
+        assert_eq!(lab.create("feat/x").await.unwrap().did, Did::Made);
+        commit(&lab.path("feat/x"), "more", "more");
+        assert_healthy(&lab, "feat/x").await;
+        assert_eq!(commits_since(&lab.path("feat/x"), "main").unwrap(), 1);
+        assert_eq!(default_branch(&lab.repo).unwrap().as_deref(), Some("main"));
+        let unborn = Lab::empty(&[option]);
+        assert_eq!(start_of(unborn.plan("a").unwrap()), Start::Orphan);
+    }
+}
