@@ -5,6 +5,7 @@ pub mod notify;
 pub mod project;
 pub mod service;
 pub mod session;
+pub mod worker;
 pub mod worktree;
 
 /// Says on the real standard error, past the capture of passing tests' output, that a test did not

@@ -1,0 +1,241 @@
+//! What is known of an account, shared by all its sessions: a usage limit, refused credentials.
+//! One session finds out; the others read it here before they start a run, so that they neither
+//! stampede nor each find out alone.
+//!
+//! ```text
+//! $XDG_STATE_HOME/samocode/accounts/HASH.json   and   HASH.lock
+//! ```
+
+use std::fs::{self, File, OpenOptions};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::path::PathBuf;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::session::journal::Event;
+use crate::session::store::{self, StoreError};
+
+/// How often refused credentials are tried again, by one session for all.
+pub(super) const AUTH_RETRY: SignedDuration = SignedDuration::from_mins(10);
+
+/// Sessions of one account start again spread over this time.
+const SPREAD_S: u64 = 30;
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+struct Known {
+    /// When the usage limit ends.
+    limited_until: Option<Timestamp>,
+    /// Which limit it is.
+    limit: Option<String>,
+    /// What was said when the credentials were refused.
+    refused: Option<String>,
+    /// When they may be tried again.
+    next_try: Option<Timestamp>,
+}
+
+/// An account's file.
+#[derive(Debug)]
+pub(super) struct Account {
+    file: PathBuf,
+    lock: PathBuf,
+    credentials: Option<PathBuf>,
+}
+
+impl Account {
+    /// The account `hash` in `folder`. A login that is newer than the refusal, seen by the age of
+    /// the agent's `credentials`, makes it void.
+    pub(super) fn new(folder: &std::path::Path, hash: &str, credentials: Option<PathBuf>) -> Self {
+        Self {
+            file: folder.join(format!("{hash}.json")),
+            lock: folder.join(format!("{hash}.lock")),
+            credentials,
+        }
+    }
+
+    /// What is in the way of a run now, as an event of the session `instance`. Where refused
+    /// credentials are due to be tried again, the first to ask gets the turn.
+    pub(super) fn obstacle(
+        &self,
+        instance: &str,
+        now: Timestamp,
+    ) -> Result<Option<Event>, StoreError> {
+        // Most accounts never had trouble: nothing is locked or written for them.
+        if !self.file.exists() {
+            return Ok(None);
+        }
+        let _lock = self.hold()?;
+        let mut known = self.read()?;
+        if known.refused.is_some() && self.has_new_login() {
+            store::remove(&self.file)?;
+            return Ok(None);
+        }
+        let (obstacle, claims) = judge(&known, instance, now);
+        if claims {
+            known.next_try = now.checked_add(AUTH_RETRY).ok();
+            self.write(&known)?;
+        }
+        Ok(obstacle)
+    }
+
+    /// The usage limit was reached.
+    pub(super) fn limited(&self, until: Timestamp, what: Option<String>) -> Result<(), StoreError> {
+        let _lock = self.hold()?;
+        let known = Known { limited_until: Some(until), limit: what, ..self.read()? };
+        self.write(&known)
+    }
+
+    /// The credentials were refused. True for the first session that found out, which tells the
+    /// human for all of them.
+    pub(super) fn refused(&self, what: &str, now: Timestamp) -> Result<bool, StoreError> {
+        let _lock = self.hold()?;
+        let mut known = self.read()?;
+        let first = known.refused.replace(what.to_owned()).is_none();
+        known.next_try = now.checked_add(AUTH_RETRY).ok();
+        self.write(&known)?;
+        Ok(first)
+    }
+
+    /// A run that began at `since` went well: nothing is in the way any more, but for what another
+    /// session found out meanwhile.
+    pub(super) fn went_well(&self, since: Timestamp) -> Result<(), StoreError> {
+        if !self.file.exists() {
+            return Ok(());
+        }
+        let _lock = self.hold()?;
+        let found = fs::metadata(&self.file).and_then(|meta| meta.modified());
+        let found = found.ok().and_then(|at| Timestamp::try_from(at).ok());
+        if found.is_some_and(|at| at > since) { Ok(()) } else { store::remove(&self.file) }
+    }
+
+    fn has_new_login(&self) -> bool {
+        let modified = |path: &std::path::Path| fs::metadata(path).and_then(|meta| meta.modified());
+        let Some(credentials) = &self.credentials else { return false };
+        match (modified(credentials), modified(&self.file)) {
+            (Ok(login), Ok(refusal)) => login > refusal,
+            _ => false,
+        }
+    }
+
+    fn hold(&self) -> Result<File, StoreError> {
+        if let Some(folder) = self.lock.parent() {
+            store::make_folder(folder)?;
+        }
+        OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&self.lock)
+            .and_then(|file| file.lock().map(|()| file))
+            .map_err(|source| StoreError { action: "lock", path: self.lock.clone(), source })
+    }
+
+    fn read(&self) -> Result<Known, StoreError> {
+        // What cannot be read is found out anew.
+        let bytes = store::read(&self.file)?.unwrap_or_default();
+        Ok(serde_json::from_slice(&bytes).unwrap_or_default())
+    }
+
+    fn write(&self, known: &Known) -> Result<(), StoreError> {
+        store::replace(&self.file, &serde_json::to_vec(known).unwrap_or_default())
+    }
+}
+
+/// What is in the way, and whether this session takes the turn to try refused credentials.
+fn judge(known: &Known, instance: &str, now: Timestamp) -> (Option<Event>, bool) {
+    if let Some(until) = known.limited_until.filter(|until| *until > now) {
+        let until = until.checked_add(spread(instance)).unwrap_or(until);
+        return (Some(Event::Limited { until, what: known.limit.clone() }), false);
+    }
+    let Some(refused) = &known.refused else { return (None, false) };
+    match known.next_try.filter(|at| *at > now) {
+        Some(at) => (
+            Some(Event::Paused {
+                cause: "credentials".to_owned(),
+                detail: refused.clone(),
+                until: at.checked_add(spread(instance)).ok(),
+                quiet: true,
+            }),
+            false,
+        ),
+        None => (None, true),
+    }
+}
+
+/// The part of [`SPREAD_S`] by which a session starts later than the first.
+pub(super) fn spread(instance: &str) -> SignedDuration {
+    let mut hasher = DefaultHasher::new();
+    instance.hash(&mut hasher);
+    SignedDuration::from_millis((hasher.finish() % (SPREAD_S * 1000)).cast_signed())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + second).unwrap()
+    }
+
+    fn account(folder: &tempfile::TempDir) -> Account {
+        Account::new(folder.path(), "abc", None)
+    }
+
+    #[test]
+    fn a_limit_found_by_one_session_holds_all_of_them_back_until_it_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        account(&folder).limited(at(600), Some("five_hour".into())).unwrap();
+        let Some(Event::Limited { until, .. }) = account(&folder).obstacle("b", at(0)).unwrap()
+        else {
+            panic!()
+        };
+        assert!(until >= at(600) && until <= at(630), "{until}");
+        assert_eq!(account(&folder).obstacle("b", at(631)).unwrap(), None);
+    }
+
+    #[test]
+    fn refused_credentials_are_told_once_and_tried_again_by_one() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(account(&folder).refused("401", at(0)).unwrap());
+        assert!(!account(&folder).refused("401", at(1)).unwrap());
+        let Some(Event::Paused { quiet, .. }) = account(&folder).obstacle("b", at(2)).unwrap()
+        else {
+            panic!()
+        };
+        assert!(quiet);
+        assert_eq!(account(&folder).obstacle("a", at(700)).unwrap(), None, "a's turn to try");
+        assert!(account(&folder).obstacle("b", at(701)).unwrap().is_some(), "b waits for a");
+        let later = Timestamp::now() + SignedDuration::from_secs(60);
+        account(&folder).went_well(later).unwrap();
+        assert_eq!(account(&folder).obstacle("b", at(702)).unwrap(), None);
+    }
+
+    #[test]
+    fn a_run_that_began_before_a_limit_was_found_does_not_lift_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let began = Timestamp::now() - SignedDuration::from_secs(60);
+        account(&folder).limited(at(600), None).unwrap();
+        account(&folder).went_well(began).unwrap();
+        assert!(account(&folder).obstacle("b", at(0)).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_new_login_makes_a_refusal_void() {
+        let folder = tempfile::tempdir().unwrap();
+        let login = folder.path().join(".credentials.json");
+        let account = Account::new(folder.path(), "abc", Some(login.clone()));
+        account.refused("401", at(0)).unwrap();
+        assert!(account.obstacle("b", at(1)).unwrap().is_some());
+        let later = std::time::SystemTime::now() + std::time::Duration::from_secs(60);
+        File::create(&login).unwrap().set_modified(later).unwrap();
+        assert_eq!(account.obstacle("b", at(2)).unwrap(), None);
+    }
+
+    #[test]
+    fn a_damaged_file_is_found_out_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("abc.json"), "{torn").unwrap();
+        assert_eq!(account(&folder).obstacle("b", at(0)).unwrap(), None);
+    }
+}

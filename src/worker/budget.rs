@@ -1,0 +1,151 @@
+//! Budgets, in US dollars and in tokens: of a session and of a day over all sessions, looked at
+//! between iterations. That of a run is the agent's own cap, and [`super::follow`]'s.
+
+use jiff::{Timestamp, ToSpan as _, Zoned};
+
+use crate::project::settings::Budget;
+use crate::session::journal::{Event, Usage};
+use crate::session::state::State;
+use crate::session::store::StoreError;
+
+use super::ledger::{Ledger, Line};
+use super::{Trouble, Worker};
+
+/// From this share of a budget on, in percent, the human is warned.
+const WARN_AT: f64 = 80.0;
+
+/// What is in the way of another run.
+pub(super) enum Spent {
+    /// The session's own budget: a human has to raise it.
+    Session(String),
+    /// The day's, of all sessions: tomorrow is another day.
+    Day(Box<Event>),
+}
+
+/// The share of a budget that is used, in percent: of money or of tokens, whichever is more.
+fn share(budget: &Budget, usd: f64, tokens: u64) -> Option<f64> {
+    let of = |used: f64, most: f64| if most > 0.0 { used / most * 100.0 } else { 100.0 };
+    #[expect(clippy::cast_precision_loss, reason = "a share needs no more precision")]
+    let by_tokens = budget.tokens.map(|most| of(tokens as f64, most as f64));
+    let by_usd = budget.usd.map(|most| of(usd, most));
+    [by_usd, by_tokens].into_iter().flatten().reduce(f64::max)
+}
+
+fn in_words(budget: &Budget, usd: f64, tokens: u64) -> String {
+    let usd = budget.usd.map(|most| format!("${usd:.2} of ${most:.2}"));
+    let tokens = budget.tokens.map(|most| format!("{tokens} of {most} tokens"));
+    [usd, tokens].into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+const fn used(tokens: Usage) -> u64 {
+    tokens.input + tokens.output + tokens.cache_read + tokens.cache_write
+}
+
+impl Worker<'_> {
+    /// Whether a budget is used up.
+    pub(super) fn budget_is_spent(&self) -> Result<Option<Spent>, StoreError> {
+        let budgets = &self.setup.settings.budgets;
+        let state = self.desk.state();
+        let (usd, tokens) = (state.usd, used(state.tokens));
+        if share(&budgets.session, usd, tokens).is_some_and(|share| share >= 100.0) {
+            let words = in_words(&budgets.session, usd, tokens);
+            return Ok(Some(Spent::Session(format!(
+                "the session's budget is spent ({words}): raise SAMOCODE_BUDGET_USD or SAMOCODE_BUDGET_TOKENS"
+            ))));
+        }
+        if budgets.day == Budget::default() {
+            return Ok(None);
+        }
+        let now = Zoned::now();
+        let (usd, tokens) = self.ledger(&now).sum()?;
+        if share(&budgets.day, usd, tokens).is_none_or(|share| share < 100.0) {
+            return Ok(None);
+        }
+        let words = in_words(&budgets.day, usd, tokens);
+        Ok(Some(Spent::Day(Box::new(Event::Paused {
+            cause: "budget".to_owned(),
+            detail: format!("the day's budget is spent ({words}); it goes on tomorrow"),
+            until: tomorrow(&now),
+            quiet: false,
+        }))))
+    }
+
+    /// Writes the last run's cost into the day's ledger, and warns when four fifths are used.
+    pub(super) fn account_for(&mut self, before: (f64, u64)) -> Result<(), Trouble> {
+        self.enter_in_ledger()?;
+        let budgets = self.setup.settings.budgets;
+        let state = self.desk.state();
+        let now = (state.usd, used(state.tokens));
+        self.warn("the session", &budgets.session, before, now)?;
+        if budgets.day != Budget::default() {
+            let (usd, tokens) = self.ledger(&Zoned::now()).sum()?;
+            let run = (now.0 - before.0, now.1.saturating_sub(before.1));
+            let before = (usd - run.0, tokens.saturating_sub(run.1));
+            self.warn("the day", &budgets.day, before, (usd, tokens))?;
+        }
+        Ok(())
+    }
+
+    /// Enters the last run in the ledger; a worker that died before it did is made up for.
+    pub(super) fn enter_in_ledger(&self) -> Result<(), StoreError> {
+        if self.setup.settings.budgets.day == Budget::default() {
+            return Ok(());
+        }
+        let Some(last) = &self.desk.state().last_cost else { return Ok(()) };
+        self.ledger(&last.at.to_zoned(jiff::tz::TimeZone::system())).add(&Line {
+            run: last.run.clone(),
+            session: self.setup.instance.clone(),
+            usd: last.usd,
+            tokens: used(last.tokens),
+        })
+    }
+
+    fn warn(
+        &mut self,
+        whose: &str,
+        budget: &Budget,
+        before: (f64, u64),
+        now: (f64, u64),
+    ) -> Result<(), Trouble> {
+        let warned = |(usd, tokens)| share(budget, usd, tokens).is_some_and(|s| s >= WARN_AT);
+        if warned(now) && !warned(before) {
+            let words = in_words(budget, now.0, now.1);
+            let text = format!("four fifths of the budget of {whose} are used: {words}");
+            self.desk.record(Event::BudgetWarned { text: text.clone() })?;
+            self.tell_of(&text);
+        }
+        Ok(())
+    }
+
+    fn ledger(&self, at: &Zoned) -> Ledger {
+        Ledger::of(&self.setup.state_dir, at.date())
+    }
+
+    /// What was spent before a run, to see later whether a threshold was crossed.
+    pub(super) fn spent(&self) -> (f64, u64) {
+        spent(self.desk.state())
+    }
+}
+
+fn spent(state: &State) -> (f64, u64) {
+    (state.usd, used(state.tokens))
+}
+
+fn tomorrow(now: &Zoned) -> Option<Timestamp> {
+    let next = now.start_of_day().ok()?.checked_add(1.day()).ok()?;
+    Some(next.timestamp())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_share_is_of_money_or_of_tokens_whichever_is_more() {
+        let budget = Budget { usd: Some(10.0), tokens: Some(1000) };
+        assert_eq!(share(&budget, 5.0, 900), Some(90.0));
+        assert_eq!(share(&budget, 9.5, 100), Some(95.0));
+        assert_eq!(share(&Budget::default(), 9.5, 100), None);
+        assert_eq!(share(&Budget { usd: Some(0.0), tokens: None }, 0.0, 0), Some(100.0));
+    }
+}

@@ -1,0 +1,234 @@
+//! Cgroups below the unit's own (cgroup v2, `Delegate=yes`): a leaf for the worker, one for each
+//! run. Every controller is optional; without cgroups a run is followed through `/proc` instead.
+//!
+//! Source: the kernel's `Documentation/admin-guide/cgroup-v2.rst`.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+const WORKER_LEAF: &str = "worker";
+const RUN_PREFIX: &str = "run-";
+
+/// The unit's cgroup, delegated to the worker.
+#[derive(Debug)]
+pub(super) struct UnitCgroup {
+    path: PathBuf,
+}
+
+impl UnitCgroup {
+    /// Finds the worker's unit, moves the worker into a leaf of its own and ends what runs of a
+    /// worker before this one may have left. `None` where there is no delegated cgroup.
+    #[must_use]
+    pub(super) fn enter() -> Option<Self> {
+        let own = own_cgroup()?;
+        let path = if own.file_name()? == WORKER_LEAF { own.parent()?.to_owned() } else { own };
+        let name = path.file_name()?.to_str()?;
+        if !(name.starts_with("samocode@") && name.ends_with(".service")) {
+            return None;
+        }
+        let unit = Self { path };
+        let leaf = unit.path.join(WORKER_LEAF);
+        make(&leaf).ok()?;
+        fs::write(leaf.join("cgroup.procs"), std::process::id().to_string()).ok()?;
+        for controller in ["+cpu", "+memory", "+pids"] {
+            // Not every kernel offers every controller, nor every manager hands it on.
+            let _ = fs::write(unit.path.join("cgroup.subtree_control"), controller);
+        }
+        unit.clear();
+        Some(unit)
+    }
+
+    /// A cgroup for a run. A remnant of the same name is emptied first.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub(super) fn run(&self, name: &str) -> io::Result<RunCgroup> {
+        let path = self.path.join(format!("{RUN_PREFIX}{name}"));
+        make(&path)?;
+        let procs = OpenOptions::new().write(true).open(path.join("cgroup.procs"))?;
+        Ok(RunCgroup { path, procs })
+    }
+
+    /// Ends all runs there are.
+    pub(super) fn clear(&self) {
+        let Ok(entries) = fs::read_dir(&self.path) else { return };
+        for entry in entries.filter_map(Result::ok) {
+            if entry.file_name().to_string_lossy().starts_with(RUN_PREFIX) {
+                end_all(&entry.path());
+            }
+        }
+    }
+}
+
+fn make(path: &Path) -> io::Result<()> {
+    match fs::create_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made,
+    }
+}
+
+/// What a run's cgroup counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Counted {
+    /// CPU time of all its processes.
+    pub cpu: Option<Duration>,
+    /// Peak memory in bytes.
+    pub peak_memory: Option<u64>,
+    /// Processes the kernel killed for want of memory.
+    pub oom_kills: u64,
+    /// Processes alive at the end, which were killed.
+    pub leftovers: u32,
+}
+
+/// The cgroup of one run.
+#[derive(Debug)]
+pub(super) struct RunCgroup {
+    path: PathBuf,
+    procs: File,
+}
+
+impl RunCgroup {
+    /// `cgroup.procs`, open for writing: a child that writes `0` there has moved itself in.
+    #[must_use]
+    pub(super) const fn procs(&self) -> &File {
+        &self.procs
+    }
+
+    /// CPU time of all processes so far.
+    #[must_use]
+    pub(super) fn cpu(&self) -> Option<Duration> {
+        keyed(&self.path.join("cpu.stat"), "usage_usec").map(Duration::from_micros)
+    }
+
+    /// Ends whatever is alive in it and removes it.
+    #[must_use]
+    pub(super) fn end(self) -> Counted {
+        let leftovers = processes(&self.path);
+        if leftovers > 0 {
+            end_processes(&self.path);
+        }
+        let counted = Counted {
+            cpu: self.cpu(),
+            peak_memory: number(&self.path.join("memory.peak")),
+            oom_kills: keyed(&self.path.join("memory.events"), "oom_kill").unwrap_or(0),
+            leftovers,
+        };
+        remove_tree(&self.path);
+        counted
+    }
+}
+
+fn end_all(path: &Path) {
+    if processes(path) > 0 {
+        end_processes(path);
+    }
+    remove_tree(path);
+}
+
+/// Processes in a cgroup and all below it, zombies excepted.
+fn processes(path: &Path) -> u32 {
+    let own = fs::read_to_string(path.join("cgroup.procs"))
+        .map_or(0, |text| u32::try_from(text.lines().count()).unwrap_or(u32::MAX));
+    own + children(path).iter().map(|child| processes(child)).sum::<u32>()
+}
+
+fn children(path: &Path) -> Vec<PathBuf> {
+    fs::read_dir(path).map_or_else(
+        |_| Vec::new(),
+        |entries| {
+            entries
+                .filter_map(Result::ok)
+                .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+                .map(|entry| entry.path())
+                .collect()
+        },
+    )
+}
+
+/// `cgroup.kill` (Linux 5.14) takes everything at once; before it, each process gets SIGKILL.
+/// Then the kernel is waited for, which says on `cgroup.events` when the cgroup is empty.
+fn end_processes(path: &Path) {
+    const BOUND: Duration = Duration::from_secs(5);
+    let deadline = Instant::now() + BOUND;
+    let Ok(events) = File::open(path.join("cgroup.events")) else { return };
+    loop {
+        if fs::write(path.join("cgroup.kill"), "1").is_err() {
+            kill_each(path);
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        if keyed(&path.join("cgroup.events"), "populated") != Some(1) || left.is_zero() {
+            return;
+        }
+        // Wakes when the contents change; a fork that slipped past is taken in the next round.
+        let round = left.min(Duration::from_millis(200));
+        let timeout = Timespec::try_from(round).unwrap_or(Timespec { tv_sec: 1, tv_nsec: 0 });
+        let _ = poll(&mut [PollFd::new(&events, PollFlags::PRI)], Some(&timeout));
+    }
+}
+
+fn kill_each(path: &Path) {
+    let pids = fs::read_to_string(path.join("cgroup.procs")).unwrap_or_default();
+    for pid in pids.lines().filter_map(|line| line.parse().ok()) {
+        if let Some(pid) = rustix::process::Pid::from_raw(pid) {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        }
+    }
+    for child in children(path) {
+        kill_each(&child);
+    }
+}
+
+fn remove_tree(path: &Path) {
+    for child in children(path) {
+        remove_tree(&child);
+    }
+    let _ = fs::remove_dir(path);
+}
+
+fn number(path: &Path) -> Option<u64> {
+    fs::read_to_string(path).ok()?.trim().parse().ok()
+}
+
+/// The value of a key in one of the kernel's flat keyed files.
+fn keyed(path: &Path, key: &str) -> Option<u64> {
+    fs::read_to_string(path).ok()?.lines().find_map(|line| {
+        let (name, value) = line.split_once(' ')?;
+        (name == key).then(|| value.trim().parse().ok()).flatten()
+    })
+}
+
+/// The worker's cgroup in the unified hierarchy: the line that begins with `0::`.
+fn own_cgroup() -> Option<PathBuf> {
+    let lines = fs::read_to_string("/proc/self/cgroup").ok()?;
+    let path = lines.lines().find_map(|line| line.strip_prefix("0::"))?;
+    let mount = unified_mount(&fs::read_to_string("/proc/self/mountinfo").ok()?)?;
+    Some(mount.join(path.trim_start_matches('/')))
+}
+
+/// Where the unified hierarchy is mounted: `/sys/fs/cgroup`, or `…/unified` on a hybrid host.
+fn unified_mount(mountinfo: &str) -> Option<PathBuf> {
+    mountinfo.lines().find_map(|line| {
+        let (mount, kind) = line.split_once(" - ")?;
+        let root = mount.split(' ').nth(3)?;
+        let point = mount.split(' ').nth(4)?;
+        (kind.starts_with("cgroup2 ") && root == "/").then(|| PathBuf::from(point))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_unified_hierarchy_is_found_on_a_hybrid_host() {
+        let hybrid = "26 21 0:23 / /sys/fs/cgroup ro - tmpfs tmpfs ro,mode=755\n\
+                      27 26 0:24 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n\
+                      28 26 0:25 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n";
+        assert_eq!(unified_mount(hybrid), Some(PathBuf::from("/sys/fs/cgroup/unified")));
+        assert_eq!(unified_mount("21 20 0:19 / /proc rw - proc proc rw\n"), None);
+    }
+}

@@ -1,0 +1,120 @@
+//! What is looked at before a run is started: what would make it fail, or cost what it may not.
+
+use std::path::{Path, PathBuf};
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::agent::{self, Agent, Programs};
+use crate::project::agent_path::find_agent;
+use crate::project::environment::redactor;
+use crate::project::secret::account_of;
+use crate::project::{AgentChoice, Dirs, Env, EnvFile};
+use crate::session::journal::Event;
+use crate::worktree;
+
+use super::Worker;
+use super::account::Account;
+
+impl Worker<'_> {
+    /// The agent of this phase, found and willing.
+    pub(super) fn agent(&self) -> Result<(Box<dyn Agent>, Vec<PathBuf>), String> {
+        let settings = &self.setup.settings;
+        let choice = settings.agent(self.desk.state().phase);
+        let found = find_agent(settings, choice, &self.setup.env).map_err(|e| e.to_string())?;
+        let programs = Programs {
+            claude: found.as_ref().map_or_else(PathBuf::new, |found| found.path.clone()),
+            samocode: self.setup.binary.clone(),
+        };
+        let agent = agent::choose(&choice.to_string(), &programs).map_err(|e| e.to_string())?;
+        let environment: agent::Environment = self.setup.env.clone().into_iter().collect();
+        agent
+            .ready(rustix::process::geteuid().is_root(), &environment)
+            .map_err(|error| error.to_string())?;
+        Ok((agent, found.map(|found| found.path_additions).unwrap_or_default()))
+    }
+
+    /// Takes what a human mended in the file of credentials since the worker began.
+    pub(super) fn read_env_file(&mut self) {
+        match Dirs::user(&self.setup.env).and_then(|dirs| EnvFile::read(&dirs)) {
+            Ok(read) => {
+                self.redactor = redactor(&self.setup.env, &read);
+                self.env_file = read;
+            }
+            Err(error) => tracing::warn!("the credentials stay as they were: {error}"),
+        }
+    }
+
+    pub(super) fn has_worktree(&self) -> bool {
+        let dir = self.desk.state().working_dir.as_deref();
+        dir.is_some_and(|dir| Path::new(dir).starts_with(&self.setup.project.worktrees))
+    }
+
+    pub(super) fn worktree_is_whole(&self) -> bool {
+        let state = self.desk.state();
+        let dir = state.working_dir.as_deref().unwrap_or_default();
+        worktree::is_whole(Path::new(dir), state.branch.as_deref())
+    }
+
+    pub(super) fn working_dir_is_gone(&self) -> bool {
+        self.desk.state().working_dir.as_deref().is_some_and(|dir| !Path::new(dir).is_dir())
+    }
+
+    /// Below the floor of free space nothing is started: a full disk would cost the run.
+    pub(super) fn disk_is_full(&self) -> Option<Event> {
+        let floor = self.setup.settings.disk_floor;
+        let path = self.desk.folder.path();
+        let free = rustix::fs::statvfs(path).ok().map(|fs| fs.f_bavail * fs.f_frsize)?;
+        (free < floor).then(|| Event::Paused {
+            cause: "disk".to_owned(),
+            detail: format!(
+                "{} MiB free on the disk of {}, SAMOCODE_DISK_FLOOR asks for {}: free some space",
+                free >> 20,
+                path.display(),
+                floor >> 20
+            ),
+            until: Timestamp::now().checked_add(SignedDuration::from_secs(60)).ok(),
+            quiet: false,
+        })
+    }
+
+    /// What is known of the account the agent will use, where it has one.
+    pub(super) fn account(&self, environment: &agent::Environment) -> Option<Account> {
+        let choice = self.setup.settings.agent(self.desk.state().phase);
+        if *choice == AgentChoice::Rehearsal {
+            return None;
+        }
+        let env: Env = environment.iter().cloned().collect();
+        let login = (*choice == AgentChoice::Claude).then(|| {
+            let config = env.get("CLAUDE_CONFIG_DIR").map(PathBuf::from);
+            let home = || PathBuf::from(env.get("HOME").unwrap_or_default()).join(".claude");
+            config.unwrap_or_else(home).join(".credentials.json")
+        });
+        let folder = self.setup.state_dir.join("accounts");
+        Some(Account::new(&folder, &account_of(choice, &env), login))
+    }
+
+    /// What worktree and session look like, to see whether an iteration changed anything: the
+    /// commit, git's list of changes, the age of the newest artifact.
+    pub(super) async fn fingerprint(&self) -> String {
+        let working_dir = self.desk.state().working_dir.clone().unwrap_or_default();
+        let working_dir = Path::new(&working_dir);
+        let commit = worktree::head(working_dir).ok().and_then(|head| head.commit);
+        let changed = worktree::changed_files(working_dir).await.unwrap_or(0);
+        let newest = newest_file(self.desk.folder.path()).max(newest_file(working_dir));
+        format!("{} {changed} {newest}", commit.unwrap_or_default())
+    }
+}
+
+/// When the newest file right in a folder was changed, in nanoseconds since 1970; the worker's own
+/// files do not count.
+fn newest_file(folder: &Path) -> u128 {
+    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
+    entries
+        .filter_map(Result::ok)
+        .filter(|entry| !entry.file_name().to_string_lossy().starts_with(['_', '.']))
+        .filter_map(|entry| entry.metadata().ok()?.modified().ok())
+        .filter_map(|at| at.duration_since(std::time::UNIX_EPOCH).ok())
+        .map(|age| age.as_nanos())
+        .max()
+        .unwrap_or(0)
+}

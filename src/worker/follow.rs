@@ -1,0 +1,275 @@
+//! Following a run while it lasts: its stream, the stall ladder, the watchdog, mail, signals.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use crate::agent::outcome::{EndedBy, Told};
+use crate::agent::run::{Run, Step};
+use crate::agent::{Agent, Event as Said, Tool};
+use crate::service::strays;
+use crate::session::journal::Event;
+
+use super::asks::Ask;
+use super::cgroup::RunCgroup;
+use super::context::{self, LastSeen};
+use super::iterate::Plan;
+use super::pulse::{self, Beat, Pulse};
+use super::repeat::{Repeats, Verdict};
+use super::{Trouble, Worker, told};
+
+/// How often, at most, the status line and the hook follow what the agent does.
+const SHOW_EVERY: Duration = Duration::from_secs(1);
+
+/// What the worker keeps of a run while it lasts.
+pub(super) struct Watch {
+    run: String,
+    pub(super) told: Told,
+    pulse: Pulse,
+    doing: String,
+    progress: Timestamp,
+    shown: Instant,
+    last_shown: Option<(String, Timestamp)>,
+    timeout: tokio::time::Instant,
+    ended_by: Option<EndedBy>,
+    repeats: Repeats,
+    /// What was last seen, for a handoff in the agent's place.
+    pub(super) seen: LastSeen,
+    /// Whether the agent was asked to hand over.
+    pub(super) handoff_asked: bool,
+    /// Why the worker ended the run, in words, where its outcome does not say.
+    pub(super) why_ended: Option<String>,
+}
+
+impl Watch {
+    pub(super) fn new(worker: &Worker<'_>, plan: &Plan) -> Self {
+        let settings = &worker.setup.settings;
+        let now = Instant::now();
+        Self {
+            run: plan.run.clone(),
+            told: Told::default(),
+            pulse: Pulse::new(settings.stall_after(worker.desk.state().phase), now),
+            doing: "starts".to_owned(),
+            progress: Timestamp::now(),
+            shown: now.checked_sub(SHOW_EVERY).unwrap_or(now),
+            last_shown: None,
+            timeout: tokio::time::Instant::now() + settings.claude_timeout,
+            ended_by: None,
+            repeats: Repeats::default(),
+            seen: LastSeen::default(),
+            handoff_asked: false,
+            why_ended: None,
+        }
+    }
+
+    /// Follows the run to its end: events, ticks, signals, the timeout.
+    pub(super) async fn drive(
+        &mut self,
+        worker: &mut Worker<'_>,
+        agent: &dyn Agent,
+        run: &mut Run,
+        cgroup: Option<&RunCgroup>,
+    ) -> Result<(std::process::ExitStatus, Option<EndedBy>), Trouble> {
+        let stall_after = worker.setup.settings.stall_after(worker.desk.state().phase);
+        let every = pulse::look_every(stall_after, worker.notify.watchdog_interval());
+        // Timers have a grain of 1 ms: to await a first tick that is due now would take as long.
+        let mut tick = tokio::time::interval_at(tokio::time::Instant::now() + every, every);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        worker.notify.watchdog();
+        self.show(worker)?;
+        loop {
+            tokio::select! {
+                step = run.next() => match step {
+                    Step::Event(event) => self.take(worker, agent, run, &event)?,
+                    Step::ClosedStdout | Step::Overstayed(_) => {}
+                    Step::Exited(status) => return Ok((status, self.ended_by)),
+                },
+                _ = tick.tick() => self.look(worker, agent, run, cgroup)?,
+                ask = worker.asks.next() => if ask == Ask::End && self.ended_by.is_none() {
+                    self.ended_by = Some(EndedBy::Shutdown);
+                    worker.notify.status(&told::status_line(
+                        worker.desk.state(), Some("is asked to end"), None));
+                    run.terminate();
+                },
+                () = tokio::time::sleep_until(self.timeout), if self.ended_by.is_none() => {
+                    self.ended_by = Some(EndedBy::Timeout);
+                    run.terminate();
+                }
+            }
+        }
+    }
+
+    fn take(
+        &mut self,
+        worker: &mut Worker<'_>,
+        agent: &dyn Agent,
+        run: &mut Run,
+        event: &Said,
+    ) -> Result<(), Trouble> {
+        self.told.take(event);
+        self.pulse.progress(Instant::now());
+        self.progress = Timestamp::now();
+        match event {
+            Said::Tool(tool) => {
+                self.doing.clone_from(&tool.summary);
+                self.seen.did(&tool.summary);
+                self.called(worker, agent, run, tool)?;
+            }
+            Said::Text { text } => {
+                self.seen.said(text);
+                "thinking".clone_into(&mut self.doing);
+            }
+            Said::Usage { context_used, .. } => {
+                self.spent(worker, run);
+                self.filled(worker, agent, run, *context_used)?;
+                return Ok(());
+            }
+            Said::Started { .. } => "thinking".clone_into(&mut self.doing),
+            Said::Retry { status, error, .. } => {
+                let status = status.map_or_else(String::new, |status| format!(" {status}"));
+                self.doing = format!("waiting for the API ({error}{status})");
+            }
+            Said::Finished(finished) if finished.queued == 0 => run.close_input(),
+            _ => return Ok(()),
+        }
+        if self.shown.elapsed() < SHOW_EVERY {
+            return Ok(());
+        }
+        self.show(worker)
+    }
+
+    /// The same call over and over is a stall: told to the agent, then ended.
+    fn called(
+        &mut self,
+        worker: &mut Worker<'_>,
+        agent: &dyn Agent,
+        run: &mut Run,
+        tool: &Tool,
+    ) -> Result<(), Trouble> {
+        let verdict = self.repeats.call(tool.fingerprint);
+        if verdict == Verdict::Fine || self.ended_by.is_some() {
+            return Ok(());
+        }
+        let (what, times) = (format!("{} {}", tool.name, tool.summary), self.repeats.times());
+        let event = Event::Repeated { run: self.run.clone(), what: what.clone(), times };
+        worker.desk.record(event)?;
+        if verdict == Verdict::Tell {
+            say(agent, run, REPEATS);
+        } else {
+            self.why_ended = Some(format!("it made the same call {times} times in a row: {what}"));
+            self.ended_by = Some(EndedBy::Stall);
+            run.terminate();
+        }
+        Ok(())
+    }
+
+    /// A run that has spent its tokens is ended; its money is the agent's own cap.
+    fn spent(&mut self, worker: &Worker<'_>, run: &mut Run) {
+        let budget = worker.setup.settings.budgets.run.tokens;
+        let usage = self.told.usage();
+        let used = usage.taken_in().saturating_add(usage.output);
+        if self.ended_by.is_none() && budget.is_some_and(|most| used >= most) {
+            self.ended_by = Some(EndedBy::Budget);
+            run.terminate();
+        }
+    }
+
+    /// A context that fills up is handed over in time.
+    fn filled(
+        &mut self,
+        worker: &mut Worker<'_>,
+        agent: &dyn Agent,
+        run: &mut Run,
+        used: Option<u64>,
+    ) -> Result<(), Trouble> {
+        let percent = worker.setup.settings.context_handoff_at;
+        let window = worker.desk.state().context_window;
+        let full = used.is_some_and(|used| context::is_full(used, window, percent));
+        if full && !self.handoff_asked {
+            self.ask_for_handoff(worker, agent, run, used)?;
+        }
+        Ok(())
+    }
+
+    fn ask_for_handoff(
+        &mut self,
+        worker: &mut Worker<'_>,
+        agent: &dyn Agent,
+        run: &mut Run,
+        used: Option<u64>,
+    ) -> Result<(), Trouble> {
+        self.handoff_asked = true;
+        worker.desk.record(Event::HandoffAsked { run: self.run.clone(), used })?;
+        say(agent, run, context::ASK);
+        Ok(())
+    }
+
+    /// A look every few seconds: CPU, stall ladder, watchdog, mail, hook.
+    fn look(
+        &mut self,
+        worker: &mut Worker<'_>,
+        agent: &dyn Agent,
+        run: &mut Run,
+        cgroup: Option<&RunCgroup>,
+    ) -> Result<(), Trouble> {
+        let now = Instant::now();
+        let used = cgroup.map_or_else(|| strays::cpu(&self.run).ok(), RunCgroup::cpu);
+        if let Some(used) = used {
+            self.pulse.cpu(now, used);
+        }
+        match self.pulse.beat(now) {
+            Beat::Feed => worker.notify.watchdog(),
+            Beat::Nudge => {
+                worker.notify.watchdog();
+                let quiet_s = self.pulse.quiet(now).as_secs();
+                worker.desk.record(Event::Nudged { run: self.run.clone(), quiet_s })?;
+                say(agent, run, NUDGE);
+                worker.tell_of_stall(quiet_s / 60);
+            }
+            Beat::Starve => {
+                let quiet_s = self.pulse.quiet(now).as_secs();
+                worker.desk.record(Event::Stalled { run: self.run.clone(), quiet_s })?;
+            }
+            Beat::Silent => {}
+        }
+        if worker.desk.folder.has_unread()
+            && worker.deliver_live(agent, run)?
+            && !self.handoff_asked
+        {
+            self.ask_for_handoff(worker, agent, run, None)?;
+        }
+        worker.note_deliveries()?;
+        self.show(worker)
+    }
+
+    fn show(&mut self, worker: &mut Worker<'_>) -> Result<(), Trouble> {
+        let quiet = self.pulse.quiet(Instant::now()).as_secs() / 60;
+        // What it does now may name a secret: a command is told with its arguments.
+        let doing = worker.redactor.redact(&self.doing);
+        let line = told::status_line(worker.desk.state(), Some(&doing), Some(quiet));
+        self.shown = Instant::now();
+        // A quiet agent costs neither messages nor writes.
+        let now = (line, self.progress);
+        if self.last_shown.as_ref() == Some(&now) {
+            return Ok(());
+        }
+        worker.notify.status(&now.0);
+        worker.desk.show(&doing, self.progress);
+        self.last_shown = Some(now);
+        Ok(())
+    }
+}
+
+/// Says something to an agent that takes input while it runs.
+fn say(agent: &dyn Agent, run: &mut Run, text: &str) {
+    if let Some(bytes) = agent.message(text) {
+        run.send_input(&bytes);
+    }
+}
+
+const REPEATS: &str = "The supervisor sees you make the same tool call with the same input over \
+    and over. It will not come out differently: look at what it says, and go on another way.";
+
+const NUDGE: &str = "The supervisor has seen no sign of progress from you for a while. If you are \
+    waiting for something that hangs, stop it and go on another way; if you are done, write \
+    _signal.json and end.";

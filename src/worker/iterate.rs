@@ -1,0 +1,401 @@
+//! One run of an iteration: intent, agent, outcome.
+
+use std::fs::{File, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::{Timestamp, Zoned};
+use uuid::Uuid;
+
+use crate::agent::cost::difference;
+use crate::agent::outcome::{Facts, Told};
+use crate::agent::run::{GRACE, Run, Setting, TERM_GRACE};
+use crate::agent::{self, Agent, Outcome, judge};
+use crate::project::environment::{RunIds, agent_environment};
+use crate::service::strays;
+use crate::session::journal::{Event, RunCost, Usage};
+use crate::session::store::{StoreError, crash_point};
+use crate::session::{names, stamp};
+
+use super::account::Account;
+use super::budget::Spent;
+use super::cgroup::{Counted, RunCgroup};
+use super::context::LastSeen;
+use super::decide::Numbers;
+use super::follow::Watch;
+use super::inhibit::Inhibitor;
+use super::rules::{self, Rule};
+use super::{Trouble, Worker, prepare, told};
+
+/// How long processes that were killed may take to end.
+const STRAYS_BOUND: Duration = Duration::from_secs(5);
+
+/// What a run is about, fixed before it starts.
+pub(super) struct Plan {
+    pub(super) run: String,
+    pub(super) numbers: Numbers,
+    pub(super) conversation: String,
+    pub(super) resume: bool,
+    /// What was wrong with the signal, when the agent is only asked for one.
+    pub(super) asked: Option<String>,
+    /// Folders the agent's PATH needs.
+    path_additions: Vec<PathBuf>,
+}
+
+/// What is known of a run at its end.
+struct Ended {
+    outcome: Outcome,
+    told: Told,
+    counted: Counted,
+    log_error: Option<String>,
+    seen: LastSeen,
+    handoff_asked: bool,
+    /// Why the worker ended it, in words.
+    why: Option<String>,
+}
+
+impl Worker<'_> {
+    /// Runs the agent once and takes what comes of it.
+    pub(super) async fn iterate(&mut self, numbers: Numbers) -> Result<(), Trouble> {
+        if let Some(pause) = self.disk_is_full() {
+            return Ok(self.desk.record(pause)?);
+        }
+        match self.budget_is_spent()? {
+            Some(Spent::Session(problem)) => return self.block(problem, "human_decision"),
+            Some(Spent::Day(pause)) if !self.desk.state().forced => {
+                return Ok(self.desk.record(*pause)?);
+            }
+            Some(Spent::Day(_)) | None => {}
+        }
+        if self.working_dir_is_gone() {
+            let (project, settings) = (&self.setup.project, &self.setup.settings);
+            let restore = prepare::restore_worktree(&self.desk, project, settings);
+            if let Err(reason) = super::pinging(self.notify, restore).await {
+                return self.block(reason, "human_decision");
+            }
+        } else if self.has_worktree() && !self.worktree_is_whole() {
+            // A git that was killed with its agent leaves locks that would stop the next.
+            let (project, settings) = (&self.setup.project, &self.setup.settings);
+            let mend = prepare::restore_worktree(&self.desk, project, settings);
+            if let Err(reason) = super::pinging(self.notify, mend).await {
+                tracing::warn!("the worktree may not be in order: {reason}");
+            }
+        }
+        self.read_env_file();
+        let (agent, path_additions) = match self.agent() {
+            Ok(found) => found,
+            Err(reason) => return self.block(reason, "human_decision"),
+        };
+        let plan = self.plan(numbers, agent.as_ref(), path_additions);
+        let account = self.account(&self.environment(&plan, Path::new("/tmp")));
+        if let (Some(account), false) = (&account, self.desk.state().forced)
+            && let Some(obstacle) = account.obstacle(&self.setup.instance, Timestamp::now())?
+        {
+            return Ok(self.desk.record(obstacle)?);
+        }
+        let spent_before = self.spent();
+        let log = self.log_name(numbers);
+        self.desk.folder.clear_signal()?;
+        self.desk.record(Event::RunStarted {
+            run: plan.run.clone(),
+            agent: agent.name().to_owned(),
+            conversation: plan.conversation.clone(),
+            resume: plan.resume,
+            phase: self.desk.state().phase,
+            iteration: numbers.iteration,
+            total: numbers.total,
+            attempt: numbers.attempt,
+            log: log.clone(),
+        })?;
+        self.desk.restore_overview()?;
+        self.desk.open_overview()?;
+        self.desk.show_hook()?;
+        let ended = self.run(agent.as_ref(), &plan, &log).await?;
+        self.conclude(&plan, agent.as_ref(), ended, account.as_ref()).await?;
+        self.account_for(spent_before)
+    }
+
+    /// Writes a run's end down, then does what its outcome's rule and its signal say.
+    async fn conclude(
+        &mut self,
+        plan: &Plan,
+        agent: &dyn Agent,
+        ended: Ended,
+        account: Option<&Account>,
+    ) -> Result<(), Trouble> {
+        crash_point("the run is over");
+        let signal = self.desk.folder.read_signal(&plan.run);
+        let mut rule = rules::rule(&ended.outcome, self.desk.state().attempt, Timestamp::now());
+        if let Some(account) = account {
+            let since = self.desk.state().open_run.as_ref().map(|run| run.since);
+            share(account, &ended.outcome, since, &mut rule)?;
+        }
+        if let Rule::Pause(event) = &mut rule
+            && let Event::Paused { detail, .. } = event.as_mut()
+        {
+            *detail = self.redactor.redact(detail).into_owned();
+        }
+        let cost = self.cost(&ended);
+        // What an agent said last may quote what it was given.
+        let detail = ended.why.clone().or_else(|| rules::detail(&ended.outcome));
+        let unsignalled = signal.as_ref().err().filter(|_| rule == Rule::TakeSignal);
+        let detail = detail.or_else(|| unsignalled.map(ToString::to_string));
+        let detail = detail.or_else(|| ended.log_error.clone());
+        let detail = detail.map(|text| self.redactor.redact(&text).into_owned());
+        let has_signal = signal.is_ok();
+        let hands_over = rule == Rule::HandOver || ended.handoff_asked;
+        // A run that was asked for its signal and left none again has had its chance; one that
+        // cannot be asked has none.
+        let may_ask = plan.asked.is_none() && agent.resumes();
+        let failure = rule == Rule::Fail || (rule == Rule::TakeSignal && !may_ask);
+        let run_ended = Event::RunEnded {
+            run: plan.run.clone(),
+            outcome: rules::word(&ended.outcome).to_owned(),
+            detail,
+            failure: !has_signal && !hands_over && failure,
+            resumable: agent.resumes() && rules::resumable(&ended.outcome),
+            context_window: ended.told.finished.as_ref().and_then(|end| end.context_window),
+            cost,
+        };
+        let problem = match signal {
+            Ok(signal) => return self.take_signal(&plan.run, Some(run_ended), signal).await,
+            Err(problem) => problem,
+        };
+        self.desk.record(run_ended)?;
+        // An agent's own word for the phase is not to be taken for a human's at the next start.
+        self.desk.open_overview()?;
+        if hands_over {
+            let (run, mut state) = (plan.run.clone(), ended.seen.handoff());
+            self.redactor.redact_value(&mut state);
+            self.desk.record(Event::HandoffMade { run, state })?;
+            // What ended the run is still in the way of the next.
+            return match rule {
+                Rule::Pause(event) => Ok(self.desk.record(*event)?),
+                _ => Ok(()),
+            };
+        }
+        match (problem, rule) {
+            (_, Rule::Pause(event)) => Ok(self.desk.record(*event)?),
+            (problem, Rule::TakeSignal) if may_ask => {
+                let problem = self.redactor.redact(&problem.to_string()).into_owned();
+                Ok(self.desk.record(Event::SignalAsked { run: plan.run.clone(), problem })?)
+            }
+            (_, Rule::TakeSignal | Rule::Fail) => {
+                if !self.asks.end {
+                    self.notify.status(&told::status_line(
+                        self.desk.state(),
+                        Some("retries"),
+                        None,
+                    ));
+                    self.pause(self.setup.settings.retry_delay).await;
+                }
+                Ok(())
+            }
+            (_, Rule::GoOn | Rule::HandOver) => Ok(()),
+        }
+    }
+
+    /// The process itself, from its start to its end.
+    async fn run(&mut self, agent: &dyn Agent, plan: &Plan, log: &str) -> Result<Ended, Trouble> {
+        let state = self.desk.state();
+        let working_dir = state.working_dir.clone().unwrap_or_default();
+        let name = temporary_name(&plan.run);
+        let temporary = match tempfile::Builder::new().prefix(&name).rand_bytes(0).tempdir() {
+            Ok(folder) => folder,
+            Err(error) => return Ok(would_not_start(format!("no temporary folder: {error}"))),
+        };
+        let cgroup = self.cgroup.and_then(|unit| {
+            unit.run(&state.total.to_string())
+                .inspect_err(|error| tracing::warn!("the run gets no cgroup of its own: {error}"))
+                .ok()
+        });
+        let environment = self.environment(plan, temporary.path());
+        let task = match self.task(plan) {
+            Ok(task) => task,
+            Err(error) => return Ok(would_not_start(error.to_string())),
+        };
+        let setting = Setting {
+            environment,
+            working_dir: Path::new(&working_dir),
+            cgroup: cgroup.as_ref().and_then(|cgroup| cgroup.procs().try_clone().ok()),
+            log: self.open_log(log)?,
+            stderr_log: self.open_log(&log.replace(".jsonl", ".stderr"))?,
+            grace: GRACE,
+            term_grace: TERM_GRACE,
+        };
+        let started =
+            Run::start(agent.launch(&task), agent.decoder(Path::new(&working_dir)), setting);
+        let mut run = match started {
+            Ok(run) => run,
+            Err(error) => {
+                let counted = cgroup.map(RunCgroup::end).unwrap_or_default();
+                return Ok(Ended { counted, ..would_not_start(error.to_string()) });
+            }
+        };
+        let _awake = Inhibitor::take(self.setup.settings.inhibit, &self.setup.instance);
+        crash_point("the agent is started");
+        let mut watch = Watch::new(self, plan);
+        let (exit, ended_by) = watch.drive(self, agent, &mut run, cgroup.as_ref()).await?;
+        crash_point("the agent has ended");
+        let mut counted = cgroup.map(RunCgroup::end).unwrap_or_default();
+        if self.cgroup.is_none() {
+            let left = strays::end_left_behind(&plan.run, STRAYS_BOUND);
+            counted.leftovers += counted_strays(&plan.run, left);
+        }
+        let summary = run.summary();
+        let outcome = judge(&Facts {
+            exit: exit.into(),
+            told: &watch.told,
+            stderr_tail: &summary.stderr_tail,
+            oom_kills: counted.oom_kills,
+            ended_by,
+            resumed: plan.resume,
+            reports_end: agent.reports_end(),
+        });
+        let log_error = summary.log_error.map(|error| format!("the log is incomplete: {error}"));
+        Ok(Ended {
+            outcome,
+            told: watch.told,
+            counted,
+            log_error,
+            seen: watch.seen,
+            handoff_asked: watch.handoff_asked,
+            why: watch.why_ended,
+        })
+    }
+
+    fn plan(&self, numbers: Numbers, agent: &dyn Agent, path_additions: Vec<PathBuf>) -> Plan {
+        let state = self.desk.state();
+        let known = state.conversation.as_ref();
+        let resume = agent.resumes()
+            && state.in_iteration
+            && known.is_some_and(|conversation| conversation.resumable);
+        let conversation = known
+            .filter(|_| resume)
+            .map_or_else(|| Uuid::new_v4().to_string(), |known| known.id.clone());
+        Plan {
+            run: Uuid::now_v7().to_string(),
+            numbers,
+            conversation,
+            resume,
+            asked: state.asked.clone().filter(|_| resume),
+            path_additions,
+        }
+    }
+
+    fn environment(&self, plan: &Plan, temporary: &Path) -> agent::Environment {
+        let state = self.desk.state();
+        let ids = RunIds {
+            session: self.setup.instance.clone(),
+            session_dir: self.desk.folder.path().to_owned(),
+            phase: state.phase,
+            iteration: plan.numbers.total,
+            run: plan.run.clone(),
+            tmpdir: temporary.to_owned(),
+            path_additions: plan.path_additions.clone(),
+        };
+        let choice = self.setup.settings.agent(state.phase);
+        agent_environment(&self.setup.env, &self.env_file, choice, &ids).into_iter().collect()
+    }
+
+    fn cost(&self, ended: &Ended) -> RunCost {
+        let reported = ended.told.finished.as_ref().and_then(|finished| finished.cost);
+        let before = self.desk.state().conversation.as_ref().and_then(|known| known.usd);
+        let usage = ended.told.usage();
+        RunCost {
+            usd: reported.map(|cost| difference(before, cost)),
+            conversation_usd: reported.map(|cost| cost.total),
+            tokens: Usage {
+                input: usage.input,
+                output: usage.output,
+                cache_read: usage.cache_read,
+                cache_write: usage.cache_write,
+            },
+            cpu_ms: ended.counted.cpu.map(|cpu| u64::try_from(cpu.as_millis()).unwrap_or(u64::MAX)),
+            peak_memory: ended.counted.peak_memory,
+            leftovers: Some(ended.counted.leftovers).filter(|left| *left > 0),
+        }
+    }
+
+    /// `MM-DD-HHMM-NNN-PHASE.jsonl`, with a number when this iteration has logged before.
+    fn log_name(&self, numbers: Numbers) -> String {
+        let name = stamp::log_file(numbers.total, self.desk.state().phase, &Zoned::now());
+        if numbers.attempt == 1 && !self.desk.folder.logs().join(&name).exists() {
+            return name;
+        }
+        name.replace(".jsonl", &format!("-run{}.jsonl", numbers.attempt))
+    }
+
+    fn open_log(&self, name: &str) -> Result<File, StoreError> {
+        self.desk.folder.make_subfolders()?;
+        let path = self.desk.folder.logs().join(name);
+        OpenOptions::new().create(true).append(true).open(&path).map_err(|source| StoreError {
+            action: "open the log",
+            path,
+            source,
+        })
+    }
+
+    /// The session's plain name, by which people and agents know it.
+    pub(super) fn session_name(&self) -> String {
+        let folder = self.desk.folder.name();
+        names::name_in_folder(&folder).map_or(folder.clone(), str::to_owned)
+    }
+}
+
+/// Shares with the account's other sessions what the end of a run says of it.
+fn share(
+    account: &Account,
+    outcome: &Outcome,
+    since: Option<Timestamp>,
+    rule: &mut Rule,
+) -> Result<(), StoreError> {
+    match (outcome, rule) {
+        (Outcome::Finished, _) => account.went_well(since.unwrap_or_else(Timestamp::now)),
+        (Outcome::Limit { .. }, Rule::Pause(event)) => match event.as_ref() {
+            Event::Limited { until, what } => account.limited(*until, what.clone()),
+            _ => Ok(()),
+        },
+        (Outcome::Auth { what }, Rule::Pause(event)) => {
+            let first = account.refused(what, Timestamp::now())?;
+            if let Event::Paused { quiet, .. } = event.as_mut() {
+                *quiet = !first;
+            }
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The name of a run's private folder for temporary files: known to the worker that comes after
+/// one that was killed, and to nobody before the run began.
+pub(super) fn temporary_name(run: &str) -> String {
+    format!("samocode-{run}")
+}
+
+/// Ends what a run left alive, where no cgroup holds it together.
+pub(super) fn end_strays(run: &str) -> u32 {
+    counted_strays(run, strays::end_run(run, STRAYS_BOUND))
+}
+
+fn counted_strays(run: &str, ended: std::io::Result<usize>) -> u32 {
+    match ended {
+        Ok(ended) => u32::try_from(ended).unwrap_or(u32::MAX),
+        Err(error) => {
+            tracing::warn!("processes of run {run} could not all be ended: {error}");
+            0
+        }
+    }
+}
+
+fn would_not_start(why: String) -> Ended {
+    Ended {
+        outcome: Outcome::WouldNotStart { why },
+        told: Told::default(),
+        counted: Counted::default(),
+        log_error: None,
+        seen: LastSeen::default(),
+        handoff_asked: false,
+        why: None,
+    }
+}

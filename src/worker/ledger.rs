@@ -1,0 +1,73 @@
+//! What all sessions spent on a day, for the budget of a day.
+//!
+//! ```text
+//! $XDG_STATE_HOME/samocode/spent/2026-11-20.jsonl   a line a run; a run found twice counts once
+//! ```
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+
+use crate::session::store::{self, StoreError};
+
+/// A run's line.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Line {
+    pub(super) run: String,
+    pub(super) session: String,
+    pub(super) usd: f64,
+    pub(super) tokens: u64,
+}
+
+/// The ledger of a day.
+#[derive(Debug)]
+pub(super) struct Ledger(PathBuf);
+
+impl Ledger {
+    pub(super) fn of(state: &Path, day: Date) -> Self {
+        Self(state.join("spent").join(format!("{day}.jsonl")))
+    }
+
+    /// Writes a run down; one that was written down before a crash counts once.
+    pub(super) fn add(&self, line: &Line) -> Result<(), StoreError> {
+        if let Some(folder) = self.0.parent() {
+            store::make_folder(folder)?;
+        }
+        let mut bytes = serde_json::to_vec(line).unwrap_or_default();
+        bytes.push(b'\n');
+        store::append(&self.0, &bytes)
+    }
+
+    /// US dollars and tokens of the day.
+    pub(super) fn sum(&self) -> Result<(f64, u64), StoreError> {
+        let bytes = store::read(&self.0)?.unwrap_or_default();
+        Ok(sum(&String::from_utf8_lossy(&bytes)))
+    }
+}
+
+fn sum(text: &str) -> (f64, u64) {
+    let mut seen = HashSet::new();
+    let lines = text.lines().filter_map(|line| serde_json::from_str::<Line>(line).ok());
+    lines
+        .filter(|line| seen.insert(line.run.clone()))
+        .fold((0.0, 0), |(usd, tokens), line| (usd + line.usd, tokens.saturating_add(line.tokens)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_written_down_twice_counts_once_and_a_torn_line_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = Ledger::of(folder.path(), jiff::civil::date(2026, 11, 20));
+        let line = |run: &str| Line { run: run.into(), session: "s".into(), usd: 0.5, tokens: 10 };
+        for run in ["a", "b", "a"] {
+            ledger.add(&line(run)).unwrap();
+        }
+        store::append(&ledger.0, b"{\"run\":\"c\",\"us").unwrap();
+        assert_eq!(ledger.sum().unwrap(), (1.0, 20));
+    }
+}

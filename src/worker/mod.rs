@@ -1,0 +1,415 @@
+//! The worker: the unit's main process, which runs the loop.
+//!
+//! Theory of operation. There is one way to start and it is the way to recover: take the lock,
+//! read the journal, settle what an interrupted step left, then take one step after the other
+//! until nothing is left to do. Every step writes its intent to the journal before its effect and
+//! its outcome after, so a worker that is killed between any two lines is followed by one that
+//! reads where it was. The worker never talks to the service manager but through its notify
+//! socket and the waker's spool.
+
+mod account;
+mod asks;
+mod budget;
+mod cgroup;
+mod checks;
+mod context;
+mod decide;
+mod desk;
+mod follow;
+mod import;
+mod inhibit;
+mod iterate;
+mod journald;
+mod ledger;
+mod prepare;
+mod pulse;
+mod recover;
+mod reload;
+mod repeat;
+mod rules;
+mod task;
+mod told;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::notify::{Channels, Outbox};
+use crate::project::environment::redactor;
+use crate::project::{Env, EnvFile, Project, Redactor, Settings};
+use crate::service::exit::Exit;
+use crate::service::strays;
+use crate::service::{Action, Notify, Spool, Token};
+use crate::session::journal::{End, Event};
+use crate::session::state::{CRASH_LOOP, Standing};
+use crate::session::store::{Folder, JournalError, Lock, LockError, StoreError, crash_point};
+
+use asks::{Ask, Asks};
+use cgroup::UnitCgroup;
+use decide::{Decision, decide};
+use desk::Desk;
+
+pub use import::import;
+pub use prepare::branch_name;
+pub use told::answer_command;
+
+/// How often, at least, a worker that waits looks at its mail and feeds the watchdog.
+const TICK: Duration = Duration::from_secs(5);
+
+fn tick(notify: &Notify) -> Duration {
+    notify.watchdog_interval().map_or(TICK, |watchdog| (watchdog / 3).min(TICK))
+}
+
+/// How long a worker waits before it tries again after the disk refused it.
+const DISK_PAUSE: Duration = Duration::from_secs(15);
+
+/// How long a lock that is held is asked for again.
+const LOCK_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long the last message to the human may take when nothing else is left to do.
+const LAST_WORD: Duration = Duration::from_secs(45);
+
+/// How often the inbox is looked into during the last message: an answer that has come shall not
+/// wait for a server that does not.
+const LAST_LOOK: Duration = Duration::from_secs(1);
+
+/// What a worker works on and with.
+#[derive(Debug)]
+pub struct Setup {
+    /// The unit instance.
+    pub instance: String,
+    /// The session's folder.
+    pub folder: Folder,
+    /// The project.
+    pub project: Project,
+    /// What is set.
+    pub settings: Settings,
+    /// The process's environment.
+    pub env: Env,
+    /// The user's file of credentials.
+    pub env_file: EnvFile,
+    /// How the human is told.
+    pub channels: Channels,
+    /// The waker's spool, where a service manager runs the worker.
+    pub spool: Option<Spool>,
+    /// `$XDG_STATE_HOME/samocode`: what sessions share.
+    pub state_dir: PathBuf,
+    /// Where a project's or a user's own words for agents may be.
+    pub role_folders: Vec<PathBuf>,
+    /// Whether a person runs the worker in the foreground.
+    pub foreground: bool,
+    /// The unit's binary, executed anew by a reload.
+    pub binary: PathBuf,
+}
+
+/// Why the loop was left before its end.
+#[derive(Debug, thiserror::Error)]
+enum Trouble {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("{0}")]
+    Unusable(String),
+}
+
+impl From<JournalError> for Trouble {
+    fn from(error: JournalError) -> Self {
+        match error {
+            JournalError::Store(error) => Self::Store(error),
+            damaged @ JournalError::Damaged(..) => Self::Unusable(damaged.to_string()),
+        }
+    }
+}
+
+/// Works on a session until nothing is left to do, and says how the process is to end.
+pub async fn work(setup: &Setup) -> Exit {
+    let mut asks = match Asks::listen() {
+        Ok(asks) => asks,
+        Err(error) => return refuse(&format!("cannot listen to signals: {error}"), Exit::GaveUp),
+    };
+    reload::unblock();
+    let notify = Notify::from_env();
+    let mut handed_on = reload::handed_on_lock(&setup.folder);
+    let cgroup = UnitCgroup::enter();
+    if cgroup.is_none() {
+        strays::gather();
+    }
+    let mut begun = false;
+    let mut said = None;
+    loop {
+        // Looked at each time: a folder that was deleted under its worker does not come back by
+        // waiting.
+        if !setup.folder.path().is_dir() {
+            let path = setup.folder.path().display();
+            return refuse(&format!("there is no session folder {path}"), Exit::Configuration);
+        }
+        let lock = match handed_on.take() {
+            Some(lock) => Ok(lock),
+            None => take_lock(setup, &mut asks).await,
+        };
+        let lock = match lock {
+            Ok(lock) => lock,
+            Err(LockError::Held(holder)) => {
+                let path = setup.folder.path().display();
+                return refuse(&format!("{path} is worked on by {holder}"), Exit::Locked);
+            }
+            Err(LockError::Store(error)) => {
+                if wait_for_disk(&notify, &mut asks, &error, &mut said).await {
+                    return Exit::Interrupted;
+                }
+                continue;
+            }
+        };
+        notify.ready();
+        let trouble = match Worker::open(setup, &notify, cgroup.as_ref(), &mut asks, &lock) {
+            Ok(mut worker) => match worker.work(&mut begun).await {
+                Ok(Exit::Reload) => {
+                    let error = reload::execute(setup, &lock);
+                    return refuse(&error, Exit::Interrupted);
+                }
+                Ok(exit) => return exit,
+                Err(trouble) => trouble,
+            },
+            Err(trouble) => trouble,
+        };
+        match trouble {
+            Trouble::Unusable(why) => return refuse(&why, Exit::Configuration),
+            Trouble::Store(error) => {
+                drop(lock);
+                if let Some(cgroup) = &cgroup {
+                    cgroup.clear();
+                }
+                if wait_for_disk(&notify, &mut asks, &error, &mut said).await {
+                    return Exit::Interrupted;
+                }
+            }
+        }
+    }
+}
+
+/// Takes the lock. Somebody who only looks, or writes a request down, has it for a moment: that is
+/// no other worker, and a unit that ended for it would not be started again.
+async fn take_lock(setup: &Setup, asks: &mut Asks) -> Result<Lock, LockError> {
+    let deadline = tokio::time::Instant::now() + LOCK_PATIENCE;
+    loop {
+        match Lock::take(&setup.folder) {
+            Err(LockError::Held(_)) if tokio::time::Instant::now() < deadline && !asks.end => {
+                tokio::select! {
+                    _ = asks.next() => {}
+                    () = tokio::time::sleep(LOCK_PATIENCE / 100) => {}
+                }
+            }
+            taken => return taken,
+        }
+    }
+}
+
+fn refuse(why: &str, exit: Exit) -> Exit {
+    tracing::error!("{why}");
+    exit
+}
+
+/// The disk refused, or the folder is gone: say so, once for the same thing, wait, and let
+/// everything begin anew. True when asked to end.
+async fn wait_for_disk(
+    notify: &Notify,
+    asks: &mut Asks,
+    error: &StoreError,
+    said: &mut Option<String>,
+) -> bool {
+    let error = error.to_string();
+    if said.as_ref() != Some(&error) {
+        tracing::error!("paused: {error}; mend it, it is tried again until it works");
+        *said = Some(error.clone());
+    }
+    notify.ready();
+    let until = tokio::time::Instant::now() + DISK_PAUSE;
+    loop {
+        notify.status(&format!("paused: {error}"));
+        notify.watchdog();
+        tokio::select! {
+            ask = asks.next() => if ask == Ask::End { return true },
+            () = tokio::time::sleep_until(until.min(tokio::time::Instant::now() + tick(notify))) => {}
+        }
+        if tokio::time::Instant::now() >= until {
+            return false;
+        }
+    }
+}
+
+struct Worker<'a> {
+    setup: &'a Setup,
+    notify: &'a Notify,
+    cgroup: Option<&'a UnitCgroup>,
+    asks: &'a mut Asks,
+    desk: Desk,
+    outbox: Outbox,
+    env_file: EnvFile,
+    redactor: Redactor,
+}
+
+impl<'a> Worker<'a> {
+    fn open(
+        setup: &'a Setup,
+        notify: &'a Notify,
+        cgroup: Option<&'a UnitCgroup>,
+        asks: &'a mut Asks,
+        lock: &Lock,
+    ) -> Result<Self, Trouble> {
+        let desk = Desk::open(setup.folder.clone(), setup.instance.clone(), lock)?;
+        let outbox = Outbox::new(setup.channels.notifiers.clone());
+        let redactor = redactor(&setup.env, &setup.env_file);
+        let env_file = setup.env_file.clone();
+        Ok(Self { setup, notify, cgroup, asks, desk, outbox, env_file, redactor })
+    }
+
+    /// Recovers, then takes one step after the other. `begun` says whether this process has been
+    /// here before, when the disk refused it: that was no death.
+    async fn work(&mut self, begun: &mut bool) -> Result<Exit, Trouble> {
+        crash_point("the lock is taken");
+        // A journal that was taken away meanwhile begins anew.
+        if !*begun || self.desk.state().seq == 0 {
+            self.begin()?;
+            *begun = true;
+        }
+        crash_point("the worker has begun");
+        if self.desk.state().deaths.count >= CRASH_LOOP {
+            self.desk.record(Event::WorkerEnded { end: End::GaveUp })?;
+            self.desk.settle()?;
+            self.desk.write_hook()?;
+            return Ok(Exit::GaveUp);
+        }
+        let delay = self.desk.state().deaths.delay();
+        if !delay.is_zero() && self.pause(delay).await {
+            return self.interrupted();
+        }
+        self.recover().await?;
+        crash_point("recovered");
+        loop {
+            self.take_mail()?;
+            self.note_deliveries()?;
+            self.asks.look().await;
+            if self.asks.end {
+                return self.interrupted();
+            }
+            if self.asks.reload {
+                self.desk.record(Event::WorkerEnded { end: End::Reloaded })?;
+                return Ok(Exit::Reload);
+            }
+            let retries = self.setup.settings.max_retries;
+            match decide(self.desk.state(), Timestamp::now(), retries) {
+                Decision::Rest => return self.rest().await,
+                Decision::SleepUntil(until) => self.sleep_until(until).await?,
+                Decision::Block { reason, needs } => self.block(reason, needs)?,
+                Decision::Prepare => self.prepare().await?,
+                Decision::Run(numbers) => self.iterate(numbers).await?,
+            }
+        }
+    }
+
+    async fn prepare(&mut self) -> Result<(), Trouble> {
+        self.notify.status("init · making worktree and branch");
+        let work = prepare::prepare(&mut self.desk, &self.setup.project, &self.setup.settings);
+        // Checking out a large repository takes longer than the watchdog waits, and longer than a
+        // stop does: what is cut off is completed at the next start.
+        let prepared = tokio::select! {
+            prepared = pinging(self.notify, work) => prepared?,
+            () = self.asks.end() => return Ok(()),
+        };
+        match prepared {
+            prepare::Prepared::Ready => Ok(self.desk.settle()?),
+            prepare::Prepared::Blocked(reason) => self.block(reason, "human_decision"),
+        }
+    }
+
+    fn block(&mut self, reason: String, needs: &str) -> Result<(), Trouble> {
+        let reason = self.redactor.redact(&reason).into_owned();
+        self.desk.record(Event::Blocked { reason, needs: needs.to_owned() })?;
+        Ok(self.desk.settle()?)
+    }
+
+    /// Nothing is left to do. The manager is told that the worker is ending before the last look
+    /// into the inbox: mail that comes after the look starts the unit again, as it is stopping;
+    /// mail that came before is seen, and the unit is asked back.
+    async fn rest(&mut self) -> Result<Exit, Trouble> {
+        self.tell_human();
+        self.note_last_deliveries().await?;
+        if let (Standing::Done, Some(spool)) = (&self.desk.state().standing, &self.setup.spool)
+            && let Some(token) = Token::new(Action::Disable, &self.setup.instance)
+            && let Err(error) = spool.leave(&token)
+        {
+            tracing::warn!("the unit stays enabled: {error}");
+        }
+        self.desk.record(Event::WorkerEnded { end: End::Settled })?;
+        self.desk.write_hook()?;
+        self.notify.status(&told::status_line(self.desk.state(), None, None));
+        crash_point("at rest, the manager does not know");
+        self.notify.stopping();
+        crash_point("at rest, before the last look into the inbox");
+        if let Err(error) = self.notify.barrier() {
+            tracing::warn!("the service manager did not confirm the end: {error}");
+        }
+        if self.desk.folder.has_unread() && !self.desk.state().stopped {
+            return Ok(Exit::Interrupted);
+        }
+        Ok(match self.desk.state().standing {
+            Standing::Paused { .. } if self.setup.foreground => Exit::Paused,
+            _ => Exit::Settled,
+        })
+    }
+
+    fn interrupted(&mut self) -> Result<Exit, Trouble> {
+        self.desk.record(Event::WorkerEnded { end: End::Interrupted })?;
+        self.desk.write_hook()?;
+        self.notify.stopping();
+        Ok(Exit::Interrupted)
+    }
+
+    /// Waits while something outside is in the way, feeding the watchdog: where no run lives, the
+    /// worker always pings. Ends early for mail and for what is asked by signal.
+    async fn sleep_until(&mut self, until: Timestamp) -> Result<(), Trouble> {
+        self.desk.settle()?;
+        self.desk.write_hook()?;
+        self.tell_human();
+        loop {
+            self.notify.status(&told::status_line(self.desk.state(), None, None));
+            self.notify.watchdog();
+            let left = until.duration_since(Timestamp::now());
+            let left = Duration::try_from(left).unwrap_or_default();
+            if left.is_zero() || self.desk.folder.has_unread() {
+                return Ok(());
+            }
+            tokio::select! {
+                _ = self.asks.next() => return Ok(()),
+                // By the wall clock: a host that slept wakes up late, not early.
+                () = tokio::time::sleep(left.min(tick(self.notify))) => {}
+            }
+            self.note_deliveries()?;
+        }
+    }
+
+    /// Waits a while, feeding the watchdog. True when asked to end.
+    async fn pause(&mut self, how_long: Duration) -> bool {
+        let until = tokio::time::Instant::now() + how_long;
+        while tokio::time::Instant::now() < until && !self.asks.end {
+            self.notify.watchdog();
+            tokio::select! {
+                _ = self.asks.next() => {}
+                () = tokio::time::sleep_until(until.min(tokio::time::Instant::now() + tick(self.notify))) => {}
+            }
+        }
+        self.asks.end
+    }
+}
+
+/// Feeds the watchdog while something of the worker's own takes its time.
+async fn pinging<T>(notify: &Notify, work: impl Future<Output = T>) -> T {
+    tokio::pin!(work);
+    loop {
+        notify.watchdog();
+        tokio::select! {
+            done = &mut work => return done,
+            () = tokio::time::sleep(tick(notify)) => {}
+        }
+    }
+}

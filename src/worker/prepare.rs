@@ -1,0 +1,149 @@
+//! `init`: session folder, worktree, branch and overview, made by the worker itself so that it
+//! costs no tokens. Every step looks first whether it was done before.
+
+use std::path::Path;
+
+use jiff::Zoned;
+
+use crate::project::{Project, Settings};
+use crate::session::journal::Event;
+use crate::session::overview::{NewOverview, Overview};
+use crate::session::store::{self, StoreError};
+use crate::session::{Phase, names, stamp};
+use crate::worktree::{self, Plan, Severity, Start};
+
+use super::desk::Desk;
+
+/// What preparing came to.
+#[derive(Debug)]
+pub(super) enum Prepared {
+    /// All is there.
+    Ready,
+    /// A human has to mend something first.
+    Blocked(String),
+}
+
+/// Makes what is missing of a session's surroundings, and writes down that it is there.
+pub(super) async fn prepare(
+    desk: &mut Desk,
+    project: &Project,
+    settings: &Settings,
+) -> Result<Prepared, StoreError> {
+    desk.folder.make_subfolders()?;
+    // A session that was taken over has its folder already; anything else gets its worktree.
+    let known = desk.overview()?.as_ref().and_then(Overview::working_dir).map(str::to_owned);
+    let place = match known.filter(|dir| Path::new(dir).is_dir() && !is_worktree_of(project, dir)) {
+        Some(dir) => Place { working_dir: dir, branch: None, base: None, notes: Vec::new() },
+        None => match make_worktree(desk, project, settings).await {
+            Ok(place) => place,
+            Err(reason) => return Ok(Prepared::Blocked(reason)),
+        },
+    };
+    if let Some(reason) = blocking_finding(&place.working_dir).await {
+        return Ok(Prepared::Blocked(reason));
+    }
+    store::crash_point("the worktree is made");
+    write_overview(desk, &place)?;
+    desk.record(Event::Prepared {
+        working_dir: place.working_dir,
+        branch: place.branch,
+        base: place.base,
+        notes: place.notes,
+    })?;
+    Ok(Prepared::Ready)
+}
+
+/// Makes the worktree again where it was, when someone removed it under the session.
+pub(super) async fn restore_worktree(
+    desk: &Desk,
+    project: &Project,
+    settings: &Settings,
+) -> Result<(), String> {
+    make_worktree(desk, project, settings).await.map(|_| ())
+}
+
+struct Place {
+    working_dir: String,
+    branch: Option<String>,
+    base: Option<String>,
+    notes: Vec<String>,
+}
+
+fn is_worktree_of(project: &Project, dir: &str) -> bool {
+    Path::new(dir).starts_with(&project.worktrees)
+}
+
+async fn make_worktree(
+    desk: &Desk,
+    project: &Project,
+    settings: &Settings,
+) -> Result<Place, String> {
+    let path = project.worktrees.join(desk.folder.name());
+    let name = names::name_in_folder(&desk.folder.name()).unwrap_or(&desk.state().name).to_owned();
+    let branch = branch_name(settings.branch_prefix.as_deref(), &name);
+    let made = async {
+        store::make_folder(&project.worktrees).map_err(|error| error.to_string())?;
+        let plan = worktree::plan(&project.main_repo, &branch, &path).map_err(|e| e.to_string())?;
+        let base = base_of(&plan);
+        let made = worktree::create(&plan).await.map_err(|error| error.to_string())?;
+        Ok(Place {
+            working_dir: made.working_dir.to_string_lossy().into_owned(),
+            base: made.start.as_ref().and_then(start_commit).or(base),
+            branch: made.branch,
+            notes: made.notes,
+        })
+    };
+    made.await
+}
+
+/// The branch of a session: its name, below the prefix if there is one.
+#[must_use]
+pub fn branch_name(prefix: Option<&str>, name: &str) -> String {
+    match prefix.map(|prefix| prefix.trim_end_matches('/')).filter(|prefix| !prefix.is_empty()) {
+        Some(prefix) => format!("{prefix}/{name}"),
+        None => name.to_owned(),
+    }
+}
+
+fn base_of(plan: &Plan) -> Option<String> {
+    match plan {
+        Plan::Worktree(plan) => start_commit(&plan.start),
+        Plan::Plain { .. } => None,
+    }
+}
+
+fn start_commit(start: &Start) -> Option<String> {
+    match start {
+        Start::Attach(base) | Start::New(base) => Some(base.commit.clone()),
+        Start::Orphan => None,
+    }
+}
+
+/// What would stop the agent's first commit, found before it costs anything.
+async fn blocking_finding(working_dir: &str) -> Option<String> {
+    match worktree::check(Path::new(working_dir)).await {
+        Ok(findings) => findings
+            .into_iter()
+            .find(|finding| finding.severity == Severity::Blocking)
+            .map(|finding| format!("{}: {}", finding.what, finding.remedy)),
+        Err(error) => Some(error.to_string()),
+    }
+}
+
+fn write_overview(desk: &Desk, place: &Place) -> Result<(), StoreError> {
+    let path = desk.folder.overview();
+    if store::read(&path)?.is_some_and(|bytes| !bytes.is_empty()) {
+        return Ok(());
+    }
+    let state = desk.state();
+    let overview = Overview::new(&NewOverview {
+        name: &state.name,
+        started: &stamp::log(&Zoned::now()),
+        working_dir: &place.working_dir,
+        task: &state.task,
+        dive: state.dive.as_deref(),
+        phase: if state.phase == Phase::Init { Phase::Investigation } else { state.phase },
+        iteration: state.total,
+    });
+    store::replace(&path, overview.as_str().as_bytes())
+}

@@ -1,0 +1,243 @@
+//! Recovery: what an interrupted step left is settled, what humans did by hand is read, and the
+//! mail is taken.
+
+use jiff::Zoned;
+
+use crate::session::history::{History, HistoryLine};
+use crate::session::journal::{Event, RunCost, Step};
+use crate::session::overview::Blocked;
+use crate::session::phase::Phase;
+use crate::session::signal::{Signal, Status};
+use crate::session::state::{OpenRun, Standing};
+use crate::session::store::{self, crash_point};
+use crate::session::{advance, names};
+
+use super::import::import;
+use super::iterate::{end_strays, temporary_name};
+use super::{Trouble, Worker};
+
+impl Worker<'_> {
+    /// Writes down that a worker began; takes a session without a journal over from its files.
+    pub(super) fn begin(&mut self) -> Result<(), Trouble> {
+        if self.desk.state().seq == 0 {
+            let event = self.read_foreign_session()?;
+            self.desk.record(event)?;
+        }
+        self.desk.record(Event::WorkerStarted {
+            pid: std::process::id(),
+            boot: boot_id(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        })?;
+        Ok(())
+    }
+
+    fn read_foreign_session(&self) -> Result<Event, Trouble> {
+        let folder = self.desk.folder.name();
+        let name = names::name_in_folder(&folder).unwrap_or(&folder).to_owned();
+        let Some(overview) = self.desk.overview()? else {
+            let path = self.desk.folder.path().display();
+            let hint = format!("begin one with: samocode enable {name} --task \"what to build\"");
+            return Err(Trouble::Unusable(format!("there is no session in {path}; {hint}")));
+        };
+        let history = store::read(&self.desk.folder.history())?.unwrap_or_default();
+        import(&name, &overview, &History::parse(&history).lines).map_err(|why| {
+            let path = self.desk.folder.overview();
+            Trouble::Unusable(format!("{}: {why}", path.display()))
+        })
+    }
+
+    /// Settles what the last worker left.
+    pub(super) async fn recover(&mut self) -> Result<(), Trouble> {
+        store::sweep(self.desk.folder.path());
+        self.desk.folder.make_subfolders()?;
+        self.put_known_mail_away()?;
+        self.desk.restore_overview()?;
+        self.enter_in_ledger()?;
+        let state = self.desk.state();
+        let (open, ended, unsettled) =
+            (state.open_run.clone(), state.ended_run.clone(), state.unsettled);
+        if let Some(open) = open {
+            self.recover_run(&open).await?;
+            self.desk.settle()?;
+        } else if let Some(signal) =
+            ended.as_ref().and_then(|run| self.desk.folder.read_signal(run).ok())
+        {
+            // The last worker saw the run's end and died before it took the signal.
+            self.take_signal(&ended.unwrap_or_default(), None, signal).await?;
+        } else if unsettled {
+            self.desk.settle()?;
+        } else {
+            self.read_hand_edits()?;
+        }
+        Ok(())
+    }
+
+    /// Mail that was taken and not moved is moved before a signal makes the journal forget it, or
+    /// it would be taken a second time.
+    fn put_known_mail_away(&self) -> Result<(), Trouble> {
+        for (file, message) in self.desk.folder.unread()?.messages {
+            if self.desk.state().unseen.contains(&message.id) {
+                self.desk.folder.put_away(&file, &message.file_name())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A run whose end nobody saw. What is left of it is ended; a signal that was written is used.
+    async fn recover_run(&mut self, open: &OpenRun) -> Result<(), Trouble> {
+        let left = end_strays(&open.run);
+        if left > 0 {
+            tracing::warn!("ended {left} processes of a run whose worker is gone");
+        }
+        remove_temporary(&open.run);
+        crash_point("the run's remains are removed");
+        let Ok(signal) = self.desk.folder.read_signal(&open.run) else {
+            self.desk.record(Event::RunLost { run: open.run.clone() })?;
+            return Ok(());
+        };
+        let ended = Event::RunEnded {
+            run: open.run.clone(),
+            outcome: "cut_off".to_owned(),
+            detail: Some("its worker ended first; the signal it left is used".to_owned()),
+            failure: false,
+            resumable: true,
+            context_window: None,
+            cost: RunCost::default(),
+        };
+        self.take_signal(&open.run, Some(ended), signal).await
+    }
+
+    /// Writes a run's end, if that is not known yet, its signal and where that leads down with one
+    /// write; then the effects.
+    pub(super) async fn take_signal(
+        &mut self,
+        run: &str,
+        ended: Option<Event>,
+        signal: Signal,
+    ) -> Result<(), Trouble> {
+        let signal = self.without_secrets(signal);
+        let fingerprint =
+            if self.is_same_again(&signal) { Some(self.fingerprint().await) } else { None };
+        let state = self.desk.state();
+        let step = advance::advance(state.phase, state.gate, &signal);
+        let phase = state.phase;
+        let line = HistoryLine::from_signal(&signal, state.total, phase, &Zoned::now());
+        let taken = Event::SignalTaken {
+            run: run.to_owned(),
+            line,
+            phase,
+            status: signal.status,
+            fingerprint,
+            state: signal.state,
+            step,
+        };
+        self.desk.record_all(ended.into_iter().chain([taken]).collect())?;
+        self.desk.settle()?;
+        Ok(())
+    }
+
+    /// An agent may quote what it was given, and its words go to journal, journald and notices.
+    fn without_secrets(&self, mut signal: Signal) -> Signal {
+        let words =
+            [&mut signal.summary, &mut signal.reason, &mut signal.needs, &mut signal.waits_for];
+        for text in words.into_iter().flatten() {
+            *text = self.redactor.redact(text).into_owned();
+        }
+        if let Some(state) = &mut signal.state {
+            self.redactor.redact_value(state);
+        }
+        signal
+    }
+
+    /// Whether a signal says what the one before said.
+    fn is_same_again(&self, signal: &Signal) -> bool {
+        let last = self.desk.state().last_signal.as_ref();
+        signal.status == Status::Continue
+            && last.is_some_and(|last| {
+                last.step == Step::Stay
+                    && last.line.summary == signal.summary
+                    && last.line.reason == signal.reason
+            })
+    }
+
+    /// A human may edit by hand: with no run under way, a changed phase in the overview is the
+    /// human's word, and a `_qa.md` without `_waiting_` is an answer.
+    fn read_hand_edits(&mut self) -> Result<(), Trouble> {
+        let Some(overview) = self.desk.overview()? else { return Ok(()) };
+        let status = overview.status();
+        let state = self.desk.state();
+        let (phase, standing) = (state.phase, state.standing.clone());
+        if phase != Phase::Init {
+            if let Some(to) = status.phase.filter(|to| *to != phase) {
+                self.desk.record(Event::PhaseSet { phase: to })?;
+                crash_point("the phase is set, the flow log does not say so");
+                self.desk.flow(&format!("Phase set to {to} by hand"))?;
+                self.desk.settle()?;
+                return Ok(());
+            }
+            if let (None, Some(word)) = (status.phase, status.phase_text) {
+                tracing::warn!(
+                    "_overview.md says 'Phase: {word}', which is no phase: {phase} stays"
+                );
+            }
+        }
+        match standing {
+            Standing::Blocked { .. } if status.blocked == Some(Blocked::No) => {
+                self.desk.record(Event::Retried { by: "overview".to_owned() })?;
+            }
+            Standing::Waiting { waits_for, .. }
+                if waits_for == "qa_answers" && self.desk.open_questions() == Some(0) =>
+            {
+                self.desk.record(Event::Answered)?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Takes all mail out of the inbox. Each message is journaled first and moved after, so one
+    /// that is found twice is known.
+    pub(super) fn take_mail(&mut self) -> Result<(), Trouble> {
+        let unread = self.desk.folder.unread()?;
+        for (file, why) in unread.strange {
+            tracing::warn!("_inbox/{file} is no message and was put aside: {why}");
+            self.desk.folder.put_away(&file, &file)?;
+        }
+        let before = self.desk.state().word();
+        for (file, message) in unread.messages {
+            // One that was read is a word said twice, as an approval by an impatient human: it was
+            // for what the session waited for then, not for what it waits for now.
+            let known = self.desk.state().unseen.contains(&message.id)
+                || self.desk.folder.was_read(&message.id);
+            if !known {
+                self.desk.record(Event::Mail {
+                    id: message.id.clone(),
+                    from: message.from.clone(),
+                    mail: message.kind,
+                })?;
+            }
+            self.desk.folder.put_away(&file, &message.file_name())?;
+        }
+        if self.desk.state().word() != before {
+            self.desk.settle()?;
+        }
+        Ok(())
+    }
+}
+
+/// The private folder of a run whose worker could not remove it.
+fn remove_temporary(run: &str) {
+    let path = std::env::temp_dir().join(temporary_name(run));
+    match std::fs::remove_dir_all(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            tracing::warn!("cannot remove {}: {error}", path.display());
+        }
+        _ => {}
+    }
+}
+
+/// The kernel's id of this boot; where there is none, reboots are not told from crashes.
+fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map_or_else(|_| "unknown".to_owned(), |id| id.trim().to_owned())
+}

@@ -1,0 +1,70 @@
+//! Executing the unit's binary anew, as `samocode reload` asks for: the process, its cgroup, its
+//! place with the service manager and the session's lock stay.
+
+use std::ffi::CString;
+use std::fs::File;
+use std::os::fd::{AsRawFd, FromRawFd};
+use std::os::unix::ffi::OsStrExt;
+
+use nix::sys::signal::{SigSet, Signal};
+use rustix::io::{FdFlags, fcntl_setfd};
+
+use crate::session::store::{Folder, Lock};
+
+use super::Setup;
+
+/// Carries the number of the lock's file descriptor across the exec.
+const LOCK_FD: &str = "SAMOCODE_LOCK_FD";
+
+fn hangup() -> SigSet {
+    let mut set = SigSet::empty();
+    set.add(Signal::SIGHUP);
+    set
+}
+
+/// Lets SIGHUP through again, now that it is listened to.
+pub(super) fn unblock() {
+    let _ = hangup().thread_unblock();
+}
+
+/// The lock the worker before this one handed on.
+pub(super) fn handed_on_lock(folder: &Folder) -> Option<Lock> {
+    let fd: i32 = std::env::var(LOCK_FD).ok()?.parse().ok().filter(|fd| *fd > 2)?;
+    // Only what is open can be the lock; asking /proc avoids touching a closed descriptor.
+    std::fs::metadata(format!("/dev/fd/{fd}")).ok()?;
+    // SAFETY: the descriptor is open, was opened by the image before this one for this purpose
+    // alone, and nothing else in this process knows its number.
+    #[expect(unsafe_code, reason = "a descriptor handed on across exec has no owner yet")]
+    let file = unsafe { File::from_raw_fd(fd) };
+    fcntl_setfd(&file, FdFlags::CLOEXEC).ok()?;
+    Lock::adopt(folder, file)
+}
+
+/// Executes the unit's binary in place of this process. Comes back only with an error, in words.
+pub(super) fn execute(setup: &Setup, lock: &Lock) -> String {
+    let failed = |why: &dyn std::fmt::Display| {
+        format!("cannot execute {} anew: {why}", setup.binary.display())
+    };
+    // A SIGHUP between this image's handler and the next one's would end the process.
+    if let Err(error) = hangup().thread_block() {
+        return failed(&error);
+    }
+    if let Err(error) = fcntl_setfd(lock.file(), FdFlags::empty()) {
+        return failed(&error);
+    }
+    let text = |bytes: &[u8]| CString::new(bytes).ok();
+    let handed_on = format!("{LOCK_FD}={}", lock.file().as_raw_fd());
+    let env: Vec<CString> = std::env::vars_os()
+        .filter(|(name, _)| name != LOCK_FD)
+        .filter_map(|(name, value)| text(&[name.as_bytes(), b"=", value.as_bytes()].concat()))
+        .chain(text(handed_on.as_bytes()))
+        .collect();
+    let args: Vec<CString> = std::env::args_os().filter_map(|arg| text(arg.as_bytes())).collect();
+    let Some(binary) = text(setup.binary.as_os_str().as_bytes()) else {
+        return failed(&"its path has a zero byte");
+    };
+    match nix::unistd::execve(&binary, &args, &env) {
+        Ok(never) => match never {},
+        Err(error) => failed(&error),
+    }
+}

@@ -1,0 +1,154 @@
+//! What follows from a run's outcome: the one table of retries, pauses and failures.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::agent::Outcome;
+use crate::session::journal::Event;
+
+use super::account::AUTH_RETRY;
+
+/// What to do after a run that left no signal.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Rule {
+    /// It finished; its signal is asked for once.
+    TakeSignal,
+    /// It counts against the retries and is tried again after a delay.
+    Fail,
+    /// It counts against nothing and is tried again at once, or at the worker's next start.
+    GoOn,
+    /// It counts against nothing; the next run is a fresh conversation, given a handoff.
+    HandOver,
+    /// It counts against nothing; what is in the way is waited for.
+    Pause(Box<Event>),
+}
+
+/// The rule for an outcome. `attempt` is which run of the iteration it was.
+///
+/// | outcome | retry | conversation | counts |
+/// |---|---|---|---|
+/// | finished | asks for the signal once | same | then as a failure |
+/// | limit | at the reset time | same | no |
+/// | transient | after a pause that doubles from 5 s to 10 min | same | no |
+/// | auth | every 10 min | same | no |
+/// | interrupted | at the next start | same | no |
+/// | killed, timed out, stalled, max turns, failed, budget (of a run) | after the retry delay | same | yes |
+/// | out of memory, not resumed, would not start | after the retry delay | fresh | yes |
+/// | context full | at once, with a handoff made of what was last seen | fresh | no |
+pub(super) fn rule(outcome: &Outcome, attempt: u32, now: Timestamp) -> Rule {
+    let after = |seconds: i64| now.checked_add(SignedDuration::from_secs(seconds)).ok();
+    match outcome {
+        Outcome::Finished => Rule::TakeSignal,
+        Outcome::Limit { resets_at, kind } => Rule::Pause(Box::new(Event::Limited {
+            until: resets_at.filter(|at| *at > now).or_else(|| after(15 * 60)).unwrap_or(now),
+            what: Some(kind.clone()).filter(|kind| !kind.is_empty()),
+        })),
+        Outcome::Transient { what } => Rule::Pause(Box::new(Event::Paused {
+            cause: "network".to_owned(),
+            detail: what.clone(),
+            until: after((5_i64 << attempt.saturating_sub(1).min(8)).min(600)),
+            quiet: attempt > 1,
+        })),
+        Outcome::Auth { what } => Rule::Pause(Box::new(Event::Paused {
+            cause: "credentials".to_owned(),
+            detail: format!("{what}: log in again, or mend ~/.config/samocode/env"),
+            until: now.checked_add(AUTH_RETRY).ok(),
+            quiet: false,
+        })),
+        Outcome::Interrupted => Rule::GoOn,
+        Outcome::ContextFull => Rule::HandOver,
+        Outcome::Budget
+        | Outcome::NotResumed { .. }
+        | Outcome::OutOfMemory
+        | Outcome::Killed { .. }
+        | Outcome::TimedOut
+        | Outcome::Stalled
+        | Outcome::MaxTurns
+        | Outcome::WouldNotStart { .. }
+        | Outcome::Failed { .. } => Rule::Fail,
+    }
+}
+
+/// Whether the conversation can be gone on with.
+pub(super) const fn resumable(outcome: &Outcome) -> bool {
+    !matches!(
+        outcome,
+        Outcome::ContextFull
+            | Outcome::NotResumed { .. }
+            | Outcome::OutOfMemory
+            | Outcome::WouldNotStart { .. }
+    )
+}
+
+/// The outcome in a word, as it stands in the journal.
+pub(super) const fn word(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Finished => "finished",
+        Outcome::Limit { .. } => "limit",
+        Outcome::Transient { .. } => "transient",
+        Outcome::Auth { .. } => "auth",
+        Outcome::ContextFull => "context_full",
+        Outcome::NotResumed { .. } => "not_resumed",
+        Outcome::OutOfMemory => "out_of_memory",
+        Outcome::Killed { .. } => "killed",
+        Outcome::TimedOut => "timed_out",
+        Outcome::Stalled => "stalled",
+        Outcome::Interrupted => "interrupted",
+        Outcome::MaxTurns => "max_turns",
+        Outcome::Budget => "budget",
+        Outcome::WouldNotStart { .. } => "would_not_start",
+        Outcome::Failed { .. } => "failed",
+    }
+}
+
+/// More of the outcome, for a person.
+pub(super) fn detail(outcome: &Outcome) -> Option<String> {
+    Some(match outcome {
+        Outcome::Transient { what } | Outcome::Auth { what } => what.clone(),
+        Outcome::NotResumed { why } | Outcome::WouldNotStart { why } | Outcome::Failed { why } => {
+            why.clone()
+        }
+        Outcome::Killed { signal } => format!("signal {signal} ended the agent"),
+        Outcome::OutOfMemory => {
+            "the kernel ended it for want of memory; raise SAMOCODE_MEMORY_MAX".to_owned()
+        }
+        Outcome::TimedOut => "it took longer than CLAUDE_TIMEOUT".to_owned(),
+        Outcome::MaxTurns => "it used all of CLAUDE_MAX_TURNS".to_owned(),
+        Outcome::Budget => "it spent what one run may spend".to_owned(),
+        Outcome::ContextFull => "the conversation does not fit the model any more".to_owned(),
+        Outcome::Finished | Outcome::Limit { .. } | Outcome::Stalled | Outcome::Interrupted => {
+            return None;
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pause_s(attempt: u32) -> i64 {
+        let outcome = Outcome::Transient { what: "overloaded".into() };
+        match rule(&outcome, attempt, Timestamp::UNIX_EPOCH) {
+            Rule::Pause(event) => match *event {
+                Event::Paused { until, .. } => until.unwrap().as_second(),
+                other => panic!("{other:?}"),
+            },
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_passes_is_waited_for_longer_each_time() {
+        assert_eq!([1, 2, 3, 9, 99].map(pause_s), [5, 10, 20, 600, 600]);
+    }
+
+    #[test]
+    fn a_limit_without_a_reset_time_in_the_future_is_looked_at_again() {
+        let now = Timestamp::from_second(1000).unwrap();
+        for resets_at in [None, Some(Timestamp::UNIX_EPOCH)] {
+            let outcome = Outcome::Limit { resets_at, kind: String::new() };
+            let until = Timestamp::from_second(1000 + 900).unwrap();
+            let event = Event::Limited { until, what: None };
+            assert_eq!(rule(&outcome, 1, now), Rule::Pause(Box::new(event)));
+        }
+    }
+}

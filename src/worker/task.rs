@@ -1,0 +1,137 @@
+//! What an agent is asked in a run, and what is said to it meanwhile.
+
+use std::path::Path;
+
+use jiff::Zoned;
+
+use crate::agent::prompt::{self, Gate as Told, PromptInput};
+use crate::agent::roles::{self, RoleError};
+use crate::agent::run::Run;
+use crate::agent::{Agent, Task};
+use crate::session::advance::Gate;
+use crate::session::journal::Event;
+use crate::session::mail::{Kind, Message};
+use crate::session::state::State;
+
+use super::iterate::Plan;
+use super::{Trouble, Worker};
+
+impl Worker<'_> {
+    /// What the agent is asked in this run.
+    pub(super) fn task(&self, plan: &Plan) -> Result<Task, RoleError> {
+        let state = self.desk.state();
+        let settings = &self.setup.settings;
+        let session = self.session_name();
+        let now = Zoned::now();
+        let mail = self.unseen_mail();
+        let interrupted = interrupted(state);
+        let input = PromptInput {
+            session: &session,
+            session_dir: self.desk.folder.path(),
+            working_dir: Path::new(state.working_dir.as_deref().unwrap_or_default()),
+            branch: state.branch.as_deref(),
+            base: state.base.as_deref(),
+            phase: state.phase,
+            iteration: plan.numbers.iteration,
+            total_iterations: plan.numbers.total,
+            run: &plan.run,
+            now: &now,
+            time_limit: Some(settings.claude_timeout.as_secs()),
+            test_command: settings.test_command.as_deref(),
+            gate: gate(state),
+            task: Some(state.task.as_str()).filter(|task| !task.is_empty()),
+            dive: state.dive.as_deref(),
+            mail: &mail,
+            interrupted: interrupted.as_deref(),
+            handoff: state.handoff.as_ref(),
+        };
+        let prompt = match &plan.asked {
+            Some(problem) => prompt::ask_for_signal(&input, problem),
+            None if plan.resume => prompt::go_on(&input),
+            None => prompt::compose(&input),
+        };
+        Ok(Task {
+            conversation: plan.conversation.clone(),
+            resume: plan.resume,
+            prompt,
+            system_prompt: roles::system_prompt(state.phase, &self.setup.role_folders)?,
+            model: Some(settings.claude_model.clone()),
+            max_turns: Some(settings.claude_max_turns),
+            max_budget_usd: self.budget_left(),
+            live_input: true,
+        })
+    }
+
+    /// What this run may spend: the run's budget, and what is left of the session's.
+    fn budget_left(&self) -> Option<f64> {
+        let budgets = &self.setup.settings.budgets;
+        let session = budgets.session.usd.map(|most| (most - self.desk.state().usd).max(0.01));
+        match (budgets.run.usd, session) {
+            (Some(run), Some(session)) => Some(run.min(session)),
+            (run, session) => run.or(session),
+        }
+    }
+
+    /// What agents have not been shown yet; a stop was for the worker alone.
+    fn unseen_mail(&self) -> Vec<Message> {
+        let ids = &self.desk.state().unseen;
+        let messages = ids.iter().filter_map(|id| self.desk.folder.message(id));
+        messages.filter(|message| message.kind != Kind::Stop).collect()
+    }
+
+    /// Says mail to an agent that takes input while it runs. Mail that asks something of the
+    /// worker, and mail for an agent that is deaf, waits in the inbox for the iteration's end.
+    /// True when a human asks for a handoff.
+    pub(super) fn deliver_live(
+        &mut self,
+        agent: &dyn Agent,
+        run: &mut Run,
+    ) -> Result<bool, Trouble> {
+        let mut handoff = false;
+        for (file, message) in self.desk.folder.unread()?.messages {
+            let Some(bytes) = Some(&message)
+                .filter(|message| matches!(message.kind, Kind::Text | Kind::Nudge | Kind::Handoff))
+                .and_then(|message| {
+                    agent.message(&prompt::mail(std::slice::from_ref(message), &Zoned::now()))
+                })
+            else {
+                continue;
+            };
+            if !run.send_input(&bytes) {
+                break;
+            }
+            handoff |= message.kind == Kind::Handoff;
+            self.desk.record(Event::Mail {
+                id: message.id.clone(),
+                from: message.from.clone(),
+                mail: message.kind,
+            })?;
+            self.desk.folder.put_away(&file, &message.file_name())?;
+        }
+        Ok(handoff)
+    }
+}
+
+fn gate(state: &State) -> Told {
+    match state.gate {
+        _ if !state.phase.is_gate() => Told::None,
+        Gate::Open => Told::Open,
+        Gate::Closed | Gate::Waited => Told::Closed,
+    }
+}
+
+/// What the agent is told of a run that was cut off.
+fn interrupted(state: &State) -> Option<String> {
+    if !state.cut_off {
+        return None;
+    }
+    Some(match &state.last_failure {
+        Some(why) => format!(
+            "The run before ended early: {why}. What it did is still there: look at git status and at \
+             the session's files before you do anything again."
+        ),
+        None => "The run before was cut off from outside. What it did is still there: look at git \
+                 status and at the session's files before you do anything again."
+            .to_owned(),
+    })
+}

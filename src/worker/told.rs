@@ -1,0 +1,166 @@
+//! Telling the human where the session stands, and the unit's status line.
+
+use jiff::Timestamp;
+
+use crate::notify::{About, Delivery, Notice, NoticeKind};
+use crate::session::journal::Event;
+use crate::session::state::{Standing, State};
+use crate::session::store::Folder;
+
+use super::{LAST_LOOK, LAST_WORD, Trouble, Worker};
+
+impl Worker<'_> {
+    /// Posts a message when the session stands where a human should know, and was not told yet.
+    pub(super) fn tell_human(&mut self) {
+        let state = self.desk.state();
+        if state.told || state.stopped || self.setup.channels.notifiers.is_empty() {
+            return;
+        }
+        let about = self.about();
+        let name = &self.setup.instance;
+        let notice = match &state.standing {
+            Standing::Waiting { waits_for, reason } => {
+                let questions = self.desk.open_questions().filter(|_| waits_for == "qa_answers");
+                let command = answer_command(name, waits_for);
+                Notice::waiting(&about, Some(waits_for), questions, reason.as_deref(), &command)
+            }
+            Standing::Blocked { reason, needs } => Notice::blocked(
+                &about,
+                Some(reason),
+                Some(needs),
+                &format!("samocode send {name} \"…\", or samocode start {name}"),
+            ),
+            Standing::Done => {
+                let summary =
+                    state.last_signal.as_ref().and_then(|last| last.line.summary.as_deref());
+                Notice::done(&about, summary, state.branch.as_deref(), None)
+            }
+            Standing::Paused { detail, .. } => Notice::paused(&about, detail, None),
+            _ => return,
+        };
+        self.outbox.post(notice);
+    }
+
+    /// Tells the human that a run shows no progress.
+    pub(super) fn tell_of_stall(&self, minutes: u64) {
+        let reason = format!("no sign of progress for {minutes} min; the agent was nudged");
+        let command = format!("samocode logs {}", self.setup.instance);
+        self.outbox.post(Notice::stalled(&self.about(), &reason, Some(&command)));
+    }
+
+    /// Tells the human of something in passing.
+    pub(super) fn tell_of(&self, text: &str) {
+        self.outbox.post(Notice::warning(&self.about(), text, None));
+    }
+
+    fn about(&self) -> About {
+        About {
+            id: format!("{}-{}", self.setup.instance, self.desk.state().seq),
+            session: self.setup.instance.clone(),
+            project: self.setup.project.name.clone(),
+            phase: Some(self.desk.state().phase),
+        }
+    }
+
+    /// Writes down which messages went out meanwhile.
+    pub(super) fn note_deliveries(&mut self) -> Result<(), Trouble> {
+        let settled = self.outbox.settled();
+        self.note(settled)
+    }
+
+    /// Gives the messages under way a bounded time to go out, and writes down what became of them.
+    /// They hold nothing up: a message that was not through when mail came, or when the worker was
+    /// asked to end, is sent anew by a worker that finds it still true.
+    pub(super) async fn note_last_deliveries(&mut self) -> Result<(), Trouble> {
+        let settled = tokio::select! {
+            settled = super::pinging(self.notify, self.outbox.drain(LAST_WORD)) => settled,
+            // A shutdown does not wait for the network; what was not told is told next time.
+            () = self.asks.end() => self.outbox.settled(),
+            // Nor does an answer.
+            () = mail_in(&self.desk.folder) => self.outbox.settled(),
+        };
+        self.note(settled)
+    }
+
+    fn note(&mut self, settled: Vec<Delivery>) -> Result<(), Trouble> {
+        for delivery in settled {
+            // A desktop that is not there is no news.
+            if delivery.result.as_ref().is_err_and(crate::notify::NotifyError::is_quiet) {
+                continue;
+            }
+            self.desk.record(Event::Notified {
+                what: delivery.kind.as_str().to_owned(),
+                standing: !matches!(delivery.kind, NoticeKind::Stalled | NoticeKind::Warning),
+                by: delivery.notifier.to_owned(),
+                error: delivery.result.err().map(|error| error.to_string()),
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// Waits until something lies in the inbox.
+async fn mail_in(folder: &Folder) {
+    while !folder.has_unread() {
+        tokio::time::sleep(LAST_LOOK).await;
+    }
+}
+
+/// The command that answers what a session waits for.
+#[must_use]
+pub fn answer_command(instance: &str, waits_for: &str) -> String {
+    match waits_for {
+        "qa_answers" => format!("samocode answer {instance}"),
+        "plan_approval" => format!("samocode approve {instance}"),
+        _ => format!("samocode send {instance} \"…\""),
+    }
+}
+
+/// The unit's status line: phase, iteration, what the agent does now, cost.
+pub(super) fn status_line(state: &State, doing: Option<&str>, quiet_min: Option<u64>) -> String {
+    let (phase, iteration) = (state.phase, state.iteration);
+    let mut parts = vec![format!("{phase} {iteration}")];
+    match &state.standing {
+        _ if state.stopped => parts.push("stopped".to_owned()),
+        Standing::Waiting { waits_for, .. } => parts.push(format!("waiting for {waits_for}")),
+        Standing::Blocked { reason, .. } => parts.push(format!("blocked: {reason}")),
+        Standing::Limited { until } => parts.push(format!("usage limit until {}", local(*until))),
+        Standing::Paused { detail, .. } => parts.push(format!("paused: {detail}")),
+        Standing::Done => parts.push("done".to_owned()),
+        Standing::New | Standing::Running | Standing::GaveUp => {
+            parts.extend(doing.map(str::to_owned));
+        }
+    }
+    parts.extend(quiet_min.filter(|min| *min > 0).map(|min| format!("quiet for {min} min")));
+    parts.push(format!("${:.2}", state.usd));
+    parts.join(" · ")
+}
+
+fn local(at: Timestamp) -> String {
+    at.to_zoned(jiff::tz::TimeZone::system()).strftime("%m-%d %H:%M").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::Phase;
+
+    #[test]
+    fn the_status_line_names_phase_iteration_doing_and_cost() {
+        let state = State {
+            phase: Phase::Implementation,
+            iteration: 5,
+            usd: 2.309,
+            standing: Standing::Running,
+            ..State::default()
+        };
+        assert_eq!(
+            status_line(&state, Some("editing src/auth.rs"), Some(0)),
+            "implementation 5 · editing src/auth.rs · $2.31"
+        );
+        assert_eq!(
+            status_line(&state, None, Some(3)),
+            "implementation 5 · quiet for 3 min · $2.31"
+        );
+    }
+}
