@@ -1,6 +1,7 @@
 //! samocode runs coding agents unattended, with the operating system as their supervisor.
 
 pub mod agent;
+pub mod cli;
 pub mod notify;
 pub mod project;
 pub mod service;

@@ -1,0 +1,227 @@
+//! What happened in a session, in order: its iterations, and what came between them. All of it is
+//! from the journal.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::session::describe::describe;
+use crate::session::journal::{End, Entry, Event, Step};
+use crate::session::mail::Kind;
+use crate::session::phase::Phase;
+use crate::session::signal::Status;
+use crate::session::store::read_journal;
+
+use super::output;
+use super::sessions::Session;
+
+/// What happened in a session, in order.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(super) enum Item {
+    /// An iteration that ended with a signal.
+    Iteration(Iteration),
+    /// Something between.
+    Event { at: Timestamp, kind: &'static str, text: String },
+}
+
+/// An iteration that ended with a signal.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct Iteration {
+    /// When the signal was taken.
+    pub(super) at: Timestamp,
+    /// Its number in all.
+    pub(super) total: u32,
+    pub(super) phase: Phase,
+    /// Its number in the phase.
+    pub(super) iteration: u32,
+    pub(super) status: Status,
+    #[serde(flatten)]
+    pub(super) step: Step,
+    pub(super) summary: Option<String>,
+    /// From the first run's start to the signal.
+    pub(super) seconds: i64,
+    pub(super) runs: u32,
+    /// `None` where no run told.
+    pub(super) cost_usd: Option<f64>,
+}
+
+/// Adds up a journal.
+#[derive(Default)]
+struct Chronicle {
+    items: Vec<Item>,
+    began: Option<Timestamp>,
+    total: u32,
+    iteration: u32,
+    runs: u32,
+    cost: Option<f64>,
+    /// The boot in which a worker is at work, as far as the journal knows.
+    worker: Option<String>,
+}
+
+impl Chronicle {
+    fn add(&mut self, entry: &Entry) {
+        match &entry.event {
+            Event::RunStarted { total, iteration, attempt, resume, .. } => {
+                if *attempt > 1 {
+                    let how = if *resume { "in the same conversation" } else { "afresh" };
+                    self.push(entry, format!("went on {how}, run {attempt} of the iteration"));
+                }
+                self.began.get_or_insert(entry.at);
+                (self.total, self.iteration) = (*total, *iteration);
+                self.runs += 1;
+            }
+            Event::RunEnded { cost, failure, .. } => {
+                if let Some(usd) = cost.usd {
+                    self.cost = Some(self.cost.unwrap_or(0.0) + usd);
+                }
+                if *failure {
+                    self.note(entry);
+                }
+            }
+            Event::SignalTaken { phase, status, line, step, .. } => {
+                let began = self.began.take().unwrap_or(entry.at);
+                self.items.push(Item::Iteration(Iteration {
+                    at: entry.at,
+                    total: line.iteration.unwrap_or(self.total),
+                    phase: *phase,
+                    iteration: self.iteration,
+                    status: *status,
+                    step: step.clone(),
+                    summary: line.summary.clone().or_else(|| line.reason.clone()),
+                    seconds: entry.at.duration_since(began).as_secs(),
+                    runs: self.runs,
+                    cost_usd: self.cost.take(),
+                }));
+                self.runs = 0;
+            }
+            Event::WorkerStarted { boot, .. } => match self.worker.replace(boot.clone()) {
+                Some(last) if last == *boot => {
+                    self.push(entry, "the worker was killed; it was started again".to_owned());
+                }
+                Some(_) => self.push(entry, "goes on after a restart of the machine".to_owned()),
+                None => {}
+            },
+            Event::WorkerEnded { end } => {
+                self.worker = None;
+                if matches!(end, End::Interrupted | End::GaveUp) {
+                    self.note(entry);
+                }
+            }
+            Event::Mail { mail: Kind::Text | Kind::Nudge, .. }
+            | Event::Prepared { .. }
+            | Event::Notified { .. } => {}
+            _ => self.note(entry),
+        }
+    }
+
+    fn note(&mut self, entry: &Entry) {
+        self.push(entry, describe(&entry.event));
+    }
+
+    fn push(&mut self, entry: &Entry, text: String) {
+        self.items.push(Item::Event { at: entry.at, kind: entry.event.kind(), text });
+    }
+}
+
+/// Reads a session's journal.
+///
+/// # Errors
+/// When it is there and cannot be read.
+pub(super) fn read(session: &Session) -> anyhow::Result<Vec<Item>> {
+    let mut chronicle = Chronicle::default();
+    let (_, damage) = read_journal(&session.folder, |entry| chronicle.add(entry))?;
+    if let Some(damage) = damage {
+        output::note(&format!(
+            "{} is damaged in {damage}; what follows is from the sound lines",
+            session.folder.journal().display()
+        ));
+    }
+    Ok(chronicle.items)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::history::HistoryLine;
+    use crate::session::journal::RunCost;
+
+    fn chronicle(events: Vec<Event>) -> Vec<Item> {
+        let mut chronicle = Chronicle::default();
+        for (at, event) in events.into_iter().enumerate() {
+            let at = Timestamp::from_second(at as i64 * 60).unwrap();
+            chronicle.add(&Entry { seq: 0, at, event });
+        }
+        chronicle.items
+    }
+
+    fn worker() -> Event {
+        Event::WorkerStarted { pid: 1, boot: "b".into(), version: "1".into() }
+    }
+
+    fn started(attempt: u32) -> Event {
+        Event::RunStarted {
+            run: "r".into(),
+            agent: "claude".into(),
+            conversation: "c".into(),
+            resume: false,
+            phase: Phase::Investigation,
+            iteration: 1,
+            total: 4,
+            attempt,
+            log: "l".into(),
+        }
+    }
+
+    fn ended(usd: f64) -> Event {
+        Event::RunEnded {
+            run: "r".into(),
+            context_window: None,
+            outcome: "finished".into(),
+            detail: None,
+            failure: false,
+            resumable: true,
+            cost: RunCost { usd: Some(usd), ..RunCost::default() },
+        }
+    }
+
+    fn taken() -> Event {
+        Event::SignalTaken {
+            run: "r".into(),
+            fingerprint: None,
+            line: HistoryLine {
+                iteration: Some(4),
+                summary: Some("Looked at sessions".into()),
+                ..HistoryLine::default()
+            },
+            phase: Phase::Investigation,
+            status: Status::Continue,
+            state: None,
+            step: Step::Enter { phase: Phase::Requirements },
+        }
+    }
+
+    #[test]
+    fn an_iteration_of_two_runs_is_one_with_the_cost_of_both() {
+        let lost = Event::RunLost { run: "r".into() };
+        let items =
+            chronicle(vec![worker(), started(1), worker(), lost, started(2), ended(0.5), taken()]);
+        let Some(Item::Iteration(last)) = items.last() else { panic!("{items:?}") };
+        assert_eq!((last.total, last.runs, last.seconds), (4, 2, 300));
+        assert_eq!(last.cost_usd, Some(0.5));
+        let texts: Vec<&str> = items
+            .iter()
+            .filter_map(|item| match item {
+                Item::Event { text, .. } => Some(text.as_str()),
+                Item::Iteration(_) => None,
+            })
+            .collect();
+        assert!(texts[0].contains("killed"), "{texts:?}");
+        assert!(texts[1].contains("cut off"), "{texts:?}");
+    }
+
+    #[test]
+    fn a_worker_that_ended_in_order_was_not_killed() {
+        let end = Event::WorkerEnded { end: End::Settled };
+        assert_eq!(chronicle(vec![worker(), end, worker()]), []);
+    }
+}

@@ -1,0 +1,163 @@
+//! The demo's own folder: never one that holds anything else.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+
+use crate::service::systemd::{self, files};
+use crate::service::{Scope, ServiceManager, quiet};
+use crate::session::store::{Folder, Lock};
+
+use super::super::context::Usage;
+use super::super::request::stop;
+use super::super::sessions::Session;
+
+/// The file by which a demo's folder is known. Whoever holds its lock uses the folder.
+const MARKER: &str = ".samocode-demo";
+
+/// A folder that a demo has to itself.
+#[derive(Debug)]
+pub(super) struct Place {
+    root: PathBuf,
+    _marker: File,
+}
+
+impl Place {
+    /// Takes a folder that is new, empty or an earlier demo's.
+    ///
+    /// # Errors
+    /// For a folder with anything else in it, and one that another demo uses now.
+    pub(super) fn claim(root: &Path) -> anyhow::Result<Self> {
+        let path = root.display();
+        fs::create_dir_all(root).with_context(|| format!("cannot make {path}"))?;
+        // Units and git name it without links.
+        let root = root.canonicalize().with_context(|| format!("cannot open {path}"))?;
+        let marker = root.join(MARKER);
+        let is_ours = marker.symlink_metadata().is_ok_and(|meta| meta.is_file());
+        let mut entries = fs::read_dir(&root).with_context(|| format!("cannot read {path}"))?;
+        if !is_ours && entries.next().is_some() {
+            return Err(Usage(format!(
+                "{path} is not empty and no demo's: name a new folder, as in samocode demo DIR"
+            ))
+            .into());
+        }
+        let write = || -> std::io::Result<File> {
+            let mut options = OpenOptions::new();
+            let mut file = options.read(true).append(true).create(true).open(&marker)?;
+            if !is_ours {
+                file.write_all(b"Made by samocode demo, which takes this whole folder away.\n")?;
+            }
+            Ok(file)
+        };
+        let file = write().with_context(|| format!("cannot write {}", marker.display()))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { root, _marker: file }),
+            Err(TryLockError::WouldBlock) => bail!(
+                "a demo is under way in {path}: wait for its end, or name another folder, as in samocode demo DIR"
+            ),
+            Err(TryLockError::Error(error)) => {
+                Err(error).with_context(|| format!("cannot lock {}", marker.display()))
+            }
+        }
+    }
+
+    /// The folder.
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Takes an earlier demo's units and files away; the folder stays.
+    ///
+    /// # Errors
+    /// When a unit cannot be taken away, or a worker is still at it; then all files are there.
+    pub(super) async fn clear(&self, manager: Option<&dyn ServiceManager>) -> anyhow::Result<()> {
+        let dir = files::unit_dir(Scope::User)?;
+        for instance in files::instances(&dir).unwrap_or_default() {
+            let recorded = files::recorded(&dir, &instance).ok().flatten();
+            let Some(known) = recorded.filter(|known| known.folder.starts_with(&self.root)) else {
+                continue;
+            };
+            let Some(manager) = manager else {
+                bail!(
+                    "{} is an earlier demo's: take it away with samocode demo --remove, or name another folder",
+                    self.root.display()
+                );
+            };
+            manager.stop(&instance, &quiet).await?;
+            // The waker may have a token for it still; what a human stopped it leaves alone.
+            let folder = Folder::new(known.folder);
+            if folder.path().is_dir() {
+                let name = folder.name();
+                stop(&Session { name, instance: instance.clone(), folder })?;
+            }
+            manager.stop(&instance, &quiet).await?;
+            manager.disable(&instance).await?;
+            manager.remove(&instance).await?;
+            manager.reset_failed(&systemd::service(&instance)).await?;
+        }
+        for entry in self.entries()? {
+            for session in fs::read_dir(&entry).into_iter().flatten().flatten() {
+                let folder = Folder::new(session.path());
+                if folder.lock().exists() && Lock::is_held(&folder) {
+                    bail!("the session in {} is still worked on", session.path().display());
+                }
+            }
+        }
+        for entry in self.entries()? {
+            let is_folder = entry.symlink_metadata().is_ok_and(|meta| meta.is_dir());
+            let gone = if is_folder { fs::remove_dir_all(&entry) } else { fs::remove_file(&entry) };
+            gone.with_context(|| format!("cannot remove {}", entry.display()))?;
+        }
+        Ok(())
+    }
+
+    /// Takes the folder itself away, once it is clear.
+    pub(super) fn remove(self) -> anyhow::Result<()> {
+        let path = self.root.display();
+        fs::remove_file(self.root.join(MARKER))
+            .and_then(|()| fs::remove_dir(&self.root))
+            .with_context(|| format!("cannot remove {path}"))
+    }
+
+    /// All but the marker.
+    fn entries(&self) -> anyhow::Result<Vec<PathBuf>> {
+        let read = || -> std::io::Result<Vec<PathBuf>> {
+            fs::read_dir(&self.root)?.map(|entry| Ok(entry?.path())).collect()
+        };
+        let mut entries = read().with_context(|| format!("cannot read {}", self.root.display()))?;
+        entries.retain(|path| path.file_name().is_none_or(|name| name != MARKER));
+        Ok(entries)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_with_anything_of_a_persons_is_not_taken() {
+        let base = tempfile::tempdir().unwrap();
+        fs::write(base.path().join("letter"), "Dear").unwrap();
+        let error = Place::claim(base.path()).unwrap_err();
+        assert!(error.to_string().contains("not empty"), "{error}");
+        assert_eq!(fs::read_dir(base.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_place_belongs_to_one_demo_at_a_time_and_an_ended_ones_is_taken_over() {
+        let base = tempfile::tempdir().unwrap();
+        let root = base.path().join("a/demo");
+        let first = Place::claim(&root).unwrap();
+        fs::write(root.join("left"), "by the first").unwrap();
+        let error = Place::claim(&root).unwrap_err();
+        assert!(error.to_string().contains("under way"), "{error}");
+        drop(first);
+        let second = Place::claim(&root).unwrap();
+        assert_eq!(second.entries().unwrap(), [second.root().join("left")]);
+        fs::remove_file(root.join("left")).unwrap();
+        second.remove().unwrap();
+        assert!(!root.exists());
+    }
+}

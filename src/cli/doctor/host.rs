@@ -1,0 +1,163 @@
+//! What the host gives: cgroup controllers, inotify, the clock; and the ways to tell the human.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use crate::cli::context;
+use crate::project::{EnvFile, Settings};
+use crate::service::Scope;
+
+use super::Patient;
+use super::check::Check;
+
+const GROUP: &str = "Host";
+const NOTICES: &str = "Notices";
+
+pub(super) fn look(patient: &Patient) -> Vec<Check> {
+    let mut checks = Vec::new();
+    if patient.manager.is_ok() {
+        checks.push(controllers(patient.scope));
+    }
+    checks.extend(inotify());
+    checks.push(clock());
+    checks
+}
+
+/// The ways by which a human would hear.
+pub(super) fn notices(patient: &Patient, settings: &Settings, file: &EnvFile) -> Vec<Check> {
+    let is_user = patient.scope == Scope::User;
+    let channels = context::channels(settings, &patient.env, file, is_user);
+    let ready = channels.notifiers.iter().map(|notifier| {
+        let what = match notifier.name() {
+            "desktop" => "desktop: shown where there is one".to_owned(),
+            name => format!("{name} is set up; try it with: samocode notify test"),
+        };
+        Check::ok(NOTICES, what)
+    });
+    let left_out = channels.left_out.iter().map(|left_out| {
+        let what = format!("{}: {}", left_out.notifier, left_out.reason);
+        if left_out.mistaken {
+            Check::broken(NOTICES, what, "")
+        } else {
+            Check::note(NOTICES, what, "")
+        }
+    });
+    left_out.chain(ready).collect()
+}
+
+/// The controllers that limits need.
+const NEEDED: [&str; 3] = ["cpu", "memory", "pids"];
+
+fn controllers(scope: Scope) -> Check {
+    let root = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"]
+        .map(Path::new)
+        .into_iter()
+        .find(|root| root.join("cgroup.controllers").is_file());
+    let Some(root) = root else {
+        return Check::note(
+            GROUP,
+            "there is no cgroup v2: runs have no limits, and are followed through /proc",
+            "boot with systemd.unified_cgroup_hierarchy=1",
+        );
+    };
+    let uid = rustix::process::geteuid().as_raw();
+    let folder = match scope {
+        Scope::User => root.join(format!("user.slice/user-{uid}.slice/user@{uid}.service")),
+        Scope::System => root.to_owned(),
+    };
+    match fs::read_to_string(folder.join("cgroup.controllers")) {
+        Ok(there) => judge_controllers(&there),
+        Err(error) => Check::note(
+            GROUP,
+            format!("cannot tell which limits work: {}: {error}", folder.display()),
+            "",
+        ),
+    }
+}
+
+fn judge_controllers(there: &str) -> Check {
+    let there: Vec<&str> = there.split_whitespace().collect();
+    let missing: Vec<&str> =
+        NEEDED.into_iter().filter(|controller| !there.contains(controller)).collect();
+    if missing.is_empty() {
+        return Check::ok(GROUP, "limits on processor, memory and processes work (cgroup v2)");
+    }
+    Check::note(
+        GROUP,
+        format!("limits that need these cgroup controllers have no effect: {}", missing.join(", ")),
+        "have them delegated: see Delegate= in user@.service",
+    )
+}
+
+/// One for the manager's path unit, one for a waiting verb, and some for everybody else.
+const SPARE: usize = 8;
+
+fn inotify() -> Option<Check> {
+    let limit = fs::read_to_string("/proc/sys/fs/inotify/max_user_instances").ok()?;
+    Some(judge_inotify(instances(), limit.trim().parse().ok()?))
+}
+
+fn judge_inotify(used: usize, limit: usize) -> Check {
+    let what = format!("{used} of {limit} inotify instances are in use");
+    if used + SPARE <= limit {
+        return Check::ok(GROUP, what);
+    }
+    let remedy = format!("sudo sysctl fs.inotify.max_user_instances={}", (limit * 4).max(512));
+    if used < limit {
+        Check::note(GROUP, what, remedy)
+    } else {
+        Check::broken(GROUP, format!("{what}: nothing more can be watched"), remedy)
+    }
+}
+
+/// The inotify instances of this user's processes, as far as they may be looked at.
+fn instances() -> usize {
+    let uid = rustix::process::geteuid().as_raw();
+    let entries = |path: &Path| fs::read_dir(path).into_iter().flatten().flatten();
+    entries(Path::new("/proc"))
+        .filter(|process| process.metadata().is_ok_and(|found| found.uid() == uid))
+        .flat_map(|process| entries(&process.path().join("fd")).collect::<Vec<_>>())
+        .filter_map(|file| fs::read_link(file.path()).ok())
+        .filter(|target: &PathBuf| target.as_os_str() == "anon_inode:inotify")
+        .count()
+}
+
+/// Waiting for a usage limit's end goes by the clock. One that is behind this program's own file
+/// is wrong for sure.
+fn clock() -> Check {
+    let now = jiff::Zoned::now();
+    let what = format!("it is {}", now.strftime("%Y-%m-%d %H:%M %Z"));
+    let made =
+        std::env::current_exe().ok().and_then(|path| fs::metadata(path).ok()?.modified().ok());
+    match made.and_then(|made| jiff::Timestamp::try_from(made).ok()) {
+        Some(made) if made > now.timestamp() => {
+            let what = format!("the clock is wrong: {what}, before samocode was installed");
+            Check::note(GROUP, what, "sudo timedatectl set-ntp true")
+        }
+        _ => Check::ok(GROUP, what),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::Status;
+    use super::*;
+
+    #[test]
+    fn missing_controllers_are_named() {
+        assert_eq!(judge_controllers("cpuset cpu io memory pids\n").status, Status::Ok);
+        let some = judge_controllers("cpu\n");
+        assert_eq!(some.status, Status::Note);
+        assert!(some.what.ends_with(": memory, pids"), "{}", some.what);
+    }
+
+    #[test]
+    fn inotify_instances_that_run_out_are_said_in_time() {
+        assert_eq!(judge_inotify(20, 128).status, Status::Ok);
+        assert_eq!(judge_inotify(121, 128).status, Status::Note);
+        let full = judge_inotify(128, 128);
+        assert_eq!(full.status, Status::Broken);
+        assert_eq!(full.remedy.as_deref(), Some("sudo sysctl fs.inotify.max_user_instances=512"));
+    }
+}

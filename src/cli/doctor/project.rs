@@ -1,0 +1,215 @@
+//! git, the repository, the folders of the project and the room on their disks.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use crate::project::{Error as ProjectError, Project, Settings, Warning};
+use crate::worktree::{self, Severity};
+
+use super::Patient;
+use super::check::{Check, Fix};
+
+const GIT: &str = "Git";
+const GROUP: &str = "Project";
+
+pub(super) async fn look(patient: &Patient, settings: &Settings) -> Vec<Check> {
+    let mut checks = vec![git()];
+    checks.extend(
+        settings
+            .warnings()
+            .iter()
+            .filter(|warning| !is_of_env_file(warning))
+            .map(|warning| Check::note(GROUP, warning.to_string(), "")),
+    );
+    let project = match &patient.project {
+        Ok(project) => project,
+        Err(_) => {
+            checks.extend(unreadable(patient));
+            return checks;
+        }
+    };
+    checks.push(Check::ok(GROUP, patient.dirs.short(&project.config)));
+    checks.extend(repository(project).await);
+    for (key, folder) in [("WORKTREES", &project.worktrees), ("SESSIONS", &project.sessions)] {
+        checks.push(writable(key, folder));
+    }
+    checks.extend(disks(project, settings.disk_floor));
+    checks
+}
+
+/// Why nothing is said of a project.
+pub(super) fn unreadable(patient: &Patient) -> Option<Check> {
+    match &patient.project {
+        Ok(_) => None,
+        Err(ProjectError::NoProject(_)) => Some(Check::note(
+            GROUP,
+            "no .samocode here or above: what concerns a project was left out",
+            "samocode init, or run it in a project",
+        )),
+        Err(error) => Some(Check::broken(GROUP, error.to_string(), "")),
+    }
+}
+
+/// Said beside the env file.
+const fn is_of_env_file(warning: &Warning) -> bool {
+    matches!(warning, Warning::Readable { .. } | Warning::NotHandedOn { .. })
+}
+
+fn git() -> Check {
+    match worktree::version() {
+        Ok(version) if version < worktree::MINIMUM_VERSION => Check::broken(
+            GIT,
+            format!("git {version} is too old, {} is needed", worktree::MINIMUM_VERSION),
+            "install a newer git",
+        ),
+        Ok(version) => Check::ok(GIT, format!("git {version}")),
+        Err(error) => Check::broken(GIT, error.to_string(), ""),
+    }
+}
+
+async fn repository(project: &Project) -> Vec<Check> {
+    let repo = &project.main_repo;
+    let shown = repo.display();
+    if !repo.is_dir() {
+        let what = format!("MAIN_REPO {shown} is not there");
+        return vec![Check::broken(GIT, what, format!("set it in {}", project.config.display()))];
+    }
+    let branch = match worktree::root(repo) {
+        Ok(None) => {
+            return vec![Check::note(
+                GIT,
+                format!("{shown} is in no git repository: sessions share it, without worktrees"),
+                format!("if that is not meant: git init {shown}"),
+            )];
+        }
+        Ok(Some(_)) => worktree::default_branch(repo),
+        Err(error) => return vec![Check::broken(GIT, error.to_string(), "")],
+    };
+    let mut checks = vec![match branch {
+        Ok(Some(branch)) => Check::ok(GIT, format!("sessions branch from {branch} of {shown}")),
+        Ok(None) => Check::note(
+            GIT,
+            format!("{shown} has no commit yet"),
+            format!("git -C {shown} commit --allow-empty -m start"),
+        ),
+        Err(error) => Check::broken(GIT, error.to_string(), ""),
+    }];
+    match worktree::check(repo).await {
+        Ok(findings) if findings.is_empty() => {
+            checks.push(Check::ok(GIT, "commits work: identity and signing are in order"));
+        }
+        Ok(findings) => checks.extend(findings.into_iter().map(|finding| match finding.severity {
+            Severity::Blocking => Check::broken(GIT, finding.what, finding.remedy),
+            Severity::Warning => Check::note(GIT, finding.what, finding.remedy),
+        })),
+        Err(error) => checks.push(Check::broken(GIT, error.to_string(), "")),
+    }
+    checks
+}
+
+/// Really writes, and renames the way mail comes in: permissions alone do not tell of read-only
+/// mounts, quotas and odd file systems.
+fn writable(key: &str, folder: &Path) -> Check {
+    let shown = folder.display();
+    if !folder.exists() {
+        let what = format!("{key} {shown} is not there");
+        return Check::broken(GROUP, what, format!("mkdir -p {shown}"))
+            .mended_by(Fix::Folder(folder.to_owned()));
+    }
+    let probe = || -> std::io::Result<()> {
+        let dir = tempfile::Builder::new().prefix(".samocode-doctor.").tempdir_in(folder)?;
+        let (from, inbox) = (dir.path().join("mail"), dir.path().join("inbox"));
+        fs::create_dir(&inbox)?;
+        fs::write(&from, "probe")?;
+        fs::File::open(&from)?.sync_all()?;
+        fs::rename(&from, inbox.join("mail"))?;
+        dir.close()
+    };
+    match probe() {
+        Ok(()) => Check::ok(GROUP, format!("{key} {shown} can be written to")),
+        Err(error) => Check::broken(
+            GROUP,
+            format!("{key} {shown} cannot be written to: {error}"),
+            format!("check who owns it and its permissions: ls -ld {shown}"),
+        ),
+    }
+}
+
+/// The free room on every disk the project is on, each told once.
+fn disks(project: &Project, floor: u64) -> Vec<Check> {
+    let mut seen = BTreeSet::new();
+    let folders = [&project.sessions, &project.worktrees, &project.main_repo];
+    folders
+        .into_iter()
+        .filter_map(|folder| {
+            let device = fs::metadata(folder).ok()?.dev();
+            let room = rustix::fs::statvfs(folder).ok()?;
+            seen.insert(device).then(|| room_on(folder, room.f_bavail * room.f_frsize, floor))
+        })
+        .collect()
+}
+
+fn room_on(folder: &Path, free: u64, floor: u64) -> Check {
+    let (shown, floor_text) = (folder.display(), size(floor));
+    let what = format!("{} free on the disk of {shown}", size(free));
+    if free < floor {
+        let what = format!("only {what}: sessions pause below {floor_text}");
+        return Check::broken(GROUP, what, "make room, or set SAMOCODE_DISK_FLOOR lower");
+    }
+    if free < floor.saturating_mul(2) {
+        let what = format!("{what}, and sessions pause below {floor_text}");
+        return Check::note(GROUP, what, "make room");
+    }
+    Check::ok(GROUP, what)
+}
+
+/// A size for people.
+fn size(bytes: u64) -> String {
+    let units = [("GiB", 1_u64 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+    match units.into_iter().find(|(_, unit)| bytes >= *unit) {
+        Some((name, unit)) => {
+            let tenths = u128::from(bytes) * 10 / u128::from(unit);
+            if tenths >= 100 || tenths % 10 == 0 {
+                format!("{} {name}", tenths / 10)
+            } else {
+                format!("{}.{} {name}", tenths / 10, tenths % 10)
+            }
+        }
+        None => format!("{bytes} bytes"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::Status;
+    use super::*;
+
+    #[test]
+    fn sizes_are_told_in_the_unit_that_fits() {
+        let told = [(1 << 30, "1 GiB"), (1_610_612_736, "1.5 GiB"), (40 << 30, "40 GiB")];
+        for (bytes, text) in told {
+            assert_eq!(size(bytes), text);
+        }
+        assert_eq!(size(512), "512 bytes");
+        assert_eq!(size(300 << 20), "300 MiB");
+    }
+
+    #[test]
+    fn too_little_room_is_broken_and_little_room_worth_a_look() {
+        let status = |free| room_on(Path::new("/x"), free, 100).status;
+        assert_eq!(status(99), Status::Broken);
+        assert_eq!(status(150), Status::Note);
+        assert_eq!(status(200), Status::Ok);
+    }
+
+    #[test]
+    fn a_folder_is_written_to_for_real_and_left_as_it_was() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(writable("SESSIONS", dir.path()).status, Status::Ok);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+        let missing = writable("SESSIONS", &dir.path().join("not/there"));
+        assert_eq!(missing.fix, Some(Fix::Folder(dir.path().join("not/there"))));
+    }
+}

@@ -1,0 +1,68 @@
+//! `samocode failed INSTANCE`: what `samocode-failed@.service` runs; tells the human that a unit
+//! has given up, even when its worker cannot.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::notify::{About, Notice, Outbox};
+use crate::project::{Dirs, Env, EnvFile, Flags, Project, Settings};
+use crate::service::systemd::files;
+use crate::service::{self, Scope};
+use crate::session::store::Folder;
+
+use super::{Common, context, output};
+
+/// Tell the human that a unit has failed; run by its unit
+#[derive(Debug, Args)]
+pub(super) struct Failed {
+    /// The unit instance
+    instance: String,
+}
+
+/// How long sending may take.
+const BOUND: Duration = Duration::from_secs(45);
+
+impl Failed {
+    pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
+        let scope = common.scope();
+        let instance = &self.instance;
+        // OnFailure fires at every restart on some versions; only a unit that stays failed is news.
+        if let Ok(manager) = service::connect(scope).await {
+            let unit = manager.unit(instance).await?;
+            if unit.status.active != "failed" {
+                return Ok(ExitCode::SUCCESS);
+            }
+        }
+        let env = Env::of_process();
+        let dirs = Dirs::user(&env)?;
+        let env_file = EnvFile::read(&dirs).unwrap_or_default();
+        let config = env.get("SAMOCODE_CONFIG").map(PathBuf::from);
+        let recorded = files::recorded(&files::unit_dir(scope)?, instance).ok().flatten();
+        let config = config.or_else(|| recorded.as_ref().map(|known| known.config.clone()));
+        let project = config.and_then(|config| Project::read(&config, Some(&dirs.home)).ok());
+        let settings = Settings::load(project.as_ref(), &env, &Flags::default())
+            .or_else(|_| Settings::load(None, &env, &Flags::default()))?;
+        let hook = recorded.and_then(|known| Folder::new(known.folder).read_hook());
+        let about = About {
+            id: format!("{instance}-failed"),
+            session: instance.clone(),
+            project: project.map(|project| project.name).unwrap_or_default(),
+            phase: hook.as_ref().map(|hook| hook.phase),
+        };
+        let channels = context::channels(&settings, &env, &env_file, scope == Scope::User);
+        let outbox = Outbox::new(channels.notifiers);
+        let command = format!("samocode logs {instance}, then samocode start {instance}");
+        outbox.post(Notice::failed(&about, hook.and_then(|hook| hook.reason).as_deref(), &command));
+        for delivery in outbox.drain(BOUND).await {
+            if let Err(error) = delivery.result
+                && !error.is_quiet()
+            {
+                output::error(&format!("{}: {error}", delivery.notifier));
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

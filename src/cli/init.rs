@@ -1,0 +1,99 @@
+//! `samocode init`: makes a project of a folder.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Args;
+
+use crate::project::init::{InitOptions, InitReport, init};
+use crate::project::{Dirs, Env};
+
+use super::context::Usage;
+use super::{Common, output};
+
+/// Make a project of a git repository: its .samocode and the folders that names
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  samocode init\n  samocode init ~/shop --sessions ~/code/shop-sessions\n\nAsks nothing, and changes nothing in a project that is there already. A folder in no repository\nworks too: its sessions share it instead of having worktrees."
+)]
+pub(super) struct Init {
+    /// A folder of the repository; else the current one
+    dir: Option<PathBuf>,
+    /// Where sessions get their git worktrees, instead of NAME-worktrees beside the repository
+    #[arg(long, value_name = "DIR")]
+    worktrees: Option<PathBuf>,
+    /// Where sessions get their folders, instead of NAME-sessions beside the repository
+    #[arg(long, value_name = "DIR")]
+    sessions: Option<PathBuf>,
+    /// Print what was found and done as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Init {
+    pub(super) fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
+        if let Some(config) = &common.config {
+            let folder = config.parent().filter(|folder| *folder != Path::new(""));
+            return Err(Usage(format!(
+                "init takes a folder instead of --config: samocode init {}",
+                folder.unwrap_or(Path::new(".")).display()
+            ))
+            .into());
+        }
+        let dirs = Dirs::user(&Env::of_process())?;
+        let cwd = std::env::current_dir().context("cannot tell the current folder")?;
+        let options =
+            InitOptions { worktrees: self.worktrees.clone(), sessions: self.sessions.clone() };
+        let dir = self.dir.as_deref().unwrap_or(&cwd);
+        let report = init(dir, &dirs, &options)?;
+        if self.json {
+            print_json(&report)?;
+        } else {
+            self.tell(&report, &dirs, &cwd);
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn tell(&self, report: &InitReport, dirs: &Dirs, cwd: &Path) {
+        let project = &report.project;
+        let file = if cwd.canonicalize().is_ok_and(|cwd| cwd == project.root) {
+            ".samocode".to_owned()
+        } else {
+            dirs.short(&project.config)
+        };
+        let did = if report.written { "Wrote" } else { "Kept" };
+        let repo = dirs.short(&project.main_repo);
+        let what = match &report.branch {
+            Some(branch) => format!("repository {repo} (branch {branch})"),
+            None => format!("folder {repo} (no git repository)"),
+        };
+        anstream::println!(
+            "{did} {}   {what}, worktrees {}, sessions {}",
+            output::painted(output::BOLD, file),
+            dirs.short(&project.worktrees),
+            dirs.short(&project.sessions)
+        );
+        if !report.written && (self.worktrees.is_some() || self.sessions.is_some()) {
+            output::note(&format!(
+                "the project was there already: set WORKTREES and SESSIONS in {}",
+                dirs.short(&project.config)
+            ));
+        }
+        anstream::println!("Next: samocode enable NAME --task \"what to build\"");
+    }
+}
+
+fn print_json(report: &InitReport) -> anyhow::Result<()> {
+    let project = &report.project;
+    output::json(&serde_json::json!({
+        "config": project.config,
+        "written": report.written,
+        "main_repo": project.main_repo,
+        "branch": report.branch,
+        "worktrees": project.worktrees,
+        "sessions": project.sessions,
+        "made": report.made,
+        "excluded": report.excluded,
+    }))
+}

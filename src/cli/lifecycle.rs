@@ -1,0 +1,209 @@
+//! `disable`, `start`, `restart`, `reload`: what systemctl's users expect.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::bail;
+use clap::Args;
+
+use crate::project::Flags;
+use crate::service::ServiceManager;
+use crate::session::journal::{End, Event};
+use crate::session::state::Word;
+use crate::session::store::read_journal;
+
+use super::context::{Context, Usage};
+use super::enable::{Unit, check_agent};
+use super::privilege::Raised;
+use super::request::{Became, Request, ask};
+use super::sessions::{self, Session};
+use super::watch::Watch;
+use super::{Common, output};
+
+/// Let a session go on: stopped, blocked or failed
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  samocode start jwt-login\n  samocode start jwt-login search-index"
+)]
+pub(super) struct Start {
+    /// Names, dated folder names, or instances
+    #[arg(required = true)]
+    sessions: Vec<String>,
+}
+
+impl Start {
+    pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
+        let context = Context::load_for(common, &self.sessions[0])?;
+        let manager = context.manager().await?;
+        for typed in &self.sessions {
+            let session = sessions::find(&context, typed)?;
+            let unit = Unit::new(&context, &session, &Flags::default())?;
+            check_agent(&unit.settings, &unit.env, &session)?;
+            let became = ask(&session, &Request::default())?;
+            if became == Became::Running
+                && matches!(session.hook()?.state, Word::Paused | Word::Limited)
+            {
+                // Its worker sleeps until a time, and holds the journal meanwhile.
+                manager.stop(&session.instance, &|line| output::note(line)).await?;
+                ask(&session, &Request::default())?;
+            }
+            unit.install(manager.as_ref()).await?;
+            unit.start(manager.as_ref()).await?;
+            tell_started(&session)?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn tell_started(session: &Session) -> anyhow::Result<()> {
+    let hook = session.hook()?;
+    let name = output::painted(output::BOLD, &session.name);
+    match (hook.state, hook.waits_for) {
+        (Word::Waiting, Some(waits_for)) => {
+            let command = crate::worker::answer_command(&session.instance, &waits_for);
+            anstream::println!("{name} waits for {waits_for}: {command}");
+        }
+        _ => anstream::println!("{name} is started."),
+    }
+    Ok(())
+}
+
+/// No longer start a session at boot; a run under way goes on
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  samocode disable jwt-login")]
+pub(super) struct Disable {
+    /// Names, dated folder names, or instances
+    #[arg(required = true)]
+    sessions: Vec<String>,
+}
+
+impl Disable {
+    pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
+        let context = Context::load_for(common, &self.sessions[0])?;
+        let manager = context.manager().await?;
+        let _root = Raised::up()?;
+        for typed in &self.sessions {
+            // A session whose folder is gone is known by its unit alone.
+            let instance = match sessions::find(&context, typed) {
+                Ok(session) => session.instance,
+                Err(_) if sessions::has_unit(&context, typed) => typed.clone(),
+                Err(error) => return Err(error),
+            };
+            manager.disable(&instance).await?;
+            let name = output::painted(output::BOLD, &instance);
+            anstream::println!("{name} is no longer started at boot.");
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Interrupt the run and go on in the same conversation
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  samocode restart jwt-login")]
+pub(super) struct Restart {
+    /// Names, dated folder names, or instances
+    #[arg(required = true)]
+    sessions: Vec<String>,
+}
+
+impl Restart {
+    pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
+        let context = Context::load_for(common, &self.sessions[0])?;
+        let manager = context.manager().await?;
+        for typed in &self.sessions {
+            let session = sessions::find(&context, typed)?;
+            if !session.is_worked_on() {
+                ask(&session, &Request::default())?;
+            }
+            let unit = Unit::new(&context, &session, &Flags::default())?;
+            unit.install(manager.as_ref()).await?;
+            manager.reset_failed(&crate::service::systemd::service(&session.instance)).await?;
+            manager.restart(&session.instance, &|line| output::note(line)).await?;
+            let name = output::painted(output::BOLD, &session.name);
+            anstream::println!("{name} is restarted.");
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Execute the installed samocode anew at the end of the iteration
+#[derive(Debug, Args)]
+#[command(after_help = "Example, after an upgrade:\n  samocode reload --all")]
+pub(super) struct Reload {
+    /// Names, dated folder names, or instances
+    #[arg(required_unless_present = "all")]
+    sessions: Vec<String>,
+    /// All sessions of the project that run
+    #[arg(long, conflicts_with = "sessions")]
+    all: bool,
+    /// How long to wait for the iterations' ends, in seconds
+    #[arg(long, default_value_t = 3600, value_name = "SECONDS")]
+    timeout: u64,
+}
+
+impl Reload {
+    pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
+        let context = match self.sessions.first() {
+            Some(typed) => Context::load_for(common, typed)?,
+            None => Context::load(common)?,
+        };
+        let manager = context.manager().await?;
+        let mut chosen: Vec<Session> = Vec::new();
+        if self.all {
+            chosen.extend(sessions::all(&context)?.into_iter().filter(Session::is_worked_on));
+        }
+        for typed in &self.sessions {
+            chosen.push(sessions::find(&context, typed)?);
+        }
+        for session in &chosen {
+            reload(manager.as_ref(), session, Duration::from_secs(self.timeout)).await?;
+        }
+        if chosen.is_empty() {
+            anstream::println!("No session is running.");
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Asks the worker, and waits by the journal for it to have executed itself anew.
+async fn reload(
+    manager: &dyn ServiceManager,
+    session: &Session,
+    bound: Duration,
+) -> anyhow::Result<()> {
+    if !session.is_worked_on() {
+        return Err(Usage(format!(
+            "{} is not running; it takes the installed samocode when it starts",
+            session.name
+        ))
+        .into());
+    }
+    let watch = Watch::new(session.folder.path())?;
+    let since = session.state()?.seq;
+    manager.reload_unit(&session.instance, &|line| output::note(line)).await?;
+    let name = output::painted(output::BOLD, &session.name);
+    let wait = watch.until(|| {
+        let (mut reloaded, mut ended) = (false, false);
+        let read = read_journal(&session.folder, |entry| {
+            if entry.seq > since {
+                match entry.event {
+                    Event::WorkerEnded { end: End::Reloaded } => reloaded = true,
+                    Event::WorkerStarted { .. } if reloaded => ended = true,
+                    Event::WorkerEnded { .. } => ended = true,
+                    _ => {}
+                }
+            }
+        });
+        read.is_ok() && ended
+    });
+    anstream::println!("{name} goes over to the installed samocode at the end of its iteration …");
+    if tokio::time::timeout(bound, wait).await.is_err() {
+        bail!(
+            "{} is still in its iteration after {} s; it reloads when that ends",
+            session.name,
+            bound.as_secs()
+        );
+    }
+    anstream::println!("{name} is reloaded.");
+    Ok(())
+}

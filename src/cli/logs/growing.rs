@@ -1,0 +1,45 @@
+//! A file that another process appends to.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+
+/// How much is read at once, in bytes.
+const CHUNK: usize = 64 * 1024;
+
+/// A file that grows, which may not be there yet.
+pub(super) struct Growing {
+    path: PathBuf,
+    file: Option<File>,
+}
+
+impl Growing {
+    pub(super) const fn new(path: PathBuf) -> Self {
+        Self { path, file: None }
+    }
+
+    /// Hands over what came since the last time.
+    pub(super) fn read(
+        &mut self,
+        each: &mut dyn FnMut(&[u8]) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let failed = || format!("cannot read {}", self.path.display());
+        let file = match &mut self.file {
+            Some(file) => file,
+            None => match File::open(&self.path) {
+                Ok(file) => self.file.insert(file),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+                Err(error) => return Err(error).with_context(failed),
+            },
+        };
+        let mut chunk = vec![0; CHUNK];
+        loop {
+            match file.read(&mut chunk).with_context(failed)? {
+                0 => return Ok(()),
+                length => each(&chunk[..length])?,
+            }
+        }
+    }
+}

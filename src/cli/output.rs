@@ -1,0 +1,215 @@
+//! What people see: colour and tables on a terminal, plain text when piped, JSON for programs.
+
+use std::borrow::Cow;
+use std::io::{IsTerminal, Write as _};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anstream::ColorChoice;
+use anstream::adapter::strip_str;
+use anstyle::{AnsiColor, Style};
+use comfy_table::{ContentArrangement, Table, presets};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use serde::Serialize;
+use tokio::sync::Notify;
+
+use crate::session::state::Word;
+
+/// Prints a line on standard error, marked as an error on a terminal.
+pub(super) fn error(text: &str) {
+    let red = AnsiColor::Red.on_default().bold();
+    anstream::eprintln!("{red}error{red:#}: {text}");
+}
+
+/// Prints a line on standard error that is worth a look.
+pub(super) fn note(text: &str) {
+    let yellow = AnsiColor::Yellow.on_default();
+    anstream::eprintln!("{yellow}note{yellow:#}: {text}");
+}
+
+/// Prints a line.
+///
+/// # Errors
+/// When it cannot be written: [`until_closed`] is for a reader that has gone.
+pub(super) fn line(text: impl std::fmt::Display) -> anyhow::Result<()> {
+    let text = format!("{text}\n");
+    // Stripped here: a stream that strips by itself writes a table piece by piece.
+    let text = match anstream::stdout().current_choice() {
+        ColorChoice::Never => strip_str(&text).to_string(),
+        _ => text,
+    };
+    Ok(std::io::stdout().lock().write_all(text.as_bytes())?)
+}
+
+/// Prints a value as JSON, one document.
+///
+/// # Errors
+/// As [`line`].
+pub(super) fn json(value: &impl Serialize) -> anyhow::Result<()> {
+    line(serde_json::to_string(value)?)
+}
+
+/// What showed something and found that nobody reads it any more, as `head` after its lines, has
+/// done what it could.
+///
+/// # Errors
+/// Any other.
+pub(super) fn until_closed(shown: anyhow::Result<ExitCode>) -> anyhow::Result<ExitCode> {
+    shown.or_else(|error| {
+        let broken = error.chain().any(|cause| {
+            let cause = cause.downcast_ref::<std::io::Error>();
+            cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
+        });
+        if broken { Ok(ExitCode::SUCCESS) } else { Err(error) }
+    })
+}
+
+/// Tells when nobody reads standard output any more; of a file that is never so.
+pub(super) struct Closed(Arc<Notify>);
+
+impl Closed {
+    /// Begins to look, in a thread that sleeps until then: epoll would take no file, and would
+    /// need the output made non-blocking for whoever shares it.
+    pub(super) fn of_stdout() -> Self {
+        let closed = Arc::new(Notify::new());
+        let teller = Arc::clone(&closed);
+        std::thread::spawn(move || {
+            let stdout = std::io::stdout();
+            // Nothing is asked for: errors and hang-ups are told in any case.
+            let mut watched = [PollFd::new(&stdout, PollFlags::empty())];
+            while let Err(Errno::INTR) = poll(&mut watched, None) {}
+            if !watched[0].revents().is_empty() {
+                teller.notify_one();
+            }
+        });
+        Self(closed)
+    }
+
+    /// Waits for it. May be dropped while it waits.
+    pub(super) async fn wait(&self) {
+        self.0.notified().await;
+    }
+}
+
+/// The terminal's width in columns; `None` where the output is piped, which needs none.
+pub(super) fn width() -> Option<usize> {
+    const USUAL: u16 = 80;
+    if !std::io::stdout().is_terminal() {
+        return None;
+    }
+    let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok();
+    let columns = size.map(|size| size.ws_col).filter(|columns| *columns > 0);
+    Some(columns.unwrap_or(USUAL).into())
+}
+
+/// Words of an agent or of others, made harmless to the terminal: no control character reaches
+/// it, nor one that turns the direction of writing. Line ends and tabs stay.
+pub(super) fn harmless(text: &str) -> Cow<'_, str> {
+    let is_bad = |c: char| (c.is_control() && !matches!(c, '\n' | '\t')) || turns_direction(c);
+    if !text.contains(is_bad) {
+        return Cow::Borrowed(text);
+    }
+    let text = text.replace("\r\n", "\n");
+    let shown = |c: char| match u32::from(c) {
+        _ if !is_bad(c) => c,
+        // The pictures of the control characters stand in their order.
+        code @ 0..0x20 => char::from_u32(0x2400 + code).unwrap_or(char::REPLACEMENT_CHARACTER),
+        0x7f => '\u{2421}',
+        _ => char::REPLACEMENT_CHARACTER,
+    };
+    Cow::Owned(text.chars().map(shown).collect())
+}
+
+const fn turns_direction(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// [`harmless`] words in one line of at most `most` characters.
+pub(super) fn in_line(text: &str, most: usize) -> String {
+    let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let flat = harmless(&flat);
+    if flat.chars().count() <= most {
+        return flat.into_owned();
+    }
+    let mut cut: String = flat.chars().take(most.saturating_sub(1)).collect();
+    cut.push('…');
+    cut
+}
+
+/// The style of a state's word.
+pub(super) const fn state_style(state: Word) -> Style {
+    let color = match state {
+        Word::Running => AnsiColor::Green,
+        Word::Waiting => AnsiColor::Yellow,
+        Word::Blocked | Word::Failed => AnsiColor::Red,
+        Word::Done => AnsiColor::Cyan,
+        Word::Limited | Word::Paused | Word::Queued => AnsiColor::Magenta,
+        Word::New | Word::Stopped => AnsiColor::BrightBlack,
+    };
+    color.on_default()
+}
+
+/// `text` in `style`; the stream drops the style where it is not wanted.
+pub(super) fn painted(style: Style, text: impl std::fmt::Display) -> String {
+    format!("{style}{text}{style:#}")
+}
+
+/// The style of what is less important.
+pub(super) const DIM: Style = Style::new().dimmed();
+
+/// The style of a heading or a name.
+pub(super) const BOLD: Style = Style::new().bold();
+
+/// A table without lines. Cells but those of the last column have no style: the table would count
+/// its bytes as width.
+pub(super) fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_header(header.iter().copied());
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table
+}
+
+/// Prints a table without trailing spaces, its header less important.
+pub(super) fn print_table(table: &Table) {
+    for (index, line) in table.to_string().lines().enumerate() {
+        let style = if index == 0 { DIM } else { Style::new() };
+        anstream::println!("{}", painted(style, line.trim_end()));
+    }
+}
+
+/// Whether a person types: questions may be asked.
+pub(super) fn is_interactive() -> bool {
+    std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_control_character_of_an_agent_reaches_the_terminal() {
+        let evil = "a\u{1b}]0;title\u{7}\u{9b}2J\rb\u{7f}\u{202e}c";
+        let shown = harmless(evil);
+        assert_eq!(shown, "a␛]0;title␇\u{fffd}2J␍b␡\u{fffd}c");
+        assert!(!shown.contains(char::is_control));
+    }
+
+    #[test]
+    fn lines_tabs_and_letters_of_any_language_stay() {
+        let text = "für\tвсех\n日本";
+        assert_eq!(harmless(text), text);
+        assert_eq!(harmless("a\r\nb"), "a\nb");
+    }
+
+    #[test]
+    fn a_line_is_cut_and_says_so() {
+        assert_eq!(in_line("  a\n b ", 9), "a b");
+        assert_eq!(in_line("abcdef", 4), "abc…");
+    }
+}

@@ -1,0 +1,131 @@
+//! In system scope the verbs run as root, for the manager and `/etc`; the session's files belong
+//! to the user it runs as. So root's power is put down first and taken up only where it is needed.
+
+use anyhow::{Context as _, bail};
+use nix::unistd::{Gid, Uid, User, getgrouplist, setegid, seteuid, setgroups};
+
+use crate::project::Env;
+use crate::service::Scope;
+
+use super::context::Usage;
+
+/// The user a session of the system's manager runs as.
+#[derive(Debug, Clone)]
+pub(super) struct RunAs(User);
+
+impl RunAs {
+    /// The user's id.
+    pub(super) const fn uid(&self) -> u32 {
+        self.0.uid.as_raw()
+    }
+
+    /// Whom root works for: `--run-as USER`, else the user id that the session's unit has, else
+    /// who called sudo. `None` where nobody is known, or where there is nothing to put down.
+    ///
+    /// # Errors
+    /// For a user that does not exist, and for root itself, which agents refuse.
+    pub(super) fn choose(
+        scope: Scope,
+        named: Option<&str>,
+        owner: Option<u32>,
+    ) -> anyhow::Result<Option<Self>> {
+        if scope != Scope::System || !Uid::effective().is_root() {
+            if let Some(name) = named {
+                return Err(Usage(format!(
+                    "--run-as {name} needs root and --system: sudo samocode enable --system --run-as {name} …"
+                ))
+                .into());
+            }
+            return Ok(None);
+        }
+        let user = match named {
+            Some(name) => User::from_name(name)
+                .ok()
+                .flatten()
+                .ok_or_else(|| Usage(format!("there is no user '{name}': use --run-as USER")))?,
+            None => {
+                let caller = || std::env::var("SUDO_UID").ok().and_then(|uid| uid.parse().ok());
+                match owner
+                    .or_else(caller)
+                    .and_then(|uid| User::from_uid(Uid::from_raw(uid)).ok().flatten())
+                {
+                    Some(user) => user,
+                    None => return Ok(None),
+                }
+            }
+        };
+        if user.uid.is_root() {
+            if named.is_none() {
+                return Ok(None);
+            }
+            return Err(Usage(
+                "agents refuse root: name another user with --run-as USER".to_owned(),
+            )
+            .into());
+        }
+        Ok(Some(Self(user)))
+    }
+
+    /// Puts root's power down for the rest of the program, but for [`Raised`].
+    ///
+    /// # Errors
+    /// The system's.
+    pub(super) fn lower(&self) -> anyhow::Result<()> {
+        let user = &self.0;
+        let name = std::ffi::CString::new(user.name.as_str())?;
+        let groups = getgrouplist(&name, user.gid)?;
+        let lower = || {
+            setgroups(&groups)?;
+            setegid(user.gid)?;
+            seteuid(user.uid)
+        };
+        lower().with_context(|| format!("cannot act as {}", user.name))
+    }
+
+    /// The environment as the user's units see it, not root's.
+    pub(super) fn environment(&self, env: Env) -> Env {
+        let user = &self.0;
+        let roots = |name: &str| name.starts_with("XDG_") || name.starts_with("SUDO_");
+        let mut env: Env =
+            env.into_iter().filter(|(name, _)| !roots(&name.to_string_lossy())).collect();
+        env.set("HOME", user.dir.clone());
+        env.set("USER", user.name.clone());
+        env.set("LOGNAME", user.name.clone());
+        env
+    }
+}
+
+/// Root's power, taken up until this is dropped.
+#[derive(Debug)]
+pub(super) struct Raised {
+    before: Option<(Uid, Gid)>,
+}
+
+impl Raised {
+    /// Takes it up, if it was put down.
+    ///
+    /// # Errors
+    /// The system's.
+    pub(super) fn up() -> anyhow::Result<Self> {
+        if Uid::effective().is_root() || !Uid::current().is_root() {
+            return Ok(Self { before: None });
+        }
+        let before = (Uid::effective(), Gid::effective());
+        if seteuid(Uid::from_raw(0)).and_then(|()| setegid(Gid::from_raw(0))).is_err() {
+            bail!("cannot become root again");
+        }
+        Ok(Self { before: Some(before) })
+    }
+}
+
+impl Drop for Raised {
+    fn drop(&mut self) {
+        if let Some((uid, gid)) = self.before {
+            let lowered = setegid(gid).and_then(|()| seteuid(uid));
+            if lowered.is_err() {
+                // Never go on with more power than was meant.
+                std::process::exit(1);
+            }
+        }
+    }
+}

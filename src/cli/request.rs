@@ -1,0 +1,230 @@
+//! What a human asks of a session whose worker is not there to be asked: written into the
+//! session's journal by whoever holds its lock.
+
+use std::time::{Duration, Instant};
+
+use anyhow::bail;
+use jiff::Timestamp;
+
+use crate::session::Phase;
+use crate::session::journal::Event;
+use crate::session::mail::{Kind, Message};
+use crate::session::overview::Overview;
+use crate::session::state::{State, Word};
+use crate::session::store::{self, Journal, Lock, LockError};
+
+use super::context::Usage;
+use super::sessions::Session;
+
+/// What `enable` and `run` are asked for.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Request {
+    /// `--task`.
+    pub(super) task: Option<String>,
+    /// `--dive`.
+    pub(super) dive: Option<String>,
+}
+
+/// What became of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Became {
+    /// A new session.
+    Created,
+    /// A finished session with a new task.
+    Resumed,
+    /// A session that was stopped, blocked or failed goes on.
+    Revived,
+    /// It was there, and needs nothing more than to be started.
+    Known,
+    /// A worker is at it.
+    Running,
+}
+
+/// How long a worker that is just ending is waited for.
+const ENDING: Duration = Duration::from_secs(5);
+
+/// Makes the session ready to be worked on: creates it, resumes it or lets it go on.
+///
+/// # Errors
+/// For a task that is missing or that is not wanted, and what is in the way on disk.
+pub(super) fn ask(session: &Session, request: &Request) -> anyhow::Result<Became> {
+    let is_new = !session.exists();
+    let task = request.task.as_deref().map(str::trim).filter(|task| !task.is_empty());
+    if is_new && task.is_none() {
+        return Err(Usage(format!(
+            "session '{name}' is new: say what is to be done: samocode enable {name} --task \"…\"",
+            name = session.name
+        ))
+        .into());
+    }
+    store::make_folder(session.folder.path())?;
+    let Some(lock) = lock(session)? else {
+        let state = session.state()?;
+        if task.is_some_and(|task| task != state.task) {
+            return Err(at_work(session, state.word()));
+        }
+        return Ok(Became::Running);
+    };
+    let mut journal = Journal::open(&session.folder, &lock)?;
+    discard_stops(session)?;
+    if journal.state().seq == 0 && !session.folder.overview().exists() {
+        let task = task.ok_or_else(|| {
+            Usage(format!(
+                "{} is empty: say what is to be done with --task \"…\"",
+                session.folder.path().display()
+            ))
+        })?;
+        journal.append(Event::Created {
+            name: session.name.clone(),
+            task: task.to_owned(),
+            dive: request.dive.clone(),
+        })?;
+        return Ok(Became::Created);
+    }
+    if journal.state().seq == 0 {
+        // One the predecessor began: the worker takes it over from its files.
+        if task.is_some() && !is_done_by_overview(session) {
+            return Err(at_work(session, Word::Running));
+        }
+        if task.is_none() {
+            return Ok(Became::Known);
+        }
+        let overview = store::read(&session.folder.overview())?.unwrap_or_default();
+        let overview = Overview::parse(String::from_utf8_lossy(&overview).into_owned());
+        let status = overview.status();
+        journal.append(Event::Imported {
+            name: session.name.clone(),
+            task: overview.task().unwrap_or_default().to_owned(),
+            phase: Phase::Done,
+            iteration: status.iteration.unwrap_or(0),
+            total: status.total_iterations.unwrap_or(0),
+            gate: crate::session::advance::Gate::Closed,
+            waits_for: None,
+            blocked: None,
+            done: true,
+        })?;
+    }
+    match (journal.state().word(), task) {
+        (Word::Done, Some(task)) => {
+            // Back to investigation; the worker brings the overview in line.
+            journal.append(Event::Resumed { task: task.to_owned() })?;
+            Ok(Became::Resumed)
+        }
+        (Word::Done, None) => bail!(Usage(format!(
+            "session '{name}' is done: give it a new task with: samocode enable {name} --task \"…\"",
+            name = session.name
+        ))),
+        // Asked again, perhaps because the first time was cut off.
+        (_, Some(task)) if journal.state().task == task => revive(&mut journal),
+        (word, Some(_)) => Err(at_work(session, word)),
+        (_, None) => revive(&mut journal),
+    }
+}
+
+/// A stop that no worker took, as when it was killed meanwhile, is over when a human says start.
+fn discard_stops(session: &Session) -> anyhow::Result<()> {
+    for (file, message) in session.folder.unread()?.messages {
+        if message.kind == Kind::Stop {
+            session.folder.put_away(&file, &message.file_name())?;
+        }
+    }
+    Ok(())
+}
+
+/// Lets a session go on that a human stopped, or that blocked or failed.
+fn revive(journal: &mut Journal) -> anyhow::Result<Became> {
+    let word = journal.state().word();
+    if matches!(word, Word::Stopped | Word::Failed | Word::Paused | Word::Limited) {
+        journal.append(Event::Started)?;
+    }
+    if journal.state().word() == Word::Blocked {
+        journal.append(Event::Retried { by: "start".to_owned() })?;
+    }
+    Ok(if journal.state().word() == word { Became::Known } else { Became::Revived })
+}
+
+fn is_done_by_overview(session: &Session) -> bool {
+    session.hook().is_ok_and(|hook| hook.state == Word::Done)
+}
+
+fn at_work(session: &Session, word: Word) -> anyhow::Error {
+    let name = &session.name;
+    Usage(format!(
+        "session '{name}' is {word} and has its task: send it words with: samocode send {name} \"…\", or begin another session"
+    ))
+    .into()
+}
+
+/// The session's lock; `None` when a worker holds it. One that is about to end is waited for.
+fn lock(session: &Session) -> anyhow::Result<Option<Lock>> {
+    let deadline = Instant::now() + ENDING;
+    loop {
+        match Lock::take(&session.folder) {
+            Ok(lock) => return Ok(Some(lock)),
+            Err(LockError::Held(_)) => {
+                let ending = session.hook().is_ok_and(|hook| {
+                    matches!(
+                        hook.state,
+                        Word::Done | Word::Waiting | Word::Blocked | Word::Stopped | Word::Failed
+                    )
+                });
+                if !ending || Instant::now() >= deadline {
+                    return Ok(None);
+                }
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            Err(LockError::Store(error)) => return Err(error.into()),
+        }
+    }
+}
+
+/// Writes down that a human stopped the session, if no worker is there to do it.
+///
+/// # Errors
+/// What is in the way on disk.
+pub(super) fn stop(session: &Session) -> anyhow::Result<bool> {
+    let Some(lock) = lock(session)? else { return Ok(false) };
+    let mut journal = Journal::open(&session.folder, &lock)?;
+    if journal.state().seq > 0 && !matches!(journal.state().word(), Word::Stopped | Word::Done) {
+        journal.append(Event::Stopped)?;
+    }
+    let state = journal.state();
+    if state.stopped && session.folder.read_hook().is_none_or(|hook| hook.seq != state.seq) {
+        write_hook(session, state)?;
+    }
+    Ok(true)
+}
+
+fn write_hook(session: &Session, state: &State) -> anyhow::Result<()> {
+    let mut bytes = serde_json::to_vec(&crate::session::hook::Hook::of(state))?;
+    bytes.push(b'\n');
+    store::replace(&session.folder.hook(), &bytes)?;
+    Ok(())
+}
+
+/// Puts a message from the human into the session's inbox.
+///
+/// # Errors
+/// For a message that is too large, and what is in the way on disk.
+pub(super) fn send(session: &Session, kind: Kind, body: &str) -> anyhow::Result<Message> {
+    let message = message(session, kind, body)?;
+    session.folder.deliver(&message)?;
+    Ok(message)
+}
+
+/// A message to the session, not sent yet.
+///
+/// # Errors
+/// For one that is too large.
+pub(super) fn message(session: &Session, kind: Kind, body: &str) -> anyhow::Result<Message> {
+    Message::new(&sender(), &session.instance, Timestamp::now(), kind, body)
+        .map_err(|error| Usage(format!("cannot send to {}: {error}", session.name)).into())
+}
+
+/// Who sends: the session whose agent runs this, else the human.
+pub(super) fn sender() -> String {
+    std::env::var("SAMOCODE_SESSION")
+        .ok()
+        .filter(|session| !session.is_empty())
+        .unwrap_or_else(|| "human".to_owned())
+}

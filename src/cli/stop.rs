@@ -1,0 +1,87 @@
+//! `samocode stop`: at the iteration's end, or now; remembered until `start` or `enable`.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::service::ServiceManager;
+use crate::session::mail::Kind;
+use crate::session::state::Word;
+
+use super::context::Context;
+use super::request::{send, stop};
+use super::sessions::{self, Session};
+use super::watch::Watch;
+use super::{Common, output};
+
+/// Stop sessions at the end of their iteration, until start or enable
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  samocode stop jwt-login          after this iteration; Ctrl-C leaves it draining\n  samocode stop --now jwt-login    at once; the run is resumed by samocode start"
+)]
+pub(super) struct Stop {
+    /// Names, dated folder names, or instances
+    #[arg(required = true)]
+    sessions: Vec<String>,
+    /// Interrupt the run instead of waiting for its end
+    #[arg(long)]
+    now: bool,
+}
+
+/// How long a worker gets to see the message before it is asked by the unit's stop.
+const NOTICE: Duration = Duration::from_secs(1);
+
+impl Stop {
+    pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
+        let context = Context::load_for(common, &self.sessions[0])?;
+        let manager = context.manager().await?;
+        for typed in &self.sessions {
+            let session = sessions::find(&context, typed)?;
+            let name = output::painted(output::BOLD, &session.name);
+            if session.hook()?.state == Word::Done && !session.is_worked_on() {
+                anstream::println!("{name} is done already.");
+                continue;
+            }
+            if session.is_worked_on() {
+                self.drain(manager.as_ref(), &session).await?;
+            }
+            // Whatever the worker managed to write down, from here on it is stopped.
+            manager.stop(&session.instance, &|line| output::note(line)).await?;
+            stop(&session)?;
+            anstream::println!(
+                "{name} is stopped. Let it go on with: samocode start {}",
+                session.instance
+            );
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Asks the worker to stop, and waits for it to say so.
+    async fn drain(&self, _manager: &dyn ServiceManager, session: &Session) -> anyhow::Result<()> {
+        let watch = Watch::new(session.folder.path())?;
+        if let Err(error) = send(session, Kind::Stop, "") {
+            if !self.now {
+                return Err(error);
+            }
+            // A session that has filled the disk has to be stoppable all the same.
+            output::note(&format!("the worker is not told beforehand: {error}"));
+            return Ok(());
+        }
+        let stopped = watch.until(|| !session.is_worked_on() || is_stopped(session));
+        if self.now {
+            let _ = tokio::time::timeout(NOTICE, stopped).await;
+            return Ok(());
+        }
+        let name = output::painted(output::BOLD, &session.name);
+        anstream::println!(
+            "{name} stops at the end of its iteration (Ctrl-C leaves it draining) …"
+        );
+        stopped.await;
+        Ok(())
+    }
+}
+
+fn is_stopped(session: &Session) -> bool {
+    session.folder.read_hook().is_some_and(|hook| hook.state == Word::Stopped)
+}

@@ -1,0 +1,92 @@
+//! Waiting for files to change, without polling.
+
+use std::path::Path;
+use std::time::Duration;
+
+use ::notify::event::{AccessKind, AccessMode, EventKind};
+use ::notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+use anyhow::Context as _;
+use tokio::sync::mpsc::{Receiver, channel};
+
+/// Watches folders. A slow look besides makes up for file systems that tell nothing, as network
+/// file systems do.
+pub(super) struct Watch {
+    _watcher: RecommendedWatcher,
+    changed: Receiver<()>,
+}
+
+/// How long a change may go unnoticed where the file system does not tell.
+const SLOW_LOOK: Duration = Duration::from_secs(5);
+
+impl Watch {
+    /// Watches a folder, not what is below it.
+    ///
+    /// # Errors
+    /// When it cannot be watched, as when the user's inotify instances are used up.
+    pub(super) fn new(folder: &Path) -> anyhow::Result<Self> {
+        Self::all([folder])
+    }
+
+    /// Watches several.
+    ///
+    /// # Errors
+    /// As [`Watch::new`].
+    pub(super) fn all<'a>(folders: impl IntoIterator<Item = &'a Path>) -> anyhow::Result<Self> {
+        let (sender, changed) = channel(1);
+        let mut watcher = ::notify::recommended_watcher(move |event| {
+            // Whoever looks at a file opens it: that must not wake them again.
+            if !is_reading(&event) {
+                // One that is pending will do for all.
+                let _ = sender.try_send(());
+            }
+        })
+        .context("cannot watch files")?;
+        for folder in folders {
+            watcher
+                .watch(folder, RecursiveMode::NonRecursive)
+                .with_context(|| format!("cannot watch {}", folder.display()))?;
+        }
+        Ok(Self { _watcher: watcher, changed })
+    }
+
+    /// Waits for a change, or for the slow look. May be dropped while it waits.
+    pub(super) async fn changed(&mut self) {
+        let _ = tokio::time::timeout(SLOW_LOOK, self.changed.recv()).await;
+    }
+
+    /// Waits until `is_true`.
+    pub(super) async fn until(mut self, is_true: impl Fn() -> bool) {
+        while !is_true() {
+            self.changed().await;
+        }
+    }
+}
+
+fn is_reading(event: &::notify::Result<::notify::Event>) -> bool {
+    const WRITTEN: EventKind = EventKind::Access(AccessKind::Close(AccessMode::Write));
+    event.as_ref().is_ok_and(|event| event.kind.is_access() && event.kind != WRITTEN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is heard at once; the slow look would take longer.
+    async fn is_heard(watch: &mut Watch) -> bool {
+        tokio::time::timeout(Duration::from_secs(1), watch.changed()).await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn a_write_is_heard_and_reading_the_file_then_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("_hook.json");
+        let mut watch = Watch::new(folder.path()).unwrap();
+        std::fs::write(&file, "1").unwrap();
+        while is_heard(&mut watch).await {}
+
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "1");
+        assert!(!is_heard(&mut watch).await, "reading woke the reader");
+        std::fs::write(&file, "2").unwrap();
+        assert!(is_heard(&mut watch).await);
+    }
+}
