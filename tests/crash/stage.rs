@@ -1,0 +1,336 @@
+//! A session to be crashed: a project on the real disk, an agent that may be run again at any
+//! point, and the worker without a service manager.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
+use samocode::service::strays;
+use samocode::session::history::History;
+use samocode::session::journal::{Entry, Event};
+use samocode::session::mail::{Kind, Message};
+use samocode::session::state::State;
+use samocode::session::store::{Folder, Journal, Lock, read_journal};
+
+/// Decides by the numbers it is given, so that a run that is repeated does the same again.
+const AGENT: &str = r#"
+set -e
+prompt=$(cat)
+nl='
+'
+signal() {
+    printf '{"run":"%s","status":"%s","summary":"%s in %s"%s}' \
+        "$SAMOCODE_RUN" "$1" "$1" "$SAMOCODE_PHASE" "$2" >"$SAMOCODE_SESSION_DIR/.signal"
+    mv "$SAMOCODE_SESSION_DIR/.signal" "$SAMOCODE_SESSION_DIR/_signal.json"
+}
+go() { signal continue ",\"phase\":\"$1\""; }
+gate() {
+    case $prompt in
+        *"${nl}GATE: open${nl}"*) go "$2" ;;
+        *) signal waiting ",\"for\":\"$1\"" ;;
+    esac
+}
+case $SAMOCODE_PHASE in
+    investigation) go requirements ;;
+    requirements) gate qa_answers planning ;;
+    planning) gate plan_approval implementation ;;
+    implementation)
+        echo "$SAMOCODE_ITERATION" >"step-$SAMOCODE_ITERATION"
+        git add .
+        git diff --cached --quiet || git commit -qm "Step $SAMOCODE_ITERATION"
+        # Nine iterations are a task; the second of two here leads on.
+        if [ $((SAMOCODE_ITERATION % 9)) = 6 ]; then signal continue; else go testing; fi ;;
+    testing) go done ;;
+    done) signal done ;;
+esac
+"#;
+
+/// How long a worker may take before the test says that it hangs.
+const BOUND: Timespec = Timespec { tv_sec: 60, tv_nsec: 0 };
+
+pub(super) struct Stage {
+    root: tempfile::TempDir,
+    pub(super) folder: Folder,
+}
+
+/// What a session comes to, without what may differ: times, ids, retries.
+#[derive(Debug, PartialEq)]
+pub(super) struct End {
+    state: String,
+    steps: Vec<String>,
+    history: Vec<String>,
+    overview: String,
+    hook: String,
+    commits: String,
+}
+
+impl Stage {
+    /// A project, and in it the session `demo`, asked for or not.
+    pub(super) fn new(asked_for: bool) -> Self {
+        let root = tempfile::Builder::new()
+            .prefix("crash-")
+            .tempdir_in(env!("CARGO_TARGET_TMPDIR"))
+            .unwrap();
+        let at = |name: &str| root.path().join(name);
+        for name in ["repo", "worktrees", "sessions", "home", "tmp"] {
+            fs::create_dir(at(name)).unwrap();
+        }
+        fs::write(at("agent.sh"), AGENT).unwrap();
+        fs::write(
+            at("home/.gitconfig"),
+            "[user]\nname = Test\nemail = test@localhost\n[commit]\ngpgsign = false\n[core]\nfsync = none\n",
+        )
+        .unwrap();
+        fs::write(at("repo/.samocode"), format!(
+            "MAIN_REPO={0}/repo\nWORKTREES={0}/worktrees\nSESSIONS={0}/sessions\nSAMOCODE_DISK_FLOOR=0\nSAMOCODE_RETRY_DELAY=0\nSAMOCODE_AGENT=command:/bin/sh {0}/agent.sh\n",
+            root.path().display()
+        ))
+        .unwrap();
+        let folder = Folder::new(at("sessions/26-11-20-demo"));
+        let stage = Self { root, folder };
+        stage.git("repo", &["init", "-q", "-b", "main"]);
+        stage.git("repo", &["commit", "-q", "--allow-empty", "-m", "Begin"]);
+        if asked_for {
+            fs::create_dir(stage.folder.path()).unwrap();
+            let lock = Lock::take(&stage.folder).unwrap();
+            let mut journal = Journal::open(&stage.folder, &lock).unwrap();
+            let event = Event::Created { name: "demo".into(), task: "Count".into(), dive: None };
+            journal.append(event).unwrap();
+        }
+        stage
+    }
+
+    pub(super) fn at(&self, name: &str) -> PathBuf {
+        self.root.path().join(name)
+    }
+
+    fn git(&self, folder: &str, args: &[&str]) -> String {
+        let output =
+            self.command("git").arg("-C").arg(self.at(folder)).args(args).output().unwrap();
+        assert!(output.status.success(), "git {args:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// A command whose environment holds nothing of this process's but PATH.
+    pub(super) fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap())
+            .env("HOME", self.at("home"))
+            .env("TMPDIR", self.at("tmp"))
+            .stdin(Stdio::null());
+        command
+    }
+
+    pub(super) fn worker(&self) -> Command {
+        let mut command = self.command(env!("CARGO_BIN_EXE_samocode"));
+        command
+            .args(["worker", "demo"])
+            .env("SAMOCODE_CONFIG", self.at("repo/.samocode"))
+            .env("SAMOCODE_SESSION_DIR", self.folder.path());
+        command
+    }
+
+    /// `samocode run demo`, with what it is asked for.
+    pub(super) fn run(&self, task: &str) -> Command {
+        let mut command = self.command(env!("CARGO_BIN_EXE_samocode"));
+        command.current_dir(self.at("repo")).args(["run", "26-11-20-demo", "--task", task]);
+        command
+    }
+
+    /// Runs to the end; what it said stays in `said`.
+    pub(super) fn end(&self, command: Command) -> ExitStatus {
+        self.disturb(command, &[])
+    }
+
+    /// Runs to the end, with signals on the way: each so many milliseconds after the one before.
+    pub(super) fn disturb(&self, mut command: Command, signals: &[(u16, Signal)]) -> ExitStatus {
+        let said = fs::OpenOptions::new().append(true).create(true).open(self.at("said")).unwrap();
+        let mut child =
+            command.stdout(said.try_clone().unwrap()).stderr(said).spawn().expect("it starts");
+        let pid = Pid::from_child(&child);
+        let watch = pidfd_open(pid, PidfdFlags::empty()).unwrap();
+        for (after_ms, signal) in signals {
+            let after = Timespec { tv_sec: 0, tv_nsec: i64::from(*after_ms) * 1_000_000 };
+            if poll(&mut [PollFd::new(&watch, PollFlags::IN)], Some(&after)).unwrap() > 0 {
+                break;
+            }
+            kill_process(pid, *signal).unwrap();
+        }
+        if poll(&mut [PollFd::new(&watch, PollFlags::IN)], Some(&BOUND)).unwrap() == 0 {
+            child.kill().unwrap();
+            panic!("it hangs:\n{}", self.said());
+        }
+        child.wait().unwrap()
+    }
+
+    pub(super) fn said(&self) -> String {
+        let tail = fs::read_to_string(self.folder.journal()).unwrap_or_default();
+        format!("{}\n{tail}", fs::read_to_string(self.at("said")).unwrap_or_default())
+    }
+
+    /// Works until the session rests, dying at each of `deaths` in turn; how many died.
+    pub(super) fn work(&self, deaths: &[usize]) -> usize {
+        let mut died = 0;
+        for at in deaths {
+            let mut worker = self.worker();
+            worker.env("SAMOCODE_CRASH_AT", at.to_string());
+            let status = self.end(worker);
+            if status.signal() != Some(9) {
+                assert_eq!(status.code(), Some(0), "{}", self.said());
+                return died;
+            }
+            died += 1;
+        }
+        let status = self.end(self.worker());
+        assert_eq!(status.code(), Some(0), "{}", self.said());
+        died
+    }
+
+    pub(super) fn state(&self) -> State {
+        read_journal(&self.folder, |_| {}).unwrap().0
+    }
+
+    pub(super) fn mail(&self, kind: Kind, body: &str) {
+        let now = jiff::Timestamp::now();
+        self.folder.deliver(&Message::new("human", "demo", now, kind, body).unwrap()).unwrap();
+    }
+
+    /// From the start through both gates to the end; before each of the three parts `deaths` is
+    /// asked where it is to die.
+    pub(super) fn whole(&self, mut deaths: impl FnMut(usize) -> Vec<usize>) {
+        self.work(&deaths(0));
+        self.mail(Kind::Answer, "Q1: A");
+        self.work(&deaths(1));
+        self.mail(Kind::Approve, "");
+        self.work(&deaths(2));
+    }
+
+    /// What it came to; asserts what must hold of any session at rest.
+    pub(super) fn came_to(&self) -> End {
+        let mut entries = Vec::new();
+        let (state, damage) =
+            read_journal(&self.folder, |entry| entries.push(entry.clone())).unwrap();
+        assert_eq!(damage, None, "{}", self.said());
+        self.assert_nothing_is_left(&entries);
+        let hook = self.folder.read_hook().expect("there is a hook");
+        assert_eq!(hook.seq, state.seq, "the hook is of the last entry");
+        let history = History::parse(&fs::read(self.folder.history()).unwrap_or_default());
+        assert_eq!((history.damaged, history.torn_at), (Vec::new(), None));
+        let history = history.lines.into_iter().map(|mut line| {
+            line.timestamp = None;
+            format!("{line:?}")
+        });
+        let unread = self.folder.unread().unwrap();
+        assert!(unread.messages.is_empty() && unread.strange.is_empty(), "{unread:?}");
+        let overview = fs::read_to_string(self.folder.overview()).unwrap();
+        let worktree = "worktrees/26-11-20-demo";
+        assert_eq!(self.git(worktree, &["status", "--porcelain"]), "");
+        End {
+            state: format!(
+                "{} {} {} {} {:?} {:?} {} {} {:?}",
+                state.name,
+                state.phase,
+                state.iteration,
+                state.total,
+                state.gate,
+                state.standing,
+                state.stopped,
+                state.in_iteration,
+                state.branch,
+            ),
+            steps: steps(&entries),
+            history: history.collect(),
+            overview: without_times(&overview).replace(&self.root.path().display().to_string(), ""),
+            hook: format!(
+                "{} {} {} {} {} {:?} {:?}",
+                hook.task_id,
+                hook.phase,
+                hook.iteration,
+                hook.total_iterations,
+                hook.state,
+                hook.waits_for,
+                hook.summary
+            ),
+            commits: self.git(worktree, &["log", "--format=%s"]),
+        }
+    }
+
+    /// No process of any run, and no temporary folder.
+    fn assert_nothing_is_left(&self, entries: &[Entry]) {
+        let runs: BTreeSet<&str> = entries
+            .iter()
+            .filter_map(|entry| match &entry.event {
+                Event::RunStarted { run, .. } => Some(run.as_str()),
+                _ => None,
+            })
+            .collect();
+        for run in runs {
+            let left = strays::find(run).unwrap();
+            assert!(left.is_empty(), "of run {run} is left: {left:?}");
+        }
+        let left: Vec<PathBuf> = list(&self.at("tmp"));
+        assert!(left.is_empty(), "{left:?}");
+    }
+}
+
+pub(super) fn list(folder: &Path) -> Vec<PathBuf> {
+    fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
+}
+
+/// What the journal says of signals and messages, each of which must be taken exactly once, and
+/// that the numbers of runs neither skip nor repeat.
+fn steps(entries: &[Entry]) -> Vec<String> {
+    let (mut total, mut attempt, mut taken) = (0, 0, true);
+    let mut steps = Vec::new();
+    for entry in entries {
+        match &entry.event {
+            Event::RunStarted { total: number, attempt: run, .. } => {
+                let next = if taken { (total + 1, 1) } else { (total, attempt + 1) };
+                assert_eq!((*number, *run), next, "at line {}", entry.seq);
+                (total, attempt) = next;
+                taken = false;
+            }
+            Event::SignalTaken { phase, status, step, .. } => {
+                assert!(!taken, "iteration {total} has a second signal at line {}", entry.seq);
+                taken = true;
+                steps.push(format!("{total} {phase} {status} {step:?}"));
+            }
+            Event::Mail { mail, .. } => steps.push(format!("mail {mail}")),
+            Event::Imported { total: known, .. } => total = *known,
+            Event::Created { .. } | Event::Resumed { .. } => {
+                steps.push(entry.event.kind().to_owned());
+            }
+            _ => {}
+        }
+    }
+    steps
+}
+
+/// The text with `MM-DD HH:MM` taken out.
+fn without_times(text: &str) -> String {
+    let is_stamp = |window: &[u8]| {
+        window.iter().enumerate().all(|(at, byte)| match at {
+            2 => *byte == b'-',
+            5 => *byte == b' ',
+            8 => *byte == b':',
+            _ => byte.is_ascii_digit(),
+        })
+    };
+    let mut left = text.as_bytes();
+    let mut out = Vec::new();
+    while let Some((first, rest)) = left.split_first() {
+        if left.len() >= 11 && is_stamp(&left[..11]) {
+            left = &left[11..];
+        } else {
+            out.push(*first);
+            left = rest;
+        }
+    }
+    String::from_utf8(out).unwrap()
+}

@@ -1,0 +1,196 @@
+//! The same under a real systemd: whoever is killed, the session goes on by itself and leaves no
+//! process behind; a disk that refuses is waited for.
+
+use std::path::PathBuf;
+
+use crate::lab::{self, LabUser, secs};
+
+/// Leaves a process that has left its session, waits for a word, gives its signal, waits again.
+const AGENT: &str = r#"#!/bin/sh
+date +%s%N >>"$HOME/starts-$SAMOCODE_SESSION"
+cat >/dev/null
+setsid sleep 1000 &
+echo $! >"$HOME/grandchild-$SAMOCODE_SESSION"
+echo $$ >"$HOME/agent-$SAMOCODE_SESSION"
+until [ -e "$HOME/go-$SAMOCODE_SESSION" ]; do sleep 0.02; done
+printf '{"run":"%s","status":"blocked","reason":"enough"}' "$SAMOCODE_RUN" >"$SAMOCODE_SESSION_DIR/_signal.json"
+touch "$HOME/gave-$SAMOCODE_SESSION"
+until [ -e "$HOME/end-$SAMOCODE_SESSION" ]; do sleep 0.02; done
+"#;
+
+struct Bench {
+    user: LabUser,
+    sessions: PathBuf,
+}
+
+impl Bench {
+    fn new(lab: &'static lab::Lab, hint: &str) -> Self {
+        let user = lab.user(hint);
+        user.write_program("agent", AGENT);
+        let agent = format!("command:{}/agent", user.home.display());
+        let project = user
+            .project("shop")
+            .key("SAMOCODE_AGENT", &agent)
+            .key("SAMOCODE_RETRY_DELAY", "0")
+            .key("SAMOCODE_DISK_FLOOR", "0")
+            .create();
+        let sessions = project.sessions;
+        Self { user, sessions }
+    }
+
+    fn enable(&self, name: &str) {
+        let shop = self.user.home.join("shop");
+        self.user.samocode(["enable", name, "--task", "Wait"]).cwd(shop).ok();
+        self.started(name, 1);
+    }
+
+    fn starts(&self, name: &str) -> Vec<u64> {
+        if !self.user.exists(format!("starts-{name}")) {
+            return Vec::new();
+        }
+        let text = self.user.read(format!("starts-{name}"));
+        text.lines().filter_map(|line| line.parse().ok()).collect()
+    }
+
+    /// Waits until the agent has been started so many times and is at work.
+    fn started(&self, name: &str, times: usize) {
+        let agent = format!("agent-{name}");
+        self.user.wait_until(&format!("{name} is started"), secs(60), || {
+            self.starts(name).len() >= times && self.user.exists(&agent)
+        });
+    }
+
+    fn let_end(&self, name: &str) {
+        self.user.write(format!("end-{name}"), "");
+    }
+
+    /// Waits until the session has blocked by its signal, which was taken once.
+    fn ended(&self, name: &str, folder: &str) {
+        let history = self.sessions.join(folder).join("_signal_history.jsonl");
+        let unit = format!("samocode@{name}.service");
+        self.user.wait_until(&format!("{name} has ended"), secs(60), || {
+            self.user.exists(&history)
+                && self.user.unit_property(&unit, "ActiveState") == "inactive"
+        });
+        let lines = self.user.read(&history);
+        assert_eq!(lines.lines().count(), 1, "{name}: {lines}");
+        assert!(lines.contains(r#""iteration":1,"#) && lines.contains("enough"), "{name}: {lines}");
+        let left = self.left(name);
+        assert!(left.is_empty(), "{name} has left {left}\n{}", self.user.diagnosis());
+    }
+
+    /// Processes of the session's runs.
+    fn left(&self, name: &str) -> String {
+        let look = format!(
+            "grep -lsz '^SAMOCODE_SESSION={name}$' /proc/[0-9]*/environ | while read f; do cat ${{f%environ}}cmdline | tr '\\0' ' '; echo; done"
+        );
+        self.user.sh(&look).output().stdout.trim().to_owned()
+    }
+
+    fn folder(&self, name: &str) -> String {
+        let list = self.user.sh(&format!("ls {}", self.sessions.display())).ok().stdout;
+        let end = format!("-{name}");
+        list.lines().find(|folder| folder.ends_with(&end)).expect("there is a folder").to_owned()
+    }
+}
+
+#[test]
+fn whoever_is_killed_the_session_goes_on_by_itself_and_leaves_no_process() {
+    let Some(lab) = lab::get() else { return };
+    let bench = Bench::new(lab, "killed");
+    // What is done, and whether a new run follows.
+    let faults = [
+        ("worker", "kill -9 $worker", true),
+        ("agent", "kill -9 $agent", true),
+        ("both", "kill -9 $worker $agent", true),
+        ("term", "kill -TERM $worker", true),
+        ("int", "kill -INT $worker", true),
+        ("abort", "kill -ABRT $worker", true),
+        ("grandchild", "kill -9 $grandchild", false),
+        ("hangup", "kill -HUP $worker", false),
+        ("thrice", "kill -TERM $worker; kill -TERM $worker; kill -INT $worker", true),
+    ];
+    for (name, fault, again) in faults {
+        bench.enable(name);
+        let unit = format!("samocode@{name}.service");
+        let worker = bench.user.unit_property(&unit, "MainPID");
+        bench.user.sh(&format!("rm agent-{name}.old; cp agent-{name} agent-{name}.old")).output();
+        let at = bench
+            .user
+            .sh(&format!(
+                "worker={worker}; agent=$(cat agent-{name}); grandchild=$(cat grandchild-{name}); rm agent-{name}; date +%s%N; {fault}"
+            ))
+            .ok()
+            .stdout;
+        if again {
+            bench.started(name, 2);
+            let at: u64 = at.trim().parse().unwrap();
+            let after = bench.starts(name)[1].saturating_sub(at);
+            println!("{name}: the agent runs again after {} ms", after / 1_000_000);
+        }
+        bench.user.write(format!("go-{name}"), "");
+        bench.let_end(name);
+        bench.ended(name, &bench.folder(name));
+        assert_eq!(bench.starts(name).len(), if again { 2 } else { 1 }, "{name}");
+    }
+}
+
+#[test]
+fn a_disk_that_refuses_and_a_folder_that_is_gone_are_waited_for() {
+    let Some(lab) = lab::get() else { return };
+    let bench = Bench::new(lab, "refused");
+    let sessions = bench.sessions.display().to_string();
+    let uid = bench.user.uid;
+    // A name, how it is broken, what is said of it, how it is mended.
+    let faults = [
+        (
+            "full",
+            "dd if=/dev/zero of=$d/fill bs=4k 2>/dev/null; dd if=/dev/zero of=$d/fill2 bs=1 2>/dev/null; true",
+            "No space left on device",
+            "rm $d/fill $d/fill2",
+        ),
+        (
+            "readonly",
+            "mount --bind $d $d && mount -o remount,bind,ro $d",
+            "Read-only file system",
+            "umount -l $d",
+        ),
+        ("denied", "chmod 0 $d", "Permission denied", "chmod 755 $d"),
+        ("moved", "mv $d $d.away", "No such file or directory", "mv $d.away $d"),
+    ];
+    lab.root_sh(&format!(
+        "d={sessions}/26-11-20-full; mkdir -p $d && mount -t tmpfs -o size=256k,uid={uid},gid={uid},mode=755 tmpfs $d; chown {uid}:{uid} {sessions}"
+    ))
+    .ok();
+    let mut folders = Vec::new();
+    for (name, breaking, _, _) in faults {
+        bench.enable(name);
+        let folder = bench.folder(name);
+        bench.user.write(format!("go-{name}"), "");
+        bench.user.wait_until("the signal is given", secs(20), || {
+            bench.user.exists(format!("gave-{name}"))
+        });
+        lab.root_sh(&format!("d={sessions}/{folder}; {breaking}")).ok();
+        bench.let_end(name);
+        folders.push(folder);
+    }
+    for (name, _, said, _) in faults {
+        let unit = format!("samocode@{name}.service");
+        let paused = || {
+            let status = bench.user.unit_property(&unit, "StatusText");
+            (status.starts_with("paused: cannot ") && status.contains(said)).then_some(status)
+        };
+        let status =
+            bench.user.wait_for(&format!("{name} says that it is paused"), secs(30), paused);
+        println!("{name}: {status}");
+        let journal = bench.user.journal(["-u", &unit]);
+        let lines: Vec<&str> = journal.lines().filter(|line| line.contains(said)).collect();
+        assert_eq!(lines.len(), 1, "{name} says it once: {lines:#?}");
+    }
+    for ((name, _, _, mending), folder) in faults.iter().zip(&folders) {
+        lab.root_sh(&format!("d={sessions}/{folder}; {mending}")).ok();
+        bench.ended(name, folder);
+        let unit = format!("samocode@{name}.service");
+        assert_eq!(bench.user.unit_property(&unit, "NRestarts"), "0", "{name} needed no restart");
+    }
+}

@@ -1,0 +1,103 @@
+//! What a session left, held against what its agents noted.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use serde_json::Value;
+
+use super::{BOUND, Broken, until};
+
+/// What must not be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Damage {
+    /// Sessions that did not come to their end.
+    pub(crate) stuck: usize,
+    /// Signals that an agent left and no worker took.
+    pub(crate) lost_signals: usize,
+    /// Signals taken twice, iterations that were counted twice or skipped.
+    pub(crate) repeated: usize,
+    /// Iterations without their commit, or with two.
+    pub(crate) lost_commits: usize,
+    /// Processes of runs that are over.
+    pub(crate) orphans: usize,
+    /// Private folders of runs that are over.
+    pub(crate) temporary_folders: usize,
+    /// Signals taken, for comparison.
+    pub(crate) iterations: usize,
+}
+
+impl Damage {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.stuck += other.stuck;
+        self.lost_signals += other.lost_signals;
+        self.repeated += other.repeated;
+        self.lost_commits += other.lost_commits;
+        self.orphans += other.orphans;
+        self.temporary_folders += other.temporary_folders;
+        self.iterations += other.iterations;
+    }
+}
+
+impl Broken<'_> {
+    /// Waits for the session's end and looks at all it left.
+    pub(super) fn conclude(&self) -> Damage {
+        let is_done =
+            || self.json("_hook.json").first().is_some_and(|hook| hook["state"] == "done");
+        let mut damage = Damage { stuck: usize::from(!until(BOUND, is_done)), ..Damage::default() };
+        if damage.stuck > 0 {
+            eprintln!("{} did not come to its end\n{}", self.name, self.user().diagnosis());
+        }
+        let taken: Vec<String> = self
+            .json("_journal.jsonl")
+            .iter()
+            .filter(|line| line["kind"] == "signal_taken")
+            .map(|line| line["run"].as_str().unwrap_or_default().to_owned())
+            .collect();
+        let once: BTreeSet<&String> = taken.iter().collect();
+        damage.iterations = taken.len();
+        damage.repeated += taken.len() - once.len();
+        let noted = self.user().read(format!("notes/{}/signals", self.name));
+        let lost: Vec<&str> =
+            noted.lines().filter(|run| !once.contains(&(*run).to_owned())).collect();
+        damage.lost_signals = lost.len();
+        let numbers: Vec<u64> = self
+            .json("_signal_history.jsonl")
+            .iter()
+            .map(|line| line["iteration"].as_u64().unwrap_or_default())
+            .collect();
+        let expected: Vec<u64> = (1..=taken.len() as u64).collect();
+        damage.repeated += usize::from(numbers != expected);
+        let commits = self.commits();
+        let wrong: Vec<&u64> = expected.iter().filter(|n| commits.get(n) != Some(&1)).collect();
+        damage.lost_commits = wrong.len();
+        if damage.lost_signals + damage.repeated + damage.lost_commits > 0 {
+            eprintln!(
+                "{}: lost signals {lost:?}; history {numbers:?} of {}; commits wrong {wrong:?}",
+                self.name,
+                taken.len()
+            );
+        }
+        damage
+    }
+
+    /// How many commits each iteration has on the session's branch.
+    fn commits(&self) -> BTreeMap<u64, usize> {
+        let log = self
+            .user()
+            .run(["git", "log", "--format=%s", self.name])
+            .cwd(&self.project.dir)
+            .output()
+            .stdout;
+        let mut commits = BTreeMap::new();
+        for number in log.lines().filter_map(|line| line.strip_prefix("iteration ")?.parse().ok()) {
+            *commits.entry(number).or_default() += 1;
+        }
+        commits
+    }
+
+    fn json(&self, file: &str) -> Vec<Value> {
+        let path = self.user().host_path(self.folder.join(file));
+        let text = fs::read_to_string(path).unwrap_or_default();
+        text.lines().map(|line| serde_json::from_str(line).unwrap_or_default()).collect()
+    }
+}

@@ -1,0 +1,163 @@
+//! `install.sh`, with a program that is built already: the build itself is the release's.
+
+use std::os::unix::fs::MetadataExt as _;
+
+use crate::lab::{self, LabCommand, LabUser, System};
+
+fn install(user: &LabUser, args: &[&str]) -> LabCommand {
+    let command = user.run(["/repo/install.sh"]);
+    args.iter().fold(command, |command, arg| command.arg(*arg))
+}
+
+const BUILT: &[&str] = &["--binary", "/opt/samocode/bin/samocode"];
+
+fn files(user: &LabUser, folder: &str) -> String {
+    user.sh(&format!("find {folder} -type f -o -type l | sort")).output().stdout
+}
+
+#[test]
+fn what_is_installed_works_and_is_taken_away_again() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user_without_manager("sets-up");
+    user.write("x/bin/neighbour", "");
+
+    let out = install(&user, &[BUILT, &["--prefix", "x"]].concat()).ok();
+    let version = user.run(["x/bin/samocode", "--version"]).ok();
+    assert!(out.stdout.contains(version.stdout.trim()), "{out}");
+    assert!(out.stdout.contains("x/bin is not on PATH"), "{out}");
+    assert!(files(&user, "x").contains("x/share/doc/samocode/LICENSE"));
+
+    install(&user, &["--uninstall", "--prefix", "x"]).ok();
+    assert_eq!(files(&user, "x"), "x/bin/neighbour\n");
+    let again = install(&user, &["--uninstall", "--prefix", "x"]).ok();
+    assert!(again.stdout.contains("nothing of samocode"), "{again}");
+}
+
+#[test]
+fn installing_again_changes_nothing_until_there_is_something_new() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user_without_manager("updates");
+    // The default prefix of a user is ~/.local.
+    install(&user, BUILT).ok();
+    let program = user.host_path(".local/bin/samocode");
+    let before = std::fs::metadata(&program).unwrap();
+
+    let out = install(&user, BUILT).ok();
+    assert!(!out.stdout.contains("installed "), "{out}");
+    assert_eq!(std::fs::metadata(&program).unwrap().ino(), before.ino());
+
+    user.write_program("newer", "#!/bin/sh\n[ \"$1\" = --version ] && echo samocode 99\n");
+    let out = install(&user, &["--binary", "newer"]).ok();
+    assert!(out.stdout.contains("samocode 99") && out.stdout.contains("samocode reload"), "{out}");
+    // By a rename: a worker that runs keeps the file it was started from.
+    assert_ne!(std::fs::metadata(&program).unwrap().ino(), before.ino());
+    assert_eq!(std::fs::metadata(&program).unwrap().mode() & 0o777, 0o755);
+    assert_eq!(user.sh("ls .local/bin").ok().stdout, "samocode\n");
+}
+
+#[test]
+fn install_with_demo_ends_with_a_finished_session_and_uninstall_names_its_units() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user("newcomer");
+
+    let out = install(&user, &[BUILT, &["--demo"]].concat()).ok();
+    assert!(out.stdout.contains("samocode@demo.service"), "{out}");
+    assert!(out.stdout.contains("✓ The session is done"), "{out}");
+
+    let out = install(&user, &["--uninstall"]).ok();
+    let mut commands =
+        out.stdout.lines().filter_map(|line| line.strip_prefix("  ")).filter(|l| l.contains(' '));
+    assert!(out.stdout.contains("  samocode-wake.path\n"), "{out}");
+    // What it says is to be done does it.
+    let script = commands.by_ref().collect::<Vec<_>>().join(" && ");
+    user.sh(&script).ok();
+    assert_eq!(user.sh("find .config/systemd -name 'samocode*'").ok().stdout, "");
+    assert_eq!(
+        user.systemctl(["list-units", "--plain", "--no-legend", "samocode*"]).ok().stdout,
+        ""
+    );
+    assert!(user.exists(".cache/samocode/demo/shop"), "sessions stay");
+}
+
+#[test]
+fn what_root_installs_explains_a_users_messages_in_the_journal() {
+    for system in [System::Ours, System::Debian13] {
+        let Some(lab) = lab::on(system) else { continue };
+        let user = lab.user("explained");
+        let explained = |args: &[&str]| {
+            lab.root(["journalctl", "--sync"]).ok();
+            user.journalctl(["-u", "samocode@demo"].iter().chain(args)).ok()
+        };
+        let has_catalog =
+            "ls /usr/lib/systemd/catalog /usr/local/lib/systemd/catalog | grep samocode";
+
+        // A user can only say what root can do.
+        let out = install(&user, BUILT).ok();
+        let note = out.stdout.lines().find_map(|line| line.split_once("as root: "));
+        let (_, by_hand) = note.unwrap_or_else(|| panic!("{out}"));
+        assert_ne!(lab.root_sh(has_catalog).output().code, 0);
+
+        user.samocode(["demo"]).ok();
+        assert!(!explained(&["-x"]).stdout.contains("Subject: A worker started"));
+
+        let setup = |args: &[&str]| lab.root(["/repo/install.sh"].iter().chain(args)).ok();
+        // Not into /usr/local, where another test expects to find nothing.
+        let out = setup(&[BUILT, &["--prefix", "/usr"]].concat());
+        assert!(!out.stdout.contains("as root: "), "{out}");
+        let text = explained(&["-x"]).stdout;
+        for said in [
+            "Subject: A worker started",
+            "Defined-By: samocode",
+            "    samocode logs demo -f\n",
+            "samocode answer demo  ",
+            "systemctl --user status samocode@demo\n",
+        ] {
+            assert!(text.contains(said), "{said:?}\n{text}");
+        }
+        assert!(!text.contains("@SAMOCODE_"), "a field that is not there\n{text}");
+        assert!(!explained(&[]).stdout.contains("Subject: "), "without -x");
+        // Now a user has nothing to be told, but that it stays.
+        let out = install(&user, BUILT).ok();
+        assert!(!out.stdout.contains("as root: "), "{out}");
+        let out = install(&user, &["--uninstall"]).ok();
+        assert!(out.stdout.contains("samocode.catalog is left"), "{out}");
+
+        let out = setup(&["--uninstall", "--prefix", "/usr"]);
+        assert!(out.stdout.contains("samocode.catalog\n"), "{out}");
+        assert_ne!(lab.root_sh(has_catalog).output().code, 0);
+        assert!(!explained(&["-x"]).stdout.contains("Defined-By: samocode"));
+
+        // What the user was told works too.
+        lab.root_sh(by_hand).ok();
+        assert!(explained(&["-x"]).stdout.contains("Defined-By: samocode"));
+        setup(&["--uninstall"]);
+    }
+}
+
+#[test]
+fn what_cannot_be_installed_is_said_in_one_line() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user_without_manager("fails");
+    for (args, code, said) in [
+        (&["--frobnicate"][..], 2, "no option '--frobnicate'"),
+        (&["--prefix"], 1, "--prefix needs a path"),
+        (&["--binary", "/nowhere/samocode"], 1, "is no program"),
+        (&["--binary", "/opt/samocode/bin/samocode", "--prefix", "/usr/local"], 1, "cannot write"),
+    ] {
+        let out = install(&user, args).output();
+        assert_eq!(out.code, code, "{out}");
+        assert_eq!(out.stderr.lines().count(), 1, "{out}");
+        assert!(out.stderr.contains(said), "{out}");
+    }
+    let out = install(&user, &[]).output();
+    assert_eq!(out.code, 1, "{out}");
+    assert!(out.stderr.contains("Rust is missing") && out.stderr.contains("rustup.rs"), "{out}");
+    // One that is not on PATH is found, and is no good if it is too old.
+    user.write_program(".cargo/bin/cargo", "#!/bin/sh\necho cargo 1.63.0\n");
+    let out = install(&user, &[]).output();
+    assert_eq!(out.code, 1, "{out}");
+    assert!(out.stderr.contains("is 1.63.0, samocode needs 1."), "{out}");
+    assert!(!user.exists(".local"));
+    let help = install(&user, &["--help"]).ok();
+    assert!(help.stdout.contains("--uninstall"), "{help}");
+}

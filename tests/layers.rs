@@ -1,0 +1,141 @@
+//! The folders of `src` depend on one another in one direction, and no file
+//! grows without end.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// From the bottom up; parts of one layer do not know one another.
+const LAYERS: [&[&str]; 6] = [
+    &["session"],
+    &["project"],
+    &["agent", "service", "notify", "worktree"],
+    &["worker", "convoy"],
+    &["cli", "tui"],
+    &["main"],
+];
+
+/// Far above the usual 400: what passes it has more than one subject.
+const LONGEST_FILE: usize = 500;
+
+#[test]
+fn folders_of_src_import_only_from_layers_below() {
+    let mut wrong = Vec::new();
+    let mut unknown = BTreeSet::new();
+    for (path, text) in sources() {
+        let from = part_of(&path);
+        let Some(level) = layer(&from) else {
+            // lib.rs only declares the parts.
+            if from != "lib" {
+                unknown.insert(from);
+            }
+            continue;
+        };
+        for (line, to) in imports(&text) {
+            let below = layer(&to).is_none_or(|other| other < level);
+            if to != from && !below {
+                wrong.push(format!("{}:{line}: {from} imports {to}", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "against the layers of DESIGN:\n{}", wrong.join("\n"));
+    assert!(unknown.is_empty(), "in no layer of tests/layers.rs: {unknown:?}");
+}
+
+#[test]
+fn no_source_file_is_longer_than_the_limit() {
+    let long: Vec<String> = sources()
+        .into_iter()
+        .map(|(path, text)| (path, text.lines().count()))
+        .filter(|(_, lines)| *lines > LONGEST_FILE)
+        .map(|(path, lines)| format!("{}: {lines} lines", path.display()))
+        .collect();
+    assert!(long.is_empty(), "longer than {LONGEST_FILE} lines:\n{}", long.join("\n"));
+}
+
+#[test]
+fn imports_are_found_in_all_their_forms() {
+    let text = "use crate::agent;\n// crate::tui is prose\nuse crate::{\n    cli::{a, b},\n    session::{self, name},\n    worker,\n};\n\
+                fn f() { crate::notify::send() }\nuse samocode::convoy::x;\n";
+    let found: Vec<String> = imports(text).into_iter().map(|(_, part)| part).collect();
+    assert_eq!(found, ["agent", "cli", "session", "worker", "notify", "convoy"]);
+}
+
+fn layer(part: &str) -> Option<usize> {
+    LAYERS.iter().position(|parts| parts.contains(&part))
+}
+
+/// The top-level folder or file below `src`.
+fn part_of(path: &Path) -> String {
+    let first = path.iter().next().and_then(|name| name.to_str()).unwrap_or_default();
+    first.trim_end_matches(".rs").to_string()
+}
+
+/// Paths relative to `src`, with their text.
+fn sources() -> Vec<(PathBuf, String)> {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut folders = vec![src.clone()];
+    let mut found = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                found.push((path.strip_prefix(&src).unwrap().to_path_buf(), text));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The parts named after `crate::` or `samocode::`, with their line numbers;
+/// comments do not count.
+fn imports(text: &str) -> Vec<(usize, String)> {
+    let code: String = text
+        .lines()
+        .map(|line| line.split("//").next().unwrap_or_default().to_string() + "\n")
+        .collect();
+    let mut found = Vec::new();
+    for root in ["crate::", "samocode::"] {
+        for (at, _) in code.match_indices(root) {
+            let line = code[..at].matches('\n').count() + 1;
+            let before = code[..at].chars().next_back();
+            if before.is_some_and(|c| c.is_alphanumeric() || c == '_') {
+                continue;
+            }
+            let rest = &code[at + root.len()..];
+            found.extend(first_names(rest).into_iter().map(|name| (line, name)));
+        }
+    }
+    found
+}
+
+/// The first name of each path: `a::b` gives a, `{a::{b, c}, d}` gives a and d.
+fn first_names(path: &str) -> Vec<String> {
+    let Some(group) = path.strip_prefix('{') else {
+        return vec![identifier(path)];
+    };
+    let mut names = Vec::new();
+    let mut depth = 0;
+    let mut item = String::new();
+    for c in group.chars() {
+        match c {
+            '}' if depth == 0 => break,
+            ',' if depth == 0 => names.push(identifier(std::mem::take(&mut item).trim())),
+            _ => {
+                depth += i32::from(c == '{') - i32::from(c == '}');
+                item.push(c);
+            }
+        }
+    }
+    names.push(identifier(item.trim()));
+    names.retain(|name| !name.is_empty());
+    names
+}
+
+fn identifier(text: &str) -> String {
+    text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+}

@@ -1,0 +1,35 @@
+//! The integration tests: one binary, one module a subject.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "helpers of tests fail the test by panicking"
+)]
+
+mod cli_protocol;
+mod crash;
+mod credentials;
+mod demo;
+mod documents;
+mod faults;
+mod install;
+mod lab;
+mod lab_works;
+mod layers;
+mod limits;
+mod mail;
+mod mistakes;
+mod output;
+mod phases;
+mod predecessor;
+mod resume;
+mod scripted_api;
+mod service;
+mod session;
+mod setting_up;
+mod signals;
+mod stalls;
+mod system_scope;
+mod two_versions;
+mod upgrade;
+mod view;

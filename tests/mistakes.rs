@@ -1,0 +1,210 @@
+//! Bad input of every kind: one line on standard error, the documented exit
+//! code, never a panic.
+
+use crate::lab::{self, LabCommand, LabUser, Outcome, Project};
+
+/// Asserts that a command refused in one line that holds `told`, with this exit code.
+#[track_caller]
+fn refused(command: LabCommand, code: i32, told: &str) {
+    refused_with(&command.output(), code, told);
+}
+
+#[track_caller]
+fn refused_with(out: &Outcome, code: i32, told: &str) {
+    assert_eq!(out.code, code, "{out}");
+    assert_eq!(out.stderr.trim_end().lines().count(), 1, "one line: {out}");
+    assert!(out.stderr.contains(told), "{told:?} is not in {out}");
+    assert!(out.stderr.starts_with("samocode: ") || out.stderr.starts_with("error: "), "{out}");
+    for word in ["panicked", "RUST_BACKTRACE", "stack backtrace", "Os {", "\u{1b}"] {
+        assert!(!out.stderr.contains(word), "{word}: {out}");
+    }
+    assert_eq!(out.stdout, "", "{out}");
+}
+
+fn project(user: &LabUser) -> Project<'_> {
+    user.project("shop").key("SAMOCODE_AGENT", "rehearsal").create()
+}
+
+#[test]
+fn names_that_are_none_are_refused_with_a_hint() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user_without_manager("names");
+    let project = project(&user);
+    let long = "n".repeat(65);
+    for (name, hint) in [
+        ("", "is not a session name"),
+        ("../../etc", "Did you mean 'etc'?"),
+        ("/etc/passwd", "Did you mean 'passwd'?"),
+        ("a\u{7}b", "is not a session name"),
+        ("a\nb", "is not a session name"),
+        (&long, "at most 64"),
+        ("--", "is not a session name"),
+        ("a--b--c", "Did you mean 'a-b-c'?"),
+        ("a..b", "Did you mean 'a.b'?"),
+        ("jwt.lock", "Did you mean 'jwt'?"),
+        ("é", "is not a session name"),
+        ("a@b", "is not a session name"),
+    ] {
+        refused(project.samocode(["run", "--task", "t", "--", name]), 2, hint);
+    }
+    assert!(!user.exists(&project.sessions), "nothing was made");
+    // What can be understood is.
+    let out = project.samocode(["run", "JWT Login", "--task", "t"]).output();
+    assert_eq!(out.code, 10, "{out}");
+    assert!(project.session("jwt-login").is_some());
+}
+
+#[test]
+fn an_instance_of_another_project_begins_no_session_here() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user_without_manager("instances");
+    let project = project(&user);
+    refused(project.samocode(["run", "a--b", "--task", "t"]), 2, "\"a--b\" is not a session name");
+    assert!(project.session("a").is_none());
+}
+
+#[test]
+fn what_is_in_the_way_on_disk_is_named() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user_without_manager("ondisk");
+    let project = project(&user);
+    let in_sessions = |name: &str| project.sessions.join(name);
+    user.write(in_sessions("25-03-01-file"), "no folder");
+    let file = project.samocode(["run", "file", "--task", "t"]);
+    refused(file, 2, "25-03-01-file is a file where a session's folder should be");
+
+    user.write(in_sessions("25-03-01-old/_samocode/_overview.md"), "# Session: old\n");
+    refused(project.samocode(["run", "old"]), 2, "has the old layout");
+
+    user.write(in_sessions("25-03-01-empty/note"), "no session");
+    refused(project.samocode(["run", "empty"]), 2, "is empty: say what is to be done");
+
+    refused(project.samocode(["run", "absent"]), 2, "is new: say what is to be done");
+    let stop = project.samocode(["start", "absent"]).output();
+    assert_ne!(stop.code, 0, "{stop}");
+    assert_eq!(stop.stderr.lines().count(), 1, "{stop}");
+
+    user.set_mode(&project.sessions, 0o555);
+    let task = project.samocode(["run", "new", "--task", "t"]);
+    refused(task, 1, &format!("{}", project.sessions.display()));
+    user.set_mode(&project.sessions, 0o755);
+    user.write(in_sessions("25-03-01-damaged/_overview.md"), "# Session: damaged\n");
+    user.write(in_sessions("25-03-01-damaged/_journal.jsonl"), "garbage\n{}\n");
+    let damaged = project.samocode(["run", "damaged"]).output();
+    assert!(matches!(damaged.code, 1 | 78), "{damaged}");
+    assert!(damaged.stderr.contains("_journal.jsonl") && damaged.stderr.contains("line 1"));
+}
+
+#[test]
+fn a_project_that_is_none_is_a_configuration_error() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user_without_manager("config");
+    let project = project(&user);
+    let run = ["run", "jwt", "--task", "t"];
+    refused(user.samocode(run), 78, "samocode init");
+    let nothing = user.samocode(["--config", "/nowhere/.samocode"].iter().chain(&run));
+    refused(nothing, 78, "/nowhere/.samocode");
+
+    let whole = user.read(project.dir.join(".samocode")).replace("SAMOCODE_AGENT=rehearsal\n", "");
+    let with = |text: &str| {
+        user.write(project.dir.join(".samocode"), text);
+        project.samocode(run)
+    };
+    for key in ["MAIN_REPO", "WORKTREES", "SESSIONS"] {
+        let without: String = whole
+            .lines()
+            .filter(|l| !l.starts_with(key))
+            .fold(String::new(), |text, line| text + line + "\n");
+        refused(with(&without), 78, key);
+    }
+    for (line, told) in [
+        ("SAMOCODE_MAX_RETRIES=many", "SAMOCODE_MAX_RETRIES"),
+        ("CLAUDE_TIMEOUT=-1", "CLAUDE_TIMEOUT"),
+        ("SAMOCODE_BUDGET_USD=free", "SAMOCODE_BUDGET_USD"),
+        ("SAMOCODE_MEMORY_MAX=lots", "SAMOCODE_MEMORY_MAX"),
+        ("SAMOCODE_DISK_FLOOR=1 parsec", "SAMOCODE_DISK_FLOOR"),
+        ("SAMOCODE_AGENT=hal9000", "hal9000"),
+        ("SAMOCODE_AGENT=command:", "command:"),
+        ("SAMOCODE_AGENT=command:./relative", "relative"),
+        ("this is no line", "line"),
+    ] {
+        refused(with(&format!("{whole}{line}\n")), 78, told);
+    }
+    user.write(project.dir.join(".samocode"), b"MAIN_REPO=\xff\xfe\n");
+    let out = project.samocode(run).output();
+    assert_eq!((out.code, out.stderr.lines().count()), (78, 1), "{out}");
+    assert!(!user.exists(&project.sessions), "nothing was made");
+}
+
+#[test]
+fn an_agent_that_cannot_run_is_found_out_before_anything_is_made() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user_without_manager("agents");
+    let absent = user.project("a").key("CLAUDE_PATH", "/nowhere/claude").create();
+    refused(absent.samocode(["run", "x", "--task", "t"]), 78, "/nowhere/claude");
+    let plain = user.project("b").create();
+    user.write("b/claude", "no program");
+    let text = user.read("b/.samocode") + "CLAUDE_PATH=/home/agents/b/claude\n";
+    user.write("b/.samocode", text);
+    refused(plain.samocode(["run", "x", "--task", "t"]), 78, "/home/agents/b/claude");
+    let none = user.project("c").key("SAMOCODE_AGENT", "command:no-such-program").create();
+    refused(none.samocode(["run", "x", "--task", "t"]), 78, "no-such-program");
+    for project in [absent, plain, none] {
+        assert!(!user.exists(&project.sessions), "nothing was made");
+    }
+}
+
+#[test]
+fn claude_is_not_started_as_root() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user_without_manager("rooted");
+    let project = user.project("shop").key("CLAUDE_PATH", "/bin/true").create();
+    let run = lab.root(["samocode", "run", "x", "--task", "t"]).cwd(&project.dir);
+    refused(run, 78, "root");
+    assert!(!user.exists(&project.sessions), "nothing was made");
+}
+
+#[test]
+fn a_command_line_that_is_none_is_refused_in_one_line() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user_without_manager("usage");
+    refused(user.samocode(["enabel", "x"]), 2, "enable");
+    refused(user.samocode(["run"]), 2, "SESSION");
+    refused(user.samocode(["run", "x", "--no-such-flag"]), 2, "--no-such-flag");
+    refused(user.samocode(["run", "x", "--user", "--system"]), 2, "--system");
+    refused(user.samocode(["worker", "x"]), 78, "SAMOCODE_CONFIG is not set");
+    let help = user.samocode(["--help"]).ok();
+    assert!(help.stdout.contains("Examples:"), "{help}");
+}
+
+#[test]
+fn without_an_identity_the_session_blocks_before_the_first_run() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user_without_manager("noident");
+    let project = user
+        .project("shop")
+        .key("SAMOCODE_AGENT", "rehearsal")
+        .repo(|repo| repo.without_identity())
+        .create();
+    let out = project.samocode(["run", "jwt", "--task", "t"]).output();
+    assert_eq!(out.code, 11, "{out}");
+    let session = project.named("jwt");
+    let reason = session.hook()["reason"].as_str().unwrap_or_default().to_owned();
+    assert!(reason.contains("config user.name"), "{reason}");
+    assert!(session.journal("run_started").is_empty());
+
+    user.sh("git config --global user.name Dev; git config --global user.email dev@lab").ok();
+    let out = project.samocode(["run", "jwt"]).output();
+    assert_eq!(out.code, 10, "{out}");
+}
+
+#[test]
+fn without_a_service_manager_the_line_names_run() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user_without_manager("nomanager");
+    let project = project(&user);
+    for args in [&["enable", "x", "--task", "t"][..], &["start", "x"], &["stop", "x"]] {
+        refused(project.samocode(args), 1, "samocode run");
+    }
+    assert!(project.session("x").is_none(), "nothing was made");
+}

@@ -1,0 +1,40 @@
+//! Much output of an agent: it goes to the log whole, and the worker does not
+//! grow with it.
+
+use crate::lab::{self, secs};
+
+/// Far above what the worker takes unoptimised; a buffer of the output would be ten times that.
+const MOST_KIB: u64 = 40 * 1024;
+
+const MIB: u64 = 1 << 20;
+
+#[test]
+fn a_line_of_100_mb_and_many_lines_go_through_and_the_worker_stays_small() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user_without_manager("floods");
+    // Its parent is the worker. What it has printed last, the pipe holds back.
+    let flood = r#"yes '{"event":"text","text":"a line of the usual length, as agents print them"}' | head -c 150M
+        echo
+        head -c 100M /dev/zero | tr '\0' x
+        echo
+        ps -o comm= -p $PPID >~/parent
+        grep VmHWM /proc/$PPID/status >~/peak"#;
+    let first = format!("if [ $SAMOCODE_PHASE = investigation ]; then {flood}\nfi");
+    let agent = user.obedient_agent(&first);
+    let project = user.project("shop").key("SAMOCODE_AGENT", &agent).create();
+
+    let out = project.samocode(["run", "jwt", "--task", "t"]).within(secs(180)).output();
+
+    assert_eq!(out.code, 10, "{out}");
+    assert_eq!(user.read("parent").trim(), "samocode");
+    let peak = user.read("peak");
+    let kib: u64 = peak.split_whitespace().nth(1).and_then(|n| n.parse().ok()).expect("VmHWM");
+    assert!(kib < MOST_KIB, "the worker took {kib} KiB");
+    let session = project.named("jwt");
+    let log = session.journal("run_started")[0]["log"].as_str().expect("a log").to_owned();
+    let path = project.session("jwt").expect("a session").join("_logs").join(log);
+    let written = std::fs::metadata(user.host_path(&path)).expect("a log").len();
+    assert_eq!(written, 250 * MIB + 2, "byte for byte");
+    println!("peak of the worker: {kib} KiB");
+    std::fs::remove_file(user.host_path(&path)).expect("room for others");
+}

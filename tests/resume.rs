@@ -1,0 +1,309 @@
+//! Sessions that end, are cut off or stopped, and go on.
+
+use serde_json::Value;
+
+use crate::lab::{self, Api, Script, secs};
+use crate::session::{BOUND, Session};
+
+/// Makes each run wait until the file `~/go` is there.
+const HOLD: &str = "touch ~/held; until [ -e ~/go ]; do sleep 0.02; done";
+
+/// The conversations of a session's runs, and whether each was gone on with.
+fn conversations(session: &Session<'_>) -> Vec<(String, bool)> {
+    let of = |run: &Value| {
+        let id = run["conversation"].as_str().unwrap_or_default().to_owned();
+        (id, run["resume"].as_bool().unwrap_or_default())
+    };
+    session.journal("run_started").iter().map(of).collect()
+}
+
+/// An API that holds the first run in a tool until `~/go`, and then goes on as samocode asks.
+fn holding_api() -> Api {
+    Api::start_with({
+        let mut hold = Script::new().bash(HOLD).into_answer();
+        let mut go_on = Script::obedient().into_answer();
+        let mut held = false;
+        move |request| {
+            if std::mem::replace(&mut held, true) { go_on(request) } else { hold(request) }
+        }
+    })
+}
+
+#[test]
+fn the_real_cli_goes_on_in_its_conversation_when_its_worker_is_killed() {
+    let Some(lab) = lab::with_claude() else { return };
+    let user = lab.user("killed");
+    let api = holding_api();
+    user.uses_claude(&api);
+    let project = user.project("shop").create();
+    let session = project.named("jwt");
+    session.enable(&["--task", "Paint the fence"]);
+    user.wait_until("the tool runs", BOUND, || user.exists("held"));
+
+    user.run(["kill", "-KILL", &session.worker()]).ok();
+    session.wait_to_rest("waiting", "requirements");
+
+    let runs = conversations(&session);
+    assert_eq!((runs[0].1, runs[1].1), (false, true), "{runs:?}");
+    assert_eq!(runs[0].0, runs[1].0, "{runs:?}");
+    assert_ne!(runs[2].0, runs[1].0, "the next iteration begins a new one: {runs:?}");
+    assert_eq!(session.journal("run_lost").len(), 1);
+    let second = &api.requests()[1];
+    assert!(second.says("Paint the fence") && second.says("cut off"), "{}", second.prompt());
+    assert_eq!(session.history()[0], (1, "investigation".into(), "continue".into()));
+    assert_eq!(session.journal("worker_started").len(), 2);
+    let left = user.sh("pgrep -u $USER -fc 'until \\[ -e ~/go'").output();
+    assert_eq!(left.stdout.trim(), "0", "the tool that hung outlived its worker");
+}
+
+#[test]
+fn a_plain_stop_of_the_unit_loses_nothing_and_a_plain_start_goes_on() {
+    let Some(lab) = lab::with_claude() else { return };
+    let user = lab.user("plainstop");
+    let api = holding_api();
+    user.uses_claude(&api);
+    let project = user.project("shop").create();
+    let session = project.named("jwt");
+    let unit = session.unit();
+    session.enable(&["--task", "Paint the fence"]);
+    user.wait_until("the tool runs", BOUND, || user.exists("held"));
+
+    user.systemctl(["stop", &unit]).ok();
+    assert_eq!(session.active(), "inactive");
+    let ended = session.journal("run_ended");
+    assert_eq!(ended[0]["outcome"], "interrupted", "{ended:?}");
+    assert_eq!(ended[0]["failure"], false);
+    assert_eq!(session.journal("worker_ended")[0]["end"], "interrupted");
+    assert_eq!(user.unit_property(&unit, "Result"), "success");
+
+    user.systemctl(["start", &unit]).ok();
+    session.wait_to_rest("waiting", "requirements");
+    let runs = conversations(&session);
+    assert_eq!((&runs[0].0, runs[1].1), (&runs[1].0, true), "{runs:?}");
+    assert!(api.requests()[1].says("Paint the fence"));
+}
+
+#[test]
+fn signals_to_the_worker_interrupt_or_reload_it_and_never_end_the_session() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user("signals");
+    let agent = user.obedient_agent(HOLD);
+    let project = user.project("shop").key("SAMOCODE_AGENT", &agent).create();
+    for (name, word, end, attempts) in [
+        ("term", "TERM", "interrupted", 2),
+        ("int", "INT", "interrupted", 2),
+        ("hup", "HUP", "reloaded", 1),
+    ] {
+        let session = project.named(name);
+        session.enable(&["--task", "Go on"]);
+        user.wait_until("the agent runs", BOUND, || user.exists("held"));
+        let worker = session.worker();
+        user.run(["kill", "-s", word, &worker]).ok();
+        if word == "HUP" {
+            // It shows no more than that: the iteration goes on.
+            user.write("go", "");
+        } else {
+            user.wait_until("another run begins", BOUND, || {
+                session.journal("run_started").len() == 2
+            });
+            assert_ne!(session.worker(), worker);
+            user.write("go", "");
+        }
+        session.wait_to_rest("waiting", "requirements");
+        assert_eq!(session.journal("worker_ended")[0]["end"], end, "{word}");
+        let first = session.journal("run_started");
+        let first = first.iter().filter(|run| run["total"] == 1).count();
+        assert_eq!(first, attempts, "{word}");
+        assert_eq!(session.active(), "inactive");
+        if word != "HUP" {
+            let run = &session.journal("run_started")[1];
+            let asked = user.asked(name, run);
+            assert!(asked.contains("cut off"), "{asked}");
+        }
+        std::fs::remove_file(user.host_path("go")).unwrap();
+        std::fs::remove_file(user.host_path("held")).unwrap();
+    }
+}
+
+#[test]
+fn a_stop_waits_for_the_iteration_and_nothing_but_a_start_brings_the_session_back() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user("stops");
+    let agent = user.obedient_agent(HOLD);
+    let project = user.project("shop").key("SAMOCODE_AGENT", &agent).create();
+    let session = project.named("jwt");
+    let unit = session.unit();
+    session.enable(&["--task", "JWT login"]);
+    user.wait_until("the agent runs", BOUND, || user.exists("held"));
+
+    let mut stop = project.samocode(["stop", "jwt"]).spawn();
+    stop.wait_for_stdout("stops at the end of its iteration", secs(30));
+    assert!(stop.is_running());
+    assert_eq!(session.active(), "active");
+    user.write("go", "");
+    let out = stop.wait(BOUND);
+    assert!(out.code == 0 && out.stdout.contains("jwt is stopped"), "{out}");
+    assert_eq!(session.stands(), ("stopped".into(), "requirements".into()));
+    assert_eq!(session.active(), "inactive");
+    assert_eq!(session.history().len(), 1, "the iteration came to its end");
+
+    // Mail does not bring it back …
+    session.send("Hello?");
+    session.wait_for_waker();
+    assert_eq!(session.active(), "inactive");
+    // … nor does a reboot, after which the unit has a look and ends.
+    let workers = session.journal("worker_started").len();
+    user.stop_manager();
+    user.start_manager();
+    user.wait_until("the worker has had its look", BOUND, || {
+        session.journal("worker_ended").len() == workers + 1 && !session.is_active()
+    });
+    assert_eq!(session.stands().0, "stopped");
+    assert_eq!(session.journal("run_started").len(), 1);
+    assert_eq!(user.systemctl(["is-enabled", "--quiet", &unit]).output().code, 0);
+
+    project.samocode(["start", "jwt"]).ok();
+    session.wait_to_rest("waiting", "requirements");
+    let run = &session.journal("run_started")[1];
+    let asked = user.asked("jwt", run);
+    assert!(asked.contains("Hello?"), "the mail that waited is shown: {asked}");
+    assert!(!asked.contains("[stop from"), "what was for the worker is not: {asked}");
+}
+
+#[test]
+fn stop_now_interrupts_the_run_and_is_remembered() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user("now");
+    let agent = user.obedient_agent(HOLD);
+    let project = user.project("shop").key("SAMOCODE_AGENT", &agent).create();
+    let session = project.named("jwt");
+    session.enable(&["--task", "JWT login"]);
+    user.wait_until("the agent runs", BOUND, || user.exists("held"));
+
+    let out = project.samocode(["stop", "--now", "jwt"]).ok();
+
+    assert!(out.stdout.contains("jwt is stopped"), "{out}");
+    assert_eq!(session.stands().0, "stopped");
+    assert_eq!(session.active(), "inactive");
+    assert_eq!(session.journal("run_ended")[0]["outcome"], "interrupted");
+    let again = project.samocode(["stop", "jwt"]).ok();
+    assert!(again.stdout.contains("is stopped"), "{again}");
+    user.write("go", "");
+    project.samocode(["start", "jwt"]).ok();
+    session.wait_to_rest("waiting", "requirements");
+    assert_eq!(session.history()[0].0, 1, "it is the same iteration");
+}
+
+#[test]
+fn a_worker_killed_while_it_is_stopped_does_not_stop_again_when_started() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user("killstop");
+    let agent = user.obedient_agent(HOLD);
+    let project = user.project("shop").key("SAMOCODE_AGENT", &agent).create();
+    let session = project.named("jwt");
+    session.enable(&["--task", "JWT login"]);
+    user.wait_until("the agent runs", BOUND, || user.exists("held"));
+    let mut stop = project.samocode(["stop", "jwt"]).spawn();
+    stop.wait_for_stdout("stops at the end", secs(30));
+
+    user.run(["kill", "-KILL", &session.worker()]).ok();
+
+    let out = stop.wait(BOUND);
+    assert_eq!(out.code, 0, "{out}");
+    assert_eq!(session.stands().0, "stopped");
+    user.write("go", "");
+    project.samocode(["start", "jwt"]).ok();
+    session.wait_to_rest("waiting", "requirements");
+}
+
+#[test]
+fn a_finished_session_goes_on_with_a_new_task() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user("again");
+    let project = user.project("shop").key("SAMOCODE_AGENT", "rehearsal").create();
+    let session = project.named("jwt");
+    session.enable(&["--task", "JWT login"]);
+    session.through_the_gates();
+    let first = session.hook()["total_iterations"].as_u64().unwrap();
+
+    let without = project.samocode(["enable", "jwt"]).output();
+    assert_eq!(without.code, 2, "{without}");
+    assert!(without.stderr.contains("is done: give it a new task"), "{without}");
+
+    let out = project.samocode(["enable", "jwt", "--task", "Refresh tokens"]).ok();
+    assert!(out.stdout.contains("resumed with a new task"), "{out}");
+    session.through_the_gates();
+
+    let overview = session.file("_overview.md");
+    assert!(overview.contains("Session resumed: Refresh tokens"), "{overview}");
+    assert_eq!(session.hook()["total_iterations"].as_u64().unwrap(), 2 * first);
+    let commits = user.run(["git", "log", "--format=%s", "main..jwt"]).cwd(&project.dir).ok();
+    assert_eq!(commits.stdout.lines().count(), 6, "{commits}");
+    let phases: Vec<_> = session.history().into_iter().map(|(_, phase, _)| phase).collect();
+    assert_eq!(phases.iter().filter(|phase| *phase == "investigation").count(), 2);
+    user.wait_until("the unit is disabled again", BOUND, || {
+        user.systemctl(["is-enabled", &session.unit()]).output().stdout.trim() == "disabled"
+    });
+}
+
+#[test]
+fn a_blocked_session_tries_again_at_mail_and_at_a_start() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user("blocked");
+    let stuck = r#"[ -e ~/mended ] || {
+        echo '{"status":"blocked","reason":"no key for the API","needs":"human_action"}' >$SAMOCODE_SESSION_DIR/_signal.json
+        exit; }"#;
+    let agent = user.obedient_agent(stuck);
+    let project = user.project("shop").key("SAMOCODE_AGENT", &agent).create();
+    let session = project.named("jwt");
+    session.enable(&["--task", "JWT login"]);
+    session.wait_to_rest("blocked", "investigation");
+    assert_eq!(session.hook()["reason"], "no key for the API");
+    assert_eq!(project.status("jwt", "Blocked").as_deref(), Some("yes"));
+
+    session.send("The key is in ~/key");
+    user.wait_until("it has tried again", BOUND, || session.history().len() == 2);
+    session.wait_to_rest("blocked", "investigation");
+    let asked = user.asked("jwt", &session.journal("run_started")[1]);
+    assert!(asked.contains("The key is in ~/key"), "{asked}");
+
+    user.write("mended", "");
+    project.samocode(["start", "jwt"]).ok();
+    session.wait_to_rest("waiting", "requirements");
+    assert_eq!(project.status("jwt", "Blocked").as_deref(), Some("waiting_human"));
+}
+
+#[test]
+fn two_projects_may_have_a_session_of_the_same_name() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user("twins");
+    let shop = user.project("shop").key("SAMOCODE_AGENT", "rehearsal").create();
+    let blog = user.project("blog").key("SAMOCODE_AGENT", "rehearsal").create();
+    let (first, second) = (shop.named("jwt"), blog.named("jwt").with_instance("jwt--blog"));
+
+    first.enable(&["--task", "Login for the shop"]);
+    second.enable(&["--task", "Login for the blog"]);
+    first.wait_to_rest("waiting", "requirements");
+    second.wait_to_rest("waiting", "requirements");
+    assert!(second.file("_overview.md").contains("Login for the blog"));
+
+    second.answer();
+    second.wait_to_rest("waiting", "planning");
+    assert_eq!(first.stands(), ("waiting".into(), "requirements".into()));
+    // From its own folder the plain name means the project's own session.
+    blog.samocode(["stop", "jwt"]).ok();
+    assert_eq!(second.stands().0, "stopped");
+    assert_eq!(first.stands().0, "waiting");
+    // The instance means the same from anywhere, even from another project's folder.
+    shop.samocode(["start", "jwt--blog"]).ok();
+    assert_eq!(first.stands(), ("waiting".into(), "requirements".into()));
+    second.wait_to_rest("waiting", "planning");
+    second.approve();
+    second.wait_to_rest("done", "done");
+    first.through_the_gates();
+
+    for (project, name) in [(&shop, "shop"), (&blog, "blog")] {
+        let log = user.run(["git", "log", "--format=%s", "main..jwt"]).cwd(&project.dir).ok();
+        assert_eq!(log.stdout.lines().count(), 3, "{name}: {log}");
+    }
+}

@@ -1,0 +1,112 @@
+//! `--system`: root speaks to the system's manager, the work is the user's.
+
+use crate::lab::{self, Lab, LabCommand, Project, secs};
+use crate::session::{BOUND, Session};
+
+/// A command of samocode's as root, in the project's folder.
+fn root<const N: usize>(lab: &'static Lab, project: &Project<'_>, args: [&str; N]) -> LabCommand {
+    lab.root(["samocode"].iter().chain(&args)).cwd(&project.dir)
+}
+
+fn active(lab: &'static Lab, unit: &str) -> String {
+    let show = lab.root(["systemctl", "show", "--value", "--property=ActiveState", unit]);
+    show.ok().stdout.trim().to_owned()
+}
+
+/// Waits until the session stands there and the system's unit is no more.
+#[track_caller]
+fn wait_to_rest(lab: &'static Lab, session: &Session<'_>, state: &str, phase: &str) {
+    let what = format!("{} is {state} in {phase}", session.name);
+    session.user().wait_until(&what, BOUND, || {
+        session.stands() == (state.to_owned(), phase.to_owned())
+            && active(lab, &session.unit()) == "inactive"
+    });
+}
+
+#[test]
+fn a_session_of_the_systems_manager_is_its_users_from_first_to_last() {
+    let Some(lab) = lab::get() else { return };
+    // No manager of the user's own: nothing may need one.
+    let user = lab.user_without_manager("sysdev");
+    let project = user.project("shop").key("SAMOCODE_AGENT", "rehearsal").create();
+    let session = project.named("sysjwt");
+
+    let task = ["enable", "--system", "--run-as", "sysdev", "sysjwt", "--task", "JWT login"];
+    root(lab, &project, task).ok();
+    wait_to_rest(lab, &session, "waiting", "requirements");
+    // Answers are the user's: they need no power of root's.
+    project.samocode(["answer", "--system", "sysjwt", "--accept-suggestions"]).ok();
+    wait_to_rest(lab, &session, "waiting", "planning");
+    project.samocode(["approve", "--system", "sysjwt"]).ok();
+    wait_to_rest(lab, &session, "done", "done");
+
+    let folders = format!(
+        "find {} {} {} -not -user {} -o -not -group {}",
+        project.sessions.display(),
+        project.worktrees.display(),
+        project.dir.display(),
+        user.name,
+        user.name
+    );
+    assert_eq!(lab.root_sh(&folders).ok().stdout, "", "not the user's");
+    let unit = session.unit();
+    user.wait_until("the unit is disabled", BOUND, || {
+        lab.root(["systemctl", "is-enabled", &unit]).output().stdout.trim() == "disabled"
+    });
+    lab.root(["journalctl", "--sync"]).ok();
+    let uid = format!("_UID={}", user.uid);
+    let told = lab.root(["journalctl", "-q", "-o", "cat", "SAMOCODE_SESSION=sysjwt", &uid]).ok();
+    assert!(told.stdout.lines().count() > 10, "{told}");
+}
+
+#[test]
+fn root_stops_and_starts_a_session_of_the_systems_manager() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user_without_manager("sysstop");
+    let agent = user.obedient_agent("until [ -e ~/go-on ]; do sleep 0.05; done");
+    let project = user.project("shop").key("SAMOCODE_AGENT", &agent).create();
+    let session = project.named("sysheld");
+
+    let task = ["enable", "--system", "--run-as", "sysstop", "sysheld", "--task", "Hold"];
+    root(lab, &project, task).ok();
+    user.wait_until("the agent runs", BOUND, || user.exists("asked"));
+    root(lab, &project, ["stop", "--system", "--now", "sysheld"]).ok();
+    assert_eq!(session.stands().0, "stopped");
+    assert_eq!(active(lab, &session.unit()), "inactive");
+
+    // A token does not bring it back.
+    project.samocode(["send", "--system", "sysheld", "Hello?"]).ok();
+    let spool = user.host_path("/var/lib/samocode/wake");
+    user.wait_until("the token is taken", BOUND, || {
+        !spool.join("sysheld").exists() && active(lab, "samocode-wake.service") == "inactive"
+    });
+    assert_eq!(active(lab, &session.unit()), "inactive");
+    assert_eq!(session.journal("run_started").len(), 1);
+
+    user.write("go-on", "");
+    root(lab, &project, ["start", "--system", "sysheld"]).within(secs(60)).ok();
+    wait_to_rest(lab, &session, "waiting", "requirements");
+    let foreign = format!("find {} -not -user {}", project.sessions.display(), user.name);
+    assert_eq!(lab.root_sh(&foreign).ok().stdout, "", "not the user's");
+}
+
+#[test]
+fn the_systems_manager_is_for_root_and_runs_nothing_as_root() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user_without_manager("sysrefused");
+    let project = user.project("shop").key("SAMOCODE_AGENT", "rehearsal").create();
+    let refused = |out: crate::lab::Outcome, code: i32, told: &str| {
+        assert_eq!(out.code, code, "{out}");
+        assert!(out.stderr.lines().count() == 1 && out.stderr.contains(told), "{out}");
+    };
+    let enable = ["enable", "--system", "a", "--task", "t"];
+    refused(root(lab, &project, enable).output(), 2, "--run-as USER");
+    let as_root = ["enable", "--system", "--run-as", "root", "a", "--task", "t"];
+    refused(root(lab, &project, as_root).output(), 2, "refuse root");
+    let nobody = ["enable", "--system", "--run-as", "no-such", "a", "--task", "t"];
+    refused(root(lab, &project, nobody).output(), 2, "no user 'no-such'");
+    let as_user = project.samocode(["enable", "--system", "a", "--task", "t"]).output();
+    assert!(matches!(as_user.code, 1 | 2), "{as_user}");
+    assert_eq!(as_user.stderr.lines().count(), 1, "{as_user}");
+    assert!(project.session("a").is_none());
+}
