@@ -245,6 +245,11 @@ mod tests {
                 .unwrap()
         };
         let (mut ours, mut other) = (start(&id), start(&format!("{id}-other")));
+        // The kernel lets the parent go on a moment before it sets the new program's environment.
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while find(&id).unwrap().is_empty() && Instant::now() < deadline {
+            std::thread::yield_now();
+        }
         assert_eq!(find(&id).unwrap().len(), 1);
         assert_eq!(end_run(&id, Duration::from_secs(5)).unwrap(), 1);
         assert!(!ours.wait().unwrap().success());
