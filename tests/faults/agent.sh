@@ -1,14 +1,11 @@
 #!/bin/sh
-# The agent that is broken: one commit an iteration, testing and quality in
-# turn, and notes in ~/notes/SESSION of what it did, so that the files of the
-# session can be held against them.
+# What an agent does whose runs are broken: one commit an iteration, testing and
+# quality in turn, and notes in ~/notes/SESSION of what it did, so that the files
+# of the session can be held against them.
 set -u
-# First of all, since the time of this file is when the run began.
-: >"$HOME/notes/$SAMOCODE_SESSION/started.$SAMOCODE_RUN"
 # What outlives its parent, unless somebody ends it.
 setsid sleep 3600 </dev/null >/dev/null 2>&1 &
-read -r pace <"$HOME/pace"
-sleep "$pace"
+sleep 0.4
 
 number=$SAMOCODE_ITERATION
 if [ -z "$(git log --format=%s --grep="^iteration $number\$")" ]; then

@@ -13,19 +13,26 @@ mod lab;
 
 use std::process::ExitCode;
 
-use faults::{Plan, quiet};
+use faults::{Cast, Plan, hangs, quiet};
 use lab::{System, secs};
 
-const USAGE: &str = "usage: benches/faults [--seed N] [--faults N] [--sessions N] [--restarts N] \
-    [--quiet N] [--debian13]";
+const USAGE: &str = "usage: benches/faults [--seed N] [--faults N] [--rehearsals N] [--claude N] \
+    [--sessions N] [--restarts N] [--hangs N] [--quiet N] [--debian13]";
 
 fn main() -> ExitCode {
-    let mut plan =
-        Plan { system: System::Ours, seed: 1, sessions: 4, faults: 400, manager_restarts: 5 };
-    let mut quiet_sessions = 50;
+    let mut plan = Plan {
+        system: System::Ours,
+        cast: Cast::Noting,
+        seed: 1,
+        sessions: 4,
+        faults: 400,
+        manager_restarts: 5,
+    };
+    let (mut rehearsals, mut claude, mut hang, mut quiet_sessions) = (100, 40, 4, 50);
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         let mut number = || args.next().and_then(|value| value.parse::<u64>().ok());
+        let mut count = |into: &mut usize| number().map(|n| *into = n as usize);
         let taken = match arg.as_str() {
             // Cargo's own.
             "--bench" => Some(()),
@@ -33,11 +40,14 @@ fn main() -> ExitCode {
                 plan.system = System::Debian13;
                 Some(())
             }
+            "--faults" => count(&mut plan.faults),
+            "--rehearsals" => count(&mut rehearsals),
+            "--claude" => count(&mut claude),
+            "--sessions" => count(&mut plan.sessions),
+            "--restarts" => count(&mut plan.manager_restarts),
+            "--hangs" => count(&mut hang),
+            "--quiet" => count(&mut quiet_sessions),
             "--seed" => number().map(|n| plan.seed = n),
-            "--faults" => number().map(|n| plan.faults = n as usize),
-            "--sessions" => number().map(|n| plan.sessions = n as usize),
-            "--restarts" => number().map(|n| plan.manager_restarts = n as usize),
-            "--quiet" => number().map(|n| quiet_sessions = n as usize),
             _ => None,
         };
         if taken.is_none() {
@@ -45,11 +55,20 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     }
+    let plans = [
+        plan,
+        Plan { cast: Cast::Rehearsal, faults: rehearsals, manager_restarts: 0, ..plan },
+        Plan { cast: Cast::Claude, faults: claude, manager_restarts: 0, ..plan },
+    ];
     let mut whole = true;
-    if plan.faults + plan.manager_restarts > 0 {
+    for plan in plans.into_iter().filter(|plan| plan.faults + plan.manager_restarts > 0) {
         let Some(report) = faults::run(plan) else { return ExitCode::FAILURE };
-        print!("{report}");
-        whole = report.is_whole();
+        println!("{report}");
+        whole &= report.is_whole();
+    }
+    if hang > 0 {
+        let Some(hangs) = hangs::measure(hang) else { return ExitCode::FAILURE };
+        print!("{hangs}");
     }
     if quiet_sessions > 0 {
         let Some(quiet) = quiet::measure(quiet_sessions, secs(30)) else {

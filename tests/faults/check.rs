@@ -1,9 +1,6 @@
 //! What a session left, held against what its agents noted.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-
-use serde_json::Value;
 
 use super::{BOUND, Broken, until};
 
@@ -27,6 +24,10 @@ pub(crate) struct Damage {
 }
 
 impl Damage {
+    pub(crate) fn is_some(&self) -> bool {
+        *self != Self { iterations: self.iterations, ..Self::default() }
+    }
+
     pub(crate) fn add(&mut self, other: Self) {
         self.stuck += other.stuck;
         self.lost_signals += other.lost_signals;
@@ -41,9 +42,8 @@ impl Damage {
 impl Broken<'_> {
     /// Waits for the session's end and looks at all it left.
     pub(super) fn conclude(&self) -> Damage {
-        let is_done =
-            || self.json("_hook.json").first().is_some_and(|hook| hook["state"] == "done");
-        let mut damage = Damage { stuck: usize::from(!until(BOUND, is_done)), ..Damage::default() };
+        let ended = until(BOUND, || self.state() == "done");
+        let mut damage = Damage { stuck: usize::from(!ended), ..Damage::default() };
         if damage.stuck > 0 {
             eprintln!("{} did not come to its end\n{}", self.name, self.user().diagnosis());
         }
@@ -67,7 +67,13 @@ impl Broken<'_> {
             .collect();
         let expected: Vec<u64> = (1..=taken.len() as u64).collect();
         damage.repeated += usize::from(numbers != expected);
-        let commits = self.commits();
+        let mut commits = BTreeMap::<u64, usize>::new();
+        let subjects = self.commits();
+        for number in
+            subjects.iter().filter_map(|line| line.strip_prefix("iteration ")?.parse().ok())
+        {
+            *commits.entry(number).or_default() += 1;
+        }
         let wrong: Vec<&u64> = expected.iter().filter(|n| commits.get(n) != Some(&1)).collect();
         damage.lost_commits = wrong.len();
         if damage.lost_signals + damage.repeated + damage.lost_commits > 0 {
@@ -80,24 +86,10 @@ impl Broken<'_> {
         damage
     }
 
-    /// How many commits each iteration has on the session's branch.
-    fn commits(&self) -> BTreeMap<u64, usize> {
-        let log = self
-            .user()
-            .run(["git", "log", "--format=%s", self.name])
-            .cwd(&self.project.dir)
-            .output()
-            .stdout;
-        let mut commits = BTreeMap::new();
-        for number in log.lines().filter_map(|line| line.strip_prefix("iteration ")?.parse().ok()) {
-            *commits.entry(number).or_default() += 1;
-        }
-        commits
-    }
-
-    fn json(&self, file: &str) -> Vec<Value> {
-        let path = self.user().host_path(self.folder.join(file));
-        let text = fs::read_to_string(path).unwrap_or_default();
-        text.lines().map(|line| serde_json::from_str(line).unwrap_or_default()).collect()
+    /// The subjects of the commits on the session's branch, newest first.
+    pub(super) fn commits(&self) -> Vec<String> {
+        let log = ["git", "log", "--format=%s", &self.name];
+        let said = self.user().run(log).cwd(&self.stage.project.dir).output().stdout;
+        said.lines().map(str::to_owned).collect()
     }
 }

@@ -1,5 +1,7 @@
 //! Random numbers that come out the same for the same seed.
 
+use std::time::Duration;
+
 /// SplitMix64 (Steele, Lea, Flood 2014).
 pub(crate) struct Dice(u64);
 
@@ -19,6 +21,11 @@ impl Dice {
     /// Below `bound`.
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound.max(1)
+    }
+
+    /// A time shorter than `bound`.
+    pub(crate) fn within(&mut self, bound: Duration) -> Duration {
+        Duration::from_micros(self.below(u64::try_from(bound.as_micros()).unwrap_or(u64::MAX)))
     }
 
     pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {

@@ -65,15 +65,17 @@ pub(crate) struct Target<'u> {
     user: &'u LabUser,
     unit: String,
     cgroup: PathBuf,
+    /// The name of the agent's process.
+    agent: &'static str,
 }
 
 impl<'u> Target<'u> {
-    pub(crate) fn new(user: &'u LabUser, session: &str) -> Self {
+    pub(crate) fn new(user: &'u LabUser, session: &str, agent: &'static str) -> Self {
         let (uid, unit) = (user.uid, format!("samocode@{session}.service"));
         let cgroup = format!(
             "/sys/fs/cgroup/user.slice/user-{uid}.slice/user@{uid}.service/samocode.slice/{unit}"
         );
-        Self { user, unit, cgroup: user.lab.host_path(cgroup) }
+        Self { user, unit, cgroup: user.lab.host_path(cgroup), agent }
     }
 
     /// The worker, from its first moments on.
@@ -96,9 +98,9 @@ impl<'u> Target<'u> {
             .collect()
     }
 
-    /// The agent itself: the one named so after its program.
+    /// The agent itself, named so after its program.
     fn agent(&self) -> Option<Pid> {
-        self.run().into_iter().find(|pid| stat(*pid).is_some_and(|stat| stat.name == "agent"))
+        self.run().into_iter().find(|pid| stat(*pid).is_some_and(|stat| stat.name == self.agent))
     }
 
     /// The one that leads a session of its own.
@@ -171,9 +173,9 @@ fn stat(pid: Pid) -> Option<Stat> {
     Some(Stat { name: name.to_owned(), session })
 }
 
-/// The runs of which processes of the user are alive, by the variable their
-/// agents have.
-pub(crate) fn runs_alive(user: &LabUser, session: &str) -> Vec<(i32, String)> {
+/// The runs, of a session or of all, of which processes of the user are alive, by
+/// the variables their agents have.
+pub(crate) fn runs_alive(user: &LabUser, session: Option<&str>) -> Vec<(i32, String)> {
     use std::os::unix::fs::MetadataExt;
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     entries
@@ -186,7 +188,8 @@ pub(crate) fn runs_alive(user: &LabUser, session: &str) -> Vec<(i32, String)> {
                     environ.split(|b| *b == 0).find_map(|v| v.strip_prefix(name.as_bytes()));
                 found.map(|value| String::from_utf8_lossy(value).into_owned())
             };
-            (value("SAMOCODE_SESSION=")? == session).then_some(())?;
+            let of = value("SAMOCODE_SESSION=")?;
+            session.is_none_or(|session| of == session).then_some(())?;
             Some((pid, value("SAMOCODE_RUN=")?))
         })
         .collect()

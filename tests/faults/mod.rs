@@ -1,46 +1,51 @@
 //! Breaks running sessions at random moments, under a real systemd, and holds
-//! what they left against what their agents noted.
+//! what they left against what their agents noted, or against a session that
+//! nobody broke.
 //!
 //! `benches/faults` runs it long and prints the figures; the tests here are its
-//! short version. The agent is `agent.sh`: a run takes half a second, so that a
-//! fault soon hits every moment of an iteration, and leaves a child in a session
-//! of its own behind. The watchdog waits 2 s instead of 30, an agent may be
-//! silent for 2 s, and a failed run is retried at once.
+//! short version. A run takes half a second (that of the real CLI two), so that
+//! a fault soon hits every moment of an iteration, and leaves a child in a
+//! session of its own behind. The watchdog waits 2 s instead of 30, an agent may
+//! be silent for 2 s, and a failed run is retried at once.
 
 #![allow(dead_code, reason = "tests and bench share this; neither needs all of it")]
 
+mod broken;
+mod cast;
 mod check;
 mod dice;
+pub(crate) mod hangs;
 mod inject;
 pub(crate) mod quiet;
+mod rehearsed;
 mod report;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use uuid::Uuid;
 
-use crate::lab::{self, LabUser, Project, System, secs};
+use crate::lab::{self, LabUser, System, secs};
 
+use broken::Broken;
+pub(crate) use cast::Cast;
+use cast::Stage;
 pub(crate) use check::Damage;
 use dice::Dice;
-use inject::{Class, Target, runs_alive};
+use inject::{Class, runs_alive};
 use report::Injected;
 pub(crate) use report::Report;
 
 /// How long a session may take to get over a fault.
 const BOUND: Duration = secs(60);
 
-/// How long a run takes, in milliseconds.
-const PACE_MS: u64 = 400;
-
 /// What is to be broken.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan {
     pub(crate) system: System,
+    pub(crate) cast: Cast,
     pub(crate) seed: u64,
     /// Sessions side by side.
     pub(crate) sessions: usize,
@@ -50,38 +55,57 @@ pub(crate) struct Plan {
     pub(crate) manager_restarts: usize,
 }
 
+/// The faults that are still to be injected.
+type Pile = Mutex<Vec<Class>>;
+
+fn next_of(pile: &Pile) -> Option<Class> {
+    pile.lock().unwrap_or_else(|e| e.into_inner()).pop()
+}
+
 /// Breaks sessions as planned. `None`, and `SKIPPED` is printed, without a lab.
 pub(crate) fn run(plan: Plan) -> Option<Report> {
     let lab = lab::on(plan.system)?;
+    if plan.cast == Cast::Claude {
+        lab::with_claude()?;
+    }
     let user = lab.user("faults");
-    let project = prepare(&user);
-    let names: Vec<String> = (1..=plan.sessions).map(|n| format!("f{n}")).collect();
-    let sessions: Vec<Broken<'_>> = names.iter().map(|name| Broken::new(&project, name)).collect();
+    let stage = Stage::set(&user, plan.cast);
     let mut dice = Dice::new(plan.seed);
-    let faults = Mutex::new(faults(plan.faults, &mut dice));
+    let pile = Mutex::new(faults(plan.faults, &mut dice));
+    let names: Vec<String> = (1..=plan.sessions).map(|n| format!("f{n}")).collect();
+    let dice: Vec<Dice> = names.iter().map(|_| Dice::new(dice.below(u64::MAX))).collect();
     let mut report = Report::new(plan);
-    let seeds: Vec<u64> = sessions.iter().map(|_| dice.below(u64::MAX)).collect();
+    if plan.cast == Cast::Rehearsal {
+        rehearsed::run(&stage, &names, &pile, dice, &mut report);
+    } else {
+        endless(&stage, &names, &pile, dice, &mut report);
+    }
+    report.damage.orphans += runs_alive(&user, None).len();
+    report.damage.temporary_folders += temporary_folders(&user);
+    Some(report)
+}
+
+/// Sessions that go on until they are told to finish.
+fn endless(stage: &Stage<'_>, names: &[String], pile: &Pile, dice: Vec<Dice>, report: &mut Report) {
+    let sessions: Vec<Broken<'_>> = names.iter().map(|name| Broken::noting(stage, name)).collect();
+    let mut own_dice = Dice::new(report.plan.seed);
     std::thread::scope(|scope| {
-        let faults = &faults;
         let workers: Vec<_> = sessions
             .iter()
-            .zip(seeds)
-            .map(|(session, seed)| scope.spawn(move || session.harass(faults, Dice::new(seed))))
+            .zip(dice)
+            .map(|(session, dice)| scope.spawn(move || session.harass(pile, dice)))
             .collect();
         for worker in workers {
             report.take(worker.join().expect("no panic"));
         }
     });
-    for _ in 0..plan.manager_restarts {
-        report.take(restart_manager(&user, &sessions, &mut dice));
+    for _ in 0..report.plan.manager_restarts {
+        report.take(restart_manager(stage, &sessions, &mut own_dice));
     }
-    user.write("finish", "");
+    stage.user.write("finish", "");
     for session in &sessions {
         report.damage.add(session.conclude());
     }
-    report.damage.orphans += alive_at_the_end(&user, &names);
-    report.damage.temporary_folders += temporary_folders(&user);
-    Some(report)
 }
 
 /// The classes of the faults in their order: shares as given, shuffled.
@@ -93,154 +117,6 @@ fn faults(count: usize, dice: &mut Dice) -> Vec<Class> {
     dice.shuffle(&mut all);
     all.truncate(count);
     all
-}
-
-fn prepare(user: &LabUser) -> Project<'_> {
-    user.write_program("agent", include_str!("agent.sh"));
-    user.write("pace", format!("0.{PACE_MS:03}\n"));
-    user.write(
-        ".config/systemd/user/samocode@.service.d/faults.conf",
-        "[Service]\nWatchdogSec=2s\n",
-    );
-    let agent = format!("command:{}", user.home.join("agent").display());
-    let mut project = user
-        .project("shop")
-        .key("SAMOCODE_AGENT", &agent)
-        .key("SAMOCODE_STALL_AFTER", "2 s")
-        .key("SAMOCODE_RETRY_DELAY", "0 s")
-        .create();
-    // Sessions and worktrees lie on a real disk, whose fsync takes its time.
-    let disk = user.disk();
-    let mut text = user.read("shop/.samocode");
-    for (folder, name) in
-        [(&mut project.sessions, "sessions"), (&mut project.worktrees, "worktrees")]
-    {
-        let new = disk.join(name);
-        text = text.replace(&*folder.to_string_lossy(), &new.to_string_lossy());
-        *folder = new;
-    }
-    user.write("shop/.samocode", text);
-    project
-}
-
-/// A session that is broken again and again.
-pub(super) struct Broken<'p> {
-    project: &'p Project<'p>,
-    name: &'p str,
-    folder: PathBuf,
-    target: Target<'p>,
-}
-
-impl<'p> Broken<'p> {
-    /// Begins it in the phase of testing, as the predecessor would have left it.
-    fn new(project: &'p Project<'p>, name: &'p str) -> Self {
-        let user = project.user;
-        let dated = format!("26-11-20-{name}");
-        let folder = project.sessions.join(&dated);
-        let overview = format!(
-            "# Session: {name}\nStarted: 11-20 18:01\nWorking Dir: {}\n\n## Task\nBe broken\n\n\
-             ## Status\nPhase: testing\nIteration: 0\nTotal Iterations: 0\nBlocked: no\n\
-             Last Action: -\nNext: -\n\n## Flow Log\n",
-            project.worktrees.join(&dated).display()
-        );
-        user.write(folder.join("_overview.md"), overview);
-        user.write(format!("notes/{name}/signals"), "");
-        user.samocode(["enable", name]).cwd(&project.dir).ok();
-        Self { project, name, folder, target: Target::new(user, name) }
-    }
-
-    fn user(&self) -> &LabUser {
-        self.project.user
-    }
-
-    fn lines(&self, file: &str) -> usize {
-        let path = self.user().host_path(self.folder.join(file));
-        fs::read(path).unwrap_or_default().iter().filter(|byte| **byte == b'\n').count()
-    }
-
-    /// Takes faults from the pile until it is empty. One at a time: the next
-    /// comes after an iteration that ended well, or the back-off from a crash
-    /// loop would be measured.
-    fn harass(&self, faults: &Mutex<Vec<Class>>, mut dice: Dice) -> Vec<Injected> {
-        let mut injected = Vec::new();
-        loop {
-            let done = self.lines("_signal_history.jsonl");
-            if !until(BOUND, || self.lines("_signal_history.jsonl") > done) {
-                // It did not recover from the one before.
-                if let Some(last) = injected.last_mut() {
-                    let last: &mut Injected = last;
-                    last.recovered = false;
-                    eprintln!("{} stands still\n{}", self.name, self.user().diagnosis());
-                }
-                return injected;
-            }
-            let Some(class) = faults.lock().unwrap_or_else(|e| e.into_inner()).pop() else {
-                return injected;
-            };
-            std::thread::sleep(Duration::from_micros(dice.below((PACE_MS + 300) * 1000)));
-            injected.push(self.hit(class));
-        }
-    }
-
-    /// One fault, and what came of it.
-    fn hit(&self, class: Class) -> Injected {
-        let mut at = SystemTime::now();
-        // Between two runs there is no agent: then the next one is hit.
-        until(BOUND, || {
-            at = SystemTime::now();
-            self.target.inject(class)
-        });
-        if class == Class::StopAndStart {
-            at = SystemTime::now();
-            self.target.start();
-        }
-        let mut injected = Injected { class, recovered: true, latency: None, orphans: 0 };
-        if class.restarts_agent() {
-            injected.latency = self.next_start(at);
-            injected.recovered = injected.latency.is_some();
-            injected.orphans = self.orphans(at);
-        }
-        injected
-    }
-
-    /// From `at` to the first instruction of the next run's agent.
-    fn next_start(&self, at: SystemTime) -> Option<Duration> {
-        let notes = self.user().host_path(format!("notes/{}", self.name));
-        let mut found = None;
-        until(BOUND, || {
-            found = fs::read_dir(&notes)
-                .into_iter()
-                .flatten()
-                .flatten()
-                .filter(|entry| {
-                    let name = entry.file_name();
-                    let run = name.to_str().and_then(|name| name.strip_prefix("started."));
-                    run.and_then(begun).is_some_and(|begun| begun >= at)
-                })
-                .filter_map(|entry| entry.metadata().ok()?.modified().ok())
-                .min();
-            found.is_some()
-        });
-        // The file's time may lie a tick of the kernel in the past.
-        found.map(|started| started.duration_since(at).unwrap_or_default())
-    }
-
-    /// Processes of runs that began before `at` and are still alive.
-    fn orphans(&self, at: SystemTime) -> usize {
-        let old = || {
-            let alive = runs_alive(self.user(), self.name);
-            let old = alive.into_iter().filter(|(_, run)| begun(run).is_some_and(|run| run < at));
-            old.map(|(pid, _)| pid).collect::<Vec<_>>()
-        };
-        let first = old();
-        if first.is_empty() {
-            return 0;
-        }
-        // A process that is just ending is none.
-        std::thread::sleep(Duration::from_millis(300));
-        let second = old();
-        first.into_iter().filter(|pid| second.contains(pid)).count()
-    }
 }
 
 /// When a run began, from its id, to the millisecond above.
@@ -262,17 +138,17 @@ fn until(bound: Duration, mut is_so: impl FnMut() -> bool) -> bool {
 }
 
 /// The user's manager restarted, with all sessions in it.
-fn restart_manager(user: &LabUser, sessions: &[Broken<'_>], dice: &mut Dice) -> Vec<Injected> {
-    let done: Vec<usize> = sessions.iter().map(|s| s.lines("_signal_history.jsonl")).collect();
+fn restart_manager(stage: &Stage<'_>, sessions: &[Broken<'_>], dice: &mut Dice) -> Vec<Injected> {
+    let done: Vec<usize> = sessions.iter().map(Broken::iterations).collect();
     for (session, done) in sessions.iter().zip(done) {
-        until(BOUND, || session.lines("_signal_history.jsonl") > done);
+        until(BOUND, || session.iterations() > done);
     }
-    std::thread::sleep(Duration::from_millis(dice.below(PACE_MS)));
+    std::thread::sleep(dice.within(stage.cast.pace()));
     let at = SystemTime::now();
     let class = Class::RestartManager;
     let Some(first) = sessions.first() else { return Vec::new() };
     let done = first.target.inject(class);
-    assert!(done, "the manager did not restart\n{}", user.diagnosis());
+    assert!(done, "the manager did not restart\n{}", stage.user.diagnosis());
     sessions
         .iter()
         .map(|session| {
@@ -281,10 +157,6 @@ fn restart_manager(user: &LabUser, sessions: &[Broken<'_>], dice: &mut Dice) -> 
             Injected { class, recovered: latency.is_some(), latency, orphans }
         })
         .collect()
-}
-
-fn alive_at_the_end(user: &LabUser, names: &[String]) -> usize {
-    names.iter().map(|name| runs_alive(user, name).len()).sum()
 }
 
 /// Private folders of runs that nobody removed.
@@ -304,19 +176,37 @@ fn temporary_folders(user: &LabUser) -> usize {
 }
 
 /// What every version of it must show, whatever the machine's speed.
-fn survives_everything(system: System) {
-    let plan = Plan { system, seed: 1, sessions: 6, faults: 100, manager_restarts: 1 };
+fn survives(plan: Plan) {
     let Some(report) = run(plan) else { return };
     println!("{report}");
     assert!(report.is_whole(), "{report}");
 }
 
+const SHORT: Plan = Plan {
+    system: System::Ours,
+    cast: Cast::Noting,
+    seed: 1,
+    sessions: 6,
+    faults: 100,
+    manager_restarts: 1,
+};
+
 #[test]
 fn sessions_survive_a_hundred_random_faults_without_loss() {
-    survives_everything(System::Ours);
+    survives(SHORT);
 }
 
 #[test]
 fn sessions_survive_a_hundred_random_faults_without_loss_on_debian_13() {
-    survives_everything(System::Debian13);
+    survives(Plan { system: System::Debian13, ..SHORT });
+}
+
+#[test]
+fn rehearsals_that_are_broken_come_to_the_same_end_as_one_that_is_not() {
+    survives(Plan { cast: Cast::Rehearsal, sessions: 4, faults: 40, ..SHORT });
+}
+
+#[test]
+fn sessions_of_the_real_cli_survive_random_faults_without_loss() {
+    survives(Plan { cast: Cast::Claude, sessions: 3, faults: 10, manager_restarts: 0, ..SHORT });
 }

@@ -52,7 +52,8 @@ pub(crate) fn measure(sessions: usize, span: Duration) -> Option<Quiet> {
     for name in &names {
         user.samocode(["enable", name, "--task", "Be quiet"]).cwd(&project.dir).ok();
     }
-    let targets: Vec<Target<'_>> = names.iter().map(|name| Target::new(&user, name)).collect();
+    let targets: Vec<Target<'_>> =
+        names.iter().map(|name| Target::new(&user, name, "sleep")).collect();
     let all_run = until(BOUND, || {
         names.iter().all(|name| {
             project.session_file(name, "_journal.jsonl").is_some_and(|j| j.contains("run_started"))

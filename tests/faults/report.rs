@@ -19,10 +19,16 @@ pub(crate) struct Injected {
     pub(crate) orphans: usize,
 }
 
+impl Injected {
+    pub(super) const fn new(class: Class) -> Self {
+        Self { class, recovered: true, latency: None, orphans: 0 }
+    }
+}
+
 /// All of it.
 #[derive(Clone, Debug)]
 pub(crate) struct Report {
-    plan: Plan,
+    pub(super) plan: Plan,
     injected: Vec<Injected>,
     pub(crate) damage: Damage,
 }
@@ -38,16 +44,14 @@ impl Report {
 
     /// Whether all was survived and nothing lost.
     pub(crate) fn is_whole(&self) -> bool {
-        let damage = Damage { iterations: 0, ..self.damage.clone() };
-        damage == Damage::default()
-            && self.injected.iter().all(|one| one.recovered && one.orphans == 0)
+        !self.damage.is_some() && self.injected.iter().all(|one| one.recovered && one.orphans == 0)
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Plan { system, seed, sessions, .. } = self.plan;
-        writeln!(f, "faults on {system:?}, {sessions} sessions, seed {seed}; times in ms")?;
+        let Plan { system, cast, seed, sessions, .. } = self.plan;
+        writeln!(f, "{cast:?} on {system:?}, {sessions} sessions, seed {seed}; times in ms")?;
         writeln!(
             f,
             "{:<22}{:>9}{:>10}{:>8}{:>8}{:>8}{:>8}",

@@ -116,6 +116,13 @@ impl Request {
             .collect()
     }
 
+    /// Whether a tool's result is the last thing that was said, reminders of the CLI excepted.
+    pub(crate) fn ends_with_tool_result(&self) -> bool {
+        let said: Vec<&Value> = self.messages().filter(|m| m["role"] == "user").collect();
+        let blocks = said.last().and_then(|message| message["content"].as_array());
+        blocks.is_some_and(|blocks| blocks.iter().any(|block| block["type"] == "tool_result"))
+    }
+
     /// Whether system prompt or conversation hold `text`.
     pub(crate) fn says(&self, text: &str) -> bool {
         self.system().contains(text) || self.prompt().contains(text)
