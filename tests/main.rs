@@ -19,6 +19,7 @@ mod layers;
 mod limits;
 mod mail;
 mod mistakes;
+mod outcomes;
 mod output;
 mod phases;
 mod predecessor;

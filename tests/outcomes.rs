@@ -1,0 +1,152 @@
+//! How runs end that leave no signal, each told apart by stream and kernel, on the real thing.
+
+use serde_json::Value;
+
+use crate::lab::{self, Api, LabUser, Project, Reply, Script};
+use crate::session::{BOUND, Session};
+
+const SIGNAL: &str = r#"echo '{"status":"blocked","reason":"that is all","needs":"human_decision"}' >"$SAMOCODE_SESSION_DIR/_signal.json""#;
+
+/// `SAMOCODE_AGENT` for a program with these lines of shell.
+fn agent(user: &LabUser, lines: &str) -> String {
+    user.write_program("agent", format!("#!/bin/bash\n{lines}\n"));
+    format!("command:{}", user.home.join("agent").display())
+}
+
+/// Outcome, whether it counts as a failure, and whether its conversation can be gone on with, of
+/// each run.
+fn outcomes(session: &Session<'_>) -> Vec<(String, bool, bool)> {
+    let is = |run: &Value, key: &str| run[key].as_bool().unwrap_or_default();
+    session
+        .journal("run_ended")
+        .iter()
+        .map(|run| {
+            let outcome = run["outcome"].as_str().unwrap_or_default().to_owned();
+            (outcome, is(run, "failure"), is(run, "resumable"))
+        })
+        .collect()
+}
+
+/// A session of a project in which two runs may fail.
+#[track_caller]
+fn run_to_its_block<'p>(project: &'p Project<'p>) -> Session<'p> {
+    let session = project.named("fails");
+    session.enable(&["--task", "Fail"]);
+    session.wait_to_rest("blocked", "investigation");
+    session
+}
+
+fn reason(session: &Session<'_>) -> String {
+    session.hook()["reason"].as_str().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn an_agent_that_takes_longer_than_its_timeout_is_ended() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user("slow");
+    let agent = agent(&user, "while :; do echo still at it; sleep 0.2; done");
+    let project = user
+        .project("shop")
+        .key("SAMOCODE_AGENT", &agent)
+        .key("CLAUDE_TIMEOUT", "2")
+        .key("SAMOCODE_MAX_RETRIES", "1")
+        .create();
+
+    let session = run_to_its_block(&project);
+
+    assert_eq!(outcomes(&session), [("timed_out".into(), true, false)]);
+    assert!(reason(&session).contains("CLAUDE_TIMEOUT"), "{}", reason(&session));
+}
+
+#[test]
+fn an_agent_that_cannot_be_executed_is_said_to_be_so() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user("unstartable");
+    user.write_program("agent", "#!/no/such/interpreter\n");
+    let agent = format!("command:{}", user.home.join("agent").display());
+    let project = user
+        .project("shop")
+        .key("SAMOCODE_AGENT", &agent)
+        .key("SAMOCODE_MAX_RETRIES", "2")
+        .key("SAMOCODE_RETRY_DELAY", "0 s")
+        .create();
+
+    let session = run_to_its_block(&project);
+
+    assert_eq!(outcomes(&session), vec![("would_not_start".into(), true, false); 2]);
+    let path = user.home.join("agent").display().to_string();
+    assert!(reason(&session).contains(&path), "{}", reason(&session));
+}
+
+#[test]
+fn the_real_cli_at_its_last_turn_goes_on_in_the_same_conversation() {
+    let Some(lab) = lab::with_claude() else { return };
+    let user = lab.user("turns");
+    let api = Api::start(Script::new().bash("echo one").bash("echo two").bash(SIGNAL).say("Done."));
+    user.uses_claude(&api);
+    let project = user.project("shop").key("CLAUDE_MAX_TURNS", "2").create();
+
+    let session = run_to_its_block(&project);
+
+    assert_eq!(reason(&session), "that is all");
+    let ended = outcomes(&session);
+    assert_eq!(ended[0], ("max_turns".into(), true, true), "{ended:?}");
+    let runs = session.journal("run_started");
+    assert_eq!(
+        (&runs[1]["conversation"], &runs[1]["resume"]),
+        (&runs[0]["conversation"], &true.into())
+    );
+}
+
+#[test]
+fn the_real_cli_that_has_spent_what_a_run_may_spend_is_stopped_by_its_own_cap() {
+    let Some(lab) = lab::with_claude() else { return };
+    let user = lab.user("spends");
+    // A reply costs more than that, whatever the model.
+    let dear = |line: &str| Reply::bash(line).tokens(100, 30_000);
+    let api = Api::start(
+        Script::new().reply(dear("echo one")).reply(dear("echo two")).bash(SIGNAL).say("Done."),
+    );
+    user.uses_claude(&api);
+    let project = user
+        .project("shop")
+        .key("SAMOCODE_BUDGET_USD_RUN", "0.50")
+        .key("SAMOCODE_RETRY_DELAY", "0 s")
+        .create();
+
+    let session = run_to_its_block(&project);
+
+    let ended = outcomes(&session);
+    assert_eq!(ended[0].0, "budget", "{ended:?}\n{}", user.diagnosis());
+    assert!(ended[0].1, "it counts against the retries");
+}
+
+#[test]
+fn a_conversation_that_is_gone_is_followed_by_a_fresh_one_that_knows_what_happened() {
+    let Some(lab) = lab::with_claude() else { return };
+    let user = lab.user("forgets");
+    let api = Api::start(Script::new().bash("touch ~/held; sleep 600").bash(SIGNAL).say("Done."));
+    user.uses_claude(&api);
+    let project = user.project("shop").key("SAMOCODE_RETRY_DELAY", "0 s").create();
+    let session = project.named("fails");
+    session.enable(&["--task", "Paint the fence"]);
+    user.wait_until("the tool runs", BOUND, || user.exists("held"));
+
+    user.sh("find ~/.claude/projects -name '*.jsonl' -delete").ok();
+    user.run(["kill", "-KILL", &session.worker()]).ok();
+    session.wait_to_rest("blocked", "investigation");
+
+    assert_eq!(reason(&session), "that is all", "{}", user.diagnosis());
+    let runs = session.journal("run_started");
+    let conversation = |at: usize| &runs[at]["conversation"];
+    assert_eq!(
+        (runs.len(), conversation(1), &runs[1]["resume"]),
+        (3, conversation(0), &true.into())
+    );
+    assert_eq!(outcomes(&session)[0], ("not_resumed".into(), true, false));
+    assert_eq!(runs[2]["resume"], false);
+    assert_ne!(conversation(2), conversation(0), "never the same failing id twice");
+    let asked = api.requests();
+    let fresh = asked.last().expect("a request");
+    assert!(fresh.says("Paint the fence") && fresh.says("cut off"), "{}", fresh.prompt());
+}
