@@ -13,6 +13,10 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 const WORKER_LEAF: &str = "worker";
 const RUN_PREFIX: &str = "run-";
 
+/// Memory of the unit that is the worker's, in bytes: what its figures allow it, and some page
+/// cache of the logs.
+const RESERVE: u64 = 16 << 20;
+
 /// The unit's cgroup, delegated to the worker.
 #[derive(Debug)]
 pub(super) struct UnitCgroup {
@@ -42,13 +46,20 @@ impl UnitCgroup {
         Some(unit)
     }
 
-    /// A cgroup for a run. A remnant of the same name is emptied first.
+    /// A cgroup for a run. It may take less memory than the unit: a run that takes too much meets
+    /// its own limit, where the kernel kills at once, before the unit's, where the kernel would
+    /// slow down everything in it, the worker included.
     ///
     /// # Errors
     /// When it cannot be made.
     pub(super) fn run(&self, name: &str) -> io::Result<RunCgroup> {
         let path = self.path.join(format!("{RUN_PREFIX}{name}"));
         make(&path)?;
+        let limits = ["memory.high", "memory.max"].map(|file| number(&self.path.join(file)));
+        if let Some(limit) = limits.into_iter().flatten().min() {
+            // Without the controller there is no such file, and no limit to stay below.
+            let _ = fs::write(path.join("memory.max"), share_of_a_run(limit).to_string());
+        }
         let procs = OpenOptions::new().write(true).open(path.join("cgroup.procs"))?;
         Ok(RunCgroup { path, procs })
     }
@@ -62,6 +73,11 @@ impl UnitCgroup {
             }
         }
     }
+}
+
+/// How much memory a run may take of what its unit may, in bytes.
+fn share_of_a_run(unit: u64) -> u64 {
+    unit - RESERVE.min(unit / 4)
 }
 
 fn make(path: &Path) -> io::Result<()> {
@@ -222,6 +238,12 @@ fn unified_mount(mountinfo: &str) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_run_leaves_some_of_the_units_memory_to_the_worker() {
+        assert_eq!(share_of_a_run(4 << 30), (4 << 30) - (16 << 20));
+        assert_eq!(share_of_a_run(32 << 20), 24 << 20);
+    }
 
     #[test]
     fn the_unified_hierarchy_is_found_on_a_hybrid_host() {

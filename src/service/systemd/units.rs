@@ -164,8 +164,9 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// With `max` as the most a session may use, and throttled from nine tenths of it on: a build
-    /// slows down before it is killed. What is no amount is left for the check to refuse.
+    /// With `max` as the most a session may use, and `MemoryHigh=` just below it. The worker keeps
+    /// its runs below both, see `worker/cgroup.rs`: throttling would hit the worker too, and let a
+    /// build that leaks crawl for hours. What is no amount is left for the check to refuse.
     #[must_use]
     pub fn with_memory(self, max: &str) -> Self {
         let number = max.trim_end_matches(['K', 'M', 'G', 'T', '%']);
@@ -181,8 +182,9 @@ impl Limits {
         let suffix = if max.ends_with('%') { "%" } else { "" };
         Self {
             // Whole numbers: old managers take no others.
-            memory_high: high
-                .map(|(number, unit)| format!("{:.0}{suffix}", (number * unit * 0.9).floor())),
+            memory_high: high.map(|(number, unit)| {
+                format!("{:.0}{suffix}", (number * unit * 0.98).floor().max(1.0))
+            }),
             memory_max: Some(max.to_owned()),
             ..self
         }

@@ -86,11 +86,12 @@ fn a_name_that_leads_elsewhere_is_refused() {
 }
 
 #[test]
-fn memory_is_throttled_at_nine_tenths() {
+fn memory_high_lies_just_below_the_most() {
     let high = |max: &str| Limits::default().with_memory(max).memory_high;
-    assert_eq!(high("50%").as_deref(), Some("45%"));
-    assert_eq!(high("4G").as_deref(), Some("3865470566"));
-    assert_eq!(high("1000").as_deref(), Some("900"));
+    assert_eq!(high("50%").as_deref(), Some("49%"));
+    assert_eq!(high("1%").as_deref(), Some("1%"));
+    assert_eq!(high("4G").as_deref(), Some("4209067950"));
+    assert_eq!(high("1000").as_deref(), Some("980"));
     assert_eq!(high("infinity"), None);
     assert_eq!(high("lots"), None);
 }
