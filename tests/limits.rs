@@ -333,3 +333,30 @@ fn an_agent_cut_off_after_it_was_asked_to_hand_over_waits_before_the_next() {
     let runs = conversations(&session);
     assert!(runs[1].0 != runs[0].0 && !runs[1].1, "{runs:?}");
 }
+
+#[test]
+fn conversations_that_fill_up_and_never_signal_block_the_session() {
+    let Some(lab) = lab::with_claude() else { return };
+    let user = lab.user("brimful");
+    // More than the largest window.
+    let full = Reply::say("I am at it.").tokens(1_000_000, 10);
+    let api = Api::start(Script::new().reply(full).forever());
+    user.uses_claude(&api);
+    let project = user.project("shop").create();
+    let session = project.named("jwt");
+
+    session.enable(&["--task", "Build a kite"]);
+    session.wait_to_rest("blocked", "investigation");
+
+    let reason = session.hook()["reason"].as_str().unwrap_or_default().to_owned();
+    assert!(reason.contains("3 conversations in a row ended in investigation 1"), "{reason}");
+    let runs = conversations(&session);
+    assert_eq!(runs.len(), 3, "{runs:?}");
+    assert!(runs.iter().all(|(_, resumed)| !resumed), "{runs:?}");
+    assert_eq!(session.journal("handoff_made").len(), 3);
+    assert!(session.journal("run_ended").iter().all(|run| run["failure"] == false));
+
+    api.now(Script::obedient());
+    session.send("Take smaller steps.");
+    session.wait_to_rest("waiting", "requirements");
+}

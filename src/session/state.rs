@@ -101,6 +101,8 @@ pub struct State {
     pub last_failure: Option<String>,
     /// Runs of this iteration that stalled.
     pub stalls: u32,
+    /// Handoffs that were made in this iteration in the place of an agent that left none.
+    pub handoffs: u32,
     /// A run that was started and whose end is not known.
     pub open_run: Option<OpenRun>,
     /// A run whose end is known, and of which no signal was taken yet.
@@ -373,7 +375,9 @@ impl State {
             Event::Stalled { .. } => self.stalls += 1,
             Event::HandoffMade { state, .. } => {
                 self.handoff = Some(state.clone());
+                self.handoffs += 1;
                 self.conversation = None;
+                self.ended_run = None;
             }
             _ => {}
         }
@@ -453,6 +457,7 @@ impl State {
         self.attempt = 0;
         self.failures = 0;
         self.stalls = 0;
+        self.handoffs = 0;
         self.conversation = None;
         self.asked = None;
         self.cut_off = false;

@@ -7,6 +7,11 @@ use crate::session::state::{Standing, State};
 /// Three stalls in one iteration block the session.
 pub(super) const MAX_STALLS: u32 = 3;
 
+/// Handoffs made in an agent's place, in a row within one iteration, until the session blocks: the
+/// first may be bad luck, and the second was told where the first had come to; a third says that
+/// the step does not fit a conversation, and each costs a whole one.
+pub(super) const MAX_HANDOFFS: u32 = 3;
+
 /// So many times in a row the same signal with nothing changed blocks the session.
 pub(super) const MAX_UNCHANGED: u32 = 3;
 
@@ -71,6 +76,16 @@ pub(super) fn decide(state: &State, now: Timestamp, max_retries: u32) -> Decisio
                 state.iteration
             ),
             needs: "investigation",
+        };
+    }
+    if state.handoffs >= MAX_HANDOFFS {
+        return Decision::Block {
+            reason: format!(
+                "{MAX_HANDOFFS} conversations in a row ended in {phase} {} without a signal, full or \
+                 asked to hand over: the step may be too large for one conversation",
+                state.iteration
+            ),
+            needs: "human_decision",
         };
     }
     if state.unchanged >= MAX_UNCHANGED {
@@ -164,5 +179,16 @@ mod tests {
         state.failures = 0;
         state.stalls = 3;
         assert!(matches!(decide(&state, Timestamp::now(), 3), Decision::Block { .. }));
+    }
+
+    #[test]
+    fn conversations_that_fill_up_without_a_word_block_in_the_end() {
+        let mut state = running();
+        state.in_iteration = true;
+        state.handoffs = MAX_HANDOFFS - 1;
+        assert!(matches!(decide(&state, Timestamp::now(), 3), Decision::Run(_)));
+        state.handoffs = MAX_HANDOFFS;
+        let Decision::Block { reason, .. } = decide(&state, Timestamp::now(), 3) else { panic!() };
+        assert!(reason.contains("3 conversations in a row ended in implementation 4"), "{reason}");
     }
 }

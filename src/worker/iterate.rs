@@ -161,38 +161,33 @@ impl Worker<'_> {
             Ok(signal) => return self.take_signal(&plan.run, Some(run_ended), signal).await,
             Err(problem) => problem,
         };
-        self.desk.record(run_ended)?;
+        // With one write: what comes of a run counts, also for a worker that dies here.
+        let mut events = vec![run_ended];
+        if hands_over {
+            let mut state = ended.seen.handoff();
+            self.redactor.redact_value(&mut state);
+            events.push(Event::HandoffMade { run: plan.run.clone(), state });
+        }
+        let mut delays = false;
+        match rule {
+            // What ended the run is still in the way of the next.
+            Rule::Pause(event) => events.push(*event),
+            _ if hands_over => {}
+            Rule::TakeSignal if may_ask => {
+                let problem = self.redactor.redact(&problem.to_string()).into_owned();
+                events.push(Event::SignalAsked { run: plan.run.clone(), problem });
+            }
+            Rule::TakeSignal | Rule::Fail => delays = true,
+            Rule::GoOn | Rule::HandOver => {}
+        }
+        self.desk.record_all(events)?;
         // An agent's own word for the phase is not to be taken for a human's at the next start.
         self.desk.open_overview()?;
-        if hands_over {
-            let (run, mut state) = (plan.run.clone(), ended.seen.handoff());
-            self.redactor.redact_value(&mut state);
-            self.desk.record(Event::HandoffMade { run, state })?;
-            // What ended the run is still in the way of the next.
-            return match rule {
-                Rule::Pause(event) => Ok(self.desk.record(*event)?),
-                _ => Ok(()),
-            };
+        if delays && !self.asks.end {
+            self.notify.status(&told::status_line(self.desk.state(), Some("retries"), None));
+            self.pause(self.setup.settings.retry_delay).await;
         }
-        match (problem, rule) {
-            (_, Rule::Pause(event)) => Ok(self.desk.record(*event)?),
-            (problem, Rule::TakeSignal) if may_ask => {
-                let problem = self.redactor.redact(&problem.to_string()).into_owned();
-                Ok(self.desk.record(Event::SignalAsked { run: plan.run.clone(), problem })?)
-            }
-            (_, Rule::TakeSignal | Rule::Fail) => {
-                if !self.asks.end {
-                    self.notify.status(&told::status_line(
-                        self.desk.state(),
-                        Some("retries"),
-                        None,
-                    ));
-                    self.pause(self.setup.settings.retry_delay).await;
-                }
-                Ok(())
-            }
-            (_, Rule::GoOn | Rule::HandOver) => Ok(()),
-        }
+        Ok(())
     }
 
     /// The process itself, from its start to its end.

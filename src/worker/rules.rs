@@ -16,7 +16,7 @@ pub(super) enum Rule {
     Fail,
     /// It counts against nothing and is tried again at once, or at the worker's next start.
     GoOn,
-    /// It counts against nothing; the next run is a fresh conversation, given a handoff.
+    /// The next run is a fresh conversation, given a handoff; only so many in a row are made.
     HandOver,
     /// It counts against nothing; what is in the way is waited for.
     Pause(Box<Event>),
@@ -33,7 +33,7 @@ pub(super) enum Rule {
 /// | interrupted | at the next start | same | no |
 /// | killed, timed out, stalled, max turns, failed, budget (of a run) | after the retry delay | same | yes |
 /// | out of memory, not resumed, would not start | after the retry delay | fresh | yes |
-/// | context full | at once, with a handoff made of what was last seen | fresh | no |
+/// | context full, or asked to hand over and left no signal | at once, with a handoff made of what was last seen | fresh | for itself: the third in a row blocks |
 pub(super) fn rule(outcome: &Outcome, attempt: u32, now: Timestamp) -> Rule {
     let after = |seconds: i64| now.checked_add(SignedDuration::from_secs(seconds)).ok();
     match outcome {

@@ -156,6 +156,20 @@ fn a_blocked_session_tries_again_with_fresh_retries() {
 }
 
 #[test]
+fn handoffs_made_in_an_agents_place_count_until_a_signal_is_taken_or_a_human_was_asked() {
+    let made = || Event::HandoffMade { run: "r".into(), state: Value::Null };
+    let mut story = Story::new();
+    story.run().end("context_full", false, 0.0).tell(made());
+    story.run().end("context_full", false, 0.0).tell(made());
+    assert_eq!((story.state.handoffs, story.state.conversation.as_ref()), (2, None));
+    story.run().end("finished", false, 0.0).signal(Status::Continue, Step::Stay);
+    assert_eq!(story.state.handoffs, 0);
+    story.run().end("context_full", false, 0.0).tell(made());
+    story.tell(Event::Blocked { reason: "r".into(), needs: "n".into() });
+    assert_eq!(story.state.handoffs, 0);
+}
+
+#[test]
 fn costs_add_up_over_runs_and_a_lost_run_is_resumable() {
     let mut story = Story::new();
     story.run().end("killed", true, 0.25).run().end("finished", false, 0.5);
