@@ -113,6 +113,8 @@ pub struct State {
     pub conversation: Option<Conversation>,
     /// What was wrong with the signal the agent is asked for.
     pub asked: Option<String>,
+    /// Whether the agent was asked for its signal in this iteration.
+    pub was_asked: bool,
     /// What the next conversation is given.
     pub handoff: Option<Value>,
     /// Messages taken from the inbox that no finished run has seen.
@@ -370,6 +372,7 @@ impl State {
             Event::SignalAsked { problem, .. } => {
                 self.ended_run = None;
                 self.asked = Some(problem.clone());
+                self.was_asked = true;
                 self.cut_off = false;
             }
             Event::Stalled { .. } => self.stalls += 1,
@@ -460,6 +463,7 @@ impl State {
         self.handoffs = 0;
         self.conversation = None;
         self.asked = None;
+        self.was_asked = false;
         self.cut_off = false;
         self.open_run = None;
         self.ended_run = None;

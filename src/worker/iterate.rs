@@ -144,9 +144,9 @@ impl Worker<'_> {
         let detail = detail.map(|text| self.redactor.redact(&text).into_owned());
         let has_signal = signal.is_ok();
         let hands_over = rule == Rule::HandOver || ended.handoff_asked;
-        // A run that was asked for its signal and left none again has had its chance; one that
-        // cannot be asked has none.
-        let may_ask = plan.asked.is_none() && agent.resumes();
+        // An agent has one chance an iteration to make up for a signal; one that cannot be asked
+        // has none.
+        let may_ask = !self.desk.state().was_asked && agent.resumes();
         let failure = rule == Rule::Fail || (rule == Rule::TakeSignal && !may_ask);
         let run_ended = Event::RunEnded {
             run: plan.run.clone(),

@@ -10,7 +10,7 @@ use super::account::AUTH_RETRY;
 /// What to do after a run that left no signal.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Rule {
-    /// It finished; its signal is asked for once.
+    /// It finished; its signal is asked for, once an iteration.
     TakeSignal,
     /// It counts against the retries and is tried again after a delay.
     Fail,
@@ -26,7 +26,7 @@ pub(super) enum Rule {
 ///
 /// | outcome | retry | conversation | counts |
 /// |---|---|---|---|
-/// | finished | asks for the signal once | same | then as a failure |
+/// | finished | asks for the signal, once an iteration | same | after that as a failure |
 /// | limit | at the reset time | same | no |
 /// | transient | after a pause that doubles from 5 s to 10 min | same | no |
 /// | auth | every 10 min | same | no |

@@ -170,6 +170,18 @@ fn handoffs_made_in_an_agents_place_count_until_a_signal_is_taken_or_a_human_was
 }
 
 #[test]
+fn an_agent_is_known_to_have_been_asked_until_its_iteration_ends() {
+    let asked = || Event::SignalAsked { run: "r".into(), problem: "none".into() };
+    let mut story = Story::new();
+    story.run().end("finished", false, 0.0).tell(asked());
+    assert_eq!((story.state.asked.as_deref(), story.state.was_asked), (Some("none"), true));
+    story.run().end("finished", true, 0.0);
+    assert_eq!((story.state.asked.as_deref(), story.state.was_asked), (None, true));
+    story.run().end("finished", false, 0.0).signal(Status::Continue, Step::Stay);
+    assert!(!story.state.was_asked);
+}
+
+#[test]
 fn costs_add_up_over_runs_and_a_lost_run_is_resumable() {
     let mut story = Story::new();
     story.run().end("killed", true, 0.25).run().end("finished", false, 0.5);
