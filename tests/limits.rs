@@ -335,6 +335,39 @@ fn an_agent_cut_off_after_it_was_asked_to_hand_over_waits_before_the_next() {
 }
 
 #[test]
+fn an_agent_interrupted_after_it_was_asked_to_hand_over_goes_on_and_is_asked_again() {
+    let Some(lab) = lab::with_claude() else { return };
+    let user = lab.user("fullstop");
+    let hold = "until [ -e ~/go ]; do sleep 0.02; done";
+    let full = Reply::say("I look at the wings.").and(Reply::bash(hold)).tokens(190_000, 10);
+    let signal = r#"printf '%s' '{"status":"handoff","reason":"full","state":{"next":"glue the left wing"}}' >"$SAMOCODE_SESSION_DIR/_signal.json""#;
+    let api = obedient_after(vec![
+        full,
+        Reply::bash(signal).tokens(190_000, 10),
+        Reply::say("Handed over."),
+    ]);
+    user.uses_claude(&api);
+    let project = user.project("shop").create();
+    let session = project.named("jwt");
+    session.enable(&["--task", "Build a kite"]);
+    user.wait_until("it is asked", BOUND, || session.journal("handoff_asked").len() == 1);
+
+    user.systemctl(["stop", &session.unit()]).ok();
+    assert_eq!(session.journal("run_ended")[0]["outcome"], "interrupted");
+    user.systemctl(["start", &session.unit()]).ok();
+    session.wait_to_rest("waiting", "requirements");
+
+    assert_eq!(session.journal("handoff_made").len(), 0);
+    assert_eq!(session.journal("handoff_asked").len(), 2);
+    let runs = conversations(&session);
+    assert_eq!((&runs[0].0, runs[1].1), (&runs[1].0, true), "{runs:?}");
+    assert_eq!(session.history()[0], (1, "investigation".into(), "handoff".into()));
+    let given =
+        api.requests().iter().any(|request| request.prompt().contains("glue the left wing"));
+    assert!(given, "the next conversation is not given the agent's own handoff");
+}
+
+#[test]
 fn conversations_that_fill_up_and_never_signal_block_the_session() {
     let Some(lab) = lab::with_claude() else { return };
     let user = lab.user("brimful");

@@ -143,7 +143,8 @@ impl Worker<'_> {
         let detail = detail.or_else(|| ended.log_error.clone());
         let detail = detail.map(|text| self.redactor.redact(&text).into_owned());
         let has_signal = signal.is_ok();
-        let hands_over = rule == Rule::HandOver || ended.handoff_asked;
+        // A run that the worker interrupted had no time to hand over: it is asked again when resumed.
+        let hands_over = rule == Rule::HandOver || (ended.handoff_asked && rule != Rule::GoOn);
         // An agent has one chance an iteration to make up for a signal; one that cannot be asked
         // has none.
         let may_ask = !self.desk.state().was_asked && agent.resumes();
