@@ -79,11 +79,15 @@ impl Account {
         Ok(obstacle)
     }
 
-    /// The usage limit was reached.
+    /// The usage limit was reached. Of two that hold, as that of a week and that of five hours, the
+    /// one that ends later counts.
     pub(super) fn limited(&self, until: Timestamp, what: Option<String>) -> Result<(), StoreError> {
         let _lock = self.hold()?;
-        let known = Known { limited_until: Some(until), limit: what, ..self.read()? };
-        self.write(&known)
+        let known = self.read()?;
+        if known.limited_until.is_some_and(|known| known > until) {
+            return Ok(());
+        }
+        self.write(&Known { limited_until: Some(until), limit: what, ..known })
     }
 
     /// The credentials were refused. True for the first session that found out, which tells the
@@ -145,7 +149,6 @@ impl Account {
 /// What is in the way, and whether this session takes the turn to try refused credentials.
 fn judge(known: &Known, instance: &str, now: Timestamp) -> (Option<Event>, bool) {
     if let Some(until) = known.limited_until.filter(|until| *until > now) {
-        let until = until.checked_add(spread(instance)).unwrap_or(until);
         return (Some(Event::Limited { until, what: known.limit.clone() }), false);
     }
     let Some(refused) = &known.refused else { return (None, false) };
@@ -190,8 +193,29 @@ mod tests {
         else {
             panic!()
         };
-        assert!(until >= at(600) && until <= at(630), "{until}");
-        assert_eq!(account(&folder).obstacle("b", at(631)).unwrap(), None);
+        assert_eq!(until, at(600));
+        assert_eq!(account(&folder).obstacle("b", at(600)).unwrap(), None);
+    }
+
+    #[test]
+    fn of_two_limits_the_one_that_ends_later_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        account(&folder).limited(at(9000), Some("seven_day".into())).unwrap();
+        account(&folder).limited(at(600), Some("five_hour".into())).unwrap();
+        let limited = Event::Limited { until: at(9000), what: Some("seven_day".into()) };
+        assert_eq!(account(&folder).obstacle("b", at(0)).unwrap(), Some(limited));
+    }
+
+    #[test]
+    fn sessions_are_spread_each_always_by_the_same() {
+        let names: Vec<String> = (0..200).map(|n| format!("session-{n}")).collect();
+        let spread_s: Vec<i64> = names.iter().map(|name| spread(name).as_secs()).collect();
+        assert!(spread_s.iter().all(|s| (0..30).contains(s)));
+        for third in [0..10, 10..20, 20..30] {
+            let in_it = spread_s.iter().filter(|s| third.contains(*s)).count();
+            assert!(in_it > 40, "{in_it} of 200 in {third:?}");
+        }
+        assert_eq!(spread("jwt"), spread("jwt"));
     }
 
     #[test]

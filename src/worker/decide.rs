@@ -1,6 +1,6 @@
 //! What to do next: a pure function of the journal's state and the clock.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::session::state::{Standing, State};
 
@@ -41,8 +41,15 @@ pub(super) struct Numbers {
     pub(super) attempt: u32,
 }
 
-/// Decides what to do next. `max_retries` is how many runs of an iteration may fail.
-pub(super) fn decide(state: &State, now: Timestamp, max_retries: u32) -> Decision {
+/// Decides what to do next. `max_retries` is how many runs of an iteration may fail; `spread` is how
+/// much later than a usage limit ends this session goes on, so that those of an account do not all
+/// do so at once.
+pub(super) fn decide(
+    state: &State,
+    now: Timestamp,
+    max_retries: u32,
+    spread: SignedDuration,
+) -> Decision {
     if state.stopped {
         return Decision::Rest;
     }
@@ -52,12 +59,15 @@ pub(super) fn decide(state: &State, now: Timestamp, max_retries: u32) -> Decisio
         | Standing::Blocked { .. }
         | Standing::GaveUp
         | Standing::Paused { until: None, .. } => return Decision::Rest,
-        Standing::Limited { until } | Standing::Paused { until: Some(until), .. }
-            if *until > now =>
-        {
-            return Decision::SleepUntil(*until);
-        }
         _ => {}
+    }
+    let wakes = match &state.standing {
+        Standing::Limited { until } => until.checked_add(spread).ok(),
+        Standing::Paused { until, .. } => *until,
+        _ => None,
+    };
+    if let Some(at) = wakes.filter(|at| *at > now) {
+        return Decision::SleepUntil(at);
     }
     if state.working_dir.is_none() {
         return Decision::Prepare;
@@ -116,6 +126,8 @@ mod tests {
     use super::*;
     use crate::session::Phase;
 
+    const AT_ONCE: SignedDuration = SignedDuration::ZERO;
+
     fn running() -> State {
         State {
             standing: Standing::Running,
@@ -132,13 +144,13 @@ mod tests {
         let mut state = running();
         let now = Timestamp::now();
         assert_eq!(
-            decide(&state, now, 3),
+            decide(&state, now, 3, AT_ONCE),
             Decision::Run(Numbers { iteration: 5, total: 10, attempt: 1 })
         );
         state.in_iteration = true;
         state.attempt = 1;
         assert_eq!(
-            decide(&state, now, 3),
+            decide(&state, now, 3, AT_ONCE),
             Decision::Run(Numbers { iteration: 4, total: 9, attempt: 2 })
         );
     }
@@ -147,16 +159,16 @@ mod tests {
     fn a_phase_ends_at_its_limit_but_its_last_iteration_may_be_retried() {
         let mut state = running();
         state.iteration = Phase::Implementation.limit();
-        assert!(matches!(decide(&state, Timestamp::now(), 3), Decision::Block { .. }));
+        assert!(matches!(decide(&state, Timestamp::now(), 3, AT_ONCE), Decision::Block { .. }));
         state.in_iteration = true;
-        assert!(matches!(decide(&state, Timestamp::now(), 3), Decision::Run(_)));
+        assert!(matches!(decide(&state, Timestamp::now(), 3, AT_ONCE), Decision::Run(_)));
     }
 
     #[test]
     fn a_stopped_session_rests_whatever_else_it_is() {
         let mut state = running();
         state.stopped = true;
-        assert_eq!(decide(&state, Timestamp::now(), 3), Decision::Rest);
+        assert_eq!(decide(&state, Timestamp::now(), 3, AT_ONCE), Decision::Rest);
     }
 
     #[test]
@@ -165,8 +177,22 @@ mod tests {
         let now = Timestamp::now();
         let until = now + jiff::SignedDuration::from_hours(5);
         state.standing = Standing::Limited { until };
-        assert_eq!(decide(&state, now, 3), Decision::SleepUntil(until));
-        assert!(matches!(decide(&state, until, 3), Decision::Run(_)));
+        assert_eq!(decide(&state, now, 3, AT_ONCE), Decision::SleepUntil(until));
+        assert!(matches!(decide(&state, until, 3, AT_ONCE), Decision::Run(_)));
+    }
+
+    #[test]
+    fn each_session_goes_on_a_little_later_than_the_limit_ends() {
+        let mut state = running();
+        let until = Timestamp::now();
+        let spread = SignedDuration::from_secs(7);
+        state.standing = Standing::Limited { until };
+        assert_eq!(decide(&state, until, 3, spread), Decision::SleepUntil(until + spread));
+        assert!(matches!(decide(&state, until + spread, 3, spread), Decision::Run(_)));
+        // What else is waited for has its own time.
+        let detail = String::new();
+        state.standing = Standing::Paused { cause: "network".into(), detail, until: Some(until) };
+        assert!(matches!(decide(&state, until, 3, spread), Decision::Run(_)));
     }
 
     #[test]
@@ -174,11 +200,13 @@ mod tests {
         let mut state = running();
         state.in_iteration = true;
         state.failures = 3;
-        let Decision::Block { reason, .. } = decide(&state, Timestamp::now(), 3) else { panic!() };
+        let Decision::Block { reason, .. } = decide(&state, Timestamp::now(), 3, AT_ONCE) else {
+            panic!()
+        };
         assert!(reason.contains("3 runs in a row failed"), "{reason}");
         state.failures = 0;
         state.stalls = 3;
-        assert!(matches!(decide(&state, Timestamp::now(), 3), Decision::Block { .. }));
+        assert!(matches!(decide(&state, Timestamp::now(), 3, AT_ONCE), Decision::Block { .. }));
     }
 
     #[test]
@@ -186,9 +214,11 @@ mod tests {
         let mut state = running();
         state.in_iteration = true;
         state.handoffs = MAX_HANDOFFS - 1;
-        assert!(matches!(decide(&state, Timestamp::now(), 3), Decision::Run(_)));
+        assert!(matches!(decide(&state, Timestamp::now(), 3, AT_ONCE), Decision::Run(_)));
         state.handoffs = MAX_HANDOFFS;
-        let Decision::Block { reason, .. } = decide(&state, Timestamp::now(), 3) else { panic!() };
+        let Decision::Block { reason, .. } = decide(&state, Timestamp::now(), 3, AT_ONCE) else {
+            panic!()
+        };
         assert!(reason.contains("3 conversations in a row ended in implementation 4"), "{reason}");
     }
 }

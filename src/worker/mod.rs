@@ -297,7 +297,8 @@ impl<'a> Worker<'a> {
                 return Ok(Exit::Reload);
             }
             let retries = self.setup.settings.max_retries;
-            match decide(self.desk.state(), Timestamp::now(), retries) {
+            let spread = account::spread(&self.setup.instance);
+            match decide(self.desk.state(), Timestamp::now(), retries, spread) {
                 Decision::Rest => return self.rest().await,
                 Decision::SleepUntil(until) => self.sleep_until(until).await?,
                 Decision::Block { reason, needs } => self.block(reason, needs)?,

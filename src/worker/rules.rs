@@ -27,7 +27,7 @@ pub(super) enum Rule {
 /// | outcome | retry | conversation | counts |
 /// |---|---|---|---|
 /// | finished | asks for the signal, once an iteration | same | after that as a failure |
-/// | limit | at the reset time | same | no |
+/// | limit | up to 30 s after the reset time, each session at another moment | same | no |
 /// | transient | after a pause that doubles from 5 s to 10 min | same | no |
 /// | auth | every 10 min | same | no |
 /// | interrupted | at the next start | same | no |
