@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::lab::{self, Api, LabCommand, LabUser, Project, Script, secs};
+use crate::lab::{self, Api, LabCommand, LabUser, Project, Reply, Script, secs};
 use crate::session::{BOUND, Session};
 
 const KEY: &str = "sk-ant-api03-never-to-be-seen";
@@ -244,6 +244,82 @@ fn a_login_in_the_agents_own_folder_serves_its_units() {
         "{doctor}"
     );
     assert_eq!(leak(&in_the_open(&session)), None);
+}
+
+/// Waits until a paused session has begun another run, long before its pause would have ended.
+fn goes_on_at_once(session: &Session<'_>, runs: usize) {
+    let paused = session.journal("paused").pop().expect("a pause");
+    let name = session.name;
+    session.user().wait_until(&format!("{name} goes on"), secs(60), || {
+        session.journal("run_started").len() > runs
+    });
+    let at = |value: &serde_json::Value| -> jiff::Timestamp {
+        value.as_str().and_then(|text| text.parse().ok()).expect("a time")
+    };
+    let run = &session.journal("run_started")[runs];
+    assert!(at(&run["at"]) < at(&paused["until"]), "{paused} {run}");
+    assert_eq!(session.journal("worker_started").len(), 1, "nobody had to start it");
+    session.wait_for_state("blocked");
+    assert_eq!(session.hook()["reason"], "seen enough");
+}
+
+#[test]
+fn a_login_lifts_the_pause_of_all_sessions_that_wait_for_it() {
+    let Some(lab) = lab::with_claude() else { return };
+    let user = lab.user("logsin");
+    let api = Api::start(Script::new().bash(BLOCKS).say("Blocked.").forever());
+    reaches(&user, &api);
+    let project = user.project("shop").create();
+    let (first, second) = (project.named("jwt"), project.named("second"));
+    enable(&project, &[]).ok();
+    first.wait_for_state("paused");
+    assert_eq!(first.journal("paused")[0]["cause"], "credentials");
+    second.enable(&["--task", "Mow the lawn"]);
+    second.wait_for_state("paused");
+    assert_eq!(second.journal("run_started").len(), 0);
+    assert_eq!(api.requests().len(), 0);
+
+    logs_in(&user, ".claude");
+
+    goes_on_at_once(&first, 1);
+    goes_on_at_once(&second, 0);
+    let bearer = format!("Bearer {TOKEN}");
+    assert_eq!(api.requests()[0].header("authorization"), Some(bearer.as_str()));
+}
+
+#[test]
+fn a_mended_env_file_lifts_the_pause() {
+    let Some(lab) = lab::with_claude() else { return };
+    let user = lab.user("mends");
+    let api = Api::start(Script::new().reply(Reply::error(401)).forever());
+    reaches(&user, &api);
+    let set = |lines: &str| {
+        user.write(".config/samocode/env", lines);
+        user.set_mode(".config/samocode/env", 0o600);
+    };
+    let without = user.read(".config/samocode/env");
+    set(&format!("{without}ANTHROPIC_API_KEY={KEY}\n"));
+    let project = user.project("shop").create();
+    let session = project.named("jwt");
+    enable(&project, &[]).ok();
+    session.wait_for_state("paused");
+
+    // Another key is another account; the same one with another line may go well too.
+    for (runs, lines) in [(1, "ANTHROPIC_API_KEY=sk-ant-mended"), (2, "NO_PROXY=127.0.0.1")] {
+        let paused = session.journal("paused").len();
+        let now = user.read(".config/samocode/env");
+        set(&format!("{}{lines}\n", now.replace(&format!("ANTHROPIC_API_KEY={KEY}\n"), "")));
+        user.wait_until("it has tried again", secs(60), || {
+            session.journal("run_ended").len() > runs && session.journal("paused").len() > paused
+        });
+        let requests = api.requests();
+        assert_eq!(requests.last().and_then(|r| r.header("x-api-key")), Some("sk-ant-mended"));
+    }
+    assert_eq!(session.journal("continued").len(), 2);
+    assert_eq!(session.journal("worker_started").len(), 1);
+    api.now(Script::new().bash(BLOCKS).say("Blocked.").forever());
+    set(&user.read(".config/samocode/env"));
+    goes_on_at_once(&session, 3);
 }
 
 #[test]

@@ -155,7 +155,7 @@ fn goes_to(agent: &AgentChoice, name: &str, value: &str) -> bool {
 }
 
 /// What an agent's environment says about its run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RunIds {
     /// The session's name.
     pub session: String,

@@ -40,17 +40,17 @@ struct Known {
 pub(super) struct Account {
     file: PathBuf,
     lock: PathBuf,
-    credentials: Option<PathBuf>,
+    mended_by: Vec<PathBuf>,
 }
 
 impl Account {
-    /// The account `hash` in `folder`. A login that is newer than the refusal, seen by the age of
-    /// the agent's `credentials`, makes it void.
-    pub(super) fn new(folder: &std::path::Path, hash: &str, credentials: Option<PathBuf>) -> Self {
+    /// The account `hash` in `folder`. A refusal is void once one of the files that it is `mended_by`,
+    /// as the agent's login, is newer.
+    pub(super) fn new(folder: &std::path::Path, hash: &str, mended_by: Vec<PathBuf>) -> Self {
         Self {
             file: folder.join(format!("{hash}.json")),
             lock: folder.join(format!("{hash}.lock")),
-            credentials,
+            mended_by,
         }
     }
 
@@ -67,7 +67,7 @@ impl Account {
         }
         let _lock = self.hold()?;
         let mut known = self.read()?;
-        if known.refused.is_some() && self.has_new_login() {
+        if known.refused.is_some() && self.is_mended() {
             store::remove(&self.file)?;
             return Ok(None);
         }
@@ -113,13 +113,18 @@ impl Account {
         if found.is_some_and(|at| at > since) { Ok(()) } else { store::remove(&self.file) }
     }
 
-    fn has_new_login(&self) -> bool {
-        let modified = |path: &std::path::Path| fs::metadata(path).and_then(|meta| meta.modified());
-        let Some(credentials) = &self.credentials else { return false };
-        match (modified(credentials), modified(&self.file)) {
-            (Ok(login), Ok(refusal)) => login > refusal,
-            _ => false,
-        }
+    /// Whether nothing is in the way any more, for a session that waits: not locked and nothing
+    /// claimed, as it is looked at every few seconds.
+    pub(super) fn is_free(&self, now: Timestamp) -> bool {
+        let Ok(known) = self.read() else { return false };
+        let limited = known.limited_until.is_some_and(|until| until > now);
+        !limited && (known.refused.is_none() || self.is_mended())
+    }
+
+    fn is_mended(&self) -> bool {
+        let modified = |path: &PathBuf| fs::metadata(path).and_then(|meta| meta.modified()).ok();
+        let refusal = modified(&self.file);
+        self.mended_by.iter().any(|path| modified(path).is_some_and(|at| Some(at) > refusal))
     }
 
     fn hold(&self) -> Result<File, StoreError> {
@@ -182,7 +187,7 @@ mod tests {
     }
 
     fn account(folder: &tempfile::TempDir) -> Account {
-        Account::new(folder.path(), "abc", None)
+        Account::new(folder.path(), "abc", Vec::new())
     }
 
     #[test]
@@ -248,12 +253,25 @@ mod tests {
     fn a_new_login_makes_a_refusal_void() {
         let folder = tempfile::tempdir().unwrap();
         let login = folder.path().join(".credentials.json");
-        let account = Account::new(folder.path(), "abc", Some(login.clone()));
+        let account = Account::new(folder.path(), "abc", vec![login.clone()]);
         account.refused("401", at(0)).unwrap();
         assert!(account.obstacle("b", at(1)).unwrap().is_some());
         let later = std::time::SystemTime::now() + std::time::Duration::from_secs(60);
+        assert!(!account.is_free(at(2)));
         File::create(&login).unwrap().set_modified(later).unwrap();
+        assert!(account.is_free(at(2)));
         assert_eq!(account.obstacle("b", at(2)).unwrap(), None);
+    }
+
+    #[test]
+    fn an_account_is_free_when_its_limit_is_over_or_was_lifted() {
+        let folder = tempfile::tempdir().unwrap();
+        account(&folder).limited(at(600), None).unwrap();
+        assert!(!account(&folder).is_free(at(599)));
+        assert!(account(&folder).is_free(at(600)));
+        let later = Timestamp::now() + SignedDuration::from_secs(60);
+        account(&folder).went_well(later).unwrap();
+        assert!(account(&folder).is_free(at(0)));
     }
 
     #[test]

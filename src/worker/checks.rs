@@ -6,9 +6,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::agent::{self, Agent, Programs};
 use crate::project::agent_path::find_agent;
-use crate::project::environment::redactor;
+use crate::project::environment::{RunIds, agent_environment, redactor};
 use crate::project::secret::account_of;
-use crate::project::{AgentChoice, Dirs, Env, EnvFile};
+use crate::project::{AgentChoice, Dirs, EnvFile};
 use crate::session::journal::Event;
 use crate::worktree;
 
@@ -78,19 +78,20 @@ impl Worker<'_> {
     }
 
     /// What is known of the account the agent will use, where it has one.
-    pub(super) fn account(&self, environment: &agent::Environment) -> Option<Account> {
+    pub(super) fn account(&self) -> Option<Account> {
         let choice = self.setup.settings.agent(self.desk.state().phase);
         if *choice == AgentChoice::Rehearsal {
             return None;
         }
-        let env: Env = environment.iter().cloned().collect();
-        let login = (*choice == AgentChoice::Claude).then(|| {
+        let env = agent_environment(&self.setup.env, &self.env_file, choice, &RunIds::default());
+        let mut mended_by: Vec<PathBuf> = self.env_file_path().into_iter().collect();
+        if *choice == AgentChoice::Claude {
             let config = env.get("CLAUDE_CONFIG_DIR").map(PathBuf::from);
             let home = || PathBuf::from(env.get("HOME").unwrap_or_default()).join(".claude");
-            config.unwrap_or_else(home).join(".credentials.json")
-        });
+            mended_by.push(config.unwrap_or_else(home).join(".credentials.json"));
+        }
         let folder = self.setup.state_dir.join("accounts");
-        Some(Account::new(&folder, &account_of(choice, &env), login))
+        Some(Account::new(&folder, &account_of(choice, &env), mended_by))
     }
 
     /// What worktree and session look like, to see whether an iteration changed anything: the

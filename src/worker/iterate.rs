@@ -87,7 +87,7 @@ impl Worker<'_> {
             Err(reason) => return self.block(reason, "human_decision"),
         };
         let plan = self.plan(numbers, agent.as_ref(), path_additions);
-        let account = self.account(&self.environment(&plan, Path::new("/tmp")));
+        let account = self.account();
         if let (Some(account), false) = (&account, self.desk.state().forced)
             && let Some(obstacle) = account.obstacle(&self.setup.instance, Timestamp::now())?
         {

@@ -29,6 +29,7 @@ mod repeat;
 mod rules;
 mod task;
 mod told;
+mod wait;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -364,29 +365,6 @@ impl<'a> Worker<'a> {
         self.desk.write_hook()?;
         self.notify.stopping();
         Ok(Exit::Interrupted)
-    }
-
-    /// Waits while something outside is in the way, feeding the watchdog: where no run lives, the
-    /// worker always pings. Ends early for mail and for what is asked by signal.
-    async fn sleep_until(&mut self, until: Timestamp) -> Result<(), Trouble> {
-        self.desk.settle()?;
-        self.desk.write_hook()?;
-        self.tell_human();
-        loop {
-            self.notify.status(&told::status_line(self.desk.state(), None, None));
-            self.notify.watchdog();
-            let left = until.duration_since(Timestamp::now());
-            let left = Duration::try_from(left).unwrap_or_default();
-            if left.is_zero() || self.desk.folder.has_unread() {
-                return Ok(());
-            }
-            tokio::select! {
-                _ = self.asks.next() => return Ok(()),
-                // By the wall clock: a host that slept wakes up late, not early.
-                () = tokio::time::sleep(left.min(tick(self.notify))) => {}
-            }
-            self.note_deliveries()?;
-        }
     }
 
     /// Waits a while, feeding the watchdog. True when asked to end.

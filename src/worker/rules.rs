@@ -29,7 +29,7 @@ pub(super) enum Rule {
 /// | finished | asks for the signal, once an iteration | same | after that as a failure |
 /// | limit | up to 30 s after the reset time, each session at another moment | same | no |
 /// | transient | after a pause that doubles from 5 s to 10 min | same | no |
-/// | auth | every 10 min | same | no |
+/// | auth | every 10 min, and within seconds of a new login | same | no |
 /// | interrupted | at the next start | same | no |
 /// | killed, timed out, stalled, max turns, failed, budget (of a run) | after the retry delay | same | yes |
 /// | out of memory, not resumed, would not start | after the retry delay | fresh | yes |
