@@ -121,7 +121,7 @@ pub struct State {
     pub unseen: Vec<String>,
     /// The last signal.
     pub last_signal: Option<LastSignal>,
-    /// Whether the effects of the last signal, or of the resumption, may not all be on disk.
+    /// Whether the effects of the last signal, or of a human's word, may not all be on disk.
     pub unsettled: bool,
     /// The size of the model's context in tokens, as last told.
     pub context_window: Option<u64>,
@@ -135,6 +135,8 @@ pub struct State {
     pub last_cost: Option<LastCost>,
     /// When the session was resumed, until its first run after that.
     pub resumed: Option<Timestamp>,
+    /// When a human set the phase by hand, until the first run after that.
+    pub phase_set: Option<Timestamp>,
     /// What all runs cost, in US dollars.
     pub usd: f64,
     /// The tokens of all runs.
@@ -216,6 +218,7 @@ impl State {
                 self.standing = Standing::Running;
                 self.unsettled = true;
                 self.resumed = Some(entry.at);
+                self.phase_set = None;
             }
             Event::WorkerStarted { boot, .. } => self.deaths.worker_started(entry.at, boot),
             Event::WorkerEnded { end } => {
@@ -245,6 +248,8 @@ impl State {
             Event::PhaseSet { phase } => {
                 self.enter(*phase);
                 self.go_on();
+                self.unsettled = true;
+                self.phase_set = Some(entry.at);
             }
             Event::Stopped => self.stopped = true,
             Event::Started => {
@@ -325,6 +330,7 @@ impl State {
                 self.forced = false;
                 self.unsettled = false;
                 self.resumed = None;
+                self.phase_set = None;
                 self.ended_run = None;
                 self.standing = Standing::Running;
                 self.last_progress = Some(entry.at);

@@ -95,6 +95,10 @@ impl Desk {
                 let stamp = stamp::iteration(state.total, &at.to_zoned(TimeZone::system()));
                 overview.add_flow(&format!("{stamp} Session resumed: {}", state.task));
             }
+            if let Some(at) = state.phase_set {
+                let stamp = stamp::iteration(state.total, &at.to_zoned(TimeZone::system()));
+                overview.add_flow(&format!("{stamp} Phase set to {} by hand", state.phase));
+            }
             if let Some(last) = &state.last_signal
                 && let Some(line) = flow_of(&last.line, &last.step)
             {
@@ -167,12 +171,6 @@ impl Desk {
             return Ok(());
         }
         replace(&path, edited.as_str().as_bytes())
-    }
-
-    /// Adds a line to the flow log, stamped with the iteration.
-    pub(super) fn flow(&self, text: &str) -> Result<(), StoreError> {
-        let line = format!("{} {text}", stamp::iteration(self.state().total, &Zoned::now()));
-        self.edit_overview(|overview| overview.add_flow(&line))
     }
 
     pub(super) fn overview(&self) -> Result<Option<Overview>, StoreError> {

@@ -171,7 +171,6 @@ impl Worker<'_> {
             if let Some(to) = status.phase.filter(|to| *to != phase) {
                 self.desk.record(Event::PhaseSet { phase: to })?;
                 crash_point("the phase is set, the flow log does not say so");
-                self.desk.flow(&format!("Phase set to {to} by hand"))?;
                 self.desk.settle()?;
                 return Ok(());
             }

@@ -160,6 +160,40 @@ fn a_worker_killed_twice_in_a_row_is_followed_by_one_that_comes_to_the_same_end(
 }
 
 #[test]
+fn a_phase_set_by_hand_is_in_the_flow_log_once_whenever_the_worker_dies() {
+    let at_the_gate_and_edited = || {
+        let stage = Stage::new(true);
+        stage.work(&[]);
+        let overview = fs::read_to_string(stage.folder.overview()).unwrap();
+        let edited = overview.replace("Phase: requirements", "Phase: implementation");
+        fs::write(stage.folder.overview(), edited).unwrap();
+        stage
+    };
+    let peace = at_the_gate_and_edited();
+    let log = peace.at("points");
+    let mut worker = peace.worker();
+    worker.env("SAMOCODE_CRASH_LOG", &log);
+    assert_eq!(peace.end(worker).code(), Some(0), "{}", peace.said());
+    let expected = peace.came_to();
+    let overview = fs::read_to_string(peace.folder.overview()).unwrap();
+    assert_eq!(overview.matches("Phase set to implementation by hand").count(), 1, "{overview}");
+    let names = points(&log, None);
+    let first_run = names.iter().position(|name| name == "the agent is started").unwrap();
+    let cases = Dice::new().sample(first_run, 16);
+    each(&cases, |at| {
+        let stage = at_the_gate_and_edited();
+        let went = std::panic::catch_unwind(|| {
+            stage.work(&[at + 1]);
+            stage.came_to()
+        });
+        match went {
+            Ok(came_to) if came_to == expected => Ok(()),
+            came_to => Err(format!("at {}: {came_to:#?}\n{}", names[*at], stage.said())),
+        }
+    });
+}
+
+#[test]
 fn a_request_that_was_cut_off_can_be_made_again() {
     let peace = Stage::new(false);
     let log = peace.at("points");
