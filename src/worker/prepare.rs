@@ -83,7 +83,14 @@ async fn make_worktree(
     let branch = branch_name(settings.branch_prefix.as_deref(), &name);
     let made = async {
         store::make_folder(&project.worktrees).map_err(|error| error.to_string())?;
-        let plan = worktree::plan(&project.main_repo, &branch, &path).map_err(|e| e.to_string())?;
+        let plan = || worktree::plan(&project.main_repo, &branch, &path);
+        let plan = match plan() {
+            Ok(plan) => plan,
+            Err(_) => {
+                worktree::outlast_maker(&path).await;
+                plan().map_err(|error| error.to_string())?
+            }
+        };
         let base = base_of(&plan);
         let made = worktree::create(&plan).await.map_err(|error| error.to_string())?;
         Ok(Place {

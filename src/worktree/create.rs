@@ -44,6 +44,14 @@ pub struct Created {
     pub notes: Vec<String>,
 }
 
+/// Waits, not for long, for a git that an earlier process of ours started to make the worktree at `path` and that outlived it. While it is at work, or tidies up
+/// after itself, what is there is neither nothing nor a worktree.
+pub async fn outlast_maker(path: &Path) {
+    if let Some(pid) = maker(path) {
+        outlast(pid).await;
+    }
+}
+
 /// Carries a plan out. May be called any number of times, after a crash at any point; a worktree that is complete is left as it is.
 ///
 /// Only to be called while no agent of the session runs: lock files that a killed git left are removed. Not reaching the remote is a note, not an error.

@@ -99,8 +99,14 @@ pub(super) fn look(path: &Path) -> Result<Found, Error> {
     if let Some(admin) = admin {
         return Ok(Found::Worktree(tidy(&admin)));
     }
-    let empty = std::fs::read_dir(path).map_err(io)?.next().is_none();
-    Ok(if empty { Found::Nothing } else { Found::Folder })
+    match std::fs::read_dir(path) {
+        // Taken away since the first look, as by a git that was ended and tidies up.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Found::Nothing),
+        Err(error) => Err(io(error)),
+        Ok(mut entries) => {
+            Ok(if entries.next().is_none() { Found::Nothing } else { Found::Folder })
+        }
+    }
 }
 
 /// Whether nothing a git or a worker that was killed may leave behind is there: a few looks at files, where mending starts git several times. False when in

@@ -30,7 +30,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use checks::{Finding, Severity, check};
-pub use create::{Created, Did, create};
+pub use create::{Created, Did, create, outlast_maker};
 pub use git::{MINIMUM_VERSION, Version, git_command, version};
 pub use leftovers::is_whole;
 pub use plan::{Base, Plan, Start, WorktreePlan, default_branch, plan, root};
