@@ -55,9 +55,13 @@ impl Approve {
         };
         let mut body = self.message.as_deref().unwrap_or_default().trim().to_owned();
         if wait.waits_for == "qa_answers" {
-            let taken = take_suggestions(&session)?;
-            if !taken.is_empty() {
-                body = format!("{body}\n\nThe suggestions are taken:\n{taken}").trim().to_owned();
+            take_suggestions(&session)?;
+            // All answers, not those taken just now: an approval that was cut off after it had
+            // taken them is given again, and says the same.
+            let answers = questions::read(&session.folder).ok().flatten();
+            let answers = answers.map(|qa| questions::in_words(&qa)).unwrap_or_default();
+            if !answers.is_empty() {
+                body = format!("{body}\n\nThe answers are:\n\n{answers}").trim().to_owned();
             }
         }
         let sent = post(&context, &session, Kind::Approve, &body, Some(&wait)).await?;
@@ -96,20 +100,20 @@ fn tell(sent: &Sent, json: bool, done: &str) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Fills the suggestions in where answers are waited for, and tells which. Where that cannot be
-/// done the approval stands all the same: agents know what it means for open questions.
-fn take_suggestions(session: &Session) -> anyhow::Result<String> {
+/// Fills the suggestions in where answers are waited for. Where that cannot be done the approval
+/// stands all the same: agents know what it means for open questions.
+fn take_suggestions(session: &Session) -> anyhow::Result<()> {
     match questions::read(&session.folder) {
         Ok(Some(qa)) if qa.waiting() > 0 => {}
-        Ok(_) => return Ok(String::new()),
+        Ok(_) => return Ok(()),
         Err(error) => {
             output::note(&format!("the questions stay as they are: {error}"));
-            return Ok(String::new());
+            return Ok(());
         }
     }
-    let (taken, left) = questions::edit(&session.folder, |qa| {
-        let taken = fill_suggestions(qa)?;
-        Ok((taken, qa.waiting()))
+    let left = questions::edit(&session.folder, |qa| {
+        fill_suggestions(qa)?;
+        Ok(qa.waiting())
     })?;
     if left > 0 {
         output::note(&format!(
@@ -117,21 +121,19 @@ fn take_suggestions(session: &Session) -> anyhow::Result<String> {
             session.folder.qa().display()
         ));
     }
-    Ok(taken)
+    Ok(())
 }
 
 /// Unlike [`Qa::accept_suggestions`] this is content with those there are.
-fn fill_suggestions(qa: &mut Qa) -> anyhow::Result<String> {
+fn fill_suggestions(qa: &mut Qa) -> anyhow::Result<()> {
     let open: Vec<_> = questions::open(qa)
         .into_iter()
         .filter_map(|question| Some((question.id.clone(), question.suggested()?)))
         .collect();
-    let mut taken = String::new();
     for (id, answer) in open {
-        let written = qa.fill(&id, &answer)?;
-        taken.push_str(&format!("{id}: {written}\n"));
+        qa.fill(&id, &answer)?;
     }
-    Ok(taken)
+    Ok(())
 }
 
 #[cfg(test)]
@@ -144,7 +146,7 @@ mod tests {
             "### Q1: Where?\nA) Here\nB) There\n**Suggestion:** B - far\n**Answer:** _waiting_\n\n\
              ### Q2: When?\n**Answer:** _waiting_\n\n### Q3: Who?\n**Answer:** me\n",
         );
-        assert_eq!(fill_suggestions(&mut qa).unwrap(), "Q1: B - There\n");
+        fill_suggestions(&mut qa).unwrap();
         assert_eq!(qa.waiting(), 1);
         assert!(qa.as_str().contains("**Answer:** B - There\n") && qa.as_str().contains("me\n"));
     }

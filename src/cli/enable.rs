@@ -12,6 +12,7 @@ use crate::project::{Env, EnvFile, Flags, Settings};
 use crate::service::systemd::{files, units};
 use crate::service::{Limits, Scope, ServiceManager, Shared};
 use crate::session::Phase;
+use crate::session::store::crash_point;
 use crate::worktree::{self, Plan, Start};
 
 use super::context::{Context, Usage, own_binary};
@@ -247,8 +248,11 @@ impl<'a> Unit<'a> {
         let _root = Raised::up()?;
         spool.create(scope)?;
         manager.install(&shared.with(session)).await?;
+        crash_point("the unit is installed");
         manager.watch_spool().await?;
+        crash_point("the waker watches");
         manager.enable(&self.session.instance).await?;
+        crash_point("the unit is enabled");
         Ok(())
     }
 
@@ -256,7 +260,9 @@ impl<'a> Unit<'a> {
     pub(super) async fn start(&self, manager: &dyn ServiceManager) -> anyhow::Result<()> {
         let instance = &self.session.instance;
         manager.reset_failed(&crate::service::systemd::service(instance)).await?;
+        crash_point("the unit is to be started");
         manager.start(instance, &|line| output::note(line)).await?;
+        crash_point("the unit is started");
         Ok(())
     }
 }

@@ -16,7 +16,7 @@ use crate::session::state::Word;
 use super::context::{Coded, Context, Usage};
 use super::output;
 use super::privilege::Raised;
-use super::request::{message, sender};
+use super::request::{deliver_once, message, sender};
 use super::sessions::Session;
 use super::watch::Watch;
 
@@ -157,7 +157,7 @@ pub(super) async fn post(
         )
         .into());
     } else {
-        session.folder.deliver(&message)?;
+        deliver_once(session, &mut message)?;
         rouse(context, session, hook.state, &message).await
     };
     if let Some(trouble) = trouble {

@@ -207,9 +207,26 @@ fn write_hook(session: &Session, state: &State) -> anyhow::Result<()> {
 /// # Errors
 /// For a message that is too large, and what is in the way on disk.
 pub(super) fn send(session: &Session, kind: Kind, body: &str) -> anyhow::Result<Message> {
-    let message = message(session, kind, body)?;
-    session.folder.deliver(&message)?;
+    let mut message = message(session, kind, body)?;
+    deliver_once(session, &mut message)?;
     Ok(message)
+}
+
+/// Delivers a message, unless the same words of the same sender lie unread: they were said by a
+/// command that was cut off, or by somebody impatient. Then it is that message.
+///
+/// # Errors
+/// What is in the way on disk.
+pub(super) fn deliver_once(session: &Session, message: &mut Message) -> anyhow::Result<()> {
+    let is_same = |known: &Message| {
+        (&known.from, known.kind, &known.body) == (&message.from, message.kind, &message.body)
+    };
+    let unread = session.folder.unread()?.messages.into_iter().map(|(_, known)| known);
+    match unread.into_iter().find(is_same) {
+        Some(known) => *message = known,
+        None => session.folder.deliver(message)?,
+    }
+    Ok(())
 }
 
 /// A message to the session, not sent yet.

@@ -22,6 +22,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Error, Scope};
 use crate::session::names;
+use crate::session::store::crash_point;
 
 /// What a token asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -91,7 +92,9 @@ impl Claim {
     /// To be called when nothing is owed any more: it was acted upon, or will not be.
     pub fn settle(self) -> Token {
         // A claim that cannot be removed is acted upon once more, which does no harm.
+        crash_point("a claim is to be settled");
         let _ = fs::remove_file(&self.path);
+        crash_point("a claim is settled");
         self.token
     }
 }
@@ -175,6 +178,7 @@ impl Spool {
     /// # Errors
     /// [`Error::File`].
     pub fn leave(&self, token: &Token) -> Result<(), Error> {
+        crash_point("a token is to be left");
         let own = rustix::process::geteuid().as_raw();
         let leave = |path: &Path| {
             OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map(|_| ())
@@ -252,7 +256,9 @@ impl Spool {
                 // The same token may be taken again before it is settled.
                 let count = COUNT.fetch_add(1, Ordering::Relaxed);
                 let new = aside.join(format!("{}.{count},{token}", std::process::id()));
+                crash_point("a token is to be taken");
                 fs::rename(&path, &new)?;
+                crash_point("a token is taken");
                 // Whose it is is asked of what was taken, not of what was there before.
                 let owner = fs::symlink_metadata(&new)?.uid();
                 Ok(Some(Claim { token, owner, path: new }))

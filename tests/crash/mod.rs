@@ -9,6 +9,8 @@ mod damage;
 mod signals;
 mod stage;
 mod units;
+mod verbs;
+mod words;
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt as _;

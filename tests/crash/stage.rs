@@ -17,7 +17,7 @@ use samocode::session::state::State;
 use samocode::session::store::{Folder, Journal, Lock, read_journal};
 
 /// Decides by the numbers it is given, so that a run that is repeated does the same again.
-const AGENT: &str = r#"
+pub(super) const AGENT: &str = r#"
 set -e
 prompt=$(cat)
 nl='
@@ -66,6 +66,13 @@ pub(super) struct End {
     overview: String,
     hook: String,
     commits: String,
+}
+
+impl End {
+    /// Where it stands and by which signals it came there.
+    pub(super) fn stands(&self) -> (&str, &[String]) {
+        (&self.state, &self.history)
+    }
 }
 
 impl Stage {
@@ -138,8 +145,13 @@ impl Stage {
 
     /// `samocode run demo`, with what it is asked for.
     pub(super) fn run(&self, task: &str) -> Command {
+        self.verb(&["run", "26-11-20-demo", "--task", task])
+    }
+
+    /// A verb, in the project's folder.
+    pub(super) fn verb(&self, args: &[&str]) -> Command {
         let mut command = self.command(env!("CARGO_BIN_EXE_samocode"));
-        command.current_dir(self.at("repo")).args(["run", "26-11-20-demo", "--task", task]);
+        command.current_dir(self.at("repo")).args(args);
         command
     }
 

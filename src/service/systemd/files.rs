@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::units::{self, Recorded, UnitFile, UnitSet};
 use crate::service::{Error, Scope};
 use crate::session::names;
+use crate::session::store::crash_point;
 
 /// The unit folder as far as the environment tells, for verbs that talk to no manager. A manager
 /// knows better: `ServiceManager::unit_dir`.
@@ -51,13 +52,16 @@ fn write(dir: &Path, file: &UnitFile) -> Result<Written, Error> {
         Err(error) => return Err(fault("read", &path)(error)),
     };
     let folder = path.parent().unwrap_or(dir);
+    crash_point("a unit file is to be written");
     fs::create_dir_all(folder).map_err(fault("create", folder))?;
     let save = || {
         let mut temporary = tempfile::Builder::new().prefix(".samocode-").tempfile_in(folder)?;
         temporary.write_all(file.text.as_bytes())?;
         temporary.as_file().set_permissions(Permissions::from_mode(0o644))?;
         temporary.as_file().sync_all()?;
+        crash_point("a unit file is written aside");
         temporary.persist(&path).map_err(|error| error.error)?;
+        crash_point("a unit file is in its place");
         File::open(folder)?.sync_all()
     };
     save().map_err(fault("write", &path))?;

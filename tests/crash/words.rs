@@ -1,0 +1,112 @@
+//! What a human says to a session at rest, killed at each of its writes in turn and said again: it
+//! counts, and counts once.
+
+use std::fs;
+use std::os::unix::process::ExitStatusExt as _;
+
+use samocode::session::mail::Kind;
+
+use super::stage::{End, Stage};
+use super::{Dice, each, points};
+
+/// A word, and at which gate it is said.
+struct Word {
+    gate: usize,
+    args: &'static [&'static str],
+    /// Whether it is refused, rather than taken for an answer to the next gate, when it is said
+    /// again after the session has gone on.
+    is_told_apart: bool,
+}
+
+const WORDS: [Word; 6] = [
+    Word { gate: 1, args: &["answer", "demo", "Q1=b", "Q2=at once"], is_told_apart: true },
+    Word { gate: 1, args: &["answer", "demo", "--accept-suggestions"], is_told_apart: true },
+    Word { gate: 1, args: &["approve", "demo", "-m", "Go on"], is_told_apart: false },
+    Word { gate: 2, args: &["approve", "demo"], is_told_apart: true },
+    Word { gate: 2, args: &["reject", "demo", "-m", "Smaller steps"], is_told_apart: false },
+    Word { gate: 2, args: &["send", "demo", "Mind the cookies"], is_told_apart: false },
+];
+
+const QUESTIONS: &str = "### Q1: Where?\nA) Here\nB) There\n**Suggestion:** A - near\n**Answer:** _waiting_\n\n\
+     ### Q2: When?\nA) Now\nB) Later\n**Suggestion:** B - no haste\n**Answer:** _waiting_\n";
+
+/// What a session came to, and the mail it was sent, in words.
+type Came = (End, Vec<(Kind, String)>, String);
+
+impl Word {
+    fn stage(&self) -> Stage {
+        let stage = Stage::new(true);
+        stage.work(&[]);
+        fs::write(stage.folder.qa(), QUESTIONS).unwrap();
+        if self.gate == 2 {
+            stage.mail(Kind::Answer, "Q1: A");
+            stage.work(&[]);
+        }
+        stage
+    }
+
+    fn came(stage: &Stage) -> Came {
+        let mail = stage.folder.read_mail().unwrap();
+        let mail = mail.into_iter().map(|message| (message.kind, message.body)).collect();
+        (stage.came_to(), mail, fs::read_to_string(stage.folder.qa()).unwrap())
+    }
+
+    fn in_peace(&self) -> (Came, Vec<String>) {
+        let stage = self.stage();
+        let log = stage.at("points");
+        let mut verb = stage.verb(self.args);
+        verb.env("SAMOCODE_CRASH_LOG", &log);
+        assert_eq!(stage.end(verb).code(), Some(0), "{}", stage.said());
+        stage.work(&[]);
+        (Self::came(&stage), points(&log, None))
+    }
+
+    /// Killed at a point and said again, at once or after the session has gone on.
+    fn killed_at(&self, at: usize, goes_on: bool) -> Came {
+        let stage = self.stage();
+        let mut verb = stage.verb(self.args);
+        verb.env("SAMOCODE_CRASH_AT", at.to_string());
+        assert_eq!(stage.end(verb).signal(), Some(9), "{}", stage.said());
+        if goes_on {
+            stage.work(&[]);
+        }
+        let code = stage.end(stage.verb(self.args)).code();
+        assert!(code == Some(0) || (goes_on && code == Some(1)), "{code:?} {}", stage.said());
+        stage.work(&[]);
+        Self::came(&stage)
+    }
+}
+
+#[test]
+fn a_word_that_was_cut_off_can_be_said_again_and_counts_once() {
+    let peace: Vec<_> = WORDS.iter().map(Word::in_peace).collect();
+    let mut all = Vec::new();
+    for (which, (word, (_, names))) in WORDS.iter().zip(&peace).enumerate() {
+        println!("{}: {} points", word.args.join(" "), names.len());
+        assert!(names.len() >= 5, "{names:?}");
+        for at in 1..=names.len() {
+            all.push((which, at, false));
+            if word.is_told_apart {
+                all.push((which, at, true));
+            }
+        }
+    }
+    let cases: Vec<_> = Dice::new().sample(all.len(), 24).into_iter().map(|at| all[at]).collect();
+    each(&cases, |(which, at, goes_on)| {
+        let (word, (expected, names)) = (&WORDS[*which], &peace[*which]);
+        let told = format!("{} killed at {}", word.args.join(" "), names[at - 1]);
+        let came = std::panic::catch_unwind(|| word.killed_at(*at, *goes_on));
+        let came = came.map_err(|panic| {
+            let said = panic.downcast_ref::<String>().cloned().unwrap_or_default();
+            format!("{told}: {said}")
+        })?;
+        // Answers that were saved and not sent are found by the worker itself, as those by hand.
+        let is_same = if *goes_on {
+            came.0.stands() == expected.0.stands() && came.2 == expected.2
+        } else {
+            came == *expected
+        };
+        let then = if *goes_on { ", said again later" } else { "" };
+        is_same.then_some(()).ok_or_else(|| format!("{told}{then}:\n{came:#?}\nnot {expected:#?}"))
+    });
+}
