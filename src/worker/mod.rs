@@ -150,6 +150,8 @@ pub async fn work(setup: &Setup) -> Exit {
         };
         let lock = match lock {
             Ok(lock) => lock,
+            // Asked to end while somebody had the lock for a moment: that is no other worker.
+            Err(LockError::Held(_)) if asks.end => return Exit::Interrupted,
             Err(LockError::Held(holder)) => {
                 let path = setup.folder.path().display();
                 return refuse(&format!("{path} is worked on by {holder}"), Exit::Locked);
