@@ -23,6 +23,7 @@ mod outcomes;
 mod output;
 mod phases;
 mod predecessor;
+mod queue;
 mod resume;
 mod scripted_api;
 mod service;

@@ -10,6 +10,7 @@ use tokio::process::Command;
 use crate::service::exit::Exit;
 use crate::service::foreground::{self, Ended};
 use crate::session::state::Word;
+use crate::worker::Notes;
 
 use super::context::{Coded, Context, own_binary};
 use super::enable::{Work, check_agent};
@@ -84,7 +85,13 @@ pub(super) async fn work(
     }
     let outcome =
         outcome.map_err(|error| Coded(1, format!("cannot run {}: {error}", session.name)))?;
-    let hook = session.hook()?;
+    let mut hook = session.hook()?;
+    let stopped = matches!(outcome.ended, Ended::Stopped);
+    if let Some(outage) =
+        Notes::of(&context.env).last(&session.instance, session.folder.path()).filter(|_| stopped)
+    {
+        hook.pause(outage.reason, outage.since);
+    }
     if talks {
         tell(session, hook.state, hook.waits_for.as_deref(), hook.reason.as_deref());
     }
@@ -96,8 +103,11 @@ pub(super) async fn work(
     }
     Ok(ExitCode::from(match outcome.ended {
         Ended::Finished => code_of(hook.state),
-        _ if hook.state == Word::Stopped => code_of(Word::Stopped),
-        _ => 1,
+        // It was in no run that was cut off.
+        _ => match hook.state {
+            rests @ (Word::Stopped | Word::Paused | Word::Limited | Word::Queued) => code_of(rests),
+            _ => 1,
+        },
     }))
 }
 

@@ -2,18 +2,23 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::project::Project;
+use crate::project::{Env, Project};
 use crate::service::{self, Error, Scope, ServiceManager, UnitStatus};
 use crate::session::hook::Hook;
 use crate::session::phase::Phase;
 use crate::session::state::Word;
+use crate::worker::Notes;
 
 use super::output;
 use super::sessions::Session;
+
+/// What workers say whose folders refuse them.
+static NOTES: LazyLock<Notes> = LazyLock::new(|| Notes::of(&Env::of_process()));
 
 /// The units of all sessions, asked for in one call.
 pub(super) struct Units(Option<HashMap<String, UnitStatus>>);
@@ -127,7 +132,10 @@ impl View {
         session: &Session,
         unit: Option<&UnitStatus>,
     ) -> anyhow::Result<Self> {
-        let hook = session.hook()?;
+        let mut hook = session.hook()?;
+        if let Some(outage) = NOTES.now(&session.instance, session.folder.path()) {
+            hook.pause(outage.reason, outage.since);
+        }
         let state = state(&hook, unit, || session.is_worked_on());
         let idle = hook.state == Word::Running && state != Word::Running;
         let reason = if idle && state == Word::Stopped {

@@ -84,7 +84,7 @@ fn cause(view: &View, now: Timestamp, zone: &TimeZone) -> String {
     if let Some(reason) = &view.reason {
         text += &format!(": {reason}");
     }
-    if let Some(until) = view.until {
+    if let Some(until) = view.until.filter(|at| *at > now) {
         text += &format!("; until {}", clock(until, now, zone));
     }
     text
@@ -108,9 +108,7 @@ fn remedy(view: &View) -> String {
         Word::Queued => "it goes on when a running session makes room".to_owned(),
         Word::Limited => "it goes on by itself when the limit is lifted".to_owned(),
         Word::Paused if view.until.is_some() => "it tries again by itself".to_owned(),
-        Word::Paused => {
-            format!("mend what is in the way, then: samocode start {instance}")
-        }
+        Word::Paused => "mend what is in the way; it goes on by itself then".to_owned(),
         Word::Failed => {
             format!("see what its end was: {command}; then: samocode start {instance}")
         }

@@ -58,6 +58,17 @@ impl Dirs {
         self
     }
 
+    /// Where the user's processes keep what ends with the machine, on no disk:
+    /// `$XDG_RUNTIME_DIR/samocode`, or where logind makes that folder. `None` where neither is.
+    #[must_use]
+    pub fn runtime(env: &Env) -> Option<PathBuf> {
+        let usual = || {
+            let uid = rustix::process::geteuid().as_raw();
+            Some(PathBuf::from(format!("/run/user/{uid}"))).filter(|folder| folder.is_dir())
+        };
+        absolute(env, "XDG_RUNTIME_DIR").or_else(usual).map(|base| base.join("samocode"))
+    }
+
     /// The user's settings, in the syntax of `.samocode`.
     #[must_use]
     pub fn settings_file(&self) -> PathBuf {

@@ -83,7 +83,13 @@ pub fn describe(event: &Event) -> String {
         Event::Started => "started by a human".to_owned(),
         Event::Limited { until, what } => format!("usage limit until {until}{}", more(what)),
         Event::Paused { detail, .. } => format!("paused: {}", one_line(detail)),
+        Event::Queued { cap } => {
+            format!("queued: {cap} sessions run, as many as SAMOCODE_MAX_RUNNING allows")
+        }
         Event::Continued => "goes on".to_owned(),
+        Event::Outage { since, what } => {
+            format!("goes on after it was paused since {since}: {}", one_line(what))
+        }
         Event::Nudged { quiet_s, .. } => {
             format!("no sign of progress for {} min: the agent is nudged", quiet_s / 60)
         }

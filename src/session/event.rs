@@ -254,8 +254,20 @@ pub enum Event {
         #[serde(default)]
         quiet: bool,
     },
+    /// As many sessions run as may run at once.
+    Queued {
+        /// How many may.
+        cap: u32,
+    },
     /// What was in the way is gone.
     Continued,
+    /// The session's folder could not be written for a while, until now.
+    Outage {
+        /// Since when.
+        since: Timestamp,
+        /// What the disk said, and of what.
+        what: String,
+    },
     /// No sign of progress for a while; the agent was nudged.
     Nudged {
         /// The run's id.
@@ -339,7 +351,9 @@ impl Event {
             Self::Started => "started",
             Self::Limited { .. } => "limited",
             Self::Paused { .. } => "paused",
+            Self::Queued { .. } => "queued",
             Self::Continued => "continued",
+            Self::Outage { .. } => "outage",
             Self::Nudged { .. } => "nudged",
             Self::Stalled { .. } => "stalled",
             Self::Repeated { .. } => "repeated",

@@ -76,6 +76,16 @@ pub struct HookRun {
 }
 
 impl Hook {
+    /// Has it say that something is in the way, which could not be kept in the session's folder,
+    /// and is tried again and again until a human has mended it.
+    pub fn pause(&mut self, reason: String, since: Timestamp) {
+        self.state = Word::Paused;
+        self.reason = Some(reason);
+        self.since = since;
+        self.until = None;
+        self.run = None;
+    }
+
     /// Derives the hook from the journal's state.
     #[must_use]
     pub fn of(state: &State) -> Self {

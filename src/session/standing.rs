@@ -78,6 +78,8 @@ pub enum Standing {
     },
     /// Finished.
     Done,
+    /// Over the cap of sessions that run at once.
+    Queued,
     /// At the usage limit.
     Limited {
         /// When it ends.

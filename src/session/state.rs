@@ -170,6 +170,7 @@ impl State {
             Standing::Running => Word::Running,
             Standing::Waiting { .. } => Word::Waiting,
             Standing::Blocked { .. } => Word::Blocked,
+            Standing::Queued => Word::Queued,
             Standing::Limited { .. } => Word::Limited,
             Standing::Paused { .. } => Word::Paused,
             Standing::GaveUp => Word::Failed,
@@ -263,8 +264,12 @@ impl State {
                     self.go_on();
                 }
             }
+            Event::Queued { .. } => self.standing = Standing::Queued,
             Event::Limited { until, .. } => self.standing = Standing::Limited { until: *until },
-            Event::Repeated { .. } | Event::HandoffAsked { .. } | Event::BudgetWarned { .. } => {}
+            Event::Repeated { .. }
+            | Event::HandoffAsked { .. }
+            | Event::BudgetWarned { .. }
+            | Event::Outage { .. } => {}
             Event::Paused { cause, detail, until, .. } => {
                 self.standing = Standing::Paused {
                     cause: cause.clone(),

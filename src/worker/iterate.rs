@@ -57,13 +57,16 @@ struct Ended {
 impl Worker<'_> {
     /// Runs the agent once and takes what comes of it.
     pub(super) async fn iterate(&mut self, numbers: Numbers) -> Result<(), Trouble> {
+        if !self.has_slot()? {
+            return self.queue().await;
+        }
         if let Some(pause) = self.disk_is_full() {
-            return Ok(self.desk.record(pause)?);
+            return self.hold_back(pause).await;
         }
         match self.budget_is_spent()? {
             Some(Spent::Session(problem)) => return self.block(problem, "human_decision"),
             Some(Spent::Day(pause)) if !self.desk.state().forced => {
-                return Ok(self.desk.record(*pause)?);
+                return self.hold_back(*pause).await;
             }
             Some(Spent::Day(_)) | None => {}
         }
@@ -91,7 +94,7 @@ impl Worker<'_> {
         if let (Some(account), false) = (&account, self.desk.state().forced)
             && let Some(obstacle) = account.obstacle(&self.setup.instance, Timestamp::now())?
         {
-            return Ok(self.desk.record(obstacle)?);
+            return self.hold_back(obstacle).await;
         }
         let spent_before = self.spent();
         let log = self.log_name(numbers);

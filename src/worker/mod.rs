@@ -21,12 +21,14 @@ mod inhibit;
 mod iterate;
 mod journald;
 mod ledger;
+mod outage;
 mod prepare;
 mod pulse;
 mod recover;
 mod reload;
 mod repeat;
 mod rules;
+mod slot;
 mod task;
 mod told;
 mod wait;
@@ -46,12 +48,15 @@ use crate::session::journal::{End, Event};
 use crate::session::state::{CRASH_LOOP, Standing};
 use crate::session::store::{Folder, JournalError, Lock, LockError, StoreError, crash_point};
 
-use asks::{Ask, Asks};
+use asks::Asks;
 use cgroup::UnitCgroup;
 use decide::{Decision, decide};
 use desk::Desk;
+use outage::Outages;
+use slot::Slot;
 
 pub use import::import;
+pub use outage::{Notes, Outage};
 pub use prepare::branch_name;
 pub use told::answer_command;
 
@@ -61,9 +66,6 @@ const TICK: Duration = Duration::from_secs(5);
 fn tick(notify: &Notify) -> Duration {
     notify.watchdog_interval().map_or(TICK, |watchdog| (watchdog / 3).min(TICK))
 }
-
-/// How long a worker waits before it tries again after the disk refused it.
-const DISK_PAUSE: Duration = Duration::from_secs(15);
 
 /// How long a lock that is held is asked for again.
 const LOCK_PATIENCE: Duration = Duration::from_secs(1);
@@ -136,13 +138,24 @@ pub async fn work(setup: &Setup) -> Exit {
         strays::gather();
     }
     let mut begun = false;
-    let mut said = None;
+    let mut outages = Outages::new(setup, &notify);
     loop {
-        // Looked at each time: a folder that was deleted under its worker does not come back by
-        // waiting.
+        // One that was there may be on a disk that comes back; nothing is made in its place.
         if !setup.folder.path().is_dir() {
-            let path = setup.folder.path().display();
-            return refuse(&format!("there is no session folder {path}"), Exit::Configuration);
+            let path = setup.folder.path();
+            if !begun {
+                let why = format!("there is no session folder {}", path.display());
+                return refuse(&why, Exit::Configuration);
+            }
+            let error = StoreError {
+                action: "find the session's folder",
+                path: path.to_owned(),
+                source: rustix::io::Errno::NOENT.into(),
+            };
+            if outages.wait(&mut asks, &error).await {
+                return Exit::Interrupted;
+            }
+            continue;
         }
         let lock = match handed_on.take() {
             Some(lock) => Ok(lock),
@@ -157,7 +170,7 @@ pub async fn work(setup: &Setup) -> Exit {
                 return refuse(&format!("{path} is worked on by {holder}"), Exit::Locked);
             }
             Err(LockError::Store(error)) => {
-                if wait_for_disk(&notify, &mut asks, &error, &mut said).await {
+                if outages.wait(&mut asks, &error).await {
                     return Exit::Interrupted;
                 }
                 continue;
@@ -165,7 +178,7 @@ pub async fn work(setup: &Setup) -> Exit {
         };
         notify.ready();
         let trouble = match Worker::open(setup, &notify, cgroup.as_ref(), &mut asks, &lock) {
-            Ok(mut worker) => match worker.work(&mut begun).await {
+            Ok(mut worker) => match worker.work(&mut begun, &mut outages).await {
                 Ok(Exit::Reload) => {
                     let error = reload::execute(setup, &lock);
                     return refuse(&error, Exit::Interrupted);
@@ -182,7 +195,7 @@ pub async fn work(setup: &Setup) -> Exit {
                 if let Some(cgroup) = &cgroup {
                     cgroup.clear();
                 }
-                if wait_for_disk(&notify, &mut asks, &error, &mut said).await {
+                if outages.wait(&mut asks, &error).await {
                     return Exit::Interrupted;
                 }
             }
@@ -212,34 +225,6 @@ fn refuse(why: &str, exit: Exit) -> Exit {
     exit
 }
 
-/// The disk refused, or the folder is gone: say so, once for the same thing, wait, and let
-/// everything begin anew. True when asked to end.
-async fn wait_for_disk(
-    notify: &Notify,
-    asks: &mut Asks,
-    error: &StoreError,
-    said: &mut Option<String>,
-) -> bool {
-    let error = error.to_string();
-    if said.as_ref() != Some(&error) {
-        tracing::error!("paused: {error}; mend it, it is tried again until it works");
-        *said = Some(error.clone());
-    }
-    notify.ready();
-    let until = tokio::time::Instant::now() + DISK_PAUSE;
-    loop {
-        notify.status(&format!("paused: {error}"));
-        notify.watchdog();
-        tokio::select! {
-            ask = asks.next() => if ask == Ask::End { return true },
-            () = tokio::time::sleep_until(until.min(tokio::time::Instant::now() + tick(notify))) => {}
-        }
-        if tokio::time::Instant::now() >= until {
-            return false;
-        }
-    }
-}
-
 struct Worker<'a> {
     setup: &'a Setup,
     notify: &'a Notify,
@@ -249,6 +234,7 @@ struct Worker<'a> {
     outbox: Outbox,
     env_file: EnvFile,
     redactor: Redactor,
+    slot: Option<Slot>,
 }
 
 impl<'a> Worker<'a> {
@@ -263,12 +249,12 @@ impl<'a> Worker<'a> {
         let outbox = Outbox::new(setup.channels.notifiers.clone());
         let redactor = redactor(&setup.env, &setup.env_file);
         let env_file = setup.env_file.clone();
-        Ok(Self { setup, notify, cgroup, asks, desk, outbox, env_file, redactor })
+        Ok(Self { setup, notify, cgroup, asks, desk, outbox, env_file, redactor, slot: None })
     }
 
     /// Recovers, then takes one step after the other. `begun` says whether this process has been
     /// here before, when the disk refused it: that was no death.
-    async fn work(&mut self, begun: &mut bool) -> Result<Exit, Trouble> {
+    async fn work(&mut self, begun: &mut bool, outages: &mut Outages<'_>) -> Result<Exit, Trouble> {
         crash_point("the lock is taken");
         // A journal that was taken away meanwhile begins anew.
         if !*begun || self.desk.state().seq == 0 {
@@ -276,6 +262,11 @@ impl<'a> Worker<'a> {
             *begun = true;
         }
         crash_point("the worker has begun");
+        if let Some(outage) = outages.current() {
+            let (since, what) = (outage.since, outage.reason.clone());
+            self.desk.record(Event::Outage { since, what })?;
+            outages.over();
+        }
         if self.desk.state().deaths.count >= CRASH_LOOP {
             self.desk.record(Event::WorkerEnded { end: End::GaveUp })?;
             self.desk.settle()?;

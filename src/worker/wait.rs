@@ -8,14 +8,32 @@ use jiff::Timestamp;
 use crate::project::Dirs;
 use crate::session::journal::Event;
 use crate::session::state::Standing;
+use crate::session::store::StoreError;
 
+use super::slot::{self, Slot};
 use super::{Trouble, Worker, tick, told};
 
 impl Worker<'_> {
+    /// Something is in the way of the next run. It is written down when it begins; a pause that
+    /// lasts is not written down again each time it is looked at, or a weekend would fill the
+    /// journal.
+    pub(super) async fn hold_back(&mut self, obstacle: Event) -> Result<(), Trouble> {
+        if let (
+            Event::Paused { cause, until: Some(until), .. },
+            Standing::Paused { cause: known, .. },
+        ) = (&obstacle, &self.desk.state().standing)
+            && cause == known
+        {
+            return self.sleep_until(*until).await;
+        }
+        Ok(self.desk.record(obstacle)?)
+    }
+
     /// Waits while something outside is in the way, feeding the watchdog: where no run lives, the
     /// worker always pings. Ends early for mail, for what is asked by signal, and when what was in
     /// the way is gone.
     pub(super) async fn sleep_until(&mut self, until: Timestamp) -> Result<(), Trouble> {
+        self.slot = None;
         self.desk.settle()?;
         self.desk.write_hook()?;
         self.tell_human();
@@ -38,6 +56,33 @@ impl Worker<'_> {
             }
             self.note_deliveries()?;
         }
+    }
+
+    /// Whether the session is among those that may run: it keeps its slot until it rests or is
+    /// held up.
+    pub(super) fn has_slot(&mut self) -> Result<bool, StoreError> {
+        if self.slot.is_none() {
+            let cap = self.cap();
+            self.slot = Slot::take(&self.setup.state_dir, cap)?;
+        }
+        Ok(self.slot.is_some())
+    }
+
+    fn cap(&self) -> u32 {
+        self.setup.settings.max_running.unwrap_or_else(|| slot::cap_by_memory(slot::memory()))
+    }
+
+    /// Waits a moment for a slot. Which of several that wait gets it is left to chance.
+    pub(super) async fn queue(&mut self) -> Result<(), Trouble> {
+        if self.desk.state().standing != Standing::Queued {
+            let cap = self.cap();
+            self.desk.record(Event::Queued { cap })?;
+            self.desk.settle()?;
+            self.desk.write_hook()?;
+        }
+        self.notify.status(&told::status_line(self.desk.state(), None, None));
+        self.pause(tick(self.notify)).await;
+        Ok(())
     }
 
     /// Whether the account that a session waits for has become free: a human logged in again or

@@ -3,7 +3,9 @@
 
 use std::path::PathBuf;
 
-use crate::lab::{self, LabUser, secs};
+use serde_json::Value;
+
+use crate::lab::{self, Bot, LabUser, secs};
 
 /// Leaves a process that has left its session, waits for a word, gives its signal, waits again.
 const AGENT: &str = r#"#!/bin/sh
@@ -38,9 +40,19 @@ impl Bench {
         Self { user, sessions }
     }
 
+    fn shop(&self) -> PathBuf {
+        self.user.home.join("shop")
+    }
+
+    /// What a verb says to programs.
+    fn json(&self, verb: &[&str]) -> Value {
+        let words = verb.iter().copied().chain(["--json"]);
+        let said = self.user.samocode(words).cwd(self.shop()).ok().stdout;
+        serde_json::from_str(&said).unwrap_or_else(|e| panic!("{e}: {said}"))
+    }
+
     fn enable(&self, name: &str) {
-        let shop = self.user.home.join("shop");
-        self.user.samocode(["enable", name, "--task", "Wait"]).cwd(shop).ok();
+        self.user.samocode(["enable", name, "--task", "Wait"]).cwd(self.shop()).ok();
         self.started(name, 1);
     }
 
@@ -139,6 +151,8 @@ fn whoever_is_killed_the_session_goes_on_by_itself_and_leaves_no_process() {
 fn a_disk_that_refuses_and_a_folder_that_is_gone_are_waited_for() {
     let Some(lab) = lab::get() else { return };
     let bench = Bench::new(lab, "refused");
+    let bot = Bot::start();
+    bench.user.is_told_by(&bot);
     let sessions = bench.sessions.display().to_string();
     let uid = bench.user.uid;
     // A name, how it is broken, what is said of it, how it is mended.
@@ -187,10 +201,23 @@ fn a_disk_that_refuses_and_a_folder_that_is_gone_are_waited_for() {
         let lines: Vec<&str> = journal.lines().filter(|line| line.contains(said)).collect();
         assert_eq!(lines.len(), 1, "{name} says it once: {lines:#?}");
     }
+    for (name, _, said, _) in &faults[..2] {
+        let shown = bench.json(&["status", name]);
+        let reason = shown["reason"].as_str().unwrap_or_default();
+        assert_eq!((shown["state"].as_str(), reason.contains(said)), (Some("paused"), true));
+        let wait = ["wait", name, "--timeout", "60s"];
+        let waited = bench.user.samocode(wait).cwd(bench.shop()).output();
+        assert_eq!(waited.code, 13, "{waited}");
+    }
+    bench.user.wait_until("the human is told of each", secs(30), || bot.told("is paused") == 4);
     for ((name, _, _, mending), folder) in faults.iter().zip(&folders) {
         lab.root_sh(&format!("d={sessions}/{folder}; {mending}")).ok();
         bench.ended(name, folder);
         let unit = format!("samocode@{name}.service");
         assert_eq!(bench.user.unit_property(&unit, "NRestarts"), "0", "{name} needed no restart");
+        assert_eq!(bench.json(&["status", name])["state"], "blocked");
+        let happened = bench.json(&["history", name]).to_string();
+        assert!(happened.contains("goes on after it was paused since"), "{happened}");
     }
+    assert_eq!(bot.told("is paused"), 4, "{:?}", bot.messages());
 }

@@ -74,7 +74,7 @@ fn needs(view: &View, now: Timestamp, zone: &TimeZone) -> (String, String) {
             (format!("usage limit{until}, then goes on by itself"), String::new())
         }
         (Word::Paused, _) => {
-            let until = view.until.map_or_else(String::new, |at| {
+            let until = view.until.filter(|at| *at > now).map_or_else(String::new, |at| {
                 format!("; tried again at {}", clock(at, now, zone))
             });
             (format!("{reason}{until}"), String::new())

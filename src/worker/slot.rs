@@ -1,0 +1,82 @@
+//! The cap over sessions that run at once, `SAMOCODE_MAX_RUNNING`: as many files, each locked by a
+//! session that runs. The kernel gives a slot back however its holder ends.
+//!
+//! ```text
+//! $XDG_STATE_HOME/samocode/slots/1.lock … N.lock
+//! ```
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::Path;
+
+use crate::session::store::{self, StoreError};
+
+/// Memory that an agent and its builds need without much ado, in bytes: by it the cap is set where
+/// nobody sets one.
+const A_SESSION: u64 = 1 << 30;
+
+/// A session's place among those that run.
+#[derive(Debug)]
+pub(super) struct Slot {
+    _file: File,
+}
+
+impl Slot {
+    /// Takes a slot of `cap`; `None` when so many sessions run.
+    ///
+    /// # Errors
+    /// When the folder or its files cannot be made.
+    pub(super) fn take(state_dir: &Path, cap: u32) -> Result<Option<Self>, StoreError> {
+        let folder = state_dir.join("slots");
+        store::make_folder(&folder)?;
+        for number in 1..=cap {
+            let path = folder.join(format!("{number}.lock"));
+            let open = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+            // A file system that knows no locks is no reason to let nobody run.
+            let held = open.map(|file| match file.try_lock() {
+                Ok(()) | Err(TryLockError::Error(_)) => Some(file),
+                Err(TryLockError::WouldBlock) => None,
+            });
+            match held {
+                Ok(Some(file)) => return Ok(Some(Self { _file: file })),
+                Ok(None) => {}
+                Err(source) => return Err(StoreError { action: "open the slot", path, source }),
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// How many sessions may run at once on a machine with so much memory, in bytes.
+#[must_use]
+pub(super) fn cap_by_memory(total: u64) -> u32 {
+    u32::try_from(total / A_SESSION).unwrap_or(u32::MAX).max(1)
+}
+
+/// The memory of this machine, in bytes.
+#[must_use]
+pub(super) fn memory() -> u64 {
+    let info = rustix::system::sysinfo();
+    info.totalram.saturating_mul(u64::from(info.mem_unit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_get_a_slot_and_the_next_when_one_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let take = || Slot::take(folder.path(), 2).unwrap();
+        let (first, second) = (take(), take());
+        assert!(first.is_some() && second.is_some());
+        assert!(take().is_none());
+        drop(first);
+        assert!(take().is_some());
+    }
+
+    #[test]
+    fn the_cap_is_a_session_for_each_gibibyte_and_at_least_one() {
+        assert_eq!(cap_by_memory(512 << 20), 1);
+        assert_eq!(cap_by_memory(24 << 30), 24);
+    }
+}
