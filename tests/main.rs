@@ -7,6 +7,7 @@
 )]
 
 mod cli_protocol;
+mod clock;
 mod crash;
 mod credentials;
 mod demo;

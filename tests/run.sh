@@ -64,6 +64,7 @@ git git
 shellcheck shellcheck
 gcc cc
 debootstrap debootstrap
+libfaketime /usr/lib/*/faketime/libfaketime.so.1
 openssl openssl
 gnupg gpg
 openssh-client ssh-keygen

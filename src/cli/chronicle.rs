@@ -88,7 +88,7 @@ impl Chronicle {
                     status: *status,
                     step: step.clone(),
                     summary: line.summary.clone().or_else(|| line.reason.clone()),
-                    seconds: entry.at.duration_since(began).as_secs(),
+                    seconds: entry.at.duration_since(began).as_secs().max(0),
                     runs: self.runs,
                     cost_usd: self.cost.take(),
                 }));
@@ -155,7 +155,7 @@ mod tests {
     }
 
     fn worker() -> Event {
-        Event::WorkerStarted { pid: 1, boot: "b".into(), version: "1".into() }
+        Event::WorkerStarted { pid: 1, boot: "b".into(), uptime_ms: None, version: "1".into() }
     }
 
     fn started(attempt: u32) -> Event {

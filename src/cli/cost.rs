@@ -84,7 +84,7 @@ impl Bill {
     fn count(&mut self, entry: &Entry, mut sum: Sum) {
         let Some((phase, since)) = self.run.take() else { return };
         sum.runs = 1;
-        sum.seconds = entry.at.duration_since(since).as_secs();
+        sum.seconds = entry.at.duration_since(since).as_secs().max(0);
         self.phases.entry(phase).or_default().add(&sum);
     }
 

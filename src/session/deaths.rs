@@ -7,7 +7,33 @@ use jiff::{SignedDuration, Timestamp};
 pub struct Deaths {
     /// Quick deaths in a row, without a stable iteration between them.
     pub count: u32,
-    started: Option<(Timestamp, String)>,
+    last: Option<Birth>,
+}
+
+/// When a worker began.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Birth {
+    at: Timestamp,
+    uptime: Option<SignedDuration>,
+    boot: String,
+}
+
+impl Birth {
+    pub(super) fn new(at: Timestamp, uptime_ms: Option<u64>, boot: &str) -> Self {
+        let uptime = uptime_ms.and_then(|ms| i64::try_from(ms).ok());
+        Self { at, uptime: uptime.map(SignedDuration::from_millis), boot: boot.to_owned() }
+    }
+
+    /// How long the worker that was born `before` this one lived at the most; `None` where the
+    /// machine was started anew since.
+    fn since(&self, before: &Self) -> Option<SignedDuration> {
+        let lived = match (self.uptime, before.uptime) {
+            // By what no clock that is set changes.
+            (Some(now), Some(then)) => now - then,
+            _ => self.at.duration_since(before.at),
+        };
+        (self.boot == before.boot && !lived.is_negative()).then_some(lived)
+    }
 }
 
 /// A worker that lived longer than this was not a quick death.
@@ -28,17 +54,15 @@ impl Deaths {
         std::time::Duration::from_millis(millis)
     }
 
-    pub(super) fn worker_started(&mut self, at: Timestamp, boot: &str) {
-        let quick = self.started.take().is_some_and(|(since, last_boot)| {
-            let window = QUICK + SignedDuration::try_from(self.delay()).unwrap_or_default();
-            last_boot == boot && at.duration_since(since) < window
-        });
-        self.count = if quick { self.count + 1 } else { 0 };
-        self.started = Some((at, boot.to_owned()));
+    pub(super) fn worker_started(&mut self, born: Birth) {
+        let window = QUICK + SignedDuration::try_from(self.delay()).unwrap_or_default();
+        let lived = self.last.take().and_then(|last| born.since(&last));
+        self.count = if lived.is_some_and(|lived| lived < window) { self.count + 1 } else { 0 };
+        self.last = Some(born);
     }
 
     pub(super) fn worker_ended(&mut self) {
-        self.started = None;
+        self.last = None;
     }
 
     pub(super) fn stable(&mut self) {

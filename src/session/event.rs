@@ -119,6 +119,9 @@ pub enum Event {
         pid: u32,
         /// The kernel's boot id, by which a reboot is told from a crash.
         boot: String,
+        /// How long the machine had run, in milliseconds: no clock that is set changes it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        uptime_ms: Option<u64>,
         /// samocode's version.
         version: String,
     },

@@ -1,6 +1,7 @@
 //! A session: a task with a folder of plain files. Everything here but [`store`] is pure.
 
 pub mod advance;
+pub mod clock;
 mod cost;
 mod deaths;
 pub mod describe;

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::advance::Gate;
+use super::deaths::Birth;
 use super::journal::{End, Entry, Event, Step, Usage};
 use super::mail::Kind;
 use super::phase::Phase;
@@ -221,7 +222,9 @@ impl State {
                 self.resumed = Some(entry.at);
                 self.phase_set = None;
             }
-            Event::WorkerStarted { boot, .. } => self.deaths.worker_started(entry.at, boot),
+            Event::WorkerStarted { boot, uptime_ms, .. } => {
+                self.deaths.worker_started(Birth::new(entry.at, *uptime_ms, boot));
+            }
             Event::WorkerEnded { end } => {
                 self.deaths.worker_ended();
                 self.unsettled = false;

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::session::clock;
 use crate::session::journal::Event;
 use crate::session::store::{self, StoreError};
 
@@ -33,6 +34,19 @@ struct Known {
     refused: Option<String>,
     /// When they may be tried again.
     next_try: Option<Timestamp>,
+    /// When that was found out.
+    found: Option<Timestamp>,
+}
+
+impl Known {
+    /// What of it holds. Times that were found out in the future were so by a clock that was wrong
+    /// then or is now: they have to be found out anew.
+    fn true_at(self, now: Timestamp) -> Self {
+        if self.found.is_some_and(|found| clock::was_set_back(found, now)) {
+            return Self { refused: self.refused, ..Self::default() };
+        }
+        Self { limited_until: self.limited_until.filter(|until| *until > now), ..self }
+    }
 }
 
 /// An account's file.
@@ -66,7 +80,7 @@ impl Account {
             return Ok(None);
         }
         let _lock = self.hold()?;
-        let mut known = self.read()?;
+        let mut known = self.read()?.true_at(now);
         if known.refused.is_some() && self.is_mended() {
             store::remove(&self.file)?;
             return Ok(None);
@@ -74,6 +88,7 @@ impl Account {
         let (obstacle, claims) = judge(&known, instance, now);
         if claims {
             known.next_try = now.checked_add(AUTH_RETRY).ok();
+            known.found = Some(now);
             self.write(&known)?;
         }
         Ok(obstacle)
@@ -81,22 +96,28 @@ impl Account {
 
     /// The usage limit was reached. Of two that hold, as that of a week and that of five hours, the
     /// one that ends later counts.
-    pub(super) fn limited(&self, until: Timestamp, what: Option<String>) -> Result<(), StoreError> {
+    pub(super) fn limited(
+        &self,
+        until: Timestamp,
+        what: Option<String>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let _lock = self.hold()?;
-        let known = self.read()?;
+        let known = self.read()?.true_at(now);
         if known.limited_until.is_some_and(|known| known > until) {
             return Ok(());
         }
-        self.write(&Known { limited_until: Some(until), limit: what, ..known })
+        self.write(&Known { limited_until: Some(until), limit: what, found: Some(now), ..known })
     }
 
     /// The credentials were refused. True for the first session that found out, which tells the
     /// human for all of them.
     pub(super) fn refused(&self, what: &str, now: Timestamp) -> Result<bool, StoreError> {
         let _lock = self.hold()?;
-        let mut known = self.read()?;
+        let mut known = self.read()?.true_at(now);
         let first = known.refused.replace(what.to_owned()).is_none();
         known.next_try = now.checked_add(AUTH_RETRY).ok();
+        known.found = Some(now);
         self.write(&known)?;
         Ok(first)
     }
@@ -117,8 +138,8 @@ impl Account {
     /// claimed, as it is looked at every few seconds.
     pub(super) fn is_free(&self, now: Timestamp) -> bool {
         let Ok(known) = self.read() else { return false };
-        let limited = known.limited_until.is_some_and(|until| until > now);
-        !limited && (known.refused.is_none() || self.is_mended())
+        let known = known.true_at(now);
+        known.limited_until.is_none() && (known.refused.is_none() || self.is_mended())
     }
 
     fn is_mended(&self) -> bool {
@@ -153,7 +174,7 @@ impl Account {
 
 /// What is in the way, and whether this session takes the turn to try refused credentials.
 fn judge(known: &Known, instance: &str, now: Timestamp) -> (Option<Event>, bool) {
-    if let Some(until) = known.limited_until.filter(|until| *until > now) {
+    if let Some(until) = known.limited_until {
         return (Some(Event::Limited { until, what: known.limit.clone() }), false);
     }
     let Some(refused) = &known.refused else { return (None, false) };
@@ -193,7 +214,7 @@ mod tests {
     #[test]
     fn a_limit_found_by_one_session_holds_all_of_them_back_until_it_ends() {
         let folder = tempfile::tempdir().unwrap();
-        account(&folder).limited(at(600), Some("five_hour".into())).unwrap();
+        account(&folder).limited(at(600), Some("five_hour".into()), at(0)).unwrap();
         let Some(Event::Limited { until, .. }) = account(&folder).obstacle("b", at(0)).unwrap()
         else {
             panic!()
@@ -205,8 +226,8 @@ mod tests {
     #[test]
     fn of_two_limits_the_one_that_ends_later_counts() {
         let folder = tempfile::tempdir().unwrap();
-        account(&folder).limited(at(9000), Some("seven_day".into())).unwrap();
-        account(&folder).limited(at(600), Some("five_hour".into())).unwrap();
+        account(&folder).limited(at(9000), Some("seven_day".into()), at(0)).unwrap();
+        account(&folder).limited(at(600), Some("five_hour".into()), at(0)).unwrap();
         let limited = Event::Limited { until: at(9000), what: Some("seven_day".into()) };
         assert_eq!(account(&folder).obstacle("b", at(0)).unwrap(), Some(limited));
     }
@@ -244,7 +265,7 @@ mod tests {
     fn a_run_that_began_before_a_limit_was_found_does_not_lift_it() {
         let folder = tempfile::tempdir().unwrap();
         let began = Timestamp::now() - SignedDuration::from_secs(60);
-        account(&folder).limited(at(600), None).unwrap();
+        account(&folder).limited(at(600), None, at(0)).unwrap();
         account(&folder).went_well(began).unwrap();
         assert!(account(&folder).obstacle("b", at(0)).unwrap().is_some());
     }
@@ -266,12 +287,26 @@ mod tests {
     #[test]
     fn an_account_is_free_when_its_limit_is_over_or_was_lifted() {
         let folder = tempfile::tempdir().unwrap();
-        account(&folder).limited(at(600), None).unwrap();
+        account(&folder).limited(at(600), None, at(0)).unwrap();
         assert!(!account(&folder).is_free(at(599)));
         assert!(account(&folder).is_free(at(600)));
         let later = Timestamp::now() + SignedDuration::from_secs(60);
         account(&folder).went_well(later).unwrap();
         assert!(account(&folder).is_free(at(0)));
+    }
+
+    #[test]
+    fn what_a_wrong_clock_made_of_the_future_is_found_out_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let year = 365 * 24 * 3600;
+        account(&folder).limited(at(year + 600), None, at(year)).unwrap();
+        account(&folder).refused("401", at(year)).unwrap();
+        assert!(account(&folder).obstacle("b", at(year)).unwrap().is_some());
+        assert_eq!(account(&folder).obstacle("b", at(0)).unwrap(), None, "b's turn to try");
+        assert!(account(&folder).obstacle("c", at(1)).unwrap().is_some(), "c waits for b");
+        account(&folder).limited(at(700), None, at(2)).unwrap();
+        let limited = Event::Limited { until: at(700), what: None };
+        assert_eq!(account(&folder).obstacle("c", at(3)).unwrap(), Some(limited));
     }
 
     #[test]

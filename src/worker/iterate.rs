@@ -352,7 +352,9 @@ fn share(
     match (outcome, rule) {
         (Outcome::Finished, _) => account.went_well(since.unwrap_or_else(Timestamp::now)),
         (Outcome::Limit { .. }, Rule::Pause(event)) => match event.as_ref() {
-            Event::Limited { until, what } => account.limited(*until, what.clone()),
+            Event::Limited { until, what } => {
+                account.limited(*until, what.clone(), Timestamp::now())
+            }
             _ => Ok(()),
         },
         (Outcome::Auth { what }, Rule::Pause(event)) => {

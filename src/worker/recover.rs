@@ -1,8 +1,10 @@
 //! Recovery: what an interrupted step left is settled, what humans did by hand is read, and the
 //! mail is taken.
 
-use jiff::Zoned;
+use jiff::{Timestamp, Zoned};
+use rustix::time::{ClockId, clock_gettime};
 
+use crate::session::clock;
 use crate::session::history::{History, HistoryLine};
 use crate::session::journal::{Event, RunCost, Step};
 use crate::session::overview::Blocked;
@@ -23,12 +25,21 @@ impl Worker<'_> {
             let event = self.read_foreign_session()?;
             self.desk.record(event)?;
         }
-        self.desk.record(Event::WorkerStarted {
+        let state = self.desk.state();
+        let waits_for_a_time = matches!(
+            state.standing,
+            Standing::Limited { .. } | Standing::Paused { until: Some(_), .. }
+        );
+        let is_void = waits_for_a_time && clock::was_set_back(state.at, Timestamp::now());
+        let started = Event::WorkerStarted {
             pid: std::process::id(),
             boot: boot_id(),
+            uptime_ms: uptime_ms(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-        })?;
-        Ok(())
+        };
+        // With one write: the next entry's time is the new clock's.
+        let events = [started].into_iter().chain(is_void.then_some(Event::Continued));
+        Ok(self.desk.record_all(events.collect())?)
     }
 
     fn read_foreign_session(&self) -> Result<Event, Trouble> {
@@ -239,4 +250,11 @@ fn remove_temporary(run: &str) {
 fn boot_id() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
         .map_or_else(|_| "unknown".to_owned(), |id| id.trim().to_owned())
+}
+
+/// How long the machine has run, sleep left out, in milliseconds.
+fn uptime_ms() -> Option<u64> {
+    let time = clock_gettime(ClockId::Monotonic);
+    let ms = time.tv_sec.checked_mul(1000)?.checked_add(time.tv_nsec / 1_000_000)?;
+    u64::try_from(ms).ok()
 }

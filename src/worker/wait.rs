@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::project::Dirs;
+use crate::session::clock;
 use crate::session::journal::Event;
 use crate::session::state::Standing;
 use crate::session::store::StoreError;
@@ -38,10 +39,16 @@ impl Worker<'_> {
         self.desk.write_hook()?;
         self.tell_human();
         let mut seen = None;
+        let (began, begun) = (Timestamp::now(), tokio::time::Instant::now());
         loop {
             self.notify.status(&told::status_line(self.desk.state(), None, None));
             self.notify.watchdog();
-            let left = until.duration_since(Timestamp::now());
+            let now = Timestamp::now();
+            if is_now_earlier(began, begun.elapsed(), now) {
+                tracing::warn!("the clock was set back: what is waited for is looked at again");
+                return Ok(self.desk.record(Event::Continued)?);
+            }
+            let left = until.duration_since(now);
             let left = Duration::try_from(left).unwrap_or_default();
             if left.is_zero() || self.desk.folder.has_unread() {
                 return Ok(());
@@ -110,5 +117,31 @@ impl Worker<'_> {
     /// Where the user's file of credentials is.
     pub(super) fn env_file_path(&self) -> Option<PathBuf> {
         Dirs::user(&self.setup.env).ok().map(|dirs| dirs.env_file())
+    }
+}
+
+/// Whether the clock was set back since a wait `began`. How long the wait took meanwhile is known by
+/// a clock that cannot be set, and stands still while the host sleeps.
+fn is_now_earlier(began: Timestamp, took: Duration, now: Timestamp) -> bool {
+    SignedDuration::try_from(took)
+        .ok()
+        .and_then(|took| began.checked_add(took).ok())
+        .is_some_and(|expected| clock::was_set_back(expected, now))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_set_back_is_seen_and_a_sleep_of_the_host_is_none() {
+        let at = |second: i64| Timestamp::from_second(1_800_000_000 + second).unwrap();
+        let seconds = Duration::from_secs;
+        assert!(!is_now_earlier(at(0), seconds(0), at(0)));
+        assert!(!is_now_earlier(at(0), seconds(300), at(299)));
+        // It slept, or the clock was set forward.
+        assert!(!is_now_earlier(at(0), seconds(5), at(100_000)));
+        assert!(is_now_earlier(at(0), seconds(5), at(-3600)));
+        assert!(is_now_earlier(at(0), seconds(3600), at(10)));
     }
 }

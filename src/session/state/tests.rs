@@ -202,7 +202,12 @@ fn a_new_task_brings_a_finished_session_back_to_investigation() {
 }
 
 fn worker(story: &mut Story, boot: &str) {
-    story.tell(Event::WorkerStarted { pid: 1, boot: boot.into(), version: "v".into() });
+    story.tell(Event::WorkerStarted {
+        pid: 1,
+        boot: boot.into(),
+        uptime_ms: None,
+        version: "v".into(),
+    });
 }
 
 #[test]
@@ -233,7 +238,33 @@ fn a_reboot_an_end_in_order_and_a_long_life_are_no_quick_deaths() {
     assert_eq!(story.state.deaths.count, 0);
 }
 
+/// Workers that die, after living so many seconds, while the clock is set by as many as it is off.
+fn deaths(lives: &[(u64, i64)]) -> Deaths {
+    let mut state = State::default();
+    let mut uptime_s = 1_000;
+    for (seq, (lived, off)) in (1..).zip(lives) {
+        uptime_s += lived;
+        let at = Timestamp::from_second(1_800_000_000 + uptime_s.cast_signed() + off).unwrap();
+        let event = Event::WorkerStarted {
+            pid: 1,
+            boot: "b".into(),
+            uptime_ms: Some(uptime_s * 1000),
+            version: "v".into(),
+        };
+        state.apply(&Entry { seq, at, event });
+    }
+    state.deaths
+}
+
 proptest! {
+    #[test]
+    fn a_clock_that_jumps_neither_makes_quick_deaths_nor_hides_them(
+        lives in proptest::collection::vec((0u64..300, -1_000_000_000i64..1_000_000_000), 0..20),
+    ) {
+        let right: Vec<_> = lives.iter().map(|(lived, _)| (*lived, 0)).collect();
+        prop_assert_eq!(deaths(&lives).count, deaths(&right).count);
+    }
+
     #[test]
     fn counters_never_skip_or_go_back(kinds in proptest::collection::vec(0u8..9, 0..60)) {
         let mut story = Story::new();

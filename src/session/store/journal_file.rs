@@ -11,6 +11,7 @@ use super::crash::crash_at;
 use super::files::{Attempt, Result, StoreError, append_to, cut, open_regular, sync_folder};
 use super::folder::Folder;
 use super::lock::Lock;
+use crate::session::clock;
 use crate::session::journal::{Damage, Entry, Event, Scanner};
 use crate::session::state::State;
 
@@ -102,8 +103,7 @@ impl Journal {
         mut each: impl FnMut(&State, &Event),
     ) -> Result<()> {
         self.still_there().attempt("append to", &self.path)?;
-        // Times never go backwards in the journal, whatever the clock does.
-        let at = Timestamp::now().max(self.state.at);
+        let at = in_order(Timestamp::now(), self.state.at);
         let entries: Vec<Entry> = (self.state.seq + 1..)
             .zip(events)
             .map(|(seq, event)| Entry { seq, at, event })
@@ -127,6 +127,12 @@ impl Journal {
         }
         Ok(())
     }
+}
+
+/// The time of an entry after one of `last`: small corrections of the clock leave times in order, and
+/// a clock that was set back is believed, or a wrong one would be the journal's for years.
+fn in_order(now: Timestamp, last: Timestamp) -> Timestamp {
+    if clock::was_set_back(last, now) { now } else { now.max(last) }
 }
 
 /// Reads a journal that another process may be appending to: its state, and the first damage.
@@ -157,4 +163,17 @@ fn scan(file: &File, path: &Path, mut each: impl FnMut(&Entry)) -> Result<(State
         line.clear();
     }
     Ok((state, scanner))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_are_in_order_unless_the_clock_was_set_back() {
+        let at = |second: i64| Timestamp::from_second(1_800_000_000 + second).unwrap();
+        assert_eq!(in_order(at(5), at(3)), at(5));
+        assert_eq!(in_order(at(3), at(5)), at(5));
+        assert_eq!(in_order(at(0), at(3600)), at(0));
+    }
 }
