@@ -24,7 +24,7 @@ fi
 "#;
 
 /// A user whose workers take the time from [`set`]; none where libfaketime is missing.
-fn user_with_a_clock(lab: &'static Lab, name: &str) -> Option<LabUser> {
+pub(crate) fn user_with_a_clock(lab: &'static Lab, name: &str) -> Option<LabUser> {
     let library = lab.root_sh(LIBRARY).ok().stdout.trim().to_owned();
     if library.contains('*') {
         lab::skipped("libfaketime (Debian package libfaketime) is not installed");
@@ -44,7 +44,7 @@ fn user_with_a_clock(lab: &'static Lab, name: &str) -> Option<LabUser> {
 }
 
 /// Sets the clock of a user's workers by so many seconds from the right time.
-fn set(user: &LabUser, off_s: i64) {
+pub(crate) fn set(user: &LabUser, off_s: i64) {
     // Renamed into place: it is read at every look at the clock.
     user.write("clock.new", format!("{off_s:+}\n"));
     let (new, clock) = (user.host_path("clock.new"), user.host_path("clock"));
@@ -57,7 +57,8 @@ fn limited_project<'u>(user: &'u LabUser, resets: &str) -> Project<'u> {
     user.project("shop").key("SAMOCODE_AGENT", &agent).create()
 }
 
-fn time(value: &Value) -> Timestamp {
+#[track_caller]
+pub(crate) fn time(value: &Value) -> Timestamp {
     value.as_str().and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("no time: {value}"))
 }
 

@@ -1,0 +1,151 @@
+//! What sessions may spend: of tokens, in a run and in all, and of money on a day.
+
+use jiff::{Timestamp, ToSpan as _};
+
+use crate::clock::{set, time, user_with_a_clock};
+use crate::lab::{self, Api, Bot, LabUser, Project, Reply, Script, secs};
+use crate::session::BOUND;
+
+/// What each run of [`spender`] says of itself: one dollar, 450 tokens.
+const SPENT: &str =
+    r#"{"event":"finished","cost":{"total":1.0},"usage":{"input":400,"output":50}}"#;
+
+/// An obedient agent whose runs cost something.
+fn spender(user: &LabUser) -> String {
+    user.obedient_agent(&format!("echo '{SPENT}'"))
+}
+
+/// Seconds from now to the next noon: far from midnight, when a day's budget begins anew.
+fn to_noon() -> i64 {
+    let day = 24 * 3600;
+    (day / 2 - Timestamp::now().as_second()).rem_euclid(day)
+}
+
+#[test]
+fn a_days_budget_is_of_all_sessions_and_the_next_day_brings_another() {
+    let Some(lab) = lab::get() else { return };
+    let Some(user) = user_with_a_clock(lab, "daily") else { return };
+    let bot = Bot::start();
+    user.is_told_by(&bot);
+    let noon = to_noon();
+    set(&user, noon);
+    let agent = spender(&user);
+    let project = user
+        .project("shop")
+        .key("SAMOCODE_AGENT", &agent)
+        .key("SAMOCODE_BUDGET_USD_DAY", "2.50")
+        .create();
+    let (first, second) = (project.named("first"), project.named("second"));
+
+    first.enable(&["--task", "Paint the fence"]);
+    first.wait_to_rest("waiting", "requirements");
+    let warned = first.journal("budget_warned");
+    assert_eq!(warned.len(), 1, "{warned:?}");
+    let text = "four fifths of the budget of the day are used: $2.00 of $2.50";
+    assert_eq!(warned[0]["text"], text);
+
+    // There is something left for one run, and it takes more than that.
+    second.enable(&["--task", "Mow the lawn"]);
+    second.wait_for_state("paused");
+    assert_eq!(second.journal("run_started").len(), 1);
+    let paused = &second.journal("paused")[0];
+    assert_eq!(paused["cause"], "budget");
+    let reason = "the day's budget is spent ($3.00 of $2.50); it goes on tomorrow";
+    assert_eq!(second.hook()["reason"], reason);
+    let zone = jiff::tz::TimeZone::UTC;
+    let today = time(&paused["at"]).to_zoned(zone.clone()).date();
+    let tomorrow = (today + 1.day()).to_zoned(zone).expect("a day").timestamp();
+    assert_eq!(time(&second.hook()["until"]), tomorrow);
+    for args in [&["status"][..], &["status", "second"]] {
+        let status = project.samocode(args).ok();
+        assert!(status.stdout.contains("the day's budget is spent"), "{status}");
+    }
+    user.wait_until("the human is told", BOUND, || bot.told("the day's budget is spent") >= 1);
+
+    // The first has nothing left either, though its own runs were within the budget.
+    first.answer();
+    first.wait_for_state("paused");
+    assert_eq!(first.journal("run_started").len(), 2);
+    // Who starts it by hand wants it to run, and gets one run.
+    project.samocode(["start", "first"]).ok();
+    user.wait_until("it has run and waits again", BOUND, || {
+        first.journal("run_ended").len() == 3 && first.stands().0 == "paused"
+    });
+
+    set(&user, noon + 24 * 3600);
+    second.wait_to_rest("waiting", "requirements");
+    assert_eq!(second.journal("run_started").len(), 2);
+    assert_eq!(second.journal("worker_started").len(), 1);
+    first.wait_to_rest("waiting", "planning");
+}
+
+fn blocked_reason(project: &Project<'_>) -> String {
+    let session = project.named("jwt");
+    project.user.wait_until("it is blocked", BOUND, || {
+        session.stands().0 == "blocked" && !session.is_active()
+    });
+    session.hook()["reason"].as_str().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn a_sessions_tokens_warn_at_four_fifths_and_block_when_they_are_spent() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user("tokens");
+    let agent = spender(&user);
+    let project = user
+        .project("shop")
+        .key("SAMOCODE_AGENT", &agent)
+        .key("SAMOCODE_BUDGET_TOKENS", "1000")
+        .create();
+    let session = project.named("jwt");
+    session.enable(&["--task", "Paint the fence"]);
+    session.wait_to_rest("waiting", "requirements");
+    let warned = session.journal("budget_warned");
+    let text = "four fifths of the budget of the session are used: 900 of 1000 tokens";
+    assert_eq!((warned.len(), &warned[0]["text"]), (1, &text.into()));
+
+    session.answer();
+    let reason = blocked_reason(&project);
+    assert!(reason.contains("the session's budget is spent (1350 of 1000 tokens)"), "{reason}");
+    assert_eq!(session.journal("run_started").len(), 3);
+
+    // What is raised is used.
+    let keys = user.read(project.dir.join(".samocode")).replace("=1000", "=1000000");
+    user.write(project.dir.join(".samocode"), keys);
+    project.samocode(["start", "jwt"]).ok();
+    session.wait_to_rest("waiting", "planning");
+}
+
+#[test]
+fn the_real_cli_is_ended_when_its_run_has_used_its_tokens() {
+    let Some(lab) = lab::with_claude() else { return };
+    let user = lab.user("capped");
+    // It would go on for ever; each reply takes in 1,000 tokens.
+    let mut step = 0;
+    let api = Api::start_with(move |_| {
+        step += 1;
+        Reply::bash(&format!("echo step {step}; sleep 0.2")).tokens(1_000, 10)
+    });
+    user.uses_claude(&api);
+    let project = user
+        .project("shop")
+        .key("SAMOCODE_BUDGET_TOKENS_RUN", "5000")
+        .key("SAMOCODE_MAX_RETRIES", "1")
+        .create();
+    let session = project.named("jwt");
+    session.enable(&["--task", "Paint the fence"]);
+
+    let reason = blocked_reason(&project);
+
+    assert!(reason.ends_with("it spent what one run may spend"), "{reason}");
+    let ended = session.journal("run_ended");
+    assert_eq!((ended.len(), &ended[0]["outcome"]), (1, &"budget".into()));
+    assert_eq!(ended[0]["failure"], true);
+    let input = ended[0]["cost"]["tokens"]["input"].as_u64().expect("tokens");
+    assert!((4_900..=10_000).contains(&input), "{input}");
+    // The next run has tokens of its own, and goes on in the conversation.
+    api.now(Script::obedient());
+    session.send("Go on");
+    user.wait_until("it goes on", secs(60), || session.journal("run_started").len() == 2);
+    session.wait_to_rest("waiting", "requirements");
+}
