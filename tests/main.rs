@@ -24,6 +24,7 @@ mod mistakes;
 mod outcomes;
 mod output;
 mod phases;
+mod power;
 mod predecessor;
 mod queue;
 mod resume;

@@ -6,9 +6,12 @@ use std::collections::hash_map::Entry;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock, mpsc};
 use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::command::LabCommand;
 use super::skipped;
@@ -34,13 +37,55 @@ pub(crate) enum System {
 
 /// A running private systemd.
 pub(crate) struct Lab {
-    /// This machine's number of the private PID 1.
-    pid: u32,
+    /// This machine's number of the private PID 1; another one after a power cut.
+    pid: AtomicU32,
     /// `target/lab/PID`.
     dir: PathBuf,
     names: Mutex<HashMap<String, u32>>,
     /// useradd does not queue behind another useradd, it fails.
     pub(super) useradd: Mutex<()>,
+}
+
+/// A lab of the test's own, whose power can be cut; it ends when this is dropped.
+pub(crate) struct Machine {
+    pub(crate) lab: &'static Lab,
+    booter: Child,
+    said: mpsc::Receiver<String>,
+}
+
+/// A machine with the real `claude` CLI in it, booted; without one of them prints `SKIPPED` with the
+/// reason.
+pub(crate) fn machine() -> Option<Machine> {
+    with_claude()?;
+    Machine::boot().map_err(|why| skipped(&why)).ok()
+}
+
+impl Machine {
+    fn boot() -> Result<Self, String> {
+        static BOOTED: AtomicU32 = AtomicU32::new(0);
+        let number = BOOTED.fetch_add(1, Ordering::Relaxed);
+        let dir = Lab::folder().join(format!("machine{number}"));
+        let (lab, booter, said) = Lab::start(dir, Path::new("/"), true)?;
+        Ok(Self { lab: Box::leak(Box::new(lab)), booter, said })
+    }
+
+    /// Cuts the power: all processes are gone at once, and the machine boots again on the same disk.
+    /// `/tmp` and `/run` are empty after that.
+    pub(crate) fn cut_power(&mut self) {
+        let pid = Pid::from_raw(self.lab.pid().cast_signed()).expect("a process");
+        kill_process(pid, Signal::KILL).expect("kill PID 1");
+        let line = next_line(&mut self.booter, &self.said);
+        let log = || fs::read_to_string(self.lab.dir.join("boot.log")).unwrap_or_default();
+        assert_eq!(line, "ready", "it does not boot again: {}", log());
+        self.lab.pid.store(read_pid(&self.lab.dir).expect("a pid"), Ordering::Relaxed);
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        let _ = self.booter.kill();
+        let _ = self.booter.wait();
+    }
 }
 
 /// The lab of this test process, booted when first asked for; without one (not
@@ -80,15 +125,7 @@ pub(crate) fn with_claude() -> Option<&'static Lab> {
 
 impl Lab {
     fn boot(system: System) -> Result<Self, String> {
-        if !rustix::process::geteuid().is_root() {
-            return Err("the lab needs root".into());
-        }
-        for (program, package) in NEEDED {
-            if !is_installed(program) {
-                return Err(format!("the lab needs {program} (Debian package {package})"));
-            }
-        }
-        let mut dir = target_dir().join(std::process::id().to_string());
+        let mut dir = Self::folder();
         let mut root = PathBuf::from("/");
         if system == System::Debian13 {
             dir.push("debian13");
@@ -97,26 +134,48 @@ impl Lab {
                 return Err("Debian 13 is not in tests/.cache, ./tests/run.sh makes it".into());
             }
         }
+        Self::start(dir, &root, false).map(|(lab, ..)| lab)
+    }
+
+    /// `target/lab/PID`.
+    fn folder() -> PathBuf {
+        target_dir().join(std::process::id().to_string())
+    }
+
+    /// Boots a lab in a folder, once or `again` whenever its PID 1 is killed.
+    fn start(
+        dir: PathBuf,
+        root: &Path,
+        again: bool,
+    ) -> Result<(Self, Child, mpsc::Receiver<String>), String> {
+        if !rustix::process::geteuid().is_root() {
+            return Err("the lab needs root".into());
+        }
+        for (program, package) in NEEDED {
+            if !is_installed(program) {
+                return Err(format!("the lab needs {program} (Debian package {package})"));
+            }
+        }
         sweep(&target_dir());
         fs::create_dir_all(dir.join("bin")).map_err(|e| format!("{}: {e}", dir.display()))?;
         let program = Path::new(env!("CARGO_BIN_EXE_samocode"));
         place(program, &dir.join("bin/samocode")).map_err(|e| format!("samocode: {e}"))?;
-        start(&dir, &root)?;
-        let pid = fs::read_to_string(dir.join("pid")).unwrap_or_default();
-        let pid = pid.trim().parse().map_err(|_| "boot.sh left no pid".to_string())?;
-        Ok(Self { pid, dir, names: Mutex::default(), useradd: Mutex::default() })
+        let (booter, said) = start(&dir, root, again)?;
+        let pid = AtomicU32::new(read_pid(&dir)?);
+        let (names, useradd) = (Mutex::default(), Mutex::default());
+        Ok((Self { pid, dir, names, useradd }, booter, said))
     }
 
     /// Where this process finds a path of the lab.
     pub(crate) fn host_path(&self, inside: impl AsRef<Path>) -> PathBuf {
         let inside = inside.as_ref();
         let relative = inside.strip_prefix("/").unwrap_or(inside);
-        Path::new("/proc").join(self.pid.to_string()).join("root").join(relative)
+        Path::new("/proc").join(self.pid().to_string()).join("root").join(relative)
     }
 
     /// A command as root, arguments as given.
     pub(crate) fn root<S: AsRef<str>>(&self, argv: impl IntoIterator<Item = S>) -> LabCommand {
-        LabCommand::new(self.pid, None, argv)
+        LabCommand::new(self.pid(), None, argv)
             .env("HOME", "/root")
             .env("PATH", PATH)
             .env("LANG", "C.UTF-8")
@@ -134,7 +193,7 @@ impl Lab {
     }
 
     pub(super) fn pid(&self) -> u32 {
-        self.pid
+        self.pid.load(Ordering::Relaxed)
     }
 
     /// `hint`, `hint2`, `hint3`…
@@ -170,6 +229,11 @@ fn is_installed(program: &str) -> bool {
             .any(|folder| Path::new(folder).join(program).exists())
 }
 
+fn read_pid(dir: &Path) -> Result<u32, String> {
+    let pid = fs::read_to_string(dir.join("pid")).unwrap_or_default();
+    pid.trim().parse().map_err(|_| "boot.sh left no pid".to_string())
+}
+
 /// Cargo replaces its programs by new files, so a hard link keeps the one this
 /// test process was built with.
 fn place(program: &Path, at: &Path) -> std::io::Result<()> {
@@ -189,7 +253,7 @@ fn sweep(labs: &Path) {
 }
 
 /// Runs `boot.sh` until it says it is ready.
-fn start(dir: &Path, root: &Path) -> Result<(), String> {
+fn start(dir: &Path, root: &Path, again: bool) -> Result<(Child, mpsc::Receiver<String>), String> {
     let log = dir.join("boot.log");
     let stderr = File::create(&log).map_err(|e| format!("{}: {e}", log.display()))?;
     let repo = env!("CARGO_MANIFEST_DIR");
@@ -197,6 +261,7 @@ fn start(dir: &Path, root: &Path) -> Result<(), String> {
     command
         .args(["--pdeathsig", "KILL", "bash"])
         .arg(Path::new(repo).join("tests/lab/boot.sh"))
+        .args(again.then_some("--again"))
         .arg(dir)
         .arg(repo)
         .arg(root)
@@ -214,9 +279,10 @@ fn start(dir: &Path, root: &Path) -> Result<(), String> {
     });
     let mut child =
         child.recv().map_err(|e| e.to_string())?.map_err(|e| format!("setpriv: {e}"))?;
-    let said = first_line(&mut child);
+    let lines = lines(child.stdout.take());
+    let said = next_line(&mut child, &lines);
     if said == "ready" {
-        return Ok(());
+        return Ok((child, lines));
     }
     let ended = match child.try_wait() {
         Ok(Some(status)) => status.to_string(),
@@ -229,20 +295,26 @@ fn start(dir: &Path, root: &Path) -> Result<(), String> {
     Err(format!("the private systemd did not start ({ended}; said {said:?}): {log}"))
 }
 
-/// What the child says first; empty when it ended or said nothing for 70 s
+/// What comes on a child's stdout, line by line.
+fn lines(stdout: Option<ChildStdout>) -> mpsc::Receiver<String> {
+    let (sender, lines) = mpsc::channel();
+    std::thread::spawn(move || {
+        let lines = stdout.into_iter().flat_map(|stdout| BufReader::new(stdout).lines());
+        for line in lines.map_while(Result::ok) {
+            if sender.send(line.trim().to_string()).is_err() {
+                break;
+            }
+        }
+    });
+    lines
+}
+
+/// What the child says next; empty when it ended or said nothing for 70 s
 /// (the script itself gives up after 60).
-fn first_line(child: &mut Child) -> String {
-    let (sender, said) = mpsc::channel();
-    if let Some(stdout) = child.stdout.take() {
-        std::thread::spawn(move || {
-            let mut line = String::new();
-            let _ = BufReader::new(stdout).read_line(&mut line);
-            let _ = sender.send(line.trim().to_string());
-        });
-    }
+fn next_line(child: &mut Child, lines: &mpsc::Receiver<String>) -> String {
     let end = Instant::now() + Duration::from_secs(70);
     loop {
-        match said.recv_timeout(Duration::from_millis(50)) {
+        match lines.recv_timeout(Duration::from_millis(50)) {
             Ok(line) => return line,
             Err(mpsc::RecvTimeoutError::Disconnected) => return String::new(),
             Err(mpsc::RecvTimeoutError::Timeout) => {}

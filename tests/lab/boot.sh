@@ -2,7 +2,10 @@
 # Boots a private systemd on an overlay of this machine's root, or of another,
 # and stays in the foreground until it is killed; everything inside dies with it.
 #
-#   boot.sh DIR [REPO [ROOT]]
+#   boot.sh [--again] DIR [REPO [ROOT]]
+#
+# With --again it is a machine whose power can be cut: when its PID 1 is killed,
+# and all else with it, it boots again on the same disk.
 #
 # DIR is a folder of this machine, one for each lab:
 #   DIR/disk   becomes /srv/lab: files that must be on a real disk
@@ -13,7 +16,7 @@
 # ROOT, when given, is the folder of a whole system that is used instead of this
 # machine's root: another version of systemd.
 #
-# Prints one line, "ready", on stdout when the lab is up. Both the tests
+# Prints one line, "ready", on stdout when the lab is up, at each boot. Both the tests
 # (boot.rs) and the interactive lab (shell) start it this way.
 set -euo pipefail
 
@@ -78,6 +81,18 @@ outside() {
         bash "${BASH_SOURCE[0]}" --inside "$dir" "$repo" "$base"
 }
 
+# The machine's disk is a tmpfs that this process keeps: it goes with it, and so
+# does whatever runs.
+machine() {
+    local dir=$1
+    mount -t tmpfs -o mode=755 lab "$dir/root"
+    mkdir "$dir"/root/{upper,work,new,home,journal}
+    while :; do
+        setpriv --pdeathsig KILL bash "${BASH_SOURCE[0]}" "$@" || true
+        [[ -s $dir/pid ]] || die "it did not get as far as PID 1"
+    done
+}
+
 # ---- inside: a root that cannot hurt the host ------------------------------
 
 make_dev() {
@@ -101,8 +116,13 @@ make_dev() {
 # setting the host's kernel.
 make_kernel_views() {
     local root=$1
+    local boot_id=$root/proc/sys/kernel/random/boot_id
     mount -t proc proc "$root/proc"
     mount --bind "$root/proc/sys" "$root/proc/sys"
+    # Each boot has an id of its own, though the kernel is the host's.
+    cat /proc/sys/kernel/random/uuid >"$root/run/.boot_id"
+    mount --bind "$root/run/.boot_id" "$boot_id"
+    mount -o remount,bind,ro "$boot_id"
     mount -o remount,bind,ro "$root/proc/sys"
     mount -t sysfs -o ro sysfs "$root/sys"
     mount -t cgroup2 cgroup2 "$root/sys/fs/cgroup"
@@ -154,7 +174,6 @@ UNIT
     # Without persistent storage journald keeps one file for everybody, and
     # users cannot read it.
     mkdir -p "$root/etc/systemd/journald.conf.d" "$root/var/log/journal"
-    mount -t tmpfs -o mode=755 lab-journal "$root/var/log/journal"
     printf '[Journal]\nStorage=persistent\nForwardToConsole=no\n' \
         >"$root/etc/systemd/journald.conf.d/lab.conf"
 }
@@ -166,27 +185,38 @@ bind_read_only() {
 }
 
 inside() {
-    local dir=$1 repo=$2 base=$3 root=$1/root pid folder
+    local dir=$1 repo=$2 base=$3 root=$1/root disk=$1/root pid folder
     # Still the host's /proc, so this is the host's number of this process,
     # which becomes the private PID 1.
     read -r pid _ </proc/self/stat
 
     # The overlay's root is a folder in a tmpfs of this namespace: it goes
-    # when the last process of the lab has gone.
-    mount -t tmpfs -o mode=755 lab "$root"
-    mkdir "$root/upper" "$root/work" "$root/new"
+    # when the last process of the lab has gone. A machine's disk is there.
+    if [[ ! -d $root/upper ]]; then
+        mount -t tmpfs -o mode=755 lab "$root"
+        mkdir "$root/upper" "$root/work" "$root/new"
+    fi
     mount -t overlay -o "lowerdir=$base,upperdir=$root/upper,workdir=$root/work" \
         lab "$root/new"
     root=$root/new
 
-    for folder in run tmp home; do
+    for folder in run tmp; do
         mount -t tmpfs "lab-$folder" "$root/$folder"
     done
-    chmod 755 "$root/run" "$root/home"
+    chmod 755 "$root/run"
     chmod 1777 "$root/tmp"
     make_dev "$root/dev"
     make_kernel_views "$root"
-    configure "$root"
+    # A machine is set up at its first boot.
+    [[ -e $disk/is-set-up ]] || configure "$root"
+    touch "$disk/is-set-up"
+    for folder in home var/log/journal; do
+        if [[ -d $disk/${folder##*/} ]]; then
+            mount --bind "$disk/${folder##*/}" "$root/$folder"
+        else
+            mount -t tmpfs -o mode=755 "lab-${folder##*/}" "$root/$folder"
+        fi
+    done
 
     mkdir -p "$root/srv/lab"
     mount --bind "$dir/disk" "$root/srv/lab"
@@ -214,9 +244,16 @@ inside() {
         </dev/null >/dev/null
 }
 
-if [[ ${1:-} == --inside ]]; then
-    inside "$2" "$3" "$4"
-fi
-[[ $# -ge 1 ]] || die "usage: boot.sh DIR [REPO [ROOT]]"
+case ${1:-} in
+--inside) inside "$2" "$3" "$4" ;;
+--machine) machine "$2" "$3" "$4" ;;
+--again)
+    mkdir -p "$2/root"
+    # What it mounts goes when it ends.
+    exec unshare --mount --propagation private bash "${BASH_SOURCE[0]}" --machine \
+        "$(realpath "$2")" "${3:+$(realpath "$3")}" "$(realpath "${4:-/}")"
+    ;;
+esac
+[[ $# -ge 1 ]] || die "usage: boot.sh [--again] DIR [REPO [ROOT]]"
 mkdir -p "$1"
 outside "$(realpath "$1")" "${2:+$(realpath "$2")}" "$(realpath "${3:-/}")"

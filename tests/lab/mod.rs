@@ -3,7 +3,8 @@
 //!
 //! One lab a test process, booted by the first test that asks for it (under a
 //! second), gone when the process ends however it ends; a second one on Debian
-//! 13, for its newer systemd, by `lab::on(System::Debian13)`. Its root is an
+//! 13, for its newer systemd, by `lab::on(System::Debian13)`, and one of a test's own, whose
+//! power can be cut, by `lab::machine()`. Its root is an
 //! overlay of this machine's: nothing a test does in it reaches the machine, with one
 //! exception made on purpose, `/srv/lab`, which lies on the real disk below
 //! `target/lab/PID/disk`.
@@ -55,7 +56,7 @@ mod fixtures;
 mod user;
 
 pub(crate) use api::{Api, Reply, Script};
-pub(crate) use boot::{Lab, System, get, on, target_dir, with_claude};
+pub(crate) use boot::{Lab, Machine, System, get, machine, on, target_dir, with_claude};
 pub(crate) use bot::Bot;
 pub(crate) use command::{LabCommand, Outcome, Running};
 pub(crate) use fixtures::Project;
