@@ -72,15 +72,15 @@ impl Worker<'_> {
         }
         if self.working_dir_is_gone() {
             let (project, settings) = (&self.setup.project, &self.setup.settings);
-            let restore = prepare::restore_worktree(&self.desk, project, settings);
-            if let Err(reason) = super::pinging(self.notify, restore).await {
+            let restore = prepare::restore_worktree(&mut self.desk, project, settings);
+            if let Err(reason) = super::pinging(self.notify, restore).await? {
                 return self.block(reason, "human_decision");
             }
         } else if self.has_worktree() && !self.worktree_is_whole() {
             // A git that was killed with its agent leaves locks that would stop the next.
             let (project, settings) = (&self.setup.project, &self.setup.settings);
-            let mend = prepare::restore_worktree(&self.desk, project, settings);
-            if let Err(reason) = super::pinging(self.notify, mend).await {
+            let mend = prepare::restore_worktree(&mut self.desk, project, settings);
+            if let Err(reason) = super::pinging(self.notify, mend).await? {
                 tracing::warn!("the worktree may not be in order: {reason}");
             }
         }

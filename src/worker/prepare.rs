@@ -53,13 +53,23 @@ pub(super) async fn prepare(
     Ok(Prepared::Ready)
 }
 
-/// Makes the worktree again where it was, when someone removed it under the session.
+/// Makes the worktree again, when someone removed it under the session, or finds it again where a
+/// person has moved the project.
 pub(super) async fn restore_worktree(
-    desk: &Desk,
+    desk: &mut Desk,
     project: &Project,
     settings: &Settings,
-) -> Result<(), String> {
-    make_worktree(desk, project, settings).await.map(|_| ())
+) -> Result<Result<(), String>, StoreError> {
+    let place = match make_worktree(desk, project, settings).await {
+        Ok(place) => place,
+        Err(why) => return Ok(Err(why)),
+    };
+    if desk.state().working_dir.as_ref() != Some(&place.working_dir) {
+        let base = desk.state().base.clone();
+        let Place { working_dir, branch, notes, .. } = place;
+        desk.record(Event::Prepared { working_dir, branch, base, notes })?;
+    }
+    Ok(Ok(()))
 }
 
 struct Place {

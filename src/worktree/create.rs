@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::fetch::{fetch, missed};
 use super::git::{git_command, run};
 use super::leftovers::{
-    Found, OUR_LOCK, Registration, clear_stale_locks, look, maker, outlast, registrations,
+    Found, OUR_LOCK, Registration, clear_stale_locks, look, maker, meant, outlast, registrations,
 };
 use super::plan::{Plan, Start, WorktreePlan, plan};
 use super::{CHECKOUT_LIMIT, Error, head};
@@ -93,8 +93,8 @@ async fn carry_out(planned: &WorktreePlan) -> Result<Created, Error> {
     }
 
     let mut found = look(&plan.path)?;
-    let astray = matches!(&found, Found::Worktree(_))
-        && known.as_ref().is_none_or(|known| known.folder != plan.path);
+    let astray = matches!(&found, Found::Worktree(admin) if !admin.exists()
+        || known.as_ref().is_none_or(|known| known.folder != plan.path));
     if found == Found::Folder || astray {
         repair(&plan).await?;
         known = registration(&plan);
@@ -152,8 +152,7 @@ fn registration(plan: &WorktreePlan) -> Option<Registration> {
         _ => None,
     };
     let all = registrations(&plan.common);
-    let is_named = |known: &&Registration| Some(&known.admin) == admin.as_ref();
-    let named = all.iter().find(is_named);
+    let named = admin.and_then(|admin| meant(&all, &admin, &plan.path));
     named.or_else(|| all.iter().find(|known| known.folder == plan.path)).cloned()
 }
 

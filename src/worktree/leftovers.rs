@@ -54,6 +54,21 @@ pub(super) fn registrations(common: &Path) -> Vec<Registration> {
         .collect()
 }
 
+/// The registration that the `.git` of the worktree at `path` means: the one it names; where that is not there, as after the repository was moved, the one of the
+/// same name whose worktree is here or nowhere.
+pub(super) fn meant<'a>(
+    known: &'a [Registration],
+    admin: &Path,
+    path: &Path,
+) -> Option<&'a Registration> {
+    let was_moved = |known: &&Registration| {
+        known.admin.file_name() == admin.file_name()
+            && !admin.exists()
+            && (known.folder == path || !known.folder.exists())
+    };
+    known.iter().find(|known| known.admin == admin).or_else(|| known.iter().find(was_moved))
+}
+
 /// A path in a file of git's, relative to a folder.
 fn pointed_to(bytes: &[u8], folder: &Path) -> Option<PathBuf> {
     let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);

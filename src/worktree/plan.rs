@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::Error;
-use super::leftovers::{Found, look, registrations};
+use super::leftovers::{Found, look, meant, registrations};
 use super::reader::{Reader, open, tidy};
 
 /// What [`plan`] found.
@@ -182,10 +182,8 @@ fn refuse_elsewhere(reader: &dyn Reader, plan: &WorktreePlan) -> Result<(), Erro
     let name = format!("refs/heads/{}", plan.branch);
     // A worktree that was moved to where it should be is registered at its old place until it is repaired.
     let moved = match look(&plan.path)? {
-        Found::Worktree(admin) => registrations(&plan.common)
-            .into_iter()
-            .find(|known| known.admin == admin)
-            .map(|known| known.folder),
+        Found::Worktree(admin) => meant(&registrations(&plan.common), &admin, &plan.path)
+            .map(|known| known.folder.clone()),
         _ => None,
     };
     let is_here = |folder: &PathBuf| {
@@ -202,11 +200,12 @@ fn refuse_elsewhere(reader: &dyn Reader, plan: &WorktreePlan) -> Result<(), Erro
 }
 
 fn refuse_occupied(plan: &WorktreePlan) -> Result<(), Error> {
-    let registered =
-        || registrations(&plan.common).into_iter().any(|known| known.folder == plan.path);
+    let known = registrations(&plan.common);
+    let registered = || known.iter().any(|known| known.folder == plan.path);
     let what = match look(&plan.path)? {
         Found::Nothing => return Ok(()),
         Found::Folder if registered() => return Ok(()),
+        Found::Worktree(admin) if meant(&known, &admin, &plan.path).is_some() => return Ok(()),
         Found::Worktree(admin) if admin.parent() == Some(&plan.common.join("worktrees")) => {
             if admin.exists() {
                 return Ok(());

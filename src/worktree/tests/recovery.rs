@@ -101,6 +101,26 @@ async fn a_torn_or_moved_link_between_worktree_and_repository_is_mended() {
 }
 
 #[tokio::test]
+async fn a_repository_that_was_moved_finds_its_worktree_again_moved_or_not() {
+    for moves_along in [false, true] {
+        let lab = Lab::new();
+        lab.create("a").await.unwrap();
+        std::fs::write(lab.path("a").join("README"), "the agent's work").unwrap();
+        let (repo, mut path) = (lab.root().join("renamed"), lab.path("a"));
+        std::fs::rename(&lab.repo, &repo).unwrap();
+        if moves_along {
+            std::fs::rename(lab.root().join("worktrees"), lab.root().join("trees")).unwrap();
+            path = lab.root().join("trees/a");
+        }
+        create(&plan(&repo, "a", &path).unwrap()).await.unwrap();
+        assert_eq!(registrations(&repo.join(".git"))[0].folder, path);
+        assert_eq!(git(&path, &["status", "--porcelain"]), "M README");
+        let again = create(&plan(&repo, "a", &path).unwrap()).await.unwrap();
+        assert_eq!(again.did, Did::Nothing);
+    }
+}
+
+#[tokio::test]
 async fn work_in_a_healthy_worktree_is_never_touched() {
     let lab = Lab::new();
     lab.create("a").await.unwrap();
