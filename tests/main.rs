@@ -38,3 +38,4 @@ mod system_scope;
 mod two_versions;
 mod upgrade;
 mod view;
+mod whereabouts;

@@ -12,6 +12,7 @@ use crate::service::{self, ServiceManager, Spool};
 use crate::session::names::BadName;
 
 use super::privilege::{Raised, RunAs};
+use super::whereabouts::{self, Gone};
 use super::{Common, output, sessions};
 
 /// The project a verb works in, and what is set.
@@ -64,7 +65,11 @@ impl Context {
             Some(project) => project,
             None => match project_here(common, &env) {
                 Err(error) if matches!(error.downcast_ref(), Some(ProjectError::NoProject(_))) => {
-                    by_unit().ok_or(error)?
+                    match (by_unit(), whereabouts::project_gone(common.scope(), typed)) {
+                        (Some(project), _) => project,
+                        (None, Some(gone)) => return Err(gone.into()),
+                        (None, None) => return Err(error),
+                    }
                 }
                 found => found?,
             },
@@ -94,14 +99,19 @@ impl Context {
 
     /// The service manager, which has to be there.
     pub(super) async fn manager(&self) -> anyhow::Result<Box<dyn ServiceManager>> {
-        let _root = Raised::up()?;
-        Ok(service::connect(self.common.scope()).await?)
+        manager(&self.common).await
     }
 
     /// The waker's spool of the scope.
     pub(super) fn spool(&self) -> anyhow::Result<Spool> {
         Ok(Spool::of(self.common.scope())?)
     }
+}
+
+/// The service manager, for verbs that may do without a project.
+pub(super) async fn manager(common: &Common) -> anyhow::Result<Box<dyn ServiceManager>> {
+    let _root = Raised::up()?;
+    Ok(service::connect(common.scope()).await?)
 }
 
 /// Puts root's power down where it works for a user; the environment is that user's then.
@@ -183,7 +193,7 @@ pub(super) fn exit_code(error: &anyhow::Error) -> u8 {
     if let Some(Coded(exit, _)) = error.downcast_ref::<Coded>() {
         return *exit;
     }
-    if error.is::<BadName>() || error.is::<Usage>() {
+    if error.is::<BadName>() || error.is::<Usage>() || error.is::<Gone>() {
         return Exit::Usage.code();
     }
     // Where a program is, is set: CLAUDE_PATH, SAMOCODE_AGENT, PATH.

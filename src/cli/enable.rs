@@ -10,7 +10,7 @@ use crate::project::agent_path::find_agent;
 use crate::project::environment::{importable, recorded, secrets_in_shell};
 use crate::project::{Env, EnvFile, Flags, Settings};
 use crate::service::systemd::{files, units};
-use crate::service::{Limits, Scope, ServiceManager, Shared};
+use crate::service::{self, Limits, Scope, ServiceManager, Shared};
 use crate::session::Phase;
 use crate::session::store::crash_point;
 use crate::worktree::{self, Plan, Start};
@@ -212,6 +212,18 @@ impl<'a> Unit<'a> {
         env.extend(environment.iter().cloned());
         let settings = Settings::load(Some(&context.project), &env, &Flags::default())?;
         Ok(Self { context, session, environment, env, settings })
+    }
+
+    /// The unit of a session that was moved: all that was recorded stays, but for where it is.
+    pub(super) fn moved(
+        context: &'a Context,
+        session: &'a Session,
+        recorded: service::Recorded,
+    ) -> anyhow::Result<Self> {
+        let mut env = context.env.clone();
+        env.extend(recorded.environment.iter().cloned());
+        let settings = Settings::load(Some(&context.project), &env, &Flags::default())?;
+        Ok(Self { context, session, environment: recorded.environment, env, settings })
     }
 
     /// Writes the unit files, has the waker watch, and the session started at boot.

@@ -13,7 +13,7 @@ use crate::service::systemd::files;
 use crate::service::{self, Scope};
 use crate::session::store::Folder;
 
-use super::{Common, context, output};
+use super::{Common, context, output, whereabouts};
 
 /// Tell the human that a unit has failed; run by its unit
 #[derive(Debug, Args)]
@@ -45,7 +45,12 @@ impl Failed {
         let project = config.and_then(|config| Project::read(&config, Some(&dirs.home)).ok());
         let settings = Settings::load(project.as_ref(), &env, &Flags::default())
             .or_else(|_| Settings::load(None, &env, &Flags::default()))?;
+        let gone = recorded
+            .as_ref()
+            .and_then(|known| whereabouts::looked_for(instance, &known.config, &known.folder));
         let hook = recorded.and_then(|known| Folder::new(known.folder).read_hook());
+        let reason = gone.map(|gone| gone.to_string());
+        let reason = reason.or_else(|| hook.as_ref().and_then(|hook| hook.reason.clone()));
         let about = About {
             id: format!("{instance}-failed"),
             session: instance.clone(),
@@ -55,7 +60,7 @@ impl Failed {
         let channels = context::channels(&settings, &env, &env_file, scope == Scope::User);
         let outbox = Outbox::new(channels.notifiers);
         let command = format!("samocode logs {instance}, then samocode start {instance}");
-        outbox.post(Notice::failed(&about, hook.and_then(|hook| hook.reason).as_deref(), &command));
+        outbox.post(Notice::failed(&about, reason.as_deref(), &command));
         for delivery in outbox.drain(BOUND).await {
             if let Err(error) = delivery.result
                 && !error.is_quiet()

@@ -12,12 +12,13 @@ use crate::session::journal::{End, Event};
 use crate::session::state::Word;
 use crate::session::store::read_journal;
 
-use super::context::{Context, Usage};
+use super::context::{Context, Usage, manager};
 use super::enable::{Unit, check_agent};
 use super::privilege::Raised;
 use super::request::{Became, Request, ask};
 use super::sessions::{self, Session};
 use super::watch::Watch;
+use super::whereabouts::{Gone, past_gone};
 use super::{Common, output};
 
 /// Let a session go on: stopped, blocked or failed
@@ -70,7 +71,9 @@ fn tell_started(session: &Session) -> anyhow::Result<()> {
 
 /// No longer start a session at boot; a run under way goes on
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  samocode disable jwt-login")]
+#[command(
+    after_help = "Example:\n  samocode disable jwt-login\n\nOf a session whose folder or project is gone the unit is stopped and removed."
+)]
 pub(super) struct Disable {
     /// Names, dated folder names, or instances
     #[arg(required = true)]
@@ -79,22 +82,41 @@ pub(super) struct Disable {
 
 impl Disable {
     pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
-        let context = Context::load_for(common, &self.sessions[0])?;
-        let manager = context.manager().await?;
+        let (mut gone, found) = past_gone(common, &self.sessions)?;
+        let manager = manager(common).await?;
         let _root = Raised::up()?;
-        for typed in &self.sessions {
-            // A session whose folder is gone is known by its unit alone.
-            let instance = match sessions::find(&context, typed) {
-                Ok(session) => session.instance,
-                Err(_) if sessions::has_unit(&context, typed) => typed.clone(),
-                Err(error) => return Err(error),
-            };
-            manager.disable(&instance).await?;
+        if let Some((context, sessions)) = found {
+            for typed in sessions {
+                let session = match sessions::find(&context, typed) {
+                    Ok(session) => session,
+                    Err(error) => {
+                        gone.push(error.downcast()?);
+                        continue;
+                    }
+                };
+                manager.disable(&session.instance).await?;
+                let name = output::painted(output::BOLD, &session.instance);
+                anstream::println!("{name} is no longer started at boot.");
+            }
+        }
+        for Gone { instance, .. } in gone {
+            remove(manager.as_ref(), &instance).await?;
             let name = output::painted(output::BOLD, &instance);
-            anstream::println!("{name} is no longer started at boot.");
+            anstream::println!("{name} is gone, and so is its unit now.");
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Removes the unit of a session that is gone, whatever it does.
+async fn remove(manager: &dyn ServiceManager, instance: &str) -> anyhow::Result<()> {
+    let unit = crate::service::systemd::service(instance);
+    manager.disable(instance).await?;
+    manager.stop(instance, &|line| output::note(line)).await?;
+    manager.reset_failed(&unit).await?;
+    manager.remove(instance).await?;
+    manager.reload_if_needed(&unit).await?;
+    Ok(())
 }
 
 /// Interrupt the run and go on in the same conversation

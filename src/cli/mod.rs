@@ -32,6 +32,7 @@ mod view;
 mod wait;
 mod wake;
 mod watch;
+mod whereabouts;
 mod why;
 mod words;
 mod worker;

@@ -7,18 +7,20 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::service::systemd::{WAKE_PATH, files};
-use crate::service::{self, Action, Scope, Spool, Token};
+use crate::service::{self, Action, Recorded, Scope, Spool, Token};
 use crate::session::Phase;
 use crate::session::hook::Hook;
 use crate::session::mail::{Kind, Message};
 use crate::session::state::Word;
 
-use super::context::{Coded, Context, Usage};
+use super::context::{Coded, Context, Usage, one_line};
+use super::enable::Unit;
 use super::output;
 use super::privilege::Raised;
 use super::request::{deliver_once, message, sender};
 use super::sessions::Session;
 use super::watch::Watch;
+use super::whereabouts;
 
 /// Exit code when there was nothing to answer.
 pub(super) const NOTHING_DONE: u8 = 1;
@@ -221,11 +223,14 @@ async fn rouse(
         Word::Paused if !at_work => return (Then::Rests, None),
         _ => {}
     }
-    let Some(scope) = scope_of_unit(context, session) else {
+    let Some((scope, recorded)) = unit_of(context, session) else {
         return (if at_work { Then::AtWork } else { Then::NoUnit }, None);
     };
     let watch = Watch::new(&session.folder.inbox());
-    let woken = wake_or_start(scope, session).await;
+    let woken = match follow_the_move(context, session, scope, recorded).await {
+        Ok(()) => wake_or_start(scope, session).await,
+        Err(why) => Err(why),
+    };
     // Also one that is at work was asked: it may just have looked for the last time.
     let waits = matches!(state, Word::Waiting | Word::Blocked);
     if at_work && !waits {
@@ -243,16 +248,42 @@ async fn rouse(
     }
 }
 
-/// Whose manager has a unit for the session.
-fn scope_of_unit(context: &Context, session: &Session) -> Option<Scope> {
+/// Whose manager has a unit for the session, and what that unit knows.
+fn unit_of(context: &Context, session: &Session) -> Option<(Scope, Recorded)> {
     let own = context.common.scope();
     let other = if own == Scope::User { Scope::System } else { Scope::User };
-    [own, other].into_iter().find(|scope| {
-        files::unit_dir(*scope)
-            .and_then(|dir| files::recorded(&dir, &session.instance))
-            .ok()
-            .flatten()
-            .is_some_and(|recorded| recorded.folder == session.folder.path())
+    [own, other].into_iter().find_map(|scope| {
+        let dir = files::unit_dir(scope).ok()?;
+        let recorded = files::recorded(&dir, &session.instance).ok().flatten()?;
+        whereabouts::is_of(&recorded, &context.project, session.folder.path())
+            .then_some((scope, recorded))
+    })
+}
+
+/// A unit that knows an old place of the session or its project is told the new one.
+async fn follow_the_move(
+    context: &Context,
+    session: &Session,
+    scope: Scope,
+    recorded: Recorded,
+) -> Result<(), String> {
+    if !whereabouts::is_astray(&recorded) {
+        return Ok(());
+    }
+    let place = recorded.config.display().to_string();
+    let install = async {
+        let manager = context.manager().await?;
+        Unit::moved(context, session, recorded)?.install(manager.as_ref()).await
+    };
+    let installed = match scope == context.common.scope() {
+        true => install.await.map_err(|error| one_line(&error)),
+        false => Err(format!("it is the {scope} service manager's")),
+    };
+    installed.map_err(|why| {
+        format!(
+            "its unit still looks for {place} ({why}): tell it with: samocode enable {}",
+            session.instance
+        )
     })
 }
 
@@ -261,7 +292,7 @@ fn scope_of_unit(context: &Context, session: &Session) -> Option<Scope> {
 /// # Errors
 /// When the token cannot be left.
 pub(super) fn wake(context: &Context, session: &Session) -> anyhow::Result<bool> {
-    let Some(scope) = scope_of_unit(context, session) else { return Ok(false) };
+    let Some((scope, _)) = unit_of(context, session) else { return Ok(false) };
     leave_token(scope, session)?;
     Ok(true)
 }

@@ -23,6 +23,7 @@ use crate::session::store::{self, Folder, Lock, read_journal};
 
 use super::Common;
 use super::context::{Context, Usage};
+use super::whereabouts;
 
 /// A session as the verbs know it.
 #[derive(Debug, Clone)]
@@ -165,6 +166,9 @@ pub(super) fn find(context: &Context, typed: &str) -> anyhow::Result<Session> {
     if session.exists() {
         return Ok(session);
     }
+    if let Some(gone) = whereabouts::gone(context, typed, &session.name) {
+        return Err(gone.into());
+    }
     let known: Vec<String> = all(context)?.into_iter().map(|session| session.name).collect();
     let near = known
         .iter()
@@ -300,6 +304,7 @@ fn instance(context: &Context, name: &str, folder: &Path) -> anyhow::Result<Stri
 /// Which instance belongs to which session folder, as the units' drop-ins say.
 #[derive(Default)]
 struct Recorded {
+    dir: PathBuf,
     by_folder: HashMap<OsString, String>,
     known: HashSet<String>,
 }
@@ -314,6 +319,7 @@ impl Recorded {
                 all.known.insert(instance);
             }
         }
+        all.dir = dir;
         all
     }
 
@@ -323,6 +329,9 @@ impl Recorded {
         if let Some(instance) = self.by_folder.get(folder.as_os_str()) {
             return instance.clone();
         }
+        if let Some(instance) = self.moved_here(context, folder) {
+            return instance;
+        }
         if !self.known.contains(name) {
             return name.to_owned();
         }
@@ -330,6 +339,21 @@ impl Recorded {
         let project = names::project_slug(&context.project.name);
         let second = format!("{name}--{project}");
         if self.known.contains(&second) { format!("{own}--{project}") } else { second }
+    }
+}
+
+impl Recorded {
+    /// The instance of a session that was moved to `folder`, its unit still knowing the old place.
+    fn moved_here(&self, context: &Context, folder: &Path) -> Option<String> {
+        let own = folder.file_name();
+        let like = self.by_folder.iter().filter(|(known, _)| Path::new(known).file_name() == own);
+        like.map(|(_, instance)| instance)
+            .find(|instance| {
+                let recorded = files::recorded(&self.dir, instance).ok().flatten();
+                recorded
+                    .is_some_and(|recorded| whereabouts::is_of(&recorded, &context.project, folder))
+            })
+            .cloned()
     }
 }
 
@@ -354,13 +378,6 @@ pub(super) fn owner(common: &Common, typed: &str) -> Option<u32> {
         (is_typed && is_here).then_some(recorded)
     })?;
     known.uid
-}
-
-/// Whether there is a unit of this instance.
-pub(super) fn has_unit(context: &Context, instance: &str) -> bool {
-    files::unit_dir(context.common.scope())
-        .and_then(|dir| files::recorded(&dir, instance))
-        .is_ok_and(|recorded| recorded.is_some())
 }
 
 /// The project of an instance the units know, for verbs outside of any project.

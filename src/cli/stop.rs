@@ -8,11 +8,13 @@ use clap::Args;
 use crate::service::ServiceManager;
 use crate::session::mail::Kind;
 use crate::session::state::Word;
+use crate::session::store::crash_point;
 
-use super::context::Context;
+use super::context::manager;
 use super::request::{send, stop};
 use super::sessions::{self, Session};
 use super::watch::Watch;
+use super::whereabouts::{Gone, past_gone};
 use super::{Common, output};
 
 /// Stop sessions at the end of their iteration, until start or enable
@@ -34,20 +36,32 @@ const NOTICE: Duration = Duration::from_secs(1);
 
 impl Stop {
     pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
-        let context = Context::load_for(common, &self.sessions[0])?;
-        let manager = context.manager().await?;
-        for typed in &self.sessions {
-            let session = sessions::find(&context, typed)?;
+        let (gone, found) = past_gone(common, &self.sessions)?;
+        let manager = manager(common).await?;
+        for gone in gone {
+            stop_gone(manager.as_ref(), &gone).await?;
+        }
+        let Some((context, sessions)) = found else { return Ok(ExitCode::SUCCESS) };
+        for typed in sessions {
+            let session = match sessions::find(&context, typed) {
+                Ok(session) => session,
+                Err(error) => {
+                    stop_gone(manager.as_ref(), &error.downcast()?).await?;
+                    continue;
+                }
+            };
             let name = output::painted(output::BOLD, &session.name);
             if session.hook()?.state == Word::Done && !session.is_worked_on() {
                 anstream::println!("{name} is done already.");
                 continue;
             }
             if session.is_worked_on() {
-                self.drain(manager.as_ref(), &session).await?;
+                self.drain(&session).await?;
             }
             // Whatever the worker managed to write down, from here on it is stopped.
+            crash_point("the unit is to be stopped");
             manager.stop(&session.instance, &|line| output::note(line)).await?;
+            crash_point("the unit is stopped, and nobody remembers");
             stop(&session)?;
             anstream::println!(
                 "{name} is stopped. Let it go on with: samocode start {}",
@@ -58,7 +72,7 @@ impl Stop {
     }
 
     /// Asks the worker to stop, and waits for it to say so.
-    async fn drain(&self, _manager: &dyn ServiceManager, session: &Session) -> anyhow::Result<()> {
+    async fn drain(&self, session: &Session) -> anyhow::Result<()> {
         let watch = Watch::new(session.folder.path())?;
         if let Err(error) = send(session, Kind::Stop, "") {
             if !self.now {
@@ -80,6 +94,19 @@ impl Stop {
         stopped.await;
         Ok(())
     }
+}
+
+/// Of a session whose folder is gone only the unit can be stopped.
+async fn stop_gone(manager: &dyn ServiceManager, gone: &Gone) -> anyhow::Result<()> {
+    manager.stop(&gone.instance, &|line| output::note(line)).await?;
+    let name = output::painted(output::BOLD, &gone.instance);
+    anstream::println!("{name} does not run. {}", capitalized(&gone.to_string()));
+    Ok(())
+}
+
+fn capitalized(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
 fn is_stopped(session: &Session) -> bool {

@@ -16,6 +16,7 @@ use crate::session::store::Folder;
 use crate::worker::{self, Setup};
 
 use super::context::{self, Coded};
+use super::whereabouts;
 
 /// Works on a session; run by its unit
 #[derive(Debug, Args)]
@@ -56,6 +57,9 @@ impl Worker {
         };
         let config = path(CONFIG).with_context(|| missing(CONFIG))?;
         let folder = path(SESSION_DIR).with_context(|| missing(SESSION_DIR))?;
+        if let Some(gone) = whereabouts::looked_for(&self.instance, &config, &folder) {
+            return Err(gone.into());
+        }
         let project = Project::read(&config, Some(&dirs.home))?;
         let settings = Settings::load(Some(&project), &env, &Flags::default())?;
         let env_file = EnvFile::read(&dirs)?;

@@ -1,0 +1,113 @@
+//! Units whose session or project is not where they know it: it was moved, or is gone.
+
+use std::path::Path;
+
+use crate::project::Project;
+use crate::service::systemd::files;
+use crate::service::{Recorded, Scope};
+use crate::session::names;
+
+use super::Common;
+use super::context::Context;
+
+/// What a unit knows is not there.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{told}; or remove its unit with: samocode disable {instance}")]
+pub(super) struct Gone {
+    /// The unit's instance.
+    pub(super) instance: String,
+    told: String,
+}
+
+impl Gone {
+    fn folder(instance: &str, path: &Path) -> Self {
+        let told = format!("the folder of '{instance}', {}, is gone: put it back", path.display());
+        Self { instance: instance.to_owned(), told }
+    }
+
+    fn project(instance: &str, path: &Path) -> Self {
+        let told = format!(
+            "the project of '{instance}', {}, is gone: where it is now, run samocode enable {instance}",
+            path.display()
+        );
+        Self { instance: instance.to_owned(), told }
+    }
+}
+
+/// The session of a unit whose folder is gone, by what a person typed: an instance, or a name or a
+/// folder's name in this project.
+pub(super) fn gone(context: &Context, typed: &str, name: &str) -> Option<Gone> {
+    let dir = files::unit_dir(context.common.scope()).ok()?;
+    let mut found = Vec::new();
+    for instance in files::instances(&dir).ok()? {
+        let Some(recorded) = files::recorded(&dir, &instance).ok().flatten() else { continue };
+        let own = recorded.folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let is_here = recorded.folder.parent() == Some(&context.project.sessions)
+            || recorded.config == context.project.config;
+        let is_named = own == typed || names::name_in_folder(&own).unwrap_or(&own) == name;
+        if (instance == typed || (is_here && is_named)) && !recorded.folder.is_dir() {
+            found.push((own, Gone::folder(&instance, &recorded.folder)));
+        }
+    }
+    found.sort_by(|(a, _), (b, _)| a.cmp(b));
+    found.pop().map(|(_, gone)| gone)
+}
+
+/// An instance whose project is gone, for verbs outside of any.
+pub(super) fn project_gone(scope: Scope, instance: &str) -> Option<Gone> {
+    let recorded = files::unit_dir(scope).and_then(|dir| files::recorded(&dir, instance));
+    let recorded = recorded.ok().flatten()?;
+    is_missing(&recorded.config).then(|| Gone::project(instance, &recorded.config))
+}
+
+/// The context of the first of the sessions that has one, with the sessions from there on; and
+/// those before, whose projects are gone.
+pub(super) type PastGone<'a> = (Vec<Gone>, Option<(Context, &'a [String])>);
+
+/// Passes by the sessions whose projects are gone, for verbs that need no more than their units.
+pub(super) fn past_gone<'a>(
+    common: &Common,
+    mut sessions: &'a [String],
+) -> anyhow::Result<PastGone<'a>> {
+    let mut passed = Vec::new();
+    while let Some((first, others)) = sessions.split_first() {
+        match Context::load_for(common, first) {
+            Ok(context) => return Ok((passed, Some((context, sessions)))),
+            Err(error) => passed.push(error.downcast::<Gone>()?),
+        }
+        sessions = others;
+    }
+    Ok((passed, None))
+}
+
+/// What a unit of this instance looks for in vain.
+pub(super) fn looked_for(instance: &str, config: &Path, folder: &Path) -> Option<Gone> {
+    match (is_missing(config), is_missing(folder)) {
+        (true, _) => Some(Gone::project(instance, config)),
+        (_, true) => Some(Gone::folder(instance, folder)),
+        _ => None,
+    }
+}
+
+/// Whether a unit is that of the session in `folder`: it says so, or it names a place of the same
+/// name where there is no session any more, of this project or of one that is not there any more
+/// either, as when a person has moved them.
+pub(super) fn is_of(recorded: &Recorded, project: &Project, folder: &Path) -> bool {
+    let was_moved = || {
+        recorded.folder.file_name() == folder.file_name()
+            && is_missing(&recorded.folder)
+            && (recorded.config == project.config || is_missing(&recorded.config))
+            && folder.join("_overview.md").is_file()
+    };
+    recorded.folder == folder || was_moved()
+}
+
+/// Whether a unit would not find its session or its project.
+pub(super) fn is_astray(recorded: &Recorded) -> bool {
+    is_missing(&recorded.folder) || is_missing(&recorded.config)
+}
+
+/// Whether a path is not there, rather than out of reach.
+fn is_missing(path: &Path) -> bool {
+    std::fs::metadata(path).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+}
