@@ -34,6 +34,7 @@ mod session;
 mod setting_up;
 mod signals;
 mod stalls;
+mod stopping;
 mod system_scope;
 mod two_versions;
 mod upgrade;

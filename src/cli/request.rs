@@ -128,7 +128,7 @@ fn discard_stops(session: &Session) -> anyhow::Result<()> {
             session.folder.put_away(&file, &message.file_name())?;
         }
     }
-    Ok(())
+    Ok(store::remove(&session.folder.stop_mark())?)
 }
 
 /// Lets a session go on that a human stopped, or that blocked or failed.
@@ -192,6 +192,7 @@ pub(super) fn stop(session: &Session) -> anyhow::Result<bool> {
     if state.stopped && session.folder.read_hook().is_none_or(|hook| hook.seq != state.seq) {
         write_hook(session, state)?;
     }
+    store::remove(&session.folder.stop_mark())?;
     Ok(true)
 }
 

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::bail;
 use clap::Args;
 
 use crate::service::ServiceManager;
@@ -10,7 +11,8 @@ use crate::session::mail::Kind;
 use crate::session::state::Word;
 use crate::session::store::crash_point;
 
-use super::context::manager;
+use super::context::{self, manager};
+use super::privilege::Raised;
 use super::request::{send, stop};
 use super::sessions::{self, Session};
 use super::watch::Watch;
@@ -20,7 +22,7 @@ use super::{Common, output};
 /// Stop sessions at the end of their iteration, until start or enable
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  samocode stop jwt-login          after this iteration; Ctrl-C leaves it draining\n  samocode stop --now jwt-login    at once; the run is resumed by samocode start"
+    after_help = "Examples:\n  samocode stop jwt-login          after this iteration; Ctrl-C leaves it draining\n  samocode stop --now jwt-login    at once; the run is resumed by samocode start\n\nOn a full disk the session is interrupted, and the stop remembered by an empty file _stop in its\nfolder, or at least by a disabled unit. Exit code 1 where it cannot be remembered at all."
 )]
 pub(super) struct Stop {
     /// Names, dated folder names, or instances
@@ -62,7 +64,14 @@ impl Stop {
             crash_point("the unit is to be stopped");
             manager.stop(&session.instance, &|line| output::note(line)).await?;
             crash_point("the unit is stopped, and nobody remembers");
-            stop(&session)?;
+            if let Err(error) = stop(&session) {
+                remember_elsewhere(manager.as_ref(), &session, &error).await?;
+            }
+            // It may have come to its end just then.
+            if session.hook()?.state == Word::Done {
+                anstream::println!("{name} is done.");
+                continue;
+            }
             anstream::println!(
                 "{name} is stopped. Let it go on with: samocode start {}",
                 session.instance
@@ -75,11 +84,13 @@ impl Stop {
     async fn drain(&self, session: &Session) -> anyhow::Result<()> {
         let watch = Watch::new(session.folder.path())?;
         if let Err(error) = send(session, Kind::Stop, "") {
-            if !self.now {
-                return Err(error);
-            }
             // A session that has filled the disk has to be stoppable all the same.
-            output::note(&format!("the worker is not told beforehand: {error}"));
+            let instead =
+                if self.now { "" } else { "; its run is interrupted, and resumed by start" };
+            output::note(&format!(
+                "the worker cannot be asked: {}{instead}",
+                context::one_line(&error)
+            ));
             return Ok(());
         }
         let stopped = watch.until(|| !session.is_worked_on() || is_stopped(session));
@@ -94,6 +105,38 @@ impl Stop {
         stopped.await;
         Ok(())
     }
+}
+
+/// A stop that the journal could not take is remembered by a mark beside it, which needs no room,
+/// and the unit is disabled, so that nothing brings the session back.
+///
+/// # Errors
+/// When it can be remembered in neither way.
+async fn remember_elsewhere(
+    manager: &dyn ServiceManager,
+    session: &Session,
+    error: &anyhow::Error,
+) -> anyhow::Result<()> {
+    let name = &session.name;
+    let why = context::one_line(error);
+    let marked = session.folder.mark_stopped();
+    let disabled = {
+        let _root = Raised::up()?;
+        manager.disable(&session.instance).await
+    };
+    match (marked, disabled) {
+        (Err(_), Err(_)) => bail!(
+            "{name} does not run, but that it was stopped could not be written down: {why}; it comes back at the next boot unless that is mended and samocode stop {name} is said again"
+        ),
+        (Err(_), Ok(())) => output::note(&format!(
+            "the stop could not be written down ({why}): the unit is disabled instead, until start"
+        )),
+        (Ok(()), _) => output::note(&format!(
+            "the stop could not be written down ({why}): it is remembered by {}, until start",
+            session.folder.stop_mark().display()
+        )),
+    }
+    Ok(())
 }
 
 /// Of a session whose folder is gone only the unit can be stopped.

@@ -124,6 +124,11 @@ impl<'a> Outages<'a> {
             self.note(&error);
         }
         self.notify.ready();
+        // What cannot be written down is no reason to stay when asked to end: the next start
+        // recovers.
+        if asks.end {
+            return true;
+        }
         let until = tokio::time::Instant::now() + PAUSE;
         loop {
             self.notify.status(&format!("paused: {error}"));

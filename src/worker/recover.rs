@@ -39,7 +39,15 @@ impl Worker<'_> {
         };
         // With one write: the next entry's time is the new clock's.
         let events = [started].into_iter().chain(is_void.then_some(Event::Continued));
-        Ok(self.desk.record_all(events.collect())?)
+        self.desk.record_all(events.collect())?;
+        if self.desk.folder.is_marked_stopped() {
+            // The disk was full when a human stopped the session.
+            if !self.desk.state().stopped {
+                self.desk.record(Event::Stopped)?;
+            }
+            store::remove(&self.desk.folder.stop_mark())?;
+        }
+        Ok(())
     }
 
     fn read_foreign_session(&self) -> Result<Event, Trouble> {

@@ -1,13 +1,16 @@
 //! A session's folder, and what is read from and put into it.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::files::{Attempt, Result, make_subfolder, open_regular, read, remove, rename, replace};
+use super::files::{
+    Attempt, Result, make_subfolder, open_regular, read, remove, rename, replace, sync_folder,
+};
 use crate::session::hook::Hook;
 use crate::session::mail::Message;
 use crate::session::signal::{MAX_BYTES, Signal, SignalError};
+use crate::session::state::Word;
 
 /// What lies in an inbox.
 #[derive(Debug, Default)]
@@ -101,6 +104,30 @@ impl Folder {
         self.0.join("_lock")
     }
 
+    /// `_stop`: an empty file which says that a human stopped the session, where the journal could
+    /// not be written. A full disk takes it, for it holds nothing.
+    #[must_use]
+    pub fn stop_mark(&self) -> PathBuf {
+        self.0.join("_stop")
+    }
+
+    /// Leaves the mark of a stop that the journal does not have.
+    ///
+    /// # Errors
+    /// When not even an empty file can be made.
+    pub fn mark_stopped(&self) -> Result<()> {
+        let path = self.stop_mark();
+        let made = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
+        made.attempt("create", &path)?;
+        sync_folder(&self.0)
+    }
+
+    /// Whether a stop is marked that the journal does not have.
+    #[must_use]
+    pub fn is_marked_stopped(&self) -> bool {
+        fs::symlink_metadata(self.stop_mark()).is_ok()
+    }
+
     /// Makes `_inbox/`, `_mail/` and `_logs/` where they are missing. A file in the place of one is
     /// moved aside.
     ///
@@ -110,10 +137,15 @@ impl Folder {
         [self.inbox(), self.mail(), self.logs()].iter().try_for_each(|path| make_subfolder(path))
     }
 
-    /// Reads the hook; a missing or damaged one is `None` and is rebuilt by the next worker.
+    /// Reads the hook; a missing or damaged one is `None` and is rebuilt by the next worker. A stop
+    /// that could only be marked counts.
     #[must_use]
     pub fn read_hook(&self) -> Option<Hook> {
-        serde_json::from_slice(&read(&self.hook()).ok()??).ok()
+        let mut hook: Hook = serde_json::from_slice(&read(&self.hook()).ok()??).ok()?;
+        if hook.state != Word::Done && self.is_marked_stopped() {
+            hook.state = Word::Stopped;
+        }
+        Some(hook)
     }
 
     /// Reads the signal the run `run` left.

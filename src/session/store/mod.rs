@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! SESSIONS/26-11-20-jwt-login/
+//!   _stop                 a stop that could not be journaled
 //!   _overview.md  _signal.json  _signal_history.jsonl  _hook.json  _journal.jsonl  _qa.md  _lock
 //!   _inbox/ID.json   unread messages      _mail/ID.json   read ones
 //!   _logs/11-20-1801-001-investigation.jsonl  and  ….stderr

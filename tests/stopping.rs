@@ -1,0 +1,134 @@
+//! `stop` where it is not easy: on a disk that takes nothing, and at a session's very end.
+
+use std::time::Instant;
+
+use crate::lab::{self, secs};
+use crate::session::BOUND;
+
+/// Put before the agent's work: at work until it is ended.
+const HANG: &str =
+    "[ ! -e ~/hang ] || { touch ~/held-$SAMOCODE_SESSION; while :; do sleep 0.05; done; }";
+
+#[test]
+fn on_a_disk_that_takes_nothing_stop_stops_and_is_remembered() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user("full");
+    let agent = user.obedient_agent(HANG);
+    let project =
+        user.project("shop").key("SAMOCODE_AGENT", &agent).key("SAMOCODE_DISK_FLOOR", "0").create();
+    let (sessions, uid) = (project.sessions.display(), user.uid);
+    let fill = "dd if=/dev/zero of=$d/fill bs=4k; dd if=/dev/zero of=$d/fill2 bs=1; true";
+    // A name, how the disk is made to take nothing, what is said of it, how it is mended.
+    let disks = [
+        ("full", fill, "is remembered by", "rm $d/fill $d/fill2"),
+        (
+            "readonly",
+            "mount --bind $d $d && mount -o remount,bind,ro $d",
+            "is disabled instead",
+            "umount -l $d",
+        ),
+    ];
+    user.write("hang", "");
+    for (name, breaking, told, mending) in disks {
+        let session = project.named(name);
+        let disk = format!("d={sessions}/26-11-20-{name}");
+        lab.root_sh(&format!(
+            "{disk}; mkdir -p $d && mount -t tmpfs -o size=256k,uid={uid},gid={uid},mode=755 tmpfs $d; chown {uid}:{uid} {sessions}"
+        ))
+        .ok();
+        session.enable(&["--task", "Wait"]);
+        let held = format!("held-{name}");
+        user.wait_until("the agent is at work", BOUND, || user.exists(&held));
+        lab.root_sh(&format!("{disk}; {breaking}")).ok();
+
+        let begun = Instant::now();
+        let out = project.samocode(["stop", name]).ok();
+        println!("{name}: {:?}\n{out}", begun.elapsed());
+        assert!(begun.elapsed() < secs(20), "the worker ends although it can write nothing");
+        assert!(out.stderr.contains("the worker cannot be asked: "), "{out}");
+        assert!(out.stderr.contains(told), "{out}");
+        assert!(out.stdout.contains("is stopped. Let it go on with"), "{out}");
+        let unit = session.unit();
+        assert_eq!(user.unit_property(&unit, "UnitFileState"), "disabled");
+        assert_eq!(session.active(), "inactive");
+        // Said again, it says the same.
+        assert!(project.samocode(["stop", name]).ok().stderr.contains(told));
+
+        // With room again, neither a reboot nor mail brings it back.
+        lab.root_sh(&format!("{disk}; {mending}")).ok();
+        user.stop_manager();
+        user.start_manager();
+        assert_eq!(session.active(), "inactive");
+        if name == "full" {
+            assert_eq!(
+                project.samocode(["status", name, "--json"]).ok().json()["state"],
+                "stopped"
+            );
+            assert!(project.samocode(["send", name, "Go on"]).ok().stdout.contains("is stopped"));
+            user.write(format!(".local/state/samocode/wake/{name}"), "");
+            session.wait_for_waker();
+            assert_eq!(session.journal("run_started").len(), 1);
+            // Nor does whoever starts the unit by hand.
+            user.systemctl(["start", &unit]).ok();
+            session.wait_to_rest("stopped", "investigation");
+            assert_eq!(session.journal("stopped").len(), 1, "now it is written down");
+            assert!(!user.exists(project.session(name).unwrap().join("_stop")));
+        }
+
+        user.sh(&format!("rm {held}")).ok();
+        project.samocode(["start", name]).ok();
+        user.wait_until("the agent is at work again", BOUND, || user.exists(&held));
+        assert_eq!(user.unit_property(&unit, "UnitFileState"), "enabled");
+        project.samocode(["stop", "--now", name]).ok();
+        assert_eq!(session.hook()["state"], "stopped");
+        lab.root_sh(&format!("{disk}; umount -l $d")).ok();
+    }
+}
+
+#[test]
+fn a_stop_that_the_journal_cannot_take_is_written_down_by_the_next_worker() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user("marked");
+    let agent = user.obedient_agent("");
+    let project = user.project("shop").key("SAMOCODE_AGENT", &agent).create();
+    let session = project.named("jwt");
+    session.enable(&["--task", "JWT login"]);
+    session.wait_to_rest("waiting", "requirements");
+
+    // No file may grow beyond 1 KiB.
+    let stop = user.sh("trap '' XFSZ; ulimit -f 1; exec samocode stop jwt").cwd(&project.dir);
+    let out = stop.ok();
+
+    assert!(out.stderr.contains("_journal.jsonl: File too large"), "{out}");
+    assert!(out.stderr.contains("_stop, until start"), "{out}");
+    assert_eq!(project.samocode(["status", "jwt", "--json"]).ok().json()["state"], "stopped");
+    let answered = project.samocode(["answer", "jwt", "--accept-suggestions"]).ok();
+    assert!(answered.stdout.contains("is stopped and takes it up after"), "{answered}");
+    user.systemctl(["start", &session.unit()]).ok();
+    session.wait_to_rest("stopped", "requirements");
+    assert_eq!(session.journal("stopped").len(), 1);
+    project.samocode(["start", "jwt"]).ok();
+    session.wait_to_rest("waiting", "planning");
+}
+
+#[test]
+fn a_session_that_came_to_its_end_meanwhile_is_done_and_not_stopped() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user("lastly");
+    let wait = "[ $SAMOCODE_PHASE != done ] || { touch ~/last; until ls $SAMOCODE_SESSION_DIR/_inbox/*.json || grep -q '\"mail\":\"stop\"' $SAMOCODE_SESSION_DIR/_journal.jsonl; do sleep 0.02; done; }";
+    let agent = user.obedient_agent(wait);
+    let project = user.project("shop").key("SAMOCODE_AGENT", &agent).create();
+    let session = project.named("jwt");
+    session.enable(&["--task", "JWT login"]);
+    session.wait_to_rest("waiting", "requirements");
+    session.answer();
+    session.wait_to_rest("waiting", "planning");
+    session.approve();
+    user.wait_until("the last iteration runs", BOUND, || user.exists("last"));
+
+    let out = project.samocode(["stop", "jwt"]).ok();
+
+    assert!(out.stdout.ends_with("jwt is done.\n"), "{out}");
+    assert!(project.samocode(["stop", "jwt"]).ok().stdout.contains("jwt is done already."));
+    session.wait_to_rest("done", "done");
+}
