@@ -155,6 +155,88 @@ fn an_agent_that_cannot_run_is_found_out_before_anything_is_made() {
 }
 
 #[test]
+fn what_is_in_the_place_of_a_projects_folder_is_named() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user_without_manager("places");
+    let project = project(&user);
+    let folders = [("WORKTREES", &project.worktrees), ("SESSIONS", &project.sessions)];
+    for (key, folder) in folders {
+        let folder = folder.display();
+        for (making, told) in [
+            (format!("ln -s /nowhere/x {folder}"), "is a link to /nowhere/x, which is not there"),
+            (format!("touch {folder}"), "is no folder"),
+        ] {
+            user.sh(&making).ok();
+            let told = format!("{key}={folder} {told}: set {key} to a folder, or mend it");
+            refused(project.samocode(["run", "x", "--task", "t"]), 78, &told);
+            if key == "SESSIONS" {
+                for verb in [&["status"][..], &["status", "x"], &["why", "x"], &["send", "x", "y"]]
+                {
+                    refused(project.samocode(verb), 78, &told);
+                }
+            }
+            user.sh(&format!("rm {folder}")).ok();
+        }
+    }
+    let keys = user.read("shop/.samocode");
+    user.sh("ln -s /nowhere/r repo").ok();
+    user.write("shop/.samocode", keys.replacen("/shop\n", "/repo\n", 1));
+    refused(project.samocode(["run", "x", "--task", "t"]), 78, "repo is a link to /nowhere/r");
+    user.write("shop/.samocode", keys.replacen("/shop\n", "/gone\n", 1));
+    refused(project.samocode(["run", "x", "--task", "t"]), 78, "gone is not there");
+    assert!(!user.exists(&project.sessions), "nothing was made");
+}
+
+#[test]
+fn what_is_in_the_place_of_a_file_of_settings_is_named_and_not_waited_for() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user_without_manager("fifos");
+    let project = project(&user);
+    let run = || project.samocode(["run", "x", "--task", "t"]).within(lab::secs(20));
+    user.sh("mkdir -p .config/samocode").ok();
+    for (file, is_project) in [
+        (".config/samocode/env", false),
+        (".config/samocode/config", false),
+        ("shop/.samocode", true),
+    ] {
+        for (making, what) in [("mkfifo", "a FIFO"), ("mkdir", "a folder")] {
+            user.sh(&format!("[ ! -e {file} ] || mv {file} kept; {making} {file}")).ok();
+            let path = user.home.join(file);
+            let told = format!("{} is {what} and no", path.display());
+            refused(run(), 78, &told);
+            if is_project {
+                let named = project.samocode(["--config", ".samocode", "status"]);
+                refused(named, 78, &format!("{told} file: move it away"));
+            }
+            user.sh(&format!("rm -r {file}; [ ! -e kept ] || mv kept {file}")).ok();
+        }
+    }
+    assert!(!user.exists(&project.sessions), "nothing was made");
+}
+
+#[test]
+fn an_agent_that_is_gone_at_work_blocks_the_session_with_the_reason_until_it_is_mended() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user("vanished");
+    let agent = user.obedient_agent("");
+    let project = user.project("shop").key("SAMOCODE_AGENT", &agent).create();
+    let session = project.named("jwt");
+    session.enable(&["--task", "t"]);
+    session.wait_to_rest("waiting", "requirements");
+    user.sh("mv agent away").ok();
+    session.answer();
+    session.wait_to_rest("blocked", "requirements");
+    let reason = session.hook()["reason"].as_str().unwrap_or_default().to_owned();
+    assert!(reason.contains("agent: there is no such file"), "{reason}");
+    // The verbs see it before anything is done.
+    refused(project.samocode(["start", "jwt"]), 78, "agent: there is no such file");
+    refused(project.samocode(["enable", "jwt"]), 78, "agent: there is no such file");
+    user.sh("mv away agent").ok();
+    project.samocode(["start", "jwt"]).ok();
+    session.wait_to_rest("waiting", "planning");
+}
+
+#[test]
 fn claude_is_not_started_as_root() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user_without_manager("rooted");

@@ -36,7 +36,9 @@ impl Config {
                 self.of_session(&context, &session)?;
             }
             None => match Context::load(common) {
-                Err(error) if matches!(error.downcast_ref(), Some(ProjectError::NoProject(_))) => {
+                Err(error)
+                    if matches!(error.downcast_ref(), Some(ProjectError::NoProject { .. })) =>
+                {
                     self.outside()?;
                 }
                 context => {

@@ -64,7 +64,9 @@ impl Context {
         let project = match named {
             Some(project) => project,
             None => match project_here(common, &env) {
-                Err(error) if matches!(error.downcast_ref(), Some(ProjectError::NoProject(_))) => {
+                Err(error)
+                    if matches!(error.downcast_ref(), Some(ProjectError::NoProject { .. })) =>
+                {
                     match (by_unit(), whereabouts::project_gone(common.scope(), typed)) {
                         (Some(project), _) => project,
                         (None, Some(gone)) => return Err(gone.into()),

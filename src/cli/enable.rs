@@ -189,6 +189,7 @@ impl<'a> Unit<'a> {
         session: &'a Session,
         flags: &Flags,
     ) -> anyhow::Result<Self> {
+        context.project.check_places()?;
         let cwd = std::env::current_dir().context("cannot tell the current folder")?;
         let mut environment = recorded(&flags.over(&context.env), &cwd);
         let dir = files::unit_dir(context.common.scope())?;

@@ -45,7 +45,7 @@ impl Notify {
         let cwd = std::env::current_dir().context("cannot tell the current folder")?;
         let project = match Project::find_with(common.config.as_deref(), &cwd, &env) {
             Ok(project) => Some(project),
-            Err(ProjectError::NoProject(_)) => None,
+            Err(ProjectError::NoProject { .. }) => None,
             Err(error) => return Err(error.into()),
         };
         let settings = Settings::load(project.as_ref(), &env, &Flags::default())?;

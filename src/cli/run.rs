@@ -39,6 +39,7 @@ impl Run {
         let flags = self.work.flags();
         let context = Context::load_with(common, &flags, None)?;
         let session = sessions::resolve(&context, &self.session)?;
+        context.project.check_places()?;
         check_agent(&context.settings, &context.env, &session)?;
         if ask(&session, &self.work.request())? == Became::Running {
             return Err(

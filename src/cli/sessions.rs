@@ -107,6 +107,7 @@ impl Session {
 /// # Errors
 /// [`names::BadName`], or a line for what is in the way.
 pub(super) fn resolve(context: &Context, typed: &str) -> anyhow::Result<Session> {
+    context.project.check_sessions()?;
     let sessions = &context.project.sessions;
     if let Some((word, slug)) = typed.split_once("--") {
         return with_project(context, typed, word, slug);
@@ -187,6 +188,7 @@ pub(super) fn find(context: &Context, typed: &str) -> anyhow::Result<Session> {
 
 /// All sessions of the project, newest first.
 pub(super) fn all(context: &Context) -> anyhow::Result<Vec<Session>> {
+    context.project.check_sessions()?;
     let folder = &context.project.sessions;
     let names = dated_folders(folder)?;
     let recorded = Recorded::read(context);

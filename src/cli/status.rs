@@ -75,5 +75,5 @@ impl Status {
 }
 
 fn is_outside(error: &anyhow::Error) -> bool {
-    matches!(error.downcast_ref(), Some(ProjectError::NoProject(_)))
+    matches!(error.downcast_ref(), Some(ProjectError::NoProject { .. }))
 }

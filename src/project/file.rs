@@ -6,8 +6,9 @@
 //! a byte order mark and CRLF are tolerated. An empty value counts as unset.
 
 use std::fmt;
-use std::fs::File;
+use std::fs::{File, FileType};
 use std::io::Read;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
 use super::Error;
@@ -40,6 +41,16 @@ pub struct ConfigFile {
     entries: Vec<Entry>,
 }
 
+/// What it is that is no file.
+fn kind(found: FileType) -> &'static str {
+    match () {
+        () if found.is_dir() => "a folder",
+        () if found.is_fifo() => "a FIFO",
+        () if found.is_socket() => "a socket",
+        () => "a device",
+    }
+}
+
 impl ConfigFile {
     /// Reads and parses a file.
     ///
@@ -48,8 +59,9 @@ impl ConfigFile {
     pub fn read(path: &Path) -> Result<Self, Error> {
         let fail = |reason| Error::io("read", path, reason);
         // A FIFO would wait for ever when it is opened.
-        if !std::fs::metadata(path).map_err(fail)?.is_file() {
-            return Err(Error::NotAFile(path.to_owned()));
+        let found = std::fs::metadata(path).map_err(fail)?.file_type();
+        if !found.is_file() {
+            return Err(Error::NotAFile { path: path.to_owned(), what: kind(found) });
         }
         let mut bytes = Vec::new();
         File::open(path)
@@ -330,8 +342,8 @@ mod tests {
     #[test]
     fn only_a_regular_file_of_sane_size_is_read() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(matches!(ConfigFile::read(folder.path()), Err(Error::NotAFile(_))));
-        assert!(matches!(ConfigFile::read(Path::new("/dev/zero")), Err(Error::NotAFile(_))));
+        assert!(matches!(ConfigFile::read(folder.path()), Err(Error::NotAFile { .. })));
+        assert!(matches!(ConfigFile::read(Path::new("/dev/zero")), Err(Error::NotAFile { .. })));
         let large = folder.path().join("large");
         File::create(&large).and_then(|file| file.set_len(MAX_SIZE + 1)).unwrap();
         assert!(ConfigFile::read(&large).unwrap_err().to_string().contains("larger than"));

@@ -57,7 +57,10 @@ impl Project {
         let found = main_checkout(cwd)
             .and_then(|main| walk_up(&main))
             .or_else(|| walk_up(cwd))
-            .ok_or_else(|| Error::NoProject(cwd.to_owned()))?;
+            .ok_or_else(|| {
+                let mut above = cwd.ancestors().map(|folder| folder.join(FILE_NAME));
+                Error::NoProject { cwd: cwd.to_owned(), folder: above.find(|path| path.is_dir()) }
+            })?;
         let owner = fs::metadata(&found).map_err(|reason| Error::io("read", &found, reason))?.uid();
         if !is_trusted(owner, rustix::process::geteuid().as_raw()) {
             return Err(Error::Stranger { path: found, owner });
@@ -68,11 +71,14 @@ impl Project {
     /// Reads a project's file, `~` in it being `home`.
     ///
     /// # Errors
-    /// [`Error::Io`] and [`Error::NotAFile`] when it cannot be read, [`Error::Syntax`] with its
+    /// [`Error::Io`], [`Error::Folder`] and [`Error::NotAFile`] when it cannot be read, [`Error::Syntax`] with its
     /// line, [`Error::Missing`] when a required key is not set.
     pub fn read(config: &Path, home: Option<&Path>) -> Result<Self, Error> {
         let config =
             std::path::absolute(config).map_err(|reason| Error::io("read", config, reason))?;
+        if config.is_dir() && config.file_name().is_none_or(|name| name != FILE_NAME) {
+            return Err(Error::Folder(config));
+        }
         let file = ConfigFile::read(&config)?;
         let root = config.parent().unwrap_or(Path::new("/")).to_owned();
         let missing: Vec<_> = keys::KEYS
@@ -103,9 +109,49 @@ impl Project {
             named.map_or_else(|| "project".to_owned(), |name| name.to_string_lossy().into_owned());
         Ok(Self { config, root, name, main_repo, worktrees, sessions, file })
     }
+
+    /// Looks whether SESSIONS can hold sessions; it need not be there yet.
+    ///
+    /// # Errors
+    /// [`Error::Place`].
+    pub fn check_sessions(&self) -> Result<(), Error> {
+        self.check("SESSIONS", &self.sessions, unfit(&self.sessions))
+    }
+
+    /// Looks whether a session can be worked on: MAIN_REPO is there, WORKTREES and SESSIONS are, or
+    /// can be made.
+    ///
+    /// # Errors
+    /// [`Error::Place`].
+    pub fn check_places(&self) -> Result<(), Error> {
+        let repo = &self.main_repo;
+        let missing = || (!repo.exists()).then(|| "is not there".to_owned());
+        self.check("MAIN_REPO", repo, unfit(repo).or_else(missing))?;
+        self.check("WORKTREES", &self.worktrees, unfit(&self.worktrees))?;
+        self.check_sessions()
+    }
+
+    fn check(&self, key: &'static str, path: &Path, what: Option<String>) -> Result<(), Error> {
+        let (config, path) = (self.config.clone(), path.to_owned());
+        what.map_or(Ok(()), |what| Err(Error::Place { config, key, path, what }))
+    }
 }
 
-/// The first `.samocode` file in a folder or above. Folders of this name are passed by.
+/// Why a path that is there is no folder and cannot become one.
+#[must_use]
+pub fn unfit(path: &Path) -> Option<String> {
+    match fs::metadata(path) {
+        Ok(found) if found.is_dir() => None,
+        Ok(_) => Some("is no folder".to_owned()),
+        Err(_) => {
+            let target = fs::read_link(path).ok()?;
+            Some(format!("is a link to {}, which is not there", super::shown(&target)))
+        }
+    }
+}
+
+/// The first `.samocode` file in a folder or above. Folders of this name are passed by; anything
+/// else is an error to report.
 fn walk_up(from: &Path) -> Option<PathBuf> {
     from.ancestors().map(|folder| folder.join(FILE_NAME)).find(|path| is_there(path))
 }
@@ -114,7 +160,7 @@ fn walk_up(from: &Path) -> Option<PathBuf> {
 /// error to report, not a reason to take another project's file.
 fn is_there(path: &Path) -> bool {
     match fs::metadata(path) {
-        Ok(metadata) => metadata.is_file(),
+        Ok(metadata) => !metadata.is_dir(),
         Err(error) => {
             !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
         }
@@ -189,11 +235,29 @@ mod tests {
     }
 
     #[test]
+    fn places_that_lead_nowhere_or_are_files_are_told_apart_from_those_yet_to_be_made() {
+        let base = tempfile::tempdir().unwrap();
+        let path = base.path().join(FILE_NAME);
+        write(&path, "MAIN_REPO=.\nWORKTREES=trees\nSESSIONS=sessions\n");
+        let check = || Project::read(&path, None).unwrap().check_places();
+        let told = |error: Result<(), Error>| error.unwrap_err().to_string();
+        check().unwrap();
+        std::os::unix::fs::symlink("/nowhere/s", base.path().join("sessions")).unwrap();
+        assert!(
+            told(check()).contains("sessions is a link to /nowhere/s, which is not there: set")
+        );
+        write(&base.path().join("trees"), "");
+        assert!(told(check()).contains("WORKTREES=") && told(check()).contains("is no folder"));
+        write(&path, "MAIN_REPO=gone\nWORKTREES=t\nSESSIONS=s\n");
+        assert!(told(check()).contains("gone is not there"));
+    }
+
+    #[test]
     fn without_a_file_it_is_said_what_to_do() {
         let base = tempfile::tempdir().unwrap();
         fs::create_dir(base.path().join(FILE_NAME)).unwrap();
         let error = Project::find_with(None, base.path(), &env()).unwrap_err();
-        assert!(matches!(error, Error::NoProject(_)), "a folder of the name is none: {error}");
+        assert!(matches!(error, Error::NoProject { .. }), "a folder of the name is none: {error}");
         assert!(error.to_string().contains("samocode init"));
     }
 

@@ -52,13 +52,38 @@ pub enum Error {
     },
     /// There is no project here.
     #[error(
-        "no .samocode in {} or above it: run 'samocode init' in the project, or name its file with --config FILE",
-        shown(.0)
+        "no .samocode in {} or above it{}: run 'samocode init' in the project, or name its file with --config FILE",
+        shown(cwd), folder.as_ref().map_or_else(String::new, |path| format!(" ({} is a folder and no project's file)", shown(path)))
     )]
-    NoProject(PathBuf),
-    /// What was named as the configuration file is something else.
-    #[error("{} is no file: name the project's file, as in --config {}", shown(.0), shown(&.0.join(find::FILE_NAME)))]
-    NotAFile(PathBuf),
+    NoProject {
+        /// Where it was looked for.
+        cwd: PathBuf,
+        /// A folder of that name, which was passed by.
+        folder: Option<PathBuf>,
+    },
+    /// What was named as the project's file is a folder.
+    #[error("{} is a folder: name the project's file, as in --config {}", shown(.0), shown(&.0.join(find::FILE_NAME)))]
+    Folder(PathBuf),
+    /// Where a file should be is something else.
+    #[error("{} is {what} and no file: move it away", shown(path))]
+    NotAFile {
+        /// Where.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+    },
+    /// A folder of the project is something else, or leads nowhere.
+    #[error("{}: {key}={} {what}: set {key} to a folder, or mend it", shown(config), shown(path))]
+    Place {
+        /// The project's file.
+        config: PathBuf,
+        /// Which folder.
+        key: &'static str,
+        /// Where it is set to be.
+        path: PathBuf,
+        /// What is there.
+        what: String,
+    },
     /// A file of another user would say which programs to run.
     #[error(
         "{} belongs to another user (uid {owner}) and is not used: name it with --config if you trust it",
@@ -238,8 +263,9 @@ mod tests {
     fn every_error_is_one_line_even_for_a_hostile_path() {
         let path = PathBuf::from("/tmp/a\nb");
         for error in [
-            Error::NoProject(path.clone()),
-            Error::NotAFile(path.clone()),
+            Error::NoProject { cwd: path.clone(), folder: Some(path.clone()) },
+            Error::Folder(path.clone()),
+            Error::NotAFile { path: path.clone(), what: "a FIFO" },
             Error::Missing { path: path.clone(), keys: vec!["WORKTREES", "SESSIONS"] },
             Error::io("read", &path, io::Error::from(io::ErrorKind::PermissionDenied)),
         ] {

@@ -92,6 +92,7 @@ async fn make_worktree(
     let name = names::name_in_folder(&desk.folder.name()).unwrap_or(&desk.state().name).to_owned();
     let branch = branch_name(settings.branch_prefix.as_deref(), &name);
     let made = async {
+        project.check_places().map_err(|error| error.to_string())?;
         store::make_folder(&project.worktrees).map_err(|error| error.to_string())?;
         let plan = || worktree::plan(&project.main_repo, &branch, &path);
         let plan = match plan() {

@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
+use crate::project::find::unfit;
 use crate::project::{Error as ProjectError, Project, Settings, Warning};
 use crate::worktree::{self, Severity};
 
@@ -43,7 +44,7 @@ pub(super) async fn look(patient: &Patient, settings: &Settings) -> Vec<Check> {
 pub(super) fn unreadable(patient: &Patient) -> Option<Check> {
     match &patient.project {
         Ok(_) => None,
-        Err(ProjectError::NoProject(_)) => Some(Check::note(
+        Err(ProjectError::NoProject { .. }) => Some(Check::note(
             GROUP,
             "no .samocode here or above: what concerns a project was left out",
             "samocode init, or run it in a project",
@@ -113,6 +114,9 @@ async fn repository(project: &Project) -> Vec<Check> {
 /// mounts, quotas and odd file systems.
 fn writable(key: &str, folder: &Path) -> Check {
     let shown = folder.display();
+    if let Some(what) = unfit(folder) {
+        return Check::broken(GROUP, format!("{key} {shown} {what}"), "mend it, or set it anew");
+    }
     if !folder.exists() {
         let what = format!("{key} {shown} is not there");
         return Check::broken(GROUP, what, format!("mkdir -p {shown}"))
