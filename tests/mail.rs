@@ -156,7 +156,10 @@ fn an_approval_of_open_questions_takes_the_suggestions() {
     assert!(session.file("_qa.md").contains("**Answer:** A - One hour\n"));
     let runs = session.journal("run_started");
     let asked = user.asked("jwt", &runs[2]);
-    assert!(asked.contains("    go on\n") && asked.contains("    Q2: A - One hour\n"), "{asked}");
+    assert!(
+        asked.contains("    go on\n") && asked.contains("    Answer: A - One hour\n"),
+        "{asked}"
+    );
 }
 
 #[test]

@@ -52,6 +52,34 @@ fn a_session_whose_folder_is_gone_is_told_of_in_one_line_and_its_unit_can_be_rem
 }
 
 #[test]
+fn the_name_of_a_session_whose_folder_was_deleted_is_free_for_another() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user("again");
+    let project = project(&user);
+    let session = project.named("jwt");
+    user.write("hang", "");
+    session.enable(&["--task", "JWT login"]);
+    user.wait_until("the agent is at work", BOUND, || user.exists("held"));
+    // As if it had been begun another day.
+    let folder = project.session("jwt").unwrap();
+    let (own, drop_in) =
+        (folder.file_name().unwrap(), ".config/systemd/user/samocode@jwt.service.d");
+    let line = format!(
+        "rm -r {} hang; sed -i s:{}:25-01-01-jwt: {drop_in}/session.conf",
+        folder.display(),
+        own.to_string_lossy()
+    );
+    user.sh(&line).ok();
+
+    session.enable(&["--task", "Another task"]);
+
+    session.wait_to_rest("waiting", "requirements");
+    assert!(session.file("_overview.md").contains("Another task"));
+    let drop_ins = user.sh("ls -d .config/systemd/user/samocode@*.service.d").ok().stdout;
+    assert_eq!(drop_ins.trim(), drop_in, "no unit is left behind");
+}
+
+#[test]
 fn a_unit_at_work_whose_project_was_deleted_is_stopped_and_removed_by_its_instance() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user("deleted");

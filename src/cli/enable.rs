@@ -259,6 +259,11 @@ impl<'a> Unit<'a> {
             version,
         )?;
         let _root = Raised::up()?;
+        let before = files::recorded(&files::unit_dir(scope)?, &self.session.instance)?;
+        if before.is_some_and(|before| before.folder != self.session.folder.path()) {
+            // What still runs there works on a folder that is gone.
+            manager.stop(&self.session.instance, &|line| output::note(line)).await?;
+        }
         spool.create(scope)?;
         manager.install(&shared.with(session)).await?;
         crash_point("the unit is installed");

@@ -334,7 +334,7 @@ impl Recorded {
         if let Some(instance) = self.moved_here(context, folder) {
             return instance;
         }
-        if !self.known.contains(name) {
+        if !self.known.contains(name) || self.is_of_deleted(context, name) {
             return name.to_owned();
         }
         let own = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -345,6 +345,17 @@ impl Recorded {
 }
 
 impl Recorded {
+    /// Whether an instance is that of a session of this project whose folder was deleted: the name
+    /// is free again.
+    fn is_of_deleted(&self, context: &Context, instance: &str) -> bool {
+        let sessions = &context.project.sessions;
+        let known = self.by_folder.iter().find(|(_, known)| *known == instance);
+        known.is_some_and(|(folder, _)| {
+            let folder = Path::new(folder);
+            folder.parent() == Some(sessions) && sessions.is_dir() && !folder.exists()
+        })
+    }
+
     /// The instance of a session that was moved to `folder`, its unit still knowing the old place.
     fn moved_here(&self, context: &Context, folder: &Path) -> Option<String> {
         let own = folder.file_name();
