@@ -197,6 +197,44 @@ fn an_agent_that_waits_for_a_tool_which_reports_progress_is_left_alone() {
 }
 
 #[test]
+fn the_time_that_all_of_a_user_was_frozen_is_no_silence_of_the_agent() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user("freezes");
+    // The manager's clock goes on too.
+    impatient_watchdog(&user, 300);
+    let lines = format!("{GO_ON}mkfifo ~/go; touch ~/waits; read -r _ <~/go; finish");
+    let agent = agent(&user, &lines);
+    let project = user
+        .project("shop")
+        .key("SAMOCODE_AGENT", &agent)
+        .key("SAMOCODE_STALL_AFTER", "20 s")
+        .create();
+    let session = project.named("freezes");
+    session.enable(&["--task", "Freeze"]);
+    user.wait_until("the agent waits", BOUND, || user.exists("waits"));
+
+    let manager = format!("user@{}.service", user.uid);
+    let pinged_us = || {
+        let at = user.unit_property(&session.unit(), "WatchdogTimestampMonotonic");
+        at.parse::<u64>().unwrap_or_default()
+    };
+    let before = pinged_us();
+    lab.root(["systemctl", "freeze", &manager]).ok();
+    // Nothing to wait for: longer than until a stall.
+    std::thread::sleep(secs(45));
+    lab.root(["systemctl", "thaw", &manager]).ok();
+    user.wait_until("the worker has looked at the run after that", secs(60), || {
+        pinged_us() > before + 45_000_000
+    });
+    user.sh("echo >~/go").ok();
+    session.wait_to_rest("blocked", "investigation");
+
+    assert_eq!(reason(&session), "that is all");
+    assert_eq!(session.journal("run_started").len(), 1);
+    assert!(session.journal("nudged").is_empty() && session.journal("stalled").is_empty());
+}
+
+#[test]
 fn the_real_cli_that_waits_for_a_long_tool_is_left_alone() {
     let Some(lab) = lab::with_claude() else { return };
     let user = lab.user("long-tool");

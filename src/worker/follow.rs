@@ -213,6 +213,7 @@ impl Watch {
         cgroup: Option<&RunCgroup>,
     ) -> Result<(), Trouble> {
         let now = Instant::now();
+        self.pulse.look(now);
         let used = cgroup.map_or_else(|| strays::cpu(&self.run).ok(), RunCgroup::cpu);
         if let Some(used) = used {
             self.pulse.cpu(now, used);

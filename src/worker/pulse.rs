@@ -14,6 +14,11 @@ const BUSY_PERCENT: u32 = 5;
 /// The longest time between two looks at a run; a look costs a few system calls.
 const LONGEST_LOOK: Duration = Duration::from_secs(5);
 
+/// Between looks that lie further apart the worker itself did not run: its cgroup was frozen, its
+/// virtual machine paused. That time is nobody's silence. (The clock stands still while a host
+/// sleeps; there is no such gap then.)
+const ABSENCE: Duration = Duration::from_secs(15);
+
 /// The shortest.
 const SHORTEST_LOOK: Duration = Duration::from_millis(100);
 
@@ -42,6 +47,7 @@ pub(super) struct Pulse {
     stall_after: Duration,
     span: Duration,
     progress: Instant,
+    looked: Instant,
     cpu: VecDeque<(Instant, Duration)>,
     said: Said,
 }
@@ -61,6 +67,7 @@ impl Pulse {
             stall_after,
             span: SPAN.min(stall_after),
             progress: now,
+            looked: now,
             cpu: VecDeque::from([(now, Duration::ZERO)]),
             said: Said::Nothing,
         }
@@ -70,6 +77,19 @@ impl Pulse {
     pub(super) fn progress(&mut self, now: Instant) {
         self.progress = now;
         self.said = Said::Nothing;
+    }
+
+    /// A look at the run, before all else that is found out by it: where the worker was away, the
+    /// run was too.
+    pub(super) fn look(&mut self, now: Instant) {
+        let gap = now.saturating_duration_since(self.looked);
+        self.looked = now;
+        if gap > ABSENCE {
+            self.progress = (self.progress + gap).min(now);
+            for (at, _) in &mut self.cpu {
+                *at = (*at + gap).min(now);
+            }
+        }
     }
 
     /// The run's processes have used `used` CPU time since its start.
@@ -93,7 +113,7 @@ impl Pulse {
         now.saturating_duration_since(self.progress)
     }
 
-    /// What to do now.
+    /// What to do now, after a [`Pulse::look`].
     pub(super) fn beat(&mut self, now: Instant) -> Beat {
         let quiet = self.quiet(now);
         if quiet >= self.stall_after * 2 {
@@ -121,15 +141,43 @@ mod tests {
         Duration::from_secs(n)
     }
 
+    /// The beats that do more than feed, at looks every 5 s from second `from` to `to`.
+    fn beats(pulse: &mut Pulse, start: Instant, from: u64, to: u64) -> Vec<(u64, Beat)> {
+        let looks = (from..=to).step_by(5).map(|at| {
+            pulse.look(start + seconds(at));
+            (at, pulse.beat(start + seconds(at)))
+        });
+        looks.filter(|(_, beat)| *beat != Beat::Feed).collect()
+    }
+
     #[test]
     fn silence_is_nudged_once_and_then_starved_once() {
         let start = Instant::now();
         let mut pulse = Pulse::new(STALL, start);
-        assert_eq!(pulse.beat(start + seconds(599)), Beat::Feed);
-        assert_eq!(pulse.beat(start + seconds(600)), Beat::Nudge);
-        assert_eq!(pulse.beat(start + seconds(605)), Beat::Feed);
-        assert_eq!(pulse.beat(start + seconds(1200)), Beat::Starve);
-        assert_eq!(pulse.beat(start + seconds(1205)), Beat::Silent);
+        assert_eq!(
+            beats(&mut pulse, start, 5, 1205),
+            [(600, Beat::Nudge), (1200, Beat::Starve), (1205, Beat::Silent)]
+        );
+    }
+
+    #[test]
+    fn while_the_worker_was_away_nobody_was_silent() {
+        let start = Instant::now();
+        let mut pulse = Pulse::new(STALL, start);
+        assert_eq!(beats(&mut pulse, start, 5, 300), []);
+        // Frozen for hours; what was silence before still is.
+        let back = 300 + 9000;
+        assert_eq!(
+            beats(&mut pulse, start, back, back + 900),
+            [(back + 300, Beat::Nudge), (back + 900, Beat::Starve)]
+        );
+        // A look that comes late on a busy machine is none.
+        let mut pulse = Pulse::new(STALL, start);
+        let nudged = (14..1200).step_by(14).find(|at| {
+            pulse.look(start + seconds(*at));
+            pulse.beat(start + seconds(*at)) == Beat::Nudge
+        });
+        assert_eq!(nudged, Some(602));
     }
 
     #[test]
@@ -145,10 +193,9 @@ mod tests {
     fn progress_starts_the_ladder_anew() {
         let start = Instant::now();
         let mut pulse = Pulse::new(STALL, start);
-        assert_eq!(pulse.beat(start + seconds(600)), Beat::Nudge);
+        assert_eq!(beats(&mut pulse, start, 5, 605), [(600, Beat::Nudge)]);
         pulse.progress(start + seconds(610));
-        assert_eq!(pulse.beat(start + seconds(1209)), Beat::Feed);
-        assert_eq!(pulse.beat(start + seconds(1210)), Beat::Nudge);
+        assert_eq!(beats(&mut pulse, start, 610, 1210), [(1210, Beat::Nudge)]);
     }
 
     #[test]
@@ -161,6 +208,7 @@ mod tests {
                     .step_by(step as usize)
                     .map(|at| {
                         let now = start + seconds(at);
+                        pulse.look(now);
                         pulse.cpu(now, seconds(at) * percent / 100);
                         pulse.beat(now)
                     })
