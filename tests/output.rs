@@ -1,5 +1,5 @@
-//! Much output of an agent: it goes to the log whole, and the worker does not
-//! grow with it.
+//! Much output of an agent, which goes to the log whole while the worker does not
+//! grow with it; and output of ours that nobody takes.
 
 use crate::lab::{self, secs};
 
@@ -37,4 +37,45 @@ fn a_line_of_100_mb_and_many_lines_go_through_and_the_worker_stays_small() {
     assert_eq!(written, 250 * MIB + 2, "byte for byte");
     println!("peak of the worker: {kib} KiB");
     std::fs::remove_file(user.host_path(&path)).expect("room for others");
+}
+
+/// Verbs that show something, with what each is asked.
+const SHOWN: [&[&str]; 13] = [
+    &["status"],
+    &["status", "jwt"],
+    &["status", "--json"],
+    &["why", "jwt"],
+    &["history", "jwt"],
+    &["logs", "jwt"],
+    &["cost"],
+    &["cost", "jwt"],
+    &["config"],
+    &["units", "print"],
+    &["inbox", "jwt"],
+    &["doctor"],
+    &["--help"],
+];
+
+#[test]
+fn an_output_that_is_closed_or_full_is_no_reason_to_panic() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user("unread");
+    let project = user.project("shop").key("SAMOCODE_AGENT", "rehearsal").create();
+    project.samocode(["enable", "jwt", "--task", "t"]).ok();
+    project.named("jwt").wait_to_rest("waiting", "requirements");
+    project.samocode(["send", "jwt", "a word"]).ok();
+
+    let acts: [&[&str]; 4] =
+        [&["stop", "jwt"], &["send", "jwt", "more"], &["start", "jwt"], &["init"]];
+    for words in SHOWN.iter().chain(&acts) {
+        let words = words.join(" ");
+        for line in [
+            format!("{{ sleep 0.1; exec samocode {words}; }} | true; exit ${{PIPESTATUS[0]}}"),
+            format!("samocode {words} >/dev/full"),
+            format!("samocode {words} >/dev/full 2>&1"),
+        ] {
+            let said = user.sh(&line).cwd(&project.dir).output();
+            assert!(said.code < 100 && !said.stderr.contains("panicked"), "{line}: {said}");
+        }
+    }
 }

@@ -1,6 +1,5 @@
 //! `samocode answer`: fills in `_qa.md`, and has the session go on when no question is left.
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -100,7 +99,7 @@ impl Answer {
         if !self.json {
             for (id, answer) in saved {
                 let id = output::painted(output::BOLD, id);
-                anstream::println!("{id}  {}", questions::plain(&answer));
+                say!("{id}  {}", questions::plain(&answer));
             }
         }
         Ok(())
@@ -128,13 +127,13 @@ impl Answer {
         }
         match sent {
             Some(sent) => sent.tell("Sent."),
-            None if open.is_empty() => anstream::println!(
+            None if open.is_empty() => say!(
                 "Saved. {} answers are waited for outside of any question: fill them in in {}, then: samocode answer {}",
                 qa.waiting(),
                 session.folder.qa().display(),
                 session.instance
             ),
-            None => anstream::println!(
+            None => say!(
                 "Saved. Still open: {}. Go on with: samocode answer {}",
                 questions::names(&open),
                 session.instance
@@ -176,7 +175,7 @@ fn waits_for_answers(session: &Session, hook: &Hook, qa: &Qa) -> Result<Wait, St
 fn list(session: &Session, qa: &Qa) -> ExitCode {
     for question in questions::open(qa) {
         questions::show(question);
-        anstream::println!();
+        say!();
     }
     let example = questions::open(qa).first().map_or_else(|| "Q1".to_owned(), |q| q.id.clone());
     output::error(&format!(
@@ -195,7 +194,7 @@ async fn dialogue(session: &Session, qa: &Qa) -> anyhow::Result<Ended> {
             let words = match ask(&mut input, question).await? {
                 Ok(words) => words,
                 Err(ended) => {
-                    anstream::println!();
+                    say!();
                     return Ok(ended);
                 }
             };
@@ -225,8 +224,7 @@ async fn ask(
         Some((None, _)) => "[as suggested] ".to_owned(),
         None => String::new(),
     };
-    anstream::print!("    {default}▸ ");
-    std::io::stdout().flush()?;
+    say_on!("    {default}▸ ");
     let mut line = Vec::new();
     let read = tokio::select! {
         read = input.read_until(b'\n', &mut line) => read?,

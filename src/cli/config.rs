@@ -29,6 +29,10 @@ pub(super) struct Config {
 
 impl Config {
     pub(super) fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
+        output::until_closed(self.tell(common))
+    }
+
+    fn tell(&self, common: &Common) -> anyhow::Result<ExitCode> {
         match &self.session {
             Some(typed) => {
                 let context = Context::load_for(common, typed)?;
@@ -116,7 +120,8 @@ impl Config {
         )?;
         if !self.json {
             for (name, value) in others {
-                anstream::println!("{name}={value}   {}", output::painted(output::DIM, RECORDED));
+                let from = output::painted(output::DIM, RECORDED);
+                output::line(format!("{name}={value}   {from}"))?;
             }
         }
         if differs {
@@ -146,8 +151,7 @@ impl Config {
             }
             table.add_row(cells);
         }
-        output::print_table(&table);
-        Ok(())
+        output::print_table(&table)
     }
 }
 

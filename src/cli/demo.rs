@@ -64,7 +64,7 @@ impl Demo {
         place.clear(manager.as_deref()).await?;
         if self.remove {
             place.remove()?;
-            anstream::println!("The demo in {} is taken away.", dirs.short(&folder));
+            say!("The demo in {} is taken away.", dirs.short(&folder));
             return Ok(ExitCode::SUCCESS);
         }
         let repository = sample::make(place.root())?;
@@ -140,7 +140,7 @@ impl Show<'_> {
         } else {
             "in the foreground".to_owned()
         };
-        anstream::println!(
+        say!(
             "A sample project in {}, and a session in it, {how}, with the built-in agent. You would type:",
             self.short(self.repository)
         );
@@ -210,7 +210,7 @@ impl Show<'_> {
         typed(&format!("git log --oneline main..{branch}"));
         let commits = sample::commits(self.repository, &branch)?;
         for commit in &commits {
-            anstream::println!("{commit}");
+            say!("{commit}");
         }
         if commits.is_empty() {
             bail!("the branch {branch} has no commits");
@@ -220,24 +220,24 @@ impl Show<'_> {
         }
         let name = &self.session.instance;
         let state = self.session.state()?.word();
-        anstream::println!(
+        say!(
             "\n{} The session is {state}; branch {branch} has {} commits and merges cleanly into main.",
             output::painted(output::state_style(state), "✓"),
             commits.len()
         );
-        anstream::println!("Look at it:\n  cd {}", self.short(self.repository));
-        anstream::println!("  git log -p main..{branch}");
-        anstream::println!("  ls {}", self.short(self.session.folder.path()));
+        say!("Look at it:\n  cd {}", self.short(self.repository));
+        say!("  git log -p main..{branch}");
+        say!("  ls {}", self.short(self.session.folder.path()));
         if has_manager {
             let unit = crate::service::systemd::service(name);
-            anstream::println!("  systemctl --user status {unit}");
-            anstream::println!("  journalctl --user SAMOCODE_SESSION={name}");
+            say!("  systemctl --user status {unit}");
+            say!("  journalctl --user SAMOCODE_SESSION={name}");
         }
-        anstream::println!("Merge it:      git merge {branch}");
+        say!("Merge it:      git merge {branch}");
         let dir = self.context.dirs.cache.join("demo");
         let dir = self.place().filter(|place| **place != dir).map(|place| self.short(place));
         let dir = dir.map_or_else(String::new, |dir| format!(" {dir}"));
-        anstream::println!("Take it away:  samocode demo --remove{dir}");
+        say!("Take it away:  samocode demo --remove{dir}");
         Ok(ExitCode::SUCCESS)
     }
 
@@ -256,9 +256,5 @@ impl Show<'_> {
 }
 
 fn typed(command: &str) {
-    anstream::println!(
-        "{} {}",
-        output::painted(output::DIM, "$"),
-        output::painted(output::BOLD, command)
-    );
+    say!("{} {}", output::painted(output::DIM, "$"), output::painted(output::BOLD, command));
 }

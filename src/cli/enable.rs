@@ -1,6 +1,5 @@
 //! `samocode enable`: finds or creates the session, writes its unit, starts it now and at boot.
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -301,12 +300,10 @@ fn tell(context: &Context, session: &Session, became: Became) {
     };
     let branch =
         planned_branch(context, session).map_or_else(String::new, |text| format!("   {text}"));
-    anstream::println!("{name}   {how}{branch}");
+    say!("{name}   {how}{branch}");
     let pad = " ".repeat(session.name.len());
     let instance = &session.instance;
-    anstream::println!(
-        "{pad}   logs: samocode logs -f {instance}      stop: samocode stop {instance}"
-    );
+    say!("{pad}   logs: samocode logs -f {instance}      stop: samocode stop {instance}");
 }
 
 /// What a session that was there already waits for.
@@ -347,17 +344,14 @@ async fn offer_linger(manager: &dyn ServiceManager, lingers: Option<bool>) {
         );
         return;
     }
-    anstream::print!(
-        "Your units stop when you log out. Keep them running (turns lingering on)? [Y/n] "
-    );
-    let _ = std::io::stdout().flush();
+    say_on!("Your units stop when you log out. Keep them running (turns lingering on)? [Y/n] ");
     let mut answer = String::new();
     let read = std::io::stdin().read_line(&mut answer);
     if read.is_err() || !matches!(answer.trim().to_lowercase().as_str(), "" | "y" | "yes") {
         return;
     }
     match manager.enable_linger().await {
-        Ok(()) => anstream::println!("Lingering is on."),
+        Ok(()) => say!("Lingering is on."),
         Err(error) => output::note(&format!("lingering stays off: {error}")),
     }
 }

@@ -68,7 +68,7 @@ impl Init {
             Some(branch) => format!("repository {repo} (branch {branch})"),
             None => format!("folder {repo} (no git repository)"),
         };
-        anstream::println!(
+        say!(
             "{did} {}   {what}, worktrees {}, sessions {}",
             output::painted(output::BOLD, file),
             dirs.short(&project.worktrees),
@@ -80,7 +80,7 @@ impl Init {
                 dirs.short(&project.config)
             ));
         }
-        anstream::println!("Next: samocode enable NAME --task \"what to build\"");
+        say!("Next: samocode enable NAME --task \"what to build\"");
     }
 }
 

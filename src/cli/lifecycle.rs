@@ -62,9 +62,9 @@ fn tell_started(session: &Session) -> anyhow::Result<()> {
     match (hook.state, hook.waits_for) {
         (Word::Waiting, Some(waits_for)) => {
             let command = crate::worker::answer_command(&session.instance, &waits_for);
-            anstream::println!("{name} waits for {waits_for}: {command}");
+            say!("{name} waits for {waits_for}: {command}");
         }
-        _ => anstream::println!("{name} is started."),
+        _ => say!("{name} is started."),
     }
     Ok(())
 }
@@ -96,13 +96,13 @@ impl Disable {
                 };
                 manager.disable(&session.instance).await?;
                 let name = output::painted(output::BOLD, &session.instance);
-                anstream::println!("{name} is no longer started at boot.");
+                say!("{name} is no longer started at boot.");
             }
         }
         for Gone { instance, .. } in gone {
             remove(manager.as_ref(), &instance).await?;
             let name = output::painted(output::BOLD, &instance);
-            anstream::println!("{name} is gone, and so is its unit now.");
+            say!("{name} is gone, and so is its unit now.");
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -142,7 +142,7 @@ impl Restart {
             manager.reset_failed(&crate::service::systemd::service(&session.instance)).await?;
             manager.restart(&session.instance, &|line| output::note(line)).await?;
             let name = output::painted(output::BOLD, &session.name);
-            anstream::println!("{name} is restarted.");
+            say!("{name} is restarted.");
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -181,7 +181,7 @@ impl Reload {
             reload(manager.as_ref(), session, Duration::from_secs(self.timeout)).await?;
         }
         if chosen.is_empty() {
-            anstream::println!("No session is running.");
+            say!("No session is running.");
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -218,7 +218,7 @@ async fn reload(
         });
         read.is_ok() && ended
     });
-    anstream::println!("{name} goes over to the installed samocode at the end of its iteration …");
+    say!("{name} goes over to the installed samocode at the end of its iteration …");
     if tokio::time::timeout(bound, wait).await.is_err() {
         bail!(
             "{} is still in its iteration after {} s; it reloads when that ends",
@@ -226,6 +226,6 @@ async fn reload(
             bound.as_secs()
         );
     }
-    anstream::println!("{name} is reloaded.");
+    say!("{name} is reloaded.");
     Ok(())
 }

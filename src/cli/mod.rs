@@ -1,5 +1,8 @@
 //! The command line: one verb a file, and the only place that wires things together.
 
+#[macro_use]
+mod say;
+
 mod answer;
 mod approve;
 mod chronicle;

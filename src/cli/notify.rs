@@ -123,11 +123,11 @@ impl Tested {
 fn tell(results: &[Tested], env_file: &str) {
     for tested in results {
         let name = output::painted(output::BOLD, format!("{:<9}", tested.notifier));
-        anstream::println!("{name} {}", tested.words());
+        say!("{name} {}", tested.words());
     }
     let nobody = |tested: &Tested| matches!(tested.outcome, Outcome::Absent | Outcome::NotSetUp);
     if results.iter().all(nobody) {
-        anstream::println!(
+        say!(
             "Nobody would be told: put TELEGRAM_BOT_TOKEN and TELEGRAM_CHAT_ID into {env_file}, a line each, then try again."
         );
     }

@@ -19,13 +19,13 @@ use crate::session::state::Word;
 /// Prints a line on standard error, marked as an error on a terminal.
 pub(super) fn error(text: &str) {
     let red = AnsiColor::Red.on_default().bold();
-    anstream::eprintln!("{red}error{red:#}: {text}");
+    say_aside!("{red}error{red:#}: {text}");
 }
 
 /// Prints a line on standard error that is worth a look.
 pub(super) fn note(text: &str) {
     let yellow = AnsiColor::Yellow.on_default();
-    anstream::eprintln!("{yellow}note{yellow:#}: {text}");
+    say_aside!("{yellow}note{yellow:#}: {text}");
 }
 
 /// Prints a line.
@@ -176,11 +176,15 @@ pub(super) fn table(header: &[&str]) -> Table {
 }
 
 /// Prints a table without trailing spaces, its header less important.
-pub(super) fn print_table(table: &Table) {
-    for (index, line) in table.to_string().lines().enumerate() {
+///
+/// # Errors
+/// As [`line`].
+pub(super) fn print_table(table: &Table) -> anyhow::Result<()> {
+    for (index, row) in table.to_string().lines().enumerate() {
         let style = if index == 0 { DIM } else { Style::new() };
-        anstream::println!("{}", painted(style, line.trim_end()));
+        line(painted(style, row.trim_end()))?;
     }
+    Ok(())
 }
 
 /// Whether a person types: questions may be asked.

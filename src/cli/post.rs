@@ -52,7 +52,7 @@ impl Wait {
 
 /// Says that nothing was done, and why.
 pub(super) fn nothing_done(why: &str) -> ExitCode {
-    anstream::eprintln!("{why} Nothing done.");
+    say_aside!("{why} Nothing done.");
     ExitCode::from(NOTHING_DONE)
 }
 
@@ -180,7 +180,7 @@ impl Sent {
     /// Says what became of it: `done` is what was done, as `Sent.`.
     pub(super) fn tell(&self, done: &str) {
         let name = output::painted(output::BOLD, &self.session);
-        anstream::println!("{done} {name} {}", self.text);
+        say!("{done} {name} {}", self.text);
     }
 }
 

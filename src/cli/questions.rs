@@ -69,9 +69,9 @@ const WIDE: usize = 76;
 pub(super) fn show(question: &Question) {
     let mut lines = question.text.lines().map(plain);
     let first = lines.next().unwrap_or_default();
-    anstream::println!("{}  {first}", output::painted(output::BOLD, &question.id));
+    say!("{}  {first}", output::painted(output::BOLD, &question.id));
     for line in lines {
-        anstream::println!("    {line}");
+        say!("    {line}");
     }
     let options: Vec<String> = question
         .options
@@ -80,9 +80,9 @@ pub(super) fn show(question: &Question) {
         .collect();
     let one_line = options.join("   ");
     if one_line.chars().count() <= WIDE && !options.is_empty() {
-        anstream::println!("    {one_line}");
+        say!("    {one_line}");
     } else {
-        options.iter().for_each(|option| anstream::println!("    {option}"));
+        options.iter().for_each(|option| say!("    {option}"));
     }
     if let Some((letter, why)) = &question.suggestion {
         let why = plain(why);
@@ -91,7 +91,7 @@ pub(super) fn show(question: &Question) {
             Some(letter) => format!("{letter}, {why}"),
             None => why,
         };
-        anstream::println!("    {}", output::painted(output::DIM, format!("suggested: {text}")));
+        say!("    {}", output::painted(output::DIM, format!("suggested: {text}")));
     }
 }
 

@@ -1,7 +1,7 @@
 //! `samocode run`: the same worker in the foreground, for containers and hosts without a service
 //! manager.
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -75,14 +75,15 @@ pub(super) async fn work(
     let outcome = foreground::supervise(command, &foreground::Options::default(), |status| {
         if live {
             // Back to the line's beginning, and clear what was longer.
-            anstream::eprint!("\r{} {status}\x1b[K", output::painted(output::BOLD, &name));
+            let name = output::painted(output::BOLD, &name);
+            let _ = write!(anstream::stderr(), "\r{name} {status}\x1b[K");
         } else if talks {
-            anstream::eprintln!("{name} {status}");
+            say_aside!("{name} {status}");
         }
     })
     .await;
     if live {
-        anstream::eprintln!();
+        say_aside!();
     }
     let outcome =
         outcome.map_err(|error| Coded(1, format!("cannot run {}: {error}", session.name)))?;
@@ -130,15 +131,12 @@ fn tell(session: &Session, state: Word, waits_for: Option<&str>, reason: Option<
     match (state, waits_for) {
         (Word::Waiting, Some(waits_for)) => {
             let command = crate::worker::answer_command(&session.instance, waits_for);
-            anstream::println!(
-                "{name} {word} for {waits_for}: {command}, then samocode run {0}",
-                session.name
-            );
+            say!("{name} {word} for {waits_for}: {command}, then samocode run {0}", session.name);
         }
         (Word::Blocked | Word::Paused, _) => {
             let reason = output::in_line(reason.unwrap_or("no reason was given"), 300);
-            anstream::println!("{name} {word}: {reason}");
+            say!("{name} {word}: {reason}");
         }
-        _ => anstream::println!("{name} {word}"),
+        _ => say!("{name} {word}"),
     }
 }

@@ -54,7 +54,7 @@ impl Stop {
             };
             let name = output::painted(output::BOLD, &session.name);
             if session.hook()?.state == Word::Done && !session.is_worked_on() {
-                anstream::println!("{name} is done already.");
+                say!("{name} is done already.");
                 continue;
             }
             if session.is_worked_on() {
@@ -69,13 +69,10 @@ impl Stop {
             }
             // It may have come to its end just then.
             if session.hook()?.state == Word::Done {
-                anstream::println!("{name} is done.");
+                say!("{name} is done.");
                 continue;
             }
-            anstream::println!(
-                "{name} is stopped. Let it go on with: samocode start {}",
-                session.instance
-            );
+            say!("{name} is stopped. Let it go on with: samocode start {}", session.instance);
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -99,9 +96,7 @@ impl Stop {
             return Ok(());
         }
         let name = output::painted(output::BOLD, &session.name);
-        anstream::println!(
-            "{name} stops at the end of its iteration (Ctrl-C leaves it draining) …"
-        );
+        say!("{name} stops at the end of its iteration (Ctrl-C leaves it draining) …");
         stopped.await;
         Ok(())
     }
@@ -143,7 +138,7 @@ async fn remember_elsewhere(
 async fn stop_gone(manager: &dyn ServiceManager, gone: &Gone) -> anyhow::Result<()> {
     manager.stop(&gone.instance, &|line| output::note(line)).await?;
     let name = output::painted(output::BOLD, &gone.instance);
-    anstream::println!("{name} does not run. {}", capitalized(&gone.to_string()));
+    say!("{name} does not run. {}", capitalized(&gone.to_string()));
     Ok(())
 }
 

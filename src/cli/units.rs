@@ -76,7 +76,8 @@ impl Units {
         match self.verb {
             Verb::Print { for_version, json } => {
                 let version = version(scope, for_version).await;
-                print(scope, version, json)?;
+                let printed = print(scope, version, json).map(|()| ExitCode::SUCCESS);
+                return output::until_closed(printed);
             }
             Verb::Install { json } => {
                 let manager = service::connect(scope).await?;
@@ -85,10 +86,7 @@ impl Units {
                 if json {
                     output::json(&json!({ "dir": dir, "reloaded": reloaded }))?;
                 } else {
-                    anstream::println!(
-                        "Installed in {}; {WAKE_PATH} watches for mail.",
-                        dir.display()
-                    );
+                    say!("Installed in {}; {WAKE_PATH} watches for mail.", dir.display());
                 }
             }
             Verb::Verify { for_version } => {
@@ -147,11 +145,11 @@ fn print(scope: Scope, version: u32, as_json: bool) -> anyhow::Result<()> {
     }
     for (index, file) in set.files.iter().enumerate() {
         if index > 0 {
-            anstream::println!();
+            output::line("")?;
         }
         let path = format!("# {}", dir.join(&file.path).display());
-        anstream::println!("{}", output::painted(output::DIM, path));
-        anstream::print!("{}", file.text);
+        output::line(output::painted(output::DIM, path))?;
+        output::line(file.text.trim_end())?;
     }
     Ok(())
 }
@@ -182,7 +180,7 @@ async fn verify(scope: Scope, version: u32) -> anyhow::Result<ExitCode> {
     let ran = tokio::time::timeout(BOUND, command.output());
     let output = match ran.await {
         Ok(Err(error)) if error.kind() == std::io::ErrorKind::NotFound => {
-            anstream::println!(
+            say!(
                 "Skipped: systemd-analyze is not installed (a part of systemd), so nothing was verified."
             );
             return Ok(ExitCode::SUCCESS);
@@ -196,7 +194,7 @@ async fn verify(scope: Scope, version: u32) -> anyhow::Result<ExitCode> {
     let found =
         if ours.is_empty() && !output.status.success() { said.lines().collect() } else { ours };
     if found.is_empty() && output.status.success() {
-        anstream::println!(
+        say!(
             "systemd-analyze finds nothing wrong with the {} {scope} units for systemd {version}.",
             names.len()
         );

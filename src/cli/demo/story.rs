@@ -120,10 +120,7 @@ impl<'a> Story<'a> {
         }
         let name = &self.session.instance;
         let Standing::Waiting { waits_for, .. } = &state.standing else { return Ok(()) };
-        anstream::println!(
-            "         {}",
-            output::painted(output::DIM, "no process runs; it waits for you")
-        );
+        say!("         {}", output::painted(output::DIM, "no process runs; it waits for you"));
         match waits_for.as_str() {
             "qa_answers" => {
                 typed(&format!("samocode answer {name} --accept-suggestions"));
@@ -154,7 +151,7 @@ impl<'a> Story<'a> {
         let accepted = qa.accept_suggestions()?;
         for (id, answer) in &accepted {
             let asked = qa.questions().iter().find(|question| question.id == *id);
-            anstream::println!(
+            say!(
                 "{id}  {}  {}",
                 asked.map_or("", |q| &q.text),
                 output::painted(output::BOLD, answer)
@@ -189,5 +186,5 @@ fn tell(entry: &Entry, dirs: &Dirs) {
 fn line(phase: Phase, text: &str) {
     let done = phase.number();
     let bar = format!("{}{}", "■".repeat(done), "□".repeat(Phase::ALL.len() - done));
-    anstream::println!("{bar} {phase:<14} {text}");
+    say!("{bar} {phase:<14} {text}");
 }

@@ -62,26 +62,27 @@ impl Doctor {
             }
         }
         let broken = checks.iter().filter(|check| check.status == Status::Broken).count();
-        if self.json {
-            output::json(&json!({ "healthy": broken == 0, "mended": mended, "checks": checks }))?;
+        let shown = if self.json {
+            output::json(&json!({ "healthy": broken == 0, "mended": mended, "checks": checks }))
         } else {
-            print(&checks, &mended, broken, self.fix);
-        }
-        Ok(if broken == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+            print(&checks, &mended, broken, self.fix)
+        };
+        let verdict = if broken == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        output::until_closed(shown.map(|()| verdict))
     }
 }
 
-fn print(checks: &[Check], mended: &[String], broken: usize, fixing: bool) {
+fn print(checks: &[Check], mended: &[String], broken: usize, fixing: bool) -> anyhow::Result<()> {
     for done in mended {
-        anstream::println!("Mended: {done}.");
+        output::line(format!("Mended: {done}."))?;
     }
     let mut group = "";
     for check in checks {
         if check.group != group {
             group = check.group;
-            anstream::println!("{}", output::painted(output::BOLD, group));
+            output::line(output::painted(output::BOLD, group))?;
         }
-        anstream::println!("  {check}");
+        output::line(format!("  {check}"))?;
     }
     let fixable = checks.iter().filter(|check| check.fix.is_some()).count();
     let worth = checks.iter().filter(|check| check.status == Status::Note).count();
@@ -93,7 +94,7 @@ fn print(checks: &[Check], mended: &[String], broken: usize, fixing: bool) {
     if fixable > 0 && !fixing {
         verdict.push_str(&format!(" samocode doctor --fix mends {fixable} of these."));
     }
-    anstream::println!("{verdict}");
+    output::line(verdict)
 }
 
 /// What is looked at.
