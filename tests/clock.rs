@@ -23,6 +23,18 @@ else
 fi
 "#;
 
+/// Cannot reach its model until the clock is right.
+const OVERLOADED: &str = r#"#!/bin/bash
+cat >/dev/null
+if grep -qx +0 ~/clock; then
+    echo '{"status":"blocked","reason":"that is all","needs":"human_decision"}' >"$SAMOCODE_SESSION_DIR/_signal.json"
+else
+    echo '{"event":"finished","is_error":true,"error_kind":"overloaded"}'
+fi
+"#;
+
+const YEAR_S: i64 = 365 * 24 * 3600;
+
 /// A user whose workers take the time from [`set`]; none where libfaketime is missing.
 pub(crate) fn user_with_a_clock(lab: &'static Lab, name: &str) -> Option<LabUser> {
     let library = lab.root_sh(LIBRARY).ok().stdout.trim().to_owned();
@@ -98,11 +110,10 @@ fn a_limit_by_a_clock_that_was_far_ahead_is_looked_at_again_when_the_clock_is_me
     // When it ends is not said: a while from now.
     let project = limited_project(&user, "");
     let session = project.named("jwt");
-    let year = 365 * 24 * 3600;
-    set(&user, year);
+    set(&user, YEAR_S);
     session.enable(&["--task", "Paint the fence"]);
     session.wait_for_state("limited");
-    let next_year = Timestamp::now() + SignedDuration::from_secs(year - 3600);
+    let next_year = Timestamp::now() + SignedDuration::from_secs(YEAR_S - 3600);
     assert!(time(&session.hook()["until"]) > next_year);
 
     set(&user, 0);
@@ -114,13 +125,31 @@ fn a_limit_by_a_clock_that_was_far_ahead_is_looked_at_again_when_the_clock_is_me
 }
 
 #[test]
+fn a_pause_by_a_clock_that_was_far_ahead_ends_when_the_clock_is_mended() {
+    let Some(lab) = lab::get() else { return };
+    let Some(user) = user_with_a_clock(lab, "soon") else { return };
+    user.write_program("agent", OVERLOADED);
+    let agent = format!("command:{}", user.home.join("agent").display());
+    let project = user.project("shop").key("SAMOCODE_AGENT", &agent).create();
+    let session = project.named("jwt");
+    set(&user, YEAR_S);
+    session.enable(&["--task", "Paint the fence"]);
+    session.wait_for_state("paused");
+
+    set(&user, 0);
+
+    session.wait_to_rest("blocked", "investigation");
+    assert_eq!(session.hook()["reason"], "that is all");
+    assert_eq!(session.journal("continued").len(), 1);
+}
+
+#[test]
 fn a_limit_by_a_clock_that_was_far_ahead_does_not_outlast_a_worker() {
     let Some(lab) = lab::get() else { return };
     let Some(user) = user_with_a_clock(lab, "reborn") else { return };
     let project = limited_project(&user, "");
     let session = project.named("jwt");
-    let year = 365 * 24 * 3600;
-    set(&user, year);
+    set(&user, YEAR_S);
     session.enable(&["--task", "Paint the fence"]);
     session.wait_for_state("limited");
 

@@ -39,7 +39,9 @@ impl Worker<'_> {
         self.desk.write_hook()?;
         self.tell_human();
         let mut seen = None;
-        let (began, begun) = (Timestamp::now(), tokio::time::Instant::now());
+        // The end of the wait was written down by the time of the last entry.
+        let began = self.desk.state().at.max(Timestamp::now());
+        let begun = tokio::time::Instant::now();
         loop {
             self.notify.status(&told::status_line(self.desk.state(), None, None));
             self.notify.watchdog();
