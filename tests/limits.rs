@@ -97,6 +97,40 @@ fn a_usage_limit_is_slept_out_by_all_sessions_of_the_account_and_is_no_failure()
 }
 
 #[test]
+fn sessions_that_hit_a_limit_at_the_same_moment_go_on_at_different_ones() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user("together");
+    // Each finds out itself, as all of them run when the first does.
+    let limited = r#"touch ~/at.$SAMOCODE_SESSION; until [ -e ~/go ]; do sleep 0.02; done
+         if [ ! -e ~/hit.$SAMOCODE_SESSION ]; then
+             touch ~/hit.$SAMOCODE_SESSION
+             echo '{"event":"limit","reached":true,"resets_at":"'$(cat ~/go)'"}'
+             echo '{"event":"finished","is_error":true,"error_kind":"usage_limit_reached"}'
+             exit
+         fi"#;
+    let agent = user.obedient_agent(limited);
+    let project = user.project("shop").key("SAMOCODE_AGENT", &agent).create();
+    let sessions = ["one", "two", "three"].map(|name| project.named(name));
+    for session in &sessions {
+        session.enable(&["--task", "Paint the fence"]);
+    }
+    user.wait_until("all of them run", BOUND, || {
+        sessions.iter().all(|session| user.exists(format!("at.{}", session.name)))
+    });
+    let until = Timestamp::now() + SignedDuration::from_secs(15);
+    user.write("go.new", until.to_string());
+    user.sh("mv ~/go.new ~/go").ok();
+
+    for session in &sessions {
+        session.wait_to_rest("waiting", "requirements");
+        let limited = session.journal("limited");
+        assert_eq!((limited.len(), time(&limited[0]["until"])), (1, until), "{}", session.name);
+        let again = time(&session.journal("run_started")[1]["at"]);
+        assert!(again >= until + spread(session.name), "{}: {again}", session.name);
+    }
+}
+
+#[test]
 fn refused_credentials_pause_all_sessions_of_the_account_and_are_told_once() {
     let Some(lab) = lab::with_claude() else { return };
     let user = lab.user("refused");
