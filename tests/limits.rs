@@ -9,19 +9,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::lab::{self, Api, Bot, LabUser, Reply, Script, secs};
-use crate::session::{BOUND, OBEDIENT, Session};
+use crate::session::{BOUND, OBEDIENT};
 
 /// Sessions of an account start again spread over so many seconds after its limit.
 const JITTER_S: i64 = 30;
-
-/// The conversations of a session's runs, and whether each was gone on with.
-fn conversations(session: &Session<'_>) -> Vec<(String, bool)> {
-    let of = |run: &Value| {
-        let id = run["conversation"].as_str().unwrap_or_default().to_owned();
-        (id, run["resume"].as_bool().unwrap_or_default())
-    };
-    session.journal("run_started").iter().map(of).collect()
-}
 
 #[track_caller]
 fn time(value: &Value) -> Timestamp {
@@ -90,7 +81,7 @@ fn a_usage_limit_is_slept_out_by_all_sessions_of_the_account_and_is_no_failure()
         assert_eq!(session.history()[0].0, 1);
         assert!(session.journal("run_ended").iter().all(|run| run["failure"] == false));
     }
-    let runs = conversations(&first);
+    let runs = first.conversations();
     assert_eq!((&runs[0].0, runs[1].1), (&runs[1].0, true), "{runs:?}");
     let early = second.journal("run_started").iter().filter(|r| time(&r["at"]) < until).count();
     assert_eq!(early, 0);
@@ -170,7 +161,7 @@ fn refused_credentials_pause_all_sessions_of_the_account_and_are_told_once() {
     let last = api.requests().pop().expect("a request");
     assert_eq!(last.header("x-api-key"), Some("sk-ant-mended"));
     assert_eq!(bot.told("paused"), 1, "{:?}", bot.messages());
-    let runs = conversations(&first);
+    let runs = first.conversations();
     assert_eq!((&runs[0].0, runs[1].1), (&runs[1].0, true), "{runs:?}");
 }
 
@@ -200,7 +191,7 @@ fn an_overloaded_api_is_waited_for_in_the_same_conversation_and_is_no_failure() 
     session.wait_to_rest("waiting", "requirements");
     let ended = session.journal("run_ended");
     assert_eq!((&ended[0]["outcome"], &ended[0]["failure"]), (&"transient".into(), &false.into()));
-    let runs = conversations(&session);
+    let runs = session.conversations();
     assert_eq!((&runs[0].0, runs[1].1), (&runs[1].0, true), "{runs:?}");
     assert_eq!(session.history()[0], (1, "investigation".into(), "continue".into()));
     assert_eq!(session.journal("blocked").len(), 0);
@@ -293,7 +284,7 @@ fn a_handoff_begins_a_fresh_conversation_that_is_given_the_state() {
     let history = session.history();
     assert_eq!(history[0], (1, "investigation".into(), "handoff".into()));
     assert_eq!(history[1], (2, "investigation".into(), "continue".into()));
-    let runs = conversations(&session);
+    let runs = session.conversations();
     assert!(runs[1].0 != runs[0].0 && !runs[1].1, "{runs:?}");
     let requests = api.requests();
     assert!(!requests[0].says("glue the left wing"));
@@ -337,7 +328,7 @@ fn an_agent_whose_context_fills_up_is_asked_to_hand_over() {
     // It did not: samocode hands over in its place.
     let made = session.journal("handoff_made");
     assert_eq!(made.len(), 1);
-    let runs = conversations(&session);
+    let runs = session.conversations();
     assert!(runs[1].0 != runs[0].0 && !runs[1].1, "{runs:?}");
     let second = session.journal("run_started")[1].clone();
     assert_eq!((&second["phase"], &second["iteration"]), (&"investigation".into(), &1.into()));
@@ -372,7 +363,7 @@ fn an_agent_cut_off_after_it_was_asked_to_hand_over_waits_before_the_next() {
     let kinds: Vec<Value> = session.journal("").iter().map(|line| line["kind"].clone()).collect();
     let made = kinds.iter().position(|kind| kind == "handoff_made").expect("a handoff");
     assert_eq!(kinds[made + 1], "paused", "{kinds:?}");
-    let runs = conversations(&session);
+    let runs = session.conversations();
     assert!(runs[1].0 != runs[0].0 && !runs[1].1, "{runs:?}");
 }
 
@@ -401,7 +392,7 @@ fn an_agent_interrupted_after_it_was_asked_to_hand_over_goes_on_and_is_asked_aga
 
     assert_eq!(session.journal("handoff_made").len(), 0);
     assert_eq!(session.journal("handoff_asked").len(), 2);
-    let runs = conversations(&session);
+    let runs = session.conversations();
     assert_eq!((&runs[0].0, runs[1].1), (&runs[1].0, true), "{runs:?}");
     assert_eq!(session.history()[0], (1, "investigation".into(), "handoff".into()));
     let given =
@@ -425,7 +416,7 @@ fn conversations_that_fill_up_and_never_signal_block_the_session() {
 
     let reason = session.hook()["reason"].as_str().unwrap_or_default().to_owned();
     assert!(reason.contains("3 conversations in a row ended in investigation 1"), "{reason}");
-    let runs = conversations(&session);
+    let runs = session.conversations();
     assert_eq!(runs.len(), 3, "{runs:?}");
     assert!(runs.iter().all(|(_, resumed)| !resumed), "{runs:?}");
     assert_eq!(session.journal("handoff_made").len(), 3);

@@ -2,16 +2,10 @@
 
 use serde_json::Value;
 
-use crate::lab::{self, Api, LabUser, Project, Reply, Script};
+use crate::lab::{self, Api, Project, Reply, Script};
 use crate::session::{BOUND, Session};
 
 const SIGNAL: &str = r#"echo '{"status":"blocked","reason":"that is all","needs":"human_decision"}' >"$SAMOCODE_SESSION_DIR/_signal.json""#;
-
-/// `SAMOCODE_AGENT` for a program with these lines of shell.
-fn agent(user: &LabUser, lines: &str) -> String {
-    user.write_program("agent", format!("#!/bin/bash\n{lines}\n"));
-    format!("command:{}", user.home.join("agent").display())
-}
 
 /// Outcome, whether it counts as a failure, and whether its conversation can be gone on with, of
 /// each run.
@@ -36,15 +30,11 @@ fn run_to_its_block<'p>(project: &'p Project<'p>) -> Session<'p> {
     session
 }
 
-fn reason(session: &Session<'_>) -> String {
-    session.hook()["reason"].as_str().unwrap_or_default().to_owned()
-}
-
 #[test]
 fn an_agent_that_takes_longer_than_its_timeout_is_ended() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user("slow");
-    let agent = agent(&user, "while :; do echo still at it; sleep 0.2; done");
+    let agent = user.shell_agent("while :; do echo still at it; sleep 0.2; done");
     let project = user
         .project("shop")
         .key("SAMOCODE_AGENT", &agent)
@@ -55,7 +45,7 @@ fn an_agent_that_takes_longer_than_its_timeout_is_ended() {
     let session = run_to_its_block(&project);
 
     assert_eq!(outcomes(&session), [("timed_out".into(), true, false)]);
-    assert!(reason(&session).contains("CLAUDE_TIMEOUT"), "{}", reason(&session));
+    assert!(session.reason().contains("CLAUDE_TIMEOUT"), "{}", session.reason());
 }
 
 #[test]
@@ -75,7 +65,7 @@ fn an_agent_that_cannot_be_executed_is_said_to_be_so() {
 
     assert_eq!(outcomes(&session), vec![("would_not_start".into(), true, false); 2]);
     let path = user.home.join("agent").display().to_string();
-    assert!(reason(&session).contains(&path), "{}", reason(&session));
+    assert!(session.reason().contains(&path), "{}", session.reason());
 }
 
 #[test]
@@ -88,7 +78,7 @@ fn the_real_cli_at_its_last_turn_goes_on_in_the_same_conversation() {
 
     let session = run_to_its_block(&project);
 
-    assert_eq!(reason(&session), "that is all");
+    assert_eq!(session.reason(), "that is all");
     let ended = outcomes(&session);
     assert_eq!(ended[0], ("max_turns".into(), true, true), "{ended:?}");
     let runs = session.journal("run_started");
@@ -136,7 +126,7 @@ fn a_conversation_that_is_gone_is_followed_by_a_fresh_one_that_knows_what_happen
     user.run(["kill", "-KILL", &session.worker()]).ok();
     session.wait_to_rest("blocked", "investigation");
 
-    assert_eq!(reason(&session), "that is all", "{}", user.diagnosis());
+    assert_eq!(session.reason(), "that is all", "{}", user.diagnosis());
     let runs = session.journal("run_started");
     let conversation = |at: usize| &runs[at]["conversation"];
     assert_eq!(

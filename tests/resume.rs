@@ -1,21 +1,10 @@
 //! Sessions that end, are cut off or stopped, and go on.
 
-use serde_json::Value;
-
 use crate::lab::{self, Api, Script, secs};
-use crate::session::{BOUND, Session};
+use crate::session::BOUND;
 
 /// Makes each run wait until the file `~/go` is there.
 const HOLD: &str = "touch ~/held; until [ -e ~/go ]; do sleep 0.02; done";
-
-/// The conversations of a session's runs, and whether each was gone on with.
-fn conversations(session: &Session<'_>) -> Vec<(String, bool)> {
-    let of = |run: &Value| {
-        let id = run["conversation"].as_str().unwrap_or_default().to_owned();
-        (id, run["resume"].as_bool().unwrap_or_default())
-    };
-    session.journal("run_started").iter().map(of).collect()
-}
 
 /// An API that holds the first run in a tool until `~/go`, and then goes on as samocode asks.
 fn holding_api() -> Api {
@@ -43,7 +32,7 @@ fn the_real_cli_goes_on_in_its_conversation_when_its_worker_is_killed() {
     user.run(["kill", "-KILL", &session.worker()]).ok();
     session.wait_to_rest("waiting", "requirements");
 
-    let runs = conversations(&session);
+    let runs = session.conversations();
     assert_eq!((runs[0].1, runs[1].1), (false, true), "{runs:?}");
     assert_eq!(runs[0].0, runs[1].0, "{runs:?}");
     assert_ne!(runs[2].0, runs[1].0, "the next iteration begins a new one: {runs:?}");
@@ -78,7 +67,7 @@ fn a_plain_stop_of_the_unit_loses_nothing_and_a_plain_start_goes_on() {
 
     user.systemctl(["start", &unit]).ok();
     session.wait_to_rest("waiting", "requirements");
-    let runs = conversations(&session);
+    let runs = session.conversations();
     assert_eq!((&runs[0].0, runs[1].1), (&runs[1].0, true), "{runs:?}");
     assert!(api.requests()[1].says("Paint the fence"));
 }

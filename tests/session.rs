@@ -26,6 +26,13 @@ impl LabUser {
         format!("command:{}", self.home.join("agent").display())
     }
 
+    /// `SAMOCODE_AGENT` for a program with these lines of shell.
+    #[track_caller]
+    pub(crate) fn shell_agent(&self, lines: &str) -> String {
+        self.write_program("agent", format!("#!/bin/bash\n{lines}\n"));
+        format!("command:{}", self.home.join("agent").display())
+    }
+
     /// What the agents of [`LabUser::obedient_agent`] were asked in a run.
     #[track_caller]
     pub(crate) fn asked(&self, session: &str, run: &Value) -> String {
@@ -98,6 +105,20 @@ impl<'p> Session<'p> {
         let hook = self.hook();
         let word = |key: &str| hook[key].as_str().unwrap_or_default().to_owned();
         (word("state"), word("phase"))
+    }
+
+    /// Why it stands where it does, as the hook has it.
+    pub(crate) fn reason(&self) -> String {
+        self.hook()["reason"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// The conversations of its runs, and whether each was gone on with.
+    pub(crate) fn conversations(&self) -> Vec<(String, bool)> {
+        let of = |run: &Value| {
+            let id = run["conversation"].as_str().unwrap_or_default().to_owned();
+            (id, run["resume"].as_bool().unwrap_or_default())
+        };
+        self.journal("run_started").iter().map(of).collect()
     }
 
     /// The lines of `_journal.jsonl` of a kind; all kinds when it is empty.

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::lab::{self, Api, Bot, LabUser, Reply, Script, secs};
-use crate::session::{BOUND, Session};
+use crate::session::BOUND;
 
 /// Has systemd wait less for a sign of life than the 30 s of the unit.
 fn impatient_watchdog(user: &LabUser, seconds: u32) {
@@ -15,12 +15,6 @@ fn impatient_watchdog(user: &LabUser, seconds: u32) {
         ".config/systemd/user/samocode@.service.d/test.conf",
         format!("[Service]\nWatchdogSec={seconds}s\n"),
     );
-}
-
-/// `SAMOCODE_AGENT` for a program with these lines of shell.
-fn agent(user: &LabUser, lines: &str) -> String {
-    user.write_program("agent", format!("#!/bin/bash\n{lines}\n"));
-    format!("command:{}", user.home.join("agent").display())
 }
 
 /// Takes a session from where it is to `done` in two more runs.
@@ -37,10 +31,6 @@ fn between(earlier: &Value, later: &Value) -> Duration {
     at(later).duration_since(at(earlier)).unsigned_abs()
 }
 
-fn reason(session: &Session<'_>) -> String {
-    session.hook()["reason"].as_str().unwrap_or_default().to_owned()
-}
-
 #[test]
 fn an_agent_that_hangs_before_its_first_output_is_nudged_restarted_and_blocked_at_the_third_time() {
     let Some(lab) = lab::get() else { return };
@@ -48,7 +38,7 @@ fn an_agent_that_hangs_before_its_first_output_is_nudged_restarted_and_blocked_a
     impatient_watchdog(&user, 2);
     let bot = Bot::start();
     user.is_told_by(&bot);
-    let agent = agent(&user, "exec sleep infinity");
+    let agent = user.shell_agent("exec sleep infinity");
     // The session's own time beats the project's.
     let project = user
         .project("shop")
@@ -64,7 +54,7 @@ fn an_agent_that_hangs_before_its_first_output_is_nudged_restarted_and_blocked_a
     let kinds = ["nudged", "stalled", "run_started", "run_lost"];
     assert_eq!(kinds.map(|kind| session.journal(kind).len()), [3; 4]);
     assert!(session.journal("run_ended").is_empty());
-    assert!(reason(&session).contains("3 runs in a row showed no sign of progress"));
+    assert!(session.reason().contains("3 runs in a row showed no sign of progress"));
     let (runs, nudged) = (session.journal("run_started"), session.journal("nudged"));
     assert!(between(&runs[0], &nudged[0]) >= secs(3));
     // Twice the patience, and the bound for the rest.
@@ -82,14 +72,14 @@ fn an_agent_that_hangs_after_its_end_was_reported_is_ended_and_its_signal_used()
     let lines = format!(
         "{GO_ON}finish; echo '{{\"event\":\"finished\",\"text\":\"all done\"}}'; exec sleep infinity"
     );
-    let agent = agent(&user, &lines);
+    let agent = user.shell_agent(&lines);
     let project = user.project("shop").key("SAMOCODE_AGENT", &agent).create();
     let session = project.named("late");
 
     session.enable(&["--task", "End late"]);
     session.wait_to_rest("blocked", "investigation");
 
-    assert_eq!(reason(&session), "that is all");
+    assert_eq!(session.reason(), "that is all");
     let (started, ended) = (session.journal("run_started"), session.journal("run_ended"));
     assert_eq!((started.len(), ended.len()), (1, 1));
     assert!(between(&started[0], &ended[0]) < secs(50));
@@ -113,7 +103,7 @@ fn a_model_that_says_nothing_any_more_is_a_stall_and_the_conversation_goes_on_af
         session.enable(&["--task", "Wait for the model"]);
         session.wait_to_rest("blocked", "investigation");
 
-        assert_eq!(reason(&session), "that is all", "{}", user.diagnosis());
+        assert_eq!(session.reason(), "that is all", "{}", user.diagnosis());
         let runs = session.journal("run_started");
         assert_eq!(runs.len(), 2);
         // A CLI that a busy machine starts slowly may be nudged for that too.
@@ -131,7 +121,7 @@ fn a_worker_that_stands_still_is_restarted_within_45_seconds() {
     let user = lab.user("frozen");
     let lines =
         format!("{GO_ON}[ -e ~/second ] && {{ finish; exit; }}; touch ~/second; sleep 1000");
-    let agent = agent(&user, &lines);
+    let agent = user.shell_agent(&lines);
     let project = user.project("shop").key("SAMOCODE_AGENT", &agent).create();
     let session = project.named("frozen");
     session.enable(&["--task", "Freeze"]);
@@ -147,7 +137,7 @@ fn a_worker_that_stands_still_is_restarted_within_45_seconds() {
     let took = at(&runs[1]).duration_since(frozen).unsigned_abs();
     assert!(took <= secs(45), "{took:?}");
     session.wait_to_rest("blocked", "investigation");
-    assert_eq!(reason(&session), "that is all");
+    assert_eq!(session.reason(), "that is all");
     assert_eq!(user.sh("pgrep -u $USER -x sleep").output().code, 1, "the first run's sleep lives");
 }
 
@@ -158,7 +148,7 @@ fn a_silent_build_that_uses_the_cpu_is_left_alone() {
     impatient_watchdog(&user, 2);
     // Longer than both thresholds and the watchdog's time together.
     let lines = format!("{GO_ON}timeout 12 bash -c 'while :; do :; done'; finish");
-    let agent = agent(&user, &lines);
+    let agent = user.shell_agent(&lines);
     let project = user
         .project("shop")
         .key("SAMOCODE_AGENT", &agent)
@@ -169,7 +159,7 @@ fn a_silent_build_that_uses_the_cpu_is_left_alone() {
     session.enable(&["--task", "Build"]);
     session.wait_to_rest("blocked", "investigation");
 
-    assert_eq!(reason(&session), "that is all");
+    assert_eq!(session.reason(), "that is all");
     assert_eq!(session.journal("run_started").len(), 1);
     assert!(session.journal("nudged").is_empty() && session.journal("stalled").is_empty());
 }
@@ -180,7 +170,7 @@ fn an_agent_that_waits_for_a_tool_which_reports_progress_is_left_alone() {
     let user = lab.user("waits-long");
     impatient_watchdog(&user, 2);
     let lines = format!("{GO_ON}for i in {{1..12}}; do sleep 1; echo still at it; done; finish");
-    let agent = agent(&user, &lines);
+    let agent = user.shell_agent(&lines);
     let project = user
         .project("shop")
         .key("SAMOCODE_AGENT", &agent)
@@ -191,7 +181,7 @@ fn an_agent_that_waits_for_a_tool_which_reports_progress_is_left_alone() {
     session.enable(&["--task", "Wait"]);
     session.wait_to_rest("blocked", "investigation");
 
-    assert_eq!(reason(&session), "that is all");
+    assert_eq!(session.reason(), "that is all");
     assert_eq!(session.journal("run_started").len(), 1);
     assert!(session.journal("nudged").is_empty() && session.journal("stalled").is_empty());
 }
@@ -203,7 +193,7 @@ fn the_time_that_all_of_a_user_was_frozen_is_no_silence_of_the_agent() {
     // The manager's clock goes on too.
     impatient_watchdog(&user, 300);
     let lines = format!("{GO_ON}mkfifo ~/go; touch ~/waits; read -r _ <~/go; finish");
-    let agent = agent(&user, &lines);
+    let agent = user.shell_agent(&lines);
     let project = user
         .project("shop")
         .key("SAMOCODE_AGENT", &agent)
@@ -229,7 +219,7 @@ fn the_time_that_all_of_a_user_was_frozen_is_no_silence_of_the_agent() {
     user.sh("echo >~/go").ok();
     session.wait_to_rest("blocked", "investigation");
 
-    assert_eq!(reason(&session), "that is all");
+    assert_eq!(session.reason(), "that is all");
     assert_eq!(session.journal("run_started").len(), 1);
     assert!(session.journal("nudged").is_empty() && session.journal("stalled").is_empty());
 }
@@ -248,7 +238,7 @@ fn the_real_cli_that_waits_for_a_long_tool_is_left_alone() {
     session.enable(&["--task", "Wait"]);
     user.wait_until("it is blocked", secs(170), || session.stands().0 == "blocked");
 
-    assert_eq!(reason(&session), "that is all", "{}", user.diagnosis());
+    assert_eq!(session.reason(), "that is all", "{}", user.diagnosis());
     assert_eq!(session.journal("run_started").len(), 1);
     assert!(session.journal("nudged").is_empty() && session.journal("stalled").is_empty());
 }
@@ -270,7 +260,7 @@ fn the_same_tool_call_over_and_over_is_told_to_the_agent_and_then_ended() {
     assert_eq!(times, [Some(20), Some(40)]);
     let ended = session.journal("run_ended");
     assert_eq!((ended.len(), &ended[0]["outcome"]), (1, &"stalled".into()));
-    let why = reason(&session);
+    let why = session.reason();
     assert!(why.contains("the same call 40 times in a row: Bash"), "{why}");
 }
 
@@ -279,14 +269,14 @@ fn iterations_that_change_nothing_and_say_the_same_block_the_session() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user("circles");
     let lines = format!(r#"{GO_ON}say '{{"status":"continue","summary":"Looked again"}}'"#);
-    let agent = agent(&user, &lines);
+    let agent = user.shell_agent(&lines);
     let project = user.project("shop").key("SAMOCODE_AGENT", &agent).create();
     let session = project.named("circles");
 
     session.enable(&["--task", "Go in circles"]);
     session.wait_to_rest("blocked", "investigation");
 
-    let why = reason(&session);
+    let why = session.reason();
     let iterations = session.history().len();
     assert!(
         why.starts_with(&format!("{iterations} iterations of investigation ended with the same")),
