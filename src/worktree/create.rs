@@ -1,7 +1,7 @@
 //! Makes a session's worktree, or completes one whose making was cut off. Nothing that a human or an agent did in it is ever thrown away.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::fetch::{fetch, missed};
 use super::git::{git_command, run};
@@ -13,6 +13,8 @@ use super::{CHECKOUT_LIMIT, Error, head};
 
 /// Longest time for what touches a few small files of git's.
 const SHORT_LIMIT: Duration = Duration::from_secs(60);
+/// How long a git that an earlier process of ours started may go on before it is in the way: killed or nearly through, it needs a moment to be gone.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// What git exits with when it does not know an option.
 const USAGE: i32 = 129;
 
@@ -47,7 +49,10 @@ pub struct Created {
 /// Waits, not for long, for a git that an earlier process of ours started to make the worktree at `path` and that outlived it. While it is at work, or tidies up
 /// after itself, what is there is neither nothing nor a worktree.
 pub async fn outlast_maker(path: &Path) {
-    if let Some(pid) = maker(path) {
+    let patience = Instant::now() + PATIENCE;
+    while let Some(pid) = maker(path)
+        && Instant::now() < patience
+    {
         outlast(pid).await;
     }
 }
@@ -61,20 +66,28 @@ pub async fn create(planned: &Plan) -> Result<Created, Error> {
         Plan::Plain { folder, why } => return Ok(plain(folder, why)),
         Plan::Worktree(planned) => planned,
     };
-    match carry_out(planned).await {
-        Err(Error::Busy { pid, .. }) => {
-            outlast(pid).await;
-            carry_out(planned).await
+    let patience = Instant::now() + PATIENCE;
+    loop {
+        // The plan may be old, or made before a crash.
+        let plan = again(planned)?;
+        let done = carry_out(&plan).await;
+        if Instant::now() > patience {
+            return done;
         }
-        done => done,
+        match done {
+            // A git that was killed may leave one it had just forked, so there may be a next to wait for.
+            Err(Error::Busy { pid, .. }) => outlast(pid).await,
+            // Or one that made the branch after it was looked for.
+            Err(Error::Git { .. }) if again(planned)? != plan => {}
+            done => return done,
+        }
     }
 }
 
-async fn carry_out(planned: &WorktreePlan) -> Result<Created, Error> {
-    // The plan may be old, or made before a crash.
-    let mut plan = match again(planned)? {
-        Plan::Plain { folder, why } => return Ok(plain(&folder, &why)),
-        Plan::Worktree(plan) => plan,
+async fn carry_out(planned: &Plan) -> Result<Created, Error> {
+    let mut plan = match planned {
+        Plan::Plain { folder, why } => return Ok(plain(folder, why)),
+        Plan::Worktree(plan) => plan.clone(),
     };
     let mut known = registration(&plan);
     let begun_before = known.is_some();
@@ -163,7 +176,11 @@ fn remove_unregistered(plan: &WorktreePlan) {
     };
     let admin = plan.common.join("worktrees").join(name);
     let reason = std::fs::read_to_string(admin.join("locked")).unwrap_or_default();
-    if matches!(reason.trim(), "" | OUR_LOCK) && !admin.join("gitdir").exists() {
+    let says_nothing = match std::fs::metadata(admin.join("gitdir")) {
+        Ok(gitdir) => gitdir.len() == 0,
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    };
+    if matches!(reason.trim(), "" | OUR_LOCK) && says_nothing {
         // When it stays, git takes another name for the next.
         let _ = std::fs::remove_dir_all(admin);
     }

@@ -74,14 +74,19 @@ async fn a_branch_without_its_worktree_and_a_registration_without_its_folder_are
 }
 
 #[tokio::test]
-async fn a_registration_that_was_cut_off_at_its_first_file_is_removed() {
+async fn a_registration_that_was_cut_off_at_its_first_files_is_removed() {
     let lab = Lab::new();
-    let admin = lab.repo.join(".git/worktrees/a");
-    std::fs::create_dir_all(&admin).unwrap();
-    std::fs::write(admin.join("locked"), OUR_LOCK).unwrap();
-    lab.create("a").await.unwrap();
-    assert_healthy(&lab, "a").await;
-    assert_eq!(std::fs::read_dir(lab.repo.join(".git/worktrees")).unwrap().count(), 1);
+    for (branch, gitdir) in [("a", None), ("b", Some(""))] {
+        let admin = lab.repo.join(".git/worktrees").join(branch);
+        std::fs::create_dir_all(&admin).unwrap();
+        std::fs::write(admin.join("locked"), OUR_LOCK).unwrap();
+        if let Some(text) = gitdir {
+            std::fs::write(admin.join("gitdir"), text).unwrap();
+        }
+        lab.create(branch).await.unwrap();
+        assert_healthy(&lab, branch).await;
+    }
+    assert_eq!(std::fs::read_dir(lab.repo.join(".git/worktrees")).unwrap().count(), 2);
 }
 
 #[tokio::test]
