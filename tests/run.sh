@@ -76,7 +76,7 @@ LIST
 }
 
 install_packages() {
-    local packages
+    local packages package
     mapfile -t packages < <(missing_packages)
     [[ ${#packages[@]} -gt 0 ]] || return 0
     if [[ $EUID -ne 0 ]] || ! command -v apt-get >/dev/null; then
@@ -84,12 +84,24 @@ install_packages() {
         return 0
     fi
     echo "== installing ${packages[*]}"
-    if apt-get update -qq &&
-        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}"; then
+    apt-get update -qq || true
+    if apt_install "${packages[@]}"; then
         note "installed: ${packages[*]}"
-    else
-        note "could not install: ${packages[*]}"
+        return 0
     fi
+    # One that cannot be had must not keep the others away.
+    for package in "${packages[@]}"; do
+        if apt_install "$package"; then
+            note "installed: $package"
+        else
+            note "could not install: $package"
+        fi
+    done
+}
+
+# Never at the cost of a package that is there: the machine is the developer's.
+apt_install() {
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends --no-remove "$@"
 }
 
 claude_is_current() {
