@@ -19,6 +19,7 @@ mod lab;
 mod lab_works;
 mod layers;
 mod limits;
+mod machine;
 mod mail;
 mod mistakes;
 mod outcomes;

@@ -68,6 +68,9 @@ libfaketime /usr/lib/*/faketime/libfaketime.so.1
 openssl openssl
 gnupg gpg
 openssh-client ssh-keygen
+qemu-system-x86 qemu-system-x86_64
+qemu-utils qemu-img
+e2fsprogs debugfs
 LIST
     # npm only fetches the agent; any npm will do.
     if ! claude_is_current && ! command -v npm >/dev/null; then
@@ -165,6 +168,27 @@ make_debian13() {
     note "made a Debian 13 for the lab, in tests/.cache/debian13"
 }
 
+# The virtual machine of the tests: a kernel and an image, made of that Debian 13.
+make_machine() {
+    local out=$cache/machine made_of proxy=''
+    [[ -d $cache/debian13 ]] || return 0
+    made_of=$(cat tests/machine/image.sh "$cache/debian13/.packages" | sha256sum)
+    [[ $made_of == "$(cat "$out/.made_of" 2>/dev/null)" ]] && return 0
+    if [[ $EUID -ne 0 ]] || ! command -v mke2fs >/dev/null || ! command -v dpkg-deb >/dev/null; then
+        note "the image of a machine is not made (needs root, mke2fs and dpkg-deb)"
+        return 0
+    fi
+    eval "$(apt-config shell proxy Acquire::http::Proxy)"
+    if ! http_proxy=${http_proxy:-$proxy} tests/machine/image.sh "$cache/debian13" "$out" \
+        >"$cache/machine.log" 2>&1; then
+        tail -n 3 "$cache/machine.log"
+        note "the image of a machine could not be made, see tests/.cache/machine.log"
+        return 0
+    fi
+    echo "$made_of" >"$out/.made_of"
+    note "made the image of a machine, in tests/.cache/machine"
+}
+
 # ---- checks ----------------------------------------------------------------
 
 shell_scripts() {
@@ -218,6 +242,7 @@ mkdir -p "$cache"
 install_packages
 step "claude CLI" fetch_claude
 step "Debian 13" make_debian13
+step "machine" make_machine
 if [[ -z $filter ]]; then
     step "formatting" cargo fmt --check
     step "clippy" cargo clippy --locked --all-targets -- -D warnings

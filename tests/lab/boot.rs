@@ -222,7 +222,8 @@ pub(crate) fn target_dir() -> PathBuf {
 pub(super) const PATH: &str = "/opt/samocode/bin:/opt/claude/bin:\
      /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-fn is_installed(program: &str) -> bool {
+/// Whether a program, by name or by path, is there.
+pub(crate) fn is_installed(program: &str) -> bool {
     Path::new(program).is_absolute() && Path::new(program).exists()
         || ["/usr/bin", "/usr/sbin", "/bin", "/sbin", "/usr/local/bin"]
             .iter()
@@ -242,7 +243,7 @@ fn place(program: &Path, at: &Path) -> std::io::Result<()> {
 
 /// Removes folders of test processes that are gone: a lab that is killed
 /// cannot do it itself.
-fn sweep(labs: &Path) {
+pub(crate) fn sweep(labs: &Path) {
     for entry in fs::read_dir(labs).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let is_pid = name.to_str().is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit()));
@@ -268,17 +269,7 @@ fn start(dir: &Path, root: &Path, again: bool) -> Result<(Child, mpsc::Receiver<
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(stderr);
-    // The death signal comes when the spawning *thread* ends, so a thread that
-    // never does spawns it.
-    let (spawned, child) = mpsc::channel();
-    std::thread::spawn(move || {
-        let _ = spawned.send(command.spawn());
-        loop {
-            std::thread::park();
-        }
-    });
-    let mut child =
-        child.recv().map_err(|e| e.to_string())?.map_err(|e| format!("setpriv: {e}"))?;
+    let mut child = spawn_for_life(command).map_err(|e| format!("setpriv: {e}"))?;
     let lines = lines(child.stdout.take());
     let said = next_line(&mut child, &lines);
     if said == "ready" {
@@ -293,6 +284,20 @@ fn start(dir: &Path, root: &Path, again: bool) -> Result<(Child, mpsc::Receiver<
     let log = fs::read_to_string(&log).unwrap_or_default();
     let log = log.trim().replace('\n', "; ");
     Err(format!("the private systemd did not start ({ended}; said {said:?}): {log}"))
+}
+
+/// Spawns a command that has asked (`setpriv --pdeathsig`) to be killed with
+/// this process. The death signal comes when the spawning *thread* ends, so a
+/// thread that never does spawns it.
+pub(crate) fn spawn_for_life(mut command: Command) -> std::io::Result<Child> {
+    let (spawned, child) = mpsc::channel();
+    std::thread::spawn(move || {
+        let _ = spawned.send(command.spawn());
+        loop {
+            std::thread::park();
+        }
+    });
+    child.recv().map_err(std::io::Error::other)?
 }
 
 /// What comes on a child's stdout, line by line.

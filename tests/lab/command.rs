@@ -172,7 +172,7 @@ impl LabCommand {
 }
 
 /// `word` as one word of shell.
-pub(super) fn quoted(word: &str) -> String {
+pub(crate) fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 

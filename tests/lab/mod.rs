@@ -56,9 +56,12 @@ mod fixtures;
 mod user;
 
 pub(crate) use api::{Api, Reply, Script};
-pub(crate) use boot::{Lab, Machine, System, get, machine, on, target_dir, with_claude};
+pub(crate) use boot::{
+    Lab, Machine, System, get, is_installed, machine, on, spawn_for_life, sweep, target_dir,
+    with_claude,
+};
 pub(crate) use bot::Bot;
-pub(crate) use command::{LabCommand, Outcome, Running};
+pub(crate) use command::{LabCommand, Outcome, Running, quoted};
 pub(crate) use fixtures::Project;
 pub(crate) use user::LabUser;
 

@@ -1,0 +1,61 @@
+//! Runs that take more memory than there is, under a real memory controller.
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::Machine;
+use crate::lab::secs;
+
+const SIGNAL: &str = r#"echo '{"status":"blocked","reason":"that is all","needs":"human_decision"}' >"$SAMOCODE_SESSION_DIR/_signal.json""#;
+
+fn took(earlier: &Value, later: &Value) -> std::time::Duration {
+    let at = |line: &Value| line["at"].as_str().unwrap().parse::<Timestamp>().unwrap();
+    at(later).duration_since(at(earlier)).unsigned_abs()
+}
+
+#[test]
+fn an_agent_that_takes_too_much_memory_is_ended_and_named_and_its_loop_goes_on() {
+    let Some(machine) = Machine::boot() else { return };
+    let agent = machine.agent("leak", "exec tail /dev/zero");
+    for (name, limit, most) in [("small", "64M", 64 << 20), ("large", "256M", 256 << 20)] {
+        let keys = format!(
+            "SAMOCODE_AGENT={agent}\nSAMOCODE_MEMORY_MAX={limit}\n\
+             SAMOCODE_MAX_RETRIES=2\nSAMOCODE_RETRY_DELAY=0 s\n"
+        );
+        machine.project(name, &keys);
+        let session = machine.enable(name);
+        session.wait_to_rest("blocked", "investigation");
+
+        let (started, ended) = (session.journal("run_started"), session.journal("run_ended"));
+        assert_eq!(ended.len(), 2, "{}", machine.diagnosis());
+        for (started, ended) in started.iter().zip(&ended) {
+            // A memory controller that only throttled would take minutes.
+            assert!(took(started, ended) < secs(60), "{started}\n{ended}");
+            assert_eq!(ended["outcome"], "out_of_memory");
+            assert_eq!((&ended["failure"], &ended["resumable"]), (&true.into(), &false.into()));
+            let peak = ended["cost"]["peak_memory"].as_u64().expect("a peak");
+            assert!(peak < most && peak > most / 2, "{peak}");
+        }
+        assert_ne!(started[0]["conversation"], started[1]["conversation"], "a fresh one");
+        assert!(session.reason().contains("SAMOCODE_MEMORY_MAX"), "{}", session.reason());
+        assert_eq!(session.journal("worker_started").len(), 1, "the worker was not hit");
+    }
+}
+
+#[test]
+fn a_build_that_takes_too_much_memory_does_not_take_its_agent_with_it() {
+    let Some(machine) = Machine::boot() else { return };
+    let build = format!("tail /dev/zero >/dev/null; echo \"build: $?\" >&2; {SIGNAL}");
+    let agent = machine.agent("builds", &build);
+    machine.project("shop", &format!("SAMOCODE_AGENT={agent}\nSAMOCODE_MEMORY_MAX=64M\n"));
+
+    let session = machine.enable("shop");
+    session.wait_to_rest("blocked", "investigation");
+
+    assert_eq!(session.reason(), "that is all");
+    assert_eq!(session.journal("run_ended").len(), 1);
+    let log = session.journal("run_started")[0]["log"].as_str().unwrap().to_owned();
+    let stderr = session.sh(&format!("cat _logs/{}", log.replace(".jsonl", ".stderr")));
+    assert!(stderr.contains("build: 137"), "{stderr}");
+    assert_eq!(session.journal("worker_started").len(), 1, "the worker was not hit");
+}

@@ -1,0 +1,34 @@
+//! A virtual machine: its own kernel, disk, clock and memory controller, for
+//! what the lab (`tests/lab`) cannot show. Memory that runs out, a power cut, a
+//! reboot, a clock that jumps, a machine that sleeps.
+//!
+//! Debian's kernel and an image of a Debian 13, both made once by
+//! `tests/machine/image.sh`, under qemu's emulation: no /dev/kvm, no root, but
+//! some ten seconds to boot and programs that run ten times slower. So each
+//! test gets a machine of its own and does much with it, and waits long.
+//!
+//! ```ignore
+//! let Some(machine) = Machine::boot() else { return };   // prints "SKIPPED: why"
+//! machine.agent("exec tail /dev/zero");                  // ~/agent, as SAMOCODE_AGENT
+//! let session = machine.session("greedy", "SAMOCODE_MEMORY_MAX=64M\n");
+//! session.wait_to_rest("blocked", "investigation");
+//! machine.dev("samocode why greedy").ok();               // a line of shell as the user
+//! ```
+//!
+//! | in the machine | what it is |
+//! |---|---|
+//! | `dev` | an ordinary user whose manager lingers |
+//! | `/usr/local/bin/samocode` | the program under test |
+//! | `/dev/vport0p1` | through which commands come; `lab-shell.service` runs them |
+
+mod disk;
+mod qemu;
+mod shell;
+mod user;
+
+mod memory;
+
+pub(crate) use qemu::Machine;
+
+/// How long anything may take in a machine that is emulated on a busy one.
+pub(crate) const BOUND: std::time::Duration = crate::lab::secs(240);

@@ -1,0 +1,110 @@
+//! The machine as a process: on, off, and what a monitor can do to it.
+
+use std::fs;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard};
+use std::time::Instant;
+
+use super::shell::{Said, Shell};
+use super::{BOUND, disk};
+use crate::lab::{secs, skipped, spawn_for_life};
+
+/// A virtual machine; gone when dropped, and with the test process.
+pub(crate) struct Machine {
+    dir: PathBuf,
+    power: Mutex<Power>,
+}
+
+/// A machine that is on.
+struct Power {
+    qemu: Child,
+    shell: Shell,
+}
+
+impl Machine {
+    /// A fresh one that has booted; when something is missing for it, prints
+    /// `SKIPPED` with the reason.
+    #[track_caller]
+    pub(crate) fn boot() -> Option<Self> {
+        let dir = match disk::create() {
+            Ok(dir) => dir,
+            Err(why) => {
+                skipped(&why);
+                return None;
+            }
+        };
+        let power = Mutex::new(Power::on(&dir));
+        Some(Self { dir, power })
+    }
+
+    /// A line of shell as root, bounded to a minute.
+    #[track_caller]
+    pub(crate) fn root(&self, line: &str) -> Said {
+        self.power().shell.run(line, secs(60))
+    }
+
+    fn power(&self) -> MutexGuard<'_, Power> {
+        self.power.lock().unwrap_or_else(|e| e.into_inner())
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        self.power().off();
+        let _ = fs::remove_dir_all(&self.dir);
+    }
+}
+
+impl Power {
+    #[track_caller]
+    fn on(dir: &Path) -> Self {
+        let mut qemu = Command::new("setpriv");
+        // Relative paths: a socket's has room for 108 bytes only.
+        qemu.current_dir(dir)
+            .args(["--pdeathsig", "KILL", "qemu-system-x86_64"])
+            .args(["-accel", "tcg,thread=multi", "-machine", "pc", "-smp", "2", "-m", "768"])
+            .args(["-nodefaults", "-no-user-config", "-display", "none"])
+            .arg("-kernel")
+            .arg(disk::kernel())
+            .args(["-append", "root=/dev/nvme0n1 rw console=ttyS0 quiet mitigations=off audit=0"])
+            .args(["-drive", "if=none,id=disk,file=disk.qcow2,cache=writeback"])
+            .args(["-device", "nvme,drive=disk,serial=lab"])
+            .args(["-serial", "file:console.log"])
+            .args(["-chardev", "socket,id=shell,path=shell,server=on,wait=off"])
+            .args(["-device", "virtio-serial", "-device", "virtserialport,chardev=shell"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(dir.join("qemu.log")).expect("a log"));
+        let qemu = spawn_for_life(qemu).expect("qemu starts");
+        let mut shell = Shell::new(connect(&dir.join("shell")));
+        shell.ready(&dir.join("console.log"));
+        Self { qemu, shell }
+    }
+
+    fn off(&mut self) {
+        let _ = self.qemu.kill();
+        let _ = self.qemu.wait();
+    }
+}
+
+/// Connects to a socket of qemu's, which is there soon after its start.
+#[track_caller]
+fn connect(socket: &Path) -> UnixStream {
+    // By way of /proc, since the path may be longer than a socket's may be.
+    let dir = fs::File::open(socket.parent().expect("a folder")).expect("the machine's folder");
+    let name = socket.file_name().expect("a name").to_string_lossy().into_owned();
+    let short = format!("/proc/self/fd/{}/{name}", std::os::fd::AsRawFd::as_raw_fd(&dir));
+    let end = Instant::now() + BOUND;
+    loop {
+        match UnixStream::connect(&short) {
+            Ok(stream) => return stream,
+            Err(e) if Instant::now() > end => {
+                let log = fs::read_to_string(socket.with_file_name("qemu.log"));
+                panic!("{}: {e}; qemu: {}", socket.display(), log.unwrap_or_default());
+            }
+            Err(_) => std::thread::sleep(std::time::Duration::from_millis(20)),
+        }
+    }
+}

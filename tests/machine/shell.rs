@@ -1,0 +1,109 @@
+//! Commands in the machine, one at a time, through its port (`lab-shell` in
+//! `image.sh` is the other end).
+
+use std::fmt;
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+use super::BOUND;
+
+/// How a command ended and what it said.
+pub(crate) struct Said {
+    line: String,
+    /// The exit code; 137 when it was killed, at its bound for one.
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Said {
+    /// Asserts that the exit code is 0.
+    #[track_caller]
+    pub(crate) fn ok(self) -> Self {
+        assert!(self.code == 0, "{self}");
+        self
+    }
+}
+
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { line, code, stdout, stderr } = self;
+        write!(f, "{line}\n--- exit {code}\n--- stdout\n{stdout}\n--- stderr\n{stderr}")
+    }
+}
+
+/// The port.
+pub(super) struct Shell {
+    port: BufReader<UnixStream>,
+    sent: u32,
+}
+
+impl Shell {
+    pub(super) fn new(port: UnixStream) -> Self {
+        Self { port: BufReader::new(port), sent: 0 }
+    }
+
+    /// Waits until the machine has booted; its boot id.
+    #[track_caller]
+    pub(super) fn ready(&mut self, console: &Path) -> String {
+        self.patience(BOUND);
+        let mut line = String::new();
+        loop {
+            line.clear();
+            if self.port.read_line(&mut line).is_ok_and(|count| count > 0) {
+                // Before it there may be the answer to the command that made it boot.
+                if let Some(boot_id) = line.strip_prefix("ready ") {
+                    return boot_id.trim().to_owned();
+                }
+            } else {
+                let console = fs::read(console).unwrap_or_default();
+                panic!("it did not boot within {BOUND:?}\n{}", String::from_utf8_lossy(&console));
+            }
+        }
+    }
+
+    /// Runs a line of shell to its end, which the machine sees to.
+    #[track_caller]
+    pub(super) fn run(&mut self, line: &str, bound: Duration) -> Said {
+        self.send(line, bound);
+        self.patience(bound + BOUND);
+        let mut said = String::new();
+        while !said.starts_with(&format!("{} ", self.sent)) {
+            said.clear();
+            let count = self.port.read_line(&mut said);
+            assert!(count.is_ok_and(|count| count > 0), "no answer of the machine to: {line}");
+        }
+        let mut numbers = said.split_whitespace().skip(1).map(|n| n.parse().expect("a number"));
+        let mut next = || numbers.next().expect("three numbers");
+        let (code, stdout, stderr) = (next(), next(), next());
+        let (stdout, stderr) = (self.text(stdout), self.text(stderr));
+        Said {
+            line: line.to_owned(),
+            code: i32::try_from(code).expect("an exit code"),
+            stdout,
+            stderr,
+        }
+    }
+
+    /// Hands a line of shell over.
+    #[track_caller]
+    pub(super) fn send(&mut self, line: &str, bound: Duration) {
+        self.sent += 1;
+        let request = format!("{}\0{}\0{line}\0", self.sent, bound.as_secs());
+        self.port.get_mut().write_all(request.as_bytes()).expect("the machine reads");
+    }
+
+    fn text(&mut self, length: u64) -> String {
+        let mut bytes = Vec::new();
+        let read = (&mut self.port).take(length).read_to_end(&mut bytes);
+        assert!(read.is_ok_and(|count| count as u64 == length), "the answer was cut off");
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    fn patience(&self, bound: Duration) {
+        self.port.get_ref().set_read_timeout(Some(bound)).expect("a timeout");
+    }
+}
