@@ -58,6 +58,8 @@ pub struct PromptInput<'a> {
     pub mail: &'a [Message],
     /// What became of the run before, if it was cut off: a sentence or two.
     pub interrupted: Option<&'a str>,
+    /// Whether the machine was started anew since the run before.
+    pub restarted: bool,
     /// What the conversation before handed over.
     pub handoff: Option<&'a Value>,
 }
@@ -82,6 +84,7 @@ pub fn compose(input: &PromptInput<'_>) -> String {
     if let Some(note) = input.interrupted {
         section(&mut text, "The run before was cut off", note);
     }
+    text.push_str(restart(input));
     if let Some(state) = input.handoff {
         let state = serde_json::to_string_pretty(state).unwrap_or_default();
         section(&mut text, "Handed over by the conversation before", &state);
@@ -100,11 +103,20 @@ pub fn go_on(input: &PromptInput<'_>) -> String {
     let note = input.interrupted.unwrap_or("The process ended before it had left a signal.");
     let mut text = header(input);
     section(&mut text, "You were cut off", note);
+    text.push_str(restart(input));
     text.push_str(&mail(input.mail, input.now));
     text.push_str(
         "\nLook at what is there (git status, the session's files), finish this iteration, and leave the signal.\n",
     );
     text
+}
+
+/// What is said of a start of the machine: files that nobody put on the disk may be lost.
+const fn restart(input: &PromptInput<'_>) -> &'static str {
+    if !input.restarted {
+        return "";
+    }
+    "\n## The machine was restarted\n\nCommits are whole. If it lost its power, other files written in its last half minute may be empty or old: where git status or git diff shows a change in the worktree that nobody made, restore the file; look at the session's files too.\n"
 }
 
 /// The prompt that only asks for the signal that a run did not leave as it should; `wrong` says
@@ -253,6 +265,7 @@ mod tests {
             dive: None,
             mail: &[],
             interrupted: None,
+            restarted: false,
             handoff: None,
         }
     }
@@ -278,6 +291,7 @@ mod tests {
             dive: Some("how sessions work"),
             mail: &letters,
             interrupted: Some("Killed."),
+            restarted: true,
             handoff: Some(&state),
             ..input()
         });
@@ -286,6 +300,7 @@ mod tests {
             "DIVE: how sessions work\n",
             "This gate is open",
             "## The run before was cut off\n\n    Killed.\n",
+            "## The machine was restarted\n",
             "## The task\n\n    JWT login\n",
             "\n[approve from human at 11-20 18:03]\n    go\n    on\n",
             "    {\n      \"next\": \"tests\"\n    }\n",

@@ -203,11 +203,34 @@ pub fn agent_environment(worker: &Env, file: &EnvFile, agent: &AgentChoice, run:
     env.set("SAMOCODE_RUN", &run.run);
     env.set("TMPDIR", &run.tmpdir);
     env.set("GIT_TERMINAL_PROMPT", "0");
+    make_git_durable(&mut env);
     if matches!(agent, AgentChoice::Claude) {
         // An update in the middle of a run would swap the program below it.
         env.set_default("DISABLE_AUTOUPDATER", "1");
     }
     env
+}
+
+/// Has git put a commit on the disk before it says it is made (git-config(1), `core.fsync`). Left to
+/// itself it leaves that to the kernel, and a machine that loses its power within half a minute has
+/// a branch that points to an empty file. What the caller's environment says of it counts.
+fn make_git_durable(env: &mut Env) {
+    let count = match env.text("GIT_CONFIG_COUNT") {
+        None | Some("") => 0,
+        Some(count) => match count.parse::<usize>() {
+            Ok(count) => count,
+            // git will complain of it, better than we could.
+            Err(_) => return,
+        },
+    };
+    let is_set = (0..count)
+        .filter_map(|number| env.text(&format!("GIT_CONFIG_KEY_{number}")))
+        .any(|key| key.eq_ignore_ascii_case("core.fsync"));
+    if !is_set {
+        env.set("GIT_CONFIG_COUNT", (count + 1).to_string());
+        env.set(format!("GIT_CONFIG_KEY_{count}"), "core.fsync");
+        env.set(format!("GIT_CONFIG_VALUE_{count}"), "all");
+    }
 }
 
 /// A PATH with folders in front that it does not have yet.

@@ -271,6 +271,13 @@ pub enum Event {
         /// What the disk said, and of what.
         what: String,
     },
+    /// Files of the worktree that were empty after a restart of the machine got back what git has of them.
+    Restored {
+        /// How many.
+        files: u64,
+        /// The first of them, by their paths in the worktree.
+        first: Vec<String>,
+    },
     /// No sign of progress for a while; the agent was nudged.
     Nudged {
         /// The run's id.
@@ -357,6 +364,7 @@ impl Event {
             Self::Queued { .. } => "queued",
             Self::Continued => "continued",
             Self::Outage { .. } => "outage",
+            Self::Restored { .. } => "restored",
             Self::Nudged { .. } => "nudged",
             Self::Stalled { .. } => "stalled",
             Self::Repeated { .. } => "repeated",

@@ -110,6 +110,12 @@ pub struct State {
     pub ended_run: Option<String>,
     /// Whether the last run was cut off, and the next is to be told.
     pub cut_off: bool,
+    /// The kernel's id of the boot the last worker was started in; empty where there is none.
+    pub boot: String,
+    /// Whether the machine was started anew since the last run ended, and the next is to be told.
+    pub machine_restarted: bool,
+    /// Whether no run was started since the machine was.
+    pub first_since_boot: bool,
     /// The conversation of this iteration.
     pub conversation: Option<Conversation>,
     /// What was wrong with the signal the agent is asked for.
@@ -224,6 +230,11 @@ impl State {
             }
             Event::WorkerStarted { boot, uptime_ms, .. } => {
                 self.deaths.worker_started(Birth::new(entry.at, *uptime_ms, boot));
+                let known = !self.boot.is_empty() && !boot.is_empty();
+                let anew = known && self.boot != *boot;
+                self.machine_restarted |= anew;
+                self.first_since_boot |= anew;
+                self.boot.clone_from(boot);
             }
             Event::WorkerEnded { end } => {
                 self.deaths.worker_ended();
@@ -272,7 +283,8 @@ impl State {
             Event::Repeated { .. }
             | Event::HandoffAsked { .. }
             | Event::BudgetWarned { .. }
-            | Event::Outage { .. } => {}
+            | Event::Outage { .. }
+            | Event::Restored { .. } => {}
             Event::Paused { cause, detail, until, .. } => {
                 self.standing = Standing::Paused {
                     cause: cause.clone(),
@@ -336,6 +348,7 @@ impl State {
                 self.attempt = *attempt;
                 self.in_iteration = true;
                 self.forced = false;
+                self.first_since_boot = false;
                 self.unsettled = false;
                 self.resumed = None;
                 self.phase_set = None;
@@ -370,6 +383,7 @@ impl State {
                     self.last_failure = detail.clone().or_else(|| Some(outcome.clone()));
                 }
                 self.cut_off = outcome != "finished";
+                self.machine_restarted = false;
                 self.asked = None;
                 if let Some(conversation) = &mut self.conversation {
                     conversation.resumable = *resumable;

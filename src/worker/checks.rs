@@ -10,10 +10,14 @@ use crate::project::environment::{RunIds, agent_environment, redactor};
 use crate::project::secret::account_of;
 use crate::project::{AgentChoice, Dirs, EnvFile};
 use crate::session::journal::Event;
+use crate::session::store::StoreError;
 use crate::worktree;
 
-use super::Worker;
 use super::account::Account;
+use super::{Worker, pinging};
+
+/// How many restored files the journal names.
+const NAMED: usize = 10;
 
 impl Worker<'_> {
     /// The agent of this phase, found and willing.
@@ -44,15 +48,28 @@ impl Worker<'_> {
         }
     }
 
-    pub(super) fn has_worktree(&self) -> bool {
-        let dir = self.desk.state().working_dir.as_deref();
-        dir.is_some_and(|dir| Path::new(dir).starts_with(&self.setup.project.worktrees))
+    /// The root of the session's worktree; the agent may work in a folder below it.
+    pub(super) fn worktree(&self) -> Option<PathBuf> {
+        let worktrees = &self.setup.project.worktrees;
+        let dir = self.desk.state().working_dir.as_deref()?;
+        let name = Path::new(dir).strip_prefix(worktrees).ok()?.components().next()?;
+        Some(worktrees.join(name))
     }
 
-    pub(super) fn worktree_is_whole(&self) -> bool {
-        let state = self.desk.state();
-        let dir = state.working_dir.as_deref().unwrap_or_default();
-        worktree::is_whole(Path::new(dir), state.branch.as_deref())
+    /// Gives files that lost their data with the machine's power what git has of them. A failure is said and no more: the agent is told to look, too.
+    pub(super) async fn restore_emptied(&mut self, worktree: &Path) -> Result<(), StoreError> {
+        let restored = match pinging(self.notify, worktree::restore_emptied(worktree)).await {
+            Ok(restored) => restored,
+            Err(error) => {
+                tracing::warn!("{error}");
+                return Ok(());
+            }
+        };
+        if restored.is_empty() {
+            return Ok(());
+        }
+        let first = restored.iter().take(NAMED).map(|path| path.to_string_lossy().into_owned());
+        self.desk.record(Event::Restored { files: restored.len() as u64, first: first.collect() })
     }
 
     pub(super) fn working_dir_is_gone(&self) -> bool {

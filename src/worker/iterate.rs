@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use jiff::{Timestamp, Zoned};
 use uuid::Uuid;
@@ -16,6 +16,7 @@ use crate::service::strays;
 use crate::session::journal::{Event, RunCost, Usage};
 use crate::session::store::{StoreError, crash_point};
 use crate::session::{names, stamp};
+use crate::worktree;
 
 use super::account::Account;
 use super::budget::Spent;
@@ -29,6 +30,9 @@ use super::{Trouble, Worker, prepare, told};
 
 /// How long processes that were killed may take to end.
 const STRAYS_BOUND: Duration = Duration::from_secs(5);
+
+/// The steps in which the times of files go, at the longest (a kernel's tick of 100 Hz).
+const TICK: Duration = Duration::from_millis(10);
 
 /// What a run is about, fixed before it starts.
 pub(super) struct Plan {
@@ -76,12 +80,17 @@ impl Worker<'_> {
             if let Err(reason) = super::pinging(self.notify, restore).await? {
                 return self.block(reason, "human_decision");
             }
-        } else if self.has_worktree() && !self.worktree_is_whole() {
-            // A git that was killed with its agent leaves locks that would stop the next.
-            let (project, settings) = (&self.setup.project, &self.setup.settings);
-            let mend = prepare::restore_worktree(&mut self.desk, project, settings);
-            if let Err(reason) = super::pinging(self.notify, mend).await? {
-                tracing::warn!("the worktree may not be in order: {reason}");
+        } else if let Some(worktree) = self.worktree() {
+            if !worktree::is_whole(&worktree, self.desk.state().branch.as_deref()) {
+                // A git that was killed with its agent leaves locks that would stop the next.
+                let (project, settings) = (&self.setup.project, &self.setup.settings);
+                let mend = prepare::restore_worktree(&mut self.desk, project, settings);
+                if let Err(reason) = super::pinging(self.notify, mend).await? {
+                    tracing::warn!("the worktree may not be in order: {reason}");
+                }
+            }
+            if self.desk.state().first_since_boot {
+                self.restore_emptied(&worktree).await?;
             }
         }
         self.read_env_file();
@@ -113,7 +122,13 @@ impl Worker<'_> {
         self.desk.restore_overview()?;
         self.desk.open_overview()?;
         self.desk.show_hook()?;
+        let since = SystemTime::now() - TICK;
         let ended = self.run(agent.as_ref(), &plan, &log).await?;
+        crash_point("the run is over");
+        // Before a signal makes it what the next run builds on.
+        if let Err(error) = self.desk.folder.settle(since) {
+            tracing::warn!("what the run wrote may not last: {error}");
+        }
         self.conclude(&plan, agent.as_ref(), ended, account.as_ref()).await?;
         self.account_for(spent_before)
     }
@@ -126,7 +141,6 @@ impl Worker<'_> {
         ended: Ended,
         account: Option<&Account>,
     ) -> Result<(), Trouble> {
-        crash_point("the run is over");
         let signal = self.desk.folder.read_signal(&plan.run);
         let mut rule = rules::rule(&ended.outcome, self.desk.state().attempt, Timestamp::now());
         if let Some(account) = account {

@@ -43,6 +43,7 @@ impl Worker<'_> {
             dive: state.dive.as_deref(),
             mail: &mail,
             interrupted: interrupted.as_deref(),
+            restarted: state.machine_restarted,
             handoff: state.handoff.as_ref(),
         };
         let prompt = match &plan.asked {

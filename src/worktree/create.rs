@@ -247,6 +247,7 @@ async fn complete(
         }
         notes.push(format!("the post-checkout hook failed: {}", finished.said));
     }
+    settle(&plan.path).await;
     unlock(known)?;
     Ok(Did::Completed)
 }
@@ -304,6 +305,7 @@ async fn add(
         }
         notes.push(format!("the post-checkout hook failed: {}", finished.said));
     }
+    settle(&plan.path).await;
     if let Some(made) = made {
         unlock(&made)?;
     }
@@ -334,6 +336,19 @@ fn add_command(
 }
 
 /// Takes the mark of an unfinished creation away; the last step.
+/// Puts what was checked out on the disk: git itself does so with its own files alone, and a loss of power would leave a worktree of empty ones.
+#[cfg(target_os = "linux")]
+async fn settle(worktree: &Path) {
+    let folder = worktree.to_owned();
+    let sync = move || std::io::Result::Ok(rustix::fs::syncfs(std::fs::File::open(folder)?)?);
+    // A disk that fails shows it elsewhere.
+    let _ = tokio::task::spawn_blocking(sync).await;
+}
+
+/// There is no such call for one file system here.
+#[cfg(not(target_os = "linux"))]
+async fn settle(_worktree: &Path) {}
+
 fn unlock(known: &Registration) -> Result<(), Error> {
     let lock = known.admin.join("locked");
     match std::fs::remove_file(&lock) {

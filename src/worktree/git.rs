@@ -71,6 +71,8 @@ fn bare_git() -> std::process::Command {
         command.env_remove(name);
     }
     command
+        // What it says is done shall outlast a loss of power (git-config(1)).
+        .args(["-c", "core.fsync=all"])
         .env("GIT_TERMINAL_PROMPT", "0")
         // Set and empty: neither core.askPass nor SSH_ASKPASS is looked at.
         .env("GIT_ASKPASS", "")

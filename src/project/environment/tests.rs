@@ -150,6 +150,31 @@ fn an_agent_is_told_of_its_run() {
 }
 
 #[test]
+fn commits_of_an_agent_are_durable_and_other_settings_of_git_stay() {
+    let git = |given: &[(&str, &str)]| {
+        let worker = Env::from_iter(given.iter().copied());
+        let got = agent_environment(&worker, &EnvFile::default(), &AgentChoice::Claude, &run());
+        let text = |name: &str| got.text(name).unwrap_or_default().to_owned();
+        ["COUNT", "KEY_0", "VALUE_0", "KEY_1", "VALUE_1"]
+            .map(|name| text(&format!("GIT_CONFIG_{name}")))
+            .join(" ")
+    };
+    assert_eq!(git(&[]), "1 core.fsync all  ");
+    let safe = [("GIT_CONFIG_KEY_0", "safe.directory"), ("GIT_CONFIG_VALUE_0", "*")];
+    assert_eq!(
+        git(&[&[("GIT_CONFIG_COUNT", "1")], &safe[..]].concat()),
+        "2 safe.directory * core.fsync all"
+    );
+    let own = [
+        ("GIT_CONFIG_COUNT", "1"),
+        ("GIT_CONFIG_KEY_0", "core.fSync"),
+        ("GIT_CONFIG_VALUE_0", "none"),
+    ];
+    assert_eq!(git(&own), "1 core.fSync none  ");
+    assert_eq!(git(&[("GIT_CONFIG_COUNT", "many")]), "many    ");
+}
+
+#[test]
 fn the_environment_counts_before_the_file_unless_it_is_empty() {
     let file = file("ANTHROPIC_API_KEY=file\n");
     let key = |value: &str| {

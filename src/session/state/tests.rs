@@ -211,6 +211,22 @@ fn worker(story: &mut Story, boot: &str) {
 }
 
 #[test]
+fn an_agent_is_told_once_that_the_machine_was_restarted() {
+    let mut story = Story::new();
+    worker(&mut story, "a");
+    assert!(!story.state.machine_restarted);
+    worker(&mut story, "a");
+    assert!(!story.state.machine_restarted);
+    worker(&mut story, "b");
+    story.run();
+    worker(&mut story, "b");
+    story.tell(Event::RunLost { run: "r".into() });
+    assert!(story.state.machine_restarted, "the run that was told of it may not have seen it");
+    story.run().end("finished", false, 0.0);
+    assert!(!story.state.machine_restarted);
+}
+
+#[test]
 fn quick_deaths_are_counted_and_delayed_and_a_stable_iteration_forgives_them() {
     let mut story = Story::new();
     let mut delays = Vec::new();

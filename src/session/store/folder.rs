@@ -3,6 +3,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use super::files::{
     Attempt, Result, make_subfolder, open_regular, read, remove, rename, replace, sync_folder,
@@ -167,6 +168,27 @@ impl Folder {
         let mut bytes = Vec::new();
         file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
         Signal::parse(&bytes, run)
+    }
+
+    /// Puts on the disk what a run wrote into the folder, from `since` on: agents leave that to
+    /// the kernel, and what the next run builds on would be lost with the machine's power. Files
+    /// that the worker writes itself are not among them.
+    ///
+    /// # Errors
+    /// When the folder cannot be read, or a file not be written to the disk.
+    pub fn settle(&self, since: SystemTime) -> Result<()> {
+        let own = [self.signal(), self.journal(), self.hook(), self.history(), self.overview()];
+        let mut settled = false;
+        for entry in fs::read_dir(&self.0).attempt("read", &self.0)?.flatten() {
+            let path = entry.path();
+            let is_new = |meta: &fs::Metadata| meta.modified().is_ok_and(|at| at >= since);
+            if own.contains(&path) || !entry.metadata().is_ok_and(|m| m.is_file() && is_new(&m)) {
+                continue;
+            }
+            open_regular(&path).and_then(|file| file.sync_data()).attempt("write out", &path)?;
+            settled = true;
+        }
+        if settled { sync_folder(&self.0) } else { Ok(()) }
     }
 
     /// Clears the signal before a run, whatever an agent made of the path.
