@@ -68,8 +68,6 @@ libfaketime /usr/lib/*/faketime/libfaketime.so.1
 openssl openssl
 gnupg gpg
 openssh-client ssh-keygen
-qemu-system-x86 qemu-system-x86_64
-qemu-utils qemu-img
 e2fsprogs debugfs
 LIST
     # npm only fetches the agent; any npm will do.
@@ -174,6 +172,7 @@ make_machine() {
     [[ -d $cache/debian13 ]] || return 0
     made_of=$(cat tests/machine/image.sh "$cache/debian13/.packages" | sha256sum)
     [[ $made_of == "$(cat "$out/.made_of" 2>/dev/null)" ]] && return 0
+    [[ $(uname -m) == x86_64 ]] || return 0
     if [[ $EUID -ne 0 ]] || ! command -v mke2fs >/dev/null || ! command -v dpkg-deb >/dev/null; then
         note "the image of a machine is not made (needs root, mke2fs and dpkg-deb)"
         return 0
@@ -228,7 +227,15 @@ dependencies() {
 tests() {
     local log=$cache/test.log
     # SKIPPED goes past the capture of output, so that it is seen here.
-    cargo test --locked --no-fail-fast -- ${filter:+"$filter"} 2>&1 | tee "$log"
+    local which=(--skip machine::)
+    [[ -z $filter ]] || which=("$filter")
+    cargo test --locked --no-fail-fast -- "${which[@]}" 2>&1 | tee "$log"
+}
+
+# Emulated machines take all the processors there are: apart from the tests
+# that wait for something to be quick.
+machines() {
+    cargo test --locked --no-fail-fast --test samocode machine:: 2>&1 | tee -a "$cache/test.log"
 }
 
 # ---- all of it --------------------------------------------------------------
@@ -250,6 +257,7 @@ if [[ -z $filter ]]; then
     step "dependencies" dependencies
 fi
 step "tests" tests
+[[ -n $filter ]] || step "tests in machines" machines
 
 mapfile -t skipped < <(grep -ao 'SKIPPED: .*' "$cache/test.log" | sort -u)
 total=$(sed -n 's/^test result: [^.]*\. \([0-9]*\) passed.*/\1/p' "$cache/test.log" |

@@ -9,12 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crate::lab;
 
 /// Programs a machine is made of, and the Debian packages they come in.
-const NEEDED: [(&str, &str); 4] = [
-    ("qemu-system-x86_64", "qemu-system-x86"),
-    ("qemu-img", "qemu-utils"),
-    ("debugfs", "e2fsprogs"),
-    ("setpriv", "util-linux"),
-];
+const NEEDED: [(&str, &str); 2] = [("debugfs", "e2fsprogs"), ("setpriv", "util-linux")];
 
 /// Where `tests/machine/image.sh` leaves kernel and image.
 fn cache() -> PathBuf {
@@ -26,6 +21,16 @@ pub(super) fn kernel() -> PathBuf {
     cache().join("vmlinuz")
 }
 
+/// A program of the emulator.
+pub(super) fn program(name: &str) -> PathBuf {
+    cache().join("bin").join(name)
+}
+
+/// Where the emulator finds what a machine starts with.
+pub(super) fn firmware() -> [PathBuf; 2] {
+    ["qemu/usr/share/qemu", "qemu/usr/share/seabios"].map(|folder| cache().join(folder))
+}
+
 /// A new folder for a machine, with `disk.qcow2` in it: what the machine
 /// writes, on top of an image that all machines of this process share.
 pub(super) fn create() -> Result<PathBuf, String> {
@@ -35,7 +40,7 @@ pub(super) fn create() -> Result<PathBuf, String> {
     let number = MADE.fetch_add(1, Ordering::Relaxed).to_string();
     let dir = base.with_file_name(number);
     fs::create_dir_all(&dir).map_err(|e| format!("{}: {e}", dir.display()))?;
-    let mut create = Command::new("qemu-img");
+    let mut create = Command::new(program("qemu-img"));
     create.args(["create", "-q", "-f", "qcow2", "-F", "raw", "-b"]).arg(base);
     run(create.arg(dir.join("disk.qcow2")))?;
     Ok(dir)

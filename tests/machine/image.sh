@@ -4,8 +4,10 @@
 #   image.sh DEBIAN OUT
 #
 # DEBIAN is the folder of a Debian 13 (tests/run.sh makes it). OUT becomes a
-# folder with the kernel of that Debian (OUT/vmlinuz) and an image of its root
-# (OUT/base.img, sparse). Needs root, the network and e2fsprogs; mounts nothing.
+# folder with the kernel of that Debian (OUT/vmlinuz), an image of its root
+# (OUT/base.img, sparse) and its emulator (OUT/bin): the one that this machine
+# may have, or could install, differs from place to place. Needs root, the
+# network and e2fsprogs; mounts nothing, installs nothing.
 #
 # Debian's cloud kernel has ext4, NVMe and the virtio console built in, so
 # there is no initramfs, and no module is ever loaded.
@@ -36,7 +38,28 @@ chroot "$root" env -C /kernel apt-get "${apt[@]}" download "$image"
 dpkg-deb --fsys-tarfile "$root"/kernel/*.deb |
     tar -x -C "$new" --strip-components=2 --wildcards './boot/vmlinuz-*'
 mv "$new"/vmlinuz-* "$new/vmlinuz"
-rm -rf "$root/kernel" "$root"/var/cache/apt/*.bin "$root"/var/lib/apt/lists/*
+
+# ---- the emulator, likewise -------------------------------------------------
+
+chroot "$root" apt-get "${apt[@]}" install -y --no-install-recommends --download-only \
+    qemu-system-x86 qemu-utils
+mkdir -p "$new/qemu" "$new/bin"
+for package in "$root"/var/cache/apt/archives/*.deb; do
+    dpkg-deb --extract "$package" "$new/qemu"
+done
+rm -rf "$new"/qemu/usr/share/{doc,man,locale,icons}
+for program in qemu-system-x86_64 qemu-img; do
+    cat >"$new/bin/$program" <<PROGRAM
+#!/bin/sh
+here=\$(dirname "\$(realpath "\$0")")/..
+debian=\$here/$(realpath -m --relative-to="$out" "$debian")
+lib=usr/lib/x86_64-linux-gnu
+QEMU_MODULE_DIR=\$here/qemu/\$lib/qemu exec "\$debian/usr/lib64/ld-linux-x86-64.so.2" \\
+    --library-path "\$here/qemu/\$lib:\$debian/\$lib" "\$here/qemu/usr/bin/$program" "\$@"
+PROGRAM
+    chmod 755 "$new/bin/$program"
+done
+rm -rf "$root/kernel" "$root"/var/cache/apt/archives/*.deb "$root"/var/cache/apt/*.bin "$root"/var/lib/apt/lists/*
 
 # ---- the machine ------------------------------------------------------------
 
@@ -65,7 +88,7 @@ mkdir -p "$root/var/log/journal"
 cat >"$root/usr/local/sbin/lab-shell" <<'SHELL'
 #!/bin/bash
 exec 3<>/dev/vport0p1
-echo "ready $(</proc/sys/kernel/random/boot_id)" >&3
+echo ready >&3
 cd /run
 while IFS= read -r -d '' -u 3 number && IFS= read -r -d '' -u 3 bound &&
     IFS= read -r -d '' -u 3 script; do

@@ -12,6 +12,7 @@
 //! machine.agent("exec tail /dev/zero");                  // ~/agent, as SAMOCODE_AGENT
 //! let session = machine.session("greedy", "SAMOCODE_MEMORY_MAX=64M\n");
 //! session.wait_to_rest("blocked", "investigation");
+//! machine.power_cut();                                   // SIGKILL; boots again from its disk
 //! machine.dev("samocode why greedy").ok();               // a line of shell as the user
 //! ```
 //!
@@ -27,8 +28,10 @@ mod shell;
 mod user;
 
 mod memory;
+mod power;
 
 pub(crate) use qemu::Machine;
+pub(crate) use user::Session;
 
 /// How long anything may take in a machine that is emulated on a busy one.
 pub(crate) const BOUND: std::time::Duration = crate::lab::secs(240);

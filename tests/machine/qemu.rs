@@ -1,4 +1,4 @@
-//! The machine as a process: on, off, and what a monitor can do to it.
+//! The machine as a process: on, off, and on again.
 
 use std::fs;
 use std::os::unix::net::UnixStream;
@@ -45,6 +45,27 @@ impl Machine {
         self.power().shell.run(line, secs(60))
     }
 
+    /// Pulls the plug, and boots again from what the disk has.
+    #[track_caller]
+    pub(crate) fn power_cut(&self) {
+        let mut power = self.power();
+        power.off();
+        *power = Power::on(&self.dir);
+    }
+
+    /// `systemctl reboot`, until the machine is up again.
+    #[track_caller]
+    pub(crate) fn reboot(&self) {
+        let mut power = self.power();
+        // The answer may be lost with the port.
+        power.shell.send("systemctl --no-block reboot", secs(60));
+        power.shell.ready(&self.console());
+    }
+
+    fn console(&self) -> PathBuf {
+        self.dir.join("console.log")
+    }
+
     fn power(&self) -> MutexGuard<'_, Power> {
         self.power.lock().unwrap_or_else(|e| e.into_inner())
     }
@@ -60,10 +81,13 @@ impl Drop for Machine {
 impl Power {
     #[track_caller]
     fn on(dir: &Path) -> Self {
+        let _ = fs::remove_file(dir.join("shell"));
         let mut qemu = Command::new("setpriv");
         // Relative paths: a socket's has room for 108 bytes only.
         qemu.current_dir(dir)
-            .args(["--pdeathsig", "KILL", "qemu-system-x86_64"])
+            .args(["--pdeathsig", "KILL"])
+            .arg(disk::program("qemu-system-x86_64"))
+            .args(disk::firmware().iter().flat_map(|folder| [Path::new("-L"), folder]))
             .args(["-accel", "tcg,thread=multi", "-machine", "pc", "-smp", "2", "-m", "768"])
             .args(["-nodefaults", "-no-user-config", "-display", "none"])
             .arg("-kernel")

@@ -46,17 +46,17 @@ impl Shell {
         Self { port: BufReader::new(port), sent: 0 }
     }
 
-    /// Waits until the machine has booted; its boot id.
+    /// Waits until the machine has booted.
     #[track_caller]
-    pub(super) fn ready(&mut self, console: &Path) -> String {
+    pub(super) fn ready(&mut self, console: &Path) {
         self.patience(BOUND);
         let mut line = String::new();
         loop {
             line.clear();
             if self.port.read_line(&mut line).is_ok_and(|count| count > 0) {
                 // Before it there may be the answer to the command that made it boot.
-                if let Some(boot_id) = line.strip_prefix("ready ") {
-                    return boot_id.trim().to_owned();
+                if line == "ready\n" {
+                    return;
                 }
             } else {
                 let console = fs::read(console).unwrap_or_default();

@@ -45,6 +45,13 @@ impl Machine {
         format!("command:/home/dev/{name}")
     }
 
+    /// Makes the rehearsal take its time, until the next boot.
+    #[track_caller]
+    pub(crate) fn slow_rehearsals(&self) {
+        let set = "systemctl --user set-environment SAMOCODE_REHEARSAL_PACE=700";
+        self.wait_until("the user's manager is there", || self.dev(set).code == 0);
+    }
+
     /// A session of the project of the same name, enabled.
     #[track_caller]
     pub(crate) fn enable(&self, name: &'static str) -> Session<'_> {
@@ -88,6 +95,12 @@ impl Session<'_> {
         self.machine.dev(&format!("cd ~/{0}-sessions/*-{0} && {line}", self.name)).stdout
     }
 
+    /// A command of samocode in the project's folder.
+    #[track_caller]
+    pub(crate) fn samocode(&self, args: &str) -> Said {
+        self.machine.dev(&format!("cd {} && samocode {args}", self.name))
+    }
+
     /// The hook, null where there is none.
     #[track_caller]
     pub(crate) fn hook(&self) -> Value {
@@ -129,5 +142,12 @@ impl Session<'_> {
                 && hook["phase"] == phase
                 && matches!(self.unit("ActiveState").as_str(), "inactive" | "failed")
         });
+    }
+
+    /// Waits until the session is in a phase.
+    #[track_caller]
+    pub(crate) fn wait_for_phase(&self, phase: &str) {
+        let what = format!("{} is in {phase}", self.name);
+        self.machine.wait_until(&what, || self.hook()["phase"] == phase);
     }
 }

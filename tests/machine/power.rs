@@ -1,0 +1,58 @@
+//! A session whose machine goes down: without a word, and in good order.
+
+use super::{Machine, Session};
+
+/// Subjects of the commits of the session's branch, the newest first; none where it is broken.
+fn commits(machine: &Machine) -> Vec<String> {
+    let log = machine.dev("git -C shop log --format=%s main..shop").stdout;
+    log.lines().map(str::to_owned).collect()
+}
+
+/// Asserts that all that commits, branches and indexes name is there and whole.
+#[track_caller]
+fn assert_whole(machine: &Machine) {
+    let fsck = machine.dev("git -C shop fsck --full --strict").ok();
+    assert!(!fsck.stdout.contains("missing") && !fsck.stderr.contains("error"), "{fsck}");
+    machine.dev("git -C shop-worktrees/*-shop status --porcelain").ok();
+}
+
+/// The iterations whose signals were taken, in order.
+fn taken(session: &Session<'_>) -> Vec<u64> {
+    let taken = session.journal("signal_taken");
+    taken.iter().filter_map(|taken| taken["line"]["iteration"].as_u64()).collect()
+}
+
+#[test]
+fn a_session_comes_to_its_end_over_a_power_cut_and_a_reboot() {
+    let Some(machine) = Machine::boot() else { return };
+    machine.project("shop", "SAMOCODE_AGENT=rehearsal\n");
+    let session = machine.enable("shop");
+    session.wait_to_rest("waiting", "requirements");
+    session.samocode("answer shop --accept-suggestions").ok();
+    session.wait_to_rest("waiting", "planning");
+    machine.slow_rehearsals();
+    session.samocode("approve shop").ok();
+    machine.wait_until("the branch has commits", || commits(&machine).len() >= 2);
+    let before = commits(&machine);
+
+    machine.power_cut();
+    let after = commits(&machine);
+    assert!(after.ends_with(&before), "{before:?} became {after:?}");
+    assert_whole(&machine);
+    machine.slow_rehearsals();
+    session.wait_for_phase("testing");
+
+    machine.reboot();
+    session.wait_to_rest("done", "done");
+    assert_whole(&machine);
+    let mut subjects = commits(&machine);
+    assert!(subjects.ends_with(&after), "{after:?} became {subjects:?}");
+    let all = subjects.len();
+    subjects.sort();
+    subjects.dedup();
+    assert_eq!(subjects.len(), all, "a commit was made twice");
+    let iterations = taken(&session);
+    assert_eq!(iterations, (1..=iterations.len() as u64).collect::<Vec<_>>());
+    let history = session.samocode("history shop").ok();
+    assert!(history.stdout.contains("goes on after a restart of the machine"), "{history}");
+}
