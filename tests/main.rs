@@ -6,6 +6,7 @@
     reason = "helpers of tests fail the test by panicking"
 )]
 
+mod awake;
 mod budgets;
 mod cli_protocol;
 mod clock;

@@ -205,7 +205,7 @@ fn a_session_at_work_is_shown_from_all_sides() {
     assert_eq!((&phase["usd"], &phase["tokens"]["input"]), (&0.25.into(), &1200.into()), "{cost}");
     assert_eq!(cost["total"]["usd"], 0.25);
     let why = shop.samocode(["why", "jwt"]).ok().stdout;
-    assert!(why.starts_with("blocked    investigation 1, for "), "{why}");
+    assert!(why.starts_with("blocked      investigation 1, for "), "{why}");
     assert!(why.contains(": no database\n"), "{why}");
     assert!(why.contains("samocode start jwt"), "{why}");
 }

@@ -12,7 +12,7 @@ use super::chronicle::{self, Item};
 use super::context::Context;
 use super::output::{self, DIM, in_line, painted, state_style};
 use super::view::{Units, View};
-use super::words::{ago, clock, span};
+use super::words::{ago, clock, instant, span};
 use super::{Common, sessions};
 
 /// Tell why a session is in the state it is in, and what would change that
@@ -58,13 +58,13 @@ impl Why {
                 "events": happened,
             }));
         }
-        let state = painted(state_style(view.state), format!("{:9}", view.state.as_str()));
+        let state = painted(state_style(view.state), format!("{:11}", view.state.as_str()));
         output::line(format!("{state}  {}", in_line(&cause, 400)))?;
-        output::line(format!("{:9}  {remedy}", ""))?;
+        output::line(format!("{:11}  {remedy}", ""))?;
         for item in happened.iter().take(MOST) {
             if let Item::Event { at, text, .. } = item {
-                let at = painted(DIM, format!("{:11}", clock(*at, now, &zone)));
-                output::line(format!("{at}{}", in_line(text, 200)))?;
+                let at = painted(DIM, format!("{:11}", instant(*at, now, &zone)));
+                output::line(format!("{at}  {}", in_line(text, 200)))?;
             }
         }
         Ok(())

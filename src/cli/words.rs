@@ -22,6 +22,14 @@ pub(super) fn clock(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
     at.strftime(form).to_string()
 }
 
+/// The time of day to the second, in which much may happen; of another day to the minute.
+pub(super) fn instant(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
+    let at = at.to_zoned(zone.clone());
+    let form =
+        if at.date() == now.to_zoned(zone.clone()).date() { "%H:%M:%S" } else { "%m-%d %H:%M" };
+    at.strftime(form).to_string()
+}
+
 /// A span, in its two largest units at most.
 pub(super) fn span(span: SignedDuration) -> String {
     let seconds = span.as_secs().max(0);
