@@ -125,10 +125,9 @@ impl Worker<'_> {
         let since = SystemTime::now() - TICK;
         let ended = self.run(agent.as_ref(), &plan, &log).await?;
         crash_point("the run is over");
-        // Before a signal makes it what the next run builds on.
-        if let Err(error) = self.desk.folder.settle(since) {
-            tracing::warn!("what the run wrote may not last: {error}");
-        }
+        // Before a signal makes it what the next run builds on. A disk that refuses is told of by what
+        // is written next.
+        let _ = self.desk.folder.settle(since);
         self.conclude(&plan, agent.as_ref(), ended, account.as_ref()).await?;
         self.account_for(spent_before)
     }

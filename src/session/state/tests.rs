@@ -1,6 +1,8 @@
 use super::*;
 use crate::session::history::HistoryLine;
-use crate::session::journal::RunCost;
+use crate::session::journal::{End, Event, RunCost};
+use crate::session::mail::Kind;
+use crate::session::signal::Status;
 use jiff::SignedDuration;
 use proptest::prelude::*;
 
