@@ -298,3 +298,32 @@ fn an_inbox_shows_unread_mail_and_all_of_it_when_asked() {
         all["messages"].as_array().unwrap().iter().map(|m| (&m["id"], &m["read"])).collect();
     assert_eq!(read, [(&"m-1".into(), &true.into()), (&"m-2".into(), &false.into())]);
 }
+
+#[test]
+fn a_session_whose_journal_is_damaged_says_so_where_people_look() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user("damage");
+    let agent = user.obedient_agent("");
+    let project = user.project("shop").key("SAMOCODE_AGENT", &agent).create();
+    let session = project.named("hurt");
+    session.enable(&["--task", "Paint the fence"]);
+    session.wait_to_rest("waiting", "requirements");
+    let journal = project.session("hurt").expect("a session").join("_journal.jsonl");
+    let whole = user.read(&journal);
+    let second = whole.lines().nth(1).expect("a second line");
+    user.write(&journal, whole.replacen(second, "garbage", 1));
+
+    session.answer();
+    let waited = project.samocode(["wait", "hurt", "--timeout", "60s"]).output();
+    assert_eq!(waited.code, 1, "{waited}");
+    assert!(waited.stdout.contains("failed: ") && waited.stdout.contains("in line 2"), "{waited}");
+    for verb in ["why", "status"] {
+        let shown = project.samocode([verb, "hurt"]).ok().stdout;
+        assert!(shown.contains("_journal.jsonl is damaged in line 2: "), "{shown}");
+        assert!(shown.contains("move it aside and start the session again"), "{shown}");
+    }
+
+    user.sh(&format!("mv {0} {0}.aside", journal.display())).ok();
+    project.samocode(["start", "hurt"]).ok();
+    session.wait_to_rest("waiting", "planning");
+}

@@ -19,7 +19,7 @@ use crate::session::journal::Event;
 use crate::session::names::{self, SessionName};
 use crate::session::qa::Qa;
 use crate::session::state::{State, Word};
-use crate::session::store::{self, Folder, Lock, read_journal};
+use crate::session::store::{self, Folder, JournalError, Lock, read_journal};
 
 use super::Common;
 use super::context::{Context, Usage};
@@ -52,6 +52,18 @@ impl Session {
             ));
         }
         Ok(state)
+    }
+
+    /// What keeps any worker from taking the session up: its journal, which holds the truth, is
+    /// damaged or cannot be read.
+    pub(super) fn obstacle(&self) -> Option<String> {
+        match read_journal(&self.folder, |_| {}) {
+            Ok((_, None)) => None,
+            Ok((_, Some(damage))) => {
+                Some(JournalError::Damaged(self.folder.journal(), damage).to_string())
+            }
+            Err(error) => Some(error.to_string()),
+        }
     }
 
     /// Whether a worker holds the session.

@@ -80,7 +80,8 @@ pub(super) struct View {
     pub(super) total_iterations: u32,
     pub(super) doing: Option<String>,
     pub(super) last_progress: Option<Timestamp>,
-    pub(super) since: Timestamp,
+    /// Unknown where hook and journal are lost.
+    pub(super) since: Option<Timestamp>,
     pub(super) until: Option<Timestamp>,
     pub(super) reason: Option<String>,
     pub(super) summary: Option<String>,
@@ -138,7 +139,9 @@ impl View {
         }
         let state = state(&hook, unit, || session.is_worked_on());
         let idle = hook.state == Word::Running && state != Word::Running;
-        let reason = if idle && state == Word::Stopped {
+        let reason = if state == Word::Failed && hook.state != Word::Failed {
+            session.obstacle()
+        } else if idle && state == Word::Stopped {
             Some(format!(
                 "its unit does not run; it goes on at the next boot, or with: samocode start {}",
                 session.instance
@@ -160,7 +163,7 @@ impl View {
             total_iterations: hook.total_iterations,
             doing: running.and_then(|run| run.doing.clone()),
             last_progress: hook.last_progress,
-            since: hook.since,
+            since: Some(hook.since).filter(|since| *since != Timestamp::UNIX_EPOCH),
             until: hook.until,
             reason,
             summary: hook.summary.clone(),

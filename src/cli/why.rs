@@ -73,8 +73,10 @@ impl Why {
 
 /// Where it stands, since when, and why.
 fn cause(view: &View, now: Timestamp, zone: &TimeZone) -> String {
-    let since = now.duration_since(view.since).max(SignedDuration::ZERO);
-    let mut text = format!("{} {}, for {}", view.phase, view.iteration, span(since));
+    let mut text = format!("{} {}", view.phase, view.iteration);
+    if let Some(since) = view.since {
+        text += &format!(", for {}", span(now.duration_since(since).max(SignedDuration::ZERO)));
+    }
     if let Some(at) = view.last_progress.filter(|_| view.state == Word::Running) {
         text += &format!("; last progress {}", ago(at, now, zone));
     }

@@ -105,7 +105,9 @@ fn lines(
         "{}  {}{}",
         painted(BOLD, &view.session),
         painted(state_style(view.state), view.state),
-        painted(DIM, format!(" since {}", clock(view.since, now, zone)))
+        view.since.map_or_else(String::new, |since| {
+            painted(DIM, format!(" since {}", clock(since, now, zone))).to_string()
+        })
     )];
     let mut tell = |name: &str, value: String| {
         if !value.is_empty() {

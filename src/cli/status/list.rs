@@ -196,7 +196,7 @@ mod tests {
             total_iterations: iteration,
             doing: None,
             last_progress: Some(now() - jiff::SignedDuration::from_secs(iteration.into())),
-            since: now(),
+            since: Some(now()),
             until: None,
             reason: None,
             summary: None,
