@@ -29,6 +29,7 @@ mod user;
 
 mod memory;
 mod power;
+mod suspend;
 
 pub(crate) use qemu::Machine;
 pub(crate) use user::Session;
