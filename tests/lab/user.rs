@@ -40,7 +40,7 @@ impl Lab {
         // its labs.
         static ADDED: AtomicU32 = AtomicU32::new(0);
         let added = ADDED.fetch_add(1, Ordering::Relaxed);
-        let uid = 2000 + (std::process::id() % 250) * 200 + added % 200;
+        let uid = 2000 + (std::process::id() % 140) * 400 + added % 400;
         let alone = self.useradd.lock().unwrap_or_else(|e| e.into_inner());
         self.root(["useradd", "-m", "-s", "/bin/bash", "-u", &uid.to_string(), &name]).ok();
         drop(alone);
