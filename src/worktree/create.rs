@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::durable::settle;
 use super::fetch::{fetch, missed};
 use super::git::{git_command, run};
 use super::leftovers::{
@@ -336,19 +337,6 @@ fn add_command(
 }
 
 /// Takes the mark of an unfinished creation away; the last step.
-/// Puts what was checked out on the disk: git itself does so with its own files alone, and a loss of power would leave a worktree of empty ones.
-#[cfg(target_os = "linux")]
-async fn settle(worktree: &Path) {
-    let folder = worktree.to_owned();
-    let sync = move || std::io::Result::Ok(rustix::fs::syncfs(std::fs::File::open(folder)?)?);
-    // A disk that fails shows it elsewhere.
-    let _ = tokio::task::spawn_blocking(sync).await;
-}
-
-/// There is no such call for one file system here.
-#[cfg(not(target_os = "linux"))]
-async fn settle(_worktree: &Path) {}
-
 fn unlock(known: &Registration) -> Result<(), Error> {
     let lock = known.admin.join("locked");
     match std::fs::remove_file(&lock) {

@@ -18,7 +18,7 @@
 
 mod checks;
 mod create;
-mod emptied;
+mod durable;
 mod fetch;
 mod git;
 mod leftovers;
@@ -32,7 +32,7 @@ use std::time::Duration;
 
 pub use checks::{Finding, Severity, check};
 pub use create::{Created, Did, create, outlast_maker};
-pub use emptied::restore_emptied;
+pub use durable::restore_emptied;
 pub use git::{MINIMUM_VERSION, Version, git_command, version};
 pub use leftovers::is_whole;
 pub use plan::{Base, Plan, Start, WorktreePlan, default_branch, plan, root};

@@ -124,6 +124,6 @@ mkdir -p "$root/var/lib/systemd/linger"
 
 # ---- the image --------------------------------------------------------------
 
-mke2fs -q -F -t ext4 -d "$root" -L lab "$new/base.img" 1536M
+mke2fs -q -F -t ext4 -d "$root" -L lab "$new/base.img" 4096M
 rm -rf "$root" "$out"
 mv "$new" "$out"

@@ -1,4 +1,4 @@
-//! Files that a loss of power emptied.
+//! What outlasts a loss of power, and what is done about what did not.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -38,6 +38,9 @@ pub async fn restore_emptied(worktree: &Path) -> Result<Vec<PathBuf>, Error> {
         restore.args(["checkout-index", "--force", "--index", "--"]).args(some);
         run(restore, &doing, CHECKOUT_LIMIT).await?.checked(doing)?;
     }
+    if !emptied.is_empty() {
+        settle(worktree).await;
+    }
     Ok(emptied)
 }
 
@@ -50,3 +53,16 @@ fn not_empty_in_index(raw: &[u8]) -> impl Iterator<Item = PathBuf> {
         (!EMPTY.contains(&in_index)).then(|| PathBuf::from(OsStr::from_bytes(path)))
     })
 }
+
+/// Puts what was checked out on the disk: git itself does so with its own files alone, and a loss of power would leave a worktree of empty ones.
+#[cfg(target_os = "linux")]
+pub(super) async fn settle(worktree: &Path) {
+    let folder = worktree.to_owned();
+    let sync = move || std::io::Result::Ok(rustix::fs::syncfs(std::fs::File::open(folder)?)?);
+    // A disk that fails shows it elsewhere.
+    let _ = tokio::task::spawn_blocking(sync).await;
+}
+
+/// There is no such call for one file system here.
+#[cfg(not(target_os = "linux"))]
+pub(super) async fn settle(_worktree: &Path) {}
