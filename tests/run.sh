@@ -172,7 +172,10 @@ make_machine() {
     [[ -d $cache/debian13 ]] || return 0
     made_of=$(cat tests/machine/image.sh "$cache/debian13/.packages" | sha256sum)
     [[ $made_of == "$(cat "$out/.made_of" 2>/dev/null)" ]] && return 0
-    [[ $(uname -m) == x86_64 ]] || return 0
+    if [[ $(uname -m) != x86_64 ]]; then
+        note "the image of a machine is made for x86_64 only"
+        return 0
+    fi
     if [[ $EUID -ne 0 ]] || ! command -v mke2fs >/dev/null || ! command -v dpkg-deb >/dev/null; then
         note "the image of a machine is not made (needs root, mke2fs and dpkg-deb)"
         return 0
@@ -235,7 +238,7 @@ tests() {
 # Emulated machines take all the processors there are: apart from the tests
 # that wait for something to be quick.
 machines() {
-    cargo test --locked --no-fail-fast --test samocode machine:: 2>&1 | tee -a "$cache/test.log"
+    cargo test --locked --no-fail-fast --test samocode machine:: -- --test-threads=2 2>&1 | tee -a "$cache/test.log"
 }
 
 # ---- all of it --------------------------------------------------------------

@@ -1,6 +1,6 @@
 //! A virtual machine: its own kernel, disk, clock and memory controller, for
 //! what the lab (`tests/lab`) cannot show. Memory that runs out, a power cut, a
-//! reboot, a clock that jumps, a machine that sleeps.
+//! reboot, a machine that sleeps.
 //!
 //! Debian's kernel and an image of a Debian 13, both made once by
 //! `tests/machine/image.sh`, under qemu's emulation: no /dev/kvm, no root, but
@@ -9,11 +9,12 @@
 //!
 //! ```ignore
 //! let Some(machine) = Machine::boot() else { return };   // prints "SKIPPED: why"
-//! machine.agent("exec tail /dev/zero");                  // ~/agent, as SAMOCODE_AGENT
-//! let session = machine.session("greedy", "SAMOCODE_MEMORY_MAX=64M\n");
+//! let agent = machine.agent("leak", "exec tail /dev/zero");   // ~/leak
+//! machine.project("shop", &format!("SAMOCODE_AGENT={agent}\n"));
+//! let session = machine.enable("shop");                  // named as its project
 //! session.wait_to_rest("blocked", "investigation");
 //! machine.power_cut();                                   // SIGKILL; boots again from its disk
-//! machine.dev("samocode why greedy").ok();               // a line of shell as the user
+//! machine.dev("samocode why shop").ok();                 // a line of shell as the user
 //! ```
 //!
 //! | in the machine | what it is |
