@@ -140,3 +140,38 @@ fn a_conversation_that_is_gone_is_followed_by_a_fresh_one_that_knows_what_happen
     let fresh = asked.last().expect("a request");
     assert!(fresh.says("Paint the fence") && fresh.says("cut off"), "{}", fresh.prompt());
 }
+
+#[test]
+fn a_conversation_that_the_api_refuses_is_followed_by_a_fresh_one() {
+    let Some(lab) = lab::with_claude() else { return };
+    let user = lab.user("refuses");
+    let mut begun = false;
+    let api = Api::start_with(move |request| {
+        if !std::mem::replace(&mut begun, true) {
+            Reply::bash("touch ~/held; sleep 600")
+        } else if request.body.to_string().contains("touch ~/held") {
+            Reply::error(400)
+        } else if request.ends_with_tool_result() {
+            Reply::say("Done.")
+        } else {
+            Reply::bash(SIGNAL)
+        }
+    });
+    user.uses_claude(&api);
+    let project = user.project("shop").key("SAMOCODE_RETRY_DELAY", "0 s").create();
+    let session = project.named("fails");
+    session.enable(&["--task", "Paint the fence"]);
+    user.wait_until("the tool runs", BOUND, || user.exists("held"));
+
+    user.run(["kill", "-KILL", &session.worker()]).ok();
+    session.wait_to_rest("blocked", "investigation");
+
+    assert_eq!(session.reason(), "that is all", "{}", user.diagnosis());
+    let ended = outcomes(&session);
+    assert_eq!(ended[0], ("not_resumed".into(), true, false), "{ended:?}");
+    let [first, second, third] = &session.conversations()[..] else {
+        panic!("{:?}", session.conversations())
+    };
+    assert_eq!((&second.0, second.1), (&first.0, true));
+    assert!(third.0 != first.0 && !third.1, "never the same failing id twice");
+}

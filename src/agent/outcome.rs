@@ -36,6 +36,12 @@ impl Exit {
     }
 }
 
+/// The signals by which a program ends of its own fault.
+const ILL: i32 = 4;
+const ABRT: i32 = 6;
+const BUS: i32 = 7;
+const SEGV: i32 = 11;
+
 /// Why the worker ended a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EndedBy {
@@ -84,6 +90,11 @@ impl Told {
             }
             Event::Progress | Event::Text { .. } | Event::Tool(_) => {}
         }
+    }
+
+    /// Whether the model has replied at all.
+    fn has_reply(&self) -> bool {
+        self.begun != Usage::default()
     }
 
     /// The run's tokens: as reported at its end, else of the replies that began.
@@ -177,10 +188,11 @@ pub enum Outcome {
 /// | end reported, no error | finished, however the process went after that |
 /// | ended by the worker | timed out, stalled, budget, interrupted |
 /// | end reported with an error | by subtype, status and kind, see [`reported`] |
-/// | ended by a signal (or 128 + n) | out of memory if the kernel counted a kill, else killed |
+/// | ended by a signal (or 128 + n) | out of memory if the kernel counted a kill, else killed; not resumed if it crashed before a reply when it was to resume |
 /// | code other than 0, kernel counted a kill | out of memory |
 /// | code 126 or 127 | would not start |
-/// | code other than 0, agent reports its start but never did | not resumed if it was to resume, else would not start |
+/// | code other than 0, no reply, agent was to resume and reports its end | not resumed |
+/// | code other than 0, agent reports its start but never did | would not start |
 /// | code other than 0 | failed |
 /// | code 0 | finished; failed where the agent reports its end but did not |
 #[must_use]
@@ -201,17 +213,20 @@ pub fn judge(facts: &Facts<'_>) -> Outcome {
     if let Some(finished) = &told.finished {
         return reported(finished, facts);
     }
+    let unresumed = facts.reports_end && facts.resumed && !told.has_reply();
     if let Some(signal) = facts.exit.by_signal() {
-        return if facts.oom_kills > 0 { Outcome::OutOfMemory } else { Outcome::Killed { signal } };
+        return match signal {
+            _ if facts.oom_kills > 0 => Outcome::OutOfMemory,
+            ILL | ABRT | BUS | SEGV if unresumed => Outcome::NotResumed { why: last_words(facts) },
+            signal => Outcome::Killed { signal },
+        };
     }
     match facts.exit {
         Exit::Code(0) if !facts.reports_end => Outcome::Finished,
         Exit::Code(0) => Outcome::Failed { why: "it ended without reporting a result".to_owned() },
         _ if facts.oom_kills > 0 => Outcome::OutOfMemory,
         Exit::Code(126 | 127) => Outcome::WouldNotStart { why: last_words(facts) },
-        _ if facts.reports_end && !told.started && facts.resumed => {
-            Outcome::NotResumed { why: last_words(facts) }
-        }
+        _ if unresumed => Outcome::NotResumed { why: last_words(facts) },
         _ if facts.reports_end && !told.started => {
             Outcome::WouldNotStart { why: last_words(facts) }
         }
@@ -248,7 +263,11 @@ fn reported(finished: &Finished, facts: &Facts<'_>) -> Outcome {
         }
         ("rate_limit" | "overloaded" | "server_error" | "connection_failed", _)
         | (_, 408 | 409 | 429 | 500..) => Outcome::Transient { what: what() },
-        _ if !facts.told.started && facts.resumed => Outcome::NotResumed { why: what() },
+        _ if facts.resumed && !facts.told.started => Outcome::NotResumed { why: what() },
+        // What is refused is what was sent first: the conversation as it was.
+        (_, 400 | 413) if facts.resumed && !facts.told.has_reply() => {
+            Outcome::NotResumed { why: what() }
+        }
         _ if facts.oom_kills > 0 => Outcome::OutOfMemory,
         _ => Outcome::Failed { why: what() },
     }

@@ -79,6 +79,38 @@ fn a_conversation_that_is_gone_is_not_the_programs_fault() {
 }
 
 #[test]
+fn a_conversation_that_is_refused_or_crashes_the_program_is_not_resumed_again() {
+    let refused = |api_status, begun| Told {
+        started: true,
+        begun,
+        finished: Some(Finished { is_error: true, api_status, ..Finished::default() }),
+        ..Told::default()
+    };
+    let (none, some) = (Usage::default(), Usage { input: 9, ..Usage::default() });
+    let (begun, replied) = (refused(None, none), refused(None, some));
+    let crashed = |told| Facts { resumed: true, ..facts(told, Exit::Signal(SEGV)) };
+    for (told, resumed, outcome) in [
+        (refused(Some(400), none), true, "NotResumed"),
+        (refused(Some(413), none), true, "NotResumed"),
+        (refused(Some(404), none), true, "Failed"),
+        (refused(Some(529), none), true, "Transient"),
+        // It had gone on: something else was refused.
+        (refused(Some(400), some), true, "Failed"),
+        (refused(Some(400), none), false, "Failed"),
+    ] {
+        let judged = judge(&Facts { resumed, ..facts(&told, Exit::Code(1)) });
+        assert_eq!(name(&judged), outcome, "{told:?}");
+    }
+    let (begun, replied) = (Told { finished: None, ..begun }, Told { finished: None, ..replied });
+    assert_eq!(name(&judge(&crashed(&begun))), "NotResumed");
+    assert_eq!(name(&judge(&crashed(&replied))), "Killed");
+    let killed = Facts { exit: Exit::Signal(9), ..crashed(&begun) };
+    assert_eq!(name(&judge(&killed)), "Killed", "by somebody else");
+    let gone = Facts { exit: Exit::Code(1), ..crashed(&begun) };
+    assert_eq!(name(&judge(&gone)), "NotResumed");
+}
+
+#[test]
 fn a_limit_has_its_reset_time() {
     let resets_at = "2026-11-21T01:15:45Z".parse().ok();
     assert_eq!(
