@@ -1,5 +1,6 @@
 //! What is looked at before a run is started: what would make it fail, or cost what it may not.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
@@ -76,19 +77,28 @@ impl Worker<'_> {
         self.desk.state().working_dir.as_deref().is_some_and(|dir| !Path::new(dir).is_dir())
     }
 
-    /// Below the floor of free space nothing is started: a full disk would cost the run.
+    /// Below the floor of free space nothing is started, nor without a place for temporary files: a
+    /// full disk would cost the run.
     pub(super) fn disk_is_full(&self) -> Option<Event> {
         let floor = self.setup.settings.disk_floor;
-        let path = self.desk.folder.path();
-        let free = rustix::fs::statvfs(path).ok().map(|fs| fs.f_bavail * fs.f_frsize)?;
-        (free < floor).then(|| Event::Paused {
-            cause: "disk".to_owned(),
-            detail: format!(
+        let places = [self.desk.folder.path(), &self.setup.project.worktrees];
+        let full = places.into_iter().find_map(|path| {
+            let free = free_on(path).filter(|free| *free < floor)?;
+            Some(format!(
                 "{} MiB free on the disk of {}, SAMOCODE_DISK_FLOOR asks for {}: free some space",
                 free >> 20,
                 path.display(),
                 floor >> 20
-            ),
+            ))
+        });
+        let detail = full.or_else(|| {
+            let error = try_temporary_files().err()?;
+            let folder = std::env::temp_dir();
+            Some(format!("cannot write temporary files into {}: {error}", folder.display()))
+        })?;
+        Some(Event::Paused {
+            cause: "disk".to_owned(),
+            detail,
             until: Timestamp::now().checked_add(SignedDuration::from_secs(60)).ok(),
             quiet: false,
         })
@@ -121,6 +131,17 @@ impl Worker<'_> {
         let newest = newest_file(self.desk.folder.path()).max(newest_file(working_dir));
         format!("{} {changed} {newest}", commit.unwrap_or_default())
     }
+}
+
+/// The free space where a folder is, or will be.
+fn free_on(path: &Path) -> Option<u64> {
+    let fs = path.ancestors().find_map(|path| rustix::fs::statvfs(path).ok())?;
+    Some(fs.f_bavail * fs.f_frsize)
+}
+
+/// Writes as much as a prompt may take, under no name.
+fn try_temporary_files() -> std::io::Result<()> {
+    tempfile::tempfile()?.write_all(&[0; 64 * 1024])
 }
 
 /// When the newest file right in a folder was changed, in nanoseconds since 1970; the worker's own

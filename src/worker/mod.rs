@@ -303,6 +303,9 @@ impl<'a> Worker<'a> {
     }
 
     async fn prepare(&mut self) -> Result<(), Trouble> {
+        if let Some(pause) = self.disk_is_full() {
+            return self.hold_back(pause).await;
+        }
         self.notify.status("init · making worktree and branch");
         let work = prepare::prepare(&mut self.desk, &self.setup.project, &self.setup.settings);
         // Checking out a large repository takes longer than the watchdog waits, and longer than a

@@ -224,3 +224,46 @@ fn a_disk_that_refuses_and_a_folder_that_is_gone_are_waited_for() {
     }
     assert_eq!(bot.told("is paused"), 4, "{:?}", bot.messages());
 }
+
+#[test]
+fn a_full_disk_of_worktrees_or_of_temporary_files_is_waited_for() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user("crowded");
+    let agent = user.obedient_agent("");
+    let project = user
+        .project("shop")
+        .key("SAMOCODE_AGENT", &agent)
+        .key("SAMOCODE_DISK_FLOOR", "1M")
+        .create();
+    let (worktrees, uid) = (project.worktrees.display(), user.uid);
+    let temporary = user.home.join("temporary");
+    user.write(
+        ".config/systemd/user/samocode@.service.d/temporary.conf",
+        format!("[Service]\nEnvironment=TMPDIR={}\n", temporary.display()),
+    );
+    let small = |path: &str| {
+        lab.root_sh(&format!(
+            "d={path}; mkdir -p $d && chown {uid}:{uid} $d && mount -t tmpfs -o size=128k,uid={uid},gid={uid} tmpfs $d"
+        ))
+        .ok();
+    };
+    small(&worktrees.to_string());
+    small(&temporary.display().to_string());
+    user.sh("head -c 128k /dev/zero >~/temporary/fill; true").ok();
+
+    let session = project.named("crowded");
+    session.enable(&["--task", "Paint the fence"]);
+    session.wait_for_state("paused");
+    assert!(session.reason().contains(&worktrees.to_string()), "{}", session.reason());
+    lab.root_sh(&format!("umount -l {worktrees}")).ok();
+    project.samocode(["start", "crowded"]).ok();
+    let said = format!("cannot write temporary files into {}: No space", temporary.display());
+    user.wait_until("it waits for the other disk", secs(30), || {
+        session.stands().0 == "paused" && session.reason().contains(&said)
+    });
+    assert_eq!(session.journal("run_started").len(), 0, "nothing was tried");
+    user.sh("rm ~/temporary/fill").ok();
+    project.samocode(["start", "crowded"]).ok();
+    session.wait_to_rest("waiting", "requirements");
+    assert_eq!(session.journal("blocked").len(), 0);
+}
