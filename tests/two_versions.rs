@@ -17,7 +17,7 @@ fn failures_told(session: &Session<'_>) -> usize {
         session.user().unit_property(&unit, "ActiveState") == "inactive"
     });
     let journal = session.user().journal(["-u", &unit]);
-    journal.lines().filter(|line| line.starts_with("Starting ")).count()
+    journal.lines().filter(|line| line.starts_with("Started ")).count()
 }
 
 #[track_caller]
@@ -105,6 +105,41 @@ fn a_crash_loop_ends_in_failed_and_is_told_once(system: System) {
     assert_eq!(bot.messages().len(), 1, "{:?}", bot.messages());
 }
 
+fn a_failure_that_cannot_be_told_is_told_later(system: System) {
+    let Some(lab) = lab::on(system) else { return };
+    let user = lab.user("unheard");
+    let bot = Bot::start();
+    let project = rehearsed(&user, &bot);
+    let reachable = user.read(".config/samocode/env");
+    user.write(
+        ".config/samocode/env",
+        reachable.replace("http://127.0.0.1:", "http://127.0.0.1:1/"),
+    );
+    user.write(
+        ".config/systemd/user/samocode-failed@.service.d/soon.conf",
+        "[Service]\nRestartSec=100ms\n",
+    );
+    let session = project.named("unheard");
+    session.enable(&["--task", "Wait"]);
+    session.wait_to_rest("waiting", "requirements");
+    let journal = project.session("unheard").expect("a session").join("_journal.jsonl");
+    user.sh(&format!("sed -i '2s/.*/garbage/' {}", journal.display())).ok();
+    user.systemctl(["start", &session.unit()]).output();
+    wait_until_failed(&session);
+    let telling = "samocode-failed@unheard.service";
+    user.wait_until("it was tried again", BOUND, || {
+        user.unit_property(telling, "NRestarts").parse().is_ok_and(|times: u32| times > 0)
+    });
+
+    user.write(".config/samocode/env", reachable);
+
+    user.wait_until("the human is told", BOUND, || !bot.messages().is_empty());
+    user.wait_until("that is the end of it", BOUND, || {
+        user.unit_property(telling, "ActiveState") == "inactive"
+    });
+    assert_eq!(bot.messages().len(), 1, "{:?}", bot.messages());
+}
+
 fn a_binary_that_cannot_start_ends_in_failed_and_is_told_once(system: System) {
     let Some(lab) = lab::on(system) else { return };
     let user = lab.user("cannot-start");
@@ -163,5 +198,6 @@ on_both! {
     units_are_clean_and_fit_the_version
     a_rehearsal_is_enabled_killed_and_comes_to_its_end
     a_crash_loop_ends_in_failed_and_is_told_once
+    a_failure_that_cannot_be_told_is_told_later
     a_binary_that_cannot_start_ends_in_failed_and_is_told_once
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::notify::{About, Notice, Outbox};
+use crate::notify::{About, Delivery, Notice, NotifyError, Outbox};
 use crate::project::{Dirs, Env, EnvFile, Flags, Project, Settings};
 use crate::service::systemd::files;
 use crate::service::{self, Scope};
@@ -61,13 +61,21 @@ impl Failed {
         let outbox = Outbox::new(channels.notifiers);
         let command = format!("samocode logs {instance}, then samocode start {instance}");
         outbox.post(Notice::failed(&about, reason.as_deref(), &command));
-        for delivery in outbox.drain(BOUND).await {
-            if let Err(error) = delivery.result
+        let deliveries = outbox.drain(BOUND).await;
+        for delivery in &deliveries {
+            if let Err(error) = &delivery.result
                 && !error.is_quiet()
             {
                 output::error(&format!("{}: {error}", delivery.notifier));
             }
         }
-        Ok(ExitCode::SUCCESS)
+        Ok(if is_worth_another_try(&deliveries) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
+}
+
+/// Whether nobody was told, and somebody may be later.
+fn is_worth_another_try(deliveries: &[Delivery]) -> bool {
+    let is_passing =
+        |delivery: &Delivery| delivery.result.as_ref().is_err_and(NotifyError::is_retryable);
+    deliveries.iter().all(|delivery| delivery.result.is_err()) && deliveries.iter().any(is_passing)
 }
