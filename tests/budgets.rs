@@ -88,6 +88,29 @@ fn blocked_reason(project: &Project<'_>) -> String {
 }
 
 #[test]
+fn a_days_budget_counts_what_projects_without_one_have_spent() {
+    let Some(lab) = lab::get() else { return };
+    let Some(user) = user_with_a_clock(lab, "others") else { return };
+    set(&user, to_noon());
+    let agent = spender(&user);
+    let free = user.project("barn").key("SAMOCODE_AGENT", &agent).create();
+    let thrifty = user
+        .project("shop")
+        .key("SAMOCODE_AGENT", &agent)
+        .key("SAMOCODE_BUDGET_USD_DAY", "2")
+        .create();
+    let (first, second) = (free.named("first"), thrifty.named("second"));
+
+    first.enable(&["--task", "Paint the fence"]);
+    first.wait_to_rest("waiting", "requirements");
+    second.enable(&["--task", "Mow the lawn"]);
+    second.wait_for_state("paused");
+
+    assert_eq!(second.journal("run_started").len(), 0, "the day's two dollars are spent");
+    assert!(second.hook()["reason"].as_str().unwrap_or_default().contains("($2.00 of $2.00)"));
+}
+
+#[test]
 fn a_sessions_tokens_warn_at_four_fifths_and_block_when_they_are_spent() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user("tokens");

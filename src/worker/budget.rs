@@ -37,6 +37,21 @@ fn in_words(budget: &Budget, usd: f64, tokens: u64) -> String {
     [usd, tokens].into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
+/// How a session's budget is raised. What `enable` recorded counts more than the project's file, so
+/// editing that might not help.
+fn remedy(budget: &Budget, usd: f64, instance: &str) -> String {
+    match budget.usd.filter(|most| usd >= *most) {
+        Some(most) => {
+            let more = (usd.max(most) * 2.0).ceil().max(1.0);
+            format!("samocode enable {instance} --budget {more}, or SAMOCODE_BUDGET_USD for all")
+        }
+        None => format!(
+            "SAMOCODE_BUDGET_TOKENS (samocode config {instance} tells where it is set), then: \
+             samocode start {instance}"
+        ),
+    }
+}
+
 const fn used(tokens: Usage) -> u64 {
     tokens.input + tokens.output + tokens.cache_read + tokens.cache_write
 }
@@ -49,8 +64,9 @@ impl Worker<'_> {
         let (usd, tokens) = (state.usd, used(state.tokens));
         if share(&budgets.session, usd, tokens).is_some_and(|share| share >= 100.0) {
             let words = in_words(&budgets.session, usd, tokens);
+            let remedy = remedy(&budgets.session, usd, &self.setup.instance);
             return Ok(Some(Spent::Session(format!(
-                "the session's budget is spent ({words}): raise SAMOCODE_BUDGET_USD or SAMOCODE_BUDGET_TOKENS"
+                "the session's budget is spent ({words}): raise it with {remedy}"
             ))));
         }
         if budgets.day == Budget::default() {
@@ -86,11 +102,9 @@ impl Worker<'_> {
         Ok(())
     }
 
-    /// Enters the last run in the ledger; a worker that died before it did is made up for.
+    /// Enters the last run in the ledger, also where no budget of a day is set: another project may
+    /// have one, or this one may get it today. A worker that died before it did is made up for.
     pub(super) fn enter_in_ledger(&self) -> Result<(), StoreError> {
-        if self.setup.settings.budgets.day == Budget::default() {
-            return Ok(());
-        }
         let Some(last) = &self.desk.state().last_cost else { return Ok(()) };
         self.ledger(&last.at.to_zoned(jiff::tz::TimeZone::system())).add(&Line {
             run: last.run.clone(),
@@ -147,5 +161,17 @@ mod tests {
         assert_eq!(share(&budget, 9.5, 100), Some(95.0));
         assert_eq!(share(&Budget::default(), 9.5, 100), None);
         assert_eq!(share(&Budget { usd: Some(0.0), tokens: None }, 0.0, 0), Some(100.0));
+    }
+
+    #[test]
+    fn the_remedy_is_for_the_budget_that_is_spent() {
+        let budget = Budget { usd: Some(1.0), tokens: Some(1000) };
+        assert_eq!(
+            remedy(&budget, 1.35, "jwt"),
+            "samocode enable jwt --budget 3, or SAMOCODE_BUDGET_USD for all"
+        );
+        assert!(
+            remedy(&budget, 0.5, "jwt").starts_with("SAMOCODE_BUDGET_TOKENS (samocode config jwt ")
+        );
     }
 }
