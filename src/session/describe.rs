@@ -1,7 +1,11 @@
 //! Events in words, the same in journald, `logs` and `history`.
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
 use super::journal::{End, Event, Step};
 use super::mail::Kind;
+use super::stamp;
 
 /// An event in one line, without its time.
 #[must_use]
@@ -81,14 +85,19 @@ pub fn describe(event: &Event) -> String {
         Event::Retried { by } => format!("tries again (by {by})"),
         Event::Stopped => "stopped by a human".to_owned(),
         Event::Started => "started by a human".to_owned(),
-        Event::Limited { until, what } => format!("usage limit until {until}{}", more(what)),
+        Event::Limited { until, what } => {
+            let which = what.as_deref().map_or_else(String::new, |what| {
+                format!(" ({})", one_line(what).replace('_', " "))
+            });
+            format!("usage limit until {}{which}", local(*until))
+        }
         Event::Paused { detail, .. } => format!("paused: {}", one_line(detail)),
         Event::Queued { cap } => {
             format!("queued: {cap} sessions run, as many as SAMOCODE_MAX_RUNNING allows")
         }
         Event::Continued => "goes on".to_owned(),
         Event::Outage { since, what } => {
-            format!("goes on after it was paused since {since}: {}", one_line(what))
+            format!("goes on after it was paused since {}: {}", local(*since), one_line(what))
         }
         Event::Restored { files, first } => {
             let what = if *files == 1 { "a file" } else { &format!("{files} files") };
@@ -99,10 +108,10 @@ pub fn describe(event: &Event) -> String {
             )
         }
         Event::Nudged { quiet_s, .. } => {
-            format!("no sign of progress for {} min: the agent is nudged", quiet_s / 60)
+            format!("no sign of progress for {}: the agent is nudged", quiet(*quiet_s))
         }
         Event::Stalled { quiet_s, .. } => {
-            format!("no sign of progress for {} min: the watchdog is left to act", quiet_s / 60)
+            format!("no sign of progress for {}: the watchdog is left to act", quiet(*quiet_s))
         }
         Event::Repeated { what, times, .. } => {
             format!("the agent has made the same call {times} times in a row: {}", one_line(what))
@@ -123,6 +132,17 @@ pub fn describe(event: &Event) -> String {
     }
 }
 
+/// How long an agent was quiet.
+#[must_use]
+pub fn quiet(seconds: u64) -> String {
+    if seconds < 120 { format!("{seconds} s") } else { format!("{} min", seconds / 60) }
+}
+
+/// A time as the rest of what people read has it: local, with its date.
+fn local(at: Timestamp) -> String {
+    stamp::log(&at.to_zoned(TimeZone::system()))
+}
+
 fn one_line(text: &str) -> String {
     const LONGEST: usize = 300;
     let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -132,4 +152,24 @@ fn one_line(text: &str) -> String {
     let mut cut: String = flat.chars().take(LONGEST - 1).collect();
     cut.push('…');
     cut
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_those_of_the_clock_on_the_wall() {
+        let until: Timestamp = "2026-11-20T18:30:00Z".parse().unwrap();
+        let limited = Event::Limited { until, what: Some("five_hour".to_owned()) };
+        let clock = stamp::log(&until.to_zoned(TimeZone::system()));
+        assert_eq!(describe(&limited), format!("usage limit until {clock} (five hour)"));
+    }
+
+    #[test]
+    fn a_short_silence_is_told_in_seconds() {
+        let after = |quiet_s| describe(&Event::Nudged { run: "r".to_owned(), quiet_s });
+        assert_eq!(after(6), "no sign of progress for 6 s: the agent is nudged");
+        assert_eq!(after(600), "no sign of progress for 10 min: the agent is nudged");
+    }
 }

@@ -51,16 +51,33 @@ impl Scanner {
         }
         self.whole += line.len() as u64;
         self.lines += 1;
+        // An editor's doing, and no harm.
+        if line.trim_ascii().is_empty() {
+            return None;
+        }
         let problem = match serde_json::from_slice::<Entry>(line) {
             Ok(entry) if entry.seq == self.last + 1 => {
                 self.last = entry.seq;
                 return Some(entry);
             }
             Ok(entry) => format!("it has number {} after {}", entry.seq, self.last),
-            Err(error) => error.to_string(),
+            Err(error) => in_words(&error),
         };
         self.damage.get_or_insert(Damage { line: self.lines, what: problem });
         None
+    }
+}
+
+/// What is wrong with a line, without the parser's own count of lines.
+fn in_words(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let what = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
+    match what.strip_prefix("unknown variant ").and_then(|rest| rest.split(", ").next()) {
+        Some(kind) => {
+            format!("{kind} is no event that this samocode knows, but perhaps a newer one")
+        }
+        None if error.is_data() => what.to_owned(),
+        None => format!("it is no JSON ({what})"),
     }
 }
 
@@ -99,6 +116,29 @@ mod tests {
     fn a_damaged_middle_is_reported_with_its_line() {
         let (scanner, _) = scan(&format!("{}garbage\n{}", line(1), line(3)));
         assert_eq!(scanner.damage.unwrap().line, 2);
+    }
+
+    #[test]
+    fn damage_is_told_in_words_that_fit_the_journal() {
+        let newer = line(2).replace("stopped", "dreamt");
+        for (second, what) in [
+            ("garbage\n", "line 2: it is no JSON (expected value)"),
+            ("{\"seq\":2}\n", "line 2: missing field `at`"),
+            (
+                &newer,
+                "line 2: `dreamt` is no event that this samocode knows, but perhaps a newer one",
+            ),
+        ] {
+            let (scanner, _) = scan(&format!("{}{second}", line(1)));
+            assert_eq!(scanner.damage.unwrap().to_string(), what);
+        }
+    }
+
+    #[test]
+    fn a_line_that_is_empty_is_no_damage() {
+        let text = format!("{}\n \r\n{}\n", line(1), line(2));
+        let (scanner, entries) = scan(&text);
+        assert_eq!((scanner.damage, entries, scanner.whole as usize), (None, 2, text.len()));
     }
 
     #[test]

@@ -172,6 +172,12 @@ impl Account {
     }
 }
 
+/// What to do about refused credentials, the same for the session that found out and for those that
+/// wait for it.
+pub(super) fn log_in_again(refused: &str) -> String {
+    format!("{refused}: log in again, or mend ~/.config/samocode/env")
+}
+
 /// What is in the way, and whether this session takes the turn to try refused credentials.
 fn judge(known: &Known, instance: &str, now: Timestamp) -> (Option<Event>, bool) {
     if let Some(until) = known.limited_until {
@@ -182,7 +188,7 @@ fn judge(known: &Known, instance: &str, now: Timestamp) -> (Option<Event>, bool)
         Some(at) => (
             Some(Event::Paused {
                 cause: "credentials".to_owned(),
-                detail: refused.clone(),
+                detail: log_in_again(refused),
                 until: at.checked_add(spread(instance)).ok(),
                 quiet: true,
             }),

@@ -225,7 +225,7 @@ impl Watch {
                 let quiet_s = self.pulse.quiet(now).as_secs();
                 worker.desk.record(Event::Nudged { run: self.run.clone(), quiet_s })?;
                 say(agent, run, NUDGE);
-                worker.tell_of_stall(quiet_s / 60);
+                worker.tell_of_stall(quiet_s);
             }
             Beat::Starve => {
                 let quiet_s = self.pulse.quiet(now).as_secs();

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::agent::Outcome;
 use crate::session::journal::Event;
 
-use super::account::AUTH_RETRY;
+use super::account::{AUTH_RETRY, log_in_again};
 
 /// What to do after a run that left no signal.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,7 +50,7 @@ pub(super) fn rule(outcome: &Outcome, attempt: u32, now: Timestamp) -> Rule {
         })),
         Outcome::Auth { what } => Rule::Pause(Box::new(Event::Paused {
             cause: "credentials".to_owned(),
-            detail: format!("{what}: log in again, or mend ~/.config/samocode/env"),
+            detail: log_in_again(what),
             until: now.checked_add(AUTH_RETRY).ok(),
             quiet: false,
         })),

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use crate::notify::{About, Delivery, Notice, NoticeKind};
+use crate::session::describe::quiet;
 use crate::session::journal::Event;
 use crate::session::state::{Standing, State};
 use crate::session::store::Folder;
@@ -42,8 +43,8 @@ impl Worker<'_> {
     }
 
     /// Tells the human that a run shows no progress.
-    pub(super) fn tell_of_stall(&self, minutes: u64) {
-        let reason = format!("no sign of progress for {minutes} min; the agent was nudged");
+    pub(super) fn tell_of_stall(&self, quiet_s: u64) {
+        let reason = format!("no sign of progress for {}; the agent was nudged", quiet(quiet_s));
         let command = format!("samocode logs {}", self.setup.instance);
         self.outbox.post(Notice::stalled(&self.about(), &reason, Some(&command)));
     }
