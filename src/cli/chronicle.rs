@@ -1,7 +1,7 @@
 //! What happened in a session, in order: its iterations, and what came between them. All of it is
 //! from the journal.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use crate::session::describe::describe;
@@ -56,7 +56,13 @@ struct Chronicle {
     cost: Option<f64>,
     /// The boot in which a worker is at work, as far as the journal knows.
     worker: Option<String>,
+    /// When a run was last left to the watchdog.
+    stalled: Option<Timestamp>,
 }
+
+/// How long after it was left to act the watchdog has acted: its own time, that of an abort, the
+/// start.
+const WATCHDOG_ACTS: SignedDuration = SignedDuration::from_secs(60);
 
 impl Chronicle {
     fn add(&mut self, entry: &Entry) {
@@ -96,7 +102,14 @@ impl Chronicle {
             }
             Event::WorkerStarted { boot, .. } => match self.worker.replace(boot.clone()) {
                 Some(last) if last == *boot => {
-                    self.push(entry, "the worker was killed; it was started again".to_owned());
+                    let since = self.stalled.take().map(|at| entry.at.duration_since(at));
+                    let by_watchdog = since.is_some_and(|since| since <= WATCHDOG_ACTS);
+                    let what = if by_watchdog {
+                        "the watchdog ended the worker and its run; it was started again"
+                    } else {
+                        "the worker was killed; it was started again"
+                    };
+                    self.push(entry, what.to_owned());
                 }
                 Some(_) => self.push(entry, "goes on after a restart of the machine".to_owned()),
                 None => {}
@@ -106,6 +119,10 @@ impl Chronicle {
                 if matches!(end, End::Interrupted | End::GaveUp) {
                     self.note(entry);
                 }
+            }
+            Event::Stalled { .. } => {
+                self.stalled = Some(entry.at);
+                self.note(entry);
             }
             Event::Mail { mail: Kind::Text | Kind::Nudge, .. }
             | Event::Prepared { .. }
@@ -217,6 +234,20 @@ mod tests {
             .collect();
         assert!(texts[0].contains("killed"), "{texts:?}");
         assert!(texts[1].contains("cut off"), "{texts:?}");
+    }
+
+    #[test]
+    fn a_worker_that_the_watchdog_ended_is_told_from_one_that_was_killed() {
+        let stalled = || Event::Stalled { run: "r".into(), quiet_s: 1200 };
+        let told = |events| match chronicle(events).pop() {
+            Some(Item::Event { text, .. }) => text,
+            other => panic!("{other:?}"),
+        };
+        let text = told(vec![worker(), started(1), stalled(), worker()]);
+        assert!(text.contains("the watchdog ended"), "{text}");
+        // It had come to life again: what ended it minutes later was something else.
+        let text = told(vec![worker(), started(1), stalled(), Event::Answered, worker()]);
+        assert!(text.contains("the worker was killed"), "{text}");
     }
 
     #[test]
