@@ -110,6 +110,16 @@ pub enum Error {
         /// The repository.
         repo: PathBuf,
     },
+    /// A ref leads to a commit that cannot be read.
+    #[error("{repo} is damaged: {name} leads to no commit ({said}). Look what is missing: git -C {quoted} fsck", repo = repo.display(), quoted = quoted(repo))]
+    Damaged {
+        /// The repository.
+        repo: PathBuf,
+        /// The full name of the ref.
+        name: String,
+        /// What git says of it.
+        said: String,
+    },
     /// git failed; its own last words.
     #[error("cannot {doing}: git says: {said}")]
     Git {

@@ -53,6 +53,11 @@ pub(super) fn open(folder: &Path) -> Result<Option<Box<dyn Reader>>, Error> {
     }
 }
 
+/// A ref that leads to nothing is no missing ref: a session would begin with an empty branch.
+fn damaged(place: &Place, name: &str, said: &str) -> Error {
+    Error::Damaged { repo: place.top.clone(), name: name.to_owned(), said: said.to_owned() }
+}
+
 struct Library {
     repo: Repository,
     place: Place,
@@ -98,12 +103,13 @@ impl Reader for Library {
     }
 
     fn commit(&self, name: &str) -> Result<Option<Base>, Error> {
-        let Some(reference) = self.optional(self.repo.find_reference(name))? else {
-            return Ok(None);
-        };
-        let Some(commit) = self.optional(reference.peel(ObjectType::Commit))? else {
-            return Ok(None);
-        };
+        let found = self.optional(self.repo.find_reference(name))?;
+        // One that names a ref which is not there yet is the HEAD of a repository without a commit.
+        let resolved = found.map(|reference| self.optional(reference.resolve())).transpose()?;
+        let Some(reference) = resolved.flatten() else { return Ok(None) };
+        let commit = reference
+            .peel(ObjectType::Commit)
+            .map_err(|error| damaged(&self.place, name, error.message()))?;
         let short = commit.short_id().map_err(|error| self.failed(&error))?;
         Ok(Some(Base::new(
             name,
@@ -245,7 +251,10 @@ impl Reader for Program {
     fn commit(&self, name: &str) -> Result<Option<Base>, Error> {
         let peeled = format!("{name}^{{commit}}");
         let Some(id) = self.line(&["rev-parse", "--verify", "--quiet", &peeled])? else {
-            return Ok(None);
+            return match self.line(&["rev-parse", "--verify", "--quiet", name])? {
+                Some(id) => Err(damaged(&self.place, name, &format!("{id} is no commit"))),
+                None => Ok(None),
+            };
         };
         let short = self.line(&["rev-parse", "--short", &id])?.unwrap_or_else(|| id.clone());
         Ok(Some(Base::new(name, id, short)))

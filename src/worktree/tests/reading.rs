@@ -133,3 +133,20 @@ async fn repositories_libgit2_cannot_read_are_read_by_git() {
         assert_eq!(start_of(unborn.plan("a").unwrap()), Start::Orphan);
     }
 }
+
+#[test]
+fn a_branch_whose_commit_is_gone_is_damage_and_not_a_repository_without_a_commit() {
+    for options in [&[][..], &["--object-format=sha256"]] {
+        let lab = Lab::with(options);
+        std::fs::remove_dir_all(lab.repo.join(".git/objects")).unwrap();
+        std::fs::create_dir(lab.repo.join(".git/objects")).unwrap();
+        let said = lab.plan("a").unwrap_err().to_string();
+        assert!(said.contains(&lab.repo.display().to_string()), "{options:?}: {said}");
+        let default = default_branch(&lab.repo);
+        assert!(default.is_err(), "{options:?}: {default:?}");
+        if options.is_empty() {
+            assert!(said.contains("refs/heads/main leads to no commit"), "{said}");
+            assert!(said.contains(" fsck"), "{said}");
+        }
+    }
+}
