@@ -215,30 +215,50 @@ async fn drain(pipe: Option<impl AsyncRead + Unpin>, mut take: impl FnMut(&[u8])
     }
 }
 
+/// Whether git only says that ssh, the other side or a filter (that of git-lfs, say) failed.
+fn failed_elsewhere(line: &str) -> bool {
+    [
+        "Could not read from remote repository.",
+        "the remote end hung up unexpectedly",
+        "smudge filter",
+        "initialization for subprocess",
+        "Could not write client identification",
+        "packet write",
+    ]
+    .iter()
+    .any(|words| line.contains(words))
+}
+
 pub(super) fn first_line(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).lines().next().unwrap_or_default().to_owned()
 }
 
-/// The line of git's stderr that says what went wrong: the last `fatal:` or `error:`, else the last line. Without credentials, control characters or more
-/// than 300 characters.
+/// The line of git's stderr that says what went wrong: the last `fatal:` or `error:`, else the last line; where that only says that another program failed,
+/// what this one said before. Without credentials, control characters or more than 300 characters.
 fn telling_line(stderr: &[u8], status: ExitStatus) -> String {
     let text = String::from_utf8_lossy(stderr);
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let marked =
-        lines.iter().rposition(|line| line.starts_with("fatal:") || line.starts_with("error:"));
-    let line = match marked {
-        // What ssh or the other side said before is what helps.
-        Some(at) if at > 0 && lines[at].ends_with("Could not read from remote repository.") => {
-            lines[at - 1]
+    let is_gits = |line: &str| line.starts_with("fatal:") || line.starts_with("error:");
+    let bare =
+        |line: &str| line.trim_start_matches("fatal: ").trim_start_matches("error: ").to_owned();
+    let line = match lines.iter().rposition(|line| is_gits(line)) {
+        Some(at) => {
+            let helps =
+                |line: &&&str| !failed_elsewhere(line) && !line.starts_with("Preparing worktree");
+            match lines[..at].iter().rfind(helps).filter(|_| failed_elsewhere(lines[at])) {
+                Some(before) if lines[at].contains("filter") => {
+                    format!("{} ({})", bare(lines[at]), bare(before))
+                }
+                Some(before) => bare(before),
+                None => bare(lines[at]),
+            }
         }
-        Some(at) => lines[at],
         None => match lines.last() {
-            Some(line) => line,
+            Some(line) => bare(line),
             None => return format!("nothing ({status})"),
         },
     };
-    let line = line.trim_start_matches("fatal: ").trim_start_matches("error: ");
-    without_credentials(line).chars().filter(|c| !c.is_control()).take(300).collect()
+    without_credentials(&line).chars().filter(|c| !c.is_control()).take(300).collect()
 }
 
 /// `scheme://user:secret@host` becomes `scheme://host`.
@@ -333,6 +353,21 @@ mod tests {
             telling_line(b"error: a\nfatal: \x1b[31mb\nhint: c\n", ExitStatus::from_raw(0)),
             "[31mb"
         );
+    }
+
+    #[test]
+    fn the_telling_line_is_what_a_filter_said_before_it_failed() {
+        let missing = "git-lfs filter-process: 1: git-lfs: not found";
+        let of = |after: &str| {
+            let stderr = format!("Preparing worktree (new branch 'a')\n{after}\n");
+            telling_line(stderr.as_bytes(), ExitStatus::from_raw(0))
+        };
+        assert_eq!(of(&format!("{missing}\nfatal: the remote end hung up unexpectedly")), missing);
+        let whole = format!(
+            "{missing}\nerror: packet write with format failed\nfatal: a.bin: smudge filter lfs failed"
+        );
+        assert_eq!(of(&whole), format!("a.bin: smudge filter lfs failed ({missing})"));
+        assert_eq!(of("fatal: a.bin: smudge filter lfs failed"), "a.bin: smudge filter lfs failed");
     }
 
     #[test]
