@@ -50,6 +50,16 @@ fn init_finds_out_what_it_needs_and_changes_nothing_the_second_time() {
     let again = user.samocode(["init", "shop", "--json"]).ok().json();
     assert_eq!((&again["written"], &again["branch"]), (&Value::from(false), &Value::from("main")));
     assert_eq!(user.read("shop/.samocode"), file);
+
+    // The branch that sessions begin with, whatever is checked out.
+    for checkout in ["git switch -q -c feature", "git checkout -q --detach"] {
+        user.sh(checkout).cwd(&repo).ok();
+        let out = user.samocode(["init", "shop"]).ok();
+        assert!(out.stdout.contains("repository ~/shop (branch main)"), "{checkout}: {out}");
+    }
+    user.sh("git init -q -b trunk new").ok();
+    let new = user.samocode(["init", "new"]).ok();
+    assert!(new.stdout.contains("repository ~/new (branch trunk)"), "{new}");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use clap::Args;
 
 use crate::project::init::{InitOptions, InitReport, init};
 use crate::project::{Dirs, Env};
+use crate::worktree;
 
 use super::context::Usage;
 use super::{Common, output};
@@ -64,8 +65,9 @@ impl Init {
         };
         let did = if report.written { "Wrote" } else { "Kept" };
         let repo = dirs.short(&project.main_repo);
-        let what = match &report.branch {
+        let what = match branch(report) {
             Some(branch) => format!("repository {repo} (branch {branch})"),
+            None if report.in_repository => format!("repository {repo}"),
             None => format!("folder {repo} (no git repository)"),
         };
         say!(
@@ -84,13 +86,20 @@ impl Init {
     }
 }
 
+/// The branch that sessions begin with; before the first commit the one that will be made.
+fn branch(report: &InitReport) -> Option<String> {
+    let repo = &report.project.main_repo;
+    let begun = worktree::default_branch(repo).ok().flatten();
+    begun.or_else(|| worktree::head(repo).ok()?.branch).filter(|_| report.in_repository)
+}
+
 fn print_json(report: &InitReport) -> anyhow::Result<()> {
     let project = &report.project;
     output::json(&serde_json::json!({
         "config": project.config,
         "written": report.written,
         "main_repo": project.main_repo,
-        "branch": report.branch,
+        "branch": branch(report),
         "worktrees": project.worktrees,
         "sessions": project.sessions,
         "made": report.made,

@@ -25,8 +25,8 @@ pub struct InitReport {
     pub project: Project,
     /// Whether its file was written; otherwise it was there and is as it was.
     pub written: bool,
-    /// The branch that sessions start from; `None` where there is no repository.
-    pub branch: Option<String>,
+    /// Whether it is in a git repository.
+    pub in_repository: bool,
     /// The folders that were made.
     pub made: Vec<PathBuf>,
     /// Whether git was told, in `.git/info/exclude`, that the file is not to be committed.
@@ -60,13 +60,7 @@ pub fn init(dir: &Path, dirs: &Dirs, options: &InitOptions) -> Result<InitReport
         Some(repository) => exclude(repository)?,
         None => false,
     };
-    Ok(InitReport {
-        branch: repository.as_ref().and_then(default_branch),
-        project,
-        written,
-        made,
-        excluded,
-    })
+    Ok(InitReport { in_repository: repository.is_some(), project, written, made, excluded })
 }
 
 /// The repository a folder is in. One that is the whole home folder, as some keep their settings,
@@ -89,22 +83,6 @@ fn main_root(repository: &Repository) -> PathBuf {
     let root = main.or_else(|| repository.workdir()).unwrap_or(common);
     // libgit2 ends folders with a slash.
     root.components().collect()
-}
-
-/// The remote's default branch, else the one that is checked out.
-fn default_branch(repository: &Repository) -> Option<String> {
-    let of_remote = || {
-        let head = repository.find_reference("refs/remotes/origin/HEAD").ok()?;
-        let target = head.symbolic_target().ok()??;
-        target.strip_prefix("refs/remotes/origin/").map(str::to_owned)
-    };
-    let checked_out = || {
-        // Of a repository without a commit HEAD names a branch that is not there yet.
-        let head = repository.find_reference("HEAD").ok()?;
-        let target = head.symbolic_target().ok()??;
-        target.strip_prefix("refs/heads/").map(str::to_owned)
-    };
-    of_remote().or_else(checked_out)
 }
 
 fn text(root: &Path, dirs: &Dirs, options: &InitOptions) -> Result<String, Error> {
@@ -214,8 +192,7 @@ mod tests {
         assert!(text.ends_with(
             "MAIN_REPO=\"~/my shop\"\nWORKTREES=\"~/my shop-worktrees\"\nSESSIONS=\"~/my shop-sessions\"\n"
         ), "{text}");
-        assert!(report.written && report.excluded);
-        assert_eq!(report.branch.as_deref(), Some("trunk"));
+        assert!(report.written && report.excluded && report.in_repository);
         assert_eq!(
             report.made,
             [place.home.join("my shop-worktrees"), place.home.join("my shop-sessions")]
@@ -265,7 +242,7 @@ mod tests {
         fs::create_dir(place.home.join("notes")).unwrap();
         for _ in 0..2 {
             let report = place.init("notes").unwrap();
-            assert_eq!((report.branch, report.excluded), (None, false));
+            assert_eq!((report.in_repository, report.excluded), (false, false));
             assert_eq!(report.project.main_repo, place.home.join("notes"));
             place.repository("");
         }
@@ -281,17 +258,6 @@ mod tests {
         repository.worktree("tree", &place.home.join("tree"), None).unwrap();
         let report = place.init("tree").unwrap();
         assert_eq!(report.project.root, place.home.join("shop"));
-        assert_eq!(report.branch.as_deref(), Some("trunk"));
-    }
-
-    #[test]
-    fn the_remotes_default_branch_counts_first() {
-        let place = Place::new();
-        let repository = place.repository("shop");
-        repository
-            .reference_symbolic("refs/remotes/origin/HEAD", "refs/remotes/origin/develop", true, "")
-            .unwrap();
-        assert_eq!(default_branch(&repository).as_deref(), Some("develop"));
     }
 
     #[test]
