@@ -122,6 +122,9 @@ fn on_a_terminal_each_question_is_asked_and_saved_at_once() {
     assert_code(&out, 130, "Saved. Still open: Q2. Go on with: samocode answer jwt");
     assert!(session.file("_qa.md").contains("**Answer:** A - Shell"));
     assert_eq!((session.is_active(), unread(&session)), (false, 0));
+    let needs = || project.samocode(["status", "jwt", "--json"]).ok().json()["needs"].clone();
+    assert_eq!(needs()["count"], 1, "the one that is open");
+    assert!(project.samocode(["status"]).ok().stdout.contains("1 answer: samocode answer jwt"));
 
     // So does the end of the input.
     let mut second = ask();
@@ -130,9 +133,11 @@ fn on_a_terminal_each_question_is_asked_and_saved_at_once() {
     second.send("\u{4}");
     assert_code(&second.wait(secs(20)), 0, "Still open: Q2");
 
-    // Own words, after a letter that there is not.
+    // Own words, after an arrow and a letter that there is not.
     let mut third = ask();
     third.wait_for_stdout("▸", secs(20));
+    third.send("\u{1b}[A\r");
+    third.wait_for_stdout("is no answer", secs(20));
     third.send("C\r");
     third.wait_for_stdout("has options A, B", secs(20));
     third.send("all that listen\r");
@@ -296,6 +301,8 @@ fn answers_written_by_hand_count_when_the_session_is_started() {
     session.wait_to_rest("waiting", "requirements");
 
     session.answer_file();
+    let table = project.samocode(["status"]).ok().stdout;
+    assert!(table.contains("answers to be sent: samocode answer jwt"), "{table}");
     project.samocode(["start", "jwt"]).ok();
 
     session.wait_to_rest("waiting", "planning");

@@ -14,8 +14,8 @@ use crate::session::phase::Phase;
 use crate::session::state::Word;
 use crate::worker::Notes;
 
-use super::output;
 use super::sessions::Session;
+use super::{output, questions};
 
 /// What workers say whose folders refuse them.
 static NOTES: LazyLock<Notes> = LazyLock::new(|| Notes::of(&Env::of_process()));
@@ -193,6 +193,12 @@ fn state(hook: &Hook, unit: Option<&UnitStatus>, is_worked_on: impl Fn() -> bool
     }
 }
 
+/// What is open by now: the hook is from the moment the session began to wait.
+fn open_questions(hook: &Hook, session: &Session) -> Option<usize> {
+    let asked = questions::read(&session.folder).ok().flatten();
+    asked.filter(|qa| !qa.questions().is_empty()).map(|qa| qa.waiting()).or(hook.questions)
+}
+
 fn needs(hook: &Hook, session: &Session, state: Word) -> Option<Needs> {
     let (waits_for, command) = match state {
         Word::Waiting => {
@@ -207,5 +213,7 @@ fn needs(hook: &Hook, session: &Session, state: Word) -> Option<Needs> {
         Word::Failed => ("investigation".to_owned(), format!("samocode logs {}", session.instance)),
         _ => return None,
     };
-    Some(Needs { waits_for, count: hook.questions, command })
+    let count =
+        if waits_for == "qa_answers" { open_questions(hook, session) } else { hook.questions };
+    Some(Needs { waits_for, count, command })
 }

@@ -87,6 +87,7 @@ fn needs(view: &View, now: Timestamp, zone: &TimeZone) -> (String, String) {
 /// What is waited for, in words.
 pub(super) fn wanted(waits_for: &str, count: Option<usize>) -> String {
     match (waits_for, count) {
+        ("qa_answers", Some(0)) => "answers to be sent".to_owned(),
         ("qa_answers", Some(1)) => "1 answer".to_owned(),
         ("qa_answers", Some(n)) => format!("{n} answers"),
         ("qa_answers", None) => "answers".to_owned(),
