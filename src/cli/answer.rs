@@ -198,6 +198,10 @@ async fn dialogue(session: &Session, qa: &Qa) -> anyhow::Result<Ended> {
                     return Ok(ended);
                 }
             };
+            if is_keys(&words) {
+                output::note("an arrow or another key is no answer: type a letter or own words");
+                continue;
+            }
             let answer = match (words.trim(), question.suggested()) {
                 ("", Some(suggested)) => suggested,
                 // Enter without a suggestion leaves it open.
@@ -212,6 +216,11 @@ async fn dialogue(session: &Session, qa: &Qa) -> anyhow::Result<Ended> {
         }
     }
     Ok(Ended::Through)
+}
+
+/// Whether a line holds what keys send that type nothing: the terminal hands arrows through.
+fn is_keys(line: &str) -> bool {
+    line.trim().chars().any(|c| c.is_control() && c != '\t')
 }
 
 /// Prompts for a line; the end of the input and Ctrl-C end the dialogue.
@@ -295,6 +304,16 @@ fn as_json(session: &Session, hook: &Hook, qa: &Qa, waiting: bool) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_that_types_nothing_is_told_from_words() {
+        for keys in ["\u{1b}[A\n", "no \u{1b}[D\n", "\u{1b}OP", "a\u{7}b"] {
+            assert!(is_keys(keys), "{keys:?}");
+        }
+        for words in ["\n", "B\r\n", "own words,\tcafé\n", ""] {
+            assert!(!is_keys(words), "{words:?}");
+        }
+    }
 
     #[test]
     fn an_answer_is_parted_at_its_first_equals_sign() {
