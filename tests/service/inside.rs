@@ -71,6 +71,17 @@ impl Driver {
         notes.lines().map(ToOwned::to_owned).collect()
     }
 
+    /// Waits for a note that begins so.
+    async fn until_noted(&self, name: &str, what: &str) {
+        let is_noted = || self.notes(name).iter().any(|note| note.starts_with(what));
+        let wait = async {
+            while !is_noted() {
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
+        };
+        assert!(tokio::time::timeout(BOUND, wait).await.is_ok(), "{name} has no note {what:?}");
+    }
+
     async fn start(&self, name: &str) -> Result<(), Error> {
         self.manager.start(name, &quiet).await
     }
@@ -205,9 +216,7 @@ part!(exit_codes, driver, {
         driver.start(&name).await.unwrap();
         let unit = driver.until(&name, "failed", |unit| unit.status.active == "failed").await;
         assert_eq!((unit.restarts, unit.exit_status), (0, code));
-        let told = format!("samocode-failed@{name}.service");
-        manager.job(Verb::Start, &told, &quiet).await.unwrap();
-        assert!(driver.notes(&name).iter().any(|note| note.starts_with("failed")));
+        driver.until_noted(&name, "failed").await;
     }
 
     driver.session("unready", "exit-unready 78").await;
