@@ -5,7 +5,7 @@
 //! Debian's kernel and an image of a Debian 13, both made once by
 //! `tests/machine/image.sh`, under qemu's emulation: no /dev/kvm, no root, but
 //! some ten seconds to boot and programs that run ten times slower. So each
-//! test gets a machine of its own and does much with it, and waits long.
+//! test gets a machine of its own, one at a time, does much with it, and waits long.
 //!
 //! ```ignore
 //! let Some(machine) = Machine::boot() else { return };   // prints "SKIPPED: why"

@@ -4,17 +4,22 @@ use std::fs;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::shell::{Said, Shell};
 use super::{BOUND, disk};
 use crate::lab::{secs, skipped, spawn_for_life};
 
+/// Held by the machine there is: an emulator takes all the processors it can get.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
 /// A virtual machine; gone when dropped, and with the test process.
 pub(crate) struct Machine {
     dir: PathBuf,
     power: Mutex<Power>,
+    // The last field: the next machine starts when this one is gone.
+    _turn: MutexGuard<'static, ()>,
 }
 
 /// A machine that is on.
@@ -24,19 +29,25 @@ struct Power {
 }
 
 impl Machine {
-    /// A fresh one that has booted; when something is missing for it, prints
-    /// `SKIPPED` with the reason.
-    #[track_caller]
+    /// A fresh one that has booted, the only one at a time; when it cannot be,
+    /// prints `SKIPPED` with the reason.
     pub(crate) fn boot() -> Option<Self> {
-        let dir = match disk::create() {
-            Ok(dir) => dir,
+        // A test that failed has left nothing behind that would matter.
+        let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = disk::create().and_then(|dir| match Power::on(&dir) {
+            Ok(power) => Ok((dir, Mutex::new(power))),
+            Err(why) => {
+                let _ = fs::remove_dir_all(&dir);
+                Err(why)
+            }
+        });
+        match made {
+            Ok((dir, power)) => Some(Self { dir, power, _turn: turn }),
             Err(why) => {
                 skipped(&why);
-                return None;
+                None
             }
-        };
-        let power = Mutex::new(Power::on(&dir));
-        Some(Self { dir, power })
+        }
     }
 
     /// A line of shell as root, bounded to a minute.
@@ -50,7 +61,7 @@ impl Machine {
     pub(crate) fn power_cut(&self) {
         let mut power = self.power();
         power.off();
-        *power = Power::on(&self.dir);
+        *power = Power::on(&self.dir).unwrap_or_else(|why| panic!("{why}"));
     }
 
     /// `systemctl reboot`, until the machine is up again.
@@ -59,15 +70,11 @@ impl Machine {
         let mut power = self.power();
         // The answer may be lost with the port.
         power.shell.send("systemctl --no-block reboot", secs(60));
-        power.shell.ready(&self.console());
-    }
-
-    fn console(&self) -> PathBuf {
-        self.dir.join("console.log")
+        power.shell.ready(&self.dir.join("console.log")).unwrap_or_else(|why| panic!("{why}"));
     }
 
     fn power(&self) -> MutexGuard<'_, Power> {
-        self.power.lock().unwrap_or_else(|e| e.into_inner())
+        self.power.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -79,8 +86,8 @@ impl Drop for Machine {
 }
 
 impl Power {
-    #[track_caller]
-    fn on(dir: &Path) -> Self {
+    /// Starts the machine of that folder and waits until it has booted.
+    fn on(dir: &Path) -> Result<Self, String> {
         let _ = fs::remove_file(dir.join("shell"));
         let mut qemu = Command::new("setpriv");
         // Relative paths: a socket's has room for 108 bytes only.
@@ -101,10 +108,19 @@ impl Power {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(fs::File::create(dir.join("qemu.log")).expect("a log"));
-        let qemu = spawn_for_life(qemu).expect("qemu starts");
-        let mut shell = Shell::new(connect(&dir.join("shell")));
-        shell.ready(&dir.join("console.log"));
-        Self { qemu, shell }
+        let mut qemu = spawn_for_life(qemu).map_err(|e| format!("setpriv: {e}"))?;
+        let booted = connect(&mut qemu, &dir.join("shell")).and_then(|port| {
+            let mut shell = Shell::new(port);
+            shell.ready(&dir.join("console.log")).map(|()| shell)
+        });
+        match booted {
+            Ok(shell) => Ok(Self { qemu, shell }),
+            Err(why) => {
+                let _ = qemu.kill();
+                let _ = qemu.wait();
+                Err(why)
+            }
+        }
     }
 
     fn off(&mut self) {
@@ -114,21 +130,25 @@ impl Power {
 }
 
 /// Connects to a socket of qemu's, which is there soon after its start.
-#[track_caller]
-fn connect(socket: &Path) -> UnixStream {
+fn connect(qemu: &mut Child, socket: &Path) -> Result<UnixStream, String> {
+    let failed = |e: &dyn std::fmt::Display| {
+        let log = fs::read_to_string(socket.with_file_name("qemu.log"));
+        format!("{}: {e}; qemu: {}", socket.display(), log.unwrap_or_default().trim())
+    };
     // By way of /proc, since the path may be longer than a socket's may be.
-    let dir = fs::File::open(socket.parent().expect("a folder")).expect("the machine's folder");
+    let dir = fs::File::open(socket.parent().expect("a folder")).map_err(|e| failed(&e))?;
     let name = socket.file_name().expect("a name").to_string_lossy().into_owned();
     let short = format!("/proc/self/fd/{}/{name}", std::os::fd::AsRawFd::as_raw_fd(&dir));
     let end = Instant::now() + BOUND;
     loop {
         match UnixStream::connect(&short) {
-            Ok(stream) => return stream,
-            Err(e) if Instant::now() > end => {
-                let log = fs::read_to_string(socket.with_file_name("qemu.log"));
-                panic!("{}: {e}; qemu: {}", socket.display(), log.unwrap_or_default());
-            }
-            Err(_) => std::thread::sleep(std::time::Duration::from_millis(20)),
+            Ok(stream) => return Ok(stream),
+            Err(e) if Instant::now() > end => return Err(failed(&e)),
+            Err(_) => {}
         }
+        if let Ok(Some(status)) = qemu.try_wait() {
+            return Err(failed(&status));
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
     }
 }

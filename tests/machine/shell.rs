@@ -46,21 +46,20 @@ impl Shell {
         Self { port: BufReader::new(port), sent: 0 }
     }
 
-    /// Waits until the machine has booted.
-    #[track_caller]
-    pub(super) fn ready(&mut self, console: &Path) {
+    /// Waits until the machine has booted; else what its console said.
+    pub(super) fn ready(&mut self, console: &Path) -> Result<(), String> {
         self.patience(BOUND);
         let mut line = String::new();
         loop {
             line.clear();
-            if self.port.read_line(&mut line).is_ok_and(|count| count > 0) {
-                // Before it there may be the answer to the command that made it boot.
-                if line == "ready\n" {
-                    return;
-                }
-            } else {
+            if !self.port.read_line(&mut line).is_ok_and(|count| count > 0) {
                 let console = fs::read(console).unwrap_or_default();
-                panic!("it did not boot within {BOUND:?}\n{}", String::from_utf8_lossy(&console));
+                let console = String::from_utf8_lossy(&console);
+                return Err(format!("it did not boot within {BOUND:?}: {}", console.trim()));
+            }
+            // Before it there may be the answer to the command that made it boot.
+            if line == "ready\n" {
+                return Ok(());
             }
         }
     }
