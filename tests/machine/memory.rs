@@ -14,8 +14,13 @@ fn took(earlier: &Value, later: &Value) -> std::time::Duration {
 }
 
 #[test]
-fn an_agent_that_takes_too_much_memory_is_ended_and_named_and_its_loop_goes_on() {
+fn what_takes_too_much_memory_is_ended_and_nothing_else() {
     let Some(machine) = Machine::boot() else { return };
+    an_agent_is_ended_and_named_and_its_loop_goes_on(&machine);
+    a_build_does_not_take_its_agent_with_it(&machine);
+}
+
+fn an_agent_is_ended_and_named_and_its_loop_goes_on(machine: &Machine) {
     let agent = machine.agent("leak", "exec tail /dev/zero");
     for (name, limit, most) in [("small", "64M", 64 << 20), ("large", "256M", 256 << 20)] {
         let keys = format!(
@@ -42,9 +47,7 @@ fn an_agent_that_takes_too_much_memory_is_ended_and_named_and_its_loop_goes_on()
     }
 }
 
-#[test]
-fn a_build_that_takes_too_much_memory_does_not_take_its_agent_with_it() {
-    let Some(machine) = Machine::boot() else { return };
+fn a_build_does_not_take_its_agent_with_it(machine: &Machine) {
     let build = format!("tail /dev/zero >/dev/null; echo \"build: $?\" >&2; {SIGNAL}");
     let agent = machine.agent("builds", &build);
     machine.project("shop", &format!("SAMOCODE_AGENT={agent}\nSAMOCODE_MEMORY_MAX=64M\n"));

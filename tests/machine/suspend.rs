@@ -2,9 +2,9 @@
 
 use super::Machine;
 
-/// Sleeps until the clock of the machine wakes it (rtc(4)), and is then up for a
-/// while. Its uptime counts what it slept; CLOCK_MONOTONIC does not.
-const SLEEP: &str = "echo +75 >/sys/class/rtc/rtc0/wakealarm && echo mem >/sys/power/state
+/// Sleeps until the clock of the machine wakes it (rtc(4)), for longer than the
+/// watchdog and `STALL_AFTER` wait, and is then up for a while. Its uptime counts what it slept; CLOCK_MONOTONIC does not.
+const SLEEP: &str = "echo +45 >/sys/class/rtc/rtc0/wakealarm && echo mem >/sys/power/state
     sleep 8; dmesg | grep 'suspend exit'";
 
 #[test]
