@@ -40,6 +40,9 @@ fn a_session_comes_to_its_end_over_a_power_cut_and_a_reboot() {
     assert!(after.ends_with(&before), "{before:?} became {after:?}");
     assert_whole(&machine);
     machine.slow_rehearsals();
+    machine.wait_until("why tells of the restart", || {
+        session.samocode("why shop").stdout.contains("goes on after a restart of the machine")
+    });
     session.wait_for_phase("testing");
 
     machine.reboot();
@@ -55,4 +58,6 @@ fn a_session_comes_to_its_end_over_a_power_cut_and_a_reboot() {
     assert_eq!(iterations, (1..=iterations.len() as u64).collect::<Vec<_>>());
     let history = session.samocode("history shop").ok();
     assert!(history.stdout.contains("goes on after a restart of the machine"), "{history}");
+    let why = session.samocode("why shop").ok();
+    assert!(why.stdout.starts_with("done"), "{why}");
 }
