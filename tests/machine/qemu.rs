@@ -118,7 +118,8 @@ impl Power {
             Err(why) => {
                 let _ = qemu.kill();
                 let _ = qemu.wait();
-                Err(why)
+                let log = fs::read_to_string(dir.join("qemu.log")).unwrap_or_default();
+                Err(format!("qemu: {}; {why}", log.trim()))
             }
         }
     }
@@ -131,10 +132,7 @@ impl Power {
 
 /// Connects to a socket of qemu's, which is there soon after its start.
 fn connect(qemu: &mut Child, socket: &Path) -> Result<UnixStream, String> {
-    let failed = |e: &dyn std::fmt::Display| {
-        let log = fs::read_to_string(socket.with_file_name("qemu.log"));
-        format!("{}: {e}; qemu: {}", socket.display(), log.unwrap_or_default().trim())
-    };
+    let failed = |e: &dyn std::fmt::Display| format!("{}: {e}", socket.display());
     // By way of /proc, since the path may be longer than a socket's may be.
     let dir = fs::File::open(socket.parent().expect("a folder")).map_err(|e| failed(&e))?;
     let name = socket.file_name().expect("a name").to_string_lossy().into_owned();

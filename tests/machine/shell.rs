@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
@@ -52,10 +52,14 @@ impl Shell {
         let mut line = String::new();
         loop {
             line.clear();
-            if !self.port.read_line(&mut line).is_ok_and(|count| count > 0) {
+            let why = match self.port.read_line(&mut line) {
+                Ok(count) if count > 0 => None,
+                Err(e) if e.kind() == ErrorKind::WouldBlock => Some("did not boot in time"),
+                _ => Some("ended before it had booted"),
+            };
+            if let Some(why) = why {
                 let console = fs::read(console).unwrap_or_default();
-                let console = String::from_utf8_lossy(&console);
-                return Err(format!("it did not boot within {BOUND:?}: {}", console.trim()));
+                return Err(format!("it {why}; {}", String::from_utf8_lossy(&console).trim()));
             }
             // Before it there may be the answer to the command that made it boot.
             if line == "ready\n" {
