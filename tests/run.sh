@@ -238,7 +238,7 @@ tests() {
 # Emulated machines take all the processors there are: apart from the tests
 # that wait for something to be quick.
 machines() {
-    cargo test --locked --no-fail-fast --test samocode machine:: -- --test-threads=2 2>&1 | tee -a "$cache/test.log"
+    cargo test --locked --no-fail-fast --test samocode machine:: 2>&1 | tee -a "$cache/test.log"
 }
 
 # ---- all of it --------------------------------------------------------------
