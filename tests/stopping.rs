@@ -132,3 +132,32 @@ fn a_session_that_came_to_its_end_meanwhile_is_done_and_not_stopped() {
     assert!(project.samocode(["stop", "jwt"]).ok().stdout.contains("jwt is done already."));
     session.wait_to_rest("done", "done");
 }
+
+#[test]
+fn a_session_that_is_started_while_it_drains_goes_on() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user("drains");
+    let wait = "[ $SAMOCODE_PHASE != investigation ] || { touch ~/held; until [ -e ~/go ]; do sleep 0.02; done; }";
+    let agent = user.obedient_agent(wait);
+    let project = user.project("shop").key("SAMOCODE_AGENT", &agent).create();
+    let session = project.named("jwt");
+    session.enable(&["--task", "JWT login"]);
+    user.wait_until("the agent runs", BOUND, || user.exists("held"));
+
+    for verb in [&["start", "jwt"][..], &["enable", "jwt"]] {
+        let mut stop = project.samocode(["stop", "jwt"]).spawn();
+        stop.wait_for_stdout("stops at the end of its iteration", BOUND);
+        for look in [&["why", "jwt"][..], &["status", "jwt"], &["status"]] {
+            let seen = project.samocode(look).ok().stdout;
+            assert!(seen.contains("it stops at the end of its iteration"), "{seen}");
+        }
+        project.samocode(verb).ok();
+        let out = stop.wait(BOUND);
+        assert!(out.code == 1 && out.stdout.contains("it was started meanwhile"), "{out}");
+    }
+
+    assert!(!project.samocode(["why", "jwt"]).ok().stdout.contains("it stops"));
+    user.write("go", "");
+    session.wait_to_rest("waiting", "requirements");
+    assert!(session.journal("stopped").is_empty());
+}

@@ -16,7 +16,7 @@ use crate::worktree::{self, Plan, Start};
 
 use super::context::{Context, Usage, own_binary};
 use super::privilege::Raised;
-use super::request::{Became, Request, ask};
+use super::request::{Became, Request, ask_to_go_on};
 use super::sessions::{self, Session};
 use super::{Common, output};
 
@@ -90,7 +90,7 @@ impl Enable {
         if self.import_env {
             import_env(&context)?;
         }
-        let became = ask(&session, &self.work.request())?;
+        let became = ask_to_go_on(&session, &self.work.request())?;
         unit.install(manager.as_ref()).await?;
         unit.start(manager.as_ref()).await?;
         let lingers = lingers(manager.as_ref()).await;

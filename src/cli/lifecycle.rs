@@ -15,7 +15,7 @@ use crate::session::store::read_journal;
 use super::context::{Context, Usage, manager};
 use super::enable::{Unit, check_agent};
 use super::privilege::Raised;
-use super::request::{Became, Request, ask};
+use super::request::{Became, Request, ask, ask_to_go_on};
 use super::sessions::{self, Session};
 use super::watch::Watch;
 use super::whereabouts::{Gone, past_gone};
@@ -40,7 +40,7 @@ impl Start {
             let session = sessions::find(&context, typed)?;
             let unit = Unit::new(&context, &session, &Flags::default())?;
             check_agent(&unit.settings, &unit.env, &session)?;
-            let became = ask(&session, &Request::default())?;
+            let became = ask_to_go_on(&session, &Request::default())?;
             if became == Became::Running
                 && matches!(session.hook()?.state, Word::Paused | Word::Limited)
             {
@@ -134,9 +134,7 @@ impl Restart {
         let manager = context.manager().await?;
         for typed in &self.sessions {
             let session = sessions::find(&context, typed)?;
-            if !session.is_worked_on() {
-                ask(&session, &Request::default())?;
-            }
+            ask_to_go_on(&session, &Request::default())?;
             let unit = Unit::new(&context, &session, &Flags::default())?;
             unit.install(manager.as_ref()).await?;
             manager.reset_failed(&crate::service::systemd::service(&session.instance)).await?;

@@ -121,7 +121,22 @@ pub(super) fn ask(session: &Session, request: &Request) -> anyhow::Result<Became
     }
 }
 
-/// A stop that no worker took, as when it was killed meanwhile, is over when a human says start.
+/// The same, by a human who says that the session is to go on: a worker that is to stop at the end
+/// of its iteration does not.
+///
+/// # Errors
+/// As [`ask`].
+pub(super) fn ask_to_go_on(session: &Session, request: &Request) -> anyhow::Result<Became> {
+    let became = ask(session, request)?;
+    if became != Became::Running {
+        return Ok(became);
+    }
+    discard_stops(session)?;
+    // The worker may have taken the stop just before, and is about to end.
+    if session.state()?.stopped { ask(session, request) } else { Ok(became) }
+}
+
+/// A stop that no worker took is over when a human says start.
 fn discard_stops(session: &Session) -> anyhow::Result<()> {
     for (file, message) in session.folder.unread()?.messages {
         if message.kind == Kind::Stop {

@@ -7,9 +7,9 @@ use anyhow::bail;
 use clap::Args;
 
 use crate::service::ServiceManager;
-use crate::session::mail::Kind;
+use crate::session::mail::{Kind, Message};
 use crate::session::state::Word;
-use crate::session::store::crash_point;
+use crate::session::store::{crash_point, read_journal};
 
 use super::context::{self, manager};
 use super::privilege::Raised;
@@ -33,6 +33,15 @@ pub(super) struct Stop {
     now: bool,
 }
 
+/// What came of asking the worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Drained {
+    /// It is at its end, or was not to be waited for.
+    Over,
+    /// A human had the session go on meanwhile.
+    CalledOff,
+}
+
 /// How long a worker gets to see the message before it is asked by the unit's stop.
 const NOTICE: Duration = Duration::from_secs(1);
 
@@ -44,6 +53,7 @@ impl Stop {
             stop_gone(manager.as_ref(), &gone).await?;
         }
         let Some((context, sessions)) = found else { return Ok(ExitCode::SUCCESS) };
+        let mut code = ExitCode::SUCCESS;
         for typed in sessions {
             let session = match sessions::find(&context, typed) {
                 Ok(session) => session,
@@ -57,8 +67,10 @@ impl Stop {
                 say!("{name} is done already.");
                 continue;
             }
-            if session.is_worked_on() {
-                self.drain(&session).await?;
+            if session.is_worked_on() && self.drain(&session).await? == Drained::CalledOff {
+                say!("{name} goes on: it was started meanwhile.");
+                code = ExitCode::FAILURE;
+                continue;
             }
             // Whatever the worker managed to write down, from here on it is stopped.
             crash_point("the unit is to be stopped");
@@ -74,31 +86,34 @@ impl Stop {
             }
             say!("{name} is stopped. Let it go on with: samocode start {}", session.instance);
         }
-        Ok(ExitCode::SUCCESS)
+        Ok(code)
     }
 
     /// Asks the worker to stop, and waits for it to say so.
-    async fn drain(&self, session: &Session) -> anyhow::Result<()> {
+    async fn drain(&self, session: &Session) -> anyhow::Result<Drained> {
         let watch = Watch::new(session.folder.path())?;
-        if let Err(error) = send(session, Kind::Stop, "") {
-            // A session that has filled the disk has to be stoppable all the same.
-            let instead =
-                if self.now { "" } else { "; its run is interrupted, and resumed by start" };
-            output::note(&format!(
-                "the worker cannot be asked: {}{instead}",
-                context::one_line(&error)
-            ));
-            return Ok(());
-        }
-        let stopped = watch.until(|| !session.is_worked_on() || is_stopped(session));
+        let message = match send(session, Kind::Stop, "") {
+            Ok(message) => message,
+            Err(error) => {
+                // A session that has filled the disk has to be stoppable all the same.
+                let instead =
+                    if self.now { "" } else { "; its run is interrupted, and resumed by start" };
+                output::note(&format!(
+                    "the worker cannot be asked: {}{instead}",
+                    context::one_line(&error)
+                ));
+                return Ok(Drained::Over);
+            }
+        };
+        let is_over = || !session.is_worked_on() || is_stopped(session);
         if self.now {
-            let _ = tokio::time::timeout(NOTICE, stopped).await;
-            return Ok(());
+            let _ = tokio::time::timeout(NOTICE, watch.until(is_over)).await;
+            return Ok(Drained::Over);
         }
         let name = output::painted(output::BOLD, &session.name);
         say!("{name} stops at the end of its iteration (Ctrl-C leaves it draining) …");
-        stopped.await;
-        Ok(())
+        watch.until(|| is_over() || is_called_off(session, &message)).await;
+        Ok(if is_called_off(session, &message) { Drained::CalledOff } else { Drained::Over })
     }
 }
 
@@ -145,6 +160,13 @@ async fn stop_gone(manager: &dyn ServiceManager, gone: &Gone) -> anyhow::Result<
 fn capitalized(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}
+
+/// A stop is in the journal before it leaves the inbox, unless somebody else took it out.
+fn is_called_off(session: &Session, stop: &Message) -> bool {
+    !session.folder.is_unread(&stop.id)
+        && read_journal(&session.folder, |_| {})
+            .is_ok_and(|(state, _)| !state.stopped && state.word() != Word::Done)
 }
 
 fn is_stopped(session: &Session) -> bool {

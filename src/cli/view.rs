@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::project::{Env, Project};
 use crate::service::{self, Error, Scope, ServiceManager, UnitStatus};
 use crate::session::hook::Hook;
+use crate::session::mail::{Kind, Message};
 use crate::session::phase::Phase;
 use crate::session::state::Word;
 use crate::worker::Notes;
@@ -146,6 +147,8 @@ impl View {
                 "its unit does not run; it goes on at the next boot, or with: samocode start {}",
                 session.instance
             ))
+        } else if state == Word::Running && is_to_stop(session) {
+            Some("it stops at the end of its iteration".to_owned())
         } else {
             hook.reason.clone()
         };
@@ -177,6 +180,12 @@ impl View {
             }),
         })
     }
+}
+
+/// Whether a stop lies in the inbox, which the worker takes at the end of its iteration.
+fn is_to_stop(session: &Session) -> bool {
+    let is_stop = |(_, message): &(_, Message)| message.kind == Kind::Stop;
+    session.folder.unread().is_ok_and(|unread| unread.messages.iter().any(is_stop))
 }
 
 /// What the hook says, corrected by what the service manager and the lock know: a hook cannot

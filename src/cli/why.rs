@@ -98,6 +98,9 @@ fn remedy(view: &View) -> String {
     let command = view.needs.as_ref().map(|needs| needs.command.as_str()).unwrap_or_default();
     match view.state {
         Word::New => "it begins as soon as its worker runs".to_owned(),
+        Word::Running if view.reason.is_some() => {
+            format!("have it go on after that: samocode start {instance}")
+        }
         Word::Running => "nothing is needed; it goes on by itself".to_owned(),
         Word::Waiting => format!("it goes on after: {command}"),
         Word::Blocked => {

@@ -79,7 +79,7 @@ fn needs(view: &View, now: Timestamp, zone: &TimeZone) -> (String, String) {
             });
             (format!("{reason}{until}"), String::new())
         }
-        (Word::Blocked, _) => (reason, command),
+        (Word::Running | Word::Blocked, _) => (reason, command),
         _ => (String::new(), command),
     }
 }
