@@ -100,6 +100,8 @@ fn a_crash_loop_ends_in_failed_and_is_told_once(system: System) {
     assert!((10..=11).contains(&killed), "{killed}");
     assert_eq!(user.unit_property(&session.unit(), "ExecMainStatus"), "70");
     assert_eq!(session.stands().0, "failed");
+    let why = project.samocode(["why", "loop"]).ok().stdout;
+    assert!(why.contains("its worker died too often"), "{why}");
     user.wait_until("the human is told", BOUND, || !bot.messages().is_empty());
     assert_eq!(failures_told(&session), 1);
     assert_eq!(bot.messages().len(), 1, "{:?}", bot.messages());

@@ -140,8 +140,9 @@ impl View {
         }
         let state = state(&hook, unit, || session.is_worked_on());
         let idle = hook.state == Word::Running && state != Word::Running;
-        let reason = if state == Word::Failed && hook.state != Word::Failed {
-            session.obstacle()
+        let reason = if state == Word::Failed {
+            let gave_up = || "its worker died too often, each time soon after its start".to_owned();
+            session.obstacle().or_else(|| (hook.state == Word::Failed).then(gave_up))
         } else if idle && state == Word::Stopped {
             Some(format!(
                 "its unit does not run; it goes on at the next boot, or with: samocode start {}",
@@ -167,7 +168,7 @@ impl View {
             doing: running.and_then(|run| run.doing.clone()),
             last_progress: hook.last_progress,
             since: Some(hook.since).filter(|since| *since != Timestamp::UNIX_EPOCH),
-            until: hook.until,
+            until: hook.until.filter(|_| state != Word::Stopped),
             reason,
             summary: hook.summary.clone(),
             needs: needs(&hook, session, state),
