@@ -327,3 +327,17 @@ fn a_session_whose_journal_is_damaged_says_so_where_people_look() {
     project.samocode(["start", "hurt"]).ok();
     session.wait_to_rest("waiting", "planning");
 }
+
+#[test]
+fn a_session_that_may_not_be_read_is_named_with_the_reason_said_once() {
+    let Some(lab) = lab::get() else { return };
+    let shop = Shop::new(lab.user_without_manager("unreadable"));
+    shop.made_up("26-11-20-jwt", RUNNING);
+    shop.user.sh(&format!("chmod 000 {}/26-11-20-jwt", shop.sessions.display())).ok();
+
+    let out = shop.samocode(["status"]).ok();
+
+    assert!(out.stderr.contains("jwt cannot be shown: cannot read"), "{out}");
+    assert_eq!(out.stderr.matches("Permission denied").count(), 1, "{out}");
+    shop.user.sh(&format!("chmod 700 {}/26-11-20-jwt", shop.sessions.display())).ok();
+}

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::project::Error as ProjectError;
 
-use super::context::Context;
+use super::context::{Context, one_line};
 use super::view::{Units, View};
 use super::{Common, output, sessions};
 
@@ -58,7 +58,9 @@ impl Status {
         for (root, session) in &found {
             match View::below(root, session, units.get(&session.instance).as_ref()) {
                 Ok(view) => views.push(view),
-                Err(error) => output::note(&format!("{} cannot be shown: {error:#}", session.name)),
+                Err(error) => {
+                    output::note(&format!("{} cannot be shown: {}", session.name, one_line(&error)))
+                }
             }
         }
         if self.json {
