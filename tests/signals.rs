@@ -77,6 +77,26 @@ echo "{$said}" >$SAMOCODE_SESSION_DIR/_signal.json
 }
 
 #[test]
+fn control_characters_of_an_agent_do_not_hide_its_words_in_journald() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user("colours");
+    user.write_program(
+        "agent",
+        r#"#!/bin/sh
+printf %s '{"status":"blocked","reason":"\u001b[31mno key\u001b[0m\r in \u0007 sight"}' >$SAMOCODE_SESSION_DIR/_signal.json
+"#,
+    );
+    let project =
+        user.project("shop").key("SAMOCODE_AGENT", "command:/home/colours/agent").create();
+    let session = project.named("jwt");
+    session.enable(&["--task", "t"]);
+    session.wait_to_rest("blocked", "investigation");
+    lab.root(["journalctl", "--sync"]).ok();
+    let told = user.journalctl(["-u", "samocode@jwt"]).ok().stdout;
+    assert!(told.contains("no key") && !told.contains("blob data"), "{told}");
+}
+
+#[test]
 fn an_agent_that_fails_is_tried_as_often_as_is_set() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user_without_manager("fails");

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
+use crate::session::describe::harmless;
 use crate::session::mail::Message;
 
 use super::context::Context;
@@ -70,7 +71,7 @@ impl Inbox {
             let head = format!("{at}  {} from {}{mark}", message.kind, message.from);
             let style = if *read { output::DIM } else { output::BOLD };
             output::line(output::painted(style, head))?;
-            for line in output::harmless(message.body.trim()).lines() {
+            for line in harmless(message.body.trim()).lines() {
                 output::line(format!("    {line}"))?;
             }
         }

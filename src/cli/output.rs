@@ -1,6 +1,5 @@
 //! What people see: colour and tables on a terminal, plain text when piped, JSON for programs.
 
-use std::borrow::Cow;
 use std::io::{IsTerminal, Write as _};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -14,6 +13,7 @@ use rustix::io::Errno;
 use serde::Serialize;
 use tokio::sync::Notify;
 
+use crate::session::describe::harmless;
 use crate::session::state::Word;
 
 /// Prints a line on standard error, marked as an error on a terminal.
@@ -103,28 +103,6 @@ pub(super) fn width() -> Option<usize> {
     Some(columns.unwrap_or(USUAL).into())
 }
 
-/// Words of an agent or of others, made harmless to the terminal: no control character reaches
-/// it, nor one that turns the direction of writing. Line ends and tabs stay.
-pub(super) fn harmless(text: &str) -> Cow<'_, str> {
-    let is_bad = |c: char| (c.is_control() && !matches!(c, '\n' | '\t')) || turns_direction(c);
-    if !text.contains(is_bad) {
-        return Cow::Borrowed(text);
-    }
-    let text = text.replace("\r\n", "\n");
-    let shown = |c: char| match u32::from(c) {
-        _ if !is_bad(c) => c,
-        // The pictures of the control characters stand in their order.
-        code @ 0..0x20 => char::from_u32(0x2400 + code).unwrap_or(char::REPLACEMENT_CHARACTER),
-        0x7f => '\u{2421}',
-        _ => char::REPLACEMENT_CHARACTER,
-    };
-    Cow::Owned(text.chars().map(shown).collect())
-}
-
-const fn turns_direction(c: char) -> bool {
-    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
 /// [`harmless`] words in one line of at most `most` characters.
 pub(super) fn in_line(text: &str, most: usize) -> String {
     let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -195,21 +173,6 @@ pub(super) fn is_interactive() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn no_control_character_of_an_agent_reaches_the_terminal() {
-        let evil = "a\u{1b}]0;title\u{7}\u{9b}2J\rb\u{7f}\u{202e}c";
-        let shown = harmless(evil);
-        assert_eq!(shown, "a␛]0;title␇\u{fffd}2J␍b␡\u{fffd}c");
-        assert!(!shown.contains(char::is_control));
-    }
-
-    #[test]
-    fn lines_tabs_and_letters_of_any_language_stay() {
-        let text = "für\tвсех\n日本";
-        assert_eq!(harmless(text), text);
-        assert_eq!(harmless("a\r\nb"), "a\nb");
-    }
 
     #[test]
     fn a_line_is_cut_and_says_so() {

@@ -5,6 +5,7 @@ use std::fs::File;
 use anyhow::{Context as _, anyhow, bail};
 use rustix::fs::{FlockOperation, flock};
 
+use crate::session::describe::harmless;
 use crate::session::qa::{Answer, Qa, Question};
 use crate::session::store::{self, Folder};
 
@@ -121,7 +122,7 @@ fn cut(text: &str) -> String {
 
 /// Text of an agent as it may go to a terminal: without what would steer it.
 pub(super) fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    harmless(&text.replace('\n', " ")).into_owned()
 }
 
 #[cfg(test)]
@@ -174,6 +175,6 @@ mod tests {
         qa.fill("Q1", "b").unwrap();
         assert_eq!(in_words(&qa), "Q1: Where?\nAnswer: B - There");
         assert_eq!(names(&open(&qa)), "Q2");
-        assert_eq!(plain("a\u{1b}]0;x\u{7}b"), "a ]0;x b");
+        assert_eq!(plain("a\u{1b}]0;x\nb\u{202e}"), "a␛]0;x b\u{fffd}");
     }
 }

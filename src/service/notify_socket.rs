@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 
+use crate::session::describe::harmless;
+
 /// How long a barrier may take.
 const BARRIER_BOUND: Duration = Duration::from_secs(5);
 
@@ -41,9 +43,10 @@ impl Notify {
         self.send(&[NotifyState::Ready]);
     }
 
-    /// The line `systemctl status` shows. Line breaks would end the message, so they are blanked.
+    /// The line `systemctl status` shows, as it is: nothing in it steers the terminal. Line breaks
+    /// would end the message, so they are blanked.
     pub fn status(&self, line: &str) {
-        let line = line.replace(['\n', '\r', '\0'], " ");
+        let line = harmless(&line.replace(['\n', '\r'], " ")).into_owned();
         self.send(&[NotifyState::Status(&line)]);
     }
 

@@ -1,5 +1,7 @@
 //! Events in words, the same in journald, `logs` and `history`.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -143,6 +145,30 @@ fn local(at: Timestamp) -> String {
     stamp::log(&at.to_zoned(TimeZone::system()))
 }
 
+/// Words of an agent or of others, made harmless to terminals: no control character reaches
+/// them, nor one that turns the direction of writing. Line ends and tabs stay. journalctl shows a
+/// message with a control character as `[blob data]`.
+#[must_use]
+pub fn harmless(text: &str) -> Cow<'_, str> {
+    let is_bad = |c: char| (c.is_control() && !matches!(c, '\n' | '\t')) || turns_direction(c);
+    if !text.contains(is_bad) {
+        return Cow::Borrowed(text);
+    }
+    let text = text.replace("\r\n", "\n");
+    let shown = |c: char| match u32::from(c) {
+        _ if !is_bad(c) => c,
+        // The pictures of the control characters stand in their order.
+        code @ 0..0x20 => char::from_u32(0x2400 + code).unwrap_or(char::REPLACEMENT_CHARACTER),
+        0x7f => '\u{2421}',
+        _ => char::REPLACEMENT_CHARACTER,
+    };
+    Cow::Owned(text.chars().map(shown).collect())
+}
+
+const fn turns_direction(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 fn one_line(text: &str) -> String {
     const LONGEST: usize = 300;
     let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -171,5 +197,20 @@ mod tests {
         let after = |quiet_s| describe(&Event::Nudged { run: "r".to_owned(), quiet_s });
         assert_eq!(after(6), "no sign of progress for 6 s: the agent is nudged");
         assert_eq!(after(600), "no sign of progress for 10 min: the agent is nudged");
+    }
+
+    #[test]
+    fn no_control_character_of_an_agent_reaches_the_terminal() {
+        let evil = "a\u{1b}]0;title\u{7}\u{9b}2J\rb\u{7f}\u{202e}c";
+        let shown = harmless(evil);
+        assert_eq!(shown, "a␛]0;title␇\u{fffd}2J␍b␡\u{fffd}c");
+        assert!(!shown.contains(char::is_control));
+    }
+
+    #[test]
+    fn lines_tabs_and_letters_of_any_language_stay() {
+        let text = "für\tвсех\n日本";
+        assert_eq!(harmless(text), text);
+        assert_eq!(harmless("a\r\nb"), "a\nb");
     }
 }

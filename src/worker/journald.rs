@@ -3,13 +3,14 @@
 
 use tracing::{info, warn};
 
-use crate::session::describe::describe;
+use crate::session::describe::{describe, harmless};
 use crate::session::journal::{Event, Step};
 use crate::session::state::State;
 
 /// Tells journald of an event that is already in the session's journal.
 pub(super) fn tell(instance: &str, state: &State, event: &Event) {
     let message = describe(event);
+    let message = harmless(&message);
     macro_rules! line {
         ($level:ident) => {
             $level!(

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 
 use crate::cli::context::Usage;
-use crate::cli::output;
 use crate::cli::sessions::Session;
+use crate::session::describe::harmless;
 use crate::session::journal::Event;
 use crate::session::store::read_journal;
 
@@ -71,7 +71,7 @@ async fn follow(
 fn write(bytes: &[u8]) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     if out.is_terminal() {
-        out.write_all(output::harmless(&String::from_utf8_lossy(bytes)).as_bytes())?;
+        out.write_all(harmless(&String::from_utf8_lossy(bytes)).as_bytes())?;
     } else {
         out.write_all(bytes)?;
     }

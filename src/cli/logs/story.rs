@@ -13,10 +13,10 @@ use serde_json::{Value, json};
 use crate::agent::event::{MAX_TEXT, cut};
 use crate::agent::stream::Lines;
 use crate::agent::{self, Decoder, Event as Said, Programs, command};
-use crate::cli::output::{BOLD, DIM, harmless, in_line, painted};
+use crate::cli::output::{BOLD, DIM, in_line, painted};
 use crate::cli::sessions::Session;
 use crate::cli::words::clock;
-use crate::session::describe::describe;
+use crate::session::describe::{describe, harmless};
 use crate::session::journal::{Entry, Event, Scanner, Step};
 use crate::session::store::{Folder, read_journal, read_tail};
 

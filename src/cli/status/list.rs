@@ -4,9 +4,10 @@ use anstyle::{AnsiColor, Style};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::cli::output::{BOLD, DIM, harmless, in_line, painted, state_style};
+use crate::cli::output::{BOLD, DIM, in_line, painted, state_style};
 use crate::cli::view::View;
 use crate::cli::words::{ago, bar, clock, usd};
+use crate::session::describe::harmless;
 use crate::session::state::Word;
 
 const HEADER: [&str; 6] = ["SESSION", "PHASE", "STATE", "LAST PROGRESS", "COST", "NEEDS"];
