@@ -202,6 +202,23 @@ fn an_approval_said_twice_opens_one_gate_and_a_stopped_session_stays_stopped() {
 }
 
 #[test]
+fn a_mistyped_name_is_found_before_anything_is_done_to_other_sessions() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user("typo");
+    let project = rehearsed(&user);
+    let session = project.named("jwt");
+    session.enable(&["--task", "JWT login"]);
+    session.wait_to_rest("waiting", "requirements");
+    project.samocode(["stop", "jwt"]).ok();
+    for verb in ["start", "restart"] {
+        let out = project.samocode([verb, "jwt", "jwtt"]).output();
+        assert_code(&out, 2, "");
+        assert!(out.stderr.contains("'jwtt'") && out.stdout.is_empty(), "{out}");
+        assert_eq!(session.hook()["state"], "stopped", "{verb}");
+    }
+}
+
+#[test]
 fn where_no_waker_looks_the_session_is_started_directly() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user("wakes");

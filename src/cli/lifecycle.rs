@@ -36,8 +36,7 @@ impl Start {
     pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
         let context = Context::load_for(common, &self.sessions[0])?;
         let manager = context.manager().await?;
-        for typed in &self.sessions {
-            let session = sessions::find(&context, typed)?;
+        for session in all_of(&context, &self.sessions)? {
             let unit = Unit::new(&context, &session, &Flags::default())?;
             check_agent(&unit.settings, &unit.env, &session)?;
             let became = ask_to_go_on(&session, &Request::default())?;
@@ -54,6 +53,11 @@ impl Start {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// All that were named: a mistyped name is found before anything is done to the others.
+fn all_of(context: &Context, typed: &[String]) -> anyhow::Result<Vec<Session>> {
+    typed.iter().map(|typed| sessions::find(context, typed)).collect()
 }
 
 fn tell_started(session: &Session) -> anyhow::Result<()> {
@@ -132,8 +136,7 @@ impl Restart {
     pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
         let context = Context::load_for(common, &self.sessions[0])?;
         let manager = context.manager().await?;
-        for typed in &self.sessions {
-            let session = sessions::find(&context, typed)?;
+        for session in all_of(&context, &self.sessions)? {
             ask_to_go_on(&session, &Request::default())?;
             let unit = Unit::new(&context, &session, &Flags::default())?;
             unit.install(manager.as_ref()).await?;
@@ -172,9 +175,7 @@ impl Reload {
         if self.all {
             chosen.extend(sessions::all(&context)?.into_iter().filter(Session::is_worked_on));
         }
-        for typed in &self.sessions {
-            chosen.push(sessions::find(&context, typed)?);
-        }
+        chosen.extend(all_of(&context, &self.sessions)?);
         for session in &chosen {
             reload(manager.as_ref(), session, Duration::from_secs(self.timeout)).await?;
         }
