@@ -155,7 +155,9 @@ fn an_approval_of_open_questions_takes_the_suggestions() {
     session.enable(&["--task", "JWT login"]);
     session.wait_to_rest("waiting", "requirements");
 
-    assert_code(&say(&session, &["approve", "jwt", "-m", "go on"]), 0, "jwt is running again.");
+    let said = say(&session, &["approve", "jwt", "-m", "go on"]);
+    assert_code(&said, 0, "jwt is running again.");
+    assert!(said.stdout.contains("  A - One hour\n"), "what was taken is shown: {said}");
 
     session.wait_to_rest("waiting", "planning");
     assert!(session.file("_qa.md").contains("**Answer:** A - One hour\n"));

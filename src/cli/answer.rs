@@ -97,10 +97,7 @@ impl Answer {
             Ok(saved)
         })?;
         if !self.json {
-            for (id, answer) in saved {
-                let id = output::painted(output::BOLD, id);
-                say!("{id}  {}", questions::plain(&answer));
-            }
+            questions::tell_saved(&saved);
         }
         Ok(())
     }

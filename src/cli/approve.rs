@@ -55,7 +55,10 @@ impl Approve {
         };
         let mut body = self.message.as_deref().unwrap_or_default().trim().to_owned();
         if wait.waits_for == "qa_answers" {
-            take_suggestions(&session)?;
+            let taken = take_suggestions(&session)?;
+            if !self.json {
+                questions::tell_saved(&taken);
+            }
             // All answers, not those taken just now: an approval that was cut off after it had
             // taken them is given again, and says the same.
             let answers = questions::read(&session.folder).ok().flatten();
@@ -101,39 +104,38 @@ fn tell(sent: &Sent, json: bool, done: &str) -> anyhow::Result<ExitCode> {
 }
 
 /// Fills the suggestions in where answers are waited for. Where that cannot be done the approval
-/// stands all the same: agents know what it means for open questions.
-fn take_suggestions(session: &Session) -> anyhow::Result<()> {
+/// stands all the same: agents know what it means for open questions. What was taken for which
+/// question.
+fn take_suggestions(session: &Session) -> anyhow::Result<Vec<(String, String)>> {
     match questions::read(&session.folder) {
         Ok(Some(qa)) if qa.waiting() > 0 => {}
-        Ok(_) => return Ok(()),
+        Ok(_) => return Ok(Vec::new()),
         Err(error) => {
             output::note(&format!("the questions stay as they are: {error}"));
-            return Ok(());
+            return Ok(Vec::new());
         }
     }
-    let left = questions::edit(&session.folder, |qa| {
-        fill_suggestions(qa)?;
-        Ok(qa.waiting())
-    })?;
+    let (taken, left) =
+        questions::edit(&session.folder, |qa| Ok((fill_suggestions(qa)?, qa.waiting())))?;
     if left > 0 {
         output::note(&format!(
             "{left} of the questions in {} had no suggestion; the agent decides",
             session.folder.qa().display()
         ));
     }
-    Ok(())
+    Ok(taken)
 }
 
 /// Unlike [`Qa::accept_suggestions`] this is content with those there are.
-fn fill_suggestions(qa: &mut Qa) -> anyhow::Result<()> {
+fn fill_suggestions(qa: &mut Qa) -> anyhow::Result<Vec<(String, String)>> {
     let open: Vec<_> = questions::open(qa)
         .into_iter()
         .filter_map(|question| Some((question.id.clone(), question.suggested()?)))
         .collect();
-    for (id, answer) in open {
-        qa.fill(&id, &answer)?;
+    for (id, answer) in &open {
+        qa.fill(id, answer)?;
     }
-    Ok(())
+    Ok(open)
 }
 
 #[cfg(test)]
@@ -146,7 +148,8 @@ mod tests {
             "### Q1: Where?\nA) Here\nB) There\n**Suggestion:** B - far\n**Answer:** _waiting_\n\n\
              ### Q2: When?\n**Answer:** _waiting_\n\n### Q3: Who?\n**Answer:** me\n",
         );
-        fill_suggestions(&mut qa).unwrap();
+        let taken = fill_suggestions(&mut qa).unwrap();
+        assert_eq!(taken, [("Q1".to_owned(), "B - There".to_owned())]);
         assert_eq!(qa.waiting(), 1);
         assert!(qa.as_str().contains("**Answer:** B - There\n") && qa.as_str().contains("me\n"));
     }

@@ -96,6 +96,13 @@ pub(super) fn show(question: &Question) {
     }
 }
 
+/// Says what was filled in for which question.
+pub(super) fn tell_saved(saved: &[(String, String)]) {
+    for (id, answer) in saved {
+        say!("{}  {}", output::painted(output::BOLD, id), plain(answer));
+    }
+}
+
 /// Questions and answers in words, for the agent's mail.
 pub(super) fn in_words(qa: &Qa) -> String {
     let mut text = String::new();
