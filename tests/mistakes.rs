@@ -41,6 +41,7 @@ fn names_that_are_none_are_refused_with_a_hint() {
         ("--", "is not a session name"),
         ("a--b--c", "Did you mean 'a-b-c'?"),
         ("a..b", "Did you mean 'a.b'?"),
+        ("samocode@jwt.service", "Did you mean 'jwt'?"),
         ("jwt.lock", "Did you mean 'jwt'?"),
         ("é", "is not a session name"),
         ("a@b", "is not a session name"),

@@ -42,9 +42,12 @@ impl Run {
         context.project.check_places()?;
         check_agent(&context.settings, &context.env, &session)?;
         if ask(&session, &self.work.request())? == Became::Running {
-            return Err(
-                Coded(1, format!("{} is worked on by another process", session.name)).into()
+            let words = format!(
+                "{} is worked on by another process already: samocode status {instance} shows it, samocode stop {instance} ends it",
+                session.name,
+                instance = session.instance
             );
+            return Err(Coded(1, words).into());
         }
         let ended = work(&context, &session, &flags, !self.json).await?;
         if self.json {

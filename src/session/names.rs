@@ -13,6 +13,9 @@ pub struct BadName(pub String);
 
 fn hint(word: &str) -> String {
     let mut near = String::new();
+    // As systemctl shows it.
+    let unit = word.strip_prefix("samocode@").unwrap_or(word);
+    let word = unit.strip_suffix(".service").unwrap_or(unit);
     for part in word.rsplit(['/', '\\']) {
         near = part.to_lowercase().chars().filter(|c| is_allowed(*c)).take(MAX_NAME).collect();
         for (double, single) in [("--", "-"), ("..", ".")] {
