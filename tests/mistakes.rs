@@ -45,6 +45,7 @@ fn names_that_are_none_are_refused_with_a_hint() {
         ("jwt.lock", "Did you mean 'jwt'?"),
         ("é", "is not a session name"),
         ("a@b", "is not a session name"),
+        ("main", "branch 'main' is what sessions begin from"),
     ] {
         refused(project.samocode(["run", "--task", "t", "--", name]), 2, hint);
     }

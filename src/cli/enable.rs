@@ -7,12 +7,12 @@ use clap::Args;
 
 use crate::project::agent_path::find_agent;
 use crate::project::environment::{importable, recorded, secrets_in_shell};
-use crate::project::{Env, EnvFile, Flags, Settings};
+use crate::project::{Env, EnvFile, Flags, Project, Settings};
 use crate::service::systemd::{files, units};
 use crate::service::{self, Limits, Scope, ServiceManager, Shared};
 use crate::session::Phase;
 use crate::session::store::crash_point;
-use crate::worktree::{self, Plan, Start};
+use crate::worktree::{self, Plan, Start, WorktreePlan};
 
 use super::context::{Context, Usage, own_binary};
 use super::privilege::Raised;
@@ -87,6 +87,7 @@ impl Enable {
         let manager = context.manager().await?;
         let unit = Unit::new(&context, &session, &flags)?;
         check_agent(&unit.settings, &unit.env, &session)?;
+        check_branch(&context.project, &unit.settings, &session)?;
         if self.import_env {
             import_env(&context)?;
         }
@@ -136,6 +137,31 @@ pub(super) fn check_agent(settings: &Settings, env: &Env, session: &Session) -> 
     let is_root = rustix::process::geteuid().is_root();
     crate::agent::choose(&agent.to_string(), &programs)?.ready(is_root, &environment)?;
     Ok(())
+}
+
+/// A name that git does not take as a branch is refused before a session is made of it.
+pub(super) fn check_branch(
+    project: &Project,
+    settings: &Settings,
+    session: &Session,
+) -> Result<(), Usage> {
+    if session.exists() {
+        return Ok(());
+    }
+    match planned(project, settings, session) {
+        Err(error) if error.is_about_name() => Err(Usage(error.to_string())),
+        _ => Ok(()),
+    }
+}
+
+fn planned(
+    project: &Project,
+    settings: &Settings,
+    session: &Session,
+) -> Result<Plan, worktree::Error> {
+    let branch = crate::worker::branch_name(settings.branch_prefix.as_deref(), &session.name);
+    let path = project.worktrees.join(session.folder.name());
+    worktree::plan(&project.main_repo, &branch, &path)
 }
 
 fn import_env(context: &Context) -> anyhow::Result<()> {
@@ -316,12 +342,9 @@ fn known_state(session: &Session) -> Option<String> {
 
 /// The branch and where it begins, as far as can be told without a fetch.
 fn planned_branch(context: &Context, session: &Session) -> Option<String> {
-    let branch =
-        crate::worker::branch_name(context.settings.branch_prefix.as_deref(), &session.name);
-    let path = context.project.worktrees.join(session.folder.name());
-    match worktree::plan(&context.project.main_repo, &branch, &path).ok()? {
+    match planned(&context.project, &context.settings, session).ok()? {
         Plan::Plain { .. } => None,
-        Plan::Worktree(plan) => Some(match plan.start {
+        Plan::Worktree(WorktreePlan { branch, start, .. }) => Some(match start {
             Start::New(base) => format!("branch {branch} from {} ({})", base.name, base.short),
             Start::Attach(base) => format!("branch {branch} ({})", base.short),
             Start::Orphan => format!("branch {branch}"),

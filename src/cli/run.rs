@@ -13,7 +13,7 @@ use crate::session::state::Word;
 use crate::worker::Notes;
 
 use super::context::{Coded, Context, own_binary};
-use super::enable::{Work, check_agent};
+use super::enable::{Work, check_agent, check_branch};
 use super::request::{Became, ask};
 use super::sessions::{self, Session};
 use super::view::View;
@@ -41,6 +41,7 @@ impl Run {
         let session = sessions::resolve(&context, &self.session)?;
         context.project.check_places()?;
         check_agent(&context.settings, &context.env, &session)?;
+        check_branch(&context.project, &context.settings, &session)?;
         if ask(&session, &self.work.request())? == Became::Running {
             let words = format!(
                 "{} is worked on by another process already: samocode status {instance} shows it, samocode stop {instance} ends it",

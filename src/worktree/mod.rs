@@ -63,13 +63,20 @@ pub enum Error {
     )]
     BadBranch(String),
     /// The branch is checked out in another worktree; git allows one.
-    #[error("branch '{branch}' is checked out in {at}. Switch that one to another branch (git -C {quoted} switch …), or remove it (git worktree remove {quoted})", at = at.display(), quoted = quoted(at))]
+    #[error("branch '{branch}' is checked out in {at}. Switch that one to another branch (git -C {quoted} switch …), or {or}", at = at.display(), quoted = quoted(at), or = if *is_main { "name the session otherwise".to_owned() } else { format!("remove it (git worktree remove {})", quoted(at)) })]
     BranchElsewhere {
         /// The session's branch.
         branch: String,
         /// The worktree that has it.
         at: PathBuf,
+        /// Whether that is the repository's main working tree, which git does not remove.
+        is_main: bool,
     },
+    /// The branch that new work begins from: agents are kept off it.
+    #[error(
+        "branch '{0}' is what sessions begin from, and none works on it itself. Name the session otherwise, or set GIT_BRANCH_PREFIX"
+    )]
+    BaseBranch(String),
     /// `a` and `a/b` cannot both be branches.
     #[error(
         "branch '{branch}' cannot be made: branch '{existing}' exists, and git keeps branches as folders. Rename one of them, or change GIT_BRANCH_PREFIX"
@@ -148,6 +155,20 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+}
+
+impl Error {
+    /// Whether another name for the session is the remedy.
+    #[must_use]
+    pub const fn is_about_name(&self) -> bool {
+        matches!(
+            self,
+            Self::BadBranch(_)
+                | Self::BaseBranch(_)
+                | Self::BranchElsewhere { .. }
+                | Self::BranchCollides { .. }
+        )
+    }
 }
 
 /// A path as it can be pasted into a shell.

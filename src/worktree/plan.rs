@@ -122,6 +122,7 @@ pub fn plan(folder: &Path, branch: &str, path: &Path) -> Result<Plan, Error> {
         start,
         remote,
     };
+    refuse_base(&*reader, &plan)?;
     refuse_elsewhere(&*reader, &plan)?;
     refuse_occupied(&plan)?;
     Ok(Plan::Worktree(plan))
@@ -194,9 +195,28 @@ fn refuse_elsewhere(reader: &dyn Reader, plan: &WorktreePlan) -> Result<(), Erro
         .into_iter()
         .find(|(folder, branch)| *branch == name && !is_here(folder))
     {
-        Some((at, _)) => Err(Error::BranchElsewhere { branch: plan.branch.clone(), at }),
+        Some((at, _)) => {
+            let is_main = at == plan.repo && at.join(".git").is_dir();
+            Err(Error::BranchElsewhere { branch: plan.branch.clone(), at, is_main })
+        }
         None => Ok(()),
     }
+}
+
+/// A bare repository and a detached HEAD leave the branch of all others free to be checked out. A worktree that has it already goes on.
+fn refuse_base(reader: &dyn Reader, plan: &WorktreePlan) -> Result<(), Error> {
+    let base = match base_branch(reader, plan.remote.as_deref())? {
+        Some(name) => Some(name),
+        None => reader.symbolic("HEAD")?.map(|name| short_name(&name).to_owned()),
+    };
+    if base.as_ref() != Some(&plan.branch) {
+        return Ok(());
+    }
+    let here = (plan.path.clone(), format!("refs/heads/{}", plan.branch));
+    if reader.checkouts()?.contains(&here) {
+        return Ok(());
+    }
+    Err(Error::BaseBranch(plan.branch.clone()))
 }
 
 fn refuse_occupied(plan: &WorktreePlan) -> Result<(), Error> {
@@ -231,9 +251,11 @@ pub fn default_branch(folder: &Path) -> Result<Option<String>, Error> {
     let Some(reader) = open(folder)? else {
         return Ok(None);
     };
-    let remote = remote_of(reader.remotes()?);
-    let found = base(&*reader, remote.as_deref())?;
-    Ok(found.map(|base| {
+    base_branch(&*reader, remote_of(reader.remotes()?).as_deref())
+}
+
+fn base_branch(reader: &dyn Reader, remote: Option<&str>) -> Result<Option<String>, Error> {
+    Ok(base(reader, remote)?.map(|base| {
         match remote
             .and_then(|remote| base.name.strip_prefix(&format!("{remote}/")).map(str::to_owned))
         {

@@ -51,11 +51,32 @@ async fn bare_repositories_get_worktrees_too() {
 #[tokio::test]
 async fn a_branch_in_use_elsewhere_is_refused_with_the_place() {
     let lab = Lab::new();
-    let error = lab.plan("main").unwrap_err().to_string();
+    git(&lab.repo, &["switch", "--quiet", "--create", "mine"]);
+    let error = lab.plan("mine").unwrap_err().to_string();
     assert!(error.contains(&format!("checked out in {}", lab.repo.display())), "{error}");
+    assert!(!error.contains("worktree remove"), "git removes no main working tree: {error}");
     lab.create("a").await.unwrap();
     let error = plan(&lab.repo, "a", &lab.path("other")).unwrap_err().to_string();
     assert!(error.contains(&format!("checked out in {}", lab.path("a").display())), "{error}");
+    assert!(error.contains("git worktree remove"), "{error}");
+}
+
+#[tokio::test]
+async fn the_branch_that_all_begin_from_is_nobodys() {
+    let lab = Lab::cloned();
+    git(&lab.root(), &["clone", "--quiet", "--bare", "upstream", "bare.git"]);
+    git(&lab.repo, &["switch", "--quiet", "--detach"]);
+    let unborn = lab.root().join("unborn");
+    git(&lab.root(), &["init", "--quiet", "--initial-branch=main", "unborn"]);
+    for repo in [&lab.repo, &lab.root().join("bare.git"), &unborn] {
+        let planned = plan(repo, "main", &lab.path("main"));
+        assert!(matches!(planned, Err(Error::BaseBranch(name)) if name == "main"), "{repo:?}");
+        plan(repo, "main2", &lab.path("main2")).unwrap();
+    }
+    // One that has it from before goes on.
+    let at = lab.path("main");
+    git(&lab.repo, &["worktree", "add", "--quiet", at.to_str().unwrap(), "main"]);
+    plan(&lab.repo, "main", &at).unwrap();
 }
 
 #[test]
@@ -120,7 +141,7 @@ async fn repositories_libgit2_cannot_read_are_read_by_git() {
         assert!(
             matches!(start_of(lab.plan("feat/x").unwrap()), Start::New(base) if base.name == "main")
         );
-        assert!(matches!(lab.plan("main"), Err(Error::BranchElsewhere { .. })));
+        assert!(matches!(lab.plan("main"), Err(Error::BaseBranch(_))));
         lab.git(&["branch", "taken"]);
         assert!(matches!(lab.plan("taken/x"), Err(Error::BranchCollides { .. })));
         lab.git(&["branch", "-D", "taken"]);
