@@ -143,6 +143,29 @@ fn a_session_left_in_any_phase_is_continued_to_done() {
 }
 
 #[test]
+fn one_in_a_phase_that_is_none_says_so_and_goes_on_when_it_is_mended() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user("nophase");
+    let project = user.project("shop").key("SAMOCODE_AGENT", "rehearsal").create();
+    let left = Left { phase: "reqirements", blocked: "no", history: &HISTORY[..1] };
+    let session = leave(&project, "typo", &left);
+    for verb in ["start", "run"] {
+        let out = project.samocode([verb, "typo"]).output();
+        assert_eq!(out.code, 78, "{out}");
+        assert!(out.stderr.contains("'Phase: reqirements', which is no phase: make it"), "{out}");
+    }
+    for verb in ["status", "why"] {
+        let out = project.samocode([verb, "typo"]).ok();
+        assert!(out.stdout.contains("failed"), "{out}");
+        assert!(out.stdout.contains("'Phase: reqirements', which is no phase"), "{out}");
+    }
+    let overview = session.file("_overview.md").replace("reqirements", "requirements");
+    user.write(project.sessions.join("25-03-01-typo/_overview.md"), overview);
+    project.samocode(["start", "typo"]).ok();
+    session.wait_to_rest("waiting", "requirements");
+}
+
+#[test]
 fn one_that_waits_goes_on_when_the_answers_are_in_the_file() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user_without_manager("beforeqa");

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::bail;
 use jiff::Timestamp;
 
+use crate::service::exit::Exit;
 use crate::session::Phase;
 use crate::session::journal::Event;
 use crate::session::mail::{Kind, Message};
@@ -13,7 +14,7 @@ use crate::session::overview::Overview;
 use crate::session::state::{State, Word};
 use crate::session::store::{self, Journal, Lock, LockError};
 
-use super::context::Usage;
+use super::context::{Coded, Usage};
 use super::sessions::Session;
 
 /// What `enable` and `run` are asked for.
@@ -87,7 +88,13 @@ pub(super) fn ask(session: &Session, request: &Request) -> anyhow::Result<Became
             return Err(at_work(session, Word::Running));
         }
         if task.is_none() {
-            return Ok(Became::Known);
+            return match session.obstacle() {
+                Some(why) => {
+                    let why = format!("cannot take over session '{}': {why}", session.name);
+                    Err(Coded(Exit::Configuration.code(), why).into())
+                }
+                None => Ok(Became::Known),
+            };
         }
         let overview = store::read(&session.folder.overview())?.unwrap_or_default();
         let overview = Overview::parse(String::from_utf8_lossy(&overview).into_owned());

@@ -55,9 +55,10 @@ impl Session {
     }
 
     /// What keeps any worker from taking the session up: its journal, which holds the truth, is
-    /// damaged or cannot be read.
+    /// damaged or cannot be read, or it has none and its overview does not say where it stands.
     pub(super) fn obstacle(&self) -> Option<String> {
         match read_journal(&self.folder, |_| {}) {
+            Ok((state, None)) if state.seq == 0 => self.imported(&self.overview()).err(),
             Ok((_, None)) => None,
             Ok((_, Some(damage))) => {
                 Some(JournalError::Damaged(self.folder.journal(), damage).to_string())
@@ -80,8 +81,7 @@ impl Session {
         let mut hook = Hook::of(&state);
         if state.seq == 0 {
             hook.task_id.clone_from(&self.name);
-            let overview = store::read(&self.folder.overview()).ok().flatten().unwrap_or_default();
-            let overview = Overview::parse(String::from_utf8_lossy(&overview).into_owned());
+            let overview = self.overview();
             let status = overview.status();
             hook.phase = status.phase.unwrap_or(hook.phase);
             hook.iteration = status.iteration.unwrap_or(0);
@@ -97,12 +97,28 @@ impl Session {
         Ok(hook)
     }
 
+    fn overview(&self) -> Overview {
+        let overview = store::read(&self.folder.overview()).ok().flatten().unwrap_or_default();
+        Overview::parse(String::from_utf8_lossy(&overview).into_owned())
+    }
+
+    /// A session without a journal, as its worker will take it over from its files.
+    fn imported(&self, overview: &Overview) -> Result<Event, String> {
+        let history = store::read(&self.folder.history()).ok().flatten().unwrap_or_default();
+        crate::worker::import(&self.name, overview, &History::parse(&history).lines)
+    }
+
     /// What a session without a journal waits for or is blocked by, as its worker will see it.
     fn foreign_reason(&self, overview: &Overview, hook: &mut Hook) {
-        let history = store::read(&self.folder.history()).ok().flatten().unwrap_or_default();
-        let history = History::parse(&history).lines;
-        let imported = crate::worker::import(&self.name, overview, &history);
-        let Ok(Event::Imported { waits_for, blocked, .. }) = imported else { return };
+        let (waits_for, blocked) = match self.imported(overview) {
+            Ok(Event::Imported { waits_for, blocked, .. }) => (waits_for, blocked),
+            Ok(_) => return,
+            Err(why) => {
+                hook.state = Word::Failed;
+                hook.reason = Some(why);
+                return;
+            }
+        };
         if hook.state == Word::Waiting {
             hook.waits_for = waits_for;
             let qa = store::read(&self.folder.qa()).ok().flatten().unwrap_or_default();

@@ -15,7 +15,10 @@ pub fn import(name: &str, overview: &Overview, history: &[HistoryLine]) -> Resul
     let phase = match (status.phase, &status.phase_text) {
         (Some(phase), _) => phase,
         (None, Some(word)) => {
-            return Err(format!("its _overview.md says 'Phase: {word}', which is no phase"));
+            let phases = Phase::ALL.map(Phase::as_str).join(", ");
+            return Err(format!(
+                "its _overview.md says 'Phase: {word}', which is no phase: make it one of {phases}"
+            ));
         }
         (None, None) => Phase::Init,
     };

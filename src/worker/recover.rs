@@ -60,8 +60,8 @@ impl Worker<'_> {
         };
         let history = store::read(&self.desk.folder.history())?.unwrap_or_default();
         import(&name, &overview, &History::parse(&history).lines).map_err(|why| {
-            let path = self.desk.folder.overview();
-            Trouble::Unusable(format!("{}: {why}", path.display()))
+            let path = self.desk.folder.path().display();
+            Trouble::Unusable(format!("cannot take over the session in {path}: {why}"))
         })
     }
 
