@@ -44,7 +44,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::agent::rehearsal;
 use crate::service::Scope;
@@ -132,9 +132,10 @@ const USAGE: u8 = 2;
 /// standard error.
 #[must_use]
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(args) {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
-        Err(error) => return answer_usage(&error),
+        Err(error) => return answer_usage(&error, &args),
     };
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -156,27 +157,33 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 /// Prints what clap has to say: help as it is, an error as one line.
-fn answer_usage(error: &clap::Error) -> ExitCode {
+fn answer_usage(error: &clap::Error, args: &[OsString]) -> ExitCode {
     use clap::error::ErrorKind;
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand || !error.use_stderr() {
         let _ = error.print();
     } else {
-        output::error(&usage_line(&error.render().to_string()));
+        output::error(&usage_line(&error.render().to_string(), args));
     }
     if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
 }
 
-/// clap's error without its usage and with its tips, in one line.
-fn usage_line(text: &str) -> String {
+/// clap's error without its usage and with the tip that helps, in one line that ends in where to read on.
+fn usage_line(text: &str, args: &[OsString]) -> String {
     let said = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
     let mut line = String::new();
-    for part in said.filter(|part| !part.is_empty() && !part.starts_with("For more information")) {
+    // Who mistypes a flag does not mean it as a value.
+    let noise = ["For more information", "tip: to pass '"];
+    for part in said.filter(|part| !part.is_empty() && !noise.iter().any(|n| part.starts_with(n))) {
         if !line.is_empty() {
             line.push_str(if line.ends_with(':') { " " } else { "; " });
         }
         line.push_str(part.strip_prefix("error: ").unwrap_or(part));
     }
-    line + "; see samocode --help"
+    let cli = Cli::command();
+    match args.iter().skip(1).find_map(|arg| cli.find_subcommand(arg)) {
+        Some(verb) => format!("{line}; see samocode {} --help", verb.get_name()),
+        None => line + "; see samocode --help",
+    }
 }
 
 async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
@@ -222,7 +229,10 @@ mod tests {
     fn a_usage_error_is_one_line_with_its_tip() {
         let told = |args: &[&str]| {
             let error = Cli::try_parse_from(args).unwrap_err();
-            usage_line(&error.render().to_string())
+            usage_line(
+                &error.render().to_string(),
+                &args.iter().map(Into::into).collect::<Vec<_>>(),
+            )
         };
         assert_eq!(
             told(&["samocode", "enabel"]),
@@ -230,7 +240,11 @@ mod tests {
         );
         assert_eq!(
             told(&["samocode", "enable"]),
-            "the following required arguments were not provided: <SESSION>; see samocode --help"
+            "the following required arguments were not provided: <SESSION>; see samocode enable --help"
+        );
+        assert_eq!(
+            told(&["samocode", "--user", "wait", "a", "--timeout", "-1"]),
+            "unexpected argument '-1' found; see samocode wait --help"
         );
     }
 }
