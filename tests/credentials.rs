@@ -158,6 +158,11 @@ fn a_key_only_in_the_shell_is_named_and_not_taken_along() {
         "{enabled}"
     );
     assert_eq!(seen(&user, "ANTHROPIC_API_KEY"), None);
+    let two = enable(&project, &[]).env("ANTHROPIC_API_KEY", KEY).env("OPENAI_API_KEY", "x").ok();
+    session.wait_for_state("blocked");
+    assert!(
+        two.stderr.contains("are set in this shell only, and units do not see them: save them")
+    );
     assert!(!user.exists(".config/samocode/env"));
     let doctor = project.samocode(["doctor"]).env("ANTHROPIC_API_KEY", KEY).output();
     assert_eq!(doctor.code, 1, "{doctor}");

@@ -184,10 +184,10 @@ fn import_env(context: &Context) -> anyhow::Result<()> {
 fn warn_of_secrets(context: &Context) -> anyhow::Result<()> {
     let secrets = secrets_in_shell(&context.env, &context.env_file()?);
     if !secrets.is_empty() {
+        let (are, them) = if secrets.len() == 1 { ("is", "it") } else { ("are", "them") };
         output::note(&format!(
-            "{} {} set in this shell only, and units do not see it: save it in {} with --import-env",
+            "{} {are} set in this shell only, and units do not see {them}: save {them} in {} with --import-env",
             secrets.join(", "),
-            if secrets.len() == 1 { "is" } else { "are" },
             context.dirs.short(&context.dirs.env_file())
         ));
     }
