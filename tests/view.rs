@@ -80,6 +80,8 @@ fn status_works_without_a_service_manager_and_prints_every_key() {
     shop.made_up("26-11-20-jwt-login", WAITING);
     shop.made_up("26-11-21-later", DONE);
     shop.made_up("_archive/26-11-19-old", DONE);
+    let dangling = shop.sessions.join("26-11-22-dangling");
+    shop.user.sh(&format!("ln -s /nowhere {}", dangling.display())).ok();
 
     let listed = shop.samocode(["status", "--json"]).ok().json();
     let sessions = listed["sessions"].as_array().unwrap();

@@ -268,7 +268,10 @@ fn dated_folders(sessions: &Path) -> anyhow::Result<Vec<String>> {
     };
     let mut found: Vec<_> = entries
         .filter_map(Result::ok)
-        .filter(|entry| entry.file_type().is_ok_and(|kind| !kind.is_file()))
+        .filter(|entry| match entry.file_type() {
+            Ok(kind) if kind.is_symlink() => entry.path().is_dir(),
+            kind => kind.is_ok_and(|kind| kind.is_dir()),
+        })
         .map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry))
         .filter(|(name, _)| names::name_in_folder(name).is_some())
         .map(|(name, entry)| age(&name, entry.metadata().ok()))
