@@ -98,7 +98,8 @@ fn text(root: &Path, dirs: &Dirs, options: &InitOptions) -> Result<String, Error
         }
     };
     let line = |key: &str, path: &Path| {
-        path.to_str().ok_or_else(|| Error::Unwritable(key.to_owned()))?;
+        let plain = path.to_str().filter(|text| !text.contains(char::is_control));
+        plain.ok_or_else(|| Error::Unwritable(key.to_owned()))?;
         file::assignment(key, &dirs.short(path))
     };
     Ok(format!(
@@ -179,6 +180,20 @@ mod tests {
 
         fn init(&self, dir: &str) -> Result<InitReport, Error> {
             init(&self.home.join(dir), &Dirs::of_home(&self.home), &InitOptions::default())
+        }
+    }
+
+    #[test]
+    fn a_folder_whose_name_no_line_can_hold_is_refused() {
+        use std::os::unix::ffi::OsStrExt as _;
+
+        let place = Place::new();
+        for name in [&b"new\nline"[..], b"not\xff"] {
+            let dir = place.home.join(std::ffi::OsStr::from_bytes(name));
+            fs::create_dir(&dir).unwrap();
+            let done = init(&dir, &Dirs::of_home(&place.home), &InitOptions::default());
+            assert!(matches!(done, Err(Error::Unwritable(key)) if key == "MAIN_REPO"));
+            assert!(!dir.join(".samocode").exists());
         }
     }
 

@@ -138,7 +138,9 @@ pub enum Error {
         allowed: String,
     },
     /// A value cannot stand in a file of `KEY=value` lines.
-    #[error("{0} cannot be written to a file: its value contains control characters")]
+    #[error(
+        "{0} cannot be written to a file: its value is not UTF-8 text, or contains control characters"
+    )]
     Unwritable(String),
     /// Neither HOME nor the user database names a home folder.
     #[error("your home folder is unknown: set HOME to it")]
