@@ -7,7 +7,7 @@ use super::environment::family;
 use super::file::ConfigFile;
 use super::keys::{self, KEYS, Key, Kind};
 use super::settings::{Budget, Flags, Origin, Row};
-use super::{AgentChoice, Dirs, Env, EnvFile, Error, Warning, values};
+use super::{AgentChoice, Dirs, Env, EnvFile, Error, Warning, shown, values};
 use crate::session::Phase;
 
 /// The layers in their order.
@@ -156,11 +156,8 @@ impl<'a> Layers<'a> {
         };
         parsed.map_err(|allowed| {
             let is_secret = keys::lookup(name).is_some_and(|(key, _)| key.secret);
-            let value = if is_secret {
-                "(secret)".to_owned()
-            } else {
-                setting.text.escape_debug().to_string()
-            };
+            let value =
+                if is_secret { "(secret)".to_owned() } else { shown(Path::new(&setting.text)) };
             Error::Value { key: name.to_owned(), value, origin: setting.origin, allowed }
         })
     }

@@ -190,6 +190,9 @@ fn a_bad_value_is_named_with_its_place_and_what_is_allowed() {
     }
     let env = Given { env: vec![("CLAUDE_TIMEOUT", "x")], ..Given::default() }.refusal();
     assert!(env.starts_with("CLAUDE_TIMEOUT=x (environment): "), "{env}");
+    let env = vec![("SAMOCODE_AGENT", "command:'open")];
+    let env = Given { env, ..Given::default() }.refusal();
+    assert!(env.starts_with("SAMOCODE_AGENT=command:'open (environment): "), "{env}");
     let flag = Flags::default().with("--budget", "SAMOCODE_BUDGET_USD", "much");
     let flag = Given { flags: flag, ..Given::default() }.refusal();
     assert!(flag.starts_with("SAMOCODE_BUDGET_USD=much (--budget): "), "{flag}");
