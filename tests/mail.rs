@@ -319,10 +319,14 @@ fn answers_written_by_hand_count_when_the_session_is_started() {
     session.enable(&["--task", "JWT login"]);
     session.wait_to_rest("waiting", "requirements");
 
+    let still = project.samocode(["start", "jwt"]).ok().stdout;
+    assert!(still.contains("jwt waits for qa_answers"), "{still}");
+
     session.answer_file();
     let table = project.samocode(["status"]).ok().stdout;
     assert!(table.contains("answers to be sent: samocode answer jwt"), "{table}");
-    project.samocode(["start", "jwt"]).ok();
+    let started = project.samocode(["start", "jwt"]).ok().stdout;
+    assert!(!started.contains("qa_answers"), "it has its answers: {started}");
 
     session.wait_to_rest("waiting", "planning");
     assert_eq!(session.journal("answered").len(), 1);

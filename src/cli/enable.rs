@@ -18,7 +18,7 @@ use super::context::{Context, Usage, own_binary};
 use super::privilege::Raised;
 use super::request::{Became, Request, ask_to_go_on};
 use super::sessions::{self, Session};
-use super::{Common, output};
+use super::{Common, by_hand, output};
 
 /// Begin a session, or go on with one: start it now and at boot
 #[derive(Debug, Args)]
@@ -335,7 +335,7 @@ fn tell(context: &Context, session: &Session, became: Became) {
 /// What a session that was there already waits for.
 fn known_state(session: &Session) -> Option<String> {
     let hook = session.folder.read_hook()?;
-    let waits_for = hook.waits_for?;
+    let waits_for = hook.waits_for.clone().filter(|_| !by_hand::is_answered(session, &hook))?;
     let command = crate::worker::answer_command(&session.instance, &waits_for);
     Some(format!("{} for {waits_for}: {command}", hook.state))
 }

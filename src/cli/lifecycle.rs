@@ -19,7 +19,7 @@ use super::request::{Became, Request, ask, ask_to_go_on};
 use super::sessions::{self, Session};
 use super::watch::Watch;
 use super::whereabouts::{Gone, past_gone};
-use super::{Common, output};
+use super::{Common, by_hand, output};
 
 /// Let a session go on: stopped, blocked or failed
 #[derive(Debug, Args)]
@@ -63,9 +63,9 @@ fn all_of(context: &Context, typed: &[String]) -> anyhow::Result<Vec<Session>> {
 fn tell_started(session: &Session) -> anyhow::Result<()> {
     let hook = session.hook()?;
     let name = output::painted(output::BOLD, &session.name);
-    match (hook.state, hook.waits_for) {
-        (Word::Waiting, Some(waits_for)) => {
-            let command = crate::worker::answer_command(&session.instance, &waits_for);
+    match (hook.state, &hook.waits_for) {
+        (Word::Waiting, Some(waits_for)) if !by_hand::is_answered(session, &hook) => {
+            let command = crate::worker::answer_command(&session.instance, waits_for);
             say!("{name} waits for {waits_for}: {command}");
         }
         _ => say!("{name} is started."),

@@ -5,6 +5,7 @@ mod say;
 
 mod answer;
 mod approve;
+mod by_hand;
 mod chronicle;
 mod completions;
 mod config;
