@@ -107,7 +107,9 @@ impl Worker<'_> {
         }
         let spent_before = self.spent();
         let log = self.log_name(numbers);
+        self.desk.folder.try_logs()?;
         self.desk.folder.clear_signal()?;
+        self.end_outage()?;
         self.desk.record(Event::RunStarted {
             run: plan.run.clone(),
             agent: agent.name().to_owned(),

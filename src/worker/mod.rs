@@ -138,7 +138,7 @@ pub async fn work(setup: &Setup) -> Exit {
         strays::gather();
     }
     let mut begun = false;
-    let mut outages = Outages::new(setup, &notify);
+    let outages = Outages::new(setup, &notify);
     loop {
         // One that was there may be on a disk that comes back; nothing is made in its place.
         if !setup.folder.path().is_dir() {
@@ -177,17 +177,18 @@ pub async fn work(setup: &Setup) -> Exit {
             }
         };
         notify.ready();
-        let trouble = match Worker::open(setup, &notify, cgroup.as_ref(), &mut asks, &lock) {
-            Ok(mut worker) => match worker.work(&mut begun, &mut outages).await {
-                Ok(Exit::Reload) => {
-                    let error = reload::execute(setup, &lock);
-                    return refuse(&error, Exit::Interrupted);
-                }
-                Ok(exit) => return exit,
+        let trouble =
+            match Worker::open(setup, &notify, cgroup.as_ref(), &mut asks, &outages, &lock) {
+                Ok(mut worker) => match worker.work(&mut begun).await {
+                    Ok(Exit::Reload) => {
+                        let error = reload::execute(setup, &lock);
+                        return refuse(&error, Exit::Interrupted);
+                    }
+                    Ok(exit) => return exit,
+                    Err(trouble) => trouble,
+                },
                 Err(trouble) => trouble,
-            },
-            Err(trouble) => trouble,
-        };
+            };
         match trouble {
             Trouble::Unusable(why) => return refuse(&why, Exit::Configuration),
             Trouble::Store(error) => {
@@ -230,6 +231,7 @@ struct Worker<'a> {
     notify: &'a Notify,
     cgroup: Option<&'a UnitCgroup>,
     asks: &'a mut Asks,
+    outages: &'a Outages<'a>,
     desk: Desk,
     outbox: Outbox,
     env_file: EnvFile,
@@ -243,18 +245,20 @@ impl<'a> Worker<'a> {
         notify: &'a Notify,
         cgroup: Option<&'a UnitCgroup>,
         asks: &'a mut Asks,
+        outages: &'a Outages<'a>,
         lock: &Lock,
     ) -> Result<Self, Trouble> {
         let desk = Desk::open(setup.folder.clone(), setup.instance.clone(), lock)?;
         let outbox = Outbox::new(setup.channels.notifiers.clone());
         let redactor = redactor(&setup.env, &setup.env_file);
         let env_file = setup.env_file.clone();
-        Ok(Self { setup, notify, cgroup, asks, desk, outbox, env_file, redactor, slot: None })
+        let slot = None;
+        Ok(Self { setup, notify, cgroup, asks, outages, desk, outbox, env_file, redactor, slot })
     }
 
     /// Recovers, then takes one step after the other. `begun` says whether this process has been
     /// here before, when the disk refused it: that was no death.
-    async fn work(&mut self, begun: &mut bool, outages: &mut Outages<'_>) -> Result<Exit, Trouble> {
+    async fn work(&mut self, begun: &mut bool) -> Result<Exit, Trouble> {
         crash_point("the lock is taken");
         // A journal that was taken away meanwhile begins anew.
         if !*begun || self.desk.state().seq == 0 {
@@ -262,11 +266,6 @@ impl<'a> Worker<'a> {
             *begun = true;
         }
         crash_point("the worker has begun");
-        if let Some(outage) = outages.current() {
-            let (since, what) = (outage.since, outage.reason.clone());
-            self.desk.record(Event::Outage { since, what })?;
-            outages.over();
-        }
         if self.desk.state().deaths.count >= CRASH_LOOP {
             self.desk.record(Event::WorkerEnded { end: End::GaveUp })?;
             self.desk.settle()?;
@@ -321,6 +320,7 @@ impl<'a> Worker<'a> {
     }
 
     fn block(&mut self, reason: String, needs: &str) -> Result<(), Trouble> {
+        self.end_outage()?;
         let reason = self.redactor.redact(&reason).into_owned();
         self.desk.record(Event::Blocked { reason, needs: needs.to_owned() })?;
         Ok(self.desk.settle()?)
@@ -330,6 +330,7 @@ impl<'a> Worker<'a> {
     /// into the inbox: mail that comes after the look starts the unit again, as it is stopping;
     /// mail that came before is seen, and the unit is asked back.
     async fn rest(&mut self) -> Result<Exit, Trouble> {
+        self.end_outage()?;
         self.tell_human();
         self.note_last_deliveries().await?;
         if let (Standing::Done, Some(spool)) = (&self.desk.state().standing, &self.setup.spool)

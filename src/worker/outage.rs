@@ -8,6 +8,7 @@
 //! The worker holds the note with `flock` while it waits: one that a dead worker left is not
 //! believed.
 
+use std::cell::RefCell;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -19,10 +20,11 @@ use serde::{Deserialize, Serialize};
 use crate::notify::{About, Notice, Outbox};
 use crate::project::{Dirs, Env};
 use crate::service::Notify;
+use crate::session::journal::Event;
 use crate::session::store::StoreError;
 
 use super::asks::{Ask, Asks};
-use super::{Setup, tick};
+use super::{Setup, Worker, tick};
 
 /// How long a worker waits before it tries again after the disk refused it.
 const PAUSE: Duration = Duration::from_secs(15);
@@ -86,7 +88,7 @@ pub(super) struct Outages<'a> {
     notify: &'a Notify,
     notes: Notes,
     outbox: Outbox,
-    current: Option<Current>,
+    current: RefCell<Option<Current>>,
 }
 
 struct Current {
@@ -98,16 +100,16 @@ struct Current {
 impl<'a> Outages<'a> {
     pub(super) fn new(setup: &'a Setup, notify: &'a Notify) -> Self {
         let outbox = Outbox::new(setup.channels.notifiers.clone());
-        Self { setup, notify, notes: Notes::of(&setup.env), outbox, current: None }
+        Self { setup, notify, notes: Notes::of(&setup.env), outbox, current: RefCell::new(None) }
     }
 
     /// The outage that is not known to be over.
-    pub(super) fn current(&self) -> Option<&Outage> {
-        self.current.as_ref().map(|current| &current.outage)
+    pub(super) fn current(&self) -> Option<Outage> {
+        self.current.borrow().as_ref().map(|current| current.outage.clone())
     }
 
     /// It is over: what was to be kept has been kept.
-    pub(super) fn over(&mut self) {
+    pub(super) fn over(&self) {
         if self.current.take().is_some()
             && let Some(path) = self.notes.path(&self.setup.instance)
         {
@@ -118,7 +120,7 @@ impl<'a> Outages<'a> {
 
     /// Says what is wrong, aloud when it begins, and waits before everything is begun anew. True
     /// when asked to end.
-    pub(super) async fn wait(&mut self, asks: &mut Asks, error: &StoreError) -> bool {
+    pub(super) async fn wait(&self, asks: &mut Asks, error: &StoreError) -> bool {
         let error = error.to_string();
         if self.current().is_none_or(|outage| outage.reason != error) {
             self.note(&error);
@@ -144,7 +146,7 @@ impl<'a> Outages<'a> {
         }
     }
 
-    fn note(&mut self, error: &str) {
+    fn note(&self, error: &str) {
         let folder = self.setup.folder.path().to_owned();
         let instance = &self.setup.instance;
         let current = self.current.take().map(|current| current.outage);
@@ -170,7 +172,19 @@ impl<'a> Outages<'a> {
             self.outbox.post(Notice::paused(&about, error, None));
         }
         let note = self.notes.path(instance).and_then(|path| write(&path, &outage).ok());
-        self.current = Some(Current { outage, _note: note });
+        self.current.replace(Some(Current { outage, _note: note }));
+    }
+}
+
+impl Worker<'_> {
+    /// The next step is found and all that it needs can be written: what refused before is mended.
+    /// Not sooner, or what still refuses would be written down and told each time it is tried.
+    pub(super) fn end_outage(&mut self) -> Result<(), StoreError> {
+        if let Some(Outage { since, reason: what, .. }) = self.outages.current() {
+            self.desk.record(Event::Outage { since, what })?;
+            self.outages.over();
+        }
+        Ok(())
     }
 }
 

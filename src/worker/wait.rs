@@ -35,6 +35,7 @@ impl Worker<'_> {
     /// the way is gone.
     pub(super) async fn sleep_until(&mut self, until: Timestamp) -> Result<(), Trouble> {
         self.slot = None;
+        self.end_outage()?;
         self.desk.settle()?;
         self.desk.write_hook()?;
         self.tell_human();
@@ -83,6 +84,7 @@ impl Worker<'_> {
 
     /// Waits a moment for a slot. Which of several that wait gets it is left to chance.
     pub(super) async fn queue(&mut self) -> Result<(), Trouble> {
+        self.end_outage()?;
         if self.desk.state().standing != Standing::Queued {
             let cap = self.cap();
             self.desk.record(Event::Queued { cap })?;

@@ -1,11 +1,13 @@
 //! The same under a real systemd: whoever is killed, the session goes on by itself and leaves no
 //! process behind; a disk that refuses is waited for.
 
+use std::fs;
 use std::path::PathBuf;
 
 use serde_json::Value;
 
 use crate::lab::{self, Bot, LabUser, secs};
+use crate::session::BOUND;
 
 /// Leaves a process that has left its session, waits for a word, gives its signal, waits again.
 const AGENT: &str = r#"#!/bin/sh
@@ -266,4 +268,43 @@ fn a_full_disk_of_worktrees_or_of_temporary_files_is_waited_for() {
     project.samocode(["start", "crowded"]).ok();
     session.wait_to_rest("waiting", "requirements");
     assert_eq!(session.journal("blocked").len(), 0);
+}
+
+#[test]
+fn what_refuses_only_the_next_run_is_one_line_and_one_message() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user("logless");
+    let bot = Bot::start();
+    user.is_told_by(&bot);
+    let agent = user.obedient_agent("until [ -e ~/go ]; do sleep 0.02; done");
+    let project = user.project("shop").key("SAMOCODE_AGENT", &agent).create();
+    let session = project.named("logless");
+    session.enable(&["--task", "Paint the fence"]);
+    user.wait_until("a run is under way", BOUND, || session.journal("run_started").len() == 1);
+    let folder = project.session("logless").expect("a session");
+    let logs = folder.join("_logs");
+    user.run(["chmod", "555", &logs.display().to_string()]).ok();
+    user.write("go", "");
+    user.wait_until("it says that it is paused", BOUND, || {
+        user.unit_property(&session.unit(), "StatusText").starts_with("paused: cannot ")
+    });
+
+    // The lock is taken anew each time it is tried.
+    let taken = || fs::metadata(user.host_path(folder.join("_lock"))).and_then(|it| it.modified());
+    let mut last = taken().expect("a lock");
+    for _ in 0..2 {
+        user.wait_until("it is tried again", secs(60), || taken().is_ok_and(|at| at > last));
+        last = taken().expect("a lock");
+    }
+    let waits = session.journal("").len();
+    assert_eq!(bot.told("is paused"), 1, "{:?}", bot.messages());
+    assert_eq!(session.journal("run_started").len(), 1, "no run is said to begin");
+    assert_eq!(session.journal("outage").len(), 0, "it is not over");
+
+    user.run(["chmod", "755", &logs.display().to_string()]).ok();
+    session.wait_to_rest("waiting", "requirements");
+    assert_eq!(session.journal("outage").len(), 1);
+    assert_eq!(session.journal("")[waits]["kind"], "outage", "nothing was written down meanwhile");
+    assert_eq!(session.journal("run_lost").len(), 0);
+    assert_eq!(bot.told("is paused"), 1, "{:?}", bot.messages());
 }

@@ -138,6 +138,16 @@ impl Folder {
         [self.inbox(), self.mail(), self.logs()].iter().try_for_each(|path| make_subfolder(path))
     }
 
+    /// Whether a run's logs can be written, found out before the run is said to begin.
+    ///
+    /// # Errors
+    /// When nothing can be made where they are.
+    pub fn try_logs(&self) -> Result<()> {
+        let logs = self.logs();
+        make_subfolder(&logs)?;
+        tempfile::tempfile_in(&logs).map(drop).attempt("write into", &logs)
+    }
+
     /// Reads the hook; a missing or damaged one is `None` and is rebuilt by the next worker. A stop
     /// that could only be marked counts.
     #[must_use]
