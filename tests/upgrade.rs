@@ -69,3 +69,25 @@ fn a_reload_puts_a_new_program_under_a_session_and_disturbs_nothing() {
     user.write("go-2", "");
     session.wait_to_rest("waiting", "requirements");
 }
+
+#[test]
+fn a_reload_does_not_wait_for_a_worker_that_is_killed_meanwhile() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user("upset");
+    let hold = "touch ~/runs-$SAMOCODE_ITERATION; until [ -e ~/go ]; do sleep 0.02; done";
+    let agent = user.obedient_agent(hold);
+    let project = user.project("shop").key("SAMOCODE_AGENT", &agent).create();
+    let session = project.named("jwt");
+    session.enable(&["--task", "JWT login"]);
+    user.wait_until("the first run is under way", BOUND, || user.exists("runs-1"));
+
+    let mut reload = project.samocode(["reload", "jwt"]).spawn();
+    reload.wait_for_stdout("at the end of its iteration", secs(30));
+    user.run(["kill", "-KILL", &session.worker()]).ok();
+
+    let out = reload.wait(secs(30));
+    assert!(out.code == 0 && out.stdout.contains("is reloaded"), "{out}");
+    assert!(!user.exists("go"), "the iteration has not ended");
+    user.write("go", "");
+    session.wait_to_rest("waiting", "requirements");
+}

@@ -204,18 +204,17 @@ async fn reload(
     manager.reload_unit(&session.instance, &|line| output::note(line)).await?;
     let name = output::painted(output::BOLD, &session.name);
     let wait = watch.until(|| {
-        let (mut reloaded, mut ended) = (false, false);
+        // A worker that began after one that was killed executes the installed program, too.
+        let mut is_over = false;
         let read = read_journal(&session.folder, |entry| {
-            if entry.seq > since {
-                match entry.event {
-                    Event::WorkerEnded { end: End::Reloaded } => reloaded = true,
-                    Event::WorkerStarted { .. } if reloaded => ended = true,
-                    Event::WorkerEnded { .. } => ended = true,
-                    _ => {}
-                }
-            }
+            is_over |= entry.seq > since
+                && match entry.event {
+                    Event::WorkerEnded { end } => end != End::Reloaded,
+                    Event::WorkerStarted { .. } => true,
+                    _ => false,
+                };
         });
-        read.is_ok() && ended
+        read.is_ok() && is_over
     });
     say!("{name} goes over to the installed samocode at the end of its iteration …");
     if tokio::time::timeout(bound, wait).await.is_err() {
