@@ -208,8 +208,9 @@ impl Folder {
     pub fn clear_signal(&self) -> Result<()> {
         let path = self.signal();
         if fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_dir()) {
-            let aside = self.0.join(format!("_signal.json.folder-{}", std::process::id()));
-            return fs::rename(&path, aside).attempt("move away", &path);
+            let names = (1..).map(|n: u64| self.0.join(format!("_signal.json.folder-{n}")));
+            let free = names.into_iter().find(|aside| fs::symlink_metadata(aside).is_err());
+            return fs::rename(&path, free.unwrap_or_default()).attempt("move away", &path);
         }
         remove(&path)
     }
@@ -327,4 +328,22 @@ fn read_message(path: &Path) -> std::result::Result<Message, String> {
     }
     let bytes = fs::read(path).map_err(|error| error.to_string())?;
     Message::parse(&bytes).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_in_the_signals_place_is_moved_away_as_often_as_one_is_there() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folder::new(place.path());
+        for n in 1..=2 {
+            fs::create_dir(folder.signal()).unwrap();
+            fs::write(folder.signal().join("kept"), "").unwrap();
+            folder.clear_signal().unwrap();
+            assert!(!folder.signal().exists());
+            assert!(place.path().join(format!("_signal.json.folder-{n}/kept")).exists());
+        }
+    }
 }
