@@ -187,7 +187,14 @@ impl Folder {
     /// # Errors
     /// When the folder cannot be read, or a file not be written to the disk.
     pub fn settle(&self, since: SystemTime) -> Result<()> {
-        let own = [self.signal(), self.journal(), self.hook(), self.history(), self.overview()];
+        let own = [
+            self.signal(),
+            self.journal(),
+            self.hook(),
+            self.history(),
+            self.overview(),
+            self.lock(),
+        ];
         let mut settled = false;
         for entry in fs::read_dir(&self.0).attempt("read", &self.0)?.flatten() {
             let path = entry.path();
