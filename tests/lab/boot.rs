@@ -236,8 +236,9 @@ fn read_pid(dir: &Path) -> Result<u32, String> {
 }
 
 /// Cargo replaces its programs by new files, so a hard link keeps the one this
-/// test process was built with.
-fn place(program: &Path, at: &Path) -> std::io::Result<()> {
+/// test process was built with. A copy could be "busy" when it is executed: a child
+/// that another test forks has the file open for writing until it executes its own.
+pub(crate) fn place(program: &Path, at: &Path) -> std::io::Result<()> {
     fs::hard_link(program, at).or_else(|_| fs::copy(program, at).map(|_| ()))
 }
 

@@ -57,7 +57,7 @@ mod user;
 
 pub(crate) use api::{Api, Reply, Script};
 pub(crate) use boot::{
-    Lab, Machine, System, get, is_installed, machine, on, spawn_for_life, sweep, target_dir,
+    Lab, Machine, System, get, is_installed, machine, on, place, spawn_for_life, sweep, target_dir,
     with_claude,
 };
 pub(crate) use bot::Bot;

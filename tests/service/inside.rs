@@ -13,7 +13,7 @@ use samocode::service::{
 
 use super::worker::runtime;
 
-const BOUND: Duration = Duration::from_secs(30);
+const BOUND: Duration = Duration::from_secs(90);
 
 struct Driver {
     manager: Box<dyn ServiceManager>,
