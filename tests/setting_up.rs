@@ -60,6 +60,13 @@ fn init_finds_out_what_it_needs_and_changes_nothing_the_second_time() {
     user.sh("git init -q -b trunk new").ok();
     let new = user.samocode(["init", "new"]).ok();
     assert!(new.stdout.contains("repository ~/new (branch trunk)"), "{new}");
+
+    user.sh("git init -q torn; : >torn/.git/HEAD; git init -q shut; chmod 000 shut/.git").ok();
+    for broken in ["torn", "shut"] {
+        let out = user.samocode(["init", broken]).output();
+        assert_one_line(&out, 1, "has a .git, but git reads no repository there");
+        assert!(!user.exists(format!("{broken}/.samocode")));
+    }
 }
 
 #[test]

@@ -47,6 +47,10 @@ impl Init {
         let options =
             InitOptions { worktrees: self.worktrees.clone(), sessions: self.sessions.clone() };
         let dir = self.dir.as_deref().unwrap_or(&cwd);
+        if dir.is_dir() {
+            // A repository that cannot be read would be taken for a folder without one.
+            worktree::root(dir)?;
+        }
         let report = init(dir, &dirs, &options)?;
         if self.json {
             print_json(&report)?;

@@ -117,6 +117,12 @@ pub enum Error {
         /// The repository.
         repo: PathBuf,
     },
+    /// There is a `.git` in which git finds no repository.
+    #[error("{folder} has a .git, but git reads no repository there. Look at its owner, its permissions and what this says: git -C {quoted} status. Or move it away", folder = folder.display(), quoted = quoted(folder))]
+    NoRepository {
+        /// The folder that has it.
+        folder: PathBuf,
+    },
     /// A ref leads to a commit that cannot be read.
     #[error("{repo} is damaged: {name} leads to no commit ({said}). Look what is missing: git -C {quoted} fsck", repo = repo.display(), quoted = quoted(repo))]
     Damaged {

@@ -42,8 +42,17 @@ pub(super) trait Reader {
     fn ahead(&self, tip: &str, base: &str) -> Result<usize, Error>;
 }
 
-/// Opens the repository a folder is in. `None`: it is in none.
+/// Opens the repository a folder is in. `None`: it is in none. What is left of a repository, or
+/// cannot be read, is not none: a session would work in the very checkout.
 pub(super) fn open(folder: &Path) -> Result<Option<Box<dyn Reader>>, Error> {
+    let found = discover(folder)?;
+    if found.is_none() && folder.join(".git").symlink_metadata().is_ok() {
+        return Err(Error::NoRepository { folder: folder.to_owned() });
+    }
+    Ok(found)
+}
+
+fn discover(folder: &Path) -> Result<Option<Box<dyn Reader>>, Error> {
     let none: [&OsStr; 0] = [];
     match Repository::open_ext(folder, RepositoryOpenFlags::empty(), none).and_then(Library::new) {
         Ok(library) => Ok(Some(Box::new(library))),

@@ -171,3 +171,22 @@ fn a_branch_whose_commit_is_gone_is_damage_and_not_a_repository_without_a_commit
         }
     }
 }
+
+#[test]
+fn what_is_left_of_a_repository_is_not_taken_for_a_folder_without_one() {
+    let breaks: [fn(&Path); 3] = [
+        |git| std::fs::remove_file(git.join("HEAD")).unwrap(),
+        |git| std::fs::write(git.join("HEAD"), "").unwrap(),
+        |git| {
+            std::fs::remove_dir_all(git).unwrap();
+            std::fs::create_dir(git).unwrap();
+        },
+    ];
+    for (at, damage) in breaks.into_iter().enumerate() {
+        let lab = Lab::new();
+        damage(&lab.repo.join(".git"));
+        for found in [lab.plan("a").map(drop), root(&lab.repo).map(drop)] {
+            assert!(matches!(found, Err(Error::NoRepository { .. })), "{at}: {found:?}");
+        }
+    }
+}
