@@ -256,6 +256,33 @@ fn wait_returns_by_a_change_of_files_with_the_exit_code_of_the_state() {
 }
 
 #[test]
+fn wait_does_not_take_the_state_of_before_from_a_worker_that_has_just_been_sent_for() {
+    let Some(lab) = lab::get() else { return };
+    let shop = Shop::new(lab.user_without_manager("taken"));
+    shop.made_up("26-11-20-a", WAITING);
+    let folder = shop.sessions.join("26-11-20-a");
+    // The hook's state is of five o'clock.
+    let started = |at: &str| {
+        let line = format!(
+            r#"{{"seq":1,"at":"2026-11-20T{at}:00Z","kind":"worker_started","pid":1,"boot":"b","uptime_ms":1,"version":"0.1.0"}}"#
+        );
+        shop.user.write(folder.join("_journal.jsonl"), line + "\n");
+    };
+    shop.user.write(folder.join("_lock"), "");
+    let lock = std::fs::File::open(shop.user.host_path(folder.join("_lock"))).unwrap();
+    lock.lock().unwrap();
+    let wait = |bound| shop.samocode(["wait", "a", "--timeout", bound]).output();
+
+    started("17:05");
+    assert_eq!(wait("300ms").code, 124, "it is just looking at its mail");
+    started("16:55");
+    assert_eq!(wait("10s").code, 10, "it brought the session there and is about to end");
+    started("17:05");
+    drop(lock);
+    assert_eq!(wait("10s").code, 10, "it looked, and there was nothing to do");
+}
+
+#[test]
 fn wait_hears_of_a_unit_that_fails_without_a_word_in_the_hook() {
     let Some(lab) = lab::get() else { return };
     let shop = Shop::new(lab.user("fails"));

@@ -11,8 +11,10 @@ use futures_util::stream::BoxStream;
 use crate::project::values;
 use crate::service::systemd::files;
 use crate::service::{self, ServiceManager, UnitChange};
+use crate::session::journal::Event;
 use crate::session::mail::Kind;
 use crate::session::state::Word;
+use crate::session::store::read_journal;
 
 use super::context::Context;
 use super::run::code_of;
@@ -89,19 +91,28 @@ impl Wait {
         let mut bus = Bus::listen(context, found).await;
         let mut units = bus.ask().await;
         loop {
+            let mut undecided = false;
             for session in found {
                 if !session.exists() {
                     bail!("{} is gone: was it archived?", session.folder.path().display());
                 }
+                // Before the hook is read: one that has ended meanwhile has written it.
+                let is_worked_on = session.is_worked_on();
                 let unit = units.get(&session.instance);
                 let view = View::of(&context.project, session, unit.as_ref())?;
-                if self.is_reached(&view) && !is_about_to_go_on(context, session, view.state) {
+                if !self.is_reached(&view) || is_about_to_go_on(context, session, view.state) {
+                    continue;
+                }
+                if !(is_worked_on && is_taken_up(session, &view)) {
                     return Ok(view);
                 }
+                undecided = true;
             }
             tokio::select! {
                 () = files.changed() => {}
                 () = bus.changed() => units = bus.ask().await,
+                // A lock that is let go of tells nobody.
+                () = tokio::time::sleep(UNDECIDED), if undecided => {}
             }
         }
     }
@@ -132,6 +143,25 @@ fn is_about_to_go_on(context: &Context, session: &Session, state: Word) -> bool 
         .and_then(|dir| files::recorded(&dir, &session.instance))
         .is_ok_and(|recorded| recorded.is_some());
     wakes && has_unit
+}
+
+/// For how long a worker that has just started is left to itself before it is looked at again.
+const UNDECIDED: Duration = Duration::from_millis(50);
+
+/// Whether a worker is at a session that came after this had come to rest: it was sent for by a
+/// word or a start, and what the hook says is of before.
+fn is_taken_up(session: &Session, view: &View) -> bool {
+    if matches!(view.state, Word::Paused | Word::Running | Word::Limited | Word::Queued) {
+        return false;
+    }
+    let mut started = None;
+    let read = read_journal(&session.folder, |entry| match entry.event {
+        Event::WorkerStarted { .. } => started = Some(entry.at),
+        Event::WorkerEnded { .. } => started = None,
+        _ => {}
+    });
+    // One that has not said so yet is just starting, or just ending.
+    read.is_ok() && started.is_none_or(|started| view.since.is_none_or(|since| started >= since))
 }
 
 /// What the service manager tells; where there is none, nothing.
