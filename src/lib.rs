@@ -2,12 +2,12 @@
 
 pub mod agent;
 pub mod cli;
+pub mod config;
+pub mod git;
 pub mod notify;
-pub mod project;
 pub mod service;
 pub mod session;
 pub mod worker;
-pub mod worktree;
 
 /// Says on the real standard error, past the capture of passing tests' output, that a test did not
 /// run. `tests/run.sh` counts these lines.

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 /// From the bottom up; parts of one layer do not know one another.
 const LAYERS: [&[&str]; 6] = [
     &["session"],
-    &["project"],
-    &["agent", "service", "notify", "worktree"],
+    &["config"],
+    &["agent", "service", "notify", "git"],
     &["worker", "convoy"],
     &["cli", "tui"],
     &["main"],

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::project::keys;
-use crate::project::{Dirs, Env, Error as ProjectError, Flags, Origin, Row, Settings};
+use crate::config::keys;
+use crate::config::{Dirs, Env, Error as ProjectError, Flags, Origin, Row, Settings};
 use crate::service::Recorded;
 use crate::service::systemd::files;
 

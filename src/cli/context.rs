@@ -5,8 +5,8 @@ use std::path::Path;
 use anyhow::Context as _;
 
 use crate::agent::AgentError;
-use crate::project::agent_path::NotFound;
-use crate::project::{Dirs, Env, EnvFile, Error as ProjectError, Flags, Project, Settings};
+use crate::config::agent_path::NotFound;
+use crate::config::{Dirs, Env, EnvFile, Error as ProjectError, Flags, Project, Settings};
 use crate::service::exit::Exit;
 use crate::service::{self, ServiceManager, Spool};
 use crate::session::names::BadName;

@@ -10,8 +10,8 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use clap::Args;
 
-use crate::project::init::{InitOptions, init};
-use crate::project::{Dirs, Env, Flags, Project, keys};
+use crate::config::init::{InitOptions, init};
+use crate::config::{Dirs, Env, Flags, Project, keys};
 use crate::service::{self, Scope, ServiceManager};
 use crate::session::state::Word;
 

@@ -5,14 +5,14 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Args;
 
-use crate::project::agent_path::find_agent;
-use crate::project::environment::{importable, recorded, secrets_in_shell};
-use crate::project::{Env, EnvFile, Flags, Project, Settings};
+use crate::config::agent_path::find_agent;
+use crate::config::environment::{importable, recorded, secrets_in_shell};
+use crate::config::{Env, EnvFile, Flags, Project, Settings};
+use crate::git::{self, Plan, Start, WorktreePlan};
 use crate::service::systemd::{files, units};
 use crate::service::{self, Limits, Scope, ServiceManager, Shared};
 use crate::session::Phase;
 use crate::session::store::crash_point;
-use crate::worktree::{self, Plan, Start, WorktreePlan};
 
 use super::context::{Context, Usage, own_binary};
 use super::privilege::Raised;
@@ -154,14 +154,10 @@ pub(super) fn check_branch(
     }
 }
 
-fn planned(
-    project: &Project,
-    settings: &Settings,
-    session: &Session,
-) -> Result<Plan, worktree::Error> {
+fn planned(project: &Project, settings: &Settings, session: &Session) -> Result<Plan, git::Error> {
     let branch = crate::worker::branch_name(settings.branch_prefix.as_deref(), &session.name);
     let path = project.worktrees.join(session.folder.name());
-    worktree::plan(&project.main_repo, &branch, &path)
+    git::plan(&project.main_repo, &branch, &path)
 }
 
 fn import_env(context: &Context) -> anyhow::Result<()> {

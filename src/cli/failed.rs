@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use clap::Args;
 
+use crate::config::{Dirs, Env, EnvFile, Flags, Project, Settings};
 use crate::notify::{About, Delivery, Notice, NotifyError, Outbox};
-use crate::project::{Dirs, Env, EnvFile, Flags, Project, Settings};
 use crate::service::systemd::files;
 use crate::service::{self, Scope};
 use crate::session::store::Folder;

@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Args;
 
-use crate::project::init::{InitOptions, InitReport, init};
-use crate::project::{Dirs, Env};
-use crate::worktree;
+use crate::config::init::{InitOptions, InitReport, init};
+use crate::config::{Dirs, Env};
+use crate::git;
 
 use super::context::Usage;
 use super::{Common, output};
@@ -49,7 +49,7 @@ impl Init {
         let dir = self.dir.as_deref().unwrap_or(&cwd);
         if dir.is_dir() {
             // A repository that cannot be read would be taken for a folder without one.
-            worktree::root(dir)?;
+            git::root(dir)?;
         }
         let report = init(dir, &dirs, &options)?;
         if self.json {
@@ -93,8 +93,8 @@ impl Init {
 /// The branch that sessions begin with; before the first commit the one that will be made.
 fn branch(report: &InitReport) -> Option<String> {
     let repo = &report.project.main_repo;
-    let begun = worktree::default_branch(repo).ok().flatten();
-    begun.or_else(|| worktree::head(repo).ok()?.branch).filter(|_| report.in_repository)
+    let begun = git::default_branch(repo).ok().flatten();
+    begun.or_else(|| git::head(repo).ok()?.branch).filter(|_| report.in_repository)
 }
 
 fn print_json(report: &InitReport) -> anyhow::Result<()> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::bail;
 use clap::Args;
 
-use crate::project::Flags;
+use crate::config::Flags;
 use crate::service::ServiceManager;
 use crate::session::journal::{End, Event};
 use crate::session::state::Word;

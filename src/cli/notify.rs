@@ -6,9 +6,9 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
+use crate::config::environment::secrets_in_shell;
+use crate::config::{Dirs, Env, EnvFile, Error as ProjectError, Flags, Project, Settings};
 use crate::notify::{self, Notice, TestOutcome, TestResult};
-use crate::project::environment::secrets_in_shell;
-use crate::project::{Dirs, Env, EnvFile, Error as ProjectError, Flags, Project, Settings};
 use crate::service::Scope;
 
 use super::{Common, context, output};

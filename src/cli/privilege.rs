@@ -4,7 +4,7 @@
 use anyhow::{Context as _, bail};
 use nix::unistd::{Gid, Uid, User, getgrouplist, setegid, seteuid, setgroups};
 
-use crate::project::Env;
+use crate::config::Env;
 use crate::service::Scope;
 
 use super::context::Usage;

@@ -62,7 +62,7 @@ impl Run {
 pub(super) async fn work(
     context: &Context,
     session: &Session,
-    flags: &crate::project::Flags,
+    flags: &crate::config::Flags,
     talks: bool,
 ) -> anyhow::Result<ExitCode> {
     let mut command = Command::new(own_binary()?);

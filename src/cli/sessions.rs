@@ -9,7 +9,7 @@ use std::time::SystemTime;
 
 use anyhow::Context as _;
 
-use crate::project::{Env, Project};
+use crate::config::{Env, Project};
 use crate::service::Scope;
 use crate::service::systemd::files;
 use crate::session::Overview;

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-use crate::project::Error as ProjectError;
+use crate::config::Error as ProjectError;
 
 use super::context::{Context, one_line};
 use super::view::{Units, View};

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::project::{Env, Project};
+use crate::config::{Env, Project};
 use crate::service::{self, Error, Scope, ServiceManager, UnitStatus};
 use crate::session::hook::Hook;
 use crate::session::mail::{Kind, Message};

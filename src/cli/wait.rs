@@ -8,7 +8,7 @@ use clap::Args;
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 
-use crate::project::values;
+use crate::config::values;
 use crate::service::systemd::files;
 use crate::service::{self, ServiceManager, UnitChange};
 use crate::session::journal::Event;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::project::Project;
+use crate::config::Project;
 use crate::service::systemd::files;
 use crate::service::{Recorded, Scope};
 use crate::session::names;

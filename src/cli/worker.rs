@@ -9,7 +9,7 @@ use tracing::Level;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::project::{Dirs, Env, EnvFile, Flags, Project, Settings};
+use crate::config::{Dirs, Env, EnvFile, Flags, Project, Settings};
 use crate::service::exit::Exit;
 use crate::service::{Spool, foreground};
 use crate::session::store::Folder;

@@ -3,7 +3,7 @@
 
 use jiff::{Timestamp, ToSpan as _, Zoned};
 
-use crate::project::settings::Budget;
+use crate::config::settings::Budget;
 use crate::session::journal::{Event, Usage};
 use crate::session::state::State;
 use crate::session::store::StoreError;
@@ -60,7 +60,7 @@ impl Worker<'_> {
     /// Whether a budget is used up.
     pub(super) fn budget_is_spent(&self) -> Result<Option<Spent>, StoreError> {
         let budgets = &self.setup.settings.budgets;
-        let state = self.desk.state();
+        let state = self.writer.state();
         let (usd, tokens) = (state.usd, used(state.tokens));
         if share(&budgets.session, usd, tokens).is_some_and(|share| share >= 100.0) {
             let words = in_words(&budgets.session, usd, tokens);
@@ -90,7 +90,7 @@ impl Worker<'_> {
     pub(super) fn account_for(&mut self, before: (f64, u64)) -> Result<(), Trouble> {
         self.enter_in_ledger()?;
         let budgets = self.setup.settings.budgets;
-        let state = self.desk.state();
+        let state = self.writer.state();
         let now = (state.usd, used(state.tokens));
         self.warn("the session", &budgets.session, before, now)?;
         if budgets.day != Budget::default() {
@@ -105,7 +105,7 @@ impl Worker<'_> {
     /// Enters the last run in the ledger, also where no budget of a day is set: another project may
     /// have one, or this one may get it today. A worker that died before it did is made up for.
     pub(super) fn enter_in_ledger(&self) -> Result<(), StoreError> {
-        let Some(last) = &self.desk.state().last_cost else { return Ok(()) };
+        let Some(last) = &self.writer.state().last_cost else { return Ok(()) };
         self.ledger(&last.at.to_zoned(jiff::tz::TimeZone::system())).add(&Line {
             run: last.run.clone(),
             session: self.setup.instance.clone(),
@@ -125,7 +125,7 @@ impl Worker<'_> {
         if warned(now) && !warned(before) {
             let words = in_words(budget, now.0, now.1);
             let text = format!("four fifths of the budget of {whose} are used: {words}");
-            self.desk.record(Event::BudgetWarned { text: text.clone() })?;
+            self.writer.record(Event::BudgetWarned { text: text.clone() })?;
             self.tell_of(&text);
         }
         Ok(())
@@ -137,7 +137,7 @@ impl Worker<'_> {
 
     /// What was spent before a run, to see later whether a threshold was crossed.
     pub(super) fn spent(&self) -> (f64, u64) {
-        spent(self.desk.state())
+        spent(self.writer.state())
     }
 }
 

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::agent::{self, Agent, Programs};
-use crate::project::agent_path::find_agent;
-use crate::project::environment::{RunIds, agent_environment, redactor};
-use crate::project::secret::account_of;
-use crate::project::{AgentChoice, Dirs, EnvFile};
+use crate::config::agent_path::find_agent;
+use crate::config::environment::{RunIds, agent_environment, redactor};
+use crate::config::secret::account_of;
+use crate::config::{AgentChoice, Dirs, EnvFile};
+use crate::git;
 use crate::session::journal::Event;
 use crate::session::store::StoreError;
-use crate::worktree;
 
 use super::account::Account;
 use super::{Worker, pinging};
@@ -24,7 +24,7 @@ impl Worker<'_> {
     /// The agent of this phase, found and willing.
     pub(super) fn agent(&self) -> Result<(Box<dyn Agent>, Vec<PathBuf>), String> {
         let settings = &self.setup.settings;
-        let choice = settings.agent(self.desk.state().phase);
+        let choice = settings.agent(self.writer.state().phase);
         let found = find_agent(settings, choice, &self.setup.env).map_err(|e| e.to_string())?;
         let programs = Programs {
             claude: found.as_ref().map_or_else(PathBuf::new, |found| found.path.clone()),
@@ -52,14 +52,14 @@ impl Worker<'_> {
     /// The root of the session's worktree; the agent may work in a folder below it.
     pub(super) fn worktree(&self) -> Option<PathBuf> {
         let worktrees = &self.setup.project.worktrees;
-        let dir = self.desk.state().working_dir.as_deref()?;
+        let dir = self.writer.state().working_dir.as_deref()?;
         let name = Path::new(dir).strip_prefix(worktrees).ok()?.components().next()?;
         Some(worktrees.join(name))
     }
 
     /// Gives files that lost their data with the machine's power what git has of them. A failure is said and no more: the agent is told to look, too.
     pub(super) async fn restore_emptied(&mut self, worktree: &Path) -> Result<(), StoreError> {
-        let restored = match pinging(self.notify, worktree::restore_emptied(worktree)).await {
+        let restored = match pinging(self.notify, git::restore_emptied(worktree)).await {
             Ok(restored) => restored,
             Err(error) => {
                 tracing::warn!("{error}");
@@ -70,18 +70,18 @@ impl Worker<'_> {
             return Ok(());
         }
         let first = restored.iter().take(NAMED).map(|path| path.to_string_lossy().into_owned());
-        self.desk.record(Event::Restored { files: restored.len() as u64, first: first.collect() })
+        self.writer.record(Event::Restored { files: restored.len() as u64, first: first.collect() })
     }
 
     pub(super) fn working_dir_is_gone(&self) -> bool {
-        self.desk.state().working_dir.as_deref().is_some_and(|dir| !Path::new(dir).is_dir())
+        self.writer.state().working_dir.as_deref().is_some_and(|dir| !Path::new(dir).is_dir())
     }
 
     /// Below the floor of free space nothing is started, nor without a place for temporary files: a
     /// full disk would cost the run.
     pub(super) fn disk_is_full(&self) -> Option<Event> {
         let floor = self.setup.settings.disk_floor;
-        let places = [self.desk.folder.path(), &self.setup.project.worktrees];
+        let places = [self.writer.folder.path(), &self.setup.project.worktrees];
         let full = places.into_iter().find_map(|path| {
             let free = free_on(path).filter(|free| *free < floor)?;
             Some(format!(
@@ -106,7 +106,7 @@ impl Worker<'_> {
 
     /// What is known of the account the agent will use, where it has one.
     pub(super) fn account(&self) -> Option<Account> {
-        let choice = self.setup.settings.agent(self.desk.state().phase);
+        let choice = self.setup.settings.agent(self.writer.state().phase);
         if *choice == AgentChoice::Rehearsal {
             return None;
         }
@@ -124,11 +124,11 @@ impl Worker<'_> {
     /// What worktree and session look like, to see whether an iteration changed anything: the
     /// commit, git's list of changes, the age of the newest artifact.
     pub(super) async fn fingerprint(&self) -> String {
-        let working_dir = self.desk.state().working_dir.clone().unwrap_or_default();
+        let working_dir = self.writer.state().working_dir.clone().unwrap_or_default();
         let working_dir = Path::new(&working_dir);
-        let commit = worktree::head(working_dir).ok().and_then(|head| head.commit);
-        let changed = worktree::changed_files(working_dir).await.unwrap_or(0);
-        let newest = newest_file(self.desk.folder.path()).max(newest_file(working_dir));
+        let commit = git::head(working_dir).ok().and_then(|head| head.commit);
+        let changed = git::changed_files(working_dir).await.unwrap_or(0);
+        let newest = newest_file(self.writer.folder.path()).max(newest_file(working_dir));
         format!("{} {changed} {newest}", commit.unwrap_or_default())
     }
 }

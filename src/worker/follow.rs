@@ -10,13 +10,13 @@ use crate::agent::{Agent, Event as Said, Tool};
 use crate::service::strays;
 use crate::session::journal::Event;
 
-use super::asks::Ask;
 use super::cgroup::RunCgroup;
 use super::context::{self, LastSeen};
 use super::iterate::Plan;
 use super::pulse::{self, Beat, Pulse};
 use super::repeat::{Repeats, Verdict};
-use super::{Trouble, Worker, told};
+use super::signals::Request;
+use super::{Trouble, Worker, notices};
 
 /// How often, at most, the status line and the hook follow what the agent does.
 const SHOW_EVERY: Duration = Duration::from_secs(1);
@@ -48,7 +48,7 @@ impl Watch {
         Self {
             run: plan.run.clone(),
             told: Told::default(),
-            pulse: Pulse::new(settings.stall_after(worker.desk.state().phase), now),
+            pulse: Pulse::new(settings.stall_after(worker.writer.state().phase), now),
             doing: "starts".to_owned(),
             progress: Timestamp::now(),
             shown: now.checked_sub(SHOW_EVERY).unwrap_or(now),
@@ -70,7 +70,7 @@ impl Watch {
         run: &mut Run,
         cgroup: Option<&RunCgroup>,
     ) -> Result<(std::process::ExitStatus, Option<EndedBy>), Trouble> {
-        let stall_after = worker.setup.settings.stall_after(worker.desk.state().phase);
+        let stall_after = worker.setup.settings.stall_after(worker.writer.state().phase);
         let every = pulse::look_every(stall_after, worker.notify.watchdog_interval());
         // Timers have a grain of 1 ms: to await a first tick that is due now would take as long.
         let mut tick = tokio::time::interval_at(tokio::time::Instant::now() + every, every);
@@ -85,10 +85,10 @@ impl Watch {
                     Step::Exited(status) => return Ok((status, self.ended_by)),
                 },
                 _ = tick.tick() => self.look(worker, agent, run, cgroup)?,
-                ask = worker.asks.next() => if ask == Ask::End && self.ended_by.is_none() {
+                ask = worker.signals.next() => if ask == Request::End && self.ended_by.is_none() {
                     self.ended_by = Some(EndedBy::Shutdown);
-                    worker.notify.status(&told::status_line(
-                        worker.desk.state(), Some("is asked to end"), None));
+                    worker.notify.status(&notices::status_line(
+                        worker.writer.state(), Some("is asked to end"), None));
                     run.terminate();
                 },
                 () = tokio::time::sleep_until(self.timeout), if self.ended_by.is_none() => {
@@ -152,7 +152,7 @@ impl Watch {
         }
         let (what, times) = (format!("{} {}", tool.name, tool.summary), self.repeats.times());
         let event = Event::Repeated { run: self.run.clone(), what: what.clone(), times };
-        worker.desk.record(event)?;
+        worker.writer.record(event)?;
         if verdict == Verdict::Tell {
             say(agent, run, REPEATS);
         } else {
@@ -183,7 +183,7 @@ impl Watch {
         used: Option<u64>,
     ) -> Result<(), Trouble> {
         let percent = worker.setup.settings.context_handoff_at;
-        let window = worker.desk.state().context_window;
+        let window = worker.writer.state().context_window;
         let full = used.is_some_and(|used| context::is_full(used, window, percent));
         if full && !self.handoff_asked {
             self.ask_for_handoff(worker, agent, run, used)?;
@@ -199,7 +199,7 @@ impl Watch {
         used: Option<u64>,
     ) -> Result<(), Trouble> {
         self.handoff_asked = true;
-        worker.desk.record(Event::HandoffAsked { run: self.run.clone(), used })?;
+        worker.writer.record(Event::HandoffAsked { run: self.run.clone(), used })?;
         say(agent, run, context::ASK);
         Ok(())
     }
@@ -223,17 +223,17 @@ impl Watch {
             Beat::Nudge => {
                 worker.notify.watchdog();
                 let quiet_s = self.pulse.quiet(now).as_secs();
-                worker.desk.record(Event::Nudged { run: self.run.clone(), quiet_s })?;
+                worker.writer.record(Event::Nudged { run: self.run.clone(), quiet_s })?;
                 say(agent, run, NUDGE);
                 worker.tell_of_stall(quiet_s);
             }
             Beat::Starve => {
                 let quiet_s = self.pulse.quiet(now).as_secs();
-                worker.desk.record(Event::Stalled { run: self.run.clone(), quiet_s })?;
+                worker.writer.record(Event::Stalled { run: self.run.clone(), quiet_s })?;
             }
             Beat::Silent => {}
         }
-        if worker.desk.folder.has_unread()
+        if worker.writer.folder.has_unread()
             && worker.deliver_live(agent, run)?
             && !self.handoff_asked
         {
@@ -247,7 +247,7 @@ impl Watch {
         let quiet = self.pulse.quiet(Instant::now()).as_secs() / 60;
         // What it does now may name a secret: a command is told with its arguments.
         let doing = worker.redactor.redact(&self.doing);
-        let line = told::status_line(worker.desk.state(), Some(&doing), Some(quiet));
+        let line = notices::status_line(worker.writer.state(), Some(&doing), Some(quiet));
         self.shown = Instant::now();
         // A quiet agent costs neither messages nor writes.
         let now = (line, self.progress);
@@ -255,7 +255,7 @@ impl Watch {
             return Ok(());
         }
         worker.notify.status(&now.0);
-        worker.desk.show(&doing, self.progress);
+        worker.writer.show(&doing, self.progress);
         self.last_shown = Some(now);
         Ok(())
     }

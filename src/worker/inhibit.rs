@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use tokio::process::{Child, Command};
 
-use crate::project::settings::Inhibit;
+use crate::config::settings::Inhibit;
 
 /// Holds logind's inhibitor lock until it is dropped; also when the worker is killed, since the
 /// program below ends with its standard input.

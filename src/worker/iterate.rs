@@ -11,12 +11,12 @@ use crate::agent::cost::difference;
 use crate::agent::outcome::{Facts, Told};
 use crate::agent::run::{GRACE, Run, Setting, TERM_GRACE};
 use crate::agent::{self, Agent, Outcome, judge};
-use crate::project::environment::{RunIds, agent_environment};
+use crate::config::environment::{RunIds, agent_environment};
+use crate::git;
 use crate::service::strays;
 use crate::session::journal::{Event, RunCost, Usage};
 use crate::session::store::{StoreError, crash_point};
 use crate::session::{names, stamp};
-use crate::worktree;
 
 use super::account::Account;
 use super::budget::Spent;
@@ -26,7 +26,7 @@ use super::decide::Numbers;
 use super::follow::Watch;
 use super::inhibit::Inhibitor;
 use super::rules::{self, Rule};
-use super::{Trouble, Worker, prepare, told};
+use super::{Trouble, Worker, notices, prepare};
 
 /// How long processes that were killed may take to end.
 const STRAYS_BOUND: Duration = Duration::from_secs(5);
@@ -69,27 +69,27 @@ impl Worker<'_> {
         }
         match self.budget_is_spent()? {
             Some(Spent::Session(problem)) => return self.block(problem, "human_decision"),
-            Some(Spent::Day(pause)) if !self.desk.state().forced => {
+            Some(Spent::Day(pause)) if !self.writer.state().forced => {
                 return self.hold_back(*pause).await;
             }
             Some(Spent::Day(_)) | None => {}
         }
         if self.working_dir_is_gone() {
             let (project, settings) = (&self.setup.project, &self.setup.settings);
-            let restore = prepare::restore_worktree(&mut self.desk, project, settings);
+            let restore = prepare::restore_worktree(&mut self.writer, project, settings);
             if let Err(reason) = super::pinging(self.notify, restore).await? {
                 return self.block(reason, "human_decision");
             }
         } else if let Some(worktree) = self.worktree() {
-            if !worktree::is_whole(&worktree, self.desk.state().branch.as_deref()) {
+            if !git::is_whole(&worktree, self.writer.state().branch.as_deref()) {
                 // A git that was killed with its agent leaves locks that would stop the next.
                 let (project, settings) = (&self.setup.project, &self.setup.settings);
-                let mend = prepare::restore_worktree(&mut self.desk, project, settings);
+                let mend = prepare::restore_worktree(&mut self.writer, project, settings);
                 if let Err(reason) = super::pinging(self.notify, mend).await? {
                     tracing::warn!("the worktree may not be in order: {reason}");
                 }
             }
-            if self.desk.state().first_since_boot {
+            if self.writer.state().first_since_boot {
                 self.restore_emptied(&worktree).await?;
             }
         }
@@ -100,36 +100,36 @@ impl Worker<'_> {
         };
         let plan = self.plan(numbers, agent.as_ref(), path_additions);
         let account = self.account();
-        if let (Some(account), false) = (&account, self.desk.state().forced)
+        if let (Some(account), false) = (&account, self.writer.state().forced)
             && let Some(obstacle) = account.obstacle(&self.setup.instance, Timestamp::now())?
         {
             return self.hold_back(obstacle).await;
         }
         let spent_before = self.spent();
         let log = self.log_name(numbers);
-        self.desk.folder.try_logs()?;
-        self.desk.folder.clear_signal()?;
+        self.writer.folder.try_logs()?;
+        self.writer.folder.clear_signal()?;
         self.end_outage()?;
-        self.desk.record(Event::RunStarted {
+        self.writer.record(Event::RunStarted {
             run: plan.run.clone(),
             agent: agent.name().to_owned(),
             conversation: plan.conversation.clone(),
             resume: plan.resume,
-            phase: self.desk.state().phase,
+            phase: self.writer.state().phase,
             iteration: numbers.iteration,
             total: numbers.total,
             attempt: numbers.attempt,
             log: log.clone(),
         })?;
-        self.desk.restore_overview()?;
-        self.desk.open_overview()?;
-        self.desk.show_hook()?;
+        self.writer.restore_overview()?;
+        self.writer.open_overview()?;
+        self.writer.show_hook()?;
         let since = SystemTime::now() - TICK;
         let ended = self.run(agent.as_ref(), &plan, &log).await?;
         crash_point("the run is over");
         // Before a signal makes it what the next run builds on. A disk that refuses is told of by what
         // is written next.
-        let _ = self.desk.folder.settle(since);
+        let _ = self.writer.folder.settle(since);
         self.conclude(&plan, agent.as_ref(), ended, account.as_ref()).await?;
         self.account_for(spent_before)
     }
@@ -142,10 +142,10 @@ impl Worker<'_> {
         ended: Ended,
         account: Option<&Account>,
     ) -> Result<(), Trouble> {
-        let signal = self.desk.folder.read_signal(&plan.run);
-        let mut rule = rules::rule(&ended.outcome, self.desk.state().attempt, Timestamp::now());
+        let signal = self.writer.folder.read_signal(&plan.run);
+        let mut rule = rules::rule(&ended.outcome, self.writer.state().attempt, Timestamp::now());
         if let Some(account) = account {
-            let since = self.desk.state().open_run.as_ref().map(|run| run.since);
+            let since = self.writer.state().open_run.as_ref().map(|run| run.since);
             share(account, &ended.outcome, since, &mut rule)?;
         }
         if let Rule::Pause(event) = &mut rule
@@ -165,7 +165,7 @@ impl Worker<'_> {
         let hands_over = rule == Rule::HandOver || (ended.handoff_asked && rule != Rule::GoOn);
         // An agent has one chance an iteration to make up for a signal; one that cannot be asked
         // has none.
-        let may_ask = !self.desk.state().was_asked && agent.resumes();
+        let may_ask = !self.writer.state().was_asked && agent.resumes();
         let failure = rule == Rule::Fail || (rule == Rule::TakeSignal && !may_ask);
         let run_ended = Event::RunEnded {
             run: plan.run.clone(),
@@ -199,11 +199,11 @@ impl Worker<'_> {
             Rule::TakeSignal | Rule::Fail => delays = true,
             Rule::GoOn | Rule::HandOver => {}
         }
-        self.desk.record_all(events)?;
+        self.writer.record_all(events)?;
         // An agent's own word for the phase is not to be taken for a human's at the next start.
-        self.desk.open_overview()?;
-        if delays && !self.asks.end {
-            self.notify.status(&told::status_line(self.desk.state(), Some("retries"), None));
+        self.writer.open_overview()?;
+        if delays && !self.signals.end {
+            self.notify.status(&notices::status_line(self.writer.state(), Some("retries"), None));
             self.pause(self.setup.settings.retry_delay).await;
         }
         Ok(())
@@ -211,7 +211,7 @@ impl Worker<'_> {
 
     /// The process itself, from its start to its end.
     async fn run(&mut self, agent: &dyn Agent, plan: &Plan, log: &str) -> Result<Ended, Trouble> {
-        let state = self.desk.state();
+        let state = self.writer.state();
         let working_dir = state.working_dir.clone().unwrap_or_default();
         let name = temporary_name(&plan.run);
         let temporary = match tempfile::Builder::new().prefix(&name).rand_bytes(0).tempdir() {
@@ -279,7 +279,7 @@ impl Worker<'_> {
     }
 
     fn plan(&self, numbers: Numbers, agent: &dyn Agent, path_additions: Vec<PathBuf>) -> Plan {
-        let state = self.desk.state();
+        let state = self.writer.state();
         let known = state.conversation.as_ref();
         let resume = agent.resumes()
             && state.in_iteration
@@ -298,10 +298,10 @@ impl Worker<'_> {
     }
 
     fn environment(&self, plan: &Plan, temporary: &Path) -> agent::Environment {
-        let state = self.desk.state();
+        let state = self.writer.state();
         let ids = RunIds {
             session: self.setup.instance.clone(),
-            session_dir: self.desk.folder.path().to_owned(),
+            session_dir: self.writer.folder.path().to_owned(),
             phase: state.phase,
             iteration: plan.numbers.total,
             run: plan.run.clone(),
@@ -314,7 +314,7 @@ impl Worker<'_> {
 
     fn cost(&self, ended: &Ended) -> RunCost {
         let reported = ended.told.finished.as_ref().and_then(|finished| finished.cost);
-        let before = self.desk.state().conversation.as_ref().and_then(|known| known.usd);
+        let before = self.writer.state().conversation.as_ref().and_then(|known| known.usd);
         let usage = ended.told.usage();
         RunCost {
             usd: reported.map(|cost| difference(before, cost)),
@@ -333,16 +333,16 @@ impl Worker<'_> {
 
     /// `MM-DD-HHMM-NNN-PHASE.jsonl`, with a number when this iteration has logged before.
     fn log_name(&self, numbers: Numbers) -> String {
-        let name = stamp::log_file(numbers.total, self.desk.state().phase, &Zoned::now());
-        if numbers.attempt == 1 && !self.desk.folder.logs().join(&name).exists() {
+        let name = stamp::log_file(numbers.total, self.writer.state().phase, &Zoned::now());
+        if numbers.attempt == 1 && !self.writer.folder.logs().join(&name).exists() {
             return name;
         }
         name.replace(".jsonl", &format!("-run{}.jsonl", numbers.attempt))
     }
 
     fn open_log(&self, name: &str) -> Result<File, StoreError> {
-        self.desk.folder.make_subfolders()?;
-        let path = self.desk.folder.logs().join(name);
+        self.writer.folder.make_subfolders()?;
+        let path = self.writer.folder.logs().join(name);
         OpenOptions::new().create(true).append(true).open(&path).map_err(|source| StoreError {
             action: "open the log",
             path,
@@ -352,7 +352,7 @@ impl Worker<'_> {
 
     /// The session's plain name, by which people and agents know it.
     pub(super) fn session_name(&self) -> String {
-        let folder = self.desk.folder.name();
+        let folder = self.writer.folder.name();
         names::name_in_folder(&folder).map_or(folder.clone(), str::to_owned)
     }
 }

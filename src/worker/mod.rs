@@ -8,19 +8,18 @@
 //! socket and the waker's spool.
 
 mod account;
-mod asks;
 mod budget;
 mod cgroup;
 mod checks;
 mod context;
 mod decide;
-mod desk;
 mod follow;
 mod import;
 mod inhibit;
 mod iterate;
 mod journald;
 mod ledger;
+mod notices;
 mod outage;
 mod prepare;
 mod pulse;
@@ -28,19 +27,20 @@ mod recover;
 mod reload;
 mod repeat;
 mod rules;
+mod signals;
 mod slot;
 mod task;
-mod told;
 mod wait;
+mod writer;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::config::environment::redactor;
+use crate::config::{Env, EnvFile, Project, Redactor, Settings};
 use crate::notify::{Channels, Outbox};
-use crate::project::environment::redactor;
-use crate::project::{Env, EnvFile, Project, Redactor, Settings};
 use crate::service::exit::Exit;
 use crate::service::strays;
 use crate::service::{Action, Notify, Spool, Token};
@@ -48,17 +48,17 @@ use crate::session::journal::{End, Event};
 use crate::session::state::{CRASH_LOOP, Standing};
 use crate::session::store::{Folder, JournalError, Lock, LockError, StoreError, crash_point};
 
-use asks::Asks;
 use cgroup::UnitCgroup;
 use decide::{Decision, decide};
-use desk::Desk;
 use outage::Outages;
+use signals::Signals;
 use slot::Slot;
+use writer::Writer;
 
 pub use import::import;
+pub use notices::answer_command;
 pub use outage::{Notes, Outage};
 pub use prepare::branch_name;
-pub use told::answer_command;
 
 /// How often, at least, a worker that waits looks at its mail and feeds the watchdog.
 const TICK: Duration = Duration::from_secs(5);
@@ -126,8 +126,8 @@ impl From<JournalError> for Trouble {
 
 /// Works on a session until nothing is left to do, and says how the process is to end.
 pub async fn work(setup: &Setup) -> Exit {
-    let mut asks = match Asks::listen() {
-        Ok(asks) => asks,
+    let mut signals = match Signals::listen() {
+        Ok(signals) => signals,
         Err(error) => return refuse(&format!("cannot listen to signals: {error}"), Exit::GaveUp),
     };
     reload::unblock();
@@ -152,25 +152,25 @@ pub async fn work(setup: &Setup) -> Exit {
                 path: path.to_owned(),
                 source: rustix::io::Errno::NOENT.into(),
             };
-            if outages.wait(&mut asks, &error).await {
+            if outages.wait(&mut signals, &error).await {
                 return Exit::Interrupted;
             }
             continue;
         }
         let lock = match handed_on.take() {
             Some(lock) => Ok(lock),
-            None => take_lock(setup, &mut asks).await,
+            None => take_lock(setup, &mut signals).await,
         };
         let lock = match lock {
             Ok(lock) => lock,
             // Asked to end while somebody had the lock for a moment: that is no other worker.
-            Err(LockError::Held(_)) if asks.end => return Exit::Interrupted,
+            Err(LockError::Held(_)) if signals.end => return Exit::Interrupted,
             Err(LockError::Held(holder)) => {
                 let path = setup.folder.path().display();
                 return refuse(&format!("{path} is worked on by {holder}"), Exit::Locked);
             }
             Err(LockError::Store(error)) => {
-                if outages.wait(&mut asks, &error).await {
+                if outages.wait(&mut signals, &error).await {
                     return Exit::Interrupted;
                 }
                 continue;
@@ -178,7 +178,7 @@ pub async fn work(setup: &Setup) -> Exit {
         };
         notify.ready();
         let trouble =
-            match Worker::open(setup, &notify, cgroup.as_ref(), &mut asks, &outages, &lock) {
+            match Worker::open(setup, &notify, cgroup.as_ref(), &mut signals, &outages, &lock) {
                 Ok(mut worker) => match worker.work(&mut begun).await {
                     Ok(Exit::Reload) => {
                         let error = reload::execute(setup, &lock);
@@ -196,7 +196,7 @@ pub async fn work(setup: &Setup) -> Exit {
                 if let Some(cgroup) = &cgroup {
                     cgroup.clear();
                 }
-                if outages.wait(&mut asks, &error).await {
+                if outages.wait(&mut signals, &error).await {
                     return Exit::Interrupted;
                 }
             }
@@ -206,13 +206,13 @@ pub async fn work(setup: &Setup) -> Exit {
 
 /// Takes the lock. Somebody who only looks, or writes a request down, has it for a moment: that is
 /// no other worker, and a unit that ended for it would not be started again.
-async fn take_lock(setup: &Setup, asks: &mut Asks) -> Result<Lock, LockError> {
+async fn take_lock(setup: &Setup, signals: &mut Signals) -> Result<Lock, LockError> {
     let deadline = tokio::time::Instant::now() + LOCK_PATIENCE;
     loop {
         match Lock::take(&setup.folder) {
-            Err(LockError::Held(_)) if tokio::time::Instant::now() < deadline && !asks.end => {
+            Err(LockError::Held(_)) if tokio::time::Instant::now() < deadline && !signals.end => {
                 tokio::select! {
-                    _ = asks.next() => {}
+                    _ = signals.next() => {}
                     () = tokio::time::sleep(LOCK_PATIENCE / 100) => {}
                 }
             }
@@ -230,9 +230,9 @@ struct Worker<'a> {
     setup: &'a Setup,
     notify: &'a Notify,
     cgroup: Option<&'a UnitCgroup>,
-    asks: &'a mut Asks,
+    signals: &'a mut Signals,
     outages: &'a Outages<'a>,
-    desk: Desk,
+    writer: Writer,
     outbox: Outbox,
     env_file: EnvFile,
     redactor: Redactor,
@@ -244,16 +244,27 @@ impl<'a> Worker<'a> {
         setup: &'a Setup,
         notify: &'a Notify,
         cgroup: Option<&'a UnitCgroup>,
-        asks: &'a mut Asks,
+        signals: &'a mut Signals,
         outages: &'a Outages<'a>,
         lock: &Lock,
     ) -> Result<Self, Trouble> {
-        let desk = Desk::open(setup.folder.clone(), setup.instance.clone(), lock)?;
+        let writer = Writer::open(setup.folder.clone(), setup.instance.clone(), lock)?;
         let outbox = Outbox::new(setup.channels.notifiers.clone());
         let redactor = redactor(&setup.env, &setup.env_file);
         let env_file = setup.env_file.clone();
         let slot = None;
-        Ok(Self { setup, notify, cgroup, asks, outages, desk, outbox, env_file, redactor, slot })
+        Ok(Self {
+            setup,
+            notify,
+            cgroup,
+            signals,
+            outages,
+            writer,
+            outbox,
+            env_file,
+            redactor,
+            slot,
+        })
     }
 
     /// Recovers, then takes one step after the other. `begun` says whether this process has been
@@ -261,18 +272,18 @@ impl<'a> Worker<'a> {
     async fn work(&mut self, begun: &mut bool) -> Result<Exit, Trouble> {
         crash_point("the lock is taken");
         // A journal that was taken away meanwhile begins anew.
-        if !*begun || self.desk.state().seq == 0 {
+        if !*begun || self.writer.state().seq == 0 {
             self.begin()?;
             *begun = true;
         }
         crash_point("the worker has begun");
-        if self.desk.state().deaths.count >= CRASH_LOOP {
-            self.desk.record(Event::WorkerEnded { end: End::GaveUp })?;
-            self.desk.settle()?;
-            self.desk.write_hook()?;
+        if self.writer.state().deaths.count >= CRASH_LOOP {
+            self.writer.record(Event::WorkerEnded { end: End::GaveUp })?;
+            self.writer.settle()?;
+            self.writer.write_hook()?;
             return Ok(Exit::GaveUp);
         }
-        let delay = self.desk.state().deaths.delay();
+        let delay = self.writer.state().deaths.delay();
         if !delay.is_zero() && self.pause(delay).await {
             return self.interrupted();
         }
@@ -281,17 +292,17 @@ impl<'a> Worker<'a> {
         loop {
             self.take_mail()?;
             self.note_deliveries()?;
-            self.asks.look().await;
-            if self.asks.end {
+            self.signals.look().await;
+            if self.signals.end {
                 return self.interrupted();
             }
-            if self.asks.reload {
-                self.desk.record(Event::WorkerEnded { end: End::Reloaded })?;
+            if self.signals.reload {
+                self.writer.record(Event::WorkerEnded { end: End::Reloaded })?;
                 return Ok(Exit::Reload);
             }
             let retries = self.setup.settings.max_retries;
             let spread = account::spread(&self.setup.instance);
-            match decide(self.desk.state(), Timestamp::now(), retries, spread) {
+            match decide(self.writer.state(), Timestamp::now(), retries, spread) {
                 Decision::Rest => return self.rest().await,
                 Decision::SleepUntil(until) => self.sleep_until(until).await?,
                 Decision::Block { reason, needs } => self.block(reason, needs)?,
@@ -306,15 +317,15 @@ impl<'a> Worker<'a> {
             return self.hold_back(pause).await;
         }
         self.notify.status("init · making worktree and branch");
-        let work = prepare::prepare(&mut self.desk, &self.setup.project, &self.setup.settings);
+        let work = prepare::prepare(&mut self.writer, &self.setup.project, &self.setup.settings);
         // Checking out a large repository takes longer than the watchdog waits, and longer than a
         // stop does: what is cut off is completed at the next start.
         let prepared = tokio::select! {
             prepared = pinging(self.notify, work) => prepared?,
-            () = self.asks.end() => return Ok(()),
+            () = self.signals.end() => return Ok(()),
         };
         match prepared {
-            prepare::Prepared::Ready => Ok(self.desk.settle()?),
+            prepare::Prepared::Ready => Ok(self.writer.settle()?),
             prepare::Prepared::Blocked(reason) => self.block(reason, "human_decision"),
         }
     }
@@ -322,8 +333,8 @@ impl<'a> Worker<'a> {
     fn block(&mut self, reason: String, needs: &str) -> Result<(), Trouble> {
         self.end_outage()?;
         let reason = self.redactor.redact(&reason).into_owned();
-        self.desk.record(Event::Blocked { reason, needs: needs.to_owned() })?;
-        Ok(self.desk.settle()?)
+        self.writer.record(Event::Blocked { reason, needs: needs.to_owned() })?;
+        Ok(self.writer.settle()?)
     }
 
     /// Nothing is left to do. The manager is told that the worker is ending before the last look
@@ -333,33 +344,33 @@ impl<'a> Worker<'a> {
         self.end_outage()?;
         self.tell_human();
         self.note_last_deliveries().await?;
-        if let (Standing::Done, Some(spool)) = (&self.desk.state().standing, &self.setup.spool)
+        if let (Standing::Done, Some(spool)) = (&self.writer.state().standing, &self.setup.spool)
             && let Some(token) = Token::new(Action::Disable, &self.setup.instance)
             && let Err(error) = spool.leave(&token)
         {
             tracing::warn!("the unit stays enabled: {error}");
         }
-        self.desk.record(Event::WorkerEnded { end: End::Settled })?;
-        self.desk.write_hook()?;
-        self.notify.status(&told::status_line(self.desk.state(), None, None));
+        self.writer.record(Event::WorkerEnded { end: End::Settled })?;
+        self.writer.write_hook()?;
+        self.notify.status(&notices::status_line(self.writer.state(), None, None));
         crash_point("at rest, the manager does not know");
         self.notify.stopping();
         crash_point("at rest, before the last look into the inbox");
         if let Err(error) = self.notify.barrier() {
             tracing::warn!("the service manager did not confirm the end: {error}");
         }
-        if self.desk.folder.has_unread() && !self.desk.state().stopped {
+        if self.writer.folder.has_unread() && !self.writer.state().stopped {
             return Ok(Exit::Interrupted);
         }
-        Ok(match self.desk.state().standing {
+        Ok(match self.writer.state().standing {
             Standing::Paused { .. } if self.setup.foreground => Exit::Paused,
             _ => Exit::Settled,
         })
     }
 
     fn interrupted(&mut self) -> Result<Exit, Trouble> {
-        self.desk.record(Event::WorkerEnded { end: End::Interrupted })?;
-        self.desk.write_hook()?;
+        self.writer.record(Event::WorkerEnded { end: End::Interrupted })?;
+        self.writer.write_hook()?;
         self.notify.stopping();
         Ok(Exit::Interrupted)
     }
@@ -367,14 +378,14 @@ impl<'a> Worker<'a> {
     /// Waits a while, feeding the watchdog. True when asked to end.
     async fn pause(&mut self, how_long: Duration) -> bool {
         let until = tokio::time::Instant::now() + how_long;
-        while tokio::time::Instant::now() < until && !self.asks.end {
+        while tokio::time::Instant::now() < until && !self.signals.end {
             self.notify.watchdog();
             tokio::select! {
-                _ = self.asks.next() => {}
+                _ = self.signals.next() => {}
                 () = tokio::time::sleep_until(until.min(tokio::time::Instant::now() + tick(self.notify))) => {}
             }
         }
-        self.asks.end
+        self.signals.end
     }
 }
 

@@ -17,13 +17,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::config::{Dirs, Env};
 use crate::notify::{About, Notice, Outbox};
-use crate::project::{Dirs, Env};
 use crate::service::Notify;
 use crate::session::journal::Event;
 use crate::session::store::StoreError;
 
-use super::asks::{Ask, Asks};
+use super::signals::{Request, Signals};
 use super::{Setup, Worker, tick};
 
 /// How long a worker waits before it tries again after the disk refused it.
@@ -120,7 +120,7 @@ impl<'a> Outages<'a> {
 
     /// Says what is wrong, aloud when it begins, and waits before everything is begun anew. True
     /// when asked to end.
-    pub(super) async fn wait(&self, asks: &mut Asks, error: &StoreError) -> bool {
+    pub(super) async fn wait(&self, signals: &mut Signals, error: &StoreError) -> bool {
         let error = error.to_string();
         if self.current().is_none_or(|outage| outage.reason != error) {
             self.note(&error);
@@ -128,7 +128,7 @@ impl<'a> Outages<'a> {
         self.notify.ready();
         // What cannot be written down is no reason to stay when asked to end: the next start
         // recovers.
-        if asks.end {
+        if signals.end {
             return true;
         }
         let until = tokio::time::Instant::now() + PAUSE;
@@ -137,7 +137,7 @@ impl<'a> Outages<'a> {
             self.notify.watchdog();
             let tick = tokio::time::Instant::now() + tick(self.notify);
             tokio::select! {
-                ask = asks.next() => if ask == Ask::End { return true },
+                ask = signals.next() => if ask == Request::End { return true },
                 () = tokio::time::sleep_until(until.min(tick)) => {}
             }
             if tokio::time::Instant::now() >= until {
@@ -181,7 +181,7 @@ impl Worker<'_> {
     /// Not sooner, or what still refuses would be written down and told each time it is tried.
     pub(super) fn end_outage(&mut self) -> Result<(), StoreError> {
         if let Some(Outage { since, reason: what, .. }) = self.outages.current() {
-            self.desk.record(Event::Outage { since, what })?;
+            self.writer.record(Event::Outage { since, what })?;
             self.outages.over();
         }
         Ok(())

@@ -5,14 +5,14 @@ use std::path::Path;
 
 use jiff::Zoned;
 
-use crate::project::{Project, Settings};
+use crate::config::{Project, Settings};
+use crate::git::{self, Plan, Severity, Start};
 use crate::session::journal::Event;
 use crate::session::overview::{NewOverview, Overview};
 use crate::session::store::{self, StoreError};
 use crate::session::{Phase, names, stamp};
-use crate::worktree::{self, Plan, Severity, Start};
 
-use super::desk::Desk;
+use super::writer::Writer;
 
 /// What preparing came to.
 #[derive(Debug)]
@@ -25,16 +25,16 @@ pub(super) enum Prepared {
 
 /// Makes what is missing of a session's surroundings, and writes down that it is there.
 pub(super) async fn prepare(
-    desk: &mut Desk,
+    writer: &mut Writer,
     project: &Project,
     settings: &Settings,
 ) -> Result<Prepared, StoreError> {
-    desk.folder.make_subfolders()?;
+    writer.folder.make_subfolders()?;
     // A session that was taken over has its folder already; anything else gets its worktree.
-    let known = desk.overview()?.as_ref().and_then(Overview::working_dir).map(str::to_owned);
+    let known = writer.overview()?.as_ref().and_then(Overview::working_dir).map(str::to_owned);
     let place = match known.filter(|dir| Path::new(dir).is_dir() && !is_worktree_of(project, dir)) {
         Some(dir) => Place { working_dir: dir, branch: None, base: None, notes: Vec::new() },
-        None => match make_worktree(desk, project, settings).await {
+        None => match make_worktree(writer, project, settings).await {
             Ok(place) => place,
             Err(reason) => return Ok(Prepared::Blocked(reason)),
         },
@@ -43,8 +43,8 @@ pub(super) async fn prepare(
         return Ok(Prepared::Blocked(reason));
     }
     store::crash_point("the worktree is made");
-    write_overview(desk, &place)?;
-    desk.record(Event::Prepared {
+    write_overview(writer, &place)?;
+    writer.record(Event::Prepared {
         working_dir: place.working_dir,
         branch: place.branch,
         base: place.base,
@@ -56,18 +56,18 @@ pub(super) async fn prepare(
 /// Makes the worktree again, when someone removed it under the session, or finds it again where a
 /// person has moved the project.
 pub(super) async fn restore_worktree(
-    desk: &mut Desk,
+    writer: &mut Writer,
     project: &Project,
     settings: &Settings,
 ) -> Result<Result<(), String>, StoreError> {
-    let place = match make_worktree(desk, project, settings).await {
+    let place = match make_worktree(writer, project, settings).await {
         Ok(place) => place,
         Err(why) => return Ok(Err(why)),
     };
-    if desk.state().working_dir.as_ref() != Some(&place.working_dir) {
-        let base = desk.state().base.clone();
+    if writer.state().working_dir.as_ref() != Some(&place.working_dir) {
+        let base = writer.state().base.clone();
         let Place { working_dir, branch, notes, .. } = place;
-        desk.record(Event::Prepared { working_dir, branch, base, notes })?;
+        writer.record(Event::Prepared { working_dir, branch, base, notes })?;
     }
     Ok(Ok(()))
 }
@@ -84,26 +84,27 @@ fn is_worktree_of(project: &Project, dir: &str) -> bool {
 }
 
 async fn make_worktree(
-    desk: &Desk,
+    writer: &Writer,
     project: &Project,
     settings: &Settings,
 ) -> Result<Place, String> {
-    let path = project.worktrees.join(desk.folder.name());
-    let name = names::name_in_folder(&desk.folder.name()).unwrap_or(&desk.state().name).to_owned();
+    let path = project.worktrees.join(writer.folder.name());
+    let name =
+        names::name_in_folder(&writer.folder.name()).unwrap_or(&writer.state().name).to_owned();
     let branch = branch_name(settings.branch_prefix.as_deref(), &name);
     let made = async {
         project.check_places().map_err(|error| error.to_string())?;
         store::make_folder(&project.worktrees).map_err(|error| error.to_string())?;
-        let plan = || worktree::plan(&project.main_repo, &branch, &path);
+        let plan = || git::plan(&project.main_repo, &branch, &path);
         let plan = match plan() {
             Ok(plan) => plan,
             Err(_) => {
-                worktree::outlast_maker(&path).await;
+                git::outlast_maker(&path).await;
                 plan().map_err(|error| error.to_string())?
             }
         };
         let base = base_of(&plan);
-        let made = worktree::create(&plan).await.map_err(|error| error.to_string())?;
+        let made = git::create(&plan).await.map_err(|error| error.to_string())?;
         Ok(Place {
             working_dir: made.working_dir.to_string_lossy().into_owned(),
             base: made.start.as_ref().and_then(start_commit).or(base),
@@ -139,7 +140,7 @@ fn start_commit(start: &Start) -> Option<String> {
 
 /// What would stop the agent's first commit, found before it costs anything.
 async fn blocking_finding(working_dir: &str) -> Option<String> {
-    match worktree::check(Path::new(working_dir)).await {
+    match git::check(Path::new(working_dir)).await {
         Ok(findings) => findings
             .into_iter()
             .find(|finding| finding.severity == Severity::Blocking)
@@ -148,12 +149,12 @@ async fn blocking_finding(working_dir: &str) -> Option<String> {
     }
 }
 
-fn write_overview(desk: &Desk, place: &Place) -> Result<(), StoreError> {
-    let path = desk.folder.overview();
+fn write_overview(writer: &Writer, place: &Place) -> Result<(), StoreError> {
+    let path = writer.folder.overview();
     if store::read(&path)?.is_some_and(|bytes| !bytes.is_empty()) {
         return Ok(());
     }
-    let state = desk.state();
+    let state = writer.state();
     let overview = Overview::new(&NewOverview {
         name: &state.name,
         started: &stamp::log(&Zoned::now()),

@@ -21,11 +21,11 @@ use super::{Trouble, Worker};
 impl Worker<'_> {
     /// Writes down that a worker began; takes a session without a journal over from its files.
     pub(super) fn begin(&mut self) -> Result<(), Trouble> {
-        if self.desk.state().seq == 0 {
+        if self.writer.state().seq == 0 {
             let event = self.read_foreign_session()?;
-            self.desk.record(event)?;
+            self.writer.record(event)?;
         }
-        let state = self.desk.state();
+        let state = self.writer.state();
         let waits_for_a_time = matches!(
             state.standing,
             Standing::Limited { .. } | Standing::Paused { until: Some(_), .. }
@@ -39,52 +39,52 @@ impl Worker<'_> {
         };
         // With one write: the next entry's time is the new clock's.
         let events = [started].into_iter().chain(is_void.then_some(Event::Continued));
-        self.desk.record_all(events.collect())?;
-        if self.desk.folder.is_marked_stopped() {
+        self.writer.record_all(events.collect())?;
+        if self.writer.folder.is_marked_stopped() {
             // The disk was full when a human stopped the session.
-            if !self.desk.state().stopped {
-                self.desk.record(Event::Stopped)?;
+            if !self.writer.state().stopped {
+                self.writer.record(Event::Stopped)?;
             }
-            store::remove(&self.desk.folder.stop_mark())?;
+            store::remove(&self.writer.folder.stop_mark())?;
         }
         Ok(())
     }
 
     fn read_foreign_session(&self) -> Result<Event, Trouble> {
-        let folder = self.desk.folder.name();
+        let folder = self.writer.folder.name();
         let name = names::name_in_folder(&folder).unwrap_or(&folder).to_owned();
-        let Some(overview) = self.desk.overview()? else {
-            let path = self.desk.folder.path().display();
+        let Some(overview) = self.writer.overview()? else {
+            let path = self.writer.folder.path().display();
             let hint = format!("begin one with: samocode enable {name} --task \"what to build\"");
             return Err(Trouble::Unusable(format!("there is no session in {path}; {hint}")));
         };
-        let history = store::read(&self.desk.folder.history())?.unwrap_or_default();
+        let history = store::read(&self.writer.folder.history())?.unwrap_or_default();
         import(&name, &overview, &History::parse(&history).lines).map_err(|why| {
-            let path = self.desk.folder.path().display();
+            let path = self.writer.folder.path().display();
             Trouble::Unusable(format!("cannot take over the session in {path}: {why}"))
         })
     }
 
     /// Settles what the last worker left.
     pub(super) async fn recover(&mut self) -> Result<(), Trouble> {
-        store::sweep(self.desk.folder.path());
-        self.desk.folder.make_subfolders()?;
+        store::sweep(self.writer.folder.path());
+        self.writer.folder.make_subfolders()?;
         self.put_known_mail_away()?;
-        self.desk.restore_overview()?;
+        self.writer.restore_overview()?;
         self.enter_in_ledger()?;
-        let state = self.desk.state();
+        let state = self.writer.state();
         let (open, ended, unsettled) =
             (state.open_run.clone(), state.ended_run.clone(), state.unsettled);
         if let Some(open) = open {
             self.recover_run(&open).await?;
-            self.desk.settle()?;
+            self.writer.settle()?;
         } else if let Some(signal) =
-            ended.as_ref().and_then(|run| self.desk.folder.read_signal(run).ok())
+            ended.as_ref().and_then(|run| self.writer.folder.read_signal(run).ok())
         {
             // The last worker saw the run's end and died before it took the signal.
             self.take_signal(&ended.unwrap_or_default(), None, signal).await?;
         } else if unsettled {
-            self.desk.settle()?;
+            self.writer.settle()?;
         } else {
             self.read_hand_edits()?;
         }
@@ -94,9 +94,9 @@ impl Worker<'_> {
     /// Mail that was taken and not moved is moved before a signal makes the journal forget it, or
     /// it would be taken a second time.
     fn put_known_mail_away(&self) -> Result<(), Trouble> {
-        for (file, message) in self.desk.folder.unread()?.messages {
-            if self.desk.state().unseen.contains(&message.id) {
-                self.desk.folder.put_away(&file, &message.file_name())?;
+        for (file, message) in self.writer.folder.unread()?.messages {
+            if self.writer.state().unseen.contains(&message.id) {
+                self.writer.folder.put_away(&file, &message.file_name())?;
             }
         }
         Ok(())
@@ -110,8 +110,8 @@ impl Worker<'_> {
         }
         remove_temporary(&open.run);
         crash_point("the run's remains are removed");
-        let Ok(signal) = self.desk.folder.read_signal(&open.run) else {
-            self.desk.record(Event::RunLost { run: open.run.clone() })?;
+        let Ok(signal) = self.writer.folder.read_signal(&open.run) else {
+            self.writer.record(Event::RunLost { run: open.run.clone() })?;
             return Ok(());
         };
         let ended = Event::RunEnded {
@@ -137,7 +137,7 @@ impl Worker<'_> {
         let signal = self.without_secrets(signal);
         let fingerprint =
             if self.is_same_again(&signal) { Some(self.fingerprint().await) } else { None };
-        let state = self.desk.state();
+        let state = self.writer.state();
         let step = advance::advance(state.phase, state.gate, &signal);
         let phase = state.phase;
         let line = HistoryLine::from_signal(&signal, state.total, phase, &Zoned::now());
@@ -150,8 +150,8 @@ impl Worker<'_> {
             state: signal.state,
             step,
         };
-        self.desk.record_all(ended.into_iter().chain([taken]).collect())?;
-        self.desk.settle()?;
+        self.writer.record_all(ended.into_iter().chain([taken]).collect())?;
+        self.writer.settle()?;
         Ok(())
     }
 
@@ -170,7 +170,7 @@ impl Worker<'_> {
 
     /// Whether a signal says what the one before said.
     fn is_same_again(&self, signal: &Signal) -> bool {
-        let last = self.desk.state().last_signal.as_ref();
+        let last = self.writer.state().last_signal.as_ref();
         signal.status == Status::Continue
             && last.is_some_and(|last| {
                 last.step == Step::Stay
@@ -182,15 +182,15 @@ impl Worker<'_> {
     /// A human may edit by hand: with no run under way, a changed phase in the overview is the
     /// human's word, and a `_qa.md` without `_waiting_` is an answer.
     fn read_hand_edits(&mut self) -> Result<(), Trouble> {
-        let Some(overview) = self.desk.overview()? else { return Ok(()) };
+        let Some(overview) = self.writer.overview()? else { return Ok(()) };
         let status = overview.status();
-        let state = self.desk.state();
+        let state = self.writer.state();
         let (phase, standing) = (state.phase, state.standing.clone());
         if phase != Phase::Init {
             if let Some(to) = status.phase.filter(|to| *to != phase) {
-                self.desk.record(Event::PhaseSet { phase: to })?;
+                self.writer.record(Event::PhaseSet { phase: to })?;
                 crash_point("the phase is set, the flow log does not say so");
-                self.desk.settle()?;
+                self.writer.settle()?;
                 return Ok(());
             }
             if let (None, Some(word)) = (status.phase, status.phase_text) {
@@ -201,12 +201,12 @@ impl Worker<'_> {
         }
         match standing {
             Standing::Blocked { .. } if status.blocked == Some(Blocked::No) => {
-                self.desk.record(Event::Retried { by: "overview".to_owned() })?;
+                self.writer.record(Event::Retried { by: "overview".to_owned() })?;
             }
             Standing::Waiting { waits_for, .. }
-                if waits_for == "qa_answers" && self.desk.open_questions() == Some(0) =>
+                if waits_for == "qa_answers" && self.writer.open_questions() == Some(0) =>
             {
-                self.desk.record(Event::Answered)?;
+                self.writer.record(Event::Answered)?;
             }
             _ => {}
         }
@@ -216,28 +216,28 @@ impl Worker<'_> {
     /// Takes all mail out of the inbox. Each message is journaled first and moved after, so one
     /// that is found twice is known.
     pub(super) fn take_mail(&mut self) -> Result<(), Trouble> {
-        let unread = self.desk.folder.unread()?;
+        let unread = self.writer.folder.unread()?;
         for (file, why) in unread.strange {
             tracing::warn!("_inbox/{file} is no message and was put aside: {why}");
-            self.desk.folder.put_away(&file, &file)?;
+            self.writer.folder.put_away(&file, &file)?;
         }
-        let before = self.desk.state().word();
+        let before = self.writer.state().word();
         for (file, message) in unread.messages {
             // One that was read is a word said twice, as an approval by an impatient human: it was
             // for what the session waited for then, not for what it waits for now.
-            let known = self.desk.state().unseen.contains(&message.id)
-                || self.desk.folder.was_read(&message.id);
+            let known = self.writer.state().unseen.contains(&message.id)
+                || self.writer.folder.was_read(&message.id);
             if !known {
-                self.desk.record(Event::Mail {
+                self.writer.record(Event::Mail {
                     id: message.id.clone(),
                     from: message.from.clone(),
                     mail: message.kind,
                 })?;
             }
-            self.desk.folder.put_away(&file, &message.file_name())?;
+            self.writer.folder.put_away(&file, &message.file_name())?;
         }
-        if self.desk.state().word() != before {
-            self.desk.settle()?;
+        if self.writer.state().word() != before {
+            self.writer.settle()?;
         }
         Ok(())
     }

@@ -19,7 +19,7 @@ use super::{Trouble, Worker};
 impl Worker<'_> {
     /// What the agent is asked in this run.
     pub(super) fn task(&self, plan: &Plan) -> Result<Task, RoleError> {
-        let state = self.desk.state();
+        let state = self.writer.state();
         let settings = &self.setup.settings;
         let session = self.session_name();
         let now = Zoned::now();
@@ -27,7 +27,7 @@ impl Worker<'_> {
         let interrupted = interrupted(state);
         let input = PromptInput {
             session: &session,
-            session_dir: self.desk.folder.path(),
+            session_dir: self.writer.folder.path(),
             working_dir: Path::new(state.working_dir.as_deref().unwrap_or_default()),
             branch: state.branch.as_deref(),
             base: state.base.as_deref(),
@@ -66,7 +66,7 @@ impl Worker<'_> {
     /// What this run may spend: the run's budget, and what is left of the session's.
     fn budget_left(&self) -> Option<f64> {
         let budgets = &self.setup.settings.budgets;
-        let session = budgets.session.usd.map(|most| (most - self.desk.state().usd).max(0.01));
+        let session = budgets.session.usd.map(|most| (most - self.writer.state().usd).max(0.01));
         match (budgets.run.usd, session) {
             (Some(run), Some(session)) => Some(run.min(session)),
             (run, session) => run.or(session),
@@ -75,8 +75,8 @@ impl Worker<'_> {
 
     /// What agents have not been shown yet; a stop was for the worker alone.
     fn unseen_mail(&self) -> Vec<Message> {
-        let ids = &self.desk.state().unseen;
-        let messages = ids.iter().filter_map(|id| self.desk.folder.message(id));
+        let ids = &self.writer.state().unseen;
+        let messages = ids.iter().filter_map(|id| self.writer.folder.message(id));
         messages.filter(|message| message.kind != Kind::Stop).collect()
     }
 
@@ -89,7 +89,7 @@ impl Worker<'_> {
         run: &mut Run,
     ) -> Result<bool, Trouble> {
         let mut handoff = false;
-        for (file, message) in self.desk.folder.unread()?.messages {
+        for (file, message) in self.writer.folder.unread()?.messages {
             let Some(bytes) = Some(&message)
                 .filter(|message| matches!(message.kind, Kind::Text | Kind::Nudge | Kind::Handoff))
                 .and_then(|message| {
@@ -102,12 +102,12 @@ impl Worker<'_> {
                 break;
             }
             handoff |= message.kind == Kind::Handoff;
-            self.desk.record(Event::Mail {
+            self.writer.record(Event::Mail {
                 id: message.id.clone(),
                 from: message.from.clone(),
                 mail: message.kind,
             })?;
-            self.desk.folder.put_away(&file, &message.file_name())?;
+            self.writer.folder.put_away(&file, &message.file_name())?;
         }
         Ok(handoff)
     }

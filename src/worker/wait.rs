@@ -5,14 +5,14 @@ use std::time::{Duration, SystemTime};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::project::Dirs;
+use crate::config::Dirs;
 use crate::session::clock;
 use crate::session::journal::Event;
 use crate::session::state::Standing;
 use crate::session::store::StoreError;
 
 use super::slot::{self, Slot};
-use super::{Trouble, Worker, tick, told};
+use super::{Trouble, Worker, notices, tick};
 
 impl Worker<'_> {
     /// Something is in the way of the next run. It is written down when it begins; a pause that
@@ -22,12 +22,12 @@ impl Worker<'_> {
         if let (
             Event::Paused { cause, until: Some(until), .. },
             Standing::Paused { cause: known, .. },
-        ) = (&obstacle, &self.desk.state().standing)
+        ) = (&obstacle, &self.writer.state().standing)
             && cause == known
         {
             return self.sleep_until(*until).await;
         }
-        Ok(self.desk.record(obstacle)?)
+        Ok(self.writer.record(obstacle)?)
     }
 
     /// Waits while something outside is in the way, feeding the watchdog: where no run lives, the
@@ -36,31 +36,31 @@ impl Worker<'_> {
     pub(super) async fn sleep_until(&mut self, until: Timestamp) -> Result<(), Trouble> {
         self.slot = None;
         self.end_outage()?;
-        self.desk.settle()?;
-        self.desk.write_hook()?;
+        self.writer.settle()?;
+        self.writer.write_hook()?;
         self.tell_human();
         let mut seen = None;
         // The end of the wait was written down by the time of the last entry.
-        let began = self.desk.state().at.max(Timestamp::now());
+        let began = self.writer.state().at.max(Timestamp::now());
         let begun = tokio::time::Instant::now();
         loop {
-            self.notify.status(&told::status_line(self.desk.state(), None, None));
+            self.notify.status(&notices::status_line(self.writer.state(), None, None));
             self.notify.watchdog();
             let now = Timestamp::now();
             if is_now_earlier(began, begun.elapsed(), now) {
                 tracing::warn!("the clock was set back: what is waited for is looked at again");
-                return Ok(self.desk.record(Event::Continued)?);
+                return Ok(self.writer.record(Event::Continued)?);
             }
             let left = until.duration_since(now);
             let left = Duration::try_from(left).unwrap_or_default();
-            if left.is_zero() || self.desk.folder.has_unread() {
+            if left.is_zero() || self.writer.folder.has_unread() {
                 return Ok(());
             }
             if self.account_is_free(&mut seen) {
-                return Ok(self.desk.record(Event::Continued)?);
+                return Ok(self.writer.record(Event::Continued)?);
             }
             tokio::select! {
-                _ = self.asks.next() => return Ok(()),
+                _ = self.signals.next() => return Ok(()),
                 // By the wall clock: a host that slept wakes up late, not early.
                 () = tokio::time::sleep(left.min(tick(self.notify))) => {}
             }
@@ -85,13 +85,13 @@ impl Worker<'_> {
     /// Waits a moment for a slot. Which of several that wait gets it is left to chance.
     pub(super) async fn queue(&mut self) -> Result<(), Trouble> {
         self.end_outage()?;
-        if self.desk.state().standing != Standing::Queued {
+        if self.writer.state().standing != Standing::Queued {
             let cap = self.cap();
-            self.desk.record(Event::Queued { cap })?;
-            self.desk.settle()?;
-            self.desk.write_hook()?;
+            self.writer.record(Event::Queued { cap })?;
+            self.writer.settle()?;
+            self.writer.write_hook()?;
         }
-        self.notify.status(&told::status_line(self.desk.state(), None, None));
+        self.notify.status(&notices::status_line(self.writer.state(), None, None));
         self.pause(tick(self.notify)).await;
         Ok(())
     }
@@ -101,7 +101,7 @@ impl Worker<'_> {
     /// that file when it was last read: it is read when it has changed.
     fn account_is_free(&mut self, seen: &mut Option<Option<SystemTime>>) -> bool {
         let now = Timestamp::now();
-        let waits_for_account = match &self.desk.state().standing {
+        let waits_for_account = match &self.writer.state().standing {
             Standing::Paused { cause, .. } => cause == "credentials",
             // After the limit's end the session only keeps its distance to the others.
             Standing::Limited { until } => *until > now,

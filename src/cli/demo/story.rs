@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 
-use crate::project::Dirs;
+use crate::config::Dirs;
 use crate::service::ServiceManager;
 use crate::session::Phase;
 use crate::session::journal::{Entry, Event};

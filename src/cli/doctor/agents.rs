@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use crate::agent::{self, Programs};
 use crate::cli::context::own_binary;
-use crate::project::agent_path::find_agent;
-use crate::project::environment::{Family, RunIds, agent_environment, family, secrets_in_shell};
-use crate::project::secret::is_secret;
-use crate::project::{AgentChoice, Dirs, Env, EnvFile, Error as ProjectError, Settings, Warning};
+use crate::config::agent_path::find_agent;
+use crate::config::environment::{Family, RunIds, agent_environment, family, secrets_in_shell};
+use crate::config::secret::is_secret;
+use crate::config::{AgentChoice, Dirs, Env, EnvFile, Error as ProjectError, Settings, Warning};
 use crate::session::Phase;
 
 use super::Patient;
@@ -192,7 +192,7 @@ fn claude_credentials(patient: &Patient, file: &EnvFile) -> Check {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::project::file::ConfigFile;
+    use crate::config::file::ConfigFile;
 
     fn file(text: &str) -> EnvFile {
         EnvFile::of(&ConfigFile::parse(Path::new("env"), text.as_bytes()).unwrap())

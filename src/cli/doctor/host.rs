@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::cli::context;
-use crate::project::{EnvFile, Settings};
+use crate::config::{EnvFile, Settings};
 use crate::service::Scope;
 
 use super::Patient;

@@ -20,7 +20,7 @@ use anyhow::Context as _;
 use clap::Args;
 use serde_json::json;
 
-use crate::project::{Dirs, Env, EnvFile, Error as ProjectError, Flags, Project, Settings};
+use crate::config::{Dirs, Env, EnvFile, Error as ProjectError, Flags, Project, Settings};
 use crate::service::{self, Scope, ServiceManager};
 
 use super::privilege::{Raised, RunAs};

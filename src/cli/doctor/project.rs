@@ -5,9 +5,9 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use crate::project::find::unfit;
-use crate::project::{Error as ProjectError, Project, Settings, Warning};
-use crate::worktree::{self, Severity};
+use crate::config::find::unfit;
+use crate::config::{Error as ProjectError, Project, Settings, Warning};
+use crate::git::{self, Severity};
 
 use super::Patient;
 use super::check::{Check, Fix};
@@ -59,10 +59,10 @@ const fn is_of_env_file(warning: &Warning) -> bool {
 }
 
 fn git() -> Check {
-    match worktree::version() {
-        Ok(version) if version < worktree::MINIMUM_VERSION => Check::broken(
+    match git::version() {
+        Ok(version) if version < git::MINIMUM_VERSION => Check::broken(
             GIT,
-            format!("git {version} is too old, {} is needed", worktree::MINIMUM_VERSION),
+            format!("git {version} is too old, {} is needed", git::MINIMUM_VERSION),
             "install a newer git",
         ),
         Ok(version) => Check::ok(GIT, format!("git {version}")),
@@ -77,7 +77,7 @@ async fn repository(project: &Project) -> Vec<Check> {
         let what = format!("MAIN_REPO {shown} is not there");
         return vec![Check::broken(GIT, what, format!("set it in {}", project.config.display()))];
     }
-    let branch = match worktree::root(repo) {
+    let branch = match git::root(repo) {
         Ok(None) => {
             return vec![Check::note(
                 GIT,
@@ -85,7 +85,7 @@ async fn repository(project: &Project) -> Vec<Check> {
                 format!("if that is not meant: git init {shown}"),
             )];
         }
-        Ok(Some(_)) => worktree::default_branch(repo),
+        Ok(Some(_)) => git::default_branch(repo),
         Err(error) => return vec![Check::broken(GIT, error.to_string(), "")],
     };
     let mut checks = vec![match branch {
@@ -97,7 +97,7 @@ async fn repository(project: &Project) -> Vec<Check> {
         ),
         Err(error) => Check::broken(GIT, error.to_string(), ""),
     }];
-    match worktree::check(repo).await {
+    match git::check(repo).await {
         Ok(findings) if findings.is_empty() => {
             checks.push(Check::ok(GIT, "commits work: identity and signing are in order"));
         }

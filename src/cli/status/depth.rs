@@ -11,12 +11,12 @@ use crate::cli::output::{self, BOLD, DIM, in_line, painted, state_style};
 use crate::cli::sessions::{self, Session};
 use crate::cli::view::View;
 use crate::cli::words::{ago, bar, clock, count, number, usd};
+use crate::git;
 use crate::service::{self, UnitDetail};
 use crate::session::journal::Event;
 use crate::session::qa::{Answer, Qa};
 use crate::session::state::{State, Word};
 use crate::session::store;
-use crate::worktree;
 
 use super::list::wanted;
 
@@ -91,7 +91,7 @@ impl Known {
 /// Commits since the branch began; `None` where that cannot be told.
 fn commits(state: &State) -> Option<usize> {
     let (folder, base) = (state.working_dir.as_deref()?, state.base.as_deref()?);
-    worktree::commits_since(Path::new(folder), base).ok()
+    git::commits_since(Path::new(folder), base).ok()
 }
 
 fn lines(

@@ -1,5 +1,5 @@
 use super::*;
-use crate::project::file::ConfigFile;
+use crate::config::file::ConfigFile;
 use proptest::prelude::*;
 
 fn file(lines: &str) -> EnvFile {

@@ -13,7 +13,7 @@ use super::{LAST_LOOK, LAST_WORD, Trouble, Worker};
 impl Worker<'_> {
     /// Posts a message when the session stands where a human should know, and was not told yet.
     pub(super) fn tell_human(&mut self) {
-        let state = self.desk.state();
+        let state = self.writer.state();
         if state.told || state.stopped || self.setup.channels.notifiers.is_empty() {
             return;
         }
@@ -21,7 +21,7 @@ impl Worker<'_> {
         let name = &self.setup.instance;
         let notice = match &state.standing {
             Standing::Waiting { waits_for, reason } => {
-                let questions = self.desk.open_questions().filter(|_| waits_for == "qa_answers");
+                let questions = self.writer.open_questions().filter(|_| waits_for == "qa_answers");
                 let command = answer_command(name, waits_for);
                 Notice::waiting(&about, Some(waits_for), questions, reason.as_deref(), &command)
             }
@@ -56,10 +56,10 @@ impl Worker<'_> {
 
     fn about(&self) -> About {
         About {
-            id: format!("{}-{}", self.setup.instance, self.desk.state().seq),
+            id: format!("{}-{}", self.setup.instance, self.writer.state().seq),
             session: self.setup.instance.clone(),
             project: self.setup.project.name.clone(),
-            phase: Some(self.desk.state().phase),
+            phase: Some(self.writer.state().phase),
         }
     }
 
@@ -76,9 +76,9 @@ impl Worker<'_> {
         let settled = tokio::select! {
             settled = super::pinging(self.notify, self.outbox.drain(LAST_WORD)) => settled,
             // A shutdown does not wait for the network; what was not told is told next time.
-            () = self.asks.end() => self.outbox.settled(),
+            () = self.signals.end() => self.outbox.settled(),
             // Nor does an answer.
-            () = mail_in(&self.desk.folder) => self.outbox.settled(),
+            () = mail_in(&self.writer.folder) => self.outbox.settled(),
         };
         self.note(settled)
     }
@@ -89,7 +89,7 @@ impl Worker<'_> {
             if delivery.result.as_ref().is_err_and(crate::notify::NotifyError::is_quiet) {
                 continue;
             }
-            self.desk.record(Event::Notified {
+            self.writer.record(Event::Notified {
                 what: delivery.kind.as_str().to_owned(),
                 standing: !matches!(delivery.kind, NoticeKind::Stalled | NoticeKind::Warning),
                 by: delivery.notifier.to_owned(),

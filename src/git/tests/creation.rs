@@ -100,7 +100,7 @@ async fn git_does_not_ask_for_a_password() {
     lab.git(&["remote", "set-url", "origin", &format!("http://127.0.0.1:{port}/x.git")]);
     let mut command = git_command(&lab.repo);
     command.arg("fetch");
-    let fetched = super::super::git::run(command, "fetch", FETCH_LIMIT).await.unwrap();
+    let fetched = super::super::command::run(command, "fetch", FETCH_LIMIT).await.unwrap();
     assert!(fetched.said.contains("terminal prompts disabled"), "{}", fetched.said);
     let created = lab.create("a").await.unwrap();
     assert!(created.notes[0].contains("cannot fetch from origin"), "{created:?}");

@@ -7,7 +7,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// A request that came by signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ask {
+pub(super) enum Request {
     /// SIGTERM or SIGINT: end the run, go on at the next start.
     End,
     /// SIGHUP: at the iteration's end, execute the unit's binary anew.
@@ -16,7 +16,7 @@ pub(super) enum Ask {
 
 /// The signals a worker listens to.
 #[derive(Debug)]
-pub(super) struct Asks {
+pub(super) struct Signals {
     term: Signal,
     interrupt: Signal,
     hangup: Signal,
@@ -26,7 +26,7 @@ pub(super) struct Asks {
     pub(super) reload: bool,
 }
 
-impl Asks {
+impl Signals {
     pub(super) fn listen() -> io::Result<Self> {
         Ok(Self {
             term: signal(SignalKind::terminate())?,
@@ -52,15 +52,15 @@ impl Asks {
     }
 
     /// Waits for the next request and remembers it. May be dropped while it waits.
-    pub(super) async fn next(&mut self) -> Ask {
+    pub(super) async fn next(&mut self) -> Request {
         let ask = tokio::select! {
-            _ = self.term.recv() => Ask::End,
-            _ = self.interrupt.recv() => Ask::End,
-            _ = self.hangup.recv() => Ask::Reload,
+            _ = self.term.recv() => Request::End,
+            _ = self.interrupt.recv() => Request::End,
+            _ = self.hangup.recv() => Request::Reload,
         };
         match ask {
-            Ask::End => self.end = true,
-            Ask::Reload => self.reload = true,
+            Request::End => self.end = true,
+            Request::Reload => self.reload = true,
         }
         ask
     }

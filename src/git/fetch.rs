@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use super::FETCH_LIMIT;
-use super::git::{batch_ssh, first_line, git_command, git_for_reading, read, run, setting};
+use super::command::{batch_ssh, first_line, git_command, git_for_reading, read, run, setting};
 use super::plan::{Start, WorktreePlan};
 use super::reader::{Reader, open};
 

@@ -223,7 +223,7 @@ async fn a_git_that_hangs_is_ended_with_its_helpers() {
     let hang = format!("alias.hang=!echo $$ > {}; mkfifo f; cat f", pidfile.display());
     command.args(["-c", &hang, "hang"]);
     let error =
-        super::super::git::run(command, "hang", Duration::from_millis(300)).await.unwrap_err();
+        super::super::command::run(command, "hang", Duration::from_millis(300)).await.unwrap_err();
     assert!(matches!(error, Error::TimedOut { .. }));
     let pid: i32 = std::fs::read_to_string(pidfile).unwrap().trim().parse().unwrap();
     super::super::leftovers::outlast(pid).await;

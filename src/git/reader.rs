@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use git2::{ErrorCode, ObjectType, ReferenceType, Repository, RepositoryOpenFlags};
 
-use super::git::{Finished, first_line, git_command, git_for_reading, read, run};
+use super::command::{Finished, first_line, git_command, git_for_reading, read, run};
 use super::leftovers::registrations;
 use super::{Base, Error};
 

@@ -17,10 +17,10 @@
 //! cannot: SHA-256, reftable, newer extensions. Git never asks anybody anything: see [`git_command`].
 
 mod checks;
+mod command;
 mod create;
 mod durable;
 mod fetch;
-mod git;
 mod leftovers;
 mod plan;
 mod reader;
@@ -31,9 +31,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use checks::{Finding, Severity, check};
+pub use command::{MINIMUM_VERSION, Version, git_command, version};
 pub use create::{Created, Did, create, outlast_maker};
 pub use durable::restore_emptied;
-pub use git::{MINIMUM_VERSION, Version, git_command, version};
 pub use leftovers::is_whole;
 pub use plan::{Base, Plan, Start, WorktreePlan, default_branch, plan, root};
 pub use reader::{Head, changed_files, commits_since, head};

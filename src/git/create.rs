@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::command::{git_command, run};
 use super::durable::settle;
 use super::fetch::{fetch, missed};
-use super::git::{git_command, run};
 use super::leftovers::{
     Found, OUR_LOCK, Registration, clear_stale_locks, look, maker, meant, outlast, registrations,
 };

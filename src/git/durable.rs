@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::git::{git_command, run};
+use super::command::{git_command, run};
 use super::{CHECKOUT_LIMIT, Error};
 
 /// git's name of an empty file, in each of its hashes.

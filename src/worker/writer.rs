@@ -22,14 +22,14 @@ const TAIL: u64 = 64 * 1024;
 
 /// The files of a session, held by the worker that has the lock.
 #[derive(Debug)]
-pub(super) struct Desk {
+pub(super) struct Writer {
     pub(super) folder: Folder,
     pub(super) instance: String,
     journal: Journal,
     doing: Option<String>,
 }
 
-impl Desk {
+impl Writer {
     pub(super) fn open(
         folder: Folder,
         instance: String,
@@ -56,7 +56,7 @@ impl Desk {
 
     /// Brings everything that derives from the journal in line with it. Doing it again changes
     /// nothing, so a worker that died in the middle is followed by one that does it all. The hook
-    /// is for those who look now; where the worker rests, [`Desk::write_hook`] makes it last.
+    /// is for those who look now; where the worker rests, [`Writer::write_hook`] makes it last.
     pub(super) fn settle(&mut self) -> Result<(), StoreError> {
         self.settle_history()?;
         self.settle_overview()?;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::git::{Finished, first_line, git_command, run};
+use super::command::{Finished, first_line, git_command, run};
 use super::{Error, quoted};
 
 /// Longest time for a question about configuration.
