@@ -156,5 +156,4 @@ fn body(notice: &Notice, markup: bool) -> String {
 }
 
 #[cfg(test)]
-#[path = "desktop_tests.rs"]
 mod tests;

@@ -383,5 +383,4 @@ fn compose(notice: &Notice) -> String {
 }
 
 #[cfg(test)]
-#[path = "telegram_tests.rs"]
 mod tests;
