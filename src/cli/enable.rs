@@ -155,7 +155,7 @@ pub(super) fn check_branch(
 }
 
 fn planned(project: &Project, settings: &Settings, session: &Session) -> Result<Plan, git::Error> {
-    let branch = crate::worker::branch_name(settings.branch_prefix.as_deref(), &session.name);
+    let branch = settings.branch_of(&session.name);
     let path = project.worktrees.join(session.folder.name());
     git::plan(&project.main_repo, &branch, &path)
 }
@@ -332,7 +332,7 @@ fn tell(context: &Context, session: &Session, became: Became) {
 fn known_state(session: &Session) -> Option<String> {
     let hook = session.folder.read_hook()?;
     let waits_for = hook.waits_for.clone().filter(|_| !by_hand::is_answered(session, &hook))?;
-    let command = crate::worker::answer_command(&session.instance, &waits_for);
+    let command = crate::session::answer_command(&session.instance, &waits_for);
     Some(format!("{} for {waits_for}: {command}", hook.state))
 }
 

@@ -66,7 +66,7 @@ pub(super) fn not_waiting(session: &Session, hook: &Hook, what: &str) -> String 
         Word::Running => format!("{place} was interrupted and goes on at the next start"),
         Word::Waiting => {
             let waits_for = hook.waits_for.as_deref().unwrap_or("human_action");
-            let command = crate::worker::answer_command(&session.instance, waits_for);
+            let command = crate::session::answer_command(&session.instance, waits_for);
             format!("{place} waits for {waits_for}: {command}")
         }
         Word::Blocked => format!(

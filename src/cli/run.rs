@@ -7,10 +7,11 @@ use std::process::ExitCode;
 use clap::Args;
 use tokio::process::Command;
 
+use crate::config::Dirs;
 use crate::service::exit::Exit;
 use crate::service::foreground::{self, Ended};
 use crate::session::state::Word;
-use crate::worker::Notes;
+use crate::session::store::OutageNotes;
 
 use super::context::{Coded, Context, own_binary};
 use super::enable::{Work, check_agent, check_branch};
@@ -93,8 +94,9 @@ pub(super) async fn work(
         outcome.map_err(|error| Coded(1, format!("cannot run {}: {error}", session.name)))?;
     let mut hook = session.hook()?;
     let stopped = matches!(outcome.ended, Ended::Stopped);
-    if let Some(outage) =
-        Notes::of(&context.env).last(&session.instance, session.folder.path()).filter(|_| stopped)
+    if let Some(outage) = OutageNotes::of(Dirs::runtime(&context.env))
+        .last(&session.instance, session.folder.path())
+        .filter(|_| stopped)
     {
         hook.pause(outage.reason, outage.since);
     }
@@ -134,7 +136,7 @@ fn tell(session: &Session, state: Word, waits_for: Option<&str>, reason: Option<
     let word = output::painted(output::state_style(state), state);
     match (state, waits_for) {
         (Word::Waiting, Some(waits_for)) => {
-            let command = crate::worker::answer_command(&session.instance, waits_for);
+            let command = crate::session::answer_command(&session.instance, waits_for);
             say!("{name} {word} for {waits_for}: {command}, then samocode run {0}", session.name);
         }
         (Word::Blocked | Word::Paused, _) => {

@@ -105,7 +105,7 @@ impl Session {
     /// A session without a journal, as its worker will take it over from its files.
     fn imported(&self, overview: &Overview) -> Result<Event, String> {
         let history = store::read(&self.folder.history()).ok().flatten().unwrap_or_default();
-        crate::worker::import(&self.name, overview, &History::parse(&history).lines)
+        crate::session::import(&self.name, overview, &History::parse(&history).lines)
     }
 
     /// What a session without a journal waits for or is blocked by, as its worker will see it.

@@ -7,19 +7,20 @@ use std::sync::LazyLock;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::config::{Env, Project};
+use crate::config::{Dirs, Env, Project};
 use crate::service::{self, Error, Scope, ServiceManager, UnitStatus};
 use crate::session::hook::Hook;
 use crate::session::mail::{Kind, Message};
 use crate::session::phase::Phase;
 use crate::session::state::Word;
-use crate::worker::Notes;
+use crate::session::store::OutageNotes;
 
 use super::sessions::Session;
 use super::{output, questions};
 
 /// What workers say whose folders refuse them.
-static NOTES: LazyLock<Notes> = LazyLock::new(|| Notes::of(&Env::of_process()));
+static NOTES: LazyLock<OutageNotes> =
+    LazyLock::new(|| OutageNotes::of(Dirs::runtime(&Env::of_process())));
 
 /// The units of all sessions, asked for in one call.
 pub(super) struct Units(Option<HashMap<String, UnitStatus>>);
@@ -213,7 +214,7 @@ fn needs(hook: &Hook, session: &Session, state: Word) -> Option<Needs> {
     let (waits_for, command) = match state {
         Word::Waiting => {
             let waits_for = hook.waits_for.clone().unwrap_or_else(|| "human_action".to_owned());
-            let command = crate::worker::answer_command(&session.instance, &waits_for);
+            let command = crate::session::answer_command(&session.instance, &waits_for);
             (waits_for, command)
         }
         Word::Blocked => {

@@ -170,6 +170,15 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// The branch of the session `name`: its name, below `GIT_BRANCH_PREFIX` if that is set.
+    #[must_use]
+    pub fn branch_of(&self, name: &str) -> String {
+        match &self.branch_prefix {
+            Some(prefix) => format!("{prefix}/{name}"),
+            None => name.to_owned(),
+        }
+    }
+
     /// Reads the user's files and puts all layers together.
     ///
     /// # Errors

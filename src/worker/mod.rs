@@ -14,7 +14,6 @@ mod checks;
 mod context;
 mod decide;
 mod follow;
-mod import;
 mod inhibit;
 mod iterate;
 mod journald;
@@ -54,11 +53,6 @@ use outage::Outages;
 use signals::Signals;
 use slot::Slot;
 use writer::Writer;
-
-pub use import::import;
-pub use notices::answer_command;
-pub use outage::{Notes, Outage};
-pub use prepare::branch_name;
 
 /// How often, at least, a worker that waits looks at its mail and feeds the watchdog.
 const TICK: Duration = Duration::from_secs(5);

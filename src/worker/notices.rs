@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use crate::notify::{About, Delivery, Notice, NoticeKind};
+use crate::session::answer_command;
 use crate::session::describe::quiet;
 use crate::session::journal::Event;
 use crate::session::state::{Standing, State};
@@ -104,16 +105,6 @@ impl Worker<'_> {
 async fn mail_in(folder: &Folder) {
     while !folder.has_unread() {
         tokio::time::sleep(LAST_LOOK).await;
-    }
-}
-
-/// The command that answers what a session waits for.
-#[must_use]
-pub fn answer_command(instance: &str, waits_for: &str) -> String {
-    match waits_for {
-        "qa_answers" => format!("samocode answer {instance}"),
-        "plan_approval" => format!("samocode approve {instance}"),
-        _ => format!("samocode send {instance} \"…\""),
     }
 }
 

@@ -1,27 +1,16 @@
-//! When the session's folder cannot be written: nothing can be kept there then, not even that it
-//! is so. A note on another file system says it to those who look, and a message to the human.
-//!
-//! ```text
-//! $XDG_RUNTIME_DIR/samocode/paused/INSTANCE.json
-//! ```
-//!
-//! The worker holds the note with `flock` while it waits: one that a dead worker left is not
-//! believed.
+//! When the session's folder cannot be written: the worker leaves a note on another file system,
+//! sends a message to the human, and tries again until it works.
 
 use std::cell::RefCell;
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{Read as _, Write as _};
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
-use crate::config::{Dirs, Env};
+use crate::config::Dirs;
 use crate::notify::{About, Notice, Outbox};
 use crate::service::Notify;
 use crate::session::journal::Event;
-use crate::session::store::StoreError;
+use crate::session::store::{HeldNote, Outage, OutageNotes, StoreError};
 
 use super::signals::{Request, Signals};
 use super::{Setup, Worker, tick};
@@ -29,78 +18,26 @@ use super::{Setup, Worker, tick};
 /// How long a worker waits before it tries again after the disk refused it.
 const PAUSE: Duration = Duration::from_secs(15);
 
-/// What a note says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Outage {
-    /// The session's folder: another project's session may have had the same instance.
-    folder: PathBuf,
-    /// What the disk said, and of what.
-    pub reason: String,
-    /// Since when.
-    pub since: Timestamp,
-}
-
-/// The notes of a user's workers.
-#[derive(Debug)]
-pub struct Notes {
-    /// `None` where there is no file system for them.
-    folder: Option<PathBuf>,
-}
-
-impl Notes {
-    /// The notes of the user whose environment this is.
-    #[must_use]
-    pub fn of(env: &Env) -> Self {
-        Self { folder: Dirs::runtime(env).map(|runtime| runtime.join("paused")) }
-    }
-
-    /// What keeps a session from going on now, if its worker waits for its folder.
-    #[must_use]
-    pub fn now(&self, instance: &str, folder: &Path) -> Option<Outage> {
-        let file = File::open(self.path(instance)?).ok()?;
-        match file.try_lock_shared() {
-            Err(TryLockError::WouldBlock) => read(&file, folder),
-            _ => None,
-        }
-    }
-
-    /// The same, though its worker may be gone: what kept it from going on when it was last heard.
-    #[must_use]
-    pub fn last(&self, instance: &str, folder: &Path) -> Option<Outage> {
-        read(&File::open(self.path(instance)?).ok()?, folder)
-    }
-
-    fn path(&self, instance: &str) -> Option<PathBuf> {
-        self.folder.as_ref().map(|folder| folder.join(format!("{instance}.json")))
-    }
-}
-
-fn read(mut file: &File, folder: &Path) -> Option<Outage> {
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes).ok()?;
-    let outage: Outage = serde_json::from_slice(&bytes).ok()?;
-    (outage.folder == folder).then_some(outage)
-}
-
 /// What a worker does while its folder refuses it.
 pub(super) struct Outages<'a> {
     setup: &'a Setup,
     notify: &'a Notify,
-    notes: Notes,
+    notes: OutageNotes,
     outbox: Outbox,
     current: RefCell<Option<Current>>,
 }
 
 struct Current {
     outage: Outage,
-    /// Held for its lock.
-    _note: Option<File>,
+    /// `None` where there is no file system for notes.
+    _note: Option<HeldNote>,
 }
 
 impl<'a> Outages<'a> {
     pub(super) fn new(setup: &'a Setup, notify: &'a Notify) -> Self {
         let outbox = Outbox::new(setup.channels.notifiers.clone());
-        Self { setup, notify, notes: Notes::of(&setup.env), outbox, current: RefCell::new(None) }
+        let notes = OutageNotes::of(Dirs::runtime(&setup.env));
+        Self { setup, notify, notes, outbox, current: RefCell::new(None) }
     }
 
     /// The outage that is not known to be over.
@@ -110,11 +47,8 @@ impl<'a> Outages<'a> {
 
     /// It is over: what was to be kept has been kept.
     pub(super) fn over(&self) {
-        if self.current.take().is_some()
-            && let Some(path) = self.notes.path(&self.setup.instance)
-        {
-            // A note that stays is not believed.
-            let _ = fs::remove_file(path);
+        if self.current.take().is_some() {
+            self.notes.remove(&self.setup.instance);
         }
     }
 
@@ -171,7 +105,7 @@ impl<'a> Outages<'a> {
             };
             self.outbox.post(Notice::paused(&about, error, None));
         }
-        let note = self.notes.path(instance).and_then(|path| write(&path, &outage).ok());
+        let note = self.notes.hold(instance, &outage);
         self.current.replace(Some(Current { outage, _note: note }));
     }
 }
@@ -185,39 +119,5 @@ impl Worker<'_> {
             self.outages.over();
         }
         Ok(())
-    }
-}
-
-/// Writes a note and keeps it locked.
-fn write(path: &Path, outage: &Outage) -> std::io::Result<File> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    let mut file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
-    file.lock()?;
-    file.set_len(0)?;
-    file.write_all(&serde_json::to_vec(outage)?)?;
-    Ok(file)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_note_is_believed_while_its_writer_lives_and_of_the_same_session_only() {
-        let runtime = tempfile::tempdir().unwrap();
-        let env = [("XDG_RUNTIME_DIR", runtime.path().as_os_str())].into_iter().collect();
-        let notes = Notes::of(&env);
-        let folder = PathBuf::from("/s/26-11-20-jwt");
-        let outage =
-            Outage { folder: folder.clone(), reason: "full".into(), since: Timestamp::UNIX_EPOCH };
-        assert_eq!(notes.now("jwt", &folder), None);
-        let note = write(&notes.path("jwt").unwrap(), &outage).unwrap();
-        assert_eq!(notes.now("jwt", &folder), Some(outage.clone()));
-        assert_eq!(notes.now("jwt", Path::new("/other/26-11-20-jwt")), None);
-        drop(note);
-        assert_eq!(notes.now("jwt", &folder), None);
-        assert_eq!(notes.last("jwt", &folder), Some(outage));
     }
 }

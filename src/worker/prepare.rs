@@ -91,7 +91,7 @@ async fn make_worktree(
     let path = project.worktrees.join(writer.folder.name());
     let name =
         names::name_in_folder(&writer.folder.name()).unwrap_or(&writer.state().name).to_owned();
-    let branch = branch_name(settings.branch_prefix.as_deref(), &name);
+    let branch = settings.branch_of(&name);
     let made = async {
         project.check_places().map_err(|error| error.to_string())?;
         store::make_folder(&project.worktrees).map_err(|error| error.to_string())?;
@@ -113,15 +113,6 @@ async fn make_worktree(
         })
     };
     made.await
-}
-
-/// The branch of a session: its name, below the prefix if there is one.
-#[must_use]
-pub fn branch_name(prefix: Option<&str>, name: &str) -> String {
-    match prefix.map(|prefix| prefix.trim_end_matches('/')).filter(|prefix| !prefix.is_empty()) {
-        Some(prefix) => format!("{prefix}/{name}"),
-        None => name.to_owned(),
-    }
 }
 
 fn base_of(plan: &Plan) -> Option<String> {

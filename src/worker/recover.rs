@@ -12,9 +12,8 @@ use crate::session::phase::Phase;
 use crate::session::signal::{Signal, Status};
 use crate::session::state::{OpenRun, Standing};
 use crate::session::store::{self, crash_point};
-use crate::session::{advance, names};
+use crate::session::{advance, import, names};
 
-use super::import::import;
 use super::iterate::{end_strays, temporary_name};
 use super::{Trouble, Worker};
 

@@ -16,6 +16,7 @@ mod files;
 mod folder;
 mod journal_file;
 mod lock;
+mod outage;
 
 pub use crash::crash_point;
 pub use files::{
@@ -25,3 +26,4 @@ pub use files::{
 pub use folder::{Folder, Unread};
 pub use journal_file::{Journal, JournalError, read_journal};
 pub use lock::{Lock, LockError};
+pub use outage::{HeldNote, Outage, OutageNotes};

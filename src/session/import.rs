@@ -1,10 +1,10 @@
 //! Taking a session over from its files: one the predecessor began, or one whose journal is gone.
 
-use crate::session::Phase;
-use crate::session::advance::Gate;
-use crate::session::history::HistoryLine;
-use crate::session::journal::Event;
-use crate::session::overview::{Blocked, Overview};
+use super::advance::Gate;
+use super::history::HistoryLine;
+use super::journal::Event;
+use super::overview::{Blocked, Overview};
+use super::phase::Phase;
 
 /// Reads from the overview and the history where a session stands.
 ///

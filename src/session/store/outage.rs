@@ -1,0 +1,120 @@
+//! Notes of workers whose session folder refuses to be written: nothing can be kept there then,
+//! not even that it is so. A note on another file system says it to those who look.
+//!
+//! ```text
+//! $XDG_RUNTIME_DIR/samocode/paused/INSTANCE.json
+//! ```
+//!
+//! The worker holds the note with `flock` while it waits: one that a dead worker left is not
+//! believed.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// What a note says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outage {
+    /// The session's folder: another project's session may have had the same instance.
+    pub folder: PathBuf,
+    /// What the disk said, and of what.
+    pub reason: String,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// A note that its worker stands by, by the lock on its file.
+#[derive(Debug)]
+pub struct HeldNote(#[expect(dead_code, reason = "open for its lock")] File);
+
+/// The notes of a user's workers.
+#[derive(Debug)]
+pub struct OutageNotes {
+    /// `None` where there is no file system for them.
+    folder: Option<PathBuf>,
+}
+
+impl OutageNotes {
+    /// The notes of a user whose processes keep what ends with the machine in `runtime`.
+    #[must_use]
+    pub fn of(runtime: Option<PathBuf>) -> Self {
+        Self { folder: runtime.map(|runtime| runtime.join("paused")) }
+    }
+
+    /// What keeps a session from going on now, if its worker waits for its folder.
+    #[must_use]
+    pub fn now(&self, instance: &str, folder: &Path) -> Option<Outage> {
+        let file = File::open(self.path(instance)?).ok()?;
+        match file.try_lock_shared() {
+            Err(TryLockError::WouldBlock) => read(&file, folder),
+            _ => None,
+        }
+    }
+
+    /// The same, though its worker may be gone: what kept it from going on when it was last heard.
+    #[must_use]
+    pub fn last(&self, instance: &str, folder: &Path) -> Option<Outage> {
+        read(&File::open(self.path(instance)?).ok()?, folder)
+    }
+
+    /// Writes a note and holds it: others believe it until the returned value is dropped. `None`
+    /// where it cannot be kept.
+    #[must_use]
+    pub fn hold(&self, instance: &str, outage: &Outage) -> Option<HeldNote> {
+        write(&self.path(instance)?, outage).ok().map(HeldNote)
+    }
+
+    /// Removes a session's note. One that cannot be removed does no harm: nobody holds it.
+    pub fn remove(&self, instance: &str) {
+        if let Some(path) = self.path(instance) {
+            let _ = fs::remove_file(path);
+        }
+    }
+
+    fn path(&self, instance: &str) -> Option<PathBuf> {
+        self.folder.as_ref().map(|folder| folder.join(format!("{instance}.json")))
+    }
+}
+
+fn read(mut file: &File, folder: &Path) -> Option<Outage> {
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).ok()?;
+    let outage: Outage = serde_json::from_slice(&bytes).ok()?;
+    (outage.folder == folder).then_some(outage)
+}
+
+/// Writes a note and keeps it locked.
+fn write(path: &Path, outage: &Outage) -> std::io::Result<File> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let mut file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
+    file.lock()?;
+    file.set_len(0)?;
+    file.write_all(&serde_json::to_vec(outage)?)?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_is_believed_while_its_writer_lives_and_of_the_same_session_only() {
+        let runtime = tempfile::tempdir().unwrap();
+        let notes = OutageNotes::of(Some(runtime.path().to_owned()));
+        let folder = PathBuf::from("/s/26-11-20-jwt");
+        let outage =
+            Outage { folder: folder.clone(), reason: "full".into(), since: Timestamp::UNIX_EPOCH };
+        assert_eq!(notes.now("jwt", &folder), None);
+        let note = notes.hold("jwt", &outage).unwrap();
+        assert_eq!(notes.now("jwt", &folder), Some(outage.clone()));
+        assert_eq!(notes.now("jwt", Path::new("/other/26-11-20-jwt")), None);
+        drop(note);
+        assert_eq!(notes.now("jwt", &folder), None);
+        assert_eq!(notes.last("jwt", &folder), Some(outage));
+    }
+}
