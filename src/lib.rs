@@ -1,4 +1,52 @@
-//! samocode runs coding agents unattended, with the operating system as their supervisor.
+//! samocode runs coding agents unattended, for hours or days, with the operating system as their
+//! supervisor.
+//!
+//! # Theory of operation
+//!
+//! A *session* is a task with a folder of plain files, a git worktree and a branch. It passes through
+//! eight *phases*, from init to done. Two of them are *gates*: the session may leave them only after
+//! a human has answered. The work is done by an *agent*, an external program such as Claude Code, one
+//! *run* at a time. Between runs the agent remembers nothing; whatever it needs is in the session's
+//! files and in its commits. At the end of a run the agent leaves a *signal*: continue, wait for the
+//! human, blocked, done, or hand over to a fresh conversation.
+//!
+//! The loop that starts the runs is the *worker*. Each session has one, as the main process of a unit
+//! of its own: `samocode@NAME.service` under systemd, or a child of `samocode run` where there is no
+//! service manager. When there is nothing to do, the worker exits. A waiting session has no process.
+//!
+//! **Crash-only.** There is one way to start, and it is the way to recover. The worker takes the
+//! session's lock, reads the journal, settles what an interrupted step left behind, and then takes
+//! one step after another. Each step writes its intent to the journal before its effect, and its
+//! outcome after. So the worker may be killed between any two lines: its successor reads how far it
+//! came. Repeating a finished step changes nothing.
+//!
+//! **The journal is the truth.** `_journal.jsonl` holds one event per line. Folding the events gives the
+//! session's state, and everything else derives from it: the hook that `status` reads, the worker's
+//! lines in `_overview.md`, history and cost. Decisions are pure functions of state, event and clock.
+//!
+//! **The operating system supervises.** The service manager restarts a worker that crashed. Its
+//! watchdog finds a worker that hangs, and is fed only by an agent's real progress. Cgroups hold
+//! every process of a run, so that none outlives it. A path unit wakes a sleeping session when mail
+//! arrives. samocode has no daemon, no database and no loop that watches another.
+//!
+//! **One control layer, many front ends.** Everything a person or a program can do with sessions is a
+//! function of `control` that takes data and returns data. The command line is a thin shell around it:
+//! parse, one call, print. A dashboard, a web page, a chat bot or another host is another such shell.
+//!
+//! # Where things are
+//!
+//! From the bottom up. A module imports only from those above it in this list; `tests/layers.rs`
+//! checks that.
+//!
+//! - [`session`]: phases, signal, overview, questions, mail, journal, and the state they add up to.
+//!   Pure, except for [`session::store`], which reads and writes the files.
+//! - [`config`]: `.samocode`, settings from all layers, environment, secrets.
+//! - [`git`]: worktrees and branches.
+//! - [`agent`]: how each agent is started, understood and judged.
+//! - [`service`]: the service manager, in words of sessions.
+//! - [`notify`]: messages to the human.
+//! - [`worker`]: the loop.
+//! - [`cli`]: the command line.
 
 pub mod agent;
 pub mod cli;
@@ -9,8 +57,8 @@ pub mod service;
 pub mod session;
 pub mod worker;
 
-/// Says on the real standard error, past the capture of passing tests' output, that a test did not
-/// run. `tests/run.sh` counts these lines.
+/// Reports on the real standard error that a test did not run, past the capture of passing tests'
+/// output. `tests/run.sh` counts these lines.
 #[cfg(test)]
 pub(crate) fn skipped(why: &str) {
     use std::io::Write as _;

@@ -159,7 +159,7 @@ fn in_environment(test: &str, variables: &[(&str, &str)]) -> bool {
     if std::env::var_os("SAMOCODE_TEST_INNER").is_some() {
         return true;
     }
-    let test = format!("worktree::tests::{test}");
+    let test = format!("git::tests::{test}");
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
         .args(["--exact", &test, "--nocapture"])
