@@ -1,5 +1,7 @@
 //! What agents tell while they run, in one form for all of them.
 
+use std::hash::{DefaultHasher, Hasher};
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -176,4 +178,47 @@ pub fn cut(text: &str, max: usize) -> &str {
         end -= 1;
     }
     &text[..end]
+}
+
+/// `text` as one line of at most `max` characters, without control characters.
+#[must_use]
+pub fn one_line(text: &str, max: usize) -> String {
+    let mut line = String::new();
+    let mut length = 0;
+    for c in text.trim_start().chars() {
+        let c = if c.is_control() || c.is_whitespace() { ' ' } else { c };
+        if c == ' ' && line.ends_with(' ') {
+            continue;
+        }
+        if length == max {
+            line.pop();
+            line.push('…');
+            return line;
+        }
+        line.push(c);
+        length += 1;
+    }
+    line.truncate(line.trim_end().len());
+    line
+}
+
+/// A hash of a tool's name and input, equal for equal calls.
+#[must_use]
+pub fn fingerprint(name: &str, input: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(name.as_bytes());
+    hasher.write_u8(0xff);
+    hasher.write(input);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fingerprints_are_equal_for_equal_calls_only() {
+        assert_eq!(fingerprint("Bash", b"{}"), fingerprint("Bash", b"{}"));
+        assert_ne!(fingerprint("Bash", b"{}"), fingerprint("Bas", b"h{}"));
+    }
 }

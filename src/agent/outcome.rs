@@ -6,7 +6,7 @@ use std::process::ExitStatus;
 
 use jiff::Timestamp;
 
-use super::event::{Event, Finished, Limit, Usage};
+use super::event::{Event, Finished, Limit, Usage, one_line};
 
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -277,7 +277,7 @@ fn reported(finished: &Finished, facts: &Facts<'_>) -> Outcome {
 fn last_words(facts: &Facts<'_>) -> String {
     let line = facts.stderr_tail.lines().map(str::trim).rfind(|line| !line.is_empty());
     match (line, facts.exit) {
-        (Some(line), _) => super::claude::summary::one_line(line, 300),
+        (Some(line), _) => one_line(line, 300),
         (None, Exit::Code(code)) => format!("it ended with code {code} and said nothing"),
         (None, Exit::Signal(signal)) => format!("signal {signal} ended it"),
     }

@@ -1,8 +1,10 @@
 //! One process of an agent, from its start to its end, as a worker drives it.
 
+mod feed;
+
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, Seek as _, Write as _};
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::process::ExitStatus;
@@ -16,6 +18,7 @@ use super::event::{Decoder, Event};
 use super::process::{Start, StartError, Stdin};
 use super::stream::{CHUNK, Lines, Log, Tail};
 use super::{Environment, Input, Launch};
+use feed::Feed;
 
 /// How long a process may take to end after its [`Event::Finished`].
 pub const GRACE: Duration = Duration::from_secs(30);
@@ -75,9 +78,7 @@ pub struct Run {
     child: tokio::process::Child,
     group: Option<Pid>,
     pid: u32,
-    stdin: Option<Sender>,
-    pending: Vec<u8>,
-    close_when_written: bool,
+    input: Feed,
     stdout: Option<Receiver>,
     stderr: Option<Receiver>,
     chunk: Vec<u8>,
@@ -115,10 +116,10 @@ impl Run {
         }
         let other =
             |error| StartError::Other { program: launch.program.display().to_string(), error };
-        let (pending, feed, input) = match launch.input {
-            Input::Null => (Vec::new(), false, Stdin::Nothing),
-            Input::Text(text) => (Vec::new(), false, Stdin::File(whole(&text).map_err(other)?)),
-            Input::Feed(first) => (first, true, Stdin::Pipe),
+        let (feed, input) = match launch.input {
+            Input::Null => (Feed::default(), Stdin::Nothing),
+            Input::Text(text) => (Feed::default(), Stdin::File(feed::whole(&text).map_err(other)?)),
+            Input::Feed(first) => (Feed::open(first), Stdin::Pipe),
         };
         let process = Start {
             program: &launch.program,
@@ -134,9 +135,7 @@ impl Run {
             child: process.child,
             group: i32::try_from(pid).ok().and_then(Pid::from_raw),
             pid,
-            stdin: None,
-            pending,
-            close_when_written: !feed,
+            input: feed,
             stdout: None,
             stderr: None,
             chunk: vec![0; CHUNK],
@@ -162,7 +161,7 @@ impl Run {
     }
 
     fn attach(&mut self, stdin: Option<OwnedFd>, out: OwnedFd, err: OwnedFd) -> io::Result<()> {
-        self.stdin = stdin.map(Sender::from_owned_fd).transpose()?;
+        self.input.attach(stdin.map(Sender::from_owned_fd).transpose()?);
         self.stdout = Some(Receiver::from_owned_fd(out)?);
         self.stderr = Some(Receiver::from_owned_fd(err)?);
         Ok(())
@@ -177,9 +176,8 @@ impl Run {
     /// Gives the agent further input, as [`super::Agent::message`] makes it. It is written while
     /// [`Run::next`] is awaited. Tells whether the input was still open.
     pub fn send_input(&mut self, message: &[u8]) -> bool {
-        let open = self.stdin.is_some() && !self.close_when_written;
+        let open = self.input.add(message);
         if open {
-            self.pending.extend_from_slice(message);
             // It goes on working: what it reported was not the end.
             self.deadline = self.deadline.filter(|(_, signal)| *signal != Signal::TERM);
         }
@@ -189,10 +187,7 @@ impl Run {
     /// Ends the input once everything is written; an agent that is fed ends then. To be called on
     /// [`Event::Finished`] unless there is more to send.
     pub fn close_input(&mut self) {
-        self.close_when_written = true;
-        if self.pending.is_empty() {
-            self.stdin = None;
-        }
+        self.input.close();
     }
 
     /// Asks the process group to end (SIGTERM), and kills it when that takes too long.
@@ -237,7 +232,7 @@ impl Run {
             tokio::select! {
                 () = readable(self.stdout.as_ref()) => self.read_stdout(),
                 () = readable(self.stderr.as_ref()) => self.read_stderr(),
-                () = writable(self.stdin.as_ref().filter(|_| !self.pending.is_empty())) => self.write(),
+                () = self.input.writable() => self.input.write(),
                 status = self.child.wait() => self.ended(status),
                 () = sleep_until(deadline), if self.deadline.is_some() => {
                     self.signal(signal);
@@ -292,27 +287,6 @@ impl Run {
         self.tail.feed(&self.chunk[..count]);
     }
 
-    fn write(&mut self) {
-        let Some(pipe) = &self.stdin else { return };
-        match pipe.try_write(&self.pending) {
-            Ok(count) => {
-                self.pending.drain(..count);
-                if self.pending.is_empty() {
-                    self.pending.shrink_to(CHUNK);
-                    if self.close_when_written {
-                        self.stdin = None;
-                    }
-                }
-            }
-            Err(error) if is_passing(&error) => {}
-            // It does not read any more; its end says why.
-            Err(_) => {
-                self.stdin = None;
-                self.pending.clear();
-            }
-        }
-    }
-
     /// The process has ended. What lies in the pipes now is its own; what a process that it left
     /// behind may write later is not waited for.
     fn ended(&mut self, status: io::Result<ExitStatus>) {
@@ -322,7 +296,7 @@ impl Run {
         let left = self.stderr.as_ref().map_or(0, lying_in);
         self.drain(left, |run| run.stderr.as_ref(), Self::take_stderr);
         self.stderr = None;
-        self.stdin = None;
+        self.input = Feed::default();
         // Waiting fails only where somebody else has waited: then all that is known is the end.
         self.exited = Some(status.unwrap_or_default());
     }
@@ -397,15 +371,6 @@ fn emitter<'a>(
     }
 }
 
-/// A nameless file with the text. Of a pipe an agent would read half a prompt, and act on it, when
-/// the worker is killed while it writes.
-fn whole(text: &[u8]) -> io::Result<File> {
-    let mut file = tempfile::tempfile()?;
-    file.write_all(text)?;
-    file.rewind()?;
-    Ok(file)
-}
-
 fn lying_in(pipe: impl AsFd) -> u64 {
     rustix::io::ioctl_fionread(pipe).unwrap_or(0)
 }
@@ -418,13 +383,6 @@ fn is_passing(error: &io::Error) -> bool {
 async fn readable(pipe: Option<&Receiver>) {
     match pipe {
         Some(pipe) => drop(pipe.readable().await),
-        None => std::future::pending().await,
-    }
-}
-
-async fn writable(pipe: Option<&Sender>) {
-    match pipe {
-        Some(pipe) => drop(pipe.writable().await),
         None => std::future::pending().await,
     }
 }

@@ -148,10 +148,7 @@ pub(super) fn channels(
         filed.or_else(|| env.text(name).map(str::to_owned))
     };
     crate::notify::from_settings(&crate::notify::Settings {
-        telegram_token: settings
-            .telegram_bot_token
-            .as_ref()
-            .map(|token| crate::notify::Secret::new(token.expose())),
+        telegram_token: settings.telegram_bot_token.clone(),
         telegram_chat: settings.telegram_chat_id.clone(),
         telegram_api_url: look_up("TELEGRAM_API_URL"),
         proxies: crate::notify::Proxies::from_variables(look_up),

@@ -12,16 +12,22 @@ use super::{AgentChoice, Env};
 pub struct Secret(String);
 
 impl Secret {
-    /// Wraps a secret.
+    /// Wraps a secret. White space around it, as a file leaves it, is dropped: no key has any.
     #[must_use]
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
+    pub fn new(text: impl AsRef<str>) -> Self {
+        Self(text.as_ref().trim().to_owned())
     }
 
     /// The secret itself, for the one place that needs it.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
+    }
+
+    /// Takes every occurrence of the secret out of a text that somebody else wrote.
+    #[must_use]
+    pub fn redact(&self, text: &str) -> String {
+        if self.0.is_empty() { text.to_owned() } else { text.replace(&self.0, "[hidden]") }
     }
 }
 
@@ -260,6 +266,9 @@ mod tests {
     fn a_secret_is_never_shown() {
         let secret = Secret::new("sk-ant-1");
         assert_eq!(format!("{secret:?} {:?}", Some(&secret)), "set Some(set)");
+        assert_eq!(Secret::new(" 12:abc\n").expose(), "12:abc");
+        assert_eq!(Secret::new("12:abc").redact("x/bot12:abc/y"), "x/bot[hidden]/y");
+        assert_eq!(Secret::new("").redact("abc"), "abc");
         let env = Env::from_iter([("ANTHROPIC_API_KEY", "sk-ant-12345")]);
         assert!(!format!("{:?}", Redactor::of_env(&env)).contains("sk-ant"));
     }

@@ -7,7 +7,6 @@
 pub mod desktop;
 pub mod notice;
 pub mod outbox;
-pub mod secret;
 pub mod setup;
 pub mod telegram;
 mod text;
@@ -18,7 +17,6 @@ use async_trait::async_trait;
 
 pub use notice::{About, Notice, NoticeKind};
 pub use outbox::{Delivery, Outbox};
-pub use secret::Secret;
 pub use setup::{Channels, LeftOut, Settings, TestOutcome, TestResult, from_settings, test};
 pub use telegram::Proxies;
 

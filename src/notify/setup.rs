@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 
-use super::{Notice, Notifier, NotifyError, Proxies, Secret, telegram::Telegram};
+use super::{Notice, Notifier, NotifyError, Proxies, telegram::Telegram};
+use crate::config::Secret;
 
 /// What the notifiers are made from; where it comes from is the caller's business.
 #[derive(Debug, Clone, Default)]

@@ -13,7 +13,8 @@ use reqwest::{Client, ClientBuilder, NoProxy, Proxy, Response, Url, redirect};
 use serde::{Deserialize, Serialize};
 
 use super::text::{clip, escape_within, tame_block, tame_line, utf16_len};
-use super::{Notice, Notifier, NotifyError, Secret};
+use super::{Notice, Notifier, NotifyError};
+use crate::config::Secret;
 
 /// Where the Bot API is when nothing else is said.
 pub const API_URL: &str = "https://api.telegram.org";

@@ -14,7 +14,9 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::{excerpt, summary};
-use crate::agent::event::{Cost, Decoder, Event, Finished, Limit, MAX_TEXT, Tool, Usage, cut};
+use crate::agent::event::{
+    Cost, Decoder, Event, Finished, Limit, MAX_TEXT, Tool, Usage, cut, fingerprint, one_line,
+};
 
 /// The most blocks of one message that are told one by one.
 const MAX_BLOCKS: usize = 64;
@@ -86,9 +88,9 @@ impl ClaudeDecoder {
         let name = block.name.as_deref().unwrap_or_default();
         let input = block.input.map_or("null", RawValue::get);
         Tool {
-            name: summary::one_line(name, 80),
+            name: one_line(name, 80),
             summary: summary::summarize(name, input, &self.working_dir),
-            fingerprint: summary::fingerprint(name, input.as_bytes()),
+            fingerprint: fingerprint(name, input.as_bytes()),
         }
     }
 

@@ -1,44 +1,13 @@
 //! What a tool call does, in a few words for a status line.
 
 use std::borrow::Cow;
-use std::hash::{DefaultHasher, Hasher};
 
 use serde::Deserialize;
 
+use crate::agent::event::one_line;
+
 /// The longest summary in characters.
 const MAX: usize = 80;
-
-/// A hash of a tool's name and input, equal for equal calls.
-#[must_use]
-pub fn fingerprint(name: &str, input: &[u8]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    hasher.write(name.as_bytes());
-    hasher.write_u8(0xff);
-    hasher.write(input);
-    hasher.finish()
-}
-
-/// `text` as one line of at most `max` characters, without control characters.
-#[must_use]
-pub fn one_line(text: &str, max: usize) -> String {
-    let mut line = String::new();
-    let mut length = 0;
-    for c in text.trim_start().chars() {
-        let c = if c.is_control() || c.is_whitespace() { ' ' } else { c };
-        if c == ' ' && line.ends_with(' ') {
-            continue;
-        }
-        if length == max {
-            line.pop();
-            line.push('…');
-            return line;
-        }
-        line.push(c);
-        length += 1;
-    }
-    line.truncate(line.trim_end().len());
-    line
-}
 
 /// What a summary needs of a tool's input; all else is skipped unread.
 #[derive(Deserialize, Default)]
@@ -146,11 +115,5 @@ mod tests {
         let said =
             summarize("Grep", &json!({"pattern": "a\n\u{1b}[31m".repeat(99)}).to_string(), "");
         assert!(said.chars().count() <= MAX && !said.chars().any(char::is_control), "{said:?}");
-    }
-
-    #[test]
-    fn fingerprints_are_equal_for_equal_calls_only() {
-        assert_eq!(fingerprint("Bash", b"{}"), fingerprint("Bash", b"{}"));
-        assert_ne!(fingerprint("Bash", b"{}"), fingerprint("Bas", b"h{}"));
     }
 }

@@ -8,7 +8,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::event::{Decoder, Event, MAX_TEXT, cut};
+use super::event::{Decoder, Event, MAX_TEXT, cut, fingerprint, one_line};
 use super::{Agent, AgentError, Input, Launch, Task};
 
 /// The agent `command:PROGRAM ARGS`.
@@ -100,11 +100,10 @@ fn bounded(event: Event) -> Event {
         Event::Text { text } => Event::Text { text: cut(&text, MAX_TEXT).to_owned() },
         Event::Tool(mut tool) => {
             if tool.fingerprint == 0 {
-                tool.fingerprint =
-                    super::claude::summary::fingerprint(&tool.name, tool.summary.as_bytes());
+                tool.fingerprint = fingerprint(&tool.name, tool.summary.as_bytes());
             }
-            tool.name = super::claude::summary::one_line(&tool.name, 80);
-            tool.summary = super::claude::summary::one_line(&tool.summary, 80);
+            tool.name = one_line(&tool.name, 80);
+            tool.summary = one_line(&tool.summary, 80);
             Event::Tool(tool)
         }
         Event::Finished(mut finished) => {
