@@ -91,3 +91,33 @@ fn a_reload_does_not_wait_for_a_worker_that_is_killed_meanwhile() {
     user.write("go", "");
     session.wait_to_rest("waiting", "requirements");
 }
+
+#[test]
+fn a_reload_works_by_systemctl_and_with_the_unit_file_of_an_older_version() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user("reloads");
+    let hold = "touch ~/runs-$SAMOCODE_ITERATION
+        until [ -e ~/go-$SAMOCODE_ITERATION ]; do sleep 0.02; done";
+    let agent = user.obedient_agent(hold);
+    let project = user.project("shop").key("SAMOCODE_AGENT", &agent).create();
+    let session = project.named("jwt");
+    session.enable(&["--task", "JWT login"]);
+    user.wait_until("the first run is under way", BOUND, || user.exists("runs-1"));
+
+    user.systemctl(["reload", &session.unit()]).ok();
+    user.write("go-1", "");
+    user.wait_until("the second run is under way", BOUND, || user.exists("runs-2"));
+    assert_eq!(session.journal("worker_ended")[0]["end"], "reloaded");
+
+    // 0.1 wrote ExecReload=/bin/kill, which is not everywhere.
+    let old = "[Service]\nExecReload=\nExecReload=/nowhere/kill -HUP $MAINPID\n";
+    user.write(".config/systemd/user/samocode@.service.d/old.conf", old);
+    user.systemctl(["daemon-reload"]).ok();
+    assert_ne!(user.systemctl(["reload", &session.unit()]).output().code, 0);
+    let mut reload = project.samocode(["reload", "jwt"]).spawn();
+    reload.wait_for_stdout("at the end of its iteration", secs(30));
+    user.write("go-2", "");
+    let out = reload.wait(BOUND);
+    assert!(out.code == 0 && out.stdout.contains("is reloaded"), "{out}");
+    session.wait_to_rest("waiting", "requirements");
+}

@@ -201,7 +201,7 @@ async fn reload(
     }
     let watch = Watch::new(session.folder.path())?;
     let since = session.state()?.seq;
-    manager.reload_unit(&session.instance, &|line| output::note(line)).await?;
+    manager.reload_unit(&session.instance).await?;
     let name = output::painted(output::BOLD, &session.name);
     let wait = watch.until(|| {
         // A worker that began after one that was killed executes the installed program, too.

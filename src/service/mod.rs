@@ -56,8 +56,6 @@ pub enum Verb {
     Stop,
     /// Stop if active, then start.
     Restart,
-    /// `ExecReload=`.
-    Reload,
 }
 
 impl std::fmt::Display for Verb {
@@ -66,7 +64,6 @@ impl std::fmt::Display for Verb {
             Self::Start => "start",
             Self::Stop => "stop",
             Self::Restart => "restart",
-            Self::Reload => "reload",
         })
     }
 }
@@ -370,12 +367,13 @@ pub trait ServiceManager: Send + Sync {
         self.job(Verb::Restart, &systemd::service(instance), progress).await
     }
 
-    /// Sends the worker SIGHUP through `ExecReload=`.
+    /// Asks the worker to execute the installed program at its iteration's end: SIGHUP. Not a
+    /// reload job, which would run the `ExecReload=` of a unit file that an older version wrote.
     ///
     /// # Errors
-    /// As [`ServiceManager::job`]; also when the unit does not run.
-    async fn reload_unit(&self, instance: &str, progress: Progress<'_>) -> Result<(), Error> {
-        self.job(Verb::Reload, &systemd::service(instance), progress).await
+    /// As [`ServiceManager::kill`].
+    async fn reload_unit(&self, instance: &str) -> Result<(), Error> {
+        self.kill(instance, libc::SIGHUP).await
     }
 
     /// Has a session started at boot.

@@ -161,7 +161,7 @@ part!(the_life_of_a_session, driver, {
     driver.start("life").await.unwrap();
     assert_eq!(manager.unit("life").await.unwrap().main_pid, Some(first), "a no-op");
 
-    manager.reload_unit("life", &quiet).await.unwrap();
+    manager.reload_unit("life").await.unwrap();
     driver.until("life", "sent SIGHUP", |unit| unit.status_text == "hangup").await;
     assert_eq!(manager.unit("life").await.unwrap().main_pid, Some(first), "reload keeps it");
 

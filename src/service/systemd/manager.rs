@@ -299,7 +299,6 @@ impl ServiceManager for Systemd {
             Verb::Start => self.manager.start_unit(name, mode).await,
             Verb::Stop => self.manager.stop_unit(name, mode).await,
             Verb::Restart => self.manager.restart_unit(name, mode).await,
-            Verb::Reload => self.manager.reload_unit(name, mode).await,
         };
         let job = match job {
             // Nothing to stop.
