@@ -1,5 +1,6 @@
 //! `samocode answer`: fills in `_qa.md`, and has the session go on when no question is left.
 
+use crate::session::WaitsFor;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -154,7 +155,7 @@ fn waits_for_answers(session: &Session, hook: &Hook, qa: &Qa) -> Result<Wait, St
     };
     // An answer would open any gate, so at another one than that of the questions it is refused.
     let elsewhere = !wait.phase.is_gate() && !questions::open(qa).is_empty();
-    if wait.waits_for != "qa_answers" && !elsewhere {
+    if wait.waits_for != WaitsFor::QaAnswers && !elsewhere {
         return Err(not_waiting(session, hook, " for answers"));
     }
     if qa.questions().is_empty() && qa.waiting() == 0 {

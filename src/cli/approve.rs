@@ -1,5 +1,6 @@
 //! `samocode approve` and `samocode reject`: a human's word at a gate.
 
+use crate::session::WaitsFor;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -54,7 +55,7 @@ impl Approve {
             return Ok(nothing_done(&not_waiting(&session, &hook, "")));
         };
         let mut body = self.message.as_deref().unwrap_or_default().trim().to_owned();
-        if wait.waits_for == "qa_answers" {
+        if wait.waits_for == WaitsFor::QaAnswers {
             let taken = take_suggestions(&session)?;
             if !self.json {
                 questions::tell_saved(&taken);

@@ -1,5 +1,6 @@
 //! What a human edited in the files of a session that waits: its worker takes it as their word.
 
+use crate::session::WaitsFor;
 use std::path::PathBuf;
 
 use crate::session::Overview;
@@ -20,7 +21,7 @@ pub(super) fn is_answered(session: &Session, hook: &Hook) -> bool {
     if phase.is_some_and(|phase| phase != hook.phase) {
         return true;
     }
-    hook.waits_for.as_deref() == Some("qa_answers")
+    hook.waits_for == Some(WaitsFor::QaAnswers)
         && text(session.folder.qa())
             .map(Qa::parse)
             .is_some_and(|qa| !qa.questions().is_empty() && qa.waiting() == 0)

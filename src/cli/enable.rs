@@ -332,7 +332,7 @@ fn tell(context: &Context, session: &Session, became: Became) {
 fn known_state(session: &Session) -> Option<String> {
     let hook = session.folder.read_hook()?;
     let waits_for = hook.waits_for.clone().filter(|_| !by_hand::is_answered(session, &hook))?;
-    let command = crate::session::answer_command(&session.instance, &waits_for);
+    let command = waits_for.answer_command(&session.instance);
     Some(format!("{} for {waits_for}: {command}", hook.state))
 }
 

@@ -65,7 +65,7 @@ fn tell_started(session: &Session) -> anyhow::Result<()> {
     let name = output::painted(output::BOLD, &session.name);
     match (hook.state, &hook.waits_for) {
         (Word::Waiting, Some(waits_for)) if !by_hand::is_answered(session, &hook) => {
-            let command = crate::session::answer_command(&session.instance, waits_for);
+            let command = waits_for.answer_command(&session.instance);
             say!("{name} waits for {waits_for}: {command}");
         }
         _ => say!("{name} is started."),

@@ -1,5 +1,6 @@
 //! A word to a session: what it waits for, delivering the word, and having it taken up.
 
+use crate::session::WaitsFor;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -29,7 +30,7 @@ pub(super) const NOTHING_DONE: u8 = 1;
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Wait {
     /// `qa_answers`, `plan_approval`, `file_update`, `human_action`.
-    pub(super) waits_for: String,
+    pub(super) waits_for: WaitsFor,
     /// In which phase.
     pub(super) phase: Phase,
     since: Timestamp,
@@ -65,8 +66,8 @@ pub(super) fn not_waiting(session: &Session, hook: &Hook, what: &str) -> String 
         Word::New => "it is about to begin".to_owned(),
         Word::Running => format!("{place} was interrupted and goes on at the next start"),
         Word::Waiting => {
-            let waits_for = hook.waits_for.as_deref().unwrap_or("human_action");
-            let command = crate::session::answer_command(&session.instance, waits_for);
+            let waits_for = hook.waits_for.clone().unwrap_or(WaitsFor::HumanAction);
+            let command = waits_for.answer_command(&session.instance);
             format!("{place} waits for {waits_for}: {command}")
         }
         Word::Blocked => format!(
@@ -335,7 +336,7 @@ mod tests {
 
     #[test]
     fn a_word_to_one_wait_is_one_message_and_none_to_the_next_wait() {
-        let waiting = Standing::Waiting { waits_for: "plan_approval".into(), reason: None };
+        let waiting = Standing::Waiting { waits_for: WaitsFor::PlanApproval, reason: None };
         let id = |since| {
             Wait::of(&hook(waiting.clone(), false, since)).unwrap().message_id(Kind::Approve)
         };
@@ -345,7 +346,7 @@ mod tests {
 
     #[test]
     fn a_session_that_was_stopped_while_it_waited_still_waits() {
-        let waiting = Standing::Waiting { waits_for: "qa_answers".into(), reason: None };
+        let waiting = Standing::Waiting { waits_for: WaitsFor::QaAnswers, reason: None };
         assert!(Wait::of(&hook(waiting, true, 7)).is_some());
         assert_eq!(Wait::of(&hook(Standing::Running, true, 7)), None);
         assert_eq!(Wait::of(&hook(Standing::Running, false, 7)), None);

@@ -1,6 +1,7 @@
 //! `samocode run`: the same worker in the foreground, for containers and hosts without a service
 //! manager.
 
+use crate::session::WaitsFor;
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
@@ -101,7 +102,7 @@ pub(super) async fn work(
         hook.pause(outage.reason, outage.since);
     }
     if talks {
-        tell(session, hook.state, hook.waits_for.as_deref(), hook.reason.as_deref());
+        tell(session, hook.state, hook.waits_for.as_ref(), hook.reason.as_deref());
     }
     if let Some(code) = outcome.status.code() {
         let code = u8::try_from(code).unwrap_or(1);
@@ -131,12 +132,12 @@ pub(super) const fn code_of(state: Word) -> u8 {
     }
 }
 
-fn tell(session: &Session, state: Word, waits_for: Option<&str>, reason: Option<&str>) {
+fn tell(session: &Session, state: Word, waits_for: Option<&WaitsFor>, reason: Option<&str>) {
     let name = output::painted(output::BOLD, &session.name);
     let word = output::painted(output::state_style(state), state);
     match (state, waits_for) {
         (Word::Waiting, Some(waits_for)) => {
-            let command = crate::session::answer_command(&session.instance, waits_for);
+            let command = waits_for.answer_command(&session.instance);
             say!("{name} {word} for {waits_for}: {command}, then samocode run {0}", session.name);
         }
         (Word::Blocked | Word::Paused, _) => {

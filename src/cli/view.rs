@@ -1,5 +1,6 @@
 //! A session as `status --json` shows it.
 
+use crate::session::{self, WaitsFor};
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::LazyLock;
@@ -97,7 +98,7 @@ pub(super) struct View {
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Needs {
     #[serde(rename = "for")]
-    pub(super) waits_for: String,
+    pub(super) waits_for: WaitsFor,
     pub(super) count: Option<usize>,
     pub(super) command: String,
 }
@@ -213,18 +214,24 @@ fn open_questions(hook: &Hook, session: &Session) -> Option<usize> {
 fn needs(hook: &Hook, session: &Session, state: Word) -> Option<Needs> {
     let (waits_for, command) = match state {
         Word::Waiting => {
-            let waits_for = hook.waits_for.clone().unwrap_or_else(|| "human_action".to_owned());
-            let command = crate::session::answer_command(&session.instance, &waits_for);
+            let waits_for = hook.waits_for.clone().unwrap_or(WaitsFor::HumanAction);
+            let command = waits_for.answer_command(&session.instance);
             (waits_for, command)
         }
         Word::Blocked => {
-            let needs = hook.needs.clone().unwrap_or_else(|| "human_decision".to_owned());
-            (needs, format!("samocode send {} \"…\"", session.instance))
+            let needs = hook.needs.as_ref().unwrap_or(&session::Needs::HumanDecision);
+            (needs.as_str().into(), format!("samocode send {} \"…\"", session.instance))
         }
-        Word::Failed => ("investigation".to_owned(), format!("samocode logs {}", session.instance)),
+        Word::Failed => (
+            session::Needs::Investigation.as_str().into(),
+            format!("samocode logs {}", session.instance),
+        ),
         _ => return None,
     };
-    let count =
-        if waits_for == "qa_answers" { open_questions(hook, session) } else { hook.questions };
+    let count = if waits_for == WaitsFor::QaAnswers {
+        open_questions(hook, session)
+    } else {
+        hook.questions
+    };
     Some(Needs { waits_for, count, command })
 }

@@ -1,6 +1,7 @@
 //! What is told to the human, and how it is put into words: short, for a phone's screen, with the
 //! command that answers.
 
+use crate::session::{Needs, WaitsFor};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -103,21 +104,25 @@ impl Notice {
     #[must_use]
     pub fn waiting(
         about: &About,
-        waits_for: Option<&str>,
+        waits_for: Option<&WaitsFor>,
         count: Option<usize>,
         detail: Option<&str>,
         command: &str,
     ) -> Self {
         let text = match (waits_for, count) {
-            (Some("qa_answers"), Some(1)) => "waits for your answer to a question".to_owned(),
-            (Some("qa_answers"), Some(n)) if n > 1 => {
+            (Some(WaitsFor::QaAnswers), Some(1)) => {
+                "waits for your answer to a question".to_owned()
+            }
+            (Some(WaitsFor::QaAnswers), Some(n)) if n > 1 => {
                 format!("waits for your answers to {n} questions")
             }
-            (Some("qa_answers"), _) => "waits for your answers".to_owned(),
-            (Some("plan_approval"), _) => "waits for your approval of the plan".to_owned(),
-            (Some("file_update"), _) => "waits until you have updated a file".to_owned(),
-            (Some("human_action"), _) => "waits for you to do something".to_owned(),
-            (Some(other), _) if !other.trim().is_empty() => format!("waits for: {other}"),
+            (Some(WaitsFor::QaAnswers), _) => "waits for your answers".to_owned(),
+            (Some(WaitsFor::PlanApproval), _) => "waits for your approval of the plan".to_owned(),
+            (Some(WaitsFor::FileUpdate), _) => "waits until you have updated a file".to_owned(),
+            (Some(WaitsFor::HumanAction), _) => "waits for you to do something".to_owned(),
+            (Some(WaitsFor::Other(other)), _) if !other.trim().is_empty() => {
+                format!("waits for: {other}")
+            }
             _ => "waits for you".to_owned(),
         };
         Self::new(NoticeKind::Waiting, about, text).with(detail, Some(command))
@@ -128,15 +133,17 @@ impl Notice {
     pub fn blocked(
         about: &About,
         reason: Option<&str>,
-        needs: Option<&str>,
+        needs: Option<&Needs>,
         command: &str,
     ) -> Self {
         let text = match needs {
-            Some("human_decision") => "is blocked: it needs your decision".to_owned(),
-            Some("clarification") => "is blocked: something needs to be made clear".to_owned(),
-            Some("error_resolution") => "is blocked by an error".to_owned(),
-            Some("investigation") => "is blocked: somebody has to look into it".to_owned(),
-            Some(other) if !other.trim().is_empty() => format!("is blocked, needs: {other}"),
+            Some(Needs::HumanDecision) => "is blocked: it needs your decision".to_owned(),
+            Some(Needs::Clarification) => "is blocked: something needs to be made clear".to_owned(),
+            Some(Needs::ErrorResolution) => "is blocked by an error".to_owned(),
+            Some(Needs::Investigation) => "is blocked: somebody has to look into it".to_owned(),
+            Some(Needs::Other(other)) if !other.trim().is_empty() => {
+                format!("is blocked, needs: {other}")
+            }
             _ => "is blocked".to_owned(),
         };
         Self::new(NoticeKind::Blocked, about, text).with(reason, Some(command))
@@ -234,14 +241,19 @@ mod tests {
     fn a_waiting_session_says_for_what_and_which_command_answers() {
         let command = "samocode answer jwt-login";
         let say = |what, count| Notice::waiting(&about(), what, count, None, command).text;
-        assert_eq!(say(Some("qa_answers"), Some(3)), "waits for your answers to 3 questions");
-        assert_eq!(say(Some("qa_answers"), Some(1)), "waits for your answer to a question");
-        assert_eq!(say(Some("qa_answers"), Some(0)), "waits for your answers");
-        assert_eq!(say(Some("plan_approval"), None), "waits for your approval of the plan");
-        assert_eq!(say(Some("a key"), None), "waits for: a key");
-        assert_eq!(say(Some(" "), None), "waits for you");
+        assert_eq!(
+            say(Some(&WaitsFor::QaAnswers), Some(3)),
+            "waits for your answers to 3 questions"
+        );
+        assert_eq!(say(Some(&WaitsFor::QaAnswers), Some(1)), "waits for your answer to a question");
+        assert_eq!(say(Some(&WaitsFor::QaAnswers), Some(0)), "waits for your answers");
+        assert_eq!(say(Some(&WaitsFor::PlanApproval), None), "waits for your approval of the plan");
+        let (key, blank) = (WaitsFor::from("a key"), WaitsFor::from(" "));
+        assert_eq!(say(Some(&key), None), "waits for: a key");
+        assert_eq!(say(Some(&blank), None), "waits for you");
         assert_eq!(say(None, Some(2)), "waits for you");
-        let notice = Notice::waiting(&about(), Some("qa_answers"), Some(3), Some(" "), command);
+        let notice =
+            Notice::waiting(&about(), Some(&WaitsFor::QaAnswers), Some(3), Some(" "), command);
         assert_eq!(notice.command.as_deref(), Some(command));
         assert_eq!(notice.detail, None);
         assert_eq!(notice.place(), "shop · requirements");
@@ -252,7 +264,7 @@ mod tests {
         let notice = Notice::blocked(
             &about(),
             Some("no database here"),
-            Some("human_decision"),
+            Some(&Needs::HumanDecision),
             "samocode why jwt-login",
         );
         assert_eq!(notice.text, "is blocked: it needs your decision");

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::journal::Step;
 use super::phase::Phase;
 use super::signal::{Signal, Status};
+use super::vocabulary::{Needs, WaitsFor};
 
 /// How far a gate is open.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,12 +35,12 @@ pub fn advance(phase: Phase, gate: Gate, signal: &Signal) -> Step {
             None => Step::Stay,
             Some(to) if !phase.next().contains(&to) => refused(phase, &format!("to go to {to}")),
             Some(_) if phase.is_gate() && gate != Gate::Open => {
-                Step::Wait { waits_for: default_wait(phase).to_owned() }
+                Step::Wait { waits_for: WaitsFor::usual(phase) }
             }
             Some(to) => Step::Enter { phase: to },
         },
         Status::Waiting => Step::Wait {
-            waits_for: signal.waits_for.clone().unwrap_or_else(|| default_wait(phase).to_owned()),
+            waits_for: signal.waits_for.clone().unwrap_or_else(|| WaitsFor::usual(phase)),
         },
         Status::Blocked => Step::Block {
             reason: signal
@@ -47,19 +48,10 @@ pub fn advance(phase: Phase, gate: Gate, signal: &Signal) -> Step {
                 .clone()
                 .or_else(|| signal.summary.clone())
                 .unwrap_or_else(|| "the agent is blocked and gave no reason".to_owned()),
-            needs: signal.needs.clone().unwrap_or_else(|| "human_decision".to_owned()),
+            needs: signal.needs.clone().unwrap_or(Needs::HumanDecision),
         },
         Status::Done => Step::Finish,
         Status::Handoff => Step::HandOver,
-    }
-}
-
-/// What a phase waits for when the signal does not say.
-const fn default_wait(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Requirements => "qa_answers",
-        Phase::Planning => "plan_approval",
-        _ => "human_action",
     }
 }
 
@@ -72,7 +64,7 @@ fn refused(phase: Phase, what: &str) -> Step {
         reason: format!(
             "the agent's signal asked {what} in {phase}; allowed there: {signals}; {next}"
         ),
-        needs: "error_resolution".to_owned(),
+        needs: Needs::ErrorResolution,
     }
 }
 
@@ -103,7 +95,7 @@ mod tests {
         for gate in [Gate::Closed, Gate::Waited] {
             assert_eq!(
                 advance(Phase::Requirements, gate, &leave),
-                Step::Wait { waits_for: "qa_answers".into() }
+                Step::Wait { waits_for: WaitsFor::QaAnswers }
             );
         }
     }

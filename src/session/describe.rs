@@ -52,7 +52,7 @@ pub fn describe(event: &Event) -> String {
         }
         Event::RunEnded { outcome, detail, cost, .. } => {
             let cost = cost.usd.map_or_else(String::new, |usd| format!(" (${usd:.2})"));
-            format!("run ended: {}{}{cost}", outcome.replace('_', " "), more(detail))
+            format!("run ended: {}{}{cost}", outcome.as_str().replace('_', " "), more(detail))
         }
         Event::RunLost { .. } => "the run was cut off together with its worker".to_owned(),
         Event::SignalAsked { problem, .. } => {

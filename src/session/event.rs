@@ -10,6 +10,7 @@ use super::history::HistoryLine;
 use super::mail::Kind;
 use super::phase::Phase;
 use super::signal::Status;
+use super::vocabulary::{Cause, Needs, RunOutcome, WaitsFor};
 
 /// Where a signal leads.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,16 +25,16 @@ pub enum Step {
     },
     /// A human is waited for.
     Wait {
-        /// `qa_answers`, `plan_approval`, `file_update`, `human_action`.
+        /// What for.
         #[serde(rename = "for")]
-        waits_for: String,
+        waits_for: WaitsFor,
     },
     /// The session blocks.
     Block {
         /// Why.
         reason: String,
-        /// What it needs, in the design's words.
-        needs: String,
+        /// What it needs.
+        needs: Needs,
     },
     /// The session is finished.
     Finish,
@@ -86,7 +87,7 @@ pub enum Event {
         gate: Gate,
         /// What it waited for, if it was waiting.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        waits_for: Option<String>,
+        waits_for: Option<WaitsFor>,
         /// Why it was blocked, if it was.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         blocked: Option<String>,
@@ -156,7 +157,7 @@ pub enum Event {
         /// The run's id.
         run: String,
         /// What became of it, in a word.
-        outcome: String,
+        outcome: RunOutcome,
         /// More of it, for a person.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         detail: Option<String>,
@@ -209,7 +210,7 @@ pub enum Event {
         /// Why.
         reason: String,
         /// What it needs.
-        needs: String,
+        needs: Needs,
     },
     /// A message was taken out of the inbox; what it does to the session follows from its kind.
     Mail {
@@ -247,7 +248,7 @@ pub enum Event {
     /// Something outside is in the way: disk, credentials, network, budget.
     Paused {
         /// What.
-        cause: String,
+        cause: Cause,
         /// How to mend it.
         detail: String,
         /// When it is tried again; absent: when a human says so.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use super::phase::Phase;
-use super::signal::Signal;
+use super::signal::{Signal, Status};
 use super::stamp;
 
 /// A line of the history. The order of the fields is the order of the keys in the file; an
@@ -69,9 +69,15 @@ impl HistoryLine {
             status: Some(signal.status.to_string()),
             summary: signal.summary.clone(),
             reason: signal.reason.clone(),
-            needs: signal.needs.clone(),
-            waits_for: signal.waits_for.clone(),
+            needs: signal.needs.as_ref().map(ToString::to_string),
+            waits_for: signal.waits_for.as_ref().map(ToString::to_string),
         }
+    }
+
+    /// What the agent said of its run, where it is one of the words for that.
+    #[must_use]
+    pub fn status(&self) -> Option<Status> {
+        Status::ALL.into_iter().find(|status| Some(status.as_str()) == self.status.as_deref())
     }
 
     /// The line as it stands in the file, line ending included.

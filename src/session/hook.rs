@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::journal::Usage;
 use super::phase::Phase;
 use super::state::{Standing, State, Word};
+use super::vocabulary::{Needs, WaitsFor};
 
 /// The hook.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,7 +31,7 @@ pub struct Hook {
     pub run: Option<HookRun>,
     /// What is waited for.
     #[serde(default, rename = "for", skip_serializing_if = "Option::is_none")]
-    pub waits_for: Option<String>,
+    pub waits_for: Option<WaitsFor>,
     /// Open questions in `_qa.md`, when answers are waited for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub questions: Option<usize>,
@@ -39,7 +40,7 @@ pub struct Hook {
     pub reason: Option<String>,
     /// What a blocked session needs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub needs: Option<String>,
+    pub needs: Option<Needs>,
     /// When a limit or a pause ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,

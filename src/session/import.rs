@@ -5,6 +5,8 @@ use super::history::HistoryLine;
 use super::journal::Event;
 use super::overview::{Blocked, Overview};
 use super::phase::Phase;
+use super::signal::Status;
+use super::vocabulary::WaitsFor;
 
 /// Reads from the overview and the history where a session stands.
 ///
@@ -24,16 +26,11 @@ pub fn import(name: &str, overview: &Overview, history: &[HistoryLine]) -> Resul
     };
     let last = history.last();
     let blocked = status.blocked.unwrap_or(Blocked::No);
-    let said = |word: &str| last.is_some_and(|line| line.status.as_deref() == Some(word));
-    let done = phase == Phase::Done && said("done");
+    let done = phase == Phase::Done && last.is_some_and(|line| line.status() == Some(Status::Done));
     let waits_for = (blocked == Blocked::WaitingHuman && !done).then(|| {
-        last.filter(|line| is_waiting(line)).and_then(|line| line.waits_for.clone()).unwrap_or_else(
-            || match phase {
-                Phase::Requirements => "qa_answers".to_owned(),
-                Phase::Planning => "plan_approval".to_owned(),
-                _ => "human_action".to_owned(),
-            },
-        )
+        last.filter(|line| is_waiting(line))
+            .and_then(|line| line.waits_for.as_deref())
+            .map_or_else(|| WaitsFor::usual(phase), WaitsFor::from)
     });
     let reason = (blocked == Blocked::Yes && !done).then(|| {
         last.and_then(|line| line.reason.clone().or_else(|| line.summary.clone()))
@@ -78,7 +75,7 @@ fn visit(phase: Phase, history: &[HistoryLine]) -> &[HistoryLine] {
 }
 
 fn is_waiting(line: &HistoryLine) -> bool {
-    line.status.as_deref() == Some("waiting")
+    line.status() == Some(Status::Waiting)
 }
 
 #[cfg(test)]
@@ -108,7 +105,7 @@ mod tests {
         };
         assert_eq!((phase, iteration, total), (Phase::Requirements, 2, 5));
         assert_eq!(gate, Gate::Waited);
-        assert_eq!(waits_for.as_deref(), Some("qa_answers"));
+        assert_eq!(waits_for, Some(WaitsFor::QaAnswers));
     }
 
     #[test]

@@ -21,11 +21,11 @@ pub mod stamp;
 mod standing;
 pub mod state;
 pub mod store;
-mod waits_for;
+mod vocabulary;
 
 pub use import::import;
 pub use names::SessionName;
 pub use overview::Overview;
 pub use phase::Phase;
 pub use signal::{Signal, Status};
-pub use waits_for::answer_command;
+pub use vocabulary::{Cause, Needs, RunOutcome, WaitsFor};

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::phase::Phase;
+use super::vocabulary::{Needs, WaitsFor};
 
 /// The largest signal that is read, in bytes. An agent has no reason to write more.
 pub const MAX_BYTES: usize = 1024 * 1024;
@@ -27,7 +28,8 @@ pub enum Status {
 }
 
 impl Status {
-    const ALL: [Self; 5] =
+    /// All of them.
+    pub const ALL: [Self; 5] =
         [Self::Continue, Self::Waiting, Self::Blocked, Self::Done, Self::Handoff];
 
     /// The status as it stands in files.
@@ -49,8 +51,8 @@ impl fmt::Display for Status {
     }
 }
 
-/// A well-formed signal. `needs` and `for` are kept as the agent wrote them: the words of the
-/// design are advice to agents, and an unknown one is shown to the human rather than refused.
+/// A well-formed signal. An agent's own words in `needs` and `for` are shown to the human rather
+/// than refused.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Signal {
     /// What the agent says of its run.
@@ -66,10 +68,10 @@ pub struct Signal {
     pub reason: Option<String>,
     /// What a blocked session needs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub needs: Option<String>,
+    pub needs: Option<Needs>,
     /// What a waiting session waits for.
     #[serde(default, rename = "for", skip_serializing_if = "Option::is_none")]
-    pub waits_for: Option<String>,
+    pub waits_for: Option<WaitsFor>,
     /// What the next conversation is given after a handoff.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<Value>,
@@ -155,8 +157,8 @@ impl Signal {
             phase: phase(&fields)?,
             summary: text(&fields, "summary")?,
             reason: text(&fields, "reason")?,
-            needs: text(&fields, "needs")?,
-            waits_for: text(&fields, "for")?,
+            needs: text(&fields, "needs")?.map(Needs::from),
+            waits_for: text(&fields, "for")?.map(WaitsFor::from),
             state: fields.get("state").filter(|value| !value.is_null()).cloned(),
         })
     }
@@ -219,7 +221,7 @@ mod tests {
         assert_eq!(signal.phase, Some(Phase::Planning));
         assert_eq!(signal.summary.as_deref(), Some("s"));
         assert_eq!(signal.reason, None);
-        assert_eq!(signal.waits_for.as_deref(), Some("plan_approval"));
+        assert_eq!(signal.waits_for, Some(WaitsFor::PlanApproval));
     }
 
     #[test]

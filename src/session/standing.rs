@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::vocabulary::{Cause, Needs, WaitsFor};
+
 /// A session's state in one word, the same in `status --json`, hook and status line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -64,8 +66,8 @@ pub enum Standing {
     Running,
     /// A human is waited for.
     Waiting {
-        /// What for: `qa_answers`, `plan_approval`, `file_update`, `human_action`.
-        waits_for: String,
+        /// What for.
+        waits_for: WaitsFor,
         /// What the agent said of it.
         reason: Option<String>,
     },
@@ -74,7 +76,7 @@ pub enum Standing {
         /// Why.
         reason: String,
         /// What it needs.
-        needs: String,
+        needs: Needs,
     },
     /// Finished.
     Done,
@@ -88,7 +90,7 @@ pub enum Standing {
     /// Something outside is in the way.
     Paused {
         /// What.
-        cause: String,
+        cause: Cause,
         /// How to mend it.
         detail: String,
         /// When it is tried again.

@@ -13,9 +13,9 @@ use std::path::PathBuf;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::session::clock;
 use crate::session::journal::Event;
 use crate::session::store::{self, StoreError};
+use crate::session::{Cause, clock};
 
 /// How often refused credentials are tried again, by one session for all.
 pub(super) const AUTH_RETRY: SignedDuration = SignedDuration::from_mins(10);
@@ -187,7 +187,7 @@ fn judge(known: &Known, instance: &str, now: Timestamp) -> (Option<Event>, bool)
     match known.next_try.filter(|at| *at > now) {
         Some(at) => (
             Some(Event::Paused {
-                cause: "credentials".to_owned(),
+                cause: Cause::Credentials,
                 detail: log_in_again(refused),
                 until: at.checked_add(spread(instance)).ok(),
                 quiet: true,

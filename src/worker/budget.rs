@@ -4,6 +4,7 @@
 use jiff::{Timestamp, ToSpan as _, Zoned};
 
 use crate::config::settings::Budget;
+use crate::session::Cause;
 use crate::session::journal::{Event, Usage};
 use crate::session::state::State;
 use crate::session::store::StoreError;
@@ -79,7 +80,7 @@ impl Worker<'_> {
         }
         let words = in_words(&budgets.day, usd, tokens);
         Ok(Some(Spent::Day(Box::new(Event::Paused {
-            cause: "budget".to_owned(),
+            cause: Cause::Budget,
             detail: format!("the day's budget is spent ({words}); it goes on tomorrow"),
             until: tomorrow(&now),
             quiet: false,

@@ -11,6 +11,7 @@ use crate::config::environment::{RunIds, agent_environment, redactor};
 use crate::config::secret::account_of;
 use crate::config::{AgentChoice, Dirs, EnvFile};
 use crate::git;
+use crate::session::Cause;
 use crate::session::journal::Event;
 use crate::session::store::StoreError;
 
@@ -97,7 +98,7 @@ impl Worker<'_> {
             Some(format!("cannot write temporary files into {}: {error}", folder.display()))
         })?;
         Some(Event::Paused {
-            cause: "disk".to_owned(),
+            cause: Cause::Disk,
             detail,
             until: Timestamp::now().checked_add(SignedDuration::from_secs(60)).ok(),
             quiet: false,

@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::session::Needs;
 use crate::session::state::{Standing, State};
 
 /// Three stalls in one iteration block the session.
@@ -25,7 +26,7 @@ pub(super) enum Decision {
     /// Something outside is in the way until then.
     SleepUntil(Timestamp),
     /// The session cannot go on.
-    Block { reason: String, needs: &'static str },
+    Block { reason: String, needs: Needs },
     /// A run.
     Run(Numbers),
 }
@@ -76,7 +77,7 @@ pub(super) fn decide(
     if !state.in_iteration && state.iteration >= limit {
         return Decision::Block {
             reason: format!("{phase} has taken {limit} iterations, as many as it may"),
-            needs: "human_decision",
+            needs: Needs::HumanDecision,
         };
     }
     if state.stalls >= MAX_STALLS {
@@ -85,7 +86,7 @@ pub(super) fn decide(
                 "{MAX_STALLS} runs in a row showed no sign of progress in {phase} {}",
                 state.iteration
             ),
-            needs: "investigation",
+            needs: Needs::Investigation,
         };
     }
     if state.handoffs >= MAX_HANDOFFS {
@@ -95,7 +96,7 @@ pub(super) fn decide(
                  asked to hand over: the step may be too large for one conversation",
                 state.iteration
             ),
-            needs: "human_decision",
+            needs: Needs::HumanDecision,
         };
     }
     if state.unchanged >= MAX_UNCHANGED {
@@ -104,14 +105,14 @@ pub(super) fn decide(
                 "{} iterations of {phase} ended with the same signal and changed nothing: no commit, no file",
                 state.unchanged + 2
             ),
-            needs: "investigation",
+            needs: Needs::Investigation,
         };
     }
     if state.failures > 0 && state.failures >= max_retries {
         let last = state.last_failure.as_deref().unwrap_or("the agent failed");
         return Decision::Block {
             reason: format!("{} runs in a row failed in {phase}; the last: {last}", state.failures),
-            needs: "error_resolution",
+            needs: Needs::ErrorResolution,
         };
     }
     Decision::Run(if state.in_iteration {
@@ -124,7 +125,7 @@ pub(super) fn decide(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::Phase;
+    use crate::session::{Cause, Phase};
 
     const AT_ONCE: SignedDuration = SignedDuration::ZERO;
 
@@ -191,7 +192,7 @@ mod tests {
         assert!(matches!(decide(&state, until + spread, 3, spread), Decision::Run(_)));
         // What else is waited for has its own time.
         let detail = String::new();
-        state.standing = Standing::Paused { cause: "network".into(), detail, until: Some(until) };
+        state.standing = Standing::Paused { cause: Cause::Network, detail, until: Some(until) };
         assert!(matches!(decide(&state, until, 3, spread), Decision::Run(_)));
     }
 

@@ -16,7 +16,7 @@ use crate::git;
 use crate::service::strays;
 use crate::session::journal::{Event, RunCost, Usage};
 use crate::session::store::{StoreError, crash_point};
-use crate::session::{names, stamp};
+use crate::session::{Needs, names, stamp};
 
 use super::account::Account;
 use super::budget::Spent;
@@ -68,7 +68,7 @@ impl Worker<'_> {
             return self.hold_back(pause).await;
         }
         match self.budget_is_spent()? {
-            Some(Spent::Session(problem)) => return self.block(problem, "human_decision"),
+            Some(Spent::Session(problem)) => return self.block(problem, Needs::HumanDecision),
             Some(Spent::Day(pause)) if !self.writer.state().forced => {
                 return self.hold_back(*pause).await;
             }
@@ -78,7 +78,7 @@ impl Worker<'_> {
             let (project, settings) = (&self.setup.project, &self.setup.settings);
             let restore = prepare::restore_worktree(&mut self.writer, project, settings);
             if let Err(reason) = super::pinging(self.notify, restore).await? {
-                return self.block(reason, "human_decision");
+                return self.block(reason, Needs::HumanDecision);
             }
         } else if let Some(worktree) = self.worktree() {
             if !git::is_whole(&worktree, self.writer.state().branch.as_deref()) {
@@ -96,7 +96,7 @@ impl Worker<'_> {
         self.read_env_file();
         let (agent, path_additions) = match self.agent() {
             Ok(found) => found,
-            Err(reason) => return self.block(reason, "human_decision"),
+            Err(reason) => return self.block(reason, Needs::HumanDecision),
         };
         let plan = self.plan(numbers, agent.as_ref(), path_additions);
         let account = self.account();
@@ -169,7 +169,7 @@ impl Worker<'_> {
         let failure = rule == Rule::Fail || (rule == Rule::TakeSignal && !may_ask);
         let run_ended = Event::RunEnded {
             run: plan.run.clone(),
-            outcome: rules::word(&ended.outcome).to_owned(),
+            outcome: rules::word(&ended.outcome),
             detail,
             failure: !has_signal && !hands_over && failure,
             resumable: agent.resumes() && rules::resumable(&ended.outcome),

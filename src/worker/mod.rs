@@ -43,6 +43,7 @@ use crate::notify::{Channels, Outbox};
 use crate::service::exit::Exit;
 use crate::service::strays;
 use crate::service::{Action, Notify, Spool, Token};
+use crate::session::Needs;
 use crate::session::journal::{End, Event};
 use crate::session::state::{CRASH_LOOP, Standing};
 use crate::session::store::{Folder, JournalError, Lock, LockError, StoreError, crash_point};
@@ -320,14 +321,14 @@ impl<'a> Worker<'a> {
         };
         match prepared {
             prepare::Prepared::Ready => Ok(self.writer.settle()?),
-            prepare::Prepared::Blocked(reason) => self.block(reason, "human_decision"),
+            prepare::Prepared::Blocked(reason) => self.block(reason, Needs::HumanDecision),
         }
     }
 
-    fn block(&mut self, reason: String, needs: &str) -> Result<(), Trouble> {
+    fn block(&mut self, reason: String, needs: Needs) -> Result<(), Trouble> {
         self.end_outage()?;
         let reason = self.redactor.redact(&reason).into_owned();
-        self.writer.record(Event::Blocked { reason, needs: needs.to_owned() })?;
+        self.writer.record(Event::Blocked { reason, needs })?;
         Ok(self.writer.settle()?)
     }
 

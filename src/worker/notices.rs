@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::notify::{About, Delivery, Notice, NoticeKind};
-use crate::session::answer_command;
+use crate::session::WaitsFor;
 use crate::session::describe::quiet;
 use crate::session::journal::Event;
 use crate::session::state::{Standing, State};
@@ -22,8 +22,9 @@ impl Worker<'_> {
         let name = &self.setup.instance;
         let notice = match &state.standing {
             Standing::Waiting { waits_for, reason } => {
-                let questions = self.writer.open_questions().filter(|_| waits_for == "qa_answers");
-                let command = answer_command(name, waits_for);
+                let questions =
+                    self.writer.open_questions().filter(|_| *waits_for == WaitsFor::QaAnswers);
+                let command = waits_for.answer_command(name);
                 Notice::waiting(&about, Some(waits_for), questions, reason.as_deref(), &command)
             }
             Standing::Blocked { reason, needs } => Notice::blocked(

@@ -12,7 +12,7 @@ use crate::session::phase::Phase;
 use crate::session::signal::{Signal, Status};
 use crate::session::state::{OpenRun, Standing};
 use crate::session::store::{self, crash_point};
-use crate::session::{advance, import, names};
+use crate::session::{Needs, RunOutcome, WaitsFor, advance, import, names};
 
 use super::iterate::{end_strays, temporary_name};
 use super::{Trouble, Worker};
@@ -115,7 +115,7 @@ impl Worker<'_> {
         };
         let ended = Event::RunEnded {
             run: open.run.clone(),
-            outcome: "cut_off".to_owned(),
+            outcome: RunOutcome::CutOff,
             detail: Some("its worker ended first; the signal it left is used".to_owned()),
             failure: false,
             resumable: true,
@@ -156,9 +156,13 @@ impl Worker<'_> {
 
     /// An agent may quote what it was given, and its words go to journal, journald and notices.
     fn without_secrets(&self, mut signal: Signal) -> Signal {
-        let words =
-            [&mut signal.summary, &mut signal.reason, &mut signal.needs, &mut signal.waits_for];
-        for text in words.into_iter().flatten() {
+        for text in [&mut signal.summary, &mut signal.reason].into_iter().flatten() {
+            *text = self.redactor.redact(text).into_owned();
+        }
+        if let Some(Needs::Other(text)) = &mut signal.needs {
+            *text = self.redactor.redact(text).into_owned();
+        }
+        if let Some(WaitsFor::Other(text)) = &mut signal.waits_for {
             *text = self.redactor.redact(text).into_owned();
         }
         if let Some(state) = &mut signal.state {
@@ -203,7 +207,7 @@ impl Worker<'_> {
                 self.writer.record(Event::Retried { by: "overview".to_owned() })?;
             }
             Standing::Waiting { waits_for, .. }
-                if waits_for == "qa_answers" && self.writer.open_questions() == Some(0) =>
+                if waits_for == WaitsFor::QaAnswers && self.writer.open_questions() == Some(0) =>
             {
                 self.writer.record(Event::Answered)?;
             }

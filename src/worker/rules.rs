@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::agent::Outcome;
 use crate::session::journal::Event;
+use crate::session::{Cause, RunOutcome};
 
 use super::account::{AUTH_RETRY, log_in_again};
 
@@ -43,13 +44,13 @@ pub(super) fn rule(outcome: &Outcome, attempt: u32, now: Timestamp) -> Rule {
             what: Some(kind.clone()).filter(|kind| !kind.is_empty()),
         })),
         Outcome::Transient { what } => Rule::Pause(Box::new(Event::Paused {
-            cause: "network".to_owned(),
+            cause: Cause::Network,
             detail: what.clone(),
             until: after((5_i64 << attempt.saturating_sub(1).min(8)).min(600)),
             quiet: attempt > 1,
         })),
         Outcome::Auth { what } => Rule::Pause(Box::new(Event::Paused {
-            cause: "credentials".to_owned(),
+            cause: Cause::Credentials,
             detail: log_in_again(what),
             until: now.checked_add(AUTH_RETRY).ok(),
             quiet: false,
@@ -80,23 +81,23 @@ pub(super) const fn resumable(outcome: &Outcome) -> bool {
 }
 
 /// The outcome in a word, as it stands in the journal.
-pub(super) const fn word(outcome: &Outcome) -> &'static str {
+pub(super) const fn word(outcome: &Outcome) -> RunOutcome {
     match outcome {
-        Outcome::Finished => "finished",
-        Outcome::Limit { .. } => "limit",
-        Outcome::Transient { .. } => "transient",
-        Outcome::Auth { .. } => "auth",
-        Outcome::ContextFull => "context_full",
-        Outcome::NotResumed { .. } => "not_resumed",
-        Outcome::OutOfMemory => "out_of_memory",
-        Outcome::Killed { .. } => "killed",
-        Outcome::TimedOut => "timed_out",
-        Outcome::Stalled => "stalled",
-        Outcome::Interrupted => "interrupted",
-        Outcome::MaxTurns => "max_turns",
-        Outcome::Budget => "budget",
-        Outcome::WouldNotStart { .. } => "would_not_start",
-        Outcome::Failed { .. } => "failed",
+        Outcome::Finished => RunOutcome::Finished,
+        Outcome::Limit { .. } => RunOutcome::Limit,
+        Outcome::Transient { .. } => RunOutcome::Transient,
+        Outcome::Auth { .. } => RunOutcome::Auth,
+        Outcome::ContextFull => RunOutcome::ContextFull,
+        Outcome::NotResumed { .. } => RunOutcome::NotResumed,
+        Outcome::OutOfMemory => RunOutcome::OutOfMemory,
+        Outcome::Killed { .. } => RunOutcome::Killed,
+        Outcome::TimedOut => RunOutcome::TimedOut,
+        Outcome::Stalled => RunOutcome::Stalled,
+        Outcome::Interrupted => RunOutcome::Interrupted,
+        Outcome::MaxTurns => RunOutcome::MaxTurns,
+        Outcome::Budget => RunOutcome::Budget,
+        Outcome::WouldNotStart { .. } => RunOutcome::WouldNotStart,
+        Outcome::Failed { .. } => RunOutcome::Failed,
     }
 }
 

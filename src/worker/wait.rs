@@ -1,5 +1,6 @@
 //! Waiting while something outside is in the way, and seeing when that is gone before its time.
 
+use crate::session::Cause;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
@@ -102,7 +103,7 @@ impl Worker<'_> {
     fn account_is_free(&mut self, seen: &mut Option<Option<SystemTime>>) -> bool {
         let now = Timestamp::now();
         let waits_for_account = match &self.writer.state().standing {
-            Standing::Paused { cause, .. } => cause == "credentials",
+            Standing::Paused { cause, .. } => *cause == Cause::Credentials,
             // After the limit's end the session only keeps its distance to the others.
             Standing::Limited { until } => *until > now,
             _ => false,

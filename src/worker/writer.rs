@@ -12,7 +12,7 @@ use crate::session::overview::{Blocked, Field, NewOverview, Overview};
 use crate::session::qa::Qa;
 use crate::session::state::{Standing, State};
 use crate::session::store::{self, Folder, Journal, JournalError, Lock, StoreError};
-use crate::session::{Phase, stamp};
+use crate::session::{Phase, WaitsFor, stamp};
 
 use super::journald;
 use crate::session::hook::Hook;
@@ -207,7 +207,7 @@ impl Writer {
 
     fn hook(&self, progress: Option<jiff::Timestamp>) -> Vec<u8> {
         let mut hook = Hook::of(self.state());
-        if hook.waits_for.as_deref() == Some("qa_answers") {
+        if hook.waits_for == Some(WaitsFor::QaAnswers) {
             hook.questions = self.open_questions();
         }
         if let Some(run) = &mut hook.run {

@@ -146,7 +146,7 @@ mod tests {
     use super::*;
     use crate::session::overview::{NewOverview, Overview};
     use crate::session::qa::Qa;
-    use crate::session::{Signal, Status};
+    use crate::session::{Signal, Status, WaitsFor};
     use std::process::Command;
 
     struct Session {
@@ -222,16 +222,16 @@ mod tests {
             assert_eq!(goes_to(self.run(Phase::Investigation, "")), go(Phase::Requirements));
             let asked = self.run(Phase::Requirements, "GATE: closed");
             assert_eq!(
-                (asked.status, asked.waits_for.as_deref()),
-                (Status::Waiting, Some("qa_answers"))
+                (asked.status, asked.waits_for.clone()),
+                (Status::Waiting, Some(WaitsFor::QaAnswers))
             );
             assert_eq!(self.run(Phase::Requirements, "GATE: closed").status, Status::Waiting);
             self.answer();
             assert_eq!(goes_to(self.run(Phase::Requirements, "GATE: open")), go(Phase::Planning));
             let asked = self.run(Phase::Planning, "GATE: closed");
             assert_eq!(
-                (asked.status, asked.waits_for.as_deref()),
-                (Status::Waiting, Some("plan_approval"))
+                (asked.status, asked.waits_for.clone()),
+                (Status::Waiting, Some(WaitsFor::PlanApproval))
             );
             assert_eq!(goes_to(self.run(Phase::Planning, "GATE: open")), go(Phase::Implementation));
             let mut iterations = 1;

@@ -1,5 +1,6 @@
 //! What the demo tells while the session works, and its part as the human at the gates.
 
+use crate::session::WaitsFor;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -121,13 +122,13 @@ impl<'a> Story<'a> {
         let name = &self.session.instance;
         let Standing::Waiting { waits_for, .. } = &state.standing else { return Ok(()) };
         say!("         {}", output::painted(output::DIM, "no process runs; it waits for you"));
-        match waits_for.as_str() {
-            "qa_answers" => {
+        match waits_for {
+            WaitsFor::QaAnswers => {
                 typed(&format!("samocode answer {name} --accept-suggestions"));
                 let body = self.accept()?;
                 send(self.session, Kind::Answer, &body)?;
             }
-            "plan_approval" => {
+            WaitsFor::PlanApproval => {
                 typed(&format!("samocode approve {name}"));
                 send(self.session, Kind::Approve, "")?;
             }

@@ -3,6 +3,7 @@
 //! An agent's events bear no time of their own. A run's stand behind the run's start; a journal
 //! entry written meanwhile stands behind what the agent had said by the time it is read.
 
+use crate::session::RunOutcome;
 use std::path::{Path, PathBuf};
 
 use anstyle::{AnsiColor, Style};
@@ -257,7 +258,8 @@ impl Story {
             tell(&self.form, &run.id, &said, out, &mut told);
         });
         told?;
-        if matches!(&entry.event, Event::RunEnded { outcome, .. } if outcome == "finished") {
+        if matches!(&entry.event, Event::RunEnded { outcome, .. } if *outcome == RunOutcome::Finished)
+        {
             return Ok(());
         }
         const MOST: u64 = 2048;

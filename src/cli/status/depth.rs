@@ -1,5 +1,6 @@
 //! One session in depth.
 
+use crate::session::WaitsFor;
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -128,7 +129,7 @@ fn lines(
     if let Some(needs) = &view.needs {
         let what = wanted(&needs.waits_for, needs.count);
         tell("Needs", format!("{what}: {}", needs.command));
-        if view.state == Word::Waiting && needs.waits_for == "qa_answers" {
+        if view.state == Word::Waiting && needs.waits_for == WaitsFor::QaAnswers {
             for (id, question) in &known.questions {
                 tell("", format!("{id}  {}", in_line(question, 100)));
             }

@@ -1,5 +1,6 @@
 //! All sessions, a line each.
 
+use crate::session::WaitsFor;
 use anstyle::{AnsiColor, Style};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -86,16 +87,16 @@ fn needs(view: &View, now: Timestamp, zone: &TimeZone) -> (String, String) {
 }
 
 /// What is waited for, in words.
-pub(super) fn wanted(waits_for: &str, count: Option<usize>) -> String {
+pub(super) fn wanted(waits_for: &WaitsFor, count: Option<usize>) -> String {
     match (waits_for, count) {
-        ("qa_answers", Some(0)) => "answers to be sent".to_owned(),
-        ("qa_answers", Some(1)) => "1 answer".to_owned(),
-        ("qa_answers", Some(n)) => format!("{n} answers"),
-        ("qa_answers", None) => "answers".to_owned(),
-        ("plan_approval", _) => "approval".to_owned(),
-        ("file_update", _) => "a file to be updated".to_owned(),
-        ("human_action", _) => "something done by hand".to_owned(),
-        (other, _) => other.replace('_', " "),
+        (WaitsFor::QaAnswers, Some(0)) => "answers to be sent".to_owned(),
+        (WaitsFor::QaAnswers, Some(1)) => "1 answer".to_owned(),
+        (WaitsFor::QaAnswers, Some(n)) => format!("{n} answers"),
+        (WaitsFor::QaAnswers, None) => "answers".to_owned(),
+        (WaitsFor::PlanApproval, _) => "approval".to_owned(),
+        (WaitsFor::FileUpdate, _) => "a file to be updated".to_owned(),
+        (WaitsFor::HumanAction, _) => "something done by hand".to_owned(),
+        (WaitsFor::Other(other), _) => other.replace('_', " "),
     }
 }
 
@@ -210,7 +211,7 @@ mod tests {
     }
 
     fn needing(mut view: View, waits_for: &str, count: Option<usize>, command: &str) -> View {
-        let (waits_for, command) = (waits_for.to_owned(), command.to_owned());
+        let (waits_for, command) = (waits_for.into(), command.to_owned());
         view.needs = Some(Needs { waits_for, count, command });
         view
     }

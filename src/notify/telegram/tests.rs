@@ -1,6 +1,7 @@
 use super::*;
 use crate::notify::{About, Delivery, Outbox, outbox::Retry};
 use crate::session::Phase;
+use crate::session::WaitsFor;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{Request, StatusCode, Uri};
@@ -76,7 +77,7 @@ fn notice(detail: &str) -> Notice {
         phase: Some(Phase::Requirements),
     };
     let command = "samocode answer jwt-login";
-    Notice::waiting(&about, Some("qa_answers"), Some(3), Some(detail), command)
+    Notice::waiting(&about, Some(&WaitsFor::QaAnswers), Some(3), Some(detail), command)
 }
 
 /// Sends once and returns the error, having made sure that it does not hold the token.

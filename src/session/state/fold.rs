@@ -9,6 +9,7 @@ use crate::session::journal::{End, Entry, Event, Step};
 use crate::session::mail::Kind;
 use crate::session::phase::Phase;
 use crate::session::signal::Status;
+use crate::session::vocabulary::{Needs, RunOutcome};
 
 impl State {
     pub(super) fn fold(&mut self, entry: &Entry) {
@@ -196,9 +197,9 @@ impl State {
                 self.tokens.add(cost.tokens);
                 if *failure {
                     self.failures += 1;
-                    self.last_failure = detail.clone().or_else(|| Some(outcome.clone()));
+                    self.last_failure = detail.clone().or_else(|| Some(outcome.to_string()));
                 }
-                self.cut_off = outcome != "finished";
+                self.cut_off = *outcome != RunOutcome::Finished;
                 self.machine_restarted = false;
                 self.asked = None;
                 if let Some(conversation) = &mut self.conversation {
@@ -286,7 +287,7 @@ impl State {
         } else if let Some(waits_for) = waits_for {
             Standing::Waiting { waits_for: waits_for.clone(), reason: None }
         } else if let Some(reason) = blocked {
-            Standing::Blocked { reason: reason.clone(), needs: "human_decision".to_owned() }
+            Standing::Blocked { reason: reason.clone(), needs: Needs::HumanDecision }
         } else {
             Standing::Running
         };
