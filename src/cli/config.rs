@@ -7,8 +7,7 @@ use serde_json::{Value, json};
 
 use crate::config::keys;
 use crate::config::{Dirs, Env, Error as ProjectError, Flags, Origin, Row, Settings};
-use crate::service::Recorded;
-use crate::service::systemd::files;
+use crate::service::{self, Recorded};
 
 use super::context::Context;
 use super::sessions::{self, Session};
@@ -75,9 +74,8 @@ impl Config {
     }
 
     fn of_session(&self, context: &Context, session: &Session) -> anyhow::Result<()> {
-        let dir = files::unit_dir(context.common.scope())?;
         let here = context.settings.rows();
-        let Some(recorded) = files::recorded(&dir, &session.instance)? else {
+        let Some(recorded) = service::recorded(context.common.scope(), &session.instance)? else {
             self.show(
                 &json!({
                     "session": session.name,
@@ -111,7 +109,7 @@ impl Config {
             &json!({
                 "session": session.name,
                 "instance": session.instance,
-                "unit": crate::service::systemd::service(&session.instance),
+                "unit": crate::service::unit_name(&session.instance),
                 "config": recorded.config,
                 "settings": lines.iter().map(Line::json).collect::<Vec<_>>(),
                 "environment": others_json,

@@ -97,7 +97,7 @@ async fn manager(foreground: bool) -> anyhow::Result<Option<Box<dyn ServiceManag
     }
     match service::connect(Scope::User).await {
         Ok(manager) => Ok(Some(manager)),
-        Err(service::Error::NoManager { .. } | service::Error::TooOld(_)) => Ok(None),
+        Err(service::Error::NoManager { .. } | service::Error::TooOld { .. }) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
@@ -136,7 +136,7 @@ impl Show<'_> {
 
     fn begin(&self, has_manager: bool) {
         let how = if has_manager {
-            format!("as {}", crate::service::systemd::service(&self.session.instance))
+            format!("as {}", crate::service::unit_name(&self.session.instance))
         } else {
             "in the foreground".to_owned()
         };
@@ -229,7 +229,7 @@ impl Show<'_> {
         say!("  git log -p main..{branch}");
         say!("  ls {}", self.short(self.session.folder.path()));
         if has_manager {
-            let unit = crate::service::systemd::service(name);
+            let unit = crate::service::unit_name(name);
             say!("  systemctl --user status {unit}");
             say!("  journalctl --user SAMOCODE_SESSION={name}");
         }

@@ -9,7 +9,6 @@ use crate::config::agent_path::find_agent;
 use crate::config::environment::{importable, recorded, secrets_in_shell};
 use crate::config::{Env, EnvFile, Flags, Project, Settings};
 use crate::git::{self, Plan, Start, WorktreePlan};
-use crate::service::systemd::{files, units};
 use crate::service::{self, Limits, Scope, ServiceManager, Shared};
 use crate::session::Phase;
 use crate::session::store::crash_point;
@@ -99,7 +98,7 @@ impl Enable {
             output::json(&serde_json::json!({
                 "session": session.name,
                 "instance": session.instance,
-                "unit": crate::service::systemd::service(&session.instance),
+                "unit": crate::service::unit_name(&session.instance),
                 "folder": session.folder.path(),
                 "became": format!("{became:?}").to_lowercase(),
                 "lingering": lingers,
@@ -213,8 +212,7 @@ impl<'a> Unit<'a> {
         context.project.check_places()?;
         let cwd = std::env::current_dir().context("cannot tell the current folder")?;
         let mut environment = recorded(&flags.over(&context.env), &cwd);
-        let dir = files::unit_dir(context.common.scope())?;
-        let before = files::recorded(&dir, &session.instance)?;
+        let before = service::recorded(context.common.scope(), &session.instance)?;
         let uid = context.run_as.as_ref().map(super::privilege::RunAs::uid);
         if let Some(before) = before.as_ref().and_then(|before| before.uid)
             && Some(before) != uid
@@ -254,10 +252,8 @@ impl<'a> Unit<'a> {
         check_user(context)?;
         let scope = context.common.scope();
         let spool = context.spool()?;
-        let version = manager.version().await?;
         let binary = own_binary()?;
-        let shared =
-            units::shared(&Shared { scope, version, binary: &binary, spool: spool.dir() })?;
+        let shared = Shared { binary: &binary, spool: spool.dir() };
         let settings = &self.settings;
         let limits = Limits {
             tasks_max: Some(settings.tasks_max.clone()),
@@ -265,28 +261,25 @@ impl<'a> Unit<'a> {
             ..Limits::default()
         }
         .with_memory(&settings.memory_max);
-        let session = units::session(
-            &crate::service::Session {
-                instance: self.session.instance.clone(),
-                project: context.dirs.short(&context.project.root),
-                config: context.project.config.clone(),
-                folder: self.session.folder.path().to_owned(),
-                spool: spool.dir().to_owned(),
-                environment: self.environment.clone(),
-                uid: context.run_as.as_ref().map(super::privilege::RunAs::uid),
-                limits,
-                convoy: None,
-            },
-            version,
-        )?;
+        let session = service::Session {
+            instance: self.session.instance.clone(),
+            project: context.dirs.short(&context.project.root),
+            config: context.project.config.clone(),
+            folder: self.session.folder.path().to_owned(),
+            spool: spool.dir().to_owned(),
+            environment: self.environment.clone(),
+            uid: context.run_as.as_ref().map(super::privilege::RunAs::uid),
+            limits,
+            convoy: None,
+        };
         let _root = Raised::up()?;
-        let before = files::recorded(&files::unit_dir(scope)?, &self.session.instance)?;
+        let before = service::recorded(scope, &self.session.instance)?;
         if before.is_some_and(|before| before.folder != self.session.folder.path()) {
             // What still runs there works on a folder that is gone.
             manager.stop(&self.session.instance, &|line| output::note(line)).await?;
         }
         spool.create(scope)?;
-        manager.install(&shared.with(session)).await?;
+        manager.install(shared, Some(&session)).await?;
         crash_point("the unit is installed");
         manager.watch_spool().await?;
         crash_point("the waker watches");
@@ -298,7 +291,7 @@ impl<'a> Unit<'a> {
     /// Starts the unit and waits until the manager says that it is up.
     pub(super) async fn start(&self, manager: &dyn ServiceManager) -> anyhow::Result<()> {
         let instance = &self.session.instance;
-        manager.reset_failed(&crate::service::systemd::service(instance)).await?;
+        manager.reset_failed(instance).await?;
         crash_point("the unit is to be started");
         manager.start(instance, &|line| output::note(line)).await?;
         crash_point("the unit is started");
@@ -309,7 +302,7 @@ impl<'a> Unit<'a> {
 fn tell(context: &Context, session: &Session, became: Became) {
     let bold = output::BOLD;
     let name = output::painted(bold, &session.name);
-    let unit = crate::service::systemd::service(&session.instance);
+    let unit = crate::service::unit_name(&session.instance);
     let how = match became {
         Became::Created => format!("started as {unit}"),
         Became::Resumed => format!("resumed with a new task as {unit}"),

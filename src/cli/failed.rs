@@ -9,8 +9,7 @@ use clap::Args;
 
 use crate::config::{Dirs, Env, EnvFile, Flags, Project, Settings};
 use crate::notify::{About, Delivery, Notice, NotifyError, Outbox};
-use crate::service::systemd::files;
-use crate::service::{self, Scope};
+use crate::service::{self, Active, Scope};
 use crate::session::store::Folder;
 
 use super::{Common, context, output, whereabouts};
@@ -32,7 +31,7 @@ impl Failed {
         // OnFailure fires at every restart on some versions; only a unit that stays failed is news.
         if let Ok(manager) = service::connect(scope).await {
             let unit = manager.unit(instance).await?;
-            if unit.status.active != "failed" {
+            if unit.status.active != Active::Failed {
                 return Ok(ExitCode::SUCCESS);
             }
         }
@@ -40,7 +39,7 @@ impl Failed {
         let dirs = Dirs::user(&env)?;
         let env_file = EnvFile::read(&dirs).unwrap_or_default();
         let config = env.get("SAMOCODE_CONFIG").map(PathBuf::from);
-        let recorded = files::recorded(&files::unit_dir(scope)?, instance).ok().flatten();
+        let recorded = service::recorded(scope, instance).ok().flatten();
         let config = config.or_else(|| recorded.as_ref().map(|known| known.config.clone()));
         let project = config.and_then(|config| Project::read(&config, Some(&dirs.home)).ok());
         let settings = Settings::load(project.as_ref(), &env, &Flags::default())

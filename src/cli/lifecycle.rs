@@ -114,12 +114,9 @@ impl Disable {
 
 /// Removes the unit of a session that is gone, whatever it does.
 async fn remove(manager: &dyn ServiceManager, instance: &str) -> anyhow::Result<()> {
-    let unit = crate::service::systemd::service(instance);
     manager.disable(instance).await?;
     manager.stop(instance, &|line| output::note(line)).await?;
-    manager.reset_failed(&unit).await?;
     manager.remove(instance).await?;
-    manager.reload_if_needed(&unit).await?;
     Ok(())
 }
 
@@ -140,7 +137,7 @@ impl Restart {
             ask_to_go_on(&session, &Request::default())?;
             let unit = Unit::new(&context, &session, &Flags::default())?;
             unit.install(manager.as_ref()).await?;
-            manager.reset_failed(&crate::service::systemd::service(&session.instance)).await?;
+            manager.reset_failed(&session.instance).await?;
             manager.restart(&session.instance, &|line| output::note(line)).await?;
             let name = output::painted(output::BOLD, &session.name);
             say!("{name} is restarted.");
@@ -201,7 +198,7 @@ async fn reload(
     }
     let watch = Watch::new(session.folder.path())?;
     let since = session.state()?.seq;
-    manager.reload_unit(&session.instance).await?;
+    manager.reload(&session.instance).await?;
     let name = output::painted(output::BOLD, &session.name);
     let wait = watch.until(|| {
         // A worker that began after one that was killed executes the installed program, too.

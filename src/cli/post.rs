@@ -7,8 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::service::systemd::{WAKE_PATH, files};
-use crate::service::{self, Action, Recorded, Scope, Spool, Token};
+use crate::service::{self, Action, Active, Recorded, Scope, Spool, Token};
 use crate::session::Phase;
 use crate::session::hook::Hook;
 use crate::session::mail::{Kind, Message};
@@ -254,8 +253,7 @@ fn unit_of(context: &Context, session: &Session) -> Option<(Scope, Recorded)> {
     let own = context.common.scope();
     let other = if own == Scope::User { Scope::System } else { Scope::User };
     [own, other].into_iter().find_map(|scope| {
-        let dir = files::unit_dir(scope).ok()?;
-        let recorded = files::recorded(&dir, &session.instance).ok().flatten()?;
+        let recorded = service::recorded(scope, &session.instance).ok().flatten()?;
         whereabouts::is_of(&recorded, &context.project, session.folder.path())
             .then_some((scope, recorded))
     })
@@ -313,11 +311,15 @@ async fn wake_or_start(scope: Scope, session: &Session) -> Result<(), String> {
         // A waker may look all the same: a token needs no bus.
         Err(error) => return left.map_err(|_| error.to_string()),
     };
-    let is_watched = left.is_ok() && manager.is_active(WAKE_PATH).await.unwrap_or(true);
-    if is_watched {
-        return Ok(());
-    }
-    let why = left.err().unwrap_or_else(|| format!("{WAKE_PATH} does not run"));
+    let why = match left {
+        Err(why) => why,
+        Ok(()) => match manager.spool_watch().await {
+            Ok(watch) if watch.status.active != Active::Active => {
+                format!("{} does not run", watch.status.name)
+            }
+            _ => return Ok(()),
+        },
+    };
     manager
         .start(&session.instance, &|line| output::note(line))
         .await

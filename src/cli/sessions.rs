@@ -10,8 +10,7 @@ use std::time::SystemTime;
 use anyhow::Context as _;
 
 use crate::config::{Env, Project};
-use crate::service::Scope;
-use crate::service::systemd::files;
+use crate::service::{self, Registry, Scope};
 use crate::session::Overview;
 use crate::session::history::History;
 use crate::session::hook::Hook;
@@ -159,11 +158,8 @@ pub(super) fn resolve(context: &Context, typed: &str) -> anyhow::Result<Session>
 /// The session an instance `word--slug` means; nothing is begun under such a name.
 fn with_project(context: &Context, typed: &str, word: &str, slug: &str) -> anyhow::Result<Session> {
     let sessions = &context.project.sessions;
-    let recorded = files::unit_dir(context.common.scope())
-        .and_then(|dir| files::recorded(&dir, typed))
-        .ok()
-        .flatten();
-    if let Some(crate::service::Recorded { folder, .. }) = recorded {
+    let recorded = service::recorded(context.common.scope(), typed).ok().flatten();
+    if let Some(service::Recorded { folder, .. }) = recorded {
         if folder.parent() != Some(sessions) {
             return Err(Usage(format!(
                 "'{typed}' is a session of another project, in {}: name its project with --config FILE",
@@ -234,11 +230,10 @@ pub(super) fn all(context: &Context) -> anyhow::Result<Vec<Session>> {
 /// All sessions that the units know, whatever their project, newest first, each with its
 /// project's folder.
 pub(super) fn recorded(scope: Scope) -> anyhow::Result<Vec<(PathBuf, Session)>> {
-    let dir = files::unit_dir(scope)?;
-    let mut found: Vec<(PathBuf, Session)> = files::instances(&dir)?
+    let mut found: Vec<(PathBuf, Session)> = service::registry(scope)?
+        .all()?
         .into_iter()
-        .filter_map(|instance| {
-            let recorded = files::recorded(&dir, &instance).ok().flatten()?;
+        .filter_map(|(instance, recorded)| {
             let own = recorded.folder.file_name()?.to_string_lossy().into_owned();
             let name = names::name_in_folder(&own).unwrap_or(&own).to_owned();
             let root = recorded.config.parent()?.to_owned();
@@ -337,22 +332,22 @@ fn instance(context: &Context, name: &str, folder: &Path) -> anyhow::Result<Stri
 /// Which instance belongs to which session folder, as the units' drop-ins say.
 #[derive(Default)]
 struct Recorded {
-    dir: PathBuf,
+    registry: Option<Box<dyn Registry>>,
     by_folder: HashMap<OsString, String>,
     known: HashSet<String>,
 }
 
 impl Recorded {
     fn read(context: &Context) -> Self {
-        let Ok(dir) = files::unit_dir(context.common.scope()) else { return Self::default() };
+        let Ok(registry) = service::registry(context.common.scope()) else {
+            return Self::default();
+        };
         let mut all = Self::default();
-        for instance in files::instances(&dir).unwrap_or_default() {
-            if let Some(recorded) = files::recorded(&dir, &instance).ok().flatten() {
-                all.by_folder.insert(recorded.folder.into_os_string(), instance.clone());
-                all.known.insert(instance);
-            }
+        for (instance, recorded) in registry.all().unwrap_or_default() {
+            all.by_folder.insert(recorded.folder.into_os_string(), instance.clone());
+            all.known.insert(instance);
         }
-        all.dir = dir;
+        all.registry = Some(registry);
         all
     }
 
@@ -390,10 +385,11 @@ impl Recorded {
     /// The instance of a session that was moved to `folder`, its unit still knowing the old place.
     fn moved_here(&self, context: &Context, folder: &Path) -> Option<String> {
         let own = folder.file_name();
+        let registry = self.registry.as_ref()?;
         let like = self.by_folder.iter().filter(|(known, _)| Path::new(known).file_name() == own);
         like.map(|(_, instance)| instance)
             .find(|instance| {
-                let recorded = files::recorded(&self.dir, instance).ok().flatten();
+                let recorded = registry.recorded(instance).ok().flatten();
                 recorded
                     .is_some_and(|recorded| whereabouts::is_of(&recorded, &context.project, folder))
             })
@@ -407,11 +403,10 @@ pub(super) fn owner(common: &Common, typed: &str) -> Option<u32> {
     if common.scope() != Scope::System {
         return None;
     }
-    let dir = files::unit_dir(Scope::System).ok()?;
     let cwd = std::env::current_dir().ok()?;
     let here = Project::find_with(common.config.as_deref(), &cwd, &Env::of_process());
-    let known = files::instances(&dir).ok()?.into_iter().find_map(|instance| {
-        let recorded = files::recorded(&dir, &instance).ok().flatten()?;
+    let all = service::registry(Scope::System).ok()?.all().ok()?;
+    let known = all.into_iter().find_map(|(instance, recorded)| {
         let own = recorded.folder.file_name().unwrap_or_default().to_string_lossy();
         let is_typed =
             instance == typed || own == typed || names::name_in_folder(&own) == Some(typed);
@@ -430,7 +425,6 @@ pub(super) fn project_of_instance(
     instance: &str,
     home: Option<&Path>,
 ) -> Option<Project> {
-    let dir = files::unit_dir(scope).ok()?;
-    let recorded = files::recorded(&dir, instance).ok().flatten()?;
+    let recorded = service::recorded(scope, instance).ok().flatten()?;
     Project::read(&recorded.config, home).ok()
 }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::config::{Dirs, Env, Project};
-use crate::service::{self, Error, Scope, ServiceManager, UnitStatus};
+use crate::service::{self, Active, Error, Scope, ServiceManager, UnitStatus};
 use crate::session::hook::Hook;
 use crate::session::mail::{Kind, Message};
 use crate::session::phase::Phase;
@@ -62,7 +62,6 @@ impl Units {
         let units = self.0.as_ref()?;
         Some(units.get(instance).cloned().unwrap_or_else(|| UnitStatus {
             instance: instance.to_owned(),
-            active: "inactive".to_owned(),
             ..UnitStatus::default()
         }))
     }
@@ -177,8 +176,8 @@ impl View {
             cost_usd: hook.cost_usd,
             tokens: Tokens { input: hook.tokens.input, output: hook.tokens.output },
             unit: unit.map(|unit| Unit {
-                name: crate::service::systemd::service(&session.instance),
-                active: unit.active.clone(),
+                name: crate::service::unit_name(&session.instance),
+                active: unit.active.to_string(),
                 restarts: None,
             }),
         })
@@ -194,12 +193,15 @@ fn is_to_stop(session: &Session) -> bool {
 /// What the hook says, corrected by what the service manager and the lock know: a hook cannot
 /// tell that its worker is gone.
 fn state(hook: &Hook, unit: Option<&UnitStatus>, is_worked_on: impl Fn() -> bool) -> Word {
-    match (hook.state, unit.map(|unit| unit.active.as_str())) {
+    match (hook.state, unit.map(|unit| &unit.active)) {
         (Word::Done | Word::Stopped, _) => hook.state,
-        (_, Some("failed")) => Word::Failed,
+        (_, Some(Active::Failed)) => Word::Failed,
         (Word::Running | Word::Limited | Word::Paused, active) => {
-            let up = matches!(active, Some("active" | "activating" | "deactivating" | "reloading"));
-            if up || is_worked_on() { hook.state } else { Word::Stopped }
+            if active.is_some_and(Active::is_up) || is_worked_on() {
+                hook.state
+            } else {
+                Word::Stopped
+            }
         }
         (state, _) => state,
     }

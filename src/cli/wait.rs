@@ -9,7 +9,6 @@ use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 
 use crate::config::values;
-use crate::service::systemd::files;
 use crate::service::{self, ServiceManager, UnitChange};
 use crate::session::journal::Event;
 use crate::session::mail::Kind;
@@ -139,8 +138,7 @@ fn is_about_to_go_on(context: &Context, session: &Session, state: Word) -> bool 
         let mut kinds = unread.messages.iter().map(|(_, message)| message.kind);
         kinds.any(|kind| !matches!(kind, Kind::Handoff | Kind::Stop))
     });
-    let has_unit = files::unit_dir(context.common.scope())
-        .and_then(|dir| files::recorded(&dir, &session.instance))
+    let has_unit = service::recorded(context.common.scope(), &session.instance)
         .is_ok_and(|recorded| recorded.is_some());
     wakes && has_unit
 }

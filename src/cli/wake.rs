@@ -4,7 +4,6 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::service::systemd::files;
 use crate::service::{self, Spool, wake};
 use crate::session::state::Word;
 use crate::session::store::Folder;
@@ -20,8 +19,8 @@ impl Wake {
         let scope = common.scope();
         let manager = service::connect(scope).await?;
         let spool = Spool::of(scope)?;
-        let dir = manager.unit_dir().await?;
-        let is_stopped = |instance: &str| match files::recorded(&dir, instance) {
+        let registry = manager.registry().await?;
+        let is_stopped = |instance: &str| match registry.recorded(instance) {
             Ok(Some(recorded)) => Folder::new(recorded.folder)
                 .read_hook()
                 .is_some_and(|hook| hook.state == Word::Stopped),

@@ -3,8 +3,7 @@
 use std::path::Path;
 
 use crate::config::Project;
-use crate::service::systemd::files;
-use crate::service::{Recorded, Scope};
+use crate::service::{self, Recorded, Scope};
 use crate::session::names;
 
 use super::Common;
@@ -37,10 +36,8 @@ impl Gone {
 /// The session of a unit whose folder is gone, by what a person typed: an instance, or a name or a
 /// folder's name in this project.
 pub(super) fn gone(context: &Context, typed: &str, name: &str) -> Option<Gone> {
-    let dir = files::unit_dir(context.common.scope()).ok()?;
     let mut found = Vec::new();
-    for instance in files::instances(&dir).ok()? {
-        let Some(recorded) = files::recorded(&dir, &instance).ok().flatten() else { continue };
+    for (instance, recorded) in service::registry(context.common.scope()).ok()?.all().ok()? {
         let own = recorded.folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let is_here = recorded.folder.parent() == Some(&context.project.sessions)
             || recorded.config == context.project.config;
@@ -55,8 +52,7 @@ pub(super) fn gone(context: &Context, typed: &str, name: &str) -> Option<Gone> {
 
 /// An instance whose project is gone, for verbs outside of any.
 pub(super) fn project_gone(scope: Scope, instance: &str) -> Option<Gone> {
-    let recorded = files::unit_dir(scope).and_then(|dir| files::recorded(&dir, instance));
-    let recorded = recorded.ok().flatten()?;
+    let recorded = service::recorded(scope, instance).ok().flatten()?;
     is_missing(&recorded.config).then(|| Gone::project(instance, &recorded.config))
 }
 

@@ -8,7 +8,7 @@ use notify::{RecursiveMode, Watcher as _};
 use tokio::sync::mpsc;
 
 use super::spool::Claim;
-use super::{Action, Error, Scope, ServiceManager, Spool, Token, Verb, quiet, systemd};
+use super::{Action, Error, Scope, ServiceManager, Spool, Token, quiet};
 
 /// What the waker did, for its log.
 #[derive(Debug, Default)]
@@ -45,9 +45,7 @@ async fn act(manager: &dyn ServiceManager, claim: Claim) -> Result<Token, Error>
     let acted = match claim.token.action {
         Action::Start => manager.start(name, &quiet).await,
         Action::Disable => manager.disable(name).await,
-        Action::StopTarget => {
-            manager.job(Verb::Stop, &format!("samocode-convoy@{name}.target"), &quiet).await
-        }
+        Action::StopTarget => manager.stop_convoy(name).await,
     };
     match acted {
         Err(Error::Gone(what)) => Err(Error::Gone(what)),
@@ -86,10 +84,9 @@ pub async fn run(
     is_stopped: impl Fn(&str) -> bool,
 ) -> Result<Report, Error> {
     let scope = manager.scope();
-    let dir = manager.unit_dir().await?;
-    let runs_as = |instance: &str| {
-        systemd::files::recorded(&dir, instance).ok().flatten().and_then(|session| session.uid)
-    };
+    let registry = manager.registry().await?;
+    let runs_as =
+        |instance: &str| registry.recorded(instance).ok().flatten().and_then(|session| session.uid);
     let (_watcher, mut changed) = changes(spool.dir());
     let mut report = Report::default();
     let mut jobs = FuturesUnordered::new();

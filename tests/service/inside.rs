@@ -2,13 +2,15 @@
 //! through the library. Not tests by themselves: those in `user` start them.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
-use samocode::service::systemd::{WAKE_PATH, files, units};
+use samocode::service::systemd::manager::Systemd;
+use samocode::service::systemd::{files, units};
 use samocode::service::{
-    self, Action, Error, Scope, ServiceManager, Session, Shared, Spool, Token, Verb, quiet,
+    self, Action, Active, Enablement, Error, JobResult, Scope, ServiceManager, Session, Shared,
+    Spool, Token, UnitResult, quiet,
 };
 
 use super::worker::runtime;
@@ -16,7 +18,7 @@ use super::worker::runtime;
 const BOUND: Duration = Duration::from_secs(90);
 
 struct Driver {
-    manager: Box<dyn ServiceManager>,
+    manager: Systemd,
     spool: Spool,
     home: PathBuf,
 }
@@ -24,19 +26,27 @@ struct Driver {
 impl Driver {
     async fn new() -> Self {
         let home = PathBuf::from(std::env::var_os("HOME").unwrap());
-        let manager = service::connect(Scope::User).await.unwrap();
+        let manager = Systemd::connect(Scope::User).await.unwrap();
         let spool = Spool::of(Scope::User).unwrap();
         spool.create(Scope::User).unwrap();
         let driver = Self { manager, spool, home };
-        driver.manager.install(&driver.shared().await).await.unwrap();
+        driver.install(None).await;
         driver
     }
 
-    async fn shared(&self) -> service::UnitSet {
+    /// Installs what all sessions share and the unit of one; whether that took a reload.
+    async fn install(&self, session: Option<&Session>) -> bool {
+        let binary = self.home.join("samocode");
+        let shared = Shared { binary: &binary, spool: self.spool.dir() };
+        self.manager.install(shared, session).await.unwrap()
+    }
+
+    /// What `install` writes for all sessions.
+    async fn shared(&self) -> units::UnitSet {
         let version = self.manager.version().await.unwrap();
         let binary = self.home.join("samocode");
-        let spool = self.spool.dir();
-        units::shared(&Shared { scope: Scope::User, version, binary: &binary, spool }).unwrap()
+        let of = Shared { binary: &binary, spool: self.spool.dir() };
+        units::shared(of, Scope::User, version).unwrap()
     }
 
     fn folder(&self, name: &str) -> PathBuf {
@@ -62,8 +72,7 @@ impl Driver {
             },
             ..Session::default()
         };
-        let version = self.manager.version().await.unwrap();
-        self.manager.install(&units::session(&session, version).unwrap()).await.unwrap()
+        self.install(Some(&session)).await
     }
 
     fn notes(&self, name: &str) -> Vec<String> {
@@ -125,7 +134,16 @@ impl Driver {
 }
 
 fn is_active(unit: &service::UnitDetail) -> bool {
-    unit.status.active == "active"
+    unit.status.active == Active::Active
+}
+
+/// The drop-ins that the manager has loaded for a session, a line each.
+async fn drop_ins(instance: &str) -> String {
+    let unit = service::unit_name(instance);
+    let mut show = tokio::process::Command::new("systemctl");
+    show.args(["--user", "show", "--property=DropInPaths", "--value", &unit]);
+    let shown = String::from_utf8(show.output().await.unwrap().stdout).unwrap();
+    shown.split_whitespace().map(|path| format!("{path}\n")).collect()
 }
 
 /// Its line break became a blank, or it would have said another thing.
@@ -152,16 +170,15 @@ part!(the_life_of_a_session, driver, {
     manager.enable("life").await.unwrap();
     driver.start("life").await.unwrap();
     let unit = driver.until("life", "active", says_what_it_does).await;
-    assert_eq!((unit.status.sub.as_str(), unit.enabled.as_str()), ("running", "enabled"));
-    assert_eq!(unit.drop_ins.len(), 1);
+    assert_eq!(unit.enabled, Enablement::Enabled);
+    assert_eq!(drop_ins("life").await.lines().count(), 1);
     assert!(unit.cgroup.contains("samocode.slice"), "{}", unit.cgroup);
-    assert!(!unit.needs_reload);
     let first = unit.main_pid.unwrap();
 
     driver.start("life").await.unwrap();
     assert_eq!(manager.unit("life").await.unwrap().main_pid, Some(first), "a no-op");
 
-    manager.reload_unit("life").await.unwrap();
+    manager.reload("life").await.unwrap();
     driver.until("life", "sent SIGHUP", |unit| unit.status_text == "hangup").await;
     assert_eq!(manager.unit("life").await.unwrap().main_pid, Some(first), "reload keeps it");
 
@@ -177,12 +194,12 @@ part!(the_life_of_a_session, driver, {
 
     let listed = manager.units().await.unwrap();
     assert_eq!(listed.len(), 1);
-    assert_eq!((listed[0].instance.as_str(), listed[0].active.as_str()), ("life", "active"));
+    assert_eq!((listed[0].instance.as_str(), &listed[0].active), ("life", &Active::Active));
     assert!(listed[0].is_up());
 
     manager.stop("life", &quiet).await.unwrap();
     let unit = manager.unit("life").await.unwrap();
-    assert_eq!((unit.status.active.as_str(), unit.main_pid), ("inactive", None));
+    assert_eq!((unit.status.active, unit.main_pid), (Active::Inactive, None));
     assert!(
         !driver.notes("life").iter().any(|note| note.starts_with("failed")),
         "a stop is no failure"
@@ -191,41 +208,45 @@ part!(the_life_of_a_session, driver, {
     manager.stop("never-heard-of", &quiet).await.unwrap();
 
     manager.disable("life").await.unwrap();
-    assert_eq!(manager.unit("life").await.unwrap().enabled, "disabled");
+    assert_eq!(manager.unit("life").await.unwrap().enabled, Enablement::Disabled);
     manager.remove("life").await.unwrap();
-    assert!(manager.unit("life").await.unwrap().drop_ins.is_empty());
-    assert_eq!(manager.unit("never-heard-of").await.unwrap().status.load, "loaded");
+    assert_eq!(drop_ins("life").await, "");
+    assert_eq!(manager.registry().await.unwrap().recorded("life").unwrap(), None);
+    manager.remove("never-heard-of").await.unwrap();
+    let unknown = manager.unit("never-heard-of").await.unwrap();
+    assert_eq!((unknown.status.active, unknown.enabled), (Active::Inactive, Enablement::Disabled));
 });
 
 part!(exit_codes, driver, {
     let manager = &driver.manager;
     driver.session("zero", "exit 0").await;
     driver.start("zero").await.unwrap();
-    let unit = driver.until("zero", "inactive", |unit| unit.status.active == "inactive").await;
-    assert_eq!((unit.result.as_str(), unit.restarts), ("success", 0));
+    let unit =
+        driver.until("zero", "inactive", |unit| unit.status.active == Active::Inactive).await;
+    assert_eq!((unit.result, unit.restarts), (UnitResult::Success, 0));
 
     driver.session("interrupted", "exit 75\nexit 75\nrun").await;
     driver.start("interrupted").await.unwrap();
     let unit = driver.until("interrupted", "back", |unit| unit.restarts == 2).await;
-    assert_eq!(unit.result, "success");
+    assert_eq!(unit.result, UnitResult::Success);
     driver.until("interrupted", "active", says_what_it_does).await;
 
     for code in [2, 69, 70, 78] {
         let name = format!("gives-up-{code}");
         driver.session(&name, &format!("exit {code}")).await;
         driver.start(&name).await.unwrap();
-        let unit = driver.until(&name, "failed", |unit| unit.status.active == "failed").await;
+        let unit = driver.until(&name, "failed", |unit| unit.status.active == Active::Failed).await;
         assert_eq!((unit.restarts, unit.exit_status), (0, code));
         driver.until_noted(&name, "failed").await;
     }
 
     driver.session("unready", "exit-unready 78").await;
     let error = driver.start("unready").await.unwrap_err();
-    assert!(matches!(&error, Error::Job { result, .. } if result == "failed"), "{error}");
+    assert!(matches!(&error, Error::Job { result: JobResult::Failed, .. }), "{error}");
     assert!(error.to_string().contains("`samocode why unready`"), "{error}");
-    manager.reset_failed("samocode@unready.service").await.unwrap();
-    assert_eq!(manager.unit("unready").await.unwrap().status.active, "inactive");
-    manager.reset_failed("samocode@never-heard-of.service").await.unwrap();
+    manager.reset_failed("unready").await.unwrap();
+    assert_eq!(manager.unit("unready").await.unwrap().status.active, Active::Inactive);
+    manager.reset_failed("never-heard-of").await.unwrap();
 
     driver.session("hung", "trigger\nrun").await;
     driver.start("hung").await.unwrap();
@@ -234,7 +255,7 @@ part!(exit_codes, driver, {
     driver.session("crashes", "exit 101").await;
     // The first start may be over before the job is.
     let _ = driver.start("crashes").await;
-    let unit = driver.until("crashes", "failed", |unit| unit.status.active == "failed").await;
+    let unit = driver.until("crashes", "failed", |unit| unit.status.active == Active::Failed).await;
     assert_eq!(driver.notes("crashes").iter().filter(|note| *note == "ready").count(), 50);
     assert_eq!(unit.restarts, 50);
 });
@@ -254,15 +275,15 @@ part!(only_a_loaded_unit_costs_a_reload, driver, {
     // Killed between the writing and the reload: the next one makes up for it.
     let path = units::drop_in("fresh");
     let text = fs::read_to_string(manager.unit_dir().await.unwrap().join(&path)).unwrap() + "#\n";
-    let set = service::UnitSet { files: vec![service::UnitFile { path, text }] };
+    let set = units::UnitSet { files: vec![service::UnitFile { path, text }] };
     files::install(&manager.unit_dir().await.unwrap(), &set).unwrap();
-    assert!(manager.install(&set).await.unwrap(), "written and not reloaded");
+    assert!(manager.install_units(&set).await.unwrap(), "written and not reloaded");
 
     let mut set = driver.shared().await;
-    assert!(!manager.install(&set).await.unwrap(), "nothing changed");
+    assert!(!manager.install_units(&set).await.unwrap(), "nothing changed");
     set.files[0].text.push_str("# changed\n");
-    assert!(manager.install(&set).await.unwrap(), "a changed template");
-    assert!(!manager.install(&set).await.unwrap());
+    assert!(manager.install_units(&set).await.unwrap(), "a changed template");
+    assert!(!manager.install_units(&set).await.unwrap());
 });
 
 part!(a_start_while_the_worker_finishes_is_queued, driver, {
@@ -271,10 +292,10 @@ part!(a_start_while_the_worker_finishes_is_queued, driver, {
     let release = driver.fifo("finishes");
     driver.start("finishes").await.unwrap();
     let unit = driver.until("finishes", "finishing", |unit| unit.status_text == "finishing").await;
-    assert_eq!(unit.status.active, "deactivating", "STOPPING=1 says so to the manager");
+    assert_eq!(unit.status.active, Active::Deactivating, "STOPPING=1 says so to the manager");
     manager.watch_spool().await.unwrap();
     driver.token(Action::Start, "finishes").await;
-    let queued = |unit: &service::UnitDetail| unit.status.job.is_some();
+    let queued = |unit: &service::UnitDetail| unit.status.has_job;
     driver.until("finishes", "to be started", queued).await;
     fs::write(&release, "").unwrap();
     let back = |new: &service::UnitDetail| is_active(new) && new.main_pid != unit.main_pid;
@@ -291,15 +312,12 @@ part!(a_start_during_a_stop_comes_after_it, driver, {
     let stop = async {
         // The start takes the stop's place, and waits for the unit to be down all the same.
         let ended = manager.stop("slow", &quiet).await;
-        assert!(
-            matches!(&ended, Err(Error::Job { result, .. }) if result == "canceled"),
-            "{ended:?}"
-        );
-        assert_eq!(manager.unit("slow").await.unwrap().status.active, "deactivating");
+        assert!(matches!(&ended, Err(Error::Job { result: JobResult::Canceled, .. })), "{ended:?}");
+        assert_eq!(manager.unit("slow").await.unwrap().status.active, Active::Deactivating);
         fs::write(&release, "").unwrap();
     };
     let start = async {
-        driver.until("slow", "stopping", |unit| unit.status.active == "deactivating").await;
+        driver.until("slow", "stopping", |unit| unit.status.active == Active::Deactivating).await;
         driver.start("slow").await.unwrap();
     };
     tokio::join!(stop, start);
@@ -333,8 +351,12 @@ part!(the_waker_starts_what_has_mail, driver, {
     }
     println!("{} sessions were woken in {:?}", names.len() - 1, begin.elapsed());
     driver.until("owed", "active", is_active).await;
-    driver.until("s1", "disabled", |unit| unit.enabled == "disabled").await;
-    assert_eq!(manager.unit("s0").await.unwrap().status.active, "inactive", "a human stopped it");
+    driver.until("s1", "disabled", |unit| unit.enabled == Enablement::Disabled).await;
+    assert_eq!(
+        manager.unit("s0").await.unwrap().status.active,
+        Active::Inactive,
+        "a human stopped it"
+    );
 
     let begin = Instant::now();
     manager.stop("s2", &quiet).await.unwrap();
@@ -362,7 +384,7 @@ part!(a_broken_waker_strands_no_mail, driver, {
     tokio::time::timeout(BOUND, fails.wait()).await.expect("it fails again and again").unwrap();
     fs::rename(&away, &program).unwrap();
     driver.until("patient", "active", is_active).await;
-    manager.job(Verb::Start, WAKE_PATH, &quiet).await.unwrap();
+    manager.watch_spool().await.unwrap();
     manager.stop("patient", &quiet).await.unwrap();
     driver.token(Action::Start, "patient").await;
     driver.until("patient", "active", is_active).await;
@@ -376,8 +398,9 @@ part!(a_change_is_told, driver, {
     driver.start("other").await.unwrap();
     driver.start("watched").await.unwrap();
     let (mut states, mut lines) = (Vec::new(), Vec::new());
-    let has_ended = |states: &[String], lines: &[String]| {
-        lines.contains(&"ends".to_owned()) && states.last().is_some_and(|last| last == "inactive")
+    let has_ended = |states: &[Active], lines: &[String]| {
+        lines.contains(&"ends".to_owned())
+            && states.last().is_some_and(|last| *last == Active::Inactive)
     };
     while !has_ended(&states, &lines) {
         let next = tokio::time::timeout(BOUND, changes.next());
@@ -386,7 +409,7 @@ part!(a_change_is_told, driver, {
         states.extend(change.active.filter(|state| states.last() != Some(state)));
         lines.extend(change.status_text);
     }
-    assert!(states.contains(&"activating".to_owned()), "{states:?}");
+    assert!(states.contains(&Active::Activating), "{states:?}");
 });
 
 part!(a_thousand_sessions_are_listed_at_once, driver, {
@@ -414,21 +437,22 @@ part!(a_thousand_sessions_are_listed_at_once, driver, {
     let begin = Instant::now();
     let detail = manager.unit("n8").await.unwrap();
     println!("one of them was looked up in {:?}", begin.elapsed());
-    assert_eq!(detail.enabled, "enabled");
+    assert_eq!(detail.enabled, Enablement::Enabled);
 });
 
 part!(units_to_verify, driver, {
     driver.session("verified", "run").await;
     let convoy = units::convoy("c", &["verified".to_owned()]).unwrap();
-    driver.manager.install(&convoy).await.unwrap();
+    driver.manager.install_units(&convoy).await.unwrap();
 });
 
 part!(where_the_manager_is, driver, {
     drop(driver);
     let manager = service::connect(Scope::User).await.unwrap();
-    let own = manager.unit_dir().await.unwrap();
-    assert!(own.starts_with(std::env::var_os("HOME").unwrap()), "{}", own.display());
-    assert_eq!(files::instances(&own).unwrap(), [] as [&str; 0]);
+    let own = manager.registry().await.unwrap();
+    let dir = own.dir();
+    assert!(dir.starts_with(std::env::var_os("HOME").unwrap()), "{}", dir.display());
+    assert_eq!(own.instances().unwrap(), [] as [&str; 0]);
 });
 
 /// Without a manager: prints what connecting says.
@@ -457,13 +481,13 @@ fn linger() {
 fn system_session() {
     runtime().block_on(async {
         let manager = service::connect(Scope::System).await.unwrap();
-        assert_eq!(manager.unit_dir().await.unwrap(), PathBuf::from("/etc/systemd/system"));
+        let registry = manager.registry().await.unwrap();
+        assert_eq!(registry.dir(), Path::new("/etc/systemd/system"));
         assert!(manager.lingering().await.unwrap());
         let spool = Spool::of(Scope::System).unwrap();
         spool.create(Scope::System).unwrap();
-        let version = manager.version().await.unwrap();
         let binary = PathBuf::from("/srv/lab/samocode-system");
-        let shared = Shared { scope: Scope::System, version, binary: &binary, spool: spool.dir() };
+        let shared = Shared { binary: &binary, spool: spool.dir() };
         let folder = PathBuf::from(std::env::var_os("LAB_FOLDER").unwrap());
         let session = Session {
             instance: "sys".to_owned(),
@@ -474,8 +498,7 @@ fn system_session() {
             uid: Some(std::env::var("LAB_UID").unwrap().parse().unwrap()),
             ..Session::default()
         };
-        let set = units::shared(&shared).unwrap();
-        manager.install(&set.with(units::session(&session, version).unwrap())).await.unwrap();
+        manager.install(shared, Some(&session)).await.unwrap();
         manager.watch_spool().await.unwrap();
         manager.enable("sys").await.unwrap();
         manager.start("sys", &quiet).await.unwrap();

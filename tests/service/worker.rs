@@ -4,7 +4,6 @@ use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use samocode::service::systemd::files;
 use samocode::service::{self, Notify, Scope, Spool, foreground};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -100,9 +99,9 @@ fn wake() {
     let scope = scope();
     let report = runtime().block_on(async {
         let manager = service::connect(scope).await.unwrap();
-        let dir = manager.unit_dir().await.unwrap();
+        let registry = manager.registry().await.unwrap();
         let is_stopped = |name: &str| {
-            let session = files::recorded(&dir, name).ok().flatten();
+            let session = registry.recorded(name).ok().flatten();
             session.is_some_and(|session| session.folder.join("stopped").exists())
         };
         let spool = Spool::of(scope).unwrap();
@@ -116,7 +115,6 @@ fn wake() {
 #[test]
 #[ignore = "a unit starts it"]
 fn failed() {
-    let dir = files::unit_dir(scope()).unwrap();
-    let session = files::recorded(&dir, &instance()).unwrap().unwrap();
+    let session = service::recorded(scope(), &instance()).unwrap().unwrap();
     note(&session.folder, &format!("failed {}", rustix::process::getuid().as_raw()));
 }

@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
-use crate::service::systemd::{self, files};
-use crate::service::{Scope, ServiceManager, quiet};
+use crate::service::{self, Scope, ServiceManager, quiet};
 use crate::session::store::{Folder, Lock};
 
 use super::super::context::Usage;
@@ -73,12 +72,10 @@ impl Place {
     /// # Errors
     /// When a unit cannot be taken away, or a worker is still at it; then all files are there.
     pub(super) async fn clear(&self, manager: Option<&dyn ServiceManager>) -> anyhow::Result<()> {
-        let dir = files::unit_dir(Scope::User)?;
-        for instance in files::instances(&dir).unwrap_or_default() {
-            let recorded = files::recorded(&dir, &instance).ok().flatten();
-            let Some(known) = recorded.filter(|known| known.folder.starts_with(&self.root)) else {
+        for (instance, known) in service::registry(Scope::User)?.all().unwrap_or_default() {
+            if !known.folder.starts_with(&self.root) {
                 continue;
-            };
+            }
             let Some(manager) = manager else {
                 bail!(
                     "{} is an earlier demo's: take it away with samocode demo --remove, or name another folder",
@@ -95,7 +92,6 @@ impl Place {
             manager.stop(&instance, &quiet).await?;
             manager.disable(&instance).await?;
             manager.remove(&instance).await?;
-            manager.reset_failed(&systemd::service(&instance)).await?;
         }
         for entry in self.entries()? {
             for session in fs::read_dir(&entry).into_iter().flatten().flatten() {

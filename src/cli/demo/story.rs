@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 
 use crate::config::Dirs;
-use crate::service::ServiceManager;
+use crate::service::{Active, ServiceManager};
 use crate::session::Phase;
 use crate::session::journal::{Entry, Event};
 use crate::session::mail::Kind;
@@ -73,7 +73,7 @@ impl<'a> Story<'a> {
             if self.seq == before {
                 if let Some(manager) = manager {
                     let unit = manager.unit(&self.session.instance).await?;
-                    if unit.status.active == "failed" {
+                    if unit.status.active == Active::Failed {
                         bail!("{} has failed ({})", unit.status.name, unit.result);
                     }
                 }

@@ -2,15 +2,14 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
 use tokio::process::Command;
 
-use crate::cli::units;
-use crate::service::systemd::WAKE_PATH;
-use crate::service::{Scope, ServiceManager, Spool, UnitSet};
+use crate::cli::context::{one_line, own_binary};
+use crate::service::{About, Active, Enablement, Installed, Scope, ServiceManager, Shared, Spool};
 
 use super::Patient;
 use super::check::{Check, Fix};
@@ -27,31 +26,23 @@ pub(super) async fn look(patient: &Patient) -> Vec<Check> {
             return vec![Check::broken(GROUP, error.to_string(), "")];
         }
     };
-    let version = match manager.version().await {
-        Ok(version) => version,
+    let about = match manager.about().await {
+        Ok(about) => about,
         Err(error) => return vec![Check::broken(GROUP, error.to_string(), "")],
     };
-    let mut checks = vec![of_version(scope, version)];
+    let mut checks = vec![of_manager(&about)];
     checks.push(lingering(manager).await);
     checks.push(journald(scope).await);
-    checks.extend(units(manager, scope, version).await);
+    checks.extend(units(manager, scope).await);
     checks.extend(spool(scope));
     checks
 }
 
-/// What the units ask for that older ones lack: see `SINCE` of the units.
-fn of_version(scope: Scope, version: u32) -> Check {
-    let lacks = [
-        (243, "a build that runs out of memory ends the whole unit (OOMPolicy=)"),
-        (250, "a burst of mail may be held back by a limit (TriggerLimitIntervalSec=)"),
-    ];
-    let lacking: Vec<&str> =
-        lacks.iter().filter(|(since, _)| version < *since).map(|(_, what)| *what).collect();
-    let what = format!("systemd {version} of the {scope}");
-    if lacking.is_empty() {
-        Check::ok(GROUP, what)
+fn of_manager(about: &About) -> Check {
+    if about.lacks.is_empty() {
+        Check::ok(GROUP, about.name.clone())
     } else {
-        Check::note(GROUP, format!("{what} is old: {}", lacking.join("; ")), "")
+        Check::note(GROUP, format!("{} is old: {}", about.name, about.lacks.join("; ")), "")
     }
 }
 
@@ -122,20 +113,28 @@ fn judge_journald(command_line: &str, is_readable: bool, is_kept: bool) -> Check
     }
 }
 
-async fn units(manager: &dyn ServiceManager, scope: Scope, version: u32) -> Vec<Check> {
-    let set = match units::shared(scope, version) {
-        Ok(set) => set,
-        Err(error) => return vec![Check::broken(UNITS, crate::cli::context::one_line(&error), "")],
-    };
-    let dir = match manager.unit_dir().await {
-        Ok(dir) => dir,
-        Err(error) => return vec![Check::broken(UNITS, error.to_string(), "")],
+/// What is installed beside what should be, and where.
+async fn compare(
+    manager: &dyn ServiceManager,
+    scope: Scope,
+) -> anyhow::Result<(Installed, PathBuf)> {
+    let (binary, spool) = (own_binary()?, Spool::of(scope)?);
+    let of = Shared { binary: &binary, spool: spool.dir() };
+    let registry = manager.registry().await?;
+    let installed = registry.compare(of, manager.version().await?)?;
+    Ok((installed, registry.dir().to_owned()))
+}
+
+async fn units(manager: &dyn ServiceManager, scope: Scope) -> Vec<Check> {
+    let (installed, dir) = match compare(manager, scope).await {
+        Ok(found) => found,
+        Err(error) => return vec![Check::broken(UNITS, one_line(&error), "")],
     };
     let remedy = match scope {
         Scope::User => "samocode units install",
         Scope::System => "sudo samocode units install --system",
     };
-    match compare(&set, &dir) {
+    match installed {
         Installed::No => {
             let what = format!("the units are not installed yet in {}", dir.display());
             return vec![
@@ -160,73 +159,31 @@ async fn units(manager: &dyn ServiceManager, scope: Scope, version: u32) -> Vec<
         }
     }
     .into_iter()
-    .chain([wake_path(manager).await])
+    .chain([spool_watch(manager).await])
     .collect()
 }
 
-async fn wake_path(manager: &dyn ServiceManager) -> Check {
-    match manager.detail(WAKE_PATH).await {
-        Ok(unit) if unit.status.active == "active" && unit.enabled == "enabled" => {
-            Check::ok(UNITS, format!("{WAKE_PATH} watches for mail"))
+async fn spool_watch(manager: &dyn ServiceManager) -> Check {
+    match manager.spool_watch().await {
+        Ok(unit) if unit.status.active == Active::Active && unit.enabled == Enablement::Enabled => {
+            Check::ok(UNITS, format!("{} watches for mail", unit.status.name))
         }
         Ok(unit) => Check::broken(
             UNITS,
             format!(
-                "{WAKE_PATH} is {} and {}: mail wakes no session",
+                "{} is {} and {}: mail wakes no session",
+                unit.status.name,
                 unit.status.active,
-                if unit.enabled.is_empty() { "not enabled" } else { &unit.enabled }
+                match &unit.enabled {
+                    Enablement::Absent => "not enabled",
+                    enabled => enabled.as_str(),
+                }
             ),
             "samocode doctor --fix",
         )
         .mended_by(Fix::Units),
         Err(error) => Check::broken(UNITS, error.to_string(), ""),
     }
-}
-
-/// The installed units beside what they should be.
-#[derive(Debug, PartialEq, Eq)]
-enum Installed {
-    Current,
-    No,
-    /// They start this program, which is gone.
-    Gone(String),
-    /// They start this program, which is not this one.
-    Other(String),
-    Outdated(Vec<String>),
-}
-
-fn compare(set: &UnitSet, dir: &Path) -> Installed {
-    let mut different = Vec::new();
-    let mut found = 0;
-    for file in &set.files {
-        let text = fs::read_to_string(dir.join(&file.path)).unwrap_or_default();
-        if text == file.text {
-            found += 1;
-            continue;
-        }
-        found += usize::from(!text.is_empty());
-        if let (Some(own), Some(other)) = (program(&file.text), program(&text)) {
-            if !Path::new(&other).is_file() {
-                return Installed::Gone(other);
-            }
-            if own != other {
-                return Installed::Other(other);
-            }
-        }
-        different.push(file.path.display().to_string());
-    }
-    match (found, different.is_empty()) {
-        (0, _) => Installed::No,
-        (_, true) => Installed::Current,
-        (_, false) => Installed::Outdated(different),
-    }
-}
-
-/// The program of the first `ExecStart=`.
-fn program(text: &str) -> Option<String> {
-    let line = text.lines().find_map(|line| line.strip_prefix("ExecStart="))?;
-    let program = shlex::split(line)?.into_iter().next()?;
-    Some(program.replace("%%", "%").replace("$$", "$"))
 }
 
 fn spool(scope: Scope) -> Option<Check> {
@@ -264,50 +221,17 @@ const fn wanted_mode(scope: Scope) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use super::super::check::Status;
     use super::*;
-    use crate::service::UnitFile;
-
-    fn set(text: &str) -> UnitSet {
-        let file =
-            |path: &str, text: &str| UnitFile { path: PathBuf::from(path), text: text.to_owned() };
-        UnitSet { files: vec![file("a.service", text), file("b.path", "[Path]\n")] }
-    }
 
     #[test]
-    fn installed_units_are_compared_with_what_they_should_be() {
-        let dir = tempfile::tempdir().unwrap();
-        let own = format!("ExecStart=\"{}/my samocode\" worker %i\n", dir.path().display());
-        fs::write(dir.path().join("my samocode"), "").unwrap();
-        assert_eq!(compare(&set(&own), dir.path()), Installed::No);
-
-        fs::write(dir.path().join("a.service"), &own).unwrap();
-        let missing = Installed::Outdated(vec!["b.path".to_owned()]);
-        assert_eq!(compare(&set(&own), dir.path()), missing);
-        fs::write(dir.path().join("b.path"), "[Path]\n").unwrap();
-        assert_eq!(compare(&set(&own), dir.path()), Installed::Current);
-
-        let other = dir.path().join("other");
-        fs::write(
-            dir.path().join("a.service"),
-            format!("ExecStart={} worker %i\n", other.display()),
-        )
-        .unwrap();
-        let other = other.display().to_string();
-        assert_eq!(compare(&set(&own), dir.path()), Installed::Gone(other.clone()));
-        fs::write(&other, "").unwrap();
-        assert_eq!(compare(&set(&own), dir.path()), Installed::Other(other));
-    }
-
-    #[test]
-    fn an_old_manager_is_told_what_it_lacks() {
-        assert_eq!(of_version(Scope::User, 257).status, Status::Ok);
-        let old = of_version(Scope::User, 239);
+    fn what_an_old_manager_lacks_is_worth_a_look() {
+        let about =
+            |lacks: &[&'static str]| About { name: "systemd".to_owned(), lacks: lacks.to_vec() };
+        assert_eq!(of_manager(&about(&[])).status, Status::Ok);
+        let old = of_manager(&about(&["no OOMPolicy=", "no limits"]));
         assert_eq!(old.status, Status::Note);
-        assert!(old.what.contains("OOMPolicy=") && old.what.contains("TriggerLimitIntervalSec="));
-        assert!(!of_version(Scope::User, 249).what.contains("OOMPolicy="));
+        assert!(old.what.contains("no OOMPolicy=; no limits"), "{}", old.what);
     }
 
     #[test]

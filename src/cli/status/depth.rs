@@ -13,7 +13,7 @@ use crate::cli::sessions::{self, Session};
 use crate::cli::view::View;
 use crate::cli::words::{ago, bar, clock, count, number, usd};
 use crate::git;
-use crate::service::{self, UnitDetail};
+use crate::service::{self, Active, Enablement, UnitDetail};
 use crate::session::journal::Event;
 use crate::session::qa::{Answer, Qa};
 use crate::session::state::{State, Word};
@@ -162,13 +162,13 @@ fn branch(view: &View, known: &Known) -> String {
 }
 
 fn unit_line(name: &str, detail: &UnitDetail) -> String {
-    let mut parts = vec![name.to_owned(), detail.status.active.clone()];
-    if !detail.enabled.is_empty() {
-        parts.push(detail.enabled.clone());
+    let mut parts = vec![name.to_owned(), detail.status.active.to_string()];
+    if detail.enabled != Enablement::Absent {
+        parts.push(detail.enabled.to_string());
     }
     parts.extend(detail.main_pid.map(|pid| format!("pid {pid}")));
     parts.push(count(detail.restarts as usize, "restart", "restarts"));
-    if detail.status.active == "failed" {
+    if detail.status.active == Active::Failed {
         parts.push(format!("result {}", detail.result));
     }
     parts.join(" · ")

@@ -3,39 +3,8 @@
 
 use std::path::Path;
 
+use crate::service::Unfit;
 use crate::session::names;
-
-/// Why a text cannot stand in a unit file.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Unfit {
-    /// Not UTF-8; systemd refuses such values.
-    #[error("{0:?} is not UTF-8, which a unit file cannot hold: rename it")]
-    NotUtf8(String),
-    /// A control character where the directive has no way to write one.
-    #[error(
-        "{0:?} has a control character or a backslash at its end, which a unit file cannot hold: rename it"
-    )]
-    Control(String),
-    /// A relative path where systemd wants an absolute one.
-    #[error("{0:?} is a relative path; a unit file wants an absolute one")]
-    Relative(String),
-    /// The name of an environment variable with other characters than letters, digits and `_`.
-    #[error("{0:?} is no name for an environment variable: use letters, digits and '_'")]
-    Variable(String),
-    /// Neither an instance nor a convoy can have this name.
-    #[error("{0:?} cannot be part of a unit's name: use a session's name")]
-    Name(String),
-    /// A limit that systemd would ignore with a warning.
-    #[error("{value:?} is no value for {directive}: use {allowed}")]
-    Limit {
-        /// The directive.
-        directive: &'static str,
-        /// What was given.
-        value: String,
-        /// What would do.
-        allowed: &'static str,
-    },
-}
 
 /// `name`, when it may be an instance or a convoy.
 ///

@@ -5,8 +5,8 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use super::units::{self, Recorded, UnitFile, UnitSet};
-use crate::service::{Error, Scope};
+use super::units::{self, UnitSet};
+use crate::service::{Error, Recorded, Scope, UnitFile};
 use crate::session::names;
 use crate::session::store::crash_point;
 

@@ -1,7 +1,6 @@
 //! [`ServiceManager`] over D-Bus: `org.freedesktop.systemd1`, and logind for lingering.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,15 +10,15 @@ use tokio::sync::OnceCell;
 use zbus::proxy::CacheProperties;
 use zbus::{Connection, MatchRule, MessageStream, message};
 use zbus_systemd::login1;
-use zbus_systemd::systemd1::{ManagerProxy, UnitProxy};
+use zbus_systemd::systemd1::ManagerProxy;
 
-use super::files::{self, Written};
 use super::jobs::Jobs;
+use super::registry::UnitFolder;
 use super::status::{self, Properties, UNIT_PATHS, detail_of, object_path};
-use super::{bus, service, units};
+use super::{WAKE_PATH, bus, convoy, files, instance_of, service, units};
 use crate::service::{
-    Error, JOB_BOUND, Progress, Scope, ServiceManager, UnitChange, UnitDetail, UnitSet, UnitStatus,
-    Verb,
+    About, Error, JOB_BOUND, Progress, Registry, Scope, ServiceManager, Session, Shared,
+    UnitChange, UnitDetail, UnitStatus, Verb, quiet,
 };
 
 const MANAGER: &str = "/org/freedesktop/systemd1";
@@ -36,9 +35,9 @@ const QUEUE: std::num::NonZeroUsize = match std::num::NonZeroUsize::new(1024) {
 
 /// A systemd manager.
 pub struct Systemd {
-    scope: Scope,
-    connection: Connection,
-    manager: ManagerProxy<'static>,
+    pub(super) scope: Scope,
+    pub(super) connection: Connection,
+    pub(super) manager: ManagerProxy<'static>,
     /// Made for the first job: most verbs have none.
     jobs: OnceCell<Jobs>,
 }
@@ -75,7 +74,7 @@ impl Systemd {
     }
 
     /// Puts what was asked and what to do about it to an error of the bus.
-    fn failed(&self, what: impl Into<String>) -> impl FnOnce(zbus::Error) -> Error {
+    pub(super) fn failed(&self, what: impl Into<String>) -> impl FnOnce(zbus::Error) -> Error {
         let (scope, what) = (self.scope, what.into());
         move |error| match error_name(&error).as_str() {
             "org.freedesktop.DBus.Error.AccessDenied"
@@ -136,33 +135,71 @@ impl Systemd {
         all.body().deserialize()
     }
 
-    async fn reload(&self) -> Result<(), Error> {
-        self.manager.reload().await.map_err(self.failed("reload the service manager"))
+    /// Has a unit started at boot.
+    async fn enable_unit(&self, unit: &str) -> Result<(), Error> {
+        // Not in /run, and over links that point elsewhere.
+        let done = self.manager.enable_unit_files(vec![unit.to_owned()], false, true).await;
+        done.map(|_| ()).map_err(self.failed(format!("enable {unit}")))
     }
 
-    /// Whether what the manager has of `unit`, loading it if need be, is not what is on disk.
-    /// `drop_in` is one that must be among its files: managers before 246 know no new drop-in
-    /// folder until they are reloaded.
-    async fn is_stale(&self, unit: &str, drop_in: Option<&Path>) -> Result<bool, Error> {
-        let read = async {
-            let path = self.manager.load_unit(unit.to_owned()).await?;
-            // Not all properties: some take the manager long to find out.
-            let unit = UnitProxy::builder(&self.connection)
-                .path(path)
-                .cache_properties(CacheProperties::No)
-                .build()
-                .await?;
-            let (load, needs, drop_ins) = futures_util::future::try_join3(
-                unit.load_state(),
-                unit.need_daemon_reload(),
-                unit.drop_in_paths(),
-            )
-            .await?;
-            let unseen =
-                drop_in.is_some_and(|path| !drop_ins.iter().any(|seen| Path::new(seen) == path));
-            Ok(load == "not-found" || needs || unseen)
+    /// Runs a job for a unit, by its full name, and waits until the manager says how it ended, at
+    /// most [`JOB_BOUND`].
+    async fn job(&self, verb: Verb, unit: &str, progress: Progress<'_>) -> Result<(), Error> {
+        let jobs = self.jobs().await?;
+        let call = jobs.expect();
+        let (name, mode) = (unit.to_owned(), "replace".to_owned());
+        let job = match verb {
+            Verb::Start => self.manager.start_unit(name, mode).await,
+            Verb::Stop => self.manager.stop_unit(name, mode).await,
+            Verb::Restart => self.manager.restart_unit(name, mode).await,
         };
-        read.await.map_err(self.failed(format!("look up {unit}")))
+        let job = match job {
+            // Nothing to stop.
+            Err(error) if verb == Verb::Stop && is_unknown(&error) => return Ok(()),
+            other => other.map_err(self.failed(format!("{verb} {unit}")))?,
+        };
+        let mut ended = std::pin::pin!(call.result(&job));
+        let result = match tokio::time::timeout(SILENCE, ended.as_mut()).await {
+            Ok(result) => result,
+            Err(_) => {
+                progress(&format!("waiting for systemd to {verb} {unit}"));
+                let rest = JOB_BOUND.saturating_sub(SILENCE);
+                tokio::time::timeout(rest, ended)
+                    .await
+                    .map_err(|_| Error::Slow { verb, unit: unit.to_owned() })?
+            }
+        };
+        match result.map_err(|_| Error::Gone(format!("{verb} of {unit}")))?.as_str() {
+            "done" => Ok(()),
+            result => {
+                let (unit, result) = (unit.to_owned(), result.to_owned().into());
+                let ask = match instance_of(&unit) {
+                    Some(name) => {
+                        format!("`samocode why {name}` and `samocode logs {name}` say why")
+                    }
+                    None => format!("`systemctl status {unit}` says why"),
+                };
+                Err(Error::Job { verb, unit, result, ask })
+            }
+        }
+    }
+
+    /// Makes a unit that failed startable again. One that is not loaded is no error.
+    async fn reset_failed_unit(&self, unit: &str) -> Result<(), Error> {
+        match self.manager.reset_failed_unit(unit.to_owned()).await {
+            Err(error) if !is_unknown(&error) => {
+                Err(self.failed(format!("reset the failure of {unit}"))(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Everything about one unit, by its full name. One never heard of is inactive.
+    async fn detail(&self, unit: &str) -> Result<UnitDetail, Error> {
+        let path = object_path(unit);
+        // The manager loads a unit that is asked for by its path.
+        let found = self.properties(&path).await.map_err(self.failed(format!("look up {unit}")))?;
+        Ok(detail_of(unit, &found))
     }
 }
 
@@ -176,22 +213,22 @@ impl ServiceManager for Systemd {
         let what = "read the service manager's version";
         let text = self.manager.version().await.map_err(self.failed(what))?;
         match version_number(&text) {
-            Some(version) if version < units::OLDEST => Err(Error::TooOld(version)),
+            Some(found) if found < units::OLDEST => {
+                Err(Error::TooOld { name: "systemd", found, oldest: units::OLDEST })
+            }
             Some(version) => Ok(version),
             None => Err(Error::Call { what: what.to_owned(), source: text.into() }),
         }
     }
 
-    async fn unit_dir(&self) -> Result<PathBuf, Error> {
-        if self.scope == Scope::System {
-            return files::unit_dir(Scope::System);
-        }
-        // The manager's XDG_CONFIG_HOME may differ from ours. Its own folder for what the user
-        // configures comes before /etc's in its search path.
-        let what = "read the service manager's search path";
-        let searched = self.manager.unit_path().await.map_err(self.failed(what))?;
-        let own = searched.into_iter().find(|dir| dir.ends_with("/systemd/user"));
-        own.map(PathBuf::from).map_or_else(|| files::unit_dir(Scope::User), Ok)
+    async fn about(&self) -> Result<About, Error> {
+        let version = self.version().await?;
+        let name = format!("systemd {version} of the {}", self.scope);
+        Ok(About { name, lacks: units::lacks(version) })
+    }
+
+    async fn registry(&self) -> Result<Box<dyn Registry>, Error> {
+        Ok(Box::new(UnitFolder::at(self.scope, self.unit_dir().await?)))
     }
 
     async fn lingering(&self) -> Result<bool, Error> {
@@ -234,92 +271,52 @@ impl ServiceManager for Systemd {
         })
     }
 
-    async fn install(&self, set: &UnitSet) -> Result<bool, Error> {
-        let dir = self.unit_dir().await?;
-        let written = files::install(&dir, set)?;
-        // A changed template concerns every unit made from it, and reading the search path again
-        // is cheaper than asking about each.
-        let is_drop_in = |path: &Path| path.components().count() > 1;
-        if written.iter().any(|(path, was)| *was == Written::Changed && !is_drop_in(path)) {
-            self.reload().await?;
-            return Ok(true);
+    async fn install(&self, shared: Shared<'_>, session: Option<&Session>) -> Result<bool, Error> {
+        let version = self.version().await?;
+        let mut set = units::shared(shared, self.scope, version)?;
+        if let Some(session) = session {
+            set = set.with(units::session(session, version)?);
         }
-        // Also where nothing was written now: whoever wrote it may have been killed before the
-        // reload.
-        for (path, _) in &written {
-            let folder = path.parent().and_then(Path::to_str).unwrap_or_default();
-            let name = match folder.strip_suffix(".d") {
-                Some(unit) => unit.to_owned(),
-                None => path.display().to_string(),
-            };
-            // A template cannot be loaded; its instances are looked at when they come.
-            if name.contains("@.") {
-                continue;
-            }
-            let drop_in = is_drop_in(path).then(|| dir.join(path));
-            if self.is_stale(&name, drop_in.as_deref()).await? {
-                self.reload().await?;
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        self.install_units(&set).await
     }
 
     async fn remove(&self, instance: &str) -> Result<(), Error> {
-        files::remove_session(&self.unit_dir().await?, instance)
+        let unit = service(instance);
+        self.reset_failed_unit(&unit).await?;
+        files::remove_session(&self.unit_dir().await?, instance)?;
+        self.reload_if_needed(&unit).await?;
+        Ok(())
     }
 
-    async fn reload_if_needed(&self, unit: &str) -> Result<bool, Error> {
-        let stale = self.is_stale(unit, None).await?;
-        if stale {
-            self.reload().await?;
-        }
-        Ok(stale)
+    async fn enable(&self, instance: &str) -> Result<(), Error> {
+        self.enable_unit(&service(instance)).await
     }
 
-    async fn enable_units(&self, units: &[String]) -> Result<(), Error> {
-        let what = format!("enable {}", units.join(" "));
-        // Not in /run, and over links that point elsewhere.
-        let done = self.manager.enable_unit_files(units.to_vec(), false, true).await;
-        done.map(|_| ()).map_err(self.failed(what))
-    }
-
-    async fn disable_units(&self, units: &[String]) -> Result<(), Error> {
+    async fn disable(&self, instance: &str) -> Result<(), Error> {
         // Not by the proxy: it has a third argument that the manager refuses.
-        let what = format!("disable {}", units.join(" "));
-        let done = self.manager.inner().call_method("DisableUnitFiles", &(units, false)).await;
-        done.map(|_| ()).map_err(self.failed(what))
+        let unit = service(instance);
+        let done = self
+            .manager
+            .inner()
+            .call_method("DisableUnitFiles", &([unit.as_str()].as_slice(), false))
+            .await;
+        done.map(|_| ()).map_err(self.failed(format!("disable {unit}")))
     }
 
-    async fn job(&self, verb: Verb, unit: &str, progress: Progress<'_>) -> Result<(), Error> {
-        let jobs = self.jobs().await?;
-        let call = jobs.expect();
-        let (name, mode) = (unit.to_owned(), "replace".to_owned());
-        let job = match verb {
-            Verb::Start => self.manager.start_unit(name, mode).await,
-            Verb::Stop => self.manager.stop_unit(name, mode).await,
-            Verb::Restart => self.manager.restart_unit(name, mode).await,
-        };
-        let job = match job {
-            // Nothing to stop.
-            Err(error) if verb == Verb::Stop && is_unknown(&error) => return Ok(()),
-            other => other.map_err(self.failed(format!("{verb} {unit}")))?,
-        };
-        let mut ended = std::pin::pin!(call.result(&job));
-        let result = match tokio::time::timeout(SILENCE, ended.as_mut()).await {
-            Ok(result) => result,
-            Err(_) => {
-                progress(&format!("waiting for systemd to {verb} {unit}"));
-                let rest = JOB_BOUND.saturating_sub(SILENCE);
-                tokio::time::timeout(rest, ended)
-                    .await
-                    .map_err(|_| Error::Slow { verb, unit: unit.to_owned() })?
-            }
-        };
-        match result.map_err(|_| Error::Gone(format!("{verb} of {unit}")))?.as_str() {
-            "done" => Ok(()),
-            result => Err(Error::Job { verb, unit: unit.to_owned(), result: result.to_owned() }),
-        }
+    async fn start(&self, instance: &str, progress: Progress<'_>) -> Result<(), Error> {
+        self.job(Verb::Start, &service(instance), progress).await
+    }
+
+    async fn stop(&self, instance: &str, progress: Progress<'_>) -> Result<(), Error> {
+        self.job(Verb::Stop, &service(instance), progress).await
+    }
+
+    async fn restart(&self, instance: &str, progress: Progress<'_>) -> Result<(), Error> {
+        self.job(Verb::Restart, &service(instance), progress).await
+    }
+
+    async fn stop_convoy(&self, id: &str) -> Result<(), Error> {
+        self.job(Verb::Stop, &convoy(id), &quiet).await
     }
 
     async fn kill(&self, instance: &str, signal: i32) -> Result<(), Error> {
@@ -328,13 +325,8 @@ impl ServiceManager for Systemd {
         self.manager.kill_unit(unit, "main".to_owned(), signal).await.map_err(self.failed(what))
     }
 
-    async fn reset_failed(&self, unit: &str) -> Result<(), Error> {
-        match self.manager.reset_failed_unit(unit.to_owned()).await {
-            Err(error) if !is_unknown(&error) => {
-                Err(self.failed(format!("reset the failure of {unit}"))(error))
-            }
-            _ => Ok(()),
-        }
+    async fn reset_failed(&self, instance: &str) -> Result<(), Error> {
+        self.reset_failed_unit(&service(instance)).await
     }
 
     async fn units(&self) -> Result<Vec<UnitStatus>, Error> {
@@ -346,17 +338,18 @@ impl ServiceManager for Systemd {
         Ok(listed.into_iter().map(status::listed).collect())
     }
 
-    async fn detail(&self, unit: &str) -> Result<UnitDetail, Error> {
-        let path = object_path(unit);
-        // The manager loads a unit that is asked for by its path.
-        let found = self.properties(&path).await.map_err(self.failed(format!("look up {unit}")))?;
-        Ok(detail_of(unit, &found))
+    async fn unit(&self, instance: &str) -> Result<UnitDetail, Error> {
+        self.detail(&service(instance)).await
     }
 
-    async fn is_active(&self, unit: &str) -> Result<bool, Error> {
-        let found = self.properties(&object_path(unit)).await;
-        let found = found.map_err(self.failed(format!("look up {unit}")))?;
-        Ok(detail_of(unit, &found).status.active == "active")
+    async fn spool_watch(&self) -> Result<UnitDetail, Error> {
+        self.detail(WAKE_PATH).await
+    }
+
+    async fn watch_spool(&self) -> Result<(), Error> {
+        self.enable_unit(WAKE_PATH).await?;
+        self.reset_failed_unit(WAKE_PATH).await?;
+        self.job(Verb::Start, WAKE_PATH, &quiet).await
     }
 
     async fn watch(&self, instances: &[String]) -> Result<BoxStream<'static, UnitChange>, Error> {

@@ -5,14 +5,20 @@ mod bus;
 pub mod escape;
 pub mod files;
 #[cfg(target_os = "linux")]
+mod install;
+mod installed;
+#[cfg(target_os = "linux")]
 mod jobs;
+mod limits;
 #[cfg(target_os = "linux")]
 pub mod manager;
 #[cfg(target_os = "linux")]
 mod private;
+pub mod registry;
 #[cfg(target_os = "linux")]
 mod status;
 pub mod units;
+mod verify;
 
 /// The path unit that watches the wake spool.
 pub const WAKE_PATH: &str = "samocode-wake.path";
@@ -21,6 +27,12 @@ pub const WAKE_PATH: &str = "samocode-wake.path";
 #[must_use]
 pub fn service(instance: &str) -> String {
     format!("samocode@{instance}.service")
+}
+
+/// The target of a convoy.
+#[cfg(target_os = "linux")]
+fn convoy(id: &str) -> String {
+    format!("samocode-convoy@{id}.target")
 }
 
 /// The instance of a session's unit.

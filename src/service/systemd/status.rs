@@ -1,7 +1,6 @@
 //! What the manager's answers and signals say of a unit.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 
 use zbus::{OwnedObjectPath, OwnedVariant};
 
@@ -46,59 +45,36 @@ pub(super) type ListedUnit =
     (String, String, String, String, String, String, OwnedObjectPath, u32, String, OwnedObjectPath);
 
 /// A unit of the list.
-pub(super) fn listed((name, _, load, active, sub, _, _, id, job, _): ListedUnit) -> UnitStatus {
+pub(super) fn listed((name, _, _, active, _, _, _, id, _, _): ListedUnit) -> UnitStatus {
     UnitStatus {
         instance: instance_of(&name).unwrap_or_default().to_owned(),
         name,
-        load,
-        active,
-        sub,
-        job: (id != 0).then_some(job),
+        active: active.into(),
+        has_job: id != 0,
     }
 }
 
 /// A unit by its properties.
 pub(super) fn detail_of(name: &str, found: &Properties) -> UnitDetail {
-    let job = found
-        .get("Job")
-        .and_then(|job| <(u32, OwnedObjectPath)>::try_from(job.clone()).ok())
-        .filter(|(id, _)| *id != 0)
-        .map(|_| "queued".to_owned());
+    let job = found.get("Job").and_then(|job| <(u32, OwnedObjectPath)>::try_from(job.clone()).ok());
     let word = |name| text(found, name).unwrap_or_default();
     UnitDetail {
         status: UnitStatus {
             instance: instance_of(name).unwrap_or_default().to_owned(),
             name: name.to_owned(),
-            load: word("LoadState"),
-            active: word("ActiveState"),
-            sub: word("SubState"),
-            job,
+            active: word("ActiveState").into(),
+            has_job: job.is_some_and(|(id, _)| id != 0),
         },
-        enabled: word("UnitFileState"),
+        enabled: word("UnitFileState").into(),
         restarts: number(found, "NRestarts").unwrap_or_default(),
-        result: text(found, "Result").unwrap_or_default(),
-        status_text: text(found, "StatusText").unwrap_or_default(),
+        result: word("Result").into(),
+        status_text: word("StatusText"),
         main_pid: number(found, "MainPID").filter(|pid| *pid != 0),
         exit_status: found
             .get("ExecMainStatus")
             .and_then(|status| i32::try_from(status.clone()).ok())
             .unwrap_or_default(),
-        since: found
-            .get("StateChangeTimestamp")
-            .and_then(|time| u64::try_from(time.clone()).ok())
-            .unwrap_or_default(),
-        cgroup: text(found, "ControlGroup").unwrap_or_default(),
-        needs_reload: found
-            .get("NeedDaemonReload")
-            .and_then(|need| bool::try_from(need.clone()).ok())
-            .unwrap_or_default(),
-        drop_ins: found
-            .get("DropInPaths")
-            .and_then(|paths| <Vec<String>>::try_from(paths.clone()).ok())
-            .unwrap_or_default()
-            .into_iter()
-            .map(PathBuf::from)
-            .collect(),
+        cgroup: word("ControlGroup"),
     }
 }
 
@@ -113,8 +89,7 @@ pub(super) fn change_of(
     let change = match interface.as_str() {
         UNIT => UnitChange {
             instance,
-            active: text(&changed, "ActiveState"),
-            sub: text(&changed, "SubState"),
+            active: text(&changed, "ActiveState").map(Into::into),
             status_text: None,
         },
         SERVICE => {
@@ -123,7 +98,7 @@ pub(super) fn change_of(
         }
         _ => return None,
     };
-    let tells = change.active.is_some() || change.sub.is_some() || change.status_text.is_some();
+    let tells = change.active.is_some() || change.status_text.is_some();
     tells.then_some(change)
 }
 

@@ -2,13 +2,39 @@
 //!
 //! The sources are in `units/`. What a manager is too old for is left out of them, by [`SINCE`].
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use super::escape::{self, Unfit};
-use crate::service::Scope;
+use super::escape;
+use super::limits::directives;
+use crate::service::{Recorded, Scope, Session, Shared, Unfit, UnitFile};
 
 /// The oldest systemd that is supported (RHEL 8's).
 pub const OLDEST: u32 = 239;
+
+/// The version that unit files are printed for where no manager says its own: with everything.
+pub const NEWEST: u32 = 257;
+
+/// What the units ask for that systemd `version` lacks, and what that means: see [`SINCE`].
+#[must_use]
+pub fn lacks(version: u32) -> Vec<&'static str> {
+    let lacks = [
+        (243, "a build that runs out of memory ends the whole unit (OOMPolicy=)"),
+        (250, "a burst of mail may be held back by a limit (TriggerLimitIntervalSec=)"),
+    ];
+    lacks.into_iter().filter(|(since, _)| version < *since).map(|(_, what)| what).collect()
+}
+
+/// A version that unit files can be made for, as a person types it.
+///
+/// # Errors
+/// A line for that person.
+pub fn parse_version(text: &str) -> Result<u32, String> {
+    match text.trim_start_matches('v').parse() {
+        Ok(version) if version >= OLDEST => Ok(version),
+        Ok(_) => Err(format!("systemd before {OLDEST} is not supported")),
+        Err(_) => Err(format!("use a version of systemd, as in {OLDEST} or {NEWEST}")),
+    }
+}
 
 /// The units every manager gets once: file name and source.
 const SOURCES: [(&str, &str); 6] = [
@@ -83,15 +109,6 @@ fn for_version(text: &str, version: u32) -> String {
     out
 }
 
-/// A file below the manager's unit folder.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnitFile {
-    /// Relative to the unit folder: `samocode@.service`, `samocode@NAME.service.d/session.conf`.
-    pub path: PathBuf,
-    /// The whole text.
-    pub text: String,
-}
-
 /// Unit files that are installed together.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UnitSet {
@@ -108,25 +125,12 @@ impl UnitSet {
     }
 }
 
-/// What the shared units say.
-#[derive(Debug, Clone)]
-pub struct Shared<'a> {
-    /// Whose manager they are for.
-    pub scope: Scope,
-    /// The manager's version, as `ServiceManager::version` returns it.
-    pub version: u32,
-    /// Absolute path of the samocode program, links not resolved.
-    pub binary: &'a Path,
-    /// The wake spool: `Spool::dir`.
-    pub spool: &'a Path,
-}
-
 /// The units every manager gets once.
 ///
 /// # Errors
 /// [`Unfit`] where a path cannot be written into a unit file.
-pub fn shared(of: &Shared<'_>) -> Result<UnitSet, Unfit> {
-    let (scope, at_boot, mode) = match of.scope {
+pub fn shared(of: Shared<'_>, scope: Scope, version: u32) -> Result<UnitSet, Unfit> {
+    let (option, at_boot, mode) = match scope {
         Scope::User => ("", "default.target", "0700"),
         Scope::System => (" --system", "multi-user.target", "1733"),
     };
@@ -134,13 +138,13 @@ pub fn shared(of: &Shared<'_>) -> Result<UnitSet, Unfit> {
         ("@binary@", escape::program(of.binary)?),
         ("@spool@", escape::bare_path(of.spool)?),
         ("@spool_mode@", mode.to_owned()),
-        ("@scope@", scope.to_owned()),
+        ("@scope@", option.to_owned()),
         ("@at_boot@", at_boot.to_owned()),
     ];
     let files = SOURCES
         .iter()
         .map(|(name, source)| {
-            let mut text = for_version(source, of.version);
+            let mut text = for_version(source, version);
             for (place, value) in &filled {
                 text = text.replace(place, value);
             }
@@ -148,105 +152,6 @@ pub fn shared(of: &Shared<'_>) -> Result<UnitSet, Unfit> {
         })
         .collect();
     Ok(UnitSet { files })
-}
-
-/// Limits of one session, in systemd's syntax. `None` leaves the manager's default.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Limits {
-    /// `MemoryHigh=`: bytes with an optional K, M, G or T, per cent of the machine, or `infinity`.
-    pub memory_high: Option<String>,
-    /// `MemoryMax=`, likewise.
-    pub memory_max: Option<String>,
-    /// `TasksMax=`: a number, per cent, or `infinity`.
-    pub tasks_max: Option<String>,
-    /// `CPUWeight=`: 1 to 10000.
-    pub cpu_weight: Option<String>,
-}
-
-impl Limits {
-    /// With `max` as the most a session may use, and `MemoryHigh=` just below it. The worker keeps
-    /// its runs below both, see `worker/cgroup.rs`: throttling would hit the worker too, and let a
-    /// build that leaks crawl for hours. What is no amount is left for the check to refuse.
-    #[must_use]
-    pub fn with_memory(self, max: &str) -> Self {
-        let number = max.trim_end_matches(['K', 'M', 'G', 'T', '%']);
-        let unit = match &max[number.len()..] {
-            "" | "%" => Some(1.0),
-            "K" => Some(1024_f64),
-            "M" => Some(1024_f64.powi(2)),
-            "G" => Some(1024_f64.powi(3)),
-            "T" => Some(1024_f64.powi(4)),
-            _ => None,
-        };
-        let high = number.parse::<f64>().ok().filter(|number| number.is_finite()).zip(unit);
-        let suffix = if max.ends_with('%') { "%" } else { "" };
-        Self {
-            // Whole numbers: old managers take no others.
-            memory_high: high.map(|(number, unit)| {
-                format!("{:.0}{suffix}", (number * unit * 0.98).floor().max(1.0))
-            }),
-            memory_max: Some(max.to_owned()),
-            ..self
-        }
-    }
-
-    /// The directives that are set, checked: systemd would ignore a bad one with a warning that
-    /// nobody reads.
-    fn directives(&self) -> Result<Vec<(&'static str, &str)>, Unfit> {
-        const SIZE: &str = "a number with K, M, G or T, per cent like 50%, or infinity";
-        let amount = |text: &str, suffixes: &str| {
-            let number = text.trim_end_matches(|c: char| suffixes.contains(c));
-            text == "infinity"
-                || (text.len() - number.len() <= 1
-                    && number.parse::<f64>().is_ok_and(|n| n > 0.0 && n.is_finite())
-                    && number.bytes().all(|b| b.is_ascii_digit() || b == b'.'))
-        };
-        let weight =
-            |text: &str| text.parse::<u32>().is_ok_and(|weight| (1..=10_000).contains(&weight));
-        let all = [
-            ("MemoryHigh", &self.memory_high, SIZE),
-            ("MemoryMax", &self.memory_max, SIZE),
-            ("TasksMax", &self.tasks_max, "a number, per cent like 50%, or infinity"),
-            ("CPUWeight", &self.cpu_weight, "a number from 1 to 10000"),
-        ];
-        let mut set = Vec::new();
-        for (directive, value, allowed) in all {
-            let Some(value) = value.as_deref() else { continue };
-            let sound = match directive {
-                "CPUWeight" => weight(value),
-                "TasksMax" => amount(value, "%") && !value.contains('.'),
-                _ => amount(value, "KMGT%"),
-            };
-            if !sound {
-                return Err(Unfit::Limit { directive, value: value.to_owned(), allowed });
-            }
-            set.push((directive, value));
-        }
-        Ok(set)
-    }
-}
-
-/// What the drop-in of one session says.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Session {
-    /// The unit instance.
-    pub instance: String,
-    /// The project's name, for `systemctl status`.
-    pub project: String,
-    /// The project's `.samocode`: `SAMOCODE_CONFIG`.
-    pub config: PathBuf,
-    /// The session's folder: `SAMOCODE_SESSION_DIR`.
-    pub folder: PathBuf,
-    /// The wake spool, for the tokens the worker leaves: `SAMOCODE_SPOOL`.
-    pub spool: PathBuf,
-    /// PATH and the non-secret settings recorded by `enable`; never a secret.
-    pub environment: Vec<(String, String)>,
-    /// For `--system`: the user id the session runs as.
-    pub uid: Option<u32>,
-    /// Limits.
-    pub limits: Limits,
-    /// The convoy it belongs to.
-    pub convoy: Option<String>,
 }
 
 const CONFIG: &str = "SAMOCODE_CONFIG";
@@ -278,7 +183,7 @@ pub fn session(of: &Session, version: u32) -> Result<UnitSet, Unfit> {
         service.push(format!("User={uid}"));
     }
     let failed = format!("{}\n", service.join("\n"));
-    for (directive, value) in of.limits.directives()? {
+    for (directive, value) in directives(&of.limits)? {
         service.push(format!("{directive}={value}"));
     }
 
@@ -298,19 +203,6 @@ pub fn session(of: &Session, version: u32) -> Result<UnitSet, Unfit> {
         files.push(UnitFile { path: PathBuf::from(path), text: failed });
     }
     Ok(UnitSet { files })
-}
-
-/// What a session's drop-in says of where the session is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Recorded {
-    /// The project's `.samocode`.
-    pub config: PathBuf,
-    /// The session's folder.
-    pub folder: PathBuf,
-    /// The recorded environment, without what has a field here.
-    pub environment: Vec<(String, String)>,
-    /// The user id it runs as, in system scope.
-    pub uid: Option<u32>,
 }
 
 /// Reads a drop-in that [`session`] wrote; `None` when it names no project and session folder.

@@ -1,8 +1,11 @@
+use std::path::Path;
+
 use super::*;
+use crate::service::Limits;
 
 fn set(scope: Scope, version: u32) -> UnitSet {
     let (binary, spool) = (Path::new("/usr/bin/samocode"), Path::new("/var/lib/samocode/wake"));
-    shared(&Shared { scope, version, binary, spool }).unwrap()
+    shared(Shared { binary, spool }, scope, version).unwrap()
 }
 
 fn example() -> Session {
@@ -100,15 +103,31 @@ fn memory_high_lies_just_below_the_most() {
 fn a_limit_systemd_would_ignore_is_refused() {
     for bad in ["", "lots", "-1", "4G\nUser=root", "4GG", "1e3", "nan", "inf"] {
         let limits = Limits { memory_max: Some(bad.to_owned()), ..Limits::default() };
-        assert!(limits.directives().is_err(), "{bad:?}");
+        assert!(directives(&limits).is_err(), "{bad:?}");
     }
     for good in ["50%", "1.5G", "infinity", "4096"] {
         let limits = Limits { memory_max: Some(good.to_owned()), ..Limits::default() };
-        assert!(limits.directives().is_ok(), "{good:?}");
+        assert!(directives(&limits).is_ok(), "{good:?}");
     }
     let limits = Limits { cpu_weight: Some("0".to_owned()), ..Limits::default() };
     assert_eq!(
-        limits.directives().unwrap_err().to_string(),
+        directives(&limits).unwrap_err().to_string(),
         "\"0\" is no value for CPUWeight: use a number from 1 to 10000"
     );
+}
+
+#[test]
+fn what_an_old_systemd_lacks_is_known() {
+    assert_eq!(lacks(257), [""; 0]);
+    let all = lacks(239).join("; ");
+    assert!(all.contains("OOMPolicy=") && all.contains("TriggerLimitIntervalSec="), "{all}");
+    assert!(!lacks(249).join("; ").contains("OOMPolicy="));
+}
+
+#[test]
+fn only_versions_that_are_supported_are_taken() {
+    assert_eq!(parse_version("239"), Ok(239));
+    assert_eq!(parse_version("v257"), Ok(257));
+    assert!(parse_version("238").unwrap_err().contains("239"));
+    assert!(parse_version("new").unwrap_err().contains("257"));
 }

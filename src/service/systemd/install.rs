@@ -1,0 +1,107 @@
+//! Installing unit files, and having the manager read them.
+
+use std::path::{Path, PathBuf};
+
+use zbus::proxy::CacheProperties;
+use zbus_systemd::systemd1::UnitProxy;
+
+use super::files::{self, Written};
+use super::manager::Systemd;
+use super::units::UnitSet;
+use crate::service::{Error, Scope};
+
+impl Systemd {
+    /// The folder that unit files belong in, as the manager has it.
+    ///
+    /// # Errors
+    /// [`Error::Call`].
+    pub async fn unit_dir(&self) -> Result<PathBuf, Error> {
+        if self.scope == Scope::System {
+            return files::unit_dir(Scope::System);
+        }
+        // The manager's XDG_CONFIG_HOME may differ from ours. Its own folder for what the user
+        // configures comes before /etc's in its search path.
+        let what = "read the service manager's search path";
+        let searched = self.manager.unit_path().await.map_err(self.failed(what))?;
+        let own = searched.into_iter().find(|dir| dir.ends_with("/systemd/user"));
+        own.map(PathBuf::from).map_or_else(|| files::unit_dir(Scope::User), Ok)
+    }
+
+    /// Has the manager read all unit files again.
+    async fn reload_files(&self) -> Result<(), Error> {
+        self.manager.reload().await.map_err(self.failed("reload the service manager"))
+    }
+
+    /// Whether what the manager has of `unit`, loading it if need be, is not what is on disk.
+    /// `drop_in` is one that must be among its files: managers before 246 know no new drop-in
+    /// folder until they are reloaded.
+    async fn is_stale(&self, unit: &str, drop_in: Option<&Path>) -> Result<bool, Error> {
+        let read = async {
+            let path = self.manager.load_unit(unit.to_owned()).await?;
+            // Not all properties: some take the manager long to find out.
+            let unit = UnitProxy::builder(&self.connection)
+                .path(path)
+                .cache_properties(CacheProperties::No)
+                .build()
+                .await?;
+            let (load, needs, drop_ins) = futures_util::future::try_join3(
+                unit.load_state(),
+                unit.need_daemon_reload(),
+                unit.drop_in_paths(),
+            )
+            .await?;
+            let unseen =
+                drop_in.is_some_and(|path| !drop_ins.iter().any(|seen| Path::new(seen) == path));
+            Ok(load == "not-found" || needs || unseen)
+        };
+        read.await.map_err(self.failed(format!("look up {unit}")))
+    }
+    /// Writes the unit files that differ and has the manager read them if one of its loaded units
+    /// needs that; returns whether it did.
+    ///
+    /// # Errors
+    /// [`Error::File`], [`Error::Call`].
+    pub async fn install_units(&self, set: &UnitSet) -> Result<bool, Error> {
+        let dir = self.unit_dir().await?;
+        let written = files::install(&dir, set)?;
+        // A changed template concerns every unit made from it, and reading the search path again
+        // is cheaper than asking about each.
+        let is_drop_in = |path: &Path| path.components().count() > 1;
+        if written.iter().any(|(path, was)| *was == Written::Changed && !is_drop_in(path)) {
+            self.reload_files().await?;
+            return Ok(true);
+        }
+        // Also where nothing was written now: whoever wrote it may have been killed before the
+        // reload.
+        for (path, _) in &written {
+            let folder = path.parent().and_then(Path::to_str).unwrap_or_default();
+            let name = match folder.strip_suffix(".d") {
+                Some(unit) => unit.to_owned(),
+                None => path.display().to_string(),
+            };
+            // A template cannot be loaded; its instances are looked at when they come.
+            if name.contains("@.") {
+                continue;
+            }
+            let drop_in = is_drop_in(path).then(|| dir.join(path));
+            if self.is_stale(&name, drop_in.as_deref()).await? {
+                self.reload_files().await?;
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Has the manager read the unit's files if they are not those it was loaded with; returns
+    /// whether it did. The unit need not be loaded.
+    ///
+    /// # Errors
+    /// [`Error::Call`].
+    pub async fn reload_if_needed(&self, unit: &str) -> Result<bool, Error> {
+        let stale = self.is_stale(unit, None).await?;
+        if stale {
+            self.reload_files().await?;
+        }
+        Ok(stale)
+    }
+}

@@ -1,0 +1,38 @@
+//! A session's limits as directives of systemd.resource-control(5).
+
+use crate::service::{Limits, Unfit};
+
+/// The directives that are set, checked: systemd would ignore a bad one with a warning that
+/// nobody reads.
+pub(super) fn directives(of: &Limits) -> Result<Vec<(&'static str, &str)>, Unfit> {
+    const SIZE: &str = "a number with K, M, G or T, per cent like 50%, or infinity";
+    let amount = |text: &str, suffixes: &str| {
+        let number = text.trim_end_matches(|c: char| suffixes.contains(c));
+        text == "infinity"
+            || (text.len() - number.len() <= 1
+                && number.parse::<f64>().is_ok_and(|n| n > 0.0 && n.is_finite())
+                && number.bytes().all(|b| b.is_ascii_digit() || b == b'.'))
+    };
+    let weight =
+        |text: &str| text.parse::<u32>().is_ok_and(|weight| (1..=10_000).contains(&weight));
+    let all = [
+        ("MemoryHigh", &of.memory_high, SIZE),
+        ("MemoryMax", &of.memory_max, SIZE),
+        ("TasksMax", &of.tasks_max, "a number, per cent like 50%, or infinity"),
+        ("CPUWeight", &of.cpu_weight, "a number from 1 to 10000"),
+    ];
+    let mut set = Vec::new();
+    for (directive, value, allowed) in all {
+        let Some(value) = value.as_deref() else { continue };
+        let sound = match directive {
+            "CPUWeight" => weight(value),
+            "TasksMax" => amount(value, "%") && !value.contains('.'),
+            _ => amount(value, "KMGT%"),
+        };
+        if !sound {
+            return Err(Unfit::Limit { directive, value: value.to_owned(), allowed });
+        }
+        set.push((directive, value));
+    }
+    Ok(set)
+}
