@@ -1,12 +1,12 @@
 //! `samocode answer`: fills in `_qa.md`, and has the session go on when no question is left.
 
-use crate::session::WaitsFor;
 use std::process::ExitCode;
 
 use clap::Args;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
+use crate::session::WaitsFor;
 use crate::session::hook::Hook;
 use crate::session::mail::Kind;
 use crate::session::qa::{Answer as Given, Qa, QaError, Question};

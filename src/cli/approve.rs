@@ -1,10 +1,10 @@
 //! `samocode approve` and `samocode reject`: a human's word at a gate.
 
-use crate::session::WaitsFor;
 use std::process::ExitCode;
 
 use clap::Args;
 
+use crate::session::WaitsFor;
 use crate::session::mail::Kind;
 use crate::session::qa::Qa;
 

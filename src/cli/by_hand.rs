@@ -1,9 +1,9 @@
 //! What a human edited in the files of a session that waits: its worker takes it as their word.
 
-use crate::session::WaitsFor;
 use std::path::PathBuf;
 
 use crate::session::Overview;
+use crate::session::WaitsFor;
 use crate::session::hook::Hook;
 use crate::session::qa::Qa;
 use crate::session::store;

@@ -1,6 +1,5 @@
 //! A word to a session: what it waits for, delivering the word, and having it taken up.
 
-use crate::session::WaitsFor;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use serde::Serialize;
 
 use crate::service::{self, Action, Active, Recorded, Scope, Spool, Token};
 use crate::session::Phase;
+use crate::session::WaitsFor;
 use crate::session::hook::Hook;
 use crate::session::mail::{Kind, Message};
 use crate::session::state::Word;

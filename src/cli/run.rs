@@ -1,7 +1,6 @@
 //! `samocode run`: the same worker in the foreground, for containers and hosts without a service
 //! manager.
 
-use crate::session::WaitsFor;
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
@@ -11,6 +10,7 @@ use tokio::process::Command;
 use crate::config::Dirs;
 use crate::service::exit::Exit;
 use crate::service::foreground::{self, Ended};
+use crate::session::WaitsFor;
 use crate::session::state::Word;
 use crate::session::store::OutageNotes;
 

@@ -1,6 +1,5 @@
 //! A session as `status --json` shows it.
 
-use crate::session::{self, WaitsFor};
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::LazyLock;
@@ -15,6 +14,7 @@ use crate::session::mail::{Kind, Message};
 use crate::session::phase::Phase;
 use crate::session::state::Word;
 use crate::session::store::OutageNotes;
+use crate::session::{self, WaitsFor};
 
 use super::sessions::Session;
 use super::{output, questions};

@@ -1,12 +1,12 @@
 //! What is told to the human, and how it is put into words: short, for a phone's screen, with the
 //! command that answers.
 
-use crate::session::{Needs, WaitsFor};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::session::Phase;
+use crate::session::{Needs, WaitsFor};
 
 /// What a notice is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

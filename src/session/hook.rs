@@ -109,13 +109,13 @@ impl Hook {
         }
         Self {
             task_id: state.name.clone(),
-            phase: state.phase,
-            iteration: state.iteration,
+            phase: state.phase(),
+            iteration: state.visit.iterations,
             total_iterations: state.total,
             state: state.word(),
             since: state.since,
             seq: state.seq,
-            run: state.open_run.as_ref().map(|open| HookRun {
+            run: state.open_run().map(|open| HookRun {
                 id: open.run.clone(),
                 log: open.log.clone(),
                 since: open.since,
@@ -127,10 +127,10 @@ impl Hook {
             needs,
             until,
             last_progress: state.last_progress,
-            worktree: state.working_dir.clone(),
-            branch: state.branch.clone(),
-            cost_usd: (state.usd * 1e6).round() / 1e6,
-            tokens: state.tokens,
+            worktree: state.working_dir().map(str::to_owned),
+            branch: state.branch().map(str::to_owned),
+            cost_usd: (state.costs.usd * 1e6).round() / 1e6,
+            tokens: state.costs.tokens,
             summary: state.last_signal.as_ref().and_then(|last| last.line.summary.clone()),
         }
     }

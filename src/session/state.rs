@@ -3,38 +3,33 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::advance::Gate;
-use super::journal::{Entry, Step, Usage};
+use super::history::HistoryLine;
+use super::journal::{Entry, RunCost, Step, Usage};
 use super::phase::Phase;
 
 mod fold;
+mod iteration;
+mod machine;
+mod visit;
 
 pub use super::deaths::{CRASH_LOOP, Deaths};
 pub use super::standing::{Standing, Word};
+pub use iteration::{Conversation, Failures, Iteration, OpenRun, RunState};
+pub use machine::Machine;
+pub use visit::Visit;
 
-/// A run that was started and whose end is not known.
-#[derive(Debug, Clone, PartialEq)]
-pub struct OpenRun {
-    /// The run's id.
-    pub run: String,
-    /// Its raw stream's file name in `_logs/`.
-    pub log: String,
-    /// When it was started.
-    pub since: Timestamp,
+/// Where the agent works, once that is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The folder.
+    pub working_dir: String,
+    /// The branch; `None` without a repository.
+    pub branch: Option<String>,
+    /// The commit the branch began from.
+    pub base: Option<String>,
 }
 
-/// An agent's conversation.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Conversation {
-    /// Its id.
-    pub id: String,
-    /// Whether the next run of this iteration may go on in it.
-    pub resumable: bool,
-    /// What it has cost so far, as the agent reported it.
-    pub usd: Option<f64>,
-}
-
-/// What the last run cost.
+/// What the last run cost, as the ledger of its day gets it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LastCost {
     /// The run's id.
@@ -47,13 +42,42 @@ pub struct LastCost {
     pub tokens: Usage,
 }
 
+/// What all runs of a session cost.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Costs {
+    /// US dollars.
+    pub usd: f64,
+    /// Tokens.
+    pub tokens: Usage,
+    /// The last run's part.
+    pub last: Option<LastCost>,
+}
+
+impl Costs {
+    fn add(&mut self, run: &str, at: Timestamp, cost: &RunCost) {
+        let (usd, tokens) = (cost.usd.unwrap_or(0.0), cost.tokens);
+        self.usd += usd;
+        self.tokens.add(tokens);
+        self.last = Some(LastCost { run: run.to_owned(), at, usd, tokens });
+    }
+}
+
 /// The last signal, as it stands in the history.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LastSignal {
     /// Its line of the history.
-    pub line: super::history::HistoryLine,
+    pub line: HistoryLine,
     /// Where it led.
     pub step: Step,
+}
+
+/// How a human sent a session elsewhere, which the flow log says until the next run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Redirection {
+    /// A new task, at this time.
+    Task(Timestamp),
+    /// Another phase, set by hand at this time.
+    Phase(Timestamp),
 }
 
 /// The state of a session: a pure function of its journal.
@@ -71,88 +95,45 @@ pub struct State {
     pub task: String,
     /// What the investigation should begin with.
     pub dive: Option<String>,
-    /// The folder the agent works in, once it is made.
-    pub working_dir: Option<String>,
-    /// The branch.
-    pub branch: Option<String>,
-    /// The commit the branch began from.
-    pub base: Option<String>,
-    /// The phase.
-    pub phase: Phase,
-    /// Iterations in this phase, the one under way included.
-    pub iteration: u32,
-    /// Iterations in all.
+    /// Where the agent works; `None` until that is made.
+    pub place: Option<Place>,
+    /// The phase the session is in, and what is counted there.
+    pub visit: Visit,
+    /// Iterations in all phases together, the one under way included.
     pub total: u32,
-    /// The phase's gate.
-    pub gate: Gate,
     /// Where the session stands.
     pub standing: Standing,
     /// Since when.
     pub since: Timestamp,
+    /// Whether the human was told where the session stands.
+    pub told: bool,
     /// Whether a human stopped it.
     pub stopped: bool,
-    /// Whether an iteration has begun and no signal of it was taken.
-    pub in_iteration: bool,
-    /// Runs of this iteration so far.
-    pub attempt: u32,
-    /// Runs of this iteration that failed.
-    pub failures: u32,
-    /// What the last of them failed of.
-    pub last_failure: Option<String>,
-    /// Runs of this iteration that stalled.
-    pub stalls: u32,
-    /// Handoffs that were made in this iteration in the place of an agent that left none.
-    pub handoffs: u32,
-    /// A run that was started and whose end is not known.
-    pub open_run: Option<OpenRun>,
-    /// A run whose end is known, and of which no signal was taken yet.
-    pub ended_run: Option<String>,
-    /// Whether the last run was cut off, and the next is to be told.
-    pub cut_off: bool,
-    /// The kernel's id of the boot the last worker was started in; empty where there is none.
-    pub boot: String,
-    /// Whether the machine was started anew since the last run ended, and the next is to be told.
-    pub machine_restarted: bool,
-    /// Whether no run was started since the machine was.
-    pub first_since_boot: bool,
-    /// The conversation of this iteration.
-    pub conversation: Option<Conversation>,
-    /// What was wrong with the signal the agent is asked for.
-    pub asked: Option<String>,
-    /// Whether the agent was asked for its signal in this iteration.
-    pub was_asked: bool,
+    /// Whether a human has started the session since its last run: no limit or pause that was
+    /// found before holds it up then.
+    pub forced: bool,
+    /// The iteration that has begun and of which no signal was taken yet.
+    pub iteration: Option<Iteration>,
     /// What the next conversation is given.
     pub handoff: Option<Value>,
     /// Messages taken from the inbox that no finished run has seen.
     pub unseen: Vec<String>,
     /// The last signal.
     pub last_signal: Option<LastSignal>,
+    /// How a human sent the session elsewhere since its last run.
+    pub redirection: Option<Redirection>,
     /// Whether the effects of the last signal, or of a human's word, may not all be on disk.
     pub unsettled: bool,
     /// The size of the model's context in tokens, as last told.
     pub context_window: Option<u64>,
-    /// How often in a row the same signal came with nothing changed.
-    pub unchanged: u32,
-    /// What worktree and session looked like at the last signal that repeated one.
-    pub fingerprint: Option<String>,
-    /// Whether a human has started the session since its last run: nothing is waited for then.
-    pub forced: bool,
-    /// What the last run cost.
-    pub last_cost: Option<LastCost>,
-    /// When the session was resumed, until its first run after that.
-    pub resumed: Option<Timestamp>,
-    /// When a human set the phase by hand, until the first run after that.
-    pub phase_set: Option<Timestamp>,
-    /// What all runs cost, in US dollars.
-    pub usd: f64,
-    /// The tokens of all runs.
-    pub tokens: Usage,
-    /// Quick deaths of the worker.
-    pub deaths: Deaths,
+    /// What all runs cost.
+    pub costs: Costs,
     /// When the stream or the kernel last showed progress, as far as the journal knows.
     pub last_progress: Option<Timestamp>,
-    /// Whether the human was told where the session stands.
-    pub told: bool,
+    /// The machine the workers ran on.
+    pub machine: Machine,
+    /// Quick deaths of the worker.
+    pub deaths: Deaths,
 }
 
 impl State {
@@ -181,6 +162,45 @@ impl State {
             Standing::Paused { .. } => Word::Paused,
             Standing::GaveUp => Word::Failed,
         }
+    }
+
+    /// The phase.
+    #[must_use]
+    pub const fn phase(&self) -> Phase {
+        self.visit.phase
+    }
+
+    /// The folder the agent works in, once it is made.
+    #[must_use]
+    pub fn working_dir(&self) -> Option<&str> {
+        self.place.as_ref().map(|place| place.working_dir.as_str())
+    }
+
+    /// The branch, where the session has one.
+    #[must_use]
+    pub fn branch(&self) -> Option<&str> {
+        self.place.as_ref()?.branch.as_deref()
+    }
+
+    /// The commit the branch began from.
+    #[must_use]
+    pub fn base(&self) -> Option<&str> {
+        self.place.as_ref()?.base.as_deref()
+    }
+
+    /// The run that was started and whose end is not known.
+    #[must_use]
+    pub fn open_run(&self) -> Option<&OpenRun> {
+        match &self.iteration.as_ref()?.run {
+            RunState::Open(open) => Some(open),
+            RunState::Ended { .. } | RunState::Over => None,
+        }
+    }
+
+    /// The conversation of the iteration under way.
+    #[must_use]
+    pub fn conversation(&self) -> Option<&Conversation> {
+        self.iteration.as_ref()?.conversation.as_ref()
     }
 
     /// Adds one entry.

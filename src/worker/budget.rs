@@ -62,7 +62,7 @@ impl Worker<'_> {
     pub(super) fn budget_is_spent(&self) -> Result<Option<Spent>, StoreError> {
         let budgets = &self.setup.settings.budgets;
         let state = self.writer.state();
-        let (usd, tokens) = (state.usd, used(state.tokens));
+        let (usd, tokens) = (state.costs.usd, used(state.costs.tokens));
         if share(&budgets.session, usd, tokens).is_some_and(|share| share >= 100.0) {
             let words = in_words(&budgets.session, usd, tokens);
             let remedy = remedy(&budgets.session, usd, &self.setup.instance);
@@ -92,7 +92,7 @@ impl Worker<'_> {
         self.enter_in_ledger()?;
         let budgets = self.setup.settings.budgets;
         let state = self.writer.state();
-        let now = (state.usd, used(state.tokens));
+        let now = (state.costs.usd, used(state.costs.tokens));
         self.warn("the session", &budgets.session, before, now)?;
         if budgets.day != Budget::default() {
             let (usd, tokens) = self.ledger(&Zoned::now()).sum()?;
@@ -106,7 +106,7 @@ impl Worker<'_> {
     /// Enters the last run in the ledger, also where no budget of a day is set: another project may
     /// have one, or this one may get it today. A worker that died before it did is made up for.
     pub(super) fn enter_in_ledger(&self) -> Result<(), StoreError> {
-        let Some(last) = &self.writer.state().last_cost else { return Ok(()) };
+        let Some(last) = &self.writer.state().costs.last else { return Ok(()) };
         self.ledger(&last.at.to_zoned(jiff::tz::TimeZone::system())).add(&Line {
             run: last.run.clone(),
             session: self.setup.instance.clone(),
@@ -143,7 +143,7 @@ impl Worker<'_> {
 }
 
 fn spent(state: &State) -> (f64, u64) {
-    (state.usd, used(state.tokens))
+    (state.costs.usd, used(state.costs.tokens))
 }
 
 fn tomorrow(now: &Zoned) -> Option<Timestamp> {

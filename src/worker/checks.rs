@@ -25,7 +25,7 @@ impl Worker<'_> {
     /// The agent of this phase, found and willing.
     pub(super) fn agent(&self) -> Result<(Box<dyn Agent>, Vec<PathBuf>), String> {
         let settings = &self.setup.settings;
-        let choice = settings.agent(self.writer.state().phase);
+        let choice = settings.agent(self.writer.state().phase());
         let found = find_agent(settings, choice, &self.setup.env).map_err(|e| e.to_string())?;
         let programs = Programs {
             claude: found.as_ref().map_or_else(PathBuf::new, |found| found.path.clone()),
@@ -53,7 +53,7 @@ impl Worker<'_> {
     /// The root of the session's worktree; the agent may work in a folder below it.
     pub(super) fn worktree(&self) -> Option<PathBuf> {
         let worktrees = &self.setup.project.worktrees;
-        let dir = self.writer.state().working_dir.as_deref()?;
+        let dir = self.writer.state().working_dir()?;
         let name = Path::new(dir).strip_prefix(worktrees).ok()?.components().next()?;
         Some(worktrees.join(name))
     }
@@ -75,7 +75,7 @@ impl Worker<'_> {
     }
 
     pub(super) fn working_dir_is_gone(&self) -> bool {
-        self.writer.state().working_dir.as_deref().is_some_and(|dir| !Path::new(dir).is_dir())
+        self.writer.state().working_dir().is_some_and(|dir| !Path::new(dir).is_dir())
     }
 
     /// Below the floor of free space nothing is started, nor without a place for temporary files: a
@@ -107,7 +107,7 @@ impl Worker<'_> {
 
     /// What is known of the account the agent will use, where it has one.
     pub(super) fn account(&self) -> Option<Account> {
-        let choice = self.setup.settings.agent(self.writer.state().phase);
+        let choice = self.setup.settings.agent(self.writer.state().phase());
         if *choice == AgentChoice::Rehearsal {
             return None;
         }
@@ -125,7 +125,7 @@ impl Worker<'_> {
     /// What worktree and session look like, to see whether an iteration changed anything: the
     /// commit, git's list of changes, the age of the newest artifact.
     pub(super) async fn fingerprint(&self) -> String {
-        let working_dir = self.writer.state().working_dir.clone().unwrap_or_default();
+        let working_dir = self.writer.state().working_dir().unwrap_or_default().to_owned();
         let working_dir = Path::new(&working_dir);
         let commit = git::head(working_dir).ok().and_then(|head| head.commit);
         let changed = git::changed_files(working_dir).await.unwrap_or(0);

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::session::Needs;
-use crate::session::state::{Standing, State};
+use crate::session::state::{Failures, Iteration, Standing, State, Visit};
 
 /// Three stalls in one iteration block the session.
 pub(super) const MAX_STALLS: u32 = 3;
@@ -70,61 +70,78 @@ pub(super) fn decide(
     if let Some(at) = wakes.filter(|at| *at > now) {
         return Decision::SleepUntil(at);
     }
-    if state.working_dir.is_none() {
+    if state.place.is_none() {
         return Decision::Prepare;
     }
-    let (phase, limit) = (state.phase, state.phase.limit());
-    if !state.in_iteration && state.iteration >= limit {
-        return Decision::Block {
-            reason: format!("{phase} has taken {limit} iterations, as many as it may"),
-            needs: Needs::HumanDecision,
-        };
+    let next = next_run(state);
+    match out_of_tries(&state.visit, state.iteration.as_ref(), max_retries) {
+        Some((reason, needs)) => Decision::Block { reason, needs },
+        None => Decision::Run(next),
     }
-    if state.stalls >= MAX_STALLS {
-        return Decision::Block {
-            reason: format!(
-                "{MAX_STALLS} runs in a row showed no sign of progress in {phase} {}",
-                state.iteration
-            ),
-            needs: Needs::Investigation,
-        };
+}
+
+/// The numbers of the next run: another of the iteration under way, or the first of the next.
+fn next_run(state: &State) -> Numbers {
+    let (iteration, total) = (state.visit.iterations, state.total);
+    match &state.iteration {
+        Some(under_way) => Numbers { iteration, total, attempt: under_way.attempt + 1 },
+        None => Numbers { iteration: iteration + 1, total: total + 1, attempt: 1 },
     }
-    if state.handoffs >= MAX_HANDOFFS {
-        return Decision::Block {
-            reason: format!(
-                "{MAX_HANDOFFS} conversations in a row ended in {phase} {} without a signal, full or \
-                 asked to hand over: the step may be too large for one conversation",
-                state.iteration
-            ),
-            needs: Needs::HumanDecision,
+}
+
+/// Why another run would be no use, and what is needed instead.
+fn out_of_tries(
+    visit: &Visit,
+    iteration: Option<&Iteration>,
+    max_retries: u32,
+) -> Option<(String, Needs)> {
+    let (phase, number) = (visit.phase, visit.iterations);
+    let Some(iteration) = iteration else {
+        return if visit.is_over() {
+            let limit = phase.limit();
+            let reason = format!("{phase} has taken {limit} iterations, as many as it may");
+            Some((reason, Needs::HumanDecision))
+        } else {
+            unchanged(visit)
         };
+    };
+    if iteration.stalls >= MAX_STALLS {
+        let reason =
+            format!("{MAX_STALLS} runs in a row showed no sign of progress in {phase} {number}");
+        return Some((reason, Needs::Investigation));
     }
-    if state.unchanged >= MAX_UNCHANGED {
-        return Decision::Block {
-            reason: format!(
-                "{} iterations of {phase} ended with the same signal and changed nothing: no commit, no file",
-                state.unchanged + 2
-            ),
-            needs: Needs::Investigation,
-        };
+    if iteration.handoffs >= MAX_HANDOFFS {
+        let reason = format!(
+            "{MAX_HANDOFFS} conversations in a row ended in {phase} {number} without a signal, full \
+             or asked to hand over: the step may be too large for one conversation"
+        );
+        return Some((reason, Needs::HumanDecision));
     }
-    if state.failures > 0 && state.failures >= max_retries {
-        let last = state.last_failure.as_deref().unwrap_or("the agent failed");
-        return Decision::Block {
-            reason: format!("{} runs in a row failed in {phase}; the last: {last}", state.failures),
-            needs: Needs::ErrorResolution,
-        };
+    let Failures { count, last } = &iteration.failures;
+    if *count > 0 && *count >= max_retries {
+        let last = last.as_deref().unwrap_or("the agent failed");
+        let reason = format!("{count} runs in a row failed in {phase}; the last: {last}");
+        return Some((reason, Needs::ErrorResolution));
     }
-    Decision::Run(if state.in_iteration {
-        Numbers { iteration: state.iteration, total: state.total, attempt: state.attempt + 1 }
-    } else {
-        Numbers { iteration: state.iteration + 1, total: state.total + 1, attempt: 1 }
+    None
+}
+
+/// The same signal again and again with nothing done.
+fn unchanged(visit: &Visit) -> Option<(String, Needs)> {
+    (visit.unchanged >= MAX_UNCHANGED).then(|| {
+        let reason = format!(
+            "{} iterations of {} ended with the same signal and changed nothing: no commit, no file",
+            visit.unchanged + 2,
+            visit.phase
+        );
+        (reason, Needs::Investigation)
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::state::{Place, RunState};
     use crate::session::{Cause, Phase};
 
     const AT_ONCE: SignedDuration = SignedDuration::ZERO;
@@ -132,11 +149,25 @@ mod tests {
     fn running() -> State {
         State {
             standing: Standing::Running,
-            working_dir: Some("/w".into()),
-            phase: Phase::Implementation,
-            iteration: 4,
+            place: Some(Place { working_dir: "/w".into(), branch: None, base: None }),
+            visit: Visit { phase: Phase::Implementation, iterations: 4, ..Visit::default() },
             total: 9,
             ..State::default()
+        }
+    }
+
+    /// An iteration whose first run died with its worker.
+    fn lost() -> Iteration {
+        Iteration {
+            attempt: 1,
+            run: RunState::Over,
+            conversation: None,
+            failures: Failures::default(),
+            stalls: 0,
+            handoffs: 0,
+            cut_off: true,
+            asked: None,
+            was_asked: false,
         }
     }
 
@@ -148,8 +179,7 @@ mod tests {
             decide(&state, now, 3, AT_ONCE),
             Decision::Run(Numbers { iteration: 5, total: 10, attempt: 1 })
         );
-        state.in_iteration = true;
-        state.attempt = 1;
+        state.iteration = Some(lost());
         assert_eq!(
             decide(&state, now, 3, AT_ONCE),
             Decision::Run(Numbers { iteration: 4, total: 9, attempt: 2 })
@@ -159,9 +189,9 @@ mod tests {
     #[test]
     fn a_phase_ends_at_its_limit_but_its_last_iteration_may_be_retried() {
         let mut state = running();
-        state.iteration = Phase::Implementation.limit();
+        state.visit.iterations = Phase::Implementation.limit();
         assert!(matches!(decide(&state, Timestamp::now(), 3, AT_ONCE), Decision::Block { .. }));
-        state.in_iteration = true;
+        state.iteration = Some(lost());
         assert!(matches!(decide(&state, Timestamp::now(), 3, AT_ONCE), Decision::Run(_)));
     }
 
@@ -199,24 +229,22 @@ mod tests {
     #[test]
     fn failures_and_stalls_block_with_a_reason() {
         let mut state = running();
-        state.in_iteration = true;
-        state.failures = 3;
+        let failures = Failures { count: 3, last: None };
+        state.iteration = Some(Iteration { failures, ..lost() });
         let Decision::Block { reason, .. } = decide(&state, Timestamp::now(), 3, AT_ONCE) else {
             panic!()
         };
         assert!(reason.contains("3 runs in a row failed"), "{reason}");
-        state.failures = 0;
-        state.stalls = 3;
+        state.iteration = Some(Iteration { stalls: 3, ..lost() });
         assert!(matches!(decide(&state, Timestamp::now(), 3, AT_ONCE), Decision::Block { .. }));
     }
 
     #[test]
     fn conversations_that_fill_up_without_a_word_block_in_the_end() {
         let mut state = running();
-        state.in_iteration = true;
-        state.handoffs = MAX_HANDOFFS - 1;
+        state.iteration = Some(Iteration { handoffs: MAX_HANDOFFS - 1, ..lost() });
         assert!(matches!(decide(&state, Timestamp::now(), 3, AT_ONCE), Decision::Run(_)));
-        state.handoffs = MAX_HANDOFFS;
+        state.iteration = Some(Iteration { handoffs: MAX_HANDOFFS, ..lost() });
         let Decision::Block { reason, .. } = decide(&state, Timestamp::now(), 3, AT_ONCE) else {
             panic!()
         };

@@ -48,7 +48,7 @@ impl Watch {
         Self {
             run: plan.run.clone(),
             told: Told::default(),
-            pulse: Pulse::new(settings.stall_after(worker.writer.state().phase), now),
+            pulse: Pulse::new(settings.stall_after(worker.writer.state().phase()), now),
             doing: "starts".to_owned(),
             progress: Timestamp::now(),
             shown: now.checked_sub(SHOW_EVERY).unwrap_or(now),
@@ -70,7 +70,7 @@ impl Watch {
         run: &mut Run,
         cgroup: Option<&RunCgroup>,
     ) -> Result<(std::process::ExitStatus, Option<EndedBy>), Trouble> {
-        let stall_after = worker.setup.settings.stall_after(worker.writer.state().phase);
+        let stall_after = worker.setup.settings.stall_after(worker.writer.state().phase());
         let every = pulse::look_every(stall_after, worker.notify.watchdog_interval());
         // Timers have a grain of 1 ms: to await a first tick that is due now would take as long.
         let mut tick = tokio::time::interval_at(tokio::time::Instant::now() + every, every);

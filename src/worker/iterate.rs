@@ -81,7 +81,7 @@ impl Worker<'_> {
                 return self.block(reason, Needs::HumanDecision);
             }
         } else if let Some(worktree) = self.worktree() {
-            if !git::is_whole(&worktree, self.writer.state().branch.as_deref()) {
+            if !git::is_whole(&worktree, self.writer.state().branch()) {
                 // A git that was killed with its agent leaves locks that would stop the next.
                 let (project, settings) = (&self.setup.project, &self.setup.settings);
                 let mend = prepare::restore_worktree(&mut self.writer, project, settings);
@@ -89,7 +89,7 @@ impl Worker<'_> {
                     tracing::warn!("the worktree may not be in order: {reason}");
                 }
             }
-            if self.writer.state().first_since_boot {
+            if self.writer.state().machine.is_first_run_since_boot() {
                 self.restore_emptied(&worktree).await?;
             }
         }
@@ -115,7 +115,7 @@ impl Worker<'_> {
             agent: agent.name().to_owned(),
             conversation: plan.conversation.clone(),
             resume: plan.resume,
-            phase: self.writer.state().phase,
+            phase: self.writer.state().phase(),
             iteration: numbers.iteration,
             total: numbers.total,
             attempt: numbers.attempt,
@@ -143,9 +143,13 @@ impl Worker<'_> {
         account: Option<&Account>,
     ) -> Result<(), Trouble> {
         let signal = self.writer.folder.read_signal(&plan.run);
-        let mut rule = rules::rule(&ended.outcome, self.writer.state().attempt, Timestamp::now());
+        let mut rule = rules::rule(
+            &ended.outcome,
+            self.writer.state().iteration.as_ref().map_or(1, |iteration| iteration.attempt),
+            Timestamp::now(),
+        );
         if let Some(account) = account {
-            let since = self.writer.state().open_run.as_ref().map(|run| run.since);
+            let since = self.writer.state().open_run().map(|run| run.since);
             share(account, &ended.outcome, since, &mut rule)?;
         }
         if let Rule::Pause(event) = &mut rule
@@ -165,7 +169,9 @@ impl Worker<'_> {
         let hands_over = rule == Rule::HandOver || (ended.handoff_asked && rule != Rule::GoOn);
         // An agent has one chance an iteration to make up for a signal; one that cannot be asked
         // has none.
-        let may_ask = !self.writer.state().was_asked && agent.resumes();
+        let was_asked =
+            self.writer.state().iteration.as_ref().is_some_and(|iteration| iteration.was_asked);
+        let may_ask = !was_asked && agent.resumes();
         let failure = rule == Rule::Fail || (rule == Rule::TakeSignal && !may_ask);
         let run_ended = Event::RunEnded {
             run: plan.run.clone(),
@@ -212,7 +218,7 @@ impl Worker<'_> {
     /// The process itself, from its start to its end.
     async fn run(&mut self, agent: &dyn Agent, plan: &Plan, log: &str) -> Result<Ended, Trouble> {
         let state = self.writer.state();
-        let working_dir = state.working_dir.clone().unwrap_or_default();
+        let working_dir = state.working_dir().unwrap_or_default().to_owned();
         let name = temporary_name(&plan.run);
         let temporary = match tempfile::Builder::new().prefix(&name).rand_bytes(0).tempdir() {
             Ok(folder) => folder,
@@ -280,10 +286,8 @@ impl Worker<'_> {
 
     fn plan(&self, numbers: Numbers, agent: &dyn Agent, path_additions: Vec<PathBuf>) -> Plan {
         let state = self.writer.state();
-        let known = state.conversation.as_ref();
-        let resume = agent.resumes()
-            && state.in_iteration
-            && known.is_some_and(|conversation| conversation.resumable);
+        let known = state.conversation();
+        let resume = agent.resumes() && known.is_some_and(|conversation| conversation.resumable);
         let conversation = known
             .filter(|_| resume)
             .map_or_else(|| Uuid::new_v4().to_string(), |known| known.id.clone());
@@ -292,7 +296,11 @@ impl Worker<'_> {
             numbers,
             conversation,
             resume,
-            asked: state.asked.clone().filter(|_| resume),
+            asked: state
+                .iteration
+                .as_ref()
+                .filter(|_| resume)
+                .and_then(|known| known.asked.clone()),
             path_additions,
         }
     }
@@ -302,19 +310,19 @@ impl Worker<'_> {
         let ids = RunIds {
             session: self.setup.instance.clone(),
             session_dir: self.writer.folder.path().to_owned(),
-            phase: state.phase,
+            phase: state.phase(),
             iteration: plan.numbers.total,
             run: plan.run.clone(),
             tmpdir: temporary.to_owned(),
             path_additions: plan.path_additions.clone(),
         };
-        let choice = self.setup.settings.agent(state.phase);
+        let choice = self.setup.settings.agent(state.phase());
         agent_environment(&self.setup.env, &self.env_file, choice, &ids).into_iter().collect()
     }
 
     fn cost(&self, ended: &Ended) -> RunCost {
         let reported = ended.told.finished.as_ref().and_then(|finished| finished.cost);
-        let before = self.writer.state().conversation.as_ref().and_then(|known| known.usd);
+        let before = self.writer.state().conversation().and_then(|known| known.usd);
         let usage = ended.told.usage();
         RunCost {
             usd: reported.map(|cost| difference(before, cost)),
@@ -333,7 +341,7 @@ impl Worker<'_> {
 
     /// `MM-DD-HHMM-NNN-PHASE.jsonl`, with a number when this iteration has logged before.
     fn log_name(&self, numbers: Numbers) -> String {
-        let name = stamp::log_file(numbers.total, self.writer.state().phase, &Zoned::now());
+        let name = stamp::log_file(numbers.total, self.writer.state().phase(), &Zoned::now());
         if numbers.attempt == 1 && !self.writer.folder.logs().join(&name).exists() {
             return name;
         }

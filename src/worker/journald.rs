@@ -15,7 +15,7 @@ pub(super) fn tell(instance: &str, state: &State, event: &Event) {
         ($level:ident) => {
             $level!(
                 samocode_session = instance,
-                samocode_phase = state.phase.as_str(),
+                samocode_phase = state.phase().as_str(),
                 samocode_iteration = state.total,
                 samocode_event = event.kind(),
                 samocode_state = state.word().as_str(),

@@ -36,7 +36,7 @@ impl Worker<'_> {
             Standing::Done => {
                 let summary =
                     state.last_signal.as_ref().and_then(|last| last.line.summary.as_deref());
-                Notice::done(&about, summary, state.branch.as_deref(), None)
+                Notice::done(&about, summary, state.branch(), None)
             }
             Standing::Paused { detail, .. } => Notice::paused(&about, detail, None),
             _ => return,
@@ -61,7 +61,7 @@ impl Worker<'_> {
             id: format!("{}-{}", self.setup.instance, self.writer.state().seq),
             session: self.setup.instance.clone(),
             project: self.setup.project.name.clone(),
-            phase: Some(self.writer.state().phase),
+            phase: Some(self.writer.state().phase()),
         }
     }
 
@@ -111,7 +111,7 @@ async fn mail_in(folder: &Folder) {
 
 /// The unit's status line: phase, iteration, what the agent does now, cost.
 pub(super) fn status_line(state: &State, doing: Option<&str>, quiet_min: Option<u64>) -> String {
-    let (phase, iteration) = (state.phase, state.iteration);
+    let (phase, iteration) = (state.phase(), state.visit.iterations);
     let mut parts = vec![format!("{phase} {iteration}")];
     match &state.standing {
         _ if state.stopped => parts.push("stopped".to_owned()),
@@ -126,7 +126,7 @@ pub(super) fn status_line(state: &State, doing: Option<&str>, quiet_min: Option<
         }
     }
     parts.extend(quiet_min.filter(|min| *min > 0).map(|min| format!("quiet for {min} min")));
-    parts.push(format!("${:.2}", state.usd));
+    parts.push(format!("${:.2}", state.costs.usd));
     parts.join(" · ")
 }
 
@@ -138,13 +138,13 @@ fn local(at: Timestamp) -> String {
 mod tests {
     use super::*;
     use crate::session::Phase;
+    use crate::session::state::{Costs, Visit};
 
     #[test]
     fn the_status_line_names_phase_iteration_doing_and_cost() {
         let state = State {
-            phase: Phase::Implementation,
-            iteration: 5,
-            usd: 2.309,
+            visit: Visit { phase: Phase::Implementation, iterations: 5, ..Visit::default() },
+            costs: Costs { usd: 2.309, ..Costs::default() },
             standing: Standing::Running,
             ..State::default()
         };

@@ -64,8 +64,8 @@ pub(super) async fn restore_worktree(
         Ok(place) => place,
         Err(why) => return Ok(Err(why)),
     };
-    if writer.state().working_dir.as_ref() != Some(&place.working_dir) {
-        let base = writer.state().base.clone();
+    if writer.state().working_dir() != Some(&place.working_dir) {
+        let base = writer.state().base().map(str::to_owned);
         let Place { working_dir, branch, notes, .. } = place;
         writer.record(Event::Prepared { working_dir, branch, base, notes })?;
     }
@@ -152,7 +152,7 @@ fn write_overview(writer: &Writer, place: &Place) -> Result<(), StoreError> {
         working_dir: &place.working_dir,
         task: &state.task,
         dive: state.dive.as_deref(),
-        phase: if state.phase == Phase::Init { Phase::Investigation } else { state.phase },
+        phase: if state.phase() == Phase::Init { Phase::Investigation } else { state.phase() },
         iteration: state.total,
     });
     store::replace(&path, overview.as_str().as_bytes())

@@ -10,7 +10,7 @@ use crate::session::journal::{Event, RunCost, Step};
 use crate::session::overview::Blocked;
 use crate::session::phase::Phase;
 use crate::session::signal::{Signal, Status};
-use crate::session::state::{OpenRun, Standing};
+use crate::session::state::{OpenRun, RunState, Standing};
 use crate::session::store::{self, crash_point};
 use crate::session::{Needs, RunOutcome, WaitsFor, advance, import, names};
 
@@ -72,17 +72,20 @@ impl Worker<'_> {
         self.writer.restore_overview()?;
         self.enter_in_ledger()?;
         let state = self.writer.state();
-        let (open, ended, unsettled) =
-            (state.open_run.clone(), state.ended_run.clone(), state.unsettled);
-        if let Some(open) = open {
-            self.recover_run(&open).await?;
-            self.writer.settle()?;
-        } else if let Some(signal) =
-            ended.as_ref().and_then(|run| self.writer.folder.read_signal(run).ok())
-        {
+        match state.iteration.as_ref().map(|iteration| iteration.run.clone()) {
+            Some(RunState::Open(open)) => {
+                self.recover_run(&open).await?;
+                return Ok(self.writer.settle()?);
+            }
             // The last worker saw the run's end and died before it took the signal.
-            self.take_signal(&ended.unwrap_or_default(), None, signal).await?;
-        } else if unsettled {
+            Some(RunState::Ended { run }) => {
+                if let Ok(signal) = self.writer.folder.read_signal(&run) {
+                    return self.take_signal(&run, None, signal).await;
+                }
+            }
+            Some(RunState::Over) | None => {}
+        }
+        if self.writer.state().unsettled {
             self.writer.settle()?;
         } else {
             self.read_hand_edits()?;
@@ -137,8 +140,8 @@ impl Worker<'_> {
         let fingerprint =
             if self.is_same_again(&signal) { Some(self.fingerprint().await) } else { None };
         let state = self.writer.state();
-        let step = advance::advance(state.phase, state.gate, &signal);
-        let phase = state.phase;
+        let step = advance::advance(state.phase(), state.visit.gate, &signal);
+        let phase = state.phase();
         let line = HistoryLine::from_signal(&signal, state.total, phase, &Zoned::now());
         let taken = Event::SignalTaken {
             run: run.to_owned(),
@@ -188,7 +191,7 @@ impl Worker<'_> {
         let Some(overview) = self.writer.overview()? else { return Ok(()) };
         let status = overview.status();
         let state = self.writer.state();
-        let (phase, standing) = (state.phase, state.standing.clone());
+        let (phase, standing) = (state.phase(), state.standing.clone());
         if phase != Phase::Init {
             if let Some(to) = status.phase.filter(|to| *to != phase) {
                 self.writer.record(Event::PhaseSet { phase: to })?;

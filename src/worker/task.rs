@@ -28,10 +28,10 @@ impl Worker<'_> {
         let input = PromptInput {
             session: &session,
             session_dir: self.writer.folder.path(),
-            working_dir: Path::new(state.working_dir.as_deref().unwrap_or_default()),
-            branch: state.branch.as_deref(),
-            base: state.base.as_deref(),
-            phase: state.phase,
+            working_dir: Path::new(state.working_dir().unwrap_or_default()),
+            branch: state.branch(),
+            base: state.base(),
+            phase: state.phase(),
             iteration: plan.numbers.iteration,
             total_iterations: plan.numbers.total,
             run: &plan.run,
@@ -43,7 +43,7 @@ impl Worker<'_> {
             dive: state.dive.as_deref(),
             mail: &mail,
             interrupted: interrupted.as_deref(),
-            restarted: state.machine_restarted,
+            restarted: state.machine.restart_is_news(),
             handoff: state.handoff.as_ref(),
         };
         let prompt = match &plan.asked {
@@ -55,7 +55,7 @@ impl Worker<'_> {
             conversation: plan.conversation.clone(),
             resume: plan.resume,
             prompt,
-            system_prompt: roles::system_prompt(state.phase, &self.setup.role_folders)?,
+            system_prompt: roles::system_prompt(state.phase(), &self.setup.role_folders)?,
             model: Some(settings.claude_model.clone()),
             max_turns: Some(settings.claude_max_turns),
             max_budget_usd: self.budget_left(),
@@ -66,7 +66,8 @@ impl Worker<'_> {
     /// What this run may spend: the run's budget, and what is left of the session's.
     fn budget_left(&self) -> Option<f64> {
         let budgets = &self.setup.settings.budgets;
-        let session = budgets.session.usd.map(|most| (most - self.writer.state().usd).max(0.01));
+        let session =
+            budgets.session.usd.map(|most| (most - self.writer.state().costs.usd).max(0.01));
         match (budgets.run.usd, session) {
             (Some(run), Some(session)) => Some(run.min(session)),
             (run, session) => run.or(session),
@@ -114,8 +115,8 @@ impl Worker<'_> {
 }
 
 fn gate(state: &State) -> Told {
-    match state.gate {
-        _ if !state.phase.is_gate() => Told::None,
+    match state.visit.gate {
+        _ if !state.phase().is_gate() => Told::None,
         Gate::Open => Told::Open,
         Gate::Closed | Gate::Waited => Told::Closed,
     }
@@ -123,10 +124,8 @@ fn gate(state: &State) -> Told {
 
 /// What the agent is told of a run that was cut off.
 fn interrupted(state: &State) -> Option<String> {
-    if !state.cut_off {
-        return None;
-    }
-    Some(match &state.last_failure {
+    let iteration = state.iteration.as_ref().filter(|iteration| iteration.cut_off)?;
+    Some(match &iteration.failures.last {
         Some(why) => format!(
             "The run before ended early: {why}. What it did is still there: look at git status and at \
              the session's files before you do anything again."

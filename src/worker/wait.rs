@@ -1,12 +1,12 @@
 //! Waiting while something outside is in the way, and seeing when that is gone before its time.
 
-use crate::session::Cause;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::config::Dirs;
+use crate::session::Cause;
 use crate::session::clock;
 use crate::session::journal::Event;
 use crate::session::state::Standing;

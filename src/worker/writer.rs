@@ -10,7 +10,7 @@ use crate::session::history::{History, HistoryLine};
 use crate::session::journal::{Event, Step};
 use crate::session::overview::{Blocked, Field, NewOverview, Overview};
 use crate::session::qa::Qa;
-use crate::session::state::{Standing, State};
+use crate::session::state::{Redirection, Standing, State};
 use crate::session::store::{self, Folder, Journal, JournalError, Lock, StoreError};
 use crate::session::{Phase, WaitsFor, stamp};
 
@@ -87,17 +87,17 @@ impl Writer {
     fn settle_overview(&self) -> Result<(), StoreError> {
         let state = self.state();
         self.edit_overview(|overview| {
-            overview.set(Field::Phase, state.phase.as_str());
+            overview.set(Field::Phase, state.phase().as_str());
             set_counters(overview, state);
             overview.set(Field::Blocked, blocked(&state.standing).as_str());
-            if let Some(at) = state.resumed {
+            if let Some(Redirection::Task(at)) = state.redirection {
                 overview.set(Field::Next, &format!("New task: {}", state.task));
                 let stamp = stamp::iteration(state.total, &at.to_zoned(TimeZone::system()));
                 overview.add_flow(&format!("{stamp} Session resumed: {}", state.task));
             }
-            if let Some(at) = state.phase_set {
+            if let Some(Redirection::Phase(at)) = state.redirection {
                 let stamp = stamp::iteration(state.total, &at.to_zoned(TimeZone::system()));
-                overview.add_flow(&format!("{stamp} Phase set to {} by hand", state.phase));
+                overview.add_flow(&format!("{stamp} Phase set to {} by hand", state.phase()));
             }
             if let Some(last) = &state.last_signal
                 && let Some(line) = flow_of(&last.line, &last.step)
@@ -121,7 +121,7 @@ impl Writer {
     pub(super) fn restore_overview(&self) -> Result<(), StoreError> {
         let state = self.state();
         let path = self.folder.overview();
-        let Some(working_dir) = &state.working_dir else { return Ok(()) };
+        let Some(working_dir) = state.working_dir() else { return Ok(()) };
         if store::read(&path)?.is_some_and(|bytes| !bytes.is_empty()) {
             return Ok(());
         }
@@ -132,7 +132,7 @@ impl Writer {
             working_dir,
             task: &state.task,
             dive: state.dive.as_deref(),
-            phase: state.phase,
+            phase: state.phase(),
             iteration: 0,
         });
         let stamp = stamp::iteration(state.total, &Zoned::now());
@@ -145,7 +145,7 @@ impl Writer {
     /// them from there.
     pub(super) fn open_overview(&self) -> Result<(), StoreError> {
         self.edit_with(store::replace_again, |overview| {
-            overview.set(Field::Phase, self.state().phase.as_str());
+            overview.set(Field::Phase, self.state().phase().as_str());
             set_counters(overview, self.state());
             overview.set(Field::Blocked, Blocked::No.as_str());
         })
@@ -227,7 +227,7 @@ pub(super) fn read_overview(folder: &Folder) -> Result<Option<Overview>, StoreEr
 }
 
 fn set_counters(overview: &mut Overview, state: &State) {
-    overview.set(Field::Iteration, &state.iteration.to_string());
+    overview.set(Field::Iteration, &state.visit.iterations.to_string());
     overview.set(Field::TotalIterations, &state.total.to_string());
 }
 

@@ -14,7 +14,7 @@ use super::stage::{End, Stage, list};
 fn at_the_first_gate() -> Stage {
     let stage = Stage::new(true);
     stage.work(&[]);
-    assert_eq!(stage.state().phase, Phase::Requirements);
+    assert_eq!(stage.state().phase(), Phase::Requirements);
     stage
 }
 
@@ -60,7 +60,7 @@ fn a_journal_damaged_in_the_middle_is_reported_with_its_line_and_the_remedy_work
     assert_eq!(fs::read(&path).unwrap(), before, "it is left as it was");
     fs::rename(&path, stage.at("aside")).unwrap();
     let end = go_on(&stage);
-    assert_eq!(stage.state().phase, Phase::Done, "{end:?}");
+    assert_eq!(stage.state().phase(), Phase::Done, "{end:?}");
 }
 
 #[test]
@@ -89,7 +89,8 @@ fn without_its_journal_a_session_is_taken_over_from_overview_and_history() {
         }
         stage.work(&[]);
         let state = stage.state();
-        assert_eq!((state.phase, state.iteration, state.total), (Phase::Requirements, 1, 2));
+        let at = (state.phase(), state.visit.iterations, state.total);
+        assert_eq!(at, (Phase::Requirements, 1, 2));
         assert_eq!(state.word().as_str(), "waiting");
         go_on(&stage);
         let history = History::parse(&fs::read(stage.folder.history()).unwrap());
@@ -110,7 +111,7 @@ fn an_overview_that_is_gone_is_written_anew_from_the_journal() {
         assert!(overview.contains(part), "{part:?} is missing in\n{overview}");
     }
     go_on(&stage);
-    assert_eq!(stage.state().phase, Phase::Done);
+    assert_eq!(stage.state().phase(), Phase::Done);
 }
 
 #[test]
@@ -139,5 +140,5 @@ fn the_locks_of_a_git_that_was_killed_do_not_stop_the_next_run() {
     let lock = stage.at("repo/.git/worktrees/26-11-20-demo/index.lock");
     fs::write(&lock, "").unwrap();
     stage.work(&[]);
-    assert_eq!(stage.state().phase, Phase::Done, "{}", stage.said());
+    assert_eq!(stage.state().phase(), Phase::Done, "{}", stage.said());
 }

@@ -245,16 +245,16 @@ impl Stage {
         assert_eq!(self.git(worktree, &["status", "--porcelain"]), "");
         End {
             state: format!(
-                "{} {} {} {} {:?} {:?} {} {} {:?}",
+                "{} {} {} {} {:?} {:?} {} {:?} {:?}",
                 state.name,
-                state.phase,
-                state.iteration,
+                state.phase(),
+                state.visit.iterations,
                 state.total,
-                state.gate,
+                state.visit.gate,
                 state.standing,
                 state.stopped,
-                state.in_iteration,
-                state.branch,
+                state.iteration.is_some(),
+                state.branch(),
             ),
             steps: steps(&entries),
             history: history.collect(),

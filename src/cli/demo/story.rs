@@ -1,6 +1,5 @@
 //! What the demo tells while the session works, and its part as the human at the gates.
 
-use crate::session::WaitsFor;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -9,6 +8,7 @@ use anyhow::{Context as _, bail};
 use crate::config::Dirs;
 use crate::service::{Active, ServiceManager};
 use crate::session::Phase;
+use crate::session::WaitsFor;
 use crate::session::journal::{Entry, Event};
 use crate::session::mail::Kind;
 use crate::session::qa::Qa;

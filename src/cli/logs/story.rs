@@ -3,7 +3,6 @@
 //! An agent's events bear no time of their own. A run's stand behind the run's start; a journal
 //! entry written meanwhile stands behind what the agent had said by the time it is read.
 
-use crate::session::RunOutcome;
 use std::path::{Path, PathBuf};
 
 use anstyle::{AnsiColor, Style};
@@ -17,6 +16,7 @@ use crate::agent::{self, Decoder, Event as Said, Programs, command};
 use crate::cli::output::{BOLD, DIM, in_line, painted};
 use crate::cli::sessions::Session;
 use crate::cli::words::clock;
+use crate::session::RunOutcome;
 use crate::session::describe::{describe, harmless};
 use crate::session::journal::{Entry, Event, Scanner, Step};
 use crate::session::store::{Folder, read_journal, read_tail};

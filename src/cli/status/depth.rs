@@ -1,6 +1,5 @@
 //! One session in depth.
 
-use crate::session::WaitsFor;
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -14,6 +13,7 @@ use crate::cli::view::View;
 use crate::cli::words::{ago, bar, clock, count, number, usd};
 use crate::git;
 use crate::service::{self, Active, Enablement, UnitDetail};
+use crate::session::WaitsFor;
 use crate::session::journal::Event;
 use crate::session::qa::{Answer, Qa};
 use crate::session::state::{State, Word};
@@ -85,13 +85,19 @@ impl Known {
         let qa = Qa::parse(String::from_utf8_lossy(&qa).into_owned());
         let open = qa.questions().iter().filter(|question| question.answer == Answer::Waiting);
         let questions = open.map(|question| (question.id.clone(), question.text.clone())).collect();
-        Ok(Self { task: state.task, agent, base: state.base, commits, questions })
+        Ok(Self {
+            task: state.task,
+            agent,
+            base: state.place.and_then(|place| place.base),
+            commits,
+            questions,
+        })
     }
 }
 
 /// Commits since the branch began; `None` where that cannot be told.
 fn commits(state: &State) -> Option<usize> {
-    let (folder, base) = (state.working_dir.as_deref()?, state.base.as_deref()?);
+    let (folder, base) = (state.working_dir()?, state.base()?);
     git::commits_since(Path::new(folder), base).ok()
 }
 

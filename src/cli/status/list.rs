@@ -1,6 +1,5 @@
 //! All sessions, a line each.
 
-use crate::session::WaitsFor;
 use anstyle::{AnsiColor, Style};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -8,6 +7,7 @@ use jiff::tz::TimeZone;
 use crate::cli::output::{BOLD, DIM, in_line, painted, state_style};
 use crate::cli::view::View;
 use crate::cli::words::{ago, bar, clock, usd};
+use crate::session::WaitsFor;
 use crate::session::describe::harmless;
 use crate::session::state::Word;
 

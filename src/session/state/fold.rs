@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Conversation, Deaths, LastCost, LastSignal, OpenRun, Standing, State};
+use super::{Deaths, Iteration, LastSignal, OpenRun, Place, Redirection, Standing, State, Visit};
 use crate::session::advance::Gate;
 use crate::session::deaths::Birth;
 use crate::session::journal::{End, Entry, Event, Step};
@@ -24,13 +24,15 @@ impl State {
             }
             Event::Imported { .. } => self.import(entry),
             Event::Prepared { working_dir, branch, base, .. } => {
-                self.working_dir = Some(working_dir.clone());
-                self.branch.clone_from(branch);
-                self.base.clone_from(base);
+                self.place = Some(Place {
+                    working_dir: working_dir.clone(),
+                    branch: branch.clone(),
+                    base: base.clone(),
+                });
                 if self.standing == Standing::New {
                     self.standing = Standing::Running;
                 }
-                if self.phase == Phase::Init {
+                if self.phase() == Phase::Init {
                     self.enter(Phase::Investigation);
                 }
             }
@@ -42,16 +44,11 @@ impl State {
                 self.enter(Phase::Investigation);
                 self.standing = Standing::Running;
                 self.unsettled = true;
-                self.resumed = Some(entry.at);
-                self.phase_set = None;
+                self.redirection = Some(Redirection::Task(entry.at));
             }
             Event::WorkerStarted { boot, uptime_ms, .. } => {
                 self.deaths.worker_started(Birth::new(entry.at, *uptime_ms, boot));
-                let known = !self.boot.is_empty() && !boot.is_empty();
-                let anew = known && self.boot != *boot;
-                self.machine_restarted |= anew;
-                self.first_since_boot |= anew;
-                self.boot.clone_from(boot);
+                self.machine.worker_started(boot);
             }
             Event::WorkerEnded { end } => {
                 self.deaths.worker_ended();
@@ -69,19 +66,19 @@ impl State {
             | Event::Stalled { .. } => self.fold_run(entry),
             Event::SignalTaken { .. } => self.fold_signal(&entry.event),
             Event::Blocked { reason, needs } => {
-                self.close_iteration();
+                self.iteration = None;
                 self.unsettled = true;
                 self.standing = Standing::Blocked { reason: reason.clone(), needs: needs.clone() };
             }
             Event::Mail { id, mail, .. } => self.fold_mail(id, *mail),
             Event::Answered => self.answered(),
-            Event::Continued => self.go_on(),
+            Event::Continued => self.proceed(),
             Event::Retried { .. } => self.retry(),
             Event::PhaseSet { phase } => {
                 self.enter(*phase);
-                self.go_on();
+                self.proceed();
                 self.unsettled = true;
-                self.phase_set = Some(entry.at);
+                self.redirection = Some(Redirection::Phase(entry.at));
             }
             Event::Stopped => self.stopped = true,
             Event::Started => {
@@ -92,7 +89,7 @@ impl State {
                     self.standing,
                     Standing::GaveUp | Standing::Paused { .. } | Standing::Limited { .. }
                 ) {
-                    self.go_on();
+                    self.proceed();
                 }
             }
             Event::Queued { .. } => self.standing = Standing::Queued,
@@ -124,7 +121,7 @@ impl State {
         match (kind, &self.standing) {
             (Kind::Stop, _) => self.stopped = true,
             (Kind::Approve | Kind::Answer, Standing::Waiting { .. }) => self.answered(),
-            (Kind::Text | Kind::Reject | Kind::Nudge, Standing::Waiting { .. }) => self.go_on(),
+            (Kind::Text | Kind::Reject | Kind::Nudge, Standing::Waiting { .. }) => self.proceed(),
             (Kind::Handoff, _) => {}
             (_, Standing::Blocked { .. }) => self.retry(),
             _ => {}
@@ -132,26 +129,19 @@ impl State {
     }
 
     fn answered(&mut self) {
-        if self.gate == Gate::Waited {
-            self.gate = Gate::Open;
-        }
-        self.go_on();
+        self.visit.answered();
+        self.proceed();
     }
 
     /// What a blocked session does when it is asked to try again.
     fn retry(&mut self) {
-        self.failures = 0;
-        self.stalls = 0;
-        self.unchanged = 0;
+        self.visit.retried();
         self.forced = true;
-        if self.phase.limit() <= self.iteration {
-            self.iteration = 0;
-        }
-        self.go_on();
+        self.proceed();
     }
 
-    fn go_on(&mut self) {
-        self.standing = if self.working_dir.is_none() { Standing::New } else { Standing::Running };
+    fn proceed(&mut self) {
+        self.standing = if self.place.is_none() { Standing::New } else { Standing::Running };
     }
 
     fn fold_run(&mut self, entry: &Entry) {
@@ -159,75 +149,48 @@ impl State {
             Event::RunStarted {
                 run, conversation, phase, iteration, total, attempt, log, ..
             } => {
-                self.phase = *phase;
-                self.iteration = *iteration;
+                self.visit.phase = *phase;
+                self.visit.iterations = *iteration;
                 self.total = *total;
-                self.attempt = *attempt;
-                self.in_iteration = true;
                 self.forced = false;
-                self.first_since_boot = false;
                 self.unsettled = false;
-                self.resumed = None;
-                self.phase_set = None;
-                self.ended_run = None;
+                self.redirection = None;
+                self.machine.run_started();
                 self.standing = Standing::Running;
                 self.last_progress = Some(entry.at);
-                self.open_run =
-                    Some(OpenRun { run: run.clone(), log: log.clone(), since: entry.at });
-                if self.conversation.as_ref().is_none_or(|known| known.id != *conversation) {
-                    self.conversation = Some(Conversation {
-                        id: conversation.clone(),
-                        resumable: false,
-                        usd: None,
-                    });
-                }
+                let open = OpenRun { run: run.clone(), log: log.clone(), since: entry.at };
+                self.iteration.get_or_insert_with(|| Iteration::new(open.clone())).run_started(
+                    open,
+                    *attempt,
+                    conversation,
+                );
             }
             Event::RunEnded { run, failure, resumable, cost, outcome, detail, context_window } => {
                 self.context_window = context_window.or(self.context_window);
-                self.last_cost = Some(LastCost {
-                    run: run.clone(),
-                    at: entry.at,
-                    usd: cost.usd.unwrap_or(0.0),
-                    tokens: cost.tokens,
-                });
-                self.open_run = None;
-                self.ended_run = Some(run.clone());
+                self.costs.add(run, entry.at, cost);
                 self.last_progress = Some(entry.at);
-                self.usd += cost.usd.unwrap_or(0.0);
-                self.tokens.add(cost.tokens);
-                if *failure {
-                    self.failures += 1;
-                    self.last_failure = detail.clone().or_else(|| Some(outcome.to_string()));
-                }
-                self.cut_off = *outcome != RunOutcome::Finished;
-                self.machine_restarted = false;
-                self.asked = None;
-                if let Some(conversation) = &mut self.conversation {
-                    conversation.resumable = *resumable;
-                    conversation.usd = cost.conversation_usd.or(conversation.usd);
+                self.machine.run_ended();
+                if let Some(iteration) = &mut self.iteration {
+                    let why = || detail.clone().unwrap_or_else(|| outcome.to_string());
+                    let in_order = *outcome == RunOutcome::Finished;
+                    iteration.run_ended(run, failure.then(why), in_order, *resumable, cost);
                 }
             }
-            Event::RunLost { .. } => {
-                self.open_run = None;
-                self.cut_off = true;
-                if let Some(conversation) = &mut self.conversation {
-                    conversation.resumable = true;
-                }
-            }
-            Event::SignalAsked { problem, .. } => {
-                self.ended_run = None;
-                self.asked = Some(problem.clone());
-                self.was_asked = true;
-                self.cut_off = false;
-            }
-            Event::Stalled { .. } => self.stalls += 1,
             Event::HandoffMade { state, .. } => {
                 self.handoff = Some(state.clone());
-                self.handoffs += 1;
-                self.conversation = None;
-                self.ended_run = None;
+                if let Some(iteration) = &mut self.iteration {
+                    iteration.handoff_made();
+                }
             }
-            _ => {}
+            event => {
+                let Some(iteration) = &mut self.iteration else { return };
+                match event {
+                    Event::RunLost { .. } => iteration.run_lost(),
+                    Event::SignalAsked { problem, .. } => iteration.signal_asked(problem),
+                    Event::Stalled { .. } => iteration.stalls += 1,
+                    _ => {}
+                }
+            }
         }
     }
 
@@ -235,21 +198,19 @@ impl State {
         let Event::SignalTaken { line, status, state, step, fingerprint, .. } = event else {
             return;
         };
-        let same = fingerprint.is_some() && *fingerprint == self.fingerprint;
-        self.unchanged = if same { self.unchanged + 1 } else { 0 };
-        self.fingerprint.clone_from(fingerprint);
+        self.visit.signalled(fingerprint.as_ref());
         let reason = line.reason.as_ref().or(line.summary.as_ref());
         self.last_signal = Some(LastSignal { line: line.clone(), step: step.clone() });
         self.unsettled = true;
         self.unseen.clear();
         self.handoff = None;
-        self.close_iteration();
+        self.iteration = None;
         self.deaths.stable();
         match step {
             Step::Stay => {}
             Step::Enter { phase } => self.enter(*phase),
             Step::Wait { waits_for } => {
-                self.gate = Gate::Waited;
+                self.visit.gate = Gate::Waited;
                 self.standing =
                     Standing::Waiting { waits_for: waits_for.clone(), reason: reason.cloned() };
             }
@@ -278,10 +239,8 @@ impl State {
         self.since = entry.at;
         self.name.clone_from(name);
         self.task.clone_from(task);
-        self.phase = *phase;
-        self.iteration = *iteration;
+        self.visit = Visit { iterations: *iteration, gate: *gate, ..Visit::to(*phase) };
         self.total = *total;
-        self.gate = *gate;
         self.standing = if *done {
             Standing::Done
         } else if let Some(waits_for) = waits_for {
@@ -294,23 +253,7 @@ impl State {
     }
 
     fn enter(&mut self, phase: Phase) {
-        self.close_iteration();
-        self.phase = phase;
-        self.iteration = 0;
-        self.gate = Gate::Closed;
-    }
-
-    fn close_iteration(&mut self) {
-        self.in_iteration = false;
-        self.attempt = 0;
-        self.failures = 0;
-        self.stalls = 0;
-        self.handoffs = 0;
-        self.conversation = None;
-        self.asked = None;
-        self.was_asked = false;
-        self.cut_off = false;
-        self.open_run = None;
-        self.ended_run = None;
+        self.iteration = None;
+        self.visit = Visit::to(phase);
     }
 }

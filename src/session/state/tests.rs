@@ -1,4 +1,5 @@
 use super::*;
+use crate::session::advance::Gate;
 use crate::session::history::HistoryLine;
 use crate::session::journal::{End, Event, RunCost};
 use crate::session::mail::Kind;
@@ -31,14 +32,17 @@ impl Story {
         self
     }
 
+    fn iteration(&self) -> &Iteration {
+        self.state.iteration.as_ref().unwrap()
+    }
+
     fn run(&mut self) -> &mut Self {
         let state = &self.state;
-        let (iteration, total, attempt) = if state.in_iteration {
-            (state.iteration, state.total, state.attempt + 1)
-        } else {
-            (state.iteration + 1, state.total + 1, 1)
+        let (iteration, total, attempt) = match &state.iteration {
+            Some(known) => (state.visit.iterations, state.total, known.attempt + 1),
+            None => (state.visit.iterations + 1, state.total + 1, 1),
         };
-        let phase = state.phase;
+        let phase = state.phase();
         self.tell(Event::RunStarted {
             run: format!("r{total}-{attempt}"),
             agent: "a".into(),
@@ -65,7 +69,7 @@ impl Story {
     }
 
     fn signal(&mut self, status: Status, step: Step) -> &mut Self {
-        let (phase, iteration) = (self.state.phase, self.state.total);
+        let (phase, iteration) = (self.state.phase(), self.state.total);
         let line = HistoryLine { iteration: Some(iteration), ..HistoryLine::default() };
         self.tell(Event::SignalTaken {
             run: "r".into(),
@@ -95,7 +99,7 @@ impl Story {
 #[test]
 fn preparing_leaves_init_without_a_run() {
     let story = Story::new();
-    assert_eq!(story.state.phase, Phase::Investigation);
+    assert_eq!(story.state.phase(), Phase::Investigation);
     assert_eq!((story.state.word(), story.state.total), (Word::Running, 0));
 }
 
@@ -103,12 +107,12 @@ fn preparing_leaves_init_without_a_run() {
 fn a_gate_opens_by_an_answer_and_closes_when_it_waits_again() {
     for kind in [Kind::Answer, Kind::Approve] {
         let mut story = Story::at_gate();
-        assert_eq!((story.state.word(), story.state.gate), (Word::Waiting, Gate::Waited));
+        assert_eq!((story.state.word(), story.state.visit.gate), (Word::Waiting, Gate::Waited));
         story.mail("m1", kind);
-        assert_eq!((story.state.word(), story.state.gate), (Word::Running, Gate::Open));
+        assert_eq!((story.state.word(), story.state.visit.gate), (Word::Running, Gate::Open));
         story.run().end("finished", false, 0.1);
         story.signal(Status::Waiting, Step::Wait { waits_for: "qa_answers".into() });
-        assert_eq!(story.state.gate, Gate::Waited);
+        assert_eq!(story.state.visit.gate, Gate::Waited);
     }
 }
 
@@ -117,7 +121,7 @@ fn words_and_rejections_wake_a_gate_without_opening_it() {
     for kind in [Kind::Text, Kind::Reject] {
         let mut story = Story::at_gate();
         story.mail("m1", kind);
-        assert_eq!((story.state.word(), story.state.gate), (Word::Running, Gate::Waited));
+        assert_eq!((story.state.word(), story.state.visit.gate), (Word::Running, Gate::Waited));
     }
 }
 
@@ -127,7 +131,7 @@ fn a_stop_is_remembered_whatever_mail_comes() {
     story.mail("m1", Kind::Stop).mail("m2", Kind::Approve);
     assert_eq!(story.state.word(), Word::Stopped);
     story.tell(Event::Started);
-    assert_eq!((story.state.word(), story.state.gate), (Word::Running, Gate::Open));
+    assert_eq!((story.state.word(), story.state.visit.gate), (Word::Running, Gate::Open));
 }
 
 #[test]
@@ -150,11 +154,12 @@ fn mail_is_shown_until_a_signal_shows_that_it_was_read() {
 fn a_blocked_session_tries_again_with_fresh_retries() {
     let mut story = Story::new();
     story.run().end("failed", true, 0.0).run().end("failed", true, 0.0);
-    assert_eq!((story.state.failures, story.state.attempt), (2, 2));
+    let iteration = story.iteration();
+    assert_eq!((iteration.failures.count, iteration.attempt), (2, 2));
     story.tell(Event::Blocked { reason: "r".into(), needs: "n".into() });
     assert_eq!(story.state.word(), Word::Blocked);
     story.mail("m1", Kind::Text);
-    assert_eq!((story.state.word(), story.state.failures), (Word::Running, 0));
+    assert_eq!((story.state.word(), story.state.iteration), (Word::Running, None));
 }
 
 #[test]
@@ -163,12 +168,12 @@ fn handoffs_made_in_an_agents_place_count_until_a_signal_is_taken_or_a_human_was
     let mut story = Story::new();
     story.run().end("context_full", false, 0.0).tell(made());
     story.run().end("context_full", false, 0.0).tell(made());
-    assert_eq!((story.state.handoffs, story.state.conversation.as_ref()), (2, None));
+    assert_eq!((story.iteration().handoffs, story.state.conversation()), (2, None));
     story.run().end("finished", false, 0.0).signal(Status::Continue, Step::Stay);
-    assert_eq!(story.state.handoffs, 0);
+    assert_eq!(story.state.iteration, None);
     story.run().end("context_full", false, 0.0).tell(made());
     story.tell(Event::Blocked { reason: "r".into(), needs: "n".into() });
-    assert_eq!(story.state.handoffs, 0);
+    assert_eq!(story.state.iteration, None);
 }
 
 #[test]
@@ -176,21 +181,21 @@ fn an_agent_is_known_to_have_been_asked_until_its_iteration_ends() {
     let asked = || Event::SignalAsked { run: "r".into(), problem: "none".into() };
     let mut story = Story::new();
     story.run().end("finished", false, 0.0).tell(asked());
-    assert_eq!((story.state.asked.as_deref(), story.state.was_asked), (Some("none"), true));
+    assert_eq!(story.iteration().asked.as_deref(), Some("none"));
     story.run().end("finished", true, 0.0);
-    assert_eq!((story.state.asked.as_deref(), story.state.was_asked), (None, true));
+    assert_eq!((story.iteration().asked.as_ref(), story.iteration().was_asked), (None, true));
     story.run().end("finished", false, 0.0).signal(Status::Continue, Step::Stay);
-    assert!(!story.state.was_asked);
+    assert_eq!(story.state.iteration, None);
 }
 
 #[test]
 fn costs_add_up_over_runs_and_a_lost_run_is_resumable() {
     let mut story = Story::new();
     story.run().end("killed", true, 0.25).run().end("finished", false, 0.5);
-    assert!((story.state.usd - 0.75).abs() < 1e-9);
+    assert!((story.state.costs.usd - 0.75).abs() < 1e-9);
     story.run().tell(Event::RunLost { run: "r".into() });
-    assert!(story.state.cut_off && story.state.conversation.as_ref().unwrap().resumable);
-    assert!(story.state.open_run.is_none());
+    assert!(story.iteration().cut_off && story.state.conversation().unwrap().resumable);
+    assert_eq!(story.iteration().run, RunState::Over);
 }
 
 #[test]
@@ -199,8 +204,8 @@ fn a_new_task_brings_a_finished_session_back_to_investigation() {
     story.run().end("finished", false, 0.0).signal(Status::Done, Step::Finish);
     assert_eq!(story.state.word(), Word::Done);
     story.tell(Event::Resumed { task: "more".into() });
-    assert_eq!((story.state.word(), story.state.phase), (Word::Running, Phase::Investigation));
-    assert_eq!((story.state.task.as_str(), story.state.iteration), ("more", 0));
+    assert_eq!((story.state.word(), story.state.phase()), (Word::Running, Phase::Investigation));
+    assert_eq!((story.state.task.as_str(), story.state.visit.iterations), ("more", 0));
 }
 
 fn worker(story: &mut Story, boot: &str) {
@@ -216,16 +221,19 @@ fn worker(story: &mut Story, boot: &str) {
 fn an_agent_is_told_once_that_the_machine_was_restarted() {
     let mut story = Story::new();
     worker(&mut story, "a");
-    assert!(!story.state.machine_restarted);
+    assert!(!story.state.machine.restart_is_news());
     worker(&mut story, "a");
-    assert!(!story.state.machine_restarted);
+    assert!(!story.state.machine.restart_is_news());
     worker(&mut story, "b");
     story.run();
     worker(&mut story, "b");
     story.tell(Event::RunLost { run: "r".into() });
-    assert!(story.state.machine_restarted, "the run that was told of it may not have seen it");
+    assert!(
+        story.state.machine.restart_is_news(),
+        "the run that was told of it may not have seen it"
+    );
     story.run().end("finished", false, 0.0);
-    assert!(!story.state.machine_restarted);
+    assert!(!story.state.machine.restart_is_news());
 }
 
 #[test]
@@ -300,7 +308,7 @@ proptest! {
                 _ => story.tell(Event::Blocked { reason: "r".into(), needs: "n".into() }),
             };
             prop_assert!(story.state.total == before || (kind == 0 && story.state.total == before + 1));
-            prop_assert!(story.state.total >= story.state.iteration);
+            prop_assert!(story.state.total >= story.state.visit.iterations);
         }
     }
 }
