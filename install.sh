@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Builds samocode and installs it. Doing it again brings it up to date.
+# Builds samocode and installs it. Run it again to update.
 #
-#   ./install.sh                  into /usr/local as root, else into ~/.local
+#   ./install.sh                  into /usr/local as root, otherwise into ~/.local
 #   ./install.sh --demo           the same, then plays a whole session
 #   ./install.sh --prefix DIR     into DIR/bin and DIR/share
 #   ./install.sh --binary FILE    installs this program instead of building one
-#   ./install.sh --uninstall      takes away what it installed; sessions stay
+#   ./install.sh --uninstall      removes what it installed, but no sessions
 #   ./install.sh --help
 #
-# Needs Rust 1.89 or later. Other things that are missing are installed with
-# apt-get where that is possible: as root, or with a sudo that asks nothing.
+# Needs Rust 1.89 or later. Installs other missing packages with apt-get when it can:
+# as root, or with a sudo that needs no password.
 set -euo pipefail
 
 here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
@@ -27,7 +27,7 @@ usage() {
     sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"
 }
 
-# ---- what is asked ----------------------------------------------------------
+# ---- the command line ----------------------------------------------------------
 
 demo=false
 uninstall=false
@@ -38,7 +38,7 @@ while [[ $# -gt 0 ]]; do
     --demo) demo=true ;;
     --uninstall) uninstall=true ;;
     --prefix | --binary)
-        [[ -n ${2:-} ]] || die "$1 needs a path: see ./install.sh --help"
+        [[ -n ${2:-} ]] || die "$1 needs a path, see ./install.sh --help"
         printf -v "${1#--}" %s "$(realpath -m -- "$2")"
         shift
         ;;
@@ -51,7 +51,7 @@ while [[ $# -gt 0 ]]; do
         exit 0
         ;;
     *)
-        echo "install.sh: there is no option '$1': see ./install.sh --help" >&2
+        echo "install.sh: unknown option '$1', see ./install.sh --help" >&2
         exit 2
         ;;
     esac
@@ -61,7 +61,7 @@ if [[ -z $prefix ]]; then
     if [[ $EUID -eq 0 ]]; then
         prefix=/usr/local
     else
-        prefix=${HOME:?install.sh: HOME is not set: say where with --prefix DIR}/.local
+        prefix=${HOME:?install.sh: HOME is not set; choose a folder with --prefix DIR}/.local
     fi
 fi
 
@@ -80,7 +80,7 @@ can_compile() {
 int main(void) { return EXIT_SUCCESS; }' | cc -x c -o /dev/null - 2>/dev/null
 }
 
-# Without these nothing works.
+# Nothing works without these.
 required_packages() {
     command -v git >/dev/null || echo git
     if [[ -z $binary ]]; then
@@ -89,7 +89,7 @@ required_packages() {
     fi
 }
 
-# Where systemd runs: these bring each user a service manager and a bus.
+# Where systemd runs, these give each user a service manager and a bus.
 unit_packages() {
     [[ -d /run/systemd/system ]] || return 0
     compgen -G '/lib/*/security/pam_systemd.so' >/dev/null ||
@@ -97,7 +97,7 @@ unit_packages() {
     [[ -e /usr/lib/systemd/user/dbus.socket ]] || echo dbus-user-session
 }
 
-# Prints nothing where it needs nothing, fails where it cannot.
+# Fails where it cannot become root without a password.
 as_root() {
     if [[ $EUID -eq 0 ]]; then
         "$@"
@@ -108,13 +108,47 @@ as_root() {
     fi
 }
 
+# The command of Debian that installs these, for a person to paste.
+apt_command() {
+    if [[ $EUID -eq 0 ]]; then
+        echo "apt-get install $*"
+    elif command -v sudo >/dev/null; then
+        echo "sudo apt-get install $*"
+    else
+        echo "su -c 'apt-get install $*'"
+    fi
+}
+
+# Says what apt expects to download and to use.
+apt_size() {
+    LC_ALL=C apt-get install --assume-no --no-install-recommends "$@" 2>/dev/null |
+        sed -n -e 's/^Need to get \(.*\) of archives.*/install.sh: \1 to download/p' \
+            -e 's/^After this operation, \(.*\) of additional.*/install.sh: \1 on the disk/p' || true
+}
+
+# LOG COMMAND…: shows the output only if the command fails.
+quietly() {
+    local log=$1
+    shift
+    "$@" >"$log" 2>&1 && return
+    tail -n 20 "$log" >&2
+    return 1
+}
+
 install_packages() {
+    local log code=0
     command -v apt-get >/dev/null && as_root true || return 1
-    say "installing with apt-get: $*"
-    as_root apt-get update -qq &&
-        as_root env DEBIAN_FRONTEND=noninteractive \
-            apt-get install -y -qq --no-install-recommends "$@" >/dev/null &&
-        say "installed: $*"
+    say "installing packages with apt-get: $*"
+    log=$(mktemp)
+    quietly "$log" as_root apt-get update || code=$?
+    if [[ $code -eq 0 ]]; then
+        apt_size "$@"
+        quietly "$log" as_root env DEBIAN_FRONTEND=noninteractive \
+            apt-get install -y --no-install-recommends "$@" || code=$?
+    fi
+    rm -f "$log"
+    [[ $code -ne 0 ]] || say "installed packages: $*"
+    return "$code"
 }
 
 ensure_packages() {
@@ -124,8 +158,8 @@ ensure_packages() {
     [[ $((${#required[@]} + ${#units[@]})) -gt 0 ]] || return 0
     install_packages "${required[@]}" "${units[@]}" && return
     [[ ${#required[@]} -eq 0 ]] ||
-        die "missing, and cannot be installed from here: ${required[*]}; install them, as in: sudo apt-get install ${required[*]}"
-    say "missing, and cannot be installed from here: ${units[*]}; samocode run works without them"
+        die "missing packages: ${required[*]}; install them, then run ./install.sh again: $(apt_command "${required[@]}")"
+    say "missing packages: ${units[*]}; without them only samocode run works, in the foreground; install them with: $(apt_command "${units[@]}")"
 }
 
 # ---- the program --------------------------------------------------------------
@@ -139,32 +173,33 @@ find_cargo() {
         cargo=${CARGO_HOME:-$HOME/.cargo}/bin/cargo
         PATH=$(dirname "$cargo"):$PATH
     else
-        die "Rust is missing, samocode needs $wanted or later: https://rustup.rs installs it; then run ./install.sh again${SUDO_USER:+ (or build it as $SUDO_USER, and use --binary)}"
+        die "Rust is missing; samocode needs $wanted or later. Install it from https://rustup.rs, then run ./install.sh again${SUDO_USER:+ (or build as $SUDO_USER and use --binary)}"
     fi
     version=$("$cargo" --version | cut -d ' ' -f 2) ||
-        die "$cargo does not start: rustup default stable may mend it"
+        die "cannot run $cargo; if it belongs to rustup, try: rustup default stable"
     printf '%s\n' "$wanted" "$version" | sort -V -C ||
-        die "$cargo is $version, samocode needs $wanted or later: rustup update stable brings it, or https://rustup.rs"
+        die "$cargo is $version; samocode needs $wanted or later: run rustup update stable, or install Rust from https://rustup.rs"
 }
 
 build() {
     local target=${CARGO_TARGET_DIR:-$here/target}
-    say "building in $target (a first build takes some minutes)"
-    (cd "$here" && cargo build --release --locked --quiet --bin samocode --target-dir "$target")
+    say "building in $target; the first build takes a few minutes and 400 MB"
+    (cd "$here" && cargo build --release --locked --bin samocode --target-dir "$target") ||
+        die "the build failed; nothing was installed"
     binary=$target/release/samocode
 }
 
-# FROM TO MODE: whole or not at all, by a rename, so that a worker that runs
-# keeps the program it was started from. Says so when something changed.
+# FROM TO MODE: all or nothing, by a rename, so that a running worker keeps the
+# program it was started from. Reports only what changed.
 place() {
     local from=$1 to=$2 mode=$3 temporary
     if cmp -s "$from" "$to"; then
         return
     fi
     if ! { mkdir -p "$(dirname "$to")" && temporary=$(mktemp "$to.XXXXXX"); } 2>/dev/null; then
-        die "cannot write to $(dirname "$to"): use --prefix DIR, or sudo"
+        die "cannot write to $(dirname "$to"); choose another folder with --prefix DIR, or run this as root"
     fi
-    # A temporary file must not stay behind in a folder of programs.
+    # Leaves no temporary file in a folder of programs.
     if cp "$from" "$temporary" && chmod "$mode" "$temporary" && mv -f "$temporary" "$to"; then
         say "installed $to"
     else
@@ -183,21 +218,21 @@ place_completions() {
         place "$made/zsh" "$zsh_completion" 644
         place "$made/fish" "$fish_completion" 644
     else
-        say "this samocode makes no completions"
+        say "this samocode has no completions"
     fi
     rm -rf "$made"
 }
 
-# What journalctl -x explains samocode's messages with: no user has a place of
-# their own for that.
+# The explanations that journalctl -x shows. There is no folder for those of a
+# single user.
 is_for_catalogs() {
     [[ $EUID -eq 0 && ($prefix == /usr || $prefix == /usr/local) ]]
 }
 
 update_catalogs() {
-    # Where there is no journal there may be no folder for the index.
+    # Without a journal there may be no folder for the index.
     journalctl --update-catalog >/dev/null 2>&1 ||
-        say "journalctl --update-catalog failed: journalctl -x does not know of the change yet"
+        say "journalctl --update-catalog failed, so journalctl -x does not show the change yet"
 }
 
 place_catalog() {
@@ -208,7 +243,7 @@ place_catalog() {
         place "$from" "$prefix/$catalog" 644
         update_catalogs
     elif ! cmp -s "$from" "/usr/local/$catalog" && ! cmp -s "$from" "/usr/$catalog"; then
-        say "for explanations in journalctl -x, as root: install -D -m 644 $(printf %q "$from") /usr/local/$catalog && journalctl --update-catalog"
+        say "to have messages explained by journalctl -x, as root: install -D -m 644 $(printf %q "$from") /usr/local/$catalog && journalctl --update-catalog"
     fi
 }
 
@@ -223,7 +258,7 @@ remove_catalog() {
     fi
     for file in "/usr/local/$catalog" "/usr/$catalog"; do
         [[ ! -e $file ]] ||
-            say "$file is left, for any other samocode here; as root: rm $file && journalctl --update-catalog"
+            say "$file was left in place for other users of samocode; to remove it, as root: rm $file && journalctl --update-catalog"
     done
 }
 
@@ -232,12 +267,12 @@ is_on_path() {
 }
 
 install_all() {
-    [[ -z $binary || -x $binary ]] || die "$binary is no program: --binary wants one that is built"
+    [[ -z $binary || -x $binary ]] || die "$binary is not an executable file; --binary needs a samocode that is already built"
     [[ -n $binary ]] || find_cargo
     ensure_packages
     [[ -n $binary ]] || build
     local version before=none
-    version=$("$binary" --version) || die "$binary does not start"
+    version=$("$binary" --version) || die "cannot run $binary --version"
     [[ ! -e $program ]] || before=$(cksum <"$program")
     place "$binary" "$program" 755
     place_completions
@@ -245,44 +280,44 @@ install_all() {
     place "$here/README.md" "$doc/README.md" 644
     place "$here/CHANGELOG.md" "$doc/CHANGELOG.md" 644
     place_catalog
-    say "$version is in $prefix/bin"
+    say "$version is installed in $prefix/bin"
     if [[ $before != none && $before != "$(cksum <"$program")" ]]; then
-        say "sessions that run go on with the samocode they have; in a project: samocode reload --all"
+        say "running sessions keep the old version until they restart; to switch them now, in each project: samocode reload --all"
     fi
     # shellcheck disable=SC2016  # to be expanded by the reader's shell
-    is_on_path || say "$prefix/bin is not on PATH: add it in ~/.profile with: "'PATH='"$prefix/bin:"'$PATH'
+    is_on_path || say "$prefix/bin is not on PATH; add this line to ~/.profile: "'PATH='"$prefix/bin:"'$PATH'
 }
 
-# ---- taking it away -------------------------------------------------------------
+# ---- uninstalling -------------------------------------------------------------
 
 uninstall_all() {
     local file units user=${XDG_CONFIG_HOME:-${HOME:-/root}/.config}/systemd/user found=false
     for file in "$program" "$bash_completion" "$zsh_completion" "$fish_completion" \
         "$doc/LICENSE" "$doc/README.md" "$doc/CHANGELOG.md"; do
         if [[ -e $file ]]; then
-            rm -f "$file" || die "cannot remove $file: use sudo?"
+            rm -f "$file" || die "cannot remove $file; run this as root"
             say "removed $file"
             found=true
         fi
     done
     [[ ! -d $doc ]] || rmdir --ignore-fail-on-non-empty "$doc"
     remove_catalog
-    $found || say "nothing of samocode is in $prefix"
+    $found || say "samocode is not installed in $prefix"
     for units in "$user" /etc/systemd/system; do
         compgen -G "$units/samocode*" >/dev/null || continue
-        tell_units "$units"
+        list_units "$units"
     done
-    say "sessions, worktrees, branches and ~/.config/samocode stay as they are"
+    say "sessions, worktrees, branches and ~/.config/samocode were not touched"
 }
 
-tell_units() {
+list_units() {
     local units=$1 scope=--user file
     [[ $units == /etc/* ]] && scope=--system
-    say "units are left in $units:"
+    say "these units remain in $units:"
     for file in "$units"/samocode*; do
         echo "  $(basename "$file")"
     done
-    say "stop and remove them with:"
+    say "to stop and remove them:"
     echo "  systemctl $scope stop 'samocode*'"
     echo "  rm -rf $units/samocode* $units/*.wants/samocode*"
     echo "  systemctl $scope daemon-reload"

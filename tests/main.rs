@@ -30,6 +30,7 @@ mod power;
 mod predecessor;
 mod queue;
 mod resume;
+mod run_script;
 mod scripted_api;
 mod service;
 mod session;

@@ -4,42 +4,78 @@
 #   ./tests/run.sh            formatting, lints, shell scripts, licences, all tests
 #   ./tests/run.sh FILTER     only the tests whose name contains FILTER
 #
-# Installs what is missing when it can (as root, with apt-get) and says what.
-# Tests that lack something print SKIPPED and the reason; with CI=true that is
-# a failure. The agent that the tests run and a Debian 13, for its newer systemd,
-# are fetched into tests/.cache.
+# As root on Debian it installs the packages that are missing, after saying which
+# and how large they are. Claude Code, a Debian 13 for its newer systemd, and a
+# virtual machine are fetched into tests/.cache (1.1 GB); target/ takes 2.5 GB.
+# A test that cannot run here prints SKIPPED and the reason; with CI=true that is
+# a failure.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=tests/debian.sh
+source tests/debian.sh
 
-filter=${1:-}
 cache=$PWD/tests/.cache
 tools=$cache/tools
 passed=()
+skipped=()
 failed=()
 notes=()
+# A step's exit code for "could not be done here", as automake has it.
+readonly SKIP=77
 
 note() {
     notes+=("$*")
     echo "-- $*"
 }
 
-# Runs a step and goes on whatever comes of it: one run shows all that is wrong.
-step() {
-    local name=$1
-    shift
-    echo "== $name"
-    if "$@"; then
-        passed+=("$name")
-    else
-        failed+=("$name")
-    fi
+die() {
+    echo "tests/run.sh: $*" >&2
+    exit 1
 }
 
-# ---- what must be there ----------------------------------------------------
+# Runs a step. A failure does not end the run: one run shows everything that is
+# wrong.
+step() {
+    local name=$1 code=0
+    shift
+    echo "== $name"
+    "$@" || code=$?
+    case $code in
+    0) passed+=("$name") ;;
+    "$SKIP") skipped+=("$name") ;;
+    *) failed+=("$name") ;;
+    esac
+}
 
-# PACKAGE FILE...: wanted unless one of the files (patterns, or programs on
-# PATH) is there.
-missing_packages() {
+# LOG COMMAND…: the output goes to tests/.cache/LOG, and its end is shown when the
+# command fails.
+quietly() {
+    local log=$cache/$1
+    shift
+    mkdir -p "$cache"
+    "$@" >"$log" 2>&1 && return
+    tail -n 20 "$log"
+    echo "this failed; all of its output is in tests/.cache/${log##*/}"
+    return 1
+}
+
+# ---- packages ----------------------------------------------------------------
+
+can_compile() {
+    echo '#include <stdlib.h>
+int main(void) { return EXIT_SUCCESS; }' | cc -x c -o /dev/null - 2>/dev/null
+}
+
+# Nothing can be checked without these.
+missing_basics() {
+    can_compile || printf '%s\n' gcc libc6-dev
+    command -v git >/dev/null || echo git
+    command -v shellcheck >/dev/null || echo shellcheck
+}
+
+# PACKAGE FILE…: missing unless one of the files (patterns, or programs on PATH)
+# exists. Tests that need root need these.
+missing_for_tests() {
     local package files file
     while read -r package files; do
         for file in $files; do
@@ -59,10 +95,8 @@ polkitd /usr/lib/polkit-1/polkitd /usr/libexec/polkitd
 util-linux unshare
 bsdutils script
 passwd useradd
+procps pgrep
 hostname hostname
-git git
-shellcheck shellcheck
-gcc cc
 debootstrap debootstrap
 libfaketime /usr/lib/*/faketime/libfaketime.so.1
 openssl openssl
@@ -70,210 +104,305 @@ gnupg gpg
 openssh-client ssh-keygen
 e2fsprogs debugfs
 LIST
-    # npm only fetches the agent; any npm will do.
+    # Any npm can fetch Claude Code.
     if ! claude_is_current && ! command -v npm >/dev/null; then
         printf '%s\n' nodejs npm
     fi
 }
 
 install_packages() {
-    local packages package
-    mapfile -t packages < <(missing_packages)
+    local basics packages package
+    mapfile -t basics < <(missing_basics)
+    if [[ $EUID -ne 0 ]]; then
+        [[ ${#basics[@]} -eq 0 ]] ||
+            die "missing packages: ${basics[*]}; install them as root: apt-get install --no-install-recommends ${basics[*]}"
+        return 0
+    fi
+    mapfile -t packages < <(missing_for_tests)
+    packages=("${basics[@]}" "${packages[@]}")
     [[ ${#packages[@]} -gt 0 ]] || return 0
-    if [[ $EUID -ne 0 ]] || ! command -v apt-get >/dev/null; then
-        note "missing, and not installed (needs root and apt-get): ${packages[*]}"
-        return 0
+    if command -v apt-get >/dev/null; then
+        apt_install_each "${packages[@]}"
+        mapfile -t basics < <(missing_basics)
+    else
+        note "missing, and not installed because there is no apt-get: ${packages[*]}"
     fi
-    echo "== installing ${packages[*]}"
-    apt-get update -qq || true
-    if apt_install "${packages[@]}"; then
-        note "installed: ${packages[*]}"
-        return 0
+    [[ ${#basics[@]} -eq 0 ]] ||
+        die "missing packages: ${basics[*]}; install them with this system's package manager, then run ./tests/run.sh again"
+}
+
+apt_install_each() {
+    local package
+    echo "== packages"
+    quietly apt-update.log apt-get update || true
+    echo "installing: $*"
+    apt_size "$@"
+    if quietly apt.log apt_install "$@"; then
+        note "installed packages: $*"
+        return
     fi
-    # One that cannot be had must not keep the others away.
-    for package in "${packages[@]}"; do
-        if apt_install "$package"; then
-            note "installed: $package"
+    # One that cannot be installed must not keep the others away.
+    for package in "$@"; do
+        if quietly "apt-$package.log" apt_install "$package"; then
+            note "installed package: $package"
         else
-            note "could not install: $package"
+            note "could not install package: $package"
         fi
     done
 }
 
-# Never at the cost of a package that is there: the machine is the developer's.
+# Never removes a package that is installed: this is a developer's machine.
 apt_install() {
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends --no-remove "$@"
+    DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends --no-remove "$@"
+}
+
+# Says what apt expects to download and to use.
+apt_size() {
+    LC_ALL=C apt-get install --assume-no --no-install-recommends --no-remove "$@" 2>/dev/null |
+        grep -E '^(Need to get|After this operation)' || true
+}
+
+# ---- what is fetched and made ------------------------------------------------
+
+# PROGRAM: prints its version, or why there is none.
+version_of() {
+    local said
+    if said=$(timeout 60 "$1" --version 2>&1) && [[ -n $said ]]; then
+        echo "$said" | head -n 1
+    else
+        echo "${said:-it ended without a word}" | tail -n 1
+        return 1
+    fi
 }
 
 claude_is_current() {
     cmp -s tests/lab/claude/package-lock.json "$cache/claude/package-lock.json" &&
-        [[ -x $cache/claude/bin/claude ]]
+        version_of "$cache/claude/bin/claude" >/dev/null
 }
 
-# The versions and hashes are those of package-lock.json; no script of a
-# package runs. The CLI is a native program, npm only brings it.
+# Claude Code at the version and hashes in package-lock.json. It is a native
+# program: npm only downloads it, and no package's script runs. Old versions of npm
+# ignore "libc" and bring the builds for glibc and for musl: the one that runs is
+# taken.
 fetch_claude() {
     claude_is_current && return 0
-    local new=$cache/claude.$$ program
+    local new=$cache/claude.$$ program said found='' reasons=()
+    command -v npm >/dev/null || {
+        note "Claude Code cannot be fetched: npm is missing"
+        return 1
+    }
     rm -rf "$new"
     mkdir -p "$new/bin"
     cp tests/lab/claude/package.json tests/lab/claude/package-lock.json "$new/"
-    if ! (cd "$new" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error); then
+    echo "fetching with npm (360 MB)"
+    if ! quietly npm.log env -C "$new" npm ci --ignore-scripts --no-audit --no-fund; then
         rm -rf "$new"
         return 1
     fi
-    program=$(cd "$new" && compgen -G 'node_modules/@anthropic-ai/claude-code-*/claude' | head -n 1)
-    if [[ -z $program ]]; then
-        echo "npm brought no claude for this machine"
+    for program in "$new"/node_modules/@anthropic-ai/claude-code-*/claude; do
+        [[ -e $program ]] || continue
+        if said=$(version_of "$program"); then
+            found=${program#"$new/"}
+            break
+        fi
+        reasons+=("${program#"$new/node_modules/"} --version: ${said/#"$program"/it}")
+    done
+    if [[ -z $found ]]; then
+        printf '%s\n' "npm brought no Claude Code that runs here:" \
+            "${reasons[@]:-no program for this machine}"
         rm -rf "$new"
         return 1
     fi
-    ln -s "../$program" "$new/bin/claude"
+    ln -s "../$found" "$new/bin/claude"
     rm -rf "$cache/claude"
     mv "$new" "$cache/claude"
-    note "fetched claude $("$cache/claude/bin/claude" --version)"
+    note "fetched Claude Code $(version_of "$cache/claude/bin/claude")"
 }
 
 # Debian's newer systemd, for the tests that run on two of them.
 debian13=(systemd systemd-sysv dbus dbus-user-session libpam-systemd git util-linux bsdutils
     procps hostname passwd ca-certificates)
 
-# The packages come from where this machine's come from, if that is Debian, or
-# from debootstrap's own default.
+# ROOT: whether that Debian's programs run.
+debian13_runs() {
+    chroot "$1" /lib/systemd/systemd --version >/dev/null && chroot "$1" git --version >/dev/null
+}
+
 make_debian13() {
-    local root=$cache/debian13 new=$cache/debian13.$$ list=${debian13[*]} mirror='' proxy=''
-    [[ $list == "$(cat "$root/.packages" 2>/dev/null)" ]] && return 0
-    if [[ $EUID -ne 0 ]] || ! command -v debootstrap >/dev/null; then
-        note "Debian 13 for the lab is not made (needs root and debootstrap)"
-        return 0
+    local root=$cache/debian13 new=$cache/debian13.$$ list=${debian13[*]}
+    if [[ $EUID -ne 0 ]]; then
+        note "Debian 13 is not checked or made (needs root)"
+        return "$SKIP"
     fi
-    # shellcheck disable=SC2016  # apt-get's variables
-    mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' \
-        'Component: main' 2>/dev/null | grep -v security | head -n 1) || true
-    eval "$(apt-config shell proxy Acquire::http::Proxy)"
-    # A mount namespace of its own: what debootstrap mounts goes when it ends.
-    if ! http_proxy=${http_proxy:-$proxy} unshare --mount --propagation private \
-        debootstrap --variant=minbase --include="${list// /,}" trixie "$new" ${mirror:+"$mirror"} \
-        >"$cache/debian13.log" 2>&1; then
-        tail -n 3 "$cache/debian13.log"
-        note "Debian 13 for the lab could not be made, see tests/.cache/debian13.log"
+    [[ $list == "$(cat "$root/.packages" 2>/dev/null)" ]] && debian13_runs "$root" && return 0
+    if ! command -v debootstrap >/dev/null; then
+        note "Debian 13 is not made (debootstrap is missing)"
+        return "$SKIP"
+    fi
+    echo "running debootstrap (280 MB, about two minutes)"
+    if ! quietly debian13.log debootstrap_into trixie "$new" "${debian13[@]}" ||
+        ! debian13_runs "$new"; then
         rm -rf "$new"
-        return 0
+        return 1
     fi
-    rm -rf "$new"/var/cache/apt/archives/*.deb "$new"/var/lib/apt/lists/* "$root"
     echo "$list" >"$new/.packages"
+    rm -rf "$root"
     mv "$new" "$root"
-    note "made a Debian 13 for the lab, in tests/.cache/debian13"
+    note "made a Debian 13 in tests/.cache/debian13"
 }
 
-# The virtual machine of the tests: a kernel and an image, made of that Debian 13.
+# DIR: whether its kernel starts in its emulator and runs a program from its disk.
+# Such a first process ends at once, which the kernel reports as it halts.
+machine_boots() {
+    timeout 300 "$1/bin/qemu-system-x86_64" -L "$1/qemu/usr/share/qemu" \
+        -L "$1/qemu/usr/share/seabios" -accel tcg -machine pc -m 768 -no-reboot \
+        -nodefaults -no-user-config -display none -serial stdio -kernel "$1/vmlinuz" \
+        -append 'root=/dev/nvme0n1 ro console=ttyS0 quiet panic=-1 init=/bin/true' \
+        -drive "if=none,id=disk,file=$1/base.img,format=raw,snapshot=on" \
+        -device nvme,drive=disk,serial=lab </dev/null >"$cache/machine-boot.log" 2>&1 || true
+    grep -q 'Attempted to kill init! exitcode=0x00000000' "$cache/machine-boot.log" && return
+    tail -n 5 "$cache/machine-boot.log"
+    echo "the virtual machine does not boot; its console is in tests/.cache/machine-boot.log"
+    return 1
+}
+
+# The virtual machine of the tests: a kernel, an emulator and a disk, from Debian 13.
 make_machine() {
-    local out=$cache/machine made_of proxy=''
-    [[ -d $cache/debian13 ]] || return 0
-    made_of=$(cat tests/machine/image.sh "$cache/debian13/.packages" | sha256sum)
-    [[ $made_of == "$(cat "$out/.made_of" 2>/dev/null)" ]] && return 0
+    local out=$cache/machine made_of
     if [[ $(uname -m) != x86_64 ]]; then
-        note "the image of a machine is made for x86_64 only"
-        return 0
+        note "the virtual machine is made for x86_64 only"
+        return "$SKIP"
     fi
+    if [[ ! -d $cache/debian13 ]]; then
+        note "the virtual machine is not made (Debian 13 is missing)"
+        return "$SKIP"
+    fi
+    made_of=$(cat tests/machine/image.sh "$cache/debian13/.packages" | sha256sum)
+    [[ $made_of == "$(cat "$out/.made_of" 2>/dev/null)" ]] &&
+        version_of "$out/bin/qemu-system-x86_64" >/dev/null && return 0
     if [[ $EUID -ne 0 ]] || ! command -v mke2fs >/dev/null || ! command -v dpkg-deb >/dev/null; then
-        note "the image of a machine is not made (needs root, mke2fs and dpkg-deb)"
-        return 0
+        note "the virtual machine is not made (needs root, mke2fs and dpkg-deb)"
+        return "$SKIP"
     fi
-    eval "$(apt-config shell proxy Acquire::http::Proxy)"
-    if ! http_proxy=${http_proxy:-$proxy} tests/machine/image.sh "$cache/debian13" "$out" \
-        >"$cache/machine.log" 2>&1; then
-        tail -n 3 "$cache/machine.log"
-        note "the image of a machine could not be made, see tests/.cache/machine.log"
-        return 0
-    fi
+    echo "fetching a kernel and an emulator, making a disk (400 MB, about two minutes)"
+    http_proxy=$(debian_proxy) quietly machine.log \
+        tests/machine/image.sh "$cache/debian13" "$out" || return 1
+    machine_boots "$out" || return 1
     echo "$made_of" >"$out/.made_of"
-    note "made the image of a machine, in tests/.cache/machine"
+    note "made a virtual machine in tests/.cache/machine"
 }
 
-# ---- checks ----------------------------------------------------------------
+# ---- checks ------------------------------------------------------------------
 
 shell_scripts() {
-    command -v shellcheck >/dev/null || {
-        echo "shellcheck is not installed"
-        return 1
-    }
     local scripts
-    # Every tracked or new file that begins as a shell script.
+    # Every tracked or new file that begins as a shell script, or says it is one.
     mapfile -t scripts < <(git ls-files --cached --others --exclude-standard |
         while read -r file; do
-            [[ -f $file ]] && head -n 1 "$file" | grep -aqE '^#!.*\b(ba)?sh\b' && echo "$file"
+            [[ -f $file ]] && head -n 1 "$file" |
+                grep -aqE '^(#!.*\b(ba)?sh\b|# shellcheck shell=)' && echo "$file"
         done)
-    shellcheck "${scripts[@]}"
+    shellcheck --external-sources "${scripts[@]}"
 }
 
-# Licences, sources and bans from what the lock file says; advisories from a
-# database that has to be fetched.
+# Licences, sources and bans, by the lock file.
 dependencies() {
     PATH=$tools/bin:$PATH
     if ! cargo deny --version >/dev/null 2>&1; then
         if [[ ${CI:-} != true ]]; then
-            note "cargo-deny is not installed, dependencies not checked (cargo install --locked cargo-deny)"
-            return 0
+            note "dependencies were not checked: cargo-deny is missing; install it with: cargo install --locked cargo-deny"
+            return "$SKIP"
         fi
-        cargo install --locked --quiet cargo-deny --root "$tools" || return 1
-        note "installed cargo-deny into tests/.cache/tools"
+        cargo install --locked cargo-deny --root "$tools" || return 1
+        note "installed $(cargo deny --version) in tests/.cache/tools" || return 1
     fi
-    cargo deny --log-level error check bans licenses sources || return 1
-    if cargo deny --log-level error fetch db 2>/dev/null; then
-        cargo deny --log-level error check --disable-fetch advisories
-    else
-        note "the advisory database could not be fetched, advisories not checked"
+    cargo deny --log-level error check bans licenses sources
+}
+
+# Known vulnerabilities, by a database that has to be fetched.
+advisories() {
+    PATH=$tools/bin:$PATH
+    cargo deny --version >/dev/null 2>&1 || return "$SKIP"
+    if ! cargo deny --log-level error fetch db 2>/dev/null; then
+        note "advisories were not checked: the database could not be fetched"
+        return "$SKIP"
     fi
+    cargo deny --log-level error check --disable-fetch advisories
+}
+
+build_tests() {
+    # Not through a pipe, so that a terminal shows cargo's progress.
+    cargo test --locked --no-run
 }
 
 tests() {
-    local log=$cache/test.log
-    # SKIPPED goes past the capture of output, so that it is seen here.
+    # SKIPPED lines go past the test harness's capture of output, into this log.
     local which=(--skip machine::)
     [[ -z $filter ]] || which=("$filter")
-    cargo test --locked --no-fail-fast -- "${which[@]}" 2>&1 | tee "$log"
+    cargo test --locked --no-fail-fast -- "${which[@]}" 2>&1 | tee -a "$cache/test.log"
 }
 
-# Emulated machines take all the processors there are: apart from the tests
-# that wait for something to be quick.
+# An emulated machine takes all the processors there are, so these do not run
+# beside tests that expect something to be quick.
 machines() {
     cargo test --locked --no-fail-fast --test samocode machine:: 2>&1 | tee -a "$cache/test.log"
 }
 
-# ---- all of it --------------------------------------------------------------
-
-command -v cargo >/dev/null || {
-    echo "tests/run.sh: cargo is missing; https://rustup.rs installs it" >&2
-    exit 1
+summary() {
+    local name line tests_skipped tests_failed total
+    mapfile -t tests_skipped < <(grep -ao 'SKIPPED: .*' "$cache/test.log" | sort -u)
+    mapfile -t tests_failed < <(sed -n 's/^test \(.*\) \.\.\. FAILED$/\1/p' "$cache/test.log" | sort -u)
+    total=$(sed -n 's/^test result: [^.]*\. \([0-9]*\) passed.*/\1/p' "$cache/test.log" |
+        awk '{ sum += $1 } END { print sum + 0 }')
+    if [[ ${CI:-} == true && ${#tests_skipped[@]} -gt 0 ]]; then
+        failed+=("no test skipped")
+    fi
+    echo
+    echo "== summary"
+    for name in "${passed[@]}"; do echo "ok      $name"; done
+    for name in "${skipped[@]}"; do echo "skipped $name"; done
+    for line in "${tests_skipped[@]}" "${notes[@]}"; do echo "note    $line"; done
+    for name in "${failed[@]}"; do echo "FAILED  $name"; done
+    for name in "${tests_failed[@]}"; do echo "FAILED  test $name"; done
+    # To cargo a skipped test is one that passed.
+    echo "$((total - ${#tests_skipped[@]})) tests passed, ${#tests_skipped[@]} skipped, ${#tests_failed[@]} failed; ${#failed[@]} steps failed"
+    [[ ${#failed[@]} -eq 0 ]]
 }
-mkdir -p "$cache"
-: >"$cache/test.log"
-install_packages
-step "claude CLI" fetch_claude
-step "Debian 13" make_debian13
-step "machine" make_machine
-if [[ -z $filter ]]; then
-    step "formatting" cargo fmt --check
-    step "clippy" cargo clippy --locked --all-targets -- -D warnings
-    step "shell scripts" shell_scripts
-    step "dependencies" dependencies
-fi
-step "tests" tests
-[[ -n $filter ]] || step "tests in machines" machines
 
-mapfile -t skipped < <(grep -ao 'SKIPPED: .*' "$cache/test.log" | sort -u)
-total=$(sed -n 's/^test result: [^.]*\. \([0-9]*\) passed.*/\1/p' "$cache/test.log" |
-    awk '{ sum += $1 } END { print sum + 0 }')
-if [[ ${CI:-} == true && ${#skipped[@]} -gt 0 ]]; then
-    failed+=("nothing skipped")
-fi
+# ---- all of it -----------------------------------------------------------------
 
-echo
-echo "== summary"
-for name in "${passed[@]}"; do echo "ok      $name"; done
-for line in "${skipped[@]}" "${notes[@]}"; do echo "note    $line"; done
-for name in "${failed[@]}"; do echo "FAILED  $name"; done
-# For cargo a skipped test has returned early and passed.
-echo "$((total - ${#skipped[@]})) tests passed, ${#skipped[@]} skipped, ${#failed[@]} steps failed"
-[[ ${#failed[@]} -eq 0 ]]
+main() {
+    filter=${1:-}
+    case $filter in
+    -h | --help)
+        sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' tests/run.sh
+        return
+        ;;
+    -*)
+        echo "tests/run.sh: unknown option '$filter', see ./tests/run.sh --help" >&2
+        return 2
+        ;;
+    esac
+    command -v cargo >/dev/null || die "cargo is missing; https://rustup.rs installs it"
+    # It creates tests/.cache only when nothing that is needed is missing.
+    install_packages
+    mkdir -p "$cache"
+    : >"$cache/test.log"
+    step "Claude Code" fetch_claude
+    step "Debian 13" make_debian13
+    step "virtual machine" make_machine
+    if [[ -z $filter ]]; then
+        step "formatting" cargo fmt --check
+        step "clippy" cargo clippy --locked --all-targets -- -D warnings
+        step "shell scripts" shell_scripts
+        step "dependencies" dependencies
+        step "advisories" advisories
+    fi
+    step "building the tests" build_tests
+    step "tests" tests
+    [[ -n $filter ]] || step "tests in virtual machines" machines
+    summary
+}
+
+# Sourced by the tests of its functions.
+[[ ${BASH_SOURCE[0]} != "$0" ]] || main "$@"
