@@ -46,11 +46,13 @@
 //! - [`service`]: the service manager, in words of sessions.
 //! - [`notify`]: messages to the human.
 //! - [`worker`]: the loop.
+//! - [`control`]: what can be done with sessions, for every front end.
 //! - [`cli`]: the command line.
 
 pub mod agent;
 pub mod cli;
 pub mod config;
+pub mod control;
 pub mod git;
 pub mod notify;
 pub mod service;

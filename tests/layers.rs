@@ -6,11 +6,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the bottom up; parts of one layer do not know one another.
-const LAYERS: [&[&str]; 6] = [
+const LAYERS: [&[&str]; 7] = [
     &["session"],
     &["config"],
     &["agent", "service", "notify", "git"],
     &["worker", "convoy"],
+    &["control"],
     &["cli", "tui"],
     &["main"],
 ];
@@ -51,6 +52,48 @@ fn no_source_file_is_longer_than_the_limit() {
         .map(|(path, lines)| format!("{}: {lines} lines", path.display()))
         .collect();
     assert!(long.is_empty(), "longer than {LONGEST_FILE} lines:\n{}", long.join("\n"));
+}
+
+/// What would tie `control` to one process at a terminal, or have it speak to somebody by itself.
+const NOT_IN_CONTROL: [&str; 12] = [
+    "println!",
+    "eprintln!",
+    "print!",
+    "say!",
+    "stdout()",
+    "stderr()",
+    "stdin()",
+    "env::args",
+    "env::var",
+    "Env::of_process",
+    "current_dir",
+    "process::exit",
+];
+
+#[test]
+fn control_never_prints_or_exits_and_looks_at_no_process_of_its_own() {
+    let mut wrong = Vec::new();
+    for (path, text) in sources() {
+        if part_of(&path) != "control" || is_of_tests(&path) {
+            continue;
+        }
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        for (at, line) in code.lines().enumerate() {
+            let line = line.split("//").next().unwrap_or_default();
+            for word in NOT_IN_CONTROL.iter().filter(|word| line.contains(**word)) {
+                wrong.push(format!("{}:{}: {word}", path.display(), at + 1));
+            }
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "not for a library that serves all front ends:\n{}",
+        wrong.join("\n")
+    );
+}
+
+fn is_of_tests(path: &Path) -> bool {
+    path.iter().any(|name| name == "tests" || name == "tests.rs")
 }
 
 #[test]

@@ -119,7 +119,7 @@ fn on_a_terminal_each_question_is_asked_and_saved_at_once() {
     first.wait_for_stdout("Q2  What should be greeted", secs(20));
     first.send("\u{3}");
     let out = first.wait(secs(20));
-    assert_code(&out, 130, "Saved. Still open: Q2. Go on with: samocode answer jwt");
+    assert_code(&out, 130, "Saved. Still open: Q2. Continue with: samocode answer jwt");
     assert!(session.file("_qa.md").contains("**Answer:** A - Shell"));
     assert_eq!((session.is_active(), unread(&session)), (false, 0));
     let needs = || project.samocode(["status", "jwt", "--json"]).ok().json()["needs"].clone();
@@ -373,7 +373,7 @@ fn what_cannot_be_done_is_said_in_one_line() {
     {
         let out = say(&session, verb);
         assert_code(&out, 2, "there is no session 'x'");
-        assert_eq!(out.stderr.lines().count(), 1, "{out}");
+        assert!(out.is_one_error(), "{out}");
     }
     assert_code(&say(&session, &["send", "jwt", " "]), 2, "nothing to send");
     let strange = project.samocode(["send", "jwt", "-"]).stdin(b"\xff\xfe".to_vec()).output();

@@ -24,8 +24,7 @@ fn samocode(args: &[&str]) -> std::process::Output {
 #[track_caller]
 fn assert_one_line(out: &Outcome, code: i32, part: &str) {
     assert_eq!(out.code, code, "{out}");
-    assert_eq!(out.stderr.lines().count(), 1, "{out}");
-    assert!(out.stderr.starts_with("error: ") && out.stderr.contains(part), "{out}");
+    assert!(out.is_one_error() && out.stderr.contains(part), "{out}");
     assert_eq!(out.stdout, "", "{out}");
 }
 

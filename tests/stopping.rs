@@ -20,7 +20,7 @@ fn on_a_disk_that_takes_nothing_stop_stops_and_is_remembered() {
     let fill = "dd if=/dev/zero of=$d/fill bs=4k; dd if=/dev/zero of=$d/fill2 bs=1; true";
     // A name, how the disk is made to take nothing, what is said of it, how it is mended.
     let disks = [
-        ("full", fill, "is remembered by", "rm $d/fill $d/fill2"),
+        ("full", fill, "_stop remembers it", "rm $d/fill $d/fill2"),
         (
             "readonly",
             "mount --bind $d $d && mount -o remount,bind,ro $d",
@@ -47,7 +47,7 @@ fn on_a_disk_that_takes_nothing_stop_stops_and_is_remembered() {
         assert!(begun.elapsed() < secs(20), "the worker ends although it can write nothing");
         assert!(out.stderr.contains("the worker cannot be asked: "), "{out}");
         assert!(out.stderr.contains(told), "{out}");
-        assert!(out.stdout.contains("is stopped. Let it go on with"), "{out}");
+        assert!(out.stdout.contains("is stopped. Resume it with"), "{out}");
         let unit = session.unit();
         assert_eq!(user.unit_property(&unit, "UnitFileState"), "disabled");
         assert_eq!(session.active(), "inactive");
@@ -100,7 +100,7 @@ fn a_stop_that_the_journal_cannot_take_is_written_down_by_the_next_worker() {
     let out = stop.ok();
 
     assert!(out.stderr.contains("_journal.jsonl: File too large"), "{out}");
-    assert!(out.stderr.contains("_stop, until start"), "{out}");
+    assert!(out.stderr.contains("_stop remembers it, until start"), "{out}");
     assert_eq!(project.samocode(["status", "jwt", "--json"]).ok().json()["state"], "stopped");
     let answered = project.samocode(["answer", "jwt", "--accept-suggestions"]).ok();
     assert!(answered.stdout.contains("is stopped and takes it up after"), "{answered}");
@@ -146,7 +146,9 @@ fn a_session_that_is_started_while_it_drains_goes_on() {
 
     for verb in [&["start", "jwt"][..], &["enable", "jwt"]] {
         let mut stop = project.samocode(["stop", "jwt"]).spawn();
-        stop.wait_for_stdout("stops at the end of its iteration", BOUND);
+        user.wait_until("the stop drains", BOUND, || {
+            stop.stderr().contains("stops at the end of its iteration")
+        });
         for look in [&["why", "jwt"][..], &["status", "jwt"], &["status"]] {
             let seen = project.samocode(look).ok().stdout;
             assert!(seen.contains("it stops at the end of its iteration"), "{seen}");

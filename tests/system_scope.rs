@@ -97,7 +97,7 @@ fn the_systems_manager_is_for_root_and_runs_nothing_as_root() {
     let project = user.project("shop").key("SAMOCODE_AGENT", "rehearsal").create();
     let refused = |out: crate::lab::Outcome, code: i32, told: &str| {
         assert_eq!(out.code, code, "{out}");
-        assert!(out.stderr.lines().count() == 1 && out.stderr.contains(told), "{out}");
+        assert!(out.is_one_error() && out.stderr.contains(told), "{out}");
     };
     let enable = ["enable", "--system", "a", "--task", "t"];
     refused(root(lab, &project, enable).output(), 2, "--run-as USER");
@@ -107,6 +107,6 @@ fn the_systems_manager_is_for_root_and_runs_nothing_as_root() {
     refused(root(lab, &project, nobody).output(), 2, "no user 'no-such'");
     let as_user = project.samocode(["enable", "--system", "a", "--task", "t"]).output();
     assert!(matches!(as_user.code, 1 | 2), "{as_user}");
-    assert_eq!(as_user.stderr.lines().count(), 1, "{as_user}");
+    assert!(as_user.is_one_error(), "{as_user}");
     assert!(project.session("a").is_none());
 }

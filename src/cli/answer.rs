@@ -3,18 +3,12 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
-use crate::session::WaitsFor;
-use crate::session::hook::Hook;
-use crate::session::mail::Kind;
-use crate::session::qa::{Answer as Given, Qa, QaError, Question};
+use crate::control::answers::{self, Answered, Question, Questions, Suggestion};
+use crate::control::{Class, Error};
 
-use super::context::{Context, Usage};
-use super::post::{Wait, check_sender, not_waiting, nothing_done, post};
-use super::sessions::Session;
-use super::{Common, USAGE, output, questions, sessions};
+use super::{Common, output, questions};
 
 /// Answer the questions a session waits with
 #[derive(Debug, Args)]
@@ -57,163 +51,123 @@ enum Ended {
 
 impl Answer {
     pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
-        let context = Context::load_for(common, &self.session)?;
-        let session = sessions::find(&context, &self.session)?;
-        let hook = session.hook()?;
-        let qa = questions::read(&session.folder)?.unwrap_or_else(|| Qa::parse(""));
         let asks = self.answers.is_empty() && !self.accept_suggestions;
-        let wait = match waits_for_answers(&session, &hook, &qa) {
-            Ok(wait) => Some(wait),
-            Err(why) if !(asks && self.json) => return Ok(nothing_done(&why)),
-            Err(_) => None,
-        };
-        if asks && self.json {
-            output::json(&as_json(&session, &hook, &qa, wait.is_some()))?;
-            return Ok(ExitCode::SUCCESS);
-        }
-        check_sender(&session)?;
         let mut ended = Ended::Through;
-        if !asks {
-            self.save(&session)?;
-        } else if !questions::open(&qa).is_empty() {
-            if !output::is_interactive() {
-                return Ok(list(&session, &qa));
+        if asks {
+            let asked = common.call(Questions { session: self.session.clone() }).await?;
+            if self.json {
+                output::json(&asked)?;
+                return Ok(ExitCode::SUCCESS);
             }
-            ended = dialogue(&session, &qa).await?;
+            if let Some(refusal) = asked.refusal {
+                return Err(refusal.into());
+            }
+            let open: Vec<&Question> = open(&asked.questions).collect();
+            if !open.is_empty() {
+                if !output::is_interactive() {
+                    return list(&open, &asked.instance);
+                }
+                ended = self.dialogue(common, &open).await?;
+            }
         }
-        let finished = self.finish(&context, &session, wait.as_ref()).await?;
-        Ok(if ended == Ended::Interrupted { ExitCode::from(INTERRUPTED) } else { finished })
-    }
-
-    /// Fills in what was given, all of it or nothing.
-    fn save(&self, session: &Session) -> anyhow::Result<()> {
-        let saved = questions::edit(&session.folder, |qa| {
-            let mut saved = Vec::new();
-            for (id, answer) in &self.answers {
-                saved.push((id.to_uppercase(), qa.fill(id, answer).map_err(usage)?));
-            }
-            if self.accept_suggestions {
-                saved.extend(qa.accept_suggestions().map_err(usage)?);
-            }
-            Ok(saved)
-        })?;
-        if !self.json {
-            questions::tell_saved(&saved);
-        }
-        Ok(())
-    }
-
-    /// Sends the answers if none is missing, and says what is.
-    async fn finish(
-        &self,
-        context: &Context,
-        session: &Session,
-        wait: Option<&Wait>,
-    ) -> anyhow::Result<ExitCode> {
-        let qa = questions::read(&session.folder)?.unwrap_or_else(|| Qa::parse(""));
-        let open = questions::open(&qa);
-        let sent = if qa.waiting() == 0 {
-            let body = questions::in_words(&qa);
-            Some(post(context, session, Kind::Answer, &body, wait).await?)
-        } else {
-            None
-        };
+        let answers = self.answers.into_iter();
+        let answers =
+            answers.map(|(id, answer)| answers::Answer { id, answer, to: None }).collect();
+        let (session, accept_suggestions) = (self.session, self.accept_suggestions);
+        let call = answers::Answers { session, answers, accept_suggestions, hold: false };
+        let answered = common.call(call).await?;
         if self.json {
-            let open: Vec<&str> = open.iter().map(|question| question.id.as_str()).collect();
-            output::json(&json!({ "session": session.name, "open": open, "sent": sent }))?;
-            return Ok(ExitCode::SUCCESS);
+            output::json(&answered)?;
+        } else {
+            tell(&answered);
         }
-        match sent {
-            Some(sent) => sent.tell("Sent."),
-            None if open.is_empty() => say!(
-                "Saved. {} answers are waited for outside of any question: fill them in in {}, then: samocode answer {}",
-                qa.waiting(),
-                session.folder.qa().display(),
-                session.instance
-            ),
-            None => say!(
-                "Saved. Still open: {}. Go on with: samocode answer {}",
-                questions::names(&open),
-                session.instance
-            ),
+        let interrupted = ended == Ended::Interrupted;
+        Ok(if interrupted { ExitCode::from(INTERRUPTED) } else { ExitCode::SUCCESS })
+    }
+
+    /// Asks one question after the other and saves each answer at once.
+    async fn dialogue(&self, common: &Common, open: &[&Question]) -> anyhow::Result<Ended> {
+        let mut input = BufReader::new(tokio::io::stdin());
+        for question in open {
+            questions::show(question);
+            loop {
+                let words = match ask(&mut input, question).await? {
+                    Ok(words) => words,
+                    Err(ended) => {
+                        say!();
+                        return Ok(ended);
+                    }
+                };
+                if is_keys(&words) {
+                    output::note(
+                        "an arrow or another key is no answer: type a letter or own words",
+                    );
+                    continue;
+                }
+                let suggested = question.suggestion.as_ref().and_then(|one| one.answer.clone());
+                let answer = match (words.trim(), suggested) {
+                    ("", Some(suggested)) => suggested,
+                    // Enter without a suggestion leaves it open.
+                    ("", None) => break,
+                    (words, _) => words.to_owned(),
+                };
+                let (id, to) = (question.id.clone(), Some(question.text.clone()));
+                let saved = common.call(answers::Answers {
+                    session: self.session.clone(),
+                    answers: vec![answers::Answer { id, answer, to }],
+                    accept_suggestions: false,
+                    hold: true,
+                });
+                match saved.await.map_err(|error| error.downcast::<Error>()) {
+                    Ok(_) => break,
+                    // No answer to this question: it is asked again.
+                    Err(Ok(error)) if error.class == Class::Usage => {
+                        output::note(&error.in_one_line());
+                    }
+                    Err(Ok(error)) => return Err(error.into()),
+                    Err(Err(error)) => return Err(error),
+                }
+            }
         }
-        Ok(ExitCode::SUCCESS)
+        Ok(Ended::Through)
+    }
+}
+
+fn open(questions: &[Question]) -> impl Iterator<Item = &Question> {
+    questions.iter().filter(|question| question.answer.is_none())
+}
+
+fn tell(answered: &Answered) {
+    questions::tell_saved(&answered.saved);
+    let Answered { instance, file, .. } = answered;
+    match &answered.sent {
+        Some(sent) => questions::tell_sent(sent, "Sent."),
+        None if answered.open.is_empty() => say!(
+            "Saved. {} answers are missing outside of any question: fill them in in {file}, then: samocode answer {instance}",
+            answered.elsewhere
+        ),
+        None => say!(
+            "Saved. Still open: {}. Continue with: samocode answer {instance}",
+            answered.open.join(", ")
+        ),
     }
 }
 
 /// 128 and the number of SIGINT, as shells have it.
 const INTERRUPTED: u8 = 130;
 
-fn usage(error: QaError) -> anyhow::Error {
-    Usage(error.to_string()).into()
-}
-
-/// The wait that answers would end, or why there is none.
-fn waits_for_answers(session: &Session, hook: &Hook, qa: &Qa) -> Result<Wait, String> {
-    let Some(wait) = Wait::of(hook) else {
-        return Err(not_waiting(session, hook, " for answers"));
-    };
-    // An answer would open any gate, so at another one than that of the questions it is refused.
-    let elsewhere = !wait.phase.is_gate() && !questions::open(qa).is_empty();
-    if wait.waits_for != WaitsFor::QaAnswers && !elsewhere {
-        return Err(not_waiting(session, hook, " for answers"));
-    }
-    if qa.questions().is_empty() && qa.waiting() == 0 {
-        return Err(format!(
-            "{} waits for answers, but there is no question in {}: say it with samocode send {} \"…\".",
-            session.name,
-            session.folder.qa().display(),
-            session.instance
-        ));
-    }
-    Ok(wait)
-}
-
 /// Prints what is open, for one who cannot be asked.
-fn list(session: &Session, qa: &Qa) -> ExitCode {
-    for question in questions::open(qa) {
+fn list(open: &[&Question], instance: &str) -> anyhow::Result<ExitCode> {
+    for question in open {
         questions::show(question);
         say!();
     }
-    let example = questions::open(qa).first().map_or_else(|| "Q1".to_owned(), |q| q.id.clone());
-    output::error(&format!(
-        "not a terminal, so nobody is asked: answer with samocode answer {} {example}=…, or --accept-suggestions",
-        session.instance
-    ));
-    ExitCode::from(USAGE)
-}
-
-/// Asks one question after the other and saves each answer at once.
-async fn dialogue(session: &Session, qa: &Qa) -> anyhow::Result<Ended> {
-    let mut input = BufReader::new(tokio::io::stdin());
-    for question in questions::open(qa) {
-        questions::show(question);
-        loop {
-            let words = match ask(&mut input, question).await? {
-                Ok(words) => words,
-                Err(ended) => {
-                    say!();
-                    return Ok(ended);
-                }
-            };
-            if is_keys(&words) {
-                output::note("an arrow or another key is no answer: type a letter or own words");
-                continue;
-            }
-            let answer = match (words.trim(), question.suggested()) {
-                ("", Some(suggested)) => suggested,
-                // Enter without a suggestion leaves it open.
-                ("", None) => break,
-                (words, _) => words.to_owned(),
-            };
-            match save_one(session, question, &answer) {
-                Ok(()) => break,
-                Err(error) if error.is::<QaError>() => output::note(&error.to_string()),
-                Err(error) => return Err(error),
-            }
-        }
-    }
-    Ok(Ended::Through)
+    let example = open.first().map_or("Q1", |question| question.id.as_str());
+    Err(Error::usage("not a terminal, so nobody is asked")
+        .hint(format!(
+            "answer with samocode answer {instance} {example}=…, or --accept-suggestions"
+        ))
+        .into())
 }
 
 /// Whether a line holds what keys send that type nothing: the terminal hands arrows through.
@@ -227,8 +181,8 @@ async fn ask(
     question: &Question,
 ) -> anyhow::Result<Result<String, Ended>> {
     let default = match &question.suggestion {
-        Some((Some(letter), _)) => format!("[{letter}] "),
-        Some((None, _)) => "[as suggested] ".to_owned(),
+        Some(Suggestion { letter: Some(letter), .. }) => format!("[{letter}] "),
+        Some(_) => "[as suggested] ".to_owned(),
         None => String::new(),
     };
     say_on!("    {default}▸ ");
@@ -244,59 +198,6 @@ async fn ask(
         return Ok(Err(Ended::Left));
     }
     Ok(Ok(String::from_utf8_lossy(&line).into_owned()))
-}
-
-/// Fills in one answer, if the question is still the one that was shown.
-fn save_one(session: &Session, shown: &Question, answer: &str) -> anyhow::Result<()> {
-    questions::edit(&session.folder, |qa| {
-        let is_same = |question: &&Question| question.id == shown.id && question.text == shown.text;
-        if !qa.questions().iter().any(|question| is_same(&question)) {
-            anyhow::bail!(
-                "{} was changed in {} meanwhile: look at it with samocode answer {}",
-                shown.id,
-                session.folder.qa().display(),
-                session.instance
-            );
-        }
-        qa.fill(&shown.id, answer)?;
-        Ok(())
-    })
-}
-
-fn as_json(session: &Session, hook: &Hook, qa: &Qa, waiting: bool) -> Value {
-    let questions: Vec<Value> = qa
-        .questions()
-        .iter()
-        .map(|question| {
-            let options: Vec<Value> = question
-                .options
-                .iter()
-                .map(|(letter, text)| json!({ "letter": letter, "text": text }))
-                .collect();
-            let suggestion = question.suggestion.as_ref().map(|(letter, why)| {
-                json!({ "letter": letter, "why": why, "answer": question.suggested() })
-            });
-            let answer = match &question.answer {
-                Given::Waiting => None,
-                Given::Given(words) => Some(words),
-            };
-            json!({
-                "id": question.id,
-                "text": question.text,
-                "options": options,
-                "suggestion": suggestion,
-                "answer": answer,
-            })
-        })
-        .collect();
-    json!({
-        "session": session.name,
-        "instance": session.instance,
-        "state": hook.state,
-        "waiting": waiting,
-        "open": qa.waiting(),
-        "questions": questions,
-    })
 }
 
 #[cfg(test)]

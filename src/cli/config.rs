@@ -6,12 +6,14 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::config::keys;
-use crate::config::{Dirs, Env, Error as ProjectError, Flags, Origin, Row, Settings};
+use crate::config::{Dirs, Env, Flags, Origin, Row, Settings};
+use crate::control::Answer;
+use crate::control::context::{Context, Warnings, is_outside};
+use crate::control::session::Session;
+use crate::control::target::Target;
 use crate::service::{self, Recorded};
 
-use super::context::Context;
-use super::sessions::{self, Session};
-use super::{Common, output};
+use super::{Common, front, output};
 
 /// Show every setting, its value and where that comes from
 #[derive(Debug, Args)]
@@ -34,28 +36,27 @@ impl Config {
     fn tell(&self, common: &Common) -> anyhow::Result<ExitCode> {
         match &self.session {
             Some(typed) => {
-                let context = Context::load_for(common, typed)?;
-                let session = sessions::find(&context, typed)?;
+                let Target { context, session } = common.target(typed)?;
                 self.of_session(&context, &session)?;
             }
-            None => match Context::load(common) {
-                Err(error)
-                    if matches!(error.downcast_ref(), Some(ProjectError::NoProject { .. })) =>
-                {
+            None => {
+                let caller = common.caller()?;
+                if is_outside(&caller) {
                     self.outside()?;
+                    return Ok(ExitCode::SUCCESS);
                 }
-                context => {
-                    let context = context?;
-                    self.show(
-                        &json!({
-                            "project": context.project.root,
-                            "config": context.project.config,
-                            "settings": context.settings.rows(),
-                        }),
-                        context.settings.rows().iter().map(Line::here).collect(),
-                    )?;
-                }
-            },
+                let warnings = Warnings::default();
+                let result = Context::here(&caller, &warnings);
+                let context = front::accept(Answer { result, warnings: warnings.take() })?;
+                self.show(
+                    &json!({
+                        "project": context.project.root,
+                        "config": context.project.config,
+                        "settings": context.settings.rows(),
+                    }),
+                    context.settings.rows().iter().map(Line::here).collect(),
+                )?;
+            }
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -75,7 +76,7 @@ impl Config {
 
     fn of_session(&self, context: &Context, session: &Session) -> anyhow::Result<()> {
         let here = context.settings.rows();
-        let Some(recorded) = service::recorded(context.common.scope(), &session.instance)? else {
+        let Some(recorded) = service::recorded(context.scope(), &session.instance)? else {
             self.show(
                 &json!({
                     "session": session.name,

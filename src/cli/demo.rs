@@ -12,14 +12,16 @@ use clap::Args;
 
 use crate::config::init::{InitOptions, init};
 use crate::config::{Dirs, Env, Flags, Project, keys};
-use crate::service::{self, Scope, ServiceManager};
+use crate::control::context::{Context, Warnings};
+use crate::control::install::UnitFiles;
+use crate::control::request::{Work, begin_or_resume};
+use crate::control::session::Session;
+use crate::control::{Answer, Caller, Error, run, target};
+use crate::service::{self, Scope, ServiceManager, quiet};
 use crate::session::state::Word;
 
-use super::context::{Coded, Context, Usage, own_binary};
-use super::enable::Unit;
-use super::request::{Request, ask};
-use super::sessions::{self, Session};
-use super::{Common, output, run};
+use super::failure::{self, Coded};
+use super::{Common, front, output};
 use place::Place;
 use story::Story;
 
@@ -50,11 +52,13 @@ const INTERRUPTED: u8 = 130;
 impl Demo {
     pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
         if common.system || common.config.is_some() {
-            let why = "the demo makes a project of its own and runs as you: leave --system and --config away";
-            return Err(Usage(why.to_owned()).into());
+            return Err(Error::usage("the demo makes a project of its own and runs as you")
+                .hint("leave --system and --config away")
+                .into());
         }
-        let env = without_settings(Env::of_process());
-        let dirs = Dirs::user(&env)?;
+        let caller = common.caller()?;
+        let caller = Caller { env: without_settings(caller.env), ..caller };
+        let dirs = Dirs::user(&caller.env)?;
         let folder = match &self.dir {
             Some(dir) => std::path::absolute(dir).context("cannot tell the current folder")?,
             None => dirs.cache.join("demo"),
@@ -69,12 +73,14 @@ impl Demo {
         }
         let repository = sample::make(place.root())?;
         let project = project(&repository, &dirs)?;
-        let context = Context::of_project(common, env, project, &Flags::default())?;
-        let session = sessions::resolve(&context, SESSION)?;
+        let warnings = Warnings::default();
+        let result = Context::of_project(caller, &warnings, project, &Flags::default());
+        let context = front::accept(Answer { result, warnings: warnings.take() })?;
+        let session = target::resolve(&context, SESSION)?;
         let show = Show { context: &context, session: &session, repository: &repository };
         show.begin(manager.is_some());
-        let request = Request { task: Some(TASK.to_owned()), dive: Some(DIVE.to_owned()) };
-        ask(&session, &request)?;
+        let work = Work { task: Some(TASK.to_owned()), dive: Some(DIVE.to_owned()) };
+        begin_or_resume(&session, &work)?;
         let played = match manager.as_deref() {
             Some(manager) => show.as_unit(manager).await,
             None => show.in_foreground().await,
@@ -82,9 +88,9 @@ impl Demo {
         match played {
             Ok(()) => show.end(manager.is_some()),
             Err(error) => {
-                let code = super::context::exit_code(&error);
-                let why = super::context::one_line(&error);
-                Err(Coded(code, format!("{why}; {}", show.remedy(self.dir.as_deref()))).into())
+                let (error, code) = failure::told(error);
+                let error = Error { message: error.in_one_line(), ..error };
+                Err(Coded(code, error.hint(show.remedy(self.dir.as_deref()))).into())
             }
         }
     }
@@ -152,15 +158,15 @@ impl Show<'_> {
 
     /// As a unit, which goes on by itself while we look.
     async fn as_unit(&self, manager: &dyn ServiceManager) -> anyhow::Result<()> {
-        let unit = Unit::new(self.context, self.session, &Flags::default())?;
-        unit.install(manager).await?;
-        unit.start(manager).await?;
+        let unit = UnitFiles::new(self.context, self.session, &Flags::default())?;
+        unit.install(manager, &output::note).await?;
+        unit.start(manager, &output::note).await?;
         let mut story = Story::new(self.context, self.session, "enable");
         tokio::select! {
             told = story.follow(Some(manager)) => told,
             _ = tokio::signal::ctrl_c() => {
-                let why = "interrupted; the session goes on by itself".to_owned();
-                Err(Coded(INTERRUPTED, why).into())
+                let error = Error::refused("interrupted; the session goes on by itself");
+                Err(Coded(INTERRUPTED, error).into())
             }
         }
     }
@@ -172,7 +178,7 @@ impl Show<'_> {
         loop {
             // Ended first by the worker's end: there is no unit to be looked at.
             tokio::select! {
-                ended = run::work(self.context, self.session, &flags, false) => {
+                ended = run::work(self.context, self.session, &flags, &quiet) => {
                     ended?;
                 }
                 told = story.watch() => told?,
@@ -183,8 +189,8 @@ impl Show<'_> {
                 Word::Done => return Ok(()),
                 Word::Waiting => story.answer(&state)?,
                 Word::Running | Word::New | Word::Paused | Word::Stopped => {
-                    let why = format!("interrupted; the session is {word}");
-                    return Err(Coded(INTERRUPTED, why).into());
+                    let error = Error::refused(format!("interrupted; the session is {word}"));
+                    return Err(Coded(INTERRUPTED, error).into());
                 }
                 _ => bail!("the session is {word}"),
             }
@@ -195,12 +201,12 @@ impl Show<'_> {
     fn end(&self, has_manager: bool) -> anyhow::Result<ExitCode> {
         let config = &self.context.project.config;
         typed("samocode status");
-        let shown = std::process::Command::new(own_binary()?)
+        let shown = std::process::Command::new(&self.context.caller.binary)
             .arg("--config")
             .arg(config)
             .arg("status")
             .env_clear()
-            .envs(&self.context.env)
+            .envs(&self.context.caller.env)
             .status()
             .context("cannot run samocode status")?;
         if !shown.success() {

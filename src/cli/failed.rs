@@ -8,11 +8,13 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::config::{Dirs, Env, EnvFile, Flags, Project, Settings};
+use crate::control::channels::channels;
+use crate::control::{Error, whereabouts};
 use crate::notify::{About, Delivery, Notice, NotifyError, Outbox};
 use crate::service::{self, Active, Scope};
 use crate::session::store::Folder;
 
-use super::{Common, context, output, whereabouts};
+use super::{Common, output};
 
 /// Tell the human that a unit has failed; run by its unit
 #[derive(Debug, Args)]
@@ -48,7 +50,7 @@ impl Failed {
             .as_ref()
             .and_then(|known| whereabouts::looked_for(instance, &known.config, &known.folder));
         let hook = recorded.and_then(|known| Folder::new(known.folder).read_hook());
-        let reason = gone.map(|gone| gone.to_string());
+        let reason = gone.map(|gone| Error::from(gone).in_one_line());
         let reason = reason.or_else(|| hook.as_ref().and_then(|hook| hook.reason.clone()));
         let about = About {
             id: format!("{instance}-failed"),
@@ -56,7 +58,7 @@ impl Failed {
             project: project.map(|project| project.name).unwrap_or_default(),
             phase: hook.as_ref().map(|hook| hook.phase),
         };
-        let channels = context::channels(&settings, &env, &env_file, scope == Scope::User);
+        let channels = channels(&settings, &env, &env_file, scope == Scope::User);
         let outbox = Outbox::new(channels.notifiers);
         let command = format!("samocode logs {instance}, then samocode start {instance}");
         outbox.post(Notice::failed(&about, reason.as_deref(), &command));

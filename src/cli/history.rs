@@ -6,13 +6,12 @@ use clap::Args;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
+use crate::control::timeline::{self, Item};
 use crate::session::journal::Step;
 
-use super::chronicle::{self, Item};
-use super::context::Context;
+use super::Common;
 use super::output::{self, DIM, in_line, painted};
 use super::words::{clock, span, usd};
-use super::{Common, sessions};
 
 /// Show a session's iterations and what came between them
 #[derive(Debug, Args)]
@@ -26,20 +25,18 @@ pub(super) struct History {
 }
 
 impl History {
-    pub(super) fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
-        output::until_closed(self.show(common).map(|()| ExitCode::SUCCESS))
+    pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
+        output::until_closed(self.show(common).await.map(|()| ExitCode::SUCCESS))
     }
 
-    fn show(&self, common: &Common) -> anyhow::Result<()> {
-        let context = Context::load_for(common, &self.session)?;
-        let session = sessions::find(&context, &self.session)?;
-        let items = chronicle::read(&session)?;
+    async fn show(&self, common: &Common) -> anyhow::Result<()> {
+        let items = common.call(timeline::History { session: self.session.clone() }).await?;
         if self.json {
-            let value = serde_json::json!({ "session": session.name, "history": items });
+            let value = serde_json::json!({ "session": self.session, "history": items });
             return output::json(&value);
         }
         if items.is_empty() {
-            return output::line(format!("Nothing has happened in {} yet.", session.name));
+            return output::line(format!("Nothing has happened in {} yet.", self.session));
         }
         let (now, zone) = (Timestamp::now(), TimeZone::system());
         for item in &items {
@@ -90,7 +87,7 @@ fn leads_to(step: &Step) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::chronicle::Iteration;
+    use crate::control::timeline::Iteration;
     use crate::session::phase::Phase;
     use crate::session::signal::Status;
 

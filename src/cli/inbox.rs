@@ -5,14 +5,12 @@ use std::process::ExitCode;
 use clap::Args;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use serde::Serialize;
 
+use crate::control::inbox::{self, Mail};
 use crate::session::describe::harmless;
-use crate::session::mail::Message;
 
-use super::context::Context;
 use super::words::clock;
-use super::{Common, output, sessions};
+use super::{Common, output};
 
 /// Show a session's unread mail
 #[derive(Debug, Args)]
@@ -30,42 +28,23 @@ pub(super) struct Inbox {
     json: bool,
 }
 
-/// A message, as programs read it.
-#[derive(Serialize)]
-struct Listed {
-    #[serde(flatten)]
-    message: Message,
-    read: bool,
-}
-
 impl Inbox {
-    pub(super) fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
-        output::until_closed(self.show(common).map(|()| ExitCode::SUCCESS))
+    pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
+        output::until_closed(self.show(common).await.map(|()| ExitCode::SUCCESS))
     }
 
-    fn show(&self, common: &Common) -> anyhow::Result<()> {
-        let context = Context::load_for(common, &self.session)?;
-        let session = sessions::find(&context, &self.session)?;
-        let unread = session.folder.unread()?;
-        for (name, why) in &unread.strange {
-            output::note(&format!("{}: {why}", session.folder.inbox().join(name).display()));
-        }
-        let mut messages = Vec::new();
-        if self.all {
-            let read = session.folder.read_mail()?.into_iter();
-            messages.extend(read.map(|message| Listed { message, read: true }));
-        }
-        let unread = unread.messages.into_iter();
-        messages.extend(unread.map(|(_, message)| Listed { message, read: false }));
+    async fn show(&self, common: &Common) -> anyhow::Result<()> {
+        let call = inbox::Inbox { session: self.session.clone(), all: self.all };
+        let messages = common.call(call).await?;
         if self.json {
             return output::json(&serde_json::json!({ "messages": messages }));
         }
         if messages.is_empty() {
             let which = if self.all { "" } else { " unread" };
-            return output::line(format!("{} has no{which} mail.", session.name));
+            return output::line(format!("{} has no{which} mail.", self.session));
         }
         let (now, zone) = (Timestamp::now(), TimeZone::system());
-        for Listed { message, read } in &messages {
+        for Mail { message, read } in &messages {
             let mark = if *read { " (read)" } else { "" };
             let at = clock(message.at, now, &zone);
             let head = format!("{at}  {} from {}{mark}", message.kind, message.from);

@@ -8,9 +8,9 @@ use clap::Args;
 
 use crate::config::init::{InitOptions, InitReport, init};
 use crate::config::{Dirs, Env};
+use crate::control::Error;
 use crate::git;
 
-use super::context::Usage;
 use super::{Common, output};
 
 /// Make a project of a git repository: its .samocode and the folders that names
@@ -36,11 +36,10 @@ impl Init {
     pub(super) fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
         if let Some(config) = &common.config {
             let folder = config.parent().filter(|folder| *folder != Path::new(""));
-            return Err(Usage(format!(
-                "init takes a folder instead of --config: samocode init {}",
-                folder.unwrap_or(Path::new(".")).display()
-            ))
-            .into());
+            let folder = folder.unwrap_or(Path::new(".")).display();
+            return Err(Error::usage("init takes a folder instead of --config")
+                .hint(format!("samocode init {folder}"))
+                .into());
         }
         let dirs = Dirs::user(&Env::of_process())?;
         let cwd = std::env::current_dir().context("cannot tell the current folder")?;

@@ -1,25 +1,13 @@
 //! `disable`, `start`, `restart`, `reload`: what systemctl's users expect.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
-use anyhow::bail;
 use clap::Args;
 
-use crate::config::Flags;
-use crate::service::ServiceManager;
-use crate::session::journal::{End, Event};
-use crate::session::state::Word;
-use crate::session::store::read_journal;
+use crate::control::look::Find;
+use crate::control::unit::{self, Started};
 
-use super::context::{Context, Usage, manager};
-use super::enable::{Unit, check_agent};
-use super::privilege::Raised;
-use super::request::{Became, Request, ask, ask_to_go_on};
-use super::sessions::{self, Session};
-use super::watch::Watch;
-use super::whereabouts::{Gone, past_gone};
-use super::{Common, by_hand, output};
+use super::{Common, output};
 
 /// Let a session go on: stopped, blocked or failed
 #[derive(Debug, Args)]
@@ -30,47 +18,34 @@ pub(super) struct Start {
     /// Names, dated folder names, or instances
     #[arg(required = true)]
     sessions: Vec<String>,
+    /// Print what was done as JSON, a line for each session
+    #[arg(long)]
+    json: bool,
 }
 
 impl Start {
     pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
-        let context = Context::load_for(common, &self.sessions[0])?;
-        let manager = context.manager().await?;
-        for session in all_of(&context, &self.sessions)? {
-            let unit = Unit::new(&context, &session, &Flags::default())?;
-            check_agent(&unit.settings, &unit.env, &session)?;
-            let became = ask_to_go_on(&session, &Request::default())?;
-            if became == Became::Running
-                && matches!(session.hook()?.state, Word::Paused | Word::Limited)
-            {
-                // Its worker sleeps until a time, and holds the journal meanwhile.
-                manager.stop(&session.instance, &|line| output::note(line)).await?;
-                ask(&session, &Request::default())?;
+        for session in all_of(common, self.sessions).await? {
+            let started = common.call(unit::Start { session }).await?;
+            let name = output::painted(output::BOLD, &started.session);
+            match &started {
+                _ if self.json => output::json(&started)?,
+                Started { waits: Some(waits), .. } => {
+                    say!("{name} waits for {}: {}", waits.waits_for, waits.command);
+                }
+                _ => say!("{name} is started."),
             }
-            unit.install(manager.as_ref()).await?;
-            unit.start(manager.as_ref()).await?;
-            tell_started(&session)?;
         }
         Ok(ExitCode::SUCCESS)
     }
 }
 
 /// All that were named: a mistyped name is found before anything is done to the others.
-fn all_of(context: &Context, typed: &[String]) -> anyhow::Result<Vec<Session>> {
-    typed.iter().map(|typed| sessions::find(context, typed)).collect()
-}
-
-fn tell_started(session: &Session) -> anyhow::Result<()> {
-    let hook = session.hook()?;
-    let name = output::painted(output::BOLD, &session.name);
-    match (hook.state, &hook.waits_for) {
-        (Word::Waiting, Some(waits_for)) if !by_hand::is_answered(session, &hook) => {
-            let command = waits_for.answer_command(&session.instance);
-            say!("{name} waits for {waits_for}: {command}");
-        }
-        _ => say!("{name} is started."),
+async fn all_of(common: &Common, sessions: Vec<String>) -> anyhow::Result<Vec<String>> {
+    if sessions.len() > 1 {
+        common.call(Find { sessions: sessions.clone() }).await?;
     }
-    Ok(())
+    Ok(sessions)
 }
 
 /// No longer start a session at boot; a run under way goes on
@@ -82,42 +57,26 @@ pub(super) struct Disable {
     /// Names, dated folder names, or instances
     #[arg(required = true)]
     sessions: Vec<String>,
+    /// Print what was done as JSON, a line for each session
+    #[arg(long)]
+    json: bool,
 }
 
 impl Disable {
     pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
-        let (mut gone, found) = past_gone(common, &self.sessions)?;
-        let manager = manager(common).await?;
-        let _root = Raised::up()?;
-        if let Some((context, sessions)) = found {
-            for typed in sessions {
-                let session = match sessions::find(&context, typed) {
-                    Ok(session) => session,
-                    Err(error) => {
-                        gone.push(error.downcast()?);
-                        continue;
-                    }
-                };
-                manager.disable(&session.instance).await?;
-                let name = output::painted(output::BOLD, &session.instance);
+        for session in self.sessions {
+            let disabled = common.call(unit::Disable { session }).await?;
+            let name = output::painted(output::BOLD, &disabled.instance);
+            if self.json {
+                output::json(&disabled)?;
+            } else if disabled.removed {
+                say!("{name} no longer exists; its unit was removed.");
+            } else {
                 say!("{name} is no longer started at boot.");
             }
         }
-        for Gone { instance, .. } in gone {
-            remove(manager.as_ref(), &instance).await?;
-            let name = output::painted(output::BOLD, &instance);
-            say!("{name} is gone, and so is its unit now.");
-        }
         Ok(ExitCode::SUCCESS)
     }
-}
-
-/// Removes the unit of a session that is gone, whatever it does.
-async fn remove(manager: &dyn ServiceManager, instance: &str) -> anyhow::Result<()> {
-    manager.disable(instance).await?;
-    manager.stop(instance, &|line| output::note(line)).await?;
-    manager.remove(instance).await?;
-    Ok(())
 }
 
 /// Interrupt the run and go on in the same conversation
@@ -127,20 +86,20 @@ pub(super) struct Restart {
     /// Names, dated folder names, or instances
     #[arg(required = true)]
     sessions: Vec<String>,
+    /// Print what was done as JSON, a line for each session
+    #[arg(long)]
+    json: bool,
 }
 
 impl Restart {
     pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
-        let context = Context::load_for(common, &self.sessions[0])?;
-        let manager = context.manager().await?;
-        for session in all_of(&context, &self.sessions)? {
-            ask_to_go_on(&session, &Request::default())?;
-            let unit = Unit::new(&context, &session, &Flags::default())?;
-            unit.install(manager.as_ref()).await?;
-            manager.reset_failed(&session.instance).await?;
-            manager.restart(&session.instance, &|line| output::note(line)).await?;
-            let name = output::painted(output::BOLD, &session.name);
-            say!("{name} is restarted.");
+        for session in all_of(common, self.sessions).await? {
+            let restarted = common.call(unit::Restart { session }).await?;
+            if self.json {
+                output::json(&restarted)?;
+            } else {
+                say!("{} is restarted.", output::painted(output::BOLD, &restarted.session));
+            }
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -159,68 +118,31 @@ pub(super) struct Reload {
     /// How long to wait for the iterations' ends, in seconds
     #[arg(long, default_value_t = 3600, value_name = "SECONDS")]
     timeout: u64,
+    /// Print what was done as JSON, a line for each session
+    #[arg(long)]
+    json: bool,
 }
 
 impl Reload {
     pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
-        let context = match self.sessions.first() {
-            Some(typed) => Context::load_for(common, typed)?,
-            None => Context::load(common)?,
+        let chosen = if self.all {
+            let all = common.call(Find::default()).await?.into_iter();
+            all.filter(|found| found.is_worked_on).map(|found| found.instance).collect()
+        } else {
+            all_of(common, self.sessions).await?
         };
-        let manager = context.manager().await?;
-        let mut chosen: Vec<Session> = Vec::new();
-        if self.all {
-            chosen.extend(sessions::all(&context)?.into_iter().filter(Session::is_worked_on));
-        }
-        chosen.extend(all_of(&context, &self.sessions)?);
-        for session in &chosen {
-            reload(manager.as_ref(), session, Duration::from_secs(self.timeout)).await?;
-        }
-        if chosen.is_empty() {
+        if chosen.is_empty() && !self.json {
             say!("No session is running.");
+        }
+        for session in chosen {
+            let call = unit::Reload { session, timeout_s: self.timeout };
+            let reloaded = common.call(call).await?;
+            if self.json {
+                output::json(&reloaded)?;
+            } else {
+                say!("{} is reloaded.", output::painted(output::BOLD, &reloaded.session));
+            }
         }
         Ok(ExitCode::SUCCESS)
     }
-}
-
-/// Asks the worker, and waits by the journal for it to have executed itself anew.
-async fn reload(
-    manager: &dyn ServiceManager,
-    session: &Session,
-    bound: Duration,
-) -> anyhow::Result<()> {
-    if !session.is_worked_on() {
-        return Err(Usage(format!(
-            "{} is not running; it takes the installed samocode when it starts",
-            session.name
-        ))
-        .into());
-    }
-    let watch = Watch::new(session.folder.path())?;
-    let since = session.state()?.seq;
-    manager.reload(&session.instance).await?;
-    let name = output::painted(output::BOLD, &session.name);
-    let wait = watch.until(|| {
-        // A worker that began after one that was killed executes the installed program, too.
-        let mut is_over = false;
-        let read = read_journal(&session.folder, |entry| {
-            is_over |= entry.seq > since
-                && match entry.event {
-                    Event::WorkerEnded { end } => end != End::Reloaded,
-                    Event::WorkerStarted { .. } => true,
-                    _ => false,
-                };
-        });
-        read.is_ok() && is_over
-    });
-    say!("{name} goes over to the installed samocode at the end of its iteration …");
-    if tokio::time::timeout(bound, wait).await.is_err() {
-        bail!(
-            "{} is still in its iteration after {} s; it reloads when that ends",
-            session.name,
-            bound.as_secs()
-        );
-    }
-    say!("{name} is reloaded.");
-    Ok(())
 }

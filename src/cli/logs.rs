@@ -9,9 +9,9 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::context::Context;
-use super::sessions::{self, Session};
-use super::watch::Watch;
+use crate::control::session::Session;
+use crate::control::watch::Watch;
+
 use super::{Common, output};
 use story::{Form, Story};
 
@@ -46,8 +46,7 @@ impl Logs {
     }
 
     async fn show(&self, common: &Common) -> anyhow::Result<()> {
-        let context = Context::load_for(common, &self.session)?;
-        let session = sessions::find(&context, &self.session)?;
+        let session = common.target(&self.session)?.session;
         // Watching comes before reading, or what happens between would be seen late.
         let watch = if self.follow { Some(Following::new(&session)?) } else { None };
         if self.raw {

@@ -5,16 +5,15 @@ mod say;
 
 mod answer;
 mod approve;
-mod by_hand;
-mod chronicle;
 mod completions;
 mod config;
-mod context;
 mod cost;
 mod demo;
 mod doctor;
 mod enable;
 mod failed;
+mod failure;
+mod front;
 mod history;
 mod inbox;
 mod init;
@@ -22,21 +21,14 @@ mod lifecycle;
 mod logs;
 mod notify;
 mod output;
-mod post;
-mod privilege;
 mod questions;
-mod request;
 mod run;
 mod send;
-mod sessions;
 mod status;
 mod stop;
 mod units;
-mod view;
 mod wait;
 mod wake;
-mod watch;
-mod whereabouts;
 mod why;
 mod words;
 mod worker;
@@ -130,7 +122,7 @@ struct Rehearsal {}
 const USAGE: u8 = 2;
 
 /// Runs the program with these arguments and says how it ends. Every error is one line on
-/// standard error.
+/// standard error, with a second one for what to do now.
 #[must_use]
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
@@ -151,8 +143,9 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     match result {
         Ok(code) => code,
         Err(error) => {
-            output::error(&context::one_line(&error));
-            ExitCode::from(context::exit_code(&error))
+            let (error, code) = failure::told(error);
+            output::failure(&error);
+            ExitCode::from(code)
         }
     }
 }
@@ -206,10 +199,10 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Approve(verb) => verb.exec(common).await,
         Verb::Reject(verb) => verb.exec(common).await,
         Verb::Send(verb) => verb.exec(common).await,
-        Verb::Inbox(verb) => verb.exec(common),
+        Verb::Inbox(verb) => verb.exec(common).await,
         Verb::Why(verb) => verb.exec(common).await,
-        Verb::History(verb) => verb.exec(common),
-        Verb::Cost(verb) => verb.exec(common),
+        Verb::History(verb) => verb.exec(common).await,
+        Verb::Cost(verb) => verb.exec(common).await,
         Verb::Units(verb) => verb.exec(common).await,
         Verb::Doctor(verb) => verb.exec(common).await,
         Verb::Notify(verb) => verb.exec(common).await,

@@ -8,10 +8,11 @@ use serde::Serialize;
 
 use crate::config::environment::secrets_in_shell;
 use crate::config::{Dirs, Env, EnvFile, Error as ProjectError, Flags, Project, Settings};
+use crate::control::channels::channels;
 use crate::notify::{self, Notice, TestOutcome, TestResult};
 use crate::service::Scope;
 
-use super::{Common, context, output};
+use super::{Common, output};
 
 /// Try the ways by which samocode tells you
 #[derive(Debug, Args)]
@@ -49,7 +50,7 @@ impl Notify {
             Err(error) => return Err(error.into()),
         };
         let settings = Settings::load(project.as_ref(), &env, &Flags::default())?;
-        let channels = context::channels(&settings, &env, &file, common.scope() == Scope::User);
+        let channels = channels(&settings, &env, &file, common.scope() == Scope::User);
         let host = rustix::system::uname();
         let id = uuid::Uuid::now_v7().to_string();
         let notice = Notice::test(&id, &host.nodename().to_string_lossy());

@@ -22,6 +22,15 @@ pub(super) fn error(text: &str) {
     say_aside!("{red}error{red:#}: {text}");
 }
 
+/// Prints what went wrong, and in a line of its own what to do now.
+pub(super) fn failure(error: &crate::control::Error) {
+    self::error(&error.message);
+    if let Some(hint) = &error.hint {
+        let cyan = AnsiColor::Cyan.on_default();
+        say_aside!("{cyan}hint{cyan:#}: {hint}");
+    }
+}
+
 /// Prints a line on standard error that is worth a look.
 pub(super) fn note(text: &str) {
     let yellow = AnsiColor::Yellow.on_default();

@@ -5,21 +5,13 @@ use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use clap::Args;
-use tokio::process::Command;
 
-use crate::config::Dirs;
-use crate::service::exit::Exit;
-use crate::service::foreground::{self, Ended};
-use crate::session::WaitsFor;
+use crate::control::enable::Waits;
+use crate::control::run::{self, Ran};
 use crate::session::state::Word;
-use crate::session::store::OutageNotes;
 
-use super::context::{Coded, Context, own_binary};
-use super::enable::{Work, check_agent, check_branch};
-use super::request::{Became, ask};
-use super::sessions::{self, Session};
-use super::view::View;
-use super::{Common, output};
+use super::enable::WorkArgs;
+use super::{Common, failure, front, output};
 
 /// Work on a session in the foreground until it waits, is blocked or done
 #[derive(Debug, Args)]
@@ -30,7 +22,7 @@ pub(super) struct Run {
     /// A name, a dated folder name, or an instance
     session: String,
     #[command(flatten)]
-    work: Work,
+    work: WorkArgs,
     /// Print how it ended as JSON
     #[arg(long)]
     json: bool,
@@ -38,86 +30,54 @@ pub(super) struct Run {
 
 impl Run {
     pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
-        let flags = self.work.flags();
-        let context = Context::load_with(common, &flags, None)?;
-        let session = sessions::resolve(&context, &self.session)?;
-        context.project.check_places()?;
-        check_agent(&context.settings, &context.env, &session)?;
-        check_branch(&context.project, &context.settings, &session)?;
-        if ask(&session, &self.work.request())? == Became::Running {
-            let words = format!(
-                "{} is worked on by another process already: samocode status {instance} shows it, samocode stop {instance} ends it",
-                session.name,
-                instance = session.instance
-            );
-            return Err(Coded(1, words).into());
-        }
-        let ended = work(&context, &session, &flags, !self.json).await?;
+        let (work, set) = self.work.split();
+        let live = Live::new(&self.session, !self.json);
+        let call = run::Run { session: self.session, work, set };
+        let answer = common.call_with(call, &|status| live.show(status)).await?;
+        live.end();
+        let ran = front::accept(answer)?;
         if self.json {
-            output::json(&View::of(&context.project, &session, None)?)?;
+            output::json(&ran.view)?;
+        } else {
+            tell(&ran);
         }
-        Ok(ended)
+        Ok(ExitCode::from(exit_code(&ran)))
     }
 }
 
-/// Works on a session in the foreground and tells how it ended.
-pub(super) async fn work(
-    context: &Context,
-    session: &Session,
-    flags: &crate::config::Flags,
+/// The worker's status line, in place on a terminal, else a line each.
+struct Live {
+    name: String,
     talks: bool,
-) -> anyhow::Result<ExitCode> {
-    let mut command = Command::new(own_binary()?);
-    command
-        .arg("worker")
-        .arg(&session.instance)
-        .env_clear()
-        .envs(&flags.over(&context.env))
-        .env("SAMOCODE_CONFIG", &context.project.config)
-        .env("SAMOCODE_SESSION_DIR", session.folder.path())
-        .stdin(std::process::Stdio::null());
-    let live = talks && std::io::stderr().is_terminal();
-    let name = session.name.clone();
-    let outcome = foreground::supervise(command, &foreground::Options::default(), |status| {
-        if live {
+    in_place: bool,
+}
+
+impl Live {
+    fn new(name: &str, talks: bool) -> Self {
+        let in_place = talks && std::io::stderr().is_terminal();
+        Self { name: name.to_owned(), talks, in_place }
+    }
+
+    fn show(&self, status: &str) {
+        if self.in_place {
             // Back to the line's beginning, and clear what was longer.
-            let name = output::painted(output::BOLD, &name);
+            let name = output::painted(output::BOLD, &self.name);
             let _ = write!(anstream::stderr(), "\r{name} {status}\x1b[K");
-        } else if talks {
-            say_aside!("{name} {status}");
-        }
-    })
-    .await;
-    if live {
-        say_aside!();
-    }
-    let outcome =
-        outcome.map_err(|error| Coded(1, format!("cannot run {}: {error}", session.name)))?;
-    let mut hook = session.hook()?;
-    let stopped = matches!(outcome.ended, Ended::Stopped);
-    if let Some(outage) = OutageNotes::of(Dirs::runtime(&context.env))
-        .last(&session.instance, session.folder.path())
-        .filter(|_| stopped)
-    {
-        hook.pause(outage.reason, outage.since);
-    }
-    if talks {
-        tell(session, hook.state, hook.waits_for.as_ref(), hook.reason.as_deref());
-    }
-    if let Some(code) = outcome.status.code() {
-        let code = u8::try_from(code).unwrap_or(1);
-        if code == Exit::Configuration.code() || code == Exit::Usage.code() {
-            return Ok(ExitCode::from(code));
+        } else if self.talks {
+            say_aside!("{} {status}", self.name);
         }
     }
-    Ok(ExitCode::from(match outcome.ended {
-        Ended::Finished => code_of(hook.state),
-        // It was in no run that was cut off.
-        _ => match hook.state {
-            rests @ (Word::Stopped | Word::Paused | Word::Limited | Word::Queued) => code_of(rests),
-            _ => 1,
-        },
-    }))
+
+    fn end(&self) {
+        if self.in_place {
+            say_aside!();
+        }
+    }
+}
+
+/// The exit code of work in the foreground.
+fn exit_code(ran: &Ran) -> u8 {
+    ran.failure.map_or_else(|| code_of(ran.state), failure::exit_code)
 }
 
 /// The exit code of a state, for `run` and `wait`.
@@ -132,17 +92,17 @@ pub(super) const fn code_of(state: Word) -> u8 {
     }
 }
 
-fn tell(session: &Session, state: Word, waits_for: Option<&WaitsFor>, reason: Option<&str>) {
-    let name = output::painted(output::BOLD, &session.name);
-    let word = output::painted(output::state_style(state), state);
-    match (state, waits_for) {
-        (Word::Waiting, Some(waits_for)) => {
-            let command = waits_for.answer_command(&session.instance);
-            say!("{name} {word} for {waits_for}: {command}, then samocode run {0}", session.name);
+fn tell(ran: &Ran) {
+    let session = &ran.view.session;
+    let name = output::painted(output::BOLD, session);
+    let word = output::painted(output::state_style(ran.state), ran.state);
+    match (ran.state, &ran.waits) {
+        (Word::Waiting, Some(Waits { waits_for, command, .. })) => {
+            say!("{name} {word} for {waits_for}: {command}, then samocode run {session}");
         }
         (Word::Blocked | Word::Paused, _) => {
-            let reason = output::in_line(reason.unwrap_or("no reason was given"), 300);
-            say!("{name} {word}: {reason}");
+            let reason = ran.reason.as_deref().unwrap_or("no reason was given");
+            say!("{name} {word}: {}", output::in_line(reason, 300));
         }
         _ => say!("{name} {word}"),
     }

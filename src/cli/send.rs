@@ -6,11 +6,10 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 
+use crate::control::{Error, post};
 use crate::session::mail::{self, MAX_BYTES};
 
-use super::context::{Context, Usage};
-use super::post::post;
-use super::{Common, output, sessions};
+use super::{Common, output, questions};
 
 /// Send words to a session; one that is waiting or blocked goes on with them
 #[derive(Debug, Args)]
@@ -40,19 +39,17 @@ enum Kind {
 
 impl Send {
     pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
-        let context = Context::load_for(common, &self.session)?;
-        let session = sessions::find(&context, &self.session)?;
         let text = self.words()?;
         let kind = match self.kind {
             Kind::Text => mail::Kind::Text,
             Kind::Nudge => mail::Kind::Nudge,
             Kind::Handoff => mail::Kind::Handoff,
         };
-        let sent = post(&context, &session, kind, &text, None).await?;
+        let sent = common.call(post::Send { session: self.session, kind, text }).await?;
         if self.json {
             output::json(&sent)?;
         } else {
-            sent.tell("Delivered.");
+            questions::tell_sent(&sent, "Delivered.");
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -65,17 +62,12 @@ impl Send {
             None if std::io::stdin().is_terminal() => String::new(),
             None => read_stdin()?,
         };
-        let text = text.trim();
-        if text.is_empty() && self.kind == Kind::Text {
-            let name = &self.session;
-            return Err(Usage(format!(
-                "there is nothing to send: samocode send {name} \"…\", or pipe it in"
-            ))
-            .into());
-        }
-        Ok(text.to_owned())
+        Ok(text)
     }
 }
+
+/// What to do about words that no message can hold.
+const AS_A_FILE: &str = "put it in a file and send its path";
 
 /// Standard input, as far as a message can be long.
 fn read_stdin() -> anyhow::Result<String> {
@@ -86,12 +78,9 @@ fn read_stdin() -> anyhow::Result<String> {
         .read_to_end(&mut bytes)
         .context("cannot read standard input")?;
     if bytes.len() > MAX_BYTES {
-        return Err(Usage(format!(
-            "standard input has more than {MAX_BYTES} bytes: put it in a file and send its path"
-        ))
-        .into());
+        let message = format!("standard input has more than {MAX_BYTES} bytes");
+        return Err(Error::usage(message).hint(AS_A_FILE).into());
     }
-    String::from_utf8(bytes).map_err(|_| {
-        Usage("standard input is not UTF-8: put it in a file and send its path".to_owned()).into()
-    })
+    String::from_utf8(bytes)
+        .map_err(|_| Error::usage("standard input is not UTF-8").hint(AS_A_FILE).into())
 }

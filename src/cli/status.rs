@@ -10,11 +10,10 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-use crate::config::Error as ProjectError;
+use crate::control::look::List;
+use crate::control::view::View;
 
-use super::context::{Context, one_line};
-use super::view::{Units, View};
-use super::{Common, output, sessions};
+use super::{Common, output};
 
 /// Show all sessions, or one in depth
 #[derive(Debug, Args)]
@@ -44,25 +43,7 @@ impl Status {
     }
 
     async fn list(&self, common: &Common) -> anyhow::Result<()> {
-        let found = match Context::load(common) {
-            Ok(context) => {
-                let root = &context.project.root;
-                let all = sessions::all(&context)?.into_iter();
-                all.map(|session| (root.clone(), session)).collect()
-            }
-            Err(error) if is_outside(&error) => sessions::recorded(common.scope())?,
-            Err(error) => return Err(error),
-        };
-        let units = Units::ask(common.scope()).await;
-        let mut views = Vec::with_capacity(found.len());
-        for (root, session) in &found {
-            match View::below(root, session, units.get(&session.instance).as_ref()) {
-                Ok(view) => views.push(view),
-                Err(error) => {
-                    output::note(&format!("{} cannot be shown: {}", session.name, one_line(&error)))
-                }
-            }
-        }
+        let views = common.call(List {}).await?;
         if self.json {
             return output::json(&Listed { sessions: views });
         }
@@ -74,8 +55,4 @@ impl Status {
         let (now, zone) = (Timestamp::now(), TimeZone::system());
         output::line(list::lines(&views, output::width(), now, &zone).join("\n"))
     }
-}
-
-fn is_outside(error: &anyhow::Error) -> bool {
-    matches!(error.downcast_ref(), Some(ProjectError::NoProject { .. }))
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::service::{self, NEWEST, Scope, ServiceManager, Shared, Spool, Verified, parse_version};
 
-use super::context::own_binary;
+use super::front::own_binary;
 use super::{Common, output};
 
 /// Show, install or check the unit files

@@ -6,14 +6,14 @@ use clap::Args;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
+use crate::control::look::{Explain, Explained};
+use crate::control::timeline::Item;
+use crate::control::view::View;
 use crate::session::state::Word;
 
-use super::chronicle::{self, Item};
-use super::context::Context;
+use super::Common;
 use super::output::{self, DIM, in_line, painted, state_style};
-use super::view::{Units, View};
 use super::words::{ago, clock, instant, span};
-use super::{Common, sessions};
 
 /// Tell why a session is in the state it is in, and what would change that
 #[derive(Debug, Args)]
@@ -37,15 +37,10 @@ impl Why {
     }
 
     async fn show(&self, common: &Common) -> anyhow::Result<()> {
-        let context = Context::load_for(common, &self.session)?;
-        let session = sessions::find(&context, &self.session)?;
-        let units = Units::ask(common.scope()).await;
-        let view = View::of(&context.project, &session, units.get(&session.instance).as_ref())?;
-        let mut happened = chronicle::read(&session)?;
-        happened.retain(|item| matches!(item, Item::Event { .. }));
-        happened.reverse();
+        let call = Explain { session: self.session.clone() };
+        let Explained { view, remedy, events: happened } = common.call(call).await?;
         let (now, zone) = (Timestamp::now(), TimeZone::system());
-        let (cause, remedy) = (cause(&view, now, &zone), remedy(&view));
+        let cause = cause(&view, now, &zone);
         if self.json {
             return output::json(&serde_json::json!({
                 "session": view.session,
@@ -90,32 +85,4 @@ fn cause(view: &View, now: Timestamp, zone: &TimeZone) -> String {
         text += &format!("; until {}", clock(until, now, zone));
     }
     text
-}
-
-/// What would change it.
-fn remedy(view: &View) -> String {
-    let instance = &view.instance;
-    let command = view.needs.as_ref().map(|needs| needs.command.as_str()).unwrap_or_default();
-    match view.state {
-        Word::New => "it begins as soon as its worker runs".to_owned(),
-        Word::Running if view.reason.is_some() => {
-            format!("have it go on after that: samocode start {instance}")
-        }
-        Word::Running => "nothing is needed; it goes on by itself".to_owned(),
-        Word::Waiting => format!("it goes on after: {command}"),
-        Word::Blocked => {
-            format!("tell it how: {command}; or have it try again: samocode start {instance}")
-        }
-        Word::Done => {
-            format!("it is finished; a new task: samocode enable {instance} --task \"…\"")
-        }
-        Word::Stopped => format!("it goes on after: samocode start {instance}"),
-        Word::Queued => "it goes on when a running session makes room".to_owned(),
-        Word::Limited => "it goes on by itself when the limit is lifted".to_owned(),
-        Word::Paused if view.until.is_some() => "it tries again by itself".to_owned(),
-        Word::Paused => "mend what is in the way; it goes on by itself then".to_owned(),
-        Word::Failed => {
-            format!("see what its end was: {command}; then: samocode start {instance}")
-        }
-    }
 }

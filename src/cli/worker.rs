@@ -10,13 +10,14 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::{Dirs, Env, EnvFile, Flags, Project, Settings};
+use crate::control::channels::channels;
+use crate::control::{Class, Error, whereabouts};
 use crate::service::exit::Exit;
 use crate::service::{Spool, foreground};
 use crate::session::store::Folder;
 use crate::worker::{self, Setup};
 
-use super::context::{self, Coded};
-use super::whereabouts;
+use super::{failure, front};
 
 /// Works on a session; run by its unit
 #[derive(Debug, Args)]
@@ -40,7 +41,8 @@ impl Worker {
         log_to_journald();
         let setup = self.setup().map_err(|error| {
             // A worker's errors before it works are the configuration's: a restart mends nothing.
-            Coded(Exit::Configuration.code(), context::one_line(&error))
+            let (error, _) = failure::told(error);
+            Error { class: Class::Configuration, ..error }
         })?;
         let exit = worker::work(&setup).await;
         Ok(ExitCode::from(exit.code()))
@@ -58,7 +60,7 @@ impl Worker {
         let config = path(CONFIG).with_context(|| missing(CONFIG))?;
         let folder = path(SESSION_DIR).with_context(|| missing(SESSION_DIR))?;
         if let Some(gone) = whereabouts::looked_for(&self.instance, &config, &folder) {
-            return Err(gone.into());
+            return Err(Error::from(gone).into());
         }
         let project = Project::read(&config, Some(&dirs.home))?;
         let settings = Settings::load(Some(&project), &env, &Flags::default())?;
@@ -70,7 +72,7 @@ impl Worker {
         Ok(Setup {
             instance: self.instance,
             folder: Folder::new(folder),
-            channels: context::channels(&settings, &env, &env_file, desktop),
+            channels: channels(&settings, &env, &env_file, desktop),
             state_dir: dirs.state.clone(),
             role_folders: crate::agent::roles::folders(&project.root, dirs.config.parent()),
             project,
@@ -78,7 +80,7 @@ impl Worker {
             env_file,
             spool,
             foreground,
-            binary: context::own_binary()?,
+            binary: front::own_binary()?,
             env,
         })
     }

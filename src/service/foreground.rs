@@ -232,7 +232,7 @@ impl Supervised<'_> {
         }
     }
 
-    fn hear(&mut self, message: Message, tell: &mut dyn FnMut(&str)) {
+    fn hear(&mut self, message: Message, tell: &mut (dyn FnMut(&str) + Send)) {
         if let Some(status) = message.status {
             tell(&status);
         }
@@ -258,7 +258,7 @@ impl Supervised<'_> {
         &mut self,
         socket: &UnixDatagram,
         asked: &mut Asked,
-        tell: &mut dyn FnMut(&str),
+        tell: &mut (dyn FnMut(&str) + Send),
     ) -> io::Result<ExitStatus> {
         // The largest message systemd takes (NOTIFY_BUFFER_MAX).
         let mut buffer = [0; 4096];
@@ -300,7 +300,7 @@ impl Supervised<'_> {
 pub async fn supervise(
     mut command: Command,
     options: &Options,
-    mut tell: impl FnMut(&str),
+    mut tell: impl FnMut(&str) + Send,
 ) -> io::Result<Outcome> {
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
     let spared = strays::children()?;

@@ -66,7 +66,7 @@ impl std::fmt::Display for Kind {
 }
 
 /// A message. The order of the fields is the order of the keys in the file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
     /// A UUID of version 7 in our own messages; safe as a file name in all.
     pub id: String,

@@ -333,6 +333,17 @@ impl Outcome {
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|e| panic!("no JSON ({e}): {self}"))
     }
+
+    /// Whether stderr is one error in one line, with a hint in a second one at most.
+    pub(crate) fn is_one_error(&self) -> bool {
+        let mut lines = self.stderr.trim_end().lines();
+        let is_error = lines
+            .next()
+            .is_some_and(|line| line.starts_with("error: ") || line.starts_with("samocode: "));
+        is_error
+            && lines.next().is_none_or(|line| line.starts_with("hint: "))
+            && lines.next().is_none()
+    }
 }
 
 impl fmt::Display for Outcome {

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
+use crate::control::Error;
+use crate::control::context::Warnings;
+use crate::control::request::stop;
+use crate::control::session::Session;
 use crate::service::{self, Scope, ServiceManager, quiet};
 use crate::session::store::{Folder, Lock};
-
-use super::super::context::Usage;
-use super::super::request::stop;
-use super::super::sessions::Session;
 
 /// The file by which a demo's folder is known. Whoever holds its lock uses the folder.
 const MARKER: &str = ".samocode-demo";
@@ -37,10 +37,9 @@ impl Place {
         let is_ours = marker.symlink_metadata().is_ok_and(|meta| meta.is_file());
         let mut entries = fs::read_dir(&root).with_context(|| format!("cannot read {path}"))?;
         if !is_ours && entries.next().is_some() {
-            return Err(Usage(format!(
-                "{path} is not empty and no demo's: name a new folder, as in samocode demo DIR"
-            ))
-            .into());
+            return Err(Error::usage(format!("{path} is not empty and no demo's"))
+                .hint("name a new folder, as in samocode demo DIR")
+                .into());
         }
         let write = || -> std::io::Result<File> {
             let mut options = OpenOptions::new();
@@ -87,7 +86,12 @@ impl Place {
             let folder = Folder::new(known.folder);
             if folder.path().is_dir() {
                 let name = folder.name();
-                stop(&Session { name, instance: instance.clone(), folder })?;
+                stop(&Session {
+                    name,
+                    instance: instance.clone(),
+                    folder,
+                    warnings: Warnings::default(),
+                })?;
             }
             manager.stop(&instance, &quiet).await?;
             manager.disable(&instance).await?;

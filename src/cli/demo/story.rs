@@ -6,6 +6,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 
 use crate::config::Dirs;
+use crate::control::context::Context;
+use crate::control::request::send;
+use crate::control::session::Session;
+use crate::control::wake::wake;
+use crate::control::watch::Watch;
 use crate::service::{Active, ServiceManager};
 use crate::session::Phase;
 use crate::session::WaitsFor;
@@ -15,12 +20,7 @@ use crate::session::qa::Qa;
 use crate::session::state::{Standing, State, Word};
 use crate::session::store::{self, read_journal};
 
-use super::super::context::Context;
 use super::super::output;
-use super::super::post::wake;
-use super::super::request::send;
-use super::super::sessions::Session;
-use super::super::watch::Watch;
 use super::typed;
 
 /// A rehearsal's iteration takes a fraction of a second; after this it hangs.
@@ -126,11 +126,11 @@ impl<'a> Story<'a> {
             WaitsFor::QaAnswers => {
                 typed(&format!("samocode answer {name} --accept-suggestions"));
                 let body = self.accept()?;
-                send(self.session, Kind::Answer, &body)?;
+                send(self.session, &self.context.caller, Kind::Answer, &body)?;
             }
             WaitsFor::PlanApproval => {
                 typed(&format!("samocode approve {name}"));
-                send(self.session, Kind::Approve, "")?;
+                send(self.session, &self.context.caller, Kind::Approve, "")?;
             }
             other => bail!("the session waits for {other}, which the demo cannot give"),
         }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::agent::{self, Programs};
-use crate::cli::context::own_binary;
+use crate::cli::front::own_binary;
 use crate::config::agent_path::find_agent;
 use crate::config::environment::{Family, RunIds, agent_environment, family, secrets_in_shell};
 use crate::config::secret::is_secret;

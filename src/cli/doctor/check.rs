@@ -9,8 +9,8 @@ use anstyle::AnsiColor;
 use anyhow::{Context as _, bail};
 use serde::Serialize;
 
-use crate::cli::privilege::Raised;
 use crate::cli::{output, units};
+use crate::control::privilege::Raised;
 use crate::service::ServiceManager;
 
 /// How it is.

@@ -4,8 +4,8 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::cli::context;
 use crate::config::{EnvFile, Settings};
+use crate::control::channels::channels;
 use crate::service::Scope;
 
 use super::Patient;
@@ -27,7 +27,7 @@ pub(super) fn look(patient: &Patient) -> Vec<Check> {
 /// The ways by which a human would hear.
 pub(super) fn notices(patient: &Patient, settings: &Settings, file: &EnvFile) -> Vec<Check> {
     let is_user = patient.scope == Scope::User;
-    let channels = context::channels(settings, &patient.env, file, is_user);
+    let channels = channels(settings, &patient.env, file, is_user);
     let ready = channels.notifiers.iter().map(|notifier| {
         let what = match notifier.name() {
             "desktop" => "desktop: shown where there is one".to_owned(),

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use tokio::process::Command;
 
-use crate::cli::context::{one_line, own_binary};
+use crate::cli::failure::one_line;
+use crate::cli::front::own_binary;
 use crate::service::{About, Active, Enablement, Installed, Scope, ServiceManager, Shared, Spool};
 
 use super::Patient;

@@ -16,15 +16,14 @@ mod project;
 
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use clap::Args;
 use serde_json::json;
 
 use crate::config::{Dirs, Env, EnvFile, Error as ProjectError, Flags, Project, Settings};
+use crate::control::privilege::{Raised, RunAs};
 use crate::service::{self, Scope, ServiceManager};
 
-use super::privilege::{Raised, RunAs};
-use super::{Common, context, output};
+use super::{Common, failure, output};
 use check::{Check, Status};
 
 /// Look for what would keep sessions from working, and say how to mend it
@@ -53,7 +52,7 @@ impl Doctor {
                     Ok(()) => mended.push(fix.to_string()),
                     Err(error) => output::error(&format!(
                         "cannot mend ({fix}): {}",
-                        context::one_line(&error)
+                        failure::one_line(&error)
                     )),
                 }
             }
@@ -111,13 +110,13 @@ struct Patient {
 impl Patient {
     async fn meet(common: &Common) -> anyhow::Result<Self> {
         let scope = common.scope();
-        let mut env = Env::of_process();
-        if let Some(run_as) = RunAs::choose(scope, None, None)? {
+        let caller = common.caller()?;
+        let mut env = caller.env.clone();
+        if let Some(run_as) = RunAs::choose(&caller, None, None)? {
             run_as.lower()?;
             env = run_as.environment(env);
         }
-        let cwd = std::env::current_dir().context("cannot tell the current folder")?;
-        let project = Project::find_with(common.config.as_deref(), &cwd, &env);
+        let project = Project::find_with(common.config.as_deref(), &caller.cwd, &env);
         let manager = {
             let _root = Raised::up()?;
             service::connect(scope).await

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use crate::cli::context::Usage;
-use crate::cli::sessions::Session;
+use crate::control::Error;
+use crate::control::session::Session;
 use crate::session::describe::harmless;
 use crate::session::journal::Event;
 use crate::session::store::read_journal;
@@ -25,7 +25,8 @@ pub(super) async fn show(
     let mut present = last_log(session)?;
     let Some(path) = &present else {
         if watch.is_none() {
-            return Err(Usage(format!("{} has not been worked on yet", session.name)).into());
+            let message = format!("{} has not been worked on yet", session.name);
+            return Err(Error::usage(message).into());
         }
         return follow(session, watch, present.take(), 0).await;
     };

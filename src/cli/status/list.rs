@@ -1,13 +1,13 @@
 //! All sessions, a line each.
 
+use crate::session::WaitsFor;
 use anstyle::{AnsiColor, Style};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::cli::output::{BOLD, DIM, in_line, painted, state_style};
-use crate::cli::view::View;
 use crate::cli::words::{ago, bar, clock, usd};
-use crate::session::WaitsFor;
+use crate::control::view::View;
 use crate::session::describe::harmless;
 use crate::session::state::Word;
 
@@ -178,7 +178,7 @@ fn pad(style: Style, cell: &str, width: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::view::{Needs, Tokens};
+    use crate::control::view::{Needs, Tokens};
     use crate::session::phase::Phase;
 
     fn now() -> Timestamp {

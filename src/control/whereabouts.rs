@@ -6,38 +6,45 @@ use crate::config::Project;
 use crate::service::{self, Recorded, Scope};
 use crate::session::names;
 
-use super::Common;
 use super::context::Context;
+use super::error::{Class, Error};
 
 /// What a unit knows is not there.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("{told}; or remove its unit with: samocode disable {instance}")]
-pub(super) struct Gone {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Gone {
     /// The unit's instance.
-    pub(super) instance: String,
-    told: String,
+    pub(crate) instance: String,
+    message: String,
+    hint: String,
 }
 
 impl Gone {
     fn folder(instance: &str, path: &Path) -> Self {
-        let told = format!("the folder of '{instance}', {}, is gone: put it back", path.display());
-        Self { instance: instance.to_owned(), told }
+        let message = format!("the folder of '{instance}', {}, is gone", path.display());
+        let hint = format!("put it back; or remove its unit with: samocode disable {instance}");
+        Self { instance: instance.to_owned(), message, hint }
     }
 
     fn project(instance: &str, path: &Path) -> Self {
-        let told = format!(
-            "the project of '{instance}', {}, is gone: where it is now, run samocode enable {instance}",
-            path.display()
+        let message = format!("the project of '{instance}', {}, is gone", path.display());
+        let hint = format!(
+            "where it is now, run samocode enable {instance}; or remove its unit with: samocode disable {instance}"
         );
-        Self { instance: instance.to_owned(), told }
+        Self { instance: instance.to_owned(), message, hint }
+    }
+}
+
+impl From<Gone> for Error {
+    fn from(gone: Gone) -> Self {
+        Self::new(Class::NotFound, gone.message).hint(gone.hint)
     }
 }
 
 /// The session of a unit whose folder is gone, by what a person typed: an instance, or a name or a
 /// folder's name in this project.
-pub(super) fn gone(context: &Context, typed: &str, name: &str) -> Option<Gone> {
+pub(crate) fn gone(context: &Context, typed: &str, name: &str) -> Option<Gone> {
     let mut found = Vec::new();
-    for (instance, recorded) in service::registry(context.common.scope()).ok()?.all().ok()? {
+    for (instance, recorded) in service::registry(context.scope()).ok()?.all().ok()? {
         let own = recorded.folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let is_here = recorded.folder.parent() == Some(&context.project.sessions)
             || recorded.config == context.project.config;
@@ -51,33 +58,13 @@ pub(super) fn gone(context: &Context, typed: &str, name: &str) -> Option<Gone> {
 }
 
 /// An instance whose project is gone, for verbs outside of any.
-pub(super) fn project_gone(scope: Scope, instance: &str) -> Option<Gone> {
+pub(crate) fn project_gone(scope: Scope, instance: &str) -> Option<Gone> {
     let recorded = service::recorded(scope, instance).ok().flatten()?;
     is_missing(&recorded.config).then(|| Gone::project(instance, &recorded.config))
 }
 
-/// The context of the first of the sessions that has one, with the sessions from there on; and
-/// those before, whose projects are gone.
-pub(super) type PastGone<'a> = (Vec<Gone>, Option<(Context, &'a [String])>);
-
-/// Passes by the sessions whose projects are gone, for verbs that need no more than their units.
-pub(super) fn past_gone<'a>(
-    common: &Common,
-    mut sessions: &'a [String],
-) -> anyhow::Result<PastGone<'a>> {
-    let mut passed = Vec::new();
-    while let Some((first, others)) = sessions.split_first() {
-        match Context::load_for(common, first) {
-            Ok(context) => return Ok((passed, Some((context, sessions)))),
-            Err(error) => passed.push(error.downcast::<Gone>()?),
-        }
-        sessions = others;
-    }
-    Ok((passed, None))
-}
-
 /// What a unit of this instance looks for in vain.
-pub(super) fn looked_for(instance: &str, config: &Path, folder: &Path) -> Option<Gone> {
+pub(crate) fn looked_for(instance: &str, config: &Path, folder: &Path) -> Option<Gone> {
     match (is_missing(config), is_missing(folder)) {
         (true, _) => Some(Gone::project(instance, config)),
         (_, true) => Some(Gone::folder(instance, folder)),
@@ -88,7 +75,7 @@ pub(super) fn looked_for(instance: &str, config: &Path, folder: &Path) -> Option
 /// Whether a unit is that of the session in `folder`: it says so, or it names a place of the same
 /// name where there is no session any more, of this project or of one that is not there any more
 /// either, as when a person has moved them.
-pub(super) fn is_of(recorded: &Recorded, project: &Project, folder: &Path) -> bool {
+pub(crate) fn is_of(recorded: &Recorded, project: &Project, folder: &Path) -> bool {
     let was_moved = || {
         recorded.folder.file_name() == folder.file_name()
             && is_missing(&recorded.folder)
@@ -99,7 +86,7 @@ pub(super) fn is_of(recorded: &Recorded, project: &Project, folder: &Path) -> bo
 }
 
 /// Whether a unit would not find its session or its project.
-pub(super) fn is_astray(recorded: &Recorded) -> bool {
+pub(crate) fn is_astray(recorded: &Recorded) -> bool {
     is_missing(&recorded.folder) || is_missing(&recorded.config)
 }
 

@@ -3,10 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::bail;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
-use crate::service::exit::Exit;
 use crate::session::Phase;
 use crate::session::journal::Event;
 use crate::session::mail::{Kind, Message};
@@ -14,21 +13,24 @@ use crate::session::overview::Overview;
 use crate::session::state::{State, Word};
 use crate::session::store::{self, Journal, Lock, LockError};
 
-use super::context::{Coded, Usage};
-use super::sessions::Session;
+use super::context::Caller;
+use super::error::{Class, Error, Result};
+use super::session::Session;
 
-/// What `enable` and `run` are asked for.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Request {
-    /// `--task`.
-    pub(super) task: Option<String>,
-    /// `--dive`.
-    pub(super) dive: Option<String>,
+/// What a session is asked to do.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Work {
+    /// What is to be done. A new session needs one; a finished one is resumed with a new one.
+    pub task: Option<String>,
+    /// What the investigation of a new session begins with.
+    pub dive: Option<String>,
 }
 
-/// What became of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Became {
+/// What became of a request to begin or resume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Became {
     /// A new session.
     Created,
     /// A finished session with a new task.
@@ -48,15 +50,13 @@ const ENDING: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// For a task that is missing or that is not wanted, and what is in the way on disk.
-pub(super) fn ask(session: &Session, request: &Request) -> anyhow::Result<Became> {
+pub(crate) fn begin_or_resume(session: &Session, work: &Work) -> Result<Became> {
     let is_new = !session.exists();
-    let task = request.task.as_deref().map(str::trim).filter(|task| !task.is_empty());
+    let task = work.task.as_deref().map(str::trim).filter(|task| !task.is_empty());
     if is_new && task.is_none() {
-        return Err(Usage(format!(
-            "session '{name}' is new: say what is to be done: samocode enable {name} --task \"…\"",
-            name = session.name
-        ))
-        .into());
+        let name = &session.name;
+        return Err(Error::usage(format!("session '{name}' is new: say what is to be done"))
+            .hint(format!("samocode enable {name} --task \"…\"")));
     }
     store::make_folder(session.folder.path())?;
     let Some(lock) = lock(session)? else {
@@ -70,15 +70,14 @@ pub(super) fn ask(session: &Session, request: &Request) -> anyhow::Result<Became
     discard_stops(session)?;
     if journal.state().seq == 0 && !session.folder.overview().exists() {
         let task = task.ok_or_else(|| {
-            Usage(format!(
-                "{} is empty: say what is to be done with --task \"…\"",
-                session.folder.path().display()
-            ))
+            let folder = session.folder.path().display();
+            Error::usage(format!("{folder} is empty: say what is to be done"))
+                .hint(format!("samocode enable {} --task \"…\"", session.name))
         })?;
         journal.append(Event::Created {
             name: session.name.clone(),
             task: task.to_owned(),
-            dive: request.dive.clone(),
+            dive: work.dive.clone(),
         })?;
         return Ok(Became::Created);
     }
@@ -91,7 +90,7 @@ pub(super) fn ask(session: &Session, request: &Request) -> anyhow::Result<Became
             return match session.obstacle() {
                 Some(why) => {
                     let why = format!("cannot take over session '{}': {why}", session.name);
-                    Err(Coded(Exit::Configuration.code(), why).into())
+                    Err(Error::new(Class::Configuration, why))
                 }
                 None => Ok(Became::Known),
             };
@@ -117,10 +116,11 @@ pub(super) fn ask(session: &Session, request: &Request) -> anyhow::Result<Became
             journal.append(Event::Resumed { task: task.to_owned() })?;
             Ok(Became::Resumed)
         }
-        (Word::Done, None) => bail!(Usage(format!(
-            "session '{name}' is done: give it a new task with: samocode enable {name} --task \"…\"",
-            name = session.name
-        ))),
+        (Word::Done, None) => {
+            let name = &session.name;
+            Err(Error::usage(format!("session '{name}' is done"))
+                .hint(format!("give it a new task with: samocode enable {name} --task \"…\"")))
+        }
         // Asked again, perhaps because the first time was cut off.
         (_, Some(task)) if journal.state().task == task => revive(&mut journal),
         (word, Some(_)) => Err(at_work(session, word)),
@@ -132,19 +132,19 @@ pub(super) fn ask(session: &Session, request: &Request) -> anyhow::Result<Became
 /// of its iteration does not.
 ///
 /// # Errors
-/// As [`ask`].
-pub(super) fn ask_to_go_on(session: &Session, request: &Request) -> anyhow::Result<Became> {
-    let became = ask(session, request)?;
+/// As [`begin_or_resume`].
+pub(crate) fn resume_despite_stop(session: &Session, work: &Work) -> Result<Became> {
+    let became = begin_or_resume(session, work)?;
     if became != Became::Running {
         return Ok(became);
     }
     discard_stops(session)?;
     // The worker may have taken the stop just before, and is about to end.
-    if session.state()?.stopped { ask(session, request) } else { Ok(became) }
+    if session.state()?.stopped { begin_or_resume(session, work) } else { Ok(became) }
 }
 
 /// A stop that no worker took is over when a human says start.
-fn discard_stops(session: &Session) -> anyhow::Result<()> {
+fn discard_stops(session: &Session) -> Result<()> {
     for (file, message) in session.folder.unread()?.messages {
         if message.kind == Kind::Stop {
             session.folder.put_away(&file, &message.file_name())?;
@@ -154,7 +154,7 @@ fn discard_stops(session: &Session) -> anyhow::Result<()> {
 }
 
 /// Lets a session go on that a human stopped, or that blocked or failed.
-fn revive(journal: &mut Journal) -> anyhow::Result<Became> {
+fn revive(journal: &mut Journal) -> Result<Became> {
     let word = journal.state().word();
     if matches!(word, Word::Stopped | Word::Failed | Word::Paused | Word::Limited) {
         journal.append(Event::Started)?;
@@ -169,16 +169,14 @@ fn is_done_by_overview(session: &Session) -> bool {
     session.hook().is_ok_and(|hook| hook.state == Word::Done)
 }
 
-fn at_work(session: &Session, word: Word) -> anyhow::Error {
+fn at_work(session: &Session, word: Word) -> Error {
     let name = &session.name;
-    Usage(format!(
-        "session '{name}' is {word} and has its task: send it words with: samocode send {name} \"…\", or begin another session"
-    ))
-    .into()
+    Error::usage(format!("session '{name}' is {word} and has its task"))
+        .hint(format!("send it words with: samocode send {name} \"…\", or begin another session"))
 }
 
 /// The session's lock; `None` when a worker holds it. One that is about to end is waited for.
-fn lock(session: &Session) -> anyhow::Result<Option<Lock>> {
+fn lock(session: &Session) -> Result<Option<Lock>> {
     let deadline = Instant::now() + ENDING;
     loop {
         match Lock::take(&session.folder) {
@@ -204,7 +202,7 @@ fn lock(session: &Session) -> anyhow::Result<Option<Lock>> {
 ///
 /// # Errors
 /// What is in the way on disk.
-pub(super) fn stop(session: &Session) -> anyhow::Result<bool> {
+pub(crate) fn stop(session: &Session) -> Result<bool> {
     let Some(lock) = lock(session)? else { return Ok(false) };
     let mut journal = Journal::open(&session.folder, &lock)?;
     if journal.state().seq > 0 && !matches!(journal.state().word(), Word::Stopped | Word::Done) {
@@ -218,19 +216,19 @@ pub(super) fn stop(session: &Session) -> anyhow::Result<bool> {
     Ok(true)
 }
 
-fn write_hook(session: &Session, state: &State) -> anyhow::Result<()> {
+fn write_hook(session: &Session, state: &State) -> Result<()> {
     let mut bytes = serde_json::to_vec(&crate::session::hook::Hook::of(state))?;
     bytes.push(b'\n');
     store::replace(&session.folder.hook(), &bytes)?;
     Ok(())
 }
 
-/// Puts a message from the human into the session's inbox.
+/// Puts a message into the session's inbox.
 ///
 /// # Errors
 /// For a message that is too large, and what is in the way on disk.
-pub(super) fn send(session: &Session, kind: Kind, body: &str) -> anyhow::Result<Message> {
-    let mut message = message(session, kind, body)?;
+pub(crate) fn send(session: &Session, caller: &Caller, kind: Kind, body: &str) -> Result<Message> {
+    let mut message = message(session, caller, kind, body)?;
     deliver_once(session, &mut message)?;
     Ok(message)
 }
@@ -240,7 +238,7 @@ pub(super) fn send(session: &Session, kind: Kind, body: &str) -> anyhow::Result<
 ///
 /// # Errors
 /// What is in the way on disk.
-pub(super) fn deliver_once(session: &Session, message: &mut Message) -> anyhow::Result<()> {
+pub(crate) fn deliver_once(session: &Session, message: &mut Message) -> Result<()> {
     let is_same = |known: &Message| {
         (&known.from, known.kind, &known.body) == (&message.from, message.kind, &message.body)
     };
@@ -256,15 +254,12 @@ pub(super) fn deliver_once(session: &Session, message: &mut Message) -> anyhow::
 ///
 /// # Errors
 /// For one that is too large.
-pub(super) fn message(session: &Session, kind: Kind, body: &str) -> anyhow::Result<Message> {
-    Message::new(&sender(), &session.instance, Timestamp::now(), kind, body)
-        .map_err(|error| Usage(format!("cannot send to {}: {error}", session.name)).into())
-}
-
-/// Who sends: the session whose agent runs this, else the human.
-pub(super) fn sender() -> String {
-    std::env::var("SAMOCODE_SESSION")
-        .ok()
-        .filter(|session| !session.is_empty())
-        .unwrap_or_else(|| "human".to_owned())
+pub(crate) fn message(
+    session: &Session,
+    caller: &Caller,
+    kind: Kind,
+    body: &str,
+) -> Result<Message> {
+    Message::new(caller.name(), &session.instance, Timestamp::now(), kind, body)
+        .map_err(|error| Error::usage(format!("cannot send to {}: {error}", session.name)))
 }

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use ::notify::event::{AccessKind, AccessMode, EventKind};
 use ::notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
-use anyhow::Context as _;
 use tokio::sync::mpsc::{Receiver, channel};
+
+use super::error::{Attempt as _, Result};
 
 /// Watches folders. A slow look besides makes up for file systems that tell nothing, as network
 /// file systems do.
-pub(super) struct Watch {
+pub(crate) struct Watch {
     _watcher: RecommendedWatcher,
     changed: Receiver<()>,
 }
@@ -23,7 +24,7 @@ impl Watch {
     ///
     /// # Errors
     /// When it cannot be watched, as when the user's inotify instances are used up.
-    pub(super) fn new(folder: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn new(folder: &Path) -> Result<Self> {
         Self::all([folder])
     }
 
@@ -31,7 +32,7 @@ impl Watch {
     ///
     /// # Errors
     /// As [`Watch::new`].
-    pub(super) fn all<'a>(folders: impl IntoIterator<Item = &'a Path>) -> anyhow::Result<Self> {
+    pub(crate) fn all<'a>(folders: impl IntoIterator<Item = &'a Path>) -> Result<Self> {
         let (sender, changed) = channel(1);
         let mut watcher = ::notify::recommended_watcher(move |event| {
             // Whoever looks at a file opens it: that must not wake them again.
@@ -40,22 +41,22 @@ impl Watch {
                 let _ = sender.try_send(());
             }
         })
-        .context("cannot watch files")?;
+        .attempt(|| "watch files".to_owned())?;
         for folder in folders {
             watcher
                 .watch(folder, RecursiveMode::NonRecursive)
-                .with_context(|| format!("cannot watch {}", folder.display()))?;
+                .attempt(|| format!("watch {}", folder.display()))?;
         }
         Ok(Self { _watcher: watcher, changed })
     }
 
     /// Waits for a change, or for the slow look. May be dropped while it waits.
-    pub(super) async fn changed(&mut self) {
+    pub(crate) async fn changed(&mut self) {
         let _ = tokio::time::timeout(SLOW_LOOK, self.changed.recv()).await;
     }
 
     /// Waits until `is_true`.
-    pub(super) async fn until(mut self, is_true: impl Fn() -> bool) {
+    pub(crate) async fn until(mut self, is_true: impl Fn() -> bool) {
         while !is_true() {
             self.changed().await;
         }

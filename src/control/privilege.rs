@@ -1,21 +1,21 @@
 //! In system scope the verbs run as root, for the manager and `/etc`; the session's files belong
 //! to the user it runs as. So root's power is put down first and taken up only where it is needed.
 
-use anyhow::{Context as _, bail};
 use nix::unistd::{Gid, Uid, User, getgrouplist, setegid, seteuid, setgroups};
 
 use crate::config::Env;
 use crate::service::Scope;
 
-use super::context::Usage;
+use super::context::Caller;
+use super::error::{Attempt as _, Error, Result};
 
 /// The user a session of the system's manager runs as.
 #[derive(Debug, Clone)]
-pub(super) struct RunAs(User);
+pub(crate) struct RunAs(User);
 
 impl RunAs {
     /// The user's id.
-    pub(super) const fn uid(&self) -> u32 {
+    pub(crate) const fn uid(&self) -> u32 {
         self.0.uid.as_raw()
     }
 
@@ -24,29 +24,26 @@ impl RunAs {
     ///
     /// # Errors
     /// For a user that does not exist, and for root itself, which agents refuse.
-    pub(super) fn choose(
-        scope: Scope,
+    pub(crate) fn choose(
+        caller: &Caller,
         named: Option<&str>,
         owner: Option<u32>,
-    ) -> anyhow::Result<Option<Self>> {
-        if scope != Scope::System || !Uid::effective().is_root() {
+    ) -> Result<Option<Self>> {
+        if caller.scope != Scope::System || !Uid::effective().is_root() {
             if let Some(name) = named {
-                return Err(Usage(format!(
-                    "--run-as {name} needs root and --system: sudo samocode enable --system --run-as {name} …"
-                ))
-                .into());
+                return Err(Error::usage(format!("--run-as {name} needs root and --system"))
+                    .hint(format!("sudo samocode enable --system --run-as {name} …")));
             }
             return Ok(None);
         }
         let user = match named {
-            Some(name) => User::from_name(name)
-                .ok()
-                .flatten()
-                .ok_or_else(|| Usage(format!("there is no user '{name}': use --run-as USER")))?,
+            Some(name) => User::from_name(name).ok().flatten().ok_or_else(|| {
+                Error::usage(format!("there is no user '{name}'")).hint("use --run-as USER")
+            })?,
             None => {
-                let caller = || std::env::var("SUDO_UID").ok().and_then(|uid| uid.parse().ok());
+                let by_sudo = || caller.env.text("SUDO_UID").and_then(|uid| uid.parse().ok());
                 match owner
-                    .or_else(caller)
+                    .or_else(by_sudo)
                     .and_then(|uid| User::from_uid(Uid::from_raw(uid)).ok().flatten())
                 {
                     Some(user) => user,
@@ -58,10 +55,9 @@ impl RunAs {
             if named.is_none() {
                 return Ok(None);
             }
-            return Err(Usage(
-                "agents refuse root: name another user with --run-as USER".to_owned(),
-            )
-            .into());
+            return Err(
+                Error::usage("agents refuse root").hint("name another user with --run-as USER")
+            );
         }
         Ok(Some(Self(user)))
     }
@@ -70,20 +66,21 @@ impl RunAs {
     ///
     /// # Errors
     /// The system's.
-    pub(super) fn lower(&self) -> anyhow::Result<()> {
+    pub(crate) fn lower(&self) -> Result<()> {
         let user = &self.0;
-        let name = std::ffi::CString::new(user.name.as_str())?;
-        let groups = getgrouplist(&name, user.gid)?;
+        let action = || format!("act as {}", user.name);
+        let name = std::ffi::CString::new(user.name.as_str()).attempt(action)?;
+        let groups = getgrouplist(&name, user.gid).attempt(action)?;
         let lower = || {
             setgroups(&groups)?;
             setegid(user.gid)?;
             seteuid(user.uid)
         };
-        lower().with_context(|| format!("cannot act as {}", user.name))
+        lower().attempt(action)
     }
 
     /// The environment as the user's units see it, not root's.
-    pub(super) fn environment(&self, env: Env) -> Env {
+    pub(crate) fn environment(&self, env: Env) -> Env {
         let user = &self.0;
         let roots = |name: &str| name.starts_with("XDG_") || name.starts_with("SUDO_");
         let mut env: Env =
@@ -97,7 +94,7 @@ impl RunAs {
 
 /// Root's power, taken up until this is dropped.
 #[derive(Debug)]
-pub(super) struct Raised {
+pub(crate) struct Raised {
     before: Option<(Uid, Gid)>,
 }
 
@@ -106,13 +103,13 @@ impl Raised {
     ///
     /// # Errors
     /// The system's.
-    pub(super) fn up() -> anyhow::Result<Self> {
+    pub(crate) fn up() -> Result<Self> {
         if Uid::effective().is_root() || !Uid::current().is_root() {
             return Ok(Self { before: None });
         }
         let before = (Uid::effective(), Gid::effective());
         if seteuid(Uid::from_raw(0)).and_then(|()| setegid(Gid::from_raw(0))).is_err() {
-            bail!("cannot become root again");
+            return Err(Error::unavailable("cannot become root again"));
         }
         Ok(Self { before: Some(before) })
     }
@@ -124,7 +121,7 @@ impl Drop for Raised {
             let lowered = setegid(gid).and_then(|()| seteuid(uid));
             if lowered.is_err() {
                 // Never go on with more power than was meant.
-                std::process::exit(1);
+                std::process::abort();
             }
         }
     }

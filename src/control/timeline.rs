@@ -1,8 +1,9 @@
 //! What happened in a session, in order: its iterations, and what came between them. All of it is
 //! from the journal.
 
+use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::session::describe::describe;
 use crate::session::journal::{End, Entry, Event, Step};
@@ -11,38 +12,65 @@ use crate::session::phase::Phase;
 use crate::session::signal::Status;
 use crate::session::store::read_journal;
 
-use super::output;
-use super::sessions::Session;
+use super::error::Result;
+use super::host::{Operation, Perform};
+use super::session::Session;
+
+/// What happened in a session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct History {
+    /// As it was typed.
+    pub session: String,
+}
+
+#[async_trait]
+impl Perform for History {
+    async fn perform(self, on: &Operation<'_>) -> Result<Vec<Item>> {
+        read(&on.resolve(&self.session)?.session)
+    }
+}
 
 /// What happened in a session, in order.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub(super) enum Item {
+pub enum Item {
     /// An iteration that ended with a signal.
     Iteration(Iteration),
-    /// Something between.
-    Event { at: Timestamp, kind: &'static str, text: String },
+    /// Something that happened between two iterations.
+    Event {
+        /// When.
+        at: Timestamp,
+        /// The journal's name for such an event.
+        kind: String,
+        /// What happened, in a sentence.
+        text: String,
+    },
 }
 
 /// An iteration that ended with a signal.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub(super) struct Iteration {
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Iteration {
     /// When the signal was taken.
-    pub(super) at: Timestamp,
+    pub at: Timestamp,
     /// Its number in all.
-    pub(super) total: u32,
-    pub(super) phase: Phase,
+    pub total: u32,
+    /// The phase it was of.
+    pub phase: Phase,
     /// Its number in the phase.
-    pub(super) iteration: u32,
-    pub(super) status: Status,
+    pub iteration: u32,
+    /// The status of the signal.
+    pub status: Status,
+    /// What the signal led to.
     #[serde(flatten)]
-    pub(super) step: Step,
-    pub(super) summary: Option<String>,
+    pub step: Step,
+    /// The agent's summary, or why it waits or is blocked.
+    pub summary: Option<String>,
     /// From the first run's start to the signal.
-    pub(super) seconds: i64,
-    pub(super) runs: u32,
-    /// `None` where no run told.
-    pub(super) cost_usd: Option<f64>,
+    pub seconds: i64,
+    /// How many runs it took.
+    pub runs: u32,
+    /// US dollars; `None` where no run told its cost.
+    pub cost_usd: Option<f64>,
 }
 
 /// Adds up a journal.
@@ -136,7 +164,7 @@ impl Chronicle {
     }
 
     fn push(&mut self, entry: &Entry, text: String) {
-        self.items.push(Item::Event { at: entry.at, kind: entry.event.kind(), text });
+        self.items.push(Item::Event { at: entry.at, kind: entry.event.kind().to_owned(), text });
     }
 }
 
@@ -144,11 +172,11 @@ impl Chronicle {
 ///
 /// # Errors
 /// When it is there and cannot be read.
-pub(super) fn read(session: &Session) -> anyhow::Result<Vec<Item>> {
+pub(crate) fn read(session: &Session) -> Result<Vec<Item>> {
     let mut chronicle = Chronicle::default();
     let (_, damage) = read_journal(&session.folder, |entry| chronicle.add(entry))?;
     if let Some(damage) = damage {
-        output::note(&format!(
+        session.warnings.add(format!(
             "{} is damaged in {damage}; what follows is from the sound lines",
             session.folder.journal().display()
         ));

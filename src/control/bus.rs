@@ -1,0 +1,60 @@
+//! Changes of units, as the service manager tells them.
+
+use futures_util::StreamExt as _;
+use futures_util::stream::BoxStream;
+
+use crate::service::{self, Scope, ServiceManager, UnitChange};
+
+use super::context::Warnings;
+use super::session::Session;
+use super::units::Units;
+
+/// What the service manager tells; where there is none, nothing.
+pub(super) struct Bus {
+    manager: Option<Box<dyn ServiceManager>>,
+    changes: BoxStream<'static, UnitChange>,
+}
+
+impl Bus {
+    pub(super) async fn listen(scope: Scope, found: &[Session], warnings: &Warnings) -> Self {
+        let instances: Vec<String> = found.iter().map(|session| session.instance.clone()).collect();
+        let silent = || futures_util::stream::pending().boxed();
+        let manager = match service::connect(scope).await {
+            Ok(manager) => manager,
+            Err(service::Error::NoManager { .. }) => {
+                return Self { manager: None, changes: silent() };
+            }
+            Err(error) => {
+                warnings.add(format!("{error}; a unit that fails is noticed late"));
+                return Self { manager: None, changes: silent() };
+            }
+        };
+        let changes = match manager.watch(&instances).await {
+            Ok(changes) => changes,
+            Err(error) => {
+                warnings.add(format!("{error}; a unit that fails is noticed late"));
+                silent()
+            }
+        };
+        Self { manager: Some(manager), changes }
+    }
+
+    /// Waits until a unit's state is another; status lines come too often to be looked at.
+    pub(super) async fn changed(&mut self) {
+        while let Some(change) = self.changes.next().await {
+            if change.active.is_some() {
+                return;
+            }
+        }
+        // The manager is gone: from now on the files have to do.
+        self.manager = None;
+        self.changes = futures_util::stream::pending().boxed();
+    }
+
+    pub(super) async fn ask(&mut self, warnings: &Warnings) -> Units {
+        match &self.manager {
+            Some(manager) => Units::of(manager.as_ref(), warnings).await,
+            None => Units::none(),
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! What sessions cost, from their journals.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::session::journal::{Entry, Event, Usage};
+use crate::session::phase::Phase;
+use crate::session::store::read_journal;
+
+use super::error::Result;
+use super::host::{Operation, Perform};
+use super::registry;
+use super::session::Session;
+use super::target::Target;
+
+/// What sessions cost.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cost {
+    /// As they were typed; none: all sessions of the project.
+    pub sessions: Vec<String>,
+}
+
+/// What sessions cost, each and together.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Costs {
+    /// Each session.
+    pub sessions: Vec<Bill>,
+    /// All of them.
+    pub total: Sum,
+}
+
+/// What one session cost.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Bill {
+    /// Its name.
+    pub session: String,
+    /// All its phases.
+    pub total: Sum,
+    /// Each phase in which something ran.
+    pub phases: BTreeMap<Phase, Sum>,
+}
+
+#[async_trait]
+impl Perform for Cost {
+    async fn perform(self, on: &Operation<'_>) -> Result<Costs> {
+        let (context, mut found) = Target::resolve_all(on.caller, &on.warnings, &self.sessions)?;
+        if self.sessions.is_empty() {
+            found = registry::all(&context)?;
+        }
+        let mut total = Sum::default();
+        let mut sessions = Vec::with_capacity(found.len());
+        for session in found {
+            let ledger = Ledger::of(&session)?;
+            let sum = ledger.total();
+            total.add(&sum);
+            sessions.push(Bill { session: session.name, total: sum, phases: ledger.phases });
+        }
+        Ok(Costs { sessions, total })
+    }
+}
+
+/// What some runs cost together.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Sum {
+    /// US dollars.
+    pub usd: f64,
+    /// Tokens.
+    pub tokens: Usage,
+    /// How many runs.
+    pub runs: u32,
+    /// Runs whose cost is unknown, as they died with their worker.
+    pub unknown: u32,
+    /// How long they took together.
+    pub seconds: i64,
+}
+
+impl Sum {
+    fn add(&mut self, other: &Self) {
+        self.usd += other.usd;
+        self.tokens.add(other.tokens);
+        self.runs += other.runs;
+        self.unknown += other.unknown;
+        self.seconds += other.seconds;
+    }
+}
+
+/// Adds up a session's journal.
+#[derive(Debug, Default)]
+struct Ledger {
+    phases: BTreeMap<Phase, Sum>,
+    run: Option<(Phase, Timestamp)>,
+}
+
+impl Ledger {
+    fn of(session: &Session) -> Result<Self> {
+        let mut ledger = Self::default();
+        read_journal(&session.folder, |entry| ledger.entry(entry))?;
+        Ok(ledger)
+    }
+
+    fn entry(&mut self, entry: &Entry) {
+        match &entry.event {
+            Event::RunStarted { phase, .. } => self.run = Some((*phase, entry.at)),
+            Event::RunEnded { cost, .. } => {
+                let tokens = cost.tokens;
+                let unknown = u32::from(cost.usd.is_none() && tokens != Usage::default());
+                self.count(
+                    entry,
+                    Sum { usd: cost.usd.unwrap_or(0.0), tokens, unknown, ..Sum::default() },
+                );
+            }
+            Event::RunLost { .. } => self.count(entry, Sum { unknown: 1, ..Sum::default() }),
+            _ => {}
+        }
+    }
+
+    fn count(&mut self, entry: &Entry, mut sum: Sum) {
+        let Some((phase, since)) = self.run.take() else { return };
+        sum.runs = 1;
+        sum.seconds = entry.at.duration_since(since).as_secs().max(0);
+        self.phases.entry(phase).or_default().add(&sum);
+    }
+
+    fn total(&self) -> Sum {
+        let mut total = Sum::default();
+        self.phases.values().for_each(|sum| total.add(sum));
+        total
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::journal::RunCost;
+
+    fn at(second: i64, event: Event) -> Entry {
+        Entry { seq: 0, at: Timestamp::from_second(second).unwrap(), event }
+    }
+
+    fn started(phase: Phase) -> Event {
+        Event::RunStarted {
+            run: "r".into(),
+            agent: "claude".into(),
+            conversation: "c".into(),
+            resume: false,
+            phase,
+            iteration: 1,
+            total: 1,
+            attempt: 1,
+            log: "l".into(),
+        }
+    }
+
+    #[test]
+    fn each_run_counts_once_in_its_phase_and_a_lost_one_as_unknown() {
+        let mut ledger = Ledger::default();
+        let cost = RunCost {
+            usd: Some(0.5),
+            tokens: Usage { input: 10, output: 2, ..Usage::default() },
+            ..RunCost::default()
+        };
+        let ended = Event::RunEnded {
+            run: "r".into(),
+            context_window: None,
+            outcome: "finished".into(),
+            detail: None,
+            failure: false,
+            resumable: true,
+            cost,
+        };
+        for entry in [
+            at(0, started(Phase::Testing)),
+            at(60, ended.clone()),
+            // The same end told again is of no run.
+            at(61, ended.clone()),
+            at(100, started(Phase::Testing)),
+            at(130, Event::RunLost { run: "r".into() }),
+            at(200, started(Phase::Done)),
+            at(201, ended),
+        ] {
+            ledger.entry(&entry);
+        }
+        let testing = &ledger.phases[&Phase::Testing];
+        assert_eq!((testing.runs, testing.unknown, testing.seconds), (2, 1, 90));
+        assert!((ledger.total().usd - 1.0).abs() < 1e-9);
+        assert_eq!(ledger.total().tokens.input, 20);
+    }
+}

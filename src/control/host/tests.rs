@@ -1,0 +1,130 @@
+//! Every request, reply and error travels as JSON and comes back the same.
+
+use std::path::PathBuf;
+
+use super::*;
+use crate::config::Env;
+use crate::control::enable::{Enable, Overrides};
+use crate::control::request::Work;
+use crate::control::{answers, call};
+use crate::service::{Scope, quiet};
+use crate::session::mail::Kind;
+use crate::session::state::Word;
+
+fn travelled(request: &Request) -> Request {
+    serde_json::from_str(&serde_json::to_string(request).unwrap()).unwrap()
+}
+
+#[test]
+fn requests_come_through_json_as_they_were() {
+    let session = || "jwt".to_owned();
+    let requests: [Request; 20] = [
+        look::Find { sessions: vec![session()] }.into(),
+        look::List {}.into(),
+        look::Show { session: session() }.into(),
+        look::Explain { session: session() }.into(),
+        timeline::History { session: session() }.into(),
+        cost::Cost { sessions: Vec::new() }.into(),
+        inbox::Inbox { session: session(), all: true }.into(),
+        answers::Questions { session: session() }.into(),
+        answers::Answers {
+            session: session(),
+            answers: vec![answers::Answer { id: "Q1".into(), answer: "A".into(), to: None }],
+            accept_suggestions: true,
+            hold: false,
+        }
+        .into(),
+        post::Approve { session: session(), message: "yes".into() }.into(),
+        post::Reject { session: session(), reason: "no".into() }.into(),
+        post::Send { session: session(), kind: Kind::Nudge, text: String::new() }.into(),
+        Enable {
+            session: session(),
+            work: Work { task: Some("JWT login".into()), dive: None },
+            set: Overrides { agent: Some("rehearsal".into()), budget: Some("2".into()) },
+            import_env: true,
+            run_as: Some("dev".into()),
+        }
+        .into(),
+        run::Run { session: session(), ..run::Run::default() }.into(),
+        unit::Start { session: session() }.into(),
+        stop::Stop { session: session(), now: true }.into(),
+        unit::Restart { session: session() }.into(),
+        unit::Reload { session: session(), timeout_s: 60 }.into(),
+        unit::Disable { session: session() }.into(),
+        wait::Wait { sessions: vec![session()], until: vec![Word::Done], timeout_s: Some(9) }
+            .into(),
+    ];
+    for request in requests {
+        assert_eq!(travelled(&request), request);
+    }
+    let text = serde_json::to_string(&Request::from(look::Show { session: session() })).unwrap();
+    assert_eq!(text, r#"{"call":"show","session":"jwt"}"#);
+}
+
+#[test]
+fn replies_and_errors_come_through_json_as_they_were() {
+    let stopped = stop::Stopped {
+        session: "jwt".into(),
+        instance: "jwt--shop".into(),
+        end: stop::StopEnd::Gone { what: Error::usage("it is gone").hint("put it back") },
+    };
+    let waited = wait::Waited::TimedOut { standing: vec!["jwt is running".into()] };
+    let reload = unit::Named { session: "jwt".into(), instance: "jwt".into() };
+    for reply in [Reply::Stop(stopped), Reply::Wait(waited), Reply::Reload(reload)] {
+        let answer = Answer { result: Ok(reply), warnings: vec!["look at that".into()] };
+        let text = serde_json::to_string(&answer).unwrap();
+        assert_eq!(serde_json::from_str::<Answer<Reply>>(&text).unwrap(), answer);
+    }
+    let refused: Answer<Reply> = Answer { result: Err(Error::refused("no")), warnings: vec![] };
+    let text = serde_json::to_string(&refused).unwrap();
+    assert_eq!(serde_json::from_str::<Answer<Reply>>(&text).unwrap(), refused);
+}
+
+/// A host that is reached by JSON alone, as one on another machine is.
+struct Distant(Local);
+
+#[async_trait]
+impl Host for Distant {
+    async fn request(&self, request: Request, progress: Progress<'_>) -> Answer<Reply> {
+        let there = self.0.request(travelled(&request), progress).await;
+        serde_json::from_str(&serde_json::to_string(&there).unwrap()).unwrap()
+    }
+}
+
+/// A caller in a project in `root` whose sessions are below it.
+fn caller(root: &std::path::Path) -> Caller {
+    for folder in ["repo", "worktrees", "sessions"] {
+        std::fs::create_dir_all(root.join(folder)).unwrap();
+    }
+    let text = "MAIN_REPO=repo\nWORKTREES=worktrees\nSESSIONS=sessions\n";
+    std::fs::write(root.join(".samocode"), text).unwrap();
+    Caller {
+        env: Env::from_iter([("HOME", root), ("XDG_RUNTIME_DIR", root)]),
+        cwd: root.to_owned(),
+        config: Some(root.join(".samocode")),
+        scope: Scope::User,
+        binary: PathBuf::from("/nowhere/samocode"),
+    }
+}
+
+#[tokio::test]
+async fn a_session_is_shown_the_same_from_here_and_from_afar() {
+    let root = tempfile::tempdir().unwrap();
+    let here = Local::new(caller(root.path()));
+    let folder = root.path().join("sessions/26-11-20-jwt");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("_overview.md"), "# Session: jwt\n## Status\nPhase: planning\n")
+        .unwrap();
+    let afar = Distant(here.clone());
+
+    let show = || look::Show { session: "jwt".to_owned() };
+    let near = call(&here, show(), &quiet).await.result.unwrap();
+    let far = call(&afar, show(), &quiet).await.result.unwrap();
+    assert_eq!(near.view.session, "jwt");
+    assert_eq!(near, far);
+
+    let missing = look::Show { session: "search".to_owned() };
+    let error = call(&afar, missing, &quiet).await.result.unwrap_err();
+    assert_eq!(error.class, Class::NotFound);
+    assert!(error.hint.unwrap().contains("samocode enable search"), "the hint travels, too");
+}

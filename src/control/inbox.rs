@@ -1,0 +1,47 @@
+//! A session's mail.
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::session::mail::Message;
+
+use super::error::Result;
+use super::host::{Operation, Perform};
+
+/// The messages to a session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inbox {
+    /// As it was typed.
+    pub session: String,
+    /// Also those that its worker has taken.
+    pub all: bool,
+}
+
+/// A message to a session.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Mail {
+    /// The message as it lies there.
+    #[serde(flatten)]
+    pub message: Message,
+    /// Whether the worker has taken it.
+    pub read: bool,
+}
+
+#[async_trait]
+impl Perform for Inbox {
+    async fn perform(self, on: &Operation<'_>) -> Result<Vec<Mail>> {
+        let session = on.resolve(&self.session)?.session;
+        let unread = session.folder.unread()?;
+        for (name, why) in &unread.strange {
+            on.warnings.add(format!("{}: {why}", session.folder.inbox().join(name).display()));
+        }
+        let mut mail = Vec::new();
+        if self.all {
+            let read = session.folder.read_mail()?.into_iter();
+            mail.extend(read.map(|message| Mail { message, read: true }));
+        }
+        let unread = unread.messages.into_iter();
+        mail.extend(unread.map(|(_, message)| Mail { message, read: false }));
+        Ok(mail)
+    }
+}

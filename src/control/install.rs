@@ -1,0 +1,181 @@
+//! What a session's unit is made of, and whether there is a point in starting it.
+
+use crate::config::agent_path::find_agent;
+use crate::config::environment::recorded;
+use crate::config::{Env, Flags, Project, Settings};
+use crate::git::{self, Plan};
+use crate::service::{self, Limits, Progress, Scope, ServiceManager, Shared};
+use crate::session::Phase;
+use crate::session::store::crash_point;
+
+use super::context::Context;
+use super::error::{Error, Result};
+use super::privilege::{Raised, RunAs};
+use super::session::Session;
+
+/// In system scope a unit without a user would run the session as root.
+pub(super) fn check_user(context: &Context) -> Result<()> {
+    if context.scope() == Scope::System && context.run_as.is_none() {
+        return Err(Error::usage("--system needs the user that the session runs as")
+            .hint("sudo samocode enable --system --run-as USER …"));
+    }
+    Ok(())
+}
+
+/// The agent has to be found and willing before anything is made; a worker that cannot start helps nobody.
+pub(super) fn check_agent(
+    context: &Context,
+    settings: &Settings,
+    env: &Env,
+    session: &Session,
+) -> Result<()> {
+    let phase = session.hook().map_or(Phase::Investigation, |hook| hook.phase);
+    let agent = settings.agent(phase);
+    let found = find_agent(settings, agent, env)?;
+    let programs = crate::agent::Programs {
+        claude: found.map_or_else(|| "claude".into(), |found| found.path),
+        samocode: context.caller.binary.clone(),
+    };
+    let environment: crate::agent::Environment = env.clone().into_iter().collect();
+    let is_root = rustix::process::geteuid().is_root();
+    crate::agent::choose(&agent.to_string(), &programs)?.ready(is_root, &environment)?;
+    Ok(())
+}
+
+/// A name that git does not take as a branch is refused before a session is made of it.
+pub(super) fn check_branch(
+    project: &Project,
+    settings: &Settings,
+    session: &Session,
+) -> Result<()> {
+    if session.exists() {
+        return Ok(());
+    }
+    match planned(project, settings, session) {
+        Err(error) if error.is_about_name() => Err(Error::usage(error)),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn planned(
+    project: &Project,
+    settings: &Settings,
+    session: &Session,
+) -> Result<Plan, git::Error> {
+    let branch = settings.branch_of(&session.name);
+    let path = project.worktrees.join(session.folder.name());
+    git::plan(&project.main_repo, &branch, &path)
+}
+
+/// The unit of a session.
+pub(crate) struct UnitFiles<'a> {
+    context: &'a Context,
+    session: &'a Session,
+    /// What the drop-in records.
+    environment: Vec<(String, String)>,
+    /// The environment as the worker will see it, as far as settings go.
+    pub(super) env: Env,
+    /// What is set for the worker.
+    pub(super) settings: Settings,
+}
+
+impl<'a> UnitFiles<'a> {
+    /// The unit as it will be: PATH and the settings of this shell and its flags count; what an
+    /// earlier `enable` recorded and this one does not say stays.
+    pub(crate) fn new(context: &'a Context, session: &'a Session, flags: &Flags) -> Result<Self> {
+        context.project.check_places()?;
+        let mut environment = recorded(&flags.over(&context.caller.env), &context.caller.cwd);
+        let before = service::recorded(context.scope(), &session.instance)?;
+        let uid = context.run_as.as_ref().map(RunAs::uid);
+        if let Some(before) = before.as_ref().and_then(|before| before.uid)
+            && Some(before) != uid
+        {
+            let message = format!(
+                "session '{}' runs as the user with id {before}, and its files are theirs",
+                session.instance
+            );
+            return Err(Error::usage(message)
+                .hint("name it in a command of its own, without another --run-as"));
+        }
+        for (name, value) in before.map(|before| before.environment).unwrap_or_default() {
+            if !environment.iter().any(|(known, _)| *known == name) {
+                environment.push((name, value));
+            }
+        }
+        let mut env = context.caller.env.clone();
+        env.extend(environment.iter().cloned());
+        let settings = Settings::load(Some(&context.project), &env, &Flags::default())?;
+        Ok(Self { context, session, environment, env, settings })
+    }
+
+    /// The unit of a session that was moved: all that was recorded stays, but for where it is.
+    pub(super) fn moved(
+        context: &'a Context,
+        session: &'a Session,
+        recorded: service::Recorded,
+    ) -> Result<Self> {
+        let mut env = context.caller.env.clone();
+        env.extend(recorded.environment.iter().cloned());
+        let settings = Settings::load(Some(&context.project), &env, &Flags::default())?;
+        Ok(Self { context, session, environment: recorded.environment, env, settings })
+    }
+
+    /// Writes the unit files, has the waker watch, and the session started at boot.
+    pub(crate) async fn install(
+        &self,
+        manager: &dyn ServiceManager,
+        progress: Progress<'_>,
+    ) -> Result<()> {
+        let context = self.context;
+        check_user(context)?;
+        let scope = context.scope();
+        let spool = context.spool()?;
+        let shared = Shared { binary: &context.caller.binary, spool: spool.dir() };
+        let settings = &self.settings;
+        let limits = Limits {
+            tasks_max: Some(settings.tasks_max.clone()),
+            cpu_weight: Some(settings.cpu_weight.clone()),
+            ..Limits::default()
+        }
+        .with_memory(&settings.memory_max);
+        let session = service::Session {
+            instance: self.session.instance.clone(),
+            project: context.dirs.short(&context.project.root),
+            config: context.project.config.clone(),
+            folder: self.session.folder.path().to_owned(),
+            spool: spool.dir().to_owned(),
+            environment: self.environment.clone(),
+            uid: context.run_as.as_ref().map(RunAs::uid),
+            limits,
+            convoy: None,
+        };
+        let _root = Raised::up()?;
+        let before = service::recorded(scope, &self.session.instance)?;
+        if before.is_some_and(|before| before.folder != self.session.folder.path()) {
+            // What still runs there works on a folder that is gone.
+            manager.stop(&self.session.instance, progress).await?;
+        }
+        spool.create(scope)?;
+        manager.install(shared, Some(&session)).await?;
+        crash_point("the unit is installed");
+        manager.watch_spool().await?;
+        crash_point("the waker watches");
+        manager.enable(&self.session.instance).await?;
+        crash_point("the unit is enabled");
+        Ok(())
+    }
+
+    /// Starts the unit and waits until the manager says that it is up.
+    pub(crate) async fn start(
+        &self,
+        manager: &dyn ServiceManager,
+        progress: Progress<'_>,
+    ) -> Result<()> {
+        let instance = &self.session.instance;
+        manager.reset_failed(instance).await?;
+        crash_point("the unit is to be started");
+        manager.start(instance, progress).await?;
+        crash_point("the unit is started");
+        Ok(())
+    }
+}

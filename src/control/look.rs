@@ -1,0 +1,263 @@
+//! Looking at sessions: all of them, one in depth, one with the reasons for its state.
+
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::git;
+use crate::service::{self, Scope};
+use crate::session::journal::Event;
+use crate::session::qa::{Answer, Qa};
+use crate::session::state::{State, Word};
+use crate::session::store;
+
+use super::context::{Context, Warnings, is_outside};
+use super::error::Result;
+use super::host::{Operation, Perform};
+use super::registry;
+use super::session::Session;
+use super::target::Target;
+use super::timeline::{self, Item};
+use super::units::Units;
+use super::view::View;
+
+/// Which sessions are meant by what was typed, before anything is done to one of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Find {
+    /// As they were typed; none: all sessions of the project.
+    pub sessions: Vec<String>,
+}
+
+/// A session that was found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Found {
+    /// Its plain name.
+    pub session: String,
+    /// Its name as a unit instance.
+    pub instance: String,
+    /// Its folder.
+    pub folder: PathBuf,
+    /// Whether a worker is at it.
+    pub is_worked_on: bool,
+}
+
+/// All sessions of the project, newest first; outside of any project all that units know.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct List {}
+
+/// One session in depth.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Show {
+    /// As it was typed.
+    pub session: String,
+}
+
+/// What there is to know of one session.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Detail {
+    /// As in the list of all.
+    pub view: View,
+    /// What the service manager knows beyond that; `None` without one.
+    pub unit: Option<UnitDetail>,
+    /// The task in the human's words.
+    pub task: String,
+    /// The agent of the last run.
+    pub agent: Option<String>,
+    /// The commit that the branch began at.
+    pub base: Option<String>,
+    /// How many commits the branch has since then, where that can be told.
+    pub commits: Option<usize>,
+    /// The questions without an answer: id and text.
+    pub questions: Vec<(String, String)>,
+}
+
+/// A session's unit in the service manager's words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnitDetail {
+    /// Full unit name.
+    pub name: String,
+    /// `active`, `inactive`, `failed`, …
+    pub active: String,
+    /// `enabled`, `disabled`, …; empty where there is no unit file.
+    pub enabled: String,
+    /// Automatic restarts since it was started by hand.
+    pub restarts: u32,
+    /// Why it ended: `success`, `exit-code`, `watchdog`, …
+    pub result: String,
+    /// The worker's process id.
+    pub main_pid: Option<u32>,
+    /// The cgroup below the cgroup root; empty when it does not run.
+    pub cgroup: String,
+}
+
+/// Why a session is in the state it is in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Explain {
+    /// As it was typed.
+    pub session: String,
+}
+
+/// A session, and what led to its state.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Explained {
+    /// The session, with the reason it gives.
+    pub view: View,
+    /// What would change its state, in a sentence.
+    pub remedy: String,
+    /// What happened between the iterations, the newest first.
+    pub events: Vec<Item>,
+}
+
+#[async_trait]
+impl Perform for Find {
+    async fn perform(self, on: &Operation<'_>) -> Result<Vec<Found>> {
+        let (context, mut found) = Target::resolve_all(on.caller, &on.warnings, &self.sessions)?;
+        if self.sessions.is_empty() {
+            found = registry::all(&context)?;
+        }
+        let found = found.into_iter().map(|session| Found {
+            is_worked_on: session.is_worked_on(),
+            folder: session.folder.path().to_owned(),
+            session: session.name,
+            instance: session.instance,
+        });
+        Ok(found.collect())
+    }
+}
+
+#[async_trait]
+impl Perform for List {
+    async fn perform(self, on: &Operation<'_>) -> Result<Vec<View>> {
+        let scope = on.caller.scope;
+        let found = if is_outside(on.caller) {
+            registry::recorded(scope, &on.warnings)?
+        } else {
+            let context = Context::here(on.caller, &on.warnings)?;
+            let root = &context.project.root;
+            let all = registry::all(&context)?.into_iter();
+            all.map(|session| (root.clone(), session)).collect()
+        };
+        let units = Units::ask(scope, &on.warnings).await;
+        let mut views = Vec::with_capacity(found.len());
+        for (root, session) in &found {
+            let unit = units.get(&session.instance);
+            match View::of(on.caller, root, session, unit.as_ref()) {
+                Ok(view) => views.push(view),
+                Err(error) => on.warnings.add(format!(
+                    "{} cannot be shown: {}",
+                    session.name,
+                    error.in_one_line()
+                )),
+            }
+        }
+        Ok(views)
+    }
+}
+
+#[async_trait]
+impl Perform for Show {
+    async fn perform(self, on: &Operation<'_>) -> Result<Detail> {
+        let Target { context, session } = on.resolve(&self.session)?;
+        let found = unit(on.caller.scope, &session, &on.warnings).await;
+        let status = found.as_ref().map(|found| &found.status);
+        let mut view = View::of(&context.caller, &context.project.root, &session, status)?;
+        let unit = found.map(|found| UnitDetail {
+            name: found.status.name,
+            active: found.status.active.to_string(),
+            enabled: found.enabled.to_string(),
+            restarts: found.restarts,
+            result: found.result.to_string(),
+            main_pid: found.main_pid,
+            cgroup: found.cgroup,
+        });
+        if let (Some(shown), Some(unit)) = (&mut view.unit, &unit) {
+            shown.restarts = Some(unit.restarts);
+        }
+        let mut agent = None;
+        let (state, _) = store::read_journal(&session.folder, |entry| {
+            if let Event::RunStarted { agent: name, .. } = &entry.event {
+                agent = Some(name.clone());
+            }
+        })?;
+        let qa = store::read(&session.folder.qa())?.unwrap_or_default();
+        let qa = Qa::parse(String::from_utf8_lossy(&qa).into_owned());
+        let open = qa.questions().iter().filter(|question| question.answer == Answer::Waiting);
+        Ok(Detail {
+            commits: commits(&state),
+            questions: open.map(|question| (question.id.clone(), question.text.clone())).collect(),
+            view,
+            unit,
+            task: state.task,
+            agent,
+            base: state.place.and_then(|place| place.base),
+        })
+    }
+}
+
+/// The unit; `None` without a service manager.
+async fn unit(scope: Scope, session: &Session, warnings: &Warnings) -> Option<service::UnitDetail> {
+    let manager = match service::connect(scope).await {
+        Ok(manager) => manager,
+        Err(service::Error::NoManager { .. }) => return None,
+        Err(error) => {
+            warnings.add(error.to_string());
+            return None;
+        }
+    };
+    match manager.unit(&session.instance).await {
+        Ok(detail) => Some(detail),
+        Err(error) => {
+            warnings.add(error.to_string());
+            None
+        }
+    }
+}
+
+/// Commits since the branch began; `None` where that cannot be told.
+fn commits(state: &State) -> Option<usize> {
+    let (folder, base) = (state.working_dir()?, state.base()?);
+    git::commits_since(Path::new(folder), base).ok()
+}
+
+#[async_trait]
+impl Perform for Explain {
+    async fn perform(self, on: &Operation<'_>) -> Result<Explained> {
+        let Target { context, session } = on.resolve(&self.session)?;
+        let units = Units::ask(on.caller.scope, &on.warnings).await;
+        let unit = units.get(&session.instance);
+        let view = View::of(&context.caller, &context.project.root, &session, unit.as_ref())?;
+        let mut events = timeline::read(&session)?;
+        events.retain(|item| matches!(item, Item::Event { .. }));
+        events.reverse();
+        Ok(Explained { remedy: remedy(&view), view, events })
+    }
+}
+
+/// What would change a session's state.
+fn remedy(view: &View) -> String {
+    let instance = &view.instance;
+    let command = view.needs.as_ref().map(|needs| needs.command.as_str()).unwrap_or_default();
+    match view.state {
+        Word::New => "it begins as soon as its worker runs".to_owned(),
+        Word::Running if view.reason.is_some() => {
+            format!("have it go on after that: samocode start {instance}")
+        }
+        Word::Running => "nothing is needed; it goes on by itself".to_owned(),
+        Word::Waiting => format!("it goes on after: {command}"),
+        Word::Blocked => {
+            format!("tell it how: {command}; or have it try again: samocode start {instance}")
+        }
+        Word::Done => {
+            format!("it is finished; a new task: samocode enable {instance} --task \"…\"")
+        }
+        Word::Stopped => format!("it goes on after: samocode start {instance}"),
+        Word::Queued => "it goes on when a running session makes room".to_owned(),
+        Word::Limited => "it goes on by itself when the limit is lifted".to_owned(),
+        Word::Paused if view.until.is_some() => "it tries again by itself".to_owned(),
+        Word::Paused => "mend what is in the way; it goes on by itself then".to_owned(),
+        Word::Failed => {
+            format!("see what its end was: {command}; then: samocode start {instance}")
+        }
+    }
+}

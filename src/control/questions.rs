@@ -1,0 +1,137 @@
+//! `_qa.md` as the verbs show and change it.
+
+use std::fs::File;
+
+use rustix::fs::{FlockOperation, flock};
+
+use crate::session::qa::{Answer, Qa, Question};
+use crate::session::store::{self, Folder};
+
+use super::error::{Attempt as _, Error, Result};
+
+/// The questions, as they are on disk now; `None` where no agent has asked any.
+///
+/// # Errors
+/// When the file cannot be read, or is not UTF-8.
+pub(crate) fn read(folder: &Folder) -> Result<Option<Qa>> {
+    let path = folder.qa();
+    let Some(bytes) = store::read(&path)? else { return Ok(None) };
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(Some(Qa::parse(text))),
+        Err(_) => {
+            let message = format!("cannot answer: {} is not UTF-8", path.display());
+            Err(Error::unavailable(message).hint("save it as UTF-8"))
+        }
+    }
+}
+
+/// Changes the questions and returns what `change` does. It may be called again, when the file
+/// was rewritten meanwhile; others who answer at the same time wait.
+///
+/// # Errors
+/// What `change` says, then nothing is written; and what is in the way on disk.
+pub(crate) fn edit<T>(folder: &Folder, change: impl Fn(&mut Qa) -> Result<T>) -> Result<T> {
+    let path = folder.qa();
+    let session =
+        File::open(folder.path()).attempt(|| format!("open {}", folder.path().display()))?;
+    flock(&session, FlockOperation::LockExclusive)
+        .attempt(|| format!("lock {}", folder.path().display()))?;
+    loop {
+        let found = read(folder)?;
+        let before = found
+            .clone()
+            .ok_or_else(|| Error::unavailable(format!("there is no {}", path.display())))?;
+        let mut after = before.clone();
+        let done = change(&mut after)?;
+        if read(folder)? != found {
+            continue;
+        }
+        if after != before {
+            store::replace(&path, after.as_str().as_bytes())?;
+        }
+        return Ok(done);
+    }
+}
+
+/// The questions that wait for an answer.
+pub(crate) fn open(qa: &Qa) -> Vec<&Question> {
+    qa.questions().iter().filter(|question| question.answer == Answer::Waiting).collect()
+}
+
+/// Questions and answers in words, for the agent's mail.
+pub(crate) fn in_words(qa: &Qa) -> String {
+    let mut text = String::new();
+    for question in qa.questions() {
+        if let Answer::Given(answer) = &question.answer {
+            let asked = question.text.lines().next().unwrap_or_default();
+            text.push_str(&format!("{}: {}\n", question.id, cut(asked)));
+            text.push_str(&format!("Answer: {}\n\n", cut(answer)));
+        }
+    }
+    text.truncate(text.trim_end().len());
+    text
+}
+
+/// The most of a question or an answer that is put into mail; `_qa.md` has all of it.
+const LONGEST: usize = 2000;
+
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(LONGEST) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{} […]", &text[..end]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TWO: &str = "### Q1: Where?\nA) Here\nB) There\n**Suggestion:** A - near\n**Answer:** _waiting_\n\n### Q2: When?\n**Answer:** _waiting_\n";
+
+    #[test]
+    fn a_change_that_fails_writes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::new(dir.path());
+        std::fs::write(folder.qa(), TWO).unwrap();
+        let failed = edit(&folder, |qa| {
+            qa.fill("Q1", "B")?;
+            Ok(qa.fill("Q9", "A")?)
+        });
+        assert!(failed.is_err());
+        assert_eq!(std::fs::read_to_string(folder.qa()).unwrap(), TWO);
+    }
+
+    #[test]
+    fn what_was_written_meanwhile_is_changed_and_not_undone() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::new(dir.path());
+        std::fs::write(folder.qa(), TWO).unwrap();
+        let rewritten = TWO.replace("When?", "When exactly?");
+        edit(&folder, |qa| {
+            // The first look is at the old text.
+            std::fs::write(folder.qa(), &rewritten).unwrap();
+            Ok(qa.fill("Q2", "now")?)
+        })
+        .unwrap();
+        let text = std::fs::read_to_string(folder.qa()).unwrap();
+        assert!(text.contains("When exactly?") && text.contains("**Answer:** now"), "{text}");
+    }
+
+    #[test]
+    fn a_file_that_is_not_utf_8_is_left_alone_and_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::new(dir.path());
+        std::fs::write(folder.qa(), b"### Q1: \xff?\n**Answer:** _waiting_\n").unwrap();
+        let told = edit(&folder, |qa| Ok(qa.fill("Q1", "x")?)).unwrap_err().to_string();
+        assert!(told.contains("_qa.md is not UTF-8"), "{told}");
+    }
+
+    #[test]
+    fn questions_and_answers_go_to_the_agent_in_words() {
+        let mut qa = Qa::parse(TWO);
+        qa.fill("Q1", "b").unwrap();
+        assert_eq!(in_words(&qa), "Q1: Where?\nAnswer: B - There");
+        let open: Vec<&str> = open(&qa).iter().map(|question| question.id.as_str()).collect();
+        assert_eq!(open, ["Q2"]);
+    }
+}

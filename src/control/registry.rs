@@ -1,0 +1,175 @@
+//! All sessions: of a project, by the folders it has; of this machine, by what the units know.
+
+use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use crate::service::{self, Registry, Scope};
+use crate::session::names;
+use crate::session::store::Folder;
+
+use super::context::{Caller, Context, Warnings, project_here};
+use super::error::{Attempt as _, Result};
+use super::session::Session;
+use super::whereabouts;
+
+/// All sessions of the project, newest first.
+pub(crate) fn all(context: &Context) -> Result<Vec<Session>> {
+    context.project.check_sessions()?;
+    let folder = &context.project.sessions;
+    let names = dated_folders(folder)?;
+    let recorded = Recorded::read(context);
+    Ok(names
+        .into_iter()
+        .map(|own| {
+            let path = folder.join(&own);
+            let name = names::name_in_folder(&own).unwrap_or(&own).to_owned();
+            let instance = recorded.instance(context, &name, &path);
+            Session {
+                name,
+                instance,
+                folder: Folder::new(path),
+                warnings: context.warnings.clone(),
+            }
+        })
+        .collect())
+}
+
+/// All sessions that the units know, whatever their project, newest first, each with its
+/// project's folder.
+pub(crate) fn recorded(scope: Scope, warnings: &Warnings) -> Result<Vec<(PathBuf, Session)>> {
+    let mut found: Vec<(PathBuf, Session)> = service::registry(scope)?
+        .all()?
+        .into_iter()
+        .filter_map(|(instance, recorded)| {
+            let own = recorded.folder.file_name()?.to_string_lossy().into_owned();
+            let name = names::name_in_folder(&own).unwrap_or(&own).to_owned();
+            let root = recorded.config.parent()?.to_owned();
+            let (folder, warnings) = (Folder::new(recorded.folder), warnings.clone());
+            Some((root, Session { name, instance, folder, warnings }))
+        })
+        .filter(|(_, session)| session.exists())
+        .collect();
+    found.sort_by_cached_key(|(_, session)| {
+        let path = session.folder.path();
+        Reverse(age(&session.folder.name(), fs::metadata(path).ok()))
+    });
+    Ok(found)
+}
+
+/// What sorts session folders by age: the day in the name, then the time they were made where the
+/// file system knows it, then the name.
+fn age(name: &str, meta: Option<fs::Metadata>) -> (String, Option<SystemTime>, String) {
+    let day = name.get(..8).unwrap_or_default().to_owned();
+    (day, meta.and_then(|meta| meta.created().ok()), name.to_owned())
+}
+
+/// The sessions' folders, newest first.
+fn dated_folders(sessions: &Path) -> Result<Vec<String>> {
+    let entries = match fs::read_dir(sessions) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.attempt(|| format!("read {}", sessions.display()))?,
+    };
+    let mut found: Vec<_> = entries
+        .filter_map(Result::ok)
+        .filter(|entry| match entry.file_type() {
+            Ok(kind) if kind.is_symlink() => entry.path().is_dir(),
+            kind => kind.is_ok_and(|kind| kind.is_dir()),
+        })
+        .map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry))
+        .filter(|(name, _)| names::name_in_folder(name).is_some())
+        .map(|(name, entry)| age(&name, entry.metadata().ok()))
+        .collect();
+    found.sort_unstable_by(|a, b| b.cmp(a));
+    Ok(found.into_iter().map(|(_, _, name)| name).collect())
+}
+
+/// Which instance belongs to which session folder, as the units' drop-ins say.
+#[derive(Default)]
+pub(super) struct Recorded {
+    registry: Option<Box<dyn Registry>>,
+    by_folder: HashMap<OsString, String>,
+    known: HashSet<String>,
+}
+
+impl Recorded {
+    pub(super) fn read(context: &Context) -> Self {
+        let Ok(registry) = service::registry(context.scope()) else { return Self::default() };
+        let mut all = Self::default();
+        for (instance, recorded) in registry.all().unwrap_or_default() {
+            all.by_folder.insert(recorded.folder.into_os_string(), instance.clone());
+            all.known.insert(instance);
+        }
+        all.registry = Some(registry);
+        all
+    }
+
+    /// The instance of a session: the one it has, else the first that is free: its name; its name
+    /// and its project; its folder and its project.
+    pub(super) fn instance(&self, context: &Context, name: &str, folder: &Path) -> String {
+        if let Some(instance) = self.by_folder.get(folder.as_os_str()) {
+            return instance.clone();
+        }
+        if let Some(instance) = self.moved_here(context, folder) {
+            return instance;
+        }
+        if !self.known.contains(name) || self.is_of_deleted(context, name) {
+            return name.to_owned();
+        }
+        let own = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let project = names::project_slug(&context.project.name);
+        let second = format!("{name}--{project}");
+        if self.known.contains(&second) { format!("{own}--{project}") } else { second }
+    }
+}
+
+impl Recorded {
+    /// Whether an instance is that of a session of this project whose folder was deleted: the name
+    /// is free again.
+    fn is_of_deleted(&self, context: &Context, instance: &str) -> bool {
+        let sessions = &context.project.sessions;
+        let known = self.by_folder.iter().find(|(_, known)| *known == instance);
+        known.is_some_and(|(folder, _)| {
+            let folder = Path::new(folder);
+            folder.parent() == Some(sessions) && sessions.is_dir() && !folder.exists()
+        })
+    }
+
+    /// The instance of a session that was moved to `folder`, its unit still knowing the old place.
+    fn moved_here(&self, context: &Context, folder: &Path) -> Option<String> {
+        let own = folder.file_name();
+        let registry = self.registry.as_ref()?;
+        let like = self.by_folder.iter().filter(|(known, _)| Path::new(known).file_name() == own);
+        like.map(|(_, instance)| instance)
+            .find(|instance| {
+                let recorded = registry.recorded(instance).ok().flatten();
+                recorded
+                    .is_some_and(|recorded| whereabouts::is_of(&recorded, &context.project, folder))
+            })
+            .cloned()
+    }
+}
+
+/// The user id that a session of the system's manager runs as, by what its unit says: of the
+/// project of this folder, or outside of any the instance of that name.
+pub(super) fn owner(caller: &Caller, typed: &str) -> Option<u32> {
+    if caller.scope != Scope::System {
+        return None;
+    }
+    let here = project_here(caller);
+    let all = service::registry(Scope::System).ok()?.all().ok()?;
+    let known = all.into_iter().find_map(|(instance, recorded)| {
+        let own = recorded.folder.file_name().unwrap_or_default().to_string_lossy();
+        let is_typed =
+            instance == typed || own == typed || names::name_in_folder(&own) == Some(typed);
+        let is_here = match &here {
+            Ok(project) if !typed.contains("--") => project.config == recorded.config,
+            _ => instance == typed,
+        };
+        (is_typed && is_here).then_some(recorded)
+    })?;
+    known.uid
+}

@@ -1,0 +1,142 @@
+//! A session's files, as the other modules of `control` read them.
+
+use std::path::PathBuf;
+
+use crate::session::Overview;
+use crate::session::Phase;
+use crate::session::WaitsFor;
+use crate::session::history::History;
+use crate::session::hook::Hook;
+use crate::session::journal::Event;
+use crate::session::overview::Blocked;
+use crate::session::qa::Qa;
+use crate::session::state::{State, Word};
+use crate::session::store::{self, Folder, JournalError, Lock, read_journal};
+
+use super::context::Warnings;
+use super::error::Result;
+
+/// A session that was found, or whose folder is about to be made.
+#[derive(Debug, Clone)]
+pub(crate) struct Session {
+    /// Its plain name.
+    pub(crate) name: String,
+    /// Its unit instance.
+    pub(crate) instance: String,
+    /// Its folder, which may not be there yet.
+    pub(crate) folder: Folder,
+    /// Where what is odd about its files is told.
+    pub(crate) warnings: Warnings,
+}
+
+impl Session {
+    /// Whether the folder is there.
+    pub(crate) fn exists(&self) -> bool {
+        self.folder.path().is_dir()
+    }
+
+    /// What the journal says.
+    pub(crate) fn state(&self) -> Result<State> {
+        let (state, damage) = read_journal(&self.folder, |_| {})?;
+        if let Some(damage) = damage {
+            self.warnings.add(format!(
+                "{} is damaged in {damage}; what follows is from the lines before",
+                self.folder.journal().display()
+            ));
+        }
+        Ok(state)
+    }
+
+    /// What keeps any worker from taking the session up: its journal, which holds the truth, is
+    /// damaged or cannot be read, or it has none and its overview does not say where it stands.
+    pub(crate) fn obstacle(&self) -> Option<String> {
+        match read_journal(&self.folder, |_| {}) {
+            Ok((state, None)) if state.seq == 0 => self.imported(&self.overview()).err(),
+            Ok((_, None)) => None,
+            Ok((_, Some(damage))) => {
+                Some(JournalError::Damaged(self.folder.journal(), damage).to_string())
+            }
+            Err(error) => Some(error.to_string()),
+        }
+    }
+
+    /// Whether a worker holds the session.
+    pub(crate) fn is_worked_on(&self) -> bool {
+        Lock::is_held(&self.folder)
+    }
+
+    /// The hook, or one derived from the journal or the overview when it is missing.
+    pub(crate) fn hook(&self) -> Result<Hook> {
+        if let Some(hook) = self.folder.read_hook() {
+            return Ok(hook);
+        }
+        let state = self.state()?;
+        let mut hook = Hook::of(&state);
+        if state.seq == 0 {
+            hook.task_id.clone_from(&self.name);
+            let overview = self.overview();
+            let status = overview.status();
+            hook.phase = status.phase.unwrap_or(hook.phase);
+            hook.iteration = status.iteration.unwrap_or(0);
+            hook.total_iterations = status.total_iterations.unwrap_or(0);
+            hook.state = match status.blocked {
+                Some(Blocked::WaitingHuman) => Word::Waiting,
+                Some(Blocked::Yes) => Word::Blocked,
+                _ if hook.phase == Phase::Done => Word::Done,
+                _ => Word::Stopped,
+            };
+            self.foreign_reason(&overview, &mut hook);
+        }
+        Ok(hook)
+    }
+
+    fn overview(&self) -> Overview {
+        let overview = store::read(&self.folder.overview()).ok().flatten().unwrap_or_default();
+        Overview::parse(String::from_utf8_lossy(&overview).into_owned())
+    }
+
+    /// A session without a journal, as its worker will take it over from its files.
+    fn imported(&self, overview: &Overview) -> Result<Event, String> {
+        let history = store::read(&self.folder.history()).ok().flatten().unwrap_or_default();
+        crate::session::import(&self.name, overview, &History::parse(&history).lines)
+    }
+
+    /// What a session without a journal waits for or is blocked by, as its worker will see it.
+    fn foreign_reason(&self, overview: &Overview, hook: &mut Hook) {
+        let (waits_for, blocked) = match self.imported(overview) {
+            Ok(Event::Imported { waits_for, blocked, .. }) => (waits_for, blocked),
+            Ok(_) => return,
+            Err(why) => {
+                hook.state = Word::Failed;
+                hook.reason = Some(why);
+                return;
+            }
+        };
+        if hook.state == Word::Waiting {
+            hook.waits_for = waits_for;
+            let qa = store::read(&self.folder.qa()).ok().flatten().unwrap_or_default();
+            let qa = Qa::parse(String::from_utf8_lossy(&qa).into_owned());
+            hook.questions = Some(qa.waiting()).filter(|open| *open > 0);
+        } else if hook.state == Word::Blocked {
+            hook.reason = blocked;
+        }
+    }
+
+    /// Whether the next worker finds an answer in what a human edited in the files, so that the
+    /// session waits no longer.
+    pub(crate) fn is_answered_by_hand(&self, hook: &Hook) -> bool {
+        let text = |path: PathBuf| {
+            let bytes = store::read(&path).ok().flatten()?;
+            Some(String::from_utf8_lossy(&bytes).into_owned())
+        };
+        let phase =
+            text(self.folder.overview()).and_then(|text| Overview::parse(text).status().phase);
+        if phase.is_some_and(|phase| phase != hook.phase) {
+            return true;
+        }
+        hook.waits_for == Some(WaitsFor::QaAnswers)
+            && text(self.folder.qa())
+                .map(Qa::parse)
+                .is_some_and(|qa| !qa.questions().is_empty() && qa.waiting() == 0)
+    }
+}

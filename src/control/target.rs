@@ -1,0 +1,239 @@
+//! From what was typed to a session: a name, a dated folder name or an instance.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::config::{Dirs, Error as ProjectError, Flags, Project};
+use crate::service;
+use crate::session::names::{self, SessionName};
+use crate::session::store::Folder;
+
+use super::context::{Caller, Context, Warnings, act_as, project_here};
+use super::error::{Attempt as _, Class, Error, Result};
+use super::registry::{self, Recorded, all};
+use super::session::Session;
+use super::whereabouts::{self, Gone};
+
+/// A session, and the project it belongs to.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    pub(crate) context: Context,
+    pub(crate) session: Session,
+}
+
+impl Target {
+    /// The session that was typed, which has to exist: of the caller's project, or outside of any
+    /// the one that a unit knows by that instance. An instance with a project in it, `NAME--PROJECT`,
+    /// means that project anywhere.
+    ///
+    /// # Errors
+    /// [`Class::NotFound`], and what is wrong with the project.
+    pub(crate) fn resolve(caller: &Caller, warnings: &Warnings, typed: &str) -> Result<Self> {
+        Ok(Self::look_up(caller, warnings, typed)??)
+    }
+
+    /// The same, for calls that make do with the unit of a session that is gone.
+    ///
+    /// # Errors
+    /// As [`Target::resolve`], but for what is gone.
+    pub(crate) fn look_up(
+        caller: &Caller,
+        warnings: &Warnings,
+        typed: &str,
+    ) -> Result<Result<Self, Gone>> {
+        let context = match context_of(caller, warnings, typed)? {
+            Ok(context) => context,
+            Err(gone) => return Ok(Err(gone)),
+        };
+        Ok(find(&context, typed)?.map(|session| Self { context, session }))
+    }
+
+    /// The session that was typed, of the caller's project; it may be about to be begun.
+    ///
+    /// # Errors
+    /// For what can be no session's name, and what is wrong with the project.
+    pub(crate) fn begin(
+        caller: &Caller,
+        warnings: &Warnings,
+        typed: &str,
+        flags: &Flags,
+        run_as: Option<&str>,
+    ) -> Result<Self> {
+        let owner = registry::owner(caller, typed);
+        let context = Context::load(caller, warnings, flags, run_as, owner)?;
+        let session = resolve(&context, typed)?;
+        Ok(Self { context, session })
+    }
+
+    /// Several sessions that have to exist, all of the first one's project: a mistyped name is
+    /// found before anything is done to the others.
+    ///
+    /// # Errors
+    /// As [`Target::resolve`].
+    pub(crate) fn resolve_all(
+        caller: &Caller,
+        warnings: &Warnings,
+        typed: &[String],
+    ) -> Result<(Context, Vec<Session>)> {
+        let context = match typed.first() {
+            Some(first) => context_of(caller, warnings, first)??,
+            None => Context::here(caller, warnings)?,
+        };
+        let found = typed.iter().map(|typed| Ok(find(&context, typed)??));
+        let found = found.collect::<Result<_>>()?;
+        Ok((context, found))
+    }
+}
+
+/// The context of a session that was typed.
+fn context_of(caller: &Caller, warnings: &Warnings, typed: &str) -> Result<Result<Context, Gone>> {
+    let (caller, run_as) = act_as(caller, None, registry::owner(caller, typed))?;
+    let dirs = Dirs::user(&caller.env)?;
+    let by_unit = || project_of_instance(&caller, typed, &dirs);
+    let named = if caller.config.is_none() && typed.contains("--") { by_unit() } else { None };
+    let project = match named {
+        Some(project) => project,
+        None => match project_here(&caller) {
+            Err(error @ ProjectError::NoProject { .. }) => {
+                match (by_unit(), whereabouts::project_gone(caller.scope, typed)) {
+                    (Some(project), _) => project,
+                    (None, Some(gone)) => return Ok(Err(gone)),
+                    (None, None) => return Err(error.into()),
+                }
+            }
+            found => found?,
+        },
+    };
+    let context = Context::of_project(caller, warnings, project, &Flags::default())?;
+    Ok(Ok(Context { run_as, ..context }))
+}
+
+/// The project of an instance the units know.
+fn project_of_instance(caller: &Caller, instance: &str, dirs: &Dirs) -> Option<Project> {
+    let recorded = service::recorded(caller.scope, instance).ok().flatten()?;
+    Project::read(&recorded.config, Some(&dirs.home)).ok()
+}
+
+/// Finds a session by what a person typed; it need not exist.
+///
+/// # Errors
+/// [`names::BadName`], or a line for what is in the way.
+pub(crate) fn resolve(context: &Context, typed: &str) -> Result<Session> {
+    context.project.check_sessions()?;
+    let sessions = &context.project.sessions;
+    if let Some((word, slug)) = typed.split_once("--") {
+        return with_project(context, typed, word, slug);
+    }
+    let name = SessionName::new(typed)?;
+    let folder = match existing(sessions, name.as_str())? {
+        Some(folder) => folder,
+        None => {
+            let plain = names::name_in_folder(name.as_str());
+            let today = jiff::Zoned::now().date();
+            sessions.join(if plain.is_some() {
+                name.as_str().to_owned()
+            } else {
+                name.folder(today)
+            })
+        }
+    };
+    in_folder(context, folder)
+}
+
+/// The session an instance `word--slug` means; nothing is begun under such a name.
+fn with_project(context: &Context, typed: &str, word: &str, slug: &str) -> Result<Session> {
+    let sessions = &context.project.sessions;
+    let recorded = service::recorded(context.scope(), typed).ok().flatten();
+    if let Some(service::Recorded { folder, .. }) = recorded {
+        if folder.parent() != Some(sessions) {
+            return Err(Error::usage(format!(
+                "'{typed}' is a session of another project, in {}",
+                folder.display()
+            ))
+            .hint("name its project with --config FILE"));
+        }
+        return in_folder(context, folder);
+    }
+    let name = SessionName::new(word).map_err(|_| names::BadName(typed.to_owned()))?;
+    let is_ours = slug == names::project_slug(&context.project.name);
+    match existing(sessions, name.as_str())?.filter(|_| is_ours) {
+        Some(folder) => in_folder(context, folder),
+        None => Err(names::BadName(typed.to_owned()).into()),
+    }
+}
+
+fn in_folder(context: &Context, folder: PathBuf) -> Result<Session> {
+    check_folder(&folder)?;
+    let own = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let plain = names::name_in_folder(&own).unwrap_or(&own).to_owned();
+    let instance = Recorded::read(context).instance(context, &plain, &folder);
+    let warnings = context.warnings.clone();
+    Ok(Session { name: plain, instance, folder: Folder::new(folder), warnings })
+}
+
+/// A session that has to exist.
+fn find(context: &Context, typed: &str) -> Result<Result<Session, Gone>> {
+    let session = resolve(context, typed)?;
+    if session.exists() {
+        return Ok(Ok(session));
+    }
+    if let Some(gone) = whereabouts::gone(context, typed, &session.name) {
+        return Ok(Err(gone));
+    }
+    let known: Vec<String> = all(context)?.into_iter().map(|session| session.name).collect();
+    let near = known
+        .iter()
+        .find(|name| name.contains(&session.name) || session.name.contains(name.as_str()));
+    let hint = match near {
+        Some(near) => format!("did you mean '{near}'?"),
+        None => format!("begin it with: samocode enable {} --task \"…\"", session.name),
+    };
+    let place = context.project.sessions.display();
+    let message = format!("there is no session '{}' in {place}", session.name);
+    Err(Error::new(Class::NotFound, message).hint(hint))
+}
+
+/// The exact folder, else the newest that ends in the name.
+fn existing(sessions: &Path, word: &str) -> Result<Option<PathBuf>> {
+    let exact = sessions.join(word);
+    if fs::symlink_metadata(&exact).is_ok() && names::name_in_folder(word).is_some() {
+        return Ok(Some(exact));
+    }
+    let mut matching: Vec<String> = dated_entries(sessions)?
+        .into_iter()
+        .filter(|own| names::name_in_folder(own) == Some(word))
+        .collect();
+    matching.sort_unstable();
+    if let Some(newest) = matching.pop() {
+        return Ok(Some(sessions.join(newest)));
+    }
+    // A folder without a date, as one made by hand.
+    Ok(exact.is_dir().then_some(exact))
+}
+
+/// All that lies there, with files, which are reported rather than overlooked.
+fn dated_entries(sessions: &Path) -> Result<Vec<String>> {
+    let entries = match fs::read_dir(sessions) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.attempt(|| format!("read {}", sessions.display()))?,
+    };
+    Ok(entries
+        .filter_map(Result::ok)
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect())
+}
+
+fn check_folder(folder: &Path) -> Result<()> {
+    let Ok(meta) = fs::metadata(folder) else { return Ok(()) };
+    let path = folder.display();
+    if !meta.is_dir() {
+        return Err(Error::usage(format!("{path} is a file where a session's folder should be"))
+            .hint("move it away"));
+    }
+    let nested = folder.join("_samocode");
+    if nested.is_dir() && !folder.join("_overview.md").exists() {
+        return Err(Error::usage(format!("{path} has the old layout, its files in _samocode/"))
+            .hint(format!("move them up with: mv {}/* {path}/", nested.display())));
+    }
+    Ok(())
+}

@@ -1,0 +1,191 @@
+//! What systemctl's users expect: start, restart, reload and disable a session's unit.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::config::Flags;
+use crate::service::{Progress, ServiceManager};
+use crate::session::journal::{End, Event};
+use crate::session::state::Word;
+use crate::session::store::read_journal;
+
+use super::context::manager;
+use super::enable::Waits;
+use super::error::{Error, Result};
+use super::host::{Operation, Perform};
+use super::install::{UnitFiles, check_agent};
+use super::privilege::Raised;
+use super::request::{Became, Work, begin_or_resume, resume_despite_stop};
+use super::target::Target;
+use super::watch::Watch;
+
+/// Resumes a session that was stopped, blocked or failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Start {
+    /// As it was typed.
+    pub session: String,
+}
+
+/// A session that was started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Started {
+    /// Its name.
+    pub session: String,
+    /// Its instance.
+    pub instance: String,
+    /// What it waits for all the same.
+    pub waits: Option<Waits>,
+}
+
+/// Interrupts the run; the next worker resumes it in the same conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restart {
+    /// As it was typed.
+    pub session: String,
+}
+
+/// Has the worker execute the installed samocode at the end of its iteration, and waits for that.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reload {
+    /// As it was typed.
+    pub session: String,
+    /// How long to wait, in seconds.
+    pub timeout_s: u64,
+}
+
+/// No longer starts a session at boot; a run under way is left alone. Where the session's folder or
+/// project is gone, its unit is stopped and removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Disable {
+    /// As it was typed.
+    pub session: String,
+}
+
+/// A session to which it was done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Named {
+    /// Its name.
+    pub session: String,
+    /// Its instance.
+    pub instance: String,
+}
+
+/// A unit that was disabled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Disabled {
+    /// Its instance.
+    pub instance: String,
+    /// Whether it was removed, since the session no longer exists.
+    pub removed: bool,
+}
+
+#[async_trait]
+impl Perform for Start {
+    async fn perform(self, on: &Operation<'_>) -> Result<Started> {
+        let Target { context, session } = &on.resolve(&self.session)?;
+        let manager = context.manager().await?;
+        let unit = UnitFiles::new(context, session, &Flags::default())?;
+        check_agent(context, &unit.settings, &unit.env, session)?;
+        let became = resume_despite_stop(session, &Work::default())?;
+        if became == Became::Running
+            && matches!(session.hook()?.state, Word::Paused | Word::Limited)
+        {
+            // Its worker sleeps until a time, and holds the journal meanwhile.
+            manager.stop(&session.instance, on.progress).await?;
+            begin_or_resume(session, &Work::default())?;
+        }
+        unit.install(manager.as_ref(), on.progress).await?;
+        unit.start(manager.as_ref(), on.progress).await?;
+        Ok(Started {
+            session: session.name.clone(),
+            instance: session.instance.clone(),
+            waits: Waits::of(session)?.filter(|waits| waits.state == Word::Waiting),
+        })
+    }
+}
+
+#[async_trait]
+impl Perform for Restart {
+    async fn perform(self, on: &Operation<'_>) -> Result<Named> {
+        let Target { context, session } = &on.resolve(&self.session)?;
+        let manager = context.manager().await?;
+        resume_despite_stop(session, &Work::default())?;
+        let unit = UnitFiles::new(context, session, &Flags::default())?;
+        unit.install(manager.as_ref(), on.progress).await?;
+        manager.reset_failed(&session.instance).await?;
+        manager.restart(&session.instance, on.progress).await?;
+        Ok(Named { session: session.name.clone(), instance: session.instance.clone() })
+    }
+}
+
+#[async_trait]
+impl Perform for Reload {
+    async fn perform(self, on: &Operation<'_>) -> Result<Named> {
+        let Target { context, session } = on.resolve(&self.session)?;
+        let manager = context.manager().await?;
+        if !session.is_worked_on() {
+            return Err(Error::usage(format!("{} is not running", session.name))
+                .hint("it takes the installed samocode when it starts"));
+        }
+        let watch = Watch::new(session.folder.path())?;
+        let since = session.state()?.seq;
+        manager.reload(&session.instance).await?;
+        let name = &session.name;
+        (on.progress)(&format!(
+            "{name} switches to the installed samocode at the end of its iteration …"
+        ));
+        let wait = watch.until(|| {
+            // A worker that began after one that was killed executes the installed program, too.
+            let mut is_over = false;
+            let read = read_journal(&session.folder, |entry| {
+                is_over |= entry.seq > since
+                    && match entry.event {
+                        Event::WorkerEnded { end } => end != End::Reloaded,
+                        Event::WorkerStarted { .. } => true,
+                        _ => false,
+                    };
+            });
+            read.is_ok() && is_over
+        });
+        if tokio::time::timeout(Duration::from_secs(self.timeout_s), wait).await.is_err() {
+            return Err(Error::unavailable(format!(
+                "{name} is still in its iteration after {} s; it reloads when that ends",
+                self.timeout_s
+            )));
+        }
+        Ok(Named { session: session.name, instance: session.instance })
+    }
+}
+
+#[async_trait]
+impl Perform for Disable {
+    async fn perform(self, on: &Operation<'_>) -> Result<Disabled> {
+        let found = Target::look_up(on.caller, &on.warnings, &self.session)?;
+        let manager = manager(on.caller.scope).await?;
+        let _root = Raised::up()?;
+        match found {
+            Ok(Target { session, .. }) => {
+                manager.disable(&session.instance).await?;
+                Ok(Disabled { instance: session.instance, removed: false })
+            }
+            Err(gone) => {
+                remove(manager.as_ref(), &gone.instance, on.progress).await?;
+                Ok(Disabled { instance: gone.instance, removed: true })
+            }
+        }
+    }
+}
+
+/// Removes the unit of a session that is gone, whatever it does.
+async fn remove(
+    manager: &dyn ServiceManager,
+    instance: &str,
+    progress: Progress<'_>,
+) -> Result<()> {
+    manager.disable(instance).await?;
+    manager.stop(instance, progress).await?;
+    manager.remove(instance).await?;
+    Ok(())
+}

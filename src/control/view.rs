@@ -1,0 +1,206 @@
+//! A session as others see it: programs in `status --json`, people through a front end.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::config::Dirs;
+use crate::service::{Active, UnitStatus};
+use crate::session::hook::Hook;
+use crate::session::mail::{Kind, Message};
+use crate::session::phase::Phase;
+use crate::session::state::Word;
+use crate::session::store::OutageNotes;
+use crate::session::{self, WaitsFor};
+
+use super::context::Caller;
+use super::error::Result;
+use super::questions;
+use super::session::Session;
+
+/// A session, with all that `status --json` tells of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct View {
+    /// Its plain name.
+    pub session: String,
+    /// Its name as a unit instance.
+    pub instance: String,
+    /// The project's folder.
+    pub project: String,
+    /// The session's own folder.
+    pub folder: String,
+    /// The folder the agent works in; `None` before it is made.
+    pub worktree: Option<String>,
+    /// The git branch; `None` without one, and before it is made.
+    pub branch: Option<String>,
+    /// The state in one word, corrected by what the service manager knows.
+    pub state: Word,
+    /// The phase it is in.
+    pub phase: Phase,
+    /// The number of the iteration in this phase, from 1.
+    pub iteration: u32,
+    /// Iterations in all phases together.
+    pub total_iterations: u32,
+    /// What the agent does at this moment, in a few words.
+    pub doing: Option<String>,
+    /// When the agent was last seen to get on.
+    pub last_progress: Option<Timestamp>,
+    /// Since when it is in this state; unknown where hook and journal are lost.
+    pub since: Option<Timestamp>,
+    /// When a limit or a pause ends, where that is known.
+    pub until: Option<Timestamp>,
+    /// Why it is in this state, where that needs a word.
+    pub reason: Option<String>,
+    /// What the agent said of its last iteration.
+    pub summary: Option<String>,
+    /// What it needs from a human.
+    pub needs: Option<Needs>,
+    /// What it has cost so far, in US dollars.
+    pub cost_usd: f64,
+    /// Tokens so far.
+    pub tokens: Tokens,
+    /// Its unit; `None` where no service manager was asked.
+    pub unit: Option<Unit>,
+}
+
+/// What a session needs from a human, and the command that gives it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Needs {
+    /// What it waits for (`qa_answers`, …), or what would help it (`human_decision`, …).
+    #[serde(rename = "for")]
+    pub waits_for: WaitsFor,
+    /// How many questions are open, where answers are needed.
+    pub count: Option<usize>,
+    /// A command that can be pasted.
+    pub command: String,
+}
+
+/// Tokens, in numbers of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tokens {
+    /// Read by the model, without what came from its cache.
+    pub input: u64,
+    /// Written by the model.
+    pub output: u64,
+}
+
+/// The unit of a session, in systemd's words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unit {
+    /// Full unit name.
+    pub name: String,
+    /// `active`, `inactive`, `failed`, `activating`, …
+    pub active: String,
+    /// Automatic restarts since it was started by hand; only where one session is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restarts: Option<u32>,
+}
+
+impl View {
+    /// A session of the project in `root`, from its hook and its unit. `unit` is `None` where no
+    /// manager was asked, and an inactive unit where it knows none.
+    pub(crate) fn of(
+        caller: &Caller,
+        root: &Path,
+        session: &Session,
+        unit: Option<&UnitStatus>,
+    ) -> Result<Self> {
+        let mut hook = session.hook()?;
+        if let Some(outage) = OutageNotes::of(Dirs::runtime(&caller.env))
+            .now(&session.instance, session.folder.path())
+        {
+            hook.pause(outage.reason, outage.since);
+        }
+        let state = state(&hook, unit, || session.is_worked_on());
+        let idle = hook.state == Word::Running && state != Word::Running;
+        let reason = if state == Word::Failed {
+            let gave_up = || "its worker died too often, each time soon after its start".to_owned();
+            session.obstacle().or_else(|| (hook.state == Word::Failed).then(gave_up))
+        } else if idle && state == Word::Stopped {
+            Some(format!(
+                "its unit does not run; it goes on at the next boot, or with: samocode start {}",
+                session.instance
+            ))
+        } else if state == Word::Running && is_to_stop(session) {
+            Some("it stops at the end of its iteration".to_owned())
+        } else {
+            hook.reason.clone()
+        };
+        let running = hook.run.as_ref().filter(|_| state == Word::Running);
+        Ok(Self {
+            session: session.name.clone(),
+            instance: session.instance.clone(),
+            project: root.display().to_string(),
+            folder: session.folder.path().display().to_string(),
+            worktree: hook.worktree.clone(),
+            branch: hook.branch.clone(),
+            state,
+            phase: hook.phase,
+            iteration: hook.iteration,
+            total_iterations: hook.total_iterations,
+            doing: running.and_then(|run| run.doing.clone()),
+            last_progress: hook.last_progress,
+            since: Some(hook.since).filter(|since| *since != Timestamp::UNIX_EPOCH),
+            until: hook.until.filter(|_| state != Word::Stopped),
+            reason,
+            summary: hook.summary.clone(),
+            needs: needs(&hook, session, state),
+            cost_usd: hook.cost_usd,
+            tokens: Tokens { input: hook.tokens.input, output: hook.tokens.output },
+            unit: unit.map(|unit| Unit {
+                name: crate::service::unit_name(&session.instance),
+                active: unit.active.to_string(),
+                restarts: None,
+            }),
+        })
+    }
+}
+
+/// Whether a stop lies in the inbox, which the worker takes at the end of its iteration.
+fn is_to_stop(session: &Session) -> bool {
+    let is_stop = |(_, message): &(_, Message)| message.kind == Kind::Stop;
+    session.folder.unread().is_ok_and(|unread| unread.messages.iter().any(is_stop))
+}
+
+/// What the hook says, corrected by what the service manager and the lock know: a hook cannot
+/// tell that its worker is gone.
+fn state(hook: &Hook, unit: Option<&UnitStatus>, is_worked_on: impl Fn() -> bool) -> Word {
+    match (hook.state, unit.map(|unit| &unit.active)) {
+        (Word::Done | Word::Stopped, _) => hook.state,
+        (_, Some(Active::Failed)) => Word::Failed,
+        (Word::Running | Word::Limited | Word::Paused, active) => {
+            let is_up = active.is_some_and(Active::is_up);
+            if is_up || is_worked_on() { hook.state } else { Word::Stopped }
+        }
+        (state, _) => state,
+    }
+}
+
+/// What is open by now: the hook is from the moment the session began to wait.
+fn open_questions(hook: &Hook, session: &Session) -> Option<usize> {
+    let asked = questions::read(&session.folder).ok().flatten();
+    asked.filter(|qa| !qa.questions().is_empty()).map(|qa| qa.waiting()).or(hook.questions)
+}
+
+fn needs(hook: &Hook, of: &Session, state: Word) -> Option<Needs> {
+    let (waits_for, command) = match state {
+        Word::Waiting => {
+            let waits_for = hook.waits_for.clone().unwrap_or(WaitsFor::HumanAction);
+            let command = waits_for.answer_command(&of.instance);
+            (waits_for, command)
+        }
+        Word::Blocked => {
+            let needs = hook.needs.as_ref().unwrap_or(&session::Needs::HumanDecision);
+            (needs.as_str().into(), format!("samocode send {} \"…\"", of.instance))
+        }
+        Word::Failed => (
+            session::Needs::Investigation.as_str().into(),
+            format!("samocode logs {}", of.instance),
+        ),
+        _ => return None,
+    };
+    let count =
+        if waits_for == WaitsFor::QaAnswers { open_questions(hook, of) } else { hook.questions };
+    Some(Needs { waits_for, count, command })
+}
