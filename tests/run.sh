@@ -214,6 +214,10 @@ fetch_claude() {
         return 1
     fi
     ln -s "../$found" "$new/bin/claude"
+    # 350 MB each.
+    for program in "$new"/node_modules/@anthropic-ai/claude-code-*/claude; do
+        [[ $program -ef $new/bin/claude ]] || rm -rf "${program%/*}"
+    done
     rm -rf "$cache/claude"
     mv "$new" "$cache/claude"
     note "fetched Claude Code $(version_of "$cache/claude/bin/claude")"

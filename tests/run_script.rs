@@ -63,6 +63,8 @@ fn of_the_builds_that_npm_brings_the_one_that_runs_is_taken() {
     assert!(out.status.success() && said(&out).contains("9.9.9"), "{}", said(&out));
     assert_eq!(cache.fetched().unwrap(), "9.9.9 (Claude Code)\n");
     assert!(cache.call("claude_is_current").status.success());
+    let kept = cache.0.path().join("cache/claude/node_modules/@anthropic-ai");
+    assert_eq!(fs::read_dir(kept).unwrap().count(), 1, "the other build takes room for nothing");
 }
 
 #[test]
