@@ -4,10 +4,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::command::{Finished, first_line, git_command, run};
+use super::settings::Settings;
 use super::{Error, quoted};
 
 /// Longest time for a question about configuration.
-const ASK_LIMIT: Duration = Duration::from_secs(10);
+pub(super) const ASK_LIMIT: Duration = Duration::from_secs(10);
 /// A signature that takes longer waits for somebody to type.
 const SIGN_LIMIT: Duration = Duration::from_secs(10);
 
@@ -35,6 +36,20 @@ pub struct Finding {
 ///
 /// A signature is really made, of an empty tree in a throw-away object folder, and given 10 s. Errors only when git cannot be run at all.
 pub async fn check(folder: &Path) -> Result<Vec<Finding>, Error> {
+    if Settings::read(folder).await.is_some_and(|settings| settings.are_enough()) {
+        return Ok(Vec::new());
+    }
+    look_closely(folder).await
+}
+
+/// Whether the settings of a repository alone tell that commits will work in it and in every worktree of it. It may be asked while a worktree is made. False
+/// when in doubt: then [`check`] tells more.
+pub async fn commits_work(repo: &Path) -> bool {
+    let settings = Settings::read(repo).await;
+    settings.is_some_and(|settings| settings.are_enough() && !settings.depend_on_worktree())
+}
+
+async fn look_closely(folder: &Path) -> Result<Vec<Finding>, Error> {
     let at = quoted(folder);
     // The questions do not depend on each other, and each is a process: asked side by side.
     let (opened, identity, signs) = tokio::join!(

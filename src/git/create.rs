@@ -7,9 +7,11 @@ use super::command::{git_command, run};
 use super::durable::settle;
 use super::fetch::{fetch, missed};
 use super::leftovers::{
-    Found, OUR_LOCK, Registration, clear_stale_locks, look, maker, meant, outlast, registrations,
+    Found, OUR_LOCK, OUR_MARK, Registration, clear_stale_locks, look, maker, meant, outlast,
+    registered_as,
 };
 use super::plan::{Plan, Start, WorktreePlan, plan};
+use super::register::register;
 use super::{CHECKOUT_LIMIT, Error, head};
 
 /// Longest time for what touches a few small files of git's.
@@ -68,18 +70,26 @@ pub async fn create(planned: &Plan) -> Result<Created, Error> {
         Plan::Worktree(planned) => planned,
     };
     let patience = Instant::now() + PATIENCE;
+    let mut plan = Plan::Worktree(planned.clone());
     loop {
-        // The plan may be old, or made before a crash.
-        let plan = again(planned)?;
         let done = carry_out(&plan).await;
         if Instant::now() > patience {
             return done;
         }
         match done {
             // A git that was killed may leave one it had just forked, so there may be a next to wait for.
-            Err(Error::Busy { pid, .. }) => outlast(pid).await,
-            // Or one that made the branch after it was looked for.
-            Err(Error::Git { .. }) if again(planned)? != plan => {}
+            Err(Error::Busy { pid, .. }) => {
+                outlast(pid).await;
+                plan = again(planned)?;
+            }
+            // Or one that made the branch after it was looked for. Or the plan is an old one.
+            Err(error @ Error::Git { .. }) => {
+                let fresh = again(planned)?;
+                if fresh == plan {
+                    return Err(error);
+                }
+                plan = fresh;
+            }
             done => return done,
         }
     }
@@ -92,9 +102,9 @@ async fn carry_out(planned: &Plan) -> Result<Created, Error> {
     };
     let mut known = registration(&plan);
     let begun_before = known.is_some();
-    if known.as_ref().is_none_or(Registration::unfinished)
-        && let Some(pid) = maker(&plan.path)
-    {
+    // Where we write registrations ourselves, a git of ours is only ever started with one in place.
+    let may_be_making = known.as_ref().map_or(!plan.is_plain, Registration::unfinished);
+    if may_be_making && let Some(pid) = maker(&plan.path) {
         return Err(Error::Busy { path: plan.path, pid });
     }
     let admin = known.as_ref().map(|known| known.admin.as_path());
@@ -161,13 +171,11 @@ fn again(planned: &WorktreePlan) -> Result<Plan, Error> {
 
 /// The registration of the plan's worktree, found from either end.
 fn registration(plan: &WorktreePlan) -> Option<Registration> {
-    let admin = match look(&plan.path) {
-        Ok(Found::Worktree(admin)) => Some(admin),
+    let named = match look(&plan.path) {
+        Ok(Found::Worktree(admin)) => meant(&plan.common, &admin, &plan.path),
         _ => None,
     };
-    let all = registrations(&plan.common);
-    let named = admin.and_then(|admin| meant(&all, &admin, &plan.path));
-    named.or_else(|| all.iter().find(|known| known.folder == plan.path)).cloned()
+    named.or_else(|| registered_as(&plan.common, &plan.path))
 }
 
 /// Removes the folder of a registration that was killed before it said of what. Locked by then, git would never prune it.
@@ -230,7 +238,7 @@ async fn complete(
         return Ok(Did::Completed);
     }
     let mut command = git_command(&plan.path);
-    command.arg("checkout").arg("--quiet");
+    command.args(["-c", OUR_MARK, "checkout", "--quiet", "--no-recurse-submodules"]);
     // Without an index the checkout was cut off and what lies there is git's own half. With one it was through, and only the hook may be missing.
     if !known.has_index() {
         command.arg("--force");
@@ -286,6 +294,13 @@ async fn add(
     if let Some(parent) = plan.path.parent() {
         let io = |source| Error::Io { doing: "make the folder", path: parent.to_owned(), source };
         std::fs::create_dir_all(parent).map_err(io)?;
+    }
+    if known.is_none()
+        && plan.is_plain
+        && matches!(plan.start, Start::New(_))
+        && let Some(made) = register(plan)?
+    {
+        return complete(plan, &made, notes).await.map(drop);
     }
     let doing = format!("make the worktree {} of {}", plan.path.display(), plan.repo.display());
     let mut finished = run(add_command(plan, known, true), &doing, CHECKOUT_LIMIT).await?;

@@ -10,6 +10,8 @@ use super::reader::tidy;
 
 /// What we write into the lock of a worktree until it is complete.
 pub(super) const OUR_LOCK: &str = "samocode is making this worktree";
+/// A setting that changes nothing: it tells a git of ours that makes a worktree from an agent's.
+pub(super) const OUR_MARK: &str = "samocode.makesWorktree=true";
 /// What git itself writes there until the checkout is through.
 const GITS_LOCK: &str = "initializing";
 
@@ -36,37 +38,66 @@ impl Registration {
     }
 }
 
-/// All worktrees registered in a repository, but the main one.
-pub(super) fn registrations(common: &Path) -> Vec<Registration> {
-    let Ok(entries) = std::fs::read_dir(common.join("worktrees")) else {
-        return Vec::new();
+/// The registration that an admin folder holds; `None` when it does not say of what.
+pub(super) fn registered_in(admin: &Path) -> Option<Registration> {
+    let gitfile = pointed_to(&std::fs::read(admin.join("gitdir")).ok()?, admin)?;
+    let lock = std::fs::read_to_string(admin.join("locked")).ok();
+    Some(Registration {
+        folder: tidy(gitfile.parent()?),
+        admin: tidy(admin),
+        lock: lock.map(|reason| reason.trim().to_owned()),
+    })
+}
+
+/// The registration of the worktree at `path`, which need not be there. It is looked for under the names git gives: the folder's own, and that with a number.
+/// A repository may have hundreds of worktrees, and none of the others is opened.
+pub(super) fn registered_as(common: &Path, path: &Path) -> Option<Registration> {
+    let name = path.file_name()?.as_bytes();
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-".contains(byte);
+    // git replaces what no ref's name may have, so any name may be the folder's.
+    let may_be = |id: &OsStr| match id.as_bytes().strip_prefix(name) {
+        Some(number) => number.iter().all(u8::is_ascii_digit),
+        None => !name.iter().all(is_plain),
     };
-    entries
+    std::fs::read_dir(common.join("worktrees"))
+        .ok()?
         .flatten()
-        .filter_map(|entry| {
-            let admin = entry.path();
-            let gitfile = pointed_to(&std::fs::read(admin.join("gitdir")).ok()?, &admin)?;
-            let lock = std::fs::read_to_string(admin.join("locked"))
-                .ok()
-                .map(|reason| reason.trim().to_owned());
-            Some(Registration { folder: tidy(gitfile.parent()?), admin: tidy(&admin), lock })
-        })
-        .collect()
+        .filter(|entry| may_be(&entry.file_name()))
+        .filter_map(|entry| registered_in(&entry.path()))
+        .find(|known| known.folder == path)
+}
+
+/// The worktree that has a branch (full name) checked out, but the main one, and none that `is_here`. Opens every registration there is.
+pub(super) fn worktree_on(
+    common: &Path,
+    branch: &str,
+    is_here: impl Fn(&Path) -> bool,
+) -> Option<PathBuf> {
+    std::fs::read_dir(common.join("worktrees"))
+        .ok()?
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|admin| branch_in(&admin.join("HEAD")).as_deref() == Some(branch))
+        .filter_map(|admin| registered_in(&admin))
+        .map(|known| known.folder)
+        .find(|folder| !is_here(folder))
+}
+
+/// The branch a HEAD file names.
+pub(super) fn branch_in(head: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(head).ok()?;
+    Some(text.strip_prefix("ref: ")?.trim_end().to_owned())
 }
 
 /// The registration that the `.git` of the worktree at `path` means: the one it names; where that is not there, as after the repository was moved, the one of the
 /// same name whose worktree is here or nowhere.
-pub(super) fn meant<'a>(
-    known: &'a [Registration],
-    admin: &Path,
-    path: &Path,
-) -> Option<&'a Registration> {
-    let was_moved = |known: &&Registration| {
-        known.admin.file_name() == admin.file_name()
-            && !admin.exists()
-            && (known.folder == path || !known.folder.exists())
-    };
-    known.iter().find(|known| known.admin == admin).or_else(|| known.iter().find(was_moved))
+pub(super) fn meant(common: &Path, admin: &Path, path: &Path) -> Option<Registration> {
+    let all = common.join("worktrees");
+    if admin.exists() {
+        return registered_in(admin).filter(|_| admin.parent() == Some(&all));
+    }
+    registered_in(&all.join(admin.file_name()?))
+        .filter(|known| known.folder == path || !known.folder.exists())
 }
 
 /// A path in a file of git's, relative to a folder.
@@ -205,7 +236,8 @@ pub(super) fn maker(worktree: &Path) -> Option<i32> {
     pids.find(|pid| {
         let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         let has = |word: &[u8]| words.split(|byte| *byte == 0).any(|known| known == word);
-        has(OUR_LOCK.as_bytes()) && has(worktree.as_os_str().as_bytes())
+        (has(OUR_LOCK.as_bytes()) || has(OUR_MARK.as_bytes()))
+            && has(worktree.as_os_str().as_bytes())
     })
 }
 

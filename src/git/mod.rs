@@ -4,16 +4,19 @@
 //! start calls after a crash: it looks at what is there, and completes it. What git itself leaves behind when it is killed decides how:
 //!
 //! ```text
-//! REPO/.git/refs/heads/BRANCH             1. `git branch`
-//! REPO/.git/worktrees/ID/locked           2. our reason in it, until create() is through: nobody has worked here yet
-//! REPO/.git/worktrees/ID/gitdir, HEAD     3. the registration
-//! WORKTREE/.git                           4. points back to ID
-//! WORKTREE/…                              5. the checkout, under ID/index.lock
-//! REPO/.git/worktrees/ID/index            6. only when the last file is written
+//! REPO/.git/worktrees/ID/locked           1. our reason in it, until create() is through: nobody has worked here yet
+//! REPO/.git/worktrees/ID/gitdir, HEAD     2. the registration
+//! WORKTREE/.git                           3. points back to ID
+//! WORKTREE/…                              4. the checkout, under ID/index.lock
+//! REPO/.git/worktrees/ID/index            5. only when the last file is written
+//! REPO/.git/refs/heads/BRANCH             6. the branch
 //!                                         7. the post-checkout hook
 //! ```
 //!
-//! libgit2 reads (no process to start); the `git` program creates, so that smudge filters (LFS) and hooks run. The program also reads where libgit2
+//! 1 to 3 are ours where git's documents say all of it, the rest is one `git checkout`, whether the worktree is new or to be completed. Where there is more to
+//! a worktree (a branch that exists, another store of refs, settings of its own), `git worktree add` makes it, with the branch first.
+//!
+//! libgit2 reads (no process to start); the `git` program checks out, so that smudge filters (LFS) and hooks run. The program also reads where libgit2
 //! cannot: SHA-256, reftable, newer extensions. Git never asks anybody anything: see [`git_command`].
 
 mod checks;
@@ -24,13 +27,15 @@ mod fetch;
 mod leftovers;
 mod plan;
 mod reader;
+mod register;
+mod settings;
 #[cfg(test)]
 mod tests;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use checks::{Finding, Severity, check};
+pub use checks::{Finding, Severity, check, commits_work};
 pub use command::{MINIMUM_VERSION, Version, git_command, version};
 pub use create::{Created, Did, create, outlast_maker};
 pub use durable::restore_emptied;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::Error;
-use super::leftovers::{Found, look, meant, registrations};
+use super::leftovers::{Found, Registration, branch_in, look, meant, registered_as};
 use super::reader::{Reader, open, tidy};
 
 /// What [`plan`] found.
@@ -37,6 +37,8 @@ pub struct WorktreePlan {
     pub start: Start,
     /// The remote that is asked for news first, if there is one.
     pub remote: Option<String>,
+    /// Whether the registration may be written here, without git.
+    pub(super) is_plain: bool,
 }
 
 /// What a session's branch begins with.
@@ -97,11 +99,13 @@ pub fn plan(folder: &Path, branch: &str, path: &Path) -> Result<Plan, Error> {
     let place = reader.place().clone();
     let subfolder = folder.strip_prefix(&place.top).unwrap_or(Path::new("")).to_owned();
     let remote = remote_of(reader.remotes()?);
+    let base = base(&*reader, remote.as_deref())?;
+    let base_branch = base.as_ref().map(|base| branch_of(base, remote.as_deref()));
     let start = match reader.commit(&format!("refs/heads/{branch}"))? {
         Some(tip) => Start::Attach(tip),
         None => {
             refuse_collision(&*reader, branch)?;
-            base(&*reader, remote.as_deref())?.map_or(Start::Orphan, Start::New)
+            base.map_or(Start::Orphan, Start::New)
         }
     };
     if !subfolder.as_os_str().is_empty()
@@ -121,10 +125,12 @@ pub fn plan(folder: &Path, branch: &str, path: &Path) -> Result<Plan, Error> {
         path: tidy(path),
         start,
         remote,
+        is_plain: reader.has_plain_worktrees(),
     };
-    refuse_base(&*reader, &plan)?;
-    refuse_elsewhere(&*reader, &plan)?;
-    refuse_occupied(&plan)?;
+    let found = look(&plan.path)?;
+    refuse_base(&*reader, &plan, base_branch)?;
+    refuse_elsewhere(&*reader, &plan, &found)?;
+    refuse_occupied(&plan, found)?;
     Ok(Plan::Worktree(plan))
 }
 
@@ -179,53 +185,62 @@ fn refuse_collision(reader: &dyn Reader, branch: &str) -> Result<(), Error> {
     }
 }
 
-fn refuse_elsewhere(reader: &dyn Reader, plan: &WorktreePlan) -> Result<(), Error> {
+/// git has a branch checked out in one worktree at most: where this one has it, no other has. A branch that is yet to be made may only be the main one's, whose
+/// HEAD may name what is not there; in a repository without a commit all branches are so.
+fn refuse_elsewhere(reader: &dyn Reader, plan: &WorktreePlan, found: &Found) -> Result<(), Error> {
     let name = format!("refs/heads/{}", plan.branch);
     // A worktree that was moved to where it should be is registered at its old place until it is repaired.
-    let moved = match look(&plan.path)? {
-        Found::Worktree(admin) => meant(&registrations(&plan.common), &admin, &plan.path)
-            .map(|known| known.folder.clone()),
+    let known = match found {
+        Found::Worktree(admin) => meant(&plan.common, admin, &plan.path),
         _ => None,
     };
-    let is_here = |folder: &PathBuf| {
-        *folder == plan.path || (moved.as_ref() == Some(folder) && !folder.exists())
+    let is_here = |folder: &Path| {
+        let is_known = |known: &Registration| known.folder == folder && !folder.exists();
+        folder == plan.path || known.as_ref().is_some_and(is_known)
     };
-    match reader
-        .checkouts()?
-        .into_iter()
-        .find(|(folder, branch)| *branch == name && !is_here(folder))
-    {
-        Some((at, _)) => {
-            let is_main = at == plan.repo && at.join(".git").is_dir();
-            Err(Error::BranchElsewhere { branch: plan.branch.clone(), at, is_main })
-        }
-        None => Ok(()),
+    let elsewhere = |at: PathBuf| {
+        let is_main = at == plan.repo && at.join(".git").is_dir();
+        Err(Error::BranchElsewhere { branch: plan.branch.clone(), at, is_main })
+    };
+    if let Some(at) = reader.main_on(&name)?.filter(|at| !is_here(at)) {
+        return elsewhere(at);
     }
+    let has_it = |known: &Registration| {
+        known.folder == plan.path && branch_in(&known.admin.join("HEAD")).as_ref() == Some(&name)
+    };
+    if matches!(plan.start, Start::New(_)) || known.as_ref().is_some_and(has_it) {
+        return Ok(());
+    }
+    reader.worktree_on(&name, &is_here)?.map_or(Ok(()), elsewhere)
 }
 
 /// A bare repository and a detached HEAD leave the branch of all others free to be checked out. A worktree that has it already goes on.
-fn refuse_base(reader: &dyn Reader, plan: &WorktreePlan) -> Result<(), Error> {
-    let base = match base_branch(reader, plan.remote.as_deref())? {
+fn refuse_base(
+    reader: &dyn Reader,
+    plan: &WorktreePlan,
+    base: Option<String>,
+) -> Result<(), Error> {
+    let base = match base {
         Some(name) => Some(name),
         None => reader.symbolic("HEAD")?.map(|name| short_name(&name).to_owned()),
     };
     if base.as_ref() != Some(&plan.branch) {
         return Ok(());
     }
-    let here = (plan.path.clone(), format!("refs/heads/{}", plan.branch));
-    if reader.checkouts()?.contains(&here) {
-        return Ok(());
+    let name = format!("refs/heads/{}", plan.branch);
+    match reader.worktree_on(&name, &|folder| folder != plan.path)? {
+        Some(_) => Ok(()),
+        None => Err(Error::BaseBranch(plan.branch.clone())),
     }
-    Err(Error::BaseBranch(plan.branch.clone()))
 }
 
-fn refuse_occupied(plan: &WorktreePlan) -> Result<(), Error> {
-    let known = registrations(&plan.common);
-    let registered = || known.iter().any(|known| known.folder == plan.path);
-    let what = match look(&plan.path)? {
+fn refuse_occupied(plan: &WorktreePlan, found: Found) -> Result<(), Error> {
+    let what = match found {
         Found::Nothing => return Ok(()),
-        Found::Folder if registered() => return Ok(()),
-        Found::Worktree(admin) if meant(&known, &admin, &plan.path).is_some() => return Ok(()),
+        Found::Folder if registered_as(&plan.common, &plan.path).is_some() => return Ok(()),
+        Found::Worktree(admin) if meant(&plan.common, &admin, &plan.path).is_some() => {
+            return Ok(());
+        }
         Found::Worktree(admin) if admin.parent() == Some(&plan.common.join("worktrees")) => {
             if admin.exists() {
                 return Ok(());
@@ -251,16 +266,12 @@ pub fn default_branch(folder: &Path) -> Result<Option<String>, Error> {
     let Some(reader) = open(folder)? else {
         return Ok(None);
     };
-    base_branch(&*reader, remote_of(reader.remotes()?).as_deref())
+    let remote = remote_of(reader.remotes()?);
+    Ok(base(&*reader, remote.as_deref())?.map(|base| branch_of(&base, remote.as_deref())))
 }
 
-fn base_branch(reader: &dyn Reader, remote: Option<&str>) -> Result<Option<String>, Error> {
-    Ok(base(reader, remote)?.map(|base| {
-        match remote
-            .and_then(|remote| base.name.strip_prefix(&format!("{remote}/")).map(str::to_owned))
-        {
-            Some(name) => name,
-            None => base.name,
-        }
-    }))
+/// The name of a base without its remote's.
+fn branch_of(base: &Base, remote: Option<&str>) -> String {
+    let of_remote = remote.and_then(|remote| base.name.strip_prefix(&format!("{remote}/")));
+    of_remote.unwrap_or(&base.name).to_owned()
 }

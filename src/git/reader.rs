@@ -8,7 +8,7 @@ use std::time::Duration;
 use git2::{ErrorCode, ObjectType, ReferenceType, Repository, RepositoryOpenFlags};
 
 use super::command::{Finished, first_line, git_command, git_for_reading, read, run};
-use super::leftovers::registrations;
+use super::leftovers::{branch_in, worktree_on};
 use super::{Base, Error};
 
 /// Longest time for looking through a worktree's files.
@@ -34,8 +34,17 @@ pub(super) trait Reader {
     fn any_below(&self, folder: &str) -> Result<Option<String>, Error>;
     fn config(&self, key: &str) -> Option<String>;
     fn remotes(&self) -> Result<Vec<String>, Error>;
-    /// Every worktree that has a branch (full name) checked out, the main one included.
-    fn checkouts(&self) -> Result<Vec<(PathBuf, String)>, Error>;
+    /// The main working tree, if that has this branch (full name) checked out.
+    fn main_on(&self, branch: &str) -> Result<Option<PathBuf>, Error>;
+    /// Another worktree that has this branch (full name) checked out, and none that `is_here`. Looks at all there are.
+    fn worktree_on(
+        &self,
+        branch: &str,
+        is_here: &dyn Fn(&Path) -> bool,
+    ) -> Result<Option<PathBuf>, Error>;
+    /// Whether a registration written as gitrepository-layout(5) has it is all that a worktree needs: nothing is to be copied from the main one, nor kept in
+    /// another store of refs.
+    fn has_plain_worktrees(&self) -> bool;
     /// Whether the index has a file below this folder (relative to the top).
     fn tracks_below(&self, folder: &Path) -> Result<bool, Error>;
     /// How many commits `tip` has that `base` has not.
@@ -162,20 +171,43 @@ impl Reader for Library {
         Ok(names.iter().filter_map(|name| name.ok().flatten().map(str::to_owned)).collect())
     }
 
-    fn checkouts(&self) -> Result<Vec<(PathBuf, String)>, Error> {
-        let mut all = Vec::new();
+    fn main_on(&self, branch: &str) -> Result<Option<PathBuf>, Error> {
+        if branch_in(&self.place.common.join("HEAD")).as_deref() != Some(branch) {
+            return Ok(None);
+        }
+        if !self.repo.is_worktree() {
+            return Ok(self.repo.workdir().map(tidy));
+        }
         let main = Repository::open(&self.place.common).map_err(|error| self.failed(&error))?;
-        if let Some(top) = main.workdir()
-            && let Some(branch) = branch_in(&self.place.common.join("HEAD"))
-        {
-            all.push((tidy(top), branch));
-        }
-        for worktree in registrations(&self.place.common) {
-            if let Some(branch) = branch_in(&worktree.admin.join("HEAD")) {
-                all.push((worktree.folder, branch));
-            }
-        }
-        Ok(all)
+        Ok(main.workdir().map(tidy))
+    }
+
+    fn worktree_on(
+        &self,
+        branch: &str,
+        is_here: &dyn Fn(&Path) -> bool,
+    ) -> Result<Option<PathBuf>, Error> {
+        Ok(worktree_on(&self.place.common, branch, is_here))
+    }
+
+    fn has_plain_worktrees(&self) -> bool {
+        // git copies settings of the main one, and its choice of files.
+        const OTHERWISE: [&str; 4] = [
+            "extensions.worktreeConfig",
+            "extensions.relativeWorktrees",
+            "worktree.useRelativePaths",
+            "core.sparseCheckout",
+        ];
+        let Ok(config) = self.repo.config() else { return false };
+        let is_off = |key: &str| match config.get_bool(key) {
+            Ok(on) => !on,
+            Err(error) => error.code() == ErrorCode::NotFound,
+        };
+        // What others may read is git's to see to.
+        let is_shared = config.get_entry("core.sharedRepository").is_ok();
+        OTHERWISE.into_iter().all(is_off)
+            && !is_shared
+            && !self.place.common.join("info/sparse-checkout").exists()
     }
 
     fn tracks_below(&self, folder: &Path) -> Result<bool, Error> {
@@ -188,12 +220,6 @@ impl Reader for Library {
     fn ahead(&self, tip: &str, base: &str) -> Result<usize, Error> {
         self.count(tip, base).map_err(|error| self.failed(&error))
     }
-}
-
-/// The branch a HEAD file names.
-fn branch_in(head: &Path) -> Option<String> {
-    let text = std::fs::read_to_string(head).ok()?;
-    Some(text.strip_prefix("ref: ")?.trim_end().to_owned())
 }
 
 struct Program {
@@ -252,6 +278,24 @@ impl Program {
     }
 }
 
+impl Program {
+    /// Every worktree with the branch (full name) that it has checked out, the main one first.
+    fn checkouts(&self) -> Result<Vec<(PathBuf, Option<String>)>, Error> {
+        let asked = self.ask(&["worktree", "list", "--porcelain"])?.checked(self.doing())?;
+        let mut all = Vec::new();
+        for line in asked.stdout.split(|byte| *byte == b'\n') {
+            if let Some(path) = line.strip_prefix(b"worktree ") {
+                all.push((tidy(Path::new(OsStr::from_bytes(path))), None));
+            } else if let (Some(branch), Some(last)) =
+                (line.strip_prefix(b"branch "), all.last_mut())
+            {
+                last.1 = Some(String::from_utf8_lossy(branch).into_owned());
+            }
+        }
+        Ok(all)
+    }
+}
+
 impl Reader for Program {
     fn place(&self) -> &Place {
         &self.place
@@ -286,18 +330,24 @@ impl Reader for Program {
         Ok(String::from_utf8_lossy(&asked.stdout).lines().map(str::to_owned).collect())
     }
 
-    fn checkouts(&self) -> Result<Vec<(PathBuf, String)>, Error> {
-        let asked = self.ask(&["worktree", "list", "--porcelain"])?.checked(self.doing())?;
-        let mut all = Vec::new();
-        let mut folder = PathBuf::new();
-        for line in asked.stdout.split(|byte| *byte == b'\n') {
-            if let Some(path) = line.strip_prefix(b"worktree ") {
-                folder = tidy(Path::new(OsStr::from_bytes(path)));
-            } else if let Some(branch) = line.strip_prefix(b"branch ") {
-                all.push((folder.clone(), String::from_utf8_lossy(branch).into_owned()));
-            }
-        }
-        Ok(all)
+    fn main_on(&self, branch: &str) -> Result<Option<PathBuf>, Error> {
+        // git names the main one first.
+        let first = self.checkouts()?.into_iter().next();
+        Ok(first.and_then(|(folder, on)| (on.as_deref() == Some(branch)).then_some(folder)))
+    }
+
+    fn worktree_on(
+        &self,
+        branch: &str,
+        is_here: &dyn Fn(&Path) -> bool,
+    ) -> Result<Option<PathBuf>, Error> {
+        let mut others = self.checkouts()?.into_iter().skip(1);
+        let found = others.find(|(folder, on)| on.as_deref() == Some(branch) && !is_here(folder));
+        Ok(found.map(|(folder, _)| folder))
+    }
+
+    fn has_plain_worktrees(&self) -> bool {
+        false
     }
 
     fn tracks_below(&self, folder: &Path) -> Result<bool, Error> {

@@ -32,14 +32,21 @@ pub(super) async fn prepare(
     writer.folder.make_subfolders()?;
     // A session that was taken over has its folder already; anything else gets its worktree.
     let known = writer.overview()?.as_ref().and_then(Overview::working_dir).map(str::to_owned);
-    let place = match known.filter(|dir| Path::new(dir).is_dir() && !is_worktree_of(project, dir)) {
-        Some(dir) => Place { working_dir: dir, branch: None, base: None, notes: Vec::new() },
-        None => match make_worktree(writer, project, settings).await {
-            Ok(place) => place,
-            Err(reason) => return Ok(Prepared::Blocked(reason)),
-        },
+    let known = known.filter(|dir| Path::new(dir).is_dir() && !is_worktree_of(project, dir));
+    let (place, commits_work) = match known {
+        Some(dir) => {
+            (Place { working_dir: dir, branch: None, base: None, notes: Vec::new() }, false)
+        }
+        None => {
+            // The settings are read while git checks out.
+            let made = make_worktree(writer, project, settings);
+            match tokio::join!(made, git::commits_work(&project.main_repo)) {
+                (Ok(place), commits_work) => (place, commits_work),
+                (Err(reason), _) => return Ok(Prepared::Blocked(reason)),
+            }
+        }
     };
-    if let Some(reason) = blocking_finding(&place.working_dir).await {
+    if !commits_work && let Some(reason) = blocking_finding(&place.working_dir).await {
         return Ok(Prepared::Blocked(reason));
     }
     store::crash_point("the worktree is made");

@@ -223,3 +223,54 @@ async fn a_surrounding_git_hooks_variables_do_not_reach_our_git() {
         assert_eq!(lab.registered(), 1);
     }
 }
+
+#[tokio::test]
+async fn a_new_worktree_and_its_checks_take_two_gits_and_open_no_other_worktree() {
+    const CALLS: &str = "SAMOCODE_TEST_GIT_CALLS";
+    let calls = tempfile::tempdir().unwrap();
+    let log = calls.path().join("log");
+    let real = PathBuf::from(std::env::var_os("PATH").unwrap_or_default());
+    let wrapper = calls.path().join("git");
+    let script =
+        format!("#!/bin/sh\necho \"$*\" >> \"${CALLS}\"\nPATH=${{PATH#*:}} exec git \"$@\"\n");
+    std::fs::write(&wrapper, script).unwrap();
+    std::fs::set_permissions(&wrapper, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", calls.path().display(), real.display());
+    let variables = [("PATH", path.as_str()), (CALLS, log.to_str().unwrap())];
+    let name = "creation::a_new_worktree_and_its_checks_take_two_gits_and_open_no_other_worktree";
+    if !in_environment(name, &variables) {
+        return;
+    }
+    let log = PathBuf::from(std::env::var_os(CALLS).unwrap());
+    let lab = Lab::new();
+    lab.create("other").await.unwrap();
+    // Whoever opens one of these waits for a writer.
+    for file in ["gitdir", "HEAD", "locked"] {
+        let file = lab.repo.join(".git/worktrees/other").join(file);
+        let _ = std::fs::remove_file(&file);
+        assert!(Command::new("mkfifo").arg(&file).status().unwrap().success());
+    }
+    std::fs::write(&log, "").unwrap();
+    let making = async {
+        let plan = lab.plan("a").unwrap();
+        tokio::join!(create(&plan), commits_work(&lab.repo))
+    };
+    let (created, commits_work) =
+        tokio::time::timeout(Duration::from_secs(60), making).await.unwrap();
+    assert_eq!(created.unwrap().did, Did::Made);
+    assert!(commits_work);
+    let calls = std::fs::read_to_string(&log).unwrap();
+    assert_eq!(calls.lines().count(), 2, "{calls}");
+    // Once it is there, nothing has to be asked.
+    assert_eq!(lab.create("a").await.unwrap().did, Did::Nothing);
+    assert_eq!(std::fs::read_to_string(&log).unwrap(), calls);
+}
+
+#[tokio::test]
+async fn a_repository_with_settings_of_its_own_for_worktrees_is_left_to_git() {
+    let lab = Lab::new();
+    lab.git(&["config", "worktree.useRelativePaths", "true"]);
+    assert!(matches!(lab.plan("a").unwrap(), Plan::Worktree(WorktreePlan { is_plain: false, .. })));
+    lab.create("a").await.unwrap();
+    assert_healthy(&lab, "a").await;
+}

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use super::leftovers::{OUR_LOCK, registrations};
+use super::leftovers::{OUR_LOCK, Registration, registered_in};
 use super::*;
 
 mod checks;
@@ -102,8 +102,13 @@ impl Lab {
     }
 
     fn registered(&self) -> usize {
-        registrations(&self.repo.join(".git")).len()
+        registrations(&self.repo).len()
     }
+}
+
+fn registrations(repo: &Path) -> Vec<Registration> {
+    let all = std::fs::read_dir(repo.join(".git/worktrees"));
+    all.into_iter().flatten().filter_map(|entry| registered_in(&entry.unwrap().path())).collect()
 }
 
 fn git(folder: &Path, args: &[&str]) -> String {
@@ -144,10 +149,7 @@ async fn assert_healthy(lab: &Lab, branch: &str) {
     let path = lab.path(branch);
     assert_eq!(head(&path).unwrap().branch.as_deref(), Some(branch));
     assert_eq!(git(&path, &["status", "--porcelain"]), "", "clean and complete");
-    let known = registrations(&lab.repo.join(".git"))
-        .into_iter()
-        .find(|known| known.folder == path)
-        .unwrap();
+    let known = registrations(&lab.repo).into_iter().find(|known| known.folder == path).unwrap();
     assert_eq!(known.lock, None);
     assert!(!known.admin.join("index.lock").exists());
     let again = lab.create(branch).await.unwrap();
@@ -160,8 +162,11 @@ fn in_environment(test: &str, variables: &[(&str, &str)]) -> bool {
         return true;
     }
     let test = format!("git::tests::{test}");
-    let mut command = Command::new(std::env::current_exe().unwrap());
+    // One that waits for what never comes is to fail, not to stay.
+    let mut command = Command::new("timeout");
     command
+        .arg("120")
+        .arg(std::env::current_exe().unwrap())
         .args(["--exact", &test, "--nocapture"])
         .env("SAMOCODE_TEST_INNER", "1")
         .envs(variables.iter().copied());

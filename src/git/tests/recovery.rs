@@ -9,7 +9,7 @@ async fn a_creation_killed_in_the_checkout_is_completed() {
     assert!(lab.create("a").await.is_err());
     assert_eq!(lab.registered(), 1);
     assert!(!lab.path("a").join("x.big").exists());
-    let lock = registrations(&lab.repo.join(".git"))[0].admin.join("index.lock");
+    let lock = registrations(&lab.repo)[0].admin.join("index.lock");
     assert!(lock.exists(), "the kill must have come in the checkout");
     lab.git(&["config", "filter.big.smudge", "tr a-z A-Z"]);
     let created = lab.create("a").await.unwrap();
@@ -24,7 +24,7 @@ async fn a_creation_killed_in_the_hook_runs_the_hook_again() {
     lab.hook("post-checkout", "kill -9 0");
     // Everything but the hook was done, so it counts as made; as if the worker had died with git, the mark is put back.
     assert!(lab.create("a").await.unwrap().notes[0].starts_with("the post-checkout hook failed"));
-    let known = registrations(&lab.repo.join(".git")).remove(0);
+    let known = registrations(&lab.repo).remove(0);
     std::fs::write(known.admin.join("locked"), OUR_LOCK).unwrap();
     std::fs::write(lab.path("a").join("README"), "edited meanwhile").unwrap();
     lab.hook("post-checkout", "touch \"$(git rev-parse --git-dir)/hook-ran\"");
@@ -62,7 +62,7 @@ async fn a_branch_without_its_worktree_and_a_registration_without_its_folder_are
     assert_eq!(lab.create("a").await.unwrap().did, Did::Completed);
     assert_healthy(&lab, "a").await;
 
-    let admin = registrations(&lab.repo.join(".git")).remove(0).admin;
+    let admin = registrations(&lab.repo).remove(0).admin;
     std::fs::remove_dir_all(lab.path("a")).unwrap();
     std::fs::write(admin.join("locked"), "on the other disk").unwrap();
     let error = lab.create("a").await.unwrap_err().to_string();
@@ -129,7 +129,7 @@ async fn a_torn_or_moved_link_between_worktree_and_repository_is_mended() {
     let elsewhere = lab.path("moved");
     std::fs::rename(&path, &elsewhere).unwrap();
     create(&plan(&lab.repo, "a", &elsewhere).unwrap()).await.unwrap();
-    assert_eq!(registrations(&lab.repo.join(".git"))[0].folder, elsewhere);
+    assert_eq!(registrations(&lab.repo)[0].folder, elsewhere);
     assert_eq!(git(&elsewhere, &["status", "--porcelain"]), "M README");
 }
 
@@ -146,7 +146,7 @@ async fn a_repository_that_was_moved_finds_its_worktree_again_moved_or_not() {
             path = lab.root().join("trees/a");
         }
         create(&plan(&repo, "a", &path).unwrap()).await.unwrap();
-        assert_eq!(registrations(&repo.join(".git"))[0].folder, path);
+        assert_eq!(registrations(&repo)[0].folder, path);
         assert_eq!(git(&path, &["status", "--porcelain"]), "M README");
         let again = create(&plan(&repo, "a", &path).unwrap()).await.unwrap();
         assert_eq!(again.did, Did::Nothing);
@@ -174,7 +174,7 @@ async fn work_in_a_healthy_worktree_is_never_touched() {
 async fn a_dead_gits_index_lock_is_removed_and_a_living_ones_respected() {
     let lab = Lab::new();
     lab.create("a").await.unwrap();
-    let lock = registrations(&lab.repo.join(".git"))[0].admin.join("index.lock");
+    let lock = registrations(&lab.repo)[0].admin.join("index.lock");
     // Another process, since a child that another test just forked would share a file of ours.
     let script = format!("exec 3>{}; echo; read x", lock.display());
     let mut command = tokio::process::Command::new("sh");
@@ -238,7 +238,7 @@ async fn a_worktree_is_whole_until_a_killed_git_leaves_something_in_it() {
     assert!(!is_whole(&path, Some("a")));
     lab.create("a").await.unwrap();
     assert!(is_whole(&path, Some("a")));
-    let admin = registrations(&lab.repo.join(".git")).remove(0).admin;
+    let admin = registrations(&lab.repo).remove(0).admin;
     let branch = lab.repo.join(".git/refs/heads/a.lock");
     for left in [admin.join("index.lock"), admin.join("HEAD.lock"), admin.join("locked"), branch] {
         std::fs::write(&left, "").unwrap();
