@@ -3,11 +3,10 @@
 use std::borrow::Cow;
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
 use super::journal::{End, Event, Step};
 use super::mail::Kind;
-use super::stamp;
+use super::{clock, stamp};
 
 /// An event in one line, without its time.
 #[must_use]
@@ -142,7 +141,7 @@ pub fn quiet(seconds: u64) -> String {
 
 /// A time as the rest of what people read has it: local, with its date.
 fn local(at: Timestamp) -> String {
-    stamp::log(&at.to_zoned(TimeZone::system()))
+    stamp::log(&at.to_zoned(clock::local_zone()))
 }
 
 /// Words of an agent or of others, made harmless to terminals: no control character reaches
@@ -188,7 +187,7 @@ mod tests {
     fn times_are_those_of_the_clock_on_the_wall() {
         let until: Timestamp = "2026-11-20T18:30:00Z".parse().unwrap();
         let limited = Event::Limited { until, what: Some("five_hour".to_owned()) };
-        let clock = stamp::log(&until.to_zoned(TimeZone::system()));
+        let clock = stamp::log(&until.to_zoned(clock::local_zone()));
         assert_eq!(describe(&limited), format!("usage limit until {clock} (five hour)"));
     }
 

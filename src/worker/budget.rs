@@ -4,10 +4,10 @@
 use jiff::{Timestamp, ToSpan as _, Zoned};
 
 use crate::config::settings::Budget;
-use crate::session::Cause;
 use crate::session::journal::{Event, Usage};
 use crate::session::state::State;
 use crate::session::store::StoreError;
+use crate::session::{Cause, clock};
 
 use super::ledger::{Ledger, Line};
 use super::{Trouble, Worker};
@@ -73,7 +73,7 @@ impl Worker<'_> {
         if budgets.day == Budget::default() {
             return Ok(None);
         }
-        let now = Zoned::now();
+        let now = clock::local_now();
         let (usd, tokens) = self.ledger(&now).sum()?;
         if share(&budgets.day, usd, tokens).is_none_or(|share| share < 100.0) {
             return Ok(None);
@@ -95,7 +95,7 @@ impl Worker<'_> {
         let now = (state.costs.usd, used(state.costs.tokens));
         self.warn("the session", &budgets.session, before, now)?;
         if budgets.day != Budget::default() {
-            let (usd, tokens) = self.ledger(&Zoned::now()).sum()?;
+            let (usd, tokens) = self.ledger(&clock::local_now()).sum()?;
             let run = (now.0 - before.0, now.1.saturating_sub(before.1));
             let before = (usd - run.0, tokens.saturating_sub(run.1));
             self.warn("the day", &budgets.day, before, (usd, tokens))?;
@@ -105,14 +105,17 @@ impl Worker<'_> {
 
     /// Enters the last run in the ledger, also where no budget of a day is set: another project may
     /// have one, or this one may get it today. A worker that died before it did is made up for.
-    pub(super) fn enter_in_ledger(&self) -> Result<(), StoreError> {
+    pub(super) fn enter_in_ledger(&mut self) -> Result<(), StoreError> {
         let Some(last) = &self.writer.state().costs.last else { return Ok(()) };
-        self.ledger(&last.at.to_zoned(jiff::tz::TimeZone::system())).add(&Line {
+        let line = Line {
             run: last.run.clone(),
             session: self.setup.instance.clone(),
             usd: last.usd,
             tokens: used(last.tokens),
-        })
+        };
+        let written = self.ledger(&last.at.to_zoned(clock::local_zone())).add(&line)?;
+        self.writer.sync_later(written);
+        Ok(())
     }
 
     fn warn(

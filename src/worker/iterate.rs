@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use jiff::{Timestamp, Zoned};
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::agent::cost::difference;
@@ -16,7 +16,7 @@ use crate::git;
 use crate::service::strays;
 use crate::session::journal::{Event, RunCost, Usage};
 use crate::session::store::{StoreError, crash_point};
-use crate::session::{Needs, names, stamp};
+use crate::session::{Needs, clock, names, stamp};
 
 use super::account::Account;
 use super::budget::Spent;
@@ -254,6 +254,7 @@ impl Worker<'_> {
         };
         let _awake = Inhibitor::take(self.setup.settings.inhibit, &self.setup.instance);
         crash_point("the agent is started");
+        self.writer.catch_up()?;
         let mut watch = Watch::new(self, plan);
         let (exit, ended_by) = watch.drive(self, agent, &mut run, cgroup.as_ref()).await?;
         crash_point("the agent has ended");
@@ -341,7 +342,7 @@ impl Worker<'_> {
 
     /// `MM-DD-HHMM-NNN-PHASE.jsonl`, with a number when this iteration has logged before.
     fn log_name(&self, numbers: Numbers) -> String {
-        let name = stamp::log_file(numbers.total, self.writer.state().phase(), &Zoned::now());
+        let name = stamp::log_file(numbers.total, self.writer.state().phase(), &clock::local_now());
         if numbers.attempt == 1 && !self.writer.folder.logs().join(&name).exists() {
             return name;
         }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use crate::session::store::{self, StoreError};
+use crate::session::store::{self, StoreError, Unsynced};
 
 /// A run's line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,14 +30,15 @@ impl Ledger {
         Self(state.join("spent").join(format!("{day}.jsonl")))
     }
 
-    /// Writes a run down; one that was written down before a crash counts once.
-    pub(super) fn add(&self, line: &Line) -> Result<(), StoreError> {
+    /// Writes a run down, without waiting for the disk; one that was written down before a crash
+    /// counts once.
+    pub(super) fn add(&self, line: &Line) -> Result<Unsynced, StoreError> {
         if let Some(folder) = self.0.parent() {
             store::make_folder(folder)?;
         }
         let mut bytes = serde_json::to_vec(line).unwrap_or_default();
         bytes.push(b'\n');
-        store::append(&self.0, &bytes)
+        store::append_unsynced(&self.0, &bytes)
     }
 
     /// US dollars and tokens of the day.
@@ -65,7 +66,7 @@ mod tests {
         let ledger = Ledger::of(folder.path(), jiff::civil::date(2026, 11, 20));
         let line = |run: &str| Line { run: run.into(), session: "s".into(), usd: 0.5, tokens: 10 };
         for run in ["a", "b", "a"] {
-            ledger.add(&line(run)).unwrap();
+            ledger.add(&line(run)).unwrap().sync().unwrap();
         }
         store::append(&ledger.0, b"{\"run\":\"c\",\"us").unwrap();
         assert_eq!(ledger.sum().unwrap(), (1.0, 20));

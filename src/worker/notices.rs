@@ -3,11 +3,11 @@
 use jiff::Timestamp;
 
 use crate::notify::{About, Delivery, Notice, NoticeKind};
-use crate::session::WaitsFor;
 use crate::session::describe::quiet;
 use crate::session::journal::Event;
 use crate::session::state::{Standing, State};
 use crate::session::store::Folder;
+use crate::session::{WaitsFor, clock};
 
 use super::{LAST_LOOK, LAST_WORD, Trouble, Worker};
 
@@ -131,7 +131,7 @@ pub(super) fn status_line(state: &State, doing: Option<&str>, quiet_min: Option<
 }
 
 fn local(at: Timestamp) -> String {
-    at.to_zoned(jiff::tz::TimeZone::system()).strftime("%m-%d %H:%M").to_string()
+    at.to_zoned(clock::local_zone()).strftime("%m-%d %H:%M").to_string()
 }
 
 #[cfg(test)]

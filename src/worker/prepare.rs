@@ -3,14 +3,12 @@
 
 use std::path::Path;
 
-use jiff::Zoned;
-
 use crate::config::{Project, Settings};
 use crate::git::{self, Plan, Severity, Start};
 use crate::session::journal::Event;
 use crate::session::overview::{NewOverview, Overview};
 use crate::session::store::{self, StoreError};
-use crate::session::{Phase, names, stamp};
+use crate::session::{Phase, clock, names, stamp};
 
 use super::writer::Writer;
 
@@ -155,12 +153,13 @@ fn write_overview(writer: &Writer, place: &Place) -> Result<(), StoreError> {
     let state = writer.state();
     let overview = Overview::new(&NewOverview {
         name: &state.name,
-        started: &stamp::log(&Zoned::now()),
+        started: &stamp::log(&clock::local_now()),
         working_dir: &place.working_dir,
         task: &state.task,
         dive: state.dive.as_deref(),
         phase: if state.phase() == Phase::Init { Phase::Investigation } else { state.phase() },
         iteration: state.total,
     });
-    store::replace(&path, overview.as_str().as_bytes())
+    // One that is gone is written again from the journal.
+    store::replace_again(&path, overview.as_str().as_bytes())
 }

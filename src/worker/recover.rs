@@ -1,7 +1,7 @@
 //! Recovery: what an interrupted step left is settled, what humans did by hand is read, and the
 //! mail is taken.
 
-use jiff::{Timestamp, Zoned};
+use jiff::Timestamp;
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::session::clock;
@@ -36,9 +36,13 @@ impl Worker<'_> {
             uptime_ms: uptime_ms(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
-        // With one write: the next entry's time is the new clock's.
-        let events = [started].into_iter().chain(is_void.then_some(Event::Continued));
-        self.writer.record_all(events.collect())?;
+        if is_void {
+            // With one write: the next entry's time is the new clock's.
+            self.writer.record_all(vec![started, Event::Continued])?;
+        } else {
+            // Nothing depends on it but the count of quick deaths, which ends with the machine's.
+            self.writer.note(started)?;
+        }
         if self.writer.folder.is_marked_stopped() {
             // The disk was full when a human stopped the session.
             if !self.writer.state().stopped {
@@ -71,6 +75,7 @@ impl Worker<'_> {
         self.put_known_mail_away()?;
         self.writer.restore_overview()?;
         self.enter_in_ledger()?;
+        self.writer.take_over_history()?;
         let state = self.writer.state();
         match state.iteration.as_ref().map(|iteration| iteration.run.clone()) {
             Some(RunState::Open(open)) => {
@@ -142,7 +147,7 @@ impl Worker<'_> {
         let state = self.writer.state();
         let step = advance::advance(state.phase(), state.visit.gate, &signal);
         let phase = state.phase();
-        let line = HistoryLine::from_signal(&signal, state.total, phase, &Zoned::now());
+        let line = HistoryLine::from_signal(&signal, state.total, phase, &clock::local_now());
         let taken = Event::SignalTaken {
             run: run.to_owned(),
             line,

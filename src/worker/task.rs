@@ -2,13 +2,12 @@
 
 use std::path::Path;
 
-use jiff::Zoned;
-
 use crate::agent::prompt::{self, Gate as Told, PromptInput};
 use crate::agent::roles::{self, RoleError};
 use crate::agent::run::Run;
 use crate::agent::{Agent, Task};
 use crate::session::advance::Gate;
+use crate::session::clock;
 use crate::session::journal::Event;
 use crate::session::mail::{Kind, Message};
 use crate::session::state::State;
@@ -22,7 +21,7 @@ impl Worker<'_> {
         let state = self.writer.state();
         let settings = &self.setup.settings;
         let session = self.session_name();
-        let now = Zoned::now();
+        let now = clock::local_now();
         let mail = self.unseen_mail();
         let interrupted = interrupted(state);
         let input = PromptInput {
@@ -94,7 +93,7 @@ impl Worker<'_> {
             let Some(bytes) = Some(&message)
                 .filter(|message| matches!(message.kind, Kind::Text | Kind::Nudge | Kind::Handoff))
                 .and_then(|message| {
-                    agent.message(&prompt::mail(std::slice::from_ref(message), &Zoned::now()))
+                    agent.message(&prompt::mail(std::slice::from_ref(message), &clock::local_now()))
                 })
             else {
                 continue;

@@ -3,22 +3,22 @@
 
 use std::path::Path;
 
-use jiff::Zoned;
-use jiff::tz::TimeZone;
-
 use crate::session::history::{History, HistoryLine};
 use crate::session::journal::{Event, Step};
 use crate::session::overview::{Blocked, Field, NewOverview, Overview};
 use crate::session::qa::Qa;
 use crate::session::state::{Redirection, Standing, State};
-use crate::session::store::{self, Folder, Journal, JournalError, Lock, StoreError};
-use crate::session::{Phase, WaitsFor, stamp};
+use crate::session::store::{self, Folder, Journal, JournalError, Lock, StoreError, Unsynced};
+use crate::session::{Phase, WaitsFor, clock, stamp};
 
 use super::journald;
 use crate::session::hook::Hook;
 
 /// How much of the history's end is looked at, in bytes: more than any twenty lines.
 const TAIL: u64 = 64 * 1024;
+
+/// How new contents take the place of the old ones at a path.
+type Write = fn(&Path, &[u8], &[u8]) -> Result<(), StoreError>;
 
 /// The files of a session, held by the worker that has the lock.
 #[derive(Debug)]
@@ -27,6 +27,8 @@ pub(super) struct Writer {
     pub(super) instance: String,
     journal: Journal,
     doing: Option<String>,
+    /// Lines of other files that the disk may not have yet, and the journal has.
+    unsynced: Vec<Unsynced>,
 }
 
 impl Writer {
@@ -36,7 +38,7 @@ impl Writer {
         lock: &Lock,
     ) -> Result<Self, JournalError> {
         let journal = Journal::open(&folder, lock)?;
-        Ok(Self { folder, instance, journal, doing: None })
+        Ok(Self { folder, instance, journal, doing: None, unsynced: Vec::new() })
     }
 
     pub(super) const fn state(&self) -> &State {
@@ -50,8 +52,38 @@ impl Writer {
 
     /// Writes events down of which none may be there without the others.
     pub(super) fn record_all(&mut self, events: Vec<Event>) -> Result<(), StoreError> {
+        // What makes up for lines that a crash of the machine took may not be there for long.
+        if !matches!(events.as_slice(), [Event::RunStarted { .. }]) {
+            self.catch_up()?;
+        }
         let instance = &self.instance;
         self.journal.append_all(events, |state, event| journald::tell(instance, state, event))
+    }
+
+    /// Writes an event down that the next one makes durable; nothing may be built on it before.
+    pub(super) fn note(&mut self, event: Event) -> Result<(), StoreError> {
+        let instance = &self.instance;
+        self.journal.append_unsynced(event, |state, event| journald::tell(instance, state, event))
+    }
+
+    /// Has a file be waited for later: its last line is what the journal says of the last run, so
+    /// a worker that comes after a crash of the machine writes it again.
+    pub(super) fn sync_later(&mut self, file: Unsynced) {
+        self.unsynced.push(file);
+    }
+
+    /// Takes over what the last worker left for later: the line of the last signal is in the
+    /// history, and will be on the disk before another signal takes its place in the journal.
+    pub(super) fn take_over_history(&mut self) -> Result<(), StoreError> {
+        self.settle_history()?;
+        self.unsynced.extend(Unsynced::of(&self.folder.history())?);
+        Ok(())
+    }
+
+    /// Waits for the disk to have what was left for later. To be called while an agent works, when
+    /// nobody else waits for it.
+    pub(super) fn catch_up(&mut self) -> Result<(), StoreError> {
+        self.unsynced.drain(..).try_for_each(Unsynced::sync)
     }
 
     /// Brings everything that derives from the journal in line with it. Doing it again changes
@@ -64,8 +96,8 @@ impl Writer {
     }
 
     /// The last signal is in the history exactly once.
-    fn settle_history(&self) -> Result<(), StoreError> {
-        let Some(last) = &self.state().last_signal else { return Ok(()) };
+    fn settle_history(&mut self) -> Result<(), StoreError> {
+        let Some(last) = self.state().last_signal.clone() else { return Ok(()) };
         let path = self.folder.history();
         let known = store::read_tail(&path, TAIL)?;
         let history = History::parse(&known);
@@ -81,7 +113,8 @@ impl Writer {
             line.push('\n');
         }
         line.push_str(&last.line.to_line().unwrap_or_default());
-        store::append(&path, line.as_bytes())
+        self.unsynced.push(store::append_unsynced(&path, line.as_bytes())?);
+        Ok(())
     }
 
     fn settle_overview(&self) -> Result<(), StoreError> {
@@ -92,11 +125,11 @@ impl Writer {
             overview.set(Field::Blocked, blocked(&state.standing).as_str());
             if let Some(Redirection::Task(at)) = state.redirection {
                 overview.set(Field::Next, &format!("New task: {}", state.task));
-                let stamp = stamp::iteration(state.total, &at.to_zoned(TimeZone::system()));
+                let stamp = stamp::iteration(state.total, &at.to_zoned(clock::local_zone()));
                 overview.add_flow(&format!("{stamp} Session resumed: {}", state.task));
             }
             if let Some(Redirection::Phase(at)) = state.redirection {
-                let stamp = stamp::iteration(state.total, &at.to_zoned(TimeZone::system()));
+                let stamp = stamp::iteration(state.total, &at.to_zoned(clock::local_zone()));
                 overview.add_flow(&format!("{stamp} Phase set to {} by hand", state.phase()));
             }
             if let Some(last) = &state.last_signal
@@ -128,14 +161,14 @@ impl Writer {
         tracing::warn!("{} was gone: it is written anew from the journal", path.display());
         let mut overview = Overview::new(&NewOverview {
             name: &state.name,
-            started: &stamp::log(&state.created.to_zoned(TimeZone::system())),
+            started: &stamp::log(&state.created.to_zoned(clock::local_zone())),
             working_dir,
             task: &state.task,
             dive: state.dive.as_deref(),
             phase: state.phase(),
             iteration: 0,
         });
-        let stamp = stamp::iteration(state.total, &Zoned::now());
+        let stamp = stamp::iteration(state.total, &clock::local_now());
         overview.add_flow(&format!("{stamp} This file was gone and written anew"));
         store::replace(&path, overview.as_str().as_bytes())?;
         self.settle_overview()
@@ -144,7 +177,7 @@ impl Writer {
     /// Counters and `Blocked: no`, as a run begins. The journal has them by now, and recovery sets
     /// them from there.
     pub(super) fn open_overview(&self) -> Result<(), StoreError> {
-        self.edit_with(store::replace_again, |overview| {
+        self.edit_with(store::amend, |overview| {
             overview.set(Field::Phase, self.state().phase().as_str());
             set_counters(overview, self.state());
             overview.set(Field::Blocked, Blocked::No.as_str());
@@ -152,14 +185,10 @@ impl Writer {
     }
 
     pub(super) fn edit_overview(&self, edit: impl FnOnce(&mut Overview)) -> Result<(), StoreError> {
-        self.edit_with(store::replace, edit)
+        self.edit_with(|path, _, new| store::replace(path, new), edit)
     }
 
-    fn edit_with(
-        &self,
-        replace: fn(&Path, &[u8]) -> Result<(), StoreError>,
-        edit: impl FnOnce(&mut Overview),
-    ) -> Result<(), StoreError> {
+    fn edit_with(&self, write: Write, edit: impl FnOnce(&mut Overview)) -> Result<(), StoreError> {
         let path = self.folder.overview();
         let Some(bytes) = store::read(&path)? else { return Ok(()) };
         // What is not UTF-8 cannot be edited without harm to the rest, and is left alone.
@@ -170,7 +199,7 @@ impl Writer {
         if edited == overview {
             return Ok(());
         }
-        replace(&path, edited.as_str().as_bytes())
+        write(&path, overview.as_str().as_bytes(), edited.as_str().as_bytes())
     }
 
     pub(super) fn overview(&self) -> Result<Option<Overview>, StoreError> {

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -97,6 +97,35 @@ pub fn sweep(folder: &Path) {
     }
 }
 
+/// Puts `new` in the place of `old`, which is what the file holds. Where digits alone differ, as in counters, they are written over without waiting for the
+/// disk: after a crash of the machine each is the old or the new one, and all else is as it was. Other edits are made as by [`replace_again`]. For edits that are
+/// made again when they are missing.
+///
+/// # Errors
+/// As [`replace`]; when the file cannot be written.
+pub fn amend(path: &Path, old: &[u8], new: &[u8]) -> Result<()> {
+    let Some((at, digits)) = changed_digits(old, new) else {
+        return replace_again(path, new);
+    };
+    let file = OpenOptions::new().write(true).open(path).attempt("open", path)?;
+    crash_at("is to be amended", path);
+    file.write_all_at(digits, at as u64).attempt("write", path)?;
+    crash_at("amended", path);
+    Ok(())
+}
+
+/// Where the new contents differ, if they are as long as the old and differ in digits only.
+fn changed_digits<'a>(old: &[u8], new: &'a [u8]) -> Option<(usize, &'a [u8])> {
+    if old.len() != new.len() {
+        return None;
+    }
+    let differs = |at: &usize| old[*at] != new[*at];
+    let first = (0..new.len()).find(differs)?;
+    let last = (0..new.len()).rfind(differs)?;
+    let is_digit = |at: usize| old[at].is_ascii_digit() && new[at].is_ascii_digit();
+    (first..=last).filter(differs).all(is_digit).then(|| (first, &new[first..=last]))
+}
+
 fn write_aside(folder: &Path, path: &Path, bytes: &[u8], durable: bool) -> Result<()> {
     // An existing file keeps its mode; a new one gets what the umask leaves of 0666.
     let mode = fs::metadata(path).map_or(0o666, |meta| meta.permissions().mode() & 0o777);
@@ -120,12 +149,51 @@ fn write_aside(folder: &Path, path: &Path, bytes: &[u8], durable: bool) -> Resul
 /// # Errors
 /// When the file cannot be opened or written.
 pub fn append(path: &Path, bytes: &[u8]) -> Result<()> {
-    let file = OpenOptions::new().append(true).create(true).open(path).attempt("open", path)?;
-    append_to(&file, path, bytes).attempt("append to", path)
+    append_unsynced(path, bytes)?.sync()
 }
 
-/// One write, then the disk is waited for.
-pub(super) fn append_to(mut file: &File, path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Appends to a file with one write, and leaves it to the caller to wait for the disk.
+///
+/// # Errors
+/// When the file cannot be opened or written.
+pub fn append_unsynced(path: &Path, bytes: &[u8]) -> Result<Unsynced> {
+    let file = OpenOptions::new().append(true).create(true).open(path).attempt("open", path)?;
+    write_end(&file, path, bytes).attempt("append to", path)?;
+    Ok(Unsynced { file, path: path.to_owned() })
+}
+
+/// A file that was written and may not be on the disk yet.
+#[derive(Debug)]
+#[must_use]
+pub struct Unsynced {
+    file: File,
+    path: PathBuf,
+}
+
+impl Unsynced {
+    /// A file that a process before this one may have written; `None` where there is none.
+    ///
+    /// # Errors
+    /// When it is there and cannot be opened.
+    pub fn of(path: &Path) -> Result<Option<Self>> {
+        match OpenOptions::new().append(true).open(path) {
+            Ok(file) => Ok(Some(Self { file, path: path.to_owned() })),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).attempt("open", path),
+        }
+    }
+
+    /// Waits until the disk has what was written.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn sync(self) -> Result<()> {
+        sync_end(&self.file, &self.path).attempt("append to", &self.path)
+    }
+}
+
+/// One write at the end of a file.
+pub(super) fn write_end(mut file: &File, path: &Path, bytes: &[u8]) -> io::Result<()> {
     crash_at("is to be appended to", path);
     let mut rest = bytes;
     if tears() {
@@ -136,6 +204,11 @@ pub(super) fn append_to(mut file: &File, path: &Path, bytes: &[u8]) -> io::Resul
     }
     file.write_all(rest)?;
     crash_at("appended to", path);
+    Ok(())
+}
+
+/// Waits for the disk to have what was appended.
+pub(super) fn sync_end(file: &File, path: &Path) -> io::Result<()> {
     file.sync_data()?;
     crash_at("appended to and synced", path);
     Ok(())
@@ -245,8 +318,13 @@ pub fn make_folder(path: &Path) -> Result<()> {
 /// # Errors
 /// When it cannot be made.
 pub(super) fn make_subfolder(path: &Path) -> Result<()> {
+    if make_unsynced(path)? { sync_folder(parent(path)) } else { Ok(()) }
+}
+
+/// As [`make_subfolder`] without the sync of the folder it is in, which is needed where true is returned.
+pub(super) fn make_unsynced(path: &Path) -> Result<bool> {
     if path.is_dir() {
-        return Ok(());
+        return Ok(false);
     }
     if fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file()) {
         let mut aside = path.as_os_str().to_owned();
@@ -258,7 +336,7 @@ pub(super) fn make_subfolder(path: &Path) -> Result<()> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         made => made.attempt("make the folder", path)?,
     }
-    sync_folder(parent(path))
+    Ok(true)
 }
 
 /// Moves a file durably from one folder to another of the same file system.
@@ -283,6 +361,28 @@ pub(super) fn sync_folder(folder: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn counters_of_the_same_length_are_amended_in_place_and_all_else_replaces_the_file() {
+        use std::os::unix::fs::MetadataExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("_overview.md");
+        fs::write(&path, "Iteration: 8\nTotal: 18\n").unwrap();
+        let inode = || fs::metadata(&path).unwrap().ino();
+        let (first, mut known) = (inode(), fs::read(&path).unwrap());
+        let mut amend_to = |text: &str| {
+            amend(&path, &known, text.as_bytes()).unwrap();
+            known = fs::read(&path).unwrap();
+            assert_eq!(known, text.as_bytes());
+        };
+        amend_to("Iteration: 9\nTotal: 19\n");
+        assert_eq!(inode(), first);
+        amend_to("Iteration: 10\nTotal: 20\n");
+        assert_ne!(inode(), first, "longer");
+        let second = inode();
+        amend_to("Iteration: 10\nTotal: no\n");
+        assert_ne!(inode(), second, "not a number");
+    }
 
     #[test]
     fn a_fifo_in_a_files_place_is_an_error_and_waits_for_nobody() {

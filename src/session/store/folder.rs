@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::files::{
-    Attempt, Result, make_subfolder, open_regular, read, remove, rename, replace, sync_folder,
+    Attempt, Result, make_subfolder, make_unsynced, open_regular, read, remove, rename, replace,
+    sync_folder,
 };
 use crate::session::hook::Hook;
 use crate::session::mail::Message;
@@ -135,7 +136,11 @@ impl Folder {
     /// # Errors
     /// When one cannot be made.
     pub fn make_subfolders(&self) -> Result<()> {
-        [self.inbox(), self.mail(), self.logs()].iter().try_for_each(|path| make_subfolder(path))
+        let mut made = false;
+        for path in [self.inbox(), self.mail(), self.logs()] {
+            made |= make_unsynced(&path)?;
+        }
+        if made { sync_folder(&self.0) } else { Ok(()) }
     }
 
     /// Whether a run's logs can be written, found out before the run is said to begin.

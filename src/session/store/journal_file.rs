@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::crash::crash_at;
-use super::files::{Attempt, Result, StoreError, append_to, cut, open_regular, sync_folder};
+use super::files::{
+    Attempt, Result, StoreError, cut, open_regular, sync_end, sync_folder, write_end,
+};
 use super::folder::Folder;
 use super::lock::Lock;
 use crate::session::clock;
@@ -100,7 +102,29 @@ impl Journal {
     pub fn append_all(
         &mut self,
         events: Vec<Event>,
+        each: impl FnMut(&State, &Event),
+    ) -> Result<()> {
+        self.write(events, each, true)
+    }
+
+    /// Appends an event that the next one makes durable: for what nothing outside builds on until
+    /// then, and what a crash of the machine may take back.
+    ///
+    /// # Errors
+    /// When it cannot be written; the journal is then as it was.
+    pub fn append_unsynced(
+        &mut self,
+        event: Event,
+        each: impl FnMut(&State, &Event),
+    ) -> Result<()> {
+        self.write(vec![event], each, false)
+    }
+
+    fn write(
+        &mut self,
+        events: Vec<Event>,
         mut each: impl FnMut(&State, &Event),
+        durably: bool,
     ) -> Result<()> {
         self.still_there().attempt("append to", &self.path)?;
         let at = in_order(Timestamp::now(), self.state.at);
@@ -115,7 +139,11 @@ impl Journal {
                 .attempt("append to", &self.path)?;
             lines.push(b'\n');
         }
-        if let Err(error) = append_to(&self.file, &self.path, &lines) {
+        let mut written = write_end(&self.file, &self.path, &lines);
+        if durably && written.is_ok() {
+            written = sync_end(&self.file, &self.path);
+        }
+        if let Err(error) = written {
             // A torn line would make the next one damage.
             let _ = self.file.set_len(self.length);
             return Err(error).attempt("append to", &self.path);

@@ -9,7 +9,8 @@
 //! ```
 //!
 //! Whole files are replaced: temporary file, fsync, rename, fsync of the folder. Appends are one
-//! write and fsync. Nothing is truncated in place but a torn last line.
+//! write and fsync, which may come later where the journal has the same. Nothing is truncated in place
+//! but a torn last line, nor written over but the digits of counters.
 
 mod crash;
 mod files;
@@ -20,8 +21,8 @@ mod outage;
 
 pub use crash::crash_point;
 pub use files::{
-    StoreError, append, cut_torn, length, make_folder, read, read_tail, remove, replace,
-    replace_again, replace_derived, sweep,
+    StoreError, Unsynced, amend, append, append_unsynced, cut_torn, length, make_folder, read,
+    read_tail, remove, replace, replace_again, replace_derived, sweep,
 };
 pub use folder::{Folder, Unread};
 pub use journal_file::{Journal, JournalError, read_journal};
