@@ -80,6 +80,22 @@ impl Project {
         Ok(())
     }
 
+    /// Adds so many worktrees that no session has, each on a branch of its own.
+    pub(crate) fn add_worktrees(&self, count: u32) -> io::Result<()> {
+        for at in 0..count {
+            let name = format!("other-{at:03}");
+            let folder = self.root.join("others").join(&name);
+            let mut git = Command::new("git");
+            self.surround(&mut git);
+            git.arg("-C").arg(self.root.join("shop"));
+            git.args(["worktree", "add", "--quiet", "-b", &name]).arg(folder);
+            if !git.status()?.success() {
+                return Err(io::Error::other(format!("git cannot make the worktree {name}")));
+            }
+        }
+        Ok(())
+    }
+
     fn config(&self) -> PathBuf {
         self.root.join(".samocode")
     }
