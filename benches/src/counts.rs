@@ -23,7 +23,8 @@ impl Counts {
         let log = project.path(name);
         let out = log.display().to_string();
         let calls = "trace=fsync,fdatasync,syncfs,sync_file_range,execve";
-        let strace = ["strace", "-f", "-qq", "-e", calls, "-o", &out];
+        // Of the names tried along PATH, only the one that is there.
+        let strace = ["strace", "-f", "-qq", "-z", "-e", calls, "-o", &out];
         match project.wrapped(&strace, run).status() {
             Ok(status) if status.code() == Some(BLOCKED) => {}
             _ => return Ok(None),
