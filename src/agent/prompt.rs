@@ -58,8 +58,10 @@ pub struct PromptInput<'a> {
     pub mail: &'a [Message],
     /// What became of the run before, if it was cut off: a sentence or two.
     pub interrupted: Option<&'a str>,
-    /// Whether the machine was started anew since the run before.
+    /// Whether the machine was restarted since the run before.
     pub restarted: bool,
+    /// What was found to have lost data in that: a sentence.
+    pub restored: Option<&'a str>,
     /// What the conversation before handed over.
     pub handoff: Option<&'a Value>,
 }
@@ -84,7 +86,7 @@ pub fn compose(input: &PromptInput<'_>) -> String {
     if let Some(note) = input.interrupted {
         section(&mut text, "The run before was cut off", note);
     }
-    text.push_str(restart(input));
+    restart(&mut text, input);
     if let Some(state) = input.handoff {
         let state = serde_json::to_string_pretty(state).unwrap_or_default();
         section(&mut text, "Handed over by the conversation before", &state);
@@ -103,7 +105,7 @@ pub fn go_on(input: &PromptInput<'_>) -> String {
     let note = input.interrupted.unwrap_or("The process ended before it had left a signal.");
     let mut text = header(input);
     section(&mut text, "You were cut off", note);
-    text.push_str(restart(input));
+    restart(&mut text, input);
     text.push_str(&mail(input.mail, input.now));
     text.push_str(
         "\nLook at what is there (git status, the session's files), finish this iteration, and leave the signal.\n",
@@ -111,12 +113,21 @@ pub fn go_on(input: &PromptInput<'_>) -> String {
     text
 }
 
-/// What is said of a start of the machine: files that nobody put on the disk may be lost.
-const fn restart(input: &PromptInput<'_>) -> &'static str {
+/// What is said of a restart of the machine: what no run had put on the disk may be lost.
+fn restart(text: &mut String, input: &PromptInput<'_>) {
     if !input.restarted {
-        return "";
+        return;
     }
-    "\n## The machine was restarted\n\nCommits are whole. If it lost its power, other files written in its last half minute may be empty or old: where git status or git diff shows a change in the worktree that nobody made, restore the file; look at the session's files too.\n"
+    text.push_str("\n## The machine was restarted\n\n");
+    if let Some(restored) = input.restored {
+        indented(text, restored);
+        text.push_str(
+            "\nRestored files have what was last staged or committed: changes you made to them after that are lost, unless the kept bytes have them. Files that may have lost data were left as they are: look at each of them and write it again if it is damaged.\n\n",
+        );
+    }
+    text.push_str(
+        "Commits are whole. If the machine lost its power, edits that were neither staged nor committed in its last half minute may be missing: look at git status, git diff and the session's files before you rely on them.\n",
+    );
 }
 
 /// The prompt that only asks for the signal that a run did not leave as it should; `wrong` says
@@ -266,6 +277,7 @@ mod tests {
             mail: &[],
             interrupted: None,
             restarted: false,
+            restored: None,
             handoff: None,
         }
     }
@@ -292,6 +304,7 @@ mod tests {
             mail: &letters,
             interrupted: Some("Killed."),
             restarted: true,
+            restored: Some("1 file restored: a"),
             handoff: Some(&state),
             ..input()
         });
@@ -301,6 +314,7 @@ mod tests {
             "This gate is open",
             "## The run before was cut off\n\n    Killed.\n",
             "## The machine was restarted\n",
+            "    1 file restored: a\n",
             "## The task\n\n    JWT login\n",
             "\n[approve from human at 11-20 18:03]\n    go\n    on\n",
             "    {\n      \"next\": \"tests\"\n    }\n",

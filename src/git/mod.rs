@@ -38,7 +38,7 @@ use std::time::Duration;
 pub use checks::{Finding, Severity, check, commits_work};
 pub use command::{MINIMUM_VERSION, Version, git_command, version};
 pub use create::{Created, Did, create, outlast_maker};
-pub use durable::restore_emptied;
+pub use durable::{Damage, Window, find_damage, lost_data, settle_changes};
 pub use leftovers::is_whole;
 pub use plan::{Base, Plan, Start, WorktreePlan, default_branch, plan, root};
 pub use reader::{Head, changed_files, commits_since, head};

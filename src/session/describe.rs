@@ -100,14 +100,7 @@ pub fn describe(event: &Event) -> String {
         Event::Outage { since, what } => {
             format!("goes on after it was paused since {}: {}", local(*since), one_line(what))
         }
-        Event::Restored { files, first } => {
-            let what = if *files == 1 { "a file" } else { &format!("{files} files") };
-            let more = if *files > first.len() as u64 { ", …" } else { "" };
-            let names = one_line(&first.join(", "));
-            format!(
-                "{what} emptied by the restart of the machine got back what git has: {names}{more}"
-            )
-        }
+        Event::Restored(restored) => one_line(&restored.describe()),
         Event::Nudged { quiet_s, .. } => {
             format!("no sign of progress for {}: the agent is nudged", quiet(*quiet_s))
         }

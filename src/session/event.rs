@@ -9,6 +9,7 @@ use super::cost::RunCost;
 use super::history::HistoryLine;
 use super::mail::Kind;
 use super::phase::Phase;
+use super::restored::Restored;
 use super::signal::Status;
 use super::vocabulary::{Cause, Needs, RunOutcome, WaitsFor};
 
@@ -272,13 +273,8 @@ pub enum Event {
         /// What the disk said, and of what.
         what: String,
     },
-    /// Files of the worktree that were empty after a restart of the machine got back what git has of them.
-    Restored {
-        /// How many.
-        files: u64,
-        /// The first of them, by their paths in the worktree.
-        first: Vec<String>,
-    },
+    /// Files were found to have lost data in a restart of the machine.
+    Restored(Restored),
     /// No sign of progress for a while; the agent was nudged.
     Nudged {
         /// The run's id.
@@ -365,7 +361,7 @@ impl Event {
             Self::Queued { .. } => "queued",
             Self::Continued => "continued",
             Self::Outage { .. } => "outage",
-            Self::Restored { .. } => "restored",
+            Self::Restored(_) => "restored",
             Self::Nudged { .. } => "nudged",
             Self::Stalled { .. } => "stalled",
             Self::Repeated { .. } => "repeated",

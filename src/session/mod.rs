@@ -16,6 +16,7 @@ pub mod names;
 pub mod overview;
 pub mod phase;
 pub mod qa;
+pub mod restored;
 pub mod signal;
 pub mod stamp;
 mod standing;

@@ -13,13 +13,9 @@ use crate::config::{AgentChoice, Dirs, EnvFile};
 use crate::git;
 use crate::session::Cause;
 use crate::session::journal::Event;
-use crate::session::store::StoreError;
 
+use super::Worker;
 use super::account::Account;
-use super::{Worker, pinging};
-
-/// How many restored files the journal names.
-const NAMED: usize = 10;
 
 impl Worker<'_> {
     /// The agent of this phase, found and willing.
@@ -56,22 +52,6 @@ impl Worker<'_> {
         let dir = self.writer.state().working_dir()?;
         let name = Path::new(dir).strip_prefix(worktrees).ok()?.components().next()?;
         Some(worktrees.join(name))
-    }
-
-    /// Gives files that lost their data with the machine's power what git has of them. A failure is said and no more: the agent is told to look, too.
-    pub(super) async fn restore_emptied(&mut self, worktree: &Path) -> Result<(), StoreError> {
-        let restored = match pinging(self.notify, git::restore_emptied(worktree)).await {
-            Ok(restored) => restored,
-            Err(error) => {
-                tracing::warn!("{error}");
-                return Ok(());
-            }
-        };
-        if restored.is_empty() {
-            return Ok(());
-        }
-        let first = restored.iter().take(NAMED).map(|path| path.to_string_lossy().into_owned());
-        self.writer.record(Event::Restored { files: restored.len() as u64, first: first.collect() })
     }
 
     pub(super) fn working_dir_is_gone(&self) -> bool {

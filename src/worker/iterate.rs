@@ -32,7 +32,7 @@ use super::{Trouble, Worker, notices, prepare};
 const STRAYS_BOUND: Duration = Duration::from_secs(5);
 
 /// The steps in which the times of files go, at the longest (a kernel's tick of 100 Hz).
-const TICK: Duration = Duration::from_millis(10);
+pub(super) const TICK: Duration = Duration::from_millis(10);
 
 /// What a run is about, fixed before it starts.
 pub(super) struct Plan {
@@ -90,7 +90,7 @@ impl Worker<'_> {
                 }
             }
             if self.writer.state().machine.is_first_run_since_boot() {
-                self.restore_emptied(&worktree).await?;
+                self.restore_damaged(&worktree).await?;
             }
         }
         self.read_env_file();
@@ -127,9 +127,7 @@ impl Worker<'_> {
         let since = SystemTime::now() - TICK;
         let ended = self.run(agent.as_ref(), &plan, &log).await?;
         crash_point("the run is over");
-        // Before a signal makes it what the next run builds on. A disk that refuses is told of by what
-        // is written next.
-        let _ = self.writer.folder.settle(since);
+        self.settle_run(since).await;
         self.conclude(&plan, agent.as_ref(), ended, account.as_ref()).await?;
         self.account_for(spent_before)
     }

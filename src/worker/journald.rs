@@ -70,7 +70,7 @@ const fn message_id(event: &Event) -> &'static str {
         Event::Queued { .. } => "a0a8ae67298d47cc8e73f54fcd3418ea",
         Event::Continued => "ce3cb0693b5848349bf110ec6b656601",
         Event::Outage { .. } => "e07a60ea2f3d4c388a72b8bfac2b1103",
-        Event::Restored { .. } => "9d6f3b0c5a1e4f7e8c2d47a1b6e05f38",
+        Event::Restored(_) => "9d6f3b0c5a1e4f7e8c2d47a1b6e05f38",
         Event::Nudged { .. } => "32582ced71ca4a398e4e16e1e436d6e1",
         Event::Stalled { .. } => "123222c563cb4755b77031d876f82223",
         Event::Repeated { .. } => "0f7b8f0d1a334f0fa9a5f2d6c35e61b1",

@@ -20,6 +20,7 @@ mod journald;
 mod ledger;
 mod notices;
 mod outage;
+mod power;
 mod prepare;
 mod pulse;
 mod recover;

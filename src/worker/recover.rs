@@ -1,6 +1,8 @@
 //! Recovery: what an interrupted step left is settled, what humans did by hand is read, and the
 //! mail is taken.
 
+use std::time::SystemTime;
+
 use jiff::Timestamp;
 use rustix::time::{ClockId, clock_gettime};
 
@@ -14,7 +16,7 @@ use crate::session::state::{OpenRun, RunState, Standing};
 use crate::session::store::{self, crash_point};
 use crate::session::{Needs, RunOutcome, WaitsFor, advance, import, names};
 
-use super::iterate::{end_strays, temporary_name};
+use super::iterate::{TICK, end_strays, temporary_name};
 use super::{Trouble, Worker};
 
 impl Worker<'_> {
@@ -117,10 +119,14 @@ impl Worker<'_> {
         }
         remove_temporary(&open.run);
         crash_point("the run's remains are removed");
-        let Ok(signal) = self.writer.folder.read_signal(&open.run) else {
+        // What a run did counts when it is on the disk; of one that ended with the machine nobody knows that it is.
+        let is_known = !self.writer.state().machine.is_first_run_since_boot();
+        let signal = self.writer.folder.read_signal(&open.run).ok().filter(|_| is_known);
+        let Some(signal) = signal else {
             self.writer.record(Event::RunLost { run: open.run.clone() })?;
             return Ok(());
         };
+        self.settle_run(SystemTime::from(open.since) - TICK).await;
         let ended = Event::RunEnded {
             run: open.run.clone(),
             outcome: RunOutcome::CutOff,

@@ -10,6 +10,7 @@ use crate::session::advance::Gate;
 use crate::session::clock;
 use crate::session::journal::Event;
 use crate::session::mail::{Kind, Message};
+use crate::session::restored::Restored;
 use crate::session::state::State;
 
 use super::iterate::Plan;
@@ -24,6 +25,7 @@ impl Worker<'_> {
         let now = clock::local_now();
         let mail = self.unseen_mail();
         let interrupted = interrupted(state);
+        let restored = state.machine.damage().map(Restored::describe);
         let input = PromptInput {
             session: &session,
             session_dir: self.writer.folder.path(),
@@ -43,6 +45,7 @@ impl Worker<'_> {
             mail: &mail,
             interrupted: interrupted.as_deref(),
             restarted: state.machine.restart_is_news(),
+            restored: restored.as_deref(),
             handoff: state.handoff.as_ref(),
         };
         let prompt = match &plan.asked {

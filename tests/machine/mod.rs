@@ -28,6 +28,7 @@ mod qemu;
 mod shell;
 mod user;
 
+mod cuts;
 mod memory;
 mod power;
 mod suspend;

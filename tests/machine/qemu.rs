@@ -99,7 +99,10 @@ impl Power {
             .args(["-nodefaults", "-no-user-config", "-display", "none"])
             .arg("-kernel")
             .arg(disk::kernel())
-            .args(["-append", "root=/dev/nvme0n1 rw console=ttyS0 quiet mitigations=off audit=0"])
+            .args([
+                "-append",
+                "root=/dev/nvme0n1 rw console=ttyS0 quiet mitigations=off audit=0 no_timer_check",
+            ])
             .args(["-drive", "if=none,id=disk,file=disk.qcow2,cache=writeback"])
             .args(["-device", "nvme,drive=disk,serial=lab"])
             .args(["-serial", "file:console.log"])

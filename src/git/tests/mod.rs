@@ -14,9 +14,9 @@ mod reading;
 mod recovery;
 
 /// A repository and a place for worktrees, gone at the end.
-struct Lab {
+pub(super) struct Lab {
     folder: tempfile::TempDir,
-    repo: PathBuf,
+    pub(super) repo: PathBuf,
 }
 
 impl Lab {
@@ -29,7 +29,7 @@ impl Lab {
         lab
     }
 
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::with(&[])
     }
 
@@ -61,19 +61,19 @@ impl Lab {
         }
     }
 
-    fn root(&self) -> PathBuf {
+    pub(super) fn root(&self) -> PathBuf {
         self.folder.path().canonicalize().unwrap()
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.root().join("worktrees").join(name)
     }
 
-    fn commit(&self, file: &str, content: &str) {
+    pub(super) fn commit(&self, file: &str, content: &str) {
         commit(&self.repo, file, content);
     }
 
-    fn git(&self, args: &[&str]) -> String {
+    pub(super) fn git(&self, args: &[&str]) -> String {
         git(&self.repo, args)
     }
 
@@ -85,7 +85,7 @@ impl Lab {
     }
 
     /// Files named `*.big` are upper-cased on the way out, as LFS fetches them, by a script.
-    fn filter(&self, script: &str) {
+    pub(super) fn filter(&self, script: &str) {
         self.git(&["config", "filter.big.clean", "tr A-Z a-z"]);
         self.git(&["config", "filter.big.smudge", "cat"]);
         self.commit(".gitattributes", "*.big filter=big\n");
@@ -97,8 +97,25 @@ impl Lab {
         plan(&self.repo, branch, &self.path(branch))
     }
 
-    async fn create(&self, branch: &str) -> Result<Created, Error> {
+    pub(super) async fn create(&self, branch: &str) -> Result<Created, Error> {
         create(&self.plan(branch)?).await
+    }
+
+    /// Waits until the time that the kernel gives to files, which goes in steps of some milliseconds, has made one. The new time.
+    pub(super) fn next_tick(&self) -> std::time::SystemTime {
+        let probe = self.folder.path().join("probe");
+        let now = || {
+            std::fs::write(&probe, "").unwrap();
+            std::fs::metadata(&probe).unwrap().modified().unwrap()
+        };
+        let (first, end) = (now(), std::time::Instant::now() + Duration::from_secs(5));
+        loop {
+            let next = now();
+            if next > first {
+                return next;
+            }
+            assert!(std::time::Instant::now() < end, "the clock of files stands still");
+        }
     }
 
     fn registered(&self) -> usize {
@@ -111,14 +128,16 @@ fn registrations(repo: &Path) -> Vec<Registration> {
     all.into_iter().flatten().filter_map(|entry| registered_in(&entry.unwrap().path())).collect()
 }
 
-fn git(folder: &Path, args: &[&str]) -> String {
+pub(super) fn git(folder: &Path, args: &[&str]) -> String {
     let output = git_command(folder).into_std().args(args).output().unwrap();
     assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
 fn commit(repo: &Path, file: &str, content: &str) {
-    std::fs::write(repo.join(file), content).unwrap();
+    let path = repo.join(file);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, content).unwrap();
     git(repo, &["add", "--all"]);
     git(
         repo,

@@ -90,34 +90,6 @@ async fn a_registration_that_was_cut_off_at_its_first_files_is_removed() {
 }
 
 #[tokio::test]
-async fn files_that_lost_their_data_with_the_power_get_it_back_from_the_index() {
-    let lab = Lab::new();
-    lab.filter("tr a-z A-Z");
-    lab.commit("empty", "");
-    lab.create("a").await.unwrap();
-    let path = lab.path("a");
-    std::fs::write(path.join("grüße \n x"), "hello\n").unwrap();
-    git(&path, &["add", "."]);
-    for file in ["x.big", "empty", "grüße \n x"] {
-        std::fs::write(path.join(file), "").unwrap();
-    }
-    for file in ["README", "untracked"] {
-        std::fs::write(path.join(file), "the agent's work").unwrap();
-    }
-    std::fs::write(path.join("also-untracked"), "").unwrap();
-
-    let mut restored = restore_emptied(&path).await.unwrap();
-
-    restored.sort();
-    assert_eq!(restored, [Path::new("grüße \n x"), Path::new("x.big")]);
-    assert_eq!(std::fs::read_to_string(path.join("x.big")).unwrap(), "CONTENT\n");
-    assert_eq!(std::fs::read_to_string(path.join("grüße \n x")).unwrap(), "hello\n");
-    assert_eq!(std::fs::read_to_string(path.join("README")).unwrap(), "the agent's work");
-    assert_eq!(std::fs::read_to_string(path.join("also-untracked")).unwrap(), "");
-    assert_eq!(restore_emptied(&path).await.unwrap(), Vec::<PathBuf>::new());
-}
-
-#[tokio::test]
 async fn a_torn_or_moved_link_between_worktree_and_repository_is_mended() {
     let lab = Lab::new();
     lab.create("a").await.unwrap();

@@ -97,8 +97,10 @@ impl State {
             Event::Repeated { .. }
             | Event::HandoffAsked { .. }
             | Event::BudgetWarned { .. }
-            | Event::Outage { .. }
-            | Event::Restored { .. } => {}
+            | Event::Outage { .. } => {}
+            Event::Restored(restored) => {
+                self.machine.restored(restored);
+            }
             Event::Paused { cause, detail, until, .. } => {
                 self.standing = Standing::Paused {
                     cause: cause.clone(),

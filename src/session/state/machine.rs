@@ -1,12 +1,15 @@
 //! The machine a session's workers ran on: a power cut loses what a kill does not, and the next
 //! run is told of it.
 
+use crate::session::restored::Restored;
+
 /// What is known of the machine's starts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Machine {
     /// The kernel's id of the boot the last worker was started in; empty where there is none.
     boot: String,
     restart: Restart,
+    damage: Option<Restored>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -37,7 +40,25 @@ impl Machine {
     pub(super) fn run_ended(&mut self) {
         if self.restart == Restart::BeingTold {
             self.restart = Restart::Past;
+            self.damage = None;
         }
+    }
+
+    /// Adds what was found to have lost data in a restart.
+    pub(super) fn restored(&mut self, found: &Restored) {
+        self.damage.get_or_insert_default().add(found);
+    }
+
+    /// What was found to have lost data in a restart that is news.
+    #[must_use]
+    pub const fn damage(&self) -> Option<&Restored> {
+        self.damage.as_ref()
+    }
+
+    /// The kernel's id of the boot the last worker was started in; empty where there is none.
+    #[must_use]
+    pub fn boot(&self) -> &str {
+        &self.boot
     }
 
     /// Whether the machine was started since the last run: files may have lost their data.

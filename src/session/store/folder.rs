@@ -100,6 +100,12 @@ impl Folder {
         self.0.join("_logs")
     }
 
+    /// `_damaged/`: what files had after a loss of power that were restored from git.
+    #[must_use]
+    pub fn damaged(&self) -> PathBuf {
+        self.0.join("_damaged")
+    }
+
     /// `_lock`.
     #[must_use]
     pub fn lock(&self) -> PathBuf {
@@ -192,6 +198,23 @@ impl Folder {
     /// # Errors
     /// When the folder cannot be read, or a file not be written to the disk.
     pub fn settle(&self, since: SystemTime) -> Result<()> {
+        let mut settled = false;
+        for path in self.artifacts()? {
+            let is_new = |meta: &fs::Metadata| meta.modified().is_ok_and(|at| at >= since);
+            if !fs::symlink_metadata(&path).is_ok_and(|meta| is_new(&meta)) {
+                continue;
+            }
+            open_regular(&path).and_then(|file| file.sync_data()).attempt("write out", &path)?;
+            settled = true;
+        }
+        if settled { sync_folder(&self.0) } else { Ok(()) }
+    }
+
+    /// The regular files right in the folder that are not the worker's own.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn artifacts(&self) -> Result<Vec<PathBuf>> {
         let own = [
             self.signal(),
             self.journal(),
@@ -199,18 +222,15 @@ impl Folder {
             self.history(),
             self.overview(),
             self.lock(),
+            self.stop_mark(),
         ];
-        let mut settled = false;
-        for entry in fs::read_dir(&self.0).attempt("read", &self.0)?.flatten() {
-            let path = entry.path();
-            let is_new = |meta: &fs::Metadata| meta.modified().is_ok_and(|at| at >= since);
-            if own.contains(&path) || !entry.metadata().is_ok_and(|m| m.is_file() && is_new(&m)) {
-                continue;
-            }
-            open_regular(&path).and_then(|file| file.sync_data()).attempt("write out", &path)?;
-            settled = true;
-        }
-        if settled { sync_folder(&self.0) } else { Ok(()) }
+        let entries = fs::read_dir(&self.0).attempt("read", &self.0)?.flatten();
+        let is_file = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_file());
+        Ok(entries
+            .filter(is_file)
+            .map(|entry| entry.path())
+            .filter(|path| !own.contains(path))
+            .collect())
     }
 
     /// Clears the signal before a run, whatever an agent made of the path.

@@ -5,6 +5,7 @@
 //!   _stop                 a stop that could not be journaled
 //!   _overview.md  _signal.json  _signal_history.jsonl  _hook.json  _journal.jsonl  _qa.md  _lock
 //!   _inbox/ID.json   unread messages      _mail/ID.json   read ones
+//!   _damaged/11-20-18:01/PATH   what a file had that was restored after a loss of power
 //!   _logs/11-20-1801-001-investigation.jsonl  and  ….stderr
 //! ```
 //!

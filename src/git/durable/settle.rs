@@ -1,0 +1,225 @@
+//! Puts on the disk what git and agents leave to the kernel.
+
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use git2::Repository;
+
+use crate::git::leftovers::{Found, look};
+
+/// Up to this many files and folders are flushed one by one. Each costs a flush of the disk, and so does a whole file system on which little else is
+/// dirty: measured on ext4, 4 files took 24 ms where `syncfs` took 4.
+const ONE_BY_ONE: usize = 2;
+/// Up to this many are still flushed one by one where `syncfs` would have to write out much that is none of the session's business.
+const AT_MOST: usize = 256;
+/// From this much dirty memory on, in bytes: `syncfs` would take about a second on a disk that writes 200 MB/s.
+const MUCH_DIRTY: u64 = 256 << 20;
+/// A worktree of more entries than this is not searched: that would take longer than `syncfs` does.
+const SEARCHED: usize = 20_000;
+/// Nor one with a larger index, in bytes: some 40,000 files.
+const LARGE_INDEX: u64 = 4 << 20;
+
+/// Puts everything on the disk that the worktree's file system still has in memory. git flushes only its own files, and a loss of power would leave a
+/// worktree of empty ones.
+pub(in crate::git) async fn settle(worktree: &Path) {
+    let folder = worktree.to_owned();
+    // A disk that fails shows it elsewhere.
+    let _ = tokio::task::spawn_blocking(move || sync_all_of(&folder)).await;
+}
+
+/// Puts on the disk what was written in a worktree since a moment: its files (ignored ones left out), their folders, and the reflogs of HEAD and its
+/// branch, which git flushes under no setting. Objects, refs and the index git has flushed by itself (`core.fsync`).
+///
+/// # Errors
+/// When the disk refuses.
+pub async fn settle_changes(worktree: &Path, since: SystemTime) -> std::io::Result<()> {
+    let worktree = worktree.to_owned();
+    let work = move || match touched(&worktree, since) {
+        Some(paths) if paths.len() <= ONE_BY_ONE => sync_each(&paths),
+        Some(paths) if paths.len() <= AT_MOST && dirty_memory() > MUCH_DIRTY => sync_each(&paths),
+        _ => sync_all_of(&worktree),
+    };
+    tokio::task::spawn_blocking(work).await.map_err(std::io::Error::other)?
+}
+
+#[cfg(target_os = "linux")]
+fn sync_all_of(folder: &Path) -> std::io::Result<()> {
+    Ok(rustix::fs::syncfs(File::open(folder)?)?)
+}
+
+/// There is no such call for one file system here.
+#[cfg(not(target_os = "linux"))]
+fn sync_all_of(_folder: &Path) -> std::io::Result<()> {
+    rustix::fs::sync();
+    Ok(())
+}
+
+fn sync_each(paths: &[PathBuf]) -> std::io::Result<()> {
+    for path in paths {
+        // What an agent left may be a FIFO, by now.
+        let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
+        match OpenOptions::new().read(true).custom_flags(nonblocking).open(path) {
+            Ok(file) => file.sync_all()?,
+            // Removed since it was found, or closed to its own owner: syncfs needs no permission.
+            Err(_) => return sync_all_of(path.parent().unwrap_or(path)),
+        }
+    }
+    Ok(())
+}
+
+/// How much memory the kernel has yet to write to disks, in bytes.
+fn dirty_memory() -> u64 {
+    let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let line = meminfo.lines().find_map(|line| line.strip_prefix("Dirty:"));
+    let kib = line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
+    kib.map_or(0, |kib| kib << 10)
+}
+
+/// Files and folders that were changed since a moment; `None` where finding out is too much work.
+fn touched(worktree: &Path, since: SystemTime) -> Option<Vec<PathBuf>> {
+    let Ok(Found::Worktree(admin)) = look(worktree) else { return None };
+    if fs::metadata(admin.join("index")).ok()?.len() > LARGE_INDEX {
+        return None;
+    }
+    let repo = Repository::open(worktree).ok()?;
+    let mut search =
+        Search { folders: tracked_folders(&repo)?, repo, since, left: SEARCHED, found: Vec::new() };
+    search.folder(worktree, Path::new(""))?;
+    let branch = fs::read_to_string(admin.join("HEAD")).unwrap_or_default();
+    let branch = branch.strip_prefix("ref: ").map(str::trim_end);
+    let reflogs = branch.map(|branch| search.repo.commondir().join("logs").join(branch));
+    for reflog in reflogs.into_iter().chain([admin.join("logs/HEAD")]) {
+        if fs::metadata(&reflog).is_ok_and(|meta| search.is_new(&meta)) {
+            search.found.push(reflog);
+        }
+    }
+    Some(search.found)
+}
+
+/// The folders that have tracked files in or below them.
+fn tracked_folders(repo: &Repository) -> Option<HashSet<PathBuf>> {
+    let mut folders = HashSet::new();
+    for entry in repo.index().ok()?.iter() {
+        let path = Path::new(OsStr::from_bytes(&entry.path));
+        for folder in path.ancestors().skip(1) {
+            if !folders.insert(folder.to_owned()) {
+                break;
+            }
+        }
+    }
+    Some(folders)
+}
+
+struct Search {
+    repo: Repository,
+    folders: HashSet<PathBuf>,
+    since: SystemTime,
+    left: usize,
+    found: Vec<PathBuf>,
+}
+
+impl Search {
+    /// By the time of the last change of any kind, which no program can set.
+    fn is_new(&self, meta: &fs::Metadata) -> bool {
+        changed(meta) >= self.since
+    }
+
+    fn folder(&mut self, path: &Path, relative: &Path) -> Option<()> {
+        for entry in fs::read_dir(path).ok()?.flatten() {
+            self.left = self.left.checked_sub(1)?;
+            let name = entry.file_name();
+            if name == ".git" {
+                continue;
+            }
+            // Gone since: its folder has changed.
+            let Ok(meta) = entry.metadata() else { continue };
+            let below = relative.join(name);
+            if meta.is_dir() {
+                if self.folders.contains(&below) || !self.is_ignored(&below) {
+                    self.folder(&entry.path(), &below)?;
+                }
+            } else if meta.is_file() && self.is_new(&meta) {
+                self.found.push(entry.path());
+            }
+        }
+        if self.is_new(&fs::metadata(path).ok()?) {
+            self.found.push(path.to_owned());
+        }
+        Some(())
+    }
+
+    fn is_ignored(&self, path: &Path) -> bool {
+        self.repo.is_path_ignored(path).unwrap_or(false)
+    }
+}
+
+/// When anything of a file was last changed.
+pub(super) fn changed(meta: &fs::Metadata) -> SystemTime {
+    let seconds = Duration::from_secs(u64::try_from(meta.ctime()).unwrap_or(0));
+    let rest = Duration::from_nanos(u64::try_from(meta.ctime_nsec()).unwrap_or(0));
+    UNIX_EPOCH + seconds + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::git::tests::{Lab, git};
+
+    #[tokio::test]
+    async fn what_a_run_touched_is_found_and_nothing_else() {
+        let lab = Lab::new();
+        lab.commit(".gitignore", "build/\n");
+        std::fs::create_dir(lab.repo.join("src")).unwrap();
+        for file in ["src/old", "src/staged", "src/edited", "src/replaced"] {
+            lab.commit(file, "before\n");
+        }
+        lab.create("a").await.unwrap();
+        let path = lab.path("a");
+        let since = lab.next_tick();
+        assert_eq!(touched(&path, since).unwrap(), Vec::<PathBuf>::new());
+
+        fs::write(path.join("src/edited"), "after\n").unwrap();
+        fs::write(path.join("src/staged"), "after\n").unwrap();
+        fs::write(path.join("src/.new"), "after\n").unwrap();
+        fs::rename(path.join("src/.new"), path.join("src/replaced")).unwrap();
+        for file in ["build/out", "made/deep/untracked"] {
+            fs::create_dir_all(path.join(file).parent().unwrap()).unwrap();
+            fs::write(path.join(file), "new\n").unwrap();
+        }
+        git(&path, &["add", "src/staged"]);
+        git(&path, &["commit", "--quiet", "-m", "x"]);
+
+        let mut found = touched(&path, since).unwrap();
+        found.sort();
+        let admin = lab.repo.join(".git/worktrees/a/logs/HEAD");
+        let mut expected: Vec<PathBuf> = [
+            "",
+            "made",
+            "made/deep",
+            "made/deep/untracked",
+            "src",
+            "src/edited",
+            "src/replaced",
+            "src/staged",
+        ]
+        .iter()
+        .map(|name| if name.is_empty() { path.clone() } else { path.join(name) })
+        .chain([admin, lab.repo.join(".git/logs/refs/heads/a")])
+        .collect();
+        expected.sort();
+        assert_eq!(found, expected);
+        settle_changes(&path, since).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_folder_without_a_worktree_is_settled_as_a_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(touched(folder.path(), UNIX_EPOCH), None);
+        settle_changes(folder.path(), UNIX_EPOCH).await.unwrap();
+    }
+}
