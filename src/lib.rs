@@ -55,6 +55,7 @@ pub mod config;
 pub mod control;
 pub mod git;
 pub mod notify;
+pub mod platform;
 pub mod service;
 pub mod session;
 pub mod worker;

@@ -398,6 +398,7 @@ main() {
     if [[ -z $filter ]]; then
         step "formatting" cargo fmt --check
         step "clippy" cargo clippy --locked --all-targets -- -D warnings
+        step "macOS" tests/macos.sh
         step "shell scripts" shell_scripts
         step "dependencies" dependencies
         step "advisories" advisories

@@ -17,7 +17,7 @@ use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
-use super::strays;
+use crate::platform::{parent, strays};
 
 /// How the child is supervised. The defaults are those of `samocode@.service`.
 #[derive(Debug, Clone)]
@@ -302,7 +302,7 @@ pub async fn supervise(
     options: &Options,
     mut tell: impl FnMut(&str) + Send,
 ) -> io::Result<Outcome> {
-    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+    strays::gather();
     let spared = strays::children()?;
     let folder = tempfile::Builder::new().prefix("samocode-run-").tempdir()?;
     let address = folder.path().join("notify");
@@ -351,23 +351,21 @@ async fn end_strays(spared: &[Pid]) -> io::Result<()> {
     Ok(())
 }
 
-/// Has the kernel end this process when the parent that [`supervise`]s it ends, however that
+/// Has this process end when the parent that [`supervise`]s it ends, however that
 /// happens. Does nothing in a process that is not supervised so. To be called first thing.
 ///
 /// # Errors
 /// The system's; [`io::ErrorKind::NotConnected`] when the parent has ended already.
 pub fn end_with_parent() -> io::Result<()> {
-    let Some(parent) =
+    let Some(pid) =
         std::env::var("SAMOCODE_FOREGROUND").ok().and_then(|pid| pid.parse::<i32>().ok())
     else {
         return Ok(());
     };
-    rustix::process::set_parent_process_death_signal(Some(Signal::TERM))?;
-    if rustix::process::getppid().is_some_and(|pid| pid.as_raw_nonzero().get() == parent) {
-        Ok(())
-    } else {
-        Err(io::Error::new(io::ErrorKind::NotConnected, "`samocode run` has ended"))
-    }
+    parent::end_with(pid).map_err(|error| match error.kind() {
+        io::ErrorKind::NotConnected => io::Error::new(error.kind(), "`samocode run` has ended"),
+        _ => error,
+    })
 }
 
 #[cfg(test)]

@@ -8,14 +8,11 @@
 
 mod error;
 pub mod exit;
-#[cfg(target_os = "linux")]
 pub mod foreground;
 mod manager;
 pub mod notify_socket;
 mod registry;
 pub mod spool;
-#[cfg(target_os = "linux")]
-pub mod strays;
 pub mod systemd;
 mod unit;
 pub mod wake;

@@ -83,17 +83,15 @@ impl Notify {
     ///
     /// # Errors
     /// The system's; [`io::ErrorKind::TimedOut`] after 5 s.
-    #[cfg(target_os = "linux")]
     pub fn barrier(&self) -> io::Result<()> {
         use std::os::fd::AsFd as _;
 
         use rustix::event::{PollFd, PollFlags, Timespec, poll};
-        use rustix::pipe::{PipeFlags, pipe_with};
 
         if !self.listens {
             return Ok(());
         }
-        let (ours, theirs) = pipe_with(PipeFlags::CLOEXEC)?;
+        let (ours, theirs) = io::pipe()?;
         sd_notify::notify_with_fds(&[NotifyState::Custom("BARRIER=1")], &[theirs.as_fd()])?;
         drop(theirs);
         // The manager closes its copy when it comes to the message: then ours hangs up.
@@ -107,14 +105,5 @@ impl Notify {
                 Err(error) => return Err(error.into()),
             }
         }
-    }
-
-    /// Nobody else than systemd has barriers.
-    ///
-    /// # Errors
-    /// None.
-    #[cfg(not(target_os = "linux"))]
-    pub fn barrier(&self) -> io::Result<()> {
-        Ok(())
     }
 }

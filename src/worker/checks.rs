@@ -11,6 +11,7 @@ use crate::config::environment::{RunIds, agent_environment, redactor};
 use crate::config::secret::account_of;
 use crate::config::{AgentChoice, Dirs, EnvFile};
 use crate::git;
+use crate::platform::free_space;
 use crate::session::Cause;
 use crate::session::journal::Event;
 
@@ -64,7 +65,7 @@ impl Worker<'_> {
         let floor = self.setup.settings.disk_floor;
         let places = [self.writer.folder.path(), &self.setup.project.worktrees];
         let full = places.into_iter().find_map(|path| {
-            let free = free_on(path).filter(|free| *free < floor)?;
+            let free = free_space(path).filter(|free| *free < floor)?;
             Some(format!(
                 "{} MiB free on the disk of {}, SAMOCODE_DISK_FLOOR asks for {}: free some space",
                 free >> 20,
@@ -112,12 +113,6 @@ impl Worker<'_> {
         let newest = newest_file(self.writer.folder.path()).max(newest_file(working_dir));
         format!("{} {changed} {newest}", commit.unwrap_or_default())
     }
-}
-
-/// The free space where a folder is, or will be.
-fn free_on(path: &Path) -> Option<u64> {
-    let fs = path.ancestors().find_map(|path| rustix::fs::statvfs(path).ok())?;
-    Some(fs.f_bavail * fs.f_frsize)
 }
 
 /// Writes as much as a prompt may take, under no name.

@@ -7,10 +7,10 @@ use jiff::Timestamp;
 use crate::agent::outcome::{EndedBy, Told};
 use crate::agent::run::{Run, Step};
 use crate::agent::{Agent, Event as Said, Tool};
-use crate::service::strays;
+use crate::platform::cgroup::RunCgroup;
+use crate::platform::strays;
 use crate::session::journal::Event;
 
-use super::cgroup::RunCgroup;
 use super::context::{self, LastSeen};
 use super::iterate::Plan;
 use super::pulse::{self, Beat, Pulse};

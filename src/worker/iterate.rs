@@ -12,19 +12,21 @@ use crate::agent::outcome::{Facts, Told};
 use crate::agent::run::{GRACE, Run, Setting, TERM_GRACE};
 use crate::agent::{self, Agent, Outcome, judge};
 use crate::config::environment::{RunIds, agent_environment};
+use crate::config::settings::Inhibit;
 use crate::git;
-use crate::service::strays;
+use crate::platform::Counted;
+use crate::platform::awake::Awake;
+use crate::platform::cgroup::RunCgroup;
+use crate::platform::strays;
 use crate::session::journal::{Event, RunCost, Usage};
 use crate::session::store::{StoreError, crash_point};
 use crate::session::{Needs, clock, names, stamp};
 
 use super::account::Account;
 use super::budget::Spent;
-use super::cgroup::{Counted, RunCgroup};
 use super::context::LastSeen;
 use super::decide::Numbers;
 use super::follow::Watch;
-use super::inhibit::Inhibitor;
 use super::rules::{self, Rule};
 use super::{Trouble, Worker, notices, prepare};
 
@@ -250,7 +252,10 @@ impl Worker<'_> {
                 return Ok(Ended { counted, ..would_not_start(error.to_string()) });
             }
         };
-        let _awake = Inhibitor::take(self.setup.settings.inhibit, &self.setup.instance);
+        let _awake = match self.setup.settings.inhibit {
+            Inhibit::Idle => Awake::hold(&format!("session {} is at work", self.setup.instance)),
+            Inhibit::None => None,
+        };
         crash_point("the agent is started");
         self.writer.catch_up()?;
         let mut watch = Watch::new(self, plan);

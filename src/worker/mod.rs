@@ -9,12 +9,10 @@
 
 mod account;
 mod budget;
-mod cgroup;
 mod checks;
 mod context;
 mod decide;
 mod follow;
-mod inhibit;
 mod iterate;
 mod journald;
 mod ledger;
@@ -41,15 +39,15 @@ use jiff::Timestamp;
 use crate::config::environment::redactor;
 use crate::config::{Env, EnvFile, Project, Redactor, Settings};
 use crate::notify::{Channels, Outbox};
+use crate::platform::cgroup::UnitCgroup;
+use crate::platform::strays;
 use crate::service::exit::Exit;
-use crate::service::strays;
 use crate::service::{Action, Notify, Spool, Token};
 use crate::session::Needs;
 use crate::session::journal::{End, Event};
 use crate::session::state::{CRASH_LOOP, Standing};
 use crate::session::store::{Folder, JournalError, Lock, LockError, StoreError, crash_point};
 
-use cgroup::UnitCgroup;
 use decide::{Decision, decide};
 use outage::Outages;
 use signals::Signals;

@@ -4,8 +4,8 @@
 use std::time::SystemTime;
 
 use jiff::Timestamp;
-use rustix::time::{ClockId, clock_gettime};
 
+use crate::platform::machine;
 use crate::session::clock;
 use crate::session::history::{History, HistoryLine};
 use crate::session::journal::{Event, RunCost, Step};
@@ -34,8 +34,8 @@ impl Worker<'_> {
         let is_void = waits_for_a_time && clock::was_set_back(state.at, Timestamp::now());
         let started = Event::WorkerStarted {
             pid: std::process::id(),
-            boot: boot_id(),
-            uptime_ms: uptime_ms(),
+            boot: machine::boot_id(),
+            uptime_ms: machine::uptime_ms(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
         if is_void {
@@ -269,17 +269,4 @@ fn remove_temporary(run: &str) {
         }
         _ => {}
     }
-}
-
-/// The kernel's id of this boot; where there is none, reboots are not told from crashes.
-fn boot_id() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
-        .map_or_else(|_| "unknown".to_owned(), |id| id.trim().to_owned())
-}
-
-/// How long the machine has run, sleep left out, in milliseconds.
-fn uptime_ms() -> Option<u64> {
-    let time = clock_gettime(ClockId::Monotonic);
-    let ms = time.tv_sec.checked_mul(1000)?.checked_add(time.tv_nsec / 1_000_000)?;
-    u64::try_from(ms).ok()
 }

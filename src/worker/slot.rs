@@ -52,13 +52,6 @@ pub(super) fn cap_by_memory(total: u64) -> u32 {
     u32::try_from(total / A_SESSION).unwrap_or(u32::MAX).max(1)
 }
 
-/// The memory of this machine, in bytes.
-#[must_use]
-pub(super) fn memory() -> u64 {
-    let info = rustix::system::sysinfo();
-    info.totalram.saturating_mul(u64::from(info.mem_unit))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -80,7 +80,10 @@ impl Worker<'_> {
     }
 
     fn cap(&self) -> u32 {
-        self.setup.settings.max_running.unwrap_or_else(|| slot::cap_by_memory(slot::memory()))
+        self.setup
+            .settings
+            .max_running
+            .unwrap_or_else(|| slot::cap_by_memory(crate::platform::machine::memory()))
     }
 
     /// Waits a moment for a slot. Which of several that wait gets it is left to chance.

@@ -9,7 +9,7 @@ use std::process::{Command, ExitStatus, Stdio};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
-use samocode::service::strays;
+use samocode::platform::strays;
 use samocode::session::history::History;
 use samocode::session::journal::{Entry, Event};
 use samocode::session::mail::{Kind, Message};

@@ -7,8 +7,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
+use samocode::platform::strays;
 use samocode::service::foreground::{Options, supervise as run};
-use samocode::service::strays;
 
 use super::worker::runtime;
 

@@ -121,7 +121,6 @@ pub fn end_run(run: &str, bound: Duration) -> io::Result<usize> {
 /// Has what a run leaves behind come to this process, as its children, so that
 /// [`end_left_behind`] finds it. Does nothing where the kernel cannot.
 pub fn gather() {
-    #[cfg(target_os = "linux")]
     let _ = rustix::process::set_child_subreaper(Some(getpid()));
 }
 
@@ -131,7 +130,7 @@ pub fn gather() {
 /// # Errors
 /// As [`end_run`].
 pub fn end_left_behind(run: &str, bound: Duration) -> io::Result<usize> {
-    if cfg!(target_os = "linux") && has_none() {
+    if has_none() {
         return Ok(0);
     }
     let ended = end_run(run, bound)?;
@@ -171,7 +170,10 @@ fn has_none() -> bool {
 }
 
 /// This process's children, zombies included.
-pub(super) fn children() -> io::Result<Vec<Pid>> {
+///
+/// # Errors
+/// When `/proc` cannot be read.
+pub fn children() -> io::Result<Vec<Pid>> {
     if has_none() {
         return Ok(Vec::new());
     }
@@ -188,7 +190,7 @@ pub(super) fn children() -> io::Result<Vec<Pid>> {
 ///
 /// # Errors
 /// When `/proc` cannot be read; [`io::ErrorKind::TimedOut`] when some are left.
-pub(super) fn end_children(spared: &[Pid], bound: Duration) -> io::Result<usize> {
+pub fn end_children(spared: &[Pid], bound: Duration) -> io::Result<usize> {
     let deadline = Instant::now() + bound;
     let mut ended = 0;
     for _ in 0..ROUNDS {

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use crate::platform::Counted;
+
 const WORKER_LEAF: &str = "worker";
 const RUN_PREFIX: &str = "run-";
 
@@ -19,7 +21,7 @@ const RESERVE: u64 = 16 << 20;
 
 /// The unit's cgroup, delegated to the worker.
 #[derive(Debug)]
-pub(super) struct UnitCgroup {
+pub struct UnitCgroup {
     path: PathBuf,
 }
 
@@ -27,7 +29,7 @@ impl UnitCgroup {
     /// Finds the worker's unit, moves the worker into a leaf of its own and ends what runs of a
     /// worker before this one may have left. `None` where there is no delegated cgroup.
     #[must_use]
-    pub(super) fn enter() -> Option<Self> {
+    pub fn enter() -> Option<Self> {
         let own = own_cgroup()?;
         let path = if own.file_name()? == WORKER_LEAF { own.parent()?.to_owned() } else { own };
         let name = path.file_name()?.to_str()?;
@@ -52,7 +54,7 @@ impl UnitCgroup {
     ///
     /// # Errors
     /// When it cannot be made.
-    pub(super) fn run(&self, name: &str) -> io::Result<RunCgroup> {
+    pub fn run(&self, name: &str) -> io::Result<RunCgroup> {
         let path = self.path.join(format!("{RUN_PREFIX}{name}"));
         make(&path)?;
         let limits = ["memory.high", "memory.max"].map(|file| number(&self.path.join(file)));
@@ -65,7 +67,7 @@ impl UnitCgroup {
     }
 
     /// Ends all runs there are.
-    pub(super) fn clear(&self) {
+    pub fn clear(&self) {
         let Ok(entries) = fs::read_dir(&self.path) else { return };
         for entry in entries.filter_map(Result::ok) {
             if entry.file_name().to_string_lossy().starts_with(RUN_PREFIX) {
@@ -87,22 +89,9 @@ fn make(path: &Path) -> io::Result<()> {
     }
 }
 
-/// What a run's cgroup counted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Counted {
-    /// CPU time of all its processes.
-    pub cpu: Option<Duration>,
-    /// Peak memory in bytes.
-    pub peak_memory: Option<u64>,
-    /// Processes the kernel killed for want of memory.
-    pub oom_kills: u64,
-    /// Processes alive at the end, which were killed.
-    pub leftovers: u32,
-}
-
 /// The cgroup of one run.
 #[derive(Debug)]
-pub(super) struct RunCgroup {
+pub struct RunCgroup {
     path: PathBuf,
     procs: File,
 }
@@ -110,19 +99,19 @@ pub(super) struct RunCgroup {
 impl RunCgroup {
     /// `cgroup.procs`, open for writing: a child that writes `0` there has moved itself in.
     #[must_use]
-    pub(super) const fn procs(&self) -> &File {
+    pub const fn procs(&self) -> &File {
         &self.procs
     }
 
     /// CPU time of all processes so far.
     #[must_use]
-    pub(super) fn cpu(&self) -> Option<Duration> {
+    pub fn cpu(&self) -> Option<Duration> {
         keyed(&self.path.join("cpu.stat"), "usage_usec").map(Duration::from_micros)
     }
 
     /// Ends whatever is alive in it and removes it.
     #[must_use]
-    pub(super) fn end(self) -> Counted {
+    pub fn end(self) -> Counted {
         let leftovers = processes(&self.path);
         if leftovers > 0 {
             end_processes(&self.path);

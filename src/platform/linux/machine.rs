@@ -1,0 +1,25 @@
+//! Facts about the machine.
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// The kernel's id of this boot; where there is none, reboots are not told from crashes.
+#[must_use]
+pub fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map_or_else(|_| "unknown".to_owned(), |id| id.trim().to_owned())
+}
+
+/// How long the machine has run, sleep left out, in milliseconds.
+#[must_use]
+pub fn uptime_ms() -> Option<u64> {
+    let time = clock_gettime(ClockId::Monotonic);
+    let ms = time.tv_sec.checked_mul(1000)?.checked_add(time.tv_nsec / 1_000_000)?;
+    u64::try_from(ms).ok()
+}
+
+/// The memory of this machine, in bytes.
+#[must_use]
+pub fn memory() -> u64 {
+    let info = rustix::system::sysinfo();
+    info.totalram.saturating_mul(u64::from(info.mem_unit))
+}

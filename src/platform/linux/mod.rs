@@ -1,0 +1,7 @@
+//! Linux: cgroup v2, `/proc`, pidfds, logind.
+
+pub mod awake;
+pub mod cgroup;
+pub mod machine;
+pub mod parent;
+pub mod strays;

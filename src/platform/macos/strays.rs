@@ -1,0 +1,149 @@
+//! Processes that outlived whoever should have ended them. They are known by `SAMOCODE_RUN` in
+//! their environment, never by name. There is no subreaper: what loses its parent becomes
+//! launchd's child, so that of Apple's own programs, whose environment is hidden, only those in
+//! the run's process group are ended, with that group.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, waitpid};
+
+use super::process::{self, Exit};
+
+/// How many times the process table is read again for what was forked meanwhile.
+const ROUNDS: usize = 100;
+
+/// A process, with what tells it from another that comes to have its number.
+#[derive(Debug)]
+pub struct Stray {
+    /// Its number.
+    pub pid: Pid,
+    identity: (libc::uid_t, u64, u64),
+    exit: Exit,
+}
+
+impl Stray {
+    fn of(pid: Pid) -> Option<Self> {
+        let exit = Exit::of(pid).ok()?;
+        let identity = process::identity(pid)?;
+        Some(Self { pid, identity, exit })
+    }
+
+    fn is_same(&self) -> bool {
+        process::identity(self.pid) == Some(self.identity)
+    }
+}
+
+/// The processes of this user that were started with `SAMOCODE_RUN=run`, without this one.
+///
+/// # Errors
+/// When the process table cannot be read. A process that cannot be looked into is none of ours.
+pub fn find(run: &str) -> io::Result<Vec<Stray>> {
+    let assignment = format!("SAMOCODE_RUN={run}");
+    let own = rustix::process::geteuid().as_raw();
+    let is_ours = |pid: Pid| {
+        process::arguments(pid).split(|byte| *byte == 0).any(|it| it == assignment.as_bytes())
+    };
+    let candidates = process::all()?.into_iter().filter(|pid| *pid != getpid() && is_ours(*pid));
+    // Once the process is held, what is read is of the same process, or of none.
+    Ok(candidates
+        .filter_map(Stray::of)
+        .filter(|stray| stray.identity.0 == own && is_ours(stray.pid) && stray.is_same())
+        .collect())
+}
+
+/// Kills processes and waits for their end, `bound` altogether; returns how many ended.
+#[must_use]
+pub fn kill(strays: &[Stray], bound: Duration) -> usize {
+    let deadline = Instant::now() + bound;
+    for stray in strays.iter().filter(|stray| stray.is_same()) {
+        // It may have ended by itself.
+        let _ = kill_process(stray.pid, Signal::KILL);
+    }
+    let left = || deadline.saturating_duration_since(Instant::now());
+    strays.iter().filter(|stray| !stray.is_same() || stray.exit.wait(Some(left()))).count()
+}
+
+/// Kills all of a run, and what they fork meanwhile; returns how many there were. Blocks for up to
+/// `bound`.
+///
+/// # Errors
+/// As [`find`]; [`io::ErrorKind::TimedOut`] when some are left after `bound`.
+pub fn end_run(run: &str, bound: Duration) -> io::Result<usize> {
+    let deadline = Instant::now() + bound;
+    let mut ended = 0;
+    loop {
+        let strays = find(run)?;
+        if strays.is_empty() {
+            return Ok(ended);
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        ended += kill(&strays, left);
+    }
+}
+
+/// There is no way to have what a run leaves behind come to this process.
+pub const fn gather() {}
+
+/// Ends what a run left behind. Returns how many there were. Blocks for up to `bound`.
+///
+/// # Errors
+/// As [`end_run`].
+pub fn end_left_behind(run: &str, bound: Duration) -> io::Result<usize> {
+    let ended = end_run(run, bound)?;
+    // Reaps those that were our own.
+    end_children(&[], bound)?;
+    Ok(ended)
+}
+
+/// CPU time of a run's processes.
+///
+/// # Errors
+/// As [`find`].
+pub fn cpu(run: &str) -> io::Result<Duration> {
+    Ok(find(run)?.iter().filter_map(|stray| process::cpu(stray.pid)).sum())
+}
+
+/// This process's children, zombies included.
+///
+/// # Errors
+/// When the process table cannot be read.
+pub fn children() -> io::Result<Vec<Pid>> {
+    process::children()
+}
+
+/// Kills and reaps every child but those in `spared`; returns how many there were. Blocks for up
+/// to `bound`.
+///
+/// # Errors
+/// When the process table cannot be read; [`io::ErrorKind::TimedOut`] when some are left.
+pub fn end_children(spared: &[Pid], bound: Duration) -> io::Result<usize> {
+    let deadline = Instant::now() + bound;
+    let mut ended = 0;
+    for _ in 0..ROUNDS {
+        let ours = children()?.into_iter().filter(|pid| !spared.contains(pid));
+        let mut is_any_left = false;
+        for pid in ours {
+            is_any_left = true;
+            // Our own child keeps its number until we reap it.
+            let exit = Exit::of(pid);
+            let _ = kill_process(pid, Signal::KILL);
+            if let Ok(exit) = exit {
+                exit.wait(Some(deadline.saturating_duration_since(Instant::now())));
+            }
+            if let Ok(Some(_)) = waitpid(Some(pid), WaitOptions::NOHANG) {
+                ended += 1;
+            }
+        }
+        if !is_any_left {
+            return Ok(ended);
+        }
+        if Instant::now() >= deadline {
+            break;
+        }
+    }
+    Err(io::ErrorKind::TimedOut.into())
+}
