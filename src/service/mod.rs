@@ -13,6 +13,7 @@ pub mod foreground;
 mod manager;
 pub mod notify_socket;
 mod registry;
+pub mod retire;
 pub mod spool;
 #[cfg(target_os = "linux")]
 pub mod strays;
