@@ -41,8 +41,7 @@ fn surroundings(api: &Api) -> impl Iterator<Item = (&'static str, String)> {
 fn reaches(user: &LabUser, api: &Api) {
     let lines: Vec<String> =
         surroundings(api).map(|(name, value)| format!("{name}={value}\n")).collect();
-    user.write(".config/samocode/env", lines.concat());
-    user.set_mode(".config/samocode/env", 0o600);
+    user.write_env_file(lines.concat());
 }
 
 fn enable(project: &Project<'_>, args: &[&str]) -> LabCommand {
@@ -178,8 +177,7 @@ fn what_an_agent_says_of_its_key_is_taken_out_before_it_is_written_down() {
     let user = lab.user("tells");
     let tells = r#"printf '{"status":"blocked","reason":"the key %s is refused","summary":"tried %s","needs":"human_decision"}' "$ANTHROPIC_API_KEY" "$ANTHROPIC_API_KEY" >"$SAMOCODE_SESSION_DIR/_signal.json""#;
     user.write_program("bin/claude", stand_in("#!/bin/bash", tells));
-    user.write(".config/samocode/env", format!("ANTHROPIC_API_KEY={KEY}\n"));
-    user.set_mode(".config/samocode/env", 0o600);
+    user.write_env_file(format!("ANTHROPIC_API_KEY={KEY}\n"));
     let program = user.home.join("bin/claude").display().to_string();
     let project = user.project("shop").key("CLAUDE_PATH", &program).create();
     let session = project.named("jwt");
@@ -198,8 +196,7 @@ fn an_error_of_a_damaged_env_file_does_not_quote_it() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user("damaged");
     let project = user.project("shop").key("SAMOCODE_AGENT", "rehearsal").create();
-    user.write(".config/samocode/env", format!("ANTHROPIC_API_KEY {KEY}\n"));
-    user.set_mode(".config/samocode/env", 0o600);
+    user.write_env_file(format!("ANTHROPIC_API_KEY {KEY}\n"));
 
     for args in [&["enable", "jwt", "--task", "x"][..], &["config"], &["notify", "test"]] {
         let out = project.samocode(args).output();
@@ -298,10 +295,7 @@ fn a_mended_env_file_lifts_the_pause() {
     let user = lab.user("mends");
     let api = Api::start(Script::new().reply(Reply::error(401)).forever());
     reaches(&user, &api);
-    let set = |lines: &str| {
-        user.write(".config/samocode/env", lines);
-        user.set_mode(".config/samocode/env", 0o600);
-    };
+    let set = |lines: &str| user.write_env_file(lines);
     let without = user.read(".config/samocode/env");
     set(&format!("{without}ANTHROPIC_API_KEY={KEY}\n"));
     let project = user.project("shop").create();

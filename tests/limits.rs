@@ -28,9 +28,7 @@ fn spread(instance: &str) -> SignedDuration {
 
 /// Adds lines to the user's env file.
 fn also_set(user: &LabUser, lines: &str) {
-    let file = ".config/samocode/env";
-    user.write(file, user.read(file) + lines);
-    user.set_mode(file, 0o600);
+    user.write_env_file(user.read(".config/samocode/env") + lines);
 }
 
 /// An API that gives these answers first and then has every phase done as it should be.
@@ -151,8 +149,7 @@ fn refused_credentials_pause_all_sessions_of_the_account_and_are_told_once() {
 
     // A start tries again at once, and what was mended meanwhile is used.
     let env = user.read(".config/samocode/env").replace("sk-ant-lab", "sk-ant-mended");
-    user.write(".config/samocode/env", env);
-    user.set_mode(".config/samocode/env", 0o600);
+    user.write_env_file(env);
     api.now(Script::obedient());
     for session in [&first, &second] {
         project.samocode(["start", session.name]).ok();
@@ -185,8 +182,7 @@ fn an_overloaded_api_is_waited_for_in_the_same_conversation_and_is_no_failure() 
 
     // A worker that waits takes what is mended meanwhile.
     let env = user.read(".config/samocode/env").replace("sk-ant-lab", "sk-ant-newer");
-    user.write(".config/samocode/env", env);
-    user.set_mode(".config/samocode/env", 0o600);
+    user.write_env_file(env);
     api.now(Script::obedient());
     session.wait_to_rest("waiting", "requirements");
     let ended = session.journal("run_ended");

@@ -13,6 +13,7 @@ mod cgroup;
 mod checks;
 mod context;
 mod decide;
+mod file_stamp;
 mod follow;
 mod inhibit;
 mod iterate;
@@ -50,6 +51,7 @@ use crate::session::store::{Folder, JournalError, Lock, LockError, StoreError, c
 
 use cgroup::UnitCgroup;
 use decide::{Decision, decide};
+use file_stamp::FileStamp;
 use outage::Outages;
 use signals::Signals;
 use slot::Slot;
@@ -230,6 +232,8 @@ struct Worker<'a> {
     writer: Writer,
     outbox: Outbox,
     env_file: EnvFile,
+    /// What the file of credentials was like when it was last read here; `None` before that.
+    env_file_read: Option<FileStamp>,
     redactor: Redactor,
     slot: Option<Slot>,
 }
@@ -257,6 +261,7 @@ impl<'a> Worker<'a> {
             writer,
             outbox,
             env_file,
+            env_file_read: None,
             redactor,
             slot,
         })
