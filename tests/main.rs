@@ -20,6 +20,7 @@ mod lab;
 mod lab_works;
 mod layers;
 mod limits;
+mod logging;
 mod machine;
 mod mail;
 mod mistakes;
