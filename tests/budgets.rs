@@ -1,10 +1,10 @@
-//! What sessions may spend: of tokens, in a run and in all, and of money on a day.
+//! What sessions may spend: of tokens, in a run and in all, and of money, in all and on a day.
 
 use jiff::{Timestamp, ToSpan as _};
 
 use crate::clock::{set, time, user_with_a_clock};
 use crate::lab::{self, Api, Bot, LabUser, Project, Reply, Script, secs};
-use crate::session::BOUND;
+use crate::session::{BOUND, OBEDIENT};
 
 /// What each run of [`spender`] says of itself: one dollar, 450 tokens.
 const SPENT: &str =
@@ -19,6 +19,75 @@ fn spender(user: &LabUser) -> String {
 fn to_noon() -> i64 {
     let day = 24 * 3600;
     (day / 2 - Timestamp::now().as_second()).rem_euclid(day)
+}
+
+#[test]
+fn a_budget_warns_at_four_fifths_and_blocks_when_it_is_spent() {
+    let Some(lab) = lab::with_claude() else { return };
+    let user = lab.user("budget");
+    let api = Api::start(Script::obedient());
+    user.uses_claude(&api);
+    // What one iteration costs is the client's to say.
+    let probe = user.project("probe").create();
+    let free = probe.named("free");
+    free.enable(&["--task", "Paint the fence"]);
+    free.wait_to_rest("waiting", "requirements");
+    let iteration = free.hook()["cost_usd"].as_f64().expect("a cost") / 2.0;
+    assert!(iteration > 0.0);
+    assert_eq!(free.journal("budget_warned").len(), 0);
+
+    let budget = format!("{:.9}", iteration * 2.2);
+    let project = user.project("shop").key("SAMOCODE_BUDGET_USD", &budget).create();
+    let session = project.named("jwt");
+    session.enable(&["--task", "Paint the fence"]);
+    session.wait_to_rest("waiting", "requirements");
+    let warned = session.journal("budget_warned");
+    assert_eq!(warned.len(), 1, "{warned:?}");
+    let second = &session.journal("run_ended")[1];
+    assert!(time(&warned[0]["at"]) >= time(&second["at"]), "{warned:?}");
+
+    session.answer();
+    user.wait_until("it is blocked", BOUND, || {
+        session.stands().0 == "blocked" && !session.is_active()
+    });
+    let reason = session.hook()["reason"].as_str().unwrap_or_default().to_owned();
+    assert!(reason.contains("the session's budget is spent ($"), "{reason}");
+    assert!(reason.contains("SAMOCODE_BUDGET_USD"), "{reason}");
+    assert_eq!(session.journal("budget_warned").len(), 1);
+    let runs = session.journal("run_started").len();
+    assert!((3..=4).contains(&runs), "{runs} runs");
+    assert_eq!(session.journal("run_ended").len(), runs, "it was stopped between two runs");
+}
+
+#[test]
+fn what_a_session_cost_survives_a_killed_worker_and_is_not_counted_twice() {
+    let Some(lab) = lab::with_claude() else { return };
+    let user = lab.user("costs");
+    let hold = "touch ~/held; until [ -e ~/go ]; do sleep 0.02; done";
+    let obey = || vec![Reply::bash(OBEDIENT), Reply::say("The phase is finished.")];
+    let mut first = obey();
+    first.push(Reply::bash(hold));
+    let api = Api::obedient_after(first);
+    user.uses_claude(&api);
+    let project = user.project("shop").create();
+    let session = project.named("jwt");
+    session.enable(&["--task", "Paint the fence"]);
+    user.wait_until("the second run is in its tool", BOUND, || user.exists("held"));
+    let before = session.journal("run_ended")[0]["cost"]["usd"].as_f64().expect("a cost");
+    assert!(before > 0.0);
+
+    user.run(["kill", "-KILL", &session.worker()]).ok();
+    session.wait_to_rest("waiting", "requirements");
+
+    let cost = session.hook()["cost_usd"].as_f64().expect("a cost");
+    // Five replies cost the same each; the first two of them were one run.
+    assert_eq!(api.requests().len(), 5);
+    let reply = before / 2.0;
+    assert!(cost > 3.9 * reply && cost < 5.1 * reply, "{cost}, a reply costs {reply}");
+    let shown = project.samocode(["cost", "jwt", "--json"]).ok().json();
+    let total = &shown["total"];
+    assert!((total["usd"].as_f64().expect("a cost") - cost).abs() < 1e-9, "{shown}");
+    assert_eq!((&total["runs"], &total["unknown"]), (&3.into(), &1.into()), "{shown}");
 }
 
 #[test]

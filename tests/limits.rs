@@ -1,23 +1,16 @@
-//! What is in the way of a run and passes again, what a session may spend, and conversations that
-//! are handed over.
+//! What is in the way of a run and passes again: usage limits, refused credentials, an API that is
+//! overloaded.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
 
+use crate::clock::time;
 use crate::lab::{self, Api, Bot, LabUser, Reply, Script, secs};
-use crate::session::{BOUND, OBEDIENT};
+use crate::session::BOUND;
 
 /// Sessions of an account start again spread over so many seconds after its limit.
 const JITTER_S: i64 = 30;
-
-#[track_caller]
-fn time(value: &Value) -> Timestamp {
-    value.as_str().and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("no time: {value}"))
-}
 
 /// By how much later a session goes on than its account's limit ends.
 fn spread(instance: &str) -> SignedDuration {
@@ -28,16 +21,7 @@ fn spread(instance: &str) -> SignedDuration {
 
 /// Adds lines to the user's env file.
 fn also_set(user: &LabUser, lines: &str) {
-    let file = ".config/samocode/env";
-    user.write(file, user.read(file) + lines);
-    user.set_mode(file, 0o600);
-}
-
-/// An API that gives these answers first and then has every phase done as it should be.
-fn obedient_after(first: Vec<Reply>) -> Api {
-    let mut first = first.into_iter();
-    let mut obedient = Script::obedient().into_answer();
-    Api::start_with(move |request| first.next().unwrap_or_else(|| obedient(request)))
+    user.write_env_file(user.read(".config/samocode/env") + lines);
 }
 
 #[test]
@@ -151,8 +135,7 @@ fn refused_credentials_pause_all_sessions_of_the_account_and_are_told_once() {
 
     // A start tries again at once, and what was mended meanwhile is used.
     let env = user.read(".config/samocode/env").replace("sk-ant-lab", "sk-ant-mended");
-    user.write(".config/samocode/env", env);
-    user.set_mode(".config/samocode/env", 0o600);
+    user.write_env_file(env);
     api.now(Script::obedient());
     for session in [&first, &second] {
         project.samocode(["start", session.name]).ok();
@@ -185,8 +168,7 @@ fn an_overloaded_api_is_waited_for_in_the_same_conversation_and_is_no_failure() 
 
     // A worker that waits takes what is mended meanwhile.
     let env = user.read(".config/samocode/env").replace("sk-ant-lab", "sk-ant-newer");
-    user.write(".config/samocode/env", env);
-    user.set_mode(".config/samocode/env", 0o600);
+    user.write_env_file(env);
     api.now(Script::obedient());
     session.wait_to_rest("waiting", "requirements");
     let ended = session.journal("run_ended");
@@ -197,232 +179,4 @@ fn an_overloaded_api_is_waited_for_in_the_same_conversation_and_is_no_failure() 
     assert_eq!(session.journal("blocked").len(), 0);
     assert_eq!(session.journal("worker_started").len(), 1);
     assert_eq!(api.requests().pop().expect("a request").header("x-api-key"), Some("sk-ant-newer"));
-}
-
-#[test]
-fn a_budget_warns_at_four_fifths_and_blocks_when_it_is_spent() {
-    let Some(lab) = lab::with_claude() else { return };
-    let user = lab.user("budget");
-    let api = Api::start(Script::obedient());
-    user.uses_claude(&api);
-    // What one iteration costs is the client's to say.
-    let probe = user.project("probe").create();
-    let free = probe.named("free");
-    free.enable(&["--task", "Paint the fence"]);
-    free.wait_to_rest("waiting", "requirements");
-    let iteration = free.hook()["cost_usd"].as_f64().expect("a cost") / 2.0;
-    assert!(iteration > 0.0);
-    assert_eq!(free.journal("budget_warned").len(), 0);
-
-    let budget = format!("{:.9}", iteration * 2.2);
-    let project = user.project("shop").key("SAMOCODE_BUDGET_USD", &budget).create();
-    let session = project.named("jwt");
-    session.enable(&["--task", "Paint the fence"]);
-    session.wait_to_rest("waiting", "requirements");
-    let warned = session.journal("budget_warned");
-    assert_eq!(warned.len(), 1, "{warned:?}");
-    let second = &session.journal("run_ended")[1];
-    assert!(time(&warned[0]["at"]) >= time(&second["at"]), "{warned:?}");
-
-    session.answer();
-    user.wait_until("it is blocked", BOUND, || {
-        session.stands().0 == "blocked" && !session.is_active()
-    });
-    let reason = session.hook()["reason"].as_str().unwrap_or_default().to_owned();
-    assert!(reason.contains("the session's budget is spent ($"), "{reason}");
-    assert!(reason.contains("SAMOCODE_BUDGET_USD"), "{reason}");
-    assert_eq!(session.journal("budget_warned").len(), 1);
-    let runs = session.journal("run_started").len();
-    assert!((3..=4).contains(&runs), "{runs} runs");
-    assert_eq!(session.journal("run_ended").len(), runs, "it was stopped between two runs");
-}
-
-#[test]
-fn what_a_session_cost_survives_a_killed_worker_and_is_not_counted_twice() {
-    let Some(lab) = lab::with_claude() else { return };
-    let user = lab.user("costs");
-    let hold = "touch ~/held; until [ -e ~/go ]; do sleep 0.02; done";
-    let obey = || vec![Reply::bash(OBEDIENT), Reply::say("The phase is finished.")];
-    let mut first = obey();
-    first.push(Reply::bash(hold));
-    let api = obedient_after(first);
-    user.uses_claude(&api);
-    let project = user.project("shop").create();
-    let session = project.named("jwt");
-    session.enable(&["--task", "Paint the fence"]);
-    user.wait_until("the second run is in its tool", BOUND, || user.exists("held"));
-    let before = session.journal("run_ended")[0]["cost"]["usd"].as_f64().expect("a cost");
-    assert!(before > 0.0);
-
-    user.run(["kill", "-KILL", &session.worker()]).ok();
-    session.wait_to_rest("waiting", "requirements");
-
-    let cost = session.hook()["cost_usd"].as_f64().expect("a cost");
-    // Five replies cost the same each; the first two of them were one run.
-    assert_eq!(api.requests().len(), 5);
-    let reply = before / 2.0;
-    assert!(cost > 3.9 * reply && cost < 5.1 * reply, "{cost}, a reply costs {reply}");
-    let shown = project.samocode(["cost", "jwt", "--json"]).ok().json();
-    let total = &shown["total"];
-    assert!((total["usd"].as_f64().expect("a cost") - cost).abs() < 1e-9, "{shown}");
-    assert_eq!((&total["runs"], &total["unknown"]), (&3.into(), &1.into()), "{shown}");
-}
-
-#[test]
-fn a_handoff_begins_a_fresh_conversation_that_is_given_the_state() {
-    let Some(lab) = lab::with_claude() else { return };
-    let user = lab.user("handoff");
-    let signal = r#"printf '%s' '{"status":"handoff","reason":"half of it is done","state":{"next":"glue the left wing"}}' >"$SAMOCODE_SESSION_DIR/_signal.json""#;
-    let api = obedient_after(vec![Reply::bash(signal), Reply::say("Handed over.")]);
-    user.uses_claude(&api);
-    let project = user.project("shop").create();
-    let session = project.named("jwt");
-
-    session.enable(&["--task", "Build a kite"]);
-    session.wait_to_rest("waiting", "requirements");
-
-    let history = session.history();
-    assert_eq!(history[0], (1, "investigation".into(), "handoff".into()));
-    assert_eq!(history[1], (2, "investigation".into(), "continue".into()));
-    let runs = session.conversations();
-    assert!(runs[1].0 != runs[0].0 && !runs[1].1, "{runs:?}");
-    let requests = api.requests();
-    assert!(!requests[0].says("glue the left wing"));
-    assert!(requests[2].prompt().contains("glue the left wing"), "{}", requests[2].prompt());
-    assert!(requests[2].prompt().contains("Build a kite"));
-    // What was handed over once is not handed over again.
-    assert!(!requests[4].says("glue the left wing"), "{}", requests[4].prompt());
-}
-
-#[test]
-fn an_agent_whose_context_fills_up_is_asked_to_hand_over() {
-    let Some(lab) = lab::with_claude() else { return };
-    let user = lab.user("full");
-    let hold = "until [ -e ~/go ]; do sleep 0.02; done";
-    let heard = Arc::new(AtomicBool::new(false));
-    let mut first = vec![
-        Reply::say("I look at the wings.").and(Reply::bash(hold)).tokens(190_000, 10),
-        Reply::say("I end without a word of it."),
-    ]
-    .into_iter();
-    let mut obedient = Script::obedient().into_answer();
-    let api = Api::start_with({
-        let heard = Arc::clone(&heard);
-        move |request| {
-            heard.fetch_or(request.says("Your context is nearly full"), Ordering::Relaxed);
-            first.next().unwrap_or_else(|| obedient(request))
-        }
-    });
-    user.uses_claude(&api);
-    let project = user.project("shop").create();
-    let session = project.named("jwt");
-
-    session.enable(&["--task", "Build a kite"]);
-    user.wait_until("it is asked", BOUND, || session.journal("handoff_asked").len() == 1);
-    assert!(!heard.load(Ordering::Relaxed));
-    user.write("go", "");
-    session.wait_to_rest("waiting", "requirements");
-
-    assert!(session.journal("handoff_asked")[0]["used"].as_u64() >= Some(190_000));
-    assert!(heard.load(Ordering::Relaxed), "the model never heard of it");
-    // It did not: samocode hands over in its place.
-    let made = session.journal("handoff_made");
-    assert_eq!(made.len(), 1);
-    let runs = session.conversations();
-    assert!(runs[1].0 != runs[0].0 && !runs[1].1, "{runs:?}");
-    let second = session.journal("run_started")[1].clone();
-    assert_eq!((&second["phase"], &second["iteration"]), (&"investigation".into(), &1.into()));
-    assert_eq!(session.journal("run_ended")[0]["failure"], false);
-    let given = api.requests().iter().any(|request| {
-        request.prompt().contains("ended without a handoff")
-            && request.prompt().contains("I end without a word of it.")
-    });
-    assert!(given, "the next conversation is not given what was last seen");
-}
-
-#[test]
-fn an_agent_cut_off_after_it_was_asked_to_hand_over_waits_before_the_next() {
-    let Some(lab) = lab::with_claude() else { return };
-    let user = lab.user("fullcut");
-    let hold = "until [ -e ~/go ]; do sleep 0.02; done";
-    let full = Reply::say("I look at the wings.").and(Reply::bash(hold)).tokens(190_000, 10);
-    let mut first = Some(full);
-    let mut busy = Script::new().reply(Reply::error(529)).forever().into_answer();
-    let api = Api::start_with(move |request| first.take().unwrap_or_else(|| busy(request)));
-    user.uses_claude(&api);
-    let project = user.project("shop").create();
-    let session = project.named("jwt");
-
-    session.enable(&["--task", "Build a kite"]);
-    user.wait_until("it is asked", BOUND, || session.journal("handoff_asked").len() == 1);
-    user.write("go", "");
-    session.wait_for_state("paused");
-    api.now(Script::obedient());
-    session.wait_to_rest("waiting", "requirements");
-
-    let kinds: Vec<Value> = session.journal("").iter().map(|line| line["kind"].clone()).collect();
-    let made = kinds.iter().position(|kind| kind == "handoff_made").expect("a handoff");
-    assert_eq!(kinds[made + 1], "paused", "{kinds:?}");
-    let runs = session.conversations();
-    assert!(runs[1].0 != runs[0].0 && !runs[1].1, "{runs:?}");
-}
-
-#[test]
-fn an_agent_interrupted_after_it_was_asked_to_hand_over_goes_on_and_is_asked_again() {
-    let Some(lab) = lab::with_claude() else { return };
-    let user = lab.user("fullstop");
-    let hold = "until [ -e ~/go ]; do sleep 0.02; done";
-    let full = Reply::say("I look at the wings.").and(Reply::bash(hold)).tokens(190_000, 10);
-    let signal = r#"printf '%s' '{"status":"handoff","reason":"full","state":{"next":"glue the left wing"}}' >"$SAMOCODE_SESSION_DIR/_signal.json""#;
-    let api = obedient_after(vec![
-        full,
-        Reply::bash(signal).tokens(190_000, 10),
-        Reply::say("Handed over."),
-    ]);
-    user.uses_claude(&api);
-    let project = user.project("shop").create();
-    let session = project.named("jwt");
-    session.enable(&["--task", "Build a kite"]);
-    user.wait_until("it is asked", BOUND, || session.journal("handoff_asked").len() == 1);
-
-    user.systemctl(["stop", &session.unit()]).ok();
-    assert_eq!(session.journal("run_ended")[0]["outcome"], "interrupted");
-    user.systemctl(["start", &session.unit()]).ok();
-    session.wait_to_rest("waiting", "requirements");
-
-    assert_eq!(session.journal("handoff_made").len(), 0);
-    assert_eq!(session.journal("handoff_asked").len(), 2);
-    let runs = session.conversations();
-    assert_eq!((&runs[0].0, runs[1].1), (&runs[1].0, true), "{runs:?}");
-    assert_eq!(session.history()[0], (1, "investigation".into(), "handoff".into()));
-    let given =
-        api.requests().iter().any(|request| request.prompt().contains("glue the left wing"));
-    assert!(given, "the next conversation is not given the agent's own handoff");
-}
-
-#[test]
-fn conversations_that_fill_up_and_never_signal_block_the_session() {
-    let Some(lab) = lab::with_claude() else { return };
-    let user = lab.user("brimful");
-    // More than the largest window.
-    let full = Reply::say("I am at it.").tokens(1_000_000, 10);
-    let api = Api::start(Script::new().reply(full).forever());
-    user.uses_claude(&api);
-    let project = user.project("shop").create();
-    let session = project.named("jwt");
-
-    session.enable(&["--task", "Build a kite"]);
-    session.wait_to_rest("blocked", "investigation");
-
-    let reason = session.hook()["reason"].as_str().unwrap_or_default().to_owned();
-    assert!(reason.contains("3 conversations in a row ended in investigation 1"), "{reason}");
-    let runs = session.conversations();
-    assert_eq!(runs.len(), 3, "{runs:?}");
-    assert!(runs.iter().all(|(_, resumed)| !resumed), "{runs:?}");
-    assert_eq!(session.journal("handoff_made").len(), 3);
-    assert!(session.journal("run_ended").iter().all(|run| run["failure"] == false));
-
-    api.now(Script::obedient());
-    session.send("Take smaller steps.");
-    session.wait_to_rest("waiting", "requirements");
 }

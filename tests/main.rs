@@ -6,6 +6,7 @@
     reason = "helpers of tests fail the test by panicking"
 )]
 
+mod agent_path;
 mod awake;
 mod budgets;
 mod cli_protocol;
@@ -15,11 +16,14 @@ mod credentials;
 mod demo;
 mod documents;
 mod faults;
+mod handoffs;
 mod install;
 mod lab;
 mod lab_works;
 mod layers;
 mod limits;
+mod logging;
+mod logins;
 mod machine;
 mod mail;
 mod mistakes;

@@ -91,8 +91,7 @@ fn config_says_of_every_value_where_it_comes_from_and_shows_no_secret() {
     let user = lab.user_without_manager("config");
     let project = user.project("shop").key("CLAUDE_TIMEOUT", "90").create();
     user.write(".config/samocode/config", "CLAUDE_MODEL=sonnet\nCLAUDE_MAX_TURNS=7\n");
-    user.write(".config/samocode/env", "TELEGRAM_BOT_TOKEN=1:hidden\nTELEGRAM_CHAT_ID=5\n");
-    user.set_mode(".config/samocode/env", 0o600);
+    user.write_env_file("TELEGRAM_BOT_TOKEN=1:hidden\nTELEGRAM_CHAT_ID=5\n");
 
     let command = |args: &[&str]| {
         user.samocode(args.iter().copied())
@@ -364,11 +363,9 @@ fn bot_api(status: &'static str, body: &'static str) -> (String, mpsc::Receiver<
 }
 
 fn uses_telegram(user: &LabUser, url: &str) {
-    user.write(
-        ".config/samocode/env",
-        format!("TELEGRAM_BOT_TOKEN=123:hidden\nTELEGRAM_CHAT_ID=5\nTELEGRAM_API_URL={url}\n"),
-    );
-    user.set_mode(".config/samocode/env", 0o600);
+    user.write_env_file(format!(
+        "TELEGRAM_BOT_TOKEN=123:hidden\nTELEGRAM_CHAT_ID=5\nTELEGRAM_API_URL={url}\n"
+    ));
 }
 
 #[test]

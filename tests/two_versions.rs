@@ -113,10 +113,7 @@ fn a_failure_that_cannot_be_told_is_told_later(system: System) {
     let bot = Bot::start();
     let project = rehearsed(&user, &bot);
     let reachable = user.read(".config/samocode/env");
-    user.write(
-        ".config/samocode/env",
-        reachable.replace("http://127.0.0.1:", "http://127.0.0.1:1/"),
-    );
+    user.write_env_file(reachable.replace("http://127.0.0.1:", "http://127.0.0.1:1/"));
     user.write(
         ".config/systemd/user/samocode-failed@.service.d/soon.conf",
         "[Service]\nRestartSec=100ms\n",
@@ -133,7 +130,7 @@ fn a_failure_that_cannot_be_told_is_told_later(system: System) {
         user.unit_property(telling, "NRestarts").parse().is_ok_and(|times: u32| times > 0)
     });
 
-    user.write(".config/samocode/env", reachable);
+    user.write_env_file(reachable);
 
     user.wait_until("the human is told", BOUND, || !bot.messages().is_empty());
     user.wait_until("that is the end of it", BOUND, || {

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use tracing::Level;
 
 use crate::config::{Dirs, Env, EnvFile, Flags, Project, Settings};
 use crate::control::channels::channels;
@@ -14,7 +15,7 @@ use crate::notify::{About, Delivery, Notice, NotifyError, Outbox};
 use crate::service::{self, Active, Scope};
 use crate::session::store::Folder;
 
-use super::{Common, output};
+use super::{Common, log, output};
 
 /// Tell the human that a unit has failed; run by its unit
 #[derive(Debug, Args)]
@@ -28,6 +29,7 @@ const BOUND: Duration = Duration::from_secs(45);
 
 impl Failed {
     pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
+        log::start(Level::INFO);
         let scope = common.scope();
         let instance = &self.instance;
         // OnFailure fires at every restart on some versions; only a unit that stays failed is news.

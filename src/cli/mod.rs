@@ -18,6 +18,7 @@ mod history;
 mod inbox;
 mod init;
 mod lifecycle;
+mod log;
 mod logs;
 mod notify;
 mod output;

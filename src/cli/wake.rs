@@ -3,12 +3,13 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use tracing::Level;
 
 use crate::service::{self, Spool, wake};
 use crate::session::state::Word;
 use crate::session::store::Folder;
 
-use super::{Common, output};
+use super::{Common, log, output};
 
 /// Act on the tokens in the wake spool; run by its unit
 #[derive(Debug, Args)]
@@ -16,6 +17,7 @@ pub(super) struct Wake {}
 
 impl Wake {
     pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
+        log::start(Level::INFO);
         let scope = common.scope();
         let manager = service::connect(scope).await?;
         let spool = Spool::of(scope)?;

@@ -6,8 +6,6 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Args;
 use tracing::Level;
-use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::{Dirs, Env, EnvFile, Flags, Project, Settings};
 use crate::control::channels::channels;
@@ -17,7 +15,7 @@ use crate::service::{Spool, foreground};
 use crate::session::store::Folder;
 use crate::worker::{self, Setup};
 
-use super::{failure, front};
+use super::{failure, front, log};
 
 /// Works on a session; run by its unit
 #[derive(Debug, Args)]
@@ -38,7 +36,8 @@ impl Worker {
         if foreground::end_with_parent().is_err() {
             return Ok(ExitCode::from(Exit::Interrupted.code()));
         }
-        log_to_journald();
+        let in_foreground = std::env::var_os(FOREGROUND).is_some();
+        log::start(if in_foreground { Level::ERROR } else { Level::INFO });
         let setup = self.setup().map_err(|error| {
             // A worker's errors before it works are the configuration's: a restart mends nothing.
             let (error, _) = failure::told(error);
@@ -84,30 +83,4 @@ impl Worker {
             env,
         })
     }
-}
-
-/// Transitions go to journald with their fields where a unit runs us, else to standard error.
-fn log_to_journald() {
-    #[cfg(target_os = "linux")]
-    if std::env::var_os("JOURNAL_STREAM").is_some()
-        && let Ok(layer) = tracing_journald::layer()
-    {
-        let layer = layer.with_field_prefix(None).with_syslog_identifier("samocode".to_owned());
-        let _ = tracing_subscriber::registry().with(layer).try_init();
-        return;
-    }
-    let level = if std::env::var_os(FOREGROUND).is_some() { Level::ERROR } else { Level::INFO };
-    let _ = tracing_subscriber::registry()
-        .with(tracing_subscriber::filter::Targets::new().with_target("samocode", level))
-        .with(
-            tracing_subscriber::fmt::layer()
-                .with_writer(std::io::stderr)
-                .without_time()
-                .with_target(false)
-                .with_level(false)
-                .fmt_fields(tracing_subscriber::fmt::format::debug_fn(|writer, field, value| {
-                    if field.name() == "message" { write!(writer, "{value:?}") } else { Ok(()) }
-                })),
-        )
-        .try_init();
 }

@@ -4,7 +4,7 @@ use crate::config::agent_path::find_agent;
 use crate::config::environment::recorded;
 use crate::config::{Env, Flags, Project, Settings};
 use crate::git::{self, Plan};
-use crate::service::{self, Limits, Progress, Scope, ServiceManager, Shared};
+use crate::service::{self, Limits, Progress, Scope, ServiceManager, Shared, retire};
 use crate::session::Phase;
 use crate::session::store::crash_point;
 
@@ -153,7 +153,7 @@ impl<'a> UnitFiles<'a> {
         let before = service::recorded(scope, &self.session.instance)?;
         if before.is_some_and(|before| before.folder != self.session.folder.path()) {
             // What still runs there works on a folder that is gone.
-            manager.stop(&self.session.instance, progress).await?;
+            retire::stop(manager, &self.session.instance, progress).await?;
         }
         spool.create(scope)?;
         manager.install(shared, Some(&session)).await?;

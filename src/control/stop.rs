@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::service::ServiceManager;
+use crate::service::{ServiceManager, retire};
 use crate::session::mail::{Kind, Message};
 use crate::session::state::Word;
 use crate::session::store::{crash_point, read_journal};
@@ -79,7 +79,7 @@ impl Perform for Stop {
             Ok(Target { session, .. }) => session,
             Err(gone) => {
                 // Only the unit can be stopped.
-                manager.stop(&gone.instance, on.progress).await?;
+                retire::stop(manager.as_ref(), &gone.instance, on.progress).await?;
                 let instance = gone.instance.clone();
                 let end = StopEnd::Gone { what: gone.into() };
                 return Ok(Stopped { session: instance.clone(), instance, end });
@@ -105,7 +105,9 @@ impl Stop {
         }
         // Whatever the worker managed to write down, from here on it is stopped.
         crash_point("the unit is to be stopped");
-        manager.stop(&session.instance, on.progress).await?;
+        if stop_unit(on, manager, session).await? == Drained::CalledOff {
+            return Ok(StopEnd::CalledOff);
+        }
         crash_point("the unit is stopped, and nobody remembers");
         if let Err(error) = request::stop(session) {
             remember_elsewhere(manager, session, &error).await?;
@@ -141,6 +143,25 @@ impl Stop {
         watch.until(|| is_over() || is_called_off(session, &message)).await;
         Ok(if is_called_off(session, &message) { Drained::CalledOff } else { Drained::Over })
     }
+}
+
+/// Stops the unit. A start that takes the stop's place is a human's later word, unless the session
+/// is stopped already: then it was not meant.
+async fn stop_unit(
+    on: &Operation<'_>,
+    manager: &dyn ServiceManager,
+    session: &Session,
+) -> Result<Drained> {
+    match manager.stop(&session.instance, on.progress).await {
+        Err(error) if error.is_overruled() && !session.state()?.stopped => {
+            return Ok(Drained::CalledOff);
+        }
+        Err(error) if error.is_overruled() => {
+            retire::stop(manager, &session.instance, on.progress).await?;
+        }
+        other => other?,
+    }
+    Ok(Drained::Over)
 }
 
 /// A stop that the journal could not take is remembered by a mark beside it, which needs no room,

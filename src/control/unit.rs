@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Flags;
-use crate::service::{Progress, ServiceManager};
+use crate::service::retire;
 use crate::session::journal::{End, Event};
 use crate::session::state::Word;
 use crate::session::store::read_journal;
@@ -93,7 +93,9 @@ impl Perform for Start {
             && matches!(session.hook()?.state, Word::Paused | Word::Limited)
         {
             // Its worker sleeps until a time, and holds the journal meanwhile.
-            manager.stop(&session.instance, on.progress).await?;
+            let stopped = manager.stop(&session.instance, on.progress).await;
+            // Whoever starts it meanwhile wants the same.
+            stopped.or_else(|error| if error.is_overruled() { Ok(()) } else { Err(error) })?;
             begin_or_resume(session, &Work::default())?;
         }
         unit.install(manager.as_ref(), on.progress).await?;
@@ -171,21 +173,9 @@ impl Perform for Disable {
                 Ok(Disabled { instance: session.instance, removed: false })
             }
             Err(gone) => {
-                remove(manager.as_ref(), &gone.instance, on.progress).await?;
+                retire::retire(manager.as_ref(), &gone.instance, on.progress).await?;
                 Ok(Disabled { instance: gone.instance, removed: true })
             }
         }
     }
-}
-
-/// Removes the unit of a session that is gone, whatever it does.
-async fn remove(
-    manager: &dyn ServiceManager,
-    instance: &str,
-    progress: Progress<'_>,
-) -> Result<()> {
-    manager.disable(instance).await?;
-    manager.stop(instance, progress).await?;
-    manager.remove(instance).await?;
-    Ok(())
 }

@@ -114,11 +114,23 @@ pub enum Error {
     Unfit(#[from] Unfit),
 }
 
+impl Error {
+    /// Whether another job for the unit took this one's place or was there first: somebody else
+    /// asked for the opposite.
+    #[must_use]
+    pub const fn is_overruled(&self) -> bool {
+        matches!(self, Self::Job { result: JobResult::Canceled | JobResult::Refused, .. })
+    }
+}
+
 /// A job's result in words, with the command that tells more.
 fn job_words(result: &JobResult, ask: &str) -> String {
     match result {
         JobResult::Canceled => {
             "another job for the unit took its place: look with `samocode status`".into()
+        }
+        JobResult::Refused => {
+            "the service manager is just stopping it: try again when it is down".into()
         }
         JobResult::Timeout => format!("it took too long; {ask}"),
         JobResult::Dependency => format!("a unit it needs could not be started; {ask}"),

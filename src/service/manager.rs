@@ -91,6 +91,13 @@ pub trait ServiceManager: Send + Sync {
     /// [`Error::Job`], [`Error::Slow`], [`Error::Denied`], [`Error::Call`].
     async fn start(&self, instance: &str, progress: Progress<'_>) -> Result<(), Error>;
 
+    /// Starts a session that has mail, unless its unit is being stopped: that was a human's word,
+    /// and the job of a program does not take its place. Returns whether it was started.
+    ///
+    /// # Errors
+    /// As [`ServiceManager::start`].
+    async fn wake(&self, instance: &str) -> Result<bool, Error>;
+
     /// Stops a session's unit, and waits for that. That this is remembered is the caller's part.
     ///
     /// # Errors

@@ -12,6 +12,7 @@ pub mod foreground;
 mod manager;
 pub mod notify_socket;
 mod registry;
+pub mod retire;
 pub mod spool;
 pub mod systemd;
 mod unit;

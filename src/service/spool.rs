@@ -221,6 +221,14 @@ impl Spool {
         Ok(claims)
     }
 
+    /// Whether a waker has taken a token for `name` and not settled it.
+    ///
+    /// # Errors
+    /// [`Error::File`].
+    pub fn owes(&self, name: &str) -> Result<bool, Error> {
+        Ok(self.owed()?.iter().any(|claim| claim.token.name == name))
+    }
+
     fn list(&self, dir: &Path) -> Result<Vec<(PathBuf, OsString)>, Error> {
         let read = || {
             let names = fs::read_dir(dir)?.map(|entry| Ok(entry?.file_name()));
@@ -322,10 +330,12 @@ mod tests {
         }
         let owed = spool.owed().unwrap();
         assert_eq!(owed.len(), 2, "taken twice and never settled");
+        assert!(spool.owes("jwt-login").unwrap() && !spool.owes("jwt").unwrap());
         for claim in owed {
             assert_eq!(claim.settle(), token);
         }
         assert!(spool.owed().unwrap().is_empty());
+        assert!(!spool.owes("jwt-login").unwrap());
     }
 
     #[test]

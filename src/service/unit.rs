@@ -124,6 +124,8 @@ words! {
     JobResult {
         /// Another job for the same unit took its place.
         Canceled = "canceled",
+        /// It was not begun: a job under way says otherwise, and stays.
+        Refused = "refused",
         /// It took too long.
         Timeout = "timeout",
         /// A unit it needs could not be started.

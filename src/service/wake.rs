@@ -8,15 +8,15 @@ use notify::{RecursiveMode, Watcher as _};
 use tokio::sync::mpsc;
 
 use super::spool::Claim;
-use super::{Action, Error, Scope, ServiceManager, Spool, Token, quiet};
+use super::{Action, Error, Scope, ServiceManager, Spool, Token};
 
 /// What the waker did, for its log.
 #[derive(Debug, Default)]
 pub struct Report {
     /// What was asked for and done.
     pub done: Vec<Token>,
-    /// Tokens that were not acted upon: the session is stopped, or the token was not theirs to
-    /// leave.
+    /// Tokens that were not acted upon: the session is stopped or being stopped, or the token was
+    /// not theirs to leave.
     pub ignored: Vec<Token>,
     /// What went wrong. One failure holds up nothing else.
     pub failed: Vec<Error>,
@@ -39,19 +39,20 @@ fn may(scope: Scope, token: &Token, owner: u32, runs_as: impl Fn(&str) -> Option
     }
 }
 
-/// Does what a claim asks for; then nothing is owed, however it went, unless the manager has gone.
-async fn act(manager: &dyn ServiceManager, claim: Claim) -> Result<Token, Error> {
+/// Does what a claim asks for and returns whether it was done; then nothing is owed, however it
+/// went, unless the manager has gone.
+async fn act(manager: &dyn ServiceManager, claim: Claim) -> Result<(Token, bool), Error> {
     let name = &claim.token.name;
     let acted = match claim.token.action {
-        Action::Start => manager.start(name, &quiet).await,
-        Action::Disable => manager.disable(name).await,
-        Action::StopTarget => manager.stop_convoy(name).await,
+        Action::Start => manager.wake(name).await,
+        Action::Disable => manager.disable(name).await.map(|()| true),
+        Action::StopTarget => manager.stop_convoy(name).await.map(|()| true),
     };
     match acted {
         Err(Error::Gone(what)) => Err(Error::Gone(what)),
         acted => {
             let token = claim.settle();
-            acted.map(|()| token)
+            acted.map(|done| (token, done))
         }
     }
 }
@@ -114,7 +115,8 @@ pub async fn run(
         }
         tokio::select! {
             Some(ended) = jobs.next() => match ended {
-                Ok(token) => report.done.push(token),
+                Ok((token, true)) => report.done.push(token),
+                Ok((token, false)) => report.ignored.push(token),
                 Err(Error::Gone(what)) => lost.push(Error::Gone(what)),
                 Err(error) => report.failed.push(error),
             },

@@ -6,9 +6,10 @@
 //! $XDG_STATE_HOME/samocode/accounts/HASH.json   and   HASH.lock
 //! ```
 
-use std::fs::{self, File, OpenOptions};
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,8 @@ use serde::{Deserialize, Serialize};
 use crate::session::journal::Event;
 use crate::session::store::{self, StoreError};
 use crate::session::{Cause, clock};
+
+use super::file_stamp::FileStamp;
 
 /// How often refused credentials are tried again, by one session for all.
 pub(super) const AUTH_RETRY: SignedDuration = SignedDuration::from_mins(10);
@@ -36,6 +39,8 @@ struct Known {
     next_try: Option<Timestamp>,
     /// When that was found out.
     found: Option<Timestamp>,
+    /// The files that the refused credentials came from.
+    sources: Stamps,
 }
 
 impl Known {
@@ -43,10 +48,46 @@ impl Known {
     /// then or is now: they have to be found out anew.
     fn true_at(self, now: Timestamp) -> Self {
         if self.found.is_some_and(|found| clock::was_set_back(found, now)) {
-            return Self { refused: self.refused, ..Self::default() };
+            return Self { refused: self.refused, sources: self.sources, ..Self::default() };
         }
         Self { limited_until: self.limited_until.filter(|until| *until > now), ..self }
     }
+}
+
+/// The files that credentials come from. A human who changes one of them has fixed the credentials,
+/// as far as can be known without a try.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Sources {
+    /// The user's file of credentials.
+    pub(super) env_file: Option<PathBuf>,
+    /// What that was like when it was read for the agent.
+    pub(super) env_file_read: Option<FileStamp>,
+    /// Where the agent keeps its login. The agent may write there itself.
+    pub(super) login: Option<PathBuf>,
+}
+
+/// What such files were like, by their paths.
+type Stamps = BTreeMap<String, Option<FileStamp>>;
+
+impl Sources {
+    /// As the agent used them that now ended. What was changed in the file of credentials since it
+    /// was read is yet to be tried.
+    fn used(&self) -> Stamps {
+        let mut stamps = self.now();
+        if let Some(env_file) = &self.env_file {
+            stamps.insert(key(env_file), self.env_file_read.clone());
+        }
+        stamps
+    }
+
+    fn now(&self) -> Stamps {
+        let paths = self.env_file.iter().chain(&self.login);
+        paths.map(|path| (key(path), FileStamp::of(path))).collect()
+    }
+}
+
+fn key(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
 }
 
 /// An account's file.
@@ -54,17 +95,16 @@ impl Known {
 pub(super) struct Account {
     file: PathBuf,
     lock: PathBuf,
-    mended_by: Vec<PathBuf>,
+    sources: Sources,
 }
 
 impl Account {
-    /// The account `hash` in `folder`. A refusal is void once one of the files that it is `mended_by`,
-    /// as the agent's login, is newer.
-    pub(super) fn new(folder: &std::path::Path, hash: &str, mended_by: Vec<PathBuf>) -> Self {
+    /// The account `hash` in `folder`. A refusal is void once one of its `sources` has changed.
+    pub(super) fn new(folder: &Path, hash: &str, sources: Sources) -> Self {
         Self {
             file: folder.join(format!("{hash}.json")),
             lock: folder.join(format!("{hash}.lock")),
-            mended_by,
+            sources,
         }
     }
 
@@ -81,7 +121,7 @@ impl Account {
         }
         let _lock = self.hold()?;
         let mut known = self.read()?.true_at(now);
-        if known.refused.is_some() && self.is_mended() {
+        if known.refused.is_some() && self.is_fixed(&known) {
             store::remove(&self.file)?;
             return Ok(None);
         }
@@ -118,19 +158,19 @@ impl Account {
         let first = known.refused.replace(what.to_owned()).is_none();
         known.next_try = now.checked_add(AUTH_RETRY).ok();
         known.found = Some(now);
+        known.sources = self.sources.used();
         self.write(&known)?;
         Ok(first)
     }
 
     /// A run that began at `since` went well: nothing is in the way any more, but for what another
     /// session found out meanwhile.
-    pub(super) fn went_well(&self, since: Timestamp) -> Result<(), StoreError> {
+    pub(super) fn went_well(&self, since: Timestamp, now: Timestamp) -> Result<(), StoreError> {
         if !self.file.exists() {
             return Ok(());
         }
         let _lock = self.hold()?;
-        let found = fs::metadata(&self.file).and_then(|meta| meta.modified());
-        let found = found.ok().and_then(|at| Timestamp::try_from(at).ok());
+        let found = self.read()?.true_at(now).found;
         if found.is_some_and(|at| at > since) { Ok(()) } else { store::remove(&self.file) }
     }
 
@@ -139,13 +179,15 @@ impl Account {
     pub(super) fn is_free(&self, now: Timestamp) -> bool {
         let Ok(known) = self.read() else { return false };
         let known = known.true_at(now);
-        known.limited_until.is_none() && (known.refused.is_none() || self.is_mended())
+        known.limited_until.is_none() && (known.refused.is_none() || self.is_fixed(&known))
     }
 
-    fn is_mended(&self) -> bool {
-        let modified = |path: &PathBuf| fs::metadata(path).and_then(|meta| meta.modified()).ok();
-        let refusal = modified(&self.file);
-        self.mended_by.iter().any(|path| modified(path).is_some_and(|at| Some(at) > refusal))
+    /// Whether the credentials that were refused are others by now. Of a file that they did not come
+    /// from nothing is known: two sessions of different surroundings must not take each other's
+    /// refusal for void.
+    fn is_fixed(&self, known: &Known) -> bool {
+        let changed = |(path, stamp)| known.sources.get(&path).is_some_and(|then| *then != stamp);
+        self.sources.now().into_iter().any(changed)
     }
 
     fn hold(&self) -> Result<File, StoreError> {
@@ -206,119 +248,4 @@ pub(super) fn spread(instance: &str) -> SignedDuration {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(1_800_000_000 + second).unwrap()
-    }
-
-    fn account(folder: &tempfile::TempDir) -> Account {
-        Account::new(folder.path(), "abc", Vec::new())
-    }
-
-    #[test]
-    fn a_limit_found_by_one_session_holds_all_of_them_back_until_it_ends() {
-        let folder = tempfile::tempdir().unwrap();
-        account(&folder).limited(at(600), Some("five_hour".into()), at(0)).unwrap();
-        let Some(Event::Limited { until, .. }) = account(&folder).obstacle("b", at(0)).unwrap()
-        else {
-            panic!()
-        };
-        assert_eq!(until, at(600));
-        assert_eq!(account(&folder).obstacle("b", at(600)).unwrap(), None);
-    }
-
-    #[test]
-    fn of_two_limits_the_one_that_ends_later_counts() {
-        let folder = tempfile::tempdir().unwrap();
-        account(&folder).limited(at(9000), Some("seven_day".into()), at(0)).unwrap();
-        account(&folder).limited(at(600), Some("five_hour".into()), at(0)).unwrap();
-        let limited = Event::Limited { until: at(9000), what: Some("seven_day".into()) };
-        assert_eq!(account(&folder).obstacle("b", at(0)).unwrap(), Some(limited));
-    }
-
-    #[test]
-    fn sessions_are_spread_each_always_by_the_same() {
-        let names: Vec<String> = (0..200).map(|n| format!("session-{n}")).collect();
-        let spread_s: Vec<i64> = names.iter().map(|name| spread(name).as_secs()).collect();
-        assert!(spread_s.iter().all(|s| (0..30).contains(s)));
-        for third in [0..10, 10..20, 20..30] {
-            let in_it = spread_s.iter().filter(|s| third.contains(*s)).count();
-            assert!(in_it > 40, "{in_it} of 200 in {third:?}");
-        }
-        assert_eq!(spread("jwt"), spread("jwt"));
-    }
-
-    #[test]
-    fn refused_credentials_are_told_once_and_tried_again_by_one() {
-        let folder = tempfile::tempdir().unwrap();
-        assert!(account(&folder).refused("401", at(0)).unwrap());
-        assert!(!account(&folder).refused("401", at(1)).unwrap());
-        let Some(Event::Paused { quiet, .. }) = account(&folder).obstacle("b", at(2)).unwrap()
-        else {
-            panic!()
-        };
-        assert!(quiet);
-        assert_eq!(account(&folder).obstacle("a", at(700)).unwrap(), None, "a's turn to try");
-        assert!(account(&folder).obstacle("b", at(701)).unwrap().is_some(), "b waits for a");
-        let later = Timestamp::now() + SignedDuration::from_secs(60);
-        account(&folder).went_well(later).unwrap();
-        assert_eq!(account(&folder).obstacle("b", at(702)).unwrap(), None);
-    }
-
-    #[test]
-    fn a_run_that_began_before_a_limit_was_found_does_not_lift_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let began = Timestamp::now() - SignedDuration::from_secs(60);
-        account(&folder).limited(at(600), None, at(0)).unwrap();
-        account(&folder).went_well(began).unwrap();
-        assert!(account(&folder).obstacle("b", at(0)).unwrap().is_some());
-    }
-
-    #[test]
-    fn a_new_login_makes_a_refusal_void() {
-        let folder = tempfile::tempdir().unwrap();
-        let login = folder.path().join(".credentials.json");
-        let account = Account::new(folder.path(), "abc", vec![login.clone()]);
-        account.refused("401", at(0)).unwrap();
-        assert!(account.obstacle("b", at(1)).unwrap().is_some());
-        let later = std::time::SystemTime::now() + std::time::Duration::from_secs(60);
-        assert!(!account.is_free(at(2)));
-        File::create(&login).unwrap().set_modified(later).unwrap();
-        assert!(account.is_free(at(2)));
-        assert_eq!(account.obstacle("b", at(2)).unwrap(), None);
-    }
-
-    #[test]
-    fn an_account_is_free_when_its_limit_is_over_or_was_lifted() {
-        let folder = tempfile::tempdir().unwrap();
-        account(&folder).limited(at(600), None, at(0)).unwrap();
-        assert!(!account(&folder).is_free(at(599)));
-        assert!(account(&folder).is_free(at(600)));
-        let later = Timestamp::now() + SignedDuration::from_secs(60);
-        account(&folder).went_well(later).unwrap();
-        assert!(account(&folder).is_free(at(0)));
-    }
-
-    #[test]
-    fn what_a_wrong_clock_made_of_the_future_is_found_out_anew() {
-        let folder = tempfile::tempdir().unwrap();
-        let year = 365 * 24 * 3600;
-        account(&folder).limited(at(year + 600), None, at(year)).unwrap();
-        account(&folder).refused("401", at(year)).unwrap();
-        assert!(account(&folder).obstacle("b", at(year)).unwrap().is_some());
-        assert_eq!(account(&folder).obstacle("b", at(0)).unwrap(), None, "b's turn to try");
-        assert!(account(&folder).obstacle("c", at(1)).unwrap().is_some(), "c waits for b");
-        account(&folder).limited(at(700), None, at(2)).unwrap();
-        let limited = Event::Limited { until: at(700), what: None };
-        assert_eq!(account(&folder).obstacle("c", at(3)).unwrap(), Some(limited));
-    }
-
-    #[test]
-    fn a_damaged_file_is_found_out_anew() {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("abc.json"), "{torn").unwrap();
-        assert_eq!(account(&folder).obstacle("b", at(0)).unwrap(), None);
-    }
-}
+mod tests;

@@ -16,7 +16,8 @@ use crate::session::Cause;
 use crate::session::journal::Event;
 
 use super::Worker;
-use super::account::Account;
+use super::account::{Account, Sources};
+use super::file_stamp::FileStamp;
 
 impl Worker<'_> {
     /// The agent of this phase, found and willing.
@@ -36,8 +37,10 @@ impl Worker<'_> {
         Ok((agent, found.map(|found| found.path_additions).unwrap_or_default()))
     }
 
-    /// Takes what a human mended in the file of credentials since the worker began.
+    /// Reads the file of credentials, in which a human may have fixed something.
     pub(super) fn read_env_file(&mut self) {
+        // Before it is read: what is written meanwhile is read the next time.
+        self.env_file_read = self.env_file_path().as_deref().and_then(FileStamp::of);
         match Dirs::user(&self.setup.env).and_then(|dirs| EnvFile::read(&dirs)) {
             Ok(read) => {
                 self.redactor = redactor(&self.setup.env, &read);
@@ -93,14 +96,18 @@ impl Worker<'_> {
             return None;
         }
         let env = agent_environment(&self.setup.env, &self.env_file, choice, &RunIds::default());
-        let mut mended_by: Vec<PathBuf> = self.env_file_path().into_iter().collect();
-        if *choice == AgentChoice::Claude {
+        let login = (*choice == AgentChoice::Claude).then(|| {
             let config = env.get("CLAUDE_CONFIG_DIR").map(PathBuf::from);
             let home = || PathBuf::from(env.get("HOME").unwrap_or_default()).join(".claude");
-            mended_by.push(config.unwrap_or_else(home).join(".credentials.json"));
-        }
+            config.unwrap_or_else(home).join(".credentials.json")
+        });
+        let sources = Sources {
+            env_file: self.env_file_path(),
+            env_file_read: self.env_file_read.clone(),
+            login,
+        };
         let folder = self.setup.state_dir.join("accounts");
-        Some(Account::new(&folder, &account_of(choice, &env), mended_by))
+        Some(Account::new(&folder, &account_of(choice, &env), sources))
     }
 
     /// What worktree and session look like, to see whether an iteration changed anything: the

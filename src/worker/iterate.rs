@@ -377,7 +377,10 @@ fn share(
     rule: &mut Rule,
 ) -> Result<(), StoreError> {
     match (outcome, rule) {
-        (Outcome::Finished, _) => account.went_well(since.unwrap_or_else(Timestamp::now)),
+        (Outcome::Finished, _) => {
+            let now = Timestamp::now();
+            account.went_well(since.unwrap_or(now), now)
+        }
         (Outcome::Limit { .. }, Rule::Pause(event)) => match event.as_ref() {
             Event::Limited { until, what } => {
                 account.limited(*until, what.clone(), Timestamp::now())

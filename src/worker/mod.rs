@@ -12,6 +12,7 @@ mod budget;
 mod checks;
 mod context;
 mod decide;
+mod file_stamp;
 mod follow;
 mod iterate;
 mod journald;
@@ -49,6 +50,7 @@ use crate::session::state::{CRASH_LOOP, Standing};
 use crate::session::store::{Folder, JournalError, Lock, LockError, StoreError, crash_point};
 
 use decide::{Decision, decide};
+use file_stamp::FileStamp;
 use outage::Outages;
 use signals::Signals;
 use slot::Slot;
@@ -229,6 +231,8 @@ struct Worker<'a> {
     writer: Writer,
     outbox: Outbox,
     env_file: EnvFile,
+    /// What the file of credentials was like when it was last read here; `None` before that.
+    env_file_read: Option<FileStamp>,
     redactor: Redactor,
     slot: Option<Slot>,
 }
@@ -256,6 +260,7 @@ impl<'a> Worker<'a> {
             writer,
             outbox,
             env_file,
+            env_file_read: None,
             redactor,
             slot,
         })

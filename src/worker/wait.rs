@@ -1,7 +1,7 @@
 //! Waiting while something outside is in the way, and seeing when that is gone before its time.
 
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -12,6 +12,7 @@ use crate::session::journal::Event;
 use crate::session::state::Standing;
 use crate::session::store::StoreError;
 
+use super::file_stamp::FileStamp;
 use super::slot::{self, Slot};
 use super::{Trouble, Worker, notices, tick};
 
@@ -40,7 +41,6 @@ impl Worker<'_> {
         self.writer.settle()?;
         self.writer.write_hook()?;
         self.tell_human();
-        let mut seen = None;
         // The end of the wait was written down by the time of the last entry.
         let began = self.writer.state().at.max(Timestamp::now());
         let begun = tokio::time::Instant::now();
@@ -57,7 +57,7 @@ impl Worker<'_> {
             if left.is_zero() || self.writer.folder.has_unread() {
                 return Ok(());
             }
-            if self.account_is_free(&mut seen) {
+            if self.account_is_free() {
                 return Ok(self.writer.record(Event::Continued)?);
             }
             tokio::select! {
@@ -101,9 +101,9 @@ impl Worker<'_> {
     }
 
     /// Whether the account that a session waits for has become free: a human logged in again or
-    /// mended the file of credentials, or another session's run went well. `seen` is the age of
-    /// that file when it was last read: it is read when it has changed.
-    fn account_is_free(&mut self, seen: &mut Option<Option<SystemTime>>) -> bool {
+    /// fixed the file of credentials, which is read when it has changed, or another session's run
+    /// went well.
+    fn account_is_free(&mut self) -> bool {
         let now = Timestamp::now();
         let waits_for_account = match &self.writer.state().standing {
             Standing::Paused { cause, .. } => *cause == Cause::Credentials,
@@ -114,9 +114,7 @@ impl Worker<'_> {
         if !waits_for_account {
             return false;
         }
-        let age = self.env_file_path().and_then(|path| path.metadata().ok()?.modified().ok());
-        if *seen != Some(age) {
-            *seen = Some(age);
+        if self.env_file_path().as_deref().and_then(FileStamp::of) != self.env_file_read {
             self.read_env_file();
         }
         self.account().is_some_and(|account| account.is_free(now))

@@ -62,7 +62,6 @@ impl LabUser {
             ("TELEGRAM_API_URL", &bot.url),
         ];
         let lines: String = keys.iter().map(|(key, value)| format!("{key}={value}\n")).collect();
-        self.write(".config/samocode/env", lines);
-        self.set_mode(".config/samocode/env", 0o600);
+        self.write_env_file(lines);
     }
 }

@@ -164,6 +164,16 @@ impl LabUser {
         chown(&host, Some(self.uid), Some(self.uid)).expect("chown");
     }
 
+    /// Writes the user's file of credentials as a careful editor does: who reads it meanwhile sees
+    /// the old contents or the new.
+    #[track_caller]
+    pub(crate) fn write_env_file(&self, text: impl AsRef<[u8]>) {
+        let (path, aside) = (".config/samocode/env", ".config/samocode/env.new");
+        self.write(aside, text);
+        self.set_mode(aside, 0o600);
+        fs::rename(self.host_path(aside), self.host_path(path)).expect("rename");
+    }
+
     /// Writes an executable script.
     #[track_caller]
     pub(crate) fn write_program(&self, path: impl AsRef<Path>, text: impl AsRef<[u8]>) {
@@ -196,8 +206,7 @@ impl LabUser {
         for (name, value) in api.environment() {
             lines.push_str(&format!("{name}={value}\n"));
         }
-        self.write(".config/samocode/env", lines);
-        self.set_mode(".config/samocode/env", 0o600);
+        self.write_env_file(lines);
     }
 
     /// Waits on a condition; fails the test with a diagnosis when it does not

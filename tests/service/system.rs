@@ -15,7 +15,7 @@ fn set_up(lab: &'static Lab, user: &LabUser) {
         .root([PROGRAM])
         .env("LAB_UID", uid)
         .env("LAB_FOLDER", user.home.join("sys").display().to_string());
-    part(command, "service::inside::system_session").ok();
+    part(command, "service::inside::system::system_session").ok();
     assert!(read(&folder.join("notes")).contains("ready"));
 }
 
@@ -45,7 +45,7 @@ fn a_session_of_the_system_runs_as_its_user_who_alone_wakes_it() {
     user.run(["touch", &format!("{spool}/sys")]).ok();
     user.wait_until("its own user woke it", secs(10), || is_active(lab));
 
-    let refused = part(user.run([PROGRAM]), "service::inside::system_denied").ok().stdout;
+    let refused = part(user.run([PROGRAM]), "service::inside::system::system_denied").ok().stdout;
     assert!(refused.contains("run it as root, with sudo"), "{refused}");
 
     user.write("sys/orders", "exit 78");

@@ -15,17 +15,19 @@ macro_rules! driven {
 }
 
 driven! {
-    a_session_is_enabled_started_reloaded_restarted_and_stopped = "the_life_of_a_session";
-    each_exit_code_of_the_worker_has_its_effect = "exit_codes";
+    a_session_is_enabled_started_reloaded_restarted_and_stopped = "life::the_life_of_a_session";
+    each_exit_code_of_the_worker_has_its_effect = "life::exit_codes";
     the_manager_is_reloaded_only_for_a_loaded_unit_whose_files_changed =
-        "only_a_loaded_unit_costs_a_reload";
-    a_start_of_a_unit_that_is_stopping_is_queued = "a_start_during_a_stop_comes_after_it";
+        "life::only_a_loaded_unit_costs_a_reload";
+    a_start_of_a_unit_that_is_stopping_is_queued = "jobs::a_start_during_a_stop_comes_after_it";
     a_token_for_a_worker_that_is_finishing_starts_it_afterwards =
-        "a_start_while_the_worker_finishes_is_queued";
-    fifty_sessions_are_woken_at_once_and_a_stopped_one_is_not = "the_waker_starts_what_has_mail";
-    mail_waits_out_a_waker_that_cannot_run = "a_broken_waker_strands_no_mail";
-    changes_of_a_watched_unit_are_told = "a_change_is_told";
-    a_thousand_units_are_listed_in_one_call = "a_thousand_sessions_are_listed_at_once";
+        "jobs::a_start_while_the_worker_finishes_is_queued";
+    a_token_for_a_unit_that_is_being_stopped_leaves_it_stopped = "jobs::a_token_during_a_stop_is_void";
+    a_unit_is_removed_whoever_starts_it_meanwhile = "jobs::a_removal_insists";
+    fifty_sessions_are_woken_at_once_and_a_stopped_one_is_not = "waker::the_waker_starts_what_has_mail";
+    mail_waits_out_a_waker_that_cannot_run = "waker::a_broken_waker_strands_no_mail";
+    changes_of_a_watched_unit_are_told = "life::a_change_is_told";
+    a_thousand_units_are_listed_in_one_call = "life::a_thousand_sessions_are_listed_at_once";
 }
 
 #[test]
@@ -52,9 +54,9 @@ fn without_a_message_bus_the_managers_own_socket_serves() {
     let user = lab.user("busless");
     user.systemctl(["stop", "dbus.socket", "dbus.service"]).ok();
     // systemd leaves the socket there, and nobody answers.
-    drive(lab, &user, "the_life_of_a_session");
+    drive(lab, &user, "life::the_life_of_a_session");
     std::fs::remove_file(lab.host_path(user.runtime_dir().join("bus"))).unwrap();
-    drive(lab, &user, "a_change_is_told");
+    drive(lab, &user, "life::a_change_is_told");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::control::Error;
 use crate::control::context::Warnings;
 use crate::control::request::stop;
 use crate::control::session::Session;
-use crate::service::{self, Scope, ServiceManager, quiet};
+use crate::service::{self, Scope, ServiceManager, quiet, retire};
 use crate::session::store::{Folder, Lock};
 
 /// The file by which a demo's folder is known. Whoever holds its lock uses the folder.
@@ -81,7 +81,7 @@ impl Place {
                     self.root.display()
                 );
             };
-            manager.stop(&instance, &quiet).await?;
+            retire::stop(manager, &instance, &quiet).await?;
             // The waker may have a token for it still; what a human stopped it leaves alone.
             let folder = Folder::new(known.folder);
             if folder.path().is_dir() {
@@ -93,9 +93,7 @@ impl Place {
                     warnings: Warnings::default(),
                 })?;
             }
-            manager.stop(&instance, &quiet).await?;
-            manager.disable(&instance).await?;
-            manager.remove(&instance).await?;
+            retire::retire(manager, &instance, &quiet).await?;
         }
         for entry in self.entries()? {
             for session in fs::read_dir(&entry).into_iter().flatten().flatten() {

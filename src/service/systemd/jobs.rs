@@ -1,13 +1,47 @@
-//! How jobs end. One task reads `JobRemoved` from the moment of connection and hands each result
-//! to whoever waits for it.
+//! Jobs and how they end. One task reads `JobRemoved` from the moment of connection and hands each
+//! result to whoever waits for it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use zbus::{MessageStream, OwnedObjectPath};
+use zbus_systemd::systemd1::ManagerProxy;
+
+use super::instance_of;
+use super::manager::{error_name, is_unknown};
+use crate::service::{Error, JOB_BOUND, JobResult, Progress, Verb};
+
+/// A job that takes longer than this is spoken of.
+const SILENCE: Duration = Duration::from_secs(1);
+
+/// The result of a job that did what it was for.
+const DONE: &str = "done";
+
+/// The answer to a job that would take another's place and may not.
+const DESTRUCTIVE: &str = "org.freedesktop.systemd1.TransactionIsDestructive";
+
+/// What becomes of a job under way that conflicts with the new one, as a stop does with a start.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Mode {
+    /// The new one takes its place.
+    Replace,
+    /// It stays, and the new one is refused.
+    Fail,
+}
+
+impl Mode {
+    /// systemd's word for it.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Replace => "replace",
+            Self::Fail => "fail",
+        }
+    }
+}
 
 #[derive(Default)]
 struct Board {
@@ -28,7 +62,7 @@ pub(super) struct Jobs {
 }
 
 /// A call that will have a job. Dropping it is safe at any time.
-pub(super) struct Call<'a>(&'a Jobs);
+struct Call<'a>(&'a Jobs);
 
 fn lock(board: &Mutex<Board>) -> MutexGuard<'_, Board> {
     board.lock().unwrap_or_else(PoisonError::into_inner)
@@ -55,8 +89,55 @@ impl Jobs {
         Self { board, reader }
     }
 
+    /// Has the manager do a job and waits for its end. What the bus says of a call that was not
+    /// answered with a job becomes an error by `failed`.
+    pub(super) async fn run(
+        &self,
+        manager: &ManagerProxy<'_>,
+        (verb, unit): (Verb, &str),
+        mode: Mode,
+        progress: Progress<'_>,
+        failed: impl FnOnce(zbus::Error) -> Error,
+    ) -> Result<(), Error> {
+        let not_done = |result| {
+            let ask = match instance_of(unit) {
+                Some(name) => format!("`samocode why {name}` and `samocode logs {name}` say why"),
+                None => format!("`systemctl status {unit}` says why"),
+            };
+            Error::Job { verb, unit: unit.to_owned(), result, ask }
+        };
+        let call = self.expect();
+        let (name, mode) = (unit.to_owned(), mode.word().to_owned());
+        let job = match verb {
+            Verb::Start => manager.start_unit(name, mode).await,
+            Verb::Stop => manager.stop_unit(name, mode).await,
+            Verb::Restart => manager.restart_unit(name, mode).await,
+        };
+        let job = match job {
+            // Nothing to stop.
+            Err(error) if verb == Verb::Stop && is_unknown(&error) => return Ok(()),
+            Err(error) if error_name(&error) == DESTRUCTIVE => {
+                return Err(not_done(JobResult::Refused));
+            }
+            other => other.map_err(failed)?,
+        };
+        let mut ended = std::pin::pin!(call.result(&job));
+        let result = match tokio::time::timeout(SILENCE, ended.as_mut()).await {
+            Ok(result) => result,
+            Err(_) => {
+                progress(&format!("waiting for systemd to {verb} {unit}"));
+                let rest = JOB_BOUND.saturating_sub(SILENCE);
+                tokio::time::timeout(rest, ended)
+                    .await
+                    .map_err(|_| Error::Slow { verb, unit: unit.to_owned() })?
+            }
+        };
+        let word = result.map_err(|_| Error::Gone(format!("{verb} of {unit}")))?;
+        if word == DONE { Ok(()) } else { Err(not_done(word.into())) }
+    }
+
     /// To be called before the call to the manager is made.
-    pub(super) fn expect(&self) -> Call<'_> {
+    fn expect(&self) -> Call<'_> {
         lock(&self.board).unanswered += 1;
         Call(self)
     }
@@ -77,7 +158,7 @@ impl Board {
 impl Call<'_> {
     /// The result of `job`, which the manager's answer named; the receiver fails when the
     /// connection is closed first.
-    pub(super) fn result(self, job: &OwnedObjectPath) -> oneshot::Receiver<String> {
+    fn result(self, job: &OwnedObjectPath) -> oneshot::Receiver<String> {
         let (sender, receiver) = oneshot::channel();
         let mut board = lock(&self.0.board);
         if let Some(result) = board.ended.get(job) {

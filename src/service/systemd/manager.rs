@@ -1,7 +1,6 @@
 //! [`ServiceManager`] over D-Bus: `org.freedesktop.systemd1`, and logind for lingering.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
@@ -12,20 +11,17 @@ use zbus::{Connection, MatchRule, MessageStream, message};
 use zbus_systemd::login1;
 use zbus_systemd::systemd1::ManagerProxy;
 
-use super::jobs::Jobs;
+use super::jobs::{Jobs, Mode};
 use super::registry::UnitFolder;
 use super::status::{self, Properties, UNIT_PATHS, detail_of, object_path};
-use super::{WAKE_PATH, bus, convoy, files, instance_of, service, units};
+use super::{WAKE_PATH, bus, convoy, files, service, units};
 use crate::service::{
-    About, Error, JOB_BOUND, Progress, Registry, Scope, ServiceManager, Session, Shared,
-    UnitChange, UnitDetail, UnitStatus, Verb, quiet,
+    About, Error, Progress, Registry, Scope, ServiceManager, Session, Shared, UnitChange,
+    UnitDetail, UnitStatus, Verb, quiet,
 };
 
 const MANAGER: &str = "/org/freedesktop/systemd1";
 const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
-
-/// A job that takes longer than this is spoken of.
-const SILENCE: Duration = Duration::from_secs(1);
 
 /// Signals that may be queued. The reader of jobs is always reading; a watcher may be slow.
 const QUEUE: std::num::NonZeroUsize = match std::num::NonZeroUsize::new(1024) {
@@ -50,7 +46,7 @@ fn version_number(text: &str) -> Option<u32> {
 }
 
 /// The D-Bus name of an error reply.
-fn error_name(error: &zbus::Error) -> String {
+pub(super) fn error_name(error: &zbus::Error) -> String {
     match error {
         zbus::Error::MethodError(name, ..) => name.to_string(),
         zbus::Error::FDO(error) => zbus::DBusError::name(&**error).to_string(),
@@ -143,45 +139,19 @@ impl Systemd {
     }
 
     /// Runs a job for a unit, by its full name, and waits until the manager says how it ended, at
-    /// most [`JOB_BOUND`].
+    /// most [`JOB_BOUND`](crate::service::JOB_BOUND). It takes the place of one that conflicts.
     async fn job(&self, verb: Verb, unit: &str, progress: Progress<'_>) -> Result<(), Error> {
-        let jobs = self.jobs().await?;
-        let call = jobs.expect();
-        let (name, mode) = (unit.to_owned(), "replace".to_owned());
-        let job = match verb {
-            Verb::Start => self.manager.start_unit(name, mode).await,
-            Verb::Stop => self.manager.stop_unit(name, mode).await,
-            Verb::Restart => self.manager.restart_unit(name, mode).await,
-        };
-        let job = match job {
-            // Nothing to stop.
-            Err(error) if verb == Verb::Stop && is_unknown(&error) => return Ok(()),
-            other => other.map_err(self.failed(format!("{verb} {unit}")))?,
-        };
-        let mut ended = std::pin::pin!(call.result(&job));
-        let result = match tokio::time::timeout(SILENCE, ended.as_mut()).await {
-            Ok(result) => result,
-            Err(_) => {
-                progress(&format!("waiting for systemd to {verb} {unit}"));
-                let rest = JOB_BOUND.saturating_sub(SILENCE);
-                tokio::time::timeout(rest, ended)
-                    .await
-                    .map_err(|_| Error::Slow { verb, unit: unit.to_owned() })?
-            }
-        };
-        match result.map_err(|_| Error::Gone(format!("{verb} of {unit}")))?.as_str() {
-            "done" => Ok(()),
-            result => {
-                let (unit, result) = (unit.to_owned(), result.to_owned().into());
-                let ask = match instance_of(&unit) {
-                    Some(name) => {
-                        format!("`samocode why {name}` and `samocode logs {name}` say why")
-                    }
-                    None => format!("`systemctl status {unit}` says why"),
-                };
-                Err(Error::Job { verb, unit, result, ask })
-            }
-        }
+        self.run_job((verb, unit), Mode::Replace, progress).await
+    }
+
+    async fn run_job(
+        &self,
+        (verb, unit): (Verb, &str),
+        mode: Mode,
+        progress: Progress<'_>,
+    ) -> Result<(), Error> {
+        let failed = self.failed(format!("{verb} {unit}"));
+        self.jobs().await?.run(&self.manager, (verb, unit), mode, progress, failed).await
     }
 
     /// Makes a unit that failed startable again. One that is not loaded is no error.
@@ -315,6 +285,13 @@ impl ServiceManager for Systemd {
         self.job(Verb::Restart, &service(instance), progress).await
     }
 
+    async fn wake(&self, instance: &str) -> Result<bool, Error> {
+        match self.run_job((Verb::Start, &service(instance)), Mode::Fail, &quiet).await {
+            Err(error) if error.is_overruled() => Ok(false),
+            other => other.map(|()| true),
+        }
+    }
+
     async fn stop_convoy(&self, id: &str) -> Result<(), Error> {
         self.job(Verb::Stop, &convoy(id), &quiet).await
     }
@@ -371,7 +348,7 @@ impl ServiceManager for Systemd {
     }
 }
 
-fn is_unknown(error: &zbus::Error) -> bool {
+pub(super) fn is_unknown(error: &zbus::Error) -> bool {
     error_name(error) == "org.freedesktop.systemd1.NoSuchUnit"
 }
 

@@ -68,6 +68,13 @@ impl Api {
         Self::listen(0, answer).expect("a free port on 127.0.0.1")
     }
 
+    /// Serves these answers first and then has every phase done as it should be.
+    pub(crate) fn obedient_after(first: Vec<Reply>) -> Self {
+        let mut first = first.into_iter();
+        let mut obedient = Script::obedient().into_answer();
+        Self::start_with(move |request| first.next().unwrap_or_else(|| obedient(request)))
+    }
+
     /// The same on a given port.
     pub(crate) fn listen(
         port: u16,
