@@ -150,6 +150,37 @@ fn is_of_tests(path: &Path) -> bool {
     path.iter().any(|name| name == "tests" || name == "tests.rs")
 }
 
+/// Where a session's files lie is to change: the worker's own are to leave the agent's folder.
+#[test]
+fn only_the_store_knows_the_names_of_a_sessions_files() {
+    const FILES: [&str; 10] = [
+        "_overview.md",
+        "_signal.json",
+        "_signal_history.jsonl",
+        "_hook.json",
+        "_journal.jsonl",
+        "_qa.md",
+        "_inbox",
+        "_mail",
+        "_logs",
+        "_lock",
+    ];
+    const PLACE: &str = "session/store/folder.rs";
+    let names = |text: &str| -> Vec<&str> {
+        FILES.into_iter().filter(|name| text.contains(&format!("\"{name}\""))).collect()
+    };
+    let mut found = Vec::new();
+    for (path, text) in sources() {
+        let names = names(&text);
+        if path == Path::new(PLACE) {
+            assert_eq!(names, FILES, "{PLACE} names each");
+        } else {
+            found.extend(names.into_iter().map(|name| format!("{}: {name}", path.display())));
+        }
+    }
+    assert!(found.is_empty(), "use a method of Folder instead:\n{}", found.join("\n"));
+}
+
 #[test]
 fn imports_are_found_in_all_their_forms() {
     let text = "use crate::agent;\n// crate::tui is prose\nuse crate::{\n    cli::{a, b},\n    session::{self, name},\n    worker,\n};\n\

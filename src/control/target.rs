@@ -231,7 +231,7 @@ fn check_folder(folder: &Path) -> Result<()> {
             .hint("move it away"));
     }
     let nested = folder.join("_samocode");
-    if nested.is_dir() && !folder.join("_overview.md").exists() {
+    if nested.is_dir() && !Folder::new(folder).is_begun() {
         return Err(Error::usage(format!("{path} has the old layout, its files in _samocode/"))
             .hint(format!("move them up with: mv {}/* {path}/", nested.display())));
     }

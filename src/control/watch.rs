@@ -80,7 +80,7 @@ mod tests {
     #[tokio::test]
     async fn a_write_is_heard_and_reading_the_file_then_is_not() {
         let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("_hook.json");
+        let file = crate::session::store::Folder::new(folder.path()).hook();
         let mut watch = Watch::new(folder.path()).unwrap();
         std::fs::write(&file, "1").unwrap();
         while is_heard(&mut watch).await {}

@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::config::Project;
 use crate::service::{self, Recorded, Scope};
 use crate::session::names;
+use crate::session::store::Folder;
 
 use super::context::Context;
 use super::error::{Class, Error};
@@ -80,7 +81,7 @@ pub(crate) fn is_of(recorded: &Recorded, project: &Project, folder: &Path) -> bo
         recorded.folder.file_name() == folder.file_name()
             && is_missing(&recorded.folder)
             && (recorded.config == project.config || is_missing(&recorded.config))
-            && folder.join("_overview.md").is_file()
+            && Folder::new(folder).is_begun()
     };
     recorded.folder == folder || was_moved()
 }

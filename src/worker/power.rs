@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use jiff::Zoned;
+use crate::session::clock;
 
 use crate::git::{self, Window};
 use crate::session::journal::Event;
@@ -86,7 +86,7 @@ impl Worker<'_> {
 
     /// A folder that is not there yet.
     fn place_for_damaged(&self) -> PathBuf {
-        let stamp = stamp::file(&Zoned::now());
+        let stamp = stamp::file(&clock::local_now());
         let names = (2..).map(|number: u64| format!("{stamp}-{number}"));
         let folder = self.writer.folder.damaged();
         let mut places = [stamp.clone()].into_iter().chain(names).map(|name| folder.join(name));

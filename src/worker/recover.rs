@@ -1,5 +1,4 @@
-//! Recovery: what an interrupted step left is settled, what humans did by hand is read, and the
-//! mail is taken.
+//! Recovery: what an interrupted step left is settled, and what humans did by hand is read.
 
 use std::time::SystemTime;
 
@@ -7,14 +6,13 @@ use jiff::Timestamp;
 
 use crate::platform::machine;
 use crate::session::clock;
-use crate::session::history::{History, HistoryLine};
-use crate::session::journal::{Event, RunCost, Step};
+use crate::session::history::History;
+use crate::session::journal::{Event, RunCost};
 use crate::session::overview::Blocked;
 use crate::session::phase::Phase;
-use crate::session::signal::{Signal, Status};
 use crate::session::state::{OpenRun, RunState, Standing};
 use crate::session::store::{self, crash_point};
-use crate::session::{Needs, RunOutcome, WaitsFor, advance, import, names};
+use crate::session::{RunOutcome, WaitsFor, import, names};
 
 use super::iterate::{TICK, end_strays, temporary_name};
 use super::{Trouble, Worker};
@@ -100,17 +98,6 @@ impl Worker<'_> {
         Ok(())
     }
 
-    /// Mail that was taken and not moved is moved before a signal makes the journal forget it, or
-    /// it would be taken a second time.
-    fn put_known_mail_away(&self) -> Result<(), Trouble> {
-        for (file, message) in self.writer.folder.unread()?.messages {
-            if self.writer.state().unseen.contains(&message.id) {
-                self.writer.folder.put_away(&file, &message.file_name())?;
-            }
-        }
-        Ok(())
-    }
-
     /// A run whose end nobody saw. What is left of it is ended; a signal that was written is used.
     async fn recover_run(&mut self, open: &OpenRun) -> Result<(), Trouble> {
         let left = end_strays(&open.run);
@@ -137,63 +124,6 @@ impl Worker<'_> {
             cost: RunCost::default(),
         };
         self.take_signal(&open.run, Some(ended), signal).await
-    }
-
-    /// Writes a run's end, if that is not known yet, its signal and where that leads down with one
-    /// write; then the effects.
-    pub(super) async fn take_signal(
-        &mut self,
-        run: &str,
-        ended: Option<Event>,
-        signal: Signal,
-    ) -> Result<(), Trouble> {
-        let signal = self.without_secrets(signal);
-        let fingerprint =
-            if self.is_same_again(&signal) { Some(self.fingerprint().await) } else { None };
-        let state = self.writer.state();
-        let step = advance::advance(state.phase(), state.visit.gate, &signal);
-        let phase = state.phase();
-        let line = HistoryLine::from_signal(&signal, state.total, phase, &clock::local_now());
-        let taken = Event::SignalTaken {
-            run: run.to_owned(),
-            line,
-            phase,
-            status: signal.status,
-            fingerprint,
-            state: signal.state,
-            step,
-        };
-        self.writer.record_all(ended.into_iter().chain([taken]).collect())?;
-        self.writer.settle()?;
-        Ok(())
-    }
-
-    /// An agent may quote what it was given, and its words go to journal, journald and notices.
-    fn without_secrets(&self, mut signal: Signal) -> Signal {
-        for text in [&mut signal.summary, &mut signal.reason].into_iter().flatten() {
-            *text = self.redactor.redact(text).into_owned();
-        }
-        if let Some(Needs::Other(text)) = &mut signal.needs {
-            *text = self.redactor.redact(text).into_owned();
-        }
-        if let Some(WaitsFor::Other(text)) = &mut signal.waits_for {
-            *text = self.redactor.redact(text).into_owned();
-        }
-        if let Some(state) = &mut signal.state {
-            self.redactor.redact_value(state);
-        }
-        signal
-    }
-
-    /// Whether a signal says what the one before said.
-    fn is_same_again(&self, signal: &Signal) -> bool {
-        let last = self.writer.state().last_signal.as_ref();
-        signal.status == Status::Continue
-            && last.is_some_and(|last| {
-                last.step == Step::Stay
-                    && last.line.summary == signal.summary
-                    && last.line.reason == signal.reason
-            })
     }
 
     /// A human may edit by hand: with no run under way, a changed phase in the overview is the
@@ -226,35 +156,6 @@ impl Worker<'_> {
                 self.writer.record(Event::Answered)?;
             }
             _ => {}
-        }
-        Ok(())
-    }
-
-    /// Takes all mail out of the inbox. Each message is journaled first and moved after, so one
-    /// that is found twice is known.
-    pub(super) fn take_mail(&mut self) -> Result<(), Trouble> {
-        let unread = self.writer.folder.unread()?;
-        for (file, why) in unread.strange {
-            tracing::warn!("_inbox/{file} is no message and was put aside: {why}");
-            self.writer.folder.put_away(&file, &file)?;
-        }
-        let before = self.writer.state().word();
-        for (file, message) in unread.messages {
-            // One that was read is a word said twice, as an approval by an impatient human: it was
-            // for what the session waited for then, not for what it waits for now.
-            let known = self.writer.state().unseen.contains(&message.id)
-                || self.writer.folder.was_read(&message.id);
-            if !known {
-                self.writer.record(Event::Mail {
-                    id: message.id.clone(),
-                    from: message.from.clone(),
-                    mail: message.kind,
-                })?;
-            }
-            self.writer.folder.put_away(&file, &message.file_name())?;
-        }
-        if self.writer.state().word() != before {
-            self.writer.settle()?;
         }
         Ok(())
     }

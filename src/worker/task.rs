@@ -1,20 +1,17 @@
-//! What an agent is asked in a run, and what is said to it meanwhile.
+//! What an agent is asked in a run.
 
 use std::path::Path;
 
+use crate::agent::Task;
 use crate::agent::prompt::{self, Gate as Told, PromptInput};
 use crate::agent::roles::{self, RoleError};
-use crate::agent::run::Run;
-use crate::agent::{Agent, Task};
 use crate::session::advance::Gate;
 use crate::session::clock;
-use crate::session::journal::Event;
-use crate::session::mail::{Kind, Message};
 use crate::session::restored::Restored;
 use crate::session::state::State;
 
+use super::Worker;
 use super::iterate::Plan;
-use super::{Trouble, Worker};
 
 impl Worker<'_> {
     /// What the agent is asked in this run.
@@ -74,45 +71,6 @@ impl Worker<'_> {
             (Some(run), Some(session)) => Some(run.min(session)),
             (run, session) => run.or(session),
         }
-    }
-
-    /// What agents have not been shown yet; a stop was for the worker alone.
-    fn unseen_mail(&self) -> Vec<Message> {
-        let ids = &self.writer.state().unseen;
-        let messages = ids.iter().filter_map(|id| self.writer.folder.message(id));
-        messages.filter(|message| message.kind != Kind::Stop).collect()
-    }
-
-    /// Says mail to an agent that takes input while it runs. Mail that asks something of the
-    /// worker, and mail for an agent that is deaf, waits in the inbox for the iteration's end.
-    /// True when a human asks for a handoff.
-    pub(super) fn deliver_live(
-        &mut self,
-        agent: &dyn Agent,
-        run: &mut Run,
-    ) -> Result<bool, Trouble> {
-        let mut handoff = false;
-        for (file, message) in self.writer.folder.unread()?.messages {
-            let Some(bytes) = Some(&message)
-                .filter(|message| matches!(message.kind, Kind::Text | Kind::Nudge | Kind::Handoff))
-                .and_then(|message| {
-                    agent.message(&prompt::mail(std::slice::from_ref(message), &clock::local_now()))
-                })
-            else {
-                continue;
-            };
-            if !run.send_input(&bytes) {
-                break;
-            }
-            handoff |= message.kind == Kind::Handoff;
-            self.writer.record(Event::Mail {
-                id: message.id.clone(),
-                from: message.from.clone(),
-                mail: message.kind,
-            })?;
-            self.writer.folder.put_away(&file, &message.file_name())?;
-        }
-        Ok(handoff)
     }
 }
 

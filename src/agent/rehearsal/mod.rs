@@ -146,6 +146,7 @@ mod tests {
     use super::*;
     use crate::session::overview::{NewOverview, Overview};
     use crate::session::qa::Qa;
+    use crate::session::store::Folder;
     use crate::session::{Signal, Status, WaitsFor};
     use std::process::Command;
 
@@ -166,7 +167,7 @@ mod tests {
                 phase: Phase::Init,
                 iteration: 1,
             });
-            std::fs::write(folder.path().join("_overview.md"), overview.as_str()).unwrap();
+            std::fs::write(Folder::new(folder.path()).overview(), overview.as_str()).unwrap();
             let session = Self { folder, work };
             if git {
                 session.git(&["init", "-q"]);
@@ -203,12 +204,12 @@ mod tests {
             .unwrap();
             assert!(matches!(events.first(), Some(Event::Started { .. })));
             assert!(matches!(events.last(), Some(Event::Finished(end)) if !end.is_error));
-            let bytes = std::fs::read(self.folder.path().join("_signal.json")).unwrap();
+            let bytes = std::fs::read(Folder::new(self.folder.path()).signal()).unwrap();
             Signal::parse(&bytes, "r1").unwrap()
         }
 
         fn answer(&self) {
-            let path = self.folder.path().join("_qa.md");
+            let path = Folder::new(self.folder.path()).qa();
             let mut qa = Qa::parse(std::fs::read_to_string(&path).unwrap());
             qa.accept_suggestions().unwrap();
             std::fs::write(path, qa.as_str()).unwrap();
@@ -250,7 +251,7 @@ mod tests {
         }
 
         fn overview(&self) -> String {
-            std::fs::read_to_string(self.folder.path().join("_overview.md")).unwrap()
+            std::fs::read_to_string(Folder::new(self.folder.path()).overview()).unwrap()
         }
     }
 
@@ -272,7 +273,7 @@ mod tests {
         session.whole();
         session.whole();
         assert_eq!(session.git(&["log", "--oneline"]).lines().count(), 6);
-        let qa = std::fs::read_to_string(session.folder.path().join("_qa.md")).unwrap();
+        let qa = std::fs::read_to_string(Folder::new(session.folder.path()).qa()).unwrap();
         assert_eq!(Qa::parse(qa).questions().len(), 4);
     }
 

@@ -14,7 +14,7 @@ use crate::agent::event::{Event, Finished, Tool};
 use crate::session::Phase;
 use crate::session::overview::{Field, Overview};
 use crate::session::qa::Qa;
-use crate::session::store;
+use crate::session::store::{self, Folder};
 
 type Result<T> = std::result::Result<T, RehearsalError>;
 
@@ -117,7 +117,7 @@ impl Stage<'_> {
     }
 
     fn ask(&mut self) -> Result<End> {
-        let path = self.session.join("_qa.md");
+        let path = Folder::new(&self.session).qa();
         let text = read(&path)?;
         let asked = Qa::parse(text.clone()).questions().len();
         let waiting = Qa::parse(text.clone()).waiting();
@@ -271,7 +271,7 @@ impl Stage<'_> {
 
     /// Brings the overview up to date in what an agent owns of it.
     fn note(&mut self, end: &End) -> Result<()> {
-        let path = self.session.join("_overview.md");
+        let path = Folder::new(&self.session).overview();
         let text = read(&path)?;
         if text.is_empty() {
             return Ok(());
@@ -306,7 +306,7 @@ impl Stage<'_> {
         if end.status == "blocked" {
             signal["needs"] = json!("error_resolution");
         }
-        Ok(store::replace(&self.session.join("_signal.json"), signal.to_string().as_bytes())?)
+        Ok(store::replace(&Folder::new(&self.session).signal(), signal.to_string().as_bytes())?)
     }
 
     fn tool(&mut self, name: &str, summary: &str) -> Result<()> {

@@ -1,5 +1,6 @@
 //! Every request, reply and error travels as JSON and comes back the same.
 
+use crate::session::store::Folder;
 use std::path::PathBuf;
 
 use super::*;
@@ -113,7 +114,7 @@ async fn a_session_is_shown_the_same_from_here_and_from_afar() {
     let here = Local::new(caller(root.path()));
     let folder = root.path().join("sessions/26-11-20-jwt");
     std::fs::create_dir(&folder).unwrap();
-    std::fs::write(folder.join("_overview.md"), "# Session: jwt\n## Status\nPhase: planning\n")
+    std::fs::write(Folder::new(&folder).overview(), "# Session: jwt\n## Status\nPhase: planning\n")
         .unwrap();
     let afar = Distant(here.clone());
 

@@ -387,7 +387,7 @@ mod tests {
     #[test]
     fn a_fifo_in_a_files_place_is_an_error_and_waits_for_nobody() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("_overview.md");
+        let path = folder.path().join("fifo");
         let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
         assert!(made.success());
         assert!(read(&path).unwrap_err().to_string().contains("not a regular file"));

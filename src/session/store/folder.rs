@@ -1,4 +1,4 @@
-//! A session's folder, and what is read from and put into it.
+//! Where a session's files are, and its signal, hook and mark of a stop.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read};
@@ -6,117 +6,121 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::files::{
-    Attempt, Result, make_subfolder, make_unsynced, open_regular, read, remove, rename, replace,
-    sync_folder,
+    Attempt, Result, make_subfolder, make_unsynced, open_regular, read, remove, sync_folder,
 };
 use crate::session::hook::Hook;
-use crate::session::mail::Message;
 use crate::session::signal::{MAX_BYTES, Signal, SignalError};
 use crate::session::state::Word;
 
-/// What lies in an inbox.
-#[derive(Debug, Default)]
-pub struct Unread {
-    /// The messages, oldest first, each with the name of its file.
-    pub messages: Vec<(String, Message)>,
-    /// Files that are no messages, by name, with what is wrong with them.
-    pub strange: Vec<(String, String)>,
-}
-
-/// A session's folder: where its files are.
+/// A session's folder: where its files are. This is the one place that knows.
+///
+/// Two parts, which lie in one folder today: what the agent reads and writes, and what only the
+/// worker does.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Folder(PathBuf);
+pub struct Folder {
+    /// The overview, the questions, the signal, the artifacts.
+    agents: PathBuf,
+    /// Journal and what derives from it, mail, logs, lock.
+    workers: PathBuf,
+}
 
 impl Folder {
     /// The session in `path`.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self(path.into())
+        let path = path.into();
+        Self { workers: path.clone(), agents: path }
     }
 
-    /// The folder itself.
+    /// The session's folder, in which the agent finds and leaves its files.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.0
+        &self.agents
+    }
+
+    /// Whether a session was begun here: there is an overview.
+    #[must_use]
+    pub fn is_begun(&self) -> bool {
+        self.overview().is_file()
     }
 
     /// The folder's own name, `26-11-20-jwt-login`.
     #[must_use]
     pub fn name(&self) -> String {
-        self.0.file_name().unwrap_or_default().to_string_lossy().into_owned()
+        self.agents.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
     /// `_overview.md`.
     #[must_use]
     pub fn overview(&self) -> PathBuf {
-        self.0.join("_overview.md")
+        self.agents.join("_overview.md")
     }
 
     /// `_signal.json`.
     #[must_use]
     pub fn signal(&self) -> PathBuf {
-        self.0.join("_signal.json")
+        self.agents.join("_signal.json")
     }
 
     /// `_signal_history.jsonl`.
     #[must_use]
     pub fn history(&self) -> PathBuf {
-        self.0.join("_signal_history.jsonl")
+        self.workers.join("_signal_history.jsonl")
     }
 
     /// `_hook.json`.
     #[must_use]
     pub fn hook(&self) -> PathBuf {
-        self.0.join("_hook.json")
+        self.workers.join("_hook.json")
     }
 
     /// `_journal.jsonl`.
     #[must_use]
     pub fn journal(&self) -> PathBuf {
-        self.0.join("_journal.jsonl")
+        self.workers.join("_journal.jsonl")
     }
 
     /// `_qa.md`.
     #[must_use]
     pub fn qa(&self) -> PathBuf {
-        self.0.join("_qa.md")
+        self.agents.join("_qa.md")
     }
 
     /// `_inbox/`.
     #[must_use]
     pub fn inbox(&self) -> PathBuf {
-        self.0.join("_inbox")
+        self.workers.join("_inbox")
     }
 
     /// `_mail/`.
     #[must_use]
     pub fn mail(&self) -> PathBuf {
-        self.0.join("_mail")
+        self.workers.join("_mail")
     }
 
     /// `_logs/`.
     #[must_use]
     pub fn logs(&self) -> PathBuf {
-        self.0.join("_logs")
+        self.workers.join("_logs")
     }
 
     /// `_damaged/`: what files had after a loss of power that were restored from git.
     #[must_use]
     pub fn damaged(&self) -> PathBuf {
-        self.0.join("_damaged")
+        self.workers.join("_damaged")
     }
 
     /// `_lock`.
     #[must_use]
     pub fn lock(&self) -> PathBuf {
-        self.0.join("_lock")
+        self.workers.join("_lock")
     }
 
     /// `_stop`: an empty file which says that a human stopped the session, where the journal could
     /// not be written. A full disk takes it, for it holds nothing.
     #[must_use]
     pub fn stop_mark(&self) -> PathBuf {
-        self.0.join("_stop")
+        self.workers.join("_stop")
     }
 
     /// Leaves the mark of a stop that the journal does not have.
@@ -127,7 +131,7 @@ impl Folder {
         let path = self.stop_mark();
         let made = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
         made.attempt("create", &path)?;
-        sync_folder(&self.0)
+        sync_folder(&self.workers)
     }
 
     /// Whether a stop is marked that the journal does not have.
@@ -146,7 +150,7 @@ impl Folder {
         for path in [self.inbox(), self.mail(), self.logs()] {
             made |= make_unsynced(&path)?;
         }
-        if made { sync_folder(&self.0) } else { Ok(()) }
+        if made { sync_folder(&self.workers) } else { Ok(()) }
     }
 
     /// Whether a run's logs can be written, found out before the run is said to begin.
@@ -207,7 +211,7 @@ impl Folder {
             open_regular(&path).and_then(|file| file.sync_data()).attempt("write out", &path)?;
             settled = true;
         }
-        if settled { sync_folder(&self.0) } else { Ok(()) }
+        if settled { sync_folder(&self.agents) } else { Ok(()) }
     }
 
     /// The regular files right in the folder that are not the worker's own.
@@ -224,7 +228,7 @@ impl Folder {
             self.lock(),
             self.stop_mark(),
         ];
-        let entries = fs::read_dir(&self.0).attempt("read", &self.0)?.flatten();
+        let entries = fs::read_dir(&self.agents).attempt("read", &self.agents)?.flatten();
         let is_file = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_file());
         Ok(entries
             .filter(is_file)
@@ -240,126 +244,12 @@ impl Folder {
     pub fn clear_signal(&self) -> Result<()> {
         let path = self.signal();
         if fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_dir()) {
-            let names = (1..).map(|n: u64| self.0.join(format!("_signal.json.folder-{n}")));
+            let names = (1..).map(|n: u64| self.agents.join(format!("_signal.json.folder-{n}")));
             let free = names.into_iter().find(|aside| fs::symlink_metadata(aside).is_err());
             return fs::rename(&path, free.unwrap_or_default()).attempt("move away", &path);
         }
         remove(&path)
     }
-
-    /// Puts a message into the inbox: written beside it, then renamed in.
-    ///
-    /// # Errors
-    /// When the folders cannot be made or the file not written.
-    pub fn deliver(&self, message: &Message) -> Result<()> {
-        make_subfolder(&self.mail())?;
-        make_subfolder(&self.inbox())?;
-        let bytes = message
-            .to_json()
-            .map_err(io::Error::other)
-            .attempt("write a message to", &self.inbox())?;
-        let aside = self.mail().join(format!(".new-{}", message.file_name()));
-        replace(&aside, &bytes)?;
-        let unread = self.inbox().join(message.file_name());
-        rename(&aside, &unread).attempt("deliver", &unread)
-    }
-
-    /// What lies in the inbox.
-    ///
-    /// # Errors
-    /// When the inbox is there and cannot be read.
-    pub fn unread(&self) -> Result<Unread> {
-        let mut unread = Unread::default();
-        for name in names_in(&self.inbox())? {
-            let path = self.inbox().join(&name);
-            match read_message(&path) {
-                Ok(message) => unread.messages.push((name, message)),
-                Err(why) => unread.strange.push((name, why)),
-            }
-        }
-        unread.messages.sort_by(|(_, a), (_, b)| (a.at, &a.id).cmp(&(b.at, &b.id)));
-        Ok(unread)
-    }
-
-    /// The messages that were read, oldest first.
-    ///
-    /// # Errors
-    /// When their folder is there and cannot be read.
-    pub fn read_mail(&self) -> Result<Vec<Message>> {
-        let folder = self.mail();
-        let mut messages: Vec<Message> = names_in(&folder)?
-            .iter()
-            .filter_map(|name| read_message(&folder.join(name)).ok())
-            .collect();
-        messages.sort_by(|a, b| (a.at, &a.id).cmp(&(b.at, &b.id)));
-        Ok(messages)
-    }
-
-    /// Whether anything lies in the inbox.
-    #[must_use]
-    pub fn has_unread(&self) -> bool {
-        names_in(&self.inbox()).is_ok_and(|names| !names.is_empty())
-    }
-
-    /// Whether a message of this id was read: journaled, then moved out of the inbox.
-    #[must_use]
-    pub fn was_read(&self, id: &str) -> bool {
-        self.mail().join(format!("{id}.json")).exists()
-    }
-
-    /// Whether a message of this id lies in the inbox.
-    #[must_use]
-    pub fn is_unread(&self, id: &str) -> bool {
-        self.inbox().join(format!("{id}.json")).exists()
-    }
-
-    /// Moves a file of the inbox to the read ones, under the name `to`; one that is gone was moved
-    /// before.
-    ///
-    /// # Errors
-    /// When it cannot be moved.
-    pub fn put_away(&self, name: &str, to: &str) -> Result<()> {
-        make_subfolder(&self.mail())?;
-        let from = self.inbox().join(name);
-        match rename(&from, &self.mail().join(to)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            moved => moved.attempt("put away", &from),
-        }
-    }
-
-    /// A message by its id, read or unread.
-    #[must_use]
-    pub fn message(&self, id: &str) -> Option<Message> {
-        let name = format!("{id}.json");
-        [self.mail(), self.inbox()].iter().find_map(|folder| read_message(&folder.join(&name)).ok())
-    }
-}
-
-/// The names of the files in a folder of mail, without those that are being written.
-fn names_in(folder: &Path) -> Result<Vec<String>> {
-    let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.attempt("read", folder)?,
-    };
-    let mut names: Vec<String> = entries
-        .filter_map(std::result::Result::ok)
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .filter(|name| !name.starts_with('.'))
-        .collect();
-    names.sort();
-    Ok(names)
-}
-
-fn read_message(path: &Path) -> std::result::Result<Message, String> {
-    let meta = fs::symlink_metadata(path).map_err(|error| error.to_string())?;
-    if !meta.is_file() {
-        return Err("it is not a regular file".to_owned());
-    }
-    if meta.len() > MAX_BYTES as u64 {
-        return Err(format!("it has {} bytes; at most {MAX_BYTES} are read", meta.len()));
-    }
-    let bytes = fs::read(path).map_err(|error| error.to_string())?;
-    Message::parse(&bytes).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

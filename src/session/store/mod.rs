@@ -18,6 +18,7 @@ mod files;
 mod folder;
 mod journal_file;
 mod lock;
+mod mailbox;
 mod outage;
 
 pub use crash::crash_point;
@@ -25,7 +26,8 @@ pub use files::{
     StoreError, Unsynced, amend, append, append_unsynced, cut_torn, length, make_folder, read,
     read_tail, remove, replace, replace_again, replace_derived, sweep,
 };
-pub use folder::{Folder, Unread};
+pub use folder::Folder;
 pub use journal_file::{Journal, JournalError, read_journal};
 pub use lock::{Lock, LockError};
+pub use mailbox::Unread;
 pub use outage::{HeldNote, Outage, OutageNotes};
