@@ -1,11 +1,10 @@
 //! Mail: out of the inbox into the journal, and to the agent. Each message is journaled first and
 //! moved after, so that one that is found twice is known.
 
-use crate::session::clock;
-
 use crate::agent::Agent;
 use crate::agent::prompt;
 use crate::agent::run::Run;
+use crate::session::clock;
 use crate::session::journal::Event;
 use crate::session::mail::{Kind, Message};
 

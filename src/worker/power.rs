@@ -3,9 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use crate::session::clock;
-
 use crate::git::{self, Window};
+use crate::session::clock;
 use crate::session::journal::Event;
 use crate::session::restored::Restored;
 use crate::session::stamp;

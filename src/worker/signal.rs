@@ -2,7 +2,6 @@
 //! the end of its run.
 
 use crate::session::clock;
-
 use crate::session::history::HistoryLine;
 use crate::session::journal::{Event, Step};
 use crate::session::signal::{Signal, Status};
