@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use samocode::config::keys::KEYS;
+use samocode::agent::vocabulary;
 
 fn read(file: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file))
@@ -24,8 +24,8 @@ fn verbs() -> BTreeSet<String> {
 #[test]
 fn the_readme_has_every_key_with_its_default() {
     let readme = read("README.md");
-    let missing: Vec<String> = KEYS
-        .iter()
+    let missing: Vec<String> = vocabulary()
+        .keys()
         .map(|key| {
             let phase = if key.by_phase { ", `…_PHASE`" } else { "" };
             let default = if key.of_project { "required" } else { key.default };

@@ -157,7 +157,8 @@ pub struct Cost {
     pub own: Option<f64>,
 }
 
-/// Turns an agent's output into events. Neither any bytes nor any order of lines may make it
+/// Understands one run of an agent: turns its output into events, and messages into its input.
+/// Neither any bytes nor any order of lines may make it
 /// panic or grow without bound.
 pub trait Decoder: Send {
     /// Takes a complete line, without its line end.
@@ -167,6 +168,18 @@ pub trait Decoder: Send {
     fn oversized(&mut self, head: &[u8], tail: &[u8], emit: &mut dyn FnMut(Event)) {
         let _ = (head, tail);
         emit(Event::Progress);
+    }
+
+    /// The bytes that carry a message to the agent while it runs; `None` where it takes none.
+    fn message(&mut self, text: &str) -> Option<Vec<u8>> {
+        let _ = text;
+        None
+    }
+
+    /// What the agent is to be sent because of what it has written, such as answers to its
+    /// requests. Taken, and written to an input that is open, after every chunk that was read.
+    fn take_replies(&mut self) -> Vec<u8> {
+        Vec::new()
     }
 }
 

@@ -2,34 +2,49 @@
 //! what it tells while it runs, and how its end is judged.
 //!
 //! ```text
-//! prompt, roles      what the agent is told           (pure; roles read files)
-//! claude, command,   how it is started and understood (pure)
-//! rehearsal
-//! process, run       one process and its stream       (effects)
-//! stream             bytes to log and events
-//! outcome, cost      what its end means               (pure)
+//! spec, registry         what there is to know of a program, and which there are
+//! claude, codex, …       one program each; nothing else knows of it
+//! prompt, roles          what an agent is told               (pure; roles read files)
+//! find, environment      where its program is, what it gets
+//! account, doctor        what it logs in with, and whether it would work
+//! process, run, stream   one process and its output          (effects)
+//! outcome, cost          what its end means                  (pure)
 //! ```
 
+pub mod account;
 pub mod claude;
+pub mod codex;
 pub mod command;
 pub mod cost;
+pub mod doctor;
+pub mod environment;
+mod error;
 pub mod event;
+pub mod find;
+pub mod gemini;
 pub mod outcome;
 pub mod process;
 pub mod prompt;
+pub mod registry;
 pub mod rehearsal;
 pub mod roles;
 pub mod run;
+pub mod spec;
 pub mod stream;
+pub mod version;
 
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use async_trait::async_trait;
-
+pub use account::Account;
+pub use error::AgentError;
 pub use event::{Cost, Decoder, Event, Finished, Limit, Tool, Usage};
 pub use outcome::{Outcome, judge};
+pub use registry::{REGISTRY, vocabulary};
+pub use spec::{AgentSpec, Capabilities, ConversationId};
+
+use crate::config::AgentName;
 
 /// The environment of an agent: names and values, complete.
 pub type Environment = Vec<(OsString, OsString)>;
@@ -44,18 +59,14 @@ pub fn variable<'a>(environment: &'a Environment, name: &str) -> Option<&'a OsSt
 #[derive(Debug, Clone, Default)]
 pub struct Task {
     /// The conversation's id, a UUID, chosen before the start so that it can be resumed whatever
-    /// happens.
+    /// happens; for an agent that names its conversations itself, its own id of the one to resume.
     pub conversation: String,
-    /// Whether the conversation exists and goes on.
+    /// Whether the conversation exists and is resumed.
     pub resume: bool,
     /// What is said to the agent now.
     pub prompt: String,
     /// Workflow and role, which hold for the whole conversation.
     pub system_prompt: String,
-    /// The model's name, as the agent knows it.
-    pub model: Option<String>,
-    /// The most turns the agent may take.
-    pub max_turns: Option<u32>,
     /// What the agent may spend on this run, in US dollars.
     pub max_budget_usd: Option<f64>,
     /// Whether messages may follow while it runs, where the agent takes any.
@@ -72,7 +83,7 @@ pub struct Launch {
     /// What it gets on its standard input.
     pub input: Input,
     /// Variables it gets where the environment does not have them.
-    pub defaults: Vec<(&'static str, &'static str)>,
+    pub defaults: Vec<(&'static str, OsString)>,
 }
 
 /// What a process gets on its standard input.
@@ -86,155 +97,90 @@ pub enum Input {
     Feed(Vec<u8>),
 }
 
-/// Why an agent cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum AgentError {
-    /// No agent has this name.
-    #[error("'{0}' is not an agent: use claude, rehearsal or command:PROGRAM ARGS")]
-    Unknown(String),
-    /// An agent that is planned.
-    #[error(
-        "agent '{0}' is not built in yet: use claude, or command:PROGRAM ARGS with a script that calls {0}"
-    )]
-    NotBuilt(String),
-    /// `command:` without a sound command line after it.
-    #[error("'{0}' is no command line: {1}; write command:PROGRAM ARGS")]
-    BadCommand(String, &'static str),
-    /// The agent would refuse to run as root.
-    #[error(
-        "{0} does not run as root: run the session as a normal user (--run-as USER), or set IS_SANDBOX=1 where root is confined, as in a container"
-    )]
-    Root(&'static str),
-    /// The agent cannot be started.
-    #[error(transparent)]
-    Start(#[from] process::StartError),
-    /// The agent did not tell its version.
-    #[error("'{program} --version' {what}: is this the right program? Set its path in .samocode")]
-    NoVersion {
-        /// The program.
-        program: String,
-        /// What happened instead.
-        what: String,
-    },
+/// An agent that was chosen, with its program found and what is set for it.
+#[derive(Clone)]
+pub struct Agent {
+    spec: &'static dyn AgentSpec,
+    name: AgentName,
+    program: PathBuf,
+    path_additions: Vec<PathBuf>,
+    values: BTreeMap<&'static str, String>,
 }
 
-/// A program that does the work of an iteration.
-#[async_trait]
-pub trait Agent: Send + Sync {
-    /// The name as it stands in `SAMOCODE_AGENT`, without arguments.
-    fn name(&self) -> &str;
+impl Agent {
+    /// What is known of its program.
+    #[must_use]
+    pub const fn spec(&self) -> &'static dyn AgentSpec {
+        self.spec
+    }
 
-    /// The program: a path or a name on PATH.
-    fn program(&self) -> &Path;
+    /// Its name in `SAMOCODE_AGENT`, without a command line; as it stands in the journal.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        self.name.word()
+    }
+
+    /// How it was chosen, command line included.
+    #[must_use]
+    pub const fn name(&self) -> &AgentName {
+        &self.name
+    }
+
+    /// Its program: an absolute path.
+    #[must_use]
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
+    /// Folders that its PATH needs, for [`RunIds`](environment::RunIds).
+    #[must_use]
+    pub fn path_additions(&self) -> &[PathBuf] {
+        &self.path_additions
+    }
+
+    /// The value of one of the keys that its spec declares, where it has one.
+    #[must_use]
+    pub fn value(&self, key: &str) -> Option<&str> {
+        self.values.get(key).map(String::as_str)
+    }
+
+    /// What its program can do.
+    #[must_use]
+    pub fn capabilities(&self) -> Capabilities {
+        self.spec.capabilities()
+    }
 
     /// How a run is started.
-    fn launch(&self, task: &Task) -> Launch;
+    #[must_use]
+    pub fn launch(&self, task: &Task) -> Launch {
+        self.spec.launch(self, task)
+    }
 
-    /// A new decoder for the output of one run in `working_dir`, below which files are named
-    /// relatively.
-    fn decoder(&self, working_dir: &Path) -> Box<dyn Decoder>;
+    /// A new decoder for one run in `working_dir`.
+    #[must_use]
+    pub fn decoder(&self, working_dir: &Path) -> Box<dyn Decoder> {
+        self.spec.decoder(working_dir)
+    }
 
-    /// Whether a conversation can be gone on with in a later run.
-    fn resumes(&self) -> bool;
+    /// What the end of a run means.
+    #[must_use]
+    pub fn outcome(&self, facts: &outcome::Facts<'_>) -> Outcome {
+        self.spec.outcome(facts)
+    }
 
-    /// The bytes that carry a message to the agent while it runs; `None` where it takes none.
-    fn message(&self, text: &str) -> Option<Vec<u8>>;
-
-    /// Whether every complete run ends with [`Event::Finished`], so that its absence tells.
-    fn reports_end(&self) -> bool;
-
-    /// Whether the agent would run at all for this user in this environment.
+    /// Whether it would run at all for this user in this environment.
     ///
     /// # Errors
-    /// [`AgentError::Root`] where it would refuse, [`AgentError::Start`] where its program is not
-    /// to be found.
-    fn ready(&self, root: bool, environment: &Environment) -> Result<PathBuf, AgentError> {
-        let _ = root;
-        Ok(process::find_program(self.program(), variable(environment, "PATH"))?)
+    /// Why it would refuse.
+    pub fn ready(&self, root: bool, environment: &Environment) -> Result<(), AgentError> {
+        self.spec.refusal(root, environment).map_or(Ok(()), Err)
     }
 
-    /// The version the program tells, for `doctor`.
+    /// The version its program prints.
     ///
     /// # Errors
-    /// When it cannot be started, or tells none within [`VERSION_TIMEOUT`].
-    async fn version(&self, environment: &Environment) -> Result<String, AgentError> {
-        ask_version(self.program(), environment).await
-    }
-}
-
-/// How long a program may take to tell its version.
-pub const VERSION_TIMEOUT: Duration = Duration::from_secs(10);
-
-async fn ask_version(program: &Path, environment: &Environment) -> Result<String, AgentError> {
-    let found = process::find_program(program, variable(environment, "PATH"))?;
-    let told = |what: String| AgentError::NoVersion { program: found.display().to_string(), what };
-    let asked = tokio::process::Command::new(&found)
-        .arg("--version")
-        .env_clear()
-        .envs(environment.iter().map(|(key, value)| (key, value)))
-        .stdin(std::process::Stdio::null())
-        .kill_on_drop(true)
-        .output();
-    let output = tokio::time::timeout(VERSION_TIMEOUT, asked)
-        .await
-        .map_err(|_| told(format!("said nothing for {} s", VERSION_TIMEOUT.as_secs())))?
-        .map_err(|error| told(format!("could not be started ({error})")))?;
-    let said = String::from_utf8_lossy(&output.stdout);
-    match said.lines().map(str::trim).find(|line| !line.is_empty()) {
-        Some(line) if output.status.success() => Ok(event::cut(line, 200).to_owned()),
-        _ => {
-            let errors = String::from_utf8_lossy(&output.stderr);
-            let why = errors.lines().map(str::trim).find(|line| !line.is_empty());
-            let why = why.map_or_else(String::new, |line| format!(": {}", event::cut(line, 200)));
-            Err(told(format!("ended with {}{why}", output.status)))
-        }
-    }
-}
-
-/// Where the programs of the agents are.
-#[derive(Debug, Clone)]
-pub struct Programs {
-    /// `CLAUDE_PATH`: a path or a name on PATH.
-    pub claude: PathBuf,
-    /// samocode itself, which has the rehearsal built in.
-    pub samocode: PathBuf,
-}
-
-/// The agent that `SAMOCODE_AGENT` names.
-///
-/// # Errors
-/// For an unknown name, one that is not built yet, and a `command:` that is no command line.
-pub fn choose(word: &str, programs: &Programs) -> Result<Box<dyn Agent>, AgentError> {
-    let word = word.trim();
-    if let Some(line) = word.strip_prefix("command:") {
-        return Ok(Box::new(command::Command::parse(line)?));
-    }
-    match word {
-        "claude" => Ok(Box::new(claude::Claude::new(programs.claude.clone()))),
-        "rehearsal" => Ok(Box::new(rehearsal::Rehearsal::new(programs.samocode.clone()))),
-        "codex" | "gemini" => Err(AgentError::NotBuilt(word.to_owned())),
-        _ => Err(AgentError::Unknown(word.to_owned())),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn agents_are_chosen_by_name_and_others_are_told_what_to_use() {
-        let programs = Programs { claude: "claude".into(), samocode: "/usr/bin/samocode".into() };
-        for (word, name) in
-            [("claude", "claude"), (" rehearsal ", "rehearsal"), ("command:sh -c true", "command")]
-        {
-            assert_eq!(choose(word, &programs).unwrap().name(), name);
-        }
-        let told = |word: &str| match choose(word, &programs) {
-            Ok(agent) => panic!("{} was chosen", agent.name()),
-            Err(error) => error.to_string(),
-        };
-        assert!(told("codex").contains("not built in yet: use claude, or command:PROGRAM"));
-        assert!(told("cluade").starts_with("'cluade' is not an agent: use claude,"));
-        assert!(told("command:").contains("write command:PROGRAM ARGS"));
+    /// When it cannot be started, or prints none within [`version::VERSION_TIMEOUT`].
+    pub async fn version(&self, environment: &Environment) -> Result<String, AgentError> {
+        version::ask(&self.program, environment).await
     }
 }

@@ -6,6 +6,7 @@ use std::process::ExitStatus;
 
 use jiff::Timestamp;
 
+use super::Environment;
 use super::event::{Event, Finished, Limit, Usage, one_line};
 
 /// How a process ended.
@@ -119,8 +120,12 @@ pub struct Facts<'a> {
     pub ended_by: Option<EndedBy>,
     /// Whether it was to go on with an earlier conversation.
     pub resumed: bool,
-    /// Whether the agent reports its end ([`super::Agent::reports_end`]).
+    /// Whether the agent reports its end ([`super::Capabilities::reports_end`]).
     pub reports_end: bool,
+    /// The conversation's id, as far as it is known.
+    pub conversation: &'a str,
+    /// The environment it had, to find its own files by.
+    pub environment: &'a Environment,
 }
 
 /// What the end of a run means.

@@ -111,7 +111,7 @@ impl Run {
     ) -> Result<Self, StartError> {
         for (key, value) in launch.defaults {
             if super::variable(&setting.environment, key).is_none() {
-                setting.environment.push((key.into(), value.into()));
+                setting.environment.push((key.into(), value));
             }
         }
         let other =
@@ -173,10 +173,11 @@ impl Run {
         self.pid
     }
 
-    /// Gives the agent further input, as [`super::Agent::message`] makes it. It is written while
-    /// [`Run::next`] is awaited. Tells whether the input was still open.
-    pub fn send_input(&mut self, message: &[u8]) -> bool {
-        let open = self.input.add(message);
+    /// Says something to the agent while it works. It is written while [`Run::next`] is awaited.
+    /// Tells whether the agent takes messages and its input is still open.
+    pub fn say(&mut self, text: &str) -> bool {
+        let Some(message) = self.decoder.message(text) else { return false };
+        let open = self.input.add(&message);
         if open {
             // It goes on working: what it reported was not the end.
             self.deadline = self.deadline.filter(|(_, signal)| *signal != Signal::TERM);
@@ -262,6 +263,10 @@ impl Run {
         self.log.write(chunk);
         let mut emit = emitter(&mut self.events, &mut self.deadline, self.grace);
         self.lines.feed(chunk, &mut *self.decoder, &mut emit);
+        let replies = self.decoder.take_replies();
+        if !replies.is_empty() {
+            self.input.add(&replies);
+        }
     }
 
     fn close_stdout(&mut self) {

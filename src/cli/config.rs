@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::{Value, json};
 
+use crate::agent::vocabulary;
 use crate::config::keys;
 use crate::config::{Dirs, Env, Flags, Origin, Row, Settings};
 use crate::control::Answer;
@@ -63,7 +64,7 @@ impl Config {
 
     /// What is set for all projects.
     fn outside(&self) -> anyhow::Result<()> {
-        let settings = Settings::load(None, &Env::of_process(), &Flags::default())?;
+        let settings = Settings::load(&vocabulary(), None, &Env::of_process(), &Flags::default())?;
         for warning in settings.warnings() {
             output::note(&warning.to_string());
         }
@@ -93,14 +94,16 @@ impl Config {
             return Ok(());
         };
         let unit = Settings::load(
+            &vocabulary(),
             Some(&context.project),
             &units_env(&context.dirs, &recorded),
             &Flags::default(),
         )?;
         let lines: Vec<Line> =
             unit.rows().iter().map(|row| Line::of_unit(row, counterpart(here, row))).collect();
+        let words = vocabulary();
         let others: Vec<&(String, String)> =
-            recorded.environment.iter().filter(|(name, _)| keys::lookup(name).is_none()).collect();
+            recorded.environment.iter().filter(|(name, _)| words.lookup(name).is_none()).collect();
         let differs = lines.iter().any(|line| line.here.is_some());
         let others_json: serde_json::Map<String, Value> = others
             .iter()
@@ -207,7 +210,7 @@ fn counterpart<'a>(rows: &'a [Row], row: &Row) -> Option<&'a Row> {
 }
 
 fn is_projects(row: &Row) -> bool {
-    keys::lookup(&row.key).is_some_and(|(key, _)| key.of_project)
+    keys::KEYS.iter().any(|key| key.of_project && key.name == row.key)
 }
 
 /// The environment the unit's worker reads its settings from: nothing of the shell's.

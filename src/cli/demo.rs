@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use clap::Args;
 
+use crate::agent::vocabulary;
 use crate::config::init::{InitOptions, init};
 use crate::config::{Dirs, Env, Flags, Project, keys};
 use crate::control::context::{Context, Warnings};
@@ -110,7 +111,7 @@ async fn manager(foreground: bool) -> anyhow::Result<Option<Box<dyn ServiceManag
 
 /// What the shell sets for the user's own projects is not for the sample.
 fn without_settings(mut env: Env) -> Env {
-    keys::KEYS.iter().flat_map(keys::names).for_each(|name| env.remove(&name));
+    vocabulary().names().for_each(|name| env.remove(&name));
     env
 }
 

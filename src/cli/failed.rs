@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use tracing::Level;
 
+use crate::agent::vocabulary;
 use crate::config::{Dirs, Env, EnvFile, Flags, Project, Settings};
 use crate::control::channels::channels;
 use crate::control::{Error, whereabouts};
@@ -46,8 +47,8 @@ impl Failed {
         let recorded = service::recorded(scope, instance).ok().flatten();
         let config = config.or_else(|| recorded.as_ref().map(|known| known.config.clone()));
         let project = config.and_then(|config| Project::read(&config, Some(&dirs.home)).ok());
-        let settings = Settings::load(project.as_ref(), &env, &Flags::default())
-            .or_else(|_| Settings::load(None, &env, &Flags::default()))?;
+        let settings = Settings::load(&vocabulary(), project.as_ref(), &env, &Flags::default())
+            .or_else(|_| Settings::load(&vocabulary(), None, &env, &Flags::default()))?;
         let gone = recorded
             .as_ref()
             .and_then(|known| whereabouts::looked_for(instance, &known.config, &known.folder));

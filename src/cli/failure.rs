@@ -2,7 +2,6 @@
 
 use crate::agent::AgentError;
 use crate::config::Error as ProjectError;
-use crate::config::agent_path::NotFound;
 use crate::control::{Class, Error};
 use crate::service::exit::Exit;
 use crate::session::names::BadName;
@@ -44,7 +43,7 @@ fn class(error: &anyhow::Error) -> Class {
         return Class::Usage;
     }
     // Where a program is, is set: CLAUDE_PATH, SAMOCODE_AGENT, PATH.
-    if error.is::<ProjectError>() || error.is::<NotFound>() || error.is::<AgentError>() {
+    if error.is::<ProjectError>() || error.is::<AgentError>() {
         return Class::Configuration;
     }
     Class::Unavailable

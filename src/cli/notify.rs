@@ -6,7 +6,8 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use crate::config::environment::secrets_in_shell;
+use crate::agent::environment::secrets_in_shell;
+use crate::agent::vocabulary;
 use crate::config::{Dirs, Env, EnvFile, Error as ProjectError, Flags, Project, Settings};
 use crate::control::channels::channels;
 use crate::notify::{self, Notice, TestOutcome, TestResult};
@@ -49,7 +50,7 @@ impl Notify {
             Err(ProjectError::NoProject { .. }) => None,
             Err(error) => return Err(error.into()),
         };
-        let settings = Settings::load(project.as_ref(), &env, &Flags::default())?;
+        let settings = Settings::load(&vocabulary(), project.as_ref(), &env, &Flags::default())?;
         let channels = channels(&settings, &env, &file, common.scope() == Scope::User);
         let host = rustix::system::uname();
         let id = uuid::Uuid::now_v7().to_string();
@@ -137,7 +138,7 @@ fn tell(results: &[Tested], env_file: &str) {
 /// What works from this shell may not from a unit.
 fn warn_of_shell(env: &Env, file: &EnvFile, dirs: &Dirs) {
     let name = "TELEGRAM_BOT_TOKEN";
-    if secrets_in_shell(env, file).iter().any(|secret| secret == name) {
+    if secrets_in_shell(&vocabulary(), env, file).iter().any(|secret| secret == name) {
         output::note(&format!(
             "{name} is set in this shell only, and units do not see it: put it into {}",
             dirs.short(&dirs.env_file())

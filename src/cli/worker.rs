@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use clap::Args;
 use tracing::Level;
 
+use crate::agent::vocabulary;
 use crate::config::{Dirs, Env, EnvFile, Flags, Project, Settings};
 use crate::control::channels::channels;
 use crate::control::{Class, Error, whereabouts};
@@ -62,7 +63,7 @@ impl Worker {
             return Err(Error::from(gone).into());
         }
         let project = Project::read(&config, Some(&dirs.home))?;
-        let settings = Settings::load(Some(&project), &env, &Flags::default())?;
+        let settings = Settings::load(&vocabulary(), Some(&project), &env, &Flags::default())?;
         let env_file = EnvFile::read(&dirs)?;
         let spool = path(SPOOL).map(Spool::new);
         let foreground = env.get(FOREGROUND).is_some();

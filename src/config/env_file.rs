@@ -7,7 +7,6 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown, fchown};
 use std::path::Path;
 
-use super::environment::family;
 use super::file::{ConfigFile, assignment};
 use super::{Dirs, Error, Secret, Warning, is_trusted};
 
@@ -42,19 +41,15 @@ impl EnvFile {
             Err(reason) => return Err(Error::io("read", &path, reason)),
         }
         let file = ConfigFile::read_if_there(&path)?;
-        let others = file.effective().filter(|entry| family(&entry.key).is_none());
-        warnings.extend(others.map(|entry| Warning::NotHandedOn {
-            at: format!("{}:{}", dirs.short(&path), entry.line),
-            key: entry.key.clone(),
-        }));
         Ok(Self { warnings, ..Self::of(&file) })
     }
 
-    /// What may be used of a parsed file: the variables of known families.
+    /// The variables of a parsed file. Whose they are, and who gets them, the
+    /// [`Vocabulary`](super::Vocabulary) says.
     #[must_use]
     pub fn of(file: &ConfigFile) -> Self {
-        let known = file.effective().filter(|entry| family(&entry.key).is_some());
-        let variables = known
+        let variables = file
+            .effective()
             .map(|entry| (entry.key.clone(), (entry.line, Secret::new(entry.value.clone()))))
             .collect();
         Self { variables, warnings: Vec::new() }
@@ -190,25 +185,19 @@ mod tests {
     }
 
     #[test]
-    fn a_file_others_can_read_and_variables_nobody_gets_are_warned_of() {
+    fn a_file_others_can_read_is_warned_of() {
         let (_home, dirs) = dirs();
-        write(&dirs, "ANTHROPIC_API_KEY=sk-1\nGITHUB_TOKEN=gh-1\n", 0o644);
+        write(&dirs, "ANTHROPIC_API_KEY=sk-1\n", 0o644);
         let file = EnvFile::read(&dirs).unwrap();
         let told: Vec<_> = file.warnings().iter().map(ToString::to_string).collect();
         assert_eq!(
             told[0],
             "~/.config/samocode/env can be read by others (mode 0644): chmod 600 ~/.config/samocode/env"
         );
-        assert!(
-            told[1].starts_with("~/.config/samocode/env:2: GITHUB_TOKEN is not handed to agents"),
-            "{}",
-            told[1]
-        );
-        assert!(!told[1].contains("gh-1") && file.get("GITHUB_TOKEN").is_none());
         assert_eq!(file.get("ANTHROPIC_API_KEY").map(Secret::expose), Some("sk-1"));
         assert!(!format!("{file:?}").contains("sk-1"));
         fs::set_permissions(dirs.env_file(), fs::Permissions::from_mode(0o600)).unwrap();
-        assert_eq!(EnvFile::read(&dirs).unwrap().warnings().len(), 1);
+        assert!(EnvFile::read(&dirs).unwrap().warnings().is_empty());
     }
 
     #[test]

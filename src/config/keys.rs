@@ -1,4 +1,5 @@
-//! The table of all keys. It drives parsing, `samocode config`, the reference of `.samocode` and
+//! The table of keys; those of single agents are declared by the agents and join it in the
+//! [`Vocabulary`](super::Vocabulary). It drives parsing, `samocode config`, the reference of `.samocode` and
 //! what `enable` records from the environment.
 
 use crate::session::Phase;
@@ -64,9 +65,7 @@ impl Kind {
                 "use seconds or a duration above 0, as in 1800, 30s, 10 min or 2h, up to a year"
                     .to_owned()
             }
-            Self::Agent => {
-                "use claude, codex, gemini, rehearsal or command:PROGRAM ARGS".to_owned()
-            }
+            Self::Agent => "use the name of an agent".to_owned(),
             Self::Money => "use dollars above 0, as in 5 or 5.50, or none".to_owned(),
             Self::Tokens => "use a number above 0, as in 200000, 200k or 2M, or none".to_owned(),
             Self::Memory => "use a size, a percentage or infinity, as in 4G or 50%".to_owned(),
@@ -99,7 +98,9 @@ pub struct Key {
     pub of_project: bool,
 }
 
-const fn key(name: &'static str, default: &'static str, kind: Kind, doc: &'static str) -> Key {
+/// A row as most are: no secret, the same in all phases, set in any file.
+#[must_use]
+pub const fn key(name: &'static str, default: &'static str, kind: Kind, doc: &'static str) -> Key {
     Key { name, default, kind, doc, secret: false, by_phase: false, of_project: false }
 }
 
@@ -128,14 +129,6 @@ pub const KEYS: &[Key] = &[
     key("SESSIONS", "none", Kind::Folder, "where each session's folder of plain files is made")
         .of_project(),
     key("SAMOCODE_AGENT", "claude", Kind::Agent, "the program that does the work").by_phase(),
-    key("CLAUDE_PATH", "claude", Kind::Program, "the Claude Code program"),
-    key("CLAUDE_MODEL", "opus", Kind::Text, "the model for Claude Code"),
-    key(
-        "CLAUDE_MAX_TURNS",
-        "300",
-        Kind::Number(1, 1_000_000),
-        "how many turns the model gets in one run",
-    ),
     key("CLAUDE_TIMEOUT", "1800", Kind::Timeout, "time limit of one run, however busy it is"),
     key(
         "SAMOCODE_MAX_RETRIES",
@@ -192,20 +185,6 @@ pub const KEYS: &[Key] = &[
     key("TELEGRAM_API_URL", "https://api.telegram.org", Kind::Url, "the Bot API server"),
 ];
 
-/// The row of a key and, where the key has a suffix, the phase it is for.
-#[must_use]
-pub fn lookup(name: &str) -> Option<(&'static Key, Option<Phase>)> {
-    if let Some(key) = KEYS.iter().find(|key| key.name == name) {
-        return Some((key, None));
-    }
-    let (stem, suffix) = name.rsplit_once('_')?;
-    let key = KEYS.iter().find(|key| key.by_phase && key.name == stem)?;
-    let phase = Phase::ALL
-        .into_iter()
-        .find(|phase| for_phase(key, *phase) == format!("{stem}_{suffix}"))?;
-    Some((key, Some(phase)))
-}
-
 /// The name of a key for one phase: `SAMOCODE_AGENT_TESTING`.
 #[must_use]
 pub fn for_phase(key: &Key, phase: Phase) -> String {
@@ -219,59 +198,9 @@ pub fn names(key: &'static Key) -> Vec<String> {
     std::iter::once(key.name.to_owned()).chain(phases).collect()
 }
 
-/// The known key that is most like a mistyped one, if any is like it.
-#[must_use]
-pub fn nearest(typed: &str) -> Option<String> {
-    let upper = typed.to_ascii_uppercase();
-    let known = KEYS.iter().flat_map(names);
-    let likeness = |name: &str| {
-        let bare = name.strip_prefix("SAMOCODE_").unwrap_or(name);
-        strsim::jaro_winkler(&upper, name).max(strsim::jaro_winkler(&upper, bare))
-    };
-    let scored = known.map(|name| (likeness(&name), name));
-    scored
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .filter(|(score, _)| *score > 0.87)
-        .map(|(_, name)| name)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_suffix_names_a_phase_only_where_the_key_takes_one() {
-        assert_eq!(
-            lookup("SAMOCODE_AGENT_TESTING").map(|(k, p)| (k.name, p)),
-            Some(("SAMOCODE_AGENT", Some(Phase::Testing)))
-        );
-        assert_eq!(lookup("SAMOCODE_BUDGET_USD_DAY").map(|(_, p)| p), Some(None));
-        for unknown in [
-            "CLAUDE_MODEL_TESTING",
-            "SAMOCODE_AGENT_",
-            "SAMOCODE_AGENT_testing",
-            "SAMOCODE_AGENT_SHIPPING",
-            "",
-        ] {
-            assert!(lookup(unknown).is_none(), "{unknown}");
-        }
-    }
-
-    #[test]
-    fn the_nearest_key_is_suggested_and_nothing_for_what_is_like_none() {
-        for (typed, expected) in [
-            ("WORKTREE", Some("WORKTREES")),
-            ("SESSION", Some("SESSIONS")),
-            ("main_repo", Some("MAIN_REPO")),
-            ("SAMOCODE_AGNET", Some("SAMOCODE_AGENT")),
-            ("STALL_AFTER", Some("SAMOCODE_STALL_AFTER")),
-            ("CLAUDE_MAX_TURN", Some("CLAUDE_MAX_TURNS")),
-            ("SAMOCODE_STALL_AFTER_TESTNG", Some("SAMOCODE_STALL_AFTER_TESTING")),
-            ("FROBNICATE", None),
-        ] {
-            assert_eq!(nearest(typed).as_deref(), expected, "{typed}");
-        }
-    }
 
     #[test]
     fn names_are_unique() {

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::environment::family;
+use super::agent_name::program_path;
 use super::file::ConfigFile;
-use super::keys::{self, KEYS, Key, Kind};
+use super::keys::{self, Key, Kind};
 use super::settings::{Budget, Flags, Origin, Row};
-use super::{AgentChoice, Dirs, Env, EnvFile, Error, Warning, shown, values};
+use super::{AgentName, Dirs, Env, EnvFile, Error, Vocabulary, Warning, dirs, shown, values};
 use crate::session::Phase;
 
 /// The layers in their order.
@@ -31,13 +31,14 @@ pub(super) struct Setting {
 
 pub(super) struct Layers<'a> {
     pub(super) dirs: &'a Dirs,
+    vocabulary: &'a Vocabulary,
     set: BTreeMap<String, Setting>,
     pub(super) warnings: Vec<Warning>,
 }
 
 impl<'a> Layers<'a> {
-    pub(super) const fn new(dirs: &'a Dirs) -> Self {
-        Self { dirs, set: BTreeMap::new(), warnings: Vec::new() }
+    pub(super) const fn new(dirs: &'a Dirs, vocabulary: &'a Vocabulary) -> Self {
+        Self { dirs, vocabulary, set: BTreeMap::new(), warnings: Vec::new() }
     }
 
     pub(super) fn file(&mut self, rank: Rank, file: &ConfigFile) {
@@ -49,23 +50,24 @@ impl<'a> Layers<'a> {
             if let Some(first) = lines.insert(&entry.key, entry.line) {
                 self.warnings.push(Warning::Duplicate { at: at.clone(), key: key.clone(), first });
             }
-            match keys::lookup(&key) {
+            match self.vocabulary.lookup(&key) {
                 Some((known, _)) if known.of_project && rank != Rank::Project => {
                     self.warnings.push(Warning::ForProject { at, key });
                 }
                 Some(_) => {}
-                None if family(&key).is_some() => {
+                None if self.vocabulary.owner(&key).is_some() => {
                     let env_file = self.dirs.short(&self.dirs.env_file());
                     self.warnings.push(Warning::ForEnvFile { at, key, env_file });
                 }
                 None => {
-                    self.warnings.push(Warning::UnknownKey { near: keys::nearest(&key), at, key })
+                    let near = self.vocabulary.nearest(&key);
+                    self.warnings.push(Warning::UnknownKey { near, at, key });
                 }
             }
         }
         for entry in file.effective() {
             let wanted = |(key, _): (&Key, _)| !key.of_project || rank == Rank::Project;
-            if keys::lookup(&entry.key).is_some_and(wanted) {
+            if self.vocabulary.lookup(&entry.key).is_some_and(wanted) {
                 let origin = Origin::File { path: path.clone(), line: entry.line };
                 let setting =
                     Setting { text: entry.value.clone(), origin, rank, base: base.to_owned() };
@@ -76,8 +78,12 @@ impl<'a> Layers<'a> {
 
     pub(super) fn env_file(&mut self, file: &EnvFile) {
         self.warnings.extend(file.warnings().iter().cloned());
+        self.warnings.extend(self.vocabulary.not_handed_on(file, self.dirs));
         let path = self.dirs.short(&self.dirs.env_file());
-        for (name, line, value) in file.iter().filter(|(name, ..)| keys::lookup(name).is_some()) {
+        // The file is for credentials and what goes with them; other settings have their own.
+        let words = self.vocabulary;
+        let is_key = |name: &str| words.owner(name).is_some() && words.lookup(name).is_some();
+        for (name, line, value) in file.iter().filter(|(name, ..)| is_key(name)) {
             let origin = Origin::File { path: path.clone(), line };
             let (text, base) = (value.expose().to_owned(), self.dirs.config.clone());
             self.set.insert(name.to_owned(), Setting { text, origin, rank: Rank::EnvFile, base });
@@ -85,7 +91,7 @@ impl<'a> Layers<'a> {
     }
 
     pub(super) fn environment(&mut self, env: &Env) -> Result<(), Error> {
-        for key in KEYS.iter().filter(|key| !key.of_project) {
+        for key in self.vocabulary.keys().filter(|key| !key.of_project) {
             for name in keys::names(key) {
                 let Some(value) = env.get(&name) else { continue };
                 let Some(text) = value.to_str() else {
@@ -124,8 +130,10 @@ impl<'a> Layers<'a> {
 
     /// What counts for a name, the default included.
     fn get(&self, name: &str) -> (Kind, Setting) {
-        let (kind, default) =
-            keys::lookup(name).map_or((Kind::Text, ""), |(key, _)| (key.kind, key.default));
+        let (kind, default) = self
+            .vocabulary
+            .lookup(name)
+            .map_or((Kind::Text, ""), |(key, _)| (key.kind, key.default));
         let setting = self.set.get(name).map_or_else(
             || Setting {
                 text: default.to_owned(),
@@ -155,7 +163,7 @@ impl<'a> Layers<'a> {
             parse(&setting)
         };
         parsed.map_err(|allowed| {
-            let is_secret = keys::lookup(name).is_some_and(|(key, _)| key.secret);
+            let is_secret = self.vocabulary.lookup(name).is_some_and(|(key, _)| key.secret);
             let value =
                 if is_secret { "(secret)".to_owned() } else { shown(Path::new(&setting.text)) };
             Error::Value { key: name.to_owned(), value, origin: setting.origin, allowed }
@@ -218,10 +226,44 @@ impl<'a> Layers<'a> {
         Ok(all)
     }
 
-    pub(super) fn agent(&self, name: &str) -> Result<AgentChoice, Error> {
+    pub(super) fn agent(&self, name: &str) -> Result<AgentName, Error> {
         self.read(name, |setting| {
-            AgentChoice::parse(&setting.text, &setting.base, Some(&self.dirs.home))
+            let home = Some(self.dirs.home.as_path());
+            AgentName::parse(&setting.text, &setting.base, home, self.vocabulary)
         })
+    }
+
+    /// The values of the keys that agents declare, each checked by its kind: a program's path is
+    /// absolute. One that is set nowhere and has no default is left out.
+    pub(super) fn of_agents(&self) -> Result<BTreeMap<&'static str, String>, Error> {
+        let mut checked = BTreeMap::new();
+        for key in self.vocabulary.agents_keys() {
+            let is_default = !self.set.contains_key(key.name);
+            if !(is_default && key.default == "none") {
+                checked.insert(key.name, self.checked(key)?);
+            }
+        }
+        Ok(checked)
+    }
+
+    fn checked(&self, key: &Key) -> Result<String, Error> {
+        let home = Some(self.dirs.home.as_path());
+        match key.kind {
+            Kind::Program => self.read(key.name, |set| program_path(&set.text, &set.base, home)),
+            Kind::Folder => self.read(key.name, |set| {
+                let path = dirs::expand(&set.text, &set.base, home)?;
+                path.into_os_string().into_string().map_err(|_| key.kind.allowed())
+            }),
+            Kind::Number(..) => self.number(key.name).map(|number| number.to_string()),
+            Kind::Duration => {
+                self.value(key.name, |text| values::duration(text).map(|_| text.to_owned()))
+            }
+            Kind::Timeout => self.value(key.name, |text| {
+                values::duration(text).filter(|time| !time.is_zero()).map(|_| text.to_owned())
+            }),
+            Kind::Url => self.value(key.name, values::url),
+            _ => self.value(key.name, |text| Some(text.to_owned())),
+        }
     }
 
     pub(super) fn budget(&self, suffix: &str) -> Result<Budget, Error> {
@@ -247,8 +289,10 @@ impl<'a> Layers<'a> {
     }
 
     pub(super) fn rows(&self) -> Vec<Row> {
-        let named =
-            KEYS.iter().flat_map(|key| keys::names(key).into_iter().map(move |name| (key, name)));
+        let named = self
+            .vocabulary
+            .keys()
+            .flat_map(|key| keys::names(key).into_iter().map(move |name| (key, name)));
         named
             .filter(|(key, name)| key.name == name || self.set.contains_key(name))
             .map(|(key, name)| {

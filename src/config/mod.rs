@@ -1,5 +1,5 @@
-//! A project: a folder with a `.samocode` file; what is set there and elsewhere, and from where;
-//! what of the environment reaches a unit and an agent.
+//! A project: a folder with a `.samocode` file; what is set there and elsewhere, and from where; and
+//! what agents declare, so that their settings and secrets are told apart.
 //!
 //! ```text
 //! PROJECT/.samocode                      KEY=value: MAIN_REPO, WORKTREES, SESSIONS, and any key of `keys`
@@ -8,12 +8,10 @@
 //! $XDG_STATE_HOME/samocode/accounts/     what is known of an account: limits, failed credentials
 //! ```
 
-pub mod agent_choice;
-pub mod agent_path;
+pub mod agent_name;
 pub mod dirs;
 pub mod env;
 pub mod env_file;
-pub mod environment;
 pub mod file;
 pub mod find;
 pub mod init;
@@ -22,17 +20,19 @@ mod layers;
 pub mod secret;
 pub mod settings;
 pub mod values;
+pub mod vocabulary;
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-pub use agent_choice::AgentChoice;
+pub use agent_name::{AgentName, CommandLine};
 pub use dirs::Dirs;
 pub use env::Env;
 pub use env_file::EnvFile;
 pub use find::Project;
 pub use secret::{Redactor, Secret};
 pub use settings::{Flags, Origin, Row, Settings};
+pub use vocabulary::{AgentWords, Credentials, Reach, Variables, Vocabulary};
 
 /// What is wrong with a project's files or settings. All of it is for the human to mend: a
 /// program that ends because of it exits with the code for configuration, 78.
@@ -145,9 +145,6 @@ pub enum Error {
     /// Neither HOME nor the user database names a home folder.
     #[error("your home folder is unknown: set HOME to it")]
     NoHome,
-    /// The agent's program was not found.
-    #[error(transparent)]
-    Program(#[from] agent_path::NotFound),
     /// Nothing can be named after the folder.
     #[error("cannot make a project of {}: choose a folder with a name of its own", shown(.0))]
     NoName(PathBuf),
@@ -230,19 +227,19 @@ pub enum Warning {
         mode: u32,
     },
     /// A variable in the env file which agents do not get.
-    #[error(
-        "{at}: {key} is not handed to agents: only ANTHROPIC_*, CLAUDE_*, OPENAI_*, CODEX_*, GEMINI_*, GOOGLE_*, AWS_*, *_PROXY and NODE_EXTRA_CA_CERTS are"
-    )]
+    #[error("{at}: {key} is not handed to agents: only {only} are")]
     NotHandedOn {
         /// `file:line`.
         at: String,
         /// The variable.
         key: String,
+        /// Those that are.
+        only: String,
     },
 }
 
 /// A path as it may stand in a message of one line.
-fn shown(path: &Path) -> String {
+pub(crate) fn shown(path: &Path) -> String {
     let text = path.to_string_lossy();
     if text.chars().any(char::is_control) {
         text.escape_debug().to_string()

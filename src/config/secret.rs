@@ -1,11 +1,10 @@
 //! Secrets: a type that does not show them, which variables are secret, and their removal from
-//! text; and the hash by which an account is known without its key.
+//! text.
 
 use std::borrow::Cow;
 use std::fmt;
-use std::path::{Path, PathBuf};
 
-use super::{AgentChoice, Env};
+use super::{Env, EnvFile};
 
 /// A secret text. Neither `Debug` nor any other formatting shows it.
 #[derive(Clone, PartialEq, Eq)]
@@ -162,64 +161,16 @@ impl fmt::Debug for Redactor {
     }
 }
 
-/// The account's name among files: 16 hex digits of a SHA-256 over all four. Sessions that share
-/// it share limits and failed credentials.
+/// Everything that may be a secret, from the environment and the env file.
 #[must_use]
-pub fn account(agent: &str, config_folder: &Path, base_url: &str, key: &str) -> String {
-    use std::os::unix::ffi::OsStrExt;
-
-    let mut hash = ring::digest::Context::new(&ring::digest::SHA256);
-    for part in [
-        agent.as_bytes(),
-        config_folder.as_os_str().as_bytes(),
-        base_url.as_bytes(),
-        key.as_bytes(),
-    ] {
-        // With its length, so that no two lists of parts run together to the same bytes.
-        hash.update(&(part.len() as u64).to_le_bytes());
-        hash.update(part);
+pub fn redactor(env: &Env, file: &EnvFile) -> Redactor {
+    let mut redactor = Redactor::of_env(env);
+    for (name, _, value) in file.iter() {
+        if is_secret(name, value.expose()) {
+            redactor.add(name, value.expose());
+        }
     }
-    let digest = hash.finish();
-    digest.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// The account an agent will use, given the environment it will get from
-/// [`agent_environment`](super::environment::agent_environment).
-#[must_use]
-pub fn account_of(agent: &AgentChoice, env: &Env) -> String {
-    let folder = |variable: &str, default: &str| {
-        let home = || super::dirs::home(env).unwrap_or_default().join(default);
-        env.get(variable).map_or_else(home, PathBuf::from)
-    };
-    let claude: &[&str] = &[
-        "ANTHROPIC_API_KEY",
-        "ANTHROPIC_AUTH_TOKEN",
-        "CLAUDE_CODE_OAUTH_TOKEN",
-        "AWS_BEARER_TOKEN_BEDROCK",
-        "AWS_ACCESS_KEY_ID",
-        "AWS_PROFILE",
-    ];
-    let codex: &[&str] = &["CODEX_API_KEY", "OPENAI_API_KEY"];
-    let gemini: &[&str] = &["GEMINI_API_KEY", "GOOGLE_API_KEY"];
-    let (config, url, keys) = match agent {
-        AgentChoice::Claude => {
-            (folder("CLAUDE_CONFIG_DIR", ".claude"), "ANTHROPIC_BASE_URL", claude.to_vec())
-        }
-        AgentChoice::Codex => (folder("CODEX_HOME", ".codex"), "OPENAI_BASE_URL", codex.to_vec()),
-        AgentChoice::Gemini => {
-            (folder("GEMINI_CONFIG_DIR", ".gemini"), "GOOGLE_GEMINI_BASE_URL", gemini.to_vec())
-        }
-        AgentChoice::Command { .. } => (
-            folder("CLAUDE_CONFIG_DIR", ".claude"),
-            "ANTHROPIC_BASE_URL",
-            [claude, codex, gemini].concat(),
-        ),
-        AgentChoice::Rehearsal => (PathBuf::new(), "", Vec::new()),
-    };
-    // An unset key leaves its mark too: the same text under another name is another account.
-    let keys: Vec<_> = keys.iter().map(|key| env.text(key).unwrap_or_default()).collect();
-    let url = env.text(url).unwrap_or_default().trim_end_matches('/');
-    account(&agent.to_string(), &config, url, &keys.join("\0"))
+    redactor
 }
 
 #[cfg(test)]
@@ -297,42 +248,6 @@ mod tests {
             assert_eq!(redactor.redact(text), clean);
         }
         assert!(matches!(redactor.redact("nothing in C.UTF-8"), Cow::Borrowed(_)));
-    }
-
-    #[test]
-    fn an_account_differs_by_each_of_its_parts_and_shows_none() {
-        let base = || account("claude", Path::new("/h/.claude"), "", "sk-1");
-        let others = [
-            account("codex", Path::new("/h/.claude"), "", "sk-1"),
-            account("claude", Path::new("/h/.claude2"), "", "sk-1"),
-            account("claude", Path::new("/h/.claude"), "http://x", "sk-1"),
-            account("claude", Path::new("/h/.claude"), "", "sk-2"),
-            account("claude", Path::new("/h/.claude"), "sk-1", ""),
-        ];
-        assert_eq!(base(), base());
-        assert!(base().len() == 16 && base().bytes().all(|b| b.is_ascii_hexdigit()));
-        assert!(others.iter().all(|other| *other != base()));
-    }
-
-    #[test]
-    fn the_account_follows_what_the_agent_will_use() {
-        let env = |more: &[(&str, &str)]| {
-            let mut env = Env::from_iter([("HOME", "/h")]);
-            env.extend(more.iter().copied());
-            env
-        };
-        let claude = |more: &[(&str, &str)]| account_of(&AgentChoice::Claude, &env(more));
-        assert_eq!(
-            claude(&[]),
-            claude(&[("OPENAI_API_KEY", "x"), ("CLAUDE_CONFIG_DIR", "/h/.claude")])
-        );
-        assert_ne!(claude(&[]), claude(&[("ANTHROPIC_API_KEY", "x")]));
-        assert_ne!(claude(&[]), claude(&[("CLAUDE_CONFIG_DIR", "/other")]));
-        assert_ne!(claude(&[("ANTHROPIC_API_KEY", "x")]), claude(&[("ANTHROPIC_AUTH_TOKEN", "x")]));
-        assert_eq!(
-            claude(&[("ANTHROPIC_BASE_URL", "http://x/")]),
-            claude(&[("ANTHROPIC_BASE_URL", "http://x")])
-        );
     }
 
     proptest! {

@@ -1,15 +1,17 @@
 //! What is set, and where: defaults, the user's file, the project's file, the environment, flags.
 //! The later counts. The variables of the env file count just below the environment.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use super::agent_choice::program_path;
 use super::file::ConfigFile;
 use super::layers::{Layers, Rank};
-use super::{AgentChoice, Dirs, Env, EnvFile, Error, Project, Secret, Warning, keys, values};
+use super::{
+    AgentName, Dirs, Env, EnvFile, Error, Project, Secret, Vocabulary, Warning, keys, values,
+};
 use crate::session::Phase;
 
 /// Where a value is set.
@@ -70,7 +72,7 @@ impl Flags {
     pub fn over(&self, env: &Env) -> Env {
         let mut env = env.clone();
         for (_, key, value) in self.0.iter().filter(|(_, _, value)| !value.trim().is_empty()) {
-            if let Some((known, None)) = keys::lookup(key) {
+            if let Some(known) = keys::KEYS.iter().find(|known| known.name == key) {
                 // A flag counts for all phases, whatever the environment says of one.
                 keys::names(known).iter().for_each(|name| env.remove(name));
             }
@@ -122,17 +124,11 @@ pub enum Inhibit {
     Idle,
 }
 
-/// All settings, checked. See [`KEYS`](super::keys::KEYS) for what each is.
+/// All settings, checked. The [`Vocabulary`] has the table that says what each is.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// `CLAUDE_PATH`: a name to be found on PATH, or an absolute path.
-    pub claude_path: String,
-    /// `CLAUDE_MODEL`.
-    pub claude_model: String,
-    /// `CLAUDE_MAX_TURNS`.
-    pub claude_max_turns: u32,
-    /// `CLAUDE_TIMEOUT`.
-    pub claude_timeout: Duration,
+    /// `CLAUDE_TIMEOUT`, which holds for every agent's runs; the name is the predecessor's.
+    pub run_timeout: Duration,
     /// `SAMOCODE_MAX_RETRIES`.
     pub max_retries: u32,
     /// `SAMOCODE_RETRY_DELAY`.
@@ -163,7 +159,8 @@ pub struct Settings {
     pub telegram_chat_id: Option<String>,
     /// `TELEGRAM_API_URL`, without a slash at its end.
     pub telegram_api_url: String,
-    agents: [AgentChoice; Phase::ALL.len()],
+    agents: [AgentName; Phase::ALL.len()],
+    of_agents: BTreeMap<&'static str, String>,
     stalls: [Duration; Phase::ALL.len()],
     rows: Vec<Row>,
     warnings: Vec<Warning>,
@@ -184,11 +181,16 @@ impl Settings {
     /// # Errors
     /// [`Error::Value`] for the first bad value that counts, and what [`ConfigFile::read`] and
     /// [`EnvFile::read`] return.
-    pub fn load(project: Option<&Project>, env: &Env, flags: &Flags) -> Result<Self, Error> {
+    pub fn load(
+        vocabulary: &Vocabulary,
+        project: Option<&Project>,
+        env: &Env,
+        flags: &Flags,
+    ) -> Result<Self, Error> {
         let dirs = Dirs::user(env)?;
         let user = ConfigFile::read_if_there(&dirs.settings_file())?;
         let env_file = EnvFile::read(&dirs)?;
-        Self::of_layers(&dirs, &user, project, &env_file, env, flags)
+        Self::of_layers(vocabulary, &dirs, &user, project, &env_file, env, flags)
     }
 
     /// [`load`](Self::load) without reading anything.
@@ -196,6 +198,7 @@ impl Settings {
     /// # Errors
     /// [`Error::Value`] for the first bad value that counts.
     pub fn of_layers(
+        vocabulary: &Vocabulary,
         dirs: &Dirs,
         user: &ConfigFile,
         project: Option<&Project>,
@@ -203,7 +206,7 @@ impl Settings {
         env: &Env,
         flags: &Flags,
     ) -> Result<Self, Error> {
-        let mut layers = Layers::new(dirs);
+        let mut layers = Layers::new(dirs, vocabulary);
         layers.file(Rank::User, user);
         if let Some(project) = project {
             layers.file(Rank::Project, &project.file);
@@ -231,13 +234,9 @@ impl Settings {
             "idle" => Some(Inhibit::Idle),
             _ => None,
         };
-        let home = Some(layers.dirs.home.as_path());
         Ok(Self {
-            claude_path: layers
-                .read("CLAUDE_PATH", |set| program_path(&set.text, &set.base, home))?,
-            claude_model: layers.value("CLAUDE_MODEL", |text| Some(text.to_owned()))?,
-            claude_max_turns: layers.number("CLAUDE_MAX_TURNS")?,
-            claude_timeout: layers.value("CLAUDE_TIMEOUT", timeout)?,
+            of_agents: layers.of_agents()?,
+            run_timeout: layers.value("CLAUDE_TIMEOUT", timeout)?,
             max_retries: layers.number("SAMOCODE_MAX_RETRIES")?,
             retry_delay: layers.value("SAMOCODE_RETRY_DELAY", values::duration)?,
             branch_prefix: layers.branch_prefix()?,
@@ -267,8 +266,14 @@ impl Settings {
     /// The agent for a phase: `SAMOCODE_AGENT_PHASE` or `SAMOCODE_AGENT`, whichever is set later;
     /// in the same place the one for the phase.
     #[must_use]
-    pub const fn agent(&self, phase: Phase) -> &AgentChoice {
+    pub const fn agent(&self, phase: Phase) -> &AgentName {
         &self.agents[phase as usize]
+    }
+
+    /// The value of a key that an agent declares; `None` where it is set nowhere and has no default.
+    #[must_use]
+    pub fn of_agents(&self, key: &str) -> Option<&str> {
+        self.of_agents.get(key).map(String::as_str)
     }
 
     /// How long a run may show no progress in a phase; found like [`agent`](Self::agent).

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+use crate::agent::vocabulary;
 use crate::config::{Dirs, Env, EnvFile, Flags, Project, Settings};
 use crate::service::{self, Scope, ServiceManager, Spool};
 
@@ -113,7 +114,7 @@ impl Context {
         flags: &Flags,
     ) -> Result<Self> {
         let dirs = Dirs::user(&caller.env)?;
-        let settings = Settings::load(Some(&project), &caller.env, flags)?;
+        let settings = Settings::load(&vocabulary(), Some(&project), &caller.env, flags)?;
         settings.warnings().iter().for_each(|warning| warnings.add(warning.to_string()));
         Ok(Self { caller, dirs, project, settings, run_as: None, warnings: warnings.clone() })
     }

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::config::environment::{importable, secrets_in_shell};
+use crate::agent::environment::{importable, secrets_in_shell};
+use crate::agent::vocabulary;
 use crate::config::{EnvFile, Flags};
 use crate::git::{Plan, Start, WorktreePlan};
 use crate::session::WaitsFor;
@@ -139,7 +140,7 @@ impl Perform for Enable {
 }
 
 fn import_env(context: &Context) -> Result<()> {
-    let found = importable(&context.caller.env, &context.env_file()?);
+    let found = importable(&vocabulary(), &context.caller.env, &context.env_file()?);
     if found.is_empty() {
         context
             .warnings
@@ -155,7 +156,7 @@ fn import_env(context: &Context) -> Result<()> {
 
 /// A user's unit does not see the shell's variables.
 fn warn_of_secrets(context: &Context) -> Result<()> {
-    let secrets = secrets_in_shell(&context.caller.env, &context.env_file()?);
+    let secrets = secrets_in_shell(&vocabulary(), &context.caller.env, &context.env_file()?);
     if !secrets.is_empty() {
         let (are, them) = if secrets.len() == 1 { ("is", "it") } else { ("are", "them") };
         context.warnings.add(format!(

@@ -6,7 +6,6 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::AgentError;
-use crate::config::agent_path::NotFound;
 use crate::session::mail::MailError;
 use crate::session::names::BadName;
 use crate::session::qa::QaError;
@@ -139,7 +138,6 @@ classes! {
     QaError => Usage,
     MailError => Usage,
     AgentError => Configuration,
-    NotFound => Configuration,
     config::Error => Configuration,
     StoreError => Unavailable,
     LockError => Unavailable,

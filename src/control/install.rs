@@ -1,7 +1,7 @@
 //! What a session's unit is made of, and whether there is a point in starting it.
 
-use crate::config::agent_path::find_agent;
-use crate::config::environment::recorded;
+use crate::agent::environment::recorded;
+use crate::agent::{REGISTRY, vocabulary};
 use crate::config::{Env, Flags, Project, Settings};
 use crate::git::{self, Plan};
 use crate::service::{self, Limits, Progress, Scope, ServiceManager, Shared, retire};
@@ -30,15 +30,10 @@ pub(super) fn check_agent(
     session: &Session,
 ) -> Result<()> {
     let phase = session.hook().map_or(Phase::Investigation, |hook| hook.phase);
-    let agent = settings.agent(phase);
-    let found = find_agent(settings, agent, env)?;
-    let programs = crate::agent::Programs {
-        claude: found.map_or_else(|| "claude".into(), |found| found.path),
-        samocode: context.caller.binary.clone(),
-    };
+    let agent = REGISTRY.agent(settings.agent(phase), settings, env, &context.caller.binary)?;
     let environment: crate::agent::Environment = env.clone().into_iter().collect();
     let is_root = rustix::process::geteuid().is_root();
-    crate::agent::choose(&agent.to_string(), &programs)?.ready(is_root, &environment)?;
+    agent.ready(is_root, &environment)?;
     Ok(())
 }
 
@@ -84,7 +79,8 @@ impl<'a> UnitFiles<'a> {
     /// earlier `enable` recorded and this one does not say stays.
     pub(crate) fn new(context: &'a Context, session: &'a Session, flags: &Flags) -> Result<Self> {
         context.project.check_places()?;
-        let mut environment = recorded(&flags.over(&context.caller.env), &context.caller.cwd);
+        let mut environment =
+            recorded(&vocabulary(), &flags.over(&context.caller.env), &context.caller.cwd);
         let before = service::recorded(context.scope(), &session.instance)?;
         let uid = context.run_as.as_ref().map(RunAs::uid);
         if let Some(before) = before.as_ref().and_then(|before| before.uid)
@@ -104,7 +100,8 @@ impl<'a> UnitFiles<'a> {
         }
         let mut env = context.caller.env.clone();
         env.extend(environment.iter().cloned());
-        let settings = Settings::load(Some(&context.project), &env, &Flags::default())?;
+        let settings =
+            Settings::load(&vocabulary(), Some(&context.project), &env, &Flags::default())?;
         Ok(Self { context, session, environment, env, settings })
     }
 
@@ -116,7 +113,8 @@ impl<'a> UnitFiles<'a> {
     ) -> Result<Self> {
         let mut env = context.caller.env.clone();
         env.extend(recorded.environment.iter().cloned());
-        let settings = Settings::load(Some(&context.project), &env, &Flags::default())?;
+        let settings =
+            Settings::load(&vocabulary(), Some(&context.project), &env, &Flags::default())?;
         Ok(Self { context, session, environment: recorded.environment, env, settings })
     }
 

@@ -62,8 +62,8 @@ pub(super) struct Sources {
     pub(super) env_file: Option<PathBuf>,
     /// What that was like when it was read for the agent.
     pub(super) env_file_read: Option<FileStamp>,
-    /// Where the agent keeps its login. The agent may write there itself.
-    pub(super) login: Option<PathBuf>,
+    /// Where the agent keeps its logins. The agent may write there itself.
+    pub(super) logins: Vec<PathBuf>,
 }
 
 /// What such files were like, by their paths.
@@ -81,7 +81,7 @@ impl Sources {
     }
 
     fn now(&self) -> Stamps {
-        let paths = self.env_file.iter().chain(&self.login);
+        let paths = self.env_file.iter().chain(&self.logins);
         paths.map(|path| (key(path), FileStamp::of(path))).collect()
     }
 }

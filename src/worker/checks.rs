@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::agent::{self, Agent, Programs};
-use crate::config::agent_path::find_agent;
-use crate::config::environment::{RunIds, agent_environment, redactor};
-use crate::config::secret::account_of;
-use crate::config::{AgentChoice, Dirs, EnvFile};
+use crate::agent::environment::RunIds;
+use crate::agent::{self, Agent, REGISTRY};
+use crate::config::secret::redactor;
+use crate::config::{Dirs, EnvFile};
 use crate::git;
 use crate::platform::free_space;
 use crate::session::Cause;
@@ -21,20 +20,15 @@ use super::file_stamp::FileStamp;
 
 impl Worker<'_> {
     /// The agent of this phase, found and willing.
-    pub(super) fn agent(&self) -> Result<(Box<dyn Agent>, Vec<PathBuf>), String> {
-        let settings = &self.setup.settings;
-        let choice = settings.agent(self.writer.state().phase());
-        let found = find_agent(settings, choice, &self.setup.env).map_err(|e| e.to_string())?;
-        let programs = Programs {
-            claude: found.as_ref().map_or_else(PathBuf::new, |found| found.path.clone()),
-            samocode: self.setup.binary.clone(),
-        };
-        let agent = agent::choose(&choice.to_string(), &programs).map_err(|e| e.to_string())?;
-        let environment: agent::Environment = self.setup.env.clone().into_iter().collect();
-        agent
-            .ready(rustix::process::geteuid().is_root(), &environment)
-            .map_err(|error| error.to_string())?;
-        Ok((agent, found.map(|found| found.path_additions).unwrap_or_default()))
+    pub(super) fn agent(&self) -> Result<Agent, String> {
+        let (settings, env) = (&self.setup.settings, &self.setup.env);
+        let name = settings.agent(self.writer.state().phase());
+        let agent = REGISTRY.agent(name, settings, env, &self.setup.binary);
+        let agent = agent.map_err(|error| error.to_string())?;
+        let environment: agent::Environment = env.clone().into_iter().collect();
+        let is_root = rustix::process::geteuid().is_root();
+        agent.ready(is_root, &environment).map_err(|error| error.to_string())?;
+        Ok(agent)
     }
 
     /// Reads the file of credentials, in which a human may have fixed something.
@@ -91,23 +85,16 @@ impl Worker<'_> {
 
     /// What is known of the account the agent will use, where it has one.
     pub(super) fn account(&self) -> Option<Account> {
-        let choice = self.setup.settings.agent(self.writer.state().phase());
-        if *choice == AgentChoice::Rehearsal {
-            return None;
-        }
-        let env = agent_environment(&self.setup.env, &self.env_file, choice, &RunIds::default());
-        let login = (*choice == AgentChoice::Claude).then(|| {
-            let config = env.get("CLAUDE_CONFIG_DIR").map(PathBuf::from);
-            let home = || PathBuf::from(env.get("HOME").unwrap_or_default()).join(".claude");
-            config.unwrap_or_else(home).join(".credentials.json")
-        });
+        let name = self.setup.settings.agent(self.writer.state().phase());
+        let env = REGISTRY.environment(&self.setup.env, &self.env_file, name, &RunIds::default());
+        let known = REGISTRY.account(name, &env)?;
         let sources = Sources {
             env_file: self.env_file_path(),
             env_file_read: self.env_file_read.clone(),
-            login,
+            logins: known.logins,
         };
         let folder = self.setup.state_dir.join("accounts");
-        Some(Account::new(&folder, &account_of(choice, &env), sources))
+        Some(Account::new(&folder, &known.hash, sources))
     }
 
     /// What worktree and session look like, to see whether an iteration changed anything: the

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::agent::outcome::{EndedBy, Told};
 use crate::agent::run::{Run, Step};
-use crate::agent::{Agent, Event as Said, Tool};
+use crate::agent::{Event as Said, Tool};
 use crate::platform::cgroup::RunCgroup;
 use crate::platform::strays;
 use crate::session::journal::Event;
@@ -53,7 +53,7 @@ impl Watch {
             progress: Timestamp::now(),
             shown: now.checked_sub(SHOW_EVERY).unwrap_or(now),
             last_shown: None,
-            timeout: tokio::time::Instant::now() + settings.claude_timeout,
+            timeout: tokio::time::Instant::now() + settings.run_timeout,
             ended_by: None,
             repeats: Repeats::default(),
             seen: LastSeen::default(),
@@ -66,7 +66,6 @@ impl Watch {
     pub(super) async fn drive(
         &mut self,
         worker: &mut Worker<'_>,
-        agent: &dyn Agent,
         run: &mut Run,
         cgroup: Option<&RunCgroup>,
     ) -> Result<(std::process::ExitStatus, Option<EndedBy>), Trouble> {
@@ -80,11 +79,11 @@ impl Watch {
         loop {
             tokio::select! {
                 step = run.next() => match step {
-                    Step::Event(event) => self.take(worker, agent, run, &event)?,
+                    Step::Event(event) => self.take(worker, run, &event)?,
                     Step::ClosedStdout | Step::Overstayed(_) => {}
                     Step::Exited(status) => return Ok((status, self.ended_by)),
                 },
-                _ = tick.tick() => self.look(worker, agent, run, cgroup)?,
+                _ = tick.tick() => self.look(worker, run, cgroup)?,
                 ask = worker.signals.next() => if ask == Request::End && self.ended_by.is_none() {
                     self.ended_by = Some(EndedBy::Shutdown);
                     worker.notify.status(&notices::status_line(
@@ -102,7 +101,6 @@ impl Watch {
     fn take(
         &mut self,
         worker: &mut Worker<'_>,
-        agent: &dyn Agent,
         run: &mut Run,
         event: &Said,
     ) -> Result<(), Trouble> {
@@ -113,7 +111,7 @@ impl Watch {
             Said::Tool(tool) => {
                 self.doing.clone_from(&tool.summary);
                 self.seen.did(&tool.summary);
-                self.called(worker, agent, run, tool)?;
+                self.called(worker, run, tool)?;
             }
             Said::Text { text } => {
                 self.seen.said(text);
@@ -121,7 +119,7 @@ impl Watch {
             }
             Said::Usage { context_used, .. } => {
                 self.spent(worker, run);
-                self.filled(worker, agent, run, *context_used)?;
+                self.filled(worker, run, *context_used)?;
                 return Ok(());
             }
             Said::Started { .. } => "thinking".clone_into(&mut self.doing),
@@ -142,7 +140,6 @@ impl Watch {
     fn called(
         &mut self,
         worker: &mut Worker<'_>,
-        agent: &dyn Agent,
         run: &mut Run,
         tool: &Tool,
     ) -> Result<(), Trouble> {
@@ -154,7 +151,7 @@ impl Watch {
         let event = Event::Repeated { run: self.run.clone(), what: what.clone(), times };
         worker.writer.record(event)?;
         if verdict == Verdict::Tell {
-            say(agent, run, REPEATS);
+            run.say(REPEATS);
         } else {
             self.why_ended = Some(format!("it made the same call {times} times in a row: {what}"));
             self.ended_by = Some(EndedBy::Stall);
@@ -178,7 +175,6 @@ impl Watch {
     fn filled(
         &mut self,
         worker: &mut Worker<'_>,
-        agent: &dyn Agent,
         run: &mut Run,
         used: Option<u64>,
     ) -> Result<(), Trouble> {
@@ -186,7 +182,7 @@ impl Watch {
         let window = worker.writer.state().context_window;
         let full = used.is_some_and(|used| context::is_full(used, window, percent));
         if full && !self.handoff_asked {
-            self.ask_for_handoff(worker, agent, run, used)?;
+            self.ask_for_handoff(worker, run, used)?;
         }
         Ok(())
     }
@@ -194,13 +190,12 @@ impl Watch {
     fn ask_for_handoff(
         &mut self,
         worker: &mut Worker<'_>,
-        agent: &dyn Agent,
         run: &mut Run,
         used: Option<u64>,
     ) -> Result<(), Trouble> {
         self.handoff_asked = true;
         worker.writer.record(Event::HandoffAsked { run: self.run.clone(), used })?;
-        say(agent, run, context::ASK);
+        run.say(context::ASK);
         Ok(())
     }
 
@@ -208,7 +203,6 @@ impl Watch {
     fn look(
         &mut self,
         worker: &mut Worker<'_>,
-        agent: &dyn Agent,
         run: &mut Run,
         cgroup: Option<&RunCgroup>,
     ) -> Result<(), Trouble> {
@@ -224,7 +218,7 @@ impl Watch {
                 worker.notify.watchdog();
                 let quiet_s = self.pulse.quiet(now).as_secs();
                 worker.writer.record(Event::Nudged { run: self.run.clone(), quiet_s })?;
-                say(agent, run, NUDGE);
+                run.say(NUDGE);
                 worker.tell_of_stall(quiet_s);
             }
             Beat::Starve => {
@@ -233,11 +227,8 @@ impl Watch {
             }
             Beat::Silent => {}
         }
-        if worker.writer.folder.has_unread()
-            && worker.deliver_live(agent, run)?
-            && !self.handoff_asked
-        {
-            self.ask_for_handoff(worker, agent, run, None)?;
+        if worker.writer.folder.has_unread() && worker.deliver_live(run)? && !self.handoff_asked {
+            self.ask_for_handoff(worker, run, None)?;
         }
         worker.note_deliveries()?;
         self.show(worker)
@@ -258,13 +249,6 @@ impl Watch {
         worker.writer.show(&doing, self.progress);
         self.last_shown = Some(now);
         Ok(())
-    }
-}
-
-/// Says something to an agent that takes input while it runs.
-fn say(agent: &dyn Agent, run: &mut Run, text: &str) {
-    if let Some(bytes) = agent.message(text) {
-        run.send_input(&bytes);
     }
 }
 

@@ -8,10 +8,10 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::agent::cost::difference;
+use crate::agent::environment::RunIds;
 use crate::agent::outcome::{Facts, Told};
 use crate::agent::run::{GRACE, Run, Setting, TERM_GRACE};
-use crate::agent::{self, Agent, Outcome, judge};
-use crate::config::environment::{RunIds, agent_environment};
+use crate::agent::{self, Agent, Outcome, REGISTRY};
 use crate::config::settings::Inhibit;
 use crate::git;
 use crate::platform::Counted;
@@ -96,11 +96,11 @@ impl Worker<'_> {
             }
         }
         self.read_env_file();
-        let (agent, path_additions) = match self.agent() {
+        let agent = match self.agent() {
             Ok(found) => found,
             Err(reason) => return self.block(reason, Needs::HumanDecision),
         };
-        let plan = self.plan(numbers, agent.as_ref(), path_additions);
+        let plan = self.plan(numbers, &agent);
         let account = self.account();
         if let (Some(account), false) = (&account, self.writer.state().forced)
             && let Some(obstacle) = account.obstacle(&self.setup.instance, Timestamp::now())?
@@ -114,7 +114,7 @@ impl Worker<'_> {
         self.end_outage()?;
         self.writer.record(Event::RunStarted {
             run: plan.run.clone(),
-            agent: agent.name().to_owned(),
+            agent: agent.word().to_owned(),
             conversation: plan.conversation.clone(),
             resume: plan.resume,
             phase: self.writer.state().phase(),
@@ -127,10 +127,10 @@ impl Worker<'_> {
         self.writer.open_overview()?;
         self.writer.show_hook()?;
         let since = SystemTime::now() - TICK;
-        let ended = self.run(agent.as_ref(), &plan, &log).await?;
+        let ended = self.run(&agent, &plan, &log).await?;
         crash_point("the run is over");
         self.settle_run(since).await;
-        self.conclude(&plan, agent.as_ref(), ended, account.as_ref()).await?;
+        self.conclude(&plan, &agent, ended, account.as_ref()).await?;
         self.account_for(spent_before)
     }
 
@@ -138,7 +138,7 @@ impl Worker<'_> {
     async fn conclude(
         &mut self,
         plan: &Plan,
-        agent: &dyn Agent,
+        agent: &Agent,
         ended: Ended,
         account: Option<&Account>,
     ) -> Result<(), Trouble> {
@@ -171,14 +171,14 @@ impl Worker<'_> {
         // has none.
         let was_asked =
             self.writer.state().iteration.as_ref().is_some_and(|iteration| iteration.was_asked);
-        let may_ask = !was_asked && agent.resumes();
+        let may_ask = !was_asked && agent.capabilities().resumes;
         let failure = rule == Rule::Fail || (rule == Rule::TakeSignal && !may_ask);
         let run_ended = Event::RunEnded {
             run: plan.run.clone(),
             outcome: rules::word(&ended.outcome),
             detail,
             failure: !has_signal && !hands_over && failure,
-            resumable: agent.resumes() && rules::resumable(&ended.outcome),
+            resumable: agent.capabilities().resumes && rules::resumable(&ended.outcome),
             context_window: ended.told.finished.as_ref().and_then(|end| end.context_window),
             cost,
         };
@@ -216,7 +216,7 @@ impl Worker<'_> {
     }
 
     /// The process itself, from its start to its end.
-    async fn run(&mut self, agent: &dyn Agent, plan: &Plan, log: &str) -> Result<Ended, Trouble> {
+    async fn run(&mut self, agent: &Agent, plan: &Plan, log: &str) -> Result<Ended, Trouble> {
         let state = self.writer.state();
         let working_dir = state.working_dir().unwrap_or_default().to_owned();
         let name = temporary_name(&plan.run);
@@ -235,7 +235,7 @@ impl Worker<'_> {
             Err(error) => return Ok(would_not_start(error.to_string())),
         };
         let setting = Setting {
-            environment,
+            environment: environment.clone(),
             working_dir: Path::new(&working_dir),
             cgroup: cgroup.as_ref().and_then(|cgroup| cgroup.procs().try_clone().ok()),
             log: self.open_log(log)?,
@@ -259,7 +259,7 @@ impl Worker<'_> {
         crash_point("the agent is started");
         self.writer.catch_up()?;
         let mut watch = Watch::new(self, plan);
-        let (exit, ended_by) = watch.drive(self, agent, &mut run, cgroup.as_ref()).await?;
+        let (exit, ended_by) = watch.drive(self, &mut run, cgroup.as_ref()).await?;
         crash_point("the agent has ended");
         let mut counted = cgroup.map(RunCgroup::end).unwrap_or_default();
         if self.cgroup.is_none() {
@@ -267,14 +267,16 @@ impl Worker<'_> {
             counted.leftovers += counted_strays(&plan.run, left);
         }
         let summary = run.summary();
-        let outcome = judge(&Facts {
+        let outcome = agent.outcome(&Facts {
             exit: exit.into(),
             told: &watch.told,
             stderr_tail: &summary.stderr_tail,
             oom_kills: counted.oom_kills,
             ended_by,
             resumed: plan.resume,
-            reports_end: agent.reports_end(),
+            reports_end: agent.capabilities().reports_end,
+            conversation: &plan.conversation,
+            environment: &environment,
         });
         let log_error = summary.log_error.map(|error| format!("the log is incomplete: {error}"));
         Ok(Ended {
@@ -288,10 +290,11 @@ impl Worker<'_> {
         })
     }
 
-    fn plan(&self, numbers: Numbers, agent: &dyn Agent, path_additions: Vec<PathBuf>) -> Plan {
+    fn plan(&self, numbers: Numbers, agent: &Agent) -> Plan {
         let state = self.writer.state();
         let known = state.conversation();
-        let resume = agent.resumes() && known.is_some_and(|conversation| conversation.resumable);
+        let resume = agent.capabilities().resumes
+            && known.is_some_and(|conversation| conversation.resumable);
         let conversation = known
             .filter(|_| resume)
             .map_or_else(|| Uuid::new_v4().to_string(), |known| known.id.clone());
@@ -305,7 +308,7 @@ impl Worker<'_> {
                 .as_ref()
                 .filter(|_| resume)
                 .and_then(|known| known.asked.clone()),
-            path_additions,
+            path_additions: agent.path_additions().to_vec(),
         }
     }
 
@@ -320,8 +323,8 @@ impl Worker<'_> {
             tmpdir: temporary.to_owned(),
             path_additions: plan.path_additions.clone(),
         };
-        let choice = self.setup.settings.agent(state.phase());
-        agent_environment(&self.setup.env, &self.env_file, choice, &ids).into_iter().collect()
+        let name = self.setup.settings.agent(state.phase());
+        REGISTRY.environment(&self.setup.env, &self.env_file, name, &ids).into_iter().collect()
     }
 
     fn cost(&self, ended: &Ended) -> RunCost {

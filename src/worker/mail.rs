@@ -1,7 +1,6 @@
 //! Mail: out of the inbox into the journal, and to the agent. Each message is journaled first and
 //! moved after, so that one that is found twice is known.
 
-use crate::agent::Agent;
 use crate::agent::prompt;
 use crate::agent::run::Run;
 use crate::session::clock;
@@ -60,22 +59,13 @@ impl Worker<'_> {
     /// Says mail to an agent that takes input while it runs. Mail that asks something of the
     /// worker, and mail for an agent that is deaf, waits in the inbox for the iteration's end.
     /// True when a human asks for a handoff.
-    pub(super) fn deliver_live(
-        &mut self,
-        agent: &dyn Agent,
-        run: &mut Run,
-    ) -> Result<bool, Trouble> {
+    pub(super) fn deliver_live(&mut self, run: &mut Run) -> Result<bool, Trouble> {
         let mut handoff = false;
         for (file, message) in self.writer.folder.unread()?.messages {
-            let Some(bytes) = Some(&message)
-                .filter(|message| matches!(message.kind, Kind::Text | Kind::Nudge | Kind::Handoff))
-                .and_then(|message| {
-                    agent.message(&prompt::mail(std::slice::from_ref(message), &clock::local_now()))
-                })
-            else {
+            if !matches!(message.kind, Kind::Text | Kind::Nudge | Kind::Handoff) {
                 continue;
-            };
-            if !run.send_input(&bytes) {
+            }
+            if !run.say(&prompt::mail(std::slice::from_ref(&message), &clock::local_now())) {
                 break;
             }
             handoff |= message.kind == Kind::Handoff;

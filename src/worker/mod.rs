@@ -39,7 +39,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::config::environment::redactor;
+use crate::config::secret::redactor;
 use crate::config::{Env, EnvFile, Project, Redactor, Settings};
 use crate::notify::{Channels, Outbox};
 use crate::platform::cgroup::UnitCgroup;

@@ -34,7 +34,7 @@ impl Worker<'_> {
             total_iterations: plan.numbers.total,
             run: &plan.run,
             now: &now,
-            time_limit: Some(settings.claude_timeout.as_secs()),
+            time_limit: Some(settings.run_timeout.as_secs()),
             test_command: settings.test_command.as_deref(),
             gate: gate(state),
             task: Some(state.task.as_str()).filter(|task| !task.is_empty()),
@@ -55,8 +55,6 @@ impl Worker<'_> {
             resume: plan.resume,
             prompt,
             system_prompt: roles::system_prompt(state.phase(), &self.setup.role_folders)?,
-            model: Some(settings.claude_model.clone()),
-            max_turns: Some(settings.claude_max_turns),
             max_budget_usd: self.budget_left(),
             live_input: true,
         })

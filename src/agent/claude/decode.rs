@@ -160,6 +160,10 @@ impl Decoder for ClaudeDecoder {
         }
     }
 
+    fn message(&mut self, text: &str) -> Option<Vec<u8>> {
+        Some(super::user_message(text))
+    }
+
     fn oversized(&mut self, head: &[u8], tail: &[u8], emit: &mut dyn FnMut(Event)) {
         let kind = first_type(head);
         let has = |key: &[u8]| memmem::find(tail, key).is_some();

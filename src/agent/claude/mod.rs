@@ -6,40 +6,111 @@ mod excerpt;
 pub mod summary;
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::Path;
 
-use async_trait::async_trait;
 use serde_json::json;
 
 use super::event::Decoder;
 use super::process::MAX_ARGUMENT;
-use super::{Agent, AgentError, Environment, Input, Launch, Task, process, variable};
+use super::spec::{AgentSpec, Capabilities, ConversationId, Login, Program};
+use super::{Agent, AgentError, Environment, Input, Launch, Task, variable};
+use crate::config::keys::{Key, Kind, key};
+use crate::config::{AgentName, AgentWords, Credentials, Reach, Settings, Variables};
+
+const PATH: &str = "CLAUDE_PATH";
+const MODEL: &str = "CLAUDE_MODEL";
+const MAX_TURNS: &str = "CLAUDE_MAX_TURNS";
+
+const KEYS: &[Key] = &[
+    key(PATH, "claude", Kind::Program, "the Claude Code program"),
+    key(MODEL, "opus", Kind::Text, "the model for Claude Code"),
+    key(MAX_TURNS, "300", Kind::Number(1, 1_000_000), "how many turns the model gets in one run"),
+];
+
+const WORDS: AgentWords = AgentWords {
+    name: "claude",
+    takes_command: false,
+    reach: Reach::Own,
+    keys: KEYS,
+    variables: Variables {
+        // Those of AWS are for Bedrock.
+        prefixes: &["ANTHROPIC_", "CLAUDE_", "AWS_"],
+        places: &["CLAUDE_CONFIG_DIR"],
+        of_parent: &[
+            "CLAUDECODE",
+            "CLAUDE_CODE_ENTRYPOINT",
+            "CLAUDE_CODE_EXECPATH",
+            "CLAUDE_CODE_SESSION",
+            "CLAUDE_CODE_SESSION_ID",
+            "CLAUDE_CODE_HOST_SESSION_ID",
+            "CLAUDE_CODE_CHILD_SESSION",
+            "CLAUDE_CODE_SESSION_ACCESS_TOKEN",
+            "CLAUDE_CODE_SSE_PORT",
+            "CLAUDE_CODE_REMOTE",
+            "CLAUDE_SESSION_ID",
+            "CLAUDE_PID",
+            "CLAUDE_PROJECT_DIR",
+            "CLAUDE_PLUGIN_ROOT",
+            "CLAUDE_ENV_FILE",
+        ],
+        defaults: &[
+            // An update in the middle of a run would swap the program below it.
+            ("DISABLE_AUTOUPDATER", "1"),
+        ],
+        ..Variables::NONE
+    },
+    credentials: Credentials {
+        folder: Some(("CLAUDE_CONFIG_DIR", ".claude")),
+        base_url: "ANTHROPIC_BASE_URL",
+        keys: &[
+            "ANTHROPIC_API_KEY",
+            "ANTHROPIC_AUTH_TOKEN",
+            "CLAUDE_CODE_OAUTH_TOKEN",
+            "AWS_BEARER_TOKEN_BEDROCK",
+            "AWS_ACCESS_KEY_ID",
+            "AWS_PROFILE",
+        ],
+        logins: &[".credentials.json"],
+        switches: &["CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX"],
+        remedy: "log in with: claude /login, or put ANTHROPIC_API_KEY into",
+    },
+};
 
 /// The agent `claude`.
-#[derive(Debug, Clone)]
-pub struct Claude {
-    program: PathBuf,
-}
+#[derive(Debug, Clone, Copy)]
+pub struct Claude;
 
-impl Claude {
-    /// Claude Code by its path or its name on PATH.
-    #[must_use]
-    pub const fn new(program: PathBuf) -> Self {
-        Self { program }
-    }
-}
-
-#[async_trait]
-impl Agent for Claude {
-    fn name(&self) -> &'static str {
-        "claude"
+impl AgentSpec for Claude {
+    fn words(&self) -> &'static AgentWords {
+        &WORDS
     }
 
-    fn program(&self) -> &Path {
-        &self.program
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            resumes: true,
+            conversation: ConversationId::Ours,
+            live_input: true,
+            reports_end: true,
+            cost: true,
+            limits: true,
+            max_turns: Some(MAX_TURNS),
+            partial_messages: false,
+            tells_version: true,
+        }
     }
 
-    fn launch(&self, task: &Task) -> Launch {
+    fn program(&self, _name: &AgentName, settings: &Settings) -> Program {
+        let program = settings.of_agents(PATH).unwrap_or(WORDS.name).to_owned();
+        Program::Named { program, key: PATH }
+    }
+
+    fn refusal(&self, root: bool, environment: &Environment) -> Option<AgentError> {
+        let is_sandbox = variable(environment, "IS_SANDBOX").is_some_and(|value| value == "1");
+        (root && !is_sandbox).then_some(AgentError::Root(WORDS.name))
+    }
+
+    fn launch(&self, agent: &Agent, task: &Task) -> Launch {
         let mut args: Vec<OsString> = Vec::new();
         let mut add = |words: &[&str]| args.extend(words.iter().map(OsString::from));
         // stream-json is refused without --verbose.
@@ -50,11 +121,11 @@ impl Agent for Claude {
             "--verbose",
             "--dangerously-skip-permissions",
         ]);
-        if let Some(model) = &task.model {
+        if let Some(model) = agent.value(MODEL) {
             add(&["--model", model]);
         }
-        if let Some(turns) = task.max_turns {
-            add(&["--max-turns", &turns.to_string()]);
+        if let Some(turns) = agent.value(MAX_TURNS) {
+            add(&["--max-turns", turns]);
         }
         if let Some(dollars) = task.max_budget_usd {
             add(&["--max-budget-usd", &dollars.to_string()]);
@@ -77,11 +148,11 @@ impl Agent for Claude {
             Input::Text(prompt.into_bytes())
         };
         Launch {
-            program: self.program.clone(),
+            program: agent.program().to_owned(),
             args,
             input,
             // A run ends when the agent says so: tasks left behind would only be killed.
-            defaults: vec![("CLAUDE_CODE_DISABLE_BACKGROUND_TASKS", "1")],
+            defaults: vec![("CLAUDE_CODE_DISABLE_BACKGROUND_TASKS", "1".into())],
         }
     }
 
@@ -89,24 +160,22 @@ impl Agent for Claude {
         Box::new(decode::ClaudeDecoder::new(working_dir.to_string_lossy().into_owned()))
     }
 
-    fn resumes(&self) -> bool {
-        true
-    }
-
-    fn message(&self, text: &str) -> Option<Vec<u8>> {
-        Some(user_message(text))
-    }
-
-    fn reports_end(&self) -> bool {
-        true
-    }
-
-    fn ready(&self, root: bool, environment: &Environment) -> Result<PathBuf, AgentError> {
-        if root && variable(environment, "IS_SANDBOX").is_none_or(|value| value != "1") {
-            return Err(AgentError::Root("claude"));
+    /// OAuth, or a helper that brings a key.
+    fn logged_in(&self, folder: &Path) -> Option<Login> {
+        let oauth = folder.join(".credentials.json");
+        if oauth.is_file() {
+            return Some(Login { how: "logged in by", file: oauth });
         }
-        Ok(process::find_program(&self.program, variable(environment, "PATH"))?)
+        let settings = folder.join("settings.json");
+        has_helper(&settings).then_some(Login { how: "apiKeyHelper in", file: settings })
     }
+}
+
+fn has_helper(settings: &Path) -> bool {
+    fs::read(settings)
+        .ok()
+        .and_then(|text| serde_json::from_slice::<serde_json::Value>(&text).ok())
+        .is_some_and(|settings| settings["apiKeyHelper"].is_string())
 }
 
 /// A line of the input stream that carries a user's message.
@@ -118,64 +187,4 @@ fn user_message(text: &str) -> Vec<u8> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn task() -> Task {
-        Task {
-            conversation: "7d9f".into(),
-            prompt: "-p is no flag\nhere".into(),
-            system_prompt: "Rules.".into(),
-            model: Some("opus".into()),
-            max_turns: Some(300),
-            max_budget_usd: Some(1.5),
-            live_input: true,
-            ..Task::default()
-        }
-    }
-
-    fn launch(task: &Task) -> (String, Input) {
-        let launch = Claude::new("claude".into()).launch(task);
-        let args: Vec<_> = launch.args.iter().map(|arg| arg.to_str().unwrap()).collect();
-        (args.join(" "), launch.input)
-    }
-
-    #[test]
-    fn a_first_run_chooses_its_conversation_and_is_fed() {
-        let (args, input) = launch(&task());
-        assert_eq!(
-            args,
-            "-p --output-format stream-json --verbose --dangerously-skip-permissions --model opus --max-turns 300 --max-budget-usd 1.5 --session-id 7d9f --append-system-prompt Rules. --input-format stream-json"
-        );
-        let Input::Feed(line) = input else { panic!("{input:?}") };
-        assert_eq!(line.last(), Some(&b'\n'));
-        assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
-        let message: serde_json::Value = serde_json::from_slice(&line).unwrap();
-        assert_eq!(message["message"]["content"], "-p is no flag\nhere");
-    }
-
-    #[test]
-    fn a_resumed_run_names_the_conversation_and_no_new_one() {
-        let (args, input) = launch(&Task { resume: true, live_input: false, ..task() });
-        assert!(args.contains("--resume 7d9f") && !args.contains("--session-id"));
-        assert_eq!(input, Input::Text(b"-p is no flag\nhere".to_vec()));
-    }
-
-    #[test]
-    fn a_system_prompt_too_long_for_an_argument_is_said_first() {
-        let long = "x".repeat(MAX_ARGUMENT);
-        let (args, input) = launch(&Task { system_prompt: long, live_input: false, ..task() });
-        assert!(args.len() < 1000);
-        let Input::Text(text) = input else { panic!("{input:?}") };
-        assert!(text.starts_with(b"xxx") && text.ends_with(b"here"));
-    }
-
-    #[test]
-    fn root_is_refused_unless_it_is_a_sandbox() {
-        let claude = Claude::new("/bin/sh".into());
-        let told = claude.ready(true, &Vec::new()).unwrap_err().to_string();
-        assert!(told.contains("IS_SANDBOX=1") && told.contains("--run-as"), "{told}");
-        assert!(claude.ready(true, &vec![("IS_SANDBOX".into(), "1".into())]).is_ok());
-        assert!(claude.ready(false, &Vec::new()).is_ok());
-    }
-}
+mod tests;

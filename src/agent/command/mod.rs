@@ -5,51 +5,56 @@
 //! It leaves `_signal.json`. Every line it prints is a sign of life; a line that is JSON with the
 //! key `event` is read as one of our [`Event`]s. It need not print anything.
 
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::event::{Decoder, Event, MAX_TEXT, cut, fingerprint, one_line};
-use super::{Agent, AgentError, Input, Launch, Task};
+use super::find::CHOICE;
+use super::spec::{AgentSpec, Capabilities, ConversationId, Program};
+use super::{Agent, Input, Launch, Task};
+use crate::config::{AgentName, AgentWords, Credentials, Reach, Settings, Variables};
+
+const WORDS: AgentWords = AgentWords {
+    name: "command",
+    takes_command: true,
+    reach: Reach::All,
+    keys: &[],
+    variables: Variables::NONE,
+    credentials: Credentials::NONE,
+};
 
 /// The agent `command:PROGRAM ARGS`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Command {
-    program: PathBuf,
-    args: Vec<OsString>,
-}
+#[derive(Debug, Clone, Copy)]
+pub struct Command;
 
-impl Command {
-    /// Reads a command line: words parted by white space, with quotes and backslashes as in a
-    /// shell, and nothing else of a shell.
-    ///
-    /// # Errors
-    /// [`AgentError::BadCommand`] for an open quote, no program, and a relative path, which would
-    /// mean another file in every worktree.
-    pub fn parse(line: &str) -> Result<Self, AgentError> {
-        let bad = |why| AgentError::BadCommand(format!("command:{line}"), why);
-        let mut words = shlex::split(line).ok_or_else(|| bad("a quote is not closed"))?.into_iter();
-        let program = words.next().filter(|word| !word.is_empty());
-        let program = PathBuf::from(program.ok_or_else(|| bad("it names no program"))?);
-        if program.is_relative() && program.components().count() > 1 {
-            return Err(bad("the program's path is relative; give it from / on"));
+impl AgentSpec for Command {
+    fn words(&self) -> &'static AgentWords {
+        &WORDS
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            resumes: false,
+            conversation: ConversationId::Ours,
+            live_input: false,
+            reports_end: false,
+            cost: false,
+            limits: false,
+            max_turns: None,
+            partial_messages: false,
+            tells_version: false,
         }
-        Ok(Self { program, args: words.map(OsString::from).collect() })
-    }
-}
-
-impl Agent for Command {
-    fn name(&self) -> &'static str {
-        "command"
     }
 
-    fn program(&self) -> &Path {
-        &self.program
+    fn program(&self, name: &AgentName, _settings: &Settings) -> Program {
+        let program = name.command().map(|command| command.program.clone()).unwrap_or_default();
+        Program::Named { program, key: CHOICE }
     }
 
-    fn launch(&self, task: &Task) -> Launch {
+    fn launch(&self, agent: &Agent, task: &Task) -> Launch {
+        let args = agent.name().command().map(|command| command.args.as_slice());
         Launch {
-            program: self.program.clone(),
-            args: self.args.clone(),
+            program: agent.program().to_owned(),
+            args: args.unwrap_or_default().iter().map(Into::into).collect(),
             input: Input::Text(whole_prompt(task).into_bytes()),
             defaults: Vec::new(),
         }
@@ -57,18 +62,6 @@ impl Agent for Command {
 
     fn decoder(&self, _working_dir: &Path) -> Box<dyn Decoder> {
         Box::new(Lines)
-    }
-
-    fn resumes(&self) -> bool {
-        false
-    }
-
-    fn message(&self, _text: &str) -> Option<Vec<u8>> {
-        None
-    }
-
-    fn reports_end(&self) -> bool {
-        false
     }
 }
 
@@ -117,32 +110,17 @@ fn bounded(event: Event) -> Event {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_command_line_is_split_as_in_a_shell() {
-        let command = Command::parse(r#" /bin/sh -c 'echo "a b"' x\ y "q\"q" '' "#).unwrap();
-        assert_eq!(command.program, Path::new("/bin/sh"));
-        assert_eq!(command.args, ["-c", "echo \"a b\"", "x y", "q\"q", ""]);
-    }
-
-    #[test]
-    fn open_quotes_and_relative_paths_are_refused_with_the_reason() {
-        for (line, why) in [
-            ("sh -c 'x", "a quote is not closed"),
-            ("  ", "it names no program"),
-            ("''", "it names no program"),
-            ("./agent.sh", "relative"),
-        ] {
-            let told = Command::parse(line).unwrap_err().to_string();
-            assert!(told.contains(why), "{told}");
-        }
-    }
+    use crate::agent::REGISTRY;
+    use crate::agent::registry::testing::agent_of;
 
     #[test]
     fn the_prompt_comes_whole_on_standard_input() {
         let task =
             Task { system_prompt: "Rules.\n".into(), prompt: "Do it.".into(), ..Task::default() };
-        let launch = Command::parse("agent").unwrap().launch(&task);
+        let agent = agent_of(&REGISTRY, "command:/bin/sh -c 'a b'", "").unwrap();
+        let launch = agent.launch(&task);
+        assert_eq!(launch.program, Path::new("/bin/sh"));
+        assert_eq!(launch.args, ["-c", "a b"]);
         assert_eq!(launch.input, Input::Text(b"Rules.\n\nDo it.".to_vec()));
     }
 

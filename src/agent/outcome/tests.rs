@@ -26,6 +26,8 @@ fn facts(told: &Told, exit: Exit) -> Facts<'_> {
         ended_by: None,
         resumed: false,
         reports_end: true,
+        conversation: "",
+        environment: const { &Vec::new() },
     }
 }
 

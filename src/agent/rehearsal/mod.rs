@@ -15,39 +15,55 @@ use std::time::Duration;
 
 use super::command::Lines;
 use super::event::{Decoder, Event};
+use super::spec::{AgentSpec, Capabilities, ConversationId, Program};
 use super::{Agent, Input, Launch, Task};
+use crate::config::{AgentName, AgentWords, Credentials, Reach, Settings, Variables};
 use crate::session::Phase;
 use crate::session::store::StoreError;
 
 /// The variable that holds how long each step takes, in milliseconds, for people who watch.
 pub const PACE: &str = "SAMOCODE_REHEARSAL_PACE";
 
+const WORDS: AgentWords = AgentWords {
+    name: "rehearsal",
+    takes_command: false,
+    // It talks to nobody, so no key is for it.
+    reach: Reach::Nothing,
+    keys: &[],
+    variables: Variables::NONE,
+    credentials: Credentials::NONE,
+};
+
 /// The agent `rehearsal`.
-#[derive(Debug, Clone)]
-pub struct Rehearsal {
-    samocode: PathBuf,
-}
+#[derive(Debug, Clone, Copy)]
+pub struct Rehearsal;
 
-impl Rehearsal {
-    /// The rehearsal built into this samocode.
-    #[must_use]
-    pub const fn new(samocode: PathBuf) -> Self {
-        Self { samocode }
-    }
-}
-
-impl Agent for Rehearsal {
-    fn name(&self) -> &'static str {
-        "rehearsal"
+impl AgentSpec for Rehearsal {
+    fn words(&self) -> &'static AgentWords {
+        &WORDS
     }
 
-    fn program(&self) -> &Path {
-        &self.samocode
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            resumes: false,
+            conversation: ConversationId::Ours,
+            live_input: false,
+            reports_end: true,
+            cost: false,
+            limits: false,
+            max_turns: None,
+            partial_messages: false,
+            tells_version: false,
+        }
     }
 
-    fn launch(&self, task: &Task) -> Launch {
+    fn program(&self, _name: &AgentName, _settings: &Settings) -> Program {
+        Program::BuiltIn
+    }
+
+    fn launch(&self, agent: &Agent, task: &Task) -> Launch {
         Launch {
-            program: self.samocode.clone(),
+            program: agent.program().to_owned(),
             args: vec!["rehearsal".into()],
             input: Input::Text(task.prompt.clone().into_bytes()),
             defaults: Vec::new(),
@@ -56,18 +72,6 @@ impl Agent for Rehearsal {
 
     fn decoder(&self, _working_dir: &Path) -> Box<dyn Decoder> {
         Box::new(Lines)
-    }
-
-    fn resumes(&self) -> bool {
-        false
-    }
-
-    fn message(&self, _text: &str) -> Option<Vec<u8>> {
-        None
-    }
-
-    fn reports_end(&self) -> bool {
-        true
     }
 }
 

@@ -1,7 +1,20 @@
 use super::*;
-use crate::agent::command::Lines as Decoding;
+use crate::agent::command::Lines;
 use std::io::{Read, Seek};
 use std::os::unix::process::ExitStatusExt;
+
+/// Reads lines as a command's, and takes messages as lines.
+struct Decoding;
+
+impl Decoder for Decoding {
+    fn line(&mut self, line: &[u8], emit: &mut dyn FnMut(Event)) {
+        Lines.line(line, emit);
+    }
+
+    fn message(&mut self, text: &str) -> Option<Vec<u8>> {
+        Some(format!("{text}\n").into_bytes())
+    }
+}
 
 fn run(script: &str, input: Input, grace: Duration) -> (Run, File) {
     run_with(script, input, grace, TERM_GRACE)
@@ -13,7 +26,7 @@ fn run_with(script: &str, input: Input, grace: Duration, term_grace: Duration) -
         program: "/bin/sh".into(),
         args: vec!["-c".into(), script.into()],
         input,
-        defaults: vec![("GIVEN", "default"), ("KEPT", "default")],
+        defaults: vec![("GIVEN", "default".into()), ("KEPT", "default".into())],
     };
     let environment = vec![("PATH".into(), "/usr/bin:/bin".into()), ("KEPT".into(), "mine".into())];
     let setting = Setting {
@@ -71,10 +84,10 @@ async fn a_feed_stays_open_until_it_is_closed() {
     let script = r#"while read line; do echo "{\"event\":\"text\",\"text\":\"$line\"}"; done"#;
     let (mut run, _log) = run(script, Input::Feed(b"one\n".to_vec()), GRACE);
     assert!(matches!(run.next().await, Step::Event(Event::Text { text }) if text == "one"));
-    assert!(run.send_input(b"two\n"));
+    assert!(run.say("two"));
     assert!(matches!(run.next().await, Step::Event(Event::Text { text }) if text == "two"));
     run.close_input();
-    assert!(!run.send_input(b"three\n"));
+    assert!(!run.say("three"));
     let (told, status) = to_end(&mut run).await;
     assert_eq!((told, status.success()), (vec!["closed".to_owned()], true));
 }
@@ -124,7 +137,7 @@ async fn further_input_after_an_end_takes_the_grace_time_back() {
     let (mut run, _log) = run(&script, Input::Feed(Vec::new()), Duration::from_secs(3600));
     assert!(matches!(run.next().await, Step::Event(Event::Finished(_))));
     assert!(run.deadline.is_some());
-    assert!(run.send_input(b"more\n"));
+    assert!(run.say("more"));
     assert!(run.deadline.is_none());
     assert!(matches!(run.next().await, Step::Event(Event::Finished(_))));
     assert!(run.deadline.is_some());

@@ -19,6 +19,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::json;
 
+use crate::agent::vocabulary;
 use crate::config::{Dirs, Env, EnvFile, Error as ProjectError, Flags, Project, Settings};
 use crate::control::privilege::{Raised, RunAs};
 use crate::service::{self, Scope, ServiceManager};
@@ -129,7 +130,7 @@ impl Patient {
         let mut checks = manager::look(self).await;
         let project = self.project.as_ref().ok();
         let file = EnvFile::read(&self.dirs);
-        let settings = Settings::load(project, &self.env, &Flags::default());
+        let settings = Settings::load(&vocabulary(), project, &self.env, &Flags::default());
         checks.extend(agents::env_file(self, &file));
         match (&settings, &file) {
             (Ok(settings), Ok(file)) => {

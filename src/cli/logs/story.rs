@@ -3,7 +3,7 @@
 //! An agent's events bear no time of their own. A run's stand behind the run's start; a journal
 //! entry written meanwhile stands behind what the agent had said by the time it is read.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anstyle::{AnsiColor, Style};
 use jiff::Timestamp;
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::agent::event::{MAX_TEXT, cut};
 use crate::agent::stream::Lines;
-use crate::agent::{self, Decoder, Event as Said, Programs, command};
+use crate::agent::{Decoder, Event as Said, REGISTRY};
 use crate::cli::output::{BOLD, DIM, in_line, painted};
 use crate::cli::words::clock;
 use crate::control::session::Session;
@@ -233,7 +233,7 @@ impl Story {
                 stream: Growing::new(log.clone()),
                 log,
                 lines: Lines::default(),
-                decoder: Readable(decoder(agent, &self.working_dir)),
+                decoder: Readable(REGISTRY.decoder(agent, &self.working_dir)),
             });
         }
         Ok(())
@@ -276,15 +276,6 @@ impl Story {
 fn tell(form: &Form, run: &str, said: &Said, out: Out<'_>, told: &mut anyhow::Result<()>) {
     if told.is_ok() {
         *told = form.said(run, said).and_then(|line| line.map_or(Ok(()), |line| out(&line)));
-    }
-}
-
-/// The decoder of the agent that a run's start names.
-fn decoder(name: &str, working_dir: &Path) -> Box<dyn Decoder> {
-    let programs = Programs { claude: PathBuf::new(), samocode: PathBuf::new() };
-    match agent::choose(name, &programs) {
-        Ok(agent) => agent.decoder(working_dir),
-        Err(_) => Box::new(command::Lines),
     }
 }
 

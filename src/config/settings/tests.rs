@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::super::keys::KEYS;
+use super::super::vocabulary::sample;
 use super::*;
 use proptest::prelude::*;
 
@@ -34,7 +34,15 @@ impl Given {
         let env_file = EnvFile::of(&parse("/h/.config/samocode/env", self.env_file));
         let env = Env::from_iter(self.env.iter().copied());
         let dirs = Dirs::of_home(Path::new("/h"));
-        Settings::of_layers(&dirs, &user, Some(&project), &env_file, &env, &self.flags)
+        Settings::of_layers(
+            &sample::vocabulary(),
+            &dirs,
+            &user,
+            Some(&project),
+            &env_file,
+            &env,
+            &self.flags,
+        )
     }
 
     fn row(&self, key: &str) -> (String, String) {
@@ -51,9 +59,12 @@ impl Given {
 #[test]
 fn without_any_setting_the_defaults_of_the_table_count() {
     let settings = Given::default().load().unwrap();
-    assert_eq!((settings.claude_path.as_str(), settings.claude_model.as_str()), ("claude", "opus"));
-    assert_eq!((settings.claude_max_turns, settings.max_retries), (300, 3));
-    assert_eq!(settings.claude_timeout, Duration::from_secs(1800));
+    assert_eq!(
+        (settings.of_agents("CLAUDE_PATH").unwrap(), settings.of_agents("CLAUDE_MODEL").unwrap()),
+        ("claude", "opus")
+    );
+    assert_eq!((settings.of_agents("CLAUDE_MAX_TURNS").unwrap(), settings.max_retries), ("300", 3));
+    assert_eq!(settings.run_timeout, Duration::from_secs(1800));
     assert_eq!(settings.retry_delay, Duration::from_secs(5));
     assert_eq!(settings.budgets, Budgets::default());
     let limits = [&settings.memory_max, &settings.tasks_max, &settings.cpu_weight];
@@ -68,7 +79,7 @@ fn without_any_setting_the_defaults_of_the_table_count() {
     assert_eq!(settings.telegram_api_url, "https://api.telegram.org");
     for phase in Phase::ALL {
         let settings = Given::default().load().unwrap();
-        assert_eq!(settings.agent(phase), &AgentChoice::Claude);
+        assert_eq!(settings.agent(phase).word(), "claude");
         assert_eq!(settings.stall_after(phase), Duration::from_secs(600));
     }
 }
@@ -84,7 +95,8 @@ fn the_later_layer_counts_and_the_origin_is_told() {
     );
     given.project = "CLAUDE_MODEL=project\n";
     assert_eq!(given.row("CLAUDE_MODEL"), ("project".to_owned(), "~/shop/.samocode:1".to_owned()));
-    given.env_file = "# x\nCLAUDE_MODEL=file\n";
+    given.env_file = "# x\nCLAUDE_MODEL=file\nSAMOCODE_MAX_RETRIES=9\n";
+    assert_eq!(given.row("SAMOCODE_MAX_RETRIES").0, "3", "not a setting of that file");
     assert_eq!(
         given.row("CLAUDE_MODEL"),
         ("file".to_owned(), "~/.config/samocode/env:2".to_owned())
@@ -93,7 +105,7 @@ fn the_later_layer_counts_and_the_origin_is_told() {
     assert_eq!(given.row("CLAUDE_MODEL"), ("env".to_owned(), "environment".to_owned()));
     given.flags = Flags::default().with("--model", "CLAUDE_MODEL", "flag");
     assert_eq!(given.row("CLAUDE_MODEL"), ("flag".to_owned(), "--model".to_owned()));
-    assert_eq!(given.load().unwrap().claude_model, "flag");
+    assert_eq!(given.load().unwrap().of_agents("CLAUDE_MODEL").unwrap(), "flag");
 }
 
 #[test]
@@ -105,24 +117,24 @@ fn an_empty_value_is_no_value() {
         flags: Flags::default().with("--model", "CLAUDE_MODEL", ""),
         ..Given::default()
     };
-    assert_eq!(given.load().unwrap().claude_model, "user");
+    assert_eq!(given.load().unwrap().of_agents("CLAUDE_MODEL").unwrap(), "user");
 }
 
 #[test]
 fn a_phases_own_key_counts_unless_the_general_one_is_set_later() {
     let mut given = Given {
-        user: "SAMOCODE_AGENT=gemini\nSAMOCODE_STALL_AFTER_TESTING=1h\n",
+        user: "SAMOCODE_AGENT=rehearsal\nSAMOCODE_STALL_AFTER_TESTING=1h\n",
         project: "SAMOCODE_AGENT=codex\nSAMOCODE_AGENT_TESTING=claude\n",
         ..Given::default()
     };
     let settings = given.load().unwrap();
-    assert_eq!(settings.agent(Phase::Planning), &AgentChoice::Codex);
-    assert_eq!(settings.agent(Phase::Testing), &AgentChoice::Claude);
+    assert_eq!(settings.agent(Phase::Planning).word(), "codex");
+    assert_eq!(settings.agent(Phase::Testing).word(), "claude");
     assert_eq!(settings.stall_after(Phase::Testing), Duration::from_secs(3600));
     assert_eq!(settings.stall_after(Phase::Planning), Duration::from_secs(600));
     given.flags = Flags::default().with("--agent", "SAMOCODE_AGENT", "rehearsal");
     let settings = given.load().unwrap();
-    assert!(Phase::ALL.iter().all(|phase| settings.agent(*phase) == &AgentChoice::Rehearsal));
+    assert!(Phase::ALL.iter().all(|phase| settings.agent(*phase).word() == "rehearsal"));
     assert_eq!(given.row("SAMOCODE_AGENT_TESTING").1, "~/shop/.samocode:2");
 }
 
@@ -131,7 +143,7 @@ fn flags_count_the_same_once_they_are_in_the_environment() {
     let env = vec![("SAMOCODE_AGENT_TESTING", "codex"), ("CLAUDE_MODEL", "haiku")];
     let flags = Flags::default()
         .with("--agent", "SAMOCODE_AGENT", "rehearsal")
-        .with("--agent-planning", "SAMOCODE_AGENT_PLANNING", "gemini")
+        .with("--agent-planning", "SAMOCODE_AGENT_PLANNING", "claude")
         .with("--model", "CLAUDE_MODEL", "");
     let with_flags =
         Given { env: env.clone(), flags: flags.clone(), ..Given::default() }.load().unwrap();
@@ -141,16 +153,23 @@ fn flags_count_the_same_once_they_are_in_the_environment() {
     let dirs = Dirs::of_home(Path::new("/h"));
     let none = ConfigFile::parse(Path::new("/h/x"), b"").unwrap();
     let recorded = Env::from_iter(pairs);
-    let without =
-        Settings::of_layers(&dirs, &none, None, &EnvFile::default(), &recorded, &Flags::default())
-            .unwrap();
+    let without = Settings::of_layers(
+        &sample::vocabulary(),
+        &dirs,
+        &none,
+        None,
+        &EnvFile::default(),
+        &recorded,
+        &Flags::default(),
+    )
+    .unwrap();
     for phase in Phase::ALL {
         assert_eq!(with_flags.agent(phase), without.agent(phase), "{phase}");
     }
-    assert_eq!(without.agent(Phase::Testing), &AgentChoice::Rehearsal);
+    assert_eq!(without.agent(Phase::Testing).word(), "rehearsal");
     assert_eq!(
-        (with_flags.claude_model.as_str(), without.claude_model.as_str()),
-        ("haiku", "haiku")
+        (with_flags.of_agents("CLAUDE_MODEL"), without.of_agents("CLAUDE_MODEL")),
+        (Some("haiku"), Some("haiku"))
     );
 }
 
@@ -202,7 +221,7 @@ fn a_bad_value_is_named_with_its_place_and_what_is_allowed() {
 fn a_bad_value_that_is_overridden_does_no_harm() {
     let given =
         Given { user: "CLAUDE_TIMEOUT=x\n", project: "CLAUDE_TIMEOUT=9.5\n", ..Given::default() };
-    assert_eq!(given.load().unwrap().claude_timeout, Duration::from_millis(9500));
+    assert_eq!(given.load().unwrap().run_timeout, Duration::from_millis(9500));
 }
 
 #[test]
@@ -222,7 +241,7 @@ fn values_of_all_kinds_are_read() {
     assert_eq!(settings.memory_max, "2147483648");
     assert_eq!((settings.max_running, settings.inhibit), (Some(4), Inhibit::Idle));
     assert_eq!(settings.branch_prefix.as_deref(), Some("team/ai"));
-    assert_eq!(settings.claude_path, "/h/shop/bin/claude");
+    assert_eq!(settings.of_agents("CLAUDE_PATH").unwrap(), "/h/shop/bin/claude");
     assert_eq!(settings.agent(Phase::Init).to_string(), "command:/h/shop/run -x");
     assert_eq!(settings.test_command.as_deref(), Some("make \"a b\""));
 }
@@ -266,7 +285,7 @@ fn oddities_of_the_files_are_warned_of() {
             "~/shop/.samocode:6: XYZZY is not a key of samocode: 'samocode config' lists them",
         ]
     );
-    assert_eq!(settings.claude_model, "b");
+    assert_eq!(settings.of_agents("CLAUDE_MODEL").unwrap(), "b");
     assert_eq!(given.row("SESSIONS").1, "default");
 }
 
@@ -275,6 +294,7 @@ fn every_key_has_a_row_even_without_a_project() {
     let dirs = Dirs::of_home(Path::new("/h"));
     let none = ConfigFile::parse(Path::new("/h/x"), b"").unwrap();
     let settings = Settings::of_layers(
+        &sample::vocabulary(),
         &dirs,
         &none,
         None,
@@ -283,7 +303,8 @@ fn every_key_has_a_row_even_without_a_project() {
         &Flags::default(),
     );
     let rows: Vec<_> = settings.unwrap().rows().iter().map(|row| row.key.clone()).collect();
-    assert_eq!(rows, KEYS.iter().map(|key| key.name.to_owned()).collect::<Vec<_>>());
+    let words = sample::vocabulary();
+    assert_eq!(rows, words.keys().map(|key| key.name.to_owned()).collect::<Vec<_>>());
 }
 
 #[test]
@@ -295,9 +316,9 @@ fn the_users_files_are_read_from_the_configuration_folder() {
     std::fs::write(folder.join("env"), "TELEGRAM_CHAT_ID=7\n").unwrap();
     let mut env = Env::from_iter([("HOME", home.path())]);
     env.set("XDG_CONFIG_HOME", home.path().join("xdg"));
-    let settings = Settings::load(None, &env, &Flags::default()).unwrap();
+    let settings = Settings::load(&sample::vocabulary(), None, &env, &Flags::default()).unwrap();
     assert_eq!(
-        (settings.claude_model.as_str(), settings.telegram_chat_id.as_deref()),
+        (settings.of_agents("CLAUDE_MODEL").unwrap(), settings.telegram_chat_id.as_deref()),
         ("haiku", Some("7"))
     );
     assert!(matches!(settings.warnings(), [Warning::Readable { .. }]), "{:?}", settings.warnings());
@@ -319,12 +340,17 @@ proptest! {
             },
         };
         let last = (1..=5).rev().find(|at| layers[*at as usize - 1]).unwrap_or(300);
-        prop_assert_eq!(given.load().unwrap().claude_max_turns, last);
+        let settings = given.load().unwrap();
+        let last = last.to_string();
+        prop_assert_eq!(settings.of_agents("CLAUDE_MAX_TURNS"), Some(last.as_str()));
     }
 
     #[test]
-    fn no_value_of_any_key_makes_it_panic(which in 0..KEYS.len(), value in "\\PC{0,24}") {
-        let key = KEYS[which];
+    fn no_value_of_any_key_makes_it_panic(
+        which in 0..sample::vocabulary().keys().count(),
+        value in "\\PC{0,24}",
+    ) {
+        let key = sample::vocabulary().keys().nth(which).unwrap();
         let flags = Flags::default().with("--x", key.name, value);
         if let Err(error) = (Given { flags, ..Given::default() }).load() {
             prop_assert!(!error.to_string().contains('\n'));

@@ -68,7 +68,7 @@ fn a_run_that_began_before_a_limit_was_found_does_not_lift_it() {
 fn a_new_login_makes_a_refusal_void() {
     let folder = tempfile::tempdir().unwrap();
     let login = folder.path().join(".credentials.json");
-    let sources = Sources { login: Some(login.clone()), ..Sources::default() };
+    let sources = Sources { logins: vec![login.clone()], ..Sources::default() };
     let account = Account::new(folder.path(), "abc", sources);
     account.refused("401", at(0)).unwrap();
     assert!(account.obstacle("b", at(1)).unwrap().is_some());
@@ -86,7 +86,7 @@ fn what_was_changed_in_the_env_file_while_a_run_used_it_is_yet_to_be_tried() {
     let account = || {
         let env_file_read = FileStamp::of(&env_file);
         let env_file = Some(env_file.clone());
-        let sources = Sources { env_file, env_file_read, login: None };
+        let sources = Sources { env_file, env_file_read, logins: Vec::new() };
         Account::new(folder.path(), "abc", sources)
     };
     let running = account();
@@ -105,7 +105,7 @@ fn a_refusal_of_credentials_from_other_files_holds() {
     let account = |name: &str| {
         let login = folder.path().join(name);
         fs::write(&login, name).unwrap();
-        let sources = Sources { login: Some(login), ..Sources::default() };
+        let sources = Sources { logins: vec![login], ..Sources::default() };
         Account::new(folder.path(), "abc", sources)
     };
     account("one").refused("401", at(0)).unwrap();

@@ -5,7 +5,10 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::{AgentChoice, Env, Settings, dirs};
+use crate::config::{Env, dirs, shown};
+
+/// The key that chooses an agent, and names the program of one that is a command.
+pub(super) const CHOICE: &str = "SAMOCODE_AGENT";
 
 /// A program that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,38 +49,15 @@ pub enum NotFound {
     NoNode(String),
 }
 
-/// The program of an agent; `None` for the built-in one.
-///
-/// # Errors
-/// [`NotFound`], with where it was looked for and what to do.
-pub fn find_agent(
-    settings: &Settings,
-    agent: &AgentChoice,
-    env: &Env,
-) -> Result<Option<Found>, NotFound> {
-    let name = match agent {
-        AgentChoice::Claude => &settings.claude_path,
-        AgentChoice::Codex => "codex",
-        AgentChoice::Gemini => "gemini",
-        AgentChoice::Command { program, .. } => program,
-        AgentChoice::Rehearsal => return Ok(None),
-    };
-    find_program(name, agent, env).map(Some)
-}
-
 /// Finds a program by its absolute path, or by its name on the environment's PATH. Relative
-/// folders on PATH are passed by: what is in them depends on where we are.
+/// folders on PATH are passed by: what is in them depends on where we are. `key` is what sets it.
 ///
 /// # Errors
 /// [`NotFound`].
-pub fn find_program(name: &str, agent: &AgentChoice, env: &Env) -> Result<Found, NotFound> {
+pub fn find_program(name: &str, key: &str, env: &Env) -> Result<Found, NotFound> {
     let path = env.get("PATH").unwrap_or_default();
     let folders: Vec<PathBuf> =
         std::env::split_paths(path).filter(|folder| folder.is_absolute()).collect();
-    let key = match agent {
-        AgentChoice::Claude => "CLAUDE_PATH",
-        _ => "SAMOCODE_AGENT",
-    };
     let found = if name.contains('/') {
         let why = why_not_runnable(Path::new(name));
         if let Some(why) = why {
@@ -88,7 +68,7 @@ pub fn find_program(name: &str, agent: &AgentChoice, env: &Env) -> Result<Found,
     } else {
         let candidates = folders.iter().map(|folder| folder.join(name));
         candidates.into_iter().find(|path| why_not_runnable(path).is_none()).ok_or_else(|| {
-            let looked: Vec<_> = folders.iter().map(|folder| super::shown(folder)).collect();
+            let looked: Vec<_> = folders.iter().map(|folder| shown(folder)).collect();
             let looked = if looked.is_empty() {
                 "nothing, for PATH is empty".to_owned()
             } else {
@@ -122,7 +102,7 @@ fn why_not_runnable(path: &Path) -> Option<&'static str> {
 /// What to do when a program is nowhere on PATH.
 fn hint(name: &str, key: &str, env: &Env) -> String {
     let value =
-        |path: &str| if key == "CLAUDE_PATH" { path.to_owned() } else { format!("command:{path}") };
+        |path: &str| if key == CHOICE { format!("command:{path}") } else { path.to_owned() };
     let nvm = env
         .get("NVM_DIR")
         .map(PathBuf::from)
@@ -134,7 +114,7 @@ fn hint(name: &str, key: &str, env: &Env) -> String {
         there.retain(|path| path.is_file());
         there.sort();
         let at = there.pop().map_or_else(String::new, |path| {
-            let path = super::shown(&path);
+            let path = shown(&path);
             format!(" (there is one at {path})")
         });
         return format!(
@@ -166,7 +146,7 @@ fn node_folder(program: &Path, path: &[PathBuf]) -> Result<Option<PathBuf>, NotF
     beside
         .or_else(|| path.iter().find(|folder| has_node(folder)).cloned())
         .map(Some)
-        .ok_or_else(|| NotFound::NoNode(super::shown(program)))
+        .ok_or_else(|| NotFound::NoNode(shown(program)))
 }
 
 /// Every folder a program is in: its own, those of the links it leads through, and the `bin` of
@@ -226,7 +206,7 @@ mod tests {
     }
 
     fn find(name: &str, env: &Env) -> Result<Found, NotFound> {
-        find_program(name, &AgentChoice::Claude, env)
+        find_program(name, "CLAUDE_PATH", env)
     }
 
     #[test]

@@ -1,4 +1,5 @@
 use super::*;
+use crate::agent::registry::vocabulary;
 use crate::config::file::ConfigFile;
 use proptest::prelude::*;
 
@@ -18,18 +19,10 @@ fn run() -> RunIds {
     }
 }
 
-fn command() -> AgentChoice {
-    AgentChoice::Command { program: "p".to_owned(), args: Vec::new() }
-}
+const AGENTS: [&str; 5] = ["claude", "codex", "gemini", "command", "rehearsal"];
 
-fn agents() -> [AgentChoice; 5] {
-    [
-        AgentChoice::Claude,
-        AgentChoice::Codex,
-        AgentChoice::Gemini,
-        command(),
-        AgentChoice::Rehearsal,
-    ]
+fn environment(worker: &Env, file: &EnvFile, agent: &str, run: &RunIds) -> Env {
+    agent_environment(&vocabulary(), worker, file, agent, run)
 }
 
 /// Which of the agents get a variable: claude, codex, gemini, command, rehearsal.
@@ -101,7 +94,7 @@ fn each_agent_gets_what_is_for_it_and_nothing_else() {
     for from_file in [false, true] {
         for (name, value, expected) in TABLE {
             // The file holds families only; the worker's environment may hold anything.
-            if from_file && family(name).is_none() {
+            if from_file && vocabulary().owner(name).is_none() {
                 continue;
             }
             let (env, file) = if from_file {
@@ -109,8 +102,8 @@ fn each_agent_gets_what_is_for_it_and_nothing_else() {
             } else {
                 (Env::from_iter([(*name, *value)]), EnvFile::default())
             };
-            for (agent, mark) in agents().iter().zip(expected.chars()) {
-                let got = agent_environment(&env, &file, agent, &run());
+            for (agent, mark) in AGENTS.into_iter().zip(expected.chars()) {
+                let got = environment(&env, &file, agent, &run());
                 let wanted = (mark != '.').then_some(*value);
                 assert_eq!(
                     got.text(name),
@@ -130,7 +123,7 @@ fn an_agent_is_told_of_its_run() {
         ("TMPDIR", "/tmp"),
         ("GIT_TERMINAL_PROMPT", "1"),
     ]);
-    let got = agent_environment(&worker, &EnvFile::default(), &AgentChoice::Claude, &run());
+    let got = environment(&worker, &EnvFile::default(), "claude", &run());
     for (name, value) in [
         ("SAMOCODE_SESSION", "jwt-login"),
         ("SAMOCODE_SESSION_DIR", "/s/26-11-20-jwt-login"),
@@ -145,7 +138,7 @@ fn an_agent_is_told_of_its_run() {
     ] {
         assert_eq!(got.text(name), Some(value), "{name}");
     }
-    let other = agent_environment(&worker, &EnvFile::default(), &AgentChoice::Codex, &run());
+    let other = environment(&worker, &EnvFile::default(), "codex", &run());
     assert_eq!(other.text("DISABLE_AUTOUPDATER"), None);
 }
 
@@ -153,7 +146,7 @@ fn an_agent_is_told_of_its_run() {
 fn commits_of_an_agent_are_durable_and_other_settings_of_git_stay() {
     let git = |given: &[(&str, &str)]| {
         let worker = Env::from_iter(given.iter().copied());
-        let got = agent_environment(&worker, &EnvFile::default(), &AgentChoice::Claude, &run());
+        let got = environment(&worker, &EnvFile::default(), "claude", &run());
         let text = |name: &str| got.text(name).unwrap_or_default().to_owned();
         ["COUNT", "KEY_0", "VALUE_0", "KEY_1", "VALUE_1"]
             .map(|name| text(&format!("GIT_CONFIG_{name}")))
@@ -179,7 +172,7 @@ fn the_environment_counts_before_the_file_unless_it_is_empty() {
     let file = file("ANTHROPIC_API_KEY=file\n");
     let key = |value: &str| {
         let env = Env::from_iter([("ANTHROPIC_API_KEY", value)]);
-        let got = agent_environment(&env, &file, &AgentChoice::Claude, &run());
+        let got = environment(&env, &file, "claude", &run());
         got.text("ANTHROPIC_API_KEY").map(str::to_owned)
     };
     assert_eq!(key("env").as_deref(), Some("env"));
@@ -190,7 +183,7 @@ fn the_environment_counts_before_the_file_unless_it_is_empty() {
 fn nodes_folder_comes_first_in_path_and_only_once() {
     let env = Env::from_iter([("PATH", "/usr/bin:/bin")]);
     let ids = RunIds { path_additions: vec!["/n/bin".into(), "/bin".into()], ..run() };
-    let got = agent_environment(&env, &EnvFile::default(), &AgentChoice::Claude, &ids);
+    let got = environment(&env, &EnvFile::default(), "claude", &ids);
     assert_eq!(got.text("PATH"), Some("/n/bin:/usr/bin:/bin"));
 }
 
@@ -211,7 +204,7 @@ fn enable_records_path_and_settings_but_no_secret() {
         ("HOME", "/h"),
         ("GIT_BRANCH_PREFIX", ""),
     ]);
-    let got = recorded(&env, Path::new("/w"));
+    let got = recorded(&vocabulary(), &env, Path::new("/w"));
     let got: Vec<_> = got.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let expected = [
         ("PATH", "/usr/bin"),
@@ -242,8 +235,9 @@ fn secrets_only_in_the_shell_are_named_and_saved_with_what_belongs_to_them() {
     let file = file("OPENAI_API_KEY=other\nANTHROPIC_BASE_URL=http://x\n");
     let missing =
         ["ANTHROPIC_API_KEY", "AWS_SECRET_ACCESS_KEY", "HTTPS_PROXY", "TELEGRAM_BOT_TOKEN"];
-    assert_eq!(secrets_in_shell(&env, &file), missing);
-    let saved: Vec<_> = importable(&env, &file).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(secrets_in_shell(&vocabulary(), &env, &file), missing);
+    let saved: Vec<_> =
+        importable(&vocabulary(), &env, &file).into_iter().map(|(name, _)| name).collect();
     let expected = [
         "ANTHROPIC_API_KEY",
         "AWS_SECRET_ACCESS_KEY",
@@ -261,8 +255,8 @@ proptest! {
         value in "[a-z]{1,8}",
     ) {
         let env = Env::from_iter([(name.as_str(), value.as_str())]);
-        for agent in agents() {
-            let got = agent_environment(&env, &file(&format!("{name}={value}\n")), &agent, &run());
+        for agent in AGENTS {
+            let got = environment(&env, &file(&format!("{name}={value}\n")), agent, &run());
             prop_assert_eq!(got.get(&name), None);
         }
     }

@@ -1,0 +1,22 @@
+//! Codex. It cannot be used yet; what it declares keeps its secrets from other agents.
+
+use crate::config::{AgentWords, Credentials, Reach, Variables};
+
+/// What it declares.
+pub const WORDS: AgentWords = AgentWords {
+    name: "codex",
+    takes_command: false,
+    reach: Reach::Own,
+    keys: &[],
+    variables: Variables {
+        prefixes: &["OPENAI_", "CODEX_"],
+        places: &["CODEX_HOME"],
+        ..Variables::NONE
+    },
+    credentials: Credentials {
+        folder: Some(("CODEX_HOME", ".codex")),
+        base_url: "OPENAI_BASE_URL",
+        keys: &["CODEX_API_KEY", "OPENAI_API_KEY"],
+        ..Credentials::NONE
+    },
+};

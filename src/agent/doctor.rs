@@ -1,0 +1,250 @@
+//! Whether the agents that are chosen would work: their programs, versions and credentials.
+
+use std::path::Path;
+
+use super::environment::{RunIds, secrets_in_shell};
+use super::registry::Registry;
+use super::{Agent, Environment, spec};
+use crate::config::secret::is_secret;
+use crate::config::{AgentName, AgentWords, Dirs, Env, EnvFile, Settings};
+use crate::session::Phase;
+
+/// What is looked at.
+#[derive(Clone, Copy)]
+pub struct Exam<'a> {
+    /// The agents there are.
+    pub registry: &'a Registry,
+    /// The environment of the shell.
+    pub env: &'a Env,
+    /// The user's folders.
+    pub dirs: &'a Dirs,
+    /// The user's file of credentials.
+    pub file: &'a EnvFile,
+    /// What is set.
+    pub settings: &'a Settings,
+    /// Whether agents would run as root.
+    pub is_root: bool,
+    /// samocode's own program.
+    pub samocode: &'a Path,
+}
+
+/// One thing that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What it is about.
+    pub about: About,
+    /// How it is.
+    pub status: Status,
+    /// What was found, in one line without a full stop.
+    pub what: String,
+    /// What to do about it; empty where there is nothing to do.
+    pub remedy: String,
+}
+
+/// What a finding is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum About {
+    /// A program.
+    Program,
+    /// What it logs in with.
+    Credentials,
+}
+
+/// How it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// As it should be.
+    Ok,
+    /// Works, but is worth a look.
+    Note,
+    /// Sessions would not work.
+    Broken,
+}
+
+impl Finding {
+    fn new(
+        about: About,
+        status: Status,
+        what: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self { about, status, what: what.into(), remedy: remedy.into() }
+    }
+}
+
+/// Looks at each agent that some phase uses.
+pub async fn examine(exam: &Exam<'_>) -> Vec<Finding> {
+    let mut names: Vec<&AgentName> = Vec::new();
+    for name in Phase::ALL.into_iter().map(|phase| exam.settings.agent(phase)) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let mut findings = Vec::new();
+    for name in &names {
+        let agent = exam.registry.agent(name, exam.settings, exam.env, exam.samocode);
+        match agent {
+            Ok(agent) => {
+                findings.push(program(exam, &agent).await);
+                findings.extend(agent.spec().check(&agent, exam));
+            }
+            Err(error) => {
+                let what = error.to_string();
+                findings.push(Finding::new(About::Program, Status::Broken, what, ""));
+            }
+        }
+    }
+    findings.extend(shell_only(exam, &names));
+    let specs = names.iter().filter_map(|name| exam.registry.spec(name.word()));
+    let mut with_keys = specs.filter(|spec| !spec.words().credentials.keys.is_empty());
+    findings.extend(with_keys.by_ref().map(|spec| credentials(exam, spec)));
+    findings
+}
+
+async fn program(exam: &Exam<'_>, agent: &Agent) -> Finding {
+    let run = RunIds {
+        session: "doctor".to_owned(),
+        session_dir: exam.dirs.state.clone(),
+        phase: Phase::Init,
+        iteration: 0,
+        run: "doctor".to_owned(),
+        tmpdir: std::env::temp_dir(),
+        path_additions: agent.path_additions().to_vec(),
+    };
+    let environment: Environment =
+        exam.registry.environment(exam.env, exam.file, agent.name(), &run).into_iter().collect();
+    let found = |status, what| Finding::new(About::Program, status, what, "");
+    if let Err(error) = agent.ready(exam.is_root, &environment) {
+        return found(Status::Broken, error.to_string());
+    }
+    let path = agent.program().display();
+    if agent.program() == exam.samocode {
+        return found(Status::Ok, format!("{}, which is built in", agent.word()));
+    }
+    if !agent.capabilities().tells_version {
+        return found(Status::Ok, format!("{} ({path})", agent.name()));
+    }
+    match agent.version(&environment).await {
+        Ok(version) => found(Status::Ok, format!("{} {version} ({path})", agent.word())),
+        Err(error) => found(Status::Broken, error.to_string()),
+    }
+}
+
+/// Secrets that this shell has and no unit sees.
+fn shell_only(exam: &Exam<'_>, names: &[&AgentName]) -> Option<Finding> {
+    let secrets = secrets_in_shell(&exam.registry.vocabulary(), exam.env, exam.file);
+    if secrets.is_empty() {
+        return None;
+    }
+    let (is, them) = if secrets.len() == 1 { ("is", "it") } else { ("are", "them") };
+    let what =
+        format!("{} {is} set in this shell only: units do not see {them}", secrets.join(", "));
+    let remedy = format!(
+        "samocode enable SESSION --import-env saves {them} in {}",
+        exam.dirs.short(&exam.dirs.env_file())
+    );
+    // An agent whose only credentials these are would be refused.
+    let mut specs = names.iter().filter_map(|name| exam.registry.spec(name.word()));
+    let needed = specs.any(|spec| {
+        secrets.iter().any(|name| is_key(spec.words(), name))
+            && in_env_file(spec.words(), exam.file).is_none()
+            && login(exam, spec).is_none()
+    });
+    let status = if needed { Status::Broken } else { Status::Note };
+    Some(Finding::new(About::Credentials, status, what, remedy))
+}
+
+/// The secrets among an agent's own variables are what it may log in with.
+fn is_key(agent: &AgentWords, name: &str) -> bool {
+    agent.owns(name) && is_secret(name, "")
+}
+
+/// What is in the env file that an agent logs in with.
+fn in_env_file(agent: &AgentWords, file: &EnvFile) -> Option<String> {
+    let is_wanted = |name: &&str| is_key(agent, name) || agent.credentials.switches.contains(name);
+    let names: Vec<&str> = file.iter().map(|(name, ..)| name).filter(is_wanted).collect();
+    (!names.is_empty()).then(|| names.join(", "))
+}
+
+/// What an agent is logged in by in its own folder, in words.
+fn login(exam: &Exam<'_>, spec: &dyn spec::AgentSpec) -> Option<String> {
+    let (variable, default) = spec.words().credentials.folder?;
+    let set = exam.env.get(variable).map(Into::into);
+    let folder = set
+        .or_else(|| exam.file.get(variable).map(|folder| folder.expose().into()))
+        .unwrap_or_else(|| exam.dirs.home.join(default));
+    let login = spec.logged_in(&folder)?;
+    Some(format!("{} {}", login.how, exam.dirs.short(&login.file)))
+}
+
+fn credentials(exam: &Exam<'_>, spec: &dyn spec::AgentSpec) -> Finding {
+    let short = exam.dirs.short(&exam.dirs.env_file());
+    let agent = spec.words();
+    let found =
+        |status, what, remedy: String| Finding::new(About::Credentials, status, what, remedy);
+    if let Some(names) = in_env_file(agent, exam.file) {
+        let what = format!("{} has {names} from {short}", agent.name);
+        return found(Status::Ok, what, String::new());
+    }
+    match login(exam, spec) {
+        Some(how) => found(Status::Ok, format!("{} is {how}", agent.name), String::new()),
+        None => found(
+            Status::Note,
+            format!("no credentials for {} were found that a unit would see", agent.name),
+            format!("{} {short}", agent.credentials.remedy),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::registry::testing::settings;
+    use crate::agent::{REGISTRY, claude};
+    use crate::config::file::ConfigFile;
+
+    fn file(text: &str) -> EnvFile {
+        EnvFile::of(&ConfigFile::parse(Path::new("env"), text.as_bytes()).unwrap())
+    }
+
+    #[test]
+    fn claude_is_logged_in_by_its_own_folder_wherever_that_is() {
+        let home = tempfile::tempdir().unwrap();
+        let dirs = Dirs::of_home(home.path());
+        let settings = settings(&REGISTRY, "");
+        let look = |env: &Env, file: &EnvFile| {
+            let exam = Exam {
+                registry: &REGISTRY,
+                env,
+                dirs: &dirs,
+                file,
+                settings: &settings,
+                is_root: false,
+                samocode: Path::new("/bin/samocode"),
+            };
+            login(&exam, &claude::Claude)
+        };
+        let none = file("");
+        assert_eq!(look(&Env::default(), &none), None);
+        let work = home.path().join("work");
+        std::fs::create_dir(&work).unwrap();
+        std::fs::write(work.join(".credentials.json"), "{}").unwrap();
+        let mut env = Env::default();
+        env.set("CLAUDE_CONFIG_DIR", &work);
+        let how = look(&env, &none).unwrap();
+        assert_eq!(how, "logged in by ~/work/.credentials.json");
+        let filed = file(&format!("CLAUDE_CONFIG_DIR={}\n", work.display()));
+        assert_eq!(look(&Env::default(), &filed), Some(how));
+    }
+
+    #[test]
+    fn what_claude_logs_in_with_is_named() {
+        let claude = REGISTRY.spec("claude").unwrap().words();
+        let named = |text: &str| in_env_file(claude, &file(text));
+        let filed = "ANTHROPIC_API_KEY=sk-x\nANTHROPIC_BASE_URL=http://x\nOPENAI_API_KEY=y\n";
+        assert_eq!(named(filed).as_deref(), Some("ANTHROPIC_API_KEY"));
+        assert_eq!(named("TELEGRAM_BOT_TOKEN=x\n"), None);
+        let bedrock = named("CLAUDE_CODE_USE_BEDROCK=1\n");
+        assert_eq!(bedrock.as_deref(), Some("CLAUDE_CODE_USE_BEDROCK"));
+    }
+}

@@ -1,0 +1,139 @@
+//! All agents there are. To add one: a folder with its [`AgentSpec`], and a line in [`REGISTRY`].
+
+use std::path::Path;
+
+use super::environment::{RunIds, agent_environment};
+use super::event::Decoder;
+use super::find::find_program;
+use super::spec::{AgentSpec, Program};
+use super::{Account, Agent, AgentError, account, claude, codex, command, gemini, rehearsal};
+use crate::config::{AgentName, AgentWords, Env, EnvFile, Settings, Vocabulary};
+
+/// The agents of this samocode, in the order in which they are named to people.
+pub static REGISTRY: Registry = Registry::new(&[
+    Entry::Built(&claude::Claude),
+    Entry::Planned(&codex::WORDS),
+    Entry::Planned(&gemini::WORDS),
+    Entry::Built(&rehearsal::Rehearsal),
+    Entry::Built(&command::Command),
+]);
+
+/// What all agents of this samocode declare, for reading the settings.
+#[must_use]
+pub fn vocabulary() -> Vocabulary {
+    REGISTRY.vocabulary()
+}
+
+/// A line of the registry.
+#[derive(Clone, Copy)]
+pub enum Entry {
+    /// An agent that can be used.
+    Built(&'static dyn AgentSpec),
+    /// One that cannot yet. Its variables are known, so that its secrets reach no other agent.
+    Planned(&'static AgentWords),
+}
+
+impl Entry {
+    fn words(&self) -> &'static AgentWords {
+        match self {
+            Self::Built(spec) => spec.words(),
+            Self::Planned(words) => words,
+        }
+    }
+}
+
+/// A set of agents.
+#[derive(Clone, Copy)]
+pub struct Registry {
+    entries: &'static [Entry],
+}
+
+impl Registry {
+    /// Of these agents.
+    #[must_use]
+    pub const fn new(entries: &'static [Entry]) -> Self {
+        Self { entries }
+    }
+
+    /// What they all declare.
+    #[must_use]
+    pub fn vocabulary(&self) -> Vocabulary {
+        Vocabulary::new(self.entries.iter().map(Entry::words))
+    }
+
+    /// All specs.
+    pub fn specs(&self) -> impl Iterator<Item = &'static dyn AgentSpec> {
+        self.entries.iter().filter_map(|entry| match entry {
+            Entry::Built(spec) => Some(*spec),
+            Entry::Planned(_) => None,
+        })
+    }
+
+    /// The spec of this name.
+    #[must_use]
+    pub fn spec(&self, word: &str) -> Option<&'static dyn AgentSpec> {
+        self.specs().find(|spec| spec.words().name == word)
+    }
+
+    /// The agent that was chosen, its program found on the PATH of `env`. `samocode` is this
+    /// program, which has some agents built in.
+    ///
+    /// # Errors
+    /// [`AgentError::NotBuilt`] for one that is planned, [`AgentError::Unknown`], and
+    /// [`AgentError::Program`] where its program is not to be found.
+    pub fn agent(
+        &self,
+        name: &AgentName,
+        settings: &Settings,
+        env: &Env,
+        samocode: &Path,
+    ) -> Result<Agent, AgentError> {
+        let Some(spec) = self.spec(name.word()) else {
+            let planned = self.entries.iter().any(|entry| entry.words().name == name.word());
+            return Err(if planned {
+                AgentError::NotBuilt(name.word())
+            } else {
+                AgentError::Unknown(name.to_string(), self.vocabulary().allowed_agents())
+            });
+        };
+        let (program, path_additions) = match spec.program(name, settings) {
+            Program::BuiltIn => (samocode.to_owned(), Vec::new()),
+            Program::Named { program, key } => {
+                let found = find_program(&program, key, env)?;
+                (found.path, found.path_additions)
+            }
+        };
+        let keys = spec.words().keys.iter();
+        let values =
+            keys.filter_map(|key| Some((key.name, settings.of_agents(key.name)?.to_owned())));
+        Ok(Agent { spec, name: name.clone(), program, path_additions, values: values.collect() })
+    }
+
+    /// A decoder for the stream of an agent of this name, as a journal has it. One that is not known
+    /// any more is read as a command's: line by line.
+    #[must_use]
+    pub fn decoder(&self, word: &str, working_dir: &Path) -> Box<dyn Decoder> {
+        match self.spec(word) {
+            Some(spec) => spec.decoder(working_dir),
+            None => Box::new(command::Lines),
+        }
+    }
+
+    /// The whole environment of an agent; see [`agent_environment`].
+    #[must_use]
+    pub fn environment(&self, worker: &Env, file: &EnvFile, name: &AgentName, run: &RunIds) -> Env {
+        agent_environment(&self.vocabulary(), worker, file, name.word(), run)
+    }
+
+    /// The account an agent will use, given the environment it will get; `None` for one that has
+    /// none.
+    #[must_use]
+    pub fn account(&self, name: &AgentName, env: &Env) -> Option<Account> {
+        account::of(&self.vocabulary(), name, env)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;

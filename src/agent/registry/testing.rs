@@ -1,0 +1,25 @@
+//! Agents for tests, chosen as a user would.
+
+use std::path::Path;
+
+use super::Registry;
+use crate::agent::{Agent, AgentError};
+use crate::config::file::ConfigFile;
+use crate::config::{AgentName, Dirs, Env, EnvFile, Flags, Settings};
+
+/// The settings of a user whose file is this text.
+pub(crate) fn settings(registry: &Registry, text: &str) -> Settings {
+    let path = Path::new("/h/.config/samocode/config");
+    let user = ConfigFile::parse(path, text.as_bytes()).unwrap();
+    let (env, none, dirs) = (Env::default(), EnvFile::default(), Dirs::of_home(Path::new("/h")));
+    let (words, flags) = (registry.vocabulary(), Flags::default());
+    Settings::of_layers(&words, &dirs, &user, None, &none, &env, &flags).unwrap()
+}
+
+/// The agent that `name` chooses there, its program found on the usual PATH.
+pub(crate) fn agent_of(registry: &Registry, name: &str, text: &str) -> Result<Agent, AgentError> {
+    let words = registry.vocabulary();
+    let name = AgentName::parse(name, Path::new("/h"), None, &words).unwrap();
+    let env = Env::from_iter([("PATH", "/usr/bin:/bin")]);
+    registry.agent(&name, &settings(registry, text), &env, Path::new("/bin/samocode"))
+}

@@ -1,0 +1,37 @@
+//! The version that a program prints.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::{AgentError, Environment, event, process, variable};
+
+/// How long a program may take to print its version.
+pub const VERSION_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What `PROGRAM --version` prints first.
+pub(super) async fn ask(program: &Path, environment: &Environment) -> Result<String, AgentError> {
+    let found = process::find_program(program, variable(environment, "PATH"))?;
+    let failed =
+        |what: String| AgentError::NoVersion { program: found.display().to_string(), what };
+    let asked = tokio::process::Command::new(&found)
+        .arg("--version")
+        .env_clear()
+        .envs(environment.iter().map(|(key, value)| (key, value)))
+        .stdin(std::process::Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(VERSION_TIMEOUT, asked)
+        .await
+        .map_err(|_| failed(format!("said nothing for {} s", VERSION_TIMEOUT.as_secs())))?
+        .map_err(|error| failed(format!("could not be started ({error})")))?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    match said.lines().map(str::trim).find(|line| !line.is_empty()) {
+        Some(line) if output.status.success() => Ok(event::cut(line, 200).to_owned()),
+        _ => {
+            let errors = String::from_utf8_lossy(&output.stderr);
+            let why = errors.lines().map(str::trim).find(|line| !line.is_empty());
+            let why = why.map_or_else(String::new, |line| format!(": {}", event::cut(line, 200)));
+            Err(failed(format!("ended with {}{why}", output.status)))
+        }
+    }
+}
