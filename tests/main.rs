@@ -11,6 +11,7 @@ mod awake;
 mod budgets;
 mod cli_protocol;
 mod clock;
+mod control;
 mod crash;
 mod credentials;
 mod demo;

@@ -198,7 +198,10 @@ fn a_session_at_work_is_shown_from_all_sides() {
     let iteration =
         history["history"].as_array().unwrap().iter().find(|i| i["type"] == "iteration");
     let iteration = iteration.unwrap_or_else(|| panic!("{history}"));
-    assert_eq!((&iteration["status"], &iteration["next"]), (&"blocked".into(), &"block".into()));
+    assert_eq!(
+        (&iteration["status"], &iteration["step"]["next"]),
+        (&"blocked".into(), &"block".into())
+    );
     assert_eq!((&iteration["runs"], &iteration["cost_usd"]), (&1.into(), &0.25.into()));
     let text = shop.samocode(["history", "jwt"]).ok().stdout;
     assert!(text.contains("investigation 1") && text.contains("$0.25"), "{text}");

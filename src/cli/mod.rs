@@ -1,47 +1,24 @@
-//! The command line: one verb a file, and the only place that wires things together.
+//! The command line: [`verbs`] has a file a verb, which parses, makes one call of
+//! [`control`](crate::control) and prints; [`ui`] has what people see.
 
 #[macro_use]
-mod say;
+mod ui;
 
-mod answer;
-mod approve;
-mod completions;
-mod config;
-mod cost;
-mod demo;
-mod doctor;
-mod enable;
-mod failed;
 mod failure;
 mod front;
-mod history;
-mod inbox;
-mod init;
-mod lifecycle;
 mod log;
-mod logs;
-mod notify;
-mod output;
-mod questions;
-mod run;
-mod send;
-mod status;
-mod stop;
-mod units;
-mod wait;
-mod wake;
-mod why;
-mod words;
-mod worker;
+mod verbs;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser};
 
-use crate::agent::rehearsal;
 use crate::service::Scope;
+
+use ui::output;
+use verbs::Verb;
 
 /// Runs coding agents unattended, with the operating system as their supervisor.
 #[derive(Debug, Parser)]
@@ -78,47 +55,6 @@ impl Common {
     }
 }
 
-#[derive(Debug, Subcommand)]
-enum Verb {
-    Init(init::Init),
-    Config(config::Config),
-    Enable(enable::Enable),
-    Disable(lifecycle::Disable),
-    Start(lifecycle::Start),
-    Stop(stop::Stop),
-    Restart(lifecycle::Restart),
-    Reload(lifecycle::Reload),
-    Run(run::Run),
-    Status(status::Status),
-    Logs(logs::Logs),
-    Wait(wait::Wait),
-    Answer(answer::Answer),
-    Approve(approve::Approve),
-    Reject(approve::Reject),
-    Send(send::Send),
-    Inbox(inbox::Inbox),
-    Why(why::Why),
-    History(history::History),
-    Cost(cost::Cost),
-    Units(units::Units),
-    Doctor(doctor::Doctor),
-    Notify(notify::Notify),
-    Demo(demo::Demo),
-    Completions(completions::Completions),
-    #[command(hide = true)]
-    Worker(worker::Worker),
-    #[command(hide = true)]
-    Wake(wake::Wake),
-    #[command(hide = true)]
-    Failed(failed::Failed),
-    #[command(hide = true)]
-    Rehearsal(Rehearsal),
-}
-
-/// The built-in agent, which plays all phases and costs nothing.
-#[derive(Debug, Args)]
-struct Rehearsal {}
-
 /// Exit code of a command line that cannot be understood, as `sysexits.h` and clap have it.
 const USAGE: u8 = 2;
 
@@ -138,7 +74,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let result = runtime.block_on(dispatch(cli));
+    let result = runtime.block_on(cli.verb.exec(&cli.common));
     // Names that are still being looked up would hold a plain drop up.
     runtime.shutdown_background();
     match result {
@@ -178,41 +114,6 @@ fn usage_line(text: &str, args: &[OsString]) -> String {
     match args.iter().skip(1).find_map(|arg| cli.find_subcommand(arg)) {
         Some(verb) => format!("{line}; see samocode {} --help", verb.get_name()),
         None => line + "; see samocode --help",
-    }
-}
-
-async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
-    let common = &cli.common;
-    match cli.verb {
-        Verb::Init(verb) => verb.exec(common),
-        Verb::Config(verb) => verb.exec(common),
-        Verb::Enable(verb) => verb.exec(common).await,
-        Verb::Disable(verb) => verb.exec(common).await,
-        Verb::Start(verb) => verb.exec(common).await,
-        Verb::Stop(verb) => verb.exec(common).await,
-        Verb::Restart(verb) => verb.exec(common).await,
-        Verb::Reload(verb) => verb.exec(common).await,
-        Verb::Run(verb) => verb.exec(common).await,
-        Verb::Status(verb) => verb.exec(common).await,
-        Verb::Logs(verb) => verb.exec(common).await,
-        Verb::Wait(verb) => verb.exec(common).await,
-        Verb::Answer(verb) => verb.exec(common).await,
-        Verb::Approve(verb) => verb.exec(common).await,
-        Verb::Reject(verb) => verb.exec(common).await,
-        Verb::Send(verb) => verb.exec(common).await,
-        Verb::Inbox(verb) => verb.exec(common).await,
-        Verb::Why(verb) => verb.exec(common).await,
-        Verb::History(verb) => verb.exec(common).await,
-        Verb::Cost(verb) => verb.exec(common).await,
-        Verb::Units(verb) => verb.exec(common).await,
-        Verb::Doctor(verb) => verb.exec(common).await,
-        Verb::Notify(verb) => verb.exec(common).await,
-        Verb::Demo(verb) => verb.exec(common).await,
-        Verb::Completions(verb) => Ok(verb.exec()),
-        Verb::Worker(verb) => verb.exec().await,
-        Verb::Wake(verb) => verb.exec(common).await,
-        Verb::Failed(verb) => verb.exec(common).await,
-        Verb::Rehearsal(Rehearsal {}) => Ok(rehearsal::main().map(|()| ExitCode::SUCCESS)?),
     }
 }
 

@@ -2,9 +2,11 @@
 //!
 //! A front end holds a [`Host`] and a call, and needs to know no more. [`Local`] performs calls on
 //! this machine. One on another machine takes the same [`Request`], as JSON, and gives back the same
-//! [`Answer`]: whoever adds a host implements [`Host::request`] and nothing else.
+//! [`Answer`]: whoever adds a host implements [`Host::request`] and [`Host::watch`], and nothing
+//! else.
 
 use async_trait::async_trait;
+use futures_util::stream::BoxStream;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +15,7 @@ use crate::service::Progress;
 use super::context::{Answer, Caller, Warnings};
 use super::error::{Class, Error, Result};
 use super::target::Target;
+use super::watch::{self, Change, Watch};
 use super::{answers, cost, enable, inbox, look, post, run, stop, timeline, unit, view, wait};
 
 /// One thing that can be asked of a host, with the type of its reply.
@@ -125,6 +128,12 @@ calls! {
 pub trait Host: Send + Sync {
     /// Performs a request. `progress` hears, a line at a time, of what takes longer than a second.
     async fn request(&self, request: Request, progress: Progress<'_>) -> Answer<Reply>;
+
+    /// Tells of changes in sessions until the stream is dropped.
+    ///
+    /// # Errors
+    /// For sessions that do not exist, and where nothing can be watched.
+    async fn watch(&self, watch: Watch) -> Result<BoxStream<'static, Change>>;
 }
 
 /// Performs a call and unpacks its reply.
@@ -157,6 +166,10 @@ impl Host for Local {
         let result = on.perform(request).await;
         Answer { result, warnings: on.warnings.take() }
     }
+
+    async fn watch(&self, watch: Watch) -> Result<BoxStream<'static, Change>> {
+        watch::watch(&self.caller, watch).await
+    }
 }
 
 /// One call under way on this machine: who asks, and where to tell what besides the reply.
@@ -174,4 +187,4 @@ impl Operation<'_> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -25,7 +25,7 @@
 //! Functions in here never print, never exit, and never look at the command line, the terminal, the
 //! process's environment or the current folder; a test checks that. Requests, replies and errors are
 //! `serde` types in both directions, so that all of this can be carried to another machine: a host
-//! reached by ssh implements [`Host::request`] by sending JSON, and nothing else changes.
+//! reached by ssh implements [`Host`] by sending JSON, and nothing else changes.
 //!
 //! # What there is
 //!
@@ -36,7 +36,7 @@
 //! | [`look`], [`view`] | find, list, show, explain; a session as others see it |
 //! | [`timeline`], [`cost`], [`inbox`] | what happened, what it cost, what mail there is |
 //! | [`answers`], [`post`] | questions and answers; approve, reject, send |
-//! | [`wait`] | until a session needs somebody, woken by inotify and D-Bus |
+//! | [`wait`], [`watch`] | until a session needs somebody; every change as it happens, by inotify and D-Bus |
 //!
 //! # Where to add
 //!
@@ -55,6 +55,7 @@ pub mod context;
 pub mod cost;
 pub mod enable;
 pub mod error;
+pub(crate) mod folders;
 pub mod host;
 pub mod inbox;
 pub(crate) mod install;
@@ -74,7 +75,7 @@ pub(crate) mod units;
 pub mod view;
 pub mod wait;
 pub(crate) mod wake;
-pub(crate) mod watch;
+pub mod watch;
 pub(crate) mod whereabouts;
 
 pub use context::{Answer, Caller};

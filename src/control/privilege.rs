@@ -29,7 +29,8 @@ impl RunAs {
         named: Option<&str>,
         owner: Option<u32>,
     ) -> Result<Option<Self>> {
-        if caller.scope != Scope::System || !Uid::effective().is_root() {
+        // The real user: an earlier call of this process may have lowered the effective one.
+        if caller.scope != Scope::System || !Uid::current().is_root() {
             if let Some(name) = named {
                 return Err(Error::usage(format!("--run-as {name} needs root and --system"))
                     .hint(format!("sudo samocode enable --system --run-as {name} …")));
@@ -72,6 +73,7 @@ impl RunAs {
         let name = std::ffi::CString::new(user.name.as_str()).attempt(action)?;
         let groups = getgrouplist(&name, user.gid).attempt(action)?;
         let lower = || {
+            seteuid(Uid::from_raw(0))?;
             setgroups(&groups)?;
             setegid(user.gid)?;
             seteuid(user.uid)

@@ -12,12 +12,12 @@ use crate::session::store::{crash_point, read_journal};
 
 use super::context::manager;
 use super::error::{Error, Result};
+use super::folders::FolderWatch;
 use super::host::{Operation, Perform};
 use super::privilege::Raised;
 use super::request;
 use super::session::Session;
 use super::target::Target;
-use super::watch::Watch;
 
 /// Stops a session until somebody starts it again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,7 +119,7 @@ impl Stop {
 
     /// Asks the worker to stop, and waits for it to say so.
     async fn drain(&self, on: &Operation<'_>, session: &Session) -> Result<Drained> {
-        let watch = Watch::new(session.folder.path())?;
+        let watch = FolderWatch::new(session.folder.path())?;
         let message = match request::send(session, on.caller, Kind::Stop, "") {
             Ok(message) => message,
             Err(error) => {

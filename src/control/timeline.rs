@@ -60,8 +60,7 @@ pub struct Iteration {
     pub iteration: u32,
     /// The status of the signal.
     pub status: Status,
-    /// What the signal led to.
-    #[serde(flatten)]
+    /// What the signal led to. Not flattened: a step into a phase has a `phase` of its own.
     pub step: Step,
     /// The agent's summary, or why it waits or is blocked.
     pub summary: Option<String>,
@@ -251,6 +250,8 @@ mod tests {
         let items =
             chronicle(vec![worker(), started(1), worker(), lost, started(2), ended(0.5), taken()]);
         let Some(Item::Iteration(last)) = items.last() else { panic!("{items:?}") };
+        let text = serde_json::to_string(&items).unwrap();
+        assert_eq!(serde_json::from_str::<Vec<Item>>(&text).unwrap(), items, "{text}");
         assert_eq!((last.total, last.runs, last.seconds), (4, 2, 300));
         assert_eq!(last.cost_usd, Some(0.5));
         let texts: Vec<&str> = items

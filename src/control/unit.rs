@@ -14,12 +14,12 @@ use crate::session::store::read_journal;
 use super::context::manager;
 use super::enable::Waits;
 use super::error::{Error, Result};
+use super::folders::FolderWatch;
 use super::host::{Operation, Perform};
 use super::install::{UnitFiles, check_agent};
 use super::privilege::Raised;
 use super::request::{Became, Work, begin_or_resume, resume_despite_stop};
 use super::target::Target;
-use super::watch::Watch;
 
 /// Resumes a session that was stopped, blocked or failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -131,7 +131,7 @@ impl Perform for Reload {
             return Err(Error::usage(format!("{} is not running", session.name))
                 .hint("it takes the installed samocode when it starts"));
         }
-        let watch = Watch::new(session.folder.path())?;
+        let watch = FolderWatch::new(session.folder.path())?;
         let since = session.state()?.seq;
         manager.reload(&session.instance).await?;
         let name = &session.name;

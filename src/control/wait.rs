@@ -14,11 +14,11 @@ use crate::session::store::read_journal;
 use super::bus::Bus;
 use super::context::Context;
 use super::error::{Class, Error, Result};
+use super::folders::FolderWatch;
 use super::host::{Operation, Perform};
 use super::session::Session;
 use super::target::Target;
 use super::view::View;
-use super::watch::Watch;
 
 /// Waits until the first of some sessions is in a state that it does not leave by itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,7 +70,7 @@ impl Wait {
     async fn first(&self, context: &Context, found: &[Session]) -> Result<View> {
         let (warnings, root) = (&context.warnings, &context.project.root);
         // Listening comes before looking, or what happens between would be missed.
-        let mut files = Watch::all(found.iter().map(|session| session.folder.path()))?;
+        let mut files = FolderWatch::all(found.iter().map(|session| session.folder.path()))?;
         let mut bus = Bus::listen(context.scope(), found, warnings).await;
         let mut units = bus.ask(warnings).await;
         loop {

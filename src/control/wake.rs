@@ -8,11 +8,11 @@ use crate::session::state::Word;
 
 use super::context::Context;
 use super::error::Result;
+use super::folders::FolderWatch;
 use super::install::UnitFiles;
 use super::post::Then;
 use super::privilege::Raised;
 use super::session::Session;
-use super::watch::Watch;
 use super::whereabouts;
 
 /// How long a session that was woken gets to take its mail, before we say that it has yet to.
@@ -35,7 +35,7 @@ pub(super) async fn rouse(
     let Some((scope, recorded)) = unit_of(context, session) else {
         return (if at_work { Then::AtWork } else { Then::NoUnit }, None);
     };
-    let watch = Watch::new(&session.folder.inbox());
+    let watch = FolderWatch::new(&session.folder.inbox());
     let woken = match follow_the_move(context, session, scope, recorded).await {
         Ok(()) => wake_or_start(scope, session).await,
         Err(why) => Err(why),

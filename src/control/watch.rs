@@ -1,93 +1,204 @@
-//! Waiting for files to change, without polling.
+//! Changes of sessions as they happen, from the files and from the service manager: what a dashboard
+//! or a page shows live. Nothing polls.
 
-use std::path::Path;
-use std::time::Duration;
+use std::collections::{HashMap, VecDeque};
 
-use ::notify::event::{AccessKind, AccessMode, EventKind};
-use ::notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
-use tokio::sync::mpsc::{Receiver, channel};
+use futures_util::StreamExt as _;
+use futures_util::stream::{self, BoxStream};
+use serde::{Deserialize, Serialize};
 
-use super::error::{Attempt as _, Result};
+use super::bus::Bus;
+use super::context::{Caller, Context, Warnings};
+use super::error::{Error, Result};
+use super::folders::FolderWatch;
+use super::registry;
+use super::session::Session;
+use super::target::Target;
+use super::units::Units;
+use super::view::View;
 
-/// Watches folders. A slow look besides makes up for file systems that tell nothing, as network
-/// file systems do.
-pub(crate) struct Watch {
-    _watcher: RecommendedWatcher,
-    changed: Receiver<()>,
+/// Which sessions are watched.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Watch {
+    /// As they were typed; none: all sessions of the project, also those that begin later.
+    pub sessions: Vec<String>,
 }
 
-/// How long a change may go unnoticed where the file system does not tell.
-const SLOW_LOOK: Duration = Duration::from_secs(5);
+/// What changed. The stream begins with every session as it is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "change", rename_all = "snake_case")]
+pub enum Change {
+    /// A session is new, or not as it was.
+    Session {
+        /// As it is now.
+        view: Box<View>,
+    },
+    /// A session's folder no longer exists.
+    Gone {
+        /// The session's instance.
+        instance: String,
+    },
+    /// A session cannot be read any more; it is looked at again at the next change.
+    Unreadable {
+        /// The session's instance.
+        instance: String,
+        /// Why.
+        error: Error,
+    },
+}
 
-impl Watch {
-    /// Watches a folder, not what is below it.
-    ///
-    /// # Errors
-    /// When it cannot be watched, as when the user's inotify instances are used up.
-    pub(crate) fn new(folder: &Path) -> Result<Self> {
-        Self::all([folder])
+/// What was last told of a session.
+type Told = Result<View>;
+
+/// A stream under way.
+struct Watching {
+    context: Context,
+    /// Whether all sessions of the project are watched.
+    all: bool,
+    sessions: Vec<Session>,
+    folders: FolderWatch,
+    bus: Bus,
+    units: Units,
+    told: HashMap<String, Told>,
+    /// Changes that were seen and not told yet.
+    seen: VecDeque<Change>,
+    /// Whether what is there has been looked at since something stirred.
+    is_fresh: bool,
+}
+
+/// Tells of changes until the stream is dropped.
+///
+/// # Errors
+/// For sessions that do not exist, and where no folder can be watched.
+pub(super) async fn watch(caller: &Caller, watch: Watch) -> Result<BoxStream<'static, Change>> {
+    let warnings = Warnings::default();
+    let (context, mut sessions) = Target::resolve_all(caller, &warnings, &watch.sessions)?;
+    let all = watch.sessions.is_empty();
+    // Watching comes before looking, or what happens between would be missed.
+    let mut folders = FolderWatch::all([])?;
+    if all {
+        if context.project.sessions.is_dir() {
+            folders.add(&context.project.sessions)?;
+        }
+        sessions = registry::all(&context)?;
     }
+    for session in &sessions {
+        folders.add(session.folder.path())?;
+    }
+    let mut bus = Bus::listen(context.scope(), &sessions, &warnings).await;
+    let units = bus.ask(&warnings).await;
+    let (told, seen) = (HashMap::new(), VecDeque::new());
+    let watching =
+        Watching { context, all, sessions, folders, bus, units, told, seen, is_fresh: false };
+    Ok(stream::unfold(watching, |mut watching| async move {
+        let change = watching.next().await;
+        Some((change, watching))
+    })
+    .boxed())
+}
 
-    /// Watches several.
-    ///
-    /// # Errors
-    /// As [`Watch::new`].
-    pub(crate) fn all<'a>(folders: impl IntoIterator<Item = &'a Path>) -> Result<Self> {
-        let (sender, changed) = channel(1);
-        let mut watcher = ::notify::recommended_watcher(move |event| {
-            // Whoever looks at a file opens it: that must not wake them again.
-            if !is_reading(&event) {
-                // One that is pending will do for all.
-                let _ = sender.try_send(());
+impl Watching {
+    async fn next(&mut self) -> Change {
+        loop {
+            if let Some(change) = self.seen.pop_front() {
+                return change;
             }
-        })
-        .attempt(|| "watch files".to_owned())?;
-        for folder in folders {
-            watcher
-                .watch(folder, RecursiveMode::NonRecursive)
-                .attempt(|| format!("watch {}", folder.display()))?;
-        }
-        Ok(Self { _watcher: watcher, changed })
-    }
-
-    /// Waits for a change, or for the slow look. May be dropped while it waits.
-    pub(crate) async fn changed(&mut self) {
-        let _ = tokio::time::timeout(SLOW_LOOK, self.changed.recv()).await;
-    }
-
-    /// Waits until `is_true`.
-    pub(crate) async fn until(mut self, is_true: impl Fn() -> bool) {
-        while !is_true() {
-            self.changed().await;
+            if self.is_fresh {
+                tokio::select! {
+                    () = self.folders.changed() => {}
+                    () = self.bus.changed() => {
+                        self.units = self.bus.ask(&self.context.warnings).await;
+                    }
+                }
+            }
+            self.is_fresh = true;
+            self.look();
         }
     }
-}
 
-fn is_reading(event: &::notify::Result<::notify::Event>) -> bool {
-    const WRITTEN: EventKind = EventKind::Access(AccessKind::Close(AccessMode::Write));
-    event.as_ref().is_ok_and(|event| event.kind.is_access() && event.kind != WRITTEN)
+    /// Looks at all sessions, and notes those that are not as they were told.
+    fn look(&mut self) {
+        if self.all {
+            self.find_new();
+        }
+        for session in &self.sessions {
+            let instance = &session.instance;
+            if !session.exists() {
+                if self.told.remove(instance).is_some() {
+                    self.seen.push_back(Change::Gone { instance: instance.clone() });
+                }
+                continue;
+            }
+            let unit = self.units.get(instance);
+            let root = &self.context.project.root;
+            let now = View::of(&self.context.caller, root, session, unit.as_ref());
+            if self.told.get(instance) == Some(&now) {
+                continue;
+            }
+            self.told.insert(instance.clone(), now.clone());
+            self.seen.push_back(match now {
+                Ok(view) => Change::Session { view: Box::new(view) },
+                Err(error) => Change::Unreadable { instance: instance.clone(), error },
+            });
+        }
+        self.sessions.retain(Session::exists);
+    }
+
+    fn find_new(&mut self) {
+        for session in registry::all(&self.context).unwrap_or_default() {
+            let is_known = self.sessions.iter().any(|known| known.folder == session.folder);
+            // One that cannot be watched is found again by the slow look.
+            if !is_known && self.folders.add(session.folder.path()).is_ok() {
+                self.sessions.push(session);
+            }
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::host::tests::caller;
+    use crate::session::Phase;
+    use crate::session::store::Folder;
 
-    /// What is heard at once; the slow look would take longer.
-    async fn is_heard(watch: &mut Watch) -> bool {
-        tokio::time::timeout(Duration::from_secs(1), watch.changed()).await.is_ok()
+    async fn next(changes: &mut BoxStream<'static, Change>) -> Change {
+        let bound = std::time::Duration::from_secs(60);
+        tokio::time::timeout(bound, changes.next()).await.unwrap().unwrap()
     }
 
     #[tokio::test]
-    async fn a_write_is_heard_and_reading_the_file_then_is_not() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = crate::session::store::Folder::new(folder.path()).hook();
-        let mut watch = Watch::new(folder.path()).unwrap();
-        std::fs::write(&file, "1").unwrap();
-        while is_heard(&mut watch).await {}
+    async fn what_is_there_what_changes_what_begins_and_what_goes_is_told() {
+        let root = tempfile::tempdir().unwrap();
+        let caller = caller(root.path());
+        let folder = |name: &str| root.path().join("sessions").join(name);
+        let write = |name: &str, phase: &str| {
+            std::fs::create_dir_all(folder(name)).unwrap();
+            let text = format!("# Session: jwt\n## Status\nPhase: {phase}\n");
+            std::fs::write(Folder::new(folder(name)).overview(), text).unwrap();
+        };
+        write("26-11-20-jwt", "planning");
+        let mut changes = watch(&caller, Watch::default()).await.unwrap();
+        let phase = |change: &Change| match change {
+            Change::Session { view } => (view.session.clone(), view.phase),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(phase(&next(&mut changes).await), ("jwt".to_owned(), Phase::Planning));
 
-        assert_eq!(std::fs::read_to_string(&file).unwrap(), "1");
-        assert!(!is_heard(&mut watch).await, "reading woke the reader");
-        std::fs::write(&file, "2").unwrap();
-        assert!(is_heard(&mut watch).await);
+        write("26-11-20-jwt", "testing");
+        // The file was empty for a moment.
+        while phase(&next(&mut changes).await) != ("jwt".to_owned(), Phase::Testing) {}
+
+        write("26-11-21-search", "quality");
+        while phase(&next(&mut changes).await) != ("search".to_owned(), Phase::Quality) {}
+
+        std::fs::remove_dir_all(folder("26-11-20-jwt")).unwrap();
+        loop {
+            match next(&mut changes).await {
+                Change::Gone { instance } => break assert_eq!(instance, "jwt"),
+                Change::Session { view } => assert_eq!(view.session, "jwt"),
+                Change::Unreadable { error, .. } => panic!("{error}"),
+            }
+        }
     }
 }

@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 use crate::lab::{self, Lab, LabCommand, LabUser, secs};
 
 /// Where the lab has this test binary.
-const PROGRAM: &str = "/srv/lab/samocode-tests";
+pub(crate) const PROGRAM: &str = "/srv/lab/samocode-tests";
 
 /// What the units run as `samocode`: hands verb and instance to this test binary.
 const STAND_IN: &str = "#!/bin/sh\n\
@@ -21,7 +21,7 @@ const STAND_IN: &str = "#!/bin/sh\n\
     exec /srv/lab/samocode-tests --exact service::worker::$1 --ignored --nocapture -q\n";
 
 /// Puts this test binary into the lab, once.
-fn place(lab: &Lab) {
+pub(crate) fn place(lab: &Lab) {
     static PLACED: OnceLock<()> = OnceLock::new();
     PLACED.get_or_init(|| {
         let own = std::env::current_exe().unwrap();
@@ -30,7 +30,7 @@ fn place(lab: &Lab) {
 }
 
 /// The command that runs a function of this test binary that is marked as for the lab.
-fn part(command: LabCommand, function: &str) -> LabCommand {
+pub(crate) fn part(command: LabCommand, function: &str) -> LabCommand {
     let mut command = command;
     for arg in ["--exact", function, "--ignored", "--nocapture"] {
         command = command.arg(arg);

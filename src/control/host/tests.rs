@@ -90,10 +90,14 @@ impl Host for Distant {
         let there = self.0.request(travelled(&request), progress).await;
         serde_json::from_str(&serde_json::to_string(&there).unwrap()).unwrap()
     }
+
+    async fn watch(&self, watch: Watch) -> Result<BoxStream<'static, Change>> {
+        self.0.watch(watch).await
+    }
 }
 
 /// A caller in a project in `root` whose sessions are below it.
-fn caller(root: &std::path::Path) -> Caller {
+pub(in crate::control) fn caller(root: &std::path::Path) -> Caller {
     for folder in ["repo", "worktrees", "sessions"] {
         std::fs::create_dir_all(root.join(folder)).unwrap();
     }

@@ -366,7 +366,7 @@ mod tests {
     fn counters_of_the_same_length_are_amended_in_place_and_all_else_replaces_the_file() {
         use std::os::unix::fs::MetadataExt as _;
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("_overview.md");
+        let path = super::super::Folder::new(folder.path()).overview();
         fs::write(&path, "Iteration: 8\nTotal: 18\n").unwrap();
         let inode = || fs::metadata(&path).unwrap().ino();
         let (first, mut known) = (inode(), fs::read(&path).unwrap());

@@ -1,0 +1,68 @@
+//! Questions and answers as a terminal shows them.
+
+use crate::control::answers::Question;
+use crate::control::post::{Saved, Sent};
+use crate::session::describe::harmless;
+
+use super::output;
+
+/// As many columns as options may take to stand in one line.
+const WIDE: usize = 76;
+
+/// Prints a question, its options and what is suggested.
+pub(in crate::cli) fn show(question: &Question) {
+    let mut lines = question.text.lines().map(plain);
+    let first = lines.next().unwrap_or_default();
+    say!("{}  {first}", output::painted(output::BOLD, &question.id));
+    for line in lines {
+        say!("    {line}");
+    }
+    let options: Vec<String> = question
+        .options
+        .iter()
+        .map(|option| format!("{}) {}", option.letter, plain(&option.text)))
+        .collect();
+    let one_line = options.join("   ");
+    if one_line.chars().count() <= WIDE && !options.is_empty() {
+        say!("    {one_line}");
+    } else {
+        options.iter().for_each(|option| say!("    {option}"));
+    }
+    if let Some(suggestion) = &question.suggestion {
+        let why = plain(&suggestion.why);
+        let text = match suggestion.letter {
+            Some(letter) if why.is_empty() => letter.to_string(),
+            Some(letter) => format!("{letter}, {why}"),
+            None => why,
+        };
+        say!("    {}", output::painted(output::DIM, format!("suggested: {text}")));
+    }
+}
+
+/// Says what was filled in for which question.
+pub(in crate::cli) fn tell_saved(saved: &[Saved]) {
+    for Saved { id, answer } in saved {
+        say!("{}  {}", output::painted(output::BOLD, id), plain(answer));
+    }
+}
+
+/// Says what became of a message: `done` is what was done, as `Sent.`.
+pub(in crate::cli) fn tell_sent(sent: &Sent, done: &str) {
+    let name = output::painted(output::BOLD, &sent.session);
+    say!("{done} {name} {}", sent.outcome);
+}
+
+/// Text of an agent as it may go to a terminal: without what would steer it.
+pub(in crate::cli) fn plain(text: &str) -> String {
+    harmless(&text.replace('\n', " ")).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_an_agent_do_not_steer_the_terminal() {
+        assert_eq!(plain("a\u{1b}]0;x\nb\u{202e}"), "a␛]0;x b\u{fffd}");
+    }
+}

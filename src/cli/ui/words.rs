@@ -1,0 +1,111 @@
+//! Times, spans and amounts as people read them.
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::session::phase::Phase;
+
+/// How long ago something was; what is not of this hour by the clock, and by the date what is not
+/// of today.
+pub(in crate::cli) fn ago(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
+    match now.duration_since(at).as_secs().max(0) {
+        seconds @ 0..60 => format!("{seconds} s ago"),
+        seconds @ 60..3600 => format!("{} min ago", seconds / 60),
+        _ => clock(at, now, zone),
+    }
+}
+
+/// The time of day, with the date unless it is today.
+pub(in crate::cli) fn clock(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
+    let (at, now) = (at.to_zoned(zone.clone()), now.to_zoned(zone.clone()));
+    let form = if at.date() == now.date() { "%H:%M" } else { "%m-%d %H:%M" };
+    at.strftime(form).to_string()
+}
+
+/// The time of day to the second, in which much may happen; of another day to the minute.
+pub(in crate::cli) fn instant(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
+    let at = at.to_zoned(zone.clone());
+    let form =
+        if at.date() == now.to_zoned(zone.clone()).date() { "%H:%M:%S" } else { "%m-%d %H:%M" };
+    at.strftime(form).to_string()
+}
+
+/// A span, in its two largest units at most.
+pub(in crate::cli) fn span(span: SignedDuration) -> String {
+    let seconds = span.as_secs().max(0);
+    let (minutes, hours) = (seconds / 60, seconds / 3600);
+    match (hours, minutes, seconds) {
+        (0, 0, _) => format!("{seconds} s"),
+        (0, _, _) => format!("{minutes} min"),
+        (..48, ..) if minutes % 60 == 0 => format!("{hours} h"),
+        (..48, ..) => format!("{hours} h {} min", minutes % 60),
+        _ => format!("{} d {} h", hours / 24, hours % 24),
+    }
+}
+
+/// US dollars.
+pub(in crate::cli) fn usd(amount: f64) -> String {
+    format!("${amount:.2}")
+}
+
+/// A whole number with its thousands apart.
+pub(in crate::cli) fn number(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// How many, with the word for one or for several.
+pub(in crate::cli) fn count(n: usize, one: &str, several: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { several })
+}
+
+/// How far the phases are: a square for each.
+pub(in crate::cli) fn bar(phase: Phase) -> String {
+    let done = Phase::ALL.iter().position(|known| *known == phase).map_or(0, |at| at + 1);
+    "■".repeat(done) + &"□".repeat(Phase::ALL.len() - done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn times_are_told_by_distance_then_clock_then_date() {
+        let now = at("2026-11-20T18:00:00Z");
+        let told = |time| ago(at(time), now, &TimeZone::UTC);
+        assert_eq!(told("2026-11-20T17:59:56Z"), "4 s ago");
+        assert_eq!(told("2026-11-20T17:58:00Z"), "2 min ago");
+        assert_eq!(told("2026-11-20T09:02:00Z"), "09:02");
+        assert_eq!(told("2026-11-18T09:02:00Z"), "11-18 09:02");
+        assert_eq!(told("2026-11-20T18:00:30Z"), "0 s ago");
+    }
+
+    #[test]
+    fn spans_have_two_units_at_most() {
+        let told = |seconds| span(SignedDuration::from_secs(seconds));
+        let cases = [(9, "9 s"), (150, "2 min"), (7200, "2 h"), (7860, "2 h 11 min")];
+        for (seconds, text) in cases {
+            assert_eq!(told(seconds), text);
+        }
+        assert_eq!(told(3 * 86_400 + 7200), "3 d 2 h");
+    }
+
+    #[test]
+    fn amounts_and_phases_are_easy_to_read() {
+        assert_eq!(usd(3.104), "$3.10");
+        assert_eq!([number(7), number(91_000), number(1_234_567)], ["7", "91,000", "1,234,567"]);
+        assert_eq!(bar(Phase::Requirements), "■■■□□□□□");
+        assert_eq!(bar(Phase::Done), "■■■■■■■■");
+    }
+}

@@ -1,0 +1,246 @@
+//! `samocode config`: what is set, and from where; for a session, what its unit goes by.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::agent::vocabulary;
+use crate::config::keys;
+use crate::config::{Dirs, Env, Flags, Origin, Row, Settings};
+use crate::control::Answer;
+use crate::control::context::{Context, Warnings, is_outside};
+use crate::control::session::Session;
+use crate::control::target::Target;
+use crate::service::{self, Recorded};
+
+use super::{Common, front, output};
+
+/// Show every setting, its value and where that comes from
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  samocode config              what counts for verbs run from here\n  samocode config jwt-login    what the session's unit goes by, and how that differs\n\nWhat counts is set, the later winning, in: the default, ~/.config/samocode/config, the project's\n.samocode, ~/.config/samocode/env, the environment, a flag."
+)]
+pub(in crate::cli) struct Config {
+    /// A name, a dated folder name, or an instance
+    session: Option<String>,
+    /// Print it as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Config {
+    pub(super) fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
+        output::until_closed(self.tell(common))
+    }
+
+    fn tell(&self, common: &Common) -> anyhow::Result<ExitCode> {
+        match &self.session {
+            Some(typed) => {
+                let Target { context, session } = common.target(typed)?;
+                self.of_session(&context, &session)?;
+            }
+            None => {
+                let caller = common.caller()?;
+                if is_outside(&caller) {
+                    self.outside()?;
+                    return Ok(ExitCode::SUCCESS);
+                }
+                let warnings = Warnings::default();
+                let result = Context::here(&caller, &warnings);
+                let context = front::accept(Answer { result, warnings: warnings.take() })?;
+                self.show(
+                    &json!({
+                        "project": context.project.root,
+                        "config": context.project.config,
+                        "settings": context.settings.rows(),
+                    }),
+                    context.settings.rows().iter().map(Line::here).collect(),
+                )?;
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// What is set for all projects.
+    fn outside(&self) -> anyhow::Result<()> {
+        let settings = Settings::load(&vocabulary(), None, &Env::of_process(), &Flags::default())?;
+        for warning in settings.warnings() {
+            output::note(&warning.to_string());
+        }
+        let rows: Vec<&Row> = settings.rows().iter().filter(|row| !is_projects(row)).collect();
+        let lines = rows.iter().map(|row| Line::here(row)).collect();
+        self.show(&json!({ "project": null, "config": null, "settings": rows }), lines)?;
+        output::note("no .samocode here or above: what a project sets is left out");
+        Ok(())
+    }
+
+    fn of_session(&self, context: &Context, session: &Session) -> anyhow::Result<()> {
+        let here = context.settings.rows();
+        let Some(recorded) = service::recorded(context.scope(), &session.instance)? else {
+            self.show(
+                &json!({
+                    "session": session.name,
+                    "instance": session.instance,
+                    "unit": null,
+                    "settings": here,
+                }),
+                here.iter().map(Line::here).collect(),
+            )?;
+            output::note(&format!(
+                "{} has no unit: enable would record what is set in this shell",
+                session.name
+            ));
+            return Ok(());
+        };
+        let unit = Settings::load(
+            &vocabulary(),
+            Some(&context.project),
+            &units_env(&context.dirs, &recorded),
+            &Flags::default(),
+        )?;
+        let lines: Vec<Line> =
+            unit.rows().iter().map(|row| Line::of_unit(row, counterpart(here, row))).collect();
+        let words = vocabulary();
+        let others: Vec<&(String, String)> =
+            recorded.environment.iter().filter(|(name, _)| words.lookup(name).is_none()).collect();
+        let differs = lines.iter().any(|line| line.here.is_some());
+        let others_json: serde_json::Map<String, Value> = others
+            .iter()
+            .map(|(name, value)| (name.clone(), Value::from(value.as_str())))
+            .collect();
+        self.show(
+            &json!({
+                "session": session.name,
+                "instance": session.instance,
+                "unit": crate::service::unit_name(&session.instance),
+                "config": recorded.config,
+                "settings": lines.iter().map(Line::json).collect::<Vec<_>>(),
+                "environment": others_json,
+            }),
+            lines,
+        )?;
+        if !self.json {
+            for (name, value) in others {
+                let from = output::painted(output::DIM, RECORDED);
+                output::line(format!("{name}={value}   {from}"))?;
+            }
+        }
+        if differs {
+            output::note(&format!(
+                "what differs here does not count for the unit: samocode enable {} records what is set in this shell",
+                session.instance
+            ));
+        }
+        Ok(())
+    }
+
+    fn show(&self, value: &Value, lines: Vec<Line>) -> anyhow::Result<()> {
+        if self.json {
+            return output::json(value);
+        }
+        let about = is_wide();
+        let header = ["KEY", "VALUE", "FROM", "ABOUT"];
+        let mut table = output::table(if about { &header } else { &header[..3] });
+        for line in lines {
+            let from = match &line.here {
+                Some(here) => format!("{}; here {here}", line.from),
+                None => line.from,
+            };
+            let mut cells = vec![line.key, line.value, from];
+            if about {
+                cells.push(output::painted(output::DIM, line.about));
+            }
+            table.add_row(cells);
+        }
+        output::print_table(&table)
+    }
+}
+
+/// Where a value of the unit's own environment comes from.
+const RECORDED: &str = "recorded by enable";
+
+/// One setting, as it is shown.
+#[derive(Debug, PartialEq, Eq)]
+struct Line {
+    key: String,
+    value: String,
+    from: String,
+    about: &'static str,
+    /// What counts in this shell, where that is something else.
+    here: Option<String>,
+}
+
+impl Line {
+    fn here(row: &Row) -> Self {
+        Self {
+            key: row.key.clone(),
+            value: row.value.clone(),
+            from: row.origin.to_string(),
+            about: row.doc,
+            here: None,
+        }
+    }
+
+    /// A setting of the unit's beside the same in this shell.
+    fn of_unit(row: &Row, here: Option<&Row>) -> Self {
+        let from = match &row.origin {
+            Origin::Environment => RECORDED.to_owned(),
+            other => other.to_string(),
+        };
+        let here = here
+            .filter(|here| here.value != row.value)
+            .map(|here| format!("{} ({})", here.value, here.origin));
+        Self { from, here, ..Self::here(row) }
+    }
+
+    fn json(&self) -> Value {
+        json!({
+            "key": self.key,
+            "value": self.value,
+            "origin": self.from,
+            "doc": self.about,
+            "here": self.here,
+        })
+    }
+}
+
+fn counterpart<'a>(rows: &'a [Row], row: &Row) -> Option<&'a Row> {
+    rows.iter().find(|here| here.key == row.key)
+}
+
+fn is_projects(row: &Row) -> bool {
+    keys::KEYS.iter().any(|key| key.of_project && key.name == row.key)
+}
+
+/// The environment the unit's worker reads its settings from: nothing of the shell's.
+fn units_env(dirs: &Dirs, recorded: &Recorded) -> Env {
+    let mut env: Env = recorded.environment.iter().cloned().collect();
+    env.set_default("HOME", &dirs.home);
+    env
+}
+
+/// Whether there is room for a fourth column; a pipe has all the room.
+fn is_wide() -> bool {
+    rustix::termios::tcgetwinsize(std::io::stdout()).map_or(true, |size| size.ws_col >= 140)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(value: &str, origin: Origin) -> Row {
+        Row { key: "CLAUDE_MODEL".to_owned(), value: value.to_owned(), origin, doc: "the model" }
+    }
+
+    #[test]
+    fn a_setting_of_the_unit_names_what_this_shell_has_only_where_it_differs() {
+        let unit = row("opus", Origin::Default);
+        let same = Line::of_unit(&unit, Some(&row("opus", Origin::Environment)));
+        assert_eq!((same.from.as_str(), same.here), ("default", None));
+        let other = Line::of_unit(&unit, Some(&row("haiku", Origin::Environment)));
+        assert_eq!(other.here.as_deref(), Some("haiku (environment)"));
+        let recorded = Line::of_unit(&row("haiku", Origin::Environment), None);
+        assert_eq!(recorded.from, RECORDED);
+    }
+}

@@ -1,0 +1,157 @@
+//! One thing that was looked at, and what would mend it.
+
+use std::fmt;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+
+use anstyle::AnsiColor;
+use anyhow::{Context as _, bail};
+use serde::Serialize;
+
+use crate::cli::ui::output;
+use crate::cli::verbs::units;
+use crate::control::privilege::Raised;
+use crate::service::ServiceManager;
+
+/// How it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Status {
+    /// As it should be.
+    Ok,
+    /// Works, but is worth a look.
+    Note,
+    /// Sessions would not work.
+    Broken,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct Check {
+    /// The heading it stands under.
+    pub(super) group: &'static str,
+    pub(super) status: Status,
+    /// What was found, without a full stop.
+    pub(super) what: String,
+    /// What to do about it.
+    pub(super) remedy: Option<String>,
+    /// What `--fix` does about it.
+    #[serde(serialize_with = "as_text")]
+    pub(super) fix: Option<Fix>,
+}
+
+fn as_text<S: serde::Serializer>(fix: &Option<Fix>, serializer: S) -> Result<S::Ok, S::Error> {
+    fix.as_ref().map(ToString::to_string).serialize(serializer)
+}
+
+impl Check {
+    pub(super) fn ok(group: &'static str, what: impl Into<String>) -> Self {
+        Self { group, status: Status::Ok, what: one_line(what), remedy: None, fix: None }
+    }
+
+    pub(super) fn note(
+        group: &'static str,
+        what: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        let remedy = Some(one_line(remedy)).filter(|remedy| !remedy.is_empty());
+        Self { status: Status::Note, remedy, ..Self::ok(group, what) }
+    }
+
+    pub(super) fn broken(
+        group: &'static str,
+        what: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self { status: Status::Broken, ..Self::note(group, what, remedy) }
+    }
+
+    /// With what `--fix` does about it.
+    pub(super) fn mended_by(self, fix: Fix) -> Self {
+        Self { fix: Some(fix), ..self }
+    }
+}
+
+/// What comes from outside may have line ends.
+fn one_line(text: impl Into<String>) -> String {
+    text.into().split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (mark, color) = match self.status {
+            Status::Ok => ("✓", AnsiColor::Green),
+            Status::Note => ("!", AnsiColor::Yellow),
+            Status::Broken => ("✗", AnsiColor::Red),
+        };
+        write!(f, "{} {}", output::painted(color.on_default(), mark), self.what)?;
+        match &self.remedy {
+            Some(remedy) => write!(f, " → {remedy}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What `--fix` can do. Each changes nothing where it was done before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Fix {
+    /// Lets units outlive the logout.
+    Linger,
+    /// Writes the shared units and has the spool watched.
+    Units,
+    /// Makes a folder.
+    Folder(PathBuf),
+    /// Takes others' permissions away.
+    Mode(PathBuf, u32),
+}
+
+impl fmt::Display for Fix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Linger => f.write_str("turn lingering on"),
+            Self::Units => f.write_str("install the units and watch for mail"),
+            Self::Folder(path) => write!(f, "make {}", path.display()),
+            Self::Mode(path, mode) => write!(f, "chmod {mode:o} {}", path.display()),
+        }
+    }
+}
+
+impl Fix {
+    pub(super) async fn apply(&self, manager: Option<&dyn ServiceManager>) -> anyhow::Result<()> {
+        match self {
+            Self::Linger | Self::Units => {
+                let Some(manager) = manager else { bail!("there is no service manager") };
+                // What is the user's, below, root leaves to the user.
+                let _root = Raised::up()?;
+                if *self == Self::Linger {
+                    manager.enable_linger().await?;
+                } else {
+                    units::install(manager).await?;
+                }
+                Ok(())
+            }
+            Self::Folder(path) => {
+                fs::create_dir_all(path).with_context(|| format!("cannot make {}", path.display()))
+            }
+            Self::Mode(path, mode) => fs::set_permissions(path, fs::Permissions::from_mode(*mode))
+                .with_context(|| format!("cannot set the permissions of {}", path.display())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_is_one_line_with_its_remedy() {
+        let check = Check::broken("Git", "git said:\n  no", "install git");
+        assert_eq!(
+            anstream::adapter::strip_str(&check.to_string()).to_string(),
+            "✗ git said: no → install git"
+        );
+        let check = Check::note("Git", "odd", "");
+        assert_eq!(anstream::adapter::strip_str(&check.to_string()).to_string(), "! odd");
+    }
+}

@@ -1,0 +1,121 @@
+//! `samocode enable`: finds or creates the session, writes its unit, starts it now and at boot.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use crate::control::enable::{self, Enabled, Overrides, Waits};
+use crate::control::request::{Became, Work};
+use crate::service;
+
+use super::{Common, front, output};
+
+/// Begin a session, or go on with one: start it now and at boot
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  samocode enable jwt-login --task \"JWT login with httpOnly cookies\"\n  samocode enable jwt-login --task \"…\" --dive \"how sessions work today\" --budget 20\n  samocode enable jwt-login                      go on with it\n  sudo samocode enable --system --run-as dev jwt-login --task \"…\""
+)]
+pub(in crate::cli) struct Enable {
+    /// A name, a dated folder name, or an instance
+    session: String,
+    #[command(flatten)]
+    work: WorkArgs,
+    /// Save the credentials found in this shell to ~/.config/samocode/env
+    #[arg(long)]
+    import_env: bool,
+    /// With --system: the user the session runs as; else who called sudo
+    #[arg(long, value_name = "USER")]
+    run_as: Option<String>,
+    /// Print what was done as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What a session is asked for, by `enable` and by `run`.
+#[derive(Debug, Clone, Args)]
+pub(in crate::cli) struct WorkArgs {
+    /// What is to be done; a finished session goes on with a new one
+    #[arg(long, value_name = "TEXT")]
+    task: Option<String>,
+    /// What the investigation should begin with
+    #[arg(long, value_name = "TEXT")]
+    dive: Option<String>,
+    /// claude, rehearsal, or command:PROGRAM ARGS
+    #[arg(long, value_name = "AGENT")]
+    agent: Option<String>,
+    /// The most the session may spend, in US dollars
+    #[arg(long, value_name = "USD")]
+    budget: Option<String>,
+}
+
+impl WorkArgs {
+    /// What the session is to do, and what is set for it.
+    pub(super) fn split(self) -> (Work, Overrides) {
+        let work = Work { task: self.task, dive: self.dive };
+        (work, Overrides { agent: self.agent, budget: self.budget })
+    }
+}
+
+impl Enable {
+    pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
+        let (work, set) = self.work.split();
+        let (import_env, run_as) = (self.import_env, self.run_as);
+        let call = enable::Enable { session: self.session, work, set, import_env, run_as };
+        let answer = common.call_with(call, &|line| output::note(line)).await?;
+        if let Ok(enabled) = &answer.result {
+            if self.json {
+                output::json(enabled)?;
+            } else {
+                tell(enabled);
+                offer_linger(common, enabled.lingering).await;
+            }
+        }
+        front::accept(answer)?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn tell(enabled: &Enabled) {
+    let Enabled { session, instance, unit, .. } = enabled;
+    let name = output::painted(output::BOLD, session);
+    let how = match enabled.became {
+        Became::Created => format!("started as {unit}"),
+        Became::Resumed => format!("resumed with a new task as {unit}"),
+        Became::Revived => format!("goes on as {unit}"),
+        Became::Known => match &enabled.waits {
+            Some(Waits { waits_for, state, command }) => {
+                format!("enabled as {unit}, {state} for {waits_for}: {command}")
+            }
+            None => format!("enabled as {unit}"),
+        },
+        Became::Running => format!("is running already as {unit}"),
+    };
+    let branch = enabled.branch.as_ref().map_or_else(String::new, |text| format!("   {text}"));
+    say!("{name}   {how}{branch}");
+    let pad = " ".repeat(session.len());
+    say!("{pad}   logs: samocode logs -f {instance}      stop: samocode stop {instance}");
+}
+
+/// A user's units end at logout unless lingering is on.
+async fn offer_linger(common: &Common, lingers: Option<bool>) {
+    if lingers != Some(false) {
+        return;
+    }
+    if !output::is_interactive() {
+        output::note(
+            "your units stop when you log out. Keep them running with: samocode doctor --fix",
+        );
+        return;
+    }
+    say_on!("Your units stop when you log out. Keep them running (turns lingering on)? [Y/n] ");
+    let mut answer = String::new();
+    let read = std::io::stdin().read_line(&mut answer);
+    if read.is_err() || !matches!(answer.trim().to_lowercase().as_str(), "" | "y" | "yes") {
+        return;
+    }
+    let on = async { service::connect(common.scope()).await?.enable_linger().await };
+    match on.await {
+        Ok(()) => say!("Lingering is on."),
+        Err(error) => output::note(&format!("lingering stays off: {error}")),
+    }
+}

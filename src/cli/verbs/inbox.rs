@@ -1,0 +1,59 @@
+//! `samocode inbox`: a session's mail.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::control::inbox::{self, Mail};
+use crate::session::describe::harmless;
+
+use super::words::clock;
+use super::{Common, output};
+
+/// Show a session's unread mail
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  samocode inbox --all jwt-login       also what the agent has been shown"
+)]
+pub(in crate::cli) struct Inbox {
+    /// A name, a dated folder name, or an instance
+    session: String,
+    /// Also the messages that were read
+    #[arg(long)]
+    all: bool,
+    /// Print it as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Inbox {
+    pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
+        output::until_closed(self.show(common).await.map(|()| ExitCode::SUCCESS))
+    }
+
+    async fn show(&self, common: &Common) -> anyhow::Result<()> {
+        let call = inbox::Inbox { session: self.session.clone(), all: self.all };
+        let messages = common.call(call).await?;
+        if self.json {
+            return output::json(&serde_json::json!({ "messages": messages }));
+        }
+        if messages.is_empty() {
+            let which = if self.all { "" } else { " unread" };
+            return output::line(format!("{} has no{which} mail.", self.session));
+        }
+        let (now, zone) = (Timestamp::now(), TimeZone::system());
+        for Mail { message, read } in &messages {
+            let mark = if *read { " (read)" } else { "" };
+            let at = clock(message.at, now, &zone);
+            let head = format!("{at}  {} from {}{mark}", message.kind, message.from);
+            let style = if *read { output::DIM } else { output::BOLD };
+            output::line(output::painted(style, head))?;
+            for line in harmless(message.body.trim()).lines() {
+                output::line(format!("    {line}"))?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,148 @@
+//! `disable`, `start`, `restart`, `reload`: what systemctl's users expect.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use crate::control::look::Find;
+use crate::control::unit::{self, Started};
+
+use super::{Common, output};
+
+/// Let a session go on: stopped, blocked or failed
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  samocode start jwt-login\n  samocode start jwt-login search-index"
+)]
+pub(in crate::cli) struct Start {
+    /// Names, dated folder names, or instances
+    #[arg(required = true)]
+    sessions: Vec<String>,
+    /// Print what was done as JSON, a line for each session
+    #[arg(long)]
+    json: bool,
+}
+
+impl Start {
+    pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
+        for session in all_of(common, self.sessions).await? {
+            let started = common.call(unit::Start { session }).await?;
+            let name = output::painted(output::BOLD, &started.session);
+            match &started {
+                _ if self.json => output::json(&started)?,
+                Started { waits: Some(waits), .. } => {
+                    say!("{name} waits for {}: {}", waits.waits_for, waits.command);
+                }
+                _ => say!("{name} is started."),
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// All that were named: a mistyped name is found before anything is done to the others.
+async fn all_of(common: &Common, sessions: Vec<String>) -> anyhow::Result<Vec<String>> {
+    if sessions.len() > 1 {
+        common.call(Find { sessions: sessions.clone() }).await?;
+    }
+    Ok(sessions)
+}
+
+/// No longer start a session at boot; a run under way goes on
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  samocode disable jwt-login\n\nOf a session whose folder or project is gone the unit is stopped and removed."
+)]
+pub(in crate::cli) struct Disable {
+    /// Names, dated folder names, or instances
+    #[arg(required = true)]
+    sessions: Vec<String>,
+    /// Print what was done as JSON, a line for each session
+    #[arg(long)]
+    json: bool,
+}
+
+impl Disable {
+    pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
+        for session in self.sessions {
+            let disabled = common.call(unit::Disable { session }).await?;
+            let name = output::painted(output::BOLD, &disabled.instance);
+            if self.json {
+                output::json(&disabled)?;
+            } else if disabled.removed {
+                say!("{name} no longer exists; its unit was removed.");
+            } else {
+                say!("{name} is no longer started at boot.");
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Interrupt the run and go on in the same conversation
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  samocode restart jwt-login")]
+pub(in crate::cli) struct Restart {
+    /// Names, dated folder names, or instances
+    #[arg(required = true)]
+    sessions: Vec<String>,
+    /// Print what was done as JSON, a line for each session
+    #[arg(long)]
+    json: bool,
+}
+
+impl Restart {
+    pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
+        for session in all_of(common, self.sessions).await? {
+            let restarted = common.call(unit::Restart { session }).await?;
+            if self.json {
+                output::json(&restarted)?;
+            } else {
+                say!("{} is restarted.", output::painted(output::BOLD, &restarted.session));
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Execute the installed samocode anew at the end of the iteration
+#[derive(Debug, Args)]
+#[command(after_help = "Example, after an upgrade:\n  samocode reload --all")]
+pub(in crate::cli) struct Reload {
+    /// Names, dated folder names, or instances
+    #[arg(required_unless_present = "all")]
+    sessions: Vec<String>,
+    /// All sessions of the project that run
+    #[arg(long, conflicts_with = "sessions")]
+    all: bool,
+    /// How long to wait for the iterations' ends, in seconds
+    #[arg(long, default_value_t = 3600, value_name = "SECONDS")]
+    timeout: u64,
+    /// Print what was done as JSON, a line for each session
+    #[arg(long)]
+    json: bool,
+}
+
+impl Reload {
+    pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
+        let chosen = if self.all {
+            let all = common.call(Find::default()).await?.into_iter();
+            all.filter(|found| found.is_worked_on).map(|found| found.instance).collect()
+        } else {
+            all_of(common, self.sessions).await?
+        };
+        if chosen.is_empty() && !self.json {
+            say!("No session is running.");
+        }
+        for session in chosen {
+            let call = unit::Reload { session, timeout_s: self.timeout };
+            let reloaded = common.call(call).await?;
+            if self.json {
+                output::json(&reloaded)?;
+            } else {
+                say!("{} is reloaded.", output::painted(output::BOLD, &reloaded.session));
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,113 @@
+//! The verbs, a file each.
+
+mod answer;
+mod approve;
+mod completions;
+mod config;
+mod cost;
+mod demo;
+mod doctor;
+mod enable;
+mod failed;
+mod history;
+mod inbox;
+mod init;
+mod lifecycle;
+mod logs;
+mod notify;
+mod run;
+mod send;
+mod status;
+mod stop;
+mod units;
+mod wait;
+mod wake;
+mod why;
+mod worker;
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+
+use crate::agent::rehearsal;
+
+use super::ui::{output, questions, words};
+use super::{Common, failure, front, log};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    Init(init::Init),
+    Config(config::Config),
+    Enable(enable::Enable),
+    Disable(lifecycle::Disable),
+    Start(lifecycle::Start),
+    Stop(stop::Stop),
+    Restart(lifecycle::Restart),
+    Reload(lifecycle::Reload),
+    Run(run::Run),
+    Status(status::Status),
+    Logs(logs::Logs),
+    Wait(wait::Wait),
+    Answer(answer::Answer),
+    Approve(approve::Approve),
+    Reject(approve::Reject),
+    Send(send::Send),
+    Inbox(inbox::Inbox),
+    Why(why::Why),
+    History(history::History),
+    Cost(cost::Cost),
+    Units(units::Units),
+    Doctor(doctor::Doctor),
+    Notify(notify::Notify),
+    Demo(demo::Demo),
+    Completions(completions::Completions),
+    #[command(hide = true)]
+    Worker(worker::Worker),
+    #[command(hide = true)]
+    Wake(wake::Wake),
+    #[command(hide = true)]
+    Failed(failed::Failed),
+    #[command(hide = true)]
+    Rehearsal(Rehearsal),
+}
+
+/// The built-in agent, which plays all phases and costs nothing.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Rehearsal {}
+
+impl Verb {
+    /// Does what the verb says.
+    pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::Init(verb) => verb.exec(common),
+            Self::Config(verb) => verb.exec(common),
+            Self::Enable(verb) => verb.exec(common).await,
+            Self::Disable(verb) => verb.exec(common).await,
+            Self::Start(verb) => verb.exec(common).await,
+            Self::Stop(verb) => verb.exec(common).await,
+            Self::Restart(verb) => verb.exec(common).await,
+            Self::Reload(verb) => verb.exec(common).await,
+            Self::Run(verb) => verb.exec(common).await,
+            Self::Status(verb) => verb.exec(common).await,
+            Self::Logs(verb) => verb.exec(common).await,
+            Self::Wait(verb) => verb.exec(common).await,
+            Self::Answer(verb) => verb.exec(common).await,
+            Self::Approve(verb) => verb.exec(common).await,
+            Self::Reject(verb) => verb.exec(common).await,
+            Self::Send(verb) => verb.exec(common).await,
+            Self::Inbox(verb) => verb.exec(common).await,
+            Self::Why(verb) => verb.exec(common).await,
+            Self::History(verb) => verb.exec(common).await,
+            Self::Cost(verb) => verb.exec(common).await,
+            Self::Units(verb) => verb.exec(common).await,
+            Self::Doctor(verb) => verb.exec(common).await,
+            Self::Notify(verb) => verb.exec(common).await,
+            Self::Demo(verb) => verb.exec(common).await,
+            Self::Completions(verb) => Ok(verb.exec()),
+            Self::Worker(verb) => verb.exec().await,
+            Self::Wake(verb) => verb.exec(common).await,
+            Self::Failed(verb) => verb.exec(common).await,
+            Self::Rehearsal(Rehearsal {}) => Ok(rehearsal::main().map(|()| ExitCode::SUCCESS)?),
+        }
+    }
+}

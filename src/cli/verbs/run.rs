@@ -1,0 +1,109 @@
+//! `samocode run`: the same worker in the foreground, for containers and hosts without a service
+//! manager.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::process::ExitCode;
+
+use clap::Args;
+
+use crate::control::enable::Waits;
+use crate::control::run::{self, Ran};
+use crate::session::state::Word;
+
+use super::enable::WorkArgs;
+use super::{Common, failure, front, output};
+
+/// Work on a session in the foreground until it waits, is blocked or done
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  samocode run jwt-login --task \"JWT login with httpOnly cookies\"\n\nExit codes: 0 done, 10 waiting, 11 blocked, 12 stopped, 13 paused, 2 usage, 78 configuration,\n1 anything else."
+)]
+pub(in crate::cli) struct Run {
+    /// A name, a dated folder name, or an instance
+    session: String,
+    #[command(flatten)]
+    work: WorkArgs,
+    /// Print how it ended as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Run {
+    pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
+        let (work, set) = self.work.split();
+        let live = Live::new(&self.session, !self.json);
+        let call = run::Run { session: self.session, work, set };
+        let answer = common.call_with(call, &|status| live.show(status)).await?;
+        live.end();
+        let ran = front::accept(answer)?;
+        if self.json {
+            output::json(&ran.view)?;
+        } else {
+            tell(&ran);
+        }
+        Ok(ExitCode::from(exit_code(&ran)))
+    }
+}
+
+/// The worker's status line, in place on a terminal, else a line each.
+struct Live {
+    name: String,
+    talks: bool,
+    in_place: bool,
+}
+
+impl Live {
+    fn new(name: &str, talks: bool) -> Self {
+        let in_place = talks && std::io::stderr().is_terminal();
+        Self { name: name.to_owned(), talks, in_place }
+    }
+
+    fn show(&self, status: &str) {
+        if self.in_place {
+            // Back to the line's beginning, and clear what was longer.
+            let name = output::painted(output::BOLD, &self.name);
+            let _ = write!(anstream::stderr(), "\r{name} {status}\x1b[K");
+        } else if self.talks {
+            say_aside!("{} {status}", self.name);
+        }
+    }
+
+    fn end(&self) {
+        if self.in_place {
+            say_aside!();
+        }
+    }
+}
+
+/// The exit code of work in the foreground.
+fn exit_code(ran: &Ran) -> u8 {
+    ran.failure.map_or_else(|| code_of(ran.state), failure::exit_code)
+}
+
+/// The exit code of a state, for `run` and `wait`.
+pub(super) const fn code_of(state: Word) -> u8 {
+    match state {
+        Word::Done => 0,
+        Word::Waiting => 10,
+        Word::Blocked => 11,
+        Word::Stopped => 12,
+        Word::Paused | Word::Limited | Word::Queued => 13,
+        Word::New | Word::Running | Word::Failed => 1,
+    }
+}
+
+fn tell(ran: &Ran) {
+    let session = &ran.view.session;
+    let name = output::painted(output::BOLD, session);
+    let word = output::painted(output::state_style(ran.state), ran.state);
+    match (ran.state, &ran.waits) {
+        (Word::Waiting, Some(Waits { waits_for, command, .. })) => {
+            say!("{name} {word} for {waits_for}: {command}, then samocode run {session}");
+        }
+        (Word::Blocked | Word::Paused, _) => {
+            let reason = ran.reason.as_deref().unwrap_or("no reason was given");
+            say!("{name} {word}: {}", output::in_line(reason, 300));
+        }
+        _ => say!("{name} {word}"),
+    }
+}

@@ -1,0 +1,58 @@
+//! `samocode status`: all sessions, or one in depth.
+
+mod depth;
+mod list;
+
+use std::process::ExitCode;
+
+use clap::Args;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde::Serialize;
+
+use crate::control::look::List;
+use crate::control::view::View;
+
+use super::{Common, output};
+
+/// Show all sessions, or one in depth
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  samocode status                  all sessions of the project, newest first\n  samocode status jwt-login        one of them in depth\n  samocode status --json\n\nOutside of any project: all sessions that the units know."
+)]
+pub(in crate::cli) struct Status {
+    /// A name, a dated folder name, or an instance
+    session: Option<String>,
+    /// Print it as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Listed {
+    sessions: Vec<View>,
+}
+
+impl Status {
+    pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
+        let shown = match &self.session {
+            Some(typed) => depth::show(common, typed, self.json).await,
+            None => self.list(common).await,
+        };
+        output::until_closed(shown.map(|()| ExitCode::SUCCESS))
+    }
+
+    async fn list(&self, common: &Common) -> anyhow::Result<()> {
+        let views = common.call(List {}).await?;
+        if self.json {
+            return output::json(&Listed { sessions: views });
+        }
+        if views.is_empty() {
+            return output::line(
+                "No sessions yet. Begin one with: samocode enable NAME --task \"what to build\"",
+            );
+        }
+        let (now, zone) = (Timestamp::now(), TimeZone::system());
+        output::line(list::lines(&views, output::width(), now, &zone).join("\n"))
+    }
+}

@@ -1,0 +1,101 @@
+//! One session in depth.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::cli::Common;
+use crate::cli::ui::output::{self, BOLD, DIM, in_line, painted, state_style};
+use crate::cli::ui::words::{ago, bar, clock, count, number, usd};
+use crate::control::look::{Detail, Show, UnitDetail};
+use crate::session::WaitsFor;
+use crate::session::state::Word;
+
+use super::list::wanted;
+
+/// The longest value, in characters: a paragraph, not a page.
+const LONGEST: usize = 400;
+
+pub(super) async fn show(common: &Common, typed: &str, json: bool) -> anyhow::Result<()> {
+    let shown = common.call(Show { session: typed.to_owned() }).await?;
+    if json {
+        return output::json(&shown.view);
+    }
+    for line in lines(&shown, Timestamp::now(), &TimeZone::system()) {
+        output::line(line)?;
+    }
+    Ok(())
+}
+
+fn lines(shown: &Detail, now: Timestamp, zone: &TimeZone) -> Vec<String> {
+    let view = &shown.view;
+    let mut found = vec![format!(
+        "{}  {}{}",
+        painted(BOLD, &view.session),
+        painted(state_style(view.state), view.state),
+        view.since.map_or_else(String::new, |since| {
+            painted(DIM, format!(" since {}", clock(since, now, zone))).to_string()
+        })
+    )];
+    let mut tell = |name: &str, value: String| {
+        if !value.is_empty() {
+            found.push(format!("  {}{value}", painted(DIM, format!("{name:10}"))));
+        }
+    };
+    let text = |text: &str| in_line(text, LONGEST);
+    let some = |value: &Option<String>| value.as_deref().map(text).unwrap_or_default();
+
+    tell("Task", text(&shown.task));
+    let total = count(view.total_iterations as usize, "iteration", "iterations");
+    let iteration = if view.iteration > 0 { format!(" {}", view.iteration) } else { String::new() };
+    tell("Phase", format!("{} {}{iteration} · {total} in all", bar(view.phase), view.phase));
+    tell("Doing", some(&view.doing));
+    tell("Progress", view.last_progress.map_or_else(String::new, |at| ago(at, now, zone)));
+    tell("Reason", some(&view.reason));
+    tell("Until", view.until.map_or_else(String::new, |at| clock(at, now, zone)));
+    if let Some(needs) = &view.needs {
+        let what = wanted(&needs.waits_for, needs.count);
+        tell("Needs", format!("{what}: {}", needs.command));
+        if view.state == Word::Waiting && needs.waits_for == WaitsFor::QaAnswers {
+            for (id, question) in &shown.questions {
+                tell("", format!("{id}  {}", in_line(question, 100)));
+            }
+        }
+    }
+    tell("Last said", some(&view.summary));
+    let (input, output) = (number(view.tokens.input), number(view.tokens.output));
+    tell("Cost", format!("{} · {input} tokens read, {output} written", usd(view.cost_usd)));
+    tell("Agent", some(&shown.agent));
+    tell("Branch", branch(shown));
+    tell("Worktree", some(&view.worktree));
+    tell("Folder", text(&view.folder));
+    if let Some(unit) = &shown.unit {
+        tell("Unit", unit_line(unit));
+        tell("Cgroup", text(&unit.cgroup));
+    }
+    found
+}
+
+fn branch(shown: &Detail) -> String {
+    let Some(branch) = &shown.view.branch else { return String::new() };
+    let since = match (shown.commits, &shown.base) {
+        (Some(commits), Some(base)) => {
+            let short = base.get(..7).unwrap_or(base);
+            format!(" · {} since {short}", count(commits, "commit", "commits"))
+        }
+        _ => String::new(),
+    };
+    in_line(&format!("{branch}{since}"), LONGEST)
+}
+
+fn unit_line(unit: &UnitDetail) -> String {
+    let mut parts = vec![unit.name.clone(), unit.active.clone()];
+    if !unit.enabled.is_empty() {
+        parts.push(unit.enabled.clone());
+    }
+    parts.extend(unit.main_pid.map(|pid| format!("pid {pid}")));
+    parts.push(count(unit.restarts as usize, "restart", "restarts"));
+    if unit.active == "failed" {
+        parts.push(format!("result {}", unit.result));
+    }
+    parts.join(" · ")
+}

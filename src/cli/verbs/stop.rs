@@ -1,0 +1,64 @@
+//! `samocode stop`: at the iteration's end, or now; remembered until `start` or `enable`.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use crate::control::stop::{self, StopEnd, Stopped};
+
+use super::{Common, output};
+
+/// Stop sessions at the end of their iteration, until start or enable
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  samocode stop jwt-login          after this iteration; Ctrl-C leaves it draining\n  samocode stop --now jwt-login    at once; the run is resumed by samocode start\n\nOn a full disk the session is interrupted, and the stop remembered by an empty file _stop in its\nfolder, or at least by a disabled unit. Exit code 1 where it cannot be remembered at all."
+)]
+pub(in crate::cli) struct Stop {
+    /// Names, dated folder names, or instances
+    #[arg(required = true)]
+    sessions: Vec<String>,
+    /// Interrupt the run instead of waiting for its end
+    #[arg(long)]
+    now: bool,
+    /// Print what was done as JSON, a line for each session
+    #[arg(long)]
+    json: bool,
+}
+
+impl Stop {
+    pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
+        let mut code = ExitCode::SUCCESS;
+        for session in self.sessions {
+            let stopped = common.call(stop::Stop { session, now: self.now }).await?;
+            if stopped.end == StopEnd::CalledOff {
+                code = ExitCode::FAILURE;
+            }
+            if self.json {
+                output::json(&stopped)?;
+            } else {
+                tell(&stopped);
+            }
+        }
+        Ok(code)
+    }
+}
+
+fn tell(stopped: &Stopped) {
+    let name = output::painted(output::BOLD, &stopped.session);
+    match &stopped.end {
+        StopEnd::WasDone => say!("{name} is done already."),
+        StopEnd::Done => say!("{name} is done."),
+        StopEnd::CalledOff => say!("{name} goes on: it was started meanwhile."),
+        StopEnd::Stopped => {
+            say!("{name} is stopped. Resume it with: samocode start {}", stopped.instance);
+        }
+        StopEnd::Gone { what } => {
+            say!("{name} does not run. {}", capitalized(&what.in_one_line()));
+        }
+    }
+}
+
+fn capitalized(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}

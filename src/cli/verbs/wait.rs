@@ -1,0 +1,95 @@
+//! `samocode wait`: returns when a session needs somebody, instead of sleeping and looking.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::config::values;
+use crate::control::view::View;
+use crate::control::wait::{self, Waited};
+use crate::session::state::Word;
+
+use super::run::code_of;
+use super::{Common, output};
+
+/// Exit code at the timeout, as timeout(1) has it.
+const TIMED_OUT: u8 = 124;
+
+/// Wait until a session needs somebody
+///
+/// Returns as soon as one of the sessions is in a state it does not leave by itself: done, waiting,
+/// blocked, stopped, failed, or paused without a time at which it is tried again. With --until: as
+/// soon as one is in one of these states.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  samocode wait jwt-login\n  samocode wait jwt-login search-index --until waiting,blocked,done --timeout 2h\n\nExit codes: 0 done, 10 waiting, 11 blocked, 12 stopped, 13 paused, limited or queued, 1 failed or\nanything else, 2 usage, 124 at the timeout."
+)]
+pub(in crate::cli) struct Wait {
+    /// Names, dated folder names, or instances; the first to get there counts
+    #[arg(required = true)]
+    sessions: Vec<String>,
+    /// States, with commas between
+    #[arg(long, value_name = "STATES", value_delimiter = ',', value_parser = word)]
+    until: Vec<Word>,
+    /// The longest to wait: 90s, 10 min, 2h
+    #[arg(long, value_name = "TIME", value_parser = bound)]
+    timeout: Option<Duration>,
+    /// Print the session as JSON, as status SESSION --json does
+    #[arg(long)]
+    json: bool,
+}
+
+fn word(text: &str) -> Result<Word, String> {
+    let text = text.trim().to_lowercase();
+    serde_json::from_value(serde_json::Value::String(text)).map_err(|_| {
+        "it is one of new, running, waiting, blocked, done, stopped, queued, limited, paused, failed"
+            .to_owned()
+    })
+}
+
+fn bound(text: &str) -> Result<Duration, String> {
+    values::duration(text).ok_or_else(|| "it is a time like 90s, 10 min or 2h".to_owned())
+}
+
+impl Wait {
+    pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
+        let timeout_s = self.timeout.map(|bound| bound.as_secs());
+        let call = wait::Wait { sessions: self.sessions, until: self.until, timeout_s };
+        let view = match common.call(call).await? {
+            Waited::Reached(view) => view,
+            Waited::TimedOut { standing } => {
+                output::note(&format!("the time is over: {}", standing.join(", ")));
+                return Ok(ExitCode::from(TIMED_OUT));
+            }
+        };
+        let shown = if self.json { output::json(&view) } else { tell(&view) };
+        output::until_closed(shown.map(|()| ExitCode::from(code_of(view.state))))
+    }
+}
+
+fn tell(view: &View) -> anyhow::Result<()> {
+    let name = output::painted(output::BOLD, &view.session);
+    let word = output::painted(output::state_style(view.state), view.state);
+    let why = view
+        .reason
+        .as_deref()
+        .or(view.summary.as_deref())
+        .map_or_else(String::new, |why| format!(": {}", output::in_line(why, 200)));
+    let next =
+        view.needs.as_ref().map_or_else(String::new, |needs| format!("  ({})", needs.command));
+    output::line(format!("{name} {word}{why}{next}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_and_times_are_read_or_refused_with_what_is_allowed() {
+        assert_eq!(word(" Waiting"), Ok(Word::Waiting));
+        assert!(word("finished").unwrap_err().contains("waiting, blocked, done"));
+        assert_eq!(bound("2h"), Ok(Duration::from_secs(7200)));
+        assert!(bound("soon").is_err());
+    }
+}
