@@ -44,7 +44,7 @@ fn names_that_are_none_are_refused_with_a_hint() {
         ("jwt.lock", "Did you mean 'jwt'?"),
         ("é", "is not a session name"),
         ("a@b", "is not a session name"),
-        ("main", "branch 'main' is what sessions begin from"),
+        ("main", "sessions start from branch 'main'"),
     ] {
         refused(project.samocode(["run", "--task", "t", "--", name]), 2, hint);
     }

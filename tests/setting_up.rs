@@ -63,7 +63,7 @@ fn init_finds_out_what_it_needs_and_changes_nothing_the_second_time() {
     user.sh("git init -q torn; : >torn/.git/HEAD; git init -q shut; chmod 000 shut/.git").ok();
     for broken in ["torn", "shut"] {
         let out = user.samocode(["init", broken]).output();
-        assert_one_line(&out, 1, "has a .git, but git reads no repository there");
+        assert_one_line(&out, 1, "has a .git, but git finds no repository there");
         assert!(!user.exists(format!("{broken}/.samocode")));
     }
 }
@@ -215,7 +215,7 @@ fn units_are_printed_for_a_version_installed_and_verified() {
     assert_one_line(&denied, 1, "sudo samocode units install --system");
 
     let verified = user.samocode(["units", "verify"]).ok();
-    assert!(verified.stdout.contains("finds nothing wrong with the 6 user units"), "{verified}");
+    assert!(verified.stdout.contains("found no problems in the 6 user units"), "{verified}");
     let without = user.samocode(["units", "verify"]).env("PATH", "/opt/samocode/bin").ok();
     assert!(without.stdout.contains("systemd-analyze is not installed"), "{without}");
 }

@@ -1,4 +1,4 @@
-//! What would stop an agent's first commit, found before the first run costs anything.
+//! Finds whatever would make an agent's first commit fail, before the first run costs anything.
 
 use std::path::Path;
 use std::time::Duration;
@@ -7,34 +7,36 @@ use super::command::{Finished, first_line, git_command, run};
 use super::settings::Settings;
 use super::{Error, quoted};
 
-/// Longest time for a question about configuration.
+/// Time limit for one question about configuration.
 pub(super) const ASK_LIMIT: Duration = Duration::from_secs(10);
-/// A signature that takes longer waits for somebody to type.
+/// A signature that takes longer is waiting for somebody to type.
 const SIGN_LIMIT: Duration = Duration::from_secs(10);
 
 /// How bad a [`Finding`] is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
-    /// Works now; may not later, or not as wished.
+    /// Works now, but may fail later or do something the user does not expect.
     Warning,
     /// Commits will fail.
     Blocking,
 }
 
-/// Something about git's set-up that a human should mend.
+/// A problem with git's configuration that a human should fix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// How bad it is.
+    /// Whether commits fail or merely may.
     pub severity: Severity,
-    /// What was found, a sentence without a full stop.
+    /// The problem, as a sentence without a full stop.
     pub what: String,
-    /// The command or setting that mends it.
+    /// The command or setting that fixes it.
     pub remedy: String,
 }
 
-/// Looks whether commits will work in this repository or worktree, as it is configured for this process: owner, identity, signing. Empty: they will.
+/// Checks whether commits will work in this repository or worktree, as this process is configured:
+/// owner, identity, signing. Empty if they will.
 ///
-/// A signature is really made, of an empty tree in a throw-away object folder, and given 10 s. Errors only when git cannot be run at all.
+/// Makes a real signature, of an empty tree in a temporary object folder, within 10 s. Fails only
+/// if git cannot be run at all.
 pub async fn check(folder: &Path) -> Result<Vec<Finding>, Error> {
     if Settings::read(folder).await.is_some_and(|settings| settings.are_enough()) {
         return Ok(Vec::new());
@@ -42,8 +44,9 @@ pub async fn check(folder: &Path) -> Result<Vec<Finding>, Error> {
     look_closely(folder).await
 }
 
-/// Whether the settings of a repository alone tell that commits will work in it and in every worktree of it. It may be asked while a worktree is made. False
-/// when in doubt: then [`check`] tells more.
+/// Whether a repository's settings alone prove that commits will work in it and in all its
+/// worktrees. Safe to call while a worktree is being made. Returns false when in doubt; then
+/// [`check`] finds out more.
 pub async fn commits_work(repo: &Path) -> bool {
     let settings = Settings::read(repo).await;
     settings.is_some_and(|settings| settings.are_enough() && !settings.depend_on_worktree())
@@ -51,7 +54,7 @@ pub async fn commits_work(repo: &Path) -> bool {
 
 async fn look_closely(folder: &Path) -> Result<Vec<Finding>, Error> {
     let at = quoted(folder);
-    // The questions do not depend on each other, and each is a process: asked side by side.
+    // The questions are independent and each is a process, so ask them concurrently.
     let (opened, identity, signs) = tokio::join!(
         ask(folder, &["rev-parse", "--git-dir"]),
         identity(folder, &at),
@@ -59,7 +62,7 @@ async fn look_closely(folder: &Path) -> Result<Vec<Finding>, Error> {
     );
     let opened = opened?;
     if opened.said.contains("safe.directory") || opened.said.contains("dubious ownership") {
-        let what = format!("git refuses {}: it belongs to another user", folder.display());
+        let what = format!("git refuses to use {}: it belongs to another user", folder.display());
         let remedy = format!("git config --global --add safe.directory {at}");
         return Ok(vec![Finding { severity: Severity::Blocking, what, remedy }]);
     }
@@ -67,7 +70,7 @@ async fn look_closely(folder: &Path) -> Result<Vec<Finding>, Error> {
         return Ok(Vec::new());
     }
     let (identity, signs) = (identity?, signs?);
-    // Without an identity no signature can be tried: it would fail for that.
+    // Without an identity, signing would fail for that reason alone.
     let blocked = identity.iter().any(|finding| finding.severity == Severity::Blocking);
     let signing = if first_line(&signs.stdout) == "true" && !blocked {
         signing(folder, &at).await?
@@ -96,11 +99,11 @@ async fn identity(folder: &Path, at: &str) -> Result<Option<Finding>, Error> {
     let guess = first_line(&author.stdout);
     for asked in [author, committer?] {
         if !asked.status.success() {
-            let what = format!("git does not know who commits ({})", asked.said);
+            let what = format!("git has no author identity for commits ({})", asked.said);
             return Ok(Some(Finding { severity: Severity::Blocking, what, remedy }));
         }
     }
-    // git may have made a name and an address up from the account and the host.
+    // git may have made up a name and an address from the account and the host.
     for (key, variable, asked) in
         [("name", "GIT_AUTHOR_NAME", name?), ("email", "GIT_AUTHOR_EMAIL", email?)]
     {
@@ -115,7 +118,7 @@ async fn identity(folder: &Path, at: &str) -> Result<Option<Finding>, Error> {
     Ok(None)
 }
 
-/// Signs, where nobody can type a passphrase.
+/// Tries to sign, with nobody there to type a passphrase.
 async fn signing(folder: &Path, at: &str) -> Result<Option<Finding>, Error> {
     let off = format!("git -C {at} config commit.gpgSign false");
     let format = first_line(&ask(folder, &["config", "--get", "gpg.format"]).await?.stdout);
@@ -124,7 +127,7 @@ async fn signing(folder: &Path, at: &str) -> Result<Option<Finding>, Error> {
             if !matches!(format.as_str(), "" | "openpgp") {
                 return Ok(None);
             }
-            let what = "commit.gpgSign is on: gpg signed without asking just now, but will fail when its agent forgets the passphrase".to_owned();
+            let what = "commit.gpgSign is on: gpg signed without a prompt this time, but will fail once its agent forgets the passphrase".to_owned();
             let remedy = format!("use a key without a passphrase, or: {off}");
             return Ok(Some(Finding { severity: Severity::Warning, what, remedy }));
         }
@@ -132,13 +135,15 @@ async fn signing(folder: &Path, at: &str) -> Result<Option<Finding>, Error> {
         Err(Error::TimedOut { seconds, .. }) => format!("no signature after {seconds} s"),
         Err(error) => return Err(error),
     };
-    let what = format!("commit.gpgSign is on and signing fails where nobody can type ({said})");
+    let what = format!(
+        "commit.gpgSign is on, but signing fails when nobody can type a passphrase ({said})"
+    );
     let remedy = format!("{off} (or use a key that needs no passphrase)");
     Ok(Some(Finding { severity: Severity::Blocking, what, remedy }))
 }
 
 async fn sign(folder: &Path) -> Result<Finished, Error> {
-    let io = |source| Error::Io { doing: "make a folder in", path: std::env::temp_dir(), source };
+    let io = |source| Error::Io { doing: "create a folder in", path: std::env::temp_dir(), source };
     let scratch = tempfile::tempdir().map_err(io)?;
     let git = |args: &[&str]| {
         let mut command = git_command(folder);

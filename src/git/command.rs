@@ -1,4 +1,5 @@
-//! The git program as a child: an environment in which it cannot ask, bounds on time and output, its words made fit to be shown.
+//! Runs git as a child process: in an environment where it cannot prompt, with limits on time and
+//! output, and with its messages cleaned up for display.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -10,8 +11,9 @@ use tokio::process::{Child, Command};
 
 use super::Error;
 
-/// Variables that tie git to one repository or index. A git hook that calls samocode has them set, for another repository than ours
-/// (`git rev-parse --local-env-vars`, and the quarantine of receive hooks). `GIT_CONFIG_COUNT` stays: containers set it on purpose.
+/// Variables that tie git to one repository or index. When a git hook calls samocode, they are set
+/// for the hook's repository, not ours (`git rev-parse --local-env-vars`, and the quarantine of
+/// receive hooks). `GIT_CONFIG_COUNT` stays: containers set it on purpose.
 const INHERITED: [&str; 17] = [
     "GIT_DIR",
     "GIT_WORK_TREE",
@@ -32,32 +34,36 @@ const INHERITED: [&str; 17] = [
     "GIT_INTERNAL_SUPER_PREFIX",
 ];
 
-/// Where a password dialogue could be opened.
+/// Variables through which a password dialogue could open.
 const DIALOGUES: [&str; 4] = ["DISPLAY", "WAYLAND_DISPLAY", "GPG_TTY", "SSH_ASKPASS"];
 
-/// How much of a child's stdout is kept, from its beginning.
+/// How many bytes of a child's stdout are kept, from its start.
 const STDOUT_KEPT: usize = 4 << 20;
-/// How much of a child's stderr is kept, to its end.
+/// How many bytes of a child's stderr are kept, from its end.
 const STDERR_KEPT: usize = 64 << 10;
-/// A helper that outlives git may hold its pipes open; git itself has written all it had when it exits.
+/// A helper that outlives git may hold its pipes open, but git has written everything by the time
+/// it exits.
 const DRAIN_LIMIT: Duration = Duration::from_secs(1);
 
-/// `git -C FOLDER`, in an environment where it never asks: no terminal prompt, no askpass program, no dialogue, nothing on stdin, and nothing that a
-/// surrounding git hook set for its own repository. For short local reads; what may take time goes through [`git_command`].
+/// `git -C FOLDER`, in an environment where it never prompts: no terminal prompt, no askpass
+/// program, no dialogue, nothing on stdin, and nothing that a surrounding git hook set for its own
+/// repository. For short local reads; anything that may take time uses [`git_command`].
 pub(super) fn git_for_reading(folder: &Path) -> std::process::Command {
     let mut command = bare_git();
     command.arg("-C").arg(folder);
-    // A read must not take index.lock from under an agent that commits, nor fetch what a partial clone lacks.
+    // A read must not hold index.lock while an agent commits, nor fetch what a partial clone lacks.
     command.env("GIT_OPTIONAL_LOCKS", "0").env("GIT_NO_LAZY_FETCH", "1");
     command
 }
 
-/// `git -C FOLDER` as an asynchronous child that can never ask anybody anything, in a process group of its own, ended when it is dropped.
+/// `git -C FOLDER` as an asynchronous child that can never prompt, in its own process group, killed
+/// when dropped.
 ///
 /// Use it wherever samocode runs git.
 pub fn git_command(folder: &Path) -> Command {
     let mut command = bare_git();
-    // Reading /dev/tty from a group in the background stops instead of asking; and a group can be ended with all its helpers.
+    // A background process group that reads /dev/tty is stopped rather than left to prompt, and a
+    // group can be killed together with all its helpers.
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
     command.arg("-C").arg(folder);
     let mut command = Command::from(command);
@@ -71,16 +77,17 @@ fn bare_git() -> std::process::Command {
         command.env_remove(name);
     }
     command
-        // What it says is done shall outlast a loss of power (git-config(1)).
+        // Whatever git reports as done must survive a power cut (git-config(1)).
         .args(["-c", "core.fsync=all"])
         .env("GIT_TERMINAL_PROMPT", "0")
-        // Set and empty: neither core.askPass nor SSH_ASKPASS is looked at.
+        // Set but empty, so that git ignores both core.askPass and SSH_ASKPASS.
         .env("GIT_ASKPASS", "")
         .env("SSH_ASKPASS_REQUIRE", "never")
         .env("GCM_INTERACTIVE", "never")
         .env("GIT_EDITOR", ":")
         .env("GIT_PAGER", "cat")
-        // Messages in English, without changing the character set for hooks and filters as LC_ALL=C would.
+        // Messages in English, without changing the character set for hooks and filters as LC_ALL=C
+        // would.
         .env("LANGUAGE", "en")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -88,8 +95,8 @@ fn bare_git() -> std::process::Command {
     command
 }
 
-/// What `GIT_SSH_COMMAND` must be so that ssh fails instead of asking, keeping what the user set up. `None`: theirs is not ssh as we know it
-/// (plink, a wrapper), and is left alone.
+/// The `GIT_SSH_COMMAND` that makes ssh fail instead of prompting, and keeps the user's own
+/// options. `None` if theirs is not plain ssh (plink, a wrapper); it is left alone.
 pub(super) fn batch_ssh(command: Option<&str>, program: Option<&str>) -> Option<String> {
     let given = match (command, program) {
         (Some(command), _) if !command.trim().is_empty() => command,
@@ -98,28 +105,28 @@ pub(super) fn batch_ssh(command: Option<&str>, program: Option<&str>) -> Option<
     };
     let word = given.split_whitespace().next()?.trim_matches(['"', '\'']);
     let name = word.rsplit('/').next()?;
-    // ssh takes the first value it meets, so the user's own options win.
+    // ssh uses the first value it sees, so the user's own options win.
     matches!(name, "ssh" | "ssh.exe")
         .then(|| format!("{given} -o BatchMode=yes -o ConnectTimeout=10"))
 }
 
-/// A finished child.
+/// A child process that has exited.
 #[derive(Debug)]
 pub(super) struct Finished {
     pub(super) status: ExitStatus,
     pub(super) stdout: Vec<u8>,
-    /// The telling line of its stderr.
+    /// The line of its stderr that explains the failure.
     pub(super) said: String,
 }
 
 impl Finished {
-    /// The first line of stdout, an error when git failed.
+    /// The first line of stdout, or an error if git failed.
     pub(super) fn line(self, doing: impl Into<String>) -> Result<String, Error> {
         let finished = self.checked(doing)?;
         Ok(first_line(&finished.stdout))
     }
 
-    /// An error when git failed.
+    /// Turns a failed exit status into an error.
     pub(super) fn checked(self, doing: impl Into<String>) -> Result<Self, Error> {
         if self.status.success() {
             Ok(self)
@@ -129,7 +136,7 @@ impl Finished {
     }
 }
 
-/// Runs a short local read to its end.
+/// Runs a short local read to completion.
 pub(super) fn read(command: &mut std::process::Command) -> Result<Finished, Error> {
     let output = command.output().map_err(Error::NoGit)?;
     Ok(Finished {
@@ -139,7 +146,7 @@ pub(super) fn read(command: &mut std::process::Command) -> Result<Finished, Erro
     })
 }
 
-/// Runs git for at most `limit`; then it is killed with every helper it started.
+/// Runs git for at most `limit`, then kills it with every helper it started.
 pub(super) async fn run(
     mut command: Command,
     doing: &str,
@@ -215,7 +222,7 @@ async fn drain(pipe: Option<impl AsyncRead + Unpin>, mut take: impl FnMut(&[u8])
     }
 }
 
-/// Whether git only says that ssh, the other side or a filter (that of git-lfs, say) failed.
+/// Whether git merely reports that ssh, the other side or a filter (such as git-lfs) failed.
 fn failed_elsewhere(line: &str) -> bool {
     [
         "Could not read from remote repository.",
@@ -233,8 +240,9 @@ pub(super) fn first_line(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).lines().next().unwrap_or_default().to_owned()
 }
 
-/// The line of git's stderr that says what went wrong: the last `fatal:` or `error:`, else the last line; where that only says that another program failed,
-/// what this one said before. Without credentials, control characters or more than 300 characters.
+/// The line of git's stderr that explains the failure: the last `fatal:` or `error:`, else the last
+/// line. If that only reports that another program failed, the line that program wrote before it.
+/// Credentials and control characters are removed, and it is cut to 300 characters.
 fn telling_line(stderr: &[u8], status: ExitStatus) -> String {
     let text = String::from_utf8_lossy(stderr);
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
@@ -255,7 +263,7 @@ fn telling_line(stderr: &[u8], status: ExitStatus) -> String {
         }
         None => match lines.last() {
             Some(line) => bare(line),
-            None => return format!("nothing ({status})"),
+            None => return format!("no message ({status})"),
         },
     };
     without_credentials(&line).chars().filter(|c| !c.is_control()).take(300).collect()
@@ -280,18 +288,18 @@ fn without_credentials(line: &str) -> String {
     clean
 }
 
-/// A version of git.
+/// A git version, ordered as releases are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version {
-    /// 2 in 2.47.3
+    /// 2 in 2.47.3.
     pub major: u32,
-    /// 47 in 2.47.3
+    /// 47 in 2.47.3.
     pub minor: u32,
-    /// 3 in 2.47.3
+    /// 3 in 2.47.3.
     pub patch: u32,
 }
 
-/// The oldest git that has `git worktree remove` and `git worktree add --lock`.
+/// The oldest git that has both `git worktree remove` and `git worktree add --lock`.
 pub const MINIMUM_VERSION: Version = Version { major: 2, minor: 17, patch: 0 };
 
 impl std::fmt::Display for Version {
@@ -300,14 +308,14 @@ impl std::fmt::Display for Version {
     }
 }
 
-/// The version of the git program on PATH.
+/// Asks the git program on PATH for its version.
 pub fn version() -> Result<Version, Error> {
     let doing = "ask git for its version";
     let line = read(bare_git().arg("version"))?.line(doing)?;
     parse_version(&line).ok_or(Error::Git { doing: doing.to_owned(), said: line })
 }
 
-/// Reads `git version 2.39.5 (Apple Git-154)` and `git version 2.47.0.windows.1` too.
+/// Also reads `git version 2.39.5 (Apple Git-154)` and `git version 2.47.0.windows.1`.
 fn parse_version(line: &str) -> Option<Version> {
     let mut numbers = line.split_whitespace().nth(2)?.split('.').map(|part| {
         let digits: &str = &part[..part.find(|c: char| !c.is_ascii_digit()).unwrap_or(part.len())];
@@ -320,7 +328,7 @@ fn parse_version(line: &str) -> Option<Version> {
     })
 }
 
-/// A flag and its value as two arguments.
+/// A one-off setting, as the two arguments `-c KEY=VALUE`.
 pub(super) fn setting(key: &str, value: &str) -> [OsString; 2] {
     ["-c".into(), format!("{key}={value}").into()]
 }

@@ -1,4 +1,5 @@
-//! Makes a session's worktree, or completes one whose making was cut off. Nothing that a human or an agent did in it is ever thrown away.
+//! Makes a session's worktree, or completes one whose creation was interrupted. Never discards
+//! anything that a human or an agent did in it.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -14,43 +15,45 @@ use super::plan::{Plan, Start, WorktreePlan, plan};
 use super::register::register;
 use super::{CHECKOUT_LIMIT, Error, head};
 
-/// Longest time for what touches a few small files of git's.
+/// Time limit for commands that touch only a few of git's small files.
 const SHORT_LIMIT: Duration = Duration::from_secs(60);
-/// How long a git that an earlier process of ours started may go on before it is in the way: killed or nearly through, it needs a moment to be gone.
+/// How long to wait for a git that an earlier process of ours started before it counts as in the
+/// way. Killed or nearly done, it needs a moment to exit.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// What git exits with when it does not know an option.
+/// git's exit status for an unknown option.
 const USAGE: i32 = 129;
 
-/// What [`create`] did.
+/// What [`create`] had to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Did {
-    /// All was there, or no worktree is needed.
+    /// The worktree was already complete, or none is needed.
     Nothing,
-    /// The worktree was made.
+    /// A new worktree was made.
     Made,
-    /// An earlier, interrupted creation was completed.
+    /// An interrupted creation was completed.
     Completed,
 }
 
-/// Where a session works.
+/// The place where a session works, once it is ready.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Created {
-    /// The worktree's root; without a worktree the project's folder.
+    /// The worktree's root, or without a worktree the project's folder.
     pub folder: PathBuf,
     /// Where the agent works: the project's folder in the worktree.
     pub working_dir: PathBuf,
     /// The branch; `None` without a worktree.
     pub branch: Option<String>,
-    /// What the branch began with when the worktree was made or looked at; `None` without a worktree.
+    /// The commit the branch started from when the worktree was made or checked; `None` without a
+    /// worktree.
     pub start: Option<Start>,
-    /// What was done.
+    /// Whether the worktree is new, completed or untouched.
     pub did: Did,
-    /// What a human may want to know: offline, commits that are not in, a hook that failed.
+    /// Things worth showing to a human: offline, commits that are not included, a hook that failed.
     pub notes: Vec<String>,
 }
 
-/// Waits, not for long, for a git that an earlier process of ours started to make the worktree at `path` and that outlived it. While it is at work, or tidies up
-/// after itself, what is there is neither nothing nor a worktree.
+/// Waits briefly for a git that an earlier process of ours started to make the worktree at `path`,
+/// and that outlived it. While it works or cleans up, the folder is neither empty nor a worktree.
 pub async fn outlast_maker(path: &Path) {
     let patience = Instant::now() + PATIENCE;
     while let Some(pid) = maker(path)
@@ -60,10 +63,12 @@ pub async fn outlast_maker(path: &Path) {
     }
 }
 
-/// Carries a plan out. May be called any number of times, after a crash at any point; a worktree that is complete is left as it is.
+/// Carries out a plan. Safe to call any number of times, after a crash at any point; a complete
+/// worktree is left as it is.
 ///
-/// Only to be called while no agent of the session runs: lock files that a killed git left are removed. Not reaching the remote is a note, not an error.
-/// Takes as long as the checkout takes, [`CHECKOUT_LIMIT`] at most, and [`FETCH_LIMIT`] for the network.
+/// Call it only while no agent of the session runs, since it removes lock files left by a killed
+/// git. An unreachable remote is a note, not an error. Takes as long as the checkout, at most
+/// [`CHECKOUT_LIMIT`], plus [`FETCH_LIMIT`] for the network.
 pub async fn create(planned: &Plan) -> Result<Created, Error> {
     let planned = match planned {
         Plan::Plain { folder, why } => return Ok(plain(folder, why)),
@@ -77,12 +82,13 @@ pub async fn create(planned: &Plan) -> Result<Created, Error> {
             return done;
         }
         match done {
-            // A git that was killed may leave one it had just forked, so there may be a next to wait for.
+            // A git that was killed may leave behind a child it had just forked, so there may be
+            // another to wait for.
             Err(Error::Busy { pid, .. }) => {
                 outlast(pid).await;
                 plan = again(planned)?;
             }
-            // Or one that made the branch after it was looked for. Or the plan is an old one.
+            // Or it made the branch after we looked for it. Or the plan is stale.
             Err(error @ Error::Git { .. }) => {
                 let fresh = again(planned)?;
                 if fresh == plan {
@@ -102,7 +108,7 @@ async fn carry_out(planned: &Plan) -> Result<Created, Error> {
     };
     let mut known = registration(&plan);
     let begun_before = known.is_some();
-    // Where we write registrations ourselves, a git of ours is only ever started with one in place.
+    // Where we write registrations ourselves, we only ever start git with one in place.
     let may_be_making = known.as_ref().map_or(!plan.is_plain, Registration::unfinished);
     if may_be_making && let Some(pid) = maker(&plan.path) {
         return Err(Error::Busy { path: plan.path, pid });
@@ -112,7 +118,8 @@ async fn carry_out(planned: &Plan) -> Result<Created, Error> {
     remove_unregistered(&plan);
     if let Some(begun) = known.take_if(|known| known.unfinished() && holds_only_gitfile(&plan.path))
     {
-        // Cut off before the first file: parts of the registration may be missing, and making it anew loses nothing.
+        // Cut off before the first file: parts of the registration may be missing, and making it
+        // again loses nothing.
         discard(&begun, &plan.path)?;
     }
 
@@ -140,7 +147,7 @@ async fn carry_out(planned: &Plan) -> Result<Created, Error> {
     };
     if did != Did::Nothing && plan.path.join(".gitmodules").exists() {
         notes.push(
-            "the repository has submodules; they are not filled (git submodule update --init)"
+            "the repository has submodules; they are not checked out (run: git submodule update --init)"
                 .to_owned(),
         );
     }
@@ -148,7 +155,7 @@ async fn carry_out(planned: &Plan) -> Result<Created, Error> {
     Ok(Created { folder: plan.path, working_dir, branch, start: Some(plan.start), did, notes })
 }
 
-/// `folder/subfolder`, without the trailing slash that joining nothing leaves.
+/// `folder/subfolder`, without the trailing slash that joining an empty path adds.
 fn below(folder: &Path, subfolder: &Path) -> PathBuf {
     if subfolder.as_os_str().is_empty() { folder.to_owned() } else { folder.join(subfolder) }
 }
@@ -169,7 +176,7 @@ fn again(planned: &WorktreePlan) -> Result<Plan, Error> {
     plan(&below(&planned.repo, &planned.subfolder), &planned.branch, &planned.path)
 }
 
-/// The registration of the plan's worktree, found from either end.
+/// The registration of the plan's worktree, found from the repository or from the worktree.
 fn registration(plan: &WorktreePlan) -> Option<Registration> {
     let named = match look(&plan.path) {
         Ok(Found::Worktree(admin)) => meant(&plan.common, &admin, &plan.path),
@@ -178,7 +185,8 @@ fn registration(plan: &WorktreePlan) -> Option<Registration> {
     named.or_else(|| registered_as(&plan.common, &plan.path))
 }
 
-/// Removes the folder of a registration that was killed before it said of what. Locked by then, git would never prune it.
+/// Removes a registration folder whose git was killed before it recorded the worktree's path. It is
+/// locked by then, so git would never prune it.
 fn remove_unregistered(plan: &WorktreePlan) {
     let Some(name) = plan.path.file_name() else {
         return;
@@ -190,12 +198,13 @@ fn remove_unregistered(plan: &WorktreePlan) {
         Err(error) => error.kind() == std::io::ErrorKind::NotFound,
     };
     if matches!(reason.trim(), "" | OUR_LOCK) && says_nothing {
-        // When it stays, git takes another name for the next.
+        // If it stays, git picks another name for the next one.
         let _ = std::fs::remove_dir_all(admin);
     }
 }
 
-/// Removes a registration and the `.git` that points to it. The pointer goes first: without it git makes the registration anew.
+/// Removes a registration and the `.git` that points to it. The pointer goes first: without it git
+/// can create the registration again.
 fn discard(begun: &Registration, worktree: &Path) -> Result<(), Error> {
     let gone = |path: &Path, result: std::io::Result<()>| match result {
         Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
@@ -208,7 +217,7 @@ fn discard(begun: &Registration, worktree: &Path) -> Result<(), Error> {
     gone(&begun.admin, std::fs::remove_dir_all(&begun.admin))
 }
 
-/// Links a worktree and its registration again after one end was lost or moved.
+/// Links a worktree and its registration again after one of them was lost or moved.
 async fn repair(plan: &WorktreePlan) -> Result<(), Error> {
     let doing = format!("repair the worktree {}", plan.path.display());
     let mut command = git_command(&plan.repo);
@@ -221,7 +230,7 @@ async fn repair(plan: &WorktreePlan) -> Result<(), Error> {
     Ok(())
 }
 
-/// Ends what an interrupted creation began.
+/// Finishes an interrupted creation.
 async fn complete(
     plan: &WorktreePlan,
     known: &Registration,
@@ -230,7 +239,7 @@ async fn complete(
     let doing = format!("complete the worktree {}", plan.path.display());
     if !known.unfinished() {
         if known.has_index() || plan.start == Start::Orphan || !holds_only_gitfile(&plan.path) {
-            notes.extend(astray(plan)?);
+            notes.extend(off_branch(plan)?);
             return Ok(Did::Nothing);
         }
     } else if plan.start == Start::Orphan {
@@ -239,7 +248,8 @@ async fn complete(
     }
     let mut command = git_command(&plan.path);
     command.args(["-c", OUR_MARK, "checkout", "--quiet", "--no-recurse-submodules"]);
-    // Without an index the checkout was cut off and what lies there is git's own half. With one it was through, and only the hook may be missing.
+    // Without an index, the checkout was interrupted and the files there are git's own partial
+    // work. With one, it finished and only the hook may be missing.
     if !known.has_index() {
         command.arg("--force");
     }
@@ -261,14 +271,15 @@ async fn complete(
     Ok(Did::Completed)
 }
 
-/// Whether a worktree was registered and nothing ever checked out into it.
+/// Whether a worktree was registered but nothing was ever checked out into it.
 fn holds_only_gitfile(worktree: &Path) -> bool {
     std::fs::read_dir(worktree)
         .is_ok_and(|entries| entries.flatten().all(|entry| entry.file_name() == ".git"))
 }
 
-/// An agent may have left its worktree in a rebase or on another branch: that is its work, and stays.
-fn astray(plan: &WorktreePlan) -> Result<Option<String>, Error> {
+/// An agent may have left its worktree in a rebase or on another branch: that is its work, and
+/// stays.
+fn off_branch(plan: &WorktreePlan) -> Result<Option<String>, Error> {
     let head = head(&plan.path)?;
     if head.branch.as_ref() == Some(&plan.branch) {
         return Ok(None);
@@ -279,7 +290,7 @@ fn astray(plan: &WorktreePlan) -> Result<Option<String>, Error> {
     Ok(Some(format!("the worktree {} is on {on}, not on '{}'", plan.path.display(), plan.branch)))
 }
 
-/// `git worktree add`, under a lock of ours until it is through with its hooks.
+/// `git worktree add`, locked by us until its hooks have finished.
 async fn add(
     plan: &WorktreePlan,
     known: Option<&Registration>,
@@ -292,7 +303,7 @@ async fn add(
         return Err(Error::Locked { path: plan.path.clone(), reason: reason.clone() });
     }
     if let Some(parent) = plan.path.parent() {
-        let io = |source| Error::Io { doing: "make the folder", path: parent.to_owned(), source };
+        let io = |source| Error::Io { doing: "create the folder", path: parent.to_owned(), source };
         std::fs::create_dir_all(parent).map_err(io)?;
     }
     if known.is_none()
@@ -305,7 +316,8 @@ async fn add(
     let doing = format!("make the worktree {} of {}", plan.path.display(), plan.repo.display());
     let mut finished = run(add_command(plan, known, true), &doing, CHECKOUT_LIMIT).await?;
     if finished.status.code() == Some(USAGE) {
-        // Before 2.33 a lock has no reason. Without ours the hook is not run again after a crash in it; the checkout is still completed.
+        // Before 2.33 a lock has no reason. Without ours the hook does not run again after a crash
+        // in it, but the checkout is still completed.
         finished = run(add_command(plan, known, false), &doing, CHECKOUT_LIMIT).await?;
         if finished.status.code() == Some(USAGE) && plan.start == Start::Orphan {
             return Err(Error::NoCommit { repo: plan.repo.clone() });
@@ -313,7 +325,7 @@ async fn add(
     }
     let made = registration(plan);
     if !finished.status.success() {
-        // git exits with the hook's status when all else is done.
+        // git exits with the hook's status once everything else is done.
         if !made.as_ref().is_some_and(Registration::has_index)
             || head(&plan.path)?.branch.as_ref() != Some(&plan.branch)
         {
@@ -338,7 +350,7 @@ fn add_command(
     if reason {
         command.args(["--lock", "--reason", OUR_LOCK]);
     }
-    // Registered and missing: force takes that registration's place, twice when it is locked.
+    // Registered but missing: `--force` takes over that registration, given twice if it is locked.
     if let Some(known) = known {
         command.arg("--force").args(known.lock.is_some().then_some("--force"));
     }
@@ -351,7 +363,7 @@ fn add_command(
     command
 }
 
-/// Takes the mark of an unfinished creation away; the last step.
+/// Removes the mark of an unfinished creation; the last step.
 fn unlock(known: &Registration) -> Result<(), Error> {
     let lock = known.admin.join("locked");
     match std::fs::remove_file(&lock) {

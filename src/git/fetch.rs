@@ -1,4 +1,5 @@
-//! The only thing samocode asks the network for in git: where the remote's default branch is now.
+//! The only thing samocode uses git's network access for: finding the remote's current default
+//! branch.
 
 use std::path::Path;
 use std::time::Instant;
@@ -8,7 +9,7 @@ use super::command::{batch_ssh, first_line, git_command, git_for_reading, read, 
 use super::plan::{Start, WorktreePlan};
 use super::reader::{Reader, open};
 
-/// Brings the remote's default branch up to date. What goes wrong is a note.
+/// Updates the remote's default branch. Failures become notes.
 pub(super) async fn fetch(plan: &WorktreePlan) -> Option<String> {
     let remote = plan.remote.as_deref()?;
     let until = Instant::now() + FETCH_LIMIT;
@@ -20,18 +21,18 @@ pub(super) async fn fetch(plan: &WorktreePlan) -> Option<String> {
     let name = default.as_deref().and_then(|name| name.strip_prefix(&format!("{refs}/")));
     let mut command = fetch_command(&plan.repo);
     command.args(["fetch", "--quiet", "--no-recurse-submodules", remote]);
-    // One branch is all that is needed; where its name is unknown, everything.
+    // One branch is enough; if its name is unknown, fetch everything.
     command.args(name.map(|name| format!("+refs/heads/{name}:{refs}/{name}")));
     let doing = format!("fetch from {remote}");
     let fetched =
         run(command, &doing, FETCH_LIMIT).await.and_then(|finished| finished.checked(&doing));
     if let Err(error) = fetched {
-        return Some(format!("{error}; going on with what is here"));
+        return Some(format!("{error}; using the commits already here"));
     }
     if name.is_none() {
         let mut command = fetch_command(&plan.repo);
         command.args(["remote", "set-head", remote, "--auto"]);
-        // Newer gits have done so while fetching; without it main and master are tried.
+        // Newer gits do this while fetching; otherwise main and master are tried.
         let _ = run(
             command,
             "ask for the default branch",
@@ -42,7 +43,7 @@ pub(super) async fn fetch(plan: &WorktreePlan) -> Option<String> {
     None
 }
 
-/// git for the network: ssh in batch mode, no credential dialogues, no housekeeping.
+/// git for network access: ssh in batch mode, no credential dialogues, no housekeeping.
 fn fetch_command(repo: &Path) -> tokio::process::Command {
     let configured = || {
         let asked =
@@ -62,7 +63,7 @@ fn fetch_command(repo: &Path) -> tokio::process::Command {
     command
 }
 
-/// What a human may believe to be in the new branch and is not.
+/// Commits and branches that a human might expect in the new branch but that are not in it.
 pub(super) fn missed(plan: &WorktreePlan) -> Vec<String> {
     let (Some(remote), Start::New(base)) = (&plan.remote, &plan.start) else {
         return Vec::new();
@@ -74,11 +75,11 @@ pub(super) fn missed(plan: &WorktreePlan) -> Vec<String> {
     if let Some(local) = base.name.strip_prefix(&format!("{remote}/"))
         && let Some(ahead) = ahead(&*reader, local, &base.commit)
     {
-        notes.push(format!("{ahead} commits of the local branch '{local}' are not in {}, and so not in this session", base.name));
+        notes.push(format!("{ahead} commits on the local branch '{local}' are not in {}, so this session does not have them", base.name));
     }
     if let Ok(Some(_)) = reader.commit(&format!("refs/remotes/{remote}/{}", plan.branch)) {
         notes.push(format!(
-            "{remote} has a branch '{}' already; this one is new, from {} ({})",
+            "{remote} already has a branch '{}'; this one is new, from {} ({})",
             plan.branch, base.name, base.short
         ));
     }

@@ -1,4 +1,5 @@
-//! What git keeps of a worktree, and what it leaves behind when it is killed. Plain file reading: these files are the same for every kind of repository.
+//! The files git keeps about a worktree, and those it leaves behind when it is killed. These are
+//! plain files, the same for every kind of repository.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -8,37 +9,37 @@ use std::path::{Path, PathBuf};
 use super::Error;
 use super::reader::tidy;
 
-/// What we write into the lock of a worktree until it is complete.
+/// The reason in our lock on a worktree until it is complete.
 pub(super) const OUR_LOCK: &str = "samocode is making this worktree";
-/// A setting that changes nothing: it tells a git of ours that makes a worktree from an agent's.
+/// A setting without effect: it marks a git that makes a worktree for us, unlike an agent's.
 pub(super) const OUR_MARK: &str = "samocode.makesWorktree=true";
-/// What git itself writes there until the checkout is through.
+/// The reason git itself writes until its checkout has finished.
 const GITS_LOCK: &str = "initializing";
 
 /// A worktree's registration in its repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Registration {
-    /// `REPO/.git/worktrees/ID`
+    /// `REPO/.git/worktrees/ID`.
     pub(super) admin: PathBuf,
-    /// The worktree, whether or not it is there.
+    /// The worktree, whether or not it exists.
     pub(super) folder: PathBuf,
     /// The reason in its lock, if it is locked.
     pub(super) lock: Option<String>,
 }
 
 impl Registration {
-    /// Whether its creation was begun and never ended, so that nobody has worked in it yet.
+    /// Whether its creation started but never finished, so that nobody has worked in it yet.
     pub(super) fn unfinished(&self) -> bool {
         matches!(self.lock.as_deref(), Some(OUR_LOCK | GITS_LOCK))
     }
 
-    /// Whether the last file was checked out: git writes the index after it.
+    /// Whether the checkout finished: git writes the index after the last file.
     pub(super) fn has_index(&self) -> bool {
         self.admin.join("index").exists()
     }
 }
 
-/// The registration that an admin folder holds; `None` when it does not say of what.
+/// Reads the registration in an admin folder; `None` if it does not name a worktree.
 pub(super) fn registered_in(admin: &Path) -> Option<Registration> {
     let gitfile = pointed_to(&std::fs::read(admin.join("gitdir")).ok()?, admin)?;
     let lock = std::fs::read_to_string(admin.join("locked")).ok();
@@ -49,12 +50,13 @@ pub(super) fn registered_in(admin: &Path) -> Option<Registration> {
     })
 }
 
-/// The registration of the worktree at `path`, which need not be there. It is looked for under the names git gives: the folder's own, and that with a number.
-/// A repository may have hundreds of worktrees, and none of the others is opened.
+/// The registration of the worktree at `path`, which need not exist. Looks under the names git
+/// would give it: the folder's own, and that with a number. A repository may have hundreds of
+/// worktrees, and none of the others is opened.
 pub(super) fn registered_as(common: &Path, path: &Path) -> Option<Registration> {
     let name = path.file_name()?.as_bytes();
     let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-".contains(byte);
-    // git replaces what no ref's name may have, so any name may be the folder's.
+    // git replaces characters that a ref's name may not have, so any name may be the folder's.
     let may_be = |id: &OsStr| match id.as_bytes().strip_prefix(name) {
         Some(number) => number.iter().all(u8::is_ascii_digit),
         None => !name.iter().all(is_plain),
@@ -67,7 +69,8 @@ pub(super) fn registered_as(common: &Path, path: &Path) -> Option<Registration> 
         .find(|known| known.folder == path)
 }
 
-/// The worktree that has a branch (full name) checked out, but the main one, and none that `is_here`. Opens every registration there is.
+/// The linked worktree that has a branch (full name) checked out, leaving out any that `is_here`.
+/// Opens every registration.
 pub(super) fn worktree_on(
     common: &Path,
     branch: &str,
@@ -83,14 +86,15 @@ pub(super) fn worktree_on(
         .find(|folder| !is_here(folder))
 }
 
-/// The branch a HEAD file names.
+/// The branch (full name) in a HEAD file.
 pub(super) fn branch_in(head: &Path) -> Option<String> {
     let text = std::fs::read_to_string(head).ok()?;
     Some(text.strip_prefix("ref: ")?.trim_end().to_owned())
 }
 
-/// The registration that the `.git` of the worktree at `path` means: the one it names; where that is not there, as after the repository was moved, the one of the
-/// same name whose worktree is here or nowhere.
+/// The registration that belongs to the `.git` of the worktree at `path`: the one it names. If that
+/// is missing, as after the repository was moved, the one of the same name whose worktree is here
+/// or nowhere.
 pub(super) fn meant(common: &Path, admin: &Path, path: &Path) -> Option<Registration> {
     let all = common.join("worktrees");
     if admin.exists() {
@@ -100,13 +104,13 @@ pub(super) fn meant(common: &Path, admin: &Path, path: &Path) -> Option<Registra
         .filter(|known| known.folder == path || !known.folder.exists())
 }
 
-/// A path in a file of git's, relative to a folder.
+/// Reads a path in one of git's files, relative to a folder.
 fn pointed_to(bytes: &[u8], folder: &Path) -> Option<PathBuf> {
     let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
     (!bytes.is_empty()).then(|| folder.join(OsStr::from_bytes(bytes)))
 }
 
-/// What is where a worktree should be.
+/// What is at a worktree's path.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Found {
     /// Nothing, or an empty folder.
@@ -115,11 +119,11 @@ pub(super) enum Found {
     Worktree(PathBuf),
     /// A folder with content and without a readable `.git`.
     Folder,
-    /// Something that cannot be a worktree; what it is.
+    /// Something that cannot be a worktree, with a description of it.
     Else(&'static str),
 }
 
-/// Looks at the place of a worktree.
+/// Finds out what is at a worktree's path.
 pub(super) fn look(path: &Path) -> Result<Found, Error> {
     let io = |source| Error::Io { doing: "look at", path: path.to_owned(), source };
     match std::fs::metadata(path) {
@@ -137,7 +141,7 @@ pub(super) fn look(path: &Path) -> Result<Found, Error> {
     }
     let gitfile = path.join(".git");
     if gitfile.is_dir() {
-        return Ok(Found::Else("it is a repository of its own"));
+        return Ok(Found::Else("it is a separate repository"));
     }
     let admin = std::fs::read(&gitfile)
         .ok()
@@ -146,7 +150,7 @@ pub(super) fn look(path: &Path) -> Result<Found, Error> {
         return Ok(Found::Worktree(tidy(&admin)));
     }
     match std::fs::read_dir(path) {
-        // Taken away since the first look, as by a git that was ended and tidies up.
+        // Removed since the first look, as by a killed git that cleans up.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Found::Nothing),
         Err(error) => Err(io(error)),
         Ok(mut entries) => {
@@ -155,8 +159,8 @@ pub(super) fn look(path: &Path) -> Result<Found, Error> {
     }
 }
 
-/// Whether nothing a git or a worker that was killed may leave behind is there: a few looks at files, where mending starts git several times. False when in
-/// doubt.
+/// Whether a killed git or worker left nothing behind: a few looks at files, where a repair starts
+/// git several times. False when in doubt.
 #[must_use]
 pub fn is_whole(worktree: &Path, branch: Option<&str>) -> bool {
     let Ok(Found::Worktree(admin)) = look(worktree) else {
@@ -171,9 +175,11 @@ pub fn is_whole(worktree: &Path, branch: Option<&str>) -> bool {
     admin.join("index").exists() && !locks.into_iter().chain(branch).any(|lock| lock.exists())
 }
 
-/// Removes the lock files a killed git left in the way of this worktree. `Err` when a git that lives holds one.
+/// Removes the lock files that a killed git left in the way of this worktree. Fails if a running
+/// git holds one.
 ///
-/// Call it only where no agent of the session runs. Another user's lock is left alone: their processes cannot be seen.
+/// Call it only while no agent of the session runs. Another user's lock is left alone, since their
+/// processes cannot be seen.
 pub(super) fn clear_stale_locks(
     common: &Path,
     branch: &str,
@@ -190,7 +196,7 @@ pub(super) fn clear_stale_locks(
             continue;
         };
         if meta.uid() != rustix::process::geteuid().as_raw() || !cfg!(target_os = "linux") {
-            notes.push(format!("{} is there: if no git is at work, remove it", lock.display()));
+            notes.push(format!("{} exists: if no git is running, remove it", lock.display()));
             continue;
         }
         if let Some(pid) = holder(&lock, worktree) {
@@ -198,7 +204,7 @@ pub(super) fn clear_stale_locks(
         }
         match std::fs::remove_file(&lock) {
             Ok(()) => {
-                notes.push(format!("removed {}, left by a git that was killed", lock.display()))
+                notes.push(format!("removed {}, left behind by a killed git", lock.display()))
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(source) => {
@@ -209,8 +215,8 @@ pub(super) fn clear_stale_locks(
     Ok(notes)
 }
 
-/// The process that may still need a lock: it has the file open, or it is a git whose current folder is in the worktree (git closes a lock's file before it
-/// is done with it).
+/// The process that may still need a lock: it has the file open, or it is a git whose current
+/// folder is in the worktree (git closes a lock's file before it is done with it).
 fn holder(lock: &Path, worktree: &Path) -> Option<i32> {
     let processes = std::fs::read_dir("/proc").ok()?.flatten();
     let mut pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
@@ -229,7 +235,8 @@ fn holder(lock: &Path, worktree: &Path) -> Option<i32> {
     })
 }
 
-/// A git that an earlier process of ours started to make this worktree and that outlived it (where no cgroup ended both).
+/// A git that an earlier process of ours started to make this worktree, and that outlived it (where
+/// no cgroup ended both).
 pub(super) fn maker(worktree: &Path) -> Option<i32> {
     let processes = std::fs::read_dir("/proc").ok()?.flatten();
     let mut pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
@@ -241,7 +248,7 @@ pub(super) fn maker(worktree: &Path) -> Option<i32> {
     })
 }
 
-/// Waits for a process that was killed, or is nearly through, to be gone; not for long.
+/// Waits briefly for a process that was killed, or is nearly done, to exit.
 #[cfg(target_os = "linux")]
 pub(super) async fn outlast(pid: i32) {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -254,6 +261,6 @@ pub(super) async fn outlast(pid: i32) {
     let _ = tokio::task::spawn_blocking(wait).await;
 }
 
-/// There is no such wait here, and no way to see who holds a lock either.
+/// Other systems offer neither this wait nor a way to see who holds a lock.
 #[cfg(not(target_os = "linux"))]
 pub(super) async fn outlast(_pid: i32) {}

@@ -1,23 +1,27 @@
 //! Everything samocode does with git.
 //!
-//! A session works in a git worktree of its own, on a branch of its own. [`plan`] reads what would be done, [`create`] does it, and is also what a
-//! start calls after a crash: it looks at what is there, and completes it. What git itself leaves behind when it is killed decides how:
+//! A session has its own git worktree and its own branch. [`plan`] reads what has to be done and
+//! [`create`] does it. `create` also runs at every start, after a crash too: it looks at what
+//! exists and completes it, based on what git leaves behind when it is killed:
 //!
 //! ```text
-//! REPO/.git/worktrees/ID/locked           1. our reason in it, until create() is through: nobody has worked here yet
+//! REPO/.git/worktrees/ID/locked           1. with our reason, until create() finishes: nobody has worked here yet
 //! REPO/.git/worktrees/ID/gitdir, HEAD     2. the registration
 //! WORKTREE/.git                           3. points back to ID
 //! WORKTREE/…                              4. the checkout, under ID/index.lock
-//! REPO/.git/worktrees/ID/index            5. only when the last file is written
+//! REPO/.git/worktrees/ID/index            5. written after the last file
 //! REPO/.git/refs/heads/BRANCH             6. the branch
 //!                                         7. the post-checkout hook
 //! ```
 //!
-//! 1 to 3 are ours where git's documents say all of it, the rest is one `git checkout`, whether the worktree is new or to be completed. Where there is more to
-//! a worktree (a branch that exists, another store of refs, settings of its own), `git worktree add` makes it, with the branch first.
+//! Steps 1 to 3 are ours where git's documents specify them completely; the rest is one `git
+//! checkout`, whether the worktree is new or has to be completed. Where more is involved (an
+//! existing branch, another ref store, per-worktree settings), `git worktree add` makes the
+//! worktree, with the branch first.
 //!
-//! libgit2 reads (no process to start); the `git` program checks out, so that smudge filters (LFS) and hooks run. The program also reads where libgit2
-//! cannot: SHA-256, reftable, newer extensions. Git never asks anybody anything: see [`git_command`].
+//! libgit2 reads (no process to start); the `git` program checks out, so that smudge filters (LFS)
+//! and hooks run. The program also reads what libgit2 cannot: SHA-256, reftable, newer extensions.
+//! git can never prompt: see [`git_command`].
 
 mod checks;
 mod command;
@@ -46,130 +50,131 @@ pub use reader::{Head, changed_files, commits_since, head};
 /// Longest wait for the network when a worktree is made. Being offline must not hold up work.
 pub const FETCH_LIMIT: Duration = Duration::from_secs(30);
 
-/// Longest time for one checkout, filters and hooks included. LFS may have to bring gigabytes; a hook that hangs must end some day.
+/// Time limit for one checkout with its filters and hooks. LFS may have to download gigabytes, but
+/// a hook that hangs must end some day.
 pub const CHECKOUT_LIMIT: Duration = Duration::from_secs(30 * 60);
 
-/// What can go wrong between samocode and git.
+/// Failures of git commands and of worktrees.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// There is no git program.
-    #[error("cannot run git: {0}. Install git (apt install git) or put its folder on PATH")]
+    #[error("cannot run git: {0}. Install it (apt install git) or add its folder to PATH")]
     NoGit(std::io::Error),
-    /// The repository belongs to another user and git refuses to touch it.
-    #[error("git refuses {repo}: it belongs to another user. Run: git config --global --add safe.directory {remedy}", repo = repo.display(), remedy = quoted(repo))]
+    /// The repository belongs to another user and git refuses to use it.
+    #[error("git refuses to use {repo}: it belongs to another user. Run: git config --global --add safe.directory {remedy}", repo = repo.display(), remedy = quoted(repo))]
     DubiousOwnership {
-        /// The refused repository.
+        /// The repository's root folder.
         repo: PathBuf,
     },
-    /// Not a possible name of a branch.
+    /// Not a valid branch name.
     #[error(
-        "'{0}' cannot be the name of a git branch. Use letters, digits, '-', '_' and single '/'; see GIT_BRANCH_PREFIX too"
+        "'{0}' is not a valid git branch name. Use letters, digits, '-', '_' and single '/', and check GIT_BRANCH_PREFIX"
     )]
     BadBranch(String),
     /// The branch is checked out in another worktree; git allows one.
-    #[error("branch '{branch}' is checked out in {at}. Switch that one to another branch (git -C {quoted} switch …), or {or}", at = at.display(), quoted = quoted(at), or = if *is_main { "name the session otherwise".to_owned() } else { format!("remove it (git worktree remove {})", quoted(at)) })]
+    #[error("branch '{branch}' is checked out in {at}. Switch that worktree to another branch (git -C {quoted} switch …), or {or}", at = at.display(), quoted = quoted(at), or = if *is_main { "choose another name for the session".to_owned() } else { format!("remove it (git worktree remove {})", quoted(at)) })]
     BranchElsewhere {
-        /// The session's branch.
+        /// The session's branch, prefix included.
         branch: String,
         /// The worktree that has it.
         at: PathBuf,
-        /// Whether that is the repository's main working tree, which git does not remove.
+        /// Whether it is the repository's main working tree, which git does not remove.
         is_main: bool,
     },
-    /// The branch that new work begins from: agents are kept off it.
+    /// The branch that new work starts from; agents are kept off it.
     #[error(
-        "branch '{0}' is what sessions begin from, and none works on it itself. Name the session otherwise, or set GIT_BRANCH_PREFIX"
+        "sessions start from branch '{0}' and must not work on it. Choose another name for the session, or set GIT_BRANCH_PREFIX"
     )]
     BaseBranch(String),
     /// `a` and `a/b` cannot both be branches.
     #[error(
-        "branch '{branch}' cannot be made: branch '{existing}' exists, and git keeps branches as folders. Rename one of them, or change GIT_BRANCH_PREFIX"
+        "cannot create branch '{branch}': branch '{existing}' exists, and git keeps branches as folders. Rename one of them, or change GIT_BRANCH_PREFIX"
     )]
     BranchCollides {
-        /// The session's branch.
+        /// The session's branch, prefix included.
         branch: String,
-        /// The one in its way.
+        /// The branch in its way.
         existing: String,
     },
-    /// Something that is not this session's worktree is where it should be.
-    #[error("cannot make the worktree {path}: {what}. Move it away, then start again", path = path.display())]
+    /// Something other than this session's worktree is at its path.
+    #[error("cannot create the worktree {path}: {what}. Move it away, then start again", path = path.display())]
     Occupied {
-        /// Where the worktree should be.
+        /// Where the worktree belongs.
         path: PathBuf,
-        /// What is there.
+        /// Describes the obstacle, as in "it is a file".
         what: String,
     },
-    /// The worktree is locked by somebody, for a reason of theirs.
+    /// The worktree is missing, and somebody locked it.
     #[error("the worktree {path} is missing and locked ({reason}). If it will not come back: git worktree unlock {quoted}", path = path.display(), quoted = quoted(path))]
     Locked {
-        /// The worktree.
+        /// Where it is registered.
         path: PathBuf,
-        /// The reason in the lock.
+        /// The reason from the lock.
         reason: String,
     },
-    /// A git process is still at work where the worktree is to be made or completed.
-    #[error("git (process {pid}) is still at work in {path}. Wait for it to end, then start again", path = path.display())]
+    /// A git process is still running where the worktree is to be made or completed.
+    #[error("git (process {pid}) is still working in {path}. Wait for it to finish, then start again", path = path.display())]
     Busy {
-        /// The worktree.
+        /// Where git is working.
         path: PathBuf,
-        /// The process.
+        /// The id of that process.
         pid: i32,
     },
-    /// A repository without a commit, and a git that cannot make a worktree of it.
+    /// A repository without a commit, and a git that cannot make a worktree from it.
     #[error("{repo} has no commit yet and this git is older than 2.42. Run: git -C {quoted} commit --allow-empty -m start", repo = repo.display(), quoted = quoted(repo))]
     NoCommit {
-        /// The repository.
+        /// The repository's root folder.
         repo: PathBuf,
     },
-    /// There is a `.git` in which git finds no repository.
-    #[error("{folder} has a .git, but git reads no repository there. Look at its owner, its permissions and what this says: git -C {quoted} status. Or move it away", folder = folder.display(), quoted = quoted(folder))]
+    /// A `.git` in which git finds no repository.
+    #[error("{folder} has a .git, but git finds no repository there. Check its owner and permissions, and run: git -C {quoted} status. Or move it away", folder = folder.display(), quoted = quoted(folder))]
     NoRepository {
-        /// The folder that has it.
+        /// The folder that contains the `.git`.
         folder: PathBuf,
     },
-    /// A ref leads to a commit that cannot be read.
-    #[error("{repo} is damaged: {name} leads to no commit ({said}). Look what is missing: git -C {quoted} fsck", repo = repo.display(), quoted = quoted(repo))]
+    /// A ref points to a commit that cannot be read.
+    #[error("{repo} is damaged: {name} does not point to a commit ({said}). Find out what is missing: git -C {quoted} fsck", repo = repo.display(), quoted = quoted(repo))]
     Damaged {
-        /// The repository.
+        /// The repository's root folder.
         repo: PathBuf,
-        /// The full name of the ref.
+        /// The full name of the ref, as in `refs/heads/main`.
         name: String,
-        /// What git says of it.
+        /// git's own words about it.
         said: String,
     },
-    /// git failed; its own last words.
+    /// git failed, in its own words.
     #[error("cannot {doing}: git says: {said}")]
     Git {
-        /// What was attempted, on what.
+        /// The attempt and its object, as in "fetch from origin".
         doing: String,
         /// The telling line of git's stderr, credentials removed.
         said: String,
     },
-    /// git took too long and was ended.
+    /// git exceeded its time limit and was killed.
     #[error(
-        "cannot {doing}: git was ended after {seconds} s. Look what it waits for (a hook, a filter, the network), then start again"
+        "cannot {doing}: git was killed after {seconds} s. Find out what blocked it (a hook, a filter, the network), then start again"
     )]
     TimedOut {
-        /// What was attempted, on what.
+        /// The attempt and its object.
         doing: String,
-        /// How long it was given.
+        /// The limit it exceeded.
         seconds: u64,
     },
-    /// A file operation of ours failed.
+    /// A file operation failed.
     #[error("cannot {doing} {path}: {source}", path = path.display())]
     Io {
-        /// The verb.
+        /// The attempt, as in "read" or "create the folder".
         doing: &'static str,
-        /// On what.
+        /// The file or folder it failed on.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         source: std::io::Error,
     },
 }
 
 impl Error {
-    /// Whether another name for the session is the remedy.
+    /// Whether choosing another name for the session solves it.
     #[must_use]
     pub const fn is_about_name(&self) -> bool {
         matches!(
@@ -182,7 +187,7 @@ impl Error {
     }
 }
 
-/// A path as it can be pasted into a shell.
+/// Quotes a path for pasting into a shell.
 fn quoted(path: &std::path::Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_alphanumeric() || "/._-+,:@%=".contains(c);

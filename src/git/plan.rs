@@ -1,4 +1,4 @@
-//! What would be done for a session's branch: pure reading, no network.
+//! Works out what to do for a session's branch: reads only, without the network.
 
 use std::path::{Path, PathBuf};
 
@@ -6,60 +6,61 @@ use super::Error;
 use super::leftovers::{Found, Registration, branch_in, look, meant, registered_as};
 use super::reader::{Reader, open, tidy};
 
-/// What [`plan`] found.
+/// The result of [`plan`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Plan {
     /// No worktree: the session works in the project's folder itself.
     Plain {
-        /// That folder.
+        /// The project's folder.
         folder: PathBuf,
-        /// Why there is no worktree, in words for a human.
+        /// The reason, worded for a human.
         why: String,
     },
-    /// A worktree on a branch of its own.
+    /// A worktree with its own branch.
     Worktree(WorktreePlan),
 }
 
-/// A worktree to be made, or completed, or there already.
+/// A worktree to make or complete, or one that already exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorktreePlan {
-    /// The repository's root folder; of a bare repository the repository.
+    /// The repository's root folder, or a bare repository itself.
     pub repo: PathBuf,
     /// What all worktrees of the repository share (`.git`).
     pub common: PathBuf,
-    /// Where the project's folder is in the repository; empty at its root. The agent works in this folder of the worktree.
+    /// The project's folder relative to the repository; empty at its root. The agent works in this
+    /// folder of the worktree.
     pub subfolder: PathBuf,
     /// The session's branch, prefix included.
     pub branch: String,
-    /// Where the worktree shall be.
+    /// Where the worktree belongs.
     pub path: PathBuf,
-    /// What the branch begins with.
+    /// The commit the branch starts from.
     pub start: Start,
-    /// The remote that is asked for news first, if there is one.
+    /// The remote to fetch from first, if there is one.
     pub remote: Option<String>,
-    /// Whether the registration may be written here, without git.
+    /// Whether we may write the registration ourselves, without git.
     pub(super) is_plain: bool,
 }
 
-/// What a session's branch begins with.
+/// Where a session's branch starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Start {
-    /// The branch exists and is attached; where it stands.
+    /// The branch exists, at this commit, and is checked out.
     Attach(Base),
-    /// The branch is made from this.
+    /// The branch is created from this commit.
     New(Base),
-    /// The repository has no commit yet; neither will the branch.
+    /// The repository has no commit yet, so the branch has none either.
     Orphan,
 }
 
-/// A commit under a name.
+/// A commit with the name it was found under.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Base {
-    /// `main`, `origin/main`, or `HEAD` when that is detached.
+    /// `main`, `origin/main`, or `HEAD` if that is detached.
     pub name: String,
-    /// The full commit id.
+    /// The full commit id in hex.
     pub commit: String,
-    /// The abbreviated commit id.
+    /// The commit id as git abbreviates it.
     pub short: String,
 }
 
@@ -76,10 +77,12 @@ fn short_name(refname: &str) -> &str {
         .unwrap_or(refname)
 }
 
-/// Reads what [`super::create`] would do for `branch` of the repository `folder` is in, with the worktree at `path`.
+/// Works out what [`super::create`] would do for `branch` of the repository that contains `folder`,
+/// with the worktree at `path`.
 ///
-/// A folder that is in no repository, or of which its repository tracks nothing (a project below a home folder kept in git), is [`Plan::Plain`]. Errors: a name
-/// git does not take, a branch in its way, the branch checked out elsewhere, something else at `path`, git's own.
+/// A folder outside any repository, or of which its repository tracks nothing (a project below a
+/// home folder kept in git), is [`Plan::Plain`]. Fails for an invalid name, a branch in its way, a
+/// branch checked out elsewhere, something else at `path`, or a git error.
 pub fn plan(folder: &Path, branch: &str, path: &Path) -> Result<Plan, Error> {
     let folder = folder.canonicalize().map_err(|source| Error::Io {
         doing: "find the project's folder",
@@ -94,7 +97,7 @@ pub fn plan(folder: &Path, branch: &str, path: &Path) -> Result<Plan, Error> {
     }
     let plain = |why: String| Ok(Plan::Plain { folder: folder.clone(), why });
     let Some(reader) = open(&folder)? else {
-        return plain("it is in no git repository".to_owned());
+        return plain("it is not in a git repository".to_owned());
     };
     let place = reader.place().clone();
     let subfolder = folder.strip_prefix(&place.top).unwrap_or(Path::new("")).to_owned();
@@ -113,7 +116,7 @@ pub fn plan(folder: &Path, branch: &str, path: &Path) -> Result<Plan, Error> {
         && !reader.tracks_below(&subfolder)?
     {
         return plain(format!(
-            "the repository around it, {}, tracks nothing in it",
+            "the repository around it, {}, tracks no files in it",
             place.top.display()
         ));
     }
@@ -134,7 +137,7 @@ pub fn plan(folder: &Path, branch: &str, path: &Path) -> Result<Plan, Error> {
     Ok(Plan::Worktree(plan))
 }
 
-/// `origin`, else the only remote there is.
+/// `origin`, or the only remote.
 fn remote_of(mut remotes: Vec<String>) -> Option<String> {
     match remotes.iter().position(|name| name == "origin") {
         Some(at) => Some(remotes.swap_remove(at)),
@@ -143,7 +146,7 @@ fn remote_of(mut remotes: Vec<String>) -> Option<String> {
     }
 }
 
-/// The commit new branches begin with. `None`: the repository has none.
+/// The commit new branches start from; `None` if the repository has none.
 fn base(reader: &dyn Reader, remote: Option<&str>) -> Result<Option<Base>, Error> {
     let local_head = reader.symbolic("HEAD")?;
     let head_branch = local_head.as_deref().and_then(|name| name.strip_prefix("refs/heads/"));
@@ -153,7 +156,7 @@ fn base(reader: &dyn Reader, remote: Option<&str>) -> Result<Option<Base>, Error
     if let Some(remote) = remote {
         let folder = format!("refs/remotes/{remote}");
         let head = reader.symbolic(&format!("{folder}/HEAD"))?;
-        // main and master before what this user would call a new repository's branch.
+        // Try main and master before the user's own default for new repositories.
         let guessed =
             ["main", "master"].iter().chain(&usual).map(|name| format!("{folder}/{name}"));
         for name in head.into_iter().chain(guessed) {
@@ -170,7 +173,8 @@ fn base(reader: &dyn Reader, remote: Option<&str>) -> Result<Option<Base>, Error
     reader.commit("HEAD")
 }
 
-/// git keeps branches as files in folders (and other stores keep to that): `a` and `a/b` exclude each other.
+/// git keeps branches as files in folders (and other ref stores follow suit): `a` and `a/b` exclude
+/// each other.
 fn refuse_collision(reader: &dyn Reader, branch: &str) -> Result<(), Error> {
     let below = reader.any_below(&format!("refs/heads/{branch}"))?;
     let mut existing = below.map(|name| short_name(&name).to_owned());
@@ -185,11 +189,12 @@ fn refuse_collision(reader: &dyn Reader, branch: &str) -> Result<(), Error> {
     }
 }
 
-/// git has a branch checked out in one worktree at most: where this one has it, no other has. A branch that is yet to be made may only be the main one's, whose
-/// HEAD may name what is not there; in a repository without a commit all branches are so.
+/// git checks out a branch in one worktree at most: if this one has it, no other does. A branch
+/// that does not exist yet can only be the main worktree's, whose HEAD may name a missing ref; in a
+/// repository without commits all branches are like that.
 fn refuse_elsewhere(reader: &dyn Reader, plan: &WorktreePlan, found: &Found) -> Result<(), Error> {
     let name = format!("refs/heads/{}", plan.branch);
-    // A worktree that was moved to where it should be is registered at its old place until it is repaired.
+    // A worktree that was moved here stays registered at its old place until it is repaired.
     let known = match found {
         Found::Worktree(admin) => meant(&plan.common, admin, &plan.path),
         _ => None,
@@ -214,7 +219,8 @@ fn refuse_elsewhere(reader: &dyn Reader, plan: &WorktreePlan, found: &Found) -> 
     reader.worktree_on(&name, &is_here)?.map_or(Ok(()), elsewhere)
 }
 
-/// A bare repository and a detached HEAD leave the branch of all others free to be checked out. A worktree that has it already goes on.
+/// A bare repository or a detached HEAD leaves everyone's branch free to be checked out. A worktree
+/// that already has it may continue.
 fn refuse_base(
     reader: &dyn Reader,
     plan: &WorktreePlan,
@@ -245,23 +251,28 @@ fn refuse_occupied(plan: &WorktreePlan, found: Found) -> Result<(), Error> {
             if admin.exists() {
                 return Ok(());
             }
-            format!("{} has forgotten this worktree (git worktree prune)", plan.repo.display())
+            format!(
+                "{} no longer has this worktree registered (git worktree prune)",
+                plan.repo.display()
+            )
         }
         Found::Worktree(admin) => {
-            format!("it is a worktree of another repository, by {}", admin.display())
+            format!("it is a worktree of another repository, registered in {}", admin.display())
         }
-        Found::Folder => "the folder is not empty and no worktree".to_owned(),
+        Found::Folder => "the folder is not empty and not a worktree".to_owned(),
         Found::Else(what) => what.to_owned(),
     };
     Err(Error::Occupied { path: plan.path.clone(), what })
 }
 
-/// The root of the working tree a folder is in (of a bare repository the repository). `None`: it is in no repository.
+/// The root of the working tree that contains a folder, or of a bare repository the repository
+/// itself. `None` outside a repository.
 pub fn root(folder: &Path) -> Result<Option<PathBuf>, Error> {
     Ok(open(folder)?.map(|reader| reader.place().top.clone()))
 }
 
-/// The branch new work starts from, as the remote's or the local repository calls it: `main`. `None`: in no repository, or no commit yet on any branch.
+/// The branch new work starts from, as the remote or the local repository calls it: `main`. `None`
+/// outside a repository, or before the first commit.
 pub fn default_branch(folder: &Path) -> Result<Option<String>, Error> {
     let Some(reader) = open(folder)? else {
         return Ok(None);
@@ -270,7 +281,7 @@ pub fn default_branch(folder: &Path) -> Result<Option<String>, Error> {
     Ok(base(&*reader, remote.as_deref())?.map(|base| branch_of(&base, remote.as_deref())))
 }
 
-/// The name of a base without its remote's.
+/// The name of a base without its remote's prefix.
 fn branch_of(base: &Base, remote: Option<&str>) -> String {
     let of_remote = remote.and_then(|remote| base.name.strip_prefix(&format!("{remote}/")));
     of_remote.unwrap_or(&base.name).to_owned()

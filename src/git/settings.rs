@@ -1,4 +1,5 @@
-//! What is set for commits, asked of one git: it reads its files as no other program does (its own system file, conditions, variables of the environment).
+//! Settings that affect commits, read by git itself: no other program reads its files the same way
+//! (its own system file, conditions, environment variables).
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -6,21 +7,23 @@ use std::path::Path;
 use super::checks::ASK_LIMIT;
 use super::command::{git_command, run};
 
-/// All that is set in a repository, by key in lower case; the last value counts. A key without a value has none.
+/// All settings of a repository, by key in lower case; the last value wins. A key without a value
+/// maps to `None`.
 #[derive(Debug, Default)]
 pub(super) struct Settings(HashMap<String, Option<String>>);
 
 impl Settings {
-    /// Asks git. `None` where it cannot tell, or tells nothing of a repository: there is none, it belongs to another user, git is older than 2.26.
+    /// Asks git. `None` if it cannot tell, or reports no repository: there is none, it belongs to
+    /// another user, or git is older than 2.26.
     pub(super) async fn read(folder: &Path) -> Option<Self> {
         let mut command = git_command(folder);
         command.args(["config", "-z", "--show-scope", "--list"]);
-        let doing = format!("read what is set in {}", folder.display());
+        let doing = format!("read the git settings of {}", folder.display());
         let asked = run(command, &doing, ASK_LIMIT).await.ok()?.checked(doing).ok()?;
         Self::parse(&asked.stdout)
     }
 
-    /// `SCOPE`, NUL, the key, a line feed and the value if it has one, NUL, and so on.
+    /// `SCOPE`, NUL, the key, then a line feed and the value if it has one, NUL, and so on.
     fn parse(listed: &[u8]) -> Option<Self> {
         let mut fields = listed.split(|byte| *byte == 0);
         let (mut settings, mut in_repository) = (Self::default(), false);
@@ -36,7 +39,8 @@ impl Settings {
         in_repository.then_some(settings)
     }
 
-    /// Whether they tell that a commit will work: author and committer are given, neither of them made up by git, and nothing is signed.
+    /// Whether they prove that a commit will work: author and committer are configured, git makes
+    /// up neither of them, and nothing is signed.
     pub(super) fn are_enough(&self) -> bool {
         let variable = |name: &str| std::env::var(name).ok();
         self.name_who_commits(variable) && !self.may_be_on("commit.gpgsign")
@@ -45,12 +49,13 @@ impl Settings {
     fn name_who_commits(&self, variable: impl Fn(&str) -> Option<String>) -> bool {
         let set = |key: &str| self.0.get(key).cloned().flatten();
         let is_given = |who: &str, what: &str| {
-            // As git looks for it; one that is set and empty is an error.
+            // In git's own order; a variable that is set but empty is an error.
             let named = variable(&format!("GIT_{who}_{what}").to_uppercase())
                 .or_else(|| set(&format!("{who}.{what}")))
                 .or_else(|| set(&format!("user.{what}")))
                 .or_else(|| variable("EMAIL").filter(|_| what == "email"));
-            // git drops dots, quotes and the like at both ends, and wants something left.
+            // git strips dots, quotes and the like from both ends, and requires something to be
+            // left.
             named.is_some_and(|text| text.chars().any(char::is_alphanumeric))
         };
         ["author", "committer"].iter().all(|who| {
@@ -60,7 +65,7 @@ impl Settings {
         })
     }
 
-    /// Whether something else may be set in a worktree than in the repository itself.
+    /// Whether a worktree may have other settings than the repository itself.
     pub(super) fn depend_on_worktree(&self) -> bool {
         self.0.keys().any(|key| key.starts_with("includeif."))
             || self.may_be_on("extensions.worktreeconfig")

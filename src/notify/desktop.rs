@@ -15,11 +15,11 @@ use super::{Notice, NoticeKind, Notifier, NotifyError};
 const SERVICE: &str = "org.freedesktop.Notifications";
 const PATH: &str = "/org/freedesktop/Notifications";
 
-/// How long the whole exchange may take. A bus that starts the service on demand may wait for
-/// minutes on one that does not come up.
+/// Time limit for the whole exchange. A bus that starts the service on demand may wait for minutes
+/// if it does not come up.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Sends notices to the desktop of the user.
+/// Shows notices on the user's desktop.
 #[derive(Debug)]
 pub struct Desktop {
     socket: PathBuf,
@@ -27,21 +27,21 @@ pub struct Desktop {
 }
 
 impl Desktop {
-    /// A notifier on the bus with this socket.
+    /// A notifier for the bus at this socket.
     #[must_use]
     pub fn new(socket: PathBuf) -> Self {
         Self { socket, timeout: TIMEOUT }
     }
 
-    /// The same, with another bound on the time of one try.
+    /// Replaces the time limit of one attempt.
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Where the user's bus is: in `runtime_dir` (the value of `XDG_RUNTIME_DIR`), else in the
-    /// place that systemd gives that folder.
+    /// The socket of the user's bus: in `runtime_dir` (the value of `XDG_RUNTIME_DIR`), or in
+    /// systemd's default for that folder.
     #[must_use]
     pub fn user_bus(runtime_dir: Option<PathBuf>) -> PathBuf {
         runtime_dir
@@ -77,7 +77,7 @@ impl Desktop {
             .and_then(|reply| reply.body().deserialize())
             .map_err(not_shown)?;
         let markup = capabilities.iter().any(|capability| capability == "body-markup");
-        // No `desktop-entry`: with it GNOME takes the notice away when its sender has left the bus.
+        // No `desktop-entry`: with it GNOME removes the notice once its sender has left the bus.
         let hints = HashMap::from([("urgency", Variant::from(urgency(notice.kind)))]);
         let no_actions: &[&str] = &[];
         let default_expiry = -1_i32;
@@ -120,7 +120,7 @@ fn not_shown(error: zbus::Error) -> NotifyError {
         && let Fdo::ServiceUnknown(_) | Fdo::NameHasNoOwner(_) = error.as_ref()
     {
         return NotifyError::Absent(
-            "desktop: nothing shows notices on this session bus; start a desktop or a \
+            "desktop: no notification service on this session bus; start a desktop or a \
              notification daemon"
                 .to_owned(),
         );
@@ -131,7 +131,7 @@ fn not_shown(error: zbus::Error) -> NotifyError {
     ))
 }
 
-/// 1 is normal, 2 critical: the desktop keeps it until somebody has looked.
+/// Normal (1) or critical (2), which stays on the desktop until dismissed.
 const fn urgency(kind: NoticeKind) -> u8 {
     if kind.is_urgent() { 2 } else { 1 }
 }
@@ -141,7 +141,7 @@ fn summary(notice: &Notice) -> String {
     clip(tame_line(&format!("{} {}", notice.session, notice.text)).trim(), 150)
 }
 
-/// The rest; `markup` says whether the desktop reads it as markup.
+/// All other lines; `markup` says whether the desktop reads them as markup.
 fn body(notice: &Notice, markup: bool) -> String {
     let fit = |text: &str, budget| {
         if markup { escape_within(text, budget) } else { clip(text, budget) }

@@ -1,7 +1,7 @@
-//! Telling the human: what a notice says, and the ways by which it goes out.
+//! Notifies the human: the wording of notices, and the channels that deliver them.
 //!
-//! Sending is no part of the work. An [`Outbox`] takes notices and sends them in the background; a
-//! notice that cannot be sent is reported and changes nothing else.
+//! Delivery is not part of the work. An [`Outbox`] takes notices and sends them in the background;
+//! a notice that cannot be sent is reported and has no other effect.
 
 #[cfg(target_os = "linux")]
 pub mod desktop;
@@ -20,35 +20,34 @@ pub use outbox::{Delivery, Outbox};
 pub use setup::{Channels, LeftOut, Settings, TestOutcome, TestResult, from_settings, test};
 pub use telegram::Proxies;
 
-/// A way to reach the human.
+/// A channel that reaches the human.
 #[async_trait]
 pub trait Notifier: Send + Sync {
-    /// Its name in reports and in the journal.
+    /// Identifies the channel in reports and in the journal.
     fn name(&self) -> &'static str;
 
-    /// Sends a notice once, within a time that the notifier itself bounds.
+    /// Sends a notice once, within the notifier's own time limit.
     ///
     /// # Errors
-    /// Says whether trying again can help. Never holds a secret.
+    /// Tells whether a retry can help. Never contains a secret.
     async fn send(&self, notice: &Notice) -> Result<(), NotifyError>;
 }
 
-/// Why a notice was not sent. The message is one line and ends with what to do, where something
-/// can be done.
+/// Why a notice was not sent. The message is one line and ends with the remedy, if there is one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotifyError {
-    /// It may work later: the network, or a server that is busy.
+    /// It may work later: a network problem, or a busy server.
     #[error("{reason}")]
     Retryable {
-        /// What happened.
+        /// The failure, with the server's own words.
         reason: String,
-        /// How long the server asks to wait.
+        /// The delay the server asks for.
         after: Option<Duration>,
     },
     /// It will not work until somebody changes something.
     #[error("{0}")]
     Final(String),
-    /// There is nobody to show it to, such as on a machine without a desktop. Not worth a warning.
+    /// There is nobody to show it to, as on a machine without a desktop. Not worth a warning.
     #[error("{0}")]
     Absent(String),
 }
@@ -58,13 +57,13 @@ impl NotifyError {
         Self::Retryable { reason: reason.into(), after: None }
     }
 
-    /// Whether trying again can help.
+    /// Whether a retry can help.
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
         matches!(self, Self::Retryable { .. })
     }
 
-    /// Whether it should pass without a warning.
+    /// Whether to skip the warning about it.
     #[must_use]
     pub const fn is_quiet(&self) -> bool {
         matches!(self, Self::Absent(_))

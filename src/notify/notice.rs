@@ -1,5 +1,4 @@
-//! What is told to the human, and how it is put into words: short, for a phone's screen, with the
-//! command that answers.
+//! The wording of notices: short, for a phone's screen, with the command to reply.
 
 use std::fmt;
 
@@ -8,30 +7,30 @@ use serde::{Deserialize, Serialize};
 use crate::session::Phase;
 use crate::session::{Needs, WaitsFor};
 
-/// What a notice is about.
+/// The event a notice reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum NoticeKind {
-    /// The session waits for a human.
+    /// The session is waiting for a human.
     Waiting,
-    /// The session cannot go on by itself.
+    /// The session cannot continue by itself.
     Blocked,
-    /// The session is finished.
+    /// The session has finished.
     Done,
-    /// The unit gave up.
+    /// The unit failed and will not be restarted.
     Failed,
-    /// The session goes on when something outside is mended.
+    /// The session resumes once something outside is fixed.
     Paused,
-    /// A run shows no progress.
+    /// A run makes no progress.
     Stalled,
-    /// Something the human should know while the session goes on.
+    /// Something worth knowing while the session keeps running.
     Warning,
-    /// Somebody tries whether notices arrive.
+    /// A user checks whether notices arrive.
     Test,
 }
 
 impl NoticeKind {
-    /// The kind as it stands in the journal.
+    /// The kind's name in the journal.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -59,37 +58,37 @@ impl fmt::Display for NoticeKind {
     }
 }
 
-/// Which session a notice speaks of.
+/// The session that a notice is about.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct About {
-    /// Tells this notice from every other one; the sender's choice.
+    /// An id chosen by the sender, unique among all notices.
     pub id: String,
-    /// The session, as one types it in a command.
+    /// The session's name as typed in a command.
     pub session: String,
-    /// The project's short name.
+    /// The project's short name, for the second line.
     pub project: String,
-    /// The phase the session is in.
+    /// The session's phase, if it has one.
     pub phase: Option<Phase>,
 }
 
-/// A message to the human. All texts are raw: whoever sends it tames and escapes them.
+/// A message to the human. All texts are raw: each notifier sanitizes and escapes them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
-    /// Tells this notice from every other one.
+    /// An id, unique among all notices.
     pub id: String,
-    /// What it is about.
+    /// The event, which decides the urgency.
     pub kind: NoticeKind,
-    /// The session's name; empty when it is about none.
+    /// The session's name; empty if the notice is not about one.
     pub session: String,
     /// The project's short name; may be empty.
     pub project: String,
-    /// The phase the session is in.
+    /// The session's phase, if it has one.
     pub phase: Option<Phase>,
-    /// The message in a line, continuing the session's name: "waits for your approval".
+    /// The message, as a line that follows the session's name: "is waiting for your approval".
     pub text: String,
-    /// More, mostly in the agent's words.
+    /// More text, usually the agent's own.
     pub detail: Option<String>,
-    /// The command that answers.
+    /// The command to reply or to find out more.
     pub command: Option<String>,
 }
 
@@ -99,8 +98,8 @@ impl Notice {
         Self { id, kind, session, project, phase, text, detail: None, command: None }
     }
 
-    /// The session waits. `waits_for` is the signal's `for`; `count` the number of open questions;
-    /// `detail` the agent's reason or summary.
+    /// The session is waiting. `waits_for` is the signal's `for`; `count` the number of open
+    /// questions; `detail` the agent's reason or summary.
     #[must_use]
     pub fn waiting(
         about: &About,
@@ -111,24 +110,27 @@ impl Notice {
     ) -> Self {
         let text = match (waits_for, count) {
             (Some(WaitsFor::QaAnswers), Some(1)) => {
-                "waits for your answer to a question".to_owned()
+                "is waiting for your answer to a question".to_owned()
             }
             (Some(WaitsFor::QaAnswers), Some(n)) if n > 1 => {
-                format!("waits for your answers to {n} questions")
+                format!("is waiting for your answers to {n} questions")
             }
-            (Some(WaitsFor::QaAnswers), _) => "waits for your answers".to_owned(),
-            (Some(WaitsFor::PlanApproval), _) => "waits for your approval of the plan".to_owned(),
-            (Some(WaitsFor::FileUpdate), _) => "waits until you have updated a file".to_owned(),
-            (Some(WaitsFor::HumanAction), _) => "waits for you to do something".to_owned(),
+            (Some(WaitsFor::QaAnswers), _) => "is waiting for your answers".to_owned(),
+            (Some(WaitsFor::PlanApproval), _) => {
+                "is waiting for your approval of the plan".to_owned()
+            }
+            (Some(WaitsFor::FileUpdate), _) => "is waiting for you to update a file".to_owned(),
+            (Some(WaitsFor::HumanAction), _) => "is waiting for you to do something".to_owned(),
             (Some(WaitsFor::Other(other)), _) if !other.trim().is_empty() => {
-                format!("waits for: {other}")
+                format!("is waiting for: {other}")
             }
-            _ => "waits for you".to_owned(),
+            _ => "is waiting for you".to_owned(),
         };
         Self::new(NoticeKind::Waiting, about, text).with(detail, Some(command))
     }
 
-    /// The session is blocked. `needs` is the signal's; `command` shows more or goes on.
+    /// The session is blocked. `needs` is the signal's; `command` explains it or resumes the
+    /// session.
     #[must_use]
     pub fn blocked(
         about: &About,
@@ -138,18 +140,18 @@ impl Notice {
     ) -> Self {
         let text = match needs {
             Some(Needs::HumanDecision) => "is blocked: it needs your decision".to_owned(),
-            Some(Needs::Clarification) => "is blocked: something needs to be made clear".to_owned(),
+            Some(Needs::Clarification) => "is blocked: it needs clarification from you".to_owned(),
             Some(Needs::ErrorResolution) => "is blocked by an error".to_owned(),
-            Some(Needs::Investigation) => "is blocked: somebody has to look into it".to_owned(),
+            Some(Needs::Investigation) => "is blocked: it needs somebody to investigate".to_owned(),
             Some(Needs::Other(other)) if !other.trim().is_empty() => {
-                format!("is blocked, needs: {other}")
+                format!("is blocked; it needs: {other}")
             }
             _ => "is blocked".to_owned(),
         };
         Self::new(NoticeKind::Blocked, about, text).with(reason, Some(command))
     }
 
-    /// The session is finished, its work on `branch`.
+    /// The session has finished, with its work on `branch`.
     #[must_use]
     pub fn done(
         about: &About,
@@ -164,34 +166,35 @@ impl Notice {
         Self::new(NoticeKind::Done, about, text).with(summary, command)
     }
 
-    /// The unit gave up.
+    /// The unit failed, and systemd will not restart it.
     #[must_use]
     pub fn failed(about: &About, reason: Option<&str>, command: &str) -> Self {
-        let text = "has failed and will not restart by itself".to_owned();
+        let text = "failed and will not restart by itself".to_owned();
         Self::new(NoticeKind::Failed, about, text).with(reason, Some(command))
     }
 
-    /// The session goes on by itself when `reason` is mended.
+    /// The session resumes by itself once `reason` is fixed.
     #[must_use]
     pub fn paused(about: &About, reason: &str, command: Option<&str>) -> Self {
-        let text = "is paused; it goes on when this is mended".to_owned();
+        let text = "is paused; it resumes once this is fixed".to_owned();
         Self::new(NoticeKind::Paused, about, text).with(Some(reason), command)
     }
 
-    /// The run shows no progress; `reason` says since when and what is done about it.
+    /// The run makes no progress; `reason` gives the time and what happens next.
     #[must_use]
     pub fn stalled(about: &About, reason: &str, command: Option<&str>) -> Self {
-        let text = "shows no progress".to_owned();
+        let text = "is making no progress".to_owned();
         Self::new(NoticeKind::Stalled, about, text).with(Some(reason), command)
     }
 
-    /// Something the human should know, in passing: `text` continues the session's name.
+    /// A warning that needs no action: `text` follows the session's name.
     #[must_use]
     pub fn warning(about: &About, text: &str, command: Option<&str>) -> Self {
-        Self::new(NoticeKind::Warning, about, format!("goes on; {text}")).with(None, command)
+        Self::new(NoticeKind::Warning, about, format!("is still running; {text}"))
+            .with(None, command)
     }
 
-    /// A message that shows that messages arrive.
+    /// A message that proves that messages arrive.
     #[must_use]
     pub fn test(id: &str, host: &str) -> Self {
         let about = About { id: id.to_owned(), ..About::default() };
@@ -199,8 +202,10 @@ impl Notice {
             "" => "samocode can reach you here".to_owned(),
             host => format!("samocode on {host} can reach you here"),
         };
-        Self::new(NoticeKind::Test, &about, text)
-            .with(Some("You will hear when a session waits, is blocked, done or failed."), None)
+        Self::new(NoticeKind::Test, &about, text).with(
+            Some("You get a message whenever a session is waiting, blocked, done or failed."),
+            None,
+        )
     }
 
     fn with(mut self, detail: Option<&str>, command: Option<&str>) -> Self {
@@ -212,7 +217,7 @@ impl Notice {
         self
     }
 
-    /// Where the session is, in a line: project and phase, as far as known.
+    /// The project and phase, as far as known, in one line.
     pub(crate) fn place(&self) -> String {
         let project = super::text::tame_line(&self.project);
         match (project.is_empty(), self.phase) {
@@ -238,20 +243,26 @@ mod tests {
     }
 
     #[test]
-    fn a_waiting_session_says_for_what_and_which_command_answers() {
+    fn a_waiting_session_gives_its_reason_and_the_command_to_reply() {
         let command = "samocode answer jwt-login";
         let say = |what, count| Notice::waiting(&about(), what, count, None, command).text;
         assert_eq!(
             say(Some(&WaitsFor::QaAnswers), Some(3)),
-            "waits for your answers to 3 questions"
+            "is waiting for your answers to 3 questions"
         );
-        assert_eq!(say(Some(&WaitsFor::QaAnswers), Some(1)), "waits for your answer to a question");
-        assert_eq!(say(Some(&WaitsFor::QaAnswers), Some(0)), "waits for your answers");
-        assert_eq!(say(Some(&WaitsFor::PlanApproval), None), "waits for your approval of the plan");
+        assert_eq!(
+            say(Some(&WaitsFor::QaAnswers), Some(1)),
+            "is waiting for your answer to a question"
+        );
+        assert_eq!(say(Some(&WaitsFor::QaAnswers), Some(0)), "is waiting for your answers");
+        assert_eq!(
+            say(Some(&WaitsFor::PlanApproval), None),
+            "is waiting for your approval of the plan"
+        );
         let (key, blank) = (WaitsFor::from("a key"), WaitsFor::from(" "));
-        assert_eq!(say(Some(&key), None), "waits for: a key");
-        assert_eq!(say(Some(&blank), None), "waits for you");
-        assert_eq!(say(None, Some(2)), "waits for you");
+        assert_eq!(say(Some(&key), None), "is waiting for: a key");
+        assert_eq!(say(Some(&blank), None), "is waiting for you");
+        assert_eq!(say(None, Some(2)), "is waiting for you");
         let notice =
             Notice::waiting(&about(), Some(&WaitsFor::QaAnswers), Some(3), Some(" "), command);
         assert_eq!(notice.command.as_deref(), Some(command));
@@ -260,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn a_blocked_session_says_why_and_what_it_needs() {
+    fn a_blocked_session_gives_its_reason_and_what_it_needs() {
         let notice = Notice::blocked(
             &about(),
             Some("no database here"),

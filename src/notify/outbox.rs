@@ -1,4 +1,4 @@
-//! The outbox: sends in the background, a few times if need be, and never holds up the work.
+//! The outbox: sends notices in the background, with retries, and never holds up the work.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -9,15 +9,15 @@ use tokio::task::JoinHandle;
 
 use super::{Notice, NoticeKind, Notifier, NotifyError};
 
-/// When a failed sending is tried again.
+/// When to retry after a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retry {
-    /// The pause before the second try; each later one is four times as long.
+    /// The pause before the second attempt; each later one is four times as long.
     pub pause: Duration,
-    /// How often a notice is sent at most.
+    /// The most attempts per notice.
     pub tries: u32,
-    /// The longest pause that a server may ask for. When it asks for more, nothing is tried again:
-    /// asking too early only prolongs the ban.
+    /// The longest delay accepted from a server. If it asks for more there is no retry: asking too
+    /// early only prolongs the ban.
     pub longest: Duration,
 }
 
@@ -28,7 +28,7 @@ impl Default for Retry {
 }
 
 impl Retry {
-    /// How long to wait after the failed try number `tries`, counted from 1; `None` to give up.
+    /// How long to wait after failed attempt number `tries`, counted from 1; `None` to give up.
     #[must_use]
     pub fn pause_after(&self, tries: u32, error: &NotifyError) -> Option<Duration> {
         let NotifyError::Retryable { after, .. } = error else { return None };
@@ -44,22 +44,22 @@ impl Retry {
     }
 }
 
-/// What became of a notice at one notifier.
+/// The result of sending a notice through one notifier.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
-    /// The notice's id.
+    /// The id of the notice.
     pub notice: String,
-    /// The notice's kind.
+    /// The event the notice reports.
     pub kind: NoticeKind,
-    /// The notifier's name.
+    /// The name of the notifier.
     pub notifier: &'static str,
-    /// How many tries have ended.
+    /// How many attempts have finished.
     pub tries: u32,
-    /// Whether it went out.
+    /// The error of the last attempt, if all failed.
     pub result: Result<(), NotifyError>,
 }
 
-/// Sends notices in the background, to each notifier independently of the others.
+/// Sends notices in the background, through each notifier independently.
 pub struct Outbox {
     notifiers: Vec<Arc<dyn Notifier>>,
     retry: Retry,
@@ -68,24 +68,24 @@ pub struct Outbox {
 
 struct Pending {
     task: JoinHandle<Delivery>,
-    // Kept up to date by the task, for the case that it never ends.
+    // Kept up to date by the task, in case it never finishes.
     so_far: Arc<Mutex<Delivery>>,
 }
 
 impl Outbox {
-    /// An outbox that sends to all these notifiers.
+    /// An outbox for these notifiers, with the default retries.
     #[must_use]
     pub fn new(notifiers: Vec<Arc<dyn Notifier>>) -> Self {
         Self::with_retry(notifiers, Retry::default())
     }
 
-    /// An outbox with other pauses.
+    /// An outbox with other pauses between attempts.
     #[must_use]
     pub fn with_retry(notifiers: Vec<Arc<dyn Notifier>>, retry: Retry) -> Self {
         Self { notifiers, retry, pending: Mutex::default() }
     }
 
-    /// Takes a notice and returns at once. Two notices posted close to each other may arrive in
+    /// Accepts a notice and returns at once. Two notices posted in quick succession may arrive in
     /// either order. Call it inside the tokio runtime.
     pub fn post(&self, notice: Notice) {
         let notice = Arc::new(notice);
@@ -96,7 +96,7 @@ impl Outbox {
                 kind: notice.kind,
                 notifier: notifier.name(),
                 tries: 0,
-                result: Err(NotifyError::Final("nothing was heard back".to_owned())),
+                result: Err(NotifyError::Final("no attempt has finished".to_owned())),
             }));
             let (notifier, notice) = (Arc::clone(notifier), Arc::clone(&notice));
             let report = Arc::clone(&so_far);
@@ -109,7 +109,7 @@ impl Outbox {
         locked(&self.pending).extend(started);
     }
 
-    /// What has been settled since the last call, without waiting.
+    /// The deliveries that finished since the last call, without waiting.
     #[must_use]
     pub fn settled(&self) -> Vec<Delivery> {
         let mut pending = locked(&self.pending);
@@ -118,25 +118,25 @@ impl Outbox {
         for mut one in all {
             match (&mut one.task).now_or_never() {
                 Some(Ok(delivery)) => settled.push(delivery),
-                Some(Err(_)) => settled.push(one.unfinished("sending broke off")),
+                Some(Err(_)) => settled.push(one.unfinished("sending was aborted")),
                 None => pending.push(one),
             }
         }
         settled
     }
 
-    /// Waits until everything is settled, at most for `bound`; what is not sent by then is given up
-    /// and reported as such. Returns what has not been returned before. If the call itself is
-    /// dropped, sending goes on and its results are lost.
+    /// Waits until all deliveries have finished, at most for `bound`; the rest are abandoned and
+    /// reported as failed. Returns every delivery not returned before. If this call is dropped,
+    /// sending continues and the results are lost.
     pub async fn drain(&self, bound: Duration) -> Vec<Delivery> {
         let pending = std::mem::take(&mut *locked(&self.pending));
         join_all(pending.into_iter().map(|mut one| async move {
             match tokio::time::timeout(bound, &mut one.task).await {
                 Ok(Ok(delivery)) => delivery,
-                Ok(Err(_)) => one.unfinished("sending broke off"),
+                Ok(Err(_)) => one.unfinished("sending was aborted"),
                 Err(_) => {
                     one.task.abort();
-                    one.unfinished(&format!("given up after {:.1} s", bound.as_secs_f64()))
+                    one.unfinished(&format!("gave up after {:.1} s", bound.as_secs_f64()))
                 }
             }
         }))
@@ -182,7 +182,7 @@ mod tests {
     use std::time::Instant;
     use tokio::sync::Notify;
 
-    /// Answers from a script; hangs when it has none left.
+    /// Answers from a script; hangs after the last answer.
     struct Scripted {
         name: &'static str,
         answers: Mutex<VecDeque<Result<(), NotifyError>>>,
@@ -213,7 +213,7 @@ mod tests {
         }
     }
 
-    /// Dies at once.
+    /// Panics at once.
     struct Broken;
 
     #[async_trait]
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_passing_failure_is_tried_again_and_a_final_one_is_not() {
+    async fn a_temporary_failure_is_retried_and_a_final_one_is_not() {
         let late = Scripted::new("late", [Err(busy(None)), Err(busy(None)), Ok(())]);
         let never = Scripted::new("never", [Err(refused()), Ok(())]);
         let outbox = Outbox::with_retry(vec![late, never], QUICK);
@@ -294,7 +294,7 @@ mod tests {
         let got = outbox.drain(Duration::from_millis(50)).await;
         assert!(before.elapsed() < Duration::from_secs(10));
         let text = got[0].result.as_ref().map_err(ToString::to_string);
-        assert_eq!(text, Err("given up after 0.1 s: busy".to_owned()));
+        assert_eq!(text, Err("gave up after 0.1 s: busy".to_owned()));
         assert_eq!(got[1].result, Ok(()), "one that hangs does not hold up the other");
     }
 

@@ -1,4 +1,4 @@
-//! From plain values to notifiers, and the test message that shows whether they work.
+//! Builds notifiers from plain settings, and sends the test message that shows whether they work.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,27 +9,27 @@ use futures_util::future::join_all;
 use super::{Notice, Notifier, NotifyError, Proxies, telegram::Telegram};
 use crate::config::Secret;
 
-/// What the notifiers are made from; where it comes from is the caller's business.
+/// The settings of all notifiers; the caller finds them.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
-    /// `TELEGRAM_BOT_TOKEN`.
+    /// The bot's token: `TELEGRAM_BOT_TOKEN`.
     pub telegram_token: Option<Secret>,
-    /// `TELEGRAM_CHAT_ID`.
+    /// The chat to write to: `TELEGRAM_CHAT_ID`.
     pub telegram_chat: Option<String>,
-    /// `TELEGRAM_API_URL`; absent means Telegram's own.
+    /// `TELEGRAM_API_URL`; `None` means Telegram's own server.
     pub telegram_api_url: Option<String>,
-    /// How to reach the network.
+    /// The proxies for Telegram.
     pub proxies: Proxies,
-    /// Whether to show notices on the desktop, where there is one.
+    /// Whether to show notices on the desktop, if there is one.
     pub desktop: bool,
 }
 
-/// The notifiers that are set up, and why the others are not.
+/// The configured notifiers, and why the others are missing.
 #[derive(Default)]
 pub struct Channels {
-    /// Ready to send.
+    /// Notifiers that are ready to send.
     pub notifiers: Vec<Arc<dyn Notifier>>,
-    /// Left out.
+    /// Notifiers that are not configured, or wrongly.
     pub left_out: Vec<LeftOut>,
 }
 
@@ -43,38 +43,38 @@ impl fmt::Debug for Channels {
     }
 }
 
-/// A notifier that is not set up.
+/// A notifier that is not configured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeftOut {
-    /// The notifier's name.
+    /// The name of the notifier.
     pub notifier: &'static str,
-    /// Why, and how to set it up, in a line.
+    /// Why, and how to configure it, in one line.
     pub reason: String,
-    /// Whether somebody tried to set it up: worth a warning.
+    /// Whether somebody tried to configure it: worth a warning.
     pub mistaken: bool,
 }
 
-/// What a test message came to at one notifier.
+/// The result of a test message through one notifier.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TestResult {
-    /// The notifier's name.
+    /// The name of the notifier.
     pub notifier: &'static str,
-    /// What it came to.
+    /// Whether the message was sent.
     pub outcome: TestOutcome,
 }
 
-/// See [`TestResult`].
+/// How a test message fared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TestOutcome {
     /// Sent, in this time.
     Sent(Duration),
-    /// Not sent; says why and what to do.
+    /// Not sent, with the reason and a remedy.
     Failed(NotifyError),
-    /// Not tried.
+    /// Not attempted, because the notifier is not configured.
     NotSetUp(LeftOut),
 }
 
-/// Makes the notifiers that these settings allow. Reads nothing but `XDG_RUNTIME_DIR` and sends
+/// Builds the notifiers that these settings allow. Reads nothing but `XDG_RUNTIME_DIR` and sends
 /// nothing.
 #[must_use]
 pub fn from_settings(settings: &Settings) -> Channels {
@@ -104,15 +104,17 @@ fn telegram(settings: &Settings) -> Result<Telegram, LeftOut> {
         )
         .map_err(|error| left_out(error.to_string(), true)),
         (None, None) => Err(left_out(
-            format!("no token; put TELEGRAM_BOT_TOKEN and TELEGRAM_CHAT_ID into {FILE}"),
+            format!("not configured; set TELEGRAM_BOT_TOKEN and TELEGRAM_CHAT_ID in {FILE}"),
             false,
         )),
-        (Some(_), None) => {
-            Err(left_out(format!("a token but no chat; put TELEGRAM_CHAT_ID into {FILE}"), true))
-        }
-        (None, Some(_)) => {
-            Err(left_out(format!("a chat but no token; put TELEGRAM_BOT_TOKEN into {FILE}"), true))
-        }
+        (Some(_), None) => Err(left_out(
+            format!("there is a token but no chat; set TELEGRAM_CHAT_ID in {FILE}"),
+            true,
+        )),
+        (None, Some(_)) => Err(left_out(
+            format!("there is a chat but no token; set TELEGRAM_BOT_TOKEN in {FILE}"),
+            true,
+        )),
     }
 }
 
@@ -128,15 +130,15 @@ fn desktop(settings: &Settings) -> Result<Arc<dyn Notifier>, LeftOut> {
 
 #[cfg(not(target_os = "linux"))]
 fn desktop(_: &Settings) -> Result<Arc<dyn Notifier>, LeftOut> {
-    Err(desktop_left_out("desktop notices need D-Bus, which is used on Linux only"))
+    Err(desktop_left_out("desktop notices need D-Bus, which samocode uses on Linux only"))
 }
 
 fn desktop_left_out(reason: &str) -> LeftOut {
     LeftOut { notifier: "desktop", reason: reason.to_owned(), mistaken: false }
 }
 
-/// Sends `notice` once to every notifier, all at a time, and says of each what came of it. Takes
-/// as long as the slowest notifier allows itself.
+/// Sends `notice` once through every notifier, all at once, and returns each result. Takes as long
+/// as the slowest notifier's time limit.
 pub async fn test(channels: &Channels, notice: &Notice) -> Vec<TestResult> {
     let sent = channels.notifiers.iter().map(|notifier| async move {
         let start = Instant::now();
@@ -167,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_for_telegram_is_named_with_the_file_it_belongs_in() {
+    fn missing_telegram_settings_are_named_with_their_file() {
         for (token, chat, keys, mistaken) in [
             (None, None, "TELEGRAM_BOT_TOKEN and TELEGRAM_CHAT_ID", false),
             (Some("1:a"), None, "TELEGRAM_CHAT_ID", true),
@@ -186,7 +188,7 @@ mod tests {
         let channels = from_settings(&settings(Some("12:se/../cret"), Some("5")));
         assert!(channels.notifiers.is_empty());
         let shown = format!("{channels:?} {:?}", settings(Some("12:secret"), None));
-        assert!(shown.contains("TELEGRAM_BOT_TOKEN is no bot token"), "{shown}");
+        assert!(shown.contains("TELEGRAM_BOT_TOKEN is not a bot token"), "{shown}");
         assert!(!shown.contains("cret"), "{shown}");
     }
 

@@ -1,7 +1,7 @@
 //! Telegram: the Bot API's `sendMessage` (<https://core.telegram.org/bots/api#sendmessage>).
 //!
-//! The bot's token is part of the URL. So no error here carries a URL, redirects are not followed,
-//! and what a server answers is searched for the token before it is shown.
+//! The bot's token is part of the URL. So no error here contains a URL, redirects are not followed,
+//! and a server's answer is searched for the token before it is shown.
 
 use std::error::Error;
 use std::fmt;
@@ -16,36 +16,36 @@ use super::text::{clip, escape_within, tame_block, tame_line, utf16_len};
 use super::{Notice, Notifier, NotifyError};
 use crate::config::Secret;
 
-/// Where the Bot API is when nothing else is said.
+/// The default address of the Bot API.
 pub const API_URL: &str = "https://api.telegram.org";
 
-/// The longest message in UTF-16 code units. The limit counts text without its markup; here the
-/// markup counts too, which is simpler and never too long.
+/// The longest message, in UTF-16 code units. Telegram's limit excludes markup; including it here
+/// is simpler and always within the limit.
 const MAX_UNITS: usize = 4096;
 
-/// How much of an answer is read, in bytes; a message that was sent is echoed whole.
+/// How much of an answer is read, in bytes; Telegram echoes a sent message in full.
 const MAX_ANSWER: usize = 64 * 1024;
 
-/// How long one try may take.
+/// Time limit for one attempt.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long the connection alone may take.
+/// Time limit for connecting.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The proxies to go through. Nothing is read from the environment behind the caller's back.
+/// The proxies to use. Nothing is read from the environment behind the caller's back.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Proxies {
-    /// For `http://` addresses. May hold a password, as may the next one.
+    /// For `http://` addresses. May contain a password, as may `https`.
     pub http: Option<Secret>,
-    /// For `https://` addresses.
+    /// For `https://` addresses, which the Bot API uses.
     pub https: Option<Secret>,
     /// Hosts to reach directly, separated by commas.
     pub none_for: Option<String>,
 }
 
 impl Proxies {
-    /// Finds the usual variables (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`, lower case
-    /// first) by `look_up`; an empty value counts as none.
+    /// Reads the usual variables (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`, lower case
+    /// first) through `look_up`; an empty value means no proxy.
     pub fn from_variables(look_up: impl Fn(&str) -> Option<String>) -> Self {
         let first = |names: &[&str]| {
             names.iter().find_map(|name| look_up(name).filter(|value| !value.trim().is_empty()))
@@ -59,21 +59,21 @@ impl Proxies {
     }
 
     /// Adds the proxy for addresses of this scheme. Redirects are not followed, so no other scheme
-    /// comes up.
+    /// is needed.
     fn apply(&self, builder: ClientBuilder, scheme: &str) -> Result<ClientBuilder, NotifyError> {
         let (url, key) = match scheme {
             "https" => (&self.https, "HTTPS_PROXY"),
             _ => (&self.http, "HTTP_PROXY"),
         };
         let Some(url) = url else { return Ok(builder) };
-        // An unknown scheme would only show as a failed connection.
+        // An unknown scheme would only show up as a failed connection.
         let usable = match url.expose().split_once("://") {
             Some((scheme, _)) => matches!(scheme.to_ascii_lowercase().as_str(), "http" | "https"),
             None => true,
         };
         let proxy = usable.then(|| Proxy::all(url.expose()).ok()).flatten().ok_or_else(|| {
             NotifyError::Final(format!(
-                "Telegram: {key} or ALL_PROXY is no proxy that can be used here; \
+                "Telegram: {key} or ALL_PROXY is not a usable proxy; \
                  write http://HOST:PORT"
             ))
         })?;
@@ -102,11 +102,11 @@ pub struct Telegram {
 }
 
 impl Telegram {
-    /// A notifier for the chat `chat` (a number, or `@name` of a channel) by the bot with this
+    /// A notifier for the chat `chat` (a number, or a channel's `@name`) through the bot with this
     /// token. `api_url` replaces [`API_URL`].
     ///
     /// # Errors
-    /// [`NotifyError::Final`] naming the key whose value cannot be right.
+    /// [`NotifyError::Final`] naming the key with the invalid value.
     pub fn new(
         token: Secret,
         chat: &str,
@@ -114,18 +114,18 @@ impl Telegram {
         proxies: Proxies,
     ) -> Result<Self, NotifyError> {
         let chat = chat.trim();
-        // Such a token needs no encoding in a URL and cannot lead to another path.
+        // Such a token needs no encoding in a URL and cannot change the path.
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '_' | '-');
         if token.expose().is_empty() || !token.expose().chars().all(allowed) {
             return Err(NotifyError::Final(
-                "Telegram: TELEGRAM_BOT_TOKEN is no bot token; copy it from @BotFather \
+                "Telegram: TELEGRAM_BOT_TOKEN is not a bot token; copy it from @BotFather \
                  (digits, a colon, letters)"
                     .to_owned(),
             ));
         }
         if chat.is_empty() || chat.chars().any(|c| c.is_whitespace() || c.is_control()) {
             return Err(NotifyError::Final(
-                "Telegram: TELEGRAM_CHAT_ID is no chat; give its number, or @name of a channel"
+                "Telegram: TELEGRAM_CHAT_ID is not a chat; use its number, or a channel's @name"
                     .to_owned(),
             ));
         }
@@ -134,13 +134,13 @@ impl Telegram {
             .filter(|url| matches!(url.scheme(), "http" | "https") && url.host().is_some())
             .ok_or_else(|| {
                 NotifyError::Final(format!(
-                    "Telegram: TELEGRAM_API_URL is no address; write it like {API_URL}"
+                    "Telegram: TELEGRAM_API_URL is not an address; write it like {API_URL}"
                 ))
             })?;
         Ok(Self { token, chat: chat.to_owned(), base, proxies, timeout: TIMEOUT })
     }
 
-    /// The same, with another bound on the time of one try.
+    /// Replaces the time limit of one attempt.
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
@@ -162,11 +162,11 @@ impl Telegram {
         url
     }
 
-    /// A client for one try. Notices are rare and a worker's memory is small, so none is kept; a
-    /// new one also sees certificates that were installed meanwhile.
+    /// A client for one attempt. Notices are rare and a worker's memory is small, so it is not
+    /// kept; a new one also picks up newly installed certificates.
     fn client(&self) -> Result<Client, NotifyError> {
         if rustls::crypto::CryptoProvider::get_default().is_none() {
-            // An error says that another thread was faster, which is just as well.
+            // It fails if another thread was faster, which is fine.
             let _installed = rustls::crypto::ring::default_provider().install_default();
         }
         let error = match self.builder()?.build() {
@@ -176,17 +176,18 @@ impl Telegram {
         if self.base.scheme() == "http"
             && let Ok(client) = self.builder()?.tls_certs_only([]).build()
         {
-            // A server without TLS can be reached on a machine without CA certificates.
+            // A server without TLS works on a machine without CA certificates.
             return Ok(client);
         }
         Err(NotifyError::Final(match find::<rustls::Error>(&error) {
-            // The roots are the system's (rustls-platform-verifier); none is its only such error.
+            // rustls-platform-verifier uses the system's roots, and has no other error of this
+            // type.
             Some(_) => format!(
                 "Telegram: this machine has no CA certificates to check {} with; \
                  install them: apt install ca-certificates",
                 self.host()
             ),
-            None => format!("Telegram: cannot prepare HTTPS: {}", self.told(&error)),
+            None => format!("Telegram: cannot prepare HTTPS: {}", self.cause(&error)),
         }))
     }
 
@@ -200,7 +201,7 @@ impl Telegram {
         self.proxies.apply(builder, self.base.scheme())
     }
 
-    /// What a failed exchange means.
+    /// Turns a failed exchange into a message with a remedy.
     fn failed(&self, error: reqwest::Error) -> NotifyError {
         let error = error.without_url();
         let host = self.host();
@@ -213,15 +214,15 @@ impl Telegram {
         NotifyError::retryable(if error.is_timeout() {
             format!("Telegram: {host} did not answer within {} s", self.timeout.as_secs_f64())
         } else if error.is_connect() {
-            format!("Telegram: cannot reach {host}: {}", self.told(&error))
+            format!("Telegram: cannot reach {host}: {}", self.cause(&error))
         } else {
-            format!("Telegram: the connection to {host} broke: {}", self.told(&error))
+            format!("Telegram: the connection to {host} was lost: {}", self.cause(&error))
         })
     }
 
-    /// The cause of an error in a line, without secrets. The outer layers say only "error sending
+    /// The cause of an error in one line, without secrets. The outer layers say only "error sending
     /// request".
-    fn told(&self, error: &dyn Error) -> String {
+    fn cause(&self, error: &dyn Error) -> String {
         let mut cause = error;
         while let Some(source) = cause.source() {
             cause = source;
@@ -229,7 +230,7 @@ impl Telegram {
         self.safe(&cause.to_string())
     }
 
-    /// Somebody else's words, fit to be shown.
+    /// Sanitizes text from elsewhere for display.
     fn safe(&self, text: &str) -> String {
         let mut text = self.token.redact(text);
         for proxy in [&self.proxies.http, &self.proxies.https].into_iter().flatten() {
@@ -238,7 +239,7 @@ impl Telegram {
         clip(&tame_line(&text), 200)
     }
 
-    /// What an answer means: status and body to success or the reason.
+    /// Interprets an answer: status and body become success or a reason.
     fn judge(&self, status: u16, body: &[u8]) -> Result<(), NotifyError> {
         let answer = serde_json::from_slice::<Answer>(body).ok();
         let parameters = answer.as_ref().and_then(|answer| answer.parameters.as_ref());
@@ -255,27 +256,27 @@ impl Telegram {
                 after: parameters.and_then(|p| p.retry_after).map(Duration::from_secs),
             },
             408 | 500..=599 => {
-                NotifyError::retryable(format!("Telegram: {host} has trouble ({said})"))
+                NotifyError::retryable(format!("Telegram: {host} has an internal problem ({said})"))
             }
-            // A path with an unknown token is "not found"; a revoked token is "unauthorized".
+            // An unknown token gives "not found", a revoked one "unauthorized".
             401 | 404 if answer.is_some() => NotifyError::Final(format!(
-                "Telegram does not accept the bot's token ({said}); check TELEGRAM_BOT_TOKEN"
+                "Telegram rejected the bot's token ({said}); check TELEGRAM_BOT_TOKEN"
             )),
             400 => match parameters.and_then(|p| p.migrate_to_chat_id) {
                 Some(id) => NotifyError::Final(format!(
                     "Telegram: the group has a new number; set TELEGRAM_CHAT_ID={id}"
                 )),
                 None => NotifyError::Final(format!(
-                    "Telegram refuses the message ({said}); check TELEGRAM_CHAT_ID, \
+                    "Telegram rejected the message ({said}); check TELEGRAM_CHAT_ID, \
                      and write to the bot once so that it may answer"
                 )),
             },
             403 => NotifyError::Final(format!(
-                "Telegram: the bot may not write to this chat ({said}); \
+                "Telegram: the bot is not allowed to write to this chat ({said}); \
                  unblock it, or add it to the group again"
             )),
             _ => NotifyError::Final(format!(
-                "Telegram: {host} does not answer as the Bot API does ({said}); \
+                "Telegram: the answer of {host} is not from the Bot API ({said}); \
                  check TELEGRAM_API_URL and the proxy"
             )),
         })
@@ -317,7 +318,7 @@ struct Message<'a> {
     disable_web_page_preview: bool,
 }
 
-/// Every answer of the Bot API (<https://core.telegram.org/bots/api#making-requests>).
+/// The common form of all answers (<https://core.telegram.org/bots/api#making-requests>).
 #[derive(Deserialize)]
 struct Answer {
     ok: bool,
@@ -343,8 +344,8 @@ async fn read_some(mut response: Response) -> reqwest::Result<Vec<u8>> {
     Ok(body)
 }
 
-/// The error of a type that lies somewhere below another. An `io::Error` does not name the error
-/// it wraps as its source, so that is looked into as well.
+/// Finds an error of this type among the causes of another. An `io::Error` does not name the error
+/// it wraps as its source, so look inside it as well.
 fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
     if let Some(found) = error.downcast_ref::<E>() {
         return Some(found);
@@ -356,8 +357,8 @@ fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a 
     wrapped.or_else(|| error.source().and_then(find::<E>))
 }
 
-/// The message in the Bot API's HTML. Session, place and command have a share each; what is left
-/// goes to the detail, so that the command is never what is cut off.
+/// The message in the Bot API's HTML. Session, place and command each have a fixed limit; the
+/// detail gets the rest, so that the command is never cut off.
 fn compose(notice: &Notice) -> String {
     let headline = escape_within(&tame_line(&notice.text), 400);
     let mut head = match escape_within(&tame_line(&notice.session), 200) {

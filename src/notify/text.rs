@@ -1,11 +1,11 @@
-//! Text of unknown origin made fit for a message. What an agent writes may hold control
-//! characters, characters that turn the reading direction around, and markup.
+//! Makes text of unknown origin safe for a message. An agent's text may contain control characters,
+//! characters that reverse the reading direction, and markup.
 
-/// The mark at the place where a text was cut.
+/// Marks where a text was cut.
 const CUT: char = '…';
 
-/// Makes a text harmless to show over several lines: controls, terminal colours and invisible
-/// direction marks are taken out, line ends become `\n`, more than one empty line becomes one.
+/// Makes a text safe to show over several lines: removes control characters, terminal colours and
+/// invisible direction marks, turns line ends into `\n`, and collapses empty lines into one.
 pub(crate) fn tame_block(text: &str) -> String {
     let mut tamed = String::with_capacity(text.len());
     let mut newlines = 2;
@@ -39,13 +39,13 @@ pub(crate) fn tame_block(text: &str) -> String {
     tamed
 }
 
-/// Like [`tame_block`], on one line: any white space becomes a single blank.
+/// Like [`tame_block`], on one line: all white space becomes single spaces.
 pub(crate) fn tame_line(text: &str) -> String {
     tame_block(text).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Characters that show nothing themselves and change how the rest is shown. The joiners U+200C
-/// and U+200D stay: emoji and several scripts need them.
+/// Invisible characters that change how the rest is shown. The joiners U+200C and U+200D stay:
+/// emoji and several scripts need them.
 fn is_hidden(c: char) -> bool {
     matches!(c,
         '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}'
@@ -54,8 +54,8 @@ fn is_hidden(c: char) -> bool {
         || (c.is_control() && c != '\n')
 }
 
-/// Escapes a text for HTML's character data and cuts it, between characters and never inside an
-/// entity, so that the result has at most `budget` UTF-16 code units.
+/// Escapes a text for HTML and cuts it, between characters and never inside an entity, to at most
+/// `budget` UTF-16 code units.
 pub(crate) fn escape_within(text: &str, budget: usize) -> String {
     cut_within(text, budget, |c| match c {
         '&' => Some("&amp;"),
@@ -65,7 +65,7 @@ pub(crate) fn escape_within(text: &str, budget: usize) -> String {
     })
 }
 
-/// Cuts a text between characters so that it has at most `budget` UTF-16 code units.
+/// Cuts a text between characters to at most `budget` UTF-16 code units.
 pub(crate) fn clip(text: &str, budget: usize) -> String {
     cut_within(text, budget, |_| None)
 }
@@ -81,7 +81,7 @@ fn cut_within(text: &str, budget: usize, entity: impl Fn(char) -> Option<&'stati
     // The longest prefix that leaves room for the mark.
     let mut keep = 0;
     for c in text.chars() {
-        // Entities are ASCII: a byte is a unit.
+        // Entities are ASCII: one unit per byte.
         let entity = entity(c);
         used += entity.map_or(c.len_utf16(), str::len);
         if used > budget {
@@ -109,12 +109,12 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn control_and_direction_characters_are_taken_out() {
+    fn control_and_direction_characters_are_removed() {
         assert_eq!(tame_block("a\0b\u{7}c\u{202e}d\u{2066}e\u{200f}f\u{feff}"), "abcdef");
     }
 
     #[test]
-    fn terminal_colours_are_taken_out_whole() {
+    fn terminal_colours_are_removed_completely() {
         assert_eq!(tame_block("\u{1b}[1;31merror\u{1b}[0m: no\u{1b}[38;5;9m"), "error: no");
     }
 
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn emoji_and_scripts_that_join_stay_whole() {
+    fn emoji_and_joining_scripts_stay_intact() {
         let text = "👩\u{200d}💻 می\u{200c}خواهم שלום";
         assert_eq!(tame_block(text), text);
     }
@@ -141,7 +141,7 @@ mod tests {
         assert_eq!(clip("x", 0), "");
     }
 
-    /// Undoes the escaping; `None` when the text is no well-formed character data.
+    /// Reverts the escaping; `None` if the text is not well-formed.
     fn unescape(text: &str) -> Option<String> {
         let mut plain = String::new();
         let mut rest = text;

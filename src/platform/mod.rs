@@ -1,5 +1,6 @@
-//! What differs between operating systems, one folder each behind the same names: [`cgroup`],
-//! [`strays`], [`awake`], [`machine`] and [`parent`]. Nothing here knows of sessions.
+//! Everything that differs between operating systems. Each has a folder, behind the same names:
+//! [`cgroup`], [`strays`], [`awake`], [`machine`] and [`parent`]. Nothing here knows about
+//! sessions.
 
 #[cfg(target_os = "linux")]
 mod linux;
@@ -11,20 +12,21 @@ mod macos;
 #[cfg(target_os = "macos")]
 pub use macos::{awake, cgroup, machine, parent, strays};
 
-/// What the processes of a run have used, and what was left of them.
+/// The resources that a run's processes used, and how many were left at the end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counted {
-    /// CPU time of all its processes.
+    /// The CPU time of all its processes.
     pub cpu: Option<std::time::Duration>,
-    /// Peak memory in bytes.
+    /// The highest memory use, in bytes.
     pub peak_memory: Option<u64>,
-    /// Processes the kernel killed for want of memory.
+    /// Processes the kernel killed because memory ran out.
     pub oom_kills: u64,
-    /// Processes alive at the end, which were killed.
+    /// Processes still alive at the end, which were killed.
     pub leftovers: u32,
 }
 
-/// The space that this user may still fill where `path` is or will be, in bytes.
+/// The space this user may still fill, in bytes, on the file system of `path`, which need not
+/// exist.
 #[must_use]
 pub fn free_space(path: &std::path::Path) -> Option<u64> {
     let fs = path.ancestors().find_map(|path| rustix::fs::statvfs(path).ok())?;

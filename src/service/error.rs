@@ -1,22 +1,22 @@
-//! What can go wrong with a service manager, and what to do about it.
+//! Failures of a service manager, each with the command that helps.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{JobResult, Scope};
 
-/// How long a job may take before we say so. Longer than `TimeoutStopSec=` and `TimeoutAbortSec=`
-/// together, and systemd's own default for a start.
+/// How long to wait for a job before reporting it as slow. Longer than `TimeoutStopSec=` and
+/// `TimeoutAbortSec=` together, and systemd's own default for a start.
 pub const JOB_BOUND: Duration = Duration::from_secs(90);
 
-/// What a job is to do.
+/// The kinds of job a manager does on a unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
-    /// Start; nothing happens to an active unit, a deactivating one is started afterwards.
+    /// Does nothing to an active unit; a deactivating one is started afterwards.
     Start,
-    /// Stop.
+    /// Returns once the worker has ended.
     Stop,
-    /// Stop if active, then start.
+    /// Stops the unit if it is active, then starts it.
     Restart,
 }
 
@@ -30,145 +30,145 @@ impl std::fmt::Display for Verb {
     }
 }
 
-/// What can go wrong with a service manager.
+/// Failures of a service manager.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// There is no manager to talk to.
+    /// No manager can be reached.
     #[error(
         "no {scope} service manager is reachable ({why}): use `samocode run SESSION`, which needs none"
     )]
     NoManager {
-        /// Whose.
+        /// The user's manager or the system's.
         scope: Scope,
-        /// What was tried.
+        /// The sockets that were tried, and why each failed.
         why: String,
     },
-    /// The manager is older than what samocode can work with.
+    /// The manager is too old for samocode.
     #[error(
         "{name} {found} is too old, samocode needs {oldest} or later: use `samocode run SESSION`, which needs none"
     )]
     TooOld {
-        /// The manager's name.
+        /// The manager's name, as in `systemd`.
         name: &'static str,
-        /// Its version.
+        /// The version it reports.
         found: u32,
-        /// The oldest that will do.
+        /// The oldest version that works.
         oldest: u32,
     },
-    /// The manager will not do it for this user.
-    #[error("the {scope} service manager does not let this user {what}: {hint}")]
+    /// The manager refuses to do it for this user.
+    #[error("the {scope} service manager does not allow this user to {what}: {hint}")]
     Denied {
-        /// Whose.
+        /// The user's manager or the system's.
         scope: Scope,
-        /// What was asked.
+        /// The attempt, as in "enable samocode@a.service".
         what: String,
-        /// What to do.
+        /// The command that gets permission.
         hint: &'static str,
     },
-    /// A call failed.
+    /// A call to the manager failed.
     #[error("cannot {what}: {source}")]
     Call {
-        /// What was asked.
+        /// The attempt, as in "list the units of the sessions".
         what: String,
-        /// The manager's answer.
+        /// The manager's own answer.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// A job ended otherwise than done.
+    /// A job failed, or was cancelled.
     #[error("{verb} of {unit} failed: {why}", why = job_words(result, ask))]
     Job {
-        /// What the job was to do.
+        /// The kind of job.
         verb: Verb,
         /// Full unit name.
         unit: String,
-        /// How it ended.
+        /// How the manager says it ended.
         result: JobResult,
-        /// The commands that tell more: "`…` says why".
+        /// The commands that explain it: "to find out why: …".
         ask: String,
     },
-    /// A job is not done after [`JOB_BOUND`]. It goes on.
-    #[error("{verb} of {unit} is still under way after {} s: `samocode status` shows how it goes on", JOB_BOUND.as_secs())]
+    /// A job has not finished after [`JOB_BOUND`]. It keeps running.
+    #[error("{verb} of {unit} has not finished after {} s; check it with: samocode status", JOB_BOUND.as_secs())]
     Slow {
-        /// What the job was to do.
+        /// The kind of job.
         verb: Verb,
         /// Full unit name.
         unit: String,
     },
-    /// The manager went away while we waited for it.
-    #[error("the service manager closed the connection during {0}: try again")]
+    /// The manager closed the connection before it answered.
+    #[error("the service manager closed the connection during {0}; try again")]
     Gone(String),
-    /// A unit file, or the folder it is in.
+    /// A unit file or its folder cannot be read or changed.
     #[error("cannot {action} {}: {source}", path.display())]
     File {
         /// `read`, `write`, `create`, `remove`, `take`.
         action: &'static str,
-        /// Which.
+        /// The file or folder.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// Neither XDG_CONFIG_HOME nor HOME say where the user's files are.
-    #[error("HOME is not set: set it to your home folder")]
+    /// Neither XDG_CONFIG_HOME nor HOME locates the user's files.
+    #[error("HOME is not set; set it to your home folder")]
     NoHome,
-    /// A value that no unit file can hold.
+    /// A value that cannot be written to a unit file.
     #[error(transparent)]
     Unfit(#[from] Unfit),
 }
 
 impl Error {
-    /// Whether another job for the unit took this one's place or was there first: somebody else
-    /// asked for the opposite.
+    /// Whether another job for the unit replaced this one or came first: somebody else asked for
+    /// the opposite.
     #[must_use]
     pub const fn is_overruled(&self) -> bool {
         matches!(self, Self::Job { result: JobResult::Canceled | JobResult::Refused, .. })
     }
 }
 
-/// A job's result in words, with the command that tells more.
+/// Explains a job's result, with the command that tells more.
 fn job_words(result: &JobResult, ask: &str) -> String {
     match result {
         JobResult::Canceled => {
-            "another job for the unit took its place: look with `samocode status`".into()
+            "another job for the unit replaced it; check it with: samocode status".into()
         }
         JobResult::Refused => {
-            "the service manager is just stopping it: try again when it is down".into()
+            "the service manager is already stopping it; retry once it is down".into()
         }
         JobResult::Timeout => format!("it took too long; {ask}"),
-        JobResult::Dependency => format!("a unit it needs could not be started; {ask}"),
+        JobResult::Dependency => format!("a unit it depends on failed to start; {ask}"),
         JobResult::Failed => {
-            format!("it ended before it was ready, or the service manager gave it up; {ask}")
+            format!("it exited before it was ready, or the service manager gave up on it; {ask}")
         }
-        JobResult::Other(other) => format!("the service manager says '{other}'; {ask}"),
+        JobResult::Other(other) => format!("the service manager reports '{other}'; {ask}"),
     }
 }
 
-/// Why a text cannot stand in a unit file.
+/// A text that cannot be written to a unit file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unfit {
     /// Not UTF-8; systemd refuses such values.
     #[error("{0:?} is not UTF-8, which a unit file cannot hold: rename it")]
     NotUtf8(String),
-    /// A control character where the directive has no way to write one.
+    /// A control character that the directive has no escape for.
     #[error(
-        "{0:?} has a control character or a backslash at its end, which a unit file cannot hold: rename it"
+        "{0:?} contains a control character or ends with a backslash, which a unit file cannot hold: rename it"
     )]
     Control(String),
-    /// A relative path where systemd wants an absolute one.
-    #[error("{0:?} is a relative path; a unit file wants an absolute one")]
+    /// A relative path where systemd requires an absolute one.
+    #[error("{0:?} is a relative path; a unit file needs an absolute one")]
     Relative(String),
-    /// The name of an environment variable with other characters than letters, digits and `_`.
-    #[error("{0:?} is no name for an environment variable: use letters, digits and '_'")]
+    /// An environment variable's name with characters other than letters, digits and `_`.
+    #[error("{0:?} is not a valid name for an environment variable: use letters, digits and '_'")]
     Variable(String),
-    /// Neither an instance nor a convoy can have this name.
+    /// A name that neither an instance nor a convoy can have.
     #[error("{0:?} cannot be part of a unit's name: use a session's name")]
     Name(String),
     /// A limit that systemd would ignore with a warning.
-    #[error("{value:?} is no value for {directive}: use {allowed}")]
+    #[error("{value:?} is not a valid value for {directive}: use {allowed}")]
     Limit {
-        /// The directive.
+        /// The directive, without its `=`.
         directive: &'static str,
-        /// What was given.
+        /// The rejected value.
         value: String,
-        /// What would do.
+        /// Describes the valid values.
         allowed: &'static str,
     },
 }

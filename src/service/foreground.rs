@@ -1,9 +1,9 @@
-//! A small parent that plays the service manager, for `samocode run`: what `samocode@.service`
-//! says, where there is no systemd to do it.
+//! A small parent that acts as the service manager for `samocode run`: it follows
+//! `samocode@.service` where there is no systemd to do it.
 //!
 //! The worker gets `NOTIFY_SOCKET` and `WATCHDOG_USEC` as under systemd and need not know the
-//! difference. Instead of a cgroup there is the child subreaper (prctl(2)): what a worker leaves
-//! behind becomes a child of ours, and is ended before the next one starts.
+//! difference. The child subreaper (prctl(2)) replaces the cgroup: processes that a worker leaves
+//! behind become children of ours, and are killed before the next one starts.
 
 use std::collections::VecDeque;
 use std::io;
@@ -19,18 +19,18 @@ use tokio::time::Instant;
 
 use crate::platform::{parent, strays};
 
-/// How the child is supervised. The defaults are those of `samocode@.service`.
+/// Limits for supervising the child. The defaults are those of `samocode@.service`.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Without a sign of life for so long the child is taken for hung: `WatchdogSec=`.
+    /// A child without a keep-alive for this long is considered hung: `WatchdogSec=`.
     pub watchdog: Duration,
-    /// What SIGABRT gives it before SIGKILL: `TimeoutAbortSec=`.
+    /// Time between SIGABRT and SIGKILL: `TimeoutAbortSec=`.
     pub abort: Duration,
-    /// What SIGTERM gives it before SIGKILL: `TimeoutStopSec=`.
+    /// Time between SIGTERM and SIGKILL: `TimeoutStopSec=`.
     pub stop: Duration,
-    /// So many starts …
+    /// How many starts are allowed in `start_interval`: `StartLimitBurst=`.
     pub start_burst: usize,
-    /// … within so long are too many: `StartLimitBurst=`, `StartLimitIntervalSec=`.
+    /// The interval for `start_burst`: `StartLimitIntervalSec=`.
     pub start_interval: Duration,
 }
 
@@ -46,31 +46,31 @@ impl Default for Options {
     }
 }
 
-/// How it ended.
+/// The end of a supervised command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Outcome {
-    /// How the last child ended.
+    /// Exit status of the last child.
     pub status: ExitStatus,
-    /// How many times it was started again.
+    /// How many times the command was restarted.
     pub restarts: u32,
-    /// Why it was not started again.
+    /// Why it was not restarted again.
     pub ended: Ended,
 }
 
-/// Why a child was not started again.
+/// Why a child was not restarted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
-    /// It has a result, or nothing that a restart would mend.
+    /// It has a result, or failed in a way that a restart would not fix.
     Finished,
-    /// We were asked to stop, by signal.
+    /// A signal asked us to stop.
     Stopped,
     /// It was started too often in too short a time.
     StartLimit,
 }
 
-/// What follows from how a child ended: `Restart=on-failure`, `SuccessExitStatus=75`,
-/// `RestartForceExitStatus=75 SIGHUP SIGINT SIGTERM`, `RestartPreventExitStatus=2 69 70 78`.
-/// `None` is a restart.
+/// Decides whether to restart a child, by how it ended: `Restart=on-failure`,
+/// `SuccessExitStatus=75`, `RestartForceExitStatus=75 SIGHUP SIGINT SIGTERM`,
+/// `RestartPreventExitStatus=2 69 70 78`. `None` means restart.
 fn verdict(status: ExitStatus, stopping: bool, hung: bool) -> Option<Ended> {
     if stopping {
         return Some(Ended::Stopped);
@@ -80,18 +80,18 @@ fn verdict(status: ExitStatus, stopping: bool, hung: bool) -> Option<Ended> {
     }
     match (status.code(), status.signal()) {
         (Some(0 | 2 | 69 | 70 | 78), _) => Some(Ended::Finished),
-        // To systemd SIGPIPE is a clean end, as the three signals are that are forced to restart.
+        // systemd considers SIGPIPE a clean exit, like the three signals that force a restart.
         (None, Some(number)) if number == Signal::PIPE.as_raw() => Some(Ended::Finished),
         _ => None,
     }
 }
 
-/// When starts are too many.
+/// Times of recent starts, to enforce the start limit.
 #[derive(Debug, Default)]
 struct Starts(VecDeque<Instant>);
 
 impl Starts {
-    /// Notes a start, unless it is one too many.
+    /// Records a start, unless it exceeds the limit.
     fn may(&mut self, now: Instant, options: &Options) -> bool {
         while self.0.front().is_some_and(|first| now - *first >= options.start_interval) {
             self.0.pop_front();
@@ -104,7 +104,7 @@ impl Starts {
     }
 }
 
-/// What a message on the notify socket says, as far as it concerns us.
+/// The parts of a notify message that concern us.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Message {
     status: Option<String>,
@@ -133,7 +133,7 @@ impl Message {
     }
 }
 
-/// The signals a person or a script sends us.
+/// Signals from a person or a script.
 struct Asked {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
@@ -141,7 +141,7 @@ struct Asked {
     on_terminal: bool,
 }
 
-/// What they want.
+/// The request behind a signal.
 #[derive(Debug, PartialEq, Eq)]
 enum Wish {
     Stop,
@@ -163,7 +163,7 @@ impl Asked {
             _ = self.terminate.recv() => Wish::Stop,
             _ = self.interrupt.recv() => Wish::Stop,
             _ = self.hangup.recv() => {
-                // A terminal that has gone sends the same signal as `kill -HUP`.
+                // A closed terminal sends the same signal as `kill -HUP`.
                 if self.on_terminal && !rustix::termios::isatty(io::stdin()) {
                     Wish::Stop
                 } else {
@@ -174,14 +174,14 @@ impl Asked {
     }
 }
 
-/// Where a child is in its life.
+/// The stages of a child's life.
 #[derive(Debug, Clone, Copy)]
 enum Stage {
-    /// It runs and must show a sign of life.
+    /// It is running and must send a keep-alive by `due`.
     Running { due: Instant },
-    /// It has been sent a signal and must end.
+    /// It was sent a signal and must exit.
     Ending { kill_at: Instant },
-    /// SIGKILL has been sent.
+    /// SIGKILL was sent.
     Killed,
 }
 
@@ -196,7 +196,7 @@ struct Supervised<'a> {
 
 impl Supervised<'_> {
     fn send(&self, signal: Signal) {
-        // It has not been reaped, so the number is still its own.
+        // It has not been reaped, so the pid is still its own.
         let _ = kill_process(self.pid, signal);
     }
 
@@ -207,11 +207,11 @@ impl Supervised<'_> {
 
     fn stop(&mut self) {
         if std::mem::replace(&mut self.stopping, true) {
-            // A second time is meant.
+            // A second request means it.
             self.kill();
         } else {
             self.send(Signal::TERM);
-            // A stopped child hears nothing until it goes on.
+            // A stopped child handles no signals until it is continued.
             self.send(Signal::CONT);
             self.stage = Stage::Ending { kill_at: Instant::now() + self.options.stop };
         }
@@ -223,7 +223,7 @@ impl Supervised<'_> {
         self.stage = Stage::Ending { kill_at: Instant::now() + self.options.abort };
     }
 
-    /// The moment at which something must be done, and never while none must.
+    /// Completes when the current deadline passes; never if there is none.
     async fn overdue(stage: Stage) {
         match stage {
             Stage::Running { due } => tokio::time::sleep_until(due).await,
@@ -253,22 +253,22 @@ impl Supervised<'_> {
         }
     }
 
-    /// Until the child has ended.
+    /// Runs until the child has ended.
     async fn end(
         &mut self,
         socket: &UnixDatagram,
         asked: &mut Asked,
         tell: &mut (dyn FnMut(&str) + Send),
     ) -> io::Result<ExitStatus> {
-        // The largest message systemd takes (NOTIFY_BUFFER_MAX).
+        // The largest message systemd accepts (NOTIFY_BUFFER_MAX).
         let mut buffer = [0; 4096];
         loop {
             let stage = self.stage;
             tokio::select! {
-                // Messages first: after a suspension the signs of life are in the socket.
+                // Messages first: after a suspend, keep-alives are still in the socket.
                 biased;
-                // A descriptor sent along (BARRIER=1) is closed by being received without room
-                // for it, and that is the answer its sender waits for.
+                // Receiving without room for it closes the descriptor sent with BARRIER=1, and that
+                // is the answer the sender waits for.
                 received = socket.recv(&mut buffer) => {
                     let message = Message::parse(&buffer[..received?]);
                     self.hear(message, tell);
@@ -287,16 +287,16 @@ impl Supervised<'_> {
     }
 }
 
-/// Runs `command` and starts it again as `samocode@.service` would, until it has a result, we are
-/// asked to stop (SIGTERM, SIGINT, a terminal that goes away; the second time it is killed), or it
-/// was started too often. SIGHUP is handed on. Status lines go to `tell`.
+/// Runs `command` and restarts it as `samocode@.service` would, until it has a result, it was
+/// started too often, or we are asked to stop (SIGTERM, SIGINT, a closed terminal; a second request
+/// kills it). SIGHUP is forwarded. Status lines go to `tell`.
 ///
-/// The command gets a process group of its own, so that Ctrl-C reaches it only through us. This
-/// process becomes a child subreaper and ends every child that comes to it; those it had before
-/// are spared.
+/// The command gets its own process group, so that Ctrl-C reaches it only through us. This process
+/// becomes a child subreaper and kills every child that is reparented to it, but not those it had
+/// before.
 ///
 /// # Errors
-/// When the command cannot be started, no socket can be made, or `/proc` cannot be read.
+/// If the command cannot be started, the socket cannot be created, or `/proc` cannot be read.
 pub async fn supervise(
     mut command: Command,
     options: &Options,
@@ -342,20 +342,20 @@ async fn end_strays(spared: &[Pid]) -> io::Result<()> {
         tokio::task::spawn_blocking(move || strays::end_children(&spared, Duration::from_secs(5)));
     match ended.await.map_err(io::Error::other)? {
         Ok(0) => {}
-        Ok(count) => tracing::info!(count, "ended processes that the worker left behind"),
+        Ok(count) => tracing::info!(count, "killed processes that the worker left behind"),
         Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-            tracing::warn!("processes that the worker left behind could not be ended");
+            tracing::warn!("cannot kill processes that the worker left behind");
         }
         Err(error) => return Err(error),
     }
     Ok(())
 }
 
-/// Has this process end when the parent that [`supervise`]s it ends, however that
-/// happens. Does nothing in a process that is not supervised so. To be called first thing.
+/// Makes this process end when the parent that [`supervise`]s it ends, for whatever reason. Does
+/// nothing in an unsupervised process. Call it first thing.
 ///
 /// # Errors
-/// The system's; [`io::ErrorKind::NotConnected`] when the parent has ended already.
+/// The system's; [`io::ErrorKind::NotConnected`] if the parent has already ended.
 pub fn end_with_parent() -> io::Result<()> {
     let Some(pid) =
         std::env::var("SAMOCODE_FOREGROUND").ok().and_then(|pid| pid.parse::<i32>().ok())

@@ -1,104 +1,103 @@
-//! [`ServiceManager`], the seam between samocode and what the operating system supervises with.
+//! [`ServiceManager`], the seam between samocode and the operating system's supervisor.
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 
 use super::{Error, Registry, Scope, Session, Shared, UnitChange, UnitDetail, UnitStatus};
 
-/// Called after the first second of a job, with a line that says what it is waiting for.
+/// Called once a job has taken a second, with a line about what it is waiting for.
 pub type Progress<'a> = &'a (dyn Fn(&str) + Send + Sync);
 
 /// A [`Progress`] that shows nothing.
 pub fn quiet(_: &str) {}
 
-/// A manager as `doctor` shows it.
+/// A manager's name and limitations, for `doctor`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct About {
-    /// `systemd 252 of the user`.
+    /// As in `systemd 252 of the user`.
     pub name: String,
-    /// What this version lacks, each with what that means.
+    /// Features this version lacks, each with the consequence.
     pub lacks: Vec<&'static str>,
 }
 
-/// A service manager, in words of sessions: what a unit is, and which files it is made of, only
-/// the manager knows. Methods that name an instance need no unit of that instance to exist.
+/// A service manager in terms of sessions: only the manager knows about units and their files. A
+/// method that takes an instance does not require its unit to exist.
 #[async_trait]
 pub trait ServiceManager: Send + Sync {
-    /// Whose manager it is.
+    /// Whether it is the user's manager or the system's.
     fn scope(&self) -> Scope;
 
-    /// The manager's version: 252.
+    /// The manager's version, as in 252.
     ///
     /// # Errors
     /// [`Error::TooOld`], [`Error::Call`].
     async fn version(&self) -> Result<u32, Error>;
 
-    /// The manager, for people.
+    /// Describes the manager to a human.
     ///
     /// # Errors
     /// As [`ServiceManager::version`].
     async fn about(&self) -> Result<About, Error>;
 
-    /// What is installed where the manager looks, which may not be where the environment says.
+    /// The units in the manager's own folder, which may differ from the one the environment gives.
     ///
     /// # Errors
     /// [`Error::Call`].
     async fn registry(&self) -> Result<Box<dyn Registry>, Error>;
 
-    /// Whether units outlive the user's logout. Always so in system scope.
+    /// Whether units survive the user's logout. Always true in system scope.
     ///
     /// # Errors
-    /// [`Error::Call`] where there is no logind that could tell.
+    /// [`Error::Call`] if there is no logind to ask.
     async fn lingering(&self) -> Result<bool, Error>;
 
-    /// Lets the user's units outlive their logout.
+    /// Lets the user's units survive logout.
     ///
     /// # Errors
     /// [`Error::Denied`], [`Error::Call`].
     async fn enable_linger(&self) -> Result<(), Error>;
 
-    /// Installs what all sessions share, and the unit of `session`, as far as they differ from
-    /// what is there. Has the manager take notice if it would not by itself; returns whether that
-    /// was needed.
+    /// Installs the shared units and the unit of `session`, wherever they differ from the installed
+    /// ones. Reloads the manager if it would not notice by itself, and returns whether it did.
     ///
     /// # Errors
     /// [`Error::Unfit`], [`Error::File`], [`Error::Call`].
     async fn install(&self, shared: Shared<'_>, session: Option<&Session>) -> Result<bool, Error>;
 
-    /// Removes the unit of a session that is disabled and stopped, and the manager's memory of its
+    /// Removes the unit of a session that is disabled and stopped, and the manager's record of its
     /// failures.
     ///
     /// # Errors
     /// [`Error::File`], [`Error::Call`], [`Error::Denied`].
     async fn remove(&self, instance: &str) -> Result<(), Error>;
 
-    /// Has a session started at boot, or for a user's manager when it starts.
+    /// Makes a session start at boot, or under a user's manager when that starts.
     ///
     /// # Errors
     /// [`Error::Call`], [`Error::Denied`].
     async fn enable(&self, instance: &str) -> Result<(), Error>;
 
-    /// Undoes [`ServiceManager::enable`].
+    /// Reverts [`ServiceManager::enable`].
     ///
     /// # Errors
     /// [`Error::Call`], [`Error::Denied`].
     async fn disable(&self, instance: &str) -> Result<(), Error>;
 
-    /// Starts a session, and waits until its worker is ready, at most
+    /// Starts a session and waits until its worker is ready, at most
     /// [`JOB_BOUND`](super::JOB_BOUND).
     ///
     /// # Errors
     /// [`Error::Job`], [`Error::Slow`], [`Error::Denied`], [`Error::Call`].
     async fn start(&self, instance: &str, progress: Progress<'_>) -> Result<(), Error>;
 
-    /// Starts a session that has mail, unless its unit is being stopped: that was a human's word,
-    /// and the job of a program does not take its place. Returns whether it was started.
+    /// Starts a session that has mail, unless its unit is being stopped: a human asked for that,
+    /// and no program overrides it. Returns whether it was started.
     ///
     /// # Errors
     /// As [`ServiceManager::start`].
     async fn wake(&self, instance: &str) -> Result<bool, Error>;
 
-    /// Stops a session's unit, and waits for that. That this is remembered is the caller's part.
+    /// Stops a session's unit and waits until it is down. The caller records that it was stopped.
     ///
     /// # Errors
     /// As [`ServiceManager::start`].
@@ -110,8 +109,8 @@ pub trait ServiceManager: Send + Sync {
     /// As [`ServiceManager::start`].
     async fn restart(&self, instance: &str, progress: Progress<'_>) -> Result<(), Error>;
 
-    /// Asks a session's worker to execute the installed samocode at the end of its iteration:
-    /// SIGHUP. Not a reload job, which would do what a unit file says that an older version wrote.
+    /// Asks a session's worker, by SIGHUP, to execute the installed samocode at the end of its
+    /// iteration. Not a reload job, which would follow a unit file written by an older version.
     ///
     /// # Errors
     /// As [`ServiceManager::kill`].
@@ -119,7 +118,7 @@ pub trait ServiceManager: Send + Sync {
         self.kill(instance, libc::SIGHUP).await
     }
 
-    /// Stops a convoy, with all of its sessions.
+    /// Stops a convoy with all of its sessions.
     ///
     /// # Errors
     /// As [`ServiceManager::start`].
@@ -128,49 +127,49 @@ pub trait ServiceManager: Send + Sync {
     /// Sends a signal, by number, to the session's worker.
     ///
     /// # Errors
-    /// [`Error::Call`], also when no worker runs.
+    /// [`Error::Call`], also if no worker is running.
     async fn kill(&self, instance: &str, signal: i32) -> Result<(), Error>;
 
-    /// Makes a session whose unit has failed startable again.
+    /// Makes a session startable again after its unit failed.
     ///
     /// # Errors
     /// [`Error::Call`], [`Error::Denied`].
     async fn reset_failed(&self, instance: &str) -> Result<(), Error>;
 
-    /// All sessions that run, start, stop or have failed, in one call. One that is not in it is
+    /// All sessions that are running, starting, stopping or failed, in one call. All others are
     /// inactive.
     ///
     /// # Errors
     /// [`Error::Call`].
     async fn units(&self) -> Result<Vec<UnitStatus>, Error>;
 
-    /// Everything about one session's unit.
+    /// The full status of one session's unit.
     ///
     /// # Errors
     /// [`Error::Call`].
     async fn unit(&self, instance: &str) -> Result<UnitDetail, Error>;
 
-    /// Reports changes in the units of `instances`, from now on. Look at their states after this
-    /// returned: what happened before is not reported. Ends when the manager goes away.
+    /// Reports changes in the units of `instances` from now on. Query their states after this
+    /// returns, since earlier changes are not reported. Ends when the manager goes away.
     ///
     /// # Errors
     /// [`Error::Call`].
     async fn watch(&self, instances: &[String]) -> Result<BoxStream<'static, UnitChange>, Error>;
 
-    /// Has the waker watch the spool, now and at boot.
+    /// Makes the waker watch the spool, now and at boot.
     ///
     /// # Errors
     /// As [`ServiceManager::enable`] and [`ServiceManager::start`].
     async fn watch_spool(&self) -> Result<(), Error>;
 
-    /// The unit that watches the spool.
+    /// The status of the unit that watches the spool.
     ///
     /// # Errors
     /// [`Error::Call`].
     async fn spool_watch(&self) -> Result<UnitDetail, Error>;
 }
 
-/// Connects to the service manager.
+/// Connects to the service manager of the user or the system.
 ///
 /// # Errors
 /// [`Error::NoManager`].

@@ -1,10 +1,10 @@
-//! The operating system's service manager: units, jobs, signals; and what stands in where there
-//! is none.
+//! The operating system's service manager: units, jobs, signals; and a replacement where there is
+//! none.
 //!
-//! [`ServiceManager`] is the seam, and [`Registry`] the part of it that needs no manager to run.
-//! systemd, of a user or of the system, is behind both on Linux; [`foreground`] plays the manager
-//! for `samocode run`. [`spool`] and [`wake`] are how a worker, which makes no D-Bus calls, has
-//! something changed in the manager.
+//! [`ServiceManager`] is the seam, and [`Registry`] the part of it that works without a running
+//! manager. On Linux both are implemented by systemd, the user's or the system's; [`foreground`]
+//! acts as the manager for `samocode run`. A worker makes no D-Bus calls: it changes things in the
+//! manager through [`spool`] and [`wake`].
 
 mod error;
 pub mod exit;
@@ -29,12 +29,12 @@ pub use systemd::service as unit_name;
 pub use systemd::units::{NEWEST, parse_version};
 pub use unit::{Active, Enablement, JobResult, UnitChange, UnitDetail, UnitResult, UnitStatus};
 
-/// Whose service manager.
+/// Selects the user's or the system's service manager.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scope {
-    /// The calling user's.
+    /// The calling user's manager.
     User,
-    /// The machine's.
+    /// The machine's manager, PID 1.
     System,
 }
 

@@ -1,5 +1,5 @@
-//! What is installed for the sessions, as files have it: readable without a service manager that
-//! runs, and written only by [`ServiceManager`](super::ServiceManager).
+//! The installed units as their files describe them. Readable without a running service manager,
+//! and written only by [`ServiceManager`](super::ServiceManager).
 
 use std::path::{Path, PathBuf};
 
@@ -7,33 +7,33 @@ use async_trait::async_trait;
 
 use super::{Error, Scope};
 
-/// What all sessions' units have in common.
+/// Values that all sessions' units have in common.
 #[derive(Debug, Clone, Copy)]
 pub struct Shared<'a> {
-    /// Absolute path of the samocode program, links not resolved.
+    /// Absolute path of the samocode program, symbolic links not resolved.
     pub binary: &'a Path,
     /// The wake spool: `Spool::dir`.
     pub spool: &'a Path,
 }
 
-/// Limits of one session, in systemd's syntax. `None` leaves the manager's default.
+/// Resource limits of one session, in systemd's syntax. `None` keeps the manager's default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Limits {
-    /// Above it the kernel slows the session down: bytes with an optional K, M, G or T, per cent
-    /// of the machine, or `infinity`.
+    /// Above this much memory the kernel slows the session down: bytes with an optional K, M, G or
+    /// T, a percentage of the machine's, or `infinity`.
     pub memory_high: Option<String>,
-    /// The most memory it may use, likewise.
+    /// The most memory it may use, in the same syntax.
     pub memory_max: Option<String>,
-    /// Processes and threads: a number, per cent, or `infinity`.
+    /// The most processes and threads: a number, a percentage, or `infinity`.
     pub tasks_max: Option<String>,
-    /// Its share of the processors, beside others: 1 to 10000.
+    /// Its share of the processors relative to others: 1 to 10000.
     pub cpu_weight: Option<String>,
 }
 
 impl Limits {
-    /// With `max` as the most a session may use, and `memory_high` just below it. The worker keeps
-    /// its runs below both: throttling would hit the worker too, and let a build that leaks crawl
-    /// for hours. What is no amount is left for the manager's check to refuse.
+    /// Sets `max` as the session's memory limit, and `memory_high` just below it. The worker keeps
+    /// its runs below both: throttling would slow down the worker too, and let a leaking build
+    /// crawl for hours. An invalid amount is left for the manager's check to reject.
     #[must_use]
     pub fn with_memory(self, max: &str) -> Self {
         let number = max.trim_end_matches(['K', 'M', 'G', 'T', '%']);
@@ -48,7 +48,7 @@ impl Limits {
         let high = number.parse::<f64>().ok().filter(|number| number.is_finite()).zip(unit);
         let suffix = if max.ends_with('%') { "%" } else { "" };
         Self {
-            // Whole numbers: old managers take no others.
+            // Whole numbers, since old managers accept no others.
             memory_high: high.map(|(number, unit)| {
                 format!("{:.0}{suffix}", (number * unit * 0.98).floor().max(1.0))
             }),
@@ -58,10 +58,10 @@ impl Limits {
     }
 }
 
-/// What the unit of one session says.
+/// Everything the unit of one session contains.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Session {
-    /// The unit instance.
+    /// The instance of the unit, as in `jwt-login`.
     pub instance: String,
     /// The project's name, for people who list the units.
     pub project: String,
@@ -69,28 +69,28 @@ pub struct Session {
     pub config: PathBuf,
     /// The session's folder: `SAMOCODE_SESSION_DIR`.
     pub folder: PathBuf,
-    /// The wake spool, for the tokens the worker leaves: `SAMOCODE_SPOOL`.
+    /// The wake spool, for the worker's tokens: `SAMOCODE_SPOOL`.
     pub spool: PathBuf,
     /// PATH and the non-secret settings recorded by `enable`; never a secret.
     pub environment: Vec<(String, String)>,
-    /// For `--system`: the user id the session runs as.
+    /// For `--system`: the id of the user the session runs as.
     pub uid: Option<u32>,
-    /// Limits.
+    /// Memory, process and CPU limits.
     pub limits: Limits,
-    /// The convoy it belongs to.
+    /// The convoy that the session belongs to.
     pub convoy: Option<String>,
 }
 
-/// What a session's unit says of where the session is.
+/// A session's whereabouts, as its unit records them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recorded {
     /// The project's `.samocode`.
     pub config: PathBuf,
-    /// The session's folder.
+    /// The session's own folder.
     pub folder: PathBuf,
-    /// The recorded environment, without what has a field here.
+    /// The recorded environment, except variables that have a field here.
     pub environment: Vec<(String, String)>,
-    /// The user id it runs as, in system scope.
+    /// The id of the user it runs as, in system scope.
     pub uid: Option<u32>,
 }
 
@@ -100,56 +100,57 @@ pub struct UnitFile {
     /// Relative to [`Registry::dir`]: `samocode@.service`,
     /// `samocode@NAME.service.d/session.conf`.
     pub path: PathBuf,
-    /// The whole text.
+    /// The complete contents.
     pub text: String,
 }
 
-/// What is installed beside what should be.
+/// The result of comparing installed units with the wanted ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Installed {
-    /// All of it, and as it should be.
+    /// Everything is installed and up to date.
     Current,
-    /// Nothing.
+    /// Nothing is installed.
     No,
-    /// The units start this program, which is gone.
+    /// The units start this program, which no longer exists.
     Gone(String),
-    /// The units start this program, which is not this one.
+    /// The units start this program, which is not the current one.
     Other(String),
-    /// These files are missing or say something else.
+    /// These files are missing or differ.
     Outdated(Vec<String>),
 }
 
-/// What the manager's own checker says of the units.
+/// The result of the manager's own check of the units.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verified {
-    /// There is no checker; a sentence for people.
+    /// No checker is installed; a sentence for a human.
     Skipped(String),
-    /// Nothing is wrong; a sentence for people.
+    /// No problems were found; a sentence for a human.
     Sound(String),
-    /// The checker's lines.
+    /// Problems were found, in the checker's own lines.
     Faulty(Vec<String>),
 }
 
-/// The units of the sessions, as their files have them.
+/// The sessions' units as their files describe them.
 #[async_trait]
 pub trait Registry: Send + Sync {
-    /// The folder they are in.
+    /// The folder that holds the unit files.
     fn dir(&self) -> &Path;
 
-    /// The instances that have a unit, in no order.
+    /// The instances that have a unit, in no particular order.
     ///
     /// # Errors
     /// [`Error::File`] when the folder cannot be read.
     fn instances(&self) -> Result<Vec<String>, Error>;
 
-    /// What the unit of `instance` recorded; `None` when there is none, or none of ours.
+    /// The settings recorded in the unit of `instance`; `None` if it has no unit, or one that is
+    /// not ours.
     ///
     /// # Errors
     /// [`Error::File`] when it cannot be read.
     fn recorded(&self, instance: &str) -> Result<Option<Recorded>, Error>;
 
-    /// All instances with what their units recorded, in no order; those that cannot be read are
-    /// left out.
+    /// All instances with the settings recorded in their units, in no particular order. Unreadable
+    /// units are left out.
     ///
     /// # Errors
     /// As [`Registry::instances`].
@@ -161,28 +162,28 @@ pub trait Registry: Send + Sync {
         Ok(self.instances()?.into_iter().filter_map(known).collect())
     }
 
-    /// The shared units, as they would be installed for a manager of this version.
+    /// The shared units, as they would be installed for this version of the manager.
     ///
     /// # Errors
     /// [`Error::Unfit`] where a path cannot be written into them.
     fn shared(&self, of: Shared<'_>, version: u32) -> Result<Vec<UnitFile>, Error>;
 
-    /// What is installed beside [`Registry::shared`].
+    /// Compares the installed units with [`Registry::shared`].
     ///
     /// # Errors
     /// As [`Registry::shared`].
     fn compare(&self, of: Shared<'_>, version: u32) -> Result<Installed, Error>;
 
-    /// Has the manager's own checker look for mistakes in the shared units and an example of a
-    /// session's, without installing anything.
+    /// Runs the manager's own checker on the shared units and an example of a session's, without
+    /// installing anything.
     ///
     /// # Errors
     /// As [`Registry::shared`]; [`Error::Call`] when the checker cannot be run.
     async fn verify(&self, of: Shared<'_>, version: u32) -> Result<Verified, Error>;
 }
 
-/// The registry of this machine's service manager, found by the environment. A manager knows
-/// better, if there is one: `ServiceManager::registry`.
+/// The registry of this machine's service manager, located by the environment. If a manager runs,
+/// `ServiceManager::registry` is more reliable.
 ///
 /// # Errors
 /// [`Error::NoHome`].
@@ -190,7 +191,7 @@ pub fn registry(scope: Scope) -> Result<Box<dyn Registry>, Error> {
     Ok(Box::new(super::systemd::registry::UnitFolder::of(scope)?))
 }
 
-/// What the unit of `instance` recorded, by [`registry`].
+/// The settings recorded in the unit of `instance`, found through [`registry`].
 ///
 /// # Errors
 /// As [`registry`] and [`Registry::recorded`].

@@ -1,22 +1,22 @@
-//! Taking a session's unit away, while others may want to start it.
+//! Removes a session's unit while others may want to start it.
 
 use std::time::{Duration, Instant};
 
 use super::{Error, Progress, ServiceManager, Spool};
 
-/// How often a stop is asked for when a start takes its place. Whoever started the unit does not
-/// ask again, so that more are needed only where several do so at the same time.
+/// How often to retry a stop that a start has replaced. Whoever started the unit does not ask
+/// again, so more are needed only if several do so at the same time.
 const STOPS: u32 = 10;
 
-/// How long the waker may take with what it has taken out of the spool. What a waker owes that was
-/// killed, the next one finds to be nobody's.
+/// How long the waker may take to act on a token it has taken from the spool. The work of a killed
+/// waker is left to the next one, which finds the session gone.
 const WAKER: Duration = Duration::from_secs(10);
 
-/// How often the waker's claims are looked at meanwhile.
+/// How often to check the waker's claims during that wait.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Stops a session's unit, also where somebody starts it meanwhile: for what must be down before
-/// something else is done, where [`ServiceManager::stop`] leaves the last word to the others.
+/// Stops a session's unit, even if somebody starts it at the same time. For callers that need it
+/// down before their next step; [`ServiceManager::stop`] leaves the last word to others.
 ///
 /// # Errors
 /// As [`ServiceManager::job`].
@@ -34,9 +34,9 @@ pub async fn stop(
     manager.stop(instance, progress).await
 }
 
-/// Stops a session's unit and removes it, whatever it does. The waker may have mail for it in hand:
-/// a start that it has decided on comes before the end, not after it. Where there is a session still,
-/// that it is stopped should be written down before, so that a start comes to nothing.
+/// Stops a session's unit and removes it, whatever state it is in. The waker may be handling mail
+/// for it: a start it has decided on comes before the removal, not after. If the session still
+/// exists, save that it is stopped before calling this, so that a start has no effect.
 ///
 /// # Errors
 /// As [`ServiceManager::job`], and [`Error::File`].
@@ -48,12 +48,12 @@ pub async fn retire(
     manager.disable(instance).await?;
     settle(manager, instance, progress).await?;
     manager.remove(instance).await?;
-    // Mail that the waker took until then was for a unit that it knew.
+    // Mail that the waker took until then was for a unit that existed.
     settle(manager, instance, progress).await?;
     manager.reset_failed(instance).await
 }
 
-/// Brings a unit down, and what the waker has begun for it to its end.
+/// Brings a unit down, after any job the waker has started for it.
 async fn settle(
     manager: &dyn ServiceManager,
     instance: &str,

@@ -1,4 +1,4 @@
-//! The wake spool: a folder of tokens, empty files whose name says what to do.
+//! The wake spool: a folder of tokens, empty files whose names are requests.
 //!
 //! ```text
 //! wake/jwt-login              start samocode@jwt-login.service
@@ -7,10 +7,10 @@
 //! wake/jwt-login:1000         the same as the first, where another user's token is in the way
 //! ```
 //!
-//! Who writes mail renames it into `_inbox/` first and leaves the token afterwards; the waker moves
-//! the token to `wake-taken/` first, acts afterwards, and removes it last. So there is mail for every
-//! start, a token for every mail that came since the last look, and a waker that is killed in the
-//! middle leaves the next one what it owes.
+//! A sender first renames the mail into `_inbox/` and then leaves the token. The waker first moves
+//! the token to `wake-taken/`, then acts on it, and removes it last. So each start finds its mail,
+//! each mail that came since the last look has a token, and a killed waker leaves its unfinished
+//! work to the next.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, OpenOptions};
@@ -24,23 +24,23 @@ use super::{Error, Scope};
 use crate::session::names;
 use crate::session::store::crash_point;
 
-/// What a token asks for.
+/// The request in a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Action {
     /// Start a session, unless a human stopped it.
     Start,
-    /// No longer start a session at boot: it is done.
+    /// Stop starting a session at boot: it is done.
     Disable,
     /// Stop a convoy's target.
     StopTarget,
 }
 
-/// A token.
+/// A request left in the spool as an empty file.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Token {
-    /// What to do.
+    /// The requested action.
     pub action: Action,
-    /// With which instance, or which convoy.
+    /// The instance, or for [`Action::StopTarget`] the convoy.
     pub name: String,
 }
 
@@ -56,13 +56,13 @@ impl std::fmt::Display for Token {
 }
 
 impl Token {
-    /// A token for `action` on `name`; `None` when it may be no instance's or convoy's name.
+    /// A token for `action` on `name`; `None` if no instance or convoy can have that name.
     #[must_use]
     pub fn new(action: Action, name: &str) -> Option<Self> {
         names::is_instance(name).then(|| Self { action, name: name.to_owned() })
     }
 
-    /// The token a file name stands for.
+    /// Parses a file name as a token.
     #[must_use]
     pub fn parse(file_name: &OsStr) -> Option<Self> {
         let text = file_name.to_str()?;
@@ -78,20 +78,20 @@ impl Token {
     }
 }
 
-/// A token that was taken and is owed.
+/// A token that was taken from the spool but not acted on yet.
 #[derive(Debug)]
 pub struct Claim {
-    /// The token.
+    /// The request itself.
     pub token: Token,
-    /// The user id of who left it.
+    /// The id of the user who left it.
     pub owner: u32,
     path: PathBuf,
 }
 
 impl Claim {
-    /// To be called when nothing is owed any more: it was acted upon, or will not be.
+    /// Removes the claim. Call it once the token was acted on, or will not be.
     pub fn settle(self) -> Token {
-        // A claim that cannot be removed is acted upon once more, which does no harm.
+        // A claim that cannot be removed is acted on again, which is harmless.
         crash_point("a claim is to be settled");
         let _ = fs::remove_file(&self.path);
         crash_point("a claim is settled");
@@ -99,25 +99,25 @@ impl Claim {
     }
 }
 
-/// What [`Spool::take`] found.
+/// The result of [`Spool::take`].
 #[derive(Debug, Default)]
 pub struct Taken {
-    /// What is owed now.
+    /// Tokens to act on now.
     pub claims: Vec<Claim>,
-    /// Names that were no tokens, already removed.
+    /// Names that were not tokens; already removed.
     pub garbage: Vec<String>,
-    /// What could not be taken away and is therefore not acted upon.
+    /// Tokens that could not be moved, and so must not be acted on.
     pub stuck: Vec<Error>,
 }
 
-/// The folder.
+/// A folder of tokens, with a second one beside it for those that were taken.
 #[derive(Debug, Clone)]
 pub struct Spool {
     dir: PathBuf,
 }
 
 impl Spool {
-    /// The spool in `dir`.
+    /// Uses the spool in `dir`, which need not exist yet.
     #[must_use]
     pub fn new(dir: PathBuf) -> Self {
         Self { dir }
@@ -139,14 +139,14 @@ impl Spool {
             .ok_or(Error::NoHome)
     }
 
-    /// Where it is.
+    /// The folder that tokens are left in.
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// Makes the folder: for its owner alone, or in system scope for everybody to leave tokens in
-    /// and nobody to list, or to remove another's.
+    /// Creates the folder. It is private to its owner; in system scope everybody may leave tokens,
+    /// but not list them or remove another user's.
     ///
     /// # Errors
     /// [`Error::File`].
@@ -158,7 +158,7 @@ impl Spool {
                 Scope::System => {
                     fs::DirBuilder::new().recursive(true).mode(0o755).create(parent)?;
                     fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.dir)?;
-                    // The umask does not get to say.
+                    // Regardless of the umask.
                     fs::set_permissions(&self.dir, fs::Permissions::from_mode(0o1733))
                 }
             }
@@ -170,10 +170,10 @@ impl Spool {
         Error::File { action, path: path.to_owned(), source }
     }
 
-    /// Leaves a token. One that is there already will do: the waker has yet to look.
+    /// Leaves a token. One that already exists is enough: the waker has yet to look.
     ///
-    /// An empty file appears whole, so there is nothing to write elsewhere and rename; and at boot
-    /// every enabled session looks at its mail by itself, so there is nothing to flush.
+    /// An empty file appears atomically, so it needs no temporary name. At boot every enabled
+    /// session checks its mail anyway, so nothing needs flushing.
     ///
     /// # Errors
     /// [`Error::File`].
@@ -199,13 +199,13 @@ impl Spool {
         }
     }
 
-    /// Where tokens are that were taken and not settled.
+    /// The folder of tokens that were taken but not settled.
     fn taken_dir(&self) -> PathBuf {
         let name = self.dir.file_name().unwrap_or_default().to_string_lossy();
         self.dir.with_file_name(format!("{name}-taken"))
     }
 
-    /// What a waker owed that was killed.
+    /// Claims that a killed waker left behind.
     ///
     /// # Errors
     /// [`Error::File`].
@@ -221,7 +221,7 @@ impl Spool {
         Ok(claims)
     }
 
-    /// Whether a waker has taken a token for `name` and not settled it.
+    /// Whether a waker has taken a token for `name` without settling it.
     ///
     /// # Errors
     /// [`Error::File`].
@@ -241,10 +241,10 @@ impl Spool {
         }
     }
 
-    /// Takes all tokens away. Whoever calls it owes what they ask for.
+    /// Takes all tokens. The caller must act on them.
     ///
     /// # Errors
-    /// [`Error::File`] when the folder cannot be read; an absent one is empty.
+    /// [`Error::File`] if the folder cannot be read; a missing one counts as empty.
     pub fn take(&self) -> Result<Taken, Error> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let mut taken = Taken::default();
@@ -267,14 +267,14 @@ impl Spool {
                 crash_point("a token is to be taken");
                 fs::rename(&path, &new)?;
                 crash_point("a token is taken");
-                // Whose it is is asked of what was taken, not of what was there before.
+                // The owner is read from the file that was taken, not from the one listed before.
                 let owner = fs::symlink_metadata(&new)?.uid();
                 Ok(Some(Claim { token, owner, path: new }))
             };
             match claim() {
                 Ok(Some(claim)) => taken.claims.push(claim),
                 Ok(None) => taken.garbage.push(name.to_string_lossy().into_owned()),
-                // Another waker was quicker, and it acts.
+                // Another waker was quicker, and acts on it.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => taken.stuck.push(self.fault("take", &path, error)),
             }
@@ -283,7 +283,7 @@ impl Spool {
     }
 }
 
-/// Removes whatever it is, and no link's target.
+/// Removes anything, without following links.
 fn remove(path: &Path) -> io::Result<()> {
     if fs::symlink_metadata(path)?.is_dir() {
         fs::remove_dir_all(path)
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_killed_waker_owed_is_found_by_the_next() {
+    fn the_next_waker_finds_the_claims_of_a_killed_one() {
         let (_dir, spool) = spool();
         let token = Token::new(Action::Disable, "jwt-login").unwrap();
         assert!(spool.owed().unwrap().is_empty());
@@ -355,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn an_absent_spool_is_empty() {
+    fn a_missing_spool_is_empty() {
         let spool = Spool::new(PathBuf::from("/nonexistent/wake"));
         assert!(spool.take().unwrap().claims.is_empty());
     }

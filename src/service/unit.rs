@@ -1,21 +1,21 @@
-//! What a service manager says of a session's unit. The words are those of systemd, which other
-//! managers' answers are translated into; one that is not known here is kept as it was said.
+//! The status of a session's unit. The words are systemd's; other managers' answers are translated
+//! into them. An unknown word is kept unchanged.
 
 use std::fmt;
 
-/// An enum of the words a manager uses for one thing, with `Other` for words not known here.
+/// An enum of the words a manager uses for one thing, with `Other` for unknown words.
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$of_word:meta])* $word:ident = $text:literal,)* }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub enum $name {
             $($(#[$of_word])* $word,)*
-            /// A word that is not known here, as the manager said it.
+            /// A word unknown to this version, as the manager wrote it.
             Other(String),
         }
 
         impl $name {
-            /// The manager's word.
+            /// The manager's own word.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 match self {
@@ -43,29 +43,29 @@ macro_rules! words {
 }
 
 words! {
-    /// Whether a unit runs.
+    /// Whether a unit is running.
     #[derive(Default)]
     Active {
-        /// Its worker runs and is ready.
+        /// Its worker is running and ready.
         Active = "active",
-        /// It runs and was asked to reload.
+        /// It is running and was asked to reload.
         Reloading = "reloading",
-        /// It runs and takes up a changed definition.
+        /// It is running and applying a changed definition.
         Refreshing = "refreshing",
-        /// It starts, or waits for its automatic restart.
+        /// It is starting, or waiting for its automatic restart.
         Activating = "activating",
-        /// It stops.
+        /// It is stopping.
         Deactivating = "deactivating",
-        /// It does not run, and nothing is wrong.
+        /// It is not running, and nothing is wrong.
         #[default]
         Inactive = "inactive",
-        /// It does not run, and the manager does not restart it.
+        /// It is not running, and the manager does not restart it.
         Failed = "failed",
     }
 }
 
 impl Active {
-    /// Whether there is, or soon will be, a process.
+    /// Whether a process exists or soon will.
     #[must_use]
     pub const fn is_up(&self) -> bool {
         matches!(
@@ -80,16 +80,16 @@ impl Active {
 }
 
 words! {
-    /// Whether a unit is started at boot.
+    /// Whether a unit starts at boot.
     #[derive(Default)]
     Enablement {
-        /// It is.
+        /// It starts at boot.
         Enabled = "enabled",
-        /// It is not.
+        /// It starts only on request.
         Disabled = "disabled",
         /// It cannot be started at all.
         Masked = "masked",
-        /// The manager knows of no such unit.
+        /// The manager knows no such unit.
         #[default]
         Absent = "",
     }
@@ -99,92 +99,93 @@ words! {
     /// How a unit's last worker ended.
     #[derive(Default)]
     UnitResult {
-        /// By itself, without a failure, or it has never run.
+        /// It exited without a failure, or has never run.
         #[default]
         Success = "success",
-        /// With an exit code that is a failure.
+        /// It exited with a code that means failure.
         ExitCode = "exit-code",
-        /// By a signal.
+        /// A signal killed it.
         Signal = "signal",
-        /// By a signal, with a core dump.
+        /// A signal killed it, with a core dump.
         CoreDump = "core-dump",
-        /// It gave no sign of life.
+        /// It sent no keep-alive in time.
         Watchdog = "watchdog",
         /// It took too long to start or to stop.
         Timeout = "timeout",
         /// It was started too often in too short a time.
         StartLimit = "start-limit-hit",
-        /// The kernel ended it for want of memory.
+        /// The kernel killed it because memory ran out.
         OutOfMemory = "oom-kill",
     }
 }
 
 words! {
-    /// How a job that did not get done ended.
+    /// How an unsuccessful job ended.
     JobResult {
-        /// Another job for the same unit took its place.
+        /// Another job for the same unit replaced it.
         Canceled = "canceled",
-        /// It was not begun: a job under way says otherwise, and stays.
+        /// It was not started: it conflicts with a running job, which stays.
         Refused = "refused",
-        /// It took too long.
+        /// It exceeded its time limit.
         Timeout = "timeout",
-        /// A unit it needs could not be started.
+        /// A unit it depends on failed to start.
         Dependency = "dependency",
-        /// The worker ended before it was ready, or the manager has given it up.
+        /// The worker exited before it was ready, or the manager gave up on it.
         Failed = "failed",
     }
 }
 
-/// A unit as the manager's list has it.
+/// A unit's entry in the manager's list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UnitStatus {
-    /// The instance; empty for a unit that is no session's.
+    /// The session's instance; empty if the unit is not a session's.
     pub instance: String,
     /// The unit's full name.
     pub name: String,
-    /// Whether it runs.
+    /// Whether it is running.
     pub active: Active,
-    /// A job for it is queued or under way.
+    /// Whether a job for it is queued or running.
     pub has_job: bool,
 }
 
 impl UnitStatus {
-    /// Whether it runs, starts or stops: there is, or soon will be, a process.
+    /// Whether it is running, starting or stopping: a process exists or soon will.
     #[must_use]
     pub const fn is_up(&self) -> bool {
         self.has_job || self.active.is_up()
     }
 }
 
-/// Everything about one unit.
+/// The full status of one unit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UnitDetail {
-    /// What the list has.
+    /// Its entry in the list.
     pub status: UnitStatus,
-    /// Whether it is started at boot.
+    /// Whether it starts at boot.
     pub enabled: Enablement,
-    /// Automatic restarts since it was last started by hand.
+    /// Automatic restarts since somebody last started it.
     pub restarts: u32,
     /// How its last worker ended.
     pub result: UnitResult,
-    /// The line the worker set.
+    /// The status line set by the worker.
     pub status_text: String,
-    /// The worker's process id, when there is one.
+    /// The worker's process id, if it is running.
     pub main_pid: Option<u32>,
-    /// The exit code of the last worker that exited, or the number of the signal that ended it.
+    /// The exit code of the last worker, or the number of the signal that killed it.
     pub exit_status: i32,
-    /// The cgroup below the cgroup root; empty when it does not run, or where there are none.
+    /// The cgroup, relative to the cgroup root; empty if the unit is not running or the system has
+    /// no cgroups.
     pub cgroup: String,
 }
 
-/// Something changed about a watched unit; `None` for what did not.
+/// A change in a watched unit; a field is `None` if it did not change.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UnitChange {
-    /// The instance.
+    /// The instance whose unit changed.
     pub instance: String,
-    /// Whether it runs now.
+    /// The new state.
     pub active: Option<Active>,
-    /// New status line.
+    /// The new status line.
     pub status_text: Option<String>,
 }
 
@@ -193,7 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_word_that_is_not_known_is_shown_as_it_was_said() {
+    fn an_unknown_word_is_kept_unchanged() {
         for word in ["active", "deactivating", "maintenance"] {
             assert_eq!(Active::from(word.to_owned()).to_string(), word);
         }

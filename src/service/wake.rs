@@ -1,4 +1,4 @@
-//! The waker, `samocode wake`: does what the tokens in the spool ask for.
+//! The waker, `samocode wake`: acts on the tokens in the spool.
 
 use std::path::Path;
 
@@ -10,25 +10,26 @@ use tokio::sync::mpsc;
 use super::spool::Claim;
 use super::{Action, Error, Scope, ServiceManager, Spool, Token};
 
-/// What the waker did, for its log.
+/// The result of one pass, for the waker's log.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// What was asked for and done.
+    /// Requests that were carried out.
     pub done: Vec<Token>,
-    /// Tokens that were not acted upon: the session is stopped or being stopped, or the token was
-    /// not theirs to leave.
+    /// Tokens that were not acted on: the session is stopped or stopping, or the user who left the
+    /// token had no right to.
     pub ignored: Vec<Token>,
-    /// What went wrong. One failure holds up nothing else.
+    /// Failed requests. One failure does not hold up the others.
     pub failed: Vec<Error>,
-    /// What is still owed: tokens that could not be taken away, and those the manager went away
-    /// over. Where there are any the caller must fail, to be called again a second later.
+    /// Unfinished work: tokens that could not be taken, and those during which the manager went
+    /// away. If there are any, the caller must fail, so that it is called again a second later.
     pub stuck: Vec<Error>,
 }
 
-/// Whether a token that `owner` left may be acted upon.
+/// Whether to act on a token that `owner` left.
 ///
-/// A user's spool is the user's alone. In the system's anybody leaves tokens: root's count, and
-/// those of the user the unit runs as; `runs_as` is that user, `None` where there is none.
+/// A user's spool is the user's alone. Anybody can leave tokens in the system's: only those of root
+/// and of the user the unit runs as are valid. `runs_as` returns that user, `None` if there is
+/// none.
 fn may(scope: Scope, token: &Token, owner: u32, runs_as: impl Fn(&str) -> Option<u32>) -> bool {
     if scope == Scope::User || owner == 0 {
         return true;
@@ -39,8 +40,8 @@ fn may(scope: Scope, token: &Token, owner: u32, runs_as: impl Fn(&str) -> Option
     }
 }
 
-/// Does what a claim asks for and returns whether it was done; then nothing is owed, however it
-/// went, unless the manager has gone.
+/// Carries out a claim and returns whether it had an effect. The claim is settled whatever the
+/// result, unless the manager has gone away.
 async fn act(manager: &dyn ServiceManager, claim: Claim) -> Result<(Token, bool), Error> {
     let name = &claim.token.name;
     let acted = match claim.token.action {
@@ -57,12 +58,12 @@ async fn act(manager: &dyn ServiceManager, claim: Claim) -> Result<(Token, bool)
     }
 }
 
-/// Tells of new tokens in `dir` as long as the watcher lives. Where there can be no watch, tokens
-/// that come while a job is under way wait until that is done.
+/// Reports new tokens in `dir` for as long as the watcher lives. Without a watch, tokens that
+/// arrive during a job wait until that is done.
 fn changes(dir: &Path) -> (Option<notify::RecommendedWatcher>, mpsc::UnboundedReceiver<()>) {
     let (sender, receiver) = mpsc::unbounded_channel();
     let tell = move |event: notify::Result<notify::Event>| {
-        // Our own looking is an event as well.
+        // Our own reads cause events as well.
         if !event.is_ok_and(|event| event.kind.is_access() || event.kind.is_remove()) {
             let _ = sender.send(());
         }
@@ -74,11 +75,11 @@ fn changes(dir: &Path) -> (Option<notify::RecommendedWatcher>, mpsc::UnboundedRe
     (watcher.ok(), receiver)
 }
 
-/// Acts on all tokens, each on its own, until the spool is empty and every job has ended. Tokens
-/// that come meanwhile are not held up.
+/// Acts on all tokens independently, until the spool is empty and every job has ended. Tokens that
+/// arrive in between are not held up.
 ///
 /// # Errors
-/// [`Error::File`] when the spool cannot be read. What fails for one token is in the report.
+/// [`Error::File`] if the spool cannot be read. Failures of single tokens are in the report.
 pub async fn run(
     manager: &dyn ServiceManager,
     spool: &Spool,
@@ -98,7 +99,7 @@ pub async fn run(
         claims.extend(taken.claims);
         report.stuck = taken.stuck;
         for name in taken.garbage {
-            tracing::warn!(name, "removed what was no token from the wake spool");
+            tracing::warn!(name, "removed a file that is not a token from the wake spool");
         }
         for claim in claims.drain(..) {
             let token = &claim.token;
@@ -130,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn in_system_scope_only_roots_and_the_sessions_own_tokens_count() {
+    fn in_system_scope_only_tokens_of_root_and_the_sessions_user_are_valid() {
         let start = Token::new(Action::Start, "a").unwrap();
         let stop = Token::new(Action::StopTarget, "a").unwrap();
         let runs_as = |name: &str| (name == "a").then_some(1000);

@@ -46,7 +46,7 @@ fn a_session_of_the_system_runs_as_its_user_who_alone_wakes_it() {
     user.wait_until("its own user woke it", secs(10), || is_active(lab));
 
     let refused = part(user.run([PROGRAM]), "service::inside::system::system_denied").ok().stdout;
-    assert!(refused.contains("run it as root, with sudo"), "{refused}");
+    assert!(refused.contains("run it again as root, with sudo"), "{refused}");
 
     user.write("sys/orders", "exit 78");
     lab.root(["systemctl", "restart", "samocode@sys.service"]).ok();

@@ -1,4 +1,5 @@
-//! What the last commits say: older versions of a file, and an index that is behind them.
+//! What recent commits contain: older versions of a file, and files an index has not caught up
+//! with.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -12,10 +13,10 @@ use super::index::git;
 use crate::git::Error;
 use crate::git::leftovers::{Found, look};
 
-/// How many older versions of a file are looked at.
+/// How many older versions of a file are read.
 const VERSIONS: &str = "-n16";
 
-/// What git's raw output says of a file: `:MODE MODE OLD NEW STATUS`, NUL, path, NUL.
+/// One record of git's raw output: `:MODE MODE OLD NEW STATUS`, NUL, path, NUL.
 struct Change {
     mode: String,
     old: String,
@@ -27,7 +28,7 @@ fn changes(raw: &[u8]) -> Vec<Change> {
     let mut fields = raw.split(|byte| *byte == 0);
     let mut changes = Vec::new();
     while let Some(field) = fields.next() {
-        // Between commits there may be line ends.
+        // There may be line ends between commits.
         let text = String::from_utf8_lossy(field);
         let words: Vec<&str> = text.trim_start().split(' ').collect();
         if let [first, mode, old, new, _] = words[..]
@@ -42,7 +43,8 @@ fn changes(raw: &[u8]) -> Vec<Change> {
     changes
 }
 
-/// The last versions of a file that were committed, as they would be checked out; none that git cannot read, as in a shallow or partial clone.
+/// The last committed versions of a file, as they would be checked out. Leaves out any that git
+/// cannot read, as in a shallow or partial clone.
 pub(super) async fn versions(worktree: &Path, path: &Path) -> Vec<Vec<u8>> {
     let log =
         ["--literal-pathspecs", "log", "--first-parent", VERSIONS, "--format=", "--raw", "-z"]
@@ -68,10 +70,12 @@ pub(super) async fn versions(worktree: &Path, path: &Path) -> Vec<Vec<u8>> {
     versions
 }
 
-/// Lets the index catch up with a commit that it does not have. `git commit --all` moves the branch first and then puts the index with the committed
-/// files in place: cut off in between, the index would undo the commit with the next one.
+/// Updates an index that is behind the last commit. `git commit --all` moves the branch first and
+/// then replaces the index: if a power cut comes in between, the old index would revert the commit
+/// with the next one.
 ///
-/// It is behind when it was written before HEAD's commit, and has every file that this one changed as its parent had it.
+/// The index is behind if it was written before HEAD's commit, and has every file changed in that
+/// commit as the parent had it.
 pub(super) async fn catch_up(worktree: &Path, window: &Window) -> Result<(), Error> {
     let Ok(Found::Worktree(admin)) = look(worktree) else { return Ok(()) };
     let Some(written) = fs::metadata(admin.join("index")).and_then(|meta| meta.modified()).ok()
@@ -83,7 +87,7 @@ pub(super) async fn catch_up(worktree: &Path, window: &Window) -> Result<(), Err
     let Ok(shown) = git(worktree, None, &show, &[]).await else { return Ok(()) };
     let seconds = String::from_utf8_lossy(&shown).trim().parse().unwrap_or(0);
     let committed = UNIX_EPOCH + Duration::from_secs(seconds);
-    // The time of a commit is cut to seconds.
+    // Commit times are truncated to seconds.
     if committed + Duration::from_secs(1) < window.since
         || written >= committed + Duration::from_secs(1)
     {

@@ -1,4 +1,4 @@
-//! What git's index says of files, and which of them have another content.
+//! Reads git's index, and finds files whose content differs from it.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -11,22 +11,23 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::git::command::{git_command, run};
 use crate::git::{CHECKOUT_LIMIT, Error};
 
-/// `CE_SKIP_WORKTREE` and `CE_INTENT_TO_ADD` of git's `read-cache.h`: entries without a file, or without a content.
+/// `CE_SKIP_WORKTREE` and `CE_INTENT_TO_ADD` from git's `read-cache.h`: entries without a file, or
+/// without content.
 const WITHOUT_CONTENT: u32 = 1 << 30 | 1 << 29;
 
 /// A regular file in the index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
-    /// Its path in the worktree.
+    /// Relative to the worktree.
     pub(super) path: PathBuf,
     mode: String,
     blob: String,
-    /// The file's times when it was staged; none where git did not look at a file.
+    /// The file's ctime when it was staged; `None` if git did not look at a file.
     pub(super) changed: Option<SystemTime>,
     pub(super) modified: Option<SystemTime>,
 }
 
-/// Runs git in a worktree; `input` is what it reads. All that it says, however much.
+/// Runs git in a worktree with `input` on its stdin. Returns all of its output, however long.
 pub(super) async fn git(
     worktree: &Path,
     index: Option<&Path>,
@@ -43,11 +44,11 @@ pub(super) async fn git(
     if !input.is_empty() {
         command.stdin(file_of(input).map_err(|source| io("write a list of", worktree, source))?);
     }
-    let failed = |source| io("keep what git says of", worktree, source);
+    let failed = |source| io("keep git's output about", worktree, source);
     let mut output = tempfile::tempfile().map_err(failed)?;
     command.stdout(Stdio::from(output.try_clone().map_err(failed)?));
     let finished = run(command, &doing, CHECKOUT_LIMIT).await?;
-    // 1 is an answer of several commands: something differs.
+    // Several commands exit with 1 as an answer: something differs.
     if finished.status.code() != Some(1) {
         finished.checked(doing)?;
     }
@@ -67,20 +68,20 @@ fn file_of(bytes: &[u8]) -> std::io::Result<File> {
     Ok(file)
 }
 
-/// The regular files in the index of a worktree, those in a conflict left out.
+/// The regular files in a worktree's index, except those in a conflict.
 pub(super) async fn entries(worktree: &Path) -> Result<Vec<Entry>, Error> {
     let list = ["ls-files", "--stage", "--debug", "-z"].map(OsStr::new);
     Ok(parse(&git(worktree, None, &list, &[]).await?))
 }
 
-/// `MODE BLOB STAGE`, tab, path, NUL, then lines of what git knows of the file (`git ls-files --debug`).
+/// `MODE BLOB STAGE`, tab, path, NUL, then lines of stat data (`git ls-files --debug`).
 fn parse(listed: &[u8]) -> Vec<Entry> {
     let parts: Vec<&[u8]> = listed.split(|byte| *byte == 0).collect();
     parts.windows(2).filter_map(|pair| entry(pair[0], pair[1])).collect()
 }
 
 fn entry(before: &[u8], after: &[u8]) -> Option<Entry> {
-    // Five lines on the entry before come first; a path may have line ends.
+    // Five lines about the previous entry come first; a path may contain line ends.
     let lines = if before.starts_with(b"  ctime:") { 5 } else { 0 };
     let own = before.splitn(lines + 1, |byte| *byte == b'\n').last()?;
     let tab = own.iter().position(|byte| *byte == b'\t')?;
@@ -103,14 +104,14 @@ fn entry(before: &[u8], after: &[u8]) -> Option<Entry> {
     })
 }
 
-/// `SECONDS:NANOSECONDS`; 0:0 stands for nothing.
+/// `SECONDS:NANOSECONDS`; 0:0 means unknown.
 fn moment(text: &str) -> Option<SystemTime> {
     let (seconds, rest) = text.split_once(':')?;
     let since = Duration::new(seconds.parse().ok()?, rest.parse().ok()?);
     (!since.is_zero()).then(|| UNIX_EPOCH + since)
 }
 
-/// An index of some entries that knows nothing of their files, so that git has to read them.
+/// An index of some entries without any stat data, so that git has to read the files.
 pub(super) struct Blind {
     folder: tempfile::TempDir,
 }
@@ -118,7 +119,7 @@ pub(super) struct Blind {
 impl Blind {
     pub(super) async fn of(worktree: &Path, entries: &[&Entry]) -> Result<Self, Error> {
         let folder =
-            tempfile::tempdir().map_err(|source| io("make a folder for", worktree, source))?;
+            tempfile::tempdir().map_err(|source| io("create a folder for", worktree, source))?;
         let blind = Self { folder };
         let mut list = Vec::new();
         for entry in entries {
@@ -135,7 +136,8 @@ impl Blind {
         self.folder.path().join("index")
     }
 
-    /// The files whose content is another, or that are missing: through the filters, as `git add` would read them.
+    /// The files whose content differs or that are missing, read through the filters as `git add`
+    /// would.
     pub(super) async fn differing(&self, worktree: &Path) -> Result<Vec<PathBuf>, Error> {
         let index = self.path();
         let refresh = ["update-index", "-q", "--refresh"].map(OsStr::new);
@@ -146,7 +148,7 @@ impl Blind {
         Ok(names.map(|name| PathBuf::from(OsStr::from_bytes(name))).collect())
     }
 
-    /// Writes some of the files below another folder, as `git checkout` would write them.
+    /// Writes some of the files into another folder, as `git checkout` would write them.
     pub(super) async fn check_out(
         &self,
         worktree: &Path,

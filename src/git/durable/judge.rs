@@ -1,34 +1,36 @@
-//! Whether a file whose content is not what git's index has was damaged by a loss of power, or edited.
+//! Decides whether a file that differs from git's index was damaged by a power cut, or edited.
 //!
-//! What a file system has after a loss of power is the file as it was at an earlier moment, piece by piece, with NUL bytes where no data had reached the disk,
-//! and often with the size and the times of the file as it was last.
+//! After a power cut a file system holds each piece of the file as it was at some earlier moment,
+//! with NUL bytes where no data had reached the disk, and often with the latest size and times.
 
-/// The smallest piece that a disk writes, in bytes.
+/// The smallest unit a disk writes, in bytes.
 const SECTOR: usize = 512;
 
-/// How a file's times compare with those that the index has of it.
+/// How a file's times compare with those in the index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Age {
-    /// It was not changed since it was staged, so it must have the staged content.
+    /// Unchanged since it was staged, so it must have the staged content.
     AsStaged,
-    /// It was changed later, or the index cannot tell.
+    /// Changed later, or the index cannot tell.
     Newer,
 }
 
-/// What became of a file.
+/// The condition a file is in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// It has what was staged.
+    /// It has the staged content.
     Whole,
-    /// It lost data: nothing that git does not have is lost with it, or what is there is no text any more.
+    /// It lost data. Either git has everything that would be lost with it, or it is no longer text.
     Damaged,
-    /// It was edited since, and only the edit lost data: without its NUL bytes it begins with all that was staged. What remains of it.
+    /// It was edited since, and only the edit lost data: without its NUL bytes it begins with the
+    /// whole staged content. Carries what remains.
     Holed(Vec<u8>),
-    /// It has something that git may not have.
+    /// It has content that git may not have.
     Edited,
 }
 
-/// Judges by the file's bytes and those that were staged. Where that says [`Verdict::Edited`], [`says_nothing_new`] may know better.
+/// Compares the file's bytes with the staged ones. If the result is [`Verdict::Edited`],
+/// [`says_nothing_new`] may know better.
 pub(super) fn judge(there: &[u8], staged: &[u8], age: Age) -> Verdict {
     if there == staged {
         return Verdict::Whole;
@@ -47,8 +49,8 @@ pub(super) fn judge(there: &[u8], staged: &[u8], age: Age) -> Verdict {
     Verdict::Edited
 }
 
-/// Whether every sector of a file is one that a version known to git has at that place, or NUL bytes in its stead. Pieces of older versions are what a
-/// file system leaves; an edit brings something new.
+/// Whether every sector of a file comes from a version known to git at that place, or is NUL bytes.
+/// A file system leaves pieces of older versions; an edit adds something new.
 pub(super) fn says_nothing_new(there: &[u8], versions: &[&[u8]]) -> bool {
     there.chunks(SECTOR).enumerate().all(|(number, sector)| {
         versions.iter().any(|version| {
@@ -59,7 +61,7 @@ pub(super) fn says_nothing_new(there: &[u8], versions: &[&[u8]]) -> bool {
     })
 }
 
-/// Whether a text has NUL bytes that it had not.
+/// Whether a text has NUL bytes that were not staged.
 fn has_hole(there: &[u8], staged: &[u8]) -> bool {
     there.contains(&0)
         && !staged.contains(&0)

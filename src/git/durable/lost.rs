@@ -1,4 +1,4 @@
-//! Files of which git has no copy: whether they lost their data can only be seen by what is there.
+//! Files of which git has no copy: only their content can show whether they lost data.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -11,12 +11,13 @@ use super::index::git;
 use super::settle::changed;
 use crate::git::Error;
 
-/// A text of more bytes than this is not read; its end tells.
+/// In bytes. Of a larger text only the end is read.
 const READ: u64 = 16 << 20;
-/// How much of the end is read.
+/// How many bytes of that end are read.
 const END: u64 = 4096;
 
-/// The untracked files of a worktree, ignored ones left out, that were written shortly before the machine went down and seem to have lost their data.
+/// Untracked files of a worktree, ignored ones left out, that were written shortly before the
+/// machine went down and seem to have lost their data.
 pub(super) async fn untracked(worktree: &Path, window: &Window) -> Result<Vec<PathBuf>, Error> {
     let list = ["ls-files", "--others", "--exclude-standard", "-z"].map(OsStr::new);
     let listed = git(worktree, None, &list, &[]).await?;
@@ -25,7 +26,8 @@ pub(super) async fn untracked(worktree: &Path, window: &Window) -> Result<Vec<Pa
     Ok(paths.filter(|path| lost_data(&worktree.join(path), window)).collect())
 }
 
-/// Whether a regular file was written shortly before the machine went down and has no data: it is empty, nothing but NUL bytes, or a text with NUL bytes.
+/// Whether a regular file was written shortly before the machine went down and lost its data: it is
+/// empty, all NUL bytes, or a text with NUL bytes in it.
 #[must_use]
 pub fn lost_data(path: &Path, window: &Window) -> bool {
     let Ok(meta) = fs::symlink_metadata(path) else { return false };
@@ -43,7 +45,7 @@ fn has_holes(path: &Path, length: u64) -> std::io::Result<bool> {
         return Ok(bytes.iter().all(|byte| *byte == 0));
     }
     file.read_to_end(&mut bytes)?;
-    // NUL bytes are UTF-8.
+    // NUL bytes are valid UTF-8.
     Ok(bytes.contains(&0) && std::str::from_utf8(&bytes).is_ok())
 }
 

@@ -1,8 +1,10 @@
-//! What outlasts a loss of power, and what is done about what did not.
+//! What survives a power cut, and how damage is repaired.
 //!
-//! git flushes its objects, refs and index (`core.fsync`), but no file of a worktree and no reflog. [`settle_changes`] does that at the end of a run. What a
-//! run had not reached by then may be damaged after the boot: pieces of a file are older than the rest, or NUL bytes, though its size and times may be
-//! those that the index has, so that `git status` calls it clean and the next commit takes the damage into history. [`find_damage`] compares by content.
+//! git flushes its objects, refs and index (`core.fsync`), but neither the files of a worktree nor
+//! reflogs. [`settle_changes`] does that at the end of a run. Anything later may be damaged after
+//! the boot: pieces of a file may be older than the rest, or NUL bytes, while its size and times
+//! match the index. Then `git status` calls it clean and the next commit writes the damage into
+//! history. [`find_damage`] compares by content.
 
 mod history;
 mod index;
@@ -21,12 +23,13 @@ pub use repair::{Damage, find_damage};
 pub(super) use settle::settle;
 pub use settle::settle_changes;
 
-/// When what was written may not have reached the disk.
+/// The period whose writes may not have reached the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
-    /// What is older was on the disk.
+    /// Anything older was on the disk.
     pub since: SystemTime,
-    /// When the machine was started again; none where its clock cannot be trusted. What was written later is not damaged.
+    /// When the machine booted; `None` if its clock cannot be trusted. Later writes are not
+    /// damaged.
     pub booted: Option<SystemTime>,
 }
 

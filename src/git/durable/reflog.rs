@@ -1,4 +1,5 @@
-//! Reflogs, which git flushes under no setting: a loss of power leaves lines without data at their end, or lines of commits that were lost.
+//! Reflogs, which git never flushes: a power cut leaves lines without data at their end, or lines
+//! about commits that were lost.
 
 use std::fs;
 use std::io::Write;
@@ -9,16 +10,16 @@ use crate::git::Error;
 use crate::git::command::{git_for_reading, read};
 use crate::git::leftovers::{Found, look};
 
-/// A reflog with lines that mean nothing.
+/// A reflog with lines to remove.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Reflog {
-    /// Its file.
+    /// The reflog itself, below `logs/`.
     pub(super) path: PathBuf,
-    /// The lines that are sound.
+    /// Its content without the damaged lines.
     sound: Vec<u8>,
 }
 
-/// The damaged reflogs of a worktree: that of its HEAD, and that of its branch.
+/// The damaged reflogs of a worktree, out of those of its HEAD and its branch.
 pub(super) fn damaged(worktree: &Path) -> Vec<Reflog> {
     let Ok(Found::Worktree(admin)) = look(worktree) else { return Vec::new() };
     let head = fs::read_to_string(admin.join("HEAD")).unwrap_or_default();
@@ -29,7 +30,7 @@ pub(super) fn damaged(worktree: &Path) -> Vec<Reflog> {
     let exists = |commit: &str| {
         let mut look = git_for_reading(worktree);
         look.args(["cat-file", "-e", &format!("{commit}^{{commit}}")]);
-        // Where git cannot be asked, nothing is dropped.
+        // If git cannot be asked, nothing is dropped.
         read(&mut look).map_or(true, |asked| asked.status.success())
     };
     branch
@@ -44,7 +45,7 @@ pub(super) fn damaged(worktree: &Path) -> Vec<Reflog> {
 }
 
 impl Reflog {
-    /// Takes the lines that mean nothing out of it.
+    /// Removes the damaged lines.
     pub(super) fn repair(&self) -> Result<(), Error> {
         let replace = || {
             let folder = self.path.parent().unwrap_or(Path::new("."));
@@ -61,7 +62,7 @@ impl Reflog {
     }
 }
 
-/// The lines of a reflog without torn ones, and without those at its end whose commit is not there.
+/// The lines of a reflog, without torn ones and without trailing ones whose commit does not exist.
 fn sound_lines(bytes: &[u8], mut exists: impl FnMut(&str) -> bool) -> Vec<u8> {
     let mut lines: Vec<&[u8]> =
         bytes.split_inclusive(|byte| *byte == b'\n').filter(|line| is_whole(line)).collect();
@@ -73,7 +74,8 @@ fn sound_lines(bytes: &[u8], mut exists: impl FnMut(&str) -> bool) -> Vec<u8> {
     lines.concat()
 }
 
-/// `OLD NEW NAME <MAIL> TIME ZONE`, tab, words (gitformat: `Documentation/gitrepository-layout`, `logs`).
+/// `OLD NEW NAME <MAIL> TIME ZONE`, tab, message (gitformat: `Documentation/gitrepository-layout`,
+/// `logs`).
 fn is_whole(line: &[u8]) -> bool {
     line.ends_with(b"\n") && !line.contains(&0) && new_commit(line).is_some()
 }

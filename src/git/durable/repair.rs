@@ -1,4 +1,4 @@
-//! Looks for what a loss of power damaged, keeps it aside, and gives files what git has of them.
+//! Looks for damage from a power cut, keeps a copy of it, and restores files from git.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -17,38 +17,41 @@ use super::{Window, history, lost};
 use crate::git::Error;
 use crate::git::leftovers::{Found, look};
 
-/// How the names of folders begin that hold what will be put in place.
+/// Prefix of the folders that hold files about to be put in place.
 const STAGING: &str = ".samocode-restore-";
-/// Larger files, in bytes, are not compared with the index, but named. git hashes some 400 MB/s.
+/// Larger files, in bytes, are reported but not compared with the index. git hashes some 400 MB/s.
 const COMPARED: u64 = 1 << 30;
-/// Larger ones whose content differs are judged by their times alone: both contents are held in memory.
+/// Larger files, in bytes, are judged by their times alone if they differ, since both contents are
+/// held in memory.
 const HELD: u64 = 64 << 20;
-/// Older versions are looked at for files of up to this size, in bytes.
+/// Older versions are compared for files of up to this size, in bytes.
 const WITH_HISTORY: usize = 2 << 20;
 
-/// What a loss of power did to a worktree.
+/// The damage that a power cut did to a worktree.
 #[derive(Debug)]
 pub struct Damage {
     worktree: PathBuf,
     staging: Option<TempDir>,
     restorable: Vec<PathBuf>,
     lost: Vec<PathBuf>,
-    /// Of which git must not trust size and times.
+    /// Files whose size and times git must not trust.
     doubted: Vec<PathBuf>,
     reflogs: Vec<Reflog>,
 }
 
-/// Looks for damage in a worktree after the machine was started again, by content: size and times of a damaged file may be those that the index has.
-/// Only files that were written in the `window` are looked at. Nothing is changed, but for an index that is behind its commit.
+/// Looks for damage in a worktree after the machine was started again, by content: size and times
+/// of a damaged file may match the index. Looks only at files that were written in the `window`.
+/// Changes nothing, except an index that is behind its commit.
 ///
-/// A file is damaged when it differs from the index and was not changed since it was staged. One that was changed later is left as the agent's edit, unless
-/// it lost data to be seen: it is empty, it is a text with NUL bytes (which are cut out where all that was staged is there without them), or there is nothing in
-/// it that git does not have from the index or an older version.
+/// A file is damaged if it differs from the index but was not changed since it was staged. One that
+/// was changed later is left as the agent's edit, unless it visibly lost data: it is empty, or a
+/// text with NUL bytes (which are cut out if all staged content remains without them), or it
+/// contains nothing that git does not have from the index or an older version.
 ///
-/// Only to be called before an agent works there.
+/// Call it only before an agent works there.
 ///
 /// # Errors
-/// When git cannot look at the worktree, or the disk not be read.
+/// If git cannot look at the worktree, or the disk cannot be read.
 pub async fn find_damage(worktree: &Path, window: &Window) -> Result<Damage, Error> {
     remove_leftovers(worktree);
     history::catch_up(worktree, window).await?;
@@ -79,7 +82,7 @@ pub async fn find_damage(worktree: &Path, window: &Window) -> Result<Damage, Err
     let staging = tempfile::Builder::new()
         .prefix(STAGING)
         .tempdir_in(worktree)
-        .map_err(|source| io("make a folder in", worktree, source))?;
+        .map_err(|source| io("create a folder in", worktree, source))?;
     blind.check_out(worktree, &differing, staging.path()).await?;
     let index_written = index_written(worktree);
     for entry in touched.iter().filter(|entry| differs.contains(&entry.path)) {
@@ -90,28 +93,30 @@ pub async fn find_damage(worktree: &Path, window: &Window) -> Result<Damage, Err
 }
 
 impl Damage {
-    /// Whether there is nothing to restore, to repair or to name.
+    /// Whether there is nothing to restore, repair or report.
     #[must_use]
     pub const fn is_none(&self) -> bool {
         self.restorable.is_empty() && self.lost.is_empty() && self.reflogs.is_empty()
     }
 
-    /// The files that [`Damage::restore`] gives what git has of them, by their paths in the worktree.
+    /// The files that [`Damage::restore`] restores from git, relative to the worktree.
     #[must_use]
     pub fn restorable(&self) -> &[PathBuf] {
         &self.restorable
     }
 
-    /// Other files that may have lost data, by their paths in the worktree: git has no copy, or cannot tell.
+    /// Other files that may have lost data, relative to the worktree: git has no copy, or cannot
+    /// tell.
     #[must_use]
     pub fn lost(&self) -> &[PathBuf] {
         &self.lost
     }
 
-    /// Keeps what [`Damage::restore`] replaces, below a folder that it makes. False when there is nothing to be kept, and no folder.
+    /// Copies what [`Damage::restore`] will replace into a folder that it creates. Returns false,
+    /// and creates no folder, if there is nothing to keep.
     ///
     /// # Errors
-    /// When the disk refuses.
+    /// If a copy cannot be written.
     pub async fn keep(&self, folder: &Path) -> Result<bool, Error> {
         let there = |path: &&PathBuf| self.worktree.join(path).is_file();
         let files = self.restorable.iter().filter(there);
@@ -132,10 +137,11 @@ impl Damage {
         Ok(!copies.is_empty())
     }
 
-    /// Gives files what git has of them, repairs reflogs, and has git compare again what it must not trust. A file is replaced whole.
+    /// Restores files from git, repairs reflogs, and makes git compare doubtful files again. Each
+    /// file is replaced as a whole.
     ///
     /// # Errors
-    /// When the disk refuses.
+    /// If a file cannot be written.
     pub async fn restore(self) -> Result<(), Error> {
         for reflog in &self.reflogs {
             reflog.repair()?;
@@ -146,7 +152,7 @@ impl Damage {
         if let Some(staging) = &self.staging
             && !self.restorable.is_empty()
         {
-            // Their data is to be there before their names are.
+            // Their data must reach the disk before their names do.
             settle(&self.worktree).await;
             for path in &self.restorable {
                 let place = self.worktree.join(path);
@@ -163,7 +169,8 @@ impl Damage {
         Ok(())
     }
 
-    /// Says what becomes of a file that differs from its entry; `staged` has the entry's content.
+    /// Decides what to do about a file that differs from its entry; `staged` has the entry's
+    /// content.
     async fn sort(
         &mut self,
         entry: &Entry,
@@ -177,7 +184,7 @@ impl Damage {
             return Ok(());
         }
         let Ok(meta) = fs::symlink_metadata(&place) else {
-            // One that was deleted after it was staged has a folder that was changed since.
+            // If it was deleted after it was staged, its folder was changed since.
             let folder = place.ancestors().skip(1).find_map(|folder| fs::metadata(folder).ok());
             let deleted = folder.is_some_and(|folder| changed(&folder) > index_written);
             if deleted { &mut self.lost } else { &mut self.restorable }.push(entry.path.clone());
@@ -198,7 +205,7 @@ impl Damage {
                 fs::write(staged, rest).map_err(|source| io("write", staged, source))?;
                 self.restorable.push(entry.path.clone());
             }
-            // Its times are not those of the index, so git looks at it by itself.
+            // Its times differ from those in the index, so git reads it anyway.
             Verdict::Whole | Verdict::Edited => {}
         }
         Ok(())
@@ -213,7 +220,7 @@ impl Damage {
             return Ok(verdict);
         }
         let versions = history::versions(&self.worktree, path).await;
-        // Of the index alone it may be a part, that is: its end was deleted.
+        // If it is merely the start of the staged content, its end was deleted.
         let is_old = !staged.starts_with(&there) && {
             let all: Vec<&[u8]> =
                 versions.iter().map(Vec::as_slice).chain([staged.as_slice()]).collect();
@@ -223,8 +230,8 @@ impl Damage {
     }
 }
 
-/// Whether the index or the file says that it was written in the window. Links and folders in a file's place, and links in the place of its folders, are
-/// somebody's work.
+/// Whether the index or the file was written in the window. Links and folders in place of a file,
+/// and links in place of its folders, are somebody's work.
 fn is_touched(worktree: &Path, entry: &Entry, window: &Window) -> bool {
     let mut folders = entry.path.ancestors().skip(1).filter(|below| !below.as_os_str().is_empty());
     let is_elsewhere =
@@ -253,7 +260,7 @@ fn age(entry: &Entry, meta: &fs::Metadata, index_written: SystemTime) -> Age {
     if newer || is_racy { Age::Newer } else { Age::AsStaged }
 }
 
-/// A time as exactly as another is known: some gits put whole seconds into the index.
+/// A time truncated to the precision of another: some gits record whole seconds in the index.
 fn in_units_of(known: SystemTime, time: SystemTime) -> SystemTime {
     let part = |time: SystemTime| {
         time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().subsec_nanos()
@@ -277,7 +284,7 @@ fn size(path: &Path) -> u64 {
     fs::symlink_metadata(path).map_or(0, |meta| meta.len())
 }
 
-/// Gives a file another time, so that git reads it again. Where that fails git goes by what it knows.
+/// Changes a file's time so that git reads it again. If that fails, git trusts its own stat data.
 fn distrust(path: &Path) {
     use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
     let nanoseconds = |tv_nsec| Timespec { tv_sec: 0, tv_nsec };
@@ -288,7 +295,7 @@ fn distrust(path: &Path) {
     let _ = rustix::fs::utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW);
 }
 
-/// What a restoring left that was killed.
+/// Removes what a killed restore left behind.
 fn remove_leftovers(worktree: &Path) {
     for entry in fs::read_dir(worktree).into_iter().flatten().flatten() {
         if entry.file_name().as_bytes().starts_with(STAGING.as_bytes()) {

@@ -1,4 +1,4 @@
-//! Puts on the disk what git and agents leave to the kernel.
+//! Flushes to disk what git and agents leave to the kernel.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -12,32 +12,37 @@ use git2::Repository;
 
 use crate::git::leftovers::{Found, look};
 
-/// Up to this many files and folders are flushed one by one. Each costs a flush of the disk, and so does a whole file system on which little else is
-/// dirty: measured on ext4, 4 files took 24 ms where `syncfs` took 4.
+/// Up to this many files and folders are flushed one by one. Each costs a flush of the disk, and so
+/// does a whole file system with little else to write: on ext4, 4 files took 24 ms where `syncfs`
+/// took 4.
 const ONE_BY_ONE: usize = 2;
-/// Up to this many are still flushed one by one where `syncfs` would have to write out much that is none of the session's business.
+/// Up to this many are still flushed one by one if `syncfs` would have to write much data of other
+/// programs.
 const AT_MOST: usize = 256;
-/// From this much dirty memory on, in bytes: `syncfs` would take about a second on a disk that writes 200 MB/s.
+/// In bytes. With this much dirty memory, `syncfs` takes about a second on a disk that writes 200
+/// MB/s.
 const MUCH_DIRTY: u64 = 256 << 20;
-/// How much is searched: entries of a worktree, and bytes of its index, at some 100 a file. More would take longer than `syncfs` does on a quiet disk:
-/// 300 files take 0.9 ms, 3,000 take 12 ms (measured without optimization).
+/// How much is searched: entries of a worktree, and bytes of its index, at some 100 per file. More
+/// would take longer than `syncfs` does on a quiet disk: 300 files take 0.9 ms, 3,000 take 12 ms
+/// (measured without optimization).
 const QUICKLY_SEARCHED: (usize, u64) = (2_000, 256 << 10);
-/// The same where `syncfs` would have much to write out.
+/// The same limits if `syncfs` would have much to write.
 const SEARCHED: (usize, u64) = (20_000, 4 << 20);
 
-/// Puts everything on the disk that the worktree's file system still has in memory. git flushes only its own files, and a loss of power would leave a
-/// worktree of empty ones.
+/// Flushes everything that the worktree's file system still has in memory. git flushes only its own
+/// files, and a power cut would leave a worktree of empty ones.
 pub(in crate::git) async fn settle(worktree: &Path) {
     let folder = worktree.to_owned();
-    // A disk that fails shows it elsewhere.
+    // A failing disk shows up elsewhere.
     let _ = tokio::task::spawn_blocking(move || sync_all_of(&folder)).await;
 }
 
-/// Puts on the disk what was written in a worktree since a moment: its files (ignored ones left out), their folders, and the reflogs of HEAD and its
-/// branch, which git flushes under no setting. Objects, refs and the index git has flushed by itself (`core.fsync`).
+/// Flushes what was written in a worktree since a moment: its files (ignored ones left out), their
+/// folders, and the reflogs of HEAD and its branch. git itself flushes objects, refs and the index
+/// (`core.fsync`).
 ///
 /// # Errors
-/// When the disk refuses.
+/// If the disk reports a failed write.
 pub async fn settle_changes(worktree: &Path, since: SystemTime) -> std::io::Result<()> {
     let worktree = worktree.to_owned();
     let work = move || {
@@ -59,7 +64,7 @@ fn sync_all_of(folder: &Path) -> std::io::Result<()> {
     Ok(rustix::fs::syncfs(File::open(folder)?)?)
 }
 
-/// There is no such call for one file system here.
+/// This system cannot flush one file system alone.
 #[cfg(not(target_os = "linux"))]
 fn sync_all_of(_folder: &Path) -> std::io::Result<()> {
     rustix::fs::sync();
@@ -68,18 +73,18 @@ fn sync_all_of(_folder: &Path) -> std::io::Result<()> {
 
 fn sync_each(paths: &[PathBuf]) -> std::io::Result<()> {
     for path in paths {
-        // What an agent left may be a FIFO, by now.
+        // An agent may have left a FIFO there.
         let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
         match OpenOptions::new().read(true).custom_flags(nonblocking).open(path) {
             Ok(file) => file.sync_all()?,
-            // Removed since it was found, or closed to its own owner: syncfs needs no permission.
+            // Removed since it was found, or unreadable for its owner: syncfs needs no permission.
             Err(_) => return sync_all_of(path.parent().unwrap_or(path)),
         }
     }
     Ok(())
 }
 
-/// How much memory the kernel has yet to write to disks, in bytes.
+/// How many bytes the kernel has yet to write to disks.
 fn dirty_memory() -> u64 {
     let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let line = meminfo.lines().find_map(|line| line.strip_prefix("Dirty:"));
@@ -87,7 +92,7 @@ fn dirty_memory() -> u64 {
     kib.map_or(0, |kib| kib << 10)
 }
 
-/// Files and folders that were changed since a moment; `None` where finding out is too much work.
+/// Files and folders changed since a moment; `None` if finding out is too much work.
 fn touched(
     worktree: &Path,
     since: SystemTime,
@@ -112,7 +117,7 @@ fn touched(
     Some(search.found)
 }
 
-/// The folders that have tracked files in or below them.
+/// The folders with tracked files in them or below them.
 fn tracked_folders(repo: &Repository) -> Option<HashSet<PathBuf>> {
     let mut folders = HashSet::new();
     for entry in repo.index().ok()?.iter() {
@@ -135,7 +140,7 @@ struct Search {
 }
 
 impl Search {
-    /// By the time of the last change of any kind, which no program can set.
+    /// Goes by the time of the last change of any kind, which no program can set.
     fn is_new(&self, meta: &fs::Metadata) -> bool {
         changed(meta) >= self.since
     }
@@ -147,7 +152,7 @@ impl Search {
             if name == ".git" {
                 continue;
             }
-            // Gone since: its folder has changed.
+            // Deleted since: its folder has changed.
             let Ok(meta) = entry.metadata() else { continue };
             let below = relative.join(name);
             if meta.is_dir() {
@@ -169,7 +174,7 @@ impl Search {
     }
 }
 
-/// When anything of a file was last changed.
+/// The ctime: when the file's content or metadata last changed.
 pub(super) fn changed(meta: &fs::Metadata) -> SystemTime {
     let seconds = Duration::from_secs(u64::try_from(meta.ctime()).unwrap_or(0));
     let rest = Duration::from_nanos(u64::try_from(meta.ctime_nsec()).unwrap_or(0));

@@ -22,7 +22,7 @@ async fn a_missing_identity_is_found_and_so_is_a_made_up_one() {
     let found = check(&lab.repo).await.unwrap().remove(0);
     assert_eq!(found.severity, Severity::Blocking);
     assert!(
-        found.what.starts_with("git does not know who commits")
+        found.what.starts_with("git has no author identity for commits")
             && found.remedy.contains("user.email"),
         "{found:?}"
     );

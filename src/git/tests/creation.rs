@@ -63,7 +63,7 @@ async fn an_unreachable_remote_is_a_note_without_secrets() {
         let note = &created.notes[0];
         assert!(
             note.starts_with("cannot fetch from origin: git says: ")
-                && note.ends_with("; going on with what is here"),
+                && note.ends_with("; using the commits already here"),
             "{note}"
         );
         assert!(note.contains(said) && !note.contains("hunter2"), "{note}");

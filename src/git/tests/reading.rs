@@ -117,7 +117,7 @@ async fn what_is_in_the_way_is_named_and_left_alone() {
     refused("worktree of another repository");
     std::fs::remove_dir_all(&path).unwrap();
     git(&lab.root(), &["clone", "-q", "repo", path.to_str().unwrap()]);
-    refused("a repository of its own");
+    refused("a separate repository");
     std::fs::remove_dir_all(&path).unwrap();
     std::fs::create_dir(&path).unwrap();
     lab.create("a").await.unwrap();
@@ -166,7 +166,7 @@ fn a_branch_whose_commit_is_gone_is_damage_and_not_a_repository_without_a_commit
         let default = default_branch(&lab.repo);
         assert!(default.is_err(), "{options:?}: {default:?}");
         if options.is_empty() {
-            assert!(said.contains("refs/heads/main leads to no commit"), "{said}");
+            assert!(said.contains("refs/heads/main does not point to a commit"), "{said}");
             assert!(said.contains(" fsck"), "{said}");
         }
     }

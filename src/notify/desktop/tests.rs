@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use tokio::sync::mpsc;
 use zbus::{MessageStream, OwnedVariant};
 
-/// A message bus of our own that starts no services.
+/// A private message bus that starts no services.
 struct Bus {
     socket: PathBuf,
     daemon: Child,
@@ -13,7 +13,7 @@ struct Bus {
 }
 
 impl Bus {
-    /// `None`, and a line that says so, where there is no `dbus-daemon`.
+    /// `None`, after printing the reason, if there is no `dbus-daemon`.
     fn start() -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join("bus");
@@ -64,14 +64,14 @@ impl Drop for Bus {
 /// The arguments of `Notify`, `susssasa{sv}i`.
 type Shown = (String, u32, String, String, String, Vec<String>, HashMap<String, OwnedVariant>, i32);
 
-/// How the notification service behaves.
+/// How the fake notification service responds.
 enum Service {
     With(&'static [&'static str]),
     Silent,
     Refusing,
 }
 
-/// A notification service on the bus; what it is given to show comes out of the channel.
+/// Runs a notification service on the bus; the channel receives whatever it is asked to show.
 async fn serve(bus: &Bus, service: Service) -> mpsc::UnboundedReceiver<Shown> {
     let connection = bus.connection().await;
     let mut calls = MessageStream::from(&connection);
@@ -139,14 +139,14 @@ async fn a_desktop_without_markup_gets_plain_text() {
 }
 
 #[tokio::test]
-async fn a_bus_without_a_notification_service_is_passed_over_quietly() {
+async fn a_bus_without_a_notification_service_is_skipped_quietly() {
     let Some(bus) = Bus::start() else { return };
     let error = Desktop::new(bus.socket.clone()).send(&notice()).await.unwrap_err();
     assert!(error.is_quiet() && !error.is_retryable(), "{error:?}");
 }
 
 #[tokio::test]
-async fn a_machine_without_a_bus_is_passed_over_quietly() {
+async fn a_machine_without_a_bus_is_skipped_quietly() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("bus");
     let error = Desktop::new(socket.clone()).send(&notice()).await.unwrap_err();
@@ -155,7 +155,7 @@ async fn a_machine_without_a_bus_is_passed_over_quietly() {
 }
 
 #[tokio::test]
-async fn a_service_that_hangs_is_left_after_the_bound() {
+async fn a_service_that_hangs_is_abandoned_at_the_time_limit() {
     let Some(bus) = Bus::start() else { return };
     let _shown = serve(&bus, Service::Silent).await;
     let desktop = Desktop::new(bus.socket.clone()).with_timeout(Duration::from_millis(200));
@@ -165,7 +165,7 @@ async fn a_service_that_hangs_is_left_after_the_bound() {
 }
 
 #[tokio::test]
-async fn a_service_that_refuses_is_reported_in_a_line() {
+async fn a_refusal_is_reported_in_one_line() {
     let Some(bus) = Bus::start() else { return };
     let _shown = serve(&bus, Service::Refusing).await;
     let error = Desktop::new(bus.socket.clone()).send(&notice()).await.unwrap_err();

@@ -13,7 +13,7 @@ use std::time::Instant;
 
 const TOKEN: &str = "123456:AAH-secret_TOKEN";
 
-/// A request as the server saw it.
+/// A request as the server received it.
 #[derive(Debug, Clone)]
 struct Seen {
     method: String,
@@ -22,7 +22,7 @@ struct Seen {
     body: Value,
 }
 
-/// A Bot API of our own: a real server on a real socket that answers from a script, then `ok`.
+/// A fake Bot API: a real server on a real socket that answers from a script, then with `ok`.
 struct Server {
     url: String,
     seen: Arc<Mutex<Vec<Seen>>>,
@@ -80,7 +80,7 @@ fn notice(detail: &str) -> Notice {
     Notice::waiting(&about, Some(&WaitsFor::QaAnswers), Some(3), Some(detail), command)
 }
 
-/// Sends once and returns the error, having made sure that it does not hold the token.
+/// Sends once and returns the error, after checking that it does not contain the token.
 async fn error_of(telegram: &Telegram) -> NotifyError {
     let error = telegram.send(&notice("")).await.unwrap_err();
     assert!(!format!("{error} {error:?}").contains("secret"), "{error:?}");
@@ -101,7 +101,7 @@ async fn the_request_is_the_bot_apis_send_message() {
         seen[0].body,
         json!({
             "chat_id": "-100200",
-            "text": "<b>jwt-login</b> waits for your answers to 3 questions\n\
+            "text": "<b>jwt-login</b> is waiting for your answers to 3 questions\n\
                      shop · requirements\n\n\
                      Cookies &lt;b&gt;or&lt;/b&gt; headers &amp; why?\n\n\
                      <code>samocode answer jwt-login</code>",
@@ -144,7 +144,7 @@ async fn the_outbox_sends_again_after_a_server_error() {
 }
 
 #[tokio::test]
-async fn answers_that_need_a_human_are_final_and_say_what_to_change() {
+async fn errors_that_need_a_human_are_final_and_name_the_remedy() {
     let said = |text: &str| json!({"ok": false, "description": text});
     let moved = json!({"ok": false, "description": "Bad Request: group chat was upgraded",
         "parameters": {"migrate_to_chat_id": -100_987}});
@@ -175,8 +175,8 @@ async fn a_server_that_echoes_the_token_does_not_get_it_into_an_error() {
 }
 
 #[tokio::test]
-async fn a_server_that_hangs_is_left_after_the_bound() {
-    // The kernel accepts the connection; nobody ever answers.
+async fn a_server_that_hangs_is_abandoned_at_the_time_limit() {
+    // The kernel accepts the connection, but nobody answers.
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let telegram = Telegram::new(Secret::new(TOKEN), "5", Some(&url), Proxies::default())
@@ -190,7 +190,7 @@ async fn a_server_that_hangs_is_left_after_the_bound() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_is_worth_another_try() {
+async fn an_unreachable_server_is_worth_a_retry() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
@@ -219,7 +219,7 @@ async fn a_proxy_is_used_except_for_the_hosts_it_is_not_for() {
     };
     let proxies = Proxies::from_variables(variables);
     let to = |url| Telegram::new(Secret::new(TOKEN), "5", Some(url), proxies.clone()).unwrap();
-    // The name cannot be resolved here: only the proxy can have taken it.
+    // The name cannot be resolved here, so only the proxy can have taken it.
     to("http://telegram.invalid").send(&notice("")).await.unwrap();
     assert_eq!(proxy.seen()[0].uri.host(), Some("telegram.invalid"));
     assert!(error_of(&to("http://direct.invalid")).await.is_retryable());
@@ -235,11 +235,14 @@ async fn a_proxy_that_cannot_be_used_is_named_by_its_key_only() {
     let telegram = Telegram::new(Secret::new(TOKEN), "5", None, proxies).unwrap();
     let error = error_of(&telegram).await;
     assert!(matches!(error, NotifyError::Final(_)));
-    assert!(error.to_string().contains("HTTPS_PROXY or ALL_PROXY is no proxy"), "{error}");
+    assert!(
+        error.to_string().contains("HTTPS_PROXY or ALL_PROXY is not a usable proxy"),
+        "{error}"
+    );
 }
 
 #[test]
-fn values_that_cannot_be_right_are_refused_before_anything_is_sent() {
+fn invalid_values_are_refused_before_anything_is_sent() {
     let new = |token, chat, url| {
         Telegram::new(Secret::new(token), chat, url, Proxies::default())
             .map(drop)
@@ -253,7 +256,7 @@ fn values_that_cannot_be_right_are_refused_before_anything_is_sent() {
     assert!(new("1:a", "5", Some("api.telegram.org")).contains("TELEGRAM_API_URL"));
 }
 
-/// Runs one test of this binary again in a process of its own, with these variables set.
+/// Runs one test of this binary again in its own process, with these variables set.
 fn run_apart(test: &str, variables: &[(&str, &str)]) {
     let output = std::process::Command::new(std::env::current_exe().unwrap())
         .args(["--exact", &format!("notify::telegram::tests::{test}"), "--nocapture"])
@@ -270,10 +273,10 @@ fn run_apart(test: &str, variables: &[(&str, &str)]) {
 const APART: &str = "SAMOCODE_TEST_APART";
 
 #[tokio::test]
-async fn a_machine_without_ca_certificates_is_told_what_to_install() {
+async fn without_ca_certificates_the_error_says_what_to_install() {
     if std::env::var_os(APART).is_none() {
         return run_apart(
-            "a_machine_without_ca_certificates_is_told_what_to_install",
+            "without_ca_certificates_the_error_says_what_to_install",
             &[("SSL_CERT_FILE", "/dev/null"), ("SSL_CERT_DIR", "/dev/null")],
         );
     }
@@ -281,7 +284,7 @@ async fn a_machine_without_ca_certificates_is_told_what_to_install() {
     let error = error_of(&telegram).await;
     assert!(matches!(error, NotifyError::Final(_)));
     assert!(error.to_string().contains("apt install ca-certificates"), "{error}");
-    // A server without TLS is reached all the same.
+    // A server without TLS can still be reached.
     let server = Server::new(vec![]).await;
     server.telegram().send(&notice("")).await.unwrap();
 }
@@ -309,7 +312,7 @@ fn serve_tls(pem: &std::path::Path) -> String {
         let mut request = Vec::new();
         let mut chunk = [0; 4096];
         while !String::from_utf8_lossy(&request).contains("disable_web_page_preview") {
-            // A client that does not trust us says so and leaves.
+            // A client that does not trust us says so and disconnects.
             let Ok(read @ 1..) = tls.read(&mut chunk) else { return };
             request.extend_from_slice(&chunk[..read]);
         }
@@ -361,8 +364,8 @@ async fn https_works_with_the_systems_certificates_and_with_no_others() {
     );
 }
 
-/// Reads a message as the Bot API does: the plain text and the tags, or `None` when it would
-/// refuse it ("can't parse entities").
+/// Reads a message as the Bot API does: the plain text and the tags, or `None` if the API would
+/// reject it ("can't parse entities").
 fn parse(html: &str) -> Option<(String, Vec<String>)> {
     let (mut plain, mut tags, mut open) = (String::new(), Vec::new(), Vec::new());
     let mut rest = html;

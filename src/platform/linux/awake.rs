@@ -1,20 +1,19 @@
-//! A host that would go to sleep for want of a user stays awake. A lid that is closed or a button
-//! that is pressed still counts.
+//! Keeps an idle host from going to sleep. Closing the lid or pressing the button still works.
 
 use std::process::Stdio;
 
 use tokio::process::{Child, Command};
 
-/// Holds logind's inhibitor lock until it is dropped; also when this process is killed, since the
-/// program below ends with its standard input.
+/// Holds logind's inhibitor lock until it is dropped. If this process is killed the lock is
+/// released too, since `cat` exits when its standard input closes.
 #[derive(Debug)]
 pub struct Awake {
     _child: Child,
 }
 
 impl Awake {
-    /// Takes the lock, `why` being shown by `systemd-inhibit --list`. `None`, with a warning in
-    /// the log, on a host without logind.
+    /// Takes the lock; `systemd-inhibit --list` shows `why`. `None`, with a warning in the log, on
+    /// a host without logind.
     #[must_use]
     pub fn hold(why: &str) -> Option<Self> {
         let child = Command::new("systemd-inhibit")
@@ -28,7 +27,7 @@ impl Awake {
             .spawn();
         child
             .inspect_err(|error| {
-                tracing::warn!("the host may go to sleep: systemd-inhibit: {error}")
+                tracing::warn!("cannot keep the host awake: systemd-inhibit: {error}")
             })
             .ok()
             .map(|child| Self { _child: child })

@@ -1,5 +1,6 @@
-//! Cgroups below the unit's own (cgroup v2, `Delegate=yes`): a leaf for the worker, one for each
-//! run. Every controller is optional; without cgroups a run is followed through `/proc` instead.
+//! Cgroups below the unit's own (cgroup v2, `Delegate=yes`): a leaf for the worker, and one for
+//! each run. Every controller is optional; without cgroups a run is tracked through `/proc`
+//! instead.
 //!
 //! Source: the kernel's `Documentation/admin-guide/cgroup-v2.rst`.
 
@@ -15,8 +16,8 @@ use crate::platform::Counted;
 const WORKER_LEAF: &str = "worker";
 const RUN_PREFIX: &str = "run-";
 
-/// Memory of the unit that is the worker's, in bytes: what its figures allow it, and some page
-/// cache of the logs.
+/// Memory of the unit that is reserved for the worker, in bytes: its budget, and some page cache
+/// for the logs.
 const RESERVE: u64 = 16 << 20;
 
 /// The unit's cgroup, delegated to the worker.
@@ -26,8 +27,8 @@ pub struct UnitCgroup {
 }
 
 impl UnitCgroup {
-    /// Finds the worker's unit, moves the worker into a leaf of its own and ends what runs of a
-    /// worker before this one may have left. `None` where there is no delegated cgroup.
+    /// Finds the worker's unit, moves the worker into its own leaf, and kills whatever the runs of
+    /// an earlier worker left. `None` without a delegated cgroup.
     #[must_use]
     pub fn enter() -> Option<Self> {
         let own = own_cgroup()?;
@@ -41,32 +42,33 @@ impl UnitCgroup {
         make(&leaf).ok()?;
         fs::write(leaf.join("cgroup.procs"), std::process::id().to_string()).ok()?;
         for controller in ["+cpu", "+memory", "+pids"] {
-            // Not every kernel offers every controller, nor every manager hands it on.
+            // Neither every kernel nor every manager offers every controller.
             let _ = fs::write(unit.path.join("cgroup.subtree_control"), controller);
         }
         unit.clear();
         Some(unit)
     }
 
-    /// A cgroup for a run. It may take less memory than the unit: a run that takes too much meets
-    /// its own limit, where the kernel kills at once, before the unit's, where the kernel would
-    /// slow down everything in it, the worker included.
+    /// Creates a cgroup for a run. Its memory limit is below the unit's: a run that takes too much
+    /// hits its own limit, where the kernel kills it at once, before the unit's, where the kernel
+    /// would slow down everything including the worker.
     ///
     /// # Errors
-    /// When it cannot be made.
+    /// If it cannot be created.
     pub fn run(&self, name: &str) -> io::Result<RunCgroup> {
         let path = self.path.join(format!("{RUN_PREFIX}{name}"));
         make(&path)?;
         let limits = ["memory.high", "memory.max"].map(|file| number(&self.path.join(file)));
         if let Some(limit) = limits.into_iter().flatten().min() {
-            // Without the controller there is no such file, and no limit to stay below.
+            // Without the controller the file does not exist, and neither does a limit to stay
+            // below.
             let _ = fs::write(path.join("memory.max"), share_of_a_run(limit).to_string());
         }
         let procs = OpenOptions::new().write(true).open(path.join("cgroup.procs"))?;
         Ok(RunCgroup { path, procs })
     }
 
-    /// Ends all runs there are.
+    /// Kills all runs and removes their cgroups.
     pub fn clear(&self) {
         let Ok(entries) = fs::read_dir(&self.path) else { return };
         for entry in entries.filter_map(Result::ok) {
@@ -77,7 +79,7 @@ impl UnitCgroup {
     }
 }
 
-/// How much memory a run may take of what its unit may, in bytes.
+/// How much of its unit's memory a run may use, in bytes.
 fn share_of_a_run(unit: u64) -> u64 {
     unit - RESERVE.min(unit / 4)
 }
@@ -97,19 +99,19 @@ pub struct RunCgroup {
 }
 
 impl RunCgroup {
-    /// `cgroup.procs`, open for writing: a child that writes `0` there has moved itself in.
+    /// `cgroup.procs`, open for writing: a child joins by writing `0`.
     #[must_use]
     pub const fn procs(&self) -> &File {
         &self.procs
     }
 
-    /// CPU time of all processes so far.
+    /// The CPU time used by all its processes so far.
     #[must_use]
     pub fn cpu(&self) -> Option<Duration> {
         keyed(&self.path.join("cpu.stat"), "usage_usec").map(Duration::from_micros)
     }
 
-    /// Ends whatever is alive in it and removes it.
+    /// Kills everything alive in it and removes it.
     #[must_use]
     pub fn end(self) -> Counted {
         let leftovers = processes(&self.path);
@@ -134,7 +136,7 @@ fn end_all(path: &Path) {
     remove_tree(path);
 }
 
-/// Processes in a cgroup and all below it, zombies excepted.
+/// The number of processes in a cgroup and all below it, not counting zombies.
 fn processes(path: &Path) -> u32 {
     let own = fs::read_to_string(path.join("cgroup.procs"))
         .map_or(0, |text| u32::try_from(text.lines().count()).unwrap_or(u32::MAX));
@@ -154,8 +156,8 @@ fn children(path: &Path) -> Vec<PathBuf> {
     )
 }
 
-/// `cgroup.kill` (Linux 5.14) takes everything at once; before it, each process gets SIGKILL.
-/// Then the kernel is waited for, which says on `cgroup.events` when the cgroup is empty.
+/// `cgroup.kill` (Linux 5.14) kills everything at once; on older kernels each process gets SIGKILL.
+/// Then waits for the kernel to report in `cgroup.events` that the cgroup is empty.
 fn end_processes(path: &Path) {
     const BOUND: Duration = Duration::from_secs(5);
     let deadline = Instant::now() + BOUND;
@@ -168,7 +170,7 @@ fn end_processes(path: &Path) {
         if keyed(&path.join("cgroup.events"), "populated") != Some(1) || left.is_zero() {
             return;
         }
-        // Wakes when the contents change; a fork that slipped past is taken in the next round.
+        // Wakes when the contents change; the next round kills a fork that slipped through.
         let round = left.min(Duration::from_millis(200));
         let timeout = Timespec::try_from(round).unwrap_or(Timespec { tv_sec: 1, tv_nsec: 0 });
         let _ = poll(&mut [PollFd::new(&events, PollFlags::PRI)], Some(&timeout));
@@ -198,7 +200,7 @@ fn number(path: &Path) -> Option<u64> {
     fs::read_to_string(path).ok()?.trim().parse().ok()
 }
 
-/// The value of a key in one of the kernel's flat keyed files.
+/// Reads one key of the kernel's flat keyed files.
 fn keyed(path: &Path, key: &str) -> Option<u64> {
     fs::read_to_string(path).ok()?.lines().find_map(|line| {
         let (name, value) = line.split_once(' ')?;
@@ -206,7 +208,7 @@ fn keyed(path: &Path, key: &str) -> Option<u64> {
     })
 }
 
-/// The worker's cgroup in the unified hierarchy: the line that begins with `0::`.
+/// The worker's cgroup in the unified hierarchy: the line that starts with `0::`.
 fn own_cgroup() -> Option<PathBuf> {
     let lines = fs::read_to_string("/proc/self/cgroup").ok()?;
     let path = lines.lines().find_map(|line| line.strip_prefix("0::"))?;
@@ -214,7 +216,7 @@ fn own_cgroup() -> Option<PathBuf> {
     Some(mount.join(path.trim_start_matches('/')))
 }
 
-/// Where the unified hierarchy is mounted: `/sys/fs/cgroup`, or `…/unified` on a hybrid host.
+/// The mount point of the unified hierarchy: `/sys/fs/cgroup`, or `…/unified` on a hybrid host.
 fn unified_mount(mountinfo: &str) -> Option<PathBuf> {
     mountinfo.lines().find_map(|line| {
         let (mount, kind) = line.split_once(" - ")?;

@@ -1,15 +1,15 @@
-//! Facts about the machine.
+//! Facts about the machine: boot, uptime, memory.
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// The kernel's id of this boot; where there is none, reboots are not told from crashes.
+/// The kernel's id of this boot. Where it is unknown, a reboot looks like a crash.
 #[must_use]
 pub fn boot_id() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
         .map_or_else(|_| "unknown".to_owned(), |id| id.trim().to_owned())
 }
 
-/// How long the machine has run, sleep left out, in milliseconds.
+/// How long the machine has been running, without sleep, in milliseconds.
 #[must_use]
 pub fn uptime_ms() -> Option<u64> {
     let time = clock_gettime(ClockId::Monotonic);
@@ -17,7 +17,7 @@ pub fn uptime_ms() -> Option<u64> {
     u64::try_from(ms).ok()
 }
 
-/// The memory of this machine, in bytes.
+/// The machine's memory, in bytes.
 #[must_use]
 pub fn memory() -> u64 {
     let info = rustix::system::sysinfo();

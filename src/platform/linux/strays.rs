@@ -1,6 +1,6 @@
-//! Processes that outlived whoever should have ended them, where there is no cgroup to tell. They
-//! are known by `SAMOCODE_RUN` in their environment, or as children that came to us because we
-//! are a subreaper; never by name.
+//! Finds processes that outlived whoever should have ended them, where no cgroup tracks them. They
+//! are identified by `SAMOCODE_RUN` in their environment, or as children that were reparented to us
+//! as a subreaper; never by name.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -15,32 +15,32 @@ use rustix::process::{
     pidfd_send_signal, waitid,
 };
 
-/// How many times the process table is read again for what was forked meanwhile.
+/// How often to read the process table again for newly forked processes.
 const ROUNDS: usize = 100;
 
-/// A process, held so that its number cannot come to mean another.
+/// A process, held by a pidfd so that its pid cannot be reused.
 #[derive(Debug)]
 pub struct Stray {
-    /// Its number.
+    /// The id of the process.
     pub pid: Pid,
     handle: OwnedFd,
 }
 
-/// The numbers in `/proc`.
+/// The ids of all processes in `/proc`.
 fn all() -> io::Result<impl Iterator<Item = Pid>> {
     let number = |name: &OsStr| name.to_str()?.parse().ok().and_then(Pid::from_raw);
     Ok(fs::read_dir("/proc")?.filter_map(move |entry| number(&entry.ok()?.file_name())))
 }
 
-/// Whether an environment, as `/proc/PID/environ` has it, has exactly this assignment.
+/// Whether an environment, in the format of `/proc/PID/environ`, has exactly this assignment.
 fn has(environ: &[u8], assignment: &[u8]) -> bool {
     environ.split(|byte| *byte == 0).any(|entry| entry == assignment)
 }
 
-/// The processes of this user that were started with `SAMOCODE_RUN=run`, without this one.
+/// Finds this user's processes that were started with `SAMOCODE_RUN=run`, except this one.
 ///
 /// # Errors
-/// When `/proc` cannot be read. A process that cannot be looked into is none of ours.
+/// If `/proc` cannot be read. A process that cannot be inspected is not ours.
 pub fn find(run: &str) -> io::Result<Vec<Stray>> {
     let assignment = format!("SAMOCODE_RUN={run}");
     let own = rustix::process::geteuid().as_raw();
@@ -54,11 +54,11 @@ pub fn find(run: &str) -> io::Result<Vec<Stray>> {
                 .and_then(|mut file| file.read_to_end(&mut environ));
             read.is_ok() && has(&environ, assignment.as_bytes())
         };
-        // A first look, as nearly all are others'.
+        // A quick first look, since nearly all belong to others.
         if !is_ours() {
             continue;
         }
-        // What is read once there is a handle is of the same process, or of none.
+        // Anything read while holding the pidfd belongs to this process, or to none.
         let Ok(handle) = pidfd_open(pid, PidfdFlags::empty()) else { continue };
         let is_own = fs::metadata(&dir).is_ok_and(|found| found.uid() == own);
         if is_own && is_ours() && !is_gone(&handle, Duration::ZERO) {
@@ -85,23 +85,23 @@ fn is_gone(handle: &OwnedFd, bound: Duration) -> bool {
     }
 }
 
-/// Kills processes and waits for their end, `bound` altogether; returns how many ended.
+/// Kills processes and waits for all of them, at most `bound` in total. Returns how many ended.
 #[must_use]
 pub fn kill(strays: &[Stray], bound: Duration) -> usize {
     let deadline = Instant::now() + bound;
     for stray in strays {
-        // It may have ended by itself.
+        // It may have exited by itself.
         let _ = pidfd_send_signal(&stray.handle, Signal::KILL);
     }
     let left = || deadline.saturating_duration_since(Instant::now());
     strays.iter().filter(|stray| is_gone(&stray.handle, left())).count()
 }
 
-/// Kills all of a run, and what they fork meanwhile; returns how many there were. Blocks for up to
-/// `bound`.
+/// Kills all processes of a run, and any they fork in the process. Returns how many there were.
+/// Blocks for up to `bound`.
 ///
 /// # Errors
-/// As [`find`]; [`io::ErrorKind::TimedOut`] when some are left after `bound`.
+/// As [`find`]; [`io::ErrorKind::TimedOut`] if some are left after `bound`.
 pub fn end_run(run: &str, bound: Duration) -> io::Result<usize> {
     let deadline = Instant::now() + bound;
     let mut ended = 0;
@@ -118,14 +118,14 @@ pub fn end_run(run: &str, bound: Duration) -> io::Result<usize> {
     }
 }
 
-/// Has what a run leaves behind come to this process, as its children, so that
-/// [`end_left_behind`] finds it. Does nothing where the kernel cannot.
+/// Makes this process adopt whatever a run leaves behind, so that [`end_left_behind`] finds it.
+/// Does nothing if the kernel does not support it.
 pub fn gather() {
     let _ = rustix::process::set_child_subreaper(Some(getpid()));
 }
 
-/// Ends what a run left behind with a process that [`gather`]s and has no other children now.
-/// Returns how many there were. Blocks for up to `bound`.
+/// Kills whatever a run left behind. For a process that has called [`gather`] and has no other
+/// children. Returns how many there were. Blocks for up to `bound`.
 ///
 /// # Errors
 /// As [`end_run`].
@@ -134,12 +134,12 @@ pub fn end_left_behind(run: &str, bound: Duration) -> io::Result<usize> {
         return Ok(0);
     }
     let ended = end_run(run, bound)?;
-    // Reaps them and what had ended by itself, and ends what hides where it comes from.
+    // Reaps them and those that had exited, and kills any that hide their origin.
     end_children(&[], bound)?;
     Ok(ended)
 }
 
-/// CPU time of a run's processes, those they have waited for included.
+/// The CPU time of a run's processes, including children they have waited for.
 ///
 /// # Errors
 /// As [`find`].
@@ -156,14 +156,15 @@ pub fn cpu(run: &str) -> io::Result<Duration> {
     Ok(Duration::from_millis(ticks * 1000 / hertz))
 }
 
-/// The parent in `/proc/PID/stat`, whose second field may hold anything but ends with the last `)`.
+/// The parent in `/proc/PID/stat`. The second field may contain anything, but ends with the last
+/// `)`.
 fn parent(stat: &str) -> Option<Pid> {
     let (_, rest) = stat.rsplit_once(')')?;
     Pid::from_raw(rest.split_whitespace().nth(1)?.parse().ok()?)
 }
 
-/// Whether this process has no child at all, zombies included: a question that the kernel answers
-/// without `/proc` being read.
+/// Whether this process has no children, not even zombies. The kernel answers this without reading
+/// `/proc`.
 fn has_none() -> bool {
     let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
     matches!(waitid(WaitId::All, look), Err(rustix::io::Errno::CHILD))
@@ -172,7 +173,7 @@ fn has_none() -> bool {
 /// This process's children, zombies included.
 ///
 /// # Errors
-/// When `/proc` cannot be read.
+/// If `/proc` cannot be read.
 pub fn children() -> io::Result<Vec<Pid>> {
     if has_none() {
         return Ok(Vec::new());
@@ -185,18 +186,18 @@ pub fn children() -> io::Result<Vec<Pid>> {
     Ok(all()?.filter(is_child).collect())
 }
 
-/// Kills and reaps every child but those in `spared`, and what becomes a child by that; returns
-/// how many there were. Blocks for up to `bound`.
+/// Kills and reaps every child except those in `spared`, and any that become children by that.
+/// Returns how many there were. Blocks for up to `bound`.
 ///
 /// # Errors
-/// When `/proc` cannot be read; [`io::ErrorKind::TimedOut`] when some are left.
+/// If `/proc` cannot be read; [`io::ErrorKind::TimedOut`] if some are left.
 pub fn end_children(spared: &[Pid], bound: Duration) -> io::Result<usize> {
     let deadline = Instant::now() + bound;
     let mut ended = 0;
     for _ in 0..ROUNDS {
         let mut strays = Vec::new();
         for pid in children()?.into_iter().filter(|pid| !spared.contains(pid)) {
-            // Our own child keeps its number until we reap it.
+            // Our own child keeps its pid until we reap it.
             strays.push(Stray { pid, handle: pidfd_open(pid, PidfdFlags::empty())? });
         }
         if strays.is_empty() {
@@ -247,7 +248,8 @@ mod tests {
                 .unwrap()
         };
         let (mut ours, mut other) = (start(&id), start(&format!("{id}-other")));
-        // The kernel lets the parent go on a moment before it sets the new program's environment.
+        // The kernel lets the parent continue a moment before it sets the new program's
+        // environment.
         let deadline = Instant::now() + Duration::from_secs(5);
         while find(&id).unwrap().is_empty() && Instant::now() < deadline {
             std::thread::yield_now();

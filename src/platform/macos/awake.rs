@@ -1,19 +1,19 @@
-//! A Mac that would go to sleep for want of a user stays awake. A lid that is closed still counts.
+//! Keeps an idle Mac from going to sleep. Closing the lid still works.
 
 use std::process::Stdio;
 
 use tokio::process::{Child, Command};
 
-/// Holds a power assertion until it is dropped; also when this process is killed, since
-/// caffeinate(8) watches it.
+/// Holds a power assertion until it is dropped. If this process is killed the assertion is released
+/// too, since caffeinate(8) watches the process.
 #[derive(Debug)]
 pub struct Awake {
     _child: Child,
 }
 
 impl Awake {
-    /// Takes the assertion. macOS has no place to show `why`. `None`, with a warning in the log,
-    /// when caffeinate cannot be run.
+    /// Takes the assertion. macOS cannot show `why`. `None`, with a warning in the log, if
+    /// caffeinate cannot be run.
     #[must_use]
     pub fn hold(why: &str) -> Option<Self> {
         tracing::debug!("keeping the host awake: {why}");
@@ -25,7 +25,7 @@ impl Awake {
             .kill_on_drop(true)
             .spawn();
         child
-            .inspect_err(|error| tracing::warn!("the host may go to sleep: caffeinate: {error}"))
+            .inspect_err(|error| tracing::warn!("cannot keep the host awake: caffeinate: {error}"))
             .ok()
             .map(|child| Self { _child: child })
     }

@@ -1,4 +1,4 @@
-//! macOS has no cgroups: a worker's runs are followed by their process groups and by
+//! macOS has no cgroups: a worker's runs are tracked by their process groups and by
 //! [`strays`](super::strays), and have no limits of their own.
 
 use std::convert::Infallible;
@@ -8,49 +8,49 @@ use std::time::Duration;
 
 use crate::platform::Counted;
 
-/// A unit's cgroup, of which there is none.
+/// Stands in for the unit's cgroup, which does not exist here.
 #[derive(Debug)]
 pub struct UnitCgroup(Infallible);
 
 impl UnitCgroup {
-    /// `None`: there are no cgroups.
+    /// Always `None`, since there are no cgroups.
     #[must_use]
     pub const fn enter() -> Option<Self> {
         None
     }
 
-    /// A cgroup for a run.
+    /// Would create a cgroup for a run.
     ///
     /// # Errors
-    /// Never called: there is no unit to call it on.
+    /// Never called, since [`UnitCgroup::enter`] returns `None`.
     pub fn run(&self, _name: &str) -> io::Result<RunCgroup> {
         match self.0 {}
     }
 
-    /// Ends all runs there are.
+    /// Would kill all runs.
     pub fn clear(&self) {
         match self.0 {}
     }
 }
 
-/// The cgroup of one run, of which there is none.
+/// Stands in for the cgroup of one run, which does not exist here.
 #[derive(Debug)]
 pub struct RunCgroup(Infallible);
 
 impl RunCgroup {
-    /// What a child writes to in order to move itself in.
+    /// Would be the file that a child writes to in order to join.
     #[must_use]
     pub const fn procs(&self) -> &File {
         match self.0 {}
     }
 
-    /// CPU time of all processes so far.
+    /// Would be the CPU time used by all its processes.
     #[must_use]
     pub const fn cpu(&self) -> Option<Duration> {
         match self.0 {}
     }
 
-    /// Ends whatever is alive in it and removes it.
+    /// Would kill everything alive in it and remove it.
     #[must_use]
     pub const fn end(self) -> Counted {
         match self.0 {}

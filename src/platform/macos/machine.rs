@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 use std::mem::MaybeUninit;
 
-/// A value of plain data by its sysctl name; `None` when there is none of this size.
+/// Reads a plain value by its sysctl name; `None` if there is none of this size.
 #[expect(unsafe_code, reason = "sysctlbyname(3) has no safe wrapper")]
 fn sysctl<const SIZE: usize>(name: &CStr) -> Option<[u8; SIZE]> {
     let mut value = [0; SIZE];
@@ -21,7 +21,7 @@ fn sysctl<const SIZE: usize>(name: &CStr) -> Option<[u8; SIZE]> {
     (done == 0 && size == SIZE).then_some(value)
 }
 
-/// An id of this boot; where there is none, reboots are not told from crashes.
+/// An id of this boot. Where it is unknown, a reboot looks like a crash.
 #[must_use]
 pub fn boot_id() -> String {
     // A UUID as text of 36 bytes and a NUL.
@@ -30,7 +30,7 @@ pub fn boot_id() -> String {
         .unwrap_or_else(|| "unknown".to_owned())
 }
 
-/// How long the machine has run, sleep left out, in milliseconds.
+/// How long the machine has been running, without sleep, in milliseconds.
 #[must_use]
 #[expect(unsafe_code, reason = "the clock is not among those of a safe wrapper")]
 pub fn uptime_ms() -> Option<u64> {
@@ -44,7 +44,7 @@ pub fn uptime_ms() -> Option<u64> {
     u64::try_from(ms).ok()
 }
 
-/// The memory of this machine, in bytes; 0 when it cannot be told.
+/// The machine's memory, in bytes; 0 if it is unknown.
 #[must_use]
 pub fn memory() -> u64 {
     sysctl::<8>(c"hw.memsize").map_or(0, u64::from_ne_bytes)

@@ -1,4 +1,4 @@
-//! macOS: libproc, sysctl, kqueue, caffeinate. Type-checked on Linux, and never run on a Mac yet.
+//! macOS: libproc, sysctl, kqueue, caffeinate. Type-checked on Linux, never run on a Mac so far.
 
 pub mod awake;
 pub mod cgroup;

@@ -1,4 +1,4 @@
-//! Processes: the table by libproc, their environment by sysctl(3), their end by kqueue(2).
+//! Processes: the table from libproc, their environment from sysctl(3), their end from kqueue(2).
 
 use std::io;
 use std::mem::{MaybeUninit, size_of};
@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, getpid};
 
-/// The numbers that a listing function of libproc writes, asked for again while there are more
-/// than there is room for. `list` gets a buffer and its size in bytes, and returns a count.
+/// Calls one of libproc's listing functions, again with a larger buffer until the result fits.
+/// `list` gets a buffer and its size in bytes, and returns a count.
 fn numbers(list: impl Fn(*mut libc::c_void, libc::c_int) -> libc::c_int) -> io::Result<Vec<Pid>> {
     let mut room = 1024_usize;
     loop {
@@ -24,28 +24,28 @@ fn numbers(list: impl Fn(*mut libc::c_void, libc::c_int) -> libc::c_int) -> io::
     }
 }
 
-/// All processes.
+/// The ids of all processes.
 #[expect(unsafe_code, reason = "libproc has no safe wrapper")]
 pub(super) fn all() -> io::Result<Vec<Pid>> {
-    // SAFETY: the buffer is of the size that is given.
+    // SAFETY: the buffer is of the given size.
     numbers(|buffer, bytes| unsafe { libc::proc_listallpids(buffer, bytes) })
 }
 
-/// This process's children, zombies included.
+/// The ids of this process's children, zombies included.
 #[expect(unsafe_code, reason = "libproc has no safe wrapper")]
 pub(super) fn children() -> io::Result<Vec<Pid>> {
     let own = getpid().as_raw_nonzero().get();
-    // SAFETY: the buffer is of the size that is given.
+    // SAFETY: the buffer is of the given size.
     numbers(|buffer, bytes| unsafe { libc::proc_listchildpids(own, buffer, bytes) })
 }
 
-/// What tells one process from another that comes to have its number: its owner and the moment it
-/// began, in seconds and microseconds since 1970. `None` when it is gone or may not be looked at.
+/// Distinguishes a process from a later one with the same pid: its owner and start time, in seconds
+/// and microseconds since 1970. `None` if it has ended or may not be inspected.
 #[expect(unsafe_code, reason = "libproc has no safe wrapper")]
 pub(super) fn identity(pid: Pid) -> Option<(libc::uid_t, u64, u64)> {
     let mut info = MaybeUninit::<libc::proc_bsdinfo>::zeroed();
     let size = libc::c_int::try_from(size_of::<libc::proc_bsdinfo>()).ok()?;
-    // SAFETY: the buffer is of the size that is given, and all zeroes is a valid value of it.
+    // SAFETY: the buffer is of the given size, and all zeroes is a valid value of it.
     let info = unsafe {
         let pid = pid.as_raw_nonzero().get();
         let flavor = libc::PROC_PIDTBSDINFO;
@@ -55,12 +55,12 @@ pub(super) fn identity(pid: Pid) -> Option<(libc::uid_t, u64, u64)> {
     Some((info.pbi_uid, info.pbi_start_tvsec, info.pbi_start_tvusec))
 }
 
-/// CPU time of a process in user and kernel mode, without that of its children.
+/// The CPU time of a process in user and kernel mode, without that of its children.
 #[expect(unsafe_code, reason = "libproc has no safe wrapper")]
 pub(super) fn cpu(pid: Pid) -> Option<Duration> {
     let mut info = MaybeUninit::<libc::proc_taskinfo>::zeroed();
     let size = libc::c_int::try_from(size_of::<libc::proc_taskinfo>()).ok()?;
-    // SAFETY: the buffer is of the size that is given, and all zeroes is a valid value of it.
+    // SAFETY: the buffer is of the given size, and all zeroes is a valid value of it.
     let info = unsafe {
         let pid = pid.as_raw_nonzero().get();
         let flavor = libc::PROC_PIDTASKINFO;
@@ -73,8 +73,8 @@ pub(super) fn cpu(pid: Pid) -> Option<Duration> {
     u64::try_from(nanoseconds).ok().map(Duration::from_nanos)
 }
 
-/// How many nanoseconds a tick of the processor's clock is, as a fraction: 1/1 on Intel, 125/3 on
-/// Apple's own.
+/// Nanoseconds per tick of the processor's clock, as a fraction: 1/1 on Intel, 125/3 on Apple's
+/// own.
 #[expect(unsafe_code, reason = "mach_timebase_info has no safe wrapper")]
 #[expect(deprecated, reason = "libc moves it to another crate, which brings nothing else")]
 fn timebase() -> Option<(u32, u32)> {
@@ -84,10 +84,10 @@ fn timebase() -> Option<(u32, u32)> {
     (done == 0).then_some((base.numer, base.denom))
 }
 
-/// The arguments and the environment of a process, as `KERN_PROCARGS2` has them: the count of
-/// arguments, the program's path, the arguments and the assignments, with NULs between. Empty for
-/// another user's process; of Apple's own programs the environment is left out under System
-/// Integrity Protection.
+/// The arguments and environment of a process in the format of `KERN_PROCARGS2`: the number of
+/// arguments, the program's path, the arguments and the assignments, separated by NULs. Empty for
+/// another user's process. System Integrity Protection hides the environment of Apple's own
+/// programs.
 #[expect(unsafe_code, reason = "sysctl(3) has no safe wrapper")]
 pub(super) fn arguments(pid: Pid) -> Vec<u8> {
     let mut name = [libc::CTL_KERN, libc::KERN_PROCARGS2, pid.as_raw_nonzero().get()];
@@ -107,17 +107,17 @@ pub(super) fn arguments(pid: Pid) -> Vec<u8> {
     found
 }
 
-/// A watch for the end of a process, which need be no child.
+/// Watches for the end of a process, which need not be a child.
 #[derive(Debug)]
 pub(super) struct Exit {
     queue: OwnedFd,
 }
 
 impl Exit {
-    /// Watches from now on.
+    /// Starts to watch.
     ///
     /// # Errors
-    /// The system's; `ESRCH` when the process is gone.
+    /// The system's; `ESRCH` if the process has already ended.
     #[expect(unsafe_code, reason = "kqueue(2) has no safe wrapper for processes")]
     pub(super) fn of(pid: Pid) -> io::Result<Self> {
         let ident = usize::try_from(pid.as_raw_nonzero().get()).map_err(io::Error::other)?;
@@ -146,7 +146,7 @@ impl Exit {
         }
     }
 
-    /// Waits for the end, at most `bound`; whether it has come.
+    /// Waits for the process to end, at most `bound`. Returns whether it has.
     #[expect(unsafe_code, reason = "kqueue(2) has no safe wrapper for processes")]
     pub(super) fn wait(&self, bound: Option<Duration>) -> bool {
         let deadline = bound.map(|bound| Instant::now() + bound);

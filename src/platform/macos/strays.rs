@@ -1,7 +1,7 @@
-//! Processes that outlived whoever should have ended them. They are known by `SAMOCODE_RUN` in
-//! their environment, never by name. There is no subreaper: what loses its parent becomes
-//! launchd's child, so that of Apple's own programs, whose environment is hidden, only those in
-//! the run's process group are ended, with that group.
+//! Finds processes that outlived whoever should have ended them, by `SAMOCODE_RUN` in their
+//! environment, never by name. There is no subreaper: an orphan becomes launchd's child. Apple's
+//! own programs, whose environment is hidden, are killed only if they are in the run's process
+//! group.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -10,13 +10,13 @@ use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, waitpid};
 
 use super::process::{self, Exit};
 
-/// How many times the process table is read again for what was forked meanwhile.
+/// How often to read the process table again for newly forked processes.
 const ROUNDS: usize = 100;
 
-/// A process, with what tells it from another that comes to have its number.
+/// A process, with its identity to notice when its pid is reused.
 #[derive(Debug)]
 pub struct Stray {
-    /// Its number.
+    /// The id of the process.
     pub pid: Pid,
     identity: (libc::uid_t, u64, u64),
     exit: Exit,
@@ -34,10 +34,10 @@ impl Stray {
     }
 }
 
-/// The processes of this user that were started with `SAMOCODE_RUN=run`, without this one.
+/// Finds this user's processes that were started with `SAMOCODE_RUN=run`, except this one.
 ///
 /// # Errors
-/// When the process table cannot be read. A process that cannot be looked into is none of ours.
+/// If the process table cannot be read. A process that cannot be inspected is not ours.
 pub fn find(run: &str) -> io::Result<Vec<Stray>> {
     let assignment = format!("SAMOCODE_RUN={run}");
     let own = rustix::process::geteuid().as_raw();
@@ -45,30 +45,30 @@ pub fn find(run: &str) -> io::Result<Vec<Stray>> {
         process::arguments(pid).split(|byte| *byte == 0).any(|it| it == assignment.as_bytes())
     };
     let candidates = process::all()?.into_iter().filter(|pid| *pid != getpid() && is_ours(*pid));
-    // Once the process is held, what is read is of the same process, or of none.
+    // Anything read while watching it belongs to this process, or to none.
     Ok(candidates
         .filter_map(Stray::of)
         .filter(|stray| stray.identity.0 == own && is_ours(stray.pid) && stray.is_same())
         .collect())
 }
 
-/// Kills processes and waits for their end, `bound` altogether; returns how many ended.
+/// Kills processes and waits for all of them, at most `bound` in total. Returns how many ended.
 #[must_use]
 pub fn kill(strays: &[Stray], bound: Duration) -> usize {
     let deadline = Instant::now() + bound;
     for stray in strays.iter().filter(|stray| stray.is_same()) {
-        // It may have ended by itself.
+        // It may have exited by itself.
         let _ = kill_process(stray.pid, Signal::KILL);
     }
     let left = || deadline.saturating_duration_since(Instant::now());
     strays.iter().filter(|stray| !stray.is_same() || stray.exit.wait(Some(left()))).count()
 }
 
-/// Kills all of a run, and what they fork meanwhile; returns how many there were. Blocks for up to
-/// `bound`.
+/// Kills all processes of a run, and any they fork in the process. Returns how many there were.
+/// Blocks for up to `bound`.
 ///
 /// # Errors
-/// As [`find`]; [`io::ErrorKind::TimedOut`] when some are left after `bound`.
+/// As [`find`]; [`io::ErrorKind::TimedOut`] if some are left after `bound`.
 pub fn end_run(run: &str, bound: Duration) -> io::Result<usize> {
     let deadline = Instant::now() + bound;
     let mut ended = 0;
@@ -85,10 +85,10 @@ pub fn end_run(run: &str, bound: Duration) -> io::Result<usize> {
     }
 }
 
-/// There is no way to have what a run leaves behind come to this process.
+/// Does nothing: macOS cannot make this process adopt what a run leaves behind.
 pub const fn gather() {}
 
-/// Ends what a run left behind. Returns how many there were. Blocks for up to `bound`.
+/// Kills whatever a run left behind. Returns how many there were. Blocks for up to `bound`.
 ///
 /// # Errors
 /// As [`end_run`].
@@ -99,7 +99,7 @@ pub fn end_left_behind(run: &str, bound: Duration) -> io::Result<usize> {
     Ok(ended)
 }
 
-/// CPU time of a run's processes.
+/// The CPU time of a run's processes.
 ///
 /// # Errors
 /// As [`find`].
@@ -110,16 +110,16 @@ pub fn cpu(run: &str) -> io::Result<Duration> {
 /// This process's children, zombies included.
 ///
 /// # Errors
-/// When the process table cannot be read.
+/// If the process table cannot be read.
 pub fn children() -> io::Result<Vec<Pid>> {
     process::children()
 }
 
-/// Kills and reaps every child but those in `spared`; returns how many there were. Blocks for up
+/// Kills and reaps every child except those in `spared`. Returns how many there were. Blocks for up
 /// to `bound`.
 ///
 /// # Errors
-/// When the process table cannot be read; [`io::ErrorKind::TimedOut`] when some are left.
+/// If the process table cannot be read; [`io::ErrorKind::TimedOut`] if some are left.
 pub fn end_children(spared: &[Pid], bound: Duration) -> io::Result<usize> {
     let deadline = Instant::now() + bound;
     let mut ended = 0;
@@ -128,7 +128,7 @@ pub fn end_children(spared: &[Pid], bound: Duration) -> io::Result<usize> {
         let mut is_any_left = false;
         for pid in ours {
             is_any_left = true;
-            // Our own child keeps its number until we reap it.
+            // Our own child keeps its pid until we reap it.
             let exit = Exit::of(pid);
             let _ = kill_process(pid, Signal::KILL);
             if let Ok(exit) = exit {

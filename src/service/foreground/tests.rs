@@ -9,7 +9,7 @@ fn death(signal: Signal) -> ExitStatus {
 }
 
 #[test]
-fn results_and_what_no_restart_mends_end_it() {
+fn a_result_or_an_error_that_a_restart_cannot_fix_is_final() {
     for code in [0, 2, 69, 70, 78] {
         assert_eq!(verdict(exit(code), false, false), Some(Ended::Finished), "{code}");
     }
@@ -36,7 +36,7 @@ fn the_fifty_first_start_in_ten_seconds_is_one_too_many() {
 }
 
 #[test]
-fn a_message_may_say_several_things() {
+fn a_message_may_have_several_assignments() {
     let message = Message::parse(b"READY=1\nSTATUS=a=b\nEXTEND_TIMEOUT_USEC=5\nX\n\xff=1");
     assert!(message.alive && !message.trigger);
     assert_eq!(message.status.as_deref(), Some("a=b"));

@@ -1,4 +1,4 @@
-//! Which socket leads to the manager, and the connection to it.
+//! Finds the manager's socket and connects to it.
 
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::os::unix::net::UnixStream;
@@ -11,10 +11,10 @@ use zbus::connection::Builder;
 use super::private;
 use crate::service::{Error, Scope};
 
-/// How long one call may take. A reload with thousands of units takes a second.
+/// Time limit for one call. A reload with thousands of units takes a second.
 const CALL_BOUND: Duration = Duration::from_secs(60);
 
-/// A socket and whether a message bus is behind it, or the manager itself.
+/// A socket, and whether a message bus or the manager itself is behind it.
 #[derive(Debug, PartialEq, Eq)]
 struct Door {
     socket: PathBuf,
@@ -23,8 +23,8 @@ struct Door {
 
 /// The sockets to try, in order.
 ///
-/// `DBUS_SESSION_BUS_ADDRESS` is not asked: over `sudo -u` and `su` it may be another user's, and
-/// where it names a bus elsewhere systemd is not on it. The manager's own socket is always there.
+/// `DBUS_SESSION_BUS_ADDRESS` is ignored: over `sudo -u` and `su` it may be another user's, and if
+/// it names a bus elsewhere, systemd is not on it. The manager's own socket always exists.
 fn doors(scope: Scope, uid: u32, runtime_dir: Option<PathBuf>) -> Vec<Door> {
     let door = |socket: PathBuf, is_bus| Door { socket, is_bus };
     if scope == Scope::System {
@@ -42,17 +42,17 @@ fn doors(scope: Scope, uid: u32, runtime_dir: Option<PathBuf>) -> Vec<Door> {
         .collect()
 }
 
-/// Why a socket is not used. With an `owner`, it must be theirs.
+/// Why a socket cannot be used. If `owner` is given, the socket must belong to them.
 fn refusal(socket: &Path, owner: Option<u32>) -> Option<String> {
     let shown = socket.display();
     match std::fs::metadata(socket) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            Some(format!("there is no {shown}"))
+            Some(format!("{shown} does not exist"))
         }
         Err(error) => Some(format!("{shown}: {error}")),
-        Ok(found) if !found.file_type().is_socket() => Some(format!("{shown} is no socket")),
+        Ok(found) if !found.file_type().is_socket() => Some(format!("{shown} is not a socket")),
         Ok(found) if owner.is_some_and(|owner| found.uid() != owner) => {
-            Some(format!("{shown} is another user's"))
+            Some(format!("{shown} belongs to another user"))
         }
         Ok(_) => None,
     }
@@ -65,7 +65,7 @@ async fn open(door: &Door) -> zbus::Result<Connection> {
         private::open(&door.socket).await?
     };
     let connection = builder.method_timeout(CALL_BOUND).build().await?;
-    // A bus without systemd on it is of no use.
+    // A bus without systemd on it is useless.
     connection
         .call_method(
             Some("org.freedesktop.systemd1"),
@@ -81,10 +81,10 @@ async fn open(door: &Door) -> zbus::Result<Connection> {
 /// Connects to the manager of `scope`.
 ///
 /// # Errors
-/// [`Error::NoManager`], which says what was tried.
+/// [`Error::NoManager`], which lists the sockets that were tried.
 pub(super) async fn connect(scope: Scope) -> Result<Connection, Error> {
     let uid = rustix::process::geteuid().as_raw();
-    // The system's folders are root's alone to write; who owns the socket there differs.
+    // Only root can write to the system's folders; the socket's owner varies.
     let owner = (scope == Scope::User).then_some(uid);
     let runtime_dir = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
     let mut tried = Vec::new();
@@ -101,7 +101,7 @@ pub(super) async fn connect(scope: Scope) -> Result<Connection, Error> {
     Err(Error::NoManager { scope, why: tried.join("; ") })
 }
 
-/// Connects to the system's message bus, where logind is.
+/// Connects to the system's message bus, to reach logind.
 pub(super) async fn system_bus() -> zbus::Result<Connection> {
     Builder::system().method_timeout(CALL_BOUND).build().await
 }
@@ -127,16 +127,16 @@ mod tests {
     }
 
     #[test]
-    fn only_a_socket_of_our_own_is_used() {
+    fn only_our_own_socket_is_used() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("bus");
         let uid = rustix::process::geteuid().as_raw();
-        assert!(refusal(&path, Some(uid)).unwrap().starts_with("there is no "));
+        assert!(refusal(&path, Some(uid)).unwrap().ends_with(" does not exist"));
         std::fs::write(&path, "").unwrap();
-        assert!(refusal(&path, Some(uid)).unwrap().ends_with(" is no socket"));
+        assert!(refusal(&path, Some(uid)).unwrap().ends_with(" is not a socket"));
         std::fs::remove_file(&path).unwrap();
         let _socket = std::os::unix::net::UnixListener::bind(&path).unwrap();
         assert_eq!(refusal(&path, Some(uid)), None);
-        assert!(refusal(&path, Some(uid + 1)).unwrap().ends_with(" is another user's"));
+        assert!(refusal(&path, Some(uid + 1)).unwrap().ends_with(" belongs to another user"));
     }
 }

@@ -1,12 +1,12 @@
 //! Quoting for unit files, by the rules of systemd.syntax(7), systemd.exec(5) and
-//! systemd.service(5). Each directive has rules of its own, so there is a function for each.
+//! systemd.service(5). Each directive has its own rules, hence one function for each.
 
 use std::path::Path;
 
 use crate::service::Unfit;
 use crate::session::names;
 
-/// `name`, when it may be an instance or a convoy.
+/// Returns `name` if it can be the name of an instance or a convoy.
 ///
 /// # Errors
 /// [`Unfit::Name`] otherwise.
@@ -14,13 +14,13 @@ pub fn name(name: &str) -> Result<&str, Unfit> {
     if names::is_instance(name) { Ok(name) } else { Err(Unfit::Name(name.to_owned())) }
 }
 
-/// `path` as text, when it is absolute and UTF-8.
+/// Returns `path` as text if it is absolute and UTF-8.
 fn absolute(path: &Path) -> Result<&str, Unfit> {
     let text = path.to_str().ok_or_else(|| Unfit::NotUtf8(path.display().to_string()))?;
     if path.is_absolute() { Ok(text) } else { Err(Unfit::Relative(text.to_owned())) }
 }
 
-/// `text` in double quotes with C escapes, specifiers disarmed.
+/// `text` in double quotes with C escapes; specifiers are escaped.
 fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
@@ -52,7 +52,7 @@ pub fn program(path: &Path) -> Result<String, Unfit> {
 /// One assignment of an `Environment=`. `$` needs no escape there.
 ///
 /// # Errors
-/// [`Unfit::Variable`] for a name that is none.
+/// [`Unfit::Variable`] for an invalid name.
 pub fn assignment(name: &str, value: &str) -> Result<String, Unfit> {
     let sound = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
@@ -90,7 +90,7 @@ pub fn read_assignment(text: &str) -> Option<(String, String)> {
     Some((name.to_owned(), value.to_owned()))
 }
 
-/// The path of a `DirectoryNotEmpty=`, where quotes and escapes mean themselves.
+/// The path of a `DirectoryNotEmpty=`, where quotes and escapes have no special meaning.
 ///
 /// # Errors
 /// [`Unfit`] for a path that is relative, not UTF-8, or cannot be written without an escape.
@@ -102,7 +102,7 @@ pub fn bare_path(path: &Path) -> Result<String, Unfit> {
     Ok(text.replace('%', "%%"))
 }
 
-/// A text for people, as in `Description=`: one line, whatever comes.
+/// A text for people, as in `Description=`: always a single line.
 #[must_use]
 pub fn description(text: &str) -> String {
     let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_is_quoted_where_it_must_be() {
+    fn a_program_is_quoted_if_necessary() {
         assert_eq!(program(Path::new("/usr/bin/samocode")).unwrap(), "/usr/bin/samocode");
         assert_eq!(program(Path::new("/o p/100%/s$c")).unwrap(), "\"/o p/100%%/s$c\"");
         assert_eq!(program(Path::new("samocode")), Err(Unfit::Relative("samocode".to_owned())));
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_has_a_proper_name() {
+    fn an_invalid_variable_name_is_refused() {
         for bad in ["", "1A", "A B", "A=B", "Ä", "A\n"] {
             assert!(assignment(bad, "x").is_err(), "{bad:?}");
         }

@@ -10,8 +10,8 @@ use crate::service::{Error, Recorded, Scope, UnitFile};
 use crate::session::names;
 use crate::session::store::crash_point;
 
-/// The unit folder as far as the environment tells, for verbs that talk to no manager. A manager
-/// knows better: `ServiceManager::unit_dir`.
+/// The unit folder according to the environment, for verbs that do not talk to a manager. If one
+/// runs, `ServiceManager::unit_dir` is more reliable.
 ///
 /// # Errors
 /// [`Error::NoHome`] without HOME.
@@ -26,14 +26,14 @@ pub fn unit_dir(scope: Scope) -> Result<PathBuf, Error> {
         .ok_or(Error::NoHome)
 }
 
-/// What a write did.
+/// The effect of writing one file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Written {
-    /// The file said so already.
+    /// The file already had this content.
     Same,
-    /// There was no such file.
+    /// The file did not exist.
     New,
-    /// It said something else.
+    /// The file had other content.
     Changed,
 }
 
@@ -42,7 +42,7 @@ fn fault(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
     move |source| Error::File { action, path, source }
 }
 
-/// Writes `file` below `dir`, unless it says that already.
+/// Writes `file` below `dir`, unless it already has that content.
 fn write(dir: &Path, file: &UnitFile) -> Result<Written, Error> {
     let path = dir.join(&file.path);
     let written = match fs::read(&path) {
@@ -71,15 +71,15 @@ fn write(dir: &Path, file: &UnitFile) -> Result<Written, Error> {
     Ok(written)
 }
 
-/// Writes a set below `dir`; returns what became of each file.
+/// Writes a set of files below `dir` and returns the effect on each.
 ///
 /// # Errors
-/// [`Error::File`]; what was written before stays, each file whole.
+/// [`Error::File`]; files written before that stay, each complete.
 pub fn install(dir: &Path, set: &UnitSet) -> Result<Vec<(PathBuf, Written)>, Error> {
     set.files.iter().map(|file| Ok((file.path.clone(), write(dir, file)?))).collect()
 }
 
-/// Removes the drop-ins of `instance`. Absent ones are no error.
+/// Removes the drop-ins of `instance`. Missing ones are not an error.
 ///
 /// # Errors
 /// [`Error::File`].
@@ -96,7 +96,8 @@ pub fn remove_session(dir: &Path, instance: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// What the drop-in of `instance` recorded; `None` when there is none, or none of ours.
+/// The settings recorded in the drop-in of `instance`; `None` if it has none, or one that is not
+/// ours.
 ///
 /// # Errors
 /// [`Error::File`] when it cannot be read.
@@ -112,7 +113,7 @@ pub fn recorded(dir: &Path, instance: &str) -> Result<Option<Recorded>, Error> {
     }
 }
 
-/// The instances that have a drop-in, in no order.
+/// The instances that have a drop-in, in no particular order.
 ///
 /// # Errors
 /// [`Error::File`] when the folder cannot be read.

@@ -1,4 +1,4 @@
-//! Installing unit files, and having the manager read them.
+//! Installs unit files and makes the manager read them.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use super::units::UnitSet;
 use crate::service::{Error, Scope};
 
 impl Systemd {
-    /// The folder that unit files belong in, as the manager has it.
+    /// The folder for unit files, according to the manager.
     ///
     /// # Errors
     /// [`Error::Call`].
@@ -19,26 +19,26 @@ impl Systemd {
         if self.scope == Scope::System {
             return files::unit_dir(Scope::System);
         }
-        // The manager's XDG_CONFIG_HOME may differ from ours. Its own folder for what the user
-        // configures comes before /etc's in its search path.
+        // The manager's XDG_CONFIG_HOME may differ from ours. In its search path the user's own
+        // folder comes before /etc.
         let what = "read the service manager's search path";
         let searched = self.manager.unit_path().await.map_err(self.failed(what))?;
         let own = searched.into_iter().find(|dir| dir.ends_with("/systemd/user"));
         own.map(PathBuf::from).map_or_else(|| files::unit_dir(Scope::User), Ok)
     }
 
-    /// Has the manager read all unit files again.
+    /// Makes the manager read all unit files again.
     async fn reload_files(&self) -> Result<(), Error> {
         self.manager.reload().await.map_err(self.failed("reload the service manager"))
     }
 
-    /// Whether what the manager has of `unit`, loading it if need be, is not what is on disk.
-    /// `drop_in` is one that must be among its files: managers before 246 know no new drop-in
-    /// folder until they are reloaded.
+    /// Whether the manager's version of `unit` differs from the files on disk; loads it if
+    /// necessary. `drop_in` must be among its files: managers before 246 do not notice a new
+    /// drop-in folder until they are reloaded.
     async fn is_stale(&self, unit: &str, drop_in: Option<&Path>) -> Result<bool, Error> {
         let read = async {
             let path = self.manager.load_unit(unit.to_owned()).await?;
-            // Not all properties: some take the manager long to find out.
+            // Not all properties, since some take the manager long to compute.
             let unit = UnitProxy::builder(&self.connection)
                 .path(path)
                 .cache_properties(CacheProperties::No)
@@ -56,30 +56,29 @@ impl Systemd {
         };
         read.await.map_err(self.failed(format!("look up {unit}")))
     }
-    /// Writes the unit files that differ and has the manager read them if one of its loaded units
-    /// needs that; returns whether it did.
+    /// Writes the unit files that differ, and reloads the manager if one of its loaded units is
+    /// stale; returns whether it did.
     ///
     /// # Errors
     /// [`Error::File`], [`Error::Call`].
     pub async fn install_units(&self, set: &UnitSet) -> Result<bool, Error> {
         let dir = self.unit_dir().await?;
         let written = files::install(&dir, set)?;
-        // A changed template concerns every unit made from it, and reading the search path again
-        // is cheaper than asking about each.
+        // A changed template affects every unit made from it, and reading the search path again is
+        // cheaper than asking about each.
         let is_drop_in = |path: &Path| path.components().count() > 1;
         if written.iter().any(|(path, was)| *was == Written::Changed && !is_drop_in(path)) {
             self.reload_files().await?;
             return Ok(true);
         }
-        // Also where nothing was written now: whoever wrote it may have been killed before the
-        // reload.
+        // Even if nothing was written now: whoever wrote it may have been killed before the reload.
         for (path, _) in &written {
             let folder = path.parent().and_then(Path::to_str).unwrap_or_default();
             let name = match folder.strip_suffix(".d") {
                 Some(unit) => unit.to_owned(),
                 None => path.display().to_string(),
             };
-            // A template cannot be loaded; its instances are looked at when they come.
+            // A template cannot be loaded; its instances are checked when they are installed.
             if name.contains("@.") {
                 continue;
             }
@@ -92,8 +91,8 @@ impl Systemd {
         Ok(false)
     }
 
-    /// Has the manager read the unit's files if they are not those it was loaded with; returns
-    /// whether it did. The unit need not be loaded.
+    /// Reloads the manager if the unit's files have changed since it was loaded; returns whether it
+    /// did. The unit need not be loaded.
     ///
     /// # Errors
     /// [`Error::Call`].

@@ -1,11 +1,11 @@
-//! The installed unit files beside what they should be.
+//! Compares installed unit files with the wanted ones.
 
 use std::fs;
 use std::path::Path;
 
 use crate::service::{Installed, UnitFile};
 
-/// Compares `wanted` with what is in `dir`.
+/// Compares `wanted` with the files in `dir`.
 pub(super) fn compare(wanted: &[UnitFile], dir: &Path) -> Installed {
     let mut different = Vec::new();
     let mut found = 0;
@@ -33,7 +33,7 @@ pub(super) fn compare(wanted: &[UnitFile], dir: &Path) -> Installed {
     }
 }
 
-/// The program of the first `ExecStart=`.
+/// Reads the program of the first `ExecStart=`.
 fn program(text: &str) -> Option<String> {
     let line = text.lines().find_map(|line| line.strip_prefix("ExecStart="))?;
     let program = shlex::split(line)?.into_iter().next()?;
@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn installed_units_are_compared_with_what_they_should_be() {
+    fn installed_units_are_compared_with_the_wanted_ones() {
         let dir = tempfile::tempdir().unwrap();
         let own = format!("ExecStart=\"{}/my samocode\" worker %i\n", dir.path().display());
         fs::write(dir.path().join("my samocode"), "").unwrap();

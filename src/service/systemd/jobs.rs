@@ -1,4 +1,4 @@
-//! Jobs and how they end. One task reads `JobRemoved` from the moment of connection and hands each
+//! Jobs and their results. One task reads `JobRemoved` from the moment of connection and hands each
 //! result to whoever waits for it.
 
 use std::collections::HashMap;
@@ -15,21 +15,21 @@ use super::instance_of;
 use super::manager::{error_name, is_unknown};
 use crate::service::{Error, JOB_BOUND, JobResult, Progress, Verb};
 
-/// A job that takes longer than this is spoken of.
+/// A job that takes longer than this is reported to the user.
 const SILENCE: Duration = Duration::from_secs(1);
 
-/// The result of a job that did what it was for.
+/// The result of a successful job.
 const DONE: &str = "done";
 
-/// The answer to a job that would take another's place and may not.
+/// The reply to a job that would have to replace another and may not.
 const DESTRUCTIVE: &str = "org.freedesktop.systemd1.TransactionIsDestructive";
 
-/// What becomes of a job under way that conflicts with the new one, as a stop does with a start.
+/// What happens to a running job that conflicts with the new one, as a start does with a stop.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Mode {
-    /// The new one takes its place.
+    /// The new job replaces it.
     Replace,
-    /// It stays, and the new one is refused.
+    /// The running job stays, and the new one is refused.
     Fail,
 }
 
@@ -45,23 +45,23 @@ impl Mode {
 
 #[derive(Default)]
 struct Board {
-    /// Who waits, by job.
+    /// The receivers of results, by job.
     waiting: HashMap<OwnedObjectPath, Vec<oneshot::Sender<String>>>,
-    /// Calls that have been made and not answered: their job may end before the caller has read
-    /// which job it is.
+    /// Calls that have not been answered yet: their job may end before the caller knows which job
+    /// it is.
     unanswered: usize,
-    /// Jobs that ended meanwhile.
+    /// Jobs that ended while calls were unanswered.
     ended: HashMap<OwnedObjectPath, String>,
     closed: bool,
 }
 
-/// The results of jobs.
+/// Matches the results of jobs with their callers.
 pub(super) struct Jobs {
     board: Arc<Mutex<Board>>,
     reader: JoinHandle<()>,
 }
 
-/// A call that will have a job. Dropping it is safe at any time.
+/// A call that will get a job. Dropping it is safe at any time.
 struct Call<'a>(&'a Jobs);
 
 fn lock(board: &Mutex<Board>) -> MutexGuard<'_, Board> {
@@ -89,8 +89,8 @@ impl Jobs {
         Self { board, reader }
     }
 
-    /// Has the manager do a job and waits for its end. What the bus says of a call that was not
-    /// answered with a job becomes an error by `failed`.
+    /// Makes the manager run a job and waits until it ends. If the call gets an error instead of a
+    /// job, `failed` turns it into ours.
     pub(super) async fn run(
         &self,
         manager: &ManagerProxy<'_>,
@@ -101,8 +101,8 @@ impl Jobs {
     ) -> Result<(), Error> {
         let not_done = |result| {
             let ask = match instance_of(unit) {
-                Some(name) => format!("`samocode why {name}` and `samocode logs {name}` say why"),
-                None => format!("`systemctl status {unit}` says why"),
+                Some(name) => format!("to find out why: samocode why {name}; samocode logs {name}"),
+                None => format!("to find out why: systemctl status {unit}"),
             };
             Error::Job { verb, unit: unit.to_owned(), result, ask }
         };
@@ -114,7 +114,7 @@ impl Jobs {
             Verb::Restart => manager.restart_unit(name, mode).await,
         };
         let job = match job {
-            // Nothing to stop.
+            // There is nothing to stop.
             Err(error) if verb == Verb::Stop && is_unknown(&error) => return Ok(()),
             Err(error) if error_name(&error) == DESTRUCTIVE => {
                 return Err(not_done(JobResult::Refused));
@@ -136,7 +136,7 @@ impl Jobs {
         if word == DONE { Ok(()) } else { Err(not_done(word.into())) }
     }
 
-    /// To be called before the call to the manager is made.
+    /// Call this before calling the manager.
     fn expect(&self) -> Call<'_> {
         lock(&self.board).unanswered += 1;
         Call(self)
@@ -146,7 +146,7 @@ impl Jobs {
 impl Board {
     fn end(&mut self, job: OwnedObjectPath, result: &str) {
         for waiter in self.waiting.remove(&job).into_iter().flatten() {
-            // One who no longer waits does not want to know.
+            // The receiver may have stopped waiting.
             let _ = waiter.send(result.to_owned());
         }
         if self.unanswered > 0 {
@@ -156,8 +156,8 @@ impl Board {
 }
 
 impl Call<'_> {
-    /// The result of `job`, which the manager's answer named; the receiver fails when the
-    /// connection is closed first.
+    /// The result of `job`, the one in the manager's answer. The receiver fails if the connection
+    /// closes first.
     fn result(self, job: &OwnedObjectPath) -> oneshot::Receiver<String> {
         let (sender, receiver) = oneshot::channel();
         let mut board = lock(&self.0.board);

@@ -2,10 +2,10 @@
 
 use crate::service::{Limits, Unfit};
 
-/// The directives that are set, checked: systemd would ignore a bad one with a warning that
-/// nobody reads.
+/// The directives for all given limits, validated: systemd would ignore a bad one with a warning
+/// that nobody reads.
 pub(super) fn directives(of: &Limits) -> Result<Vec<(&'static str, &str)>, Unfit> {
-    const SIZE: &str = "a number with K, M, G or T, per cent like 50%, or infinity";
+    const SIZE: &str = "a number with K, M, G or T, a percentage like 50%, or infinity";
     let amount = |text: &str, suffixes: &str| {
         let number = text.trim_end_matches(|c: char| suffixes.contains(c));
         text == "infinity"
@@ -18,7 +18,7 @@ pub(super) fn directives(of: &Limits) -> Result<Vec<(&'static str, &str)>, Unfit
     let all = [
         ("MemoryHigh", &of.memory_high, SIZE),
         ("MemoryMax", &of.memory_max, SIZE),
-        ("TasksMax", &of.tasks_max, "a number, per cent like 50%, or infinity"),
+        ("TasksMax", &of.tasks_max, "a number, a percentage like 50%, or infinity"),
         ("CPUWeight", &of.cpu_weight, "a number from 1 to 10000"),
     ];
     let mut set = Vec::new();

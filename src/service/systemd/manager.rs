@@ -23,22 +23,22 @@ use crate::service::{
 const MANAGER: &str = "/org/freedesktop/systemd1";
 const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 
-/// Signals that may be queued. The reader of jobs is always reading; a watcher may be slow.
+/// How many signals may be queued. The reader of jobs is always reading; a watcher may be slow.
 const QUEUE: std::num::NonZeroUsize = match std::num::NonZeroUsize::new(1024) {
     Some(size) => size,
     None => std::num::NonZeroUsize::MIN,
 };
 
-/// A systemd manager.
+/// A connection to a systemd manager.
 pub struct Systemd {
     pub(super) scope: Scope,
     pub(super) connection: Connection,
     pub(super) manager: ManagerProxy<'static>,
-    /// Made for the first job: most verbs have none.
+    /// Created for the first job, since most verbs have none.
     jobs: OnceCell<Jobs>,
 }
 
-/// The number in `252.39-1~deb12u2`, `v252` or `257`.
+/// The major number in `252.39-1~deb12u2`, `v252` or `257`.
 fn version_number(text: &str) -> Option<u32> {
     let digits = text.trim_start_matches('v');
     let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
@@ -55,7 +55,7 @@ pub(super) fn error_name(error: &zbus::Error) -> String {
 }
 
 impl Systemd {
-    /// Connects.
+    /// Connects to the manager of `scope`.
     ///
     /// # Errors
     /// [`Error::NoManager`].
@@ -69,7 +69,7 @@ impl Systemd {
         Ok(Self { scope, connection, manager, jobs: OnceCell::new() })
     }
 
-    /// Puts what was asked and what to do about it to an error of the bus.
+    /// Adds the attempt, and a hint where there is one, to an error of the bus.
     pub(super) fn failed(&self, what: impl Into<String>) -> impl FnOnce(zbus::Error) -> Error {
         let (scope, what) = (self.scope, what.into());
         move |error| match error_name(&error).as_str() {
@@ -77,8 +77,8 @@ impl Systemd {
             | "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired"
             | "org.freedesktop.DBus.Error.AuthFailed" => {
                 let hint = match scope {
-                    Scope::System => "run it as root, with sudo",
-                    Scope::User => "run it as the user whose manager it is",
+                    Scope::System => "run it again as root, with sudo",
+                    Scope::User => "run it again as the user who owns the manager",
                 };
                 Error::Denied { scope, what, hint }
             }
@@ -123,23 +123,23 @@ impl Systemd {
             .await
     }
 
-    /// All properties of an object in one answer, so that they agree with one another: the empty
-    /// interface stands for all.
+    /// All properties of an object in one answer, so that they are consistent. An empty interface
+    /// name selects all.
     async fn properties(&self, path: &str) -> zbus::Result<Properties> {
         let name = Some("org.freedesktop.systemd1");
         let all = self.connection.call_method(name, path, Some(PROPERTIES), "GetAll", &"").await?;
         all.body().deserialize()
     }
 
-    /// Has a unit started at boot.
+    /// Makes a unit start at boot.
     async fn enable_unit(&self, unit: &str) -> Result<(), Error> {
-        // Not in /run, and over links that point elsewhere.
+        // Persistently (not in /run), and replacing links that point elsewhere.
         let done = self.manager.enable_unit_files(vec![unit.to_owned()], false, true).await;
         done.map(|_| ()).map_err(self.failed(format!("enable {unit}")))
     }
 
-    /// Runs a job for a unit, by its full name, and waits until the manager says how it ended, at
-    /// most [`JOB_BOUND`](crate::service::JOB_BOUND). It takes the place of one that conflicts.
+    /// Runs a job for a unit, by its full name, and waits until it ends, at most
+    /// [`JOB_BOUND`](crate::service::JOB_BOUND). It replaces a conflicting job.
     async fn job(&self, verb: Verb, unit: &str, progress: Progress<'_>) -> Result<(), Error> {
         self.run_job((verb, unit), Mode::Replace, progress).await
     }
@@ -154,7 +154,7 @@ impl Systemd {
         self.jobs().await?.run(&self.manager, (verb, unit), mode, progress, failed).await
     }
 
-    /// Makes a unit that failed startable again. One that is not loaded is no error.
+    /// Makes a failed unit startable again. A unit that is not loaded is not an error.
     async fn reset_failed_unit(&self, unit: &str) -> Result<(), Error> {
         match self.manager.reset_failed_unit(unit.to_owned()).await {
             Err(error) if !is_unknown(&error) => {
@@ -164,10 +164,10 @@ impl Systemd {
         }
     }
 
-    /// Everything about one unit, by its full name. One never heard of is inactive.
+    /// The full status of a unit, by its full name. An unknown unit is inactive.
     async fn detail(&self, unit: &str) -> Result<UnitDetail, Error> {
         let path = object_path(unit);
-        // The manager loads a unit that is asked for by its path.
+        // The manager loads a unit that is queried by its path.
         let found = self.properties(&path).await.map_err(self.failed(format!("look up {unit}")))?;
         Ok(detail_of(unit, &found))
     }
@@ -218,7 +218,7 @@ impl ServiceManager for Systemd {
             user.linger().await
         };
         match ask.await {
-            // One who is neither logged in nor lingers.
+            // A user who is neither logged in nor lingers.
             Err(error) if error_name(&error) == "org.freedesktop.login1.NoSuchUser" => Ok(false),
             other => other.map_err(self.failed("ask logind about lingering")),
         }
@@ -263,7 +263,7 @@ impl ServiceManager for Systemd {
     }
 
     async fn disable(&self, instance: &str) -> Result<(), Error> {
-        // Not by the proxy: it has a third argument that the manager refuses.
+        // Not by the proxy, which passes a third argument that the manager refuses.
         let unit = service(instance);
         let done = self
             .manager
@@ -307,7 +307,7 @@ impl ServiceManager for Systemd {
     }
 
     async fn units(&self) -> Result<Vec<UnitStatus>, Error> {
-        // Without the idle ones, of which there may be a thousand, that are enabled and wait.
+        // Leaves out idle units, of which a thousand may be enabled and waiting.
         let up = ["active", "reloading", "refreshing", "activating", "deactivating", "failed"];
         let states = up.map(str::to_owned).to_vec();
         let listed = self.manager.list_units_by_patterns(states, vec![service("*")]).await;

@@ -1,4 +1,4 @@
-//! systemd, of a user or of the system, over D-Bus.
+//! The user's or the system's systemd, over D-Bus.
 
 #[cfg(target_os = "linux")]
 mod bus;
@@ -23,19 +23,19 @@ mod verify;
 /// The path unit that watches the wake spool.
 pub const WAKE_PATH: &str = "samocode-wake.path";
 
-/// The unit of an instance.
+/// The name of an instance's unit.
 #[must_use]
 pub fn service(instance: &str) -> String {
     format!("samocode@{instance}.service")
 }
 
-/// The target of a convoy.
+/// The name of a convoy's target.
 #[cfg(target_os = "linux")]
 fn convoy(id: &str) -> String {
     format!("samocode-convoy@{id}.target")
 }
 
-/// The instance of a session's unit.
+/// The instance in the name of a session's unit.
 #[must_use]
 pub fn instance_of(unit: &str) -> Option<&str> {
     unit.strip_prefix("samocode@")?.strip_suffix(".service")

@@ -1,9 +1,8 @@
-//! The manager's own socket, `systemd/private`, which `systemctl` uses: no message bus in between.
-//! It is all there is of D-Bus for a user whose system has no bus for users.
+//! The manager's own socket, `systemd/private`, which `systemctl` uses without a message bus. It is
+//! the only D-Bus access for a user whose system has no user bus.
 //!
-//! systemd names itself there as the sender of its messages. That name is well-known, not unique,
-//! and the sender of a message must be unique, so zbus takes no such message; this socket
-//! replaces the name.
+//! On this socket systemd names itself as the sender of its messages. That is a well-known name,
+//! but D-Bus requires a unique one, so zbus rejects such messages; this module replaces the name.
 
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -16,24 +15,24 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use zbus::connection::Builder;
 use zbus::connection::socket::{ReadHalf, Socket, Split, WriteHalf};
 
-/// The longest message of the D-Bus specification.
+/// The longest message that the D-Bus specification allows, in bytes.
 const LONGEST: usize = 128 * 1024 * 1024;
 
 /// Header field SENDER, as systemd sends it: code, signature, length, text.
 const SENDER: &[u8] = b"\x07\x01s\0\x18\0\0\0org.freedesktop.systemd1\0";
-/// The same with a unique name of the same length.
+/// The same field with a unique name of the same length.
 const REPLACED: &[u8] = b"\x07\x01s\0\x18\0\0\0:org.freedesktop.system1\0";
 
 /// A connection to the manager's own socket, authenticated.
 ///
 /// # Errors
-/// The system's; [`io::ErrorKind::PermissionDenied`] when the manager does not want us.
+/// The system's; [`io::ErrorKind::PermissionDenied`] if the manager rejects us.
 pub(super) async fn open(socket: &Path) -> io::Result<Builder<'static>> {
     let mut stream = UnixStream::connect(socket).await?;
     let uid = rustix::process::geteuid().as_raw().to_string();
     let name: String = uid.bytes().map(|byte| format!("{byte:02x}")).collect();
     stream.write_all(format!("\0AUTH EXTERNAL {name}\r\nBEGIN\r\n").as_bytes()).await?;
-    // Byte by byte: what follows the line is for the connection.
+    // Byte by byte: whatever follows the line belongs to the connection.
     let mut line = Vec::new();
     while !line.ends_with(b"\r\n") && line.len() < 256 {
         line.push(stream.read_u8().await?);
@@ -46,7 +45,7 @@ pub(super) async fn open(socket: &Path) -> io::Result<Builder<'static>> {
     Ok(Builder::authenticated_socket(Private(stream), guid.to_owned()).p2p())
 }
 
-/// How long the message is that begins with `head`.
+/// The length of the message that begins with `head`.
 fn length(head: [u8; 16]) -> Option<usize> {
     let number = |at: usize| {
         let bytes = [head[at], head[at + 1], head[at + 2], head[at + 3]];
@@ -59,12 +58,12 @@ fn length(head: [u8; 16]) -> Option<usize> {
     (whole <= LONGEST).then_some(whole)
 }
 
-/// Replaces the sender in a message. The socket is local, so a big-endian machine's systemd is
-/// the only one that would send big-endian, and its bus must do.
+/// Replaces the sender in a message. The socket is local, so only systemd on a big-endian machine
+/// would send big-endian, and there the bus has to do.
 fn replace_sender(message: &mut [u8]) {
     let fields = u32::from_le_bytes([message[12], message[13], message[14], message[15]]);
     let end = usize::try_from(fields).unwrap_or_default().saturating_add(16).min(message.len());
-    // Fields begin at multiples of 8.
+    // Fields are aligned to 8 bytes.
     let at = (16..end).step_by(8).find(|at| message[*at..end].starts_with(SENDER));
     if let Some(at) = at {
         message[at..at + REPLACED.len()].copy_from_slice(REPLACED);
@@ -84,7 +83,7 @@ impl Socket for Private {
     }
 }
 
-/// Reads whole messages and gives them out in pieces.
+/// Reads whole messages and hands them out in pieces.
 #[derive(Debug)]
 struct Reader {
     stream: OwnedReadHalf,
@@ -155,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_without_the_name_and_nonsense_stay_as_they_are() {
+    fn nonsense_and_messages_without_the_name_are_left_alone() {
         for mut sent in [message(b"", 40), message(b"\x05\x01u\0\x01\0\0\0", 0)] {
             let before = sent.clone();
             replace_sender(&mut sent);

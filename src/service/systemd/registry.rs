@@ -1,4 +1,4 @@
-//! The unit folder as a [`Registry`].
+//! The [`Registry`] of a systemd unit folder.
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,7 @@ pub struct UnitFolder {
 }
 
 impl UnitFolder {
-    /// Where the environment says.
+    /// The folder that the environment gives.
     ///
     /// # Errors
     /// [`Error::NoHome`].
@@ -23,7 +23,7 @@ impl UnitFolder {
         Ok(Self::at(scope, files::unit_dir(scope)?))
     }
 
-    /// Where the manager says.
+    /// The folder that the manager reports.
     pub(super) const fn at(scope: Scope, dir: PathBuf) -> Self {
         Self { scope, dir }
     }

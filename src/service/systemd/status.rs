@@ -1,4 +1,4 @@
-//! What the manager's answers and signals say of a unit.
+//! Reads a unit's status from the manager's answers and signals.
 
 use std::collections::HashMap;
 
@@ -7,18 +7,18 @@ use zbus::{OwnedObjectPath, OwnedVariant};
 use super::instance_of;
 use crate::service::{UnitChange, UnitDetail, UnitStatus};
 
-/// Below it is every unit's object.
+/// The parent path of all unit objects.
 pub(super) const UNIT_PATHS: &str = "/org/freedesktop/systemd1/unit";
-/// What all units have.
+/// The interface of every unit.
 pub(super) const UNIT: &str = "org.freedesktop.systemd1.Unit";
-/// What services have.
+/// The interface of services.
 pub(super) const SERVICE: &str = "org.freedesktop.systemd1.Service";
 
-/// The answer to `GetAll`.
+/// The answer to `GetAll`: values by property.
 pub(super) type Properties = HashMap<String, OwnedVariant>;
 
-/// The object path of a unit: bytes other than letters and digits as `_xx`, also a leading digit
-/// (`bus_label_escape` of systemd).
+/// The object path of a unit: bytes other than letters and digits become `_xx`, as does a leading
+/// digit (`bus_label_escape` in systemd).
 pub(super) fn object_path(unit: &str) -> String {
     let mut path = format!("{UNIT_PATHS}/");
     for (at, byte) in unit.bytes().enumerate() {
@@ -44,7 +44,7 @@ fn number(properties: &Properties, name: &str) -> Option<u32> {
 pub(super) type ListedUnit =
     (String, String, String, String, String, String, OwnedObjectPath, u32, String, OwnedObjectPath);
 
-/// A unit of the list.
+/// Reads one unit of the list.
 pub(super) fn listed((name, _, _, active, _, _, _, id, _, _): ListedUnit) -> UnitStatus {
     UnitStatus {
         instance: instance_of(&name).unwrap_or_default().to_owned(),
@@ -54,7 +54,7 @@ pub(super) fn listed((name, _, _, active, _, _, _, id, _, _): ListedUnit) -> Uni
     }
 }
 
-/// A unit by its properties.
+/// Reads a unit's properties.
 pub(super) fn detail_of(name: &str, found: &Properties) -> UnitDetail {
     let job = found.get("Job").and_then(|job| <(u32, OwnedObjectPath)>::try_from(job.clone()).ok());
     let word = |name| text(found, name).unwrap_or_default();
@@ -78,7 +78,8 @@ pub(super) fn detail_of(name: &str, found: &Properties) -> UnitDetail {
     }
 }
 
-/// What a `PropertiesChanged` of one of the `watched` units (instance by object path) tells.
+/// Reads a `PropertiesChanged` signal; `None` unless it is about one of the `watched` units
+/// (instance by object path).
 pub(super) fn change_of(
     message: &zbus::Message,
     watched: &HashMap<String, String>,

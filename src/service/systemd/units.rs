@@ -1,6 +1,7 @@
-//! The text of the unit files. Pure: (what to run, for which manager) to text.
+//! Generates the unit files: pure functions from what to run, and under which manager, to text.
 //!
-//! The sources are in `units/`. What a manager is too old for is left out of them, by [`SINCE`].
+//! The sources are in `units/`. Directives that a manager is too old for are left out, by
+//! [`SINCE`].
 
 use std::path::PathBuf;
 
@@ -8,35 +9,35 @@ use super::escape;
 use super::limits::directives;
 use crate::service::{Recorded, Scope, Session, Shared, Unfit, UnitFile};
 
-/// The oldest systemd that is supported (RHEL 8's).
+/// The oldest supported systemd (RHEL 8's).
 pub const OLDEST: u32 = 239;
 
-/// The version that unit files are printed for where no manager says its own: with everything.
+/// The version that unit files are printed for if no manager reports its own: nothing is left out.
 pub const NEWEST: u32 = 257;
 
-/// What the units ask for that systemd `version` lacks, and what that means: see [`SINCE`].
+/// Features our units use that systemd `version` lacks, with the consequences: see [`SINCE`].
 #[must_use]
 pub fn lacks(version: u32) -> Vec<&'static str> {
     let lacks = [
-        (243, "a build that runs out of memory ends the whole unit (OOMPolicy=)"),
+        (243, "a build that runs out of memory kills the whole unit (OOMPolicy=)"),
         (250, "a burst of mail may be held back by a limit (TriggerLimitIntervalSec=)"),
     ];
     lacks.into_iter().filter(|(since, _)| version < *since).map(|(_, what)| what).collect()
 }
 
-/// A version that unit files can be made for, as a person types it.
+/// Parses the systemd version that a person typed.
 ///
 /// # Errors
-/// A line for that person.
+/// A message for that person.
 pub fn parse_version(text: &str) -> Result<u32, String> {
     match text.trim_start_matches('v').parse() {
         Ok(version) if version >= OLDEST => Ok(version),
         Ok(_) => Err(format!("systemd before {OLDEST} is not supported")),
-        Err(_) => Err(format!("use a version of systemd, as in {OLDEST} or {NEWEST}")),
+        Err(_) => Err(format!("not a systemd version; use one like {OLDEST} or {NEWEST}")),
     }
 }
 
-/// The units every manager gets once: file name and source.
+/// The units that are installed once per manager: file name and source.
 const SOURCES: [(&str, &str); 6] = [
     ("samocode@.service", include_str!("../../../units/samocode@.service")),
     ("samocode-wake.path", include_str!("../../../units/samocode-wake.path")),
@@ -48,8 +49,8 @@ const SOURCES: [(&str, &str); 6] = [
 
 /// The first systemd that knows a directive, for all that the units use. From the "Added in
 /// version" notes of systemd.unit(5), systemd.service(5), systemd.path(5), systemd.exec(5),
-/// systemd.kill(5), systemd.resource-control(5); 0 where they have none, which means before 211
-/// or older than the notes.
+/// systemd.kill(5), systemd.resource-control(5). Directives without a note have 0: they came before
+/// 211, or before the notes.
 const SINCE: [(&str, u32); 37] = [
     ("CPUWeight", 232),
     ("Delegate", 218),
@@ -90,7 +91,7 @@ const SINCE: [(&str, u32); 37] = [
     ("WatchdogSec", 0),
 ];
 
-/// The directive a line sets.
+/// The name of the directive on a line.
 fn directive(line: &str) -> Option<&str> {
     let (name, _) = line.split_once('=')?;
     name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-').then_some(name)
@@ -112,12 +113,12 @@ fn for_version(text: &str, version: u32) -> String {
 /// Unit files that are installed together.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UnitSet {
-    /// In the order they are written.
+    /// The files, in the order in which they are written.
     pub files: Vec<UnitFile>,
 }
 
 impl UnitSet {
-    /// These and `more`.
+    /// This set followed by `more`.
     #[must_use]
     pub fn with(mut self, more: Self) -> Self {
         self.files.extend(more.files);
@@ -125,10 +126,10 @@ impl UnitSet {
     }
 }
 
-/// The units every manager gets once.
+/// The units that are installed once per manager.
 ///
 /// # Errors
-/// [`Unfit`] where a path cannot be written into a unit file.
+/// [`Unfit`] if a path cannot be written to a unit file.
 pub fn shared(of: Shared<'_>, scope: Scope, version: u32) -> Result<UnitSet, Unfit> {
     let (option, at_boot, mode) = match scope {
         Scope::User => ("", "default.target", "0700"),
@@ -158,17 +159,17 @@ const CONFIG: &str = "SAMOCODE_CONFIG";
 const FOLDER: &str = "SAMOCODE_SESSION_DIR";
 const SPOOL: &str = "SAMOCODE_SPOOL";
 
-/// The drop-in of a session, relative to the unit folder.
+/// The path of a session's drop-in, relative to the unit folder.
 #[must_use]
 pub fn drop_in(instance: &str) -> PathBuf {
     PathBuf::from(format!("samocode@{instance}.service.d/session.conf"))
 }
 
 /// The files of one session: its drop-in, and for `--system` one for `samocode-failed@`, so that
-/// what tells the human runs as the same user.
+/// the process that notifies the human runs as the same user.
 ///
 /// # Errors
-/// [`Unfit`] where a value cannot be written into a unit file.
+/// [`Unfit`] if a value cannot be written to a unit file.
 pub fn session(of: &Session, version: u32) -> Result<UnitSet, Unfit> {
     let instance = escape::name(&of.instance)?;
     let mut service = vec!["[Service]".to_owned()];
@@ -205,7 +206,7 @@ pub fn session(of: &Session, version: u32) -> Result<UnitSet, Unfit> {
     Ok(UnitSet { files })
 }
 
-/// Reads a drop-in that [`session`] wrote; `None` when it names no project and session folder.
+/// Reads a drop-in written by [`session`]; `None` if it lacks the project or the session's folder.
 #[must_use]
 pub fn read_session(text: &str) -> Option<Recorded> {
     let (mut config, mut folder, mut uid, mut environment) = (None, None, None, Vec::new());

@@ -1,4 +1,4 @@
-//! `systemd-analyze verify`, on the units as they would be installed.
+//! Runs `systemd-analyze verify` on the units as they would be installed.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -11,13 +11,13 @@ use super::files;
 use super::units::{self, UnitSet};
 use crate::service::{Error, Limits, Scope, Session, Shared, Unfit, Verified};
 
-/// How long systemd-analyze may take; it does in a second.
+/// Time limit for systemd-analyze, which needs about a second.
 const BOUND: Duration = Duration::from_secs(60);
 
-/// The instance that stands for all: the name systemd-analyze itself gives to a template's.
+/// The example instance: systemd-analyze itself uses this name for a template.
 const EXAMPLE: &str = "i";
 
-/// Verifies the shared units and an example of a session's, in a folder of their own.
+/// Verifies the shared units and an example of a session's, in a temporary folder.
 pub(super) async fn verify(scope: Scope, of: Shared<'_>, version: u32) -> Result<Verified, Error> {
     let dir = tempfile::tempdir().map_err(|source| Error::File {
         action: "create",
@@ -34,13 +34,13 @@ pub(super) async fn verify(scope: Scope, of: Shared<'_>, version: u32) -> Result
         ));
     };
     let said = String::from_utf8_lossy(&output.stderr);
-    // It also has a word on units of others that ours lead to.
+    // It also comments on other units that ours refer to.
     let ours: Vec<&str> = said.lines().filter(|line| line.contains("samocode")).collect();
     let found =
         if ours.is_empty() && !output.status.success() { said.lines().collect() } else { ours };
     if found.is_empty() && output.status.success() {
         return Ok(Verified::Sound(format!(
-            "systemd-analyze finds nothing wrong with the {} {scope} units for systemd {version}.",
+            "systemd-analyze found no problems in the {} {scope} units for systemd {version}.",
             names.len()
         )));
     }
@@ -48,7 +48,7 @@ pub(super) async fn verify(scope: Scope, of: Shared<'_>, version: u32) -> Result
     Ok(Verified::Faulty(found.iter().map(|line| line.replace(&folder, "")).collect()))
 }
 
-/// Runs systemd-analyze; `None` where there is none.
+/// Runs systemd-analyze; `None` if it is not installed.
 async fn analyze(scope: Scope, dir: &Path, names: &[PathBuf]) -> Result<Option<Output>, Error> {
     let mut command = Command::new("systemd-analyze");
     command
@@ -59,7 +59,7 @@ async fn analyze(scope: Scope, dir: &Path, names: &[PathBuf]) -> Result<Option<O
         .stdin(Stdio::null())
         .kill_on_drop(true);
     if std::env::var_os("XDG_RUNTIME_DIR").is_none() {
-        // It wants one to look for units in, and there need be none.
+        // It needs a folder to search for units, which may be missing here.
         command.env("XDG_RUNTIME_DIR", dir);
     }
     let failed = |source| Error::Call { what: "run systemd-analyze".to_owned(), source };
@@ -67,11 +67,11 @@ async fn analyze(scope: Scope, dir: &Path, names: &[PathBuf]) -> Result<Option<O
         Ok(Ok(output)) => Ok(Some(output)),
         Ok(Err(error)) if error.kind() == ErrorKind::NotFound => Ok(None),
         Ok(Err(error)) => Err(failed(error.into())),
-        Err(_) => Err(failed(format!("it did not end within {} s", BOUND.as_secs()).into())),
+        Err(_) => Err(failed(format!("it did not finish within {} s", BOUND.as_secs()).into())),
     }
 }
 
-/// A session's drop-in, so that it is looked at too.
+/// An example drop-in, so that those are checked too.
 fn example(scope: Scope, spool: &Path, version: u32) -> Result<UnitSet, Unfit> {
     let session = Session {
         instance: EXAMPLE.to_owned(),

@@ -70,7 +70,7 @@ fn no_placeholder_is_left() {
 }
 
 #[test]
-fn what_was_recorded_is_read_back() {
+fn a_recorded_session_is_read_back() {
     let mut of = example();
     of.environment.push(("SAMOCODE_AGENT".to_owned(), "command:a \"b\" %h\\\n".to_owned()));
     let text = &session(&of, 252).unwrap().files[0].text;
@@ -89,7 +89,7 @@ fn a_name_that_leads_elsewhere_is_refused() {
 }
 
 #[test]
-fn memory_high_lies_just_below_the_most() {
+fn memory_high_is_just_below_the_maximum() {
     let high = |max: &str| Limits::default().with_memory(max).memory_high;
     assert_eq!(high("50%").as_deref(), Some("49%"));
     assert_eq!(high("1%").as_deref(), Some("1%"));
@@ -112,12 +112,12 @@ fn a_limit_systemd_would_ignore_is_refused() {
     let limits = Limits { cpu_weight: Some("0".to_owned()), ..Limits::default() };
     assert_eq!(
         directives(&limits).unwrap_err().to_string(),
-        "\"0\" is no value for CPUWeight: use a number from 1 to 10000"
+        "\"0\" is not a valid value for CPUWeight: use a number from 1 to 10000"
     );
 }
 
 #[test]
-fn what_an_old_systemd_lacks_is_known() {
+fn features_that_an_old_systemd_lacks_are_listed() {
     assert_eq!(lacks(257), [""; 0]);
     let all = lacks(239).join("; ");
     assert!(all.contains("OOMPolicy=") && all.contains("TriggerLimitIntervalSec="), "{all}");
@@ -125,7 +125,7 @@ fn what_an_old_systemd_lacks_is_known() {
 }
 
 #[test]
-fn only_versions_that_are_supported_are_taken() {
+fn only_supported_versions_are_accepted() {
     assert_eq!(parse_version("239"), Ok(239));
     assert_eq!(parse_version("v257"), Ok(257));
     assert!(parse_version("238").unwrap_err().contains("239"));
