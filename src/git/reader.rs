@@ -1,4 +1,4 @@
-//! Questions to a repository, answered by libgit2, or by the git program where libgit2 cannot read it.
+//! Reads a repository through libgit2, or through the git program if libgit2 cannot read it.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -7,52 +7,56 @@ use std::time::Duration;
 
 use git2::{ErrorCode, ObjectType, ReferenceType, Repository, RepositoryOpenFlags};
 
-use super::command::{Finished, first_line, git_command, git_for_reading, read, run};
+use super::command::{git_command, run};
 use super::leftovers::{branch_in, worktree_on};
 use super::{Base, Error};
+use program::Program;
 
-/// Longest time for looking through a worktree's files.
+mod program;
+
+/// Time limit for comparing a worktree's files with the index.
 const STATUS_LIMIT: Duration = Duration::from_secs(120);
 
-/// Where a repository is on disk.
+/// The folders of a repository.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
-    /// Its working tree's root; of a bare repository the repository.
+    /// Its working tree's root, or a bare repository itself.
     pub(super) top: PathBuf,
-    /// What all its worktrees share: refs, objects, registrations.
+    /// Shared by all its worktrees: refs, objects, registrations.
     pub(super) common: PathBuf,
 }
 
-/// The questions. Names of refs are full (`refs/heads/main`) or `HEAD`.
+/// The questions samocode asks. Names of refs are full (`refs/heads/main`) or `HEAD`.
 pub(super) trait Reader {
     fn place(&self) -> &Place;
-    /// The commit a ref leads to.
+    /// The commit a ref points to.
     fn commit(&self, name: &str) -> Result<Option<Base>, Error>;
-    /// The ref a symbolic ref names, whether or not that exists.
+    /// The target of a symbolic ref, whether or not it exists.
     fn symbolic(&self, name: &str) -> Result<Option<String>, Error>;
     /// Any one ref below `folder/`.
     fn any_below(&self, folder: &str) -> Result<Option<String>, Error>;
     fn config(&self, key: &str) -> Option<String>;
     fn remotes(&self) -> Result<Vec<String>, Error>;
-    /// The main working tree, if that has this branch (full name) checked out.
+    /// The main working tree, if it has this branch (full name) checked out.
     fn main_on(&self, branch: &str) -> Result<Option<PathBuf>, Error>;
-    /// Another worktree that has this branch (full name) checked out, and none that `is_here`. Looks at all there are.
+    /// Another worktree that has this branch (full name) checked out, leaving out any that
+    /// `is_here`. Looks at all of them.
     fn worktree_on(
         &self,
         branch: &str,
         is_here: &dyn Fn(&Path) -> bool,
     ) -> Result<Option<PathBuf>, Error>;
-    /// Whether a registration written as gitrepository-layout(5) has it is all that a worktree needs: nothing is to be copied from the main one, nor kept in
-    /// another store of refs.
+    /// Whether a worktree needs no more than the registration in gitrepository-layout(5): nothing
+    /// has to be copied from the main one or kept in another ref store.
     fn has_plain_worktrees(&self) -> bool;
     /// Whether the index has a file below this folder (relative to the top).
     fn tracks_below(&self, folder: &Path) -> Result<bool, Error>;
-    /// How many commits `tip` has that `base` has not.
+    /// How many commits are in `tip` but not in `base`.
     fn ahead(&self, tip: &str, base: &str) -> Result<usize, Error>;
 }
 
-/// Opens the repository a folder is in. `None`: it is in none. What is left of a repository, or
-/// cannot be read, is not none: a session would work in the very checkout.
+/// Opens the repository that contains a folder; `None` if it is in none. A broken or unreadable
+/// repository is an error, or a session would work in that very checkout.
 pub(super) fn open(folder: &Path) -> Result<Option<Box<dyn Reader>>, Error> {
     let found = discover(folder)?;
     if found.is_none() && folder.join(".git").symlink_metadata().is_ok() {
@@ -66,12 +70,13 @@ fn discover(folder: &Path) -> Result<Option<Box<dyn Reader>>, Error> {
     match Repository::open_ext(folder, RepositoryOpenFlags::empty(), none).and_then(Library::new) {
         Ok(library) => Ok(Some(Box::new(library))),
         Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
-        // SHA-256, reftable, an extension it does not know, an owner it does not like: git's own word counts.
+        // SHA-256, reftable, an unknown extension, an owner libgit2 rejects: git itself decides.
         Err(_) => Ok(Program::open(folder)?.map(|program| Box::new(program) as Box<dyn Reader>)),
     }
 }
 
-/// A ref that leads to nothing is no missing ref: a session would begin with an empty branch.
+/// A ref to a missing commit differs from a missing ref: the session would start from an empty
+/// branch.
 fn damaged(place: &Place, name: &str, said: &str) -> Error {
     Error::Damaged { repo: place.top.clone(), name: name.to_owned(), said: said.to_owned() }
 }
@@ -83,7 +88,7 @@ struct Library {
 
 impl Library {
     fn new(repo: Repository) -> Result<Self, git2::Error> {
-        // Fails here, not later, on a repository whose refs it cannot read.
+        // Fails here, not later, on a repository with unreadable refs.
         repo.is_empty()?;
         let common = repo.commondir().to_owned();
         let top = repo.workdir().map_or_else(|| common.clone(), Path::to_owned);
@@ -122,7 +127,8 @@ impl Reader for Library {
 
     fn commit(&self, name: &str) -> Result<Option<Base>, Error> {
         let found = self.optional(self.repo.find_reference(name))?;
-        // One that names a ref which is not there yet is the HEAD of a repository without a commit.
+        // If it names a ref that does not exist yet, it is the HEAD of a repository without a
+        // commit.
         let resolved = found.map(|reference| self.optional(reference.resolve())).transpose()?;
         let Some(reference) = resolved.flatten() else { return Ok(None) };
         let commit = reference
@@ -191,7 +197,7 @@ impl Reader for Library {
     }
 
     fn has_plain_worktrees(&self) -> bool {
-        // git copies settings of the main one, and its choice of files.
+        // git copies some settings and the sparse checkout of the main worktree.
         const OTHERWISE: [&str; 4] = [
             "extensions.worktreeConfig",
             "extensions.relativeWorktrees",
@@ -203,7 +209,7 @@ impl Reader for Library {
             Ok(on) => !on,
             Err(error) => error.code() == ErrorCode::NotFound,
         };
-        // What others may read is git's to see to.
+        // git itself handles permissions for others.
         let is_shared = config.get_entry("core.sharedRepository").is_ok();
         OTHERWISE.into_iter().all(is_off)
             && !is_shared
@@ -222,151 +228,10 @@ impl Reader for Library {
     }
 }
 
-struct Program {
-    place: Place,
-}
-
-impl Program {
-    fn open(folder: &Path) -> Result<Option<Self>, Error> {
-        let doing = || format!("read the repository of {}", folder.display());
-        let asked = read(git_for_reading(folder).args([
-            "rev-parse",
-            "--is-bare-repository",
-            "--git-common-dir",
-        ]))?;
-        if !asked.status.success() {
-            // The remedy git names is a command, the same in every language.
-            if asked.said.contains("safe.directory") || asked.said.contains("dubious ownership") {
-                return Err(Error::DubiousOwnership { repo: folder.to_owned() });
-            }
-            return if asked.said.contains("not a git repository") {
-                Ok(None)
-            } else {
-                Err(Error::Git { doing: doing(), said: asked.said })
-            };
-        }
-        let mut lines = asked.stdout.split(|byte| *byte == b'\n');
-        let bare = lines.next() == Some(b"true");
-        let common = tidy(&folder.join(OsStr::from_bytes(lines.next().unwrap_or_default())));
-        let top = if bare {
-            common.clone()
-        } else {
-            let asked = read(git_for_reading(folder).args(["rev-parse", "--show-toplevel"]))?
-                .checked(doing())?;
-            tidy(Path::new(OsStr::from_bytes(
-                asked.stdout.strip_suffix(b"\n").unwrap_or(&asked.stdout),
-            )))
-        };
-        Ok(Some(Self { place: Place { top, common } }))
-    }
-
-    fn ask(&self, args: &[&str]) -> Result<Finished, Error> {
-        read(git_for_reading(&self.place.top).args(args))
-    }
-
-    fn doing(&self) -> String {
-        format!("read {}", self.place.top.display())
-    }
-
-    /// A question whose "no" is an exit code of 1 without words.
-    fn line(&self, args: &[&str]) -> Result<Option<String>, Error> {
-        let asked = self.ask(args)?;
-        if asked.status.code() == Some(1) {
-            return Ok(None);
-        }
-        Ok(Some(asked.line(self.doing())?).filter(|line| !line.is_empty()))
-    }
-}
-
-impl Program {
-    /// Every worktree with the branch (full name) that it has checked out, the main one first.
-    fn checkouts(&self) -> Result<Vec<(PathBuf, Option<String>)>, Error> {
-        let asked = self.ask(&["worktree", "list", "--porcelain"])?.checked(self.doing())?;
-        let mut all = Vec::new();
-        for line in asked.stdout.split(|byte| *byte == b'\n') {
-            if let Some(path) = line.strip_prefix(b"worktree ") {
-                all.push((tidy(Path::new(OsStr::from_bytes(path))), None));
-            } else if let (Some(branch), Some(last)) =
-                (line.strip_prefix(b"branch "), all.last_mut())
-            {
-                last.1 = Some(String::from_utf8_lossy(branch).into_owned());
-            }
-        }
-        Ok(all)
-    }
-}
-
-impl Reader for Program {
-    fn place(&self) -> &Place {
-        &self.place
-    }
-
-    fn commit(&self, name: &str) -> Result<Option<Base>, Error> {
-        let peeled = format!("{name}^{{commit}}");
-        let Some(id) = self.line(&["rev-parse", "--verify", "--quiet", &peeled])? else {
-            return match self.line(&["rev-parse", "--verify", "--quiet", name])? {
-                Some(id) => Err(damaged(&self.place, name, &format!("{id} is no commit"))),
-                None => Ok(None),
-            };
-        };
-        let short = self.line(&["rev-parse", "--short", &id])?.unwrap_or_else(|| id.clone());
-        Ok(Some(Base::new(name, id, short)))
-    }
-
-    fn symbolic(&self, name: &str) -> Result<Option<String>, Error> {
-        self.line(&["symbolic-ref", "--quiet", name])
-    }
-
-    fn any_below(&self, folder: &str) -> Result<Option<String>, Error> {
-        self.line(&["for-each-ref", "--count=1", "--format=%(refname)", &format!("{folder}/")])
-    }
-
-    fn config(&self, key: &str) -> Option<String> {
-        self.line(&["config", "--get", key]).ok().flatten()
-    }
-
-    fn remotes(&self) -> Result<Vec<String>, Error> {
-        let asked = self.ask(&["remote"])?.checked(self.doing())?;
-        Ok(String::from_utf8_lossy(&asked.stdout).lines().map(str::to_owned).collect())
-    }
-
-    fn main_on(&self, branch: &str) -> Result<Option<PathBuf>, Error> {
-        // git names the main one first.
-        let first = self.checkouts()?.into_iter().next();
-        Ok(first.and_then(|(folder, on)| (on.as_deref() == Some(branch)).then_some(folder)))
-    }
-
-    fn worktree_on(
-        &self,
-        branch: &str,
-        is_here: &dyn Fn(&Path) -> bool,
-    ) -> Result<Option<PathBuf>, Error> {
-        let mut others = self.checkouts()?.into_iter().skip(1);
-        let found = others.find(|(folder, on)| on.as_deref() == Some(branch) && !is_here(folder));
-        Ok(found.map(|(folder, _)| folder))
-    }
-
-    fn has_plain_worktrees(&self) -> bool {
-        false
-    }
-
-    fn tracks_below(&self, folder: &Path) -> Result<bool, Error> {
-        let asked = read(git_for_reading(&self.place.top.join(folder)).arg("ls-files"))?
-            .checked(self.doing())?;
-        Ok(!first_line(&asked.stdout).is_empty())
-    }
-
-    fn ahead(&self, tip: &str, base: &str) -> Result<usize, Error> {
-        let range = format!("{base}..{tip}");
-        let line = self.ask(&["rev-list", "--count", &range, "--"])?.line(self.doing())?;
-        line.parse().map_err(|_| Error::Git { doing: self.doing(), said: line })
-    }
-}
-
-/// What a worktree has checked out.
+/// The branch and commit that a worktree has checked out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Head {
-    /// The branch's short name; `None` when HEAD is detached (in a rebase, say).
+    /// The branch's short name; `None` if HEAD is detached (as in a rebase).
     pub branch: Option<String>,
     /// The short commit id; `None` before the first commit.
     pub commit: Option<String>,
@@ -379,7 +244,7 @@ fn open_worktree(worktree: &Path) -> Result<Box<dyn Reader>, Error> {
     })
 }
 
-/// The branch and commit a worktree is on.
+/// Reads the branch and commit that a worktree is on.
 pub fn head(worktree: &Path) -> Result<Head, Error> {
     let reader = open_worktree(worktree)?;
     let branch =
@@ -387,7 +252,8 @@ pub fn head(worktree: &Path) -> Result<Head, Error> {
     Ok(Head { branch, commit: reader.commit("HEAD")?.map(|commit| commit.short) })
 }
 
-/// How many commits the worktree's HEAD has that `base` (a commit id or a ref) has not. 0 before the first commit.
+/// How many commits are in the worktree's HEAD but not in `base` (a commit id or a ref). 0 before
+/// the first commit.
 pub fn commits_since(worktree: &Path, base: &str) -> Result<usize, Error> {
     if base.starts_with('-') {
         return Err(Error::BadBranch(base.to_owned()));
@@ -396,9 +262,11 @@ pub fn commits_since(worktree: &Path, base: &str) -> Result<usize, Error> {
     if reader.commit("HEAD")?.is_none() { Ok(0) } else { reader.ahead("HEAD", base) }
 }
 
-/// How many files differ from the last commit, untracked ones included (an untracked folder counts as one), ignored ones not. 0: the worktree is clean.
+/// How many files differ from the last commit, including untracked ones (an untracked folder counts
+/// once) but not ignored ones. 0 for a clean worktree.
 ///
-/// The git program looks, since libgit2 knows no filters and would call LFS files changed. It takes no lock an agent could stumble over.
+/// Asks the git program, since libgit2 knows no filters and would report LFS files as changed.
+/// Takes no lock that could get in an agent's way.
 pub async fn changed_files(worktree: &Path) -> Result<usize, Error> {
     let doing = format!("look for changes in {}", worktree.display());
     let mut command = git_command(worktree);
@@ -413,7 +281,7 @@ pub async fn changed_files(worktree: &Path) -> Result<usize, Error> {
     Ok(finished.stdout.iter().filter(|byte| **byte == 0).count())
 }
 
-/// A path as the kernel has it, as far as it exists.
+/// The canonical form of a path, as far as it exists.
 pub(super) fn tidy(path: &Path) -> PathBuf {
     if let Ok(real) = path.canonicalize() {
         return real;

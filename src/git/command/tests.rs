@@ -1,0 +1,65 @@
+use std::os::unix::process::ExitStatusExt as _;
+
+use super::*;
+
+#[test]
+fn credentials_in_urls_are_removed() {
+    let line =
+        "unable to access 'https://bob:s3cr3t@example.org/x.git/': refused, see http://t0ken@h:80";
+    assert_eq!(
+        without_credentials(line),
+        "unable to access 'https://example.org/x.git/': refused, see http://h:80"
+    );
+    assert_eq!(without_credentials("https://u:p@ss@host/a@b"), "https://host/a@b");
+    assert_eq!(without_credentials("no url, a@b"), "no url, a@b");
+}
+
+#[test]
+fn the_telling_line_is_what_ssh_said_before_git_gave_up() {
+    let stderr = b"ssh: connect to host h port 22: Connection refused\nfatal: Could not read from remote repository.\n\nPlease make sure\nand exists.\n";
+    assert_eq!(
+        telling_line(stderr, ExitStatus::from_raw(0)),
+        "ssh: connect to host h port 22: Connection refused"
+    );
+    assert_eq!(
+        telling_line(b"error: a\nfatal: \x1b[31mb\nhint: c\n", ExitStatus::from_raw(0)),
+        "[31mb"
+    );
+}
+
+#[test]
+fn the_telling_line_is_what_a_filter_said_before_it_failed() {
+    let missing = "git-lfs filter-process: 1: git-lfs: not found";
+    let of = |after: &str| {
+        let stderr = format!("Preparing worktree (new branch 'a')\n{after}\n");
+        telling_line(stderr.as_bytes(), ExitStatus::from_raw(0))
+    };
+    assert_eq!(of(&format!("{missing}\nfatal: the remote end hung up unexpectedly")), missing);
+    let whole = format!(
+        "{missing}\nerror: packet write with format failed\nfatal: a.bin: smudge filter lfs failed"
+    );
+    assert_eq!(of(&whole), format!("a.bin: smudge filter lfs failed ({missing})"));
+    assert_eq!(of("fatal: a.bin: smudge filter lfs failed"), "a.bin: smudge filter lfs failed");
+}
+
+#[test]
+fn versions_of_all_vendors_are_read() {
+    let version = |major, minor, patch| Some(Version { major, minor, patch });
+    assert_eq!(parse_version("git version 2.47.3"), version(2, 47, 3));
+    assert_eq!(parse_version("git version 2.39.5 (Apple Git-154)"), version(2, 39, 5));
+    assert_eq!(parse_version("git version 2.47.0.windows.1"), version(2, 47, 0));
+    assert_eq!(parse_version("git version 3.0-rc1"), version(3, 0, 0));
+    assert_eq!(parse_version("git"), None);
+}
+
+#[test]
+fn ssh_is_put_in_batch_mode_and_other_programs_are_left_alone() {
+    let batch = " -o BatchMode=yes -o ConnectTimeout=10";
+    assert_eq!(batch_ssh(None, None), Some(format!("ssh{batch}")));
+    assert_eq!(
+        batch_ssh(Some("/usr/bin/ssh -i key"), None),
+        Some(format!("/usr/bin/ssh -i key{batch}"))
+    );
+    assert_eq!(batch_ssh(Some("plink -batch"), None), None);
+    assert_eq!(batch_ssh(None, Some("/opt/wrapper")), None);
+}
