@@ -1,6 +1,6 @@
 //! Shell completions, and the help of all verbs.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::process::{Command, Stdio};
 
 /// The program without a lab: no home, no service manager.

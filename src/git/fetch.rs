@@ -75,7 +75,7 @@ pub(super) fn missed(plan: &WorktreePlan) -> Vec<String> {
     if let Some(local) = base.name.strip_prefix(&format!("{remote}/"))
         && let Some(ahead) = ahead(&*reader, local, &base.commit)
     {
-        notes.push(format!("{ahead} commits on the local branch '{local}' are not in {}, so this session does not have them", base.name));
+        notes.push(format!("the local branch '{local}' is ahead of {} by {ahead}; this session starts without those commits", base.name));
     }
     if let Ok(Some(_)) = reader.commit(&format!("refs/remotes/{remote}/{}", plan.branch)) {
         notes.push(format!(

@@ -31,7 +31,9 @@ async fn with_a_remote_the_news_are_fetched_first_and_nothing_is_tracked() {
     assert_eq!(base.name, "origin/main");
     assert_eq!(
         created.notes,
-        ["1 commits of the local branch 'main' are not in origin/main, and so not in this session"]
+        [
+            "the local branch 'main' is ahead of origin/main by 1; this session starts without those commits"
+        ]
     );
     assert_eq!(git(&lab.path("a"), &["for-each-ref", "--format=%(upstream)", "refs/heads/a"]), "");
     assert_healthy(&lab, "a").await;
