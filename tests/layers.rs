@@ -182,6 +182,35 @@ fn only_the_store_knows_the_names_of_a_sessions_files() {
     assert!(found.is_empty(), "use a method of Folder instead:\n{}", found.join("\n"));
 }
 
+/// How a session's checkout is made is to change: a repository of its own beside the linked worktree.
+#[test]
+fn only_git_knows_how_a_sessions_checkout_is_made() {
+    // Joins of its paths, and what only a linked worktree has.
+    const WORDS: [&str; 5] =
+        ["worktrees.join(", ".worktrees", "join(\".git", "\"commondir\"", "\"gitdir"];
+    // What a project's file sets, and which repository a folder of the user's belongs to.
+    const MAY: [&str; 4] = ["git/", "config/", "cli/verbs/init.rs", "cli/verbs/doctor/project.rs"];
+    let mut found = Vec::new();
+    let mut known = BTreeSet::new();
+    for (path, text) in sources() {
+        if is_of_tests(&path) {
+            continue;
+        }
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        let path = path.display().to_string();
+        for (at, line) in code.lines().enumerate() {
+            let line = line.split("//").next().unwrap_or_default();
+            let Some(word) = WORDS.iter().find(|word| line.contains(**word)) else { continue };
+            match MAY.iter().find(|may| path.starts_with(**may)) {
+                Some(may) => drop(known.insert(*may)),
+                None => found.push(format!("{path}:{}: {word}", at + 1)),
+            }
+        }
+    }
+    assert!(found.is_empty(), "use git::Checkout instead:\n{}", found.join("\n"));
+    assert_eq!(known, BTreeSet::from(MAY), "no longer needs to be in MAY");
+}
+
 #[test]
 fn imports_are_found_in_all_their_forms() {
     let text = "use crate::agent;\n// crate::tui is prose\nuse crate::{\n    cli::{a, b},\n    session::{self, name},\n    worker,\n};\n\

@@ -3,7 +3,7 @@
 use crate::agent::environment::recorded;
 use crate::agent::{REGISTRY, vocabulary};
 use crate::config::{Env, Flags, Project, Settings};
-use crate::git::{self, Plan};
+use crate::git::{self, Checkout, Plan};
 use crate::service::{self, Limits, Progress, Scope, ServiceManager, Shared, retire};
 use crate::session::Phase;
 use crate::session::store::crash_point;
@@ -58,8 +58,7 @@ pub(super) fn planned(
     session: &Session,
 ) -> Result<Plan, git::Error> {
     let branch = settings.branch_of(&session.name);
-    let path = project.worktrees.join(session.folder.name());
-    git::plan(&project.main_repo, &branch, &path)
+    Checkout::of_session(project, &session.folder.name()).plan(&branch)
 }
 
 /// The unit of a session.

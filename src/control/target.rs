@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{Dirs, Error as ProjectError, Flags, Project};
 use crate::service;
+use crate::session::clock;
 use crate::session::names::{self, SessionName};
 use crate::session::store::Folder;
 
@@ -129,7 +130,7 @@ pub(crate) fn resolve(context: &Context, typed: &str) -> Result<Session> {
         Some(folder) => folder,
         None => {
             let plain = names::name_in_folder(name.as_str());
-            let today = jiff::Zoned::now().date();
+            let today = clock::local_now().date();
             sessions.join(if plain.is_some() {
                 name.as_str().to_owned()
             } else {

@@ -52,9 +52,21 @@ pub struct Created {
     pub notes: Vec<String>,
 }
 
+impl Created {
+    /// The commit that the branch began with; `None` without a worktree, and in a repository
+    /// without a commit.
+    #[must_use]
+    pub fn base(&self) -> Option<&str> {
+        match self.start.as_ref()? {
+            Start::Attach(base) | Start::New(base) => Some(&base.commit),
+            Start::Orphan => None,
+        }
+    }
+}
+
 /// Waits briefly for a git that an earlier process of ours started to make the worktree at `path`,
 /// and that outlived it. While it works or cleans up, the folder is neither empty nor a worktree.
-pub async fn outlast_maker(path: &Path) {
+pub(super) async fn outlast_maker(path: &Path) {
     let patience = Instant::now() + PATIENCE;
     while let Some(pid) = maker(path)
         && Instant::now() < patience
@@ -69,7 +81,7 @@ pub async fn outlast_maker(path: &Path) {
 /// Call it only while no agent of the session runs, since it removes lock files left by a killed
 /// git. An unreachable remote is a note, not an error. Takes as long as the checkout, at most
 /// [`CHECKOUT_LIMIT`], plus [`FETCH_LIMIT`] for the network.
-pub async fn create(planned: &Plan) -> Result<Created, Error> {
+pub(super) async fn create(planned: &Plan) -> Result<Created, Error> {
     let planned = match planned {
         Plan::Plain { folder, why } => return Ok(plain(folder, why)),
         Plan::Worktree(planned) => planned,

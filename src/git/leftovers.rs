@@ -161,8 +161,7 @@ pub(super) fn look(path: &Path) -> Result<Found, Error> {
 
 /// Whether a killed git or worker left nothing behind: a few looks at files, where a repair starts
 /// git several times. False when in doubt.
-#[must_use]
-pub fn is_whole(worktree: &Path, branch: Option<&str>) -> bool {
+pub(super) fn is_whole(worktree: &Path, branch: Option<&str>) -> bool {
     let Ok(Found::Worktree(admin)) = look(worktree) else {
         return false;
     };

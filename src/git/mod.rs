@@ -1,11 +1,12 @@
 //! Everything samocode does with git.
 //!
-//! A session has its own git worktree and its own branch. [`plan`] reads what has to be done and
-//! [`create`] does it. `create` also runs at every start, after a crash too: it looks at what
-//! exists and completes it, based on what git leaves behind when it is killed:
+//! A session has its own git worktree and its own branch: its [`Checkout`]. [`Checkout::plan`]
+//! reads what has to be done and [`Checkout::make`] does it. `make` also runs at every start, after
+//! a crash too: it looks at what exists and completes it, based on what git leaves behind when it
+//! is killed:
 //!
 //! ```text
-//! REPO/.git/worktrees/ID/locked           1. with our reason, until create() finishes: nobody has worked here yet
+//! REPO/.git/worktrees/ID/locked           1. with our reason, until make() finishes: nobody has worked here yet
 //! REPO/.git/worktrees/ID/gitdir, HEAD     2. the registration
 //! WORKTREE/.git                           3. points back to ID
 //! WORKTREE/…                              4. the checkout, under ID/index.lock
@@ -23,6 +24,7 @@
 //! and hooks run. The program also reads what libgit2 cannot: SHA-256, reftable, newer extensions.
 //! git can never prompt: see [`git_command`].
 
+mod checkout;
 mod checks;
 mod command;
 mod create;
@@ -39,12 +41,12 @@ mod tests;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use checkout::Checkout;
 pub use checks::{Finding, Severity, check, commits_work};
 pub use command::{MINIMUM_VERSION, Version, git_command, version};
-pub use create::{Created, Did, create, outlast_maker};
-pub use durable::{Damage, Window, find_damage, lost_data, settle_changes};
-pub use leftovers::is_whole;
-pub use plan::{Base, Plan, Start, WorktreePlan, default_branch, plan, root};
+pub use create::{Created, Did};
+pub use durable::{Damage, Window, lost_data, settle_changes};
+pub use plan::{Base, Plan, Start, WorktreePlan, default_branch, root};
 pub use reader::{Head, changed_files, commits_since, head};
 
 /// Longest wait for the network when a worktree is made. Being offline must not hold up work.

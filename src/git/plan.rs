@@ -83,7 +83,7 @@ fn short_name(refname: &str) -> &str {
 /// A folder outside any repository, or of which its repository tracks nothing (a project below a
 /// home folder kept in git), is [`Plan::Plain`]. Fails for an invalid name, a branch in its way, a
 /// branch checked out elsewhere, something else at `path`, or a git error.
-pub fn plan(folder: &Path, branch: &str, path: &Path) -> Result<Plan, Error> {
+pub(super) fn plan(folder: &Path, branch: &str, path: &Path) -> Result<Plan, Error> {
     let folder = folder.canonicalize().map_err(|source| Error::Io {
         doing: "find the project's folder",
         path: folder.to_owned(),

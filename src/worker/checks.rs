@@ -1,7 +1,7 @@
 //! What is looked at before a run is started: what would make it fail, or cost what it may not.
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -9,7 +9,7 @@ use crate::agent::environment::RunIds;
 use crate::agent::{self, Agent, REGISTRY};
 use crate::config::secret::redactor;
 use crate::config::{Dirs, EnvFile};
-use crate::git;
+use crate::git::{self, Checkout};
 use crate::platform::free_space;
 use crate::session::Cause;
 use crate::session::journal::Event;
@@ -44,12 +44,10 @@ impl Worker<'_> {
         }
     }
 
-    /// The root of the session's worktree; the agent may work in a folder below it.
-    pub(super) fn worktree(&self) -> Option<PathBuf> {
-        let worktrees = &self.setup.project.worktrees;
-        let dir = self.writer.state().working_dir()?;
-        let name = Path::new(dir).strip_prefix(worktrees).ok()?.components().next()?;
-        Some(worktrees.join(name))
+    /// The session's checkout; `None` where it works in a folder that was not made for it.
+    pub(super) fn checkout(&self) -> Option<Checkout> {
+        let working_dir = self.writer.state().working_dir()?;
+        Checkout::around(&self.setup.project, Path::new(working_dir))
     }
 
     pub(super) fn working_dir_is_gone(&self) -> bool {
@@ -60,7 +58,7 @@ impl Worker<'_> {
     /// full disk would cost the run.
     pub(super) fn disk_is_full(&self) -> Option<Event> {
         let floor = self.setup.settings.disk_floor;
-        let places = [self.writer.folder.path(), &self.setup.project.worktrees];
+        let places = [self.writer.folder.path(), Checkout::place(&self.setup.project)];
         let full = places.into_iter().find_map(|path| {
             let free = free_space(path).filter(|free| *free < floor)?;
             Some(format!(

@@ -13,7 +13,6 @@ use crate::agent::outcome::{Facts, Told};
 use crate::agent::run::{GRACE, Run, Setting, TERM_GRACE};
 use crate::agent::{self, Agent, Outcome, REGISTRY};
 use crate::config::settings::Inhibit;
-use crate::git;
 use crate::platform::Counted;
 use crate::platform::awake::Awake;
 use crate::platform::cgroup::RunCgroup;
@@ -82,8 +81,8 @@ impl Worker<'_> {
             if let Err(reason) = super::pinging(self.notify, restore).await? {
                 return self.block(reason, Needs::HumanDecision);
             }
-        } else if let Some(worktree) = self.worktree() {
-            if !git::is_whole(&worktree, self.writer.state().branch()) {
+        } else if let Some(checkout) = self.checkout() {
+            if !checkout.is_whole(self.writer.state().branch()) {
                 // A git that was killed with its agent leaves locks that would stop the next.
                 let (project, settings) = (&self.setup.project, &self.setup.settings);
                 let mend = prepare::restore_worktree(&mut self.writer, project, settings);
@@ -92,7 +91,7 @@ impl Worker<'_> {
                 }
             }
             if self.writer.state().machine.is_first_run_since_boot() {
-                self.restore_damaged(&worktree).await?;
+                self.restore_damaged(&checkout).await?;
             }
         }
         self.read_env_file();

@@ -1,9 +1,9 @@
 //! A machine that may lose its power: what a run did is put on the disk before it counts, and what did not reach the disk is looked for after a boot.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use crate::git::{self, Window};
+use crate::git::{self, Checkout, Window};
 use crate::session::clock;
 use crate::session::journal::Event;
 use crate::session::restored::Restored;
@@ -24,7 +24,8 @@ impl Worker<'_> {
     pub(super) async fn settle_run(&self, since: SystemTime) {
         let _ = self.writer.folder.settle(since);
         let working_dir = self.writer.state().working_dir().map(PathBuf::from);
-        if let Some(folder) = self.worktree().or(working_dir)
+        let root = self.checkout().map(|checkout| checkout.root().to_owned());
+        if let Some(folder) = root.or(working_dir)
             && let Err(error) = pinging(self.notify, git::settle_changes(&folder, since)).await
         {
             tracing::warn!("cannot write {} to the disk: {error}", folder.display());
@@ -33,9 +34,9 @@ impl Worker<'_> {
 
     /// Looks for what did not reach the disk before the machine went down, and gives damaged files what git has of them. What is replaced is kept, and
     /// said, before anything is touched. A failure is said and no more: the agent is told to look, too.
-    pub(super) async fn restore_damaged(&mut self, worktree: &Path) -> Result<(), StoreError> {
+    pub(super) async fn restore_damaged(&mut self, checkout: &Checkout) -> Result<(), StoreError> {
         let Some(window) = self.window()? else { return Ok(()) };
-        let work = git::find_damage(worktree, &window);
+        let work = checkout.find_damage(&window);
         let damage = match pinging(self.notify, work).await {
             Ok(damage) => damage,
             Err(error) => return tolerate(&error),

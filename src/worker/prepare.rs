@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use crate::config::{Project, Settings};
-use crate::git::{self, Plan, Severity, Start};
+use crate::git::{self, Checkout, Severity};
 use crate::session::journal::Event;
 use crate::session::overview::{NewOverview, Overview};
 use crate::session::store::{self, StoreError};
@@ -30,7 +30,8 @@ pub(super) async fn prepare(
     writer.folder.make_subfolders()?;
     // A session that was taken over has its folder already; anything else gets its worktree.
     let known = writer.overview()?.as_ref().and_then(Overview::working_dir).map(str::to_owned);
-    let known = known.filter(|dir| Path::new(dir).is_dir() && !is_worktree_of(project, dir));
+    let is_ours = |dir: &str| Path::new(dir).starts_with(Checkout::place(project));
+    let known = known.filter(|dir| Path::new(dir).is_dir() && !is_ours(dir));
     let (place, commits_work) = match known {
         Some(dir) => {
             (Place { working_dir: dir, branch: None, base: None, notes: Vec::new() }, false)
@@ -84,54 +85,23 @@ struct Place {
     notes: Vec<String>,
 }
 
-fn is_worktree_of(project: &Project, dir: &str) -> bool {
-    Path::new(dir).starts_with(&project.worktrees)
-}
-
 async fn make_worktree(
     writer: &Writer,
     project: &Project,
     settings: &Settings,
 ) -> Result<Place, String> {
-    let path = project.worktrees.join(writer.folder.name());
-    let name =
-        names::name_in_folder(&writer.folder.name()).unwrap_or(&writer.state().name).to_owned();
-    let branch = settings.branch_of(&name);
-    let made = async {
-        project.check_places().map_err(|error| error.to_string())?;
-        store::make_folder(&project.worktrees).map_err(|error| error.to_string())?;
-        let plan = || git::plan(&project.main_repo, &branch, &path);
-        let plan = match plan() {
-            Ok(plan) => plan,
-            Err(_) => {
-                git::outlast_maker(&path).await;
-                plan().map_err(|error| error.to_string())?
-            }
-        };
-        let base = base_of(&plan);
-        let made = git::create(&plan).await.map_err(|error| error.to_string())?;
-        Ok(Place {
-            working_dir: made.working_dir.to_string_lossy().into_owned(),
-            base: made.start.as_ref().and_then(start_commit).or(base),
-            branch: made.branch,
-            notes: made.notes,
-        })
-    };
-    made.await
-}
-
-fn base_of(plan: &Plan) -> Option<String> {
-    match plan {
-        Plan::Worktree(plan) => start_commit(&plan.start),
-        Plan::Plain { .. } => None,
-    }
-}
-
-fn start_commit(start: &Start) -> Option<String> {
-    match start {
-        Start::Attach(base) | Start::New(base) => Some(base.commit.clone()),
-        Start::Orphan => None,
-    }
+    let folder = writer.folder.name();
+    let name = names::name_in_folder(&folder).unwrap_or(&writer.state().name);
+    let branch = settings.branch_of(name);
+    project.check_places().map_err(|error| error.to_string())?;
+    let checkout = Checkout::of_session(project, &folder);
+    let made = checkout.make(&branch).await.map_err(|error| error.to_string())?;
+    Ok(Place {
+        working_dir: made.working_dir.to_string_lossy().into_owned(),
+        base: made.base().map(str::to_owned),
+        branch: made.branch,
+        notes: made.notes,
+    })
 }
 
 /// What would stop the agent's first commit, found before it costs anything.

@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::control::timeline::{self, Item};
+use crate::session::clock;
 use crate::session::journal::Step;
 
 use super::Common;
@@ -38,7 +39,7 @@ impl History {
         if items.is_empty() {
             return output::line(format!("Nothing has happened in {} yet.", self.session));
         }
-        let (now, zone) = (Timestamp::now(), TimeZone::system());
+        let (now, zone) = (Timestamp::now(), clock::local_zone());
         for item in &items {
             output::line(line(item, now, &zone))?;
         }

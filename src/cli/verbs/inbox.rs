@@ -4,9 +4,9 @@ use std::process::ExitCode;
 
 use clap::Args;
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
 use crate::control::inbox::{self, Mail};
+use crate::session::clock;
 use crate::session::describe::harmless;
 
 use super::words::clock;
@@ -43,7 +43,7 @@ impl Inbox {
             let which = if self.all { "" } else { " unread" };
             return output::line(format!("{} has no{which} mail.", self.session));
         }
-        let (now, zone) = (Timestamp::now(), TimeZone::system());
+        let (now, zone) = (Timestamp::now(), clock::local_zone());
         for Mail { message, read } in &messages {
             let mark = if *read { " (read)" } else { "" };
             let at = clock(message.at, now, &zone);

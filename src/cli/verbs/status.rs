@@ -7,11 +7,11 @@ use std::process::ExitCode;
 
 use clap::Args;
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use crate::control::look::List;
 use crate::control::view::View;
+use crate::session::clock;
 
 use super::{Common, output};
 
@@ -52,7 +52,7 @@ impl Status {
                 "No sessions yet. Begin one with: samocode enable NAME --task \"what to build\"",
             );
         }
-        let (now, zone) = (Timestamp::now(), TimeZone::system());
+        let (now, zone) = (Timestamp::now(), clock::local_zone());
         output::line(list::lines(&views, output::width(), now, &zone).join("\n"))
     }
 }

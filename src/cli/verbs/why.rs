@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::control::look::{Explain, Explained};
 use crate::control::timeline::Item;
 use crate::control::view::View;
+use crate::session::clock;
 use crate::session::state::Word;
 
 use super::Common;
@@ -39,7 +40,7 @@ impl Why {
     async fn show(&self, common: &Common) -> anyhow::Result<()> {
         let call = Explain { session: self.session.clone() };
         let Explained { view, remedy, events: happened } = common.call(call).await?;
-        let (now, zone) = (Timestamp::now(), TimeZone::system());
+        let (now, zone) = (Timestamp::now(), clock::local_zone());
         let cause = cause(&view, now, &zone);
         if self.json {
             return output::json(&serde_json::json!({

@@ -19,7 +19,8 @@ mod tests;
 use std::time::SystemTime;
 
 pub use lost::lost_data;
-pub use repair::{Damage, find_damage};
+pub use repair::Damage;
+pub(super) use repair::find_damage;
 pub(super) use settle::settle;
 pub use settle::settle_changes;
 

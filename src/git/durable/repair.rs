@@ -52,7 +52,7 @@ pub struct Damage {
 ///
 /// # Errors
 /// If git cannot look at the worktree, or the disk cannot be read.
-pub async fn find_damage(worktree: &Path, window: &Window) -> Result<Damage, Error> {
+pub(in crate::git) async fn find_damage(worktree: &Path, window: &Window) -> Result<Damage, Error> {
     remove_leftovers(worktree);
     history::catch_up(worktree, window).await?;
     let mut damage = Damage {

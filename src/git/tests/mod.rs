@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use super::leftovers::{OUR_LOCK, Registration, registered_in};
+use super::create::create;
+use super::leftovers::{OUR_LOCK, Registration, is_whole, registered_in};
+use super::plan::plan;
 use super::*;
 
 mod checks;

@@ -17,6 +17,7 @@ use crate::cli::ui::output::{BOLD, DIM, in_line, painted};
 use crate::cli::ui::words::clock;
 use crate::control::session::Session;
 use crate::session::RunOutcome;
+use crate::session::clock;
 use crate::session::describe::{describe, harmless};
 use crate::session::journal::{Entry, Event, Scanner, Step};
 use crate::session::store::{Folder, read_journal, read_tail};
@@ -35,7 +36,7 @@ pub(super) struct Form {
 
 impl Form {
     pub(super) fn new(json: bool) -> Self {
-        Self { json, zone: TimeZone::system() }
+        Self { json, zone: clock::local_zone() }
     }
 
     fn entry(&self, entry: &Entry) -> anyhow::Result<String> {

@@ -8,6 +8,7 @@ use crate::cli::ui::output::{self, BOLD, DIM, in_line, painted, state_style};
 use crate::cli::ui::words::{ago, bar, clock, count, number, usd};
 use crate::control::look::{Detail, Show, UnitDetail};
 use crate::session::WaitsFor;
+use crate::session::clock;
 use crate::session::state::Word;
 
 use super::list::wanted;
@@ -20,7 +21,7 @@ pub(super) async fn show(common: &Common, typed: &str, json: bool) -> anyhow::Re
     if json {
         return output::json(&shown.view);
     }
-    for line in lines(&shown, Timestamp::now(), &TimeZone::system()) {
+    for line in lines(&shown, Timestamp::now(), &clock::local_zone()) {
         output::line(line)?;
     }
     Ok(())
