@@ -35,6 +35,11 @@ notes=()
 command -v strace >/dev/null || notes+=("without strace fsyncs are not counted")
 
 echo "benches/run.sh: building, which takes minutes" >&2
+# The same once more with its symbols, which say what takes how much of it.
+symbols=$target/benches/with-symbols
+mkdir -p "$target/benches"
+(cd "$repo" && cargo rustc --release --quiet --bin samocode -- -C strip=none)
+cp "$target/release/samocode" "$symbols"
 (cd "$repo" && cargo build --release --quiet)
 (cd "$here" && CARGO_TARGET_DIR=$target/benches cargo build --release --quiet)
 samocode=$target/release/samocode
@@ -52,6 +57,49 @@ echo
 echo "| figure | to reach | measured: median (min – max) | reached |"
 echo "|---|---|---|---|"
 "$figures" here "$samocode" "$agent" "$disk"
+
+# Code and data by the crate that the symbol is of: in generic code the crate of the type it was
+# made for, as far as the name says. What has no symbol (strings, tables, relocations) is left over.
+sizes() {
+    nm --print-size --demangle --defined-only "$symbols" | awk -v size="$(stat -c %s "$samocode")" '
+        function crate(name) {
+            if (name !~ /::/) {
+                if (name ~ /^_?ring_core|^(bn_|p256|ecp_nistz|aes_|chacha|poly1305|sha|gcm_|x25519|fiat_)/)
+                    return "ring"
+                return "libgit2, and what else is C"
+            }
+            if (match(name, /drop_in_place</)) name = substr(name, RSTART + RLENGTH)
+            # <T as TRAIT>::METHOD says nothing but its trait.
+            sub(/^<([A-Z][A-Za-z0-9]*|str|char|bool|[iuf](8|16|32|64|128|size)) as /, "", name)
+            while (sub(/^(<|&|\(|\[|\*|mut |const |dyn |impl )/, "", name)) {}
+            match(name, /^[A-Za-z0-9_]+/)
+            name = substr(name, 1, RLENGTH)
+            return name ~ /^(core|alloc|std)$/ ? "std" : name
+        }
+        $3 ~ /^[tTrRdD]$/ && !seen[$1]++ {
+            bytes = hex($2)
+            at = crate(substr($0, index($0, $4)))
+            sum[at] += bytes
+            all += bytes
+        }
+        function hex(text,   at, number) {
+            for (at = 1; at <= length(text); at++)
+                number = number * 16 + index("0123456789abcdef", substr(text, at, 1)) - 1
+            return number
+        }
+        END {
+            for (at in sum) printf "%d %s\n", sum[at], at
+            printf "%d %s\n", size - all, "without a symbol"
+        }' | sort -rn | awk '
+        NR <= 14 { bytes = $1; $1 = ""; printf "| — of it%s |  | %.0f KiB |  |\n", $0, bytes / 1024; next }
+        { rest += $1; others++ }
+        END { printf "| — of it %d others |  | %.0f KiB |  |\n", others, rest / 1024 }'
+}
+if command -v nm >/dev/null; then
+    sizes
+else
+    notes+=("without nm (binutils) the binary is not taken apart")
+fi
 
 # Real systemd, in the lab, with the released binary and no other.
 lab() {
