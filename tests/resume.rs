@@ -126,7 +126,7 @@ fn a_stop_waits_for_the_iteration_and_nothing_but_a_start_brings_the_session_bac
     user.wait_until("the agent runs", BOUND, || user.exists("held"));
 
     let mut stop = project.samocode(["stop", "jwt"]).spawn();
-    stop.wait_for_stdout("stops at the end of its iteration", secs(30));
+    stop.wait_for_stderr("stops at the end of its iteration", secs(30));
     assert!(stop.is_running());
     assert_eq!(session.active(), "active");
     user.write("go", "");
@@ -193,7 +193,7 @@ fn a_worker_killed_while_it_is_stopped_does_not_stop_again_when_started() {
     session.enable(&["--task", "JWT login"]);
     user.wait_until("the agent runs", BOUND, || user.exists("held"));
     let mut stop = project.samocode(["stop", "jwt"]).spawn();
-    stop.wait_for_stdout("stops at the end", secs(30));
+    stop.wait_for_stderr("stops at the end", secs(30));
 
     user.run(["kill", "-KILL", &session.worker()]).ok();
 
@@ -217,7 +217,7 @@ fn a_finished_session_goes_on_with_a_new_task() {
 
     let without = project.samocode(["enable", "jwt"]).output();
     assert_eq!(without.code, 2, "{without}");
-    assert!(without.stderr.contains("is done: give it a new task"), "{without}");
+    assert!(without.stderr.contains("is done\nhint: give it a new task"), "{without}");
 
     let out = project.samocode(["enable", "jwt", "--task", "Refresh tokens"]).ok();
     assert!(out.stdout.contains("resumed with a new task"), "{out}");

@@ -43,7 +43,7 @@ fn a_reload_puts_a_new_program_under_a_session_and_disturbs_nothing() {
 
     user.sh(&install).ok();
     let mut reload = samocode(&["reload", "jwt"]).spawn();
-    reload.wait_for_stdout("at the end of its iteration", secs(30));
+    reload.wait_for_stderr("at the end of its iteration", secs(30));
     assert!(reload.is_running(), "the iteration has not ended");
     assert_eq!(executed(&worker), before, "the iteration runs on the old program");
     user.write("go-1", "");
@@ -82,7 +82,7 @@ fn a_reload_does_not_wait_for_a_worker_that_is_killed_meanwhile() {
     user.wait_until("the first run is under way", BOUND, || user.exists("runs-1"));
 
     let mut reload = project.samocode(["reload", "jwt"]).spawn();
-    reload.wait_for_stdout("at the end of its iteration", secs(30));
+    reload.wait_for_stderr("at the end of its iteration", secs(30));
     user.run(["kill", "-KILL", &session.worker()]).ok();
 
     let out = reload.wait(secs(30));
@@ -115,7 +115,7 @@ fn a_reload_works_by_systemctl_and_with_the_unit_file_of_an_older_version() {
     user.systemctl(["daemon-reload"]).ok();
     assert_ne!(user.systemctl(["reload", &session.unit()]).output().code, 0);
     let mut reload = project.samocode(["reload", "jwt"]).spawn();
-    reload.wait_for_stdout("at the end of its iteration", secs(30));
+    reload.wait_for_stderr("at the end of its iteration", secs(30));
     user.write("go-2", "");
     let out = reload.wait(BOUND);
     assert!(out.code == 0 && out.stdout.contains("is reloaded"), "{out}");

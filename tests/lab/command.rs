@@ -219,11 +219,22 @@ impl Running {
         }
     }
 
-    /// Waits until stdout holds `text`.
+    /// Waits until stdout contains `text`.
     #[track_caller]
     pub(crate) fn wait_for_stdout(&mut self, text: &str, bound: Duration) {
+        self.wait_for(Self::stdout, text, bound);
+    }
+
+    /// Waits until stderr contains `text`, for notes and progress.
+    #[track_caller]
+    pub(crate) fn wait_for_stderr(&mut self, text: &str, bound: Duration) {
+        self.wait_for(Self::stderr, text, bound);
+    }
+
+    #[track_caller]
+    fn wait_for(&mut self, printed: fn(&Self) -> String, text: &str, bound: Duration) {
         let end = Instant::now() + bound;
-        while !self.stdout().contains(text) {
+        while !printed(self).contains(text) {
             assert!(
                 Instant::now() < end && self.is_running(),
                 "{} did not print {text:?} within {bound:?}\n{}\n{}",
