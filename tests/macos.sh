@@ -59,9 +59,9 @@ AR
 chmod +x "$tools/cc" "$tools/ar"
 
 # The source of the standard library may only be built by a compiler that takes unstable options.
-# CARGO and the like of a rustup cargo that started us would lead to the wrong toolchain.
-env -u CARGO -u RUSTUP_TOOLCHAIN -u RUSTFLAGS \
+# cargo looks for its subcommands in ~/.cargo/bin first, where they are rustup's.
+env -u RUSTUP_TOOLCHAIN -u RUSTFLAGS CARGO=/usr/bin/cargo \
     PATH=/usr/bin:/bin RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 SDKROOT="$tools" \
     CARGO_TARGET_DIR="$build" CC_aarch64_apple_darwin="$tools/cc" \
     AR_aarch64_apple_darwin="$tools/ar" \
-    /usr/bin/cargo clippy --locked -Zbuild-std=std,panic_abort --target "$target" -- -D warnings
+    /usr/bin/cargo-clippy clippy --locked -Zbuild-std=std,panic_abort --target "$target" -- -D warnings

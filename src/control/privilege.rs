@@ -1,9 +1,10 @@
 //! In system scope the verbs run as root, for the manager and `/etc`; the session's files belong
 //! to the user it runs as. So root's power is put down first and taken up only where it is needed.
 
-use nix::unistd::{Gid, Uid, User, getgrouplist, setegid, seteuid, setgroups};
+use nix::unistd::{Gid, Uid, User, setegid, seteuid};
 
 use crate::config::Env;
+use crate::platform::groups;
 use crate::service::Scope;
 
 use super::context::Caller;
@@ -71,12 +72,11 @@ impl RunAs {
         let user = &self.0;
         let action = || format!("act as {}", user.name);
         let name = std::ffi::CString::new(user.name.as_str()).attempt(action)?;
-        let groups = getgrouplist(&name, user.gid).attempt(action)?;
-        let lower = || {
+        let lower = || -> std::io::Result<()> {
             seteuid(Uid::from_raw(0))?;
-            setgroups(&groups)?;
+            groups::take_those_of(&name, user.gid)?;
             setegid(user.gid)?;
-            seteuid(user.uid)
+            Ok(seteuid(user.uid)?)
         };
         lower().attempt(action)
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use crate::git::{self, Checkout, Window};
+use crate::platform::machine;
 use crate::session::clock;
 use crate::session::journal::Event;
 use crate::session::restored::Restored;
@@ -84,7 +85,7 @@ impl Worker<'_> {
         })?;
         let Some((since, Some(last))) = found else { return Ok(None) };
         // If the clock was behind at boot, files older than the boot may look newer.
-        let booted = booted().filter(|booted| *booted > SystemTime::from(last));
+        let booted = machine::booted().filter(|booted| *booted > SystemTime::from(last));
         Ok(Some(Window { since: SystemTime::from(since) - SLACK, booted }))
     }
 
@@ -107,11 +108,4 @@ fn tolerate(error: &git::Error) -> Result<(), StoreError> {
 fn counted(paths: &[PathBuf]) -> (u64, Vec<String>) {
     let first = paths.iter().take(NAMED).map(|path| path.to_string_lossy().into_owned());
     (paths.len() as u64, first.collect())
-}
-
-/// When the machine booted, by the current clock.
-fn booted() -> Option<SystemTime> {
-    let uptime = std::fs::read_to_string("/proc/uptime").ok()?;
-    let seconds = uptime.split_whitespace().next()?.parse().ok()?;
-    SystemTime::now().checked_sub(Duration::try_from_secs_f64(seconds).ok()?)
 }

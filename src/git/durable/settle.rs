@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use git2::Repository;
 
 use crate::git::leftovers::{Found, look};
+use crate::platform::disk;
 
 /// Up to this many files and folders are flushed one by one. Each costs a flush of the disk, and so
 /// does a whole file system with little else to write: on ext4, 4 files took 24 ms where `syncfs`
@@ -34,7 +35,7 @@ const SEARCHED: (usize, u64) = (20_000, 4 << 20);
 pub(in crate::git) async fn settle(worktree: &Path) {
     let folder = worktree.to_owned();
     // A failing disk shows up elsewhere.
-    let _ = tokio::task::spawn_blocking(move || sync_all_of(&folder)).await;
+    let _ = tokio::task::spawn_blocking(move || disk::sync_all_of(&folder)).await;
 }
 
 /// Flushes what was written in a worktree since a moment: its files (ignored ones left out), their
@@ -46,29 +47,17 @@ pub(in crate::git) async fn settle(worktree: &Path) {
 pub async fn settle_changes(worktree: &Path, since: SystemTime) -> std::io::Result<()> {
     let worktree = worktree.to_owned();
     let work = move || {
-        let (searched, one_by_one) = if dirty_memory() > MUCH_DIRTY {
+        let (searched, one_by_one) = if disk::unwritten().unwrap_or(0) > MUCH_DIRTY {
             (SEARCHED, AT_MOST)
         } else {
             (QUICKLY_SEARCHED, ONE_BY_ONE)
         };
         match touched(&worktree, since, searched) {
             Some(paths) if paths.len() <= one_by_one => sync_each(&paths),
-            _ => sync_all_of(&worktree),
+            _ => disk::sync_all_of(&worktree),
         }
     };
     tokio::task::spawn_blocking(work).await.map_err(std::io::Error::other)?
-}
-
-#[cfg(target_os = "linux")]
-fn sync_all_of(folder: &Path) -> std::io::Result<()> {
-    Ok(rustix::fs::syncfs(File::open(folder)?)?)
-}
-
-/// This system cannot flush one file system alone.
-#[cfg(not(target_os = "linux"))]
-fn sync_all_of(_folder: &Path) -> std::io::Result<()> {
-    rustix::fs::sync();
-    Ok(())
 }
 
 fn sync_each(paths: &[PathBuf]) -> std::io::Result<()> {
@@ -78,18 +67,10 @@ fn sync_each(paths: &[PathBuf]) -> std::io::Result<()> {
         match OpenOptions::new().read(true).custom_flags(nonblocking).open(path) {
             Ok(file) => file.sync_all()?,
             // Removed since it was found, or unreadable for its owner: syncfs needs no permission.
-            Err(_) => return sync_all_of(path.parent().unwrap_or(path)),
+            Err(_) => return disk::sync_all_of(path.parent().unwrap_or(path)),
         }
     }
     Ok(())
-}
-
-/// How many bytes the kernel has yet to write to disks.
-fn dirty_memory() -> u64 {
-    let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let line = meminfo.lines().find_map(|line| line.strip_prefix("Dirty:"));
-    let kib = line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
-    kib.map_or(0, |kib| kib << 10)
 }
 
 /// Files and folders changed since a moment; `None` if finding out is too much work.

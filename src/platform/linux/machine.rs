@@ -1,5 +1,7 @@
 //! Facts about the machine: boot, uptime, memory.
 
+use std::time::{Duration, SystemTime};
+
 use rustix::time::{ClockId, clock_gettime};
 
 /// The kernel's id of this boot. Where it is unknown, a reboot looks like a crash.
@@ -15,6 +17,14 @@ pub fn uptime_ms() -> Option<u64> {
     let time = clock_gettime(ClockId::Monotonic);
     let ms = time.tv_sec.checked_mul(1000)?.checked_add(time.tv_nsec / 1_000_000)?;
     u64::try_from(ms).ok()
+}
+
+/// When the machine started, by the present clock.
+#[must_use]
+pub fn booted() -> Option<SystemTime> {
+    let uptime = std::fs::read_to_string("/proc/uptime").ok()?;
+    let seconds = uptime.split_whitespace().next()?.parse().ok()?;
+    SystemTime::now().checked_sub(Duration::try_from_secs_f64(seconds).ok()?)
 }
 
 /// The machine's memory, in bytes.

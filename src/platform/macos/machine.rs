@@ -2,6 +2,7 @@
 
 use std::ffi::CStr;
 use std::mem::MaybeUninit;
+use std::time::{Duration, SystemTime};
 
 /// Reads a plain value by its sysctl name; `None` if there is none of this size.
 #[expect(unsafe_code, reason = "sysctlbyname(3) has no safe wrapper")]
@@ -42,6 +43,15 @@ pub fn uptime_ms() -> Option<u64> {
     };
     let ms = time.tv_sec.checked_mul(1000)?.checked_add(time.tv_nsec / 1_000_000)?;
     u64::try_from(ms).ok()
+}
+
+/// When the machine started. The kernel adjusts this when the clock is set.
+#[must_use]
+pub fn booted() -> Option<SystemTime> {
+    // A timeval: seconds in eight bytes, microseconds in four, and four of padding.
+    let time = sysctl::<16>(c"kern.boottime")?;
+    let seconds = i64::from_ne_bytes(*time.first_chunk()?);
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(u64::try_from(seconds).ok()?))
 }
 
 /// The machine's memory, in bytes; 0 if it is unknown.

@@ -2,6 +2,8 @@
 
 pub mod awake;
 pub mod cgroup;
+pub mod disk;
+pub mod groups;
 pub mod machine;
 pub mod parent;
 mod process;
