@@ -305,7 +305,7 @@ fn its_keys_are_settings_like_others() {
         (Some("toy"), None)
     );
     let warnings: Vec<String> = settings.warnings().iter().map(ToString::to_string).collect();
-    assert!(warnings.iter().any(|text| text.contains("TOY_KEY") && text.contains("belongs in")));
+    assert!(warnings.iter().any(|text| text.contains("TOY_KEY") && text.contains("move it to")));
     let words = TOYS.vocabulary();
     let refusal = AgentName::parse("ty", Path::new("/"), None, &words).unwrap_err();
     assert_eq!(refusal, "use toy, claude, codex, command:PROGRAM ARGS or rehearsal");
