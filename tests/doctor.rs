@@ -22,7 +22,7 @@ fn doctor_finds_and_fixes_problems() {
         "✗ ~/.config/samocode/env can be read by others (mode 0644)",
         "samocode/wake has mode 755",
         "! not as this version has them: samocode@.service",
-        "shop-worktrees is not there → mkdir -p ",
+        "shop-worktrees does not exist → mkdir -p ",
         "! lingering is off",
         "✓ rehearsal, which is built in",
         "✓ commits work",
@@ -76,7 +76,7 @@ fn doctor_reports_an_agents_version_with_a_time_limit() {
     user.write_program("agents/claude", "#!/bin/sh\nexec sleep 1000\n");
     let out = doctor().output();
     assert_eq!(out.code, 1, "{out}");
-    assert!(out.stdout.contains("--version' said nothing for 10 s"), "{out}");
+    assert!(out.stdout.contains("--version' printed nothing for 10 s"), "{out}");
 
     let root = lab.root(["samocode", "doctor"]).env("CLAUDE_PATH", &program).output();
     assert!(root.stdout.contains("✗ claude does not run as root"), "{root}");

@@ -164,11 +164,11 @@ fn what_is_in_the_place_of_a_projects_folder_is_named() {
     for (key, folder) in folders {
         let folder = folder.display();
         for (making, told) in [
-            (format!("ln -s /nowhere/x {folder}"), "is a link to /nowhere/x, which is not there"),
-            (format!("touch {folder}"), "is no folder"),
+            (format!("ln -s /nowhere/x {folder}"), "is a link to /nowhere/x, which does not exist"),
+            (format!("touch {folder}"), "is not a folder"),
         ] {
             user.sh(&making).ok();
-            let told = format!("{key}={folder} {told}: set {key} to a folder, or mend it");
+            let told = format!("{key}={folder} {told}: fix it, or set {key} to another folder");
             refused(project.samocode(["run", "x", "--task", "t"]), 78, &told);
             if key == "SESSIONS" {
                 for verb in [&["status"][..], &["status", "x"], &["why", "x"], &["send", "x", "y"]]
@@ -184,7 +184,7 @@ fn what_is_in_the_place_of_a_projects_folder_is_named() {
     user.write("shop/.samocode", keys.replacen("/shop\n", "/repo\n", 1));
     refused(project.samocode(["run", "x", "--task", "t"]), 78, "repo is a link to /nowhere/r");
     user.write("shop/.samocode", keys.replacen("/shop\n", "/gone\n", 1));
-    refused(project.samocode(["run", "x", "--task", "t"]), 78, "gone is not there");
+    refused(project.samocode(["run", "x", "--task", "t"]), 78, "gone does not exist");
     assert!(!user.exists(&project.sessions), "nothing was made");
 }
 
@@ -203,7 +203,7 @@ fn what_is_in_the_place_of_a_file_of_settings_is_named_and_not_waited_for() {
         for (making, what) in [("mkfifo", "a FIFO"), ("mkdir", "a folder")] {
             user.sh(&format!("[ ! -e {file} ] || mv {file} kept; {making} {file}")).ok();
             let path = user.home.join(file);
-            let told = format!("{} is {what} and no", path.display());
+            let told = format!("{} is {what}, not a file", path.display());
             refused(run(), 78, &told);
             if is_project {
                 let named = project.samocode(["--config", ".samocode", "status"]);
@@ -228,10 +228,10 @@ fn an_agent_that_is_gone_at_work_blocks_the_session_with_the_reason_until_it_is_
     session.answer();
     session.wait_to_rest("blocked", "requirements");
     let reason = session.hook()["reason"].as_str().unwrap_or_default().to_owned();
-    assert!(reason.contains("agent: there is no such file"), "{reason}");
+    assert!(reason.contains("agent: no such file"), "{reason}");
     // The verbs see it before anything is done.
-    refused(project.samocode(["start", "jwt"]), 78, "agent: there is no such file");
-    refused(project.samocode(["enable", "jwt"]), 78, "agent: there is no such file");
+    refused(project.samocode(["start", "jwt"]), 78, "agent: no such file");
+    refused(project.samocode(["enable", "jwt"]), 78, "agent: no such file");
     user.sh("mv away agent").ok();
     project.samocode(["start", "jwt"]).ok();
     session.wait_to_rest("waiting", "planning");

@@ -5,17 +5,16 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{AgentName, Env, Reach, Vocabulary};
 
-/// An account: what sessions share limits and refused credentials by.
+/// An account. Sessions of the same account share usage limits and refused credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
-    /// Its name among files.
+    /// The name of its file in the accounts folder.
     pub hash: String,
     /// Files that a new login writes.
     pub logins: Vec<PathBuf>,
 }
 
-/// The account's name among files: 16 hex digits of a SHA-256 over all four. Sessions that share
-/// it share limits and failed credentials.
+/// The name of an account's file: 16 hex digits of a SHA-256 over all four arguments.
 #[must_use]
 fn hash(agent: &str, config_folder: &Path, base_url: &str, key: &str) -> String {
     use std::os::unix::ffi::OsStrExt;
@@ -27,7 +26,7 @@ fn hash(agent: &str, config_folder: &Path, base_url: &str, key: &str) -> String 
         base_url.as_bytes(),
         key.as_bytes(),
     ] {
-        // With its length, so that no two lists of parts run together to the same bytes.
+        // The length keeps different lists of parts from joining to the same bytes.
         hash.update(&(part.len() as u64).to_le_bytes());
         hash.update(part);
     }
@@ -35,7 +34,7 @@ fn hash(agent: &str, config_folder: &Path, base_url: &str, key: &str) -> String 
     digest.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The account of an agent with this environment. An agent that may be a wrapper of any is known by
+/// The account of an agent with this environment. An agent that may wrap any other is identified by
 /// the credentials of all.
 pub(super) fn of(vocabulary: &Vocabulary, name: &AgentName, env: &Env) -> Option<Account> {
     let agent = vocabulary.agent(name.word())?;
@@ -50,7 +49,7 @@ pub(super) fn of(vocabulary: &Vocabulary, name: &AgentName, env: &Env) -> Option
         of_all.clone().filter_map(|all| Some(all.folder(env)?.into_os_string())).collect();
     let urls: Vec<&str> =
         of_all.clone().map(|all| text(all.base_url).trim_end_matches('/')).collect();
-    // An unset key leaves its mark too: the same text under another name is another account.
+    // An unset key is hashed too: the same text under another name is another account.
     let keys: Vec<&str> = of_all.clone().flat_map(|all| all.keys).map(|key| text(key)).collect();
     let folder = folders.join(OsStr::new("\0"));
     let (url, key) = (urls.join("\0"), keys.join("\0"));

@@ -5,11 +5,11 @@ use super::event::Cost;
 /// What a run cost, in US dollars, given the total the conversation had reported before it
 /// (`None` for a conversation's first run).
 ///
-/// Claude Code of today reports totals that run on over the resumed runs of a conversation; its
-/// older versions report each run alone. The newer tell each result's own share besides, and by
-/// that they are told apart. A total also holds what an earlier run spent after its last report
-/// (after SIGTERM; after SIGKILL that is lost), so the difference is preferred to the share, and
-/// the share is the floor where the counting began anew.
+/// Current versions of Claude Code report totals that accumulate over the resumed runs of a
+/// conversation; older versions report each run alone. Only current ones also report each result's
+/// own share, which tells the two apart. A total includes what an earlier run spent after its last
+/// report (after SIGTERM; after SIGKILL it is lost), so the difference is preferred to the share.
+/// The share is the minimum, in case the total restarted from zero.
 #[must_use]
 pub fn difference(before: Option<f64>, reported: Cost) -> f64 {
     let cost = match reported.own {
@@ -44,7 +44,7 @@ mod tests {
     }
 
     #[test]
-    fn a_count_that_began_anew_and_nonsense_cost_no_less_than_nothing() {
+    fn a_restarted_count_and_nonsense_cost_no_less_than_nothing() {
         assert_close(difference(Some(9.0), Cost { total: 0.2, own: Some(0.2) }), 0.2);
         assert_close(difference(Some(1.0), Cost { total: f64::NAN, own: None }), 0.0);
         assert_close(difference(None, Cost { total: -4.0, own: None }), 0.0);

@@ -1,4 +1,4 @@
-//! Whether the agents that are chosen would work: their programs, versions and credentials.
+//! Checks that the chosen agents would work: their programs, versions and credentials.
 
 use std::path::Path;
 
@@ -9,18 +9,18 @@ use crate::config::secret::is_secret;
 use crate::config::{AgentName, AgentWords, Dirs, Env, EnvFile, Settings};
 use crate::session::Phase;
 
-/// What is looked at.
+/// Everything that the checks look at.
 #[derive(Clone, Copy)]
 pub struct Exam<'a> {
-    /// The agents there are.
+    /// The agents that exist.
     pub registry: &'a Registry,
     /// The environment of the shell.
     pub env: &'a Env,
     /// The user's folders.
     pub dirs: &'a Dirs,
-    /// The user's file of credentials.
+    /// The user's credentials file.
     pub file: &'a EnvFile,
-    /// What is set.
+    /// The settings in effect.
     pub settings: &'a Settings,
     /// Whether agents would run as root.
     pub is_root: bool,
@@ -28,32 +28,32 @@ pub struct Exam<'a> {
     pub samocode: &'a Path,
 }
 
-/// One thing that was found.
+/// One finding of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// What it is about.
+    /// The subject of the finding.
     pub about: About,
-    /// How it is.
+    /// Whether what was checked works.
     pub status: Status,
-    /// What was found, in one line without a full stop.
+    /// The result, in one line without a full stop.
     pub what: String,
-    /// What to do about it; empty where there is nothing to do.
+    /// How to fix it; empty if nothing needs fixing.
     pub remedy: String,
 }
 
-/// What a finding is about.
+/// The subject of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum About {
-    /// A program.
+    /// An agent's program.
     Program,
-    /// What it logs in with.
+    /// An agent's credentials.
     Credentials,
 }
 
-/// How it is.
+/// Whether what was checked works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
-    /// As it should be.
+    /// Works as it should.
     Ok,
     /// Works, but is worth a look.
     Note,
@@ -72,7 +72,7 @@ impl Finding {
     }
 }
 
-/// Looks at each agent that some phase uses.
+/// Checks each agent that some phase uses.
 pub async fn examine(exam: &Exam<'_>) -> Vec<Finding> {
     let mut names: Vec<&AgentName> = Vec::new();
     for name in Phase::ALL.into_iter().map(|phase| exam.settings.agent(phase)) {
@@ -130,7 +130,7 @@ async fn program(exam: &Exam<'_>, agent: &Agent) -> Finding {
     }
 }
 
-/// Secrets that this shell has and no unit sees.
+/// Secrets that are set in this shell, but that no unit sees.
 fn shell_only(exam: &Exam<'_>, names: &[&AgentName]) -> Option<Finding> {
     let secrets = secrets_in_shell(&exam.registry.vocabulary(), exam.env, exam.file);
     if secrets.is_empty() {
@@ -159,14 +159,14 @@ fn is_key(agent: &AgentWords, name: &str) -> bool {
     agent.owns(name) && is_secret(name, "")
 }
 
-/// What is in the env file that an agent logs in with.
+/// The names of an agent's credentials in the env file.
 fn in_env_file(agent: &AgentWords, file: &EnvFile) -> Option<String> {
     let is_wanted = |name: &&str| is_key(agent, name) || agent.credentials.switches.contains(name);
     let names: Vec<&str> = file.iter().map(|(name, ..)| name).filter(is_wanted).collect();
     (!names.is_empty()).then(|| names.join(", "))
 }
 
-/// What an agent is logged in by in its own folder, in words.
+/// The login found in an agent's own folder, as text.
 fn login(exam: &Exam<'_>, spec: &dyn spec::AgentSpec) -> Option<String> {
     let (variable, default) = spec.words().credentials.folder?;
     let set = exam.env.get(variable).map(Into::into);

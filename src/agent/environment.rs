@@ -1,8 +1,8 @@
-//! What of an environment reaches a unit and an agent. Pure: an environment in, one out.
+//! Decides which variables reach a unit and an agent. Pure: takes an environment, returns one.
 //!
-//! A unit gets PATH and the settings that `enable` finds ([`recorded`]); secrets go by the env
-//! file. An agent gets the worker's environment without what is not for it: a list of what is
-//! taken away, because the variables of toolchains cannot be listed.
+//! A unit gets PATH and the settings that `enable` finds ([`recorded`]); secrets go through the env
+//! file. An agent gets the worker's environment minus what is not for it. The lists here name what
+//! is removed, because nobody can list the variables of all toolchains.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -15,8 +15,9 @@ use crate::config::{
 };
 use crate::session::Phase;
 
-/// What a service manager tells the one process it started (systemd.exec(5), `sd_listen_fds`(3)).
-/// The session bus is not for agents either: over it they could start and stop units.
+/// Variables that a service manager sets for the one process it started (systemd.exec(5),
+/// `sd_listen_fds`(3)). Agents do not get the session bus either: over it they could start and stop
+/// units.
 const OF_THE_MANAGER: &[&str] = &[
     "NOTIFY_SOCKET",
     "INVOCATION_ID",
@@ -35,8 +36,8 @@ const OF_THE_MANAGER: &[&str] = &[
 const OF_THE_MANAGER_PREFIXES: &[&str] =
     &["WATCHDOG_", "LISTEN_", "MONITOR_", "TRIGGER_", "DBUS_STARTER_"];
 
-/// What would lead the agent's git to another repository: set where we were started by a git hook
-/// (`git rev-parse --local-env-vars`).
+/// Variables that would point the agent's git at another repository; they are set if a git hook
+/// started samocode (`git rev-parse --local-env-vars`).
 const OF_A_GIT_HOOK: &[&str] = &[
     "GIT_DIR",
     "GIT_WORK_TREE",
@@ -52,10 +53,10 @@ const OF_A_GIT_HOOK: &[&str] = &[
     "GIT_REPLACE_REF_BASE",
 ];
 
-/// What is true of the worker's process and not of the agent's.
+/// Variables that describe the worker's process, not the agent's.
 const OF_THE_PROCESS: &[&str] = &["PWD", "OLDPWD", "SHLVL", "_", "TMPDIR", "TMP", "TEMP"];
 
-/// Whether a variable of the worker's environment, or of the env file, goes on to an agent.
+/// Whether a variable of the worker's environment, or of the env file, is passed on to an agent.
 fn goes_to(vocabulary: &Vocabulary, agent: &AgentWords, name: &str, value: &str) -> bool {
     let is_ours = (name.starts_with("SAMOCODE_") && !name.starts_with("SAMOCODE_REHEARSAL_"))
         || vocabulary.lookup(name).is_some();
@@ -72,7 +73,7 @@ fn goes_to(vocabulary: &Vocabulary, agent: &AgentWords, name: &str, value: &str)
     vocabulary.reaches(agent, name, value)
 }
 
-/// What an agent's environment says about its run.
+/// The facts about a run that its agent's environment holds.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RunIds {
     /// The session's name.
@@ -83,16 +84,15 @@ pub struct RunIds {
     pub phase: Phase,
     /// The iteration, counted over all phases.
     pub iteration: u32,
-    /// The run's id, by which its processes are found again.
+    /// The run's id, by which its processes can be found later.
     pub run: String,
     /// The run's own folder for temporary files.
     pub tmpdir: PathBuf,
-    /// Folders to be searched for programs before all others, from
-    /// [`Found`](super::find::Found).
+    /// Folders to put first in PATH, from [`Found`](super::find::Found).
     pub path_additions: Vec<PathBuf>,
 }
 
-/// PATH where the environment has none: what systemd gives a unit.
+/// PATH if the environment has none: systemd's default for units.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 const UNDECLARED: AgentWords = AgentWords {
@@ -104,8 +104,8 @@ const UNDECLARED: AgentWords = AgentWords {
     credentials: Credentials::NONE,
 };
 
-/// The whole environment of an agent, to be set after clearing. A variable of the worker's own
-/// environment counts before the same one of the env file, as in the settings.
+/// The complete environment of an agent. A variable in the worker's environment overrides the same
+/// one in the env file, as in the settings.
 #[must_use]
 pub fn agent_environment(
     vocabulary: &Vocabulary,
@@ -114,7 +114,7 @@ pub fn agent_environment(
     agent: &str,
     run: &RunIds,
 ) -> Env {
-    // One that nobody declared is given nothing that somebody did.
+    // An agent without a declaration gets no declared variable.
     let agent = vocabulary.agent(agent).unwrap_or(&UNDECLARED);
     let goes = |name: &str, value: &str| goes_to(vocabulary, agent, name, value);
     let mut env: Env = worker
@@ -146,15 +146,15 @@ pub fn agent_environment(
     env
 }
 
-/// Has git put a commit on the disk before it says it is made (git-config(1), `core.fsync`). Left to
-/// itself it leaves that to the kernel, and a machine that loses its power within half a minute has
-/// a branch that points to an empty file. What the caller's environment says of it counts.
+/// Makes git flush a commit to disk before it reports success (git-config(1), `core.fsync`). By
+/// default git leaves that to the kernel, and after a power cut within half a minute a branch may
+/// point to an empty file. A value in the caller's environment wins.
 fn make_git_durable(env: &mut Env) {
     let count = match env.text("GIT_CONFIG_COUNT") {
         None | Some("") => 0,
         Some(count) => match count.parse::<usize>() {
             Ok(count) => count,
-            // git will complain of it, better than we could.
+            // git's own complaint is better than ours would be.
             Err(_) => return,
         },
     };
@@ -168,7 +168,7 @@ fn make_git_durable(env: &mut Env) {
     }
 }
 
-/// A PATH with folders in front that it does not have yet.
+/// A PATH with the given folders in front, unless it already has them.
 fn path_with(additions: &[PathBuf], path: &OsStr) -> OsString {
     let present: Vec<PathBuf> = std::env::split_paths(path).collect();
     let new = additions.iter().filter(|folder| !present.contains(folder));
@@ -176,7 +176,7 @@ fn path_with(additions: &[PathBuf], path: &OsStr) -> OsString {
     std::env::join_paths(new.chain(&present)).unwrap_or_else(|_| path.to_owned())
 }
 
-/// Variables that say where things are, wanted by the worker but no keys of the table.
+/// Variables with locations that the worker needs, but that are not keys of the table.
 const PLACES: &[&str] = &["XDG_CONFIG_HOME", "XDG_STATE_HOME"];
 
 fn places(vocabulary: &Vocabulary) -> impl Iterator<Item = &'static str> {
@@ -184,9 +184,9 @@ fn places(vocabulary: &Vocabulary) -> impl Iterator<Item = &'static str> {
     of_agents.chain(PLACES).copied()
 }
 
-/// What `enable` writes into the unit's drop-in: PATH, where the user's files are, and the keys
-/// of the table that are no secrets, as far as they are set. A program's relative path becomes
-/// absolute from `cwd`. Values that are not UTF-8, or have control characters, are left out.
+/// The variables that `enable` writes into the unit's drop-in: PATH, the locations of the user's
+/// files, and the keys of the table that are set and not secret. A program's relative path is
+/// resolved against `cwd`. Values that are not UTF-8, or have control characters, are left out.
 #[must_use]
 pub fn recorded(vocabulary: &Vocabulary, env: &Env, cwd: &Path) -> Vec<(String, String)> {
     let of_table =
@@ -220,8 +220,8 @@ pub fn secrets_in_shell(vocabulary: &Vocabulary, env: &Env, file: &EnvFile) -> V
         .collect()
 }
 
-/// What `enable --import-env` saves: the secrets, and what goes with them, such as a base URL or
-/// a region; also those that the env file has with another value.
+/// The variables that `enable --import-env` saves: secrets and related ones, such as a base URL or
+/// a region, including those that have another value in the env file.
 #[must_use]
 pub fn importable(vocabulary: &Vocabulary, env: &Env, file: &EnvFile) -> Vec<(String, Secret)> {
     of_families(vocabulary, env)

@@ -5,17 +5,17 @@ use super::{find, process};
 /// Why an agent cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum AgentError {
-    /// No agent has this name; and what may be named.
+    /// No agent has this name; the second field lists the allowed names.
     #[error("'{0}' is not an agent: {1}")]
     Unknown(String, String),
-    /// An agent that is planned.
+    /// The agent is planned, but not implemented yet.
     #[error(
         "agent '{0}' is not built in yet: use claude, or command:PROGRAM ARGS with a script that calls {0}"
     )]
     NotBuilt(&'static str),
     /// The agent would refuse to run as root.
     #[error(
-        "{0} does not run as root: run the session as a normal user (--run-as USER), or set IS_SANDBOX=1 where root is confined, as in a container"
+        "{0} does not run as root: run the session as a normal user (--run-as USER), or set IS_SANDBOX=1 if root is confined, as in a container"
     )]
     Root(&'static str),
     /// The agent's program was not found.
@@ -27,9 +27,9 @@ pub enum AgentError {
     /// The agent did not print its version.
     #[error("'{program} --version' {what}: is this the right program? Set its path in .samocode")]
     NoVersion {
-        /// The program.
+        /// The program as it was named.
         program: String,
-        /// What happened instead.
+        /// What the program did instead.
         what: String,
     },
 }

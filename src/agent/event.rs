@@ -1,19 +1,19 @@
-//! What agents tell while they run, in one form for all of them.
+//! Events that agents report while they run, in one form for all agents.
 
 use std::hash::{DefaultHasher, Hasher};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// The most text of an agent that one event carries, in bytes. The log has all of it.
+/// The most text that one event carries, in bytes. The log has all of it.
 pub const MAX_TEXT: usize = 8 * 1024;
 
-/// One thing an agent told. Written as JSON with the key `event`, a line each, by agents that
-/// speak this form themselves.
+/// One event of an agent. Agents that use this format themselves write a JSON object per line, with
+/// the key `event`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
-    /// The agent has read its input and works.
+    /// The agent has read its input and started to work.
     Started {
         /// The conversation's id, to resume it by.
         #[serde(default)]
@@ -22,17 +22,17 @@ pub enum Event {
         #[serde(default)]
         model: String,
     },
-    /// A sign of life without more to say.
+    /// A sign of life without details.
     Progress,
-    /// What the agent says, cut at [`MAX_TEXT`].
+    /// Text from the agent, cut at [`MAX_TEXT`].
     Text {
-        /// The words.
+        /// The text itself.
         text: String,
     },
-    /// The agent uses a tool.
+    /// The agent is using a tool.
     Tool(Tool),
-    /// What a reply of the model took in, as known when it began. Agents that report a
-    /// [`Finished`] count more exactly there; this is for runs that never get so far.
+    /// The tokens of a model's reply, as known when it started. Agents that report [`Finished`] are
+    /// more exact there; this is for runs that never get that far.
     Usage {
         /// The reply's tokens.
         usage: Usage,
@@ -40,24 +40,24 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         context_used: Option<u64>,
     },
-    /// What the account may still use.
+    /// The state of one of the account's usage limits.
     Limit(Limit),
-    /// The model could not be reached and the agent tries again by itself.
+    /// The agent could not reach the model and is retrying by itself.
     Retry {
         /// Which attempt failed, from 1.
         attempt: u32,
-        /// The HTTP status, where there was an answer.
+        /// The HTTP status, if there was a response.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         status: Option<u16>,
-        /// The agent's word for the failure.
+        /// The agent's name for the failure.
         #[serde(default)]
         error: String,
     },
-    /// The agent has ended its work; the process may take a little longer.
+    /// The agent has finished its work; the process may exit a little later.
     Finished(Box<Finished>),
 }
 
-/// The use of a tool.
+/// One use of a tool.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tool {
     /// The tool's name.
@@ -70,17 +70,17 @@ pub struct Tool {
     pub fingerprint: u64,
 }
 
-/// Tokens.
+/// Token counts, by how the provider bills them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Usage {
-    /// Read afresh.
+    /// Input tokens that were not cached.
     pub input: u64,
-    /// Written by the model.
+    /// Output tokens, written by the model.
     pub output: u64,
-    /// Read from the provider's cache.
+    /// Input tokens read from the provider's cache.
     pub cache_read: u64,
-    /// Put into the provider's cache.
+    /// Input tokens written to the provider's cache.
     pub cache_write: u64,
 }
 
@@ -96,53 +96,53 @@ impl Usage {
         }
     }
 
-    /// All tokens that went in: fresh, from the cache and to it.
+    /// All input tokens: uncached, read from the cache and written to it.
     #[must_use]
     pub const fn taken_in(self) -> u64 {
         self.input.saturating_add(self.cache_read).saturating_add(self.cache_write)
     }
 }
 
-/// What an account may still use.
+/// The state of a usage limit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limit {
-    /// Whether requests are refused now; else it is a warning or a mere statement.
+    /// Whether requests are refused now; otherwise this is a warning or just information.
     pub reached: bool,
     /// Which limit: `five_hour`, `seven_day`, …
     #[serde(default)]
     pub kind: String,
-    /// When it is lifted.
+    /// When the limit resets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resets_at: Option<Timestamp>,
 }
 
-/// What an agent says when it has ended its work. Where one process reports several ends, each
-/// holds the sum of the process so far.
+/// An agent's report at the end of its work. If one process reports several ends, each holds the
+/// totals of the process so far.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Finished {
-    /// Whether it ended with an error. Nothing else says so: an API failure has subtype `success`.
+    /// Whether it ended with an error. Only this field tells: an API failure has subtype `success`.
     pub is_error: bool,
     /// `success`, `error_max_turns`, `error_max_budget_usd`, `error_during_execution`.
     pub subtype: String,
-    /// Why the agent's own loop ended, where it says: `completed`, `prompt_too_long`, ….
+    /// Why the agent's own loop ended, if reported: `completed`, `prompt_too_long`, ….
     pub terminal_reason: Option<String>,
     /// The HTTP status of the request that failed.
     pub api_status: Option<u16>,
-    /// The agent's word for the failure, where it has one: `authentication_failed`,
+    /// The agent's name for the failure, if it has one: `authentication_failed`,
     /// `usage_limit_reached`, ….
     pub error_kind: Option<String>,
-    /// What the run cost.
+    /// The cost of the run, if reported.
     pub cost: Option<Cost>,
-    /// The run's tokens.
+    /// The tokens that the run used.
     pub usage: Usage,
-    /// The model's turns.
+    /// How many turns the model took.
     pub num_turns: Option<u32>,
     /// The size of the model's context in tokens.
     pub context_window: Option<u64>,
-    /// Messages that were fed in and not answered yet.
+    /// Messages that were sent in and not yet answered.
     pub queued: u32,
-    /// The last words, or what went wrong; cut at [`MAX_TEXT`].
+    /// The final text or the error message; cut at [`MAX_TEXT`].
     pub text: String,
 }
 
@@ -151,33 +151,32 @@ pub struct Finished {
 pub struct Cost {
     /// The figure reported.
     pub total: f64,
-    /// This process' own share of it, where the agent tells. Where it does, `total` also holds
-    /// earlier processes of the same conversation.
+    /// This process's own share, if the agent reports it. If so, `total` also includes earlier
+    /// processes of the same conversation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub own: Option<f64>,
 }
 
-/// Understands one run of an agent: turns its output into events, and messages into its input.
-/// Neither any bytes nor any order of lines may make it
-/// panic or grow without bound.
+/// Decodes one run of an agent: turns its output into events, and messages into its input. No bytes
+/// and no order of lines may make it panic or grow without bound.
 pub trait Decoder: Send {
     /// Takes a complete line, without its line end.
     fn line(&mut self, line: &[u8], emit: &mut dyn FnMut(Event));
 
-    /// Takes the two ends of a line that was too long to be kept.
+    /// Takes the beginning and the end of a line that was too long to keep.
     fn oversized(&mut self, head: &[u8], tail: &[u8], emit: &mut dyn FnMut(Event)) {
         let _ = (head, tail);
         emit(Event::Progress);
     }
 
-    /// The bytes that carry a message to the agent while it runs; `None` where it takes none.
+    /// The bytes that carry a message to the agent while it runs; `None` if it takes no messages.
     fn message(&mut self, text: &str) -> Option<Vec<u8>> {
         let _ = text;
         None
     }
 
-    /// What the agent is to be sent because of what it has written, such as answers to its
-    /// requests. Taken, and written to an input that is open, after every chunk that was read.
+    /// Replies to what the agent has written, such as answers to its requests. They are taken after
+    /// every chunk that is read, and written to its input if that is open.
     fn take_replies(&mut self) -> Vec<u8> {
         Vec::new()
     }

@@ -1,4 +1,4 @@
-//! Where an agent's program is. The path is absolute, but links in it stay: updaters swap the
+//! Finds an agent's program. The path is absolute, but links in it are kept: updaters swap the
 //! version behind the link.
 
 use std::fs::{self, File};
@@ -13,7 +13,7 @@ pub(super) const CHOICE: &str = "SAMOCODE_AGENT";
 /// A program that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
-    /// Its absolute path.
+    /// Its absolute path, with links left unresolved.
     pub path: PathBuf,
     /// Folders that must be in its PATH: node's, for a script that node runs.
     pub path_additions: Vec<PathBuf>,
@@ -29,28 +29,29 @@ pub enum NotFound {
         name: String,
         /// The folders of PATH.
         looked: String,
-        /// What to do now.
+        /// A hint on how to fix it.
         hint: String,
     },
-    /// The path that is set leads to no program.
+    /// The configured path is not a program.
     #[error("cannot run {path}: {why}; {hint}")]
     AtPath {
-        /// The path that is set.
+        /// The configured path.
         path: String,
-        /// What is wrong with it.
+        /// The reason, to follow the path.
         why: &'static str,
-        /// What to do now.
+        /// A hint on how to fix it.
         hint: String,
     },
-    /// It is a script for node, and there is no node.
+    /// It is a node script, and node was not found.
     #[error(
-        "{0} is run by node, and node is neither beside it nor on PATH: install node, or run 'samocode enable' from a shell where it works"
+        "{0} needs node, which is neither beside it nor on PATH: install node, or run 'samocode enable' from a shell where it works"
     )]
     NoNode(String),
 }
 
-/// Finds a program by its absolute path, or by its name on the environment's PATH. Relative
-/// folders on PATH are passed by: what is in them depends on where we are. `key` is what sets it.
+/// Finds a program by its absolute path, or by its name on the environment's PATH. Relative folders
+/// on PATH are skipped: their content depends on the current folder. `key` is the setting that
+/// names the program.
 ///
 /// # Errors
 /// [`NotFound`].
@@ -70,7 +71,7 @@ pub fn find_program(name: &str, key: &str, env: &Env) -> Result<Found, NotFound>
         candidates.into_iter().find(|path| why_not_runnable(path).is_none()).ok_or_else(|| {
             let looked: Vec<_> = folders.iter().map(|folder| shown(folder)).collect();
             let looked = if looked.is_empty() {
-                "nothing, for PATH is empty".to_owned()
+                "no folder, since PATH is empty".to_owned()
             } else {
                 looked.join(", ")
             };
@@ -91,15 +92,15 @@ fn why_not_runnable(path: &Path) -> Option<&'static str> {
     use rustix::fs::{Access, access};
 
     match fs::metadata(path) {
-        Err(_) if path.is_symlink() => Some("the link leads nowhere"),
-        Err(_) => Some("there is no such file"),
-        Ok(metadata) if !metadata.is_file() => Some("it is no file"),
+        Err(_) if path.is_symlink() => Some("the link is broken"),
+        Err(_) => Some("no such file"),
+        Ok(metadata) if !metadata.is_file() => Some("it is not a file"),
         Ok(_) if access(path, Access::EXEC_OK).is_err() => Some("it is not executable"),
         Ok(_) => None,
     }
 }
 
-/// What to do when a program is nowhere on PATH.
+/// The hint for a program that is nowhere on PATH.
 fn hint(name: &str, key: &str, env: &Env) -> String {
     let value =
         |path: &str| if key == CHOICE { format!("command:{path}") } else { path.to_owned() };
@@ -127,19 +128,19 @@ fn hint(name: &str, key: &str, env: &Env) -> String {
     )
 }
 
-/// fnm gives every shell a folder of its own, a link that goes away with it: what it leads to stays.
+/// fnm gives each shell its own folder, a link that is removed with the shell. Its target stays.
 fn without_shell_folder(path: PathBuf) -> PathBuf {
     let is_of_shell = path.components().any(|part| part.as_os_str() == "fnm_multishells");
     let lasting = || Some(path.parent()?.canonicalize().ok()?.join(path.file_name()?));
     if is_of_shell { lasting().unwrap_or(path) } else { path }
 }
 
-/// The folder of the node that has to run a program, unless it is a program of its own.
+/// The folder of the node that runs a program, if it is a node script.
 fn node_folder(program: &Path, path: &[PathBuf]) -> Result<Option<PathBuf>, NotFound> {
     let has_node = |folder: &Path| why_not_runnable(&folder.join("node")).is_none();
     let beside = homes(program).into_iter().find(|folder| has_node(folder));
     if !is_run_by_node(program) {
-        // What nvm installs may start node later on, whatever it is itself.
+        // A program installed by nvm may start node later, even if it is a native binary.
         let is_nvms = |folder: &PathBuf| folder.to_string_lossy().contains("/versions/node/");
         return Ok(beside.filter(is_nvms));
     }
@@ -149,8 +150,8 @@ fn node_folder(program: &Path, path: &[PathBuf]) -> Result<Option<PathBuf>, NotF
         .ok_or_else(|| NotFound::NoNode(shown(program)))
 }
 
-/// Every folder a program is in: its own, those of the links it leads through, and the `bin` of
-/// the node installation whose global module it is.
+/// Every folder that contains a program: its own, those of the links it leads through, and the
+/// `bin` of the node installation if it is a global module there.
 fn homes(program: &Path) -> Vec<PathBuf> {
     let mut folders = Vec::new();
     let mut at = program.to_owned();
@@ -172,7 +173,7 @@ fn homes(program: &Path) -> Vec<PathBuf> {
     folders
 }
 
-/// Whether the first line is `#!/usr/bin/env node` or alike.
+/// Whether the first line is `#!/usr/bin/env node` or similar.
 fn is_run_by_node(program: &Path) -> bool {
     let mut start = Vec::new();
     let read = File::open(program).and_then(|file| file.take(128).read_to_end(&mut start));

@@ -1,14 +1,14 @@
-//! Agents: the programs that do the work in an iteration. What each is given, how it is started,
-//! what it tells while it runs, and how its end is judged.
+//! Agents: the programs that do the work in an iteration. This module finds and starts them,
+//! decodes their output, and judges how they ended.
 //!
 //! ```text
-//! spec, registry         what there is to know of a program, and which there are
-//! claude, codex, …       one program each; nothing else knows of it
-//! prompt, roles          what an agent is told               (pure; roles read files)
-//! find, environment      where its program is, what it gets
-//! account, doctor        what it logs in with, and whether it would work
+//! spec, registry         the description of one program; the list of all
+//! claude, codex, …       one program each; no other module knows about it
+//! prompt, roles          instructions and prompts            (pure; roles read files)
+//! find, environment      its program, and the variables it gets
+//! account, doctor        its credentials, and whether it would work
 //! process, run, stream   one process and its output          (effects)
-//! outcome, cost          what its end means                  (pure)
+//! outcome, cost          how its end is judged               (pure)
 //! ```
 
 pub mod account;
@@ -49,55 +49,55 @@ use crate::config::AgentName;
 /// The environment of an agent: names and values, complete.
 pub type Environment = Vec<(OsString, OsString)>;
 
-/// A variable's value.
+/// The value of a variable, if it is set.
 #[must_use]
 pub fn variable<'a>(environment: &'a Environment, name: &str) -> Option<&'a OsStr> {
     environment.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_os_str())
 }
 
-/// What one run is asked to do.
+/// The input of one run.
 #[derive(Debug, Clone, Default)]
 pub struct Task {
     /// The conversation's id, a UUID, chosen before the start so that it can be resumed whatever
-    /// happens; for an agent that names its conversations itself, its own id of the one to resume.
+    /// happens; for an agent that names its conversations itself, the id of the one to resume.
     pub conversation: String,
     /// Whether the conversation exists and is resumed.
     pub resume: bool,
-    /// What is said to the agent now.
+    /// The prompt of this run.
     pub prompt: String,
-    /// Workflow and role, which hold for the whole conversation.
+    /// Workflow and role, which apply to the whole conversation.
     pub system_prompt: String,
-    /// What the agent may spend on this run, in US dollars.
+    /// The budget of this run, in US dollars.
     pub max_budget_usd: Option<f64>,
-    /// Whether messages may follow while it runs, where the agent takes any.
+    /// Whether messages may follow while it runs, if the agent takes any.
     pub live_input: bool,
 }
 
-/// How an agent's process is started.
+/// How to start an agent's process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Launch {
-    /// The program: a path, or a name to look for on the PATH of the agent's environment.
+    /// The program: a path, or a name to look up on the PATH of the agent's environment.
     pub program: PathBuf,
-    /// Its arguments. Never a secret, as everybody on the machine can read them.
+    /// Its arguments. Never secrets: everyone on the machine can read them.
     pub args: Vec<OsString>,
-    /// What it gets on its standard input.
+    /// Its standard input.
     pub input: Input,
-    /// Variables it gets where the environment does not have them.
+    /// Variables it gets unless the environment already sets them.
     pub defaults: Vec<(&'static str, OsString)>,
 }
 
-/// What a process gets on its standard input.
+/// The standard input of an agent's process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
     /// `/dev/null`.
     Null,
-    /// This, then the end of the file.
+    /// This text, then end of file.
     Text(Vec<u8>),
-    /// This, and what follows while it runs; it ends when the feed is closed.
+    /// This text, then messages while it runs; closing the feed ends it.
     Feed(Vec<u8>),
 }
 
-/// An agent that was chosen, with its program found and what is set for it.
+/// An agent that was chosen, with its program located and its settings.
 #[derive(Clone)]
 pub struct Agent {
     spec: &'static dyn AgentSpec,
@@ -108,19 +108,19 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// What is known of its program.
+    /// The spec of its program.
     #[must_use]
     pub const fn spec(&self) -> &'static dyn AgentSpec {
         self.spec
     }
 
-    /// Its name in `SAMOCODE_AGENT`, without a command line; as it stands in the journal.
+    /// Its name in `SAMOCODE_AGENT`, without a command line; the journal uses it too.
     #[must_use]
     pub const fn word(&self) -> &'static str {
         self.name.word()
     }
 
-    /// How it was chosen, command line included.
+    /// The name as it was chosen, including any command line.
     #[must_use]
     pub const fn name(&self) -> &AgentName {
         &self.name
@@ -138,19 +138,19 @@ impl Agent {
         &self.path_additions
     }
 
-    /// The value of one of the keys that its spec declares, where it has one.
+    /// The value of one of the keys that its spec declares, if it has one.
     #[must_use]
     pub fn value(&self, key: &str) -> Option<&str> {
         self.values.get(key).map(String::as_str)
     }
 
-    /// What its program can do.
+    /// The capabilities of its program.
     #[must_use]
     pub fn capabilities(&self) -> Capabilities {
         self.spec.capabilities()
     }
 
-    /// How a run is started.
+    /// How to start a run of this task.
     #[must_use]
     pub fn launch(&self, task: &Task) -> Launch {
         self.spec.launch(self, task)
@@ -162,13 +162,13 @@ impl Agent {
         self.spec.decoder(working_dir)
     }
 
-    /// What the end of a run means.
+    /// Judges the end of a run.
     #[must_use]
     pub fn outcome(&self, facts: &outcome::Facts<'_>) -> Outcome {
         self.spec.outcome(facts)
     }
 
-    /// Whether it would run at all for this user in this environment.
+    /// Checks that it would run for this user in this environment.
     ///
     /// # Errors
     /// Why it would refuse.

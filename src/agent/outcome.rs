@@ -1,5 +1,5 @@
-//! What the end of a run means, judged by what its stream and the kernel say. Prose is shown to
-//! people and never decides.
+//! Judges the end of a run by the reports of its stream and of the kernel. Prose is shown to people
+//! and never decides.
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
@@ -12,9 +12,9 @@ use super::event::{Event, Finished, Limit, Usage, one_line};
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// It ended itself with this code.
+    /// It exited with this code.
     Code(i32),
-    /// This signal ended it.
+    /// It was ended by this signal.
     Signal(i32),
 }
 
@@ -25,7 +25,7 @@ impl From<ExitStatus> for Exit {
 }
 
 impl Exit {
-    /// The signal that ended it, also where a shell or a handler told it as 128 + n.
+    /// The signal that ended it, also when a shell or a handler reported it as 128 + n.
     const fn by_signal(self) -> Option<i32> {
         match self {
             Self::Signal(signal) => Some(signal),
@@ -37,7 +37,7 @@ impl Exit {
     }
 }
 
-/// The signals by which a program ends of its own fault.
+/// Signals that mean that the program crashed.
 const ILL: i32 = 4;
 const ABRT: i32 = 6;
 const BUS: i32 = 7;
@@ -46,37 +46,37 @@ const SEGV: i32 = 11;
 /// Why the worker ended a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EndedBy {
-    /// It had taken longer than a run may.
+    /// The run exceeded its time limit.
     Timeout,
-    /// It had shown no progress.
+    /// The run made no progress for too long.
     Stall,
     /// The budget was used up.
     Budget,
-    /// The worker itself was asked to end.
+    /// The worker itself was asked to stop.
     Shutdown,
 }
 
-/// What the stream of a run told, gathered event by event.
+/// The facts from a run's stream, collected event by event.
 #[derive(Debug, Clone, Default)]
 pub struct Told {
-    /// Whether anything was told at all.
+    /// Whether any event was reported at all.
     pub anything: bool,
-    /// Whether the agent had begun to work.
+    /// Whether the agent had started to work.
     pub started: bool,
-    /// The last report of an end.
+    /// The last end that the agent reported.
     pub finished: Option<Finished>,
-    /// The last word on the account's limits.
+    /// The last report on the account's limits.
     pub limit: Option<Limit>,
-    /// The status and word of the last attempt that failed.
+    /// The HTTP status and error name of the last failed attempt.
     pub retry: Option<(Option<u16>, String)>,
-    /// The tokens of the replies that began, for a run that reports no end.
+    /// The tokens of the replies that started, for a run that reports no end.
     pub begun: Usage,
     /// Tokens in the context after the last reply.
     pub context_used: Option<u64>,
 }
 
 impl Told {
-    /// Takes an event.
+    /// Adds the facts of one event.
     pub fn take(&mut self, event: &Event) {
         self.anything = true;
         match event {
@@ -98,99 +98,99 @@ impl Told {
         self.begun != Usage::default()
     }
 
-    /// The run's tokens: as reported at its end, else of the replies that began.
+    /// The run's tokens: as reported at its end, else those of the replies that started.
     #[must_use]
     pub fn usage(&self) -> Usage {
         self.finished.as_ref().map_or(self.begun, |finished| finished.usage)
     }
 }
 
-/// All that is known of a run that has ended.
+/// All that is known about a run that has ended.
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'a> {
     /// How the process ended.
     pub exit: Exit,
-    /// What its stream told.
+    /// The facts from its stream.
     pub told: &'a Told,
     /// The end of its standard error output, to quote from.
     pub stderr_tail: &'a str,
-    /// Processes of its cgroup that the kernel killed for want of memory (`memory.events`).
+    /// How many processes of its cgroup the kernel killed to free memory (`memory.events`).
     pub oom_kills: u64,
     /// Why the worker ended it, if it did.
     pub ended_by: Option<EndedBy>,
-    /// Whether it was to go on with an earlier conversation.
+    /// Whether it was started to resume a conversation.
     pub resumed: bool,
     /// Whether the agent reports its end ([`super::Capabilities::reports_end`]).
     pub reports_end: bool,
-    /// The conversation's id, as far as it is known.
+    /// The conversation's id, if it is known.
     pub conversation: &'a str,
-    /// The environment it had, to find its own files by.
+    /// Its environment, which tells where its own files are.
     pub environment: &'a Environment,
 }
 
-/// What the end of a run means.
+/// The meaning of a run's end for the worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// It did its work; the signal says the rest.
+    /// It did its work; the signal has the rest.
     Finished,
     /// The account's usage limit is reached.
     Limit {
-        /// When it is lifted, where that was told.
+        /// When it resets, if that was reported.
         resets_at: Option<Timestamp>,
-        /// Which limit.
+        /// The name of the limit.
         kind: String,
     },
-    /// The model could not be reached, was overloaded or failed; the same may go well later.
+    /// The model could not be reached, was overloaded or failed; a later try may succeed.
     Transient {
         /// What happened, in words.
         what: String,
     },
-    /// The account was refused: a human has to mend its credentials or pay.
+    /// The account was refused: a human has to fix its credentials or pay.
     Auth {
         /// What happened, in words.
         what: String,
     },
-    /// The conversation does not fit the model any more: only a fresh one can go on.
+    /// The conversation no longer fits the model's context: only a fresh one can continue.
     ContextFull,
-    /// The conversation that was to go on could not be resumed: only a fresh one can go on.
+    /// The conversation could not be resumed: only a fresh one can continue.
     NotResumed {
-        /// What the agent said.
+        /// The agent's own message.
         why: String,
     },
-    /// The kernel killed it, or a part of it that it could not do without, for want of memory.
+    /// The kernel killed it, or a process that it needed, to free memory.
     OutOfMemory,
-    /// A signal ended it that was not the worker's.
+    /// It was ended by a signal that did not come from the worker.
     Killed {
         /// The signal's number.
         signal: i32,
     },
-    /// The worker ended it: it took longer than a run may.
+    /// The worker ended it: it exceeded its time limit.
     TimedOut,
-    /// The worker ended it: it showed no progress.
+    /// The worker ended it: it made no progress for too long.
     Stalled,
     /// The worker ended it because it was itself asked to end.
     Interrupted,
     /// It used all its turns.
     MaxTurns,
-    /// The money or tokens it might spend are spent.
+    /// Its budget of money or tokens is used up.
     Budget,
-    /// The program did not get as far as beginning.
+    /// The program failed before it started to work.
     WouldNotStart {
-        /// What it said.
+        /// Its error message.
         why: String,
     },
-    /// Anything else.
+    /// Any other failure.
     Failed {
-        /// What is known, in words.
+        /// The reason, as text.
         why: String,
     },
 }
 
-/// Judges a run that has ended. The first rule that fits counts:
+/// Judges a run that has ended. The first matching rule applies:
 ///
 /// | what is known | outcome |
 /// |---|---|
-/// | end reported, no error | finished, however the process went after that |
+/// | end reported, no error | finished, however the process exited after that |
 /// | ended by the worker | timed out, stalled, budget, interrupted |
 /// | end reported with an error | by subtype, status and kind, see [`reported`] |
 /// | ended by a signal (or 128 + n) | out of memory if the kernel counted a kill, else killed; not resumed if it crashed before a reply when it was to resume |
@@ -228,7 +228,7 @@ pub fn judge(facts: &Facts<'_>) -> Outcome {
     }
     match facts.exit {
         Exit::Code(0) if !facts.reports_end => Outcome::Finished,
-        Exit::Code(0) => Outcome::Failed { why: "it ended without reporting a result".to_owned() },
+        Exit::Code(0) => Outcome::Failed { why: "it exited without reporting a result".to_owned() },
         _ if facts.oom_kills > 0 => Outcome::OutOfMemory,
         Exit::Code(126 | 127) => Outcome::WouldNotStart { why: last_words(facts) },
         _ if unresumed => Outcome::NotResumed { why: last_words(facts) },
@@ -269,7 +269,7 @@ fn reported(finished: &Finished, facts: &Facts<'_>) -> Outcome {
         ("rate_limit" | "overloaded" | "server_error" | "connection_failed", _)
         | (_, 408 | 409 | 429 | 500..) => Outcome::Transient { what: what() },
         _ if facts.resumed && !facts.told.started => Outcome::NotResumed { why: what() },
-        // What is refused is what was sent first: the conversation as it was.
+        // The refused request was the first one: the conversation itself is the cause.
         (_, 400 | 413) if facts.resumed && !facts.told.has_reply() => {
             Outcome::NotResumed { why: what() }
         }
@@ -283,8 +283,8 @@ fn last_words(facts: &Facts<'_>) -> String {
     let line = facts.stderr_tail.lines().map(str::trim).rfind(|line| !line.is_empty());
     match (line, facts.exit) {
         (Some(line), _) => one_line(line, 300),
-        (None, Exit::Code(code)) => format!("it ended with code {code} and said nothing"),
-        (None, Exit::Signal(signal)) => format!("signal {signal} ended it"),
+        (None, Exit::Code(code)) => format!("it exited with code {code} and printed no error"),
+        (None, Exit::Signal(signal)) => format!("it was ended by signal {signal}"),
     }
 }
 

@@ -12,11 +12,11 @@ use std::process::Stdio;
 
 use super::Environment;
 
-/// An argument of this length, in bytes, is refused by Linux: `MAX_ARG_STRLEN`, 32 pages, with
-/// its closing NUL (execve(2)).
+/// Linux refuses an argument of this length, in bytes: `MAX_ARG_STRLEN`, 32 pages, with its closing
+/// NUL (execve(2)).
 pub const MAX_ARGUMENT: usize = 128 * 1024 - 1;
 
-/// The size asked for the pipe that carries the output: what an unprivileged process may ask for
+/// The size requested for the output pipe, in bytes: the most an unprivileged process may ask for
 /// (`/proc/sys/fs/pipe-max-size`).
 #[cfg(target_os = "linux")]
 const PIPE: usize = 1024 * 1024;
@@ -29,15 +29,15 @@ pub enum StartError {
         "cannot start '{program}': it is not on PATH ({path}); install it, or set its path in .samocode"
     )]
     NotOnPath {
-        /// The program.
+        /// The program as it was named.
         program: String,
-        /// The PATH that was looked through.
+        /// The PATH that was searched.
         path: String,
     },
     /// No such file.
-    #[error("cannot start '{0}': there is no such file; set the right path in .samocode")]
+    #[error("cannot start '{0}': no such file; correct its path in .samocode")]
     NotFound(String),
-    /// The file is there, but what runs it is not.
+    /// The file exists, but its interpreter or loader does not.
     #[error(
         "cannot start '{0}': the interpreter in its first line, or its dynamic loader, is missing"
     )]
@@ -46,9 +46,9 @@ pub enum StartError {
     #[error("cannot start '{0}': it is not executable; try: chmod +x '{0}'")]
     NotExecutable(String),
     /// The file is not a program.
-    #[error("cannot start '{0}': it is no program for this machine, and has no #! line")]
+    #[error("cannot start '{0}': it is not a program for this machine and has no #! line")]
     NotAProgram(String),
-    /// The arguments and the environment are longer than the system takes.
+    /// The arguments and the environment exceed the system's limit.
     #[error(
         "cannot start '{0}': its arguments and environment are too long for this system; shorten the role files or the environment"
     )]
@@ -56,12 +56,12 @@ pub enum StartError {
     /// An argument or a variable holds a NUL byte.
     #[error("cannot start '{0}': an argument or environment variable holds a NUL byte")]
     Nul(String),
-    /// The folder to start it in is not there.
+    /// The folder to start it in does not exist.
     #[error(
-        "cannot start '{program}' in '{folder}': there is no such folder; restore it, or archive the session"
+        "cannot start '{program}' in '{folder}': no such folder; restore it, or archive the session"
     )]
     NoFolder {
-        /// The program.
+        /// The program as it was named.
         program: String,
         /// The folder.
         folder: String,
@@ -74,15 +74,15 @@ pub enum StartError {
     /// Another failure.
     #[error("cannot start '{program}': {error}")]
     Other {
-        /// The program.
+        /// The program as it was named.
         program: String,
-        /// What the system said.
+        /// The error of the operating system.
         error: io::Error,
     },
 }
 
-/// Finds a program as a shell would: a path stays as it is, a name is looked for in the folders
-/// of `path`. Links are not resolved, since updaters point them elsewhere.
+/// Finds a program as a shell would: a path stays as it is, a name is looked up in the folders of
+/// `path`. Links are not resolved, since updaters repoint them.
 ///
 /// # Errors
 /// [`StartError::NotOnPath`], [`StartError::NotFound`], [`StartError::NotExecutable`].
@@ -111,35 +111,35 @@ pub fn find_program(program: &Path, path: Option<&OsStr>) -> Result<PathBuf, Sta
         })
 }
 
-/// What a process gets for its standard input.
+/// The standard input of a process.
 #[derive(Debug)]
 pub enum Stdin {
     /// `/dev/null`.
     Nothing,
     /// A pipe, our end of which is [`Process::stdin`].
     Pipe,
-    /// A file.
+    /// A file, open for reading.
     File(File),
 }
 
-/// What a process is started with.
+/// Everything needed to start a process.
 #[derive(Debug)]
 pub struct Start<'a> {
     /// The program: a path, or a name to look for on the environment's PATH.
     pub program: &'a Path,
-    /// Its arguments.
+    /// Its arguments, without the program's name.
     pub args: &'a [OsString],
-    /// Its whole environment.
+    /// Its complete environment.
     pub environment: &'a Environment,
     /// The folder it starts in.
     pub working_dir: &'a Path,
-    /// `cgroup.procs` of the cgroup it is to live in, open for writing.
+    /// `cgroup.procs` of the cgroup it will run in, open for writing.
     pub cgroup: Option<File>,
-    /// What it gets for its standard input.
+    /// Its standard input.
     pub input: Stdin,
 }
 
-/// A process that was started, leader of a process group of its own, and our ends of its pipes.
+/// A started process, the leader of its own process group, and our ends of its pipes.
 #[derive(Debug)]
 pub struct Process {
     /// The process, to wait for.
@@ -153,11 +153,11 @@ pub struct Process {
 }
 
 impl Start<'_> {
-    /// Starts the process. It gets no file of ours but its standard ones, default signal
-    /// handling, and is in its cgroup before its program begins.
+    /// Starts the process. It inherits only its standard files, has default signal handling, and is
+    /// in its cgroup before its program starts.
     ///
     /// # Errors
-    /// A [`StartError`] for every reason there is. Must be called in a tokio runtime.
+    /// A [`StartError`] that names the cause. Must be called in a tokio runtime.
     pub fn start(self) -> Result<Process, StartError> {
         let program = find_program(self.program, super::variable(self.environment, "PATH"))?;
         let name = program.display().to_string();
@@ -202,21 +202,21 @@ impl Start<'_> {
     }
 }
 
-/// Whether the file is text without an interpreter's name. The kernel refuses it (ENOEXEC), but
-/// the C library would then have a shell make of it what it can.
+/// Whether the file is text without a `#!` line. The kernel refuses it (ENOEXEC), but the C library
+/// would then run it in a shell.
 fn is_bare_text(program: &Path) -> bool {
     let mut start = [0; 128];
     let read = File::open(program).and_then(|mut file| file.read(&mut start));
     read.is_ok_and(|count| !start.starts_with(b"#!") && !start[..count].contains(&0))
 }
 
-/// A pipe, closed on exec, as large as may be.
+/// A pipe, closed on exec, as large as allowed.
 fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     #[cfg(target_os = "linux")]
     {
         let ends = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
-        // Refused to a user who has many large pipes already (pipe-user-pages-soft); the usual
-        // 64 KiB are only slower.
+        // Fails for a user with many large pipes (pipe-user-pages-soft); the default 64 KiB are
+        // just slower.
         let _ = rustix::pipe::fcntl_setpipe_size(&ends.0, PIPE);
         Ok(ends)
     }

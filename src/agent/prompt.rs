@@ -1,4 +1,4 @@
-//! What is said to an agent at the start of a run, and while it runs.
+//! The prompts that an agent gets at the start of a run and while it runs.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -9,10 +9,10 @@ use serde_json::Value;
 use crate::session::mail::Message;
 use crate::session::{Phase, stamp};
 
-/// Whether the phase may be left.
+/// Whether the session may leave the phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Gate {
-    /// The phase has none.
+    /// The phase has no gate.
     #[default]
     None,
     /// A human has yet to answer.
@@ -21,26 +21,26 @@ pub enum Gate {
     Open,
 }
 
-/// What a prompt is made of.
+/// Everything that goes into a prompt.
 #[derive(Debug, Clone)]
 pub struct PromptInput<'a> {
     /// The session's name.
     pub session: &'a str,
-    /// Its folder.
+    /// The session's folder of plain files.
     pub session_dir: &'a Path,
     /// Where the agent works.
     pub working_dir: &'a Path,
     /// The worktree's branch.
     pub branch: Option<&'a str>,
-    /// What the branch came from.
+    /// The branch or commit that it started from.
     pub base: Option<&'a str>,
-    /// The phase.
+    /// The phase that the session is in.
     pub phase: Phase,
     /// The iteration within the phase, from 1.
     pub iteration: u32,
     /// The iteration of the session, from 1.
     pub total_iterations: u32,
-    /// The run's id.
+    /// The run's id, which the signal repeats.
     pub run: &'a str,
     /// The local time of the start.
     pub now: &'a Zoned,
@@ -48,26 +48,26 @@ pub struct PromptInput<'a> {
     pub time_limit: Option<u64>,
     /// The project's test command.
     pub test_command: Option<&'a str>,
-    /// Whether the phase may be left.
+    /// Whether the session may leave the phase.
     pub gate: Gate,
-    /// The task, where it is to be said: in the first run, and after it was changed.
+    /// The task, when it has to be stated: in the first run, and after it was changed.
     pub task: Option<&'a str>,
-    /// What to look into first.
+    /// The topic to investigate first.
     pub dive: Option<&'a str>,
     /// Unread mail, oldest first.
     pub mail: &'a [Message],
-    /// What became of the run before, if it was cut off: a sentence or two.
+    /// How the previous run was cut off, if it was: a sentence or two.
     pub interrupted: Option<&'a str>,
-    /// Whether the machine was restarted since the run before.
+    /// Whether the machine was restarted since the previous run.
     pub restarted: bool,
-    /// What was found to have lost data in that: a sentence.
+    /// The files found to have lost data in that restart: a sentence.
     pub restored: Option<&'a str>,
-    /// What the conversation before handed over.
+    /// The state that the previous conversation handed over.
     pub handoff: Option<&'a Value>,
 }
 
-/// The most of a letter, a task or a handoff that is put into a prompt, in bytes. More can be
-/// read in the session's folder.
+/// The most text of a letter, a task or a handoff that goes into a prompt, in bytes. The session's
+/// folder has all of it.
 const MAX_PART: usize = 64 * 1024;
 
 /// The prompt of a run.
@@ -77,43 +77,43 @@ pub fn compose(input: &PromptInput<'_>) -> String {
     match input.gate {
         Gate::None => {}
         Gate::Closed => text.push_str(
-            "\nThis gate is closed: no human has answered yet. This phase can only be left after you have signalled waiting and they have.\n",
+            "\nThis gate is closed: no human has answered yet. You can leave this phase only after you signal waiting and a human answers.\n",
         ),
         Gate::Open => text.push_str(
-            "\nThis gate is open: a human has answered. Take the answer in and go on to the next phase.\n",
+            "\nThis gate is open: a human has answered. Use the answer and continue to the next phase.\n",
         ),
     }
     if let Some(note) = input.interrupted {
-        section(&mut text, "The run before was cut off", note);
+        section(&mut text, "The previous run was cut off", note);
     }
     restart(&mut text, input);
     if let Some(state) = input.handoff {
         let state = serde_json::to_string_pretty(state).unwrap_or_default();
-        section(&mut text, "Handed over by the conversation before", &state);
+        section(&mut text, "Handed over by the previous conversation", &state);
     }
     if let Some(task) = input.task {
         section(&mut text, "The task", task);
     }
     text.push_str(&mail(input.mail, input.now));
-    text.push_str("\nDo this iteration now, and leave the signal.\n");
+    text.push_str("\nDo this iteration now, then write the signal.\n");
     text
 }
 
-/// The prompt that goes on with a conversation whose run was cut off.
+/// The prompt that resumes a conversation whose run was cut off.
 #[must_use]
-pub fn go_on(input: &PromptInput<'_>) -> String {
-    let note = input.interrupted.unwrap_or("The process ended before it had left a signal.");
+pub fn resume(input: &PromptInput<'_>) -> String {
+    let note = input.interrupted.unwrap_or("The process ended before it wrote a signal.");
     let mut text = header(input);
     section(&mut text, "You were cut off", note);
     restart(&mut text, input);
     text.push_str(&mail(input.mail, input.now));
     text.push_str(
-        "\nLook at what is there (git status, the session's files), finish this iteration, and leave the signal.\n",
+        "\nCheck the current state (git status, the session's files), finish this iteration, then write the signal.\n",
     );
     text
 }
 
-/// What is said of a restart of the machine: what no run had put on the disk may be lost.
+/// Describes a restart of the machine: changes that were not yet on disk may be lost.
 fn restart(text: &mut String, input: &PromptInput<'_>) {
     if !input.restarted {
         return;
@@ -122,23 +122,23 @@ fn restart(text: &mut String, input: &PromptInput<'_>) {
     if let Some(restored) = input.restored {
         indented(text, restored);
         text.push_str(
-            "\nRestored files have what was last staged or committed: changes you made to them after that are lost, unless the kept bytes have them. Files that may have lost data were left as they are: look at each of them and write it again if it is damaged.\n\n",
+            "\nRestored files have the content that was last staged or committed. Later changes to them are lost, unless the kept bytes contain them. Files that may have lost data were not touched: check each one, and rewrite it if it is damaged.\n\n",
         );
     }
     text.push_str(
-        "Commits are whole. If the machine lost its power, edits that were neither staged nor committed in its last half minute may be missing: look at git status, git diff and the session's files before you rely on them.\n",
+        "Commits are intact. If the machine lost power, edits that were neither staged nor committed in the last half minute before that may be missing: check git status, git diff and the session's files before you rely on them.\n",
     );
 }
 
-/// The prompt that only asks for the signal that a run did not leave as it should; `wrong` says
-/// what was found.
+/// The prompt that only asks for the signal, after a run that left none or a bad one; `wrong`
+/// describes the problem.
 #[must_use]
 pub fn ask_for_signal(input: &PromptInput<'_>, wrong: &str) -> String {
     let mut text = header(input);
     section(&mut text, "The signal is missing", wrong);
     let _ = writeln!(
         text,
-        "\nDo no more work. Write {}/_signal.json now, for what you really did, as one JSON object with status, run (\"{}\") and summary. Allowed here: {}.",
+        "\nDo no more work. Write {}/_signal.json now. Report what you really did, as one JSON object with status, run (\"{}\") and summary. Allowed here: {}.",
         one_line(&input.session_dir.to_string_lossy()),
         one_line(input.run),
         allowed(input.phase)
@@ -146,8 +146,8 @@ pub fn ask_for_signal(input: &PromptInput<'_>, wrong: &str) -> String {
     text
 }
 
-/// Messages as they are shown in a prompt, or said to an agent while it runs; empty for none.
-/// Times are shown in the zone of `now`.
+/// Messages as an agent sees them, in a prompt or while it runs; empty if there are none. Times are
+/// shown in the zone of `now`.
 #[must_use]
 pub fn mail(letters: &[Message], now: &Zoned) -> String {
     let mut text = String::new();
@@ -210,7 +210,7 @@ fn header(input: &PromptInput<'_>) -> String {
     text
 }
 
-/// A section whose body cannot be taken for anything of ours: every line of it is indented.
+/// A section whose body cannot pass for our own text: every line of it is indented.
 fn section(text: &mut String, title: &str, body: &str) {
     let _ = writeln!(text, "\n## {title}\n");
     indented(text, body);
@@ -227,7 +227,7 @@ fn indented(text: &mut String, body: &str) {
     }
 }
 
-/// Everything that may be shown as the end of a line.
+/// Every character that may be displayed as a line break.
 const fn is_line_end(c: char) -> bool {
     matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
@@ -312,7 +312,7 @@ mod tests {
             "GATE: open\n",
             "DIVE: how sessions work\n",
             "This gate is open",
-            "## The run before was cut off\n\n    Killed.\n",
+            "## The previous run was cut off\n\n    Killed.\n",
             "## The machine was restarted\n",
             "    1 file restored: a\n",
             "## The task\n\n    JWT login\n",

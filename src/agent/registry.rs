@@ -1,4 +1,4 @@
-//! All agents there are. To add one: a folder with its [`AgentSpec`], and a line in [`REGISTRY`].
+//! All agents. To add one: a folder with its [`AgentSpec`], and a line in [`REGISTRY`].
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use super::spec::{AgentSpec, Program};
 use super::{Account, Agent, AgentError, account, claude, codex, command, gemini, rehearsal};
 use crate::config::{AgentName, AgentWords, Env, EnvFile, Settings, Vocabulary};
 
-/// The agents of this samocode, in the order in which they are named to people.
+/// The agents of this samocode, in the order in which people see them.
 pub static REGISTRY: Registry = Registry::new(&[
     Entry::Built(&claude::Claude),
     Entry::Planned(&codex::WORDS),
@@ -18,7 +18,7 @@ pub static REGISTRY: Registry = Registry::new(&[
     Entry::Built(&command::Command),
 ]);
 
-/// What all agents of this samocode declare, for reading the settings.
+/// The declarations of all agents of this samocode, for reading the settings.
 #[must_use]
 pub fn vocabulary() -> Vocabulary {
     REGISTRY.vocabulary()
@@ -42,26 +42,26 @@ impl Entry {
     }
 }
 
-/// A set of agents.
+/// A set of agents, looked up by name.
 #[derive(Clone, Copy)]
 pub struct Registry {
     entries: &'static [Entry],
 }
 
 impl Registry {
-    /// Of these agents.
+    /// A registry with these entries.
     #[must_use]
     pub const fn new(entries: &'static [Entry]) -> Self {
         Self { entries }
     }
 
-    /// What they all declare.
+    /// The declarations of all entries, planned agents included.
     #[must_use]
     pub fn vocabulary(&self) -> Vocabulary {
         Vocabulary::new(self.entries.iter().map(Entry::words))
     }
 
-    /// All specs.
+    /// The specs of all agents that can be used.
     pub fn specs(&self) -> impl Iterator<Item = &'static dyn AgentSpec> {
         self.entries.iter().filter_map(|entry| match entry {
             Entry::Built(spec) => Some(*spec),
@@ -69,7 +69,7 @@ impl Registry {
         })
     }
 
-    /// The spec of this name.
+    /// The spec of the usable agent with this name.
     #[must_use]
     pub fn spec(&self, word: &str) -> Option<&'static dyn AgentSpec> {
         self.specs().find(|spec| spec.words().name == word)
@@ -80,7 +80,7 @@ impl Registry {
     ///
     /// # Errors
     /// [`AgentError::NotBuilt`] for one that is planned, [`AgentError::Unknown`], and
-    /// [`AgentError::Program`] where its program is not to be found.
+    /// [`AgentError::Program`] when its program is not found.
     pub fn agent(
         &self,
         name: &AgentName,
@@ -109,8 +109,8 @@ impl Registry {
         Ok(Agent { spec, name: name.clone(), program, path_additions, values: values.collect() })
     }
 
-    /// A decoder for the stream of an agent of this name, as a journal has it. One that is not known
-    /// any more is read as a command's: line by line.
+    /// A decoder for the stream of an agent of this name, as a journal has it. An agent that no
+    /// longer exists is treated as a command: line by line.
     #[must_use]
     pub fn decoder(&self, word: &str, working_dir: &Path) -> Box<dyn Decoder> {
         match self.spec(word) {

@@ -1,12 +1,13 @@
-//! The instructions an agent gets: the workflow, which holds for all, and a role for each phase.
+//! The instructions an agent gets: the workflow, which applies to all phases, and a role for each
+//! phase.
 //!
-//! They are embedded; a file of the same name in the project's or the user's folder takes the
-//! place of an embedded one:
+//! They are embedded; a file of the same name in the project's or the user's folder replaces the
+//! embedded one:
 //!
 //! ```text
 //! PROJECT/.samocode.d/workflow.md                   PROJECT is the folder of .samocode
 //! PROJECT/.samocode.d/agents/PHASE-agent.md
-//! $XDG_CONFIG_HOME/samocode/workflow.md             after that
+//! $XDG_CONFIG_HOME/samocode/workflow.md             if the project has none
 //! $XDG_CONFIG_HOME/samocode/agents/PHASE-agent.md
 //! ```
 
@@ -37,22 +38,22 @@ const fn embedded(phase: Phase) -> &'static str {
     }
 }
 
-/// A file of instructions that is there and cannot be used.
+/// A file of instructions that exists but cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot use the instructions in {}: {why}; mend or remove the file", .file.display())]
+#[error("cannot use the instructions in {}: {why}; fix or remove the file", .file.display())]
 pub struct RoleError {
-    /// The file.
+    /// The file with the instructions.
     pub file: PathBuf,
-    /// What is wrong with it.
+    /// The reason it cannot be used.
     pub why: String,
 }
 
-/// The system prompt for a phase: workflow, then role. `folders` are looked through in order;
-/// see [`folders`].
+/// The system prompt for a phase: workflow, then role. `folders` are searched in order; see
+/// [`folders`].
 ///
 /// # Errors
-/// [`RoleError`] for a file that is unreadable, no UTF-8, empty or too large: an agent with other
-/// instructions than the human meant would do harm quietly.
+/// [`RoleError`] for a file that is unreadable, not UTF-8, empty or too large: an agent with
+/// instructions the human did not intend could do harm unnoticed.
 pub fn system_prompt(phase: Phase, folders: &[PathBuf]) -> Result<String, RoleError> {
     let workflow = instructions("workflow.md", WORKFLOW, folders)?;
     let role = format!("agents/{phase}-agent.md");
@@ -84,7 +85,7 @@ fn read(path: &Path) -> io::Result<String> {
     let file = File::open(path)?;
     let wrong = |why: &str| io::Error::new(io::ErrorKind::InvalidData, why);
     if !file.metadata()?.is_file() {
-        return Err(wrong("it is no file"));
+        return Err(wrong("it is not a file"));
     }
     let mut bytes = Vec::new();
     file.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;

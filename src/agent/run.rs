@@ -20,19 +20,19 @@ use super::stream::{CHUNK, Lines, Log, Tail};
 use super::{Environment, Input, Launch};
 use feed::Feed;
 
-/// How long a process may take to end after its [`Event::Finished`].
+/// How long a process may take to exit after its [`Event::Finished`].
 pub const GRACE: Duration = Duration::from_secs(30);
-/// How long it may take to end after SIGTERM: Claude Code needs about 1.6 s for its children.
+/// How long it may take to exit after SIGTERM: Claude Code needs about 1.6 s for its children.
 pub const TERM_GRACE: Duration = Duration::from_secs(15);
 
-/// After how many chunks others get their turn: output that never pauses would else keep timers,
-/// signals and the watchdog's ping from being looked at.
+/// How many chunks to read before yielding: output that never pauses would otherwise starve timers,
+/// signals and the watchdog's ping.
 const CHUNKS_PER_TURN: u32 = 8;
 
-/// What a run is started with, besides its [`Launch`].
+/// Everything needed to start a run, besides its [`Launch`].
 #[derive(Debug)]
 pub struct Setting<'a> {
-    /// The agent's whole environment; the launch's defaults are added.
+    /// The agent's complete environment; the launch's defaults are added.
     pub environment: Environment,
     /// The folder it starts in.
     pub working_dir: &'a Path,
@@ -42,38 +42,38 @@ pub struct Setting<'a> {
     pub log: File,
     /// The log of its standard error output.
     pub stderr_log: File,
-    /// How long it may take to end after it finished, usually [`GRACE`].
+    /// How long it may take to exit after it finished, usually [`GRACE`].
     pub grace: Duration,
-    /// How long it may take to end after SIGTERM, usually [`TERM_GRACE`].
+    /// How long it may take to exit after SIGTERM, usually [`TERM_GRACE`].
     pub term_grace: Duration,
 }
 
-/// What happened in a run.
+/// One step of a run.
 #[derive(Debug)]
 pub enum Step {
-    /// The agent told something.
+    /// The agent reported an event.
     Event(Event),
-    /// The agent closed its standard output; it should end now.
+    /// The agent closed its standard output; it should exit now.
     ClosedStdout,
-    /// It has not ended in time after its end was reported, or after SIGTERM: it has been sent
-    /// the signal named, "SIGTERM" or "SIGKILL".
+    /// It did not exit in time after it reported its end, or after SIGTERM. It was sent this
+    /// signal: "SIGTERM" or "SIGKILL".
     Overstayed(&'static str),
-    /// The process has ended and everything it wrote was read. The last step there is.
+    /// The process has exited and all of its output was read. This is the last step.
     Exited(ExitStatus),
 }
 
-/// What is known of a run at its end, besides the exit status.
+/// The facts about a run at its end, besides the exit status.
 #[derive(Debug)]
 pub struct Summary {
     /// The end of its standard error output.
     pub stderr_tail: String,
-    /// The bytes it wrote to standard output.
+    /// How many bytes it wrote to standard output.
     pub bytes: u64,
     /// Why the log is incomplete, if it is.
     pub log_error: Option<io::Error>,
 }
 
-/// A run. Dropped before its end, it kills the process group.
+/// A run in progress. Dropping it before its end kills the process group.
 pub struct Run {
     child: tokio::process::Child,
     group: Option<Pid>,
@@ -86,7 +86,7 @@ pub struct Run {
     decoder: Box<dyn Decoder>,
     events: VecDeque<Event>,
     bytes: u64,
-    /// Chunks read since others had their turn.
+    /// Chunks read since the last yield.
     chunks: u32,
     log: Log,
     stderr_log: Log,
@@ -95,7 +95,7 @@ pub struct Run {
     term_grace: Duration,
     deadline: Option<(Instant, Signal)>,
     exited: Option<ExitStatus>,
-    /// `ClosedStdout` is still to be told.
+    /// `ClosedStdout` has yet to be reported.
     closed: bool,
 }
 
@@ -103,7 +103,7 @@ impl Run {
     /// Starts the process.
     ///
     /// # Errors
-    /// A [`StartError`] for each reason. Must be called in a tokio runtime with I/O and time.
+    /// A [`StartError`] that names the cause. Must be called in a tokio runtime with I/O and time.
     pub fn start(
         launch: Launch,
         decoder: Box<dyn Decoder>,
@@ -153,7 +153,7 @@ impl Run {
             exited: None,
             closed: false,
         };
-        // From here on a failure drops the run, which kills what was started.
+        // From here on a failure drops the run, which kills the process.
         run.attach(process.stdin, process.stdout, process.stderr).map_err(|error| {
             StartError::Other { program: launch.program.display().to_string(), error }
         })?;
@@ -167,52 +167,52 @@ impl Run {
         Ok(())
     }
 
-    /// The process' id, which is its process group's as well.
+    /// The process's id, which is also the id of its process group.
     #[must_use]
     pub const fn pid(&self) -> u32 {
         self.pid
     }
 
-    /// Says something to the agent while it works. It is written while [`Run::next`] is awaited.
-    /// Tells whether the agent takes messages and its input is still open.
+    /// Sends a message to the agent while it works. It is written while [`Run::next`] is awaited.
+    /// Returns whether the agent takes messages and its input is still open.
     pub fn say(&mut self, text: &str) -> bool {
         let Some(message) = self.decoder.message(text) else { return false };
         let open = self.input.add(&message);
         if open {
-            // It goes on working: what it reported was not the end.
+            // It keeps working: the end it reported was not final.
             self.deadline = self.deadline.filter(|(_, signal)| *signal != Signal::TERM);
         }
         open
     }
 
-    /// Ends the input once everything is written; an agent that is fed ends then. To be called on
+    /// Closes the input once everything is written; an agent that is fed then exits. Call it on
     /// [`Event::Finished`] unless there is more to send.
     pub fn close_input(&mut self) {
         self.input.close();
     }
 
-    /// Asks the process group to end (SIGTERM), and kills it when that takes too long.
+    /// Asks the process group to exit (SIGTERM), and kills it if that takes too long.
     pub fn terminate(&mut self) {
         self.signal(Signal::TERM);
         self.deadline = Some((Instant::now() + self.term_grace, Signal::KILL));
     }
 
-    /// Kills the process group. Processes that left the group are the cgroup's business.
+    /// Kills the process group. Processes that left the group are left to the cgroup.
     pub fn kill(&mut self) {
         self.signal(Signal::KILL);
         self.deadline = None;
     }
 
     fn signal(&self, signal: Signal) {
-        // Once the process was waited for, its id may be another's.
+        // Once the process has been reaped, its id may belong to another.
         if let Some(group) = self.group.filter(|_| self.exited.is_none()) {
             let _ = kill_process_group(group, signal);
         }
     }
 
-    /// Waits for what happens next, favouring nothing, so that a flood of output holds up neither
-    /// input nor deadlines. May be cancelled at any time without loss. After
-    /// [`Step::Exited`] it returns that again.
+    /// Waits for the next step. No source is favoured, so that a flood of output delays neither
+    /// input nor deadlines. It can be cancelled at any time without loss. After [`Step::Exited`] it
+    /// returns that again.
     pub async fn next(&mut self) -> Step {
         loop {
             if let Some(event) = self.events.pop_front() {
@@ -254,8 +254,8 @@ impl Run {
         }
     }
 
-    /// Logs and decodes the first `count` bytes of the chunk. What it tells is bounded by the
-    /// chunk, as signs of life without more to say are told once.
+    /// Logs and decodes the first `count` bytes of the chunk. The number of events is bounded by
+    /// the chunk, as repeated signs of life without details are reported once.
     fn take(&mut self, count: usize) {
         let chunk = &self.chunk[..count];
         self.bytes += count as u64;
@@ -292,8 +292,8 @@ impl Run {
         self.tail.feed(&self.chunk[..count]);
     }
 
-    /// The process has ended. What lies in the pipes now is its own; what a process that it left
-    /// behind may write later is not waited for.
+    /// The process has exited. The bytes in the pipes now are its own. Processes that it left
+    /// behind may write more later, but nobody waits for that.
     fn ended(&mut self, status: io::Result<ExitStatus>) {
         let left = self.stdout.as_ref().map_or(0, lying_in);
         self.drain(left, |run| run.stdout.as_ref(), Self::take);
@@ -302,7 +302,8 @@ impl Run {
         self.drain(left, |run| run.stderr.as_ref(), Self::take_stderr);
         self.stderr = None;
         self.input = Feed::default();
-        // Waiting fails only where somebody else has waited: then all that is known is the end.
+        // Waiting fails only if someone else has reaped the process: then nothing is known but its
+        // end.
         self.exited = Some(status.unwrap_or_default());
     }
 
@@ -315,7 +316,7 @@ impl Run {
         let mut chunk = std::mem::take(&mut self.chunk);
         while left > 0 {
             let most = chunk.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-            // Read past tokio, whose knowledge of the pipe may be older than the process' end.
+            // Bypass tokio, whose view of the pipe may be older than the process's exit.
             let count =
                 match of(self).map(|pipe| rustix::io::read(pipe.as_fd(), &mut chunk[..most])) {
                     Some(Err(rustix::io::Errno::INTR)) => continue,
@@ -330,7 +331,7 @@ impl Run {
         self.chunk = chunk;
     }
 
-    /// What is known at the end.
+    /// The facts about the run at its end.
     #[must_use]
     pub fn summary(&mut self) -> Summary {
         Summary {
@@ -368,7 +369,7 @@ fn emitter<'a>(
             Event::Finished(_) if !terminated => {
                 *deadline = Some((Instant::now() + grace, Signal::TERM));
             }
-            // It was woken again after an end: that was not the last.
+            // It resumed after it had reported an end: that end was not the last.
             Event::Started { .. } | Event::Tool(_) if !terminated => *deadline = None,
             _ => {}
         }
@@ -384,7 +385,7 @@ fn is_passing(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
-/// An error counts as ready too: the read that follows finds it.
+/// Treat an error as ready too: the next read reports it.
 async fn readable(pipe: Option<&Receiver>) {
     match pipe {
         Some(pipe) => drop(pipe.readable().await),

@@ -1,8 +1,8 @@
 //! An agent's output: byte for byte into its log, line by line to its decoder.
 //!
-//! Memory does not grow with what comes: a line is handed over where it lies in the chunk that
-//! was read; one that spans chunks is put together up to [`MAX_LINE`]; of a longer one only its
-//! two ends are kept.
+//! Memory does not grow with the output: a line within one chunk is passed on in place; one that
+//! spans chunks is assembled up to [`MAX_LINE`]; of a longer one only its beginning and end are
+//! kept.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -11,11 +11,11 @@ use super::event::{Decoder, Event};
 
 /// How much is read at once, in bytes.
 pub const CHUNK: usize = 256 * 1024;
-/// The longest line that is handed over whole, in bytes.
+/// The longest line that is passed on whole, in bytes.
 pub const MAX_LINE: usize = 1024 * 1024;
 /// How much of the beginning of a longer line is kept, in bytes.
 pub const HEAD: usize = 4 * 1024;
-/// How much of its end.
+/// How much of its end is kept, in bytes.
 pub const TAIL: usize = 64 * 1024;
 
 /// Splits a stream into lines.
@@ -44,8 +44,8 @@ impl Lines {
         self.keep(chunk);
     }
 
-    /// Hands over what came after the last line end: a line that was cut off is for the decoder
-    /// to judge, which takes it for a sign of life when it does not parse.
+    /// Passes on the bytes after the last line end. The decoder treats a cut-off line that does not
+    /// parse as a sign of life.
     pub fn finish(&mut self, to: &mut dyn Decoder, emit: &mut dyn FnMut(Event)) {
         self.end_line(to, emit);
         *self = Self::default();
@@ -61,7 +61,7 @@ impl Lines {
             self.head.extend_from_slice(&self.part[..self.part.len().min(HEAD)]);
             self.head.extend_from_slice(&bytes[..missing]);
         }
-        // Twice the tail, so that it is moved down only once in a while.
+        // Twice the tail, so that it rarely has to be moved down.
         let fresh = &bytes[bytes.len().saturating_sub(TAIL)..];
         if self.part.len() + fresh.len() > 2 * TAIL {
             let kept = TAIL.saturating_sub(fresh.len()).min(self.part.len());
@@ -98,19 +98,19 @@ fn hand_over(line: &[u8], to: &mut dyn Decoder, emit: &mut dyn FnMut(Event)) {
     }
 }
 
-/// A log that is written as long as that works. An agent is not stopped because its log's disk is
-/// full; it is said once that the log is incomplete.
+/// A log that is written until the first error. A full disk does not stop the agent; it is reported
+/// once that the log is incomplete.
 #[derive(Debug)]
 pub struct Log {
     file: Option<File>,
     /// Bytes written so far.
     pub written: u64,
-    /// Why writing ended.
+    /// The error that ended the writing, if one did.
     pub error: Option<io::Error>,
 }
 
 impl Log {
-    /// A log into this file.
+    /// A log that appends to this file.
     #[must_use]
     pub const fn new(file: File) -> Self {
         Self { file: Some(file), written: 0, error: None }
@@ -146,7 +146,7 @@ impl Tail {
         self.0.extend_from_slice(fresh);
     }
 
-    /// What was kept, as text.
+    /// The bytes kept, as text.
     #[must_use]
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.0).into_owned()

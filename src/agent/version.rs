@@ -8,7 +8,7 @@ use super::{AgentError, Environment, event, process, variable};
 /// How long a program may take to print its version.
 pub const VERSION_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What `PROGRAM --version` prints first.
+/// Runs `PROGRAM --version` and returns the version it prints.
 pub(super) async fn ask(program: &Path, environment: &Environment) -> Result<String, AgentError> {
     let found = process::find_program(program, variable(environment, "PATH"))?;
     let failed =
@@ -22,7 +22,7 @@ pub(super) async fn ask(program: &Path, environment: &Environment) -> Result<Str
         .output();
     let output = tokio::time::timeout(VERSION_TIMEOUT, asked)
         .await
-        .map_err(|_| failed(format!("said nothing for {} s", VERSION_TIMEOUT.as_secs())))?
+        .map_err(|_| failed(format!("printed nothing for {} s", VERSION_TIMEOUT.as_secs())))?
         .map_err(|error| failed(format!("could not be started ({error})")))?;
     let said = String::from_utf8_lossy(&output.stdout);
     match said.lines().map(str::trim).find(|line| !line.is_empty()) {
@@ -31,7 +31,7 @@ pub(super) async fn ask(program: &Path, environment: &Environment) -> Result<Str
             let errors = String::from_utf8_lossy(&output.stderr);
             let why = errors.lines().map(str::trim).find(|line| !line.is_empty());
             let why = why.map_or_else(String::new, |line| format!(": {}", event::cut(line, 200)));
-            Err(failed(format!("ended with {}{why}", output.status)))
+            Err(failed(format!("exited with {}{why}", output.status)))
         }
     }
 }

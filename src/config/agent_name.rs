@@ -1,12 +1,12 @@
-//! Which program does the work: the values of `SAMOCODE_AGENT`. What a name means, the registry of
-//! agents says.
+//! Which program does the work: the values of `SAMOCODE_AGENT`. The registry of agents knows what
+//! each name means.
 
 use std::fmt;
 use std::path::Path;
 
 use super::{Vocabulary, dirs};
 
-/// An agent as it is chosen: its name and, for some, a command line.
+/// The user's choice of an agent: its name and, for some agents, a command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AgentName {
     word: &'static str,
@@ -16,9 +16,9 @@ pub struct AgentName {
 /// A program and its arguments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommandLine {
-    /// A name to be found on PATH, or a path; absolute once it went through the settings.
+    /// A name to look up on PATH, or a path, which the settings make absolute.
     pub program: String,
-    /// Its arguments.
+    /// The program's arguments, already split and unquoted.
     pub args: Vec<String>,
 }
 
@@ -27,7 +27,7 @@ impl AgentName {
     /// program with a `/` is a path from `base`, and `~` is expanded.
     ///
     /// # Errors
-    /// What is allowed.
+    /// A message that lists the allowed values.
     pub fn parse(
         text: &str,
         base: &Path,
@@ -64,7 +64,7 @@ impl AgentName {
     }
 }
 
-/// As in `SAMOCODE_AGENT`: what [`parse`](AgentName::parse) reads back.
+/// The value of `SAMOCODE_AGENT`, which [`parse`](AgentName::parse) reads back.
 impl fmt::Display for AgentName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(command) = &self.command else { return f.pad(self.word) };
@@ -77,7 +77,7 @@ impl fmt::Display for AgentName {
 /// A program's path from `base`, or its bare name.
 ///
 /// # Errors
-/// What is wrong with a `~` in it, and for a path that is not UTF-8.
+/// A message, if a `~` cannot be expanded or the path is not UTF-8.
 pub fn program_path(program: &str, base: &Path, home: Option<&Path>) -> Result<String, String> {
     if !program.contains('/') && !program.starts_with('~') {
         return Ok(program.to_owned());

@@ -1,22 +1,22 @@
-//! Where files of the user are kept, by the XDG base directory specification.
+//! Where the user's files are kept, following the XDG base directory specification.
 
 use std::path::{Component, Path, PathBuf};
 
 use super::{Env, Error};
 
-/// Where the state of a service manager in system scope is kept.
+/// Where sessions in system scope keep their state.
 pub const SYSTEM_STATE: &str = "/var/lib/samocode";
 
 /// The folders of one user, all absolute. They need not exist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dirs {
-    /// The home folder.
+    /// The user's home folder, from HOME or the user database.
     pub home: PathBuf,
     /// `$XDG_CONFIG_HOME/samocode`, else `~/.config/samocode`: settings, credentials, overrides.
     pub config: PathBuf,
-    /// `$XDG_STATE_HOME/samocode`, else `~/.local/state/samocode`: accounts, the waker's spool.
+    /// `$XDG_STATE_HOME/samocode`, else `~/.local/state/samocode`: accounts and the waker's spool.
     pub state: PathBuf,
-    /// `$XDG_CACHE_HOME/samocode`, else `~/.cache/samocode`: what may be lost.
+    /// `$XDG_CACHE_HOME/samocode`, else `~/.cache/samocode`: files that may be deleted at any time.
     pub cache: PathBuf,
 }
 
@@ -51,15 +51,16 @@ impl Dirs {
         }
     }
 
-    /// The same with the state of the whole system's sessions, in [`SYSTEM_STATE`].
+    /// The same folders, but with the state of system-wide sessions, in [`SYSTEM_STATE`].
     #[must_use]
     pub fn in_system_scope(mut self) -> Self {
         self.state = PathBuf::from(SYSTEM_STATE);
         self
     }
 
-    /// Where the user's processes keep what ends with the machine, on no disk:
-    /// `$XDG_RUNTIME_DIR/samocode`, or where logind makes that folder. `None` where neither is.
+    /// A folder in memory for files that need not survive a restart of the machine:
+    /// `$XDG_RUNTIME_DIR/samocode`, or below the folder that logind creates. `None` if neither
+    /// exists.
     #[must_use]
     pub fn runtime(env: &Env) -> Option<PathBuf> {
         let usual = || {
@@ -75,19 +76,19 @@ impl Dirs {
         self.config.join("config")
     }
 
-    /// The user's credentials.
+    /// The file with the user's credentials, mode 0600.
     #[must_use]
     pub fn env_file(&self) -> PathBuf {
         self.config.join("env")
     }
 
-    /// One file an account, named by [`account`](super::secret::account).
+    /// Holds one file per account, named by [`account`](super::secret::account).
     #[must_use]
     pub fn accounts(&self) -> PathBuf {
         self.state.join("accounts")
     }
 
-    /// A path for people: below the home folder with `~`.
+    /// A path as shown to people, with `~` for the home folder.
     #[must_use]
     pub fn short(&self, path: &Path) -> String {
         short(path, Some(&self.home))
@@ -105,7 +106,7 @@ pub(super) fn short(path: &Path, home: Option<&Path>) -> String {
     }
 }
 
-/// The home folder: HOME, else what the user database says.
+/// The home folder: HOME, else the entry in the user database.
 #[must_use]
 pub fn home(env: &Env) -> Option<PathBuf> {
     absolute(env, "HOME").or_else(std::env::home_dir).filter(|home| home.is_absolute())
@@ -115,10 +116,10 @@ fn absolute(env: &Env, name: &str) -> Option<PathBuf> {
     env.get(name).map(PathBuf::from).filter(|path| path.is_absolute())
 }
 
-/// A path as it stands in a file: `~` and `$HOME` expanded, a relative one from `base`.
+/// A path as written in a file: `~` and `$HOME` expanded, a relative one from `base`.
 ///
 /// # Errors
-/// What is wrong with it, to be said after its place.
+/// The problem, to be shown after the file and line.
 pub(super) fn expand(text: &str, base: &Path, home: Option<&Path>) -> Result<PathBuf, String> {
     let from_home = ["~", "$HOME", "${HOME}"]
         .iter()
@@ -136,8 +137,8 @@ pub(super) fn expand(text: &str, base: &Path, home: Option<&Path>) -> Result<Pat
     Ok(without_dots(&path))
 }
 
-/// Takes `.` and `..` out of an absolute path where this changes nothing: `x/..` stays if `x` is
-/// a symbolic link, since its parent is elsewhere.
+/// Removes `.` and `..` from an absolute path where that is safe: `x/..` stays if `x` is a symbolic
+/// link, since its parent is elsewhere.
 fn without_dots(path: &Path) -> PathBuf {
     let mut clean = PathBuf::new();
     for part in path.components() {
@@ -157,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn xdg_variables_count_only_when_absolute() {
+    fn relative_xdg_variables_are_ignored() {
         let env =
             Env::from_iter([("HOME", "/h"), ("XDG_CONFIG_HOME", "/c"), ("XDG_STATE_HOME", "s")]);
         let dirs = Dirs::user(&env).unwrap();

@@ -1,4 +1,5 @@
-//! An environment as a value, so that what depends on it is tested without the process's own.
+//! An environment as a value, so that code which depends on it can be tested without the process's
+//! own.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map;
@@ -16,7 +17,7 @@ impl Env {
         std::env::vars_os().collect()
     }
 
-    /// The value of a variable; an empty one counts as unset.
+    /// The value of a variable; an empty one is treated as unset.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&OsStr> {
         self.0.get(OsStr::new(name)).map(OsString::as_os_str).filter(|value| !value.is_empty())
@@ -28,7 +29,7 @@ impl Env {
         self.get(name).and_then(OsStr::to_str)
     }
 
-    /// Sets a variable.
+    /// Sets a variable, replacing any earlier value.
     pub fn set(&mut self, name: impl Into<OsString>, value: impl Into<OsString>) {
         self.0.insert(name.into(), value.into());
     }
@@ -40,7 +41,7 @@ impl Env {
         }
     }
 
-    /// Takes a variable away.
+    /// Removes a variable, if it is set.
     pub fn remove(&mut self, name: &str) {
         self.0.remove(OsStr::new(name));
     }
@@ -99,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_variable_counts_as_unset() {
+    fn an_empty_variable_is_treated_as_unset() {
         let mut env = Env::from_iter([("A", "")]);
         assert_eq!(env.get("A"), None);
         env.set_default("A", "x");

@@ -1,5 +1,5 @@
-//! The user's file of credentials, `~/.config/samocode/env`: a user's unit does not see the
-//! variables of the shell, so what agents need is kept here, for the user's eyes only.
+//! The user's credentials file, `~/.config/samocode/env`. Units do not see the shell's variables,
+//! so the secrets that agents need are kept here, readable by the user only.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,7 +10,7 @@ use std::path::Path;
 use super::file::{ConfigFile, assignment};
 use super::{Dirs, Error, Secret, Warning, is_trusted};
 
-/// What stands in the file and may be used.
+/// The variables set in the file, and warnings about it.
 #[derive(Debug, Clone, Default)]
 pub struct EnvFile {
     variables: BTreeMap<String, (u32, Secret)>,
@@ -18,7 +18,7 @@ pub struct EnvFile {
 }
 
 impl EnvFile {
-    /// Reads the user's file. One that does not exist is an empty one.
+    /// Reads the user's file. A missing file is treated as empty.
     ///
     /// # Errors
     /// [`Error::StrangersEnv`] when it belongs to someone else, [`Error::Syntax`] with its line,
@@ -40,12 +40,12 @@ impl EnvFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
             Err(reason) => return Err(Error::io("read", &path, reason)),
         }
-        let file = ConfigFile::read_if_there(&path)?;
+        let file = ConfigFile::read_if_exists(&path)?;
         Ok(Self { warnings, ..Self::of(&file) })
     }
 
-    /// The variables of a parsed file. Whose they are, and who gets them, the
-    /// [`Vocabulary`](super::Vocabulary) says.
+    /// The variables of a parsed file. The [`Vocabulary`](super::Vocabulary) knows whose each is
+    /// and who gets it.
     #[must_use]
     pub fn of(file: &ConfigFile) -> Self {
         let variables = file
@@ -55,18 +55,18 @@ impl EnvFile {
         Self { variables, warnings: Vec::new() }
     }
 
-    /// A variable's value.
+    /// The value of a variable, if the file sets it.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Secret> {
         self.variables.get(name).map(|(_, value)| value)
     }
 
-    /// All variables, those that agents never get included, with the line each stands in.
+    /// All variables, including those that no agent gets, with their line numbers.
     pub fn iter(&self) -> impl Iterator<Item = (&str, u32, &Secret)> {
         self.variables.iter().map(|(name, (line, value))| (name.as_str(), *line, value))
     }
 
-    /// What should be said about the file.
+    /// Problems worth reporting that do not keep the file from being used.
     #[must_use]
     pub fn warnings(&self) -> &[Warning] {
         &self.warnings
@@ -74,14 +74,14 @@ impl EnvFile {
 
     /// Saves variables in the user's file: replaces the lines that set them, adds the others, and
     /// leaves every other line alone. The file has mode 0600 from its first byte, and is replaced
-    /// whole or not at all. On behalf of a user, root leaves it the user's.
+    /// whole or not at all. When root writes it for a user, it stays the user's.
     ///
     /// # Errors
-    /// [`Error::Unwritable`] for a value that cannot stand in the file, before anything is
-    /// written; [`Error::StrangersEnv`], [`Error::Syntax`] for what is there; [`Error::Io`].
+    /// [`Error::Unwritable`] for a value the file cannot hold, before anything is written;
+    /// [`Error::StrangersEnv`], [`Error::Syntax`] for the existing file; [`Error::Io`].
     pub fn save(dirs: &Dirs, variables: &[(String, Secret)]) -> Result<(), Error> {
         let link = dirs.env_file();
-        // Through a link, as those who keep their settings in a repository have it.
+        // Follow a link: people who keep their dotfiles in a repository have one here.
         let path = fs::canonicalize(&link).unwrap_or(link);
         Self::read(dirs)?;
         let old = match fs::read_to_string(&path) {
@@ -111,8 +111,8 @@ impl EnvFile {
     }
 }
 
-/// Makes a folder and those above it; new ones are the user's alone, and when root makes them
-/// they belong to the owner of the folder they are made in.
+/// Creates a folder and its parents, accessible to the user only. Those that root creates belong to
+/// the owner of the parent folder.
 fn make_private(folder: &Path) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());
@@ -130,8 +130,8 @@ fn make_private(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The file's text with the variables set. The last line that sets one is replaced, since that
-/// is the one that counts.
+/// The file's text with the variables set. The last line that sets one is replaced, since that is
+/// the one in effect.
 fn merged(old: &str, variables: &[(String, Secret)]) -> Result<String, Error> {
     let mut lines: Vec<String> = old.lines().map(str::to_owned).collect();
     for (name, value) in variables {
@@ -149,7 +149,7 @@ fn merged(old: &str, variables: &[(String, Secret)]) -> Result<String, Error> {
     if old.is_empty() {
         lines.insert(
             0,
-            "# Credentials for agents and notices of samocode. For your eyes only: mode 0600."
+            "# Credentials for samocode's agents and notices. Keep this file private (mode 0600)."
                 .to_owned(),
         );
     }
@@ -178,14 +178,14 @@ mod tests {
     }
 
     #[test]
-    fn no_file_is_an_empty_one() {
+    fn a_missing_file_is_treated_as_empty() {
         let (_home, dirs) = dirs();
         let file = EnvFile::read(&dirs).unwrap();
         assert_eq!(file.iter().count() + file.warnings().len(), 0);
     }
 
     #[test]
-    fn a_file_others_can_read_is_warned_of() {
+    fn a_file_others_can_read_causes_a_warning() {
         let (_home, dirs) = dirs();
         write(&dirs, "ANTHROPIC_API_KEY=sk-1\n", 0o644);
         let file = EnvFile::read(&dirs).unwrap();
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn saving_keeps_other_lines_and_mends_the_mode() {
+    fn saving_keeps_other_lines_and_fixes_the_mode() {
         let (_home, dirs) = dirs();
         write(
             &dirs,
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn saving_keeps_the_line_ends_as_they_are() {
+    fn saving_keeps_the_line_endings() {
         let new = merged("# a\r\nOPENAI_API_KEY=o\r\n", &[secret("GEMINI_API_KEY", "g")]).unwrap();
         assert_eq!(new, "# a\r\nOPENAI_API_KEY=o\r\nGEMINI_API_KEY=g\r\n");
     }

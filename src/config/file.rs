@@ -1,9 +1,9 @@
 //! The syntax of `.samocode`, of the user's `config` and of `env`: `KEY=value` lines.
 //!
-//! `#` begins a comment at the start of a line and after white space. Quotes around a whole value
-//! are taken off; within double quotes `\"`, `\\`, `\n`, `\r` and `\t` are escapes. A value that
-//! is only partly quoted, such as a command with arguments, stays as it is. `export` before a key,
-//! a byte order mark and CRLF are tolerated. An empty value counts as unset.
+//! `#` starts a comment at the beginning of a line and after white space. Quotes around a whole
+//! value are removed; within double quotes `\"`, `\\`, `\n`, `\r` and `\t` are escapes. A value
+//! that is only partly quoted, such as a command with arguments, is left as it is. `export` before
+//! a key, a byte order mark and CRLF are tolerated. An empty value is treated as unset.
 
 use std::fmt;
 use std::fs::{File, FileType};
@@ -13,15 +13,15 @@ use std::path::{Path, PathBuf};
 
 use super::Error;
 
-/// A file of settings larger than this, in bytes, is none.
+/// The largest settings file that is accepted, in bytes.
 const MAX_SIZE: u64 = 1 << 20;
 
 /// One `KEY=value` line.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// The line it stands in, from 1.
+    /// Its line number, from 1.
     pub line: u32,
-    /// The key.
+    /// The name left of the `=`.
     pub key: String,
     /// The value without quotes. It may be a secret: `Debug` does not show it.
     pub value: String,
@@ -41,7 +41,7 @@ pub struct ConfigFile {
     entries: Vec<Entry>,
 }
 
-/// What it is that is no file.
+/// Names the kind of something that is not a regular file.
 fn kind(found: FileType) -> &'static str {
     match () {
         () if found.is_dir() => "a folder",
@@ -58,7 +58,7 @@ impl ConfigFile {
     /// [`Error::Io`] when it cannot be read, [`Error::NotAFile`], and those of [`parse`](Self::parse).
     pub fn read(path: &Path) -> Result<Self, Error> {
         let fail = |reason| Error::io("read", path, reason);
-        // A FIFO would wait for ever when it is opened.
+        // Opening a FIFO would block forever.
         let found = std::fs::metadata(path).map_err(fail)?.file_type();
         if !found.is_file() {
             return Err(Error::NotAFile { path: path.to_owned(), what: kind(found) });
@@ -74,11 +74,11 @@ impl ConfigFile {
         Self::parse(path, &bytes)
     }
 
-    /// Like [`read`](Self::read), but a file that does not exist is an empty one.
+    /// Like [`read`](Self::read), but a missing file is treated as empty.
     ///
     /// # Errors
-    /// Those of [`read`](Self::read) for other reasons.
-    pub fn read_if_there(path: &Path) -> Result<Self, Error> {
+    /// Those of [`read`](Self::read), except for a missing file.
+    pub fn read_if_exists(path: &Path) -> Result<Self, Error> {
         match Self::read(path) {
             Err(Error::Io { reason, .. }) if reason.kind() == std::io::ErrorKind::NotFound => {
                 Ok(Self { path: path.to_owned(), entries: Vec::new() })
@@ -87,7 +87,7 @@ impl ConfigFile {
         }
     }
 
-    /// Parses what stands in a file; `path` is for messages.
+    /// Parses the content of a file; `path` is only for messages.
     ///
     /// # Errors
     /// [`Error::Syntax`] with the first bad line. It does not quote the line, which may be secret.
@@ -110,7 +110,7 @@ impl ConfigFile {
         Ok(Self { path: path.to_owned(), entries })
     }
 
-    /// The entry that counts for a key: the last one, unless that is empty.
+    /// The entry in effect for a key: the last one, unless it is empty.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Entry> {
         self.entries
@@ -120,13 +120,13 @@ impl ConfigFile {
             .filter(|entry| !entry.value.is_empty())
     }
 
-    /// All entries in order, those that do not count included.
+    /// All entries in order, including empty and overridden ones.
     #[must_use]
     pub fn entries(&self) -> &[Entry] {
         &self.entries
     }
 
-    /// The entries that count, in order: without empty ones and those a later line overrides.
+    /// The entries in effect, in order: without empty ones and those that a later line overrides.
     pub fn effective(&self) -> impl Iterator<Item = &Entry> {
         let is_last =
             |at: usize, key: &str| !self.entries.iter().skip(at + 1).any(|e| e.key == key);
@@ -157,14 +157,14 @@ fn parse_line(bytes: &[u8]) -> Result<Option<(String, String)>, &'static str> {
     }
     let (key, value) = line
         .split_once('=')
-        .ok_or("the line is no KEY=value: add the '=', or '#' before a comment")?;
+        .ok_or("the line is not KEY=value: add the '=', or put '#' before a comment")?;
     let key = key.trim_end();
     let key = match key.strip_prefix("export") {
         Some(rest) if rest.starts_with(char::is_whitespace) => rest.trim_start(),
         _ => key,
     };
     if !is_key(key) {
-        return Err("before '=' there must be a key of letters, digits and '_'");
+        return Err("before '=', expected a key of letters, digits and '_'");
     }
     Ok(Some((key.to_owned(), parse_value(value)?)))
 }
@@ -184,7 +184,7 @@ fn parse_value(raw: &str) -> Result<String, &'static str> {
     }
 }
 
-/// Cuts at the first `#` that is outside quotes and stands after white space.
+/// Cuts off the comment: from the first `#` that is outside quotes and follows white space.
 fn without_comment(raw: &str) -> &str {
     let bytes = raw.as_bytes();
     let mut at = 0;
@@ -201,7 +201,7 @@ fn without_comment(raw: &str) -> &str {
     raw
 }
 
-/// Where the quote that opens at `open` closes.
+/// The index at which the quote opened at `open` closes.
 fn closing_quote(text: &str, open: usize) -> Option<usize> {
     let bytes = text.as_bytes();
     let quote = *bytes.get(open)?;
@@ -239,7 +239,8 @@ fn unescape(inner: &str) -> String {
 /// A line, without its end, that [`ConfigFile::parse`] reads back as this key and value.
 ///
 /// # Errors
-/// [`Error::Unwritable`] for control characters other than line ends and tabs, and for what is no key.
+/// [`Error::Unwritable`] for control characters other than line ends and tabs, and for an invalid
+/// key.
 pub fn assignment(key: &str, value: &str) -> Result<String, Error> {
     let writable = value.chars().all(|c| !c.is_control() || matches!(c, '\n' | '\r' | '\t'));
     if !writable || !is_key(key) {
@@ -316,7 +317,7 @@ mod tests {
     fn a_bad_line_is_named_but_never_quoted() {
         assert_eq!(
             refusal(b"A=1\nsk-ant-secret\n"),
-            "/p/.samocode:2: the line is no KEY=value: add the '=', or '#' before a comment"
+            "/p/.samocode:2: the line is not KEY=value: add the '=', or put '#' before a comment"
         );
         assert!(refusal(b"A B=secret").starts_with("/p/.samocode:1: before '='"));
         assert!(refusal(b"A=\"secret").ends_with("the quote is not closed"));
@@ -347,7 +348,7 @@ mod tests {
         let large = folder.path().join("large");
         File::create(&large).and_then(|file| file.set_len(MAX_SIZE + 1)).unwrap();
         assert!(ConfigFile::read(&large).unwrap_err().to_string().contains("larger than"));
-        let absent = ConfigFile::read_if_there(&folder.path().join("absent")).unwrap();
+        let absent = ConfigFile::read_if_exists(&folder.path().join("absent")).unwrap();
         assert!(absent.entries().is_empty());
     }
 

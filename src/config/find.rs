@@ -18,31 +18,31 @@ pub struct Project {
     pub config: PathBuf,
     /// The folder the file is in.
     pub root: PathBuf,
-    /// The folder's name, for people; [`project_slug`](crate::session::names::project_slug)
-    /// makes it fit for an instance.
+    /// The folder's name, for people; [`project_slug`](crate::session::names::project_slug) turns
+    /// it into part of an instance's name.
     pub name: String,
-    /// `MAIN_REPO`.
+    /// `MAIN_REPO`: the repository that sessions branch from.
     pub main_repo: PathBuf,
-    /// `WORKTREES`.
+    /// `WORKTREES`: where each session's git worktree is made.
     pub worktrees: PathBuf,
-    /// `SESSIONS`.
+    /// `SESSIONS`: where each session's folder is made.
     pub sessions: PathBuf,
     pub(super) file: ConfigFile,
 }
 
 impl Project {
-    /// Finds the project: the file `config` if given, else the first `.samocode` in `cwd` or
-    /// above. In a git worktree the main checkout's file is taken, so that a copy which is checked
-    /// out with the branch makes no second project.
+    /// Finds the project: the file `config` if given, else the first `.samocode` in `cwd` or above.
+    /// In a linked git worktree the main checkout's file is used, so that a copy checked out with
+    /// the branch does not become a second project.
     ///
     /// # Errors
-    /// [`Error::NoProject`], [`Error::Stranger`] for a file that was come across and is another
-    /// user's, and those of [`read`](Self::read).
+    /// [`Error::NoProject`], [`Error::Stranger`] for a file found in the search that belongs to
+    /// another user, and those of [`read`](Self::read).
     pub fn find(config: Option<&Path>, cwd: &Path) -> Result<Self, Error> {
         Self::find_with(config, cwd, &Env::of_process())
     }
 
-    /// [`find`](Self::find) in another environment than the process's, of which HOME is used.
+    /// [`find`](Self::find) with an environment other than the process's; only HOME is used.
     ///
     /// # Errors
     /// Those of [`find`](Self::find).
@@ -68,7 +68,7 @@ impl Project {
         Self::read(&found, home.as_deref())
     }
 
-    /// Reads a project's file, `~` in it being `home`.
+    /// Reads a project's file; `~` in it stands for `home`.
     ///
     /// # Errors
     /// [`Error::Io`], [`Error::Folder`] and [`Error::NotAFile`] when it cannot be read, [`Error::Syntax`] with its
@@ -101,7 +101,7 @@ impl Project {
         let (main_repo, worktrees, sessions) =
             (folder("MAIN_REPO")?, folder("WORKTREES")?, folder("SESSIONS")?);
         if let Some(entry) = file.get("SESSIONS").filter(|_| worktrees == sessions) {
-            let what = "SESSIONS is the folder of WORKTREES too: give each its own".to_owned();
+            let what = "SESSIONS and WORKTREES are the same folder: give each its own".to_owned();
             return Err(at(entry, what));
         }
         let named = root.file_name().or_else(|| main_repo.file_name());
@@ -110,7 +110,7 @@ impl Project {
         Ok(Self { config, root, name, main_repo, worktrees, sessions, file })
     }
 
-    /// Looks whether SESSIONS can hold sessions; it need not be there yet.
+    /// Checks that SESSIONS can hold sessions; it need not exist yet.
     ///
     /// # Errors
     /// [`Error::Place`].
@@ -118,14 +118,14 @@ impl Project {
         self.check("SESSIONS", &self.sessions, unfit(&self.sessions))
     }
 
-    /// Looks whether a session can be worked on: MAIN_REPO is there, WORKTREES and SESSIONS are, or
-    /// can be made.
+    /// Checks that a session can run: MAIN_REPO exists, and WORKTREES and SESSIONS exist or can be
+    /// created.
     ///
     /// # Errors
     /// [`Error::Place`].
     pub fn check_places(&self) -> Result<(), Error> {
         let repo = &self.main_repo;
-        let missing = || (!repo.exists()).then(|| "is not there".to_owned());
+        let missing = || (!repo.exists()).then(|| "does not exist".to_owned());
         self.check("MAIN_REPO", repo, unfit(repo).or_else(missing))?;
         self.check("WORKTREES", &self.worktrees, unfit(&self.worktrees))?;
         self.check_sessions()
@@ -137,27 +137,27 @@ impl Project {
     }
 }
 
-/// Why a path that is there is no folder and cannot become one.
+/// Why an existing path is not a folder and cannot become one.
 #[must_use]
 pub fn unfit(path: &Path) -> Option<String> {
     match fs::metadata(path) {
         Ok(found) if found.is_dir() => None,
-        Ok(_) => Some("is no folder".to_owned()),
+        Ok(_) => Some("is not a folder".to_owned()),
         Err(_) => {
             let target = fs::read_link(path).ok()?;
-            Some(format!("is a link to {}, which is not there", super::shown(&target)))
+            Some(format!("is a link to {}, which does not exist", super::shown(&target)))
         }
     }
 }
 
-/// The first `.samocode` file in a folder or above. Folders of this name are passed by; anything
-/// else is an error to report.
+/// The first `.samocode` file in a folder or above. Folders of this name are skipped; anything else
+/// is an error to report.
 fn walk_up(from: &Path) -> Option<PathBuf> {
     from.ancestors().map(|folder| folder.join(FILE_NAME)).find(|path| is_there(path))
 }
 
-/// Whether a file is there, or something that should be one and cannot be looked at: that is an
-/// error to report, not a reason to take another project's file.
+/// Whether a file exists. Also true for one that cannot be examined: that is an error to report,
+/// not a reason to use another project's file.
 fn is_there(path: &Path) -> bool {
     match fs::metadata(path) {
         Ok(metadata) => !metadata.is_dir(),
@@ -168,7 +168,7 @@ fn is_there(path: &Path) -> bool {
 }
 
 /// The main checkout of the repository whose linked worktree `cwd` is in. There `.git` is a file
-/// that leads to a folder with a file `commondir` (gitrepository-layout(5)).
+/// that points to a folder with a file `commondir` (gitrepository-layout(5)).
 fn main_checkout(cwd: &Path) -> Option<PathBuf> {
     let dot_git = cwd.ancestors().map(|folder| folder.join(".git")).find(|path| path.exists())?;
     let pointer = ConfigLine::read(&dot_git)?;
@@ -178,7 +178,7 @@ fn main_checkout(cwd: &Path) -> Option<PathBuf> {
     (common.file_name()? == ".git").then(|| common.parent().map(Path::to_owned)).flatten()
 }
 
-/// A small file of git's with one line.
+/// Reads one of git's small files of a single line.
 struct ConfigLine(String);
 
 impl ConfigLine {
@@ -244,12 +244,12 @@ mod tests {
         check().unwrap();
         std::os::unix::fs::symlink("/nowhere/s", base.path().join("sessions")).unwrap();
         assert!(
-            told(check()).contains("sessions is a link to /nowhere/s, which is not there: set")
+            told(check()).contains("sessions is a link to /nowhere/s, which does not exist: fix it")
         );
         write(&base.path().join("trees"), "");
-        assert!(told(check()).contains("WORKTREES=") && told(check()).contains("is no folder"));
+        assert!(told(check()).contains("WORKTREES=") && told(check()).contains("is not a folder"));
         write(&path, "MAIN_REPO=gone\nWORKTREES=t\nSESSIONS=s\n");
-        assert!(told(check()).contains("gone is not there"));
+        assert!(told(check()).contains("gone does not exist"));
     }
 
     #[test]
@@ -257,7 +257,10 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         fs::create_dir(base.path().join(FILE_NAME)).unwrap();
         let error = Project::find_with(None, base.path(), &env()).unwrap_err();
-        assert!(matches!(error, Error::NoProject { .. }), "a folder of the name is none: {error}");
+        assert!(
+            matches!(error, Error::NoProject { .. }),
+            "a folder of that name is not a project: {error}"
+        );
         assert!(error.to_string().contains("samocode init"));
     }
 
@@ -278,7 +281,7 @@ mod tests {
         let path = base.path().join(FILE_NAME);
         write(&path, "MAIN_REPO=.\nWORKTREES=../x\nSESSIONS=../x/.\n");
         let error = Project::read(&path, None).unwrap_err().to_string();
-        assert!(error.contains(":3: SESSIONS is the folder of WORKTREES too"), "{error}");
+        assert!(error.contains(":3: SESSIONS and WORKTREES are the same folder"), "{error}");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What `samocode init` does: a `.samocode` at the repository's root, and the folders it names.
+//! `samocode init`: creates a `.samocode` at the repository's root, and the folders it names.
 
 use std::fs;
 use std::io::{self, Write};
@@ -9,7 +9,7 @@ use git2::Repository;
 use super::find::FILE_NAME;
 use super::{Dirs, Error, Project, file};
 
-/// What a person may choose.
+/// The options of `samocode init`.
 #[derive(Debug, Clone, Default)]
 pub struct InitOptions {
     /// `WORKTREES` instead of `NAME-worktrees` beside the repository.
@@ -18,27 +18,27 @@ pub struct InitOptions {
     pub sessions: Option<PathBuf>,
 }
 
-/// What was found and done.
+/// The result of `samocode init`, for its message to the user.
 #[derive(Debug, Clone)]
 pub struct InitReport {
-    /// The project as it is now.
+    /// The project after `init`.
     pub project: Project,
-    /// Whether its file was written; otherwise it was there and is as it was.
+    /// Whether its file was written; if not, it existed before and is unchanged.
     pub written: bool,
     /// Whether it is in a git repository.
     pub in_repository: bool,
-    /// The folders that were made.
+    /// The folders that were created.
     pub made: Vec<PathBuf>,
-    /// Whether git was told, in `.git/info/exclude`, that the file is not to be committed.
+    /// Whether the file was added to `.git/info/exclude`, so that it is not committed.
     pub excluded: bool,
 }
 
-/// Makes a project of the git repository that `dir` is in, or of `dir` itself if it is in none.
-/// Doing it again changes nothing: a file that is there is kept, whatever is in it.
+/// Sets up a project for the git repository that contains `dir`, or for `dir` itself outside any
+/// repository. Running it again changes nothing: an existing file is kept, whatever it contains.
 ///
 /// # Errors
-/// [`Error::Io`] for what cannot be written or made, [`Error::NoName`] for `/`, and those of
-/// [`Project::read`] for a file that is there already.
+/// [`Error::Io`] when something cannot be written or created, [`Error::NoName`] for `/`, and those
+/// of [`Project::read`] for an existing file.
 pub fn init(dir: &Path, dirs: &Dirs, options: &InitOptions) -> Result<InitReport, Error> {
     let dir = dir.canonicalize().map_err(|reason| Error::io("open", dir, reason))?;
     if !dir.is_dir() {
@@ -63,8 +63,8 @@ pub fn init(dir: &Path, dirs: &Dirs, options: &InitOptions) -> Result<InitReport
     Ok(InitReport { in_repository: repository.is_some(), project, written, made, excluded })
 }
 
-/// The repository a folder is in. One that is the whole home folder, as some keep their settings,
-/// counts only for the home folder itself.
+/// The repository that contains a folder. A repository of the whole home folder, as some people
+/// have for their dotfiles, is used only for the home folder itself.
 fn repository(dir: &Path, home: &Path) -> Option<Repository> {
     let mut repository = Repository::discover(dir).ok()?;
     if repository.is_worktree() {
@@ -75,7 +75,8 @@ fn repository(dir: &Path, home: &Path) -> Option<Repository> {
     (main_root(&repository) != home || dir == home).then_some(repository)
 }
 
-/// The main checkout's folder, also from a linked worktree; a bare repository's own.
+/// The main checkout's folder, also from a linked worktree; the repository's own folder if it is
+/// bare.
 fn main_root(repository: &Repository) -> PathBuf {
     let common = repository.commondir();
     let main =
@@ -103,14 +104,14 @@ fn text(root: &Path, dirs: &Dirs, options: &InitOptions) -> Result<String, Error
         file::assignment(key, &dirs.short(path))
     };
     Ok(format!(
-        "# A project of samocode. 'samocode config' shows what else can be set here.\n{}\n{}\n{}\n",
+        "# A samocode project. Run 'samocode config' to see everything that can be set here.\n{}\n{}\n{}\n",
         line("MAIN_REPO", root)?,
         line("WORKTREES", &chosen(&options.worktrees, "worktrees")?)?,
         line("SESSIONS", &chosen(&options.sessions, "sessions")?)?,
     ))
 }
 
-/// Writes a file that must not be there yet, whole or not at all. `false` when it is there.
+/// Writes a new file atomically. Returns `false` if it already exists.
 fn write_new(path: &Path, text: &str) -> Result<bool, Error> {
     if path.symlink_metadata().is_ok() {
         return Ok(false);
@@ -135,8 +136,8 @@ fn write_new(path: &Path, text: &str) -> Result<bool, Error> {
     write().map_err(|reason| Error::io("write", path, reason))
 }
 
-/// Keeps the file out of commits and out of `git status`, on this machine only: its paths are this
-/// machine's. What is tracked or ignored already stays as it is.
+/// Keeps the file out of commits and `git status`, on this machine only, since its paths are this
+/// machine's. A file that is already tracked or ignored is left alone.
 fn exclude(repository: &Repository) -> Result<bool, Error> {
     let is_tracked =
         repository.index().is_ok_and(|index| index.get_path(Path::new(FILE_NAME), 0).is_some());

@@ -1,17 +1,17 @@
-//! The table of keys; those of single agents are declared by the agents and join it in the
-//! [`Vocabulary`](super::Vocabulary). It drives parsing, `samocode config`, the reference of `.samocode` and
-//! what `enable` records from the environment.
+//! The table of keys. Agents declare keys of their own, which the [`Vocabulary`](super::Vocabulary)
+//! adds. The table drives parsing, `samocode config`, the reference of `.samocode`, and the choice
+//! of variables that `enable` records.
 
 use crate::session::Phase;
 
-/// What a value may be.
+/// The kind of value that a key takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// A folder; `~` is expanded, a relative one starts at the file's folder.
     Folder,
     /// A program: a name on PATH or a path.
     Program,
-    /// Any text.
+    /// Text without control characters.
     Text,
     /// An address that begins with `http://` or `https://`.
     Url,
@@ -19,34 +19,34 @@ pub enum Kind {
     BranchPrefix,
     /// A whole number between the two, both included.
     Number(u32, u32),
-    /// A duration.
+    /// A duration, which may be 0.
     Duration,
-    /// A duration of more than nothing.
+    /// A duration above 0.
     Timeout,
-    /// One of the agents.
+    /// The name of an agent, with a command line for some.
     Agent,
     /// Dollars, or `none`.
     Money,
     /// A number of tokens, or `none`.
     Tokens,
-    /// systemd's `MemoryMax=`.
+    /// A value for systemd's `MemoryMax=`.
     Memory,
-    /// systemd's `TasksMax=`.
+    /// A value for systemd's `TasksMax=`.
     Tasks,
-    /// systemd's `CPUWeight=`.
+    /// A value for systemd's `CPUWeight=`.
     CpuWeight,
     /// A size in bytes.
     Size,
-    /// Whole percent.
+    /// A whole percentage from 1 to 100.
     Percent,
     /// How many sessions may run at once, or `by memory`.
     MaxRunning,
-    /// What an iteration keeps the host from: `none` or `idle`.
+    /// Which sleep to prevent while an iteration runs: `none` or `idle`.
     Inhibit,
 }
 
 impl Kind {
-    /// What is allowed, for a message.
+    /// The allowed values, worded as advice for a message.
     #[must_use]
     pub fn allowed(self) -> String {
         match self {
@@ -72,7 +72,7 @@ impl Kind {
             Self::Tasks => "use a number above 0, a percentage or infinity, as in 4096".to_owned(),
             Self::CpuWeight => "use a whole number from 1 to 10000, or idle".to_owned(),
             Self::Size => "use a size, as in 1 GiB, 1G or 500M".to_owned(),
-            Self::Percent => "use whole percent from 1 to 100, as in 80 or 80 %".to_owned(),
+            Self::Percent => "use a whole percentage from 1 to 100, as in 80 or 80 %".to_owned(),
             Self::MaxRunning => "use a whole number from 1 to 10000, or by memory".to_owned(),
             Self::Inhibit => "use none or idle".to_owned(),
         }
@@ -84,9 +84,9 @@ impl Kind {
 pub struct Key {
     /// Its name in files and in the environment.
     pub name: &'static str,
-    /// What counts when it is set nowhere, as it would be written; or a word for having none.
+    /// The default, as it would be written; or a word for having none.
     pub default: &'static str,
-    /// What a value may be.
+    /// The kind of value that a key takes.
     pub kind: Kind,
     /// One line on what it does.
     pub doc: &'static str,
@@ -94,11 +94,11 @@ pub struct Key {
     pub secret: bool,
     /// Whether `NAME_PHASE` sets it for one phase.
     pub by_phase: bool,
-    /// Whether only a project's file has it; such keys are required there.
+    /// Whether only a project's file may set it; such keys are required there.
     pub of_project: bool,
 }
 
-/// A row as most are: no secret, the same in all phases, set in any file.
+/// A typical row: not secret, the same in all phases, allowed in any file.
 #[must_use]
 pub const fn key(name: &'static str, default: &'static str, kind: Kind, doc: &'static str) -> Key {
     Key { name, default, kind, doc, secret: false, by_phase: false, of_project: false }

@@ -1,4 +1,4 @@
-//! The layers of settings: every value that counts, where it is set, and its reading by key.
+//! The layers of settings: the value in effect for each key, and where it is set.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -80,7 +80,7 @@ impl<'a> Layers<'a> {
         self.warnings.extend(file.warnings().iter().cloned());
         self.warnings.extend(self.vocabulary.not_handed_on(file, self.dirs));
         let path = self.dirs.short(&self.dirs.env_file());
-        // The file is for credentials and what goes with them; other settings have their own.
+        // This file is for credentials and related variables; other settings have their own file.
         let words = self.vocabulary;
         let is_key = |name: &str| words.owner(name).is_some() && words.lookup(name).is_some();
         for (name, line, value) in file.iter().filter(|(name, ..)| is_key(name)) {
@@ -120,7 +120,7 @@ impl<'a> Layers<'a> {
         }
     }
 
-    /// Sets what has no file: relative paths start at the current folder.
+    /// Adds a value that comes from no file: relative paths start at the current folder.
     fn here(&mut self, name: String, text: &str, origin: Origin, rank: Rank) {
         if !text.trim().is_empty() {
             let base = std::env::current_dir().unwrap_or_else(|_| self.dirs.home.clone());
@@ -128,7 +128,7 @@ impl<'a> Layers<'a> {
         }
     }
 
-    /// What counts for a name, the default included.
+    /// The value in effect for a name, which may be the default.
     fn get(&self, name: &str) -> (Kind, Setting) {
         let (kind, default) = self
             .vocabulary
@@ -205,7 +205,7 @@ impl<'a> Layers<'a> {
         })
     }
 
-    /// Reads a key for all phases.
+    /// Reads a key's value for every phase.
     pub(super) fn by_phase<T>(
         &self,
         name: &str,
@@ -234,7 +234,7 @@ impl<'a> Layers<'a> {
     }
 
     /// The values of the keys that agents declare, each checked by its kind: a program's path is
-    /// absolute. One that is set nowhere and has no default is left out.
+    /// absolute. A key with neither a value nor a default is left out.
     pub(super) fn of_agents(&self) -> Result<BTreeMap<&'static str, String>, Error> {
         let mut checked = BTreeMap::new();
         for key in self.vocabulary.agents_keys() {

@@ -1,11 +1,11 @@
-//! A project: a folder with a `.samocode` file; what is set there and elsewhere, and from where; and
-//! what agents declare, so that their settings and secrets are told apart.
+//! Projects and settings. A project is a folder with a `.samocode` file. This module finds and
+//! reads it, merges the settings of all layers, and keeps the agents' secrets apart.
 //!
 //! ```text
 //! PROJECT/.samocode                      KEY=value: MAIN_REPO, WORKTREES, SESSIONS, and any key of `keys`
 //! $XDG_CONFIG_HOME/samocode/config       the same syntax, for all projects of the user
 //! $XDG_CONFIG_HOME/samocode/env          credentials, mode 0600
-//! $XDG_STATE_HOME/samocode/accounts/     what is known of an account: limits, failed credentials
+//! $XDG_STATE_HOME/samocode/accounts/     an account's usage limits and refused credentials
 //! ```
 
 pub mod agent_name;
@@ -34,57 +34,61 @@ pub use secret::{Redactor, Secret};
 pub use settings::{Flags, Origin, Row, Settings};
 pub use vocabulary::{AgentWords, Credentials, Reach, Variables, Vocabulary};
 
-/// What is wrong with a project's files or settings. All of it is for the human to mend: a
-/// program that ends because of it exits with the code for configuration, 78.
+/// A problem with a project's files or settings, which only a human can fix. A program that ends
+/// because of one exits with the code for configuration errors, 78.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file or folder could not be read, written or made.
     #[error("cannot {action} {}: {reason}{hint}", shown(path))]
     Io {
-        /// What was attempted, as in "cannot ACTION PATH".
+        /// The attempted action, as in "cannot ACTION PATH".
         action: &'static str,
-        /// On what.
+        /// The file or folder in question.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         reason: io::Error,
-        /// What to do now, with the punctuation that leads to it; may be empty.
+        /// A hint with its leading punctuation; may be empty.
         hint: &'static str,
     },
-    /// There is no project here.
+    /// Neither this folder nor one above is a project.
     #[error(
         "no .samocode in {} or above it{}: run 'samocode init' in the project, or name its file with --config FILE",
-        shown(cwd), folder.as_ref().map_or_else(String::new, |path| format!(" ({} is a folder and no project's file)", shown(path)))
+        shown(cwd), folder.as_ref().map_or_else(String::new, |path| format!(" ({} is a folder, not a project file)", shown(path)))
     )]
     NoProject {
-        /// Where it was looked for.
+        /// The folder in which the search started.
         cwd: PathBuf,
-        /// A folder of that name, which was passed by.
+        /// A folder named `.samocode` that was skipped.
         folder: Option<PathBuf>,
     },
-    /// What was named as the project's file is a folder.
+    /// The path given as the project's file is a folder.
     #[error("{} is a folder: name the project's file, as in --config {}", shown(.0), shown(&.0.join(find::FILE_NAME)))]
     Folder(PathBuf),
-    /// Where a file should be is something else.
-    #[error("{} is {what} and no file: move it away", shown(path))]
+    /// Something else is in the place of a file.
+    #[error("{} is {what}, not a file: move it away", shown(path))]
     NotAFile {
-        /// Where.
+        /// The path that should be a file.
         path: PathBuf,
-        /// What it is.
+        /// The kind of thing found there, such as "a FIFO".
         what: &'static str,
     },
-    /// A folder of the project is something else, or leads nowhere.
-    #[error("{}: {key}={} {what}: set {key} to a folder, or mend it", shown(config), shown(path))]
+    /// A folder of the project does not exist, or is not a folder.
+    #[error(
+        "{}: {key}={} {what}: fix it, or set {key} to another folder",
+        shown(config),
+        shown(path)
+    )]
     Place {
         /// The project's file.
         config: PathBuf,
-        /// Which folder.
+        /// The key that names the folder.
         key: &'static str,
-        /// Where it is set to be.
+        /// The folder's path, as configured.
         path: PathBuf,
-        /// What is there.
+        /// The problem, to follow the path in the message.
         what: String,
     },
-    /// A file of another user would say which programs to run.
+    /// The file belongs to another user, who could choose which programs to run.
     #[error(
         "{} belongs to another user (uid {owner}) and is not used: name it with --config if you trust it",
         shown(path)
@@ -114,7 +118,7 @@ pub enum Error {
         path: PathBuf,
         /// The line, from 1.
         line: u32,
-        /// What is wrong and what would be right.
+        /// The problem, and how to write it correctly.
         what: String,
     },
     /// Required keys are missing.
@@ -125,7 +129,7 @@ pub enum Error {
         /// The keys.
         keys: Vec<&'static str>,
     },
-    /// A value does not fit its key. The value is a word of its own in the message, unless secret.
+    /// A value is not allowed for its key. The message shows the value unless it is secret.
     #[error("{key}={value} ({origin}): {allowed}")]
     Value {
         /// The key.
@@ -134,10 +138,10 @@ pub enum Error {
         value: String,
         /// Where it is set.
         origin: Origin,
-        /// What is allowed.
+        /// The allowed values, worded as advice.
         allowed: String,
     },
-    /// A value cannot stand in a file of `KEY=value` lines.
+    /// A value cannot be written as a `KEY=value` line.
     #[error(
         "{0} cannot be written to a file: its value is not UTF-8 text, or contains control characters"
     )]
@@ -145,8 +149,8 @@ pub enum Error {
     /// Neither HOME nor the user database names a home folder.
     #[error("your home folder is unknown: set HOME to it")]
     NoHome,
-    /// Nothing can be named after the folder.
-    #[error("cannot make a project of {}: choose a folder with a name of its own", shown(.0))]
+    /// The folder has no name to derive other names from.
+    #[error("cannot make a project of {}: choose a folder that has a name", shown(.0))]
     NoName(PathBuf),
 }
 
@@ -155,8 +159,8 @@ impl Error {
         let hint = match reason.kind() {
             io::ErrorKind::PermissionDenied => ": check who owns it and its permissions",
             io::ErrorKind::NotFound => ": check the path",
-            io::ErrorKind::StorageFull => ": make room and try again",
-            io::ErrorKind::ReadOnlyFilesystem => ": choose a place that can be written to",
+            io::ErrorKind::StorageFull => ": free some space and try again",
+            io::ErrorKind::ReadOnlyFilesystem => ": choose a writable place",
             _ => "",
         };
         Self::Io { action, path: path.to_owned(), reason, hint }
@@ -174,10 +178,10 @@ fn examples(keys: &[&str]) -> String {
     format!("{word} like {}", lines.join(", "))
 }
 
-/// What should be said, but hinders nothing.
+/// A problem worth reporting that stops nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Warning {
-    /// A key nobody reads.
+    /// A key that samocode does not know.
     #[error("{at}: {key} is not a key of samocode{}", near.as_ref().map_or_else(
         || ": 'samocode config' lists them".to_owned(),
         |near| format!(": did you mean {near}?"),
@@ -187,11 +191,11 @@ pub enum Warning {
         at: String,
         /// The key.
         key: String,
-        /// The known key that is most like it.
+        /// The most similar known key, if one comes close.
         near: Option<String>,
     },
     /// A variable for agents in a file of settings.
-    #[error("{at}: {key} is not read from here: it belongs in {env_file}")]
+    #[error("{at}: {key} is ignored here: move it to {env_file}")]
     ForEnvFile {
         /// `file:line`.
         at: String,
@@ -209,13 +213,13 @@ pub enum Warning {
         key: String,
     },
     /// A key is set twice in one file.
-    #[error("{at}: {key} is set before, in line {first}: this one counts")]
+    #[error("{at}: {key} is already set on line {first}: this line overrides it")]
     Duplicate {
-        /// `file:line` of the one that counts.
+        /// `file:line` of the line in effect.
         at: String,
         /// The key.
         key: String,
-        /// The line of the one that does not.
+        /// The number of the overridden line.
         first: u32,
     },
     /// Others may read the credentials.
@@ -226,19 +230,19 @@ pub enum Warning {
         /// Its permissions.
         mode: u32,
     },
-    /// A variable in the env file which agents do not get.
-    #[error("{at}: {key} is not handed to agents: only {only} are")]
+    /// A variable in the env file that agents do not get.
+    #[error("{at}: {key} is not passed to agents: only {only} are")]
     NotHandedOn {
         /// `file:line`.
         at: String,
         /// The variable.
         key: String,
-        /// Those that are.
+        /// The variables that agents do get, as text.
         only: String,
     },
 }
 
-/// A path as it may stand in a message of one line.
+/// A path for a message of one line.
 pub(crate) fn shown(path: &Path) -> String {
     let text = path.to_string_lossy();
     if text.chars().any(char::is_control) {
@@ -248,8 +252,8 @@ pub(crate) fn shown(path: &Path) -> String {
     }
 }
 
-/// Whether a file of `owner` may tell a process of user `me` what to do: the user's own and
-/// root's may; root trusts its caller, who may have come by sudo.
+/// Whether a process of user `me` may follow a file of `owner`: the user's own and root's files;
+/// root also trusts its caller, who may have used sudo.
 const fn is_trusted(owner: u32, me: u32) -> bool {
     owner == me || owner == 0 || me == 0
 }

@@ -11,7 +11,8 @@ use super::{Env, EnvFile};
 pub struct Secret(String);
 
 impl Secret {
-    /// Wraps a secret. White space around it, as a file leaves it, is dropped: no key has any.
+    /// Wraps a secret. Surrounding white space, such as a file's final newline, is dropped: no key
+    /// has any.
     #[must_use]
     pub fn new(text: impl AsRef<str>) -> Self {
         Self(text.as_ref().trim().to_owned())
@@ -23,7 +24,7 @@ impl Secret {
         &self.0
     }
 
-    /// Takes every occurrence of the secret out of a text that somebody else wrote.
+    /// Hides every occurrence of the secret in a text that someone else wrote.
     #[must_use]
     pub fn redact(&self, text: &str) -> String {
         if self.0.is_empty() { text.to_owned() } else { text.replace(&self.0, "[hidden]") }
@@ -36,7 +37,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Whether a variable holds a secret: by its name, and for a proxy by whether its URL carries a
+/// Whether a variable holds a secret, judged by its name; for a proxy, by whether its URL has a
 /// password.
 #[must_use]
 pub fn is_secret(name: &str, value: &str) -> bool {
@@ -71,19 +72,19 @@ fn userinfo(url: &str) -> Option<&str> {
     userinfo.split_once(':').filter(|(_, password)| !password.is_empty()).map(|_| userinfo)
 }
 
-/// Shorter secrets are left in texts, in bytes: they would take ordinary words out. No key of
-/// any provider is nearly as short.
+/// The shortest secret that is removed, in bytes: shorter ones would match ordinary words. No
+/// provider's keys are nearly as short.
 const SHORTEST: usize = 6;
 
 /// Removes known secrets from text, for messages, journal and journald.
 #[derive(Clone, Default)]
 pub struct Redactor {
-    /// Longest first, so that no part of a longer one is left over.
+    /// Longest first, so that no part of a longer secret is left behind.
     secrets: Vec<(Secret, String)>,
 }
 
 impl Redactor {
-    /// One that knows every secret of an environment.
+    /// A redactor for every secret in an environment.
     #[must_use]
     pub fn of_env(env: &Env) -> Self {
         let mut redactor = Self::default();
@@ -91,7 +92,7 @@ impl Redactor {
         redactor
     }
 
-    /// Adds every secret of an environment.
+    /// Adds every secret in an environment.
     pub fn add_env(&mut self, env: &Env) {
         for (name, value) in env {
             if let (Some(name), Some(value)) = (name.to_str(), value.to_str())
@@ -102,8 +103,8 @@ impl Redactor {
         }
     }
 
-    /// Adds a secret, shown from now on as `[NAME]`. Of a URL only `user:password` is secret; of
-    /// headers the values are; the forms in JSON and in a URL's path are known too.
+    /// Adds a secret, which is then shown as `[NAME]`. In a URL only `user:password` is secret, in
+    /// headers only the values. Forms escaped for JSON or a URL's path are recognized too.
     pub fn add(&mut self, name: &str, value: &str) {
         let mut texts: Vec<&str> = match userinfo(value) {
             Some(userinfo) if name.to_ascii_uppercase().ends_with("_PROXY") => {
@@ -128,7 +129,7 @@ impl Redactor {
         self.secrets.sort_by_key(|(secret, _)| std::cmp::Reverse(secret.0.len()));
     }
 
-    /// The text without the secrets; borrowed when there are none in it.
+    /// The text without the secrets; borrowed if it contains none.
     #[must_use]
     pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let mut clean = Cow::Borrowed(text);
@@ -140,7 +141,7 @@ impl Redactor {
         clean
     }
 
-    /// The same for every text in a value, names of fields left alone.
+    /// The same for every string in a JSON value; field names are left alone.
     pub fn redact_value(&self, value: &mut serde_json::Value) {
         match value {
             serde_json::Value::String(text) => *text = self.redact(text).into_owned(),

@@ -1,5 +1,6 @@
-//! What is set, and where: defaults, the user's file, the project's file, the environment, flags.
-//! The later counts. The variables of the env file count just below the environment.
+//! Settings and where they come from: defaults, the user's file, the project's file, the
+//! environment, flags. Later sources override earlier ones. The env file ranks just below the
+//! environment.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,14 +20,14 @@ use crate::session::Phase;
 pub enum Origin {
     /// Nowhere: it is the default.
     Default,
-    /// In a file.
+    /// On a line of a file.
     File {
         /// The file, with `~` for the home folder.
         path: String,
         /// The line, from 1.
         line: u32,
     },
-    /// In the environment.
+    /// In an environment variable.
     Environment,
     /// By a flag, such as `--agent`.
     Flag(&'static str),
@@ -49,12 +50,12 @@ impl Serialize for Origin {
     }
 }
 
-/// What the flags of a command set.
+/// The settings that a command's flags override.
 #[derive(Debug, Clone, Default)]
 pub struct Flags(pub(super) Vec<(&'static str, String, String)>);
 
 impl Flags {
-    /// Adds what `flag` (`--agent`) sets: a key of the table and its value.
+    /// Adds the key and value that `flag`, such as `--agent`, sets.
     #[must_use]
     pub fn with(
         mut self,
@@ -66,14 +67,14 @@ impl Flags {
         self
     }
 
-    /// The environment in which the same settings count without the flags: what `enable` gives to
-    /// [`recorded`](super::environment::recorded), so that the unit goes by its flags.
+    /// The environment that gives the same settings without the flags. `enable` passes it to
+    /// [`recorded`](super::environment::recorded), so that the flags apply to the unit.
     #[must_use]
     pub fn over(&self, env: &Env) -> Env {
         let mut env = env.clone();
         for (_, key, value) in self.0.iter().filter(|(_, _, value)| !value.trim().is_empty()) {
             if let Some(known) = keys::KEYS.iter().find(|known| known.name == key) {
-                // A flag counts for all phases, whatever the environment says of one.
+                // A flag applies to all phases, whatever the environment sets for one.
                 keys::names(known).iter().for_each(|name| env.remove(name));
             }
             env.set(key, value);
@@ -87,27 +88,27 @@ impl Flags {
 pub struct Row {
     /// The key, with its phase where it is for one.
     pub key: String,
-    /// The value as it is written; of a secret only "set".
+    /// The value as written; for a secret just "set".
     pub value: String,
     /// Where it is set.
     pub origin: Origin,
-    /// What the key does.
+    /// One line on what the key does.
     pub doc: &'static str,
 }
 
-/// What may be spent; `None` is no limit.
+/// A spending limit; `None` means no limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Budget {
-    /// In dollars.
+    /// The limit in US dollars.
     pub usd: Option<f64>,
     /// In tokens, input and output together.
     pub tokens: Option<u64>,
 }
 
-/// The budgets.
+/// The budgets of a session, a run and a day.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Budgets {
-    /// For a session.
+    /// For the whole session.
     pub session: Budget,
     /// For one run of an agent.
     pub run: Budget,
@@ -115,23 +116,23 @@ pub struct Budgets {
     pub day: Budget,
 }
 
-/// What an iteration keeps the host from.
+/// Which sleep of the host to prevent while an iteration runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Inhibit {
-    /// Nothing.
+    /// None: the host may sleep.
     None,
-    /// Going to sleep because it is idle.
+    /// Sleep because the host is idle.
     Idle,
 }
 
-/// All settings, checked. The [`Vocabulary`] has the table that says what each is.
+/// All settings, checked. The table in the [`Vocabulary`] describes each.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// `CLAUDE_TIMEOUT`, which holds for every agent's runs; the name is the predecessor's.
+    /// `CLAUDE_TIMEOUT`, which applies to every agent's runs; the name comes from the predecessor.
     pub run_timeout: Duration,
-    /// `SAMOCODE_MAX_RETRIES`.
+    /// `SAMOCODE_MAX_RETRIES`: failed runs in a row before the session blocks.
     pub max_retries: u32,
-    /// `SAMOCODE_RETRY_DELAY`.
+    /// `SAMOCODE_RETRY_DELAY`: the pause before a failed run is retried.
     pub retry_delay: Duration,
     /// `GIT_BRANCH_PREFIX`, without a slash at its end.
     pub branch_prefix: Option<String>,
@@ -147,15 +148,15 @@ pub struct Settings {
     pub disk_floor: u64,
     /// `SAMOCODE_CONTEXT_HANDOFF_AT`, in percent, 1 to 100.
     pub context_handoff_at: u8,
-    /// `SAMOCODE_MAX_RUNNING`; `None` is by the machine's memory.
+    /// `SAMOCODE_MAX_RUNNING`; `None` derives it from the machine's memory.
     pub max_running: Option<u32>,
-    /// `SAMOCODE_TEST_COMMAND`.
+    /// `SAMOCODE_TEST_COMMAND`: the command that tests the project.
     pub test_command: Option<String>,
-    /// `SAMOCODE_INHIBIT`.
+    /// `SAMOCODE_INHIBIT`: which sleep to prevent during an iteration.
     pub inhibit: Inhibit,
-    /// `TELEGRAM_BOT_TOKEN`.
+    /// `TELEGRAM_BOT_TOKEN`: the bot that sends notices.
     pub telegram_bot_token: Option<Secret>,
-    /// `TELEGRAM_CHAT_ID`.
+    /// `TELEGRAM_CHAT_ID`: the chat that gets notices.
     pub telegram_chat_id: Option<String>,
     /// `TELEGRAM_API_URL`, without a slash at its end.
     pub telegram_api_url: String,
@@ -176,10 +177,10 @@ impl Settings {
         }
     }
 
-    /// Reads the user's files and puts all layers together.
+    /// Reads the user's files and merges all layers.
     ///
     /// # Errors
-    /// [`Error::Value`] for the first bad value that counts, and what [`ConfigFile::read`] and
+    /// [`Error::Value`] for the first bad value in effect, and what [`ConfigFile::read`] and
     /// [`EnvFile::read`] return.
     pub fn load(
         vocabulary: &Vocabulary,
@@ -188,15 +189,15 @@ impl Settings {
         flags: &Flags,
     ) -> Result<Self, Error> {
         let dirs = Dirs::user(env)?;
-        let user = ConfigFile::read_if_there(&dirs.settings_file())?;
+        let user = ConfigFile::read_if_exists(&dirs.settings_file())?;
         let env_file = EnvFile::read(&dirs)?;
         Self::of_layers(vocabulary, &dirs, &user, project, &env_file, env, flags)
     }
 
-    /// [`load`](Self::load) without reading anything.
+    /// [`load`](Self::load) without reading any files.
     ///
     /// # Errors
-    /// [`Error::Value`] for the first bad value that counts.
+    /// [`Error::Value`] for the first bad value in effect.
     pub fn of_layers(
         vocabulary: &Vocabulary,
         dirs: &Dirs,
@@ -217,7 +218,7 @@ impl Settings {
         Self::of(layers)
     }
 
-    /// Checks every value that counts.
+    /// Checks every value in effect.
     fn of(layers: Layers<'_>) -> Result<Self, Error> {
         let timeout = |text: &str| values::duration(text).filter(|time| !time.is_zero());
         let max_running = |text: &str| {
@@ -263,32 +264,32 @@ impl Settings {
         })
     }
 
-    /// The agent for a phase: `SAMOCODE_AGENT_PHASE` or `SAMOCODE_AGENT`, whichever is set later;
-    /// in the same place the one for the phase.
+    /// The agent for a phase: `SAMOCODE_AGENT_PHASE` or `SAMOCODE_AGENT`, whichever comes from the
+    /// later source; within one source, the one for the phase.
     #[must_use]
     pub const fn agent(&self, phase: Phase) -> &AgentName {
         &self.agents[phase as usize]
     }
 
-    /// The value of a key that an agent declares; `None` where it is set nowhere and has no default.
+    /// The value of a key that an agent declares; `None` if it has neither a value nor a default.
     #[must_use]
     pub fn of_agents(&self, key: &str) -> Option<&str> {
         self.of_agents.get(key).map(String::as_str)
     }
 
-    /// How long a run may show no progress in a phase; found like [`agent`](Self::agent).
+    /// How long a run may go without progress in a phase; looked up like [`agent`](Self::agent).
     #[must_use]
     pub const fn stall_after(&self, phase: Phase) -> Duration {
         self.stalls[phase as usize]
     }
 
-    /// What is set and where, in the order of the table.
+    /// Every setting with its source, in the order of the table.
     #[must_use]
     pub fn rows(&self) -> &[Row] {
         &self.rows
     }
 
-    /// What should be said about the files.
+    /// Problems in the files that are worth reporting.
     #[must_use]
     pub fn warnings(&self) -> &[Warning] {
         &self.warnings

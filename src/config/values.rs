@@ -1,9 +1,9 @@
-//! How values are written: durations, sizes, money and the like. `None` means "not understood";
-//! what is allowed is said by [`Kind`](super::keys::Kind).
+//! Parses values: durations, sizes, money and the like. `None` means "not understood";
+//! [`Kind`](super::keys::Kind) lists the allowed values.
 
 use std::time::Duration;
 
-/// The longest duration that is taken, a year.
+/// The longest duration accepted, a year.
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
 
 /// `1800` (seconds), `2.5`, `30s`, `10 min`, `1h 30min`, `2h`, `500 ms`, `1 day`.
@@ -68,7 +68,7 @@ pub fn percent(text: &str) -> Option<u8> {
         .filter(|percent| (1..=100).contains(percent))
 }
 
-/// `5`, `5.50`, `$5`, `5 USD`: dollars, more than nothing.
+/// `5`, `5.50`, `$5`, `5 USD`: dollars, above 0.
 #[must_use]
 pub fn money(text: &str) -> Option<f64> {
     let text = text.trim();
@@ -106,20 +106,20 @@ pub fn whole(text: &str) -> Option<u64> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
-/// `MemoryMax=`: a size, a part of the machine's memory in percent, or `infinity`; in the form
-/// that every systemd takes, so without `GiB`.
+/// `MemoryMax=`: a size, a percentage of the machine's memory, or `infinity`; in a form that every
+/// systemd accepts, so without `GiB`.
 #[must_use]
 pub fn memory(text: &str) -> Option<String> {
     special(text).or_else(|| size(text).filter(|bytes| *bytes > 0).map(|bytes| bytes.to_string()))
 }
 
-/// `TasksMax=`: a number, a part of the system's in percent, or `infinity`.
+/// `TasksMax=`: a number, a percentage of the system's limit, or `infinity`.
 #[must_use]
 pub fn tasks(text: &str) -> Option<String> {
     special(text).or_else(|| whole(text).filter(|count| *count > 0).map(|count| count.to_string()))
 }
 
-/// `CPUWeight=`: 1 to 10000, or `idle`, which systemd has from 252 on.
+/// `CPUWeight=`: 1 to 10000, or `idle`, which systemd supports since 252.
 #[must_use]
 pub fn cpu_weight(text: &str) -> Option<String> {
     if text.trim().eq_ignore_ascii_case("idle") {
@@ -145,7 +145,7 @@ fn special(text: &str) -> Option<String> {
     text.ends_with('%').then(|| percent(text).map(|percent| format!("{percent}%"))).flatten()
 }
 
-/// A number without sign and exponent at the start, and what follows it and white space.
+/// Splits the number at the start, without sign or exponent, from the text that follows it.
 fn split_number(text: &str) -> Option<(f64, &str)> {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, rest) = text.split_at(end);

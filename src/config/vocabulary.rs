@@ -1,7 +1,7 @@
-//! What the settings have to know of agents: their names, their keys, and whose a variable is.
+//! What the settings need to know about agents: their names, their keys, and their variables.
 //!
-//! The agents declare it themselves, each in its own folder, and their registry hands it down. So
-//! the settings are read and secrets are kept apart without a word about any agent here.
+//! Each agent declares this in its own folder, and the registry passes it in. So settings are read
+//! and secrets are kept apart here without naming any agent.
 
 use std::path::PathBuf;
 
@@ -10,29 +10,29 @@ use super::secret::is_secret;
 use super::{Dirs, Env, EnvFile, Warning};
 use crate::session::Phase;
 
-/// What one kind of agent declares.
+/// The declarations of one kind of agent.
 #[derive(Debug, Clone, Copy)]
 pub struct AgentWords {
-    /// Its name, as it stands in `SAMOCODE_AGENT`.
+    /// Its name, as written in `SAMOCODE_AGENT`.
     pub name: &'static str,
     /// Whether a command line follows the name, as in `command:PROGRAM ARGS`.
     pub takes_command: bool,
     /// Which variables of agents it gets.
     pub reach: Reach,
-    /// The keys that set it up, such as where its program is.
+    /// The keys that configure it, such as the path of its program.
     pub keys: &'static [Key],
     /// The variables of its program.
     pub variables: Variables,
-    /// What it logs in with.
+    /// Its credentials, and where it keeps them.
     pub credentials: Credentials,
 }
 
 /// Which of the variables that agents declare reach an agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reach {
-    /// Its own, and what all may know.
+    /// Its own, and those that are open to all.
     Own,
-    /// Every agent's: it may be a wrapper of any.
+    /// Every agent's, since it may wrap any of them.
     All,
     /// None, and no secret of any kind.
     Nothing,
@@ -41,50 +41,50 @@ pub enum Reach {
 /// The variables of one program.
 #[derive(Debug, Clone, Copy)]
 pub struct Variables {
-    /// What the names of its own variables begin with.
+    /// Prefixes of its own variables.
     pub prefixes: &'static [&'static str],
-    /// Further names of its own.
+    /// Names of further variables of its own.
     pub names: &'static [&'static str],
-    /// What names begin with that it shares with everyone, secrets excepted: settings of a cloud.
+    /// Prefixes of variables that everyone may see unless they are secret, such as cloud settings.
     pub shared: &'static [&'static str],
-    /// Those that say where its files are; recorded in the unit.
+    /// Variables that locate its files; recorded in the unit.
     pub places: &'static [&'static str],
-    /// What it sets for the programs it runs. Where such an agent started samocode, they would
-    /// make a new one take itself for a part of the old.
+    /// Variables it sets for the programs it runs. If such an agent started samocode, they would
+    /// make a new agent take itself for a part of the old one.
     pub of_parent: &'static [&'static str],
-    /// What it gets unless the environment says otherwise.
+    /// Variables it gets unless the environment already sets them.
     pub defaults: &'static [(&'static str, &'static str)],
 }
 
 impl Variables {
-    /// No variables at all, to be filled in by name.
+    /// No variables: a base for struct update syntax.
     pub const NONE: Self =
         Self { prefixes: &[], names: &[], shared: &[], places: &[], of_parent: &[], defaults: &[] };
 }
 
-/// What a program logs in with, and where it keeps it.
+/// The credentials of a program, and where it keeps them.
 #[derive(Debug, Clone, Copy)]
 pub struct Credentials {
     /// The variable that names its folder, and the folder below the home folder without it.
     pub folder: Option<(&'static str, &'static str)>,
     /// The variable with the address of its service.
     pub base_url: &'static str,
-    /// Variables that hold keys, in the order in which they count.
+    /// Variables that hold keys, in order of precedence.
     pub keys: &'static [&'static str],
-    /// Files of its folder that a login writes.
+    /// Files in its folder that a login writes.
     pub logins: &'static [&'static str],
-    /// Variables that turn it to another service with credentials of its own.
+    /// Variables that switch it to another service, which has its own credentials.
     pub switches: &'static [&'static str],
-    /// How a human logs in, up to the file that a key goes into.
+    /// How a human logs in, worded so that the env file's path can follow.
     pub remedy: &'static str,
 }
 
 impl Credentials {
-    /// For a program that needs none.
+    /// For a program that needs no credentials.
     pub const NONE: Self =
         Self { folder: None, base_url: "", keys: &[], logins: &[], switches: &[], remedy: "" };
 
-    /// The folder with the program's settings and logins, in the environment it gets.
+    /// The folder with the program's settings and logins, given its environment.
     #[must_use]
     pub fn folder(&self, env: &Env) -> Option<PathBuf> {
         let (variable, default) = self.folder?;
@@ -101,58 +101,58 @@ impl AgentWords {
         variables.names.contains(&name) || begins_with(name, variables.prefixes)
     }
 
-    /// Whether a variable is among those it shares with everyone.
+    /// Whether everyone may see this variable of the program.
     #[must_use]
     pub fn shares(&self, name: &str) -> bool {
         begins_with(name, self.variables.shared)
     }
 }
 
-/// Whose a variable is.
+/// The owner of a variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Owner {
     /// An agent's, or several agents'.
     Agent,
-    /// An agent's that others may know, unless it is a secret.
+    /// An agent's, but open to others unless it is secret.
     Shared,
-    /// Of the notices; never an agent's.
+    /// For notices only; no agent gets it.
     Notices,
     /// For everyone: proxies and certificates.
     Everyone,
 }
 
-/// The variables of the notices.
+/// The variables that notices use.
 const NOTICES: &[&str] = &["TELEGRAM_"];
 
-/// Variables for everyone besides those that end in `_PROXY`.
+/// Variables for everyone, besides those that end in `_PROXY`.
 const EVERYONES: &[&str] = &["NODE_EXTRA_CA_CERTS"];
 
-/// What all agents declare.
+/// The declarations of all agents together.
 #[derive(Debug, Clone)]
 pub struct Vocabulary {
     agents: Vec<&'static AgentWords>,
 }
 
 impl Vocabulary {
-    /// Of these agents, in the order in which they are named to people.
+    /// A vocabulary of these agents, in the order in which people see them.
     #[must_use]
     pub fn new(agents: impl IntoIterator<Item = &'static AgentWords>) -> Self {
         Self { agents: agents.into_iter().collect() }
     }
 
-    /// All agents.
+    /// The agents, in the order in which people see them.
     #[must_use]
     pub fn agents(&self) -> &[&'static AgentWords] {
         &self.agents
     }
 
-    /// The agent of this name.
+    /// The agent with this name, if there is one.
     #[must_use]
     pub fn agent(&self, name: &str) -> Option<&'static AgentWords> {
         self.agents.iter().find(|agent| agent.name == name).copied()
     }
 
-    /// What `SAMOCODE_AGENT` may be, for a message.
+    /// The allowed values of `SAMOCODE_AGENT`, for a message.
     #[must_use]
     pub fn allowed_agents(&self) -> String {
         let as_typed = |agent: &&AgentWords| match agent.takes_command {
@@ -168,8 +168,7 @@ impl Vocabulary {
         }
     }
 
-    /// All keys in the order in which they are shown: those of agents stand behind the choice of
-    /// one.
+    /// All keys in the order in which they are shown: agents' keys follow `SAMOCODE_AGENT`.
     pub fn keys(&self) -> impl Iterator<Item = &'static Key> {
         KEYS.iter().flat_map(|key| {
             let chooses = key.kind == keys::Kind::Agent;
@@ -200,7 +199,7 @@ impl Vocabulary {
         Some((key, Some(phase)))
     }
 
-    /// The known key that is most like a mistyped one, if any is like it.
+    /// The known key most similar to a mistyped one, if any comes close.
     #[must_use]
     pub fn nearest(&self, typed: &str) -> Option<String> {
         let upper = typed.to_ascii_uppercase();
@@ -215,8 +214,8 @@ impl Vocabulary {
             .map(|(_, name)| name)
     }
 
-    /// Whose a variable is; `None` for one that belongs to no agent, notice or proxy. Only what has
-    /// an owner is read from the file of credentials.
+    /// The owner of a variable; `None` for one that belongs to no agent, notice or proxy. Only
+    /// variables with an owner are read from the credentials file.
     #[must_use]
     pub fn owner(&self, name: &str) -> Option<Owner> {
         if self.agents.iter().any(|agent| agent.owns(name)) {
@@ -233,7 +232,7 @@ impl Vocabulary {
         }
     }
 
-    /// Whether a variable goes on to an agent, as far as it depends on whose it is.
+    /// Whether an agent gets a variable, judged by the variable's owner alone.
     #[must_use]
     pub fn reaches(&self, agent: &AgentWords, name: &str, value: &str) -> bool {
         let is_secret = is_secret(name, value);
@@ -251,14 +250,14 @@ impl Vocabulary {
         }
     }
 
-    /// Variables that some agent's program sets for those it runs.
+    /// Variables that some agent sets for the programs it runs.
     #[must_use]
     pub fn is_of_parent(&self, name: &str) -> bool {
         self.agents.iter().any(|agent| agent.variables.of_parent.contains(&name))
             || (self.owner(name).is_some() && name.ends_with("_FILE_DESCRIPTOR"))
     }
 
-    /// Variables of the file of credentials that nobody gets.
+    /// Variables in the credentials file that nobody gets.
     #[must_use]
     pub fn not_handed_on(&self, file: &EnvFile, dirs: &Dirs) -> Vec<Warning> {
         let path = dirs.short(&dirs.env_file());
@@ -272,7 +271,7 @@ impl Vocabulary {
             .collect()
     }
 
-    /// The variables that agents get from the file of credentials, in words.
+    /// The variables that agents get from the credentials file, as text.
     fn handed_on(&self) -> String {
         let mut words: Vec<String> = Vec::new();
         for variables in self.agents.iter().map(|agent| &agent.variables) {
@@ -288,7 +287,7 @@ fn begins_with(name: &str, prefixes: &[&str]) -> bool {
     prefixes.iter().any(|prefix| name.starts_with(prefix))
 }
 
-/// Agents for the tests of this folder, which knows no real ones.
+/// Sample agents for the tests of this folder, which knows no real ones.
 #[cfg(test)]
 pub(crate) mod sample {
     use super::*;
@@ -322,7 +321,7 @@ pub(crate) mod sample {
     const COMMAND: AgentWords =
         AgentWords { name: "command", takes_command: true, reach: Reach::All, ..NOTHING };
 
-    /// Four of them.
+    /// A vocabulary of four agents.
     pub(crate) fn vocabulary() -> Vocabulary {
         Vocabulary::new([&CLAUDE, &CODEX, &REHEARSAL, &COMMAND])
     }
@@ -383,7 +382,7 @@ mod tests {
         assert_eq!(warnings.len(), 1, "{warnings:?}");
         assert_eq!(
             warnings[0].to_string(),
-            "/h/.config/samocode/env:2: GITHUB_TOKEN is not handed to agents: only ANTHROPIC_*, \
+            "/h/.config/samocode/env:2: GITHUB_TOKEN is not passed to agents: only ANTHROPIC_*, \
              CLAUDE_*, OPENAI_*, *_PROXY and NODE_EXTRA_CA_CERTS are"
                 .replace("/h/.config", "~/.config")
         );

@@ -47,7 +47,7 @@ impl Worker<'_> {
         };
         let prompt = match &plan.asked {
             Some(problem) => prompt::ask_for_signal(&input, problem),
-            None if plan.resume => prompt::go_on(&input),
+            None if plan.resume => prompt::resume(&input),
             None => prompt::compose(&input),
         };
         Ok(Task {

@@ -1,4 +1,4 @@
-//! The beginnings of long strings, without the rest of them being read.
+//! Reads the beginning of a long string without the rest.
 
 use serde_json::value::RawValue;
 

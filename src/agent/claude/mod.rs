@@ -34,7 +34,7 @@ const WORDS: AgentWords = AgentWords {
     reach: Reach::Own,
     keys: KEYS,
     variables: Variables {
-        // Those of AWS are for Bedrock.
+        // The AWS variables are for Bedrock.
         prefixes: &["ANTHROPIC_", "CLAUDE_", "AWS_"],
         places: &["CLAUDE_CONFIG_DIR"],
         of_parent: &[
@@ -55,7 +55,7 @@ const WORDS: AgentWords = AgentWords {
             "CLAUDE_ENV_FILE",
         ],
         defaults: &[
-            // An update in the middle of a run would swap the program below it.
+            // An update in the middle of a run would replace the running program.
             ("DISABLE_AUTOUPDATER", "1"),
         ],
         ..Variables::NONE
@@ -137,7 +137,8 @@ impl AgentSpec for Claude {
                 add(&["--append-system-prompt", &task.system_prompt]);
             }
         } else if !task.resume {
-            // What does not fit into an argument is said first; a conversation remembers it.
+            // A system prompt too long for an argument goes before the prompt; the conversation
+            // remembers it.
             prompt = super::command::whole_prompt(task);
         }
         let input = if task.live_input {
@@ -151,7 +152,7 @@ impl AgentSpec for Claude {
             program: agent.program().to_owned(),
             args,
             input,
-            // A run ends when the agent says so: tasks left behind would only be killed.
+            // A run ends when the agent says so: background tasks would just be killed.
             defaults: vec![("CLAUDE_CODE_DISABLE_BACKGROUND_TASKS", "1".into())],
         }
     }
@@ -160,7 +161,7 @@ impl AgentSpec for Claude {
         Box::new(decode::ClaudeDecoder::new(working_dir.to_string_lossy().into_owned()))
     }
 
-    /// OAuth, or a helper that brings a key.
+    /// OAuth, or a helper that prints a key.
     fn logged_in(&self, folder: &Path) -> Option<Login> {
         let oauth = folder.join(".credentials.json");
         if oauth.is_file() {

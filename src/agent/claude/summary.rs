@@ -1,4 +1,4 @@
-//! What a tool call does, in a few words for a status line.
+//! Summarizes tool calls in a few words for a status line.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use crate::agent::event::one_line;
 /// The longest summary in characters.
 const MAX: usize = 80;
 
-/// What a summary needs of a tool's input; all else is skipped unread.
+/// The fields of a tool's input that a summary needs; all others are skipped.
 #[derive(Deserialize, Default)]
 struct Fields<'a> {
     #[serde(borrow)]
@@ -28,8 +28,8 @@ struct Fields<'a> {
     url: Option<Cow<'a, str>>,
 }
 
-/// What the call of `tool` with the JSON `input` does. Of commands only the plain first words are
-/// told: what follows may hold secrets, and status lines are read by others.
+/// Describes the call of `tool` with the JSON `input`. Commands show only their first plain words:
+/// the rest may hold secrets, and others read status lines.
 #[must_use]
 pub fn summarize(tool: &str, input: &str, working_dir: &str) -> String {
     let fields: Fields = serde_json::from_str(input).unwrap_or_default();

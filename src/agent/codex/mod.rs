@@ -1,8 +1,8 @@
-//! Codex. It cannot be used yet; what it declares keeps its secrets from other agents.
+//! Codex. It cannot be used yet; its declarations keep its secrets from other agents.
 
 use crate::config::{AgentWords, Credentials, Reach, Variables};
 
-/// What it declares.
+/// The declarations of Codex for the settings.
 pub const WORDS: AgentWords = AgentWords {
     name: "codex",
     takes_command: false,

@@ -1,9 +1,9 @@
 //! Any program that honours the file contract, as an agent.
 //!
-//! It gets system prompt and prompt as text on its standard input, then the end of the file; the
-//! session by `SAMOCODE_SESSION_DIR` and the other variables; the worktree as its current folder.
-//! It leaves `_signal.json`. Every line it prints is a sign of life; a line that is JSON with the
-//! key `event` is read as one of our [`Event`]s. It need not print anything.
+//! It gets the system prompt and the prompt as text on its standard input, then end of file.
+//! `SAMOCODE_SESSION_DIR` and the other variables name the session; the current folder is the
+//! worktree. It writes `_signal.json`. Every line it prints is a sign of life; a line that is JSON
+//! with the key `event` is read as one of our [`Event`]s. It need not print anything.
 
 use std::path::Path;
 
@@ -65,7 +65,7 @@ impl AgentSpec for Command {
     }
 }
 
-/// System prompt and prompt in one text, for agents that know no difference.
+/// System prompt and prompt in one text, for agents that do not distinguish them.
 pub(super) fn whole_prompt(task: &Task) -> String {
     if task.system_prompt.is_empty() {
         return task.prompt.clone();
@@ -73,14 +73,14 @@ pub(super) fn whole_prompt(task: &Task) -> String {
     format!("{}\n\n{}", task.system_prompt.trim_end(), task.prompt)
 }
 
-/// Reads lines of which some may be our own events.
+/// Reads lines, some of which may be our own events.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Lines;
 
 impl Decoder for Lines {
     fn line(&mut self, line: &[u8], emit: &mut dyn FnMut(Event)) {
         let line = line.trim_ascii();
-        // Most JSON that agents print is not ours; to look for the key is cheaper than to parse.
+        // Most JSON that agents print is not ours; looking for the key is cheaper than parsing.
         let is_ours = line.starts_with(b"{") && memchr::memmem::find(line, b"\"event\"").is_some();
         let told = is_ours.then(|| serde_json::from_slice::<Event>(line).ok());
         emit(told.flatten().map_or(Event::Progress, bounded));

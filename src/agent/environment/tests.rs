@@ -116,7 +116,7 @@ fn each_agent_gets_what_is_for_it_and_nothing_else() {
 }
 
 #[test]
-fn an_agent_is_told_of_its_run() {
+fn an_agent_gets_the_facts_about_its_run() {
     let worker = Env::from_iter([
         ("HOME", "/h"),
         ("SAMOCODE_RUN", "old"),
@@ -168,7 +168,7 @@ fn commits_of_an_agent_are_durable_and_other_settings_of_git_stay() {
 }
 
 #[test]
-fn the_environment_counts_before_the_file_unless_it_is_empty() {
+fn the_environment_overrides_the_file_unless_it_is_empty() {
     let file = file("ANTHROPIC_API_KEY=file\n");
     let key = |value: &str| {
         let env = Env::from_iter([("ANTHROPIC_API_KEY", value)]);

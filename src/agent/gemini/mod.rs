@@ -2,7 +2,7 @@
 
 use crate::config::{AgentWords, Credentials, Reach, Variables};
 
-/// What it declares.
+/// The declarations of Gemini CLI for the settings.
 pub const WORDS: AgentWords = AgentWords {
     name: "gemini",
     takes_command: false,

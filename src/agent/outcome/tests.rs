@@ -96,7 +96,7 @@ fn a_conversation_that_is_refused_or_crashes_the_program_is_not_resumed_again() 
         (refused(Some(413), none), true, "NotResumed"),
         (refused(Some(404), none), true, "Failed"),
         (refused(Some(529), none), true, "Transient"),
-        // It had gone on: something else was refused.
+        // It had already replied: something else was refused.
         (refused(Some(400), some), true, "Failed"),
         (refused(Some(400), none), false, "Failed"),
     ] {
@@ -143,12 +143,12 @@ fn agents_that_report_nothing_are_judged_by_their_code() {
     let silent = Told::default();
     let plain = |code| Facts { reports_end: false, ..facts(&silent, Exit::Code(code)) };
     assert_eq!(judge(&plain(0)), Outcome::Finished);
-    let why = "it ended with code 3 and said nothing".to_owned();
+    let why = "it exited with code 3 and printed no error".to_owned();
     assert_eq!(judge(&plain(3)), Outcome::Failed { why });
 }
 
 #[test]
-fn whom_the_worker_ended_is_not_called_killed() {
+fn a_run_that_the_worker_ended_is_not_called_killed() {
     let working = told!("killed");
     for (by, outcome) in [
         (EndedBy::Timeout, Outcome::TimedOut),
@@ -162,7 +162,7 @@ fn whom_the_worker_ended_is_not_called_killed() {
 }
 
 #[test]
-fn tokens_of_a_run_that_was_cut_off_are_those_of_the_replies_that_began() {
+fn tokens_of_a_run_that_was_cut_off_are_those_of_the_replies_that_started() {
     assert_eq!(told!("killed").usage().input, 100);
     assert_eq!(told!("success").usage().output, 100);
 }

@@ -1,4 +1,4 @@
-//! What happens in the new process between fork and exec. The only unsafe code of this crate.
+//! Code that runs in the new process between fork and exec: the only unsafe code of this crate.
 #![allow(unsafe_code)]
 
 use std::fs::File;
@@ -7,7 +7,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-/// Stands for any failure to enter the cgroup; exec and its preparations never end with it.
+/// The error code for any failure to enter the cgroup; exec and its preparations never return it.
 pub(super) const NO_CGROUP: i32 = libc::EXDEV;
 
 /// The signals whose handling may have been changed for us or by us.
@@ -22,8 +22,8 @@ const SIGNALS: [libc::c_int; 8] = [
     libc::SIGUSR2,
 ];
 
-/// Has the command's process enter the cgroup, close every file but the standard ones at exec,
-/// and handle signals as is usual.
+/// Makes the command's process enter the cgroup, close all but its standard files at exec, and
+/// reset its signal handling.
 pub(super) fn prepare(command: &mut Command, cgroup: Option<File>) {
     let in_child = move || {
         if let Some(procs) = &cgroup {
@@ -43,8 +43,8 @@ pub(super) fn prepare(command: &mut Command, cgroup: Option<File>) {
     unsafe { command.pre_exec(in_child) };
 }
 
-/// Marks all files from 3 on, also those inherited from whoever started us: a lock that the
-/// worker keeps over its own exec must not live on in an agent.
+/// Marks all files from 3 up to be closed, including those inherited from whoever started us: a
+/// lock that the worker keeps across its own exec must not survive in an agent.
 fn close_at_exec() {
     #[cfg(target_os = "linux")]
     {
@@ -56,13 +56,13 @@ fn close_at_exec() {
         }
     }
     for fd in 3..1024 {
-        // SAFETY: fcntl is async-signal-safe; for a number that is no file it only fails.
+        // SAFETY: fcntl is async-signal-safe; for an unused number it just fails.
         unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
     }
 }
 
 /// Ignored and blocked signals are inherited through exec: one that the worker ignores or blocks
-/// would be lost on the agent and all its tools.
+/// would never reach the agent and its tools.
 fn default_signals() {
     for signal in SIGNALS {
         // SAFETY: signal(2) and the calls below are async-signal-safe; SIG_DFL runs no code of ours.

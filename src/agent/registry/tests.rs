@@ -1,4 +1,4 @@
-//! A toy agent, which is known by a spec of its own and one line of a registry: all else follows.
+//! A toy agent, with a spec of its own and one line of a registry: everything else follows.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -141,7 +141,7 @@ impl Decoder for Dialogue {
         }
     }
 
-    /// A message names the conversation, which only the stream has told.
+    /// A message names the conversation, which only the stream reports.
     fn message(&mut self, text: &str) -> Option<Vec<u8>> {
         Some(format!("{}: {text}\n", self.conversation).into_bytes())
     }
@@ -151,7 +151,7 @@ impl Decoder for Dialogue {
     }
 }
 
-/// What it says: its id, a request, and everything that it is told.
+/// What it prints: its id, a request, and everything that it reads.
 const PLAY: &str = r#"#!/bin/sh
 if [ "$1" = --version ]; then echo "toy 7"; exit 0; fi
 read prompt; echo "id c-1"; echo "said $prompt, $*, $TOY_MODE"
@@ -305,7 +305,7 @@ fn its_keys_are_settings_like_others() {
         (Some("toy"), None)
     );
     let warnings: Vec<String> = settings.warnings().iter().map(ToString::to_string).collect();
-    assert!(warnings.iter().any(|text| text.contains("TOY_KEY") && text.contains("belongs in")));
+    assert!(warnings.iter().any(|text| text.contains("TOY_KEY") && text.contains("move it to")));
     let words = TOYS.vocabulary();
     let refusal = AgentName::parse("ty", Path::new("/"), None, &words).unwrap_err();
     assert_eq!(refusal, "use toy, claude, codex, command:PROGRAM ARGS or rehearsal");

@@ -1,4 +1,4 @@
-//! The little git that the rehearsal needs.
+//! The few git operations that the rehearsal needs.
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -20,17 +20,17 @@ fn says(work: &Path, args: &[&str]) -> Option<String> {
     Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-/// Whether there is a repository, and git to work with it.
+/// Whether the folder is in a repository, and git is installed.
 pub(super) fn is_repository(work: &Path) -> bool {
     says(work, &["rev-parse", "--is-inside-work-tree"]).as_deref() == Some("true")
 }
 
-/// How many files git knows here.
+/// How many files git tracks here.
 pub(super) fn count_files(work: &Path) -> Option<usize> {
     says(work, &["ls-files"]).map(|list| list.lines().count())
 }
 
-/// Commits one path; `false` when it holds nothing new.
+/// Commits one path; `false` if it has no changes.
 pub(super) fn commit(work: &Path, path: &str, message: &str) -> Result<bool, String> {
     run(work, &["add", "--", path])?;
     if git(work, &["diff", "--cached", "--quiet", "--", path])

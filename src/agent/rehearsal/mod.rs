@@ -1,8 +1,8 @@
 //! The built-in agent: plays all phases of a session on plausible small files, and costs nothing.
 //!
-//! It is an agent like others: samocode starts itself as `samocode rehearsal`, hands over the
-//! prompt on standard input, and reads events and files. Each step looks first at what is there,
-//! so that a run that was cut off is simply played again.
+//! It is an agent like others: samocode starts itself as `samocode rehearsal`, passes the prompt on
+//! standard input, and reads events and files. Each step first checks what exists, so that an
+//! interrupted run can simply be played again.
 
 mod git;
 mod play;
@@ -27,7 +27,7 @@ pub const PACE: &str = "SAMOCODE_REHEARSAL_PACE";
 const WORDS: AgentWords = AgentWords {
     name: "rehearsal",
     takes_command: false,
-    // It talks to nobody, so no key is for it.
+    // It talks to no service, so it gets no keys.
     reach: Reach::Nothing,
     keys: &[],
     variables: Variables::NONE,
@@ -75,7 +75,7 @@ impl AgentSpec for Rehearsal {
     }
 }
 
-/// Why the rehearsal cannot go on.
+/// Why the rehearsal cannot continue.
 #[derive(Debug, thiserror::Error)]
 pub enum RehearsalError {
     /// It was started by hand.
@@ -83,7 +83,7 @@ pub enum RehearsalError {
         "the rehearsal needs {0} in its environment: it is run by samocode (SAMOCODE_AGENT=rehearsal; try: samocode demo)"
     )]
     NoVariable(&'static str),
-    /// The phase is none.
+    /// The variable with the phase does not name one.
     #[error(transparent)]
     Phase(#[from] crate::session::phase::UnknownPhase),
     /// A session file could not be read or written.
@@ -92,20 +92,20 @@ pub enum RehearsalError {
     /// A file of the worktree could not be written.
     #[error("cannot write {path}: {error}", path = .path.display())]
     Work {
-        /// The file.
+        /// The file in question.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         error: io::Error,
     },
     /// Standard input or output failed.
-    #[error("the rehearsal lost its samocode: {0}")]
+    #[error("the rehearsal lost its connection to samocode: {0}")]
     Pipe(#[from] io::Error),
 }
 
 /// Plays one iteration: what `samocode rehearsal` does.
 ///
 /// # Errors
-/// A [`RehearsalError`]; then there is no signal.
+/// A [`RehearsalError`]; then no signal is written.
 pub fn main() -> Result<(), RehearsalError> {
     let mut prompt = String::new();
     io::stdin().lock().take(4 * 1024 * 1024).read_to_string(&mut prompt)?;
@@ -119,7 +119,7 @@ pub fn main() -> Result<(), RehearsalError> {
     })
 }
 
-/// Plays one iteration with this environment and prompt, and says what it does.
+/// Plays one iteration with this environment and prompt, and reports each step.
 ///
 /// # Errors
 /// As [`main`].
@@ -138,7 +138,7 @@ pub fn perform(
         work: working_dir.to_owned(),
         phase,
         run: text("SAMOCODE_RUN")?,
-        told: play::Prompt::read(prompt),
+        prompt: play::Prompt::read(prompt),
         pace: Duration::from_millis(pace),
         say,
     }

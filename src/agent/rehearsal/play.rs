@@ -1,4 +1,4 @@
-//! The eight phases.
+//! How the rehearsal plays each of the eight phases.
 
 use std::fs;
 use std::io;
@@ -18,12 +18,12 @@ use crate::session::store::{self, Folder};
 
 type Result<T> = std::result::Result<T, RehearsalError>;
 
-/// What the rehearsal understands of its prompt.
+/// The parts of the prompt that the rehearsal reads.
 #[derive(Debug, Default)]
 pub(super) struct Prompt {
     timestamp_file: String,
     timestamp_iteration: String,
-    /// Whether the gate is open; `None` where there is none.
+    /// Whether the gate is open; `None` if the phase has none.
     gate_open: Option<bool>,
     rejected: bool,
 }
@@ -44,18 +44,18 @@ impl Prompt {
     }
 }
 
-/// One iteration.
+/// One iteration, and everything it needs.
 pub(super) struct Stage<'a> {
     pub(super) session: PathBuf,
     pub(super) work: PathBuf,
     pub(super) phase: Phase,
     pub(super) run: String,
-    pub(super) told: Prompt,
+    pub(super) prompt: Prompt,
     pub(super) pace: Duration,
     pub(super) say: &'a mut dyn FnMut(&Event) -> io::Result<()>,
 }
 
-/// How an iteration ends: the signal, and what the overview says of it.
+/// How an iteration ends: the signal, and the text for the overview.
 struct End {
     status: &'static str,
     phase: Option<Phase>,
@@ -104,16 +104,20 @@ impl Stage<'_> {
     }
 
     fn investigate(&mut self) -> Result<End> {
-        self.tool("Read", "reading what is there")?;
+        self.tool("Read", "reading the repository")?;
         let found = match git::count_files(&self.work) {
             Some(count) => format!("the repository has {count} files"),
-            None => "the folder is no git repository".to_owned(),
+            None => "the folder is not a git repository".to_owned(),
         };
         let text =
-            format!("# Dive: what is there\n\nLooked at `{}`: {found}.\n", self.work.display());
+            format!("# Dive: the repository\n\nLooked at `{}`: {found}.\n", self.work.display());
         let file = self.artifact("dive", &text)?;
-        Ok(End::go(Some(Phase::Requirements), format!("Dive: {found}"), "Ask what is wanted")
-            .with(file))
+        Ok(End::go(
+            Some(Phase::Requirements),
+            format!("Dive: {found}"),
+            "Ask about the requirements",
+        )
+        .with(file))
     }
 
     fn ask(&mut self) -> Result<End> {
@@ -125,12 +129,12 @@ impl Stage<'_> {
             self.tool("Write", "writing _qa.md")?;
             let begin = if text.is_empty() { "# Questions\n\n".to_owned() } else { text + "\n" };
             store::replace(&path, (begin + &questions(asked + 1)).as_bytes())?;
-            return Ok(End::wait("qa_answers", "2 questions asked", "Await answers"));
+            return Ok(End::wait("qa_answers", "2 questions asked", "Wait for answers"));
         }
-        // An approval without answers means that the suggestions are taken.
-        let answered = self.told.gate_open.unwrap_or(waiting == 0);
+        // An approval without answers accepts the suggestions.
+        let answered = self.prompt.gate_open.unwrap_or(waiting == 0);
         if !answered {
-            return Ok(End::wait("qa_answers", "Still waiting for answers", "Await answers"));
+            return Ok(End::wait("qa_answers", "Still waiting for answers", "Wait for answers"));
         }
         let mut text = "# Requirements\n\nA greeting, as answered:\n\n".to_owned();
         for question in Qa::parse(read(&path)?).questions() {
@@ -146,19 +150,20 @@ impl Stage<'_> {
 
     fn plan(&mut self) -> Result<End> {
         let pass = self.pass()?;
-        let wait = |summary: &str| End::wait("plan_approval", summary, "Await the plan's approval");
+        let wait =
+            |summary: &str| End::wait("plan_approval", summary, "Wait for the plan's approval");
         let Some(file) = self.artifact_path("plan")? else {
             let file = self.artifact("plan", &plan(&folder(pass)))?;
             return Ok(wait("Plan of 3 steps").with(file));
         };
-        if self.told.rejected {
+        if self.prompt.rejected {
             self.tool("Edit", "editing the plan")?;
             let text = read(&file)? + "\nRevised after it was rejected.\n";
             store::replace(&file, text.as_bytes())?;
             return Ok(wait("Plan revised after it was rejected"));
         }
-        if self.told.gate_open == Some(true) {
-            return Ok(End::go(Some(Phase::Implementation), "Plan approved", "Carry it out"));
+        if self.prompt.gate_open == Some(true) {
+            return Ok(End::go(Some(Phase::Implementation), "Plan approved", "Implement it"));
         }
         Ok(wait("Still waiting for the plan's approval"))
     }
@@ -166,7 +171,7 @@ impl Stage<'_> {
     fn implement(&mut self) -> Result<End> {
         let pass = self.pass()?;
         let Some(file) = self.artifact_path("plan")? else {
-            return Ok(blocked("there is no plan in the session's folder"));
+            return Ok(blocked("the session's folder has no plan"));
         };
         let testing = Some(Phase::Testing);
         let text = read(&file)?;
@@ -188,7 +193,7 @@ impl Stage<'_> {
         }
         store::replace(&file, text.replacen("- [ ] ", "- [x] ", 1).as_bytes())?;
         let (number, all) = (done + 1, STEPS.len());
-        let next = if number == all { "Test" } else { "Go on with the next step" };
+        let next = if number == all { "Test" } else { "Continue with the next step" };
         let summary = format!("Step {number} of {all} done: {}", step.title);
         Ok(End::go(testing.filter(|_| number == all), summary, next))
     }
@@ -199,7 +204,7 @@ impl Stage<'_> {
         let output = Command::new("sh").arg(&script).stdin(Stdio::null()).output()?;
         let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
         if !output.status.success() {
-            return Ok(blocked(&format!("{} ended with {}", script.display(), output.status)));
+            return Ok(blocked(&format!("{} exited with {}", script.display(), output.status)));
         }
         let text = format!("# Test report\n\n`sh {}`: {said}.\n", script.display());
         let file = self.artifact("test-report", &text)?;
@@ -207,13 +212,14 @@ impl Stage<'_> {
     }
 
     fn review(&mut self) -> Result<End> {
-        let mut text = "# Review\n\nRead again, against the requirements:\n\n".to_owned();
+        let mut text = "# Review\n\nReviewed against the requirements:\n\n".to_owned();
         for step in &STEPS {
             self.tool("Read", &format!("reading {}", step.file))?;
             text.push_str(&format!("- `{}`: as planned\n", step.file));
         }
         let file = self.artifact("review", &text)?;
-        Ok(End::go(Some(Phase::Done), "Reviewed, nothing to change", "Sum up").with(file))
+        Ok(End::go(Some(Phase::Done), "Reviewed, nothing to change", "Write the summary")
+            .with(file))
     }
 
     fn sum_up(&mut self) -> Result<End> {
@@ -226,7 +232,8 @@ impl Stage<'_> {
             .with(file))
     }
 
-    /// Which task of the session this is, from 1: each begins after the summary of the one before.
+    /// Which task of the session this is, from 1: each starts after the summary of the previous
+    /// one.
     fn pass(&self) -> Result<usize> {
         if self.phase == Phase::Done {
             return Ok(self.artifacts("-plan-greeting")?.len().max(1));
@@ -234,13 +241,13 @@ impl Stage<'_> {
         Ok(self.artifacts("-summary-greeting")?.len() + 1)
     }
 
-    /// Writes this task's artifact of a kind and tells its file name. One that is there already
-    /// is written anew.
+    /// Writes this task's artifact of a kind and returns its file name. An existing one is
+    /// overwritten.
     fn artifact(&mut self, kind: &str, text: &str) -> Result<String> {
         let path = match self.artifact_path(kind)? {
             Some(path) => path,
             None => {
-                let stamp = &self.told.timestamp_file;
+                let stamp = &self.prompt.timestamp_file;
                 self.session.join(format!("{stamp}-{kind}-{}.md", goal(self.pass()?)))
             }
         };
@@ -250,13 +257,13 @@ impl Stage<'_> {
         Ok(file)
     }
 
-    /// This task's artifact of a kind, if it is there.
+    /// This task's artifact of a kind, if it exists.
     fn artifact_path(&self, kind: &str) -> Result<Option<PathBuf>> {
         let end = format!("-{kind}-{}.md", goal(self.pass()?));
         Ok(self.artifacts(&end)?.pop())
     }
 
-    /// The session's files whose names have this part.
+    /// The session's files whose names contain this part.
     fn artifacts(&self, part: &str) -> Result<Vec<PathBuf>> {
         let mut found = Vec::new();
         for entry in fs::read_dir(&self.session)? {
@@ -269,7 +276,7 @@ impl Stage<'_> {
         Ok(found)
     }
 
-    /// Brings the overview up to date in what an agent owns of it.
+    /// Updates the parts of the overview that belong to the agent.
     fn note(&mut self, end: &End) -> Result<()> {
         let path = Folder::new(&self.session).overview();
         let text = read(&path)?;
@@ -281,7 +288,7 @@ impl Stage<'_> {
         overview.set(Field::LastAction, &end.summary);
         overview.set(Field::Next, end.next);
         let arrow = end.artifact.as_ref().map_or_else(String::new, |file| format!(" -> {file}"));
-        overview.add_flow(&format!("{} {}{arrow}", self.told.timestamp_iteration, end.summary));
+        overview.add_flow(&format!("{} {}{arrow}", self.prompt.timestamp_iteration, end.summary));
         let mut text = overview.as_str().to_owned();
         if let Some(file) =
             end.artifact.as_ref().filter(|file| !text.contains(&format!("- {file} ")))
@@ -322,21 +329,21 @@ impl Stage<'_> {
 
 fn blocked(why: &str) -> End {
     let reason = Some(("reason", why.to_owned()));
-    let next = "Mend it, then: samocode start";
-    End { status: "blocked", reason, ..End::go(None, format!("Cannot go on: {why}"), next) }
+    let next = "Fix it, then run: samocode start";
+    End { status: "blocked", reason, ..End::go(None, format!("Cannot continue: {why}"), next) }
 }
 
-/// What a task is called in the names of its artifacts.
+/// The name of a task in the names of its artifacts.
 fn goal(pass: usize) -> String {
     if pass == 1 { "greeting".to_owned() } else { format!("greeting-{pass}") }
 }
 
-/// Where a task's work goes, in the worktree.
+/// The folder of the worktree that a task writes to.
 fn folder(pass: usize) -> String {
     if pass == 1 { "rehearsal".to_owned() } else { format!("rehearsal-{pass}") }
 }
 
-/// The text of a file; empty where there is none.
+/// The text of a file; empty if it is missing.
 fn read(path: &Path) -> Result<String> {
     Ok(store::read(path)?
         .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())

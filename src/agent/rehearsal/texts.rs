@@ -1,12 +1,12 @@
-//! What the rehearsal writes.
+//! The texts that the rehearsal writes.
 
 /// A step of the plan: one file, one commit.
 pub(super) struct Step {
-    /// What it does; the commit's message.
+    /// Its title, which is also the commit's message.
     pub(super) title: &'static str,
-    /// The file.
+    /// The file that the step adds.
     pub(super) file: &'static str,
-    /// Its text.
+    /// The content of the file.
     pub(super) text: &'static str,
 }
 
@@ -14,10 +14,10 @@ pub(super) const STEPS: [Step; 3] = [
     Step {
         title: "Add a program that greets",
         file: "greet.sh",
-        text: "#!/bin/sh\n# Greets whom it is told to, else the world.\nprintf 'Hello, %s.\\n' \"${1:-world}\"\n",
+        text: "#!/bin/sh\n# Greets the name given, or the world.\nprintf 'Hello, %s.\\n' \"${1:-world}\"\n",
     },
     Step {
-        title: "Say how to use the greeting",
+        title: "Describe how to use the greeting",
         file: "README.md",
         text: "# A greeting\n\n    sh greet.sh         greets the world\n    sh greet.sh moon    greets the moon\n\n`sh test.sh` tests it.\n",
     },

@@ -1,4 +1,4 @@
-//! What an agent is still to get on its standard input.
+//! The bytes that are yet to be written to an agent's standard input.
 
 use std::fs::File;
 use std::io::{self, Seek as _, Write as _};
@@ -8,8 +8,8 @@ use tokio::net::unix::pipe::Sender;
 use super::super::stream::CHUNK;
 use super::is_passing;
 
-/// The writing end of an agent's standard input, and what waits to be written. The default is one
-/// that is closed.
+/// The writing end of an agent's standard input, and the bytes that wait to be written. The default
+/// is closed.
 #[derive(Debug, Default)]
 pub(super) struct Feed {
     pipe: Option<Sender>,
@@ -19,17 +19,17 @@ pub(super) struct Feed {
 }
 
 impl Feed {
-    /// One that begins with these bytes and takes more.
+    /// An open feed that starts with these bytes.
     pub(super) const fn open(first: Vec<u8>) -> Self {
         Self { pipe: None, pending: first, open: true }
     }
 
-    /// Gives it the pipe of the process.
+    /// Attaches the pipe of the process.
     pub(super) fn attach(&mut self, pipe: Option<Sender>) {
         self.pipe = pipe;
     }
 
-    /// Adds bytes to what is to be written; false where the input is closed, or closing.
+    /// Queues bytes to be written. Returns false if the input is closed, or closing.
     pub(super) fn add(&mut self, bytes: &[u8]) -> bool {
         let takes = self.pipe.is_some() && self.open;
         if takes {
@@ -46,7 +46,7 @@ impl Feed {
         }
     }
 
-    /// Waits until there is something to write and room for it; for ever when there is not.
+    /// Waits until there is something to write and room for it; forever if there never is.
     pub(super) async fn writable(&self) {
         match self.pipe.as_ref().filter(|_| !self.pending.is_empty()) {
             Some(pipe) => drop(pipe.writable().await),
@@ -54,7 +54,7 @@ impl Feed {
         }
     }
 
-    /// Writes what the pipe takes.
+    /// Writes as much as the pipe takes.
     pub(super) fn write(&mut self) {
         let Some(pipe) = &self.pipe else { return };
         match pipe.try_write(&self.pending) {
@@ -68,7 +68,7 @@ impl Feed {
                 }
             }
             Err(error) if is_passing(&error) => {}
-            // It does not read any more; its end says why.
+            // It no longer reads; its exit says why.
             Err(_) => {
                 self.pipe = None;
                 self.pending.clear();
@@ -77,8 +77,8 @@ impl Feed {
     }
 }
 
-/// A nameless file with the text. Of a pipe an agent would read half a prompt, and act on it, when
-/// the worker is killed while it writes.
+/// An unnamed file with the text. If the worker were killed while writing to a pipe, the agent
+/// would read half a prompt and act on it.
 pub(super) fn whole(text: &[u8]) -> io::Result<File> {
     let mut file = tempfile::tempfile()?;
     file.write_all(text)?;

@@ -280,8 +280,8 @@ fn oddities_of_the_files_are_warned_of() {
         [
             "~/.config/samocode/config:1: SESSIONS is read only from a project's .samocode",
             "~/shop/.samocode:2: WORKTREE is not a key of samocode: did you mean WORKTREES?",
-            "~/shop/.samocode:3: ANTHROPIC_API_KEY is not read from here: it belongs in ~/.config/samocode/env",
-            "~/shop/.samocode:5: CLAUDE_MODEL is set before, in line 4: this one counts",
+            "~/shop/.samocode:3: ANTHROPIC_API_KEY is ignored here: move it to ~/.config/samocode/env",
+            "~/shop/.samocode:5: CLAUDE_MODEL is already set on line 4: this line overrides it",
             "~/shop/.samocode:6: XYZZY is not a key of samocode: 'samocode config' lists them",
         ]
     );

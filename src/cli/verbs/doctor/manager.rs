@@ -84,7 +84,7 @@ async fn journald(scope: Scope) -> Check {
             return Check::note(GROUP, format!("cannot run journalctl: {error}"), remedy);
         }
         Err(_) => {
-            let what = format!("{command_line} said nothing for {} s", BOUND.as_secs());
+            let what = format!("{command_line} printed nothing for {} s", BOUND.as_secs());
             return Check::note(GROUP, what, remedy);
         }
     };

@@ -74,7 +74,7 @@ async fn repository(project: &Project) -> Vec<Check> {
     let repo = &project.main_repo;
     let shown = repo.display();
     if !repo.is_dir() {
-        let what = format!("MAIN_REPO {shown} is not there");
+        let what = format!("MAIN_REPO {shown} does not exist");
         return vec![Check::broken(GIT, what, format!("set it in {}", project.config.display()))];
     }
     let branch = match git::root(repo) {
@@ -118,7 +118,7 @@ fn writable(key: &str, folder: &Path) -> Check {
         return Check::broken(GROUP, format!("{key} {shown} {what}"), "mend it, or set it anew");
     }
     if !folder.exists() {
-        let what = format!("{key} {shown} is not there");
+        let what = format!("{key} {shown} does not exist");
         return Check::broken(GROUP, what, format!("mkdir -p {shown}"))
             .mended_by(Fix::Folder(folder.to_owned()));
     }
