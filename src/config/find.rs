@@ -244,7 +244,8 @@ mod tests {
         check().unwrap();
         std::os::unix::fs::symlink("/nowhere/s", base.path().join("sessions")).unwrap();
         assert!(
-            told(check()).contains("sessions is a link to /nowhere/s, which does not exist: fix it")
+            told(check())
+                .contains("sessions is a link to /nowhere/s, which does not exist: fix it")
         );
         write(&base.path().join("trees"), "");
         assert!(told(check()).contains("WORKTREES=") && told(check()).contains("is not a folder"));
