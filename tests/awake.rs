@@ -13,7 +13,7 @@ fn an_idle_host_is_kept_awake_while_an_iteration_runs() {
     let session = project.named("awake-jwt");
     let locks = || {
         let list = user.run(["systemd-inhibit", "--list", "--no-legend"]).ok().stdout;
-        list.lines().filter(|lock| lock.contains("session awake-jwt is at work")).count()
+        list.lines().filter(|lock| lock.contains("session awake-jwt is running")).count()
     };
 
     session.enable(&["--task", "Paint the fence"]);

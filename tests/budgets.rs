@@ -110,7 +110,7 @@ fn a_days_budget_is_of_all_sessions_and_the_next_day_brings_another() {
     first.wait_to_rest("waiting", "requirements");
     let warned = first.journal("budget_warned");
     assert_eq!(warned.len(), 1, "{warned:?}");
-    let text = "four fifths of the budget of the day are used: $2.00 of $2.50";
+    let text = "80 % of the day's budget is used: $2.00 of $2.50";
     assert_eq!(warned[0]["text"], text);
 
     // There is something left for one run, and it takes more than that.
@@ -119,7 +119,7 @@ fn a_days_budget_is_of_all_sessions_and_the_next_day_brings_another() {
     assert_eq!(second.journal("run_started").len(), 1);
     let paused = &second.journal("paused")[0];
     assert_eq!(paused["cause"], "budget");
-    let reason = "the day's budget is spent ($3.00 of $2.50); it goes on tomorrow";
+    let reason = "the day's budget is spent ($3.00 of $2.50); resumes tomorrow";
     assert_eq!(second.hook()["reason"], reason);
     let zone = jiff::tz::TimeZone::UTC;
     let today = time(&paused["at"]).to_zoned(zone.clone()).date();
@@ -193,7 +193,7 @@ fn a_sessions_tokens_warn_at_four_fifths_and_block_when_they_are_spent() {
     session.enable(&["--task", "Paint the fence"]);
     session.wait_to_rest("waiting", "requirements");
     let warned = session.journal("budget_warned");
-    let text = "four fifths of the budget of the session are used: 900 of 1000 tokens";
+    let text = "80 % of the session's budget is used: 900 of 1000 tokens";
     assert_eq!((warned.len(), &warned[0]["text"]), (1, &text.into()));
 
     session.answer();
@@ -229,7 +229,7 @@ fn the_real_cli_is_ended_when_its_run_has_used_its_tokens() {
 
     let reason = blocked_reason(&project);
 
-    assert!(reason.ends_with("it spent what one run may spend"), "{reason}");
+    assert!(reason.ends_with("it used up the budget of a run"), "{reason}");
     let ended = session.journal("run_ended");
     assert_eq!((ended.len(), &ended[0]["outcome"]), (1, &"budget".into()));
     assert_eq!(ended[0]["failure"], true);

@@ -152,12 +152,15 @@ fn one_in_a_phase_that_is_none_says_so_and_goes_on_when_it_is_mended() {
     for verb in ["start", "run"] {
         let out = project.samocode([verb, "typo"]).output();
         assert_eq!(out.code, 78, "{out}");
-        assert!(out.stderr.contains("'Phase: reqirements', which is no phase: make it"), "{out}");
+        assert!(
+            out.stderr.contains("'Phase: reqirements', which is not a phase: change it to"),
+            "{out}"
+        );
     }
     for verb in ["status", "why"] {
         let out = project.samocode([verb, "typo"]).ok();
         assert!(out.stdout.contains("failed"), "{out}");
-        assert!(out.stdout.contains("'Phase: reqirements', which is no phase"), "{out}");
+        assert!(out.stdout.contains("'Phase: reqirements', which is not a phase"), "{out}");
     }
     let overview = session.file("_overview.md").replace("reqirements", "requirements");
     user.write(project.sessions.join("25-03-01-typo/_overview.md"), overview);

@@ -24,7 +24,7 @@ fn a_session_over_the_cap_waits_until_another_makes_room() {
     let shown = project.samocode(["status"]).ok().stdout;
     assert!(shown.contains("queued"), "{shown}");
     let why = project.samocode(["why", "second"]).ok().stdout;
-    assert!(why.contains("1 sessions run"), "{why}");
+    assert!(why.contains("1 already running"), "{why}");
     user.run(["kill", "-KILL", &second.worker()]).ok();
     user.wait_until("its next worker queues too", BOUND, || {
         second.journal("worker_started").len() == 2 && second.is_active()

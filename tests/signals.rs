@@ -5,10 +5,10 @@ use crate::session::OBEDIENT;
 
 /// What agents leave instead of a signal, as shell, and what the block says of it.
 const DAMAGED: [(&str, &str, &str); 11] = [
-    ("missing", ":", "there is no _signal.json"),
-    ("torn", r#"printf '{"status":"cont' >$signal"#, "cut off"),
+    ("missing", ":", "_signal.json is missing"),
+    ("torn", r#"printf '{"status":"cont' >$signal"#, "truncated"),
     ("empty", ": >$signal", "empty"),
-    ("stale", r#"echo '{"status":"continue","run":"another"}' >$signal"#, "of run another"),
+    ("stale", r#"echo '{"status":"continue","run":"another"}' >$signal"#, "for run another"),
     ("oversized", r"head -c 1100000 /dev/zero | tr '\0' 'x' >$signal", "1100000 bytes"),
     ("list", "echo '[1]' >$signal", "holds a list"),
     ("prose", "echo 'All done!' >$signal", "not JSON"),
@@ -69,8 +69,7 @@ echo "{$said}" >$SAMOCODE_SESSION_DIR/_signal.json
         assert_eq!(out.code, 11, "{name}: {out}");
         let session = project.named(name);
         let reason = session.hook()["reason"].as_str().unwrap_or_default().to_owned();
-        let allowed =
-            "in investigation; allowed there: continue, blocked, handoff; to requirements";
+        let allowed = "in investigation, which is not allowed; allowed: continue, blocked, handoff; next phase: requirements";
         assert!(reason.contains(allowed), "{name}: {reason}");
         assert_eq!(session.history().len(), 1, "{name}");
     }
@@ -144,7 +143,7 @@ fn the_real_cli_is_asked_once_for_its_signal_in_the_same_conversation() {
     assert_eq!(runs.len(), 3);
     assert_eq!(runs[0]["conversation"], runs[1]["conversation"]);
     assert_eq!((&runs[1]["resume"], &runs[2]["resume"]), (&true.into(), &false.into()));
-    assert_eq!(session.journal("signal_asked")[0]["problem"], "there is no _signal.json");
+    assert_eq!(session.journal("signal_asked")[0]["problem"], "_signal.json is missing");
     assert!(session.journal("run_ended").iter().all(|end| end["failure"] == false));
     let asked = &api.requests()[1];
     assert!(asked.says("Paint the fence"));
@@ -179,7 +178,7 @@ fn the_real_cli_that_never_signals_blocks_the_session() {
     assert_eq!(counted, [false, true, true]);
     assert_eq!(session.journal("signal_asked").len(), 1);
     let reason = session.hook()["reason"].as_str().unwrap_or_default().to_owned();
-    assert!(reason.contains("there is no _signal.json"), "{reason}");
+    assert!(reason.contains("_signal.json is missing"), "{reason}");
     assert!(out.stdout.contains(&reason), "it says so: {out}");
 }
 

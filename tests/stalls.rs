@@ -54,7 +54,7 @@ fn an_agent_that_hangs_before_its_first_output_is_nudged_restarted_and_blocked_a
     let kinds = ["nudged", "stalled", "run_started", "run_lost"];
     assert_eq!(kinds.map(|kind| session.journal(kind).len()), [3; 4]);
     assert!(session.journal("run_ended").is_empty());
-    assert!(session.reason().contains("3 runs in a row showed no sign of progress"));
+    assert!(session.reason().contains("3 runs in a row made no progress"));
     let (runs, nudged) = (session.journal("run_started"), session.journal("nudged"));
     assert!(between(&runs[0], &nudged[0]) >= secs(3));
     // Twice the patience, and the bound for the rest.

@@ -1,4 +1,4 @@
-//! Where a signal leads: the phase table and the gates, as one function.
+//! What a signal does: the phase table and the gates, as one function.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,33 +7,33 @@ use super::phase::Phase;
 use super::signal::{Signal, Status};
 use super::vocabulary::{Needs, WaitsFor};
 
-/// How far a gate is open.
+/// Progress of a phase's gate. Only an open gate may be passed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Gate {
     /// The phase has not waited for a human yet.
     #[default]
     Closed,
-    /// It has waited; the human has not answered since.
+    /// The phase has waited, but the human has not answered since.
     Waited,
-    /// The human has answered since it waited: the phase may be left.
+    /// The human has answered since the wait: the session may move to the next phase.
     Open,
 }
 
-/// Decides where `signal`, given in `phase`, leads.
+/// Decides the session's next step after `signal` in `phase`.
 ///
-/// A signal the table does not allow blocks the session and says what was allowed. A signal that
-/// would leave a gate before a human has answered makes the session wait instead: the work is
-/// there, only the human's word is missing.
+/// A signal the table does not allow blocks the session, and the reason lists what was allowed. A
+/// signal that would pass a gate before a human has answered makes the session wait instead: the
+/// work is complete and only needs the human's approval.
 #[must_use]
 pub fn advance(phase: Phase, gate: Gate, signal: &Signal) -> Step {
     if !phase.signals().contains(&signal.status) {
-        return refused(phase, &format!("'{}'", signal.status));
+        return refused(phase, &format!("status '{}'", signal.status));
     }
     match signal.status {
         Status::Continue => match signal.phase.filter(|to| *to != phase) {
             None => Step::Stay,
-            Some(to) if !phase.next().contains(&to) => refused(phase, &format!("to go to {to}")),
+            Some(to) if !phase.next().contains(&to) => refused(phase, &format!("a move to {to}")),
             Some(_) if phase.is_gate() && gate != Gate::Open => {
                 Step::Wait { waits_for: WaitsFor::usual(phase) }
             }
@@ -59,10 +59,11 @@ fn refused(phase: Phase, what: &str) -> Step {
     let list = |words: Vec<&str>| words.join(", ");
     let signals = list(phase.signals().iter().map(|status| status.as_str()).collect());
     let next = list(phase.next().iter().map(|phase| phase.as_str()).collect());
-    let next = if next.is_empty() { "nothing follows".to_owned() } else { format!("to {next}") };
+    let next =
+        if next.is_empty() { "no phase follows".to_owned() } else { format!("next phase: {next}") };
     Step::Block {
         reason: format!(
-            "the agent's signal asked {what} in {phase}; allowed there: {signals}; {next}"
+            "the agent's signal asked for {what} in {phase}, which is not allowed; allowed: {signals}; {next}"
         ),
         needs: Needs::ErrorResolution,
     }
@@ -105,8 +106,8 @@ mod tests {
         let step =
             advance(Phase::Testing, Gate::Closed, &signal(Status::Continue, Some(Phase::Planning)));
         let Step::Block { reason, .. } = step else { panic!("{step:?}") };
-        assert!(reason.contains("to go to planning in testing"), "{reason}");
-        assert!(reason.contains("to quality, done"), "{reason}");
+        assert!(reason.contains("a move to planning in testing"), "{reason}");
+        assert!(reason.contains("next phase: quality, done"), "{reason}");
         let step = advance(Phase::Init, Gate::Closed, &signal(Status::Done, None));
         assert!(matches!(step, Step::Block { .. }));
     }

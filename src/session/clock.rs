@@ -1,4 +1,4 @@
-//! What can be known of the wall clock, which anyone may set, and of local time.
+//! The wall clock, which anyone may change at any time, and local time.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -6,26 +6,27 @@ use std::time::{Duration, Instant};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, Zoned};
 
-/// By how much clocks are corrected in passing.
+/// Clock corrections up to this size are routine and are ignored.
 const SLACK: SignedDuration = SignedDuration::from_mins(1);
 
-/// Whether the clock has been set back between two looks at it. What was noted by the old time, as
-/// the end of a wait, means nothing then.
+/// Whether the clock was set back between two readings. Times recorded by the old clock, such as
+/// the end of a wait, are then meaningless.
 #[must_use]
 pub fn was_set_back(earlier: Timestamp, later: Timestamp) -> bool {
     earlier.duration_since(later) > SLACK
 }
 
-/// How long a zone is used before the machine's is looked at again: somebody may have set another.
+/// How long the time zone is cached before it is read again, in case someone changes it.
 const ZONE_KEPT: Duration = Duration::from_secs(300);
 
-/// The zone of local time. [`TimeZone::system`] looks for the name of the zone, and reads the folders of all the zones that a machine has to find it, every time a
-/// process begins. All that is needed here is what the clock says, which the machine's own zone file tells.
+/// The local time zone. [`TimeZone::system`] also searches for the zone's name, which means reading
+/// the machine's whole zone database in every new process. Only the offset is needed here, and
+/// `/etc/localtime` has it.
 #[must_use]
 pub fn local_zone() -> TimeZone {
     static KEPT: Mutex<Option<(Instant, TimeZone)>> = Mutex::new(None);
     let read = || {
-        // The variable counts first (tzset(3)).
+        // `TZ` takes precedence (tzset(3)).
         let bytes = match std::env::var_os("TZ") {
             None => std::fs::read("/etc/localtime").ok(),
             Some(_) => None,
@@ -40,7 +41,7 @@ pub fn local_zone() -> TimeZone {
     }
 }
 
-/// Local time.
+/// The current time in the machine's time zone, as session files show it.
 #[must_use]
 pub fn local_now() -> Zoned {
     Timestamp::now().to_zoned(local_zone())

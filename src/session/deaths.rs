@@ -1,16 +1,16 @@
-//! How often a worker dies quickly, and how long the next one waits.
+//! Crash-loop protection: counts quick worker deaths and delays the next worker.
 
 use jiff::{SignedDuration, Timestamp};
 
-/// How often the worker has died lately.
+/// Recent quick deaths of the session's workers.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Deaths {
-    /// Quick deaths in a row, without a stable iteration between them.
+    /// Consecutive quick deaths; a stable iteration resets the count.
     pub count: u32,
     last: Option<Birth>,
 }
 
-/// When a worker began.
+/// When a worker started, by the wall clock and by the machine's uptime.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Birth {
     at: Timestamp,
@@ -24,11 +24,11 @@ impl Birth {
         Self { at, uptime: uptime.map(SignedDuration::from_millis), boot: boot.to_owned() }
     }
 
-    /// How long the worker that was born `before` this one lived at the most; `None` where the
-    /// machine was started anew since.
+    /// The longest the worker started at `before` can have lived; `None` if the machine rebooted
+    /// since.
     fn since(&self, before: &Self) -> Option<SignedDuration> {
         let lived = match (self.uptime, before.uptime) {
-            // By what no clock that is set changes.
+            // Prefer uptime: setting the clock does not change it.
             (Some(now), Some(then)) => now - then,
             _ => self.at.duration_since(before.at),
         };
@@ -36,15 +36,15 @@ impl Birth {
     }
 }
 
-/// A worker that lived longer than this was not a quick death.
+/// A worker that lived longer than this did not die quickly.
 const QUICK: SignedDuration = SignedDuration::from_secs(60);
 
-/// How many quick deaths in a row make a crash loop.
+/// This many quick deaths in a row are a crash loop, and the worker gives up.
 pub const CRASH_LOOP: u32 = 10;
 
 impl Deaths {
-    /// How long the worker waits before it goes on: nothing for the first two quick deaths, then
-    /// half a second, doubling to 30 s.
+    /// Delay before the worker starts working: none for the first two quick deaths, then half a
+    /// second, doubling up to 30 s.
     #[must_use]
     pub fn delay(&self) -> std::time::Duration {
         let millis = match self.count {

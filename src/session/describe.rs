@@ -1,4 +1,4 @@
-//! Events in words, the same in journald, `logs` and `history`.
+//! One-line descriptions of events, used by journald, `logs` and `history`.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use super::journal::{End, Event, Step};
 use super::mail::Kind;
 use super::{clock, stamp};
 
-/// An event in one line, without its time.
+/// Describes an event in one line, without its time.
 #[must_use]
 pub fn describe(event: &Event) -> String {
     let more = |text: &Option<String>| {
@@ -17,7 +17,7 @@ pub fn describe(event: &Event) -> String {
     match event {
         Event::Created { task, .. } => format!("session created: {}", one_line(task)),
         Event::Imported { phase, total, .. } => {
-            format!("session taken over from its files in {phase} after {total} iterations")
+            format!("session imported from its files: {phase}, {total} iterations so far")
         }
         Event::Prepared { branch, working_dir, base, notes } => {
             let mut text = match (branch, base) {
@@ -38,35 +38,35 @@ pub fn describe(event: &Event) -> String {
             format!("worker {pid} started (samocode {version})")
         }
         Event::WorkerEnded { end } => match end {
-            End::Settled => "worker ended: nothing is left to do",
-            End::Interrupted => "worker interrupted; it goes on at the next start",
-            End::Reloaded => "worker executes the unit's binary anew",
+            End::Settled => "worker ended: nothing left to do",
+            End::Interrupted => "worker interrupted; resumes at the next start",
+            End::Reloaded => "worker switches to the installed samocode",
             End::GaveUp => "worker gave up after too many quick deaths",
         }
         .to_owned(),
         Event::RunStarted { agent, phase, iteration, attempt, resume, .. } => {
             let again = if *attempt > 1 { format!(", run {attempt}") } else { String::new() };
-            let resumed = if *resume { " in the same conversation" } else { "" };
-            format!("{phase} {iteration}{again}: {agent} starts{resumed}")
+            let starts = if *resume { "resumes its conversation" } else { "starts" };
+            format!("{phase} {iteration}{again}: {agent} {starts}")
         }
         Event::RunEnded { outcome, detail, cost, .. } => {
             let cost = cost.usd.map_or_else(String::new, |usd| format!(" (${usd:.2})"));
             format!("run ended: {}{}{cost}", outcome.as_str().replace('_', " "), more(detail))
         }
-        Event::RunLost { .. } => "the run was cut off together with its worker".to_owned(),
+        Event::RunLost { .. } => "run cut off when its worker died".to_owned(),
         Event::SignalAsked { problem, .. } => {
-            format!("the run left no usable signal ({problem}); the agent is asked for it")
+            format!("run left no usable signal ({problem}); asking the agent for one")
         }
         Event::SignalTaken { phase, status, line, step, .. } => {
             let text = more(if line.summary.is_some() { &line.summary } else { &line.reason });
             let leads = match step {
                 Step::Stay => String::new(),
                 Step::Enter { phase } => format!(" -> {phase}"),
-                Step::Wait { waits_for } => format!(" -> waits for {waits_for}"),
+                Step::Wait { waits_for } => format!(" -> waiting for {waits_for}"),
                 Step::Block { reason, .. } => {
                     return format!("{phase} blocked: {}", one_line(reason));
                 }
-                Step::Finish => " -> the session is done".to_owned(),
+                Step::Finish => " -> session done".to_owned(),
                 Step::HandOver => " -> a fresh conversation".to_owned(),
             };
             format!("{phase} {status}{leads}{text}")
@@ -76,14 +76,14 @@ pub fn describe(event: &Event) -> String {
             Kind::Text => format!("message from {from}"),
             Kind::Answer => format!("{from} answered"),
             Kind::Approve => format!("{from} approved"),
-            Kind::Reject => format!("{from} sent it back"),
+            Kind::Reject => format!("{from} rejected it"),
             Kind::Nudge => format!("{from} nudged"),
             Kind::Stop => format!("{from} stopped the session"),
             Kind::Handoff => format!("{from} asked for a handoff"),
         },
-        Event::Answered => "the questions in _qa.md are answered".to_owned(),
-        Event::PhaseSet { phase } => format!("a human set the phase to {phase}"),
-        Event::Retried { by } => format!("tries again (by {by})"),
+        Event::Answered => "questions in _qa.md answered by hand".to_owned(),
+        Event::PhaseSet { phase } => format!("phase set to {phase} by hand"),
+        Event::Retried { by } => format!("retry ({by})"),
         Event::Stopped => "stopped by a human".to_owned(),
         Event::Started => "started by a human".to_owned(),
         Event::Limited { until, what } => {
@@ -94,52 +94,51 @@ pub fn describe(event: &Event) -> String {
         }
         Event::Paused { detail, .. } => format!("paused: {}", one_line(detail)),
         Event::Queued { cap } => {
-            format!("queued: {cap} sessions run, as many as SAMOCODE_MAX_RUNNING allows")
+            format!("queued: {cap} already running, the limit of SAMOCODE_MAX_RUNNING")
         }
-        Event::Continued => "goes on".to_owned(),
+        Event::Continued => "resumes".to_owned(),
         Event::Outage { since, what } => {
-            format!("goes on after it was paused since {}: {}", local(*since), one_line(what))
+            format!("resumes; was paused since {}: {}", local(*since), one_line(what))
         }
         Event::Restored(restored) => one_line(&restored.describe()),
         Event::Nudged { quiet_s, .. } => {
-            format!("no sign of progress for {}: the agent is nudged", quiet(*quiet_s))
+            format!("no sign of progress for {}: nudging the agent", quiet(*quiet_s))
         }
         Event::Stalled { quiet_s, .. } => {
-            format!("no sign of progress for {}: the watchdog is left to act", quiet(*quiet_s))
+            format!("no sign of progress for {}: leaving it to the watchdog", quiet(*quiet_s))
         }
         Event::Repeated { what, times, .. } => {
-            format!("the agent has made the same call {times} times in a row: {}", one_line(what))
+            format!("the agent made the same call {times} times in a row: {}", one_line(what))
         }
         Event::HandoffAsked { used, .. } => match used {
-            Some(used) => format!("the context fills up ({used} tokens): asked to hand over"),
-            None => "asked to hand over".to_owned(),
+            Some(used) => format!("context filling up ({used} tokens): asked for a handoff"),
+            None => "asked for a handoff".to_owned(),
         },
         Event::HandoffMade { .. } => {
-            "the conversation ended without a handoff; one was made from what was last seen"
-                .to_owned()
+            "conversation ended without a handoff; made one from its last output".to_owned()
         }
         Event::BudgetWarned { text } => one_line(text),
         Event::Notified { what, by, error, .. } => match error {
-            None => format!("told the human by {by}: {what}"),
-            Some(error) => format!("could not tell the human by {by}: {what}: {}", one_line(error)),
+            None => format!("notified you via {by}: {what}"),
+            Some(error) => format!("could not notify you via {by}: {what}: {}", one_line(error)),
         },
     }
 }
 
-/// How long an agent was quiet.
+/// Formats how long an agent was quiet, given in seconds: `90 s`, `10 min`.
 #[must_use]
 pub fn quiet(seconds: u64) -> String {
     if seconds < 120 { format!("{seconds} s") } else { format!("{} min", seconds / 60) }
 }
 
-/// A time as the rest of what people read has it: local, with its date.
+/// Local time with its date, in the format of the flow log.
 fn local(at: Timestamp) -> String {
     stamp::log(&at.to_zoned(clock::local_zone()))
 }
 
-/// Words of an agent or of others, made harmless to terminals: no control character reaches
-/// them, nor one that turns the direction of writing. Line ends and tabs stay. journalctl shows a
-/// message with a control character as `[blob data]`.
+/// Makes untrusted text safe to print on a terminal: control characters and those that change the
+/// writing direction are replaced; line ends and tabs stay. (journalctl would show a message with a
+/// control character as `[blob data]`.)
 #[must_use]
 pub fn harmless(text: &str) -> Cow<'_, str> {
     let is_bad = |c: char| (c.is_control() && !matches!(c, '\n' | '\t')) || turns_direction(c);
@@ -149,7 +148,7 @@ pub fn harmless(text: &str) -> Cow<'_, str> {
     let text = text.replace("\r\n", "\n");
     let shown = |c: char| match u32::from(c) {
         _ if !is_bad(c) => c,
-        // The pictures of the control characters stand in their order.
+        // U+2400 onwards are the symbols for the control characters, in the same order.
         code @ 0..0x20 => char::from_u32(0x2400 + code).unwrap_or(char::REPLACEMENT_CHARACTER),
         0x7f => '\u{2421}',
         _ => char::REPLACEMENT_CHARACTER,
@@ -185,10 +184,10 @@ mod tests {
     }
 
     #[test]
-    fn a_short_silence_is_told_in_seconds() {
+    fn a_short_silence_is_shown_in_seconds() {
         let after = |quiet_s| describe(&Event::Nudged { run: "r".to_owned(), quiet_s });
-        assert_eq!(after(6), "no sign of progress for 6 s: the agent is nudged");
-        assert_eq!(after(600), "no sign of progress for 10 min: the agent is nudged");
+        assert_eq!(after(6), "no sign of progress for 6 s: nudging the agent");
+        assert_eq!(after(600), "no sign of progress for 10 min: nudging the agent");
     }
 
     #[test]

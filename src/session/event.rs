@@ -1,4 +1,4 @@
-//! The events of a journal.
+//! The events of a journal. Field and variant names are the file format.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -13,328 +13,329 @@ use super::restored::Restored;
 use super::signal::Status;
 use super::vocabulary::{Cause, Needs, RunOutcome, WaitsFor};
 
-/// Where a signal leads.
+/// What the session does after a signal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "next", rename_all = "snake_case")]
 pub enum Step {
-    /// Another iteration in this phase.
+    /// Runs another iteration in the same phase.
     Stay,
-    /// The first iteration of another phase.
+    /// Moves on to another phase.
     Enter {
-        /// That phase.
+        /// The phase to move to.
         phase: Phase,
     },
-    /// A human is waited for.
+    /// Waits until a human answers.
     Wait {
-        /// What for.
+        /// What the human has to provide.
         #[serde(rename = "for")]
         waits_for: WaitsFor,
     },
-    /// The session blocks.
+    /// Blocks the session until a human helps.
     Block {
-        /// Why.
+        /// Why the session is blocked, as shown to the human.
         reason: String,
-        /// What it needs.
+        /// What kind of help the session needs.
         needs: Needs,
     },
-    /// The session is finished.
+    /// Ends the session as done.
     Finish,
-    /// A fresh conversation in this phase, given the signal's state.
+    /// Starts a fresh conversation in this phase, given the signal's state.
     HandOver,
 }
 
-/// How a worker ended.
+/// Why a worker exited in an orderly way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum End {
-    /// The session is done, waits, is blocked or was stopped: nothing is left to do.
+    /// Nothing left to do: the session is done, waiting, blocked or stopped.
     Settled,
-    /// It was asked to end, by a shutdown or a `systemctl stop`; it goes on at the next start.
+    /// A shutdown or `systemctl stop` ended it; the session resumes at the next start.
     Interrupted,
-    /// It executed the unit's binary anew.
+    /// It re-executed the unit's binary for a reload.
     Reloaded,
     /// It gave up after too many quick deaths.
     GaveUp,
 }
 
-/// What happened.
+/// An event of a session: what happened, with the data needed to replay it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Event {
-    /// The session was asked for.
+    /// A session was requested; nothing exists yet but its folder.
     Created {
-        /// The session's name.
+        /// The session's name, without date or project.
         name: String,
-        /// What is to be done.
+        /// The task, as the person typed it.
         task: String,
-        /// What the investigation should begin with.
+        /// What to investigate first (`--dive`).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         dive: Option<String>,
     },
-    /// A session of the predecessor, or one whose journal is gone, was taken over from its files.
+    /// A session without a journal was imported from its files, such as one of the Python samocode.
     Imported {
-        /// The session's name.
+        /// The session's name, without date or project.
         name: String,
-        /// Its task.
+        /// The task, from the overview.
         task: String,
-        /// Its phase.
+        /// The phase, from the overview.
         phase: Phase,
-        /// Iterations in that phase so far.
+        /// Iterations completed in that phase.
         iteration: u32,
-        /// Iterations in all so far.
+        /// Iterations completed in all phases together.
         total: u32,
-        /// How far the phase's gate was open.
+        /// Progress of the phase's gate, derived from the signal history.
         #[serde(default)]
         gate: Gate,
-        /// What it waited for, if it was waiting.
+        /// What the session was waiting for, if it was.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         waits_for: Option<WaitsFor>,
-        /// Why it was blocked, if it was.
+        /// Why the session was blocked, if it was.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         blocked: Option<String>,
-        /// Whether it was done.
+        /// Whether the session was done.
         #[serde(default)]
         done: bool,
     },
-    /// Worktree and overview are made; the session leaves `init`.
+    /// Worktree and overview exist; the session leaves `init`.
     Prepared {
         /// The folder the agent works in.
         working_dir: String,
-        /// The branch; absent without a repository.
+        /// The branch; absent if the project has no repository.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         branch: Option<String>,
-        /// The commit it began from.
+        /// The commit the branch starts from.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         base: Option<String>,
-        /// What the human should know: no fetch, no signing.
+        /// Warnings for the human, such as a failed fetch or commits that are not signed.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         notes: Vec<String>,
     },
     /// A finished session was given a new task.
     Resumed {
-        /// The new task.
+        /// The new task, as the person typed it.
         task: String,
     },
-    /// A worker began.
+    /// A worker process started and holds the session's lock.
     WorkerStarted {
-        /// Its process.
+        /// ID of the worker's process.
         pid: u32,
-        /// The kernel's boot id, by which a reboot is told from a crash.
+        /// The kernel's boot ID; a different one means that the machine rebooted.
         boot: String,
-        /// How long the machine had run, in milliseconds: no clock that is set changes it.
+        /// The machine's uptime in milliseconds; unlike wall-clock time, nobody can change it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         uptime_ms: Option<u64>,
-        /// samocode's version.
+        /// The version of samocode that runs.
         version: String,
     },
-    /// A worker ended in order.
+    /// A worker exited in an orderly way.
     WorkerEnded {
-        /// How.
+        /// The reason for the exit.
         end: End,
     },
-    /// A run begins: written before the agent is started.
+    /// A run starts; written before the agent is launched.
     RunStarted {
-        /// The run's id.
+        /// The ID of the run.
         run: String,
-        /// The agent's name.
+        /// The agent's name, such as `claude`.
         agent: String,
-        /// The agent's own conversation.
+        /// The ID of the agent's conversation.
         conversation: String,
-        /// Whether that conversation is continued.
+        /// Whether the agent resumes that conversation.
         resume: bool,
-        /// The phase.
+        /// The phase the run works in.
         phase: Phase,
-        /// The iteration in this phase.
+        /// Number of the iteration within the phase, from 1.
         iteration: u32,
-        /// The iteration in all.
+        /// Number of the iteration within the session, from 1.
         total: u32,
-        /// Which run of this iteration it is, from 1.
+        /// Number of the run within the iteration, from 1.
         attempt: u32,
-        /// The raw stream's file name in `_logs/`.
+        /// File name of the raw stream in `_logs/`.
         log: String,
     },
-    /// A run ended.
+    /// A run ended and its outcome is known.
     RunEnded {
-        /// The run's id.
+        /// The ID of the run.
         run: String,
-        /// What became of it, in a word.
+        /// The outcome in one word.
         outcome: RunOutcome,
-        /// More of it, for a person.
+        /// Details for a person, if there are any.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         detail: Option<String>,
-        /// Whether it counts against the retries.
+        /// Whether the run uses up one of the iteration's retries.
         #[serde(default)]
         failure: bool,
-        /// Whether its conversation can be continued.
+        /// Whether the next run can resume its conversation.
         #[serde(default)]
         resumable: bool,
-        /// The size of the model's context in tokens, where the agent told it.
+        /// The size of the model's context window in tokens, if the agent reported it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         context_window: Option<u64>,
-        /// What it cost.
+        /// Money, tokens and machine resources the run used.
         #[serde(default)]
         cost: RunCost,
     },
     /// A run died with its worker.
     RunLost {
-        /// The run's id.
+        /// The ID of the run.
         run: String,
     },
-    /// A finished run left no usable signal; it is asked for one.
+    /// A finished run left no usable signal; the next run only asks for one.
     SignalAsked {
-        /// The run's id.
+        /// The ID of the run.
         run: String,
-        /// What was wrong.
+        /// What was wrong with the signal.
         problem: String,
     },
-    /// A signal was taken.
+    /// A signal was accepted; this ends the iteration.
     SignalTaken {
-        /// The run's id.
+        /// The ID of the run.
         run: String,
-        /// Its line of the history, local time included, so that a replay writes the same.
+        /// Its line in the history, including the local time, so that a replay writes the same
+        /// line.
         line: HistoryLine,
-        /// The phase it was given in.
+        /// The phase in which the signal was given.
         phase: Phase,
-        /// Its status.
+        /// The status the agent signalled.
         status: Status,
-        /// What worktree and session looked like, when the signal is the same as the one before.
+        /// Hash of worktree and session, if the signal repeats the one before.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         fingerprint: Option<String>,
-        /// What a handoff carries.
+        /// What a handoff passes to the next conversation.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         state: Option<Value>,
-        /// Where it leads.
+        /// What the session does next.
         step: Step,
     },
     /// The worker blocked the session itself.
     Blocked {
-        /// Why.
+        /// Why the session is blocked, as shown to the human.
         reason: String,
-        /// What it needs.
+        /// What kind of help the session needs.
         needs: Needs,
     },
-    /// A message was taken out of the inbox; what it does to the session follows from its kind.
+    /// A message was taken out of the inbox; its kind decides what it does to the session.
     Mail {
-        /// Its id.
+        /// ID of the message, also its file name.
         id: String,
-        /// Who sent it.
+        /// Who sent it: `human`, `parent` or a session.
         from: String,
-        /// Its kind.
+        /// What the message is for.
         mail: Kind,
     },
-    /// A human answered by hand, in `_qa.md`.
+    /// A human answered by editing `_qa.md`.
     Answered,
-    /// A human changed the phase in the overview.
+    /// A human changed the phase by editing the overview.
     PhaseSet {
-        /// To which.
+        /// The phase that was set.
         phase: Phase,
     },
-    /// A blocked session tries again.
+    /// A blocked session is retried.
     Retried {
-        /// What brought it back: `start`, `overview`.
+        /// What caused the retry: `start` or `overview`.
         by: String,
     },
     /// A human stopped the session.
     Stopped,
-    /// A human started it again.
+    /// A human started the session again.
     Started,
-    /// The usage limit was reached.
+    /// The account's usage limit was reached.
     Limited {
-        /// When it ends.
+        /// When the limit resets and runs may start again.
         until: Timestamp,
-        /// Which limit.
+        /// Which limit it is, in the agent's words: `five_hour`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         what: Option<String>,
     },
-    /// Something outside is in the way: disk, credentials, network, budget.
+    /// An outside cause prevents runs: disk, credentials, network or budget.
     Paused {
-        /// What.
+        /// Which of these it is.
         cause: Cause,
-        /// How to mend it.
+        /// What is wrong and how to fix it.
         detail: String,
-        /// When it is tried again; absent: when a human says so.
+        /// When to retry; absent if only a human can resume the session.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<Timestamp>,
-        /// Whether another session of the same account has told the human.
+        /// Whether another session of the same account has already notified the human.
         #[serde(default)]
         quiet: bool,
     },
-    /// As many sessions run as may run at once.
+    /// The maximum number of sessions is running already.
     Queued {
-        /// How many may.
+        /// How many sessions may run at once.
         cap: u32,
     },
-    /// What was in the way is gone.
+    /// Whatever prevented runs has cleared.
     Continued,
-    /// The session's folder could not be written for a while, until now.
+    /// The session's folder was not writable for a while, and is again.
     Outage {
-        /// Since when.
+        /// When the folder became unwritable.
         since: Timestamp,
-        /// What the disk said, and of what.
+        /// The error, with the path it concerns.
         what: String,
     },
-    /// Files were found to have lost data in a restart of the machine.
+    /// Files lost data when the machine went down.
     Restored(Restored),
-    /// No sign of progress for a while; the agent was nudged.
+    /// The agent made no progress for a while and was nudged.
     Nudged {
-        /// The run's id.
+        /// The ID of the run.
         run: String,
-        /// Seconds without progress.
+        /// How long there has been no progress, in seconds.
         quiet_s: u64,
     },
-    /// Still none: the watchdog is not fed any more.
+    /// Still no progress: the worker stops feeding the watchdog.
     Stalled {
-        /// The run's id.
+        /// The ID of the run.
         run: String,
-        /// Seconds without progress.
+        /// How long there has been no progress, in seconds.
         quiet_s: u64,
     },
-    /// The agent makes the same tool call over and over.
+    /// The agent keeps making the same tool call.
     Repeated {
-        /// The run's id.
+        /// The ID of the run.
         run: String,
-        /// What it calls.
+        /// The tool and a summary of its input.
         what: String,
-        /// How often in a row.
+        /// How many times in a row.
         times: u32,
     },
-    /// The agent was asked to hand over, as its context fills up or a human asked for it.
+    /// The agent was asked for a handoff: its context is filling up, or a human wants one.
     HandoffAsked {
-        /// The run's id.
+        /// The ID of the run.
         run: String,
-        /// Tokens in the context.
+        /// Tokens in the context; absent if a human asked for the handoff.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         used: Option<u64>,
     },
-    /// A handoff was made in the place of an agent that ended without one.
+    /// The worker wrote a handoff for an agent that ended without one.
     HandoffMade {
-        /// The run's id.
+        /// The ID of the run.
         run: String,
-        /// What the next conversation is given.
+        /// What the next conversation receives.
         state: Value,
     },
-    /// Four fifths of a budget are used.
+    /// 80 % of a budget is used.
     BudgetWarned {
-        /// Of which, and how much.
+        /// Which budget, and how much of it.
         text: String,
     },
-    /// A message to the human was sent, or could not be.
+    /// A notification was sent, or could not be.
     Notified {
-        /// What it was about.
+        /// The subject: a state of the session, or a short text.
         what: String,
-        /// Whether it told where the session stands, rather than of something in passing.
+        /// Whether it reported the session's state, not some passing event.
         #[serde(default)]
         standing: bool,
-        /// By which notifier.
+        /// The notifier that sent it.
         by: String,
-        /// Why it failed.
+        /// Why sending failed; absent if it worked.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         error: Option<String>,
     },
 }
 
 impl Event {
-    /// The event's kind as it stands in the journal and in journald's `SAMOCODE_EVENT`.
+    /// The event's name in the journal and in journald's `SAMOCODE_EVENT`.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-//! `_signal_history.jsonl`: a line for each signal.
+//! `_signal_history.jsonl`: one line per signal.
 
 use jiff::Zoned;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -8,25 +8,25 @@ use super::phase::Phase;
 use super::signal::{Signal, Status};
 use super::stamp;
 
-/// A line of the history. The order of the fields is the order of the keys in the file; an
-/// absent value is written as null. Words are kept as text: a line that another version wrote,
-/// with a status or a phase we do not know, is still shown.
+/// A line of the history. Keys are written in the order of these fields, and absent values as null.
+/// Words are kept as text, so that a line with a status or phase unknown to this version can still
+/// be shown.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct HistoryLine {
     /// Local time, `YYYY-MM-DD HH:MM:SS`.
     #[serde(deserialize_with = "text")]
     pub timestamp: Option<String>,
-    /// The iteration at whose end the signal was taken.
+    /// The iteration that the signal ended.
     #[serde(deserialize_with = "number")]
     pub iteration: Option<u32>,
-    /// The phase of that iteration.
+    /// The phase in which the signal was given.
     #[serde(deserialize_with = "text")]
     pub phase: Option<String>,
-    /// The signal's status.
+    /// The signal's status, as the agent wrote it.
     #[serde(deserialize_with = "text")]
     pub status: Option<String>,
-    /// What was done.
+    /// What the iteration did, in the agent's words.
     #[serde(deserialize_with = "text")]
     pub summary: Option<String>,
     /// Why the session waits or is blocked.
@@ -40,7 +40,7 @@ pub struct HistoryLine {
     pub waits_for: Option<String>,
 }
 
-/// A string as it is, null as nothing, anything else as its JSON.
+/// Reads a string as it is, null as nothing, and anything else as its JSON.
 fn text<'de, D: Deserializer<'de>>(source: D) -> Result<Option<String>, D::Error> {
     Ok(match Value::deserialize(source)? {
         Value::Null => None,
@@ -49,7 +49,7 @@ fn text<'de, D: Deserializer<'de>>(source: D) -> Result<Option<String>, D::Error
     })
 }
 
-/// A number, also one in quotes; anything else as nothing.
+/// Reads a number, in quotes or not, and anything else as nothing.
 fn number<'de, D: Deserializer<'de>>(source: D) -> Result<Option<u32>, D::Error> {
     Ok(match Value::deserialize(source)? {
         Value::Number(number) => number.as_u64().and_then(|number| number.try_into().ok()),
@@ -59,7 +59,7 @@ fn number<'de, D: Deserializer<'de>>(source: D) -> Result<Option<u32>, D::Error>
 }
 
 impl HistoryLine {
-    /// The line of a signal taken at the end of this iteration, in this phase.
+    /// Makes the line of a signal that ended this iteration of this phase.
     #[must_use]
     pub fn from_signal(signal: &Signal, iteration: u32, phase: Phase, at: &Zoned) -> Self {
         Self {
@@ -74,13 +74,13 @@ impl HistoryLine {
         }
     }
 
-    /// What the agent said of its run, where it is one of the words for that.
+    /// The status, if it is one this version knows.
     #[must_use]
     pub fn status(&self) -> Option<Status> {
         Status::ALL.into_iter().find(|status| Some(status.as_str()) == self.status.as_deref())
     }
 
-    /// The line as it stands in the file, line ending included.
+    /// The line as written to the file, including the line ending.
     ///
     /// # Errors
     /// None in practice: strings, a number and nulls always have a JSON form.
@@ -89,21 +89,21 @@ impl HistoryLine {
     }
 }
 
-/// A whole `_signal_history.jsonl`, as far as it can be read.
+/// Everything readable in a `_signal_history.jsonl`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct History {
-    /// The lines that can be read.
+    /// The readable lines, in file order.
     pub lines: Vec<HistoryLine>,
-    /// The numbers, from 1, of lines that cannot.
+    /// Line numbers, from 1, of unreadable lines.
     pub damaged: Vec<usize>,
-    /// Where a last line begins, in bytes, that was cut off while it was written. What is
-    /// appended next must first cut the file there or end that line.
+    /// Byte offset of a torn last line, cut off while it was being written. Before appending, cut
+    /// the file there or end that line.
     pub torn_at: Option<usize>,
 }
 
 impl History {
-    /// Reads the file's bytes. A last line without a line ending that cannot be read is torn;
-    /// any other line that cannot be read is damaged. Blank lines are skipped.
+    /// Reads the file's bytes. An unreadable last line without a line ending is torn; any other
+    /// unreadable line is damaged. Blank lines are skipped.
     #[must_use]
     pub fn parse(bytes: &[u8]) -> Self {
         let mut history = Self::default();
@@ -122,7 +122,7 @@ impl History {
     }
 }
 
-/// A list would also be taken for a struct, so objects are told apart first.
+/// serde would also accept a list for a struct, so check for an object first.
 fn object(value: Value) -> Option<HistoryLine> {
     value.is_object().then(|| serde_json::from_value(value).ok()).flatten()
 }
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_end_and_a_damaged_middle_are_told_apart() {
+    fn a_torn_end_and_a_damaged_middle_are_distinguished() {
         let whole = line().to_line().unwrap();
         let text = format!("{whole}\u{0}\u{0}\n[]\n{whole}{{\"timest");
         let read = History::parse(text.as_bytes());
@@ -182,7 +182,7 @@ mod tests {
             let text = whole.repeat(3);
             prop_assume!(cut <= text.len());
             let read = History::parse(&text.as_bytes()[..cut]);
-            // A line that lacks nothing but its ending is whole.
+            // A line that lacks only its line ending is complete.
             let complete = (cut + 1) / whole.len();
             prop_assert_eq!(read.lines.len(), complete);
             prop_assert!(read.damaged.is_empty());

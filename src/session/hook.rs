@@ -1,5 +1,5 @@
-//! The hook, `_hook.json`: small and quick to read, what to do now. Derived from the journal and
-//! rebuilt when it is missing or damaged; `status` reads nothing else.
+//! The hook, `_hook.json`: a small summary of the session's state, derived from the journal and
+//! rebuilt when missing or damaged. `status` reads nothing else.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -9,33 +9,33 @@ use super::phase::Phase;
 use super::state::{Standing, State, Word};
 use super::vocabulary::{Needs, WaitsFor};
 
-/// The hook.
+/// The contents of `_hook.json`; field names are the file format.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Hook {
-    /// The session's name.
+    /// The session's name, without date or project.
     pub task_id: String,
-    /// The phase.
+    /// The phase the session is in.
     pub phase: Phase,
-    /// Iterations in this phase.
+    /// Iterations in this phase, including the current one.
     pub iteration: u32,
-    /// Iterations in all.
+    /// Iterations in all phases together.
     pub total_iterations: u32,
-    /// The state in one word.
+    /// The session's state in one word.
     pub state: Word,
-    /// Since when.
+    /// When the session entered this state.
     pub since: Timestamp,
-    /// The journal entry it was derived from.
+    /// Number of the last journal entry included here.
     pub seq: u64,
-    /// The run under way.
+    /// The current run, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<HookRun>,
-    /// What is waited for.
+    /// What the session is waiting for.
     #[serde(default, rename = "for", skip_serializing_if = "Option::is_none")]
     pub waits_for: Option<WaitsFor>,
-    /// Open questions in `_qa.md`, when answers are waited for.
+    /// Number of open questions in `_qa.md`, while waiting for answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub questions: Option<usize>,
-    /// Why it waits, is blocked or paused.
+    /// Why the session is waiting, blocked or paused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// What a blocked session needs.
@@ -50,35 +50,35 @@ pub struct Hook {
     /// The folder the agent works in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worktree: Option<String>,
-    /// The branch.
+    /// The session's git branch; absent without a repository.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch: Option<String>,
-    /// US dollars so far.
+    /// Cost of all runs so far, in US dollars.
     pub cost_usd: f64,
-    /// Tokens so far.
+    /// Tokens used by all runs so far.
     pub tokens: Usage,
-    /// The last signal's summary.
+    /// What the last iteration did, from its signal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub summary: Option<String>,
 }
 
-/// The run under way, as the hook tells it.
+/// The current run, as the hook shows it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HookRun {
-    /// The run's id.
+    /// The ID of the run.
     pub id: String,
-    /// Its raw stream's file name in `_logs/`.
+    /// File name of its raw stream in `_logs/`.
     pub log: String,
-    /// Since when.
+    /// When the agent's process was started.
     pub since: Timestamp,
-    /// What the agent does now, in a few words.
+    /// What the agent is doing, in a few words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub doing: Option<String>,
 }
 
 impl Hook {
-    /// Has it say that something is in the way, which could not be kept in the session's folder,
-    /// and is tried again and again until a human has mended it.
+    /// Marks the session as paused for a reason that could not be saved in its folder. The worker
+    /// keeps retrying until it is fixed.
     pub fn pause(&mut self, reason: String, since: Timestamp) {
         self.state = Word::Paused;
         self.reason = Some(reason);
@@ -87,7 +87,7 @@ impl Hook {
         self.run = None;
     }
 
-    /// Derives the hook from the journal's state.
+    /// Derives the hook from the state of the journal.
     #[must_use]
     pub fn of(state: &State) -> Self {
         let (mut waits_for, mut reason, mut needs, mut until) = (None, None, None, None);

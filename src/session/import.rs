@@ -1,4 +1,4 @@
-//! Taking a session over from its files: one the predecessor began, or one whose journal is gone.
+//! Importing a session from its files: one started by the Python samocode, or without a journal.
 
 use super::advance::Gate;
 use super::history::HistoryLine;
@@ -8,10 +8,10 @@ use super::phase::Phase;
 use super::signal::Status;
 use super::vocabulary::WaitsFor;
 
-/// Reads from the overview and the history where a session stands.
+/// Derives a session's state from its overview and history.
 ///
 /// # Errors
-/// A line for the human when the overview names no phase that exists.
+/// A message for the human if the overview has no valid phase.
 pub fn import(name: &str, overview: &Overview, history: &[HistoryLine]) -> Result<Event, String> {
     let status = overview.status();
     let phase = match (status.phase, &status.phase_text) {
@@ -19,7 +19,7 @@ pub fn import(name: &str, overview: &Overview, history: &[HistoryLine]) -> Resul
         (None, Some(word)) => {
             let phases = Phase::ALL.map(Phase::as_str).join(", ");
             return Err(format!(
-                "its _overview.md says 'Phase: {word}', which is no phase: make it one of {phases}"
+                "its _overview.md has 'Phase: {word}', which is not a phase: change it to one of {phases}"
             ));
         }
         (None, None) => Phase::Init,
@@ -35,7 +35,7 @@ pub fn import(name: &str, overview: &Overview, history: &[HistoryLine]) -> Resul
     let reason = (blocked == Blocked::Yes && !done).then(|| {
         last.and_then(|line| line.reason.clone().or_else(|| line.summary.clone()))
             .or_else(|| status.last_action.clone())
-            .unwrap_or_else(|| "it was blocked when it was taken over".to_owned())
+            .unwrap_or_else(|| "it was already blocked when it was imported".to_owned())
     });
     let in_phase = iterations_in(phase, history);
     Ok(Event::Imported {
@@ -51,7 +51,7 @@ pub fn import(name: &str, overview: &Overview, history: &[HistoryLine]) -> Resul
     })
 }
 
-/// How far the phase's gate was open: it waited, and another run of the phase followed.
+/// Gate progress: open if the phase waited and another iteration of it followed.
 fn gate(phase: Phase, history: &[HistoryLine]) -> Gate {
     let visit = visit(phase, history);
     match visit.iter().rposition(is_waiting) {
@@ -65,7 +65,7 @@ fn iterations_in(phase: Phase, history: &[HistoryLine]) -> u32 {
     u32::try_from(visit(phase, history).len()).unwrap_or(u32::MAX)
 }
 
-/// The lines of the last stretch in `phase`.
+/// The history lines of the latest stay in `phase`.
 fn visit(phase: Phase, history: &[HistoryLine]) -> &[HistoryLine] {
     let here = |line: &HistoryLine| {
         line.phase.as_deref().is_some_and(|word| word.eq_ignore_ascii_case(phase.as_str()))

@@ -1,5 +1,5 @@
-//! The journal, `_journal.jsonl`: append-only, one line an event. It is the truth that hook,
-//! status, cost and history derive from.
+//! The journal, `_journal.jsonl`: append-only, one event per line. Hook, status, cost and history
+//! all derive from it.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -7,51 +7,51 @@ use serde::{Deserialize, Serialize};
 pub use super::cost::{RunCost, Usage};
 pub use super::event::{End, Event, Step};
 
-/// One line of the journal.
+/// One line of the journal: an event, numbered and timed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
     /// The line's number, from 1, without gaps.
     pub seq: u64,
-    /// When it was written.
+    /// When the entry was written, by the wall clock.
     pub at: Timestamp,
-    /// What happened.
+    /// The event, flattened into the line's JSON object.
     #[serde(flatten)]
     pub event: Event,
 }
 
-/// What is wrong with a journal.
+/// An unreadable line in a journal.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {what}")]
 pub struct Damage {
-    /// The line, from 1.
+    /// Line number, from 1.
     pub line: usize,
-    /// What was found there.
+    /// What is wrong with the line.
     pub what: String,
 }
 
-/// Reads a journal line by line, so that a long one takes no memory.
+/// Reads a journal line by line, so that a long one needs little memory.
 ///
-/// A last line without its newline was being written when the power went: the caller cuts it off
-/// at [`Scanner::whole`]. Anything else that does not parse is damage.
+/// A last line without a newline was being written when the machine or the worker died; the caller
+/// truncates the file at [`Scanner::whole`]. Any other unparsable line is damage.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Scanner {
-    /// How many bytes from the start are whole lines.
+    /// Length in bytes of the complete lines from the start.
     pub whole: u64,
-    /// The first damage, which is reported and never ignored.
+    /// The first damaged line; callers must report it.
     pub damage: Option<Damage>,
     lines: usize,
     last: u64,
 }
 
 impl Scanner {
-    /// Takes the next line with its newline, if it has one; gives the entry, if it is sound.
+    /// Takes the next line, including its newline if it has one; returns the entry if it is valid.
     pub fn line(&mut self, line: &[u8]) -> Option<Entry> {
         if !line.ends_with(b"\n") {
             return None;
         }
         self.whole += line.len() as u64;
         self.lines += 1;
-        // An editor's doing, and no harm.
+        // Editors leave blank lines; they are harmless.
         if line.trim_ascii().is_empty() {
             return None;
         }
@@ -60,7 +60,9 @@ impl Scanner {
                 self.last = entry.seq;
                 return Some(entry);
             }
-            Ok(entry) => format!("it has number {} after {}", entry.seq, self.last),
+            Ok(entry) => {
+                format!("its number is {}, but the one before is {}", entry.seq, self.last)
+            }
             Err(error) => in_words(&error),
         };
         self.damage.get_or_insert(Damage { line: self.lines, what: problem });
@@ -68,16 +70,16 @@ impl Scanner {
     }
 }
 
-/// What is wrong with a line, without the parser's own count of lines.
+/// Describes a parse error, without the parser's own line number.
 fn in_words(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let what = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
     match what.strip_prefix("unknown variant ").and_then(|rest| rest.split(", ").next()) {
         Some(kind) => {
-            format!("{kind} is no event that this samocode knows, but perhaps a newer one")
+            format!("unknown event {kind}; a newer samocode may have written it")
         }
         None if error.is_data() => what.to_owned(),
-        None => format!("it is no JSON ({what})"),
+        None => format!("it is not JSON ({what})"),
     }
 }
 
@@ -119,15 +121,12 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_told_in_words_that_fit_the_journal() {
+    fn damage_is_described_in_words_that_fit_the_journal() {
         let newer = line(2).replace("stopped", "dreamt");
         for (second, what) in [
-            ("garbage\n", "line 2: it is no JSON (expected value)"),
+            ("garbage\n", "line 2: it is not JSON (expected value)"),
             ("{\"seq\":2}\n", "line 2: missing field `at`"),
-            (
-                &newer,
-                "line 2: `dreamt` is no event that this samocode knows, but perhaps a newer one",
-            ),
+            (&newer, "line 2: unknown event `dreamt`; a newer samocode may have written it"),
         ] {
             let (scanner, _) = scan(&format!("{}{second}", line(1)));
             assert_eq!(scanner.damage.unwrap().to_string(), what);

@@ -1,4 +1,4 @@
-//! Mail: one JSON file a message, in `_inbox/` until an agent has been shown it.
+//! Mail: one JSON file per message, in `_inbox/` until an agent has seen it.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -6,34 +6,34 @@ use serde_json::{Map, Value};
 
 use super::names;
 
-/// The largest message that is read or written, in bytes of its file.
+/// Maximum size of a message file, in bytes.
 pub const MAX_BYTES: usize = 256 * 1024;
 
 /// The longest id, in bytes: the file name `ID.json` must stay a file name everywhere.
 const MAX_ID: usize = 64;
 
-/// What a message is for.
+/// The kinds of messages; the kind decides what a message does to the session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// Words for the agent.
+    /// Plain text for the agent.
     Text,
-    /// Answers to questions of `_qa.md`.
+    /// Answers to questions in `_qa.md`.
     Answer,
-    /// Opens a gate.
+    /// Approves what the session is waiting on: opens a gate.
     Approve,
-    /// Sends a gate back, with a reason.
+    /// Rejects it, with a reason in the body.
     Reject,
-    /// Asks an agent that seems to hang to go on.
+    /// Tells an agent that seems stuck to continue.
     Nudge,
-    /// Asks the worker to stop at the iteration's end.
+    /// Tells the worker to stop after the current iteration.
     Stop,
-    /// Asks for a fresh conversation.
+    /// Asks for a handoff to a fresh conversation.
     Handoff,
 }
 
 impl Kind {
-    /// All kinds.
+    /// Every kind there is, for lookups by word.
     pub const ALL: [Self; 7] = [
         Self::Text,
         Self::Answer,
@@ -44,7 +44,7 @@ impl Kind {
         Self::Handoff,
     ];
 
-    /// The word as it stands in the file.
+    /// The word used in the message's file.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -65,52 +65,52 @@ impl std::fmt::Display for Kind {
     }
 }
 
-/// A message. The order of the fields is the order of the keys in the file.
+/// A message. Keys are written in the order of these fields.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
-    /// A UUID of version 7 in our own messages; safe as a file name in all.
+    /// Safe as a file name; samocode's own messages use UUIDv7.
     pub id: String,
-    /// `human`, `parent`, or a session's name or instance.
+    /// The sender: `human`, `parent`, or a session's name or instance.
     pub from: String,
-    /// The same, of who is to read it.
+    /// The recipient, in the same form.
     pub to: String,
-    /// When it was written.
+    /// When the sender wrote it.
     pub at: Timestamp,
-    /// What it is for.
+    /// What the message is for.
     pub kind: Kind,
-    /// Its words; may be empty.
+    /// The text, which may be empty.
     pub body: String,
 }
 
-/// Why bytes are no message, or why a message cannot be written. The file is to be moved aside
-/// and its name to be told with this.
+/// Why a file is not a message, or why a message cannot be written. Callers move such a file aside
+/// and report its name with this error.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MailError {
-    /// Too large to be read or written.
+    /// The message's size in bytes exceeds [`MAX_BYTES`].
     #[error(
-        "the message has {0} bytes; at most {MAX_BYTES} are read: put long text in a file and send its path"
+        "the message has {0} bytes, more than the maximum of {MAX_BYTES}: put long text in a file and send its path"
     )]
     TooLarge(usize),
-    /// No content but white space.
+    /// The file holds nothing but white space.
     #[error("the message is empty")]
     Empty,
-    /// The JSON ends in the middle, as after a write in place that was cut off.
-    #[error("the message is cut off: write it elsewhere and rename it into the inbox")]
+    /// The JSON ends early, as after an interrupted in-place write.
+    #[error("the message is truncated: write it elsewhere, then rename it into the inbox")]
     Torn,
-    /// Not JSON.
+    /// The file is not JSON; holds the parser's message.
     #[error("the message is not JSON: {0}")]
     NotJson(String),
-    /// JSON, but no object.
+    /// The file is JSON, but not an object.
     #[error("the message is not a JSON object with id, from, to, at, kind and body")]
     NotAnObject,
-    /// A field is missing or has a value that cannot be used.
+    /// A field is missing or has an invalid value.
     #[error("the message's '{field}' is {found}: it must be {expected}")]
     Field {
-        /// The field's name.
+        /// Name of the field, as in the file.
         field: &'static str,
-        /// What it holds.
+        /// The value found, quoted and shortened.
         found: String,
-        /// What it should hold.
+        /// What the value should be.
         expected: &'static str,
     },
 }
@@ -121,11 +121,10 @@ const TIME: &str = "a time like 2026-11-20T17:04:11Z";
 const KIND: &str = "text, answer, approve, reject, nudge, stop or handoff";
 
 impl Message {
-    /// A new message with an id of its own. Ids made by one process sort in the order in which
-    /// they were made.
+    /// Creates a message with a new ID. IDs from one process sort in creation order.
     ///
     /// # Errors
-    /// [`MailError::Field`] when `from` or `to` is nobody, [`MailError::TooLarge`].
+    /// [`MailError::Field`] if `from` or `to` is not a valid party, or [`MailError::TooLarge`].
     pub fn new(
         from: &str,
         to: &str,
@@ -145,10 +144,10 @@ impl Message {
         if length > MAX_BYTES { Err(MailError::TooLarge(length)) } else { Ok(message) }
     }
 
-    /// Reads a message's file. A missing body is an empty one; unknown fields are ignored.
+    /// Parses a message file. A missing body is empty; unknown fields are ignored.
     ///
     /// # Errors
-    /// A [`MailError`] that says what is wrong with the bytes.
+    /// A [`MailError`] that describes the problem.
     pub fn parse(bytes: &[u8]) -> Result<Self, MailError> {
         if bytes.len() > MAX_BYTES {
             return Err(MailError::TooLarge(bytes.len()));
@@ -181,10 +180,10 @@ impl Message {
         })
     }
 
-    /// The contents of the message's file.
+    /// Serializes the message for its file.
     ///
     /// # Errors
-    /// [`MailError::NotJson`], in practice never: all of it has a JSON form.
+    /// [`MailError::NotJson`], never in practice: every field has a JSON form.
     pub fn to_json(&self) -> Result<Vec<u8>, MailError> {
         let mut json =
             serde_json::to_vec(self).map_err(|error| MailError::NotJson(error.to_string()))?;
@@ -207,7 +206,7 @@ fn text<'a>(
     match fields.get(field) {
         Some(Value::String(text)) => Ok(text),
         None => Err(MailError::Field { field, found: "missing".to_owned(), expected }),
-        Some(_) => Err(MailError::Field { field, found: "no string".to_owned(), expected }),
+        Some(_) => Err(MailError::Field { field, found: "not a string".to_owned(), expected }),
     }
 }
 
@@ -220,7 +219,7 @@ fn checked(
     if is_sound(value) { Ok(value.to_owned()) } else { Err(wrong(field, value, expected)) }
 }
 
-/// Quotes the value, shortened: the error must stay one readable line.
+/// Quotes and shortens the value, so that the error stays one readable line.
 fn wrong(field: &'static str, value: &str, expected: &'static str) -> MailError {
     let mut found: String = value.chars().take(40).collect();
     if found.len() < value.len() {
@@ -272,14 +271,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_message_is_told_apart() {
+    fn each_kind_of_damage_has_its_own_message() {
         for (damaged, told) in [
             (String::new(), "is empty"),
-            (WHOLE[..40].to_owned(), "is cut off"),
+            (WHOLE[..40].to_owned(), "is truncated"),
             ("hello".to_owned(), "is not JSON"),
             ("[]".to_owned(), "is not a JSON object"),
             (WHOLE.replace("m-1", "../m"), "'id' is \"../m\""),
-            (WHOLE.replace("\"m-1\"", "1"), "'id' is no string"),
+            (WHOLE.replace("\"m-1\"", "1"), "'id' is not a string"),
             (WHOLE.replace("human", "Root User"), "'from' is \"Root User\""),
             (WHOLE.replace("\"to\"", "\"cc\""), "'to' is missing"),
             (WHOLE.replace("17:04:11Z", "noon"), "'at' is"),
@@ -287,8 +286,8 @@ mod tests {
                 WHOLE.replace("\"text\"", "\"shout\""),
                 "'kind' is \"shout\": it must be text, answer",
             ),
-            (WHOLE.replace("\"go on\"", "[]"), "'body' is no string"),
-            (WHOLE.replace("go on", &"x".repeat(MAX_BYTES)), "at most 262144"),
+            (WHOLE.replace("\"go on\"", "[]"), "'body' is not a string"),
+            (WHOLE.replace("go on", &"x".repeat(MAX_BYTES)), "maximum of 262144"),
         ] {
             let error = parse(&damaged).unwrap_err().to_string();
             assert!(error.contains(told) && !error.contains('\n'), "{error}");
@@ -299,7 +298,7 @@ mod tests {
     fn nothing_is_made_that_could_not_be_read() {
         let new = |from, body| Message::new(from, "x", Timestamp::UNIX_EPOCH, Kind::Text, body);
         assert!(matches!(new("", String::new()), Err(MailError::Field { field: "from", .. })));
-        // As JSON each of these bytes takes six.
+        // Each of these bytes takes six in JSON.
         assert!(matches!(new("human", "\u{1}".repeat(60_000)), Err(MailError::TooLarge(_))));
     }
 

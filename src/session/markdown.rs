@@ -1,41 +1,41 @@
-//! The little Markdown that session files need: lines, headings, code fences and `Key: value`
-//! lines, all as byte ranges, so that an edit touches nothing but what it means to.
+//! The small part of Markdown that session files need: lines, headings, code fences and `Key:
+//! value` lines, all as byte ranges, so that an edit changes nothing else.
 
 use std::ops::Range;
 
 const BOM: &str = "\u{feff}";
 
-/// One line of a text.
+/// A line as byte offsets into its text.
 #[derive(Debug, Clone)]
 pub(super) struct Line {
-    /// Where its content begins (behind a byte order mark).
+    /// Start of the content, after any byte order mark.
     pub(super) start: usize,
-    /// Where its content ends, before the line ending.
+    /// End of the content, before the line ending.
     pub(super) end: usize,
-    /// Where the next line begins; the same as `end` for a last line without an ending.
+    /// Start of the next line; equal to `end` for a last line without a line ending.
     pub(super) next: usize,
-    /// Whether it belongs to a code fence, opening and closing line included.
+    /// Whether it is part of a fenced code block, including the fences themselves.
     pub(super) fenced: bool,
 }
 
 impl Line {
-    /// The line's content, without its ending.
+    /// The line's text, without its ending.
     pub(super) fn content<'a>(&self, text: &'a str) -> &'a str {
         &text[self.start..self.end]
     }
 
-    /// The level and the bare title of an ATX heading (`## Title`) outside code fences.
+    /// The level and plain title, if this is an ATX heading (`## Title`) outside code fences.
     pub(super) fn heading<'a>(&self, text: &'a str) -> Option<(usize, &'a str)> {
         if self.fenced { None } else { heading(self.content(text)) }
     }
 
-    /// Whether it is a heading of this level and title, in any case.
+    /// Whether it is a heading of this level and title, ignoring case.
     pub(super) fn is_heading(&self, text: &str, level: usize, title: &str) -> bool {
         self.heading(text).is_some_and(|(l, t)| l == level && t.eq_ignore_ascii_case(title))
     }
 }
 
-/// The lines of a text. A fence that is never closed is no fence: it would hide the rest.
+/// Splits a text into lines. A fence that is never closed is ignored, or it would hide the rest.
 pub(super) fn lines(text: &str) -> Vec<Line> {
     let mut lines = Vec::new();
     let mut at = 0;
@@ -52,7 +52,7 @@ pub(super) fn lines(text: &str) -> Vec<Line> {
 fn mark_fences(text: &str, lines: &mut [Line]) {
     let fences: Vec<_> =
         lines.iter().enumerate().filter_map(|(n, l)| Some((n, fence(l.content(text))?))).collect();
-    // What was searched for in vain to the end need not be searched for again: keeps this linear.
+    // Remember which fences have no end, to keep this linear.
     let mut hopeless: Vec<(char, usize)> = Vec::new();
     let mut at = 0;
     while let Some((first, open)) = fences.get(at) {
@@ -86,18 +86,18 @@ fn fence(content: &str) -> Option<Fence> {
     sound.then(|| Fence { mark, length, has_info: !info.trim().is_empty() })
 }
 
-/// Whether a line by itself would open or close a code fence.
+/// Whether a line on its own would open or close a code fence.
 pub(super) fn is_fence(content: &str) -> bool {
     fence(content).is_some()
 }
 
-/// The content without its indent, if that is less than the four spaces of an indented block.
+/// The content without its indentation, unless four or more spaces make it a code block.
 fn unindented(content: &str) -> Option<&str> {
     let body = content.trim_start_matches(' ');
     (content.len() - body.len() < 4).then_some(body)
 }
 
-/// The level and the bare title of an ATX heading.
+/// The level and plain title of an ATX heading.
 pub(super) fn heading(content: &str) -> Option<(usize, &str)> {
     let body = unindented(content)?;
     let title = body.trim_start_matches('#');
@@ -117,19 +117,19 @@ pub(super) fn heading(content: &str) -> Option<(usize, &str)> {
 /// `**Key**: v`, `**Key: v**`.
 #[derive(Debug, Clone)]
 pub(super) struct KeyLine<'a> {
-    /// What stands before the key: indent, bullet, opening emphasis.
+    /// Text before the key: indentation, bullet, opening emphasis.
     pub(super) lead: &'a str,
-    /// From behind the key to behind the colon and what closes the key's emphasis.
+    /// Text between key and value: the colon and the end of the key's emphasis.
     pub(super) separator: &'a str,
-    /// Where the value stands, without white space around it; where it belongs if it is empty.
+    /// Range of the trimmed value, or where to insert one if it is empty.
     pub(super) value: Range<usize>,
-    /// The emphasis that is still open before the value.
+    /// Emphasis that is still open before the value.
     open: &'a str,
-    /// Whether that emphasis is closed behind the value.
+    /// Whether that emphasis is closed after the value.
     closed: bool,
 }
 
-/// Reads `line` as a line of this key, in any case.
+/// Parses `line` as a line with this key, ignoring case.
 pub(super) fn key_line<'a>(text: &'a str, line: &Line, key: &str) -> Option<KeyLine<'a>> {
     let content = line.content(text);
     let mut rest = content.trim_start();
@@ -175,7 +175,7 @@ pub(super) fn key_line<'a>(text: &'a str, line: &Line, key: &str) -> Option<KeyL
 }
 
 impl KeyLine<'_> {
-    /// What must stand in place of the value so that the line is read as having `new` (one line).
+    /// The text to put in the value's range so that the line reads as `new` (a single line).
     pub(super) fn replacement(&self, text: &str, new: &str) -> String {
         let touches = !text[..self.value.start].ends_with(char::is_whitespace);
         let needs_space = self.value.is_empty() || new.starts_with(['*', '_']);
@@ -185,19 +185,19 @@ impl KeyLine<'_> {
     }
 }
 
-/// The text in one line: control characters and runs of white space become one space, so that it
-/// cannot begin a heading, a list item or a fence.
+/// Flattens text to one line: control characters and runs of white space become one space, so that
+/// it cannot start a heading, a list item or a fence.
 pub(super) fn one_line(text: &str) -> String {
     let spaced: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     spaced.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The value without emphasis and code marks around it.
+/// Strips emphasis and code marks around a value.
 pub(super) fn bare(value: &str) -> &str {
     value.trim_matches(|c: char| matches!(c, '*' | '_' | '`') || c.is_whitespace())
 }
 
-/// The line ending the text uses: that of its first line.
+/// The text's line ending, taken from its first line.
 pub(super) fn line_ending(text: &str) -> &'static str {
     match text.find('\n') {
         Some(at) if text[..at].ends_with('\r') => "\r\n",
@@ -205,7 +205,7 @@ pub(super) fn line_ending(text: &str) -> &'static str {
     }
 }
 
-/// Inserts lines behind `line`, each with the line ending used there.
+/// Inserts lines after `line`, with the line ending used there.
 pub(super) fn insert_behind(text: &mut String, line: &Line, new: &[&str]) {
     let ended = line.next > line.end;
     let ending =

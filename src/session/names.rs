@@ -1,4 +1,4 @@
-//! Names: of a session, of its dated folder, of its unit instance.
+//! Names of sessions, of their dated folders and of their unit instances.
 
 use jiff::civil::Date;
 
@@ -6,14 +6,14 @@ use jiff::civil::Date;
 /// `UNIT_NAME_MAX` of 255, and `YY-MM-DD-NAME` below the 255 bytes of a file name.
 pub const MAX_NAME: usize = 64;
 
-/// Why a word is no session name.
+/// The word is not a valid session name; the message suggests one that is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{word:?} is not a session name: use letters, digits, '-', '_' and '.', at most {MAX_NAME}{hint}", word = .0, hint = hint(.0))]
 pub struct BadName(pub String);
 
 fn hint(word: &str) -> String {
     let mut near = String::new();
-    // As systemctl shows it.
+    // Accept a unit name as systemctl shows it.
     let unit = word.strip_prefix("samocode@").unwrap_or(word);
     let word = unit.strip_suffix(".service").unwrap_or(unit);
     for part in word.rsplit(['/', '\\']) {
@@ -40,12 +40,12 @@ const fn is_allowed(c: char) -> bool {
 pub struct SessionName(String);
 
 impl SessionName {
-    /// Reads a name as a person types it: lower-cased, white space to hyphens.
+    /// Parses a name as a person types it: lower-cased, white space replaced by hyphens.
     ///
     /// # Errors
-    /// [`BadName`] for empty names, path tricks, control characters, other letters and names
-    /// that are too long; also for what git or systemd would refuse (`..`, a leading or trailing
-    /// `-` or `.`, a trailing `.lock`, and `--`, which parts an instance from its project).
+    /// [`BadName`] for empty names, path tricks, control characters, other letters and names that
+    /// are too long; also for what git or systemd would refuse (`..`, a leading or trailing `-` or
+    /// `.`, a trailing `.lock`, and `--`, which separates an instance's session from its project).
     pub fn new(typed: &str) -> Result<Self, BadName> {
         let bad = || BadName(typed.to_owned());
         if typed.chars().any(char::is_control) {
@@ -63,19 +63,19 @@ impl SessionName {
         if sound { Ok(Self(name)) } else { Err(bad()) }
     }
 
-    /// The name.
+    /// The name as plain text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The folder of a session of this name that begins on `day`: `YY-MM-DD-name`.
+    /// The folder name for a session started on `day`: `YY-MM-DD-name`.
     #[must_use]
     pub fn folder(&self, day: Date) -> String {
         format!("{}-{}", day.strftime("%y-%m-%d"), self.0)
     }
 
-    /// The unit instance. `project` is given where another project's session has the plain name.
+    /// The unit instance. Pass `project` if another project's session already has the plain name.
     #[must_use]
     pub fn instance(&self, project: Option<&str>) -> String {
         project.map_or_else(|| self.0.clone(), |project| format!("{}--{project}", self.0))
@@ -88,7 +88,7 @@ impl std::fmt::Display for SessionName {
     }
 }
 
-/// The name in a dated folder name, `jwt-login` in `26-11-20-jwt-login`.
+/// Extracts the session name from a dated folder name: `jwt-login` from `26-11-20-jwt-login`.
 #[must_use]
 pub fn name_in_folder(folder: &str) -> Option<&str> {
     let (date, name) = (folder.get(..9)?, folder.get(9..)?);
@@ -99,7 +99,7 @@ pub fn name_in_folder(folder: &str) -> Option<&str> {
     (dated && !name.is_empty()).then_some(name)
 }
 
-/// A project's folder name in the form an instance may carry.
+/// Turns a project's folder name into a form that is valid in an instance.
 #[must_use]
 pub fn project_slug(folder: &str) -> String {
     let mut slug = String::new();
@@ -114,8 +114,8 @@ pub fn project_slug(folder: &str) -> String {
     if slug.is_empty() { "project".to_owned() } else { slug }
 }
 
-/// Whether `word` may be a unit instance of ours: what the units' programs check before they use
-/// a name that came from outside.
+/// Whether `word` can be one of our unit instances. Programs run by units check this before they
+/// use a name from outside.
 #[must_use]
 pub fn is_instance(word: &str) -> bool {
     let (name, project) = word.split_once("--").map_or((word, None), |(n, p)| (n, Some(p)));

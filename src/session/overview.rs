@@ -1,32 +1,32 @@
-//! `_overview.md`: the state of a session as a human reads it, and edits it.
+//! `_overview.md`: the state of a session, for people to read and edit.
 //!
-//! Agents and people write in the same file, so an edit of ours replaces one value or adds one
-//! line and leaves every other byte alone.
+//! Agents and people write to the same file, so an edit replaces one value or adds one line and
+//! leaves every other byte alone.
 
 use std::fmt;
 
 use super::markdown::{self, KeyLine, Line};
 use super::phase::Phase;
 
-/// A line of the `## Status` section, in the order in which they stand there.
+/// The lines of the `## Status` section, in file order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Field {
-    /// `Phase:`
+    /// `Phase:`, the phase the session is in.
     Phase,
-    /// `Iteration:`
+    /// `Iteration:`, counted within the phase.
     Iteration,
-    /// `Total Iterations:`
+    /// `Total Iterations:`, counted over all phases.
     TotalIterations,
-    /// `Blocked:`, a [`Blocked`].
+    /// `Blocked:`, one of the words of [`Blocked`].
     Blocked,
-    /// `Last Action:`
+    /// `Last Action:`, what the last iteration did.
     LastAction,
-    /// `Next:`
+    /// `Next:`, what the next iteration should do.
     Next,
 }
 
 impl Field {
-    /// All status lines in their order.
+    /// All status lines, in file order.
     pub const ALL: [Self; 6] = [
         Self::Phase,
         Self::Iteration,
@@ -36,7 +36,7 @@ impl Field {
         Self::Next,
     ];
 
-    /// The word before the colon.
+    /// The key before the colon.
     #[must_use]
     pub const fn key(self) -> &'static str {
         match self {
@@ -50,19 +50,19 @@ impl Field {
     }
 }
 
-/// What stands behind `Blocked:`.
+/// The values of `Blocked:`: whether the session can continue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Blocked {
-    /// The session goes on by itself.
+    /// The session can continue by itself.
     No,
-    /// It cannot go on.
+    /// The session cannot continue without help.
     Yes,
-    /// It waits for a human.
+    /// The session is waiting for a human.
     WaitingHuman,
 }
 
 impl Blocked {
-    /// The word as it stands in the file.
+    /// The word used in the file.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -89,57 +89,57 @@ impl fmt::Display for Blocked {
     }
 }
 
-/// What the `## Status` section says; a line that is missing, empty or unreadable is `None`.
+/// The contents of the `## Status` section; a missing, empty or unreadable line is `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StatusLines {
-    /// The phase, if it is one of the eight.
+    /// The phase, if the file has a valid one.
     pub phase: Option<Phase>,
-    /// The phase as it is written, to be shown when it is none of them.
+    /// The phase as written, to show when it is not valid.
     pub phase_text: Option<String>,
-    /// The iteration.
+    /// Iterations in the current phase.
     pub iteration: Option<u32>,
-    /// All iterations of the session so far.
+    /// Iterations of the whole session.
     pub total_iterations: Option<u32>,
-    /// Whether the session is held up.
+    /// Whether the session can continue.
     pub blocked: Option<Blocked>,
-    /// What was done last.
+    /// What the last iteration did, in the agent's words.
     pub last_action: Option<String>,
-    /// What comes next.
+    /// What to do next, in the agent's words.
     pub next: Option<String>,
 }
 
-/// What a new overview is made of. Each but `task` is flattened to one line.
+/// The contents of a new overview. All but `task` are flattened to one line.
 #[derive(Debug, Clone, Copy)]
 pub struct NewOverview<'a> {
-    /// The session's name.
+    /// The session's name, for the title.
     pub name: &'a str,
-    /// When it began, `MM-DD HH:MM`.
+    /// When the session started, as `MM-DD HH:MM`.
     pub started: &'a str,
-    /// Where the agent works: the worktree.
+    /// The folder the agent works in.
     pub working_dir: &'a str,
-    /// What is to be done, in any number of lines.
+    /// The task, in any number of lines.
     pub task: &'a str,
-    /// What to look into first.
+    /// What to investigate first; `None` to leave that to the agent.
     pub dive: Option<&'a str>,
-    /// The phase it begins in.
+    /// The phase the session starts in.
     pub phase: Phase,
-    /// The iteration it is made in, for the counters and the flow log.
+    /// The current iteration, for the counters and the flow log.
     pub iteration: u32,
 }
 
-/// The text of an `_overview.md`.
+/// An `_overview.md`, with edits that leave everything else as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Overview(String);
 
 impl Overview {
-    /// Takes any text; what is missing in it is `None`, or added when it is set.
+    /// Accepts any text. Missing parts read as `None` and are added when set.
     #[must_use]
     pub fn parse(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The text of a new session. Lines of the task that would be read as a part of the file
-    /// (headings, status lines, a fence that stays open) are quoted with `> `.
+    /// Creates the overview of a new session. Task lines that would be taken for a part of the file
+    /// (headings, status lines, an unclosed fence) are quoted with `> `.
     #[must_use]
     pub fn new(new: &NewOverview<'_>) -> Self {
         let line = markdown::one_line;
@@ -170,13 +170,13 @@ impl Overview {
         ))
     }
 
-    /// The text.
+    /// The full text of the file.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// What the `## Status` section says.
+    /// Reads the `## Status` section.
     #[must_use]
     pub fn status(&self) -> StatusLines {
         let lines = markdown::lines(&self.0);
@@ -198,8 +198,8 @@ impl Overview {
         }
     }
 
-    /// The text of the `## Task` section. It reaches to `## Status` where that follows, so that a
-    /// task with headings of its own is read whole.
+    /// The text of the `## Task` section. It extends to the `## Status` section if that follows, so
+    /// that a task with its own headings is read whole.
     #[must_use]
     pub fn task(&self) -> Option<&str> {
         let lines = markdown::lines(&self.0);
@@ -213,7 +213,7 @@ impl Overview {
         Some(self.0[from..to].trim()).filter(|task| !task.is_empty())
     }
 
-    /// The session's name as the first heading gives it.
+    /// The session's name, from the first heading.
     #[must_use]
     pub fn title(&self) -> Option<&str> {
         let lines = markdown::lines(&self.0);
@@ -224,26 +224,26 @@ impl Overview {
         Some(title).filter(|title| !title.is_empty())
     }
 
-    /// When the session began, as written.
+    /// When the session started, as written.
     #[must_use]
     pub fn started(&self) -> Option<&str> {
         self.head("Started")
     }
 
-    /// Where the agent works.
+    /// The folder the agent works in, from `Working Dir:`.
     #[must_use]
     pub fn working_dir(&self) -> Option<&str> {
         self.head("Working Dir")
     }
 
-    /// What the session was told to look into first.
+    /// What to investigate first, from `Dive:`.
     #[must_use]
     pub fn dive(&self) -> Option<&str> {
         self.head("Dive")
     }
 
-    /// Writes a status line: the value in its place, else the line in its place, else the
-    /// section. The value is flattened to one line.
+    /// Sets a status line, adding the line or the whole section if it is missing. The value is
+    /// flattened to one line.
     pub fn set(&mut self, field: Field, value: &str) {
         let value = markdown::one_line(value);
         let lines = markdown::lines(&self.0);
@@ -274,8 +274,8 @@ impl Overview {
         self.set(field, &value);
     }
 
-    /// Appends `- line` to the `## Flow Log`, flattened to one line. A line that is there already
-    /// is not added again: replaying a step changes nothing.
+    /// Appends `- line` to the `## Flow Log`, flattened to one line. A line that already exists is
+    /// not added again, so that replaying a step changes nothing.
     pub fn add_flow(&mut self, line: &str) {
         let line = format!("- {}", markdown::one_line(line));
         if line == "- " {
@@ -296,14 +296,14 @@ impl Overview {
         }
     }
 
-    /// How many of these lines come before the next heading of the first or second level.
+    /// Number of lines before the next heading of level one or two.
     fn section_length(&self, lines: &[Line]) -> usize {
         let is_end = |line: &Line| line.heading(&self.0).is_some_and(|(level, _)| level <= 2);
         lines.iter().position(is_end).unwrap_or(lines.len())
     }
 
-    /// The `## Status` section, heading included: the last that has a phase, else the last. A
-    /// task that was pasted in unquoted may hold such a section too, and stands before ours.
+    /// The `## Status` section, including its heading: the last one with a phase, otherwise the
+    /// last. An unquoted task may contain such a section too, before the real one.
     fn status_section<'l>(&self, lines: &'l [Line]) -> Option<&'l [Line]> {
         let is_status = |at: &usize| lines[*at].is_heading(&self.0, 2, "Status");
         let sections = || {
@@ -315,13 +315,13 @@ impl Overview {
         sections().find(|s| self.find(s, Field::Phase).is_some()).or_else(|| sections().next())
     }
 
-    /// The first line of this field in a section, and its place in it.
+    /// The first line of this field in a section, and its index there.
     fn find(&self, section: &[Line], field: Field) -> Option<(usize, KeyLine<'_>)> {
         let mut lines = section.iter().enumerate().filter(|(_, line)| !line.fenced);
         lines.find_map(|(at, line)| Some((at, markdown::key_line(&self.0, line, field.key())?)))
     }
 
-    /// A value from above the first section.
+    /// Reads a value from the lines above the first section.
     fn head(&self, key: &str) -> Option<&str> {
         let lines = markdown::lines(&self.0);
         let is_section = |line: &&Line| line.heading(&self.0).is_some_and(|(level, _)| level == 2);
@@ -330,8 +330,7 @@ impl Overview {
         Some(&self.0[found.value]).filter(|value| !value.is_empty())
     }
 
-    /// Adds a section with one line in front of the first of the sections `before`, else at the
-    /// end.
+    /// Adds a section with one line before the first of the sections `before`, or at the end.
     fn add_section(&mut self, title: &str, line: &str, before: &[&str]) {
         let lines = markdown::lines(&self.0);
         let place = before
@@ -359,12 +358,12 @@ impl fmt::Display for Overview {
     }
 }
 
-/// `3`, and also `3 of 10` and `**3**`.
+/// Parses `3`, and also `3 of 10` and `**3**`.
 fn leading_number(value: &str) -> Option<u32> {
     markdown::bare(value).split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
-/// The task with those lines quoted that would be read as a part of the file.
+/// Quotes the lines of a task that would be taken for a part of the file.
 fn quoted(task: &str) -> String {
     let task = task.replace("\r\n", "\n").replace('\r', "\n");
     let task = task.trim_start_matches(['\n', '\u{feff}']).trim_end();

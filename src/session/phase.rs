@@ -1,4 +1,4 @@
-//! The phase table: which phases there are, where each may lead, and what may be said in it.
+//! The phase table: the phases, their successors, and the signals allowed in each.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,33 +7,33 @@ use serde::{Deserialize, Serialize};
 
 use super::signal::Status;
 
-/// One of the eight phases a session goes through.
+/// The eight phases of a session.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
-    /// Folder, worktree and branch are made; normally the worker does this alone.
+    /// Creates folder, worktree and branch; usually done by the worker without an agent.
     #[default]
     Init,
-    /// The code as it is today is understood.
+    /// Studies the existing code and writes down what it finds.
     Investigation,
-    /// What is wanted is written down and asked about. A gate.
+    /// Writes down the requirements and asks about open points. A gate.
     Requirements,
-    /// How it will be built is written down and approved. A gate.
+    /// Writes the plan and has it approved. A gate.
     Planning,
-    /// The plan is carried out in small commits.
+    /// Carries out the plan in small commits.
     Implementation,
-    /// The result is tested.
+    /// Runs the tests and adds missing ones.
     Testing,
-    /// The result is reviewed.
+    /// Reviews the whole change and fixes what it finds.
     Quality,
-    /// The summary is written; nothing follows.
+    /// Writes the summary; the last phase.
     Done,
 }
 
 impl Phase {
-    /// All phases in their order.
+    /// All phases, in the order in which a session goes through them.
     pub const ALL: [Self; 8] = [
         Self::Init,
         Self::Investigation,
@@ -45,7 +45,7 @@ impl Phase {
         Self::Done,
     ];
 
-    /// The phase's name as it stands in files, in lower case.
+    /// The phase's name in files, in lower case.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -60,7 +60,7 @@ impl Phase {
         }
     }
 
-    /// The phases that may follow this one, apart from staying.
+    /// The phases that may follow this one, not counting itself.
     #[must_use]
     pub const fn next(self) -> &'static [Self] {
         match self {
@@ -75,7 +75,7 @@ impl Phase {
         }
     }
 
-    /// The signals an agent may leave in this phase.
+    /// The statuses an agent may signal in this phase.
     #[must_use]
     pub const fn signals(self) -> &'static [Status] {
         match self {
@@ -89,7 +89,7 @@ impl Phase {
         }
     }
 
-    /// How many iterations the phase may take before the session blocks.
+    /// Maximum number of iterations in this phase; after that, the session blocks.
     #[must_use]
     pub const fn limit(self) -> u32 {
         match self {
@@ -101,13 +101,13 @@ impl Phase {
         }
     }
 
-    /// Whether the phase may be left only after a human has answered.
+    /// Whether a human must answer before the session may leave this phase.
     #[must_use]
     pub const fn is_gate(self) -> bool {
         matches!(self, Self::Requirements | Self::Planning)
     }
 
-    /// The phase's place in the order, from 1 to 8.
+    /// Position of the phase, from 1 to 8.
     #[must_use]
     pub const fn number(self) -> usize {
         self as usize + 1
@@ -120,7 +120,7 @@ impl fmt::Display for Phase {
     }
 }
 
-/// A word that names no phase.
+/// The word is not the name of a phase.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "'{0}' is not a phase: use init, investigation, requirements, planning, implementation, testing, quality or done"

@@ -1,7 +1,7 @@
-//! `_qa.md`: questions for the human, and the answers.
+//! `_qa.md`: questions for the human, and their answers.
 //!
-//! Agents write the questions, people answer by hand or through `samocode answer`. Filling in an
-//! answer replaces what stands behind `**Answer:**` and no other byte.
+//! Agents write the questions; people answer by editing the file or with `samocode answer`. Filling
+//! in an answer replaces the text after `**Answer:**` and no other byte.
 
 use std::ops::Range;
 
@@ -11,52 +11,51 @@ mod fill;
 
 pub use fill::QaError;
 
-/// What stands behind `**Answer:**`.
+/// The answer to a question: the text after `**Answer:**`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// `_waiting_`, or nothing.
+    /// No answer yet: `_waiting_`, or nothing at all.
     Waiting,
-    /// The human's words; by hand they may take several lines.
+    /// The human's answer; one typed into the file may have several lines.
     Given(String),
 }
 
-/// One question.
+/// A question with its options, suggestion and answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Question {
-    /// `Q1`.
+    /// The question's ID, such as `Q1`.
     pub id: String,
-    /// What is asked, from the heading and the lines below it.
+    /// The question, from the heading and the lines below it.
     pub text: String,
-    /// The lettered options, letters in upper case.
+    /// The lettered options, with upper-case letters.
     pub options: Vec<(char, String)>,
-    /// What the agent would choose: the letter if it is one of the options, and the reason, or
-    /// the whole suggestion where there is no letter.
+    /// The agent's suggestion: the letter of an option and the reason, or else the whole text.
     pub suggestion: Option<(Option<char>, String)>,
-    /// The answer.
+    /// The human's answer, if there is one.
     pub answer: Answer,
     place: Place,
 }
 
-/// Where a question's answer goes, in bytes.
+/// Where to write a question's answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Place {
-    /// The line in which the key stands, and what of the text is the answer.
+    /// Byte offset of the `Answer:` line, and byte range of the answer.
     Value(usize, Range<usize>),
-    /// There is no such line: it is added behind this one.
+    /// There is no such line; add one after the line with this index.
     Behind(usize),
 }
 
-/// A `_qa.md` as far as it can be read.
+/// A parsed `_qa.md` that keeps its exact text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Qa {
     text: String,
     questions: Vec<Question>,
-    /// Answers waited for outside every question that can be read.
+    /// Number of open answers that belong to no readable question.
     stray: usize,
 }
 
 impl Qa {
-    /// Reads any text; what is no question is left alone.
+    /// Parses any text; everything that is not a question is left alone.
     #[must_use]
     pub fn parse(text: impl Into<String>) -> Self {
         let text = text.into();
@@ -84,19 +83,19 @@ impl Qa {
         Self { text, questions, stray }
     }
 
-    /// The text.
+    /// The full text of the file.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// The questions in their order.
+    /// The questions, in file order.
     #[must_use]
     pub fn questions(&self) -> &[Question] {
         &self.questions
     }
 
-    /// How many answers are waited for. None means that the human has answered.
+    /// Number of open questions; 0 if the human has answered them all.
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.questions.iter().filter(|q| q.answer == Answer::Waiting).count() + self.stray
@@ -106,7 +105,7 @@ impl Qa {
 const ANSWER: &str = "Answer";
 const SUGGESTION: &str = "Suggestion";
 
-/// The level, the id and the rest of a heading like `### Q1: what?` or `## Question 1`.
+/// Parses a heading like `### Q1: what?` or `## Question 1` into level, ID and rest.
 fn question_heading<'a>(text: &'a str, line: &Line) -> Option<(usize, String, &'a str)> {
     let (level, title) = line.heading(text)?;
     let word = title.get(..9).filter(|word| word.eq_ignore_ascii_case("question "));
@@ -120,7 +119,7 @@ fn question_heading<'a>(text: &'a str, line: &Line) -> Option<(usize, String, &'
         .then(|| (level, format!("Q{number}"), rest.trim_start_matches(mark)))
 }
 
-/// Reads the question whose heading is line `at` and whose body has `length` lines.
+/// Parses the question whose heading is line `at` and whose body has `length` lines.
 fn question(
     text: &str,
     lines: &[Line],
@@ -146,7 +145,7 @@ fn question(
         if let Some(found) = key(SUGGESTION).filter(|_| suggestion.is_none()) {
             suggestion = Some(text[found.value].to_owned());
         } else if answer.is_some() {
-            // What stands below the answer belongs to it, or is read by `answer_range`.
+            // Lines below the answer are part of it; `answer_range` decides which.
         } else if let Some(found) = key(ANSWER) {
             answer = Some((n, found.value));
         } else if let Some((letter, option)) =
@@ -178,13 +177,13 @@ fn question(
     }
 }
 
-/// Options are lettered from A upwards; what breaks that order is text that looks like one.
+/// Options are lettered from A upwards; anything out of order is ordinary text.
 fn follows(options: &[(char, String)], letter: char) -> bool {
     options.last().map_or(letter == 'A', |(last, _)| letter > *last)
 }
 
-/// From the value of the answer's line to the end of the answer. People answer in several lines;
-/// the mark of a missing answer is replaced alone, whatever they wrote below it.
+/// Range of the answer, which may have several lines. A `_waiting_` mark is replaced alone, even if
+/// people wrote something below it.
 fn answer_range(text: &str, below: &[Line], value: Range<usize>) -> Range<usize> {
     if !value.is_empty() && is_waiting(&text[value.clone()]) {
         return value;
@@ -205,7 +204,7 @@ fn answer_range(text: &str, below: &[Line], value: Range<usize>) -> Range<usize>
     value.start..end
 }
 
-/// `A) text` in the forms that agents write: `- A) `, `A. `, `**A)** `, `**A) text**`, `(A) `.
+/// Parses `A) text` in the forms agents use: `- A) `, `A. `, `**A)** `, `**A) text**`, `(A) `.
 fn option(content: &str) -> Option<(char, &str)> {
     let item = content.strip_prefix(['-', '*', '+']).filter(|rest| rest.starts_with(' '));
     let content = item.unwrap_or(content).trim_start();
@@ -221,7 +220,7 @@ fn option(content: &str) -> Option<(char, &str)> {
     (!text.is_empty()).then(|| (letter.to_ascii_uppercase(), text))
 }
 
-/// `A - why`, `**A)** why`, `Option A: why`; other words are the suggestion themselves.
+/// Parses `A - why`, `**A)** why` or `Option A: why`; any other text is the suggestion itself.
 fn read_suggestion(words: &str, options: &[(char, String)]) -> (Option<char>, String) {
     let plain = words.trim_start_matches(['*', '_', '(', '`']);
     let label = plain.get(..7).filter(|label| label.eq_ignore_ascii_case("option "));
@@ -243,7 +242,7 @@ fn read_suggestion(words: &str, options: &[(char, String)]) -> (Option<char>, St
     }
 }
 
-/// Whether an answer is none yet: empty, `waiting`, or begins with the mark `_waiting_`.
+/// Whether there is no answer yet: the text is empty, `waiting`, or starts with `_waiting_`.
 fn is_waiting(answer: &str) -> bool {
     let words = answer.trim();
     let plain = words.trim_start_matches(['*', '_', '`']);
@@ -254,7 +253,7 @@ fn is_waiting(answer: &str) -> bool {
         || behind.is_some_and(|b| b.is_empty() || (marked && b.starts_with(['*', '_', '`'])))
 }
 
-/// A line that parts sections: `---`, `***`.
+/// Whether the line is a horizontal rule, such as `---` or `***`.
 fn is_break(content: &str) -> bool {
     let mark = content.chars().next().filter(|c| matches!(c, '-' | '*' | '_'));
     mark.is_some_and(|mark| {

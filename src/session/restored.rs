@@ -1,21 +1,22 @@
-//! What was found after a boot to have lost its data, and what was done about it.
+//! Files found after a boot to have lost data, and what was done about it.
 
 use serde::{Deserialize, Serialize};
 
 /// Files that lost data when the machine went down.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Restored {
-    /// How many files of the worktree got back what git has of them.
+    /// Number of worktree files restored from git.
     pub files: u64,
-    /// The first of them, by their paths in the worktree.
+    /// The first of them, as paths relative to the worktree.
     pub first: Vec<String>,
-    /// Where their damaged bytes are kept, below the session's folder.
+    /// Where the damaged versions are kept, in the session's folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept: Option<String>,
-    /// How many other files seem to have lost data: git has no copy, or cannot tell.
+    /// Number of other files that may have lost data; git cannot restore them.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub lost: u64,
-    /// The first of them: those of the worktree by their paths in it, those of the session's folder by their whole path.
+    /// The first of them: worktree files as relative paths, files of the session's folder as
+    /// absolute ones.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub first_lost: Vec<String>,
 }
@@ -26,7 +27,7 @@ const fn is_zero(number: &u64) -> bool {
 }
 
 impl Restored {
-    /// Adds what another look found: one is made again when its worker was killed.
+    /// Adds the findings of a repeated check, which happens if a worker is killed during one.
     pub fn add(&mut self, later: &Self) {
         self.files += later.files;
         self.first.extend_from_slice(&later.first);
@@ -35,28 +36,27 @@ impl Restored {
         self.first_lost.clone_from(&later.first_lost);
     }
 
-    /// The sentence that people and agents read.
+    /// Describes the findings in a sentence, for people and agents.
     #[must_use]
     pub fn describe(&self) -> String {
         let mut parts = Vec::new();
         if self.files > 0 {
-            let kept = self.kept.as_ref().map_or_else(String::new, |kept| {
-                format!(" (their damaged bytes are kept in {kept})")
-            });
+            let kept = self
+                .kept
+                .as_ref()
+                .map_or_else(String::new, |kept| format!(" (damaged versions kept in {kept})"));
             let files = count(self.files);
             let names = named(self.files, &self.first);
             parts.push(format!(
-                "{files} damaged by the restart of the machine restored from git: {names}{kept}"
+                "restored {files} from git that lost data when the machine went down: {names}{kept}"
             ));
         } else if let Some(kept) = &self.kept {
-            parts.push(format!("the restart of the machine damaged a reflog of git; it was repaired, the damaged one is kept in {kept}"));
+            parts.push(format!("repaired a git reflog that was damaged when the machine went down; the damaged version is kept in {kept}"));
         }
         if self.lost > 0 {
             let names = named(self.lost, &self.first_lost);
             let files = count(self.lost);
-            parts.push(format!(
-                "{files} that may have lost data in the restart of the machine: {names}"
-            ));
+            parts.push(format!("{files} may have lost data when the machine went down: {names}"));
         }
         parts.join("; ")
     }
@@ -91,8 +91,8 @@ mod tests {
     fn it_is_described_in_a_sentence() {
         assert_eq!(
             restored(3, 1).describe(),
-            "3 files damaged by the restart of the machine restored from git: a0, a1, … (their damaged bytes are kept in _damaged/x); \
-             1 file that may have lost data in the restart of the machine: b0"
+            "restored 3 files from git that lost data when the machine went down: a0, a1, … (damaged versions kept in _damaged/x); \
+             1 file may have lost data when the machine went down: b0"
         );
         let reflog = Restored { kept: Some("_damaged/y".to_owned()), ..Restored::default() };
         assert!(reflog.describe().contains("reflog"), "{reflog:?}");

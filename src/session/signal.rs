@@ -1,4 +1,4 @@
-//! The signal: what an agent leaves in `_signal.json` at the end of a run.
+//! The signal an agent leaves in `_signal.json` at the end of a run.
 
 use std::fmt;
 
@@ -8,31 +8,31 @@ use serde_json::{Map, Value};
 use super::phase::Phase;
 use super::vocabulary::{Needs, WaitsFor};
 
-/// The largest signal that is read, in bytes. An agent has no reason to write more.
+/// Maximum size of a signal file, in bytes. An agent has no reason to write more.
 pub const MAX_BYTES: usize = 1024 * 1024;
 
-/// What the agent says of its run.
+/// The status an agent signals at the end of its run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// Go on: in this phase, or in the one it names.
+    /// Continue in this phase, or in the one the signal names.
     Continue,
     /// A human has to answer first.
     Waiting,
-    /// The agent cannot go on.
+    /// The agent cannot continue without help.
     Blocked,
-    /// The session is finished.
+    /// The session is finished; valid only in the last phase.
     Done,
-    /// Go on in this phase with a fresh conversation that is given `state`.
+    /// Continue in this phase with a fresh conversation, which is given `state`.
     Handoff,
 }
 
 impl Status {
-    /// All of them.
+    /// Every status, for lookups by word.
     pub const ALL: [Self; 5] =
         [Self::Continue, Self::Waiting, Self::Blocked, Self::Done, Self::Handoff];
 
-    /// The status as it stands in files.
+    /// The word used in files.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -51,19 +51,18 @@ impl fmt::Display for Status {
     }
 }
 
-/// A well-formed signal. An agent's own words in `needs` and `for` are shown to the human rather
-/// than refused.
+/// A well-formed signal. Unknown words in `needs` and `for` are shown to the human, not rejected.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Signal {
-    /// What the agent says of its run.
+    /// The status the agent signals, which decides the next step.
     pub status: Status,
-    /// The phase to go to; absent means stay.
+    /// The phase to move to; absent to stay in this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<Phase>,
-    /// What was done, in a sentence.
+    /// What the run did, in a sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub summary: Option<String>,
-    /// Why it waits, is blocked or hands over.
+    /// Why the session waits, is blocked or hands over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// What a blocked session needs.
@@ -77,64 +76,64 @@ pub struct Signal {
     pub state: Option<Value>,
 }
 
-/// Why the contents of `_signal.json` are no signal. Each is told apart, because the agent is
-/// asked once to mend it and has to know what was wrong.
+/// Why `_signal.json` is not a valid signal. The agent gets one chance to fix it, so each error
+/// says exactly what was wrong.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SignalError {
-    /// There is no file.
-    #[error("there is no _signal.json")]
+    /// The file does not exist.
+    #[error("_signal.json is missing")]
     Missing,
-    /// The file has no content but white space.
+    /// The file holds nothing but white space.
     #[error("_signal.json is empty")]
     Empty,
-    /// The file is not what it should be on disk: a folder, unreadable.
+    /// The path is not a readable file, for example a folder.
     #[error("_signal.json cannot be read: {0}")]
     Unreadable(String),
     /// The file is larger than [`MAX_BYTES`].
-    #[error("_signal.json has {0} bytes; at most {MAX_BYTES} are read")]
+    #[error("_signal.json has {0} bytes, more than the maximum of {MAX_BYTES}")]
     TooLarge(u64),
-    /// The file ends in the middle of its JSON, as after a write that was cut off.
-    #[error("_signal.json is cut off")]
+    /// The JSON ends early, as after an interrupted write.
+    #[error("_signal.json is truncated")]
     Torn,
-    /// The file is not JSON.
+    /// The file is not JSON; holds the parser's message.
     #[error("_signal.json is not JSON: {0}")]
     NotJson(String),
-    /// The file is JSON, but no object.
+    /// The file is JSON, but not an object.
     #[error("_signal.json holds {0}; it must hold an object")]
     NotAnObject(&'static str),
     /// A field has the wrong type.
     #[error("_signal.json: '{field}' is {found}; it must be {expected}")]
     WrongType {
-        /// The field's name.
+        /// Name of the field, as in the file.
         field: &'static str,
-        /// What it holds.
+        /// Type of the value found.
         found: &'static str,
-        /// What it should hold.
+        /// Type the value should have.
         expected: &'static str,
     },
-    /// There is no status, or it is none of the known words.
+    /// The status is missing or is not a known word.
     #[error("_signal.json: '{0}' is not a status: use continue, waiting, blocked, done or handoff")]
     UnknownStatus(String),
-    /// The phase is none of the eight.
+    /// The phase is not the name of a phase.
     #[error(
         "_signal.json: '{0}' is not a phase: use init, investigation, requirements, planning, implementation, testing, quality or done"
     )]
     UnknownPhase(String),
-    /// The signal belongs to another run.
-    #[error("_signal.json is of run {found}; this run is {expected}")]
+    /// The signal names another run.
+    #[error("_signal.json is for run {found}, but this is run {expected}")]
     Stale {
-        /// The run the signal names.
+        /// ID of the run the signal names.
         found: String,
-        /// The run it should name.
+        /// ID of the run it should name.
         expected: String,
     },
 }
 
 impl Signal {
-    /// Reads a signal left by the run `run`.
+    /// Parses the signal of the run `run`.
     ///
     /// # Errors
-    /// A [`SignalError`] that says what is wrong with the bytes.
+    /// A [`SignalError`] that describes the problem.
     pub fn parse(bytes: &[u8], run: &str) -> Result<Self, SignalError> {
         if bytes.len() > MAX_BYTES {
             return Err(SignalError::TooLarge(bytes.len() as u64));
@@ -178,7 +177,7 @@ fn phase(fields: &Map<String, Value>) -> Result<Option<Phase>, SignalError> {
         .transpose()
 }
 
-/// The trimmed text of a field; absent, null and empty are the same.
+/// The trimmed text of a field; absent, null and empty are treated alike.
 fn text(fields: &Map<String, Value>, field: &'static str) -> Result<Option<String>, SignalError> {
     match fields.get(field) {
         None | Some(Value::Null) => Ok(None),
@@ -225,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn kinds_of_damage_are_told_apart() {
+    fn kinds_of_damage_are_distinguished() {
         use SignalError as E;
         let cases = [
             ("", E::Empty),

@@ -1,11 +1,10 @@
-//! The time formats of session files, all in local time and all to be found in files that the
-//! Python samocode wrote.
+//! The time formats of session files, all in local time and shared with the Python samocode.
 
 use jiff::Zoned;
 
 use super::phase::Phase;
 
-/// `MM-DD-HH:mm`, the beginning of an artifact's file name; the prompt's `TIMESTAMP_FILE`.
+/// `MM-DD-HH:mm`, the start of an artifact's file name; the prompt's `TIMESTAMP_FILE`.
 #[must_use]
 pub fn file(at: &Zoned) -> String {
     at.strftime("%m-%d-%H:%M").to_string()
@@ -17,7 +16,7 @@ pub fn log(at: &Zoned) -> String {
     at.strftime("%m-%d %H:%M").to_string()
 }
 
-/// `[NNN @ MM-DD HH:MM]`, the beginning of a flow-log line; the prompt's `TIMESTAMP_ITERATION`.
+/// `[NNN @ MM-DD HH:MM]`, the start of a flow-log line; the prompt's `TIMESTAMP_ITERATION`.
 #[must_use]
 pub fn iteration(iteration: u32, at: &Zoned) -> String {
     format!("[{iteration:03} @ {}]", log(at))

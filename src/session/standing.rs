@@ -1,38 +1,38 @@
-//! Where a session stands, in a word and in full.
+//! The state of a session, as one word and with its details.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::vocabulary::{Cause, Needs, WaitsFor};
 
-/// A session's state in one word, the same in `status --json`, hook and status line.
+/// A session's state in one word, shared by `status --json`, hook and status line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Word {
-    /// Asked for, nothing has run yet.
+    /// Requested, but nothing has run yet.
     New,
-    /// At work, or about to be.
+    /// An agent is at work, or is about to start.
     Running,
-    /// A human is waited for.
+    /// Waiting for a human's answer; nothing runs.
     Waiting,
-    /// It cannot go on without help.
+    /// Blocked by a problem that needs a human's help.
     Blocked,
-    /// Finished.
+    /// Finished: the last phase is complete.
     Done,
-    /// Stopped by a human.
+    /// Stopped by a human, until a human starts it again.
     Stopped,
-    /// Over the cap of sessions that run at once.
+    /// More sessions are active than may run at once; this one waits for a slot.
     Queued,
-    /// At the usage limit, until a time.
+    /// The account's usage limit is reached; resumes when it resets.
     Limited,
-    /// Disk, credentials or network are in the way; it goes on when that is mended.
+    /// Disk, credentials, network or budget prevent runs; resumes when that is fixed.
     Paused,
-    /// The unit gave up.
+    /// The unit gave up after too many crashes.
     Failed,
 }
 
 impl Word {
-    /// The word.
+    /// The word used in files and output.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -56,44 +56,44 @@ impl std::fmt::Display for Word {
     }
 }
 
-/// Where a session stands.
+/// The state of a session, with the data that belongs to it.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub enum Standing {
-    /// Asked for; worktree and overview are not made yet.
+    /// Requested, but nothing has run yet.
     #[default]
     New,
-    /// Something is to be done.
+    /// There is work to do.
     Running,
-    /// A human is waited for.
+    /// Waiting for a human's answer; nothing runs.
     Waiting {
-        /// What for.
+        /// What the human has to provide.
         waits_for: WaitsFor,
-        /// What the agent said of it.
+        /// The reason the agent gave.
         reason: Option<String>,
     },
-    /// It cannot go on.
+    /// Blocked by a problem that needs a human's help.
     Blocked {
-        /// Why.
+        /// Why the session is blocked.
         reason: String,
-        /// What it needs.
+        /// What kind of help it needs.
         needs: Needs,
     },
-    /// Finished.
+    /// Finished: the last phase is complete.
     Done,
-    /// Over the cap of sessions that run at once.
+    /// More sessions are active than may run at once; this one waits for a slot.
     Queued,
-    /// At the usage limit.
+    /// The account's usage limit is reached.
     Limited {
-        /// When it ends.
+        /// When the limit resets and runs may start again.
         until: Timestamp,
     },
-    /// Something outside is in the way.
+    /// An outside cause prevents runs.
     Paused {
-        /// What.
+        /// The cause, which decides when to check again.
         cause: Cause,
-        /// How to mend it.
+        /// What is wrong and how to fix it.
         detail: String,
-        /// When it is tried again.
+        /// When to retry; `None` if only a human can resume the session.
         until: Option<Timestamp>,
     },
     /// The worker gave up after too many quick deaths.

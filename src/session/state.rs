@@ -1,4 +1,4 @@
-//! The state of a session: what the journal's entries add up to.
+//! The state of a session, computed from the entries of its journal.
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -18,38 +18,38 @@ pub use iteration::{Conversation, Failures, Iteration, OpenRun, RunState};
 pub use machine::Machine;
 pub use visit::Visit;
 
-/// Where the agent works, once that is made.
+/// The place the agent works in, known once it is prepared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// The folder.
+    /// Absolute path of the folder the agent runs in.
     pub working_dir: String,
-    /// The branch; `None` without a repository.
+    /// The session's git branch; `None` without a repository.
     pub branch: Option<String>,
-    /// The commit the branch began from.
+    /// The commit the branch starts from.
     pub base: Option<String>,
 }
 
-/// What the last run cost, as the ledger of its day gets it.
+/// Cost of the last run, to be entered in the ledger of the day.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LastCost {
-    /// The run's id.
+    /// The ID of the run.
     pub run: String,
-    /// When it ended.
+    /// When the run ended, which decides the day.
     pub at: Timestamp,
-    /// US dollars.
+    /// Cost of the run, in US dollars.
     pub usd: f64,
-    /// Tokens.
+    /// Tokens used by the run.
     pub tokens: Usage,
 }
 
-/// What all runs of a session cost.
+/// Total cost of a session's runs.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Costs {
-    /// US dollars.
+    /// Cost of all runs, in US dollars.
     pub usd: f64,
-    /// Tokens.
+    /// Tokens used by all runs.
     pub tokens: Usage,
-    /// The last run's part.
+    /// The last run's share of it.
     pub last: Option<LastCost>,
 }
 
@@ -62,19 +62,19 @@ impl Costs {
     }
 }
 
-/// The last signal, as it stands in the history.
+/// The last accepted signal and the step that followed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LastSignal {
-    /// Its line of the history.
+    /// Its line in the history.
     pub line: HistoryLine,
-    /// Where it led.
+    /// The step it led to.
     pub step: Step,
 }
 
-/// How a human sent a session elsewhere, which the flow log says until the next run.
+/// A change of course by a human. Recovery adds it to the flow log until the next run starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Redirection {
-    /// A new task, at this time.
+    /// A new task, given at this time.
     Task(Timestamp),
     /// Another phase, set by hand at this time.
     Phase(Timestamp),
@@ -83,61 +83,61 @@ pub enum Redirection {
 /// The state of a session: a pure function of its journal.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct State {
-    /// The number of the last entry.
+    /// Number of the last journal entry.
     pub seq: u64,
     /// When the last entry was written.
     pub at: Timestamp,
-    /// When the session began.
+    /// When the session was created.
     pub created: Timestamp,
-    /// The session's name.
+    /// The session's name, without date or project.
     pub name: String,
-    /// What is to be done: the first task, then the one it was resumed with.
+    /// The current task: the first, or the one it was last resumed with.
     pub task: String,
-    /// What the investigation should begin with.
+    /// What to investigate first, if the person said so.
     pub dive: Option<String>,
-    /// Where the agent works; `None` until that is made.
+    /// The place the agent works in; `None` until it is prepared.
     pub place: Option<Place>,
-    /// The phase the session is in, and what is counted there.
+    /// The current phase, with its counters.
     pub visit: Visit,
-    /// Iterations in all phases together, the one under way included.
+    /// Iterations in all phases together, including the current one.
     pub total: u32,
-    /// Where the session stands.
+    /// The session's state, with its details.
     pub standing: Standing,
-    /// Since when.
+    /// When the session entered that state.
     pub since: Timestamp,
-    /// Whether the human was told where the session stands.
+    /// Whether a notification about the current state was sent.
     pub told: bool,
-    /// Whether a human stopped it.
+    /// Whether a human stopped the session.
     pub stopped: bool,
-    /// Whether a human has started the session since its last run: no limit or pause that was
-    /// found before holds it up then.
+    /// Whether a human started the session since its last run. Limits and pauses found before that
+    /// no longer apply.
     pub forced: bool,
-    /// The iteration that has begun and of which no signal was taken yet.
+    /// The current iteration: started, and no signal accepted yet.
     pub iteration: Option<Iteration>,
-    /// What the next conversation is given.
+    /// The state that a handoff passes to the next conversation.
     pub handoff: Option<Value>,
-    /// Messages taken from the inbox that no finished run has seen.
+    /// IDs of messages taken from the inbox that no finished run has seen.
     pub unseen: Vec<String>,
-    /// The last signal.
+    /// The last accepted signal; `None` before the first.
     pub last_signal: Option<LastSignal>,
-    /// How a human sent the session elsewhere since its last run.
+    /// A change of course by a human since the last run.
     pub redirection: Option<Redirection>,
-    /// Whether the effects of the last signal, or of a human's word, may not all be on disk.
+    /// Whether effects of the last signal or of a human's action may still be missing on disk.
     pub unsettled: bool,
-    /// The size of the model's context in tokens, as last told.
+    /// The size of the model's context window in tokens, as last reported.
     pub context_window: Option<u64>,
-    /// What all runs cost.
+    /// Total cost of all runs.
     pub costs: Costs,
-    /// When the stream or the kernel last showed progress, as far as the journal knows.
+    /// When the agent last made progress, as far as the journal knows.
     pub last_progress: Option<Timestamp>,
-    /// The machine the workers ran on.
+    /// Reboots of the machine and the damage they did.
     pub machine: Machine,
-    /// Quick deaths of the worker.
+    /// Recent quick deaths of the worker, for the crash-loop delay.
     pub deaths: Deaths,
 }
 
 impl State {
-    /// Adds up a journal.
+    /// Computes the state from a whole journal.
     #[must_use]
     pub fn of(entries: &[Entry]) -> Self {
         let mut state = Self::default();
@@ -164,31 +164,31 @@ impl State {
         }
     }
 
-    /// The phase.
+    /// The phase the session is in.
     #[must_use]
     pub const fn phase(&self) -> Phase {
         self.visit.phase
     }
 
-    /// The folder the agent works in, once it is made.
+    /// The folder the agent works in, once it is prepared.
     #[must_use]
     pub fn working_dir(&self) -> Option<&str> {
         self.place.as_ref().map(|place| place.working_dir.as_str())
     }
 
-    /// The branch, where the session has one.
+    /// The session's git branch, if it has one.
     #[must_use]
     pub fn branch(&self) -> Option<&str> {
         self.place.as_ref()?.branch.as_deref()
     }
 
-    /// The commit the branch began from.
+    /// The commit the branch starts from.
     #[must_use]
     pub fn base(&self) -> Option<&str> {
         self.place.as_ref()?.base.as_deref()
     }
 
-    /// The run that was started and whose end is not known.
+    /// The run that was started and has no known end.
     #[must_use]
     pub fn open_run(&self) -> Option<&OpenRun> {
         match &self.iteration.as_ref()?.run {
@@ -197,13 +197,13 @@ impl State {
         }
     }
 
-    /// The conversation of the iteration under way.
+    /// The agent's conversation in the current iteration.
     #[must_use]
     pub fn conversation(&self) -> Option<&Conversation> {
         self.iteration.as_ref()?.conversation.as_ref()
     }
 
-    /// Adds one entry.
+    /// Updates the state with one more journal entry.
     pub fn apply(&mut self, entry: &Entry) {
         self.seq = entry.seq;
         self.at = entry.at;

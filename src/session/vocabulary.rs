@@ -1,6 +1,6 @@
-//! The words by which signals, journals and hooks say what is waited for, needed, in the way, and
-//! what became of a run. Each is an enum here and plain text in the files. A word that is not
-//! known, from an agent or from another version, is kept as it was written and shown as it is.
+//! Vocabulary of signals, journals and hooks: what a session waits for or needs, why it is paused,
+//! and how a run ended. Enums here, plain text in files. Unknown words, from an agent or another
+//! version, are kept and shown as written.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::phase::Phase;
 
-/// Declares an enum of words with one variant more, `Other`, for those that are not known.
+/// Declares an enum of words, with an additional variant `Other` for unknown ones.
 macro_rules! words {
     ($(#[$about:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal,)+ }) => {
         $(#[$about])*
@@ -16,12 +16,12 @@ macro_rules! words {
         #[serde(from = "String", into = "String")]
         pub enum $name {
             $($(#[$doc])* $variant,)+
-            /// A word that this version does not know, as it was written.
+            /// A word unknown to this version, as written.
             Other(String),
         }
 
         impl $name {
-            /// The word as files have it.
+            /// The word used in files.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 match self {
@@ -63,11 +63,11 @@ macro_rules! words {
 words! {
     /// What a waiting session waits for: the `for` of its signal.
     WaitsFor {
-        /// Answers to the questions in `_qa.md`.
+        /// Answers to questions in `_qa.md`.
         QaAnswers = "qa_answers",
-        /// A yes or no to the plan.
+        /// Approval or rejection of the plan.
         PlanApproval = "plan_approval",
-        /// A file that a human has to change.
+        /// A change that a human has to make to a file.
         FileUpdate = "file_update",
         /// Anything else that only a human can do.
         HumanAction = "human_action",
@@ -75,7 +75,7 @@ words! {
 }
 
 impl WaitsFor {
-    /// What a phase waits for where nobody says it.
+    /// What a phase waits for if the signal does not say.
     #[must_use]
     pub const fn usual(phase: Phase) -> Self {
         match phase {
@@ -85,7 +85,7 @@ impl WaitsFor {
         }
     }
 
-    /// The command that gives the session `instance` what it waits for.
+    /// The command that gives the session `instance` what it is waiting for.
     #[must_use]
     pub fn answer_command(&self, instance: &str) -> String {
         match self {
@@ -101,65 +101,65 @@ impl WaitsFor {
 words! {
     /// What a blocked session needs: the `needs` of its signal, or of the worker's own verdict.
     Needs {
-        /// Somebody who decides.
+        /// A decision by a human.
         HumanDecision = "human_decision",
-        /// A task that says what is meant.
+        /// A clearer description of the task.
         Clarification = "clarification",
-        /// An error fixed that the agent cannot fix.
+        /// A fix for an error that the agent cannot fix itself.
         ErrorResolution = "error_resolution",
-        /// Somebody who looks into what happened.
+        /// Somebody to investigate what happened.
         Investigation = "investigation",
     }
 }
 
 words! {
-    /// What pauses a session until it is gone.
+    /// What pauses a session until it clears.
     Cause {
         /// Too little space on a disk that the session writes to.
         Disk = "disk",
         /// Refused or missing credentials of the agent's account.
         Credentials = "credentials",
-        /// The network, or the agent's service behind it.
+        /// No network, or no answer from the agent's service.
         Network = "network",
-        /// The budget of a day.
+        /// The day's budget is spent.
         Budget = "budget",
     }
 }
 
 words! {
-    /// What became of a run, in a word.
+    /// How a run ended, in one word.
     RunOutcome {
-        /// The agent ended by itself and in order.
+        /// The agent exited normally, with or without a signal.
         Finished = "finished",
-        /// A usage limit was reached.
+        /// The account reached a usage limit.
         Limit = "limit",
-        /// The agent's service failed in a way that passes.
+        /// The agent's service had a temporary failure.
         Transient = "transient",
-        /// The credentials were refused.
+        /// The service refused the credentials.
         Auth = "auth",
         /// The conversation no longer fits the model.
         ContextFull = "context_full",
         /// The conversation could not be resumed.
         NotResumed = "not_resumed",
-        /// The kernel killed it for want of memory.
+        /// The kernel's OOM killer ended it.
         OutOfMemory = "out_of_memory",
-        /// A signal ended it.
+        /// A signal from elsewhere killed it.
         Killed = "killed",
-        /// It took longer than a run may.
+        /// It exceeded the time limit of a run.
         TimedOut = "timed_out",
-        /// It showed no progress for too long.
+        /// It made no progress for too long.
         Stalled = "stalled",
-        /// The worker was asked to end, and ended it.
+        /// Stopped because the worker had to exit.
         Interrupted = "interrupted",
-        /// It took as many turns as it may.
+        /// It used the maximum number of turns.
         MaxTurns = "max_turns",
-        /// It spent what one run may spend.
+        /// It used up the budget of a single run.
         Budget = "budget",
-        /// The process could not be started.
+        /// Its process could not be started.
         WouldNotStart = "would_not_start",
         /// The agent reported an error.
         Failed = "failed",
-        /// Its worker ended before it; the signal it left was used.
+        /// Its worker died before it ended; the signal it left was accepted.
         CutOff = "cut_off",
     }
 }

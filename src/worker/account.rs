@@ -1,6 +1,6 @@
-//! What is known of an account, shared by all its sessions: a usage limit, refused credentials.
-//! One session finds out; the others read it here before they start a run, so that they neither
-//! stampede nor each find out alone.
+//! State of an account, shared by all its sessions: usage limit and refused credentials. The first
+//! session to hit one records it here; the others check before they start a run, instead of all
+//! running into it.
 //!
 //! ```text
 //! $XDG_STATE_HOME/samocode/accounts/HASH.json   and   HASH.lock
@@ -20,32 +20,32 @@ use crate::session::{Cause, clock};
 
 use super::file_stamp::FileStamp;
 
-/// How often refused credentials are tried again, by one session for all.
+/// Interval at which one session retries refused credentials on behalf of all.
 pub(super) const AUTH_RETRY: SignedDuration = SignedDuration::from_mins(10);
 
-/// Sessions of one account start again spread over this time.
+/// After a limit resets, the account's sessions resume spread over this many seconds.
 const SPREAD_S: u64 = 30;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 struct Known {
-    /// When the usage limit ends.
+    /// When the usage limit resets.
     limited_until: Option<Timestamp>,
-    /// Which limit it is.
+    /// Which limit it is, in the agent's words: `five_hour`.
     limit: Option<String>,
-    /// What was said when the credentials were refused.
+    /// The error with which the credentials were refused.
     refused: Option<String>,
-    /// When they may be tried again.
+    /// When to try the refused credentials again.
     next_try: Option<Timestamp>,
-    /// When that was found out.
+    /// When the limit or the refusal was recorded.
     found: Option<Timestamp>,
-    /// The files that the refused credentials came from.
+    /// The state of the files that the refused credentials came from.
     sources: Stamps,
 }
 
 impl Known {
-    /// What of it holds. Times that were found out in the future were so by a clock that was wrong
-    /// then or is now: they have to be found out anew.
+    /// Discards records from the future: the clock was wrong then or is wrong now, so limit and
+    /// refusal must be found out again.
     fn true_at(self, now: Timestamp) -> Self {
         if self.found.is_some_and(|found| clock::was_set_back(found, now)) {
             return Self { refused: self.refused, sources: self.sources, ..Self::default() };
@@ -54,24 +54,24 @@ impl Known {
     }
 }
 
-/// The files that credentials come from. A human who changes one of them has fixed the credentials,
-/// as far as can be known without a try.
+/// The files that credentials come from. If one of them changes, assume that a human fixed the
+/// credentials; only a run can confirm it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Sources {
-    /// The user's file of credentials.
+    /// Path of the user's env file, if there is one.
     pub(super) env_file: Option<PathBuf>,
-    /// What that was like when it was read for the agent.
+    /// State of the env file when it was read for the agent.
     pub(super) env_file_read: Option<FileStamp>,
-    /// Where the agent keeps its logins. The agent may write there itself.
+    /// The files where the agent keeps its logins; the agent may change them itself.
     pub(super) logins: Vec<PathBuf>,
 }
 
-/// What such files were like, by their paths.
+/// States of credential files, by path.
 type Stamps = BTreeMap<String, Option<FileStamp>>;
 
 impl Sources {
-    /// As the agent used them that now ended. What was changed in the file of credentials since it
-    /// was read is yet to be tried.
+    /// The state in which the agent that just ended used them. Later changes to the env file have
+    /// not been tried yet.
     fn used(&self) -> Stamps {
         let mut stamps = self.now();
         if let Some(env_file) = &self.env_file {
@@ -90,7 +90,7 @@ fn key(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
-/// An account's file.
+/// Access to the shared file of one account.
 #[derive(Debug)]
 pub(super) struct Account {
     file: PathBuf,
@@ -99,7 +99,8 @@ pub(super) struct Account {
 }
 
 impl Account {
-    /// The account `hash` in `folder`. A refusal is void once one of its `sources` has changed.
+    /// The account `hash` in `folder`. A refusal no longer applies once one of its `sources` has
+    /// changed.
     pub(super) fn new(folder: &Path, hash: &str, sources: Sources) -> Self {
         Self {
             file: folder.join(format!("{hash}.json")),
@@ -108,14 +109,14 @@ impl Account {
         }
     }
 
-    /// What is in the way of a run now, as an event of the session `instance`. Where refused
-    /// credentials are due to be tried again, the first to ask gets the turn.
+    /// What currently prevents a run of the session `instance`, as an event. If refused credentials
+    /// are due for a retry, the first session to ask does it.
     pub(super) fn obstacle(
         &self,
         instance: &str,
         now: Timestamp,
     ) -> Result<Option<Event>, StoreError> {
-        // Most accounts never had trouble: nothing is locked or written for them.
+        // Most accounts have never had a problem; lock and write nothing for those.
         if !self.file.exists() {
             return Ok(None);
         }
@@ -134,8 +135,8 @@ impl Account {
         Ok(obstacle)
     }
 
-    /// The usage limit was reached. Of two that hold, as that of a week and that of five hours, the
-    /// one that ends later counts.
+    /// Records a usage limit. If two apply, such as a weekly and a five-hour limit, the later reset
+    /// time wins.
     pub(super) fn limited(
         &self,
         until: Timestamp,
@@ -150,8 +151,8 @@ impl Account {
         self.write(&Known { limited_until: Some(until), limit: what, found: Some(now), ..known })
     }
 
-    /// The credentials were refused. True for the first session that found out, which tells the
-    /// human for all of them.
+    /// Records refused credentials. Returns true to the first session that does; it notifies the
+    /// human for all.
     pub(super) fn refused(&self, what: &str, now: Timestamp) -> Result<bool, StoreError> {
         let _lock = self.hold()?;
         let mut known = self.read()?.true_at(now);
@@ -163,8 +164,8 @@ impl Account {
         Ok(first)
     }
 
-    /// A run that began at `since` went well: nothing is in the way any more, but for what another
-    /// session found out meanwhile.
+    /// Clears the account after a successful run that started at `since`, except for anything
+    /// another session recorded after that.
     pub(super) fn went_well(&self, since: Timestamp, now: Timestamp) -> Result<(), StoreError> {
         if !self.file.exists() {
             return Ok(());
@@ -174,17 +175,16 @@ impl Account {
         if found.is_some_and(|at| at > since) { Ok(()) } else { store::remove(&self.file) }
     }
 
-    /// Whether nothing is in the way any more, for a session that waits: not locked and nothing
-    /// claimed, as it is looked at every few seconds.
+    /// Whether a waiting session can resume. Polled every few seconds, so it neither locks the file
+    /// nor claims a retry.
     pub(super) fn is_free(&self, now: Timestamp) -> bool {
         let Ok(known) = self.read() else { return false };
         let known = known.true_at(now);
         known.limited_until.is_none() && (known.refused.is_none() || self.is_fixed(&known))
     }
 
-    /// Whether the credentials that were refused are others by now. Of a file that they did not come
-    /// from nothing is known: two sessions of different surroundings must not take each other's
-    /// refusal for void.
+    /// Whether the refused credentials have changed since. Only files they came from are compared:
+    /// sessions with different environments must not clear each other's refusal.
     fn is_fixed(&self, known: &Known) -> bool {
         let changed = |(path, stamp)| known.sources.get(&path).is_some_and(|then| *then != stamp);
         self.sources.now().into_iter().any(changed)
@@ -204,7 +204,7 @@ impl Account {
     }
 
     fn read(&self) -> Result<Known, StoreError> {
-        // What cannot be read is found out anew.
+        // An unreadable file is treated as empty; the next run finds out again.
         let bytes = store::read(&self.file)?.unwrap_or_default();
         Ok(serde_json::from_slice(&bytes).unwrap_or_default())
     }
@@ -214,13 +214,12 @@ impl Account {
     }
 }
 
-/// What to do about refused credentials, the same for the session that found out and for those that
-/// wait for it.
+/// The advice for refused credentials, used by every session of the account.
 pub(super) fn log_in_again(refused: &str) -> String {
-    format!("{refused}: log in again, or mend ~/.config/samocode/env")
+    format!("{refused}: log in again, or fix ~/.config/samocode/env")
 }
 
-/// What is in the way, and whether this session takes the turn to try refused credentials.
+/// What prevents a run, and whether this session claims the retry of refused credentials.
 fn judge(known: &Known, instance: &str, now: Timestamp) -> (Option<Event>, bool) {
     if let Some(until) = known.limited_until {
         return (Some(Event::Limited { until, what: known.limit.clone() }), false);
@@ -240,7 +239,7 @@ fn judge(known: &Known, instance: &str, now: Timestamp) -> (Option<Event>, bool)
     }
 }
 
-/// The part of [`SPREAD_S`] by which a session starts later than the first.
+/// This session's delay after a reset, up to [`SPREAD_S`].
 pub(super) fn spread(instance: &str) -> SignedDuration {
     let mut hasher = DefaultHasher::new();
     instance.hash(&mut hasher);

@@ -1,5 +1,6 @@
-//! Budgets, in US dollars and in tokens: of a session and of a day over all sessions, looked at
-//! between iterations. That of a run is the agent's own cap, and [`super::follow`]'s.
+//! Budgets in US dollars and tokens, for a session and for a day across all sessions. They are
+//! checked between iterations; the budget of a run is enforced by the agent and by
+//! [`super::follow`].
 
 use jiff::{Timestamp, ToSpan as _, Zoned};
 
@@ -12,18 +13,18 @@ use crate::session::{Cause, clock};
 use super::ledger::{Ledger, Line};
 use super::{Trouble, Worker};
 
-/// From this share of a budget on, in percent, the human is warned.
+/// Percentage of a budget at which the human is warned.
 const WARN_AT: f64 = 80.0;
 
-/// What is in the way of another run.
+/// A spent budget that prevents another run.
 pub(super) enum Spent {
-    /// The session's own budget: a human has to raise it.
+    /// The session's own budget; a human has to raise it. Holds the reason.
     Session(String),
-    /// The day's, of all sessions: tomorrow is another day.
+    /// The day's budget for all sessions; holds a pause until tomorrow.
     Day(Box<Event>),
 }
 
-/// The share of a budget that is used, in percent: of money or of tokens, whichever is more.
+/// Percentage of a budget that is used, of money or tokens, whichever is higher.
 fn share(budget: &Budget, usd: f64, tokens: u64) -> Option<f64> {
     let of = |used: f64, most: f64| if most > 0.0 { used / most * 100.0 } else { 100.0 };
     #[expect(clippy::cast_precision_loss, reason = "a share needs no more precision")]
@@ -38,8 +39,8 @@ fn in_words(budget: &Budget, usd: f64, tokens: u64) -> String {
     [usd, tokens].into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-/// How a session's budget is raised. What `enable` recorded counts more than the project's file, so
-/// editing that might not help.
+/// How to raise a session's budget. Values recorded by `enable` override the project's file, so
+/// editing that file might not help.
 fn remedy(budget: &Budget, usd: f64, instance: &str) -> String {
     match budget.usd.filter(|most| usd >= *most) {
         Some(most) => {
@@ -47,7 +48,7 @@ fn remedy(budget: &Budget, usd: f64, instance: &str) -> String {
             format!("samocode enable {instance} --budget {more}, or SAMOCODE_BUDGET_USD for all")
         }
         None => format!(
-            "SAMOCODE_BUDGET_TOKENS (samocode config {instance} tells where it is set), then: \
+            "SAMOCODE_BUDGET_TOKENS (samocode config {instance} shows where it is set), then: \
              samocode start {instance}"
         ),
     }
@@ -81,13 +82,13 @@ impl Worker<'_> {
         let words = in_words(&budgets.day, usd, tokens);
         Ok(Some(Spent::Day(Box::new(Event::Paused {
             cause: Cause::Budget,
-            detail: format!("the day's budget is spent ({words}); it goes on tomorrow"),
+            detail: format!("the day's budget is spent ({words}); resumes tomorrow"),
             until: tomorrow(&now),
             quiet: false,
         }))))
     }
 
-    /// Writes the last run's cost into the day's ledger, and warns when four fifths are used.
+    /// Adds the last run's cost to the day's ledger, and warns when 80 % of a budget is used.
     pub(super) fn account_for(&mut self, before: (f64, u64)) -> Result<(), Trouble> {
         self.enter_in_ledger()?;
         let budgets = self.setup.settings.budgets;
@@ -103,8 +104,8 @@ impl Worker<'_> {
         Ok(())
     }
 
-    /// Enters the last run in the ledger, also where no budget of a day is set: another project may
-    /// have one, or this one may get it today. A worker that died before it did is made up for.
+    /// Adds the last run to the ledger, even without a daily budget: another project may have one,
+    /// or this one may get one today. Also covers for a worker that died before it could.
     pub(super) fn enter_in_ledger(&mut self) -> Result<(), StoreError> {
         let Some(last) = &self.writer.state().costs.last else { return Ok(()) };
         let line = Line {
@@ -128,7 +129,7 @@ impl Worker<'_> {
         let warned = |(usd, tokens)| share(budget, usd, tokens).is_some_and(|s| s >= WARN_AT);
         if warned(now) && !warned(before) {
             let words = in_words(budget, now.0, now.1);
-            let text = format!("four fifths of the budget of {whose} are used: {words}");
+            let text = format!("80 % of {whose}'s budget is used: {words}");
             self.writer.record(Event::BudgetWarned { text: text.clone() })?;
             self.tell_of(&text);
         }
@@ -139,7 +140,7 @@ impl Worker<'_> {
         Ledger::of(&self.setup.state_dir, at.date())
     }
 
-    /// What was spent before a run, to see later whether a threshold was crossed.
+    /// Spending before a run, in US dollars and tokens, to detect a crossed threshold afterwards.
     pub(super) fn spent(&self) -> (f64, u64) {
         spent(self.writer.state())
     }

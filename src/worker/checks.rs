@@ -1,4 +1,4 @@
-//! What is looked at before a run is started: what would make it fail, or cost what it may not.
+//! Checks before a run: anything that would make it fail or exceed a budget.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -19,7 +19,7 @@ use super::account::{Account, Sources};
 use super::file_stamp::FileStamp;
 
 impl Worker<'_> {
-    /// The agent of this phase, found and willing.
+    /// The agent for this phase, located and ready to run.
     pub(super) fn agent(&self) -> Result<Agent, String> {
         let (settings, env) = (&self.setup.settings, &self.setup.env);
         let name = settings.agent(self.writer.state().phase());
@@ -31,20 +31,20 @@ impl Worker<'_> {
         Ok(agent)
     }
 
-    /// Reads the file of credentials, in which a human may have fixed something.
+    /// Reads the env file again, in case a human fixed something in it.
     pub(super) fn read_env_file(&mut self) {
-        // Before it is read: what is written meanwhile is read the next time.
+        // Stamp the file before reading it, so that a concurrent write is noticed next time.
         self.env_file_read = self.env_file_path().as_deref().and_then(FileStamp::of);
         match Dirs::user(&self.setup.env).and_then(|dirs| EnvFile::read(&dirs)) {
             Ok(read) => {
                 self.redactor = redactor(&self.setup.env, &read);
                 self.env_file = read;
             }
-            Err(error) => tracing::warn!("the credentials stay as they were: {error}"),
+            Err(error) => tracing::warn!("keeping the previous credentials: {error}"),
         }
     }
 
-    /// The session's checkout; `None` where it works in a folder that was not made for it.
+    /// The session's checkout; `None` if it works in a folder that samocode did not create.
     pub(super) fn checkout(&self) -> Option<Checkout> {
         let working_dir = self.writer.state().working_dir()?;
         Checkout::around(&self.setup.project, Path::new(working_dir))
@@ -54,15 +54,15 @@ impl Worker<'_> {
         self.writer.state().working_dir().is_some_and(|dir| !Path::new(dir).is_dir())
     }
 
-    /// Below the floor of free space nothing is started, nor without a place for temporary files: a
-    /// full disk would cost the run.
+    /// A pause if too little disk space is free or temporary files cannot be written: a run would
+    /// be wasted.
     pub(super) fn disk_is_full(&self) -> Option<Event> {
         let floor = self.setup.settings.disk_floor;
         let places = [self.writer.folder.path(), Checkout::place(&self.setup.project)];
         let full = places.into_iter().find_map(|path| {
             let free = free_space(path).filter(|free| *free < floor)?;
             Some(format!(
-                "{} MiB free on the disk of {}, SAMOCODE_DISK_FLOOR asks for {}: free some space",
+                "{} MiB free on the disk of {}, SAMOCODE_DISK_FLOOR requires {}: free some space",
                 free >> 20,
                 path.display(),
                 floor >> 20
@@ -71,7 +71,7 @@ impl Worker<'_> {
         let detail = full.or_else(|| {
             let error = try_temporary_files().err()?;
             let folder = std::env::temp_dir();
-            Some(format!("cannot write temporary files into {}: {error}", folder.display()))
+            Some(format!("cannot write temporary files to {}: {error}", folder.display()))
         })?;
         Some(Event::Paused {
             cause: Cause::Disk,
@@ -81,7 +81,7 @@ impl Worker<'_> {
         })
     }
 
-    /// What is known of the account the agent will use, where it has one.
+    /// The account the agent will use, if it has one.
     pub(super) fn account(&self) -> Option<Account> {
         let name = self.setup.settings.agent(self.writer.state().phase());
         let env = REGISTRY.environment(&self.setup.env, &self.env_file, name, &RunIds::default());
@@ -95,8 +95,8 @@ impl Worker<'_> {
         Some(Account::new(&folder, &known.hash, sources))
     }
 
-    /// What worktree and session look like, to see whether an iteration changed anything: the
-    /// commit, git's list of changes, the age of the newest artifact.
+    /// A fingerprint of worktree and session, to see whether an iteration changed anything: the
+    /// commit, git's list of changes, and the time of the newest artifact.
     pub(super) async fn fingerprint(&self) -> String {
         let working_dir = self.writer.state().working_dir().unwrap_or_default().to_owned();
         let working_dir = Path::new(&working_dir);
@@ -107,13 +107,13 @@ impl Worker<'_> {
     }
 }
 
-/// Writes as much as a prompt may take, under no name.
+/// Writes an unnamed temporary file as large as a prompt can get.
 fn try_temporary_files() -> std::io::Result<()> {
     tempfile::tempfile()?.write_all(&[0; 64 * 1024])
 }
 
-/// When the newest file right in a folder was changed, in nanoseconds since 1970; the worker's own
-/// files do not count.
+/// Modification time of the newest file directly in a folder, in nanoseconds since 1970, ignoring
+/// the worker's own files.
 fn newest_file(folder: &Path) -> u128 {
     let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
     entries

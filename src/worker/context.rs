@@ -1,26 +1,26 @@
-//! Handing over in time: a conversation that fills its model's context is asked for a handoff; one
-//! that ends without gets a handoff made from what was last seen of it.
+//! Handoffs before the context is full. The worker asks the agent for one; if the conversation ends
+//! without it, the worker writes one from the last output.
 
 use serde_json::{Value, json};
 
 use crate::agent::event::cut;
 
-/// Tokens of a context, until the agent has said how many its model has.
+/// Assumed size of the context window in tokens, until the agent reports the real one.
 pub(super) const DEFAULT_WINDOW: u64 = 200_000;
 
-/// How much of the agent's last words is kept, in bytes.
+/// How much of the agent's last text to keep, in bytes.
 const LAST_WORDS: usize = 4 * 1024;
 
-/// How many of its last tools are kept.
+/// How many of its last tool calls to keep.
 const LAST_TOOLS: usize = 8;
 
-/// What the agent is told when its context fills up, or a human asks for a handoff.
-pub(super) const ASK: &str = "Your context is nearly full, or a handoff was asked for. Bring the \
+/// The message to an agent whose context is filling up, or for whom a human wants a handoff.
+pub(super) const ASK: &str = "Your context is nearly full, or a handoff was requested. Bring the \
     work to a safe state now: commit what is good, update _overview.md, then write _signal.json \
     with status \"handoff\", a reason, and in \"state\" everything the next conversation needs to \
-    go on: what is done, what is not, what you learned, the next step. Then end.";
+    continue: what is done, what is not, what you learned, the next step. Then exit.";
 
-/// Whether it is time to hand over.
+/// Whether the context is full enough for a handoff.
 pub(super) const fn is_full(used: u64, window: Option<u64>, percent: u8) -> bool {
     let window = match window {
         Some(window) if window > 0 => window,
@@ -29,7 +29,7 @@ pub(super) const fn is_full(used: u64, window: Option<u64>, percent: u8) -> bool
     used.saturating_mul(100) >= window.saturating_mul(percent as u64)
 }
 
-/// What was last seen of a run.
+/// The last text and tool calls of a run.
 #[derive(Debug, Default)]
 pub(super) struct LastSeen {
     words: String,
@@ -48,10 +48,10 @@ impl LastSeen {
         self.tools.push(summary.to_owned());
     }
 
-    /// A handoff made in the agent's place.
+    /// A handoff on behalf of the agent, as the JSON given to the next conversation.
     pub(super) fn handoff(&self) -> Value {
         json!({
-            "made_by": "samocode, since the conversation ended without a handoff",
+            "made_by": "samocode, because the conversation ended without a handoff",
             "last_words": self.words,
             "last_tools": self.tools,
             "advice": "git status, git log and the session's files show what was done",

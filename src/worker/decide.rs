@@ -5,46 +5,46 @@ use jiff::{SignedDuration, Timestamp};
 use crate::session::Needs;
 use crate::session::state::{Failures, Iteration, Standing, State, Visit};
 
-/// Three stalls in one iteration block the session.
+/// This many stalls in one iteration block the session.
 pub(super) const MAX_STALLS: u32 = 3;
 
-/// Handoffs made in an agent's place, in a row within one iteration, until the session blocks: the
-/// first may be bad luck, and the second was told where the first had come to; a third says that
-/// the step does not fit a conversation, and each costs a whole one.
+/// This many handoffs written by the worker in one iteration block the session. The first may be
+/// bad luck, and the second knew how far the first had come; a third means that the step does not
+/// fit in a conversation, and each one costs a full context.
 pub(super) const MAX_HANDOFFS: u32 = 3;
 
-/// So many times in a row the same signal with nothing changed blocks the session.
+/// The same signal this many times in a row, with nothing changed, blocks the session.
 pub(super) const MAX_UNCHANGED: u32 = 3;
 
-/// What the worker does next.
+/// The worker's next action, as decided by [`decide`].
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Decision {
-    /// Nothing is left to do: the session is done, waits, is blocked or stopped.
+    /// Exit: the session is done, waiting, blocked or stopped.
     Rest,
-    /// Worktree and overview have to be made.
+    /// Create worktree and overview, which do not exist yet.
     Prepare,
-    /// Something outside is in the way until then.
+    /// Sleep until this time: an outside cause prevents runs.
     SleepUntil(Timestamp),
-    /// The session cannot go on.
+    /// Block the session, for this reason.
     Block { reason: String, needs: Needs },
-    /// A run.
+    /// Start a run with these numbers.
     Run(Numbers),
 }
 
-/// The numbers of a run.
+/// The counters that identify a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Numbers {
-    /// The iteration in this phase.
+    /// Number of the iteration within the phase, from 1.
     pub(super) iteration: u32,
-    /// The iteration in all.
+    /// Number of the iteration within the session, from 1.
     pub(super) total: u32,
-    /// Which run of the iteration it is.
+    /// Number of the run within the iteration, from 1.
     pub(super) attempt: u32,
 }
 
-/// Decides what to do next. `max_retries` is how many runs of an iteration may fail; `spread` is how
-/// much later than a usage limit ends this session goes on, so that those of an account do not all
-/// do so at once.
+/// Decides what to do next. `max_retries` is how many runs of an iteration may fail. `spread` is
+/// this session's delay after a usage limit resets, so that an account's sessions do not all resume
+/// at once.
 pub(super) fn decide(
     state: &State,
     now: Timestamp,
@@ -80,7 +80,7 @@ pub(super) fn decide(
     }
 }
 
-/// The numbers of the next run: another of the iteration under way, or the first of the next.
+/// Counters of the next run: another one of the current iteration, or the first of the next.
 fn next_run(state: &State) -> Numbers {
     let (iteration, total) = (state.visit.iterations, state.total);
     match &state.iteration {
@@ -89,7 +89,7 @@ fn next_run(state: &State) -> Numbers {
     }
 }
 
-/// Why another run would be no use, and what is needed instead.
+/// Why another run would be useless, and what kind of help is needed.
 fn out_of_tries(
     visit: &Visit,
     iteration: Option<&Iteration>,
@@ -99,21 +99,20 @@ fn out_of_tries(
     let Some(iteration) = iteration else {
         return if visit.is_over() {
             let limit = phase.limit();
-            let reason = format!("{phase} has taken {limit} iterations, as many as it may");
+            let reason = format!("{phase} has used all of its {limit} iterations");
             Some((reason, Needs::HumanDecision))
         } else {
             unchanged(visit)
         };
     };
     if iteration.stalls >= MAX_STALLS {
-        let reason =
-            format!("{MAX_STALLS} runs in a row showed no sign of progress in {phase} {number}");
+        let reason = format!("{MAX_STALLS} runs in a row made no progress in {phase} {number}");
         return Some((reason, Needs::Investigation));
     }
     if iteration.handoffs >= MAX_HANDOFFS {
         let reason = format!(
             "{MAX_HANDOFFS} conversations in a row ended in {phase} {number} without a signal, full \
-             or asked to hand over: the step may be too large for one conversation"
+             or after a handoff request: the step may be too large for one conversation"
         );
         return Some((reason, Needs::HumanDecision));
     }
@@ -126,11 +125,11 @@ fn out_of_tries(
     None
 }
 
-/// The same signal again and again with nothing done.
+/// Blocks a session that repeats the same signal without doing anything.
 fn unchanged(visit: &Visit) -> Option<(String, Needs)> {
     (visit.unchanged >= MAX_UNCHANGED).then(|| {
         let reason = format!(
-            "{} iterations of {} ended with the same signal and changed nothing: no commit, no file",
+            "{} iterations of {} ended with the same signal and changed neither commits nor files",
             visit.unchanged + 2,
             visit.phase
         );
@@ -220,7 +219,7 @@ mod tests {
         state.standing = Standing::Limited { until };
         assert_eq!(decide(&state, until, 3, spread), Decision::SleepUntil(until + spread));
         assert!(matches!(decide(&state, until + spread, 3, spread), Decision::Run(_)));
-        // What else is waited for has its own time.
+        // Other waits have their own end.
         let detail = String::new();
         state.standing = Standing::Paused { cause: Cause::Network, detail, until: Some(until) };
         assert!(matches!(decide(&state, until, 3, spread), Decision::Run(_)));

@@ -1,4 +1,4 @@
-//! Whether a file is still as it was when it was last looked at.
+//! Detects whether a file has changed since it was last looked at.
 
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt as _;
@@ -6,22 +6,22 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-/// What of a file differs after every change to it. Times alone do not tell: they go in steps of a
-/// kernel's tick, up to 10 ms, and a copy may keep them. Two stamps are compared for being equal,
-/// never for which is newer.
+/// Metadata that differs after every change to a file. Timestamps alone are not enough: they
+/// advance in kernel ticks of up to 10 ms, and a copy may preserve them. Compare stamps for
+/// equality only, never for age.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct FileStamp {
     inode: u64,
     size: u64,
-    /// Of the contents, in seconds and nanoseconds since 1970.
+    /// Modification time of the contents (mtime), in seconds and nanoseconds since 1970.
     modified: (i64, i64),
-    /// Of the contents, the mode or the owner; nobody can set it.
+    /// Change time of contents, mode or owner (ctime), which nobody can set.
     changed: (i64, i64),
 }
 
 impl FileStamp {
-    /// The stamp of the file at `path`, of a link's target; `None` where there is no file, or none
-    /// that can be looked at.
+    /// The stamp of the file at `path`, following links; `None` if it is missing or cannot be
+    /// examined.
     pub(super) fn of(path: &Path) -> Option<Self> {
         let of = |meta: Metadata| Self {
             inode: meta.ino(),

@@ -1,4 +1,4 @@
-//! Following a run while it lasts: its stream, the stall ladder, the watchdog, mail, signals.
+//! Follows a run to its end: stream, stall detection, watchdog, mail, signals.
 
 use std::time::{Duration, Instant};
 
@@ -18,10 +18,10 @@ use super::repeat::{Repeats, Verdict};
 use super::signals::Request;
 use super::{Trouble, Worker, notices};
 
-/// How often, at most, the status line and the hook follow what the agent does.
+/// Minimum time between updates of status line and hook.
 const SHOW_EVERY: Duration = Duration::from_secs(1);
 
-/// What the worker keeps of a run while it lasts.
+/// What the worker tracks during a run.
 pub(super) struct Watch {
     run: String,
     pub(super) told: Told,
@@ -33,11 +33,11 @@ pub(super) struct Watch {
     timeout: tokio::time::Instant,
     ended_by: Option<EndedBy>,
     repeats: Repeats,
-    /// What was last seen, for a handoff in the agent's place.
+    /// The agent's last output, for a handoff on its behalf.
     pub(super) seen: LastSeen,
-    /// Whether the agent was asked to hand over.
+    /// Whether the agent was asked for a handoff.
     pub(super) handoff_asked: bool,
-    /// Why the worker ended the run, in words, where its outcome does not say.
+    /// Why the worker ended the run, if the outcome alone does not explain it.
     pub(super) why_ended: Option<String>,
 }
 
@@ -49,7 +49,7 @@ impl Watch {
             run: plan.run.clone(),
             told: Told::default(),
             pulse: Pulse::new(settings.stall_after(worker.writer.state().phase()), now),
-            doing: "starts".to_owned(),
+            doing: "starting".to_owned(),
             progress: Timestamp::now(),
             shown: now.checked_sub(SHOW_EVERY).unwrap_or(now),
             last_shown: None,
@@ -62,7 +62,7 @@ impl Watch {
         }
     }
 
-    /// Follows the run to its end: events, ticks, signals, the timeout.
+    /// Follows the run to its end: events, ticks, signals and the time limit.
     pub(super) async fn drive(
         &mut self,
         worker: &mut Worker<'_>,
@@ -71,7 +71,8 @@ impl Watch {
     ) -> Result<(std::process::ExitStatus, Option<EndedBy>), Trouble> {
         let stall_after = worker.setup.settings.stall_after(worker.writer.state().phase());
         let every = pulse::look_every(stall_after, worker.notify.watchdog_interval());
-        // Timers have a grain of 1 ms: to await a first tick that is due now would take as long.
+        // Timers have a resolution of 1 ms; waiting for a first tick that is due now would take
+        // that long.
         let mut tick = tokio::time::interval_at(tokio::time::Instant::now() + every, every);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         worker.notify.watchdog();
@@ -87,7 +88,7 @@ impl Watch {
                 ask = worker.signals.next() => if ask == Request::End && self.ended_by.is_none() {
                     self.ended_by = Some(EndedBy::Shutdown);
                     worker.notify.status(&notices::status_line(
-                        worker.writer.state(), Some("is asked to end"), None));
+                        worker.writer.state(), Some("stopping"), None));
                     run.terminate();
                 },
                 () = tokio::time::sleep_until(self.timeout), if self.ended_by.is_none() => {
@@ -136,7 +137,7 @@ impl Watch {
         self.show(worker)
     }
 
-    /// The same call over and over is a stall: told to the agent, then ended.
+    /// Repeating the same call is a stall: warn the agent, then end the run.
     fn called(
         &mut self,
         worker: &mut Worker<'_>,
@@ -160,7 +161,7 @@ impl Watch {
         Ok(())
     }
 
-    /// A run that has spent its tokens is ended; its money is the agent's own cap.
+    /// Ends a run that has used up its tokens. The agent itself enforces the limit in US dollars.
     fn spent(&mut self, worker: &Worker<'_>, run: &mut Run) {
         let budget = worker.setup.settings.budgets.run.tokens;
         let usage = self.told.usage();
@@ -171,7 +172,7 @@ impl Watch {
         }
     }
 
-    /// A context that fills up is handed over in time.
+    /// Asks for a handoff before the context is full.
     fn filled(
         &mut self,
         worker: &mut Worker<'_>,
@@ -199,7 +200,7 @@ impl Watch {
         Ok(())
     }
 
-    /// A look every few seconds: CPU, stall ladder, watchdog, mail, hook.
+    /// The check every few seconds: CPU time, stall detection, watchdog, mail, hook.
     fn look(
         &mut self,
         worker: &mut Worker<'_>,
@@ -236,11 +237,11 @@ impl Watch {
 
     fn show(&mut self, worker: &mut Worker<'_>) -> Result<(), Trouble> {
         let quiet = self.pulse.quiet(Instant::now()).as_secs() / 60;
-        // What it does now may name a secret: a command is told with its arguments.
+        // The text may contain a secret: it includes the arguments of commands.
         let doing = worker.redactor.redact(&self.doing);
         let line = notices::status_line(worker.writer.state(), Some(&doing), Some(quiet));
         self.shown = Instant::now();
-        // A quiet agent costs neither messages nor writes.
+        // While the agent is quiet, send and write nothing.
         let now = (line, self.progress);
         if self.last_shown.as_ref() == Some(&now) {
             return Ok(());
@@ -253,8 +254,8 @@ impl Watch {
 }
 
 const REPEATS: &str = "The supervisor sees you make the same tool call with the same input over \
-    and over. It will not come out differently: look at what it says, and go on another way.";
+    and over. The result will not change: read what it says, and try something else.";
 
 const NUDGE: &str = "The supervisor has seen no sign of progress from you for a while. If you are \
-    waiting for something that hangs, stop it and go on another way; if you are done, write \
+    waiting for something that hangs, stop it and try something else; if you are done, write \
     _signal.json and end.";

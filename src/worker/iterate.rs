@@ -1,4 +1,4 @@
-//! One run of an iteration: intent, agent, outcome.
+//! One run of an iteration: record the intent, run the agent, record the outcome.
 
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
@@ -29,25 +29,25 @@ use super::follow::Watch;
 use super::rules::{self, Rule};
 use super::{Trouble, Worker, notices, prepare};
 
-/// How long processes that were killed may take to end.
+/// How long killed processes may take to exit.
 const STRAYS_BOUND: Duration = Duration::from_secs(5);
 
-/// The steps in which the times of files go, at the longest (a kernel's tick of 100 Hz).
+/// The coarsest resolution of file times: one kernel tick at 100 Hz.
 pub(super) const TICK: Duration = Duration::from_millis(10);
 
-/// What a run is about, fixed before it starts.
+/// The parameters of a run, fixed before it starts.
 pub(super) struct Plan {
     pub(super) run: String,
     pub(super) numbers: Numbers,
     pub(super) conversation: String,
     pub(super) resume: bool,
-    /// What was wrong with the signal, when the agent is only asked for one.
+    /// What was wrong with the signal, if this run only asks for one.
     pub(super) asked: Option<String>,
-    /// Folders the agent's PATH needs.
+    /// Folders to add to the agent's PATH.
     path_additions: Vec<PathBuf>,
 }
 
-/// What is known of a run at its end.
+/// What is known about a run when it ends.
 struct Ended {
     outcome: Outcome,
     told: Told,
@@ -55,12 +55,12 @@ struct Ended {
     log_error: Option<String>,
     seen: LastSeen,
     handoff_asked: bool,
-    /// Why the worker ended it, in words.
+    /// Why the worker ended it, for a person.
     why: Option<String>,
 }
 
 impl Worker<'_> {
-    /// Runs the agent once and takes what comes of it.
+    /// Runs the agent once and handles the result.
     pub(super) async fn iterate(&mut self, numbers: Numbers) -> Result<(), Trouble> {
         if !self.has_slot()? {
             return self.queue().await;
@@ -83,11 +83,11 @@ impl Worker<'_> {
             }
         } else if let Some(checkout) = self.checkout() {
             if !checkout.is_whole(self.writer.state().branch()) {
-                // A git that was killed with its agent leaves locks that would stop the next.
+                // A git process killed with its agent leaves locks that would block the next one.
                 let (project, settings) = (&self.setup.project, &self.setup.settings);
-                let mend = prepare::restore_worktree(&mut self.writer, project, settings);
-                if let Err(reason) = super::pinging(self.notify, mend).await? {
-                    tracing::warn!("the worktree may not be in order: {reason}");
+                let restored = prepare::restore_worktree(&mut self.writer, project, settings);
+                if let Err(reason) = super::pinging(self.notify, restored).await? {
+                    tracing::warn!("the worktree may be in a bad state: {reason}");
                 }
             }
             if self.writer.state().machine.is_first_run_since_boot() {
@@ -133,7 +133,7 @@ impl Worker<'_> {
         self.account_for(spent_before)
     }
 
-    /// Writes a run's end down, then does what its outcome's rule and its signal say.
+    /// Records the end of a run, then applies the rule for its outcome and handles its signal.
     async fn conclude(
         &mut self,
         plan: &Plan,
@@ -157,17 +157,18 @@ impl Worker<'_> {
             *detail = self.redactor.redact(detail).into_owned();
         }
         let cost = self.cost(&ended);
-        // What an agent said last may quote what it was given.
+        // The agent's last output may quote secrets from its input.
         let detail = ended.why.clone().or_else(|| rules::detail(&ended.outcome));
         let unsignalled = signal.as_ref().err().filter(|_| rule == Rule::TakeSignal);
         let detail = detail.or_else(|| unsignalled.map(ToString::to_string));
         let detail = detail.or_else(|| ended.log_error.clone());
         let detail = detail.map(|text| self.redactor.redact(&text).into_owned());
         let has_signal = signal.is_ok();
-        // A run that the worker interrupted had no time to hand over: it is asked again when resumed.
+        // A run that the worker interrupted had no time for a handoff; it is asked again when
+        // resumed.
         let hands_over = rule == Rule::HandOver || (ended.handoff_asked && rule != Rule::GoOn);
-        // An agent has one chance an iteration to make up for a signal; one that cannot be asked
-        // has none.
+        // An agent gets one chance per iteration to supply a missing signal, if it can be asked at
+        // all.
         let was_asked =
             self.writer.state().iteration.as_ref().is_some_and(|iteration| iteration.was_asked);
         let may_ask = !was_asked && agent.capabilities().resumes;
@@ -185,7 +186,7 @@ impl Worker<'_> {
             Ok(signal) => return self.take_signal(&plan.run, Some(run_ended), signal).await,
             Err(problem) => problem,
         };
-        // With one write: what comes of a run counts, also for a worker that dies here.
+        // A single write: the consequences of a run must survive a worker that dies here.
         let mut events = vec![run_ended];
         if hands_over {
             let mut state = ended.seen.handoff();
@@ -194,7 +195,7 @@ impl Worker<'_> {
         }
         let mut delays = false;
         match rule {
-            // What ended the run is still in the way of the next.
+            // The cause that ended this run would end the next one too.
             Rule::Pause(event) => events.push(*event),
             _ if hands_over => {}
             Rule::TakeSignal if may_ask => {
@@ -205,16 +206,16 @@ impl Worker<'_> {
             Rule::GoOn | Rule::HandOver => {}
         }
         self.writer.record_all(events)?;
-        // An agent's own word for the phase is not to be taken for a human's at the next start.
+        // A phase written by the agent must not look like a human's edit at the next start.
         self.writer.open_overview()?;
         if delays && !self.signals.end {
-            self.notify.status(&notices::status_line(self.writer.state(), Some("retries"), None));
+            self.notify.status(&notices::status_line(self.writer.state(), Some("retrying"), None));
             self.pause(self.setup.settings.retry_delay).await;
         }
         Ok(())
     }
 
-    /// The process itself, from its start to its end.
+    /// Runs the process itself, from start to exit.
     async fn run(&mut self, agent: &Agent, plan: &Plan, log: &str) -> Result<Ended, Trouble> {
         let state = self.writer.state();
         let working_dir = state.working_dir().unwrap_or_default().to_owned();
@@ -225,7 +226,7 @@ impl Worker<'_> {
         };
         let cgroup = self.cgroup.and_then(|unit| {
             unit.run(&state.total.to_string())
-                .inspect_err(|error| tracing::warn!("the run gets no cgroup of its own: {error}"))
+                .inspect_err(|error| tracing::warn!("the run has no cgroup of its own: {error}"))
                 .ok()
         });
         let environment = self.environment(plan, temporary.path());
@@ -252,7 +253,7 @@ impl Worker<'_> {
             }
         };
         let _awake = match self.setup.settings.inhibit {
-            Inhibit::Idle => Awake::hold(&format!("session {} is at work", self.setup.instance)),
+            Inhibit::Idle => Awake::hold(&format!("session {} is running", self.setup.instance)),
             Inhibit::None => None,
         };
         crash_point("the agent is started");
@@ -345,7 +346,7 @@ impl Worker<'_> {
         }
     }
 
-    /// `MM-DD-HHMM-NNN-PHASE.jsonl`, with a number when this iteration has logged before.
+    /// `MM-DD-HHMM-NNN-PHASE.jsonl`, with the number of the run if it is not the iteration's first.
     fn log_name(&self, numbers: Numbers) -> String {
         let name = stamp::log_file(numbers.total, self.writer.state().phase(), &clock::local_now());
         if numbers.attempt == 1 && !self.writer.folder.logs().join(&name).exists() {
@@ -364,14 +365,14 @@ impl Worker<'_> {
         })
     }
 
-    /// The session's plain name, by which people and agents know it.
+    /// The session's plain name, as people and agents use it.
     pub(super) fn session_name(&self) -> String {
         let folder = self.writer.folder.name();
         names::name_in_folder(&folder).map_or(folder.clone(), str::to_owned)
     }
 }
 
-/// Shares with the account's other sessions what the end of a run says of it.
+/// Shares what a run's end says about the account with the account's other sessions.
 fn share(
     account: &Account,
     outcome: &Outcome,
@@ -400,13 +401,13 @@ fn share(
     }
 }
 
-/// The name of a run's private folder for temporary files: known to the worker that comes after
-/// one that was killed, and to nobody before the run began.
+/// Name of a run's private folder for temporary files. A later worker can derive it to clean up,
+/// but nobody can predict it before the run starts.
 pub(super) fn temporary_name(run: &str) -> String {
     format!("samocode-{run}")
 }
 
-/// Ends what a run left alive, where no cgroup holds it together.
+/// Kills processes that a run left behind, if it had no cgroup.
 pub(super) fn end_strays(run: &str) -> u32 {
     counted_strays(run, strays::end_run(run, STRAYS_BOUND))
 }
@@ -415,7 +416,7 @@ fn counted_strays(run: &str, ended: std::io::Result<usize>) -> u32 {
     match ended {
         Ok(ended) => u32::try_from(ended).unwrap_or(u32::MAX),
         Err(error) => {
-            tracing::warn!("processes of run {run} could not all be ended: {error}");
+            tracing::warn!("cannot kill all processes of run {run}: {error}");
             0
         }
     }

@@ -1,4 +1,4 @@
-//! What journald gets: transitions, with fields to search by and stable message ids, never an
+//! Messages for journald: transitions with searchable fields and stable message IDs, never an
 //! agent's output.
 
 use tracing::{info, warn};
@@ -7,7 +7,7 @@ use crate::session::describe::{describe, harmless};
 use crate::session::journal::{Event, Step};
 use crate::session::state::State;
 
-/// Tells journald of an event that is already in the session's journal.
+/// Sends journald an event that is already in the session's journal.
 pub(super) fn tell(instance: &str, state: &State, event: &Event) {
     let message = describe(event);
     let message = harmless(&message);
@@ -43,8 +43,8 @@ const fn is_bad(event: &Event) -> bool {
     )
 }
 
-/// A stable id for each kind of message, for `journalctl MESSAGE_ID=…` and `-x`: what it shows is
-/// in `units/samocode.catalog`.
+/// A stable ID for each kind of message, for `journalctl MESSAGE_ID=…` and `-x`, which shows the
+/// explanation from `units/samocode.catalog`.
 const fn message_id(event: &Event) -> &'static str {
     match event {
         Event::Created { .. } => "f395dd8534d344648e707eb8576c3e4c",
@@ -85,10 +85,10 @@ const fn message_id(event: &Event) -> &'static str {
 mod tests {
     use std::collections::BTreeSet;
 
-    /// What `install.sh` installs for `journalctl -x`.
+    /// The catalog that `install.sh` installs for `journalctl -x`.
     const CATALOG: &str = include_str!("../../units/samocode.catalog");
 
-    /// The ids of [`super::message_id`], from its source: a match cannot be listed.
+    /// The IDs in [`super::message_id`], read from its source because a match cannot be enumerated.
     fn ids() -> Vec<&'static str> {
         let quoted = include_str!("journald.rs").split('"');
         let is_id = |text: &&str| {
@@ -97,7 +97,7 @@ mod tests {
         quoted.filter(is_id).collect()
     }
 
-    /// The catalog's entries: id, headers, text.
+    /// The entries of the catalog: ID, headers, text.
     fn entries() -> Vec<(&'static str, &'static str, &'static str)> {
         let entries = CATALOG.split("\n\n-- ").skip(1);
         entries
@@ -128,7 +128,7 @@ mod tests {
             assert!(lines.next().is_some_and(|l| l.starts_with("Subject: ")), "{id}: {headers}");
             assert_eq!(lines.collect::<Vec<_>>(), ["Defined-By: samocode"], "{id}");
             assert!(text.contains("@SAMOCODE_SESSION@"), "{id}: which session?");
-            // The @ before the instance of a unit's name stands for itself.
+            // The @ before a unit's instance is literal.
             let text = text.replace("samocode@@", "samocode of @");
             let named: Vec<_> = text.split('@').skip(1).step_by(2).collect();
             assert!(named.iter().all(|field| FIELDS.contains(field)), "{id}: {named:?}");

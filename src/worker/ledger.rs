@@ -1,7 +1,7 @@
-//! What all sessions spent on a day, for the budget of a day.
+//! The day's spending of all sessions, for the daily budget.
 //!
 //! ```text
-//! $XDG_STATE_HOME/samocode/spent/2026-11-20.jsonl   a line a run; a run found twice counts once
+//! $XDG_STATE_HOME/samocode/spent/2026-11-20.jsonl   one line per run; duplicate runs count once
 //! ```
 
 use std::collections::HashSet;
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::session::store::{self, StoreError, Unsynced};
 
-/// A run's line.
+/// One run's line in the ledger.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Line {
     pub(super) run: String,
@@ -21,7 +21,7 @@ pub(super) struct Line {
     pub(super) tokens: u64,
 }
 
-/// The ledger of a day.
+/// The ledger file of one day.
 #[derive(Debug)]
 pub(super) struct Ledger(PathBuf);
 
@@ -30,8 +30,7 @@ impl Ledger {
         Self(state.join("spent").join(format!("{day}.jsonl")))
     }
 
-    /// Writes a run down, without waiting for the disk; one that was written down before a crash
-    /// counts once.
+    /// Appends a run without waiting for the disk. A duplicate after a crash is counted once.
     pub(super) fn add(&self, line: &Line) -> Result<Unsynced, StoreError> {
         if let Some(folder) = self.0.parent() {
             store::make_folder(folder)?;
@@ -41,7 +40,7 @@ impl Ledger {
         store::append_unsynced(&self.0, &bytes)
     }
 
-    /// US dollars and tokens of the day.
+    /// Total of the day, in US dollars and tokens.
     pub(super) fn sum(&self) -> Result<(f64, u64), StoreError> {
         let bytes = store::read(&self.0)?.unwrap_or_default();
         Ok(sum(&String::from_utf8_lossy(&bytes)))

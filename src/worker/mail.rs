@@ -1,5 +1,5 @@
-//! Mail: out of the inbox into the journal, and to the agent. Each message is journaled first and
-//! moved after, so that one that is found twice is known.
+//! Mail: from the inbox to the journal and the agent. Each message is journaled before it is moved,
+//! so that a duplicate is recognized.
 
 use crate::agent::prompt;
 use crate::agent::run::Run;
@@ -10,17 +10,18 @@ use crate::session::mail::{Kind, Message};
 use super::{Trouble, Worker};
 
 impl Worker<'_> {
-    /// Takes all mail out of the inbox.
+    /// Processes all mail in the inbox.
     pub(super) fn take_mail(&mut self) -> Result<(), Trouble> {
         let unread = self.writer.folder.unread()?;
         for (file, why) in unread.strange {
-            tracing::warn!("_inbox/{file} is no message and was put aside: {why}");
+            tracing::warn!("_inbox/{file} is not a message; moved it to _mail/: {why}");
             self.writer.folder.put_away(&file, &file)?;
         }
         let before = self.writer.state().word();
         for (file, message) in unread.messages {
-            // One that was read is a word said twice, as an approval by an impatient human: it was
-            // for what the session waited for then, not for what it waits for now.
+            // A message that was read before is a repetition, such as an approval sent twice. It
+            // was meant for what the session was waiting on then, not for what it is waiting on
+            // now.
             let known = self.writer.state().unseen.contains(&message.id)
                 || self.writer.folder.was_read(&message.id);
             if !known {
@@ -38,8 +39,8 @@ impl Worker<'_> {
         Ok(())
     }
 
-    /// Mail that was taken and not moved is moved before a signal makes the journal forget it, or
-    /// it would be taken a second time.
+    /// Moves mail that was journaled but not moved. After the next signal the state no longer lists
+    /// it, and it would be processed a second time.
     pub(super) fn put_known_mail_away(&self) -> Result<(), Trouble> {
         for (file, message) in self.writer.folder.unread()?.messages {
             if self.writer.state().unseen.contains(&message.id) {
@@ -49,16 +50,16 @@ impl Worker<'_> {
         Ok(())
     }
 
-    /// What agents have not been shown yet; a stop was for the worker alone.
+    /// Messages that no agent has seen yet, except stops, which concern only the worker.
     pub(super) fn unseen_mail(&self) -> Vec<Message> {
         let ids = &self.writer.state().unseen;
         let messages = ids.iter().filter_map(|id| self.writer.folder.message(id));
         messages.filter(|message| message.kind != Kind::Stop).collect()
     }
 
-    /// Says mail to an agent that takes input while it runs. Mail that asks something of the
-    /// worker, and mail for an agent that is deaf, waits in the inbox for the iteration's end.
-    /// True when a human asks for a handoff.
+    /// Passes mail to an agent that accepts input while it runs. Mail for the worker, and mail for
+    /// an agent that does not accept input, stays in the inbox until the iteration ends. Returns
+    /// true if a human asks for a handoff.
     pub(super) fn deliver_live(&mut self, run: &mut Run) -> Result<bool, Trouble> {
         let mut handoff = false;
         for (file, message) in self.writer.folder.unread()?.messages {

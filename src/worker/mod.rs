@@ -1,11 +1,10 @@
 //! The worker: the unit's main process, which runs the loop.
 //!
-//! Theory of operation. There is one way to start and it is the way to recover: take the lock,
-//! read the journal, settle what an interrupted step left, then take one step after the other
-//! until nothing is left to do. Every step writes its intent to the journal before its effect and
-//! its outcome after, so a worker that is killed between any two lines is followed by one that
-//! reads where it was. The worker never talks to the service manager but through its notify
-//! socket and the waker's spool.
+//! Theory of operation. Starting and recovering are the same: take the lock, read the journal,
+//! finish whatever an interrupted step left, then take one step after another until there is
+//! nothing left to do. Every step journals its intent before its effect and its outcome after it,
+//! so that a worker killed between any two lines is followed by one that resumes from there. The
+//! worker talks to the service manager only through its notify socket and the waker's spool.
 
 mod account;
 mod budget;
@@ -58,53 +57,53 @@ use signals::Signals;
 use slot::Slot;
 use writer::Writer;
 
-/// How often, at least, a worker that waits looks at its mail and feeds the watchdog.
+/// Longest time between checks for mail and watchdog pings while the worker waits.
 const TICK: Duration = Duration::from_secs(5);
 
 fn tick(notify: &Notify) -> Duration {
     notify.watchdog_interval().map_or(TICK, |watchdog| (watchdog / 3).min(TICK))
 }
 
-/// How long a lock that is held is asked for again.
+/// How long to keep trying for a lock that is held.
 const LOCK_PATIENCE: Duration = Duration::from_secs(1);
 
-/// How long the last message to the human may take when nothing else is left to do.
+/// Time limit for the last notification when there is nothing else left to do.
 const LAST_WORD: Duration = Duration::from_secs(45);
 
-/// How often the inbox is looked into during the last message: an answer that has come shall not
-/// wait for a server that does not.
+/// Interval of inbox checks during the last notification: an answer must not wait for a slow
+/// server.
 const LAST_LOOK: Duration = Duration::from_secs(1);
 
-/// What a worker works on and with.
+/// Everything a worker needs: its session, settings and environment.
 #[derive(Debug)]
 pub struct Setup {
-    /// The unit instance.
+    /// The unit instance, which identifies the session on this machine.
     pub instance: String,
-    /// The session's folder.
+    /// The session's folder, which must exist.
     pub folder: Folder,
-    /// The project.
+    /// The project that the session belongs to.
     pub project: Project,
-    /// What is set.
+    /// Settings from all layers, as they apply to this session.
     pub settings: Settings,
-    /// The process's environment.
+    /// The worker's own environment variables.
     pub env: Env,
-    /// The user's file of credentials.
+    /// The user's env file, with its secrets.
     pub env_file: EnvFile,
-    /// How the human is told.
+    /// The channels through which the human is notified.
     pub channels: Channels,
-    /// The waker's spool, where a service manager runs the worker.
+    /// The waker's spool; `None` if no service manager runs the worker.
     pub spool: Option<Spool>,
-    /// `$XDG_STATE_HOME/samocode`: what sessions share.
+    /// `$XDG_STATE_HOME/samocode`, for data that sessions share.
     pub state_dir: PathBuf,
-    /// Where a project's or a user's own words for agents may be.
+    /// Folders that may hold a project's or a user's own agent instructions.
     pub role_folders: Vec<PathBuf>,
-    /// Whether a person runs the worker in the foreground.
+    /// Whether a person started the worker in the foreground.
     pub foreground: bool,
-    /// The unit's binary, executed anew by a reload.
+    /// The unit's binary, re-executed by a reload.
     pub binary: PathBuf,
 }
 
-/// Why the loop was left before its end.
+/// Why the worker left its loop early.
 #[derive(Debug, thiserror::Error)]
 enum Trouble {
     #[error(transparent)]
@@ -122,11 +121,11 @@ impl From<JournalError> for Trouble {
     }
 }
 
-/// Works on a session until nothing is left to do, and says how the process is to end.
+/// Works on a session until there is nothing left to do. Returns how the process should exit.
 pub async fn work(setup: &Setup) -> Exit {
     let mut signals = match Signals::listen() {
         Ok(signals) => signals,
-        Err(error) => return refuse(&format!("cannot listen to signals: {error}"), Exit::GaveUp),
+        Err(error) => return refuse(&format!("cannot handle signals: {error}"), Exit::GaveUp),
     };
     reload::unblock();
     let notify = Notify::from_env();
@@ -138,11 +137,11 @@ pub async fn work(setup: &Setup) -> Exit {
     let mut begun = false;
     let outages = Outages::new(setup, &notify);
     loop {
-        // One that was there may be on a disk that comes back; nothing is made in its place.
+        // A folder that existed before may be on a disk that comes back; do not create it again.
         if !setup.folder.path().is_dir() {
             let path = setup.folder.path();
             if !begun {
-                let why = format!("there is no session folder {}", path.display());
+                let why = format!("the session folder {} does not exist", path.display());
                 return refuse(&why, Exit::Configuration);
             }
             let error = StoreError {
@@ -161,11 +160,12 @@ pub async fn work(setup: &Setup) -> Exit {
         };
         let lock = match lock {
             Ok(lock) => lock,
-            // Asked to end while somebody had the lock for a moment: that is no other worker.
+            // Told to stop while somebody held the lock briefly; that need not be another worker.
             Err(LockError::Held(_)) if signals.end => return Exit::Interrupted,
             Err(LockError::Held(holder)) => {
                 let path = setup.folder.path().display();
-                return refuse(&format!("{path} is worked on by {holder}"), Exit::Locked);
+                let why = format!("another worker has the session {path}: {holder}");
+                return refuse(&why, Exit::Locked);
             }
             Err(LockError::Store(error)) => {
                 if outages.wait(&mut signals, &error).await {
@@ -202,8 +202,8 @@ pub async fn work(setup: &Setup) -> Exit {
     }
 }
 
-/// Takes the lock. Somebody who only looks, or writes a request down, has it for a moment: that is
-/// no other worker, and a unit that ended for it would not be started again.
+/// Takes the lock. A process that only looks at the session or records a request holds it briefly.
+/// The worker must not exit because of that, as the unit would not be started again.
 async fn take_lock(setup: &Setup, signals: &mut Signals) -> Result<Lock, LockError> {
     let deadline = tokio::time::Instant::now() + LOCK_PATIENCE;
     loop {
@@ -233,7 +233,7 @@ struct Worker<'a> {
     writer: Writer,
     outbox: Outbox,
     env_file: EnvFile,
-    /// What the file of credentials was like when it was last read here; `None` before that.
+    /// State of the env file when it was last read; `None` before that.
     env_file_read: Option<FileStamp>,
     redactor: Redactor,
     slot: Option<Slot>,
@@ -268,11 +268,11 @@ impl<'a> Worker<'a> {
         })
     }
 
-    /// Recovers, then takes one step after the other. `begun` says whether this process has been
-    /// here before, when the disk refused it: that was no death.
+    /// Recovers, then takes one step after another. `begun` is set once this process has journaled
+    /// its start: trying again after a disk error is not a new start.
     async fn work(&mut self, begun: &mut bool) -> Result<Exit, Trouble> {
         crash_point("the lock is taken");
-        // A journal that was taken away meanwhile begins anew.
+        // If the journal was removed in the meantime, start a new one.
         if !*begun || self.writer.state().seq == 0 {
             self.begin()?;
             *begun = true;
@@ -317,10 +317,10 @@ impl<'a> Worker<'a> {
         if let Some(pause) = self.disk_is_full() {
             return self.hold_back(pause).await;
         }
-        self.notify.status("init · making worktree and branch");
+        self.notify.status("init · creating worktree and branch");
         let work = prepare::prepare(&mut self.writer, &self.setup.project, &self.setup.settings);
-        // Checking out a large repository takes longer than the watchdog waits, and longer than a
-        // stop does: what is cut off is completed at the next start.
+        // Checking out a large repository can take longer than the watchdog or a stop allows. An
+        // interrupted checkout is completed at the next start.
         let prepared = tokio::select! {
             prepared = pinging(self.notify, work) => prepared?,
             () = self.signals.end() => return Ok(()),
@@ -338,9 +338,9 @@ impl<'a> Worker<'a> {
         Ok(self.writer.settle()?)
     }
 
-    /// Nothing is left to do. The manager is told that the worker is ending before the last look
-    /// into the inbox: mail that comes after the look starts the unit again, as it is stopping;
-    /// mail that came before is seen, and the unit is asked back.
+    /// Exits because there is nothing left to do. The worker tells the manager that it is stopping
+    /// before it checks the inbox a last time. Later mail then starts the unit again; earlier mail
+    /// is found by the check, and the worker asks for a new start.
     async fn rest(&mut self) -> Result<Exit, Trouble> {
         self.end_outage()?;
         self.tell_human();
@@ -376,7 +376,7 @@ impl<'a> Worker<'a> {
         Ok(Exit::Interrupted)
     }
 
-    /// Waits a while, feeding the watchdog. True when asked to end.
+    /// Waits for `how_long`, feeding the watchdog. Returns true if the worker was told to stop.
     async fn pause(&mut self, how_long: Duration) -> bool {
         let until = tokio::time::Instant::now() + how_long;
         while tokio::time::Instant::now() < until && !self.signals.end {
@@ -390,7 +390,7 @@ impl<'a> Worker<'a> {
     }
 }
 
-/// Feeds the watchdog while something of the worker's own takes its time.
+/// Feeds the watchdog during a long operation of the worker's own.
 async fn pinging<T>(notify: &Notify, work: impl Future<Output = T>) -> T {
     tokio::pin!(work);
     loop {

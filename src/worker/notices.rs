@@ -1,4 +1,4 @@
-//! Telling the human where the session stands, and the unit's status line.
+//! Notifications to the human, and the unit's status line.
 
 use jiff::Timestamp;
 
@@ -12,7 +12,7 @@ use crate::session::{WaitsFor, clock};
 use super::{LAST_LOOK, LAST_WORD, Trouble, Worker};
 
 impl Worker<'_> {
-    /// Posts a message when the session stands where a human should know, and was not told yet.
+    /// Sends a notification if the session's state needs one and none was sent yet.
     pub(super) fn tell_human(&mut self) {
         let state = self.writer.state();
         if state.told || state.stopped || self.setup.channels.notifiers.is_empty() {
@@ -44,14 +44,14 @@ impl Worker<'_> {
         self.outbox.post(notice);
     }
 
-    /// Tells the human that a run shows no progress.
+    /// Notifies the human of a run that makes no progress.
     pub(super) fn tell_of_stall(&self, quiet_s: u64) {
         let reason = format!("no sign of progress for {}; the agent was nudged", quiet(quiet_s));
         let command = format!("samocode logs {}", self.setup.instance);
         self.outbox.post(Notice::stalled(&self.about(), &reason, Some(&command)));
     }
 
-    /// Tells the human of something in passing.
+    /// Notifies the human of an event that does not change the session's state.
     pub(super) fn tell_of(&self, text: &str) {
         self.outbox.post(Notice::warning(&self.about(), text, None));
     }
@@ -65,21 +65,21 @@ impl Worker<'_> {
         }
     }
 
-    /// Writes down which messages went out meanwhile.
+    /// Journals the notifications sent since the last call.
     pub(super) fn note_deliveries(&mut self) -> Result<(), Trouble> {
         let settled = self.outbox.settled();
         self.note(settled)
     }
 
-    /// Gives the messages under way a bounded time to go out, and writes down what became of them.
-    /// They hold nothing up: a message that was not through when mail came, or when the worker was
-    /// asked to end, is sent anew by a worker that finds it still true.
+    /// Gives pending notifications a limited time and journals the results. They hold nothing up:
+    /// if mail arrives or the worker is told to stop first, the next worker sends them again if
+    /// they still apply.
     pub(super) async fn note_last_deliveries(&mut self) -> Result<(), Trouble> {
         let settled = tokio::select! {
             settled = super::pinging(self.notify, self.outbox.drain(LAST_WORD)) => settled,
-            // A shutdown does not wait for the network; what was not told is told next time.
+            // A shutdown does not wait for the network; the next start sends what is left.
             () = self.signals.end() => self.outbox.settled(),
-            // Nor does an answer.
+            // Neither does an answer.
             () = mail_in(&self.writer.folder) => self.outbox.settled(),
         };
         self.note(settled)
@@ -87,7 +87,7 @@ impl Worker<'_> {
 
     fn note(&mut self, settled: Vec<Delivery>) -> Result<(), Trouble> {
         for delivery in settled {
-            // A desktop that is not there is no news.
+            // A missing desktop is not worth an event.
             if delivery.result.as_ref().is_err_and(crate::notify::NotifyError::is_quiet) {
                 continue;
             }
@@ -102,14 +102,14 @@ impl Worker<'_> {
     }
 }
 
-/// Waits until something lies in the inbox.
+/// Waits until there is a file in the inbox.
 async fn mail_in(folder: &Folder) {
     while !folder.has_unread() {
         tokio::time::sleep(LAST_LOOK).await;
     }
 }
 
-/// The unit's status line: phase, iteration, what the agent does now, cost.
+/// The unit's status line: phase, iteration, current activity and cost.
 pub(super) fn status_line(state: &State, doing: Option<&str>, quiet_min: Option<u64>) -> String {
     let (phase, iteration) = (state.phase(), state.visit.iterations);
     let mut parts = vec![format!("{phase} {iteration}")];
@@ -117,7 +117,7 @@ pub(super) fn status_line(state: &State, doing: Option<&str>, quiet_min: Option<
         _ if state.stopped => parts.push("stopped".to_owned()),
         Standing::Waiting { waits_for, .. } => parts.push(format!("waiting for {waits_for}")),
         Standing::Blocked { reason, .. } => parts.push(format!("blocked: {reason}")),
-        Standing::Queued => parts.push("queued: other sessions run".to_owned()),
+        Standing::Queued => parts.push("queued: waiting for other sessions".to_owned()),
         Standing::Limited { until } => parts.push(format!("usage limit until {}", local(*until))),
         Standing::Paused { detail, .. } => parts.push(format!("paused: {detail}")),
         Standing::Done => parts.push("done".to_owned()),

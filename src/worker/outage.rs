@@ -1,5 +1,5 @@
-//! When the session's folder cannot be written: the worker leaves a note on another file system,
-//! sends a message to the human, and tries again until it works.
+//! Outages: when the session's folder is not writable, the worker leaves a note on another file
+//! system, notifies the human, and retries until it works.
 
 use std::cell::RefCell;
 use std::time::Duration;
@@ -15,10 +15,10 @@ use crate::session::store::{HeldNote, Outage, OutageNotes, StoreError};
 use super::signals::{Request, Signals};
 use super::{Setup, Worker, tick};
 
-/// How long a worker waits before it tries again after the disk refused it.
+/// How long the worker waits before it retries after a disk error.
 const PAUSE: Duration = Duration::from_secs(15);
 
-/// What a worker does while its folder refuses it.
+/// The outages of this worker's session folder.
 pub(super) struct Outages<'a> {
     setup: &'a Setup,
     notify: &'a Notify,
@@ -29,7 +29,7 @@ pub(super) struct Outages<'a> {
 
 struct Current {
     outage: Outage,
-    /// `None` where there is no file system for notes.
+    /// Holds the note; `None` if it could not be written.
     _note: Option<HeldNote>,
 }
 
@@ -40,28 +40,27 @@ impl<'a> Outages<'a> {
         Self { setup, notify, notes, outbox, current: RefCell::new(None) }
     }
 
-    /// The outage that is not known to be over.
+    /// The current outage, if there is one.
     pub(super) fn current(&self) -> Option<Outage> {
         self.current.borrow().as_ref().map(|current| current.outage.clone())
     }
 
-    /// It is over: what was to be kept has been kept.
+    /// Ends the outage, once it has been journaled.
     pub(super) fn over(&self) {
         if self.current.take().is_some() {
             self.notes.remove(&self.setup.instance);
         }
     }
 
-    /// Says what is wrong, aloud when it begins, and waits before everything is begun anew. True
-    /// when asked to end.
+    /// Reports the error, loudly the first time, and waits before the worker retries. Returns true
+    /// if the worker was told to stop.
     pub(super) async fn wait(&self, signals: &mut Signals, error: &StoreError) -> bool {
         let error = error.to_string();
         if self.current().is_none_or(|outage| outage.reason != error) {
             self.note(&error);
         }
         self.notify.ready();
-        // What cannot be written down is no reason to stay when asked to end: the next start
-        // recovers.
+        // A failed write is no reason to stay when told to stop; the next start recovers.
         if signals.end {
             return true;
         }
@@ -85,13 +84,13 @@ impl<'a> Outages<'a> {
         let instance = &self.setup.instance;
         let current = self.current.take().map(|current| current.outage);
         if current.is_none() {
-            tracing::error!("paused: {error}; mend it, it is tried again until it works");
+            tracing::error!("paused: {error}; retrying until this is fixed");
         }
-        // A worker that was killed while it waited has told the human already.
+        // A worker that was killed while it waited has already notified the human.
         let before = self.notes.last(instance, &folder).filter(|before| before.reason == error);
         let known = current.or(before);
         let is_told = known.is_some();
-        // People read it: no fractions.
+        // Whole seconds, since people read it.
         let now = Timestamp::now();
         let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
         let since = known.map_or(now, |outage| outage.since);
@@ -111,8 +110,8 @@ impl<'a> Outages<'a> {
 }
 
 impl Worker<'_> {
-    /// The next step is found and all that it needs can be written: what refused before is mended.
-    /// Not sooner, or what still refuses would be written down and told each time it is tried.
+    /// Journals the end of the outage. Called only once everything the next step needs can be
+    /// written, or each retry of a lasting outage would be journaled and notified.
     pub(super) fn end_outage(&mut self) -> Result<(), StoreError> {
         if let Some(Outage { since, reason: what, .. }) = self.outages.current() {
             self.writer.record(Event::Outage { since, what })?;

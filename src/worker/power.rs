@@ -1,4 +1,5 @@
-//! A machine that may lose its power: what a run did is put on the disk before it counts, and what did not reach the disk is looked for after a boot.
+//! Power cuts: a run's work is synced before its signal is accepted, and after a boot the worker
+//! looks for files that lost data.
 
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
@@ -12,15 +13,16 @@ use crate::session::store::{StoreError, crash_point, read_journal};
 
 use super::{Worker, pinging};
 
-/// How many files of a kind the journal names.
+/// Maximum number of files of each kind named in the journal.
 const NAMED: usize = 10;
 
-/// How long before the last run files are looked at. The kernel writes out what is older than 30 s (`vm.dirty_expire_centisecs`), laptops set a minute.
+/// How far before the last run to look for damaged files. The kernel writes dirty data after 30 s
+/// (`vm.dirty_expire_centisecs`); laptops use up to a minute.
 const SLACK: Duration = Duration::from_secs(300);
 
 impl Worker<'_> {
-    /// Puts on the disk what a run wrote from `since` on, before a signal makes it what the next run builds on. A disk that refuses shows it at what
-    /// is written next.
+    /// Syncs everything a run wrote since `since`, before its signal makes the next run depend on
+    /// it. A disk error shows up again at the next write.
     pub(super) async fn settle_run(&self, since: SystemTime) {
         let _ = self.writer.folder.settle(since);
         let working_dir = self.writer.state().working_dir().map(PathBuf::from);
@@ -28,12 +30,13 @@ impl Worker<'_> {
         if let Some(folder) = root.or(working_dir)
             && let Err(error) = pinging(self.notify, git::settle_changes(&folder, since)).await
         {
-            tracing::warn!("cannot write {} to the disk: {error}", folder.display());
+            tracing::warn!("cannot sync {}: {error}", folder.display());
         }
     }
 
-    /// Looks for what did not reach the disk before the machine went down, and gives damaged files what git has of them. What is replaced is kept, and
-    /// said, before anything is touched. A failure is said and no more: the agent is told to look, too.
+    /// Finds files that lost data when the machine went down, and restores what git has. Damaged
+    /// versions are saved and journaled before anything is replaced. A failure is only logged, as
+    /// the agent is told to check too.
     pub(super) async fn restore_damaged(&mut self, checkout: &Checkout) -> Result<(), StoreError> {
         let Some(window) = self.window()? else { return Ok(()) };
         let work = checkout.find_damage(&window);
@@ -57,14 +60,15 @@ impl Worker<'_> {
         let (lost, first_lost) = counted(&lost);
         let kept = kept.then(|| below.to_string_lossy().into_owned());
         self.writer.record(Event::Restored(Restored { files, first, kept, lost, first_lost }))?;
-        crash_point("what is damaged is kept, and not restored yet");
+        crash_point("damaged versions are kept, nothing is restored yet");
         match pinging(self.notify, damage.restore()).await {
             Ok(()) => Ok(()),
             Err(error) => tolerate(&error),
         }
     }
 
-    /// When what was written may not have reached the disk: from the last run before the boot on. What earlier runs wrote was put there.
+    /// The time in which writes may not have reached the disk: since the last run before the boot.
+    /// The work of earlier runs was synced.
     fn window(&self) -> Result<Option<Window>, StoreError> {
         let boot = self.writer.state().machine.boot().to_owned();
         let (mut started, mut last, mut found) = (None, None, None);
@@ -79,12 +83,12 @@ impl Worker<'_> {
             last = Some(entry.at);
         })?;
         let Some((since, Some(last))) = found else { return Ok(None) };
-        // With a clock that was behind at the boot, what is older than it may look newer.
+        // If the clock was behind at boot, files older than the boot may look newer.
         let booted = booted().filter(|booted| *booted > SystemTime::from(last));
         Ok(Some(Window { since: SystemTime::from(since) - SLACK, booted }))
     }
 
-    /// A folder that is not there yet.
+    /// A path for damaged files that does not exist yet.
     fn place_for_damaged(&self) -> PathBuf {
         let stamp = stamp::file(&clock::local_now());
         let names = (2..).map(|number: u64| format!("{stamp}-{number}"));
@@ -96,7 +100,7 @@ impl Worker<'_> {
 
 #[expect(clippy::unnecessary_wraps, reason = "what a caller returns in its place")]
 fn tolerate(error: &git::Error) -> Result<(), StoreError> {
-    tracing::warn!("files that lost their data with the machine's power may be left: {error}");
+    tracing::warn!("some files may still lack data lost when the machine went down: {error}");
     Ok(())
 }
 
@@ -105,7 +109,7 @@ fn counted(paths: &[PathBuf]) -> (u64, Vec<String>) {
     (paths.len() as u64, first.collect())
 }
 
-/// When the machine was started, by the clock of now.
+/// When the machine booted, by the current clock.
 fn booted() -> Option<SystemTime> {
     let uptime = std::fs::read_to_string("/proc/uptime").ok()?;
     let seconds = uptime.split_whitespace().next()?.parse().ok()?;

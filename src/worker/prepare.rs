@@ -1,5 +1,5 @@
-//! `init`: session folder, worktree, branch and overview, made by the worker itself so that it
-//! costs no tokens. Every step looks first whether it was done before.
+//! `init`: the worker itself creates session folder, worktree, branch and overview, which costs no
+//! tokens. Every step first checks whether it is already done.
 
 use std::path::Path;
 
@@ -12,23 +12,23 @@ use crate::session::{Phase, clock, names, stamp};
 
 use super::writer::Writer;
 
-/// What preparing came to.
+/// The result of preparing a session.
 #[derive(Debug)]
 pub(super) enum Prepared {
-    /// All is there.
+    /// Worktree and overview exist, so the agent can start.
     Ready,
-    /// A human has to mend something first.
+    /// A human has to fix something first; holds the reason.
     Blocked(String),
 }
 
-/// Makes what is missing of a session's surroundings, and writes down that it is there.
+/// Creates whatever a session still lacks, and journals that it is prepared.
 pub(super) async fn prepare(
     writer: &mut Writer,
     project: &Project,
     settings: &Settings,
 ) -> Result<Prepared, StoreError> {
     writer.folder.make_subfolders()?;
-    // A session that was taken over has its folder already; anything else gets its worktree.
+    // An imported session already has its working folder; any other gets a worktree.
     let known = writer.overview()?.as_ref().and_then(Overview::working_dir).map(str::to_owned);
     let is_ours = |dir: &str| Path::new(dir).starts_with(Checkout::place(project));
     let known = known.filter(|dir| Path::new(dir).is_dir() && !is_ours(dir));
@@ -37,7 +37,7 @@ pub(super) async fn prepare(
             (Place { working_dir: dir, branch: None, base: None, notes: Vec::new() }, false)
         }
         None => {
-            // The settings are read while git checks out.
+            // Check git's settings while git checks out.
             let made = make_worktree(writer, project, settings);
             match tokio::join!(made, git::commits_work(&project.main_repo)) {
                 (Ok(place), commits_work) => (place, commits_work),
@@ -59,8 +59,7 @@ pub(super) async fn prepare(
     Ok(Prepared::Ready)
 }
 
-/// Makes the worktree again, when someone removed it under the session, or finds it again where a
-/// person has moved the project.
+/// Creates the worktree again if somebody removed it, or locates it if the project was moved.
 pub(super) async fn restore_worktree(
     writer: &mut Writer,
     project: &Project,
@@ -104,7 +103,7 @@ async fn make_worktree(
     })
 }
 
-/// What would stop the agent's first commit, found before it costs anything.
+/// A problem that would prevent the agent's first commit, found before any money is spent.
 async fn blocking_finding(working_dir: &str) -> Option<String> {
     match git::check(Path::new(working_dir)).await {
         Ok(findings) => findings
@@ -130,6 +129,6 @@ fn write_overview(writer: &Writer, place: &Place) -> Result<(), StoreError> {
         phase: if state.phase() == Phase::Init { Phase::Investigation } else { state.phase() },
         iteration: state.total,
     });
-    // One that is gone is written again from the journal.
+    // A missing overview is rewritten from the journal.
     store::replace_again(&path, overview.as_str().as_bytes())
 }

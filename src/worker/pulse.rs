@@ -1,47 +1,47 @@
-//! Whether a run is alive, judged by what it does: the one source of the watchdog's pings.
+//! Detects whether a run is alive from its output and CPU time; the only source of watchdog pings
+//! during a run.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// The longest span over which CPU time is looked at; where silence counts as a stall sooner,
-/// that time.
+/// The longest span over which CPU time is measured. Shorter if a stall is declared sooner.
 const SPAN: Duration = Duration::from_secs(30);
 
-/// The share of a core, over the span, that counts as progress, in percent. A hung Claude Code
-/// uses about 1 %, one that waits for a sleeping tool 1.5 %.
+/// Percentage of a core, over the span, that counts as progress. A hung Claude Code uses about 1 %,
+/// one that waits for a sleeping tool 1.5 %.
 const BUSY_PERCENT: u32 = 5;
 
-/// The longest time between two looks at a run; a look costs a few system calls.
+/// The longest interval between checks of a run. A check costs a few system calls.
 const LONGEST_LOOK: Duration = Duration::from_secs(5);
 
-/// Between looks that lie further apart the worker itself did not run: its cgroup was frozen, its
-/// virtual machine paused. That time is nobody's silence. (The clock stands still while a host
-/// sleeps; there is no such gap then.)
+/// If checks are further apart than this, the worker itself did not run: its cgroup was frozen or
+/// its virtual machine paused. That time does not count as silence. (The clock stops while the host
+/// sleeps, so sleep causes no such gap.)
 const ABSENCE: Duration = Duration::from_secs(15);
 
-/// The shortest.
+/// The shortest interval between checks of a run, however small the limits are.
 const SHORTEST_LOOK: Duration = Duration::from_millis(100);
 
-/// How often a run is looked at: a third of what silence may take, and of what the watchdog waits.
+/// How often to check a run: a third of the stall limit or of the watchdog interval.
 pub(super) fn look_every(stall_after: Duration, watchdog: Option<Duration>) -> Duration {
     let shortest = watchdog.map_or(stall_after, |watchdog| watchdog.min(stall_after));
     (shortest / 3).clamp(SHORTEST_LOOK, LONGEST_LOOK)
 }
 
-/// What to do at a beat.
+/// What to do after a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Beat {
-    /// There was progress lately: feed the watchdog.
+    /// Recent progress: feed the watchdog.
     Feed,
-    /// There was none for `stall_after`: feed it, nudge the agent, tell the human.
+    /// No progress for `stall_after`: feed the watchdog, nudge the agent, notify the human.
     Nudge,
-    /// There was none for as long again: stop feeding, for the first time.
+    /// No progress for as long again: stop feeding the watchdog, for the first time.
     Starve,
-    /// Still none: keep silent.
+    /// Still no progress: keep the watchdog unfed.
     Silent,
 }
 
-/// The signs of life of one run.
+/// Tracks the progress of one run.
 #[derive(Debug)]
 pub(super) struct Pulse {
     stall_after: Duration,
@@ -60,7 +60,7 @@ enum Said {
 }
 
 impl Pulse {
-    /// A run that begins `now`; the start counts as progress.
+    /// Starts tracking a run at `now`; the start counts as progress.
     #[must_use]
     pub(super) fn new(stall_after: Duration, now: Instant) -> Self {
         Self {
@@ -73,14 +73,14 @@ impl Pulse {
         }
     }
 
-    /// The stream said something.
+    /// Records output on the stream.
     pub(super) fn progress(&mut self, now: Instant) {
         self.progress = now;
         self.said = Said::Nothing;
     }
 
-    /// A look at the run, before all else that is found out by it: where the worker was away, the
-    /// run was too.
+    /// Starts a check, before anything else is measured: if the worker was suspended since the last
+    /// one, so was the run.
     pub(super) fn look(&mut self, now: Instant) {
         let gap = now.saturating_duration_since(self.looked);
         self.looked = now;
@@ -92,7 +92,7 @@ impl Pulse {
         }
     }
 
-    /// The run's processes have used `used` CPU time since its start.
+    /// Records that the run's processes have used `used` CPU time since it started.
     pub(super) fn cpu(&mut self, now: Instant, used: Duration) {
         self.cpu.push_back((now, used));
         while self.cpu.get(1).is_some_and(|(at, _)| now.duration_since(*at) >= self.span) {
@@ -101,19 +101,19 @@ impl Pulse {
         let Some((since, before)) = self.cpu.front() else { return };
         let span = now.duration_since(*since);
         let burnt = used.saturating_sub(*before);
-        // A share of the whole span, so that a short burst right after the start does not pass.
+        // Measured over the whole span, so that a short burst at the start does not pass.
         if span >= self.span && burnt * 100 >= span * BUSY_PERCENT {
             self.progress(now);
         }
     }
 
-    /// How long there has been no progress.
+    /// Time since the last progress.
     #[must_use]
     pub(super) fn quiet(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.progress)
     }
 
-    /// What to do now, after a [`Pulse::look`].
+    /// Decides what to do now. Call [`Pulse::look`] first.
     pub(super) fn beat(&mut self, now: Instant) -> Beat {
         let quiet = self.quiet(now);
         if quiet >= self.stall_after * 2 {
@@ -141,7 +141,7 @@ mod tests {
         Duration::from_secs(n)
     }
 
-    /// The beats that do more than feed, at looks every 5 s from second `from` to `to`.
+    /// All beats other than `Feed`, with a check every 5 s from second `from` to `to`.
     fn beats(pulse: &mut Pulse, start: Instant, from: u64, to: u64) -> Vec<(u64, Beat)> {
         let looks = (from..=to).step_by(5).map(|at| {
             pulse.look(start + seconds(at));
@@ -165,13 +165,13 @@ mod tests {
         let start = Instant::now();
         let mut pulse = Pulse::new(STALL, start);
         assert_eq!(beats(&mut pulse, start, 5, 300), []);
-        // Frozen for hours; what was silence before still is.
+        // Frozen for hours: the silence before that still counts.
         let back = 300 + 9000;
         assert_eq!(
             beats(&mut pulse, start, back, back + 900),
             [(back + 300, Beat::Nudge), (back + 900, Beat::Starve)]
         );
-        // A look that comes late on a busy machine is none.
+        // A check that is late on a busy machine is not an absence.
         let mut pulse = Pulse::new(STALL, start);
         let nudged = (14..1200).step_by(14).find(|at| {
             pulse.look(start + seconds(*at));
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn progress_starts_the_ladder_anew() {
+    fn progress_restarts_the_ladder() {
         let start = Instant::now();
         let mut pulse = Pulse::new(STALL, start);
         assert_eq!(beats(&mut pulse, start, 5, 605), [(600, Beat::Nudge)]);

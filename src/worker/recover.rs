@@ -1,4 +1,4 @@
-//! Recovery: what an interrupted step left is settled, and what humans did by hand is read.
+//! Recovery: finishes interrupted steps and reads what humans edited by hand.
 
 use std::time::SystemTime;
 
@@ -18,7 +18,7 @@ use super::iterate::{TICK, end_strays, temporary_name};
 use super::{Trouble, Worker};
 
 impl Worker<'_> {
-    /// Writes down that a worker began; takes a session without a journal over from its files.
+    /// Journals the worker's start; imports a session without a journal from its files.
     pub(super) fn begin(&mut self) -> Result<(), Trouble> {
         if self.writer.state().seq == 0 {
             let event = self.read_foreign_session()?;
@@ -37,14 +37,14 @@ impl Worker<'_> {
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
         if is_void {
-            // With one write: the next entry's time is the new clock's.
+            // A single write: the entry after it has the new clock's time.
             self.writer.record_all(vec![started, Event::Continued])?;
         } else {
-            // Nothing depends on it but the count of quick deaths, which ends with the machine's.
+            // Only the count of quick deaths depends on it, and a reboot resets that anyway.
             self.writer.note(started)?;
         }
         if self.writer.folder.is_marked_stopped() {
-            // The disk was full when a human stopped the session.
+            // A human stopped the session while the disk was full.
             if !self.writer.state().stopped {
                 self.writer.record(Event::Stopped)?;
             }
@@ -58,17 +58,17 @@ impl Worker<'_> {
         let name = names::name_in_folder(&folder).unwrap_or(&folder).to_owned();
         let Some(overview) = self.writer.overview()? else {
             let path = self.writer.folder.path().display();
-            let hint = format!("begin one with: samocode enable {name} --task \"what to build\"");
-            return Err(Trouble::Unusable(format!("there is no session in {path}; {hint}")));
+            let hint = format!("start one with: samocode enable {name} --task \"what to build\"");
+            return Err(Trouble::Unusable(format!("no session in {path}; {hint}")));
         };
         let history = store::read(&self.writer.folder.history())?.unwrap_or_default();
         import(&name, &overview, &History::parse(&history).lines).map_err(|why| {
             let path = self.writer.folder.path().display();
-            Trouble::Unusable(format!("cannot take over the session in {path}: {why}"))
+            Trouble::Unusable(format!("cannot import the session in {path}: {why}"))
         })
     }
 
-    /// Settles what the last worker left.
+    /// Finishes what the last worker left.
     pub(super) async fn recover(&mut self) -> Result<(), Trouble> {
         store::sweep(self.writer.folder.path());
         self.writer.folder.make_subfolders()?;
@@ -82,7 +82,7 @@ impl Worker<'_> {
                 self.recover_run(&open).await?;
                 return Ok(self.writer.settle()?);
             }
-            // The last worker saw the run's end and died before it took the signal.
+            // The last worker journaled the end of the run and died before it accepted the signal.
             Some(RunState::Ended { run }) => {
                 if let Ok(signal) = self.writer.folder.read_signal(&run) {
                     return self.take_signal(&run, None, signal).await;
@@ -98,15 +98,17 @@ impl Worker<'_> {
         Ok(())
     }
 
-    /// A run whose end nobody saw. What is left of it is ended; a signal that was written is used.
+    /// Recovers a run whose end nobody saw: kills its remaining processes, and accepts its signal
+    /// if there is one.
     async fn recover_run(&mut self, open: &OpenRun) -> Result<(), Trouble> {
         let left = end_strays(&open.run);
         if left > 0 {
-            tracing::warn!("ended {left} processes of a run whose worker is gone");
+            tracing::warn!("killed {left} processes of a run whose worker died");
         }
         remove_temporary(&open.run);
         crash_point("the run's remains are removed");
-        // What a run did counts when it is on the disk; of one that ended with the machine nobody knows that it is.
+        // A signal counts only if the run's work is on the disk, which is unknown if the machine
+        // went down.
         let is_known = !self.writer.state().machine.is_first_run_since_boot();
         let signal = self.writer.folder.read_signal(&open.run).ok().filter(|_| is_known);
         let Some(signal) = signal else {
@@ -117,7 +119,7 @@ impl Worker<'_> {
         let ended = Event::RunEnded {
             run: open.run.clone(),
             outcome: RunOutcome::CutOff,
-            detail: Some("its worker ended first; the signal it left is used".to_owned()),
+            detail: Some("its worker died first; the signal it left was accepted".to_owned()),
             failure: false,
             resumable: true,
             context_window: None,
@@ -126,8 +128,8 @@ impl Worker<'_> {
         self.take_signal(&open.run, Some(ended), signal).await
     }
 
-    /// A human may edit by hand: with no run under way, a changed phase in the overview is the
-    /// human's word, and a `_qa.md` without `_waiting_` is an answer.
+    /// Reads edits by hand: while no run is active, a changed phase in the overview is a human's
+    /// decision, and a `_qa.md` without `_waiting_` is an answer.
     fn read_hand_edits(&mut self) -> Result<(), Trouble> {
         let Some(overview) = self.writer.overview()? else { return Ok(()) };
         let status = overview.status();
@@ -142,7 +144,7 @@ impl Worker<'_> {
             }
             if let (None, Some(word)) = (status.phase, status.phase_text) {
                 tracing::warn!(
-                    "_overview.md says 'Phase: {word}', which is no phase: {phase} stays"
+                    "_overview.md has 'Phase: {word}', which is not a phase: keeping {phase}"
                 );
             }
         }
@@ -161,7 +163,7 @@ impl Worker<'_> {
     }
 }
 
-/// The private folder of a run whose worker could not remove it.
+/// Removes the private temporary folder of a run whose worker could not.
 fn remove_temporary(run: &str) {
     let path = std::env::temp_dir().join(temporary_name(run));
     match std::fs::remove_dir_all(&path) {

@@ -1,5 +1,5 @@
-//! Executing the unit's binary anew, as `samocode reload` asks for: the process, its cgroup, its
-//! place with the service manager and the session's lock stay.
+//! Re-executing the unit's binary for `samocode reload`. Process, cgroup, the service manager's
+//! view and the session's lock stay the same.
 
 use std::ffi::CString;
 use std::fs::File;
@@ -13,7 +13,7 @@ use crate::session::store::{Folder, Lock};
 
 use super::Setup;
 
-/// Carries the number of the lock's file descriptor across the exec.
+/// Environment variable that passes the lock's file descriptor number across the exec.
 const LOCK_FD: &str = "SAMOCODE_LOCK_FD";
 
 fn hangup() -> SigSet {
@@ -22,30 +22,29 @@ fn hangup() -> SigSet {
     set
 }
 
-/// Lets SIGHUP through again, now that it is listened to.
+/// Unblocks SIGHUP, now that a handler is installed.
 pub(super) fn unblock() {
     let _ = hangup().thread_unblock();
 }
 
-/// The lock the worker before this one handed on.
+/// The lock passed on by the previous image of this process.
 pub(super) fn handed_on_lock(folder: &Folder) -> Option<Lock> {
     let fd: i32 = std::env::var(LOCK_FD).ok()?.parse().ok().filter(|fd| *fd > 2)?;
-    // Only what is open can be the lock; asking /proc avoids touching a closed descriptor.
+    // Checking /dev/fd avoids touching a closed descriptor.
     std::fs::metadata(format!("/dev/fd/{fd}")).ok()?;
-    // SAFETY: the descriptor is open, was opened by the image before this one for this purpose
-    // alone, and nothing else in this process knows its number.
-    #[expect(unsafe_code, reason = "a descriptor handed on across exec has no owner yet")]
+    // SAFETY: the descriptor is open, the previous image opened it for this purpose alone, and
+    // nothing else in this process knows its number.
+    #[expect(unsafe_code, reason = "a descriptor passed across exec has no owner yet")]
     let file = unsafe { File::from_raw_fd(fd) };
     fcntl_setfd(&file, FdFlags::CLOEXEC).ok()?;
     Lock::adopt(folder, file)
 }
 
-/// Executes the unit's binary in place of this process. Comes back only with an error, in words.
+/// Replaces this process with the unit's binary. Returns only on failure, with a message.
 pub(super) fn execute(setup: &Setup, lock: &Lock) -> String {
-    let failed = |why: &dyn std::fmt::Display| {
-        format!("cannot execute {} anew: {why}", setup.binary.display())
-    };
-    // A SIGHUP between this image's handler and the next one's would end the process.
+    let failed =
+        |why: &dyn std::fmt::Display| format!("cannot switch to {}: {why}", setup.binary.display());
+    // A SIGHUP between this image's handler and the next one's would kill the process.
     if let Err(error) = hangup().thread_block() {
         return failed(&error);
     }
@@ -61,7 +60,7 @@ pub(super) fn execute(setup: &Setup, lock: &Lock) -> String {
         .collect();
     let args: Vec<CString> = std::env::args_os().filter_map(|arg| text(arg.as_bytes())).collect();
     let Some(binary) = text(setup.binary.as_os_str().as_bytes()) else {
-        return failed(&"its path has a zero byte");
+        return failed(&"its path contains a zero byte");
     };
     match nix::unistd::execve(&binary, &args, &env) {
         Ok(never) => match never {},

@@ -1,23 +1,23 @@
-//! Repetition is a stall too: the same tool call over and over is no progress.
+//! Detects repetition: the same tool call over and over is a stall too.
 
-/// So many equal calls in a row are pointed out to the agent …
+/// Number of equal calls in a row after which the agent is warned.
 const TOLD_AT: u32 = 20;
 
-/// … and so many end the run.
+/// Number of equal calls in a row after which the run is ended.
 const ENDED_AT: u32 = 40;
 
-/// What follows from a call.
+/// What to do after a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// Nothing.
+    /// The call is not suspicious.
     Fine,
-    /// The agent should be told, this once.
+    /// The agent is to be warned, once per series.
     Tell,
-    /// The run should be ended.
+    /// The run is to be ended as stalled.
     End,
 }
 
-/// Counts equal tool calls in a row.
+/// Counts consecutive equal tool calls.
 #[derive(Debug, Default)]
 pub(super) struct Repeats {
     last: Option<u64>,
@@ -25,7 +25,7 @@ pub(super) struct Repeats {
 }
 
 impl Repeats {
-    /// Takes a call by its fingerprint: a hash of the tool and all of its input.
+    /// Records a call by its fingerprint, a hash of the tool and its whole input.
     pub(super) fn call(&mut self, fingerprint: u64) -> Verdict {
         if self.last.replace(fingerprint) == Some(fingerprint) {
             self.times += 1;
@@ -39,7 +39,7 @@ impl Repeats {
         }
     }
 
-    /// How many equal calls in a row there were last.
+    /// Length of the latest series of equal calls.
     pub(super) const fn times(&self) -> u32 {
         self.times
     }
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn equal_calls_are_told_once_and_then_ended_and_another_call_begins_anew() {
+    fn equal_calls_are_warned_of_once_then_ended_and_another_call_restarts_the_count() {
         let mut repeats = Repeats::default();
         let verdicts: Vec<_> = (0..TOLD_AT).map(|_| repeats.call(7)).collect();
         assert_eq!(verdicts.iter().filter(|v| **v == Verdict::Tell).count(), 1);

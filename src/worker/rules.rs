@@ -1,4 +1,4 @@
-//! What follows from a run's outcome: the one table of retries, pauses and failures.
+//! The rule for each outcome of a run: retries, pauses and failures.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -8,33 +8,33 @@ use crate::session::{Cause, RunOutcome};
 
 use super::account::{AUTH_RETRY, log_in_again};
 
-/// What to do after a run that left no signal.
+/// What to do after a run without a signal.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Rule {
-    /// It finished; its signal is asked for, once an iteration.
+    /// It finished: ask for its signal, once per iteration.
     TakeSignal,
-    /// It counts against the retries and is tried again after a delay.
+    /// It counts as a failure and is retried after a delay.
     Fail,
-    /// It counts against nothing and is tried again at once, or at the worker's next start.
+    /// It does not count as a failure; retry at once, or at the worker's next start.
     GoOn,
-    /// The next run is a fresh conversation, given a handoff; only so many in a row are made.
+    /// Start a fresh conversation with a handoff; too many in a row block the session.
     HandOver,
-    /// It counts against nothing; what is in the way is waited for.
+    /// It does not count as a failure; wait until the cause clears.
     Pause(Box<Event>),
 }
 
-/// The rule for an outcome. `attempt` is which run of the iteration it was.
+/// The rule for an outcome. `attempt` is the number of the run within the iteration.
 ///
-/// | outcome | retry | conversation | counts |
+/// | outcome | retry | conversation | counts as a failure |
 /// |---|---|---|---|
-/// | finished | asks for the signal, once an iteration | same | after that as a failure |
-/// | limit | up to 30 s after the reset time, each session at another moment | same | no |
+/// | finished | asks for the signal, once per iteration | same | if there is still no signal |
+/// | limit | within 30 s of the reset time, each session at a different moment | same | no |
 /// | transient | after a pause that doubles from 5 s to 10 min | same | no |
 /// | auth | every 10 min, and within seconds of a new login | same | no |
 /// | interrupted | at the next start | same | no |
 /// | killed, timed out, stalled, max turns, failed, budget (of a run) | after the retry delay | same | yes |
 /// | out of memory, not resumed, would not start | after the retry delay | fresh | yes |
-/// | context full, or asked to hand over and left no signal | at once, with a handoff made of what was last seen | fresh | for itself: the third in a row blocks |
+/// | context full, or asked for a handoff and left no signal | at once, with a handoff written by the worker | fresh | separately: the third in a row blocks |
 pub(super) fn rule(outcome: &Outcome, attempt: u32, now: Timestamp) -> Rule {
     let after = |seconds: i64| now.checked_add(SignedDuration::from_secs(seconds)).ok();
     match outcome {
@@ -69,7 +69,7 @@ pub(super) fn rule(outcome: &Outcome, attempt: u32, now: Timestamp) -> Rule {
     }
 }
 
-/// Whether the conversation can be gone on with.
+/// Whether the next run can resume the conversation.
 pub(super) const fn resumable(outcome: &Outcome) -> bool {
     !matches!(
         outcome,
@@ -80,7 +80,7 @@ pub(super) const fn resumable(outcome: &Outcome) -> bool {
     )
 }
 
-/// The outcome in a word, as it stands in the journal.
+/// The outcome in one word, as used in the journal.
 pub(super) const fn word(outcome: &Outcome) -> RunOutcome {
     match outcome {
         Outcome::Finished => RunOutcome::Finished,
@@ -101,21 +101,19 @@ pub(super) const fn word(outcome: &Outcome) -> RunOutcome {
     }
 }
 
-/// More of the outcome, for a person.
+/// Details of the outcome, for a person.
 pub(super) fn detail(outcome: &Outcome) -> Option<String> {
     Some(match outcome {
         Outcome::Transient { what } | Outcome::Auth { what } => what.clone(),
         Outcome::NotResumed { why } | Outcome::WouldNotStart { why } | Outcome::Failed { why } => {
             why.clone()
         }
-        Outcome::Killed { signal } => format!("signal {signal} ended the agent"),
-        Outcome::OutOfMemory => {
-            "the kernel ended it for want of memory; raise SAMOCODE_MEMORY_MAX".to_owned()
-        }
+        Outcome::Killed { signal } => format!("the agent was killed by signal {signal}"),
+        Outcome::OutOfMemory => "it ran out of memory; raise SAMOCODE_MEMORY_MAX".to_owned(),
         Outcome::TimedOut => "it took longer than CLAUDE_TIMEOUT".to_owned(),
         Outcome::MaxTurns => "it used all of CLAUDE_MAX_TURNS".to_owned(),
-        Outcome::Budget => "it spent what one run may spend".to_owned(),
-        Outcome::ContextFull => "the conversation does not fit the model any more".to_owned(),
+        Outcome::Budget => "it used up the budget of a run".to_owned(),
+        Outcome::ContextFull => "the conversation no longer fits the model's context".to_owned(),
         Outcome::Finished | Outcome::Limit { .. } | Outcome::Stalled | Outcome::Interrupted => {
             return None;
         }

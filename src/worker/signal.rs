@@ -1,5 +1,5 @@
-//! Taking a signal: where it leads is decided by the phase table, and written down together with
-//! the end of its run.
+//! Accepting a signal: the phase table decides the next step, which is journaled together with the
+//! end of the run.
 
 use crate::session::clock;
 use crate::session::history::HistoryLine;
@@ -10,8 +10,8 @@ use crate::session::{Needs, WaitsFor, advance};
 use super::{Trouble, Worker};
 
 impl Worker<'_> {
-    /// Writes a run's end, if that is not known yet, its signal and where that leads down with one
-    /// write; then the effects.
+    /// Journals the end of a run (if it is not journaled yet), its signal and the next step with a
+    /// single write, then applies the effects.
     pub(super) async fn take_signal(
         &mut self,
         run: &str,
@@ -39,7 +39,8 @@ impl Worker<'_> {
         Ok(())
     }
 
-    /// An agent may quote what it was given, and its words go to journal, journald and notices.
+    /// Redacts secrets: an agent may quote its input, and its words go to journal, journald and
+    /// notifications.
     fn without_secrets(&self, mut signal: Signal) -> Signal {
         for text in [&mut signal.summary, &mut signal.reason].into_iter().flatten() {
             *text = self.redactor.redact(text).into_owned();
@@ -56,7 +57,7 @@ impl Worker<'_> {
         signal
     }
 
-    /// Whether a signal says what the one before said.
+    /// Whether a signal repeats the one before.
     fn is_same_again(&self, signal: &Signal) -> bool {
         let last = self.writer.state().last_signal.as_ref();
         signal.status == Status::Continue

@@ -1,28 +1,28 @@
-//! What the worker is asked to do by signals: to end, or to execute the unit's binary anew.
+//! Unix signals to the worker: stop, or reload the unit's binary.
 
 use std::io;
 
 use futures_util::FutureExt as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// A request that came by signal.
+/// A request received as a signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Request {
-    /// SIGTERM or SIGINT: end the run, go on at the next start.
+    /// SIGTERM or SIGINT: interrupt the run and exit; resume at the next start.
     End,
-    /// SIGHUP: at the iteration's end, execute the unit's binary anew.
+    /// SIGHUP: re-execute the unit's binary when the iteration ends.
     Reload,
 }
 
-/// The signals a worker listens to.
+/// The signals a worker handles.
 #[derive(Debug)]
 pub(super) struct Signals {
     term: Signal,
     interrupt: Signal,
     hangup: Signal,
-    /// Whether the worker was asked to end.
+    /// Whether the worker was told to stop.
     pub(super) end: bool,
-    /// Whether it was asked to reload.
+    /// Whether it was told to reload.
     pub(super) reload: bool,
 }
 
@@ -37,21 +37,21 @@ impl Signals {
         })
     }
 
-    /// Takes notice of what was asked while nobody waited for it.
+    /// Picks up requests that arrived while nobody was waiting for one.
     pub(super) async fn look(&mut self) {
-        // A turn of the runtime, in which signals that came meanwhile are handed over.
+        // One turn of the runtime delivers pending signals.
         tokio::task::yield_now().await;
         while self.next().now_or_never().is_some() {}
     }
 
-    /// Waits until the worker is asked to end.
+    /// Waits until the worker is told to stop.
     pub(super) async fn end(&mut self) {
         while !self.end {
             self.next().await;
         }
     }
 
-    /// Waits for the next request and remembers it. May be dropped while it waits.
+    /// Waits for the next request and remembers it. Safe to cancel.
     pub(super) async fn next(&mut self) -> Request {
         let ask = tokio::select! {
             _ = self.term.recv() => Request::End,

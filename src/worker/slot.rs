@@ -1,5 +1,5 @@
-//! The cap over sessions that run at once, `SAMOCODE_MAX_RUNNING`: as many files, each locked by a
-//! session that runs. The kernel gives a slot back however its holder ends.
+//! The limit on sessions that run at once, `SAMOCODE_MAX_RUNNING`: one file per slot, locked by a
+//! running session. The kernel frees a slot however its holder dies.
 //!
 //! ```text
 //! $XDG_STATE_HOME/samocode/slots/1.lock … N.lock
@@ -10,28 +10,27 @@ use std::path::Path;
 
 use crate::session::store::{self, StoreError};
 
-/// Memory that an agent and its builds need without much ado, in bytes: by it the cap is set where
-/// nobody sets one.
+/// Memory in bytes that an agent with its builds typically needs; determines the default limit.
 const A_SESSION: u64 = 1 << 30;
 
-/// A session's place among those that run.
+/// A slot held by a running session, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Slot {
     _file: File,
 }
 
 impl Slot {
-    /// Takes a slot of `cap`; `None` when so many sessions run.
+    /// Takes one of `cap` slots; `None` if all are taken.
     ///
     /// # Errors
-    /// When the folder or its files cannot be made.
+    /// If the folder or its files cannot be created.
     pub(super) fn take(state_dir: &Path, cap: u32) -> Result<Option<Self>, StoreError> {
         let folder = state_dir.join("slots");
         store::make_folder(&folder)?;
         for number in 1..=cap {
             let path = folder.join(format!("{number}.lock"));
             let open = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
-            // A file system that knows no locks is no reason to let nobody run.
+            // If the file system does not support locks, let sessions run anyway.
             let held = open.map(|file| match file.try_lock() {
                 Ok(()) | Err(TryLockError::Error(_)) => Some(file),
                 Err(TryLockError::WouldBlock) => None,
@@ -46,7 +45,7 @@ impl Slot {
     }
 }
 
-/// How many sessions may run at once on a machine with so much memory, in bytes.
+/// The default number of sessions that may run at once, given the machine's memory in bytes.
 #[must_use]
 pub(super) fn cap_by_memory(total: u64) -> u32 {
     u32::try_from(total / A_SESSION).unwrap_or(u32::MAX).max(1)

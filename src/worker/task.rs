@@ -1,4 +1,4 @@
-//! What an agent is asked in a run.
+//! The task for an agent in a run: prompt, model and limits.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use super::Worker;
 use super::iterate::Plan;
 
 impl Worker<'_> {
-    /// What the agent is asked in this run.
+    /// Builds the task for this run.
     pub(super) fn task(&self, plan: &Plan) -> Result<Task, RoleError> {
         let state = self.writer.state();
         let settings = &self.setup.settings;
@@ -60,7 +60,8 @@ impl Worker<'_> {
         })
     }
 
-    /// What this run may spend: the run's budget, and what is left of the session's.
+    /// What this run may spend in US dollars: the run's budget or the rest of the session's,
+    /// whichever is lower.
     fn budget_left(&self) -> Option<f64> {
         let budgets = &self.setup.settings.budgets;
         let session =
@@ -80,16 +81,18 @@ fn gate(state: &State) -> Told {
     }
 }
 
-/// What the agent is told of a run that was cut off.
+/// The note to an agent whose previous run was cut off.
 fn interrupted(state: &State) -> Option<String> {
     let iteration = state.iteration.as_ref().filter(|iteration| iteration.cut_off)?;
     Some(match &iteration.failures.last {
         Some(why) => format!(
-            "The run before ended early: {why}. What it did is still there: look at git status and at \
-             the session's files before you do anything again."
+            "The previous run ended early: {why}. Its work is still there: check git status and \
+             the session's files before you repeat anything."
         ),
-        None => "The run before was cut off from outside. What it did is still there: look at git \
-                 status and at the session's files before you do anything again."
-            .to_owned(),
+        None => {
+            "The previous run was interrupted from outside. Its work is still there: check git \
+                 status and the session's files before you repeat anything."
+                .to_owned()
+        }
     })
 }

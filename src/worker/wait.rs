@@ -1,4 +1,4 @@
-//! Waiting while something outside is in the way, and seeing when that is gone before its time.
+//! Waiting while an outside cause prevents runs, and noticing when it clears early.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,9 +17,8 @@ use super::slot::{self, Slot};
 use super::{Trouble, Worker, notices, tick};
 
 impl Worker<'_> {
-    /// Something is in the way of the next run. It is written down when it begins; a pause that
-    /// lasts is not written down again each time it is looked at, or a weekend would fill the
-    /// journal.
+    /// Records an obstacle to the next run. Only its start is journaled, not every check, or a long
+    /// pause would fill the journal.
     pub(super) async fn hold_back(&mut self, obstacle: Event) -> Result<(), Trouble> {
         if let (
             Event::Paused { cause, until: Some(until), .. },
@@ -32,16 +31,15 @@ impl Worker<'_> {
         Ok(self.writer.record(obstacle)?)
     }
 
-    /// Waits while something outside is in the way, feeding the watchdog: where no run lives, the
-    /// worker always pings. Ends early for mail, for what is asked by signal, and when what was in
-    /// the way is gone.
+    /// Waits while an outside cause prevents runs. Without a run the worker always feeds the
+    /// watchdog. Returns early for mail, for a signal, and when the cause clears.
     pub(super) async fn sleep_until(&mut self, until: Timestamp) -> Result<(), Trouble> {
         self.slot = None;
         self.end_outage()?;
         self.writer.settle()?;
         self.writer.write_hook()?;
         self.tell_human();
-        // The end of the wait was written down by the time of the last entry.
+        // The end of the wait was journaled with the clock of the last entry.
         let began = self.writer.state().at.max(Timestamp::now());
         let begun = tokio::time::Instant::now();
         loop {
@@ -49,7 +47,7 @@ impl Worker<'_> {
             self.notify.watchdog();
             let now = Timestamp::now();
             if is_now_earlier(began, begun.elapsed(), now) {
-                tracing::warn!("the clock was set back: what is waited for is looked at again");
+                tracing::warn!("the clock was set back: checking the wait again");
                 return Ok(self.writer.record(Event::Continued)?);
             }
             let left = until.duration_since(now);
@@ -62,15 +60,14 @@ impl Worker<'_> {
             }
             tokio::select! {
                 _ = self.signals.next() => return Ok(()),
-                // By the wall clock: a host that slept wakes up late, not early.
+                // Uses the wall clock, so that a host that slept wakes up late, not early.
                 () = tokio::time::sleep(left.min(tick(self.notify))) => {}
             }
             self.note_deliveries()?;
         }
     }
 
-    /// Whether the session is among those that may run: it keeps its slot until it rests or is
-    /// held up.
+    /// Whether the session has a slot. It keeps the slot until it exits or is held up.
     pub(super) fn has_slot(&mut self) -> Result<bool, StoreError> {
         if self.slot.is_none() {
             let cap = self.cap();
@@ -86,7 +83,7 @@ impl Worker<'_> {
             .unwrap_or_else(|| slot::cap_by_memory(crate::platform::machine::memory()))
     }
 
-    /// Waits a moment for a slot. Which of several that wait gets it is left to chance.
+    /// Waits a moment for a slot. If several sessions are waiting, any of them may get it.
     pub(super) async fn queue(&mut self) -> Result<(), Trouble> {
         self.end_outage()?;
         if self.writer.state().standing != Standing::Queued {
@@ -100,14 +97,13 @@ impl Worker<'_> {
         Ok(())
     }
 
-    /// Whether the account that a session waits for has become free: a human logged in again or
-    /// fixed the file of credentials, which is read when it has changed, or another session's run
-    /// went well.
+    /// Whether the account that the session is waiting for can be used again: a human logged in or
+    /// fixed the env file (read again if it changed), or another session's run succeeded.
     fn account_is_free(&mut self) -> bool {
         let now = Timestamp::now();
         let waits_for_account = match &self.writer.state().standing {
             Standing::Paused { cause, .. } => *cause == Cause::Credentials,
-            // After the limit's end the session only keeps its distance to the others.
+            // After the reset, the session only waits to keep its distance from the others.
             Standing::Limited { until } => *until > now,
             _ => false,
         };
@@ -120,14 +116,14 @@ impl Worker<'_> {
         self.account().is_some_and(|account| account.is_free(now))
     }
 
-    /// Where the user's file of credentials is.
+    /// Path of the user's env file.
     pub(super) fn env_file_path(&self) -> Option<PathBuf> {
         Dirs::user(&self.setup.env).ok().map(|dirs| dirs.env_file())
     }
 }
 
-/// Whether the clock was set back since a wait `began`. How long the wait took meanwhile is known by
-/// a clock that cannot be set, and stands still while the host sleeps.
+/// Whether the clock was set back since a wait `began`. `took` comes from a monotonic clock, which
+/// nobody can set and which stops while the host sleeps.
 fn is_now_earlier(began: Timestamp, took: Duration, now: Timestamp) -> bool {
     SignedDuration::try_from(took)
         .ok()
@@ -145,7 +141,7 @@ mod tests {
         let seconds = Duration::from_secs;
         assert!(!is_now_earlier(at(0), seconds(0), at(0)));
         assert!(!is_now_earlier(at(0), seconds(300), at(299)));
-        // It slept, or the clock was set forward.
+        // The host slept, or the clock was set forward.
         assert!(!is_now_earlier(at(0), seconds(5), at(100_000)));
         assert!(is_now_earlier(at(0), seconds(5), at(-3600)));
         assert!(is_now_earlier(at(0), seconds(3600), at(10)));

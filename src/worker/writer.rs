@@ -1,5 +1,5 @@
-//! The session's files as the worker keeps them: every event goes through here to the journal,
-//! to journald and to the hook, and its effects to the overview and the history.
+//! The worker's access to the session's files. Every event goes through here to journal, journald
+//! and hook, and its effects to overview and history.
 
 use std::path::Path;
 
@@ -14,20 +14,20 @@ use crate::session::{Phase, WaitsFor, clock, stamp};
 use super::journald;
 use crate::session::hook::Hook;
 
-/// How much of the history's end is looked at, in bytes: more than any twenty lines.
+/// How much of the end of the history to read, in bytes: more than any twenty lines.
 const TAIL: u64 = 64 * 1024;
 
-/// How new contents take the place of the old ones at a path.
+/// Writes new contents to a path, given the old ones.
 type Write = fn(&Path, &[u8], &[u8]) -> Result<(), StoreError>;
 
-/// The files of a session, held by the worker that has the lock.
+/// The files of a session, owned by the worker that holds the lock.
 #[derive(Debug)]
 pub(super) struct Writer {
     pub(super) folder: Folder,
     pub(super) instance: String,
     journal: Journal,
     doing: Option<String>,
-    /// Lines of other files that the disk may not have yet, and the journal has.
+    /// Files whose last line may not be on the disk yet; the journal has its data.
     unsynced: Vec<Unsynced>,
 }
 
@@ -45,14 +45,14 @@ impl Writer {
         self.journal.state()
     }
 
-    /// Writes an event down: to the journal durably, then to journald.
+    /// Records an event: durably in the journal, then in journald.
     pub(super) fn record(&mut self, event: Event) -> Result<(), StoreError> {
         self.record_all(vec![event])
     }
 
-    /// Writes events down of which none may be there without the others.
+    /// Records events that must not be separated by a crash.
     pub(super) fn record_all(&mut self, events: Vec<Event>) -> Result<(), StoreError> {
-        // What makes up for lines that a crash of the machine took may not be there for long.
+        // Sync pending lines before an event after which recovery could no longer rewrite them.
         if !matches!(events.as_slice(), [Event::RunStarted { .. }]) {
             self.catch_up()?;
         }
@@ -60,42 +60,41 @@ impl Writer {
         self.journal.append_all(events, |state, event| journald::tell(instance, state, event))
     }
 
-    /// Writes an event down that the next one makes durable; nothing may be built on it before.
+    /// Records an event that the next one makes durable. Nothing may depend on it before that.
     pub(super) fn note(&mut self, event: Event) -> Result<(), StoreError> {
         let instance = &self.instance;
         self.journal.append_unsynced(event, |state, event| journald::tell(instance, state, event))
     }
 
-    /// Has a file be waited for later: its last line is what the journal says of the last run, so
-    /// a worker that comes after a crash of the machine writes it again.
+    /// Postpones the sync of a file. The journal has the data of its last line, so recovery writes
+    /// it again after a crash of the machine.
     pub(super) fn sync_later(&mut self, file: Unsynced) {
         self.unsynced.push(file);
     }
 
-    /// Takes over what the last worker left for later: the line of the last signal is in the
-    /// history, and will be on the disk before another signal takes its place in the journal.
+    /// Takes over the previous worker's postponed sync of the history, which must happen before the
+    /// next signal replaces the last one in the state.
     pub(super) fn take_over_history(&mut self) -> Result<(), StoreError> {
         self.settle_history()?;
         self.unsynced.extend(Unsynced::of(&self.folder.history())?);
         Ok(())
     }
 
-    /// Waits for the disk to have what was left for later. To be called while an agent works, when
-    /// nobody else waits for it.
+    /// Performs the postponed syncs. Call it while an agent is working, when nothing waits for it.
     pub(super) fn catch_up(&mut self) -> Result<(), StoreError> {
         self.unsynced.drain(..).try_for_each(Unsynced::sync)
     }
 
-    /// Brings everything that derives from the journal in line with it. Doing it again changes
-    /// nothing, so a worker that died in the middle is followed by one that does it all. The hook
-    /// is for those who look now; where the worker rests, [`Writer::write_hook`] makes it last.
+    /// Updates everything that derives from the journal. This is idempotent, so the next worker
+    /// simply repeats it if one dies halfway. The hook is not synced; before the worker exits,
+    /// [`Writer::write_hook`] makes it durable.
     pub(super) fn settle(&mut self) -> Result<(), StoreError> {
         self.settle_history()?;
         self.settle_overview()?;
         self.show_hook()
     }
 
-    /// The last signal is in the history exactly once.
+    /// Ensures that the last signal is in the history exactly once.
     fn settle_history(&mut self) -> Result<(), StoreError> {
         let Some(last) = self.state().last_signal.clone() else { return Ok(()) };
         let path = self.folder.history();
@@ -150,7 +149,7 @@ impl Writer {
         })
     }
 
-    /// Writes an overview that is gone anew, from what the journal knows of it.
+    /// Rewrites a missing overview from the journal.
     pub(super) fn restore_overview(&self) -> Result<(), StoreError> {
         let state = self.state();
         let path = self.folder.overview();
@@ -158,7 +157,7 @@ impl Writer {
         if store::read(&path)?.is_some_and(|bytes| !bytes.is_empty()) {
             return Ok(());
         }
-        tracing::warn!("{} was gone: it is written anew from the journal", path.display());
+        tracing::warn!("{} was missing: rewriting it from the journal", path.display());
         let mut overview = Overview::new(&NewOverview {
             name: &state.name,
             started: &stamp::log(&state.created.to_zoned(clock::local_zone())),
@@ -169,13 +168,14 @@ impl Writer {
             iteration: 0,
         });
         let stamp = stamp::iteration(state.total, &clock::local_now());
-        overview.add_flow(&format!("{stamp} This file was gone and written anew"));
+        overview
+            .add_flow(&format!("{stamp} This file was missing and was rewritten from the journal"));
         store::replace(&path, overview.as_str().as_bytes())?;
         self.settle_overview()
     }
 
-    /// Counters and `Blocked: no`, as a run begins. The journal has them by now, and recovery sets
-    /// them from there.
+    /// Sets the counters and `Blocked: no` as a run starts. The journal already has these values,
+    /// so recovery can set them again.
     pub(super) fn open_overview(&self) -> Result<(), StoreError> {
         self.edit_with(store::amend, |overview| {
             overview.set(Field::Phase, self.state().phase().as_str());
@@ -191,7 +191,7 @@ impl Writer {
     fn edit_with(&self, write: Write, edit: impl FnOnce(&mut Overview)) -> Result<(), StoreError> {
         let path = self.folder.overview();
         let Some(bytes) = store::read(&path)? else { return Ok(()) };
-        // What is not UTF-8 cannot be edited without harm to the rest, and is left alone.
+        // Leave a file that is not UTF-8 alone; it cannot be edited safely.
         let Ok(text) = String::from_utf8(bytes) else { return Ok(()) };
         let overview = Overview::parse(text);
         let mut edited = overview.clone();
@@ -206,31 +206,31 @@ impl Writer {
         read_overview(&self.folder)
     }
 
-    /// Open questions in `_qa.md`.
+    /// Number of open questions in `_qa.md`; `None` if it has no questions.
     pub(super) fn open_questions(&self) -> Option<usize> {
         let text = String::from_utf8(store::read(&self.folder.qa()).ok()??).ok()?;
         let qa = Qa::parse(&text);
         (!qa.questions().is_empty()).then(|| qa.waiting())
     }
 
-    /// Writes the hook without waiting for the disk: while the worker is at it, it changes soon,
-    /// and the journal has all that it says.
+    /// Writes the hook without waiting for the disk. It changes again soon, and the journal has all
+    /// its data.
     pub(super) fn show_hook(&self) -> Result<(), StoreError> {
         store::replace_derived(&self.folder.hook(), &self.hook(None))
     }
 
-    /// Writes the hook durably.
+    /// Writes the hook durably, before the worker exits.
     pub(super) fn write_hook(&self) -> Result<(), StoreError> {
         store::replace(&self.folder.hook(), &self.hook(None))
     }
 
-    /// Writes the hook for those who look, without waiting for the disk. A full disk is no reason
-    /// to cut a run off: what it cannot write it says itself, and the hook is derived.
+    /// Shows current activity in the hook, without waiting for the disk. A failed write must not
+    /// end the run: the run will report a full disk itself, and the hook can be rebuilt.
     pub(super) fn show(&mut self, doing: &str, progress: jiff::Timestamp) {
         self.doing = Some(doing.to_owned());
         if let Err(error) = store::replace_derived(&self.folder.hook(), &self.hook(Some(progress)))
         {
-            tracing::debug!("the hook is behind: {error}");
+            tracing::debug!("cannot update the hook: {error}");
         }
     }
 
@@ -249,7 +249,7 @@ impl Writer {
     }
 }
 
-/// Reads an overview; what in it is not UTF-8 is read as replacement characters.
+/// Reads an overview, with replacement characters for invalid UTF-8.
 pub(super) fn read_overview(folder: &Folder) -> Result<Option<Overview>, StoreError> {
     let Some(bytes) = store::read(&folder.overview())? else { return Ok(None) };
     Ok(Some(Overview::parse(String::from_utf8_lossy(&bytes).into_owned())))
@@ -268,7 +268,7 @@ const fn blocked(standing: &Standing) -> Blocked {
     }
 }
 
-/// What the flow log says of a signal: where it led, with the signal's own stamp, so that a
+/// The flow-log line for a signal and its next step. It uses the signal's own time, so that a
 /// replay writes the same line.
 fn flow_of(line: &HistoryLine, step: &Step) -> Option<String> {
     let from: Phase = line.phase.as_deref()?.parse().ok()?;

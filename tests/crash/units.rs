@@ -222,7 +222,7 @@ fn a_disk_that_refuses_and_a_folder_that_is_gone_are_waited_for() {
         assert_eq!(bench.user.unit_property(&unit, "NRestarts"), "0", "{name} needed no restart");
         assert_eq!(bench.json(&["status", name])["state"], "blocked");
         let happened = bench.json(&["history", name]).to_string();
-        assert!(happened.contains("goes on after it was paused since"), "{happened}");
+        assert!(happened.contains("resumes; was paused since"), "{happened}");
     }
     assert_eq!(bot.told("is paused"), 4, "{:?}", bot.messages());
 }
@@ -259,7 +259,7 @@ fn a_full_disk_of_worktrees_or_of_temporary_files_is_waited_for() {
     assert!(session.reason().contains(&worktrees.to_string()), "{}", session.reason());
     lab.root_sh(&format!("umount -l {worktrees}")).ok();
     project.samocode(["start", "crowded"]).ok();
-    let said = format!("cannot write temporary files into {}: No space", temporary.display());
+    let said = format!("cannot write temporary files to {}: No space", temporary.display());
     user.wait_until("it waits for the other disk", secs(30), || {
         session.stands().0 == "paused" && session.reason().contains(&said)
     });

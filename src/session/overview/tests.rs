@@ -202,7 +202,7 @@ fn flow_lines_go_to_the_end_of_the_log_once() {
     }
 }
 
-/// Texts made of what might confuse: headings, fences, status lines in all forms, any ending.
+/// Texts made of confusing parts: headings, fences, status lines in all forms, any line ending.
 fn texts() -> impl Strategy<Value = String> {
     let known = select(vec![
         "## Status",
@@ -253,7 +253,7 @@ fn values() -> impl Strategy<Value = String> {
     ]
 }
 
-/// What of `old` was replaced by what in `new`.
+/// The part of `old` that was replaced, and its replacement in `new`.
 fn difference<'a>(old: &'a str, new: &'a str) -> (&'a [u8], &'a [u8]) {
     let (old, new) = (old.as_bytes(), new.as_bytes());
     let same = old.iter().zip(new).take_while(|(a, b)| a == b).count();
@@ -291,7 +291,7 @@ proptest! {
         }
         prop_assert_eq!(read(&after, field), Some(markdown::one_line(&value)));
         prop_assert_eq!(&edited(&after, field, &value), &after);
-        // Only a Phase in another section than before may bring other lines into view.
+        // Other lines may become visible only if the phase moved to another section.
         if field != Field::Phase || had {
             let now: Vec<_> = others.iter().map(|other| read(&after, *other)).collect();
             prop_assert_eq!(now, before);

@@ -1,38 +1,38 @@
-//! Filling answers in.
+//! Filling in answers, one by one or by accepting the suggestions.
 
 use super::super::markdown;
 use super::{ANSWER, Answer, Place, Qa, Question, is_waiting};
 
-/// Why an answer cannot be filled in; nothing was changed.
+/// Why an answer cannot be filled in. The file is unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum QaError {
-    /// There is no such question.
-    #[error("{asked}: there is no such question; there {}", are(.known))]
+    /// The file has no question with this ID.
+    #[error("{asked}: no such question; there {}", are(.known))]
     UnknownQuestion {
-        /// What was asked for.
+        /// The ID that was given.
         asked: String,
-        /// The questions there are.
+        /// IDs of the existing questions.
         known: Vec<String>,
     },
-    /// The question has no such option.
+    /// The question has no option with this letter.
     #[error("{id}={letter}: question {id} has options {}; or give your own words", list(.options))]
     UnknownOption {
-        /// The question.
+        /// ID of the question that was answered.
         id: String,
-        /// The letter that was given.
+        /// The letter given as the answer.
         letter: char,
-        /// The letters there are.
+        /// Letters of the existing options.
         options: Vec<char>,
     },
-    /// The answer has no words, or is the mark of a missing answer.
-    #[error("{id}={given}: that is no answer; give a letter of its options or your own words")]
+    /// The answer is empty, or is the `_waiting_` mark.
+    #[error("{id}={given}: not an answer; give the letter of an option or your own words")]
     NoAnswer {
-        /// The question.
+        /// ID of the question that was answered.
         id: String,
-        /// What was given.
+        /// The text given as the answer.
         given: String,
     },
-    /// Some of the questions that wait have no suggestion that could be accepted.
+    /// These open questions have no suggestion to accept.
     #[error("no suggestion to accept for {}; answer with {}=…", list(.0), .0.join("=… "))]
     NoSuggestion(Vec<String>),
 }
@@ -50,12 +50,12 @@ fn are(known: &[String]) -> String {
 }
 
 impl Qa {
-    /// Fills in an answer and returns it as it was written: a letter as `A - its option`, own
-    /// words as they are, in one line. An answer that was given before is replaced. Of several
-    /// questions of the same id the first that waits is meant, else the last.
+    /// Fills in an answer and returns the text written: `A - its option` for a letter, other text
+    /// on one line. Replaces any earlier answer. If several questions have the same ID, fills in
+    /// the first open one, otherwise the last.
     ///
     /// # Errors
-    /// A [`QaError`], one line that says what there is to choose from.
+    /// A [`QaError`], one line that lists the choices.
     pub fn fill(&mut self, id: &str, answer: &str) -> Result<String, QaError> {
         let at = self.find(id)?;
         let question = &self.questions[at];
@@ -79,11 +79,10 @@ impl Qa {
         Ok(written)
     }
 
-    /// Fills in the suggestion wherever an answer is waited for, and returns what was written for
-    /// which question.
+    /// Accepts the suggestion of every open question, and returns their IDs with the text written.
     ///
     /// # Errors
-    /// [`QaError::NoSuggestion`] when one of these has none; then nothing is changed.
+    /// [`QaError::NoSuggestion`] if any of them has none; nothing is changed then.
     pub fn accept_suggestions(&mut self) -> Result<Vec<(String, String)>, QaError> {
         let mut accepted = Vec::new();
         let mut lacking = Vec::new();
@@ -140,7 +139,7 @@ impl Qa {
 }
 
 impl Question {
-    /// The answer that accepting the suggestion gives.
+    /// The answer that accepting the suggestion would write.
     #[must_use]
     pub fn suggested(&self) -> Option<String> {
         let (letter, why) = self.suggestion.as_ref()?;
@@ -150,7 +149,7 @@ impl Question {
     }
 }
 
-/// A lone letter, as `A`, `a` or `A)`.
+/// Parses a single letter, such as `A`, `a` or `A)`.
 fn letter(words: &str) -> Option<char> {
     let mut rest = words.chars();
     let letter = rest.next().filter(char::is_ascii_alphabetic)?;

@@ -159,23 +159,23 @@ fn a_second_round_of_questions_may_use_the_same_ids() {
 }
 
 #[test]
-fn what_cannot_be_filled_in_is_told_in_one_line() {
+fn an_invalid_answer_is_a_one_line_error() {
     let mut qa = Qa::parse(EXAMPLE);
     for (id, answer, told) in [
         ("Q1", "e", "Q1=E: question Q1 has options A, B, C; or give your own words"),
-        ("Q9", "A", "Q9: there is no such question; there are Q1, Q2"),
-        ("Q1", " ", "Q1=: that is no answer; give a letter of its options or your own words"),
+        ("Q9", "A", "Q9: no such question; there are Q1, Q2"),
+        ("Q1", " ", "Q1=: not an answer; give the letter of an option or your own words"),
         (
             "Q1",
             "_waiting_",
-            "Q1=_waiting_: that is no answer; give a letter of its options or your own words",
+            "Q1=_waiting_: not an answer; give the letter of an option or your own words",
         ),
     ] {
         assert_eq!(qa.fill(id, answer).unwrap_err().to_string(), told);
     }
     assert_eq!(qa.as_str(), EXAMPLE);
     let told = Qa::parse("").fill("Q1", "A").unwrap_err().to_string();
-    assert_eq!(told, "Q1: there is no such question; there are none");
+    assert_eq!(told, "Q1: no such question; there are none");
 }
 
 #[test]
@@ -261,7 +261,7 @@ proptest! {
         prop_assert_eq!(&parsed, &after);
         let same: Vec<_> =
             after.questions().iter().filter(|q| q.id == format!("Q{id}")).cloned().collect();
-        // Lines below the mark of a missing answer belong to it from then on, and are replaced.
+        // Lines below `_waiting_` belong to the answer from now on, and are replaced.
         if same.len() == 1 && same[0].answer == Answer::Given(written.clone()) {
             prop_assert_eq!(after.fill(&format!("Q{id}"), &answer), Ok(written));
             prop_assert_eq!(after, parsed);

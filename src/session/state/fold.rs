@@ -1,4 +1,4 @@
-//! What each event of the journal changes.
+//! How each event of the journal changes the state.
 
 use serde_json::Value;
 
@@ -135,7 +135,7 @@ impl State {
         self.proceed();
     }
 
-    /// What a blocked session does when it is asked to try again.
+    /// Unblocks the session, clearing the counters that led to the block.
     fn retry(&mut self) {
         self.visit.retried();
         self.forced = true;

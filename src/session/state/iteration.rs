@@ -1,75 +1,74 @@
-//! An iteration: from its first run to the signal that is taken. All of this ends with it.
+//! An iteration: from its first run to the accepted signal. None of this data outlives it.
 
 use jiff::Timestamp;
 
 use crate::session::journal::RunCost;
 
-/// The iteration under way.
+/// The current iteration, with the state that its runs share.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Iteration {
-    /// Which run of it is the last one, from 1.
+    /// Number of its last run, from 1.
     pub attempt: u32,
-    /// What is known of that run.
+    /// The state of that run.
     pub run: RunState,
-    /// Its conversation; `None` where the next run begins a fresh one.
+    /// Its conversation; `None` if the next run starts a fresh one.
     pub conversation: Option<Conversation>,
-    /// Runs that failed.
+    /// Runs that failed and use up the retries.
     pub failures: Failures,
-    /// Runs that stalled.
+    /// Number of runs that stalled.
     pub stalls: u32,
-    /// Handoffs made in the place of an agent that left none.
+    /// Number of handoffs the worker wrote because the agent left none.
     pub handoffs: u32,
-    /// Whether the last run was cut off, which the next is told.
+    /// Whether the last run was cut off; the next prompt mentions it.
     pub cut_off: bool,
-    /// What was wrong with the signal, where the next run is only asked for one.
+    /// What was wrong with the signal, if the next run only asks for one.
     pub asked: Option<String>,
-    /// Whether the agent was asked for its signal at all: that is done once.
+    /// Whether the agent was already asked for a signal, which happens only once.
     pub was_asked: bool,
 }
 
-/// What is known of an iteration's last run.
+/// The state of an iteration's last run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RunState {
-    /// It was started, and its end is not known.
+    /// It was started and has no known end.
     Open(OpenRun),
-    /// Its end is known; a signal that it left may not have been taken yet.
+    /// It ended; a signal it left may still have to be accepted.
     Ended {
-        /// The run's id.
+        /// The ID of the run.
         run: String,
     },
-    /// Nothing more comes of it: it was lost with its worker, is asked for its signal, or a
-    /// handoff was made in its place.
+    /// It is finished with: lost with its worker, asked for a signal, or replaced by a handoff.
     Over,
 }
 
-/// A run that was started and whose end is not known.
+/// A run that was started and has no known end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenRun {
-    /// The run's id.
+    /// The ID of the run.
     pub run: String,
-    /// Its raw stream's file name in `_logs/`.
+    /// File name of its raw stream in `_logs/`.
     pub log: String,
-    /// When it was started.
+    /// When the run was started.
     pub since: Timestamp,
 }
 
-/// An agent's conversation.
+/// An agent's conversation, which several runs may share.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Conversation {
-    /// Its id.
+    /// The ID the agent knows it by.
     pub id: String,
-    /// Whether the next run of this iteration may resume it.
+    /// Whether the next run of this iteration can resume it.
     pub resumable: bool,
-    /// What it has cost so far in US dollars, as the agent reported it.
+    /// Cost so far in US dollars, as reported by the agent.
     pub usd: Option<f64>,
 }
 
-/// Runs of an iteration that failed.
+/// Failed runs of an iteration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Failures {
-    /// How many.
+    /// How many runs used up a retry.
     pub count: u32,
-    /// What the last of them failed of.
+    /// Why the last of them failed.
     pub last: Option<String>,
 }
 
@@ -88,7 +87,7 @@ impl Iteration {
         }
     }
 
-    /// A run begins, in `conversation`.
+    /// Records the start of a run in `conversation`.
     pub(super) fn run_started(&mut self, run: OpenRun, attempt: u32, conversation: &str) {
         self.run = RunState::Open(run);
         self.attempt = attempt;
@@ -98,7 +97,7 @@ impl Iteration {
         }
     }
 
-    /// A run ended. `failure` is why it counts as failed, if it does.
+    /// Records the end of a run. `failure` is the reason if the run used up a retry.
     pub(super) fn run_ended(
         &mut self,
         run: &str,
@@ -120,7 +119,7 @@ impl Iteration {
         }
     }
 
-    /// The run died with its worker.
+    /// Records that the run died with its worker.
     pub(super) fn run_lost(&mut self) {
         self.run = RunState::Over;
         self.cut_off = true;

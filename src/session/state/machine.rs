@@ -1,12 +1,12 @@
-//! The machine a session's workers ran on: a power cut loses what a kill does not, and the next
-//! run is told of it.
+//! Reboots of the machine: a power cut can lose data that a kill does not, so the next run is
+//! warned.
 
 use crate::session::restored::Restored;
 
-/// What is known of the machine's starts.
+/// The last known boot, and whether the agent knows about it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Machine {
-    /// The kernel's id of the boot the last worker was started in; empty where there is none.
+    /// Boot ID under which the last worker started; empty if there was none.
     boot: String,
     restart: Restart,
     damage: Option<Restored>,
@@ -14,12 +14,12 @@ pub struct Machine {
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum Restart {
-    /// None since the last run that was told of one.
+    /// No reboot since the last run that was warned of one.
     #[default]
     Past,
-    /// No run has begun since.
+    /// The machine rebooted, and no run has started since.
     NoRunSince,
-    /// The run that began since is told of it, and may not have seen it before its end.
+    /// The current run was warned, but may end before it reads the warning.
     BeingTold,
 }
 
@@ -44,30 +44,30 @@ impl Machine {
         }
     }
 
-    /// Adds what was found to have lost data in a restart.
+    /// Adds files that lost data in a reboot.
     pub(super) fn restored(&mut self, found: &Restored) {
         self.damage.get_or_insert_default().add(found);
     }
 
-    /// What was found to have lost data in a restart that is news.
+    /// Files that lost data in a reboot the agent has not heard of.
     #[must_use]
     pub const fn damage(&self) -> Option<&Restored> {
         self.damage.as_ref()
     }
 
-    /// The kernel's id of the boot the last worker was started in; empty where there is none.
+    /// Boot ID under which the last worker started; empty if there was none.
     #[must_use]
     pub fn boot(&self) -> &str {
         &self.boot
     }
 
-    /// Whether the machine was started since the last run: files may have lost their data.
+    /// Whether no run has started since the last reboot, so that files may have lost data.
     #[must_use]
     pub fn is_first_run_since_boot(&self) -> bool {
         self.restart == Restart::NoRunSince
     }
 
-    /// Whether a run that begins now, or has just begun, is to be told of a restart.
+    /// Whether a run that starts now should be warned of a reboot.
     #[must_use]
     pub fn restart_is_news(&self) -> bool {
         self.restart != Restart::Past

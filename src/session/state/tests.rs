@@ -218,7 +218,7 @@ fn worker(story: &mut Story, boot: &str) {
 }
 
 #[test]
-fn an_agent_is_told_once_that_the_machine_was_restarted() {
+fn an_agent_is_warned_once_of_a_reboot() {
     let mut story = Story::new();
     worker(&mut story, "a");
     assert!(!story.state.machine.restart_is_news());
@@ -228,10 +228,7 @@ fn an_agent_is_told_once_that_the_machine_was_restarted() {
     story.run();
     worker(&mut story, "b");
     story.tell(Event::RunLost { run: "r".into() });
-    assert!(
-        story.state.machine.restart_is_news(),
-        "the run that was told of it may not have seen it"
-    );
+    assert!(story.state.machine.restart_is_news(), "the run that was warned may not have seen it");
     story.run().end("finished", false, 0.0);
     assert!(!story.state.machine.restart_is_news());
 }
@@ -264,7 +261,7 @@ fn a_reboot_an_end_in_order_and_a_long_life_are_no_quick_deaths() {
     assert_eq!(story.state.deaths.count, 0);
 }
 
-/// Workers that die, after living so many seconds, while the clock is set by as many as it is off.
+/// Workers that die after the given number of seconds, with the clock off by the given amount.
 fn deaths(lives: &[(u64, i64)]) -> Deaths {
     let mut state = State::default();
     let mut uptime_s = 1_000;

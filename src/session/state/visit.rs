@@ -1,43 +1,43 @@
-//! A session's stay in a phase. What is counted there begins again in the next.
+//! A session's stay in a phase. Its counters restart with the next phase.
 
 use crate::session::advance::Gate;
 use crate::session::phase::Phase;
 
-/// A session's stay in a phase.
+/// A session's stay in a phase, with everything that is counted there.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Visit {
-    /// The phase.
+    /// The phase the session is in.
     pub phase: Phase,
-    /// Iterations in it so far, the one under way included.
+    /// Iterations so far, including the current one.
     pub iterations: u32,
-    /// How far its gate is open.
+    /// Progress of the phase's gate, if it is one.
     pub gate: Gate,
-    /// How often in a row the same signal came with nothing changed.
+    /// How many times in a row the same signal came with nothing changed.
     pub unchanged: u32,
-    /// What worktree and session looked like at the last signal that repeated one.
+    /// Hash of worktree and session at the last repeated signal.
     pub fingerprint: Option<String>,
 }
 
 impl Visit {
-    /// The first moment in a phase.
+    /// Enters a phase: all counters are zero.
     pub(super) fn to(phase: Phase) -> Self {
         Self { phase, ..Self::default() }
     }
 
-    /// Whether it has taken all the iterations it may.
+    /// Whether the phase has used up its iterations.
     #[must_use]
     pub const fn is_over(&self) -> bool {
         self.iterations >= self.phase.limit()
     }
 
-    /// A signal came; with a fingerprint if it says what the one before said.
+    /// Records a signal; `fingerprint` is set if it repeats the one before.
     pub(super) fn signalled(&mut self, fingerprint: Option<&String>) {
         let same = fingerprint.is_some() && fingerprint == self.fingerprint.as_ref();
         self.unchanged = if same { self.unchanged + 1 } else { 0 };
         self.fingerprint = fingerprint.cloned();
     }
 
-    /// The session tries again after it was blocked: a human has seen the counters.
+    /// Clears the counters for a retry after a block, since a human has looked at it.
     pub(super) fn retried(&mut self) {
         self.unchanged = 0;
         if self.is_over() {
@@ -45,7 +45,7 @@ impl Visit {
         }
     }
 
-    /// A human has answered.
+    /// Opens the gate if it has waited, since a human has answered.
     pub(super) fn answered(&mut self) {
         if self.gate == Gate::Waited {
             self.gate = Gate::Open;

@@ -1,8 +1,8 @@
-//! A seam for the tests of recovery: a process that kills itself at a chosen point.
+//! Crash points for recovery tests: a process kills itself at a chosen point.
 //!
-//! Every durable effect and every step boundary is a point. `SAMOCODE_CRASH_AT=N` has the process
-//! end itself by SIGKILL at its Nth; `SAMOCODE_CRASH_LOG=FILE` appends a line for each, its
-//! process id and its name. Only in builds with debug assertions; a release has nothing of it.
+//! Every durable effect and every step boundary is a crash point. `SAMOCODE_CRASH_AT=N` makes the
+//! process kill itself with SIGKILL at the Nth; `SAMOCODE_CRASH_LOG=FILE` appends a line with
+//! process ID and name for each. Only builds with debug assertions have them.
 
 use std::path::Path;
 
@@ -47,7 +47,8 @@ mod seam {
         if seam.at == Some(number) {
             let own = rustix::process::getpid();
             let _ = rustix::process::kill_process(own, rustix::process::Signal::KILL);
-            // The signal is the kernel's to deliver; nothing may happen after this point.
+            // The kernel may take a moment to deliver the signal; nothing may happen after this
+            // point.
             loop {
                 std::thread::park();
             }
@@ -55,17 +56,17 @@ mod seam {
     }
 }
 
-/// A step boundary.
+/// A crash point at a step boundary.
 #[cfg(debug_assertions)]
 pub fn crash_point(name: &str) {
     seam::pass(name);
 }
 
-/// A step boundary.
+/// A crash point at a step boundary.
 #[cfg(not(debug_assertions))]
 pub const fn crash_point(_name: &str) {}
 
-/// A boundary within an effect on a file.
+/// A crash point within a file operation.
 #[cfg(debug_assertions)]
 pub(super) fn crash_at(what: &str, path: &Path) {
     if seam::is_on() {
@@ -74,17 +75,17 @@ pub(super) fn crash_at(what: &str, path: &Path) {
     }
 }
 
-/// A boundary within an effect on a file.
+/// A crash point within a file operation.
 #[cfg(not(debug_assertions))]
 pub(super) const fn crash_at(_what: &str, _path: &Path) {}
 
-/// Whether an append is to be torn in two writes, with a point between them.
+/// Whether to tear an append into two writes, with a crash point between them.
 #[cfg(debug_assertions)]
 pub(super) fn tears() -> bool {
     seam::is_on()
 }
 
-/// Whether an append is to be torn in two writes, with a point between them.
+/// Whether to tear an append into two writes, with a crash point between them.
 #[cfg(not(debug_assertions))]
 pub(super) const fn tears() -> bool {
     false

@@ -1,4 +1,4 @@
-//! Files that survive a power cut: replaced whole, or appended to and flushed.
+//! File operations that survive a power cut: whole-file replacement and flushed appends.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -8,20 +8,20 @@ use std::time::Duration;
 
 use super::crash::{crash_at, tears};
 
-/// Something on disk could not be done.
+/// A file operation that failed, with its path.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {action} {path}: {source}", path = path.display())]
 pub struct StoreError {
-    /// What was attempted.
+    /// The attempted operation, as a verb: `read`.
     pub action: &'static str,
-    /// On which path.
+    /// The file or folder concerned.
     pub path: PathBuf,
-    /// Why not.
+    /// The error as reported by the operating system.
     pub source: io::Error,
 }
 
 impl StoreError {
-    /// Whether the disk is full or over quota, which is mended outside and then gone on with.
+    /// Whether the disk is full or over quota. The worker waits until somebody fixes that.
     #[must_use]
     pub fn is_disk_full(&self) -> bool {
         matches!(
@@ -46,7 +46,7 @@ impl<T> Attempt<T> for io::Result<T> {
 /// Replaces a whole file durably: after a crash it holds the old contents or the new.
 ///
 /// # Errors
-/// When the temporary file cannot be written beside `path`, or not renamed.
+/// If the temporary file beside `path` cannot be written or renamed.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = parent(path);
     crash_at("is to be replaced", path);
@@ -57,33 +57,32 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Replaces a whole file as [`replace`] does, but leaves it to the folder's next sync to make the
-/// new name last: until then a crash of the machine may bring the old contents back, whole. For
-/// edits that are made again when they are missing.
+/// Like [`replace`], but does not sync the folder: until its next sync, a crash of the machine may
+/// bring back the old contents, whole. For edits that recovery repeats if they are missing.
 ///
 /// # Errors
-/// As [`replace`].
+/// Those of [`replace`].
 pub fn replace_again(path: &Path, bytes: &[u8]) -> Result<()> {
     write_aside(parent(path), path, bytes, true)
 }
 
-/// Replaces a whole file so that readers see the old contents or the new, but without waiting for
-/// the disk: for what is derived and rebuilt.
+/// Replaces a whole file atomically for readers, but without waiting for the disk. For derived
+/// files that can be rebuilt.
 ///
 /// # Errors
-/// As [`replace`].
+/// Those of [`replace`].
 pub fn replace_derived(path: &Path, bytes: &[u8]) -> Result<()> {
     write_aside(parent(path), path, bytes, false)
 }
 
-/// How the names of files begin that are written beside the one they will replace.
+/// Prefix of temporary files, written beside the file they will replace.
 const ASIDE: &str = ".samocode-";
 
-/// Older than this, a file written aside is one whose writer was killed.
+/// A temporary file older than this belongs to a writer that was killed.
 const ABANDONED: Duration = Duration::from_secs(3600);
 
-/// Removes what killed writers left beside the files of a folder. What cannot be looked at or
-/// removed stays: it is in nobody's way.
+/// Removes temporary files that killed writers left in a folder. Errors are ignored, as the
+/// leftovers do no harm.
 pub fn sweep(folder: &Path) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries.filter_map(std::result::Result::ok) {
@@ -97,12 +96,12 @@ pub fn sweep(folder: &Path) {
     }
 }
 
-/// Puts `new` in the place of `old`, which is what the file holds. Where digits alone differ, as in counters, they are written over without waiting for the
-/// disk: after a crash of the machine each is the old or the new one, and all else is as it was. Other edits are made as by [`replace_again`]. For edits that are
-/// made again when they are missing.
+/// Changes a file's contents from `old` to `new`. If only digits differ, as in counters, they are
+/// overwritten in place without waiting for the disk; after a crash of the machine each digit is
+/// old or new. Other edits go through [`replace_again`]. For edits that recovery repeats.
 ///
 /// # Errors
-/// As [`replace`]; when the file cannot be written.
+/// Those of [`replace`], or if the file cannot be written.
 pub fn amend(path: &Path, old: &[u8], new: &[u8]) -> Result<()> {
     let Some((at, digits)) = changed_digits(old, new) else {
         return replace_again(path, new);
@@ -114,7 +113,7 @@ pub fn amend(path: &Path, old: &[u8], new: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Where the new contents differ, if they are as long as the old and differ in digits only.
+/// Offset and bytes of the change, if both are equally long and differ only in digits.
 fn changed_digits<'a>(old: &[u8], new: &'a [u8]) -> Option<(usize, &'a [u8])> {
     if old.len() != new.len() {
         return None;
@@ -127,14 +126,14 @@ fn changed_digits<'a>(old: &[u8], new: &'a [u8]) -> Option<(usize, &'a [u8])> {
 }
 
 fn write_aside(folder: &Path, path: &Path, bytes: &[u8], durable: bool) -> Result<()> {
-    // An existing file keeps its mode; a new one gets what the umask leaves of 0666.
+    // An existing file keeps its mode; a new one gets 0666 less the umask.
     let mode = fs::metadata(path).map_or(0o666, |meta| meta.permissions().mode() & 0o777);
     let mut file = tempfile::Builder::new()
         .prefix(ASIDE)
         .permissions(fs::Permissions::from_mode(mode))
         .tempfile_in(folder)
         .attempt("create a file in", folder)?;
-    // Past the wrapper, whose errors name the temporary file as well.
+    // Write to the inner file: the wrapper's errors would name the temporary file too.
     file.as_file_mut().write_all(bytes).attempt("write", path)?;
     if durable {
         file.as_file().sync_all().attempt("write", path)?;
@@ -144,25 +143,25 @@ fn write_aside(folder: &Path, path: &Path, bytes: &[u8], durable: bool) -> Resul
     Ok(())
 }
 
-/// Appends to a file with one write and waits for the disk.
+/// Appends to a file with a single write and syncs it.
 ///
 /// # Errors
-/// When the file cannot be opened or written.
+/// If the file cannot be opened or written.
 pub fn append(path: &Path, bytes: &[u8]) -> Result<()> {
     append_unsynced(path, bytes)?.sync()
 }
 
-/// Appends to a file with one write, and leaves it to the caller to wait for the disk.
+/// Appends to a file with a single write; the caller syncs it later.
 ///
 /// # Errors
-/// When the file cannot be opened or written.
+/// If the file cannot be opened or written.
 pub fn append_unsynced(path: &Path, bytes: &[u8]) -> Result<Unsynced> {
     let file = OpenOptions::new().append(true).create(true).open(path).attempt("open", path)?;
     write_end(&file, path, bytes).attempt("append to", path)?;
     Ok(Unsynced { file, path: path.to_owned() })
 }
 
-/// A file that was written and may not be on the disk yet.
+/// A file with writes that may not be on the disk yet.
 #[derive(Debug)]
 #[must_use]
 pub struct Unsynced {
@@ -171,10 +170,10 @@ pub struct Unsynced {
 }
 
 impl Unsynced {
-    /// A file that a process before this one may have written; `None` where there is none.
+    /// A file that an earlier process may have left unsynced; `None` if it does not exist.
     ///
     /// # Errors
-    /// When it is there and cannot be opened.
+    /// If it exists but cannot be opened.
     pub fn of(path: &Path) -> Result<Option<Self>> {
         match OpenOptions::new().append(true).open(path) {
             Ok(file) => Ok(Some(Self { file, path: path.to_owned() })),
@@ -183,16 +182,16 @@ impl Unsynced {
         }
     }
 
-    /// Waits until the disk has what was written.
+    /// Waits until the writes are on the disk.
     ///
     /// # Errors
-    /// When the disk refuses.
+    /// If the disk reports an error.
     pub fn sync(self) -> Result<()> {
         sync_end(&self.file, &self.path).attempt("append to", &self.path)
     }
 }
 
-/// One write at the end of a file.
+/// Appends with a single write, without syncing.
 pub(super) fn write_end(mut file: &File, path: &Path, bytes: &[u8]) -> io::Result<()> {
     crash_at("is to be appended to", path);
     let mut rest = bytes;
@@ -207,30 +206,30 @@ pub(super) fn write_end(mut file: &File, path: &Path, bytes: &[u8]) -> io::Resul
     Ok(())
 }
 
-/// Waits for the disk to have what was appended.
+/// Waits until an append is on the disk.
 pub(super) fn sync_end(file: &File, path: &Path) -> io::Result<()> {
     file.sync_data()?;
     crash_at("appended to and synced", path);
     Ok(())
 }
 
-/// Cuts a torn last line off, which begins at `length`.
+/// Truncates a file to `length`, where its torn last line starts.
 ///
 /// # Errors
-/// When the file cannot be opened or cut.
+/// If the file cannot be opened or truncated.
 pub fn cut_torn(path: &Path, length: u64) -> Result<()> {
     let file = OpenOptions::new().write(true).open(path).attempt("open", path)?;
-    cut(&file, length).attempt("cut the torn last line off", path)
+    cut(&file, length).attempt("remove the torn last line of", path)
 }
 
 pub(super) fn cut(file: &File, length: u64) -> io::Result<()> {
     file.set_len(length).and_then(|()| file.sync_all())
 }
 
-/// The length of a file in bytes; of one that is not there, 0.
+/// The length of a file in bytes; 0 if it does not exist.
 ///
 /// # Errors
-/// When it is there and cannot be looked at.
+/// If it exists but cannot be examined.
 pub fn length(path: &Path) -> Result<u64> {
     match fs::metadata(path) {
         Ok(meta) => Ok(meta.len()),
@@ -239,10 +238,10 @@ pub fn length(path: &Path) -> Result<u64> {
     }
 }
 
-/// Removes a file durably; one that is not there is no error.
+/// Removes a file durably; a missing file is not an error.
 ///
 /// # Errors
-/// When it is there and cannot be removed.
+/// If it exists but cannot be removed.
 pub fn remove(path: &Path) -> Result<()> {
     crash_at("is to be removed", path);
     match fs::remove_file(path) {
@@ -255,10 +254,10 @@ pub fn remove(path: &Path) -> Result<()> {
     }
 }
 
-/// Reads a whole file; one that is not there is `None`.
+/// Reads a whole file; `None` if it does not exist.
 ///
 /// # Errors
-/// When it is there and cannot be read.
+/// If it exists but cannot be read.
 pub fn read(path: &Path) -> Result<Option<Vec<u8>>> {
     let read = open_regular(path).and_then(|mut file| {
         let mut bytes = Vec::new();
@@ -271,21 +270,21 @@ pub fn read(path: &Path) -> Result<Option<Vec<u8>>> {
     }
 }
 
-/// Opens a regular file for reading. An agent may make anything of a path: a FIFO that nobody
-/// writes to would be waited for without end, and a device would never stop being read.
+/// Opens a regular file for reading. An agent can put anything at a path: opening a FIFO without a
+/// writer would hang, and a device might never end.
 pub(super) fn open_regular(path: &Path) -> io::Result<File> {
     let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
     let file = OpenOptions::new().read(true).custom_flags(nonblocking).open(path)?;
     if file.metadata()?.is_file() {
         return Ok(file);
     }
-    Err(io::Error::other("it is not a regular file: move it away"))
+    Err(io::Error::other("not a regular file: move it away"))
 }
 
-/// Reads the end of a file, at most `most` bytes; one that is not there is empty.
+/// Reads the last `most` bytes of a file; empty if it does not exist.
 ///
 /// # Errors
-/// When it is there and cannot be read.
+/// If it exists but cannot be read.
 pub fn read_tail(path: &Path, most: u64) -> Result<Vec<u8>> {
     let mut file = match open_regular(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -300,28 +299,28 @@ pub fn read_tail(path: &Path, most: u64) -> Result<Vec<u8>> {
     read().attempt("read", path)
 }
 
-/// Makes a folder and those above it.
+/// Creates a folder and its parents.
 ///
 /// # Errors
-/// When it cannot be made.
+/// If it cannot be created.
 pub fn make_folder(path: &Path) -> Result<()> {
     if path.is_dir() {
         return Ok(());
     }
-    fs::create_dir_all(path).attempt("make the folder", path)?;
+    fs::create_dir_all(path).attempt("create the folder", path)?;
     sync_folder(parent(path))
 }
 
-/// Makes a folder within one that has to be there: a session's folder that was moved away must
-/// not come into being again. A file of that name is moved aside.
+/// Creates a folder in one that must exist: a session's folder that was moved away must not be
+/// created again. A file with that name is moved aside.
 ///
 /// # Errors
-/// When it cannot be made.
+/// If it cannot be created.
 pub(super) fn make_subfolder(path: &Path) -> Result<()> {
     if make_unsynced(path)? { sync_folder(parent(path)) } else { Ok(()) }
 }
 
-/// As [`make_subfolder`] without the sync of the folder it is in, which is needed where true is returned.
+/// Like [`make_subfolder`], but returns true if the parent folder still has to be synced.
 pub(super) fn make_unsynced(path: &Path) -> Result<bool> {
     if path.is_dir() {
         return Ok(false);
@@ -334,12 +333,12 @@ pub(super) fn make_unsynced(path: &Path) -> Result<bool> {
     crash_at("is to be made", path);
     match fs::create_dir(path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        made => made.attempt("make the folder", path)?,
+        made => made.attempt("create the folder", path)?,
     }
     Ok(true)
 }
 
-/// Moves a file durably from one folder to another of the same file system.
+/// Moves a file durably between folders of the same file system.
 pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
     crash_at("is to be moved", from);
     fs::rename(from, to)?;

@@ -1,4 +1,4 @@
-//! Where a session's files are, and its signal, hook and mark of a stop.
+//! Paths of a session's files, and access to its signal, hook and stop marker.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read};
@@ -12,121 +12,120 @@ use crate::session::hook::Hook;
 use crate::session::signal::{MAX_BYTES, Signal, SignalError};
 use crate::session::state::Word;
 
-/// A session's folder: where its files are. This is the one place that knows.
+/// A session's folder. Only this type knows where its files are.
 ///
-/// Two parts, which lie in one folder today: what the agent reads and writes, and what only the
-/// worker does.
+/// It has two parts, both in the same folder: the agent's files and the worker's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Folder {
-    /// The overview, the questions, the signal, the artifacts.
+    /// Holds the overview, the questions, the signal and the artifacts.
     agents: PathBuf,
-    /// Journal and what derives from it, mail, logs, lock.
+    /// Holds the journal and what derives from it, mail, logs and lock.
     workers: PathBuf,
 }
 
 impl Folder {
-    /// The session in `path`.
+    /// Refers to the session in `path`, which need not exist.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
         let path = path.into();
         Self { workers: path.clone(), agents: path }
     }
 
-    /// The session's folder, in which the agent finds and leaves its files.
+    /// The session's folder, where the agent keeps its files.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.agents
     }
 
-    /// Whether a session was begun here: there is an overview.
+    /// Whether a session was started here, shown by its overview.
     #[must_use]
     pub fn is_begun(&self) -> bool {
         self.overview().is_file()
     }
 
-    /// The folder's own name, `26-11-20-jwt-login`.
+    /// The folder's base name, such as `26-11-20-jwt-login`.
     #[must_use]
     pub fn name(&self) -> String {
         self.agents.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
-    /// `_overview.md`.
+    /// `_overview.md`, the state as people read it.
     #[must_use]
     pub fn overview(&self) -> PathBuf {
         self.agents.join("_overview.md")
     }
 
-    /// `_signal.json`.
+    /// `_signal.json`, the agent's last signal.
     #[must_use]
     pub fn signal(&self) -> PathBuf {
         self.agents.join("_signal.json")
     }
 
-    /// `_signal_history.jsonl`.
+    /// `_signal_history.jsonl`, one line per signal.
     #[must_use]
     pub fn history(&self) -> PathBuf {
         self.workers.join("_signal_history.jsonl")
     }
 
-    /// `_hook.json`.
+    /// `_hook.json`, a summary for quick reading.
     #[must_use]
     pub fn hook(&self) -> PathBuf {
         self.workers.join("_hook.json")
     }
 
-    /// `_journal.jsonl`.
+    /// `_journal.jsonl`, the record everything derives from.
     #[must_use]
     pub fn journal(&self) -> PathBuf {
         self.workers.join("_journal.jsonl")
     }
 
-    /// `_qa.md`.
+    /// `_qa.md`, the agent's questions and their answers.
     #[must_use]
     pub fn qa(&self) -> PathBuf {
         self.agents.join("_qa.md")
     }
 
-    /// `_inbox/`.
+    /// `_inbox/`, messages that nobody has read yet.
     #[must_use]
     pub fn inbox(&self) -> PathBuf {
         self.workers.join("_inbox")
     }
 
-    /// `_mail/`.
+    /// `_mail/`, messages that were read.
     #[must_use]
     pub fn mail(&self) -> PathBuf {
         self.workers.join("_mail")
     }
 
-    /// `_logs/`.
+    /// `_logs/`, raw streams and stderr of the runs.
     #[must_use]
     pub fn logs(&self) -> PathBuf {
         self.workers.join("_logs")
     }
 
-    /// `_damaged/`: what files had after a loss of power that were restored from git.
+    /// `_damaged/`, damaged versions of files restored after a power cut.
     #[must_use]
     pub fn damaged(&self) -> PathBuf {
         self.workers.join("_damaged")
     }
 
-    /// `_lock`.
+    /// `_lock`, held by the session's worker.
     #[must_use]
     pub fn lock(&self) -> PathBuf {
         self.workers.join("_lock")
     }
 
-    /// `_stop`: an empty file which says that a human stopped the session, where the journal could
-    /// not be written. A full disk takes it, for it holds nothing.
+    /// `_stop`, an empty file that marks a stop if the journal is not writable. Being empty, it
+    /// fits on a full disk.
     #[must_use]
     pub fn stop_mark(&self) -> PathBuf {
         self.workers.join("_stop")
     }
 
-    /// Leaves the mark of a stop that the journal does not have.
+    /// Marks the session as stopped outside the journal.
     ///
     /// # Errors
-    /// When not even an empty file can be made.
+    /// If not even an empty file can be created.
     pub fn mark_stopped(&self) -> Result<()> {
         let path = self.stop_mark();
         let made = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
@@ -134,17 +133,16 @@ impl Folder {
         sync_folder(&self.workers)
     }
 
-    /// Whether a stop is marked that the journal does not have.
+    /// Whether the session is marked as stopped outside the journal.
     #[must_use]
     pub fn is_marked_stopped(&self) -> bool {
         fs::symlink_metadata(self.stop_mark()).is_ok()
     }
 
-    /// Makes `_inbox/`, `_mail/` and `_logs/` where they are missing. A file in the place of one is
-    /// moved aside.
+    /// Creates `_inbox/`, `_mail/` and `_logs/` if missing. A file in the way is moved aside.
     ///
     /// # Errors
-    /// When one cannot be made.
+    /// If one of them cannot be created.
     pub fn make_subfolders(&self) -> Result<()> {
         let mut made = false;
         for path in [self.inbox(), self.mail(), self.logs()] {
@@ -153,18 +151,18 @@ impl Folder {
         if made { sync_folder(&self.workers) } else { Ok(()) }
     }
 
-    /// Whether a run's logs can be written, found out before the run is said to begin.
+    /// Checks that a run's logs can be written, before the run is journaled as started.
     ///
     /// # Errors
-    /// When nothing can be made where they are.
+    /// If no file can be created in `_logs/`.
     pub fn try_logs(&self) -> Result<()> {
         let logs = self.logs();
         make_subfolder(&logs)?;
         tempfile::tempfile_in(&logs).map(drop).attempt("write into", &logs)
     }
 
-    /// Reads the hook; a missing or damaged one is `None` and is rebuilt by the next worker. A stop
-    /// that could only be marked counts.
+    /// Reads the hook; `None` if it is missing or damaged, until the next worker rebuilds it. A
+    /// stop marker overrides its state.
     #[must_use]
     pub fn read_hook(&self) -> Option<Hook> {
         let mut hook: Hook = serde_json::from_slice(&read(&self.hook()).ok()??).ok()?;
@@ -174,10 +172,10 @@ impl Folder {
         Some(hook)
     }
 
-    /// Reads the signal the run `run` left.
+    /// Reads the signal of the run `run`.
     ///
     /// # Errors
-    /// A [`SignalError`]: missing, too large, damaged, of another run, or no signal at all.
+    /// A [`SignalError`]: missing, too large, damaged, or for another run.
     pub fn read_signal(&self, run: &str) -> Result<Signal, SignalError> {
         let unreadable = |error: io::Error| SignalError::Unreadable(error.to_string());
         let file = match open_regular(&self.signal()) {
@@ -195,12 +193,11 @@ impl Folder {
         Signal::parse(&bytes, run)
     }
 
-    /// Puts on the disk what a run wrote into the folder, from `since` on: agents leave that to
-    /// the kernel, and what the next run builds on would be lost with the machine's power. Files
-    /// that the worker writes itself are not among them.
+    /// Syncs the files that a run wrote to the folder since `since`. Agents do not sync, and a
+    /// power cut could lose what the next run builds on. Skips the worker's own files.
     ///
     /// # Errors
-    /// When the folder cannot be read, or a file not be written to the disk.
+    /// If the folder cannot be read or a file cannot be synced.
     pub fn settle(&self, since: SystemTime) -> Result<()> {
         let mut settled = false;
         for path in self.artifacts()? {
@@ -208,16 +205,16 @@ impl Folder {
             if !fs::symlink_metadata(&path).is_ok_and(|meta| is_new(&meta)) {
                 continue;
             }
-            open_regular(&path).and_then(|file| file.sync_data()).attempt("write out", &path)?;
+            open_regular(&path).and_then(|file| file.sync_data()).attempt("sync", &path)?;
             settled = true;
         }
         if settled { sync_folder(&self.agents) } else { Ok(()) }
     }
 
-    /// The regular files right in the folder that are not the worker's own.
+    /// The regular files directly in the folder that are not the worker's own.
     ///
     /// # Errors
-    /// When the folder cannot be read.
+    /// If the folder cannot be read.
     pub fn artifacts(&self) -> Result<Vec<PathBuf>> {
         let own = [
             self.signal(),
@@ -237,10 +234,10 @@ impl Folder {
             .collect())
     }
 
-    /// Clears the signal before a run, whatever an agent made of the path.
+    /// Clears the signal before a run, whatever an agent put at its path.
     ///
     /// # Errors
-    /// When it cannot be removed.
+    /// If it cannot be removed.
     pub fn clear_signal(&self) -> Result<()> {
         let path = self.signal();
         if fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_dir()) {

@@ -1,4 +1,4 @@
-//! The journal's file.
+//! Reading and appending to the journal's file.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader};
@@ -17,7 +17,7 @@ use crate::session::clock;
 use crate::session::journal::{Damage, Entry, Event, Scanner};
 use crate::session::state::State;
 
-/// The journal, open for appending by whoever holds the lock.
+/// The journal, open for appending by the holder of the lock.
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
@@ -29,22 +29,22 @@ pub struct Journal {
 /// Why the journal could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
-    /// It is damaged in the middle.
+    /// A line other than a torn last one is unreadable.
     #[error(
-        "the journal {path} is damaged in {damage}; move it aside and start the session again: it is then taken over from its other files",
+        "the journal {path} is damaged in {damage}; move it aside and start the session again to import it from its other files",
         path = .0.display(), damage = .1
     )]
     Damaged(PathBuf, Damage),
-    /// It cannot be read or written.
+    /// A file operation on the journal failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl Journal {
-    /// Opens the journal, cuts off a torn last line and adds the entries up.
+    /// Opens the journal, removes a torn last line and computes the state.
     ///
     /// # Errors
-    /// [`JournalError::Damaged`] for damage in the middle, else a [`StoreError`].
+    /// [`JournalError::Damaged`] for damage before the last line, otherwise a [`StoreError`].
     pub fn open(folder: &Folder, _lock: &Lock) -> Result<Self, JournalError> {
         let path = folder.journal();
         let file = OpenOptions::new()
@@ -58,47 +58,45 @@ impl Journal {
             return Err(JournalError::Damaged(path, damage));
         }
         if file.metadata().attempt("read", &path)?.len() > scanner.whole {
-            cut(&file, scanner.whole).attempt("cut the torn last line off", &path)?;
+            cut(&file, scanner.whole).attempt("remove the torn last line of", &path)?;
             crash_at("cut", &path);
         }
-        // A journal with entries was there to last before its first one was written.
+        // A journal with entries was made durable before its first entry was written.
         if scanner.whole == 0 {
             sync_folder(folder.path())?;
         }
         Ok(Self { path, file, length: scanner.whole, state })
     }
 
-    /// In a folder that was moved away the open file could still be written, and the session's
-    /// other files not: whoever read what is left would take it for the whole.
+    /// Checks that the open file is still at its path. In a folder that was moved away, this file
+    /// could still be written but the session's other files could not.
     fn still_there(&self) -> io::Result<()> {
         let (ours, there) = (self.file.metadata()?, std::fs::metadata(&self.path)?);
         if (ours.dev(), ours.ino()) == (there.dev(), there.ino()) {
             return Ok(());
         }
-        Err(io::Error::new(io::ErrorKind::NotFound, "another file has taken its place"))
+        Err(io::Error::new(io::ErrorKind::NotFound, "the file was moved or replaced"))
     }
 
-    /// What the entries add up to.
+    /// The state computed from all entries so far.
     #[must_use]
     pub const fn state(&self) -> &State {
         &self.state
     }
 
-    /// Appends an event durably and adds it to the state.
+    /// Appends an event durably and updates the state.
     ///
     /// # Errors
-    /// When it cannot be written, or is not the file any more that was opened; the journal is then
-    /// as it was.
+    /// If it cannot be written, or the file was moved or replaced; the journal is then unchanged.
     pub fn append(&mut self, event: Event) -> Result<()> {
         self.append_all(vec![event], |_, _| ())
     }
 
-    /// Appends events that belong together: with one write, so that no death of this process
-    /// comes between them, and one wait for the disk. Each is then shown to `each`, with the state
-    /// it led to.
+    /// Appends events that belong together with a single write and sync, so that a crash of this
+    /// process cannot separate them. Then calls `each` with every event and the state after it.
     ///
     /// # Errors
-    /// When they cannot be written; the journal is then as it was.
+    /// If they cannot be written; the journal is then unchanged.
     pub fn append_all(
         &mut self,
         events: Vec<Event>,
@@ -107,11 +105,11 @@ impl Journal {
         self.write(events, each, true)
     }
 
-    /// Appends an event that the next one makes durable: for what nothing outside builds on until
-    /// then, and what a crash of the machine may take back.
+    /// Appends an event without a sync; the next event makes it durable. For events that nothing
+    /// outside depends on until then and that a crash of the machine may lose.
     ///
     /// # Errors
-    /// When it cannot be written; the journal is then as it was.
+    /// If it cannot be written; the journal is then unchanged.
     pub fn append_unsynced(
         &mut self,
         event: Event,
@@ -144,7 +142,7 @@ impl Journal {
             written = sync_end(&self.file, &self.path);
         }
         if let Err(error) = written {
-            // A torn line would make the next one damage.
+            // A torn line would damage the next one.
             let _ = self.file.set_len(self.length);
             return Err(error).attempt("append to", &self.path);
         }
@@ -157,17 +155,17 @@ impl Journal {
     }
 }
 
-/// The time of an entry after one of `last`: small corrections of the clock leave times in order, and
-/// a clock that was set back is believed, or a wrong one would be the journal's for years.
+/// The time for an entry that follows one from `last`. Small clock corrections must not reorder
+/// entries; a larger step back is accepted, or one wrong clock would shift the journal for years.
 fn in_order(now: Timestamp, last: Timestamp) -> Timestamp {
     if clock::was_set_back(last, now) { now } else { now.max(last) }
 }
 
-/// Reads a journal that another process may be appending to: its state, and the first damage.
-/// Each sound entry is shown to `each`.
+/// Reads a journal that another process may be appending to. Returns its state and the first
+/// damage, and calls `each` with every valid entry.
 ///
 /// # Errors
-/// When it is there and cannot be read.
+/// If it exists but cannot be read.
 pub fn read_journal(folder: &Folder, each: impl FnMut(&Entry)) -> Result<(State, Option<Damage>)> {
     let path = folder.journal();
     let file = match open_regular(&path) {

@@ -1,4 +1,4 @@
-//! The session's lock.
+//! The session's lock file, held with `flock`.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
@@ -9,26 +9,26 @@ use jiff::Timestamp;
 use super::files::{Attempt, StoreError};
 use super::folder::Folder;
 
-/// The session's lock: one worker a session, ever.
+/// The session's lock, which ensures that a session has only one worker.
 #[derive(Debug)]
 pub struct Lock(File);
 
-/// Why the lock was not had.
+/// Why the lock could not be taken.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
-    /// Somebody else holds it.
+    /// Another process holds it; the text says which.
     #[error("{0}")]
     Held(String),
-    /// The lock's file cannot be used.
+    /// The lock file cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl Lock {
-    /// Takes the lock, without waiting.
+    /// Tries to take the lock, without waiting.
     ///
     /// # Errors
-    /// [`LockError::Held`] with what the holder wrote of itself, else a [`StoreError`].
+    /// [`LockError::Held`] with the holder's description of itself, otherwise a [`StoreError`].
     pub fn take(folder: &Folder) -> Result<Self, LockError> {
         let path = folder.lock();
         let mut file = OpenOptions::new()
@@ -40,7 +40,7 @@ impl Lock {
             .attempt("open", &path)?;
         match file.try_lock() {
             Ok(()) => {
-                // Of fixed width, so that it can be rewritten in place; only people read it.
+                // Fixed width, so that it can be rewritten in place. Only people read it.
                 let holder =
                     format!("process {:<10} since {:<40}\n", std::process::id(), Timestamp::now());
                 file.write_all(holder.as_bytes()).attempt("write", &path)?;
@@ -60,20 +60,20 @@ impl Lock {
         }
     }
 
-    /// Whether somebody holds the lock, without taking it for longer than it takes to ask.
+    /// Whether another process holds the lock. Takes it only for a moment to find out.
     #[must_use]
     pub fn is_held(folder: &Folder) -> bool {
         File::open(folder.lock())
             .is_ok_and(|file| matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock)))
     }
 
-    /// The lock's file, to hand on across an exec.
+    /// The lock's file, to pass on across an exec.
     #[must_use]
     pub const fn file(&self) -> &File {
         &self.0
     }
 
-    /// Takes over a lock that was handed on, if `file` is this folder's lock.
+    /// Adopts a lock passed on across an exec, if `file` is this folder's lock.
     #[must_use]
     pub fn adopt(folder: &Folder, file: File) -> Option<Self> {
         let (ours, theirs) = (file.metadata().ok()?, fs::metadata(folder.lock()).ok()?);

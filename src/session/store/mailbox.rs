@@ -1,4 +1,4 @@
-//! A session's mail: `_inbox/` unread, `_mail/` read, a file a message.
+//! A session's mail: unread in `_inbox/`, read in `_mail/`, one file per message.
 
 use std::fs;
 use std::io;
@@ -9,20 +9,20 @@ use super::folder::Folder;
 use crate::session::mail::Message;
 use crate::session::signal::MAX_BYTES;
 
-/// What lies in an inbox.
+/// The contents of an inbox.
 #[derive(Debug, Default)]
 pub struct Unread {
-    /// The messages, oldest first, each with the name of its file.
+    /// The messages, oldest first, each with its file name.
     pub messages: Vec<(String, Message)>,
-    /// Files that are no messages, by name, with what is wrong with them.
+    /// Names of files that are not messages, each with the reason.
     pub strange: Vec<(String, String)>,
 }
 
 impl Folder {
-    /// Puts a message into the inbox: written beside it, then renamed in.
+    /// Delivers a message to the inbox: written elsewhere, then renamed in.
     ///
     /// # Errors
-    /// When the folders cannot be made or the file not written.
+    /// If the folders cannot be created or the file cannot be written.
     pub fn deliver(&self, message: &Message) -> Result<()> {
         make_subfolder(&self.mail())?;
         make_subfolder(&self.inbox())?;
@@ -36,10 +36,10 @@ impl Folder {
         rename(&aside, &unread).attempt("deliver", &unread)
     }
 
-    /// What lies in the inbox.
+    /// Reads the inbox, sorting messages from other files.
     ///
     /// # Errors
-    /// When the inbox is there and cannot be read.
+    /// If the inbox exists but cannot be read.
     pub fn unread(&self) -> Result<Unread> {
         let mut unread = Unread::default();
         for name in names_in(&self.inbox())? {
@@ -53,10 +53,10 @@ impl Folder {
         Ok(unread)
     }
 
-    /// The messages that were read, oldest first.
+    /// Messages that were read, oldest first.
     ///
     /// # Errors
-    /// When their folder is there and cannot be read.
+    /// If their folder exists but cannot be read.
     pub fn read_mail(&self) -> Result<Vec<Message>> {
         let folder = self.mail();
         let mut messages: Vec<Message> = names_in(&folder)?
@@ -67,39 +67,39 @@ impl Folder {
         Ok(messages)
     }
 
-    /// Whether anything lies in the inbox.
+    /// Whether the inbox has any files.
     #[must_use]
     pub fn has_unread(&self) -> bool {
         names_in(&self.inbox()).is_ok_and(|names| !names.is_empty())
     }
 
-    /// Whether a message of this id was read: journaled, then moved out of the inbox.
+    /// Whether the message with this ID was read: journaled, then moved out of the inbox.
     #[must_use]
     pub fn was_read(&self, id: &str) -> bool {
         self.mail().join(format!("{id}.json")).exists()
     }
 
-    /// Whether a message of this id lies in the inbox.
+    /// Whether the message with this ID is in the inbox.
     #[must_use]
     pub fn is_unread(&self, id: &str) -> bool {
         self.inbox().join(format!("{id}.json")).exists()
     }
 
-    /// Moves a file of the inbox to the read ones, under the name `to`; one that is gone was moved
-    /// before.
+    /// Moves a file from the inbox to the read messages, under the name `to`. A missing file was
+    /// moved before.
     ///
     /// # Errors
-    /// When it cannot be moved.
+    /// If it cannot be moved.
     pub fn put_away(&self, name: &str, to: &str) -> Result<()> {
         make_subfolder(&self.mail())?;
         let from = self.inbox().join(name);
         match rename(&from, &self.mail().join(to)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            moved => moved.attempt("put away", &from),
+            moved => moved.attempt("move out of the inbox", &from),
         }
     }
 
-    /// A message by its id, read or unread.
+    /// Looks up a message by ID, read or unread.
     #[must_use]
     pub fn message(&self, id: &str) -> Option<Message> {
         let name = format!("{id}.json");
@@ -107,7 +107,7 @@ impl Folder {
     }
 }
 
-/// The names of the files in a folder of mail, without those that are being written.
+/// File names in a mail folder, except for files still being written.
 fn names_in(folder: &Path) -> Result<Vec<String>> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -125,10 +125,10 @@ fn names_in(folder: &Path) -> Result<Vec<String>> {
 fn read_message(path: &Path) -> std::result::Result<Message, String> {
     let meta = fs::symlink_metadata(path).map_err(|error| error.to_string())?;
     if !meta.is_file() {
-        return Err("it is not a regular file".to_owned());
+        return Err("not a regular file".to_owned());
     }
     if meta.len() > MAX_BYTES as u64 {
-        return Err(format!("it has {} bytes; at most {MAX_BYTES} are read", meta.len()));
+        return Err(format!("it has {} bytes, more than the maximum of {MAX_BYTES}", meta.len()));
     }
     let bytes = fs::read(path).map_err(|error| error.to_string())?;
     Message::parse(&bytes).map_err(|error| error.to_string())

@@ -1,17 +1,17 @@
-//! The session's folder on disk: the one place here that does I/O.
+//! The session's folder on disk; the only part of `session` that does I/O.
 //!
 //! ```text
 //! SESSIONS/26-11-20-jwt-login/
 //!   _stop                 a stop that could not be journaled
 //!   _overview.md  _signal.json  _signal_history.jsonl  _hook.json  _journal.jsonl  _qa.md  _lock
 //!   _inbox/ID.json   unread messages      _mail/ID.json   read ones
-//!   _damaged/11-20-18:01/PATH   what a file had that was restored after a loss of power
+//!   _damaged/11-20-18:01/PATH   damaged version of a file restored after a power cut
 //!   _logs/11-20-1801-001-investigation.jsonl  and  ….stderr
 //! ```
 //!
 //! Whole files are replaced: temporary file, fsync, rename, fsync of the folder. Appends are one
-//! write and fsync, which may come later where the journal has the same. Nothing is truncated in place
-//! but a torn last line, nor written over but the digits of counters.
+//! write and an fsync, which may come later if the journal has the same data. Only a torn last line
+//! is ever truncated in place, and only the digits of counters are overwritten.
 
 mod crash;
 mod files;

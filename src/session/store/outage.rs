@@ -1,12 +1,11 @@
-//! Notes of workers whose session folder refuses to be written: nothing can be kept there then,
-//! not even that it is so. A note on another file system says it to those who look.
+//! Notes of workers that cannot write to their session's folder. The folder cannot record that, so
+//! the note goes to another file system.
 //!
 //! ```text
 //! $XDG_RUNTIME_DIR/samocode/paused/INSTANCE.json
 //! ```
 //!
-//! The worker holds the note with `flock` while it waits: one that a dead worker left is not
-//! believed.
+//! The worker holds the note with `flock` while it waits; a note without a lock is stale.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read as _, Write as _};
@@ -15,36 +14,36 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// What a note says.
+/// The contents of a note.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outage {
-    /// The session's folder: another project's session may have had the same instance.
+    /// The session's folder, as another project's session may have had the same instance.
     pub folder: PathBuf,
-    /// What the disk said, and of what.
+    /// The error, with the path it concerns.
     pub reason: String,
-    /// Since when.
+    /// When the folder became unwritable.
     pub since: Timestamp,
 }
 
-/// A note that its worker stands by, by the lock on its file.
+/// A current note: valid as long as this lock on its file is held.
 #[derive(Debug)]
 pub struct HeldNote(#[expect(dead_code, reason = "open for its lock")] File);
 
-/// The notes of a user's workers.
+/// The folder with the notes of a user's workers.
 #[derive(Debug)]
 pub struct OutageNotes {
-    /// `None` where there is no file system for them.
+    /// `None` if there is no suitable file system.
     folder: Option<PathBuf>,
 }
 
 impl OutageNotes {
-    /// The notes of a user whose processes keep what ends with the machine in `runtime`.
+    /// The notes of the user with the runtime folder `runtime`, which does not outlive the machine.
     #[must_use]
     pub fn of(runtime: Option<PathBuf>) -> Self {
         Self { folder: runtime.map(|runtime| runtime.join("paused")) }
     }
 
-    /// What keeps a session from going on now, if its worker waits for its folder.
+    /// The session's current outage, if a live worker is waiting for its folder.
     #[must_use]
     pub fn now(&self, instance: &str, folder: &Path) -> Option<Outage> {
         let file = File::open(self.path(instance)?).ok()?;
@@ -54,20 +53,20 @@ impl OutageNotes {
         }
     }
 
-    /// The same, though its worker may be gone: what kept it from going on when it was last heard.
+    /// The session's last known outage, even if its worker is gone.
     #[must_use]
     pub fn last(&self, instance: &str, folder: &Path) -> Option<Outage> {
         read(&File::open(self.path(instance)?).ok()?, folder)
     }
 
-    /// Writes a note and holds it: others believe it until the returned value is dropped. `None`
-    /// where it cannot be kept.
+    /// Writes a note that is valid until the returned value is dropped. `None` if it cannot be
+    /// written.
     #[must_use]
     pub fn hold(&self, instance: &str, outage: &Outage) -> Option<HeldNote> {
         write(&self.path(instance)?, outage).ok().map(HeldNote)
     }
 
-    /// Removes a session's note. One that cannot be removed does no harm: nobody holds it.
+    /// Removes a session's note. Errors are ignored, since a note nobody holds is stale anyway.
     pub fn remove(&self, instance: &str) {
         if let Some(path) = self.path(instance) {
             let _ = fs::remove_file(path);

@@ -42,7 +42,7 @@ fn sessions_are_spread_each_always_by_the_same() {
 }
 
 #[test]
-fn refused_credentials_are_told_once_and_tried_again_by_one() {
+fn refused_credentials_are_reported_once_and_retried_by_one() {
     let folder = tempfile::tempdir().unwrap();
     assert!(account(&folder).refused("401", at(0)).unwrap());
     assert!(!account(&folder).refused("401", at(1)).unwrap());
@@ -124,7 +124,7 @@ fn an_account_is_free_when_its_limit_is_over_or_was_lifted() {
 }
 
 #[test]
-fn what_a_wrong_clock_made_of_the_future_is_found_out_anew() {
+fn records_from_the_future_are_discarded() {
     let folder = tempfile::tempdir().unwrap();
     let year = 365 * 24 * 3600;
     account(&folder).limited(at(year + 600), None, at(year)).unwrap();
@@ -138,7 +138,7 @@ fn what_a_wrong_clock_made_of_the_future_is_found_out_anew() {
 }
 
 #[test]
-fn a_damaged_file_is_found_out_anew() {
+fn a_damaged_file_is_treated_as_empty() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("abc.json"), "{torn").unwrap();
     assert_eq!(account(&folder).obstacle("b", at(0)).unwrap(), None);
