@@ -207,7 +207,7 @@ fn what_is_in_the_place_of_a_file_of_settings_is_named_and_not_waited_for() {
             refused(run(), 78, &told);
             if is_project {
                 let named = project.samocode(["--config", ".samocode", "status"]);
-                refused(named, 78, &format!("{told} file: move it away"));
+                refused(named, 78, &format!("{told}: move it away"));
             }
             user.sh(&format!("rm -r {file}; [ ! -e kept ] || mv kept {file}")).ok();
         }
