@@ -203,7 +203,7 @@ fn what_is_in_the_place_of_a_file_of_settings_is_named_and_not_waited_for() {
         for (making, what) in [("mkfifo", "a FIFO"), ("mkdir", "a folder")] {
             user.sh(&format!("[ ! -e {file} ] || mv {file} kept; {making} {file}")).ok();
             let path = user.home.join(file);
-            let told = format!("{} is {what}, not a file", path.display());
+            let told = format!("{} is {what}, not a", path.display());
             refused(run(), 78, &told);
             if is_project {
                 let named = project.samocode(["--config", ".samocode", "status"]);
