@@ -5,7 +5,7 @@ pub mod clock;
 mod cost;
 mod deaths;
 pub mod describe;
-mod event;
+pub mod event;
 pub mod history;
 pub mod hook;
 mod import;
