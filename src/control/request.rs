@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::session::Phase;
 use crate::session::event;
 use crate::session::journal::Event;
 use crate::session::mail::{Kind, Message};
 use crate::session::overview::Overview;
 use crate::session::state::{State, Word};
 use crate::session::store::{self, Journal, Lock, LockError};
+use crate::session::{Phase, RetryCause};
 
 use super::context::Caller;
 use super::error::{Class, Error, Result};
@@ -161,7 +161,7 @@ fn revive(journal: &mut Journal) -> Result<Became> {
         journal.append(Event::Started(event::Started {}))?;
     }
     if journal.state().word() == Word::Blocked {
-        journal.append(Event::Retried(event::Retried { by: "start".to_owned() }))?;
+        journal.append(Event::Retried(event::Retried { by: RetryCause::Start }))?;
     }
     Ok(if journal.state().word() == word { Became::Known } else { Became::Revived })
 }

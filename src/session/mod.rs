@@ -29,4 +29,4 @@ pub use names::SessionName;
 pub use overview::Overview;
 pub use phase::Phase;
 pub use signal::{Signal, Status};
-pub use vocabulary::{Cause, Needs, RunOutcome, WaitsFor};
+pub use vocabulary::{Cause, Needs, RetryCause, RunOutcome, WaitsFor};

@@ -18,7 +18,7 @@ use crate::platform::awake::Awake;
 use crate::platform::cgroup::RunCgroup;
 use crate::platform::strays;
 use crate::session::event;
-use crate::session::journal::{Event, RunCost, Usage};
+use crate::session::journal::{Event, RunCost};
 use crate::session::store::{StoreError, crash_point};
 use crate::session::{Needs, clock, names, stamp};
 
@@ -334,16 +334,10 @@ impl Worker<'_> {
     fn cost(&self, ended: &Ended) -> RunCost {
         let reported = ended.told.finished.as_ref().and_then(|finished| finished.cost);
         let before = self.writer.state().conversation().and_then(|known| known.usd);
-        let usage = ended.told.usage();
         RunCost {
             usd: reported.map(|cost| difference(before, cost)),
             conversation_usd: reported.map(|cost| cost.total),
-            tokens: Usage {
-                input: usage.input,
-                output: usage.output,
-                cache_read: usage.cache_read,
-                cache_write: usage.cache_write,
-            },
+            tokens: ended.told.usage(),
             cpu_ms: ended.counted.cpu.map(|cpu| u64::try_from(cpu.as_millis()).unwrap_or(u64::MAX)),
             peak_memory: ended.counted.peak_memory,
             leftovers: Some(ended.counted.leftovers).filter(|left| *left > 0),

@@ -13,7 +13,7 @@ use crate::session::overview::Blocked;
 use crate::session::phase::Phase;
 use crate::session::state::{OpenRun, RunState, Standing};
 use crate::session::store::{self, crash_point};
-use crate::session::{RunOutcome, WaitsFor, import, names};
+use crate::session::{RetryCause, RunOutcome, WaitsFor, import, names};
 
 use super::iterate::{TICK, end_strays, temporary_name};
 use super::{Trouble, Worker};
@@ -151,7 +151,7 @@ impl Worker<'_> {
         }
         match standing {
             Standing::Blocked { .. } if status.blocked == Some(Blocked::No) => {
-                self.writer.record(Event::Retried(event::Retried { by: "overview".to_owned() }))?;
+                self.writer.record(Event::Retried(event::Retried { by: RetryCause::Overview }))?;
             }
             Standing::Waiting { waits_for, .. }
                 if waits_for == WaitsFor::QaAnswers && self.writer.open_questions() == Some(0) =>

@@ -7,7 +7,7 @@ use crate::session::advance::Gate;
 use crate::session::describe::one_line;
 use crate::session::phase::Phase;
 use crate::session::state::{Deaths, Place, Redirection, Standing, State, Visit};
-use crate::session::vocabulary::{Needs, WaitsFor};
+use crate::session::vocabulary::{Needs, RetryCause, WaitsFor};
 
 use super::Occurrence;
 
@@ -209,8 +209,8 @@ impl Occurrence for PhaseSet {
 /// A blocked session is retried.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Retried {
-    /// What caused the retry: `start` or `overview`.
-    pub by: String,
+    /// What caused the retry.
+    pub by: RetryCause,
 }
 
 impl Occurrence for Retried {
