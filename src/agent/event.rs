@@ -5,6 +5,8 @@ use std::hash::{DefaultHasher, Hasher};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use crate::session::journal::Usage;
+
 /// The most text that one event carries, in bytes. The log has all of it.
 pub const MAX_TEXT: usize = 8 * 1024;
 
@@ -68,39 +70,6 @@ pub struct Tool {
     /// A hash of the tool and its whole input: equal for equal calls.
     #[serde(default)]
     pub fingerprint: u64,
-}
-
-/// Token counts, by how the provider bills them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Usage {
-    /// Input tokens that were not cached.
-    pub input: u64,
-    /// Output tokens, written by the model.
-    pub output: u64,
-    /// Input tokens read from the provider's cache.
-    pub cache_read: u64,
-    /// Input tokens written to the provider's cache.
-    pub cache_write: u64,
-}
-
-impl Usage {
-    /// The sum, never overflowing.
-    #[must_use]
-    pub const fn plus(self, other: Self) -> Self {
-        Self {
-            input: self.input.saturating_add(other.input),
-            output: self.output.saturating_add(other.output),
-            cache_read: self.cache_read.saturating_add(other.cache_read),
-            cache_write: self.cache_write.saturating_add(other.cache_write),
-        }
-    }
-
-    /// All input tokens: uncached, read from the cache and written to it.
-    #[must_use]
-    pub const fn taken_in(self) -> u64 {
-        self.input.saturating_add(self.cache_read).saturating_add(self.cache_write)
-    }
 }
 
 /// The state of a usage limit.

@@ -6,20 +6,9 @@ use std::path::Path;
 use jiff::Zoned;
 use serde_json::Value;
 
+use crate::session::advance::Gate;
 use crate::session::mail::Message;
 use crate::session::{Phase, stamp};
-
-/// Whether the session may leave the phase.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Gate {
-    /// The phase has no gate.
-    #[default]
-    None,
-    /// A human has yet to answer.
-    Closed,
-    /// A human has answered.
-    Open,
-}
 
 /// Everything that goes into a prompt.
 #[derive(Debug, Clone)]
@@ -48,8 +37,8 @@ pub struct PromptInput<'a> {
     pub time_limit: Option<u64>,
     /// The project's test command.
     pub test_command: Option<&'a str>,
-    /// Whether the session may leave the phase.
-    pub gate: Gate,
+    /// How far the phase's gate is open; `None` if it has none.
+    pub gate: Option<Gate>,
     /// The task, when it has to be stated: in the first run, and after it was changed.
     pub task: Option<&'a str>,
     /// The topic to investigate first.
@@ -75,11 +64,11 @@ const MAX_PART: usize = 64 * 1024;
 pub fn compose(input: &PromptInput<'_>) -> String {
     let mut text = header(input);
     match input.gate {
-        Gate::None => {}
-        Gate::Closed => text.push_str(
+        None => {}
+        Some(Gate::Closed | Gate::Waited) => text.push_str(
             "\nThis gate is closed: no human has answered yet. You can leave this phase only after you signal waiting and a human answers.\n",
         ),
-        Gate::Open => text.push_str(
+        Some(Gate::Open) => text.push_str(
             "\nThis gate is open: a human has answered. Use the answer and continue to the next phase.\n",
         ),
     }
@@ -195,9 +184,9 @@ fn header(input: &PromptInput<'_>) -> String {
     line("TIMESTAMP_LOG", &stamp::log(input.now));
     line("TIMESTAMP_ITERATION", &stamp::iteration(input.total_iterations, input.now));
     match input.gate {
-        Gate::None => {}
-        Gate::Closed => line("GATE", "closed"),
-        Gate::Open => line("GATE", "open"),
+        None => {}
+        Some(Gate::Closed | Gate::Waited) => line("GATE", "closed"),
+        Some(Gate::Open) => line("GATE", "open"),
     }
     if let Some(seconds) = input.time_limit {
         line("TIME_LIMIT", &format!("{} min", seconds.div_ceil(60)));
@@ -271,7 +260,7 @@ mod tests {
             now: &NOW,
             time_limit: Some(1800),
             test_command: Some("cargo test"),
-            gate: Gate::Closed,
+            gate: Some(Gate::Closed),
             task: None,
             dive: None,
             mail: &[],
@@ -298,7 +287,7 @@ mod tests {
         let letters = [letter(Kind::Approve, "human", "go\non")];
         let state = json!({"next": "tests"});
         let text = compose(&PromptInput {
-            gate: Gate::Open,
+            gate: Some(Gate::Open),
             task: Some("JWT login"),
             dive: Some("how sessions work"),
             mail: &letters,

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::session::event;
 use crate::session::journal::{Entry, Event, Usage};
 use crate::session::phase::Phase;
 use crate::session::store::read_journal;
@@ -103,8 +104,10 @@ impl Ledger {
 
     fn entry(&mut self, entry: &Entry) {
         match &entry.event {
-            Event::RunStarted { phase, .. } => self.run = Some((*phase, entry.at)),
-            Event::RunEnded { cost, .. } => {
+            Event::RunStarted(event::RunStarted { phase, .. }) => {
+                self.run = Some((*phase, entry.at))
+            }
+            Event::RunEnded(event::RunEnded { cost, .. }) => {
                 let tokens = cost.tokens;
                 let unknown = u32::from(cost.usd.is_none() && tokens != Usage::default());
                 self.count(
@@ -112,7 +115,7 @@ impl Ledger {
                     Sum { usd: cost.usd.unwrap_or(0.0), tokens, unknown, ..Sum::default() },
                 );
             }
-            Event::RunLost { .. } => self.count(entry, Sum { unknown: 1, ..Sum::default() }),
+            Event::RunLost(_) => self.count(entry, Sum { unknown: 1, ..Sum::default() }),
             _ => {}
         }
     }
@@ -141,7 +144,7 @@ mod tests {
     }
 
     fn started(phase: Phase) -> Event {
-        Event::RunStarted {
+        Event::RunStarted(event::RunStarted {
             run: "r".into(),
             agent: "claude".into(),
             conversation: "c".into(),
@@ -151,7 +154,7 @@ mod tests {
             total: 1,
             attempt: 1,
             log: "l".into(),
-        }
+        })
     }
 
     #[test]
@@ -162,7 +165,7 @@ mod tests {
             tokens: Usage { input: 10, output: 2, ..Usage::default() },
             ..RunCost::default()
         };
-        let ended = Event::RunEnded {
+        let ended = Event::RunEnded(event::RunEnded {
             run: "r".into(),
             context_window: None,
             outcome: "finished".into(),
@@ -170,14 +173,14 @@ mod tests {
             failure: false,
             resumable: true,
             cost,
-        };
+        });
         for entry in [
             at(0, started(Phase::Testing)),
             at(60, ended.clone()),
             // The same end told again is of no run.
             at(61, ended.clone()),
             at(100, started(Phase::Testing)),
-            at(130, Event::RunLost { run: "r".into() }),
+            at(130, Event::RunLost(event::RunLost { run: "r".into() })),
             at(200, started(Phase::Done)),
             at(201, ended),
         ] {

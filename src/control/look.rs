@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::git;
 use crate::service::{self, Scope};
+use crate::session::event;
 use crate::session::journal::Event;
 use crate::session::qa::{Answer, Qa};
 use crate::session::state::{State, Word};
@@ -176,7 +177,7 @@ impl Perform for Show {
         }
         let mut agent = None;
         let (state, _) = store::read_journal(&session.folder, |entry| {
-            if let Event::RunStarted { agent: name, .. } = &entry.event {
+            if let Event::RunStarted(event::RunStarted { agent: name, .. }) = &entry.event {
                 agent = Some(name.clone());
             }
         })?;

@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::session::Phase;
+use crate::session::event;
 use crate::session::journal::Event;
 use crate::session::mail::{Kind, Message};
 use crate::session::overview::Overview;
 use crate::session::state::{State, Word};
 use crate::session::store::{self, Journal, Lock, LockError};
+use crate::session::{Phase, RetryCause};
 
 use super::context::Caller;
 use super::error::{Class, Error, Result};
@@ -74,11 +75,11 @@ pub(crate) fn begin_or_resume(session: &Session, work: &Work) -> Result<Became> 
             Error::usage(format!("{folder} is empty: say what is to be done"))
                 .hint(format!("samocode enable {} --task \"…\"", session.name))
         })?;
-        journal.append(Event::Created {
+        journal.append(Event::Created(event::Created {
             name: session.name.clone(),
             task: task.to_owned(),
             dive: work.dive.clone(),
-        })?;
+        }))?;
         return Ok(Became::Created);
     }
     if journal.state().seq == 0 {
@@ -98,7 +99,7 @@ pub(crate) fn begin_or_resume(session: &Session, work: &Work) -> Result<Became> 
         let overview = store::read(&session.folder.overview())?.unwrap_or_default();
         let overview = Overview::parse(String::from_utf8_lossy(&overview).into_owned());
         let status = overview.status();
-        journal.append(Event::Imported {
+        journal.append(Event::Imported(event::Imported {
             name: session.name.clone(),
             task: overview.task().unwrap_or_default().to_owned(),
             phase: Phase::Done,
@@ -108,12 +109,12 @@ pub(crate) fn begin_or_resume(session: &Session, work: &Work) -> Result<Became> 
             waits_for: None,
             blocked: None,
             done: true,
-        })?;
+        }))?;
     }
     match (journal.state().word(), task) {
         (Word::Done, Some(task)) => {
             // Back to investigation; the worker brings the overview in line.
-            journal.append(Event::Resumed { task: task.to_owned() })?;
+            journal.append(Event::Resumed(event::Resumed { task: task.to_owned() }))?;
             Ok(Became::Resumed)
         }
         (Word::Done, None) => {
@@ -157,10 +158,10 @@ fn discard_stops(session: &Session) -> Result<()> {
 fn revive(journal: &mut Journal) -> Result<Became> {
     let word = journal.state().word();
     if matches!(word, Word::Stopped | Word::Failed | Word::Paused | Word::Limited) {
-        journal.append(Event::Started)?;
+        journal.append(Event::Started(event::Started {}))?;
     }
     if journal.state().word() == Word::Blocked {
-        journal.append(Event::Retried { by: "start".to_owned() })?;
+        journal.append(Event::Retried(event::Retried { by: RetryCause::Start }))?;
     }
     Ok(if journal.state().word() == word { Became::Known } else { Became::Revived })
 }
@@ -206,7 +207,7 @@ pub(crate) fn stop(session: &Session) -> Result<bool> {
     let Some(lock) = lock(session)? else { return Ok(false) };
     let mut journal = Journal::open(&session.folder, &lock)?;
     if journal.state().seq > 0 && !matches!(journal.state().word(), Word::Stopped | Word::Done) {
-        journal.append(Event::Stopped)?;
+        journal.append(Event::Stopped(event::Stopped {}))?;
     }
     let state = journal.state();
     if state.stopped && session.folder.read_hook().is_none_or(|hook| hook.seq != state.seq) {

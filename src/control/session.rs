@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::session::Overview;
 use crate::session::Phase;
 use crate::session::WaitsFor;
+use crate::session::event;
 use crate::session::history::History;
 use crate::session::hook::Hook;
 use crate::session::journal::Event;
@@ -104,7 +105,7 @@ impl Session {
     /// What a session without a journal waits for or is blocked by, as its worker will see it.
     fn foreign_reason(&self, overview: &Overview, hook: &mut Hook) {
         let (waits_for, blocked) = match self.imported(overview) {
-            Ok(Event::Imported { waits_for, blocked, .. }) => (waits_for, blocked),
+            Ok(Event::Imported(event::Imported { waits_for, blocked, .. })) => (waits_for, blocked),
             Ok(_) => return,
             Err(why) => {
                 hook.state = Word::Failed;

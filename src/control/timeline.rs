@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::session::describe::describe;
+use crate::session::event;
 use crate::session::journal::{End, Entry, Event, Step};
 use crate::session::mail::Kind;
 use crate::session::phase::Phase;
@@ -94,7 +94,7 @@ const WATCHDOG_ACTS: SignedDuration = SignedDuration::from_secs(60);
 impl Chronicle {
     fn add(&mut self, entry: &Entry) {
         match &entry.event {
-            Event::RunStarted { total, iteration, attempt, resume, .. } => {
+            Event::RunStarted(event::RunStarted { total, iteration, attempt, resume, .. }) => {
                 if *attempt > 1 {
                     let how = if *resume { "in the same conversation" } else { "afresh" };
                     self.push(entry, format!("went on {how}, run {attempt} of the iteration"));
@@ -103,7 +103,7 @@ impl Chronicle {
                 (self.total, self.iteration) = (*total, *iteration);
                 self.runs += 1;
             }
-            Event::RunEnded { cost, failure, .. } => {
+            Event::RunEnded(event::RunEnded { cost, failure, .. }) => {
                 if let Some(usd) = cost.usd {
                     self.cost = Some(self.cost.unwrap_or(0.0) + usd);
                 }
@@ -111,7 +111,7 @@ impl Chronicle {
                     self.note(entry);
                 }
             }
-            Event::SignalTaken { phase, status, line, step, .. } => {
+            Event::SignalTaken(event::SignalTaken { phase, status, line, step, .. }) => {
                 let began = self.began.take().unwrap_or(entry.at);
                 self.items.push(Item::Iteration(Iteration {
                     at: entry.at,
@@ -127,7 +127,10 @@ impl Chronicle {
                 }));
                 self.runs = 0;
             }
-            Event::WorkerStarted { boot, .. } => match self.worker.replace(boot.clone()) {
+            Event::WorkerStarted(event::WorkerStarted { boot, .. }) => match self
+                .worker
+                .replace(boot.clone())
+            {
                 Some(last) if last == *boot => {
                     let since = self.stalled.take().map(|at| entry.at.duration_since(at));
                     let by_watchdog = since.is_some_and(|since| since <= WATCHDOG_ACTS);
@@ -141,25 +144,25 @@ impl Chronicle {
                 Some(_) => self.push(entry, "goes on after a restart of the machine".to_owned()),
                 None => {}
             },
-            Event::WorkerEnded { end } => {
+            Event::WorkerEnded(event::WorkerEnded { end }) => {
                 self.worker = None;
                 if matches!(end, End::Interrupted | End::GaveUp) {
                     self.note(entry);
                 }
             }
-            Event::Stalled { .. } => {
+            Event::Stalled(_) => {
                 self.stalled = Some(entry.at);
                 self.note(entry);
             }
-            Event::Mail { mail: Kind::Text | Kind::Nudge, .. }
-            | Event::Prepared { .. }
-            | Event::Notified { .. } => {}
+            Event::Mail(event::Mail { mail: Kind::Text | Kind::Nudge, .. })
+            | Event::Prepared(_)
+            | Event::Notified(_) => {}
             _ => self.note(entry),
         }
     }
 
     fn note(&mut self, entry: &Entry) {
-        self.push(entry, describe(&entry.event));
+        self.push(entry, entry.event.describe());
     }
 
     fn push(&mut self, entry: &Entry, text: String) {
@@ -199,11 +202,16 @@ mod tests {
     }
 
     fn worker() -> Event {
-        Event::WorkerStarted { pid: 1, boot: "b".into(), uptime_ms: None, version: "1".into() }
+        Event::WorkerStarted(event::WorkerStarted {
+            pid: 1,
+            boot: "b".into(),
+            uptime_ms: None,
+            version: "1".into(),
+        })
     }
 
     fn started(attempt: u32) -> Event {
-        Event::RunStarted {
+        Event::RunStarted(event::RunStarted {
             run: "r".into(),
             agent: "claude".into(),
             conversation: "c".into(),
@@ -213,11 +221,11 @@ mod tests {
             total: 4,
             attempt,
             log: "l".into(),
-        }
+        })
     }
 
     fn ended(usd: f64) -> Event {
-        Event::RunEnded {
+        Event::RunEnded(event::RunEnded {
             run: "r".into(),
             context_window: None,
             outcome: "finished".into(),
@@ -225,11 +233,11 @@ mod tests {
             failure: false,
             resumable: true,
             cost: RunCost { usd: Some(usd), ..RunCost::default() },
-        }
+        })
     }
 
     fn taken() -> Event {
-        Event::SignalTaken {
+        Event::SignalTaken(event::SignalTaken {
             run: "r".into(),
             fingerprint: None,
             line: HistoryLine {
@@ -241,12 +249,12 @@ mod tests {
             status: Status::Continue,
             state: None,
             step: Step::Enter { phase: Phase::Requirements },
-        }
+        })
     }
 
     #[test]
     fn an_iteration_of_two_runs_is_one_with_the_cost_of_both() {
-        let lost = Event::RunLost { run: "r".into() };
+        let lost = Event::RunLost(event::RunLost { run: "r".into() });
         let items =
             chronicle(vec![worker(), started(1), worker(), lost, started(2), ended(0.5), taken()]);
         let Some(Item::Iteration(last)) = items.last() else { panic!("{items:?}") };
@@ -267,7 +275,7 @@ mod tests {
 
     #[test]
     fn a_worker_that_the_watchdog_ended_is_told_from_one_that_was_killed() {
-        let stalled = || Event::Stalled { run: "r".into(), quiet_s: 1200 };
+        let stalled = || Event::Stalled(event::Stalled { run: "r".into(), quiet_s: 1200 });
         let told = |events| match chronicle(events).pop() {
             Some(Item::Event { text, .. }) => text,
             other => panic!("{other:?}"),
@@ -275,13 +283,19 @@ mod tests {
         let text = told(vec![worker(), started(1), stalled(), worker()]);
         assert!(text.contains("the watchdog ended"), "{text}");
         // It had come to life again: what ended it minutes later was something else.
-        let text = told(vec![worker(), started(1), stalled(), Event::Answered, worker()]);
+        let text = told(vec![
+            worker(),
+            started(1),
+            stalled(),
+            Event::Answered(event::Answered {}),
+            worker(),
+        ]);
         assert!(text.contains("the worker was killed"), "{text}");
     }
 
     #[test]
     fn a_worker_that_ended_in_order_was_not_killed() {
-        let end = Event::WorkerEnded { end: End::Settled };
+        let end = Event::WorkerEnded(event::WorkerEnded { end: End::Settled });
         assert_eq!(chronicle(vec![worker(), end, worker()]), []);
     }
 }

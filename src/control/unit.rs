@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Flags;
 use crate::service::retire;
+use crate::session::event;
 use crate::session::journal::{End, Event};
 use crate::session::state::Word;
 use crate::session::store::read_journal;
@@ -144,8 +145,8 @@ impl Perform for Reload {
             let read = read_journal(&session.folder, |entry| {
                 is_over |= entry.seq > since
                     && match entry.event {
-                        Event::WorkerEnded { end } => end != End::Reloaded,
-                        Event::WorkerStarted { .. } => true,
+                        Event::WorkerEnded(event::WorkerEnded { end }) => end != End::Reloaded,
+                        Event::WorkerStarted(_) => true,
                         _ => false,
                     };
             });

@@ -140,8 +140,8 @@ fn is_taken_up(session: &Session, view: &View) -> bool {
     }
     let mut started = None;
     let read = read_journal(&session.folder, |entry| match entry.event {
-        Event::WorkerStarted { .. } => started = Some(entry.at),
-        Event::WorkerEnded { .. } => started = None,
+        Event::WorkerStarted(_) => started = Some(entry.at),
+        Event::WorkerEnded(_) => started = None,
         _ => {}
     });
     // One that has not said so yet is just starting, or just ending.

@@ -7,6 +7,7 @@ use super::overview::{Blocked, Overview};
 use super::phase::Phase;
 use super::signal::Status;
 use super::vocabulary::WaitsFor;
+use crate::session::event;
 
 /// Derives a session's state from its overview and history.
 ///
@@ -38,7 +39,7 @@ pub fn import(name: &str, overview: &Overview, history: &[HistoryLine]) -> Resul
             .unwrap_or_else(|| "it was already blocked when it was imported".to_owned())
     });
     let in_phase = iterations_in(phase, history);
-    Ok(Event::Imported {
+    Ok(Event::Imported(event::Imported {
         name: name.to_owned(),
         task: overview.task().unwrap_or_default().to_owned(),
         phase,
@@ -48,7 +49,7 @@ pub fn import(name: &str, overview: &Overview, history: &[HistoryLine]) -> Resul
         waits_for,
         blocked: reason,
         done,
-    })
+    }))
 }
 
 /// Gate progress: open if the phase waited and another iteration of it followed.
@@ -100,7 +101,9 @@ mod tests {
     fn a_session_waiting_in_requirements_waits_on() {
         let history = [line("investigation", "continue"), line("requirements", "waiting")];
         let event = import("x", &overview("Requirements", "waiting_human"), &history).unwrap();
-        let Event::Imported { phase, iteration, total, gate, waits_for, .. } = event else {
+        let Event::Imported(event::Imported { phase, iteration, total, gate, waits_for, .. }) =
+            event
+        else {
             panic!()
         };
         assert_eq!((phase, iteration, total), (Phase::Requirements, 2, 5));
@@ -112,7 +115,7 @@ mod tests {
     fn a_gate_that_was_answered_stays_open() {
         let history = [line("requirements", "waiting"), line("requirements", "continue")];
         let event = import("x", &overview("requirements", "no"), &history).unwrap();
-        let Event::Imported { gate, waits_for, .. } = event else { panic!() };
+        let Event::Imported(event::Imported { gate, waits_for, .. }) = event else { panic!() };
         assert_eq!((gate, waits_for), (Gate::Open, None));
     }
 

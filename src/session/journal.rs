@@ -86,15 +86,17 @@ fn in_words(error: &serde_json::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::event;
 
     fn line(seq: u64) -> String {
-        let entry = Entry { seq, at: Timestamp::UNIX_EPOCH, event: Event::Stopped };
+        let entry =
+            Entry { seq, at: Timestamp::UNIX_EPOCH, event: Event::Stopped(event::Stopped {}) };
         format!("{}\n", serde_json::to_string(&entry).unwrap())
     }
 
     #[test]
     fn the_kind_in_the_file_is_the_kind_it_is_called_by() {
-        let event = Event::SignalAsked { run: "r".into(), problem: "p".into() };
+        let event = Event::SignalAsked(event::SignalAsked { run: "r".into(), problem: "p".into() });
         let value = serde_json::to_value(&event).unwrap();
         assert_eq!(value["kind"], event.kind());
     }

@@ -54,7 +54,7 @@ pub struct Costs {
 }
 
 impl Costs {
-    fn add(&mut self, run: &str, at: Timestamp, cost: &RunCost) {
+    pub(super) fn add(&mut self, run: &str, at: Timestamp, cost: &RunCost) {
         let (usd, tokens) = (cost.usd.unwrap_or(0.0), cost.tokens);
         self.usd += usd;
         self.tokens.add(tokens);

@@ -164,6 +164,16 @@ words! {
     }
 }
 
+words! {
+    /// Why a blocked session is retried.
+    RetryCause {
+        /// A human started it again.
+        Start = "start",
+        /// A human edited the overview.
+        Overview = "overview",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::session::event;
 use crate::session::journal::Event;
 use crate::session::store::{self, StoreError};
 use crate::session::{Cause, clock};
@@ -222,17 +223,17 @@ pub(super) fn log_in_again(refused: &str) -> String {
 /// What prevents a run, and whether this session claims the retry of refused credentials.
 fn judge(known: &Known, instance: &str, now: Timestamp) -> (Option<Event>, bool) {
     if let Some(until) = known.limited_until {
-        return (Some(Event::Limited { until, what: known.limit.clone() }), false);
+        return (Some(Event::Limited(event::Limited { until, what: known.limit.clone() })), false);
     }
     let Some(refused) = &known.refused else { return (None, false) };
     match known.next_try.filter(|at| *at > now) {
         Some(at) => (
-            Some(Event::Paused {
+            Some(Event::Paused(event::Paused {
                 cause: Cause::Credentials,
                 detail: log_in_again(refused),
                 until: at.checked_add(spread(instance)).ok(),
                 quiet: true,
-            }),
+            })),
             false,
         ),
         None => (None, true),

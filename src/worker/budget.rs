@@ -5,6 +5,7 @@
 use jiff::{Timestamp, ToSpan as _, Zoned};
 
 use crate::config::settings::Budget;
+use crate::session::event;
 use crate::session::journal::{Event, Usage};
 use crate::session::state::State;
 use crate::session::store::StoreError;
@@ -80,12 +81,12 @@ impl Worker<'_> {
             return Ok(None);
         }
         let words = in_words(&budgets.day, usd, tokens);
-        Ok(Some(Spent::Day(Box::new(Event::Paused {
+        Ok(Some(Spent::Day(Box::new(Event::Paused(event::Paused {
             cause: Cause::Budget,
             detail: format!("the day's budget is spent ({words}); resumes tomorrow"),
             until: tomorrow(&now),
             quiet: false,
-        }))))
+        })))))
     }
 
     /// Adds the last run's cost to the day's ledger, and warns when 80 % of a budget is used.
@@ -130,7 +131,7 @@ impl Worker<'_> {
         if warned(now) && !warned(before) {
             let words = in_words(budget, now.0, now.1);
             let text = format!("80 % of {whose}'s budget is used: {words}");
-            self.writer.record(Event::BudgetWarned { text: text.clone() })?;
+            self.writer.record(Event::BudgetWarned(event::BudgetWarned { text: text.clone() }))?;
             self.tell_of(&text);
         }
         Ok(())

@@ -12,6 +12,7 @@ use crate::config::{Dirs, EnvFile};
 use crate::git::{self, Checkout};
 use crate::platform::free_space;
 use crate::session::Cause;
+use crate::session::event;
 use crate::session::journal::Event;
 
 use super::Worker;
@@ -73,12 +74,12 @@ impl Worker<'_> {
             let folder = std::env::temp_dir();
             Some(format!("cannot write temporary files to {}: {error}", folder.display()))
         })?;
-        Some(Event::Paused {
+        Some(Event::Paused(event::Paused {
             cause: Cause::Disk,
             detail,
             until: Timestamp::now().checked_add(SignedDuration::from_secs(60)).ok(),
             quiet: false,
-        })
+        }))
     }
 
     /// The account the agent will use, if it has one.

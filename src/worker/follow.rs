@@ -9,6 +9,7 @@ use crate::agent::run::{Run, Step};
 use crate::agent::{Event as Said, Tool};
 use crate::platform::cgroup::RunCgroup;
 use crate::platform::strays;
+use crate::session::event;
 use crate::session::journal::Event;
 
 use super::context::{self, LastSeen};
@@ -149,7 +150,8 @@ impl Watch {
             return Ok(());
         }
         let (what, times) = (format!("{} {}", tool.name, tool.summary), self.repeats.times());
-        let event = Event::Repeated { run: self.run.clone(), what: what.clone(), times };
+        let event =
+            Event::Repeated(event::Repeated { run: self.run.clone(), what: what.clone(), times });
         worker.writer.record(event)?;
         if verdict == Verdict::Tell {
             run.say(REPEATS);
@@ -195,7 +197,9 @@ impl Watch {
         used: Option<u64>,
     ) -> Result<(), Trouble> {
         self.handoff_asked = true;
-        worker.writer.record(Event::HandoffAsked { run: self.run.clone(), used })?;
+        worker
+            .writer
+            .record(Event::HandoffAsked(event::HandoffAsked { run: self.run.clone(), used }))?;
         run.say(context::ASK);
         Ok(())
     }
@@ -218,13 +222,17 @@ impl Watch {
             Beat::Nudge => {
                 worker.notify.watchdog();
                 let quiet_s = self.pulse.quiet(now).as_secs();
-                worker.writer.record(Event::Nudged { run: self.run.clone(), quiet_s })?;
+                worker
+                    .writer
+                    .record(Event::Nudged(event::Nudged { run: self.run.clone(), quiet_s }))?;
                 run.say(NUDGE);
                 worker.tell_of_stall(quiet_s);
             }
             Beat::Starve => {
                 let quiet_s = self.pulse.quiet(now).as_secs();
-                worker.writer.record(Event::Stalled { run: self.run.clone(), quiet_s })?;
+                worker
+                    .writer
+                    .record(Event::Stalled(event::Stalled { run: self.run.clone(), quiet_s }))?;
             }
             Beat::Silent => {}
         }

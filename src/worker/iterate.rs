@@ -17,7 +17,8 @@ use crate::platform::Counted;
 use crate::platform::awake::Awake;
 use crate::platform::cgroup::RunCgroup;
 use crate::platform::strays;
-use crate::session::journal::{Event, RunCost, Usage};
+use crate::session::event;
+use crate::session::journal::{Event, RunCost};
 use crate::session::store::{StoreError, crash_point};
 use crate::session::{Needs, clock, names, stamp};
 
@@ -111,7 +112,7 @@ impl Worker<'_> {
         self.writer.folder.try_logs()?;
         self.writer.folder.clear_signal()?;
         self.end_outage()?;
-        self.writer.record(Event::RunStarted {
+        self.writer.record(Event::RunStarted(event::RunStarted {
             run: plan.run.clone(),
             agent: agent.word().to_owned(),
             conversation: plan.conversation.clone(),
@@ -121,7 +122,7 @@ impl Worker<'_> {
             total: numbers.total,
             attempt: numbers.attempt,
             log: log.clone(),
-        })?;
+        }))?;
         self.writer.restore_overview()?;
         self.writer.open_overview()?;
         self.writer.show_hook()?;
@@ -152,7 +153,7 @@ impl Worker<'_> {
             share(account, &ended.outcome, since, &mut rule)?;
         }
         if let Rule::Pause(event) = &mut rule
-            && let Event::Paused { detail, .. } = event.as_mut()
+            && let Event::Paused(event::Paused { detail, .. }) = event.as_mut()
         {
             *detail = self.redactor.redact(detail).into_owned();
         }
@@ -173,7 +174,7 @@ impl Worker<'_> {
             self.writer.state().iteration.as_ref().is_some_and(|iteration| iteration.was_asked);
         let may_ask = !was_asked && agent.capabilities().resumes;
         let failure = rule == Rule::Fail || (rule == Rule::TakeSignal && !may_ask);
-        let run_ended = Event::RunEnded {
+        let run_ended = Event::RunEnded(event::RunEnded {
             run: plan.run.clone(),
             outcome: rules::word(&ended.outcome),
             detail,
@@ -181,7 +182,7 @@ impl Worker<'_> {
             resumable: agent.capabilities().resumes && rules::resumable(&ended.outcome),
             context_window: ended.told.finished.as_ref().and_then(|end| end.context_window),
             cost,
-        };
+        });
         let problem = match signal {
             Ok(signal) => return self.take_signal(&plan.run, Some(run_ended), signal).await,
             Err(problem) => problem,
@@ -191,7 +192,7 @@ impl Worker<'_> {
         if hands_over {
             let mut state = ended.seen.handoff();
             self.redactor.redact_value(&mut state);
-            events.push(Event::HandoffMade { run: plan.run.clone(), state });
+            events.push(Event::HandoffMade(event::HandoffMade { run: plan.run.clone(), state }));
         }
         let mut delays = false;
         match rule {
@@ -200,7 +201,10 @@ impl Worker<'_> {
             _ if hands_over => {}
             Rule::TakeSignal if may_ask => {
                 let problem = self.redactor.redact(&problem.to_string()).into_owned();
-                events.push(Event::SignalAsked { run: plan.run.clone(), problem });
+                events.push(Event::SignalAsked(event::SignalAsked {
+                    run: plan.run.clone(),
+                    problem,
+                }));
             }
             Rule::TakeSignal | Rule::Fail => delays = true,
             Rule::GoOn | Rule::HandOver => {}
@@ -330,16 +334,10 @@ impl Worker<'_> {
     fn cost(&self, ended: &Ended) -> RunCost {
         let reported = ended.told.finished.as_ref().and_then(|finished| finished.cost);
         let before = self.writer.state().conversation().and_then(|known| known.usd);
-        let usage = ended.told.usage();
         RunCost {
             usd: reported.map(|cost| difference(before, cost)),
             conversation_usd: reported.map(|cost| cost.total),
-            tokens: Usage {
-                input: usage.input,
-                output: usage.output,
-                cache_read: usage.cache_read,
-                cache_write: usage.cache_write,
-            },
+            tokens: ended.told.usage(),
             cpu_ms: ended.counted.cpu.map(|cpu| u64::try_from(cpu.as_millis()).unwrap_or(u64::MAX)),
             peak_memory: ended.counted.peak_memory,
             leftovers: Some(ended.counted.leftovers).filter(|left| *left > 0),
@@ -385,14 +383,14 @@ fn share(
             account.went_well(since.unwrap_or(now), now)
         }
         (Outcome::Limit { .. }, Rule::Pause(event)) => match event.as_ref() {
-            Event::Limited { until, what } => {
+            Event::Limited(event::Limited { until, what }) => {
                 account.limited(*until, what.clone(), Timestamp::now())
             }
             _ => Ok(()),
         },
         (Outcome::Auth { what }, Rule::Pause(event)) => {
             let first = account.refused(what, Timestamp::now())?;
-            if let Event::Paused { quiet, .. } = event.as_mut() {
+            if let Event::Paused(event::Paused { quiet, .. }) = event.as_mut() {
                 *quiet = !first;
             }
             Ok(())

@@ -4,6 +4,7 @@
 use crate::agent::prompt;
 use crate::agent::run::Run;
 use crate::session::clock;
+use crate::session::event;
 use crate::session::journal::Event;
 use crate::session::mail::{Kind, Message};
 
@@ -25,11 +26,11 @@ impl Worker<'_> {
             let known = self.writer.state().unseen.contains(&message.id)
                 || self.writer.folder.was_read(&message.id);
             if !known {
-                self.writer.record(Event::Mail {
+                self.writer.record(Event::Mail(event::Mail {
                     id: message.id.clone(),
                     from: message.from.clone(),
                     mail: message.kind,
-                })?;
+                }))?;
             }
             self.writer.folder.put_away(&file, &message.file_name())?;
         }
@@ -70,11 +71,11 @@ impl Worker<'_> {
                 break;
             }
             handoff |= message.kind == Kind::Handoff;
-            self.writer.record(Event::Mail {
+            self.writer.record(Event::Mail(event::Mail {
                 id: message.id.clone(),
                 from: message.from.clone(),
                 mail: message.kind,
-            })?;
+            }))?;
             self.writer.folder.put_away(&file, &message.file_name())?;
         }
         Ok(handoff)

@@ -46,6 +46,7 @@ use crate::platform::strays;
 use crate::service::exit::Exit;
 use crate::service::{Action, Notify, Spool, Token};
 use crate::session::Needs;
+use crate::session::event;
 use crate::session::journal::{End, Event};
 use crate::session::state::{CRASH_LOOP, Standing};
 use crate::session::store::{Folder, JournalError, Lock, LockError, StoreError, crash_point};
@@ -279,7 +280,7 @@ impl<'a> Worker<'a> {
         }
         crash_point("the worker has begun");
         if self.writer.state().deaths.count >= CRASH_LOOP {
-            self.writer.record(Event::WorkerEnded { end: End::GaveUp })?;
+            self.writer.record(Event::WorkerEnded(event::WorkerEnded { end: End::GaveUp }))?;
             self.writer.settle()?;
             self.writer.write_hook()?;
             return Ok(Exit::GaveUp);
@@ -298,7 +299,8 @@ impl<'a> Worker<'a> {
                 return self.interrupted();
             }
             if self.signals.reload {
-                self.writer.record(Event::WorkerEnded { end: End::Reloaded })?;
+                self.writer
+                    .record(Event::WorkerEnded(event::WorkerEnded { end: End::Reloaded }))?;
                 return Ok(Exit::Reload);
             }
             let retries = self.setup.settings.max_retries;
@@ -334,7 +336,7 @@ impl<'a> Worker<'a> {
     fn block(&mut self, reason: String, needs: Needs) -> Result<(), Trouble> {
         self.end_outage()?;
         let reason = self.redactor.redact(&reason).into_owned();
-        self.writer.record(Event::Blocked { reason, needs })?;
+        self.writer.record(Event::Blocked(event::Blocked { reason, needs }))?;
         Ok(self.writer.settle()?)
     }
 
@@ -351,7 +353,7 @@ impl<'a> Worker<'a> {
         {
             tracing::warn!("the unit stays enabled: {error}");
         }
-        self.writer.record(Event::WorkerEnded { end: End::Settled })?;
+        self.writer.record(Event::WorkerEnded(event::WorkerEnded { end: End::Settled }))?;
         self.writer.write_hook()?;
         self.notify.status(&notices::status_line(self.writer.state(), None, None));
         crash_point("at rest, the manager does not know");
@@ -370,7 +372,7 @@ impl<'a> Worker<'a> {
     }
 
     fn interrupted(&mut self) -> Result<Exit, Trouble> {
-        self.writer.record(Event::WorkerEnded { end: End::Interrupted })?;
+        self.writer.record(Event::WorkerEnded(event::WorkerEnded { end: End::Interrupted }))?;
         self.writer.write_hook()?;
         self.notify.stopping();
         Ok(Exit::Interrupted)

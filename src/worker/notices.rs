@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use crate::notify::{About, Delivery, Notice, NoticeKind};
 use crate::session::describe::quiet;
+use crate::session::event;
 use crate::session::journal::Event;
 use crate::session::state::{Standing, State};
 use crate::session::store::Folder;
@@ -91,12 +92,12 @@ impl Worker<'_> {
             if delivery.result.as_ref().is_err_and(crate::notify::NotifyError::is_quiet) {
                 continue;
             }
-            self.writer.record(Event::Notified {
+            self.writer.record(Event::Notified(event::Notified {
                 what: delivery.kind.as_str().to_owned(),
                 standing: !matches!(delivery.kind, NoticeKind::Stalled | NoticeKind::Warning),
                 by: delivery.notifier.to_owned(),
                 error: delivery.result.err().map(|error| error.to_string()),
-            })?;
+            }))?;
         }
         Ok(())
     }

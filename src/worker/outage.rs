@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use crate::config::Dirs;
 use crate::notify::{About, Notice, Outbox};
 use crate::service::Notify;
+use crate::session::event;
 use crate::session::journal::Event;
 use crate::session::store::{HeldNote, Outage, OutageNotes, StoreError};
 
@@ -114,7 +115,7 @@ impl Worker<'_> {
     /// written, or each retry of a lasting outage would be journaled and notified.
     pub(super) fn end_outage(&mut self) -> Result<(), StoreError> {
         if let Some(Outage { since, reason: what, .. }) = self.outages.current() {
-            self.writer.record(Event::Outage { since, what })?;
+            self.writer.record(Event::Outage(event::Outage { since, what }))?;
             self.outages.over();
         }
         Ok(())

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use crate::git::{self, Checkout, Window};
 use crate::platform::machine;
 use crate::session::clock;
+use crate::session::event;
 use crate::session::journal::Event;
 use crate::session::restored::Restored;
 use crate::session::stamp;
@@ -75,10 +76,12 @@ impl Worker<'_> {
         let (mut started, mut last, mut found) = (None, None, None);
         read_journal(&self.writer.folder, |entry| {
             match &entry.event {
-                Event::WorkerStarted { boot: new, .. } if *new == boot && found.is_none() => {
+                Event::WorkerStarted(event::WorkerStarted { boot: new, .. })
+                    if *new == boot && found.is_none() =>
+                {
                     found = started.min(last).or(last).map(|since| (since, last));
                 }
-                Event::RunStarted { .. } => started = Some(entry.at),
+                Event::RunStarted(_) => started = Some(entry.at),
                 _ => {}
             }
             last = Some(entry.at);

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::config::{Project, Settings};
 use crate::git::{self, Checkout, Severity};
+use crate::session::event;
 use crate::session::journal::Event;
 use crate::session::overview::{NewOverview, Overview};
 use crate::session::store::{self, StoreError};
@@ -50,12 +51,12 @@ pub(super) async fn prepare(
     }
     store::crash_point("the worktree is made");
     write_overview(writer, &place)?;
-    writer.record(Event::Prepared {
+    writer.record(Event::Prepared(event::Prepared {
         working_dir: place.working_dir,
         branch: place.branch,
         base: place.base,
         notes: place.notes,
-    })?;
+    }))?;
     Ok(Prepared::Ready)
 }
 
@@ -72,7 +73,7 @@ pub(super) async fn restore_worktree(
     if writer.state().working_dir() != Some(&place.working_dir) {
         let base = writer.state().base().map(str::to_owned);
         let Place { working_dir, branch, notes, .. } = place;
-        writer.record(Event::Prepared { working_dir, branch, base, notes })?;
+        writer.record(Event::Prepared(event::Prepared { working_dir, branch, base, notes }))?;
     }
     Ok(Ok(()))
 }

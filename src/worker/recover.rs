@@ -6,13 +6,14 @@ use jiff::Timestamp;
 
 use crate::platform::machine;
 use crate::session::clock;
+use crate::session::event;
 use crate::session::history::History;
 use crate::session::journal::{Event, RunCost};
 use crate::session::overview::Blocked;
 use crate::session::phase::Phase;
 use crate::session::state::{OpenRun, RunState, Standing};
 use crate::session::store::{self, crash_point};
-use crate::session::{RunOutcome, WaitsFor, import, names};
+use crate::session::{RetryCause, RunOutcome, WaitsFor, import, names};
 
 use super::iterate::{TICK, end_strays, temporary_name};
 use super::{Trouble, Worker};
@@ -30,15 +31,15 @@ impl Worker<'_> {
             Standing::Limited { .. } | Standing::Paused { until: Some(_), .. }
         );
         let is_void = waits_for_a_time && clock::was_set_back(state.at, Timestamp::now());
-        let started = Event::WorkerStarted {
+        let started = Event::WorkerStarted(event::WorkerStarted {
             pid: std::process::id(),
             boot: machine::boot_id(),
             uptime_ms: machine::uptime_ms(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-        };
+        });
         if is_void {
             // A single write: the entry after it has the new clock's time.
-            self.writer.record_all(vec![started, Event::Continued])?;
+            self.writer.record_all(vec![started, Event::Continued(event::Continued {})])?;
         } else {
             // Only the count of quick deaths depends on it, and a reboot resets that anyway.
             self.writer.note(started)?;
@@ -46,7 +47,7 @@ impl Worker<'_> {
         if self.writer.folder.is_marked_stopped() {
             // A human stopped the session while the disk was full.
             if !self.writer.state().stopped {
-                self.writer.record(Event::Stopped)?;
+                self.writer.record(Event::Stopped(event::Stopped {}))?;
             }
             store::remove(&self.writer.folder.stop_mark())?;
         }
@@ -112,11 +113,11 @@ impl Worker<'_> {
         let is_known = !self.writer.state().machine.is_first_run_since_boot();
         let signal = self.writer.folder.read_signal(&open.run).ok().filter(|_| is_known);
         let Some(signal) = signal else {
-            self.writer.record(Event::RunLost { run: open.run.clone() })?;
+            self.writer.record(Event::RunLost(event::RunLost { run: open.run.clone() }))?;
             return Ok(());
         };
         self.settle_run(SystemTime::from(open.since) - TICK).await;
-        let ended = Event::RunEnded {
+        let ended = Event::RunEnded(event::RunEnded {
             run: open.run.clone(),
             outcome: RunOutcome::CutOff,
             detail: Some("its worker died first; the signal it left was accepted".to_owned()),
@@ -124,7 +125,7 @@ impl Worker<'_> {
             resumable: true,
             context_window: None,
             cost: RunCost::default(),
-        };
+        });
         self.take_signal(&open.run, Some(ended), signal).await
     }
 
@@ -137,7 +138,7 @@ impl Worker<'_> {
         let (phase, standing) = (state.phase(), state.standing.clone());
         if phase != Phase::Init {
             if let Some(to) = status.phase.filter(|to| *to != phase) {
-                self.writer.record(Event::PhaseSet { phase: to })?;
+                self.writer.record(Event::PhaseSet(event::PhaseSet { phase: to }))?;
                 crash_point("the phase is set, the flow log does not say so");
                 self.writer.settle()?;
                 return Ok(());
@@ -150,12 +151,12 @@ impl Worker<'_> {
         }
         match standing {
             Standing::Blocked { .. } if status.blocked == Some(Blocked::No) => {
-                self.writer.record(Event::Retried { by: "overview".to_owned() })?;
+                self.writer.record(Event::Retried(event::Retried { by: RetryCause::Overview }))?;
             }
             Standing::Waiting { waits_for, .. }
                 if waits_for == WaitsFor::QaAnswers && self.writer.open_questions() == Some(0) =>
             {
-                self.writer.record(Event::Answered)?;
+                self.writer.record(Event::Answered(event::Answered {}))?;
             }
             _ => {}
         }

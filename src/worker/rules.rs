@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::agent::Outcome;
+use crate::session::event;
 use crate::session::journal::Event;
 use crate::session::{Cause, RunOutcome};
 
@@ -39,22 +40,24 @@ pub(super) fn rule(outcome: &Outcome, attempt: u32, now: Timestamp) -> Rule {
     let after = |seconds: i64| now.checked_add(SignedDuration::from_secs(seconds)).ok();
     match outcome {
         Outcome::Finished => Rule::TakeSignal,
-        Outcome::Limit { resets_at, kind } => Rule::Pause(Box::new(Event::Limited {
-            until: resets_at.filter(|at| *at > now).or_else(|| after(15 * 60)).unwrap_or(now),
-            what: Some(kind.clone()).filter(|kind| !kind.is_empty()),
-        })),
-        Outcome::Transient { what } => Rule::Pause(Box::new(Event::Paused {
+        Outcome::Limit { resets_at, kind } => {
+            Rule::Pause(Box::new(Event::Limited(event::Limited {
+                until: resets_at.filter(|at| *at > now).or_else(|| after(15 * 60)).unwrap_or(now),
+                what: Some(kind.clone()).filter(|kind| !kind.is_empty()),
+            })))
+        }
+        Outcome::Transient { what } => Rule::Pause(Box::new(Event::Paused(event::Paused {
             cause: Cause::Network,
             detail: what.clone(),
             until: after((5_i64 << attempt.saturating_sub(1).min(8)).min(600)),
             quiet: attempt > 1,
-        })),
-        Outcome::Auth { what } => Rule::Pause(Box::new(Event::Paused {
+        }))),
+        Outcome::Auth { what } => Rule::Pause(Box::new(Event::Paused(event::Paused {
             cause: Cause::Credentials,
             detail: log_in_again(what),
             until: now.checked_add(AUTH_RETRY).ok(),
             quiet: false,
-        })),
+        }))),
         Outcome::Interrupted => Rule::GoOn,
         Outcome::ContextFull => Rule::HandOver,
         Outcome::Budget
@@ -128,7 +131,7 @@ mod tests {
         let outcome = Outcome::Transient { what: "overloaded".into() };
         match rule(&outcome, attempt, Timestamp::UNIX_EPOCH) {
             Rule::Pause(event) => match *event {
-                Event::Paused { until, .. } => until.unwrap().as_second(),
+                Event::Paused(event::Paused { until, .. }) => until.unwrap().as_second(),
                 other => panic!("{other:?}"),
             },
             other => panic!("{other:?}"),
@@ -146,7 +149,7 @@ mod tests {
         for resets_at in [None, Some(Timestamp::UNIX_EPOCH)] {
             let outcome = Outcome::Limit { resets_at, kind: String::new() };
             let until = Timestamp::from_second(1000 + 900).unwrap();
-            let event = Event::Limited { until, what: None };
+            let event = Event::Limited(event::Limited { until, what: None });
             assert_eq!(rule(&outcome, 1, now), Rule::Pause(Box::new(event)));
         }
     }

@@ -2,6 +2,7 @@
 //! end of the run.
 
 use crate::session::clock;
+use crate::session::event;
 use crate::session::history::HistoryLine;
 use crate::session::journal::{Event, Step};
 use crate::session::signal::{Signal, Status};
@@ -25,7 +26,7 @@ impl Worker<'_> {
         let step = advance::advance(state.phase(), state.visit.gate, &signal);
         let phase = state.phase();
         let line = HistoryLine::from_signal(&signal, state.total, phase, &clock::local_now());
-        let taken = Event::SignalTaken {
+        let taken = Event::SignalTaken(event::SignalTaken {
             run: run.to_owned(),
             line,
             phase,
@@ -33,7 +34,7 @@ impl Worker<'_> {
             fingerprint,
             state: signal.state,
             step,
-        };
+        });
         self.writer.record_all(ended.into_iter().chain([taken]).collect())?;
         self.writer.settle()?;
         Ok(())

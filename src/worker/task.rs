@@ -3,9 +3,8 @@
 use std::path::Path;
 
 use crate::agent::Task;
-use crate::agent::prompt::{self, Gate as Told, PromptInput};
+use crate::agent::prompt::{self, PromptInput};
 use crate::agent::roles::{self, RoleError};
-use crate::session::advance::Gate;
 use crate::session::clock;
 use crate::session::restored::Restored;
 use crate::session::state::State;
@@ -36,7 +35,7 @@ impl Worker<'_> {
             now: &now,
             time_limit: Some(settings.run_timeout.as_secs()),
             test_command: settings.test_command.as_deref(),
-            gate: gate(state),
+            gate: state.phase().is_gate().then_some(state.visit.gate),
             task: Some(state.task.as_str()).filter(|task| !task.is_empty()),
             dive: state.dive.as_deref(),
             mail: &mail,
@@ -70,14 +69,6 @@ impl Worker<'_> {
             (Some(run), Some(session)) => Some(run.min(session)),
             (run, session) => run.or(session),
         }
-    }
-}
-
-fn gate(state: &State) -> Told {
-    match state.visit.gate {
-        _ if !state.phase().is_gate() => Told::None,
-        Gate::Open => Told::Open,
-        Gate::Closed | Gate::Waited => Told::Closed,
     }
 }
 

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::config::Dirs;
 use crate::session::Cause;
 use crate::session::clock;
+use crate::session::event;
 use crate::session::journal::Event;
 use crate::session::state::Standing;
 use crate::session::store::StoreError;
@@ -21,7 +22,7 @@ impl Worker<'_> {
     /// pause would fill the journal.
     pub(super) async fn hold_back(&mut self, obstacle: Event) -> Result<(), Trouble> {
         if let (
-            Event::Paused { cause, until: Some(until), .. },
+            Event::Paused(event::Paused { cause, until: Some(until), .. }),
             Standing::Paused { cause: known, .. },
         ) = (&obstacle, &self.writer.state().standing)
             && cause == known
@@ -48,7 +49,7 @@ impl Worker<'_> {
             let now = Timestamp::now();
             if is_now_earlier(began, begun.elapsed(), now) {
                 tracing::warn!("the clock was set back: checking the wait again");
-                return Ok(self.writer.record(Event::Continued)?);
+                return Ok(self.writer.record(Event::Continued(event::Continued {}))?);
             }
             let left = until.duration_since(now);
             let left = Duration::try_from(left).unwrap_or_default();
@@ -56,7 +57,7 @@ impl Worker<'_> {
                 return Ok(());
             }
             if self.account_is_free() {
-                return Ok(self.writer.record(Event::Continued)?);
+                return Ok(self.writer.record(Event::Continued(event::Continued {}))?);
             }
             tokio::select! {
                 _ = self.signals.next() => return Ok(()),
@@ -88,7 +89,7 @@ impl Worker<'_> {
         self.end_outage()?;
         if self.writer.state().standing != Standing::Queued {
             let cap = self.cap();
-            self.writer.record(Event::Queued { cap })?;
+            self.writer.record(Event::Queued(event::Queued { cap }))?;
             self.writer.settle()?;
             self.writer.write_hook()?;
         }

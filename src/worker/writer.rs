@@ -53,7 +53,7 @@ impl Writer {
     /// Records events that must not be separated by a crash.
     pub(super) fn record_all(&mut self, events: Vec<Event>) -> Result<(), StoreError> {
         // Sync pending lines before an event after which recovery could no longer rewrite them.
-        if !matches!(events.as_slice(), [Event::RunStarted { .. }]) {
+        if !matches!(events.as_slice(), [Event::RunStarted(_)]) {
             self.catch_up()?;
         }
         let instance = &self.instance;

@@ -10,6 +10,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use samocode::platform::strays;
+use samocode::session::event;
 use samocode::session::history::History;
 use samocode::session::journal::{Entry, Event};
 use samocode::session::mail::{Kind, Message};
@@ -105,7 +106,11 @@ impl Stage {
             fs::create_dir(stage.folder.path()).unwrap();
             let lock = Lock::take(&stage.folder).unwrap();
             let mut journal = Journal::open(&stage.folder, &lock).unwrap();
-            let event = Event::Created { name: "demo".into(), task: "Count".into(), dive: None };
+            let event = Event::Created(event::Created {
+                name: "demo".into(),
+                task: "Count".into(),
+                dive: None,
+            });
             journal.append(event).unwrap();
         }
         stage
@@ -278,7 +283,7 @@ impl Stage {
         let runs: BTreeSet<&str> = entries
             .iter()
             .filter_map(|entry| match &entry.event {
-                Event::RunStarted { run, .. } => Some(run.as_str()),
+                Event::RunStarted(event::RunStarted { run, .. }) => Some(run.as_str()),
                 _ => None,
             })
             .collect();
@@ -302,20 +307,20 @@ fn steps(entries: &[Entry]) -> Vec<String> {
     let mut steps = Vec::new();
     for entry in entries {
         match &entry.event {
-            Event::RunStarted { total: number, attempt: run, .. } => {
+            Event::RunStarted(event::RunStarted { total: number, attempt: run, .. }) => {
                 let next = if taken { (total + 1, 1) } else { (total, attempt + 1) };
                 assert_eq!((*number, *run), next, "at line {}", entry.seq);
                 (total, attempt) = next;
                 taken = false;
             }
-            Event::SignalTaken { phase, status, step, .. } => {
+            Event::SignalTaken(event::SignalTaken { phase, status, step, .. }) => {
                 assert!(!taken, "iteration {total} has a second signal at line {}", entry.seq);
                 taken = true;
                 steps.push(format!("{total} {phase} {status} {step:?}"));
             }
-            Event::Mail { mail, .. } => steps.push(format!("mail {mail}")),
-            Event::Imported { total: known, .. } => total = *known,
-            Event::Created { .. } | Event::Resumed { .. } => {
+            Event::Mail(event::Mail { mail, .. }) => steps.push(format!("mail {mail}")),
+            Event::Imported(event::Imported { total: known, .. }) => total = *known,
+            Event::Created(_) | Event::Resumed(_) => {
                 steps.push(entry.event.kind().to_owned());
             }
             _ => {}

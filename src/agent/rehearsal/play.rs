@@ -11,10 +11,10 @@ use serde_json::json;
 use super::texts::{STEPS, plan, questions};
 use super::{RehearsalError, git};
 use crate::agent::event::{Event, Finished, Tool};
-use crate::session::Phase;
 use crate::session::overview::{Field, Overview};
 use crate::session::qa::Qa;
 use crate::session::store::{self, Folder};
+use crate::session::{Phase, Status};
 
 type Result<T> = std::result::Result<T, RehearsalError>;
 
@@ -57,7 +57,7 @@ pub(super) struct Stage<'a> {
 
 /// How an iteration ends: the signal, and the text for the overview.
 struct End {
-    status: &'static str,
+    status: Status,
     phase: Option<Phase>,
     /// `for` of a waiting signal, `needs` of a blocked one.
     reason: Option<(&'static str, String)>,
@@ -69,12 +69,12 @@ struct End {
 impl End {
     fn go(phase: Option<Phase>, summary: impl Into<String>, next: &'static str) -> Self {
         let summary = summary.into();
-        Self { status: "continue", phase, reason: None, summary, next, artifact: None }
+        Self { status: Status::Continue, phase, reason: None, summary, next, artifact: None }
     }
 
     fn wait(what: &str, summary: impl Into<String>, next: &'static str) -> Self {
         let reason = Some(("for", what.to_owned()));
-        Self { status: "waiting", reason, ..Self::go(None, summary, next) }
+        Self { status: Status::Waiting, reason, ..Self::go(None, summary, next) }
     }
 
     fn with(self, artifact: String) -> Self {
@@ -228,8 +228,11 @@ impl Stage<'_> {
             format!("# Summary\n\nA greeting in `{}/`, tested and reviewed.\n", folder(pass));
         let file = self.artifact("summary", &text)?;
         let summary = format!("Summary written: a greeting in {}/, tested", folder(pass));
-        Ok(End { status: "done", ..End::go(None, summary, "Nothing: the session is finished") }
-            .with(file))
+        Ok(End {
+            status: Status::Done,
+            ..End::go(None, summary, "Nothing: the session is finished")
+        }
+        .with(file))
     }
 
     /// Which task of the session this is, from 1: each starts after the summary of the previous
@@ -303,14 +306,15 @@ impl Stage<'_> {
 
     fn signal(&mut self, end: &End) -> Result<()> {
         self.tool("Write", "writing _signal.json")?;
-        let mut signal = json!({"status": end.status, "run": self.run, "summary": end.summary});
+        let mut signal =
+            json!({"status": end.status.as_str(), "run": self.run, "summary": end.summary});
         if let Some(phase) = end.phase {
             signal["phase"] = json!(phase.as_str());
         }
         if let Some((key, value)) = &end.reason {
             signal[*key] = json!(value);
         }
-        if end.status == "blocked" {
+        if end.status == Status::Blocked {
             signal["needs"] = json!("error_resolution");
         }
         Ok(store::replace(&Folder::new(&self.session).signal(), signal.to_string().as_bytes())?)
@@ -330,7 +334,11 @@ impl Stage<'_> {
 fn blocked(why: &str) -> End {
     let reason = Some(("reason", why.to_owned()));
     let next = "Fix it, then run: samocode start";
-    End { status: "blocked", reason, ..End::go(None, format!("Cannot continue: {why}"), next) }
+    End {
+        status: Status::Blocked,
+        reason,
+        ..End::go(None, format!("Cannot continue: {why}"), next)
+    }
 }
 
 /// The name of a task in the names of its artifacts.

@@ -73,7 +73,7 @@ pub struct Failures {
 }
 
 impl Iteration {
-    pub(super) fn new(run: OpenRun) -> Self {
+    pub(in crate::session) fn new(run: OpenRun) -> Self {
         Self {
             attempt: 1,
             run: RunState::Open(run),
@@ -88,7 +88,12 @@ impl Iteration {
     }
 
     /// Records the start of a run in `conversation`.
-    pub(super) fn run_started(&mut self, run: OpenRun, attempt: u32, conversation: &str) {
+    pub(in crate::session) fn run_started(
+        &mut self,
+        run: OpenRun,
+        attempt: u32,
+        conversation: &str,
+    ) {
         self.run = RunState::Open(run);
         self.attempt = attempt;
         if self.conversation.as_ref().is_none_or(|known| known.id != conversation) {
@@ -98,7 +103,7 @@ impl Iteration {
     }
 
     /// Records the end of a run. `failure` is the reason if the run used up a retry.
-    pub(super) fn run_ended(
+    pub(in crate::session) fn run_ended(
         &mut self,
         run: &str,
         failure: Option<String>,
@@ -120,7 +125,7 @@ impl Iteration {
     }
 
     /// Records that the run died with its worker.
-    pub(super) fn run_lost(&mut self) {
+    pub(in crate::session) fn run_lost(&mut self) {
         self.run = RunState::Over;
         self.cut_off = true;
         if let Some(conversation) = &mut self.conversation {
@@ -128,14 +133,14 @@ impl Iteration {
         }
     }
 
-    pub(super) fn signal_asked(&mut self, problem: &str) {
+    pub(in crate::session) fn signal_asked(&mut self, problem: &str) {
         self.run = RunState::Over;
         self.cut_off = false;
         self.asked = Some(problem.to_owned());
         self.was_asked = true;
     }
 
-    pub(super) fn handoff_made(&mut self) {
+    pub(in crate::session) fn handoff_made(&mut self) {
         self.run = RunState::Over;
         self.handoffs += 1;
         self.conversation = None;

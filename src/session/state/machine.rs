@@ -24,20 +24,20 @@ enum Restart {
 }
 
 impl Machine {
-    pub(super) fn worker_started(&mut self, boot: &str) {
+    pub(in crate::session) fn worker_started(&mut self, boot: &str) {
         if !self.boot.is_empty() && !boot.is_empty() && self.boot != boot {
             self.restart = Restart::NoRunSince;
         }
         boot.clone_into(&mut self.boot);
     }
 
-    pub(super) fn run_started(&mut self) {
+    pub(in crate::session) fn run_started(&mut self) {
         if self.restart == Restart::NoRunSince {
             self.restart = Restart::BeingTold;
         }
     }
 
-    pub(super) fn run_ended(&mut self) {
+    pub(in crate::session) fn run_ended(&mut self) {
         if self.restart == Restart::BeingTold {
             self.restart = Restart::Past;
             self.damage = None;
@@ -45,7 +45,7 @@ impl Machine {
     }
 
     /// Adds files that lost data in a reboot.
-    pub(super) fn restored(&mut self, found: &Restored) {
+    pub(in crate::session) fn restored(&mut self, found: &Restored) {
         self.damage.get_or_insert_default().add(found);
     }
 

@@ -1,5 +1,6 @@
 use super::*;
 use crate::session::advance::Gate;
+use crate::session::event;
 use crate::session::history::HistoryLine;
 use crate::session::journal::{End, Event, RunCost};
 use crate::session::mail::Kind;
@@ -15,13 +16,17 @@ struct Story {
 impl Story {
     fn new() -> Self {
         let mut story = Self { state: State::default(), now: Timestamp::UNIX_EPOCH };
-        story.tell(Event::Created { name: "x".into(), task: "t".into(), dive: None });
-        story.tell(Event::Prepared {
+        story.tell(Event::Created(event::Created {
+            name: "x".into(),
+            task: "t".into(),
+            dive: None,
+        }));
+        story.tell(Event::Prepared(event::Prepared {
             working_dir: "/w".into(),
             branch: None,
             base: None,
             notes: Vec::new(),
-        });
+        }));
         story
     }
 
@@ -43,7 +48,7 @@ impl Story {
             None => (state.visit.iterations + 1, state.total + 1, 1),
         };
         let phase = state.phase();
-        self.tell(Event::RunStarted {
+        self.tell(Event::RunStarted(event::RunStarted {
             run: format!("r{total}-{attempt}"),
             agent: "a".into(),
             conversation: "c".into(),
@@ -53,11 +58,11 @@ impl Story {
             total,
             attempt,
             log: "l".into(),
-        })
+        }))
     }
 
     fn end(&mut self, outcome: &str, failure: bool, usd: f64) -> &mut Self {
-        self.tell(Event::RunEnded {
+        self.tell(Event::RunEnded(event::RunEnded {
             run: "r".into(),
             outcome: outcome.into(),
             detail: None,
@@ -65,13 +70,13 @@ impl Story {
             resumable: true,
             context_window: None,
             cost: RunCost { usd: Some(usd), ..RunCost::default() },
-        })
+        }))
     }
 
     fn signal(&mut self, status: Status, step: Step) -> &mut Self {
         let (phase, iteration) = (self.state.phase(), self.state.total);
         let line = HistoryLine { iteration: Some(iteration), ..HistoryLine::default() };
-        self.tell(Event::SignalTaken {
+        self.tell(Event::SignalTaken(event::SignalTaken {
             run: "r".into(),
             line,
             phase,
@@ -79,11 +84,11 @@ impl Story {
             fingerprint: None,
             state: None,
             step,
-        })
+        }))
     }
 
     fn mail(&mut self, id: &str, mail: Kind) -> &mut Self {
-        self.tell(Event::Mail { id: id.into(), from: "human".into(), mail })
+        self.tell(Event::Mail(event::Mail { id: id.into(), from: "human".into(), mail }))
     }
 
     fn at_gate() -> Self {
@@ -130,7 +135,7 @@ fn a_stop_is_remembered_whatever_mail_comes() {
     let mut story = Story::at_gate();
     story.mail("m1", Kind::Stop).mail("m2", Kind::Approve);
     assert_eq!(story.state.word(), Word::Stopped);
-    story.tell(Event::Started);
+    story.tell(Event::Started(event::Started {}));
     assert_eq!((story.state.word(), story.state.visit.gate), (Word::Running, Gate::Open));
 }
 
@@ -156,7 +161,7 @@ fn a_blocked_session_tries_again_with_fresh_retries() {
     story.run().end("failed", true, 0.0).run().end("failed", true, 0.0);
     let iteration = story.iteration();
     assert_eq!((iteration.failures.count, iteration.attempt), (2, 2));
-    story.tell(Event::Blocked { reason: "r".into(), needs: "n".into() });
+    story.tell(Event::Blocked(event::Blocked { reason: "r".into(), needs: "n".into() }));
     assert_eq!(story.state.word(), Word::Blocked);
     story.mail("m1", Kind::Text);
     assert_eq!((story.state.word(), story.state.iteration), (Word::Running, None));
@@ -164,7 +169,7 @@ fn a_blocked_session_tries_again_with_fresh_retries() {
 
 #[test]
 fn handoffs_made_in_an_agents_place_count_until_a_signal_is_taken_or_a_human_was_asked() {
-    let made = || Event::HandoffMade { run: "r".into(), state: Value::Null };
+    let made = || Event::HandoffMade(event::HandoffMade { run: "r".into(), state: Value::Null });
     let mut story = Story::new();
     story.run().end("context_full", false, 0.0).tell(made());
     story.run().end("context_full", false, 0.0).tell(made());
@@ -172,13 +177,14 @@ fn handoffs_made_in_an_agents_place_count_until_a_signal_is_taken_or_a_human_was
     story.run().end("finished", false, 0.0).signal(Status::Continue, Step::Stay);
     assert_eq!(story.state.iteration, None);
     story.run().end("context_full", false, 0.0).tell(made());
-    story.tell(Event::Blocked { reason: "r".into(), needs: "n".into() });
+    story.tell(Event::Blocked(event::Blocked { reason: "r".into(), needs: "n".into() }));
     assert_eq!(story.state.iteration, None);
 }
 
 #[test]
 fn an_agent_is_known_to_have_been_asked_until_its_iteration_ends() {
-    let asked = || Event::SignalAsked { run: "r".into(), problem: "none".into() };
+    let asked =
+        || Event::SignalAsked(event::SignalAsked { run: "r".into(), problem: "none".into() });
     let mut story = Story::new();
     story.run().end("finished", false, 0.0).tell(asked());
     assert_eq!(story.iteration().asked.as_deref(), Some("none"));
@@ -193,7 +199,7 @@ fn costs_add_up_over_runs_and_a_lost_run_is_resumable() {
     let mut story = Story::new();
     story.run().end("killed", true, 0.25).run().end("finished", false, 0.5);
     assert!((story.state.costs.usd - 0.75).abs() < 1e-9);
-    story.run().tell(Event::RunLost { run: "r".into() });
+    story.run().tell(Event::RunLost(event::RunLost { run: "r".into() }));
     assert!(story.iteration().cut_off && story.state.conversation().unwrap().resumable);
     assert_eq!(story.iteration().run, RunState::Over);
 }
@@ -203,18 +209,18 @@ fn a_new_task_brings_a_finished_session_back_to_investigation() {
     let mut story = Story::new();
     story.run().end("finished", false, 0.0).signal(Status::Done, Step::Finish);
     assert_eq!(story.state.word(), Word::Done);
-    story.tell(Event::Resumed { task: "more".into() });
+    story.tell(Event::Resumed(event::Resumed { task: "more".into() }));
     assert_eq!((story.state.word(), story.state.phase()), (Word::Running, Phase::Investigation));
     assert_eq!((story.state.task.as_str(), story.state.visit.iterations), ("more", 0));
 }
 
 fn worker(story: &mut Story, boot: &str) {
-    story.tell(Event::WorkerStarted {
+    story.tell(Event::WorkerStarted(event::WorkerStarted {
         pid: 1,
         boot: boot.into(),
         uptime_ms: None,
         version: "v".into(),
-    });
+    }));
 }
 
 #[test]
@@ -227,7 +233,7 @@ fn an_agent_is_warned_once_of_a_reboot() {
     worker(&mut story, "b");
     story.run();
     worker(&mut story, "b");
-    story.tell(Event::RunLost { run: "r".into() });
+    story.tell(Event::RunLost(event::RunLost { run: "r".into() }));
     assert!(story.state.machine.restart_is_news(), "the run that was warned may not have seen it");
     story.run().end("finished", false, 0.0);
     assert!(!story.state.machine.restart_is_news());
@@ -253,7 +259,7 @@ fn a_reboot_an_end_in_order_and_a_long_life_are_no_quick_deaths() {
     worker(&mut story, "b");
     worker(&mut story, "another");
     assert_eq!(story.state.deaths.count, 0);
-    story.tell(Event::WorkerEnded { end: End::Interrupted });
+    story.tell(Event::WorkerEnded(event::WorkerEnded { end: End::Interrupted }));
     worker(&mut story, "another");
     assert_eq!(story.state.deaths.count, 0);
     story.now += SignedDuration::from_mins(5);
@@ -268,12 +274,12 @@ fn deaths(lives: &[(u64, i64)]) -> Deaths {
     for (seq, (lived, off)) in (1..).zip(lives) {
         uptime_s += lived;
         let at = Timestamp::from_second(1_800_000_000 + uptime_s.cast_signed() + off).unwrap();
-        let event = Event::WorkerStarted {
+        let event = Event::WorkerStarted(event::WorkerStarted {
             pid: 1,
             boot: "b".into(),
             uptime_ms: Some(uptime_s * 1000),
             version: "v".into(),
-        };
+        });
         state.apply(&Entry { seq, at, event });
     }
     state.deaths
@@ -300,9 +306,9 @@ proptest! {
                 3 => story.signal(Status::Continue, Step::Stay),
                 4 => story.signal(Status::Waiting, Step::Wait { waits_for: "w".into() }),
                 5 => story.mail("m", Kind::Answer),
-                6 => story.tell(Event::Stopped),
-                7 => story.tell(Event::Started),
-                _ => story.tell(Event::Blocked { reason: "r".into(), needs: "n".into() }),
+                6 => story.tell(Event::Stopped(event::Stopped {})),
+                7 => story.tell(Event::Started(event::Started {})),
+                _ => story.tell(Event::Blocked(event::Blocked { reason: "r".into(), needs: "n".into() })),
             };
             prop_assert!(story.state.total == before || (kind == 0 && story.state.total == before + 1));
             prop_assert!(story.state.total >= story.state.visit.iterations);

@@ -20,7 +20,7 @@ pub struct Visit {
 
 impl Visit {
     /// Enters a phase: all counters are zero.
-    pub(super) fn to(phase: Phase) -> Self {
+    pub(in crate::session) fn to(phase: Phase) -> Self {
         Self { phase, ..Self::default() }
     }
 
@@ -31,14 +31,14 @@ impl Visit {
     }
 
     /// Records a signal; `fingerprint` is set if it repeats the one before.
-    pub(super) fn signalled(&mut self, fingerprint: Option<&String>) {
+    pub(in crate::session) fn signalled(&mut self, fingerprint: Option<&String>) {
         let same = fingerprint.is_some() && fingerprint == self.fingerprint.as_ref();
         self.unchanged = if same { self.unchanged + 1 } else { 0 };
         self.fingerprint = fingerprint.cloned();
     }
 
     /// Clears the counters for a retry after a block, since a human has looked at it.
-    pub(super) fn retried(&mut self) {
+    pub(in crate::session) fn retried(&mut self) {
         self.unchanged = 0;
         if self.is_over() {
             self.iterations = 0;
@@ -46,7 +46,7 @@ impl Visit {
     }
 
     /// Opens the gate if it has waited, since a human has answered.
-    pub(super) fn answered(&mut self) {
+    pub(in crate::session) fn answered(&mut self) {
         if self.gate == Gate::Waited {
             self.gate = Gate::Open;
         }

@@ -13,7 +13,9 @@ fn account(folder: &tempfile::TempDir) -> Account {
 fn a_limit_found_by_one_session_holds_all_of_them_back_until_it_ends() {
     let folder = tempfile::tempdir().unwrap();
     account(&folder).limited(at(600), Some("five_hour".into()), at(0)).unwrap();
-    let Some(Event::Limited { until, .. }) = account(&folder).obstacle("b", at(0)).unwrap() else {
+    let Some(Event::Limited(event::Limited { until, .. })) =
+        account(&folder).obstacle("b", at(0)).unwrap()
+    else {
         panic!()
     };
     assert_eq!(until, at(600));
@@ -25,7 +27,8 @@ fn of_two_limits_the_one_that_ends_later_counts() {
     let folder = tempfile::tempdir().unwrap();
     account(&folder).limited(at(9000), Some("seven_day".into()), at(0)).unwrap();
     account(&folder).limited(at(600), Some("five_hour".into()), at(0)).unwrap();
-    let limited = Event::Limited { until: at(9000), what: Some("seven_day".into()) };
+    let limited =
+        Event::Limited(event::Limited { until: at(9000), what: Some("seven_day".into()) });
     assert_eq!(account(&folder).obstacle("b", at(0)).unwrap(), Some(limited));
 }
 
@@ -46,7 +49,9 @@ fn refused_credentials_are_reported_once_and_retried_by_one() {
     let folder = tempfile::tempdir().unwrap();
     assert!(account(&folder).refused("401", at(0)).unwrap());
     assert!(!account(&folder).refused("401", at(1)).unwrap());
-    let Some(Event::Paused { quiet, .. }) = account(&folder).obstacle("b", at(2)).unwrap() else {
+    let Some(Event::Paused(event::Paused { quiet, .. })) =
+        account(&folder).obstacle("b", at(2)).unwrap()
+    else {
         panic!()
     };
     assert!(quiet);
@@ -133,7 +138,7 @@ fn records_from_the_future_are_discarded() {
     assert_eq!(account(&folder).obstacle("b", at(0)).unwrap(), None, "b's turn to try");
     assert!(account(&folder).obstacle("c", at(1)).unwrap().is_some(), "c waits for b");
     account(&folder).limited(at(700), None, at(2)).unwrap();
-    let limited = Event::Limited { until: at(700), what: None };
+    let limited = Event::Limited(event::Limited { until: at(700), what: None });
     assert_eq!(account(&folder).obstacle("c", at(3)).unwrap(), Some(limited));
 }
 

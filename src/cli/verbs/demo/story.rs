@@ -14,6 +14,7 @@ use crate::control::wake::wake;
 use crate::service::{Active, ServiceManager};
 use crate::session::Phase;
 use crate::session::WaitsFor;
+use crate::session::event;
 use crate::session::journal::{Entry, Event};
 use crate::session::mail::Kind;
 use crate::session::qa::Qa;
@@ -167,19 +168,19 @@ impl<'a> Story<'a> {
 
 fn tell(entry: &Entry, dirs: &Dirs) {
     match &entry.event {
-        Event::Prepared { branch, working_dir, .. } => {
+        Event::Prepared(event::Prepared { branch, working_dir, .. }) => {
             let branch = branch.as_deref().unwrap_or("none");
             let worktree: PathBuf = Path::new(working_dir).components().collect();
             line(Phase::Init, &format!("branch {branch}, worktree {}", dirs.short(&worktree)));
         }
-        Event::SignalTaken { phase, line: told, .. } => {
+        Event::SignalTaken(event::SignalTaken { phase, line: told, .. }) => {
             line(*phase, told.summary.as_deref().unwrap_or("no summary"));
         }
-        Event::RunEnded { outcome, detail, failure: true, .. } => {
+        Event::RunEnded(event::RunEnded { outcome, detail, failure: true, .. }) => {
             let detail = detail.as_deref().unwrap_or("no detail");
             output::note(&format!("a run ended: {outcome}: {detail}; it is tried again"));
         }
-        Event::RunLost { .. } => output::note("a run died with its worker; it is gone on with"),
+        Event::RunLost(_) => output::note("a run died with its worker; it is gone on with"),
         _ => {}
     }
 }

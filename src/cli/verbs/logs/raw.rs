@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use crate::control::Error;
 use crate::control::session::Session;
 use crate::session::describe::harmless;
+use crate::session::event;
 use crate::session::journal::Event;
 use crate::session::store::read_journal;
 
@@ -82,7 +83,7 @@ fn write(bytes: &[u8]) -> anyhow::Result<()> {
 fn last_log(session: &Session) -> anyhow::Result<Option<PathBuf>> {
     let mut last = None;
     read_journal(&session.folder, |entry| {
-        if let Event::RunStarted { log, .. } = &entry.event {
+        if let Event::RunStarted(event::RunStarted { log, .. }) = &entry.event {
             last = Some(session.folder.logs().join(log));
         }
     })?;

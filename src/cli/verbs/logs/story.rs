@@ -18,7 +18,8 @@ use crate::cli::ui::words::clock;
 use crate::control::session::Session;
 use crate::session::RunOutcome;
 use crate::session::clock;
-use crate::session::describe::{describe, harmless};
+use crate::session::describe::harmless;
+use crate::session::event;
 use crate::session::journal::{Entry, Event, Scanner, Step};
 use crate::session::store::{Folder, read_journal, read_tail};
 
@@ -48,7 +49,7 @@ impl Form {
         let at = entry.at.to_zoned(self.zone.clone()).strftime("%H:%M:%S").to_string();
         let day = clock(entry.at, Timestamp::now(), &self.zone);
         let at = if day.len() > 5 { format!("{} {at}", &day[..5]) } else { at };
-        let text = harmless(&describe(&entry.event)).into_owned();
+        let text = harmless(&entry.event.describe()).into_owned();
         Ok(format!("{}  {}", painted(DIM, at), painted(style_of(&entry.event), text)))
     }
 
@@ -78,17 +79,17 @@ const INDENT: &str = "          ";
 
 const fn style_of(event: &Event) -> Style {
     match event {
-        Event::RunStarted { .. } => BOLD,
-        Event::SignalTaken { step: Step::Block { .. }, .. }
-        | Event::Blocked { .. }
-        | Event::Stalled { .. }
-        | Event::RunLost { .. }
-        | Event::RunEnded { failure: true, .. } => AnsiColor::Red.on_default(),
-        Event::SignalTaken { step: Step::Wait { .. }, .. }
-        | Event::Nudged { .. }
-        | Event::Limited { .. }
-        | Event::Paused { .. } => AnsiColor::Yellow.on_default(),
-        Event::SignalTaken { .. } => AnsiColor::Cyan.on_default(),
+        Event::RunStarted(_) => BOLD,
+        Event::SignalTaken(event::SignalTaken { step: Step::Block { .. }, .. })
+        | Event::Blocked(_)
+        | Event::Stalled(_)
+        | Event::RunLost(_)
+        | Event::RunEnded(event::RunEnded { failure: true, .. }) => AnsiColor::Red.on_default(),
+        Event::SignalTaken(event::SignalTaken { step: Step::Wait { .. }, .. })
+        | Event::Nudged(_)
+        | Event::Limited(_)
+        | Event::Paused(_) => AnsiColor::Yellow.on_default(),
+        Event::SignalTaken(_) => AnsiColor::Cyan.on_default(),
         _ => Style::new(),
     }
 }
@@ -130,7 +131,7 @@ fn readable(said: &Said) -> Option<String> {
 pub(super) fn count_runs(session: &Session) -> anyhow::Result<usize> {
     let mut runs = 0;
     read_journal(&session.folder, |entry| {
-        runs += usize::from(matches!(entry.event, Event::RunStarted { .. }));
+        runs += usize::from(matches!(entry.event, Event::RunStarted(_)));
     })?;
     Ok(runs)
 }
@@ -206,28 +207,26 @@ impl Story {
     }
 
     fn entry(&mut self, entry: &Entry, out: Out<'_>) -> anyhow::Result<()> {
-        if let Event::Prepared { working_dir, .. } = &entry.event {
+        if let Event::Prepared(event::Prepared { working_dir, .. }) = &entry.event {
             self.working_dir = PathBuf::from(working_dir);
         }
-        if matches!(entry.event, Event::RunStarted { .. }) && self.skip > 0 {
+        if matches!(entry.event, Event::RunStarted(_)) && self.skip > 0 {
             self.skip -= 1;
             self.passing = true;
             return Ok(());
         }
-        if matches!(entry.event, Event::RunStarted { .. }) {
+        if matches!(entry.event, Event::RunStarted(_)) {
             self.passing = false;
         }
         if self.passing {
             return Ok(());
         }
         self.listen(out)?;
-        if let Event::RunEnded { .. } | Event::RunLost { .. } | Event::RunStarted { .. } =
-            &entry.event
-        {
+        if let Event::RunEnded(_) | Event::RunLost(_) | Event::RunStarted(_) = &entry.event {
             self.end_run(entry, out)?;
         }
         out(&self.form.entry(entry)?)?;
-        if let Event::RunStarted { run, agent, log, .. } = &entry.event {
+        if let Event::RunStarted(event::RunStarted { run, agent, log, .. }) = &entry.event {
             let log = self.folder.logs().join(log);
             self.run = Some(Run {
                 id: run.clone(),
@@ -259,7 +258,7 @@ impl Story {
             tell(&self.form, &run.id, &said, out, &mut told);
         });
         told?;
-        if matches!(&entry.event, Event::RunEnded { outcome, .. } if *outcome == RunOutcome::Finished)
+        if matches!(&entry.event, Event::RunEnded(event::RunEnded { outcome, .. }) if *outcome == RunOutcome::Finished)
         {
             return Ok(());
         }

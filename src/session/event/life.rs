@@ -1,0 +1,266 @@
+//! How a session comes to be, and what people do to it by hand.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::session::advance::Gate;
+use crate::session::describe::one_line;
+use crate::session::phase::Phase;
+use crate::session::state::{Deaths, Place, Redirection, Standing, State, Visit};
+use crate::session::vocabulary::{Needs, RetryCause, WaitsFor};
+
+use super::Occurrence;
+
+/// A session was requested; nothing exists yet but its folder.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Created {
+    /// The session's name, without date or project.
+    pub name: String,
+    /// The task, as the person typed it.
+    pub task: String,
+    /// What to investigate first (`--dive`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dive: Option<String>,
+}
+
+impl Occurrence for Created {
+    const MESSAGE_ID: &str = "f395dd8534d344648e707eb8576c3e4c";
+
+    fn describe(&self) -> String {
+        format!("session created: {}", one_line(&self.task))
+    }
+
+    fn fold(&self, at: Timestamp, state: &mut State) {
+        state.created = at;
+        state.since = at;
+        state.name.clone_from(&self.name);
+        state.task.clone_from(&self.task);
+        state.dive.clone_from(&self.dive);
+    }
+}
+
+/// A session without a journal was imported from its files, such as one of the Python samocode.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Imported {
+    /// The session's name, without date or project.
+    pub name: String,
+    /// The task, from the overview.
+    pub task: String,
+    /// The phase, from the overview.
+    pub phase: Phase,
+    /// Iterations completed in that phase.
+    pub iteration: u32,
+    /// Iterations completed in all phases together.
+    pub total: u32,
+    /// Progress of the phase's gate, derived from the signal history.
+    #[serde(default)]
+    pub gate: Gate,
+    /// What the session was waiting for, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<WaitsFor>,
+    /// Why the session was blocked, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blocked: Option<String>,
+    /// Whether the session was done.
+    #[serde(default)]
+    pub done: bool,
+}
+
+impl Occurrence for Imported {
+    const MESSAGE_ID: &str = "070aeb77df1a4a0b9521a65f916d8c38";
+
+    fn describe(&self) -> String {
+        let Self { phase, total, .. } = self;
+        format!("session imported from its files: {phase}, {total} iterations so far")
+    }
+
+    fn fold(&self, at: Timestamp, state: &mut State) {
+        state.created = at;
+        state.since = at;
+        state.name.clone_from(&self.name);
+        state.task.clone_from(&self.task);
+        state.visit =
+            Visit { iterations: self.iteration, gate: self.gate, ..Visit::to(self.phase) };
+        state.total = self.total;
+        state.standing = if self.done {
+            Standing::Done
+        } else if let Some(waits_for) = &self.waits_for {
+            Standing::Waiting { waits_for: waits_for.clone(), reason: None }
+        } else if let Some(reason) = &self.blocked {
+            Standing::Blocked { reason: reason.clone(), needs: Needs::HumanDecision }
+        } else {
+            Standing::Running
+        };
+    }
+}
+
+/// Worktree and overview exist; the session leaves `init`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Prepared {
+    /// The folder the agent works in.
+    pub working_dir: String,
+    /// The branch; absent if the project has no repository.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
+    /// The commit the branch starts from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<String>,
+    /// Warnings for the human, such as a failed fetch or commits that are not signed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+impl Occurrence for Prepared {
+    const MESSAGE_ID: &str = "837dc26dedb2492fb85e8d28cfab9890";
+
+    fn describe(&self) -> String {
+        let Self { working_dir, .. } = self;
+        let mut text = match (&self.branch, &self.base) {
+            (Some(branch), Some(base)) => format!("branch {branch} from {base} in {working_dir}"),
+            (Some(branch), None) => format!("branch {branch} in {working_dir}"),
+            (None, _) => format!("working in {working_dir}"),
+        };
+        for note in &self.notes {
+            text.push_str("; ");
+            text.push_str(&one_line(note));
+        }
+        text
+    }
+
+    fn fold(&self, _at: Timestamp, state: &mut State) {
+        state.place = Some(Place {
+            working_dir: self.working_dir.clone(),
+            branch: self.branch.clone(),
+            base: self.base.clone(),
+        });
+        if state.standing == Standing::New {
+            state.standing = Standing::Running;
+        }
+        if state.phase() == Phase::Init {
+            state.enter(Phase::Investigation);
+        }
+    }
+}
+
+/// A finished session was given a new task.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Resumed {
+    /// The new task, as the person typed it.
+    pub task: String,
+}
+
+impl Occurrence for Resumed {
+    const MESSAGE_ID: &str = "d87da8ab13b74d9fa3282cd691c08f59";
+
+    fn describe(&self) -> String {
+        format!("resumed with a new task: {}", one_line(&self.task))
+    }
+
+    fn fold(&self, at: Timestamp, state: &mut State) {
+        state.task.clone_from(&self.task);
+        state.dive = None;
+        state.stopped = false;
+        state.deaths = Deaths::default();
+        state.enter(Phase::Investigation);
+        state.standing = Standing::Running;
+        state.unsettled = true;
+        state.redirection = Some(Redirection::Task(at));
+    }
+}
+
+/// A human answered by editing `_qa.md`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Answered {}
+
+impl Occurrence for Answered {
+    const MESSAGE_ID: &str = "2263c0b49f3040758a81e3858d6d958c";
+
+    fn describe(&self) -> String {
+        "questions in _qa.md answered by hand".to_owned()
+    }
+
+    fn fold(&self, _at: Timestamp, state: &mut State) {
+        state.answered();
+    }
+}
+
+/// A human changed the phase by editing the overview.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PhaseSet {
+    /// The phase that was set.
+    pub phase: Phase,
+}
+
+impl Occurrence for PhaseSet {
+    const MESSAGE_ID: &str = "e5241e80b30c45728eb7a3a37109593f";
+
+    fn describe(&self) -> String {
+        format!("phase set to {} by hand", self.phase)
+    }
+
+    fn fold(&self, at: Timestamp, state: &mut State) {
+        state.enter(self.phase);
+        state.proceed();
+        state.unsettled = true;
+        state.redirection = Some(Redirection::Phase(at));
+    }
+}
+
+/// A blocked session is retried.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Retried {
+    /// What caused the retry.
+    pub by: RetryCause,
+}
+
+impl Occurrence for Retried {
+    const MESSAGE_ID: &str = "3da27e17a1934c0f91ab4b50494a7e68";
+
+    fn describe(&self) -> String {
+        format!("retry ({})", self.by)
+    }
+
+    fn fold(&self, _at: Timestamp, state: &mut State) {
+        state.retry();
+    }
+}
+
+/// A human stopped the session.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Stopped {}
+
+impl Occurrence for Stopped {
+    const MESSAGE_ID: &str = "cd053f6bf51444d7ad99a77a1584d477";
+
+    fn describe(&self) -> String {
+        "stopped by a human".to_owned()
+    }
+
+    fn fold(&self, _at: Timestamp, state: &mut State) {
+        state.stopped = true;
+    }
+}
+
+/// A human started the session again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Started {}
+
+impl Occurrence for Started {
+    const MESSAGE_ID: &str = "2a21b39f6377464ba2c20aaebaea6e88";
+
+    fn describe(&self) -> String {
+        "started by a human".to_owned()
+    }
+
+    fn fold(&self, _at: Timestamp, state: &mut State) {
+        state.stopped = false;
+        state.forced = true;
+        state.deaths = Deaths::default();
+        if matches!(
+            state.standing,
+            Standing::GaveUp | Standing::Paused { .. } | Standing::Limited { .. }
+        ) {
+            state.proceed();
+        }
+    }
+}

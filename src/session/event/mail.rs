@@ -1,0 +1,84 @@
+//! Messages to the session, and notifications from it.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::session::describe::one_line;
+use crate::session::mail::Kind;
+use crate::session::state::{Standing, State};
+
+use super::Occurrence;
+
+/// A message was taken out of the inbox; its kind decides what it does to the session.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Mail {
+    /// ID of the message, also its file name.
+    pub id: String,
+    /// Who sent it: `human`, `parent` or a session.
+    pub from: String,
+    /// What the message is for.
+    pub mail: Kind,
+}
+
+impl Occurrence for Mail {
+    const MESSAGE_ID: &str = "607d0421eb7341afb306543cd8f6120f";
+
+    fn describe(&self) -> String {
+        let from = &self.from;
+        match self.mail {
+            Kind::Text => format!("message from {from}"),
+            Kind::Answer => format!("{from} answered"),
+            Kind::Approve => format!("{from} approved"),
+            Kind::Reject => format!("{from} rejected it"),
+            Kind::Nudge => format!("{from} nudged"),
+            Kind::Stop => format!("{from} stopped the session"),
+            Kind::Handoff => format!("{from} asked for a handoff"),
+        }
+    }
+
+    fn fold(&self, _at: Timestamp, state: &mut State) {
+        if state.unseen.contains(&self.id) {
+            return;
+        }
+        state.unseen.push(self.id.clone());
+        match (self.mail, &state.standing) {
+            (Kind::Stop, _) => state.stopped = true,
+            (Kind::Approve | Kind::Answer, Standing::Waiting { .. }) => state.answered(),
+            (Kind::Text | Kind::Reject | Kind::Nudge, Standing::Waiting { .. }) => state.proceed(),
+            (Kind::Handoff, _) => {}
+            (_, Standing::Blocked { .. }) => state.retry(),
+            _ => {}
+        }
+    }
+}
+
+/// A notification was sent, or could not be.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Notified {
+    /// The subject: a state of the session, or a short text.
+    pub what: String,
+    /// Whether it reported the session's state, not some passing event.
+    #[serde(default)]
+    pub standing: bool,
+    /// The notifier that sent it.
+    pub by: String,
+    /// Why sending failed; absent if it worked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+impl Occurrence for Notified {
+    const MESSAGE_ID: &str = "3acfb4540d3f4698af1676444ca3ee3e";
+
+    fn describe(&self) -> String {
+        let Self { what, by, .. } = self;
+        match &self.error {
+            None => format!("notified you via {by}: {what}"),
+            Some(error) => format!("could not notify you via {by}: {what}: {}", one_line(error)),
+        }
+    }
+
+    fn fold(&self, _at: Timestamp, state: &mut State) {
+        state.told |= self.standing;
+    }
+}
