@@ -168,7 +168,8 @@ fn anything_else_in_place_of_a_projects_folder_is_named() {
             (format!("touch {folder}"), "is not a folder"),
         ] {
             user.sh(&making).ok();
-            let message = format!("{key}={folder} {message}: fix it, or set {key} to another folder");
+            let message =
+                format!("{key}={folder} {message}: fix it, or set {key} to another folder");
             refused(project.samocode(["run", "x", "--task", "t"]), 78, &message);
             if key == "SESSIONS" {
                 for verb in [&["status"][..], &["status", "x"], &["why", "x"], &["send", "x", "y"]]
