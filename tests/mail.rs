@@ -47,7 +47,7 @@ fn answers_open_the_first_gate_and_a_rejected_plan_is_approved_later() {
     session.wait_to_rest("waiting", "requirements");
 
     let listed = say(&session, &["answer", "jwt"]);
-    assert_code(&listed, 2, "answer with samocode answer jwt Q1=…");
+    assert_code(&listed, 2, "answer with: samocode answer jwt Q1=…");
     assert!(listed.stdout.contains("Q1  In which language"), "{listed}");
     assert_code(&say(&session, &["answer", "jwt", "Q1=Z"]), 2, "question Q1 has options A, B");
     assert_code(&say(&session, &["answer", "jwt", "Q1=A", "Q7=A"]), 2, "there are Q1, Q2");
@@ -320,11 +320,11 @@ fn answers_written_by_hand_apply_when_the_session_is_started() {
     session.wait_to_rest("waiting", "requirements");
 
     let still = project.samocode(["start", "jwt"]).ok().stdout;
-    assert!(still.contains("jwt waits for qa_answers"), "{still}");
+    assert!(still.contains("jwt is waiting for qa_answers"), "{still}");
 
     session.answer_file();
     let table = project.samocode(["status"]).ok().stdout;
-    assert!(table.contains("answers to be sent: samocode answer jwt"), "{table}");
+    assert!(table.contains("sending the answers: samocode answer jwt"), "{table}");
     let started = project.samocode(["start", "jwt"]).ok().stdout;
     assert!(!started.contains("qa_answers"), "it has its answers: {started}");
 
