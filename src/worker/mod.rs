@@ -9,6 +9,7 @@
 mod account;
 mod budget;
 mod checks;
+mod conclude;
 mod context;
 mod decide;
 mod file_stamp;
@@ -31,6 +32,7 @@ mod signals;
 mod slot;
 mod task;
 mod wait;
+mod watchdog;
 mod writer;
 
 use std::path::PathBuf;
@@ -56,14 +58,8 @@ use file_stamp::FileStamp;
 use outage::Outages;
 use signals::Signals;
 use slot::Slot;
+use watchdog::{pinging, tick};
 use writer::Writer;
-
-/// Longest time between checks for mail and watchdog pings while the worker waits.
-const TICK: Duration = Duration::from_secs(5);
-
-fn tick(notify: &Notify) -> Duration {
-    notify.watchdog_interval().map_or(TICK, |watchdog| (watchdog / 3).min(TICK))
-}
 
 /// How long to keep trying for a lock that is held.
 const LOCK_PATIENCE: Duration = Duration::from_secs(1);
@@ -389,17 +385,5 @@ impl<'a> Worker<'a> {
             }
         }
         self.signals.end
-    }
-}
-
-/// Feeds the watchdog during a long operation of the worker's own.
-async fn pinging<T>(notify: &Notify, work: impl Future<Output = T>) -> T {
-    tokio::pin!(work);
-    loop {
-        notify.watchdog();
-        tokio::select! {
-            done = &mut work => return done,
-            () = tokio::time::sleep(tick(notify)) => {}
-        }
     }
 }

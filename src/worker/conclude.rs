@@ -1,0 +1,144 @@
+//! What follows the end of a run: its outcome and cost are recorded, its signal is taken, and the rule
+//! for its outcome applies.
+
+use jiff::Timestamp;
+
+use crate::agent::cost::difference;
+use crate::agent::{Agent, Outcome};
+use crate::session::event;
+use crate::session::journal::{Event, RunCost};
+use crate::session::store::StoreError;
+
+use super::account::Account;
+use super::iterate::{Ended, Plan};
+use super::rules::{self, Rule};
+use super::{Trouble, Worker, notices};
+
+impl Worker<'_> {
+    /// Records the end of a run, then applies the rule for its outcome and handles its signal.
+    pub(super) async fn conclude(
+        &mut self,
+        plan: &Plan,
+        agent: &Agent,
+        ended: Ended,
+        account: Option<&Account>,
+    ) -> Result<(), Trouble> {
+        let signal = self.writer.folder.read_signal(&plan.run);
+        let mut rule = rules::rule(
+            &ended.outcome,
+            self.writer.state().iteration.as_ref().map_or(1, |iteration| iteration.attempt),
+            Timestamp::now(),
+        );
+        if let Some(account) = account {
+            let since = self.writer.state().open_run().map(|run| run.since);
+            share(account, &ended.outcome, since, &mut rule)?;
+        }
+        if let Rule::Pause(event) = &mut rule
+            && let Event::Paused(event::Paused { detail, .. }) = event.as_mut()
+        {
+            *detail = self.redactor.redact(detail).into_owned();
+        }
+        let cost = self.cost(&ended);
+        // The agent's last output may quote secrets from its input.
+        let detail = ended.why.clone().or_else(|| rules::detail(&ended.outcome));
+        let unsignalled = signal.as_ref().err().filter(|_| rule == Rule::TakeSignal);
+        let detail = detail.or_else(|| unsignalled.map(ToString::to_string));
+        let detail = detail.or_else(|| ended.log_error.clone());
+        let detail = detail.map(|text| self.redactor.redact(&text).into_owned());
+        let has_signal = signal.is_ok();
+        // A run that the worker interrupted had no time for a handoff; it is asked again when
+        // resumed.
+        let hands_over = rule == Rule::HandOver || (ended.handoff_asked && rule != Rule::GoOn);
+        // An agent gets one chance per iteration to supply a missing signal, if it can be asked at
+        // all.
+        let was_asked =
+            self.writer.state().iteration.as_ref().is_some_and(|iteration| iteration.was_asked);
+        let may_ask = !was_asked && agent.capabilities().resumes;
+        let failure = rule == Rule::Fail || (rule == Rule::TakeSignal && !may_ask);
+        let run_ended = Event::RunEnded(event::RunEnded {
+            run: plan.run.clone(),
+            outcome: rules::word(&ended.outcome),
+            detail,
+            failure: !has_signal && !hands_over && failure,
+            resumable: agent.capabilities().resumes && rules::resumable(&ended.outcome),
+            context_window: ended.told.finished.as_ref().and_then(|end| end.context_window),
+            cost,
+        });
+        let problem = match signal {
+            Ok(signal) => return self.take_signal(&plan.run, Some(run_ended), signal).await,
+            Err(problem) => problem,
+        };
+        // A single write: the consequences of a run must survive a worker that dies here.
+        let mut events = vec![run_ended];
+        if hands_over {
+            let mut state = ended.seen.handoff();
+            self.redactor.redact_value(&mut state);
+            events.push(Event::HandoffMade(event::HandoffMade { run: plan.run.clone(), state }));
+        }
+        let mut delays = false;
+        match rule {
+            // The cause that ended this run would end the next one too.
+            Rule::Pause(event) => events.push(*event),
+            _ if hands_over => {}
+            Rule::TakeSignal if may_ask => {
+                let problem = self.redactor.redact(&problem.to_string()).into_owned();
+                events.push(Event::SignalAsked(event::SignalAsked {
+                    run: plan.run.clone(),
+                    problem,
+                }));
+            }
+            Rule::TakeSignal | Rule::Fail => delays = true,
+            Rule::GoOn | Rule::HandOver => {}
+        }
+        self.writer.record_all(events)?;
+        // A phase written by the agent must not look like a human's edit at the next start.
+        self.writer.open_overview()?;
+        if delays && !self.signals.end {
+            self.notify.status(&notices::status_line(self.writer.state(), Some("retrying"), None));
+            self.pause(self.setup.settings.retry_delay).await;
+        }
+        Ok(())
+    }
+
+    fn cost(&self, ended: &Ended) -> RunCost {
+        let reported = ended.told.finished.as_ref().and_then(|finished| finished.cost);
+        let before = self.writer.state().conversation().and_then(|known| known.usd);
+        RunCost {
+            usd: reported.map(|cost| difference(before, cost)),
+            conversation_usd: reported.map(|cost| cost.total),
+            tokens: ended.told.usage(),
+            cpu_ms: ended.counted.cpu.map(|cpu| u64::try_from(cpu.as_millis()).unwrap_or(u64::MAX)),
+            peak_memory: ended.counted.peak_memory,
+            leftovers: Some(ended.counted.leftovers).filter(|left| *left > 0),
+        }
+    }
+}
+
+/// Shares what a run's end says about the account with the account's other sessions.
+fn share(
+    account: &Account,
+    outcome: &Outcome,
+    since: Option<Timestamp>,
+    rule: &mut Rule,
+) -> Result<(), StoreError> {
+    match (outcome, rule) {
+        (Outcome::Finished, _) => {
+            let now = Timestamp::now();
+            account.went_well(since.unwrap_or(now), now)
+        }
+        (Outcome::Limit { .. }, Rule::Pause(event)) => match event.as_ref() {
+            Event::Limited(event::Limited { until, what }) => {
+                account.limited(*until, what.clone(), Timestamp::now())
+            }
+            _ => Ok(()),
+        },
+        (Outcome::Auth { what }, Rule::Pause(event)) => {
+            let first = account.refused(what, Timestamp::now())?;
+            if let Event::Paused(event::Paused { quiet, .. }) = event.as_mut() {
+                *quiet = !first;
+            }
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
