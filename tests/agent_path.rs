@@ -1,4 +1,4 @@
-//! Where units find an agent that is installed for a shell alone.
+//! How units find an agent that only a shell has on PATH.
 
 use crate::credentials::{enable, stand_in};
 use crate::lab::{self, LabUser};

@@ -1,4 +1,4 @@
-//! `SAMOCODE_INHIBIT=idle`: the host stays awake while an iteration runs, and no longer.
+//! `SAMOCODE_INHIBIT=idle`: the host stays awake only while an iteration runs.
 
 use crate::lab;
 use crate::session::BOUND;

@@ -18,7 +18,7 @@
 #
 # Needs root, debootstrap, a cgroup2 mount, the network and 12 GB in tests/.cache/bare
 # while it runs. apt's mirror, proxies, certificates and the configuration of npm and
-# cargo are taken over from this machine.
+# cargo are copied from this machine.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=tests/debian.sh
@@ -66,7 +66,7 @@ network_environment() {
         *_proxy | *_PROXY | *CERT* | *_CA_* | *_CAINFO | npm_config_* | NPM_CONFIG_* | \
             CARGO_REGISTR* | CARGO_SOURCE_* | CARGO_HTTP_* | CARGO_NET_*)
             printf '%s=%s\0' "$name" "$value"
-            # A file that it names must be there too.
+            # A file that it names must exist too.
             [[ ! -f $value || -e $root$value ]] || install -D -m 644 "$value" "$root$value"
             ;;
         esac
@@ -235,22 +235,22 @@ fail() {
 
 # Runs a part and says how long it took.
 part() {
-    local name=$1 begun=$SECONDS
+    local name=$1 start=$SECONDS
     shift
     echo "== $name"
     "$@"
-    printf 'ok      %s, %d min %02d s\n' "$name" $(((SECONDS - begun) / 60)) $(((SECONDS - begun) % 60))
+    printf 'ok      %s, %d min %02d s\n' "$name" $(((SECONDS - start) / 60)) $(((SECONDS - start) % 60))
 }
 
 # As the user: fails in one line with the command that helps, and writes nothing.
 refuses() {
-    local said code=0 written
+    local output code=0 written
     touch /stamp
-    said=$(as_user "$@" 2>&1) || code=$?
-    echo "$said"
+    output=$(as_user "$@" 2>&1) || code=$?
+    echo "$output"
     [[ $code -ne 0 ]] || fail "it says nothing is wrong"
-    [[ $(wc -l <<<"$said") -eq 1 ]] || fail "that is more than one line"
-    [[ $said == *'apt-get install '*gcc* ]] || fail "it does not name the command that helps"
+    [[ $(wc -l <<<"$output") -eq 1 ]] || fail "that is more than one line"
+    [[ $output == *'apt-get install '*gcc* ]] || fail "it does not name the command that helps"
     written=$(find / -xdev -newer /stamp)
     [[ -z $written ]] || fail "it left something behind: $written"
 }
@@ -275,7 +275,7 @@ inside() {
     part "as a user without sudo: ./install.sh --demo" refuses ./install.sh --demo
     part "as a user without sudo: ./tests/run.sh" refuses ./tests/run.sh
     part "as root: ./install.sh --demo" demo as_root
-    [[ -x /usr/local/bin/samocode ]] || fail "/usr/local/bin/samocode is not there"
+    [[ -x /usr/local/bin/samocode ]] || fail "/usr/local/bin/samocode is missing"
     part "as root: ./tests/run.sh" all_tests
     part "as a user without sudo: ./install.sh --demo" demo as_user
     as_user "/home/$user/.local/bin/samocode" --version

@@ -1,4 +1,4 @@
-//! What sessions may spend: of tokens, in a run and in all, and of money, in all and on a day.
+//! Budgets: tokens per run and per session, money per session and per day.
 
 use jiff::{Timestamp, ToSpan as _};
 
@@ -6,7 +6,7 @@ use crate::clock::{set, time, user_with_a_clock};
 use crate::lab::{self, Api, Bot, LabUser, Project, Reply, Script, secs};
 use crate::session::{BOUND, OBEDIENT};
 
-/// What each run of [`spender`] says of itself: one dollar, 450 tokens.
+/// The cost and usage that each run of [`spender`] reports: one dollar, 450 tokens.
 const SPENT: &str =
     r#"{"event":"finished","cost":{"total":1.0},"usage":{"input":400,"output":50}}"#;
 
@@ -15,7 +15,7 @@ fn spender(user: &LabUser) -> String {
     user.obedient_agent(&format!("echo '{SPENT}'"))
 }
 
-/// Seconds from now to the next noon: far from midnight, when a day's budget begins anew.
+/// Seconds from now to the next noon: far from midnight, when a daily budget is renewed.
 fn to_noon() -> i64 {
     let day = 24 * 3600;
     (day / 2 - Timestamp::now().as_second()).rem_euclid(day)
@@ -27,7 +27,7 @@ fn a_budget_warns_at_four_fifths_and_blocks_when_it_is_spent() {
     let user = lab.user("budget");
     let api = Api::start(Script::obedient());
     user.uses_claude(&api);
-    // What one iteration costs is the client's to say.
+    // The client decides what one iteration costs.
     let probe = user.project("probe").create();
     let free = probe.named("free");
     free.enable(&["--task", "Paint the fence"]);
@@ -60,7 +60,7 @@ fn a_budget_warns_at_four_fifths_and_blocks_when_it_is_spent() {
 }
 
 #[test]
-fn what_a_session_cost_survives_a_killed_worker_and_is_not_counted_twice() {
+fn the_cost_of_a_session_survives_a_killed_worker_and_is_not_counted_twice() {
     let Some(lab) = lab::with_claude() else { return };
     let user = lab.user("costs");
     let hold = "touch ~/held; until [ -e ~/go ]; do sleep 0.02; done";
@@ -91,11 +91,11 @@ fn what_a_session_cost_survives_a_killed_worker_and_is_not_counted_twice() {
 }
 
 #[test]
-fn a_days_budget_is_of_all_sessions_and_the_next_day_brings_another() {
+fn a_daily_budget_is_shared_by_all_sessions_and_renewed_the_next_day() {
     let Some(lab) = lab::get() else { return };
     let Some(user) = user_with_a_clock(lab, "daily") else { return };
     let bot = Bot::start();
-    user.is_told_by(&bot);
+    user.gets_messages_from(&bot);
     let noon = to_noon();
     set(&user, noon);
     let agent = spender(&user);
@@ -113,7 +113,7 @@ fn a_days_budget_is_of_all_sessions_and_the_next_day_brings_another() {
     let text = "80 % of the day's budget is used: $2.00 of $2.50";
     assert_eq!(warned[0]["text"], text);
 
-    // There is something left for one run, and it takes more than that.
+    // Some of the budget is left, so one more run starts, and it exceeds the budget.
     second.enable(&["--task", "Mow the lawn"]);
     second.wait_for_state("paused");
     assert_eq!(second.journal("run_started").len(), 1);
@@ -129,13 +129,15 @@ fn a_days_budget_is_of_all_sessions_and_the_next_day_brings_another() {
         let status = project.samocode(args).ok();
         assert!(status.stdout.contains("the day's budget is spent"), "{status}");
     }
-    user.wait_until("the human is told", BOUND, || bot.told("the day's budget is spent") >= 1);
+    user.wait_until("the user is notified", BOUND, || {
+        bot.count_of("the day's budget is spent") >= 1
+    });
 
     // The first has nothing left either, though its own runs were within the budget.
     first.answer();
     first.wait_for_state("paused");
     assert_eq!(first.journal("run_started").len(), 2);
-    // Who starts it by hand wants it to run, and gets one run.
+    // A start by hand gets one run in spite of the budget.
     project.samocode(["start", "first"]).ok();
     user.wait_until("it has run and waits again", BOUND, || {
         first.journal("run_ended").len() == 3 && first.stands().0 == "paused"
@@ -157,7 +159,7 @@ fn blocked_reason(project: &Project<'_>) -> String {
 }
 
 #[test]
-fn a_days_budget_counts_what_projects_without_one_have_spent() {
+fn a_daily_budget_includes_what_projects_without_one_spent() {
     let Some(lab) = lab::get() else { return };
     let Some(user) = user_with_a_clock(lab, "others") else { return };
     set(&user, to_noon());
@@ -180,7 +182,7 @@ fn a_days_budget_counts_what_projects_without_one_have_spent() {
 }
 
 #[test]
-fn a_sessions_tokens_warn_at_four_fifths_and_block_when_they_are_spent() {
+fn a_token_budget_warns_at_four_fifths_and_blocks_when_it_is_spent() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user("tokens");
     let agent = spender(&user);
@@ -201,7 +203,7 @@ fn a_sessions_tokens_warn_at_four_fifths_and_block_when_they_are_spent() {
     assert!(reason.contains("the session's budget is spent (1350 of 1000 tokens)"), "{reason}");
     assert_eq!(session.journal("run_started").len(), 3);
 
-    // What is raised is used.
+    // A raised budget takes effect.
     let keys = user.read(project.dir.join(".samocode")).replace("=1000", "=1000000");
     user.write(project.dir.join(".samocode"), keys);
     project.samocode(["start", "jwt"]).ok();
@@ -212,7 +214,7 @@ fn a_sessions_tokens_warn_at_four_fifths_and_block_when_they_are_spent() {
 fn the_real_cli_is_ended_when_its_run_has_used_its_tokens() {
     let Some(lab) = lab::with_claude() else { return };
     let user = lab.user("capped");
-    // It would go on for ever; each reply takes in 1,000 tokens.
+    // It would never end by itself; each reply uses 1,000 input tokens.
     let mut step = 0;
     let api = Api::start_with(move |_| {
         step += 1;
@@ -235,9 +237,9 @@ fn the_real_cli_is_ended_when_its_run_has_used_its_tokens() {
     assert_eq!(ended[0]["failure"], true);
     let input = ended[0]["cost"]["tokens"]["input"].as_u64().expect("tokens");
     assert!((4_900..=10_000).contains(&input), "{input}");
-    // The next run has tokens of its own, and goes on in the conversation.
+    // The next run has its own token budget and resumes the conversation.
     api.now(Script::obedient());
-    session.send("Go on");
-    user.wait_until("it goes on", secs(60), || session.journal("run_started").len() == 2);
+    session.send("Continue");
+    user.wait_until("it resumes", secs(60), || session.journal("run_started").len() == 2);
     session.wait_to_rest("waiting", "requirements");
 }

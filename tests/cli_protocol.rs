@@ -96,24 +96,24 @@ fn claude_resumes_a_killed_conversation_by_its_id() {
         return;
     };
     let user = lab.user_without_manager("resumes");
-    let api = Api::start(Script::new().bash("touch begun; sleep 600").say("Resumed."));
+    let api = Api::start(Script::new().bash("touch started; sleep 600").say("Resumed."));
 
     let command = with(claude(&user, &api, "Paint the fence"), &["--session-id", SESSION]);
     let mut first = command.spawn();
-    user.wait_until("the tool runs", secs(20), || user.exists("begun"));
+    user.wait_until("the tool runs", secs(20), || user.exists("started"));
     first.signal(Signal::KILL);
     assert_eq!(first.wait(secs(5)).code, 128 + 9);
-    let again = with(claude(&user, &api, "Go on"), &["--resume", SESSION]).ok();
+    let again = with(claude(&user, &api, "Continue"), &["--resume", SESSION]).ok();
 
     let result = result(&again);
     assert_eq!(result["result"], "Resumed.");
     assert_eq!(result["session_id"], SESSION);
     let last = api.requests().pop().unwrap();
-    assert!(last.says("Paint the fence") && last.says("Go on"), "{:?}", last.body);
+    assert!(last.says("Paint the fence") && last.says("Continue"), "{:?}", last.body);
 }
 
 #[test]
-fn claude_counts_cost_over_resumes_and_usage_for_each_run() {
+fn claude_adds_up_cost_over_resumes_and_reports_usage_per_run() {
     let Some(lab) = lab::with_claude() else {
         return;
     };
@@ -149,7 +149,7 @@ fn claude_refuses_a_used_or_unknown_session_id_on_stderr_only() {
 }
 
 #[test]
-fn claude_says_an_api_failure_by_is_error_and_its_status() {
+fn claude_reports_an_api_failure_by_is_error_and_its_status() {
     let Some(lab) = lab::with_claude() else {
         return;
     };
@@ -170,7 +170,7 @@ fn claude_says_an_api_failure_by_is_error_and_its_status() {
 }
 
 #[test]
-fn claude_goes_on_after_a_failure_that_passes() {
+fn claude_recovers_from_a_transient_failure() {
     let Some(lab) = lab::with_claude() else {
         return;
     };
@@ -203,7 +203,7 @@ fn claude_does_not_wait_out_a_long_retry_after() {
 }
 
 #[test]
-fn claude_tells_when_a_subscriptions_usage_limit_ends() {
+fn claude_reports_when_a_subscriptions_usage_limit_ends() {
     let Some(lab) = lab::with_claude() else {
         return;
     };
@@ -242,13 +242,13 @@ fn claude_ends_on_sigterm_without_a_result() {
 }
 
 #[test]
-fn claude_hears_a_message_that_comes_while_a_tool_runs() {
+fn claude_receives_a_message_sent_while_a_tool_runs() {
     let Some(lab) = lab::with_claude() else {
         return;
     };
     let user = lab.user_without_manager("hears");
     let script = Script::new()
-        .bash("touch begun; until [ -e told ]; do sleep 0.05; done")
+        .bash("touch started; until [ -e sent ]; do sleep 0.05; done")
         .say("Heard.")
         .forever();
     let api = Api::start(script);
@@ -259,9 +259,9 @@ fn claude_hears_a_message_that_comes_while_a_tool_runs() {
     let command = with(claude(&user, &api, "ignored"), &["--input-format", "stream-json"]);
     let mut running = command.stdin_open().spawn();
     running.send(&say("Start"));
-    user.wait_until("the tool runs", secs(20), || user.exists("begun"));
+    user.wait_until("the tool runs", secs(20), || user.exists("started"));
     running.send(&say("Paint it green"));
-    user.write("told", "");
+    user.write("sent", "");
     running.wait_for_stdout("Heard.", secs(20));
     running.close_stdin();
 

@@ -11,7 +11,7 @@ use crate::session::Session;
 /// Where Debian has it, the architecture left open.
 const LIBRARY: &str = "echo /usr/lib/*/faketime/libfaketime.so.1";
 
-/// Ends at a usage limit the first time, with what its end is said to be, and blocks after that.
+/// Hits a usage limit the first time, which ends when the reply says, and blocks after that.
 const LIMITED: &str = r#"#!/bin/bash
 cat >/dev/null
 if [ -e ~/limited ]; then
@@ -44,7 +44,7 @@ pub(crate) fn user_with_a_clock(lab: &'static Lab, name: &str) -> Option<LabUser
     }
     let user = lab.user(name);
     let clock = user.home.join("clock").display().to_string();
-    // Only the wall clock can be set; what programs wait by goes on as it is.
+    // Only the wall clock is changed; the clock that programs wait by is not.
     user.write(
         ".config/systemd/user/samocode@.service.d/clock.conf",
         format!(
@@ -57,7 +57,7 @@ pub(crate) fn user_with_a_clock(lab: &'static Lab, name: &str) -> Option<LabUser
 
 /// Sets the clock of a user's workers by so many seconds from the right time.
 pub(crate) fn set(user: &LabUser, off_s: i64) {
-    // Renamed into place: it is read at every look at the clock.
+    // Renamed into place: it is read whenever a worker reads the clock.
     user.write("clock.new", format!("{off_s:+}\n"));
     let (new, clock) = (user.host_path("clock.new"), user.host_path("clock"));
     std::fs::rename(new, clock).expect("the clock's file");
@@ -78,7 +78,7 @@ pub(crate) fn time(value: &Value) -> Timestamp {
 /// the limit lasts.
 fn goes_on(session: &Session<'_>) {
     let bound: Duration = secs(90);
-    session.user().wait_until("it goes on", bound, || session.journal("run_started").len() == 2);
+    session.user().wait_until("it resumes", bound, || session.journal("run_started").len() == 2);
     session.wait_to_rest("blocked", "investigation");
     assert_eq!(session.hook()["reason"], "that is all");
     assert_eq!(session.journal("worker_started").len(), 1, "by the worker that waited");
@@ -104,10 +104,10 @@ fn a_limit_ends_when_the_clock_is_set_past_it() {
 }
 
 #[test]
-fn a_limit_by_a_clock_that_was_far_ahead_is_looked_at_again_when_the_clock_is_mended() {
+fn a_limit_from_a_clock_that_was_far_ahead_is_rechecked_when_the_clock_is_corrected() {
     let Some(lab) = lab::get() else { return };
-    let Some(user) = user_with_a_clock(lab, "mended") else { return };
-    // When it ends is not said: a while from now.
+    let Some(user) = user_with_a_clock(lab, "corrected") else { return };
+    // The reply gives no end: a while from now is assumed.
     let project = limited_project(&user, "");
     let session = project.named("jwt");
     set(&user, YEAR_S);
@@ -125,7 +125,7 @@ fn a_limit_by_a_clock_that_was_far_ahead_is_looked_at_again_when_the_clock_is_me
 }
 
 #[test]
-fn a_pause_by_a_clock_that_was_far_ahead_ends_when_the_clock_is_mended() {
+fn a_pause_from_a_clock_that_was_far_ahead_ends_when_the_clock_is_corrected() {
     let Some(lab) = lab::get() else { return };
     let Some(user) = user_with_a_clock(lab, "soon") else { return };
     user.write_program("agent", OVERLOADED);
@@ -144,7 +144,7 @@ fn a_pause_by_a_clock_that_was_far_ahead_ends_when_the_clock_is_mended() {
 }
 
 #[test]
-fn a_limit_by_a_clock_that_was_far_ahead_does_not_outlast_a_worker() {
+fn a_limit_from_a_clock_that_was_far_ahead_does_not_outlast_a_worker() {
     let Some(lab) = lab::get() else { return };
     let Some(user) = user_with_a_clock(lab, "reborn") else { return };
     let project = limited_project(&user, "");

@@ -14,7 +14,7 @@ fn samocode(args: &[&str]) -> std::process::Output {
 }
 
 #[test]
-fn completions_are_scripts_of_their_shells() {
+fn completions_are_valid_scripts_for_their_shells() {
     for (shell, part) in [
         ("bash", "complete -F _samocode"),
         ("zsh", "#compdef samocode"),
@@ -35,7 +35,7 @@ fn completions_are_scripts_of_their_shells() {
 }
 
 #[test]
-fn completions_end_quietly_where_nobody_reads() {
+fn completions_exit_quietly_when_their_pipe_is_closed() {
     let mut child = Command::new(env!("CARGO_BIN_EXE_samocode"))
         .args(["completions", "bash"])
         .stdout(Stdio::piped())

@@ -32,8 +32,8 @@ fn a_session_goes_from_enable_to_done_through_control_alone() {
     let inside = part(user.run([PROGRAM]), "control::inside").cwd(&project.dir);
     let done = inside.within(secs(120)).output();
 
-    let told = format!("{}\n{}", done.stdout, done.stderr);
-    assert!(told.contains("1 passed"), "{told}\n{}", user.diagnosis());
+    let output = format!("{}\n{}", done.stdout, done.stderr);
+    assert!(output.contains("1 passed"), "{output}\n{}", user.diagnosis());
     let log = user.sh("git -C shop log --format=%s jwt").ok().stdout;
     assert!(log.contains("Add a program that greets"), "the branch has the work: {log}");
 }
@@ -71,7 +71,7 @@ impl Distant {
         }
     }
 
-    /// Waits for the session to need somebody, and checks where it stands then.
+    /// Waits until the session needs somebody, and checks its state.
     async fn rests(&self, state: Word, phase: Phase) {
         let waited = self
             .ask(Wait { sessions: vec![session()], until: Vec::new(), timeout_s: Some(60) })
@@ -149,7 +149,7 @@ async fn from_enable_to_done(host: &Distant) {
     host.rests(Word::Done, Phase::Done).await;
     assert_eq!(host.refused(approve()).await, Class::Refused);
 
-    // What is left to look at.
+    // What can be viewed afterwards.
     let mut changes = host.watch(Watch::default()).await.unwrap();
     let Some(Change::Session { view }) = changes.next().await else { panic!("nothing changes") };
     assert_eq!((view.session.as_str(), view.state), ("jwt", Word::Done));

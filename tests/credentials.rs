@@ -5,14 +5,14 @@ use crate::session::{BOUND, Session};
 
 pub(crate) const KEY: &str = "sk-ant-api03-never-to-be-seen";
 const BOT: &str = "123456:never-to-be-seen";
-/// What all of them have in common.
+/// The settings that all these projects share.
 pub(crate) const MARK: &str = "never-to-be-seen";
 
 /// Every run ends the session at once, so that it comes to rest.
 pub(crate) const BLOCKS: &str = r#"printf '{"status":"blocked","reason":"seen enough","needs":"human_decision"}' >"$SAMOCODE_SESSION_DIR/_signal.json""#;
 
 /// A stand-in for claude: writes its environment to `~/seen`, blocks the
-/// session and says what the real one says at its end.
+/// session and prints what the real one prints at its end.
 pub(crate) fn stand_in(first_line: &str, extra: &str) -> String {
     format!(
         "{first_line}\n[ \"$1\" = --version ] && {{ echo '9.9.9 (Claude Code)'; exit; }}\n\
@@ -23,7 +23,7 @@ pub(crate) fn stand_in(first_line: &str, extra: &str) -> String {
     )
 }
 
-/// What the stand-in's environment had.
+/// The environment of the stand-in.
 pub(crate) fn seen(user: &LabUser, name: &str) -> Option<String> {
     let prefix = format!("{name}=");
     user.read("seen").lines().find_map(|line| line.strip_prefix(&prefix).map(str::to_owned))
@@ -86,10 +86,10 @@ pub(crate) fn leak(text: &str) -> Option<&str> {
 }
 
 #[test]
-fn an_imported_key_reaches_the_agent_and_shows_nowhere() {
+fn an_imported_key_reaches_the_agent_and_appears_nowhere_else() {
     let Some(lab) = lab::with_claude() else { return };
     let user = lab.user("imported");
-    let hold = format!("touch ~/begun; until [ -e ~/go-on ]; do sleep 0.05; done; {BLOCKS}");
+    let hold = format!("touch ~/started; until [ -e ~/go ]; do sleep 0.05; done; {BLOCKS}");
     let api = Api::start(Script::new().bash(&hold).say("Blocked.").forever());
     let project = user.project("shop").create();
     let session = project.named("jwt");
@@ -101,7 +101,7 @@ fn an_imported_key_reaches_the_agent_and_shows_nowhere() {
     };
 
     let enabled = shell(enable(&project, &["--import-env"])).ok();
-    user.wait_until("the agent works", BOUND, || user.exists("begun"));
+    user.wait_until("the agent works", BOUND, || user.exists("started"));
 
     assert!(enabled.stderr.contains("saved ANTHROPIC_API_KEY, ANTHROPIC_BASE_URL"), "{enabled}");
     assert!(!enabled.stderr.contains("this shell only"), "{enabled}");
@@ -111,12 +111,12 @@ fn an_imported_key_reaches_the_agent_and_shows_nowhere() {
     assert_eq!(user.sh("stat -c %a ~/.config/samocode/env").ok().stdout, "600\n");
     assert_eq!(api.requests()[0].header("x-api-key"), Some(KEY));
 
-    // The search finds what is there: the agent runs, and was told what to do.
+    // The search can find something: the agent runs and has its prompt.
     let open = in_the_open(&session);
     assert!(open.contains("claude -p") && open.contains("--output-format"), "no process is seen");
     assert!(open.contains("samocode worker jwt") && open.contains("SAMOCODE_CONFIG="));
     assert_eq!(leak(&(enabled.stdout + &enabled.stderr + &open)), None);
-    // Of all processes the agent and what it starts has the key, and nobody the bot's.
+    // Only the agent and its children have the key, and no process has the bot's.
     let environments = "cd /proc; for p in [0-9]*; do \
          tr '\\0' '\\n' <$p/environ | sed \"s|^|$(tr '\\0' ' ' <$p/cmdline | cut -c -60)#|\"; done 2>/dev/null";
     let environments = lab.root_sh(environments).output().stdout;
@@ -127,7 +127,7 @@ fn an_imported_key_reaches_the_agent_and_shows_nowhere() {
     assert!(!having(KEY).iter().any(|line| line.contains("samocode worker")));
     assert_eq!(having(BOT), [] as [&str; 0]);
 
-    user.write("go-on", "");
+    user.write("go", "");
     session.wait_for_state("blocked");
     assert_eq!(leak(&in_the_open(&session)), None);
     let doctor = project.samocode(["doctor"]).output();
@@ -135,7 +135,7 @@ fn an_imported_key_reaches_the_agent_and_shows_nowhere() {
 }
 
 #[test]
-fn a_key_only_in_the_shell_is_named_and_not_taken_along() {
+fn a_key_that_only_the_shell_has_is_named_and_not_copied() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user("shell");
     user.write_program("bin/claude", stand_in("#!/bin/bash", ""));
@@ -169,7 +169,7 @@ fn a_key_only_in_the_shell_is_named_and_not_taken_along() {
 }
 
 #[test]
-fn what_an_agent_says_of_its_key_is_taken_out_before_it_is_written_down() {
+fn keys_in_an_agents_output_are_redacted_before_it_is_written() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user("tells");
     let tells = r#"printf '{"status":"blocked","reason":"the key %s is refused","summary":"tried %s","needs":"human_decision"}' "$ANTHROPIC_API_KEY" "$ANTHROPIC_API_KEY" >"$SAMOCODE_SESSION_DIR/_signal.json""#;

@@ -8,11 +8,11 @@ use crate::lab::{self, LabUser, Outcome, secs};
 const SHOP: &str = ".cache/samocode/demo/shop";
 const DROP_IN: &str = ".config/systemd/user/samocode@demo.service.d/session.conf";
 
-/// What every demo has to show, and the branch it has to leave.
+/// The output that every demo must have, and the branch it must leave.
 #[track_caller]
 fn assert_finished(user: &LabUser, out: &Outcome, shop: &str) {
     let mut lines = out.stdout.lines();
-    for said in [
+    for text in [
         "■□□□□□□□ init ",
         "■■□□□□□□ investigation ",
         "samocode answer demo --accept-suggestions",
@@ -27,7 +27,7 @@ fn assert_finished(user: &LabUser, out: &Outcome, shop: &str) {
         "✓ The session is done",
         "samocode demo --remove",
     ] {
-        assert!(lines.any(|line| line.contains(said)), "{said:?} in its place\n{out}");
+        assert!(lines.any(|line| line.contains(text)), "{text:?} in its place\n{out}");
     }
     let log = user.sh(&format!("cd {shop} && git log --oneline main..demo")).ok();
     assert_eq!(log.stdout.lines().count(), 3, "{log}");
@@ -52,7 +52,7 @@ fn a_demo_ends_with_a_branch_to_merge_as_a_unit_of_systemd() {
 }
 
 #[test]
-fn a_second_demo_takes_the_firsts_place_and_remove_leaves_nothing() {
+fn a_second_demo_replaces_the_first_and_remove_leaves_nothing() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user("again");
     user.samocode(["demo"]).ok();
@@ -80,7 +80,7 @@ fn a_demo_without_a_service_manager_runs_in_the_foreground() {
 }
 
 #[test]
-fn a_demo_in_the_foreground_writes_no_unit_and_goes_by_no_setting_of_the_users() {
+fn a_demo_in_the_foreground_writes_no_unit_and_ignores_the_users_settings() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user("front");
     user.write(".config/samocode/config", "SAMOCODE_AGENT_TESTING=command:/bin/false\n");
@@ -97,7 +97,7 @@ fn a_demo_in_the_foreground_writes_no_unit_and_goes_by_no_setting_of_the_users()
 }
 
 #[test]
-fn a_demo_keeps_its_hands_off_a_folder_that_holds_anything() {
+fn a_demo_leaves_a_folder_that_is_not_empty_alone() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user_without_manager("own");
     user.write("work/letter", "Dear\n");
@@ -112,7 +112,7 @@ fn a_demo_keeps_its_hands_off_a_folder_that_holds_anything() {
 }
 
 #[test]
-fn an_interrupted_demo_says_how_to_take_it_away_and_a_killed_one_can_be() {
+fn an_interrupted_demo_says_how_to_remove_it_and_a_killed_one_can_be_removed() {
     let Some(lab) = lab::get() else { return };
     for (signal, code) in [(Signal::INT, 130), (Signal::KILL, 128 + 9)] {
         let user = lab.user_without_manager("cut");
@@ -125,7 +125,7 @@ fn an_interrupted_demo_says_how_to_take_it_away_and_a_killed_one_can_be() {
             assert!(out.stderr.contains("take it away with: samocode demo --remove"), "{out}");
         }
         // The worker of a killed demo ends a moment after it.
-        user.wait_until("it can be taken away", secs(20), || {
+        user.wait_until("it can be removed", secs(20), || {
             user.samocode(["demo", "--remove"]).output().code == 0
         });
         assert!(!user.exists(".cache/samocode/demo"));
@@ -133,7 +133,7 @@ fn an_interrupted_demo_says_how_to_take_it_away_and_a_killed_one_can_be() {
 }
 
 #[test]
-fn a_demo_that_is_killed_while_its_unit_is_being_woken_can_be_taken_away() {
+fn a_demo_that_is_killed_while_its_unit_is_being_woken_can_be_removed() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user("woken");
     let mut demo = user.samocode(["demo"]).spawn();

@@ -30,19 +30,19 @@ fn doctor_finds_and_fixes_problems() {
         assert!(sick.stdout.contains(line), "{line:?} is missing in {sick}");
     }
 
-    let mended = project.samocode(["doctor", "--fix"]).output();
+    let fixed = project.samocode(["doctor", "--fix"]).output();
     let well = project.samocode(["doctor", "--json"]).ok();
 
-    assert_eq!(mended.code, 0, "{mended}");
-    assert!(mended.stdout.contains("Mended: chmod 600 "), "{mended}");
+    assert_eq!(fixed.code, 0, "{fixed}");
+    assert!(fixed.stdout.contains("Mended: chmod 600 "), "{fixed}");
     assert_eq!(well.json()["healthy"], true);
     assert_eq!(user.unit_property("samocode-wake.path", "ActiveState"), "active");
     let mode = user.sh("stat -c %a ~/.config/samocode/env ~/.local/state/samocode/wake").ok();
     assert_eq!(mode.stdout, "600\n700\n");
     assert!(user.exists("shop-worktrees") && user.exists("shop-sessions"));
-    assert!(user.host_path(format!("/var/lib/systemd/linger/{}", user.name)).exists(), "{mended}");
+    assert!(user.host_path(format!("/var/lib/systemd/linger/{}", user.name)).exists(), "{fixed}");
     assert!(!user.read(".config/systemd/user/samocode@.service").contains("31s"));
-    for out in [&sick, &mended, &well] {
+    for out in [&sick, &fixed, &well] {
         assert!(!out.stdout.contains("hidden") && !out.stderr.contains("hidden"), "{out}");
     }
 }

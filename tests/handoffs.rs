@@ -9,7 +9,7 @@ use crate::lab::{self, Api, Reply, Script};
 use crate::session::BOUND;
 
 #[test]
-fn a_handoff_begins_a_fresh_conversation_that_is_given_the_state() {
+fn a_handoff_starts_a_fresh_conversation_that_is_given_the_state() {
     let Some(lab) = lab::with_claude() else { return };
     let user = lab.user("handoff");
     let signal = r#"printf '%s' '{"status":"handoff","reason":"half of it is done","state":{"next":"glue the left wing"}}' >"$SAMOCODE_SESSION_DIR/_signal.json""#;
@@ -30,7 +30,7 @@ fn a_handoff_begins_a_fresh_conversation_that_is_given_the_state() {
     assert!(!requests[0].says("glue the left wing"));
     assert!(requests[2].prompt().contains("glue the left wing"), "{}", requests[2].prompt());
     assert!(requests[2].prompt().contains("Build a kite"));
-    // What was handed over once is not handed over again.
+    // A handoff happens only once.
     assert!(!requests[4].says("glue the left wing"), "{}", requests[4].prompt());
 }
 
@@ -108,7 +108,7 @@ fn an_agent_cut_off_after_it_was_asked_to_hand_over_waits_before_the_next() {
 }
 
 #[test]
-fn an_agent_interrupted_after_it_was_asked_to_hand_over_goes_on_and_is_asked_again() {
+fn an_agent_interrupted_after_it_was_asked_to_hand_over_resumes_and_is_asked_again() {
     let Some(lab) = lab::with_claude() else { return };
     let user = lab.user("fullstop");
     let hold = "until [ -e ~/go ]; do sleep 0.02; done";

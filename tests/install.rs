@@ -16,7 +16,7 @@ fn files(user: &LabUser, folder: &str) -> String {
 }
 
 #[test]
-fn what_is_installed_works_and_is_removed_again() {
+fn an_installed_samocode_works_and_can_be_removed() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user_without_manager("sets-up");
     user.write("x/bin/neighbour", "");
@@ -68,7 +68,7 @@ fn install_with_demo_ends_with_a_finished_session_and_uninstall_names_its_units(
     let mut commands =
         out.stdout.lines().filter_map(|line| line.strip_prefix("  ")).filter(|l| l.contains(' '));
     assert!(out.stdout.contains("  samocode-wake.path\n"), "{out}");
-    // What it says is to be done does it.
+    // The commands it prints work.
     let script = commands.by_ref().collect::<Vec<_>>().join(" && ");
     user.sh(&script).ok();
     assert_eq!(user.sh("find .config/systemd -name 'samocode*'").ok().stdout, "");
@@ -80,7 +80,7 @@ fn install_with_demo_ends_with_a_finished_session_and_uninstall_names_its_units(
 }
 
 #[test]
-fn what_root_installs_explains_a_users_messages_in_the_journal() {
+fn an_install_by_root_explains_a_users_messages_in_the_journal() {
     for system in [System::Ours, System::Debian13] {
         let Some(lab) = lab::on(system) else { continue };
         let user = lab.user("explained");
@@ -91,7 +91,7 @@ fn what_root_installs_explains_a_users_messages_in_the_journal() {
         let has_catalog =
             "ls /usr/lib/systemd/catalog /usr/local/lib/systemd/catalog | grep samocode";
 
-        // A user can only say what root can do.
+        // For a user it can only name what root has to do.
         let out = install(&user, BUILT).ok();
         let note = out.stdout.lines().find_map(|line| line.split_once("as root: "));
         let (_, by_hand) = note.unwrap_or_else(|| panic!("{out}"));
@@ -105,18 +105,18 @@ fn what_root_installs_explains_a_users_messages_in_the_journal() {
         let out = setup(&[BUILT, &["--prefix", "/usr"]].concat());
         assert!(!out.stdout.contains("as root: "), "{out}");
         let text = explained(&["-x"]).stdout;
-        for said in [
+        for line in [
             "Subject: A worker started",
             "Defined-By: samocode",
             "    samocode logs demo -f\n",
             "samocode answer demo  ",
             "systemctl --user status samocode@demo\n",
         ] {
-            assert!(text.contains(said), "{said:?}\n{text}");
+            assert!(text.contains(line), "{line:?}\n{text}");
         }
-        assert!(!text.contains("@SAMOCODE_"), "a field that is not there\n{text}");
+        assert!(!text.contains("@SAMOCODE_"), "an unfilled field\n{text}");
         assert!(!explained(&[]).stdout.contains("Subject: "), "without -x");
-        // Now a user has nothing to be told, but that it stays.
+        // Now a user needs no hint, only the note that it stays installed.
         let out = install(&user, BUILT).ok();
         assert!(!out.stdout.contains("as root: "), "{out}");
         let out = install(&user, &["--uninstall"]).ok();
@@ -127,7 +127,7 @@ fn what_root_installs_explains_a_users_messages_in_the_journal() {
         assert_ne!(lab.root_sh(has_catalog).output().code, 0);
         assert!(!explained(&["-x"]).stdout.contains("Defined-By: samocode"));
 
-        // What the user was told works too.
+        // The command given to the user works too.
         lab.root_sh(by_hand).ok();
         assert!(explained(&["-x"]).stdout.contains("Defined-By: samocode"));
         setup(&["--uninstall"]);
@@ -135,10 +135,10 @@ fn what_root_installs_explains_a_users_messages_in_the_journal() {
 }
 
 #[test]
-fn what_cannot_be_installed_is_said_in_one_line() {
+fn an_install_that_cannot_work_fails_with_one_line() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user_without_manager("fails");
-    for (args, code, said) in [
+    for (args, code, message) in [
         (&["--frobnicate"][..], 2, "unknown option '--frobnicate'"),
         (&["--prefix"], 1, "--prefix needs a path"),
         (&["--binary", "/nowhere/samocode"], 1, "is not an executable file"),
@@ -147,7 +147,7 @@ fn what_cannot_be_installed_is_said_in_one_line() {
         let out = install(&user, args).output();
         assert_eq!(out.code, code, "{out}");
         assert_eq!(out.stderr.lines().count(), 1, "{out}");
-        assert!(out.stderr.contains(said), "{out}");
+        assert!(out.stderr.contains(message), "{out}");
     }
     // The machine may have a cargo for all users.
     user.sh("mkdir tools && ln -s /usr/bin/* tools && rm -f tools/cargo").ok();

@@ -1,4 +1,4 @@
-//! The lab itself: what the other tests take for granted.
+//! The lab itself: the behaviour that other tests rely on.
 
 use crate::lab::{self, secs};
 
@@ -100,7 +100,7 @@ fn the_system_manager_runs_a_unit_as_a_user() {
 }
 
 #[test]
-fn nothing_written_in_the_lab_reaches_this_machine_but_what_is_in_srv_lab() {
+fn nothing_written_in_the_lab_reaches_this_machine_except_in_srv_lab() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user("writes");
     let mark = format!("/etc/samocode-lab-{}", std::process::id());

@@ -17,7 +17,7 @@ const LAYERS: [&[&str]; 8] = [
     &["main"],
 ];
 
-/// What only those may say that know which operating system they run on.
+/// Names that only code for a specific operating system may use.
 const SYSTEMS: [&str; 8] = [
     "target_os",
     "\"/proc",
@@ -29,10 +29,10 @@ const SYSTEMS: [&str; 8] = [
     "systemd::",
 ];
 
-/// Who may say them: the layers that are there for it, and the start of an agent's process.
+/// Who may use them: the layers made for it, and the code that starts an agent's process.
 const MAY_KNOW: [&str; 4] = ["platform/", "service/", "agent/process", "agent/run"];
 
-/// Who still says them: this list only gets shorter.
+/// Who still uses them: this list may only get shorter.
 const STILL_KNOW: &[&str] = &[
     "cli/log.rs",
     "cli/verbs/doctor/host.rs",
@@ -70,7 +70,7 @@ fn folders_of_src_import_only_from_layers_below() {
 }
 
 #[test]
-fn only_few_know_of_an_operating_system() {
+fn only_some_layers_know_the_operating_system() {
     let mut wrong = Vec::new();
     let mut known = BTreeSet::new();
     for (path, text) in sources() {
@@ -104,7 +104,7 @@ fn no_source_file_is_longer_than_the_limit() {
     assert!(long.is_empty(), "longer than {LONGEST_FILE} lines:\n{}", long.join("\n"));
 }
 
-/// What would tie `control` to one process at a terminal, or have it speak to somebody by itself.
+/// Names that would tie `control` to one process at a terminal, or make it print by itself.
 const NOT_IN_CONTROL: [&str; 12] = [
     "println!",
     "eprintln!",
@@ -121,7 +121,7 @@ const NOT_IN_CONTROL: [&str; 12] = [
 ];
 
 #[test]
-fn control_never_prints_or_exits_and_looks_at_no_process_of_its_own() {
+fn control_never_prints_or_exits_or_looks_at_its_own_process() {
     let mut wrong = Vec::new();
     for (path, text) in sources() {
         if part_of(&path) != "control" || is_of_tests(&path) {
@@ -146,7 +146,7 @@ fn is_of_tests(path: &Path) -> bool {
     path.iter().any(|name| name == "tests" || name == "tests.rs")
 }
 
-/// Where a session's files lie is to change: the worker's own are to leave the agent's folder.
+/// The location of a session's files will change: the worker's own will leave the agent's folder.
 #[test]
 fn only_the_store_knows_the_names_of_a_sessions_files() {
     const FILES: [&str; 10] = [
@@ -245,7 +245,7 @@ fn sources() -> Vec<(PathBuf, String)> {
 }
 
 /// The parts named after `crate::` or `samocode::`, with their line numbers;
-/// comments do not count.
+/// comments are ignored.
 fn imports(text: &str) -> Vec<(usize, String)> {
     let code: String = text
         .lines()

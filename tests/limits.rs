@@ -1,4 +1,4 @@
-//! What is in the way of a run and passes again: usage limits, refused credentials, an API that is
+//! Temporary obstacles to a run: usage limits, refused credentials, an API that is
 //! overloaded.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -9,10 +9,10 @@ use crate::clock::time;
 use crate::lab::{self, Api, Bot, LabUser, Reply, Script, secs};
 use crate::session::BOUND;
 
-/// Sessions of an account start again spread over so many seconds after its limit.
+/// Sessions of an account resume spread over so many seconds after its limit.
 const JITTER_S: i64 = 30;
 
-/// By how much later a session goes on than its account's limit ends.
+/// How long after the end of its account's limit a session resumes.
 fn spread(instance: &str) -> SignedDuration {
     let mut hasher = DefaultHasher::new();
     instance.hash(&mut hasher);
@@ -25,7 +25,7 @@ fn also_set(user: &LabUser, lines: &str) {
 }
 
 #[test]
-fn a_usage_limit_is_slept_out_by_all_sessions_of_the_account_and_is_no_failure() {
+fn all_sessions_of_an_account_wait_out_a_usage_limit_and_it_is_no_failure() {
     let Some(lab) = lab::with_claude() else { return };
     let user = lab.user("uselimit");
     let until = Timestamp::now() + SignedDuration::from_secs(25);
@@ -72,7 +72,7 @@ fn a_usage_limit_is_slept_out_by_all_sessions_of_the_account_and_is_no_failure()
 }
 
 #[test]
-fn sessions_that_hit_a_limit_at_the_same_moment_go_on_at_different_ones() {
+fn sessions_that_hit_a_limit_together_resume_at_different_times() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user("together");
     // Each finds out itself, as all of them run when the first does.
@@ -106,11 +106,11 @@ fn sessions_that_hit_a_limit_at_the_same_moment_go_on_at_different_ones() {
 }
 
 #[test]
-fn refused_credentials_pause_all_sessions_of_the_account_and_are_told_once() {
+fn refused_credentials_pause_all_sessions_of_the_account_and_are_reported_once() {
     let Some(lab) = lab::with_claude() else { return };
     let user = lab.user("refused");
     let bot = Bot::start();
-    user.is_told_by(&bot);
+    user.gets_messages_from(&bot);
     let telling = user.read(".config/samocode/env");
     let api = Api::start(Script::new().reply(Reply::error(401)).forever());
     user.uses_claude(&api);
@@ -124,7 +124,7 @@ fn refused_credentials_pause_all_sessions_of_the_account_and_are_told_once() {
     assert_eq!((&paused[0]["cause"], &paused[0]["quiet"]), (&"credentials".into(), &false.into()));
     assert!(first.hook()["reason"].as_str().is_some_and(|why| why.contains("log in again")));
     assert_eq!(first.journal("run_ended")[0]["failure"], false);
-    user.wait_until("the human is told", BOUND, || bot.told("log in again") == 1);
+    user.wait_until("the user is notified", BOUND, || bot.count_of("log in again") == 1);
     let asked = api.requests().len();
 
     second.enable(&["--task", "Mow the lawn"]);
@@ -133,8 +133,8 @@ fn refused_credentials_pause_all_sessions_of_the_account_and_are_told_once() {
     assert_eq!(second.journal("run_started").len(), 0);
     assert_eq!(api.requests().len(), asked, "the second did not have to find out");
 
-    // A start tries again at once, and what was mended meanwhile is used.
-    let env = user.read(".config/samocode/env").replace("sk-ant-lab", "sk-ant-mended");
+    // A start retries at once, with the corrected credentials.
+    let env = user.read(".config/samocode/env").replace("sk-ant-lab", "sk-ant-corrected");
     user.write_env_file(env);
     api.now(Script::obedient());
     for session in [&first, &second] {
@@ -142,19 +142,19 @@ fn refused_credentials_pause_all_sessions_of_the_account_and_are_told_once() {
         session.wait_to_rest("waiting", "requirements");
     }
     let last = api.requests().pop().expect("a request");
-    assert_eq!(last.header("x-api-key"), Some("sk-ant-mended"));
-    assert_eq!(bot.told("paused"), 1, "{:?}", bot.messages());
+    assert_eq!(last.header("x-api-key"), Some("sk-ant-corrected"));
+    assert_eq!(bot.count_of("paused"), 1, "{:?}", bot.messages());
     let runs = first.conversations();
     assert_eq!((&runs[0].0, runs[1].1), (&runs[1].0, true), "{runs:?}");
 }
 
 #[test]
-fn an_overloaded_api_is_waited_for_in_the_same_conversation_and_is_no_failure() {
+fn an_overloaded_api_is_retried_in_the_same_conversation_and_is_no_failure() {
     let Some(lab) = lab::with_claude() else { return };
     let user = lab.user("overloaded");
     let api = Api::start(Script::new().reply(Reply::error(529)).forever());
     user.uses_claude(&api);
-    // One failure that counted would block it.
+    // A single failure would block it.
     let project = user.project("shop").key("SAMOCODE_MAX_RETRIES", "1").create();
     let session = project.named("jwt");
 
@@ -166,7 +166,7 @@ fn an_overloaded_api_is_waited_for_in_the_same_conversation_and_is_no_failure() 
     assert!((4..=5).contains(&pause), "{pause} s");
     assert_ne!(session.worker(), "0");
 
-    // A worker that waits takes what is mended meanwhile.
+    // A waiting worker picks up corrected credentials.
     let env = user.read(".config/samocode/env").replace("sk-ant-lab", "sk-ant-newer");
     user.write_env_file(env);
     api.now(Script::obedient());

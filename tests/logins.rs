@@ -46,11 +46,11 @@ fn a_login_in_the_agents_own_folder_serves_its_units() {
     assert_eq!(leak(&in_the_open(&session)), None);
 }
 
-/// Waits until a paused session has begun another run, long before its pause would have ended.
+/// Waits until a paused session has started another run, long before its pause would have ended.
 fn goes_on_at_once(session: &Session<'_>, runs: usize) {
     let paused = session.journal("paused").pop().expect("a pause");
     let name = session.name;
-    session.user().wait_until(&format!("{name} goes on"), secs(60), || {
+    session.user().wait_until(&format!("{name} resumes"), secs(60), || {
         session.journal("run_started").len() > runs
     });
     let at = |value: &serde_json::Value| -> jiff::Timestamp {
@@ -88,9 +88,9 @@ fn a_login_lifts_the_pause_of_all_sessions_that_wait_for_it() {
 }
 
 #[test]
-fn a_mended_env_file_lifts_the_pause() {
+fn a_corrected_env_file_lifts_the_pause() {
     let Some(lab) = lab::with_claude() else { return };
-    let user = lab.user("mends");
+    let user = lab.user("corrects");
     let api = Api::start(Script::new().reply(Reply::error(401)).forever());
     reaches(&user, &api);
     let set = |lines: &str| user.write_env_file(lines);
@@ -102,7 +102,7 @@ fn a_mended_env_file_lifts_the_pause() {
     session.wait_for_state("paused");
 
     // Another key is another account; the same one with another line may go well too.
-    for (runs, lines) in [(1, "ANTHROPIC_API_KEY=sk-ant-mended"), (2, "NO_PROXY=127.0.0.1")] {
+    for (runs, lines) in [(1, "ANTHROPIC_API_KEY=sk-ant-corrected"), (2, "NO_PROXY=127.0.0.1")] {
         let paused = session.journal("paused").len();
         let now = user.read(".config/samocode/env");
         set(&format!("{}{lines}\n", now.replace(&format!("ANTHROPIC_API_KEY={KEY}\n"), "")));
@@ -110,7 +110,7 @@ fn a_mended_env_file_lifts_the_pause() {
             session.journal("run_ended").len() > runs && session.journal("paused").len() > paused
         });
         let requests = api.requests();
-        assert_eq!(requests.last().and_then(|r| r.header("x-api-key")), Some("sk-ant-mended"));
+        assert_eq!(requests.last().and_then(|r| r.header("x-api-key")), Some("sk-ant-corrected"));
     }
     assert_eq!(session.journal("continued").len(), 2);
     assert_eq!(session.journal("worker_started").len(), 1);
@@ -120,7 +120,7 @@ fn a_mended_env_file_lifts_the_pause() {
 }
 
 #[test]
-fn a_changed_config_folder_of_the_shell_is_the_units_too() {
+fn a_config_folder_changed_in_the_shell_applies_to_the_unit_too() {
     let Some(lab) = lab::with_claude() else { return };
     let user = lab.user("configdir");
     let api = Api::start(Script::new().bash(BLOCKS).say("Blocked.").forever());

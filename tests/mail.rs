@@ -1,4 +1,4 @@
-//! The verbs by which a human speaks to a session: answer, approve, reject, send.
+//! The verbs that send a session a message: answer, approve, reject, send.
 
 use serde_json::Value;
 
@@ -38,7 +38,7 @@ fn assert_code(out: &Outcome, code: i32, says: &str) {
 }
 
 #[test]
-fn answers_open_the_first_gate_and_a_plan_that_was_sent_back_is_approved_at_last() {
+fn answers_open_the_first_gate_and_a_rejected_plan_is_approved_later() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user("gates");
     let project = rehearsed(&user);
@@ -84,7 +84,7 @@ fn answers_open_the_first_gate_and_a_plan_that_was_sent_back_is_approved_at_last
 }
 
 #[test]
-fn suggestions_are_accepted_in_one_word() {
+fn suggestions_are_accepted_with_one_option() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user("accepts");
     let project = rehearsed(&user);
@@ -133,7 +133,7 @@ fn on_a_terminal_each_question_is_asked_and_saved_at_once() {
     second.send("\u{4}");
     assert_code(&second.wait(secs(20)), 0, "Still open: Q2");
 
-    // Own words, after an arrow and a letter that there is not.
+    // A typed answer, after an arrow key and an unknown letter.
     let mut third = ask();
     third.wait_for_stdout("▸", secs(20));
     third.send("\u{1b}[A\r");
@@ -147,7 +147,7 @@ fn on_a_terminal_each_question_is_asked_and_saved_at_once() {
 }
 
 #[test]
-fn an_approval_of_open_questions_takes_the_suggestions() {
+fn an_approval_of_open_questions_accepts_the_suggestions() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user("takes");
     let project = obedient(&user, "");
@@ -155,22 +155,22 @@ fn an_approval_of_open_questions_takes_the_suggestions() {
     session.enable(&["--task", "JWT login"]);
     session.wait_to_rest("waiting", "requirements");
 
-    let said = say(&session, &["approve", "jwt", "-m", "go on"]);
-    assert_code(&said, 0, "jwt is running again.");
-    assert!(said.stdout.contains("  A - One hour\n"), "what was taken is shown: {said}");
+    let output = say(&session, &["approve", "jwt", "-m", "continue"]);
+    assert_code(&output, 0, "jwt is running again.");
+    assert!(output.stdout.contains("  A - One hour\n"), "what was taken is shown: {output}");
 
     session.wait_to_rest("waiting", "planning");
     assert!(session.file("_qa.md").contains("**Answer:** A - One hour\n"));
     let runs = session.journal("run_started");
     let asked = user.asked("jwt", &runs[2]);
     assert!(
-        asked.contains("    go on\n") && asked.contains("    Answer: A - One hour\n"),
+        asked.contains("    continue\n") && asked.contains("    Answer: A - One hour\n"),
         "{asked}"
     );
 }
 
 #[test]
-fn an_approval_said_twice_opens_one_gate_and_a_stopped_session_stays_stopped() {
+fn an_approval_sent_twice_opens_one_gate_and_a_stopped_session_stays_stopped() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user("twice");
     let project = obedient(&user, "");
@@ -195,16 +195,16 @@ fn an_approval_said_twice_opens_one_gate_and_a_stopped_session_stays_stopped() {
     assert_eq!(taken(&session), ["approve", "text"]);
     assert_eq!(session.hook()["for"], "plan_approval");
 
-    // The same word once more, as one would have it that was sent as the first was taken.
+    // The same approval again, as if sent while the first was being taken.
     user.sh("cp ~/shop-sessions/*-jwt/_mail/approve-*.json ~/shop-sessions/*-jwt/_inbox/").ok();
     user.systemctl(["start", &session.unit()]).ok();
-    user.wait_until("it is looked at", BOUND, || unread(&session) == 0 && !session.is_active());
+    user.wait_until("it is processed", BOUND, || unread(&session) == 0 && !session.is_active());
     assert_eq!(session.stands(), ("waiting".into(), "planning".into()));
     assert_eq!(taken(&session), ["approve", "text"]);
 }
 
 #[test]
-fn a_mistyped_name_is_found_before_anything_is_done_to_other_sessions() {
+fn a_mistyped_name_is_caught_before_anything_is_done_to_other_sessions() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user("typo");
     let project = rehearsed(&user);
@@ -221,7 +221,7 @@ fn a_mistyped_name_is_found_before_anything_is_done_to_other_sessions() {
 }
 
 #[test]
-fn where_no_waker_looks_the_session_is_started_directly() {
+fn without_a_waker_the_session_is_started_directly() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user("wakes");
     let project = obedient(&user, "");
@@ -242,7 +242,7 @@ fn where_no_waker_looks_the_session_is_started_directly() {
 }
 
 #[test]
-fn a_blocked_session_tries_again_with_the_words_it_is_sent() {
+fn a_blocked_session_retries_with_the_message_it_is_sent() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user("blocked");
     let first = r#"[ $SAMOCODE_PHASE != investigation ] || grep -q "PIN is 1234" ~/asked/$SAMOCODE_SESSION.$SAMOCODE_RUN || {
@@ -283,14 +283,14 @@ fn mail_to_a_done_session_waits_for_its_next_task() {
 }
 
 #[test]
-fn mail_outlives_a_worker_that_is_killed_before_it_takes_it() {
+fn mail_survives_a_worker_that_is_killed_before_it_reads_it() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user("killed");
-    let hold = "[ $SAMOCODE_PHASE != investigation ] || { touch ~/begun; until [ -e ~/go-on ]; do sleep 0.05; done; }";
+    let hold = "[ $SAMOCODE_PHASE != investigation ] || { touch ~/started; until [ -e ~/go ]; do sleep 0.05; done; }";
     let project = obedient(&user, hold);
     let session = project.named("jwt");
     session.enable(&["--task", "JWT login"]);
-    user.wait_until("the agent works", BOUND, || user.exists("begun"));
+    user.wait_until("the agent works", BOUND, || user.exists("started"));
 
     let sent = say(&session, &["send", "jwt", "Mind the cookies"]);
     assert_code(&sent, 0, "is at work in investigation 1");
@@ -302,7 +302,7 @@ fn mail_outlives_a_worker_that_is_killed_before_it_takes_it() {
         !["0", &worker].contains(&session.worker().as_str())
             && session.journal("run_started").len() == 2
     });
-    user.write("go-on", "");
+    user.write("go", "");
     session.wait_to_rest("waiting", "requirements");
 
     let asked = user.asked("jwt", &session.journal("run_started")[1]);
@@ -311,7 +311,7 @@ fn mail_outlives_a_worker_that_is_killed_before_it_takes_it() {
 }
 
 #[test]
-fn answers_written_by_hand_count_when_the_session_is_started() {
+fn answers_written_by_hand_apply_when_the_session_is_started() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user("byhand");
     let project = obedient(&user, "");
@@ -330,7 +330,7 @@ fn answers_written_by_hand_count_when_the_session_is_started() {
 
     session.wait_to_rest("waiting", "planning");
     assert_eq!(session.journal("answered").len(), 1);
-    // And when there is nothing left to fill in, `answer` has nothing to ask.
+    // Once all is filled in, `answer` has nothing to ask.
     assert_eq!(say(&session, &["answer", "jwt", "--json"]).json()["waiting"], false);
 }
 
@@ -360,7 +360,7 @@ fn a_session_that_the_predecessor_left_waiting_is_answered_and_approved() {
 }
 
 #[test]
-fn what_cannot_be_done_is_said_in_one_line() {
+fn impossible_requests_are_refused_in_one_line() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user("refuses");
     let project = obedient(&user, "");

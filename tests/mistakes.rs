@@ -3,17 +3,17 @@
 
 use crate::lab::{self, LabCommand, LabUser, Outcome, Project};
 
-/// Asserts that a command refused in one line that holds `told`, with this exit code.
+/// Asserts that a command refused in one line that holds `message`, with this exit code.
 #[track_caller]
-fn refused(command: LabCommand, code: i32, told: &str) {
-    refused_with(&command.output(), code, told);
+fn refused(command: LabCommand, code: i32, message: &str) {
+    refused_with(&command.output(), code, message);
 }
 
 #[track_caller]
-fn refused_with(out: &Outcome, code: i32, told: &str) {
+fn refused_with(out: &Outcome, code: i32, message: &str) {
     assert_eq!(out.code, code, "{out}");
     assert!(out.is_one_error(), "one error: {out}");
-    assert!(out.stderr.contains(told), "{told:?} is not in {out}");
+    assert!(out.stderr.contains(message), "{message:?} is not in {out}");
     for word in ["panicked", "RUST_BACKTRACE", "stack backtrace", "Os {", "\u{1b}"] {
         assert!(!out.stderr.contains(word), "{word}: {out}");
     }
@@ -25,7 +25,7 @@ fn project(user: &LabUser) -> Project<'_> {
 }
 
 #[test]
-fn names_that_are_none_are_refused_with_a_hint() {
+fn invalid_names_are_refused_with_a_hint() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user_without_manager("names");
     let project = project(&user);
@@ -56,7 +56,7 @@ fn names_that_are_none_are_refused_with_a_hint() {
 }
 
 #[test]
-fn an_instance_of_another_project_begins_no_session_here() {
+fn an_instance_of_another_project_starts_no_session_here() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user_without_manager("instances");
     let project = project(&user);
@@ -65,7 +65,7 @@ fn an_instance_of_another_project_begins_no_session_here() {
 }
 
 #[test]
-fn what_is_in_the_way_on_disk_is_named() {
+fn obstacles_on_disk_are_named() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user_without_manager("ondisk");
     let project = project(&user);
@@ -97,7 +97,7 @@ fn what_is_in_the_way_on_disk_is_named() {
 }
 
 #[test]
-fn a_project_that_is_none_is_a_configuration_error() {
+fn an_invalid_project_is_a_configuration_error() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user_without_manager("config");
     let project = project(&user);
@@ -118,7 +118,7 @@ fn a_project_that_is_none_is_a_configuration_error() {
             .fold(String::new(), |text, line| text + line + "\n");
         refused(with(&without), 78, key);
     }
-    for (line, told) in [
+    for (line, message) in [
         ("SAMOCODE_MAX_RETRIES=many", "SAMOCODE_MAX_RETRIES"),
         ("CLAUDE_TIMEOUT=-1", "CLAUDE_TIMEOUT"),
         ("SAMOCODE_BUDGET_USD=free", "SAMOCODE_BUDGET_USD"),
@@ -129,7 +129,7 @@ fn a_project_that_is_none_is_a_configuration_error() {
         ("SAMOCODE_AGENT=command:./relative", "relative"),
         ("this is no line", "line"),
     ] {
-        refused(with(&format!("{whole}{line}\n")), 78, told);
+        refused(with(&format!("{whole}{line}\n")), 78, message);
     }
     user.write(project.dir.join(".samocode"), b"MAIN_REPO=\xff\xfe\n");
     let out = project.samocode(run).output();
@@ -138,7 +138,7 @@ fn a_project_that_is_none_is_a_configuration_error() {
 }
 
 #[test]
-fn an_agent_that_cannot_run_is_found_out_before_anything_is_made() {
+fn an_agent_that_cannot_run_is_detected_before_anything_is_created() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user_without_manager("agents");
     let absent = user.project("a").key("CLAUDE_PATH", "/nowhere/claude").create();
@@ -156,24 +156,25 @@ fn an_agent_that_cannot_run_is_found_out_before_anything_is_made() {
 }
 
 #[test]
-fn what_is_in_the_place_of_a_projects_folder_is_named() {
+fn anything_else_in_place_of_a_projects_folder_is_named() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user_without_manager("places");
     let project = project(&user);
     let folders = [("WORKTREES", &project.worktrees), ("SESSIONS", &project.sessions)];
     for (key, folder) in folders {
         let folder = folder.display();
-        for (making, told) in [
+        for (making, message) in [
             (format!("ln -s /nowhere/x {folder}"), "is a link to /nowhere/x, which does not exist"),
             (format!("touch {folder}"), "is not a folder"),
         ] {
             user.sh(&making).ok();
-            let told = format!("{key}={folder} {told}: fix it, or set {key} to another folder");
-            refused(project.samocode(["run", "x", "--task", "t"]), 78, &told);
+            let message =
+                format!("{key}={folder} {message}: fix it, or set {key} to another folder");
+            refused(project.samocode(["run", "x", "--task", "t"]), 78, &message);
             if key == "SESSIONS" {
                 for verb in [&["status"][..], &["status", "x"], &["why", "x"], &["send", "x", "y"]]
                 {
-                    refused(project.samocode(verb), 78, &told);
+                    refused(project.samocode(verb), 78, &message);
                 }
             }
             user.sh(&format!("rm {folder}")).ok();
@@ -189,7 +190,7 @@ fn what_is_in_the_place_of_a_projects_folder_is_named() {
 }
 
 #[test]
-fn what_is_in_the_place_of_a_file_of_settings_is_named_and_not_waited_for() {
+fn anything_else_in_place_of_a_settings_file_is_named_without_hanging() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user_without_manager("fifos");
     let project = project(&user);
@@ -203,11 +204,11 @@ fn what_is_in_the_place_of_a_file_of_settings_is_named_and_not_waited_for() {
         for (making, what) in [("mkfifo", "a FIFO"), ("mkdir", "a folder")] {
             user.sh(&format!("[ ! -e {file} ] || mv {file} kept; {making} {file}")).ok();
             let path = user.home.join(file);
-            let told = format!("{} is {what}, not a", path.display());
-            refused(run(), 78, &told);
+            let message = format!("{} is {what}, not a", path.display());
+            refused(run(), 78, &message);
             if is_project {
                 let named = project.samocode(["--config", ".samocode", "status"]);
-                refused(named, 78, &format!("{told} file: move it away"));
+                refused(named, 78, &format!("{message} file: move it away"));
             }
             user.sh(&format!("rm -r {file}; [ ! -e kept ] || mv kept {file}")).ok();
         }
@@ -216,7 +217,7 @@ fn what_is_in_the_place_of_a_file_of_settings_is_named_and_not_waited_for() {
 }
 
 #[test]
-fn an_agent_that_is_gone_at_work_blocks_the_session_with_the_reason_until_it_is_mended() {
+fn an_agent_that_disappears_blocks_the_session_with_the_reason_until_it_is_back() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user("vanished");
     let agent = user.obedient_agent("");
@@ -229,7 +230,7 @@ fn an_agent_that_is_gone_at_work_blocks_the_session_with_the_reason_until_it_is_
     session.wait_to_rest("blocked", "requirements");
     let reason = session.hook()["reason"].as_str().unwrap_or_default().to_owned();
     assert!(reason.contains("agent: no such file"), "{reason}");
-    // The verbs see it before anything is done.
+    // The verbs detect it before they change anything.
     refused(project.samocode(["start", "jwt"]), 78, "agent: no such file");
     refused(project.samocode(["enable", "jwt"]), 78, "agent: no such file");
     user.sh("mv away agent").ok();
@@ -248,7 +249,7 @@ fn claude_is_not_started_as_root() {
 }
 
 #[test]
-fn a_command_line_that_is_none_is_refused_in_one_line() {
+fn an_invalid_command_line_is_refused_in_one_line() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user_without_manager("usage");
     refused(user.samocode(["enabel", "x"]), 2, "enable");

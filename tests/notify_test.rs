@@ -82,7 +82,7 @@ fn notify_test_fails_where_a_message_does_or_nothing_is_set_up() {
     assert_eq!(telegram.expect("telegram")["outcome"], "failed", "{out}");
     assert!(!out.stdout.contains("hidden"), "{out}");
 
-    // Half of it is a mistake, not a choice.
+    // A half-configured bot is a mistake, not a choice.
     user.write(".config/samocode/env", "TELEGRAM_BOT_TOKEN=123:hidden\n");
     let out = user.samocode(["notify", "test"]).output();
     assert_eq!(out.code, 1, "{out}");

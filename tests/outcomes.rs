@@ -1,4 +1,4 @@
-//! How runs end that leave no signal, each told apart by stream and kernel, on the real thing.
+//! Runs that end without a signal, classified by their stream and exit status, with real processes.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use crate::session::{BOUND, Session};
 
 const SIGNAL: &str = r#"echo '{"status":"blocked","reason":"that is all","needs":"human_decision"}' >"$SAMOCODE_SESSION_DIR/_signal.json""#;
 
-/// Outcome, whether it counts as a failure, and whether its conversation can be gone on with, of
+/// Outcome, whether it counts as a failure, and whether its conversation can be resumed, of
 /// each run.
 fn outcomes(session: &Session<'_>) -> Vec<(String, bool, bool)> {
     let is = |run: &Value, key: &str| run[key].as_bool().unwrap_or_default();
@@ -49,7 +49,7 @@ fn an_agent_that_takes_longer_than_its_timeout_is_ended() {
 }
 
 #[test]
-fn an_agent_that_cannot_be_executed_is_said_to_be_so() {
+fn an_agent_that_cannot_be_executed_is_reported_as_such() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user("unstartable");
     user.write_program("agent", "#!/no/such/interpreter\n");
@@ -69,7 +69,7 @@ fn an_agent_that_cannot_be_executed_is_said_to_be_so() {
 }
 
 #[test]
-fn the_real_cli_at_its_last_turn_goes_on_in_the_same_conversation() {
+fn the_real_cli_at_its_last_turn_resumes_the_same_conversation() {
     let Some(lab) = lab::with_claude() else { return };
     let user = lab.user("turns");
     let api = Api::start(Script::new().bash("echo one").bash("echo two").bash(SIGNAL).say("Done."));
@@ -89,7 +89,7 @@ fn the_real_cli_at_its_last_turn_goes_on_in_the_same_conversation() {
 }
 
 #[test]
-fn the_real_cli_that_has_spent_what_a_run_may_spend_is_stopped_by_its_own_cap() {
+fn the_real_cli_is_stopped_by_its_own_cap_when_a_runs_budget_is_spent() {
     let Some(lab) = lab::with_claude() else { return };
     let user = lab.user("spends");
     // A reply costs more than that, whatever the model.
@@ -112,7 +112,7 @@ fn the_real_cli_that_has_spent_what_a_run_may_spend_is_stopped_by_its_own_cap() 
 }
 
 #[test]
-fn a_conversation_that_is_gone_is_followed_by_a_fresh_one_that_knows_what_happened() {
+fn a_lost_conversation_is_followed_by_a_fresh_one_that_knows_what_happened() {
     let Some(lab) = lab::with_claude() else { return };
     let user = lab.user("forgets");
     let api = Api::start(Script::new().bash("touch ~/held; sleep 600").bash(SIGNAL).say("Done."));
@@ -145,9 +145,9 @@ fn a_conversation_that_is_gone_is_followed_by_a_fresh_one_that_knows_what_happen
 fn a_conversation_that_the_api_refuses_is_followed_by_a_fresh_one() {
     let Some(lab) = lab::with_claude() else { return };
     let user = lab.user("refuses");
-    let mut begun = false;
+    let mut started = false;
     let api = Api::start_with(move |request| {
-        if !std::mem::replace(&mut begun, true) {
+        if !std::mem::replace(&mut started, true) {
             Reply::bash("touch ~/held; sleep 600")
         } else if request.body.to_string().contains("touch ~/held") {
             Reply::error(400)

@@ -1,5 +1,5 @@
 //! Much output of an agent, which goes to the log whole while the worker does not
-//! grow with it; and output of ours that nobody takes.
+//! grow with it; and our own output when its reader is gone.
 
 use crate::lab::{self, secs};
 
@@ -12,7 +12,7 @@ const MIB: u64 = 1 << 20;
 fn a_line_of_100_mb_and_many_lines_go_through_and_the_worker_stays_small() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user_without_manager("floods");
-    // Its parent is the worker. What it has printed last, the pipe holds back.
+    // Its parent is the worker. The last of its output is still in the pipe.
     let flood = r#"yes '{"event":"text","text":"a line of the usual length, as agents print them"}' | head -c 150M
         echo
         head -c 100M /dev/zero | tr '\0' x
@@ -39,7 +39,7 @@ fn a_line_of_100_mb_and_many_lines_go_through_and_the_worker_stays_small() {
     std::fs::remove_file(user.host_path(&path)).expect("room for others");
 }
 
-/// Verbs that show something, with what each is asked.
+/// Verbs that print something, with their arguments.
 const SHOWN: [&[&str]; 13] = [
     &["status"],
     &["status", "jwt"],
@@ -57,7 +57,7 @@ const SHOWN: [&[&str]; 13] = [
 ];
 
 #[test]
-fn an_output_that_is_closed_or_full_is_no_reason_to_panic() {
+fn a_closed_or_full_output_causes_no_panic() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user("unread");
     let project = user.project("shop").key("SAMOCODE_AGENT", "rehearsal").create();
@@ -74,8 +74,8 @@ fn an_output_that_is_closed_or_full_is_no_reason_to_panic() {
             format!("samocode {words} >/dev/full"),
             format!("samocode {words} >/dev/full 2>&1"),
         ] {
-            let said = user.sh(&line).cwd(&project.dir).output();
-            assert!(said.code < 100 && !said.stderr.contains("panicked"), "{line}: {said}");
+            let output = user.sh(&line).cwd(&project.dir).output();
+            assert!(output.code < 100 && !output.stderr.contains("panicked"), "{line}: {output}");
         }
     }
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::lab::{self, Api, Script, secs};
 use crate::session::{BOUND, Session, straight_through};
 
-/// What the agent's own streams say it has cost, in US dollars.
+/// The cost in US dollars according to the agent's own streams.
 fn reported_cost(session: &Session<'_>) -> f64 {
     let logs = session.project.session(session.name).expect("a session").join("_logs");
     let entries = std::fs::read_dir(session.user().host_path(logs)).expect("logs");
@@ -30,7 +30,7 @@ fn the_real_cli_goes_through_eight_phases_and_both_gates() {
     let api = Api::start(Script::obedient());
     user.uses_claude(&api);
     // The commit of the implementation waits, so that the unit can be looked at.
-    let hold = "touch ~/committing; until [ -e ~/go-on ]; do sleep 0.05; done";
+    let hold = "touch ~/committing; until [ -e ~/go ]; do sleep 0.05; done";
     let project = user.project("shop").repo(|repo| repo.with_hook("pre-commit", hold)).create();
     let session = project.named("jwt");
     let unit = session.unit();
@@ -59,7 +59,7 @@ fn the_real_cli_goes_through_eight_phases_and_both_gates() {
     let shown = user.systemctl(["status", &unit]).ok().stdout;
     assert!(shown.contains(&format!("Status: \"{status}\"")), "{shown}");
 
-    user.write("go-on", "");
+    user.write("go", "");
     session.wait_to_rest("done", "done");
 
     assert_eq!(session.history(), straight_through());
@@ -118,7 +118,7 @@ fn the_rehearsal_works_in_a_folder_without_git() {
 }
 
 #[test]
-fn a_branch_begins_at_the_remotes_newest_commit() {
+fn a_branch_starts_at_the_remotes_newest_commit() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user("remote");
     let project = user

@@ -7,7 +7,7 @@ use crate::clock::time;
 use crate::lab::{self, Api, LabUser, Machine, Reply, Script};
 use crate::session::{BOUND, Session};
 
-/// A user whose units run without a login, from the boot on.
+/// A user whose units run without a login, from boot.
 fn lingering_user(machine: &Machine, name: &str) -> LabUser {
     let user = machine.lab.user(name);
     machine.lab.root(["loginctl", "enable-linger", &user.name]).ok();
@@ -20,7 +20,7 @@ fn boots(session: &Session<'_>) -> Vec<Value> {
 }
 
 #[test]
-fn a_run_goes_on_in_its_conversation_when_the_machine_has_lost_its_power() {
+fn a_run_resumes_its_conversation_after_a_power_cut() {
     let Some(mut machine) = lab::machine() else { return };
     let user = lingering_user(&machine, "power");
     let hold = "touch ~/held; until [ -e ~/go ]; do sleep 0.02; done";
@@ -48,7 +48,7 @@ fn a_run_goes_on_in_its_conversation_when_the_machine_has_lost_its_power() {
     let history = project.samocode(["history", "jwt"]).ok();
     assert!(history.stdout.contains("goes on after a restart of the machine"), "{history}");
 
-    // A session that waits has its look at the boot, and is answered after it.
+    // A waiting session checks for mail at boot, and is answered after it.
     machine.cut_power();
     user.wait_until("the worker has had its look", BOUND, || {
         session.journal("worker_ended").len() == 2 && !session.is_active()
@@ -58,7 +58,7 @@ fn a_run_goes_on_in_its_conversation_when_the_machine_has_lost_its_power() {
 }
 
 #[test]
-fn a_usage_limit_outlasts_a_power_cut() {
+fn a_usage_limit_survives_a_power_cut() {
     let Some(mut machine) = lab::machine() else { return };
     let user = lingering_user(&machine, "limited");
     let until = (Timestamp::now() + SignedDuration::from_secs(45)).as_second();

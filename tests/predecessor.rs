@@ -1,14 +1,14 @@
-//! Sessions that the Python samocode began: no journal, no hook, an overview
+//! Sessions that the Python samocode started: no journal, no hook, an overview
 //! and a history of signals.
 
 use crate::lab::{self, Project};
 use crate::session::{BOUND, Session};
 
-/// Where such a session stands, and what its history says.
+/// The state and history of such a session.
 struct Left<'a> {
     phase: &'a str,
     blocked: &'a str,
-    /// Phase, status and what is waited for.
+    /// Phase, status and what the session waits for.
     history: &'a [(&'a str, &'a str, Option<&'a str>)],
 }
 
@@ -73,7 +73,7 @@ const HISTORY: [(&str, &str, Option<&str>); 8] = [
     ("quality", "continue", None),
 ];
 
-/// Goes on with `run` and does what a human is asked for, until it is done.
+/// Resumes with `run` and acts as the human at each gate, until it is done.
 #[track_caller]
 fn to_the_end(session: &Session<'_>) {
     for _ in 0..4 {
@@ -134,7 +134,7 @@ fn a_session_left_in_any_phase_is_continued_to_done() {
         }
         let folders = std::fs::read_dir(user.host_path(&project.sessions)).unwrap();
         let of_it = folders.flatten().filter(|f| f.file_name().to_string_lossy().ends_with(&name));
-        assert_eq!(of_it.count(), 1, "{name}: no other folder was begun");
+        assert_eq!(of_it.count(), 1, "{name}: no other folder was created");
         let work = project.worktree(&name).expect("a worktree");
         if count <= 5 {
             assert_eq!(user.read(work.join("work.txt")), format!("Work of {name}\n"));
@@ -143,7 +143,7 @@ fn a_session_left_in_any_phase_is_continued_to_done() {
 }
 
 #[test]
-fn one_in_a_phase_that_is_none_says_so_and_goes_on_when_it_is_mended() {
+fn a_session_in_an_unknown_phase_says_so_and_resumes_once_it_is_fixed() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user("nophase");
     let project = user.project("shop").key("SAMOCODE_AGENT", "rehearsal").create();
@@ -169,7 +169,7 @@ fn one_in_a_phase_that_is_none_says_so_and_goes_on_when_it_is_mended() {
 }
 
 #[test]
-fn one_that_waits_goes_on_when_the_answers_are_in_the_file() {
+fn a_waiting_session_resumes_when_the_answers_are_in_the_file() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user_without_manager("beforeqa");
     let agent = user.obedient_agent("");
@@ -189,7 +189,7 @@ fn one_that_waits_goes_on_when_the_answers_are_in_the_file() {
 }
 
 #[test]
-fn the_units_take_one_over_that_was_answered_by_hand_at_once() {
+fn units_resume_a_session_answered_by_hand_at_once() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user("beforeunit");
     let agent = user.obedient_agent("");
@@ -233,7 +233,7 @@ fn an_overview_with_crlf_keeps_it() {
 }
 
 #[test]
-fn what_we_write_is_what_the_predecessor_reads() {
+fn the_predecessor_can_read_what_we_write() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user_without_manager("backwards");
     let agent = user.obedient_agent("");
@@ -263,10 +263,10 @@ fn what_we_write_is_what_the_predecessor_reads() {
     let stamp = fields["timestamp"].as_str().expect("a time");
     assert!(jiff::civil::DateTime::strptime("%Y-%m-%d %H:%M:%S", stamp).is_ok(), "{stamp}");
 
-    // Continued by files alone, as the predecessor would find it and as it would leave it.
+    // Continued by files alone, as the predecessor would find and leave it.
     let folder = project.session("jwt").expect("a session");
     for file in ["_journal.jsonl", "_hook.json"] {
-        std::fs::remove_file(user.host_path(folder.join(file))).expect("it is there");
+        std::fs::remove_file(user.host_path(folder.join(file))).expect("it exists");
     }
     session.answer_file();
     to_the_end(&session);

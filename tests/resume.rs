@@ -1,12 +1,12 @@
-//! Sessions that end, are cut off or stopped, and go on.
+//! Sessions that end, are interrupted or stopped, and resume.
 
 use crate::lab::{self, Api, Script, secs};
 use crate::session::BOUND;
 
-/// Makes each run wait until the file `~/go` is there.
+/// Makes each run wait until the file `~/go` exists.
 const HOLD: &str = "touch ~/held; until [ -e ~/go ]; do sleep 0.02; done";
 
-/// An API that holds the first run in a tool until `~/go`, and then goes on as samocode asks.
+/// An API that holds the first run in a tool until `~/go` exists, and then does as samocode asks.
 fn holding_api() -> Api {
     Api::start_with({
         let mut hold = Script::new().bash(HOLD).into_answer();
@@ -19,7 +19,7 @@ fn holding_api() -> Api {
 }
 
 #[test]
-fn the_real_cli_goes_on_in_its_conversation_when_its_worker_is_killed() {
+fn the_real_cli_resumes_its_conversation_when_its_worker_is_killed() {
     let Some(lab) = lab::with_claude() else { return };
     let user = lab.user("killed");
     let api = holding_api();
@@ -46,7 +46,7 @@ fn the_real_cli_goes_on_in_its_conversation_when_its_worker_is_killed() {
 }
 
 #[test]
-fn a_plain_stop_of_the_unit_loses_nothing_and_a_plain_start_goes_on() {
+fn a_plain_stop_of_the_unit_loses_nothing_and_a_plain_start_resumes_it() {
     let Some(lab) = lab::with_claude() else { return };
     let user = lab.user("plainstop");
     let api = holding_api();
@@ -84,12 +84,12 @@ fn signals_to_the_worker_interrupt_or_reload_it_and_never_end_the_session() {
         ("hup", "HUP", "reloaded", 1),
     ] {
         let session = project.named(name);
-        session.enable(&["--task", "Go on"]);
+        session.enable(&["--task", "Continue"]);
         user.wait_until("the agent runs", BOUND, || user.exists("held"));
         let worker = session.worker();
         user.run(["kill", "-s", word, &worker]).ok();
         if word == "HUP" {
-            // It shows no more than that: the iteration goes on.
+            // The reload has no other effect: the iteration continues.
             user.write("go", "");
         } else {
             user.wait_until("another run begins", BOUND, || {
@@ -115,7 +115,7 @@ fn signals_to_the_worker_interrupt_or_reload_it_and_never_end_the_session() {
 }
 
 #[test]
-fn a_stop_waits_for_the_iteration_and_nothing_but_a_start_brings_the_session_back() {
+fn a_stop_waits_for_the_iteration_and_only_a_start_resumes_the_session() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user("stops");
     let agent = user.obedient_agent(HOLD);
@@ -140,7 +140,7 @@ fn a_stop_waits_for_the_iteration_and_nothing_but_a_start_brings_the_session_bac
     session.send("Hello?");
     session.wait_for_waker();
     assert_eq!(session.active(), "inactive");
-    // … nor does a reboot, after which the unit has a look and ends.
+    // … nor does a reboot, after which the unit checks for mail and ends.
     let workers = session.journal("worker_started").len();
     user.stop_manager();
     user.start_manager();
@@ -206,7 +206,7 @@ fn a_worker_killed_while_it_is_stopped_does_not_stop_again_when_started() {
 }
 
 #[test]
-fn a_finished_session_goes_on_with_a_new_task() {
+fn a_finished_session_resumes_with_a_new_task() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user("again");
     let project = user.project("shop").key("SAMOCODE_AGENT", "rehearsal").create();
@@ -236,10 +236,10 @@ fn a_finished_session_goes_on_with_a_new_task() {
 }
 
 #[test]
-fn a_blocked_session_tries_again_at_mail_and_at_a_start() {
+fn a_blocked_session_retries_on_mail_and_on_start() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user("blocked");
-    let stuck = r#"[ -e ~/mended ] || {
+    let stuck = r#"[ -e ~/fixed ] || {
         echo '{"status":"blocked","reason":"no key for the API","needs":"human_action"}' >$SAMOCODE_SESSION_DIR/_signal.json
         exit; }"#;
     let agent = user.obedient_agent(stuck);
@@ -256,7 +256,7 @@ fn a_blocked_session_tries_again_at_mail_and_at_a_start() {
     let asked = user.asked("jwt", &session.journal("run_started")[1]);
     assert!(asked.contains("The key is in ~/key"), "{asked}");
 
-    user.write("mended", "");
+    user.write("fixed", "");
     project.samocode(["start", "jwt"]).ok();
     session.wait_to_rest("waiting", "requirements");
     assert_eq!(project.status("jwt", "Blocked").as_deref(), Some("waiting_human"));

@@ -166,11 +166,11 @@ apt_size() {
 
 # PROGRAM: prints its version, or why there is none.
 version_of() {
-    local said
-    if said=$(timeout 60 "$1" --version 2>&1) && [[ -n $said ]]; then
-        echo "$said" | head -n 1
+    local output
+    if output=$(timeout 60 "$1" --version 2>&1) && [[ -n $output ]]; then
+        echo "$output" | head -n 1
     else
-        echo "${said:-it ended without a word}" | tail -n 1
+        echo "${output:-it printed nothing}" | tail -n 1
         return 1
     fi
 }
@@ -186,7 +186,7 @@ claude_is_current() {
 # taken.
 fetch_claude() {
     claude_is_current && return 0
-    local new=$cache/claude.$$ program said found='' reasons=()
+    local new=$cache/claude.$$ program output found='' reasons=()
     command -v npm >/dev/null || {
         note "Claude Code cannot be fetched: npm is missing"
         return 1
@@ -201,11 +201,11 @@ fetch_claude() {
     fi
     for program in "$new"/node_modules/@anthropic-ai/claude-code-*/claude; do
         [[ -e $program ]] || continue
-        if said=$(version_of "$program"); then
+        if output=$(version_of "$program"); then
             found=${program#"$new/"}
             break
         fi
-        reasons+=("${program#"$new/node_modules/"} --version: ${said/#"$program"/it}")
+        reasons+=("${program#"$new/node_modules/"} --version: ${output/#"$program"/it}")
     done
     if [[ -z $found ]]; then
         printf '%s\n' "npm brought no Claude Code that runs here:" \

@@ -1,4 +1,4 @@
-//! `tests/run.sh`: what it makes of an npm that brings programs which do not run here.
+//! `tests/run.sh` with an npm that fetches programs which do not run here.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -14,7 +14,7 @@ fn program(path: &Path, text: &str) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-/// What cannot be run, as the musl build on a system with glibc.
+/// A program that cannot run, like the musl build on a system with glibc.
 const NO_LOADER: &str = "#!/nowhere/ld-musl-x86_64.so.1\n";
 const RUNS: &str = "#!/bin/sh\necho '9.9.9 (Claude Code)'\n";
 
@@ -51,16 +51,16 @@ impl Cache {
     }
 }
 
-fn said(out: &Output) -> String {
+fn output_of(out: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr))
 }
 
 #[test]
-fn of_the_builds_that_npm_brings_the_one_that_runs_is_taken() {
+fn the_build_that_runs_is_chosen_from_those_npm_brings() {
     // In the order of their names, the one that does not run comes first.
     let cache = Cache::new(&[("linux-x64", NO_LOADER), ("linux-x64-glibc", RUNS)]);
     let out = cache.call("fetch_claude");
-    assert!(out.status.success() && said(&out).contains("9.9.9"), "{}", said(&out));
+    assert!(out.status.success() && output_of(&out).contains("9.9.9"), "{}", output_of(&out));
     assert_eq!(cache.fetched().unwrap(), "9.9.9 (Claude Code)\n");
     assert!(cache.call("claude_is_current").status.success());
     let kept = cache.0.path().join("cache/claude/node_modules/@anthropic-ai");
@@ -68,11 +68,11 @@ fn of_the_builds_that_npm_brings_the_one_that_runs_is_taken() {
 }
 
 #[test]
-fn a_fetch_that_brings_nothing_that_runs_fails_and_says_what_each_build_said() {
+fn a_fetch_with_no_build_that_runs_fails_and_quotes_each_of_them() {
     let broken = "#!/bin/sh\necho 'wrong processor'; exit 1\n";
     let cache = Cache::new(&[("linux-x64", broken), ("linux-x64-musl", NO_LOADER)]);
     let out = cache.call("step 'Claude Code' fetch_claude; echo \"failed: ${failed[*]}\"");
-    let text = said(&out);
+    let text = output_of(&out);
     for part in [
         "claude-code-linux-x64/claude --version: wrong processor",
         "claude-code-linux-x64-musl/claude --version: ",
@@ -94,7 +94,7 @@ fn a_build_that_no_longer_runs_is_fetched_again() {
     assert!(!cache.call("claude_is_current").status.success());
 
     let out = cache.call("fetch_claude");
-    assert!(out.status.success(), "{}", said(&out));
+    assert!(out.status.success(), "{}", output_of(&out));
     assert_eq!(cache.fetched().unwrap(), "9.9.9 (Claude Code)\n");
 }
 
@@ -109,7 +109,7 @@ fn a_step_that_could_not_be_done_is_not_called_ok_and_failed_tests_are_named() {
          step able true; step advisories unable; step tests false; summary"
     );
     let out = cache.call(&script);
-    let text = said(&out);
+    let text = output_of(&out);
     assert_eq!(out.status.code(), Some(1), "{text}");
     for line in [
         "ok      able",
@@ -118,6 +118,6 @@ fn a_step_that_could_not_be_done_is_not_called_ok_and_failed_tests_are_named() {
         "FAILED  test a::broken",
         "5 tests passed, 0 skipped, 1 failed; 1 steps failed",
     ] {
-        assert!(text.lines().any(|said| said == line), "{line:?}\n{text}");
+        assert!(text.lines().any(|printed| printed == line), "{line:?}\n{text}");
     }
 }

@@ -1,5 +1,5 @@
-//! The scripted Messages API, without the CLI: what the tests of outages and
-//! stalls take for granted.
+//! The scripted Messages API, without the CLI: the behaviour that tests of outages and
+//! stalls rely on.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -58,7 +58,7 @@ fn a_whole_reply_ends_with_message_stop_and_its_usage() {
 }
 
 #[test]
-fn a_silent_stream_begins_and_stays_open() {
+fn a_silent_stream_starts_and_stays_open() {
     let api = Api::start(Script::new().reply(Reply::silent()));
 
     let (text, ended) = read(ask(&api, "Start"), Duration::from_millis(700));
@@ -69,7 +69,7 @@ fn a_silent_stream_begins_and_stays_open() {
 }
 
 #[test]
-fn a_pinging_stream_goes_on_pinging() {
+fn a_pinging_stream_keeps_pinging() {
     let api = Api::start(Script::new().reply(Reply::pings()));
     let mut stream = ask(&api, "Start");
     stream.set_read_timeout(Some(secs(10))).unwrap();
@@ -119,18 +119,18 @@ fn a_script_gives_each_phase_its_own_steps() {
             .otherwise()
             .say("something else"),
     );
-    let said = |prompt| {
+    let reply = |prompt| {
         let (text, _) = read(ask(&api, prompt), secs(10));
         let data = text.lines().filter_map(|line| line.strip_prefix("data: "));
         let events = data.filter_map(|line| serde_json::from_str::<Value>(line).ok());
         events.filter_map(|e| e["delta"]["text"].as_str().map(str::to_string)).collect::<String>()
     };
 
-    assert_eq!(said("Phase: testing"), "a test");
-    assert_eq!(said("Phase: planning"), "a plan");
-    assert_eq!(said("Phase: testing"), "a test");
-    assert_eq!(said("Phase: planning"), "something else");
-    assert_eq!(said("no phase"), "The script has nothing more to say.");
+    assert_eq!(reply("Phase: testing"), "a test");
+    assert_eq!(reply("Phase: planning"), "a plan");
+    assert_eq!(reply("Phase: testing"), "a test");
+    assert_eq!(reply("Phase: planning"), "something else");
+    assert_eq!(reply("no phase"), "The script has nothing more to say.");
     assert_eq!(api.requests().len(), 5);
 }
 

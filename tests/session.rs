@@ -107,12 +107,12 @@ impl<'p> Session<'p> {
         (word("state"), word("phase"))
     }
 
-    /// Why it stands where it does, as the hook has it.
+    /// The reason for its state, from the hook.
     pub(crate) fn reason(&self) -> String {
         self.hook()["reason"].as_str().unwrap_or_default().to_owned()
     }
 
-    /// The conversations of its runs, and whether each was gone on with.
+    /// The conversations of its runs, and whether each was resumed.
     pub(crate) fn conversations(&self) -> Vec<(String, bool)> {
         let of = |run: &Value| {
             let id = run["conversation"].as_str().unwrap_or_default().to_owned();
@@ -150,7 +150,7 @@ impl<'p> Session<'p> {
             .collect()
     }
 
-    /// Waits until the session stands there and its unit is no more.
+    /// Waits until the session has this state and phase and its unit has ended.
     #[track_caller]
     pub(crate) fn wait_to_rest(&self, state: &str, phase: &str) {
         let what = format!("{} is {state} in {phase}, its unit inactive", self.name);
@@ -190,7 +190,7 @@ impl<'p> Session<'p> {
         self.project.samocode(["answer", &self.instance, "--accept-suggestions"]).ok();
     }
 
-    /// Fills in the answers, without a word.
+    /// Fills in the answers without notifying samocode.
     #[track_caller]
     pub(crate) fn answer_file(&self) {
         let path = self.project.session(self.name).expect("a session").join("_qa.md");
@@ -204,13 +204,13 @@ impl<'p> Session<'p> {
         self.project.samocode(["approve", &self.instance]).ok();
     }
 
-    /// Sends words.
+    /// Sends a message.
     #[track_caller]
     pub(crate) fn send(&self, text: &str) {
         self.project.samocode(["send", &self.instance, text]).ok();
     }
 
-    /// Puts a message into the inbox by hand, without a word to the waker.
+    /// Puts a message into the inbox by hand, without notifying the waker.
     #[track_caller]
     pub(crate) fn put_message(&self, kind: &str, body: &str) {
         let folder = self.project.session(self.name).expect("a session");
@@ -248,7 +248,7 @@ impl<'p> Session<'p> {
     }
 }
 
-/// The signals of a session that goes straight through, both gates waited for.
+/// The signals of a session that runs straight through, with a wait at both gates.
 pub(crate) fn straight_through() -> Vec<(u64, String, String)> {
     [
         ("investigation", "continue"),

@@ -13,7 +13,7 @@ fn assert_one_line(out: &Outcome, code: i32, part: &str) {
 }
 
 #[test]
-fn init_finds_out_what_it_needs_and_changes_nothing_the_second_time() {
+fn init_detects_what_it_needs_and_changes_nothing_the_second_time() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user_without_manager("init");
     let repo = user.git_repo("shop").with_origin().create();
@@ -34,7 +34,7 @@ fn init_finds_out_what_it_needs_and_changes_nothing_the_second_time() {
     assert_eq!((&again["written"], &again["branch"]), (&Value::from(false), &Value::from("main")));
     assert_eq!(user.read("shop/.samocode"), file);
 
-    // The branch that sessions begin with, whatever is checked out.
+    // The branch that sessions start from, whatever is checked out.
     for checkout in ["git switch -q -c feature", "git checkout -q --detach"] {
         user.sh(checkout).cwd(&repo).ok();
         let out = user.samocode(["init", "shop"]).ok();
@@ -70,7 +70,7 @@ fn init_without_a_repository_makes_a_project_and_says_so() {
 }
 
 #[test]
-fn config_says_of_every_value_where_it_comes_from_and_shows_no_secret() {
+fn config_shows_the_source_of_every_value_and_no_secret() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user_without_manager("config");
     let project = user.project("shop").key("CLAUDE_TIMEOUT", "90").create();
@@ -128,7 +128,7 @@ fn bad_settings_are_one_line_and_the_code_of_configuration() {
     let out = user.samocode(["config", "--config", "/not/there"]).output();
     assert_one_line(&out, 78, "/not/there");
 
-    // The doctor goes on and tells all that is wrong.
+    // The doctor continues and reports all problems.
     let out = user.samocode(["doctor"]).cwd(&project.dir).output();
     assert_eq!(out.code, 1, "{out}");
     assert!(out.stdout.contains("✗") && out.stdout.contains("WORKTREES, SESSIONS are not set"));
@@ -136,7 +136,7 @@ fn bad_settings_are_one_line_and_the_code_of_configuration() {
 }
 
 #[test]
-fn config_of_a_session_shows_what_its_unit_goes_by() {
+fn config_of_a_session_shows_the_settings_of_its_unit() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user("config");
     let project = user.project("shop").key("CLAUDE_TIMEOUT", "90").create();
@@ -208,7 +208,7 @@ fn units_are_printed_for_a_version_installed_and_verified() {
 fn units_verify_fails_where_systemd_finds_a_mistake() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user("units");
-    // Stands in for one that complains, the way the real one does.
+    // A stand-in that complains the way the real one does.
     user.write_program(
         "bin/systemd-analyze",
         "#!/bin/sh\nfor unit; do :; done\necho \"$unit:3: Unknown key name 'Foo', ignoring.\" >&2\n",

@@ -1,9 +1,9 @@
-//! What becomes of runs that leave no usable signal.
+//! Runs that leave no usable signal.
 
 use crate::lab::{self, Api, Script};
 use crate::session::OBEDIENT;
 
-/// What agents leave instead of a signal, as shell, and what the block says of it.
+/// What agents leave instead of a signal, as shell, and the reason given for the block.
 const DAMAGED: [(&str, &str, &str); 11] = [
     ("missing", ":", "_signal.json is missing"),
     ("torn", r#"printf '{"status":"cont' >$signal"#, "truncated"),
@@ -19,7 +19,7 @@ const DAMAGED: [(&str, &str, &str); 11] = [
 ];
 
 #[test]
-fn damage_of_each_kind_fails_the_run_and_blocks_in_the_end() {
+fn every_kind_of_damage_fails_the_run_and_finally_blocks() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user_without_manager("damage");
     let mut agent = String::from(
@@ -35,12 +35,12 @@ fn damage_of_each_kind_fails_the_run_and_blocks_in_the_end() {
         .key("SAMOCODE_MAX_RETRIES", "2")
         .key("SAMOCODE_RETRY_DELAY", "0")
         .create();
-    for (name, _, told) in DAMAGED {
+    for (name, _, message) in DAMAGED {
         let session = project.named(name);
         let out = project.samocode(["run", name, "--task", "t"]).output();
         assert_eq!(out.code, 11, "{name}: {out}");
         let reason = session.hook()["reason"].as_str().unwrap_or_default().to_owned();
-        assert!(reason.contains(told), "{name}: {reason}");
+        assert!(reason.contains(message), "{name}: {reason}");
         assert!(reason.contains("2 runs in a row failed"), "{name}: {reason}");
         assert_eq!(session.journal("run_started").len(), 2, "{name}");
         assert_eq!(session.history(), [], "{name}: what was no signal is not in the history");
@@ -49,7 +49,7 @@ fn damage_of_each_kind_fails_the_run_and_blocks_in_the_end() {
 }
 
 #[test]
-fn a_signal_that_the_phase_does_not_allow_blocks_and_says_what_it_does() {
+fn a_signal_that_the_phase_does_not_allow_blocks_and_names_those_it_allows() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user_without_manager("table");
     user.write_program(
@@ -91,12 +91,12 @@ printf %s '{"status":"blocked","reason":"\u001b[31mno key\u001b[0m\r in \u0007 s
     session.enable(&["--task", "t"]);
     session.wait_to_rest("blocked", "investigation");
     lab.root(["journalctl", "--sync"]).ok();
-    let told = user.journalctl(["-u", "samocode@jwt"]).ok().stdout;
-    assert!(told.contains("no key") && !told.contains("blob data"), "{told}");
+    let message = user.journalctl(["-u", "samocode@jwt"]).ok().stdout;
+    assert!(message.contains("no key") && !message.contains("blob data"), "{message}");
 }
 
 #[test]
-fn an_agent_that_fails_is_tried_as_often_as_is_set() {
+fn a_failing_agent_is_retried_as_often_as_configured() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user_without_manager("fails");
     // It fails twice, then does its work.
@@ -113,10 +113,10 @@ fn an_agent_that_fails_is_tried_as_often_as_is_set() {
     let runs = session.journal("run_started");
     let of_first: Vec<_> = runs.iter().filter(|run| run["total"] == 1).collect();
     assert_eq!(of_first.len(), 3);
-    let told = session.journal("run_ended")[1]["detail"].to_string();
-    assert!(told.contains("no luck 2"), "{told}");
+    let message = session.journal("run_ended")[1]["detail"].to_string();
+    assert!(message.contains("no luck 2"), "{message}");
     assert_eq!(session.history()[0], (1, "investigation".into(), "continue".into()));
-    // The logs of all three are there.
+    // The logs of all three are kept.
     let logs = project.session("jwt").unwrap().join("_logs");
     let stderr = user.sh("ls -tr *-001-investigation*.stderr | xargs cat").cwd(&logs).ok().stdout;
     assert_eq!(stderr, "no luck 1\nno luck 2\n");
@@ -172,7 +172,7 @@ fn the_real_cli_that_never_signals_blocks_the_session() {
     let out = project.samocode(["run", "jwt", "--task", "t"]).output();
     assert_eq!(out.code, 11, "{out}");
     let session = project.named("jwt");
-    // Asked once, and every end without a signal counts after that.
+    // It is asked once; after that each end without a signal counts as a failure.
     let counted: Vec<_> =
         session.journal("run_ended").iter().map(|end| end["failure"] == true).collect();
     assert_eq!(counted, [false, true, true]);

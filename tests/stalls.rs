@@ -1,4 +1,4 @@
-//! Runs that show no progress, and runs that only look as if they did not, on
+//! Runs that make no progress, and runs that only look that way, on
 //! a real systemd.
 
 use std::time::Duration;
@@ -37,7 +37,7 @@ fn an_agent_that_hangs_before_its_first_output_is_nudged_restarted_and_blocked_a
     let user = lab.user("hangs");
     impatient_watchdog(&user, 2);
     let bot = Bot::start();
-    user.is_told_by(&bot);
+    user.gets_messages_from(&bot);
     let agent = user.shell_agent("exec sleep infinity");
     // The session's own time beats the project's.
     let project = user
@@ -60,8 +60,10 @@ fn an_agent_that_hangs_before_its_first_output_is_nudged_restarted_and_blocked_a
     // Twice the patience, and the bound for the rest.
     let hang = between(&runs[0], &runs[1]);
     assert!(hang >= secs(6) && hang <= secs(6 + 30), "restarted after {hang:?}");
-    user.wait_until("the human is told of the end", BOUND, || bot.told("3 runs in a row") == 1);
-    assert_eq!(bot.told("no sign of progress for"), 3, "{:?}", bot.messages());
+    user.wait_until("the user is notified of the end", BOUND, || {
+        bot.count_of("3 runs in a row") == 1
+    });
+    assert_eq!(bot.count_of("no sign of progress for"), 3, "{:?}", bot.messages());
     assert_eq!(user.unit_property(&session.unit(), "Result"), "success");
 }
 
@@ -87,7 +89,7 @@ fn an_agent_that_hangs_after_its_end_was_reported_is_ended_and_its_signal_used()
 }
 
 #[test]
-fn a_model_that_says_nothing_any_more_is_a_stall_and_the_conversation_goes_on_after_it() {
+fn a_model_that_falls_silent_is_a_stall_and_the_conversation_resumes_after_it() {
     let Some(lab) = lab::with_claude() else { return };
     for (name, mute) in [("silent", Reply::silent()), ("pings", Reply::pings())] {
         let user = lab.user(name);
@@ -116,7 +118,7 @@ fn a_model_that_says_nothing_any_more_is_a_stall_and_the_conversation_goes_on_af
 }
 
 #[test]
-fn a_worker_that_stands_still_is_restarted_within_45_seconds() {
+fn a_worker_that_hangs_is_restarted_within_45_seconds() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user("frozen");
     let lines =
@@ -187,10 +189,10 @@ fn an_agent_that_waits_for_a_tool_which_reports_progress_is_left_alone() {
 }
 
 #[test]
-fn the_time_that_all_of_a_user_was_frozen_is_no_silence_of_the_agent() {
+fn time_during_which_a_user_was_frozen_is_not_silence_of_the_agent() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user("freezes");
-    // The manager's clock goes on too.
+    // The manager's clock keeps running too.
     impatient_watchdog(&user, 300);
     let lines = format!("{GO_ON}mkfifo ~/go; touch ~/waits; read -r _ <~/go; finish");
     let agent = user.shell_agent(&lines);
@@ -244,7 +246,7 @@ fn the_real_cli_that_waits_for_a_long_tool_is_left_alone() {
 }
 
 #[test]
-fn the_same_tool_call_over_and_over_is_told_to_the_agent_and_then_ended() {
+fn an_agent_that_repeats_a_tool_call_is_warned_and_then_ended() {
     let Some(lab) = lab::with_claude() else { return };
     let user = lab.user("repeats");
     let api = Api::start(Script::new().bash("true").forever());

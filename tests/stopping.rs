@@ -1,16 +1,16 @@
-//! `stop` where it is not easy: on a disk that takes nothing, and at a session's very end.
+//! `stop` in hard cases: on a disk that takes no writes, and at a session's very end.
 
 use std::time::Instant;
 
 use crate::lab::{self, secs};
 use crate::session::BOUND;
 
-/// Put before the agent's work: at work until it is ended.
+/// Put before the agent's work: runs until it is ended.
 const HANG: &str =
     "[ ! -e ~/hang ] || { touch ~/held-$SAMOCODE_SESSION; while :; do sleep 0.05; done; }";
 
 #[test]
-fn on_a_disk_that_takes_nothing_stop_stops_and_is_remembered() {
+fn stop_works_and_is_remembered_on_a_disk_that_takes_no_writes() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user("full");
     let agent = user.obedient_agent(HANG);
@@ -18,7 +18,7 @@ fn on_a_disk_that_takes_nothing_stop_stops_and_is_remembered() {
         user.project("shop").key("SAMOCODE_AGENT", &agent).key("SAMOCODE_DISK_FLOOR", "0").create();
     let (sessions, uid) = (project.sessions.display(), user.uid);
     let fill = "dd if=/dev/zero of=$d/fill bs=4k; dd if=/dev/zero of=$d/fill2 bs=1; true";
-    // A name, how the disk is made to take nothing, what is said of it, how it is mended.
+    // A name, the command that makes writes fail, the expected message, the command that fixes it.
     let disks = [
         ("full", fill, "_stop remembers it", "rm $d/fill $d/fill2"),
         (
@@ -29,7 +29,7 @@ fn on_a_disk_that_takes_nothing_stop_stops_and_is_remembered() {
         ),
     ];
     user.write("hang", "");
-    for (name, breaking, told, mending) in disks {
+    for (name, breaking, message, fix) in disks {
         let session = project.named(name);
         let disk = format!("d={sessions}/26-11-20-{name}");
         lab.root_sh(&format!(
@@ -41,21 +41,21 @@ fn on_a_disk_that_takes_nothing_stop_stops_and_is_remembered() {
         user.wait_until("the agent is at work", BOUND, || user.exists(&held));
         lab.root_sh(&format!("{disk}; {breaking}")).ok();
 
-        let begun = Instant::now();
+        let start = Instant::now();
         let out = project.samocode(["stop", name]).ok();
-        println!("{name}: {:?}\n{out}", begun.elapsed());
-        assert!(begun.elapsed() < secs(20), "the worker ends although it can write nothing");
+        println!("{name}: {:?}\n{out}", start.elapsed());
+        assert!(start.elapsed() < secs(20), "the worker ends although it can write nothing");
         assert!(out.stderr.contains("the worker cannot be asked: "), "{out}");
-        assert!(out.stderr.contains(told), "{out}");
+        assert!(out.stderr.contains(message), "{out}");
         assert!(out.stdout.contains("is stopped. Resume it with"), "{out}");
         let unit = session.unit();
         assert_eq!(user.unit_property(&unit, "UnitFileState"), "disabled");
         assert_eq!(session.active(), "inactive");
-        // Said again, it says the same.
-        assert!(project.samocode(["stop", name]).ok().stderr.contains(told));
+        // Repeating it gives the same message.
+        assert!(project.samocode(["stop", name]).ok().stderr.contains(message));
 
         // With room again, neither a reboot nor mail brings it back.
-        lab.root_sh(&format!("{disk}; {mending}")).ok();
+        lab.root_sh(&format!("{disk}; {fix}")).ok();
         user.stop_manager();
         user.start_manager();
         assert_eq!(session.active(), "inactive");
@@ -64,14 +64,16 @@ fn on_a_disk_that_takes_nothing_stop_stops_and_is_remembered() {
                 project.samocode(["status", name, "--json"]).ok().json()["state"],
                 "stopped"
             );
-            assert!(project.samocode(["send", name, "Go on"]).ok().stdout.contains("is stopped"));
+            assert!(
+                project.samocode(["send", name, "Continue"]).ok().stdout.contains("is stopped")
+            );
             user.write(format!(".local/state/samocode/wake/{name}"), "");
             session.wait_for_waker();
             assert_eq!(session.journal("run_started").len(), 1);
             // Nor does whoever starts the unit by hand.
             user.systemctl(["start", &unit]).ok();
             session.wait_to_rest("stopped", "investigation");
-            assert_eq!(session.journal("stopped").len(), 1, "now it is written down");
+            assert_eq!(session.journal("stopped").len(), 1, "now it is recorded");
             assert!(!user.exists(project.session(name).unwrap().join("_stop")));
         }
 
@@ -86,7 +88,7 @@ fn on_a_disk_that_takes_nothing_stop_stops_and_is_remembered() {
 }
 
 #[test]
-fn a_stop_that_the_journal_cannot_take_is_written_down_by_the_next_worker() {
+fn a_stop_that_the_journal_cannot_take_is_recorded_by_the_next_worker() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user("marked");
     let agent = user.obedient_agent("");
@@ -112,7 +114,7 @@ fn a_stop_that_the_journal_cannot_take_is_written_down_by_the_next_worker() {
 }
 
 #[test]
-fn a_session_that_came_to_its_end_meanwhile_is_done_and_not_stopped() {
+fn a_session_that_finishes_during_a_stop_is_done_and_not_stopped() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user("lastly");
     let wait = "[ $SAMOCODE_PHASE != done ] || { touch ~/last; until ls $SAMOCODE_SESSION_DIR/_inbox/*.json || grep -q '\"mail\":\"stop\"' $SAMOCODE_SESSION_DIR/_journal.jsonl; do sleep 0.02; done; }";
@@ -134,7 +136,7 @@ fn a_session_that_came_to_its_end_meanwhile_is_done_and_not_stopped() {
 }
 
 #[test]
-fn a_session_that_is_started_while_it_drains_goes_on() {
+fn a_session_that_is_started_while_it_drains_keeps_running() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user("drains");
     let wait = "[ $SAMOCODE_PHASE != investigation ] || { touch ~/held; until [ -e ~/go ]; do sleep 0.02; done; }";

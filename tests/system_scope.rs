@@ -1,4 +1,4 @@
-//! `--system`: root speaks to the system's manager, the work is the user's.
+//! `--system`: root drives the system manager, and the session runs as the user.
 
 use crate::lab::{self, Lab, LabCommand, Project, secs};
 use crate::session::{BOUND, Session};
@@ -13,7 +13,7 @@ fn active(lab: &'static Lab, unit: &str) -> String {
     show.ok().stdout.trim().to_owned()
 }
 
-/// Waits until the session stands there and the system's unit is no more.
+/// Waits until the session has this state and phase and the system's unit has ended.
 #[track_caller]
 fn wait_to_rest(lab: &'static Lab, session: &Session<'_>, state: &str, phase: &str) {
     let what = format!("{} is {state} in {phase}", session.name);
@@ -55,15 +55,15 @@ fn a_session_of_the_systems_manager_is_its_users_from_first_to_last() {
     });
     lab.root(["journalctl", "--sync"]).ok();
     let uid = format!("_UID={}", user.uid);
-    let told = lab.root(["journalctl", "-q", "-o", "cat", "SAMOCODE_SESSION=sysjwt", &uid]).ok();
-    assert!(told.stdout.lines().count() > 10, "{told}");
+    let message = lab.root(["journalctl", "-q", "-o", "cat", "SAMOCODE_SESSION=sysjwt", &uid]).ok();
+    assert!(message.stdout.lines().count() > 10, "{message}");
 }
 
 #[test]
 fn root_stops_and_starts_a_session_of_the_systems_manager() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user_without_manager("sysstop");
-    let agent = user.obedient_agent("until [ -e ~/go-on ]; do sleep 0.05; done");
+    let agent = user.obedient_agent("until [ -e ~/go ]; do sleep 0.05; done");
     let project = user.project("shop").key("SAMOCODE_AGENT", &agent).create();
     let session = project.named("sysheld");
 
@@ -83,7 +83,7 @@ fn root_stops_and_starts_a_session_of_the_systems_manager() {
     assert_eq!(active(lab, &session.unit()), "inactive");
     assert_eq!(session.journal("run_started").len(), 1);
 
-    user.write("go-on", "");
+    user.write("go", "");
     // Named twice: also the second call of one process acts as the user, and as root with the manager.
     root(lab, &project, ["start", "--system", "sysheld", "sysheld"]).within(secs(60)).ok();
     wait_to_rest(lab, &session, "waiting", "requirements");
@@ -96,9 +96,9 @@ fn the_systems_manager_is_for_root_and_runs_nothing_as_root() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user_without_manager("sysrefused");
     let project = user.project("shop").key("SAMOCODE_AGENT", "rehearsal").create();
-    let refused = |out: crate::lab::Outcome, code: i32, told: &str| {
+    let refused = |out: crate::lab::Outcome, code: i32, message: &str| {
         assert_eq!(out.code, code, "{out}");
-        assert!(out.is_one_error() && out.stderr.contains(told), "{out}");
+        assert!(out.is_one_error() && out.stderr.contains(message), "{out}");
     };
     let enable = ["enable", "--system", "a", "--task", "t"];
     refused(root(lab, &project, enable).output(), 2, "--run-as USER");

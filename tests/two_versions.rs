@@ -1,19 +1,19 @@
-//! What systemd 252 and 257 do differently, and what must come out the same on
+//! Behaviour that differs between systemd 252 and 257 but must have the same result on
 //! both: this machine's own and Debian 13's.
 
 use crate::lab::{self, Bot, LabUser, System, secs};
 use crate::session::{BOUND, Session};
 
-/// A project played by the rehearsal, its user told by `bot`.
+/// A project played by the rehearsal, whose user gets messages from `bot`.
 fn rehearsed<'u>(user: &'u LabUser, bot: &Bot) -> crate::lab::Project<'u> {
-    user.is_told_by(bot);
+    user.gets_messages_from(bot);
     user.project("shop").key("SAMOCODE_AGENT", "rehearsal").create()
 }
 
 /// How often `samocode-failed@` was started for the session.
-fn failures_told(session: &Session<'_>) -> usize {
+fn failure_reports(session: &Session<'_>) -> usize {
     let unit = format!("samocode-failed@{}.service", session.instance);
-    session.user().wait_until("nothing is being told any more", BOUND, || {
+    session.user().wait_until("no report is being sent", BOUND, || {
         session.user().unit_property(&unit, "ActiveState") == "inactive"
     });
     let journal = session.user().journal(["-u", &unit]);
@@ -33,8 +33,8 @@ fn units_are_clean_and_fit_the_version(system: System) {
 
     project.named("jwt").enable(&["--task", "JWT login"]);
 
-    let said = user.samocode(["units", "verify"]).ok();
-    assert!(!said.stdout.contains("Unknown key"), "{said}");
+    let output = user.samocode(["units", "verify"]).ok();
+    assert!(!output.stdout.contains("Unknown key"), "{output}");
     let verify =
         "systemd-analyze --user verify ~/.config/systemd/user/samocode*.{service,path,slice}";
     let systemd = user.sh(verify).output();
@@ -67,16 +67,16 @@ fn a_rehearsal_is_enabled_killed_and_comes_to_its_end(system: System) {
     assert_eq!(session.journal("run_lost").len(), 1, "{}", user.diagnosis());
     let numbers: Vec<u64> = session.history().iter().map(|(number, ..)| *number).collect();
     assert_eq!(numbers, (1..=numbers.len() as u64).collect::<Vec<_>>());
-    assert_eq!(failures_told(&session), 0, "a restart is no failure");
-    user.wait_until("the end is told", secs(30), || bot.told("done") > 0);
-    assert_eq!(bot.told("failed"), 0, "{:?}", bot.messages());
+    assert_eq!(failure_reports(&session), 0, "a restart is no failure");
+    user.wait_until("the end is reported", secs(30), || bot.count_of("done") > 0);
+    assert_eq!(bot.count_of("failed"), 0, "{:?}", bot.messages());
 }
 
-fn a_crash_loop_ends_in_failed_and_is_told_once(system: System) {
+fn a_crash_loop_ends_in_failed_and_is_reported_once(system: System) {
     let Some(lab) = lab::on(system) else { return };
     let user = lab.user("loops");
     let bot = Bot::start();
-    user.is_told_by(&bot);
+    user.gets_messages_from(&bot);
     user.write_program("agent", "#!/bin/sh\nexec sleep infinity\n");
     let agent = format!("command:{}", user.home.join("agent").display());
     let project = user.project("shop").key("SAMOCODE_AGENT", &agent).create();
@@ -87,8 +87,8 @@ fn a_crash_loop_ends_in_failed_and_is_told_once(system: System) {
     let mut last = "0".to_owned();
     user.wait_until("the worker gives up", BOUND, || {
         let worker = session.worker();
-        let begun = session.journal("worker_started").len();
-        if worker != "0" && worker != last && begun > killed {
+        let starts = session.journal("worker_started").len();
+        if worker != "0" && worker != last && starts > killed {
             user.run(["kill", "-KILL", &worker]).output();
             killed += 1;
             last = worker;
@@ -96,18 +96,18 @@ fn a_crash_loop_ends_in_failed_and_is_told_once(system: System) {
         session.active() == "failed"
     });
 
-    // The eleventh to begin gives up; it may be killed while it does.
+    // The eleventh to start gives up; it may be killed while doing so.
     assert!((10..=11).contains(&killed), "{killed}");
     assert_eq!(user.unit_property(&session.unit(), "ExecMainStatus"), "70");
     assert_eq!(session.stands().0, "failed");
     let why = project.samocode(["why", "loop"]).ok().stdout;
     assert!(why.contains("its worker died too often"), "{why}");
-    user.wait_until("the human is told", BOUND, || !bot.messages().is_empty());
-    assert_eq!(failures_told(&session), 1);
+    user.wait_until("the user is notified", BOUND, || !bot.messages().is_empty());
+    assert_eq!(failure_reports(&session), 1);
     assert_eq!(bot.messages().len(), 1, "{:?}", bot.messages());
 }
 
-fn a_failure_that_cannot_be_told_is_told_later(system: System) {
+fn a_failure_that_cannot_be_reported_is_reported_later(system: System) {
     let Some(lab) = lab::on(system) else { return };
     let user = lab.user("unheard");
     let bot = Bot::start();
@@ -132,18 +132,18 @@ fn a_failure_that_cannot_be_told_is_told_later(system: System) {
 
     user.write_env_file(reachable);
 
-    user.wait_until("the human is told", BOUND, || !bot.messages().is_empty());
+    user.wait_until("the user is notified", BOUND, || !bot.messages().is_empty());
     user.wait_until("that is the end of it", BOUND, || {
         user.unit_property(telling, "ActiveState") == "inactive"
     });
     assert_eq!(bot.messages().len(), 1, "{:?}", bot.messages());
 }
 
-fn a_binary_that_cannot_start_ends_in_failed_and_is_told_once(system: System) {
+fn a_binary_that_cannot_start_ends_in_failed_and_is_reported_once(system: System) {
     let Some(lab) = lab::on(system) else { return };
     let user = lab.user("cannot-start");
     let bot = Bot::start();
-    user.is_told_by(&bot);
+    user.gets_messages_from(&bot);
     user.write_program("agent", "#!/bin/sh\nexec sleep infinity\n");
     let agent = format!("command:{}", user.home.join("agent").display());
     let project = user.project("shop").key("SAMOCODE_AGENT", &agent).create();
@@ -153,8 +153,8 @@ fn a_binary_that_cannot_start_ends_in_failed_and_is_told_once(system: System) {
     user.wait_until("it runs", BOUND, || !session.journal("run_started").is_empty());
     let worker = session.worker();
 
-    // A library that is missing looks like this; the other verbs still work, so
-    // that the telling can be seen.
+    // A missing library looks like this; the other verbs still work, so
+    // that the report can be seen.
     user.sh(
         "mv bin/samocode bin/real
          printf '#!/bin/sh\\n[ \"$1\" = worker ] && exit 127\\nexec ~/bin/real \"$@\"\\n' >bin/samocode
@@ -164,10 +164,10 @@ fn a_binary_that_cannot_start_ends_in_failed_and_is_told_once(system: System) {
     user.run(["kill", "-KILL", &worker]).ok();
 
     wait_until_failed(&session);
-    user.wait_until("the human is told", BOUND, || !bot.messages().is_empty());
-    assert_eq!(failures_told(&session), 1);
+    user.wait_until("the user is notified", BOUND, || !bot.messages().is_empty());
+    assert_eq!(failure_reports(&session), 1);
     assert_eq!(bot.messages().len(), 1, "{:?}", bot.messages());
-    // Gone altogether: then systemd itself has the last word.
+    // With the program missing altogether, only systemd itself can report it.
     user.sh("rm bin/samocode").ok();
     user.systemctl(["reset-failed", &session.unit()]).ok();
     user.systemctl(["start", &session.unit()]).output();
@@ -196,7 +196,7 @@ macro_rules! on_both {
 on_both! {
     units_are_clean_and_fit_the_version
     a_rehearsal_is_enabled_killed_and_comes_to_its_end
-    a_crash_loop_ends_in_failed_and_is_told_once
-    a_failure_that_cannot_be_told_is_told_later
-    a_binary_that_cannot_start_ends_in_failed_and_is_told_once
+    a_crash_loop_ends_in_failed_and_is_reported_once
+    a_failure_that_cannot_be_reported_is_reported_later
+    a_binary_that_cannot_start_ends_in_failed_and_is_reported_once
 }

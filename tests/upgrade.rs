@@ -4,10 +4,10 @@ use crate::lab::{self, secs};
 use crate::session::BOUND;
 
 #[test]
-fn a_reload_puts_a_new_program_under_a_session_and_disturbs_nothing() {
+fn a_reload_switches_a_session_to_a_new_program_and_disturbs_nothing() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user("upgrade");
-    // Each run waits until the test lets it go.
+    // Each run waits until the test lets it continue.
     let hold = "touch ~/runs-$SAMOCODE_ITERATION
         until [ -e ~/go-$SAMOCODE_ITERATION ]; do sleep 0.02; done";
     let agent = user.obedient_agent(hold);
@@ -71,7 +71,7 @@ fn a_reload_puts_a_new_program_under_a_session_and_disturbs_nothing() {
 }
 
 #[test]
-fn a_reload_does_not_wait_for_a_worker_that_is_killed_meanwhile() {
+fn a_reload_stops_waiting_for_a_worker_that_is_killed() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user("upset");
     let hold = "touch ~/runs-$SAMOCODE_ITERATION; until [ -e ~/go ]; do sleep 0.02; done";

@@ -11,7 +11,7 @@ struct Shop {
     sessions: PathBuf,
 }
 
-/// Says something, some of it hostile; goes on when `~/go` is there, and blocks.
+/// Prints text, some of it hostile; waits for `~/go`, and blocks.
 const AGENT: &str = r#"#!/bin/sh
 printf 'plain words \033]0;evil\007\n'
 echo '{"event":"tool","name":"edit","summary":"editing src/auth.rs"}'
@@ -34,12 +34,12 @@ impl Shop {
         self.user.samocode(args).cwd(&self.dir)
     }
 
-    /// A session that only its hook tells of.
+    /// A session of which only the hook exists.
     fn made_up(&self, folder: &str, hook: &str) {
         let text = format!(
             r#"{{"task_id":"x","iteration":2,"total_iterations":5,"since":"2026-11-20T17:00:00Z","seq":9,"cost_usd":3.1,"tokens":{{"input":91000,"output":4200}},{hook}}}"#
         );
-        // As the worker does, so that nobody reads half of it.
+        // As the worker does it, so that no reader sees half of it.
         let path = self.sessions.join(folder);
         self.user.write(path.join(".new"), text);
         let line = format!("mv {0}/.new {0}/_hook.json", path.display());
@@ -58,7 +58,7 @@ impl Shop {
         });
     }
 
-    /// Until `samocode VERB …` has begun to watch files.
+    /// Waits until `samocode VERB …` has started to watch files.
     fn listens(&self, verb: &str) {
         let look = format!(
             "for p in $(pgrep -u {} -f '^samocode {verb}'); do ls -l /proc/$p/fd; done | grep -q inotify",
@@ -136,7 +136,7 @@ fn a_terminal_gets_colours_and_a_pipe_or_no_color_none() {
 }
 
 #[test]
-fn a_session_at_work_is_shown_from_all_sides() {
+fn every_verb_shows_a_running_session() {
     let Some(lab) = lab::get() else { return };
     let shop = Shop::new(lab.user("shown"));
     shop.starts_to_work("jwt");
@@ -153,11 +153,11 @@ fn a_session_at_work_is_shown_from_all_sides() {
         assert!(text.contains(part), "{part}:\n{text}");
     }
     assert!(text.contains(&format!("pid {pid}")), "{text}");
-    // Outside of any project the units know it.
+    // Outside any project it is found by its unit.
     let outside = shop.user.samocode(["status", "--json"]).cwd("/").ok().json();
     assert_eq!(outside["sessions"][0]["project"], shop.dir.to_str().unwrap());
 
-    // What the agent said, as it comes, and without what would steer the terminal.
+    // The agent's text as it arrives, without terminal control sequences.
     let mut logs =
         shop.samocode(["logs", "-f", "jwt"]).env("TERM", "xterm").on_a_terminal().spawn();
     logs.wait_for_stdout("editing src/auth.rs", secs(10));
@@ -216,7 +216,7 @@ fn a_session_at_work_is_shown_from_all_sides() {
 }
 
 #[test]
-fn logs_end_quietly_when_nobody_reads_them() {
+fn logs_exit_quietly_when_their_pipe_is_closed() {
     let Some(lab) = lab::get() else { return };
     let shop = Shop::new(lab.user("pipes"));
     shop.starts_to_work("jwt");
@@ -229,7 +229,7 @@ fn logs_end_quietly_when_nobody_reads_them() {
 }
 
 #[test]
-fn wait_returns_by_a_change_of_files_with_the_exit_code_of_the_state() {
+fn wait_returns_on_file_changes_with_the_exit_code_of_the_state() {
     let Some(lab) = lab::get() else { return };
     let shop = Shop::new(lab.user_without_manager("waits"));
     for folder in ["26-11-20-a", "26-11-20-b"] {
@@ -253,13 +253,13 @@ fn wait_returns_by_a_change_of_files_with_the_exit_code_of_the_state() {
     let done = only_done("10s");
     assert_eq!((done.code, done.stdout.as_str()), (0, "a done: All of it\n"), "{done}");
     assert_eq!(shop.samocode(["wait", "a", "--until", "never"]).output().code, 2);
-    // Nobody works on it, whatever the hook says.
+    // No worker runs, whatever the hook says.
     shop.made_up("26-11-20-a", RUNNING);
     assert_eq!(shop.samocode(["wait", "a"]).output().code, 12);
 }
 
 #[test]
-fn wait_does_not_take_the_state_of_before_from_a_worker_that_has_just_been_sent_for() {
+fn wait_ignores_the_old_state_while_a_worker_is_starting() {
     let Some(lab) = lab::get() else { return };
     let shop = Shop::new(lab.user_without_manager("taken"));
     shop.made_up("26-11-20-a", WAITING);
@@ -286,7 +286,7 @@ fn wait_does_not_take_the_state_of_before_from_a_worker_that_has_just_been_sent_
 }
 
 #[test]
-fn wait_hears_of_a_unit_that_fails_without_a_word_in_the_hook() {
+fn wait_notices_a_unit_that_fails_without_updating_the_hook() {
     let Some(lab) = lab::get() else { return };
     let shop = Shop::new(lab.user("fails"));
     shop.starts_to_work("jwt");
@@ -361,7 +361,7 @@ fn a_session_whose_journal_is_damaged_says_so_where_people_look() {
 }
 
 #[test]
-fn a_session_that_may_not_be_read_is_named_with_the_reason_said_once() {
+fn an_unreadable_session_is_named_with_the_reason_once() {
     let Some(lab) = lab::get() else { return };
     let shop = Shop::new(lab.user_without_manager("unreadable"));
     shop.made_up("26-11-20-jwt", RUNNING);

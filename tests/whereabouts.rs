@@ -1,4 +1,4 @@
-//! Sessions and projects that are not where their units know them: moved, or gone.
+//! Sessions and projects that are not where their units expect them: moved or deleted.
 
 use crate::lab::{self, Bot, LabUser, Project};
 use crate::session::BOUND;
@@ -9,7 +9,7 @@ fn project(user: &LabUser) -> Project<'_> {
 }
 
 #[test]
-fn a_session_whose_folder_is_gone_is_told_of_in_one_line_and_its_unit_can_be_removed() {
+fn a_session_whose_folder_is_missing_is_reported_in_one_line_and_its_unit_can_be_removed() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user("gone");
     let project = project(&user);
@@ -19,7 +19,7 @@ fn a_session_whose_folder_is_gone_is_told_of_in_one_line_and_its_unit_can_be_rem
     let folder = project.session("jwt").unwrap();
     user.sh(&format!("rm -r {}", folder.display())).ok();
 
-    let told = format!(
+    let message = format!(
         "the folder of 'jwt', {}, is gone\nhint: put it back; or remove its unit with: samocode disable jwt",
         folder.display()
     );
@@ -35,7 +35,7 @@ fn a_session_whose_folder_is_gone_is_told_of_in_one_line_and_its_unit_can_be_rem
             &["answer"],
         ] {
             let out = project.samocode(verb.iter().copied().chain([typed])).output();
-            assert_eq!((out.code, out.stderr.trim()), (2, &*format!("error: {told}")), "{out}");
+            assert_eq!((out.code, out.stderr.trim()), (2, &*format!("error: {message}")), "{out}");
         }
         let out = project.samocode(["stop", typed]).ok();
         assert!(out.stdout.contains("jwt does not run. The folder of 'jwt'"), "{out}");
@@ -43,7 +43,7 @@ fn a_session_whose_folder_is_gone_is_told_of_in_one_line_and_its_unit_can_be_rem
     }
     // By its instance, from anywhere.
     let out = user.samocode(["status", "jwt"]).output();
-    assert!(out.code == 2 && out.stderr.contains(&told), "{out}");
+    assert!(out.code == 2 && out.stderr.contains(&message), "{out}");
 
     project.samocode(["disable", "jwt"]).ok();
     assert!(!user.exists(".config/systemd/user/samocode@jwt.service.d"));
@@ -60,7 +60,7 @@ fn the_name_of_a_session_whose_folder_was_deleted_is_free_for_another() {
     user.write("hang", "");
     session.enable(&["--task", "JWT login"]);
     user.wait_until("the agent is at work", BOUND, || user.exists("held"));
-    // As if it had been begun another day.
+    // As if it had been created on another day.
     let folder = project.session("jwt").unwrap();
     let (own, drop_in) =
         (folder.file_name().unwrap(), ".config/systemd/user/samocode@jwt.service.d");
@@ -100,13 +100,13 @@ fn a_unit_at_work_whose_project_was_deleted_is_stopped_and_removed_by_its_instan
 }
 
 #[test]
-fn a_unit_whose_project_was_moved_says_so_once_and_a_word_from_the_new_place_mends_it() {
+fn a_unit_whose_project_was_moved_says_so_once_and_a_command_from_the_new_place_fixes_it() {
     let Some(lab) = lab::get() else { return };
     // With the worktrees and sessions, or without.
     for along in [false, true] {
         let user = lab.user("moved");
         let bot = Bot::start();
-        user.is_told_by(&bot);
+        user.gets_messages_from(&bot);
         let project = project(&user);
         let session = project.named("jwt");
         session.enable(&["--task", "JWT login"]);
@@ -121,13 +121,13 @@ fn a_unit_whose_project_was_moved_says_so_once_and_a_word_from_the_new_place_men
         assert_ne!(user.systemctl(["start", "samocode@jwt"]).output().code, 0);
         user.wait_until("the unit has failed", BOUND, || session.active() == "failed");
         assert_eq!(user.unit_property(&session.unit(), "ExecMainStatus"), "78");
-        // By name: of a program that has ended already journald cannot tell the unit.
-        let said = user.journal(["SYSLOG_IDENTIFIER=samocode"]);
-        let lines = said.lines().filter(|line| line.contains("is gone")).collect::<Vec<_>>();
-        assert_eq!(lines.len(), 1, "{said}");
-        assert!(said.contains("where it is now, run samocode enable jwt"), "{said}");
-        let failed = || bot.told("has failed");
-        user.wait_until("the human is told", BOUND, || failed() > 0);
+        // By name: journald cannot assign a unit to a program that has already exited.
+        let journal = user.journal(["SYSLOG_IDENTIFIER=samocode"]);
+        let lines = journal.lines().filter(|line| line.contains("is gone")).collect::<Vec<_>>();
+        assert_eq!(lines.len(), 1, "{journal}");
+        assert!(journal.contains("where it is now, run samocode enable jwt"), "{journal}");
+        let failed = || bot.count_of("has failed");
+        user.wait_until("the user is notified", BOUND, || failed() > 0);
         assert_eq!(failed(), 1);
 
         at_new_place(&["answer", "jwt", "--accept-suggestions"]).ok();

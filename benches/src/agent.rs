@@ -7,7 +7,7 @@
 //! `LAST` is the iteration that ends the session with a signal `blocked`; those before say
 //! `continue`. `stream=` prints so many bytes of JSON lines like Claude Code's in iteration
 //! LAST - 1, `line=` one line that long after them. `note=` appends a line to a file: the time the program
-//! began, the highest memory of its parent so far in KiB, the seconds that printing took.
+//! started, the highest memory of its parent so far in KiB, the seconds that printing took.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Write};
@@ -31,7 +31,7 @@ fn main() -> io::Result<()> {
     let variable = |name| std::env::var(name).map_err(io::Error::other);
     let iteration: u32 = variable("SAMOCODE_ITERATION")?.parse().map_err(io::Error::other)?;
     let seconds = if iteration + 1 == last { stream(bytes, long)? } else { 0.0 };
-    // With the same words each time it would be taken for one that goes round in circles.
+    // With the same summary each time it would be taken for an agent that runs in circles.
     let continues = format!(r#"{{"status":"continue","summary":"after {iteration}"}}"#);
     let signal = if iteration >= last {
         r#"{"status":"blocked","reason":"the bench ends here","needs":"human_decision"}"#

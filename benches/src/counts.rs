@@ -1,4 +1,4 @@
-//! Counts in place of times: how often a run waits for the disk and how many gits it starts. They
+//! Counts instead of times: how often a run waits for the disk and how many gits it starts. They
 //! are the same on a busy machine.
 
 use std::fs;
@@ -8,7 +8,7 @@ use std::process::Command;
 use crate::BLOCKED;
 use crate::project::Project;
 
-/// What strace saw.
+/// What strace counted.
 #[derive(Clone, Copy)]
 pub(crate) struct Counts {
     /// Calls that wait for the disk, git's own included.
@@ -23,7 +23,7 @@ impl Counts {
         let log = project.path(name);
         let out = log.display().to_string();
         let calls = "trace=fsync,fdatasync,syncfs,sync_file_range,execve";
-        // Of the names tried along PATH, only the one that is there.
+        // Of the names tried along PATH, only the one that exists.
         let strace = ["strace", "-f", "-qq", "-z", "-e", calls, "-o", &out];
         match project.wrapped(&strace, run).status() {
             Ok(status) if status.code() == Some(BLOCKED) => {}

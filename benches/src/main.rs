@@ -115,7 +115,7 @@ fn start_and_iterations(project: &Project, samocode: &Path, agent: &Path) -> io:
     Ok(())
 }
 
-/// What runs of one and of [`LONG`] iterations cost.
+/// The cost of runs of one and of [`LONG`] iterations.
 struct Costs {
     start: Spread,
     start_cpu: f64,
@@ -157,7 +157,7 @@ impl Costs {
     }
 }
 
-/// What was written before is on disk: it is no measured fsync's to write.
+/// Syncs earlier writes to disk, so that no measured fsync has to write them.
 fn settle(project: &Project) -> io::Result<()> {
     Command::new("sync").arg("-f").arg(project.path("sessions")).status().map(|_| ())
 }
@@ -180,7 +180,7 @@ fn new_session(project: &Project, samocode: &Path, agent: &Path, disk: &Path) ->
     let crowded = Project::create(&disk.join("crowded"), samocode, agent, false)?;
     crowded.add_worktrees(OTHERS)?;
     let (mut alone, mut among) = (Vec::new(), Vec::new());
-    // Turn by turn, so that both meet the same machine.
+    // Alternating, so that both see the same load.
     for at in 0..TIMES {
         for (project, times) in [(project, &mut alone), (&crowded, &mut among)] {
             settle(project)?;
@@ -210,7 +210,7 @@ fn new_session(project: &Project, samocode: &Path, agent: &Path, disk: &Path) ->
     Ok(())
 }
 
-/// What an agent noted: when it began (ns since the epoch), its parent's highest memory (KiB), the
+/// What an agent noted: when it started (ns since the epoch), its parent's highest memory (KiB), the
 /// seconds it printed for.
 struct Note {
     began: u128,
@@ -277,7 +277,7 @@ fn stream(project: &Project) -> io::Result<()> {
     Ok(())
 }
 
-/// What this machine does without samocode, just now: the measure of the rows above.
+/// What this machine can do right now without samocode, to compare the rows above with.
 fn references(project: &Project) -> io::Result<()> {
     let mut file = File::create(project.path("appended"))?;
     let mut times = Vec::new();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// What many measurements came to, in milliseconds.
+/// A summary of many measurements, in milliseconds.
 #[derive(Clone, Copy)]
 pub(crate) struct Spread {
     pub(crate) min: f64,

@@ -80,7 +80,7 @@ impl Project {
         Ok(())
     }
 
-    /// Adds so many worktrees that no session has, each on a branch of its own.
+    /// Adds worktrees that belong to no session, each on its own branch.
     pub(crate) fn add_worktrees(&self, count: u32) -> io::Result<()> {
         for at in 0..count {
             let name = format!("other-{at:03}");

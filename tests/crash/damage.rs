@@ -1,4 +1,4 @@
-//! Damaged, missing and strange files: what happens is sensible, nothing is lost, and one line
+//! Damaged, missing and unexpected files are handled without loss, and one line
 //! says what to do.
 
 use std::fs;
@@ -10,7 +10,7 @@ use samocode::session::mail::Kind;
 
 use super::stage::{End, Stage, list};
 
-/// A session at its first gate, and what it comes to when it is left in peace.
+/// A session at its first gate, and its result when undisturbed.
 fn at_the_first_gate() -> Stage {
     let stage = Stage::new(true);
     stage.work(&[]);
@@ -53,8 +53,8 @@ fn a_journal_damaged_in_the_middle_is_reported_with_its_line_and_the_remedy_work
     fs::write(&path, text.replacen(second, &second[..second.len() / 2], 1)).unwrap();
     let before = fs::read(&path).unwrap();
     assert_eq!(stage.end(stage.worker()).code(), Some(78));
-    let said = fs::read_to_string(stage.at("said")).unwrap();
-    let line = said.lines().last().unwrap();
+    let output = fs::read_to_string(stage.at("output")).unwrap();
+    let line = output.lines().last().unwrap();
     assert!(line.contains("_journal.jsonl is damaged in line 2: "), "{line}");
     assert!(line.contains("move it aside and start the session again"), "{line}");
     assert_eq!(fs::read(&path).unwrap(), before, "it is left as it was");
@@ -79,7 +79,7 @@ fn a_missing_or_damaged_hook_is_rebuilt() {
 }
 
 #[test]
-fn without_its_journal_a_session_is_taken_over_from_overview_and_history() {
+fn a_session_without_a_journal_is_imported_from_overview_and_history() {
     for empty in [false, true] {
         let stage = at_the_first_gate();
         if empty {
@@ -100,7 +100,7 @@ fn without_its_journal_a_session_is_taken_over_from_overview_and_history() {
 }
 
 #[test]
-fn an_overview_that_is_gone_is_written_anew_from_the_journal() {
+fn a_missing_overview_is_rebuilt_from_the_journal() {
     let stage = at_the_first_gate();
     fs::remove_file(stage.folder.overview()).unwrap();
     stage.work(&[]);
@@ -115,7 +115,7 @@ fn an_overview_that_is_gone_is_written_anew_from_the_journal() {
 }
 
 #[test]
-fn folders_that_are_gone_or_files_are_made_again_and_what_was_there_is_kept() {
+fn missing_folders_are_recreated_and_files_in_their_place_are_kept() {
     let peace = in_peace();
     let stage = at_the_first_gate();
     fs::remove_dir_all(stage.folder.logs()).unwrap();
@@ -132,7 +132,7 @@ fn folders_that_are_gone_or_files_are_made_again_and_what_was_there_is_kept() {
 }
 
 #[test]
-fn the_locks_of_a_git_that_was_killed_do_not_stop_the_next_run() {
+fn locks_left_by_a_killed_git_do_not_stop_the_next_run() {
     let stage = at_the_first_gate();
     stage.mail(Kind::Answer, "Q1: A");
     stage.work(&[]);
@@ -140,5 +140,5 @@ fn the_locks_of_a_git_that_was_killed_do_not_stop_the_next_run() {
     let lock = stage.at("repo/.git/worktrees/26-11-20-demo/index.lock");
     fs::write(&lock, "").unwrap();
     stage.work(&[]);
-    assert_eq!(stage.state().phase(), Phase::Done, "{}", stage.said());
+    assert_eq!(stage.state().phase(), Phase::Done, "{}", stage.output());
 }

@@ -1,5 +1,5 @@
-//! Crash-only, shown: the worker kills itself at every point where it writes and at every step
-//! boundary, is started again, and the session comes to the same end as one left in peace.
+//! Shows that samocode is crash-only: the worker kills itself at every write and at every step
+//! boundary, is restarted, and the session reaches the same result as an undisturbed one.
 //!
 //! The points are counted by the program itself (`session::store::crash_point`). The normal run
 //! takes a sample of them, chosen by a seed that is printed and can be set by
@@ -40,7 +40,7 @@ impl Dice {
         usize::try_from((mixed ^ (mixed >> 31)) % end as u64).unwrap()
     }
 
-    /// So many of `0..end`, or all.
+    /// A sample of `count` numbers from `0..end`, or all of them.
     fn sample(&mut self, end: usize, count: usize) -> Vec<usize> {
         let mut all: Vec<usize> = (0..end).collect();
         if std::env::var_os("SAMOCODE_TEST_ALL").is_none() {
@@ -53,7 +53,7 @@ impl Dice {
     }
 }
 
-/// Runs the cases on all cores; fails with what each case that failed said.
+/// Runs the cases on all cores; fails with the messages of those that failed.
 fn each<T: Sync>(cases: &[T], run: impl Fn(&T) -> Result<(), String> + Sync) {
     let next = AtomicUsize::new(0);
     let wrong = Mutex::new(Vec::new());
@@ -74,7 +74,7 @@ fn each<T: Sync>(cases: &[T], run: impl Fn(&T) -> Result<(), String> + Sync) {
     assert!(wrong.is_empty(), "{} of {} cases:\n{}", wrong.len(), cases.len(), first.join("\n\n"));
 }
 
-/// The names of the points that a log of them has for a process, or for all.
+/// The names of the crash points that the log has for one process, or for all.
 fn points(log: &std::path::Path, of: Option<u32>) -> Vec<String> {
     let text = fs::read_to_string(log).unwrap_or_default();
     let parts = text.lines().filter_map(|line| line.split_once(' '));
@@ -84,7 +84,7 @@ fn points(log: &std::path::Path, of: Option<u32>) -> Vec<String> {
         .collect()
 }
 
-/// The end of a session left in peace, and the points of its three parts.
+/// The result of an undisturbed session, and the crash points of its three parts.
 fn undisturbed() -> (End, [Vec<String>; 3]) {
     let stage = Stage::new(true);
     let logs = [0, 1, 2].map(|part| stage.at(&format!("points-{part}")));
@@ -96,7 +96,7 @@ fn undisturbed() -> (End, [Vec<String>; 3]) {
         }
         let mut worker = stage.worker();
         worker.env("SAMOCODE_CRASH_LOG", log);
-        assert_eq!(stage.end(worker).code(), Some(0), "{}", stage.said());
+        assert_eq!(stage.end(worker).code(), Some(0), "{}", stage.output());
     }
     (stage.came_to(), logs.map(|log| points(&log, None)))
 }
@@ -110,7 +110,7 @@ fn converges(expected: &End, names: &[Vec<String>; 3], deaths: &Deaths) -> Resul
         stage.whole(|part| deaths[part].clone());
         stage.came_to()
     });
-    let told = || {
+    let context = || {
         let name = |part: usize| {
             let first = deaths[part].first().and_then(|at| names[part].get(at - 1));
             format!("{:?} {}", deaths[part], first.map_or("", String::as_str))
@@ -119,18 +119,20 @@ fn converges(expected: &End, names: &[Vec<String>; 3], deaths: &Deaths) -> Resul
     };
     match went {
         Ok(came_to) if came_to == *expected => Ok(()),
-        Ok(came_to) => {
-            Err(format!("{}:\n{came_to:#?}\ninstead of\n{expected:#?}\n{}", told(), stage.said()))
-        }
+        Ok(came_to) => Err(format!(
+            "{}:\n{came_to:#?}\ninstead of\n{expected:#?}\n{}",
+            context(),
+            stage.output()
+        )),
         Err(panic) => {
             let text = panic.downcast_ref::<String>().cloned().unwrap_or_default();
-            Err(format!("{}:\n{text}", told()))
+            Err(format!("{}:\n{text}", context()))
         }
     }
 }
 
 #[test]
-fn a_worker_killed_at_any_point_is_followed_by_one_that_comes_to_the_same_end() {
+fn a_worker_killed_at_any_point_is_followed_by_one_that_reaches_the_same_result() {
     let (expected, names) = undisturbed();
     let counts = names.each_ref().map(Vec::len);
     println!("{counts:?} points");
@@ -146,7 +148,7 @@ fn a_worker_killed_at_any_point_is_followed_by_one_that_comes_to_the_same_end() 
 }
 
 #[test]
-fn a_worker_killed_twice_in_a_row_is_followed_by_one_that_comes_to_the_same_end() {
+fn a_worker_killed_twice_in_a_row_is_followed_by_one_that_reaches_the_same_result() {
     let (expected, names) = undisturbed();
     let mut dice = Dice::new();
     let cases = if std::env::var_os("SAMOCODE_TEST_ALL").is_some() { 200 } else { 20 };
@@ -175,7 +177,7 @@ fn a_phase_set_by_hand_is_in_the_flow_log_once_whenever_the_worker_dies() {
     let log = peace.at("points");
     let mut worker = peace.worker();
     worker.env("SAMOCODE_CRASH_LOG", &log);
-    assert_eq!(peace.end(worker).code(), Some(0), "{}", peace.said());
+    assert_eq!(peace.end(worker).code(), Some(0), "{}", peace.output());
     let expected = peace.came_to();
     let overview = fs::read_to_string(peace.folder.overview()).unwrap();
     assert_eq!(overview.matches("Phase set to implementation by hand").count(), 1, "{overview}");
@@ -190,18 +192,18 @@ fn a_phase_set_by_hand_is_in_the_flow_log_once_whenever_the_worker_dies() {
         });
         match went {
             Ok(came_to) if came_to == expected => Ok(()),
-            came_to => Err(format!("at {}: {came_to:#?}\n{}", names[*at], stage.said())),
+            came_to => Err(format!("at {}: {came_to:#?}\n{}", names[*at], stage.output())),
         }
     });
 }
 
 #[test]
-fn a_request_that_was_cut_off_can_be_made_again() {
+fn a_request_that_was_interrupted_can_be_repeated() {
     let peace = Stage::new(false);
     let log = peace.at("points");
     let mut run = peace.run("Count");
     run.env("SAMOCODE_CRASH_LOG", &log);
-    assert_eq!(peace.end(run).code(), Some(10), "{}", peace.said());
+    assert_eq!(peace.end(run).code(), Some(10), "{}", peace.output());
     let expected = peace.came_to();
     let text = fs::read_to_string(&log).unwrap();
     let own: u32 = text.split_once(' ').unwrap().0.parse().unwrap();
@@ -218,7 +220,7 @@ fn a_request_that_was_cut_off_can_be_made_again() {
             return Err(format!(
                 "at {at}, {}: {first:?} {second:?}\n{}",
                 names[at - 1],
-                stage.said()
+                stage.output()
             ));
         }
         Ok(())
@@ -226,7 +228,7 @@ fn a_request_that_was_cut_off_can_be_made_again() {
 }
 
 #[test]
-fn a_new_task_that_was_cut_off_can_be_given_again() {
+fn a_new_task_that_was_interrupted_can_be_given_again() {
     let stage = Stage::new(true);
     stage.whole(|_| Vec::new());
     let log = stage.at("points");
@@ -238,22 +240,22 @@ fn a_new_task_that_was_cut_off_can_be_given_again() {
         let mut run = stage.run(&task);
         if at == 0 {
             run.env("SAMOCODE_CRASH_LOG", &log);
-            assert_eq!(stage.end(run).code(), Some(10), "{}", stage.said());
+            assert_eq!(stage.end(run).code(), Some(10), "{}", stage.output());
             let text = fs::read_to_string(&log).unwrap();
             points_of_it = points(&log, text.split_once(' ').unwrap().0.parse().ok()).len();
         } else {
             run.env("SAMOCODE_CRASH_AT", at.to_string());
             assert_eq!(stage.end(run).signal(), Some(9), "at {at}");
-            assert_eq!(stage.end(stage.run(&task)).code(), Some(10), "{}", stage.said());
+            assert_eq!(stage.end(stage.run(&task)).code(), Some(10), "{}", stage.output());
         }
         let overview = fs::read_to_string(stage.folder.overview()).unwrap();
-        let told = format!("Session resumed: {task}");
-        assert_eq!(overview.matches(&told).count(), 1, "{told} in\n{overview}");
+        let context = format!("Session resumed: {task}");
+        assert_eq!(overview.matches(&context).count(), 1, "{context} in\n{overview}");
         stage.mail(Kind::Answer, "Q1: A");
         stage.work(&[]);
         stage.mail(Kind::Approve, "");
         stage.work(&[]);
-        assert_eq!(stage.state().total, before + 9, "{}", stage.said());
+        assert_eq!(stage.state().total, before + 9, "{}", stage.output());
         at += 1;
     }
     assert!(points_of_it >= 4, "{points_of_it} points");

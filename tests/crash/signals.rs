@@ -1,5 +1,5 @@
 //! Signals at random moments: before handlers are installed, while the worktree is made, during a
-//! run, during a re-execution, and again while the first is being obeyed.
+//! run, during a re-execution, and again while the first one is being handled.
 
 use std::os::unix::process::ExitStatusExt as _;
 
@@ -43,12 +43,12 @@ fn signals_at_any_moment_lose_and_repeat_nothing() {
                 (status.code(), status.signal()),
                 (Some(0 | 75), _) | (_, Some(1 | 2 | 9 | 15))
             ) {
-                return Err(format!("{signals:?}: {status}\n{}", stage.said()));
+                return Err(format!("{signals:?}: {status}\n{}", stage.output()));
             }
             if status.code() != Some(0) {
                 let status = stage.end(stage.worker());
                 if status.code() != Some(0) {
-                    return Err(format!("{signals:?}, then {status}\n{}", stage.said()));
+                    return Err(format!("{signals:?}, then {status}\n{}", stage.output()));
                 }
             }
         }
@@ -56,10 +56,10 @@ fn signals_at_any_moment_lose_and_repeat_nothing() {
         match came_to {
             Ok(came_to) if came_to == expected => Ok(()),
             Ok(came_to) => {
-                let said = stage.said();
-                Err(format!("{parts:?}:\n{came_to:#?}\ninstead of\n{expected:#?}\n{said}"))
+                let output = stage.output();
+                Err(format!("{parts:?}:\n{came_to:#?}\ninstead of\n{expected:#?}\n{output}"))
             }
-            Err(_) => Err(format!("{parts:?}\n{}", stage.said())),
+            Err(_) => Err(format!("{parts:?}\n{}", stage.output())),
         }
     });
 }

@@ -57,7 +57,7 @@ pub(super) struct Stage {
     pub(super) folder: Folder,
 }
 
-/// What a session comes to, without what may differ: times, ids, retries.
+/// The result of a session, without times, ids and retries, which may differ.
 #[derive(Debug, PartialEq)]
 pub(super) struct End {
     state: String,
@@ -69,14 +69,14 @@ pub(super) struct End {
 }
 
 impl End {
-    /// Where it stands and by which signals it came there.
+    /// Its phase and the signals that led to it.
     pub(super) fn stands(&self) -> (&str, &[String]) {
         (&self.state, &self.history)
     }
 }
 
 impl Stage {
-    /// A project, and in it the session `demo`, asked for or not.
+    /// A project with the session `demo`, which may or may not have been created already.
     pub(super) fn new(asked_for: bool) -> Self {
         let root = tempfile::Builder::new()
             .prefix("crash-")
@@ -143,7 +143,7 @@ impl Stage {
         command
     }
 
-    /// `samocode run demo`, with what it is asked for.
+    /// `samocode run demo` with this task.
     pub(super) fn run(&self, task: &str) -> Command {
         self.verb(&["run", "26-11-20-demo", "--task", task])
     }
@@ -155,16 +155,17 @@ impl Stage {
         command
     }
 
-    /// Runs to the end; what it said stays in `said`.
+    /// Runs to the end; its output is kept in the file `output`.
     pub(super) fn end(&self, command: Command) -> ExitStatus {
         self.disturb(command, &[])
     }
 
-    /// Runs to the end, with signals on the way: each so many milliseconds after the one before.
+    /// Runs to the end and sends signals, each so many milliseconds after the previous one.
     pub(super) fn disturb(&self, mut command: Command, signals: &[(u16, Signal)]) -> ExitStatus {
-        let said = fs::OpenOptions::new().append(true).create(true).open(self.at("said")).unwrap();
+        let output =
+            fs::OpenOptions::new().append(true).create(true).open(self.at("output")).unwrap();
         let mut child =
-            command.stdout(said.try_clone().unwrap()).stderr(said).spawn().expect("it starts");
+            command.stdout(output.try_clone().unwrap()).stderr(output).spawn().expect("it starts");
         let pid = Pid::from_child(&child);
         let watch = pidfd_open(pid, PidfdFlags::empty()).unwrap();
         for (after_ms, signal) in signals {
@@ -176,17 +177,17 @@ impl Stage {
         }
         if poll(&mut [PollFd::new(&watch, PollFlags::IN)], Some(&BOUND)).unwrap() == 0 {
             child.kill().unwrap();
-            panic!("it hangs:\n{}", self.said());
+            panic!("it hangs:\n{}", self.output());
         }
         child.wait().unwrap()
     }
 
-    pub(super) fn said(&self) -> String {
+    pub(super) fn output(&self) -> String {
         let tail = fs::read_to_string(self.folder.journal()).unwrap_or_default();
-        format!("{}\n{tail}", fs::read_to_string(self.at("said")).unwrap_or_default())
+        format!("{}\n{tail}", fs::read_to_string(self.at("output")).unwrap_or_default())
     }
 
-    /// Works until the session rests, dying at each of `deaths` in turn; how many died.
+    /// Runs workers until the session rests, dying at each of `deaths` in turn; returns how many died.
     pub(super) fn work(&self, deaths: &[usize]) -> usize {
         let mut died = 0;
         for at in deaths {
@@ -194,13 +195,13 @@ impl Stage {
             worker.env("SAMOCODE_CRASH_AT", at.to_string());
             let status = self.end(worker);
             if status.signal() != Some(9) {
-                assert_eq!(status.code(), Some(0), "{}", self.said());
+                assert_eq!(status.code(), Some(0), "{}", self.output());
                 return died;
             }
             died += 1;
         }
         let status = self.end(self.worker());
-        assert_eq!(status.code(), Some(0), "{}", self.said());
+        assert_eq!(status.code(), Some(0), "{}", self.output());
         died
     }
 
@@ -223,12 +224,12 @@ impl Stage {
         self.work(&deaths(2));
     }
 
-    /// What it came to; asserts what must hold of any session at rest.
+    /// The session's result; asserts what must hold for any session at rest.
     pub(super) fn came_to(&self) -> End {
         let mut entries = Vec::new();
         let (state, damage) =
             read_journal(&self.folder, |entry| entries.push(entry.clone())).unwrap();
-        assert_eq!(damage, None, "{}", self.said());
+        assert_eq!(damage, None, "{}", self.output());
         self.assert_nothing_is_left(&entries);
         let hook = self.folder.read_hook().expect("there is a hook");
         assert_eq!(hook.seq, state.seq, "the hook is of the last entry");
@@ -295,7 +296,7 @@ pub(super) fn list(folder: &Path) -> Vec<PathBuf> {
     fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
 }
 
-/// What the journal says of signals and messages, each of which must be taken exactly once, and
+/// The signals and messages in the journal, each of which must be taken exactly once; asserts
 /// that the numbers of runs neither skip nor repeat.
 fn steps(entries: &[Entry]) -> Vec<String> {
     let (mut total, mut attempt, mut taken) = (0, 0, true);

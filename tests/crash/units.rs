@@ -1,5 +1,5 @@
-//! The same under a real systemd: whoever is killed, the session goes on by itself and leaves no
-//! process behind; a disk that refuses is waited for.
+//! The same under a real systemd: whichever process is killed, the session recovers and leaves no
+//! process behind; it waits for a failing disk to work again.
 
 use std::fs;
 use std::path::PathBuf;
@@ -46,11 +46,11 @@ impl Bench {
         self.user.home.join("shop")
     }
 
-    /// What a verb says to programs.
+    /// The JSON output of a verb.
     fn json(&self, verb: &[&str]) -> Value {
         let words = verb.iter().copied().chain(["--json"]);
-        let said = self.user.samocode(words).cwd(self.shop()).ok().stdout;
-        serde_json::from_str(&said).unwrap_or_else(|e| panic!("{e}: {said}"))
+        let message = self.user.samocode(words).cwd(self.shop()).ok().stdout;
+        serde_json::from_str(&message).unwrap_or_else(|e| panic!("{e}: {message}"))
     }
 
     fn enable(&self, name: &str) {
@@ -109,10 +109,10 @@ impl Bench {
 }
 
 #[test]
-fn whoever_is_killed_the_session_goes_on_by_itself_and_leaves_no_process() {
+fn a_session_recovers_from_any_kill_and_leaves_no_process() {
     let Some(lab) = lab::get() else { return };
     let bench = Bench::new(lab, "killed");
-    // What is done, and whether a new run follows.
+    // The action, and whether a new run follows.
     let faults = [
         ("worker", "kill -9 $worker", true),
         ("agent", "kill -9 $agent", true),
@@ -151,14 +151,14 @@ fn whoever_is_killed_the_session_goes_on_by_itself_and_leaves_no_process() {
 }
 
 #[test]
-fn a_disk_that_refuses_and_a_folder_that_is_gone_are_waited_for() {
+fn a_session_waits_for_a_failing_disk_and_a_missing_folder() {
     let Some(lab) = lab::get() else { return };
     let bench = Bench::new(lab, "refused");
     let bot = Bot::start();
-    bench.user.is_told_by(&bot);
+    bench.user.gets_messages_from(&bot);
     let sessions = bench.sessions.display().to_string();
     let uid = bench.user.uid;
-    // A name, how it is broken, what is said of it, how it is mended.
+    // A name, the command that breaks it, the expected message, the command that fixes it.
     let faults = [
         (
             "full",
@@ -191,30 +191,32 @@ fn a_disk_that_refuses_and_a_folder_that_is_gone_are_waited_for() {
         bench.let_end(name);
         folders.push(folder);
     }
-    for (name, _, said, _) in faults {
+    for (name, _, message, _) in faults {
         let unit = format!("samocode@{name}.service");
         let paused = || {
             let status = bench.user.unit_property(&unit, "StatusText");
-            (status.starts_with("paused: cannot ") && status.contains(said)).then_some(status)
+            (status.starts_with("paused: cannot ") && status.contains(message)).then_some(status)
         };
         let status =
             bench.user.wait_for(&format!("{name} says that it is paused"), secs(30), paused);
         println!("{name}: {status}");
         let journal = bench.user.journal(["-u", &unit]);
-        let lines: Vec<&str> = journal.lines().filter(|line| line.contains(said)).collect();
+        let lines: Vec<&str> = journal.lines().filter(|line| line.contains(message)).collect();
         assert_eq!(lines.len(), 1, "{name} says it once: {lines:#?}");
     }
-    for (name, _, said, _) in &faults[..2] {
+    for (name, _, message, _) in &faults[..2] {
         let shown = bench.json(&["status", name]);
         let reason = shown["reason"].as_str().unwrap_or_default();
-        assert_eq!((shown["state"].as_str(), reason.contains(said)), (Some("paused"), true));
+        assert_eq!((shown["state"].as_str(), reason.contains(message)), (Some("paused"), true));
         let wait = ["wait", name, "--timeout", "60s"];
         let waited = bench.user.samocode(wait).cwd(bench.shop()).output();
         assert_eq!(waited.code, 13, "{waited}");
     }
-    bench.user.wait_until("the human is told of each", secs(30), || bot.told("is paused") == 4);
-    for ((_, _, _, mending), folder) in faults.iter().zip(&folders) {
-        lab.root_sh(&format!("d={sessions}/{folder}; {mending}")).ok();
+    bench
+        .user
+        .wait_until("the user is notified of each", secs(30), || bot.count_of("is paused") == 4);
+    for ((_, _, _, fix), folder) in faults.iter().zip(&folders) {
+        lab.root_sh(&format!("d={sessions}/{folder}; {fix}")).ok();
     }
     for ((name, ..), folder) in faults.iter().zip(&folders) {
         bench.ended(name, folder);
@@ -224,11 +226,11 @@ fn a_disk_that_refuses_and_a_folder_that_is_gone_are_waited_for() {
         let happened = bench.json(&["history", name]).to_string();
         assert!(happened.contains("resumes; was paused since"), "{happened}");
     }
-    assert_eq!(bot.told("is paused"), 4, "{:?}", bot.messages());
+    assert_eq!(bot.count_of("is paused"), 4, "{:?}", bot.messages());
 }
 
 #[test]
-fn a_full_disk_of_worktrees_or_of_temporary_files_is_waited_for() {
+fn a_session_waits_while_the_disk_of_worktrees_or_temporary_files_is_full() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user("crowded");
     let agent = user.obedient_agent("");
@@ -259,9 +261,9 @@ fn a_full_disk_of_worktrees_or_of_temporary_files_is_waited_for() {
     assert!(session.reason().contains(&worktrees.to_string()), "{}", session.reason());
     lab.root_sh(&format!("umount -l {worktrees}")).ok();
     project.samocode(["start", "crowded"]).ok();
-    let said = format!("cannot write temporary files to {}: No space", temporary.display());
+    let message = format!("cannot write temporary files to {}: No space", temporary.display());
     user.wait_until("it waits for the other disk", secs(30), || {
-        session.stands().0 == "paused" && session.reason().contains(&said)
+        session.stands().0 == "paused" && session.reason().contains(&message)
     });
     assert_eq!(session.journal("run_started").len(), 0, "nothing was tried");
     user.sh("rm ~/temporary/fill").ok();
@@ -271,11 +273,11 @@ fn a_full_disk_of_worktrees_or_of_temporary_files_is_waited_for() {
 }
 
 #[test]
-fn what_refuses_only_the_next_run_is_one_line_and_one_message() {
+fn an_obstacle_to_the_next_run_gives_one_line_and_one_message() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user("logless");
     let bot = Bot::start();
-    user.is_told_by(&bot);
+    user.gets_messages_from(&bot);
     let agent = user.obedient_agent("until [ -e ~/go ]; do sleep 0.02; done");
     let project = user.project("shop").key("SAMOCODE_AGENT", &agent).create();
     let session = project.named("logless");
@@ -289,7 +291,7 @@ fn what_refuses_only_the_next_run_is_one_line_and_one_message() {
         user.unit_property(&session.unit(), "StatusText").starts_with("paused: cannot ")
     });
 
-    // The lock is taken anew each time it is tried.
+    // Each attempt takes the lock again.
     let taken = || fs::metadata(user.host_path(folder.join("_lock"))).and_then(|it| it.modified());
     let mut last = taken().expect("a lock");
     for _ in 0..2 {
@@ -297,14 +299,14 @@ fn what_refuses_only_the_next_run_is_one_line_and_one_message() {
         last = taken().expect("a lock");
     }
     let waits = session.journal("").len();
-    assert_eq!(bot.told("is paused"), 1, "{:?}", bot.messages());
-    assert_eq!(session.journal("run_started").len(), 1, "no run is said to begin");
+    assert_eq!(bot.count_of("is paused"), 1, "{:?}", bot.messages());
+    assert_eq!(session.journal("run_started").len(), 1, "no run is reported as started");
     assert_eq!(session.journal("outage").len(), 0, "it is not over");
 
     user.run(["chmod", "755", &logs.display().to_string()]).ok();
     session.wait_to_rest("waiting", "requirements");
     assert_eq!(session.journal("outage").len(), 1);
-    assert_eq!(session.journal("")[waits]["kind"], "outage", "nothing was written down meanwhile");
+    assert_eq!(session.journal("")[waits]["kind"], "outage", "nothing was recorded in between");
     assert_eq!(session.journal("run_lost").len(), 0);
-    assert_eq!(bot.told("is paused"), 1, "{:?}", bot.messages());
+    assert_eq!(bot.count_of("is paused"), 1, "{:?}", bot.messages());
 }

@@ -1,5 +1,5 @@
 //! What people do with a session under a real systemd, killed at each of its writes in turn and
-//! done again: session and unit come to where they come undisturbed. And the waker, likewise.
+//! repeated: session and unit end up where they would undisturbed. Likewise for the waker.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -43,7 +43,7 @@ impl Bench {
     }
 }
 
-/// What is done, to a session in which state, and where it is to come.
+/// An action, the state of the session before it, and the expected state after it.
 struct Act {
     what: &'static str,
     prepare: fn(&Session<'_>),
@@ -97,7 +97,7 @@ fn stopped(session: &Session<'_>) {
 
 const ACTS: [Act; 10] = [
     Act {
-        what: "a session is begun",
+        what: "a session is created",
         prepare: |_| {},
         verb: |name| vec!["enable", name, "--task", "Count"],
         state: "waiting",
@@ -178,7 +178,7 @@ const ACTS: [Act; 10] = [
     },
 ];
 
-/// What a session came to.
+/// The result of a session.
 #[derive(Debug, PartialEq)]
 struct Came {
     signals: Vec<(u64, String, String)>,
@@ -204,7 +204,7 @@ impl Act {
         }
     }
 
-    /// Does it undisturbed; what it came to, and the points on the way.
+    /// Does it undisturbed; returns the result and the crash points on the way.
     fn in_peace(&self, session: &Session<'_>) -> (Came, Vec<String>) {
         (self.prepare)(session);
         let log = session.user().home.join(format!("{}.points", session.name));
@@ -221,15 +221,15 @@ impl Act {
         let first = verb().env("SAMOCODE_CRASH_AT", at.to_string()).output();
         assert!(first.code == 137, "{}: {first}", self.what);
         let again = verb().output();
-        // A word that was heard before is not waited for any more.
-        let heard = again.code == 1 && again.stderr.contains("is not waiting");
-        assert!(again.code == 0 || heard, "{}: {again}", self.what);
+        // An answer that was already received is refused: the session no longer waits for it.
+        let refused = again.code == 1 && again.stderr.contains("is not waiting");
+        assert!(again.code == 0 || refused, "{}: {again}", self.what);
         self.came(session)
     }
 }
 
 #[test]
-fn a_verb_that_was_killed_is_done_again_and_comes_to_the_same_end() {
+fn a_killed_verb_that_is_run_again_reaches_the_same_result() {
     let Some(lab) = lab::get() else { return };
     let bench = Bench::new(lab, "verbs");
     let project = bench.project();
@@ -254,11 +254,11 @@ fn a_verb_that_was_killed_is_done_again_and_comes_to_the_same_end() {
     each(&cases, |(which, at)| {
         let (act, (_, (expected, names))) = (&ACTS[*which], &peace[*which]);
         let name = format!("act-{which}-{at}");
-        let told = format!("{}, killed at {}", act.what, names[at - 1]);
+        let case = format!("{}, killed at {}", act.what, names[at - 1]);
         let done = catch_unwind(AssertUnwindSafe(|| act.killed_at(&project.named(&name), *at)));
-        match done.map_err(|panic| format!("{told}: {}", in_words(panic)))? {
+        match done.map_err(|panic| format!("{case}: {}", in_words(panic)))? {
             came if came == *expected => Ok(()),
-            came => Err(format!("{told}: {came:#?}\nnot {expected:#?}")),
+            came => Err(format!("{case}: {came:#?}\nnot {expected:#?}")),
         }
     });
 }
@@ -268,7 +268,7 @@ fn in_words(panic: Box<dyn std::any::Any + Send>) -> String {
 }
 
 #[test]
-fn a_waker_that_was_killed_leaves_the_next_what_it_owes() {
+fn a_waker_finishes_what_a_killed_one_left() {
     let Some(lab) = lab::get() else { return };
     let bench = Bench::new(lab, "wakers");
     let project = bench.project();

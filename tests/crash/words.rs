@@ -1,5 +1,5 @@
-//! What a human says to a session at rest, killed at each of its writes in turn and said again: it
-//! counts, and counts once.
+//! Messages to a session at rest: the verb is killed at each of its writes in turn and repeated, and
+//! the message applies exactly once.
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt as _;
@@ -9,28 +9,28 @@ use samocode::session::mail::Kind;
 use super::stage::{End, Stage};
 use super::{Dice, each, points};
 
-/// A word, and at which gate it is said.
+/// A message, and the gate at which it is sent.
 struct Word {
     gate: usize,
     args: &'static [&'static str],
-    /// Whether it is refused, rather than taken for an answer to the next gate, when it is said
-    /// again after the session has gone on.
-    is_told_apart: bool,
+    /// Whether it is refused, rather than taken for an answer to the next gate, when it is sent
+    /// again after the session has moved on.
+    is_recognized: bool,
 }
 
 const WORDS: [Word; 6] = [
-    Word { gate: 1, args: &["answer", "demo", "Q1=b", "Q2=at once"], is_told_apart: true },
-    Word { gate: 1, args: &["answer", "demo", "--accept-suggestions"], is_told_apart: true },
-    Word { gate: 1, args: &["approve", "demo", "-m", "Go on"], is_told_apart: false },
-    Word { gate: 2, args: &["approve", "demo"], is_told_apart: true },
-    Word { gate: 2, args: &["reject", "demo", "-m", "Smaller steps"], is_told_apart: false },
-    Word { gate: 2, args: &["send", "demo", "Mind the cookies"], is_told_apart: false },
+    Word { gate: 1, args: &["answer", "demo", "Q1=b", "Q2=at once"], is_recognized: true },
+    Word { gate: 1, args: &["answer", "demo", "--accept-suggestions"], is_recognized: true },
+    Word { gate: 1, args: &["approve", "demo", "-m", "Continue"], is_recognized: false },
+    Word { gate: 2, args: &["approve", "demo"], is_recognized: true },
+    Word { gate: 2, args: &["reject", "demo", "-m", "Smaller steps"], is_recognized: false },
+    Word { gate: 2, args: &["send", "demo", "Mind the cookies"], is_recognized: false },
 ];
 
 const QUESTIONS: &str = "### Q1: Where?\nA) Here\nB) There\n**Suggestion:** A - near\n**Answer:** _waiting_\n\n\
      ### Q2: When?\nA) Now\nB) Later\n**Suggestion:** B - no haste\n**Answer:** _waiting_\n";
 
-/// What a session came to, and the mail it was sent, in words.
+/// The result of a session, and the mail it was sent, as text.
 type Came = (End, Vec<(Kind, String)>, String);
 
 impl Word {
@@ -56,29 +56,29 @@ impl Word {
         let log = stage.at("points");
         let mut verb = stage.verb(self.args);
         verb.env("SAMOCODE_CRASH_LOG", &log);
-        assert_eq!(stage.end(verb).code(), Some(0), "{}", stage.said());
+        assert_eq!(stage.end(verb).code(), Some(0), "{}", stage.output());
         stage.work(&[]);
         (Self::came(&stage), points(&log, None))
     }
 
-    /// Killed at a point and said again, at once or after the session has gone on.
-    fn killed_at(&self, at: usize, goes_on: bool) -> Came {
+    /// Killed at a point and sent again, at once or after the session has moved on.
+    fn killed_at(&self, at: usize, moved_on: bool) -> Came {
         let stage = self.stage();
         let mut verb = stage.verb(self.args);
         verb.env("SAMOCODE_CRASH_AT", at.to_string());
-        assert_eq!(stage.end(verb).signal(), Some(9), "{}", stage.said());
-        if goes_on {
+        assert_eq!(stage.end(verb).signal(), Some(9), "{}", stage.output());
+        if moved_on {
             stage.work(&[]);
         }
         let code = stage.end(stage.verb(self.args)).code();
-        assert!(code == Some(0) || (goes_on && code == Some(1)), "{code:?} {}", stage.said());
+        assert!(code == Some(0) || (moved_on && code == Some(1)), "{code:?} {}", stage.output());
         stage.work(&[]);
         Self::came(&stage)
     }
 }
 
 #[test]
-fn a_word_that_was_cut_off_can_be_said_again_and_counts_once() {
+fn an_interrupted_message_can_be_sent_again_and_applies_once() {
     let peace: Vec<_> = WORDS.iter().map(Word::in_peace).collect();
     let mut all = Vec::new();
     for (which, (word, (_, names))) in WORDS.iter().zip(&peace).enumerate() {
@@ -86,27 +86,27 @@ fn a_word_that_was_cut_off_can_be_said_again_and_counts_once() {
         assert!(names.len() >= 5, "{names:?}");
         for at in 1..=names.len() {
             all.push((which, at, false));
-            if word.is_told_apart {
+            if word.is_recognized {
                 all.push((which, at, true));
             }
         }
     }
     let cases: Vec<_> = Dice::new().sample(all.len(), 24).into_iter().map(|at| all[at]).collect();
-    each(&cases, |(which, at, goes_on)| {
+    each(&cases, |(which, at, moved_on)| {
         let (word, (expected, names)) = (&WORDS[*which], &peace[*which]);
-        let told = format!("{} killed at {}", word.args.join(" "), names[at - 1]);
-        let came = std::panic::catch_unwind(|| word.killed_at(*at, *goes_on));
+        let case = format!("{} killed at {}", word.args.join(" "), names[at - 1]);
+        let came = std::panic::catch_unwind(|| word.killed_at(*at, *moved_on));
         let came = came.map_err(|panic| {
-            let said = panic.downcast_ref::<String>().cloned().unwrap_or_default();
-            format!("{told}: {said}")
+            let output = panic.downcast_ref::<String>().cloned().unwrap_or_default();
+            format!("{case}: {output}")
         })?;
         // Answers that were saved and not sent are found by the worker itself, as those by hand.
-        let is_same = if *goes_on {
+        let is_same = if *moved_on {
             came.0.stands() == expected.0.stands() && came.2 == expected.2
         } else {
             came == *expected
         };
-        let then = if *goes_on { ", said again later" } else { "" };
-        is_same.then_some(()).ok_or_else(|| format!("{told}{then}:\n{came:#?}\nnot {expected:#?}"))
+        let then = if *moved_on { ", sent again later" } else { "" };
+        is_same.then_some(()).ok_or_else(|| format!("{case}{then}:\n{came:#?}\nnot {expected:#?}"))
     });
 }

@@ -1,9 +1,9 @@
 #!/bin/sh
-# What an agent does whose runs are broken: one commit an iteration, testing and
+# The agent whose runs are broken: one commit per iteration, testing and
 # quality in turn, and notes in ~/notes/SESSION of what it did, so that the files
-# of the session can be held against them.
+# of the session can be compared with them.
 set -u
-# What outlives its parent, unless somebody ends it.
+# A process that outlives its parent, unless somebody ends it.
 setsid sleep 3600 </dev/null >/dev/null 2>&1 &
 sleep 0.4
 

@@ -10,7 +10,7 @@ use super::cast::Stage;
 use super::dice::Dice;
 use super::inject::{Class, Target, runs_alive};
 use super::report::Injected;
-use super::{BOUND, Pile, begun, next_of, until};
+use super::{BOUND, Pile, next_of, start_of, until};
 use crate::lab::LabUser;
 
 pub(super) struct Broken<'p> {
@@ -21,7 +21,7 @@ pub(super) struct Broken<'p> {
 }
 
 impl<'p> Broken<'p> {
-    /// Begins it in the phase of testing, as the predecessor would have left it.
+    /// Starts it in the testing phase, as the predecessor would have left it.
     pub(super) fn noting(stage: &'p Stage<'p>, name: &str) -> Self {
         let (user, project) = (stage.user, &stage.project);
         let dated = format!("26-11-20-{name}");
@@ -76,7 +76,7 @@ impl<'p> Broken<'p> {
             let done = self.iterations();
             if !until(BOUND, || self.iterations() > done) {
                 // It did not recover from the one before.
-                eprintln!("{} stands still\n{}", self.name, self.user().diagnosis());
+                eprintln!("{} hangs\n{}", self.name, self.user().diagnosis());
                 if let Some(last) = injected.last_mut() {
                     last.recovered = false;
                 }
@@ -88,7 +88,7 @@ impl<'p> Broken<'p> {
         }
     }
 
-    /// One fault, and what came of it.
+    /// One fault and its effect.
     fn hit(&self, class: Class) -> Injected {
         let mut at = SystemTime::now();
         // Between two runs there is no agent: then the next one is hit.
@@ -119,7 +119,7 @@ impl<'p> Broken<'p> {
         found
     }
 
-    /// How long after `at` a run began, if one did.
+    /// How long after `at` a run started, if one did.
     pub(super) fn started_since(&self, at: SystemTime) -> Option<Duration> {
         let notes = self.user().host_path(format!("notes/{}", self.name));
         let first = fs::read_dir(&notes)
@@ -129,23 +129,24 @@ impl<'p> Broken<'p> {
             .filter(|entry| {
                 let name = entry.file_name();
                 let run = name.to_str().and_then(|name| name.strip_prefix("started."));
-                run.and_then(begun).is_some_and(|begun| begun >= at)
+                run.and_then(start_of).is_some_and(|start| start >= at)
             })
             .filter_map(|entry| entry.metadata().ok()?.modified().ok())
             .min();
-        // The file's time may lie a tick of the kernel in the past.
+        // The file's time may be a kernel tick in the past.
         first.map(|started| started.duration_since(at).unwrap_or_default())
     }
 
-    /// Processes of runs that began before `at` and are still alive.
+    /// Processes of runs that started before `at` and are still alive.
     pub(super) fn orphans(&self, at: SystemTime) -> usize {
         let old = || {
             let alive = runs_alive(self.user(), Some(&self.name));
-            let old = alive.into_iter().filter(|(_, run)| begun(run).is_some_and(|run| run < at));
+            let old =
+                alive.into_iter().filter(|(_, run)| start_of(run).is_some_and(|run| run < at));
             old.map(|(pid, _)| pid).collect::<Vec<_>>()
         };
         let first = old();
-        // A process that is just ending is none.
+        // A process that is just exiting is not counted.
         let mut left = first.clone();
         until(Duration::from_millis(300), || {
             let now = old();

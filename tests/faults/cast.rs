@@ -16,7 +16,7 @@ pub(crate) enum Cast {
 }
 
 impl Cast {
-    /// Every run notes first of all that it has begun: the time of the file is when.
+    /// Each run first creates a file: its time is when the run started.
     const BEGIN: &'static str = r#"#!/bin/sh
 notes=$HOME/notes/$SAMOCODE_SESSION
 mkdir -p "$notes"
@@ -86,7 +86,7 @@ impl<'u> Stage<'u> {
         if cast == Cast::Claude {
             project = project.key("CLAUDE_PATH", &begin);
             let served = Api::start_with(|request| {
-                // A Bash call for every word of samocode, nothing more for its result.
+                // One Bash call for each prompt of samocode, and nothing after its result.
                 if request.ends_with_tool_result() {
                     Reply::say("Done.")
                 } else {
@@ -103,7 +103,7 @@ impl<'u> Stage<'u> {
             "[Service]\nWatchdogSec=2s\n",
         );
         let mut project = project.create();
-        // Sessions and worktrees lie on a real disk, whose fsync takes its time.
+        // Sessions and worktrees are on a real disk, where fsync takes time.
         let disk = user.disk();
         let mut text = user.read("shop/.samocode");
         for (folder, name) in

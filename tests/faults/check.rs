@@ -1,13 +1,13 @@
-//! What a session left, held against what its agents noted.
+//! Compares what a session left with what its agents noted.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{BOUND, Broken, until};
 
-/// What must not be.
+/// Damage, which must never occur.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Damage {
-    /// Sessions that did not come to their end.
+    /// Sessions that did not finish.
     pub(crate) stuck: usize,
     /// Signals that an agent left and no worker took.
     pub(crate) lost_signals: usize,
@@ -89,7 +89,7 @@ impl Broken<'_> {
     /// The subjects of the commits on the session's branch, newest first.
     pub(super) fn commits(&self) -> Vec<String> {
         let log = ["git", "log", "--format=%s", &self.name];
-        let said = self.user().run(log).cwd(&self.stage.project.dir).output().stdout;
-        said.lines().map(str::to_owned).collect()
+        let output = self.user().run(log).cwd(&self.stage.project.dir).output().stdout;
+        output.lines().map(str::to_owned).collect()
     }
 }

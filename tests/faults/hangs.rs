@@ -1,4 +1,4 @@
-//! How long a hang takes to be mended where the watchdog is that of the unit.
+//! How long it takes to recover from a hang with the unit's own watchdog.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};

@@ -54,7 +54,7 @@ impl Class {
         }
     }
 
-    /// Whether the agent has to be started anew because of it.
+    /// Whether the agent has to be restarted because of it.
     pub(crate) const fn restarts_agent(self) -> bool {
         !matches!(self, Self::KillGrandchild | Self::Sighup)
     }
@@ -113,7 +113,7 @@ impl<'u> Target<'u> {
         self.run().into_iter().find(leads)
     }
 
-    /// Injects a fault; false when what it hits is not there now.
+    /// Injects a fault; false when its target does not exist at the moment.
     pub(crate) fn inject(&self, class: Class) -> bool {
         let send =
             |pid: Option<Pid>, signal| pid.is_some_and(|pid| kill_process(pid, signal).is_ok());
@@ -123,7 +123,7 @@ impl<'u> Target<'u> {
             Class::KillBoth => {
                 let (worker, agent) = (self.worker(), self.agent());
                 agent.is_some() && send(worker, Signal::KILL) && {
-                    // It may be gone with its worker already.
+                    // It may have ended with its worker already.
                     send(agent, Signal::KILL);
                     true
                 }
@@ -145,7 +145,7 @@ impl<'u> Target<'u> {
         }
     }
 
-    /// What a person does after a stop.
+    /// Starts the unit again, as a person does after a stop.
     pub(crate) fn start(&self) {
         self.user.systemctl(["start", &self.unit]).output();
     }

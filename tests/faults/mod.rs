@@ -1,6 +1,6 @@
-//! Breaks running sessions at random moments, under a real systemd, and holds
-//! what they left against what their agents noted, or against a session that
-//! nobody broke.
+//! Breaks running sessions at random moments, under a real systemd, and compares
+//! what they left with what their agents noted, or with an undisturbed
+//! session.
 //!
 //! `benches/faults` runs it long and prints the figures; the tests here are its
 //! short version. A run takes half a second (that of the real CLI two), so that
@@ -38,7 +38,7 @@ use inject::{Class, runs_alive};
 use report::Injected;
 pub(crate) use report::Report;
 
-/// How long a session may take to get over a fault.
+/// How long a session may take to recover from a fault.
 const BOUND: Duration = secs(60);
 
 /// What is to be broken.
@@ -85,7 +85,7 @@ pub(crate) fn run(plan: Plan) -> Option<Report> {
     Some(report)
 }
 
-/// Sessions that go on until they are told to finish.
+/// Sessions that run until they are asked to finish.
 fn endless(stage: &Stage<'_>, names: &[String], pile: &Pile, dice: Vec<Dice>, report: &mut Report) {
     let sessions: Vec<Broken<'_>> = names.iter().map(|name| Broken::noting(stage, name)).collect();
     let mut own_dice = Dice::new(report.plan.seed);
@@ -119,13 +119,13 @@ fn faults(count: usize, dice: &mut Dice) -> Vec<Class> {
     all
 }
 
-/// When a run began, from its id, to the millisecond above.
-fn begun(run: &str) -> Option<SystemTime> {
+/// When a run started, from its id, rounded up to a millisecond.
+fn start_of(run: &str) -> Option<SystemTime> {
     let (seconds, nanos) = Uuid::parse_str(run).ok()?.get_timestamp()?.to_unix();
     Some(UNIX_EPOCH + Duration::new(seconds, nanos) + Duration::from_millis(1))
 }
 
-/// Polls; the driver stands outside, where nothing tells it.
+/// Polls; the driver is outside the lab, where it gets no notifications.
 fn until(bound: Duration, mut is_so: impl FnMut() -> bool) -> bool {
     let end = Instant::now() + bound;
     while !is_so() {
@@ -159,7 +159,7 @@ fn restart_manager(stage: &Stage<'_>, sessions: &[Broken<'_>], dice: &mut Dice) 
         .collect()
 }
 
-/// Private folders of runs that nobody removed.
+/// Private folders of runs that were left behind.
 fn temporary_folders(user: &LabUser) -> usize {
     let tmp = fs::read_dir(user.host_path("/tmp")).into_iter().flatten().flatten();
     // The lab's /tmp is every user's, and other tests run at the same time.
@@ -175,7 +175,7 @@ fn temporary_folders(user: &LabUser) -> usize {
     left.len()
 }
 
-/// What every version of it must show, whatever the machine's speed.
+/// Asserts what must hold for every run of the faults, whatever the machine's speed.
 fn survives(plan: Plan) {
     let Some(report) = run(plan) else { return };
     println!("{report}");
@@ -202,7 +202,7 @@ fn sessions_survive_a_hundred_random_faults_without_loss_on_debian_13() {
 }
 
 #[test]
-fn rehearsals_that_are_broken_come_to_the_same_end_as_one_that_is_not() {
+fn rehearsals_hit_by_faults_reach_the_same_result_as_an_undisturbed_one() {
     survives(Plan { cast: Cast::Rehearsal, sessions: 4, faults: 40, ..SHORT });
 }
 

@@ -1,4 +1,4 @@
-//! What workers cost whose agents are quiet.
+//! The cost of workers whose agents are quiet.
 
 use std::fmt;
 use std::fs;
@@ -60,7 +60,7 @@ pub(crate) fn measure(sessions: usize, span: Duration) -> Option<Quiet> {
         })
     });
     assert!(all_run, "not all sessions run\n{}", user.diagnosis());
-    // What starting cost is not what running costs.
+    // The cost of starting is not part of the cost of running.
     std::thread::sleep(Duration::from_secs(10));
     let (before, since) = (cpu(&targets), Instant::now());
     std::thread::sleep(span);

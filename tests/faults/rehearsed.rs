@@ -1,6 +1,6 @@
 //! The built-in agent's sessions: one after the other, from the first word to
-//! done, with somebody who answers at the gates, and each held against one that
-//! nobody broke.
+//! done, with somebody who answers at the gates, and each compared with one that
+//! was not disturbed.
 
 use std::time::SystemTime;
 
@@ -14,7 +14,7 @@ use super::inject::Class;
 use super::report::{Injected, Report};
 use super::{BOUND, Pile, next_of, until};
 
-/// What a session comes to.
+/// The result of a session.
 #[derive(Debug, PartialEq, Eq)]
 struct Course {
     /// Phase and status of the signals, the same in a row once: a run that was cut
@@ -98,22 +98,22 @@ impl<'p> Broken<'p> {
         Self::of(stage, name, folder)
     }
 
-    /// Answers where a human is waited for, and says where it stands.
+    /// Answers if the session waits for a human, and returns its state.
     fn tend(&self) -> String {
         let state = self.state();
         if state == "waiting" {
             let answers = ["answer", &self.name, "--accept-suggestions"];
-            let approves = ["approve", &self.name, "-m", "Go on"];
+            let approves = ["approve", &self.name, "-m", "Continue"];
             let hook = self.json("_hook.json");
             let questions = hook.first().is_some_and(|hook| hook["for"] == "qa_answers");
             let verb = if questions { answers.as_slice() } else { approves.as_slice() };
-            // It may have gone on meanwhile.
+            // It may have moved on by now.
             self.user().samocode(verb).cwd(&self.stage.project.dir).output();
         }
         state
     }
 
-    /// One fault and what came of it; `None` when the session ended before it.
+    /// One fault and its effect; `None` when the session ended before it.
     fn strike(&self, class: Class) -> Option<Injected> {
         let mut at = SystemTime::now();
         let mut hit = false;
@@ -131,7 +131,7 @@ impl<'p> Broken<'p> {
         }
         let mut injected = Injected::new(class);
         if class.restarts_agent() {
-            // A signal that was left is taken, and may lead to a gate or to the end: then no agent
+            // A pending signal is taken and may end at a gate or in `done`: then no agent
             // follows at once, and the time is not samocode's.
             let rests = || ["waiting", "done"].contains(&self.state().as_str());
             let (mut latency, mut rested) = (None, false);
@@ -157,7 +157,7 @@ impl<'p> Broken<'p> {
         Course { signals, commits: self.commits() }
     }
 
-    /// Lets it come to its end and looks for what is not as in the other.
+    /// Lets it finish and compares it with the undisturbed one.
     fn compare(&self, course: &Course) -> Damage {
         let ended = until(BOUND, || self.tend() == "done");
         let own = self.course();

@@ -1,4 +1,4 @@
-//! The table of what was broken and what became of it.
+//! The table of faults and their effects.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,11 +11,11 @@ use super::{Damage, Plan};
 #[derive(Clone, Debug)]
 pub(crate) struct Injected {
     pub(crate) class: Class,
-    /// Whether the session went on after it.
+    /// Whether the session recovered.
     pub(crate) recovered: bool,
     /// From the fault to the agent running again, where the fault ends it.
     pub(crate) latency: Option<Duration>,
-    /// Processes of the run before that were alive when the next had begun.
+    /// Processes of the previous run that were alive when the next had started.
     pub(crate) orphans: usize,
 }
 
@@ -92,7 +92,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// The smallest value that so many percent do not exceed, in milliseconds.
+/// A percentile, in milliseconds.
 pub(super) fn quantile(sorted: &[Duration], percent: usize) -> String {
     let rank = (sorted.len() * percent).div_ceil(100).max(1);
     sorted

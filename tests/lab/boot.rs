@@ -50,7 +50,7 @@ pub(crate) struct Lab {
 pub(crate) struct Machine {
     pub(crate) lab: &'static Lab,
     booter: Child,
-    said: mpsc::Receiver<String>,
+    lines: mpsc::Receiver<String>,
 }
 
 /// A machine with the real `claude` CLI in it, booted; without one of them prints `SKIPPED` with the
@@ -65,8 +65,8 @@ impl Machine {
         static BOOTED: AtomicU32 = AtomicU32::new(0);
         let number = BOOTED.fetch_add(1, Ordering::Relaxed);
         let dir = Lab::folder().join(format!("machine{number}"));
-        let (lab, booter, said) = Lab::start(dir, Path::new("/"), true)?;
-        Ok(Self { lab: Box::leak(Box::new(lab)), booter, said })
+        let (lab, booter, lines) = Lab::start(dir, Path::new("/"), true)?;
+        Ok(Self { lab: Box::leak(Box::new(lab)), booter, lines })
     }
 
     /// Cuts the power: all processes are gone at once, and the machine boots again on the same disk.
@@ -74,7 +74,7 @@ impl Machine {
     pub(crate) fn cut_power(&mut self) {
         let pid = Pid::from_raw(self.lab.pid().cast_signed()).expect("a process");
         kill_process(pid, Signal::KILL).expect("kill PID 1");
-        let line = next_line(&mut self.booter, &self.said);
+        let line = next_line(&mut self.booter, &self.lines);
         let log = || fs::read_to_string(self.lab.dir.join("boot.log")).unwrap_or_default();
         assert_eq!(line, "ready", "it does not boot again: {}", log());
         self.lab.pid.store(read_pid(&self.lab.dir).expect("a pid"), Ordering::Relaxed);
@@ -160,10 +160,10 @@ impl Lab {
         fs::create_dir_all(dir.join("bin")).map_err(|e| format!("{}: {e}", dir.display()))?;
         let program = Path::new(env!("CARGO_BIN_EXE_samocode"));
         place(program, &dir.join("bin/samocode")).map_err(|e| format!("samocode: {e}"))?;
-        let (booter, said) = start(&dir, root, again)?;
+        let (booter, lines) = start(&dir, root, again)?;
         let pid = AtomicU32::new(read_pid(&dir)?);
         let (names, useradd) = (Mutex::default(), Mutex::default());
-        Ok((Self { pid, dir, names, useradd }, booter, said))
+        Ok((Self { pid, dir, names, useradd }, booter, lines))
     }
 
     /// Where this process finds a path of the lab.
@@ -218,11 +218,11 @@ pub(crate) fn target_dir() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("lab")
 }
 
-/// What a login shell in the lab has.
+/// The environment of a login shell in the lab.
 pub(super) const PATH: &str = "/opt/samocode/bin:/opt/claude/bin:\
      /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Whether a program, by name or by path, is there.
+/// Whether a program, given by name or path, exists.
 pub(crate) fn is_installed(program: &str) -> bool {
     Path::new(program).is_absolute() && Path::new(program).exists()
         || ["/usr/bin", "/usr/sbin", "/bin", "/sbin", "/usr/local/bin"]
@@ -272,8 +272,8 @@ fn start(dir: &Path, root: &Path, again: bool) -> Result<(Child, mpsc::Receiver<
         .stderr(stderr);
     let mut child = spawn_for_life(command).map_err(|e| format!("setpriv: {e}"))?;
     let lines = lines(child.stdout.take());
-    let said = next_line(&mut child, &lines);
-    if said == "ready" {
+    let line = next_line(&mut child, &lines);
+    if line == "ready" {
         return Ok((child, lines));
     }
     let ended = match child.try_wait() {
@@ -284,7 +284,7 @@ fn start(dir: &Path, root: &Path, again: bool) -> Result<(Child, mpsc::Receiver<
     let _ = child.wait();
     let log = fs::read_to_string(&log).unwrap_or_default();
     let log = log.trim().replace('\n', "; ");
-    Err(format!("the private systemd did not start ({ended}; said {said:?}): {log}"))
+    Err(format!("the private systemd did not start ({ended}; printed {line:?}): {log}"))
 }
 
 /// Spawns a command that has asked (`setpriv --pdeathsig`) to be killed with
@@ -315,7 +315,7 @@ fn lines(stdout: Option<ChildStdout>) -> mpsc::Receiver<String> {
     lines
 }
 
-/// What the child says next; empty when it ended or said nothing for 70 s
+/// The child's next line; empty when it ended or printed nothing for 70 s
 /// (the script itself gives up after 60).
 fn next_line(child: &mut Child, lines: &mpsc::Receiver<String>) -> String {
     let end = Instant::now() + Duration::from_secs(70);

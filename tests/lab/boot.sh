@@ -66,14 +66,14 @@ outside() {
     (
         exec 3<>"$dir/disk/.ready"
         tries=0
-        said=
+        line=
         # A read that times out may have got the beginning of the line.
         until read -r -t 0.2 -u 3 part; do
-            said+=$part
+            line+=$part
             kill -0 $$ 2>/dev/null && ((++tries < 300)) || exit 1
         done
         echo $$ >"$home/cgroup.procs"
-        echo "$said$part"
+        echo "$line$part"
     ) &
 
     exec unshare --mount --pid --fork --uts --ipc --cgroup \
@@ -133,7 +133,7 @@ make_kernel_views() {
 # the tests need, the host's fstab and timers are out.
 configure() {
     local root=$1 unit units=$1/etc/systemd/system
-    # systemd keeps a machine-id that is there.
+    # systemd keeps an existing machine-id.
     tr -d - </proc/sys/kernel/random/uuid >"$root/etc/machine-id"
     echo lab >"$root/etc/hostname"
     : >"$root/etc/fstab"
@@ -191,7 +191,7 @@ inside() {
     read -r pid _ </proc/self/stat
 
     # The overlay's root is a folder in a tmpfs of this namespace: it goes
-    # when the last process of the lab has gone. A machine's disk is there.
+    # when the last process of the lab has gone. A machine's disk is in it.
     if [[ ! -d $root/upper ]]; then
         mount -t tmpfs -o mode=755 lab "$root"
         mkdir "$root/upper" "$root/work" "$root/new"

@@ -35,13 +35,13 @@ impl Bot {
         Self { url, messages }
     }
 
-    /// What was sent, in its order.
+    /// The messages sent so far, in order.
     pub(crate) fn messages(&self) -> Vec<String> {
         self.messages.lock().unwrap_or_else(|e| e.into_inner()).clone()
     }
 
     /// How many messages hold `text`.
-    pub(crate) fn told(&self, text: &str) -> usize {
+    pub(crate) fn count_of(&self, text: &str) -> usize {
         self.messages().iter().filter(|message| message.contains(text)).count()
     }
 }
@@ -53,9 +53,9 @@ async fn take(State(messages): State<Messages>, Json(body): Json<Value>) -> Json
 }
 
 impl LabUser {
-    /// Has the user's sessions tell them by `bot`; replaces `~/.config/samocode/env`.
+    /// Makes the user's sessions send notices through `bot`; replaces `~/.config/samocode/env`.
     #[track_caller]
-    pub(crate) fn is_told_by(&self, bot: &Bot) {
+    pub(crate) fn gets_messages_from(&self, bot: &Bot) {
         let keys = [
             ("TELEGRAM_BOT_TOKEN", "12345678:AAabcdefghijklmnopqrstuvwxyz0123456"),
             ("TELEGRAM_CHAT_ID", "1"),

@@ -17,7 +17,7 @@ use super::secs;
 /// a cgroup that the lab cannot name.
 const ENTER: &str = r#"echo 0 >/sys/fs/cgroup/lab-commands/cgroup.procs; exec "$@""#;
 
-/// What a command has for stdin.
+/// The stdin of a command.
 enum Input {
     /// `/dev/null`
     Nothing,
@@ -82,7 +82,7 @@ impl LabCommand {
         self
     }
 
-    /// What the command reads; its stdin ends after it.
+    /// The input of the command; its stdin is closed after it.
     pub(crate) fn stdin(mut self, text: impl Into<Vec<u8>>) -> Self {
         self.stdin = Input::Whole(text.into());
         self
@@ -246,7 +246,7 @@ impl Running {
         }
     }
 
-    /// Waits for its end; fails the test when that does not come.
+    /// Waits for it to exit; fails the test after the time limit.
     #[track_caller]
     pub(crate) fn wait(&mut self, bound: Duration) -> Outcome {
         let end = Instant::now() + bound;
@@ -314,7 +314,7 @@ impl Collected {
         String::from_utf8_lossy(&self.bytes.lock().expect("no reader panics")).into_owned()
     }
 
-    /// All of it; not waited for more than a second, since something that the
+    /// All of it; waits at most a second, since something that the
     /// command left in the background may hold the pipe.
     fn finished(&mut self) -> String {
         let end = Instant::now() + secs(1);
@@ -327,12 +327,12 @@ impl Collected {
     }
 }
 
-/// How a command ended and what it said.
+/// A command's exit code and output.
 pub(crate) struct Outcome {
     what: String,
     /// The exit code; 128 and the signal's number when it was killed.
     pub(crate) code: i32,
-    /// The same, as the kernel says it.
+    /// The same, as reported by the kernel.
     pub(crate) status: ExitStatus,
     pub(crate) stdout: String,
     pub(crate) stderr: String,

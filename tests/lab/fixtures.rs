@@ -177,7 +177,7 @@ impl Project<'_> {
         self.newest(&self.worktrees, name)
     }
 
-    /// A file of the session's, if it is there.
+    /// A file of the session, if it exists.
     pub(crate) fn session_file(&self, name: &str, file: &str) -> Option<String> {
         let path = self.session(name)?.join(file);
         fs::read_to_string(self.user.host_path(path)).ok()

@@ -6,7 +6,7 @@
 //! 13, for its newer systemd, by `lab::on(System::Debian13)`, and one of a test's own, whose
 //! power can be cut, by `lab::machine()`. Its root is an
 //! overlay of this machine's: nothing a test does in it reaches the machine, with one
-//! exception made on purpose, `/srv/lab`, which lies on the real disk below
+//! deliberate exception, `/srv/lab`, which is on the real disk below
 //! `target/lab/PID/disk`.
 //!
 //! ```ignore
@@ -70,7 +70,7 @@ pub(crate) const fn secs(seconds: u64) -> std::time::Duration {
     std::time::Duration::from_secs(seconds)
 }
 
-/// Says on the real stderr, past the capture of passing tests' output, that a
+/// Reports on the real stderr, past the capture of passing tests' output, that a
 /// test did not run. `tests/run.sh` counts these lines.
 pub(crate) fn skipped(why: &str) {
     use std::io::Write;

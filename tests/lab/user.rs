@@ -107,8 +107,8 @@ impl LabUser {
             .fold(self.run(program.split(' ')), |command, arg| command.arg(arg.as_ref()))
     }
 
-    /// The user's journal, the messages only. What services have said until now
-    /// is in it: journald is asked to write it out first.
+    /// The user's journal, the messages only. Everything that services have logged so far
+    /// is in it: journald is asked to flush first.
     #[track_caller]
     pub(crate) fn journal<S: AsRef<str>>(&self, args: impl IntoIterator<Item = S>) -> String {
         self.lab.root(["journalctl", "--sync"]).ok();
@@ -153,7 +153,7 @@ impl LabUser {
         fs::read_to_string(&host).unwrap_or_else(|e| panic!("{}: {e}", path.as_ref().display()))
     }
 
-    /// Writes a file that belongs to the user, and the folders it lies in;
+    /// Writes a file that belongs to the user, and creates its parent folders;
     /// relative to the home folder.
     #[track_caller]
     pub(crate) fn write(&self, path: impl AsRef<Path>, text: impl AsRef<[u8]>) {
@@ -164,7 +164,7 @@ impl LabUser {
         chown(&host, Some(self.uid), Some(self.uid)).expect("chown");
     }
 
-    /// Writes the user's file of credentials as a careful editor does: who reads it meanwhile sees
+    /// Writes the user's file of credentials atomically, as a careful editor does: readers see
     /// the old contents or the new.
     #[track_caller]
     pub(crate) fn write_env_file(&self, text: impl AsRef<[u8]>) {
@@ -209,8 +209,8 @@ impl LabUser {
         self.write_env_file(lines);
     }
 
-    /// Waits on a condition; fails the test with a diagnosis when it does not
-    /// come within the bound.
+    /// Waits for a condition; fails the test with a diagnosis when it does not
+    /// hold within the bound.
     #[track_caller]
     pub(crate) fn wait_until(&self, what: &str, bound: Duration, mut is_so: impl FnMut() -> bool) {
         self.wait_for(what, bound, || is_so().then_some(()));
@@ -236,7 +236,7 @@ impl LabUser {
         }
     }
 
-    /// What a developer would look at first: the units, the journal's tail, the
+    /// Diagnostics that a developer would look at first: the units, the journal's tail, the
     /// session folders.
     pub(crate) fn diagnosis(&self) -> String {
         let units = self.systemctl(["status", "--all", "--lines=0", "samocode*"]).output();

@@ -1,4 +1,4 @@
-//! Sessions that write files in every way there is, on a machine whose power is cut again and again: nothing that was committed or signalled is lost.
+//! Sessions that write files in every possible way, on a machine whose power is cut repeatedly: nothing that was committed or signalled is lost.
 //!
 //! `SAMOCODE_CUTS=100` makes it a hundred cuts in place of a few.
 
@@ -14,8 +14,8 @@ const SESSIONS: [&str; 3] = ["ash", "birch", "cedar"];
 /// Steps of a session that are looked at again after each cut, back from its last.
 const LOOKED_AT: u64 = 40;
 
-/// The agent. Each step of it is a commit in which every file has a content that follows from the step's number; it goes on from the last one that is on
-/// its branch, and trusts what it finds. Until `go` is there, which no boot finds there, it only waits.
+/// The agent. Each step of it is a commit in which every file has a content that follows from the step's number; it resumes after the last one on
+/// its branch, and trusts the files it finds. It waits until `go` exists, which does not survive a boot.
 const AGENT: &str = r#"
 stage() { echo "$1" >"/run/user/1900/stage-$SAMOCODE_SESSION"; sleep "0.$((RANDOM % 5))"; }
 version() { printf "version %06d\n" $(printf "$1 %.0s" {1..200}); }
@@ -61,7 +61,7 @@ fn cuts() -> u32 {
 }
 
 #[test]
-fn what_was_committed_or_signalled_outlasts_power_cuts() {
+fn committed_and_signalled_work_survives_power_cuts() {
     let Some(machine) = Machine::boot() else { return };
     let agent = machine.agent("writes", AGENT);
     machine.project("wood", &format!("SAMOCODE_AGENT={agent}\nSAMOCODE_MAX_RUNNING=3\n"));
@@ -97,8 +97,8 @@ fn what_was_committed_or_signalled_outlasts_power_cuts() {
         }
         // Agents wait for `go`: nothing is at work in the repository.
         let fsck = "git -C wood fsck --full --strict --no-dangling --no-progress 2>&1";
-        let said = machine.dev(fsck).stdout;
-        assert_eq!(said, "", "after cut {cut}\n{}", machine.diagnosis());
+        let output = machine.dev(fsck).stdout;
+        assert_eq!(output, "", "after cut {cut}\n{}", machine.diagnosis());
         for (name, taken) in SESSIONS.into_iter().zip(taken) {
             assert_whole(&machine, name, taken, cut);
         }
@@ -131,9 +131,9 @@ impl Tally {
 }
 
 fn journal(machine: &Machine, name: &str, kind: &str) -> Vec<Value> {
-    let said =
+    let output =
         machine.dev(&format!("grep '\"kind\":\"{kind}\"' ~/wood-sessions/*-{name}/_journal.jsonl"));
-    said.stdout.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    output.stdout.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
 /// How many boots of the machine have seen a run of a session.
@@ -171,7 +171,7 @@ fn blob(content: &str) -> String {
     git2::Oid::hash_object(git2::ObjectType::Blob, content.as_bytes()).unwrap().to_string()
 }
 
-/// Asserts that each of the last commits has what its step wrote, and the worktree what a signal said is there.
+/// Asserts that each of the last commits has what its step wrote, and that the worktree has what a signal reported.
 #[track_caller]
 fn assert_whole(machine: &Machine, name: &str, taken: u64, cut: u32) {
     let log = format!(

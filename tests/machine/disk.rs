@@ -1,4 +1,4 @@
-//! What a machine boots from.
+//! The disk that a machine boots from.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -64,7 +64,7 @@ rm -rf "$root/kernel" "$root"/var/cache/apt/archives/*.deb "$root"/var/cache/apt
 # ---- the machine ------------------------------------------------------------
 
 units=$root/etc/systemd/system
-# Told by nobody what time it is, no console but the log, nothing to fetch.
+# No time synchronisation, no console but the log, nothing to fetch.
 for unit in systemd-timesyncd.service timers.target getty.target \
     serial-getty@ttyS0.service systemd-hwdb-update.service ldconfig.service \
     systemd-journal-catalog-update.service systemd-firstboot.service \
@@ -93,7 +93,7 @@ cd /run
 while IFS= read -r -d '' -u 3 number && IFS= read -r -d '' -u 3 bound &&
     IFS= read -r -d '' -u 3 script; do
     timeout -s KILL "$bound" bash -c "$script" >lab.out 2>lab.err </dev/null 3>&-
-    # A command's background jobs may still write: what is told is what is sent.
+    # A command's background jobs may still write: send exactly as many bytes as announced.
     sizes="$? $(stat -c %s lab.out lab.err | xargs)"
     read -r _ out err <<<"$sizes"
     { echo "$number $sizes"; head -c "$out" lab.out; head -c "$err" lab.err; } >&3

@@ -14,13 +14,13 @@ fn took(earlier: &Value, later: &Value) -> std::time::Duration {
 }
 
 #[test]
-fn what_takes_too_much_memory_is_ended_and_nothing_else() {
+fn only_processes_that_take_too_much_memory_are_ended() {
     let Some(machine) = Machine::boot() else { return };
-    an_agent_is_ended_and_named_and_its_loop_goes_on(&machine);
+    an_agent_is_ended_and_named_and_its_session_continues(&machine);
     a_build_does_not_take_its_agent_with_it(&machine);
 }
 
-fn an_agent_is_ended_and_named_and_its_loop_goes_on(machine: &Machine) {
+fn an_agent_is_ended_and_named_and_its_session_continues(machine: &Machine) {
     let agent = machine.agent("leak", "exec tail /dev/zero");
     for (name, limit, most) in [("small", "64M", 64 << 20), ("large", "256M", 256 << 20)] {
         let keys = format!(

@@ -1,4 +1,4 @@
-//! A session whose machine goes down: without a word, and in good order.
+//! A session whose machine goes down: abruptly, and in an orderly shutdown.
 
 use super::{Machine, Session};
 
@@ -8,7 +8,7 @@ fn commits(machine: &Machine) -> Vec<String> {
     log.lines().map(str::to_owned).collect()
 }
 
-/// Asserts that all that commits, branches and indexes name is there and whole.
+/// Asserts that every object that commits, branches and indexes name exists and is intact.
 #[track_caller]
 fn assert_whole(machine: &Machine) {
     let fsck = machine.dev("git -C shop fsck --full --strict").ok();
@@ -23,7 +23,7 @@ fn taken(session: &Session<'_>) -> Vec<u64> {
 }
 
 #[test]
-fn a_session_comes_to_its_end_over_a_power_cut_and_a_reboot() {
+fn a_session_finishes_despite_a_power_cut_and_a_reboot() {
     let Some(machine) = Machine::boot() else { return };
     machine.project("shop", "SAMOCODE_AGENT=rehearsal\n");
     let session = machine.enable("shop");
@@ -40,7 +40,7 @@ fn a_session_comes_to_its_end_over_a_power_cut_and_a_reboot() {
     assert!(after.ends_with(&before), "{before:?} became {after:?}");
     assert_whole(&machine);
     machine.slow_rehearsals();
-    machine.wait_until("why tells of the restart", || {
+    machine.wait_until("why reports the restart", || {
         session.samocode("why shop").stdout.contains("goes on after a restart of the machine")
     });
     session.wait_for_phase("testing");

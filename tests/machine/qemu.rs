@@ -7,11 +7,11 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use super::shell::{Said, Shell};
+use super::shell::{Output, Shell};
 use super::{BOUND, disk};
 use crate::lab::{secs, skipped, spawn_for_life};
 
-/// Held by the machine there is: an emulator takes all the processors it can get.
+/// Held by the running machine: an emulator takes all the processors it can get.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// A virtual machine; gone when dropped, and with the test process.
@@ -52,7 +52,7 @@ impl Machine {
 
     /// A line of shell as root, bounded to a minute.
     #[track_caller]
-    pub(crate) fn root(&self, line: &str) -> Said {
+    pub(crate) fn root(&self, line: &str) -> Output {
         self.power().shell.run(line, secs(60))
     }
 
@@ -133,7 +133,7 @@ impl Power {
     }
 }
 
-/// Connects to a socket of qemu's, which is there soon after its start.
+/// Connects to a socket of qemu, which creates it soon after its start.
 fn connect(qemu: &mut Child, socket: &Path) -> Result<UnixStream, String> {
     let failed = |e: &dyn std::fmt::Display| format!("{}: {e}", socket.display());
     // By way of /proc, since the path may be longer than a socket's may be.

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use super::BOUND;
 
-/// How a command ended and what it said.
-pub(crate) struct Said {
+/// A command's exit code and output.
+pub(crate) struct Output {
     line: String,
     /// The exit code; 137 when it was killed, at its bound for one.
     pub(crate) code: i32,
@@ -19,7 +19,7 @@ pub(crate) struct Said {
     pub(crate) stderr: String,
 }
 
-impl Said {
+impl Output {
     /// Asserts that the exit code is 0.
     #[track_caller]
     pub(crate) fn ok(self) -> Self {
@@ -28,7 +28,7 @@ impl Said {
     }
 }
 
-impl fmt::Display for Said {
+impl fmt::Display for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { line, code, stdout, stderr } = self;
         write!(f, "{line}\n--- exit {code}\n--- stdout\n{stdout}\n--- stderr\n{stderr}")
@@ -46,7 +46,7 @@ impl Shell {
         Self { port: BufReader::new(port), sent: 0 }
     }
 
-    /// Waits until the machine has booted; else what its console said.
+    /// Waits until the machine has booted; otherwise returns its console's output.
     pub(super) fn ready(&mut self, console: &Path) -> Result<(), String> {
         self.patience(BOUND);
         let mut line = String::new();
@@ -68,22 +68,22 @@ impl Shell {
         }
     }
 
-    /// Runs a line of shell to its end, which the machine sees to.
+    /// Runs a line of shell to its end; the machine enforces the time limit.
     #[track_caller]
-    pub(super) fn run(&mut self, line: &str, bound: Duration) -> Said {
+    pub(super) fn run(&mut self, line: &str, bound: Duration) -> Output {
         self.send(line, bound);
         self.patience(bound + BOUND);
-        let mut said = String::new();
-        while !said.starts_with(&format!("{} ", self.sent)) {
-            said.clear();
-            let count = self.port.read_line(&mut said);
+        let mut header = String::new();
+        while !header.starts_with(&format!("{} ", self.sent)) {
+            header.clear();
+            let count = self.port.read_line(&mut header);
             assert!(count.is_ok_and(|count| count > 0), "no answer of the machine to: {line}");
         }
-        let mut numbers = said.split_whitespace().skip(1).map(|n| n.parse().expect("a number"));
+        let mut numbers = header.split_whitespace().skip(1).map(|n| n.parse().expect("a number"));
         let mut next = || numbers.next().expect("three numbers");
         let (code, stdout, stderr) = (next(), next(), next());
         let (stdout, stderr) = (self.text(stdout), self.text(stderr));
-        Said {
+        Output {
             line: line.to_owned(),
             code: i32::try_from(code).expect("an exit code"),
             stdout,

@@ -8,7 +8,7 @@ const SLEEP: &str = "echo +45 >/sys/class/rtc/rtc0/wakealarm && echo mem >/sys/p
     sleep 8; dmesg | grep 'suspend exit'";
 
 #[test]
-fn what_a_machine_sleeps_is_no_stall() {
+fn time_the_machine_sleeps_is_no_stall() {
     let Some(machine) = Machine::boot() else { return };
     let signal = r#"{"status":"blocked","reason":"that is all","needs":"human_decision"}"#;
     let agent = machine.agent(

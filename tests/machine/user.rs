@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::shell::Said;
+use super::shell::Output;
 use super::{BOUND, Machine};
 use crate::lab::quoted;
 
@@ -16,7 +16,7 @@ const AS_DEV: &str = "exec setpriv --reuid=1900 --regid=1900 --init-groups \
 impl Machine {
     /// A line of shell as the user, bounded to a minute.
     #[track_caller]
-    pub(crate) fn dev(&self, line: &str) -> Said {
+    pub(crate) fn dev(&self, line: &str) -> Output {
         self.root(&format!("{AS_DEV}{}", quoted(line)))
     }
 
@@ -49,7 +49,7 @@ impl Machine {
     #[track_caller]
     pub(crate) fn slow_rehearsals(&self) {
         let set = "systemctl --user set-environment SAMOCODE_REHEARSAL_PACE=700";
-        self.wait_until("the user's manager is there", || self.dev(set).code == 0);
+        self.wait_until("the user's manager runs", || self.dev(set).code == 0);
     }
 
     /// A session of the project of the same name, enabled.
@@ -59,8 +59,8 @@ impl Machine {
         Session { machine: self, name }
     }
 
-    /// Waits on a condition; fails the test with a diagnosis when it does not
-    /// come.
+    /// Waits for a condition; fails the test with a diagnosis when it does not
+    /// hold in time.
     #[track_caller]
     pub(crate) fn wait_until(&self, what: &str, mut is_so: impl FnMut() -> bool) {
         let end = Instant::now() + BOUND;
@@ -70,7 +70,7 @@ impl Machine {
         }
     }
 
-    /// What a developer would look at first.
+    /// Diagnostics that a developer would look at first.
     pub(crate) fn diagnosis(&self) -> String {
         let look = "systemctl --user --no-pager status --all --lines=0 'samocode*'
             journalctl --user --no-pager --quiet --lines=60
@@ -97,7 +97,7 @@ impl Session<'_> {
 
     /// A command of samocode in the project's folder.
     #[track_caller]
-    pub(crate) fn samocode(&self, args: &str) -> Said {
+    pub(crate) fn samocode(&self, args: &str) -> Output {
         self.machine.dev(&format!("cd {} && samocode {args}", self.name))
     }
 
@@ -107,7 +107,7 @@ impl Session<'_> {
         serde_json::from_str(&self.sh("cat _hook.json")).unwrap_or(Value::Null)
     }
 
-    /// Why it stands where it stands, as the hook has it.
+    /// The reason for its state, from the hook.
     #[track_caller]
     pub(crate) fn reason(&self) -> String {
         self.hook()["reason"].as_str().unwrap_or_default().to_owned()
@@ -133,7 +133,7 @@ impl Session<'_> {
         self.machine.dev(&show).ok().stdout.trim().to_owned()
     }
 
-    /// Waits until the session stands there and its unit is no more.
+    /// Waits until the session has this state and phase and its unit has ended.
     #[track_caller]
     pub(crate) fn wait_to_rest(&self, state: &str, phase: &str) {
         self.machine.wait_until(&format!("{} is {state} in {phase}", self.name), || {

@@ -95,7 +95,7 @@ fn one_after_another(lines: &[&str]) -> String {
 }
 
 #[test]
-fn what_was_interrupted_or_crashed_is_started_again_at_once() {
+fn interrupted_and_crashed_workers_are_restarted_at_once() {
     let deaths = [
         "exit 75",
         "kill -KILL $$",
@@ -110,7 +110,7 @@ fn what_was_interrupted_or_crashed_is_started_again_at_once() {
 }
 
 #[test]
-fn what_a_restart_would_not_mend_ends_it() {
+fn failures_that_a_restart_cannot_fix_end_it() {
     for code in [2, 69, 70, 78] {
         let outcome = Supervised::new(&format!("exit {code}"), &[]).outcome();
         assert_eq!(outcome, format!("Finished Some({code}) None after 0"));
@@ -150,7 +150,7 @@ fn a_worker_that_asks_for_it_is_aborted() {
 }
 
 #[test]
-fn sigterm_is_handed_on_and_the_worker_waited_for() {
+fn sigterm_is_passed_on_and_the_parent_waits_for_the_worker() {
     let mut supervised = Supervised::new(WORKER, &[]);
     supervised.until("status phase testing");
     supervised.signal(Signal::HUP);
@@ -180,7 +180,7 @@ fn a_worker_does_not_outlive_the_parent_that_was_killed() {
     supervised.until("status hangup");
     supervised.signal(Signal::KILL);
     let mut rest = String::new();
-    // The end of the output is the end of all who hold it.
+    // The output ends when all processes that hold it have ended.
     supervised.out.read_to_string(&mut rest).unwrap();
     assert!(super::read(&notes).ends_with("terminate\n"));
     supervised.child.wait().unwrap();

@@ -46,9 +46,9 @@ fn drive(lab: &'static Lab, user: &LabUser, name: &str) {
     let inside = part(user.run([PROGRAM]), &format!("service::inside::{name}"));
     // A crash loop starts this large program a hundred times.
     let done = inside.within(secs(240)).output();
-    let told = format!("{}\n{}", done.stdout, done.stderr);
-    println!("{told}");
-    assert!(told.contains("1 passed"), "{told}\n{}", user.diagnosis());
+    let output = format!("{}\n{}", done.stdout, done.stderr);
+    println!("{output}");
+    assert!(output.contains("1 passed"), "{output}\n{}", user.diagnosis());
 }
 
 fn read(path: &Path) -> String {

@@ -50,8 +50,8 @@ fn a_session_of_the_system_runs_as_its_user_who_alone_wakes_it() {
 
     user.write("sys/orders", "exit 78");
     lab.root(["systemctl", "restart", "samocode@sys.service"]).ok();
-    let told = format!("failed {uid}");
-    user.wait_until("its user was told", secs(10), || notes().contains(&told));
+    let note = format!("failed {uid}");
+    user.wait_until("its user was notified", secs(10), || notes().contains(&note));
 
     let verify = "systemd-analyze verify /etc/systemd/system/samocode@sys.service \
         /etc/systemd/system/samocode-wake.path /etc/systemd/system/samocode-wake.service \

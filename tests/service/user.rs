@@ -23,10 +23,10 @@ driven! {
     a_token_for_a_worker_that_is_finishing_starts_it_afterwards =
         "jobs::a_start_while_the_worker_finishes_is_queued";
     a_token_for_a_unit_that_is_being_stopped_leaves_it_stopped = "jobs::a_token_during_a_stop_is_void";
-    a_unit_is_removed_whoever_starts_it_meanwhile = "jobs::a_removal_insists";
+    a_unit_is_removed_even_while_something_starts_it = "jobs::a_removal_insists";
     fifty_sessions_are_woken_at_once_and_a_stopped_one_is_not = "waker::the_waker_starts_what_has_mail";
     mail_waits_out_a_waker_that_cannot_run = "waker::a_broken_waker_strands_no_mail";
-    changes_of_a_watched_unit_are_told = "life::a_change_is_told";
+    changes_of_a_watched_unit_are_reported = "life::a_change_is_reported";
     a_thousand_units_are_listed_in_one_call = "life::a_thousand_sessions_are_listed_at_once";
 }
 
@@ -53,10 +53,10 @@ fn without_a_message_bus_the_managers_own_socket_serves() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user("busless");
     user.systemctl(["stop", "dbus.socket", "dbus.service"]).ok();
-    // systemd leaves the socket there, and nobody answers.
+    // systemd leaves the socket behind, and nothing listens on it.
     drive(lab, &user, "life::the_life_of_a_session");
     std::fs::remove_file(lab.host_path(user.runtime_dir().join("bus"))).unwrap();
-    drive(lab, &user, "life::a_change_is_told");
+    drive(lab, &user, "life::a_change_is_reported");
 }
 
 #[test]
@@ -81,8 +81,8 @@ fn without_a_manager_one_line_names_run() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user_without_manager("alone");
     place(lab);
-    let told = part(user.run([PROGRAM]), "service::inside::no_manager").ok().stdout;
-    let line = told.lines().find(|line| line.contains("error: ")).unwrap();
+    let output = part(user.run([PROGRAM]), "service::inside::no_manager").ok().stdout;
+    let line = output.lines().find(|line| line.contains("error: ")).unwrap();
     assert!(line.contains("no user service manager is reachable (there is no "), "{line}");
     assert!(line.ends_with("use `samocode run SESSION`, which needs none"), "{line}");
 }
@@ -92,15 +92,15 @@ fn lingering_is_read_and_turned_on() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user("lingers");
     place(lab);
-    let told = part(user.run([PROGRAM]), "service::inside::linger").ok().stdout;
-    assert!(told.contains("before: Ok(false)"), "{told}");
-    if told.contains("turned on: Ok(())") {
-        assert!(told.contains("after: Ok(true)"), "{told}");
+    let output = part(user.run([PROGRAM]), "service::inside::linger").ok().stdout;
+    assert!(output.contains("before: Ok(false)"), "{output}");
+    if output.contains("turned on: Ok(())") {
+        assert!(output.contains("after: Ok(true)"), "{output}");
     } else {
         // Without polkit an unprivileged user may not.
-        assert!(told.contains("loginctl enable-linger"), "{told}");
+        assert!(output.contains("loginctl enable-linger"), "{output}");
         lab.root(["loginctl", "enable-linger", &user.name]).ok();
-        let told = part(user.run([PROGRAM]), "service::inside::linger").ok().stdout;
-        assert!(told.contains("before: Ok(true)"), "{told}");
+        let output = part(user.run([PROGRAM]), "service::inside::linger").ok().stdout;
+        assert!(output.contains("before: Ok(true)"), "{output}");
     }
 }

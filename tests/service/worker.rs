@@ -1,4 +1,4 @@
-//! What the units in these tests run. Not tests: each is started by a unit, through the stand-in.
+//! What the units in these tests run. Not tests: a unit starts each through the stand-in.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;

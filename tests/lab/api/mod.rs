@@ -62,7 +62,7 @@ impl Api {
         Self::start_with(script.into_answer())
     }
 
-    /// Serves what a function answers. Side requests of the CLI (titles and
+    /// Serves the answers of a function. Side requests of the CLI (titles and
     /// the like, see [`Request::is_side`]) do not reach it.
     pub(crate) fn start_with(answer: impl FnMut(&Request) -> Reply + Send + 'static) -> Self {
         Self::listen(0, answer).expect("a free port on 127.0.0.1")
@@ -94,7 +94,7 @@ impl Api {
         Ok(Self { address, shared, subscription: false, _stop: stop })
     }
 
-    /// Clients are to log in as a subscription does, by an OAuth token instead
+    /// Makes clients log in as a subscription does, by an OAuth token instead
     /// of an API key: only then does the CLI report usage limits.
     pub(crate) fn for_a_subscription(mut self) -> Self {
         self.subscription = true;

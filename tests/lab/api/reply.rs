@@ -1,4 +1,4 @@
-//! What the model says, and how the line behaves while it says it.
+//! The model's replies, and how the connection behaves while they are sent.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -36,9 +36,9 @@ enum Block {
 #[derive(Clone, Debug)]
 enum End {
     Whole,
-    /// The connection stays open and nothing comes any more.
+    /// The connection stays open but falls silent.
     Silent,
-    /// Nothing but pings any more.
+    /// From here on only pings.
     Pings,
     /// The connection ends in the middle.
     CutOff,
@@ -55,7 +55,7 @@ impl Reply {
         }
     }
 
-    /// Text. Without a tool the model's turn is over with it.
+    /// Text. Without a tool it ends the model's turn.
     pub(crate) fn say(text: impl Into<String>) -> Self {
         Self::new(Content::Blocks(vec![Block::Text(text.into())]))
     }
@@ -92,12 +92,12 @@ impl Reply {
             .header("anthropic-ratelimit-unified-overage-status", "rejected")
     }
 
-    /// A stream that begins and goes silent.
+    /// A stream that starts and falls silent.
     pub(crate) fn silent() -> Self {
         Self { end: End::Silent, ..Self::say("I begin and") }
     }
 
-    /// A stream that begins and then only pings.
+    /// A stream that starts and then only pings.
     pub(crate) fn pings() -> Self {
         Self { end: End::Pings, ..Self::say("I begin and") }
     }
@@ -211,7 +211,7 @@ impl Reply {
     }
 }
 
-/// A block as it begins, empty, and the pieces that fill it.
+/// The empty block that starts a content block, and the deltas that fill it.
 fn block_parts(block: &Block, id: u64, index: usize) -> (Value, Vec<Value>) {
     match block {
         Block::Text(text) => (

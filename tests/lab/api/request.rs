@@ -1,4 +1,4 @@
-//! What a client asked.
+//! The requests of a client.
 
 use axum::body::Bytes;
 use axum::http::{HeaderMap, Method, Uri};
@@ -92,18 +92,18 @@ impl Request {
         text_of(&self.body["system"])
     }
 
-    /// Everything said to the model in this conversation, tool results
+    /// All input to the model in this conversation, tool results
     /// excepted. The CLI passes what comes while a tool runs, and reminders of
     /// its own, as messages of the role `system`.
     pub(crate) fn prompt(&self) -> String {
-        let said = self.messages().filter(|message| message["role"] != "assistant");
-        said.map(|m| text_of(&m["content"])).collect::<Vec<_>>().join("\n")
+        let input = self.messages().filter(|message| message["role"] != "assistant");
+        input.map(|m| text_of(&m["content"])).collect::<Vec<_>>().join("\n")
     }
 
-    /// What was said to the model last, tool results excepted.
+    /// The last input to the model, tool results excepted.
     pub(crate) fn last_prompt(&self) -> String {
-        let said = self.messages().filter(|message| message["role"] != "assistant");
-        said.last().map(|m| text_of(&m["content"])).unwrap_or_default()
+        let input = self.messages().filter(|message| message["role"] != "assistant");
+        input.last().map(|m| text_of(&m["content"])).unwrap_or_default()
     }
 
     /// The results of all tools run in this conversation, in order.
@@ -116,10 +116,10 @@ impl Request {
             .collect()
     }
 
-    /// Whether a tool's result is the last thing that was said, reminders of the CLI excepted.
+    /// Whether a tool's result is the last input, reminders of the CLI excepted.
     pub(crate) fn ends_with_tool_result(&self) -> bool {
-        let said: Vec<&Value> = self.messages().filter(|m| m["role"] == "user").collect();
-        let blocks = said.last().and_then(|message| message["content"].as_array());
+        let input: Vec<&Value> = self.messages().filter(|m| m["role"] == "user").collect();
+        let blocks = input.last().and_then(|message| message["content"].as_array());
         blocks.is_some_and(|blocks| blocks.iter().any(|block| block["type"] == "tool_result"))
     }
 

@@ -4,10 +4,10 @@ use super::{Reply, Request};
 
 type Matches = Box<dyn Fn(&Request) -> bool + Send>;
 
-/// What the server answers: parts, each with a condition and steps. A request
+/// The server's answers: parts, each with a condition and steps. A request
 /// takes the next step of the first part that matches it and has steps left.
-/// A part counts over all conversations, so that one killed in the middle goes
-/// on where it was when resumed, and an error is not repeated on the retry.
+/// A part's steps are shared by all conversations, so that one killed in the middle resumes
+/// where it was, and an error is not repeated on the retry.
 pub(crate) struct Script {
     parts: Vec<Part>,
 }

@@ -1,4 +1,4 @@
-//! Jobs that meet: a start while the unit is being stopped, and the other way round.
+//! Competing jobs: a start while the unit is being stopped, and the other way round.
 
 use std::fs;
 
@@ -79,7 +79,7 @@ part!(a_removal_insists, driver, {
     manager.enable("goes").await.unwrap();
     let release = driver.fifo("goes");
     driver.start("goes").await.unwrap();
-    // What a waker has in hand that is not quick.
+    // Slow work of the waker.
     let taken = driver.spool.dir().with_file_name("wake-taken");
     fs::create_dir(&taken).unwrap();
     fs::write(taken.join("1.0,goes"), "").unwrap();

@@ -1,4 +1,4 @@
-//! A session's unit from its first start to its removal, and what is seen of units.
+//! A session's unit from its first start to its removal, and how units are listed and watched.
 
 use std::fs;
 use std::time::Instant;
@@ -120,7 +120,7 @@ part!(only_a_loaded_unit_costs_a_reload, driver, {
     assert!(!manager.reload_if_needed("samocode@fresh.service").await.unwrap());
     assert!(driver.session("fresh", "run").await, "it is loaded and its drop-in changed");
 
-    // Killed between the writing and the reload: the next one makes up for it.
+    // Killed between the write and the reload: the next install reloads.
     let path = units::drop_in("fresh");
     let text = fs::read_to_string(manager.unit_dir().await.unwrap().join(&path)).unwrap() + "#\n";
     let set = units::UnitSet { files: vec![service::UnitFile { path, text }] };
@@ -134,7 +134,7 @@ part!(only_a_loaded_unit_costs_a_reload, driver, {
     assert!(!manager.install_units(&set).await.unwrap());
 });
 
-part!(a_change_is_told, driver, {
+part!(a_change_is_reported, driver, {
     let manager = &driver.manager;
     driver.session("watched", "exit 0").await;
     driver.session("other", "run").await;

@@ -58,7 +58,7 @@ impl Driver {
         self.manager.install(shared, session).await.unwrap()
     }
 
-    /// What `install` writes for all sessions.
+    /// The files that `install` writes for all sessions.
     async fn shared(&self) -> units::UnitSet {
         let version = self.manager.version().await.unwrap();
         let binary = self.home.join("samocode");
@@ -97,7 +97,7 @@ impl Driver {
         notes.lines().map(ToOwned::to_owned).collect()
     }
 
-    /// Waits for a note that begins so.
+    /// Waits for a note with this prefix.
     async fn until_noted(&self, name: &str, what: &str) {
         let is_noted = || self.notes(name).iter().any(|note| note.starts_with(what));
         let wait = async {
@@ -137,7 +137,7 @@ impl Driver {
         }
     }
 
-    /// What a worker waits at, in the session's folder.
+    /// The file that a worker waits for, in the session's folder.
     fn fifo(&self, name: &str) -> PathBuf {
         let path = self.folder(name).join("release");
         let (kind, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::from(0o600));
@@ -175,7 +175,7 @@ async fn drop_ins(instance: &str) -> String {
     shown.split_whitespace().map(|path| format!("{path}\n")).collect()
 }
 
-/// Its line break became a blank, or it would have said another thing.
+/// The line break must have become a space, or the message would differ.
 fn says_what_it_does(unit: &service::UnitDetail) -> bool {
     is_active(unit) && unit.status_text == "phase testing READY=0"
 }
@@ -195,7 +195,7 @@ part!(where_the_manager_is, driver, {
     assert_eq!(own.instances().unwrap(), [] as [&str; 0]);
 });
 
-/// Without a manager: prints what connecting says.
+/// Without a manager: prints the result of connecting.
 #[test]
 #[ignore = "runs inside the lab"]
 fn no_manager() {
@@ -203,7 +203,7 @@ fn no_manager() {
     println!("error: {}", error.expect("there is none"));
 }
 
-/// Turns lingering on, and prints what is said and whether it is on before and after.
+/// Turns lingering on, and prints the result and whether it is on before and after.
 #[test]
 #[ignore = "runs inside the lab"]
 fn linger() {
