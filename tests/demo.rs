@@ -122,7 +122,7 @@ fn an_interrupted_demo_says_how_to_take_it_away_and_a_killed_one_can_be() {
         let out = demo.wait(secs(30));
         assert_eq!(out.code, code, "{out}");
         if signal == Signal::INT {
-            assert!(out.stderr.contains("take it away with: samocode demo --remove"), "{out}");
+            assert!(out.stderr.contains("remove it with: samocode demo --remove"), "{out}");
         }
         // The worker of a killed demo ends a moment after it.
         user.wait_until("it can be taken away", secs(20), || {

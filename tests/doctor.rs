@@ -21,7 +21,7 @@ fn doctor_finds_and_fixes_problems() {
         "✗ samocode-wake.path is inactive and enabled",
         "✗ ~/.config/samocode/env can be read by others (mode 0644)",
         "samocode/wake has mode 755",
-        "! not as this version has them: samocode@.service",
+        "! out of date: samocode@.service",
         "shop-worktrees does not exist → mkdir -p ",
         "! lingering is off",
         "✓ rehearsal, which is built in",
@@ -34,7 +34,7 @@ fn doctor_finds_and_fixes_problems() {
     let well = project.samocode(["doctor", "--json"]).ok();
 
     assert_eq!(mended.code, 0, "{mended}");
-    assert!(mended.stdout.contains("Mended: chmod 600 "), "{mended}");
+    assert!(mended.stdout.contains("Fixed: chmod 600 "), "{mended}");
     assert_eq!(well.json()["healthy"], true);
     assert_eq!(user.unit_property("samocode-wake.path", "ActiveState"), "active");
     let mode = user.sh("stat -c %a ~/.config/samocode/env ~/.local/state/samocode/wake").ok();
@@ -57,7 +57,7 @@ fn doctor_works_outside_a_project_and_without_a_manager() {
     assert_eq!(out.code, 1, "{out}");
     assert!(out.stdout.contains("✗ no user service manager is reachable"), "{out}");
     assert!(out.stdout.contains("samocode run SESSION"), "{out}");
-    assert!(out.stdout.contains("what concerns a project was left out"), "{out}");
+    assert!(out.stdout.contains("project checks were skipped"), "{out}");
     assert!(out.stdout.contains("✗ cannot find claude: looked in"), "{out}");
     assert_eq!(out.stderr, "", "{out}");
 }

@@ -47,7 +47,7 @@ fn answers_open_the_first_gate_and_a_plan_that_was_sent_back_is_approved_at_last
     session.wait_to_rest("waiting", "requirements");
 
     let listed = say(&session, &["answer", "jwt"]);
-    assert_code(&listed, 2, "answer with samocode answer jwt Q1=…");
+    assert_code(&listed, 2, "answer with: samocode answer jwt Q1=…");
     assert!(listed.stdout.contains("Q1  In which language"), "{listed}");
     assert_code(&say(&session, &["answer", "jwt", "Q1=Z"]), 2, "question Q1 has options A, B");
     assert_code(&say(&session, &["answer", "jwt", "Q1=A", "Q7=A"]), 2, "there are Q1, Q2");
@@ -133,11 +133,11 @@ fn on_a_terminal_each_question_is_asked_and_saved_at_once() {
     second.send("\u{4}");
     assert_code(&second.wait(secs(20)), 0, "Still open: Q2");
 
-    // Own words, after an arrow and a letter that there is not.
+    // Own words, after an arrow key and the letter of no option.
     let mut third = ask();
     third.wait_for_stdout("▸", secs(20));
     third.send("\u{1b}[A\r");
-    third.wait_for_stdout("is no answer", secs(20));
+    third.wait_for_stdout("arrow keys do nothing", secs(20));
     third.send("C\r");
     third.wait_for_stdout("has options A, B", secs(20));
     third.send("all that listen\r");
@@ -320,11 +320,11 @@ fn answers_written_by_hand_count_when_the_session_is_started() {
     session.wait_to_rest("waiting", "requirements");
 
     let still = project.samocode(["start", "jwt"]).ok().stdout;
-    assert!(still.contains("jwt waits for qa_answers"), "{still}");
+    assert!(still.contains("jwt is waiting for qa_answers"), "{still}");
 
     session.answer_file();
     let table = project.samocode(["status"]).ok().stdout;
-    assert!(table.contains("answers to be sent: samocode answer jwt"), "{table}");
+    assert!(table.contains("sending the answers: samocode answer jwt"), "{table}");
     let started = project.samocode(["start", "jwt"]).ok().stdout;
     assert!(!started.contains("qa_answers"), "it has its answers: {started}");
 

@@ -47,7 +47,7 @@ fn on_a_disk_that_takes_nothing_stop_stops_and_is_remembered() {
         assert!(begun.elapsed() < secs(20), "the worker ends although it can write nothing");
         assert!(out.stderr.contains("the worker cannot be asked: "), "{out}");
         assert!(out.stderr.contains(told), "{out}");
-        assert!(out.stdout.contains("is stopped. Resume it with"), "{out}");
+        assert!(out.stdout.contains("stopped. Resume it with"), "{out}");
         let unit = session.unit();
         assert_eq!(user.unit_property(&unit, "UnitFileState"), "disabled");
         assert_eq!(session.active(), "inactive");
@@ -129,7 +129,7 @@ fn a_session_that_came_to_its_end_meanwhile_is_done_and_not_stopped() {
     let out = project.samocode(["stop", "jwt"]).ok();
 
     assert!(out.stdout.ends_with("jwt is done.\n"), "{out}");
-    assert!(project.samocode(["stop", "jwt"]).ok().stdout.contains("jwt is done already."));
+    assert!(project.samocode(["stop", "jwt"]).ok().stdout.contains("jwt is already done."));
     session.wait_to_rest("done", "done");
 }
 
@@ -155,7 +155,7 @@ fn a_session_that_is_started_while_it_drains_goes_on() {
         }
         project.samocode(verb).ok();
         let out = stop.wait(BOUND);
-        assert!(out.code == 1 && out.stdout.contains("it was started meanwhile"), "{out}");
+        assert!(out.code == 1 && out.stdout.contains("it was started again"), "{out}");
     }
 
     assert!(!project.samocode(["why", "jwt"]).ok().stdout.contains("it stops"));

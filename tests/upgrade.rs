@@ -48,7 +48,7 @@ fn a_reload_puts_a_new_program_under_a_session_and_disturbs_nothing() {
     assert_eq!(executed(&worker), before, "the iteration runs on the old program");
     user.write("go-1", "");
     let out = reload.wait(BOUND);
-    assert!(out.code == 0 && out.stdout.contains("is reloaded"), "{out}");
+    assert!(out.code == 0 && out.stdout.contains(" reloaded."), "{out}");
     user.wait_until("the second run is under way", BOUND, || user.exists("runs-2"));
 
     assert_eq!(session.worker(), worker, "the process is the same");
@@ -86,7 +86,7 @@ fn a_reload_does_not_wait_for_a_worker_that_is_killed_meanwhile() {
     user.run(["kill", "-KILL", &session.worker()]).ok();
 
     let out = reload.wait(secs(30));
-    assert!(out.code == 0 && out.stdout.contains("is reloaded"), "{out}");
+    assert!(out.code == 0 && out.stdout.contains(" reloaded."), "{out}");
     assert!(!user.exists("go"), "the iteration has not ended");
     user.write("go", "");
     session.wait_to_rest("waiting", "requirements");
@@ -118,6 +118,6 @@ fn a_reload_works_by_systemctl_and_with_the_unit_file_of_an_older_version() {
     reload.wait_for_stderr("at the end of its iteration", secs(30));
     user.write("go-2", "");
     let out = reload.wait(BOUND);
-    assert!(out.code == 0 && out.stdout.contains("is reloaded"), "{out}");
+    assert!(out.code == 0 && out.stdout.contains(" reloaded."), "{out}");
     session.wait_to_rest("waiting", "requirements");
 }

@@ -38,7 +38,7 @@ fn a_session_whose_folder_is_gone_is_told_of_in_one_line_and_its_unit_can_be_rem
             assert_eq!((out.code, out.stderr.trim()), (2, &*format!("error: {told}")), "{out}");
         }
         let out = project.samocode(["stop", typed]).ok();
-        assert!(out.stdout.contains("jwt does not run. The folder of 'jwt'"), "{out}");
+        assert!(out.stdout.contains("jwt is not running. The folder of 'jwt'"), "{out}");
         assert!(out.stdout.contains("samocode disable jwt"), "{out}");
     }
     // By its instance, from anywhere.

@@ -1,4 +1,4 @@
-//! How the program ends when something went wrong.
+//! Turns an error into a message, a hint and an exit code.
 
 use crate::agent::AgentError;
 use crate::config::Error as ProjectError;
@@ -28,7 +28,7 @@ pub(super) fn told(error: anyhow::Error) -> (Error, u8) {
     (error, code)
 }
 
-/// The exit code of a class, as the README has them.
+/// The exit code of a class, as documented in the README.
 pub(super) const fn exit_code(class: Class) -> u8 {
     match class {
         Class::Usage | Class::NotFound => Exit::Usage.code(),
@@ -42,14 +42,14 @@ fn class(error: &anyhow::Error) -> Class {
     if error.is::<BadName>() {
         return Class::Usage;
     }
-    // Where a program is, is set: CLAUDE_PATH, SAMOCODE_AGENT, PATH.
+    // The location of a program is a setting: CLAUDE_PATH, SAMOCODE_AGENT, PATH.
     if error.is::<ProjectError>() || error.is::<AgentError>() {
         return Class::Configuration;
     }
     Class::Unavailable
 }
 
-/// An error with an exit code of its own.
+/// An error whose exit code does not follow from its class, such as an interrupt.
 #[derive(Debug, thiserror::Error)]
 #[error("{1}")]
 pub(super) struct Coded(pub(super) u8, pub(super) Error);

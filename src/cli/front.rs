@@ -1,4 +1,5 @@
-//! What the terminal tells `control`: who asks, from where; and what it does with the answer.
+//! The command line's side of a call to `control`: who is calling, from where, and what to do with
+//! the answer.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +13,7 @@ use crate::control::{self, Answer, Call, Caller, Local};
 use super::{Common, output};
 
 impl Common {
-    /// Whoever runs this program, in the current folder.
+    /// The user running this program, in the current folder.
     pub(super) fn caller(&self) -> anyhow::Result<Caller> {
         Ok(Caller {
             env: Env::of_process(),
@@ -23,13 +24,13 @@ impl Common {
         })
     }
 
-    /// Performs a call, and prints its warnings and what it waits for.
+    /// Performs a call; prints its warnings and, while it waits, its progress.
     pub(super) async fn call<C: Call>(&self, call: C) -> anyhow::Result<C::Reply> {
         let answer = self.call_with(call, &|line| output::note(line)).await?;
         accept(answer)
     }
 
-    /// Performs a call and leaves it to the caller to print its warnings.
+    /// Performs a call. The caller prints the warnings.
     pub(super) async fn call_with<C: Call>(
         &self,
         call: C,
@@ -41,7 +42,7 @@ impl Common {
 }
 
 impl Common {
-    /// The session that was typed, for verbs that read its files themselves.
+    /// Resolves what was typed to a session, for verbs that read its files themselves.
     pub(super) fn target(&self, typed: &str) -> anyhow::Result<Target> {
         let warnings = Warnings::default();
         let result = Target::resolve(&self.caller()?, &warnings, typed);
@@ -49,24 +50,24 @@ impl Common {
     }
 }
 
-/// Prints an answer's warnings.
+/// Prints an answer's warnings and returns its result.
 ///
 /// # Errors
-/// The answer's.
+/// The error of the call.
 pub(super) fn accept<T>(answer: Answer<T>) -> anyhow::Result<T> {
     answer.warnings.iter().for_each(|warning| output::note(warning));
     Ok(answer.result?)
 }
 
-/// The program's own path, as units execute it: absolute, links not resolved away from where an
-/// upgrade puts the next version.
+/// The program's own path for unit files: absolute, with symlinks unresolved so that an upgrade
+/// replaces it in place.
 pub(super) fn own_binary() -> anyhow::Result<PathBuf> {
     let named = std::env::args_os().next().map(PathBuf::from);
     if let Some(path) = named.filter(|path| path.is_absolute() && path.is_file()) {
         return Ok(path);
     }
-    let path = std::env::current_exe().context("cannot tell where samocode itself is")?;
-    // After an upgrade the running image's file is gone, and the new one has its place.
+    let path = std::env::current_exe().context("cannot find the samocode program file")?;
+    // After an upgrade the old file is deleted and the new one has the same path.
     let text = path.to_string_lossy();
     Ok(text
         .strip_suffix(" (deleted)")

@@ -1,13 +1,12 @@
-//! Where the programs that units run write what they have to say: to journald with its fields, or
-//! to standard error where no unit runs them.
+//! Logging for the programs that units run: to journald with structured fields, or to standard
+//! error outside a unit.
 
 use tracing::Level;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// Begins to log. To be called once, by a program that has more to say than its result; `least` is
-/// what is worth a line on standard error.
+/// Sets up logging; call it once. `least` is the lowest level shown on standard error.
 pub(super) fn start(least: Level) {
     #[cfg(target_os = "linux")]
     if is_journal()
@@ -32,15 +31,15 @@ pub(super) fn start(least: Level) {
         .try_init();
 }
 
-/// Our own lines from `least` on. Libraries log every connection they open and reuse: of theirs only
-/// warnings count.
+/// Keeps our own lines from `least` up. Libraries log every connection they open or reuse, so only
+/// their warnings are kept.
 fn ours(least: Level) -> Targets {
     let others = least.min(Level::WARN);
     Targets::new().with_default(others).with_target(env!("CARGO_CRATE_NAME"), least)
 }
 
-/// Whether standard error is a stream to journald, by what a unit is told of it. Whatever a desktop
-/// starts inherits that word, and not the stream.
+/// Whether standard error goes to journald, as `JOURNAL_STREAM` claims. Programs started from a
+/// desktop inherit the variable but not the stream, so the file is compared.
 #[cfg(target_os = "linux")]
 fn is_journal() -> bool {
     let Ok(told) = std::env::var("JOURNAL_STREAM") else { return false };

@@ -20,13 +20,13 @@ use crate::service::Scope;
 use ui::output;
 use verbs::Verb;
 
-/// Runs coding agents unattended, with the operating system as their supervisor.
+/// Run coding agents unattended, with the operating system as their supervisor
 #[derive(Debug, Parser)]
 #[command(
     name = "samocode",
     version,
     propagate_version = true,
-    after_help = "Examples:\n  samocode init\n  samocode enable jwt-login --task \"JWT login with httpOnly cookies\"\n  samocode status\n  samocode answer jwt-login\n\nA session is a task with a folder of plain files; each is a unit, samocode@NAME.service."
+    after_help = "Examples:\n  samocode init\n  samocode enable jwt-login --task \"JWT login with httpOnly cookies\"\n  samocode status\n  samocode answer jwt-login\n\nA session is a task with its own folder of plain files. Each runs as a unit, samocode@NAME.service."
 )]
 struct Cli {
     #[command(flatten)]
@@ -35,10 +35,10 @@ struct Cli {
     verb: Verb,
 }
 
-/// What every verb takes.
+/// Flags that every verb accepts: which project, and whose service manager.
 #[derive(Debug, Clone, Args)]
 struct Common {
-    /// The project's file; else the first .samocode in this folder or above
+    /// Project file [default: the nearest .samocode, here or in a parent folder]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Use the user's service manager (the default)
@@ -55,11 +55,11 @@ impl Common {
     }
 }
 
-/// Exit code of a command line that cannot be understood, as `sysexits.h` and clap have it.
+/// Exit code for a command line that cannot be parsed; clap's own.
 const USAGE: u8 = 2;
 
-/// Runs the program with these arguments and says how it ends. Every error is one line on
-/// standard error, with a second one for what to do now.
+/// Runs the program with these arguments and returns its exit code. Every error is one line on
+/// standard error, plus a `hint:` line where there is something to do.
 #[must_use]
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
@@ -75,7 +75,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let result = runtime.block_on(cli.verb.exec(&cli.common));
-    // Names that are still being looked up would hold a plain drop up.
+    // A plain drop would block on DNS lookups that are still running.
     runtime.shutdown_background();
     match result {
         Ok(code) => code,
@@ -87,7 +87,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-/// Prints what clap has to say: help as it is, an error as one line.
+/// Prints clap's output: help unchanged, an error as one line.
 fn answer_usage(error: &clap::Error, args: &[OsString]) -> ExitCode {
     use clap::error::ErrorKind;
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand || !error.use_stderr() {
@@ -98,11 +98,11 @@ fn answer_usage(error: &clap::Error, args: &[OsString]) -> ExitCode {
     if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
 }
 
-/// clap's error without its usage and with the tip that helps, in one line that ends in where to read on.
+/// clap's error in one line: without the usage, with a useful tip, ending with the help command to run.
 fn usage_line(text: &str, args: &[OsString]) -> String {
     let said = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
     let mut line = String::new();
-    // Who mistypes a flag does not mean it as a value.
+    // Someone who mistypes a flag does not mean it as a value.
     let noise = ["For more information", "tip: to pass '"];
     for part in said.filter(|part| !part.is_empty() && !noise.iter().any(|n| part.starts_with(n))) {
         if !line.is_empty() {

@@ -1,4 +1,4 @@
-//! What people see: lines, tables and colours; times and amounts in words; questions.
+//! Terminal output: lines, tables and colours, times and amounts, questions.
 
 #[macro_use]
 mod say;

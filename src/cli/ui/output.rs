@@ -1,4 +1,4 @@
-//! What people see: colour and tables on a terminal, plain text when piped, JSON for programs.
+//! Output: colour and tables on a terminal, plain text when piped, JSON for programs.
 
 use std::io::{IsTerminal, Write as _};
 use std::process::ExitCode;
@@ -22,7 +22,7 @@ pub(in crate::cli) fn error(text: &str) {
     say_aside!("{red}error{red:#}: {text}");
 }
 
-/// Prints what went wrong, and in a line of its own what to do now.
+/// Prints an error, and its hint on a second line.
 pub(in crate::cli) fn failure(error: &crate::control::Error) {
     self::error(&error.message);
     if let Some(hint) = &error.hint {
@@ -31,19 +31,19 @@ pub(in crate::cli) fn failure(error: &crate::control::Error) {
     }
 }
 
-/// Prints a line on standard error that is worth a look.
+/// Prints a note on standard error: worth a look, but not an error.
 pub(in crate::cli) fn note(text: &str) {
     let yellow = AnsiColor::Yellow.on_default();
     say_aside!("{yellow}note{yellow:#}: {text}");
 }
 
-/// Prints a line.
+/// Prints a line on standard output.
 ///
 /// # Errors
-/// When it cannot be written: [`until_closed`] is for a reader that has gone.
+/// When it cannot be written. [`until_closed`] handles a reader that closed the pipe.
 pub(in crate::cli) fn line(text: impl std::fmt::Display) -> anyhow::Result<()> {
     let text = format!("{text}\n");
-    // Stripped here: a stream that strips by itself writes a table piece by piece.
+    // Strip the colours here: an auto-stripping stream writes a table in pieces.
     let text = match anstream::stdout().current_choice() {
         ColorChoice::Never => strip_str(&text).to_string(),
         _ => text,
@@ -59,11 +59,10 @@ pub(in crate::cli) fn json(value: &impl Serialize) -> anyhow::Result<()> {
     line(serde_json::to_string(value)?)
 }
 
-/// What showed something and found that nobody reads it any more, as `head` after its lines, has
-/// done what it could.
+/// Treats a closed pipe as success: `head` may stop reading before we stop printing.
 ///
 /// # Errors
-/// Any other.
+/// Any other error, unchanged.
 pub(in crate::cli) fn until_closed(shown: anyhow::Result<ExitCode>) -> anyhow::Result<ExitCode> {
     shown.or_else(|error| {
         let broken = error.chain().any(|cause| {
@@ -74,18 +73,18 @@ pub(in crate::cli) fn until_closed(shown: anyhow::Result<ExitCode>) -> anyhow::R
     })
 }
 
-/// Tells when nobody reads standard output any more; of a file that is never so.
+/// Detects that the reader of standard output closed it. Never happens for a file.
 pub(in crate::cli) struct Closed(Arc<Notify>);
 
 impl Closed {
-    /// Begins to look, in a thread that sleeps until then: epoll would take no file, and would
-    /// need the output made non-blocking for whoever shares it.
+    /// Starts watching, in a thread that sleeps in `poll`. epoll does not accept files, and needs
+    /// the output to be non-blocking for every process that shares it.
     pub(in crate::cli) fn of_stdout() -> Self {
         let closed = Arc::new(Notify::new());
         let teller = Arc::clone(&closed);
         std::thread::spawn(move || {
             let stdout = std::io::stdout();
-            // Nothing is asked for: errors and hang-ups are told in any case.
+            // No events requested: errors and hang-ups are always reported.
             let mut watched = [PollFd::new(&stdout, PollFlags::empty())];
             while let Err(Errno::INTR) = poll(&mut watched, None) {}
             if !watched[0].revents().is_empty() {
@@ -95,13 +94,13 @@ impl Closed {
         Self(closed)
     }
 
-    /// Waits for it. May be dropped while it waits.
+    /// Waits until the reader is gone. Cancel-safe.
     pub(in crate::cli) async fn wait(&self) {
         self.0.notified().await;
     }
 }
 
-/// The terminal's width in columns; `None` where the output is piped, which needs none.
+/// The terminal's width in columns; `None` when output is piped.
 pub(in crate::cli) fn width() -> Option<usize> {
     const USUAL: u16 = 80;
     if !std::io::stdout().is_terminal() {
@@ -124,7 +123,7 @@ pub(in crate::cli) fn in_line(text: &str, most: usize) -> String {
     cut
 }
 
-/// The style of a state's word.
+/// The colour a state is shown in.
 pub(in crate::cli) const fn state_style(state: Word) -> Style {
     let color = match state {
         Word::Running => AnsiColor::Green,
@@ -137,19 +136,19 @@ pub(in crate::cli) const fn state_style(state: Word) -> Style {
     color.on_default()
 }
 
-/// `text` in `style`; the stream drops the style where it is not wanted.
+/// `text` in `style`. The stream strips the style when colours are off.
 pub(in crate::cli) fn painted(style: Style, text: impl std::fmt::Display) -> String {
     format!("{style}{text}{style:#}")
 }
 
-/// The style of what is less important.
+/// For secondary text.
 pub(in crate::cli) const DIM: Style = Style::new().dimmed();
 
-/// The style of a heading or a name.
+/// For headings and session names.
 pub(in crate::cli) const BOLD: Style = Style::new().bold();
 
-/// A table without lines. Cells but those of the last column have no style: the table would count
-/// its bytes as width.
+/// A table without borders. Only the last column may have styled cells: the table counts style
+/// bytes as width.
 pub(in crate::cli) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table
@@ -162,7 +161,7 @@ pub(in crate::cli) fn table(header: &[&str]) -> Table {
     table
 }
 
-/// Prints a table without trailing spaces, its header less important.
+/// Prints a table without trailing spaces, its header dimmed.
 ///
 /// # Errors
 /// As [`line`].
@@ -174,7 +173,7 @@ pub(in crate::cli) fn print_table(table: &Table) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether a person types: questions may be asked.
+/// Whether a person is at the terminal, so that we can ask questions.
 pub(in crate::cli) fn is_interactive() -> bool {
     std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
 }

@@ -6,10 +6,10 @@ use crate::session::describe::harmless;
 
 use super::output;
 
-/// As many columns as options may take to stand in one line.
+/// Options that fit into this many columns are shown on one line.
 const WIDE: usize = 76;
 
-/// Prints a question, its options and what is suggested.
+/// Prints a question, its options and the suggested answer.
 pub(in crate::cli) fn show(question: &Question) {
     let mut lines = question.text.lines().map(plain);
     let first = lines.next().unwrap_or_default();
@@ -39,20 +39,20 @@ pub(in crate::cli) fn show(question: &Question) {
     }
 }
 
-/// Says what was filled in for which question.
+/// Prints each saved answer with its question's id.
 pub(in crate::cli) fn tell_saved(saved: &[Saved]) {
     for Saved { id, answer } in saved {
         say!("{}  {}", output::painted(output::BOLD, id), plain(answer));
     }
 }
 
-/// Says what became of a message: `done` is what was done, as `Sent.`.
+/// Prints the outcome of a message. `done` is the action: `Sent.`
 pub(in crate::cli) fn tell_sent(sent: &Sent, done: &str) {
     let name = output::painted(output::BOLD, &sent.session);
     say!("{done} {name} {}", sent.outcome);
 }
 
-/// Text of an agent as it may go to a terminal: without what would steer it.
+/// Agent text made safe for a terminal: control characters and escape sequences are replaced.
 pub(in crate::cli) fn plain(text: &str) -> String {
     harmless(&text.replace('\n', " ")).into_owned()
 }

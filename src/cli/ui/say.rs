@@ -1,5 +1,5 @@
-//! What verbs that do something say of it. Nobody may be reading any more, or the disk behind the
-//! output may be full: what was done is done, and no reason to panic as `println!` would.
+//! Printing that ignores write errors. The action has already happened, so a closed pipe or a full
+//! disk behind the output is no reason to panic, as `println!` would.
 
 /// Prints a line on standard output.
 macro_rules! say {
@@ -9,7 +9,7 @@ macro_rules! say {
     }};
 }
 
-/// Prints on standard output without ending the line, and at once.
+/// Prints on standard output without a newline, and flushes.
 macro_rules! say_on {
     ($($text:tt)*) => {{
         use std::io::Write as _;

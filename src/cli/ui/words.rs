@@ -1,12 +1,12 @@
-//! Times, spans and amounts as people read them.
+//! Times, durations and amounts formatted for people.
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::session::phase::Phase;
 
-/// How long ago something was; what is not of this hour by the clock, and by the date what is not
-/// of today.
+/// How long ago something happened. More than an hour ago: the time of day, with the date unless it
+/// is today.
 pub(in crate::cli) fn ago(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
     match now.duration_since(at).as_secs().max(0) {
         seconds @ 0..60 => format!("{seconds} s ago"),
@@ -22,7 +22,7 @@ pub(in crate::cli) fn clock(at: Timestamp, now: Timestamp, zone: &TimeZone) -> S
     at.strftime(form).to_string()
 }
 
-/// The time of day to the second, in which much may happen; of another day to the minute.
+/// The time of day to the second; on another day, the date and the time to the minute.
 pub(in crate::cli) fn instant(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
     let at = at.to_zoned(zone.clone());
     let form =
@@ -30,7 +30,7 @@ pub(in crate::cli) fn instant(at: Timestamp, now: Timestamp, zone: &TimeZone) ->
     at.strftime(form).to_string()
 }
 
-/// A span, in its two largest units at most.
+/// A duration in its largest unit, or its two largest from an hour up.
 pub(in crate::cli) fn span(span: SignedDuration) -> String {
     let seconds = span.as_secs().max(0);
     let (minutes, hours) = (seconds / 60, seconds / 3600);
@@ -43,12 +43,12 @@ pub(in crate::cli) fn span(span: SignedDuration) -> String {
     }
 }
 
-/// US dollars.
+/// An amount in US dollars, to the cent.
 pub(in crate::cli) fn usd(amount: f64) -> String {
     format!("${amount:.2}")
 }
 
-/// A whole number with its thousands apart.
+/// A whole number with commas between the thousands.
 pub(in crate::cli) fn number(n: u64) -> String {
     let digits = n.to_string();
     let mut text = String::new();
@@ -61,12 +61,12 @@ pub(in crate::cli) fn number(n: u64) -> String {
     text
 }
 
-/// How many, with the word for one or for several.
+/// A count with its noun: `one` for 1, else `several`.
 pub(in crate::cli) fn count(n: usize, one: &str, several: &str) -> String {
     format!("{n} {}", if n == 1 { one } else { several })
 }
 
-/// How far the phases are: a square for each.
+/// Progress through the phases: one square per phase.
 pub(in crate::cli) fn bar(phase: Phase) -> String {
     let done = Phase::ALL.iter().position(|known| *known == phase).map_or(0, |at| at + 1);
     "■".repeat(done) + &"□".repeat(Phase::ALL.len() - done)

@@ -1,4 +1,4 @@
-//! `samocode answer`: fills in `_qa.md`, and has the session go on when no question is left.
+//! `samocode answer`: fills in `_qa.md`, and resumes the session once no question is open.
 
 use std::process::ExitCode;
 
@@ -8,23 +8,24 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use crate::control::answers::{self, Answered, Question, Questions, Suggestion};
 use crate::control::{Class, Error};
 
+use super::words::count;
 use super::{Common, output, questions};
 
-/// Answer the questions a session waits with
+/// Answer the questions a session is waiting on
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  samocode answer jwt-login                      question by question; Enter takes the suggestion\n  samocode answer jwt-login Q1=A Q2=\"only for admins\"\n  samocode answer jwt-login Q1=B --accept-suggestions\n  samocode answer jwt-login --json               the questions, for programs\n\nAnswers are saved at once; the session goes on when no question is open any more.\n\nExit codes: 0 sent, or saved while others are open; 1 not waiting for answers, nothing done;\n2 usage, no such session or question, or nobody there to be asked; 130 ended by Ctrl-C."
+    after_help = "Examples:\n  samocode answer jwt-login                      one question at a time; Enter accepts the suggestion\n  samocode answer jwt-login Q1=A Q2=\"only for admins\"\n  samocode answer jwt-login Q1=B --accept-suggestions\n  samocode answer jwt-login --json               the questions, for programs\n\nEach answer is saved at once. The session resumes when no question is left open.\n\nExit codes: 0 sent, or saved while others are open; 1 not waiting for answers, nothing done;\n2 usage, no such session or question, or not a terminal; 130 ended by Ctrl-C."
 )]
 pub(in crate::cli) struct Answer {
     /// A name, a dated folder name, or an instance
     session: String,
-    /// A letter of the question's options, or own words
+    /// The letter of an option, or your own words
     #[arg(value_name = "Q1=ANSWER", value_parser = pair)]
     answers: Vec<(String, String)>,
-    /// Take what is suggested for all questions that are open and not named
+    /// Accept the suggestions for all open questions that are not answered here
     #[arg(long)]
     accept_suggestions: bool,
-    /// Print the questions, or what was done, as JSON
+    /// Print the questions, or the result, as JSON
     #[arg(long)]
     json: bool,
 }
@@ -34,7 +35,7 @@ fn pair(text: &str) -> Result<(String, String), String> {
         Some((id, answer)) if !id.trim().is_empty() => {
             Ok((id.trim().to_owned(), answer.to_owned()))
         }
-        _ => Err("an answer is given as Q1=A, or Q1=\"your own words\"".to_owned()),
+        _ => Err("write an answer as Q1=A, or Q1=\"your own words\"".to_owned()),
     }
 }
 
@@ -43,9 +44,9 @@ fn pair(text: &str) -> Result<(String, String), String> {
 enum Ended {
     /// All questions were asked.
     Through,
-    /// By the end of the input.
+    /// The input ended before the questions did.
     Left,
-    /// By Ctrl-C.
+    /// Ctrl-C was pressed.
     Interrupted,
 }
 
@@ -99,9 +100,7 @@ impl Answer {
                     }
                 };
                 if is_keys(&words) {
-                    output::note(
-                        "an arrow or another key is no answer: type a letter or own words",
-                    );
+                    output::note("arrow keys do nothing here: type a letter, or your own words");
                     continue;
                 }
                 let suggested = question.suggestion.as_ref().and_then(|one| one.answer.clone());
@@ -120,7 +119,7 @@ impl Answer {
                 });
                 match saved.await.map_err(|error| error.downcast::<Error>()) {
                     Ok(_) => break,
-                    // No answer to this question: it is asked again.
+                    // Not an answer to this question, so ask it again.
                     Err(Ok(error)) if error.class == Class::Usage => {
                         output::note(&error.in_one_line());
                     }
@@ -143,8 +142,8 @@ fn tell(answered: &Answered) {
     match &answered.sent {
         Some(sent) => questions::tell_sent(sent, "Sent."),
         None if answered.open.is_empty() => say!(
-            "Saved. {} answers are missing outside of any question: fill them in in {file}, then: samocode answer {instance}",
-            answered.elsewhere
+            "Saved. Still missing, outside any question: {}. Fill in {file}, then run: samocode answer {instance}",
+            count(answered.elsewhere, "answer", "answers")
         ),
         None => say!(
             "Saved. Still open: {}. Continue with: samocode answer {instance}",
@@ -153,29 +152,29 @@ fn tell(answered: &Answered) {
     }
 }
 
-/// 128 and the number of SIGINT, as shells have it.
+/// Exit code after Ctrl-C: 128 plus SIGINT, as in shells.
 const INTERRUPTED: u8 = 130;
 
-/// Prints what is open, for one who cannot be asked.
+/// Prints the open questions where there is no terminal to ask them on.
 fn list(open: &[&Question], instance: &str) -> anyhow::Result<ExitCode> {
     for question in open {
         questions::show(question);
         say!();
     }
     let example = open.first().map_or("Q1", |question| question.id.as_str());
-    Err(Error::usage("not a terminal, so nobody is asked")
+    Err(Error::usage("cannot ask questions: not a terminal")
         .hint(format!(
-            "answer with samocode answer {instance} {example}=…, or --accept-suggestions"
+            "answer with: samocode answer {instance} {example}=…, or --accept-suggestions"
         ))
         .into())
 }
 
-/// Whether a line holds what keys send that type nothing: the terminal hands arrows through.
+/// Whether a line contains control characters, as sent by arrow keys.
 fn is_keys(line: &str) -> bool {
     line.trim().chars().any(|c| c.is_control() && c != '\t')
 }
 
-/// Prompts for a line; the end of the input and Ctrl-C end the dialogue.
+/// Prompts for a line. End of input and Ctrl-C end the dialogue.
 async fn ask(
     input: &mut BufReader<tokio::io::Stdin>,
     question: &Question,

@@ -1,4 +1,4 @@
-//! `samocode approve` and `samocode reject`: a human's word at a gate.
+//! `samocode approve` and `samocode reject`: a human's decision at a gate.
 
 use std::process::ExitCode;
 
@@ -8,15 +8,15 @@ use crate::control::post::{self, Posted};
 
 use super::{Common, output, questions};
 
-/// Open the gate a session waits at; with open questions: take its suggestions
+/// Approve what a session is waiting for; accepts the suggestions for open questions
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  samocode approve jwt-login\n  samocode approve jwt-login -m \"but keep the old endpoint for a release\"\n\nA session that waits outside of a gate, for something you were to do, is told that it is done.\n\nExit codes: 0 sent, also when it was sent before; 1 the session is not waiting, nothing done;\n2 usage or no such session."
+    after_help = "Examples:\n  samocode approve jwt-login\n  samocode approve jwt-login -m \"but keep the old endpoint for a release\"\n\nIf the session is waiting for something you had to do, this tells it that you have done it.\n\nExit codes: 0 sent, now or earlier; 1 the session is not waiting, nothing done;\n2 usage or no such session."
 )]
 pub(in crate::cli) struct Approve {
     /// A name, a dated folder name, or an instance
     session: String,
-    /// Words for the agent
+    /// A message for the agent
     #[arg(short, long, value_name = "TEXT")]
     message: Option<String>,
     /// Print what was done as JSON
@@ -24,15 +24,15 @@ pub(in crate::cli) struct Approve {
     json: bool,
 }
 
-/// Send back what a session waits for to be approved, with the reason
+/// Reject what a session wants approved, and say why
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  samocode reject jwt-login -m \"no new dependency for this: use what is there\"\n\nExit codes: 0 sent, 1 the session is not waiting, nothing done, 2 usage or no such session."
+    after_help = "Example:\n  samocode reject jwt-login -m \"no new dependency for this: use the one we have\"\n\nExit codes: 0 sent, 1 the session is not waiting, nothing done, 2 usage or no such session."
 )]
 pub(in crate::cli) struct Reject {
     /// A name, a dated folder name, or an instance
     session: String,
-    /// What is to be done otherwise
+    /// What to do differently
     #[arg(short, long, value_name = "TEXT")]
     message: String,
     /// Print what was done as JSON

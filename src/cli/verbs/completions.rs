@@ -1,4 +1,4 @@
-//! `samocode completions`: a script that makes a shell complete verbs and flags.
+//! `samocode completions`: shell completion scripts.
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -8,19 +8,19 @@ use clap_complete::Shell;
 
 use crate::cli::Cli;
 
-/// Print the script that makes a shell complete samocode's verbs and flags
+/// Print a shell completion script
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  samocode completions bash > ~/.local/share/bash-completion/completions/samocode\n  samocode completions zsh  > ~/.zfunc/_samocode\n  samocode completions fish > ~/.config/fish/completions/samocode.fish"
 )]
 pub(in crate::cli) struct Completions {
-    /// The shell
+    /// The shell to complete in
     shell: Shell,
 }
 
 impl Completions {
     pub(super) fn exec(self) -> ExitCode {
-        // Written at once by us: the generator panics where its output is closed.
+        // Buffered, because the generator panics when its output is closed.
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut Cli::command(), "samocode", &mut script);
         match std::io::stdout().write_all(&script) {

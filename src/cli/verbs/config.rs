@@ -1,4 +1,4 @@
-//! `samocode config`: what is set, and from where; for a session, what its unit goes by.
+//! `samocode config`: every setting and its source; for a session, the settings of its unit.
 
 use std::process::ExitCode;
 
@@ -16,10 +16,10 @@ use crate::service::{self, Recorded};
 
 use super::{Common, front, output};
 
-/// Show every setting, its value and where that comes from
+/// Show every setting, its value and its source
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  samocode config              what counts for verbs run from here\n  samocode config jwt-login    what the session's unit goes by, and how that differs\n\nWhat counts is set, the later winning, in: the default, ~/.config/samocode/config, the project's\n.samocode, ~/.config/samocode/env, the environment, a flag."
+    after_help = "Examples:\n  samocode config              settings for commands run here\n  samocode config jwt-login    settings of the session's unit, and what differs here\n\nLater sources override earlier ones: the default, ~/.config/samocode/config, the project's\n.samocode, ~/.config/samocode/env, the environment, a flag."
 )]
 pub(in crate::cli) struct Config {
     /// A name, a dated folder name, or an instance
@@ -62,7 +62,7 @@ impl Config {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// What is set for all projects.
+    /// Shows the settings that apply to all projects.
     fn outside(&self) -> anyhow::Result<()> {
         let settings = Settings::load(&vocabulary(), None, &Env::of_process(), &Flags::default())?;
         for warning in settings.warnings() {
@@ -71,7 +71,7 @@ impl Config {
         let rows: Vec<&Row> = settings.rows().iter().filter(|row| !is_projects(row)).collect();
         let lines = rows.iter().map(|row| Line::here(row)).collect();
         self.show(&json!({ "project": null, "config": null, "settings": rows }), lines)?;
-        output::note("no .samocode here or above: what a project sets is left out");
+        output::note("no .samocode here or in a parent folder: project settings are not shown");
         Ok(())
     }
 
@@ -88,7 +88,7 @@ impl Config {
                 here.iter().map(Line::here).collect(),
             )?;
             output::note(&format!(
-                "{} has no unit: enable would record what is set in this shell",
+                "{} has no unit: enable would record the settings of this shell",
                 session.name
             ));
             return Ok(());
@@ -128,7 +128,7 @@ impl Config {
         }
         if differs {
             output::note(&format!(
-                "what differs here does not count for the unit: samocode enable {} records what is set in this shell",
+                "the unit ignores values that differ here; to record this shell's settings: samocode enable {}",
                 session.instance
             ));
         }
@@ -157,17 +157,17 @@ impl Config {
     }
 }
 
-/// Where a value of the unit's own environment comes from.
+/// The source shown for a value in the unit's own environment.
 const RECORDED: &str = "recorded by enable";
 
-/// One setting, as it is shown.
+/// One row of the table.
 #[derive(Debug, PartialEq, Eq)]
 struct Line {
     key: String,
     value: String,
     from: String,
     about: &'static str,
-    /// What counts in this shell, where that is something else.
+    /// This shell's value and its source, where it differs.
     here: Option<String>,
 }
 
@@ -182,7 +182,7 @@ impl Line {
         }
     }
 
-    /// A setting of the unit's beside the same in this shell.
+    /// A setting of the unit, next to the same setting in this shell.
     fn of_unit(row: &Row, here: Option<&Row>) -> Self {
         let from = match &row.origin {
             Origin::Environment => RECORDED.to_owned(),
@@ -213,14 +213,14 @@ fn is_projects(row: &Row) -> bool {
     keys::KEYS.iter().any(|key| key.of_project && key.name == row.key)
 }
 
-/// The environment the unit's worker reads its settings from: nothing of the shell's.
+/// The environment the unit's worker reads its settings from. The shell's is not part of it.
 fn units_env(dirs: &Dirs, recorded: &Recorded) -> Env {
     let mut env: Env = recorded.environment.iter().cloned().collect();
     env.set_default("HOME", &dirs.home);
     env
 }
 
-/// Whether there is room for a fourth column; a pipe has all the room.
+/// Whether there is room for a fourth column. A pipe always has room.
 fn is_wide() -> bool {
     rustix::termios::tcgetwinsize(std::io::stdout()).map_or(true, |size| size.ws_col >= 140)
 }

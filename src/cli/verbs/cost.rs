@@ -1,4 +1,4 @@
-//! `samocode cost`: what sessions cost, from their journals.
+//! `samocode cost`: the cost of sessions, from their journals.
 
 use std::process::ExitCode;
 
@@ -9,15 +9,15 @@ use crate::control::cost::{self, Costs, Sum};
 
 use super::Common;
 use super::output::{self, BOLD, DIM, painted};
-use super::words::{number, span, usd};
+use super::words::{count, number, span, usd};
 
-/// Show what sessions cost
+/// Show the cost of sessions
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  samocode cost                   all sessions of the project\n  samocode cost jwt-login         one of them by phases\n\nA run that died with its worker reported nothing; it is counted as unknown."
+    after_help = "Examples:\n  samocode cost                   all sessions of the project\n  samocode cost jwt-login         one session, phase by phase\n\nThe cost of a run that died with its worker is unknown."
 )]
 pub(in crate::cli) struct Cost {
-    /// Names, dated folder names, or instances; else all sessions of the project
+    /// Names, dated folder names, or instances [default: all sessions of the project]
     sessions: Vec<String>,
     /// Print it as JSON
     #[arg(long)]
@@ -54,8 +54,9 @@ impl Cost {
             output::line(painted(
                 DIM,
                 format!(
-                    "Of {} of the {} runs nobody knows what they cost.",
-                    total.unknown, total.runs
+                    "Cost unknown for {} of {}.",
+                    total.unknown,
+                    count(total.runs as usize, "run", "runs")
                 ),
             ))?;
         }
@@ -77,7 +78,7 @@ fn row(name: &str, sum: &Sum) -> Row {
     ]
 }
 
-/// The table: names to the left, amounts to the right, the last line in bold.
+/// The table: names aligned left, amounts right, the total in bold.
 fn lines(head: &str, rows: &[Row]) -> Vec<String> {
     let header = [head, "RUNS", "TIME", "COST", "TOKENS READ", "WRITTEN", "CACHED"];
     let header = header.map(str::to_owned);

@@ -1,4 +1,4 @@
-//! `samocode demo`: a sample project, the built-in agent, all eight phases and both gates.
+//! `samocode demo`: runs a sample project through all eight phases and both gates.
 
 mod place;
 mod sample;
@@ -22,14 +22,15 @@ use crate::service::{self, Scope, ServiceManager, quiet};
 use crate::session::state::Word;
 
 use super::failure::{self, Coded};
+use super::words::count;
 use super::{Common, front, output};
 use place::Place;
 use story::Story;
 
-/// Watch a session from its first word to a finished branch, with the built-in agent
+/// Watch a sample session run from task to finished branch, with the built-in agent
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  samocode demo             in ~/.cache/samocode/demo; an earlier demo there is taken away\n  samocode demo --remove    take it away, unit and files\n\nCosts nothing and touches nothing of yours. Exit code 0 when the session is done and its branch\nmerges cleanly."
+    after_help = "Examples:\n  samocode demo             in ~/.cache/samocode/demo; replaces an earlier demo there\n  samocode demo --remove    remove its unit and files\n\nCosts nothing and touches none of your files. Exit code 0 when the session is done and its branch\nmerges cleanly."
 )]
 pub(in crate::cli) struct Demo {
     /// A new or empty folder for the sample project
@@ -37,24 +38,24 @@ pub(in crate::cli) struct Demo {
     /// Run in the foreground even where there is a service manager
     #[arg(long)]
     foreground: bool,
-    /// Take away what the demo has left: its unit and its files
+    /// Remove the demo's unit and files
     #[arg(long, conflicts_with = "foreground")]
     remove: bool,
 }
 
-/// The session's name.
+/// The name of the demo's one session.
 const SESSION: &str = "demo";
 const TASK: &str = "Greet whoever comes into the shop";
 const DIVE: &str = "what the shop can do today";
 
-/// Exit code after Ctrl-C, as shells have it.
+/// Exit code after Ctrl-C: 128 plus SIGINT, as in shells.
 const INTERRUPTED: u8 = 130;
 
 impl Demo {
     pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
         if common.system || common.config.is_some() {
-            return Err(Error::usage("the demo makes a project of its own and runs as you")
-                .hint("leave --system and --config away")
+            return Err(Error::usage("the demo makes its own project and runs as you")
+                .hint("leave out --system and --config")
                 .into());
         }
         let caller = common.caller()?;
@@ -69,7 +70,7 @@ impl Demo {
         place.clear(manager.as_deref()).await?;
         if self.remove {
             place.remove()?;
-            say!("The demo in {} is taken away.", dirs.short(&folder));
+            say!("Removed the demo in {}.", dirs.short(&folder));
             return Ok(ExitCode::SUCCESS);
         }
         let repository = sample::make(place.root())?;
@@ -109,14 +110,14 @@ async fn manager(foreground: bool) -> anyhow::Result<Option<Box<dyn ServiceManag
     }
 }
 
-/// What the shell sets for the user's own projects is not for the sample.
+/// Drops settings in the shell: they are for the user's own projects, not for the sample.
 fn without_settings(mut env: Env) -> Env {
     vocabulary().names().for_each(|name| env.remove(&name));
     env
 }
 
-/// The sample as a project whose agent is the rehearsal in every phase, whatever the user's own
-/// settings say of one.
+/// Makes the sample a project that uses the built-in agent in every phase, whatever the user's own
+/// settings are.
 fn project(repository: &Path, dirs: &Dirs) -> anyhow::Result<Project> {
     let report = init(repository, dirs, &InitOptions::default())?;
     let config = report.project.config;
@@ -148,7 +149,7 @@ impl Show<'_> {
             "in the foreground".to_owned()
         };
         say!(
-            "A sample project in {}, and a session in it, {how}, with the built-in agent. You would type:",
+            "Starting a session {how} in a sample project, {}, with the built-in agent. You would type:",
             self.short(self.repository)
         );
         let verb = if has_manager { "enable" } else { "run" };
@@ -157,7 +158,7 @@ impl Show<'_> {
         typed(&format!("samocode {verb} {} --task \"{TASK}\"", self.session.instance));
     }
 
-    /// As a unit, which goes on by itself while we look.
+    /// Runs the session as a unit, independent of us, and follows it.
     async fn as_unit(&self, manager: &dyn ServiceManager) -> anyhow::Result<()> {
         let unit = UnitFiles::new(self.context, self.session, &Flags::default())?;
         unit.install(manager, &output::note).await?;
@@ -166,7 +167,7 @@ impl Show<'_> {
         tokio::select! {
             told = story.follow(Some(manager)) => told,
             _ = tokio::signal::ctrl_c() => {
-                let error = Error::refused("interrupted; the session goes on by itself");
+                let error = Error::refused("interrupted; the session keeps running");
                 Err(Coded(INTERRUPTED, error).into())
             }
         }
@@ -177,7 +178,7 @@ impl Show<'_> {
         let mut story = Story::new(self.context, self.session, "run");
         let flags = Flags::default();
         loop {
-            // Ended first by the worker's end: there is no unit to be looked at.
+            // There is no unit to query, so the worker's end is what ends this.
             tokio::select! {
                 ended = run::work(self.context, self.session, &flags, &quiet) => {
                     ended?;
@@ -198,7 +199,7 @@ impl Show<'_> {
         }
     }
 
-    /// Looks at what came of it, as a person would.
+    /// Shows the result, with the commands a person would use.
     fn end(&self, has_manager: bool) -> anyhow::Result<ExitCode> {
         let config = &self.context.project.config;
         typed("samocode status");
@@ -228,9 +229,9 @@ impl Show<'_> {
         let name = &self.session.instance;
         let state = self.session.state()?.word();
         say!(
-            "\n{} The session is {state}; branch {branch} has {} commits and merges cleanly into main.",
+            "\n{} The session is {state}; branch {branch} has {} and merges cleanly into main.",
             output::painted(output::state_style(state), "✓"),
-            commits.len()
+            count(commits.len(), "commit", "commits")
         );
         say!("Look at it:\n  cd {}", self.short(self.repository));
         say!("  git log -p main..{branch}");
@@ -244,7 +245,7 @@ impl Show<'_> {
         let dir = self.context.dirs.cache.join("demo");
         let dir = self.place().filter(|place| **place != dir).map(|place| self.short(place));
         let dir = dir.map_or_else(String::new, |dir| format!(" {dir}"));
-        say!("Take it away:  samocode demo --remove{dir}");
+        say!("Remove it:     samocode demo --remove{dir}");
         Ok(ExitCode::SUCCESS)
     }
 
@@ -252,11 +253,11 @@ impl Show<'_> {
         self.repository.parent()
     }
 
-    /// What to do about a demo that went wrong.
+    /// The hint for a demo that failed.
     fn remedy(&self, dir: Option<&Path>) -> String {
         let dir = dir.map_or_else(String::new, |dir| format!(" {}", self.short(dir)));
         format!(
-            "look with: cd {}; samocode status; take it away with: samocode demo --remove{dir}",
+            "look at it with: cd {}; samocode status; remove it with: samocode demo --remove{dir}",
             self.short(self.repository)
         )
     }

@@ -1,4 +1,4 @@
-//! `samocode enable`: finds or creates the session, writes its unit, starts it now and at boot.
+//! `samocode enable`: creates or finds the session, writes its unit, starts it now and at boot.
 
 use std::process::ExitCode;
 
@@ -10,10 +10,10 @@ use crate::service;
 
 use super::{Common, front, output};
 
-/// Begin a session, or go on with one: start it now and at boot
+/// Start a session, new or existing, now and at boot
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  samocode enable jwt-login --task \"JWT login with httpOnly cookies\"\n  samocode enable jwt-login --task \"…\" --dive \"how sessions work today\" --budget 20\n  samocode enable jwt-login                      go on with it\n  sudo samocode enable --system --run-as dev jwt-login --task \"…\""
+    after_help = "Examples:\n  samocode enable jwt-login --task \"JWT login with httpOnly cookies\"\n  samocode enable jwt-login --task \"…\" --dive \"how sessions work today\" --budget 20\n  samocode enable jwt-login                      resume it\n  sudo samocode enable --system --run-as dev jwt-login --task \"…\""
 )]
 pub(in crate::cli) struct Enable {
     /// A name, a dated folder name, or an instance
@@ -23,7 +23,7 @@ pub(in crate::cli) struct Enable {
     /// Save the credentials found in this shell to ~/.config/samocode/env
     #[arg(long)]
     import_env: bool,
-    /// With --system: the user the session runs as; else who called sudo
+    /// With --system: the user the session runs as [default: the user who called sudo]
     #[arg(long, value_name = "USER")]
     run_as: Option<String>,
     /// Print what was done as JSON
@@ -31,16 +31,16 @@ pub(in crate::cli) struct Enable {
     json: bool,
 }
 
-/// What a session is asked for, by `enable` and by `run`.
+/// Flags that `enable` and `run` share: the work to do, and settings for it.
 #[derive(Debug, Clone, Args)]
 pub(in crate::cli) struct WorkArgs {
-    /// What is to be done; a finished session goes on with a new one
+    /// What to do; resumes a finished session with a new task
     #[arg(long, value_name = "TEXT")]
     task: Option<String>,
-    /// What the investigation should begin with
+    /// What to investigate first
     #[arg(long, value_name = "TEXT")]
     dive: Option<String>,
-    /// claude, rehearsal, or command:PROGRAM ARGS
+    /// The agent: claude, rehearsal (built in), or command:PROGRAM ARGS
     #[arg(long, value_name = "AGENT")]
     agent: Option<String>,
     /// The most the session may spend, in US dollars
@@ -49,7 +49,7 @@ pub(in crate::cli) struct WorkArgs {
 }
 
 impl WorkArgs {
-    /// What the session is to do, and what is set for it.
+    /// Splits the flags into the work to do and the settings for it.
     pub(super) fn split(self) -> (Work, Overrides) {
         let work = Work { task: self.task, dive: self.dive };
         (work, Overrides { agent: self.agent, budget: self.budget })
@@ -81,14 +81,14 @@ fn tell(enabled: &Enabled) {
     let how = match enabled.became {
         Became::Created => format!("started as {unit}"),
         Became::Resumed => format!("resumed with a new task as {unit}"),
-        Became::Revived => format!("goes on as {unit}"),
+        Became::Revived => format!("resumed as {unit}"),
         Became::Known => match &enabled.waits {
             Some(Waits { waits_for, state, command }) => {
                 format!("enabled as {unit}, {state} for {waits_for}: {command}")
             }
             None => format!("enabled as {unit}"),
         },
-        Became::Running => format!("is running already as {unit}"),
+        Became::Running => format!("is already running as {unit}"),
     };
     let branch = enabled.branch.as_ref().map_or_else(String::new, |text| format!("   {text}"));
     say!("{name}   {how}{branch}");
@@ -96,7 +96,7 @@ fn tell(enabled: &Enabled) {
     say!("{pad}   logs: samocode logs -f {instance}      stop: samocode stop {instance}");
 }
 
-/// A user's units end at logout unless lingering is on.
+/// Offers to turn lingering on: without it, a user's units stop at logout.
 async fn offer_linger(common: &Common, lingers: Option<bool>) {
     if lingers != Some(false) {
         return;

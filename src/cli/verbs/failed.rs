@@ -1,5 +1,5 @@
-//! `samocode failed INSTANCE`: what `samocode-failed@.service` runs; tells the human that a unit
-//! has given up, even when its worker cannot.
+//! `samocode failed INSTANCE`, run by `samocode-failed@.service`: notifies the human that a unit has
+//! failed for good, even when its worker cannot.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -18,14 +18,14 @@ use crate::session::store::Folder;
 
 use super::{Common, log, output};
 
-/// Tell the human that a unit has failed; run by its unit
+/// Notify the human that a unit has failed; run by its unit
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Failed {
     /// The unit instance
     instance: String,
 }
 
-/// How long sending may take.
+/// How long sending to all notifiers may take, together.
 const BOUND: Duration = Duration::from_secs(45);
 
 impl Failed {
@@ -33,7 +33,7 @@ impl Failed {
         log::start(Level::INFO);
         let scope = common.scope();
         let instance = &self.instance;
-        // OnFailure fires at every restart on some versions; only a unit that stays failed is news.
+        // Some versions trigger OnFailure= at every restart; report only a unit that stays failed.
         if let Ok(manager) = service::connect(scope).await {
             let unit = manager.unit(instance).await?;
             if unit.status.active != Active::Failed {
@@ -77,7 +77,7 @@ impl Failed {
     }
 }
 
-/// Whether nobody was told, and somebody may be later.
+/// Whether nothing could be delivered, but a retry may succeed.
 fn is_worth_another_try(deliveries: &[Delivery]) -> bool {
     let is_passing =
         |delivery: &Delivery| delivery.result.as_ref().is_err_and(NotifyError::is_retryable);

@@ -1,4 +1,4 @@
-//! `samocode history`: the iterations of a session, and what came between, from its journal.
+//! `samocode history`: a session's iterations and the events between them, from its journal.
 
 use std::process::ExitCode;
 
@@ -14,7 +14,7 @@ use super::Common;
 use super::output::{self, DIM, in_line, painted};
 use super::words::{clock, span, usd};
 
-/// Show a session's iterations and what came between them
+/// Show a session's iterations and the events between them
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  samocode history jwt-login")]
 pub(in crate::cli) struct History {

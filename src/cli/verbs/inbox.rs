@@ -1,4 +1,4 @@
-//! `samocode inbox`: a session's mail.
+//! `samocode inbox`: the messages sent to a session.
 
 use std::process::ExitCode;
 
@@ -15,12 +15,12 @@ use super::{Common, output};
 /// Show a session's unread mail
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  samocode inbox --all jwt-login       also what the agent has been shown"
+    after_help = "Example:\n  samocode inbox --all jwt-login       also messages the agent has seen"
 )]
 pub(in crate::cli) struct Inbox {
     /// A name, a dated folder name, or an instance
     session: String,
-    /// Also the messages that were read
+    /// Include messages that were read
     #[arg(long)]
     all: bool,
     /// Print it as JSON

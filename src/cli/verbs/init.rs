@@ -1,4 +1,4 @@
-//! `samocode init`: makes a project of a folder.
+//! `samocode init`: turns a folder into a project.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -13,13 +13,13 @@ use crate::git;
 
 use super::{Common, output};
 
-/// Make a project of a git repository: its .samocode and the folders that names
+/// Turn a git repository into a project: write .samocode and create its folders
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  samocode init\n  samocode init ~/shop --sessions ~/code/shop-sessions\n\nAsks nothing, and changes nothing in a project that is there already. A folder in no repository\nworks too: its sessions share it instead of having worktrees."
+    after_help = "Examples:\n  samocode init\n  samocode init ~/shop --sessions ~/code/shop-sessions\n\nAsks no questions, and never changes an existing project. A folder outside any repository works\ntoo: its sessions share the folder instead of getting worktrees."
 )]
 pub(in crate::cli) struct Init {
-    /// A folder of the repository; else the current one
+    /// A folder in the repository [default: the current folder]
     dir: Option<PathBuf>,
     /// Where sessions get their git worktrees, instead of NAME-worktrees beside the repository
     #[arg(long, value_name = "DIR")]
@@ -27,7 +27,7 @@ pub(in crate::cli) struct Init {
     /// Where sessions get their folders, instead of NAME-sessions beside the repository
     #[arg(long, value_name = "DIR")]
     sessions: Option<PathBuf>,
-    /// Print what was found and done as JSON
+    /// Print the result as JSON
     #[arg(long)]
     json: bool,
 }
@@ -47,7 +47,7 @@ impl Init {
             InitOptions { worktrees: self.worktrees.clone(), sessions: self.sessions.clone() };
         let dir = self.dir.as_deref().unwrap_or(&cwd);
         if dir.is_dir() {
-            // A repository that cannot be read would be taken for a folder without one.
+            // Fail early: an unreadable repository would pass for a plain folder.
             git::root(dir)?;
         }
         let report = init(dir, &dirs, &options)?;
@@ -81,7 +81,7 @@ impl Init {
         );
         if !report.written && (self.worktrees.is_some() || self.sessions.is_some()) {
             output::note(&format!(
-                "the project was there already: set WORKTREES and SESSIONS in {}",
+                "the project already exists: set WORKTREES and SESSIONS in {}",
                 dirs.short(&project.config)
             ));
         }
@@ -89,7 +89,7 @@ impl Init {
     }
 }
 
-/// The branch that sessions begin with; before the first commit the one that will be made.
+/// The branch that sessions start from; before the first commit, the one it will create.
 fn branch(report: &InitReport) -> Option<String> {
     let repo = &report.project.main_repo;
     let begun = git::default_branch(repo).ok().flatten();

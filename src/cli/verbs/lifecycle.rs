@@ -1,4 +1,4 @@
-//! `disable`, `start`, `restart`, `reload`: what systemctl's users expect.
+//! `disable`, `start`, `restart`, `reload`: as users of systemctl expect them.
 
 use std::process::ExitCode;
 
@@ -9,7 +9,7 @@ use crate::control::unit::{self, Started};
 
 use super::{Common, output};
 
-/// Let a session go on: stopped, blocked or failed
+/// Resume sessions that were stopped, blocked or failed
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  samocode start jwt-login\n  samocode start jwt-login search-index"
@@ -31,16 +31,16 @@ impl Start {
             match &started {
                 _ if self.json => output::json(&started)?,
                 Started { waits: Some(waits), .. } => {
-                    say!("{name} waits for {}: {}", waits.waits_for, waits.command);
+                    say!("{name} is waiting for {}: {}", waits.waits_for, waits.command);
                 }
-                _ => say!("{name} is started."),
+                _ => say!("{name} started."),
             }
         }
         Ok(ExitCode::SUCCESS)
     }
 }
 
-/// All that were named: a mistyped name is found before anything is done to the others.
+/// Checks all names first, so that a typo fails before anything happens to the other sessions.
 async fn all_of(common: &Common, sessions: Vec<String>) -> anyhow::Result<Vec<String>> {
     if sessions.len() > 1 {
         common.call(Find { sessions: sessions.clone() }).await?;
@@ -48,10 +48,10 @@ async fn all_of(common: &Common, sessions: Vec<String>) -> anyhow::Result<Vec<St
     Ok(sessions)
 }
 
-/// No longer start a session at boot; a run under way goes on
+/// Stop starting sessions at boot; a current run continues
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  samocode disable jwt-login\n\nOf a session whose folder or project is gone the unit is stopped and removed."
+    after_help = "Example:\n  samocode disable jwt-login\n\nIf a session's folder or project no longer exists, its unit is stopped and removed."
 )]
 pub(in crate::cli) struct Disable {
     /// Names, dated folder names, or instances
@@ -72,14 +72,14 @@ impl Disable {
             } else if disabled.removed {
                 say!("{name} no longer exists; its unit was removed.");
             } else {
-                say!("{name} is no longer started at boot.");
+                say!("{name} no longer starts at boot.");
             }
         }
         Ok(ExitCode::SUCCESS)
     }
 }
 
-/// Interrupt the run and go on in the same conversation
+/// Interrupt the run and resume it in the same conversation
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  samocode restart jwt-login")]
 pub(in crate::cli) struct Restart {
@@ -98,24 +98,24 @@ impl Restart {
             if self.json {
                 output::json(&restarted)?;
             } else {
-                say!("{} is restarted.", output::painted(output::BOLD, &restarted.session));
+                say!("{} restarted.", output::painted(output::BOLD, &restarted.session));
             }
         }
         Ok(ExitCode::SUCCESS)
     }
 }
 
-/// Execute the installed samocode anew at the end of the iteration
+/// Switch to the installed samocode at the end of the iteration
 #[derive(Debug, Args)]
 #[command(after_help = "Example, after an upgrade:\n  samocode reload --all")]
 pub(in crate::cli) struct Reload {
     /// Names, dated folder names, or instances
     #[arg(required_unless_present = "all")]
     sessions: Vec<String>,
-    /// All sessions of the project that run
+    /// All running sessions of the project
     #[arg(long, conflicts_with = "sessions")]
     all: bool,
-    /// How long to wait for the iterations' ends, in seconds
+    /// How long to wait for each iteration to end, in seconds
     #[arg(long, default_value_t = 3600, value_name = "SECONDS")]
     timeout: u64,
     /// Print what was done as JSON, a line for each session
@@ -140,7 +140,7 @@ impl Reload {
             if self.json {
                 output::json(&reloaded)?;
             } else {
-                say!("{} is reloaded.", output::painted(output::BOLD, &reloaded.session));
+                say!("{} reloaded.", output::painted(output::BOLD, &reloaded.session));
             }
         }
         Ok(ExitCode::SUCCESS)

@@ -1,4 +1,4 @@
-//! `samocode logs`: a session's journal and what its agents said, in one.
+//! `samocode logs`: a session's journal merged with the output of its agents.
 
 mod growing;
 mod raw;
@@ -15,29 +15,29 @@ use crate::control::session::Session;
 use super::{Common, output};
 use story::{Form, Story};
 
-/// Show what happened in a session and what its agents said and did
+/// Show a session's events, and what its agents said and did
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  samocode logs jwt-login\n  samocode logs -f jwt-login          and what comes, until Ctrl-C\n  samocode logs --raw jwt-login       the agent's stream of the last run, byte for byte"
+    after_help = "Examples:\n  samocode logs jwt-login\n  samocode logs -f jwt-login          follow until Ctrl-C\n  samocode logs --raw jwt-login       the agent's output in the last run, byte for byte"
 )]
 pub(in crate::cli) struct Logs {
     /// A name, a dated folder name, or an instance
     session: String,
-    /// Go on with what comes
+    /// Keep printing new lines until Ctrl-C
     #[arg(short, long)]
     follow: bool,
-    /// Only the last lines; with -f the last 20 unless set
+    /// Only the last lines [default: all, or 20 with -f]
     #[arg(short = 'n', long, value_name = "LINES")]
     lines: Option<usize>,
-    /// The agent's stream of the present or last run, as it came
+    /// The agent's unprocessed output in the current or last run
     #[arg(long, conflicts_with = "json")]
     raw: bool,
-    /// Print each entry and event as JSON, a line each
+    /// Print entries and events as JSON, one per line
     #[arg(long)]
     json: bool,
 }
 
-/// How many lines stand before what is followed.
+/// How many old lines `--follow` shows first.
 const BEFORE: usize = 20;
 
 impl Logs {
@@ -47,7 +47,7 @@ impl Logs {
 
     async fn show(&self, common: &Common) -> anyhow::Result<()> {
         let session = common.target(&self.session)?.session;
-        // Watching comes before reading, or what happens between would be seen late.
+        // Watch before reading, or lines written in between would show up late.
         let watch = if self.follow { Some(Following::new(&session)?) } else { None };
         if self.raw {
             return raw::show(&session, watch, self.lines).await;
@@ -70,7 +70,7 @@ impl Logs {
     }
 }
 
-/// Prints the last lines, reading no more runs than they take.
+/// Prints the last lines, reading only as many runs as that takes.
 fn last_lines(session: &Session, form: Form, most: usize) -> anyhow::Result<Story> {
     let runs = story::count_runs(session)?;
     let mut looked_at = 1;
@@ -99,12 +99,12 @@ fn last_lines(session: &Session, form: Form, most: usize) -> anyhow::Result<Stor
     }
 }
 
-/// Tells when a session's journal or logs have grown.
+/// Watches a session's journal and logs for new lines.
 struct Following<'a> {
     session: &'a Session,
     watch: FolderWatch,
     closed: output::Closed,
-    /// Whether the folder of the logs was there to be watched.
+    /// Whether the logs folder existed and is being watched.
     with_logs: bool,
 }
 
@@ -117,7 +117,7 @@ impl<'a> Following<'a> {
         Ok(Self { session, watch: FolderWatch::all(watched)?, closed, with_logs })
     }
 
-    /// Waits for more; `false` when nobody reads what is printed.
+    /// Waits for new lines; `false` when the reader has closed our output.
     async fn changed(&mut self) -> anyhow::Result<bool> {
         if !self.with_logs && self.session.folder.logs().is_dir() {
             *self = Self::new(self.session)?;

@@ -1,4 +1,4 @@
-//! The verbs, a file each.
+//! The verbs, one file each.
 
 mod answer;
 mod approve;
@@ -71,12 +71,12 @@ pub(super) enum Verb {
     Rehearsal(Rehearsal),
 }
 
-/// The built-in agent, which plays all phases and costs nothing.
+/// Act as the built-in agent, which plays all phases and costs nothing
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Rehearsal {}
 
 impl Verb {
-    /// Does what the verb says.
+    /// Runs the verb; returns the program's exit code.
     pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
         match self {
             Self::Init(verb) => verb.exec(common),

@@ -1,4 +1,4 @@
-//! `samocode notify test`: one message by every way that is set up.
+//! `samocode notify test`: sends a test message through every channel.
 
 use std::process::ExitCode;
 
@@ -15,10 +15,10 @@ use crate::service::Scope;
 
 use super::{Common, output};
 
-/// Try the ways by which samocode tells you
+/// Test how samocode notifies you
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  samocode notify test\n\nTelegram is set up by TELEGRAM_BOT_TOKEN and TELEGRAM_CHAT_ID in ~/.config/samocode/env; a desktop is found by itself."
+    after_help = "Example:\n  samocode notify test\n\nTo set up Telegram, put TELEGRAM_BOT_TOKEN and TELEGRAM_CHAT_ID into ~/.config/samocode/env.\nDesktop notifications need no setup."
 )]
 pub(in crate::cli) struct Notify {
     #[command(subcommand)]
@@ -27,12 +27,12 @@ pub(in crate::cli) struct Notify {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Send a test message by every way that is set up
+    /// Send a test message through every channel
     #[command(
         after_help = "Example:\n  samocode notify test\n\nExit code 0 when at least one message was sent and none failed, else 1."
     )]
     Test {
-        /// Print what came of it as JSON
+        /// Print the result as JSON
         #[arg(long)]
         json: bool,
     },
@@ -69,7 +69,7 @@ impl Notify {
     }
 }
 
-/// What came of one notifier, as programs read it.
+/// The result for one notifier, as in `--json`.
 #[derive(Debug, PartialEq, Serialize)]
 struct Tested {
     notifier: &'static str,
@@ -82,9 +82,9 @@ struct Tested {
 #[serde(rename_all = "snake_case")]
 enum Outcome {
     Sent,
-    /// Also what somebody set up wrongly.
+    /// Sending failed, or the notifier is set up incorrectly.
     Failed,
-    /// There is nobody to show it to.
+    /// No desktop to show it on.
     Absent,
     NotSetUp,
 }
@@ -102,7 +102,7 @@ impl Tested {
             }
             TestOutcome::NotSetUp(left_out) => (Outcome::NotSetUp, None, Some(left_out.reason)),
         };
-        // The name stands before it already.
+        // The line already starts with the name.
         let prefix = format!("{}: ", result.notifier);
         let reason = reason.map(|text| match text.strip_prefix(&prefix) {
             Some(rest) => rest.to_owned(),
@@ -130,17 +130,17 @@ fn tell(results: &[Tested], env_file: &str) {
     let nobody = |tested: &Tested| matches!(tested.outcome, Outcome::Absent | Outcome::NotSetUp);
     if results.iter().all(nobody) {
         say!(
-            "Nobody would be told: put TELEGRAM_BOT_TOKEN and TELEGRAM_CHAT_ID into {env_file}, a line each, then try again."
+            "You would not be notified. Put TELEGRAM_BOT_TOKEN and TELEGRAM_CHAT_ID into {env_file}, one per line, then try again."
         );
     }
 }
 
-/// What works from this shell may not from a unit.
+/// Warns of a token set only in this shell, which units do not see.
 fn warn_of_shell(env: &Env, file: &EnvFile, dirs: &Dirs) {
     let name = "TELEGRAM_BOT_TOKEN";
     if secrets_in_shell(&vocabulary(), env, file).iter().any(|secret| secret == name) {
         output::note(&format!(
-            "{name} is set in this shell only, and units do not see it: put it into {}",
+            "{name} is set only in this shell, where units do not see it: put it into {}",
             dirs.short(&dirs.env_file())
         ));
     }

@@ -1,4 +1,4 @@
-//! `samocode run`: the same worker in the foreground, for containers and hosts without a service
+//! `samocode run`: runs the worker in the foreground, for containers and hosts without a service
 //! manager.
 
 use std::io::{IsTerminal as _, Write as _};
@@ -13,7 +13,7 @@ use crate::session::state::Word;
 use super::enable::WorkArgs;
 use super::{Common, failure, front, output};
 
-/// Work on a session in the foreground until it waits, is blocked or done
+/// Run a session in the foreground until it is done, waiting or blocked
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  samocode run jwt-login --task \"JWT login with httpOnly cookies\"\n\nExit codes: 0 done, 10 waiting, 11 blocked, 12 stopped, 13 paused, 2 usage, 78 configuration,\n1 anything else."
@@ -23,7 +23,7 @@ pub(in crate::cli) struct Run {
     session: String,
     #[command(flatten)]
     work: WorkArgs,
-    /// Print how it ended as JSON
+    /// Print the result as JSON
     #[arg(long)]
     json: bool,
 }
@@ -45,7 +45,7 @@ impl Run {
     }
 }
 
-/// The worker's status line, in place on a terminal, else a line each.
+/// Shows the worker's status: updated in place on a terminal, else one line per change.
 struct Live {
     name: String,
     talks: bool,
@@ -60,7 +60,7 @@ impl Live {
 
     fn show(&self, status: &str) {
         if self.in_place {
-            // Back to the line's beginning, and clear what was longer.
+            // Return to the start of the line, and clear the rest of a longer one.
             let name = output::painted(output::BOLD, &self.name);
             let _ = write!(anstream::stderr(), "\r{name} {status}\x1b[K");
         } else if self.talks {
@@ -75,7 +75,7 @@ impl Live {
     }
 }
 
-/// The exit code of work in the foreground.
+/// The exit code of a foreground run: from its failure, else from its state.
 fn exit_code(ran: &Ran) -> u8 {
     ran.failure.map_or_else(|| code_of(ran.state), failure::exit_code)
 }
@@ -101,7 +101,7 @@ fn tell(ran: &Ran) {
             say!("{name} {word} for {waits_for}: {command}, then samocode run {session}");
         }
         (Word::Blocked | Word::Paused, _) => {
-            let reason = ran.reason.as_deref().unwrap_or("no reason was given");
+            let reason = ran.reason.as_deref().unwrap_or("no reason given");
             say!("{name} {word}: {}", output::in_line(reason, 300));
         }
         _ => say!("{name} {word}"),

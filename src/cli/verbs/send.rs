@@ -1,4 +1,4 @@
-//! `samocode send`: words to a session, from a human, a parent or another session.
+//! `samocode send`: a message to a session, from a human, a parent or another session.
 
 use std::io::{IsTerminal as _, Read as _};
 use std::process::ExitCode;
@@ -11,17 +11,17 @@ use crate::session::mail::{self, MAX_BYTES};
 
 use super::{Common, output, questions};
 
-/// Send words to a session; one that is waiting or blocked goes on with them
+/// Send a message to a session; resumes one that is waiting or blocked
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  samocode send jwt-login \"Use the existing users table\"\n  git diff | samocode send jwt-login -\n  samocode send jwt-login --kind handoff\n\nA session at work is shown the words at once or in its next run. One that is stopped or done keeps\nthem until samocode start, or samocode enable with a new --task.\n\nExit codes: 0 delivered, 2 usage or no such session, 1 anything else."
+    after_help = "Examples:\n  samocode send jwt-login \"Use the existing users table\"\n  git diff | samocode send jwt-login -\n  samocode send jwt-login --kind handoff\n\nA running session sees the message at once or in its next run. One that is stopped or done keeps\nit until samocode start, or samocode enable with a new --task.\n\nExit codes: 0 delivered, 2 usage or no such session, 1 anything else."
 )]
 pub(in crate::cli) struct Send {
     /// A name, a dated folder name, or an instance
     session: String,
-    /// The words; '-', or none where standard input is not a terminal: what is read from there
+    /// The message; '-' reads standard input, as does leaving it out in a pipe
     text: Option<String>,
-    /// text, nudge (go on, you seem to hang) or handoff (go on in a fresh conversation)
+    /// text, nudge (you seem stuck, continue) or handoff (continue in a new conversation)
     #[arg(long, value_enum, default_value_t = Kind::Text, hide_possible_values = true)]
     kind: Kind,
     /// Print what was done as JSON
@@ -29,7 +29,7 @@ pub(in crate::cli) struct Send {
     json: bool,
 }
 
-/// What may be sent by hand; the rest have verbs of their own.
+/// Messages that can be sent by hand; the other kinds have their own verbs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Kind {
     Text,
@@ -66,10 +66,10 @@ impl Send {
     }
 }
 
-/// What to do about words that no message can hold.
+/// The hint for input that does not fit into a message.
 const AS_A_FILE: &str = "put it in a file and send its path";
 
-/// Standard input, as far as a message can be long.
+/// Reads standard input, up to the size limit of a message.
 fn read_stdin() -> anyhow::Result<String> {
     let mut bytes = Vec::new();
     std::io::stdin()

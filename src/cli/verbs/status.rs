@@ -1,4 +1,4 @@
-//! `samocode status`: all sessions, or one in depth.
+//! `samocode status`: all sessions as a table, or one in detail.
 
 mod depth;
 mod list;
@@ -15,10 +15,10 @@ use crate::session::clock;
 
 use super::{Common, output};
 
-/// Show all sessions, or one in depth
+/// Show all sessions, or one in detail
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  samocode status                  all sessions of the project, newest first\n  samocode status jwt-login        one of them in depth\n  samocode status --json\n\nOutside of any project: all sessions that the units know."
+    after_help = "Examples:\n  samocode status                  all sessions of the project, newest first\n  samocode status jwt-login        one session in detail\n  samocode status --json\n\nOutside any project: all sessions that have a unit."
 )]
 pub(in crate::cli) struct Status {
     /// A name, a dated folder name, or an instance
@@ -49,7 +49,7 @@ impl Status {
         }
         if views.is_empty() {
             return output::line(
-                "No sessions yet. Begin one with: samocode enable NAME --task \"what to build\"",
+                "No sessions yet. Start one with: samocode enable NAME --task \"what to build\"",
             );
         }
         let (now, zone) = (Timestamp::now(), clock::local_zone());

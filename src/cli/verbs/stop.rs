@@ -1,4 +1,4 @@
-//! `samocode stop`: at the iteration's end, or now; remembered until `start` or `enable`.
+//! `samocode stop`: stops sessions after the iteration, or now, until `start` or `enable`.
 
 use std::process::ExitCode;
 
@@ -8,10 +8,10 @@ use crate::control::stop::{self, StopEnd, Stopped};
 
 use super::{Common, output};
 
-/// Stop sessions at the end of their iteration, until start or enable
+/// Stop sessions after their current iteration, until start or enable
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  samocode stop jwt-login          after this iteration; Ctrl-C leaves it draining\n  samocode stop --now jwt-login    at once; the run is resumed by samocode start\n\nOn a full disk the session is interrupted, and the stop remembered by an empty file _stop in its\nfolder, or at least by a disabled unit. Exit code 1 where it cannot be remembered at all."
+    after_help = "Examples:\n  samocode stop jwt-login          after this iteration; Ctrl-C leaves it draining\n  samocode stop --now jwt-login    at once; samocode start resumes the run\n\nOn a full disk the run is interrupted, and the stop is saved as an empty file _stop in the session's\nfolder, or else by disabling the unit. Exit code 1 when the stop cannot be saved at all."
 )]
 pub(in crate::cli) struct Stop {
     /// Names, dated folder names, or instances
@@ -46,14 +46,14 @@ impl Stop {
 fn tell(stopped: &Stopped) {
     let name = output::painted(output::BOLD, &stopped.session);
     match &stopped.end {
-        StopEnd::WasDone => say!("{name} is done already."),
+        StopEnd::WasDone => say!("{name} is already done."),
         StopEnd::Done => say!("{name} is done."),
-        StopEnd::CalledOff => say!("{name} goes on: it was started meanwhile."),
+        StopEnd::CalledOff => say!("{name} keeps running: it was started again."),
         StopEnd::Stopped => {
-            say!("{name} is stopped. Resume it with: samocode start {}", stopped.instance);
+            say!("{name} stopped. Resume it with: samocode start {}", stopped.instance);
         }
         StopEnd::Gone { what } => {
-            say!("{name} does not run. {}", capitalized(&what.in_one_line()));
+            say!("{name} is not running. {}", capitalized(&what.in_one_line()));
         }
     }
 }

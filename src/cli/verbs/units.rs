@@ -1,4 +1,4 @@
-//! `samocode units`: the unit files, as they are generated for a service manager's version.
+//! `samocode units`: the unit files, as generated for a version of the service manager.
 
 use std::process::ExitCode;
 
@@ -14,7 +14,7 @@ use super::{Common, output};
 /// Show, install or check the unit files
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  samocode units print --for-version 239\n  samocode units install\n  samocode units verify\n\nsamocode enable installs them by itself; each session adds a drop-in of its own."
+    after_help = "Examples:\n  samocode units print --for-version 239\n  samocode units install\n  samocode units verify\n\nsamocode enable installs them for you, and adds a drop-in for each session."
 )]
 pub(in crate::cli) struct Units {
     #[command(subcommand)]
@@ -35,7 +35,7 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
-    /// Write the unit files, and have the wake spool watched now and at boot
+    /// Install the unit files and watch the wake spool, now and at boot
     #[command(
         after_help = "Examples:\n  samocode units install\n  sudo samocode units install --system"
     )]
@@ -44,8 +44,10 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
-    /// Have systemd-analyze look for mistakes in the unit files
-    #[command(after_help = "Example:\n  samocode units verify\n\nExit code 1 when it finds some.")]
+    /// Check the unit files with systemd-analyze
+    #[command(
+        after_help = "Example:\n  samocode units verify\n\nExit code 1 when it finds mistakes."
+    )]
     Verify {
         /// For this version of systemd instead of the manager's
         #[arg(long, value_name = "N", value_parser = parse_version)]
@@ -83,7 +85,7 @@ impl Units {
     }
 }
 
-/// The version that is asked for, else the manager's, else the newest.
+/// The requested version, else the running manager's, else the newest one we know.
 async fn version(scope: Scope, asked: Option<u32>) -> u32 {
     if let Some(version) = asked {
         return version;
@@ -92,17 +94,17 @@ async fn version(scope: Scope, asked: Option<u32>) -> u32 {
     match of_manager.await {
         Ok(version) => version,
         Err(error) => {
-            output::note(&format!("these are the units for systemd {NEWEST}: {error}"));
+            output::note(&format!("using units for systemd {NEWEST}: {error}"));
             NEWEST
         }
     }
 }
 
-/// Writes the shared units and has the spool watched; returns whether the manager was reloaded.
+/// Installs the shared units and watches the spool. Returns whether the manager was reloaded.
 pub(super) async fn install(manager: &dyn ServiceManager) -> anyhow::Result<bool> {
     let scope = manager.scope();
     if scope == Scope::System && !rustix::process::geteuid().is_root() {
-        bail!("the system's units are root's to write: sudo samocode units install --system");
+        bail!("only root can install system units: sudo samocode units install --system");
     }
     let (binary, spool) = (own_binary()?, Spool::of(scope)?);
     spool.create(scope)?;

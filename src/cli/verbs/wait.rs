@@ -1,4 +1,4 @@
-//! `samocode wait`: returns when a session needs somebody, instead of sleeping and looking.
+//! `samocode wait`: returns when a session needs attention, without polling.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -13,26 +13,26 @@ use crate::session::state::Word;
 use super::run::code_of;
 use super::{Common, output};
 
-/// Exit code at the timeout, as timeout(1) has it.
+/// Exit code after the timeout, as for timeout(1).
 const TIMED_OUT: u8 = 124;
 
-/// Wait until a session needs somebody
+/// Wait until a session needs attention
 ///
 /// Returns as soon as one of the sessions is in a state it does not leave by itself: done, waiting,
-/// blocked, stopped, failed, or paused without a time at which it is tried again. With --until: as
-/// soon as one is in one of these states.
+/// blocked, stopped, failed, or paused without a retry time. With --until, returns as soon as one
+/// is in one of those states.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  samocode wait jwt-login\n  samocode wait jwt-login search-index --until waiting,blocked,done --timeout 2h\n\nExit codes: 0 done, 10 waiting, 11 blocked, 12 stopped, 13 paused, limited or queued, 1 failed or\nanything else, 2 usage, 124 at the timeout."
+    after_help = "Examples:\n  samocode wait jwt-login\n  samocode wait jwt-login search-index --until waiting,blocked,done --timeout 2h\n\nExit codes: 0 done, 10 waiting, 11 blocked, 12 stopped, 13 paused, limited or queued, 1 failed or\nanything else, 2 usage, 124 timeout."
 )]
 pub(in crate::cli) struct Wait {
-    /// Names, dated folder names, or instances; the first to get there counts
+    /// Names, dated folder names, or instances; the first one to get there ends the wait
     #[arg(required = true)]
     sessions: Vec<String>,
-    /// States, with commas between
+    /// States to wait for, separated by commas
     #[arg(long, value_name = "STATES", value_delimiter = ',', value_parser = word)]
     until: Vec<Word>,
-    /// The longest to wait: 90s, 10 min, 2h
+    /// Give up after this long: 90s, 10 min, 2h
     #[arg(long, value_name = "TIME", value_parser = bound)]
     timeout: Option<Duration>,
     /// Print the session as JSON, as status SESSION --json does
@@ -43,13 +43,13 @@ pub(in crate::cli) struct Wait {
 fn word(text: &str) -> Result<Word, String> {
     let text = text.trim().to_lowercase();
     serde_json::from_value(serde_json::Value::String(text)).map_err(|_| {
-        "it is one of new, running, waiting, blocked, done, stopped, queued, limited, paused, failed"
+        "expected one of new, running, waiting, blocked, done, stopped, queued, limited, paused, failed"
             .to_owned()
     })
 }
 
 fn bound(text: &str) -> Result<Duration, String> {
-    values::duration(text).ok_or_else(|| "it is a time like 90s, 10 min or 2h".to_owned())
+    values::duration(text).ok_or_else(|| "expected a time such as 90s, 10 min or 2h".to_owned())
 }
 
 impl Wait {
@@ -59,7 +59,7 @@ impl Wait {
         let view = match common.call(call).await? {
             Waited::Reached(view) => view,
             Waited::TimedOut { standing } => {
-                output::note(&format!("the time is over: {}", standing.join(", ")));
+                output::note(&format!("timed out: {}", standing.join(", ")));
                 return Ok(ExitCode::from(TIMED_OUT));
             }
         };

@@ -1,4 +1,4 @@
-//! `samocode wake`: what `samocode-wake.service` runs; takes the tokens out of the spool.
+//! `samocode wake`, run by `samocode-wake.service`: starts the units whose tokens are in the spool.
 
 use std::process::ExitCode;
 
@@ -11,7 +11,7 @@ use crate::session::store::Folder;
 
 use super::{Common, log, output};
 
-/// Act on the tokens in the wake spool; run by its unit
+/// Process the tokens in the wake spool; run by its unit
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Wake {}
 
@@ -26,7 +26,7 @@ impl Wake {
             Ok(Some(recorded)) => Folder::new(recorded.folder)
                 .read_hook()
                 .is_some_and(|hook| hook.state == Word::Stopped),
-            // A token that outlived its session: the unit would only fail.
+            // The token outlived its session, and the unit would only fail.
             Ok(None) => true,
             Err(_) => false,
         };

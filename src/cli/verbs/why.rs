@@ -1,4 +1,4 @@
-//! `samocode why`: why a session is in the state it is in, and what would change that.
+//! `samocode why`: why a session is in its current state, and how to change that.
 
 use std::process::ExitCode;
 
@@ -16,10 +16,10 @@ use super::Common;
 use super::output::{self, DIM, in_line, painted, state_style};
 use super::words::{ago, clock, instant, span};
 
-/// Tell why a session is in the state it is in, and what would change that
+/// Explain a session's current state, and how to change it
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  samocode why jwt-login\n\nAll that happened: samocode history."
+    after_help = "Example:\n  samocode why jwt-login\n\nFor the whole story: samocode history jwt-login"
 )]
 pub(in crate::cli) struct Why {
     /// A name, a dated folder name, or an instance
@@ -29,7 +29,7 @@ pub(in crate::cli) struct Why {
     json: bool,
 }
 
-/// How much of what happened is told, the newest first.
+/// How many events are shown, newest first.
 const MOST: usize = 20;
 
 impl Why {
@@ -67,7 +67,7 @@ impl Why {
     }
 }
 
-/// Where it stands, since when, and why.
+/// Phase, time in this state, and reason, in one line.
 fn cause(view: &View, now: Timestamp, zone: &TimeZone) -> String {
     let mut text = format!("{} {}", view.phase, view.iteration);
     if let Some(since) = view.since {

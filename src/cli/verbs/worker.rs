@@ -1,4 +1,4 @@
-//! `samocode worker INSTANCE`: what `samocode@.service` runs.
+//! `samocode worker INSTANCE`, run by `samocode@.service`: works on one session.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -18,14 +18,14 @@ use crate::worker::{self, Setup};
 
 use super::{failure, front, log};
 
-/// Works on a session; run by its unit
+/// Work on a session; run by its unit
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Worker {
     /// The unit instance
     instance: String,
 }
 
-/// Where the unit's drop-in says what to work on.
+/// Variables in the unit's drop-in that say what to work on.
 const CONFIG: &str = "SAMOCODE_CONFIG";
 const SESSION_DIR: &str = "SAMOCODE_SESSION_DIR";
 const SPOOL: &str = "SAMOCODE_SPOOL";
@@ -33,14 +33,14 @@ const FOREGROUND: &str = "SAMOCODE_FOREGROUND";
 
 impl Worker {
     pub(super) async fn exec(self) -> anyhow::Result<ExitCode> {
-        // Fails only when the parent that watches over this worker is gone already.
+        // Fails only when the supervising parent is already gone.
         if foreground::end_with_parent().is_err() {
             return Ok(ExitCode::from(Exit::Interrupted.code()));
         }
         let in_foreground = std::env::var_os(FOREGROUND).is_some();
         log::start(if in_foreground { Level::ERROR } else { Level::INFO });
         let setup = self.setup().map_err(|error| {
-            // A worker's errors before it works are the configuration's: a restart mends nothing.
+            // An error this early is a configuration error: a restart would not help.
             let (error, _) = failure::told(error);
             Error { class: Class::Configuration, ..error }
         })?;
@@ -54,7 +54,7 @@ impl Worker {
         let path = |name: &str| env.get(name).map(PathBuf::from);
         let missing = |name: &str| {
             format!(
-                "{name} is not set: samocode worker is run by its unit; use samocode enable or run"
+                "{name} is not set: samocode worker is for its unit; use samocode enable or run"
             )
         };
         let config = path(CONFIG).with_context(|| missing(CONFIG))?;
@@ -67,7 +67,7 @@ impl Worker {
         let env_file = EnvFile::read(&dirs)?;
         let spool = path(SPOOL).map(Spool::new);
         let foreground = env.get(FOREGROUND).is_some();
-        // In system scope there is no desktop of the user's to reach.
+        // A system unit cannot reach the user's desktop.
         let desktop = !spool.as_ref().is_some_and(|spool| spool.dir().starts_with("/var/lib"));
         Ok(Setup {
             instance: self.instance,

@@ -1,4 +1,4 @@
-//! The demo's own folder: never one that holds anything else.
+//! The demo's own folder, which never holds anything else.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::Write as _;
@@ -13,10 +13,10 @@ use crate::control::session::Session;
 use crate::service::{self, Scope, ServiceManager, quiet, retire};
 use crate::session::store::{Folder, Lock};
 
-/// The file by which a demo's folder is known. Whoever holds its lock uses the folder.
+/// The file that marks a demo's folder. Its lock belongs to the demo that is running.
 const MARKER: &str = ".samocode-demo";
 
-/// A folder that a demo has to itself.
+/// A folder reserved for one demo, for as long as this lives.
 #[derive(Debug)]
 pub(super) struct Place {
     root: PathBuf,
@@ -24,28 +24,28 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Takes a folder that is new, empty or an earlier demo's.
+    /// Claims a folder that is new, empty or left by an earlier demo.
     ///
     /// # Errors
-    /// For a folder with anything else in it, and one that another demo uses now.
+    /// For a folder with anything else in it, or one that another demo is using.
     pub(super) fn claim(root: &Path) -> anyhow::Result<Self> {
         let path = root.display();
         fs::create_dir_all(root).with_context(|| format!("cannot make {path}"))?;
-        // Units and git name it without links.
+        // Units and git use the path without symlinks.
         let root = root.canonicalize().with_context(|| format!("cannot open {path}"))?;
         let marker = root.join(MARKER);
         let is_ours = marker.symlink_metadata().is_ok_and(|meta| meta.is_file());
         let mut entries = fs::read_dir(&root).with_context(|| format!("cannot read {path}"))?;
         if !is_ours && entries.next().is_some() {
-            return Err(Error::usage(format!("{path} is not empty and no demo's"))
-                .hint("name a new folder, as in samocode demo DIR")
+            return Err(Error::usage(format!("{path} is not empty and not a demo's"))
+                .hint("name a new folder: samocode demo DIR")
                 .into());
         }
         let write = || -> std::io::Result<File> {
             let mut options = OpenOptions::new();
             let mut file = options.read(true).append(true).create(true).open(&marker)?;
             if !is_ours {
-                file.write_all(b"Made by samocode demo, which takes this whole folder away.\n")?;
+                file.write_all(b"Made by samocode demo, which deletes this whole folder.\n")?;
             }
             Ok(file)
         };
@@ -53,7 +53,7 @@ impl Place {
         match file.try_lock() {
             Ok(()) => Ok(Self { root, _marker: file }),
             Err(TryLockError::WouldBlock) => bail!(
-                "a demo is under way in {path}: wait for its end, or name another folder, as in samocode demo DIR"
+                "a demo is already running in {path}: wait for it, or name another folder: samocode demo DIR"
             ),
             Err(TryLockError::Error(error)) => {
                 Err(error).with_context(|| format!("cannot lock {}", marker.display()))
@@ -61,15 +61,15 @@ impl Place {
         }
     }
 
-    /// The folder.
+    /// The folder's path, with symlinks resolved.
     pub(super) fn root(&self) -> &Path {
         &self.root
     }
 
-    /// Takes an earlier demo's units and files away; the folder stays.
+    /// Removes an earlier demo's units and files; keeps the folder.
     ///
     /// # Errors
-    /// When a unit cannot be taken away, or a worker is still at it; then all files are there.
+    /// When a unit cannot be removed, or a worker is still running; then no file is deleted.
     pub(super) async fn clear(&self, manager: Option<&dyn ServiceManager>) -> anyhow::Result<()> {
         for (instance, known) in service::registry(Scope::User)?.all().unwrap_or_default() {
             if !known.folder.starts_with(&self.root) {
@@ -77,12 +77,12 @@ impl Place {
             }
             let Some(manager) = manager else {
                 bail!(
-                    "{} is an earlier demo's: take it away with samocode demo --remove, or name another folder",
+                    "an earlier demo is in {}: remove it with samocode demo --remove, or name another folder",
                     self.root.display()
                 );
             };
             retire::stop(manager, &instance, &quiet).await?;
-            // The waker may have a token for it still; what a human stopped it leaves alone.
+            // The waker may still have a token for it, but leaves a stopped session alone.
             let folder = Folder::new(known.folder);
             if folder.path().is_dir() {
                 let name = folder.name();
@@ -99,7 +99,7 @@ impl Place {
             for session in fs::read_dir(&entry).into_iter().flatten().flatten() {
                 let folder = Folder::new(session.path());
                 if folder.lock().exists() && Lock::is_held(&folder) {
-                    bail!("the session in {} is still worked on", session.path().display());
+                    bail!("the session in {} is still running", session.path().display());
                 }
             }
         }
@@ -111,7 +111,7 @@ impl Place {
         Ok(())
     }
 
-    /// Takes the folder itself away, once it is clear.
+    /// Removes the folder itself, once it is empty.
     pub(super) fn remove(self) -> anyhow::Result<()> {
         let path = self.root.display();
         fs::remove_file(self.root.join(MARKER))
@@ -119,7 +119,7 @@ impl Place {
             .with_context(|| format!("cannot remove {path}"))
     }
 
-    /// All but the marker.
+    /// Everything in the folder except the marker.
     fn entries(&self) -> anyhow::Result<Vec<PathBuf>> {
         let read = || -> std::io::Result<Vec<PathBuf>> {
             fs::read_dir(&self.root)?.map(|entry| Ok(entry?.path())).collect()
@@ -150,7 +150,7 @@ mod tests {
         let first = Place::claim(&root).unwrap();
         fs::write(root.join("left"), "by the first").unwrap();
         let error = Place::claim(&root).unwrap_err();
-        assert!(error.to_string().contains("under way"), "{error}");
+        assert!(error.to_string().contains("already running"), "{error}");
         drop(first);
         let second = Place::claim(&root).unwrap();
         assert_eq!(second.entries().unwrap(), [second.root().join("left")]);

@@ -1,4 +1,4 @@
-//! The sample repository, and what is looked at in it afterwards.
+//! The sample repository, and the checks of it after the demo.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ const FILES: [(&str, &str); 3] = [
     ),
 ];
 
-/// Makes the repository below `root`, with one commit on `main`, and tells where.
+/// Creates the repository below `root`, with one commit on `main`, and returns its path.
 pub(super) fn make(root: &Path) -> anyhow::Result<PathBuf> {
     let folder = root.join("shop");
     build(&folder).with_context(|| format!("cannot make a repository in {}", folder.display()))?;
@@ -29,7 +29,7 @@ fn build(folder: &Path) -> anyhow::Result<()> {
     let mut config = repository.config()?.open_level(git2::ConfigLevel::Local)?;
     config.set_str("user.name", "samocode demo")?;
     config.set_str("user.email", "demo@localhost")?;
-    // The user's own keys and hooks are not for the sample.
+    // Keep the user's own signing keys and hooks out of the sample.
     config.set_bool("commit.gpgsign", false)?;
     config.set_str("core.hooksPath", ".git/hooks")?;
     for (name, text) in FILES {

@@ -1,4 +1,4 @@
-//! What the demo tells while the session works, and its part as the human at the gates.
+//! Narrates the demo while the session runs, and plays the human at the gates.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -23,17 +23,17 @@ use crate::session::store::{self, read_journal};
 use super::super::output;
 use super::typed;
 
-/// A rehearsal's iteration takes a fraction of a second; after this it hangs.
+/// An iteration of the built-in agent takes a fraction of a second, so after this long it hangs.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// As many answers as both gates need, and some more for a gate that asks again.
+/// Enough answers for both gates, with some spare for a gate that asks again.
 const ANSWERS: u32 = 6;
 
-/// Follows one session.
+/// Follows one session's journal and answers at its gates.
 pub(super) struct Story<'a> {
     context: &'a Context,
     session: &'a Session,
-    /// The verb that goes on with the session after an answer, where no waker does.
+    /// The verb that runs the session. With `run` there is no waker to resume it after an answer.
     verb: &'static str,
     seq: u64,
     answers: u32,
@@ -44,10 +44,10 @@ impl<'a> Story<'a> {
         Self { context, session, verb, seq: 0, answers: 0 }
     }
 
-    /// Tells what happens and answers, until the session is done.
+    /// Prints each event and answers at the gates, until the session is done.
     ///
     /// # Errors
-    /// When it blocks, its unit fails, or nothing happens any more.
+    /// When it blocks, its unit fails, or it makes no progress.
     pub(super) async fn follow(
         &mut self,
         manager: Option<&dyn ServiceManager>,
@@ -63,7 +63,7 @@ impl<'a> Story<'a> {
             let is_at_rest = !self.session.is_worked_on();
             match state.word() {
                 Word::Done if is_at_rest => return Ok(()),
-                // Mail that lies there is an answer that the next worker has yet to take.
+                // Unread mail is an answer that the next worker has yet to take.
                 Word::Waiting if is_at_rest && !self.session.folder.has_unread() => {
                     self.answer(&state)?;
                 }
@@ -85,7 +85,7 @@ impl<'a> Story<'a> {
         }
     }
 
-    /// Tells what happens, for as long as it is polled.
+    /// Prints each event, for as long as it is polled.
     pub(super) async fn watch(&mut self) -> anyhow::Result<()> {
         let mut watch = FolderWatch::new(self.session.folder.path())?;
         loop {
@@ -95,12 +95,11 @@ impl<'a> Story<'a> {
     }
 
     fn fail(&self, word: Word) -> anyhow::Result<()> {
-        let reason =
-            self.session.hook()?.reason.unwrap_or_else(|| "no reason was given".to_owned());
+        let reason = self.session.hook()?.reason.unwrap_or_else(|| "no reason given".to_owned());
         bail!("the session is {word}: {reason}")
     }
 
-    /// Tells what the journal has since the last time.
+    /// Prints the journal entries added since the last call.
     pub(super) fn tell_new(&mut self) -> anyhow::Result<State> {
         let mut seq = self.seq;
         let (state, _) = read_journal(&self.session.folder, |entry| {
@@ -113,15 +112,18 @@ impl<'a> Story<'a> {
         Ok(state)
     }
 
-    /// Answers what the session waits for, as a person would.
+    /// Answers at a gate, as a person would.
     pub(super) fn answer(&mut self, state: &State) -> anyhow::Result<()> {
         self.answers += 1;
         if self.answers > ANSWERS {
-            bail!("the session goes on asking after {ANSWERS} answers");
+            bail!("the session keeps asking after {ANSWERS} answers");
         }
         let name = &self.session.instance;
         let Standing::Waiting { waits_for, .. } = &state.standing else { return Ok(()) };
-        say!("         {}", output::painted(output::DIM, "no process runs; it waits for you"));
+        say!(
+            "         {}",
+            output::painted(output::DIM, "no process is running; it is waiting for you")
+        );
         match waits_for {
             WaitsFor::QaAnswers => {
                 typed(&format!("samocode answer {name} --accept-suggestions"));
@@ -132,19 +134,19 @@ impl<'a> Story<'a> {
                 typed(&format!("samocode approve {name}"));
                 send(self.session, &self.context.caller, Kind::Approve, "")?;
             }
-            other => bail!("the session waits for {other}, which the demo cannot give"),
+            other => bail!("the session is waiting for {other}, which the demo cannot provide"),
         }
         if self.verb == "run" {
             typed(&format!("samocode run {name}"));
             return Ok(());
         }
         if !wake(self.context, self.session)? {
-            bail!("no unit knows the session any more");
+            bail!("the session no longer has a unit");
         }
         Ok(())
     }
 
-    /// Accepts every suggestion and tells which.
+    /// Accepts every suggestion and prints it.
     fn accept(&self) -> anyhow::Result<String> {
         let path = self.session.folder.qa();
         let text = store::read(&path)?.with_context(|| format!("{} is missing", path.display()))?;
@@ -177,9 +179,9 @@ fn tell(entry: &Entry, dirs: &Dirs) {
         }
         Event::RunEnded { outcome, detail, failure: true, .. } => {
             let detail = detail.as_deref().unwrap_or("no detail");
-            output::note(&format!("a run ended: {outcome}: {detail}; it is tried again"));
+            output::note(&format!("a run failed ({outcome}): {detail}; retrying"));
         }
-        Event::RunLost { .. } => output::note("a run died with its worker; it is gone on with"),
+        Event::RunLost { .. } => output::note("a run died with its worker; it is being resumed"),
         _ => {}
     }
 }

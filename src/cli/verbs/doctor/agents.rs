@@ -1,4 +1,4 @@
-//! The agents, as their own specs examine them, and the file of credentials.
+//! Checks of the agents, each by its own spec, and of the credentials file.
 
 use crate::agent::doctor::{About, Exam, Finding, Status as Found, examine};
 use crate::agent::{REGISTRY, vocabulary};
@@ -11,7 +11,7 @@ use super::check::{Check, Fix};
 const AGENTS: &str = "Agents";
 const CREDENTIALS: &str = "Credentials";
 
-/// The user's file of credentials: whose it is, who may read it, what is wrong in it.
+/// Checks the user's credentials file: owner, permissions and contents.
 pub(super) fn env_file(patient: &Patient, file: &Result<EnvFile, ProjectError>) -> Vec<Check> {
     let path = patient.dirs.env_file();
     let short = patient.dirs.short(&path);
@@ -37,12 +37,12 @@ pub(super) fn env_file(patient: &Patient, file: &Result<EnvFile, ProjectError>) 
     if checks.is_empty() && path.exists() {
         let names: Vec<&str> = file.iter().map(|(name, ..)| name).collect();
         let names = if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
-        checks.push(Check::ok(CREDENTIALS, format!("{short} is yours alone and has {names}")));
+        checks.push(Check::ok(CREDENTIALS, format!("{short} is private and sets {names}")));
     }
     checks
 }
 
-/// Each agent that some phase uses.
+/// Checks every agent that some phase uses.
 pub(super) async fn look(patient: &Patient, settings: &Settings, file: &EnvFile) -> Vec<Check> {
     let samocode = match own_binary() {
         Ok(samocode) => samocode,

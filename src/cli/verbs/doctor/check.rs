@@ -1,4 +1,4 @@
-//! One thing that was looked at, and what would mend it.
+//! One check: its result, and how to fix it.
 
 use std::fmt;
 use std::fs;
@@ -14,11 +14,11 @@ use crate::cli::verbs::units;
 use crate::control::privilege::Raised;
 use crate::service::ServiceManager;
 
-/// How it is.
+/// The result of a check, from best to worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Status {
-    /// As it should be.
+    /// Nothing to do.
     Ok,
     /// Works, but is worth a look.
     Note,
@@ -26,17 +26,17 @@ pub(super) enum Status {
     Broken,
 }
 
-/// One thing that was looked at.
+/// One check and its result.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct Check {
-    /// The heading it stands under.
+    /// The heading it is listed under.
     pub(super) group: &'static str,
     pub(super) status: Status,
-    /// What was found, without a full stop.
+    /// The finding, without a full stop.
     pub(super) what: String,
-    /// What to do about it.
+    /// How to fix it by hand.
     pub(super) remedy: Option<String>,
-    /// What `--fix` does about it.
+    /// How `--fix` fixes it.
     #[serde(serialize_with = "as_text")]
     pub(super) fix: Option<Fix>,
 }
@@ -67,13 +67,13 @@ impl Check {
         Self { status: Status::Broken, ..Self::note(group, what, remedy) }
     }
 
-    /// With what `--fix` does about it.
+    /// Adds how `--fix` fixes it.
     pub(super) fn mended_by(self, fix: Fix) -> Self {
         Self { fix: Some(fix), ..self }
     }
 }
 
-/// What comes from outside may have line ends.
+/// Joins lines: messages of other programs may have several.
 fn one_line(text: impl Into<String>) -> String {
     text.into().split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -93,16 +93,16 @@ impl fmt::Display for Check {
     }
 }
 
-/// What `--fix` can do. Each changes nothing where it was done before.
+/// A fix that `--fix` can apply. All are idempotent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Fix {
-    /// Lets units outlive the logout.
+    /// Turns lingering on, so that units keep running after logout.
     Linger,
-    /// Writes the shared units and has the spool watched.
+    /// Installs the shared units and watches the spool.
     Units,
-    /// Makes a folder.
+    /// Creates this folder and its parents.
     Folder(PathBuf),
-    /// Takes others' permissions away.
+    /// Sets this mode, to remove others' access.
     Mode(PathBuf, u32),
 }
 
@@ -111,7 +111,7 @@ impl fmt::Display for Fix {
         match self {
             Self::Linger => f.write_str("turn lingering on"),
             Self::Units => f.write_str("install the units and watch for mail"),
-            Self::Folder(path) => write!(f, "make {}", path.display()),
+            Self::Folder(path) => write!(f, "create {}", path.display()),
             Self::Mode(path, mode) => write!(f, "chmod {mode:o} {}", path.display()),
         }
     }
@@ -122,7 +122,7 @@ impl Fix {
         match self {
             Self::Linger | Self::Units => {
                 let Some(manager) = manager else { bail!("there is no service manager") };
-                // What is the user's, below, root leaves to the user.
+                // Only this needs root; the fixes below are done as the user.
                 let _root = Raised::up()?;
                 if *self == Self::Linger {
                     manager.enable_linger().await?;
@@ -131,9 +131,8 @@ impl Fix {
                 }
                 Ok(())
             }
-            Self::Folder(path) => {
-                fs::create_dir_all(path).with_context(|| format!("cannot make {}", path.display()))
-            }
+            Self::Folder(path) => fs::create_dir_all(path)
+                .with_context(|| format!("cannot create {}", path.display())),
             Self::Mode(path, mode) => fs::set_permissions(path, fs::Permissions::from_mode(*mode))
                 .with_context(|| format!("cannot set the permissions of {}", path.display())),
         }

@@ -1,4 +1,4 @@
-//! What the host gives: cgroup controllers, inotify, the clock; and the ways to tell the human.
+//! Checks of the host: cgroup controllers, inotify, the clock; and of how you are notified.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -24,7 +24,7 @@ pub(super) fn look(patient: &Patient) -> Vec<Check> {
     checks
 }
 
-/// The ways by which a human would hear.
+/// Checks how a human would be notified.
 pub(super) fn notices(patient: &Patient, settings: &Settings, file: &EnvFile) -> Vec<Check> {
     let is_user = patient.scope == Scope::User;
     let channels = channels(settings, &patient.env, file, is_user);
@@ -46,7 +46,7 @@ pub(super) fn notices(patient: &Patient, settings: &Settings, file: &EnvFile) ->
     left_out.chain(ready).collect()
 }
 
-/// The controllers that limits need.
+/// The cgroup controllers that `MemoryMax=`, `CPUWeight=` and `TasksMax=` need.
 const NEEDED: [&str; 3] = ["cpu", "memory", "pids"];
 
 fn controllers(scope: Scope) -> Check {
@@ -57,7 +57,7 @@ fn controllers(scope: Scope) -> Check {
     let Some(root) = root else {
         return Check::note(
             GROUP,
-            "there is no cgroup v2: runs have no limits, and are followed through /proc",
+            "no cgroup v2: runs have no limits, and are tracked through /proc",
             "boot with systemd.unified_cgroup_hierarchy=1",
         );
     };
@@ -86,11 +86,12 @@ fn judge_controllers(there: &str) -> Check {
     Check::note(
         GROUP,
         format!("limits that need these cgroup controllers have no effect: {}", missing.join(", ")),
-        "have them delegated: see Delegate= in user@.service",
+        "delegate them: see Delegate= in user@.service",
     )
 }
 
-/// One for the manager's path unit, one for a waiting verb, and some for everybody else.
+/// Instances that should be free: one for the manager's path unit, one for `samocode wait`, and some
+/// for other programs.
 const SPARE: usize = 8;
 
 fn inotify() -> Option<Check> {
@@ -99,7 +100,7 @@ fn inotify() -> Option<Check> {
 }
 
 fn judge_inotify(used: usize, limit: usize) -> Check {
-    let what = format!("{used} of {limit} inotify instances are in use");
+    let what = format!("{used} of {limit} inotify instances in use");
     if used + SPARE <= limit {
         return Check::ok(GROUP, what);
     }
@@ -111,7 +112,7 @@ fn judge_inotify(used: usize, limit: usize) -> Check {
     }
 }
 
-/// The inotify instances of this user's processes, as far as they may be looked at.
+/// Counts the inotify instances of this user's processes that we may inspect.
 fn instances() -> usize {
     let uid = rustix::process::geteuid().as_raw();
     let entries = |path: &Path| fs::read_dir(path).into_iter().flatten().flatten();
@@ -123,8 +124,8 @@ fn instances() -> usize {
         .count()
 }
 
-/// Waiting for a usage limit's end goes by the clock. One that is behind this program's own file
-/// is wrong for sure.
+/// Checks the clock, which decides when a usage limit is over. A clock behind the time of this
+/// program's own file is certainly wrong.
 fn clock() -> Check {
     let now = jiff::Zoned::now();
     let what = format!("it is {}", now.strftime("%Y-%m-%d %H:%M %Z"));

@@ -1,4 +1,4 @@
-//! The service manager, what it lacks, lingering, journald, the units and the spool.
+//! Checks of the service manager and its version, lingering, journald, the units and the spool.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -23,7 +23,7 @@ pub(super) async fn look(patient: &Patient) -> Vec<Check> {
     let manager = match &patient.manager {
         Ok(manager) => manager.as_ref(),
         Err(error) => {
-            // The error says what to use instead.
+            // The error already says what to use instead.
             return vec![Check::broken(GROUP, error.to_string(), "")];
         }
     };
@@ -63,10 +63,10 @@ async fn lingering(manager: &dyn ServiceManager) -> Check {
     }
 }
 
-/// How long journalctl may take.
+/// How long journalctl may take: it is slow on a large journal.
 const BOUND: Duration = Duration::from_secs(10);
 
-/// What journalctl says where no journal is open to it.
+/// How journalctl reports that it cannot read any journal.
 const CLOSED: [&str; 2] = ["insufficient permissions", "No journal files were found"];
 
 async fn journald(scope: Scope) -> Check {
@@ -77,7 +77,7 @@ async fn journald(scope: Scope) -> Check {
         .stdin(Stdio::null())
         .kill_on_drop(true);
     let command_line = format!("journalctl --{scope}");
-    let remedy = "samocode logs SESSION shows the agent's stream all the same";
+    let remedy = "samocode logs SESSION still shows the agent's output";
     let output = match tokio::time::timeout(BOUND, command.output()).await {
         Ok(Ok(output)) => output,
         Ok(Err(error)) => {
@@ -100,11 +100,11 @@ fn judge_journald(command_line: &str, is_readable: bool, is_kept: bool) -> Check
         (true, true) => {
             Check::ok(GROUP, format!("journald keeps its journal; {command_line} works"))
         }
-        (true, false) => Check::note(GROUP, "journald forgets at every boot", KEEP),
+        (true, false) => Check::note(GROUP, "journald loses its journal at every boot", KEEP),
         (false, true) => Check::note(
             GROUP,
-            format!("{command_line} shows nothing (yet): nothing was said, or it may not be read"),
-            "if it stays so: sudo usermod -aG systemd-journal $USER",
+            format!("{command_line} shows nothing: no entries yet, or no permission"),
+            "if this stays: sudo usermod -aG systemd-journal $USER",
         ),
         (false, false) => Check::note(
             GROUP,
@@ -114,7 +114,7 @@ fn judge_journald(command_line: &str, is_readable: bool, is_kept: bool) -> Check
     }
 }
 
-/// What is installed beside what should be, and where.
+/// Compares the installed units with the ones this version needs; also returns their folder.
 async fn compare(
     manager: &dyn ServiceManager,
     scope: Scope,
@@ -137,14 +137,14 @@ async fn units(manager: &dyn ServiceManager, scope: Scope) -> Vec<Check> {
     };
     match installed {
         Installed::No => {
-            let what = format!("the units are not installed yet in {}", dir.display());
+            let what = format!("the units are not installed yet, in {}", dir.display());
             return vec![
-                Check::note(UNITS, what, format!("samocode enable does it, or: {remedy}"))
+                Check::note(UNITS, what, format!("samocode enable does this, or: {remedy}"))
                     .mended_by(Fix::Units),
             ];
         }
         Installed::Gone(program) => vec![
-            Check::broken(UNITS, format!("the units run {program}, which is not there"), remedy)
+            Check::broken(UNITS, format!("the units run {program}, which is missing"), remedy)
                 .mended_by(Fix::Units),
         ],
         Installed::Other(program) => vec![
@@ -152,7 +152,7 @@ async fn units(manager: &dyn ServiceManager, scope: Scope) -> Vec<Check> {
                 .mended_by(Fix::Units),
         ],
         Installed::Outdated(names) => {
-            let what = format!("not as this version has them: {}", names.join(", "));
+            let what = format!("out of date: {}", names.join(", "));
             vec![Check::note(UNITS, what, remedy).mended_by(Fix::Units)]
         }
         Installed::Current => {
@@ -172,7 +172,7 @@ async fn spool_watch(manager: &dyn ServiceManager) -> Check {
         Ok(unit) => Check::broken(
             UNITS,
             format!(
-                "{} is {} and {}: mail wakes no session",
+                "{} is {} and {}: mail will not wake sessions",
                 unit.status.name,
                 unit.status.active,
                 match &unit.enabled {
@@ -207,7 +207,7 @@ fn spool(scope: Scope) -> Option<Check> {
     let remedy = format!("chmod {wanted:o} {}", dir.display());
     let fix = match scope {
         Scope::User => Fix::Mode(dir.to_owned(), wanted),
-        // Root's, and made right with the units.
+        // Owned by root, and fixed along with the units.
         Scope::System => Fix::Units,
     };
     Some(Check::broken(UNITS, what, remedy).mended_by(fix))

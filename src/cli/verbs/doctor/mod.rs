@@ -1,7 +1,7 @@
-//! `samocode doctor`: what is wrong, and how to mend it.
+//! `samocode doctor`: finds what is broken and how to fix it.
 //!
 //! ```text
-//! check      one thing that was looked at
+//! check      one check and its result
 //! manager    service manager, lingering, journald, units
 //! agents     programs, versions, credentials, the env file
 //! project    git, folders, disk
@@ -27,16 +27,16 @@ use crate::service::{self, Scope, ServiceManager};
 use super::{Common, failure, output};
 use check::{Check, Status};
 
-/// Look for what would keep sessions from working, and say how to mend it
+/// Find problems that keep sessions from working, and how to fix them
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  samocode doctor\n  samocode doctor --fix    mends what it can: lingering, units, folders, permissions\n\nA line each: ✓ fine, ! worth a look, ✗ broken. Exit code 0 when nothing is broken, else 1. Uses no\nnetwork."
+    after_help = "Examples:\n  samocode doctor\n  samocode doctor --fix    fix what it can: lingering, units, folders, permissions\n\nOne line per check: ✓ fine, ! worth a look, ✗ broken. Exit code 0 when nothing is broken, else 1. Does not\nuse the network."
 )]
 pub(in crate::cli) struct Doctor {
-    /// Mend what can be mended without a question
+    /// Fix what can be fixed without asking
     #[arg(long)]
     fix: bool,
-    /// Print what was found as JSON
+    /// Print the result as JSON
     #[arg(long)]
     json: bool,
 }
@@ -51,10 +51,9 @@ impl Doctor {
                 let Some(fix) = &check.fix else { continue };
                 match fix.apply(patient.manager.as_deref().ok()).await {
                     Ok(()) => mended.push(fix.to_string()),
-                    Err(error) => output::error(&format!(
-                        "cannot mend ({fix}): {}",
-                        failure::one_line(&error)
-                    )),
+                    Err(error) => {
+                        output::error(&format!("cannot {fix}: {}", failure::one_line(&error)))
+                    }
                 }
             }
             if !mended.is_empty() {
@@ -74,7 +73,7 @@ impl Doctor {
 
 fn print(checks: &[Check], mended: &[String], broken: usize, fixing: bool) -> anyhow::Result<()> {
     for done in mended {
-        output::line(format!("Mended: {done}."))?;
+        output::line(format!("Fixed: {done}."))?;
     }
     let mut group = "";
     for check in checks {
@@ -92,12 +91,12 @@ fn print(checks: &[Check], mended: &[String], broken: usize, fixing: bool) -> an
         (broken, _) => format!("{broken} broken."),
     };
     if fixable > 0 && !fixing {
-        verdict.push_str(&format!(" samocode doctor --fix mends {fixable} of these."));
+        verdict.push_str(&format!(" samocode doctor --fix fixes {fixable} of these."));
     }
     output::line(verdict)
 }
 
-/// What is looked at.
+/// The setup under examination: a user, a scope and, if there is one, a project.
 struct Patient {
     scope: Scope,
     /// Whether agents would run as root.
@@ -143,13 +142,13 @@ impl Patient {
                 checks.push(Check::broken(
                     "Project",
                     error.to_string(),
-                    "what depends on the settings was left out",
+                    "checks that depend on settings were skipped",
                 ));
             }
             (_, Err(_)) => checks.extend(project::unreadable(self)),
         }
         checks.extend(host::look(self));
-        // Each heading once, where it came first.
+        // Group by heading, in order of first appearance.
         let order: Vec<&str> = checks.iter().map(|check| check.group).collect();
         checks.sort_by_key(|check| order.iter().position(|group| *group == check.group));
         checks

@@ -1,4 +1,4 @@
-//! git, the repository, the folders of the project and the room on their disks.
+//! Checks of git, the repository, the project's folders and free disk space.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -40,20 +40,20 @@ pub(super) async fn look(patient: &Patient, settings: &Settings) -> Vec<Check> {
     checks
 }
 
-/// Why nothing is said of a project.
+/// Reports why the project could not be checked.
 pub(super) fn unreadable(patient: &Patient) -> Option<Check> {
     match &patient.project {
         Ok(_) => None,
         Err(ProjectError::NoProject { .. }) => Some(Check::note(
             GROUP,
-            "no .samocode here or above: what concerns a project was left out",
-            "samocode init, or run it in a project",
+            "no .samocode here or in a parent folder: project checks were skipped",
+            "samocode init, or run doctor in a project",
         )),
         Err(error) => Some(Check::broken(GROUP, error.to_string(), "")),
     }
 }
 
-/// Said beside the env file.
+/// Whether a warning is already reported with the env file.
 const fn is_of_env_file(warning: &Warning) -> bool {
     matches!(warning, Warning::Readable { .. } | Warning::NotHandedOn { .. })
 }
@@ -62,7 +62,7 @@ fn git() -> Check {
     match git::version() {
         Ok(version) if version < git::MINIMUM_VERSION => Check::broken(
             GIT,
-            format!("git {version} is too old, {} is needed", git::MINIMUM_VERSION),
+            format!("git {version} is too old; {} or newer is needed", git::MINIMUM_VERSION),
             "install a newer git",
         ),
         Ok(version) => Check::ok(GIT, format!("git {version}")),
@@ -81,8 +81,8 @@ async fn repository(project: &Project) -> Vec<Check> {
         Ok(None) => {
             return vec![Check::note(
                 GIT,
-                format!("{shown} is in no git repository: sessions share it, without worktrees"),
-                format!("if that is not meant: git init {shown}"),
+                format!("{shown} is not in a git repository: sessions share it, without worktrees"),
+                format!("for worktrees: git init {shown}"),
             )];
         }
         Ok(Some(_)) => git::default_branch(repo),
@@ -110,12 +110,13 @@ async fn repository(project: &Project) -> Vec<Check> {
     checks
 }
 
-/// Really writes, and renames the way mail comes in: permissions alone do not tell of read-only
-/// mounts, quotas and odd file systems.
+/// Actually writes and renames a file, the way mail is delivered: permissions alone do not reveal
+/// read-only mounts, quotas and odd file systems.
 fn writable(key: &str, folder: &Path) -> Check {
     let shown = folder.display();
     if let Some(what) = unfit(folder) {
-        return Check::broken(GROUP, format!("{key} {shown} {what}"), "mend it, or set it anew");
+        let remedy = format!("fix it, or set {key} to another folder");
+        return Check::broken(GROUP, format!("{key} {shown} {what}"), remedy);
     }
     if !folder.exists() {
         let what = format!("{key} {shown} does not exist");
@@ -132,16 +133,16 @@ fn writable(key: &str, folder: &Path) -> Check {
         dir.close()
     };
     match probe() {
-        Ok(()) => Check::ok(GROUP, format!("{key} {shown} can be written to")),
+        Ok(()) => Check::ok(GROUP, format!("{key} {shown} is writable")),
         Err(error) => Check::broken(
             GROUP,
-            format!("{key} {shown} cannot be written to: {error}"),
-            format!("check who owns it and its permissions: ls -ld {shown}"),
+            format!("{key} {shown} is not writable: {error}"),
+            format!("check its owner and permissions: ls -ld {shown}"),
         ),
     }
 }
 
-/// The free room on every disk the project is on, each told once.
+/// Checks the free space on every disk the project uses, once per disk.
 fn disks(project: &Project, floor: u64) -> Vec<Check> {
     let mut seen = BTreeSet::new();
     let folders = [&project.sessions, &project.worktrees, &project.main_repo];
@@ -160,16 +161,16 @@ fn room_on(folder: &Path, free: u64, floor: u64) -> Check {
     let what = format!("{} free on the disk of {shown}", size(free));
     if free < floor {
         let what = format!("only {what}: sessions pause below {floor_text}");
-        return Check::broken(GROUP, what, "make room, or set SAMOCODE_DISK_FLOOR lower");
+        return Check::broken(GROUP, what, "free some space, or lower SAMOCODE_DISK_FLOOR");
     }
     if free < floor.saturating_mul(2) {
         let what = format!("{what}, and sessions pause below {floor_text}");
-        return Check::note(GROUP, what, "make room");
+        return Check::note(GROUP, what, "free some space");
     }
     Check::ok(GROUP, what)
 }
 
-/// A size for people.
+/// A size in the largest binary unit that fits, with one decimal below 10.
 fn size(bytes: u64) -> String {
     let units = [("GiB", 1_u64 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
     match units.into_iter().find(|(_, unit)| bytes >= *unit) {

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 
-/// How much is read at once, in bytes.
+/// Read buffer size, in bytes.
 const CHUNK: usize = 64 * 1024;
 
-/// A file that grows, which may not be there yet.
+/// A growing file, which may not exist yet.
 pub(super) struct Growing {
     path: PathBuf,
     file: Option<File>,
@@ -20,7 +20,7 @@ impl Growing {
         Self { path, file: None }
     }
 
-    /// Hands over what came since the last time.
+    /// Passes on the bytes added since the last call.
     pub(super) fn read(
         &mut self,
         each: &mut dyn FnMut(&[u8]) -> anyhow::Result<()>,

@@ -1,4 +1,4 @@
-//! The agent's stream as it came.
+//! `samocode logs --raw`: the agent's unprocessed output.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -16,7 +16,8 @@ use crate::session::store::read_journal;
 use super::Following;
 use super::growing::Growing;
 
-/// Prints the stream of the present or last run, and with `watch` what comes, of later runs too.
+/// Prints the output of the current or last run; with `watch`, also new output, including that of
+/// later runs.
 pub(super) async fn show(
     session: &Session,
     watch: Option<Following<'_>>,
@@ -25,7 +26,7 @@ pub(super) async fn show(
     let mut present = last_log(session)?;
     let Some(path) = &present else {
         if watch.is_none() {
-            let message = format!("{} has not been worked on yet", session.name);
+            let message = format!("{} has not run yet", session.name);
             return Err(Error::usage(message).into());
         }
         return follow(session, watch, present.take(), 0).await;
@@ -68,7 +69,7 @@ async fn follow(
     }
 }
 
-/// A terminal gets no byte that would steer it.
+/// Writes the bytes unchanged, or without control sequences if to a terminal.
 fn write(bytes: &[u8]) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     if out.is_terminal() {
@@ -89,7 +90,7 @@ fn last_log(session: &Session) -> anyhow::Result<Option<PathBuf>> {
     Ok(last)
 }
 
-/// Where the last lines begin, in bytes.
+/// The byte offset at which the last `most` lines begin.
 fn start_of_last_lines(path: &Path, most: usize) -> anyhow::Result<u64> {
     let read = || -> std::io::Result<u64> {
         let mut file = File::open(path)?;
@@ -102,7 +103,7 @@ fn start_of_last_lines(path: &Path, most: usize) -> anyhow::Result<u64> {
             }
             for end in memchr::memchr_iter(b'\n', &chunk[..length]) {
                 starts.push_back(at + end as u64 + 1);
-                // One more than asked for: the last may be where nothing has come yet.
+                // Keep one more: the last start may be the end of the file.
                 if starts.len() > most + 1 {
                     starts.pop_front();
                 }

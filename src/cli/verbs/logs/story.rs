@@ -1,7 +1,7 @@
-//! Journal and streams in the order in which things happened.
+//! Merges the journal and the agents' output into one chronological log.
 //!
-//! An agent's events bear no time of their own. A run's stand behind the run's start; a journal
-//! entry written meanwhile stands behind what the agent had said by the time it is read.
+//! An agent's events carry no timestamps, so they follow the start of their run. A journal entry
+//! written during the run follows the output read so far.
 
 use std::path::PathBuf;
 
@@ -24,10 +24,10 @@ use crate::session::store::{Folder, read_journal, read_tail};
 
 use super::growing::Growing;
 
-/// Where lines go.
+/// Receives the lines; an error stops the log.
 pub(super) type Out<'a> = &'a mut dyn FnMut(&str) -> anyhow::Result<()>;
 
-/// How it is told: to people, or to programs.
+/// Output format: text for people, or JSON for programs.
 #[derive(Debug, Clone)]
 pub(super) struct Form {
     json: bool,
@@ -93,7 +93,7 @@ const fn style_of(event: &Event) -> Style {
     }
 }
 
-/// What an agent said or did, for people; `None` for mere signs of life.
+/// Formats what an agent said or did; `None` for mere signs of life.
 fn readable(said: &Said) -> Option<String> {
     let note = |text: String| Some(format!("{INDENT}{}", painted(DIM, text)));
     match said {
@@ -112,7 +112,7 @@ fn readable(said: &Said) -> Option<String> {
         }
         Said::Retry { attempt, status, error } => {
             let status = status.map_or_else(String::new, |status| format!(" {status}"));
-            note(format!("· the API failed{status} {}, attempt {attempt}", in_line(error, 80)))
+            note(format!("· API error{status} {}, attempt {attempt}", in_line(error, 80)))
         }
         Said::Finished(finished) if finished.is_error => {
             let text = in_line(&finished.text, 300);
@@ -126,7 +126,7 @@ fn readable(said: &Said) -> Option<String> {
     }
 }
 
-/// How many runs a session had.
+/// Counts the runs a session has had.
 pub(super) fn count_runs(session: &Session) -> anyhow::Result<usize> {
     let mut runs = 0;
     read_journal(&session.folder, |entry| {
@@ -135,24 +135,24 @@ pub(super) fn count_runs(session: &Session) -> anyhow::Result<usize> {
     Ok(runs)
 }
 
-/// What is read of a session so far.
+/// Reads a session's journal and output incrementally.
 pub(super) struct Story {
     folder: Folder,
     form: Form,
     journal: Growing,
     scanner: Scanner,
-    /// The beginning of a line of the journal whose end has not come.
+    /// A journal line that is still incomplete.
     part: Vec<u8>,
     damage_told: bool,
-    /// Runs that are still to be passed over.
+    /// How many more runs to skip.
     skip: usize,
-    /// Whether one is being passed over.
+    /// Whether the current run is being skipped.
     passing: bool,
     working_dir: PathBuf,
     run: Option<Run>,
 }
 
-/// A run whose stream is being read.
+/// The run whose output is being read.
 struct Run {
     id: String,
     log: PathBuf,
@@ -162,7 +162,7 @@ struct Run {
 }
 
 impl Story {
-    /// The story of a session, without the first `skip` runs and what came before them.
+    /// A reader that leaves out the first `skip` runs and everything before them.
     pub(super) fn new(session: &Session, form: Form, skip: usize) -> Self {
         Self {
             folder: session.folder.clone(),
@@ -178,7 +178,7 @@ impl Story {
         }
     }
 
-    /// Tells what has come since the last time.
+    /// Prints everything added since the last call.
     pub(super) fn read_on(&mut self, out: Out<'_>) -> anyhow::Result<()> {
         let mut entries = Vec::new();
         let (part, scanner) = (&mut self.part, &mut self.scanner);
@@ -240,7 +240,7 @@ impl Story {
         Ok(())
     }
 
-    /// Tells what the agent of the present run said since the last time.
+    /// Prints the output of the current run added since the last call.
     fn listen(&mut self, out: Out<'_>) -> anyhow::Result<()> {
         let Some(run) = &mut self.run else { return Ok(()) };
         let (id, form, lines, decoder) = (&run.id, &self.form, &mut run.lines, &mut run.decoder);
@@ -251,7 +251,7 @@ impl Story {
         })
     }
 
-    /// Tells the end of what the agent said, and of what it said to standard error if it failed.
+    /// Prints the rest of the run's output and, if it failed, the end of its standard error.
     fn end_run(&mut self, entry: &Entry, out: Out<'_>) -> anyhow::Result<()> {
         let Some(mut run) = self.run.take() else { return Ok(()) };
         let mut told = Ok(());
@@ -280,7 +280,7 @@ fn tell(form: &Form, run: &str, said: &Said, out: Out<'_>, told: &mut anyhow::Re
     }
 }
 
-/// A decoder that also tells lines which are no events: what a program prints for people.
+/// A decoder that also passes on lines that are not events, as programs print them for people.
 struct Readable(Box<dyn Decoder>);
 
 impl Decoder for Readable {

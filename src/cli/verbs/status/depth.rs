@@ -1,4 +1,4 @@
-//! One session in depth.
+//! `samocode status SESSION`: one session in detail.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -13,7 +13,7 @@ use crate::session::state::Word;
 
 use super::list::wanted;
 
-/// The longest value, in characters: a paragraph, not a page.
+/// The most characters shown of a value: a paragraph, not a page.
 const LONGEST: usize = 400;
 
 pub(super) async fn show(common: &Common, typed: &str, json: bool) -> anyhow::Result<()> {

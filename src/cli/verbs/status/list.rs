@@ -1,4 +1,4 @@
-//! All sessions, a line each.
+//! The table of all sessions.
 
 use crate::session::WaitsFor;
 use anstyle::{AnsiColor, Style};
@@ -14,19 +14,19 @@ use crate::session::state::Word;
 const HEADER: [&str; 6] = ["SESSION", "PHASE", "STATE", "LAST PROGRESS", "COST", "NEEDS"];
 /// Columns between columns.
 const GAP: usize = 2;
-/// The least that a reason is cut to; beside less of it nobody knows what is meant.
+/// A reason is never cut shorter than this: less would be meaningless.
 const SHORTEST_REASON: usize = 24;
-/// The most of a reason where nothing limits the width.
+/// A reason's longest form when output is piped.
 const LONGEST_REASON: usize = 100;
 
-/// A session's cells.
+/// One session's cells.
 struct Row {
     session: String,
     phase: String,
     state: Word,
     progress: String,
     cost: String,
-    /// Why, and the command that helps; each may be empty.
+    /// Why it needs attention, and the command that helps; either may be empty.
     reason: String,
     command: String,
 }
@@ -47,7 +47,7 @@ impl Row {
         }
     }
 
-    /// What it needs, in at most `most` columns, the command always whole.
+    /// The NEEDS cell in at most `most` columns. The command is never cut.
     fn needs(&self, most: usize) -> String {
         match (self.reason.as_str(), self.command.as_str()) {
             ("", command) => command.to_owned(),
@@ -60,25 +60,26 @@ impl Row {
     }
 }
 
-/// Why a session does not go on by itself, and the command that lets it.
+/// Why a session does not continue by itself, and the command that resumes it.
 fn needs(view: &View, now: Timestamp, zone: &TimeZone) -> (String, String) {
     let reason = view.reason.clone().unwrap_or_default();
     let instance = &view.instance;
     let command = view.needs.as_ref().map(|needs| needs.command.clone()).unwrap_or_default();
     match (view.state, &view.needs) {
         (Word::Waiting, Some(needs)) => (wanted(&needs.waits_for, needs.count), command),
-        (Word::Failed, _) => ("the unit gave up".to_owned(), command),
+        (Word::Failed, _) => ("the unit failed".to_owned(), command),
         (Word::Stopped, _) => (String::new(), format!("samocode start {instance}")),
         (Word::Limited, _) => {
             let until = view
                 .until
                 .map_or_else(String::new, |at| format!(" until {}", clock(at, now, zone)));
-            (format!("usage limit{until}, then goes on by itself"), String::new())
+            (format!("usage limit{until}, then resumes by itself"), String::new())
         }
         (Word::Paused, _) => {
-            let until = view.until.filter(|at| *at > now).map_or_else(String::new, |at| {
-                format!("; tried again at {}", clock(at, now, zone))
-            });
+            let until = view
+                .until
+                .filter(|at| *at > now)
+                .map_or_else(String::new, |at| format!("; retries at {}", clock(at, now, zone)));
             (format!("{reason}{until}"), String::new())
         }
         (Word::Running | Word::Blocked, _) => (reason, command),
@@ -86,22 +87,22 @@ fn needs(view: &View, now: Timestamp, zone: &TimeZone) -> (String, String) {
     }
 }
 
-/// What is waited for, in words.
+/// What the session is waiting for, in words.
 pub(super) fn wanted(waits_for: &WaitsFor, count: Option<usize>) -> String {
     match (waits_for, count) {
-        (WaitsFor::QaAnswers, Some(0)) => "answers to be sent".to_owned(),
+        (WaitsFor::QaAnswers, Some(0)) => "sending the answers".to_owned(),
         (WaitsFor::QaAnswers, Some(1)) => "1 answer".to_owned(),
         (WaitsFor::QaAnswers, Some(n)) => format!("{n} answers"),
         (WaitsFor::QaAnswers, None) => "answers".to_owned(),
         (WaitsFor::PlanApproval, _) => "approval".to_owned(),
-        (WaitsFor::FileUpdate, _) => "a file to be updated".to_owned(),
-        (WaitsFor::HumanAction, _) => "something done by hand".to_owned(),
+        (WaitsFor::FileUpdate, _) => "a file update".to_owned(),
+        (WaitsFor::HumanAction, _) => "a manual step".to_owned(),
         (WaitsFor::Other(other), _) => other.replace('_', " "),
     }
 }
 
-/// The table. Where `width` leaves no room for what is needed, that has a line of its own, so
-/// that the command can be copied whole.
+/// The table's lines. If `width` has no room for the NEEDS column, it moves to separate lines, so
+/// that commands can be copied whole.
 pub(super) fn lines(
     views: &[View],
     width: Option<usize>,
@@ -159,7 +160,7 @@ fn header(widths: [usize; 5], with_needs: bool) -> String {
     let mut line = String::new();
     for (at, width) in widths.into_iter().enumerate() {
         let cell = HEADER[at];
-        // Amounts stand to the right.
+        // Amounts are aligned right.
         line += &if at == 4 { format!("{cell:>width$}") } else { format!("{cell:width$}") };
         line += &" ".repeat(GAP);
     }
@@ -169,7 +170,7 @@ fn header(widths: [usize; 5], with_needs: bool) -> String {
     painted(DIM, line.trim_end())
 }
 
-/// A cell, painted, and spaces after it.
+/// A styled cell, padded to `width`.
 fn pad(style: Style, cell: &str, width: usize) -> String {
     let spaces = width.saturating_sub(cell.chars().count());
     format!("{}{}", painted(style, cell), " ".repeat(spaces))
