@@ -137,7 +137,7 @@ fn on_a_terminal_each_question_is_asked_and_saved_at_once() {
     let mut third = ask();
     third.wait_for_stdout("▸", secs(20));
     third.send("\u{1b}[A\r");
-    third.wait_for_stdout("is no answer", secs(20));
+    third.wait_for_stdout("arrow keys do nothing", secs(20));
     third.send("C\r");
     third.wait_for_stdout("has options A, B", secs(20));
     third.send("all that listen\r");

@@ -110,7 +110,7 @@ fn config_shows_the_source_of_every_value_and_no_secret() {
 
     let outside = command(&["config", "--json"]).cwd(&user.home).ok();
     assert_eq!(outside.json()["project"], Value::Null);
-    assert!(outside.stderr.contains("no .samocode here or above"), "{outside}");
+    assert!(outside.stderr.contains("no .samocode here or in a parent folder"), "{outside}");
     assert!(!outside.stdout.contains("MAIN_REPO"), "{outside}");
 }
 
@@ -169,7 +169,10 @@ fn config_of_a_session_shows_the_settings_of_its_unit() {
     assert_eq!(row("CLAUDE_TIMEOUT"), ["90", "~/shop/.samocode:4", "-"]);
     assert_eq!(json["environment"]["CLAUDE_CONFIG_DIR"], work.to_string_lossy().as_ref());
     assert!(json["environment"]["PATH"].as_str().is_some_and(|path| path.contains("/usr/bin")));
-    assert!(shown.stderr.contains("samocode enable jwt records"), "{shown}");
+    assert!(
+        shown.stderr.contains("to record this shell's settings: samocode enable jwt"),
+        "{shown}"
+    );
 }
 
 #[test]
