@@ -131,7 +131,7 @@ fn a_stop_waits_for_the_iteration_and_only_a_start_resumes_the_session() {
     assert_eq!(session.active(), "active");
     user.write("go", "");
     let out = stop.wait(BOUND);
-    assert!(out.code == 0 && out.stdout.contains("jwt is stopped"), "{out}");
+    assert!(out.code == 0 && out.stdout.contains("jwt stopped"), "{out}");
     assert_eq!(session.stands(), ("stopped".into(), "requirements".into()));
     assert_eq!(session.active(), "inactive");
     assert_eq!(session.history().len(), 1, "the iteration came to its end");
@@ -171,12 +171,12 @@ fn stop_now_interrupts_the_run_and_is_remembered() {
 
     let out = project.samocode(["stop", "--now", "jwt"]).ok();
 
-    assert!(out.stdout.contains("jwt is stopped"), "{out}");
+    assert!(out.stdout.contains("jwt stopped"), "{out}");
     assert_eq!(session.stands().0, "stopped");
     assert_eq!(session.active(), "inactive");
     assert_eq!(session.journal("run_ended")[0]["outcome"], "interrupted");
     let again = project.samocode(["stop", "jwt"]).ok();
-    assert!(again.stdout.contains("is stopped"), "{again}");
+    assert!(again.stdout.contains("stopped"), "{again}");
     user.write("go", "");
     project.samocode(["start", "jwt"]).ok();
     session.wait_to_rest("waiting", "requirements");

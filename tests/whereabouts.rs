@@ -126,7 +126,7 @@ fn a_unit_whose_project_was_moved_says_so_once_and_a_command_from_the_new_place_
         let lines = journal.lines().filter(|line| line.contains("is gone")).collect::<Vec<_>>();
         assert_eq!(lines.len(), 1, "{journal}");
         assert!(journal.contains("where it is now, run samocode enable jwt"), "{journal}");
-        let failed = || bot.count_of("has failed");
+        let failed = || bot.count_of("failed and will not restart");
         user.wait_until("the user is notified", BOUND, || failed() > 0);
         assert_eq!(failed(), 1);
 

@@ -114,7 +114,7 @@ impl Occurrence for Queued {
     const MESSAGE_ID: &str = "a0a8ae67298d47cc8e73f54fcd3418ea";
 
     fn describe(&self) -> String {
-        format!("queued: {} sessions are running, the limit of SAMOCODE_MAX_RUNNING", self.cap)
+        format!("queued: {} already running, the limit of SAMOCODE_MAX_RUNNING", self.cap)
     }
 
     fn fold(&self, _at: Timestamp, state: &mut State) {

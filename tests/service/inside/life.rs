@@ -91,7 +91,7 @@ part!(exit_codes, driver, {
     driver.session("unready", "exit-unready 78").await;
     let error = driver.start("unready").await.unwrap_err();
     assert!(matches!(&error, Error::Job { result: JobResult::Failed, .. }), "{error}");
-    assert!(error.to_string().contains("`samocode why unready`"), "{error}");
+    assert!(error.to_string().contains("samocode why unready"), "{error}");
     manager.reset_failed("unready").await.unwrap();
     assert_eq!(manager.unit("unready").await.unwrap().status.active, Active::Inactive);
     manager.reset_failed("never-heard-of").await.unwrap();
