@@ -240,25 +240,25 @@ fn remedy(view: &View) -> String {
     let instance = &view.instance;
     let command = view.needs.as_ref().map(|needs| needs.command.as_str()).unwrap_or_default();
     match view.state {
-        Word::New => "it begins as soon as its worker runs".to_owned(),
+        Word::New => "it starts as soon as its worker runs".to_owned(),
         Word::Running if view.reason.is_some() => {
-            format!("have it go on after that: samocode start {instance}")
+            format!("to keep it running after that: samocode start {instance}")
         }
-        Word::Running => "nothing is needed; it goes on by itself".to_owned(),
-        Word::Waiting => format!("it goes on after: {command}"),
+        Word::Running => "nothing; it is working".to_owned(),
+        Word::Waiting => format!("it resumes after: {command}"),
         Word::Blocked => {
-            format!("tell it how: {command}; or have it try again: samocode start {instance}")
+            format!("tell it how: {command}; or have it retry: samocode start {instance}")
         }
         Word::Done => {
             format!("it is finished; a new task: samocode enable {instance} --task \"…\"")
         }
-        Word::Stopped => format!("it goes on after: samocode start {instance}"),
-        Word::Queued => "it goes on when a running session makes room".to_owned(),
-        Word::Limited => "it goes on by itself when the limit is lifted".to_owned(),
-        Word::Paused if view.until.is_some() => "it tries again by itself".to_owned(),
-        Word::Paused => "mend what is in the way; it goes on by itself then".to_owned(),
+        Word::Stopped => format!("it resumes after: samocode start {instance}"),
+        Word::Queued => "it starts when a running session makes room".to_owned(),
+        Word::Limited => "nothing; it resumes when the limit ends".to_owned(),
+        Word::Paused if view.until.is_some() => "nothing; it retries by itself".to_owned(),
+        Word::Paused => "fix what is in the way; it then resumes by itself".to_owned(),
         Word::Failed => {
-            format!("see what its end was: {command}; then: samocode start {instance}")
+            format!("find out why: {command}; then: samocode start {instance}")
         }
     }
 }

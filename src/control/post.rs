@@ -84,8 +84,8 @@ pub(super) fn not_waiting(session: &Session, hook: &Hook, what: &str) -> Error {
     let place = format!("{} {}", hook.phase, hook.iteration);
     let does = match hook.state {
         Word::Running if session.is_worked_on() => format!("{place} is running"),
-        Word::New => "it is about to begin".to_owned(),
-        Word::Running => format!("{place} was interrupted and goes on at the next start"),
+        Word::New => "it is about to start".to_owned(),
+        Word::Running => format!("{place} was interrupted and resumes at the next start"),
         Word::Waiting => {
             let waits_for = hook.waits_for.clone().unwrap_or(WaitsFor::HumanAction);
             let command = waits_for.answer_command(&session.instance);

@@ -96,8 +96,12 @@ impl Chronicle {
         match &entry.event {
             Event::RunStarted(event::RunStarted { total, iteration, attempt, resume, .. }) => {
                 if *attempt > 1 {
-                    let how = if *resume { "in the same conversation" } else { "afresh" };
-                    self.push(entry, format!("went on {how}, run {attempt} of the iteration"));
+                    let how = if *resume {
+                        "in the same conversation"
+                    } else {
+                        "in a fresh conversation"
+                    };
+                    self.push(entry, format!("resumed {how}, run {attempt} of the iteration"));
                 }
                 self.began.get_or_insert(entry.at);
                 (self.total, self.iteration) = (*total, *iteration);
@@ -141,7 +145,7 @@ impl Chronicle {
                     };
                     self.push(entry, what.to_owned());
                 }
-                Some(_) => self.push(entry, "goes on after a restart of the machine".to_owned()),
+                Some(_) => self.push(entry, "resumes after a restart of the machine".to_owned()),
                 None => {}
             },
             Event::WorkerEnded(event::WorkerEnded { end }) => {

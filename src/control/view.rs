@@ -119,7 +119,7 @@ impl View {
             session.obstacle().or_else(|| (hook.state == Word::Failed).then(gave_up))
         } else if idle && state == Word::Stopped {
             Some(format!(
-                "its unit does not run; it goes on at the next boot, or with: samocode start {}",
+                "its unit is not running; it resumes at the next boot, or with: samocode start {}",
                 session.instance
             ))
         } else if state == Word::Running && is_to_stop(session) {
