@@ -24,6 +24,7 @@ impl Worker<'_> {
         account: Option<&Account>,
     ) -> Result<(), Trouble> {
         let signal = self.writer.folder.read_signal(&plan.run);
+        self.writer.take_overview_back()?;
         let mut rule = rules::rule(
             &ended.outcome,
             self.writer.state().iteration.as_ref().map_or(1, |iteration| iteration.attempt),
@@ -91,8 +92,6 @@ impl Worker<'_> {
             Rule::GoOn | Rule::HandOver => {}
         }
         self.writer.record_all(events)?;
-        // A phase written by the agent must not look like a human's edit at the next start.
-        self.writer.open_overview()?;
         if delays && !self.signals.end {
             self.notify.status(&notices::status_line(self.writer.state(), Some("retrying"), None));
             self.pause(self.setup.settings.retry_delay).await;

@@ -8,7 +8,7 @@ use crate::session::journal::Entry;
 /// A line of each kind with all its fields, as journals have it.
 const FULL: &str = r#"
 {"kind":"created","name":"x","task":"t","dive":"d"}
-{"kind":"imported","name":"x","task":"t","phase":"planning","iteration":2,"total":5,"gate":"waited","waits_for":"plan_approval","blocked":"b","done":true}
+{"kind":"imported","name":"x","task":"t","phase":"planning","iteration":2,"total":5,"gate":"waited","asked":{"answers":"f","unread":["i"]},"waits_for":"plan_approval","blocked":"b","done":true}
 {"kind":"prepared","working_dir":"/w","branch":"x","base":"c0ffee","notes":["no fetch"]}
 {"kind":"resumed","task":"t"}
 {"kind":"worker_started","pid":1,"boot":"b","uptime_ms":7,"version":"0.1.0"}
@@ -17,9 +17,9 @@ const FULL: &str = r#"
 {"kind":"run_ended","run":"r","outcome":"timed_out","detail":"d","failure":true,"resumable":true,"context_window":200000,"cost":{"usd":0.5,"conversation_usd":1.5,"tokens":{"input":1,"output":2,"cache_read":3,"cache_write":4},"cpu_ms":5,"peak_memory":6,"leftovers":7}}
 {"kind":"run_lost","run":"r"}
 {"kind":"signal_asked","run":"r","problem":"p"}
-{"kind":"signal_taken","run":"r","line":{"timestamp":"2026-11-20 10:00:00","iteration":1,"phase":"testing","status":"waiting","summary":"s","reason":null,"needs":null,"for":"human_action"},"phase":"testing","status":"waiting","fingerprint":"f","state":{"a":1},"step":{"next":"wait","for":"human_action"}}
+{"kind":"signal_taken","run":"r","line":{"timestamp":"2026-11-20 10:00:00","iteration":1,"phase":"testing","status":"waiting","summary":"s","reason":null,"needs":null,"for":"human_action"},"phase":"testing","status":"waiting","fingerprint":"f","state":{"a":1},"asked":{"answers":"f","unread":["i"]},"step":{"next":"wait","for":"human_action"}}
 {"kind":"blocked","reason":"r","needs":"investigation"}
-{"kind":"mail","id":"i","from":"human","mail":"text"}
+{"kind":"mail","id":"i","from":"human","mail":"text","early":true}
 {"kind":"answered"}
 {"kind":"phase_set","phase":"planning"}
 {"kind":"retried","by":"start"}
@@ -47,6 +47,7 @@ const SHORT: &str = r#"
 {"kind":"prepared","working_dir":"/w"}
 {"kind":"worker_started","pid":1,"boot":"b","version":"0.1.0"}
 {"kind":"run_ended","run":"r","outcome":"finished"}
+{"kind":"mail","id":"i","from":"human","mail":"text"}
 {"kind":"limited","until":"2026-11-20T18:30:00Z"}
 {"kind":"paused","cause":"an eclipse","detail":"d"}
 {"kind":"handoff_asked","run":"r"}
