@@ -38,7 +38,7 @@ impl Wait {
             known.kind.is_verdict() && known.id.starts_with(id(known.kind).as_str())
         };
         let unread = folder.unread()?.messages.into_iter().map(|(_, known)| known);
-        match unread.filter(is_to_it).last() {
+        match unread.rev().find(is_to_it) {
             None => Ok(first),
             Some(last) if last.says_the_same(message) => Ok(last.id),
             Some(_) => {
@@ -77,7 +77,7 @@ mod tests {
         folder.deliver(&first).unwrap();
         assert_eq!(id(7), first);
         assert_ne!(id(8).id, first.id, "though it says the same and nobody has read the first");
-        folder.put_away(&first.file_name(), &first.file_name()).unwrap();
+        folder.put_away(first.file_name(), &first.file_name()).unwrap();
         assert_eq!(id(7), first, "it was read");
     }
 

@@ -1,6 +1,8 @@
 //! Accepting a signal: the phase table decides the next step, which is journaled together with the
 //! end of the run.
 
+use std::ffi::OsString;
+
 use crate::session::advance::Gate;
 use crate::session::asked::Asked;
 use crate::session::clock;
@@ -47,7 +49,7 @@ impl Worker<'_> {
     }
 
     /// What is there now that the session begins to wait.
-    fn asked(&self, unread: &[(String, Message)]) -> Asked {
+    fn asked(&self, unread: &[(OsString, Message)]) -> Asked {
         Asked {
             answers: self.writer.folder.questions().and_then(|file| file.qa.fingerprint()),
             unread: unread.iter().map(|(_, message)| message.id.clone()).collect(),
@@ -86,7 +88,7 @@ impl Worker<'_> {
 
 /// The gate, given the mail that arrived during the run: a rejection that nobody has read yet
 /// closes it, unless the human approved after that.
-fn gate(gate: Gate, unread: &[(String, Message)]) -> Gate {
+fn gate(gate: Gate, unread: &[(OsString, Message)]) -> Gate {
     let last = unread.iter().rev().map(|(_, message)| message.kind).find(Kind::is_verdict);
     if gate == Gate::Open && last == Some(Kind::Reject) { Gate::Waited } else { gate }
 }
@@ -96,9 +98,9 @@ mod tests {
     use super::*;
     use jiff::Timestamp;
 
-    fn unread(kinds: &[Kind]) -> Vec<(String, Message)> {
+    fn unread(kinds: &[Kind]) -> Vec<(OsString, Message)> {
         let message = |kind| Message::new("human", "x", Timestamp::UNIX_EPOCH, kind, "").unwrap();
-        kinds.iter().map(|kind| (String::new(), message(*kind))).collect()
+        kinds.iter().map(|kind| (OsString::new(), message(*kind))).collect()
     }
 
     #[test]
