@@ -16,6 +16,7 @@ mod file_stamp;
 mod follow;
 mod iterate;
 mod journald;
+mod last_words;
 mod ledger;
 mod mail;
 mod notices;
