@@ -4,7 +4,8 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::files::{Attempt, Result, make_subfolder, rename, replace};
+use super::error::{Attempt, Result};
+use super::files::{make_subfolder, rename, replace};
 use super::folder::Folder;
 use crate::session::mail::Message;
 use crate::session::signal::MAX_BYTES;
