@@ -14,6 +14,7 @@ mod context;
 mod decide;
 mod file_stamp;
 mod follow;
+mod foreign;
 mod head;
 mod iterate;
 mod journald;

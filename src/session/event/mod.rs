@@ -18,7 +18,7 @@ mod worker;
 pub use life::{
     Answered, Created, Imported, PhaseSet, Prepared, Resumed, Retried, Started, Stopped,
 };
-pub use mail::{Mail, Notified};
+pub use mail::{ForeignMail, Mail, Notified};
 pub use obstacle::{Blocked, BudgetWarned, Continued, Limited, Outage, Paused, Queued};
 pub use run::{
     HandoffAsked, HandoffMade, HeadMoved, Nudged, Repeated, RunEnded, RunLost, RunStarted, Stalled,
@@ -125,6 +125,7 @@ events! {
     SignalTaken = "signal_taken",
     Blocked = "blocked",
     Mail = "mail",
+    ForeignMail = "foreign_mail",
     Answered = "answered",
     PhaseSet = "phase_set",
     Retried = "retried",
