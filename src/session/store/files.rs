@@ -243,13 +243,22 @@ pub fn length(path: &Path) -> Result<u64> {
 /// # Errors
 /// If it exists but cannot be removed.
 pub fn remove(path: &Path) -> Result<()> {
+    if remove_unsynced(path)? { sync_folder(parent(path)) } else { Ok(()) }
+}
+
+/// Removes a file without waiting for the disk, and says whether it was there: a crash of the
+/// machine may bring it back.
+///
+/// # Errors
+/// If it exists but cannot be removed.
+pub(super) fn remove_unsynced(path: &Path) -> Result<bool> {
     crash_at("is to be removed", path);
     match fs::remove_file(path) {
         Ok(()) => {
             crash_at("removed", path);
-            sync_folder(parent(path))
+            Ok(true)
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error).attempt("remove", path),
     }
 }
