@@ -43,6 +43,8 @@ pub struct PromptInput<'a> {
     pub task: Option<&'a str>,
     /// The topic to investigate first.
     pub dive: Option<&'a str>,
+    /// What the agent should know of its worktree and its mail, a sentence each.
+    pub notes: &'a [String],
     /// Unread mail, oldest first.
     pub mail: &'a [Message],
     /// How the previous run was cut off, if it was: a sentence or two.
@@ -82,6 +84,9 @@ pub fn compose(input: &PromptInput<'_>) -> String {
     }
     if let Some(task) = input.task {
         section(&mut text, "The task", task);
+    }
+    if !input.notes.is_empty() {
+        section(&mut text, "Worth knowing", &input.notes.join("\n"));
     }
     text.push_str(&mail(input.mail, input.now));
     text.push_str("\nDo this iteration now, then write the signal.\n");
@@ -263,6 +268,7 @@ mod tests {
             gate: Some(Gate::Closed),
             task: None,
             dive: None,
+            notes: &[],
             mail: &[],
             interrupted: None,
             restarted: false,
@@ -289,6 +295,7 @@ mod tests {
         let text = compose(&PromptInput {
             gate: Some(Gate::Open),
             task: Some("JWT login"),
+            notes: &["submodules are empty".to_owned(), "cannot fetch".to_owned()],
             dive: Some("how sessions work"),
             mail: &letters,
             interrupted: Some("Killed."),
@@ -305,6 +312,7 @@ mod tests {
             "## The machine was restarted\n",
             "    1 file restored: a\n",
             "## The task\n\n    JWT login\n",
+            "## Worth knowing\n\n    submodules are empty\n    cannot fetch\n",
             "\n[approve from human at 11-20 18:03]\n    go\n    on\n",
             "    {\n      \"next\": \"tests\"\n    }\n",
         ] {

@@ -62,6 +62,9 @@ pub struct View {
     pub tokens: Tokens,
     /// Its unit; `None` where no service manager was asked.
     pub unit: Option<Unit>,
+    /// What a human should know beside the state, a sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// What a session needs from a human, and the command that gives it.
@@ -153,6 +156,7 @@ impl View {
                 active: unit.active.to_string(),
                 restarts: None,
             }),
+            notes: hook.notes,
         })
     }
 }

@@ -60,6 +60,9 @@ pub struct Hook {
     /// What the last iteration did, from its signal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub summary: Option<String>,
+    /// What a human should know beside the state.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// The current run, as the hook shows it.
@@ -132,6 +135,7 @@ impl Hook {
             cost_usd: (state.costs.usd * 1e6).round() / 1e6,
             tokens: state.costs.tokens,
             summary: state.last_signal.as_ref().and_then(|last| last.line.summary.clone()),
+            notes: state.notes.all(),
         }
     }
 }

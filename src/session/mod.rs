@@ -13,6 +13,7 @@ pub mod journal;
 pub mod mail;
 mod markdown;
 pub mod names;
+pub mod notes;
 pub mod overview;
 pub mod phase;
 pub mod qa;

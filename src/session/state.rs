@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::history::HistoryLine;
 use super::journal::{Entry, RunCost, Step, Usage};
+use super::notes::Notes;
 use super::phase::Phase;
 
 mod fold;
@@ -134,6 +135,8 @@ pub struct State {
     pub machine: Machine,
     /// Recent quick deaths of the worker, for the crash-loop delay.
     pub deaths: Deaths,
+    /// What a human should know beside the state.
+    pub notes: Notes,
 }
 
 impl State {

@@ -14,6 +14,7 @@ mod context;
 mod decide;
 mod file_stamp;
 mod follow;
+mod foreign;
 mod iterate;
 mod journald;
 mod ledger;

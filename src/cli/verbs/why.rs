@@ -51,12 +51,16 @@ impl Why {
                 "since": view.since,
                 "cause": cause,
                 "remedy": remedy,
+                "notes": view.notes,
                 "events": happened,
             }));
         }
         let state = painted(state_style(view.state), format!("{:11}", view.state.as_str()));
         output::line(format!("{state}  {}", in_line(&cause, 400)))?;
         output::line(format!("{:11}  {remedy}", ""))?;
+        for note in &view.notes {
+            output::line(format!("{:11}  note: {}", "", in_line(note, 400)))?;
+        }
         for item in happened.iter().take(MOST) {
             if let Item::Event { at, text, .. } = item {
                 let at = painted(DIM, format!("{:11}", instant(*at, now, &zone)));

@@ -18,7 +18,7 @@ mod worker;
 pub use life::{
     Answered, Created, Imported, PhaseSet, Prepared, Resumed, Retried, Started, Stopped,
 };
-pub use mail::{Mail, Notified};
+pub use mail::{ForeignMail, Mail, Notified};
 pub use obstacle::{Blocked, BudgetWarned, Continued, Limited, Outage, Paused, Queued};
 pub use run::{
     HandoffAsked, HandoffMade, Nudged, Repeated, RunEnded, RunLost, RunStarted, Stalled,
@@ -124,6 +124,7 @@ events! {
     SignalTaken = "signal_taken",
     Blocked = "blocked",
     Mail = "mail",
+    ForeignMail = "foreign_mail",
     Answered = "answered",
     PhaseSet = "phase_set",
     Retried = "retried",

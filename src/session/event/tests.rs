@@ -20,6 +20,7 @@ const FULL: &str = r#"
 {"kind":"signal_taken","run":"r","line":{"timestamp":"2026-11-20 10:00:00","iteration":1,"phase":"testing","status":"waiting","summary":"s","reason":null,"needs":null,"for":"human_action"},"phase":"testing","status":"waiting","fingerprint":"f","state":{"a":1},"step":{"next":"wait","for":"human_action"}}
 {"kind":"blocked","reason":"r","needs":"investigation"}
 {"kind":"mail","id":"i","from":"human","mail":"text"}
+{"kind":"foreign_mail","file":"note.txt","kept":"file-0-note.txt","message":"file-0","problem":"p"}
 {"kind":"answered"}
 {"kind":"phase_set","phase":"planning"}
 {"kind":"retried","by":"start"}
@@ -47,6 +48,7 @@ const SHORT: &str = r#"
 {"kind":"prepared","working_dir":"/w"}
 {"kind":"worker_started","pid":1,"boot":"b","version":"0.1.0"}
 {"kind":"run_ended","run":"r","outcome":"finished"}
+{"kind":"foreign_mail","file":"note.txt","kept":"file-0-note.txt"}
 {"kind":"limited","until":"2026-11-20T18:30:00Z"}
 {"kind":"paused","cause":"an eclipse","detail":"d"}
 {"kind":"handoff_asked","run":"r"}

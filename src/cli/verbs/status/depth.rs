@@ -52,6 +52,9 @@ fn lines(shown: &Detail, now: Timestamp, zone: &TimeZone) -> Vec<String> {
     tell("Doing", some(&view.doing));
     tell("Progress", view.last_progress.map_or_else(String::new, |at| ago(at, now, zone)));
     tell("Reason", some(&view.reason));
+    for note in &view.notes {
+        tell("Note", text(note));
+    }
     tell("Until", view.until.map_or_else(String::new, |at| clock(at, now, zone)));
     if let Some(needs) = &view.needs {
         let what = wanted(&needs.waits_for, needs.count);

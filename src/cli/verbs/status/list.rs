@@ -208,6 +208,7 @@ mod tests {
             cost_usd,
             tokens: Tokens { input: 0, output: 0 },
             unit: None,
+            notes: Vec::new(),
         }
     }
 
