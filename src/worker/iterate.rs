@@ -24,7 +24,7 @@ use crate::session::{Needs, clock, names, stamp};
 use super::budget::Spent;
 use super::context::LastSeen;
 use super::decide::Numbers;
-use super::follow::Watch;
+use super::follow::{STARTING, Watch};
 use super::{Trouble, Worker, prepare};
 
 /// How long killed processes may take to exit.
@@ -130,7 +130,7 @@ impl Worker<'_> {
         }))?;
         self.writer.restore_overview()?;
         self.writer.open_overview()?;
-        self.writer.show_hook()?;
+        self.writer.show_start(STARTING)?;
         let since = SystemTime::now() - TICK;
         let ended = self.run(&agent, &plan, &log).await?;
         crash_point("the run is over");

@@ -355,7 +355,9 @@ impl<'a> Worker<'a> {
         {
             tracing::warn!("the unit stays enabled: {error}");
         }
-        self.writer.record(Event::WorkerEnded(event::WorkerEnded { end: End::Settled }))?;
+        self.writer.catch_up()?;
+        // Only the count of quick deaths depends on it, and a reboot resets that anyway.
+        self.writer.note(Event::WorkerEnded(event::WorkerEnded { end: End::Settled }))?;
         self.writer.write_hook()?;
         self.notify.status(&notices::status_line(self.writer.state(), None, None));
         crash_point("at rest, the manager does not know");

@@ -209,13 +209,22 @@ pub fn length(path: &Path) -> Result<u64> {
 /// # Errors
 /// If it exists but cannot be removed.
 pub fn remove(path: &Path) -> Result<()> {
+    if remove_unsynced(path)? { sync_folder(parent(path)) } else { Ok(()) }
+}
+
+/// Removes a file without waiting for the disk, and says whether it was there: a crash of the
+/// machine may bring it back.
+///
+/// # Errors
+/// If it exists but cannot be removed.
+pub(super) fn remove_unsynced(path: &Path) -> Result<bool> {
     crash_at("is to be removed", path);
     match fs::remove_file(path) {
         Ok(()) => {
             crash_at("removed", path);
-            sync_folder(parent(path))
+            Ok(true)
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error).attempt("remove", path),
     }
 }
@@ -324,38 +333,4 @@ pub(super) fn sync_folder(folder: &Path) -> Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn counters_of_the_same_length_are_amended_in_place_and_all_else_replaces_the_file() {
-        use std::os::unix::fs::MetadataExt as _;
-        let folder = tempfile::tempdir().unwrap();
-        let path = super::super::Folder::new(folder.path()).overview();
-        fs::write(&path, "Iteration: 8\nTotal: 18\n").unwrap();
-        let inode = || fs::metadata(&path).unwrap().ino();
-        let (first, mut known) = (inode(), fs::read(&path).unwrap());
-        let mut amend_to = |text: &str| {
-            amend(&path, &known, text.as_bytes()).unwrap();
-            known = fs::read(&path).unwrap();
-            assert_eq!(known, text.as_bytes());
-        };
-        amend_to("Iteration: 9\nTotal: 19\n");
-        assert_eq!(inode(), first);
-        amend_to("Iteration: 10\nTotal: 20\n");
-        assert_ne!(inode(), first, "longer");
-        let second = inode();
-        amend_to("Iteration: 10\nTotal: no\n");
-        assert_ne!(inode(), second, "not a number");
-    }
-
-    #[test]
-    fn a_fifo_in_a_files_place_is_an_error_and_waits_for_nobody() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("fifo");
-        let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
-        assert!(made.success());
-        assert!(read(&path).unwrap_err().to_string().contains("not a regular file"));
-        assert!(read_tail(&path, 10).unwrap_err().to_string().contains("not a regular file"));
-    }
-}
+mod tests;
