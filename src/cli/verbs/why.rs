@@ -51,12 +51,16 @@ impl Why {
                 "since": view.since,
                 "cause": cause,
                 "remedy": remedy,
+                "notes": view.notes,
                 "events": happened,
             }));
         }
         let state = painted(state_style(view.state), format!("{:11}", view.state.as_str()));
         output::line(format!("{state}  {}", in_line(&cause, 400)))?;
         output::line(format!("{:11}  {remedy}", ""))?;
+        for note in &view.notes {
+            output::line(format!("{:11}  note: {}", "", in_line(note, 400)))?;
+        }
         for item in happened.iter().take(MOST) {
             if let Item::Event { at, text, .. } = item {
                 let at = painted(DIM, format!("{:11}", instant(*at, now, &zone)));
@@ -81,6 +85,11 @@ fn cause(view: &View, now: Timestamp, zone: &TimeZone) -> String {
     }
     if let Some(reason) = &view.reason {
         text += &format!(": {reason}");
+    }
+    // A block because of it has its own words.
+    let is_said = |head: &&String| view.reason.as_ref().is_some_and(|why| why.contains(*head));
+    if let Some(head) = view.elsewhere.as_ref().filter(|head| !is_said(head)) {
+        text += &format!("; {head}");
     }
     if let Some(until) = view.until.filter(|at| *at > now) {
         text += &format!("; until {}", clock(until, now, zone));
