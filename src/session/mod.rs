@@ -6,6 +6,7 @@ pub mod clock;
 mod cost;
 mod deaths;
 pub mod describe;
+mod elsewhere;
 pub mod event;
 pub mod hand_edit;
 pub mod history;
@@ -27,6 +28,7 @@ pub mod state;
 pub mod store;
 mod vocabulary;
 
+pub use elsewhere::Elsewhere;
 pub use import::{Files, import};
 pub use names::SessionName;
 pub use overview::Overview;
