@@ -6,7 +6,7 @@ use crate::session::history::History;
 use crate::session::hook::Hook;
 use crate::session::journal::Event;
 use crate::session::overview::Blocked;
-use crate::session::state::{State, Word};
+use crate::session::state::{Standing, State, Word};
 use crate::session::store::{self, Folder, JournalError, Lock, read_journal};
 use crate::session::{Files, Overview, Phase};
 
@@ -133,7 +133,9 @@ impl Session {
             // Its worker will take answers that are there for the human's.
             return self.folder.questions().is_some_and(|file| file.qa.is_answered());
         }
-        let edit = hand_edit(&state, &self.overview().status(), self.folder.questions().as_ref());
-        edit.is_some()
+        // Its worker may have found them already, and the hook not say so yet.
+        !matches!(state.standing, Standing::Waiting { .. })
+            || hand_edit(&state, &self.overview().status(), self.folder.questions().as_ref())
+                .is_some()
     }
 }
