@@ -88,8 +88,16 @@ impl Worker<'_> {
                     tracing::warn!("the worktree may be in a bad state: {reason}");
                 }
             }
+            match checkout.confirm(self.worktree.as_ref()).await {
+                Ok(confirmed) => self.worktree = Some(confirmed),
+                Err(error) => return self.block(error.to_string(), Needs::HumanDecision),
+            }
             if self.writer.state().machine.is_first_run_since_boot() {
                 self.restore_damaged(&checkout).await?;
+            }
+            // Somebody may have moved it since the last run; the agent is told what is true now.
+            if let Some(moved) = self.head_moved().await {
+                self.writer.record(moved)?;
             }
         }
         self.read_env_file();

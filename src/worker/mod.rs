@@ -15,6 +15,7 @@ mod decide;
 mod file_stamp;
 mod follow;
 mod foreign;
+mod head;
 mod iterate;
 mod journald;
 mod ledger;
@@ -43,6 +44,7 @@ use jiff::Timestamp;
 
 use crate::config::secret::redactor;
 use crate::config::{Env, EnvFile, Project, Redactor, Settings};
+use crate::git;
 use crate::notify::{Channels, Outbox};
 use crate::platform::cgroup::UnitCgroup;
 use crate::platform::strays;
@@ -235,6 +237,8 @@ struct Worker<'a> {
     env_file_read: Option<FileStamp>,
     redactor: Redactor,
     slot: Option<Slot>,
+    /// The worktree as it was before the last run, when git was known to work in it.
+    worktree: Option<git::Confirmed>,
 }
 
 impl<'a> Worker<'a> {
@@ -263,6 +267,7 @@ impl<'a> Worker<'a> {
             env_file_read: None,
             redactor,
             slot,
+            worktree: None,
         })
     }
 

@@ -7,41 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::crash::{crash_at, tears};
-
-/// A file operation that failed, with its path.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot {action} {path}: {source}", path = path.display())]
-pub struct StoreError {
-    /// The attempted operation, as a verb: `read`.
-    pub action: &'static str,
-    /// The file or folder concerned.
-    pub path: PathBuf,
-    /// The error as reported by the operating system.
-    pub source: io::Error,
-}
-
-impl StoreError {
-    /// Whether the disk is full or over quota. The worker waits until somebody fixes that.
-    #[must_use]
-    pub fn is_disk_full(&self) -> bool {
-        matches!(
-            self.source.kind(),
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
-        )
-    }
-}
-
-pub(super) type Result<T, E = StoreError> = std::result::Result<T, E>;
-
-pub(super) trait Attempt<T> {
-    fn attempt(self, action: &'static str, path: &Path) -> Result<T>;
-}
-
-impl<T> Attempt<T> for io::Result<T> {
-    fn attempt(self, action: &'static str, path: &Path) -> Result<T> {
-        self.map_err(|source| StoreError { action, path: path.to_owned(), source })
-    }
-}
+use super::error::{Attempt, Result};
 
 /// Replaces a whole file durably: after a crash it holds the old contents or the new.
 ///

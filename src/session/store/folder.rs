@@ -5,9 +5,9 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use super::error::{Attempt, Result};
 use super::files::{
-    Attempt, Result, make_subfolder, make_unsynced, open_regular, read, remove_unsynced,
-    sync_folder,
+    make_subfolder, make_unsynced, open_regular, read, remove_unsynced, sync_folder,
 };
 use crate::session::hook::Hook;
 use crate::session::signal::{MAX_BYTES, Signal, SignalError};
