@@ -12,7 +12,7 @@ use clap::Args;
 use crate::control::folders::FolderWatch;
 use crate::control::session::Session;
 
-use super::{Common, output};
+use super::{Common, output, pager};
 use story::{Form, Story};
 
 /// Show a session's events, and what its agents said and did
@@ -52,6 +52,7 @@ impl Logs {
         if self.raw {
             return raw::show(&session, watch, self.lines).await;
         }
+        let _paged = pager::paged(!self.json && !self.follow);
         let form = Form::new(self.json);
         let lines = self.lines.or(self.follow.then_some(BEFORE));
         let mut story = match lines {

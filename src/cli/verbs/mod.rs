@@ -31,7 +31,7 @@ use clap::{Args, Subcommand};
 
 use crate::agent::rehearsal;
 
-use super::ui::{output, questions, words};
+use super::ui::{layout, output, pager, questions, words};
 use super::{Common, failure, front, log};
 
 #[derive(Debug, Subcommand)]

@@ -102,7 +102,7 @@ fn tell(ran: &Ran) {
         }
         (Word::Blocked | Word::Paused, _) => {
             let reason = ran.reason.as_deref().unwrap_or("no reason given");
-            say!("{name} {word}: {}", output::in_line(reason, 300));
+            say!("{name} {word}: {}", output::shortened(reason, 300, output::width()));
         }
         _ => say!("{name} {word}"),
     }

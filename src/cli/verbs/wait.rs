@@ -75,7 +75,7 @@ fn tell(view: &View) -> anyhow::Result<()> {
         .reason
         .as_deref()
         .or(view.summary.as_deref())
-        .map_or_else(String::new, |why| format!(": {}", output::in_line(why, 200)));
+        .map_or_else(String::new, |why| format!(": {}", output::shortened(why, 200, output::width())));
     let next =
         view.needs.as_ref().map_or_else(String::new, |needs| format!("  ({})", needs.command));
     output::line(format!("{name} {word}{why}{next}"))

@@ -12,9 +12,9 @@ use crate::control::view::View;
 use crate::session::clock;
 use crate::session::state::Word;
 
-use super::Common;
-use super::output::{self, DIM, in_line, painted, state_style};
+use super::output::{self, DIM, painted, shortened, state_style};
 use super::words::{ago, clock, instant, span};
+use super::{Common, layout, pager};
 
 /// Explain a session's current state, and how to change it
 #[derive(Debug, Args)]
@@ -28,6 +28,9 @@ pub(in crate::cli) struct Why {
     #[arg(long)]
     json: bool,
 }
+
+/// The width of states and times.
+const LABEL: usize = 11;
 
 /// How many events are shown, newest first.
 const MOST: usize = 20;
@@ -54,13 +57,19 @@ impl Why {
                 "events": happened,
             }));
         }
-        let state = painted(state_style(view.state), format!("{:11}", view.state.as_str()));
-        output::line(format!("{state}  {}", in_line(&cause, 400)))?;
-        output::line(format!("{:11}  {remedy}", ""))?;
+        let _paged = pager::paged(true);
+        let width = output::width();
+        let tell = |first: String, text: &str| -> anyhow::Result<()> {
+            let lines = layout::wrap(text, &first, &" ".repeat(LABEL + 2), width);
+            lines.into_iter().try_for_each(output::line)
+        };
+        let state = painted(state_style(view.state), format!("{:LABEL$}", view.state.as_str()));
+        tell(format!("{state}  "), &shortened(&cause, 400, width))?;
+        tell(" ".repeat(LABEL + 2), &remedy)?;
         for item in happened.iter().take(MOST) {
             if let Item::Event { at, text, .. } = item {
-                let at = painted(DIM, format!("{:11}", instant(*at, now, &zone)));
-                output::line(format!("{at}  {}", in_line(text, 200)))?;
+                let at = painted(DIM, format!("{:LABEL$}", instant(*at, now, &zone)));
+                tell(format!("{at}  "), &shortened(text, 200, width))?;
             }
         }
         Ok(())

@@ -24,7 +24,7 @@ use crate::config::{Dirs, Env, EnvFile, Error as ProjectError, Flags, Project, S
 use crate::control::privilege::{Raised, RunAs};
 use crate::service::{self, Scope, ServiceManager};
 
-use super::{Common, failure, output};
+use super::{Common, failure, layout, output, pager};
 use check::{Check, Status};
 
 /// Find problems that keep sessions from working, and how to fix them
@@ -61,6 +61,7 @@ impl Doctor {
             }
         }
         let broken = checks.iter().filter(|check| check.status == Status::Broken).count();
+        let _paged = pager::paged(!self.json);
         let shown = if self.json {
             output::json(&json!({ "healthy": broken == 0, "mended": mended, "checks": checks }))
         } else {
@@ -81,7 +82,9 @@ fn print(checks: &[Check], mended: &[String], broken: usize, fixing: bool) -> an
             group = check.group;
             output::line(output::painted(output::BOLD, group))?;
         }
-        output::line(format!("  {check}"))?;
+        for line in layout::wrap(&check.to_string(), "  ", "    ", output::width()) {
+            output::line(line)?;
+        }
     }
     let fixable = checks.iter().filter(|check| check.fix.is_some()).count();
     let worth = checks.iter().filter(|check| check.status == Status::Note).count();
