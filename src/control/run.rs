@@ -111,6 +111,6 @@ pub(crate) async fn work(
         },
     };
     let view = View::of(caller, &context.project.root, session, None)?;
-    let waits = Waits::of(session)?;
+    let waits = Waits::of(caller, session)?;
     Ok(Ran { view, state: hook.state, reason: hook.reason, waits, failure })
 }

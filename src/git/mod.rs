@@ -28,12 +28,14 @@ mod checkout;
 mod checks;
 mod command;
 mod create;
+mod diff;
 mod durable;
 mod fetch;
 mod leftovers;
 mod plan;
 mod reader;
 mod register;
+mod remove;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -45,9 +47,11 @@ pub use checkout::Checkout;
 pub use checks::{Finding, Severity, check, commits_work};
 pub use command::{MINIMUM_VERSION, Version, git_command, version};
 pub use create::{Created, Did};
+pub use diff::{Diff, diff};
 pub use durable::{Damage, Window, lost_data, settle_changes};
 pub use plan::{Base, Plan, Start, WorktreePlan, default_branch, root};
 pub use reader::{Head, changed_files, commits_since, head};
+pub use remove::{Removal, remove_worktree};
 
 /// Longest wait for the network when a worktree is made. Being offline must not hold up work.
 pub const FETCH_LIMIT: Duration = Duration::from_secs(30);

@@ -212,7 +212,8 @@ impl Grid {
             row.is_some_and(|cell| cell.right)
         };
         for (at, (name, width)) in self.header.iter().zip(widths).enumerate() {
-            line += &if is_right(at) { format!("{name:>width$}") } else { format!("{name:width$}") };
+            line +=
+                &if is_right(at) { format!("{name:>width$}") } else { format!("{name:width$}") };
             line += &" ".repeat(GAP);
         }
         let has_last =

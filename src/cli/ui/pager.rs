@@ -77,7 +77,9 @@ pub(super) fn write(text: &str) -> io::Result<()> {
     let mut sink = SINK.lock().unwrap_or_else(PoisonError::into_inner);
     match &mut *sink {
         Sink::Stdout => io::stdout().lock().write_all(text.as_bytes()),
-        Sink::Pager(child) => child.stdin.as_mut().map_or(Ok(()), |to| to.write_all(text.as_bytes())),
+        Sink::Pager(child) => {
+            child.stdin.as_mut().map_or(Ok(()), |to| to.write_all(text.as_bytes()))
+        }
         Sink::Held { text: held, used, screen, program } => {
             held.push_str(text);
             *used += screen.rows_of(text);

@@ -15,7 +15,7 @@ use crate::control::target::Target;
 use crate::service::{self, Recorded};
 
 use super::layout::{Cell, Grid};
-use super::{Common, front, output, pager};
+use super::{Common, complete, front, output, pager};
 
 /// Show every setting, its value and its source
 #[derive(Debug, Args)]
@@ -24,6 +24,7 @@ use super::{Common, front, output, pager};
 )]
 pub(in crate::cli) struct Config {
     /// A name, a dated folder name, or an instance
+    #[arg(add = complete::sessions())]
     session: Option<String>,
     /// Print it as JSON
     #[arg(long)]
@@ -40,7 +41,7 @@ impl Config {
         match &self.session {
             Some(typed) => {
                 let Target { context, session } = common.target(typed)?;
-                self.of_session(&context, &session)?;
+                self.of_session(common, &context, &session)?;
             }
             None => {
                 let caller = common.caller()?;
@@ -77,7 +78,12 @@ impl Config {
         Ok(())
     }
 
-    fn of_session(&self, context: &Context, session: &Session) -> anyhow::Result<()> {
+    fn of_session(
+        &self,
+        common: &Common,
+        context: &Context,
+        session: &Session,
+    ) -> anyhow::Result<()> {
         let here = context.settings.rows();
         let Some(recorded) = service::recorded(context.scope(), &session.instance)? else {
             self.show(
@@ -129,10 +135,10 @@ impl Config {
             }
         }
         if differs {
-            output::note(&format!(
+            output::note(&common.command(&format!(
                 "the unit ignores values that differ here; to record this shell's settings: samocode enable {}",
                 session.instance
-            ));
+            )));
         }
         Ok(())
     }
@@ -265,12 +271,19 @@ mod tests {
         };
         let lines = [
             line("SESSIONS", "/srv/projects/shop-sessions", "/srv/projects/shop/.samocode:3"),
-            Line { here: Some("haiku (environment)".to_owned()), ..line("CLAUDE_MODEL", "opus", "default") },
+            Line {
+                here: Some("haiku (environment)".to_owned()),
+                ..line("CLAUDE_MODEL", "opus", "default")
+            },
             line("SAMOCODE_CONTEXT_HANDOFF_AT", "80 %", "default"),
         ];
-        for (name, width) in
-            [("40", Some(40)), ("60", Some(60)), ("80", Some(80)), ("120", Some(120)), ("piped", None)]
-        {
+        for (name, width) in [
+            ("40", Some(40)),
+            ("60", Some(60)),
+            ("80", Some(80)),
+            ("120", Some(120)),
+            ("piped", None),
+        ] {
             let text = table(&lines, width).join("\n");
             let text = anstream::adapter::strip_str(&text).to_string();
             insta::assert_snapshot!(name, text);

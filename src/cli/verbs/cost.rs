@@ -8,10 +8,10 @@ use jiff::SignedDuration;
 
 use crate::control::cost::{self, Costs, Sum};
 
-use super::Common;
 use super::layout::{Cell, Grid};
 use super::output::{self, BOLD, DIM, painted};
 use super::words::{count, number, span, usd};
+use super::{Common, complete};
 
 /// Show the cost of sessions
 #[derive(Debug, Args)]
@@ -20,6 +20,7 @@ use super::words::{count, number, span, usd};
 )]
 pub(in crate::cli) struct Cost {
     /// Names, dated folder names, or instances [default: all sessions of the project]
+    #[arg(add = complete::sessions())]
     sessions: Vec<String>,
     /// Print it as JSON
     #[arg(long)]

@@ -14,13 +14,14 @@ use crate::session::signal::Status;
 use super::layout::{Cell, Grid};
 use super::output::{self, shortened};
 use super::words::{clock, span, usd};
-use super::{Common, pager};
+use super::{Common, complete, pager};
 
 /// Show a session's iterations and the events between them
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  samocode history jwt-login")]
 pub(in crate::cli) struct History {
     /// A name, a dated folder name, or an instance
+    #[arg(add = complete::sessions())]
     session: String,
     /// Print it as JSON
     #[arg(long)]
@@ -53,12 +54,7 @@ impl History {
     }
 }
 
-fn lines(
-    items: &[Item],
-    width: Option<usize>,
-    now: Timestamp,
-    zone: &TimeZone,
-) -> Vec<String> {
+fn lines(items: &[Item], width: Option<usize>, now: Timestamp, zone: &TimeZone) -> Vec<String> {
     let mut grid = Grid::new(&[]);
     for item in items {
         match item {
@@ -119,7 +115,9 @@ mod tests {
             iteration: 1,
             status,
             step,
-            summary: Some(format!("Looked at sessions, the {total}. of them, and at /src/auth/session_store.rs")),
+            summary: Some(format!(
+                "Looked at sessions, the {total}. of them, and at /src/auth/session_store.rs"
+            )),
             seconds: 120,
             runs: total,
             cost_usd: Some(0.12),
@@ -128,13 +126,23 @@ mod tests {
 
     fn story() -> Vec<Item> {
         vec![
-            iteration(1, Phase::Investigation, Status::Continue, Step::Enter { phase: Phase::Requirements }),
+            iteration(
+                1,
+                Phase::Investigation,
+                Status::Continue,
+                Step::Enter { phase: Phase::Requirements },
+            ),
             Item::Event {
                 at: at(180),
                 kind: "started".to_owned(),
                 text: "started again by a human, after it had been stopped for a while".to_owned(),
             },
-            iteration(2, Phase::Requirements, Status::Waiting, Step::Wait { waits_for: "qa_answers".into() }),
+            iteration(
+                2,
+                Phase::Requirements,
+                Status::Waiting,
+                Step::Wait { waits_for: "qa_answers".into() },
+            ),
             iteration(3, Phase::Done, Status::Done, Step::Finish),
         ]
     }
@@ -146,9 +154,13 @@ mod tests {
 
     #[test]
     fn the_story_fits_the_terminal_and_a_pipe_gets_all_of_it() {
-        for (name, width) in
-            [("40", Some(40)), ("60", Some(60)), ("80", Some(80)), ("120", Some(120)), ("piped", None)]
-        {
+        for (name, width) in [
+            ("40", Some(40)),
+            ("60", Some(60)),
+            ("80", Some(80)),
+            ("120", Some(120)),
+            ("piped", None),
+        ] {
             let text = plain(width);
             insta::assert_snapshot!(name, text);
             let fits = |line: &str| width.is_none_or(|width| line.chars().count() <= width);

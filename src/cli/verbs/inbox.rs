@@ -10,7 +10,7 @@ use crate::session::clock;
 use crate::session::describe::harmless;
 
 use super::words::clock;
-use super::{Common, layout, output, pager};
+use super::{Common, complete, layout, output, pager};
 
 /// Show a session's unread mail
 #[derive(Debug, Args)]
@@ -19,6 +19,7 @@ use super::{Common, layout, output, pager};
 )]
 pub(in crate::cli) struct Inbox {
     /// A name, a dated folder name, or an instance
+    #[arg(add = complete::sessions())]
     session: String,
     /// Include messages that were read
     #[arg(long)]

@@ -16,7 +16,7 @@ use crate::control::look::List;
 use crate::control::view::View;
 use crate::session::clock;
 
-use super::{Common, output, pager};
+use super::{Common, complete, output, pager};
 
 /// Show all sessions, or one in detail
 #[derive(Debug, Args)]
@@ -25,6 +25,7 @@ use super::{Common, output, pager};
 )]
 pub(in crate::cli) struct Status {
     /// A name, a dated folder name, or an instance
+    #[arg(add = complete::sessions())]
     session: Option<String>,
     /// Print it as JSON
     #[arg(long)]
@@ -52,9 +53,10 @@ impl Status {
             return output::json(&Listed { sessions: views });
         }
         if views.is_empty() {
-            return output::line(
-                "No sessions yet. Start one with: samocode enable NAME --task \"what to build\"",
-            );
+            let user = if common.system { " --run-as USER" } else { "" };
+            return output::line(common.command(&format!(
+                "No sessions yet. Start one with: samocode enable{user} NAME --task \"what to build\"",
+            )));
         }
         let columns = list::Columns { project: is_outside(&common.caller()?) };
         let home = Dirs::user(&Env::of_process()).ok();
@@ -64,6 +66,8 @@ impl Status {
             .map(|view| View { project: short(&view.project).unwrap_or(view.project), ..view })
             .collect();
         let (now, zone) = (Timestamp::now(), clock::local_zone());
-        output::line(list::lines(&views, columns, output::width(), now, &zone).join("\n"))
+        let paste = |text: &str| common.command(text);
+        let lines = list::lines(&views, columns, &paste, output::width(), now, &zone);
+        output::line(lines.join("\n"))
     }
 }

@@ -14,7 +14,7 @@ use crate::session::state::Word;
 
 use super::output::{self, DIM, painted, shortened, state_style};
 use super::words::{ago, clock, instant, span};
-use super::{Common, layout, pager};
+use super::{Common, complete, layout, pager};
 
 /// Explain a session's current state, and how to change it
 #[derive(Debug, Args)]
@@ -23,6 +23,7 @@ use super::{Common, layout, pager};
 )]
 pub(in crate::cli) struct Why {
     /// A name, a dated folder name, or an instance
+    #[arg(add = complete::sessions())]
     session: String,
     /// Print it as JSON
     #[arg(long)]
@@ -54,6 +55,8 @@ impl Why {
                 "since": view.since,
                 "cause": cause,
                 "remedy": remedy,
+                "read": view.read,
+                "merge": view.merge,
                 "events": happened,
             }));
         }
@@ -65,7 +68,14 @@ impl Why {
         };
         let state = painted(state_style(view.state), format!("{:LABEL$}", view.state.as_str()));
         tell(format!("{state}  "), &shortened(&cause, 400, width))?;
-        tell(" ".repeat(LABEL + 2), &remedy)?;
+        let under = || " ".repeat(LABEL + 2);
+        tell(under(), &remedy)?;
+        if let Some(file) = &view.read {
+            tell(under(), &format!("read {file}"))?;
+        }
+        if let Some(merge) = &view.merge {
+            tell(under(), &format!("merge it: {}", layout::glued(merge)))?;
+        }
         for item in happened.iter().take(MOST) {
             if let Item::Event { at, text, .. } = item {
                 let at = painted(DIM, format!("{:LABEL$}", instant(*at, now, &zone)));

@@ -14,6 +14,7 @@ mod checks;
 mod creation;
 mod reading;
 mod recovery;
+mod removal;
 
 /// A repository and a place for worktrees, gone at the end.
 pub(super) struct Lab {

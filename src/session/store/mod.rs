@@ -14,6 +14,7 @@
 //! is ever truncated in place, and only the digits of counters are overwritten.
 
 mod crash;
+mod document;
 mod files;
 mod folder;
 mod journal_file;
@@ -22,6 +23,7 @@ mod mailbox;
 mod outage;
 
 pub use crash::crash_point;
+pub use document::Document;
 pub use files::{
     StoreError, Unsynced, amend, append, append_unsynced, cut_torn, length, make_folder, read,
     read_tail, remove, replace, replace_again, replace_derived, sweep,

@@ -29,12 +29,7 @@ pub(super) async fn show(common: &Common, typed: &str, json: bool) -> anyhow::Re
     lines.into_iter().try_for_each(output::line)
 }
 
-fn lines(
-    shown: &Detail,
-    width: Option<usize>,
-    now: Timestamp,
-    zone: &TimeZone,
-) -> Vec<String> {
+fn lines(shown: &Detail, width: Option<usize>, now: Timestamp, zone: &TimeZone) -> Vec<String> {
     let view = &shown.view;
     let mut found = vec![format!(
         "{}  {}{}",
@@ -70,6 +65,8 @@ fn lines(
             }
         }
     }
+    tell("Read", view.read.clone().unwrap_or_default());
+    tell("Merge", view.merge.as_deref().map(layout::glued).unwrap_or_default());
     let said = view.summary.as_ref().filter(|said| view.reason.as_ref() != Some(said));
     tell("Last said", said.map(|said| text(said)).unwrap_or_default());
     let (input, output) = (number(view.tokens.input), number(view.tokens.output));

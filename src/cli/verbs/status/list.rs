@@ -1,5 +1,7 @@
 //! The table of all sessions.
 
+use std::path::Path;
+
 use anstyle::AnsiColor;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -19,12 +21,15 @@ pub(super) struct Columns {
     pub(super) project: bool,
 }
 
+/// Makes the commands in a text fit for pasting.
+pub(super) type Paste<'a> = &'a dyn Fn(&str) -> String;
+
 /// What NEEDS says of a session: why it needs attention, then the command that helps. The command
 /// is never wrapped, so that it can be copied whole.
-fn needs_cell(view: &View, now: Timestamp, zone: &TimeZone) -> Cell {
+fn needs_cell(view: &View, paste: Paste<'_>, now: Timestamp, zone: &TimeZone) -> Cell {
     let (reason, command) = needs(view, now, zone);
     let reason = in_line(&reason, usize::MAX);
-    let text = match (reason.as_str(), glued(&command)) {
+    let text = match (reason.as_str(), glued(&paste(&command))) {
         ("", command) => command,
         (reason, command) if command.is_empty() => reason.to_owned(),
         (reason, command) => format!("{reason}: {command}"),
@@ -56,7 +61,12 @@ fn needs(view: &View, now: Timestamp, zone: &TimeZone) -> (String, String) {
     let instance = &view.instance;
     let command = view.needs.as_ref().map(|needs| needs.command.clone()).unwrap_or_default();
     match (view.state, &view.needs) {
-        (Word::Waiting, Some(needs)) => (wanted(&needs.waits_for, needs.count), command),
+        (Word::Waiting, Some(needs)) => {
+            let file = view.read.as_deref().and_then(|path| Path::new(path).file_name());
+            let file = file.map(|name| format!(" ({})", name.to_string_lossy()));
+            let what = wanted(&needs.waits_for, needs.count);
+            (format!("{what}{}", file.unwrap_or_default()), command)
+        }
         (Word::Failed, _) => ("the unit failed".to_owned(), command),
         (Word::Stopped, _) => (String::new(), format!("samocode start {instance}")),
         (Word::Limited, _) => {
@@ -95,6 +105,7 @@ pub(super) fn wanted(waits_for: &WaitsFor, count: Option<usize>) -> String {
 pub(super) fn lines(
     views: &[View],
     columns: Columns,
+    paste: Paste<'_>,
     width: Option<usize>,
     now: Timestamp,
     zone: &TimeZone,
@@ -105,7 +116,7 @@ pub(super) fn lines(
     }
     let mut grid = Grid::new(&header);
     for view in views {
-        grid.row(cells(view, columns, now, zone), needs_cell(view, now, zone));
+        grid.row(cells(view, columns, now, zone), needs_cell(view, paste, now, zone));
     }
     grid.lines(width)
 }
@@ -139,6 +150,8 @@ mod tests {
             reason: None,
             summary: None,
             needs: None,
+            read: None,
+            merge: None,
             cost_usd,
             tokens: Tokens { input: 0, output: 0 },
             unit: None,
@@ -155,7 +168,8 @@ mod tests {
         let mut limited = view("old-parser", Word::Limited, Phase::Implementation, 14, 109.77);
         limited.until = Some("2026-11-20T19:00:00Z".parse().unwrap());
         limited.last_progress = Some("2026-11-20T16:02:00Z".parse().unwrap());
-        let waiting = view("jwt-login", Word::Waiting, Phase::Requirements, 3, 0.42);
+        let mut waiting = view("jwt-login", Word::Waiting, Phase::Requirements, 3, 0.42);
+        waiting.read = Some("/home/u/shop-sessions/26-11-20-jwt-login/_qa.md".to_owned());
         let mut blocked = view("csv", Word::Blocked, Phase::Planning, 2, 0.0);
         blocked.reason = Some(
             "the tests need a database\nthat is nowhere to be found, and \u{1b}[31mred".into(),
@@ -172,16 +186,21 @@ mod tests {
     }
 
     fn plain(width: Option<usize>) -> String {
-        let lines = lines(&evening(), Columns::default(), width, now(), &TimeZone::UTC);
+        let lines =
+            lines(&evening(), Columns::default(), &str::to_owned, width, now(), &TimeZone::UTC);
         let text = lines.iter().map(|line| format!("{line}\n")).collect::<String>();
         anstream::adapter::strip_str(&text).to_string()
     }
 
     #[test]
     fn a_table_fits_the_terminal_and_a_pipe_gets_all_of_it() {
-        for (name, width) in
-            [("40", Some(40)), ("60", Some(60)), ("80", Some(80)), ("120", Some(120)), ("piped", None)]
-        {
+        for (name, width) in [
+            ("40", Some(40)),
+            ("60", Some(60)),
+            ("80", Some(80)),
+            ("120", Some(120)),
+            ("piped", None),
+        ] {
             let text = plain(width);
             insta::assert_snapshot!(name, text);
             let fits = |line: &str| width.is_none_or(|width| line.chars().count() <= width);
@@ -192,7 +211,7 @@ mod tests {
     #[test]
     fn a_list_of_several_projects_names_them() {
         let columns = Columns { project: true };
-        let lines = lines(&evening(), columns, Some(140), now(), &TimeZone::UTC);
+        let lines = lines(&evening(), columns, &str::to_owned, Some(140), now(), &TimeZone::UTC);
         let text = anstream::adapter::strip_str(&lines.join("\n")).to_string();
         assert!(text.starts_with("SESSION       PROJECT       PHASE"), "{text}");
         assert!(text.contains("\njwt-login     /home/u/shop  ■■■"), "{text}");
@@ -208,7 +227,7 @@ mod tests {
     #[test]
     fn an_agents_words_bring_no_escape_sequence() {
         let lines =
-            lines(&evening(), Columns::default(), Some(200), now(), &TimeZone::UTC);
+            lines(&evening(), Columns::default(), &str::to_owned, Some(200), now(), &TimeZone::UTC);
         assert!(!lines.iter().any(|line| line.contains("\u{1b}[31mred")));
     }
 }

@@ -1,0 +1,84 @@
+//! Removing a session's worktree without losing anything of it. The branch stays.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::command::{git_command, run};
+use super::{Error, changed_files};
+
+/// Longest wait for git: it deletes every file.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// What became of a worktree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Removal {
+    /// It was removed.
+    Removed,
+    /// There was none.
+    Absent,
+    /// It stays: this many files are not committed.
+    Uncommitted(usize),
+    /// It stays: this many commits are on no branch.
+    Loose(usize),
+}
+
+/// Removes the worktree at `root` of the repository `repo`, if it holds nothing that is not on a
+/// branch. Files that git ignores go with it.
+///
+/// # Errors
+/// git's, also for a worktree that is locked or has submodules.
+pub async fn remove_worktree(repo: &Path, root: &Path) -> Result<Removal, Error> {
+    let shown = root.display();
+    if std::fs::symlink_metadata(root).is_err() {
+        // What git still knows of it is in the way of another at the same place.
+        let doing = format!("forget the missing worktree {shown}");
+        let mut command = git_command(repo);
+        command.args(["worktree", "prune"]);
+        run(command, &doing, LIMIT).await?.checked(doing)?;
+        return Ok(Removal::Absent);
+    }
+    check_linked(root).await?;
+    match changed_files(root).await? {
+        0 => {}
+        files => return Ok(Removal::Uncommitted(files)),
+    }
+    match loose_commits(root).await? {
+        0 => {}
+        commits => return Ok(Removal::Loose(commits)),
+    }
+    let doing = format!("remove the worktree {shown}");
+    let mut command = git_command(repo);
+    // Not by force: git looks once more, and leaves what has changed meanwhile.
+    command.args(["worktree", "remove", "--"]).arg(root);
+    run(command, &doing, LIMIT).await?.checked(doing)?;
+    Ok(Removal::Removed)
+}
+
+/// What git says of `root` has to be about `root`, and not about the repository it belongs to.
+async fn check_linked(root: &Path) -> Result<(), Error> {
+    let doing = format!("look at the worktree {}", root.display());
+    let mut command = git_command(root);
+    command.args(["rev-parse", "--show-toplevel", "--git-dir", "--git-common-dir"]);
+    let finished = run(command, &doing, LIMIT).await?.checked(doing.clone())?;
+    let said = String::from_utf8_lossy(&finished.stdout).into_owned();
+    let paths: Vec<_> = said.lines().map(|line| root.join(line).canonicalize().ok()).collect();
+    let own = root.canonicalize().ok();
+    match paths.as_slice() {
+        [top, git_dir, common] if own.is_some() && *top == own && git_dir != common => Ok(()),
+        _ => Err(Error::Git { doing, said: "it is not a linked worktree of its own".to_owned() }),
+    }
+}
+
+/// How many commits only the HEAD of the worktree holds.
+async fn loose_commits(root: &Path) -> Result<usize, Error> {
+    let mut command = git_command(root);
+    command.args(["rev-parse", "--verify", "--quiet", "HEAD"]);
+    let doing = format!("look for commits in {}", root.display());
+    if !run(command, &doing, LIMIT).await?.status.success() {
+        return Ok(0);
+    }
+    let mut command = git_command(root);
+    command.args(["rev-list", "--count", "HEAD", "--not", "--branches", "--remotes", "--tags"]);
+    let line = run(command, &doing, LIMIT).await?.line(doing.clone())?;
+    line.trim().parse().map_err(|_| Error::Git { doing, said: line })
+}
