@@ -397,3 +397,47 @@ fn impossible_requests_are_refused_in_one_line() {
     user.wait_until("it is taken", BOUND, || session.journal("mail").len() == 1);
     assert_eq!(session.journal("mail")[0]["from"], "other");
 }
+
+/// Also what the preparation had to say: it is shown in the same places.
+#[test]
+fn files_that_are_no_messages_reach_the_agent_and_notes_are_shown_everywhere() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user("drops");
+    let agent = user.obedient_agent("");
+    let modules = "git -c protocol.file.allow=always submodule --quiet add ~/part part; git commit --quiet -m part";
+    user.git_repo("part").create();
+    let project =
+        user.project("shop").repo(|repo| repo.then(modules)).key("SAMOCODE_AGENT", &agent).create();
+    let session = project.named("jwt");
+    let begun = session.project.samocode(["enable", "jwt", "--task", "Paint"]).ok();
+    assert!(begun.stderr.contains("git submodule update --init"), "{begun}");
+    session.wait_to_rest("waiting", "requirements");
+    let status = say(&session, &["status", "jwt"]).stdout;
+    assert!(status.contains("Note") && status.contains("submodule update --init"), "{status}");
+    let prompts = || user.sh("cat ~/asked/jwt.*").ok().stdout;
+    assert!(prompts().contains("submodule update --init"), "{}", prompts());
+
+    user.sh("cd ~/shop-sessions/*-jwt/_inbox
+         echo 'use port 8081' >note.txt
+         printf '{\"id\":\"m-1\",\"from\":\"human\",\"kind\":\"appr' >m-1.json
+         echo 'from another age' >\"$(printf 'old\\351.txt')\"
+         mkdir box; : >empty")
+        .ok();
+    let inbox = say(&session, &["inbox", "jwt"]);
+    assert!(inbox.stderr.contains("truncated") && inbox.stderr.contains("empty"), "{inbox}");
+    say(&session, &["start", "jwt"]);
+    session.wait_to_rest("waiting", "requirements");
+    user.wait_until("the agent got it", BOUND, || prompts().contains("use port 8081"));
+    let asked = prompts();
+    for part in ["\n    use port 8081\n", "\"kind\":\"appr", "from another age"] {
+        assert!(asked.contains(part), "{part:?} is missing in\n{asked}");
+    }
+    assert_eq!(unread(&session), 0);
+    assert_eq!(session.journal("foreign_mail").len(), 5, "{}", session.file("_journal.jsonl"));
+    assert_eq!(session.stands().1, "requirements", "it opens no gate");
+    let logs = say(&session, &["logs", "jwt"]).stdout;
+    assert!(logs.contains("_inbox/m-1.json could not be read as mail"), "{logs}");
+    assert!(logs.contains("_inbox/box could not be read as mail"), "{logs}");
+    let kept = user.sh("ls ~/shop-sessions/*-jwt/_mail").ok().stdout;
+    assert!(kept.contains("-note.txt\n") && kept.contains("-box\n"), "{kept}");
+}

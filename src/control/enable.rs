@@ -1,6 +1,7 @@
 //! Beginning a session, or resuming one, as a unit.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,7 @@ use crate::session::state::Word;
 
 use super::context::{Caller, Context};
 use super::error::Result;
+use super::folders::FolderWatch;
 use super::host::{Operation, Perform};
 use super::install::{UnitFiles, check_agent, check_branch, check_user, planned};
 use super::request::{Became, Work, resume_despite_stop};
@@ -126,6 +128,7 @@ impl Perform for Enable {
         unit.start(manager.as_ref(), on.progress).await?;
         let waits = if became == Became::Known { Waits::of(on.caller, session)? } else { None };
         warn_of_secrets(context)?;
+        tell_notes(context, session).await;
         Ok(Enabled {
             session: session.name.clone(),
             instance: session.instance.clone(),
@@ -166,6 +169,23 @@ fn warn_of_secrets(context: &Context) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// How long a session's worktree may take before the caller is answered without it.
+const PREPARATION: Duration = Duration::from_secs(5);
+
+/// Reports what was not as it should be when the worktree was made, such as empty submodules. A
+/// large checkout is not waited for: `status` shows it later.
+pub(super) async fn tell_notes(context: &Context, session: &Session) {
+    let is_prepared = || {
+        let hook = session.hook().ok();
+        hook.is_some_and(|hook| hook.worktree.is_some() || hook.state != Word::New)
+    };
+    if let Ok(watch) = FolderWatch::new(session.folder.path()) {
+        let _ = tokio::time::timeout(PREPARATION, watch.until(is_prepared)).await;
+    }
+    let notes = session.hook().map(|hook| hook.notes).unwrap_or_default();
+    notes.into_iter().for_each(|note| context.warnings.add(note));
 }
 
 fn planned_branch(context: &Context, session: &Session) -> Option<String> {

@@ -32,9 +32,19 @@ impl Perform for Inbox {
     async fn perform(self, on: &Operation<'_>) -> Result<Vec<Mail>> {
         let session = on.resolve(&self.session)?.session;
         let unread = session.folder.unread()?;
-        for (name, why) in &unread.strange {
-            on.warnings.add(format!("{}: {why}", session.folder.inbox().join(name).display()));
+        for foreign in &unread.foreign {
+            let path = session.folder.inbox().join(&foreign.name);
+            let then = match foreign.message() {
+                Some(_) => "the agent will get it as text",
+                None => "it will be set aside",
+            };
+            on.warnings.add(format!(
+                "{} is not a message ({}): {then}",
+                path.display(),
+                foreign.why
+            ));
         }
+        session.hook()?.notes.into_iter().for_each(|note| on.warnings.add(note));
         let mut mail = Vec::new();
         if self.all {
             let read = session.folder.read_mail()?.into_iter();

@@ -13,7 +13,7 @@ use crate::session::state::Word;
 use crate::session::store::read_journal;
 
 use super::context::manager;
-use super::enable::Waits;
+use super::enable::{Waits, tell_notes};
 use super::error::{Error, Result};
 use super::folders::FolderWatch;
 use super::host::{Operation, Perform};
@@ -101,6 +101,7 @@ impl Perform for Start {
         }
         unit.install(manager.as_ref(), on.progress).await?;
         unit.start(manager.as_ref(), on.progress).await?;
+        tell_notes(context, session).await;
         Ok(Started {
             session: session.name.clone(),
             instance: session.instance.clone(),

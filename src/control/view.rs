@@ -35,6 +35,9 @@ pub struct View {
     pub worktree: Option<String>,
     /// The git branch; `None` without one, and before it is made.
     pub branch: Option<String>,
+    /// Where HEAD is, in a sentence, if it is not on that branch.
+    #[serde(default)]
+    pub elsewhere: Option<String>,
     /// The state in one word, corrected by what the service manager knows.
     pub state: Word,
     /// The phase it is in.
@@ -70,6 +73,9 @@ pub struct View {
     pub tokens: Tokens,
     /// Its unit; `None` where no service manager was asked.
     pub unit: Option<Unit>,
+    /// What a human should know beside the state, a sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// What a session needs from a human, and the command that gives it.
@@ -140,6 +146,7 @@ impl View {
             folder: session.folder.path().display().to_string(),
             worktree: hook.worktree.clone(),
             branch: hook.branch.clone(),
+            elsewhere: hook.elsewhere.clone(),
             state,
             phase: hook.phase,
             iteration: hook.iteration,
@@ -163,6 +170,7 @@ impl View {
                 active: unit.active.to_string(),
                 restarts: None,
             }),
+            notes: hook.notes,
         })
     }
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::command::{git_command, run};
+use super::confirm::confirm;
 use super::{Error, changed_files};
 
 /// Longest wait for git: it deletes every file.
@@ -37,7 +38,8 @@ pub async fn remove_worktree(repo: &Path, root: &Path) -> Result<Removal, Error>
         run(command, &doing, LIMIT).await?.checked(doing)?;
         return Ok(Removal::Absent);
     }
-    check_linked(root).await?;
+    // What git says there has to be about this folder.
+    confirm(root, repo, None).await?;
     match changed_files(root).await? {
         0 => {}
         files => return Ok(Removal::Uncommitted(files)),
@@ -54,21 +56,6 @@ pub async fn remove_worktree(repo: &Path, root: &Path) -> Result<Removal, Error>
     Ok(Removal::Removed)
 }
 
-/// What git says of `root` has to be about `root`, and not about the repository it belongs to.
-async fn check_linked(root: &Path) -> Result<(), Error> {
-    let doing = format!("look at the worktree {}", root.display());
-    let mut command = git_command(root);
-    command.args(["rev-parse", "--show-toplevel", "--git-dir", "--git-common-dir"]);
-    let finished = run(command, &doing, LIMIT).await?.checked(doing.clone())?;
-    let said = String::from_utf8_lossy(&finished.stdout).into_owned();
-    let paths: Vec<_> = said.lines().map(|line| root.join(line).canonicalize().ok()).collect();
-    let own = root.canonicalize().ok();
-    match paths.as_slice() {
-        [top, git_dir, common] if own.is_some() && *top == own && git_dir != common => Ok(()),
-        _ => Err(Error::Git { doing, said: "it is not a linked worktree of its own".to_owned() }),
-    }
-}
-
 /// How many commits only the HEAD of the worktree holds.
 async fn loose_commits(root: &Path) -> Result<usize, Error> {
     let mut command = git_command(root);
@@ -78,7 +65,10 @@ async fn loose_commits(root: &Path) -> Result<usize, Error> {
         return Ok(0);
     }
     let mut command = git_command(root);
-    command.args(["rev-list", "--count", "HEAD", "--not", "--branches", "--remotes", "--tags"]);
+    command.args(["rev-list", "--count", "HEAD", "--not"]);
+    // References of the worktree's own go with it.
+    command.args(["worktree", "bisect", "rewritten"].map(|own| format!("--exclude=refs/{own}/*")));
+    command.arg("--glob=refs/*");
     let line = run(command, &doing, LIMIT).await?.line(doing.clone())?;
     line.trim().parse().map_err(|_| Error::Git { doing, said: line })
 }

@@ -6,6 +6,8 @@ use serde_json::{Map, Value};
 
 use super::names;
 
+pub mod foreign;
+
 /// Maximum size of a message file, in bytes.
 pub const MAX_BYTES: usize = 256 * 1024;
 

@@ -3,8 +3,10 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::Elsewhere;
 use super::history::HistoryLine;
 use super::journal::{Entry, RunCost, Step, Usage};
+use super::notes::Notes;
 use super::phase::Phase;
 
 mod fold;
@@ -130,10 +132,14 @@ pub struct State {
     pub costs: Costs,
     /// When the agent last made progress, as far as the journal knows.
     pub last_progress: Option<Timestamp>,
+    /// Where the worktree's HEAD is, if it is not on the session's branch.
+    pub elsewhere: Option<Elsewhere>,
     /// Reboots of the machine and the damage they did.
     pub machine: Machine,
     /// Recent quick deaths of the worker, for the crash-loop delay.
     pub deaths: Deaths,
+    /// What a human should know beside the state.
+    pub notes: Notes,
 }
 
 impl State {

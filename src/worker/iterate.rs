@@ -24,7 +24,7 @@ use crate::session::{Needs, clock, names, stamp};
 use super::budget::Spent;
 use super::context::LastSeen;
 use super::decide::Numbers;
-use super::follow::Watch;
+use super::follow::{STARTING, Watch};
 use super::{Trouble, Worker, prepare};
 
 /// How long killed processes may take to exit.
@@ -88,14 +88,23 @@ impl Worker<'_> {
                     tracing::warn!("the worktree may be in a bad state: {reason}");
                 }
             }
+            match checkout.confirm(self.worktree.as_ref()).await {
+                Ok(confirmed) => self.worktree = Some(confirmed),
+                Err(error) => return self.block(error.to_string(), Needs::HumanDecision),
+            }
             if self.writer.state().machine.is_first_run_since_boot() {
                 self.restore_damaged(&checkout).await?;
             }
+            // Somebody may have moved it since the last run; the agent is told what is true now.
+            if let Some(moved) = self.head_moved().await {
+                self.writer.record(moved)?;
+            }
         }
         self.read_env_file();
-        let agent = match self.agent() {
-            Ok(found) => found,
-            Err(reason) => return self.block(reason, Needs::HumanDecision),
+        let agent = match self.agent().await {
+            Some(Ok(found)) => found,
+            Some(Err(error)) => return self.block(error.to_string(), Needs::HumanDecision),
+            None => return Ok(()),
         };
         let plan = self.plan(numbers, &agent);
         let account = self.account();
@@ -122,7 +131,7 @@ impl Worker<'_> {
         }))?;
         self.writer.restore_overview()?;
         self.writer.open_overview()?;
-        self.writer.show_hook()?;
+        self.writer.show_start(STARTING)?;
         let since = SystemTime::now() - TICK;
         let ended = self.run(&agent, &plan, &log).await?;
         crash_point("the run is over");
@@ -190,6 +199,7 @@ impl Worker<'_> {
             oom_kills: counted.oom_kills,
             ended_by,
             resumed: plan.resume,
+            rejected: self.writer.state().iteration.as_ref().is_some_and(|known| known.rejected),
             reports_end: agent.capabilities().reports_end,
             conversation: &plan.conversation,
             environment: &environment,

@@ -1,6 +1,8 @@
 //! Mail: from the inbox to the journal and the agent. Each message is journaled before it is moved,
 //! so that a duplicate is recognized.
 
+use jiff::Timestamp;
+
 use crate::agent::prompt;
 use crate::agent::run::Run;
 use crate::session::clock;
@@ -13,11 +15,8 @@ use super::{Trouble, Worker};
 impl Worker<'_> {
     /// Processes all mail in the inbox.
     pub(super) fn take_mail(&mut self) -> Result<(), Trouble> {
+        self.take_foreign(|_| true)?;
         let unread = self.writer.folder.unread()?;
-        for (file, why) in unread.strange {
-            tracing::warn!("_inbox/{file} is not a message; moved it to _mail/: {why}");
-            self.writer.folder.put_away(&file, &file)?;
-        }
         let before = self.writer.state().word();
         for (file, message) in unread.messages {
             // A message that was read before is a repetition, such as an approval sent twice. It
@@ -63,6 +62,8 @@ impl Worker<'_> {
     /// true if a human asks for a handoff.
     pub(super) fn deliver_live(&mut self, run: &mut Run) -> Result<bool, Trouble> {
         let mut handoff = false;
+        // Whoever writes a file in place may not be done yet.
+        self.take_foreign(|foreign| foreign.is_settled(Timestamp::now()))?;
         for (file, message) in self.writer.folder.unread()?.messages {
             if !matches!(message.kind, Kind::Text | Kind::Nudge | Kind::Handoff) {
                 continue;

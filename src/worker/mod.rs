@@ -14,8 +14,11 @@ mod context;
 mod decide;
 mod file_stamp;
 mod follow;
+mod foreign;
+mod head;
 mod iterate;
 mod journald;
+mod last_words;
 mod ledger;
 mod mail;
 mod notices;
@@ -42,6 +45,7 @@ use jiff::Timestamp;
 
 use crate::config::secret::redactor;
 use crate::config::{Env, EnvFile, Project, Redactor, Settings};
+use crate::git;
 use crate::notify::{Channels, Outbox};
 use crate::platform::cgroup::UnitCgroup;
 use crate::platform::strays;
@@ -236,6 +240,8 @@ struct Worker<'a> {
     env_file_read: Option<FileStamp>,
     redactor: Redactor,
     slot: Option<Slot>,
+    /// The worktree as it was before the last run, when git was known to work in it.
+    worktree: Option<git::Confirmed>,
 }
 
 impl<'a> Worker<'a> {
@@ -264,6 +270,7 @@ impl<'a> Worker<'a> {
             env_file_read: None,
             redactor,
             slot,
+            worktree: None,
         })
     }
 
@@ -351,7 +358,9 @@ impl<'a> Worker<'a> {
         {
             tracing::warn!("the unit stays enabled: {error}");
         }
-        self.writer.record(Event::WorkerEnded(event::WorkerEnded { end: End::Settled }))?;
+        self.writer.catch_up()?;
+        // Only the count of quick deaths depends on it, and a reboot resets that anyway.
+        self.writer.note(Event::WorkerEnded(event::WorkerEnded { end: End::Settled }))?;
         self.writer.write_hook()?;
         self.notify.status(&notices::status_line(self.writer.state(), None, None));
         crash_point("at rest, the manager does not know");

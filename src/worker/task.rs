@@ -21,6 +21,7 @@ impl Worker<'_> {
         let now = clock::local_now();
         let mail = self.unseen_mail();
         let interrupted = interrupted(state);
+        let notes = state.notes.all();
         let restored = state.machine.damage().map(Restored::describe);
         let input = PromptInput {
             session: &session,
@@ -38,10 +39,12 @@ impl Worker<'_> {
             gate: state.phase().is_gate().then_some(state.visit.gate),
             task: Some(state.task.as_str()).filter(|task| !task.is_empty()),
             dive: state.dive.as_deref(),
+            notes: &notes,
             mail: &mail,
             interrupted: interrupted.as_deref(),
             restarted: state.machine.restart_is_news(),
             restored: restored.as_deref(),
+            elsewhere: state.elsewhere.as_ref(),
             handoff: state.handoff.as_ref(),
         };
         let prompt = match &plan.asked {

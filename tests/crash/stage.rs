@@ -245,7 +245,7 @@ impl Stage {
             format!("{line:?}")
         });
         let unread = self.folder.unread().unwrap();
-        assert!(unread.messages.is_empty() && unread.strange.is_empty(), "{unread:?}");
+        assert!(unread.messages.is_empty() && unread.foreign.is_empty(), "{unread:?}");
         let overview = fs::read_to_string(self.folder.overview()).unwrap();
         let worktree = "worktrees/26-11-20-demo";
         assert_eq!(self.git(worktree, &["status", "--porcelain"]), "");

@@ -84,7 +84,11 @@ impl End {
 
 impl Stage<'_> {
     pub(super) fn play(mut self) -> Result<()> {
-        self.tell(Event::Started { conversation: self.run.clone(), model: "rehearsal".into() })?;
+        self.tell(Event::Started {
+            conversation: self.run.clone(),
+            model: "rehearsal".into(),
+            permissions: None,
+        })?;
         let end = match self.phase {
             Phase::Init => End::go(Some(Phase::Investigation), "Session is ready", "Investigate"),
             Phase::Investigation => self.investigate()?,

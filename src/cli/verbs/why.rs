@@ -57,6 +57,7 @@ impl Why {
                 "remedy": remedy,
                 "read": view.read,
                 "merge": view.merge,
+                "notes": view.notes,
                 "events": happened,
             }));
         }
@@ -70,6 +71,9 @@ impl Why {
         tell(format!("{state}  "), &shortened(&cause, 400, width))?;
         let under = || " ".repeat(LABEL + 2);
         tell(under(), &remedy)?;
+        for note in &view.notes {
+            tell(under(), &format!("note: {}", shortened(note, 400, width)))?;
+        }
         if let Some(file) = &view.read {
             tell(under(), &format!("read {file}"))?;
         }
@@ -100,6 +104,11 @@ fn cause(view: &View, now: Timestamp, zone: &TimeZone) -> String {
     }
     if let Some(reason) = &view.reason {
         text += &format!(": {reason}");
+    }
+    // A block because of it has its own words.
+    let is_said = |head: &&String| view.reason.as_ref().is_some_and(|why| why.contains(*head));
+    if let Some(head) = view.elsewhere.as_ref().filter(|head| !is_said(head)) {
+        text += &format!("; {head}");
     }
     if let Some(until) = view.until.filter(|at| *at > now) {
         text += &format!("; until {}", clock(until, now, zone));

@@ -128,6 +128,7 @@ impl Occurrence for Prepared {
     }
 
     fn fold(&self, _at: Timestamp, state: &mut State) {
+        state.notes.prepared(&self.notes);
         state.place = Some(Place {
             working_dir: self.working_dir.clone(),
             branch: self.branch.clone(),

@@ -52,6 +52,50 @@ impl Occurrence for Mail {
     }
 }
 
+/// A file in the inbox was not a message. The agent gets it as text, or it was set aside.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ForeignMail {
+    /// Name of the file in the inbox.
+    pub file: String,
+    /// Its name in `_mail/`, where it is kept as it was.
+    pub kept: String,
+    /// ID of the message that the agent gets in its place; absent if it was set aside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Why it is not a message; absent for plain text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
+
+impl Occurrence for ForeignMail {
+    const MESSAGE_ID: &str = "9f1d1a3c6b524e04a2f8d7c05e9b6a41";
+
+    fn describe(&self) -> String {
+        let Self { file, kept, message, problem } = self;
+        let file = one_line(file);
+        let became = match message {
+            Some(_) => "the agent gets it as text".to_owned(),
+            None => format!("it was set aside as _mail/{}", one_line(kept)),
+        };
+        match problem {
+            None => format!("_inbox/{file} is plain text: {became}"),
+            Some(problem) => {
+                format!("_inbox/{file} could not be read as mail ({}): {became}", one_line(problem))
+            }
+        }
+    }
+
+    fn is_warning(&self) -> bool {
+        self.problem.is_some()
+    }
+
+    fn fold(&self, _at: Timestamp, state: &mut State) {
+        if self.problem.is_some() {
+            state.notes.mail(self.describe());
+        }
+    }
+}
+
 /// A notification was sent, or could not be.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Notified {

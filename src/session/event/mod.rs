@@ -18,10 +18,10 @@ mod worker;
 pub use life::{
     Answered, Created, Imported, PhaseSet, Prepared, Resumed, Retried, Started, Stopped,
 };
-pub use mail::{Mail, Notified};
+pub use mail::{ForeignMail, Mail, Notified};
 pub use obstacle::{Blocked, BudgetWarned, Continued, Limited, Outage, Paused, Queued};
 pub use run::{
-    HandoffAsked, HandoffMade, Nudged, Repeated, RunEnded, RunLost, RunStarted, Stalled,
+    HandoffAsked, HandoffMade, HeadMoved, Nudged, Repeated, RunEnded, RunLost, RunStarted, Stalled,
 };
 pub use signal::{SignalAsked, SignalTaken, Step};
 pub use worker::{End, WorkerEnded, WorkerStarted};
@@ -120,10 +120,12 @@ events! {
     RunStarted = "run_started",
     RunEnded = "run_ended",
     RunLost = "run_lost",
+    HeadMoved = "head_moved",
     SignalAsked = "signal_asked",
     SignalTaken = "signal_taken",
     Blocked = "blocked",
     Mail = "mail",
+    ForeignMail = "foreign_mail",
     Answered = "answered",
     PhaseSet = "phase_set",
     Retried = "retried",

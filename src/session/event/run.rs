@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::session::Elsewhere;
 use crate::session::cost::RunCost;
 use crate::session::describe::{more, one_line, quiet};
 use crate::session::phase::Phase;
@@ -77,6 +78,9 @@ pub struct RunEnded {
     /// Whether the run uses up one of the iteration's retries.
     #[serde(default)]
     pub failure: bool,
+    /// Whether it was refused for a limit, and nobody knows until when.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub endless: bool,
     /// Whether the next run can resume its conversation.
     #[serde(default)]
     pub resumable: bool,
@@ -107,10 +111,7 @@ impl Occurrence for RunEnded {
         state.last_progress = Some(at);
         state.machine.run_ended();
         if let Some(iteration) = &mut state.iteration {
-            let why = || self.detail.clone().unwrap_or_else(|| self.outcome.to_string());
-            let in_order = self.outcome == RunOutcome::Finished;
-            let failure = self.failure.then(why);
-            iteration.run_ended(&self.run, failure, in_order, self.resumable, &self.cost);
+            iteration.run_ended(self);
         }
     }
 }
@@ -137,6 +138,31 @@ impl Occurrence for RunLost {
         if let Some(iteration) = &mut state.iteration {
             iteration.run_lost();
         }
+    }
+}
+
+/// HEAD of the worktree left the session's branch, moved on elsewhere, or came back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeadMoved {
+    /// Where it is now; absent if it is on the session's branch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head: Option<Elsewhere>,
+}
+
+impl Occurrence for HeadMoved {
+    const MESSAGE_ID: &str = "51109d42fa4d4978bfc7c0d37e96503a";
+
+    fn describe(&self) -> String {
+        let back = || "HEAD is back on the session's branch".to_owned();
+        self.head.as_ref().map_or_else(back, |head| one_line(&head.describe()))
+    }
+
+    fn is_warning(&self) -> bool {
+        self.head.is_some()
+    }
+
+    fn fold(&self, _at: Timestamp, state: &mut State) {
+        state.elsewhere.clone_from(&self.head);
     }
 }
 

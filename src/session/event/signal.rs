@@ -86,6 +86,7 @@ impl Occurrence for SignalTaken {
         state.last_signal = Some(LastSignal { line: self.line.clone(), step: self.step.clone() });
         state.unsettled = true;
         state.unseen.clear();
+        state.notes.signalled();
         state.handoff = None;
         state.iteration = None;
         state.deaths.stable();

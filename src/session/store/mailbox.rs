@@ -1,21 +1,27 @@
 //! A session's mail: unread in `_inbox/`, read in `_mail/`, one file per message.
 
+use std::ffi::OsString;
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::Path;
+use std::time::SystemTime;
 
-use super::files::{Attempt, Result, make_subfolder, rename, replace};
+use jiff::Timestamp;
+
+use super::error::{Attempt, Result};
+use super::files::{make_subfolder, open_regular, rename, replace};
 use super::folder::Folder;
-use crate::session::mail::Message;
-use crate::session::signal::MAX_BYTES;
+use crate::session::mail::foreign::Foreign;
+use crate::session::mail::{MAX_BYTES, MailError, Message};
+use crate::session::names;
 
 /// The contents of an inbox.
 #[derive(Debug, Default)]
 pub struct Unread {
     /// The messages, oldest first, each with its file name.
-    pub messages: Vec<(String, Message)>,
-    /// Names of files that are not messages, each with the reason.
-    pub strange: Vec<(String, String)>,
+    pub messages: Vec<(OsString, Message)>,
+    /// Files that are not messages.
+    pub foreign: Vec<Foreign>,
 }
 
 impl Folder {
@@ -42,11 +48,12 @@ impl Folder {
     /// If the inbox exists but cannot be read.
     pub fn unread(&self) -> Result<Unread> {
         let mut unread = Unread::default();
+        let folder = self.name();
+        let session = names::name_in_folder(&folder).unwrap_or(&folder);
         for name in names_in(&self.inbox())? {
-            let path = self.inbox().join(&name);
-            match read_message(&path) {
+            match read_message(&self.inbox().join(&name)) {
                 Ok(message) => unread.messages.push((name, message)),
-                Err(why) => unread.strange.push((name, why)),
+                Err(unread_file) => unread.foreign.push(unread_file.named(name, session)),
             }
         }
         unread.messages.sort_by(|(_, a), (_, b)| (a.at, &a.id).cmp(&(b.at, &b.id)));
@@ -90,7 +97,7 @@ impl Folder {
     ///
     /// # Errors
     /// If it cannot be moved.
-    pub fn put_away(&self, name: &str, to: &str) -> Result<()> {
+    pub fn put_away(&self, name: impl AsRef<Path>, to: &str) -> Result<()> {
         make_subfolder(&self.mail())?;
         let from = self.inbox().join(name);
         match rename(&from, &self.mail().join(to)) {
@@ -108,28 +115,53 @@ impl Folder {
 }
 
 /// File names in a mail folder, except for files still being written.
-fn names_in(folder: &Path) -> Result<Vec<String>> {
+fn names_in(folder: &Path) -> Result<Vec<OsString>> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries.attempt("read", folder)?,
     };
-    let mut names: Vec<String> = entries
+    let mut names: Vec<OsString> = entries
         .filter_map(std::result::Result::ok)
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .filter(|name| !name.starts_with('.'))
+        .map(|entry| entry.file_name())
+        .filter(|name| !name.as_encoded_bytes().starts_with(b"."))
         .collect();
     names.sort();
     Ok(names)
 }
 
-fn read_message(path: &Path) -> std::result::Result<Message, String> {
-    let meta = fs::symlink_metadata(path).map_err(|error| error.to_string())?;
+/// A file that is not a message.
+enum Unreadable {
+    /// It cannot be opened, or is no regular file.
+    Closed { at: Timestamp, why: String },
+    /// It holds something else: its first bytes, its length, and what is wrong with it.
+    Other { at: Timestamp, bytes: Vec<u8>, length: u64, error: MailError },
+}
+
+impl Unreadable {
+    fn named(self, name: OsString, session: &str) -> Foreign {
+        match self {
+            Self::Closed { at, why } => Foreign::closed(name, at, why),
+            Self::Other { at, bytes, length, error } => {
+                Foreign::of(name, at, session, &bytes, length, &error)
+            }
+        }
+    }
+}
+
+fn read_message(path: &Path) -> std::result::Result<Message, Unreadable> {
+    let closed = |at: Timestamp, why: String| Unreadable::Closed { at, why };
+    let meta = fs::symlink_metadata(path)
+        .map_err(|error| closed(Timestamp::UNIX_EPOCH, error.to_string()))?;
+    let at = Timestamp::try_from(meta.modified().unwrap_or(SystemTime::UNIX_EPOCH))
+        .unwrap_or(Timestamp::UNIX_EPOCH);
     if !meta.is_file() {
-        return Err("not a regular file".to_owned());
+        return Err(closed(at, "it is not a regular file".to_owned()));
     }
-    if meta.len() > MAX_BYTES as u64 {
-        return Err(format!("it has {} bytes, more than the maximum of {MAX_BYTES}", meta.len()));
-    }
-    let bytes = fs::read(path).map_err(|error| error.to_string())?;
-    Message::parse(&bytes).map_err(|error| error.to_string())
+    let mut bytes = Vec::new();
+    let most = MAX_BYTES as u64 + 1;
+    open_regular(path)
+        .and_then(|file| file.take(most).read_to_end(&mut bytes))
+        .map_err(|error| closed(at, error.to_string()))?;
+    let length = meta.len().max(bytes.len() as u64);
+    Message::parse(&bytes).map_err(|error| Unreadable::Other { at, bytes, length, error })
 }

@@ -15,6 +15,7 @@
 
 mod crash;
 mod document;
+mod error;
 mod files;
 mod folder;
 mod journal_file;
@@ -24,9 +25,10 @@ mod outage;
 
 pub use crash::crash_point;
 pub use document::Document;
+pub use error::StoreError;
 pub use files::{
-    StoreError, Unsynced, amend, append, append_unsynced, cut_torn, length, make_folder, read,
-    read_tail, remove, replace, replace_again, replace_derived, sweep,
+    Unsynced, amend, append, append_unsynced, cut_torn, length, make_folder, read, read_tail,
+    remove, replace, replace_again, replace_derived, sweep,
 };
 pub use folder::Folder;
 pub use journal_file::{Journal, JournalError, read_journal};

@@ -55,6 +55,9 @@ fn lines(shown: &Detail, width: Option<usize>, now: Timestamp, zone: &TimeZone) 
     tell("Doing", some(&view.doing));
     tell("Progress", view.last_progress.map_or_else(String::new, |at| ago(at, now, zone)));
     tell("Reason", some(&view.reason));
+    for note in &view.notes {
+        tell("Note", text(note));
+    }
     tell("Until", view.until.map_or_else(String::new, |at| clock(at, now, zone)));
     if let Some(needs) = &view.needs {
         let what = wanted(&needs.waits_for, needs.count);
@@ -73,6 +76,7 @@ fn lines(shown: &Detail, width: Option<usize>, now: Timestamp, zone: &TimeZone) 
     tell("Cost", format!("{} · {input} tokens read, {output} written", usd(view.cost_usd)));
     tell("Agent", some(&shown.agent));
     tell("Branch", branch(shown));
+    tell("", some(&view.elsewhere));
     tell("Worktree", some(&view.worktree));
     tell("Folder", text(&view.folder));
     if let Some(unit) = &shown.unit {

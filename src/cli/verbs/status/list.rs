@@ -138,6 +138,7 @@ mod tests {
             project: "/home/u/shop".to_owned(),
             folder: String::new(),
             worktree: None,
+            elsewhere: None,
             branch: None,
             state,
             phase,
@@ -155,6 +156,7 @@ mod tests {
             cost_usd,
             tokens: Tokens { input: 0, output: 0 },
             unit: None,
+            notes: Vec::new(),
         }
     }
 
