@@ -314,7 +314,8 @@ fn its_keys_are_settings_like_others() {
     assert!(warnings.iter().any(|text| text.contains("TOY_KEY") && text.contains("move it to")));
     let words = TOYS.vocabulary();
     let refusal = AgentName::parse("ty", Path::new("/"), None, &words).unwrap_err();
-    assert_eq!(refusal, "use toy, claude, codex, command:PROGRAM ARGS or rehearsal");
+    let allowed = "use toy, claude, command:PROGRAM ARGS or rehearsal";
+    assert_eq!(refusal, format!("{allowed}; did you mean 'toy'?"));
 }
 
 #[test]

@@ -110,6 +110,7 @@ impl Stage<'_> {
     fn investigate(&mut self) -> Result<End> {
         self.tool("Read", "reading the repository")?;
         let found = match git::count_files(&self.work) {
+            Some(1) => "the repository has 1 file".to_owned(),
             Some(count) => format!("the repository has {count} files"),
             None => "the folder is not a git repository".to_owned(),
         };
