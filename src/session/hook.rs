@@ -8,7 +8,7 @@ use super::Elsewhere;
 use super::journal::Usage;
 use super::phase::Phase;
 use super::state::{Standing, State, Word};
-use super::vocabulary::{Needs, WaitsFor};
+use super::vocabulary::{Cause, Needs, WaitsFor};
 
 /// The contents of `_hook.json`; field names are the file format.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,6 +39,9 @@ pub struct Hook {
     /// Why the session is waiting, blocked or paused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// What pauses the session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
     /// What a blocked session needs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub needs: Option<Needs>,
@@ -88,6 +91,7 @@ impl Hook {
     /// keeps retrying until it is fixed.
     pub fn pause(&mut self, reason: String, since: Timestamp) {
         self.state = Word::Paused;
+        self.cause = Some(Cause::Disk);
         self.reason = Some(reason);
         self.since = since;
         self.until = None;
@@ -98,6 +102,7 @@ impl Hook {
     #[must_use]
     pub fn of(state: &State) -> Self {
         let (mut waits_for, mut reason, mut needs, mut until) = (None, None, None, None);
+        let mut pauses = None;
         match &state.standing {
             Standing::Waiting { waits_for: what, reason: why } => {
                 waits_for = Some(what.clone());
@@ -108,7 +113,8 @@ impl Hook {
                 needs = Some(what.clone());
             }
             Standing::Limited { until: end } => until = Some(*end),
-            Standing::Paused { detail, until: end, .. } => {
+            Standing::Paused { detail, until: end, cause } => {
+                pauses = Some(cause.clone());
                 reason = Some(detail.clone());
                 until = *end;
             }
@@ -131,6 +137,7 @@ impl Hook {
             waits_for,
             questions: None,
             reason,
+            cause: pauses,
             needs,
             until,
             last_progress: state.last_progress,
