@@ -61,6 +61,9 @@ pub struct Hook {
     pub cost_usd: f64,
     /// Tokens used by all runs so far.
     pub tokens: Usage,
+    /// Runs whose cost in US dollars is unknown.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unpriced: u32,
     /// What the last iteration did, from its signal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub summary: Option<String>,
@@ -81,6 +84,14 @@ pub struct HookRun {
     /// What the agent is doing, in a few words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub doing: Option<String>,
+    /// The tokens it has used so far. Its cost is known when it ends.
+    #[serde(default, skip_serializing_if = "Usage::is_none")]
+    pub tokens: Usage,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+const fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 impl Hook {
@@ -127,6 +138,7 @@ impl Hook {
                 log: open.log.clone(),
                 since: open.since,
                 doing: None,
+                tokens: Usage::default(),
             }),
             waits_for,
             questions: None,
@@ -139,6 +151,7 @@ impl Hook {
             elsewhere: state.elsewhere.as_ref().map(Elsewhere::describe),
             cost_usd: (state.costs.usd * 1e6).round() / 1e6,
             tokens: state.costs.tokens,
+            unpriced: state.costs.unpriced,
             summary: state.last_signal.as_ref().and_then(|last| last.line.summary.clone()),
             notes: state.notes.all(),
         }

@@ -26,6 +26,7 @@ pub mod state;
 pub mod store;
 mod vocabulary;
 
+pub use cost::dollars;
 pub use elsewhere::Elsewhere;
 pub use import::import;
 pub use names::SessionName;
