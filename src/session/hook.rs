@@ -180,7 +180,7 @@ mod tests {
     fn a_hook_can_be_read_back_whatever_the_session_cost() {
         for (usd, shown) in [(1.8e302, 1.8e302), (f64::MAX, f64::MAX), (0.123_456_789, 0.123_457)] {
             let tokens = Usage { input: u64::MAX, output: u64::MAX, ..Usage::default() };
-            let costs = Costs { usd, tokens, last: None };
+            let costs = Costs { usd, tokens, last: None, unpriced: 0 };
             let hook = Hook::of(&State { costs, ..State::default() });
             let read: Hook = serde_json::from_slice(&serde_json::to_vec(&hook).unwrap()).unwrap();
             assert!((read.cost_usd - shown).abs() <= shown * 1e-12, "{}", read.cost_usd);
