@@ -119,7 +119,6 @@ impl RunUnderWay<'_, '_> {
             Said::Usage { context_used, .. } => {
                 self.spent();
                 self.filled(*context_used)?;
-                return Ok(());
             }
             Said::Denied(denied) => self.watch.doing = format!("denied: {}", denied.call),
             Said::Started { .. } => "thinking".clone_into(&mut self.watch.doing),
@@ -236,7 +235,8 @@ impl RunUnderWay<'_, '_> {
     /// Shows what the agent is doing in the unit's status line and in the hook.
     fn show(&mut self) {
         if let Some(doing) = self.announce() {
-            self.worker.writer.show(&doing, self.watch.progress);
+            let usage = self.watch.told.usage();
+            self.worker.writer.show(&doing, self.watch.progress, usage);
         }
     }
 
