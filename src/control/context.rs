@@ -1,5 +1,6 @@
 //! What a call works with: the caller, the project, its settings and the service manager.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,9 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::agent::vocabulary;
 use crate::config::{Dirs, Env, EnvFile, Flags, Project, Settings};
-use crate::service::{self, Scope, ServiceManager, Spool};
+use crate::service::{self, Reader, Scope, ServiceManager, Spool};
 
-use super::error::Result;
+use super::error::{Error, Result};
 use super::privilege::{Raised, RunAs};
 
 /// Who is calling, and from where. `control` must not look this up itself: a front end may serve
@@ -35,6 +36,21 @@ impl Caller {
     #[must_use]
     pub fn session(&self) -> Option<&str> {
         self.env.text("SAMOCODE_SESSION")
+    }
+
+    /// Completes the samocode commands in a text so that they work when pasted by this caller.
+    #[must_use]
+    pub fn command(&self, text: &str) -> String {
+        let is_root = rustix::process::getuid().is_root();
+        let reader = Reader { scope: self.scope, config: self.config.as_deref(), is_root };
+        reader.pasteable(text)
+    }
+
+    /// Like [`Caller::command`], for an error and its hint.
+    #[must_use]
+    pub(crate) fn pasteable(&self, error: Error) -> Error {
+        let hint = error.hint.as_deref().map(|hint| self.command(hint));
+        Error { message: self.command(&error.message), hint, ..error }
     }
 
     /// The sender of the caller's mail: `human`, or the session's instance.
@@ -104,7 +120,7 @@ impl Context {
 
     /// The context of the caller's project, without overrides.
     pub(crate) fn here(caller: &Caller, warnings: &Warnings) -> Result<Self> {
-        Self::load(caller, warnings, &Flags::default(), None, None)
+        Self::load(caller, warnings, &Flags::default(), None, project_owner(caller))
     }
 
     /// The context of a project that has been found already.
@@ -160,6 +176,16 @@ pub(super) fn act_as(
     run_as.lower()?;
     caller.env = run_as.environment(caller.env);
     Ok((caller, Some(run_as)))
+}
+
+/// In system scope: the id of the user who owns the project. `~` in its file means that user's home
+/// folder, not root's.
+pub(crate) fn project_owner(caller: &Caller) -> Option<u32> {
+    if caller.scope != Scope::System {
+        return None;
+    }
+    let config = project_here(caller).ok()?.config;
+    std::fs::metadata(config).ok().map(|meta| meta.uid())
 }
 
 /// The project in the caller's `config`, else that of the caller's folder.
