@@ -188,8 +188,10 @@ pub(crate) fn project_owner(caller: &Caller) -> Option<u32> {
     std::fs::metadata(config).ok().map(|meta| meta.uid())
 }
 
-/// The project in the caller's `config`, else that of the caller's folder.
+/// The project in the caller's `config`, else that of the caller's folder; `~` in it is the caller's
+/// home. Regains root's privileges meanwhile: root's own folder may be closed to the user.
 pub(super) fn project_here(caller: &Caller) -> Result<Project, crate::config::Error> {
+    let _root = Raised::up().ok();
     Project::find_with(caller.config.as_deref(), &caller.cwd, &caller.env)
 }
 

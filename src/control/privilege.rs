@@ -2,10 +2,11 @@
 //! a session's files belong to the user it runs as. So root's privileges are dropped first and
 //! regained only where they are needed.
 
-use nix::unistd::{Gid, Uid, User, setegid, seteuid};
+use nix::unistd::{Uid, User, setegid, seteuid};
 
 use crate::config::Env;
 use crate::platform::groups;
+pub(crate) use crate::platform::privilege::Raised;
 use crate::service::Scope;
 
 use super::context::Caller;
@@ -93,40 +94,5 @@ impl RunAs {
         env.set("USER", user.name.clone());
         env.set("LOGNAME", user.name.clone());
         env
-    }
-}
-
-/// Holds root's privileges until dropped.
-#[derive(Debug)]
-pub(crate) struct Raised {
-    before: Option<(Uid, Gid)>,
-}
-
-impl Raised {
-    /// Regains root's privileges, if they were dropped.
-    ///
-    /// # Errors
-    /// If the operating system refuses.
-    pub(crate) fn up() -> Result<Self> {
-        if Uid::effective().is_root() || !Uid::current().is_root() {
-            return Ok(Self { before: None });
-        }
-        let before = (Uid::effective(), Gid::effective());
-        if seteuid(Uid::from_raw(0)).and_then(|()| setegid(Gid::from_raw(0))).is_err() {
-            return Err(Error::unavailable("cannot become root again"));
-        }
-        Ok(Self { before: Some(before) })
-    }
-}
-
-impl Drop for Raised {
-    fn drop(&mut self) {
-        if let Some((uid, gid)) = self.before {
-            let lowered = setegid(gid).and_then(|()| seteuid(uid));
-            if lowered.is_err() {
-                // Never continue with more privileges than intended.
-                std::process::abort();
-            }
-        }
     }
 }

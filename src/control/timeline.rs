@@ -252,6 +252,7 @@ mod tests {
             phase: Phase::Investigation,
             status: Status::Continue,
             state: None,
+            asked: None,
             step: Step::Enter { phase: Phase::Requirements },
         })
     }
