@@ -23,6 +23,7 @@ impl Worker<'_> {
         ended: Ended,
         account: Option<&Account>,
     ) -> Result<(), Trouble> {
+        self.writer.set_aside()?;
         let signal = self.writer.folder.read_signal(&plan.run);
         let mut rule = rules::rule(
             &ended.outcome,

@@ -275,6 +275,9 @@ impl<'a> Worker<'a> {
     /// its start: trying again after a disk error is not a new start.
     async fn work(&mut self, begun: &mut bool) -> Result<Exit, Trouble> {
         crash_point("the lock is taken");
+        if self.writer.state().seq > 0 {
+            self.writer.set_aside()?;
+        }
         // If the journal was removed in the meantime, start a new one.
         if !*begun || self.writer.state().seq == 0 {
             self.begin()?;

@@ -13,6 +13,7 @@
 //! write and an fsync, which may come later if the journal has the same data. Only a torn last line
 //! is ever truncated in place, and only the digits of counters are overwritten.
 
+mod aside;
 mod crash;
 mod error;
 mod files;
@@ -21,7 +22,9 @@ mod journal_file;
 mod lock;
 mod mailbox;
 mod outage;
+mod place;
 
+pub use aside::Unfit;
 pub use crash::crash_point;
 pub use error::StoreError;
 pub use files::{
