@@ -18,6 +18,7 @@ mod foreign;
 mod head;
 mod iterate;
 mod journald;
+mod last_words;
 mod ledger;
 mod mail;
 mod notices;
@@ -49,7 +50,7 @@ use crate::notify::{Channels, Outbox};
 use crate::platform::cgroup::UnitCgroup;
 use crate::platform::strays;
 use crate::service::exit::Exit;
-use crate::service::{Action, Notify, Spool, Token};
+use crate::service::{Action, Notify, Scope, Spool, Token};
 use crate::session::Needs;
 use crate::session::event;
 use crate::session::journal::{End, Event};
@@ -91,6 +92,8 @@ pub struct Setup {
     pub env_file: EnvFile,
     /// The channels through which the human is notified.
     pub channels: Channels,
+    /// Whose service manager the session belongs to.
+    pub scope: Scope,
     /// The waker's spool; `None` if no service manager runs the worker.
     pub spool: Option<Spool>,
     /// `$XDG_STATE_HOME/samocode`, for data that sessions share.
@@ -275,9 +278,6 @@ impl<'a> Worker<'a> {
     /// its start: trying again after a disk error is not a new start.
     async fn work(&mut self, begun: &mut bool) -> Result<Exit, Trouble> {
         crash_point("the lock is taken");
-        if self.writer.state().seq > 0 {
-            self.writer.set_aside()?;
-        }
         // If the journal was removed in the meantime, start a new one.
         if !*begun || self.writer.state().seq == 0 {
             self.begin()?;

@@ -14,7 +14,7 @@ use crate::control::channels::channels;
 use crate::control::{Error, whereabouts};
 use crate::notify::{About, Delivery, Notice, NotifyError, Outbox};
 use crate::platform::memory;
-use crate::service::{self, Active, Scope};
+use crate::service::{self, Active, Reader, Scope};
 use crate::session::store::Folder;
 
 use super::{Common, log, output};
@@ -65,7 +65,9 @@ impl Failed {
         };
         let channels = channels(&settings, &env, &env_file, scope == Scope::User);
         let outbox = Outbox::new(channels.notifiers);
+        let reader = Reader { scope, config: None, is_root: false };
         let command = format!("samocode logs {instance}, then samocode start {instance}");
+        let command = reader.pasteable(&command);
         outbox.post(Notice::failed(&about, reason.as_deref(), &command));
         let deliveries = outbox.drain(BOUND).await;
         for delivery in &deliveries {

@@ -17,6 +17,7 @@ mod head;
 mod hostile;
 mod reading;
 mod recovery;
+mod removal;
 
 /// A repository and a place for worktrees, gone at the end.
 pub(super) struct Lab {

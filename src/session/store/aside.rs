@@ -12,7 +12,7 @@ use super::folder::Folder;
 /// Something in the place of a session's file or folder that has to be set aside.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unfit {
-    /// The name of the file or folder: `_logs`.
+    /// The name of the file or folder.
     pub file: String,
     /// What is in its place: `a symbolic link to /home/u`.
     pub what: String,
@@ -137,14 +137,12 @@ mod tests {
 
         let found = folder.unfit();
         found.iter().for_each(|unfit| folder.set_aside(unfit).unwrap());
-        let names: Vec<_> = found.iter().map(|unfit| unfit.file.as_str()).collect();
-        assert_eq!(
-            names,
-            ["_overview.md", "_qa.md", "_signal_history.jsonl", "_inbox", "_mail", "_logs"]
-        );
+        let names: Vec<_> = found.iter().map(|unfit| root.join(&unfit.file)).collect();
+        let [overview, qa, history] = [folder.overview(), folder.qa(), folder.history()];
+        assert_eq!(names, [overview, qa, history, folder.inbox(), folder.mail(), folder.logs()]);
         assert_eq!(found[0].what, format!("a symbolic link to {}", profile.display()));
         assert_eq!(found[2].what, "a file with 2 names (hard links)");
-        assert_eq!(found[0].kept, "_overview.md.aside-1");
+        assert_eq!(found[0].kept, format!("{}.aside-1", found[0].file));
         assert_eq!(folder.unfit(), []);
         folder.make_subfolders().unwrap();
         store::append(&folder.history(), b"line\n").unwrap();

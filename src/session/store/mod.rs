@@ -15,6 +15,7 @@
 
 mod aside;
 mod crash;
+mod document;
 mod error;
 mod files;
 mod folder;
@@ -26,6 +27,7 @@ mod place;
 
 pub use aside::Unfit;
 pub use crash::crash_point;
+pub use document::Document;
 pub use error::StoreError;
 pub use files::{
     Unsynced, amend, append, append_unsynced, cut_torn, length, make_folder, read, read_tail,
