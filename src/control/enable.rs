@@ -6,8 +6,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+use crate::agent::doctor::{Exam, without_credentials};
 use crate::agent::environment::{importable, secrets_in_shell};
-use crate::agent::vocabulary;
+use crate::agent::{REGISTRY, vocabulary};
 use crate::config::{EnvFile, Flags};
 use crate::git::{Plan, Start, WorktreePlan};
 use crate::session::WaitsFor;
@@ -100,7 +101,7 @@ impl Waits {
     /// What a session waits for, if no human has answered in its files.
     pub(super) fn of(caller: &Caller, session: &Session) -> Result<Option<Self>> {
         let hook = session.hook()?;
-        let open = hook.waits_for.clone().filter(|_| !session.is_answered_by_hand(&hook));
+        let open = hook.waits_for.clone().filter(|_| !session.is_answered_by_hand());
         Ok(open.map(|waits_for| Self {
             command: caller.command(&waits_for.answer_command(&session.instance)),
             waits_for,
@@ -128,6 +129,7 @@ impl Perform for Enable {
         unit.start(manager.as_ref(), on.progress).await?;
         let waits = if became == Became::Known { Waits::of(on.caller, session)? } else { None };
         warn_of_secrets(context)?;
+        warn_of_credentials(context, &unit)?;
         tell_notes(context, session).await;
         Ok(Enabled {
             session: session.name.clone(),
@@ -186,6 +188,23 @@ pub(super) async fn tell_notes(context: &Context, session: &Session) {
     }
     let notes = session.hook().map(|hook| hook.notes).unwrap_or_default();
     notes.into_iter().for_each(|note| context.warnings.add(note));
+}
+
+/// Without credentials the first run is refused, and the session paused until somebody logs in.
+fn warn_of_credentials(context: &Context, unit: &UnitFiles<'_>) -> Result<()> {
+    let exam = Exam {
+        registry: &REGISTRY,
+        env: &unit.env,
+        dirs: &context.dirs,
+        file: &context.env_file()?,
+        settings: &unit.settings,
+        is_root: false,
+        samocode: &context.caller.binary,
+    };
+    for finding in without_credentials(&exam) {
+        context.warnings.add(format!("{}: {}", finding.what, finding.remedy));
+    }
+    Ok(())
 }
 
 fn planned_branch(context: &Context, session: &Session) -> Option<String> {

@@ -12,7 +12,7 @@ use crate::session::mail::{Kind, Message};
 use crate::session::phase::Phase;
 use crate::session::state::Word;
 use crate::session::store::{Document, OutageNotes};
-use crate::session::{self, WaitsFor};
+use crate::session::{self, Cause, WaitsFor};
 
 use super::context::Caller;
 use super::documents::merge_command;
@@ -56,6 +56,9 @@ pub struct View {
     pub until: Option<Timestamp>,
     /// Why it is in this state, where that needs a word.
     pub reason: Option<String>,
+    /// What pauses it, while it is paused.
+    #[serde(default)]
+    pub cause: Option<Cause>,
     /// What the agent said of its last iteration.
     pub summary: Option<String>,
     /// What it needs from a human.
@@ -156,6 +159,7 @@ impl View {
             since: Some(hook.since).filter(|since| *since != Timestamp::UNIX_EPOCH),
             until: hook.until.filter(|_| state != Word::Stopped),
             reason,
+            cause: hook.cause.clone().filter(|_| state == Word::Paused),
             summary: hook.summary.clone(),
             needs: needs(&hook, session, state)
                 .map(|needs| Needs { command: caller.command(&needs.command), ..needs }),

@@ -149,6 +149,7 @@ mod tests {
             since: Some(now()),
             until: None,
             reason: None,
+            cause: None,
             summary: None,
             needs: None,
             read: None,
