@@ -124,7 +124,7 @@ fn on_a_terminal_each_question_is_asked_and_saved_at_once() {
     assert_eq!((session.is_active(), unread(&session)), (false, 0));
     let needs = || project.samocode(["status", "jwt", "--json"]).ok().json()["needs"].clone();
     assert_eq!(needs()["count"], 1, "the one that is open");
-    assert!(project.samocode(["status"]).ok().stdout.contains("1 answer: samocode answer jwt"));
+    assert!(project.samocode(["status"]).ok().stdout.contains("1 answer (_qa.md): samocode answer jwt"));
 
     // So does the end of the input.
     let mut second = ask();
@@ -388,7 +388,7 @@ fn impossible_requests_are_refused_in_one_line() {
     assert_code(&out, 1, "_qa.md is not UTF-8");
     user.sh(&format!("rm {}", qa.display())).ok();
     let out = say(&session, &["answer", "jwt", "Q1=A"]);
-    assert_code(&out, 1, "there is no question in");
+    assert_code(&out, 1, "has no questions. Nothing done");
     assert_eq!((unread(&session), session.is_active()), (0, false), "nothing was sent");
 
     // From another session, it says so.

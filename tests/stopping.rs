@@ -20,7 +20,7 @@ fn stop_works_and_is_remembered_on_a_disk_that_takes_no_writes() {
     let fill = "dd if=/dev/zero of=$d/fill bs=4k; dd if=/dev/zero of=$d/fill2 bs=1; true";
     // A name, the command that makes writes fail, the expected message, the command that fixes it.
     let disks = [
-        ("full", fill, "_stop remembers it", "rm $d/fill $d/fill2"),
+        ("full", fill, "_stop instead", "rm $d/fill $d/fill2"),
         (
             "readonly",
             "mount --bind $d $d && mount -o remount,bind,ro $d",
