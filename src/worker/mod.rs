@@ -274,8 +274,8 @@ impl<'a> Worker<'a> {
         })
     }
 
-    /// Recovers, then takes one step after another. `is_started` is set once this process has journaled
-    /// its start: trying again after a disk error is not a new start.
+    /// Recovers, then takes one step after another. `is_started` is set once this process has
+    /// journaled its start: a retry after a disk error is not a new start.
     async fn work(&mut self, is_started: &mut bool) -> Result<Exit, Trouble> {
         crash_point("the lock is taken");
         // If the journal was removed in the meantime, start a new one.
