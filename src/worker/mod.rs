@@ -358,3 +358,6 @@ impl<'a> Worker<'a> {
         self.signals.end
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -73,10 +73,18 @@ impl Worker<'_> {
             qa: questions.as_ref().map(|file| &file.qa),
             has_hook: folder.hook().exists(),
         };
-        import(&name, files).map_err(|why| {
+        let mut imported = import(&name, files).map_err(|why| {
             let path = self.writer.folder.path().display();
             Trouble::Unusable(format!("cannot import the session in {path}: {why}"))
-        })
+        })?;
+        if let Event::Imported(event::Imported { asked: Some(asked), .. }) = &mut imported
+            && files.has_hook
+        {
+            // Nobody knows which wait these were for.
+            let unread = folder.unread()?.messages.into_iter();
+            asked.unread = unread.map(|(_, message)| message.id).collect();
+        }
+        Ok(imported)
     }
 
     /// Finishes what the last worker left.

@@ -56,9 +56,53 @@ mod seam {
     }
 }
 
+/// Faults for one thread of a unit test: a kill is an unwinding panic, so that the test can go on
+/// with the next worker in the same process.
+#[cfg(test)]
+pub mod faults {
+    use std::cell::Cell;
+    use std::io;
+
+    /// The payload of the panic that stands for a kill.
+    #[derive(Debug)]
+    pub struct Killed;
+
+    thread_local! {
+        static DIES_AT: Cell<Option<u32>> = const { Cell::new(None) };
+        static FULL_FROM: Cell<Option<u32>> = const { Cell::new(None) };
+    }
+
+    /// Kills the worker at this crash point, counted from 1, and fills the disk at this write.
+    pub fn set(dies_at: Option<u32>, full_from: Option<u32>) {
+        DIES_AT.set(dies_at);
+        FULL_FROM.set(full_from);
+    }
+
+    pub(super) fn pass() {
+        if let Some(left) = DIES_AT.get() {
+            DIES_AT.set(left.checked_sub(1).filter(|left| *left > 0));
+            if left <= 1 {
+                std::panic::resume_unwind(Box::new(Killed));
+            }
+        }
+    }
+
+    /// An error if the disk is full.
+    pub fn room() -> io::Result<()> {
+        match FULL_FROM.get() {
+            Some(left) if left > 1 => FULL_FROM.set(Some(left - 1)),
+            Some(_) => return Err(io::ErrorKind::StorageFull.into()),
+            None => {}
+        }
+        Ok(())
+    }
+}
+
 /// A crash point at a step boundary.
 #[cfg(debug_assertions)]
 pub fn crash_point(name: &str) {
+    #[cfg(test)]
+    faults::pass();
     seam::pass(name);
 }
 
@@ -69,6 +113,8 @@ pub const fn crash_point(_name: &str) {}
 /// A crash point within a file operation.
 #[cfg(debug_assertions)]
 pub(super) fn crash_at(what: &str, path: &Path) {
+    #[cfg(test)]
+    faults::pass();
     if seam::is_on() {
         let file = path.file_name().unwrap_or_default().to_string_lossy();
         seam::pass(&format!("{file} {what}"));

@@ -92,6 +92,8 @@ fn changed_digits<'a>(old: &[u8], new: &'a [u8]) -> Option<(usize, &'a [u8])> {
 
 fn write_aside(path: &Path, bytes: &[u8], durable: bool) -> Result<Place> {
     let place = Place::of(path).attempt("open the folder of", path)?;
+    #[cfg(test)]
+    super::faults::room().attempt("write", path)?;
     place.replace(path, bytes, durable).attempt("write", path)?;
     Ok(place)
 }
@@ -148,6 +150,8 @@ impl Unsynced {
 /// Appends with a single write, without syncing.
 pub(super) fn write_end(mut file: &File, path: &Path, bytes: &[u8]) -> io::Result<()> {
     crash_at("is to be appended to", path);
+    #[cfg(test)]
+    super::faults::room()?;
     let mut rest = bytes;
     if tears() {
         let (half, other) = bytes.split_at(bytes.len() / 2);

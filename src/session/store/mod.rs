@@ -27,6 +27,8 @@ mod place;
 
 pub use aside::Unfit;
 pub use crash::crash_point;
+#[cfg(test)]
+pub use crash::faults;
 pub use document::Document;
 pub use error::StoreError;
 pub use files::{

@@ -1,0 +1,296 @@
+//! A session on a stage: the real worker with its real files, an agent that is a script, and a
+//! machine that kills the worker or fills the disk at any write.
+
+use std::collections::HashSet;
+use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+use jiff::{SignedDuration, Timestamp};
+use tempfile::TempDir;
+
+use super::super::*;
+use crate::agent::{Outcome, vocabulary};
+use crate::config::Flags;
+use crate::notify::Channels;
+use crate::session::hook::Hook;
+use crate::session::journal::Entry;
+use crate::session::mail::{Kind, Message};
+use crate::session::overview::{Field, NewOverview, Overview};
+use crate::session::state::State;
+use crate::session::store::{Journal, faults, read_journal};
+use crate::session::{Phase, Status};
+use crate::worker::iterate::Plan;
+use crate::worker::under_way::Ended;
+
+/// What the agent does in one run.
+#[derive(Debug, Clone)]
+pub(super) struct Script {
+    pub(super) acts: Vec<Act>,
+    pub(super) signal: Option<(Status, Option<Phase>)>,
+    pub(super) fails: bool,
+}
+
+/// What happens while a run is active.
+#[derive(Debug, Clone)]
+pub(super) enum Act {
+    /// The agent writes another phase into the overview.
+    Phase(Phase),
+    /// The agent writes a byte that is not UTF-8 into its own line.
+    Byte,
+    /// The agent removes the overview.
+    NoOverview,
+    /// The agent writes `_qa.md`.
+    Questions(&'static str),
+    /// The human sends a message.
+    Mail(Kind),
+}
+
+/// What a worker meets: the write at which it is killed, and the one from which the disk is full.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Faults {
+    pub(super) dies_at: Option<u32>,
+    pub(super) full_from: Option<u32>,
+}
+
+/// How a worker ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    Exited,
+    Killed,
+    DiskFull,
+}
+
+pub(super) struct Stage {
+    _dir: TempDir,
+    pub(super) setup: Arc<Setup>,
+    sent: u32,
+    /// Every message of the human: the last journal entry before it, its ID and kind.
+    pub(super) mail: Vec<(u64, String, Kind)>,
+    /// Messages that an agent was shown.
+    pub(super) shown: HashSet<String>,
+}
+
+impl Stage {
+    /// A session in `requirements`, on a file system in memory if there is one.
+    pub(super) fn new() -> Self {
+        let memory = PathBuf::from("/dev/shm");
+        let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+        let dir = dir.unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let folder = Folder::new(at("s/26-11-20-x"));
+        for path in [at("home"), at("repo"), at("w"), folder.path().to_owned()] {
+            std::fs::create_dir_all(path).unwrap();
+        }
+        std::fs::write(at(".samocode"), "MAIN_REPO=repo\nWORKTREES=w\nSESSIONS=s\n").unwrap();
+        let project = Project::read(&at(".samocode"), None).unwrap();
+        let mut env = Env::default();
+        env.set("HOME", at("home"));
+        let mut settings =
+            Settings::load(&vocabulary(), Some(&project), &env, &Flags::default()).unwrap();
+        settings.retry_delay = Duration::ZERO;
+        let setup = Setup {
+            instance: "x".to_owned(),
+            folder,
+            project,
+            settings,
+            env,
+            env_file: EnvFile::default(),
+            channels: Channels { notifiers: Vec::new(), left_out: Vec::new() },
+            spool: None,
+            scope: crate::service::Scope::User,
+            state_dir: at("state"),
+            role_folders: Vec::new(),
+            foreground: false,
+            binary: PathBuf::new(),
+        };
+        let setup = Arc::new(setup);
+        let stage = Self { setup, sent: 0, mail: Vec::new(), shown: HashSet::new(), _dir: dir };
+        let working_dir = stage.setup.project.main_repo.display().to_string();
+        stage.journal([
+            Event::Created(event::Created { name: "x".into(), task: "t".into(), dive: None }),
+            Event::Prepared(event::Prepared {
+                working_dir: working_dir.clone(),
+                branch: None,
+                base: None,
+                notes: Vec::new(),
+            }),
+            Event::PhaseSet(event::PhaseSet { phase: Phase::Requirements }),
+            Event::WorkerEnded(event::WorkerEnded { end: End::Interrupted }),
+        ]);
+        let overview = Overview::new(&NewOverview {
+            name: "x",
+            started: "11-20 10:00",
+            working_dir: &working_dir,
+            task: "t",
+            dive: None,
+            phase: Phase::Requirements,
+            iteration: 0,
+        });
+        std::fs::write(stage.setup.folder.overview(), overview.as_bytes()).unwrap();
+        let hook = serde_json::to_vec(&Hook::of(&stage.state())).unwrap();
+        std::fs::write(stage.setup.folder.hook(), hook).unwrap();
+        stage
+    }
+
+    /// Records events as a verb does whose session has no worker.
+    pub(super) fn journal(&self, events: impl IntoIterator<Item = Event>) {
+        let lock = lock(&self.setup.folder);
+        let mut journal = Journal::open(&self.setup.folder, &lock).unwrap();
+        events.into_iter().for_each(|event| journal.append(event).unwrap());
+    }
+
+    pub(super) fn entries(&self) -> Vec<Entry> {
+        let mut entries = Vec::new();
+        let (_, damage) =
+            read_journal(&self.setup.folder, |entry| entries.push(entry.clone())).unwrap();
+        assert_eq!(damage, None);
+        entries
+    }
+
+    pub(super) fn state(&self) -> State {
+        State::of(&self.entries())
+    }
+
+    /// The human sends a message.
+    pub(super) fn send(&mut self, kind: Kind) {
+        self.sent += 1;
+        let at = Timestamp::UNIX_EPOCH + SignedDuration::from_secs(self.sent.into());
+        let message = Message::new("human", "x", at, kind, "words").unwrap();
+        self.setup.folder.deliver(&message).unwrap();
+        let seq = read_journal(&self.setup.folder, |_| {}).unwrap().0.seq;
+        self.mail.push((seq, message.id, kind));
+    }
+
+    /// The human, or the agent, edits the overview.
+    pub(super) fn edit_overview(&self, edit: impl FnOnce(&mut Overview)) -> bool {
+        let path = self.setup.folder.overview();
+        let Ok(bytes) = std::fs::read(&path) else { return false };
+        let mut overview = Overview::parse(bytes);
+        edit(&mut overview);
+        std::fs::write(&path, overview.as_bytes()).unwrap();
+        true
+    }
+
+    /// Starts a worker, which meets `met` and whose agent does one of `scripts` in each run. When
+    /// there are no more, it is told to stop. After a full disk it tries again once there is room.
+    pub(super) fn start(&mut self, met: Faults, scripts: &[Script]) -> Ending {
+        let mut scripts = scripts.iter();
+        let mut begun = false;
+        faults::set(met.dies_at, met.full_from);
+        let ending = loop {
+            match self.live(&mut scripts, &mut begun) {
+                Ending::DiskFull if met.full_from.is_some() => faults::set(None, None),
+                other => break other,
+            }
+        };
+        faults::set(None, None);
+        ending
+    }
+
+    fn live(&mut self, scripts: &mut std::slice::Iter<'_, Script>, begun: &mut bool) -> Ending {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let work = AssertUnwindSafe(self.work(scripts, begun)).catch_unwind();
+        match runtime.block_on(work) {
+            Ok(Ok(())) => Ending::Exited,
+            Ok(Err(Trouble::Store(error))) => {
+                assert!(error.is_disk_full(), "{error}");
+                Ending::DiskFull
+            }
+            Ok(Err(Trouble::Unusable(why))) => panic!("{why}"),
+            Err(payload) if payload.is::<faults::Killed>() => Ending::Killed,
+            Err(payload) => std::panic::resume_unwind(payload),
+        }
+    }
+
+    async fn work(
+        &mut self,
+        scripts: &mut std::slice::Iter<'_, Script>,
+        begun: &mut bool,
+    ) -> Result<(), Trouble> {
+        let setup = Arc::clone(&self.setup);
+        let (notify, mut signals) = (Notify::from_env(), Signals::listen().unwrap());
+        let outages = Outages::new(&setup, &notify);
+        let lock = lock(&setup.folder);
+        let mut worker = Worker::open(&setup, &notify, None, &mut signals, &outages, &lock)?;
+        if !*begun || worker.writer.state().seq == 0 {
+            worker.begin()?;
+            *begun = true;
+        }
+        if worker.gives_up()? {
+            return Ok(());
+        }
+        worker.recover().await?;
+        loop {
+            worker.take_mail()?;
+            worker.note_deliveries()?;
+            let state = worker.writer.state();
+            match decide(state, Timestamp::now(), 3, SignedDuration::ZERO) {
+                Decision::Rest => return worker.rest().await.map(drop),
+                Decision::SleepUntil(_) | Decision::Prepare => {
+                    return worker.interrupted().map(drop);
+                }
+                Decision::Block { reason, needs } => worker.block(reason, needs)?,
+                Decision::Run(numbers) => {
+                    let Some(script) = scripts.next() else {
+                        return worker.interrupted().map(drop);
+                    };
+                    let plan = Plan::new(state, numbers, true, Vec::new());
+                    self.shown.extend(worker.unseen_mail().into_iter().map(|mail| mail.id));
+                    worker.record_start(&plan, "script")?;
+                    crash_point("the agent starts");
+                    self.play(script, &plan.run);
+                    crash_point("the agent has ended");
+                    let outcome = match script.fails {
+                        true => Outcome::Failed { why: "why".to_owned() },
+                        false => Outcome::Finished,
+                    };
+                    worker.conclude(&plan, Ended::with(outcome), None).await?;
+                }
+            }
+        }
+    }
+
+    fn play(&mut self, script: &Script, run: &str) {
+        let folder = self.setup.folder.clone();
+        for act in &script.acts {
+            match act {
+                Act::Phase(phase) => {
+                    self.edit_overview(|overview| overview.set(Field::Phase, phase.as_str()));
+                }
+                Act::Byte => {
+                    let mut bytes = std::fs::read(folder.overview()).unwrap_or_default();
+                    let line = b"Last Action: ";
+                    if let Some(at) = bytes.windows(line.len()).position(|w| w == line) {
+                        bytes.insert(at + line.len(), 0xe9);
+                        std::fs::write(folder.overview(), bytes).unwrap();
+                    }
+                }
+                Act::NoOverview => {
+                    let _ = std::fs::remove_file(folder.overview());
+                }
+                Act::Questions(text) => std::fs::write(folder.qa(), text).unwrap(),
+                Act::Mail(kind) => self.send(*kind),
+            }
+            crash_point("the agent did something");
+        }
+        if let Some((status, phase)) = script.signal {
+            let signal = serde_json::json!({"status": status, "phase": phase, "run": run});
+            std::fs::write(folder.signal(), signal.to_string()).unwrap();
+        }
+    }
+}
+
+/// Takes the lock. A child that another test is just starting has a copy of it for a moment.
+fn lock(folder: &Folder) -> Lock {
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    loop {
+        match Lock::take(folder) {
+            Err(LockError::Held(_)) if std::time::Instant::now() < deadline => {
+                std::thread::yield_now();
+            }
+            taken => return taken.unwrap(),
+        }
+    }
+}
