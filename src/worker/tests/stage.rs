@@ -75,6 +75,8 @@ pub(super) struct Stage {
 impl Stage {
     /// A session in `requirements`, on a file system in memory if there is one.
     pub(super) fn new() -> Self {
+        // What a failed case left.
+        faults::set(None, None);
         let memory = PathBuf::from("/dev/shm");
         let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
         let dir = dir.unwrap();
@@ -158,7 +160,7 @@ impl Stage {
         self.sent += 1;
         let at = Timestamp::UNIX_EPOCH + SignedDuration::from_secs(self.sent.into());
         let message = Message::new("human", "x", at, kind, "words").unwrap();
-        self.setup.folder.deliver(&message).unwrap();
+        faults::without(|| self.setup.folder.deliver(&message)).unwrap();
         let seq = read_journal(&self.setup.folder, |_| {}).unwrap().0.seq;
         self.mail.push((seq, message.id, kind));
     }
