@@ -2,8 +2,7 @@
 //!
 //! A front end holds a [`Host`] and a call, and needs to know no more. [`Local`] performs calls on
 //! this machine. One on another machine takes the same [`Request`], as JSON, and gives back the same
-//! [`Answer`]: whoever adds a host implements [`Host::request`] and [`Host::watch`], and nothing
-//! else.
+//! [`Answer`]: whoever adds a host implements [`Host`]'s three functions, and nothing else.
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
@@ -14,6 +13,7 @@ use crate::service::Progress;
 
 use super::context::{Answer, Caller, Warnings};
 use super::error::{Class, Error, Result};
+use super::log::{Line, Log};
 use super::target::Target;
 use super::watch::{self, Change, Watch};
 use super::{
@@ -141,6 +141,13 @@ pub trait Host: Send + Sync {
     /// # Errors
     /// For sessions that do not exist, and where nothing can be watched.
     async fn watch(&self, watch: Watch) -> Result<BoxStream<'static, Change>>;
+
+    /// Sends a session's log: a line each, until there are no more, or until the stream is dropped.
+    /// An error is the last item.
+    ///
+    /// # Errors
+    /// For a session that does not exist, and where nothing can be watched.
+    async fn log(&self, log: Log) -> Result<BoxStream<'static, Result<Line>>>;
 }
 
 /// Performs a call and unpacks its reply.
@@ -177,6 +184,10 @@ impl Host for Local {
 
     async fn watch(&self, watch: Watch) -> Result<BoxStream<'static, Change>> {
         watch::watch(&self.caller, watch).await
+    }
+
+    async fn log(&self, log: Log) -> Result<BoxStream<'static, Result<Line>>> {
+        super::log::log(&self.caller, log).await
     }
 }
 
