@@ -18,7 +18,7 @@ fn session(root: &std::path::Path) -> (Caller, Folder) {
 
 fn start(folder: &Folder, run: u64) {
     let entry = format!(
-        r#"{{"seq":{run},"at":"2026-11-20T17:04:11Z","event":"run_started","run":"r{run}","agent":"rehearsal","conversation":"c","resume":false,"phase":"planning","iteration":{run},"total":{run},"attempt":1,"log":"{run}.jsonl"}}"#
+        r#"{{"seq":{run},"at":"2026-11-20T17:04:11Z","kind":"run_started","run":"r{run}","agent":"rehearsal","conversation":"c","resume":false,"phase":"planning","iteration":{run},"total":{run},"attempt":1,"log":"{run}.jsonl"}}"#
     );
     append(&folder.journal(), &entry);
     let log = folder.logs().join(format!("{run}.jsonl"));
