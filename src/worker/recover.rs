@@ -23,6 +23,8 @@ impl Worker<'_> {
         if self.writer.state().seq == 0 {
             let event = self.read_foreign_session()?;
             self.writer.record(event)?;
+        } else {
+            self.writer.set_aside()?;
         }
         let state = self.writer.state();
         let waits_for_a_time = matches!(
@@ -79,6 +81,7 @@ impl Worker<'_> {
     /// Finishes what the last worker left.
     pub(super) async fn recover(&mut self) -> Result<(), Trouble> {
         store::sweep(self.writer.folder.path());
+        self.writer.set_aside()?;
         self.writer.folder.make_subfolders()?;
         self.put_known_mail_away()?;
         self.writer.restore_overview()?;
@@ -124,9 +127,10 @@ impl Worker<'_> {
         self.writer.take_overview_back()?;
         let signal = self.writer.folder.read_signal(&open.run).ok();
         let signal = signal.filter(|_| self.may_trust_signal());
+        let tokens = self.writer.tokens_shown(&open.run);
         let Some(signal) = signal else {
-            self.writer.record(Event::RunLost(event::RunLost { run: open.run.clone() }))?;
-            return Ok(());
+            let lost = event::RunLost { run: open.run.clone(), tokens };
+            return Ok(self.writer.record(Event::RunLost(lost))?);
         };
         self.settle_run(SystemTime::from(open.since) - TICK).await;
         let ended = Event::RunEnded(event::RunEnded {
@@ -137,7 +141,7 @@ impl Worker<'_> {
             endless: false,
             resumable: true,
             context_window: None,
-            cost: RunCost::default(),
+            cost: RunCost { tokens, ..RunCost::default() },
         });
         self.take_signal(&open.run, Some(ended), signal).await
     }

@@ -3,8 +3,9 @@
 
 use std::path::Path;
 
+use crate::session::event;
 use crate::session::history::{History, HistoryLine};
-use crate::session::journal::{Event, Step};
+use crate::session::journal::{Event, Step, Usage};
 use crate::session::overview::{Blocked, Field, NewOverview, Overview};
 use crate::session::state::{Redirection, Standing, State};
 use crate::session::store::{self, Folder, Journal, JournalError, Lock, StoreError, Unsynced};
@@ -26,6 +27,8 @@ pub(super) struct Writer {
     pub(super) instance: String,
     journal: Journal,
     doing: Option<String>,
+    /// The tokens that the current run has used so far.
+    tokens: Usage,
     /// Files whose last line may not be on the disk yet; the journal has its data.
     unsynced: Vec<Unsynced>,
 }
@@ -37,7 +40,14 @@ impl Writer {
         lock: &Lock,
     ) -> Result<Self, JournalError> {
         let journal = Journal::open(&folder, lock)?;
-        Ok(Self { folder, instance, journal, doing: None, unsynced: Vec::new() })
+        Ok(Self {
+            folder,
+            instance,
+            journal,
+            doing: None,
+            tokens: Usage::default(),
+            unsynced: Vec::new(),
+        })
     }
 
     pub(super) const fn state(&self) -> &State {
@@ -46,6 +56,10 @@ impl Writer {
 
     /// Records an event: durably in the journal, then in journald.
     pub(super) fn record(&mut self, event: Event) -> Result<(), StoreError> {
+        if matches!(event, Event::RunStarted(_)) {
+            self.doing = None;
+            self.tokens = Usage::default();
+        }
         self.record_all(vec![event])
     }
 
@@ -69,6 +83,17 @@ impl Writer {
     /// it again after a crash of the machine.
     pub(super) fn sync_later(&mut self, file: Unsynced) {
         self.unsynced.push(file);
+    }
+
+    /// Sets aside what is in the place of the session's files and is none of them. Said before it is
+    /// done: a worker that dies in between finds it again.
+    pub(super) fn set_aside(&mut self) -> Result<(), StoreError> {
+        for unfit in self.folder.unfit() {
+            let store::Unfit { file, what, kept } = unfit.clone();
+            self.record(Event::SetAside(event::SetAside { file, what, kept }))?;
+            self.folder.set_aside(&unfit)?;
+        }
+        Ok(())
     }
 
     /// Takes over the previous worker's postponed sync of the history, which must happen before the
@@ -229,10 +254,17 @@ impl Writer {
         store::replace(&self.folder.hook(), &self.hook(None))
     }
 
+    /// The tokens that a run had used when the hook was last written.
+    pub(super) fn tokens_shown(&self, run: &str) -> Usage {
+        let shown = self.folder.read_hook().and_then(|hook| hook.run);
+        shown.filter(|shown| shown.id == run).map(|shown| shown.tokens).unwrap_or_default()
+    }
+
     /// Shows current activity in the hook, without waiting for the disk. A failed write must not
     /// end the run: the run will report a full disk itself, and the hook can be rebuilt.
-    pub(super) fn show(&mut self, doing: &str, progress: jiff::Timestamp) {
+    pub(super) fn show(&mut self, doing: &str, progress: jiff::Timestamp, tokens: Usage) {
         self.doing = Some(doing.to_owned());
+        self.tokens = tokens;
         if let Err(error) = store::replace_derived(&self.folder.hook(), &self.hook(Some(progress)))
         {
             tracing::debug!("cannot update the hook: {error}");
@@ -246,6 +278,7 @@ impl Writer {
         }
         if let Some(run) = &mut hook.run {
             run.doing.clone_from(&self.doing);
+            run.tokens = self.tokens;
         }
         hook.last_progress = hook.last_progress.max(progress);
         let mut bytes = serde_json::to_vec(&hook).unwrap_or_default();

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::session::Elsewhere;
-use crate::session::cost::RunCost;
+use crate::session::cost::{RunCost, Usage};
 use crate::session::describe::{more, one_line, quiet};
 use crate::session::phase::Phase;
 use crate::session::state::{Iteration, OpenRun, Standing, State};
@@ -122,6 +122,9 @@ impl Occurrence for RunEnded {
 pub struct RunLost {
     /// The ID of the run.
     pub run: String,
+    /// The tokens it had used, as far as the worker had shown them.
+    #[serde(default, skip_serializing_if = "Usage::is_none")]
+    pub tokens: Usage,
 }
 
 impl Occurrence for RunLost {
@@ -135,10 +138,39 @@ impl Occurrence for RunLost {
         true
     }
 
-    fn fold(&self, _at: Timestamp, state: &mut State) {
+    fn fold(&self, at: Timestamp, state: &mut State) {
+        state.costs.add(&self.run, at, &RunCost { tokens: self.tokens, ..RunCost::default() });
         if let Some(iteration) = &mut state.iteration {
             iteration.run_lost();
         }
+    }
+}
+
+/// Something that was not one of the session's files was in the place of one, and is set aside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetAside {
+    /// The name of the file or folder.
+    pub file: String,
+    /// What was in its place: `a symbolic link to /home/u`.
+    pub what: String,
+    /// The name it has now, in the session's folder.
+    pub kept: String,
+}
+
+impl Occurrence for SetAside {
+    const MESSAGE_ID: &str = "a3b5a2e1c07f4f7c9d5be2f4fb0f9d43";
+
+    fn describe(&self) -> String {
+        let Self { file, what, kept } = self;
+        format!("{file} was {}: it was set aside as {kept}", one_line(what))
+    }
+
+    fn is_warning(&self) -> bool {
+        true
+    }
+
+    fn fold(&self, _at: Timestamp, state: &mut State) {
+        state.notes.file(self.describe());
     }
 }
 
