@@ -1,14 +1,8 @@
 //! The interface between front ends and a machine with sessions.
 //!
-<<<<<<< HEAD
-//! A front end holds a [`Host`] and a call, and needs to know no more. [`Local`] performs calls on
-//! this machine. One on another machine takes the same [`Request`], as JSON, and gives back the same
-//! [`Answer`]: whoever adds a host implements [`Host`]'s three functions, and nothing else.
-=======
 //! A front end needs only a [`Host`] and a call. [`Local`] performs calls on this machine. A host on
 //! another machine takes the same [`Request`] as JSON and returns the same [`Answer`]: to add one,
 //! implement [`Host::request`] and [`Host::watch`], nothing else.
->>>>>>> main
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
