@@ -324,7 +324,7 @@ fn answers_written_by_hand_apply_when_the_session_is_started() {
 
     session.answer_file();
     let table = project.samocode(["status"]).ok().stdout;
-    assert!(table.contains("sending the answers: samocode answer jwt"), "{table}");
+    assert!(table.contains("sending the answers (_qa.md): samocode answer jwt"), "{table}");
     let started = project.samocode(["start", "jwt"]).ok().stdout;
     assert!(!started.contains("qa_answers"), "it has its answers: {started}");
 

@@ -80,7 +80,7 @@ pub struct Sum {
 
 impl Sum {
     fn add(&mut self, other: &Self) {
-        self.usd += other.usd;
+        self.usd = (self.usd + other.usd).min(f64::MAX);
         self.tokens.add(other.tokens);
         self.runs += other.runs;
         self.unknown += other.unknown;

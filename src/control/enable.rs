@@ -101,7 +101,7 @@ impl Waits {
     /// What a session waits for, if no human has answered in its files.
     pub(super) fn of(caller: &Caller, session: &Session) -> Result<Option<Self>> {
         let hook = session.hook()?;
-        let open = hook.waits_for.clone().filter(|_| !session.is_answered_by_hand(&hook));
+        let open = hook.waits_for.clone().filter(|_| !session.is_answered_by_hand());
         Ok(open.map(|waits_for| Self {
             command: caller.command(&waits_for.answer_command(&session.instance)),
             waits_for,

@@ -253,6 +253,7 @@ mod tests {
             phase: Phase::Investigation,
             status: Status::Continue,
             state: None,
+            asked: None,
             step: Step::Enter { phase: Phase::Requirements },
         })
     }

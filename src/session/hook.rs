@@ -144,10 +144,33 @@ impl Hook {
             worktree: state.working_dir().map(str::to_owned),
             branch: state.branch().map(str::to_owned),
             elsewhere: state.elsewhere.as_ref().map(Elsewhere::describe),
-            cost_usd: (state.costs.usd * 1e6).round() / 1e6,
+            cost_usd: rounded(state.costs.usd),
             tokens: state.costs.tokens,
             summary: state.last_signal.as_ref().and_then(|last| last.line.summary.clone()),
             notes: state.notes.all(),
+        }
+    }
+}
+
+/// A cost rounded to millionths of a dollar; one too large for that has none.
+fn rounded(usd: f64) -> f64 {
+    let rounded = (usd * 1e6).round() / 1e6;
+    if rounded.is_finite() { rounded } else { usd }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::state::Costs;
+
+    #[test]
+    fn a_hook_can_be_read_back_whatever_the_session_cost() {
+        for (usd, shown) in [(1.8e302, 1.8e302), (f64::MAX, f64::MAX), (0.123_456_789, 0.123_457)] {
+            let tokens = Usage { input: u64::MAX, output: u64::MAX, ..Usage::default() };
+            let costs = Costs { usd, tokens, last: None };
+            let hook = Hook::of(&State { costs, ..State::default() });
+            let read: Hook = serde_json::from_slice(&serde_json::to_vec(&hook).unwrap()).unwrap();
+            assert!((read.cost_usd - shown).abs() <= shown * 1e-12, "{}", read.cost_usd);
         }
     }
 }

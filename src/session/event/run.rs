@@ -54,6 +54,7 @@ impl Occurrence for RunStarted {
         state.unsettled = false;
         state.redirection = None;
         state.machine.run_started();
+        state.visit.run_started();
         state.standing = Standing::Running;
         state.last_progress = Some(at);
         let open = OpenRun { run: self.run.clone(), log: self.log.clone(), since: at };
