@@ -72,7 +72,10 @@ pub struct View {
     pub merge: Option<String>,
     /// What it has cost so far, in US dollars.
     pub cost_usd: f64,
-    /// Tokens so far.
+    /// How many runs, with the current one, used tokens whose cost is unknown.
+    #[serde(default)]
+    pub unpriced_runs: u32,
+    /// Tokens so far, with those of the current run.
     pub tokens: Tokens,
     /// Its unit; `None` where no service manager was asked.
     pub unit: Option<Unit>,
@@ -141,6 +144,8 @@ impl View {
         } else {
             hook.reason.clone()
         };
+        let live = hook.run.as_ref().map(|run| run.tokens).unwrap_or_default();
+        let tokens = hook.tokens.plus(live);
         let running = hook.run.as_ref().filter(|_| state == Word::Running);
         Ok(Self {
             session: session.name.clone(),
@@ -168,7 +173,8 @@ impl View {
                 .map(|path| path.display().to_string()),
             merge: None,
             cost_usd: hook.cost_usd,
-            tokens: Tokens { input: hook.tokens.input, output: hook.tokens.output },
+            unpriced_runs: hook.unpriced + u32::from(!live.is_none()),
+            tokens: Tokens { input: tokens.input, output: tokens.output },
             unit: unit.map(|unit| Unit {
                 name: crate::service::unit_name(&session.instance),
                 active: unit.active.to_string(),

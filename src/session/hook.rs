@@ -64,6 +64,9 @@ pub struct Hook {
     pub cost_usd: f64,
     /// Tokens used by all runs so far.
     pub tokens: Usage,
+    /// Runs whose cost in US dollars is unknown.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unpriced: u32,
     /// What the last iteration did, from its signal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub summary: Option<String>,
@@ -84,6 +87,14 @@ pub struct HookRun {
     /// What the agent is doing, in a few words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub doing: Option<String>,
+    /// The tokens it has used so far. Its cost is known when it ends.
+    #[serde(default, skip_serializing_if = "Usage::is_none")]
+    pub tokens: Usage,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+const fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 impl Hook {
@@ -133,6 +144,7 @@ impl Hook {
                 log: open.log.clone(),
                 since: open.since,
                 doing: None,
+                tokens: Usage::default(),
             }),
             waits_for,
             questions: None,
@@ -146,6 +158,7 @@ impl Hook {
             elsewhere: state.elsewhere.as_ref().map(Elsewhere::describe),
             cost_usd: rounded(state.costs.usd),
             tokens: state.costs.tokens,
+            unpriced: state.costs.unpriced,
             summary: state.last_signal.as_ref().and_then(|last| last.line.summary.clone()),
             notes: state.notes.all(),
         }
@@ -167,7 +180,7 @@ mod tests {
     fn a_hook_can_be_read_back_whatever_the_session_cost() {
         for (usd, shown) in [(1.8e302, 1.8e302), (f64::MAX, f64::MAX), (0.123_456_789, 0.123_457)] {
             let tokens = Usage { input: u64::MAX, output: u64::MAX, ..Usage::default() };
-            let costs = Costs { usd, tokens, last: None };
+            let costs = Costs { usd, tokens, last: None, unpriced: 0 };
             let hook = Hook::of(&State { costs, ..State::default() });
             let read: Hook = serde_json::from_slice(&serde_json::to_vec(&hook).unwrap()).unwrap();
             assert!((read.cost_usd - shown).abs() <= shown * 1e-12, "{}", read.cost_usd);

@@ -51,6 +51,8 @@ pub struct Costs {
     pub usd: f64,
     /// Tokens used by all runs.
     pub tokens: Usage,
+    /// Runs that used tokens, or may have, and whose cost in US dollars is unknown.
+    pub unpriced: u32,
     /// The last run's share of it.
     pub last: Option<LastCost>,
 }
@@ -58,6 +60,7 @@ pub struct Costs {
 impl Costs {
     pub(super) fn add(&mut self, run: &str, at: Timestamp, cost: &RunCost) {
         let (usd, tokens) = (cost.usd.unwrap_or(0.0), cost.tokens);
+        self.unpriced += u32::from(cost.usd.is_none() && !tokens.is_none());
         // JSON, and with it the hook, has no infinity.
         self.usd = (self.usd + usd).min(f64::MAX);
         self.tokens.add(tokens);

@@ -11,7 +11,7 @@ use crate::session::event;
 use crate::session::journal::Event;
 use crate::session::state::{Standing, State};
 use crate::session::store::{Document, Folder};
-use crate::session::{WaitsFor, clock};
+use crate::session::{WaitsFor, clock, dollars};
 
 use super::{LAST_LOOK, LAST_WORD, Trouble, Worker};
 
@@ -154,7 +154,7 @@ pub(super) fn status_line(state: &State, doing: Option<&str>, quiet_min: Option<
         }
     }
     parts.extend(quiet_min.filter(|min| *min > 0).map(|min| format!("quiet for {min} min")));
-    parts.push(format!("${:.2}", state.costs.usd));
+    parts.push(dollars(state.costs.usd, state.costs.unpriced > 0));
     parts.join(" · ")
 }
 

@@ -124,9 +124,10 @@ impl Worker<'_> {
         self.writer.take_overview_back()?;
         let signal = self.writer.folder.read_signal(&open.run).ok();
         let signal = signal.filter(|_| self.may_trust_signal());
+        let tokens = self.writer.tokens_shown(&open.run);
         let Some(signal) = signal else {
-            self.writer.record(Event::RunLost(event::RunLost { run: open.run.clone() }))?;
-            return Ok(());
+            let lost = event::RunLost { run: open.run.clone(), tokens };
+            return Ok(self.writer.record(Event::RunLost(lost))?);
         };
         self.settle_run(SystemTime::from(open.since) - TICK).await;
         let ended = Event::RunEnded(event::RunEnded {
@@ -137,7 +138,7 @@ impl Worker<'_> {
             endless: false,
             resumable: true,
             context_window: None,
-            cost: RunCost::default(),
+            cost: RunCost { tokens, ..RunCost::default() },
         });
         self.take_signal(&open.run, Some(ended), signal).await
     }

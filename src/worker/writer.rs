@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use crate::session::history::{History, HistoryLine};
-use crate::session::journal::{Event, Step};
+use crate::session::journal::{Event, Step, Usage};
 use crate::session::overview::{Blocked, Field, NewOverview, Overview};
 use crate::session::state::{Redirection, Standing, State};
 use crate::session::store::{self, Folder, Journal, JournalError, Lock, StoreError, Unsynced};
@@ -26,6 +26,8 @@ pub(super) struct Writer {
     pub(super) instance: String,
     journal: Journal,
     doing: Option<String>,
+    /// The tokens that the current run has used so far.
+    tokens: Usage,
     /// Files whose last line may not be on the disk yet; the journal has its data.
     unsynced: Vec<Unsynced>,
 }
@@ -37,7 +39,14 @@ impl Writer {
         lock: &Lock,
     ) -> Result<Self, JournalError> {
         let journal = Journal::open(&folder, lock)?;
-        Ok(Self { folder, instance, journal, doing: None, unsynced: Vec::new() })
+        Ok(Self {
+            folder,
+            instance,
+            journal,
+            doing: None,
+            tokens: Usage::default(),
+            unsynced: Vec::new(),
+        })
     }
 
     pub(super) const fn state(&self) -> &State {
@@ -46,6 +55,10 @@ impl Writer {
 
     /// Records an event: durably in the journal, then in journald.
     pub(super) fn record(&mut self, event: Event) -> Result<(), StoreError> {
+        if matches!(event, Event::RunStarted(_)) {
+            self.doing = None;
+            self.tokens = Usage::default();
+        }
         self.record_all(vec![event])
     }
 
@@ -229,10 +242,17 @@ impl Writer {
         store::replace(&self.folder.hook(), &self.hook(None))
     }
 
+    /// The tokens that a run had used when the hook was last written.
+    pub(super) fn tokens_shown(&self, run: &str) -> Usage {
+        let shown = self.folder.read_hook().and_then(|hook| hook.run);
+        shown.filter(|shown| shown.id == run).map(|shown| shown.tokens).unwrap_or_default()
+    }
+
     /// Shows current activity in the hook, without waiting for the disk. A failed write must not
     /// end the run: the run will report a full disk itself, and the hook can be rebuilt.
-    pub(super) fn show(&mut self, doing: &str, progress: jiff::Timestamp) {
+    pub(super) fn show(&mut self, doing: &str, progress: jiff::Timestamp, tokens: Usage) {
         self.doing = Some(doing.to_owned());
+        self.tokens = tokens;
         if let Err(error) = store::replace_derived(&self.folder.hook(), &self.hook(Some(progress)))
         {
             tracing::debug!("cannot update the hook: {error}");
@@ -246,6 +266,7 @@ impl Writer {
         }
         if let Some(run) = &mut hook.run {
             run.doing.clone_from(&self.doing);
+            run.tokens = self.tokens;
         }
         hook.last_progress = hook.last_progress.max(progress);
         let mut bytes = serde_json::to_vec(&hook).unwrap_or_default();

@@ -268,7 +268,7 @@ fn costs_add_up_over_runs_and_a_lost_run_is_resumable() {
     let mut story = Story::new();
     story.run().end("killed", true, 0.25).run().end("finished", false, 0.5);
     assert!((story.state.costs.usd - 0.75).abs() < 1e-9);
-    story.run().tell(Event::RunLost(event::RunLost { run: "r".into() }));
+    story.run().tell(Event::RunLost(event::RunLost { run: "r".into(), tokens: Usage::default() }));
     assert!(story.iteration().cut_off && story.state.conversation().unwrap().resumable);
     assert_eq!(story.iteration().run, RunState::Over);
 }
@@ -302,7 +302,7 @@ fn an_agent_is_warned_once_of_a_reboot() {
     worker(&mut story, "b");
     story.run();
     worker(&mut story, "b");
-    story.tell(Event::RunLost(event::RunLost { run: "r".into() }));
+    story.tell(Event::RunLost(event::RunLost { run: "r".into(), tokens: Usage::default() }));
     assert!(story.state.machine.restart_is_news(), "the run that was warned may not have seen it");
     story.run().end("finished", false, 0.0);
     assert!(!story.state.machine.restart_is_news());
