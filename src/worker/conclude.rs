@@ -24,6 +24,7 @@ impl Worker<'_> {
         ended: Ended,
         account: Option<&Account>,
     ) -> Result<(), Trouble> {
+        self.writer.set_aside()?;
         let signal = self.writer.folder.read_signal(&plan.run);
         self.writer.take_overview_back()?;
         let iteration = self.writer.state().iteration.as_ref();

@@ -1,6 +1,6 @@
 //! One run of an iteration: record the intent, run the agent, record the outcome.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -264,12 +264,7 @@ impl Worker<'_> {
 
     fn open_log(&self, name: &str) -> Result<File, StoreError> {
         self.writer.folder.make_subfolders()?;
-        let path = self.writer.folder.logs().join(name);
-        OpenOptions::new().create(true).append(true).open(&path).map_err(|source| StoreError {
-            action: "open the log",
-            path,
-            source,
-        })
+        self.writer.folder.open_log(name)
     }
 
     /// The session's plain name, as people and agents use it.
