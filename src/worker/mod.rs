@@ -137,13 +137,13 @@ pub async fn work(setup: &Setup) -> Exit {
     if cgroup.is_none() {
         strays::gather();
     }
-    let mut begun = false;
+    let mut is_started = false;
     let outages = Outages::new(setup, &notify);
     loop {
         // A folder that existed before may be on a disk that comes back; do not create it again.
         if !setup.folder.path().is_dir() {
             let path = setup.folder.path();
-            if !begun {
+            if !is_started {
                 let why = format!("the session folder {} does not exist", path.display());
                 return refuse(&why, Exit::Configuration);
             }
@@ -180,7 +180,7 @@ pub async fn work(setup: &Setup) -> Exit {
         notify.ready();
         let trouble =
             match Worker::open(setup, &notify, cgroup.as_ref(), &mut signals, &outages, &lock) {
-                Ok(mut worker) => match worker.work(&mut begun).await {
+                Ok(mut worker) => match worker.work(&mut is_started).await {
                     Ok(Exit::Reload) => {
                         let error = reload::execute(setup, &lock);
                         return refuse(&error, Exit::Interrupted);
@@ -274,14 +274,14 @@ impl<'a> Worker<'a> {
         })
     }
 
-    /// Recovers, then takes one step after another. `begun` is set once this process has journaled
-    /// its start: trying again after a disk error is not a new start.
-    async fn work(&mut self, begun: &mut bool) -> Result<Exit, Trouble> {
+    /// Recovers, then takes one step after another. `is_started` is set once this process has
+    /// journaled its start: a retry after a disk error is not a new start.
+    async fn work(&mut self, is_started: &mut bool) -> Result<Exit, Trouble> {
         crash_point("the lock is taken");
         // If the journal was removed in the meantime, start a new one.
-        if !*begun || self.writer.state().seq == 0 {
+        if !*is_started || self.writer.state().seq == 0 {
             self.begin()?;
-            *begun = true;
+            *is_started = true;
         }
         crash_point("the worker has begun");
         if self.writer.state().deaths.count >= CRASH_LOOP {

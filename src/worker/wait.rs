@@ -42,12 +42,12 @@ impl Worker<'_> {
         self.tell_human();
         // The end of the wait was journaled with the clock of the last entry.
         let began = self.writer.state().at.max(Timestamp::now());
-        let begun = tokio::time::Instant::now();
+        let started = tokio::time::Instant::now();
         loop {
             self.notify.status(&notices::status_line(self.writer.state(), None, None));
             self.notify.watchdog();
             let now = Timestamp::now();
-            if is_now_earlier(began, begun.elapsed(), now) {
+            if is_now_earlier(began, started.elapsed(), now) {
                 tracing::warn!("the clock was set back: checking the wait again");
                 return Ok(self.writer.record(Event::Continued(event::Continued {}))?);
             }
