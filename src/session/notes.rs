@@ -1,6 +1,6 @@
 //! What a human should know of a session beside its state, though it stops nothing.
 
-/// The most remarks kept about mail, so that a flood of files cannot fill the hook.
+/// The most remarks kept of a kind, so that a flood of files cannot fill the hook.
 const MOST: usize = 5;
 
 /// Remarks about a session, each in one sentence without a full stop.
@@ -10,6 +10,8 @@ pub struct Notes {
     preparation: Vec<String>,
     /// Files in the inbox that were no messages, since the last signal.
     mail: Vec<String>,
+    /// What was in the place of the session's files and is set aside, since the last signal.
+    files: Vec<String>,
 }
 
 impl Notes {
@@ -20,16 +22,18 @@ impl Notes {
 
     /// Adds a remark about mail.
     pub(in crate::session) fn mail(&mut self, note: String) {
-        if !self.mail.contains(&note) {
-            self.mail.push(note);
-        }
-        let surplus = self.mail.len().saturating_sub(MOST);
-        self.mail.drain(..surplus);
+        add(&mut self.mail, note);
+    }
+
+    /// Adds a remark about a file of the session.
+    pub(in crate::session) fn file(&mut self, note: String) {
+        add(&mut self.files, note);
     }
 
     /// Forgets what the agent has heard of.
     pub(in crate::session) fn signalled(&mut self) {
         self.mail.clear();
+        self.files.clear();
     }
 
     /// The remarks about the worktree.
@@ -41,6 +45,14 @@ impl Notes {
     /// All remarks, for `status` and the next prompt.
     #[must_use]
     pub fn all(&self) -> Vec<String> {
-        self.preparation.iter().chain(&self.mail).cloned().collect()
+        self.preparation.iter().chain(&self.mail).chain(&self.files).cloned().collect()
     }
+}
+
+fn add(notes: &mut Vec<String>, note: String) {
+    if !notes.contains(&note) {
+        notes.push(note);
+    }
+    let surplus = notes.len().saturating_sub(MOST);
+    notes.drain(..surplus);
 }

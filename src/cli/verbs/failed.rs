@@ -13,6 +13,7 @@ use crate::config::{Dirs, Env, EnvFile, Flags, Project, Settings};
 use crate::control::channels::channels;
 use crate::control::{Error, whereabouts};
 use crate::notify::{About, Delivery, Notice, NotifyError, Outbox};
+use crate::platform::memory;
 use crate::service::{self, Active, Reader, Scope};
 use crate::session::store::Folder;
 
@@ -30,6 +31,7 @@ const BOUND: Duration = Duration::from_secs(45);
 
 impl Failed {
     pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
+        memory::seal();
         log::start(Level::INFO);
         let scope = common.scope();
         let instance = &self.instance;
