@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-/// Where an administrator's settings are: <https://code.claude.com/docs/en/settings>.
-const MANAGED: &[&str] = if cfg!(target_os = "macos") {
-    &["/Library/Application Support/ClaudeCode/managed-settings.json"]
-} else {
-    &["/etc/claude-code/managed-settings.json"]
-};
+/// Where an administrator's settings are: <https://code.claude.com/docs/en/settings>. Each system has
+/// one of them.
+const MANAGED: &[&str] = &[
+    "/etc/claude-code/managed-settings.json",
+    "/Library/Application Support/ClaudeCode/managed-settings.json",
+];
 
 /// The settings file that turns off the mode in which nobody has to approve a call, if one does.
 /// `own` is the program's configuration folder.
