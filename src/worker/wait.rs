@@ -68,13 +68,13 @@ impl Worker<'_> {
         }
     }
 
-    /// Whether the session has a slot. It keeps the slot until it exits or is held up.
-    pub(super) fn has_slot(&mut self) -> Result<bool, StoreError> {
+    /// Takes a slot if one is free. The session keeps it until it exits or is held up.
+    pub(super) fn take_slot(&mut self) -> Result<(), StoreError> {
         if self.slot.is_none() {
             let cap = self.cap();
             self.slot = Slot::take(&self.setup.state_dir, cap)?;
         }
-        Ok(self.slot.is_some())
+        Ok(())
     }
 
     fn cap(&self) -> u32 {
