@@ -11,6 +11,7 @@ use crate::config::{Dirs, Env, EnvFile, Flags, Project, Settings};
 use crate::service::{self, Reader, Scope, ServiceManager, Spool};
 
 use super::error::{Error, Result};
+use super::origin::Origin;
 use super::privilege::{Raised, RunAs};
 
 /// Who asks, and from where: all that `control` must not find out by itself, since a front end may
@@ -26,6 +27,8 @@ pub struct Caller {
     pub config: Option<PathBuf>,
     /// Whose service manager.
     pub scope: Scope,
+    /// Where from: a word that opens a gate counts only from outside of a run.
+    pub origin: Origin,
     /// The samocode program, as units execute it: absolute, where an upgrade puts the next version.
     pub binary: PathBuf,
 }
@@ -50,6 +53,16 @@ impl Caller {
     pub(crate) fn pasteable(&self, error: Error) -> Error {
         let hint = error.hint.as_deref().map(|hint| self.command(hint));
         Error { message: self.command(&error.message), hint, ..error }
+    }
+
+    /// Who gives a word that opens a gate, and from where; `None` in a run of an agent, which may
+    /// not.
+    #[must_use]
+    pub fn voucher(&self) -> Option<&str> {
+        match &self.origin {
+            Origin::Outside(by) if self.session().is_none() => Some(by),
+            _ => None,
+        }
     }
 
     /// The caller as mail names its sender: `human`, or the session's instance.

@@ -16,7 +16,7 @@ use super::error::{Error, Result};
 use super::host::{Operation, Perform};
 use super::pending::Wait;
 use super::questions;
-use super::request::{deliver_last, deliver_once, message};
+use super::request::{deliver_last, deliver_once, message, vouch};
 use super::session::Session;
 use super::target::Target;
 use super::wake::rouse;
@@ -78,14 +78,18 @@ pub(super) fn not_waiting(session: &Session, hook: &Hook, what: &str) -> Error {
     Error::refused(format!("{name} is not waiting{what}: {does}. Nothing done."))
 }
 
-/// A gate is for somebody else to open.
+/// A gate is for a human to open, or for whoever started the session: not for an agent in a run.
 pub(super) fn check_sender(target: &Target) -> Result<()> {
-    let session = &target.session;
-    if target.context.caller.session() == Some(&session.instance) {
-        return Err(Error::usage(format!("{} cannot answer itself", session.name))
-            .hint("leave a waiting signal, and let a human or a parent do it"));
+    let (session, caller) = (&target.session, &target.context.caller);
+    if caller.voucher().is_some() {
+        return Ok(());
     }
-    Ok(())
+    let name = &session.name;
+    let what = match caller.session() {
+        Some(own) if own == session.instance => format!("{name} cannot answer itself"),
+        _ => format!("an agent in a run cannot answer {name}"),
+    };
+    Err(Error::usage(what).hint("leave a waiting signal, and let a human do it"))
 }
 
 /// What became of a message.
@@ -167,6 +171,10 @@ pub(super) async fn post(
     let (then, trouble) = if session.folder.was_read(&message.id) {
         (Then::Taken, None)
     } else if wait.is_some() && session.folder.is_unread(&message.id) {
+        // Whoever put it there: these are the words that are said now.
+        if let Some(known) = session.folder.message(&message.id) {
+            vouch(&context.caller, session, &known)?;
+        }
         rouse(context, session, hook.state, &message).await
     } else if wait.is_some() && Wait::of(&hook).as_ref() != wait {
         return Err(Error::refused(format!(
@@ -174,6 +182,7 @@ pub(super) async fn post(
             session.name
         )));
     } else {
+        vouch(&context.caller, session, &message)?;
         match wait {
             Some(_) => deliver_last(&session.folder, &mut message)?,
             None => deliver_once(&session.folder, &mut message)?,
