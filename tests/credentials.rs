@@ -148,7 +148,7 @@ fn a_key_that_only_the_shell_has_is_named_and_not_copied() {
 
     assert!(
         enabled.stderr.contains(
-            "ANTHROPIC_API_KEY is set in this shell only, and units do not see it: save it in \
+            "ANTHROPIC_API_KEY is set only in this shell, where units do not see it: save it to \
              ~/.config/samocode/env with --import-env"
         ),
         "{enabled}"
@@ -157,7 +157,7 @@ fn a_key_that_only_the_shell_has_is_named_and_not_copied() {
     let two = enable(&project, &[]).env("ANTHROPIC_API_KEY", KEY).env("OPENAI_API_KEY", "x").ok();
     session.wait_for_state("blocked");
     assert!(
-        two.stderr.contains("are set in this shell only, and units do not see them: save them")
+        two.stderr.contains("are set only in this shell, where units do not see them: save them")
     );
     assert!(!user.exists(".config/samocode/env"));
     let doctor = project.samocode(["doctor"]).env("ANTHROPIC_API_KEY", KEY).output();

@@ -1,8 +1,8 @@
-//! The ways by which a human hears of a session, made of what is set.
+//! The ways to notify the human, set up from the settings.
 
 use crate::config::{Env, EnvFile, Settings};
 
-/// The notifiers that are set up.
+/// The notifiers for which there are settings, each ready to send.
 pub(crate) fn channels(
     settings: &Settings,
     env: &Env,

@@ -123,7 +123,7 @@ async fn a_hint_can_be_pasted_where_the_caller_is() {
     let missing = look::Show { session: "search".to_owned() };
     let error = call(&Local::new(caller), missing, &quiet).await.result.unwrap_err();
     let sudo = if rustix::process::getuid().is_root() { "" } else { "sudo " };
-    let hint = format!("begin it with: {sudo}samocode enable --system --config {config} search");
+    let hint = format!("start it with: {sudo}samocode enable --system --config {config} search");
     assert!(error.hint.as_ref().unwrap().starts_with(&hint), "{error:?}");
 }
 
