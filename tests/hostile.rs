@@ -65,7 +65,7 @@ fn a_gate_opens_only_by_the_word_of_somebody_outside_of_a_run() {
     let user = lab.user_without_manager("forger");
     // With a clean environment, from a process that is nobody's child: for itself and for another.
     let forge = "[ $SAMOCODE_PHASE != investigation ] || for it in first second; do \
-                 (cd ~/shop && env -i HOME=$HOME PATH=$PATH samocode approve $it >>~/said 2>&1); done";
+                 (cd ~/shop && env -i HOME=$HOME PATH=$PATH samocode approve $it >>~/said 2>&1) || true; done";
     let agent = user.obedient_agent(forge);
     let project = user.project("shop").key("SAMOCODE_AGENT", &agent).create();
     let run = |name: &str| project.samocode(["run", name, "--task", "t"]).output().code;
