@@ -20,7 +20,7 @@ use super::error::Result;
 use super::questions;
 use super::session::Session;
 
-/// A session with everything `status --json` prints about it.
+/// A session, with everything that `status --json` prints about it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct View {
     /// Its name.

@@ -43,7 +43,7 @@ impl Worker {
         log::start(if in_foreground { Level::ERROR } else { Level::INFO });
         let setup = self.setup().map_err(|error| {
             // An error this early is a configuration error: a restart would not help.
-            let (error, _) = failure::told(error);
+            let (error, _) = failure::with_exit_code(error);
             Error { class: Class::Configuration, ..error }
         })?;
         let exit = worker::work(&setup).await;
