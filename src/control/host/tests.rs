@@ -96,6 +96,10 @@ impl Host for Distant {
     async fn watch(&self, watch: Watch) -> Result<BoxStream<'static, Change>> {
         self.0.watch(watch).await
     }
+
+    async fn log(&self, log: Log) -> Result<BoxStream<'static, Result<Line>>> {
+        self.0.log(log).await
+    }
 }
 
 /// A caller in a project in `root` whose sessions are below it.
