@@ -11,18 +11,25 @@ use crate::control::target::Target;
 use crate::control::{self, Answer, Call, Caller, Local};
 use crate::service::Reader;
 
-use super::{Common, output};
+use super::{Common, origin, output};
 
 impl Common {
     /// The user running this program, in the current folder.
     pub(super) fn caller(&self) -> anyhow::Result<Caller> {
+        let env = Env::of_process();
         Ok(Caller {
-            env: Env::of_process(),
+            origin: origin::of_process(&env),
+            env,
             cwd: std::env::current_dir().context("cannot tell the current folder")?,
             config: self.config.clone(),
             scope: self.scope(),
             binary: own_binary()?,
         })
+    }
+
+    /// This machine, as the user may use it.
+    pub(super) fn host(&self) -> anyhow::Result<Local> {
+        Ok(Local::new(self.caller()?))
     }
 
     /// A text of ours in which every command can be pasted as it stands.
@@ -44,7 +51,7 @@ impl Common {
         call: C,
         progress: crate::service::Progress<'_>,
     ) -> anyhow::Result<Answer<C::Reply>> {
-        let host = Local::new(self.caller()?);
+        let host = self.host()?;
         Ok(control::call(&host, call, progress).await)
     }
 }

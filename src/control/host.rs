@@ -2,7 +2,7 @@
 //!
 //! A front end needs only a [`Host`] and a call. [`Local`] performs calls on this machine. A host on
 //! another machine takes the same [`Request`] as JSON and returns the same [`Answer`]: to add one,
-//! implement [`Host::request`] and [`Host::watch`], nothing else.
+//! implement [`Host`], nothing else.
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
@@ -13,6 +13,7 @@ use crate::service::Progress;
 
 use super::context::{Answer, Caller, Warnings};
 use super::error::{Class, Error, Result};
+use super::log::{Line, Log};
 use super::target::Target;
 use super::watch::{self, Change, Watch};
 use super::{
@@ -141,6 +142,13 @@ pub trait Host: Send + Sync {
     /// # Errors
     /// If a session does not exist, or its folder cannot be watched.
     async fn watch(&self, watch: Watch) -> Result<BoxStream<'static, Change>>;
+
+    /// Sends a session's log: a line each, until there are no more, or until the stream is dropped.
+    /// An error is the last item.
+    ///
+    /// # Errors
+    /// For a session that does not exist, and where nothing can be watched.
+    async fn log(&self, log: Log) -> Result<BoxStream<'static, Result<Line>>>;
 }
 
 /// Performs a call and unpacks its reply.
@@ -177,6 +185,10 @@ impl Host for Local {
 
     async fn watch(&self, watch: Watch) -> Result<BoxStream<'static, Change>> {
         watch::watch(&self.caller, watch).await
+    }
+
+    async fn log(&self, log: Log) -> Result<BoxStream<'static, Result<Line>>> {
+        super::log::log(&self.caller, log).await
     }
 }
 

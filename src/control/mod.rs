@@ -37,6 +37,7 @@
 //! | [`timeline`], [`cost`], [`inbox`], [`documents`] | what happened, what it cost, what mail there is, what to read |
 //! | [`remove`] | take a session away, but for its branch and its files |
 //! | [`answers`], [`post`] | questions and answers; approve, reject, send |
+//! | [`log`] | its journal merged with what its agents said and did, as a stream |
 //! | [`wait`], [`watch`] | wait until a session needs a human; see every change as it happens, by inotify and D-Bus |
 //!
 //! # Where to add
@@ -61,7 +62,9 @@ pub(crate) mod folders;
 pub mod host;
 pub mod inbox;
 pub(crate) mod install;
+pub mod log;
 pub mod look;
+pub mod origin;
 mod pending;
 pub mod post;
 pub(crate) mod privilege;

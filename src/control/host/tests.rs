@@ -96,6 +96,10 @@ impl Host for Distant {
     async fn watch(&self, watch: Watch) -> Result<BoxStream<'static, Change>> {
         self.0.watch(watch).await
     }
+
+    async fn log(&self, log: Log) -> Result<BoxStream<'static, Result<Line>>> {
+        self.0.log(log).await
+    }
 }
 
 /// A caller in a project in `root` whose sessions are below it.
@@ -110,6 +114,7 @@ pub(in crate::control) fn caller(root: &std::path::Path) -> Caller {
         cwd: root.to_owned(),
         config: Some(root.join(".samocode")),
         scope: Scope::User,
+        origin: crate::control::origin::Origin::Outside("a test".to_owned()),
         binary: PathBuf::from("/nowhere/samocode"),
     }
 }
