@@ -19,7 +19,7 @@ use crate::session::journal::Entry;
 use crate::session::mail::{Kind, Message};
 use crate::session::overview::{Field, NewOverview, Overview};
 use crate::session::state::State;
-use crate::session::store::{Journal, faults, read_journal};
+use crate::session::store::{Journal, Vouchers, faults, read_journal};
 use crate::session::{Phase, Status};
 use crate::worker::iterate::Plan;
 use crate::worker::under_way::Ended;
@@ -160,7 +160,12 @@ impl Stage {
         self.sent += 1;
         let at = Timestamp::UNIX_EPOCH + SignedDuration::from_secs(self.sent.into());
         let message = Message::new("human", "x", at, kind, "words").unwrap();
-        faults::without(|| self.setup.folder.deliver(&message)).unwrap();
+        let vouchers = Vouchers::of(&self.setup.state_dir, &self.setup.instance);
+        faults::without(|| {
+            vouchers.vouch(&message, "a test")?;
+            self.setup.folder.deliver(&message)
+        })
+        .unwrap();
         let seq = read_journal(&self.setup.folder, |_| {}).unwrap().0.seq;
         self.mail.push((seq, message.id, kind));
     }
