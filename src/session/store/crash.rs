@@ -56,6 +56,45 @@ mod seam {
     }
 }
 
+/// A crash point at a step boundary.
+#[cfg(debug_assertions)]
+pub fn crash_point(name: &str) {
+    #[cfg(test)]
+    faults::pass();
+    seam::pass(name);
+}
+
+/// A crash point at a step boundary.
+#[cfg(not(debug_assertions))]
+pub const fn crash_point(_name: &str) {}
+
+/// A crash point within a file operation.
+#[cfg(debug_assertions)]
+pub(super) fn crash_at(what: &str, path: &Path) {
+    #[cfg(test)]
+    faults::pass();
+    if seam::is_on() {
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        seam::pass(&format!("{file} {what}"));
+    }
+}
+
+/// A crash point within a file operation.
+#[cfg(not(debug_assertions))]
+pub(super) const fn crash_at(_what: &str, _path: &Path) {}
+
+/// Whether to tear an append into two writes, with a crash point between them.
+#[cfg(debug_assertions)]
+pub(super) fn tears() -> bool {
+    seam::is_on()
+}
+
+/// Whether to tear an append into two writes, with a crash point between them.
+#[cfg(not(debug_assertions))]
+pub(super) const fn tears() -> bool {
+    false
+}
+
 /// Faults for one thread of a unit test: a kill is an unwinding panic, so that the test can go on
 /// with the next worker in the same process.
 #[cfg(test)]
@@ -104,43 +143,4 @@ pub mod faults {
         }
         Ok(())
     }
-}
-
-/// A crash point at a step boundary.
-#[cfg(debug_assertions)]
-pub fn crash_point(name: &str) {
-    #[cfg(test)]
-    faults::pass();
-    seam::pass(name);
-}
-
-/// A crash point at a step boundary.
-#[cfg(not(debug_assertions))]
-pub const fn crash_point(_name: &str) {}
-
-/// A crash point within a file operation.
-#[cfg(debug_assertions)]
-pub(super) fn crash_at(what: &str, path: &Path) {
-    #[cfg(test)]
-    faults::pass();
-    if seam::is_on() {
-        let file = path.file_name().unwrap_or_default().to_string_lossy();
-        seam::pass(&format!("{file} {what}"));
-    }
-}
-
-/// A crash point within a file operation.
-#[cfg(not(debug_assertions))]
-pub(super) const fn crash_at(_what: &str, _path: &Path) {}
-
-/// Whether to tear an append into two writes, with a crash point between them.
-#[cfg(debug_assertions)]
-pub(super) fn tears() -> bool {
-    seam::is_on()
-}
-
-/// Whether to tear an append into two writes, with a crash point between them.
-#[cfg(not(debug_assertions))]
-pub(super) const fn tears() -> bool {
-    false
 }
