@@ -37,13 +37,13 @@ mod watchdog;
 mod writer;
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
 use crate::config::secret::redactor;
 use crate::config::{Env, EnvFile, Project, Redactor, Settings};
-use crate::notify::{Channels, Outbox};
+use crate::notify::{Channels, Outbox, Shelf};
 use crate::platform::cgroup::UnitCgroup;
 use crate::platform::strays;
 use crate::service::exit::Exit;
@@ -64,13 +64,6 @@ use writer::Writer;
 
 /// How long to keep trying for a lock that is held.
 const LOCK_PATIENCE: Duration = Duration::from_secs(1);
-
-/// Time limit for the last notification when there is nothing else left to do.
-const LAST_WORD: Duration = Duration::from_secs(45);
-
-/// Interval of inbox checks during the last notification: an answer must not wait for a slow
-/// server.
-const LAST_LOOK: Duration = Duration::from_secs(1);
 
 /// Everything a worker needs: its session, settings and environment.
 #[derive(Debug)]
@@ -99,6 +92,13 @@ pub struct Setup {
     pub foreground: bool,
     /// The unit's binary, re-executed by a reload.
     pub binary: PathBuf,
+}
+
+impl Setup {
+    /// Where notices are kept until they are sent.
+    fn shelf(&self) -> Shelf {
+        Shelf::new(&self.state_dir, &self.project.config)
+    }
 }
 
 /// Why the worker left its loop early.
@@ -235,6 +235,8 @@ struct Worker<'a> {
     env_file_read: Option<FileStamp>,
     redactor: Redactor,
     slot: Option<Slot>,
+    /// When the worker last looked for notices that could not be sent.
+    looked_for_unsent: Option<Instant>,
 }
 
 impl<'a> Worker<'a> {
@@ -247,7 +249,7 @@ impl<'a> Worker<'a> {
         lock: &Lock,
     ) -> Result<Self, Trouble> {
         let writer = Writer::open(setup.folder.clone(), setup.instance.clone(), lock)?;
-        let outbox = Outbox::new(setup.channels.notifiers.clone());
+        let outbox = Outbox::new(setup.channels.notifiers.clone()).with_shelf(setup.shelf());
         let redactor = redactor(&setup.env, &setup.env_file);
         let env_file = setup.env_file.clone();
         let slot = None;
@@ -263,6 +265,7 @@ impl<'a> Worker<'a> {
             env_file_read: None,
             redactor,
             slot,
+            looked_for_unsent: None,
         })
     }
 
@@ -342,6 +345,7 @@ impl<'a> Worker<'a> {
     /// is found by the check, and the worker asks for a new start.
     async fn rest(&mut self) -> Result<Exit, Trouble> {
         self.end_outage()?;
+        self.slot = None;
         self.tell_human();
         self.note_last_deliveries().await?;
         if let (Standing::Done, Some(spool)) = (&self.writer.state().standing, &self.setup.spool)
