@@ -51,3 +51,4 @@ mod two_versions;
 mod upgrade;
 mod view;
 mod whereabouts;
+mod worktrees;

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::session::advance::Gate;
 use crate::session::mail::Message;
-use crate::session::{Phase, stamp};
+use crate::session::{Elsewhere, Phase, stamp};
 
 /// Everything that goes into a prompt.
 #[derive(Debug, Clone)]
@@ -53,6 +53,8 @@ pub struct PromptInput<'a> {
     pub restarted: bool,
     /// The files found to have lost data in that restart: a sentence.
     pub restored: Option<&'a str>,
+    /// Where HEAD is, if it is not on the session's branch.
+    pub elsewhere: Option<&'a Elsewhere>,
     /// The state that the previous conversation handed over.
     pub handoff: Option<&'a Value>,
 }
@@ -78,6 +80,7 @@ pub fn compose(input: &PromptInput<'_>) -> String {
         section(&mut text, "The previous run was cut off", note);
     }
     restart(&mut text, input);
+    off_branch(&mut text, input);
     if let Some(state) = input.handoff {
         let state = serde_json::to_string_pretty(state).unwrap_or_default();
         section(&mut text, "Handed over by the previous conversation", &state);
@@ -100,6 +103,7 @@ pub fn resume(input: &PromptInput<'_>) -> String {
     let mut text = header(input);
     section(&mut text, "You were cut off", note);
     restart(&mut text, input);
+    off_branch(&mut text, input);
     text.push_str(&mail(input.mail, input.now));
     text.push_str(
         "\nCheck the current state (git status, the session's files), finish this iteration, then write the signal.\n",
@@ -122,6 +126,19 @@ fn restart(text: &mut String, input: &PromptInput<'_>) {
     text.push_str(
         "Commits are intact. If the machine lost power, edits that were neither staged nor committed in the last half minute before that may be missing: check git status, git diff and the session's files before you rely on them.\n",
     );
+}
+
+/// Says that HEAD is not on the session's branch, and how to bring the commits over.
+fn off_branch(text: &mut String, input: &PromptInput<'_>) {
+    let Some(elsewhere) = input.elsewhere else { return };
+    section(text, "HEAD is not on this session's branch", &elsewhere.describe());
+    let branch = one_line(&elsewhere.branch);
+    let _ = writeln!(
+        text,
+        "\nOnly commits on {branch} count: the session cannot end while it lacks any. Unless a rebase is in progress, which you finish or abort first, do this now and work on {branch} from then on:\n"
+    );
+    let commands = elsewhere.remedy().into_iter().map(|words| format!("git {words}"));
+    indented(text, &commands.collect::<Vec<_>>().join("\n"));
 }
 
 /// The prompt that only asks for the signal, after a run that left none or a bad one; `wrong`
@@ -273,6 +290,7 @@ mod tests {
             interrupted: None,
             restarted: false,
             restored: None,
+            elsewhere: None,
             handoff: None,
         }
     }
@@ -317,6 +335,22 @@ mod tests {
             "    {\n      \"next\": \"tests\"\n    }\n",
         ] {
             assert!(text.contains(part), "{part:?} is missing in\n{text}");
+        }
+    }
+
+    #[test]
+    fn an_agent_whose_head_is_elsewhere_is_told_how_to_come_back() {
+        let head = Elsewhere {
+            branch: "jwt-login".into(),
+            on: Some("other".into()),
+            commit: Some("c0ffee1".into()),
+            lacking: Some(1),
+            kept: None,
+        };
+        let input = PromptInput { elsewhere: Some(&head), ..input() };
+        for text in [compose(&input), resume(&input)] {
+            assert!(text.contains("    HEAD is on branch 'other', not on 'jwt-login': 1 commit"));
+            assert!(text.contains("\n\n    git switch jwt-login\n    git merge other\n"), "{text}");
         }
     }
 

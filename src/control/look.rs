@@ -217,8 +217,8 @@ async fn unit(scope: Scope, session: &Session, warnings: &Warnings) -> Option<se
 
 /// Commits since the branch began; `None` where that cannot be told.
 fn commits(state: &State) -> Option<usize> {
-    let (folder, base) = (state.working_dir()?, state.base()?);
-    git::commits_since(Path::new(folder), base).ok()
+    let (folder, branch, base) = (state.working_dir()?, state.branch()?, state.base()?);
+    git::commits_of(Path::new(folder), branch, base).ok()
 }
 
 #[async_trait]

@@ -36,6 +36,9 @@ pub struct View {
     pub worktree: Option<String>,
     /// The git branch; `None` without one, and before it is made.
     pub branch: Option<String>,
+    /// Where HEAD is, in a sentence, if it is not on that branch.
+    #[serde(default)]
+    pub elsewhere: Option<String>,
     /// The state in one word, corrected by what the service manager knows.
     pub state: Word,
     /// The phase it is in.
@@ -140,6 +143,7 @@ impl View {
             folder: session.folder.path().display().to_string(),
             worktree: hook.worktree.clone(),
             branch: hook.branch.clone(),
+            elsewhere: hook.elsewhere.clone(),
             state,
             phase: hook.phase,
             iteration: hook.iteration,

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::confirm::{Confirmed, confirm};
 use super::create::{create, outlast_maker};
 use super::durable::{Damage, Window, find_damage};
 use super::leftovers::is_whole;
@@ -25,6 +26,16 @@ impl Checkout {
     #[must_use]
     pub fn of_session(project: &Project, folder: &str) -> Self {
         Self { source: project.main_repo.clone(), root: Self::place(project).join(folder) }
+    }
+
+    /// The checkouts that exist of the project's sessions.
+    #[must_use]
+    pub fn of_all_sessions(project: &Project) -> Vec<Self> {
+        let entries = std::fs::read_dir(&project.sessions).into_iter().flatten().flatten();
+        let all = entries.map(|entry| Self::place(project).join(entry.file_name()));
+        all.filter(|root| root.is_dir())
+            .map(|root| Self { source: project.main_repo.clone(), root })
+            .collect()
     }
 
     /// The checkout that a folder is in, as one that an agent works in is. `None` where it is in no checkout that was made for a session.
@@ -75,6 +86,15 @@ impl Checkout {
             }
         };
         create(&plan).await
+    }
+
+    /// Confirms that git in it works on it and on no other folder. Cheap for one that is `known`
+    /// from an earlier call: git is asked only if something changed.
+    ///
+    /// # Errors
+    /// [`Error::Astray`] with the command that fixes it; git's own.
+    pub async fn confirm(&self, known: Option<&Confirmed>) -> Result<Confirmed, Error> {
+        confirm(&self.root, &self.source, known).await
     }
 
     /// Whether nothing that a killed git or worker leaves behind is in it: a few looks at files, where [`make`](Self::make) may start git several times. False

@@ -4,6 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::command::{Finished, first_line, git_command, run};
+use super::confirm::misdirection;
+use super::reader::open;
 use super::settings::Settings;
 use super::{Error, quoted};
 
@@ -70,6 +72,12 @@ async fn look_closely(folder: &Path) -> Result<Vec<Finding>, Error> {
         return Ok(Vec::new());
     }
     let (identity, signs) = (identity?, signs?);
+    let elsewhere = open(folder)?.map(|reader| misdirection(&reader.place().common, None));
+    let elsewhere = elsewhere.transpose()?.flatten().map(|(cause, remedy)| Finding {
+        severity: Severity::Blocking,
+        what: format!("git in a session's worktree would work on another folder: {cause}"),
+        remedy,
+    });
     // Without an identity, signing would fail for that reason alone.
     let blocked = identity.iter().any(|finding| finding.severity == Severity::Blocking);
     let signing = if first_line(&signs.stdout) == "true" && !blocked {
@@ -77,7 +85,7 @@ async fn look_closely(folder: &Path) -> Result<Vec<Finding>, Error> {
     } else {
         None
     };
-    Ok(identity.into_iter().chain(signing).collect())
+    Ok(elsewhere.into_iter().chain(identity).chain(signing).collect())
 }
 
 async fn ask(folder: &Path, args: &[&str]) -> Result<Finished, Error> {

@@ -71,7 +71,7 @@ pub fn git_command(folder: &Path) -> Command {
     command
 }
 
-fn bare_git() -> std::process::Command {
+pub(super) fn bare_git() -> std::process::Command {
     let mut command = std::process::Command::new("git");
     for name in INHERITED.iter().chain(&DIALOGUES) {
         command.env_remove(name);
@@ -245,7 +245,8 @@ pub(super) fn first_line(bytes: &[u8]) -> String {
 /// Credentials and control characters are removed, and it is cut to 300 characters.
 fn telling_line(stderr: &[u8], status: ExitStatus) -> String {
     let text = String::from_utf8_lossy(stderr);
-    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let raw: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    let lines: Vec<&str> = raw.iter().map(|line| line.trim()).collect();
     let is_gits = |line: &str| line.starts_with("fatal:") || line.starts_with("error:");
     let bare =
         |line: &str| line.trim_start_matches("fatal: ").trim_start_matches("error: ").to_owned();
@@ -258,6 +259,12 @@ fn telling_line(stderr: &[u8], status: ExitStatus) -> String {
                     format!("{} ({})", bare(lines[at]), bare(before))
                 }
                 Some(before) => bare(before),
+                // "unknown repository extension found:", with the names on lines of their own.
+                None if lines[at].ends_with(':') => {
+                    let indented = raw[at + 1..].iter().take_while(|line| line.starts_with('\t'));
+                    let names: Vec<&str> = indented.map(|line| line.trim()).collect();
+                    format!("{} {}", bare(lines[at]), names.join(", ")).trim_end().to_owned()
+                }
                 None => bare(lines[at]),
             }
         }

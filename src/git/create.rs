@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::command::{git_command, run};
+use super::confirm::{confirm_by_git, confirm_unfinished};
 use super::durable::settle;
 use super::fetch::{fetch, missed};
 use super::leftovers::{
@@ -16,7 +17,7 @@ use super::register::register;
 use super::{CHECKOUT_LIMIT, Error, head};
 
 /// Time limit for commands that touch only a few of git's small files.
-const SHORT_LIMIT: Duration = Duration::from_secs(60);
+pub(super) const SHORT_LIMIT: Duration = Duration::from_secs(60);
 /// How long to wait for a git that an earlier process of ours started before it counts as in the
 /// way. Killed or nearly done, it needs a moment to exit.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -258,6 +259,7 @@ async fn complete(
         unlock(known)?;
         return Ok(Did::Completed);
     }
+    confirm_unfinished(&plan.path, &plan.common).await?;
     let mut command = git_command(&plan.path);
     command.args(["-c", OUR_MARK, "checkout", "--quiet", "--no-recurse-submodules"]);
     // Without an index, the checkout was interrupted and the files there are git's own partial
@@ -278,9 +280,15 @@ async fn complete(
         }
         notes.push(format!("the post-checkout hook failed: {}", finished.said));
     }
-    settle(&plan.path).await;
+    settle_and_confirm(plan).await?;
     unlock(known)?;
     Ok(Did::Completed)
+}
+
+/// Flushes a worktree that was just checked out, and asks git meanwhile whether it works in it.
+async fn settle_and_confirm(plan: &WorktreePlan) -> Result<(), Error> {
+    let confirmed = confirm_by_git(&plan.path, &plan.common, &plan.branch);
+    tokio::join!(settle(&plan.path), confirmed).1
 }
 
 /// Whether a worktree was registered but nothing was ever checked out into it.
@@ -345,7 +353,7 @@ async fn add(
         }
         notes.push(format!("the post-checkout hook failed: {}", finished.said));
     }
-    settle(&plan.path).await;
+    settle_and_confirm(plan).await?;
     if let Some(made) = made {
         unlock(&made)?;
     }

@@ -105,7 +105,7 @@ pub(super) fn meant(common: &Path, admin: &Path, path: &Path) -> Option<Registra
 }
 
 /// Reads a path in one of git's files, relative to a folder.
-fn pointed_to(bytes: &[u8], folder: &Path) -> Option<PathBuf> {
+pub(super) fn pointed_to(bytes: &[u8], folder: &Path) -> Option<PathBuf> {
     let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
     (!bytes.is_empty()).then(|| folder.join(OsStr::from_bytes(bytes)))
 }

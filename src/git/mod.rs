@@ -24,9 +24,11 @@
 //! and hooks run. The program also reads what libgit2 cannot: SHA-256, reftable, newer extensions.
 //! git can never prompt: see [`git_command`].
 
+mod astray;
 mod checkout;
 mod checks;
 mod command;
+mod confirm;
 mod create;
 mod durable;
 mod fetch;
@@ -41,13 +43,15 @@ mod tests;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use astray::elsewhere;
 pub use checkout::Checkout;
 pub use checks::{Finding, Severity, check, commits_work};
 pub use command::{MINIMUM_VERSION, Version, git_command, version};
+pub use confirm::Confirmed;
 pub use create::{Created, Did};
 pub use durable::{Damage, Window, lost_data, settle_changes};
 pub use plan::{Base, Plan, Start, WorktreePlan, default_branch, root};
-pub use reader::{Head, changed_files, commits_since, head};
+pub use reader::{Head, changed_files, commits_of, head};
 
 /// Longest wait for the network when a worktree is made. Being offline must not hold up work.
 pub const FETCH_LIMIT: Duration = Duration::from_secs(30);
@@ -135,6 +139,16 @@ pub enum Error {
         /// The folder that contains the `.git`.
         folder: PathBuf,
     },
+    /// git in a worktree would work on another folder than that worktree.
+    #[error("git must not be used in {worktree}: {what}. {remedy}", worktree = worktree.display())]
+    Astray {
+        /// The worktree's root folder.
+        worktree: PathBuf,
+        /// What is wrong, to follow a colon.
+        what: String,
+        /// The command that fixes it, with a word of introduction where it needs one.
+        remedy: String,
+    },
     /// A ref points to a commit that cannot be read.
     #[error("{repo} is damaged: {name} does not point to a commit ({said}). Find out what is missing: git -C {quoted} fsck", repo = repo.display(), quoted = quoted(repo))]
     Damaged {
@@ -190,7 +204,8 @@ impl Error {
 }
 
 /// Quotes a path for pasting into a shell.
-fn quoted(path: &std::path::Path) -> String {
+#[must_use]
+pub fn quoted(path: &std::path::Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_alphanumeric() || "/._-+,:@%=".contains(c);
     if !text.is_empty() && text.chars().all(plain) {

@@ -121,7 +121,8 @@ pub(super) fn plan(folder: &Path, branch: &str, path: &Path) -> Result<Plan, Err
         ));
     }
     let plan = WorktreePlan {
-        repo: place.top,
+        // A working tree elsewhere (core.worktree) may not lead back to its repository.
+        repo: if folder.starts_with(&place.top) { place.top } else { place.common.clone() },
         common: place.common,
         subfolder,
         branch: branch.to_owned(),

@@ -237,7 +237,7 @@ pub struct Head {
     pub commit: Option<String>,
 }
 
-fn open_worktree(worktree: &Path) -> Result<Box<dyn Reader>, Error> {
+pub(super) fn open_worktree(worktree: &Path) -> Result<Box<dyn Reader>, Error> {
     open(worktree)?.ok_or_else(|| Error::Git {
         doing: format!("read {}", worktree.display()),
         said: "not a git repository".into(),
@@ -252,14 +252,15 @@ pub fn head(worktree: &Path) -> Result<Head, Error> {
     Ok(Head { branch, commit: reader.commit("HEAD")?.map(|commit| commit.short) })
 }
 
-/// How many commits are in the worktree's HEAD but not in `base` (a commit id or a ref). 0 before
-/// the first commit.
-pub fn commits_since(worktree: &Path, base: &str) -> Result<usize, Error> {
+/// How many commits are on a branch but not in `base` (a commit id or a ref), read from a worktree.
+/// 0 if there is no such branch, as before the first commit. Where HEAD is does not matter.
+pub fn commits_of(worktree: &Path, branch: &str, base: &str) -> Result<usize, Error> {
     if base.starts_with('-') {
         return Err(Error::BadBranch(base.to_owned()));
     }
     let reader = open_worktree(worktree)?;
-    if reader.commit("HEAD")?.is_none() { Ok(0) } else { reader.ahead("HEAD", base) }
+    let tip = format!("refs/heads/{branch}");
+    if reader.commit(&tip)?.is_none() { Ok(0) } else { reader.ahead(&tip, base) }
 }
 
 /// How many files differ from the last commit, including untracked ones (an untracked folder counts

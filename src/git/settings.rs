@@ -10,7 +10,12 @@ use super::command::{git_command, run};
 /// All settings of a repository, by key in lower case; the last value wins. A key without a value
 /// maps to `None`.
 #[derive(Debug, Default)]
-pub(super) struct Settings(HashMap<String, Option<String>>);
+pub(super) struct Settings {
+    values: HashMap<String, Option<String>>,
+    /// Whether the shared settings name a working tree, which `extensions.worktreeConfig` would
+    /// make count in all of them.
+    names_worktree: bool,
+}
 
 impl Settings {
     /// Asks git. `None` if it cannot tell, or reports no repository: there is none, it belongs to
@@ -34,20 +39,25 @@ impl Settings {
                 Some((key, value)) => (key, Some(value.to_owned())),
                 None => (entry.as_ref(), None),
             };
-            settings.0.insert(key.to_lowercase(), value);
+            let key = key.to_lowercase();
+            settings.names_worktree |= scope == b"local"
+                && (key == "core.worktree" || (key == "core.bare" && is_on(value.as_ref())));
+            settings.values.insert(key, value);
         }
         in_repository.then_some(settings)
     }
 
     /// Whether they prove that a commit will work: author and committer are configured, git makes
-    /// up neither of them, and nothing is signed.
+    /// up neither of them, nothing is signed, and no worktree is sent elsewhere.
     pub(super) fn are_enough(&self) -> bool {
         let variable = |name: &str| std::env::var(name).ok();
-        self.name_who_commits(variable) && !self.may_be_on("commit.gpgsign")
+        self.name_who_commits(variable)
+            && !self.may_be_on("commit.gpgsign")
+            && !(self.names_worktree && self.may_be_on("extensions.worktreeconfig"))
     }
 
     fn name_who_commits(&self, variable: impl Fn(&str) -> Option<String>) -> bool {
-        let set = |key: &str| self.0.get(key).cloned().flatten();
+        let set = |key: &str| self.values.get(key).cloned().flatten();
         let is_given = |who: &str, what: &str| {
             // In git's own order; a variable that is set but empty is an error.
             let named = variable(&format!("GIT_{who}_{what}").to_uppercase())
@@ -67,17 +77,19 @@ impl Settings {
 
     /// Whether a worktree may have other settings than the repository itself.
     pub(super) fn depend_on_worktree(&self) -> bool {
-        self.0.keys().any(|key| key.starts_with("includeif."))
+        self.values.keys().any(|key| key.starts_with("includeif."))
             || self.may_be_on("extensions.worktreeconfig")
     }
 
     fn may_be_on(&self, key: &str) -> bool {
-        let is_off = |value: &Option<String>| {
-            let value = value.as_deref().map(str::to_lowercase);
-            value.is_some_and(|value| matches!(value.as_str(), "" | "0" | "no" | "off" | "false"))
-        };
-        self.0.get(key).is_some_and(|value| !is_off(value))
+        self.values.get(key).is_some_and(|value| is_on(value.as_ref()))
     }
+}
+
+/// Whether git may read a value as true; a key without a value is.
+fn is_on(value: Option<&String>) -> bool {
+    let value = value.map(|value| value.to_lowercase());
+    !value.is_some_and(|value| matches!(value.as_str(), "" | "0" | "no" | "off" | "false"))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
@@ -103,9 +103,14 @@ impl Shelf {
     }
 }
 
+/// The interval of [`Due::Seldom`].
+const SELDOM: Duration = Duration::from_secs(60);
+
 /// Which of the kept notices are sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Due {
+    /// Those whose pause is over, looked for at most once a minute.
+    Seldom,
     /// Those whose pause is over.
     AsAsked,
     /// All: a human has seen that it works now.
@@ -117,6 +122,8 @@ pub struct Outbox {
     notifiers: Vec<Arc<dyn Notifier>>,
     retry: Retry,
     shelf: Option<Shelf>,
+    /// When kept notices were last looked for.
+    looked: Mutex<Option<Instant>>,
     pending: Mutex<Vec<Pending>>,
 }
 
@@ -136,7 +143,7 @@ impl Outbox {
     /// An outbox with other pauses between attempts.
     #[must_use]
     pub fn with_retry(notifiers: Vec<Arc<dyn Notifier>>, retry: Retry) -> Self {
-        Self { notifiers, retry, shelf: None, pending: Mutex::default() }
+        Self { notifiers, retry, shelf: None, looked: Mutex::default(), pending: Mutex::default() }
     }
 
     /// The same, with notices kept on disk until they are sent.
@@ -161,6 +168,11 @@ impl Outbox {
     /// no longer are dropped.
     pub fn resend(&self, due: Due, is_wanted: impl Fn(&Notice) -> bool) {
         let Some(shelf) = &self.shelf else { return };
+        let last = locked(&self.looked).replace(Instant::now());
+        if due == Due::Seldom && last.is_some_and(|last| last.elapsed() < SELDOM) {
+            *locked(&self.looked) = last;
+            return;
+        }
         let now = Timestamp::now();
         for notifier in &self.notifiers {
             let is_due = |unsent: &Unsent| {

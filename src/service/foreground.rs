@@ -337,6 +337,9 @@ pub async fn supervise(
 }
 
 async fn end_strays(spared: &[Pid]) -> io::Result<()> {
+    if strays::children()?.iter().all(|child| spared.contains(child)) {
+        return Ok(());
+    }
     let spared = spared.to_vec();
     let ended =
         tokio::task::spawn_blocking(move || strays::end_children(&spared, Duration::from_secs(5)));

@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::Elsewhere;
 use super::journal::Usage;
 use super::phase::Phase;
 use super::state::{Standing, State, Word};
@@ -53,6 +54,9 @@ pub struct Hook {
     /// The session's git branch; absent without a repository.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch: Option<String>,
+    /// Where HEAD is, in a sentence, if it is not on that branch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub elsewhere: Option<String>,
     /// Cost of all runs so far, in US dollars.
     pub cost_usd: f64,
     /// Tokens used by all runs so far.
@@ -132,6 +136,7 @@ impl Hook {
             last_progress: state.last_progress,
             worktree: state.working_dir().map(str::to_owned),
             branch: state.branch().map(str::to_owned),
+            elsewhere: state.elsewhere.as_ref().map(Elsewhere::describe),
             cost_usd: (state.costs.usd * 1e6).round() / 1e6,
             tokens: state.costs.tokens,
             summary: state.last_signal.as_ref().and_then(|last| last.line.summary.clone()),

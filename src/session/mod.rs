@@ -5,6 +5,7 @@ pub mod clock;
 mod cost;
 mod deaths;
 pub mod describe;
+mod elsewhere;
 pub mod event;
 pub mod history;
 pub mod hook;
@@ -25,6 +26,7 @@ pub mod state;
 pub mod store;
 mod vocabulary;
 
+pub use elsewhere::Elsewhere;
 pub use import::import;
 pub use names::SessionName;
 pub use overview::Overview;

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::Elsewhere;
 use super::history::HistoryLine;
 use super::journal::{Entry, RunCost, Step, Usage};
 use super::notes::Notes;
@@ -131,6 +132,8 @@ pub struct State {
     pub costs: Costs,
     /// When the agent last made progress, as far as the journal knows.
     pub last_progress: Option<Timestamp>,
+    /// Where the worktree's HEAD is, if it is not on the session's branch.
+    pub elsewhere: Option<Elsewhere>,
     /// Reboots of the machine and the damage they did.
     pub machine: Machine,
     /// Recent quick deaths of the worker, for the crash-loop delay.

@@ -70,6 +70,7 @@ impl Worker<'_> {
         };
         // A single write: the consequences of a run must survive a worker that dies here.
         let mut events = vec![run_ended];
+        events.extend(self.head_moved().await);
         if hands_over {
             let mut state = ended.seen.handoff();
             self.redactor.redact_value(&mut state);

@@ -19,6 +19,9 @@ use super::repeat::{Repeats, Verdict};
 use super::signals::Request;
 use super::{Trouble, Worker, notices};
 
+/// What an agent is doing before its first output.
+pub(super) const STARTING: &str = "starting";
+
 /// Minimum time between updates of status line and hook.
 const SHOW_EVERY: Duration = Duration::from_secs(1);
 
@@ -50,7 +53,7 @@ impl Watch {
             run: plan.run.clone(),
             told: Told::default(),
             pulse: Pulse::new(settings.stall_after(worker.writer.state().phase()), now),
-            doing: "starting".to_owned(),
+            doing: STARTING.to_owned(),
             progress: Timestamp::now(),
             shown: now.checked_sub(SHOW_EVERY).unwrap_or(now),
             last_shown: None,
@@ -77,7 +80,8 @@ impl Watch {
         let mut tick = tokio::time::interval_at(tokio::time::Instant::now() + every, every);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         worker.notify.watchdog();
-        self.show(worker)?;
+        // The hook was written before the agent started.
+        self.announce(worker);
         loop {
             tokio::select! {
                 step = run.next() => match step {
@@ -135,7 +139,8 @@ impl Watch {
         if self.shown.elapsed() < SHOW_EVERY {
             return Ok(());
         }
-        self.show(worker)
+        self.show(worker);
+        Ok(())
     }
 
     /// Repeating the same call is a stall: warn the agent, then end the run.
@@ -240,24 +245,32 @@ impl Watch {
             self.ask_for_handoff(worker, run, None)?;
         }
         worker.note_deliveries()?;
-        self.show(worker)
+        self.show(worker);
+        Ok(())
     }
 
-    fn show(&mut self, worker: &mut Worker<'_>) -> Result<(), Trouble> {
+    /// Shows what the agent is doing in the unit's status line and in the hook.
+    fn show(&mut self, worker: &mut Worker<'_>) {
+        if let Some(doing) = self.announce(worker) {
+            worker.writer.show(&doing, self.progress);
+        }
+    }
+
+    /// Sends the status line if it changed, and returns what the agent is doing. While the agent is
+    /// quiet, nothing is sent.
+    fn announce(&mut self, worker: &Worker<'_>) -> Option<String> {
         let quiet = self.pulse.quiet(Instant::now()).as_secs() / 60;
         // The text may contain a secret: it includes the arguments of commands.
         let doing = worker.redactor.redact(&self.doing);
         let line = notices::status_line(worker.writer.state(), Some(&doing), Some(quiet));
         self.shown = Instant::now();
-        // While the agent is quiet, send and write nothing.
         let now = (line, self.progress);
         if self.last_shown.as_ref() == Some(&now) {
-            return Ok(());
+            return None;
         }
         worker.notify.status(&now.0);
-        worker.writer.show(&doing, self.progress);
         self.last_shown = Some(now);
-        Ok(())
+        Some(doing.into_owned())
     }
 }
 

@@ -24,7 +24,7 @@ use crate::session::{Needs, clock, names, stamp};
 use super::budget::Spent;
 use super::context::LastSeen;
 use super::decide::Numbers;
-use super::follow::Watch;
+use super::follow::{STARTING, Watch};
 use super::{Trouble, Worker, prepare};
 
 /// How long killed processes may take to exit.
@@ -88,8 +88,16 @@ impl Worker<'_> {
                     tracing::warn!("the worktree may be in a bad state: {reason}");
                 }
             }
+            match checkout.confirm(self.worktree.as_ref()).await {
+                Ok(confirmed) => self.worktree = Some(confirmed),
+                Err(error) => return self.block(error.to_string(), Needs::HumanDecision),
+            }
             if self.writer.state().machine.is_first_run_since_boot() {
                 self.restore_damaged(&checkout).await?;
+            }
+            // Somebody may have moved it since the last run; the agent is told what is true now.
+            if let Some(moved) = self.head_moved().await {
+                self.writer.record(moved)?;
             }
         }
         self.read_env_file();
@@ -122,7 +130,7 @@ impl Worker<'_> {
         }))?;
         self.writer.restore_overview()?;
         self.writer.open_overview()?;
-        self.writer.show_hook()?;
+        self.writer.show_start(STARTING)?;
         let since = SystemTime::now() - TICK;
         let ended = self.run(&agent, &plan, &log).await?;
         crash_point("the run is over");

@@ -15,6 +15,7 @@ mod decide;
 mod file_stamp;
 mod follow;
 mod foreign;
+mod head;
 mod iterate;
 mod journald;
 mod ledger;
@@ -37,13 +38,14 @@ mod watchdog;
 mod writer;
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::config::secret::redactor;
 use crate::config::{Env, EnvFile, Project, Redactor, Settings};
-use crate::notify::{Channels, Outbox, Shelf};
+use crate::git;
+use crate::notify::{Channels, Outbox};
 use crate::platform::cgroup::UnitCgroup;
 use crate::platform::strays;
 use crate::service::exit::Exit;
@@ -92,13 +94,6 @@ pub struct Setup {
     pub foreground: bool,
     /// The unit's binary, re-executed by a reload.
     pub binary: PathBuf,
-}
-
-impl Setup {
-    /// Where notices are kept until they are sent.
-    fn shelf(&self) -> Shelf {
-        Shelf::new(&self.state_dir, &self.project.config)
-    }
 }
 
 /// Why the worker left its loop early.
@@ -235,8 +230,8 @@ struct Worker<'a> {
     env_file_read: Option<FileStamp>,
     redactor: Redactor,
     slot: Option<Slot>,
-    /// When the worker last looked for notices that could not be sent.
-    looked_for_unsent: Option<Instant>,
+    /// The worktree as it was before the last run, when git was known to work in it.
+    worktree: Option<git::Confirmed>,
 }
 
 impl<'a> Worker<'a> {
@@ -265,7 +260,7 @@ impl<'a> Worker<'a> {
             env_file_read: None,
             redactor,
             slot,
-            looked_for_unsent: None,
+            worktree: None,
         })
     }
 
@@ -354,7 +349,9 @@ impl<'a> Worker<'a> {
         {
             tracing::warn!("the unit stays enabled: {error}");
         }
-        self.writer.record(Event::WorkerEnded(event::WorkerEnded { end: End::Settled }))?;
+        self.writer.catch_up()?;
+        // Only the count of quick deaths depends on it, and a reboot resets that anyway.
+        self.writer.note(Event::WorkerEnded(event::WorkerEnded { end: End::Settled }))?;
         self.writer.write_hook()?;
         self.notify.status(&notices::status_line(self.writer.state(), None, None));
         crash_point("at rest, the manager does not know");

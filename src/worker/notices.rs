@@ -1,11 +1,11 @@
 //! Notifications to the human, and the unit's status line.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::notify::outbox::Due;
-use crate::notify::{About, Delivery, Notice, NoticeKind};
+use crate::notify::{About, Delivery, Notice, NoticeKind, Shelf};
 use crate::session::describe::quiet;
 use crate::session::event;
 use crate::session::journal::Event;
@@ -13,7 +13,7 @@ use crate::session::state::{Standing, State};
 use crate::session::store::Folder;
 use crate::session::{WaitsFor, clock};
 
-use super::{Trouble, Worker};
+use super::{Setup, Trouble, Worker};
 
 /// Time limit for the last notifications when there is nothing else left to do. It is long, because
 /// nobody may run for days after that; mail and a stop end it at once.
@@ -22,12 +22,16 @@ const LAST_WORD: Duration = Duration::from_secs(600);
 /// The same if somebody watches.
 const LAST_WORD_SHORT: Duration = Duration::from_secs(30);
 
-/// How often the worker looks for notices that other processes could not send.
-const RESEND_EVERY: Duration = Duration::from_secs(60);
-
 /// Interval of inbox checks during the last notification: an answer must not wait for a slow
 /// server.
 const LAST_LOOK: Duration = Duration::from_secs(1);
+
+impl Setup {
+    /// Where notices are kept until they are sent.
+    pub(super) fn shelf(&self) -> Shelf {
+        Shelf::new(&self.state_dir, &self.project.config)
+    }
+}
 
 impl Worker<'_> {
     /// Sends a notification if the session's state needs one and none was sent yet.
@@ -86,26 +90,21 @@ impl Worker<'_> {
     /// Journals the notifications sent since the last call, and sends those that an earlier process
     /// of the project could not send.
     pub(super) fn note_deliveries(&mut self) -> Result<(), Trouble> {
-        if self.looked_for_unsent.is_none_or(|last| last.elapsed() > RESEND_EVERY) {
-            self.looked_for_unsent = Some(Instant::now());
-            self.resend();
-        }
+        self.resend(Due::Seldom);
         let settled = self.outbox.settled();
         self.note(settled)
     }
 
-    fn resend(&self) {
+    fn resend(&self, due: Due) {
         let (state, own) = (self.writer.state(), &self.setup.instance);
-        self.outbox.resend(Due::AsAsked, |notice| {
-            notice.session != *own || still_holds(state, notice.kind)
-        });
+        self.outbox.resend(due, |notice| notice.session != *own || still_holds(state, notice.kind));
     }
 
     /// Gives pending notifications a limited time and journals the results. They hold nothing up:
     /// if mail arrives or the worker is told to stop first, the next worker sends them again if
     /// they still apply.
     pub(super) async fn note_last_deliveries(&mut self) -> Result<(), Trouble> {
-        self.resend();
+        self.resend(Due::AsAsked);
         // Somebody who watches in the foreground sees how it stands.
         let bound = if self.setup.foreground { LAST_WORD_SHORT } else { LAST_WORD };
         let settled = tokio::select! {

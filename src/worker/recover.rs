@@ -85,7 +85,9 @@ impl Worker<'_> {
             }
             // The last worker journaled the end of the run and died before it accepted the signal.
             Some(RunState::Ended { run }) => {
-                if let Ok(signal) = self.writer.folder.read_signal(&run) {
+                if self.may_trust_signal()
+                    && let Ok(signal) = self.writer.folder.read_signal(&run)
+                {
                     return self.take_signal(&run, None, signal).await;
                 }
             }
@@ -99,6 +101,12 @@ impl Worker<'_> {
         Ok(())
     }
 
+    /// Whether a signal found at the start counts. If the machine went down, it may be an older one
+    /// whose removal did not reach the disk, and the run's work may be lost.
+    fn may_trust_signal(&self) -> bool {
+        !self.writer.state().machine.is_first_run_since_boot()
+    }
+
     /// Recovers a run whose end nobody saw: kills its remaining processes, and accepts its signal
     /// if there is one.
     async fn recover_run(&mut self, open: &OpenRun) -> Result<(), Trouble> {
@@ -108,10 +116,8 @@ impl Worker<'_> {
         }
         remove_temporary(&open.run);
         crash_point("the run's remains are removed");
-        // A signal counts only if the run's work is on the disk, which is unknown if the machine
-        // went down.
-        let is_known = !self.writer.state().machine.is_first_run_since_boot();
-        let signal = self.writer.folder.read_signal(&open.run).ok().filter(|_| is_known);
+        let signal = self.writer.folder.read_signal(&open.run).ok();
+        let signal = signal.filter(|_| self.may_trust_signal());
         let Some(signal) = signal else {
             self.writer.record(Event::RunLost(event::RunLost { run: open.run.clone() }))?;
             return Ok(());

@@ -8,6 +8,7 @@ use crate::session::journal::{Event, Step};
 use crate::session::signal::{Signal, Status};
 use crate::session::{Needs, WaitsFor, advance};
 
+use super::head::unless_elsewhere;
 use super::{Trouble, Worker};
 
 impl Worker<'_> {
@@ -22,8 +23,15 @@ impl Worker<'_> {
         let signal = self.without_secrets(signal);
         let fingerprint =
             if self.is_same_again(&signal) { Some(self.fingerprint().await) } else { None };
+        let moved = self.head_moved().await;
         let state = self.writer.state();
+        let head = match &moved {
+            Some(Event::HeadMoved(moved)) => moved.head.as_ref(),
+            _ => state.elsewhere.as_ref(),
+        };
         let step = advance::advance(state.phase(), state.visit.gate, &signal);
+        let (was_told, folder) = (state.elsewhere.is_some(), state.working_dir());
+        let step = unless_elsewhere(step, head, was_told, folder.unwrap_or_default());
         let phase = state.phase();
         let line = HistoryLine::from_signal(&signal, state.total, phase, &clock::local_now());
         let taken = Event::SignalTaken(event::SignalTaken {
@@ -35,7 +43,7 @@ impl Worker<'_> {
             state: signal.state,
             step,
         });
-        self.writer.record_all(ended.into_iter().chain([taken]).collect())?;
+        self.writer.record_all(ended.into_iter().chain(moved).chain([taken]).collect())?;
         self.writer.settle()?;
         Ok(())
     }

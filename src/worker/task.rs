@@ -44,6 +44,7 @@ impl Worker<'_> {
             interrupted: interrupted.as_deref(),
             restarted: state.machine.restart_is_news(),
             restored: restored.as_deref(),
+            elsewhere: state.elsewhere.as_ref(),
             handoff: state.handoff.as_ref(),
         };
         let prompt = match &plan.asked {

@@ -219,6 +219,12 @@ impl Writer {
         store::replace_derived(&self.folder.hook(), &self.hook(None))
     }
 
+    /// Writes the hook as an agent is about to start, which may read it.
+    pub(super) fn show_start(&mut self, doing: &str) -> Result<(), StoreError> {
+        self.doing = Some(doing.to_owned());
+        self.show_hook()
+    }
+
     /// Writes the hook durably, before the worker exits.
     pub(super) fn write_hook(&self) -> Result<(), StoreError> {
         store::replace(&self.folder.hook(), &self.hook(None))

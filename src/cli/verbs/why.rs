@@ -86,6 +86,11 @@ fn cause(view: &View, now: Timestamp, zone: &TimeZone) -> String {
     if let Some(reason) = &view.reason {
         text += &format!(": {reason}");
     }
+    // A block because of it has its own words.
+    let is_said = |head: &&String| view.reason.as_ref().is_some_and(|why| why.contains(*head));
+    if let Some(head) = view.elsewhere.as_ref().filter(|head| !is_said(head)) {
+        text += &format!("; {head}");
+    }
     if let Some(until) = view.until.filter(|at| *at > now) {
         text += &format!("; until {}", clock(until, now, zone));
     }

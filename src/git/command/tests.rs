@@ -43,6 +43,25 @@ fn the_telling_line_is_what_a_filter_said_before_it_failed() {
 }
 
 #[test]
+fn names_on_the_lines_after_a_colon_belong_to_the_message() {
+    let of = |stderr: &str| telling_line(stderr.as_bytes(), ExitStatus::from_raw(0));
+    assert_eq!(
+        of("fatal: unknown repository extension found:\n\tfoo\n"),
+        "unknown repository extension found: foo"
+    );
+    assert_eq!(
+        of("fatal: unknown repository extensions found:\n\tfoo\n\tbar\n"),
+        "unknown repository extensions found: foo, bar"
+    );
+    assert_eq!(
+        of(
+            "error: The following untracked working tree files would be overwritten by checkout:\n\ta b\nPlease move or remove them before you switch branches.\nAborting\n"
+        ),
+        "The following untracked working tree files would be overwritten by checkout: a b"
+    );
+}
+
+#[test]
 fn versions_of_all_vendors_are_read() {
     let version = |major, minor, patch| Some(Version { major, minor, patch });
     assert_eq!(parse_version("git version 2.47.3"), version(2, 47, 3));

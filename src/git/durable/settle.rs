@@ -45,19 +45,33 @@ pub(in crate::git) async fn settle(worktree: &Path) {
 /// # Errors
 /// If the disk reports a failed write.
 pub async fn settle_changes(worktree: &Path, since: SystemTime) -> std::io::Result<()> {
+    // A run that touched nothing needs neither the disk nor a thread that waits for it.
+    let quickly = touched(worktree, since, QUICKLY_SEARCHED);
+    if quickly.as_ref().is_some_and(Vec::is_empty) {
+        return Ok(());
+    }
     let worktree = worktree.to_owned();
-    let work = move || {
-        let (searched, one_by_one) = if disk::unwritten().unwrap_or(0) > MUCH_DIRTY {
-            (SEARCHED, AT_MOST)
-        } else {
-            (QUICKLY_SEARCHED, ONE_BY_ONE)
-        };
-        match touched(&worktree, since, searched) {
-            Some(paths) if paths.len() <= one_by_one => sync_each(&paths),
-            _ => disk::sync_all_of(&worktree),
-        }
-    };
-    tokio::task::spawn_blocking(work).await.map_err(std::io::Error::other)?
+    tokio::task::spawn_blocking(move || settle_found(&worktree, since, quickly))
+        .await
+        .map_err(std::io::Error::other)?
+}
+
+/// Flushes what the quick search found, or all of the file system if that is less work.
+fn settle_found(
+    worktree: &Path,
+    since: SystemTime,
+    quickly: Option<Vec<PathBuf>>,
+) -> std::io::Result<()> {
+    if let Some(paths) = quickly.as_ref().filter(|paths| paths.len() <= ONE_BY_ONE) {
+        return sync_each(paths);
+    }
+    if disk::unwritten().unwrap_or(0) > MUCH_DIRTY
+        && let Some(paths) = quickly.or_else(|| touched(worktree, since, SEARCHED))
+        && paths.len() <= AT_MOST
+    {
+        return sync_each(&paths);
+    }
+    disk::sync_all_of(worktree)
 }
 
 fn sync_each(paths: &[PathBuf]) -> std::io::Result<()> {

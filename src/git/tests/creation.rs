@@ -153,7 +153,7 @@ async fn an_existing_branch_is_attached_with_its_commits() {
     let created = lab.create("a").await.unwrap();
     assert!(matches!(created.start, Some(Start::Attach(_))));
     assert!(lab.path("a").join("work").exists());
-    assert_eq!(commits_since(&lab.path("a"), "main").unwrap(), 1);
+    assert_eq!(commits_of(&lab.path("a"), "a", "main").unwrap(), 1);
     assert_healthy(&lab, "a").await;
 }
 
@@ -168,7 +168,7 @@ async fn a_repository_without_a_commit_gets_a_branch_without_one() {
     }
     lab.create("a").await.unwrap();
     assert_eq!(head(&lab.path("a")).unwrap(), Head { branch: Some("a".into()), commit: None });
-    assert_eq!(commits_since(&lab.path("a"), "main").unwrap(), 0);
+    assert_eq!(commits_of(&lab.path("a"), "a", "main").unwrap(), 0);
     assert_healthy(&lab, "a").await;
     std::fs::remove_dir_all(lab.path("a")).unwrap();
     assert_eq!(lab.create("a").await.unwrap().did, Did::Completed);
@@ -227,7 +227,7 @@ async fn a_surrounding_git_hooks_variables_do_not_reach_our_git() {
 }
 
 #[tokio::test]
-async fn a_new_worktree_and_its_checks_take_two_gits_and_open_no_other_worktree() {
+async fn a_new_worktree_and_its_checks_take_three_gits_and_open_no_other_worktree() {
     const CALLS: &str = "SAMOCODE_TEST_GIT_CALLS";
     let calls = tempfile::tempdir().unwrap();
     let log = calls.path().join("log");
@@ -239,7 +239,7 @@ async fn a_new_worktree_and_its_checks_take_two_gits_and_open_no_other_worktree(
     std::fs::set_permissions(&wrapper, std::fs::Permissions::from_mode(0o755)).unwrap();
     let path = format!("{}:{}", calls.path().display(), real.display());
     let variables = [("PATH", path.as_str()), (CALLS, log.to_str().unwrap())];
-    let name = "creation::a_new_worktree_and_its_checks_take_two_gits_and_open_no_other_worktree";
+    let name = "creation::a_new_worktree_and_its_checks_take_three_gits_and_open_no_other_worktree";
     if !in_environment(name, &variables) {
         return;
     }
@@ -262,7 +262,7 @@ async fn a_new_worktree_and_its_checks_take_two_gits_and_open_no_other_worktree(
     assert_eq!(created.unwrap().did, Did::Made);
     assert!(commits_work);
     let calls = std::fs::read_to_string(&log).unwrap();
-    assert_eq!(calls.lines().count(), 2, "{calls}");
+    assert_eq!(calls.lines().count(), 3, "{calls}");
     // Once it is there, nothing has to be asked.
     assert_eq!(lab.create("a").await.unwrap().did, Did::Nothing);
     assert_eq!(std::fs::read_to_string(&log).unwrap(), calls);

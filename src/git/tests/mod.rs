@@ -11,7 +11,9 @@ use super::plan::plan;
 use super::*;
 
 mod checks;
+mod confirming;
 mod creation;
+mod head;
 mod reading;
 mod recovery;
 

@@ -148,7 +148,7 @@ async fn repositories_libgit2_cannot_read_are_read_by_git() {
         assert_eq!(lab.create("feat/x").await.unwrap().did, Did::Made);
         commit(&lab.path("feat/x"), "more", "more");
         assert_healthy(&lab, "feat/x").await;
-        assert_eq!(commits_since(&lab.path("feat/x"), "main").unwrap(), 1);
+        assert_eq!(commits_of(&lab.path("feat/x"), "feat/x", "main").unwrap(), 1);
         assert_eq!(default_branch(&lab.repo).unwrap().as_deref(), Some("main"));
         let unborn = Lab::empty(&[option]);
         assert_eq!(start_of(unborn.plan("a").unwrap()), Start::Orphan);

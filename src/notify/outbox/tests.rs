@@ -3,7 +3,6 @@
 use super::*;
 use async_trait::async_trait;
 use std::collections::VecDeque;
-use std::time::Instant;
 use tokio::sync::Notify;
 
 /// Answers from a script; hangs after the last answer.

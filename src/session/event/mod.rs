@@ -21,7 +21,7 @@ pub use life::{
 pub use mail::{ForeignMail, Mail, Notified};
 pub use obstacle::{Blocked, BudgetWarned, Continued, Limited, Outage, Paused, Queued};
 pub use run::{
-    HandoffAsked, HandoffMade, Nudged, Repeated, RunEnded, RunLost, RunStarted, Stalled,
+    HandoffAsked, HandoffMade, HeadMoved, Nudged, Repeated, RunEnded, RunLost, RunStarted, Stalled,
 };
 pub use signal::{SignalAsked, SignalTaken, Step};
 pub use worker::{End, WorkerEnded, WorkerStarted};
@@ -120,6 +120,7 @@ events! {
     RunStarted = "run_started",
     RunEnded = "run_ended",
     RunLost = "run_lost",
+    HeadMoved = "head_moved",
     SignalAsked = "signal_asked",
     SignalTaken = "signal_taken",
     Blocked = "blocked",

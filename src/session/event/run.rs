@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::session::Elsewhere;
 use crate::session::cost::RunCost;
 use crate::session::describe::{more, one_line, quiet};
 use crate::session::phase::Phase;
@@ -137,6 +138,31 @@ impl Occurrence for RunLost {
         if let Some(iteration) = &mut state.iteration {
             iteration.run_lost();
         }
+    }
+}
+
+/// HEAD of the worktree left the session's branch, moved on elsewhere, or came back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeadMoved {
+    /// Where it is now; absent if it is on the session's branch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head: Option<Elsewhere>,
+}
+
+impl Occurrence for HeadMoved {
+    const MESSAGE_ID: &str = "51109d42fa4d4978bfc7c0d37e96503a";
+
+    fn describe(&self) -> String {
+        let back = || "HEAD is back on the session's branch".to_owned();
+        self.head.as_ref().map_or_else(back, |head| one_line(&head.describe()))
+    }
+
+    fn is_warning(&self) -> bool {
+        self.head.is_some()
+    }
+
+    fn fold(&self, _at: Timestamp, state: &mut State) {
+        state.elsewhere.clone_from(&self.head);
     }
 }
 

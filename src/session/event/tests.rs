@@ -16,6 +16,7 @@ const FULL: &str = r#"
 {"kind":"run_started","run":"r","agent":"claude","conversation":"c","resume":true,"phase":"testing","iteration":1,"total":2,"attempt":3,"log":"l.jsonl"}
 {"kind":"run_ended","run":"r","outcome":"timed_out","detail":"d","failure":true,"resumable":true,"context_window":200000,"cost":{"usd":0.5,"conversation_usd":1.5,"tokens":{"input":1,"output":2,"cache_read":3,"cache_write":4},"cpu_ms":5,"peak_memory":6,"leftovers":7}}
 {"kind":"run_lost","run":"r"}
+{"kind":"head_moved","head":{"branch":"t","on":"other","commit":"c0ffee1","lacking":2,"kept":"refs/samocode/kept/t/c0ffee1"}}
 {"kind":"signal_asked","run":"r","problem":"p"}
 {"kind":"signal_taken","run":"r","line":{"timestamp":"2026-11-20 10:00:00","iteration":1,"phase":"testing","status":"waiting","summary":"s","reason":null,"needs":null,"for":"human_action"},"phase":"testing","status":"waiting","fingerprint":"f","state":{"a":1},"step":{"next":"wait","for":"human_action"}}
 {"kind":"blocked","reason":"r","needs":"investigation"}
@@ -48,6 +49,8 @@ const SHORT: &str = r#"
 {"kind":"prepared","working_dir":"/w"}
 {"kind":"worker_started","pid":1,"boot":"b","version":"0.1.0"}
 {"kind":"run_ended","run":"r","outcome":"finished"}
+{"kind":"head_moved"}
+{"kind":"head_moved","head":{"branch":"t"}}
 {"kind":"foreign_mail","file":"note.txt","kept":"file-0-note.txt"}
 {"kind":"limited","until":"2026-11-20T18:30:00Z"}
 {"kind":"paused","cause":"an eclipse","detail":"d"}

@@ -7,41 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::crash::{crash_at, tears};
-
-/// A file operation that failed, with its path.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot {action} {path}: {source}", path = path.display())]
-pub struct StoreError {
-    /// The attempted operation, as a verb: `read`.
-    pub action: &'static str,
-    /// The file or folder concerned.
-    pub path: PathBuf,
-    /// The error as reported by the operating system.
-    pub source: io::Error,
-}
-
-impl StoreError {
-    /// Whether the disk is full or over quota. The worker waits until somebody fixes that.
-    #[must_use]
-    pub fn is_disk_full(&self) -> bool {
-        matches!(
-            self.source.kind(),
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
-        )
-    }
-}
-
-pub(super) type Result<T, E = StoreError> = std::result::Result<T, E>;
-
-pub(super) trait Attempt<T> {
-    fn attempt(self, action: &'static str, path: &Path) -> Result<T>;
-}
-
-impl<T> Attempt<T> for io::Result<T> {
-    fn attempt(self, action: &'static str, path: &Path) -> Result<T> {
-        self.map_err(|source| StoreError { action, path: path.to_owned(), source })
-    }
-}
+use super::error::{Attempt, Result};
 
 /// Replaces a whole file durably: after a crash it holds the old contents or the new.
 ///
@@ -243,13 +209,22 @@ pub fn length(path: &Path) -> Result<u64> {
 /// # Errors
 /// If it exists but cannot be removed.
 pub fn remove(path: &Path) -> Result<()> {
+    if remove_unsynced(path)? { sync_folder(parent(path)) } else { Ok(()) }
+}
+
+/// Removes a file without waiting for the disk, and says whether it was there: a crash of the
+/// machine may bring it back.
+///
+/// # Errors
+/// If it exists but cannot be removed.
+pub(super) fn remove_unsynced(path: &Path) -> Result<bool> {
     crash_at("is to be removed", path);
     match fs::remove_file(path) {
         Ok(()) => {
             crash_at("removed", path);
-            sync_folder(parent(path))
+            Ok(true)
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error).attempt("remove", path),
     }
 }
@@ -358,38 +333,4 @@ pub(super) fn sync_folder(folder: &Path) -> Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn counters_of_the_same_length_are_amended_in_place_and_all_else_replaces_the_file() {
-        use std::os::unix::fs::MetadataExt as _;
-        let folder = tempfile::tempdir().unwrap();
-        let path = super::super::Folder::new(folder.path()).overview();
-        fs::write(&path, "Iteration: 8\nTotal: 18\n").unwrap();
-        let inode = || fs::metadata(&path).unwrap().ino();
-        let (first, mut known) = (inode(), fs::read(&path).unwrap());
-        let mut amend_to = |text: &str| {
-            amend(&path, &known, text.as_bytes()).unwrap();
-            known = fs::read(&path).unwrap();
-            assert_eq!(known, text.as_bytes());
-        };
-        amend_to("Iteration: 9\nTotal: 19\n");
-        assert_eq!(inode(), first);
-        amend_to("Iteration: 10\nTotal: 20\n");
-        assert_ne!(inode(), first, "longer");
-        let second = inode();
-        amend_to("Iteration: 10\nTotal: no\n");
-        assert_ne!(inode(), second, "not a number");
-    }
-
-    #[test]
-    fn a_fifo_in_a_files_place_is_an_error_and_waits_for_nobody() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("fifo");
-        let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
-        assert!(made.success());
-        assert!(read(&path).unwrap_err().to_string().contains("not a regular file"));
-        assert!(read_tail(&path, 10).unwrap_err().to_string().contains("not a regular file"));
-    }
-}
+mod tests;

@@ -5,8 +5,9 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use super::error::{Attempt, Result};
 use super::files::{
-    Attempt, Result, make_subfolder, make_unsynced, open_regular, read, remove, sync_folder,
+    make_subfolder, make_unsynced, open_regular, read, remove_unsynced, sync_folder,
 };
 use crate::session::hook::Hook;
 use crate::session::signal::{MAX_BYTES, Signal, SignalError};
@@ -234,7 +235,8 @@ impl Folder {
             .collect())
     }
 
-    /// Clears the signal before a run, whatever an agent put at its path.
+    /// Clears the signal before a run, whatever an agent put at its path. Does not wait for the
+    /// disk: if the machine goes down, no signal of the run counts, old or new.
     ///
     /// # Errors
     /// If it cannot be removed.
@@ -245,7 +247,7 @@ impl Folder {
             let free = names.into_iter().find(|aside| fs::symlink_metadata(aside).is_err());
             return fs::rename(&path, free.unwrap_or_default()).attempt("move away", &path);
         }
-        remove(&path)
+        remove_unsynced(&path).map(|_| ())
     }
 }
 

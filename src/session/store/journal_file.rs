@@ -8,9 +8,8 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::crash::crash_at;
-use super::files::{
-    Attempt, Result, StoreError, cut, open_regular, sync_end, sync_folder, write_end,
-};
+use super::error::{Attempt, Result, StoreError};
+use super::files::{cut, open_regular, sync_end, sync_folder, write_end};
 use super::folder::Folder;
 use super::lock::Lock;
 use crate::session::clock;

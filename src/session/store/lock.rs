@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 
 use jiff::Timestamp;
 
-use super::files::{Attempt, StoreError};
+use super::error::{Attempt, StoreError};
 use super::folder::Folder;
 
 /// The session's lock, which ensures that a session has only one worker.

@@ -8,7 +8,8 @@ use std::time::SystemTime;
 
 use jiff::Timestamp;
 
-use super::files::{Attempt, Result, make_subfolder, open_regular, rename, replace};
+use super::error::{Attempt, Result};
+use super::files::{make_subfolder, open_regular, rename, replace};
 use super::folder::Folder;
 use crate::session::mail::foreign::Foreign;
 use crate::session::mail::{MAX_BYTES, MailError, Message};

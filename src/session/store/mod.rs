@@ -14,6 +14,7 @@
 //! is ever truncated in place, and only the digits of counters are overwritten.
 
 mod crash;
+mod error;
 mod files;
 mod folder;
 mod journal_file;
@@ -22,9 +23,10 @@ mod mailbox;
 mod outage;
 
 pub use crash::crash_point;
+pub use error::StoreError;
 pub use files::{
-    StoreError, Unsynced, amend, append, append_unsynced, cut_torn, length, make_folder, read,
-    read_tail, remove, replace, replace_again, replace_derived, sweep,
+    Unsynced, amend, append, append_unsynced, cut_torn, length, make_folder, read, read_tail,
+    remove, replace, replace_again, replace_derived, sweep,
 };
 pub use folder::Folder;
 pub use journal_file::{Journal, JournalError, read_journal};

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::config::find::unfit;
 use crate::config::{Error as ProjectError, Project, Settings, Warning};
-use crate::git::{self, Severity};
+use crate::git::{self, Checkout, Severity};
 
 use super::Patient;
 use super::check::{Check, Fix};
@@ -106,6 +106,18 @@ async fn repository(project: &Project) -> Vec<Check> {
             Severity::Warning => Check::note(GIT, finding.what, finding.remedy),
         })),
         Err(error) => checks.push(Check::broken(GIT, error.to_string(), "")),
+    }
+    checks.extend(worktrees(project).await);
+    checks
+}
+
+/// The sessions' worktrees in which git would work on another folder.
+async fn worktrees(project: &Project) -> Vec<Check> {
+    let mut checks = Vec::new();
+    for checkout in Checkout::of_all_sessions(project) {
+        if let Err(error) = checkout.confirm(None).await {
+            checks.push(Check::broken(GIT, error.to_string(), ""));
+        }
     }
     checks
 }

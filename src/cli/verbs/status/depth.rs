@@ -70,6 +70,7 @@ fn lines(shown: &Detail, now: Timestamp, zone: &TimeZone) -> Vec<String> {
     tell("Cost", format!("{} · {input} tokens read, {output} written", usd(view.cost_usd)));
     tell("Agent", some(&shown.agent));
     tell("Branch", branch(shown));
+    tell("", some(&view.elsewhere));
     tell("Worktree", some(&view.worktree));
     tell("Folder", text(&view.folder));
     if let Some(unit) = &shown.unit {

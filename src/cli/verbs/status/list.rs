@@ -193,6 +193,7 @@ mod tests {
             project: "/home/u/shop".to_owned(),
             folder: String::new(),
             worktree: None,
+            elsewhere: None,
             branch: None,
             state,
             phase,

@@ -1,0 +1,96 @@
+//! A session's worktree: git that would work on another folder, and a HEAD that left the branch.
+
+use crate::lab::{self, LabUser, Project};
+use crate::session::Session;
+
+/// Runs a command as a person who pastes it from a message.
+fn paste(user: &LabUser, project: &Project<'_>, said: &str, from: &str) {
+    let start = said.find(from).unwrap_or_else(|| panic!("no {from:?} in {said}"));
+    user.sh(said[start..].lines().next().unwrap()).cwd(&project.dir).ok();
+}
+
+/// Runs the session in the foreground and returns the exit code.
+fn run(session: &Session<'_>) -> i32 {
+    session.project.samocode(["run", session.name, "--task", "t"]).output().code
+}
+
+#[test]
+fn git_that_would_work_in_the_main_checkout_is_refused_with_the_command_that_fixes_it() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user_without_manager("astray");
+    let agent = user.obedient_agent("");
+    let project = user.project("shop").key("SAMOCODE_AGENT", &agent).create();
+    let readme = user.sh("echo edited >README.md && pwd").cwd(&project.dir).ok();
+    let main = readme.stdout.trim().to_owned();
+    let configure = "git config core.worktree \"$PWD\"; git config extensions.worktreeConfig true";
+    user.sh(configure).cwd(&project.dir).ok();
+
+    let doctor = project.samocode(["doctor"]).output().to_string();
+    assert!(doctor.contains("in a session's worktree would work on another folder"), "{doctor}");
+    let session = project.named("jwt");
+    assert_eq!(run(&session), 11);
+    let reason = session.reason();
+    assert!(reason.contains(&format!("git there works on {main}")), "{reason}");
+    paste(&user, &project, &reason, "git config --file");
+    assert_eq!(run(&session), 10);
+
+    // The same, of a worktree that is there already.
+    user.sh(configure).cwd(&project.dir).ok();
+    session.answer();
+    assert_eq!(run(&session), 11);
+    let doctor = project.samocode(["doctor"]).output().to_string();
+    assert!(doctor.contains("git must not be used in"), "{doctor}");
+    paste(&user, &project, &session.reason(), "git config --file");
+    assert_eq!(run(&session), 10);
+    assert_eq!(session.stands().1, "planning");
+    assert_eq!(user.read(project.dir.join("README.md")), "edited\n");
+}
+
+#[test]
+fn a_session_whose_commits_are_elsewhere_is_not_done_until_its_branch_has_them() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user_without_manager("elsewhere");
+    // One detaches HEAD, the other takes a branch of its own and comes back only when it is done.
+    let agent = user.obedient_agent(
+        "case $SAMOCODE_SESSION-$SAMOCODE_PHASE in\n\
+         lost-implementation) git checkout -q --detach;;\n\
+         late-quality) git checkout -qb other; echo more >more; git add more; git commit -qm more;;\n\
+         late-done) [ ! -e ~/told ] || { git switch -q late; git merge -q other; }; touch ~/told;;\n\
+         esac",
+    );
+    let project = user.project("shop").key("SAMOCODE_AGENT", &agent).create();
+    for name in ["lost", "late"] {
+        let session = project.named(name);
+        assert_eq!(run(&session), 10);
+        session.answer();
+        assert_eq!(run(&session), 10);
+        session.approve();
+        assert_eq!(run(&session), 11, "{name}");
+        let reason = session.reason();
+        assert!(reason.contains("but HEAD is ") && reason.contains("missing from"), "{reason}");
+        let told = session.journal("run_started").into_iter().rfind(|run| run["phase"] == "done");
+        let prompt = user.asked(name, &told.expect("a run"));
+        assert!(prompt.contains("## HEAD is not on this session's branch"), "{prompt}");
+        let status = project.samocode(["status", name]).ok().stdout;
+        assert!(status.contains("HEAD is "), "{status}");
+        let why = project.samocode(["why", name]).ok().stdout;
+        assert!(why.contains("To bring the commits over: git -C"), "{why}");
+    }
+    let lost = project.named("lost");
+    let status = project.samocode(["status", "lost"]).ok().stdout;
+    assert!(status.contains("lost · 0 commits since"), "{status}");
+    paste(&user, &project, &lost.reason(), "git -C");
+    project.samocode(["start", "lost"]).output();
+    assert_eq!(run(&lost), 0);
+    project.samocode(["start", "late"]).output();
+    assert_eq!(run(&project.named("late")), 0, "the agent brought them over");
+    for (name, commits) in [("lost", "Do the work\n"), ("late", "more\nDo the work\n")] {
+        let range = format!("main..{name}");
+        let log = user.run(["git", "log", "--format=%s", &range]).cwd(&project.dir).ok();
+        assert_eq!(log.stdout, commits, "{name}");
+    }
+    assert_eq!(
+        lost.journal("head_moved").last().expect("an event")["head"],
+        serde_json::Value::Null
+    );
+}
