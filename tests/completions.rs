@@ -1,6 +1,7 @@
 //! Shell completions, and the help of all verbs.
 
 use std::io::Write;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// The program without a lab: no home, no service manager.
@@ -16,14 +17,17 @@ fn samocode(args: &[&str]) -> std::process::Output {
 #[test]
 fn completions_are_valid_scripts_for_their_shells() {
     for (shell, part) in [
-        ("bash", "complete -F _samocode"),
+        (
+            "bash",
+            "complete -o nospace -o bashdefault -o nosort -F _clap_complete_samocode samocode",
+        ),
         ("zsh", "#compdef samocode"),
-        ("fish", "complete -c samocode"),
+        ("fish", "complete --keep-order --exclusive --command samocode"),
     ] {
         let out = samocode(&["completions", shell]);
         let script = String::from_utf8(out.stdout).expect("text");
-        assert!(out.status.success() && script.contains(part), "{shell}");
-        assert!(script.contains("enable") && script.contains("doctor"), "{shell}");
+        assert!(out.status.success() && script.contains(part), "{shell}: {script}");
+        assert!(script.contains("SAMOCODE_COMPLETE"), "{shell}: it asks the program");
     }
     let out = samocode(&["completions", "nosh"]);
     assert_eq!(out.status.code(), Some(2));
@@ -32,6 +36,53 @@ fn completions_are_valid_scripts_for_their_shells() {
     let mut bash = Command::new("bash").arg("-n").stdin(Stdio::piped()).spawn().expect("bash");
     bash.stdin.take().expect("a pipe").write_all(&script).expect("it reads");
     assert!(bash.wait().expect("it ends").success(), "bash finds an error in it");
+}
+
+/// What bash offers after these words, the last of which is being typed, in this folder.
+fn offered(cwd: &Path, words: &[&str]) -> Vec<String> {
+    let program = env!("CARGO_BIN_EXE_samocode");
+    let line: Vec<String> = words.iter().map(|word| format!("'{word}'")).collect();
+    // As bash does it: the script's function, with the words in its variables.
+    let script = format!(
+        "PATH={}:$PATH; source <(samocode completions bash)
+         COMP_WORDS=(samocode {}); COMP_CWORD={}; COMP_TYPE=9
+         _clap_complete_samocode samocode {} samocode; printf '%s\n' \"${{COMPREPLY[@]}}\"",
+        Path::new(program).parent().expect("a folder").display(),
+        line.join(" "),
+        words.len(),
+        line.last().expect("a word"),
+    );
+    let out = Command::new("bash")
+        .args(["-c", &script])
+        .current_dir(cwd)
+        .env("HOME", cwd)
+        .env_remove("XDG_CONFIG_HOME")
+        .output()
+        .expect("bash");
+    assert!(out.status.success(), "{out:?}");
+    let text = String::from_utf8(out.stdout).expect("text");
+    text.lines().filter(|line| !line.is_empty()).map(|line| line.trim().to_owned()).collect()
+}
+
+#[test]
+fn sessions_agents_states_and_topics_are_completed_and_files_where_one_is_meant() {
+    let root = tempfile::tempdir().expect("a folder");
+    let project = "MAIN_REPO=repo\nWORKTREES=worktrees\nSESSIONS=sessions\n";
+    std::fs::write(root.path().join(".samocode"), project).expect("written");
+    for folder in ["repo", "sessions/26-11-20-jwt-login", "sessions/26-11-21-search"] {
+        std::fs::create_dir_all(root.path().join(folder)).expect("made");
+    }
+    std::fs::write(root.path().join("task.md"), "Paint").expect("written");
+    let offered = |words: &[&str]| offered(root.path(), words);
+    assert_eq!(offered(&["status", "jw"]), ["jwt-login"]);
+    let all = offered(&["approve", ""]);
+    assert!(all.contains(&"search".to_owned()) && all.contains(&"jwt-login".to_owned()), "{all:?}");
+    assert_eq!(offered(&["enable", "x", "--agent", "cl"]), ["claude"]);
+    assert_eq!(offered(&["enable", "x", "--agent", "task"]), [""; 0], "no file is an agent");
+    assert_eq!(offered(&["wait", "x", "--until", "wai"]), ["waiting"]);
+    assert_eq!(offered(&["show", "jwt-login", "pl"]), ["plan"]);
+    assert_eq!(offered(&["enable", "x", "--task-file", "ta"]), ["task.md"]);
+    assert_eq!(offered(&["enab"]), ["enable"]);
 }
 
 #[test]

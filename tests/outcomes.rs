@@ -142,7 +142,7 @@ fn a_lost_conversation_is_followed_by_a_fresh_one_that_knows_what_happened() {
 }
 
 #[test]
-fn a_conversation_that_the_api_refuses_is_followed_by_a_fresh_one() {
+fn a_conversation_that_the_api_refuses_twice_is_followed_by_a_fresh_one() {
     let Some(lab) = lab::with_claude() else { return };
     let user = lab.user("refuses");
     let mut started = false;
@@ -168,10 +168,68 @@ fn a_conversation_that_the_api_refuses_is_followed_by_a_fresh_one() {
 
     assert_eq!(session.reason(), "that is all", "{}", user.diagnosis());
     let ended = outcomes(&session);
-    assert_eq!(ended[0], ("not_resumed".into(), true, false), "{ended:?}");
-    let [first, second, third] = &session.conversations()[..] else {
+    // The first refusal may have another cause, and says nothing against the conversation.
+    assert_eq!(ended[0], ("rejected".into(), true, true), "{ended:?}");
+    assert_eq!(ended[1], ("not_resumed".into(), true, false), "{ended:?}");
+    let [first, second, third, fourth] = &session.conversations()[..] else {
         panic!("{:?}", session.conversations())
     };
-    assert_eq!((&second.0, second.1), (&first.0, true));
-    assert!(third.0 != first.0 && !third.1, "never the same failing id twice");
+    assert_eq!([(&second.0, second.1), (&third.0, third.1)], [(&first.0, true); 2]);
+    assert!(fourth.0 != first.0 && !fourth.1, "a fresh one");
+}
+
+#[test]
+fn the_reason_for_a_missing_signal_names_denied_calls_mode_and_last_words() {
+    let Some(lab) = lab::with_claude() else { return };
+    let user = lab.user("denied");
+    let api = Api::start(Script::new().bash("printf hi").say("No command works here.").forever());
+    user.uses_claude(&api);
+    user.write(
+        ".claude/settings.json",
+        r#"{"hooks":{"PreToolUse":[{"matcher":"*","hooks":[
+            {"type":"command","command":"echo no tools on Sundays >&2; exit 2"}]}]}}"#,
+    );
+    let project = user
+        .project("shop")
+        .key("SAMOCODE_MAX_RETRIES", "1")
+        .key("SAMOCODE_RETRY_DELAY", "0 s")
+        .create();
+
+    let session = run_to_its_block(&project);
+
+    let why = project.samocode(["why", "fails"]).ok();
+    for reason in [&session.reason(), &why.stdout] {
+        for word in
+            ["_signal.json is missing", "denied", "permission mode: bypass", "No command works"]
+        {
+            assert!(reason.contains(word), "{word}: {reason}");
+        }
+    }
+    let detail = session.journal("run_ended")[0]["detail"].to_string();
+    assert!(detail.contains("1 call was denied, such as: running printf hi ("), "{detail}");
+    assert!(detail.contains("no tools on Sundays"), "{detail}");
+    let logs = project.samocode(["logs", "fails"]).ok();
+    assert!(logs.stdout.contains("✗ denied: running printf hi: "), "{logs}");
+}
+
+#[test]
+fn an_agents_program_that_is_replaced_between_two_runs_does_not_block() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user("replaced");
+    let agent = user.shell_agent(&format!(
+        r#"if [ -e ~/away ]; then {SIGNAL}; exit; fi
+           mv ~/agent ~/away
+           echo '{{"status":"continue","phase":"requirements","summary":"ok"}}' >"$SAMOCODE_SESSION_DIR/_signal.json""#
+    ));
+    let project = user.project("shop").key("SAMOCODE_AGENT", &agent).create();
+    let session = project.named("fails");
+    session.enable(&["--task", "Fail"]);
+    user.wait_until("it waits for the program", BOUND, || {
+        user.unit_property(&session.unit(), "StatusText").contains("waiting a minute for the agent")
+    });
+
+    user.sh("cp ~/away ~/new && chmod +x ~/new && mv ~/new ~/agent").ok();
+
+    session.wait_to_rest("blocked", "requirements");
+    assert_eq!(session.reason(), "that is all", "{}", user.diagnosis());
 }

@@ -3,7 +3,7 @@
 use std::hash::{DefaultHasher, Hasher};
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 pub use crate::session::journal::Usage;
 
@@ -23,6 +23,9 @@ pub enum Event {
         /// The model that answers.
         #[serde(default)]
         model: String,
+        /// The permission mode it runs in, in its own word.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        permissions: Option<String>,
     },
     /// A sign of life without details.
     Progress,
@@ -33,6 +36,8 @@ pub enum Event {
     },
     /// The agent is using a tool.
     Tool(Tool),
+    /// The agent was not allowed to make a call.
+    Denied(Denied),
     /// The tokens of a model's reply, as known when it started. Agents that report [`Finished`] are
     /// more exact there; this is for runs that never get that far.
     Usage {
@@ -72,10 +77,21 @@ pub struct Tool {
     pub fingerprint: u64,
 }
 
+/// A call that the agent was not allowed to make: by its permissions, or by a hook.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Denied {
+    /// The call, as in [`Tool::summary`].
+    pub call: String,
+    /// The reason, as the agent was told. One line.
+    #[serde(default)]
+    pub why: String,
+}
+
 /// The state of a usage limit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limit {
-    /// Whether requests are refused now; otherwise this is a warning or just information.
+    /// Whether requests are refused now. Otherwise this is a warning or just information, or the
+    /// account pays for what exceeds its limit.
     pub reached: bool,
     /// Which limit: `five_hour`, `seven_day`, …
     #[serde(default)]
@@ -98,9 +114,18 @@ pub struct Finished {
     pub terminal_reason: Option<String>,
     /// The HTTP status of the request that failed.
     pub api_status: Option<u16>,
-    /// The agent's name for the failure, if it has one: `authentication_failed`,
-    /// `usage_limit_reached`, ….
-    pub error_kind: Option<String>,
+    /// The agent's names for the failure, the most specific one first: `usage_limit_reached`,
+    /// `rate_limit`, …. See [`Remedy`](super::remedy::Remedy).
+    #[serde(deserialize_with = "one_or_more")]
+    pub error_kind: Vec<String>,
+    /// Whether the model declined to answer.
+    pub refused: bool,
+    /// How to fix the failure, if the agent's own text does not say.
+    pub advice: Option<String>,
+    /// How many calls the agent was not allowed to make.
+    pub denied: u32,
+    /// One of them, as in [`Tool::summary`].
+    pub denied_example: Option<String>,
     /// The cost of the run, if reported.
     pub cost: Option<Cost>,
     /// The tokens that the run used.
@@ -113,6 +138,20 @@ pub struct Finished {
     pub queued: u32,
     /// The final text or the error message; cut at [`MAX_TEXT`].
     pub text: String,
+}
+
+/// Reads a list of words, or a single one, as agents wrote before there could be several.
+fn one_or_more<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Words {
+        Many(Vec<String>),
+        One(Option<String>),
+    }
+    Ok(match Words::deserialize(from)? {
+        Words::Many(words) => words,
+        Words::One(word) => word.into_iter().collect(),
+    })
 }
 
 /// A cost in US dollars as an agent reports it.
@@ -196,6 +235,22 @@ pub fn fingerprint(name: &str, input: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_has_one_name_or_several() {
+        for (json, names) in [
+            (r#"{"error_kind":"overloaded"}"#, vec!["overloaded"]),
+            (
+                r#"{"error_kind":["usage_limit_reached","rate_limit"]}"#,
+                vec!["usage_limit_reached", "rate_limit"],
+            ),
+            (r#"{"error_kind":null}"#, vec![]),
+            ("{}", vec![]),
+        ] {
+            let end: Finished = serde_json::from_str(json).unwrap();
+            assert_eq!(end.error_kind, names, "{json}");
+        }
+    }
 
     #[test]
     fn fingerprints_are_equal_for_equal_calls_only() {

@@ -8,7 +8,7 @@
 //! find, environment      its program, and the variables it gets
 //! account, doctor        its credentials, and whether it would work
 //! process, run, stream   one process and its output          (effects)
-//! outcome, cost          how its end is judged               (pure)
+//! outcome, remedy, cost  how its end is judged               (pure)
 //! ```
 
 pub mod account;
@@ -27,6 +27,7 @@ pub mod process;
 pub mod prompt;
 pub mod registry;
 pub mod rehearsal;
+pub mod remedy;
 pub mod roles;
 pub mod run;
 pub mod spec;
@@ -39,7 +40,7 @@ use std::path::{Path, PathBuf};
 
 pub use account::Account;
 pub use error::AgentError;
-pub use event::{Cost, Decoder, Event, Finished, Limit, Tool, Usage};
+pub use event::{Cost, Decoder, Denied, Event, Finished, Limit, Tool, Usage};
 pub use outcome::{Outcome, judge};
 pub use registry::{REGISTRY, vocabulary};
 pub use spec::{AgentSpec, Capabilities, ConversationId};

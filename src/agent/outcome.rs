@@ -7,7 +7,8 @@ use std::process::ExitStatus;
 use jiff::Timestamp;
 
 use super::Environment;
-use super::event::{Event, Finished, Limit, Usage, one_line};
+use super::event::{Denied, Event, Finished, Limit, Usage, one_line};
+use super::remedy::Remedy;
 
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +74,10 @@ pub struct Told {
     pub begun: Usage,
     /// Tokens in the context after the last reply.
     pub context_used: Option<u64>,
+    /// The permission mode it ran in, in its own word.
+    pub permissions: Option<String>,
+    /// How many calls it was not allowed to make, and the last of them.
+    pub denied: (u32, Option<Denied>),
 }
 
 impl Told {
@@ -80,7 +85,13 @@ impl Told {
     pub fn take(&mut self, event: &Event) {
         self.anything = true;
         match event {
-            Event::Started { .. } => self.started = true,
+            Event::Started { permissions, .. } => {
+                self.started = true;
+                self.permissions = permissions.clone().or_else(|| self.permissions.take());
+            }
+            Event::Denied(denied) => {
+                self.denied = (self.denied.0.saturating_add(1), Some(denied.clone()));
+            }
             Event::Finished(finished) => self.finished = Some((**finished).clone()),
             Event::Limit(limit) => self.limit = Some(limit.clone()),
             Event::Retry { status, error, .. } => self.retry = Some((*status, error.clone())),
@@ -88,6 +99,8 @@ impl Told {
                 self.begun = self.begun.plus(*usage);
                 self.context_used = context_used.or(self.context_used);
                 self.retry = None;
+                // A request went through, so the limit no longer holds, or did not concern it.
+                self.limit = self.limit.take().filter(|limit| !limit.reached);
             }
             Event::Progress | Event::Text { .. } | Event::Tool(_) => {}
         }
@@ -120,6 +133,8 @@ pub struct Facts<'a> {
     pub ended_by: Option<EndedBy>,
     /// Whether it was started to resume a conversation.
     pub resumed: bool,
+    /// Whether this conversation was [`Outcome::Rejected`] at its last run.
+    pub rejected: bool,
     /// Whether the agent reports its end ([`super::Capabilities::reports_end`]).
     pub reports_end: bool,
     /// The conversation's id, if it is known.
@@ -139,6 +154,14 @@ pub enum Outcome {
         resets_at: Option<Timestamp>,
         /// The name of the limit.
         kind: String,
+        /// What happened, in words.
+        what: String,
+    },
+    /// The model takes no more requests for now, and did not say until when. The agent's own
+    /// retries would not have helped.
+    Throttled {
+        /// What happened, in words.
+        what: String,
     },
     /// The model could not be reached, was overloaded or failed; a later try may succeed.
     Transient {
@@ -154,6 +177,16 @@ pub enum Outcome {
     ContextFull,
     /// The conversation could not be resumed: only a fresh one can continue.
     NotResumed {
+        /// The agent's own message.
+        why: String,
+    },
+    /// The conversation was refused, by the model or by a policy: a fresh one may not be.
+    Refused {
+        /// The agent's own message.
+        why: String,
+    },
+    /// The request was refused as invalid. The cause may be the conversation, or anything else.
+    Rejected {
         /// The agent's own message.
         why: String,
     },
@@ -192,7 +225,7 @@ pub enum Outcome {
 /// |---|---|
 /// | end reported, no error | finished, however the process exited after that |
 /// | ended by the worker | timed out, stalled, budget, interrupted |
-/// | end reported with an error | by subtype, status and kind, see [`reported`] |
+/// | end reported with an error | by its caps, and its [`Remedy`], see [`reported`] |
 /// | ended by a signal (or 128 + n) | out of memory if the kernel counted a kill, else killed; not resumed if it crashed before a reply when it was to resume |
 /// | code other than 0, kernel counted a kill | out of memory |
 /// | code 126 or 127 | would not start |
@@ -239,42 +272,60 @@ pub fn judge(facts: &Facts<'_>) -> Outcome {
     }
 }
 
-/// The outcome of an error that the agent reported. Status codes: Anthropic's API errors,
-/// <https://docs.claude.com/en/api/errors>.
+/// The outcome of an error that the agent reported.
+///
+/// | what it says | outcome |
+/// |---|---|
+/// | its own cap | max turns, budget |
+/// | [`Remedy`] of its names and status | see there |
+/// | a rate limit, and the account's usage limit is reached | limit |
+/// | a rate limit that the agent retried in vain | transient; throttled if it did not try |
+/// | the request is invalid, again in a conversation that was resumed | not resumed |
+/// | an error before it started, when it was to resume | not resumed |
+/// | anything else | out of memory if the kernel counted a kill, else failed |
 fn reported(finished: &Finished, facts: &Facts<'_>) -> Outcome {
+    let told = facts.told;
     let what = || {
         let said = finished.text.lines().next().unwrap_or_default().trim();
-        if said.is_empty() { last_words(facts) } else { said.to_owned() }
+        let said = if said.is_empty() { last_words(facts) } else { one_line(said, 400) };
+        match &finished.advice {
+            Some(advice) => format!("{said} ({advice})"),
+            None => said,
+        }
     };
-    let kind = finished.error_kind.as_deref().unwrap_or_default();
-    let status = finished.api_status.unwrap_or(0);
-    let limit = facts.told.limit.as_ref().filter(|limit| limit.reached);
     match (finished.subtype.as_str(), finished.terminal_reason.as_deref().unwrap_or_default()) {
         ("error_max_turns", _) => return Outcome::MaxTurns,
         ("error_max_budget_usd", _) => return Outcome::Budget,
-        (_, "prompt_too_long") => return Outcome::ContextFull,
+        (_, "prompt_too_long" | "blocking_limit" | "rapid_refill_breaker") => {
+            return Outcome::ContextFull;
+        }
         _ => {}
     }
-    match (kind, status) {
-        ("authentication_failed" | "billing_error" | "oauth_org_not_allowed", _)
-        | (_, 401..=403) => Outcome::Auth { what: what() },
-        ("usage_limit_reached", _) | (_, 0 | 429)
-            if limit.is_some() || kind == "usage_limit_reached" =>
-        {
-            Outcome::Limit {
-                resets_at: limit.and_then(|limit| limit.resets_at),
-                kind: limit.map(|limit| limit.kind.clone()).unwrap_or_default(),
-            }
-        }
-        ("rate_limit" | "overloaded" | "server_error" | "connection_failed", _)
-        | (_, 408 | 409 | 429 | 500..) => Outcome::Transient { what: what() },
-        _ if facts.resumed && !facts.told.started => Outcome::NotResumed { why: what() },
-        // The refused request was the first one: the conversation itself is the cause.
-        (_, 400 | 413) if facts.resumed && !facts.told.has_reply() => {
-            Outcome::NotResumed { why: what() }
-        }
+    let limit = told.limit.as_ref().filter(|limit| limit.reached);
+    let usage_limit = || Outcome::Limit {
+        resets_at: limit.and_then(|limit| limit.resets_at),
+        kind: limit.map(|limit| limit.kind.clone()).unwrap_or_default(),
+        what: what(),
+    };
+    // The first request was refused: the conversation itself may be the cause.
+    let at_once = facts.resumed && !told.has_reply();
+    match Remedy::of(finished) {
+        Some(Remedy::LogIn) => Outcome::Auth { what: what() },
+        Some(Remedy::Wait) => usage_limit(),
+        Some(Remedy::SlowDown) if limit.is_some() => usage_limit(),
+        Some(Remedy::SlowDown) if told.retry.is_none() => Outcome::Throttled { what: what() },
+        Some(Remedy::SlowDown | Remedy::Later) => Outcome::Transient { what: what() },
+        Some(Remedy::Room) => Outcome::ContextFull,
+        Some(Remedy::Fresh) => Outcome::Refused { why: what() },
+        _ if facts.resumed && !told.started => Outcome::NotResumed { why: what() },
+        Some(Remedy::Shrink) if at_once => Outcome::NotResumed { why: what() },
+        Some(Remedy::Shrink) if told.has_reply() => Outcome::ContextFull,
+        Some(Remedy::Request) if at_once && facts.rejected => Outcome::NotResumed { why: what() },
+        Some(Remedy::Request) => Outcome::Rejected { why: what() },
         _ if facts.oom_kills > 0 => Outcome::OutOfMemory,
-        _ => Outcome::Failed { why: what() },
+        Some(Remedy::Setup | Remedy::Again | Remedy::Shrink) | None => {
+            Outcome::Failed { why: what() }
+        }
     }
 }
 

@@ -58,7 +58,11 @@ impl Registry {
     /// The declarations of all entries, planned agents included.
     #[must_use]
     pub fn vocabulary(&self) -> Vocabulary {
-        Vocabulary::new(self.entries.iter().map(Entry::words))
+        let planned = self.entries.iter().filter_map(|entry| match entry {
+            Entry::Built(_) => None,
+            Entry::Planned(words) => Some(words.name),
+        });
+        Vocabulary::new(self.entries.iter().map(Entry::words)).with_planned(planned)
     }
 
     /// The specs of all agents that can be used.

@@ -9,6 +9,7 @@ use crate::config::Env;
 use crate::control::context::Warnings;
 use crate::control::target::Target;
 use crate::control::{self, Answer, Call, Caller, Local};
+use crate::service::Reader;
 
 use super::{Common, output};
 
@@ -22,6 +23,13 @@ impl Common {
             scope: self.scope(),
             binary: own_binary()?,
         })
+    }
+
+    /// A text of ours in which every command can be pasted as it stands.
+    pub(super) fn command(&self, text: &str) -> String {
+        let is_root = rustix::process::getuid().is_root();
+        let reader = Reader { scope: self.scope(), config: self.config.as_deref(), is_root };
+        reader.pasteable(text)
     }
 
     /// Performs a call; prints its warnings and, while it waits, its progress.

@@ -7,18 +7,22 @@ mod ui;
 mod failure;
 mod front;
 mod log;
+mod usage;
 mod verbs;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory as _, Parser};
+use clap::{Args, ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, ValueHint};
+use clap_complete::CompleteEnv;
 
+use crate::control::Error;
 use crate::service::Scope;
 
 use ui::output;
 use verbs::Verb;
+use verbs::completions::VARIABLE;
 
 /// Run coding agents unattended, with the operating system as their supervisor
 #[derive(Debug, Parser)]
@@ -35,11 +39,12 @@ struct Cli {
     verb: Verb,
 }
 
-/// Flags that every verb accepts: which project, and whose service manager.
+/// Flags that every verb accepts: which project, whose service manager, and how output looks.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
 struct Common {
     /// Project file [default: the nearest .samocode, here or in a parent folder]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     config: Option<PathBuf>,
     /// Use the user's service manager (the default)
     #[arg(long, global = true, conflicts_with = "system")]
@@ -47,6 +52,9 @@ struct Common {
     /// Use the system's service manager
     #[arg(long, global = true)]
     system: bool,
+    /// When to use colours: auto, always or never
+    #[arg(long, global = true, value_name = "WHEN", default_value_t = ColorChoice::Auto, hide_default_value = true, hide_possible_values = true)]
+    color: ColorChoice,
 }
 
 impl Common {
@@ -55,17 +63,20 @@ impl Common {
     }
 }
 
-/// Exit code for a command line that cannot be parsed; clap's own.
-const USAGE: u8 = 2;
-
 /// Runs the program with these arguments and returns its exit code. Every error is one line on
 /// standard error, plus a `hint:` line where there is something to do.
 #[must_use]
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
-    let cli = match Cli::try_parse_from(&args) {
+    if std::env::var_os(VARIABLE).is_some() {
+        return complete(args);
+    }
+    let color = usage::color(&args);
+    set_color(color);
+    let parsed = Cli::command().color(color).try_get_matches_from(&args);
+    let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
-        Err(error) => return answer_usage(&error, &args),
+        Err(error) => return usage::answer(&error, &args),
     };
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -81,66 +92,30 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             let (error, code) = failure::told(error);
-            output::failure(&error);
+            let hint = error.hint.as_deref().map(|hint| cli.common.command(hint));
+            let message = cli.common.command(&error.message);
+            output::failure(&Error { message, hint, ..error });
             ExitCode::from(code)
         }
     }
 }
 
-/// Prints clap's output: help unchanged, an error as one line.
-fn answer_usage(error: &clap::Error, args: &[OsString]) -> ExitCode {
-    use clap::error::ErrorKind;
-    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand || !error.use_stderr() {
-        let _ = error.print();
-    } else {
-        output::error(&usage_line(&error.render().to_string(), args));
-    }
-    if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
-}
-
-/// clap's error in one line: without the usage, with a useful tip, ending with the help command to run.
-fn usage_line(text: &str, args: &[OsString]) -> String {
-    let said = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
-    let mut line = String::new();
-    // Someone who mistypes a flag does not mean it as a value.
-    let noise = ["For more information", "tip: to pass '"];
-    for part in said.filter(|part| !part.is_empty() && !noise.iter().any(|n| part.starts_with(n))) {
-        if !line.is_empty() {
-            line.push_str(if line.ends_with(':') { " " } else { "; " });
-        }
-        line.push_str(part.strip_prefix("error: ").unwrap_or(part));
-    }
-    let cli = Cli::command();
-    match args.iter().skip(1).find_map(|arg| cli.find_subcommand(arg)) {
-        Some(verb) => format!("{line}; see samocode {} --help", verb.get_name()),
-        None => line + "; see samocode --help",
+/// Answers a shell that asks what may come next.
+fn complete(args: Vec<OsString>) -> ExitCode {
+    let here = std::env::current_dir().ok();
+    let completer = CompleteEnv::with_factory(Cli::command).var(VARIABLE);
+    match completer.try_complete(args, here.as_deref()) {
+        Ok(_) => ExitCode::SUCCESS,
+        // Whatever is wrong, the person at the shell is in the middle of a line.
+        Err(_) => ExitCode::FAILURE,
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_usage_error_is_one_line_with_its_tip() {
-        let told = |args: &[&str]| {
-            let error = Cli::try_parse_from(args).unwrap_err();
-            usage_line(
-                &error.render().to_string(),
-                &args.iter().map(Into::into).collect::<Vec<_>>(),
-            )
-        };
-        assert_eq!(
-            told(&["samocode", "enabel"]),
-            "unrecognized subcommand 'enabel'; tip: a similar subcommand exists: 'enable'; see samocode --help"
-        );
-        assert_eq!(
-            told(&["samocode", "enable"]),
-            "the following required arguments were not provided: <SESSION>; see samocode enable --help"
-        );
-        assert_eq!(
-            told(&["samocode", "--user", "wait", "a", "--timeout", "-1"]),
-            "unexpected argument '-1' found; see samocode wait --help"
-        );
+/// Colours for all output, unless the environment or the stream decide.
+fn set_color(color: ColorChoice) {
+    match color {
+        ColorChoice::Auto => {}
+        ColorChoice::Always => anstream::ColorChoice::Always.write_global(),
+        ColorChoice::Never => anstream::ColorChoice::Never.write_global(),
     }
 }

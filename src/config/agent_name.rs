@@ -41,7 +41,7 @@ impl AgentName {
         };
         let known = vocabulary.agent(&word.to_ascii_lowercase());
         let known = known.filter(|agent| agent.takes_command == line.is_some());
-        let word = known.ok_or_else(|| vocabulary.allowed_agents())?.name;
+        let word = known.ok_or_else(|| vocabulary.instead_of_agent(word))?.name;
         let Some(line) = line else { return Ok(Self { word, command: None }) };
         let words = shlex::split(line).ok_or("a quote in the command is not closed")?;
         let mut words = words.into_iter();

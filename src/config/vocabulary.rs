@@ -9,6 +9,7 @@ use super::keys::{self, KEYS, Key};
 use super::secret::is_secret;
 use super::{Dirs, Env, EnvFile, Warning};
 use crate::session::Phase;
+use crate::session::names::nearest;
 
 /// The declarations of one kind of agent.
 #[derive(Debug, Clone, Copy)]
@@ -131,13 +132,37 @@ const EVERYONES: &[&str] = &["NODE_EXTRA_CA_CERTS"];
 #[derive(Debug, Clone)]
 pub struct Vocabulary {
     agents: Vec<&'static AgentWords>,
+    /// Names of agents that cannot be used yet.
+    planned: Vec<&'static str>,
 }
 
 impl Vocabulary {
     /// A vocabulary of these agents, in the order in which people see them.
     #[must_use]
     pub fn new(agents: impl IntoIterator<Item = &'static AgentWords>) -> Self {
-        Self { agents: agents.into_iter().collect() }
+        Self { agents: agents.into_iter().collect(), planned: Vec::new() }
+    }
+
+    /// The same, in which the agents with these names are known and cannot be chosen yet.
+    #[must_use]
+    pub fn with_planned(self, names: impl IntoIterator<Item = &'static str>) -> Self {
+        Self { planned: names.into_iter().collect(), ..self }
+    }
+
+    /// The agents that can be chosen.
+    pub fn choices(&self) -> impl Iterator<Item = &&'static AgentWords> {
+        self.agents.iter().filter(|agent| !self.planned.contains(&agent.name))
+    }
+
+    /// What to write instead of a name that no agent has: the allowed ones, and which of them is
+    /// probably meant.
+    #[must_use]
+    pub fn instead_of_agent(&self, typed: &str) -> String {
+        let allowed = self.allowed_agents();
+        match nearest(typed, self.choices().map(|agent| agent.name)) {
+            Some(near) => format!("{allowed}; did you mean '{near}'?"),
+            None => allowed,
+        }
     }
 
     /// The agents, in the order in which people see them.
@@ -159,7 +184,7 @@ impl Vocabulary {
             true => format!("{}:PROGRAM ARGS", agent.name),
             false => agent.name.to_owned(),
         };
-        let mut names: Vec<String> = self.agents.iter().map(as_typed).collect();
+        let mut names: Vec<String> = self.choices().map(as_typed).collect();
         let last = names.pop().unwrap_or_default();
         if names.is_empty() {
             format!("use {last}")
@@ -328,63 +353,4 @@ pub(crate) mod sample {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::path::Path;
-
-    #[test]
-    fn a_suffix_names_a_phase_only_where_the_key_takes_one() {
-        let words = sample::vocabulary();
-        assert_eq!(
-            words.lookup("SAMOCODE_AGENT_TESTING").map(|(k, p)| (k.name, p)),
-            Some(("SAMOCODE_AGENT", Some(Phase::Testing)))
-        );
-        assert_eq!(words.lookup("SAMOCODE_BUDGET_USD_DAY").map(|(_, p)| p), Some(None));
-        for unknown in [
-            "CLAUDE_MODEL_TESTING",
-            "SAMOCODE_AGENT_",
-            "SAMOCODE_AGENT_testing",
-            "SAMOCODE_AGENT_SHIPPING",
-            "",
-        ] {
-            assert!(words.lookup(unknown).is_none(), "{unknown}");
-        }
-    }
-
-    #[test]
-    fn the_nearest_key_is_suggested_and_nothing_for_what_is_like_none() {
-        for (typed, expected) in [
-            ("WORKTREE", Some("WORKTREES")),
-            ("SESSION", Some("SESSIONS")),
-            ("main_repo", Some("MAIN_REPO")),
-            ("SAMOCODE_AGNET", Some("SAMOCODE_AGENT")),
-            ("STALL_AFTER", Some("SAMOCODE_STALL_AFTER")),
-            ("CLAUDE_MAX_TURN", Some("CLAUDE_MAX_TURNS")),
-            ("SAMOCODE_STALL_AFTER_TESTNG", Some("SAMOCODE_STALL_AFTER_TESTING")),
-            ("FROBNICATE", None),
-        ] {
-            assert_eq!(sample::vocabulary().nearest(typed).as_deref(), expected, "{typed}");
-        }
-    }
-
-    #[test]
-    fn agents_are_listed_as_they_are_typed() {
-        let allowed = sample::vocabulary().allowed_agents();
-        assert_eq!(allowed, "use claude, codex, rehearsal or command:PROGRAM ARGS");
-    }
-
-    #[test]
-    fn variables_of_the_env_file_that_nobody_gets_are_warned_of() {
-        let path = Path::new("env");
-        let text = b"ANTHROPIC_API_KEY=sk-1\nGITHUB_TOKEN=gh-1\n";
-        let file = EnvFile::of(&crate::config::file::ConfigFile::parse(path, text).unwrap());
-        let warnings = sample::vocabulary().not_handed_on(&file, &Dirs::of_home(Path::new("/h")));
-        assert_eq!(warnings.len(), 1, "{warnings:?}");
-        assert_eq!(
-            warnings[0].to_string(),
-            "/h/.config/samocode/env:2: GITHUB_TOKEN is not passed to agents: only ANTHROPIC_*, \
-             CLAUDE_*, OPENAI_*, *_PROXY and NODE_EXTRA_CA_CERTS are"
-                .replace("/h/.config", "~/.config")
-        );
-    }
-}
+mod tests;

@@ -1,5 +1,6 @@
 //! What a call works in: who asks, the project, what is set there, the service manager.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,9 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::agent::vocabulary;
 use crate::config::{Dirs, Env, EnvFile, Flags, Project, Settings};
-use crate::service::{self, Scope, ServiceManager, Spool};
+use crate::service::{self, Reader, Scope, ServiceManager, Spool};
 
-use super::error::Result;
+use super::error::{Error, Result};
 use super::privilege::{Raised, RunAs};
 
 /// Who asks, and from where: all that `control` must not find out by itself, since a front end may
@@ -34,6 +35,21 @@ impl Caller {
     #[must_use]
     pub fn session(&self) -> Option<&str> {
         self.env.text("SAMOCODE_SESSION")
+    }
+
+    /// A text of ours in which every command can be pasted where the caller is.
+    #[must_use]
+    pub fn command(&self, text: &str) -> String {
+        let is_root = rustix::process::getuid().is_root();
+        let reader = Reader { scope: self.scope, config: self.config.as_deref(), is_root };
+        reader.pasteable(text)
+    }
+
+    /// The same of an error and its hint.
+    #[must_use]
+    pub(crate) fn pasteable(&self, error: Error) -> Error {
+        let hint = error.hint.as_deref().map(|hint| self.command(hint));
+        Error { message: self.command(&error.message), hint, ..error }
     }
 
     /// The caller as mail names its sender: `human`, or the session's instance.
@@ -103,7 +119,7 @@ impl Context {
 
     /// The context of the project the caller is in.
     pub(crate) fn here(caller: &Caller, warnings: &Warnings) -> Result<Self> {
-        Self::load(caller, warnings, &Flags::default(), None, None)
+        Self::load(caller, warnings, &Flags::default(), None, project_owner(caller))
     }
 
     /// The context of a project that is known already.
@@ -159,6 +175,16 @@ pub(super) fn act_as(
     run_as.lower()?;
     caller.env = run_as.environment(caller.env);
     Ok((caller, Some(run_as)))
+}
+
+/// The user id that a project belongs to, for root in system scope: `~` in its file is that user's
+/// home folder, not root's.
+pub(crate) fn project_owner(caller: &Caller) -> Option<u32> {
+    if caller.scope != Scope::System {
+        return None;
+    }
+    let config = project_here(caller).ok()?.config;
+    std::fs::metadata(config).ok().map(|meta| meta.uid())
 }
 
 /// The project that `config` names, else that of the caller's folder.

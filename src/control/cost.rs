@@ -171,6 +171,7 @@ mod tests {
             outcome: "finished".into(),
             detail: None,
             failure: false,
+            endless: false,
             resumable: true,
             cost,
         });

@@ -13,7 +13,7 @@ use crate::git::{Plan, Start, WorktreePlan};
 use crate::session::WaitsFor;
 use crate::session::state::Word;
 
-use super::context::Context;
+use super::context::{Caller, Context};
 use super::error::Result;
 use super::folders::FolderWatch;
 use super::host::{Operation, Perform};
@@ -98,11 +98,11 @@ pub struct Waits {
 
 impl Waits {
     /// What a session waits for, if no human has answered in its files.
-    pub(super) fn of(session: &Session) -> Result<Option<Self>> {
+    pub(super) fn of(caller: &Caller, session: &Session) -> Result<Option<Self>> {
         let hook = session.hook()?;
         let open = hook.waits_for.clone().filter(|_| !session.is_answered_by_hand(&hook));
         Ok(open.map(|waits_for| Self {
-            command: waits_for.answer_command(&session.instance),
+            command: caller.command(&waits_for.answer_command(&session.instance)),
             waits_for,
             state: hook.state,
         }))
@@ -126,7 +126,7 @@ impl Perform for Enable {
         let became = resume_despite_stop(session, &self.work)?;
         unit.install(manager.as_ref(), on.progress).await?;
         unit.start(manager.as_ref(), on.progress).await?;
-        let waits = if became == Became::Known { Waits::of(session)? } else { None };
+        let waits = if became == Became::Known { Waits::of(on.caller, session)? } else { None };
         warn_of_secrets(context)?;
         tell_notes(context, session).await;
         Ok(Enabled {

@@ -16,7 +16,10 @@ use super::context::{Answer, Caller, Warnings};
 use super::error::{Class, Error, Result};
 use super::target::Target;
 use super::watch::{self, Change, Watch};
-use super::{answers, cost, enable, inbox, look, post, run, stop, timeline, unit, view, wait};
+use super::{
+    answers, cost, documents, enable, inbox, look, post, remove, run, stop, timeline, unit, view,
+    wait,
+};
 
 /// One thing that can be asked of a host, with the type of its reply.
 pub trait Call: Clone + Serialize + DeserializeOwned + Into<Request> {
@@ -119,6 +122,10 @@ calls! {
     Reload: unit::Reload => unit::Named,
     /// No longer start a session at boot.
     Disable: unit::Disable => unit::Disabled,
+    /// Take a session away, but for its branch and its files.
+    Remove: remove::Remove => remove::Removed,
+    /// Read a session's plan, questions, summary or difference.
+    Read: documents::Read => documents::Text,
     /// Wait until a session needs somebody.
     Wait: wait::Wait => wait::Waited,
 }
@@ -163,8 +170,9 @@ impl Host for Local {
     async fn request(&self, request: Request, progress: Progress<'_>) -> Answer<Reply> {
         let warnings = Warnings::default();
         let on = Operation { caller: &self.caller, warnings, progress };
-        let result = on.perform(request).await;
-        Answer { result, warnings: on.warnings.take() }
+        let result = on.perform(request).await.map_err(|error| self.caller.pasteable(error));
+        let warnings = on.warnings.take().iter().map(|text| self.caller.command(text)).collect();
+        Answer { result, warnings }
     }
 
     async fn watch(&self, watch: Watch) -> Result<BoxStream<'static, Change>> {

@@ -136,7 +136,7 @@ impl Perform for List {
         } else {
             let context = Context::here(on.caller, &on.warnings)?;
             let root = &context.project.root;
-            let all = registry::all(&context)?.into_iter();
+            let all = registry::all_with_units(&context)?.into_iter();
             all.map(|session| (root.clone(), session)).collect()
         };
         let units = Units::ask(scope, &on.warnings).await;
@@ -162,7 +162,8 @@ impl Perform for Show {
         let Target { context, session } = on.resolve(&self.session)?;
         let found = unit(on.caller.scope, &session, &on.warnings).await;
         let status = found.as_ref().map(|found| &found.status);
-        let mut view = View::of(&context.caller, &context.project.root, &session, status)?;
+        let view = View::of(&context.caller, &context.project.root, &session, status)?;
+        let mut view = view.in_project(&context.project);
         let unit = found.map(|found| UnitDetail {
             name: found.status.name,
             active: found.status.active.to_string(),
@@ -228,10 +229,11 @@ impl Perform for Explain {
         let units = Units::ask(on.caller.scope, &on.warnings).await;
         let unit = units.get(&session.instance);
         let view = View::of(&context.caller, &context.project.root, &session, unit.as_ref())?;
+        let view = view.in_project(&context.project);
         let mut events = timeline::read(&session)?;
         events.retain(|item| matches!(item, Item::Event { .. }));
         events.reverse();
-        Ok(Explained { remedy: remedy(&view), view, events })
+        Ok(Explained { remedy: on.caller.command(&remedy(&view)), view, events })
     }
 }
 

@@ -34,7 +34,8 @@
 //! | [`enable`], [`run`], [`request`] | begin or resume a session, as a unit or in the foreground |
 //! | [`unit`], [`stop`] | start, restart, reload, disable; stop |
 //! | [`look`], [`view`] | find, list, show, explain; a session as others see it |
-//! | [`timeline`], [`cost`], [`inbox`] | what happened, what it cost, what mail there is |
+//! | [`timeline`], [`cost`], [`inbox`], [`documents`] | what happened, what it cost, what mail there is, what to read |
+//! | [`remove`] | take a session away, but for its branch and its files |
 //! | [`answers`], [`post`] | questions and answers; approve, reject, send |
 //! | [`wait`], [`watch`] | until a session needs somebody; every change as it happens, by inotify and D-Bus |
 //!
@@ -53,6 +54,7 @@ mod bus;
 pub(crate) mod channels;
 pub mod context;
 pub mod cost;
+pub mod documents;
 pub mod enable;
 pub mod error;
 pub(crate) mod folders;
@@ -64,6 +66,7 @@ pub mod post;
 pub(crate) mod privilege;
 pub(crate) mod questions;
 pub(crate) mod registry;
+pub mod remove;
 pub mod request;
 pub mod run;
 pub(crate) mod session;

@@ -211,7 +211,7 @@ pub(super) async fn post(
         kind,
         state: hook.state,
         then,
-        outcome: in_words(session, &hook, kind, then),
+        outcome: context.caller.command(&in_words(session, &hook, kind, then)),
     })
 }
 

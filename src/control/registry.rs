@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -16,7 +17,20 @@ use super::error::{Attempt as _, Result};
 use super::session::Session;
 use super::whereabouts;
 
-/// All sessions of the project, newest first.
+/// All sessions of the project, newest first: by its folder, and those of its units that lie
+/// elsewhere, as where `~` in its file means another user's home.
+pub(crate) fn all_with_units(context: &Context) -> Result<Vec<Session>> {
+    let mut found = all(context)?;
+    let root = &context.project.root;
+    for (project, session) in recorded(context.scope(), &context.warnings)? {
+        if project == *root && !found.iter().any(|known| known.folder == session.folder) {
+            found.push(session);
+        }
+    }
+    Ok(found)
+}
+
+/// All sessions in the project's folder, newest first.
 pub(crate) fn all(context: &Context) -> Result<Vec<Session>> {
     context.project.check_sessions()?;
     let folder = &context.project.sessions;
@@ -51,13 +65,29 @@ pub(crate) fn recorded(scope: Scope, warnings: &Warnings) -> Result<Vec<(PathBuf
             let (folder, warnings) = (Folder::new(recorded.folder), warnings.clone());
             Some((root, Session { name, instance, folder, warnings }))
         })
-        .filter(|(_, session)| session.exists())
+        .filter(|(_, session)| is_in_reach(session))
         .collect();
     found.sort_by_cached_key(|(_, session)| {
         let path = session.folder.path();
         Reverse(age(&session.folder.name(), fs::metadata(path).ok()))
     });
     Ok(found)
+}
+
+/// Whether a session's folder is there; warns of one that another user keeps to themselves.
+fn is_in_reach(session: &Session) -> bool {
+    match fs::metadata(session.folder.path()) {
+        Ok(meta) => meta.is_dir(),
+        Err(error) => {
+            if error.kind() == ErrorKind::PermissionDenied {
+                let (name, path) = (&session.name, session.folder.path().display());
+                session.warnings.add(format!(
+                    "{name} is not shown: {path} belongs to another user; look as root"
+                ));
+            }
+            false
+        }
+    }
 }
 
 /// What sorts session folders by age: the day in the name, then the time they were made where the

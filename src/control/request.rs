@@ -53,7 +53,14 @@ const ENDING: Duration = Duration::from_secs(5);
 /// For a task that is missing or that is not wanted, and what is in the way on disk.
 pub(crate) fn begin_or_resume(session: &Session, work: &Work) -> Result<Became> {
     let is_new = !session.exists();
-    let task = work.task.as_deref().map(str::trim).filter(|task| !task.is_empty());
+    let task = work.task.as_deref().map(str::trim);
+    if task.is_some_and(str::is_empty) {
+        let message = format!("the task of session '{}' is empty", session.name);
+        return Err(Error::usage(message).hint(format!(
+            "say what is to be done: samocode enable {} --task \"…\"",
+            session.name
+        )));
+    }
     if is_new && task.is_none() {
         let name = &session.name;
         return Err(Error::usage(format!("session '{name}' is new: say what is to be done"))

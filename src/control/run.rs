@@ -112,6 +112,6 @@ pub(crate) async fn work(
     };
     let view = View::of(caller, &context.project.root, session, None)?;
     view.notes.iter().for_each(|note| context.warnings.add(note));
-    let waits = Waits::of(session)?;
+    let waits = Waits::of(caller, session)?;
     Ok(Ran { view, state: hook.state, reason: hook.reason, waits, failure })
 }

@@ -81,7 +81,7 @@ impl Perform for Stop {
                 // Only the unit can be stopped.
                 retire::stop(manager.as_ref(), &gone.instance, on.progress).await?;
                 let instance = gone.instance.clone();
-                let end = StopEnd::Gone { what: gone.into() };
+                let end = StopEnd::Gone { what: on.caller.pasteable(gone.into()) };
                 return Ok(Stopped { session: instance.clone(), instance, end });
             }
         };

@@ -9,7 +9,7 @@ use crate::session::clock;
 use crate::session::names::{self, SessionName};
 use crate::session::store::Folder;
 
-use super::context::{Caller, Context, Warnings, act_as, project_here};
+use super::context::{Caller, Context, Warnings, act_as, project_here, project_owner};
 use super::error::{Attempt as _, Class, Error, Result};
 use super::registry::{self, Recorded, all};
 use super::session::Session;
@@ -88,7 +88,8 @@ impl Target {
 
 /// The context of a session that was typed.
 fn context_of(caller: &Caller, warnings: &Warnings, typed: &str) -> Result<Result<Context, Gone>> {
-    let (caller, run_as) = act_as(caller, None, registry::owner(caller, typed))?;
+    let owner = registry::owner(caller, typed).or_else(|| project_owner(caller));
+    let (caller, run_as) = act_as(caller, None, owner)?;
     let dirs = Dirs::user(&caller.env)?;
     let by_unit = || project_of_instance(&caller, typed, &dirs);
     let named = if caller.config.is_none() && typed.contains("--") { by_unit() } else { None };
@@ -99,7 +100,7 @@ fn context_of(caller: &Caller, warnings: &Warnings, typed: &str) -> Result<Resul
                 match (by_unit(), whereabouts::project_gone(caller.scope, typed)) {
                     (Some(project), _) => project,
                     (None, Some(gone)) => return Ok(Err(gone)),
-                    (None, None) => return Err(error.into()),
+                    (None, None) => return Err(unknown_here(&caller, typed, error)),
                 }
             }
             found => found?,
@@ -107,6 +108,25 @@ fn context_of(caller: &Caller, warnings: &Warnings, typed: &str) -> Result<Resul
     };
     let context = Context::of_project(caller, warnings, project, &Flags::default())?;
     Ok(Ok(Context { run_as, ..context }))
+}
+
+/// Outside of any project, a word that is no instance, or one whose project is out of reach.
+fn unknown_here(caller: &Caller, typed: &str, error: ProjectError) -> Error {
+    let all = service::registry(caller.scope).and_then(|registry| registry.all());
+    let all = all.unwrap_or_default();
+    if let Some((_, recorded)) = all.iter().find(|(instance, _)| instance == typed) {
+        let config = recorded.config.display();
+        let message = format!("cannot read the project of '{typed}', {config}");
+        return Error::new(Class::Configuration, message)
+            .hint("it may be another user's: run this as that user, or as root");
+    }
+    match names::nearest(typed, all.iter().map(|(instance, _)| instance.as_str())) {
+        Some(near) => {
+            let message = format!("there is no unit of a session '{typed}', and {error}");
+            Error::new(Class::NotFound, message).hint(format!("did you mean '{near}'?"))
+        }
+        None => error.into(),
+    }
 }
 
 /// The project of an instance the units know.
@@ -182,12 +202,15 @@ fn find(context: &Context, typed: &str) -> Result<Result<Session, Gone>> {
         return Ok(Err(gone));
     }
     let known: Vec<String> = all(context)?.into_iter().map(|session| session.name).collect();
-    let near = known
-        .iter()
-        .find(|name| name.contains(&session.name) || session.name.contains(name.as_str()));
-    let hint = match near {
-        Some(near) => format!("did you mean '{near}'?"),
-        None => format!("begin it with: samocode enable {} --task \"…\"", session.name),
+    let near = names::nearest(&session.name, known.iter().map(String::as_str));
+    let elsewhere = service::recorded(context.scope(), typed).ok().flatten();
+    let hint = match (near, elsewhere) {
+        (Some(near), _) => format!("did you mean '{near}'?"),
+        (None, Some(elsewhere)) => format!(
+            "it is a session of another project: samocode status --config {} {typed}",
+            service::quoted(&elsewhere.config)
+        ),
+        (None, None) => format!("begin it with: samocode enable {} --task \"…\"", session.name),
     };
     let place = context.project.sessions.display();
     let message = format!("there is no session '{}' in {place}", session.name);

@@ -235,6 +235,7 @@ mod tests {
             outcome: "finished".into(),
             detail: None,
             failure: false,
+            endless: false,
             resumable: true,
             cost: RunCost { usd: Some(usd), ..RunCost::default() },
         })

@@ -105,7 +105,7 @@ impl Perform for Start {
         Ok(Started {
             session: session.name.clone(),
             instance: session.instance.clone(),
-            waits: Waits::of(session)?.filter(|waits| waits.state == Word::Waiting),
+            waits: Waits::of(on.caller, session)?.filter(|waits| waits.state == Word::Waiting),
         })
     }
 }

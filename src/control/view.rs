@@ -5,18 +5,19 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::config::Dirs;
+use crate::config::{Dirs, Project};
 use crate::notify::UnsentFolder;
 use crate::notify::unsent::Unsent;
-use crate::service::{Active, UnitStatus};
+use crate::service::{self, Active, UnitStatus};
 use crate::session::hook::Hook;
 use crate::session::mail::{Kind, Message};
 use crate::session::phase::Phase;
 use crate::session::state::Word;
-use crate::session::store::OutageNotes;
+use crate::session::store::{Document, OutageNotes};
 use crate::session::{self, WaitsFor};
 
 use super::context::Caller;
+use super::documents::merge_command;
 use super::error::Result;
 use super::questions;
 use super::session::Session;
@@ -61,6 +62,13 @@ pub struct View {
     pub summary: Option<String>,
     /// What it needs from a human.
     pub needs: Option<Needs>,
+    /// The file to read before anything else is done: the plan or the questions at a gate, the
+    /// summary at the end.
+    #[serde(default)]
+    pub read: Option<String>,
+    /// The command that merges what a finished session has done.
+    #[serde(default)]
+    pub merge: Option<String>,
     /// What it has cost so far, in US dollars.
     pub cost_usd: f64,
     /// Tokens so far.
@@ -126,10 +134,7 @@ impl View {
             let gave_up = || "its worker died too often, each time soon after its start".to_owned();
             session.obstacle().or_else(|| (hook.state == Word::Failed).then(gave_up))
         } else if idle && state == Word::Stopped {
-            Some(format!(
-                "its unit is not running; it resumes at the next boot, or with: samocode start {}",
-                session.instance
-            ))
+            Some(caller.command(&not_running(caller, session)))
         } else if state == Word::Running && is_to_stop(session) {
             Some("it stops at the end of its iteration".to_owned())
         } else {
@@ -154,7 +159,12 @@ impl View {
             until: hook.until.filter(|_| state != Word::Stopped),
             reason,
             summary: hook.summary.clone(),
-            needs: needs(&hook, session, state),
+            needs: needs(&hook, session, state)
+                .map(|needs| Needs { command: caller.command(&needs.command), ..needs }),
+            read: Document::due(state, hook.waits_for.as_ref())
+                .and_then(|document| session.folder.document(document))
+                .map(|path| path.display().to_string()),
+            merge: None,
             cost_usd: hook.cost_usd,
             tokens: Tokens { input: hook.tokens.input, output: hook.tokens.output },
             unit: unit.map(|unit| Unit {
@@ -174,6 +184,34 @@ fn notes(caller: &Caller, session: &Session, mut notes: Vec<String>) -> Vec<Stri
         notes.extend(unsent.iter().map(Unsent::describe));
     }
     notes
+}
+
+impl View {
+    /// The same, with what a project adds to it.
+    #[must_use]
+    pub(crate) fn in_project(self, project: &Project) -> Self {
+        let merge = merge_command(project, self.state, self.branch.as_deref());
+        Self { merge, ..self }
+    }
+}
+
+/// That a session has no worker though it is to have one, and what brings it back.
+fn not_running(caller: &Caller, session: &Session) -> String {
+    let instance = &session.instance;
+    let registry = service::registry(caller.scope).ok();
+    let Some(registry) = registry.filter(|all| matches!(all.recorded(instance), Ok(Some(_))))
+    else {
+        return format!(
+            "nobody works on it; resume it with: samocode run {instance}, or as a unit: samocode enable {instance}"
+        );
+    };
+    if registry.starts_at_boot(instance) {
+        format!(
+            "its unit is not running; it resumes at the next boot, or with: samocode start {instance}"
+        )
+    } else {
+        format!("its unit is not running, and disabled; resume it with: samocode start {instance}")
+    }
 }
 
 /// Whether a stop lies in the inbox, which the worker takes at the end of its iteration.

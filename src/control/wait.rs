@@ -89,7 +89,7 @@ impl Wait {
                     continue;
                 }
                 if !(is_worked_on && is_taken_up(session, &view)) {
-                    return Ok(view);
+                    return Ok(view.in_project(&context.project));
                 }
                 undecided = true;
             }

@@ -38,7 +38,7 @@ const INHERITED: [&str; 17] = [
 const DIALOGUES: [&str; 4] = ["DISPLAY", "WAYLAND_DISPLAY", "GPG_TTY", "SSH_ASKPASS"];
 
 /// How many bytes of a child's stdout are kept, from its start.
-const STDOUT_KEPT: usize = 4 << 20;
+pub(super) const STDOUT_KEPT: usize = 4 << 20;
 /// How many bytes of a child's stderr are kept, from its end.
 const STDERR_KEPT: usize = 64 << 10;
 /// A helper that outlives git may hold its pipes open, but git has written everything by the time

@@ -30,12 +30,14 @@ mod checks;
 mod command;
 mod confirm;
 mod create;
+mod diff;
 mod durable;
 mod fetch;
 mod leftovers;
 mod plan;
 mod reader;
 mod register;
+mod remove;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -49,9 +51,11 @@ pub use checks::{Finding, Severity, check, commits_work};
 pub use command::{MINIMUM_VERSION, Version, git_command, version};
 pub use confirm::Confirmed;
 pub use create::{Created, Did};
+pub use diff::{Diff, diff};
 pub use durable::{Damage, Window, lost_data, settle_changes};
 pub use plan::{Base, Plan, Start, WorktreePlan, default_branch, root};
 pub use reader::{Head, changed_files, commits_of, head};
+pub use remove::{Removal, remove_worktree};
 
 /// Longest wait for the network when a worktree is made. Being offline must not hold up work.
 pub const FETCH_LIMIT: Duration = Duration::from_secs(30);

@@ -35,7 +35,7 @@ impl std::fmt::Display for Verb {
 pub enum Error {
     /// No manager can be reached.
     #[error(
-        "no {scope} service manager is reachable ({why}): use `samocode run SESSION`, which needs none"
+        "no {scope} service manager is reachable ({why}): {instead}", instead = without_manager(*.scope, rustix::process::getuid().is_root())
     )]
     NoManager {
         /// The user's manager or the system's.
@@ -138,6 +138,17 @@ fn job_words(result: &JobResult, ask: &str) -> String {
             format!("it exited before it was ready, or the service manager gave up on it; {ask}")
         }
         JobResult::Other(other) => format!("the service manager reports '{other}'; {ask}"),
+    }
+}
+
+/// What to do without a manager. Agents do not run as root, in the foreground either.
+fn without_manager(scope: Scope, is_root: bool) -> &'static str {
+    match (scope, is_root) {
+        (Scope::User, true) => {
+            "as root, use the system's with --system and --run-as USER; or run `samocode run SESSION` as a user, which needs none"
+        }
+        (Scope::System, true) => "use `samocode run SESSION` as a user, which needs none",
+        (_, false) => "use `samocode run SESSION`, which needs none",
     }
 }
 

@@ -6,6 +6,7 @@
 //! acts as the manager for `samocode run`. A worker makes no D-Bus calls: it changes things in the
 //! manager through [`spool`] and [`wake`].
 
+mod commands;
 mod error;
 pub mod exit;
 pub mod foreground;
@@ -18,6 +19,7 @@ pub mod systemd;
 mod unit;
 pub mod wake;
 
+pub use commands::{Reader, quoted};
 pub use error::{Error, JOB_BOUND, Unfit, Verb};
 pub use manager::{About, Progress, ServiceManager, connect, quiet};
 pub use notify_socket::Notify;

@@ -149,6 +149,9 @@ pub trait Registry: Send + Sync {
     /// [`Error::File`] when it cannot be read.
     fn recorded(&self, instance: &str) -> Result<Option<Recorded>, Error>;
 
+    /// Whether a session starts at boot, or under a user's manager when that starts.
+    fn starts_at_boot(&self, instance: &str) -> bool;
+
     /// All instances with the settings recorded in their units, in no particular order. Unreadable
     /// units are left out.
     ///

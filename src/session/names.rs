@@ -99,6 +99,26 @@ pub fn name_in_folder(folder: &str) -> Option<&str> {
     (dated && !name.is_empty()).then_some(name)
 }
 
+/// The known word that was probably meant by a mistyped one, if any comes close: letters missing,
+/// doubled or swapped, or one word within the other.
+#[must_use]
+pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let typed = typed.to_lowercase();
+    let length = typed.chars().count();
+    let far = |word: &str| {
+        let distance = strsim::damerau_levenshtein(&typed, word);
+        let within =
+            length >= 3 && word.len() >= 3 && (word.contains(&typed) || typed.contains(word));
+        if distance * 3 <= length.max(word.chars().count()) {
+            Some(distance)
+        } else {
+            within.then_some(distance.max(length))
+        }
+    };
+    let near = known.into_iter().filter_map(|word| Some((far(word)?, word)));
+    near.min_by_key(|(distance, _)| *distance).map(|(_, word)| word)
+}
+
 /// Turns a project's folder name into a form that is valid in an instance.
 #[must_use]
 pub fn project_slug(folder: &str) -> String {
@@ -127,6 +147,24 @@ pub fn is_instance(word: &str) -> bool {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn the_nearest_word_is_meant_and_none_that_is_like_another() {
+        let known = ["greet", "jwt-login", "search-index", "csv"];
+        for (typed, meant) in [
+            ("greeet", Some("greet")),
+            ("gret", Some("greet")),
+            ("Greet", Some("greet")),
+            ("jwt-lgoin", Some("jwt-login")),
+            ("jwt", Some("jwt-login")),
+            ("search", Some("search-index")),
+            ("csb", Some("csv")),
+            ("payments", None),
+            ("x", None),
+        ] {
+            assert_eq!(nearest(typed, known), meant, "{typed}");
+        }
+    }
 
     #[test]
     fn names_are_lower_cased_and_spaces_become_hyphens() {

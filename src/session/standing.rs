@@ -32,6 +32,20 @@ pub enum Word {
 }
 
 impl Word {
+    /// Every state.
+    pub const ALL: [Self; 10] = [
+        Self::New,
+        Self::Running,
+        Self::Waiting,
+        Self::Blocked,
+        Self::Done,
+        Self::Stopped,
+        Self::Queued,
+        Self::Limited,
+        Self::Paused,
+        Self::Failed,
+    ];
+
     /// The word used in files and output.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -135,12 +135,18 @@ words! {
         Limit = "limit",
         /// The agent's service had a temporary failure.
         Transient = "transient",
+        /// The service takes no more requests for now, and did not say until when.
+        Throttled = "throttled",
         /// The service refused the credentials.
         Auth = "auth",
         /// The conversation no longer fits the model.
         ContextFull = "context_full",
         /// The conversation could not be resumed.
         NotResumed = "not_resumed",
+        /// The conversation was refused, by the model or by a policy.
+        Refused = "refused",
+        /// The service refused the request as invalid.
+        Rejected = "rejected",
         /// The kernel's OOM killer ended it.
         OutOfMemory = "out_of_memory",
         /// A signal from elsewhere killed it.

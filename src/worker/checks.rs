@@ -2,11 +2,12 @@
 
 use std::io::Write as _;
 use std::path::Path;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::agent::environment::RunIds;
-use crate::agent::{self, Agent, REGISTRY};
+use crate::agent::{self, Agent, AgentError, REGISTRY};
 use crate::config::secret::redactor;
 use crate::config::{Dirs, EnvFile};
 use crate::git::{self, Checkout};
@@ -15,20 +16,43 @@ use crate::session::Cause;
 use crate::session::event;
 use crate::session::journal::Event;
 
-use super::Worker;
 use super::account::{Account, Sources};
 use super::file_stamp::FileStamp;
+use super::{Worker, notices};
+
+/// How long an agent's program may be missing between two runs before the session blocks.
+const AGENT_PATIENCE: Duration = Duration::from_secs(60);
 
 impl Worker<'_> {
-    /// The agent for this phase, located and ready to run.
-    pub(super) fn agent(&self) -> Result<Agent, String> {
+    /// The agent for this phase, located and ready to run. A program that was there before gets
+    /// some time to come back: an updater replaces it. `None` if the worker is to stop.
+    pub(super) async fn agent(&mut self) -> Option<Result<Agent, AgentError>> {
+        let deadline = tokio::time::Instant::now() + AGENT_PATIENCE;
+        loop {
+            match self.find_agent() {
+                Err(AgentError::Program(missing))
+                    if self.writer.state().total > 0 && tokio::time::Instant::now() < deadline =>
+                {
+                    self.notify.status(&notices::status_line(
+                        self.writer.state(),
+                        Some(&format!("waiting a minute for the agent's program: {missing}")),
+                        None,
+                    ));
+                    if self.pause(Duration::from_secs(1)).await {
+                        return None;
+                    }
+                }
+                found => return Some(found),
+            }
+        }
+    }
+
+    fn find_agent(&self) -> Result<Agent, AgentError> {
         let (settings, env) = (&self.setup.settings, &self.setup.env);
         let name = settings.agent(self.writer.state().phase());
-        let agent = REGISTRY.agent(name, settings, env, &self.setup.binary);
-        let agent = agent.map_err(|error| error.to_string())?;
+        let agent = REGISTRY.agent(name, settings, env, &self.setup.binary)?;
         let environment: agent::Environment = env.clone().into_iter().collect();
-        let is_root = rustix::process::geteuid().is_root();
-        agent.ready(is_root, &environment).map_err(|error| error.to_string())?;
+        agent.ready(rustix::process::geteuid().is_root(), &environment)?;
         Ok(agent)
     }
 

@@ -11,6 +11,7 @@ use crate::session::store::StoreError;
 
 use super::account::Account;
 use super::iterate::{Ended, Plan};
+use super::last_words::{denials, explained};
 use super::rules::{self, Rule};
 use super::{Trouble, Worker, notices};
 
@@ -24,11 +25,10 @@ impl Worker<'_> {
         account: Option<&Account>,
     ) -> Result<(), Trouble> {
         let signal = self.writer.folder.read_signal(&plan.run);
-        let mut rule = rules::rule(
-            &ended.outcome,
-            self.writer.state().iteration.as_ref().map_or(1, |iteration| iteration.attempt),
-            Timestamp::now(),
-        );
+        let iteration = self.writer.state().iteration.as_ref();
+        let attempt = iteration.map_or(1, |iteration| iteration.attempt);
+        let refusals = iteration.map_or(0, |iteration| iteration.refusals.count);
+        let mut rule = rules::rule(&ended.outcome, attempt, refusals, Timestamp::now());
         if let Some(account) = account {
             let since = self.writer.state().open_run().map(|run| run.since);
             share(account, &ended.outcome, since, &mut rule)?;
@@ -42,7 +42,14 @@ impl Worker<'_> {
         // The agent's last output may quote secrets from its input.
         let detail = ended.why.clone().or_else(|| rules::detail(&ended.outcome));
         let unsignalled = signal.as_ref().err().filter(|_| rule == Rule::TakeSignal);
-        let detail = detail.or_else(|| unsignalled.map(ToString::to_string));
+        let detail = detail.map(|detail| match denials(&ended.told) {
+            Some(denials) if rule == Rule::Fail => format!("{detail}; {denials}"),
+            _ => detail,
+        });
+        let detail = detail.or_else(|| {
+            let problem = unsignalled?.to_string();
+            Some(explained(&problem, &ended.told, ended.seen.words()))
+        });
         let detail = detail.or_else(|| ended.log_error.clone());
         let detail = detail.map(|text| self.redactor.redact(&text).into_owned());
         let has_signal = signal.is_ok();
@@ -60,6 +67,7 @@ impl Worker<'_> {
             outcome: rules::word(&ended.outcome),
             detail,
             failure: !has_signal && !hands_over && failure,
+            endless: !has_signal && rules::is_endless(&ended.outcome),
             resumable: agent.capabilities().resumes && rules::resumable(&ended.outcome),
             context_window: ended.told.finished.as_ref().and_then(|end| end.context_window),
             cost,

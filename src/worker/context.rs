@@ -48,6 +48,11 @@ impl LastSeen {
         self.tools.push(summary.to_owned());
     }
 
+    /// The last text.
+    pub(super) fn words(&self) -> &str {
+        &self.words
+    }
+
     /// A handoff on behalf of the agent, as the JSON given to the next conversation.
     pub(super) fn handoff(&self) -> Value {
         json!({

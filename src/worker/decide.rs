@@ -13,6 +13,9 @@ pub(super) const MAX_STALLS: u32 = 3;
 /// fit in a conversation, and each one costs a full context.
 pub(super) const MAX_HANDOFFS: u32 = 3;
 
+/// This many runs in a row that were refused for a limit without a reset time block the session.
+pub(super) const MAX_REFUSALS: u32 = 3;
+
 /// The same signal this many times in a row, with nothing changed, blocks the session.
 pub(super) const MAX_UNCHANGED: u32 = 3;
 
@@ -109,6 +112,14 @@ fn out_of_tries(
         let reason = format!("{MAX_STALLS} runs in a row made no progress in {phase} {number}");
         return Some((reason, Needs::Investigation));
     }
+    let Failures { count, last } = &iteration.refusals;
+    if *count >= MAX_REFUSALS {
+        let last = last.as_deref().unwrap_or("a limit without a reset time");
+        let reason = format!(
+            "{count} runs in a row were refused, and it is unknown until when; the last: {last}"
+        );
+        return Some((reason, Needs::HumanDecision));
+    }
     if iteration.handoffs >= MAX_HANDOFFS {
         let reason = format!(
             "{MAX_HANDOFFS} conversations in a row ended in {phase} {number} without a signal, full \
@@ -119,7 +130,11 @@ fn out_of_tries(
     let Failures { count, last } = &iteration.failures;
     if *count > 0 && *count >= max_retries {
         let last = last.as_deref().unwrap_or("the agent failed");
-        let reason = format!("{count} runs in a row failed in {phase}; the last: {last}");
+        let reason = if *count == 1 {
+            format!("the run failed in {phase}: {last}")
+        } else {
+            format!("{count} runs in a row failed in {phase}; the last: {last}")
+        };
         return Some((reason, Needs::ErrorResolution));
     }
     None
@@ -162,6 +177,8 @@ mod tests {
             run: RunState::Over,
             conversation: None,
             failures: Failures::default(),
+            refusals: Failures::default(),
+            rejected: false,
             stalls: 0,
             handoffs: 0,
             cut_off: true,
@@ -234,8 +251,28 @@ mod tests {
             panic!()
         };
         assert!(reason.contains("3 runs in a row failed"), "{reason}");
+        let failures = Failures { count: 1, last: Some("bad".into()) };
+        state.iteration = Some(Iteration { failures, ..lost() });
+        let Decision::Block { reason, .. } = decide(&state, Timestamp::now(), 1, AT_ONCE) else {
+            panic!()
+        };
+        assert_eq!(reason, "the run failed in implementation: bad");
         state.iteration = Some(Iteration { stalls: 3, ..lost() });
         assert!(matches!(decide(&state, Timestamp::now(), 3, AT_ONCE), Decision::Block { .. }));
+    }
+
+    #[test]
+    fn a_limit_without_an_end_blocks_with_the_services_own_words() {
+        let mut state = running();
+        let refusals =
+            |count| Failures { count, last: Some("429 · Extra usage is required".into()) };
+        state.iteration = Some(Iteration { refusals: refusals(MAX_REFUSALS - 1), ..lost() });
+        assert!(matches!(decide(&state, Timestamp::now(), 3, AT_ONCE), Decision::Run(_)));
+        state.iteration = Some(Iteration { refusals: refusals(MAX_REFUSALS), ..lost() });
+        let Decision::Block { reason, .. } = decide(&state, Timestamp::now(), 3, AT_ONCE) else {
+            panic!()
+        };
+        assert!(reason.ends_with("429 · Extra usage is required"), "{reason}");
     }
 
     #[test]

@@ -128,6 +128,7 @@ impl Watch {
                 self.filled(worker, run, *context_used)?;
                 return Ok(());
             }
+            Said::Denied(denied) => self.doing = format!("denied: {}", denied.call),
             Said::Started { .. } => "thinking".clone_into(&mut self.doing),
             Said::Retry { status, error, .. } => {
                 let status = status.map_or_else(String::new, |status| format!(" {status}"));

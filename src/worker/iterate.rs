@@ -101,9 +101,10 @@ impl Worker<'_> {
             }
         }
         self.read_env_file();
-        let agent = match self.agent() {
-            Ok(found) => found,
-            Err(reason) => return self.block(reason, Needs::HumanDecision),
+        let agent = match self.agent().await {
+            Some(Ok(found)) => found,
+            Some(Err(error)) => return self.block(error.to_string(), Needs::HumanDecision),
+            None => return Ok(()),
         };
         let plan = self.plan(numbers, &agent);
         let account = self.account();
@@ -198,6 +199,7 @@ impl Worker<'_> {
             oom_kills: counted.oom_kills,
             ended_by,
             resumed: plan.resume,
+            rejected: self.writer.state().iteration.as_ref().is_some_and(|known| known.rejected),
             reports_end: agent.capabilities().reports_end,
             conversation: &plan.conversation,
             environment: &environment,

@@ -18,6 +18,7 @@ mod foreign;
 mod head;
 mod iterate;
 mod journald;
+mod last_words;
 mod ledger;
 mod mail;
 mod notices;
@@ -49,7 +50,7 @@ use crate::notify::{Channels, Outbox};
 use crate::platform::cgroup::UnitCgroup;
 use crate::platform::strays;
 use crate::service::exit::Exit;
-use crate::service::{Action, Notify, Spool, Token};
+use crate::service::{Action, Notify, Scope, Spool, Token};
 use crate::session::Needs;
 use crate::session::event;
 use crate::session::journal::{End, Event};
@@ -84,6 +85,8 @@ pub struct Setup {
     pub env_file: EnvFile,
     /// The channels through which the human is notified.
     pub channels: Channels,
+    /// Whose service manager the session belongs to.
+    pub scope: Scope,
     /// The waker's spool; `None` if no service manager runs the worker.
     pub spool: Option<Spool>,
     /// `$XDG_STATE_HOME/samocode`, for data that sessions share.

@@ -1,16 +1,18 @@
 //! Notifications to the human, and the unit's status line.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::notify::outbox::Due;
 use crate::notify::{About, Delivery, Notice, NoticeKind, Shelf};
+use crate::service::{Reader, quoted};
 use crate::session::describe::quiet;
 use crate::session::event;
 use crate::session::journal::Event;
 use crate::session::state::{Standing, State};
-use crate::session::store::Folder;
+use crate::session::store::{Document, Folder};
 use crate::session::{WaitsFor, clock};
 
 use super::{Setup, Trouble, Worker};
@@ -42,23 +44,32 @@ impl Worker<'_> {
         }
         let about = self.about();
         let name = &self.setup.instance;
+        let word = state.word();
+        let to_read = |waits_for: Option<&WaitsFor>| {
+            let document = Document::due(word, waits_for)?;
+            self.writer.folder.document(document)
+        };
         let notice = match &state.standing {
             Standing::Waiting { waits_for, reason } => {
                 let questions =
                     self.writer.open_questions().filter(|_| *waits_for == WaitsFor::QaAnswers);
-                let command = waits_for.answer_command(name);
-                Notice::waiting(&about, Some(waits_for), questions, reason.as_deref(), &command)
+                let command = self.command(&waits_for.answer_command(name));
+                let detail = with_file(reason.as_deref(), to_read(Some(waits_for)));
+                Notice::waiting(&about, Some(waits_for), questions, detail.as_deref(), &command)
             }
             Standing::Blocked { reason, needs } => Notice::blocked(
                 &about,
                 Some(reason),
                 Some(needs),
-                &format!("samocode send {name} \"…\", or samocode start {name}"),
+                &self.command(&format!("samocode send {name} \"…\", or samocode start {name}")),
             ),
             Standing::Done => {
                 let summary =
                     state.last_signal.as_ref().and_then(|last| last.line.summary.as_deref());
-                Notice::done(&about, summary, state.branch(), None)
+                let detail = with_file(summary, to_read(None));
+                let repo = quoted(&self.setup.project.main_repo);
+                let merge = state.branch().map(|branch| format!("git -C {repo} merge {branch}"));
+                Notice::done(&about, detail.as_deref(), state.branch(), merge.as_deref())
             }
             Standing::Paused { detail, .. } => Notice::paused(&about, detail, None),
             _ => return,
@@ -69,13 +80,19 @@ impl Worker<'_> {
     /// Notifies the human of a run that makes no progress.
     pub(super) fn tell_of_stall(&self, quiet_s: u64) {
         let reason = format!("no sign of progress for {}; the agent was nudged", quiet(quiet_s));
-        let command = format!("samocode logs {}", self.setup.instance);
+        let command = self.command(&format!("samocode logs {}", self.setup.instance));
         self.outbox.post(Notice::stalled(&self.about(), &reason, Some(&command)));
     }
 
     /// Notifies the human of an event that does not change the session's state.
     pub(super) fn tell_of(&self, text: &str) {
         self.outbox.post(Notice::warning(&self.about(), text, None));
+    }
+
+    /// A command as the human can paste it, who is not root.
+    fn command(&self, text: &str) -> String {
+        let reader = Reader { scope: self.setup.scope, config: None, is_root: false };
+        reader.pasteable(text)
     }
 
     fn about(&self) -> About {
@@ -153,6 +170,15 @@ const fn still_holds(state: &State, kind: NoticeKind) -> bool {
         NoticeKind::Failed => matches!(state.standing, Standing::GaveUp),
         NoticeKind::Stalled | NoticeKind::Test => false,
         NoticeKind::Warning => true,
+    }
+}
+
+/// The agent's words, and the file in which a human reads the rest.
+fn with_file(words: Option<&str>, file: Option<PathBuf>) -> Option<String> {
+    let file = file.map(|file| format!("Read {}", file.display()));
+    match (words, file) {
+        (Some(words), Some(file)) => Some(format!("{}\n{file}", words.trim_end())),
+        (words, file) => words.map(str::to_owned).or(file),
     }
 }
 

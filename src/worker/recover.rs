@@ -128,6 +128,7 @@ impl Worker<'_> {
             outcome: RunOutcome::CutOff,
             detail: Some("its worker died first; the signal it left was accepted".to_owned()),
             failure: false,
+            endless: false,
             resumable: true,
             context_window: None,
             cost: RunCost::default(),

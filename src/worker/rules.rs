@@ -8,6 +8,7 @@ use crate::session::journal::Event;
 use crate::session::{Cause, RunOutcome};
 
 use super::account::{AUTH_RETRY, log_in_again};
+use super::decide::MAX_REFUSALS;
 
 /// What to do after a run without a signal.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,23 +25,26 @@ pub(super) enum Rule {
     Pause(Box<Event>),
 }
 
-/// The rule for an outcome. `attempt` is the number of the run within the iteration.
+/// The rule for an outcome. `attempt` is the number of the run within the iteration, `refusals` how
+/// many runs before it were refused for a limit without a reset time.
 ///
 /// | outcome | retry | conversation | counts as a failure |
 /// |---|---|---|---|
 /// | finished | asks for the signal, once per iteration | same | if there is still no signal |
 /// | limit | within 30 s of the reset time, each session at a different moment | same | no |
+/// | limit without a reset time, throttled | after 15 min | same | separately: the third in a row blocks |
 /// | transient | after a pause that doubles from 5 s to 10 min | same | no |
 /// | auth | every 10 min, and within seconds of a new login | same | no |
 /// | interrupted | at the next start | same | no |
-/// | killed, timed out, stalled, max turns, failed, budget (of a run) | after the retry delay | same | yes |
-/// | out of memory, not resumed, would not start | after the retry delay | fresh | yes |
+/// | killed, timed out, stalled, max turns, failed, rejected, budget (of a run) | after the retry delay | same | yes |
+/// | out of memory, not resumed, refused, would not start | after the retry delay | fresh | yes |
 /// | context full, or asked for a handoff and left no signal | at once, with a handoff written by the worker | fresh | separately: the third in a row blocks |
-pub(super) fn rule(outcome: &Outcome, attempt: u32, now: Timestamp) -> Rule {
+pub(super) fn rule(outcome: &Outcome, attempt: u32, refusals: u32, now: Timestamp) -> Rule {
     let after = |seconds: i64| now.checked_add(SignedDuration::from_secs(seconds)).ok();
     match outcome {
         Outcome::Finished => Rule::TakeSignal,
-        Outcome::Limit { resets_at, kind } => {
+        _ if is_endless(outcome) && refusals + 1 >= MAX_REFUSALS => Rule::GoOn,
+        Outcome::Limit { resets_at, kind, .. } => {
             Rule::Pause(Box::new(Event::Limited(event::Limited {
                 until: resets_at.filter(|at| *at > now).or_else(|| after(15 * 60)).unwrap_or(now),
                 what: Some(kind.clone()).filter(|kind| !kind.is_empty()),
@@ -52,6 +56,12 @@ pub(super) fn rule(outcome: &Outcome, attempt: u32, now: Timestamp) -> Rule {
             until: after((5_i64 << attempt.saturating_sub(1).min(8)).min(600)),
             quiet: attempt > 1,
         }))),
+        Outcome::Throttled { what } => Rule::Pause(Box::new(Event::Paused(event::Paused {
+            cause: Cause::Network,
+            detail: what.clone(),
+            until: after(15 * 60),
+            quiet: refusals > 0,
+        }))),
         Outcome::Auth { what } => Rule::Pause(Box::new(Event::Paused(event::Paused {
             cause: Cause::Credentials,
             detail: log_in_again(what),
@@ -62,6 +72,8 @@ pub(super) fn rule(outcome: &Outcome, attempt: u32, now: Timestamp) -> Rule {
         Outcome::ContextFull => Rule::HandOver,
         Outcome::Budget
         | Outcome::NotResumed { .. }
+        | Outcome::Refused { .. }
+        | Outcome::Rejected { .. }
         | Outcome::OutOfMemory
         | Outcome::Killed { .. }
         | Outcome::TimedOut
@@ -72,12 +84,18 @@ pub(super) fn rule(outcome: &Outcome, attempt: u32, now: Timestamp) -> Rule {
     }
 }
 
+/// Whether a run was refused for a limit, and nobody knows until when.
+pub(super) const fn is_endless(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Throttled { .. } | Outcome::Limit { resets_at: None, .. })
+}
+
 /// Whether the next run can resume the conversation.
 pub(super) const fn resumable(outcome: &Outcome) -> bool {
     !matches!(
         outcome,
         Outcome::ContextFull
             | Outcome::NotResumed { .. }
+            | Outcome::Refused { .. }
             | Outcome::OutOfMemory
             | Outcome::WouldNotStart { .. }
     )
@@ -89,9 +107,12 @@ pub(super) const fn word(outcome: &Outcome) -> RunOutcome {
         Outcome::Finished => RunOutcome::Finished,
         Outcome::Limit { .. } => RunOutcome::Limit,
         Outcome::Transient { .. } => RunOutcome::Transient,
+        Outcome::Throttled { .. } => RunOutcome::Throttled,
         Outcome::Auth { .. } => RunOutcome::Auth,
         Outcome::ContextFull => RunOutcome::ContextFull,
         Outcome::NotResumed { .. } => RunOutcome::NotResumed,
+        Outcome::Refused { .. } => RunOutcome::Refused,
+        Outcome::Rejected { .. } => RunOutcome::Rejected,
         Outcome::OutOfMemory => RunOutcome::OutOfMemory,
         Outcome::Killed { .. } => RunOutcome::Killed,
         Outcome::TimedOut => RunOutcome::TimedOut,
@@ -107,19 +128,22 @@ pub(super) const fn word(outcome: &Outcome) -> RunOutcome {
 /// Details of the outcome, for a person.
 pub(super) fn detail(outcome: &Outcome) -> Option<String> {
     Some(match outcome {
-        Outcome::Transient { what } | Outcome::Auth { what } => what.clone(),
-        Outcome::NotResumed { why } | Outcome::WouldNotStart { why } | Outcome::Failed { why } => {
-            why.clone()
-        }
+        Outcome::Limit { what, .. }
+        | Outcome::Throttled { what }
+        | Outcome::Transient { what }
+        | Outcome::Auth { what } => Some(what.clone()).filter(|what| !what.is_empty())?,
+        Outcome::NotResumed { why }
+        | Outcome::Refused { why }
+        | Outcome::Rejected { why }
+        | Outcome::WouldNotStart { why }
+        | Outcome::Failed { why } => why.clone(),
         Outcome::Killed { signal } => format!("the agent was killed by signal {signal}"),
         Outcome::OutOfMemory => "it ran out of memory; raise SAMOCODE_MEMORY_MAX".to_owned(),
         Outcome::TimedOut => "it took longer than CLAUDE_TIMEOUT".to_owned(),
         Outcome::MaxTurns => "it used all of CLAUDE_MAX_TURNS".to_owned(),
         Outcome::Budget => "it used up the budget of a run".to_owned(),
         Outcome::ContextFull => "the conversation no longer fits the model's context".to_owned(),
-        Outcome::Finished | Outcome::Limit { .. } | Outcome::Stalled | Outcome::Interrupted => {
-            return None;
-        }
+        Outcome::Finished | Outcome::Stalled | Outcome::Interrupted => return None,
     })
 }
 
@@ -129,7 +153,7 @@ mod tests {
 
     fn pause_s(attempt: u32) -> i64 {
         let outcome = Outcome::Transient { what: "overloaded".into() };
-        match rule(&outcome, attempt, Timestamp::UNIX_EPOCH) {
+        match rule(&outcome, attempt, 0, Timestamp::UNIX_EPOCH) {
             Rule::Pause(event) => match *event {
                 Event::Paused(event::Paused { until, .. }) => until.unwrap().as_second(),
                 other => panic!("{other:?}"),
@@ -147,10 +171,43 @@ mod tests {
     fn a_limit_without_a_reset_time_in_the_future_is_looked_at_again() {
         let now = Timestamp::from_second(1000).unwrap();
         for resets_at in [None, Some(Timestamp::UNIX_EPOCH)] {
-            let outcome = Outcome::Limit { resets_at, kind: String::new() };
+            let outcome = Outcome::Limit { resets_at, kind: String::new(), what: String::new() };
             let until = Timestamp::from_second(1000 + 900).unwrap();
             let event = Event::Limited(event::Limited { until, what: None });
-            assert_eq!(rule(&outcome, 1, now), Rule::Pause(Box::new(event)));
+            assert_eq!(rule(&outcome, 1, 0, now), Rule::Pause(Box::new(event)));
+        }
+    }
+
+    #[test]
+    fn a_limit_without_an_end_is_waited_out_twice_and_then_left_to_a_human() {
+        let now = Timestamp::from_second(1000).unwrap();
+        let what = || "429 · Extra usage is required".to_owned();
+        for outcome in [
+            Outcome::Throttled { what: what() },
+            Outcome::Limit { resets_at: None, kind: String::new(), what: what() },
+        ] {
+            for refusals in 0..2 {
+                assert!(matches!(rule(&outcome, 1, refusals, now), Rule::Pause(_)), "{outcome:?}");
+            }
+            assert_eq!(rule(&outcome, 9, 2, now), Rule::GoOn, "{outcome:?}");
+            assert_eq!(detail(&outcome), Some(what()));
+        }
+        let known = Outcome::Limit { resets_at: Some(now), kind: String::new(), what: what() };
+        assert!(matches!(rule(&known, 9, 9, now), Rule::Pause(_)));
+    }
+
+    #[test]
+    fn only_what_concerns_the_conversation_starts_a_fresh_one() {
+        let why = || "why".to_owned();
+        for (outcome, resumes) in [
+            (Outcome::Refused { why: why() }, false),
+            (Outcome::NotResumed { why: why() }, false),
+            (Outcome::Rejected { why: why() }, true),
+            (Outcome::Failed { why: why() }, true),
+            (Outcome::Throttled { what: why() }, true),
+        ] {
+            assert_eq!(resumable(&outcome), resumes, "{outcome:?}");
+            assert_eq!(detail(&outcome).as_deref(), Some("why"));
         }
     }
 }

@@ -1,55 +1,64 @@
 //! The event stream of Claude Code.
 //!
-//! Most of the bytes are tool results, which are only a sign of life. So lines are told apart by
+//! Most of the bytes are tool results, which are only a sign of life. So lines are classified by
 //! their first key, and parsed only where their type matters; where `type` is not the first key
-//! (in `result` it comes near the end), the line is parsed for it.
+//! (in `result` it comes near the end), the line is parsed for it. Lines that are not one JSON
+//! object, and fields of an unexpected type, lose no other field and no other object.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 
-use jiff::Timestamp;
 use memchr::memmem;
-use serde::Deserialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::{excerpt, summary};
-use crate::agent::event::{
-    Cost, Decoder, Event, Finished, Limit, MAX_TEXT, Tool, Usage, cut, fingerprint, one_line,
-};
+use super::errors::ApiError;
+use super::fields::Fields;
+use super::message::{Assistant, Block};
+use super::salvage::RESULT;
+use super::{excerpt, result, salvage, summary};
+use crate::agent::event::{Decoder, Denied, Event, Limit, Tool, Usage, fingerprint, one_line};
+use crate::agent::stream::MAX_LINE;
 
-/// The most blocks of one message that are told one by one.
+/// The most blocks of one message that are reported one by one.
 const MAX_BLOCKS: usize = 64;
+
+/// How many of the last calls are known by their id.
+const MAX_CALLS: usize = 64;
+
+/// Marks an event about the account's limits, which the CLI writes at any moment.
+const LIMIT: &[u8] = br#""type":"rate_limit_event""#;
+
+/// Marks the result of a call that failed, or was not made.
+const FAILED: &[u8] = br#""is_error":true"#;
 
 /// Decodes the output of one run.
 #[derive(Debug, Default)]
 pub struct ClaudeDecoder {
     working_dir: String,
-    /// The last reply whose usage was told: a reply comes in several lines with the same usage.
+    /// The last reply whose usage was reported: a reply spans several lines with the same usage.
     reply: String,
-    /// The word for the last API error, which stands in the line before the result.
-    error_kind: Option<String>,
-    /// What earlier results of this process add up to.
-    usage: Usage,
-    own_cost: Option<f64>,
-    context_window: Option<u64>,
+    /// The last API error, if the model has not replied since.
+    pub(super) error: Option<ApiError>,
+    /// The sum of this process's earlier results.
+    pub(super) usage: Usage,
+    pub(super) own_cost: Option<f64>,
+    pub(super) context_window: Option<u64>,
+    /// The last calls: their ids, and what they do. One that was denied is taken out.
+    calls: VecDeque<(String, String)>,
+    last_limit: Option<Limit>,
+    /// Why a hook refused the prompt, if one did.
+    pub(super) prompt_refused: Option<String>,
+    /// The beginning of an object whose rest may be on the next line.
+    torn: String,
 }
 
 impl ClaudeDecoder {
-    /// A decoder that names files below `working_dir` relatively.
+    /// A decoder that shows files below `working_dir` with relative paths.
     #[must_use]
     pub fn new(working_dir: String) -> Self {
         Self { working_dir, ..Self::default() }
     }
 
-    fn assistant(&mut self, line: &[u8], emit: &mut dyn FnMut(Event)) {
-        let Ok(told) = serde_json::from_slice::<Assistant>(line) else {
-            return emit(Event::Progress);
-        };
-        if let Some(kind) = told.error {
-            // The kind of a line of ours comes second: it is the finer one.
-            self.error_kind = Some(told.api_error.unwrap_or(kind).into_owned());
-        }
+    fn assistant(&mut self, told: Assistant<'_>, emit: &mut dyn FnMut(Event)) {
         let Some(message) = told.message else { return emit(Event::Progress) };
         let mut quiet = true;
         for block in message.content.iter().take(MAX_BLOCKS) {
@@ -75,6 +84,7 @@ impl ClaudeDecoder {
                 let context_used =
                     told.parent.is_none().then(|| usage.taken_in().saturating_add(usage.output));
                 emit(Event::Usage { usage, context_used });
+                self.error = None;
                 quiet = false;
             }
             self.reply = id.into_owned();
@@ -84,79 +94,162 @@ impl ClaudeDecoder {
         }
     }
 
-    fn tool(&self, block: &Block<'_>) -> Tool {
+    fn tool(&mut self, block: &Block<'_>) -> Tool {
         let name = block.name.as_deref().unwrap_or_default();
         let input = block.input.map_or("null", RawValue::get);
-        Tool {
-            name: one_line(name, 80),
-            summary: summary::summarize(name, input, &self.working_dir),
-            fingerprint: fingerprint(name, input.as_bytes()),
+        let summary = summary::summarize(name, input, &self.working_dir);
+        if let Some(id) = &block.id {
+            self.calls.truncate(MAX_CALLS - 1);
+            self.calls.push_front((id.clone().into_owned(), summary.clone()));
+        }
+        Tool { name: one_line(name, 80), summary, fingerprint: fingerprint(name, input.as_bytes()) }
+    }
+
+    /// A call in the list of a result.
+    pub(super) fn call(&self, denied: &Fields<'_>) -> String {
+        let input = denied.get("tool_input").map_or("null", RawValue::get);
+        summary::summarize(&denied.text("tool_name").unwrap_or_default(), input, &self.working_dir)
+    }
+
+    /// Reports that the call `id` was denied, once.
+    fn denied(&mut self, id: &str, why: &str, emit: &mut dyn FnMut(Event)) {
+        if let Some(at) = self.calls.iter().position(|(known, _)| known == id)
+            && let Some((_, call)) = self.calls.remove(at)
+        {
+            emit(Event::Denied(Denied { call, why: one_line(why, 300) }));
         }
     }
 
-    fn result(&mut self, told: Told<'_>) -> Event {
-        let shares = told.since_last.as_ref().or(told.models.as_ref());
-        if let Some(models) = &told.since_last {
-            let cost: f64 = models.values().filter_map(|model| model.cost).sum();
-            self.own_cost = Some(self.own_cost.unwrap_or(0.0) + cost);
-        }
-        // A result that a cap has forced reports no tokens in `usage`; the models' shares do.
-        self.usage = self.usage.plus(match &told.since_last {
-            Some(models) => {
-                models.values().fold(Usage::default(), |sum, model| sum.plus(model.into()))
-            }
-            None => told.usage.map(Usage::from).unwrap_or_default(),
-        });
-        let window =
-            shares.and_then(|models| models.values().filter_map(|m| m.context_window).max());
-        self.context_window = window.or(self.context_window);
-        let errors = || told.errors.as_ref().map(|errors| errors.join("; "));
-        let text = told.result.map(Cow::into_owned).or_else(errors).unwrap_or_default();
-        let kind = told.api_error.map(Cow::into_owned).or_else(|| self.error_kind.take());
-        Event::Finished(Box::new(Finished {
-            is_error: told.is_error.unwrap_or(false),
-            subtype: told.subtype.map(Cow::into_owned).unwrap_or_default(),
-            terminal_reason: told.terminal_reason.map(Cow::into_owned),
-            api_status: told.api_error_status,
-            error_kind: kind.filter(|_| told.is_error == Some(true)),
-            cost: told.total_cost_usd.map(|total| Cost { total, own: self.own_cost }),
-            usage: self.usage,
-            num_turns: told.num_turns,
-            context_window: self.context_window,
-            queued: told.queued_turn_count.unwrap_or(0),
-            text: cut(&text, MAX_TEXT).to_owned(),
-        }))
-    }
-
-    fn other(&mut self, line: &[u8], emit: &mut dyn FnMut(Event)) {
-        let Ok(told) = serde_json::from_slice::<Told>(line) else {
-            return emit(Event::Progress);
+    /// Results of calls. Only those that a permission or a hook kept from being made matter.
+    fn user(&mut self, told: &Fields<'_>, emit: &mut dyn FnMut(Event)) {
+        emit(Event::Progress);
+        let objects = |fields: &Fields<'_>, key| -> Vec<String> {
+            let list = fields.list(key).unwrap_or_default();
+            list.into_iter().map(|value| value.get().to_owned()).collect()
         };
-        match (told.kind.as_deref(), told.subtype.as_deref()) {
-            (Some("result"), _) => emit(self.result(told)),
-            (Some("assistant"), _) => self.assistant(line, emit),
+        let results = told.object("message").map(|message| objects(&message, "content"));
+        for result in results.unwrap_or_default() {
+            let Some(result) = Fields::of(&result) else { continue };
+            let id = result.text("tool_use_id").unwrap_or_default();
+            let is_denied = objects(told, "tool_result_meta").iter().any(|meta| {
+                Fields::of(meta).is_some_and(|meta| {
+                    let decision = meta.object("permission_decision");
+                    meta.text("id").as_deref() == Some(&id)
+                        && decision
+                            .is_some_and(|made| made.text("decision").as_deref() == Some("reject"))
+                })
+            });
+            if is_denied {
+                self.denied(&id, &result.text("content").unwrap_or_default(), emit);
+            }
+        }
+    }
+
+    /// Reports the state of a limit. An error repeats what an event has said already.
+    fn limit(&mut self, info: &Fields<'_>, emit: &mut dyn FnMut(Event)) {
+        let limit = result::limit(info);
+        if self.last_limit.as_ref() != Some(&limit) {
+            emit(Event::Limit(limit.clone()));
+            self.last_limit = Some(limit);
+        }
+    }
+
+    /// Reports the events of one object.
+    fn object(&mut self, json: &str, emit: &mut dyn FnMut(Event)) {
+        let Some(told) = Fields::of(json) else { return emit(Event::Progress) };
+        match (told.text("type").as_deref(), told.text("subtype").as_deref()) {
+            (Some("result"), _) => emit(self.result(&told)),
+            (Some("assistant"), _) => {
+                let message = Assistant::of(&told);
+                let error = ApiError::of(&told).filter(|_| message.parent.is_none());
+                self.assistant(message, emit);
+                let info = told.object("api_error_params");
+                if let Some(info) = info.and_then(|all| all.object("rate_limit_info")) {
+                    self.limit(&info, emit);
+                }
+                self.error = error.or_else(|| self.error.take());
+            }
+            (Some("user"), _) => self.user(&told, emit),
             (Some("system"), Some("init")) => emit(Event::Started {
-                conversation: told.session_id.map(Cow::into_owned).unwrap_or_default(),
-                model: told.model.map(Cow::into_owned).unwrap_or_default(),
+                conversation: told.text("session_id").unwrap_or_default(),
+                model: told.text("model").unwrap_or_default(),
+                permissions: told.text("permissionMode"),
             }),
             (Some("system"), Some("api_retry")) => emit(Event::Retry {
-                attempt: told.attempt.unwrap_or(0),
-                status: told.error_status,
-                error: told.error.and_then(|e| e.as_str().map(str::to_owned)).unwrap_or_default(),
+                attempt: told.whole("attempt").and_then(|n| u32::try_from(n).ok()).unwrap_or(0),
+                status: told.whole("error_status").and_then(|n| u16::try_from(n).ok()),
+                error: told.text("error").unwrap_or_default(),
             }),
-            (Some("rate_limit_event"), _) => emit(told.limit.map_or(Event::Progress, Into::into)),
+            (Some("system"), Some("permission_denied")) => {
+                let id = told.text("tool_use_id").unwrap_or_default();
+                self.denied(&id, &told.text("message").unwrap_or_default(), emit);
+            }
+            (Some("system"), Some("informational")) => {
+                let outcome = told.object("prompt_submit_outcome");
+                let by_hook = |outcome: &Fields<'_>| {
+                    outcome.text("kind").as_deref() == Some("blocked_by_hook")
+                };
+                if let Some(outcome) = outcome.filter(by_hook) {
+                    self.prompt_refused = Some(outcome.text("reason").unwrap_or_default());
+                }
+                emit(Event::Progress);
+            }
+            (Some("rate_limit_event"), _) => match told.object("rate_limit_info") {
+                Some(info) => self.limit(&info, emit),
+                None => emit(Event::Progress),
+            },
             _ => emit(Event::Progress),
+        }
+    }
+
+    /// Reports the events of a line that is not exactly one object, as far as it can be read.
+    fn damaged(&mut self, line: &str, emit: &mut dyn FnMut(Event)) {
+        let torn = std::mem::take(&mut self.torn);
+        let found = salvage::joined(&torn, line);
+        if found.objects.is_empty() {
+            emit(Event::Progress);
+        }
+        for object in &found.objects {
+            self.object(object, emit);
+        }
+        // A result that is cut off is still a result. If its rest follows, that one wins.
+        let rest = found.torn;
+        if rest.contains(RESULT) {
+            emit(self.cut_off([rest.as_bytes(), b""]).unwrap_or(Event::Progress));
+        }
+        // Bounded, and dropped if the next line does not complete it.
+        if rest.len() <= MAX_LINE && (torn.is_empty() || !found.objects.is_empty()) {
+            self.torn = rest;
         }
     }
 }
 
 impl Decoder for ClaudeDecoder {
     fn line(&mut self, line: &[u8], emit: &mut dyn FnMut(Event)) {
-        match first_type(line) {
-            Some(b"assistant") => self.assistant(line, emit),
-            Some(b"user" | b"stream_event" | b"tool_progress") => emit(Event::Progress),
-            Some(b"system" | b"rate_limit_event" | b"result") | None => self.other(line, emit),
-            Some(_) => emit(Event::Progress),
+        let kind = first_type(line);
+        if kind == Some(b"assistant".as_slice())
+            && let Ok(told) = serde_json::from_slice::<Assistant>(line)
+            && !told.is_error()
+        {
+            self.torn.clear();
+            return self.assistant(told, emit);
+        }
+        // A line without interest may have another object after it, or one written into it.
+        let has = |what: &[u8]| memmem::find(line, what).is_some();
+        let is_quiet = match kind {
+            Some(b"stream_event" | b"tool_progress") => true,
+            Some(b"user") => !has(FAILED),
+            _ => false,
+        };
+        if is_quiet && !has(br#"}{"type":""#) && !has(RESULT.as_bytes()) && !has(LIMIT) {
+            return emit(Event::Progress);
+        }
+        let text = String::from_utf8_lossy(line);
+        if Fields::of(&text).is_some() {
+            self.torn.clear();
+            self.object(&text, emit);
+        } else {
+            self.damaged(&text, emit);
         }
     }
 
@@ -166,176 +259,18 @@ impl Decoder for ClaudeDecoder {
 
     fn oversized(&mut self, head: &[u8], tail: &[u8], emit: &mut dyn FnMut(Event)) {
         let kind = first_type(head);
-        let has = |key: &[u8]| memmem::find(tail, key).is_some();
-        if kind != Some(b"result") && !(kind.is_none() && has(br#""type":"result""#)) {
-            return emit(Event::Progress);
-        }
-        // Within a string a quote is escaped, so these keys are keys, not text.
-        let ends = [head, tail];
-        emit(Event::Finished(Box::new(Finished {
-            is_error: scalar(ends, br#""is_error":"#) == Some("true"),
-            subtype: scalar(ends, br#""subtype":"#).unwrap_or_default().to_owned(),
-            terminal_reason: scalar(ends, br#""terminal_reason":"#).map(str::to_owned),
-            api_status: scalar(ends, br#""api_error_status":"#).and_then(|n| n.parse().ok()),
-            error_kind: self.error_kind.take(),
-            cost: scalar(ends, br#""total_cost_usd":"#)
-                .and_then(|n| n.parse().ok())
-                .map(|total| Cost { total, own: self.own_cost }),
-            usage: self.usage,
-            num_turns: scalar(ends, br#""num_turns":"#).and_then(|n| n.parse().ok()),
-            context_window: self.context_window,
-            queued: 0,
-            text: String::new(),
-        })));
+        let is_result = kind == Some(b"result")
+            || (kind.is_none() && memmem::find(tail, RESULT.as_bytes()).is_some());
+        let event = if is_result { self.cut_off([head, tail]) } else { None };
+        emit(event.unwrap_or(Event::Progress));
     }
 }
 
-/// The value of `type` where it is the line's first key.
+/// The value of `type` if it is the line's first key.
 fn first_type(line: &[u8]) -> Option<&[u8]> {
     let rest = line.strip_prefix(br#"{"type":""#)?;
     let end = memchr::memchr(b'"', rest.get(..64).unwrap_or(rest))?;
     rest.get(..end)
-}
-
-/// The string, number or word that follows `key` in one of the two ends of a line.
-fn scalar<'a>(ends: [&'a [u8]; 2], key: &[u8]) -> Option<&'a str> {
-    let (end, at) = ends.into_iter().find_map(|end| Some((end, memmem::find(end, key)?)))?;
-    let value = end.get(at + key.len()..)?.trim_ascii_start();
-    let value = match value.strip_prefix(b"\"") {
-        Some(quoted) => quoted.split(|byte| *byte == b'"').next()?,
-        None => value.split(|byte| matches!(byte, b',' | b'}')).next()?.trim_ascii(),
-    };
-    std::str::from_utf8(value).ok().filter(|value| value.len() <= 64)
-}
-
-#[derive(Deserialize)]
-struct Assistant<'a> {
-    #[serde(borrow)]
-    message: Option<Message<'a>>,
-    #[serde(rename = "parent_tool_use_id")]
-    parent: Option<Cow<'a, str>>,
-    error: Option<Cow<'a, str>>,
-    api_error: Option<Cow<'a, str>>,
-}
-
-#[derive(Deserialize)]
-struct Message<'a> {
-    id: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    content: Vec<Block<'a>>,
-    usage: Option<ApiUsage>,
-}
-
-#[derive(Deserialize)]
-struct Block<'a> {
-    #[serde(borrow, rename = "type", default)]
-    kind: Cow<'a, str>,
-    #[serde(borrow)]
-    text: Option<&'a RawValue>,
-    #[serde(borrow)]
-    name: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    input: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize, Clone, Copy)]
-struct ApiUsage {
-    input_tokens: Option<u64>,
-    output_tokens: Option<u64>,
-    cache_read_input_tokens: Option<u64>,
-    cache_creation_input_tokens: Option<u64>,
-}
-
-impl From<ApiUsage> for Usage {
-    fn from(usage: ApiUsage) -> Self {
-        Self {
-            input: usage.input_tokens.unwrap_or(0),
-            output: usage.output_tokens.unwrap_or(0),
-            cache_read: usage.cache_read_input_tokens.unwrap_or(0),
-            cache_write: usage.cache_creation_input_tokens.unwrap_or(0),
-        }
-    }
-}
-
-/// Every other event in one: all keys that matter, all optional.
-#[derive(Deserialize)]
-struct Told<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    subtype: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    session_id: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    model: Option<Cow<'a, str>>,
-    attempt: Option<u32>,
-    error_status: Option<u16>,
-    error: Option<Value>,
-    #[serde(borrow, rename = "rate_limit_info")]
-    limit: Option<LimitInfo<'a>>,
-    is_error: Option<bool>,
-    #[serde(borrow)]
-    terminal_reason: Option<Cow<'a, str>>,
-    api_error_status: Option<u16>,
-    #[serde(borrow)]
-    api_error: Option<Cow<'a, str>>,
-    total_cost_usd: Option<f64>,
-    usage: Option<ApiUsage>,
-    num_turns: Option<u32>,
-    queued_turn_count: Option<u32>,
-    #[serde(borrow)]
-    result: Option<Cow<'a, str>>,
-    errors: Option<Vec<String>>,
-    #[serde(rename = "modelUsage")]
-    models: Option<BTreeMap<String, ModelUsage>>,
-    #[serde(rename = "model_usage_since_last_result")]
-    since_last: Option<BTreeMap<String, ModelUsage>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ModelUsage {
-    input_tokens: Option<u64>,
-    output_tokens: Option<u64>,
-    cache_read_input_tokens: Option<u64>,
-    cache_creation_input_tokens: Option<u64>,
-    context_window: Option<u64>,
-    #[serde(rename = "costUSD")]
-    cost: Option<f64>,
-}
-
-impl From<&ModelUsage> for Usage {
-    fn from(usage: &ModelUsage) -> Self {
-        Self {
-            input: usage.input_tokens.unwrap_or(0),
-            output: usage.output_tokens.unwrap_or(0),
-            cache_read: usage.cache_read_input_tokens.unwrap_or(0),
-            cache_write: usage.cache_creation_input_tokens.unwrap_or(0),
-        }
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct LimitInfo<'a> {
-    #[serde(borrow)]
-    status: Option<Cow<'a, str>>,
-    /// Seconds since the epoch.
-    resets_at: Option<f64>,
-    #[serde(borrow)]
-    rate_limit_type: Option<Cow<'a, str>>,
-}
-
-impl From<LimitInfo<'_>> for Event {
-    fn from(info: LimitInfo<'_>) -> Self {
-        #[allow(clippy::cast_possible_truncation, reason = "a float to integer cast saturates")]
-        let resets_at = info.resets_at.and_then(|at| Timestamp::from_second(at as i64).ok());
-        Self::Limit(Limit {
-            reached: info.status.as_deref() == Some("rejected"),
-            kind: info.rate_limit_type.map(Cow::into_owned).unwrap_or_default(),
-            resets_at,
-        })
-    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,12 @@
 //! with 2.1.329 and 2.1.197.
 
 pub mod decode;
+mod errors;
 mod excerpt;
+mod fields;
+mod message;
+mod result;
+mod salvage;
 pub mod summary;
 
 use std::ffi::OsString;

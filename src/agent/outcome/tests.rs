@@ -25,6 +25,7 @@ fn facts(told: &Told, exit: Exit) -> Facts<'_> {
         oom_kills: 0,
         ended_by: None,
         resumed: false,
+        rejected: false,
         reports_end: true,
         conversation: "",
         environment: const { &Vec::new() },
@@ -48,7 +49,12 @@ fn streams_of_the_real_program_are_told_apart() {
         (told!("not-logged-in"), 1, "Auth"),
         (told!("old-not-logged-in"), 1, "Auth"),
         (told!("no-credit"), 1, "Auth"),
-        (told!("rate-limited"), 1, "Transient"),
+        (told!("rate-limited"), 1, "Throttled"),
+        (told!("extra-usage-required"), 1, "Throttled"),
+        (told!("refused-by-model"), 1, "Refused"),
+        (told!("prompt-refused-by-hook"), 0, "Failed"),
+        (told!("invalid-request"), 1, "Rejected"),
+        (told!("denied-by-mode"), 0, "Finished"),
         (told!("overloaded"), 1, "Transient"),
         (told!("connection-refused"), 1, "Transient"),
         (told!("usage-limit"), 1, "Limit"),
@@ -92,17 +98,24 @@ fn a_conversation_that_is_refused_or_crashes_the_program_is_not_resumed_again() 
     let (begun, replied) = (refused(None, none), refused(None, some));
     let crashed = |told| Facts { resumed: true, ..facts(told, Exit::Signal(SEGV)) };
     for (told, resumed, outcome) in [
-        (refused(Some(400), none), true, "NotResumed"),
+        // It may be anything else: the conversation is kept for another try.
+        (refused(Some(400), none), true, "Rejected"),
         (refused(Some(413), none), true, "NotResumed"),
+        (refused(Some(413), some), false, "ContextFull"),
+        (refused(Some(413), none), false, "Failed"),
         (refused(Some(404), none), true, "Failed"),
         (refused(Some(529), none), true, "Transient"),
         // It had already replied: something else was refused.
-        (refused(Some(400), some), true, "Failed"),
-        (refused(Some(400), none), false, "Failed"),
+        (refused(Some(400), some), true, "Rejected"),
+        (refused(Some(400), none), false, "Rejected"),
     ] {
         let judged = judge(&Facts { resumed, ..facts(&told, Exit::Code(1)) });
         assert_eq!(name(&judged), outcome, "{told:?}");
     }
+    let again = refused(Some(400), none);
+    let again = Facts { resumed: true, rejected: true, ..facts(&again, Exit::Code(1)) };
+    assert_eq!(name(&judge(&again)), "NotResumed", "it was refused for the second time");
+    assert_eq!(name(&judge(&Facts { resumed: false, ..again })), "Rejected");
     let (begun, replied) = (Told { finished: None, ..begun }, Told { finished: None, ..replied });
     assert_eq!(name(&judge(&crashed(&begun))), "NotResumed");
     assert_eq!(name(&judge(&crashed(&replied))), "Killed");
@@ -113,11 +126,94 @@ fn a_conversation_that_is_refused_or_crashes_the_program_is_not_resumed_again() 
 }
 
 #[test]
+fn an_error_of_the_schema_is_judged_by_its_remedy() {
+    let failed = |names: &[&str], api_status| Told {
+        started: true,
+        finished: Some(Finished {
+            is_error: true,
+            error_kind: names.iter().map(|name| (*name).to_owned()).collect(),
+            api_status,
+            text: "the agent's words".to_owned(),
+            advice: Some("what to do".to_owned()),
+            ..Finished::default()
+        }),
+        ..Told::default()
+    };
+    for (names, status, outcome) in [
+        (&["no_response", "server_error"][..], None, "Transient"),
+        (&["stream_idle_timeout"], None, "Transient"),
+        (&["tls_untrusted_ca", "unknown"], None, "Transient"),
+        (&["org_disabled_credential", "invalid_request"], Some(400), "Auth"),
+        (&["api_key_auth_disabled", "invalid_request"], Some(403), "Auth"),
+        (&["account_on_hold"], None, "Auth"),
+        (&["tool_history_mismatch", "invalid_request"], Some(400), "Refused"),
+        (&["autocompact_thrashing"], None, "ContextFull"),
+        (&["long_context_credits_required", "rate_limit"], Some(429), "Failed"),
+        (&["model_not_found"], Some(404), "Failed"),
+        (&["new_in_2027", "authentication_failed"], None, "Auth"),
+    ] {
+        let told = failed(names, status);
+        for resumed in [false, true] {
+            let judged = judge(&Facts { resumed, ..facts(&told, Exit::Code(1)) });
+            assert_eq!(name(&judged), outcome, "{names:?}");
+            let text = format!("{judged:?}");
+            let said = outcome == "ContextFull" || text.contains("the agent's words (what to do)");
+            assert!(said, "{text}");
+        }
+    }
+}
+
+#[test]
+fn a_missing_model_names_the_key_to_change() {
+    let Outcome::Failed { why } = judge(&facts(&told!("unknown-model"), Exit::Code(1))) else {
+        panic!()
+    };
+    assert!(why.contains("selected model") && why.contains("CLAUDE_MODEL"), "{why}");
+}
+
+#[test]
+fn only_a_refusal_for_the_limit_is_one() {
+    let limit = |pays: bool| {
+        format!(
+            r#"{{"type":"rate_limit_event","rate_limit_info":{{"status":"rejected","resetsAt":1795223745,"rateLimitType":"five_hour","isUsingOverage":{pays}}}}}"#
+        )
+    };
+    let end = |names: &str| format!(r#"{{"type":"result","is_error":true,{names}"subtype":"x"}}"#);
+    let reply =
+        r#"{"type":"assistant","message":{"id":"m","content":[],"usage":{"output_tokens":5}}}"#;
+    for (lines, outcome) in [
+        // Overage in use, and any error without a status.
+        (vec![limit(true), end("")], "Failed"),
+        (vec![limit(true), end(r#""error":"server_error","#)], "Transient"),
+        (vec![limit(true), end(r#""api_error_status":429,"#)], "Throttled"),
+        // A limit that concerned another request.
+        (vec![limit(false), end("")], "Failed"),
+        (vec![limit(false), reply.to_owned(), end(r#""api_error_status":429,"#)], "Throttled"),
+        (vec![limit(false), end(r#""api_error_status":429,"#)], "Limit"),
+        (vec![limit(false), end(r#""error":"rate_limit","#)], "Limit"),
+        (vec![end(r#""api_error":"usage_limit_reached","error":"rate_limit","#)], "Limit"),
+        // The agent retried it by itself: it may pass.
+        (
+            vec![
+                r#"{"type":"system","subtype":"api_retry","attempt":1,"error_status":429}"#
+                    .to_owned(),
+                end(r#""api_error_status":429,"#),
+            ],
+            "Transient",
+        ),
+    ] {
+        let told = told(&lines.join("\n"));
+        assert_eq!(name(&judge(&facts(&told, Exit::Code(1)))), outcome, "{lines:?}");
+    }
+}
+
+#[test]
 fn a_limit_has_its_reset_time() {
     let resets_at = "2026-11-21T01:15:45Z".parse().ok();
+    let what = "You've hit your 5-hour limit · resets 1:15am (UTC)".to_owned();
     assert_eq!(
         judge(&facts(&told!("usage-limit"), Exit::Code(1))),
-        Outcome::Limit { resets_at, kind: "five_hour".into() }
+        Outcome::Limit { resets_at, kind: "five_hour".into(), what }
     );
 }
 
@@ -180,7 +276,7 @@ proptest! {
 
     #[test]
     fn reported_errors_never_count_as_finished(
-        status in proptest::option::of(any::<u16>()), kind in proptest::option::of("[a-z_]{0,20}"),
+        status in proptest::option::of(any::<u16>()), kind in proptest::collection::vec("[a-z_]{0,20}", 0..3),
         subtype in "[a-z_]{0,20}", text in "\\PC{0,40}",
     ) {
         let finished = Finished {

@@ -100,7 +100,7 @@ impl AgentSpec for Toy {
         let home = variable(facts.environment, "TOY_HOME").map(PathBuf::from).unwrap_or_default();
         match (judge(facts), fs::read_to_string(home.join(facts.conversation))) {
             (Outcome::Failed { .. }, Ok(class)) if class == "limit" => {
-                Outcome::Limit { resets_at: None, kind: class }
+                Outcome::Limit { resets_at: None, kind: class, what: String::new() }
             }
             (judged, _) => judged,
         }
@@ -129,7 +129,11 @@ impl Decoder for Dialogue {
         match line.split_once(' ').unwrap_or((&line, "")) {
             ("id", id) => {
                 self.conversation = id.to_owned();
-                emit(Event::Started { conversation: id.to_owned(), model: String::new() });
+                emit(Event::Started {
+                    conversation: id.to_owned(),
+                    model: String::new(),
+                    permissions: None,
+                });
             }
             ("ask", _) => self.replies.extend_from_slice(b"allowed\n"),
             ("end", cost) => emit(Event::Finished(Box::new(Finished {
@@ -237,6 +241,7 @@ async fn it_is_launched_asked_answered_and_judged() {
         oom_kills: 0,
         ended_by: None,
         resumed: true,
+        rejected: false,
         reports_end: agent.capabilities().reports_end,
         conversation: "c-1",
         environment: &environment,
@@ -257,12 +262,13 @@ fn what_its_stream_does_not_say_its_spec_finds_out() {
         oom_kills: 0,
         ended_by: None,
         resumed: false,
+        rejected: false,
         reports_end: true,
         conversation: "c-1",
         environment: &environment,
     };
     let agent = place.agent();
-    let limit = Outcome::Limit { resets_at: None, kind: "limit".to_owned() };
+    let limit = Outcome::Limit { resets_at: None, kind: "limit".to_owned(), what: String::new() };
     assert_eq!(agent.outcome(&facts), limit);
     let other = Facts { conversation: "c-2", ..facts };
     assert!(matches!(agent.outcome(&other), Outcome::Failed { .. }));
@@ -308,7 +314,8 @@ fn its_keys_are_settings_like_others() {
     assert!(warnings.iter().any(|text| text.contains("TOY_KEY") && text.contains("move it to")));
     let words = TOYS.vocabulary();
     let refusal = AgentName::parse("ty", Path::new("/"), None, &words).unwrap_err();
-    assert_eq!(refusal, "use toy, claude, codex, command:PROGRAM ARGS or rehearsal");
+    let allowed = "use toy, claude, command:PROGRAM ARGS or rehearsal";
+    assert_eq!(refusal, format!("{allowed}; did you mean 'toy'?"));
 }
 
 #[test]

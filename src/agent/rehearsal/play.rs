@@ -84,7 +84,11 @@ impl End {
 
 impl Stage<'_> {
     pub(super) fn play(mut self) -> Result<()> {
-        self.tell(Event::Started { conversation: self.run.clone(), model: "rehearsal".into() })?;
+        self.tell(Event::Started {
+            conversation: self.run.clone(),
+            model: "rehearsal".into(),
+            permissions: None,
+        })?;
         let end = match self.phase {
             Phase::Init => End::go(Some(Phase::Investigation), "Session is ready", "Investigate"),
             Phase::Investigation => self.investigate()?,
@@ -106,6 +110,7 @@ impl Stage<'_> {
     fn investigate(&mut self) -> Result<End> {
         self.tool("Read", "reading the repository")?;
         let found = match git::count_files(&self.work) {
+            Some(1) => "the repository has 1 file".to_owned(),
             Some(count) => format!("the repository has {count} files"),
             None => "the folder is not a git repository".to_owned(),
         };

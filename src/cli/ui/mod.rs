@@ -3,6 +3,9 @@
 #[macro_use]
 mod say;
 
+pub(in crate::cli) mod input;
+pub(in crate::cli) mod layout;
 pub(in crate::cli) mod output;
+pub(in crate::cli) mod pager;
 pub(in crate::cli) mod questions;
 pub(in crate::cli) mod words;

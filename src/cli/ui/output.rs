@@ -1,13 +1,12 @@
 //! Output: colour and tables on a terminal, plain text when piped, JSON for programs.
 
-use std::io::{IsTerminal, Write as _};
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anstream::ColorChoice;
 use anstream::adapter::strip_str;
 use anstyle::{AnsiColor, Style};
-use comfy_table::{ContentArrangement, Table, presets};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use serde::Serialize;
@@ -15,6 +14,8 @@ use tokio::sync::Notify;
 
 use crate::session::describe::harmless;
 use crate::session::state::Word;
+
+use super::pager;
 
 /// Prints a line on standard error, marked as an error on a terminal.
 pub(in crate::cli) fn error(text: &str) {
@@ -43,12 +44,12 @@ pub(in crate::cli) fn note(text: &str) {
 /// When it cannot be written. [`until_closed`] handles a reader that closed the pipe.
 pub(in crate::cli) fn line(text: impl std::fmt::Display) -> anyhow::Result<()> {
     let text = format!("{text}\n");
-    // Strip the colours here: an auto-stripping stream writes a table in pieces.
+    // Strip the colours here: an auto-stripping stream writes a line in pieces.
     let text = match anstream::stdout().current_choice() {
         ColorChoice::Never => strip_str(&text).to_string(),
         _ => text,
     };
-    Ok(std::io::stdout().lock().write_all(text.as_bytes())?)
+    Ok(pager::write(&text)?)
 }
 
 /// Prints a value as JSON, one document.
@@ -111,6 +112,11 @@ pub(in crate::cli) fn width() -> Option<usize> {
     Some(columns.unwrap_or(USUAL).into())
 }
 
+/// [`harmless`] words in one line; on a terminal at most `most` characters. A pipe gets all of them.
+pub(in crate::cli) fn shortened(text: &str, most: usize, width: Option<usize>) -> String {
+    in_line(text, width.map_or(usize::MAX, |_| most))
+}
+
 /// [`harmless`] words in one line of at most `most` characters.
 pub(in crate::cli) fn in_line(text: &str, most: usize) -> String {
     let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -146,32 +152,6 @@ pub(in crate::cli) const DIM: Style = Style::new().dimmed();
 
 /// For headings and session names.
 pub(in crate::cli) const BOLD: Style = Style::new().bold();
-
-/// A table without borders. Only the last column may have styled cells: the table counts style
-/// bytes as width.
-pub(in crate::cli) fn table(header: &[&str]) -> Table {
-    let mut table = Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_header(header.iter().copied());
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
-    table
-}
-
-/// Prints a table without trailing spaces, its header dimmed.
-///
-/// # Errors
-/// As [`line`].
-pub(in crate::cli) fn print_table(table: &Table) -> anyhow::Result<()> {
-    for (index, row) in table.to_string().lines().enumerate() {
-        let style = if index == 0 { DIM } else { Style::new() };
-        line(painted(style, row.trim_end()))?;
-    }
-    Ok(())
-}
 
 /// Whether a person is at the terminal, so that we can ask questions.
 pub(in crate::cli) fn is_interactive() -> bool {

@@ -9,7 +9,7 @@ use crate::control::answers::{self, Answered, Question, Questions, Suggestion};
 use crate::control::{Class, Error};
 
 use super::words::count;
-use super::{Common, output, questions};
+use super::{Common, complete, output, questions};
 
 /// Answer the questions a session is waiting on
 #[derive(Debug, Args)]
@@ -18,6 +18,7 @@ use super::{Common, output, questions};
 )]
 pub(in crate::cli) struct Answer {
     /// A name, a dated folder name, or an instance
+    #[arg(add = complete::sessions())]
     session: String,
     /// The letter of an option, or your own words
     #[arg(value_name = "Q1=ANSWER", value_parser = pair)]
@@ -80,7 +81,7 @@ impl Answer {
         if self.json {
             output::json(&answered)?;
         } else {
-            tell(&answered);
+            tell(common, &answered);
         }
         let interrupted = ended == Ended::Interrupted;
         Ok(if interrupted { ExitCode::from(INTERRUPTED) } else { ExitCode::SUCCESS })
@@ -136,19 +137,17 @@ fn open(questions: &[Question]) -> impl Iterator<Item = &Question> {
     questions.iter().filter(|question| question.answer.is_none())
 }
 
-fn tell(answered: &Answered) {
+fn tell(common: &Common, answered: &Answered) {
     questions::tell_saved(&answered.saved);
-    let Answered { instance, file, .. } = answered;
+    let file = &answered.file;
+    let again = common.command(&format!("samocode answer {}", answered.instance));
     match &answered.sent {
         Some(sent) => questions::tell_sent(sent, "Sent."),
         None if answered.open.is_empty() => say!(
-            "Saved. Still missing, outside any question: {}. Fill in {file}, then run: samocode answer {instance}",
+            "Saved. Still missing, outside any question: {}. Fill in {file}, then run: {again}",
             count(answered.elsewhere, "answer", "answers")
         ),
-        None => say!(
-            "Saved. Still open: {}. Continue with: samocode answer {instance}",
-            answered.open.join(", ")
-        ),
+        None => say!("Saved. Still open: {}. Continue with: {again}", answered.open.join(", ")),
     }
 }
 

@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::control::post::{self, Posted};
 
-use super::{Common, output, questions};
+use super::{Common, complete, output, questions};
 
 /// Approve what a session is waiting for; accepts the suggestions for open questions
 #[derive(Debug, Args)]
@@ -15,6 +15,7 @@ use super::{Common, output, questions};
 )]
 pub(in crate::cli) struct Approve {
     /// A name, a dated folder name, or an instance
+    #[arg(add = complete::sessions())]
     session: String,
     /// A message for the agent
     #[arg(short, long, value_name = "TEXT")]
@@ -31,6 +32,7 @@ pub(in crate::cli) struct Approve {
 )]
 pub(in crate::cli) struct Reject {
     /// A name, a dated folder name, or an instance
+    #[arg(add = complete::sessions())]
     session: String,
     /// What to do differently
     #[arg(short, long, value_name = "TEXT")]

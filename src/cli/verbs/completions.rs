@@ -1,29 +1,47 @@
-//! `samocode completions`: shell completion scripts.
+//! `samocode completions`: shell completion scripts, which ask this program what there is.
 
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory as _};
-use clap_complete::Shell;
-
-use crate::cli::Cli;
+use clap::{Args, ValueEnum};
+use clap_complete::env::{Bash, Elvish, EnvCompleter, Fish, Powershell, Zsh};
 
 /// Print a shell completion script
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  samocode completions bash > ~/.local/share/bash-completion/completions/samocode\n  samocode completions zsh  > ~/.zfunc/_samocode\n  samocode completions fish > ~/.config/fish/completions/samocode.fish"
+    after_help = "Examples:\n  samocode completions bash > ~/.local/share/bash-completion/completions/samocode\n  samocode completions zsh  > ~/.zfunc/_samocode\n  samocode completions fish > ~/.config/fish/completions/samocode.fish\n\nCompletes names of sessions, too. zsh looks only in folders on its fpath: put this line into\n~/.zshrc, above compinit:\n  fpath=(~/.zfunc $fpath)"
 )]
 pub(in crate::cli) struct Completions {
     /// The shell to complete in
     shell: Shell,
 }
 
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Shell {
+    Bash,
+    Elvish,
+    Fish,
+    Powershell,
+    Zsh,
+}
+
+/// The variable by which a shell says that it wants completions.
+pub(in crate::cli) const VARIABLE: &str = "SAMOCODE_COMPLETE";
+
+const NAME: &str = "samocode";
+
 impl Completions {
     pub(super) fn exec(self) -> ExitCode {
-        // Buffered, because the generator panics when its output is closed.
+        let shell: &dyn EnvCompleter = match self.shell {
+            Shell::Bash => &Bash,
+            Shell::Elvish => &Elvish,
+            Shell::Fish => &Fish,
+            Shell::Powershell => &Powershell,
+            Shell::Zsh => &Zsh,
+        };
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut Cli::command(), "samocode", &mut script);
-        match std::io::stdout().write_all(&script) {
+        let made = shell.write_registration(VARIABLE, NAME, NAME, NAME, &mut script);
+        match made.and_then(|()| std::io::stdout().write_all(&script)) {
             Ok(()) => ExitCode::SUCCESS,
             Err(_) => ExitCode::FAILURE,
         }

@@ -14,7 +14,8 @@ use crate::control::session::Session;
 use crate::control::target::Target;
 use crate::service::{self, Recorded};
 
-use super::{Common, front, output};
+use super::layout::{Cell, Grid};
+use super::{Common, complete, front, output, pager};
 
 /// Show every setting, its value and its source
 #[derive(Debug, Args)]
@@ -23,6 +24,7 @@ use super::{Common, front, output};
 )]
 pub(in crate::cli) struct Config {
     /// A name, a dated folder name, or an instance
+    #[arg(add = complete::sessions())]
     session: Option<String>,
     /// Print it as JSON
     #[arg(long)]
@@ -31,6 +33,7 @@ pub(in crate::cli) struct Config {
 
 impl Config {
     pub(super) fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
+        let _paged = pager::paged(!self.json);
         output::until_closed(self.tell(common))
     }
 
@@ -38,7 +41,7 @@ impl Config {
         match &self.session {
             Some(typed) => {
                 let Target { context, session } = common.target(typed)?;
-                self.of_session(&context, &session)?;
+                self.of_session(common, &context, &session)?;
             }
             None => {
                 let caller = common.caller()?;
@@ -75,7 +78,12 @@ impl Config {
         Ok(())
     }
 
-    fn of_session(&self, context: &Context, session: &Session) -> anyhow::Result<()> {
+    fn of_session(
+        &self,
+        common: &Common,
+        context: &Context,
+        session: &Session,
+    ) -> anyhow::Result<()> {
         let here = context.settings.rows();
         let Some(recorded) = service::recorded(context.scope(), &session.instance)? else {
             self.show(
@@ -127,10 +135,10 @@ impl Config {
             }
         }
         if differs {
-            output::note(&format!(
+            output::note(&common.command(&format!(
                 "the unit ignores values that differ here; to record this shell's settings: samocode enable {}",
                 session.instance
-            ));
+            )));
         }
         Ok(())
     }
@@ -139,23 +147,36 @@ impl Config {
         if self.json {
             return output::json(value);
         }
-        let about = is_wide();
-        let header = ["KEY", "VALUE", "FROM", "ABOUT"];
-        let mut table = output::table(if about { &header } else { &header[..3] });
-        for line in lines {
-            let from = match &line.here {
-                Some(here) => format!("{}; here {here}", line.from),
-                None => line.from,
-            };
-            let mut cells = vec![line.key, line.value, from];
-            if about {
-                cells.push(output::painted(output::DIM, line.about));
-            }
-            table.add_row(cells);
+        for line in table(&lines, output::width()) {
+            output::line(line)?;
         }
-        output::print_table(&table)
+        Ok(())
     }
 }
+
+/// The settings as columns: on a wide terminal and in a pipe also what they are about.
+fn table(lines: &[Line], width: Option<usize>) -> Vec<String> {
+    let about = width.is_none_or(|width| width >= WIDE);
+    let header = ["KEY", "VALUE", "FROM", "ABOUT"];
+    let mut grid = Grid::new(if about { &header } else { &header[..3] });
+    for line in lines {
+        let from = match &line.here {
+            Some(here) => format!("{}; here {here}", line.from),
+            None => line.from.clone(),
+        };
+        let mut cells = vec![Cell::new(&line.key), Cell::new(&line.value)];
+        if about {
+            cells.push(Cell::new(from));
+            grid.row(cells, Cell::new(line.about).style(output::DIM));
+        } else {
+            grid.row(cells, Cell::new(from));
+        }
+    }
+    grid.lines(width)
+}
+
+/// As wide a terminal has room for a fourth column.
+const WIDE: usize = 140;
 
 /// The source shown for a value in the unit's own environment.
 const RECORDED: &str = "recorded by enable";
@@ -220,11 +241,6 @@ fn units_env(dirs: &Dirs, recorded: &Recorded) -> Env {
     env
 }
 
-/// Whether there is room for a fourth column. A pipe always has room.
-fn is_wide() -> bool {
-    rustix::termios::tcgetwinsize(std::io::stdout()).map_or(true, |size| size.ws_col >= 140)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -242,5 +258,37 @@ mod tests {
         assert_eq!(other.here.as_deref(), Some("haiku (environment)"));
         let recorded = Line::of_unit(&row("haiku", Origin::Environment), None);
         assert_eq!(recorded.from, RECORDED);
+    }
+
+    #[test]
+    fn the_settings_fit_the_terminal_and_a_pipe_gets_all_of_them() {
+        let line = |key: &str, value: &str, from: &str| Line {
+            key: key.to_owned(),
+            value: value.to_owned(),
+            from: from.to_owned(),
+            about: "where each session's folder of plain files is made",
+            here: None,
+        };
+        let lines = [
+            line("SESSIONS", "/srv/projects/shop-sessions", "/srv/projects/shop/.samocode:3"),
+            Line {
+                here: Some("haiku (environment)".to_owned()),
+                ..line("CLAUDE_MODEL", "opus", "default")
+            },
+            line("SAMOCODE_CONTEXT_HANDOFF_AT", "80 %", "default"),
+        ];
+        for (name, width) in [
+            ("40", Some(40)),
+            ("60", Some(60)),
+            ("80", Some(80)),
+            ("120", Some(120)),
+            ("piped", None),
+        ] {
+            let text = table(&lines, width).join("\n");
+            let text = anstream::adapter::strip_str(&text).to_string();
+            insta::assert_snapshot!(name, text);
+            let fits = |line: &str| width.is_none_or(|width| line.chars().count() <= width);
+            assert!(text.lines().all(fits), "{text}");
+        }
     }
 }

@@ -2,14 +2,16 @@
 
 use std::process::ExitCode;
 
+use anstyle::Style;
 use clap::Args;
 use jiff::SignedDuration;
 
 use crate::control::cost::{self, Costs, Sum};
 
-use super::Common;
+use super::layout::{Cell, Grid};
 use super::output::{self, BOLD, DIM, painted};
 use super::words::{count, number, span, usd};
+use super::{Common, complete};
 
 /// Show the cost of sessions
 #[derive(Debug, Args)]
@@ -18,6 +20,7 @@ use super::words::{count, number, span, usd};
 )]
 pub(in crate::cli) struct Cost {
     /// Names, dated folder names, or instances [default: all sessions of the project]
+    #[arg(add = complete::sessions())]
     sessions: Vec<String>,
     /// Print it as JSON
     #[arg(long)]
@@ -47,7 +50,7 @@ impl Cost {
             }
         };
         rows.push(row("total", &total));
-        for line in lines(head, &rows) {
+        for line in lines(head, &rows, output::width()) {
             output::line(line)?;
         }
         if total.unknown > 0 {
@@ -79,24 +82,17 @@ fn row(name: &str, sum: &Sum) -> Row {
 }
 
 /// The table: names aligned left, amounts right, the total in bold.
-fn lines(head: &str, rows: &[Row]) -> Vec<String> {
-    let header = [head, "RUNS", "TIME", "COST", "TOKENS READ", "WRITTEN", "CACHED"];
-    let header = header.map(str::to_owned);
-    let width = |at: usize| {
-        std::iter::once(&header).chain(rows).map(|row| row[at].chars().count()).max().unwrap_or(0)
-    };
-    let widths: [usize; 7] = std::array::from_fn(width);
-    let line = |row: &Row| {
-        let mut line = format!("{:width$}", row[0], width = widths[0]);
-        for (cell, width) in row.iter().zip(widths).skip(1) {
-            line += &format!("  {cell:>width$}");
-        }
-        line
-    };
+fn lines(head: &'static str, rows: &[Row], width: Option<usize>) -> Vec<String> {
+    let names = [head, "RUNS", "TIME", "COST", "TOKENS READ", "WRITTEN", "CACHED", ""];
+    let mut grid = Grid::labelled(&names);
     let last = rows.len().saturating_sub(1);
-    let rows = rows
-        .iter()
-        .enumerate()
-        .map(|(at, row)| if at == last { painted(BOLD, line(row)) } else { line(row) });
-    std::iter::once(painted(DIM, line(&header))).chain(rows).collect()
+    for (at, row) in rows.iter().enumerate() {
+        let style = if at == last { BOLD } else { Style::new() };
+        let cells = row.iter().enumerate().map(|(at, cell)| {
+            let cell = Cell::new(cell).style(style);
+            if at == 0 { cell } else { cell.right() }
+        });
+        grid.row(cells.collect(), Cell::default());
+    }
+    grid.lines(width)
 }

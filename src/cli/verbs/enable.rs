@@ -1,22 +1,27 @@
 //! `samocode enable`: creates or finds the session, writes its unit, starts it now and at boot.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Args;
+use clap::{Args, ValueHint};
 
 use crate::control::enable::{self, Enabled, Overrides, Waits};
 use crate::control::request::{Became, Work};
+use crate::control::{Class, look};
 use crate::service;
+use crate::session::mail::MAX_BYTES;
+use crate::session::state::Word;
 
-use super::{Common, front, output};
+use super::{Common, complete, front, input, output};
 
 /// Start a session, new or existing, now and at boot
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  samocode enable jwt-login --task \"JWT login with httpOnly cookies\"\n  samocode enable jwt-login --task \"…\" --dive \"how sessions work today\" --budget 20\n  samocode enable jwt-login                      resume it\n  sudo samocode enable --system --run-as dev jwt-login --task \"…\""
+    after_help = "Examples:\n  samocode enable jwt-login --task \"JWT login with httpOnly cookies\"\n  samocode enable jwt-login --task \"…\" --dive \"how sessions work today\" --budget 20\n  samocode enable jwt-login --task-file task.md  the task from a file; --task - from a pipe\n  samocode enable jwt-login                      resume it; a new one: write its task in $EDITOR\n  sudo samocode enable --system --run-as dev jwt-login --task \"…\""
 )]
 pub(in crate::cli) struct Enable {
     /// A name, a dated folder name, or an instance
+    #[arg(add = complete::sessions())]
     session: String,
     #[command(flatten)]
     work: WorkArgs,
@@ -34,14 +39,17 @@ pub(in crate::cli) struct Enable {
 /// Flags that `enable` and `run` share: the work to do, and settings for it.
 #[derive(Debug, Clone, Args)]
 pub(in crate::cli) struct WorkArgs {
-    /// What to do; resumes a finished session with a new task
+    /// What to do; resumes a finished session with a new task. '-' reads standard input
     #[arg(long, value_name = "TEXT")]
     task: Option<String>,
+    /// A file that says what to do
+    #[arg(long, value_name = "FILE", conflicts_with = "task", value_hint = ValueHint::FilePath)]
+    task_file: Option<PathBuf>,
     /// What to investigate first
     #[arg(long, value_name = "TEXT")]
     dive: Option<String>,
     /// The agent: claude, rehearsal (built in), or command:PROGRAM ARGS
-    #[arg(long, value_name = "AGENT")]
+    #[arg(long, value_name = "AGENT", add = complete::agents())]
     agent: Option<String>,
     /// The most the session may spend, in US dollars
     #[arg(long, value_name = "USD")]
@@ -49,16 +57,46 @@ pub(in crate::cli) struct WorkArgs {
 }
 
 impl WorkArgs {
-    /// Splits the flags into the work to do and the settings for it.
-    pub(super) fn split(self) -> (Work, Overrides) {
-        let work = Work { task: self.task, dive: self.dive };
-        (work, Overrides { agent: self.agent, budget: self.budget })
+    /// Splits the flags into the work to do and the settings for it. Where a task is needed and
+    /// none was given, the person at the terminal writes it.
+    pub(super) async fn split(
+        self,
+        common: &Common,
+        session: &str,
+    ) -> anyhow::Result<(Work, Overrides)> {
+        let task = match (self.task, self.task_file) {
+            (Some(dash), _) if dash == "-" => Some(input::stdin(MAX_BYTES, TOO_LONG)?),
+            (Some(text), _) => Some(text),
+            (None, Some(file)) => Some(input::file(&file, MAX_BYTES)?),
+            (None, None) => match input::editor() {
+                Some(editor) if needs_task(common, session).await => {
+                    let about = format!("What is session {session} to do?");
+                    Some(input::edited(&editor, &about)?)
+                }
+                _ => None,
+            },
+        };
+        let work = Work { task, dive: self.dive };
+        Ok((work, Overrides { agent: self.agent, budget: self.budget }))
+    }
+}
+
+/// The hint for a task that is too long for a prompt.
+const TOO_LONG: &str = "put it in a file of the repository, and name that in the task";
+
+/// Whether a session is new, or done and comes back only with a new task.
+async fn needs_task(common: &Common, session: &str) -> bool {
+    let call = look::Show { session: session.to_owned() };
+    match common.call_with(call, &service::quiet).await.map(|answer| answer.result) {
+        Ok(Ok(shown)) => shown.view.state == Word::Done,
+        Ok(Err(error)) => error.class == Class::NotFound,
+        Err(_) => false,
     }
 }
 
 impl Enable {
     pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
-        let (work, set) = self.work.split();
+        let (work, set) = self.work.split(common, &self.session).await?;
         let (import_env, run_as) = (self.import_env, self.run_as);
         let call = enable::Enable { session: self.session, work, set, import_env, run_as };
         let answer = common.call_with(call, &|line| output::note(line)).await?;
@@ -66,7 +104,7 @@ impl Enable {
             if self.json {
                 output::json(enabled)?;
             } else {
-                tell(enabled);
+                tell(common, enabled);
                 offer_linger(common, enabled.lingering).await;
             }
         }
@@ -75,7 +113,7 @@ impl Enable {
     }
 }
 
-fn tell(enabled: &Enabled) {
+fn tell(common: &Common, enabled: &Enabled) {
     let Enabled { session, instance, unit, .. } = enabled;
     let name = output::painted(output::BOLD, session);
     let how = match enabled.became {
@@ -93,7 +131,9 @@ fn tell(enabled: &Enabled) {
     let branch = enabled.branch.as_ref().map_or_else(String::new, |text| format!("   {text}"));
     say!("{name}   {how}{branch}");
     let pad = " ".repeat(session.len());
-    say!("{pad}   logs: samocode logs -f {instance}      stop: samocode stop {instance}");
+    let logs = format!("samocode logs -f {instance}");
+    let stop = format!("samocode stop {instance}");
+    say!("{pad}   logs: {}      stop: {}", common.command(&logs), common.command(&stop));
 }
 
 /// Offers to turn lingering on: without it, a user's units stop at logout.

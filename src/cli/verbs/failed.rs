@@ -14,7 +14,7 @@ use crate::control::channels::channels;
 use crate::control::{Error, whereabouts};
 use crate::notify::outbox::Due;
 use crate::notify::{About, Delivery, Notice, NotifyError, Outbox, Shelf};
-use crate::service::{self, Active, Scope};
+use crate::service::{self, Active, Reader, Scope};
 use crate::session::store::Folder;
 
 use super::{Common, log, output};
@@ -69,7 +69,9 @@ impl Failed {
             outbox = outbox.with_shelf(Shelf::new(&dirs.state, config));
         }
         outbox.resend(Due::AsAsked, |notice| notice.session != *instance);
+        let reader = Reader { scope, config: None, is_root: false };
         let command = format!("samocode logs {instance}, then samocode start {instance}");
+        let command = reader.pasteable(&command);
         outbox.post(Notice::failed(&about, reason.as_deref(), &command));
         let deliveries = outbox.drain(BOUND).await;
         for delivery in &deliveries {

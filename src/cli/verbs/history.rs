@@ -9,21 +9,27 @@ use jiff::{SignedDuration, Timestamp};
 use crate::control::timeline::{self, Item};
 use crate::session::clock;
 use crate::session::journal::Step;
+use crate::session::signal::Status;
 
-use super::Common;
-use super::output::{self, DIM, in_line, painted};
+use super::layout::{Cell, Grid};
+use super::output::{self, shortened};
 use super::words::{clock, span, usd};
+use super::{Common, complete, pager};
 
 /// Show a session's iterations and the events between them
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  samocode history jwt-login")]
 pub(in crate::cli) struct History {
     /// A name, a dated folder name, or an instance
+    #[arg(add = complete::sessions())]
     session: String,
     /// Print it as JSON
     #[arg(long)]
     json: bool,
 }
+
+/// The most characters shown of a summary on a terminal.
+const LONGEST: usize = 300;
 
 impl History {
     pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
@@ -40,48 +46,54 @@ impl History {
             return output::line(format!("Nothing has happened in {} yet.", self.session));
         }
         let (now, zone) = (Timestamp::now(), clock::local_zone());
-        for item in &items {
-            output::line(line(item, now, &zone))?;
+        let _paged = pager::paged(true);
+        for line in lines(&items, output::width(), now, &zone) {
+            output::line(line)?;
         }
         Ok(())
     }
 }
 
-fn line(item: &Item, now: Timestamp, zone: &TimeZone) -> String {
-    match item {
-        Item::Iteration(of) => {
-            let took = span(SignedDuration::from_secs(of.seconds));
-            let cost = of.cost_usd.map_or_else(|| "-".to_owned(), usd);
-            let runs = if of.runs > 1 { format!(" in {} runs", of.runs) } else { String::new() };
-            let leads = leads_to(&of.step);
-            let summary = of
-                .summary
-                .as_deref()
-                .map_or_else(String::new, |summary| format!("  {}", in_line(summary, 120)));
-            format!(
-                "{:11}  {:>3}  {:17}  {:26}  {:>10}  {:>7}{runs}{summary}",
-                clock(of.at, now, zone),
-                of.total,
-                format!("{} {}", of.phase, of.iteration),
-                format!("{}{leads}", of.status),
-                took,
-                cost,
-            )
-        }
-        Item::Event { at, text, .. } => {
-            let text = in_line(text, 160);
-            painted(DIM, format!("{:11}    ·  {text}", clock(*at, now, zone)))
+fn lines(items: &[Item], width: Option<usize>, now: Timestamp, zone: &TimeZone) -> Vec<String> {
+    let mut grid = Grid::new(&[]);
+    for item in items {
+        match item {
+            Item::Iteration(of) => {
+                let took = span(SignedDuration::from_secs(of.seconds));
+                let runs =
+                    if of.runs > 1 { format!("in {} runs  ", of.runs) } else { String::new() };
+                let summary = of.summary.as_deref().unwrap_or_default();
+                grid.row(
+                    vec![
+                        Cell::new(clock(of.at, now, zone)),
+                        Cell::new(of.total).right(),
+                        Cell::new(format!("{} {}", of.phase, of.iteration)),
+                        Cell::new(leads_to(of.status, &of.step)),
+                        Cell::new(took).right(),
+                        Cell::new(of.cost_usd.map_or_else(|| "-".to_owned(), usd)).right(),
+                    ],
+                    Cell::new(format!("{runs}{}", shortened(summary, LONGEST, width)).trim_end()),
+                );
+            }
+            Item::Event { at, text, .. } => {
+                let text = shortened(text, LONGEST, width);
+                grid.note(Cell::new(clock(*at, now, zone)), format!("·  {text}"));
+            }
         }
     }
+    grid.lines(width)
 }
 
-fn leads_to(step: &Step) -> String {
-    match step {
-        Step::Enter { phase } => format!(" → {phase}"),
-        Step::Wait { waits_for } => format!(" → {waits_for}"),
-        Step::Block { .. } => " → blocked".to_owned(),
-        Step::Finish => " → done".to_owned(),
-        Step::Stay | Step::HandOver => String::new(),
+/// What the agent signalled, and what that led to where it does not go without saying.
+fn leads_to(status: Status, step: &Step) -> String {
+    match (status, step) {
+        (Status::Blocked, Step::Block { .. })
+        | (Status::Done, Step::Finish)
+        | (_, Step::Stay | Step::HandOver) => status.to_string(),
+        (_, Step::Enter { phase }) => format!("{status} → {phase}"),
+        (_, Step::Wait { waits_for }) => format!("{status} → {waits_for}"),
+        (_, Step::Block { .. }) => format!("{status} → blocked"),
+        (_, Step::Finish) => format!("{status} → done"),
     }
 }
 
@@ -90,26 +102,75 @@ mod tests {
     use super::*;
     use crate::control::timeline::Iteration;
     use crate::session::phase::Phase;
-    use crate::session::signal::Status;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn iteration(total: u32, phase: Phase, status: Status, step: Step) -> Item {
+        Item::Iteration(Iteration {
+            at: at(i64::from(total) * 120),
+            total,
+            phase,
+            iteration: 1,
+            status,
+            step,
+            summary: Some(format!(
+                "Looked at sessions, the {total}. of them, and at /src/auth/session_store.rs"
+            )),
+            seconds: 120,
+            runs: total,
+            cost_usd: Some(0.12),
+        })
+    }
+
+    fn story() -> Vec<Item> {
+        vec![
+            iteration(
+                1,
+                Phase::Investigation,
+                Status::Continue,
+                Step::Enter { phase: Phase::Requirements },
+            ),
+            Item::Event {
+                at: at(180),
+                kind: "started".to_owned(),
+                text: "started again by a human, after it had been stopped for a while".to_owned(),
+            },
+            iteration(
+                2,
+                Phase::Requirements,
+                Status::Waiting,
+                Step::Wait { waits_for: "qa_answers".into() },
+            ),
+            iteration(3, Phase::Done, Status::Done, Step::Finish),
+        ]
+    }
+
+    fn plain(width: Option<usize>) -> String {
+        let lines = lines(&story(), width, at(3600), &TimeZone::UTC).join("\n");
+        anstream::adapter::strip_str(&lines).to_string()
+    }
 
     #[test]
-    fn a_line_tells_when_what_where_to_how_long_and_how_much() {
-        let iteration = Item::Iteration(Iteration {
-            at: Timestamp::from_second(120).unwrap(),
-            total: 4,
-            phase: Phase::Investigation,
-            iteration: 1,
-            status: Status::Continue,
-            step: Step::Enter { phase: Phase::Requirements },
-            summary: Some("Looked at sessions".to_owned()),
-            seconds: 120,
-            runs: 1,
-            cost_usd: Some(0.12),
-        });
-        let now = Timestamp::from_second(3600).unwrap();
-        assert_eq!(
-            line(&iteration, now, &TimeZone::UTC).split_whitespace().collect::<Vec<_>>().join(" "),
-            "00:02 4 investigation 1 continue → requirements 2 min $0.12 Looked at sessions"
-        );
+    fn the_story_fits_the_terminal_and_a_pipe_gets_all_of_it() {
+        for (name, width) in [
+            ("40", Some(40)),
+            ("60", Some(60)),
+            ("80", Some(80)),
+            ("120", Some(120)),
+            ("piped", None),
+        ] {
+            let text = plain(width);
+            insta::assert_snapshot!(name, text);
+            let fits = |line: &str| width.is_none_or(|width| line.chars().count() <= width);
+            assert!(text.lines().all(fits), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_status_is_not_said_twice() {
+        assert_eq!(leads_to(Status::Done, &Step::Finish), "done");
+        assert_eq!(leads_to(Status::Continue, &Step::Finish), "continue → done");
     }
 }

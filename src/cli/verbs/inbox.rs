@@ -10,7 +10,7 @@ use crate::session::clock;
 use crate::session::describe::harmless;
 
 use super::words::clock;
-use super::{Common, output};
+use super::{Common, complete, layout, output, pager};
 
 /// Show a session's unread mail
 #[derive(Debug, Args)]
@@ -19,6 +19,7 @@ use super::{Common, output};
 )]
 pub(in crate::cli) struct Inbox {
     /// A name, a dated folder name, or an instance
+    #[arg(add = complete::sessions())]
     session: String,
     /// Include messages that were read
     #[arg(long)]
@@ -43,6 +44,7 @@ impl Inbox {
             let which = if self.all { "" } else { " unread" };
             return output::line(format!("{} has no{which} mail.", self.session));
         }
+        let _paged = pager::paged(true);
         let (now, zone) = (Timestamp::now(), clock::local_zone());
         for Mail { message, read } in &messages {
             let mark = if *read { " (read)" } else { "" };
@@ -51,7 +53,9 @@ impl Inbox {
             let style = if *read { output::DIM } else { output::BOLD };
             output::line(output::painted(style, head))?;
             for line in harmless(message.body.trim()).lines() {
-                output::line(format!("    {line}"))?;
+                for line in layout::wrap(line, "    ", "    ", output::width()) {
+                    output::line(line)?;
+                }
             }
         }
         Ok(())

@@ -7,7 +7,7 @@ use clap::Args;
 use crate::control::look::Find;
 use crate::control::unit::{self, Started};
 
-use super::{Common, output};
+use super::{Common, complete, output};
 
 /// Resume sessions that were stopped, blocked or failed
 #[derive(Debug, Args)]
@@ -16,7 +16,7 @@ use super::{Common, output};
 )]
 pub(in crate::cli) struct Start {
     /// Names, dated folder names, or instances
-    #[arg(required = true)]
+    #[arg(required = true, add = complete::sessions())]
     sessions: Vec<String>,
     /// Print what was done as JSON, a line for each session
     #[arg(long)]
@@ -41,7 +41,7 @@ impl Start {
 }
 
 /// Checks all names first, so that a typo fails before anything happens to the other sessions.
-async fn all_of(common: &Common, sessions: Vec<String>) -> anyhow::Result<Vec<String>> {
+pub(super) async fn all_of(common: &Common, sessions: Vec<String>) -> anyhow::Result<Vec<String>> {
     if sessions.len() > 1 {
         common.call(Find { sessions: sessions.clone() }).await?;
     }
@@ -55,7 +55,7 @@ async fn all_of(common: &Common, sessions: Vec<String>) -> anyhow::Result<Vec<St
 )]
 pub(in crate::cli) struct Disable {
     /// Names, dated folder names, or instances
-    #[arg(required = true)]
+    #[arg(required = true, add = complete::sessions())]
     sessions: Vec<String>,
     /// Print what was done as JSON, a line for each session
     #[arg(long)]
@@ -84,7 +84,7 @@ impl Disable {
 #[command(after_help = "Example:\n  samocode restart jwt-login")]
 pub(in crate::cli) struct Restart {
     /// Names, dated folder names, or instances
-    #[arg(required = true)]
+    #[arg(required = true, add = complete::sessions())]
     sessions: Vec<String>,
     /// Print what was done as JSON, a line for each session
     #[arg(long)]
@@ -110,7 +110,7 @@ impl Restart {
 #[command(after_help = "Example, after an upgrade:\n  samocode reload --all")]
 pub(in crate::cli) struct Reload {
     /// Names, dated folder names, or instances
-    #[arg(required_unless_present = "all")]
+    #[arg(required_unless_present = "all", add = complete::sessions())]
     sessions: Vec<String>,
     /// All running sessions of the project
     #[arg(long, conflicts_with = "sessions")]

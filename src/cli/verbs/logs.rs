@@ -12,7 +12,7 @@ use clap::Args;
 use crate::control::folders::FolderWatch;
 use crate::control::session::Session;
 
-use super::{Common, output};
+use super::{Common, complete, output, pager};
 use story::{Form, Story};
 
 /// Show a session's events, and what its agents said and did
@@ -22,6 +22,7 @@ use story::{Form, Story};
 )]
 pub(in crate::cli) struct Logs {
     /// A name, a dated folder name, or an instance
+    #[arg(add = complete::sessions())]
     session: String,
     /// Keep printing new lines until Ctrl-C
     #[arg(short, long)]
@@ -52,6 +53,7 @@ impl Logs {
         if self.raw {
             return raw::show(&session, watch, self.lines).await;
         }
+        let _paged = pager::paged(!self.json && !self.follow);
         let form = Form::new(self.json);
         let lines = self.lines.or(self.follow.then_some(BEFORE));
         let mut story = match lines {

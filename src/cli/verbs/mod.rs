@@ -2,7 +2,8 @@
 
 mod answer;
 mod approve;
-mod completions;
+mod complete;
+pub(super) mod completions;
 mod config;
 mod cost;
 mod demo;
@@ -14,9 +15,12 @@ mod inbox;
 mod init;
 mod lifecycle;
 mod logs;
+mod man;
 mod notify;
+mod remove;
 mod run;
 mod send;
+mod show;
 mod status;
 mod stop;
 mod units;
@@ -31,7 +35,7 @@ use clap::{Args, Subcommand};
 
 use crate::agent::rehearsal;
 
-use super::ui::{output, questions, words};
+use super::ui::{input, layout, output, pager, questions, words};
 use super::{Common, failure, front, log};
 
 #[derive(Debug, Subcommand)]
@@ -40,12 +44,14 @@ pub(super) enum Verb {
     Config(config::Config),
     Enable(enable::Enable),
     Disable(lifecycle::Disable),
+    Remove(remove::Remove),
     Start(lifecycle::Start),
     Stop(stop::Stop),
     Restart(lifecycle::Restart),
     Reload(lifecycle::Reload),
     Run(run::Run),
     Status(status::Status),
+    Show(show::Show),
     Logs(logs::Logs),
     Wait(wait::Wait),
     Answer(answer::Answer),
@@ -61,6 +67,7 @@ pub(super) enum Verb {
     Notify(notify::Notify),
     Demo(demo::Demo),
     Completions(completions::Completions),
+    Man(man::Man),
     #[command(hide = true)]
     Worker(worker::Worker),
     #[command(hide = true)]
@@ -83,12 +90,14 @@ impl Verb {
             Self::Config(verb) => verb.exec(common),
             Self::Enable(verb) => verb.exec(common).await,
             Self::Disable(verb) => verb.exec(common).await,
+            Self::Remove(verb) => verb.exec(common).await,
             Self::Start(verb) => verb.exec(common).await,
             Self::Stop(verb) => verb.exec(common).await,
             Self::Restart(verb) => verb.exec(common).await,
             Self::Reload(verb) => verb.exec(common).await,
             Self::Run(verb) => verb.exec(common).await,
             Self::Status(verb) => verb.exec(common).await,
+            Self::Show(verb) => verb.exec(common).await,
             Self::Logs(verb) => verb.exec(common).await,
             Self::Wait(verb) => verb.exec(common).await,
             Self::Answer(verb) => verb.exec(common).await,
@@ -104,6 +113,7 @@ impl Verb {
             Self::Notify(verb) => verb.exec(common).await,
             Self::Demo(verb) => verb.exec(common).await,
             Self::Completions(verb) => Ok(verb.exec()),
+            Self::Man(verb) => verb.exec(),
             Self::Worker(verb) => verb.exec().await,
             Self::Wake(verb) => verb.exec(common).await,
             Self::Failed(verb) => verb.exec(common).await,

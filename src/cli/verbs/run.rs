@@ -11,7 +11,7 @@ use crate::control::run::{self, Ran};
 use crate::session::state::Word;
 
 use super::enable::WorkArgs;
-use super::{Common, failure, front, output};
+use super::{Common, complete, failure, front, output};
 
 /// Run a session in the foreground until it is done, waiting or blocked
 #[derive(Debug, Args)]
@@ -20,6 +20,7 @@ use super::{Common, failure, front, output};
 )]
 pub(in crate::cli) struct Run {
     /// A name, a dated folder name, or an instance
+    #[arg(add = complete::sessions())]
     session: String,
     #[command(flatten)]
     work: WorkArgs,
@@ -30,7 +31,7 @@ pub(in crate::cli) struct Run {
 
 impl Run {
     pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
-        let (work, set) = self.work.split();
+        let (work, set) = self.work.split(common, &self.session).await?;
         let live = Live::new(&self.session, !self.json);
         let call = run::Run { session: self.session, work, set };
         let answer = common.call_with(call, &|status| live.show(status)).await?;
@@ -102,7 +103,7 @@ fn tell(ran: &Ran) {
         }
         (Word::Blocked | Word::Paused, _) => {
             let reason = ran.reason.as_deref().unwrap_or("no reason given");
-            say!("{name} {word}: {}", output::in_line(reason, 300));
+            say!("{name} {word}: {}", output::shortened(reason, 300, output::width()));
         }
         _ => say!("{name} {word}"),
     }

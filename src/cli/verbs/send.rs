@@ -1,15 +1,14 @@
 //! `samocode send`: a message to a session, from a human, a parent or another session.
 
-use std::io::{IsTerminal as _, Read as _};
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 
-use crate::control::{Error, post};
+use crate::control::post;
 use crate::session::mail::{self, MAX_BYTES};
 
-use super::{Common, output, questions};
+use super::{Common, complete, input, output, questions};
 
 /// Send a message to a session; resumes one that is waiting or blocked
 #[derive(Debug, Args)]
@@ -18,6 +17,7 @@ use super::{Common, output, questions};
 )]
 pub(in crate::cli) struct Send {
     /// A name, a dated folder name, or an instance
+    #[arg(add = complete::sessions())]
     session: String,
     /// The message; '-' reads standard input, as does leaving it out in a pipe
     text: Option<String>,
@@ -56,11 +56,11 @@ impl Send {
 
     fn words(&self) -> anyhow::Result<String> {
         let text = match self.text.as_deref() {
-            Some("-") => read_stdin()?,
+            Some("-") => input::stdin(MAX_BYTES, AS_A_FILE)?,
             Some(text) => text.to_owned(),
             None if self.kind != Kind::Text => String::new(),
             None if std::io::stdin().is_terminal() => String::new(),
-            None => read_stdin()?,
+            None => input::stdin(MAX_BYTES, AS_A_FILE)?,
         };
         Ok(text)
     }
@@ -68,19 +68,3 @@ impl Send {
 
 /// The hint for input that does not fit into a message.
 const AS_A_FILE: &str = "put it in a file and send its path";
-
-/// Reads standard input, up to the size limit of a message.
-fn read_stdin() -> anyhow::Result<String> {
-    let mut bytes = Vec::new();
-    std::io::stdin()
-        .lock()
-        .take(MAX_BYTES as u64 + 1)
-        .read_to_end(&mut bytes)
-        .context("cannot read standard input")?;
-    if bytes.len() > MAX_BYTES {
-        let message = format!("standard input has more than {MAX_BYTES} bytes");
-        return Err(Error::usage(message).hint(AS_A_FILE).into());
-    }
-    String::from_utf8(bytes)
-        .map_err(|_| Error::usage("standard input is not UTF-8").hint(AS_A_FILE).into())
-}

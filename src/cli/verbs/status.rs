@@ -3,17 +3,20 @@
 mod depth;
 mod list;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Args;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::config::{Dirs, Env};
+use crate::control::context::is_outside;
 use crate::control::look::List;
 use crate::control::view::View;
 use crate::session::clock;
 
-use super::{Common, output};
+use super::{Common, complete, output, pager};
 
 /// Show all sessions, or one in detail
 #[derive(Debug, Args)]
@@ -22,6 +25,7 @@ use super::{Common, output};
 )]
 pub(in crate::cli) struct Status {
     /// A name, a dated folder name, or an instance
+    #[arg(add = complete::sessions())]
     session: Option<String>,
     /// Print it as JSON
     #[arg(long)]
@@ -35,6 +39,7 @@ struct Listed {
 
 impl Status {
     pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
+        let _paged = pager::paged(!self.json);
         let shown = match &self.session {
             Some(typed) => depth::show(common, typed, self.json).await,
             None => self.list(common).await,
@@ -48,11 +53,21 @@ impl Status {
             return output::json(&Listed { sessions: views });
         }
         if views.is_empty() {
-            return output::line(
-                "No sessions yet. Start one with: samocode enable NAME --task \"what to build\"",
-            );
+            let user = if common.system { " --run-as USER" } else { "" };
+            return output::line(common.command(&format!(
+                "No sessions yet. Start one with: samocode enable{user} NAME --task \"what to build\"",
+            )));
         }
+        let columns = list::Columns { project: is_outside(&common.caller()?) };
+        let home = Dirs::user(&Env::of_process()).ok();
+        let short = |path: &str| home.as_ref().map(|dirs| dirs.short(Path::new(path)));
+        let views: Vec<View> = views
+            .into_iter()
+            .map(|view| View { project: short(&view.project).unwrap_or(view.project), ..view })
+            .collect();
         let (now, zone) = (Timestamp::now(), clock::local_zone());
-        output::line(list::lines(&views, output::width(), now, &zone).join("\n"))
+        let paste = |text: &str| common.command(text);
+        let lines = list::lines(&views, columns, &paste, output::width(), now, &zone);
+        output::line(lines.join("\n"))
     }
 }

@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::control::stop::{self, StopEnd, Stopped};
 
-use super::{Common, output};
+use super::{Common, complete, output};
 
 /// Stop sessions after their current iteration, until start or enable
 #[derive(Debug, Args)]
@@ -15,7 +15,7 @@ use super::{Common, output};
 )]
 pub(in crate::cli) struct Stop {
     /// Names, dated folder names, or instances
-    #[arg(required = true)]
+    #[arg(required = true, add = complete::sessions())]
     sessions: Vec<String>,
     /// Interrupt the run instead of waiting for its end
     #[arg(long)]
@@ -36,21 +36,22 @@ impl Stop {
             if self.json {
                 output::json(&stopped)?;
             } else {
-                tell(&stopped);
+                tell(common, &stopped);
             }
         }
         Ok(code)
     }
 }
 
-fn tell(stopped: &Stopped) {
+fn tell(common: &Common, stopped: &Stopped) {
     let name = output::painted(output::BOLD, &stopped.session);
     match &stopped.end {
         StopEnd::WasDone => say!("{name} is already done."),
         StopEnd::Done => say!("{name} is done."),
         StopEnd::CalledOff => say!("{name} keeps running: it was started again."),
         StopEnd::Stopped => {
-            say!("{name} stopped. Resume it with: samocode start {}", stopped.instance);
+            let start = format!("samocode start {}", stopped.instance);
+            say!("{name} stopped. Resume it with: {}", common.command(&start));
         }
         StopEnd::Gone { what } => {
             say!("{name} is not running. {}", capitalized(&what.in_one_line()));

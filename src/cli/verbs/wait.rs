@@ -8,10 +8,11 @@ use clap::Args;
 use crate::config::values;
 use crate::control::view::View;
 use crate::control::wait::{self, Waited};
+use crate::session::names::nearest;
 use crate::session::state::Word;
 
 use super::run::code_of;
-use super::{Common, output};
+use super::{Common, complete, output};
 
 /// Exit code after the timeout, as for timeout(1).
 const TIMED_OUT: u8 = 124;
@@ -27,10 +28,10 @@ const TIMED_OUT: u8 = 124;
 )]
 pub(in crate::cli) struct Wait {
     /// Names, dated folder names, or instances; the first one to get there ends the wait
-    #[arg(required = true)]
+    #[arg(required = true, add = complete::sessions())]
     sessions: Vec<String>,
     /// States to wait for, separated by commas
-    #[arg(long, value_name = "STATES", value_delimiter = ',', value_parser = word)]
+    #[arg(long, value_name = "STATES", value_delimiter = ',', value_parser = word, add = complete::states())]
     until: Vec<Word>,
     /// Give up after this long: 90s, 10 min, 2h
     #[arg(long, value_name = "TIME", value_parser = bound)]
@@ -42,9 +43,11 @@ pub(in crate::cli) struct Wait {
 
 fn word(text: &str) -> Result<Word, String> {
     let text = text.trim().to_lowercase();
-    serde_json::from_value(serde_json::Value::String(text)).map_err(|_| {
-        "expected one of new, running, waiting, blocked, done, stopped, queued, limited, paused, failed"
-            .to_owned()
+    let known = Word::ALL.map(Word::as_str);
+    Word::ALL.into_iter().find(|word| word.as_str() == text).ok_or_else(|| {
+        let near = nearest(&text, known);
+        let near = near.map_or_else(String::new, |near| format!("; did you mean '{near}'?"));
+        format!("expected one of {}{near}", known.join(", "))
     })
 }
 
@@ -71,14 +74,19 @@ impl Wait {
 fn tell(view: &View) -> anyhow::Result<()> {
     let name = output::painted(output::BOLD, &view.session);
     let word = output::painted(output::state_style(view.state), view.state);
-    let why = view
-        .reason
-        .as_deref()
-        .or(view.summary.as_deref())
-        .map_or_else(String::new, |why| format!(": {}", output::in_line(why, 200)));
+    let why = view.reason.as_deref().or(view.summary.as_deref()).map_or_else(String::new, |why| {
+        format!(": {}", output::shortened(why, 200, output::width()))
+    });
     let next =
         view.needs.as_ref().map_or_else(String::new, |needs| format!("  ({})", needs.command));
-    output::line(format!("{name} {word}{why}{next}"))
+    output::line(format!("{name} {word}{why}{next}"))?;
+    if let Some(file) = &view.read {
+        output::line(format!("  read: {file}"))?;
+    }
+    if let Some(merge) = &view.merge {
+        output::line(format!("  merge: {merge}"))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -89,6 +97,7 @@ mod tests {
     fn states_and_times_are_read_or_refused_with_what_is_allowed() {
         assert_eq!(word(" Waiting"), Ok(Word::Waiting));
         assert!(word("finished").unwrap_err().contains("waiting, blocked, done"));
+        assert!(word("wating").unwrap_err().ends_with("did you mean 'waiting'?"));
         assert_eq!(bound("2h"), Ok(Duration::from_secs(7200)));
         assert!(bound("soon").is_err());
     }

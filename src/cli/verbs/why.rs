@@ -12,9 +12,9 @@ use crate::control::view::View;
 use crate::session::clock;
 use crate::session::state::Word;
 
-use super::Common;
-use super::output::{self, DIM, in_line, painted, state_style};
+use super::output::{self, DIM, painted, shortened, state_style};
 use super::words::{ago, clock, instant, span};
+use super::{Common, complete, layout, pager};
 
 /// Explain a session's current state, and how to change it
 #[derive(Debug, Args)]
@@ -23,11 +23,15 @@ use super::words::{ago, clock, instant, span};
 )]
 pub(in crate::cli) struct Why {
     /// A name, a dated folder name, or an instance
+    #[arg(add = complete::sessions())]
     session: String,
     /// Print it as JSON
     #[arg(long)]
     json: bool,
 }
+
+/// The width of states and times.
+const LABEL: usize = 11;
 
 /// How many events are shown, newest first.
 const MOST: usize = 20;
@@ -51,20 +55,35 @@ impl Why {
                 "since": view.since,
                 "cause": cause,
                 "remedy": remedy,
+                "read": view.read,
+                "merge": view.merge,
                 "notes": view.notes,
                 "events": happened,
             }));
         }
-        let state = painted(state_style(view.state), format!("{:11}", view.state.as_str()));
-        output::line(format!("{state}  {}", in_line(&cause, 400)))?;
-        output::line(format!("{:11}  {remedy}", ""))?;
+        let _paged = pager::paged(true);
+        let width = output::width();
+        let tell = |first: String, text: &str| -> anyhow::Result<()> {
+            let lines = layout::wrap(text, &first, &" ".repeat(LABEL + 2), width);
+            lines.into_iter().try_for_each(output::line)
+        };
+        let state = painted(state_style(view.state), format!("{:LABEL$}", view.state.as_str()));
+        tell(format!("{state}  "), &shortened(&cause, 400, width))?;
+        let under = || " ".repeat(LABEL + 2);
+        tell(under(), &remedy)?;
         for note in &view.notes {
-            output::line(format!("{:11}  note: {}", "", in_line(note, 400)))?;
+            tell(under(), &format!("note: {}", shortened(note, 400, width)))?;
+        }
+        if let Some(file) = &view.read {
+            tell(under(), &format!("read {file}"))?;
+        }
+        if let Some(merge) = &view.merge {
+            tell(under(), &format!("merge it: {}", layout::glued(merge)))?;
         }
         for item in happened.iter().take(MOST) {
             if let Item::Event { at, text, .. } = item {
-                let at = painted(DIM, format!("{:11}", instant(*at, now, &zone)));
-                output::line(format!("{at}  {}", in_line(text, 200)))?;
+                let at = painted(DIM, format!("{:LABEL$}", instant(*at, now, &zone)));
+                tell(format!("{at}  "), &shortened(text, 200, width))?;
             }
         }
         Ok(())

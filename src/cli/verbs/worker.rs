@@ -12,7 +12,7 @@ use crate::config::{Dirs, Env, EnvFile, Flags, Project, Settings};
 use crate::control::channels::channels;
 use crate::control::{Class, Error, whereabouts};
 use crate::service::exit::Exit;
-use crate::service::{Spool, foreground};
+use crate::service::{Scope, Spool, foreground};
 use crate::session::store::Folder;
 use crate::worker::{self, Setup};
 
@@ -68,16 +68,18 @@ impl Worker {
         let spool = path(SPOOL).map(Spool::new);
         let foreground = env.get(FOREGROUND).is_some();
         // A system unit cannot reach the user's desktop.
-        let desktop = !spool.as_ref().is_some_and(|spool| spool.dir().starts_with("/var/lib"));
+        let is_system = spool.as_ref().is_some_and(|spool| spool.dir().starts_with("/var/lib"));
+        let scope = if is_system { Scope::System } else { Scope::User };
         Ok(Setup {
             instance: self.instance,
             folder: Folder::new(folder),
-            channels: channels(&settings, &env, &env_file, desktop),
+            channels: channels(&settings, &env, &env_file, !is_system),
             state_dir: dirs.state.clone(),
             role_folders: crate::agent::roles::folders(&project.root, dirs.config.parent()),
             project,
             settings,
             env_file,
+            scope,
             spool,
             foreground,
             binary: front::own_binary()?,

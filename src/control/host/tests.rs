@@ -19,7 +19,7 @@ fn travelled(request: &Request) -> Request {
 #[test]
 fn requests_come_through_json_as_they_were() {
     let session = || "jwt".to_owned();
-    let requests: [Request; 20] = [
+    let requests: [Request; 22] = [
         look::Find { sessions: vec![session()] }.into(),
         look::List {}.into(),
         look::Show { session: session() }.into(),
@@ -52,6 +52,8 @@ fn requests_come_through_json_as_they_were() {
         unit::Restart { session: session() }.into(),
         unit::Reload { session: session(), timeout_s: 60 }.into(),
         unit::Disable { session: session() }.into(),
+        remove::Remove { session: session(), unfinished: true }.into(),
+        documents::Read { session: session(), topic: Some(documents::Topic::Diff) }.into(),
         wait::Wait { sessions: vec![session()], until: vec![Word::Done], timeout_s: Some(9) }
             .into(),
     ];
@@ -113,6 +115,18 @@ pub(in crate::control) fn caller(root: &std::path::Path) -> Caller {
 }
 
 #[tokio::test]
+async fn a_hint_can_be_pasted_where_the_caller_is() {
+    let root = tempfile::tempdir().unwrap();
+    let caller = Caller { scope: Scope::System, ..caller(root.path()) };
+    let config = root.path().join(".samocode").display().to_string();
+    let missing = look::Show { session: "search".to_owned() };
+    let error = call(&Local::new(caller), missing, &quiet).await.result.unwrap_err();
+    let sudo = if rustix::process::getuid().is_root() { "" } else { "sudo " };
+    let hint = format!("begin it with: {sudo}samocode enable --system --config {config} search");
+    assert!(error.hint.as_ref().unwrap().starts_with(&hint), "{error:?}");
+}
+
+#[tokio::test]
 async fn a_session_is_shown_the_same_from_here_and_from_afar() {
     let root = tempfile::tempdir().unwrap();
     let here = Local::new(caller(root.path()));
@@ -131,5 +145,5 @@ async fn a_session_is_shown_the_same_from_here_and_from_afar() {
     let missing = look::Show { session: "search".to_owned() };
     let error = call(&afar, missing, &quiet).await.result.unwrap_err();
     assert_eq!(error.class, Class::NotFound);
-    assert!(error.hint.unwrap().contains("samocode enable search"), "the hint travels, too");
+    assert!(error.hint.unwrap().contains("samocode enable --config"), "the hint travels, too");
 }

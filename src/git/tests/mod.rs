@@ -16,6 +16,7 @@ mod creation;
 mod head;
 mod reading;
 mod recovery;
+mod removal;
 
 /// A repository and a place for worktrees, gone at the end.
 pub(super) struct Lab {

@@ -10,4 +10,7 @@ fn a_failed_job_names_the_commands_that_tell_more() {
     assert!(message.contains("samocode why jwt-login"), "{message}");
     let error = Error::NoManager { scope: Scope::User, why: "no bus".to_owned() };
     assert!(error.to_string().contains("`samocode run SESSION`"));
+    let as_root = without_manager(Scope::User, true);
+    assert!(as_root.contains("--system") && as_root.contains("--run-as USER"));
+    assert_eq!(without_manager(Scope::User, false), "use `samocode run SESSION`, which needs none");
 }

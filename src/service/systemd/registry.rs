@@ -43,6 +43,13 @@ impl Registry for UnitFolder {
         files::recorded(&self.dir, instance)
     }
 
+    fn starts_at_boot(&self, instance: &str) -> bool {
+        let unit = super::service(instance);
+        let entries = std::fs::read_dir(&self.dir).into_iter().flatten().flatten();
+        let mut wants = entries.filter(|entry| entry.path().extension() == Some("wants".as_ref()));
+        wants.any(|entry| std::fs::symlink_metadata(entry.path().join(&unit)).is_ok())
+    }
+
     fn shared(&self, of: Shared<'_>, version: u32) -> Result<Vec<UnitFile>, Error> {
         Ok(units::shared(of, self.scope, version)?.files)
     }

@@ -78,6 +78,9 @@ pub struct RunEnded {
     /// Whether the run uses up one of the iteration's retries.
     #[serde(default)]
     pub failure: bool,
+    /// Whether it was refused for a limit, and nobody knows until when.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub endless: bool,
     /// Whether the next run can resume its conversation.
     #[serde(default)]
     pub resumable: bool,
@@ -108,10 +111,7 @@ impl Occurrence for RunEnded {
         state.last_progress = Some(at);
         state.machine.run_ended();
         if let Some(iteration) = &mut state.iteration {
-            let why = || self.detail.clone().unwrap_or_else(|| self.outcome.to_string());
-            let in_order = self.outcome == RunOutcome::Finished;
-            let failure = self.failure.then(why);
-            iteration.run_ended(&self.run, failure, in_order, self.resumable, &self.cost);
+            iteration.run_ended(self);
         }
     }
 }

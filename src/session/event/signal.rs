@@ -70,7 +70,7 @@ impl Occurrence for SignalTaken {
             Step::Enter { phase } => format!(" -> {phase}"),
             Step::Wait { waits_for } => format!(" -> waiting for {waits_for}"),
             Step::Block { reason, .. } => return format!("{phase} blocked: {}", one_line(reason)),
-            Step::Finish => " -> session done".to_owned(),
+            Step::Finish => return format!("session done{text}"),
             Step::HandOver => " -> a fresh conversation".to_owned(),
         };
         format!("{phase} {status}{leads}{text}")

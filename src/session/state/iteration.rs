@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 
-use crate::session::journal::RunCost;
+use crate::session::event::RunEnded;
+use crate::session::vocabulary::RunOutcome;
 
 /// The current iteration, with the state that its runs share.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,6 +16,10 @@ pub struct Iteration {
     pub conversation: Option<Conversation>,
     /// Runs that failed and use up the retries.
     pub failures: Failures,
+    /// Runs in a row that were refused for a limit without a reset time.
+    pub refusals: Failures,
+    /// Whether the last run's request was refused as invalid.
+    pub rejected: bool,
     /// Number of runs that stalled.
     pub stalls: u32,
     /// Number of handoffs the worker wrote because the agent left none.
@@ -63,13 +68,20 @@ pub struct Conversation {
     pub usd: Option<f64>,
 }
 
-/// Failed runs of an iteration.
+/// Failed runs of an iteration, of one kind.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Failures {
-    /// How many runs used up a retry.
+    /// How many there were.
     pub count: u32,
     /// Why the last of them failed.
     pub last: Option<String>,
+}
+
+impl Failures {
+    fn add(&mut self, why: String) {
+        self.count += 1;
+        self.last = Some(why);
+    }
 }
 
 impl Iteration {
@@ -79,6 +91,8 @@ impl Iteration {
             run: RunState::Open(run),
             conversation: None,
             failures: Failures::default(),
+            refusals: Failures::default(),
+            rejected: false,
             stalls: 0,
             handoffs: 0,
             cut_off: false,
@@ -102,25 +116,24 @@ impl Iteration {
         }
     }
 
-    /// Records the end of a run. `failure` is the reason if the run used up a retry.
-    pub(in crate::session) fn run_ended(
-        &mut self,
-        run: &str,
-        failure: Option<String>,
-        in_order: bool,
-        resumable: bool,
-        cost: &RunCost,
-    ) {
-        self.run = RunState::Ended { run: run.to_owned() };
-        if failure.is_some() {
-            self.failures.count += 1;
-            self.failures.last = failure;
+    /// Records the end of a run.
+    pub(in crate::session) fn run_ended(&mut self, ended: &RunEnded) {
+        self.run = RunState::Ended { run: ended.run.clone() };
+        let why = || ended.detail.clone().unwrap_or_else(|| ended.outcome.to_string());
+        if ended.failure {
+            self.failures.add(why());
         }
-        self.cut_off = !in_order;
+        match ended.outcome {
+            RunOutcome::Limit | RunOutcome::Throttled if ended.endless => self.refusals.add(why()),
+            RunOutcome::Interrupted => {}
+            _ => self.refusals = Failures::default(),
+        }
+        self.rejected = ended.outcome == RunOutcome::Rejected;
+        self.cut_off = ended.outcome != RunOutcome::Finished;
         self.asked = None;
         if let Some(conversation) = &mut self.conversation {
-            conversation.resumable = resumable;
-            conversation.usd = cost.conversation_usd.or(conversation.usd);
+            conversation.resumable = ended.resumable;
+            conversation.usd = ended.cost.conversation_usd.or(conversation.usd);
         }
     }
 

@@ -67,6 +67,7 @@ impl Story {
             outcome: outcome.into(),
             detail: None,
             failure,
+            endless: false,
             resumable: true,
             context_window: None,
             cost: RunCost { usd: Some(usd), ..RunCost::default() },
@@ -99,6 +100,32 @@ impl Story {
         story.signal(Status::Waiting, Step::Wait { waits_for: "qa_answers".into() });
         story
     }
+}
+
+#[test]
+fn refusals_for_a_limit_without_an_end_are_counted_in_a_row() {
+    let mut story = Story::new();
+    let mut refused = |outcome: &str, endless| {
+        story.run().tell(Event::RunEnded(event::RunEnded {
+            run: "r".into(),
+            outcome: outcome.into(),
+            detail: Some(format!("{outcome} in words")),
+            failure: false,
+            endless,
+            resumable: true,
+            context_window: None,
+            cost: RunCost::default(),
+        }));
+        let iteration = story.iteration();
+        (iteration.refusals.count, iteration.refusals.last.clone(), iteration.rejected)
+    };
+    let words = |word: &str| Some(format!("{word} in words"));
+    assert_eq!(refused("throttled", true), (1, words("throttled"), false));
+    assert_eq!(refused("limit", true), (2, words("limit"), false));
+    // A restart of the machine in between says nothing about the limit.
+    assert_eq!(refused("interrupted", false), (2, words("limit"), false));
+    assert_eq!(refused("rejected", false), (0, None, true));
+    assert_eq!(refused("limit", false), (0, None, false));
 }
 
 #[test]

@@ -14,6 +14,7 @@
 //! is ever truncated in place, and only the digits of counters are overwritten.
 
 mod crash;
+mod document;
 mod error;
 mod files;
 mod folder;
@@ -23,6 +24,7 @@ mod mailbox;
 mod outage;
 
 pub use crash::crash_point;
+pub use document::Document;
 pub use error::StoreError;
 pub use files::{
     Unsynced, amend, append, append_unsynced, cut_torn, length, make_folder, read, read_tail,

@@ -1,5 +1,8 @@
+mod mutated;
+
 use super::*;
 use crate::agent::stream::{Log, pump};
+use crate::agent::{Cost, Finished};
 use proptest::prelude::*;
 
 macro_rules! fixture {
@@ -30,7 +33,11 @@ fn a_run_is_told_from_its_start_to_its_end() {
     let id = "00000000-0000-4000-8000-000000000001";
     assert_eq!(
         events[0],
-        Event::Started { conversation: id.into(), model: "claude-opus-5-5".into() }
+        Event::Started {
+            conversation: id.into(),
+            model: "claude-opus-5-5".into(),
+            permissions: Some("bypassPermissions".into())
+        }
     );
     assert!(
         matches!(&events[1], Event::Tool(tool) if tool.name == "Bash" && tool.summary == "running echo hi")
@@ -83,9 +90,16 @@ fn failures_carry_a_word_and_a_status() {
         (fixture!("usage-limit"), "usage_limit_reached", Some(429)),
         (fixture!("connection-refused"), "connection_failed", None),
         (fixture!("no-credit"), "billing_error", Some(400)),
+        (fixture!("unknown-model"), "model_not_found", Some(404)),
+        (fixture!("extra-usage-required"), "rate_limit", Some(429)),
+        (fixture!("refused-by-model"), "invalid_request", None),
+        (fixture!("prompt-refused-by-hook"), "hook_denied", None),
     ] {
         let end = finished(bytes);
-        assert_eq!((end.error_kind.as_deref(), end.api_status), (Some(kind), status));
+        assert_eq!(
+            (end.error_kind.first().map(String::as_str), end.api_status),
+            (Some(kind), status)
+        );
         assert!(end.is_error && !end.text.is_empty());
     }
 }
@@ -100,6 +114,67 @@ fn limits_are_told_with_their_reset_time_and_warnings_are_none() {
     let reached = Limit { reached: true, kind: "five_hour".into(), resets_at };
     assert_eq!(limits(fixture!("usage-limit")), std::slice::from_ref(&reached));
     assert_eq!(limits(fixture!("limit-warning")), [Limit { reached: false, ..reached }]);
+}
+
+#[test]
+fn an_account_that_pays_for_what_exceeds_its_limit_is_not_held_up() {
+    let line = br#"{"type":"rate_limit_event","rate_limit_info":{"status":"rejected","rateLimitType":"five_hour","resetsAt":1795223745,"isUsingOverage":true}}"#;
+    assert!(matches!(&decode(line)[..], [Event::Limit(limit)] if !limit.reached));
+}
+
+#[test]
+fn a_call_that_was_not_allowed_is_denied_with_its_reason_once() {
+    let denied = |bytes| -> Vec<Denied> {
+        let denied = |event| if let Event::Denied(denied) = event { Some(denied) } else { None };
+        decode(bytes).into_iter().filter_map(denied).collect()
+    };
+    let of_hook = denied(fixture!("denied-by-hook"));
+    assert_eq!(of_hook.len(), 1);
+    assert_eq!(of_hook[0].call, "running printf hi");
+    assert!(of_hook[0].why.ends_with("no tools on Sundays"), "{}", of_hook[0].why);
+    let of_mode = denied(fixture!("denied-by-mode"));
+    assert_eq!(of_mode.len(), 2);
+    assert_eq!(of_mode[0].call, "running touch /etc/zzz");
+    assert!(of_mode[0].why.contains("needs approval"), "{}", of_mode[0].why);
+    let end = finished(fixture!("denied-by-mode"));
+    assert_eq!((end.denied, end.denied_example.as_deref()), (2, Some("running touch /etc/zzz")));
+}
+
+#[test]
+fn a_hooks_reason_to_refuse_the_prompt_is_the_text_of_an_error() {
+    let end = finished(fixture!("prompt-refused-by-hook"));
+    assert!(end.is_error);
+    assert_eq!(end.text, "a hook refused the prompt: the prompt is not allowed");
+}
+
+#[test]
+fn an_error_that_is_called_a_success_is_an_error() {
+    let unauthorized = String::from_utf8(fixture!("unauthorized").to_vec()).unwrap();
+    let told = unauthorized.replace("\"is_error\":true", "\"is_error\":false");
+    assert_ne!(told, unauthorized);
+    let end = finished(told.as_bytes());
+    assert!(end.is_error);
+    assert_eq!(end.api_status, Some(401));
+    // After an error the model replied: that counts.
+    let lines = br#"{"type":"assistant","error":"server_error","message":{"content":[]}}
+{"type":"assistant","message":{"id":"m","content":[],"usage":{"output_tokens":5}}}
+{"type":"result","is_error":false,"subtype":"success"}"#;
+    assert!(!finished(lines).is_error);
+}
+
+#[test]
+fn an_error_of_a_helper_is_not_the_runs() {
+    let lines = br#"{"type":"assistant","error":"server_error","parent_tool_use_id":"t","message":{"content":[]}}
+{"type":"result","is_error":false,"subtype":"success"}"#;
+    assert!(!finished(lines).is_error);
+}
+
+#[test]
+fn a_limit_that_only_the_refusal_itself_describes_is_reported() {
+    let line = br#"{"type":"assistant","error":"rate_limit","api_error":"usage_limit_reached","api_error_params":{"rate_limit_info":{"status":"rejected","resetsAt":1795223745,"rateLimitType":"seven_day","isUsingOverage":false}},"message":{"content":[]}}"#;
+    assert!(decode(line).iter().any(
+        |event| matches!(event, Event::Limit(limit) if limit.reached && limit.kind == "seven_day")
+    ));
 }
 
 #[test]

@@ -9,6 +9,7 @@ use anstyle::AnsiColor;
 use anyhow::{Context as _, bail};
 use serde::Serialize;
 
+use crate::cli::Common;
 use crate::cli::ui::output;
 use crate::cli::verbs::units;
 use crate::control::privilege::Raised;
@@ -65,6 +66,12 @@ impl Check {
         remedy: impl Into<String>,
     ) -> Self {
         Self { status: Status::Broken, ..Self::note(group, what, remedy) }
+    }
+
+    /// The same with commands that can be pasted.
+    pub(super) fn pasteable(self, common: &Common) -> Self {
+        let remedy = self.remedy.as_deref().map(|remedy| common.command(remedy));
+        Self { what: common.command(&self.what), remedy, ..self }
     }
 
     /// Adds how `--fix` fixes it.
@@ -144,12 +151,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_check_is_one_line_with_its_remedy() {
+    fn a_check_is_one_line_with_its_remedy_that_fits_the_terminal() {
         let check = Check::broken("Git", "git said:\n  no", "install git");
         assert_eq!(
             anstream::adapter::strip_str(&check.to_string()).to_string(),
             "✗ git said: no → install git"
         );
+        for (name, width) in [
+            ("40", Some(40)),
+            ("60", Some(60)),
+            ("80", Some(80)),
+            ("120", Some(120)),
+            ("piped", None),
+        ] {
+            let check = Check::note(
+                "Project",
+                "only 512 MiB free on the disk of /srv/projects/shop-sessions: sessions pause below 1 GiB",
+                "free some space, or lower SAMOCODE_DISK_FLOOR",
+            );
+            let text =
+                crate::cli::ui::layout::wrap(&check.to_string(), "  ", "    ", width).join("\n");
+            let text = anstream::adapter::strip_str(&text).to_string();
+            insta::assert_snapshot!(name, text);
+            let fits = |line: &str| width.is_none_or(|width| line.chars().count() <= width);
+            assert!(text.lines().all(fits), "{text}");
+        }
         let check = Check::note("Git", "odd", "");
         assert_eq!(anstream::adapter::strip_str(&check.to_string()).to_string(), "! odd");
     }

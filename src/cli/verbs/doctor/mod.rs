@@ -21,10 +21,11 @@ use serde_json::json;
 
 use crate::agent::vocabulary;
 use crate::config::{Dirs, Env, EnvFile, Error as ProjectError, Flags, Project, Settings};
+use crate::control::context::project_owner;
 use crate::control::privilege::{Raised, RunAs};
 use crate::service::{self, Scope, ServiceManager};
 
-use super::{Common, failure, output};
+use super::{Common, failure, layout, output, pager};
 use check::{Check, Status};
 
 /// Find problems that keep sessions from working, and how to fix them
@@ -44,7 +45,11 @@ pub(in crate::cli) struct Doctor {
 impl Doctor {
     pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
         let patient = Patient::meet(common).await?;
-        let mut checks = patient.examine().await;
+        let look = async || -> Vec<Check> {
+            let checks = patient.examine().await.into_iter();
+            checks.map(|check| check.pasteable(common)).collect()
+        };
+        let mut checks = look().await;
         let mut mended = Vec::new();
         if self.fix {
             for check in &checks {
@@ -57,21 +62,29 @@ impl Doctor {
                 }
             }
             if !mended.is_empty() {
-                checks = patient.examine().await;
+                checks = look().await;
             }
         }
         let broken = checks.iter().filter(|check| check.status == Status::Broken).count();
+        let _paged = pager::paged(!self.json);
         let shown = if self.json {
             output::json(&json!({ "healthy": broken == 0, "mended": mended, "checks": checks }))
         } else {
-            print(&checks, &mended, broken, self.fix)
+            let fix = common.command("samocode doctor --fix");
+            print(&checks, &mended, broken, &fix, self.fix)
         };
         let verdict = if broken == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE };
         output::until_closed(shown.map(|()| verdict))
     }
 }
 
-fn print(checks: &[Check], mended: &[String], broken: usize, fixing: bool) -> anyhow::Result<()> {
+fn print(
+    checks: &[Check],
+    mended: &[String],
+    broken: usize,
+    fix: &str,
+    fixing: bool,
+) -> anyhow::Result<()> {
     for done in mended {
         output::line(format!("Fixed: {done}."))?;
     }
@@ -81,7 +94,9 @@ fn print(checks: &[Check], mended: &[String], broken: usize, fixing: bool) -> an
             group = check.group;
             output::line(output::painted(output::BOLD, group))?;
         }
-        output::line(format!("  {check}"))?;
+        for line in layout::wrap(&check.to_string(), "  ", "    ", output::width()) {
+            output::line(line)?;
+        }
     }
     let fixable = checks.iter().filter(|check| check.fix.is_some()).count();
     let worth = checks.iter().filter(|check| check.status == Status::Note).count();
@@ -91,7 +106,7 @@ fn print(checks: &[Check], mended: &[String], broken: usize, fixing: bool) -> an
         (broken, _) => format!("{broken} broken."),
     };
     if fixable > 0 && !fixing {
-        verdict.push_str(&format!(" samocode doctor --fix fixes {fixable} of these."));
+        verdict.push_str(&format!(" {fix} fixes {fixable} of these."));
     }
     output::line(verdict)
 }
@@ -112,7 +127,7 @@ impl Patient {
         let scope = common.scope();
         let caller = common.caller()?;
         let mut env = caller.env.clone();
-        if let Some(run_as) = RunAs::choose(&caller, None, None)? {
+        if let Some(run_as) = RunAs::choose(&caller, None, project_owner(&caller))? {
             run_as.lower()?;
             env = run_as.environment(env);
         }

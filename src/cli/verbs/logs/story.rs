@@ -108,6 +108,12 @@ fn readable(said: &Said) -> Option<String> {
             let what = if tool.summary.is_empty() { &tool.name } else { &tool.summary };
             note(format!("· {}", in_line(what, 120)))
         }
+        Said::Denied(denied) => {
+            let why = in_line(&denied.why, 200);
+            let why = if why.is_empty() { why } else { format!(": {why}") };
+            let text = format!("✗ denied: {}{why}", in_line(&denied.call, 120));
+            Some(format!("{INDENT}{}", painted(AnsiColor::Red.on_default(), text)))
+        }
         Said::Limit(limit) if limit.reached => {
             note(format!("· usage limit {} reached", in_line(&limit.kind, 40)))
         }

@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::cli::Common;
-use crate::cli::ui::output::{self, BOLD, DIM, in_line, painted, state_style};
+use crate::cli::ui::layout;
+use crate::cli::ui::output::{self, BOLD, DIM, in_line, painted, shortened, state_style};
 use crate::cli::ui::words::{ago, bar, clock, count, number, usd};
 use crate::control::look::{Detail, Show, UnitDetail};
 use crate::session::WaitsFor;
@@ -13,7 +14,10 @@ use crate::session::state::Word;
 
 use super::list::wanted;
 
-/// The most characters shown of a value: a paragraph, not a page.
+/// The width of labels.
+const LABEL: usize = 10;
+
+/// The most characters shown of a value on a terminal: a paragraph, not a page.
 const LONGEST: usize = 400;
 
 pub(super) async fn show(common: &Common, typed: &str, json: bool) -> anyhow::Result<()> {
@@ -21,13 +25,11 @@ pub(super) async fn show(common: &Common, typed: &str, json: bool) -> anyhow::Re
     if json {
         return output::json(&shown.view);
     }
-    for line in lines(&shown, Timestamp::now(), &clock::local_zone()) {
-        output::line(line)?;
-    }
-    Ok(())
+    let lines = lines(&shown, output::width(), Timestamp::now(), &clock::local_zone());
+    lines.into_iter().try_for_each(output::line)
 }
 
-fn lines(shown: &Detail, now: Timestamp, zone: &TimeZone) -> Vec<String> {
+fn lines(shown: &Detail, width: Option<usize>, now: Timestamp, zone: &TimeZone) -> Vec<String> {
     let view = &shown.view;
     let mut found = vec![format!(
         "{}  {}{}",
@@ -39,10 +41,11 @@ fn lines(shown: &Detail, now: Timestamp, zone: &TimeZone) -> Vec<String> {
     )];
     let mut tell = |name: &str, value: String| {
         if !value.is_empty() {
-            found.push(format!("  {}{value}", painted(DIM, format!("{name:10}"))));
+            let label = format!("  {}", painted(DIM, format!("{name:LABEL$}")));
+            found.extend(layout::wrap(&value, &label, &" ".repeat(LABEL + 2), width));
         }
     };
-    let text = |text: &str| in_line(text, LONGEST);
+    let text = |text: &str| shortened(text, LONGEST, width);
     let some = |value: &Option<String>| value.as_deref().map(text).unwrap_or_default();
 
     tell("Task", text(&shown.task));
@@ -58,14 +61,17 @@ fn lines(shown: &Detail, now: Timestamp, zone: &TimeZone) -> Vec<String> {
     tell("Until", view.until.map_or_else(String::new, |at| clock(at, now, zone)));
     if let Some(needs) = &view.needs {
         let what = wanted(&needs.waits_for, needs.count);
-        tell("Needs", format!("{what}: {}", needs.command));
+        tell("Needs", format!("{what}: {}", layout::glued(&needs.command)));
         if view.state == Word::Waiting && needs.waits_for == WaitsFor::QaAnswers {
             for (id, question) in &shown.questions {
-                tell("", format!("{id}  {}", in_line(question, 100)));
+                tell("", format!("{id}  {}", shortened(question, 100, width)));
             }
         }
     }
-    tell("Last said", some(&view.summary));
+    tell("Read", view.read.clone().unwrap_or_default());
+    tell("Merge", view.merge.as_deref().map(layout::glued).unwrap_or_default());
+    let said = view.summary.as_ref().filter(|said| view.reason.as_ref() != Some(said));
+    tell("Last said", said.map(|said| text(said)).unwrap_or_default());
     let (input, output) = (number(view.tokens.input), number(view.tokens.output));
     tell("Cost", format!("{} · {input} tokens read, {output} written", usd(view.cost_usd)));
     tell("Agent", some(&shown.agent));

@@ -1,63 +1,58 @@
 //! The table of all sessions.
 
-use crate::session::WaitsFor;
-use anstyle::{AnsiColor, Style};
+use std::path::Path;
+
+use anstyle::AnsiColor;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::cli::ui::output::{BOLD, DIM, in_line, painted, state_style};
+use crate::cli::ui::layout::{Cell, Grid, glued};
+use crate::cli::ui::output::{BOLD, DIM, in_line, state_style};
 use crate::cli::ui::words::{ago, bar, clock, usd};
 use crate::control::view::View;
+use crate::session::WaitsFor;
 use crate::session::describe::harmless;
 use crate::session::state::Word;
 
-const HEADER: [&str; 6] = ["SESSION", "PHASE", "STATE", "LAST PROGRESS", "COST", "NEEDS"];
-/// Columns between columns.
-const GAP: usize = 2;
-/// A reason is never cut shorter than this: less would be meaningless.
-const SHORTEST_REASON: usize = 24;
-/// A reason's longest form when output is piped.
-const LONGEST_REASON: usize = 100;
-
-/// One session's cells.
-struct Row {
-    session: String,
-    phase: String,
-    state: Word,
-    progress: String,
-    cost: String,
-    /// Why it needs attention, and the command that helps; either may be empty.
-    reason: String,
-    command: String,
+/// Which of the columns that not every list needs are shown.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Columns {
+    /// The project, for a list of several.
+    pub(super) project: bool,
 }
 
-impl Row {
-    fn of(view: &View, now: Timestamp, zone: &TimeZone) -> Self {
-        let (reason, command) = needs(view, now, zone);
-        let iteration =
-            if view.iteration > 0 { format!(" {}", view.iteration) } else { String::new() };
-        Self {
-            session: harmless(&view.session).into_owned(),
-            phase: format!("{} {}{iteration}", bar(view.phase), view.phase),
-            state: view.state,
-            progress: view.last_progress.map_or_else(|| "-".to_owned(), |at| ago(at, now, zone)),
-            cost: usd(view.cost_usd),
-            reason,
-            command,
-        }
-    }
+/// Makes the commands in a text fit for pasting.
+pub(super) type Paste<'a> = &'a dyn Fn(&str) -> String;
 
-    /// The NEEDS cell in at most `most` columns. The command is never cut.
-    fn needs(&self, most: usize) -> String {
-        match (self.reason.as_str(), self.command.as_str()) {
-            ("", command) => command.to_owned(),
-            (reason, "") => in_line(reason, most),
-            (reason, command) => {
-                let left = most.saturating_sub(command.chars().count() + 2).max(SHORTEST_REASON);
-                format!("{}: {command}", in_line(reason, left))
-            }
-        }
+/// What NEEDS says of a session: why it needs attention, then the command that helps. The command
+/// is never wrapped, so that it can be copied whole.
+fn needs_cell(view: &View, paste: Paste<'_>, now: Timestamp, zone: &TimeZone) -> Cell {
+    let (reason, command) = needs(view, now, zone);
+    let reason = in_line(&reason, usize::MAX);
+    let text = match (reason.as_str(), glued(&paste(&command))) {
+        ("", command) => command,
+        (reason, command) if command.is_empty() => reason.to_owned(),
+        (reason, command) => format!("{reason}: {command}"),
+    };
+    let wants_a_human = matches!(view.state, Word::Waiting | Word::Blocked | Word::Failed);
+    let style = if wants_a_human { AnsiColor::Yellow.on_default() } else { DIM };
+    Cell::new(text).style(style)
+}
+
+fn cells(view: &View, columns: Columns, now: Timestamp, zone: &TimeZone) -> Vec<Cell> {
+    let iteration = if view.iteration > 0 { format!(" {}", view.iteration) } else { String::new() };
+    let progress = view.last_progress.map_or_else(|| "-".to_owned(), |at| ago(at, now, zone));
+    let mut cells = vec![Cell::new(harmless(&view.session)).style(BOLD)];
+    if columns.project {
+        cells.push(Cell::new(harmless(&view.project)));
     }
+    cells.extend([
+        Cell::new(format!("{} {}{iteration}", bar(view.phase), view.phase)),
+        Cell::new(view.state).style(state_style(view.state)),
+        Cell::new(progress),
+        Cell::new(usd(view.cost_usd)).right(),
+    ]);
+    cells
 }
 
 /// Why a session does not continue by itself, and the command that resumes it.
@@ -66,7 +61,12 @@ fn needs(view: &View, now: Timestamp, zone: &TimeZone) -> (String, String) {
     let instance = &view.instance;
     let command = view.needs.as_ref().map(|needs| needs.command.clone()).unwrap_or_default();
     match (view.state, &view.needs) {
-        (Word::Waiting, Some(needs)) => (wanted(&needs.waits_for, needs.count), command),
+        (Word::Waiting, Some(needs)) => {
+            let file = view.read.as_deref().and_then(|path| Path::new(path).file_name());
+            let file = file.map(|name| format!(" ({})", name.to_string_lossy()));
+            let what = wanted(&needs.waits_for, needs.count);
+            (format!("{what}{}", file.unwrap_or_default()), command)
+        }
         (Word::Failed, _) => ("the unit failed".to_owned(), command),
         (Word::Stopped, _) => (String::new(), format!("samocode start {instance}")),
         (Word::Limited, _) => {
@@ -101,79 +101,24 @@ pub(super) fn wanted(waits_for: &WaitsFor, count: Option<usize>) -> String {
     }
 }
 
-/// The table's lines. If `width` has no room for the NEEDS column, it moves to separate lines, so
-/// that commands can be copied whole.
+/// The table's lines. If `width` has no room for the NEEDS column, it moves to separate lines.
 pub(super) fn lines(
     views: &[View],
+    columns: Columns,
+    paste: Paste<'_>,
     width: Option<usize>,
     now: Timestamp,
     zone: &TimeZone,
 ) -> Vec<String> {
-    let rows: Vec<Row> = views.iter().map(|view| Row::of(view, now, zone)).collect();
-    let cells = |row: &Row| {
-        [&row.session, &row.phase, row.state.as_str(), &row.progress, &row.cost]
-            .map(|cell| cell.chars().count())
-    };
-    let mut widths = [0, 1, 2, 3, 4].map(|at| HEADER[at].len());
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(cells(row)) {
-            *width = (*width).max(cell);
-        }
+    let mut header = vec!["SESSION", "PHASE", "STATE", "LAST PROGRESS", "COST", "NEEDS"];
+    if columns.project {
+        header.insert(1, "PROJECT");
     }
-    let used = widths.iter().map(|width| width + GAP).sum::<usize>();
-    let least = rows.iter().map(|row| row.needs(0).chars().count()).max().unwrap_or(0);
-    let beside = width.is_none_or(|width| used + least <= width);
-    let room =
-        width.map_or(LONGEST_REASON, |width| width.saturating_sub(if beside { used } else { GAP }));
-
-    let mut found = vec![header(widths, beside && least > 0)];
-    for row in &rows {
-        let (style, needs) = (state_style(row.state), row.needs(room));
-        let mut line = [
-            pad(BOLD, &row.session, widths[0]),
-            pad(Style::new(), &row.phase, widths[1]),
-            pad(style, row.state.as_str(), widths[2]),
-            pad(Style::new(), &row.progress, widths[3]),
-            format!("{:>width$}", row.cost, width = widths[4]),
-        ]
-        .join(&" ".repeat(GAP));
-        let emphasis = if wants_a_human(row.state) { AnsiColor::Yellow.on_default() } else { DIM };
-        if needs.is_empty() {
-            found.push(line);
-        } else if beside {
-            line.push_str(&" ".repeat(GAP));
-            line.push_str(&painted(emphasis, needs));
-            found.push(line);
-        } else {
-            found.push(line);
-            found.push(format!("{}{}", " ".repeat(GAP), painted(emphasis, needs)));
-        }
+    let mut grid = Grid::new(&header);
+    for view in views {
+        grid.row(cells(view, columns, now, zone), needs_cell(view, paste, now, zone));
     }
-    found
-}
-
-const fn wants_a_human(state: Word) -> bool {
-    matches!(state, Word::Waiting | Word::Blocked | Word::Failed)
-}
-
-fn header(widths: [usize; 5], with_needs: bool) -> String {
-    let mut line = String::new();
-    for (at, width) in widths.into_iter().enumerate() {
-        let cell = HEADER[at];
-        // Amounts are aligned right.
-        line += &if at == 4 { format!("{cell:>width$}") } else { format!("{cell:width$}") };
-        line += &" ".repeat(GAP);
-    }
-    if with_needs {
-        line += HEADER[5];
-    }
-    painted(DIM, line.trim_end())
-}
-
-/// A styled cell, padded to `width`.
-fn pad(style: Style, cell: &str, width: usize) -> String {
-    let spaces = width.saturating_sub(cell.chars().count());
-    format!("{}{}", painted(style, cell), " ".repeat(spaces))
+    grid.lines(width)
 }
 
 #[cfg(test)]
@@ -206,6 +151,8 @@ mod tests {
             reason: None,
             summary: None,
             needs: None,
+            read: None,
+            merge: None,
             cost_usd,
             tokens: Tokens { input: 0, output: 0 },
             unit: None,
@@ -223,7 +170,8 @@ mod tests {
         let mut limited = view("old-parser", Word::Limited, Phase::Implementation, 14, 109.77);
         limited.until = Some("2026-11-20T19:00:00Z".parse().unwrap());
         limited.last_progress = Some("2026-11-20T16:02:00Z".parse().unwrap());
-        let waiting = view("jwt-login", Word::Waiting, Phase::Requirements, 3, 0.42);
+        let mut waiting = view("jwt-login", Word::Waiting, Phase::Requirements, 3, 0.42);
+        waiting.read = Some("/home/u/shop-sessions/26-11-20-jwt-login/_qa.md".to_owned());
         let mut blocked = view("csv", Word::Blocked, Phase::Planning, 2, 0.0);
         blocked.reason = Some(
             "the tests need a database\nthat is nowhere to be found, and \u{1b}[31mred".into(),
@@ -240,21 +188,35 @@ mod tests {
     }
 
     fn plain(width: Option<usize>) -> String {
-        let lines = lines(&evening(), width, now(), &TimeZone::UTC);
+        let lines =
+            lines(&evening(), Columns::default(), &str::to_owned, width, now(), &TimeZone::UTC);
         let text = lines.iter().map(|line| format!("{line}\n")).collect::<String>();
         anstream::adapter::strip_str(&text).to_string()
     }
 
     #[test]
-    fn a_wide_table_has_what_is_needed_beside() {
-        insta::assert_snapshot!("wide", plain(Some(140)));
+    fn a_table_fits_the_terminal_and_a_pipe_gets_all_of_it() {
+        for (name, width) in [
+            ("40", Some(40)),
+            ("60", Some(60)),
+            ("80", Some(80)),
+            ("120", Some(120)),
+            ("piped", None),
+        ] {
+            let text = plain(width);
+            insta::assert_snapshot!(name, text);
+            let fits = |line: &str| width.is_none_or(|width| line.chars().count() <= width);
+            assert!(text.lines().all(fits), "{text}");
+        }
     }
 
     #[test]
-    fn at_eighty_columns_what_is_needed_has_its_own_line() {
-        let text = plain(Some(80));
-        insta::assert_snapshot!("narrow", text);
-        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    fn a_list_of_several_projects_names_them() {
+        let columns = Columns { project: true };
+        let lines = lines(&evening(), columns, &str::to_owned, Some(140), now(), &TimeZone::UTC);
+        let text = anstream::adapter::strip_str(&lines.join("\n")).to_string();
+        assert!(text.starts_with("SESSION       PROJECT       PHASE"), "{text}");
+        assert!(text.contains("\njwt-login     /home/u/shop  ■■■"), "{text}");
     }
 
     #[test]
@@ -266,7 +228,8 @@ mod tests {
 
     #[test]
     fn an_agents_words_bring_no_escape_sequence() {
-        let lines = lines(&evening(), Some(200), now(), &TimeZone::UTC);
+        let lines =
+            lines(&evening(), Columns::default(), &str::to_owned, Some(200), now(), &TimeZone::UTC);
         assert!(!lines.iter().any(|line| line.contains("\u{1b}[31mred")));
     }
 }

@@ -1,0 +1,98 @@
+//! How Claude Code reports errors, and what to change for those whose text does not say it.
+
+use super::fields::Fields;
+
+/// The keys of an error's names, the most specific one first.
+const NAMES: [&str; 4] = ["api_error", "startup_failure_reason", "error", "api_error_type"];
+
+/// What an assistant's line or a result says about an API error.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(super) struct ApiError {
+    /// Its names under the keys of [`NAMES`].
+    names: [Option<String>; 4],
+    /// The HTTP status of the response.
+    pub(super) status: Option<u16>,
+}
+
+impl ApiError {
+    /// The error in an object, if it has one.
+    pub(super) fn of(told: &Fields<'_>) -> Option<Self> {
+        let names = NAMES.map(|key| told.text(key));
+        let status = told.whole("api_error_status").and_then(|status| u16::try_from(status).ok());
+        let is_error = names.iter().any(Option::is_some) || status.is_some_and(|s| s >= 400);
+        is_error.then_some(Self { names, status })
+    }
+
+    /// An error of this name.
+    pub(super) fn named(name: &str) -> Self {
+        Self { names: [Some(name.to_owned()), None, None, None], status: None }
+    }
+
+    /// The error of a result. The line before it, if that was an error, has more of its names.
+    pub(super) fn with(self, before: Option<Self>) -> Self {
+        let before = before.unwrap_or_default();
+        let mut names = self.names.into_iter().zip(before.names);
+        Self {
+            names: std::array::from_fn(|_| names.next().and_then(|(own, other)| own.or(other))),
+            status: self.status.or(before.status),
+        }
+    }
+
+    /// Its names, the most specific one first.
+    pub(super) fn into_names(self) -> Vec<String> {
+        self.names.into_iter().flatten().collect()
+    }
+}
+
+/// How to fix an error with this name in the configuration of samocode.
+pub(super) fn advice(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "model_not_found" | "no_allowed_fallback" | "model_substitution_disabled" => {
+            "set CLAUDE_MODEL to a model that the account may use"
+        }
+        "model_requires_usage_credits" => {
+            "turn on usage credits for the account, or set CLAUDE_MODEL to another model"
+        }
+        "long_context_credits_required" => {
+            "turn on usage credits for the account, or set CLAUDE_MODEL to a model without the 1M \
+             context"
+        }
+        "claude_code_version_too_old" | "cli_version_too_old" => "update it with: claude update",
+        "effort_requires_thinking" => "change effortLevel in Claude Code's settings",
+        "advisor_incompatible" => "change advisorModel in Claude Code's settings",
+        "tls_untrusted_ca" => {
+            "name the network's certificate authority with NODE_EXTRA_CA_CERTS, or use another \
+             network"
+        }
+        "gateway_content_type" | "network_edge_blocked" => {
+            "use another network, or have the proxy changed"
+        }
+        "hook_denied" => "change the hook in Claude Code's settings",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(json: &str) -> Option<ApiError> {
+        ApiError::of(&Fields::of(json).unwrap())
+    }
+
+    #[test]
+    fn a_result_without_names_has_those_of_the_line_before() {
+        let before = error(r#"{"error":"rate_limit","api_error":"usage_limit_reached"}"#);
+        let found = error(r#"{"api_error_status":429}"#).unwrap().with(before);
+        assert_eq!(found.status, Some(429));
+        assert_eq!(found.into_names(), ["usage_limit_reached", "rate_limit"]);
+        assert_eq!(error(r#"{"api_error_status":null,"api_error":7}"#), None);
+        assert_eq!(error(r#"{"api_error_status":200}"#), None);
+    }
+
+    #[test]
+    fn a_missing_model_names_the_key_that_sets_it() {
+        assert!(advice("model_not_found").unwrap().contains("CLAUDE_MODEL"));
+        assert_eq!(advice("overloaded"), None);
+    }
+}

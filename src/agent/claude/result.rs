@@ -1,0 +1,152 @@
+//! The result that ends a turn, and the state of the account's limits.
+
+use jiff::Timestamp;
+use memchr::memmem;
+
+use super::decode::ClaudeDecoder;
+use super::errors::{self, ApiError};
+use super::fields::{self, Fields};
+use super::message::{OF_A_MODEL, OF_A_REPLY, usage_of};
+use crate::agent::event::{Cost, Event, Finished, Limit, MAX_TEXT, Usage, cut, one_line};
+
+/// The name of the error when a hook refuses the prompt, which the CLI does not call an error.
+const HOOK_DENIED: &str = "hook_denied";
+
+impl ClaudeDecoder {
+    pub(super) fn result(&mut self, told: &Fields<'_>) -> Event {
+        let since_last = told.object("model_usage_since_last_result");
+        let models = told.object("modelUsage");
+        if let Some(models) = &since_last {
+            let cost: f64 = models.values().filter_map(|model| model.number("costUSD")).sum();
+            self.own_cost = Some(self.own_cost.unwrap_or(0.0) + cost);
+        }
+        // A result forced by a cap reports no tokens in `usage`; the models' shares do.
+        self.usage = self.usage.plus(match &since_last {
+            Some(models) => models
+                .values()
+                .fold(Usage::default(), |sum, model| sum.plus(usage_of(&model, &OF_A_MODEL))),
+            None => {
+                told.object("usage").map(|usage| usage_of(&usage, &OF_A_REPLY)).unwrap_or_default()
+            }
+        });
+        let shares = since_last.as_ref().or(models.as_ref());
+        let window =
+            shares.and_then(|all| all.values().filter_map(|m| m.whole("contextWindow")).max());
+        self.context_window = window.or(self.context_window);
+        let text = told.text("result").or_else(|| messages(told)).unwrap_or_default();
+        let subtype = told.text("subtype").unwrap_or_default();
+        let refused = self.prompt_refused.take();
+        let error = match &refused {
+            Some(_) => Some(ApiError::named(HOOK_DENIED)),
+            None => ApiError::of(told),
+        };
+        let mut finished = Finished {
+            terminal_reason: told.text("terminal_reason"),
+            refused: told.text("stop_reason").as_deref() == Some("refusal"),
+            cost: told.number("total_cost_usd").map(|total| Cost { total, own: self.own_cost }),
+            num_turns: count(told, "num_turns"),
+            queued: count(told, "queued_turn_count").unwrap_or(0),
+            text: cut(&text, MAX_TEXT).to_owned(),
+            ..self.finished(told.flag("is_error"), subtype, error)
+        };
+        if let Some(reason) = &refused {
+            finished.text = format!("a hook refused the prompt: {}", one_line(reason, 300));
+        }
+        if let Some(denied) = told.list("permission_denials") {
+            finished.denied = u32::try_from(denied.len()).unwrap_or(u32::MAX);
+            let first = denied.first().and_then(|first| Fields::of(first.get()));
+            finished.denied_example = first.map(|first| self.call(&first));
+        }
+        Event::Finished(Box::new(finished))
+    }
+
+    /// What a result has in common however much of it could be read.
+    fn finished(
+        &mut self,
+        is_error: Option<bool>,
+        subtype: String,
+        error: Option<ApiError>,
+    ) -> Finished {
+        // An error is one even if the flag says otherwise, as long as the model has not replied
+        // since. So a refused login is not a success without a signal.
+        let known = error.is_some() || self.error.is_some();
+        let is_error = is_error.unwrap_or_else(|| subtype.starts_with("error")) || known;
+        let error = error.unwrap_or_default().with(self.error.take());
+        let api_status = error.status;
+        let error_kind = error.into_names();
+        Finished {
+            is_error,
+            subtype,
+            api_status,
+            advice: error_kind.iter().find_map(|name| errors::advice(name)).map(str::to_owned),
+            error_kind,
+            usage: self.usage,
+            context_window: self.context_window,
+            ..Finished::default()
+        }
+    }
+
+    /// A result of which only the beginning and the end are known; `None` if they do not show how
+    /// it ended. Within a string quotes are escaped, so these keys are keys, not text.
+    pub(super) fn cut_off(&mut self, ends: [&[u8]; 2]) -> Option<Event> {
+        let text = |key: &[u8]| scalar(ends, key).map(str::to_owned);
+        let number = |key: &[u8]| scalar(ends, key).and_then(|number| number.parse::<f64>().ok());
+        let is_error = scalar(ends, br#""is_error":"#).and_then(|flag| flag.parse().ok());
+        let subtype = text(br#""subtype":"#).unwrap_or_default();
+        let names = [br#""api_error":"#.as_slice(), br#""api_error_status":"#];
+        let error = names.map(|key| scalar(ends, key).filter(|value| *value != "null"));
+        let error = match error {
+            [None, None] => None,
+            [name, status] => {
+                let object = serde_json::json!({"api_error": name, "api_error_status": status});
+                ApiError::of(&Fields::of(&object.to_string())?)
+            }
+        };
+        if is_error.is_none() && subtype.is_empty() && error.is_none() {
+            return None;
+        }
+        // The whole result may still follow: it has the error's other names too.
+        let kept = self.error.clone();
+        let finished = self.finished(is_error, subtype, error);
+        self.error = kept;
+        Some(Event::Finished(Box::new(Finished {
+            terminal_reason: text(br#""terminal_reason":"#),
+            cost: number(br#""total_cost_usd":"#).map(|total| Cost { total, own: self.own_cost }),
+            num_turns: scalar(ends, br#""num_turns":"#).and_then(|n| n.parse().ok()),
+            ..finished
+        })))
+    }
+}
+
+fn count(told: &Fields<'_>, key: &str) -> Option<u32> {
+    told.whole(key).map(|n| u32::try_from(n).unwrap_or(u32::MAX))
+}
+
+/// The error messages: each entry is a string, or an object with a `message`.
+fn messages(told: &Fields<'_>) -> Option<String> {
+    let list = told.list("errors")?;
+    let said = |value| fields::text(value).or_else(|| Fields::of(value.get())?.text("message"));
+    Some(list.into_iter().filter_map(said).collect::<Vec<_>>().join("; "))
+}
+
+/// The state of a limit. An account that pays for what exceeds it is not held up.
+pub(super) fn limit(info: &Fields<'_>) -> Limit {
+    let resets_at = info.whole("resetsAt").and_then(|at| i64::try_from(at).ok());
+    let pays = info.flag("isUsingOverage").unwrap_or(false);
+    Limit {
+        reached: info.text("status").as_deref() == Some("rejected") && !pays,
+        kind: info.text("rateLimitType").unwrap_or_default(),
+        resets_at: resets_at.and_then(|at| Timestamp::from_second(at).ok()),
+    }
+}
+
+/// The string, number or word that follows `key` at the beginning or the end of a line.
+fn scalar<'a>(ends: [&'a [u8]; 2], key: &[u8]) -> Option<&'a str> {
+    let (end, at) = ends.into_iter().find_map(|end| Some((end, memmem::find(end, key)?)))?;
+    let value = end.get(at + key.len()..)?.trim_ascii_start();
+    let value = match value.strip_prefix(b"\"") {
+        Some(quoted) => quoted.split(|byte| *byte == b'"').next()?,
+        None => value.split(|byte| matches!(byte, b',' | b'}')).next()?.trim_ascii(),
+    };
+    std::str::from_utf8(value).ok().filter(|value| value.len() <= 64)
+}

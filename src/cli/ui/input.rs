@@ -1,0 +1,107 @@
+//! Text that a person or a pipe gives: from standard input, a file or an editor.
+
+use std::io::{IsTerminal as _, Read};
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, bail};
+
+use crate::control::Error;
+
+/// Reads standard input, at most `most` bytes. `instead` is the hint for more than that.
+pub(in crate::cli) fn stdin(most: usize, instead: &str) -> anyhow::Result<String> {
+    text(std::io::stdin().lock(), "standard input", most, instead)
+}
+
+/// Reads a file, at most `most` bytes.
+pub(in crate::cli) fn file(path: &Path, most: usize) -> anyhow::Result<String> {
+    let shown = path.display().to_string();
+    // A FIFO or a device would be waited for.
+    let meta = std::fs::metadata(path)
+        .map_err(|error| Error::usage(format!("cannot read {shown}: {error}")))?;
+    if !meta.is_file() {
+        return Err(Error::usage(format!("{shown} is not a file")).into());
+    }
+    let file = std::fs::File::open(path)
+        .map_err(|error| Error::usage(format!("cannot read {shown}: {error}")))?;
+    text(file, &shown, most, "name the file in a short text instead")
+}
+
+fn text(from: impl Read, what: &str, most: usize, instead: &str) -> anyhow::Result<String> {
+    let mut bytes = Vec::new();
+    from.take(most as u64 + 1)
+        .read_to_end(&mut bytes)
+        .with_context(|| format!("cannot read {what}"))?;
+    if bytes.len() > most {
+        return Err(Error::usage(format!("{what} has more than {most} bytes"))
+            .hint(instead)
+            .into());
+    }
+    String::from_utf8(bytes)
+        .map_err(|_| Error::usage(format!("{what} is not UTF-8")).hint(instead).into())
+}
+
+/// What is below this line in an editor is not part of the text.
+const CUT: &str = "<!-- Write above this line. Without a text, nothing is done. -->";
+
+/// The editor that the person has chosen, if there is a terminal to run it in.
+pub(in crate::cli) fn editor() -> Option<String> {
+    let is_here = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    let chosen = ["VISUAL", "EDITOR"].into_iter().find_map(|name| std::env::var(name).ok());
+    chosen.filter(|editor| is_here && !editor.trim().is_empty())
+}
+
+/// Has the person write a text in their editor; `about` says what for.
+pub(in crate::cli) fn edited(editor: &str, about: &str) -> anyhow::Result<String> {
+    let file = tempfile::Builder::new().prefix("samocode-").suffix(".md").tempfile()?;
+    std::fs::write(file.path(), format!("\n\n{CUT}\n{about}\n"))?;
+    let mut words = shlex::split(editor).unwrap_or_default().into_iter();
+    let program = words.next().unwrap_or_default();
+    let status = Command::new(&program).args(words).arg(file.path()).status();
+    let status = status.with_context(|| format!("cannot run your editor, {editor}"))?;
+    if !status.success() {
+        bail!("your editor, {editor}, failed ({status}); nothing was done");
+    }
+    // By its path: many editors put a new file in the old one's place.
+    let text = std::fs::read_to_string(file.path()).context("cannot read what you wrote")?;
+    Ok(before_cut(&text).to_owned())
+}
+
+fn before_cut(text: &str) -> &str {
+    text.split(CUT).next().unwrap_or_default().trim()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_below_the_line_is_not_part_of_the_text() {
+        let text = format!("# JWT login\n\nwith cookies\n\n{CUT}\nThe task of jwt\n");
+        assert_eq!(before_cut(&text), "# JWT login\n\nwith cookies");
+        assert_eq!(before_cut(&format!("\n\n{CUT}\nabout")), "");
+    }
+
+    #[test]
+    fn too_much_no_text_and_no_file_are_refused() {
+        let read =
+            |bytes: &[u8]| text(bytes, "standard input", 8, "less").map_err(|e| e.to_string());
+        assert_eq!(read(b"12345678").unwrap(), "12345678");
+        assert_eq!(read(b"123456789").unwrap_err(), "standard input has more than 8 bytes");
+        assert_eq!(read(b"\xff").unwrap_err(), "standard input is not UTF-8");
+        assert!(file(Path::new("/dev/zero"), 8).unwrap_err().to_string().contains("is not a file"));
+        assert!(file(Path::new("/nowhere"), 8).unwrap_err().to_string().contains("/nowhere"));
+    }
+
+    #[test]
+    fn an_editor_writes_the_text() {
+        let dir = tempfile::tempdir().unwrap();
+        let script = dir.path().join("ed");
+        std::fs::write(&script, "printf 'JWT login\\n' >new; cat \"$1\" >>new; mv new \"$1\"\n")
+            .unwrap();
+        let editor = format!("sh -c 'cd {}; . ./ed' ed", dir.path().display());
+        assert_eq!(edited(&editor, "The task").unwrap(), "JWT login");
+        assert!(edited("false", "The task").is_err());
+        assert!(edited("/no/such/editor", "The task").is_err());
+    }
+}

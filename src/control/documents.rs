@@ -1,0 +1,160 @@
+//! What a human reads of a session: its plan, its questions, its summary, and what it changed.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::config::Project;
+use crate::git;
+use crate::service::quoted;
+use crate::session::hook::Hook;
+use crate::session::state::Word;
+use crate::session::store::{self, Document};
+
+use super::error::{Class, Error, Result};
+use super::host::{Operation, Perform};
+use super::session::Session;
+use super::target::Target;
+
+/// Something of a session that can be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Topic {
+    /// The newest plan.
+    Plan,
+    /// The questions, with their answers.
+    Questions,
+    /// The newest summary.
+    Summary,
+    /// What the branch changed.
+    Diff,
+}
+
+impl fmt::Display for Topic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Plan => "plan",
+            Self::Questions => "questions",
+            Self::Summary => "summary",
+            Self::Diff => "diff",
+        })
+    }
+}
+
+/// Reads one of them; without a topic what the session's state calls for, else the newest there is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Read {
+    /// As it was typed.
+    pub session: String,
+    /// What to read.
+    #[serde(default)]
+    pub topic: Option<Topic>,
+}
+
+/// What was read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Text {
+    /// The session's name.
+    pub session: String,
+    /// What it is.
+    pub topic: Topic,
+    /// The file; `None` for a difference.
+    pub file: Option<PathBuf>,
+    /// The text. It is an agent's: not safe for a terminal.
+    pub text: String,
+}
+
+#[async_trait]
+impl Perform for Read {
+    async fn perform(self, on: &Operation<'_>) -> Result<Text> {
+        let Target { context, session } = on.resolve(&self.session)?;
+        let hook = session.hook()?;
+        let topic = self.topic.unwrap_or_else(|| due(&session, &hook));
+        let (file, text) = match topic {
+            Topic::Plan => file(&session, Document::Plan)?,
+            Topic::Questions => file(&session, Document::Questions)?,
+            Topic::Summary => file(&session, Document::Summary)?,
+            Topic::Diff => (None, difference(on, &context.project, &session, &hook).await?),
+        };
+        Ok(Text { session: session.name, topic, file, text })
+    }
+}
+
+/// What the session's state calls for, else the last thing that was written for a human.
+fn due(session: &Session, hook: &Hook) -> Topic {
+    let topic = |document| match document {
+        Document::Plan => Topic::Plan,
+        Document::Questions => Topic::Questions,
+        Document::Summary => Topic::Summary,
+    };
+    let is_there = |document: &Document| session.folder.document(*document).is_some();
+    Document::due(hook.state, hook.waits_for.as_ref())
+        .or_else(|| {
+            let latest_first = [Document::Summary, Document::Plan, Document::Questions];
+            latest_first.into_iter().find(is_there)
+        })
+        .map_or(Topic::Plan, topic)
+}
+
+fn file(session: &Session, which: Document) -> Result<(Option<PathBuf>, String)> {
+    let name = &session.name;
+    let none = |what: &str| {
+        Error::new(Class::NotFound, format!("{name} has no {what} yet"))
+            .hint(format!("see where it is with: samocode status {}", session.instance))
+    };
+    let Some(path) = session.folder.document(which) else {
+        return Err(none(match which {
+            Document::Plan => "plan",
+            Document::Questions => "questions",
+            Document::Summary => "summary",
+        }));
+    };
+    let bytes = store::read(&path)?.unwrap_or_default();
+    Ok((Some(path), String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+async fn difference(
+    on: &Operation<'_>,
+    project: &Project,
+    session: &Session,
+    hook: &Hook,
+) -> Result<String> {
+    let name = &session.name;
+    let Some(branch) = &hook.branch else {
+        let why = format!("{name} has no branch: it is new, or its project has no git repository");
+        return Err(Error::new(Class::NotFound, why));
+    };
+    let state = session.state()?;
+    let base = match state.base() {
+        Some(base) => base.to_owned(),
+        None => git::default_branch(&project.main_repo)?.unwrap_or_default(),
+    };
+    let diff = git::diff(&project.main_repo, &base, branch).await?;
+    if diff.is_cut {
+        on.warnings.add(format!(
+            "only the beginning is shown; all of it: git -C {} diff {base}...{branch}",
+            quoted(&project.main_repo)
+        ));
+    }
+    if let Some(worktree) =
+        hook.worktree.as_ref().filter(|worktree| PathBuf::from(worktree).is_dir())
+        && let Ok(files @ 1..) = git::changed_files(worktree.as_ref()).await
+    {
+        let files = if files == 1 { "1 file".to_owned() } else { format!("{files} files") };
+        on.warnings.add(format!("{files} in {worktree} changed and are not committed"));
+    }
+    Ok(diff.text)
+}
+
+/// The command that merges a finished session's branch; `None` while it is not finished.
+pub(super) fn merge_command(
+    project: &Project,
+    state: Word,
+    branch: Option<&str>,
+) -> Option<String> {
+    let branch = branch.filter(|_| state == Word::Done)?;
+    let branch = shlex::try_quote(branch).ok()?;
+    Some(format!("git -C {} merge {branch}", quoted(&project.main_repo)))
+}

@@ -1,0 +1,224 @@
+//! Taking a session away that is no longer needed: its unit and its worktree go, its branch and its
+//! files stay.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::git::{self, Checkout, Removal};
+use crate::service::{self, quoted, retire};
+use crate::session::state::Word;
+use crate::session::store::{Lock, LockError, crash_point, make_folder};
+
+use super::context::Context;
+use super::error::{Attempt as _, Error, Result};
+use super::host::{Operation, Perform};
+use super::privilege::Raised;
+use super::request;
+use super::session::Session;
+use super::target::Target;
+
+/// Removes the unit and the worktree of a session, and moves its folder to the archive. Refuses
+/// where something would be lost that is on no branch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remove {
+    /// As it was typed.
+    pub session: String,
+    /// Also one that is not done.
+    #[serde(default)]
+    pub unfinished: bool,
+}
+
+/// A session that was removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Removed {
+    /// Its name.
+    pub session: String,
+    /// Its instance.
+    pub instance: String,
+    /// Where its folder is now.
+    pub folder: PathBuf,
+    /// The worktree that was removed; `None` where there was none.
+    pub worktree: Option<PathBuf>,
+    /// Its branch, which stays.
+    pub branch: Option<String>,
+}
+
+/// The folder in SESSIONS that holds the sessions that were removed.
+const ARCHIVE: &str = "_archive";
+
+#[async_trait]
+impl Perform for Remove {
+    async fn perform(self, on: &Operation<'_>) -> Result<Removed> {
+        if on.caller.session().is_some() {
+            return Err(Error::refused("sessions are removed by humans, not by agents"));
+        }
+        let Target { context, session } = on.resolve(&self.session)?;
+        self.check(&session)?;
+        let hook = session.hook()?;
+        // The worktree first: it is where something may be in the way, and then nothing is done.
+        let worktree = remove_worktree(&context, &session).await?;
+        crash_point("the worktree is removed");
+        retire(on, &context, &session).await?;
+        crash_point("the unit is removed");
+        // The folder last: as long as it is there, this can be repeated.
+        let folder = archive(&session)?;
+        Ok(Removed {
+            session: session.name,
+            instance: session.instance,
+            folder,
+            worktree,
+            branch: hook.branch,
+        })
+    }
+}
+
+impl Remove {
+    fn check(&self, session: &Session) -> Result<()> {
+        let (name, instance) = (&session.name, &session.instance);
+        if session.is_worked_on() {
+            return Err(Error::refused(format!("{name} is running"))
+                .hint(format!("stop it first: samocode stop --now {instance}")));
+        }
+        let state = session.hook()?.state;
+        if state != Word::Done && !self.unfinished {
+            return Err(Error::refused(format!("{name} is {state}, not done"))
+                .hint(format!("remove it all the same: samocode remove {instance} --unfinished")));
+        }
+        Ok(())
+    }
+}
+
+async fn remove_worktree(context: &Context, session: &Session) -> Result<Option<PathBuf>> {
+    let project = &context.project;
+    let root = Checkout::of_session(project, &session.folder.name()).root().to_owned();
+    if git::root(&project.main_repo)?.is_none() {
+        return Ok(None);
+    }
+    let name = &session.name;
+    let stays = |what: String, remedy: String| {
+        Err(Error::refused(format!("cannot remove {name}: {what}")).hint(remedy))
+    };
+    let at = quoted(&root);
+    match git::remove_worktree(&project.main_repo, &root).await? {
+        Removal::Removed => Ok(Some(root)),
+        Removal::Absent => Ok(None),
+        Removal::Uncommitted(files) => stays(
+            format!("{} in {at} not committed", plural(files, "file is", "files are")),
+            format!(
+                "look at them: git -C {at} status; keep them: git -C {at} add -A && git -C {at} commit -m \"Keep what was left\"; then run this again"
+            ),
+        ),
+        Removal::Loose(commits) => stays(
+            format!("{} in {at} on no branch", plural(commits, "commit is", "commits are")),
+            format!("keep them: git -C {at} branch {name}-kept; then run this again"),
+        ),
+    }
+}
+
+fn plural(n: usize, one: &str, several: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { several })
+}
+
+/// Removes the unit, if there is one.
+async fn retire(on: &Operation<'_>, context: &Context, session: &Session) -> Result<()> {
+    if service::recorded(context.scope(), &session.instance)?.is_none() {
+        return Ok(());
+    }
+    let manager = context.manager().await?;
+    // A start that comes in between has no effect then.
+    request::stop(session)?;
+    let _root = Raised::up()?;
+    Ok(retire::retire(manager.as_ref(), &session.instance, on.progress).await?)
+}
+
+/// Moves the session's folder to the archive; its new place.
+fn archive(session: &Session) -> Result<PathBuf> {
+    let folder = session.folder.path();
+    let _lock = match Lock::take(&session.folder) {
+        Ok(lock) => lock,
+        Err(LockError::Held(holder)) => {
+            return Err(Error::refused(format!(
+                "{} was started meanwhile ({holder})",
+                session.name
+            ))
+            .hint(format!("stop it first: samocode stop --now {}", session.instance)));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let archive = folder.parent().unwrap_or(folder).join(ARCHIVE);
+    make_folder(&archive)?;
+    let to = free_name(&archive, &session.folder.name());
+    let action = || format!("move {} to {}", folder.display(), to.display());
+    fs::rename(folder, &to).attempt(action)?;
+    for place in [Some(archive.as_path()), folder.parent()].into_iter().flatten() {
+        fs::File::open(place).and_then(|place| place.sync_all()).attempt(action)?;
+    }
+    Ok(to)
+}
+
+/// The first of NAME, NAME-2, … that is not taken.
+fn free_name(archive: &Path, name: &str) -> PathBuf {
+    let mut path = archive.join(name);
+    let mut number = 2;
+    while fs::symlink_metadata(&path).is_ok() {
+        path = archive.join(format!("{name}-{number}"));
+        number += 1;
+    }
+    path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::host::tests::caller;
+    use crate::control::{Call, Class, Host as _, Local};
+    use crate::session::store::Folder;
+
+    async fn remove(root: &Path, unfinished: bool) -> Result<Removed> {
+        let host = Local::new(caller(root));
+        let call = Remove { session: "jwt".to_owned(), unfinished };
+        let answer = host.request(call.into(), &service::quiet).await;
+        answer.result.map(|reply| Remove::reply(reply).unwrap())
+    }
+
+    fn session(root: &Path, phase: &str) -> PathBuf {
+        let folder = root.join("sessions/26-11-20-jwt");
+        fs::create_dir_all(&folder).unwrap();
+        let text = format!("# Session: jwt\n## Status\nPhase: {phase}\n");
+        fs::write(Folder::new(&folder).overview(), text).unwrap();
+        folder
+    }
+
+    #[tokio::test]
+    async fn a_finished_sessions_folder_is_archived_and_its_name_may_come_again() {
+        let root = tempfile::tempdir().unwrap();
+        let archive = root.path().join("sessions/_archive");
+        for place in ["26-11-20-jwt", "26-11-20-jwt-2"] {
+            let folder = session(root.path(), "done");
+            let removed = remove(root.path(), false).await.unwrap();
+            assert_eq!(removed.folder, archive.join(place));
+            assert!(!folder.exists() && Folder::new(&removed.folder).is_begun());
+        }
+        assert_eq!(remove(root.path(), false).await.unwrap_err().class, Class::NotFound);
+    }
+
+    #[tokio::test]
+    async fn an_unfinished_session_stays_unless_that_is_meant() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = session(root.path(), "planning");
+        let error = remove(root.path(), false).await.unwrap_err();
+        assert_eq!(error.class, Class::Refused);
+        let hint = error.hint.unwrap();
+        assert!(hint.contains("samocode remove") && hint.ends_with("jwt --unfinished"), "{hint}");
+        assert!(folder.exists());
+
+        let lock = Lock::take(&Folder::new(&folder)).unwrap();
+        let error = remove(root.path(), true).await.unwrap_err();
+        assert!(error.message.contains("jwt is running"), "{error}");
+        drop(lock);
+        assert!(remove(root.path(), true).await.is_ok());
+    }
+}

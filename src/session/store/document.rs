@@ -1,0 +1,97 @@
+//! The files of a session that a human reads: at a gate, and at the end.
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::folder::Folder;
+use crate::session::state::Word;
+use crate::session::vocabulary::WaitsFor;
+
+/// A file of a session that is written for a human.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Document {
+    /// The plan that waits for approval, or was approved.
+    Plan,
+    /// The questions, with the answers given so far.
+    Questions,
+    /// What was done, written at the end.
+    Summary,
+}
+
+impl Document {
+    /// What to read of a session in this state, before anything else is done.
+    #[must_use]
+    pub const fn due(state: Word, waits_for: Option<&WaitsFor>) -> Option<Self> {
+        match (state, waits_for) {
+            (Word::Done, _) => Some(Self::Summary),
+            (Word::Waiting, Some(WaitsFor::QaAnswers)) => Some(Self::Questions),
+            (Word::Waiting, Some(WaitsFor::PlanApproval)) => Some(Self::Plan),
+            _ => None,
+        }
+    }
+
+    /// What the names of such files contain, as the agents' instructions say.
+    const fn mark(self) -> Option<&'static str> {
+        match self {
+            Self::Plan => Some("-plan-"),
+            Self::Summary => Some("-summary-"),
+            Self::Questions => None,
+        }
+    }
+}
+
+impl Folder {
+    /// The newest file of this kind, if the session has one.
+    #[must_use]
+    pub fn document(&self, which: Document) -> Option<PathBuf> {
+        let Some(mark) = which.mark() else {
+            return Some(self.qa()).filter(|path| path.is_file());
+        };
+        let is_one = |path: &PathBuf| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            name.contains(mark) && name.ends_with(".md")
+        };
+        let written = |path: &PathBuf| fs::metadata(path).and_then(|meta| meta.modified()).ok();
+        let found = self.artifacts().ok()?.into_iter().filter(is_one);
+        found.max_by_key(|path| (written(path), path.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_plan_is_the_one_to_read() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folder::new(place.path());
+        assert_eq!(folder.document(Document::Plan), None);
+        let write = |name: &str, age: u64| {
+            let file = fs::File::create(place.path().join(name)).unwrap();
+            let at = std::time::SystemTime::now() - std::time::Duration::from_secs(age);
+            file.set_modified(at).unwrap();
+        };
+        // A plan of January is newer than one of December.
+        write("12-31-23:10-plan-jwt.md", 600);
+        write("01-01-00:20-plan-jwt.md", 60);
+        write("01-01-00:30-plan-jwt.json", 0);
+        write("01-01-00:40-summary-jwt.md", 0);
+        let name = |which| folder.document(which).map(|path| path.file_name().unwrap().to_owned());
+        assert_eq!(name(Document::Plan).unwrap(), "01-01-00:20-plan-jwt.md");
+        assert_eq!(name(Document::Summary).unwrap(), "01-01-00:40-summary-jwt.md");
+        assert_eq!(name(Document::Questions), None);
+    }
+
+    #[test]
+    fn a_gate_and_the_end_have_something_to_read() {
+        let due = |state, waits_for: Option<WaitsFor>| Document::due(state, waits_for.as_ref());
+        assert_eq!(due(Word::Waiting, Some(WaitsFor::QaAnswers)), Some(Document::Questions));
+        assert_eq!(due(Word::Waiting, Some(WaitsFor::PlanApproval)), Some(Document::Plan));
+        assert_eq!(due(Word::Done, None), Some(Document::Summary));
+        assert_eq!(due(Word::Waiting, Some(WaitsFor::HumanAction)), None);
+        assert_eq!(due(Word::Running, None), None);
+    }
+}
