@@ -169,6 +169,49 @@ fn a_key_that_only_the_shell_has_is_named_and_not_copied() {
 }
 
 #[test]
+fn what_decides_where_the_code_goes_is_named_imported_and_compared() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user("routes");
+    user.write_program("bin/claude", stand_in("#!/bin/bash", ""));
+    let program = user.home.join("bin/claude").display().to_string();
+    let project = user.project("shop").key("CLAUDE_PATH", &program).create();
+    let session = project.named("jwt");
+    let shell = |command: LabCommand| {
+        command
+            .env("CLAUDE_CODE_USE_BEDROCK", "1")
+            .env("AWS_PROFILE", "work")
+            .env("AWS_REGION", "eu-west-1")
+            .env("NODE_EXTRA_CA_CERTS", "/etc/ca.pem")
+    };
+
+    let enabled = shell(enable(&project, &[])).ok();
+    session.wait_for_state("blocked");
+    let named = "AWS_PROFILE, AWS_REGION, CLAUDE_CODE_USE_BEDROCK and NODE_EXTRA_CA_CERTS decide";
+    assert!(enabled.stderr.contains(named), "{enabled}");
+    assert!(enabled.stderr.contains("with --import-env"), "{enabled}");
+    assert_eq!(seen(&user, "CLAUDE_CODE_USE_BEDROCK"), None);
+    let doctor = shell(project.samocode(["doctor"])).output();
+    assert!(doctor.stdout.contains(&format!("! {named}")), "{doctor}");
+
+    let enabled = shell(enable(&project, &["--import-env"])).ok();
+    assert!(!enabled.stderr.contains("decide"), "{enabled}");
+    user.wait_until("the agent has it", BOUND, || {
+        seen(&user, "CLAUDE_CODE_USE_BEDROCK").as_deref() == Some("1")
+            && seen(&user, "NODE_EXTRA_CA_CERTS").as_deref() == Some("/etc/ca.pem")
+    });
+    session.wait_for_state("blocked");
+
+    // The manager's own environment overrides the file.
+    user.systemctl(["set-environment", "AWS_REGION=us-east-1"]).ok();
+    let doctor = shell(project.samocode(["doctor"])).output();
+    let other = "! AWS_REGION has another value in the service manager's environment → use this \
+                 shell's with: systemctl --user import-environment AWS_REGION";
+    assert!(doctor.stdout.replace("\n", " ").contains(other), "{doctor}");
+    let doctor = project.samocode(["doctor"]).output();
+    assert!(doctor.stdout.contains("units have AWS_PROFILE, AWS_REGION, CLAUDE_CODE"), "{doctor}");
+}
+
+#[test]
 fn keys_in_an_agents_output_are_redacted_before_it_is_written() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user("tells");

@@ -124,7 +124,7 @@ fn on_a_terminal_each_question_is_asked_and_saved_at_once() {
     assert_eq!((session.is_active(), unread(&session)), (false, 0));
     let needs = || project.samocode(["status", "jwt", "--json"]).ok().json()["needs"].clone();
     assert_eq!(needs()["count"], 1, "the one that is open");
-    assert!(project.samocode(["status"]).ok().stdout.contains("1 answer: samocode answer jwt"));
+    assert!(project.samocode(["status"]).ok().stdout.contains("1 answer (_qa.md): samocode answer jwt"));
 
     // So does the end of the input.
     let mut second = ask();
@@ -324,7 +324,7 @@ fn answers_written_by_hand_apply_when_the_session_is_started() {
 
     session.answer_file();
     let table = project.samocode(["status"]).ok().stdout;
-    assert!(table.contains("sending the answers: samocode answer jwt"), "{table}");
+    assert!(table.contains("sending the answers (_qa.md): samocode answer jwt"), "{table}");
     let started = project.samocode(["start", "jwt"]).ok().stdout;
     assert!(!started.contains("qa_answers"), "it has its answers: {started}");
 

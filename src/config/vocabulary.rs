@@ -48,6 +48,8 @@ pub struct Variables {
     pub names: &'static [&'static str],
     /// Prefixes of variables that everyone may see unless they are secret, such as cloud settings.
     pub shared: &'static [&'static str],
+    /// Prefixes of variables that decide where its requests go: provider, address, region, model.
+    pub routes: &'static [&'static str],
     /// Variables that locate its files; recorded in the unit.
     pub places: &'static [&'static str],
     /// Variables it sets for the programs it runs. If such an agent started samocode, they would
@@ -59,8 +61,15 @@ pub struct Variables {
 
 impl Variables {
     /// No variables: a base for struct update syntax.
-    pub const NONE: Self =
-        Self { prefixes: &[], names: &[], shared: &[], places: &[], of_parent: &[], defaults: &[] };
+    pub const NONE: Self = Self {
+        prefixes: &[],
+        names: &[],
+        shared: &[],
+        routes: &[],
+        places: &[],
+        of_parent: &[],
+        defaults: &[],
+    };
 }
 
 /// The credentials of a program, and where it keeps them.
@@ -126,7 +135,8 @@ pub enum Owner {
 const NOTICES: &[&str] = &["TELEGRAM_"];
 
 /// Variables for everyone, besides those that end in `_PROXY`.
-const EVERYONES: &[&str] = &["NODE_EXTRA_CA_CERTS"];
+const EVERYONES: &[&str] =
+    &["NODE_EXTRA_CA_CERTS", "NODE_TLS_REJECT_UNAUTHORIZED", "SSL_CERT_DIR", "SSL_CERT_FILE"];
 
 /// The declarations of all agents together.
 #[derive(Debug, Clone)]
@@ -257,6 +267,13 @@ impl Vocabulary {
         }
     }
 
+    /// Whether a variable decides where requests go: an agent's provider, or how it is reached.
+    #[must_use]
+    pub fn decides_route(&self, name: &str) -> bool {
+        self.agents.iter().any(|agent| begins_with(name, agent.variables.routes))
+            || self.owner(name) == Some(Owner::Everyone)
+    }
+
     /// Whether an agent gets a variable, judged by the variable's owner alone.
     #[must_use]
     pub fn reaches(&self, agent: &AgentWords, name: &str, value: &str) -> bool {
@@ -304,7 +321,10 @@ impl Vocabulary {
             words.extend(begin.map(|prefix| format!("{prefix}*")));
             words.extend(variables.names.iter().map(|name| (*name).to_owned()));
         }
-        format!("{}, *_PROXY and {}", words.join(", "), EVERYONES.join(", "))
+        let (last, rest) = EVERYONES.split_last().unwrap_or((&"", &[]));
+        words.push("*_PROXY".to_owned());
+        words.extend(rest.iter().map(|name| (*name).to_owned()));
+        format!("{} and {last}", words.join(", "))
     }
 }
 

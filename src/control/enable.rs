@@ -6,10 +6,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::agent::environment::{importable, secrets_in_shell};
+use crate::agent::environment::importable;
+use crate::agent::unseen::Unseen;
 use crate::agent::vocabulary;
 use crate::config::{EnvFile, Flags};
 use crate::git::{Plan, Start, WorktreePlan};
+use crate::service::ServiceManager;
 use crate::session::WaitsFor;
 use crate::session::state::Word;
 
@@ -127,7 +129,7 @@ impl Perform for Enable {
         unit.install(manager.as_ref(), on.progress).await?;
         unit.start(manager.as_ref(), on.progress).await?;
         let waits = if became == Became::Known { Waits::of(on.caller, session)? } else { None };
-        warn_of_secrets(context)?;
+        warn_of_unseen(context, manager.as_ref()).await?;
         tell_notes(context, session).await;
         Ok(Enabled {
             session: session.name.clone(),
@@ -158,15 +160,13 @@ fn import_env(context: &Context) -> Result<()> {
 }
 
 /// A user's unit does not see the shell's variables.
-fn warn_of_secrets(context: &Context) -> Result<()> {
-    let secrets = secrets_in_shell(&vocabulary(), &context.caller.env, &context.env_file()?);
-    if !secrets.is_empty() {
-        let (are, them) = if secrets.len() == 1 { ("is", "it") } else { ("are", "them") };
-        context.warnings.add(format!(
-            "{} {are} set in this shell only, and units do not see {them}: save {them} in {} with --import-env",
-            secrets.join(", "),
-            context.dirs.short(&context.dirs.env_file())
-        ));
+async fn warn_of_unseen(context: &Context, manager: &dyn ServiceManager) -> Result<()> {
+    let units = manager.environment().await?.into_iter().collect();
+    let file = context.env_file()?;
+    let unseen = Unseen::of(&vocabulary(), &context.caller.env, &units, &file);
+    let env_file = context.dirs.short(&context.dirs.env_file());
+    for difference in unseen.describe(&env_file, "--import-env") {
+        context.warnings.add(format!("{}: {}", difference.what, difference.remedy));
     }
     Ok(())
 }

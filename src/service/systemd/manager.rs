@@ -201,6 +201,13 @@ impl ServiceManager for Systemd {
         Ok(Box::new(UnitFolder::at(self.scope, self.unit_dir().await?)))
     }
 
+    async fn environment(&self) -> Result<Vec<(String, String)>, Error> {
+        let all = self.manager.environment().await;
+        let all = all.map_err(self.failed("ask for the environment of units"))?;
+        let split = |line: &String| line.split_once('=').map(|(n, v)| (n.to_owned(), v.to_owned()));
+        Ok(all.iter().filter_map(split).collect())
+    }
+
     async fn lingering(&self) -> Result<bool, Error> {
         if self.scope == Scope::System {
             return Ok(true);
