@@ -18,8 +18,18 @@ build=${CARGO_TARGET_DIR:-$PWD/target}/macos
 
 skip() {
     echo "SKIPPED: the check for macOS: $*"
-    [[ ${CI:-} != true ]]
-    exit
+    [[ ${CI:-} != true ]] || exit 1
+    # As automake has it, and run.sh.
+    exit 77
+}
+
+# Whether Debian's Rust is as new as the crate wants it. Debian 12 has one that is from its security
+# updates only.
+is_new_enough() {
+    local wanted has
+    wanted=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' Cargo.toml)
+    has=$(/usr/bin/rustc --version | cut -d ' ' -f 2)
+    [[ $(printf '%s\n' "$wanted" "$has" | sort -V | head -n 1) == "$wanted" ]]
 }
 
 has_rust() {
@@ -37,6 +47,8 @@ if ! has_rust; then
         "${packages[@]}" >/dev/null || skip "${packages[*]} cannot be installed"
     has_rust || skip "${packages[*]} bring no source of the standard library"
 fi
+is_new_enough ||
+    skip "Debian's $(/usr/bin/rustc --version) is too old; the security updates of Debian 12 have a newer one"
 
 # A compiler that writes an empty file where -o says, and an archiver that makes the archive.
 mkdir -p "$tools"
