@@ -64,6 +64,8 @@ fn a_second_demo_replaces_the_first_and_remove_leaves_nothing() {
     assert!(user.exists(DROP_IN));
 
     user.samocode(["demo", "--remove"]).ok();
+    let again = user.samocode(["demo", "--remove"]).ok();
+    assert_eq!(again.stdout, "There is no demo in ~/.cache/samocode/demo.\n");
     assert!(!user.exists(".cache/samocode/demo"));
     assert!(!user.exists(DROP_IN));
 }

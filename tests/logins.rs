@@ -71,9 +71,12 @@ fn a_login_lifts_the_pause_of_all_sessions_that_wait_for_it() {
     reaches(&user, &api);
     let project = user.project("shop").create();
     let (first, second) = (project.named("jwt"), project.named("second"));
-    enable(&project, &[]).ok();
+    let enabled = enable(&project, &[]).ok();
+    assert!(enabled.stderr.contains("no credentials for claude were found"), "{enabled}");
     first.wait_for_state("paused");
     assert_eq!(first.journal("paused")[0]["cause"], "credentials");
+    let waited = project.samocode(["wait", "jwt", "--timeout", "60s"]).output();
+    assert_eq!(waited.code, 13, "it takes a human to log in: {waited}");
     second.enable(&["--task", "Mow the lawn"]);
     second.wait_for_state("paused");
     assert_eq!(second.journal("run_started").len(), 0);

@@ -124,7 +124,9 @@ fn on_a_terminal_each_question_is_asked_and_saved_at_once() {
     assert_eq!((session.is_active(), unread(&session)), (false, 0));
     let needs = || project.samocode(["status", "jwt", "--json"]).ok().json()["needs"].clone();
     assert_eq!(needs()["count"], 1, "the one that is open");
-    assert!(project.samocode(["status"]).ok().stdout.contains("1 answer (_qa.md): samocode answer jwt"));
+    assert!(
+        project.samocode(["status"]).ok().stdout.contains("1 answer (_qa.md): samocode answer jwt")
+    );
 
     // So does the end of the input.
     let mut second = ask();

@@ -30,6 +30,7 @@ mod logins;
 mod machine;
 mod mail;
 mod mistakes;
+mod new_user;
 mod notify_test;
 mod outcomes;
 mod output;

@@ -121,6 +121,14 @@ fn a_lost_conversation_is_followed_by_a_fresh_one_that_knows_what_happened() {
     let session = project.named("fails");
     session.enable(&["--task", "Paint the fence"]);
     user.wait_until("the tool runs", BOUND, || user.exists("held"));
+    // Its cost is unknown until it ends, which does not look like none.
+    user.wait_until("its tokens are shown", BOUND, || {
+        session.hook()["run"]["tokens"]["input"].as_u64().is_some_and(|tokens| tokens > 0)
+    });
+    let status = project.samocode(["status", "fails"]).ok();
+    assert!(status.stdout.contains("? · 100 tokens read"), "{status}");
+    let cost = project.samocode(["cost"]).ok();
+    assert!(cost.stdout.contains("Cost unknown for 1 of 1 run."), "{cost}");
 
     user.sh("find ~/.claude/projects -name '*.jsonl' -delete").ok();
     user.run(["kill", "-KILL", &session.worker()]).ok();
@@ -134,6 +142,8 @@ fn a_lost_conversation_is_followed_by_a_fresh_one_that_knows_what_happened() {
         (3, conversation(0), &true.into())
     );
     assert_eq!(outcomes(&session)[0], ("not_resumed".into(), true, false));
+    assert_eq!(session.journal("run_lost")[0]["tokens"]["input"], 100);
+    assert!(session.hook()["unpriced"].as_u64().is_some_and(|runs| runs > 0), "lost for good");
     assert_eq!(runs[2]["resume"], false);
     assert_ne!(conversation(2), conversation(0), "never the same failing id twice");
     let asked = api.requests();

@@ -91,6 +91,63 @@ fn root_stops_and_starts_a_session_of_the_systems_manager() {
     assert_eq!(lab.root_sh(&foreign).ok().stdout, "", "not the user's");
 }
 
+/// The command after this mark in a text, up to the end of its line.
+fn command_after<'t>(text: &'t str, mark: &str) -> &'t str {
+    let found = text.split(mark).nth(1).and_then(|rest| rest.lines().next());
+    found.unwrap_or_else(|| panic!("{mark:?} is not in {text}")).trim()
+}
+
+#[test]
+fn plain_root_finds_a_session_from_anywhere_and_every_hint_can_be_pasted() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user_without_manager("sysplain");
+    let project = user.project("shop").key("SAMOCODE_AGENT", "rehearsal").create();
+    // `~` is the user's home, whoever looks.
+    let home = user.home.to_string_lossy().into_owned();
+    let text = user.read("shop/.samocode").replace(&home, "~");
+    user.write("shop/.samocode", text);
+    let session = project.named("sysroot");
+    let from = |cwd: &str, line: &str| lab.root(["sh", "-c", line]).cwd(cwd);
+    let here = project.dir.to_string_lossy().into_owned();
+
+    let enable = "samocode enable --system --run-as sysplain sysroot --task 'JWT login'";
+    let enabled = from(&here, enable).ok();
+    assert!(enabled.stdout.contains("logs: samocode logs --system -f sysroot"), "{enabled}");
+    wait_to_rest(lab, &session, "waiting", "requirements");
+    for cwd in [here.as_str(), "/root", "/"] {
+        let listed = from(cwd, "samocode status --system").ok();
+        assert!(listed.stdout.contains("sysroot"), "{cwd}: {listed}");
+        let why = from(cwd, "samocode why --system sysroot").ok();
+        let answer = command_after(&why.stdout, "it resumes after: ");
+        assert_eq!(answer, "samocode answer --system sysroot", "{cwd}");
+    }
+    let none = from("/", "samocode status").ok();
+    assert!(none.stderr.contains("samocode status --system"), "{none}");
+    let mistyped = from("/", "samocode status --system sysrot").output();
+    assert!(mistyped.stderr.contains("did you mean 'sysroot'?"), "{mistyped}");
+
+    from("/root", "samocode answer --system sysroot --accept-suggestions").ok();
+    wait_to_rest(lab, &session, "waiting", "planning");
+    let stopped = from("/root", "samocode stop --system sysroot").ok();
+    let start = command_after(&stopped.stdout, "Resume it with: ").to_owned();
+    assert_eq!(start, "samocode start --system sysroot");
+    let theirs = project.samocode(["why", "--system", "sysroot"]).ok();
+    assert!(theirs.stdout.contains("after: sudo samocode start --system sysroot"), "{theirs}");
+    from("/root", &start).ok();
+    from("/root", "samocode approve --system sysroot").ok();
+    wait_to_rest(lab, &session, "done", "done");
+
+    let removed = from("/root", "samocode remove --system sysroot").ok();
+    assert!(removed.stdout.contains("Branch sysroot stays."), "{removed}");
+    assert!(project.worktree("sysroot").is_none() && project.session("sysroot").is_none());
+    assert_eq!(
+        from("/", "samocode status --system --json | grep -c sysroot").output().stdout,
+        "0\n"
+    );
+    let foreign = format!("find {} {} -not -user {}", home, project.sessions.display(), user.name);
+    assert_eq!(lab.root_sh(&foreign).ok().stdout, "", "not the user's");
+}
+
 #[test]
 fn the_systems_manager_is_for_root_and_runs_nothing_as_root() {
     let Some(lab) = lab::get() else { return };

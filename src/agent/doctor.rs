@@ -104,6 +104,18 @@ pub async fn examine(exam: &Exam<'_>) -> Vec<Finding> {
     findings
 }
 
+/// The agents of some phase for which a unit would find no credentials.
+#[must_use]
+pub fn without_credentials(exam: &Exam<'_>) -> Vec<Finding> {
+    let specs = exam.registry.specs().filter(|spec| {
+        let word = spec.words().name;
+        let is_used = |phase| exam.settings.agent(phase).word() == word;
+        !spec.words().credentials.keys.is_empty() && Phase::ALL.into_iter().any(is_used)
+    });
+    let found = specs.map(|spec| credentials(exam, spec));
+    found.filter(|finding| finding.status != Status::Ok).collect()
+}
+
 async fn program(exam: &Exam<'_>, agent: &Agent) -> Finding {
     let run = RunIds {
         session: "doctor".to_owned(),

@@ -133,7 +133,7 @@ fn make_private(folder: &Path) -> io::Result<()> {
 /// The file's text with the variables set. The last line that sets one is replaced, since that is
 /// the one in effect.
 fn merged(old: &str, variables: &[(String, Secret)]) -> Result<String, Error> {
-    let mut lines: Vec<String> = old.lines().map(str::to_owned).collect();
+    let mut lines: Vec<String> = old.split_inclusive('\n').map(str::to_owned).collect();
     for (name, value) in variables {
         let new = assignment(name, value.expose())?;
         let sets = |line: &String| {
@@ -142,19 +142,36 @@ fn merged(old: &str, variables: &[(String, Secret)]) -> Result<String, Error> {
             parsed.is_ok_and(|file| file.entries().iter().any(|entry| entry.key == *name))
         };
         match lines.iter_mut().rev().find(|line| sets(line)) {
-            Some(line) => *line = new,
-            None => lines.push(new),
+            Some(line) => *line = new + ending(line),
+            None => {
+                let end = lines.last().map_or("\n", |last| ending(last)).to_owned();
+                if let Some(last) = lines.last_mut()
+                    && ending(last).is_empty()
+                {
+                    last.push('\n');
+                }
+                lines.push(new + &end);
+            }
         }
     }
     if old.is_empty() {
         lines.insert(
             0,
-            "# Credentials for samocode's agents and notices. Keep this file private (mode 0600)."
+            "# Credentials for samocode's agents and notices. Keep this file private (mode 0600).\n"
                 .to_owned(),
         );
     }
-    let end = if old.contains("\r\n") { "\r\n" } else { "\n" };
-    Ok(lines.join(end) + end)
+    let text = lines.concat();
+    Ok(if ending(&text).is_empty() { text + "\n" } else { text })
+}
+
+/// The line ending of a line; empty if it has none.
+fn ending(line: &str) -> &'static str {
+    match line {
+        _ if line.ends_with("\r\n") => "\r\n",
+        _ if line.ends_with('\n') => "\n",
+        _ => "",
+    }
 }
 
 #[cfg(test)]
@@ -233,6 +250,17 @@ mod tests {
             expected,
             "a second time changes nothing"
         );
+    }
+
+    #[test]
+    fn saving_changes_no_other_line_of_a_file_with_mixed_line_endings() {
+        let old = "# a\r\nOPENAI_API_KEY=o\nGEMINI_API_KEY=old\r\n\r# b\n\nHTTPS_PROXY=p";
+        let new = merged(old, &[secret("GEMINI_API_KEY", "g"), secret("HTTP_PROXY", "q")]).unwrap();
+        let expected =
+            "# a\r\nOPENAI_API_KEY=o\nGEMINI_API_KEY=g\r\n\r# b\n\nHTTPS_PROXY=p\nHTTP_PROXY=q\n";
+        assert_eq!(new, expected);
+        let new = merged("A=1\nB=2", &[secret("B", "3")]).unwrap();
+        assert_eq!(new, "A=1\nB=3\n");
     }
 
     #[test]

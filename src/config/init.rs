@@ -25,7 +25,7 @@ pub struct InitReport {
     pub project: Project,
     /// Whether its file was written; if not, it existed before and is unchanged.
     pub written: bool,
-    /// Whether it is in a git repository.
+    /// Whether its code is in a git repository.
     pub in_repository: bool,
     /// The folders that were created.
     pub made: Vec<PathBuf>,
@@ -60,7 +60,11 @@ pub fn init(dir: &Path, dirs: &Dirs, options: &InitOptions) -> Result<InitReport
         Some(repository) => exclude(repository)?,
         None => false,
     };
-    Ok(InitReport { in_repository: repository.is_some(), project, written, made, excluded })
+    // An existing file may name a repository elsewhere.
+    let is_in = |known: &Repository| project.main_repo.starts_with(main_root(known));
+    let in_repository =
+        repository.as_ref().is_some_and(is_in) || Repository::open(&project.main_repo).is_ok();
+    Ok(InitReport { in_repository, project, written, made, excluded })
 }
 
 /// The repository that contains a folder. A repository of the whole home folder, as some people
@@ -241,6 +245,18 @@ mod tests {
             2,
             "no temporary file is left"
         );
+    }
+
+    #[test]
+    fn a_repository_in_a_folder_below_is_one() {
+        let place = Place::new();
+        fs::create_dir(place.home.join("p")).unwrap();
+        place.repository("p/repo");
+        fs::write(place.home.join("p/.samocode"), "MAIN_REPO=repo\nWORKTREES=w\nSESSIONS=s\n")
+            .unwrap();
+        let report = place.init("p").unwrap();
+        assert!(report.in_repository && !report.written);
+        assert_eq!(report.project.main_repo, place.home.join("p/repo"));
     }
 
     #[test]

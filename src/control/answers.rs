@@ -11,7 +11,8 @@ use crate::session::state::Word;
 
 use super::error::{Error, Result};
 use super::host::{Operation, Perform};
-use super::post::{Saved, Sent, Wait, check_sender, not_waiting, post};
+use super::pending::Wait;
+use super::post::{Saved, Sent, check_sender, not_waiting, post};
 use super::questions;
 use super::session::Session;
 use super::target::Target;

@@ -187,8 +187,10 @@ pub(crate) fn project_owner(caller: &Caller) -> Option<u32> {
     std::fs::metadata(config).ok().map(|meta| meta.uid())
 }
 
-/// The project that `config` names, else that of the caller's folder.
+/// The project that `config` names, else that of the caller's folder; `~` in it is the caller's
+/// home. Root's own folder is looked at with root's power, even while it works for a user.
 pub(super) fn project_here(caller: &Caller) -> Result<Project, crate::config::Error> {
+    let _root = Raised::up().ok();
     Project::find_with(caller.config.as_deref(), &caller.cwd, &caller.env)
 }
 

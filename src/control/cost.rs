@@ -72,7 +72,7 @@ pub struct Sum {
     pub tokens: Usage,
     /// How many runs.
     pub runs: u32,
-    /// Runs whose cost is unknown, as they died with their worker.
+    /// Runs whose cost is unknown: they were interrupted, or have not ended.
     pub unknown: u32,
     /// How long they took together.
     pub seconds: i64,
@@ -80,7 +80,7 @@ pub struct Sum {
 
 impl Sum {
     fn add(&mut self, other: &Self) {
-        self.usd += other.usd;
+        self.usd = (self.usd + other.usd).min(f64::MAX);
         self.tokens.add(other.tokens);
         self.runs += other.runs;
         self.unknown += other.unknown;
@@ -99,6 +99,9 @@ impl Ledger {
     fn of(session: &Session) -> Result<Self> {
         let mut ledger = Self::default();
         read_journal(&session.folder, |entry| ledger.entry(entry))?;
+        if let Some(run) = session.hook()?.run {
+            ledger.running(run.tokens, Timestamp::now());
+        }
         Ok(ledger)
     }
 
@@ -109,21 +112,29 @@ impl Ledger {
             }
             Event::RunEnded(event::RunEnded { cost, .. }) => {
                 let tokens = cost.tokens;
-                let unknown = u32::from(cost.usd.is_none() && tokens != Usage::default());
+                let unknown = u32::from(cost.usd.is_none() && !tokens.is_none());
                 self.count(
-                    entry,
+                    entry.at,
                     Sum { usd: cost.usd.unwrap_or(0.0), tokens, unknown, ..Sum::default() },
                 );
             }
-            Event::RunLost(_) => self.count(entry, Sum { unknown: 1, ..Sum::default() }),
+            Event::RunLost(event::RunLost { tokens, .. }) => {
+                self.count(entry.at, Sum { tokens: *tokens, unknown: 1, ..Sum::default() });
+            }
             _ => {}
         }
     }
 
-    fn count(&mut self, entry: &Entry, mut sum: Sum) {
+    /// Counts a run that has not ended, with the tokens it has used so far.
+    fn running(&mut self, tokens: Usage, now: Timestamp) {
+        let unknown = u32::from(!tokens.is_none());
+        self.count(now, Sum { tokens, unknown, ..Sum::default() });
+    }
+
+    fn count(&mut self, ended: Timestamp, mut sum: Sum) {
         let Some((phase, since)) = self.run.take() else { return };
         sum.runs = 1;
-        sum.seconds = entry.at.duration_since(since).as_secs().max(0);
+        sum.seconds = ended.duration_since(since).as_secs().max(0);
         self.phases.entry(phase).or_default().add(&sum);
     }
 
@@ -181,15 +192,23 @@ mod tests {
             // The same end told again is of no run.
             at(61, ended.clone()),
             at(100, started(Phase::Testing)),
-            at(130, Event::RunLost(event::RunLost { run: "r".into() })),
+            at(130, Event::RunLost(event::RunLost { run: "r".into(), tokens: Usage::default() })),
             at(200, started(Phase::Done)),
             at(201, ended),
         ] {
             ledger.entry(&entry);
         }
+        // Nothing is under way any more.
+        ledger.running(Usage { input: 7, ..Usage::default() }, Timestamp::UNIX_EPOCH);
         let testing = &ledger.phases[&Phase::Testing];
         assert_eq!((testing.runs, testing.unknown, testing.seconds), (2, 1, 90));
         assert!((ledger.total().usd - 1.0).abs() < 1e-9);
         assert_eq!(ledger.total().tokens.input, 20);
+        ledger.entry(&at(300, started(Phase::Done)));
+        let now = Timestamp::from_second(310).unwrap();
+        ledger.running(Usage { input: 7, ..Usage::default() }, now);
+        let total = ledger.total();
+        assert_eq!((total.runs, total.unknown, total.tokens.input), (4, 2, 27));
+        assert_eq!(total.seconds, 101);
     }
 }

@@ -6,12 +6,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+use crate::agent::doctor::{Exam, without_credentials};
 use crate::agent::environment::importable;
 use crate::agent::unseen::Unseen;
-use crate::agent::vocabulary;
-use crate::config::{EnvFile, Flags};
+use crate::agent::{REGISTRY, vocabulary};
+use crate::config::{Env, EnvFile, Flags};
 use crate::git::{Plan, Start, WorktreePlan};
-use crate::service::ServiceManager;
 use crate::session::WaitsFor;
 use crate::session::state::Word;
 
@@ -102,7 +102,7 @@ impl Waits {
     /// What a session waits for, if no human has answered in its files.
     pub(super) fn of(caller: &Caller, session: &Session) -> Result<Option<Self>> {
         let hook = session.hook()?;
-        let open = hook.waits_for.clone().filter(|_| !session.is_answered_by_hand(&hook));
+        let open = hook.waits_for.clone().filter(|_| !session.is_answered_by_hand());
         Ok(open.map(|waits_for| Self {
             command: caller.command(&waits_for.answer_command(&session.instance)),
             waits_for,
@@ -129,7 +129,9 @@ impl Perform for Enable {
         unit.install(manager.as_ref(), on.progress).await?;
         unit.start(manager.as_ref(), on.progress).await?;
         let waits = if became == Became::Known { Waits::of(on.caller, session)? } else { None };
-        warn_of_unseen(context, manager.as_ref()).await?;
+        let of_units = manager.environment().await?.into_iter().collect();
+        warn_of_unseen(context, &of_units)?;
+        warn_of_credentials(context, &unit, &of_units)?;
         tell_notes(context, session).await;
         Ok(Enabled {
             session: session.name.clone(),
@@ -160,10 +162,9 @@ fn import_env(context: &Context) -> Result<()> {
 }
 
 /// A user's unit does not see the shell's variables.
-async fn warn_of_unseen(context: &Context, manager: &dyn ServiceManager) -> Result<()> {
-    let units = manager.environment().await?.into_iter().collect();
+fn warn_of_unseen(context: &Context, of_units: &Env) -> Result<()> {
     let file = context.env_file()?;
-    let unseen = Unseen::of(&vocabulary(), &context.caller.env, &units, &file);
+    let unseen = Unseen::of(&vocabulary(), &context.caller.env, of_units, &file);
     let env_file = context.dirs.short(&context.dirs.env_file());
     for difference in unseen.describe(&env_file, "--import-env") {
         context.warnings.add(format!("{}: {}", difference.what, difference.remedy));
@@ -186,6 +187,24 @@ pub(super) async fn tell_notes(context: &Context, session: &Session) {
     }
     let notes = session.hook().map(|hook| hook.notes).unwrap_or_default();
     notes.into_iter().for_each(|note| context.warnings.add(note));
+}
+
+/// Without credentials the first run is refused, and the session paused until somebody logs in.
+fn warn_of_credentials(context: &Context, unit: &UnitFiles<'_>, of_units: &Env) -> Result<()> {
+    let exam = Exam {
+        registry: &REGISTRY,
+        env: &unit.env,
+        units: of_units,
+        dirs: &context.dirs,
+        file: &context.env_file()?,
+        settings: &unit.settings,
+        is_root: false,
+        samocode: &context.caller.binary,
+    };
+    for finding in without_credentials(&exam) {
+        context.warnings.add(format!("{}: {}", finding.what, finding.remedy));
+    }
+    Ok(())
 }
 
 fn planned_branch(context: &Context, session: &Session) -> Option<String> {

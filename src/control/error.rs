@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::AgentError;
+use crate::platform::privilege::StaysLow;
 use crate::session::mail::MailError;
 use crate::session::names::BadName;
 use crate::session::qa::QaError;
@@ -142,6 +143,7 @@ classes! {
     StoreError => Unavailable,
     LockError => Unavailable,
     git::Error => Unavailable,
+    StaysLow => Unavailable,
     serde_json::Error => Internal,
 }
 

@@ -5,8 +5,11 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+use crate::agent::vocabulary;
+use crate::config::{Env, Flags, Settings};
 use crate::git;
 use crate::service::{self, Scope};
+use crate::session::Phase;
 use crate::session::event;
 use crate::session::journal::Event;
 use crate::session::qa::{Answer, Qa};
@@ -191,9 +194,28 @@ impl Perform for Show {
             view,
             unit,
             task: state.task,
-            agent,
+            agent: agent.map(|word| named_agent(&context, &session, word)),
             base: state.place.and_then(|place| place.base),
         })
+    }
+}
+
+/// An agent as its run's journal names it, with the command line where that says more and is known.
+fn named_agent(context: &Context, session: &Session, word: String) -> String {
+    let recorded = service::recorded(context.scope(), &session.instance).ok().flatten();
+    let env: Env = match recorded {
+        Some(recorded) => recorded.environment.into_iter().collect(),
+        None => context.caller.env.clone(),
+    };
+    let mut env = env;
+    env.set_default("HOME", &context.dirs.home);
+    let words = vocabulary();
+    let settings = Settings::load(&words, Some(&context.project), &env, &Flags::default());
+    let Ok(settings) = settings else { return word };
+    let mut chosen = Phase::ALL.into_iter().map(|phase| settings.agent(phase));
+    match chosen.find(|agent| agent.word() == word && agent.command().is_some()) {
+        Some(agent) => agent.to_string(),
+        None => word,
     }
 }
 

@@ -62,6 +62,7 @@ pub mod host;
 pub mod inbox;
 pub(crate) mod install;
 pub mod look;
+mod pending;
 pub mod post;
 pub(crate) mod privilege;
 pub(crate) mod questions;

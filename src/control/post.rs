@@ -2,10 +2,8 @@
 //! session take them up.
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::session::Phase;
 use crate::session::WaitsFor;
 use crate::session::describe::harmless;
 use crate::session::hook::Hook;
@@ -16,8 +14,9 @@ use crate::session::state::Word;
 use super::context::Context;
 use super::error::{Error, Result};
 use super::host::{Operation, Perform};
+use super::pending::Wait;
 use super::questions;
-use super::request::{deliver_once, message};
+use super::request::{deliver_last, deliver_once, message};
 use super::session::Session;
 use super::target::Target;
 use super::wake::rouse;
@@ -51,31 +50,6 @@ pub struct Send {
     pub kind: Kind,
     /// The words; only a nudge and a handoff need none.
     pub text: String,
-}
-
-/// That a session waits for a human; also of one that was stopped while it did.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Wait {
-    /// `qa_answers`, `plan_approval`, `file_update`, `human_action`.
-    pub(super) waits_for: WaitsFor,
-    /// In which phase.
-    pub(super) phase: Phase,
-    since: Timestamp,
-}
-
-impl Wait {
-    /// What a session waits for, if it does.
-    pub(super) fn of(hook: &Hook) -> Option<Self> {
-        let waits = matches!(hook.state, Word::Waiting | Word::Stopped);
-        let waits_for = hook.waits_for.clone().filter(|_| waits)?;
-        Some(Self { waits_for, phase: hook.phase, since: hook.since })
-    }
-
-    /// The id of a word to this very wait. Said twice it is one message, and what was meant for
-    /// one gate never opens the next.
-    fn message_id(&self, kind: Kind) -> String {
-        format!("{kind}-{}", self.since.as_microsecond())
-    }
 }
 
 /// That a session does not wait for `what`, and what it does instead.
@@ -188,17 +162,22 @@ pub(super) async fn post(
     let mut message = message(session, &context.caller, kind, body)?;
     let hook = session.hook()?;
     if let Some(wait) = wait {
-        message.id = wait.message_id(kind);
+        message.id = wait.message_id(&message, &session.folder)?;
     }
     let (then, trouble) = if session.folder.was_read(&message.id) {
         (Then::Taken, None)
+    } else if wait.is_some() && session.folder.is_unread(&message.id) {
+        rouse(context, session, hook.state, &message).await
     } else if wait.is_some() && Wait::of(&hook).as_ref() != wait {
         return Err(Error::refused(format!(
             "{} has already moved on; nothing was sent",
             session.name
         )));
     } else {
-        deliver_once(session, &mut message)?;
+        match wait {
+            Some(_) => deliver_last(&session.folder, &mut message)?,
+            None => deliver_once(&session.folder, &mut message)?,
+        }
         rouse(context, session, hook.state, &message).await
     };
     if let Some(trouble) = trouble {
@@ -344,30 +323,6 @@ fn fill_suggestions(qa: &mut Qa) -> Result<Vec<Saved>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::state::{Standing, State};
-
-    fn hook(standing: Standing, stopped: bool, since: i64) -> Hook {
-        let since = Timestamp::from_second(since).unwrap();
-        Hook::of(&State { standing, stopped, since, ..State::default() })
-    }
-
-    #[test]
-    fn a_word_to_one_wait_is_one_message_and_none_to_the_next_wait() {
-        let waiting = Standing::Waiting { waits_for: WaitsFor::PlanApproval, reason: None };
-        let id = |since| {
-            Wait::of(&hook(waiting.clone(), false, since)).unwrap().message_id(Kind::Approve)
-        };
-        assert_eq!(id(7), id(7));
-        assert_ne!(id(7), id(8));
-    }
-
-    #[test]
-    fn a_session_that_was_stopped_while_it_waited_still_waits() {
-        let waiting = Standing::Waiting { waits_for: WaitsFor::QaAnswers, reason: None };
-        assert!(Wait::of(&hook(waiting, true, 7)).is_some());
-        assert_eq!(Wait::of(&hook(Standing::Running, true, 7)), None);
-        assert_eq!(Wait::of(&hook(Standing::Running, false, 7)), None);
-    }
 
     #[test]
     fn an_approval_takes_the_suggestions_there_are() {

@@ -1,10 +1,11 @@
 //! In system scope the verbs run as root, for the manager and `/etc`; the session's files belong
 //! to the user it runs as. So root's power is put down first and taken up only where it is needed.
 
-use nix::unistd::{Gid, Uid, User, setegid, seteuid};
+use nix::unistd::{Uid, User, setegid, seteuid};
 
 use crate::config::Env;
 use crate::platform::groups;
+pub(crate) use crate::platform::privilege::Raised;
 use crate::service::Scope;
 
 use super::context::Caller;
@@ -91,40 +92,5 @@ impl RunAs {
         env.set("USER", user.name.clone());
         env.set("LOGNAME", user.name.clone());
         env
-    }
-}
-
-/// Root's power, taken up until this is dropped.
-#[derive(Debug)]
-pub(crate) struct Raised {
-    before: Option<(Uid, Gid)>,
-}
-
-impl Raised {
-    /// Takes it up, if it was put down.
-    ///
-    /// # Errors
-    /// The system's.
-    pub(crate) fn up() -> Result<Self> {
-        if Uid::effective().is_root() || !Uid::current().is_root() {
-            return Ok(Self { before: None });
-        }
-        let before = (Uid::effective(), Gid::effective());
-        if seteuid(Uid::from_raw(0)).and_then(|()| setegid(Gid::from_raw(0))).is_err() {
-            return Err(Error::unavailable("cannot become root again"));
-        }
-        Ok(Self { before: Some(before) })
-    }
-}
-
-impl Drop for Raised {
-    fn drop(&mut self) {
-        if let Some((uid, gid)) = self.before {
-            let lowered = setegid(gid).and_then(|()| seteuid(uid));
-            if lowered.is_err() {
-                // Never go on with more power than was meant.
-                std::process::abort();
-            }
-        }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::session::event;
@@ -11,7 +11,7 @@ use crate::session::journal::Event;
 use crate::session::mail::{Kind, Message};
 use crate::session::overview::Overview;
 use crate::session::state::{State, Word};
-use crate::session::store::{self, Journal, Lock, LockError};
+use crate::session::store::{self, Folder, Journal, Lock, LockError};
 use crate::session::{Phase, RetryCause};
 
 use super::context::Caller;
@@ -104,7 +104,7 @@ pub(crate) fn begin_or_resume(session: &Session, work: &Work) -> Result<Became> 
             };
         }
         let overview = store::read(&session.folder.overview())?.unwrap_or_default();
-        let overview = Overview::parse(String::from_utf8_lossy(&overview).into_owned());
+        let overview = Overview::parse(overview);
         let status = overview.status();
         journal.append(Event::Imported(event::Imported {
             name: session.name.clone(),
@@ -113,6 +113,7 @@ pub(crate) fn begin_or_resume(session: &Session, work: &Work) -> Result<Became> 
             iteration: status.iteration.unwrap_or(0),
             total: status.total_iterations.unwrap_or(0),
             gate: crate::session::advance::Gate::Closed,
+            asked: None,
             waits_for: None,
             blocked: None,
             done: true,
@@ -237,7 +238,7 @@ fn write_hook(session: &Session, state: &State) -> Result<()> {
 /// For a message that is too large, and what is in the way on disk.
 pub(crate) fn send(session: &Session, caller: &Caller, kind: Kind, body: &str) -> Result<Message> {
     let mut message = message(session, caller, kind, body)?;
-    deliver_once(session, &mut message)?;
+    deliver_once(&session.folder, &mut message)?;
     Ok(message)
 }
 
@@ -246,16 +247,26 @@ pub(crate) fn send(session: &Session, caller: &Caller, kind: Kind, body: &str) -
 ///
 /// # Errors
 /// What is in the way on disk.
-pub(crate) fn deliver_once(session: &Session, message: &mut Message) -> Result<()> {
-    let is_same = |known: &Message| {
-        (&known.from, known.kind, &known.body) == (&message.from, message.kind, &message.body)
-    };
-    let unread = session.folder.unread()?.messages.into_iter().map(|(_, known)| known);
-    match unread.into_iter().find(is_same) {
+pub(crate) fn deliver_once(folder: &Folder, message: &mut Message) -> Result<()> {
+    let unread = folder.unread()?.messages.into_iter().map(|(_, known)| known);
+    match unread.into_iter().find(|known| known.says_the_same(message)) {
         Some(known) => *message = known,
-        None => session.folder.deliver(message)?,
+        None => deliver_last(folder, message)?,
     }
     Ok(())
+}
+
+/// Delivers a message that is to be read after all that lie unread. They are read in the order of
+/// their times, and a clock may have been set back since.
+///
+/// # Errors
+/// What is in the way on disk.
+pub(crate) fn deliver_last(folder: &Folder, message: &mut Message) -> Result<()> {
+    let unread = folder.unread()?.messages;
+    if let Some((_, last)) = unread.last().filter(|(_, last)| last.at >= message.at) {
+        message.at = last.at.checked_add(SignedDuration::from_micros(1)).unwrap_or(message.at);
+    }
+    Ok(folder.deliver(message)?)
 }
 
 /// A message to the session, not sent yet.

@@ -47,6 +47,9 @@ pub struct Ran {
     pub reason: Option<String>,
     /// What it waits for, unless a human has answered in its files.
     pub waits: Option<Waits>,
+    /// Whether somebody interrupted it in the middle of its work.
+    #[serde(default)]
+    pub interrupted: bool,
     /// Why the worker did not come to a rest of its own, if it did not.
     pub failure: Option<Class>,
 }
@@ -111,7 +114,10 @@ pub(crate) async fn work(
         },
     };
     let view = View::of(caller, &context.project.root, session, None)?;
+    let view = view.in_project(&context.project);
     view.notes.iter().for_each(|note| context.warnings.add(note));
     let waits = Waits::of(caller, session)?;
-    Ok(Ran { view, state: hook.state, reason: hook.reason, waits, failure })
+    let interrupted =
+        matches!(outcome.ended, Ended::Stopped) && matches!(hook.state, Word::New | Word::Running);
+    Ok(Ran { view, state: hook.state, reason: hook.reason, waits, interrupted, failure })
 }

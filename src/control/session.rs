@@ -1,18 +1,14 @@
 //! A session's files, as the other modules of `control` read them.
 
-use std::path::PathBuf;
-
-use crate::session::Overview;
-use crate::session::Phase;
-use crate::session::WaitsFor;
 use crate::session::event;
+use crate::session::hand_edit::hand_edit;
 use crate::session::history::History;
 use crate::session::hook::Hook;
 use crate::session::journal::Event;
 use crate::session::overview::Blocked;
-use crate::session::qa::Qa;
-use crate::session::state::{State, Word};
+use crate::session::state::{Standing, State, Word};
 use crate::session::store::{self, Folder, JournalError, Lock, read_journal};
+use crate::session::{Files, Overview, Phase};
 
 use super::context::Warnings;
 use super::error::Result;
@@ -93,13 +89,20 @@ impl Session {
 
     fn overview(&self) -> Overview {
         let overview = store::read(&self.folder.overview()).ok().flatten().unwrap_or_default();
-        Overview::parse(String::from_utf8_lossy(&overview).into_owned())
+        Overview::parse(overview)
     }
 
     /// A session without a journal, as its worker will take it over from its files.
     fn imported(&self, overview: &Overview) -> Result<Event, String> {
         let history = store::read(&self.folder.history()).ok().flatten().unwrap_or_default();
-        crate::session::import(&self.name, overview, &History::parse(&history).lines)
+        let questions = self.folder.questions();
+        let files = Files {
+            overview,
+            history: &History::parse(&history).lines,
+            qa: questions.as_ref().map(|file| &file.qa),
+            has_hook: self.folder.hook().exists(),
+        };
+        crate::session::import(&self.name, files)
     }
 
     /// What a session without a journal waits for or is blocked by, as its worker will see it.
@@ -115,9 +118,8 @@ impl Session {
         };
         if hook.state == Word::Waiting {
             hook.waits_for = waits_for;
-            let qa = store::read(&self.folder.qa()).ok().flatten().unwrap_or_default();
-            let qa = Qa::parse(String::from_utf8_lossy(&qa).into_owned());
-            hook.questions = Some(qa.waiting()).filter(|open| *open > 0);
+            let open = self.folder.questions().map_or(0, |file| file.qa.waiting());
+            hook.questions = Some(open).filter(|open| *open > 0);
         } else if hook.state == Word::Blocked {
             hook.reason = blocked;
         }
@@ -125,19 +127,15 @@ impl Session {
 
     /// Whether the next worker finds an answer in what a human edited in the files, so that the
     /// session waits no longer.
-    pub(crate) fn is_answered_by_hand(&self, hook: &Hook) -> bool {
-        let text = |path: PathBuf| {
-            let bytes = store::read(&path).ok().flatten()?;
-            Some(String::from_utf8_lossy(&bytes).into_owned())
-        };
-        let phase =
-            text(self.folder.overview()).and_then(|text| Overview::parse(text).status().phase);
-        if phase.is_some_and(|phase| phase != hook.phase) {
-            return true;
+    pub(crate) fn is_answered_by_hand(&self) -> bool {
+        let state = self.state().unwrap_or_default();
+        if state.seq == 0 {
+            // Its worker will take answers that are there for the human's.
+            return self.folder.questions().is_some_and(|file| file.qa.is_answered());
         }
-        hook.waits_for == Some(WaitsFor::QaAnswers)
-            && text(self.folder.qa())
-                .map(Qa::parse)
-                .is_some_and(|qa| !qa.questions().is_empty() && qa.waiting() == 0)
+        // Its worker may have found them already, and the hook not say so yet.
+        !matches!(state.standing, Standing::Waiting { .. })
+            || hand_edit(&state, &self.overview().status(), self.folder.questions().as_ref())
+                .is_some()
     }
 }

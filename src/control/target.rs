@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use nix::unistd::{Uid, User};
+
 use crate::config::{Dirs, Error as ProjectError, Flags, Project};
 use crate::service;
 use crate::session::clock;
@@ -132,7 +134,10 @@ fn unknown_here(caller: &Caller, typed: &str, error: ProjectError) -> Error {
 /// The project of an instance the units know.
 fn project_of_instance(caller: &Caller, instance: &str, dirs: &Dirs) -> Option<Project> {
     let recorded = service::recorded(caller.scope, instance).ok().flatten()?;
-    Project::read(&recorded.config, Some(&dirs.home)).ok()
+    // `~` is the home of the user it runs as, whoever looks.
+    let user = recorded.uid.and_then(|uid| User::from_uid(Uid::from_raw(uid)).ok().flatten());
+    let home = user.map_or_else(|| dirs.home.clone(), |user| user.dir);
+    Project::read(&recorded.config, Some(&home)).ok()
 }
 
 /// Finds a session by what a person typed; it need not exist.

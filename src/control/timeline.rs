@@ -194,7 +194,7 @@ pub(crate) fn read(session: &Session) -> Result<Vec<Item>> {
 mod tests {
     use super::*;
     use crate::session::history::HistoryLine;
-    use crate::session::journal::RunCost;
+    use crate::session::journal::{RunCost, Usage};
 
     fn chronicle(events: Vec<Event>) -> Vec<Item> {
         let mut chronicle = Chronicle::default();
@@ -253,13 +253,14 @@ mod tests {
             phase: Phase::Investigation,
             status: Status::Continue,
             state: None,
+            asked: None,
             step: Step::Enter { phase: Phase::Requirements },
         })
     }
 
     #[test]
     fn an_iteration_of_two_runs_is_one_with_the_cost_of_both() {
-        let lost = Event::RunLost(event::RunLost { run: "r".into() });
+        let lost = Event::RunLost(event::RunLost { run: "r".into(), tokens: Usage::default() });
         let items =
             chronicle(vec![worker(), started(1), worker(), lost, started(2), ended(0.5), taken()]);
         let Some(Item::Iteration(last)) = items.last() else { panic!("{items:?}") };

@@ -14,7 +14,7 @@ use crate::session::mail::{Kind, Message};
 use crate::session::phase::Phase;
 use crate::session::state::Word;
 use crate::session::store::{Document, OutageNotes};
-use crate::session::{self, WaitsFor};
+use crate::session::{self, Cause, WaitsFor};
 
 use super::context::Caller;
 use super::documents::merge_command;
@@ -58,6 +58,9 @@ pub struct View {
     pub until: Option<Timestamp>,
     /// Why it is in this state, where that needs a word.
     pub reason: Option<String>,
+    /// What pauses it, while it is paused.
+    #[serde(default)]
+    pub cause: Option<Cause>,
     /// What the agent said of its last iteration.
     pub summary: Option<String>,
     /// What it needs from a human.
@@ -71,7 +74,10 @@ pub struct View {
     pub merge: Option<String>,
     /// What it has cost so far, in US dollars.
     pub cost_usd: f64,
-    /// Tokens so far.
+    /// How many runs, with the current one, used tokens whose cost is unknown.
+    #[serde(default)]
+    pub unpriced_runs: u32,
+    /// Tokens so far, with those of the current run.
     pub tokens: Tokens,
     /// Its unit; `None` where no service manager was asked.
     pub unit: Option<Unit>,
@@ -140,6 +146,8 @@ impl View {
         } else {
             hook.reason.clone()
         };
+        let live = hook.run.as_ref().map(|run| run.tokens).unwrap_or_default();
+        let tokens = hook.tokens.plus(live);
         let running = hook.run.as_ref().filter(|_| state == Word::Running);
         Ok(Self {
             session: session.name.clone(),
@@ -158,6 +166,7 @@ impl View {
             since: Some(hook.since).filter(|since| *since != Timestamp::UNIX_EPOCH),
             until: hook.until.filter(|_| state != Word::Stopped),
             reason,
+            cause: hook.cause.clone().filter(|_| state == Word::Paused),
             summary: hook.summary.clone(),
             needs: needs(&hook, session, state)
                 .map(|needs| Needs { command: caller.command(&needs.command), ..needs }),
@@ -166,7 +175,8 @@ impl View {
                 .map(|path| path.display().to_string()),
             merge: None,
             cost_usd: hook.cost_usd,
-            tokens: Tokens { input: hook.tokens.input, output: hook.tokens.output },
+            unpriced_runs: hook.unpriced + u32::from(!live.is_none()),
+            tokens: Tokens { input: tokens.input, output: tokens.output },
             unit: unit.map(|unit| Unit {
                 name: crate::service::unit_name(&session.instance),
                 active: unit.active.to_string(),

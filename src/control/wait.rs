@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::service;
+use crate::session::Cause;
 use crate::session::journal::Event;
 use crate::session::mail::Kind;
 use crate::session::state::Word;
@@ -108,10 +109,16 @@ impl Wait {
         }
         match view.state {
             Word::Done | Word::Waiting | Word::Blocked | Word::Stopped | Word::Failed => true,
-            Word::Paused => view.until.is_none(),
+            Word::Paused => view.until.is_none() || is_for_a_human(view.cause.as_ref()),
             Word::New | Word::Running | Word::Queued | Word::Limited => false,
         }
     }
+}
+
+/// Whether what pauses a session ends only when a human does something, however often it is tried
+/// again meanwhile.
+const fn is_for_a_human(cause: Option<&Cause>) -> bool {
+    matches!(cause, Some(Cause::Credentials | Cause::Disk))
 }
 
 /// Whether mail lies in the inbox that lets the session go on, and a unit whose worker will take

@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 
 use super::Error;
+use crate::platform::privilege::{hand_over, started};
 
 /// Variables that tie git to one repository or index. When a git hook calls samocode, they are set
 /// for the hook's repository, not ours (`git rev-parse --local-env-vars`, and the quarantine of
@@ -92,6 +93,8 @@ pub(super) fn bare_git() -> std::process::Command {
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
+    // Filters and hooks of a user's repository are the user's programs.
+    hand_over(&mut command);
     command
 }
 
@@ -138,7 +141,8 @@ impl Finished {
 
 /// Runs a short local read to completion.
 pub(super) fn read(command: &mut std::process::Command) -> Result<Finished, Error> {
-    let output = command.output().map_err(Error::NoGit)?;
+    let child = started(|| command.spawn()).map_err(Error::NoGit)?;
+    let output = child.wait_with_output().map_err(Error::NoGit)?;
     Ok(Finished {
         said: telling_line(&output.stderr, output.status),
         status: output.status,
@@ -152,7 +156,7 @@ pub(super) async fn run(
     doing: &str,
     limit: Duration,
 ) -> Result<Finished, Error> {
-    let mut child = command.spawn().map_err(Error::NoGit)?;
+    let mut child = started(|| command.spawn()).map_err(Error::NoGit)?;
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     // Declared after the child, so dropped before it: the group is still ours when it is killed.
     let mut group = Group::of(&child);

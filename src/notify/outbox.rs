@@ -15,7 +15,7 @@ use super::{Notice, NoticeKind, Notifier, NotifyError};
 /// When to retry after a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retry {
-    /// The pause before the second attempt; each later one is four times as long.
+    /// The pause before the second attempt; each later one is three times as long.
     pub pause: Duration,
     /// The most attempts per notice.
     pub tries: u32,
@@ -26,7 +26,7 @@ pub struct Retry {
 
 impl Default for Retry {
     fn default() -> Self {
-        Self { pause: Duration::from_secs(1), tries: 6, longest: Duration::from_secs(300) }
+        Self { pause: Duration::from_secs(1), tries: 4, longest: Duration::from_secs(30) }
     }
 }
 
@@ -38,7 +38,7 @@ impl Retry {
         if tries >= self.tries {
             return None;
         }
-        let own = self.pause.saturating_mul(4_u32.saturating_pow(tries.saturating_sub(1)));
+        let own = self.pause.saturating_mul(3_u32.saturating_pow(tries.saturating_sub(1)));
         match after {
             Some(asked) if *asked > self.longest => None,
             Some(asked) => Some(own.max(*asked)),
@@ -249,9 +249,14 @@ impl Outbox {
 impl Pending {
     fn unfinished(&self, why: &str) -> Delivery {
         let mut delivery = locked(&self.so_far).clone();
-        if let Err(last) = &delivery.result {
-            delivery.result = Err(NotifyError::Final(format!("{why}: {last}")));
-        }
+        let reason = |last: &dyn std::fmt::Display| format!("{why}: {last}");
+        delivery.result = match delivery.result {
+            Err(NotifyError::Retryable { reason: last, after }) => {
+                Err(NotifyError::Retryable { reason: reason(&last), after })
+            }
+            Err(last) => Err(NotifyError::Final(reason(&last))),
+            Ok(()) => Ok(()),
+        };
         delivery
     }
 }

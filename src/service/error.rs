@@ -163,6 +163,11 @@ pub enum Unfit {
         "{0:?} contains a control character or ends with a backslash, which a unit file cannot hold: rename it"
     )]
     Control(String),
+    /// A program whose path systemd refuses however it is quoted.
+    #[error(
+        "systemd runs no program whose path contains a quote, a backslash or a control character, as {0:?} does: install samocode in another folder, then run its `enable` again"
+    )]
+    Program(String),
     /// A relative path where systemd requires an absolute one.
     #[error("{0:?} is a relative path; a unit file needs an absolute one")]
     Relative(String),

@@ -11,10 +11,10 @@ use super::vocabulary::{Needs, WaitsFor};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Gate {
-    /// The phase has not waited for a human yet.
+    /// The phase has not waited for a human yet, or has worked on since without an answer.
     #[default]
     Closed,
-    /// The phase has waited, but the human has not answered since.
+    /// The phase waits for a human, and no run has started since.
     Waited,
     /// The human has answered since the wait: the session may move to the next phase.
     Open,

@@ -24,6 +24,12 @@ const fn is_zero(n: &u64) -> bool {
 }
 
 impl Usage {
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// Adds the tokens of `other`.
     pub const fn add(&mut self, other: Self) {
         *self = self.plus(other);
@@ -44,6 +50,16 @@ impl Usage {
     #[must_use]
     pub const fn taken_in(self) -> u64 {
         self.input.saturating_add(self.cache_read).saturating_add(self.cache_write)
+    }
+}
+
+/// An amount in US dollars, to the cent. With a part that is unknown it is marked with `?`.
+#[must_use]
+pub fn dollars(amount: f64, part_is_unknown: bool) -> String {
+    match (part_is_unknown, amount > 0.0) {
+        (false, _) => format!("${amount:.2}"),
+        (true, true) => format!("${amount:.2} + ?"),
+        (true, false) => "?".to_owned(),
     }
 }
 
@@ -68,4 +84,16 @@ pub struct RunCost {
     /// How many processes the run left behind; they were killed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leftovers: Option<u32>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_cost_does_not_look_like_none() {
+        assert_eq!(dollars(0.0, false), "$0.00");
+        assert_eq!(dollars(0.0, true), "?");
+        assert_eq!(dollars(2.309, true), "$2.31 + ?");
+    }
 }

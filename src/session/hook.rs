@@ -8,7 +8,7 @@ use super::Elsewhere;
 use super::journal::Usage;
 use super::phase::Phase;
 use super::state::{Standing, State, Word};
-use super::vocabulary::{Needs, WaitsFor};
+use super::vocabulary::{Cause, Needs, WaitsFor};
 
 /// The contents of `_hook.json`; field names are the file format.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,6 +39,9 @@ pub struct Hook {
     /// Why the session is waiting, blocked or paused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// What pauses the session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
     /// What a blocked session needs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub needs: Option<Needs>,
@@ -61,6 +64,9 @@ pub struct Hook {
     pub cost_usd: f64,
     /// Tokens used by all runs so far.
     pub tokens: Usage,
+    /// Runs whose cost in US dollars is unknown.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unpriced: u32,
     /// What the last iteration did, from its signal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub summary: Option<String>,
@@ -81,6 +87,14 @@ pub struct HookRun {
     /// What the agent is doing, in a few words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub doing: Option<String>,
+    /// The tokens it has used so far. Its cost is known when it ends.
+    #[serde(default, skip_serializing_if = "Usage::is_none")]
+    pub tokens: Usage,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+const fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 impl Hook {
@@ -88,6 +102,7 @@ impl Hook {
     /// keeps retrying until it is fixed.
     pub fn pause(&mut self, reason: String, since: Timestamp) {
         self.state = Word::Paused;
+        self.cause = Some(Cause::Disk);
         self.reason = Some(reason);
         self.since = since;
         self.until = None;
@@ -98,6 +113,7 @@ impl Hook {
     #[must_use]
     pub fn of(state: &State) -> Self {
         let (mut waits_for, mut reason, mut needs, mut until) = (None, None, None, None);
+        let mut pauses = None;
         match &state.standing {
             Standing::Waiting { waits_for: what, reason: why } => {
                 waits_for = Some(what.clone());
@@ -108,7 +124,8 @@ impl Hook {
                 needs = Some(what.clone());
             }
             Standing::Limited { until: end } => until = Some(*end),
-            Standing::Paused { detail, until: end, .. } => {
+            Standing::Paused { detail, until: end, cause } => {
+                pauses = Some(cause.clone());
                 reason = Some(detail.clone());
                 until = *end;
             }
@@ -127,20 +144,46 @@ impl Hook {
                 log: open.log.clone(),
                 since: open.since,
                 doing: None,
+                tokens: Usage::default(),
             }),
             waits_for,
             questions: None,
             reason,
+            cause: pauses,
             needs,
             until,
             last_progress: state.last_progress,
             worktree: state.working_dir().map(str::to_owned),
             branch: state.branch().map(str::to_owned),
             elsewhere: state.elsewhere.as_ref().map(Elsewhere::describe),
-            cost_usd: (state.costs.usd * 1e6).round() / 1e6,
+            cost_usd: rounded(state.costs.usd),
             tokens: state.costs.tokens,
+            unpriced: state.costs.unpriced,
             summary: state.last_signal.as_ref().and_then(|last| last.line.summary.clone()),
             notes: state.notes.all(),
+        }
+    }
+}
+
+/// A cost rounded to millionths of a dollar; one too large for that has none.
+fn rounded(usd: f64) -> f64 {
+    let rounded = (usd * 1e6).round() / 1e6;
+    if rounded.is_finite() { rounded } else { usd }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::state::Costs;
+
+    #[test]
+    fn a_hook_can_be_read_back_whatever_the_session_cost() {
+        for (usd, shown) in [(1.8e302, 1.8e302), (f64::MAX, f64::MAX), (0.123_456_789, 0.123_457)] {
+            let tokens = Usage { input: u64::MAX, output: u64::MAX, ..Usage::default() };
+            let costs = Costs { usd, tokens, last: None, unpriced: 0 };
+            let hook = Hook::of(&State { costs, ..State::default() });
+            let read: Hook = serde_json::from_slice(&serde_json::to_vec(&hook).unwrap()).unwrap();
+            assert!((read.cost_usd - shown).abs() <= shown * 1e-12, "{}", read.cost_usd);
         }
     }
 }

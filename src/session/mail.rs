@@ -46,6 +46,12 @@ impl Kind {
         Self::Handoff,
     ];
 
+    /// Whether it says yes or no to what a session waits for.
+    #[must_use]
+    pub const fn is_verdict(&self) -> bool {
+        matches!(self, Self::Answer | Self::Approve | Self::Reject)
+    }
+
     /// The word used in the message's file.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -191,6 +197,12 @@ impl Message {
             serde_json::to_vec(self).map_err(|error| MailError::NotJson(error.to_string()))?;
         json.push(b'\n');
         Ok(json)
+    }
+
+    /// Whether another message has the same sender, kind and words.
+    #[must_use]
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        (&self.from, self.kind, &self.body) == (&other.from, other.kind, &other.body)
     }
 
     /// The name of the message's file in `_inbox/` and `_mail/`.

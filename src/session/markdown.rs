@@ -205,20 +205,20 @@ pub(super) fn line_ending(text: &str) -> &'static str {
     }
 }
 
-/// Inserts lines after `line`, with the line ending used there.
-pub(super) fn insert_behind(text: &mut String, line: &Line, new: &[&str]) {
+/// The text to insert at the end of `line` so that `new` follows it, with the line ending used
+/// there.
+pub(super) fn lines_behind(text: &str, line: &Line, new: &[&str]) -> String {
     let ended = line.next > line.end;
-    let ending =
-        if ended { text[line.end..line.next].to_owned() } else { line_ending(text).into() };
+    let ending = if ended { &text[line.end..line.next] } else { line_ending(text) };
     let mut inserted = String::new();
     for content in new {
         if ended {
-            inserted.extend([*content, &*ending]);
+            inserted.extend([*content, ending]);
         } else {
-            inserted.extend([&*ending, *content]);
+            inserted.extend([ending, *content]);
         }
     }
-    text.insert_str(line.next, &inserted);
+    inserted
 }
 
 #[cfg(test)]

@@ -1,12 +1,14 @@
 //! A session: a task with a folder of plain files. Everything here but [`store`] is pure.
 
 pub mod advance;
+pub mod asked;
 pub mod clock;
 mod cost;
 mod deaths;
 pub mod describe;
 mod elsewhere;
 pub mod event;
+pub mod hand_edit;
 pub mod history;
 pub mod hook;
 mod import;
@@ -26,8 +28,9 @@ pub mod state;
 pub mod store;
 mod vocabulary;
 
+pub use cost::dollars;
 pub use elsewhere::Elsewhere;
-pub use import::import;
+pub use import::{Files, import};
 pub use names::SessionName;
 pub use overview::Overview;
 pub use phase::Phase;

@@ -23,7 +23,13 @@ fn hint(word: &str) -> String {
                 near = near.replace(double, single);
             }
         }
-        near = near.trim_end_matches(".lock").trim_matches(['-', '.', '_']).to_owned();
+        loop {
+            let trimmed = near.trim_matches(['-', '.', '_']).trim_end_matches(".lock");
+            if trimmed == near {
+                break;
+            }
+            near = trimmed.to_owned();
+        }
         if !near.is_empty() {
             break;
         }
@@ -129,9 +135,9 @@ pub fn project_slug(folder: &str) -> String {
             slug.push(c);
         }
     }
-    let slug = slug.trim_matches(['-', '.']);
-    let slug: String = slug.chars().take(MAX_NAME).collect();
-    if slug.is_empty() { "project".to_owned() } else { slug }
+    let slug: String = slug.trim_matches(['-', '.']).chars().take(MAX_NAME).collect();
+    let slug = slug.trim_end_matches(['-', '.']);
+    if slug.is_empty() { "project".to_owned() } else { slug.to_owned() }
 }
 
 /// Whether `word` can be one of our unit instances. Programs run by units check this before they
@@ -205,7 +211,25 @@ mod tests {
         assert_eq!(name_in_folder("26-11-20-"), None);
     }
 
+    #[test]
+    fn a_slug_that_is_cut_makes_an_instance_too() {
+        for end in ["-", ".", "-.", ".-.", "_"] {
+            let folder = format!("{}{end}{}", "x".repeat(MAX_NAME - end.len()), "y".repeat(20));
+            let slug = project_slug(&folder);
+            assert!(is_instance(&format!("jwt--{slug}")), "{slug}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn a_name_that_is_suggested_is_one(typed in "[a-zA-Z.:_ /-]{0,9}(\\.lock){0,2}[a-z.-]{0,70}") {
+            if let Err(error) = SessionName::new(&typed)
+                && let Some((_, near)) = error.to_string().split_once("Did you mean '")
+            {
+                prop_assert!(SessionName::new(near.trim_end_matches("'?")).is_ok(), "{}", near);
+            }
+        }
+
         #[test]
         fn what_is_accepted_is_safe_everywhere(typed in "\\PC{0,80}") {
             if let Ok(name) = SessionName::new(&typed) {
@@ -217,7 +241,7 @@ mod tests {
         }
 
         #[test]
-        fn a_slug_makes_an_instance(folder in "\\PC{0,100}") {
+        fn a_slug_makes_an_instance(folder in "(\\PC|[a-z.-]){0,100}") {
             let name = SessionName::new("x").unwrap();
             let instance = name.instance(Some(&project_slug(&folder)));
             prop_assert!(is_instance(&instance), "{}", instance);

@@ -4,9 +4,14 @@
 //! leaves every other byte alone.
 
 use std::fmt;
+use std::ops::Range;
 
 use super::markdown::{self, KeyLine, Line};
 use super::phase::Phase;
+
+mod new;
+
+pub use new::NewOverview;
 
 /// The lines of the `## Status` section, in file order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -108,84 +113,53 @@ pub struct StatusLines {
     pub next: Option<String>,
 }
 
-/// The contents of a new overview. All but `task` are flattened to one line.
-#[derive(Debug, Clone, Copy)]
-pub struct NewOverview<'a> {
-    /// The session's name, for the title.
-    pub name: &'a str,
-    /// When the session started, as `MM-DD HH:MM`.
-    pub started: &'a str,
-    /// The folder the agent works in.
-    pub working_dir: &'a str,
-    /// The task, in any number of lines.
-    pub task: &'a str,
-    /// What to investigate first; `None` to leave that to the agent.
-    pub dive: Option<&'a str>,
-    /// The phase the session starts in.
-    pub phase: Phase,
-    /// The current iteration, for the counters and the flow log.
-    pub iteration: u32,
+/// An `_overview.md`, with edits that leave everything else as it is, bytes that are not UTF-8
+/// included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Overview {
+    bytes: Vec<u8>,
+    /// The same with [`STRAY`] in place of each byte that is not UTF-8, so that offsets agree.
+    text: String,
 }
 
-/// An `_overview.md`, with edits that leave everything else as it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Overview(String);
+/// Stands for a byte that is not UTF-8 when the file is read.
+const STRAY: char = '?';
 
 impl Overview {
-    /// Accepts any text. Missing parts read as `None` and are added when set.
+    /// Accepts any bytes. Missing parts read as `None` and are added when set.
     #[must_use]
-    pub fn parse(text: impl Into<String>) -> Self {
-        Self(text.into())
+    pub fn parse(bytes: impl Into<Vec<u8>>) -> Self {
+        let bytes = bytes.into();
+        let mut text = String::with_capacity(bytes.len());
+        for chunk in bytes.utf8_chunks() {
+            text.push_str(chunk.valid());
+            text.extend(chunk.invalid().iter().map(|_| STRAY));
+        }
+        Self { bytes, text }
     }
 
-    /// Creates the overview of a new session. Task lines that would be taken for a part of the file
-    /// (headings, status lines, an unclosed fence) are quoted with `> `.
-    #[must_use]
-    pub fn new(new: &NewOverview<'_>) -> Self {
-        let line = markdown::one_line;
-        let (started, task) = (line(new.started), quoted(new.task));
-        let dive = new.dive.map(line).filter(|dive| !dive.is_empty());
-        let dive = dive.map_or_else(String::new, |dive| format!("Dive: {dive}\n"));
-        Self(format!(
-            "# Session: {name}\n\
-             Started: {started}\n\
-             Working Dir: {working_dir}\n\
-             {dive}\n\
-             ## Task\n\
-             {task}\n\n\
-             ## Status\n\
-             Phase: {phase}\n\
-             Iteration: {iteration}\n\
-             Total Iterations: {iteration}\n\
-             Blocked: no\n\
-             Last Action: Session created\n\
-             Next: Begin {phase}\n\n\
-             ## Flow Log\n\
-             - [{iteration:03} @ {started}] Session created\n\n\
-             ## Files\n",
-            name = line(new.name),
-            working_dir = line(new.working_dir),
-            phase = new.phase,
-            iteration = new.iteration,
-        ))
-    }
-
-    /// The full text of the file.
+    /// The text of the file, with `?` for each byte that is not UTF-8.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
+    }
+
+    /// The contents of the file.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
     /// Reads the `## Status` section.
     #[must_use]
     pub fn status(&self) -> StatusLines {
-        let lines = markdown::lines(&self.0);
+        let lines = markdown::lines(&self.text);
         let Some(section) = self.status_section(&lines) else {
             return StatusLines::default();
         };
         let value = |field: Field| {
             let (_, found) = self.find(section, field)?;
-            Some(&self.0[found.value]).filter(|value| !value.is_empty())
+            Some(&self.text[found.value]).filter(|value| !value.is_empty())
         };
         StatusLines {
             phase: value(Field::Phase).and_then(|text| markdown::bare(text).parse().ok()),
@@ -202,23 +176,24 @@ impl Overview {
     /// that a task with its own headings is read whole.
     #[must_use]
     pub fn task(&self) -> Option<&str> {
-        let lines = markdown::lines(&self.0);
-        let heading = lines.iter().position(|line| line.is_heading(&self.0, 2, "Task"))?;
+        let lines = markdown::lines(&self.text);
+        let heading = lines.iter().position(|line| line.is_heading(&self.text, 2, "Task"))?;
         let behind = &lines[heading + 1..];
-        let is_log = |line: &Line| line.is_heading(&self.0, 2, "Flow Log");
+        let is_log = |line: &Line| line.is_heading(&self.text, 2, "Flow Log");
         let log = behind.iter().position(is_log).unwrap_or(behind.len());
-        let status = behind[..log].iter().rposition(|line| line.is_heading(&self.0, 2, "Status"));
+        let status =
+            behind[..log].iter().rposition(|line| line.is_heading(&self.text, 2, "Status"));
         let end = status.unwrap_or_else(|| self.section_length(behind));
         let (from, to) = (behind.first()?.start, behind[..end].last()?.end);
-        Some(self.0[from..to].trim()).filter(|task| !task.is_empty())
+        Some(self.text[from..to].trim()).filter(|task| !task.is_empty())
     }
 
     /// The session's name, from the first heading.
     #[must_use]
     pub fn title(&self) -> Option<&str> {
-        let lines = markdown::lines(&self.0);
+        let lines = markdown::lines(&self.text);
         let (_, title) =
-            lines.iter().filter_map(|line| line.heading(&self.0)).find(|h| h.0 == 1)?;
+            lines.iter().filter_map(|line| line.heading(&self.text)).find(|h| h.0 == 1)?;
         let label = title.get(..8).filter(|label| label.eq_ignore_ascii_case("session:"));
         let title = label.map_or(title, |label| title[label.len()..].trim_start());
         Some(title).filter(|title| !title.is_empty())
@@ -246,15 +221,15 @@ impl Overview {
     /// flattened to one line.
     pub fn set(&mut self, field: Field, value: &str) {
         let value = markdown::one_line(value);
-        let lines = markdown::lines(&self.0);
+        let lines = markdown::lines(&self.text);
         let Some(section) = self.status_section(&lines) else {
             let line = format!("{}: {value}", field.key());
             return self.add_section("Status", &line, &["Flow Log", "Files"]);
         };
         if let Some((_, found)) = self.find(section, field) {
-            let new = found.replacement(&self.0, &value);
+            let new = found.replacement(&self.text, &value);
             let place = found.value;
-            return self.0.replace_range(place, &new);
+            return self.splice(place, &new);
         }
         let near = |fields: &[Field]| fields.iter().find_map(|other| self.find(section, *other));
         let (mut before, after) = (Field::ALL, Field::ALL);
@@ -270,7 +245,7 @@ impl Overview {
             }
         };
         let at = section[at].clone();
-        markdown::insert_behind(&mut self.0, &at, &[&line]);
+        self.splice(at.next..at.next, &markdown::lines_behind(&self.text, &at, &[&line]));
         self.set(field, &value);
     }
 
@@ -281,31 +256,32 @@ impl Overview {
         if line == "- " {
             return;
         }
-        let lines = markdown::lines(&self.0);
-        let Some(heading) = lines.iter().rposition(|l| l.is_heading(&self.0, 2, "Flow Log")) else {
+        let lines = markdown::lines(&self.text);
+        let Some(heading) = lines.iter().rposition(|l| l.is_heading(&self.text, 2, "Flow Log"))
+        else {
             return self.add_section("Flow Log", &line, &["Files"]);
         };
         let length = 1 + self.section_length(&lines[heading + 1..]);
         let section = &lines[heading..heading + length];
-        if section.iter().any(|old| old.content(&self.0).trim() == line) {
+        if section.iter().any(|old| old.content(&self.text).trim() == line) {
             return;
         }
-        let blank = |line: &Line| line.content(&self.0).trim().is_empty();
+        let blank = |line: &Line| line.content(&self.text).trim().is_empty();
         if let Some(last) = section.iter().rfind(|line| !blank(line)).cloned() {
-            markdown::insert_behind(&mut self.0, &last, &[&line]);
+            self.splice(last.next..last.next, &markdown::lines_behind(&self.text, &last, &[&line]));
         }
     }
 
     /// Number of lines before the next heading of level one or two.
     fn section_length(&self, lines: &[Line]) -> usize {
-        let is_end = |line: &Line| line.heading(&self.0).is_some_and(|(level, _)| level <= 2);
+        let is_end = |line: &Line| line.heading(&self.text).is_some_and(|(level, _)| level <= 2);
         lines.iter().position(is_end).unwrap_or(lines.len())
     }
 
     /// The `## Status` section, including its heading: the last one with a phase, otherwise the
     /// last. An unquoted task may contain such a section too, before the real one.
     fn status_section<'l>(&self, lines: &'l [Line]) -> Option<&'l [Line]> {
-        let is_status = |at: &usize| lines[*at].is_heading(&self.0, 2, "Status");
+        let is_status = |at: &usize| lines[*at].is_heading(&self.text, 2, "Status");
         let sections = || {
             (0..lines.len()).rev().filter(is_status).map(|at| {
                 let length = self.section_length(&lines[at + 1..]);
@@ -318,66 +294,50 @@ impl Overview {
     /// The first line of this field in a section, and its index there.
     fn find(&self, section: &[Line], field: Field) -> Option<(usize, KeyLine<'_>)> {
         let mut lines = section.iter().enumerate().filter(|(_, line)| !line.fenced);
-        lines.find_map(|(at, line)| Some((at, markdown::key_line(&self.0, line, field.key())?)))
+        lines.find_map(|(at, line)| Some((at, markdown::key_line(&self.text, line, field.key())?)))
     }
 
     /// Reads a value from the lines above the first section.
     fn head(&self, key: &str) -> Option<&str> {
-        let lines = markdown::lines(&self.0);
-        let is_section = |line: &&Line| line.heading(&self.0).is_some_and(|(level, _)| level == 2);
+        let lines = markdown::lines(&self.text);
+        let is_section =
+            |line: &&Line| line.heading(&self.text).is_some_and(|(level, _)| level == 2);
         let mut head = lines.iter().take_while(|line| !is_section(line)).filter(|l| !l.fenced);
-        let found = head.find_map(|line| markdown::key_line(&self.0, line, key))?;
-        Some(&self.0[found.value]).filter(|value| !value.is_empty())
+        let found = head.find_map(|line| markdown::key_line(&self.text, line, key))?;
+        Some(&self.text[found.value]).filter(|value| !value.is_empty())
     }
 
     /// Adds a section with one line before the first of the sections `before`, or at the end.
     fn add_section(&mut self, title: &str, line: &str, before: &[&str]) {
-        let lines = markdown::lines(&self.0);
+        let lines = markdown::lines(&self.text);
         let place = before
             .iter()
-            .find_map(|title| lines.iter().rposition(|line| line.is_heading(&self.0, 2, title)));
-        let ending = markdown::line_ending(&self.0);
+            .find_map(|title| lines.iter().rposition(|line| line.is_heading(&self.text, 2, title)));
+        let ending = markdown::line_ending(&self.text);
         let mut new = format!("## {title}{ending}{line}{ending}");
         let above = place.map_or(lines.last(), |place| lines[..place].last());
         if let Some(above) = above {
-            let blank = above.content(&self.0).trim().is_empty();
+            let blank = above.content(&self.text).trim().is_empty();
             let unended = if above.next == above.end { ending } else { "" };
             new = format!("{unended}{}{new}", if blank { "" } else { ending });
         }
-        let at = place.map_or(self.0.len(), |place| {
+        let at = place.map_or(self.text.len(), |place| {
             new.push_str(ending);
             lines[place].start
         });
-        self.0.insert_str(at, &new);
+        self.splice(at..at, &new);
     }
-}
 
-impl fmt::Display for Overview {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+    /// Replaces a range of the file.
+    fn splice(&mut self, range: Range<usize>, new: &str) {
+        self.bytes.splice(range.clone(), new.bytes());
+        self.text.replace_range(range, new);
     }
 }
 
 /// Parses `3`, and also `3 of 10` and `**3**`.
 fn leading_number(value: &str) -> Option<u32> {
     markdown::bare(value).split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
-}
-
-/// Quotes the lines of a task that would be taken for a part of the file.
-fn quoted(task: &str) -> String {
-    let task = task.replace("\r\n", "\n").replace('\r', "\n");
-    let task = task.trim_start_matches(['\n', '\u{feff}']).trim_end();
-    let lines = markdown::lines(task);
-    let quote = |line: &Line| {
-        let content = line.content(task);
-        let is_status = |f: &Field| markdown::key_line(task, line, f.key()).is_some();
-        let misleads = markdown::heading(content).is_some_and(|(level, _)| level <= 2)
-            || markdown::is_fence(content)
-            || Field::ALL.iter().any(is_status);
-        let mark = if misleads && !line.fenced { "> " } else { "" };
-        format!("{mark}{content}")
-    };
-    lines.iter().map(quote).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]

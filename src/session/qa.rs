@@ -50,7 +50,7 @@ enum Place {
 pub struct Qa {
     text: String,
     questions: Vec<Question>,
-    /// Number of open answers that belong to no readable question.
+    /// Number of open answers beside those of the questions.
     stray: usize,
 }
 
@@ -64,21 +64,26 @@ impl Qa {
         let mut stray = 0;
         let mut at = 0;
         while at < lines.len() {
-            let Some((level, id, rest)) = question_heading(&text, &lines[at]) else {
+            let Some((level, id, rest)) = question_heading(&text, &lines, at) else {
                 let answer = markdown::key_line(&text, &lines[at], ANSWER);
                 let words = answer.filter(|_| !lines[at].fenced).map(|a| &text[a.value]);
                 stray += usize::from(words.is_some_and(|w| !w.is_empty() && is_waiting(w)));
                 at += 1;
                 continue;
             };
-            let is_end = |line: &Line| {
-                line.heading(&text).is_some_and(|(other, _)| other <= level)
-                    || question_heading(&text, line).is_some()
+            // A bold line in a question that has no answer yet is part of its text.
+            let has_answer =
+                |until: usize| lines[at + 1..until].iter().any(|l| is_answer(&text, l));
+            let is_end = |n: &usize| {
+                lines[*n].heading(&text).is_some_and(|(other, _)| other <= level)
+                    || question_heading(&text, &lines, *n)
+                        .is_some_and(|(level, ..)| level < BOLD || has_answer(*n))
             };
-            let body = &lines[at + 1..];
-            let length = body.iter().position(is_end).unwrap_or(body.len());
-            questions.push(question(&text, &lines, at, length, &id, rest));
-            at += 1 + length;
+            let end = (at + 1..lines.len()).find(is_end).unwrap_or(lines.len());
+            let (asked, open) = question(&text, &lines, at, end - at - 1, &id, rest);
+            questions.push(asked);
+            stray += open;
+            at = end;
         }
         Self { text, questions, stray }
     }
@@ -100,14 +105,70 @@ impl Qa {
     pub fn waiting(&self) -> usize {
         self.questions.iter().filter(|q| q.answer == Answer::Waiting).count() + self.stray
     }
+
+    /// Whether there are questions and every one has its answer.
+    #[must_use]
+    pub fn is_answered(&self) -> bool {
+        !self.questions.is_empty() && self.waiting() == 0
+    }
+
+    /// A fingerprint of the answers given so far, the same in every version; `None` without
+    /// questions.
+    #[must_use]
+    pub fn fingerprint(&self) -> Option<String> {
+        let mut hash = ring::digest::Context::new(&ring::digest::SHA256);
+        for question in &self.questions {
+            let answer = match &question.answer {
+                Answer::Waiting => "",
+                Answer::Given(answer) => answer,
+            };
+            for part in [question.id.as_str(), answer] {
+                hash.update(&(part.len() as u64).to_le_bytes());
+                hash.update(part.as_bytes());
+            }
+        }
+        hash.update(&(self.stray as u64).to_le_bytes());
+        let digits = hash.finish().as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+        (!self.questions.is_empty()).then_some(digits)
+    }
 }
 
 const ANSWER: &str = "Answer";
 const SUGGESTION: &str = "Suggestion";
 
-/// Parses a heading like `### Q1: what?` or `## Question 1` into level, ID and rest.
-fn question_heading<'a>(text: &'a str, line: &Line) -> Option<(usize, String, &'a str)> {
-    let (level, title) = line.heading(text)?;
+/// Level of a question that has a bold line instead of a heading: below every heading.
+const BOLD: usize = 7;
+
+/// Parses the line at `at` as a question: a heading like `### Q1: what?` or `## Question 1`, or a
+/// bold line `**Q1: what?**` that an answer follows. Returns level, ID and rest.
+fn question_heading<'a>(
+    text: &'a str,
+    lines: &[Line],
+    at: usize,
+) -> Option<(usize, String, &'a str)> {
+    if let Some((level, title)) = lines[at].heading(text) {
+        return question_title(title).map(|(id, rest)| (level, id, rest));
+    }
+    let (id, rest) = bold_title(text, &lines[at])?;
+    let below = lines[at + 1..]
+        .iter()
+        .take_while(|line| line.heading(text).is_none() && bold_title(text, line).is_none());
+    below.into_iter().any(|line| is_answer(text, line)).then_some((BOLD, id, rest))
+}
+
+fn is_answer(text: &str, line: &Line) -> bool {
+    !line.fenced && markdown::key_line(text, line, ANSWER).is_some()
+}
+
+/// The ID and text of a line `**Q1: what?**` or `**Q1:** what?`.
+fn bold_title<'a>(text: &'a str, line: &Line) -> Option<(String, &'a str)> {
+    let content = line.content(text).trim();
+    let inner = content.strip_prefix("**").or_else(|| content.strip_prefix("__"))?;
+    question_title(inner.trim_end_matches(['*', '_'])).filter(|_| !line.fenced)
+}
+
+/// Parses `Q1: what?` or `Question 1` into ID and rest.
+fn question_title(title: &str) -> Option<(String, &str)> {
     let word = title.get(..9).filter(|word| word.eq_ignore_ascii_case("question "));
     let number =
         word.map_or_else(|| title.strip_prefix(['Q', 'q']), |w| Some(&title[w.len()..]))?;
@@ -115,11 +176,11 @@ fn question_heading<'a>(text: &'a str, line: &Line) -> Option<(usize, String, &'
     let number = &number[..number.len() - rest.len()];
     let bounded = !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_');
     let mark = |c: char| matches!(c, ':' | '.' | ')' | '-' | '–' | '—' | '*') || c.is_whitespace();
-    (bounded && !number.is_empty())
-        .then(|| (level, format!("Q{number}"), rest.trim_start_matches(mark)))
+    (bounded && !number.is_empty()).then(|| (format!("Q{number}"), rest.trim_start_matches(mark)))
 }
 
-/// Parses the question whose heading is line `at` and whose body has `length` lines.
+/// Parses the question whose heading is line `at` and whose body has `length` lines. Also returns
+/// the number of open answers below its own: some question that cannot be read waits for them.
 fn question(
     text: &str,
     lines: &[Line],
@@ -127,11 +188,12 @@ fn question(
     length: usize,
     id: &str,
     rest: &str,
-) -> Question {
+) -> (Question, usize) {
     let mut asked = vec![rest.trim()];
     let mut options: Vec<(char, String)> = Vec::new();
     let mut suggestion = None;
     let mut answer = None;
+    let mut open = 0;
     let mut last = at;
     for (n, line) in lines.iter().enumerate().take(at + 1 + length).skip(at + 1) {
         let content = line.content(text).trim();
@@ -144,10 +206,16 @@ fn question(
         }
         if let Some(found) = key(SUGGESTION).filter(|_| suggestion.is_none()) {
             suggestion = Some(text[found.value].to_owned());
+        } else if let Some(found) = key(ANSWER) {
+            if answer.is_none() {
+                answer = Some((n, found.value));
+            } else if is_waiting(
+                &text[answer_range(text, &lines[n + 1..=at + length], found.value)],
+            ) {
+                open += 1;
+            }
         } else if answer.is_some() {
             // Lines below the answer are part of it; `answer_range` decides which.
-        } else if let Some(found) = key(ANSWER) {
-            answer = Some((n, found.value));
         } else if let Some((letter, option)) =
             option(content).filter(|(l, _)| !line.fenced && follows(&options, *l))
         {
@@ -165,7 +233,7 @@ fn question(
         }
         _ => Answer::Waiting,
     };
-    Question {
+    let question = Question {
         id: id.to_owned(),
         text: asked.join("\n").trim().to_owned(),
         suggestion: suggestion
@@ -174,7 +242,8 @@ fn question(
         options,
         answer,
         place,
-    }
+    };
+    (question, open)
 }
 
 /// Options are lettered from A upwards; anything out of order is ordinary text.

@@ -113,3 +113,11 @@ pub enum Standing {
     /// The worker gave up after too many quick deaths.
     GaveUp,
 }
+
+impl Standing {
+    /// Whether only a human's word leads out of this state.
+    #[must_use]
+    pub const fn awaits_human(&self) -> bool {
+        matches!(self, Self::Waiting { .. } | Self::Blocked { .. } | Self::Done)
+    }
+}

@@ -51,6 +51,8 @@ pub struct Costs {
     pub usd: f64,
     /// Tokens used by all runs.
     pub tokens: Usage,
+    /// Runs that used tokens, or may have, and whose cost in US dollars is unknown.
+    pub unpriced: u32,
     /// The last run's share of it.
     pub last: Option<LastCost>,
 }
@@ -58,7 +60,9 @@ pub struct Costs {
 impl Costs {
     pub(super) fn add(&mut self, run: &str, at: Timestamp, cost: &RunCost) {
         let (usd, tokens) = (cost.usd.unwrap_or(0.0), cost.tokens);
-        self.usd += usd;
+        self.unpriced += u32::from(cost.usd.is_none() && !tokens.is_none());
+        // JSON, and with it the hook, has no infinity.
+        self.usd = (self.usd + usd).min(f64::MAX);
         self.tokens.add(tokens);
         self.last = Some(LastCost { run: run.to_owned(), at, usd, tokens });
     }
@@ -124,7 +128,8 @@ pub struct State {
     pub last_signal: Option<LastSignal>,
     /// A change of course by a human since the last run.
     pub redirection: Option<Redirection>,
-    /// Whether effects of the last signal or of a human's action may still be missing on disk.
+    /// Whether effects of the last signal or of a human's action may still be missing on disk. The
+    /// worker applies them before it records what keeps it from running or how it ended.
     pub unsettled: bool,
     /// The size of the model's context window in tokens, as last reported.
     pub context_window: Option<u64>,

@@ -56,7 +56,7 @@ fn remedy(budget: &Budget, usd: f64, instance: &str) -> String {
 }
 
 const fn used(tokens: Usage) -> u64 {
-    tokens.input + tokens.output + tokens.cache_read + tokens.cache_write
+    tokens.taken_in().saturating_add(tokens.output)
 }
 
 impl Worker<'_> {
@@ -159,6 +159,14 @@ fn tomorrow(now: &Zoned) -> Option<Timestamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn counts_near_the_end_of_their_type_do_not_overflow() {
+        let most = Usage { input: u64::MAX, output: 7, cache_read: 1, cache_write: u64::MAX };
+        assert_eq!(used(most), u64::MAX);
+        let budget = Budget { usd: None, tokens: Some(1000) };
+        assert!(share(&budget, 0.0, used(most)).is_some_and(|share| share > 100.0));
+    }
 
     #[test]
     fn the_share_is_of_money_or_of_tokens_whichever_is_more() {

@@ -25,6 +25,7 @@ impl Worker<'_> {
         account: Option<&Account>,
     ) -> Result<(), Trouble> {
         let signal = self.writer.folder.read_signal(&plan.run);
+        self.writer.take_overview_back()?;
         let iteration = self.writer.state().iteration.as_ref();
         let attempt = iteration.map_or(1, |iteration| iteration.attempt);
         let refusals = iteration.map_or(0, |iteration| iteration.refusals.count);
@@ -100,8 +101,6 @@ impl Worker<'_> {
             Rule::GoOn | Rule::HandOver => {}
         }
         self.writer.record_all(events)?;
-        // A phase written by the agent must not look like a human's edit at the next start.
-        self.writer.open_overview()?;
         if delays && !self.signals.end {
             self.notify.status(&notices::status_line(self.writer.state(), Some("retrying"), None));
             self.pause(self.setup.settings.retry_delay).await;

@@ -126,7 +126,6 @@ impl Watch {
             Said::Usage { context_used, .. } => {
                 self.spent(worker, run);
                 self.filled(worker, run, *context_used)?;
-                return Ok(());
             }
             Said::Denied(denied) => self.doing = format!("denied: {}", denied.call),
             Said::Started { .. } => "thinking".clone_into(&mut self.doing),
@@ -253,7 +252,7 @@ impl Watch {
     /// Shows what the agent is doing in the unit's status line and in the hook.
     fn show(&mut self, worker: &mut Worker<'_>) {
         if let Some(doing) = self.announce(worker) {
-            worker.writer.show(&doing, self.progress);
+            worker.writer.show(&doing, self.progress, self.told.usage());
         }
     }
 

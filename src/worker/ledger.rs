@@ -50,9 +50,9 @@ impl Ledger {
 fn sum(text: &str) -> (f64, u64) {
     let mut seen = HashSet::new();
     let lines = text.lines().filter_map(|line| serde_json::from_str::<Line>(line).ok());
-    lines
-        .filter(|line| seen.insert(line.run.clone()))
-        .fold((0.0, 0), |(usd, tokens), line| (usd + line.usd, tokens.saturating_add(line.tokens)))
+    lines.filter(|line| seen.insert(line.run.clone())).fold((0.0, 0), |(usd, tokens), line| {
+        ((usd + line.usd).min(f64::MAX), tokens.saturating_add(line.tokens))
+    })
 }
 
 #[cfg(test)]

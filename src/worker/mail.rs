@@ -9,6 +9,7 @@ use crate::session::clock;
 use crate::session::event;
 use crate::session::journal::Event;
 use crate::session::mail::{Kind, Message};
+use crate::session::state::State;
 
 use super::{Trouble, Worker};
 
@@ -25,11 +26,8 @@ impl Worker<'_> {
             let known = self.writer.state().unseen.contains(&message.id)
                 || self.writer.folder.was_read(&message.id);
             if !known {
-                self.writer.record(Event::Mail(event::Mail {
-                    id: message.id.clone(),
-                    from: message.from.clone(),
-                    mail: message.kind,
-                }))?;
+                let event = mail(self.writer.state(), &message);
+                self.writer.record(event)?;
             }
             self.writer.folder.put_away(&file, &message.file_name())?;
         }
@@ -72,13 +70,21 @@ impl Worker<'_> {
                 break;
             }
             handoff |= message.kind == Kind::Handoff;
-            self.writer.record(Event::Mail(event::Mail {
-                id: message.id.clone(),
-                from: message.from.clone(),
-                mail: message.kind,
-            }))?;
+            let event = mail(self.writer.state(), &message);
+            self.writer.record(event)?;
             self.writer.folder.put_away(&file, &message.file_name())?;
         }
         Ok(handoff)
     }
+}
+
+/// The event of a message that is read now.
+fn mail(state: &State, message: &Message) -> Event {
+    let asked = state.visit.asked.as_ref();
+    Event::Mail(event::Mail {
+        id: message.id.clone(),
+        from: message.from.clone(),
+        mail: message.kind,
+        early: asked.is_some_and(|asked| asked.unread.contains(&message.id)),
+    })
 }

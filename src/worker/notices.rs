@@ -13,16 +13,12 @@ use crate::session::event;
 use crate::session::journal::Event;
 use crate::session::state::{Standing, State};
 use crate::session::store::{Document, Folder};
-use crate::session::{WaitsFor, clock};
+use crate::session::{WaitsFor, clock, dollars};
 
 use super::{Setup, Trouble, Worker};
 
-/// Time limit for the last notifications when there is nothing else left to do. It is long, because
-/// nobody may run for days after that; mail and a stop end it at once.
-const LAST_WORD: Duration = Duration::from_secs(600);
-
-/// The same if somebody watches.
-const LAST_WORD_SHORT: Duration = Duration::from_secs(30);
+/// Time limit for the last notification when there is nothing else left to do.
+const LAST_WORD: Duration = Duration::from_secs(45);
 
 /// Interval of inbox checks during the last notification: an answer must not wait for a slow
 /// server.
@@ -122,10 +118,8 @@ impl Worker<'_> {
     /// they still apply.
     pub(super) async fn note_last_deliveries(&mut self) -> Result<(), Trouble> {
         self.resend(Due::AsAsked);
-        // Somebody who watches in the foreground sees how it stands.
-        let bound = if self.setup.foreground { LAST_WORD_SHORT } else { LAST_WORD };
         let settled = tokio::select! {
-            settled = super::pinging(self.notify, self.outbox.drain(bound)) => settled,
+            settled = super::pinging(self.notify, self.outbox.drain(LAST_WORD)) => settled,
             // A shutdown does not wait for the network; the next start sends what is left.
             () = self.signals.end() => self.outbox.settled(),
             // Neither does an answer.
@@ -206,7 +200,7 @@ pub(super) fn status_line(state: &State, doing: Option<&str>, quiet_min: Option<
         }
     }
     parts.extend(quiet_min.filter(|min| *min > 0).map(|min| format!("quiet for {min} min")));
-    parts.push(format!("${:.2}", state.costs.usd));
+    parts.push(dollars(state.costs.usd, state.costs.unpriced > 0));
     parts.join(" · ")
 }
 

@@ -131,5 +131,5 @@ fn write_overview(writer: &Writer, place: &Place) -> Result<(), StoreError> {
         iteration: state.total,
     });
     // A missing overview is rewritten from the journal.
-    store::replace_again(&path, overview.as_str().as_bytes())
+    store::replace_again(&path, overview.as_bytes())
 }

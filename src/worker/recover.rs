@@ -7,13 +7,12 @@ use jiff::Timestamp;
 use crate::platform::machine;
 use crate::session::clock;
 use crate::session::event;
+use crate::session::hand_edit::{HandEdit, hand_edit};
 use crate::session::history::History;
 use crate::session::journal::{Event, RunCost};
-use crate::session::overview::Blocked;
-use crate::session::phase::Phase;
 use crate::session::state::{OpenRun, RunState, Standing};
 use crate::session::store::{self, crash_point};
-use crate::session::{RetryCause, RunOutcome, WaitsFor, import, names};
+use crate::session::{Files, RetryCause, RunOutcome, import, names};
 
 use super::iterate::{TICK, end_strays, temporary_name};
 use super::{Trouble, Worker};
@@ -62,8 +61,16 @@ impl Worker<'_> {
             let hint = format!("start one with: samocode enable {name} --task \"what to build\"");
             return Err(Trouble::Unusable(format!("no session in {path}; {hint}")));
         };
-        let history = store::read(&self.writer.folder.history())?.unwrap_or_default();
-        import(&name, &overview, &History::parse(&history).lines).map_err(|why| {
+        let folder = &self.writer.folder;
+        let history = History::parse(&store::read(&folder.history())?.unwrap_or_default());
+        let questions = folder.questions();
+        let files = Files {
+            overview: &overview,
+            history: &history.lines,
+            qa: questions.as_ref().map(|file| &file.qa),
+            has_hook: folder.hook().exists(),
+        };
+        import(&name, files).map_err(|why| {
             let path = self.writer.folder.path().display();
             Trouble::Unusable(format!("cannot import the session in {path}: {why}"))
         })
@@ -95,10 +102,8 @@ impl Worker<'_> {
         }
         if self.writer.state().unsettled {
             self.writer.settle()?;
-        } else {
-            self.read_hand_edits()?;
         }
-        Ok(())
+        self.read_hand_edits()
     }
 
     /// Whether a signal found at the start counts. If the machine went down, it may be an older one
@@ -116,11 +121,13 @@ impl Worker<'_> {
         }
         remove_temporary(&open.run);
         crash_point("the run's remains are removed");
+        self.writer.take_overview_back()?;
         let signal = self.writer.folder.read_signal(&open.run).ok();
         let signal = signal.filter(|_| self.may_trust_signal());
+        let tokens = self.writer.tokens_shown(&open.run);
         let Some(signal) = signal else {
-            self.writer.record(Event::RunLost(event::RunLost { run: open.run.clone() }))?;
-            return Ok(());
+            let lost = event::RunLost { run: open.run.clone(), tokens };
+            return Ok(self.writer.record(Event::RunLost(lost))?);
         };
         self.settle_run(SystemTime::from(open.since) - TICK).await;
         let ended = Event::RunEnded(event::RunEnded {
@@ -131,7 +138,7 @@ impl Worker<'_> {
             endless: false,
             resumable: true,
             context_window: None,
-            cost: RunCost::default(),
+            cost: RunCost { tokens, ..RunCost::default() },
         });
         self.take_signal(&open.run, Some(ended), signal).await
     }
@@ -141,31 +148,27 @@ impl Worker<'_> {
     fn read_hand_edits(&mut self) -> Result<(), Trouble> {
         let Some(overview) = self.writer.overview()? else { return Ok(()) };
         let status = overview.status();
+        let questions = self.writer.folder.questions();
         let state = self.writer.state();
-        let (phase, standing) = (state.phase(), state.standing.clone());
-        if phase != Phase::Init {
-            if let Some(to) = status.phase.filter(|to| *to != phase) {
-                self.writer.record(Event::PhaseSet(event::PhaseSet { phase: to }))?;
+        if let (None, Some(word)) = (status.phase, &status.phase_text) {
+            let phase = state.phase();
+            tracing::warn!(
+                "_overview.md has 'Phase: {word}', which is not a phase: keeping {phase}"
+            );
+        }
+        match hand_edit(state, &status, questions.as_ref()) {
+            Some(HandEdit::Phase(phase)) => {
+                self.writer.record(Event::PhaseSet(event::PhaseSet { phase }))?;
                 crash_point("the phase is set, the flow log does not say so");
                 self.writer.settle()?;
-                return Ok(());
             }
-            if let (None, Some(word)) = (status.phase, status.phase_text) {
-                tracing::warn!(
-                    "_overview.md has 'Phase: {word}', which is not a phase: keeping {phase}"
-                );
-            }
-        }
-        match standing {
-            Standing::Blocked { .. } if status.blocked == Some(Blocked::No) => {
+            Some(HandEdit::Unblocked) => {
                 self.writer.record(Event::Retried(event::Retried { by: RetryCause::Overview }))?;
             }
-            Standing::Waiting { waits_for, .. }
-                if waits_for == WaitsFor::QaAnswers && self.writer.open_questions() == Some(0) =>
-            {
+            Some(HandEdit::Answers) => {
                 self.writer.record(Event::Answered(event::Answered {}))?;
             }
-            _ => {}
+            None => {}
         }
         Ok(())
     }

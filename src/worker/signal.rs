@@ -1,10 +1,15 @@
 //! Accepting a signal: the phase table decides the next step, which is journaled together with the
 //! end of the run.
 
+use std::ffi::OsString;
+
+use crate::session::advance::Gate;
+use crate::session::asked::Asked;
 use crate::session::clock;
 use crate::session::event;
 use crate::session::history::HistoryLine;
 use crate::session::journal::{Event, Step};
+use crate::session::mail::{Kind, Message};
 use crate::session::signal::{Signal, Status};
 use crate::session::{Needs, WaitsFor, advance};
 
@@ -25,13 +30,15 @@ impl Worker<'_> {
             if self.is_same_again(&signal) { Some(self.fingerprint().await) } else { None };
         let moved = self.head_moved().await;
         let state = self.writer.state();
+        let unread = self.writer.folder.unread()?.messages;
         let head = match &moved {
             Some(Event::HeadMoved(moved)) => moved.head.as_ref(),
             _ => state.elsewhere.as_ref(),
         };
-        let step = advance::advance(state.phase(), state.visit.gate, &signal);
+        let step = advance::advance(state.phase(), gate(state.visit.gate, &unread), &signal);
         let (was_told, folder) = (state.elsewhere.is_some(), state.working_dir());
         let step = unless_elsewhere(step, head, was_told, folder.unwrap_or_default());
+        let asked = matches!(step, Step::Wait { .. }).then(|| self.asked(&unread));
         let phase = state.phase();
         let line = HistoryLine::from_signal(&signal, state.total, phase, &clock::local_now());
         let taken = Event::SignalTaken(event::SignalTaken {
@@ -41,11 +48,20 @@ impl Worker<'_> {
             status: signal.status,
             fingerprint,
             state: signal.state,
+            asked,
             step,
         });
         self.writer.record_all(ended.into_iter().chain(moved).chain([taken]).collect())?;
         self.writer.settle()?;
         Ok(())
+    }
+
+    /// What is there now that the session begins to wait.
+    fn asked(&self, unread: &[(OsString, Message)]) -> Asked {
+        Asked {
+            answers: self.writer.folder.questions().and_then(|file| file.qa.fingerprint()),
+            unread: unread.iter().map(|(_, message)| message.id.clone()).collect(),
+        }
     }
 
     /// Redacts secrets: an agent may quote its input, and its words go to journal, journald and
@@ -75,5 +91,37 @@ impl Worker<'_> {
                     && last.line.summary == signal.summary
                     && last.line.reason == signal.reason
             })
+    }
+}
+
+/// The gate, given the mail that arrived during the run: a rejection that nobody has read yet
+/// closes it, unless the human approved after that.
+fn gate(gate: Gate, unread: &[(OsString, Message)]) -> Gate {
+    let last = unread.iter().rev().map(|(_, message)| message.kind).find(Kind::is_verdict);
+    if gate == Gate::Open && last == Some(Kind::Reject) { Gate::Waited } else { gate }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::Timestamp;
+
+    fn unread(kinds: &[Kind]) -> Vec<(OsString, Message)> {
+        let message = |kind| Message::new("human", "x", Timestamp::UNIX_EPOCH, kind, "").unwrap();
+        kinds.iter().map(|kind| (OsString::new(), message(*kind))).collect()
+    }
+
+    #[test]
+    fn a_gate_is_closed_by_an_unread_rejection_that_is_the_last_word() {
+        for (kinds, after) in [
+            (&[][..], Gate::Open),
+            (&[Kind::Text], Gate::Open),
+            (&[Kind::Reject, Kind::Text], Gate::Waited),
+            (&[Kind::Approve, Kind::Reject], Gate::Waited),
+            (&[Kind::Reject, Kind::Approve], Gate::Open),
+        ] {
+            assert_eq!(gate(Gate::Open, &unread(kinds)), after, "{kinds:?}");
+        }
+        assert_eq!(gate(Gate::Closed, &unread(&[Kind::Approve])), Gate::Closed);
     }
 }

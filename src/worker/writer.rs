@@ -4,9 +4,8 @@
 use std::path::Path;
 
 use crate::session::history::{History, HistoryLine};
-use crate::session::journal::{Event, Step};
+use crate::session::journal::{Event, Step, Usage};
 use crate::session::overview::{Blocked, Field, NewOverview, Overview};
-use crate::session::qa::Qa;
 use crate::session::state::{Redirection, Standing, State};
 use crate::session::store::{self, Folder, Journal, JournalError, Lock, StoreError, Unsynced};
 use crate::session::{Phase, WaitsFor, clock, stamp};
@@ -14,7 +13,7 @@ use crate::session::{Phase, WaitsFor, clock, stamp};
 use super::journald;
 use crate::session::hook::Hook;
 
-/// How much of the end of the history to read, in bytes: more than any twenty lines.
+/// How much of the end of the history to read, in bytes, beside the length of the line looked for.
 const TAIL: u64 = 64 * 1024;
 
 /// Writes new contents to a path, given the old ones.
@@ -27,6 +26,8 @@ pub(super) struct Writer {
     pub(super) instance: String,
     journal: Journal,
     doing: Option<String>,
+    /// The tokens that the current run has used so far.
+    tokens: Usage,
     /// Files whose last line may not be on the disk yet; the journal has its data.
     unsynced: Vec<Unsynced>,
 }
@@ -38,7 +39,14 @@ impl Writer {
         lock: &Lock,
     ) -> Result<Self, JournalError> {
         let journal = Journal::open(&folder, lock)?;
-        Ok(Self { folder, instance, journal, doing: None, unsynced: Vec::new() })
+        Ok(Self {
+            folder,
+            instance,
+            journal,
+            doing: None,
+            tokens: Usage::default(),
+            unsynced: Vec::new(),
+        })
     }
 
     pub(super) const fn state(&self) -> &State {
@@ -47,6 +55,10 @@ impl Writer {
 
     /// Records an event: durably in the journal, then in journald.
     pub(super) fn record(&mut self, event: Event) -> Result<(), StoreError> {
+        if matches!(event, Event::RunStarted(_)) {
+            self.doing = None;
+            self.tokens = Usage::default();
+        }
         self.record_all(vec![event])
     }
 
@@ -98,21 +110,22 @@ impl Writer {
     fn settle_history(&mut self) -> Result<(), StoreError> {
         let Some(last) = self.state().last_signal.clone() else { return Ok(()) };
         let path = self.folder.history();
-        let known = store::read_tail(&path, TAIL)?;
+        let line = last.line.to_line().unwrap_or_default();
+        let known = store::read_tail(&path, TAIL + line.len() as u64)?;
         let history = History::parse(&known);
         let present = history.lines.iter().rev().take(20).any(|line| *line == last.line);
         if present {
             return Ok(());
         }
-        let mut line = String::new();
+        let mut appended = String::new();
         if let Some(at) = history.torn_at {
             let torn = (known.len() - at) as u64;
             store::cut_torn(&path, store::length(&path)?.saturating_sub(torn))?;
         } else if !known.is_empty() && !known.ends_with(b"\n") {
-            line.push('\n');
+            appended.push('\n');
         }
-        line.push_str(&last.line.to_line().unwrap_or_default());
-        self.unsynced.push(store::append_unsynced(&path, line.as_bytes())?);
+        appended.push_str(&line);
+        self.unsynced.push(store::append_unsynced(&path, appended.as_bytes())?);
         Ok(())
     }
 
@@ -170,18 +183,20 @@ impl Writer {
         let stamp = stamp::iteration(state.total, &clock::local_now());
         overview
             .add_flow(&format!("{stamp} This file was missing and was rewritten from the journal"));
-        store::replace(&path, overview.as_str().as_bytes())?;
+        store::replace(&path, overview.as_bytes())?;
         self.settle_overview()
     }
 
     /// Sets the counters and `Blocked: no` as a run starts. The journal already has these values,
     /// so recovery can set them again.
     pub(super) fn open_overview(&self) -> Result<(), StoreError> {
-        self.edit_with(store::amend, |overview| {
-            overview.set(Field::Phase, self.state().phase().as_str());
-            set_counters(overview, self.state());
-            overview.set(Field::Blocked, Blocked::No.as_str());
-        })
+        self.edit_with(store::amend, |overview| set_of_run(overview, self.state()))
+    }
+
+    /// Replaces what an agent wrote into the worker's lines. Call it before the run's end is
+    /// recorded: from then on a difference is a human's edit.
+    pub(super) fn take_overview_back(&self) -> Result<(), StoreError> {
+        self.edit_overview(|overview| set_of_run(overview, self.state()))
     }
 
     pub(super) fn edit_overview(&self, edit: impl FnOnce(&mut Overview)) -> Result<(), StoreError> {
@@ -191,25 +206,22 @@ impl Writer {
     fn edit_with(&self, write: Write, edit: impl FnOnce(&mut Overview)) -> Result<(), StoreError> {
         let path = self.folder.overview();
         let Some(bytes) = store::read(&path)? else { return Ok(()) };
-        // Leave a file that is not UTF-8 alone; it cannot be edited safely.
-        let Ok(text) = String::from_utf8(bytes) else { return Ok(()) };
-        let overview = Overview::parse(text);
+        let overview = Overview::parse(bytes);
         let mut edited = overview.clone();
         edit(&mut edited);
         if edited == overview {
             return Ok(());
         }
-        write(&path, overview.as_str().as_bytes(), edited.as_str().as_bytes())
+        write(&path, overview.as_bytes(), edited.as_bytes())
     }
 
     pub(super) fn overview(&self) -> Result<Option<Overview>, StoreError> {
-        read_overview(&self.folder)
+        Ok(store::read(&self.folder.overview())?.map(Overview::parse))
     }
 
     /// Number of open questions in `_qa.md`; `None` if it has no questions.
     pub(super) fn open_questions(&self) -> Option<usize> {
-        let text = String::from_utf8(store::read(&self.folder.qa()).ok()??).ok()?;
-        let qa = Qa::parse(&text);
+        let qa = self.folder.questions().filter(|file| file.is_utf8)?.qa;
         (!qa.questions().is_empty()).then(|| qa.waiting())
     }
 
@@ -230,10 +242,17 @@ impl Writer {
         store::replace(&self.folder.hook(), &self.hook(None))
     }
 
+    /// The tokens that a run had used when the hook was last written.
+    pub(super) fn tokens_shown(&self, run: &str) -> Usage {
+        let shown = self.folder.read_hook().and_then(|hook| hook.run);
+        shown.filter(|shown| shown.id == run).map(|shown| shown.tokens).unwrap_or_default()
+    }
+
     /// Shows current activity in the hook, without waiting for the disk. A failed write must not
     /// end the run: the run will report a full disk itself, and the hook can be rebuilt.
-    pub(super) fn show(&mut self, doing: &str, progress: jiff::Timestamp) {
+    pub(super) fn show(&mut self, doing: &str, progress: jiff::Timestamp, tokens: Usage) {
         self.doing = Some(doing.to_owned());
+        self.tokens = tokens;
         if let Err(error) = store::replace_derived(&self.folder.hook(), &self.hook(Some(progress)))
         {
             tracing::debug!("cannot update the hook: {error}");
@@ -247,6 +266,7 @@ impl Writer {
         }
         if let Some(run) = &mut hook.run {
             run.doing.clone_from(&self.doing);
+            run.tokens = self.tokens;
         }
         hook.last_progress = hook.last_progress.max(progress);
         let mut bytes = serde_json::to_vec(&hook).unwrap_or_default();
@@ -255,10 +275,11 @@ impl Writer {
     }
 }
 
-/// Reads an overview, with replacement characters for invalid UTF-8.
-pub(super) fn read_overview(folder: &Folder) -> Result<Option<Overview>, StoreError> {
-    let Some(bytes) = store::read(&folder.overview())? else { return Ok(None) };
-    Ok(Some(Overview::parse(String::from_utf8_lossy(&bytes).into_owned())))
+/// The worker's lines while a run is active.
+fn set_of_run(overview: &mut Overview, state: &State) {
+    overview.set(Field::Phase, state.phase().as_str());
+    set_counters(overview, state);
+    overview.set(Field::Blocked, Blocked::No.as_str());
 }
 
 fn set_counters(overview: &mut Overview, state: &State) {

@@ -8,6 +8,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use crate::control::answers::{self, Answered, Question, Questions, Suggestion};
 use crate::control::{Class, Error};
 
+use super::run::INTERRUPTED;
 use super::words::count;
 use super::{Common, complete, output, questions};
 
@@ -150,9 +151,6 @@ fn tell(common: &Common, answered: &Answered) {
         None => say!("Saved. Still open: {}. Continue with: {again}", answered.open.join(", ")),
     }
 }
-
-/// Exit code after Ctrl-C: 128 plus SIGINT, as in shells.
-const INTERRUPTED: u8 = 130;
 
 /// Prints the open questions where there is no terminal to ask them on.
 fn list(open: &[&Question], instance: &str) -> anyhow::Result<ExitCode> {

@@ -10,13 +10,14 @@ use crate::control::cost::{self, Costs, Sum};
 
 use super::layout::{Cell, Grid};
 use super::output::{self, BOLD, DIM, painted};
-use super::words::{count, number, span, usd};
+use super::words::{count, number, span};
 use super::{Common, complete};
+use crate::session::dollars;
 
 /// Show the cost of sessions
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  samocode cost                   all sessions of the project\n  samocode cost jwt-login         one session, phase by phase\n\nThe cost of a run that died with its worker is unknown."
+    after_help = "Examples:\n  samocode cost                   all sessions of the project\n  samocode cost jwt-login         one session, phase by phase\n\nThe cost of a run is known when it ends, and unknown if it was interrupted."
 )]
 pub(in crate::cli) struct Cost {
     /// Names, dated folder names, or instances [default: all sessions of the project]
@@ -74,7 +75,7 @@ fn row(name: &str, sum: &Sum) -> Row {
         name.to_owned(),
         sum.runs.to_string(),
         span(SignedDuration::from_secs(sum.seconds)),
-        usd(sum.usd),
+        dollars(sum.usd, sum.unknown > 0),
         number(sum.tokens.input),
         number(sum.tokens.output),
         number(sum.tokens.cache_read.saturating_add(sum.tokens.cache_write)),

@@ -22,6 +22,7 @@ use crate::service::{self, Scope, ServiceManager, quiet};
 use crate::session::state::Word;
 
 use super::failure::{self, Coded};
+use super::run::INTERRUPTED;
 use super::words::count;
 use super::{Common, front, output};
 use place::Place;
@@ -48,9 +49,6 @@ const SESSION: &str = "demo";
 const TASK: &str = "Greet whoever comes into the shop";
 const DIVE: &str = "what the shop can do today";
 
-/// Exit code after Ctrl-C: 128 plus SIGINT, as in shells.
-const INTERRUPTED: u8 = 130;
-
 impl Demo {
     pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
         if common.system || common.config.is_some() {
@@ -66,6 +64,10 @@ impl Demo {
             None => dirs.cache.join("demo"),
         };
         let manager = manager(self.foreground).await?;
+        if self.remove && Place::is_free(&folder) {
+            say!("There is no demo in {}.", dirs.short(&folder));
+            return Ok(ExitCode::SUCCESS);
+        }
         let place = Place::claim(&folder)?;
         place.clear(manager.as_deref()).await?;
         if self.remove {

@@ -16,7 +16,7 @@ use super::{Common, complete, failure, front, output};
 /// Run a session in the foreground until it is done, waiting or blocked
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  samocode run jwt-login --task \"JWT login with httpOnly cookies\"\n\nExit codes: 0 done, 10 waiting, 11 blocked, 12 stopped, 13 paused, 2 usage, 78 configuration,\n1 anything else."
+    after_help = "Example:\n  samocode run jwt-login --task \"JWT login with httpOnly cookies\"\n\nExit codes: 0 done, 10 waiting, 11 blocked, 12 stopped, 13 paused, 130 interrupted with\nCtrl-C, 2 usage, 78 configuration, 1 anything else."
 )]
 pub(in crate::cli) struct Run {
     /// A name, a dated folder name, or an instance
@@ -40,7 +40,7 @@ impl Run {
         if self.json {
             output::json(&ran.view)?;
         } else {
-            tell(&ran);
+            tell(common, &ran);
         }
         Ok(ExitCode::from(exit_code(&ran)))
     }
@@ -76,8 +76,14 @@ impl Live {
     }
 }
 
+/// Exit code after Ctrl-C: 128 plus SIGINT, as in shells.
+pub(super) const INTERRUPTED: u8 = 130;
+
 /// The exit code of a foreground run: from its failure, else from its state.
 fn exit_code(ran: &Ran) -> u8 {
+    if ran.interrupted {
+        return INTERRUPTED;
+    }
     ran.failure.map_or_else(|| code_of(ran.state), failure::exit_code)
 }
 
@@ -93,10 +99,15 @@ pub(super) const fn code_of(state: Word) -> u8 {
     }
 }
 
-fn tell(ran: &Ran) {
+fn tell(common: &Common, ran: &Ran) {
     let session = &ran.view.session;
     let name = output::painted(output::BOLD, session);
     let word = output::painted(output::state_style(ran.state), ran.state);
+    if ran.interrupted {
+        let again = common.command(&format!("samocode run {}", ran.view.instance));
+        say!("{name} interrupted. Resume it with: {again}");
+        return;
+    }
     match (ran.state, &ran.waits) {
         (Word::Waiting, Some(Waits { waits_for, command, .. })) => {
             say!("{name} {word} for {waits_for}: {command}, then samocode run {session}");
@@ -106,5 +117,11 @@ fn tell(ran: &Ran) {
             say!("{name} {word}: {}", output::shortened(reason, 300, output::width()));
         }
         _ => say!("{name} {word}"),
+    }
+    if let Some(file) = &ran.view.read {
+        say!("  read: {file}");
+    }
+    if let Some(merge) = &ran.view.merge {
+        say!("  merge: {merge}");
     }
 }

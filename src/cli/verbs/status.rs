@@ -14,8 +14,10 @@ use crate::config::{Dirs, Env};
 use crate::control::context::is_outside;
 use crate::control::look::List;
 use crate::control::view::View;
+use crate::service::{self, Scope};
 use crate::session::clock;
 
+use super::words::count;
 use super::{Common, complete, output, pager};
 
 /// Show all sessions, or one in detail
@@ -30,6 +32,21 @@ pub(in crate::cli) struct Status {
     /// Print it as JSON
     #[arg(long)]
     json: bool,
+}
+
+/// Root rarely means sessions of its own.
+fn tell_of_system_sessions(common: &Common) {
+    if common.system || !rustix::process::getuid().is_root() {
+        return;
+    }
+    let all = service::registry(Scope::System).and_then(|registry| registry.all());
+    match all.unwrap_or_default().len() {
+        0 => {}
+        n => output::note(&format!(
+            "the system's service manager has {}: samocode status --system",
+            count(n, "session", "sessions")
+        )),
+    }
 }
 
 #[derive(Serialize)]
@@ -53,6 +70,7 @@ impl Status {
             return output::json(&Listed { sessions: views });
         }
         if views.is_empty() {
+            tell_of_system_sessions(common);
             let user = if common.system { " --run-as USER" } else { "" };
             return output::line(common.command(&format!(
                 "No sessions yet. Start one with: samocode enable{user} NAME --task \"what to build\"",

@@ -42,9 +42,12 @@ fn quoted(text: &str) -> String {
 /// The program of an `ExecStart=`. systemd expands specifiers in it, but no variables.
 ///
 /// # Errors
-/// [`Unfit`] for a path that is relative or not UTF-8.
+/// [`Unfit`] for a path that is relative or not UTF-8, or that systemd accepts in no form.
 pub fn program(path: &Path) -> Result<String, Unfit> {
     let text = absolute(path)?;
+    if text.contains(|c: char| matches!(c, '\'' | '"' | '\\') || c.is_control()) {
+        return Err(Unfit::Program(text.to_owned()));
+    }
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
     Ok(if text.chars().all(plain) { text.to_owned() } else { quoted(text) })
 }

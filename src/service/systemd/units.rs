@@ -145,14 +145,28 @@ pub fn shared(of: Shared<'_>, scope: Scope, version: u32) -> Result<UnitSet, Unf
     let files = SOURCES
         .iter()
         .map(|(name, source)| {
-            let mut text = for_version(source, version);
-            for (place, value) in &filled {
-                text = text.replace(place, value);
-            }
+            let text = fill(&for_version(source, version), &filled);
             UnitFile { path: PathBuf::from(name), text }
         })
         .collect();
     Ok(UnitSet { files })
+}
+
+/// `text` with its placeholders replaced, once each: a value may contain another placeholder.
+fn fill(text: &str, values: &[(&str, String)]) -> String {
+    let mut filled = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('@') {
+        filled.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let (place, value) = values
+            .iter()
+            .find(|(place, _)| rest.starts_with(place))
+            .map_or(("@", "@"), |known| (known.0, known.1.as_str()));
+        filled.push_str(value);
+        rest = &rest[place.len()..];
+    }
+    filled + rest
 }
 
 const CONFIG: &str = "SAMOCODE_CONFIG";
@@ -184,7 +198,7 @@ pub fn session(of: &Session, version: u32) -> Result<UnitSet, Unfit> {
         service.push(format!("User={uid}"));
     }
     let failed = format!("{}\n", service.join("\n"));
-    for (directive, value) in directives(&of.limits)? {
+    for (directive, value) in directives(&of.limits, version)? {
         service.push(format!("{directive}={value}"));
     }
 

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::session::advance::Gate;
+use crate::session::asked::Asked;
 use crate::session::describe::one_line;
 use crate::session::phase::Phase;
 use crate::session::state::{Deaths, Place, Redirection, Standing, State, Visit};
@@ -55,6 +56,9 @@ pub struct Imported {
     /// Progress of the phase's gate, derived from the signal history.
     #[serde(default)]
     pub gate: Gate,
+    /// What was there when the wait began, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Asked>,
     /// What the session was waiting for, if it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits_for: Option<WaitsFor>,
@@ -79,8 +83,12 @@ impl Occurrence for Imported {
         state.since = at;
         state.name.clone_from(&self.name);
         state.task.clone_from(&self.task);
-        state.visit =
-            Visit { iterations: self.iteration, gate: self.gate, ..Visit::to(self.phase) };
+        state.visit = Visit {
+            iterations: self.iteration,
+            gate: self.gate,
+            asked: self.asked.clone(),
+            ..Visit::to(self.phase)
+        };
         state.total = self.total;
         state.standing = if self.done {
             Standing::Done
@@ -181,7 +189,8 @@ impl Occurrence for Answered {
     }
 
     fn fold(&self, _at: Timestamp, state: &mut State) {
-        state.answered();
+        state.visit.answered();
+        state.end_wait();
     }
 }
 
@@ -222,7 +231,9 @@ impl Occurrence for Retried {
     }
 
     fn fold(&self, _at: Timestamp, state: &mut State) {
-        state.retry();
+        if matches!(state.standing, Standing::Blocked { .. }) {
+            state.retry();
+        }
     }
 }
 

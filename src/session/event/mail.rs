@@ -18,6 +18,9 @@ pub struct Mail {
     pub from: String,
     /// What the message is for.
     pub mail: Kind,
+    /// Whether it was written before the session began the wait that it would answer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub early: bool,
 }
 
 impl Occurrence for Mail {
@@ -27,6 +30,12 @@ impl Occurrence for Mail {
         let from = &self.from;
         match self.mail {
             Kind::Text => format!("message from {from}"),
+            Kind::Answer if self.early => {
+                format!("{from} answered before the session waited; waiting for new answers")
+            }
+            Kind::Approve if self.early => {
+                format!("{from} approved before the session waited; waiting for a new approval")
+            }
             Kind::Answer => format!("{from} answered"),
             Kind::Approve => format!("{from} approved"),
             Kind::Reject => format!("{from} rejected it"),
@@ -41,12 +50,20 @@ impl Occurrence for Mail {
             return;
         }
         state.unseen.push(self.id.clone());
-        match (self.mail, &state.standing) {
-            (Kind::Stop, _) => state.stopped = true,
-            (Kind::Approve | Kind::Answer, Standing::Waiting { .. }) => state.answered(),
-            (Kind::Text | Kind::Reject | Kind::Nudge, Standing::Waiting { .. }) => state.proceed(),
-            (Kind::Handoff, _) => {}
-            (_, Standing::Blocked { .. }) => state.retry(),
+        match self.mail {
+            Kind::Stop => {
+                state.stopped = true;
+                return;
+            }
+            Kind::Handoff => return,
+            Kind::Approve | Kind::Answer if self.early => return,
+            Kind::Approve | Kind::Answer => state.visit.answered(),
+            Kind::Reject => state.visit.rejected(),
+            Kind::Text | Kind::Nudge => {}
+        }
+        match &state.standing {
+            Standing::Waiting { .. } => state.end_wait(),
+            Standing::Blocked { .. } => state.retry(),
             _ => {}
         }
     }
@@ -135,5 +152,6 @@ impl Occurrence for Notified {
     fn fold(&self, _at: Timestamp, state: &mut State) {
         state.told |= self.standing;
         state.notes.notified(&self.by, self.remark.as_deref());
+        state.unsettled = false;
     }
 }

@@ -65,6 +65,7 @@ impl Occurrence for Limited {
 
     fn fold(&self, _at: Timestamp, state: &mut State) {
         state.standing = Standing::Limited { until: self.until };
+        state.unsettled = false;
     }
 }
 
@@ -100,6 +101,7 @@ impl Occurrence for Paused {
             detail: self.detail.clone(),
             until: self.until,
         };
+        state.unsettled = false;
     }
 }
 
@@ -119,6 +121,7 @@ impl Occurrence for Queued {
 
     fn fold(&self, _at: Timestamp, state: &mut State) {
         state.standing = Standing::Queued;
+        state.unsettled = false;
     }
 }
 
@@ -134,7 +137,9 @@ impl Occurrence for Continued {
     }
 
     fn fold(&self, _at: Timestamp, state: &mut State) {
-        state.proceed();
+        if !state.standing.awaits_human() {
+            state.proceed();
+        }
     }
 }
 

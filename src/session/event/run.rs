@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::session::Elsewhere;
-use crate::session::cost::RunCost;
+use crate::session::cost::{RunCost, Usage};
 use crate::session::describe::{more, one_line, quiet};
 use crate::session::phase::Phase;
 use crate::session::state::{Iteration, OpenRun, Standing, State};
@@ -54,6 +54,7 @@ impl Occurrence for RunStarted {
         state.unsettled = false;
         state.redirection = None;
         state.machine.run_started();
+        state.visit.run_started();
         state.standing = Standing::Running;
         state.last_progress = Some(at);
         let open = OpenRun { run: self.run.clone(), log: self.log.clone(), since: at };
@@ -121,6 +122,9 @@ impl Occurrence for RunEnded {
 pub struct RunLost {
     /// The ID of the run.
     pub run: String,
+    /// The tokens it had used, as far as the worker had shown them.
+    #[serde(default, skip_serializing_if = "Usage::is_none")]
+    pub tokens: Usage,
 }
 
 impl Occurrence for RunLost {
@@ -134,7 +138,8 @@ impl Occurrence for RunLost {
         true
     }
 
-    fn fold(&self, _at: Timestamp, state: &mut State) {
+    fn fold(&self, at: Timestamp, state: &mut State) {
+        state.costs.add(&self.run, at, &RunCost { tokens: self.tokens, ..RunCost::default() });
         if let Some(iteration) = &mut state.iteration {
             iteration.run_lost();
         }

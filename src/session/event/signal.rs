@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::session::advance::Gate;
+use crate::session::asked::Asked;
 use crate::session::describe::{more, one_line};
 use crate::session::history::HistoryLine;
 use crate::session::phase::Phase;
@@ -55,6 +55,9 @@ pub struct SignalTaken {
     /// What a handoff passes to the next conversation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<Value>,
+    /// What was there when the session began to wait, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Asked>,
     /// What the session does next.
     pub step: Step,
 }
@@ -94,7 +97,7 @@ impl Occurrence for SignalTaken {
             Step::Stay => {}
             Step::Enter { phase } => state.enter(*phase),
             Step::Wait { waits_for } => {
-                state.visit.gate = Gate::Waited;
+                state.visit.waits(self.asked.clone());
                 state.standing =
                     Standing::Waiting { waits_for: waits_for.clone(), reason: reason.cloned() };
             }

@@ -8,7 +8,7 @@ use crate::session::journal::Entry;
 /// A line of each kind with all its fields, as journals have it.
 const FULL: &str = r#"
 {"kind":"created","name":"x","task":"t","dive":"d"}
-{"kind":"imported","name":"x","task":"t","phase":"planning","iteration":2,"total":5,"gate":"waited","waits_for":"plan_approval","blocked":"b","done":true}
+{"kind":"imported","name":"x","task":"t","phase":"planning","iteration":2,"total":5,"gate":"waited","asked":{"answers":"f","unread":["i"]},"waits_for":"plan_approval","blocked":"b","done":true}
 {"kind":"prepared","working_dir":"/w","branch":"x","base":"c0ffee","notes":["no fetch"]}
 {"kind":"resumed","task":"t"}
 {"kind":"worker_started","pid":1,"boot":"b","uptime_ms":7,"version":"0.1.0"}
@@ -18,9 +18,9 @@ const FULL: &str = r#"
 {"kind":"run_lost","run":"r"}
 {"kind":"head_moved","head":{"branch":"t","on":"other","commit":"c0ffee1","lacking":2,"kept":"refs/samocode/kept/t/c0ffee1"}}
 {"kind":"signal_asked","run":"r","problem":"p"}
-{"kind":"signal_taken","run":"r","line":{"timestamp":"2026-11-20 10:00:00","iteration":1,"phase":"testing","status":"waiting","summary":"s","reason":null,"needs":null,"for":"human_action"},"phase":"testing","status":"waiting","fingerprint":"f","state":{"a":1},"step":{"next":"wait","for":"human_action"}}
+{"kind":"signal_taken","run":"r","line":{"timestamp":"2026-11-20 10:00:00","iteration":1,"phase":"testing","status":"waiting","summary":"s","reason":null,"needs":null,"for":"human_action"},"phase":"testing","status":"waiting","fingerprint":"f","state":{"a":1},"asked":{"answers":"f","unread":["i"]},"step":{"next":"wait","for":"human_action"}}
 {"kind":"blocked","reason":"r","needs":"investigation"}
-{"kind":"mail","id":"i","from":"human","mail":"text"}
+{"kind":"mail","id":"i","from":"human","mail":"text","early":true}
 {"kind":"foreign_mail","file":"note.txt","kept":"file-0-note.txt","message":"file-0","problem":"p"}
 {"kind":"answered"}
 {"kind":"phase_set","phase":"planning"}
@@ -49,6 +49,7 @@ const SHORT: &str = r#"
 {"kind":"prepared","working_dir":"/w"}
 {"kind":"worker_started","pid":1,"boot":"b","version":"0.1.0"}
 {"kind":"run_ended","run":"r","outcome":"finished"}
+{"kind":"mail","id":"i","from":"human","mail":"text"}
 {"kind":"head_moved"}
 {"kind":"head_moved","head":{"branch":"t"}}
 {"kind":"foreign_mail","file":"note.txt","kept":"file-0-note.txt"}

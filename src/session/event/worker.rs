@@ -58,7 +58,8 @@ impl Occurrence for WorkerEnded {
     fn fold(&self, _at: Timestamp, state: &mut State) {
         state.deaths.worker_ended();
         state.unsettled = false;
-        if self.end == End::GaveUp {
+        // What only a human's word ends is still true of a session whose worker keeps dying.
+        if self.end == End::GaveUp && !state.standing.awaits_human() {
             state.standing = Standing::GaveUp;
         }
     }

@@ -39,6 +39,35 @@ fn logged(text: &str, line: &str) -> String {
 }
 
 #[test]
+fn bytes_that_are_not_utf_8_stay_as_they_are_and_edits_go_on_around_them() {
+    let strange = |text: &str| -> Vec<u8> {
+        // Latin-1, as some agents and editors write it, and half a character.
+        let bytes = text.replace("Q&A", "r\u{e9}sum\u{e9}").replace("login", "l\u{fc}\u{20ac}gin");
+        let mut bytes: Vec<u8> = bytes
+            .chars()
+            .flat_map(|c| match u8::try_from(c) {
+                Ok(byte) => vec![byte],
+                Err(_) => c.to_string().into_bytes()[..2].to_vec(),
+            })
+            .collect();
+        bytes.extend(b"\xff\xc3");
+        bytes
+    };
+    let mut overview = Overview::parse(strange(EXAMPLE));
+    assert_eq!(overview.as_bytes(), strange(EXAMPLE));
+    assert_eq!(overview.status().phase, Some(Phase::Requirements));
+    assert_eq!(overview.status().last_action.as_deref(), Some("r?sum? created"));
+    let mut sound = Overview::parse(EXAMPLE);
+    for overview in [&mut overview, &mut sound] {
+        overview.set(Field::Phase, "planning");
+        overview.set(Field::TotalIterations, "12");
+        overview.set(Field::Blocked, "no");
+        overview.add_flow("[003 @ 11-20 18:09] requirements -> planning");
+    }
+    assert_eq!(overview.as_bytes(), strange(sound.as_str()));
+}
+
+#[test]
 fn the_example_is_read() {
     let overview = Overview::parse(EXAMPLE);
     assert_eq!(overview.title(), Some("jwt-login"));

@@ -131,7 +131,8 @@ impl Qa {
             Place::Behind(line) => {
                 let line = lines[line].clone();
                 let new = format!("**{ANSWER}:** {answer}");
-                markdown::insert_behind(&mut self.text, &line, &["", &new]);
+                let inserted = markdown::lines_behind(&self.text, &line, &["", &new]);
+                self.text.insert_str(line.next, &inserted);
             }
         }
         *self = Self::parse(std::mem::take(&mut self.text));

@@ -47,6 +47,56 @@ fn the_example_is_read() {
 }
 
 #[test]
+fn a_second_question_in_the_body_of_the_first_waits_for_its_answer() {
+    let bold = "### Q1: a?\n**Answer:** yes\n\n**Q2: x**\n**Answer:** _waiting_\n";
+    let mut qa = Qa::parse(bold);
+    assert_eq!((qa.questions().len(), qa.waiting()), (2, 1));
+    assert_eq!((qa.questions()[1].id.as_str(), qa.questions()[1].text.as_str()), ("Q2", "x"));
+    assert_eq!(given(bold), Answer::Given("yes".to_owned()));
+    assert!(!qa.is_answered());
+    qa.fill("Q2", "no").unwrap();
+    assert!(qa.is_answered());
+    assert_eq!(qa.as_str(), bold.replace("_waiting_", "no"));
+    // Not readable as a question, but its answer is missing all the same.
+    for asked in ["Q2: x", "Second question", "- **Q2** x", "**Answer:** yes", ""] {
+        for mark in ["**Answer:** _waiting_", "Answer: waiting", "**Answer:**"] {
+            let text = format!(
+                "### Q1: a?\n**Answer:** yes\n{asked}\n{mark}\n\n### Q3: c?\n**Answer:** 3\n"
+            );
+            assert_eq!(Qa::parse(&*text).waiting(), 1, "{text}");
+        }
+    }
+    let questions = "**Q1: a?**\n**Answer:** yes\n__Question 2__\nWhy?\n**Answer:** _waiting_\n";
+    let qa = Qa::parse(questions);
+    assert_eq!((qa.questions().len(), qa.waiting()), (2, 1));
+}
+
+#[test]
+fn bold_words_in_a_question_do_not_make_another() {
+    let text = "### Q1: a?\n**Q2** and **Q3: later** are about this too.\n**Q4: see above**\n\
+                **Suggestion:** yes\n\n### Q2: b?\n**Answer:** _waiting_\n";
+    let qa = Qa::parse(text);
+    assert_eq!(qa.questions().iter().map(|q| q.id.as_str()).collect::<Vec<_>>(), ["Q1", "Q2"]);
+    let repeated = "### Q1\n**Q1: a?**\nA) b\n**Answer:** yes\n";
+    assert!(Qa::parse(repeated).is_answered() && Qa::parse(repeated).questions().len() == 1);
+    let fenced = "### Q1: a?\n```\n**Q2: x**\n**Answer:** _waiting_\n```\n**Answer:** yes\n";
+    assert!(Qa::parse(fenced).is_answered());
+}
+
+#[test]
+fn a_fingerprint_is_of_the_answers_alone() {
+    let of = |text: &str| Qa::parse(text).fingerprint();
+    assert_eq!(of("no question"), None);
+    assert_eq!(of(EXAMPLE), of(&EXAMPLE.replace("a restart", "restarts")));
+    assert_ne!(of(EXAMPLE), of(&filled(EXAMPLE, "Q1", "A")));
+    assert_ne!(of(&filled(EXAMPLE, "Q1", "A")), of(&filled(EXAMPLE, "Q2", "A")));
+    let stray = "**Answer:** _waiting_\n### Q1: a?\n**Answer:** yes\n";
+    assert_ne!(of(stray), of(&stray.replace("_waiting_", "no")));
+    // Journals of other versions have it.
+    assert_eq!(of("### Q1: a?\n**Answer:** yes\n").as_deref(), Some("4ba81c073c3912ac"));
+}
+
+#[test]
 fn options_are_read_in_the_forms_agents_write() {
     for line in
         ["A) x", "- A) x", "A. x", "**A)** x", "**A) x**", "* **A**) x", "a) x", "(A) x", "  A) x"]

@@ -14,9 +14,11 @@ impl State {
         }
     }
 
-    pub(in crate::session) fn answered(&mut self) {
-        self.visit.answered();
-        self.proceed();
+    /// Ends a wait for a human; any other state stays as it is.
+    pub(in crate::session) fn end_wait(&mut self) {
+        if matches!(self.standing, Standing::Waiting { .. }) {
+            self.proceed();
+        }
     }
 
     /// Unblocks the session, clearing the counters that led to the block.

@@ -8,6 +8,8 @@ use crate::session::signal::Status;
 use jiff::SignedDuration;
 use proptest::prelude::*;
 
+mod gates;
+
 struct Story {
     state: State,
     now: Timestamp,
@@ -84,12 +86,17 @@ impl Story {
             status,
             fingerprint: None,
             state: None,
+            asked: None,
             step,
         }))
     }
 
     fn mail(&mut self, id: &str, mail: Kind) -> &mut Self {
-        self.tell(Event::Mail(event::Mail { id: id.into(), from: "human".into(), mail }))
+        self.mail_of(id, mail, false)
+    }
+
+    fn mail_of(&mut self, id: &str, mail: Kind, early: bool) -> &mut Self {
+        self.tell(Event::Mail(event::Mail { id: id.into(), from: "human".into(), mail, early }))
     }
 
     fn at_gate() -> Self {
@@ -136,25 +143,60 @@ fn preparing_leaves_init_without_a_run() {
 }
 
 #[test]
-fn a_gate_opens_by_an_answer_and_closes_when_it_waits_again() {
-    for kind in [Kind::Answer, Kind::Approve] {
-        let mut story = Story::at_gate();
-        assert_eq!((story.state.word(), story.state.visit.gate), (Word::Waiting, Gate::Waited));
-        story.mail("m1", kind);
-        assert_eq!((story.state.word(), story.state.visit.gate), (Word::Running, Gate::Open));
-        story.run().end("finished", false, 0.1);
-        story.signal(Status::Waiting, Step::Wait { waits_for: "qa_answers".into() });
-        assert_eq!(story.state.visit.gate, Gate::Waited);
+fn a_phase_set_by_hand_starts_with_fresh_counters() {
+    let mut story = Story::new();
+    for fingerprint in [None, Some("f"), Some("f"), Some("f"), Some("f")] {
+        story.run().end("finished", false, 0.0);
+        story.state.visit.signalled(fingerprint.map(str::to_owned).as_ref());
     }
+    story.tell(Event::Blocked(event::Blocked { reason: "r".into(), needs: "n".into() }));
+    assert_eq!(story.state.visit.unchanged, 3);
+    story.tell(Event::PhaseSet(event::PhaseSet { phase: Phase::Implementation }));
+    assert_eq!(story.state.visit, Visit::to(Phase::Implementation));
+    assert_eq!((story.state.word(), story.state.iteration), (Word::Running, None));
 }
 
 #[test]
-fn words_and_rejections_wake_a_gate_without_opening_it() {
-    for kind in [Kind::Text, Kind::Reject] {
-        let mut story = Story::at_gate();
-        story.mail("m1", kind);
-        assert_eq!((story.state.word(), story.state.visit.gate), (Word::Running, Gate::Waited));
+fn what_only_a_human_ends_stays_when_the_worker_gives_up() {
+    let gave_up = || Event::WorkerEnded(event::WorkerEnded { end: End::GaveUp });
+    let mut done = Story::new();
+    done.run().end("finished", false, 0.0).signal(Status::Done, Step::Finish);
+    let mut blocked = Story::new();
+    blocked.tell(Event::Blocked(event::Blocked { reason: "r".into(), needs: "n".into() }));
+    let mut running = Story::new();
+    for (story, word) in [
+        (&mut done, Word::Done),
+        (&mut blocked, Word::Blocked),
+        (&mut Story::at_gate(), Word::Waiting),
+        (&mut running, Word::Failed),
+    ] {
+        story.tell(gave_up());
+        assert_eq!(story.state.word(), word);
     }
+    assert_eq!(running.tell(Event::Started(event::Started {})).state.word(), Word::Running);
+}
+
+#[test]
+fn a_finished_session_stays_finished_whatever_is_recorded_but_a_new_task() {
+    let mut story = Story::new();
+    story.run().end("finished", false, 0.0).signal(Status::Done, Step::Finish);
+    for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::Stop) {
+        story.mail(kind.as_str(), kind);
+    }
+    story.tell(Event::Answered(event::Answered {}));
+    story.tell(Event::Retried(event::Retried { by: "start".into() }));
+    story.tell(Event::Continued(event::Continued {}));
+    story.tell(Event::Started(event::Started {}));
+    assert_eq!(story.state.word(), Word::Done);
+}
+
+#[test]
+fn costs_have_an_end() {
+    let mut story = Story::new();
+    for _ in 0..2 {
+        story.run().end("finished", false, f64::MAX);
+    }
+    assert!(story.state.costs.usd.is_finite());
 }
 
 #[test]
@@ -226,7 +268,7 @@ fn costs_add_up_over_runs_and_a_lost_run_is_resumable() {
     let mut story = Story::new();
     story.run().end("killed", true, 0.25).run().end("finished", false, 0.5);
     assert!((story.state.costs.usd - 0.75).abs() < 1e-9);
-    story.run().tell(Event::RunLost(event::RunLost { run: "r".into() }));
+    story.run().tell(Event::RunLost(event::RunLost { run: "r".into(), tokens: Usage::default() }));
     assert!(story.iteration().cut_off && story.state.conversation().unwrap().resumable);
     assert_eq!(story.iteration().run, RunState::Over);
 }
@@ -260,7 +302,7 @@ fn an_agent_is_warned_once_of_a_reboot() {
     worker(&mut story, "b");
     story.run();
     worker(&mut story, "b");
-    story.tell(Event::RunLost(event::RunLost { run: "r".into() }));
+    story.tell(Event::RunLost(event::RunLost { run: "r".into(), tokens: Usage::default() }));
     assert!(story.state.machine.restart_is_news(), "the run that was warned may not have seen it");
     story.run().end("finished", false, 0.0);
     assert!(!story.state.machine.restart_is_news());

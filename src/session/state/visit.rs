@@ -1,6 +1,7 @@
 //! A session's stay in a phase. Its counters restart with the next phase.
 
 use crate::session::advance::Gate;
+use crate::session::asked::Asked;
 use crate::session::phase::Phase;
 
 /// A session's stay in a phase, with everything that is counted there.
@@ -12,6 +13,8 @@ pub struct Visit {
     pub iterations: u32,
     /// Progress of the phase's gate, if it is one.
     pub gate: Gate,
+    /// What the phase's latest wait for a human recorded when it began.
+    pub asked: Option<Asked>,
     /// How many times in a row the same signal came with nothing changed.
     pub unchanged: u32,
     /// Hash of worktree and session at the last repeated signal.
@@ -42,6 +45,27 @@ impl Visit {
         self.unchanged = 0;
         if self.is_over() {
             self.iterations = 0;
+        }
+    }
+
+    /// Records that the phase waits for a human.
+    pub(in crate::session) fn waits(&mut self, asked: Option<Asked>) {
+        self.gate = Gate::Waited;
+        self.asked = asked;
+    }
+
+    /// Records the start of a run. Whatever it changes, the human has not seen: an approval that
+    /// comes later is not for it.
+    pub(in crate::session) fn run_started(&mut self) {
+        if self.gate == Gate::Waited {
+            self.gate = Gate::Closed;
+        }
+    }
+
+    /// Closes the gate again, since a human's last word was no.
+    pub(in crate::session) fn rejected(&mut self) {
+        if self.gate == Gate::Open {
+            self.gate = Gate::Waited;
         }
     }
 

@@ -9,7 +9,9 @@ use super::error::{Attempt, Result};
 use super::files::{
     make_subfolder, make_unsynced, open_regular, read, remove_unsynced, sync_folder,
 };
+use crate::session::hand_edit::QaFile;
 use crate::session::hook::Hook;
+use crate::session::qa::Qa;
 use crate::session::signal::{MAX_BYTES, Signal, SignalError};
 use crate::session::state::Word;
 
@@ -171,6 +173,19 @@ impl Folder {
             hook.state = Word::Stopped;
         }
         Some(hook)
+    }
+
+    /// Reads `_qa.md`; `None` if there is no such file or it cannot be read.
+    #[must_use]
+    pub fn questions(&self) -> Option<QaFile> {
+        let path = self.qa();
+        let bytes = read(&path).ok()??;
+        let modified = fs::metadata(&path).and_then(|meta| meta.modified()).ok();
+        Some(QaFile {
+            is_utf8: std::str::from_utf8(&bytes).is_ok(),
+            qa: Qa::parse(String::from_utf8_lossy(&bytes)),
+            modified: modified.and_then(|at| at.try_into().ok()),
+        })
     }
 
     /// Reads the signal of the run `run`.

@@ -61,6 +61,14 @@ impl Place {
         }
     }
 
+    /// Whether there is nothing in a folder, or no folder.
+    pub(super) fn is_free(root: &Path) -> bool {
+        match fs::read_dir(root) {
+            Ok(mut entries) => entries.next().is_none(),
+            Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+        }
+    }
+
     /// The folder's path, with symlinks resolved.
     pub(super) fn root(&self) -> &Path {
         &self.root
@@ -155,7 +163,9 @@ mod tests {
         let second = Place::claim(&root).unwrap();
         assert_eq!(second.entries().unwrap(), [second.root().join("left")]);
         fs::remove_file(root.join("left")).unwrap();
+        assert!(!Place::is_free(&root));
         second.remove().unwrap();
+        assert!(Place::is_free(&root));
         assert!(!root.exists());
     }
 }

@@ -6,10 +6,11 @@ use jiff::tz::TimeZone;
 use crate::cli::Common;
 use crate::cli::ui::layout;
 use crate::cli::ui::output::{self, BOLD, DIM, in_line, painted, shortened, state_style};
-use crate::cli::ui::words::{ago, bar, clock, count, number, usd};
+use crate::cli::ui::words::{ago, bar, clock, count, number};
 use crate::control::look::{Detail, Show, UnitDetail};
 use crate::session::WaitsFor;
 use crate::session::clock;
+use crate::session::dollars;
 use crate::session::state::Word;
 
 use super::list::wanted;
@@ -73,7 +74,13 @@ fn lines(shown: &Detail, width: Option<usize>, now: Timestamp, zone: &TimeZone) 
     let said = view.summary.as_ref().filter(|said| view.reason.as_ref() != Some(said));
     tell("Last said", said.map(|said| text(said)).unwrap_or_default());
     let (input, output) = (number(view.tokens.input), number(view.tokens.output));
-    tell("Cost", format!("{} · {input} tokens read, {output} written", usd(view.cost_usd)));
+    tell(
+        "Cost",
+        format!(
+            "{} · {input} tokens read, {output} written",
+            dollars(view.cost_usd, view.unpriced_runs > 0)
+        ),
+    );
     tell("Agent", some(&shown.agent));
     tell("Branch", branch(shown));
     tell("", some(&view.elsewhere));

@@ -8,10 +8,11 @@ use jiff::tz::TimeZone;
 
 use crate::cli::ui::layout::{Cell, Grid, glued};
 use crate::cli::ui::output::{BOLD, DIM, in_line, state_style};
-use crate::cli::ui::words::{ago, bar, clock, usd};
+use crate::cli::ui::words::{ago, bar, clock};
 use crate::control::view::View;
 use crate::session::WaitsFor;
 use crate::session::describe::harmless;
+use crate::session::dollars;
 use crate::session::state::Word;
 
 /// Which of the columns that not every list needs are shown.
@@ -50,7 +51,7 @@ fn cells(view: &View, columns: Columns, now: Timestamp, zone: &TimeZone) -> Vec<
         Cell::new(format!("{} {}{iteration}", bar(view.phase), view.phase)),
         Cell::new(view.state).style(state_style(view.state)),
         Cell::new(progress),
-        Cell::new(usd(view.cost_usd)).right(),
+        Cell::new(dollars(view.cost_usd, view.unpriced_runs > 0)).right(),
     ]);
     cells
 }
@@ -149,11 +150,13 @@ mod tests {
             since: Some(now()),
             until: None,
             reason: None,
+            cause: None,
             summary: None,
             needs: None,
             read: None,
             merge: None,
             cost_usd,
+            unpriced_runs: 0,
             tokens: Tokens { input: 0, output: 0 },
             unit: None,
             notes: Vec::new(),

@@ -103,17 +103,63 @@ fn memory_high_is_just_below_the_maximum() {
 fn a_limit_systemd_would_ignore_is_refused() {
     for bad in ["", "lots", "-1", "4G\nUser=root", "4GG", "1e3", "nan", "inf"] {
         let limits = Limits { memory_max: Some(bad.to_owned()), ..Limits::default() };
-        assert!(directives(&limits).is_err(), "{bad:?}");
+        assert!(directives(&limits, NEWEST).is_err(), "{bad:?}");
     }
     for good in ["50%", "1.5G", "infinity", "4096"] {
         let limits = Limits { memory_max: Some(good.to_owned()), ..Limits::default() };
-        assert!(directives(&limits).is_ok(), "{good:?}");
+        assert!(directives(&limits, NEWEST).is_ok(), "{good:?}");
     }
     let limits = Limits { cpu_weight: Some("0".to_owned()), ..Limits::default() };
     assert_eq!(
-        directives(&limits).unwrap_err().to_string(),
-        "\"0\" is not a valid value for CPUWeight: use a number from 1 to 10000"
+        directives(&limits, NEWEST).unwrap_err().to_string(),
+        "\"0\" is not a valid value for CPUWeight: use a number from 1 to 10000, or idle"
     );
+}
+
+#[test]
+fn an_idle_weight_is_the_lowest_where_systemd_does_not_know_it() {
+    let limits = Limits { cpu_weight: Some("idle".to_owned()), ..Limits::default() };
+    assert_eq!(directives(&limits, 252), Ok(vec![("CPUWeight", "idle")]));
+    assert_eq!(directives(&limits, 251), Ok(vec![("CPUWeight", "1")]));
+    let of = Session { limits, ..example() };
+    assert!(session(&of, 252).unwrap().files[0].text.contains("\nCPUWeight=idle\n"));
+}
+
+#[test]
+fn a_path_may_contain_what_the_sources_have_as_placeholders() {
+    let binary = Path::new("/opt/@spool@/@binary@@/samocode");
+    let spool = Path::new("/var/@scope@/wake@");
+    let set = shared(Shared { binary, spool }, Scope::System, 257).unwrap();
+    let all = shown(&set);
+    assert!(all.contains("ExecStart=\"/opt/@spool@/@binary@@/samocode\" worker %i\n"), "{all}");
+    assert!(all.contains("DirectoryNotEmpty=/var/@scope@/wake@\n"), "{all}");
+}
+
+#[test]
+fn a_program_that_systemd_would_refuse_is_refused_with_the_remedy() {
+    for bad in ["/opt/it's/samocode", "/opt/a\"b/samocode", "/opt/a\\b/samocode", "/opt/a\nb"] {
+        let (binary, spool) = (Path::new(bad), Path::new("/var/lib/samocode/wake"));
+        let refused = shared(Shared { binary, spool }, Scope::User, 252).unwrap_err();
+        assert!(refused.to_string().contains("install samocode in another folder"), "{refused}");
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn what_the_settings_accept_a_unit_can_hold(
+        text in "( ?[0-9]{0,20}(\\.[0-9]{0,4})? ?([kmgtKMGT]i?[bB]?|%)?)|(infinity|idle|INFINITY|Idle)",
+    ) {
+        use crate::config::values;
+        for version in [OLDEST, NEWEST] {
+            let limits = Limits {
+                memory_high: None,
+                memory_max: values::memory(&text),
+                tasks_max: values::tasks(&text),
+                cpu_weight: values::cpu_weight(&text),
+            };
+            proptest::prop_assert!(directives(&limits, version).is_ok(), "{:?}", limits);
+        }
+    }
 }
 
 #[test]
