@@ -249,6 +249,15 @@ impl Vocabulary {
             .map(|(_, name)| name)
     }
 
+    /// The known key that this is, but for a letter or two.
+    #[must_use]
+    pub fn misspelt(&self, typed: &str) -> Option<String> {
+        const MOST: usize = 2;
+        let upper = typed.to_ascii_uppercase();
+        let scored = self.names().map(|name| (strsim::damerau_levenshtein(&upper, &name), name));
+        scored.filter(|(far, _)| *far <= MOST).min().map(|(_, name)| name)
+    }
+
     /// The owner of a variable; `None` for one that belongs to no agent, notice or proxy. Only
     /// variables with an owner are read from the credentials file.
     #[must_use]

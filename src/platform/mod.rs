@@ -1,7 +1,8 @@
 //! Everything that differs between operating systems. Each has a folder, behind the same names:
 //! [`cgroup`], [`strays`], [`awake`], [`machine`], [`disk`], [`groups`] and [`parent`]; and
-//! [`privilege`], which all have in common. Nothing here knows about sessions.
+//! [`limits`] and [`privilege`], which all have in common. Nothing here knows about sessions.
 
+pub mod limits;
 pub mod privilege;
 
 #[cfg(target_os = "linux")]

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::agent::environment::RunIds;
 use crate::agent::outcome::{Facts, Told};
+use crate::agent::process::StartError;
 use crate::agent::run::{GRACE, Run, Setting, TERM_GRACE};
 use crate::agent::{self, Agent, Outcome, REGISTRY};
 use crate::config::settings::Inhibit;
@@ -174,7 +175,11 @@ impl Worker<'_> {
             Ok(run) => run,
             Err(error) => {
                 let counted = cgroup.map(RunCgroup::end).unwrap_or_default();
-                return Ok(Ended { counted, ..would_not_start(error.to_string()) });
+                let mut ended = would_not_start(error.to_string());
+                if matches!(error, StartError::Limit { .. }) {
+                    ended.outcome = Outcome::Exhausted { why: error.to_string() };
+                }
+                return Ok(Ended { counted, ..ended });
             }
         };
         let _awake = match self.setup.settings.inhibit {

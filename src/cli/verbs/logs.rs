@@ -50,6 +50,8 @@ impl Logs {
         let session = common.target(&self.session)?.session;
         // Watch before reading, or lines written in between would show up late.
         let watch = if self.follow { Some(Following::new(&session)?) } else { None };
+        let remark = watch.as_ref().and_then(|following| following.watch.remark());
+        remark.iter().for_each(|remark| output::note(remark));
         if self.raw {
             return raw::show(&session, watch, self.lines).await;
         }

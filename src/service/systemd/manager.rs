@@ -85,6 +85,15 @@ impl Systemd {
             "org.freedesktop.DBus.Error.Disconnected" | "org.freedesktop.DBus.Error.NoReply" => {
                 Error::Gone(what)
             }
+            "org.freedesktop.systemd1.UnitMasked" => {
+                // Each attempt on a unit ends in its name.
+                let unit = what.split(' ').next_back().unwrap_or_default();
+                let command = match scope {
+                    Scope::System => format!("sudo systemctl unmask {unit}"),
+                    Scope::User => format!("systemctl --user unmask {unit}"),
+                };
+                Error::Masked { what, command }
+            }
             _ => Error::Call { what, source: Box::new(error) },
         }
     }
