@@ -69,6 +69,7 @@ program=$prefix/bin/samocode
 bash_completion=$prefix/share/bash-completion/completions/samocode
 zsh_completion=$prefix/share/zsh/site-functions/_samocode
 fish_completion=$prefix/share/fish/vendor_completions.d/samocode.fish
+manual=$prefix/share/man/man1
 doc=$prefix/share/doc/samocode
 # journalctl --update-catalog reads catalogs in /usr/lib and /usr/local/lib only.
 catalog=lib/systemd/catalog/samocode.catalog
@@ -223,6 +224,38 @@ place_completions() {
     rm -rf "$made"
 }
 
+manual_sum() {
+    { cat "$manual"/samocode*.1 2>/dev/null || true; } | cksum
+}
+
+place_manual() {
+    local made page before
+    made=$(mktemp -d)
+    before=$(manual_sum)
+    # One that is older than this script has none.
+    if "$program" man --dir "$made" >/dev/null 2>&1; then
+        for page in "$made"/samocode*.1; do
+            [[ ! -e $page ]] || place "$page" "$manual/$(basename "$page")" 644 >/dev/null
+        done
+    fi
+    rm -rf "$made"
+    [[ $before == "$(manual_sum)" ]] ||
+        say "installed the manual pages in $manual: man samocode"
+}
+
+# What a person has to do themselves for completion in zsh and for Claude Code.
+say_what_is_left() {
+    local folder
+    folder=$(dirname "$zsh_completion")
+    # shellcheck disable=SC2016  # to be expanded by zsh and by the reader's shell
+    if command -v zsh >/dev/null && ! zsh -fc 'print -l $fpath' | grep -qxF "$folder"; then
+        say "zsh completes samocode once this line is in ~/.zshrc, above compinit: fpath=($folder "'$fpath)'
+    fi
+    if command -v claude >/dev/null; then
+        say "to start and watch sessions from Claude Code: claude plugin marketplace add $(printf %q "$here") && claude plugin install samocode@samocode"
+    fi
+}
+
 # The explanations that journalctl -x shows. There is no folder for those of a
 # single user.
 is_for_catalogs() {
@@ -276,6 +309,7 @@ install_all() {
     [[ ! -e $program ]] || before=$(cksum <"$program")
     place "$binary" "$program" 755
     place_completions
+    place_manual
     place "$here/LICENSE" "$doc/LICENSE" 644
     place "$here/README.md" "$doc/README.md" 644
     place "$here/CHANGELOG.md" "$doc/CHANGELOG.md" 644
@@ -284,6 +318,7 @@ install_all() {
     if [[ $before != none && $before != "$(cksum <"$program")" ]]; then
         say "running sessions keep the old version until they restart; to switch them now, in each project: samocode reload --all"
     fi
+    say_what_is_left
     # shellcheck disable=SC2016  # to be expanded by the reader's shell
     is_on_path || say "$prefix/bin is not on PATH; add this line to ~/.profile: "'PATH='"$prefix/bin:"'$PATH'
 }
@@ -300,6 +335,12 @@ uninstall_all() {
             found=true
         fi
     done
+    if compgen -G "$manual/samocode*.1" >/dev/null; then
+        rm -f "$manual"/samocode.1 "$manual"/samocode-*.1 ||
+            die "cannot remove $manual/samocode.1; run this as root"
+        say "removed the manual pages in $manual"
+        found=true
+    fi
     [[ ! -d $doc ]] || rmdir --ignore-fail-on-non-empty "$doc"
     remove_catalog
     $found || say "samocode is not installed in $prefix"

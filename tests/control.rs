@@ -8,6 +8,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 use samocode::config::Env;
 use samocode::control::enable::{Enable, Overrides};
+use samocode::control::log::{Line, Log};
 use samocode::control::request::{Became, Work};
 use samocode::control::wait::{Wait, Waited};
 use samocode::control::watch::{Change, Watch};
@@ -55,6 +56,14 @@ impl Host for Distant {
             serde_json::from_str(&serde_json::to_string(&change).unwrap()).unwrap()
         };
         Ok(changes.map(travelled).boxed())
+    }
+
+    async fn log(&self, log: Log) -> Result<BoxStream<'static, Result<Line>>> {
+        let lines = self.0.log(log).await?;
+        let travelled = |line: Result<Line>| {
+            serde_json::from_str(&serde_json::to_string(&line).unwrap()).unwrap()
+        };
+        Ok(lines.map(travelled).boxed())
     }
 }
 
@@ -159,6 +168,11 @@ async fn from_enable_to_done(host: &Distant) {
     let iterations =
         story.iter().filter(|item| matches!(item, timeline::Item::Iteration(_))).count();
     assert!(iterations >= Phase::ALL.len() - 1, "{story:?}");
+    let log = host.log(Log { session: session(), ..Log::default() }).await.unwrap();
+    let log: Vec<Line> = log.map(|line| line.unwrap()).collect().await;
+    let said = log.iter().filter(|line| matches!(line, Line::Agent { .. })).count();
+    assert!(said >= iterations, "{log:?}");
+    assert_eq!(log.last(), Some(&Line::UpToDate));
     let costs = host.ask(cost::Cost { sessions: vec![session()] }).await;
     assert!(costs.total.runs as usize >= iterations, "{costs:?}");
     let mail = host.ask(inbox::Inbox { session: session(), all: true }).await;

@@ -104,7 +104,7 @@ fn an_imported_key_reaches_the_agent_and_appears_nowhere_else() {
     user.wait_until("the agent works", BOUND, || user.exists("started"));
 
     assert!(enabled.stderr.contains("saved ANTHROPIC_API_KEY, ANTHROPIC_BASE_URL"), "{enabled}");
-    assert!(!enabled.stderr.contains("this shell only"), "{enabled}");
+    assert!(!enabled.stderr.contains("only in this shell"), "{enabled}");
     let file = user.read(".config/samocode/env");
     assert!(file.contains(&format!("ANTHROPIC_API_KEY={KEY}\n")), "{file}");
     assert!(file.contains(&format!("TELEGRAM_BOT_TOKEN={BOT}\n")), "{file}");
@@ -148,7 +148,7 @@ fn a_key_that_only_the_shell_has_is_named_and_not_copied() {
 
     assert!(
         enabled.stderr.contains(
-            "ANTHROPIC_API_KEY is set in this shell only, and units do not see it: save it in \
+            "ANTHROPIC_API_KEY is set only in this shell, where units do not see it: save it to \
              ~/.config/samocode/env with --import-env"
         ),
         "{enabled}"
@@ -157,12 +157,12 @@ fn a_key_that_only_the_shell_has_is_named_and_not_copied() {
     let two = enable(&project, &[]).env("ANTHROPIC_API_KEY", KEY).env("OPENAI_API_KEY", "x").ok();
     session.wait_for_state("blocked");
     assert!(
-        two.stderr.contains("are set in this shell only, and units do not see them: save them")
+        two.stderr.contains("are set only in this shell, where units do not see them: save them")
     );
     assert!(!user.exists(".config/samocode/env"));
     let doctor = project.samocode(["doctor"]).env("ANTHROPIC_API_KEY", KEY).output();
     assert_eq!(doctor.code, 1, "{doctor}");
-    assert!(doctor.stdout.contains("✗ ANTHROPIC_API_KEY is set in this shell only"), "{doctor}");
+    assert!(doctor.stdout.contains("✗ ANTHROPIC_API_KEY is set only in this shell"), "{doctor}");
     assert!(doctor.stdout.contains("--import-env"), "{doctor}");
     assert_eq!(leak(&(enabled.stdout + &enabled.stderr + &in_the_open(&session))), None);
     assert_eq!(leak(&(doctor.stdout + &doctor.stderr)), None);

@@ -6,6 +6,8 @@ use std::path::Path;
 
 use samocode::agent::vocabulary;
 
+use crate::lab;
+
 fn read(file: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file))
         .unwrap_or_else(|error| panic!("{file}: {error}"))
@@ -46,6 +48,28 @@ fn the_readme_has_every_verb_and_no_other() {
         .filter_map(|cell| cell.split([' ', '`']).next().map(str::to_owned))
         .collect();
     assert_eq!(table, verbs(), "the table of verbs against samocode --help");
+}
+
+#[test]
+fn the_plugin_offers_its_commands_and_none_of_the_internal_agents() {
+    let json = |file: &str| -> serde_json::Value { serde_json::from_str(&read(file)).unwrap() };
+    let plugin = json("plugin/.claude-plugin/plugin.json");
+    assert_eq!(plugin["version"], env!("CARGO_PKG_VERSION"));
+    let market = json(".claude-plugin/marketplace.json");
+    assert_eq!(market["plugins"][0]["name"], plugin["name"]);
+    let readme = read("README.md");
+    assert!(readme.contains("claude plugin install samocode@samocode"));
+
+    let Some(lab) = lab::with_claude() else { return };
+    let user = lab.user_without_manager("plugins");
+    user.run(["claude", "plugin", "marketplace", "add", "/repo"]).within(lab::secs(60)).ok();
+    user.run(["claude", "plugin", "install", "samocode@samocode"]).within(lab::secs(60)).ok();
+    assert!(!user.sh("find .claude/plugins").ok().stdout.contains("Cargo.toml"), "only the plugin");
+    let details = user.run(["claude", "plugin", "details", "samocode"]).ok().stdout;
+    assert!(details.contains("Agents (0)"), "{details}");
+    for verb in ["enable", "status", "watch", "answer", "approve"] {
+        assert!(details.contains(verb), "{verb}: {details}");
+    }
 }
 
 #[test]

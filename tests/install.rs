@@ -26,6 +26,10 @@ fn an_installed_samocode_works_and_can_be_removed() {
     assert!(out.stdout.contains(version.stdout.trim()), "{out}");
     assert!(out.stdout.contains("x/bin is not on PATH"), "{out}");
     assert!(files(&user, "x").contains("x/share/doc/samocode/LICENSE"));
+    assert!(files(&user, "x").contains("x/share/man/man1/samocode-enable.1"));
+    if lab::is_installed("claude") || user.sh("command -v claude").output().code == 0 {
+        assert!(out.stdout.contains("claude plugin marketplace add /repo"), "{out}");
+    }
 
     install(&user, &["--uninstall", "--prefix", "x"]).ok();
     assert_eq!(files(&user, "x"), "x/bin/neighbour\n");

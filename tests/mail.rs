@@ -70,7 +70,7 @@ fn answers_open_the_first_gate_and_a_rejected_plan_is_approved_later() {
         1,
         "samocode approve jwt. Nothing done.",
     );
-    assert_code(&say(&session, &["reject", "jwt", "-m", " "]), 2, "needs to know why");
+    assert_code(&say(&session, &["reject", "jwt", "-m", " "]), 2, "a rejection needs a reason");
     assert_code(&say(&session, &["reject", "jwt", "-m", "Smaller steps"]), 0, "Sent back.");
     user.wait_until("the plan was revised", BOUND, || {
         session.history().iter().filter(|(_, phase, _)| phase == "planning").count() == 2
@@ -183,11 +183,11 @@ fn an_approval_sent_twice_opens_one_gate_and_a_stopped_session_stays_stopped() {
 
     for _ in 0..2 {
         let out = say(&session, &["approve", "jwt"]);
-        assert_code(&out, 0, "is stopped and takes it up after: samocode start jwt");
+        assert_code(&out, 0, "is stopped; it reads this after: samocode start jwt");
     }
     assert_eq!(unread(&session), 1, "the same word to the same wait");
     let sent = say(&session, &["send", "jwt", "Use the users table"]);
-    assert_code(&sent, 0, "is stopped and takes it up after: samocode start jwt");
+    assert_code(&sent, 0, "is stopped; it reads this after: samocode start jwt");
     session.wait_for_waker();
     assert_eq!((session.stands().0.as_str(), session.is_active()), ("stopped", false));
     assert_eq!(unread(&session), 2);
@@ -273,7 +273,7 @@ fn mail_to_a_done_session_waits_for_its_next_task() {
     session.through_the_gates();
 
     let sent = say(&session, &["send", "jwt", "Keep it short"]);
-    assert_code(&sent, 0, "only with a new task: samocode enable jwt --task");
+    assert_code(&sent, 0, "once it has a new task: samocode enable jwt --task");
     session.wait_for_waker();
     assert_eq!((session.is_active(), unread(&session)), (false, 1));
     let runs = session.journal("run_started").len();
@@ -295,7 +295,7 @@ fn mail_survives_a_worker_that_is_killed_before_it_reads_it() {
     user.wait_until("the agent works", BOUND, || user.exists("started"));
 
     let sent = say(&session, &["send", "jwt", "Mind the cookies"]);
-    assert_code(&sent, 0, "is at work in investigation 1");
+    assert_code(&sent, 0, "is running investigation 1: its agent sees this");
     assert_code(&say(&session, &["approve", "jwt"]), 1, "investigation 1 is running. Nothing done");
     assert_eq!(unread(&session), 1, "this agent takes no words while it works");
     let worker = session.worker();
@@ -352,7 +352,7 @@ fn a_session_that_the_predecessor_left_waiting_is_answered_and_approved() {
     user.write(folder.join("_qa.md"), "### Q1: Where?\nA) Here\nB) There\n**Answer:** _waiting_\n");
 
     let out = say(&session, &["answer", "jwt", "Q1=b"]);
-    assert_code(&out, 0, "has no unit and takes it up with: samocode start jwt");
+    assert_code(&out, 0, "has no unit; it reads this after: samocode start jwt");
     project.samocode(["start", "jwt"]).ok();
     session.wait_to_rest("waiting", "planning");
     assert!(session.file("_qa.md").contains("**Answer:** B - There\n"));
@@ -390,7 +390,7 @@ fn impossible_requests_are_refused_in_one_line() {
     assert_code(&out, 1, "_qa.md is not UTF-8");
     user.sh(&format!("rm {}", qa.display())).ok();
     let out = say(&session, &["answer", "jwt", "Q1=A"]);
-    assert_code(&out, 1, "there is no question in");
+    assert_code(&out, 1, "has no questions. Nothing done");
     assert_eq!((unread(&session), session.is_active()), (0, false), "nothing was sent");
 
     // From another session, it says so.

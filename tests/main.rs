@@ -20,6 +20,7 @@ mod doctor;
 mod documents;
 mod faults;
 mod handoffs;
+mod hostile;
 mod install;
 mod lab;
 mod lab_works;

@@ -78,9 +78,9 @@ fn obstacles_on_disk_are_named() {
     refused(project.samocode(["run", "old"]), 2, "has the old layout");
 
     user.write(in_sessions("25-03-01-empty/note"), "no session");
-    refused(project.samocode(["run", "empty"]), 2, "is empty: say what is to be done");
+    refused(project.samocode(["run", "empty"]), 2, "is empty and needs a task");
 
-    refused(project.samocode(["run", "absent"]), 2, "is new: say what is to be done");
+    refused(project.samocode(["run", "absent"]), 2, "is new and needs a task");
     let stop = project.samocode(["start", "absent"]).output();
     assert_ne!(stop.code, 0, "{stop}");
     assert!(stop.is_one_error(), "{stop}");

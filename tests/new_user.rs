@@ -131,5 +131,5 @@ fn ctrl_c_in_the_foreground_is_said_and_what_brings_the_session_back() {
     let shown = project.samocode(["status", "fg", "--json"]).ok().json();
     assert_eq!(shown["state"], "stopped", "{shown}");
     let reason = shown["reason"].as_str().unwrap_or_default();
-    assert!(reason.starts_with("nobody works on it; resume it with: samocode run fg"), "{reason}");
+    assert!(reason.starts_with("it has no worker; resume it with: samocode run fg"), "{reason}");
 }

@@ -20,7 +20,7 @@ fn stop_works_and_is_remembered_on_a_disk_that_takes_no_writes() {
     let fill = "dd if=/dev/zero of=$d/fill bs=4k; dd if=/dev/zero of=$d/fill2 bs=1; true";
     // A name, the command that makes writes fail, the expected message, the command that fixes it.
     let disks = [
-        ("full", fill, "_stop remembers it", "rm $d/fill $d/fill2"),
+        ("full", fill, "_stop instead", "rm $d/fill $d/fill2"),
         (
             "readonly",
             "mount --bind $d $d && mount -o remount,bind,ro $d",
@@ -45,7 +45,7 @@ fn stop_works_and_is_remembered_on_a_disk_that_takes_no_writes() {
         let out = project.samocode(["stop", name]).ok();
         println!("{name}: {:?}\n{out}", start.elapsed());
         assert!(start.elapsed() < secs(20), "the worker ends although it can write nothing");
-        assert!(out.stderr.contains("the worker cannot be asked: "), "{out}");
+        assert!(out.stderr.contains("cannot ask the worker to stop: "), "{out}");
         assert!(out.stderr.contains(message), "{out}");
         assert!(out.stdout.contains("stopped. Resume it with"), "{out}");
         let unit = session.unit();
@@ -102,10 +102,10 @@ fn a_stop_that_the_journal_cannot_take_is_recorded_by_the_next_worker() {
     let out = stop.ok();
 
     assert!(out.stderr.contains("_journal.jsonl: File too large"), "{out}");
-    assert!(out.stderr.contains("_stop remembers it, until start"), "{out}");
+    assert!(out.stderr.contains("_stop instead"), "{out}");
     assert_eq!(project.samocode(["status", "jwt", "--json"]).ok().json()["state"], "stopped");
     let answered = project.samocode(["answer", "jwt", "--accept-suggestions"]).ok();
-    assert!(answered.stdout.contains("is stopped and takes it up after"), "{answered}");
+    assert!(answered.stdout.contains("is stopped; it reads this after"), "{answered}");
     user.systemctl(["start", &session.unit()]).ok();
     session.wait_to_rest("stopped", "requirements");
     assert_eq!(session.journal("stopped").len(), 1);

@@ -160,7 +160,7 @@ fn the_systems_manager_is_for_root_and_runs_nothing_as_root() {
     let enable = ["enable", "--system", "a", "--task", "t"];
     refused(root(lab, &project, enable).output(), 2, "--run-as USER");
     let as_root = ["enable", "--system", "--run-as", "root", "a", "--task", "t"];
-    refused(root(lab, &project, as_root).output(), 2, "refuse root");
+    refused(root(lab, &project, as_root).output(), 2, "refuse to run as root");
     let nobody = ["enable", "--system", "--run-as", "no-such", "a", "--task", "t"];
     refused(root(lab, &project, nobody).output(), 2, "no user 'no-such'");
     let as_user = project.samocode(["enable", "--system", "a", "--task", "t"]).output();

@@ -20,7 +20,7 @@ fn a_session_whose_folder_is_missing_is_reported_in_one_line_and_its_unit_can_be
     user.sh(&format!("rm -r {}", folder.display())).ok();
 
     let message = format!(
-        "the folder of 'jwt', {}, is gone\nhint: put it back; or remove its unit with: samocode disable jwt",
+        "the folder of 'jwt', {}, no longer exists\nhint: restore it, or remove its unit with: samocode disable jwt",
         folder.display()
     );
     let dated = folder.file_name().unwrap().to_string_lossy().into_owned();
@@ -123,9 +123,10 @@ fn a_unit_whose_project_was_moved_says_so_once_and_a_command_from_the_new_place_
         assert_eq!(user.unit_property(&session.unit(), "ExecMainStatus"), "78");
         // By name: journald cannot assign a unit to a program that has already exited.
         let journal = user.journal(["SYSLOG_IDENTIFIER=samocode"]);
-        let lines = journal.lines().filter(|line| line.contains("is gone")).collect::<Vec<_>>();
+        let lines =
+            journal.lines().filter(|line| line.contains("no longer exists")).collect::<Vec<_>>();
         assert_eq!(lines.len(), 1, "{journal}");
-        assert!(journal.contains("where it is now, run samocode enable jwt"), "{journal}");
+        assert!(journal.contains("if you moved it, run there: samocode enable jwt"), "{journal}");
         let failed = || bot.count_of("failed and will not restart");
         user.wait_until("the user is notified", BOUND, || failed() > 0);
         assert_eq!(failed(), 1);

@@ -150,7 +150,7 @@ pub struct Start<'a> {
     pub input: Stdin,
 }
 
-/// A started process, the leader of its own process group, and our ends of its pipes.
+/// A started process, the leader of its own session and process group, and our ends of its pipes.
 #[derive(Debug)]
 pub struct Process {
     /// The process, to wait for.
@@ -205,7 +205,6 @@ impl Start<'_> {
             .stdin(child_stdin)
             .stdout(child_stdout)
             .stderr(child_stderr);
-        std::os::unix::process::CommandExt::process_group(&mut command, 0);
         child::prepare(&mut command, self.cgroup);
         // The command holds the child's ends of the pipes; they close with it, here.
         let child = tokio::process::Command::from(command).spawn()?;

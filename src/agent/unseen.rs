@@ -54,14 +54,18 @@ impl Unseen {
                 all.push(Difference { what: format!("{} {agreed}", listed(names)), remedy });
             }
         };
-        let save = |verb: &str| format!("{verb} them in {env_file} with {import}");
-        add(&self.secrets, "are set in this shell only, and units do not see them", save("save"));
+        let save = |verb: &str, to: &str| format!("{verb} them {to} {env_file} with {import}");
+        add(
+            &self.secrets,
+            "are set only in this shell, where units do not see them",
+            save("save", "to"),
+        );
         add(
             &self.routes,
-            "decide where an agent sends its requests, but they are set in this shell only, and units do not see them",
-            save("save"),
+            "decide where an agent sends its requests, but they are set only in this shell, where units do not see them",
+            save("save", "to"),
         );
-        add(&self.other_in_file, "have another value for units", save("replace"));
+        add(&self.other_in_file, "have another value for units", save("replace", "in"));
         add(
             &self.other_in_manager,
             "have another value in the service manager's environment",

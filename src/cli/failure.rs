@@ -15,7 +15,7 @@ pub(super) fn one_line(error: &anyhow::Error) -> String {
 }
 
 /// An error with its hint, and the exit code it stands for.
-pub(super) fn told(error: anyhow::Error) -> (Error, u8) {
+pub(super) fn with_exit_code(error: anyhow::Error) -> (Error, u8) {
     let error = match error.downcast::<Coded>() {
         Ok(Coded(code, error)) => return (error, code),
         Err(error) => error,

@@ -25,6 +25,11 @@ impl Common {
         })
     }
 
+    /// This machine, as the user may use it.
+    pub(super) fn host(&self) -> anyhow::Result<Local> {
+        Ok(Local::new(self.caller()?))
+    }
+
     /// A text of ours in which every command can be pasted as it stands.
     pub(super) fn command(&self, text: &str) -> String {
         let is_root = rustix::process::getuid().is_root();
@@ -44,7 +49,7 @@ impl Common {
         call: C,
         progress: crate::service::Progress<'_>,
     ) -> anyhow::Result<Answer<C::Reply>> {
-        let host = Local::new(self.caller()?);
+        let host = self.host()?;
         Ok(control::call(&host, call, progress).await)
     }
 }

@@ -93,7 +93,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     match result {
         Ok(code) => code,
         Err(error) => {
-            let (error, code) = failure::told(error);
+            let (error, code) = failure::with_exit_code(error);
             let hint = error.hint.as_deref().map(|hint| cli.common.command(hint));
             let message = cli.common.command(&error.message);
             output::failure(&Error { message, hint, ..error });

@@ -1,4 +1,4 @@
-//! The questions a session has asked, and the answers to them.
+//! Reading the questions a session has asked, and answering them.
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -17,14 +17,14 @@ use super::questions;
 use super::session::Session;
 use super::target::Target;
 
-/// What a session has asked, and whether it waits for answers now.
+/// Asks for a session's questions, and whether it is waiting for answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Questions {
-    /// As it was typed.
+    /// A name, a dated folder name or an instance, as typed.
     pub session: String,
 }
 
-/// All of a session's questions, answered or not.
+/// All of a session's questions, open and answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Asked {
     /// The session's name.
@@ -33,64 +33,64 @@ pub struct Asked {
     pub instance: String,
     /// Its state.
     pub state: Word,
-    /// Whether answers would let it continue.
+    /// Whether it is waiting for answers: it resumes when it gets them.
     pub waiting: bool,
-    /// How many answers are missing, of questions or elsewhere in `_qa.md`.
+    /// How many answers are missing in `_qa.md`, including any outside the questions.
     pub open: usize,
     /// In the order of the file.
     pub questions: Vec<Question>,
-    /// Why it does not wait for answers, where it does not.
+    /// Why answers would be refused now; `None` if it is waiting for them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refusal: Option<Error>,
 }
 
-/// A question of `_qa.md`.
+/// A question in `_qa.md`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Question {
     /// `Q1`.
     pub id: String,
-    /// What is asked; may be several lines.
+    /// The question itself; may have several lines.
     pub text: String,
-    /// What can be chosen.
+    /// The options to choose from; may be empty.
     pub options: Vec<Choice>,
-    /// What the agent would choose.
+    /// The agent's suggested answer.
     pub suggestion: Option<Suggestion>,
     /// The answer, if there is one.
     pub answer: Option<String>,
 }
 
-/// An option of a question.
+/// One option of a question.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Choice {
-    /// Its letter, by which it is chosen.
+    /// The letter to answer with.
     pub letter: char,
-    /// What it stands for.
+    /// The option in words.
     pub text: String,
 }
 
-/// What an agent suggests.
+/// The answer an agent suggests.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Suggestion {
-    /// The letter of the option it means; `None` where it has words of its own.
+    /// The letter of the suggested option; `None` if the suggestion is free text.
     pub letter: Option<char>,
-    /// Its reason.
+    /// The agent's reason, or the free text.
     pub why: String,
-    /// The answer that accepting it gives.
+    /// The answer that is saved when the suggestion is accepted.
     pub answer: Option<String>,
 }
 
-/// Fills in answers, all of them or none, and sends them once none is missing. Without any: sends
-/// what is there.
+/// Saves answers, all of them or none, and sends them once no question is open. Without new answers
+/// it sends those already in the file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Answers {
-    /// As it was typed.
+    /// A name, a dated folder name or an instance, as typed.
     pub session: String,
-    /// Answers by their questions.
+    /// The new answers.
     pub answers: Vec<Answer>,
-    /// Take what is suggested for every open question that is not among them.
+    /// Accept the suggestion for every open question not answered here.
     pub accept_suggestions: bool,
-    /// Only fill them in, and send nothing yet.
+    /// Save the answers but do not send them yet.
     pub hold: bool,
 }
 
@@ -99,29 +99,29 @@ pub struct Answers {
 pub struct Answer {
     /// The question's id: `Q1`.
     pub id: String,
-    /// A letter of its options, or words.
+    /// The letter of an option, or free text.
     pub answer: String,
-    /// The question's text as it was shown: the answer is refused if it is another by now.
+    /// The question's text as the human saw it. If it has changed since, the answer is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
 }
 
-/// What became of answers.
+/// The result of saving and sending answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answered {
     /// The session's name.
     pub session: String,
     /// Its instance.
     pub instance: String,
-    /// What was filled in.
+    /// The answers saved by this call.
     pub saved: Vec<Saved>,
-    /// The questions that are still open.
+    /// The ids of the questions still open.
     pub open: Vec<String>,
-    /// How many answers are missing outside of any question.
+    /// How many answers are missing outside the questions.
     pub elsewhere: usize,
-    /// The file they stand in.
+    /// The path of `_qa.md`.
     pub file: String,
-    /// What became of sending them; `None` while some are missing.
+    /// The message that was sent; `None` while answers are missing.
     pub sent: Option<Sent>,
 }
 
@@ -200,7 +200,7 @@ impl Perform for Answers {
 }
 
 impl Answers {
-    /// Fills in what was given, all of it or nothing.
+    /// Saves the given answers, all or none.
     fn save(&self, session: &Session) -> Result<Vec<Saved>> {
         questions::edit(&session.folder, |qa| {
             let mut saved = Vec::new();
@@ -209,9 +209,10 @@ impl Answers {
                     && !qa.questions().iter().any(|asked| asked.id == *id && asked.text == *text)
                 {
                     let file = session.folder.qa();
-                    let message = format!("{id} was changed in {} meanwhile", file.display());
+                    let message =
+                        format!("{id} in {} has changed since you saw it", file.display());
                     return Err(Error::refused(message)
-                        .hint(format!("look at it with: samocode answer {}", session.instance)));
+                        .hint(format!("see it with: samocode answer {}", session.instance)));
                 }
                 saved.push(Saved { id: id.to_uppercase(), answer: qa.fill(id, answer)? });
             }
@@ -227,23 +228,23 @@ impl Answers {
 /// The wait that answers would end.
 ///
 /// # Errors
-/// Why there is none.
+/// If the session is not waiting for answers, or has no questions.
 fn wait_for_answers(session: &Session, hook: &Hook, qa: &Qa) -> Result<Wait> {
     let Some(wait) = Wait::of(hook) else {
         return Err(not_waiting(session, hook, " for answers"));
     };
-    // An answer would open any gate, so at another one than that of the questions it is refused.
+    // An answer would open any gate, so refuse it at a gate that asked no questions.
     let elsewhere = !wait.phase.is_gate() && !questions::open(qa).is_empty();
     if wait.waits_for != WaitsFor::QaAnswers && !elsewhere {
         return Err(not_waiting(session, hook, " for answers"));
     }
     if qa.questions().is_empty() && qa.waiting() == 0 {
         return Err(Error::refused(format!(
-            "{} waits for answers, but there is no question in {}. Nothing done.",
+            "{} is waiting for answers, but {} has no questions. Nothing done.",
             session.name,
             session.folder.qa().display()
         ))
-        .hint(format!("say it with: samocode send {} \"…\"", session.instance)));
+        .hint(format!("reply with: samocode send {} \"…\"", session.instance)));
     }
     Ok(wait)
 }

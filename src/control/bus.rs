@@ -1,4 +1,4 @@
-//! Changes of units, as the service manager tells them.
+//! Changes of units, as the service manager reports them.
 
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
@@ -9,7 +9,7 @@ use super::context::Warnings;
 use super::session::Session;
 use super::units::Units;
 
-/// What the service manager tells; where there is none, nothing.
+/// A subscription to the service manager's signals. Without a service manager it stays silent.
 pub(super) struct Bus {
     manager: Option<Box<dyn ServiceManager>>,
     changes: BoxStream<'static, UnitChange>,
@@ -25,28 +25,28 @@ impl Bus {
                 return Self { manager: None, changes: silent() };
             }
             Err(error) => {
-                warnings.add(format!("{error}; a unit that fails is noticed late"));
+                warnings.add(format!("{error}; failed units will be noticed late"));
                 return Self { manager: None, changes: silent() };
             }
         };
         let changes = match manager.watch(&instances).await {
             Ok(changes) => changes,
             Err(error) => {
-                warnings.add(format!("{error}; a unit that fails is noticed late"));
+                warnings.add(format!("{error}; failed units will be noticed late"));
                 silent()
             }
         };
         Self { manager: Some(manager), changes }
     }
 
-    /// Waits until a unit's state is another; status lines come too often to be looked at.
+    /// Waits until the state of a unit changes. Status lines are ignored: there are too many.
     pub(super) async fn changed(&mut self) {
         while let Some(change) = self.changes.next().await {
             if change.active.is_some() {
                 return;
             }
         }
-        // The manager is gone: from now on the files have to do.
+        // The connection is lost: from now on rely on the files alone.
         self.manager = None;
         self.changes = futures_util::stream::pending().boxed();
     }

@@ -1,4 +1,4 @@
-//! The ways by which a human hears of a session, made of what is set.
+//! The ways to notify the human, set up from the settings.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use crate::config::{Dirs, Env, EnvFile, Flags, Project, Settings};
 use crate::notify::outbox::Due;
 use crate::notify::{Delivery, Outbox, Shelf, UnsentFolder};
 
-/// The notifiers that are set up.
+/// The notifiers for which there are settings, each ready to send.
 pub(crate) fn channels(
     settings: &Settings,
     env: &Env,

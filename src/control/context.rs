@@ -1,4 +1,4 @@
-//! What a call works in: who asks, the project, what is set there, the service manager.
+//! What a call works with: the caller, the project, its settings and the service manager.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
@@ -13,31 +13,32 @@ use crate::service::{self, Reader, Scope, ServiceManager, Spool};
 use super::error::{Error, Result};
 use super::privilege::{Raised, RunAs};
 
-/// Who asks, and from where: all that `control` must not find out by itself, since a front end may
-/// serve many people from one process.
+/// Who is calling, and from where. `control` must not look this up itself: a front end may serve
+/// many people from one process.
 #[derive(Debug, Clone)]
 pub struct Caller {
-    /// The environment. HOME, PATH, settings and credentials are taken from it, and
-    /// `SAMOCODE_SESSION`, by which a session's agent is recognised.
+    /// The environment: HOME, PATH, settings, credentials, and `SAMOCODE_SESSION`, which is set if
+    /// the caller is a session's agent.
     pub env: Env,
-    /// The folder the project is looked for in, and above, if `config` names none.
+    /// Without `config`, the project is the nearest one in this folder or above it.
     pub cwd: PathBuf,
-    /// The project's file, where it was named.
+    /// The project file, if the caller gave one.
     pub config: Option<PathBuf>,
-    /// Whose service manager.
+    /// The user's service manager or the system's.
     pub scope: Scope,
-    /// The samocode program, as units execute it: absolute, where an upgrade puts the next version.
+    /// The samocode program for units to execute: an absolute path that stays valid after an
+    /// upgrade.
     pub binary: PathBuf,
 }
 
 impl Caller {
-    /// The instance of the session whose agent asks; `None` for a human.
+    /// The instance of the session whose agent is calling; `None` for a human.
     #[must_use]
     pub fn session(&self) -> Option<&str> {
         self.env.text("SAMOCODE_SESSION")
     }
 
-    /// A text of ours in which every command can be pasted where the caller is.
+    /// Completes the samocode commands in a text so that they work when pasted by this caller.
     #[must_use]
     pub fn command(&self, text: &str) -> String {
         let is_root = rustix::process::getuid().is_root();
@@ -45,26 +46,26 @@ impl Caller {
         reader.pasteable(text)
     }
 
-    /// The same of an error and its hint.
+    /// Like [`Caller::command`], for an error and its hint.
     #[must_use]
     pub(crate) fn pasteable(&self, error: Error) -> Error {
         let hint = error.hint.as_deref().map(|hint| self.command(hint));
         Error { message: self.command(&error.message), hint, ..error }
     }
 
-    /// The caller as mail names its sender: `human`, or the session's instance.
+    /// The sender of the caller's mail: `human`, or the session's instance.
     #[must_use]
     pub fn name(&self) -> &str {
         self.session().unwrap_or("human")
     }
 }
 
-/// What is worth a look but hindered nothing, gathered during a call. Clones add to the same list.
+/// Collects the warnings of a call. Clones share one list.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Warnings(Arc<Mutex<Vec<String>>>);
 
 impl Warnings {
-    /// Adds one, unless it was said before.
+    /// Adds a warning, unless the list has it already.
     pub(crate) fn add(&self, text: impl Into<String>) {
         let text = text.into();
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -73,38 +74,38 @@ impl Warnings {
         }
     }
 
-    /// Takes what has been gathered so far.
+    /// Takes all warnings out of the list.
     pub(crate) fn take(&self) -> Vec<String> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-/// What came of a call, with what is worth a look besides. A call that failed may have warnings, too.
+/// The result of a call, and its warnings. A failed call can have warnings too.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Answer<T> {
-    /// The reply, or why there is none.
+    /// The reply, or the reason the call failed.
     pub result: Result<T>,
-    /// A sentence each.
+    /// One sentence each.
     pub warnings: Vec<String>,
 }
 
-/// The project a call works in, and what is set there.
+/// The project a call works in, with its settings.
 #[derive(Debug, Clone)]
 pub(crate) struct Context {
-    /// Who asks. The environment is that of the user the session runs as.
+    /// The caller, with the environment of the user the session runs as.
     pub(crate) caller: Caller,
     pub(crate) dirs: Dirs,
     pub(crate) project: Project,
     pub(crate) settings: Settings,
-    /// Whom root works for, in system scope.
+    /// In system scope: the user that root acts as.
     pub(crate) run_as: Option<RunAs>,
     pub(crate) warnings: Warnings,
 }
 
 impl Context {
-    /// The context of the project that `config` names, else the one of the caller's folder. `flags`
-    /// set something for this call; `owner` is the user id that the session runs as already,
-    /// `run_as` the name of another that was asked for.
+    /// The context of the project in the caller's `config`, else of the caller's folder. `flags`
+    /// override settings for this call, `run_as` is the user asked for with `--run-as`, and `owner`
+    /// the id of the user that the session's unit runs as already.
     pub(crate) fn load(
         caller: &Caller,
         warnings: &Warnings,
@@ -117,12 +118,12 @@ impl Context {
         Ok(Self { run_as, ..Self::of_project(caller, warnings, project, flags)? })
     }
 
-    /// The context of the project the caller is in.
+    /// The context of the caller's project, without overrides.
     pub(crate) fn here(caller: &Caller, warnings: &Warnings) -> Result<Self> {
         Self::load(caller, warnings, &Flags::default(), None, project_owner(caller))
     }
 
-    /// The context of a project that is known already.
+    /// The context of a project that has been found already.
     pub(crate) fn of_project(
         caller: Caller,
         warnings: &Warnings,
@@ -135,34 +136,34 @@ impl Context {
         Ok(Self { caller, dirs, project, settings, run_as: None, warnings: warnings.clone() })
     }
 
-    /// Whose service manager.
+    /// The user's service manager or the system's.
     pub(crate) const fn scope(&self) -> Scope {
         self.caller.scope
     }
 
-    /// The user's file of credentials.
+    /// The file with the user's credentials, `~/.config/samocode/env`.
     pub(crate) fn env_file(&self) -> Result<EnvFile> {
         Ok(EnvFile::read(&self.dirs)?)
     }
 
-    /// The service manager, which has to be there.
+    /// Connects to the service manager; an error if there is none.
     pub(crate) async fn manager(&self) -> Result<Box<dyn ServiceManager>> {
         manager(self.scope()).await
     }
 
-    /// The waker's spool of the scope.
+    /// The folder in which tokens for the waker are left.
     pub(crate) fn spool(&self) -> Result<Spool> {
         Ok(Spool::of(self.scope())?)
     }
 }
 
-/// The service manager, for calls that may do without a project.
+/// Connects to the service manager, for calls that need no project.
 pub(crate) async fn manager(scope: Scope) -> Result<Box<dyn ServiceManager>> {
     let _root = Raised::up()?;
     Ok(service::connect(scope).await?)
 }
 
-/// Puts root's power down where it works for a user; the environment is that user's then.
+/// If root acts for a user, drops root's privileges and switches to that user's environment.
 pub(super) fn act_as(
     caller: &Caller,
     run_as: Option<&str>,
@@ -177,8 +178,8 @@ pub(super) fn act_as(
     Ok((caller, Some(run_as)))
 }
 
-/// The user id that a project belongs to, for root in system scope: `~` in its file is that user's
-/// home folder, not root's.
+/// In system scope: the id of the user who owns the project. `~` in its file means that user's home
+/// folder, not root's.
 pub(crate) fn project_owner(caller: &Caller) -> Option<u32> {
     if caller.scope != Scope::System {
         return None;
@@ -187,14 +188,14 @@ pub(crate) fn project_owner(caller: &Caller) -> Option<u32> {
     std::fs::metadata(config).ok().map(|meta| meta.uid())
 }
 
-/// The project that `config` names, else that of the caller's folder; `~` in it is the caller's
-/// home. Root's own folder is looked at with root's power, even while it works for a user.
+/// The project in the caller's `config`, else that of the caller's folder; `~` in it is the caller's
+/// home. Regains root's privileges meanwhile: root's own folder may be closed to the user.
 pub(super) fn project_here(caller: &Caller) -> Result<Project, crate::config::Error> {
     let _root = Raised::up().ok();
     Project::find_with(caller.config.as_deref(), &caller.cwd, &caller.env)
 }
 
-/// Whether the caller is in no project, and has named none.
+/// Whether the caller is outside any project and has not named one.
 pub(crate) fn is_outside(caller: &Caller) -> bool {
     matches!(project_here(caller), Err(crate::config::Error::NoProject { .. }))
 }

@@ -1,4 +1,4 @@
-//! What sessions cost, from their journals.
+//! The cost of sessions, from their journals.
 
 use std::collections::BTreeMap;
 
@@ -17,30 +17,30 @@ use super::registry;
 use super::session::Session;
 use super::target::Target;
 
-/// What sessions cost.
+/// Asks what sessions cost.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cost {
-    /// As they were typed; none: all sessions of the project.
+    /// The sessions, as typed; if empty, all sessions of the project.
     pub sessions: Vec<String>,
 }
 
-/// What sessions cost, each and together.
+/// The cost of each session, and their total.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Costs {
-    /// Each session.
+    /// One entry per session.
     pub sessions: Vec<Bill>,
-    /// All of them.
+    /// The sum over all of them.
     pub total: Sum,
 }
 
-/// What one session cost.
+/// The cost of one session.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Bill {
     /// Its name.
     pub session: String,
-    /// All its phases.
+    /// The sum over all phases.
     pub total: Sum,
-    /// Each phase in which something ran.
+    /// The phases that had runs.
     pub phases: BTreeMap<Phase, Sum>,
 }
 
@@ -63,7 +63,7 @@ impl Perform for Cost {
     }
 }
 
-/// What some runs cost together.
+/// The total cost of a number of runs.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Sum {
     /// US dollars.
@@ -74,7 +74,7 @@ pub struct Sum {
     pub runs: u32,
     /// Runs whose cost is unknown: they were interrupted, or have not ended.
     pub unknown: u32,
-    /// How long they took together.
+    /// Their total duration, in seconds.
     pub seconds: i64,
 }
 
@@ -88,7 +88,7 @@ impl Sum {
     }
 }
 
-/// Adds up a session's journal.
+/// Adds up the costs in a session's journal.
 #[derive(Debug, Default)]
 struct Ledger {
     phases: BTreeMap<Phase, Sum>,

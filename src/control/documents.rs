@@ -1,4 +1,4 @@
-//! What a human reads of a session: its plan, its questions, its summary, and what it changed.
+//! The documents of a session that a human reads: its plan, questions and summary, and its diff.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ use super::host::{Operation, Perform};
 use super::session::Session;
 use super::target::Target;
 
-/// Something of a session that can be read.
+/// A document of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Topic {
@@ -28,7 +28,7 @@ pub enum Topic {
     Questions,
     /// The newest summary.
     Summary,
-    /// What the branch changed.
+    /// The changes on its branch.
     Diff,
 }
 
@@ -43,26 +43,26 @@ impl fmt::Display for Topic {
     }
 }
 
-/// Reads one of them; without a topic what the session's state calls for, else the newest there is.
+/// Reads a document. Without a topic: the one the session's state calls for, else the latest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Read {
-    /// As it was typed.
+    /// A name, a dated folder name or an instance, as typed.
     pub session: String,
-    /// What to read.
+    /// Which document to read.
     #[serde(default)]
     pub topic: Option<Topic>,
 }
 
-/// What was read.
+/// A document that was read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Text {
     /// The session's name.
     pub session: String,
-    /// What it is.
+    /// Which document it is.
     pub topic: Topic,
-    /// The file; `None` for a difference.
+    /// Its file; `None` for a diff.
     pub file: Option<PathBuf>,
-    /// The text. It is an agent's: not safe for a terminal.
+    /// The text. An agent wrote it: not safe for a terminal.
     pub text: String,
 }
 
@@ -82,7 +82,7 @@ impl Perform for Read {
     }
 }
 
-/// What the session's state calls for, else the last thing that was written for a human.
+/// The document that the session's state calls for, else the latest one that exists.
 fn due(session: &Session, hook: &Hook) -> Topic {
     let topic = |document| match document {
         Document::Plan => Topic::Plan,
@@ -102,7 +102,7 @@ fn file(session: &Session, which: Document) -> Result<(Option<PathBuf>, String)>
     let name = &session.name;
     let none = |what: &str| {
         Error::new(Class::NotFound, format!("{name} has no {what} yet"))
-            .hint(format!("see where it is with: samocode status {}", session.instance))
+            .hint(format!("see its progress with: samocode status {}", session.instance))
     };
     let Some(path) = session.folder.document(which) else {
         return Err(none(match which {
@@ -134,7 +134,7 @@ async fn difference(
     let diff = git::diff(&project.main_repo, &base, branch).await?;
     if diff.is_cut {
         on.warnings.add(format!(
-            "only the beginning is shown; all of it: git -C {} diff {base}...{branch}",
+            "only the beginning is shown; see all of it with: git -C {} diff {base}...{branch}",
             quoted(&project.main_repo)
         ));
     }
@@ -143,12 +143,12 @@ async fn difference(
         && let Ok(files @ 1..) = git::changed_files(worktree.as_ref()).await
     {
         let files = if files == 1 { "1 file".to_owned() } else { format!("{files} files") };
-        on.warnings.add(format!("{files} in {worktree} changed and are not committed"));
+        on.warnings.add(format!("uncommitted changes in {worktree}: {files}"));
     }
     Ok(diff.text)
 }
 
-/// The command that merges a finished session's branch; `None` while it is not finished.
+/// The command that merges a finished session's branch; `None` if the session is not done.
 pub(super) fn merge_command(
     project: &Project,
     state: Word,

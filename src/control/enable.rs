@@ -1,4 +1,4 @@
-//! Beginning a session, or resuming one, as a unit.
+//! Starting or resuming a session as a unit.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -24,27 +24,27 @@ use super::request::{Became, Work, resume_despite_stop};
 use super::session::Session;
 use super::target::Target;
 
-/// Finds or creates a session, writes its unit, starts it now and at boot.
+/// Finds or creates a session, writes its unit, and starts it now and at every boot.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Enable {
-    /// As it was typed.
+    /// A name, a dated folder name or an instance, as typed.
     pub session: String,
-    /// What it is to do.
+    /// The task to work on.
     pub work: Work,
-    /// What is set for it.
+    /// Settings for this session only.
     pub set: Overrides,
     /// Save the credentials found in the caller's environment.
     pub import_env: bool,
-    /// In system scope: the user the session runs as.
+    /// In system scope: the name of the user to run the session as.
     pub run_as: Option<String>,
 }
 
-/// Settings that a call overrides, in the syntax of `.samocode`.
+/// Settings that a call overrides, with values as in `.samocode`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Overrides {
-    /// `SAMOCODE_AGENT`: `claude`, `rehearsal`, `command:PROGRAM ARGS`.
+    /// `SAMOCODE_AGENT`: `claude`, `rehearsal` or `command:PROGRAM ARGS`.
     pub agent: Option<String>,
     /// `SAMOCODE_BUDGET_USD`: the most the session may spend, in US dollars.
     pub budget: Option<String>,
@@ -63,43 +63,43 @@ impl Overrides {
     }
 }
 
-/// What became of it.
+/// A session that was enabled.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Enabled {
     /// The session's name.
     pub session: String,
     /// Its instance.
     pub instance: String,
-    /// Full name of its unit.
+    /// The full name of its unit.
     pub unit: String,
     /// Its folder.
     pub folder: PathBuf,
-    /// What was done.
+    /// Whether it was created, resumed or running already.
     pub became: Became,
-    /// Whether the user's units outlive a logout; `None` where that cannot be told.
+    /// Whether the user's units keep running after logout; `None` if unknown.
     pub lingering: Option<bool>,
-    /// What a session that was there already waits for.
+    /// What an existing session is waiting for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits: Option<Waits>,
-    /// Its branch and where that begins, as far as can be told without a fetch.
+    /// Its branch and the commit it starts from, as far as known without a fetch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch: Option<String>,
 }
 
-/// That a session waits for a human.
+/// What a session needs from a human before it can continue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Waits {
-    /// What for: `qa_answers`, …
+    /// What it is waiting for: `qa_answers`, …
     #[serde(rename = "for")]
     pub waits_for: WaitsFor,
-    /// Its state: it may also have been stopped while it waited.
+    /// Its state: usually waiting, but it may have been stopped since.
     pub state: Word,
-    /// The command that gives it.
+    /// The command to reply with.
     pub command: String,
 }
 
 impl Waits {
-    /// What a session waits for, if no human has answered in its files.
+    /// What a session is waiting for; `None` if a human has answered in its files.
     pub(super) fn of(caller: &Caller, session: &Session) -> Result<Option<Self>> {
         let hook = session.hook()?;
         let open = hook.waits_for.clone().filter(|_| !session.is_answered_by_hand());
@@ -151,7 +151,7 @@ fn import_env(context: &Context) -> Result<()> {
     if found.is_empty() {
         context
             .warnings
-            .add("there is nothing in this shell that the environment file does not have");
+            .add("nothing to import: the environment file already has this shell's credentials");
         return Ok(());
     }
     EnvFile::save(&context.dirs, &found)?;
@@ -172,11 +172,11 @@ fn warn_of_unseen(context: &Context, of_units: &Env) -> Result<()> {
     Ok(())
 }
 
-/// How long a session's worktree may take before the caller is answered without it.
+/// How long to wait for the session's worktree before replying without it.
 const PREPARATION: Duration = Duration::from_secs(5);
 
-/// Reports what was not as it should be when the worktree was made, such as empty submodules. A
-/// large checkout is not waited for: `status` shows it later.
+/// Reports problems found while making the worktree, such as empty submodules. Does not wait for a
+/// large checkout to finish: `status` shows its problems later.
 pub(super) async fn tell_notes(context: &Context, session: &Session) {
     let is_prepared = || {
         let hook = session.hook().ok();

@@ -1,5 +1,5 @@
-//! Errors as every front end needs them: what went wrong, what kind of thing that is, and what to
-//! do now.
+//! Errors as every front end needs them: what went wrong, what class of problem it is, and what to
+//! do next.
 
 use std::fmt;
 
@@ -14,80 +14,80 @@ use crate::session::qa::QaError;
 use crate::session::store::{JournalError, LockError, StoreError};
 use crate::{config, git, service};
 
-/// What kind of thing went wrong. A front end decides by it: the terminal on an exit code, a page on
-/// an HTTP status, a caller on whether a retry can help.
+/// The class of an error. From it the command line picks an exit code, a web page an HTTP status,
+/// and a caller can tell whether a retry may help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Class {
-    /// The request makes no sense as it was put: a bad name, an unknown question, no task.
+    /// The request is not valid: a bad name, an unknown question, no task.
     Usage,
     /// The project, its settings or the agent's program must be fixed first.
     Configuration,
     /// There is no such session.
     NotFound,
-    /// Understood, but not in this state, or not by this caller. Nothing was changed.
+    /// Valid, but not in this state or not for this caller. Nothing was changed.
     Refused,
-    /// Something this needs does not work now: the service manager, the disk, git. May work later.
+    /// Something the call needs does not work now: the service manager, the disk, git. A retry may
+    /// succeed later.
     Unavailable,
-    /// A defect of samocode, or a file of its own that is damaged.
+    /// A bug in samocode, or damage to one of its own files.
     Internal,
 }
 
-/// What went wrong, in one line, with the way out kept apart from it so that each front end can
-/// show that in its own way.
+/// An error in one line, with a separate hint so that each front end can show it in its own way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Error {
-    /// What kind of thing.
+    /// The class of the problem.
     pub class: Class,
     /// What was attempted, on what, and why it failed. One line.
     pub message: String,
-    /// What to do now, with a command that can be pasted where there is one.
+    /// What to do next, with a command to paste where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
 }
 
-/// What a function of `control` returns.
+/// The result of a function in `control`.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
-    /// An error of this class. Line ends in what another program said become spaces.
+    /// Creates an error. Line breaks in the message, as in other programs' output, become spaces.
     pub fn new(class: Class, message: impl fmt::Display) -> Self {
         let message = message.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
         Self { class, message, hint: None }
     }
 
-    /// The request makes no sense as it was put.
+    /// An error of [`Class::Usage`].
     pub fn usage(message: impl fmt::Display) -> Self {
         Self::new(Class::Usage, message)
     }
 
-    /// Not in this state, or not by this caller.
+    /// An error of [`Class::Refused`].
     pub fn refused(message: impl fmt::Display) -> Self {
         Self::new(Class::Refused, message)
     }
 
-    /// Something this needs does not work now.
+    /// An error of [`Class::Unavailable`].
     pub fn unavailable(message: impl fmt::Display) -> Self {
         Self::new(Class::Unavailable, message)
     }
 
-    /// The same with what to do now.
+    /// Adds a hint: what to do next.
     #[must_use]
     pub fn hint(self, hint: impl fmt::Display) -> Self {
         Self { hint: Some(hint.to_string()), ..self }
     }
 
-    /// An error of a library, with all its causes in one line.
+    /// Converts any other error, with all its causes in one line.
     pub fn of(class: Class, error: &(dyn std::error::Error + 'static)) -> Self {
         let mut text = error.to_string();
         let mut cause = error.source();
         let mut limit = limit(error);
         while let Some(error) = cause {
             limit = limit.or_else(|| self::limit(error));
-            let told = error.to_string();
-            // A library's error often quotes its own cause.
-            if !text.contains(&told) {
-                text = format!("{text}: {told}");
+            let cause_text = error.to_string();
+            // Many errors already quote their cause.
+            if !text.contains(&cause_text) {
+                text = format!("{text}: {cause_text}");
             }
             cause = error.source();
         }
@@ -95,7 +95,7 @@ impl Error {
         Self { hint, ..Self::new(class, text) }
     }
 
-    /// The message and the hint in one line, for where there is only one.
+    /// The message and the hint in one line.
     #[must_use]
     pub fn in_one_line(&self) -> String {
         match &self.hint {
@@ -118,9 +118,9 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Adds what was attempted to an error that does not say it, as those of the operating system.
+/// Adds what was attempted to an error that does not say so, such as the operating system's.
 pub(crate) trait Attempt<T> {
-    /// "cannot ACTION: what the system said".
+    /// The error becomes "cannot ACTION: CAUSE".
     fn attempt(self, action: impl FnOnce() -> String) -> Result<T>;
 }
 

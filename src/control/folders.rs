@@ -10,8 +10,9 @@ use tokio::sync::mpsc::{Receiver, channel};
 use super::error::{Attempt as _, Result};
 use crate::platform::limits::Limit;
 
-/// Watches folders. A slow look besides makes up for file systems that tell nothing, as network
-/// file systems do. Where the machine's limits allow no watching, a look every second replaces it.
+/// Watches folders for changes. It also reports a change every few seconds, because some file
+/// systems, such as network ones, send no events. If a limit of the machine allows no watching, it
+/// reports one every second instead.
 pub(crate) struct FolderWatch {
     /// `None` where it cannot watch.
     watcher: Option<RecommendedWatcher>,
@@ -20,31 +21,31 @@ pub(crate) struct FolderWatch {
     limit: Option<Limit>,
 }
 
-/// How long a change may go unnoticed where the file system does not tell.
+/// How long a change can go unnoticed on a file system that sends no events.
 const SLOW_LOOK: Duration = Duration::from_secs(5);
 
 /// How often to look where nothing can be watched.
 const QUICK_LOOK: Duration = Duration::from_secs(1);
 
 impl FolderWatch {
-    /// Watches a folder, not what is below it.
+    /// Watches one folder, without its subfolders.
     ///
     /// # Errors
-    /// When it cannot be watched for another reason than a limit of the machine.
+    /// If it cannot be watched for another reason than a limit of the machine.
     pub(crate) fn new(folder: &Path) -> Result<Self> {
         Self::all([folder])
     }
 
-    /// Watches several.
+    /// Watches several folders.
     ///
     /// # Errors
     /// As [`FolderWatch::new`].
     pub(crate) fn all<'a>(folders: impl IntoIterator<Item = &'a Path>) -> Result<Self> {
         let (sender, changed) = channel(1);
         let watcher = ::notify::recommended_watcher(move |event| {
-            // Whoever looks at a file opens it: that must not wake them again.
+            // Our own reads must not wake us again.
             if !is_reading(&event) {
-                // One that is pending will do for all.
+                // One pending event stands for all.
                 let _ = sender.try_send(());
             }
         });
@@ -62,7 +63,7 @@ impl FolderWatch {
         Ok(all)
     }
 
-    /// Watches one more.
+    /// Watches another folder.
     ///
     /// # Errors
     /// As [`FolderWatch::new`].
@@ -84,7 +85,7 @@ impl FolderWatch {
         Some(format!("looking once a second, since files cannot be watched: {remedy}"))
     }
 
-    /// Waits for a change, or for the slow look. May be dropped while it waits.
+    /// Waits for a change, or [`SLOW_LOOK`] at most. Cancel-safe.
     pub(crate) async fn changed(&mut self) {
         if self.watcher.is_none() {
             return tokio::time::sleep(QUICK_LOOK).await;
@@ -92,7 +93,7 @@ impl FolderWatch {
         let _ = tokio::time::timeout(SLOW_LOOK, self.changed.recv()).await;
     }
 
-    /// Waits until `is_true`.
+    /// Waits until `is_true` holds; checks it after each change.
     pub(crate) async fn until(mut self, is_true: impl Fn() -> bool) {
         while !is_true() {
             self.changed().await;
@@ -118,7 +119,7 @@ fn is_reading(event: &::notify::Result<::notify::Event>) -> bool {
 mod tests {
     use super::*;
 
-    /// What is heard at once; the slow look would take longer.
+    /// Whether a change is reported within a second, well before [`SLOW_LOOK`].
     async fn is_heard(watch: &mut FolderWatch) -> bool {
         tokio::time::timeout(Duration::from_secs(1), watch.changed()).await.is_ok()
     }

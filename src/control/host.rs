@@ -1,9 +1,8 @@
-//! The seam between front ends and what they ask for.
+//! The interface between front ends and a machine with sessions.
 //!
-//! A front end holds a [`Host`] and a call, and needs to know no more. [`Local`] performs calls on
-//! this machine. One on another machine takes the same [`Request`], as JSON, and gives back the same
-//! [`Answer`]: whoever adds a host implements [`Host::request`] and [`Host::watch`], and nothing
-//! else.
+//! A front end needs only a [`Host`] and a call. [`Local`] performs calls on this machine. A host on
+//! another machine takes the same [`Request`] as JSON and returns the same [`Answer`]: to add one,
+//! implement [`Host::request`] and [`Host::watch`], nothing else.
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
@@ -14,6 +13,7 @@ use crate::service::Progress;
 
 use super::context::{Answer, Caller, Warnings};
 use super::error::{Class, Error, Result};
+use super::log::{Line, Log};
 use super::target::Target;
 use super::watch::{self, Change, Watch};
 use super::{
@@ -21,12 +21,12 @@ use super::{
     wait,
 };
 
-/// One thing that can be asked of a host, with the type of its reply.
+/// A call that a host can perform.
 pub trait Call: Clone + Serialize + DeserializeOwned + Into<Request> {
-    /// What it is answered with.
+    /// The type of the reply.
     type Reply;
 
-    /// The reply to this call among all replies; `None` for one to another call.
+    /// Unpacks the reply to this call; `None` if it is the reply to another call.
     fn reply(reply: Reply) -> Option<Self::Reply>;
 }
 
@@ -36,18 +36,18 @@ pub(super) trait Perform: Call {
     async fn perform(self, on: &Operation<'_>) -> Result<Self::Reply>;
 }
 
-/// Declares which calls there are and what each is answered with: the requests, the replies, and
-/// what [`Local`] does for each.
+/// Declares all calls and their replies: generates [`Request`], [`Reply`], and the dispatch of
+/// [`Local`].
 macro_rules! calls {
     ($($(#[$doc:meta])* $name:ident: $call:ty => $reply:ty,)*) => {
-        /// Everything that can be asked, as it travels to another host.
+        /// Any call, in the form that is sent to another host.
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
         #[serde(tag = "call", rename_all = "snake_case")]
         pub enum Request {
             $($(#[$doc])* $name($call),)*
         }
 
-        /// What came of it, as it travels back.
+        /// Any reply, in the form that is sent back.
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
         #[serde(tag = "call", content = "reply", rename_all = "snake_case")]
         pub enum Reply {
@@ -84,69 +84,77 @@ macro_rules! calls {
 }
 
 calls! {
-    /// Which sessions are meant, or all of a project.
+    /// Find the sessions that were typed, or all of a project.
     Find: look::Find => Vec<look::Found>,
     /// All sessions, as `samocode status` lists them.
     List: look::List => Vec<view::View>,
-    /// One session in depth.
+    /// One session in detail.
     Show: look::Show => look::Detail,
-    /// One session's state, with what led to it.
+    /// A session's state and the events that led to it.
     Explain: look::Explain => look::Explained,
-    /// What happened in a session, in order.
+    /// A session's iterations and events, oldest first.
     History: timeline::History => Vec<timeline::Item>,
-    /// What sessions cost.
+    /// The cost of sessions.
     Cost: cost::Cost => cost::Costs,
     /// A session's mail.
     Inbox: inbox::Inbox => Vec<inbox::Mail>,
     /// The questions a session has asked.
     Questions: answers::Questions => answers::Asked,
-    /// Answers to them.
+    /// Answer a session's questions.
     Answer: answers::Answers => answers::Answered,
-    /// The word that opens a gate.
+    /// Approve what a session is waiting for.
     Approve: post::Approve => post::Posted,
-    /// The word that sends a gate back.
+    /// Reject what a session is waiting for, with a reason.
     Reject: post::Reject => post::Posted,
-    /// Words to a session.
+    /// Send a session a message.
     Send: post::Send => post::Sent,
-    /// Begin a session, or resume one, now and at boot.
+    /// Start or resume a session, now and at boot.
     Enable: enable::Enable => enable::Enabled,
     /// Work on a session in the foreground.
     Run: run::Run => run::Ran,
     /// Resume a session that was stopped, blocked or failed.
     Start: unit::Start => unit::Started,
-    /// Stop a session until it is started.
+    /// Stop a session until it is started again.
     Stop: stop::Stop => stop::Stopped,
     /// Interrupt the run and resume it.
     Restart: unit::Restart => unit::Named,
-    /// Switch to the installed samocode at the iteration's end.
+    /// Switch to the installed samocode at the end of the iteration.
     Reload: unit::Reload => unit::Named,
     /// No longer start a session at boot.
     Disable: unit::Disable => unit::Disabled,
-    /// Take a session away, but for its branch and its files.
+    /// Remove a session, but keep its branch and its files.
     Remove: remove::Remove => remove::Removed,
-    /// Read a session's plan, questions, summary or difference.
+    /// Read a session's plan, questions, summary or diff.
     Read: documents::Read => documents::Text,
-    /// Wait until a session needs somebody.
+    /// Wait until a session needs a human.
     Wait: wait::Wait => wait::Waited,
 }
 
 /// A machine with sessions.
 #[async_trait]
 pub trait Host: Send + Sync {
-    /// Performs a request. `progress` hears, a line at a time, of what takes longer than a second.
+    /// Performs a request. Anything that takes longer than a second is reported to `progress`, one
+    /// line at a time.
     async fn request(&self, request: Request, progress: Progress<'_>) -> Answer<Reply>;
 
-    /// Tells of changes in sessions until the stream is dropped.
+    /// Reports changes of sessions until the stream is dropped.
     ///
     /// # Errors
-    /// For sessions that do not exist, and where nothing can be watched.
+    /// If a session does not exist, or its folder cannot be watched.
     async fn watch(&self, watch: Watch) -> Result<BoxStream<'static, Change>>;
+
+    /// Sends a session's log: a line each, until there are no more, or until the stream is dropped.
+    /// An error is the last item.
+    ///
+    /// # Errors
+    /// For a session that does not exist, and where nothing can be watched.
+    async fn log(&self, log: Log) -> Result<BoxStream<'static, Result<Line>>>;
 }
 
 /// Performs a call and unpacks its reply.
 pub async fn call<C: Call>(host: &dyn Host, call: C, progress: Progress<'_>) -> Answer<C::Reply> {
     let Answer { result, warnings } = host.request(call.into(), progress).await;
-    let unfit = || Error::new(Class::Internal, "the host's reply is to another request");
+    let unfit = || Error::new(Class::Internal, "the host replied to a different request");
     let result = result.and_then(|reply| C::reply(reply).ok_or_else(unfit));
     Answer { result, warnings }
 }
@@ -158,7 +166,7 @@ pub struct Local {
 }
 
 impl Local {
-    /// This machine, as `caller` may use it.
+    /// This machine, used with the caller's environment and permissions.
     #[must_use]
     pub const fn new(caller: Caller) -> Self {
         Self { caller }
@@ -178,9 +186,13 @@ impl Host for Local {
     async fn watch(&self, watch: Watch) -> Result<BoxStream<'static, Change>> {
         watch::watch(&self.caller, watch).await
     }
+
+    async fn log(&self, log: Log) -> Result<BoxStream<'static, Result<Line>>> {
+        super::log::log(&self.caller, log).await
+    }
 }
 
-/// One call under way on this machine: who asks, and where to tell what besides the reply.
+/// A call in progress on this machine: the caller, and where to report warnings and progress.
 pub(super) struct Operation<'a> {
     pub(super) caller: &'a Caller,
     pub(super) warnings: Warnings,
@@ -188,7 +200,7 @@ pub(super) struct Operation<'a> {
 }
 
 impl Operation<'_> {
-    /// The session that was typed, which has to exist.
+    /// Finds the session that was typed; an error if there is none.
     pub(super) fn resolve(&self, typed: &str) -> Result<Target> {
         Target::resolve(self.caller, &self.warnings, typed)
     }

@@ -8,22 +8,22 @@ use crate::session::mail::Message;
 use super::error::Result;
 use super::host::{Operation, Perform};
 
-/// The messages to a session.
+/// Asks for the messages sent to a session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inbox {
-    /// As it was typed.
+    /// A name, a dated folder name or an instance, as typed.
     pub session: String,
-    /// Also those that its worker has taken.
+    /// Include messages that the worker has read.
     pub all: bool,
 }
 
 /// A message to a session.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Mail {
-    /// The message as it lies there.
+    /// The message as it was sent.
     #[serde(flatten)]
     pub message: Message,
-    /// Whether the worker has taken it.
+    /// Whether the worker has read it.
     pub read: bool,
 }
 

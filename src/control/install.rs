@@ -1,4 +1,4 @@
-//! What a session's unit is made of, and whether there is a point in starting it.
+//! Writing and starting a session's unit, and the checks before that.
 
 use crate::agent::environment::recorded;
 use crate::agent::{REGISTRY, vocabulary};
@@ -13,16 +13,16 @@ use super::error::{Error, Result};
 use super::privilege::{Raised, RunAs};
 use super::session::Session;
 
-/// In system scope a unit without a user would run the session as root.
+/// In system scope there must be a user: without one, the unit would run the session as root.
 pub(super) fn check_user(context: &Context) -> Result<()> {
     if context.scope() == Scope::System && context.run_as.is_none() {
-        return Err(Error::usage("--system needs the user that the session runs as")
+        return Err(Error::usage("--system needs the user to run the session as")
             .hint("sudo samocode enable --system --run-as USER …"));
     }
     Ok(())
 }
 
-/// The agent has to be found and willing before anything is made; a worker that cannot start helps nobody.
+/// Checks that the agent is installed and willing to run, before anything is created.
 pub(super) fn check_agent(
     context: &Context,
     settings: &Settings,
@@ -37,7 +37,7 @@ pub(super) fn check_agent(
     Ok(())
 }
 
-/// A name that git does not take as a branch is refused before a session is made of it.
+/// For a new session, refuses a name that git would not accept as a branch.
 pub(super) fn check_branch(
     project: &Project,
     settings: &Settings,
@@ -61,21 +61,21 @@ pub(super) fn planned(
     Checkout::of_session(project, &session.folder.name()).plan(&branch)
 }
 
-/// The unit of a session.
+/// A session's unit as it will be installed.
 pub(crate) struct UnitFiles<'a> {
     context: &'a Context,
     session: &'a Session,
-    /// What the drop-in records.
+    /// The variables that the drop-in sets.
     environment: Vec<(String, String)>,
-    /// The environment as the worker will see it, as far as settings go.
+    /// The environment from which the worker will take its settings.
     pub(super) env: Env,
-    /// What is set for the worker.
+    /// The worker's settings.
     pub(super) settings: Settings,
 }
 
 impl<'a> UnitFiles<'a> {
-    /// The unit as it will be: PATH and the settings of this shell and its flags count; what an
-    /// earlier `enable` recorded and this one does not say stays.
+    /// Takes PATH and settings from this shell and its flags. Variables that an earlier `enable`
+    /// recorded stay unless they are set now.
     pub(crate) fn new(context: &'a Context, session: &'a Session, flags: &Flags) -> Result<Self> {
         context.project.check_places()?;
         let mut environment =
@@ -86,11 +86,11 @@ impl<'a> UnitFiles<'a> {
             && Some(before) != uid
         {
             let message = format!(
-                "session '{}' runs as the user with id {before}, and its files are theirs",
+                "session '{}' already runs as the user with id {before}, who owns its files",
                 session.instance
             );
             return Err(Error::usage(message)
-                .hint("name it in a command of its own, without another --run-as"));
+                .hint("run the command for this session alone, without --run-as"));
         }
         for (name, value) in before.map(|before| before.environment).unwrap_or_default() {
             if !environment.iter().any(|(known, _)| *known == name) {
@@ -104,7 +104,7 @@ impl<'a> UnitFiles<'a> {
         Ok(Self { context, session, environment, env, settings })
     }
 
-    /// The unit of a session that was moved: all that was recorded stays, but for where it is.
+    /// For a session that was moved: keeps everything recorded except its location.
     pub(super) fn moved(
         context: &'a Context,
         session: &'a Session,
@@ -117,7 +117,7 @@ impl<'a> UnitFiles<'a> {
         Ok(Self { context, session, environment: recorded.environment, env, settings })
     }
 
-    /// Writes the unit files, has the waker watch, and the session started at boot.
+    /// Writes the unit files, starts the waker, and enables the unit at boot.
     pub(crate) async fn install(
         &self,
         manager: &dyn ServiceManager,
@@ -149,7 +149,7 @@ impl<'a> UnitFiles<'a> {
         let _root = Raised::up()?;
         let before = service::recorded(scope, &self.session.instance)?;
         if before.is_some_and(|before| before.folder != self.session.folder.path()) {
-            // What still runs there works on a folder that is gone.
+            // A worker that still runs there works on a folder that no longer exists.
             retire::stop(manager, &self.session.instance, progress).await?;
         }
         spool.create(scope)?;
@@ -162,7 +162,7 @@ impl<'a> UnitFiles<'a> {
         Ok(())
     }
 
-    /// Starts the unit and waits until the manager says that it is up.
+    /// Starts the unit and waits until the manager reports it as running.
     pub(crate) async fn start(
         &self,
         manager: &dyn ServiceManager,

@@ -1,4 +1,4 @@
-//! Looking at sessions: all of them, one in depth, one with the reasons for its state.
+//! Looking at sessions: all of them, one in detail, one with the reasons for its state.
 
 use std::path::{Path, PathBuf};
 
@@ -26,90 +26,90 @@ use super::timeline::{self, Item};
 use super::units::Units;
 use super::view::View;
 
-/// Which sessions are meant by what was typed, before anything is done to one of them.
+/// Finds the sessions that a person typed, without doing anything to them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Find {
-    /// As they were typed; none: all sessions of the project.
+    /// The sessions, as typed; if empty, all sessions of the project.
     pub sessions: Vec<String>,
 }
 
 /// A session that was found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Found {
-    /// Its plain name.
+    /// Its name.
     pub session: String,
-    /// Its name as a unit instance.
+    /// The instance name of its unit.
     pub instance: String,
     /// Its folder.
     pub folder: PathBuf,
-    /// Whether a worker is at it.
+    /// Whether a worker is running it now.
     pub is_worked_on: bool,
 }
 
-/// All sessions of the project, newest first; outside of any project all that units know.
+/// Lists all sessions of the project, newest first; outside any project, all sessions with a unit.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct List {}
 
-/// One session in depth.
+/// Asks for everything about one session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Show {
-    /// As it was typed.
+    /// A name, a dated folder name or an instance, as typed.
     pub session: String,
 }
 
-/// What there is to know of one session.
+/// Everything `status` can show about one session.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Detail {
-    /// As in the list of all.
+    /// The same as in the list of all sessions.
     pub view: View,
-    /// What the service manager knows beyond that; `None` without one.
+    /// Details from the service manager; `None` if there is none.
     pub unit: Option<UnitDetail>,
     /// The task in the human's words.
     pub task: String,
     /// The agent of the last run.
     pub agent: Option<String>,
-    /// The commit that the branch began at.
+    /// The commit the branch started from.
     pub base: Option<String>,
-    /// How many commits the branch has since then, where that can be told.
+    /// How many commits the branch has made since then; `None` if unknown.
     pub commits: Option<usize>,
-    /// The questions without an answer: id and text.
+    /// Id and text of each open question.
     pub questions: Vec<(String, String)>,
 }
 
-/// A session's unit in the service manager's words.
+/// A session's unit, in the service manager's own terms.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnitDetail {
-    /// Full unit name.
+    /// The full unit name.
     pub name: String,
     /// `active`, `inactive`, `failed`, …
     pub active: String,
-    /// `enabled`, `disabled`, …; empty where there is no unit file.
+    /// `enabled`, `disabled`, …; empty if there is no unit file.
     pub enabled: String,
-    /// Automatic restarts since it was started by hand.
+    /// Automatic restarts since it was last started manually.
     pub restarts: u32,
     /// Why it ended: `success`, `exit-code`, `watchdog`, …
     pub result: String,
     /// The worker's process id.
     pub main_pid: Option<u32>,
-    /// The cgroup below the cgroup root; empty when it does not run.
+    /// The cgroup, relative to the cgroup root; empty if the unit is not running.
     pub cgroup: String,
 }
 
-/// Why a session is in the state it is in.
+/// Asks why a session is in its state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Explain {
-    /// As it was typed.
+    /// A name, a dated folder name or an instance, as typed.
     pub session: String,
 }
 
-/// A session, and what led to its state.
+/// A session's state, and what led to it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Explained {
-    /// The session, with the reason it gives.
+    /// The session, with the reason for its state.
     pub view: View,
-    /// What would change its state, in a sentence.
+    /// What would change its state, as a clause: "it resumes after: …".
     pub remedy: String,
-    /// What happened between the iterations, the newest first.
+    /// What happened between the iterations, newest first.
     pub events: Vec<Item>,
 }
 
@@ -200,7 +200,7 @@ impl Perform for Show {
     }
 }
 
-/// An agent as its run's journal names it, with the command line where that says more and is known.
+/// The agent of the last run: its word in the journal, or its whole command line if that is known.
 fn named_agent(context: &Context, session: &Session, word: String) -> String {
     let recorded = service::recorded(context.scope(), &session.instance).ok().flatten();
     let env: Env = match recorded {
@@ -219,7 +219,7 @@ fn named_agent(context: &Context, session: &Session, word: String) -> String {
     }
 }
 
-/// The unit; `None` without a service manager.
+/// The session's unit; `None` without a service manager. Other errors become warnings.
 async fn unit(scope: Scope, session: &Session, warnings: &Warnings) -> Option<service::UnitDetail> {
     let manager = match service::connect(scope).await {
         Ok(manager) => manager,
@@ -238,7 +238,7 @@ async fn unit(scope: Scope, session: &Session, warnings: &Warnings) -> Option<se
     }
 }
 
-/// Commits since the branch began; `None` where that cannot be told.
+/// How many commits the branch has made since it started; `None` if that cannot be read.
 fn commits(state: &State) -> Option<usize> {
     let (folder, branch, base) = (state.working_dir()?, state.branch()?, state.base()?);
     git::commits_of(Path::new(folder), branch, base).ok()
@@ -271,16 +271,16 @@ fn remedy(view: &View) -> String {
         Word::Running => "nothing; it is working".to_owned(),
         Word::Waiting => format!("it resumes after: {command}"),
         Word::Blocked => {
-            format!("tell it how: {command}; or have it retry: samocode start {instance}")
+            format!("tell it what to do: {command}; or let it retry: samocode start {instance}")
         }
         Word::Done => {
-            format!("it is finished; a new task: samocode enable {instance} --task \"…\"")
+            format!("give it a new task with: samocode enable {instance} --task \"…\"")
         }
         Word::Stopped => format!("it resumes after: samocode start {instance}"),
         Word::Queued => "it starts when a running session makes room".to_owned(),
         Word::Limited => "nothing; it resumes when the limit ends".to_owned(),
         Word::Paused if view.until.is_some() => "nothing; it retries by itself".to_owned(),
-        Word::Paused => "fix what is in the way; it then resumes by itself".to_owned(),
+        Word::Paused => "fix the problem; it then resumes by itself".to_owned(),
         Word::Failed => {
             format!("find out why: {command}; then: samocode start {instance}")
         }

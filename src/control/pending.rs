@@ -1,4 +1,4 @@
-//! What a session waits for, and the words that end the wait.
+//! What a session is waiting for, and the ids of the messages that end the wait.
 
 use jiff::Timestamp;
 
@@ -10,27 +10,27 @@ use crate::session::{Phase, WaitsFor};
 
 use super::error::Result;
 
-/// That a session waits for a human; also of one that was stopped while it did.
+/// What a session is waiting for a human to do. A session stopped while waiting still has one.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Wait {
     /// `qa_answers`, `plan_approval`, `file_update`, `human_action`.
     pub(super) waits_for: WaitsFor,
-    /// In which phase.
+    /// The phase it is waiting in.
     pub(super) phase: Phase,
     since: Timestamp,
 }
 
 impl Wait {
-    /// What a session waits for, if it does.
+    /// What a session is waiting for; `None` if it is not waiting.
     pub(super) fn of(hook: &Hook) -> Option<Self> {
         let waits = matches!(hook.state, Word::Waiting | Word::Stopped);
         let waits_for = hook.waits_for.clone().filter(|_| waits)?;
         Some(Self { waits_for, phase: hook.phase, since: hook.since })
     }
 
-    /// The id of a word to this very wait. Said twice it is one message, and what was meant for
-    /// one gate never opens the next. Said again after another word that nobody has read yet, it
-    /// is a message of its own: the last word counts.
+    /// The id of a reply to this wait. Sending it twice makes one message, and a reply to one gate
+    /// can never open the next. After a different reply that is still unread it becomes a new
+    /// message: the last one counts.
     pub(super) fn message_id(&self, message: &Message, folder: &Folder) -> Result<String> {
         let id = |kind: Kind| format!("{kind}-{}", self.since.as_microsecond());
         let first = id(message.kind);

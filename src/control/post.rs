@@ -1,5 +1,5 @@
-//! Words to a session: answers, the word at a gate, messages; delivering them, and having the
-//! session take them up.
+//! Messages to a session: answers, approvals, rejections, texts. Delivers them and wakes the session
+//! to read them.
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -21,38 +21,38 @@ use super::session::Session;
 use super::target::Target;
 use super::wake::rouse;
 
-/// Opens the gate a session waits at; where it waits with questions, takes what they suggest. A
-/// session that waits outside of a gate, for something to be done, hears that it is done.
+/// Approves what a session is waiting for. If it is waiting for answers, accepts the suggestions; if
+/// it is waiting for the human to do something, tells it that this is done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Approve {
-    /// As it was typed.
+    /// A name, a dated folder name or an instance, as typed.
     pub session: String,
-    /// Words for the agent; may be empty.
+    /// A message for the agent; may be empty.
     #[serde(default)]
     pub message: String,
 }
 
-/// Sends back what a session waits for to be approved.
+/// Rejects what a session is waiting to have approved.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reject {
-    /// As it was typed.
+    /// A name, a dated folder name or an instance, as typed.
     pub session: String,
-    /// What is to be done otherwise; the agent needs to know.
+    /// What to do differently. Must not be empty: the agent needs to know.
     pub reason: String,
 }
 
-/// Sends words to a session.
+/// Sends a message to a session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Send {
-    /// As it was typed.
+    /// A name, a dated folder name or an instance, as typed.
     pub session: String,
-    /// `text`, `nudge` or `handoff`; the others have calls of their own.
+    /// `text`, `nudge` or `handoff`; the other kinds have their own calls.
     pub kind: Kind,
-    /// The words; only a nudge and a handoff need none.
+    /// The message; may be empty for a nudge or a handoff.
     pub text: String,
 }
 
-/// That a session does not wait for `what`, and what it does instead.
+/// The error for a session that is not waiting for `what`; says what it is doing instead.
 pub(super) fn not_waiting(session: &Session, hook: &Hook, what: &str) -> Error {
     let name = &session.name;
     let place = format!("{} {}", hook.phase, hook.iteration);
@@ -63,7 +63,7 @@ pub(super) fn not_waiting(session: &Session, hook: &Hook, what: &str) -> Error {
         Word::Waiting => {
             let waits_for = hook.waits_for.clone().unwrap_or(WaitsFor::HumanAction);
             let command = waits_for.answer_command(&session.instance);
-            format!("{place} waits for {waits_for}: {command}")
+            format!("{place} is waiting for {waits_for}: {command}")
         }
         Word::Blocked => format!(
             "{place} is blocked ({}): samocode send {} \"…\"",
@@ -78,80 +78,80 @@ pub(super) fn not_waiting(session: &Session, hook: &Hook, what: &str) -> Error {
     Error::refused(format!("{name} is not waiting{what}: {does}. Nothing done."))
 }
 
-/// A gate is for somebody else to open.
+/// Refuses a session that tries to answer or approve itself.
 pub(super) fn check_sender(target: &Target) -> Result<()> {
     let session = &target.session;
     if target.context.caller.session() == Some(&session.instance) {
         return Err(Error::usage(format!("{} cannot answer itself", session.name))
-            .hint("leave a waiting signal, and let a human or a parent do it"));
+            .hint("write a waiting signal, and let a human or a parent session answer"));
     }
     Ok(())
 }
 
-/// What became of a message.
+/// A message that was sent, and what happens to it next.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sent {
     /// The session's name.
     pub session: String,
     /// Its instance.
     pub instance: String,
-    /// The message's id: the name of its file.
+    /// The message's id, which is also its file's name.
     pub id: String,
-    /// What kind of message.
+    /// The kind of message.
     pub kind: Kind,
-    /// What the session was before.
+    /// The session's state before the message.
     pub state: Word,
-    /// What comes next.
+    /// Whether and how the session will read it.
     pub then: Then,
-    /// The same in words that follow the session's name: "is running again."
+    /// The same as text to print after the session's name: "is running again."
     pub outcome: String,
 }
 
-/// What became of an approval or a rejection.
+/// An approval or a rejection that was sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Posted {
     /// The message.
     #[serde(flatten)]
     pub sent: Sent,
-    /// The answers that the approval took from the questions' suggestions.
+    /// The suggestions that the approval accepted as answers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub answers: Vec<Saved>,
 }
 
-/// An answer as it stands in `_qa.md` now.
+/// An answer saved in `_qa.md`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Saved {
     /// The question's id: `Q1`.
     pub id: String,
-    /// The answer, a letter with its option's text.
+    /// The answer: a letter with its option's text, or free text.
     pub answer: String,
 }
 
-/// How a session comes to its mail.
+/// Whether and how a session will read a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Then {
-    /// It has taken it.
+    /// Its worker has read it.
     Taken,
-    /// It is at work, and is shown it live or at its next run.
+    /// It is running: the agent sees it now or in its next run.
     AtWork,
-    /// Its unit was asked to start and has not taken it yet.
+    /// Its unit was asked to start but has not read it yet.
     Woken,
-    /// No unit knows it.
+    /// It has no unit.
     NoUnit,
     /// Its unit could not be asked to start.
     NotWoken,
-    /// It was stopped, gave up or is paused, and only `start` brings it back.
+    /// It is stopped, failed or paused, and needs a `start` to resume.
     Rests,
-    /// It is done, and only a new task brings it back.
+    /// It is done, and needs a new task to resume.
     Done,
 }
 
-/// Delivers a word and has the session take it up. A word to a `wait` is said once, however often
-/// this is called.
+/// Delivers a message and wakes the session to read it. A reply to a `wait` is delivered only once,
+/// however often this is called.
 ///
 /// # Errors
-/// For a message that is too large, and what is in the way on disk.
+/// If the message is too large, the session no longer has this `wait`, or the disk fails.
 pub(super) async fn post(
     context: &Context,
     session: &Session,
@@ -199,22 +199,24 @@ fn in_words(session: &Session, hook: &Hook, kind: Kind, then: Then) -> String {
     let place = format!("{} {}", hook.phase, hook.iteration);
     let rests = matches!(hook.state, Word::Waiting | Word::Blocked);
     match then {
-        // Only a handoff asks nothing of a session that rests.
+        // A handoff does not resume a session that is waiting or blocked.
         Then::Taken if rests && kind != Kind::Handoff => "is running again.".to_owned(),
-        Then::Taken => "has taken it up.".to_owned(),
+        Then::Taken => "has read it.".to_owned(),
         Then::AtWork => {
-            format!("is at work in {place}: its agent is shown it at once or in its next run.")
+            format!("is running {place}: its agent sees this now or in its next run.")
         }
-        Then::Woken => format!("takes it up when its unit has started: samocode status {instance}"),
+        Then::Woken => {
+            format!("reads this when its unit has started: samocode status {instance}")
+        }
         Then::NoUnit => format!(
-            "has no unit and takes it up with: samocode start {instance}, or samocode run {instance}"
+            "has no unit; it reads this after: samocode start {instance}, or samocode run {instance}"
         ),
-        Then::NotWoken => format!("takes it up with: samocode start {instance}"),
+        Then::NotWoken => format!("reads this after: samocode start {instance}"),
         Then::Rests => {
-            format!("is {} and takes it up after: samocode start {instance}", hook.state)
+            format!("is {}; it reads this after: samocode start {instance}", hook.state)
         }
         Then::Done => format!(
-            "is done and takes it up only with a new task: samocode enable {instance} --task \"…\""
+            "is done; it reads this once it has a new task: samocode enable {instance} --task \"…\""
         ),
     }
 }
@@ -233,8 +235,8 @@ impl Perform for Approve {
         let mut taken = Vec::new();
         if wait.waits_for == WaitsFor::QaAnswers {
             taken = take_suggestions(session)?;
-            // All answers, not those taken just now: an approval that was cut off after it had
-            // taken them is given again, and says the same.
+            // All answers, not only those accepted now: an approval interrupted after it saved them
+            // is given again and must say the same.
             let answers = questions::read(&session.folder).ok().flatten();
             let answers = answers.map(|qa| questions::in_words(&qa)).unwrap_or_default();
             if !answers.is_empty() {
@@ -254,7 +256,7 @@ impl Perform for Reject {
         let Target { context, session } = &target;
         let reason = self.reason.trim();
         if reason.is_empty() {
-            return Err(Error::usage("the agent needs to know why")
+            return Err(Error::usage("a rejection needs a reason")
                 .hint(format!("samocode reject {} -m \"…\"", session.name)));
         }
         let hook = session.hook()?;
@@ -271,8 +273,8 @@ impl Perform for Send {
     async fn perform(self, on: &Operation<'_>) -> Result<Sent> {
         let Target { context, session } = on.resolve(&self.session)?;
         if !matches!(self.kind, Kind::Text | Kind::Nudge | Kind::Handoff) {
-            return Err(Error::usage(format!("'{}' is no kind of message to be sent", self.kind))
-                .hint("send text, nudge or handoff; answer, approve, reject and stop are calls"));
+            return Err(Error::usage(format!("cannot send a message of kind '{}'", self.kind))
+                .hint("use text, nudge or handoff; answer, approve, reject and stop are calls"));
         }
         let text = self.text.trim();
         if text.is_empty() && self.kind == Kind::Text {
@@ -283,15 +285,14 @@ impl Perform for Send {
     }
 }
 
-/// Fills the suggestions in where answers are needed. Where that cannot be done the approval
-/// stands all the same: agents know what it means for open questions. What was taken for which
-/// question.
+/// Saves the suggestions as answers to the open questions, and returns them. If that fails the
+/// approval is sent anyway: agents know what an approval means for open questions.
 fn take_suggestions(session: &Session) -> Result<Vec<Saved>> {
     match questions::read(&session.folder) {
         Ok(Some(qa)) if qa.waiting() > 0 => {}
         Ok(_) => return Ok(Vec::new()),
         Err(error) => {
-            session.warnings.add(format!("the questions stay as they are: {error}"));
+            session.warnings.add(format!("the suggestions were not saved as answers: {error}"));
             return Ok(Vec::new());
         }
     }
@@ -299,14 +300,14 @@ fn take_suggestions(session: &Session) -> Result<Vec<Saved>> {
         questions::edit(&session.folder, |qa| Ok((fill_suggestions(qa)?, qa.waiting())))?;
     if left > 0 {
         session.warnings.add(format!(
-            "{left} of the questions in {} had no suggestion; the agent decides",
+            "{left} of the questions in {} had no suggestion; the agent will decide",
             session.folder.qa().display()
         ));
     }
     Ok(taken)
 }
 
-/// Unlike [`Qa::accept_suggestions`] this is content with those there are.
+/// Unlike [`Qa::accept_suggestions`], skips questions without a suggestion.
 fn fill_suggestions(qa: &mut Qa) -> Result<Vec<Saved>> {
     let open: Vec<Saved> = questions::open(qa)
         .into_iter()

@@ -1,5 +1,6 @@
-//! In system scope the verbs run as root, for the manager and `/etc`; the session's files belong
-//! to the user it runs as. So root's power is put down first and taken up only where it is needed.
+//! Root's privileges in system scope. The verbs run as root, for the service manager and `/etc`, but
+//! a session's files belong to the user it runs as. So root's privileges are dropped first and
+//! regained only where they are needed.
 
 use nix::unistd::{Uid, User, setegid, seteuid};
 
@@ -11,7 +12,7 @@ use crate::service::Scope;
 use super::context::Caller;
 use super::error::{Attempt as _, Error, Result};
 
-/// The user a session of the system's manager runs as.
+/// The user that a session of the system's service manager runs as.
 #[derive(Debug, Clone)]
 pub(crate) struct RunAs(User);
 
@@ -21,11 +22,12 @@ impl RunAs {
         self.0.uid.as_raw()
     }
 
-    /// Whom root works for: `--run-as USER`, else the user id that the session's unit has, else
-    /// who called sudo. `None` where nobody is known, or where there is nothing to put down.
+    /// The user that root acts for: the one `named` with `--run-as`, else the `owner` of the
+    /// session's unit, else the user who called sudo. `None` if none of these is known, or if the
+    /// caller is not root.
     ///
     /// # Errors
-    /// For a user that does not exist, and for root itself, which agents refuse.
+    /// If the user does not exist, or is root: agents refuse to run as root.
     pub(crate) fn choose(
         caller: &Caller,
         named: Option<&str>,
@@ -41,7 +43,8 @@ impl RunAs {
         }
         let user = match named {
             Some(name) => User::from_name(name).ok().flatten().ok_or_else(|| {
-                Error::usage(format!("there is no user '{name}'")).hint("use --run-as USER")
+                Error::usage(format!("there is no user '{name}'"))
+                    .hint("give an existing user with --run-as USER")
             })?,
             None => {
                 let by_sudo = || caller.env.text("SUDO_UID").and_then(|uid| uid.parse().ok());
@@ -58,17 +61,16 @@ impl RunAs {
             if named.is_none() {
                 return Ok(None);
             }
-            return Err(
-                Error::usage("agents refuse root").hint("name another user with --run-as USER")
-            );
+            return Err(Error::usage("agents refuse to run as root")
+                .hint("name another user with --run-as USER"));
         }
         Ok(Some(Self(user)))
     }
 
-    /// Puts root's power down for the rest of the program, but for [`Raised`].
+    /// Drops root's privileges until the program ends, except while a [`Raised`] exists.
     ///
     /// # Errors
-    /// The system's.
+    /// If the operating system refuses.
     pub(crate) fn lower(&self) -> Result<()> {
         let user = &self.0;
         let action = || format!("act as {}", user.name);
@@ -82,7 +84,7 @@ impl RunAs {
         lower().attempt(action)
     }
 
-    /// The environment as the user's units see it, not root's.
+    /// Turns root's environment into the user's, as units see it.
     pub(crate) fn environment(&self, env: Env) -> Env {
         let user = &self.0;
         let roots = |name: &str| name.starts_with("XDG_") || name.starts_with("SUDO_");

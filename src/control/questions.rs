@@ -1,4 +1,4 @@
-//! `_qa.md` as the verbs show and change it.
+//! Reading and changing `_qa.md`.
 
 use std::fs::File;
 
@@ -9,27 +9,27 @@ use crate::session::store::{self, Folder};
 
 use super::error::{Attempt as _, Error, Result};
 
-/// The questions, as they are on disk now; `None` where no agent has asked any.
+/// Reads the questions from disk; `None` if there is no `_qa.md`.
 ///
 /// # Errors
-/// When the file cannot be read, or is not UTF-8.
+/// If the file cannot be read or is not UTF-8.
 pub(crate) fn read(folder: &Folder) -> Result<Option<Qa>> {
     let path = folder.qa();
     let Some(bytes) = store::read(&path)? else { return Ok(None) };
     match String::from_utf8(bytes) {
         Ok(text) => Ok(Some(Qa::parse(text))),
         Err(_) => {
-            let message = format!("cannot answer: {} is not UTF-8", path.display());
+            let message = format!("cannot read the questions: {} is not UTF-8", path.display());
             Err(Error::unavailable(message).hint("save it as UTF-8"))
         }
     }
 }
 
-/// Changes the questions and returns what `change` does. It may be called again, when the file
-/// was rewritten meanwhile; others who answer at the same time wait.
+/// Changes the questions under a lock and returns the result of `change`, which is called again if
+/// somebody else rewrote the file in between.
 ///
 /// # Errors
-/// What `change` says, then nothing is written; and what is in the way on disk.
+/// Those of `change`, and then nothing is written; and those of the disk.
 pub(crate) fn edit<T>(folder: &Folder, change: impl Fn(&mut Qa) -> Result<T>) -> Result<T> {
     let path = folder.qa();
     let session =
@@ -53,12 +53,12 @@ pub(crate) fn edit<T>(folder: &Folder, change: impl Fn(&mut Qa) -> Result<T>) ->
     }
 }
 
-/// The questions that wait for an answer.
+/// The questions without an answer.
 pub(crate) fn open(qa: &Qa) -> Vec<&Question> {
     qa.questions().iter().filter(|question| question.answer == Answer::Waiting).collect()
 }
 
-/// Questions and answers in words, for the agent's mail.
+/// All answered questions as text, for a message to the agent.
 pub(crate) fn in_words(qa: &Qa) -> String {
     let mut text = String::new();
     for question in qa.questions() {
@@ -72,7 +72,7 @@ pub(crate) fn in_words(qa: &Qa) -> String {
     text
 }
 
-/// The most of a question or an answer that is put into mail; `_qa.md` has all of it.
+/// The most characters of a question or answer quoted in a message; `_qa.md` has the full text.
 const LONGEST: usize = 2000;
 
 fn cut(text: &str) -> String {

@@ -1,4 +1,4 @@
-//! All sessions: of a project, by the folders it has; of this machine, by what the units know.
+//! Listing sessions: those of a project from its folders, those of this machine from their units.
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
@@ -52,8 +52,7 @@ pub(crate) fn all(context: &Context) -> Result<Vec<Session>> {
         .collect())
 }
 
-/// All sessions that the units know, whatever their project, newest first, each with its
-/// project's folder.
+/// All sessions of any project that have a unit, newest first, each with its project's folder.
 pub(crate) fn recorded(scope: Scope, warnings: &Warnings) -> Result<Vec<(PathBuf, Session)>> {
     let mut found: Vec<(PathBuf, Session)> = service::registry(scope)?
         .all()?
@@ -74,7 +73,7 @@ pub(crate) fn recorded(scope: Scope, warnings: &Warnings) -> Result<Vec<(PathBuf
     Ok(found)
 }
 
-/// Whether a session's folder is there; warns of one that another user keeps to themselves.
+/// Whether a session's folder exists; warns if another user does not let us read it.
 fn is_in_reach(session: &Session) -> bool {
     match fs::metadata(session.folder.path()) {
         Ok(meta) => meta.is_dir(),
@@ -90,14 +89,14 @@ fn is_in_reach(session: &Session) -> bool {
     }
 }
 
-/// What sorts session folders by age: the day in the name, then the time they were made where the
-/// file system knows it, then the name.
+/// A key that sorts session folders by age: the date in the name, then the creation time if the file
+/// system has it, then the name.
 fn age(name: &str, meta: Option<fs::Metadata>) -> (String, Option<SystemTime>, String) {
     let day = name.get(..8).unwrap_or_default().to_owned();
     (day, meta.and_then(|meta| meta.created().ok()), name.to_owned())
 }
 
-/// The sessions' folders, newest first.
+/// The names of the dated session folders, newest first.
 fn dated_folders(sessions: &Path) -> Result<Vec<String>> {
     let entries = match fs::read_dir(sessions) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -117,7 +116,7 @@ fn dated_folders(sessions: &Path) -> Result<Vec<String>> {
     Ok(found.into_iter().map(|(_, _, name)| name).collect())
 }
 
-/// Which instance belongs to which session folder, as the units' drop-ins say.
+/// Which instance belongs to which session folder, from the units' drop-ins.
 #[derive(Default)]
 pub(super) struct Recorded {
     registry: Option<Box<dyn Registry>>,
@@ -137,8 +136,8 @@ impl Recorded {
         all
     }
 
-    /// The instance of a session: the one it has, else the first that is free: its name; its name
-    /// and its project; its folder and its project.
+    /// The instance of a session: its existing one, else the first free one of `NAME`,
+    /// `NAME--PROJECT` and `FOLDER--PROJECT`.
     pub(super) fn instance(&self, context: &Context, name: &str, folder: &Path) -> String {
         if let Some(instance) = self.by_folder.get(folder.as_os_str()) {
             return instance.clone();
@@ -157,8 +156,8 @@ impl Recorded {
 }
 
 impl Recorded {
-    /// Whether an instance is that of a session of this project whose folder was deleted: the name
-    /// is free again.
+    /// Whether an instance belongs to a session of this project whose folder was deleted, so that
+    /// the name is free again.
     fn is_of_deleted(&self, context: &Context, instance: &str) -> bool {
         let sessions = &context.project.sessions;
         let known = self.by_folder.iter().find(|(_, known)| *known == instance);
@@ -168,7 +167,7 @@ impl Recorded {
         })
     }
 
-    /// The instance of a session that was moved to `folder`, its unit still knowing the old place.
+    /// The instance of a session that was moved to `folder` while its unit still has the old path.
     fn moved_here(&self, context: &Context, folder: &Path) -> Option<String> {
         let own = folder.file_name();
         let registry = self.registry.as_ref()?;
@@ -183,8 +182,8 @@ impl Recorded {
     }
 }
 
-/// The user id that a session of the system's manager runs as, by what its unit says: of the
-/// project of this folder, or outside of any the instance of that name.
+/// In system scope: the user id that a session's unit runs as. Inside a project this looks for the
+/// project's session; outside, for the instance of that name.
 pub(super) fn owner(caller: &Caller, typed: &str) -> Option<u32> {
     if caller.scope != Scope::System {
         return None;

@@ -1,5 +1,5 @@
-//! Taking a session away that is no longer needed: its unit and its worktree go, its branch and its
-//! files stay.
+//! Removing a session that is no longer needed: its unit and worktree are deleted, its branch and
+//! files are kept.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,13 +20,13 @@ use super::request;
 use super::session::Session;
 use super::target::Target;
 
-/// Removes the unit and the worktree of a session, and moves its folder to the archive. Refuses
-/// where something would be lost that is on no branch.
+/// Removes a session's unit and worktree, and moves its folder to the archive. Refuses if that would
+/// lose uncommitted files or commits that are on no branch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Remove {
-    /// As it was typed.
+    /// A name, a dated folder name or an instance, as typed.
     pub session: String,
-    /// Also one that is not done.
+    /// Remove the session even if it is not done.
     #[serde(default)]
     pub unfinished: bool,
 }
@@ -38,15 +38,15 @@ pub struct Removed {
     pub session: String,
     /// Its instance.
     pub instance: String,
-    /// Where its folder is now.
+    /// The new path of its folder, in the archive.
     pub folder: PathBuf,
-    /// The worktree that was removed; `None` where there was none.
+    /// The worktree that was removed; `None` if it had none.
     pub worktree: Option<PathBuf>,
-    /// Its branch, which stays.
+    /// Its branch, which is kept.
     pub branch: Option<String>,
 }
 
-/// The folder in SESSIONS that holds the sessions that were removed.
+/// The folder in SESSIONS for the folders of removed sessions.
 const ARCHIVE: &str = "_archive";
 
 #[async_trait]
@@ -58,12 +58,12 @@ impl Perform for Remove {
         let Target { context, session } = on.resolve(&self.session)?;
         self.check(&session)?;
         let hook = session.hook()?;
-        // The worktree first: it is where something may be in the way, and then nothing is done.
+        // The worktree first: only its removal may be refused, and then nothing has been changed.
         let worktree = remove_worktree(&context, &session).await?;
         crash_point("the worktree is removed");
         retire(on, &context, &session).await?;
         crash_point("the unit is removed");
-        // The folder last: as long as it is there, this can be repeated.
+        // The folder last: while it exists, the command can be repeated.
         let folder = archive(&session)?;
         Ok(Removed {
             session: session.name,
@@ -85,7 +85,7 @@ impl Remove {
         let state = session.hook()?.state;
         if state != Word::Done && !self.unfinished {
             return Err(Error::refused(format!("{name} is {state}, not done"))
-                .hint(format!("remove it all the same: samocode remove {instance} --unfinished")));
+                .hint(format!("remove it anyway: samocode remove {instance} --unfinished")));
         }
         Ok(())
     }
@@ -128,20 +128,20 @@ async fn retire(on: &Operation<'_>, context: &Context, session: &Session) -> Res
         return Ok(());
     }
     let manager = context.manager().await?;
-    // A start that comes in between has no effect then.
+    // So that a start in between has no effect.
     request::stop(session)?;
     let _root = Raised::up()?;
     Ok(retire::retire(manager.as_ref(), &session.instance, on.progress).await?)
 }
 
-/// Moves the session's folder to the archive; its new place.
+/// Moves the session's folder to the archive and returns its new path.
 fn archive(session: &Session) -> Result<PathBuf> {
     let folder = session.folder.path();
     let _lock = match Lock::take(&session.folder) {
         Ok(lock) => lock,
         Err(LockError::Held(holder)) => {
             return Err(Error::refused(format!(
-                "{} was started meanwhile ({holder})",
+                "cannot remove {}: it has just been started ({holder})",
                 session.name
             ))
             .hint(format!("stop it first: samocode stop --now {}", session.instance)));
@@ -159,7 +159,7 @@ fn archive(session: &Session) -> Result<PathBuf> {
     Ok(to)
 }
 
-/// The first of NAME, NAME-2, … that is not taken.
+/// The first free path of NAME, NAME-2, …
 fn free_name(archive: &Path, name: &str) -> PathBuf {
     let mut path = archive.join(name);
     let mut number = 2;

@@ -1,5 +1,5 @@
-//! What a human asks of a session whose worker is not there to be asked: written into the
-//! session's journal by whoever holds its lock.
+//! Changing a session that has no running worker: create, resume, stop. The caller takes the
+//! session's lock and writes to its journal. Also sends messages to its inbox.
 
 use std::time::{Duration, Instant};
 
@@ -18,39 +18,39 @@ use super::context::Caller;
 use super::error::{Class, Error, Result};
 use super::session::Session;
 
-/// What a session is asked to do.
+/// The work a session is asked to do.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Work {
-    /// What is to be done. A new session needs one; a finished one is resumed with a new one.
+    /// The task. A new session needs one, and so does a finished one to resume.
     pub task: Option<String>,
-    /// What the investigation of a new session begins with.
+    /// What a new session investigates first.
     pub dive: Option<String>,
 }
 
-/// What became of a request to begin or resume.
+/// The result of a request to start or resume a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Became {
-    /// A new session.
+    /// A new session was created.
     Created,
-    /// A finished session with a new task.
+    /// A finished session got a new task.
     Resumed,
-    /// A session that was stopped, blocked or failed goes on.
+    /// A stopped, blocked or failed session may continue.
     Revived,
-    /// It was there, and needs nothing more than to be started.
+    /// The session exists and only needs to be started.
     Known,
-    /// A worker is at it.
+    /// A worker is running it already.
     Running,
 }
 
-/// How long a worker that is just ending is waited for.
+/// How long to wait for a worker that is about to exit.
 const ENDING: Duration = Duration::from_secs(5);
 
-/// Makes the session ready to be worked on: creates it, resumes it or lets it go on.
+/// Makes a session ready for a worker: creates it, gives it a new task, or lets it continue.
 ///
 /// # Errors
-/// For a task that is missing or that is not wanted, and what is in the way on disk.
+/// If a task is missing, or given to a session that has another one; and those of the disk.
 pub(crate) fn begin_or_resume(session: &Session, work: &Work) -> Result<Became> {
     let is_new = !session.exists();
     let task = work.task.as_deref().map(str::trim);
@@ -63,7 +63,7 @@ pub(crate) fn begin_or_resume(session: &Session, work: &Work) -> Result<Became> 
     }
     if is_new && task.is_none() {
         let name = &session.name;
-        return Err(Error::usage(format!("session '{name}' is new: say what is to be done"))
+        return Err(Error::usage(format!("session '{name}' is new and needs a task"))
             .hint(format!("samocode enable {name} --task \"…\"")));
     }
     store::make_folder(session.folder.path())?;
@@ -79,7 +79,7 @@ pub(crate) fn begin_or_resume(session: &Session, work: &Work) -> Result<Became> 
     if journal.state().seq == 0 && !session.folder.overview().exists() {
         let task = task.ok_or_else(|| {
             let folder = session.folder.path().display();
-            Error::usage(format!("{folder} is empty: say what is to be done"))
+            Error::usage(format!("the session in {folder} is empty and needs a task"))
                 .hint(format!("samocode enable {} --task \"…\"", session.name))
         })?;
         journal.append(Event::Created(event::Created {
@@ -90,14 +90,14 @@ pub(crate) fn begin_or_resume(session: &Session, work: &Work) -> Result<Became> 
         return Ok(Became::Created);
     }
     if journal.state().seq == 0 {
-        // One the predecessor began: the worker takes it over from its files.
+        // Started by the predecessor: the worker imports it from its files.
         if task.is_some() && !is_done_by_overview(session) {
             return Err(at_work(session, Word::Running));
         }
         if task.is_none() {
             return match session.obstacle() {
                 Some(why) => {
-                    let why = format!("cannot take over session '{}': {why}", session.name);
+                    let why = format!("cannot import session '{}': {why}", session.name);
                     Err(Error::new(Class::Configuration, why))
                 }
                 None => Ok(Became::Known),
@@ -121,7 +121,7 @@ pub(crate) fn begin_or_resume(session: &Session, work: &Work) -> Result<Became> 
     }
     match (journal.state().word(), task) {
         (Word::Done, Some(task)) => {
-            // Back to investigation; the worker brings the overview in line.
+            // Back to investigation; the worker updates the overview.
             journal.append(Event::Resumed(event::Resumed { task: task.to_owned() }))?;
             Ok(Became::Resumed)
         }
@@ -130,15 +130,14 @@ pub(crate) fn begin_or_resume(session: &Session, work: &Work) -> Result<Became> 
             Err(Error::usage(format!("session '{name}' is done"))
                 .hint(format!("give it a new task with: samocode enable {name} --task \"…\"")))
         }
-        // Asked again, perhaps because the first time was cut off.
+        // The same request again, perhaps because the first one was interrupted.
         (_, Some(task)) if journal.state().task == task => revive(&mut journal),
         (word, Some(_)) => Err(at_work(session, word)),
         (_, None) => revive(&mut journal),
     }
 }
 
-/// The same, by a human who says that the session is to go on: a worker that is to stop at the end
-/// of its iteration does not.
+/// Like [`begin_or_resume`], and also cancels a stop that the worker has not acted on yet.
 ///
 /// # Errors
 /// As [`begin_or_resume`].
@@ -148,11 +147,11 @@ pub(crate) fn resume_despite_stop(session: &Session, work: &Work) -> Result<Beca
         return Ok(became);
     }
     discard_stops(session)?;
-    // The worker may have taken the stop just before, and is about to end.
+    // The worker may have acted on the stop just before and be about to exit.
     if session.state()?.stopped { begin_or_resume(session, work) } else { Ok(became) }
 }
 
-/// A stop that no worker took is over when a human says start.
+/// Discards stops that no worker has acted on.
 fn discard_stops(session: &Session) -> Result<()> {
     for (file, message) in session.folder.unread()?.messages {
         if message.kind == Kind::Stop {
@@ -162,7 +161,7 @@ fn discard_stops(session: &Session) -> Result<()> {
     Ok(store::remove(&session.folder.stop_mark())?)
 }
 
-/// Lets a session go on that a human stopped, or that blocked or failed.
+/// Lets a stopped, blocked, failed or paused session continue.
 fn revive(journal: &mut Journal) -> Result<Became> {
     let word = journal.state().word();
     if matches!(word, Word::Stopped | Word::Failed | Word::Paused | Word::Limited) {
@@ -180,11 +179,12 @@ fn is_done_by_overview(session: &Session) -> bool {
 
 fn at_work(session: &Session, word: Word) -> Error {
     let name = &session.name;
-    Error::usage(format!("session '{name}' is {word} and has its task"))
-        .hint(format!("send it words with: samocode send {name} \"…\", or begin another session"))
+    Error::usage(format!("session '{name}' is {word} and already has a task")).hint(format!(
+        "send it a message with: samocode send {name} \"…\", or start another session"
+    ))
 }
 
-/// The session's lock; `None` when a worker holds it. One that is about to end is waited for.
+/// Takes the session's lock; `None` if a worker holds it. Waits for a worker that is about to exit.
 fn lock(session: &Session) -> Result<Option<Lock>> {
     let deadline = Instant::now() + ENDING;
     loop {
@@ -207,10 +207,11 @@ fn lock(session: &Session) -> Result<Option<Lock>> {
     }
 }
 
-/// Writes down that a human stopped the session, if no worker is there to do it.
+/// Records in the journal that a human stopped the session. Returns false, and records nothing, if a
+/// worker is running: it records the stop itself.
 ///
 /// # Errors
-/// What is in the way on disk.
+/// Those of the disk.
 pub(crate) fn stop(session: &Session) -> Result<bool> {
     let Some(lock) = lock(session)? else { return Ok(false) };
     let mut journal = Journal::open(&session.folder, &lock)?;
@@ -235,18 +236,18 @@ fn write_hook(session: &Session, state: &State) -> Result<()> {
 /// Puts a message into the session's inbox.
 ///
 /// # Errors
-/// For a message that is too large, and what is in the way on disk.
+/// If the message is too large, and those of the disk.
 pub(crate) fn send(session: &Session, caller: &Caller, kind: Kind, body: &str) -> Result<Message> {
     let mut message = message(session, caller, kind, body)?;
     deliver_once(&session.folder, &mut message)?;
     Ok(message)
 }
 
-/// Delivers a message, unless the same words of the same sender lie unread: they were said by a
-/// command that was cut off, or by somebody impatient. Then it is that message.
+/// Delivers a message, unless the inbox has the same one unread: same sender, kind and text, perhaps
+/// from a command that was interrupted. Then `message` becomes that one.
 ///
 /// # Errors
-/// What is in the way on disk.
+/// Those of the disk.
 pub(crate) fn deliver_once(folder: &Folder, message: &mut Message) -> Result<()> {
     let unread = folder.unread()?.messages.into_iter().map(|(_, known)| known);
     match unread.into_iter().find(|known| known.says_the_same(message)) {
@@ -256,11 +257,11 @@ pub(crate) fn deliver_once(folder: &Folder, message: &mut Message) -> Result<()>
     Ok(())
 }
 
-/// Delivers a message that is to be read after all that lie unread. They are read in the order of
-/// their times, and a clock may have been set back since.
+/// Delivers a message so that it is read after all other unread ones. They are read in the order of
+/// their times, and the clock may have been set back since.
 ///
 /// # Errors
-/// What is in the way on disk.
+/// Those of the disk.
 pub(crate) fn deliver_last(folder: &Folder, message: &mut Message) -> Result<()> {
     let unread = folder.unread()?.messages;
     if let Some((_, last)) = unread.last().filter(|(_, last)| last.at >= message.at) {
@@ -269,10 +270,10 @@ pub(crate) fn deliver_last(folder: &Folder, message: &mut Message) -> Result<()>
     Ok(folder.deliver(message)?)
 }
 
-/// A message to the session, not sent yet.
+/// Creates a message to the session without sending it.
 ///
 /// # Errors
-/// For one that is too large.
+/// If it is too large.
 pub(crate) fn message(
     session: &Session,
     caller: &Caller,

@@ -1,4 +1,4 @@
-//! Working on a session in the foreground, where no service manager is wanted.
+//! Running a session in the foreground, without a service manager.
 
 use std::process::Stdio;
 
@@ -23,34 +23,34 @@ use super::session::Session;
 use super::target::Target;
 use super::view::View;
 
-/// Works on a session until it waits, is blocked or done. `progress` hears each status line of the
-/// worker, which ends with the caller.
+/// Runs a session until it is waiting, blocked or done. Each status line of the worker goes to
+/// `progress`. The worker ends with the caller.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Run {
-    /// As it was typed.
+    /// A name, a dated folder name or an instance, as typed.
     pub session: String,
-    /// What it is to do.
+    /// The task to work on.
     pub work: Work,
-    /// What is set for it.
+    /// Settings for this session only.
     pub set: Overrides,
 }
 
-/// How work in the foreground ended.
+/// How a run in the foreground ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Ran {
-    /// The session now, as others see it: one without a worker is stopped.
+    /// The session as `status` shows it now that its worker has exited.
     pub view: View,
     /// The state its worker left it in.
     pub state: Word,
-    /// The worker's reason for that.
+    /// The worker's reason for that state.
     pub reason: Option<String>,
-    /// What it waits for, unless a human has answered in its files.
+    /// What it is waiting for, unless a human has answered in its files.
     pub waits: Option<Waits>,
-    /// Whether somebody interrupted it in the middle of its work.
+    /// Whether a human interrupted it while it was working.
     #[serde(default)]
     pub interrupted: bool,
-    /// Why the worker did not come to a rest of its own, if it did not.
+    /// The class of the failure, if the worker was cut off or failed.
     pub failure: Option<Class>,
 }
 
@@ -65,16 +65,16 @@ impl Perform for Run {
         check_branch(&context.project, &context.settings, session)?;
         if begin_or_resume(session, &self.work)? == Became::Running {
             let instance = &session.instance;
-            let message = format!("{} is worked on by another process already", session.name);
+            let message = format!("{} is already running in another process", session.name);
             return Err(Error::refused(message).hint(format!(
-                "samocode status {instance} shows it, samocode stop {instance} ends it"
+                "see it with: samocode status {instance}; stop it with: samocode stop {instance}"
             )));
         }
         work(context, session, &flags, on.progress).await
     }
 }
 
-/// Works on a session in the foreground and says how it ended.
+/// Runs a worker for the session in the foreground and returns how it ended.
 pub(crate) async fn work(
     context: &Context,
     session: &Session,
@@ -107,7 +107,7 @@ pub(crate) async fn work(
         (Some(code), _) if code == Exit::Configuration.code() => Some(Class::Configuration),
         (Some(code), _) if code == Exit::Usage.code() => Some(Class::Usage),
         (_, Ended::Finished) => None,
-        // It was in no run that was cut off.
+        // No run was interrupted in these states.
         _ => match hook.state {
             Word::Stopped | Word::Paused | Word::Limited | Word::Queued => None,
             _ => Some(Class::Unavailable),

@@ -1,4 +1,4 @@
-//! A session's files, as the other modules of `control` read them.
+//! Reading a session's files, for the other modules of `control`.
 
 use crate::session::event;
 use crate::session::hand_edit::hand_edit;
@@ -13,39 +13,39 @@ use crate::session::{Files, Overview, Phase};
 use super::context::Warnings;
 use super::error::Result;
 
-/// A session that was found, or whose folder is about to be made.
+/// A session that exists, or is about to be created.
 #[derive(Debug, Clone)]
 pub(crate) struct Session {
-    /// Its plain name.
+    /// Its name.
     pub(crate) name: String,
-    /// Its unit instance.
+    /// The instance name of its unit.
     pub(crate) instance: String,
-    /// Its folder, which may not be there yet.
+    /// Its folder, which may not exist yet.
     pub(crate) folder: Folder,
-    /// Where what is odd about its files is told.
+    /// Where problems with its files are reported.
     pub(crate) warnings: Warnings,
 }
 
 impl Session {
-    /// Whether the folder is there.
+    /// Whether its folder exists.
     pub(crate) fn exists(&self) -> bool {
         self.folder.path().is_dir()
     }
 
-    /// What the journal says.
+    /// The state according to the journal. A damaged line ends the reading with a warning.
     pub(crate) fn state(&self) -> Result<State> {
         let (state, damage) = read_journal(&self.folder, |_| {})?;
         if let Some(damage) = damage {
             self.warnings.add(format!(
-                "{} is damaged in {damage}; what follows is from the lines before",
+                "{} is damaged in {damage}; only the lines before that were read",
                 self.folder.journal().display()
             ));
         }
         Ok(state)
     }
 
-    /// What keeps any worker from taking the session up: its journal, which holds the truth, is
-    /// damaged or cannot be read, or it has none and its overview does not say where it stands.
+    /// Why no worker can run the session, if so: its journal is damaged or unreadable, or it has
+    /// none and its overview does not give its phase and status.
     pub(crate) fn obstacle(&self) -> Option<String> {
         match read_journal(&self.folder, |_| {}) {
             Ok((state, None)) if state.seq == 0 => self.imported(&self.overview()).err(),
@@ -57,12 +57,12 @@ impl Session {
         }
     }
 
-    /// Whether a worker holds the session.
+    /// Whether a worker is running it: its lock is held.
     pub(crate) fn is_worked_on(&self) -> bool {
         Lock::is_held(&self.folder)
     }
 
-    /// The hook, or one derived from the journal or the overview when it is missing.
+    /// The hook; if that is missing, one derived from the journal or the overview.
     pub(crate) fn hook(&self) -> Result<Hook> {
         if let Some(hook) = self.folder.read_hook() {
             return Ok(hook);
@@ -92,7 +92,7 @@ impl Session {
         Overview::parse(overview)
     }
 
-    /// A session without a journal, as its worker will take it over from its files.
+    /// For a session without a journal: the event with which a worker will import it.
     fn imported(&self, overview: &Overview) -> Result<Event, String> {
         let history = store::read(&self.folder.history()).ok().flatten().unwrap_or_default();
         let questions = self.folder.questions();
@@ -105,7 +105,8 @@ impl Session {
         crate::session::import(&self.name, files)
     }
 
-    /// What a session without a journal waits for or is blocked by, as its worker will see it.
+    /// For a session without a journal: fills in what it is waiting for or blocked by, as its worker
+    /// will see it.
     fn foreign_reason(&self, overview: &Overview, hook: &mut Hook) {
         let (waits_for, blocked) = match self.imported(overview) {
             Ok(Event::Imported(event::Imported { waits_for, blocked, .. })) => (waits_for, blocked),
@@ -125,15 +126,15 @@ impl Session {
         }
     }
 
-    /// Whether the next worker finds an answer in what a human edited in the files, so that the
-    /// session waits no longer.
+    /// Whether a human has answered by editing the session's files, so that the next worker will
+    /// continue.
     pub(crate) fn is_answered_by_hand(&self) -> bool {
         let state = self.state().unwrap_or_default();
         if state.seq == 0 {
-            // Its worker will take answers that are there for the human's.
+            // Its worker will treat existing answers as the human's.
             return self.folder.questions().is_some_and(|file| file.qa.is_answered());
         }
-        // Its worker may have found them already, and the hook not say so yet.
+        // Its worker may have seen them already, before the hook shows it.
         !matches!(state.standing, Standing::Waiting { .. })
             || hand_edit(&state, &self.overview().status(), self.folder.questions().as_ref())
                 .is_some()

@@ -1,4 +1,4 @@
-//! Stopping a session: at the end of its iteration, or now; remembered until it is started.
+//! Stopping a session, now or at the end of its iteration. It stays stopped until it is started.
 
 use std::time::Duration;
 
@@ -22,16 +22,16 @@ use super::target::Target;
 /// Stops a session until somebody starts it again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stop {
-    /// As it was typed.
+    /// A name, a dated folder name or an instance, as typed.
     pub session: String,
     /// Interrupt the run instead of waiting for the iteration's end.
     pub now: bool,
 }
 
-/// What became of it.
+/// A session that was asked to stop.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stopped {
-    /// The session's name; its instance where the session no longer exists.
+    /// The session's name; its instance if the session no longer exists.
     pub session: String,
     /// Its instance.
     pub instance: String,
@@ -45,29 +45,29 @@ pub struct Stopped {
 pub enum StopEnd {
     /// It is stopped.
     Stopped,
-    /// It was done before.
+    /// It was done already.
     WasDone,
-    /// It came to its end just then.
+    /// It became done before the stop took effect.
     Done,
-    /// Somebody started it meanwhile: it runs.
+    /// Somebody started it before it had stopped: it is running.
     CalledOff,
-    /// Its folder or project no longer exists. Its unit does not run.
+    /// Its folder or project no longer exists. Its unit is stopped.
     Gone {
-        /// What is gone, and what to do.
+        /// What no longer exists, with a hint.
         what: Error,
     },
 }
 
-/// What came of asking the worker.
+/// Whether the stop still stands after the wait for the worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Drained {
-    /// It is at its end, or was not to be waited for.
+    /// The worker has stopped, or we did not wait for it.
     Over,
-    /// A human had the session go on meanwhile.
+    /// A human started the session again in the meantime.
     CalledOff,
 }
 
-/// How long a worker gets to see the message before it is asked by the unit's stop.
+/// With `now`: how long the worker gets to read the message before its unit is stopped.
 const NOTICE: Duration = Duration::from_secs(1);
 
 #[async_trait]
@@ -103,7 +103,7 @@ impl Stop {
         if session.is_worked_on() && self.drain(on, session).await? == Drained::CalledOff {
             return Ok(StopEnd::CalledOff);
         }
-        // Whatever the worker managed to write down, from here on it is stopped.
+        // From here on the session is stopped, whether or not its worker recorded it.
         crash_point("the unit is to be stopped");
         if stop_unit(on, manager, session).await? == Drained::CalledOff {
             return Ok(StopEnd::CalledOff);
@@ -112,23 +112,25 @@ impl Stop {
         if let Err(error) = request::stop(session) {
             remember_elsewhere(manager, session, &error).await?;
         }
-        // It may have come to its end just then.
+        // It may just have finished.
         let is_done = session.hook()?.state == Word::Done;
         Ok(if is_done { StopEnd::Done } else { StopEnd::Stopped })
     }
 
-    /// Asks the worker to stop, and waits for it to say so.
+    /// Asks the worker to stop, and waits until it has.
     async fn drain(&self, on: &Operation<'_>, session: &Session) -> Result<Drained> {
         let watch = FolderWatch::new(session.folder.path())?;
         watch.remark().iter().for_each(|remark| (on.progress)(remark));
         let message = match request::send(session, on.caller, Kind::Stop, "") {
             Ok(message) => message,
             Err(error) => {
-                // A session that has filled the disk has to be stoppable all the same.
+                // It must be possible to stop a session that has filled the disk.
                 let instead =
-                    if self.now { "" } else { "; its run is interrupted, and resumed by start" };
-                on.warnings
-                    .add(format!("the worker cannot be asked: {}{instead}", error.in_one_line()));
+                    if self.now { "" } else { "; interrupting its run, which start will resume" };
+                on.warnings.add(format!(
+                    "cannot ask the worker to stop: {}{instead}",
+                    error.in_one_line()
+                ));
                 return Ok(Drained::Over);
             }
         };
@@ -138,7 +140,7 @@ impl Stop {
             return Ok(Drained::Over);
         }
         (on.progress)(&format!(
-            "{} stops at the end of its iteration (Ctrl-C leaves it draining) …",
+            "{} stops at the end of its iteration (Ctrl-C only ends this wait) …",
             session.name
         ));
         watch.until(|| is_over() || is_called_off(session, &message)).await;
@@ -146,8 +148,8 @@ impl Stop {
     }
 }
 
-/// Stops the unit. A start that takes the stop's place is a human's later word, unless the session
-/// is stopped already: then it was not meant.
+/// Stops the unit. If a start replaces the stop, the human has changed their mind, unless the journal
+/// already has the stop: then stop it again.
 async fn stop_unit(
     on: &Operation<'_>,
     manager: &dyn ServiceManager,
@@ -165,11 +167,11 @@ async fn stop_unit(
     Ok(Drained::Over)
 }
 
-/// A stop that the journal could not take is remembered by a mark beside it, which needs no room,
-/// and the unit is disabled, so that nothing brings the session back.
+/// Saves a stop that could not be written to the journal: as an empty mark beside it, which takes no
+/// disk space, and by disabling the unit so that nothing starts the session again.
 ///
 /// # Errors
-/// When it can be remembered in neither way.
+/// If neither works.
 async fn remember_elsewhere(
     manager: &dyn ServiceManager,
     session: &Session,
@@ -184,18 +186,18 @@ async fn remember_elsewhere(
     };
     match (marked, disabled) {
         (Err(_), Err(_)) => Err(Error::unavailable(format!(
-            "{name} does not run, but this could not be saved: {why}; it comes back at the next boot"
+            "{name} is stopped, but this could not be saved ({why}); it will start again at the next boot"
         ))
-        .hint(format!("fix that and run again: samocode stop {name}"))),
+        .hint(format!("fix that, then run again: samocode stop {name}"))),
         (Err(_), Ok(())) => {
             session.warnings.add(format!(
-                "the stop could not be saved ({why}): the unit is disabled instead, until start"
+                "the stop could not be saved ({why}): the unit is disabled instead until the next start"
             ));
             Ok(())
         }
         (Ok(()), _) => {
             session.warnings.add(format!(
-                "the stop could not be saved in the journal ({why}): {} remembers it, until start",
+                "the stop could not be saved in the journal ({why}); it is saved in {} instead",
                 session.folder.stop_mark().display()
             ));
             Ok(())
@@ -203,7 +205,8 @@ async fn remember_elsewhere(
     }
 }
 
-/// A stop is in the journal before it leaves the inbox, unless somebody else took it out.
+/// Whether a start has cancelled this stop. A worker records a stop in the journal before it removes
+/// the message from the inbox; one that vanished unrecorded was removed by a start.
 fn is_called_off(session: &Session, stop: &Message) -> bool {
     !session.folder.is_unread(&stop.id)
         && read_journal(&session.folder, |_| {})

@@ -1,4 +1,4 @@
-//! From what was typed to a session: a name, a dated folder name or an instance.
+//! Finding the session that a person typed, by name, dated folder name or instance.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,20 +25,19 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// The session that was typed, which has to exist: of the caller's project, or outside of any
-    /// the one that a unit knows by that instance. An instance with a project in it, `NAME--PROJECT`,
-    /// means that project anywhere.
+    /// Finds an existing session: inside a project, one of that project; outside, the one whose unit
+    /// has that instance name. `NAME--PROJECT` means that project from anywhere.
     ///
     /// # Errors
-    /// [`Class::NotFound`], and what is wrong with the project.
+    /// [`Class::NotFound`], and errors of the project.
     pub(crate) fn resolve(caller: &Caller, warnings: &Warnings, typed: &str) -> Result<Self> {
         Ok(Self::look_up(caller, warnings, typed)??)
     }
 
-    /// The same, for calls that make do with the unit of a session that is gone.
+    /// Like [`Target::resolve`], but also finds the unit of a session that no longer exists.
     ///
     /// # Errors
-    /// As [`Target::resolve`], but for what is gone.
+    /// As [`Target::resolve`], except for sessions that no longer exist.
     pub(crate) fn look_up(
         caller: &Caller,
         warnings: &Warnings,
@@ -51,10 +50,10 @@ impl Target {
         Ok(find(&context, typed)?.map(|session| Self { context, session }))
     }
 
-    /// The session that was typed, of the caller's project; it may be about to be begun.
+    /// Finds a session of the caller's project, or prepares a new one of that name.
     ///
     /// # Errors
-    /// For what can be no session's name, and what is wrong with the project.
+    /// If the name is not valid, and errors of the project.
     pub(crate) fn begin(
         caller: &Caller,
         warnings: &Warnings,
@@ -68,8 +67,8 @@ impl Target {
         Ok(Self { context, session })
     }
 
-    /// Several sessions that have to exist, all of the first one's project: a mistyped name is
-    /// found before anything is done to the others.
+    /// Finds several existing sessions, all of the first one's project, so that a mistyped name is
+    /// reported before anything is done to the others.
     ///
     /// # Errors
     /// As [`Target::resolve`].
@@ -88,7 +87,7 @@ impl Target {
     }
 }
 
-/// The context of a session that was typed.
+/// The context of the session that was typed.
 fn context_of(caller: &Caller, warnings: &Warnings, typed: &str) -> Result<Result<Context, Gone>> {
     let owner = registry::owner(caller, typed).or_else(|| project_owner(caller));
     let (caller, run_as) = act_as(caller, None, owner)?;
@@ -112,7 +111,7 @@ fn context_of(caller: &Caller, warnings: &Warnings, typed: &str) -> Result<Resul
     Ok(Ok(Context { run_as, ..context }))
 }
 
-/// Outside of any project, a word that is no instance, or one whose project is out of reach.
+/// The error, outside any project, for an unknown instance or one whose project cannot be read.
 fn unknown_here(caller: &Caller, typed: &str, error: ProjectError) -> Error {
     let all = service::registry(caller.scope).and_then(|registry| registry.all());
     let all = all.unwrap_or_default();
@@ -131,7 +130,7 @@ fn unknown_here(caller: &Caller, typed: &str, error: ProjectError) -> Error {
     }
 }
 
-/// The project of an instance the units know.
+/// The project of the unit with this instance name.
 fn project_of_instance(caller: &Caller, instance: &str, dirs: &Dirs) -> Option<Project> {
     let recorded = service::recorded(caller.scope, instance).ok().flatten()?;
     // `~` is the home of the user it runs as, whoever looks.
@@ -140,10 +139,10 @@ fn project_of_instance(caller: &Caller, instance: &str, dirs: &Dirs) -> Option<P
     Project::read(&recorded.config, Some(&home)).ok()
 }
 
-/// Finds a session by what a person typed; it need not exist.
+/// Finds the session that was typed; it need not exist.
 ///
 /// # Errors
-/// [`names::BadName`], or a line for what is in the way.
+/// [`names::BadName`], and errors of the sessions' folder.
 pub(crate) fn resolve(context: &Context, typed: &str) -> Result<Session> {
     context.project.check_sessions()?;
     let sessions = &context.project.sessions;
@@ -166,17 +165,17 @@ pub(crate) fn resolve(context: &Context, typed: &str) -> Result<Session> {
     in_folder(context, folder)
 }
 
-/// The session an instance `word--slug` means; nothing is begun under such a name.
+/// Finds the session of an instance `word--slug`. Such a name never starts a new session.
 fn with_project(context: &Context, typed: &str, word: &str, slug: &str) -> Result<Session> {
     let sessions = &context.project.sessions;
     let recorded = service::recorded(context.scope(), typed).ok().flatten();
     if let Some(service::Recorded { folder, .. }) = recorded {
         if folder.parent() != Some(sessions) {
             return Err(Error::usage(format!(
-                "'{typed}' is a session of another project, in {}",
+                "'{typed}' belongs to another project: its folder is {}",
                 folder.display()
             ))
-            .hint("name its project with --config FILE"));
+            .hint("name that project's .samocode with --config FILE"));
         }
         return in_folder(context, folder);
     }
@@ -197,7 +196,7 @@ fn in_folder(context: &Context, folder: PathBuf) -> Result<Session> {
     Ok(Session { name: plain, instance, folder: Folder::new(folder), warnings })
 }
 
-/// A session that has to exist.
+/// Finds a session that must exist.
 fn find(context: &Context, typed: &str) -> Result<Result<Session, Gone>> {
     let session = resolve(context, typed)?;
     if session.exists() {
@@ -215,14 +214,14 @@ fn find(context: &Context, typed: &str) -> Result<Result<Session, Gone>> {
             "it is a session of another project: samocode status --config {} {typed}",
             service::quoted(&elsewhere.config)
         ),
-        (None, None) => format!("begin it with: samocode enable {} --task \"…\"", session.name),
+        (None, None) => format!("start it with: samocode enable {} --task \"…\"", session.name),
     };
     let place = context.project.sessions.display();
     let message = format!("there is no session '{}' in {place}", session.name);
     Err(Error::new(Class::NotFound, message).hint(hint))
 }
 
-/// The exact folder, else the newest that ends in the name.
+/// The folder with this exact name, else the newest one with this session name.
 fn existing(sessions: &Path, word: &str) -> Result<Option<PathBuf>> {
     let exact = sessions.join(word);
     if fs::symlink_metadata(&exact).is_ok() && names::name_in_folder(word).is_some() {
@@ -236,11 +235,11 @@ fn existing(sessions: &Path, word: &str) -> Result<Option<PathBuf>> {
     if let Some(newest) = matching.pop() {
         return Ok(Some(sessions.join(newest)));
     }
-    // A folder without a date, as one made by hand.
+    // A folder without a date, perhaps made by hand.
     Ok(exact.is_dir().then_some(exact))
 }
 
-/// All that lies there, with files, which are reported rather than overlooked.
+/// All names in the sessions' folder. Includes files, so that they are reported, not ignored.
 fn dated_entries(sessions: &Path) -> Result<Vec<String>> {
     let entries = match fs::read_dir(sessions) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),

@@ -1,5 +1,4 @@
-//! What happened in a session, in order: its iterations, and what came between them. All of it is
-//! from the journal.
+//! A session's history, from its journal: its iterations, and the events between them.
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
@@ -16,10 +15,10 @@ use super::error::Result;
 use super::host::{Operation, Perform};
 use super::session::Session;
 
-/// What happened in a session.
+/// Asks for a session's history.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct History {
-    /// As it was typed.
+    /// A name, a dated folder name or an instance, as typed.
     pub session: String,
 }
 
@@ -30,19 +29,19 @@ impl Perform for History {
     }
 }
 
-/// What happened in a session, in order.
+/// One line of a session's history.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Item {
     /// An iteration that ended with a signal.
     Iteration(Iteration),
-    /// Something that happened between two iterations.
+    /// Something that happened between iterations.
     Event {
-        /// When.
+        /// When it happened.
         at: Timestamp,
-        /// The journal's name for such an event.
+        /// The event's name in the journal.
         kind: String,
-        /// What happened, in a sentence.
+        /// What happened, for people.
         text: String,
     },
 }
@@ -50,29 +49,29 @@ pub enum Item {
 /// An iteration that ended with a signal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Iteration {
-    /// When the signal was taken.
+    /// When its signal was accepted.
     pub at: Timestamp,
-    /// Its number in all.
+    /// Its number in the session.
     pub total: u32,
-    /// The phase it was of.
+    /// The phase it belonged to.
     pub phase: Phase,
     /// Its number in the phase.
     pub iteration: u32,
     /// The status of the signal.
     pub status: Status,
-    /// What the signal led to. Not flattened: a step into a phase has a `phase` of its own.
+    /// What the signal led to. Not flattened, because [`Step::Enter`] has a `phase` too.
     pub step: Step,
-    /// The agent's summary, or why it waits or is blocked.
+    /// The agent's summary, or its reason to wait or block.
     pub summary: Option<String>,
-    /// From the first run's start to the signal.
+    /// Seconds from the start of its first run to the signal.
     pub seconds: i64,
     /// How many runs it took.
     pub runs: u32,
-    /// US dollars; `None` where no run told its cost.
+    /// Its cost in US dollars; `None` if no run reported a cost.
     pub cost_usd: Option<f64>,
 }
 
-/// Adds up a journal.
+/// Builds the history from journal entries.
 #[derive(Default)]
 struct Chronicle {
     items: Vec<Item>,
@@ -81,14 +80,14 @@ struct Chronicle {
     iteration: u32,
     runs: u32,
     cost: Option<f64>,
-    /// The boot in which a worker is at work, as far as the journal knows.
+    /// The boot id of the worker that has started but not ended, according to the journal.
     worker: Option<String>,
-    /// When a run was last left to the watchdog.
+    /// When a stalled run was last left for the watchdog to kill.
     stalled: Option<Timestamp>,
 }
 
-/// How long after it was left to act the watchdog has acted: its own time, that of an abort, the
-/// start.
+/// The longest time from a stall to the next worker that still means the watchdog ended the last
+/// one: its timeout, the abort and the restart.
 const WATCHDOG_ACTS: SignedDuration = SignedDuration::from_secs(60);
 
 impl Chronicle {
@@ -139,13 +138,13 @@ impl Chronicle {
                     let since = self.stalled.take().map(|at| entry.at.duration_since(at));
                     let by_watchdog = since.is_some_and(|since| since <= WATCHDOG_ACTS);
                     let what = if by_watchdog {
-                        "the watchdog ended the worker and its run; it was started again"
+                        "the watchdog ended the worker and its run; the worker was restarted"
                     } else {
-                        "the worker was killed; it was started again"
+                        "the worker was killed and restarted"
                     };
                     self.push(entry, what.to_owned());
                 }
-                Some(_) => self.push(entry, "resumes after a restart of the machine".to_owned()),
+                Some(_) => self.push(entry, "resumed after a restart of the machine".to_owned()),
                 None => {}
             },
             Event::WorkerEnded(event::WorkerEnded { end }) => {
@@ -174,16 +173,16 @@ impl Chronicle {
     }
 }
 
-/// Reads a session's journal.
+/// Reads a session's history; empty if it has no journal.
 ///
 /// # Errors
-/// When it is there and cannot be read.
+/// If the journal exists and cannot be read.
 pub(crate) fn read(session: &Session) -> Result<Vec<Item>> {
     let mut chronicle = Chronicle::default();
     let (_, damage) = read_journal(&session.folder, |entry| chronicle.add(entry))?;
     if let Some(damage) = damage {
         session.warnings.add(format!(
-            "{} is damaged in {damage}; what follows is from the sound lines",
+            "{} is damaged in {damage}; only its intact lines are shown",
             session.folder.journal().display()
         ));
     }

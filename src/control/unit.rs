@@ -1,4 +1,4 @@
-//! What systemctl's users expect: start, restart, reload and disable a session's unit.
+//! The verbs known from systemctl: start, restart, reload and disable a session's unit.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ use super::target::Target;
 /// Resumes a session that was stopped, blocked or failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Start {
-    /// As it was typed.
+    /// A name, a dated folder name or an instance, as typed.
     pub session: String,
 }
 
@@ -36,35 +36,35 @@ pub struct Started {
     pub session: String,
     /// Its instance.
     pub instance: String,
-    /// What it waits for all the same.
+    /// What it is still waiting for.
     pub waits: Option<Waits>,
 }
 
-/// Interrupts the run; the next worker resumes it in the same conversation.
+/// Interrupts the run and restarts the worker, which resumes it in the same conversation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Restart {
-    /// As it was typed.
+    /// A name, a dated folder name or an instance, as typed.
     pub session: String,
 }
 
-/// Has the worker execute the installed samocode at the end of its iteration, and waits for that.
+/// Makes the worker switch to the installed samocode at the end of its iteration, and waits for that.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reload {
-    /// As it was typed.
+    /// A name, a dated folder name or an instance, as typed.
     pub session: String,
-    /// How long to wait, in seconds.
+    /// The longest to wait, in seconds.
     pub timeout_s: u64,
 }
 
-/// No longer starts a session at boot; a run under way is left alone. Where the session's folder or
-/// project is gone, its unit is stopped and removed.
+/// Stops starting a session at boot, without touching a current run. If the session's folder or
+/// project no longer exists, stops and removes its unit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Disable {
-    /// As it was typed.
+    /// A name, a dated folder name or an instance, as typed.
     pub session: String,
 }
 
-/// A session to which it was done.
+/// The session that a call acted on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Named {
     /// Its name.
@@ -93,9 +93,9 @@ impl Perform for Start {
         if became == Became::Running
             && matches!(session.hook()?.state, Word::Paused | Word::Limited)
         {
-            // Its worker sleeps until a time, and holds the journal meanwhile.
+            // Its worker is sleeping and holds the journal.
             let stopped = manager.stop(&session.instance, on.progress).await;
-            // Whoever starts it meanwhile wants the same.
+            // Being overruled by another start is fine: that is what we want too.
             stopped.or_else(|error| if error.is_overruled() { Ok(()) } else { Err(error) })?;
             begin_or_resume(session, &Work::default())?;
         }
@@ -131,7 +131,7 @@ impl Perform for Reload {
         let manager = context.manager().await?;
         if !session.is_worked_on() {
             return Err(Error::usage(format!("{} is not running", session.name))
-                .hint("it takes the installed samocode when it starts"));
+                .hint("it will use the installed samocode when it starts"));
         }
         let watch = FolderWatch::new(session.folder.path())?;
         watch.remark().iter().for_each(|remark| (on.progress)(remark));
@@ -142,7 +142,7 @@ impl Perform for Reload {
             "{name} switches to the installed samocode at the end of its iteration …"
         ));
         let wait = watch.until(|| {
-            // A worker that began after one that was killed executes the installed program, too.
+            // A worker that was restarted after being killed also runs the installed program.
             let mut is_over = false;
             let read = read_journal(&session.folder, |entry| {
                 is_over |= entry.seq > since
@@ -156,7 +156,7 @@ impl Perform for Reload {
         });
         if tokio::time::timeout(Duration::from_secs(self.timeout_s), wait).await.is_err() {
             return Err(Error::unavailable(format!(
-                "{name} is still in its iteration after {} s; it reloads when that ends",
+                "the iteration of {name} has not ended after {} s; it will reload when it does",
                 self.timeout_s
             )));
         }

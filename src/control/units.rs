@@ -1,4 +1,4 @@
-//! The units of all sessions, as the service manager has them.
+//! The states of all sessions' units, read in one call.
 
 use std::collections::HashMap;
 
@@ -6,41 +6,41 @@ use crate::service::{self, Error, Scope, ServiceManager, UnitStatus};
 
 use super::context::Warnings;
 
-/// The units of all sessions, asked for in one call.
+/// The state of every session's unit by instance; `None` inside without a service manager.
 pub(crate) struct Units(Option<HashMap<String, UnitStatus>>);
 
 impl Units {
-    /// Asks the manager; where there is none, nothing is known of units.
+    /// Connects to the service manager and reads them.
     pub(crate) async fn ask(scope: Scope, warnings: &Warnings) -> Self {
         match service::connect(scope).await {
             Ok(manager) => Self::of(manager.as_ref(), warnings).await,
             Err(Error::NoManager { .. }) => Self(None),
             Err(error) => {
-                warnings.add(format!("{error}; what follows is without the units"));
+                warnings.add(format!("{error}; showing sessions without their units"));
                 Self(None)
             }
         }
     }
 
-    /// Asks this one.
+    /// Reads them from a manager that is already connected.
     pub(crate) async fn of(manager: &dyn ServiceManager, warnings: &Warnings) -> Self {
         match manager.units().await {
             Ok(units) => {
                 Self(Some(units.into_iter().map(|unit| (unit.instance.clone(), unit)).collect()))
             }
             Err(error) => {
-                warnings.add(format!("{error}; what follows is without the units"));
+                warnings.add(format!("{error}; showing sessions without their units"));
                 Self(None)
             }
         }
     }
 
-    /// Where there is no manager.
+    /// For when there is no service manager.
     pub(crate) const fn none() -> Self {
         Self(None)
     }
 
-    /// A session's unit; `None` where no manager was asked. One that is not listed is inactive.
+    /// A session's unit; `None` without a service manager. A unit that is not loaded is inactive.
     pub(crate) fn get(&self, instance: &str) -> Option<UnitStatus> {
         let units = self.0.as_ref()?;
         Some(units.get(instance).cloned().unwrap_or_else(|| UnitStatus {

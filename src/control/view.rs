@@ -1,4 +1,4 @@
-//! A session as others see it: programs in `status --json`, people through a front end.
+//! The public view of a session: what `status --json` prints and every front end shows.
 
 use std::path::Path;
 
@@ -22,106 +22,105 @@ use super::error::Result;
 use super::questions;
 use super::session::Session;
 
-/// A session, with all that `status --json` tells of it.
+/// A session, with everything that `status --json` prints about it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct View {
-    /// Its plain name.
+    /// Its name.
     pub session: String,
-    /// Its name as a unit instance.
+    /// The instance name of its unit.
     pub instance: String,
     /// The project's folder.
     pub project: String,
     /// The session's own folder.
     pub folder: String,
-    /// The folder the agent works in; `None` before it is made.
+    /// The folder the agent works in; `None` before it is created.
     pub worktree: Option<String>,
-    /// The git branch; `None` without one, and before it is made.
+    /// The git branch; `None` before it is created, and in a project without git.
     pub branch: Option<String>,
     /// Where HEAD is, in a sentence, if it is not on that branch.
     #[serde(default)]
     pub elsewhere: Option<String>,
-    /// The state in one word, corrected by what the service manager knows.
+    /// Its state, corrected by what the service manager knows.
     pub state: Word,
-    /// The phase it is in.
+    /// Its current phase.
     pub phase: Phase,
     /// The number of the iteration in this phase, from 1.
     pub iteration: u32,
-    /// Iterations in all phases together.
+    /// The number of iterations in all phases.
     pub total_iterations: u32,
-    /// What the agent does at this moment, in a few words.
+    /// What the agent is doing now, in a few words.
     pub doing: Option<String>,
-    /// When the agent was last seen to get on.
+    /// When the agent last made progress.
     pub last_progress: Option<Timestamp>,
-    /// Since when it is in this state; unknown where hook and journal are lost.
+    /// Since when it has been in this state; `None` if hook and journal are lost.
     pub since: Option<Timestamp>,
-    /// When a limit or a pause ends, where that is known.
+    /// When a limit or a pause ends, if known.
     pub until: Option<Timestamp>,
-    /// Why it is in this state, where that needs a word.
+    /// Why it is in this state.
     pub reason: Option<String>,
-    /// What pauses it, while it is paused.
+    /// The cause of a pause, while it is paused.
     #[serde(default)]
     pub cause: Option<Cause>,
-    /// What the agent said of its last iteration.
+    /// The agent's summary of its last iteration.
     pub summary: Option<String>,
     /// What it needs from a human.
     pub needs: Option<Needs>,
-    /// The file to read before anything else is done: the plan or the questions at a gate, the
-    /// summary at the end.
+    /// The file to read next: the plan or the questions at a gate, the summary at the end.
     #[serde(default)]
     pub read: Option<String>,
-    /// The command that merges what a finished session has done.
+    /// The command that merges the branch of a finished session.
     #[serde(default)]
     pub merge: Option<String>,
-    /// What it has cost so far, in US dollars.
+    /// Its cost so far, in US dollars.
     pub cost_usd: f64,
-    /// How many runs, with the current one, used tokens whose cost is unknown.
+    /// How many runs, including the current one, used tokens whose cost is unknown.
     #[serde(default)]
     pub unpriced_runs: u32,
-    /// Tokens so far, with those of the current run.
+    /// Its tokens so far, including those of the current run.
     pub tokens: Tokens,
-    /// Its unit; `None` where no service manager was asked.
+    /// Its unit; `None` without a service manager.
     pub unit: Option<Unit>,
-    /// What a human should know beside the state, a sentence each.
+    /// Other things a human should know, one sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
 
-/// What a session needs from a human, and the command that gives it.
+/// What a session needs from a human, and the command to reply with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Needs {
-    /// What it waits for (`qa_answers`, …), or what would help it (`human_decision`, …).
+    /// What it is waiting for (`qa_answers`, …), or what would unblock it (`human_decision`, …).
     #[serde(rename = "for")]
     pub waits_for: WaitsFor,
-    /// How many questions are open, where answers are needed.
+    /// How many questions are open, if it needs answers.
     pub count: Option<usize>,
-    /// A command that can be pasted.
+    /// A command to paste.
     pub command: String,
 }
 
-/// Tokens, in numbers of them.
+/// Numbers of tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tokens {
-    /// Read by the model, without what came from its cache.
+    /// Read by the model, not counting its cache.
     pub input: u64,
     /// Written by the model.
     pub output: u64,
 }
 
-/// The unit of a session, in systemd's words.
+/// The unit of a session, in systemd's own terms.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unit {
-    /// Full unit name.
+    /// The full unit name.
     pub name: String,
     /// `active`, `inactive`, `failed`, `activating`, …
     pub active: String,
-    /// Automatic restarts since it was started by hand; only where one session is asked for.
+    /// Automatic restarts since it was last started manually; only when a single session is shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restarts: Option<u32>,
 }
 
 impl View {
-    /// A session of the project in `root`, from its hook and its unit. `unit` is `None` where no
-    /// manager was asked, and an inactive unit where it knows none.
+    /// Builds the view of a session of the project in `root` from its hook and its unit. `unit` is
+    /// `None` without a service manager, and inactive if the manager has no such unit.
     pub(crate) fn of(
         caller: &Caller,
         root: &Path,
@@ -137,7 +136,7 @@ impl View {
         let state = state(&hook, unit, || session.is_worked_on());
         let idle = hook.state == Word::Running && state != Word::Running;
         let reason = if state == Word::Failed {
-            let gave_up = || "its worker died too often, each time soon after its start".to_owned();
+            let gave_up = || "its worker kept dying soon after it was started".to_owned();
             session.obstacle().or_else(|| (hook.state == Word::Failed).then(gave_up))
         } else if idle && state == Word::Stopped {
             Some(caller.command(&not_running(caller, session)))
@@ -197,7 +196,7 @@ fn notes(caller: &Caller, session: &Session, mut notes: Vec<String>) -> Vec<Stri
 }
 
 impl View {
-    /// The same, with what a project adds to it.
+    /// Adds what depends on the project's settings.
     #[must_use]
     pub(crate) fn in_project(self, project: &Project) -> Self {
         let merge = merge_command(project, self.state, self.branch.as_deref());
@@ -205,14 +204,14 @@ impl View {
     }
 }
 
-/// That a session has no worker though it is to have one, and what brings it back.
+/// The reason for a session that should have a worker but has none, with the command to resume it.
 fn not_running(caller: &Caller, session: &Session) -> String {
     let instance = &session.instance;
     let registry = service::registry(caller.scope).ok();
     let Some(registry) = registry.filter(|all| matches!(all.recorded(instance), Ok(Some(_))))
     else {
         return format!(
-            "nobody works on it; resume it with: samocode run {instance}, or as a unit: samocode enable {instance}"
+            "it has no worker; resume it with: samocode run {instance}, or as a unit: samocode enable {instance}"
         );
     };
     if registry.starts_at_boot(instance) {
@@ -220,18 +219,18 @@ fn not_running(caller: &Caller, session: &Session) -> String {
             "its unit is not running; it resumes at the next boot, or with: samocode start {instance}"
         )
     } else {
-        format!("its unit is not running, and disabled; resume it with: samocode start {instance}")
+        format!("its unit is disabled and not running; resume it with: samocode start {instance}")
     }
 }
 
-/// Whether a stop lies in the inbox, which the worker takes at the end of its iteration.
+/// Whether the inbox has a stop, which the worker will read at the end of its iteration.
 fn is_to_stop(session: &Session) -> bool {
     let is_stop = |(_, message): &(_, Message)| message.kind == Kind::Stop;
     session.folder.unread().is_ok_and(|unread| unread.messages.iter().any(is_stop))
 }
 
-/// What the hook says, corrected by what the service manager and the lock know: a hook cannot
-/// tell that its worker is gone.
+/// The state in the hook, corrected by the service manager and the lock: a hook cannot show that its
+/// worker has died.
 fn state(hook: &Hook, unit: Option<&UnitStatus>, is_worked_on: impl Fn() -> bool) -> Word {
     match (hook.state, unit.map(|unit| &unit.active)) {
         (Word::Done | Word::Stopped, _) => hook.state,
@@ -244,7 +243,7 @@ fn state(hook: &Hook, unit: Option<&UnitStatus>, is_worked_on: impl Fn() -> bool
     }
 }
 
-/// What is open by now: the hook is from the moment the session began to wait.
+/// How many questions are open now. The hook only has the number from when the session began to wait.
 fn open_questions(hook: &Hook, session: &Session) -> Option<usize> {
     let asked = questions::read(&session.folder).ok().flatten();
     asked.filter(|qa| !qa.questions().is_empty()).map(|qa| qa.waiting()).or(hook.questions)

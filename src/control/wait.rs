@@ -1,4 +1,4 @@
-//! Waiting until a session needs somebody, without polling.
+//! Waiting until a session needs a human, without polling.
 
 use std::time::Duration;
 
@@ -21,14 +21,14 @@ use super::session::Session;
 use super::target::Target;
 use super::view::View;
 
-/// Waits until the first of some sessions is in a state that it does not leave by itself.
+/// Waits until the first of several sessions reaches a state that it does not leave by itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Wait {
-    /// As they were typed.
+    /// The sessions, as typed.
     pub sessions: Vec<String>,
-    /// The states that count instead; none: done, waiting, blocked, stopped, failed, and paused
-    /// without a time at which it is tried again.
+    /// The states to wait for. If empty: done, waiting, blocked, stopped, failed, and paused without
+    /// a time for the next retry.
     pub until: Vec<Word>,
     /// The longest to wait, in seconds.
     pub timeout_s: Option<u64>,
@@ -38,11 +38,11 @@ pub struct Wait {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Waited {
-    /// With the first session that got there.
+    /// This session was the first to reach such a state.
     Reached(Box<View>),
-    /// At the timeout.
+    /// The timeout came first.
     TimedOut {
-        /// Where each of the sessions stands: "jwt-login is running".
+        /// The state of each session: "jwt-login is running".
         standing: Vec<String>,
     },
 }
@@ -52,7 +52,7 @@ impl Perform for Wait {
     async fn perform(self, on: &Operation<'_>) -> Result<Waited> {
         let (context, found) = Target::resolve_all(on.caller, &on.warnings, &self.sessions)?;
         if found.is_empty() {
-            return Err(Error::usage("no session is named: there is nothing to wait for"));
+            return Err(Error::usage("cannot wait: no session is named"));
         }
         let reached = self.first(&context, &found, on.progress);
         let reached = match self.timeout_s.map(Duration::from_secs) {
@@ -67,7 +67,7 @@ impl Perform for Wait {
 }
 
 impl Wait {
-    /// The first session that is where it is waited for.
+    /// The first session to reach one of the states.
     async fn first(
         &self,
         context: &Context,
@@ -75,7 +75,7 @@ impl Wait {
         progress: Progress<'_>,
     ) -> Result<View> {
         let (warnings, root) = (&context.warnings, &context.project.root);
-        // Listening comes before looking, or what happens between would be missed.
+        // Subscribe before looking, so that no change in between is missed.
         let mut files = FolderWatch::all(found.iter().map(|session| session.folder.path()))?;
         files.remark().iter().for_each(|remark| progress(remark));
         let mut bus = Bus::listen(context.scope(), found, warnings).await;
@@ -88,7 +88,7 @@ impl Wait {
                     let message = format!("{folder} no longer exists");
                     return Err(Error::new(Class::NotFound, message).hint("was it archived?"));
                 }
-                // Before the hook is read: one that has ended meanwhile has written it.
+                // Check the lock before reading the hook: a worker writes the hook before it exits.
                 let is_worked_on = session.is_worked_on();
                 let unit = units.get(&session.instance);
                 let view = View::of(&context.caller, root, session, unit.as_ref())?;
@@ -103,7 +103,7 @@ impl Wait {
             tokio::select! {
                 () = files.changed() => {}
                 () = bus.changed() => units = bus.ask(warnings).await,
-                // A lock that is let go of tells nobody.
+                // Releasing a lock sends no event.
                 () = tokio::time::sleep(UNDECIDED), if undecided => {}
             }
         }
@@ -121,14 +121,13 @@ impl Wait {
     }
 }
 
-/// Whether what pauses a session ends only when a human does something, however often it is tried
-/// again meanwhile.
+/// Whether a pause ends only when a human does something, however often the worker retries.
 const fn is_for_a_human(cause: Option<&Cause>) -> bool {
     matches!(cause, Some(Cause::Credentials | Cause::Disk))
 }
 
-/// Whether mail lies in the inbox that lets the session go on, and a unit whose worker will take
-/// it: it only stands still for as long as the worker needs to start.
+/// Whether the inbox has mail that will resume the session, and the session has a unit to do so: then
+/// it is only waiting for its worker to start.
 fn is_about_to_go_on(context: &Context, session: &Session, state: Word) -> bool {
     if !matches!(state, Word::Waiting | Word::Blocked) || !session.folder.has_unread() {
         return false;
@@ -142,11 +141,11 @@ fn is_about_to_go_on(context: &Context, session: &Session, state: Word) -> bool 
     wakes && has_unit
 }
 
-/// For how long a worker that has just started is left to itself before it is looked at again.
+/// How long to wait before looking again at a worker that has just started.
 const UNDECIDED: Duration = Duration::from_millis(50);
 
-/// Whether a worker is at a session that came after this had come to rest: it was sent for by a
-/// word or a start, and what the hook says is of before.
+/// Whether the current worker was started, by a message or by `start`, after the session had come to
+/// rest, so that the hook is out of date.
 fn is_taken_up(session: &Session, view: &View) -> bool {
     if matches!(view.state, Word::Paused | Word::Running | Word::Limited | Word::Queued) {
         return false;
@@ -157,11 +156,11 @@ fn is_taken_up(session: &Session, view: &View) -> bool {
         Event::WorkerEnded(_) => started = None,
         _ => {}
     });
-    // One that has not said so yet is just starting, or just ending.
+    // A worker that is not in the journal is just starting or just exiting.
     read.is_ok() && started.is_none_or(|started| view.since.is_none_or(|since| started >= since))
 }
 
-/// Where a session stands, in a few words.
+/// The session's name and state, as in "jwt-login is running".
 fn stands(session: &Session) -> String {
     let state = session.hook().map_or(Word::New, |hook| hook.state);
     format!("{} is {state}", session.name)

@@ -1,4 +1,4 @@
-//! Having a session look into its inbox: a token for the waker, else a start by the manager.
+//! Waking a session to read its inbox: with a token for the waker, or by starting its unit.
 
 use std::time::Duration;
 
@@ -15,10 +15,11 @@ use super::privilege::Raised;
 use super::session::Session;
 use super::whereabouts;
 
-/// How long a session that was woken gets to take its mail, before we say that it has yet to.
+/// How long a woken session gets to read its mail before we report that it has not yet done so.
 const TAKEN: Duration = Duration::from_secs(5);
 
-/// Has the session look into its inbox; with a line on what went wrong on the way.
+/// Wakes the session to read its inbox. Returns what happens to the message, and a warning if the
+/// session could not be woken.
 pub(super) async fn rouse(
     context: &Context,
     session: &Session,
@@ -40,7 +41,7 @@ pub(super) async fn rouse(
         Ok(()) => wake_or_start(scope, session).await,
         Err(why) => Err(why),
     };
-    // Also one that is at work was asked: it may just have looked for the last time.
+    // A running session was woken too: it may just have read its inbox for the last time.
     let waits = matches!(state, Word::Waiting | Word::Blocked);
     if at_work && !waits {
         return (Then::AtWork, None);
@@ -57,7 +58,7 @@ pub(super) async fn rouse(
     }
 }
 
-/// Whose manager has a unit for the session, and what that unit knows.
+/// The unit of the session, and the service manager it belongs to: the caller's scope first.
 fn unit_of(context: &Context, session: &Session) -> Option<(Scope, Recorded)> {
     let own = context.scope();
     let other = if own == Scope::User { Scope::System } else { Scope::User };
@@ -68,14 +69,14 @@ fn unit_of(context: &Context, session: &Session) -> Option<(Scope, Recorded)> {
     })
 }
 
-/// A unit that knows an old place of the session or its project is told the new one.
+/// Updates the paths in the unit of a session that was moved, or whose project was moved.
 async fn follow_the_move(
     context: &Context,
     session: &Session,
     scope: Scope,
     recorded: Recorded,
 ) -> Result<(), String> {
-    if !whereabouts::is_astray(&recorded) {
+    if !whereabouts::has_missing_paths(&recorded) {
         return Ok(());
     }
     let place = recorded.config.display().to_string();
@@ -85,20 +86,20 @@ async fn follow_the_move(
     };
     let installed = match scope == context.scope() {
         true => install.await.map_err(|error| error.in_one_line()),
-        false => Err(format!("it is the {scope} service manager's")),
+        false => Err(format!("it belongs to the {scope} service manager")),
     };
     installed.map_err(|why| {
         format!(
-            "its unit still looks for {place} ({why}): tell it with: samocode enable {}",
+            "its unit still has the old path {place} ({why}); fix it with: samocode enable {}",
             session.instance
         )
     })
 }
 
-/// Leaves a token for the waker; false where no unit knows the session.
+/// Leaves a token for the waker; false if the session has no unit.
 ///
 /// # Errors
-/// When the token cannot be left.
+/// If the token cannot be written.
 pub(crate) fn wake(context: &Context, session: &Session) -> Result<bool> {
     let Some((scope, _)) = unit_of(context, session) else { return Ok(false) };
     leave_token(scope, session)?;
@@ -106,25 +107,25 @@ pub(crate) fn wake(context: &Context, session: &Session) -> Result<bool> {
 }
 
 fn leave_token(scope: Scope, session: &Session) -> Result<(), service::Error> {
-    // What a unit knows is an instance.
+    // The instance of an existing unit is always a valid token.
     let Some(token) = Token::new(Action::Start, &session.instance) else { return Ok(()) };
     Spool::of(scope)?.leave(&token)
 }
 
-/// The same; where no waker looks, has the manager start the unit.
+/// Leaves a token for the waker; if the waker is not running, starts the unit instead.
 async fn wake_or_start(scope: Scope, session: &Session) -> Result<(), String> {
     let left = leave_token(scope, session).map_err(|error| error.to_string());
     let _root = Raised::up().map_err(|error| error.to_string())?;
     let manager = match service::connect(scope).await {
         Ok(manager) => manager,
-        // A waker may look all the same: a token needs no bus.
+        // The waker may still be running: it needs no D-Bus.
         Err(error) => return left.map_err(|_| error.to_string()),
     };
     let why = match left {
         Err(why) => why,
         Ok(()) => match manager.spool_watch().await {
             Ok(watch) if watch.status.active != Active::Active => {
-                format!("{} does not run", watch.status.name)
+                format!("{} is not running", watch.status.name)
             }
             _ => return Ok(()),
         },
@@ -132,5 +133,5 @@ async fn wake_or_start(scope: Scope, session: &Session) -> Result<(), String> {
     manager
         .start(&session.instance, &quiet)
         .await
-        .map_err(|error| format!("the session could not be woken ({why}), nor started: {error}"))
+        .map_err(|error| format!("cannot wake the session ({why}) or start it: {error}"))
 }

@@ -1,5 +1,5 @@
-//! Changes of sessions as they happen, from the files and from the service manager: what a dashboard
-//! or a page shows live. Nothing polls.
+//! A live stream of changes, from session files and the service manager, for dashboards and web
+//! pages. Nothing polls.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -17,20 +17,20 @@ use super::target::Target;
 use super::units::Units;
 use super::view::View;
 
-/// Which sessions are watched.
+/// Asks for a stream of changes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Watch {
-    /// As they were typed; none: all sessions of the project, also those that begin later.
+    /// The sessions, as typed; if empty, all sessions of the project, including later ones.
     pub sessions: Vec<String>,
 }
 
-/// What changed. The stream begins with every session as it is.
+/// A change. The stream begins with the current state of every session.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "change", rename_all = "snake_case")]
 pub enum Change {
-    /// A session is new, or not as it was.
+    /// A session is new, or has changed.
     Session {
-        /// As it is now.
+        /// The session as it is now.
         view: Box<View>,
     },
     /// A session's folder no longer exists.
@@ -38,19 +38,19 @@ pub enum Change {
         /// The session's instance.
         instance: String,
     },
-    /// A session cannot be read any more; it is looked at again at the next change.
+    /// A session can no longer be read. It is read again at the next change.
     Unreadable {
         /// The session's instance.
         instance: String,
-        /// Why.
+        /// Why it cannot be read.
         error: Error,
     },
 }
 
-/// What was last told of a session.
-type Told = Result<View>;
+/// What was last reported of a session.
+type Reported = Result<View>;
 
-/// A stream under way.
+/// The state of an open stream.
 struct Watching {
     context: Context,
     /// Whether all sessions of the project are watched.
@@ -59,22 +59,23 @@ struct Watching {
     folders: FolderWatch,
     bus: Bus,
     units: Units,
-    told: HashMap<String, Told>,
-    /// Changes that were seen and not told yet.
+    /// By instance.
+    reported: HashMap<String, Reported>,
+    /// Changes that were seen but not yet reported.
     seen: VecDeque<Change>,
-    /// Whether what is there has been looked at since something stirred.
+    /// Whether the sessions have been read since the last event.
     is_fresh: bool,
 }
 
-/// Tells of changes until the stream is dropped.
+/// Reports changes until the stream is dropped.
 ///
 /// # Errors
-/// For sessions that do not exist, and where no folder can be watched.
+/// If a session does not exist, or its folder cannot be watched.
 pub(super) async fn watch(caller: &Caller, watch: Watch) -> Result<BoxStream<'static, Change>> {
     let warnings = Warnings::default();
     let (context, mut sessions) = Target::resolve_all(caller, &warnings, &watch.sessions)?;
     let all = watch.sessions.is_empty();
-    // Watching comes before looking, or what happens between would be missed.
+    // Watch before looking, so that no change in between is missed.
     let mut folders = FolderWatch::all([])?;
     if all {
         if context.project.sessions.is_dir() {
@@ -88,9 +89,9 @@ pub(super) async fn watch(caller: &Caller, watch: Watch) -> Result<BoxStream<'st
     folders.remark().into_iter().for_each(|remark| warnings.add(remark));
     let mut bus = Bus::listen(context.scope(), &sessions, &warnings).await;
     let units = bus.ask(&warnings).await;
-    let (told, seen) = (HashMap::new(), VecDeque::new());
+    let (reported, seen) = (HashMap::new(), VecDeque::new());
     let watching =
-        Watching { context, all, sessions, folders, bus, units, told, seen, is_fresh: false };
+        Watching { context, all, sessions, folders, bus, units, reported, seen, is_fresh: false };
     Ok(stream::unfold(watching, |mut watching| async move {
         let change = watching.next().await;
         Some((change, watching))
@@ -117,7 +118,7 @@ impl Watching {
         }
     }
 
-    /// Looks at all sessions, and notes those that are not as they were told.
+    /// Reads all sessions and queues those that differ from what was last reported.
     fn look(&mut self) {
         if self.all {
             self.find_new();
@@ -125,7 +126,7 @@ impl Watching {
         for session in &self.sessions {
             let instance = &session.instance;
             if !session.exists() {
-                if self.told.remove(instance).is_some() {
+                if self.reported.remove(instance).is_some() {
                     self.seen.push_back(Change::Gone { instance: instance.clone() });
                 }
                 continue;
@@ -133,10 +134,10 @@ impl Watching {
             let unit = self.units.get(instance);
             let root = &self.context.project.root;
             let now = View::of(&self.context.caller, root, session, unit.as_ref());
-            if self.told.get(instance) == Some(&now) {
+            if self.reported.get(instance) == Some(&now) {
                 continue;
             }
-            self.told.insert(instance.clone(), now.clone());
+            self.reported.insert(instance.clone(), now.clone());
             self.seen.push_back(match now {
                 Ok(view) => Change::Session { view: Box::new(view) },
                 Err(error) => Change::Unreadable { instance: instance.clone(), error },
@@ -148,7 +149,7 @@ impl Watching {
     fn find_new(&mut self) {
         for session in registry::all(&self.context).unwrap_or_default() {
             let is_known = self.sessions.iter().any(|known| known.folder == session.folder);
-            // One that cannot be watched is found again by the slow look.
+            // A folder that cannot be watched yet is tried again at the next change.
             if !is_known && self.folders.add(session.folder.path()).is_ok() {
                 self.sessions.push(session);
             }

@@ -1,4 +1,4 @@
-//! Units whose session or project is not where they know it: it was moved, or is gone.
+//! Units whose session or project is no longer at the recorded path: moved or deleted.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::session::store::Folder;
 use super::context::Context;
 use super::error::{Class, Error};
 
-/// What a unit knows is not there.
+/// A unit's session or project no longer exists at the recorded path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Gone {
     /// The unit's instance.
@@ -21,15 +21,15 @@ pub(crate) struct Gone {
 
 impl Gone {
     fn folder(instance: &str, path: &Path) -> Self {
-        let message = format!("the folder of '{instance}', {}, is gone", path.display());
-        let hint = format!("put it back; or remove its unit with: samocode disable {instance}");
+        let message = format!("the folder of '{instance}', {}, no longer exists", path.display());
+        let hint = format!("restore it, or remove its unit with: samocode disable {instance}");
         Self { instance: instance.to_owned(), message, hint }
     }
 
     fn project(instance: &str, path: &Path) -> Self {
-        let message = format!("the project of '{instance}', {}, is gone", path.display());
+        let message = format!("the project of '{instance}', {}, no longer exists", path.display());
         let hint = format!(
-            "where it is now, run samocode enable {instance}; or remove its unit with: samocode disable {instance}"
+            "if you moved it, run there: samocode enable {instance}; or remove its unit with: samocode disable {instance}"
         );
         Self { instance: instance.to_owned(), message, hint }
     }
@@ -41,8 +41,8 @@ impl From<Gone> for Error {
     }
 }
 
-/// The session of a unit whose folder is gone, by what a person typed: an instance, or a name or a
-/// folder's name in this project.
+/// Finds a unit whose session folder no longer exists, by what was typed: an instance, or a session
+/// or folder name of this project.
 pub(crate) fn gone(context: &Context, typed: &str, name: &str) -> Option<Gone> {
     let mut found = Vec::new();
     for (instance, recorded) in service::registry(context.scope()).ok()?.all().ok()? {
@@ -58,13 +58,13 @@ pub(crate) fn gone(context: &Context, typed: &str, name: &str) -> Option<Gone> {
     found.pop().map(|(_, gone)| gone)
 }
 
-/// An instance whose project is gone, for verbs outside of any.
+/// Finds a unit whose project no longer exists, for callers outside any project.
 pub(crate) fn project_gone(scope: Scope, instance: &str) -> Option<Gone> {
     let recorded = service::recorded(scope, instance).ok().flatten()?;
     is_missing(&recorded.config).then(|| Gone::project(instance, &recorded.config))
 }
 
-/// What a unit of this instance looks for in vain.
+/// Which of a unit's two paths no longer exists, if either.
 pub(crate) fn looked_for(instance: &str, config: &Path, folder: &Path) -> Option<Gone> {
     match (is_missing(config), is_missing(folder)) {
         (true, _) => Some(Gone::project(instance, config)),
@@ -73,9 +73,9 @@ pub(crate) fn looked_for(instance: &str, config: &Path, folder: &Path) -> Option
     }
 }
 
-/// Whether a unit is that of the session in `folder`: it says so, or it names a place of the same
-/// name where there is no session any more, of this project or of one that is not there any more
-/// either, as when a person has moved them.
+/// Whether a unit belongs to the session in `folder`: it has that path, or the session was moved
+/// here. It was moved if the unit's path has the same folder name but no longer exists, and the
+/// unit's project is this one or no longer exists either.
 pub(crate) fn is_of(recorded: &Recorded, project: &Project, folder: &Path) -> bool {
     let was_moved = || {
         recorded.folder.file_name() == folder.file_name()
@@ -86,12 +86,12 @@ pub(crate) fn is_of(recorded: &Recorded, project: &Project, folder: &Path) -> bo
     recorded.folder == folder || was_moved()
 }
 
-/// Whether a unit would not find its session or its project.
-pub(crate) fn is_astray(recorded: &Recorded) -> bool {
+/// Whether the unit's session or project is missing from the recorded path.
+pub(crate) fn has_missing_paths(recorded: &Recorded) -> bool {
     is_missing(&recorded.folder) || is_missing(&recorded.config)
 }
 
-/// Whether a path is not there, rather than out of reach.
+/// Whether a path does not exist. False if that cannot be determined, as without permission.
 fn is_missing(path: &Path) -> bool {
     std::fs::metadata(path).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
 }

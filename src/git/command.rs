@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 
 use super::Error;
+use crate::platform::child;
 use crate::platform::privilege::{hand_over, started};
 
 /// Variables that tie git to one repository or index. When a git hook calls samocode, they are set
@@ -38,6 +39,9 @@ const INHERITED: [&str; 17] = [
 /// Variables through which a password dialogue could open.
 const DIALOGUES: [&str; 4] = ["DISPLAY", "WAYLAND_DISPLAY", "GPG_TTY", "SSH_ASKPASS"];
 
+/// Hooks are programs that an agent can put into the repository.
+const WITHOUT_HOOKS: [&str; 2] = ["-c", "core.hooksPath=/dev/null"];
+
 /// How many bytes of a child's stdout are kept, from its start.
 pub(super) const STDOUT_KEPT: usize = 4 << 20;
 /// How many bytes of a child's stderr are kept, from its end.
@@ -51,21 +55,32 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(1);
 /// repository. For short local reads; anything that may take time uses [`git_command`].
 pub(super) fn git_for_reading(folder: &Path) -> std::process::Command {
     let mut command = bare_git();
-    command.arg("-C").arg(folder);
+    command.args(WITHOUT_HOOKS).arg("-C").arg(folder);
     // A read must not hold index.lock while an agent commits, nor fetch what a partial clone lacks.
     command.env("GIT_OPTIONAL_LOCKS", "0").env("GIT_NO_LAZY_FETCH", "1");
     command
 }
 
-/// `git -C FOLDER` as an asynchronous child that can never prompt, in its own process group, killed
+/// `git -C FOLDER` as an asynchronous child that can never prompt, in a session of its own, killed
 /// when dropped.
 ///
-/// Use it wherever samocode runs git.
+/// Runs no hooks. Use it wherever samocode runs git.
 pub fn git_command(folder: &Path) -> Command {
     let mut command = bare_git();
-    // A background process group that reads /dev/tty is stopped rather than left to prompt, and a
-    // group can be killed together with all its helpers.
-    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    command.args(WITHOUT_HOOKS);
+    detached(command, folder)
+}
+
+/// The same with the repository's hooks, for making a worktree: projects set things up in
+/// post-checkout, and LFS relies on it.
+pub(super) fn git_with_hooks(folder: &Path) -> Command {
+    detached(bare_git(), folder)
+}
+
+fn detached(mut command: std::process::Command, folder: &Path) -> Command {
+    // Without a terminal, no hook and no helper can prompt or write into somebody's shell, and the
+    // group can be killed together with all of them.
+    child::own_session(&mut command);
     command.arg("-C").arg(folder);
     let mut command = Command::from(command);
     command.kill_on_drop(true);
@@ -80,6 +95,8 @@ pub(super) fn bare_git() -> std::process::Command {
     command
         // Whatever git reports as done must survive a power cut (git-config(1)).
         .args(["-c", "core.fsync=all"])
+        // A setting in the repository could name any program here.
+        .args(["-c", "core.fsmonitor=false"])
         .env("GIT_TERMINAL_PROMPT", "0")
         // Set but empty, so that git ignores both core.askPass and SSH_ASKPASS.
         .env("GIT_ASKPASS", "")

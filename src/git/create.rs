@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::command::{git_command, run};
+use super::command::{git_command, git_with_hooks, run};
 use super::confirm::{confirm_by_git, confirm_unfinished};
 use super::durable::settle;
 use super::fetch::{fetch, missed};
@@ -260,7 +260,7 @@ async fn complete(
         return Ok(Did::Completed);
     }
     confirm_unfinished(&plan.path, &plan.common).await?;
-    let mut command = git_command(&plan.path);
+    let mut command = git_with_hooks(&plan.path);
     command.args(["-c", OUR_MARK, "checkout", "--quiet", "--no-recurse-submodules"]);
     // Without an index, the checkout was interrupted and the files there are git's own partial
     // work. With one, it finished and only the hook may be missing.
@@ -365,7 +365,7 @@ fn add_command(
     known: Option<&Registration>,
     reason: bool,
 ) -> tokio::process::Command {
-    let mut command = git_command(&plan.repo);
+    let mut command = git_with_hooks(&plan.repo);
     command.args(["worktree", "add"]);
     if reason {
         command.args(["--lock", "--reason", OUR_LOCK]);

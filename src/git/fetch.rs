@@ -55,9 +55,13 @@ fn fetch_command(repo: &Path) -> tokio::process::Command {
     if let Some(ssh) = batch_ssh(given.as_deref(), std::env::var("GIT_SSH").ok().as_deref()) {
         command.env("GIT_SSH_COMMAND", ssh);
     }
-    for (key, value) in
-        [("credential.interactive", "false"), ("gc.auto", "0"), ("maintenance.auto", "false")]
-    {
+    for (key, value) in [
+        ("credential.interactive", "false"),
+        ("gc.auto", "0"),
+        ("maintenance.auto", "false"),
+        // A remote's address could be a command line.
+        ("protocol.ext.allow", "never"),
+    ] {
         command.args(setting(key, value));
     }
     command

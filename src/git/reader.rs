@@ -9,6 +9,7 @@ use git2::{ErrorCode, ObjectType, ReferenceType, Repository, RepositoryOpenFlags
 
 use super::command::{git_command, run};
 use super::leftovers::{branch_in, worktree_on};
+use super::settings::without_own_filters;
 use super::{Base, Error};
 use program::Program;
 
@@ -266,11 +267,13 @@ pub fn commits_of(worktree: &Path, branch: &str, base: &str) -> Result<usize, Er
 /// How many files differ from the last commit, including untracked ones (an untracked folder counts
 /// once) but not ignored ones. 0 for a clean worktree.
 ///
-/// Asks the git program, since libgit2 knows no filters and would report LFS files as changed.
-/// Takes no lock that could get in an agent's way.
+/// Asks the git program, since libgit2 knows no filters and would report LFS files as changed. Files
+/// of a filter that the repository itself defines do count as changed, since it is not run.
+/// Takes no lock that could get in an agent's way, and runs no program that the repository names.
 pub async fn changed_files(worktree: &Path) -> Result<usize, Error> {
     let doing = format!("look for changes in {}", worktree.display());
     let mut command = git_command(worktree);
+    command.args(without_own_filters(worktree).await?);
     command.env("GIT_OPTIONAL_LOCKS", "0").args([
         "status",
         "--porcelain",

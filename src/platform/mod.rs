@@ -1,6 +1,7 @@
 //! Everything that differs between operating systems. Each has a folder, behind the same names:
-//! [`cgroup`], [`strays`], [`awake`], [`machine`], [`disk`], [`groups`] and [`parent`]; and
-//! [`limits`] and [`privilege`], which all have in common. Nothing here knows about sessions.
+//! [`cgroup`], [`strays`], [`awake`], [`beneath`], [`machine`], [`memory`], [`disk`], [`groups`] and
+//! [`parent`]; and [`limits`], [`privilege`] and [`child`], which all have in common. Nothing here knows about
+//! sessions.
 
 pub mod limits;
 pub mod privilege;
@@ -8,12 +9,15 @@ pub mod privilege;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
-pub use linux::{awake, cgroup, disk, groups, machine, parent, strays};
+pub use linux::{awake, beneath, cgroup, disk, groups, machine, memory, parent, strays};
 
 #[cfg(target_os = "macos")]
 mod macos;
 #[cfg(target_os = "macos")]
-pub use macos::{awake, cgroup, disk, groups, machine, parent, strays};
+pub use macos::{awake, beneath, cgroup, disk, groups, machine, memory, parent, strays};
+
+pub mod child;
+mod steps;
 
 /// The resources that a run's processes used, and how many were left at the end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -1,5 +1,5 @@
-//! Root's power while it works for a user: put down in general, taken up for single steps. Programs
-//! that are started meanwhile get none of it.
+//! Root's privileges while it acts for a user: dropped most of the time, regained for single steps.
+//! Programs started meanwhile do not get them.
 
 use std::io;
 use std::os::unix::process::CommandExt as _;
@@ -7,28 +7,28 @@ use std::process::Command;
 
 use nix::unistd::{Gid, Uid, User, setegid, seteuid};
 
-/// Root's power, taken up until this is dropped.
+/// Holds root's privileges until dropped.
 #[derive(Debug)]
 pub struct Raised {
     before: Option<(Uid, Gid)>,
 }
 
-/// Root's power could not be taken up.
+/// Root's privileges could not be regained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("cannot become root again")]
 pub struct StaysLow;
 
-/// The user that root works for; `None` where it works for nobody.
+/// The user that root acts for; `None` if its privileges have not been dropped.
 fn lowered() -> Option<(Uid, Gid)> {
     let is_low = Uid::current().is_root() && !Uid::effective().is_root();
     is_low.then(|| (Uid::effective(), Gid::effective()))
 }
 
 impl Raised {
-    /// Takes it up, if it was put down.
+    /// Regains root's privileges, if they were dropped.
     ///
     /// # Errors
-    /// [`StaysLow`].
+    /// [`StaysLow`], if the operating system refuses.
     pub fn up() -> Result<Self, StaysLow> {
         let before = lowered();
         if before.is_some() {
@@ -44,15 +44,15 @@ impl Drop for Raised {
         if let Some((uid, gid)) = self.before {
             let lowered = setegid(gid).and_then(|()| seteuid(uid));
             if lowered.is_err() {
-                // Never go on with more power than was meant.
+                // Never continue with more privileges than intended.
                 std::process::abort();
             }
         }
     }
 }
 
-/// Makes a program the user's own for whom root works: their id alone, of which it cannot get rid,
-/// and their home. Start it with [`started`].
+/// Makes a program run entirely as the user that root acts for: with their ids, which it cannot
+/// change back, and their home folder. Start it with [`started`].
 pub fn hand_over(command: &mut Command) {
     let Some((uid, gid)) = lowered() else { return };
     command.uid(uid.as_raw()).gid(gid.as_raw());
@@ -62,8 +62,8 @@ pub fn hand_over(command: &mut Command) {
     }
 }
 
-/// Starts a program that was [handed over](hand_over): only root can make its ids the user's for
-/// good.
+/// Starts a program that was [handed over](hand_over). Does so as root, since only root can give up
+/// its real and saved ids.
 ///
 /// # Errors
 /// Those of `start`, and [`StaysLow`].

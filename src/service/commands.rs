@@ -1,27 +1,27 @@
-//! Commands of samocode in hints and messages, completed so that they can be pasted as they stand:
-//! with `--system` and `--config` where the reader needs them, and as root where only root may.
+//! Completes the samocode commands in hints and messages so that they can be pasted as they are: adds
+//! `--system` and `--config` where the reader needs them, and `sudo` where only root may run them.
 
 use std::path::Path;
 
 use super::Scope;
 
-/// Who reads a hint, and from where.
+/// The person who reads a hint, and what they must type for a command to reach the same session.
 #[derive(Debug, Clone, Copy)]
 pub struct Reader<'a> {
-    /// Whose service manager the session belongs to.
+    /// The user's service manager or the system's.
     pub scope: Scope,
-    /// The project's file, if the reader has to name it.
+    /// The project file, if the reader has to name it.
     pub config: Option<&'a Path>,
     /// Whether the reader is root.
     pub is_root: bool,
 }
 
-/// What a verb needs in its command line.
+/// What a verb's command line needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Needs {
-    /// Names a session or a project.
+    /// `--system` and `--config`.
     Place,
-    /// The same; in system scope it changes units, which only root may.
+    /// Both, and in system scope also root, because it changes units.
     Root,
 }
 
@@ -51,8 +51,7 @@ const VERBS: [(&str, Needs); 21] = [
 ];
 
 impl Reader<'_> {
-    /// A text in which every command of samocode can be pasted. One that names its flags already
-    /// stays as it is.
+    /// Completes every samocode command in the text. Flags that are there already are not repeated.
     #[must_use]
     pub fn pasteable(&self, text: &str) -> String {
         if self.scope == Scope::User && self.config.is_none() {
@@ -84,7 +83,7 @@ impl Reader<'_> {
         done + rest
     }
 
-    /// Adds the flags that the command, which goes on with `rest`, does not have.
+    /// Adds the missing flags to a command that continues with `rest`.
     fn flags(&self, rest: &str, done: &mut String) {
         let command = rest.split([';', '\n']).next().unwrap_or_default();
         let command = command.split(PROGRAM).next().unwrap_or_default();
@@ -97,10 +96,10 @@ impl Reader<'_> {
     }
 }
 
-/// Our program's name, as it begins a command.
+/// The start of one of our commands.
 const PROGRAM: &str = "samocode ";
 
-/// A path as one word of a shell.
+/// Quotes a path as one word for a shell.
 #[must_use]
 pub fn quoted(path: &Path) -> String {
     let text = path.to_string_lossy();

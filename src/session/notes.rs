@@ -1,6 +1,6 @@
 //! What a human should know of a session beside its state, though it stops nothing.
 
-/// The most remarks kept about mail, so that a flood of files cannot fill the hook.
+/// The most remarks kept of a kind, so that a flood of files cannot fill the hook.
 const MOST: usize = 5;
 
 /// Remarks about a session, each in one sentence without a full stop.
@@ -12,6 +12,8 @@ pub struct Notes {
     mail: Vec<String>,
     /// What should be changed about a channel of notices, and which.
     channels: Vec<(String, String)>,
+    /// What was in the place of the session's files and is set aside, since the last signal.
+    files: Vec<String>,
 }
 
 impl Notes {
@@ -22,11 +24,12 @@ impl Notes {
 
     /// Adds a remark about mail.
     pub(in crate::session) fn mail(&mut self, note: String) {
-        if !self.mail.contains(&note) {
-            self.mail.push(note);
-        }
-        let surplus = self.mail.len().saturating_sub(MOST);
-        self.mail.drain(..surplus);
+        add(&mut self.mail, note);
+    }
+
+    /// Adds a remark about a file of the session.
+    pub(in crate::session) fn file(&mut self, note: String) {
+        add(&mut self.files, note);
     }
 
     /// Replaces the remark about a channel of notices.
@@ -38,12 +41,13 @@ impl Notes {
     /// Forgets what the agent has heard of.
     pub(in crate::session) fn signalled(&mut self) {
         self.mail.clear();
+        self.files.clear();
     }
 
     /// Those that the agent should know.
     #[must_use]
     pub fn for_agent(&self) -> Vec<String> {
-        self.preparation.iter().chain(&self.mail).cloned().collect()
+        self.preparation.iter().chain(&self.mail).chain(&self.files).cloned().collect()
     }
 
     /// All remarks, for people.
@@ -53,4 +57,12 @@ impl Notes {
         all.extend(self.channels.iter().map(|(_, remark)| remark.clone()));
         all
     }
+}
+
+fn add(notes: &mut Vec<String>, note: String) {
+    if !notes.contains(&note) {
+        notes.push(note);
+    }
+    let surplus = notes.len().saturating_sub(MOST);
+    notes.drain(..surplus);
 }

@@ -7,7 +7,7 @@ use jiff::{Timestamp, ToSpan as _, Zoned};
 use crate::config::settings::Budget;
 use crate::session::event;
 use crate::session::journal::{Event, Usage};
-use crate::session::state::State;
+use crate::session::state::{Costs, State};
 use crate::session::store::StoreError;
 use crate::session::{Cause, clock};
 
@@ -16,14 +16,6 @@ use super::{Trouble, Worker};
 
 /// Percentage of a budget at which the human is warned.
 const WARN_AT: f64 = 80.0;
-
-/// A spent budget that prevents another run.
-pub(super) enum Spent {
-    /// The session's own budget; a human has to raise it. Holds the reason.
-    Session(String),
-    /// The day's budget for all sessions; holds a pause until tomorrow.
-    Day(Box<Event>),
-}
 
 /// Percentage of a budget that is used, of money or tokens, whichever is higher.
 fn share(budget: &Budget, usd: f64, tokens: u64) -> Option<f64> {
@@ -59,34 +51,38 @@ const fn used(tokens: Usage) -> u64 {
     tokens.taken_in().saturating_add(tokens.output)
 }
 
+/// Why the session's own budget prevents another run, if it does; a human has to raise it.
+pub(super) fn session_is_spent(budget: &Budget, costs: &Costs, instance: &str) -> Option<String> {
+    let (usd, tokens) = (costs.usd, used(costs.tokens));
+    share(budget, usd, tokens).filter(|share| *share >= 100.0)?;
+    let words = in_words(budget, usd, tokens);
+    let remedy = remedy(budget, usd, instance);
+    Some(format!("the session's budget is spent ({words}): raise it with {remedy}"))
+}
+
+/// A pause until tomorrow if all sessions together have spent the day's budget.
+pub(super) fn day_is_spent(
+    budget: &Budget,
+    (usd, tokens): (f64, u64),
+    now: &Zoned,
+) -> Option<Event> {
+    share(budget, usd, tokens).filter(|share| *share >= 100.0)?;
+    let words = in_words(budget, usd, tokens);
+    Some(Event::Paused(event::Paused {
+        cause: Cause::Budget,
+        detail: format!("the day's budget is spent ({words}); resumes tomorrow"),
+        until: tomorrow(now),
+        quiet: false,
+    }))
+}
+
 impl Worker<'_> {
-    /// Whether a budget is used up.
-    pub(super) fn budget_is_spent(&self) -> Result<Option<Spent>, StoreError> {
-        let budgets = &self.setup.settings.budgets;
-        let state = self.writer.state();
-        let (usd, tokens) = (state.costs.usd, used(state.costs.tokens));
-        if share(&budgets.session, usd, tokens).is_some_and(|share| share >= 100.0) {
-            let words = in_words(&budgets.session, usd, tokens);
-            let remedy = remedy(&budgets.session, usd, &self.setup.instance);
-            return Ok(Some(Spent::Session(format!(
-                "the session's budget is spent ({words}): raise it with {remedy}"
-            ))));
-        }
-        if budgets.day == Budget::default() {
+    /// What all sessions spent today, in US dollars and tokens; `None` if the day has no budget.
+    pub(super) fn spent_today(&self, now: &Zoned) -> Result<Option<(f64, u64)>, StoreError> {
+        if self.setup.settings.budgets.day == Budget::default() {
             return Ok(None);
         }
-        let now = clock::local_now();
-        let (usd, tokens) = self.ledger(&now).sum()?;
-        if share(&budgets.day, usd, tokens).is_none_or(|share| share < 100.0) {
-            return Ok(None);
-        }
-        let words = in_words(&budgets.day, usd, tokens);
-        Ok(Some(Spent::Day(Box::new(Event::Paused(event::Paused {
-            cause: Cause::Budget,
-            detail: format!("the day's budget is spent ({words}); resumes tomorrow"),
-            until: tomorrow(&now),
-            quiet: false,
-        })))))
+        self.ledger(now).sum().map(Some)
     }
 
     /// Adds the last run's cost to the day's ledger, and warns when 80 % of a budget is used.

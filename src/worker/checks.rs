@@ -4,20 +4,18 @@ use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
-
 use crate::agent::environment::RunIds;
 use crate::agent::{self, Agent, AgentError, REGISTRY};
 use crate::config::secret::redactor;
 use crate::config::{Dirs, EnvFile};
 use crate::git::{self, Checkout};
 use crate::platform::free_space;
-use crate::session::Cause;
-use crate::session::event;
-use crate::session::journal::Event;
+use crate::session::clock;
+use crate::session::store::StoreError;
 
 use super::account::{Account, Sources};
 use super::file_stamp::FileStamp;
+use super::obstacles::{Found, Space};
 use super::{Worker, notices};
 
 /// How long an agent's program may be missing between two runs before the session blocks.
@@ -79,31 +77,26 @@ impl Worker<'_> {
         self.writer.state().working_dir().is_some_and(|dir| !Path::new(dir).is_dir())
     }
 
-    /// A pause if too little disk space is free or temporary files cannot be written: a run would
-    /// be wasted.
-    pub(super) fn disk_is_full(&self) -> Option<Event> {
-        let floor = self.setup.settings.disk_floor;
+    /// Looks for obstacles to a run.
+    pub(super) fn look_around(&self) -> Result<Found, StoreError> {
+        let now = clock::local_now();
+        Ok(Found {
+            has_slot: self.slot.is_some(),
+            space: self.space(),
+            spent_today: self.spent_today(&now)?,
+            now,
+        })
+    }
+
+    /// The room for files on the disks that a run needs.
+    pub(super) fn space(&self) -> Space {
         let places = [self.writer.folder.path(), Checkout::place(&self.setup.project)];
-        let full = places.into_iter().find_map(|path| {
-            let free = free_space(path).filter(|free| *free < floor)?;
-            Some(format!(
-                "{} MiB free on the disk of {}, SAMOCODE_DISK_FLOOR requires {}: free some space",
-                free >> 20,
-                path.display(),
-                floor >> 20
-            ))
-        });
-        let detail = full.or_else(|| {
-            let error = try_temporary_files().err()?;
+        let free = |path: &Path| Some((path.to_owned(), free_space(path)?));
+        let no_temporary_files = try_temporary_files().err().map(|error| {
             let folder = std::env::temp_dir();
-            Some(format!("cannot write temporary files to {}: {error}", folder.display()))
-        })?;
-        Some(Event::Paused(event::Paused {
-            cause: Cause::Disk,
-            detail,
-            until: Timestamp::now().checked_add(SignedDuration::from_secs(60)).ok(),
-            quiet: false,
-        }))
+            format!("cannot write temporary files to {}: {error}", folder.display())
+        });
+        Space { free: places.into_iter().filter_map(free).collect(), no_temporary_files }
     }
 
     /// The account the agent will use, if it has one.

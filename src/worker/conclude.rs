@@ -3,16 +3,18 @@
 
 use jiff::Timestamp;
 
+use crate::agent::Outcome;
 use crate::agent::cost::difference;
-use crate::agent::{Agent, Outcome};
 use crate::session::event;
 use crate::session::journal::{Event, RunCost};
+use crate::session::signal::SignalError;
 use crate::session::store::StoreError;
 
 use super::account::Account;
-use super::iterate::{Ended, Plan};
+use super::iterate::Plan;
 use super::last_words::{denials, explained};
 use super::rules::{self, Rule};
+use super::under_way::Ended;
 use super::{Trouble, Worker, notices};
 
 impl Worker<'_> {
@@ -20,39 +22,14 @@ impl Worker<'_> {
     pub(super) async fn conclude(
         &mut self,
         plan: &Plan,
-        agent: &Agent,
         ended: Ended,
         account: Option<&Account>,
     ) -> Result<(), Trouble> {
+        self.writer.set_aside()?;
         let signal = self.writer.folder.read_signal(&plan.run);
         self.writer.take_overview_back()?;
-        let iteration = self.writer.state().iteration.as_ref();
-        let attempt = iteration.map_or(1, |iteration| iteration.attempt);
-        let refusals = iteration.map_or(0, |iteration| iteration.refusals.count);
-        let mut rule = rules::rule(&ended.outcome, attempt, refusals, Timestamp::now());
-        if let Some(account) = account {
-            let since = self.writer.state().open_run().map(|run| run.since);
-            share(account, &ended.outcome, since, &mut rule)?;
-        }
-        if let Rule::Pause(event) = &mut rule
-            && let Event::Paused(event::Paused { detail, .. }) = event.as_mut()
-        {
-            *detail = self.redactor.redact(detail).into_owned();
-        }
-        let cost = self.cost(&ended);
-        // The agent's last output may quote secrets from its input.
-        let detail = ended.why.clone().or_else(|| rules::detail(&ended.outcome));
-        let unsignalled = signal.as_ref().err().filter(|_| rule == Rule::TakeSignal);
-        let detail = detail.map(|detail| match denials(&ended.told) {
-            Some(denials) if rule == Rule::Fail => format!("{detail}; {denials}"),
-            _ => detail,
-        });
-        let detail = detail.or_else(|| {
-            let problem = unsignalled?.to_string();
-            Some(explained(&problem, &ended.told, ended.seen.words()))
-        });
-        let detail = detail.or_else(|| ended.log_error.clone());
-        let detail = detail.map(|text| self.redactor.redact(&text).into_owned());
+        let rule = self.rule(&ended.outcome, account)?;
+        let detail = self.detail(&ended, &rule, signal.as_ref().err());
         let has_signal = signal.is_ok();
         // A run that the worker interrupted had no time for a handoff; it is asked again when
         // resumed.
@@ -61,7 +38,7 @@ impl Worker<'_> {
         // all.
         let was_asked =
             self.writer.state().iteration.as_ref().is_some_and(|iteration| iteration.was_asked);
-        let may_ask = !was_asked && agent.capabilities().resumes;
+        let may_ask = !was_asked && plan.resumes;
         let failure = rule == Rule::Fail || (rule == Rule::TakeSignal && !may_ask);
         let run_ended = Event::RunEnded(event::RunEnded {
             run: plan.run.clone(),
@@ -69,10 +46,9 @@ impl Worker<'_> {
             detail,
             failure: !has_signal && !hands_over && failure,
             endless: !has_signal && rules::is_endless(&ended.outcome),
-            resumable: agent.capabilities().resumes
-                && rules::resumable(&ended.outcome, plan.resume),
+            resumable: plan.resumes && rules::resumable(&ended.outcome, plan.resume),
             context_window: ended.told.finished.as_ref().and_then(|end| end.context_window),
-            cost,
+            cost: self.cost(&ended),
         });
         let problem = match signal {
             Ok(signal) => return self.take_signal(&plan.run, Some(run_ended), signal).await,
@@ -107,6 +83,45 @@ impl Worker<'_> {
             self.pause(self.setup.settings.retry_delay).await;
         }
         Ok(())
+    }
+
+    /// The rule for an outcome. What it says about the account is shared with other sessions.
+    fn rule(&self, outcome: &Outcome, account: Option<&Account>) -> Result<Rule, StoreError> {
+        let state = self.writer.state();
+        let iteration = state.iteration.as_ref();
+        let attempt = iteration.map_or(1, |iteration| iteration.attempt);
+        let refusals = iteration.map_or(0, |iteration| iteration.refusals.count);
+        let mut rule = rules::rule(outcome, attempt, refusals, Timestamp::now());
+        if let Some(account) = account {
+            share(account, outcome, state.open_run().map(|run| run.since), &mut rule)?;
+        }
+        if let Rule::Pause(event) = &mut rule
+            && let Event::Paused(event::Paused { detail, .. }) = event.as_mut()
+        {
+            *detail = self.redactor.redact(detail).into_owned();
+        }
+        Ok(rule)
+    }
+
+    /// What there is to say about a run's end. The agent's last output may quote secrets from its
+    /// input.
+    fn detail(
+        &self,
+        ended: &Ended,
+        rule: &Rule,
+        no_signal: Option<&SignalError>,
+    ) -> Option<String> {
+        let detail = ended.why.clone().or_else(|| rules::detail(&ended.outcome));
+        let detail = detail.map(|detail| match denials(&ended.told) {
+            Some(denials) if *rule == Rule::Fail => format!("{detail}; {denials}"),
+            _ => detail,
+        });
+        let detail = detail.or_else(|| {
+            let problem = no_signal.filter(|_| *rule == Rule::TakeSignal)?.to_string();
+            Some(explained(&problem, &ended.told, ended.seen.words()))
+        });
+        let detail = detail.or_else(|| ended.log_error.clone());
+        detail.map(|text| self.redactor.redact(&text).into_owned())
     }
 
     fn cost(&self, ended: &Ended) -> RunCost {

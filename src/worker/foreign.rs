@@ -8,8 +8,8 @@ use crate::session::mail::foreign::Foreign;
 use super::{Trouble, Worker};
 
 impl Worker<'_> {
-    /// Takes those that are ready. The message lies in the inbox before the file leaves it, and has
-    /// the same ID each time, so that a crash in between neither loses nor repeats anything.
+    /// Handles files that are complete. The message is in the inbox before its file is removed, and
+    /// has the same ID each time, so a crash in between neither loses nor repeats anything.
     pub(super) fn take_foreign(
         &mut self,
         is_ready: impl Fn(&Foreign) -> bool,

@@ -1,6 +1,6 @@
 //! One run of an iteration: record the intent, run the agent, record the outcome.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -8,28 +8,18 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::agent::environment::RunIds;
-use crate::agent::outcome::{Facts, Told};
-use crate::agent::process::StartError;
-use crate::agent::run::{GRACE, Run, Setting, TERM_GRACE};
-use crate::agent::{self, Agent, Outcome, REGISTRY};
-use crate::config::settings::Inhibit;
-use crate::platform::Counted;
-use crate::platform::awake::Awake;
-use crate::platform::cgroup::RunCgroup;
-use crate::platform::strays;
+use crate::agent::{self, Agent, REGISTRY};
 use crate::session::event;
 use crate::session::journal::Event;
+use crate::session::state::State;
 use crate::session::store::{StoreError, crash_point};
 use crate::session::{Needs, clock, names, stamp};
 
-use super::budget::Spent;
-use super::context::LastSeen;
 use super::decide::Numbers;
-use super::follow::{STARTING, Watch};
+use super::follow::STARTING;
+use super::obstacles::{self, Obstacle};
+use super::under_way::RunUnderWay;
 use super::{Trouble, Worker, prepare};
-
-/// How long killed processes may take to exit.
-const STRAYS_BOUND: Duration = Duration::from_secs(5);
 
 /// The coarsest resolution of file times: one kernel tick at 100 Hz.
 pub(super) const TICK: Duration = Duration::from_millis(10);
@@ -42,64 +32,51 @@ pub(super) struct Plan {
     pub(super) resume: bool,
     /// What was wrong with the signal, if this run only asks for one.
     pub(super) asked: Option<String>,
+    /// Whether the agent can resume a conversation.
+    pub(super) resumes: bool,
     /// Folders to add to the agent's PATH.
     path_additions: Vec<PathBuf>,
 }
 
-/// What is known about a run when it ends.
-pub(super) struct Ended {
-    pub(super) outcome: Outcome,
-    pub(super) told: Told,
-    pub(super) counted: Counted,
-    pub(super) log_error: Option<String>,
-    pub(super) seen: LastSeen,
-    pub(super) handoff_asked: bool,
-    /// Why the worker ended it, for a person.
-    pub(super) why: Option<String>,
+impl Plan {
+    pub(super) fn new(
+        state: &State,
+        numbers: Numbers,
+        resumes: bool,
+        path_additions: Vec<PathBuf>,
+    ) -> Self {
+        let known = state.conversation();
+        let resume = resumes && known.is_some_and(|conversation| conversation.resumable);
+        let conversation = known
+            .filter(|_| resume)
+            .map_or_else(|| Uuid::new_v4().to_string(), |known| known.id.clone());
+        let iteration = state.iteration.as_ref().filter(|_| resume);
+        Self {
+            run: Uuid::now_v7().to_string(),
+            numbers,
+            conversation,
+            resume,
+            asked: iteration.and_then(|known| known.asked.clone()),
+            resumes,
+            path_additions,
+        }
+    }
 }
 
 impl Worker<'_> {
     /// Runs the agent once and handles the result.
     pub(super) async fn iterate(&mut self, numbers: Numbers) -> Result<(), Trouble> {
-        if !self.has_slot()? {
-            return self.queue().await;
+        self.take_slot()?;
+        let found = self.look_around()?;
+        let (settings, instance) = (&self.setup.settings, &self.setup.instance);
+        match obstacles::first(&found, self.writer.state(), settings, instance) {
+            Some(Obstacle::Queue) => return self.queue().await,
+            Some(Obstacle::Pause(event)) => return self.hold_back(*event).await,
+            Some(Obstacle::Block(reason)) => return self.block(reason, Needs::HumanDecision),
+            None => {}
         }
-        if let Some(pause) = self.disk_is_full() {
-            return self.hold_back(pause).await;
-        }
-        match self.budget_is_spent()? {
-            Some(Spent::Session(problem)) => return self.block(problem, Needs::HumanDecision),
-            Some(Spent::Day(pause)) if !self.writer.state().forced => {
-                return self.hold_back(*pause).await;
-            }
-            Some(Spent::Day(_)) | None => {}
-        }
-        if self.working_dir_is_gone() {
-            let (project, settings) = (&self.setup.project, &self.setup.settings);
-            let restore = prepare::restore_worktree(&mut self.writer, project, settings);
-            if let Err(reason) = super::pinging(self.notify, restore).await? {
-                return self.block(reason, Needs::HumanDecision);
-            }
-        } else if let Some(checkout) = self.checkout() {
-            if !checkout.is_whole(self.writer.state().branch()) {
-                // A git process killed with its agent leaves locks that would block the next one.
-                let (project, settings) = (&self.setup.project, &self.setup.settings);
-                let restored = prepare::restore_worktree(&mut self.writer, project, settings);
-                if let Err(reason) = super::pinging(self.notify, restored).await? {
-                    tracing::warn!("the worktree may be in a bad state: {reason}");
-                }
-            }
-            match checkout.confirm(self.worktree.as_ref()).await {
-                Ok(confirmed) => self.worktree = Some(confirmed),
-                Err(error) => return self.block(error.to_string(), Needs::HumanDecision),
-            }
-            if self.writer.state().machine.is_first_run_since_boot() {
-                self.restore_damaged(&checkout).await?;
-            }
-            // Somebody may have moved it since the last run; the agent is told what is true now.
-            if let Some(moved) = self.head_moved().await {
-                self.writer.record(moved)?;
-            }
+        if let Err(reason) = self.ready_place().await? {
+            return self.block(reason, Needs::HumanDecision);
         }
         self.read_env_file();
         let agent = match self.agent().await {
@@ -107,21 +84,67 @@ impl Worker<'_> {
             Some(Err(error)) => return self.block(error.to_string(), Needs::HumanDecision),
             None => return Ok(()),
         };
-        let plan = self.plan(numbers, &agent);
         let account = self.account();
         if let (Some(account), false) = (&account, self.writer.state().forced)
             && let Some(obstacle) = account.obstacle(&self.setup.instance, Timestamp::now())?
         {
             return self.hold_back(obstacle).await;
         }
+        let plan = self.plan(numbers, &agent);
         let spent_before = self.spent();
+        let log = self.record_start(&plan, agent.word())?;
+        let since = SystemTime::now() - TICK;
+        let ended = match RunUnderWay::start(self, &agent, &plan, &log)? {
+            Ok(run) => run.follow().await?,
+            Err(not_started) => *not_started,
+        };
+        crash_point("the run is over");
+        self.settle_run(since).await;
+        self.conclude(&plan, ended, account.as_ref()).await?;
+        self.account_for(spent_before)
+    }
+
+    /// Makes sure that the place the agent works in is there, whole, and what it was. Otherwise
+    /// returns why not.
+    async fn ready_place(&mut self) -> Result<Result<(), String>, Trouble> {
+        let (project, settings) = (&self.setup.project, &self.setup.settings);
+        if self.working_dir_is_gone() {
+            let restore = prepare::restore_worktree(&mut self.writer, project, settings);
+            return Ok(super::pinging(self.notify, restore).await?);
+        }
+        let Some(checkout) = self.checkout() else { return Ok(Ok(())) };
+        if !checkout.is_whole(self.writer.state().branch()) {
+            // A git process killed with its agent leaves locks that would block the next one.
+            let restored = prepare::restore_worktree(&mut self.writer, project, settings);
+            if let Err(reason) = super::pinging(self.notify, restored).await? {
+                tracing::warn!("the worktree may be in a bad state: {reason}");
+            }
+        }
+        match checkout.confirm(self.worktree.as_ref()).await {
+            Ok(confirmed) => self.worktree = Some(confirmed),
+            Err(error) => return Ok(Err(error.to_string())),
+        }
+        if self.writer.state().machine.is_first_run_since_boot() {
+            self.restore_damaged(&checkout).await?;
+        }
+        // Somebody may have moved it since the last run; the agent is told what is true now.
+        if let Some(moved) = self.head_moved().await {
+            self.writer.record(moved)?;
+        }
+        Ok(Ok(()))
+    }
+
+    /// Records that the agent is about to start, and brings the files in line. Returns the name of
+    /// the run's log.
+    pub(super) fn record_start(&mut self, plan: &Plan, agent: &str) -> Result<String, Trouble> {
+        let numbers = plan.numbers;
         let log = self.log_name(numbers);
         self.writer.folder.try_logs()?;
         self.writer.folder.clear_signal()?;
         self.end_outage()?;
         self.writer.record(Event::RunStarted(event::RunStarted {
             run: plan.run.clone(),
-            agent: agent.word().to_owned(),
+            agent: agent.to_owned(),
             conversation: plan.conversation.clone(),
             resume: plan.resume,
             phase: self.writer.state().phase(),
@@ -133,117 +156,15 @@ impl Worker<'_> {
         self.writer.restore_overview()?;
         self.writer.open_overview()?;
         self.writer.show_start(STARTING)?;
-        let since = SystemTime::now() - TICK;
-        let ended = self.run(&agent, &plan, &log).await?;
-        crash_point("the run is over");
-        self.settle_run(since).await;
-        self.conclude(&plan, &agent, ended, account.as_ref()).await?;
-        self.account_for(spent_before)
-    }
-
-    /// Runs the process itself, from start to exit.
-    async fn run(&mut self, agent: &Agent, plan: &Plan, log: &str) -> Result<Ended, Trouble> {
-        let state = self.writer.state();
-        let working_dir = state.working_dir().unwrap_or_default().to_owned();
-        let name = temporary_name(&plan.run);
-        let temporary = match tempfile::Builder::new().prefix(&name).rand_bytes(0).tempdir() {
-            Ok(folder) => folder,
-            Err(error) => return Ok(would_not_start(format!("no temporary folder: {error}"))),
-        };
-        let cgroup = self.cgroup.and_then(|unit| {
-            unit.run(&state.total.to_string())
-                .inspect_err(|error| tracing::warn!("the run has no cgroup of its own: {error}"))
-                .ok()
-        });
-        let environment = self.environment(plan, temporary.path());
-        let task = match self.task(plan) {
-            Ok(task) => task,
-            Err(error) => return Ok(would_not_start(error.to_string())),
-        };
-        let setting = Setting {
-            environment: environment.clone(),
-            working_dir: Path::new(&working_dir),
-            cgroup: cgroup.as_ref().and_then(|cgroup| cgroup.procs().try_clone().ok()),
-            log: self.open_log(log)?,
-            stderr_log: self.open_log(&log.replace(".jsonl", ".stderr"))?,
-            grace: GRACE,
-            term_grace: TERM_GRACE,
-        };
-        let started =
-            Run::start(agent.launch(&task), agent.decoder(Path::new(&working_dir)), setting);
-        let mut run = match started {
-            Ok(run) => run,
-            Err(error) => {
-                let counted = cgroup.map(RunCgroup::end).unwrap_or_default();
-                let mut ended = would_not_start(error.to_string());
-                if matches!(error, StartError::Limit { .. }) {
-                    ended.outcome = Outcome::Exhausted { why: error.to_string() };
-                }
-                return Ok(Ended { counted, ..ended });
-            }
-        };
-        let _awake = match self.setup.settings.inhibit {
-            Inhibit::Idle => Awake::hold(&format!("session {} is running", self.setup.instance)),
-            Inhibit::None => None,
-        };
-        crash_point("the agent is started");
-        self.writer.catch_up()?;
-        let mut watch = Watch::new(self, plan);
-        let (exit, ended_by) = watch.drive(self, &mut run, cgroup.as_ref()).await?;
-        crash_point("the agent has ended");
-        let mut counted = cgroup.map(RunCgroup::end).unwrap_or_default();
-        if self.cgroup.is_none() {
-            let left = strays::end_left_behind(&plan.run, STRAYS_BOUND);
-            counted.leftovers += counted_strays(&plan.run, left);
-        }
-        let summary = run.summary();
-        let outcome = agent.outcome(&Facts {
-            exit: exit.into(),
-            told: &watch.told,
-            stderr_tail: &summary.stderr_tail,
-            oom_kills: counted.oom_kills,
-            ended_by,
-            resumed: plan.resume,
-            rejected: self.writer.state().iteration.as_ref().is_some_and(|known| known.rejected),
-            reports_end: agent.capabilities().reports_end,
-            conversation: &plan.conversation,
-            environment: &environment,
-        });
-        let log_error = summary.log_error.map(|error| format!("the log is incomplete: {error}"));
-        Ok(Ended {
-            outcome,
-            told: watch.told,
-            counted,
-            log_error,
-            seen: watch.seen,
-            handoff_asked: watch.handoff_asked,
-            why: watch.why_ended,
-        })
+        Ok(log)
     }
 
     fn plan(&self, numbers: Numbers, agent: &Agent) -> Plan {
-        let state = self.writer.state();
-        let known = state.conversation();
-        let resume = agent.capabilities().resumes
-            && known.is_some_and(|conversation| conversation.resumable);
-        let conversation = known
-            .filter(|_| resume)
-            .map_or_else(|| Uuid::new_v4().to_string(), |known| known.id.clone());
-        Plan {
-            run: Uuid::now_v7().to_string(),
-            numbers,
-            conversation,
-            resume,
-            asked: state
-                .iteration
-                .as_ref()
-                .filter(|_| resume)
-                .and_then(|known| known.asked.clone()),
-            path_additions: agent.path_additions().to_vec(),
-        }
+        let path_additions = agent.path_additions().to_vec();
+        Plan::new(self.writer.state(), numbers, agent.capabilities().resumes, path_additions)
     }
 
-    fn environment(&self, plan: &Plan, temporary: &Path) -> agent::Environment {
+    pub(super) fn environment(&self, plan: &Plan, temporary: &Path) -> agent::Environment {
         let state = self.writer.state();
         let ids = RunIds {
             session: self.setup.instance.clone(),
@@ -267,14 +188,9 @@ impl Worker<'_> {
         name.replace(".jsonl", &format!("-run{}.jsonl", numbers.attempt))
     }
 
-    fn open_log(&self, name: &str) -> Result<File, StoreError> {
+    pub(super) fn open_log(&self, name: &str) -> Result<File, StoreError> {
         self.writer.folder.make_subfolders()?;
-        let path = self.writer.folder.logs().join(name);
-        OpenOptions::new().create(true).append(true).open(&path).map_err(|source| StoreError {
-            action: "open the log",
-            path,
-            source,
-        })
+        self.writer.folder.open_log(name)
     }
 
     /// The session's plain name, as people and agents use it.
@@ -288,31 +204,4 @@ impl Worker<'_> {
 /// but nobody can predict it before the run starts.
 pub(super) fn temporary_name(run: &str) -> String {
     format!("samocode-{run}")
-}
-
-/// Kills processes that a run left behind, if it had no cgroup.
-pub(super) fn end_strays(run: &str) -> u32 {
-    counted_strays(run, strays::end_run(run, STRAYS_BOUND))
-}
-
-fn counted_strays(run: &str, ended: std::io::Result<usize>) -> u32 {
-    match ended {
-        Ok(ended) => u32::try_from(ended).unwrap_or(u32::MAX),
-        Err(error) => {
-            tracing::warn!("cannot kill all processes of run {run}: {error}");
-            0
-        }
-    }
-}
-
-fn would_not_start(why: String) -> Ended {
-    Ended {
-        outcome: Outcome::WouldNotStart { why },
-        told: Told::default(),
-        counted: Counted::default(),
-        log_error: None,
-        seen: LastSeen::default(),
-        handoff_asked: false,
-        why: None,
-    }
 }

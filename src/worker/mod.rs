@@ -12,6 +12,7 @@ mod checks;
 mod conclude;
 mod context;
 mod decide;
+mod ending;
 mod file_stamp;
 mod follow;
 mod foreign;
@@ -22,6 +23,7 @@ mod last_words;
 mod ledger;
 mod mail;
 mod notices;
+mod obstacles;
 mod outage;
 mod power;
 mod prepare;
@@ -34,6 +36,7 @@ mod signal;
 mod signals;
 mod slot;
 mod task;
+mod under_way;
 mod wait;
 mod watchdog;
 mod writer;
@@ -50,12 +53,11 @@ use crate::notify::{Channels, Outbox};
 use crate::platform::cgroup::UnitCgroup;
 use crate::platform::strays;
 use crate::service::exit::Exit;
-use crate::service::{Action, Notify, Scope, Spool, Token};
+use crate::service::{Notify, Scope, Spool};
 use crate::session::Needs;
-use crate::session::event;
 use crate::session::journal::{End, Event};
-use crate::session::state::{CRASH_LOOP, Standing};
 use crate::session::store::{Folder, JournalError, Lock, LockError, StoreError, crash_point};
+use crate::session::{clock, event};
 
 use decide::{Decision, decide};
 use file_stamp::FileStamp;
@@ -130,13 +132,13 @@ pub async fn work(setup: &Setup) -> Exit {
     if cgroup.is_none() {
         strays::gather();
     }
-    let mut begun = false;
+    let mut is_started = false;
     let outages = Outages::new(setup, &notify);
     loop {
         // A folder that existed before may be on a disk that comes back; do not create it again.
         if !setup.folder.path().is_dir() {
             let path = setup.folder.path();
-            if !begun {
+            if !is_started {
                 let why = format!("the session folder {} does not exist", path.display());
                 return refuse(&why, Exit::Configuration);
             }
@@ -173,7 +175,7 @@ pub async fn work(setup: &Setup) -> Exit {
         notify.ready();
         let trouble =
             match Worker::open(setup, &notify, cgroup.as_ref(), &mut signals, &outages, &lock) {
-                Ok(mut worker) => match worker.work(&mut begun).await {
+                Ok(mut worker) => match worker.work(&mut is_started).await {
                     Ok(Exit::Reload) => {
                         let error = reload::execute(setup, &lock);
                         return refuse(&error, Exit::Interrupted);
@@ -267,20 +269,17 @@ impl<'a> Worker<'a> {
         })
     }
 
-    /// Recovers, then takes one step after another. `begun` is set once this process has journaled
-    /// its start: trying again after a disk error is not a new start.
-    async fn work(&mut self, begun: &mut bool) -> Result<Exit, Trouble> {
+    /// Recovers, then takes one step after another. `is_started` is set once this process has
+    /// journaled its start: a retry after a disk error is not a new start.
+    async fn work(&mut self, is_started: &mut bool) -> Result<Exit, Trouble> {
         crash_point("the lock is taken");
         // If the journal was removed in the meantime, start a new one.
-        if !*begun || self.writer.state().seq == 0 {
+        if !*is_started || self.writer.state().seq == 0 {
             self.begin()?;
-            *begun = true;
+            *is_started = true;
         }
         crash_point("the worker has begun");
-        if self.writer.state().deaths.count >= CRASH_LOOP {
-            self.writer.record(Event::WorkerEnded(event::WorkerEnded { end: End::GaveUp }))?;
-            self.writer.settle()?;
-            self.writer.write_hook()?;
+        if self.gives_up()? {
             return Ok(Exit::GaveUp);
         }
         let delay = self.writer.state().deaths.delay();
@@ -314,7 +313,8 @@ impl<'a> Worker<'a> {
     }
 
     async fn prepare(&mut self) -> Result<(), Trouble> {
-        if let Some(pause) = self.disk_is_full() {
+        let floor = self.setup.settings.disk_floor;
+        if let Some(pause) = obstacles::no_space(&self.space(), floor, &clock::local_now()) {
             return self.hold_back(pause).await;
         }
         self.notify.status("init · creating worktree and branch");
@@ -336,47 +336,6 @@ impl<'a> Worker<'a> {
         let reason = self.redactor.redact(&reason).into_owned();
         self.writer.record(Event::Blocked(event::Blocked { reason, needs }))?;
         Ok(self.writer.settle()?)
-    }
-
-    /// Exits because there is nothing left to do. The worker tells the manager that it is stopping
-    /// before it checks the inbox a last time. Later mail then starts the unit again; earlier mail
-    /// is found by the check, and the worker asks for a new start.
-    async fn rest(&mut self) -> Result<Exit, Trouble> {
-        self.end_outage()?;
-        self.slot = None;
-        self.tell_human();
-        self.note_last_deliveries().await?;
-        if let (Standing::Done, Some(spool)) = (&self.writer.state().standing, &self.setup.spool)
-            && let Some(token) = Token::new(Action::Disable, &self.setup.instance)
-            && let Err(error) = spool.leave(&token)
-        {
-            tracing::warn!("the unit stays enabled: {error}");
-        }
-        self.writer.catch_up()?;
-        // Only the count of quick deaths depends on it, and a reboot resets that anyway.
-        self.writer.note(Event::WorkerEnded(event::WorkerEnded { end: End::Settled }))?;
-        self.writer.write_hook()?;
-        self.notify.status(&notices::status_line(self.writer.state(), None, None));
-        crash_point("at rest, the manager does not know");
-        self.notify.stopping();
-        crash_point("at rest, before the last look into the inbox");
-        if let Err(error) = self.notify.barrier() {
-            tracing::warn!("the service manager did not confirm the end: {error}");
-        }
-        if self.writer.folder.has_unread() && !self.writer.state().stopped {
-            return Ok(Exit::Interrupted);
-        }
-        Ok(match self.writer.state().standing {
-            Standing::Paused { .. } if self.setup.foreground => Exit::Paused,
-            _ => Exit::Settled,
-        })
-    }
-
-    fn interrupted(&mut self) -> Result<Exit, Trouble> {
-        self.writer.record(Event::WorkerEnded(event::WorkerEnded { end: End::Interrupted }))?;
-        self.writer.write_hook()?;
-        self.notify.stopping();
-        Ok(Exit::Interrupted)
     }
 
     /// Waits for `how_long`, feeding the watchdog. Returns true if the worker was told to stop.

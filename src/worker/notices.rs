@@ -85,7 +85,7 @@ impl Worker<'_> {
         self.outbox.post(Notice::warning(&self.about(), text, None));
     }
 
-    /// A command as the human can paste it, who is not root.
+    /// Completes a command so that the human, who is not root, can paste it.
     fn command(&self, text: &str) -> String {
         let reader = Reader { scope: self.setup.scope, config: None, is_root: false };
         reader.pasteable(text)

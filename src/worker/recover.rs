@@ -14,7 +14,8 @@ use crate::session::state::{OpenRun, RunState, Standing};
 use crate::session::store::{self, crash_point};
 use crate::session::{Files, RetryCause, RunOutcome, import, names};
 
-use super::iterate::{TICK, end_strays, temporary_name};
+use super::iterate::{TICK, temporary_name};
+use super::under_way::end_strays;
 use super::{Trouble, Worker};
 
 impl Worker<'_> {
@@ -23,6 +24,8 @@ impl Worker<'_> {
         if self.writer.state().seq == 0 {
             let event = self.read_foreign_session()?;
             self.writer.record(event)?;
+        } else {
+            self.writer.set_aside()?;
         }
         let state = self.writer.state();
         let waits_for_a_time = matches!(
@@ -79,6 +82,7 @@ impl Worker<'_> {
     /// Finishes what the last worker left.
     pub(super) async fn recover(&mut self) -> Result<(), Trouble> {
         store::sweep(self.writer.folder.path());
+        self.writer.set_aside()?;
         self.writer.folder.make_subfolders()?;
         self.put_known_mail_away()?;
         self.writer.restore_overview()?;

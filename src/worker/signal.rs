@@ -56,7 +56,7 @@ impl Worker<'_> {
         Ok(())
     }
 
-    /// What is there now that the session begins to wait.
+    /// The answers and mail that exist already when the session begins to wait.
     fn asked(&self, unread: &[(OsString, Message)]) -> Asked {
         Asked {
             answers: self.writer.folder.questions().and_then(|file| file.qa.fingerprint()),

@@ -42,12 +42,12 @@ impl Worker<'_> {
         self.tell_human();
         // The end of the wait was journaled with the clock of the last entry.
         let began = self.writer.state().at.max(Timestamp::now());
-        let begun = tokio::time::Instant::now();
+        let started = tokio::time::Instant::now();
         loop {
             self.notify.status(&notices::status_line(self.writer.state(), None, None));
             self.notify.watchdog();
             let now = Timestamp::now();
-            if is_now_earlier(began, begun.elapsed(), now) {
+            if is_now_earlier(began, started.elapsed(), now) {
                 tracing::warn!("the clock was set back: checking the wait again");
                 return Ok(self.writer.record(Event::Continued(event::Continued {}))?);
             }
@@ -68,13 +68,13 @@ impl Worker<'_> {
         }
     }
 
-    /// Whether the session has a slot. It keeps the slot until it exits or is held up.
-    pub(super) fn has_slot(&mut self) -> Result<bool, StoreError> {
+    /// Takes a slot if one is free. The session keeps it until it exits or is held up.
+    pub(super) fn take_slot(&mut self) -> Result<(), StoreError> {
         if self.slot.is_none() {
             let cap = self.cap();
             self.slot = Slot::take(&self.setup.state_dir, cap)?;
         }
-        Ok(self.slot.is_some())
+        Ok(())
     }
 
     fn cap(&self) -> u32 {

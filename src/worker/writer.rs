@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use crate::session::event;
 use crate::session::history::{History, HistoryLine};
 use crate::session::journal::{Event, Step, Usage};
 use crate::session::overview::{Blocked, Field, NewOverview, Overview};
@@ -82,6 +83,17 @@ impl Writer {
     /// it again after a crash of the machine.
     pub(super) fn sync_later(&mut self, file: Unsynced) {
         self.unsynced.push(file);
+    }
+
+    /// Sets aside what is in the place of the session's files and is none of them. Said before it is
+    /// done: a worker that dies in between finds it again.
+    pub(super) fn set_aside(&mut self) -> Result<(), StoreError> {
+        for unfit in self.folder.unfit() {
+            let store::Unfit { file, what, kept } = unfit.clone();
+            self.record(Event::SetAside(event::SetAside { file, what, kept }))?;
+            self.folder.set_aside(&unfit)?;
+        }
+        Ok(())
     }
 
     /// Takes over the previous worker's postponed sync of the history, which must happen before the

@@ -125,7 +125,7 @@ fn missing_folders_are_recreated_and_files_in_their_place_are_kept() {
     stage.work(&[]);
     assert!(stage.folder.logs().is_dir() && stage.folder.inbox().is_dir());
     let kept = list(stage.folder.path()).into_iter().find(|path| {
-        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("_inbox.file-"))
+        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("_inbox.aside-"))
     });
     assert_eq!(fs::read_to_string(kept.unwrap()).unwrap(), "words");
     assert_eq!(go_on(&stage), peace);

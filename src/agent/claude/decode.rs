@@ -1,9 +1,9 @@
 //! The event stream of Claude Code.
 //!
-//! Most of the bytes are tool results, which are only a sign of life. So lines are classified by
-//! their first key, and parsed only where their type matters; where `type` is not the first key
-//! (in `result` it comes near the end), the line is parsed for it. Lines that are not one JSON
-//! object, and fields of an unexpected type, lose no other field and no other object.
+//! Most of the bytes are tool results, which only show that the agent is alive. So lines are
+//! classified by their first key, and parsed only if their type matters, or if `type` is not the
+//! first key (in `result` it comes near the end). A field of an unexpected type does not lose the
+//! other fields, and a line that is not a single JSON object does not lose the objects in it.
 
 use std::collections::VecDeque;
 
@@ -18,16 +18,16 @@ use super::{excerpt, result, salvage, summary};
 use crate::agent::event::{Decoder, Denied, Event, Limit, Tool, Usage, fingerprint, one_line};
 use crate::agent::stream::MAX_LINE;
 
-/// The most blocks of one message that are reported one by one.
+/// The most blocks of one message to report.
 const MAX_BLOCKS: usize = 64;
 
-/// How many of the last calls are known by their id.
+/// How many of the last calls to remember, so that a denial can name its call.
 const MAX_CALLS: usize = 64;
 
-/// Marks an event about the account's limits, which the CLI writes at any moment.
+/// Occurs in events about the account's limits, which the CLI may write at any moment.
 const LIMIT: &[u8] = br#""type":"rate_limit_event""#;
 
-/// Marks the result of a call that failed, or was not made.
+/// Occurs in the result of a call that failed or was denied.
 const FAILED: &[u8] = br#""is_error":true"#;
 
 /// Decodes the output of one run.
@@ -42,7 +42,7 @@ pub struct ClaudeDecoder {
     pub(super) usage: Usage,
     pub(super) own_cost: Option<f64>,
     pub(super) context_window: Option<u64>,
-    /// The last calls: their ids, and what they do. One that was denied is taken out.
+    /// Ids and summaries of the last calls. A denied call is removed.
     calls: VecDeque<(String, String)>,
     last_limit: Option<Limit>,
     /// Why a hook refused the prompt, if one did.
@@ -105,7 +105,7 @@ impl ClaudeDecoder {
         Tool { name: one_line(name, 80), summary, fingerprint: fingerprint(name, input.as_bytes()) }
     }
 
-    /// A call in the list of a result.
+    /// The summary of a call in a result's list of denied calls.
     pub(super) fn call(&self, denied: &Fields<'_>) -> String {
         let input = denied.get("tool_input").map_or("null", RawValue::get);
         summary::summarize(&denied.text("tool_name").unwrap_or_default(), input, &self.working_dir)
@@ -120,7 +120,7 @@ impl ClaudeDecoder {
         }
     }
 
-    /// Results of calls. Only those that a permission or a hook kept from being made matter.
+    /// Results of calls. Only those denied by a permission or a hook matter.
     fn user(&mut self, told: &Fields<'_>, emit: &mut dyn FnMut(Event)) {
         emit(Event::Progress);
         let objects = |fields: &Fields<'_>, key| -> Vec<String> {
@@ -145,7 +145,7 @@ impl ClaudeDecoder {
         }
     }
 
-    /// Reports the state of a limit. An error repeats what an event has said already.
+    /// Reports the state of a limit, unless it was the last one reported: an error repeats it.
     fn limit(&mut self, info: &Fields<'_>, emit: &mut dyn FnMut(Event)) {
         let limit = result::limit(info);
         if self.last_limit.as_ref() != Some(&limit) {
@@ -202,7 +202,7 @@ impl ClaudeDecoder {
         }
     }
 
-    /// Reports the events of a line that is not exactly one object, as far as it can be read.
+    /// Reports the events of a line that is not exactly one object, as far as they can be read.
     fn damaged(&mut self, line: &str, emit: &mut dyn FnMut(Event)) {
         let torn = std::mem::take(&mut self.torn);
         let found = salvage::joined(&torn, line);
@@ -212,7 +212,7 @@ impl ClaudeDecoder {
         for object in &found.objects {
             self.object(object, emit);
         }
-        // A result that is cut off is still a result. If its rest follows, that one wins.
+        // A result that is cut off still counts. If its rest follows, the complete one replaces it.
         let rest = found.torn;
         if rest.contains(RESULT) {
             emit(self.cut_off([rest.as_bytes(), b""]).unwrap_or(Event::Progress));
@@ -234,7 +234,7 @@ impl Decoder for ClaudeDecoder {
             self.torn.clear();
             return self.assistant(told, emit);
         }
-        // A line without interest may have another object after it, or one written into it.
+        // A line that does not matter may have another object after it, or inside it.
         let has = |what: &[u8]| memmem::find(line, what).is_some();
         let is_quiet = match kind {
             Some(b"stream_event" | b"tool_progress") => true,

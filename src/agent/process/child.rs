@@ -22,7 +22,7 @@ const SIGNALS: [libc::c_int; 8] = [
     libc::SIGUSR2,
 ];
 
-/// Makes the command's process enter the cgroup, close all but its standard files at exec, and
+/// Makes the command's process enter the cgroup, leave our terminal, close all but its standard files at exec, and
 /// reset its signal handling.
 pub(super) fn prepare(command: &mut Command, cgroup: Option<File>) {
     let in_child = move || {
@@ -33,12 +33,15 @@ pub(super) fn prepare(command: &mut Command, cgroup: Option<File>) {
                 return Err(io::Error::from_raw_os_error(NO_CGROUP));
             }
         }
+        // Its own session has no controlling terminal, into whose input it could put words
+        // (TIOCSTI). It leads its process group too.
+        rustix::process::setsid()?;
         close_at_exec();
         default_signals();
         Ok(())
     };
     // SAFETY: the closure runs in the forked child, where only async-signal-safe functions may
-    // be called: it calls write, fcntl, close_range, signal and sigprocmask, and neither
+    // be called: it calls write, setsid, fcntl, close_range, signal and sigprocmask, and neither
     // allocates nor takes a lock (`from_raw_os_error` holds the number in place).
     unsafe { command.pre_exec(in_child) };
 }

@@ -101,6 +101,14 @@ impl Closed {
     }
 }
 
+/// Waits until the reader is gone; for ever if nobody watches for that.
+pub(in crate::cli) async fn closed(watched: Option<&Closed>) {
+    match watched {
+        Some(closed) => closed.wait().await,
+        None => std::future::pending().await,
+    }
+}
+
 /// The terminal's width in columns; `None` when output is piped.
 pub(in crate::cli) fn width() -> Option<usize> {
     const USUAL: u16 = 80;

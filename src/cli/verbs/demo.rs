@@ -92,7 +92,7 @@ impl Demo {
         match played {
             Ok(()) => show.end(manager.is_some()),
             Err(error) => {
-                let (error, code) = failure::told(error);
+                let (error, code) = failure::with_exit_code(error);
                 let error = Error { message: error.in_one_line(), ..error };
                 Err(Coded(code, error.hint(show.remedy(self.dir.as_deref()))).into())
             }

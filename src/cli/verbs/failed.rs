@@ -14,6 +14,7 @@ use crate::control::channels::channels;
 use crate::control::{Error, whereabouts};
 use crate::notify::outbox::Due;
 use crate::notify::{About, Delivery, Notice, NotifyError, Outbox, Shelf};
+use crate::platform::memory;
 use crate::service::{self, Active, Reader, Scope};
 use crate::session::store::Folder;
 
@@ -31,6 +32,7 @@ const BOUND: Duration = Duration::from_secs(45);
 
 impl Failed {
     pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
+        memory::seal();
         log::start(Level::INFO);
         let scope = common.scope();
         let instance = &self.instance;

@@ -92,8 +92,8 @@ impl Init {
 /// The branch that sessions start from; before the first commit, the one it will create.
 fn branch(report: &InitReport) -> Option<String> {
     let repo = &report.project.main_repo;
-    let begun = git::default_branch(repo).ok().flatten();
-    begun.or_else(|| git::head(repo).ok()?.branch).filter(|_| report.in_repository)
+    let default = git::default_branch(repo).ok().flatten();
+    default.or_else(|| git::head(repo).ok()?.branch).filter(|_| report.in_repository)
 }
 
 fn print_json(report: &InitReport) -> anyhow::Result<()> {

@@ -1,19 +1,20 @@
 //! `samocode logs`: a session's journal merged with the output of its agents.
 
-mod growing;
-mod raw;
-mod story;
+mod form;
 
 use std::collections::VecDeque;
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use clap::Args;
+use futures_util::StreamExt as _;
 
-use crate::control::folders::FolderWatch;
-use crate::control::session::Session;
+use crate::control::Host as _;
+use crate::control::log::{Line, Log};
+use crate::session::describe::harmless;
 
 use super::{Common, complete, output, pager};
-use story::{Form, Story};
+use form::Form;
 
 /// Show a session's events, and what its agents said and did
 #[derive(Debug, Args)]
@@ -47,89 +48,56 @@ impl Logs {
     }
 
     async fn show(&self, common: &Common) -> anyhow::Result<()> {
-        let session = common.target(&self.session)?.session;
-        // Watch before reading, or lines written in between would show up late.
-        let watch = if self.follow { Some(Following::new(&session)?) } else { None };
-        let remark = watch.as_ref().and_then(|following| following.watch.remark());
-        remark.iter().for_each(|remark| output::note(remark));
-        if self.raw {
-            return raw::show(&session, watch, self.lines).await;
-        }
-        let _paged = pager::paged(!self.json && !self.follow);
+        let last = self.lines.or((self.follow && !self.raw).then_some(BEFORE));
+        let (session, follow, raw) = (self.session.clone(), self.follow, self.raw);
+        let mut lines = common.host()?.log(Log { session, last, follow, raw }).await?;
+        let _paged = pager::paged(!self.json && !self.follow && !self.raw);
         let form = Form::new(self.json);
-        let lines = self.lines.or(self.follow.then_some(BEFORE));
-        let mut story = match lines {
-            None => {
-                let mut story = Story::new(&session, form, 0);
-                story.read_on(&mut |line| output::line(line))?;
-                story
-            }
-            Some(most) => last_lines(&session, form, most)?,
-        };
-        let Some(mut watch) = watch else { return Ok(()) };
-        while watch.changed().await? {
-            story.read_on(&mut |line| output::line(line))?;
-        }
-        Ok(())
-    }
-}
-
-/// Prints the last lines, reading only as many runs as that takes.
-fn last_lines(session: &Session, form: Form, most: usize) -> anyhow::Result<Story> {
-    let runs = story::count_runs(session)?;
-    let mut looked_at = 1;
-    loop {
-        let skipped = runs.saturating_sub(looked_at);
-        let mut story = Story::new(session, form.clone(), skipped);
-        let mut last = VecDeque::new();
-        story.read_on(&mut |lines| {
-            for line in lines.lines() {
-                if last.len() == most {
-                    last.pop_front();
+        let closed = self.follow.then(output::Closed::of_stdout);
+        // Old lines, of which only the last are printed.
+        let mut held = last.filter(|_| !self.raw).map(|most| (most, VecDeque::new()));
+        loop {
+            let line = tokio::select! {
+                line = lines.next() => line,
+                () = output::closed(closed.as_ref()) => return Ok(()),
+            };
+            let Some(line) = line else { return Ok(()) };
+            match line? {
+                Line::Raw { bytes } => write(&bytes)?,
+                Line::Damaged { warning } | Line::Unwatched { warning } => output::note(&warning),
+                Line::UpToDate => {
+                    for text in held.take().into_iter().flat_map(|(_, texts)| texts) {
+                        output::line(text)?;
+                    }
                 }
-                if most > 0 {
-                    last.push_back(line.to_owned());
+                line => {
+                    let Some(text) = form.line(&line)? else { continue };
+                    match &mut held {
+                        Some((most, texts)) => hold(texts, &text, *most),
+                        None => output::line(text)?,
+                    }
                 }
             }
-            Ok(())
-        })?;
-        if last.len() >= most || skipped == 0 {
-            for line in last {
-                output::line(line)?;
-            }
-            return Ok(story);
         }
-        looked_at *= 2;
     }
 }
 
-/// Watches a session's journal and logs for new lines.
-struct Following<'a> {
-    session: &'a Session,
-    watch: FolderWatch,
-    closed: output::Closed,
-    /// Whether the logs folder existed and is being watched.
-    with_logs: bool,
+fn hold(texts: &mut VecDeque<String>, text: &str, most: usize) {
+    for line in text.lines() {
+        texts.push_back(line.to_owned());
+        if texts.len() > most {
+            texts.pop_front();
+        }
+    }
 }
 
-impl<'a> Following<'a> {
-    fn new(session: &'a Session) -> anyhow::Result<Self> {
-        let (folder, logs) = (session.folder.path(), session.folder.logs());
-        let with_logs = logs.is_dir();
-        let watched = std::iter::once(folder).chain(with_logs.then_some(logs.as_path()));
-        let closed = output::Closed::of_stdout();
-        Ok(Self { session, watch: FolderWatch::all(watched)?, closed, with_logs })
+/// Writes the bytes unchanged, or without control sequences if to a terminal.
+fn write(bytes: &[u8]) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    if out.is_terminal() {
+        out.write_all(harmless(&String::from_utf8_lossy(bytes)).as_bytes())?;
+    } else {
+        out.write_all(bytes)?;
     }
-
-    /// Waits for new lines; `false` when the reader has closed our output.
-    async fn changed(&mut self) -> anyhow::Result<bool> {
-        if !self.with_logs && self.session.folder.logs().is_dir() {
-            *self = Self::new(self.session)?;
-            return Ok(true);
-        }
-        Ok(tokio::select! {
-            () = self.watch.changed() => true,
-            () = self.closed.wait() => false,
-        })
-    }
+    Ok(out.flush()?)
 }

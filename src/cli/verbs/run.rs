@@ -8,6 +8,7 @@ use clap::Args;
 
 use crate::control::enable::Waits;
 use crate::control::run::{self, Ran};
+use crate::platform::memory;
 use crate::session::state::Word;
 
 use super::enable::WorkArgs;
@@ -31,6 +32,7 @@ pub(in crate::cli) struct Run {
 
 impl Run {
     pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
+        memory::seal();
         let (work, set) = self.work.split(common, &self.session).await?;
         let live = Live::new(&self.session, !self.json);
         let call = run::Run { session: self.session, work, set };

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use tracing::Level;
 
+use crate::platform::memory;
 use crate::service::{self, Spool, wake};
 use crate::session::state::Word;
 use crate::session::store::Folder;
@@ -17,6 +18,7 @@ pub(in crate::cli) struct Wake {}
 
 impl Wake {
     pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
+        memory::seal();
         log::start(Level::INFO);
         let scope = common.scope();
         let manager = service::connect(scope).await?;

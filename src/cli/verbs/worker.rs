@@ -11,6 +11,7 @@ use crate::agent::vocabulary;
 use crate::config::{Dirs, Env, EnvFile, Flags, Project, Settings};
 use crate::control::channels::channels;
 use crate::control::{Class, Error, whereabouts};
+use crate::platform::memory;
 use crate::service::exit::Exit;
 use crate::service::{Scope, Spool, foreground};
 use crate::session::store::Folder;
@@ -33,6 +34,7 @@ const FOREGROUND: &str = "SAMOCODE_FOREGROUND";
 
 impl Worker {
     pub(super) async fn exec(self) -> anyhow::Result<ExitCode> {
+        memory::seal();
         // Fails only when the supervising parent is already gone.
         if foreground::end_with_parent().is_err() {
             return Ok(ExitCode::from(Exit::Interrupted.code()));
@@ -41,7 +43,7 @@ impl Worker {
         log::start(if in_foreground { Level::ERROR } else { Level::INFO });
         let setup = self.setup().map_err(|error| {
             // An error this early is a configuration error: a restart would not help.
-            let (error, _) = failure::told(error);
+            let (error, _) = failure::with_exit_code(error);
             Error { class: Class::Configuration, ..error }
         })?;
         let exit = worker::work(&setup).await;

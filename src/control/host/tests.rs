@@ -96,6 +96,10 @@ impl Host for Distant {
     async fn watch(&self, watch: Watch) -> Result<BoxStream<'static, Change>> {
         self.0.watch(watch).await
     }
+
+    async fn log(&self, log: Log) -> Result<BoxStream<'static, Result<Line>>> {
+        self.0.log(log).await
+    }
 }
 
 /// A caller in a project in `root` whose sessions are below it.
@@ -122,7 +126,7 @@ async fn a_hint_can_be_pasted_where_the_caller_is() {
     let missing = look::Show { session: "search".to_owned() };
     let error = call(&Local::new(caller), missing, &quiet).await.result.unwrap_err();
     let sudo = if rustix::process::getuid().is_root() { "" } else { "sudo " };
-    let hint = format!("begin it with: {sudo}samocode enable --system --config {config} search");
+    let hint = format!("start it with: {sudo}samocode enable --system --config {config} search");
     assert!(error.hint.as_ref().unwrap().starts_with(&hint), "{error:?}");
 }
 

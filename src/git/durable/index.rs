@@ -37,7 +37,7 @@ pub(super) async fn git(
     let words: Vec<_> = args.iter().map(|arg| arg.to_string_lossy()).collect();
     let doing = format!("run git {} in {}", words.join(" "), worktree.display());
     let mut command = git_command(worktree);
-    command.args(["-c", "core.fsmonitor=false"]).args(args);
+    command.args(args);
     if let Some(index) = index {
         command.env("GIT_INDEX_FILE", index);
     }

@@ -14,6 +14,7 @@ mod checks;
 mod confirming;
 mod creation;
 mod head;
+mod hostile;
 mod reading;
 mod recovery;
 mod removal;

@@ -1,9 +1,11 @@
 //! Linux: cgroup v2, `/proc`, pidfds, logind.
 
 pub mod awake;
+pub mod beneath;
 pub mod cgroup;
 pub mod disk;
 pub mod groups;
 pub mod machine;
+pub mod memory;
 pub mod parent;
 pub mod strays;

@@ -1,10 +1,12 @@
 //! macOS: libproc, sysctl, kqueue, caffeinate. Type-checked on Linux, never run on a Mac so far.
 
 pub mod awake;
+pub mod beneath;
 pub mod cgroup;
 pub mod disk;
 pub mod groups;
 pub mod machine;
+pub mod memory;
 pub mod parent;
 mod process;
 pub mod strays;

@@ -21,7 +21,8 @@ pub use life::{
 pub use mail::{ForeignMail, Mail, Notified};
 pub use obstacle::{Blocked, BudgetWarned, Continued, Limited, Outage, Paused, Queued};
 pub use run::{
-    HandoffAsked, HandoffMade, HeadMoved, Nudged, Repeated, RunEnded, RunLost, RunStarted, Stalled,
+    HandoffAsked, HandoffMade, HeadMoved, Nudged, Repeated, RunEnded, RunLost, RunStarted,
+    SetAside, Stalled,
 };
 pub use signal::{SignalAsked, SignalTaken, Step};
 pub use worker::{End, WorkerEnded, WorkerStarted};
@@ -121,6 +122,7 @@ events! {
     RunEnded = "run_ended",
     RunLost = "run_lost",
     HeadMoved = "head_moved",
+    SetAside = "set_aside",
     SignalAsked = "signal_asked",
     SignalTaken = "signal_taken",
     Blocked = "blocked",

@@ -146,6 +146,34 @@ impl Occurrence for RunLost {
     }
 }
 
+/// Something that was not one of the session's files was in the place of one, and is set aside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetAside {
+    /// The name of the file or folder.
+    pub file: String,
+    /// What was in its place: `a symbolic link to /home/u`.
+    pub what: String,
+    /// The name it has now, in the session's folder.
+    pub kept: String,
+}
+
+impl Occurrence for SetAside {
+    const MESSAGE_ID: &str = "a3b5a2e1c07f4f7c9d5be2f4fb0f9d43";
+
+    fn describe(&self) -> String {
+        let Self { file, what, kept } = self;
+        format!("{file} was {}: it was set aside as {kept}", one_line(what))
+    }
+
+    fn is_warning(&self) -> bool {
+        true
+    }
+
+    fn fold(&self, _at: Timestamp, state: &mut State) {
+        state.notes.file(self.describe());
+    }
+}
+
 /// HEAD of the worktree left the session's branch, moved on elsewhere, or came back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeadMoved {

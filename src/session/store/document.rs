@@ -48,7 +48,9 @@ impl Folder {
     #[must_use]
     pub fn document(&self, which: Document) -> Option<PathBuf> {
         let Some(mark) = which.mark() else {
-            return Some(self.qa()).filter(|path| path.is_file());
+            let is_file =
+                |path: &PathBuf| fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file());
+            return Some(self.qa()).filter(is_file);
         };
         let is_one = |path: &PathBuf| {
             let name = path.file_name().unwrap_or_default().to_string_lossy();

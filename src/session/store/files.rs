@@ -1,24 +1,26 @@
 //! File operations that survive a power cut: whole-file replacement and flushed appends.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::fs::OFlags;
+
 use super::crash::{crash_at, tears};
 use super::error::{Attempt, Result};
+use super::place::{ASIDE, Place, open_folder};
 
 /// Replaces a whole file durably: after a crash it holds the old contents or the new.
 ///
 /// # Errors
 /// If the temporary file beside `path` cannot be written or renamed.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = parent(path);
     crash_at("is to be replaced", path);
-    write_aside(folder, path, bytes, true)?;
+    let place = write_aside(path, bytes, true)?;
     crash_at("replaced", path);
-    sync_folder(folder)?;
+    place.sync_folder().attempt("sync the folder of", path)?;
     crash_at("replaced and its folder synced", path);
     Ok(())
 }
@@ -29,7 +31,7 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
 /// # Errors
 /// Those of [`replace`].
 pub fn replace_again(path: &Path, bytes: &[u8]) -> Result<()> {
-    write_aside(parent(path), path, bytes, true)
+    write_aside(path, bytes, true).map(drop)
 }
 
 /// Replaces a whole file atomically for readers, but without waiting for the disk. For derived
@@ -38,11 +40,8 @@ pub fn replace_again(path: &Path, bytes: &[u8]) -> Result<()> {
 /// # Errors
 /// Those of [`replace`].
 pub fn replace_derived(path: &Path, bytes: &[u8]) -> Result<()> {
-    write_aside(parent(path), path, bytes, false)
+    write_aside(path, bytes, false).map(drop)
 }
-
-/// Prefix of temporary files, written beside the file they will replace.
-const ASIDE: &str = ".samocode-";
 
 /// A temporary file older than this belongs to a writer that was killed.
 const ABANDONED: Duration = Duration::from_secs(3600);
@@ -72,7 +71,7 @@ pub fn amend(path: &Path, old: &[u8], new: &[u8]) -> Result<()> {
     let Some((at, digits)) = changed_digits(old, new) else {
         return replace_again(path, new);
     };
-    let file = OpenOptions::new().write(true).open(path).attempt("open", path)?;
+    let file = open(path, OFlags::WRONLY).attempt("open", path)?;
     crash_at("is to be amended", path);
     file.write_all_at(digits, at as u64).attempt("write", path)?;
     crash_at("amended", path);
@@ -91,22 +90,10 @@ fn changed_digits<'a>(old: &[u8], new: &'a [u8]) -> Option<(usize, &'a [u8])> {
     (first..=last).filter(differs).all(is_digit).then(|| (first, &new[first..=last]))
 }
 
-fn write_aside(folder: &Path, path: &Path, bytes: &[u8], durable: bool) -> Result<()> {
-    // An existing file keeps its mode; a new one gets 0666 less the umask.
-    let mode = fs::metadata(path).map_or(0o666, |meta| meta.permissions().mode() & 0o777);
-    let mut file = tempfile::Builder::new()
-        .prefix(ASIDE)
-        .permissions(fs::Permissions::from_mode(mode))
-        .tempfile_in(folder)
-        .attempt("create a file in", folder)?;
-    // Write to the inner file: the wrapper's errors would name the temporary file too.
-    file.as_file_mut().write_all(bytes).attempt("write", path)?;
-    if durable {
-        file.as_file().sync_all().attempt("write", path)?;
-    }
-    crash_at("written aside", path);
-    file.persist(path).map_err(|error| error.error).attempt("replace", path)?;
-    Ok(())
+fn write_aside(path: &Path, bytes: &[u8], durable: bool) -> Result<Place> {
+    let place = Place::of(path).attempt("open the folder of", path)?;
+    place.replace(path, bytes, durable).attempt("write", path)?;
+    Ok(place)
 }
 
 /// Appends to a file with a single write and syncs it.
@@ -122,7 +109,8 @@ pub fn append(path: &Path, bytes: &[u8]) -> Result<()> {
 /// # Errors
 /// If the file cannot be opened or written.
 pub fn append_unsynced(path: &Path, bytes: &[u8]) -> Result<Unsynced> {
-    let file = OpenOptions::new().append(true).create(true).open(path).attempt("open", path)?;
+    let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE;
+    let file = open(path, flags).attempt("open", path)?;
     write_end(&file, path, bytes).attempt("append to", path)?;
     Ok(Unsynced { file, path: path.to_owned() })
 }
@@ -141,7 +129,7 @@ impl Unsynced {
     /// # Errors
     /// If it exists but cannot be opened.
     pub fn of(path: &Path) -> Result<Option<Self>> {
-        match OpenOptions::new().append(true).open(path) {
+        match open(path, OFlags::WRONLY | OFlags::APPEND) {
             Ok(file) => Ok(Some(Self { file, path: path.to_owned() })),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error).attempt("open", path),
@@ -184,7 +172,7 @@ pub(super) fn sync_end(file: &File, path: &Path) -> io::Result<()> {
 /// # Errors
 /// If the file cannot be opened or truncated.
 pub fn cut_torn(path: &Path, length: u64) -> Result<()> {
-    let file = OpenOptions::new().write(true).open(path).attempt("open", path)?;
+    let file = open(path, OFlags::WRONLY).attempt("open", path)?;
     cut(&file, length).attempt("remove the torn last line of", path)
 }
 
@@ -197,7 +185,7 @@ pub(super) fn cut(file: &File, length: u64) -> io::Result<()> {
 /// # Errors
 /// If it exists but cannot be examined.
 pub fn length(path: &Path) -> Result<u64> {
-    match fs::metadata(path) {
+    match fs::symlink_metadata(path) {
         Ok(meta) => Ok(meta.len()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
         Err(error) => Err(error).attempt("read", path),
@@ -219,7 +207,7 @@ pub fn remove(path: &Path) -> Result<()> {
 /// If it exists but cannot be removed.
 pub(super) fn remove_unsynced(path: &Path) -> Result<bool> {
     crash_at("is to be removed", path);
-    match fs::remove_file(path) {
+    match Place::of(path).and_then(|place| place.remove()) {
         Ok(()) => {
             crash_at("removed", path);
             Ok(true)
@@ -245,15 +233,14 @@ pub fn read(path: &Path) -> Result<Option<Vec<u8>>> {
     }
 }
 
-/// Opens a regular file for reading. An agent can put anything at a path: opening a FIFO without a
-/// writer would hang, and a device might never end.
+/// Opens a regular file for reading.
 pub(super) fn open_regular(path: &Path) -> io::Result<File> {
-    let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
-    let file = OpenOptions::new().read(true).custom_flags(nonblocking).open(path)?;
-    if file.metadata()?.is_file() {
-        return Ok(file);
-    }
-    Err(io::Error::other("not a regular file: move it away"))
+    open(path, OFlags::RDONLY)
+}
+
+/// Opens a regular file, and one of a session's own without following links.
+pub(super) fn open(path: &Path, flags: OFlags) -> io::Result<File> {
+    Place::of(path)?.open(flags)
 }
 
 /// Reads the last `most` bytes of a file; empty if it does not exist.
@@ -297,13 +284,14 @@ pub(super) fn make_subfolder(path: &Path) -> Result<()> {
 
 /// Like [`make_subfolder`], but returns true if the parent folder still has to be synced.
 pub(super) fn make_unsynced(path: &Path) -> Result<bool> {
-    if path.is_dir() {
-        return Ok(false);
-    }
-    if fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file()) {
-        let mut aside = path.as_os_str().to_owned();
-        aside.push(format!(".file-{}", std::process::id()));
-        fs::rename(path, aside).attempt("move away", path)?;
+    match fs::symlink_metadata(path) {
+        Ok(meta) if meta.is_dir() => return Ok(false),
+        Ok(_) => {
+            let mut aside = path.as_os_str().to_owned();
+            aside.push(format!(".file-{}", std::process::id()));
+            fs::rename(path, aside).attempt("move away", path)?;
+        }
+        Err(_) => {}
     }
     crash_at("is to be made", path);
     match fs::create_dir(path) {
@@ -316,12 +304,11 @@ pub(super) fn make_unsynced(path: &Path) -> Result<bool> {
 /// Moves a file durably between folders of the same file system.
 pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
     crash_at("is to be moved", from);
-    fs::rename(from, to)?;
+    let (from_place, to_place) = (Place::of(from)?, Place::of(to)?);
+    from_place.rename_to(&to_place)?;
     crash_at("moved", from);
-    for folder in [parent(to), parent(from)] {
-        File::open(folder)?.sync_all()?;
-    }
-    Ok(())
+    to_place.sync_folder()?;
+    from_place.sync_folder()
 }
 
 fn parent(path: &Path) -> &Path {
@@ -329,7 +316,7 @@ fn parent(path: &Path) -> &Path {
 }
 
 pub(super) fn sync_folder(folder: &Path) -> Result<()> {
-    File::open(folder).and_then(|folder| folder.sync_all()).attempt("sync the folder", folder)
+    open_folder(folder).and_then(|folder| folder.sync_all()).attempt("sync the folder", folder)
 }
 
 #[cfg(test)]

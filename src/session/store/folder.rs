@@ -1,19 +1,29 @@
 //! Paths of a session's files, and access to its signal, hook and stop marker.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use rustix::fs::OFlags;
+
 use super::error::{Attempt, Result};
 use super::files::{
-    make_subfolder, make_unsynced, open_regular, read, remove_unsynced, sync_folder,
+    make_subfolder, make_unsynced, open, open_regular, read, remove_unsynced, sync_folder,
 };
 use crate::session::hand_edit::QaFile;
 use crate::session::hook::Hook;
 use crate::session::qa::Qa;
 use crate::session::signal::{MAX_BYTES, Signal, SignalError};
 use crate::session::state::Word;
+
+const INBOX: &str = "_inbox";
+const MAIL: &str = "_mail";
+const LOGS: &str = "_logs";
+const DAMAGED: &str = "_damaged";
+
+/// The folders of the worker's files, in which nothing is reached through a link.
+pub(super) const SUBFOLDERS: [&str; 4] = [INBOX, MAIL, LOGS, DAMAGED];
 
 /// A session's folder. Only this type knows where its files are.
 ///
@@ -91,25 +101,25 @@ impl Folder {
     /// `_inbox/`, messages that nobody has read yet.
     #[must_use]
     pub fn inbox(&self) -> PathBuf {
-        self.workers.join("_inbox")
+        self.workers.join(INBOX)
     }
 
     /// `_mail/`, messages that were read.
     #[must_use]
     pub fn mail(&self) -> PathBuf {
-        self.workers.join("_mail")
+        self.workers.join(MAIL)
     }
 
     /// `_logs/`, raw streams and stderr of the runs.
     #[must_use]
     pub fn logs(&self) -> PathBuf {
-        self.workers.join("_logs")
+        self.workers.join(LOGS)
     }
 
     /// `_damaged/`, damaged versions of files restored after a power cut.
     #[must_use]
     pub fn damaged(&self) -> PathBuf {
-        self.workers.join("_damaged")
+        self.workers.join(DAMAGED)
     }
 
     /// `_lock`, held by the session's worker.
@@ -131,8 +141,7 @@ impl Folder {
     /// If not even an empty file can be created.
     pub fn mark_stopped(&self) -> Result<()> {
         let path = self.stop_mark();
-        let made = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
-        made.attempt("create", &path)?;
+        open(&path, OFlags::WRONLY | OFlags::CREATE).attempt("create", &path)?;
         sync_folder(&self.workers)
     }
 
@@ -162,6 +171,16 @@ impl Folder {
         let logs = self.logs();
         make_subfolder(&logs)?;
         tempfile::tempfile_in(&logs).map(drop).attempt("write into", &logs)
+    }
+
+    /// Opens one of a run's logs for appending.
+    ///
+    /// # Errors
+    /// If it cannot be opened, or `_logs/` cannot be created.
+    pub fn open_log(&self, name: &str) -> Result<File> {
+        let path = self.logs().join(name);
+        let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE;
+        open(&path, flags).attempt("open the log", &path)
     }
 
     /// Reads the hook; `None` if it is missing or damaged, until the next worker rebuilds it. A

@@ -1,15 +1,17 @@
 //! Reading and appending to the journal's file.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use rustix::fs::OFlags;
 
+use super::aside::take_from_other_names;
 use super::crash::crash_at;
 use super::error::{Attempt, Result, StoreError};
-use super::files::{cut, open_regular, sync_end, sync_folder, write_end};
+use super::files::{cut, open, open_regular, sync_end, sync_folder, write_end};
 use super::folder::Folder;
 use super::lock::Lock;
 use crate::session::clock;
@@ -46,12 +48,9 @@ impl Journal {
     /// [`JournalError::Damaged`] for damage before the last line, otherwise a [`StoreError`].
     pub fn open(folder: &Folder, _lock: &Lock) -> Result<Self, JournalError> {
         let path = folder.journal();
-        let file = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create(true)
-            .open(&path)
-            .attempt("open", &path)?;
+        take_from_other_names(&path)?;
+        let flags = OFlags::RDWR | OFlags::APPEND | OFlags::CREATE;
+        let file = open(&path, flags).attempt("open", &path)?;
         let (state, scanner) = scan(&file, &path, |_| {})?;
         if let Some(damage) = scanner.damage {
             return Err(JournalError::Damaged(path, damage));
@@ -70,7 +69,7 @@ impl Journal {
     /// Checks that the open file is still at its path. In a folder that was moved away, this file
     /// could still be written but the session's other files could not.
     fn still_there(&self) -> io::Result<()> {
-        let (ours, there) = (self.file.metadata()?, std::fs::metadata(&self.path)?);
+        let (ours, there) = (self.file.metadata()?, std::fs::symlink_metadata(&self.path)?);
         if (ours.dev(), ours.ino()) == (there.dev(), there.ino()) {
             return Ok(());
         }

@@ -1,12 +1,14 @@
 //! The session's lock file, held with `flock`.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::unix::fs::MetadataExt;
 
 use jiff::Timestamp;
+use rustix::fs::OFlags;
 
 use super::error::{Attempt, StoreError};
+use super::files::open;
 use super::folder::Folder;
 
 /// The session's lock, which ensures that a session has only one worker.
@@ -31,13 +33,7 @@ impl Lock {
     /// [`LockError::Held`] with the holder's description of itself, otherwise a [`StoreError`].
     pub fn take(folder: &Folder) -> Result<Self, LockError> {
         let path = folder.lock();
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .attempt("open", &path)?;
+        let mut file = open(&path, OFlags::RDWR | OFlags::CREATE).attempt("open", &path)?;
         match file.try_lock() {
             Ok(()) => {
                 // Fixed width, so that it can be rewritten in place. Only people read it.
@@ -63,7 +59,7 @@ impl Lock {
     /// Whether another process holds the lock. Takes it only for a moment to find out.
     #[must_use]
     pub fn is_held(folder: &Folder) -> bool {
-        File::open(folder.lock())
+        open(&folder.lock(), OFlags::RDONLY)
             .is_ok_and(|file| matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock)))
     }
 
@@ -76,7 +72,7 @@ impl Lock {
     /// Adopts a lock passed on across an exec, if `file` is this folder's lock.
     #[must_use]
     pub fn adopt(folder: &Folder, file: File) -> Option<Self> {
-        let (ours, theirs) = (file.metadata().ok()?, fs::metadata(folder.lock()).ok()?);
+        let (ours, theirs) = (file.metadata().ok()?, fs::symlink_metadata(folder.lock()).ok()?);
         let same = ours.dev() == theirs.dev() && ours.ino() == theirs.ino();
         (same && file.try_lock().is_ok()).then_some(Self(file))
     }

@@ -116,6 +116,10 @@ impl Folder {
 
 /// File names in a mail folder, except for files still being written.
 fn names_in(folder: &Path) -> Result<Vec<OsString>> {
+    // A link would show the names of another folder.
+    if fs::symlink_metadata(folder).is_ok_and(|meta| !meta.is_dir()) {
+        return Ok(Vec::new());
+    }
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries.attempt("read", folder)?,

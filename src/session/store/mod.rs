@@ -13,6 +13,7 @@
 //! write and an fsync, which may come later if the journal has the same data. Only a torn last line
 //! is ever truncated in place, and only the digits of counters are overwritten.
 
+mod aside;
 mod crash;
 mod document;
 mod error;
@@ -22,7 +23,9 @@ mod journal_file;
 mod lock;
 mod mailbox;
 mod outage;
+mod place;
 
+pub use aside::Unfit;
 pub use crash::crash_point;
 pub use document::Document;
 pub use error::StoreError;

@@ -50,28 +50,28 @@ impl Doctor {
             checks.map(|check| check.pasteable(common)).collect()
         };
         let mut checks = look().await;
-        let mut mended = Vec::new();
+        let mut fixed = Vec::new();
         if self.fix {
             for check in &checks {
                 let Some(fix) = &check.fix else { continue };
                 match fix.apply(patient.manager.as_deref().ok()).await {
-                    Ok(()) => mended.push(fix.to_string()),
+                    Ok(()) => fixed.push(fix.to_string()),
                     Err(error) => {
                         output::error(&format!("cannot {fix}: {}", failure::one_line(&error)))
                     }
                 }
             }
-            if !mended.is_empty() {
+            if !fixed.is_empty() {
                 checks = look().await;
             }
         }
         let broken = checks.iter().filter(|check| check.status == Status::Broken).count();
         let _paged = pager::paged(!self.json);
         let shown = if self.json {
-            output::json(&json!({ "healthy": broken == 0, "mended": mended, "checks": checks }))
+            output::json(&json!({ "healthy": broken == 0, "fixed": fixed, "checks": checks }))
         } else {
             let fix = common.command("samocode doctor --fix");
-            print(&checks, &mended, broken, &fix, self.fix)
+            print(&checks, &fixed, broken, &fix, self.fix)
         };
         let verdict = if broken == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE };
         output::until_closed(shown.map(|()| verdict))
@@ -80,12 +80,12 @@ impl Doctor {
 
 fn print(
     checks: &[Check],
-    mended: &[String],
+    fixed: &[String],
     broken: usize,
     fix: &str,
     fixing: bool,
 ) -> anyhow::Result<()> {
-    for done in mended {
+    for done in fixed {
         output::line(format!("Fixed: {done}."))?;
     }
     let mut group = "";

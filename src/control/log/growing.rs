@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::PathBuf;
 
-use anyhow::Context as _;
+use crate::control::error::{Attempt as _, Result};
 
 /// Read buffer size, in bytes.
 const CHUNK: usize = 64 * 1024;
@@ -21,22 +21,19 @@ impl Growing {
     }
 
     /// Passes on the bytes added since the last call.
-    pub(super) fn read(
-        &mut self,
-        each: &mut dyn FnMut(&[u8]) -> anyhow::Result<()>,
-    ) -> anyhow::Result<()> {
-        let failed = || format!("cannot read {}", self.path.display());
+    pub(super) fn read(&mut self, each: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        let doing = || format!("read {}", self.path.display());
         let file = match &mut self.file {
             Some(file) => file,
             None => match File::open(&self.path) {
                 Ok(file) => self.file.insert(file),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-                Err(error) => return Err(error).with_context(failed),
+                Err(error) => return Err(error).attempt(doing),
             },
         };
         let mut chunk = vec![0; CHUNK];
         loop {
-            match file.read(&mut chunk).with_context(failed)? {
+            match file.read(&mut chunk).attempt(doing)? {
                 0 => return Ok(()),
                 length => each(&chunk[..length])?,
             }

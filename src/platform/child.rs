@@ -1,0 +1,33 @@
+//! What a child process does between fork and exec.
+#![allow(unsafe_code)]
+
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+/// Makes the command's process lead a session of its own, without a controlling terminal: it cannot
+/// prompt there, nor put words into the input of whoever works there (TIOCSTI). It leads its process
+/// group too.
+pub fn own_session(command: &mut Command) {
+    let in_child = || rustix::process::setsid().map(drop).map_err(io::Error::from);
+    // SAFETY: the closure runs in the forked child, where only async-signal-safe functions may be
+    // called: it makes one system call, and neither allocates nor takes a lock.
+    unsafe { command.pre_exec(in_child) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_leads_its_session_and_has_no_terminal() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo $$; ps -o sid= -o tty= -p $$; : </dev/tty"]);
+        own_session(&mut command);
+        let output = command.output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let words: Vec<&str> = text.split_whitespace().collect();
+        assert_eq!((words[0], words[2]), (words[1], "?"), "{text}");
+        assert!(!output.status.success(), "it could open /dev/tty");
+    }
+}

@@ -1,0 +1,64 @@
+//! The worker's ends in order: nothing left to do, interrupted, given up.
+
+use crate::service::exit::Exit;
+use crate::service::{Action, Token};
+use crate::session::event;
+use crate::session::journal::{End, Event};
+use crate::session::state::{CRASH_LOOP, Standing};
+use crate::session::store::crash_point;
+
+use super::{Trouble, Worker, notices};
+
+impl Worker<'_> {
+    /// Gives up after too many quick deaths in a row.
+    pub(super) fn gives_up(&mut self) -> Result<bool, Trouble> {
+        if self.writer.state().deaths.count < CRASH_LOOP {
+            return Ok(false);
+        }
+        self.writer.record(Event::WorkerEnded(event::WorkerEnded { end: End::GaveUp }))?;
+        self.writer.settle()?;
+        self.writer.write_hook()?;
+        Ok(true)
+    }
+
+    /// Exits because there is nothing left to do. The worker tells the manager that it is stopping
+    /// before it checks the inbox a last time. Later mail then starts the unit again; earlier mail
+    /// is found by the check, and the worker asks for a new start.
+    pub(super) async fn rest(&mut self) -> Result<Exit, Trouble> {
+        self.end_outage()?;
+        self.slot = None;
+        self.tell_human();
+        self.note_last_deliveries().await?;
+        if let (Standing::Done, Some(spool)) = (&self.writer.state().standing, &self.setup.spool)
+            && let Some(token) = Token::new(Action::Disable, &self.setup.instance)
+            && let Err(error) = spool.leave(&token)
+        {
+            tracing::warn!("the unit stays enabled: {error}");
+        }
+        self.writer.catch_up()?;
+        // Only the count of quick deaths depends on it, and a reboot resets that anyway.
+        self.writer.note(Event::WorkerEnded(event::WorkerEnded { end: End::Settled }))?;
+        self.writer.write_hook()?;
+        self.notify.status(&notices::status_line(self.writer.state(), None, None));
+        crash_point("at rest, the manager does not know");
+        self.notify.stopping();
+        crash_point("at rest, before the last look into the inbox");
+        if let Err(error) = self.notify.barrier() {
+            tracing::warn!("the service manager did not confirm the end: {error}");
+        }
+        if self.writer.folder.has_unread() && !self.writer.state().stopped {
+            return Ok(Exit::Interrupted);
+        }
+        Ok(match self.writer.state().standing {
+            Standing::Paused { .. } if self.setup.foreground => Exit::Paused,
+            _ => Exit::Settled,
+        })
+    }
+
+    pub(super) fn interrupted(&mut self) -> Result<Exit, Trouble> {
+        self.writer.record(Event::WorkerEnded(event::WorkerEnded { end: End::Interrupted }))?;
+        self.writer.write_hook()?;
+        self.notify.stopping();
+        Ok(Exit::Interrupted)
+    }
+}

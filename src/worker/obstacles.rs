@@ -1,0 +1,149 @@
+//! What is in the way of the next run, of the things that a look at machine and budgets tells. The
+//! look is the worker's; what it means is decided here, without effects.
+
+use std::path::PathBuf;
+
+use jiff::{SignedDuration, Zoned};
+
+use crate::config::Settings;
+use crate::session::Cause;
+use crate::session::event;
+use crate::session::journal::Event;
+use crate::session::state::State;
+
+use super::budget;
+
+/// What a look at machine and budgets found.
+#[derive(Debug, Clone)]
+pub(super) struct Found {
+    /// Whether the session has one of the slots for running sessions.
+    pub(super) has_slot: bool,
+    /// Room for files.
+    pub(super) space: Space,
+    /// What all sessions spent today, in US dollars and tokens; `None` if the day has no budget.
+    pub(super) spent_today: Option<(f64, u64)>,
+    /// The time of the look.
+    pub(super) now: Zoned,
+}
+
+/// Room for files.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Space {
+    /// Free bytes on the disk of each folder, where the system knows.
+    pub(super) free: Vec<(PathBuf, u64)>,
+    /// Why no temporary file can be written.
+    pub(super) no_temporary_files: Option<String>,
+}
+
+/// What is in the way.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Obstacle {
+    /// As many sessions run as may run at once.
+    Queue,
+    /// Something that passes.
+    Pause(Box<Event>),
+    /// Something that only a human can change.
+    Block(String),
+}
+
+/// The first obstacle to a run, in the order in which they are worth knowing.
+pub(super) fn first(
+    found: &Found,
+    state: &State,
+    settings: &Settings,
+    instance: &str,
+) -> Option<Obstacle> {
+    let pause = |event: Event| Obstacle::Pause(Box::new(event));
+    let budgets = &settings.budgets;
+    let day = found.spent_today.filter(|_| !state.forced);
+    let obstacles = [
+        (!found.has_slot).then_some(Obstacle::Queue),
+        no_space(&found.space, settings.disk_floor, &found.now).map(pause),
+        budget::session_is_spent(&budgets.session, &state.costs, instance).map(Obstacle::Block),
+        day.and_then(|spent| budget::day_is_spent(&budgets.day, spent, &found.now)).map(pause),
+    ];
+    obstacles.into_iter().flatten().next()
+}
+
+/// A pause if too little disk space is free or temporary files cannot be written: a run would be
+/// wasted.
+pub(super) fn no_space(space: &Space, floor: u64, now: &Zoned) -> Option<Event> {
+    let full = space.free.iter().find(|(_, free)| *free < floor).map(|(folder, free)| {
+        format!(
+            "{} MiB free on the disk of {}, SAMOCODE_DISK_FLOOR requires {}: free some space",
+            free >> 20,
+            folder.display(),
+            floor >> 20
+        )
+    });
+    Some(Event::Paused(event::Paused {
+        cause: Cause::Disk,
+        detail: full.or_else(|| space.no_temporary_files.clone())?,
+        until: now.timestamp().checked_add(SignedDuration::from_secs(60)).ok(),
+        quiet: false,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::vocabulary;
+    use crate::config::settings::Budget;
+    use crate::config::{Env, Flags};
+    use crate::session::clock;
+    use crate::session::state::Costs;
+
+    fn found() -> Found {
+        let space = Space { free: vec![("/w".into(), 1 << 40)], no_temporary_files: None };
+        Found { has_slot: true, space, spent_today: None, now: clock::local_now() }
+    }
+
+    fn settings() -> Settings {
+        let home = tempfile::tempdir().unwrap();
+        let mut env = Env::default();
+        env.set("HOME", home.path());
+        Settings::load(&vocabulary(), None, &env, &Flags::default()).unwrap()
+    }
+
+    fn cause(obstacle: Option<Obstacle>) -> Cause {
+        match obstacle {
+            Some(Obstacle::Pause(event)) => match *event {
+                Event::Paused(event::Paused { cause, .. }) => cause,
+                other => panic!("{other:?}"),
+            },
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_first_obstacle_is_the_one_that_counts() {
+        let (mut settings, mut state) = (settings(), State::default());
+        let mut found = found();
+        let first = |found: &Found, state: &State, settings: &Settings| {
+            first(found, state, settings, "jwt")
+        };
+        assert_eq!(first(&found, &state, &settings), None);
+        settings.budgets.day = Budget { usd: Some(5.0), tokens: None };
+        found.spent_today = Some((5.0, 0));
+        assert_eq!(cause(first(&found, &state, &settings)), Cause::Budget);
+        settings.budgets.session = Budget { usd: Some(1.0), tokens: None };
+        state.costs = Costs { usd: 1.0, ..Costs::default() };
+        let Some(Obstacle::Block(reason)) = first(&found, &state, &settings) else { panic!() };
+        assert!(reason.contains("samocode enable jwt --budget"), "{reason}");
+        found.space.no_temporary_files = Some("cannot write".to_owned());
+        assert_eq!(cause(first(&found, &state, &settings)), Cause::Disk);
+        found.has_slot = false;
+        assert_eq!(first(&found, &state, &settings), Some(Obstacle::Queue));
+    }
+
+    #[test]
+    fn a_human_who_starts_a_session_lifts_the_days_budget_and_no_other_obstacle() {
+        let (mut settings, mut found) = (settings(), found());
+        settings.budgets.day = Budget { usd: Some(5.0), tokens: None };
+        found.spent_today = Some((9.0, 0));
+        let state = State { forced: true, ..State::default() };
+        assert_eq!(first(&found, &state, &settings, "jwt"), None);
+        found.space.free = vec![("/w".into(), settings.disk_floor - 1)];
+        assert_eq!(cause(first(&found, &state, &settings, "jwt")), Cause::Disk);
+    }
+}

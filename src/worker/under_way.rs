@@ -1,0 +1,191 @@
+//! A run of the agent, from the start of its process to its end.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::agent::outcome::{Facts, Told};
+use crate::agent::process::StartError;
+use crate::agent::run::{GRACE, Run, Setting, TERM_GRACE};
+use crate::agent::{self, Agent, Outcome};
+use crate::config::settings::Inhibit;
+use crate::platform::Counted;
+use crate::platform::awake::Awake;
+use crate::platform::cgroup::RunCgroup;
+use crate::platform::strays;
+use crate::session::store::crash_point;
+
+use super::context::LastSeen;
+use super::follow::Watch;
+use super::iterate::{Plan, temporary_name};
+use super::{Trouble, Worker};
+
+/// How long killed processes may take to exit.
+const STRAYS_BOUND: Duration = Duration::from_secs(5);
+
+/// A run whose process was started: it has the worker to itself until the process has ended.
+pub(super) struct RunUnderWay<'w, 'a> {
+    pub(super) worker: &'w mut Worker<'a>,
+    agent: &'w Agent,
+    pub(super) plan: &'w Plan,
+    pub(super) process: Run,
+    pub(super) cgroup: Option<RunCgroup>,
+    pub(super) watch: Watch,
+    environment: agent::Environment,
+    /// Removed when the run is over.
+    _temporary: tempfile::TempDir,
+    _awake: Option<Awake>,
+}
+
+/// What is known about a run when it ends.
+pub(super) struct Ended {
+    pub(super) outcome: Outcome,
+    pub(super) told: Told,
+    pub(super) counted: Counted,
+    pub(super) log_error: Option<String>,
+    pub(super) seen: LastSeen,
+    pub(super) handoff_asked: bool,
+    /// Why the worker ended it, for a person.
+    pub(super) why: Option<String>,
+}
+
+impl<'w, 'a> RunUnderWay<'w, 'a> {
+    /// Starts the process. A run that cannot be started has ended.
+    pub(super) fn start(
+        worker: &'w mut Worker<'a>,
+        agent: &'w Agent,
+        plan: &'w Plan,
+        log: &str,
+    ) -> Result<Result<Self, Box<Ended>>, Trouble> {
+        let state = worker.writer.state();
+        let working_dir = state.working_dir().unwrap_or_default().to_owned();
+        let name = temporary_name(&plan.run);
+        let temporary = match tempfile::Builder::new().prefix(&name).rand_bytes(0).tempdir() {
+            Ok(folder) => folder,
+            Err(error) => {
+                return Ok(Err(Ended::would_not_start(format!("no temporary folder: {error}"))));
+            }
+        };
+        let cgroup = worker.cgroup.and_then(|unit| {
+            unit.run(&state.total.to_string())
+                .inspect_err(|error| tracing::warn!("the run has no cgroup of its own: {error}"))
+                .ok()
+        });
+        let environment = worker.environment(plan, temporary.path());
+        let task = match worker.task(plan) {
+            Ok(task) => task,
+            Err(error) => return Ok(Err(Ended::would_not_start(error.to_string()))),
+        };
+        let setting = Setting {
+            environment: environment.clone(),
+            working_dir: Path::new(&working_dir),
+            cgroup: cgroup.as_ref().and_then(|cgroup| cgroup.procs().try_clone().ok()),
+            log: worker.open_log(log)?,
+            stderr_log: worker.open_log(&log.replace(".jsonl", ".stderr"))?,
+            grace: GRACE,
+            term_grace: TERM_GRACE,
+        };
+        let started =
+            Run::start(agent.launch(&task), agent.decoder(Path::new(&working_dir)), setting);
+        let process = match started {
+            Ok(process) => process,
+            Err(error) => {
+                let counted = cgroup.map(RunCgroup::end).unwrap_or_default();
+                let ended = match error {
+                    StartError::Limit { .. } => {
+                        Box::new(Ended::with(Outcome::Exhausted { why: error.to_string() }))
+                    }
+                    _ => Ended::would_not_start(error.to_string()),
+                };
+                return Ok(Err(Box::new(Ended { counted, ..*ended })));
+            }
+        };
+        let awake = match worker.setup.settings.inhibit {
+            Inhibit::Idle => Awake::hold(&format!("session {} is running", worker.setup.instance)),
+            Inhibit::None => None,
+        };
+        crash_point("the agent is started");
+        worker.writer.catch_up()?;
+        let watch = Watch::new(worker);
+        Ok(Ok(Self {
+            worker,
+            agent,
+            plan,
+            process,
+            cgroup,
+            watch,
+            environment,
+            _temporary: temporary,
+            _awake: awake,
+        }))
+    }
+
+    /// Follows the process to its end, ends what it left behind, and judges the outcome.
+    pub(super) async fn follow(mut self) -> Result<Ended, Trouble> {
+        let exit = self.drive().await?;
+        crash_point("the agent has ended");
+        let Self { worker, agent, plan, mut process, cgroup, watch, environment, .. } = self;
+        let mut counted = cgroup.map(RunCgroup::end).unwrap_or_default();
+        if worker.cgroup.is_none() {
+            let left = strays::end_left_behind(&plan.run, STRAYS_BOUND);
+            counted.leftovers += counted_strays(&plan.run, left);
+        }
+        let summary = process.summary();
+        let iteration = worker.writer.state().iteration.as_ref();
+        let outcome = agent.outcome(&Facts {
+            exit: exit.into(),
+            told: &watch.told,
+            stderr_tail: &summary.stderr_tail,
+            oom_kills: counted.oom_kills,
+            ended_by: watch.ended_by,
+            resumed: plan.resume,
+            rejected: iteration.is_some_and(|known| known.rejected),
+            reports_end: agent.capabilities().reports_end,
+            conversation: &plan.conversation,
+            environment: &environment,
+        });
+        let log_error = summary.log_error.map(|error| format!("the log is incomplete: {error}"));
+        Ok(Ended {
+            outcome,
+            told: watch.told,
+            counted,
+            log_error,
+            seen: watch.seen,
+            handoff_asked: watch.handoff_asked,
+            why: watch.why_ended,
+        })
+    }
+}
+
+impl Ended {
+    /// A run with this outcome of which nothing else is known.
+    pub(super) fn with(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            told: Told::default(),
+            counted: Counted::default(),
+            log_error: None,
+            seen: LastSeen::default(),
+            handoff_asked: false,
+            why: None,
+        }
+    }
+
+    fn would_not_start(why: String) -> Box<Self> {
+        Box::new(Self::with(Outcome::WouldNotStart { why }))
+    }
+}
+
+/// Kills processes that a run left behind, if it had no cgroup.
+pub(super) fn end_strays(run: &str) -> u32 {
+    counted_strays(run, strays::end_run(run, STRAYS_BOUND))
+}
+
+fn counted_strays(run: &str, ended: std::io::Result<usize>) -> u32 {
+    match ended {
+        Ok(ended) => u32::try_from(ended).unwrap_or(u32::MAX),
+        Err(error) => {
+            tracing::warn!("cannot kill all processes of run {run}: {error}");
+            0
+        }
+    }
+}
