@@ -58,7 +58,7 @@ make_debian12() {
     mv "$made.new" "$made"
 }
 
-# Variables with which programs here reach the network, as NAME=value and a zero byte.
+# Variables that programs here need to reach the network, as NAME=value and a zero byte.
 network_environment() {
     local name value
     while IFS='=' read -r -d '' name value; do

@@ -13,7 +13,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 packages=(rustc-web rust-web-src cargo-web rust-web-clippy)
 target=aarch64-apple-darwin
 tools=$PWD/tests/.cache/macos
-# Beside the other builds, so that `cargo clean` takes it too.
+# Beside the other builds, so that `cargo clean` removes it too.
 build=${CARGO_TARGET_DIR:-$PWD/target}/macos
 
 skip() {
@@ -23,8 +23,8 @@ skip() {
     exit 77
 }
 
-# Whether Debian's Rust is as new as the crate wants it. Debian 12 has one that is from its security
-# updates only.
+# Whether Debian's Rust is new enough for the crate. In Debian 12, only the one in the security
+# updates is.
 is_new_enough() {
     local wanted has
     wanted=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' Cargo.toml)
@@ -50,7 +50,7 @@ fi
 is_new_enough ||
     skip "Debian's $(/usr/bin/rustc --version) is too old; the security updates of Debian 12 have a newer one"
 
-# A compiler that writes an empty file where -o says, and an archiver that makes the archive.
+# A compiler that writes an empty file to the path after -o, and an archiver that creates the archive.
 mkdir -p "$tools"
 cat >"$tools/cc" <<'CC'
 #!/bin/sh

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Everything that must hold before a change is good:
+# Every check that a change has to pass:
 #
 #   ./tests/run.sh            formatting, lints, shell scripts, licences, all tests
 #   ./tests/run.sh FILTER     only the tests whose name contains FILTER
@@ -20,7 +20,7 @@ passed=()
 skipped=()
 failed=()
 notes=()
-# A step's exit code for "could not be done here", as automake has it.
+# The exit code of a step that was skipped, as in automake.
 readonly SKIP=77
 
 note() {
@@ -141,12 +141,12 @@ apt_install_each() {
         note "installed packages: $*"
         return
     fi
-    # One that cannot be installed must not keep the others away.
+    # A package that cannot be installed must not prevent the others.
     for package in "$@"; do
         if quietly "apt-$package.log" apt_install "$package"; then
             note "installed package: $package"
         else
-            note "could not install package: $package"
+            note "cannot install package: $package"
         fi
     done
 }

@@ -204,7 +204,7 @@ fn new_session(project: &Project, samocode: &Path, agent: &Path, disk: &Path) ->
     );
     if let Some(counts) = Counts::of(project, "new-counts", &project.new_session("new-counted")?)? {
         let measured = format!("{} git processes, {} fsyncs", counts.gits, counts.syncs);
-        row("— what it starts and waits for", "≤ 2 gits", Some(counts.gits <= 2), &measured);
+        row("— what it starts and waits for", "≤ 3 gits", Some(counts.gits <= 3), &measured);
     }
     crowded.remove();
     Ok(())

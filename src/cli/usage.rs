@@ -1,4 +1,4 @@
-//! Command lines that cannot be parsed: one line of error, with the word that was probably meant.
+//! Errors for command lines that cannot be parsed: one line, with the closest valid word.
 
 use std::ffi::OsString;
 use std::io::Write as _;

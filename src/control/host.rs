@@ -2,7 +2,7 @@
 //!
 //! A front end needs only a [`Host`] and a call. [`Local`] performs calls on this machine. A host on
 //! another machine takes the same [`Request`] as JSON and returns the same [`Answer`]: to add one,
-//! implement [`Host::request`] and [`Host::watch`], nothing else.
+//! implement [`Host`], nothing else.
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;

@@ -1,4 +1,4 @@
-//! `samocode remove`: takes a finished session away; its branch and its files stay.
+//! `samocode remove`: removes a finished session, and keeps its branch and files.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! `samocode show`: what a human reads of a session: plan, questions, summary, difference.
+//! `samocode show`: the documents of a session that a human reads, and its diff.
 
 use std::process::ExitCode;
 
@@ -14,13 +14,13 @@ use super::{Common, complete, pager};
 /// Print a session's plan, questions, summary or changes
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  samocode show jwt-login            what it wants you to read now\n  samocode show jwt-login plan\n  samocode show jwt-login diff       what its branch changed\n\nExit codes: 0 printed, 2 no such session, or nothing of this kind yet."
+    after_help = "Examples:\n  samocode show jwt-login            what it wants you to read now\n  samocode show jwt-login plan\n  samocode show jwt-login diff       what its branch changed\n\nExit codes: 0 printed, 2 no such session, or it has no such document yet."
 )]
 pub(in crate::cli) struct Show {
     /// A name, a dated folder name, or an instance
     #[arg(add = complete::sessions())]
     session: String,
-    /// What to print [default: what the session waits for, or its summary]
+    /// What to print [default: what the session is waiting for, or its summary]
     #[arg(value_enum)]
     topic: Option<Topic>,
     /// Print it as JSON

@@ -153,7 +153,7 @@ async fn send_all(
     let mut is_first = true;
     loop {
         let to = lines.clone();
-        // In a thread of its own, since files are read and a slow reader is waited for.
+        // In a thread of its own: it reads files, and waits for a slow reader.
         let reading = tokio::task::spawn_blocking(move || {
             let read = source.read_on(&mut |line| send(&to, line));
             (source, read)
