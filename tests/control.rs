@@ -103,6 +103,7 @@ fn inside() {
         cwd: std::env::current_dir().unwrap(),
         config: None,
         scope: Scope::User,
+        origin: samocode::control::origin::Origin::Outside("a test".to_owned()),
         binary: PathBuf::from("/opt/samocode/bin/samocode"),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -210,7 +210,7 @@ impl<'p> Session<'p> {
         self.project.samocode(["send", &self.instance, text]).ok();
     }
 
-    /// Puts a message into the inbox by hand, without notifying the waker.
+    /// Puts a message into the inbox as a verb would, without notifying the waker.
     #[track_caller]
     pub(crate) fn put_message(&self, kind: &str, body: &str) {
         let folder = self.project.session(self.name).expect("a session");
@@ -219,6 +219,9 @@ impl<'p> Session<'p> {
             "id": id, "from": "human", "to": self.instance,
             "at": jiff::Timestamp::now(), "kind": kind, "body": body,
         });
+        let words = format!(".local/state/samocode/words/{}/{id}.json", self.instance);
+        let voucher = json!({ "from": "human", "kind": kind, "body": body, "by": "a test" });
+        self.user().write(&words, voucher.to_string());
         let aside = folder.join(format!(".{id}"));
         self.user().write(&aside, message.to_string());
         let inbox = folder.join("_inbox").join(format!("{id}.json"));

@@ -1,9 +1,11 @@
 //! The version that a program prints.
 
 use std::path::Path;
+use std::process::Stdio;
 use std::time::Duration;
 
 use super::{AgentError, Environment, event, process, variable};
+use crate::platform::privilege::{hand_over, started};
 
 /// How long a program may take to print its version.
 pub const VERSION_TIMEOUT: Duration = Duration::from_secs(10);
@@ -13,14 +15,20 @@ pub(super) async fn ask(program: &Path, environment: &Environment) -> Result<Str
     let found = process::find_program(program, variable(environment, "PATH"))?;
     let failed =
         |what: String| AgentError::NoVersion { program: found.display().to_string(), what };
-    let asked = tokio::process::Command::new(&found)
+    let mut command = std::process::Command::new(&found);
+    command
         .arg("--version")
         .env_clear()
         .envs(environment.iter().map(|(key, value)| (key, value)))
-        .stdin(std::process::Stdio::null())
-        .kill_on_drop(true)
-        .output();
-    let output = tokio::time::timeout(VERSION_TIMEOUT, asked)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    // It is a program of the user's, which gets nothing of root's power.
+    hand_over(&mut command);
+    let mut command = tokio::process::Command::from(command);
+    let child = started(|| command.kill_on_drop(true).spawn());
+    let child = child.map_err(|error| failed(format!("could not be started ({error})")))?;
+    let output = tokio::time::timeout(VERSION_TIMEOUT, child.wait_with_output())
         .await
         .map_err(|_| failed(format!("printed nothing for {} s", VERSION_TIMEOUT.as_secs())))?
         .map_err(|error| failed(format!("could not be started ({error})")))?;

@@ -11,13 +11,15 @@ use crate::control::target::Target;
 use crate::control::{self, Answer, Call, Caller, Local};
 use crate::service::Reader;
 
-use super::{Common, output};
+use super::{Common, origin, output};
 
 impl Common {
     /// The user running this program, in the current folder.
     pub(super) fn caller(&self) -> anyhow::Result<Caller> {
+        let env = Env::of_process();
         Ok(Caller {
-            env: Env::of_process(),
+            origin: origin::of_process(&env),
+            env,
             cwd: std::env::current_dir().context("cannot tell the current folder")?,
             config: self.config.clone(),
             scope: self.scope(),

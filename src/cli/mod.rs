@@ -7,6 +7,7 @@ mod ui;
 mod failure;
 mod front;
 mod log;
+mod origin;
 mod usage;
 mod verbs;
 

@@ -4,18 +4,21 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use zeroize::Zeroizing;
+
 use super::{Env, EnvFile};
 
-/// A secret text. Neither `Debug` nor any other formatting shows it.
+/// A secret text. Neither `Debug` nor any other formatting shows it, and its memory is wiped when it
+/// is dropped.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
+pub struct Secret(Zeroizing<String>);
 
 impl Secret {
     /// Wraps a secret. Surrounding white space, such as a file's final newline, is dropped: no key
     /// has any.
     #[must_use]
     pub fn new(text: impl AsRef<str>) -> Self {
-        Self(text.as_ref().trim().to_owned())
+        Self(Zeroizing::new(text.as_ref().trim().to_owned()))
     }
 
     /// The secret itself, for the one place that needs it.
@@ -27,7 +30,7 @@ impl Secret {
     /// Hides every occurrence of the secret in a text that someone else wrote.
     #[must_use]
     pub fn redact(&self, text: &str) -> String {
-        if self.0.is_empty() { text.to_owned() } else { text.replace(&self.0, "[hidden]") }
+        if self.0.is_empty() { text.to_owned() } else { text.replace(self.expose(), "[hidden]") }
     }
 }
 
@@ -120,9 +123,10 @@ impl Redactor {
             let json = serde_json::Value::from(text).to_string();
             let json = json.trim_matches('"').to_owned();
             for form in [text.to_owned(), json, text.replace(':', "%3A")] {
-                if form.len() >= SHORTEST && !self.secrets.iter().any(|(known, _)| known.0 == form)
+                if form.len() >= SHORTEST
+                    && !self.secrets.iter().any(|(known, _)| known.expose() == form)
                 {
-                    self.secrets.push((Secret(form), format!("[{name}]")));
+                    self.secrets.push((Secret(Zeroizing::new(form)), format!("[{name}]")));
                 }
             }
         }
@@ -135,7 +139,7 @@ impl Redactor {
         let mut clean = Cow::Borrowed(text);
         for (secret, shown) in &self.secrets {
             if memchr::memmem::find(clean.as_bytes(), secret.0.as_bytes()).is_some() {
-                clean = Cow::Owned(clean.replace(&secret.0, shown));
+                clean = Cow::Owned(clean.replace(secret.expose(), shown));
             }
         }
         clean

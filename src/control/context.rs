@@ -11,6 +11,7 @@ use crate::config::{Dirs, Env, EnvFile, Flags, Project, Settings};
 use crate::service::{self, Reader, Scope, ServiceManager, Spool};
 
 use super::error::{Error, Result};
+use super::origin::Origin;
 use super::privilege::{Raised, RunAs};
 
 /// Who is calling, and from where. `control` must not look this up itself: a front end may serve
@@ -26,6 +27,8 @@ pub struct Caller {
     pub config: Option<PathBuf>,
     /// The user's service manager or the system's.
     pub scope: Scope,
+    /// Where the call comes from: a word that opens a gate counts only from outside of a run.
+    pub origin: Origin,
     /// The samocode program for units to execute: an absolute path that stays valid after an
     /// upgrade.
     pub binary: PathBuf,
@@ -51,6 +54,16 @@ impl Caller {
     pub(crate) fn pasteable(&self, error: Error) -> Error {
         let hint = error.hint.as_deref().map(|hint| self.command(hint));
         Error { message: self.command(&error.message), hint, ..error }
+    }
+
+    /// Who gives a word that opens a gate, and from where; `None` in a run of an agent, which may
+    /// not.
+    #[must_use]
+    pub fn voucher(&self) -> Option<&str> {
+        match &self.origin {
+            Origin::Outside(by) if self.session().is_none() => Some(by),
+            _ => None,
+        }
     }
 
     /// The sender of the caller's mail: `human`, or the session's instance.

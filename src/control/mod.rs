@@ -64,6 +64,7 @@ pub mod inbox;
 pub(crate) mod install;
 pub mod log;
 pub mod look;
+pub mod origin;
 mod pending;
 pub mod post;
 pub(crate) mod privilege;

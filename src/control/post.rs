@@ -16,7 +16,7 @@ use super::error::{Error, Result};
 use super::host::{Operation, Perform};
 use super::pending::Wait;
 use super::questions;
-use super::request::{deliver_last, deliver_once, message};
+use super::request::{deliver_last, deliver_once, message, vouch};
 use super::session::Session;
 use super::target::Target;
 use super::wake::rouse;
@@ -78,14 +78,18 @@ pub(super) fn not_waiting(session: &Session, hook: &Hook, what: &str) -> Error {
     Error::refused(format!("{name} is not waiting{what}: {does}. Nothing done."))
 }
 
-/// Refuses a session that tries to answer or approve itself.
+/// Refuses an agent in a run: gates are for a human to open.
 pub(super) fn check_sender(target: &Target) -> Result<()> {
-    let session = &target.session;
-    if target.context.caller.session() == Some(&session.instance) {
-        return Err(Error::usage(format!("{} cannot answer itself", session.name))
-            .hint("write a waiting signal, and let a human or a parent session answer"));
+    let (session, caller) = (&target.session, &target.context.caller);
+    if caller.voucher().is_some() {
+        return Ok(());
     }
-    Ok(())
+    let name = &session.name;
+    let what = match caller.session() {
+        Some(own) if own == session.instance => format!("{name} cannot answer itself"),
+        _ => format!("an agent in a run cannot answer {name}"),
+    };
+    Err(Error::usage(what).hint("write a waiting signal, and let a human answer"))
 }
 
 /// A message that was sent, and what happens to it next.
@@ -167,6 +171,10 @@ pub(super) async fn post(
     let (then, trouble) = if session.folder.was_read(&message.id) {
         (Then::Taken, None)
     } else if wait.is_some() && session.folder.is_unread(&message.id) {
+        // Whoever put it there: these are the words that are said now.
+        if let Some(known) = session.folder.message(&message.id) {
+            vouch(&context.caller, session, &known)?;
+        }
         rouse(context, session, hook.state, &message).await
     } else if wait.is_some() && Wait::of(&hook).as_ref() != wait {
         return Err(Error::refused(format!(
@@ -174,6 +182,7 @@ pub(super) async fn post(
             session.name
         )));
     } else {
+        vouch(&context.caller, session, &message)?;
         match wait {
             Some(_) => deliver_last(&session.folder, &mut message)?,
             None => deliver_once(&session.folder, &mut message)?,

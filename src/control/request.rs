@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::config::Dirs;
 use crate::session::event;
 use crate::session::journal::Event;
 use crate::session::mail::{Kind, Message};
 use crate::session::overview::Overview;
 use crate::session::state::{State, Word};
-use crate::session::store::{self, Folder, Journal, Lock, LockError};
+use crate::session::store::{self, Folder, Journal, Lock, LockError, Vouchers};
 use crate::session::{Phase, RetryCause};
 
 use super::context::Caller;
@@ -239,8 +240,23 @@ fn write_hook(session: &Session, state: &State) -> Result<()> {
 /// If the message is too large, and those of the disk.
 pub(crate) fn send(session: &Session, caller: &Caller, kind: Kind, body: &str) -> Result<Message> {
     let mut message = message(session, caller, kind, body)?;
+    vouch(caller, session, &message)?;
+    let id = message.id.clone();
     deliver_once(&session.folder, &mut message)?;
+    if message.id != id {
+        vouch(caller, session, &message)?;
+    }
     Ok(message)
+}
+
+/// Records beside a word that opens a gate who gave it, and from where, before it is delivered.
+///
+/// # Errors
+/// Those of the disk.
+pub(crate) fn vouch(caller: &Caller, session: &Session, message: &Message) -> Result<()> {
+    let Some(by) = caller.voucher().filter(|_| message.kind.opens_gates()) else { return Ok(()) };
+    let state = Dirs::user(&caller.env)?.state;
+    Ok(Vouchers::of(&state, &session.instance).vouch(message, by)?)
 }
 
 /// Delivers a message, unless the inbox has the same one unread: same sender, kind and text, perhaps

@@ -1,5 +1,5 @@
 //! Everything that differs between operating systems. Each has a folder, behind the same names:
-//! [`cgroup`], [`strays`], [`awake`], [`beneath`], [`machine`], [`memory`], [`disk`], [`groups`] and
+//! [`cgroup`], [`strays`], [`awake`], [`beneath`], [`machine`], [`memory`], [`origin`], [`disk`], [`groups`] and
 //! [`parent`]; and [`limits`], [`privilege`] and [`child`], which all have in common. Nothing here knows about
 //! sessions.
 
@@ -9,12 +9,12 @@ pub mod privilege;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
-pub use linux::{awake, beneath, cgroup, disk, groups, machine, memory, parent, strays};
+pub use linux::{awake, beneath, cgroup, disk, groups, machine, memory, origin, parent, strays};
 
 #[cfg(target_os = "macos")]
 mod macos;
 #[cfg(target_os = "macos")]
-pub use macos::{awake, beneath, cgroup, disk, groups, machine, memory, parent, strays};
+pub use macos::{awake, beneath, cgroup, disk, groups, machine, memory, origin, parent, strays};
 
 pub mod child;
 mod steps;

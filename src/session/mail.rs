@@ -52,6 +52,12 @@ impl Kind {
         matches!(self, Self::Answer | Self::Approve | Self::Reject)
     }
 
+    /// Whether it opens the gate that a session waits at.
+    #[must_use]
+    pub const fn opens_gates(self) -> bool {
+        matches!(self, Self::Answer | Self::Approve)
+    }
+
     /// The word used in the message's file.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -10,8 +10,12 @@ use crate::session::event;
 use crate::session::journal::Event;
 use crate::session::mail::{Kind, Message};
 use crate::session::state::State;
+use crate::session::store::Vouchers;
 
 use super::{Trouble, Worker};
+
+/// Prefix of the names that words get in `_mail/` for which nobody vouches.
+const UNVOUCHED: &str = "unvouched-";
 
 impl Worker<'_> {
     /// Processes all mail in the inbox.
@@ -25,11 +29,18 @@ impl Worker<'_> {
             // now.
             let known = self.writer.state().unseen.contains(&message.id)
                 || self.writer.folder.was_read(&message.id);
+            let vouchers = Vouchers::of(&self.setup.state_dir, &self.setup.instance);
+            let by = vouchers.by(&message).filter(|_| message.kind.opens_gates());
+            let unvouched = message.kind.opens_gates() && by.is_none();
             if !known {
-                let event = mail(self.writer.state(), &message);
-                self.writer.record(event)?;
+                let event = event::Mail { by, unvouched, ..mail(self.writer.state(), &message) };
+                self.writer.record(Event::Mail(event))?;
             }
-            self.writer.folder.put_away(&file, &message.file_name())?;
+            // Under another name, or the human's own word would count as said already.
+            let prefix = if unvouched && !known { UNVOUCHED } else { "" };
+            let kept = format!("{prefix}{}", message.file_name());
+            self.writer.folder.put_away(&file, &kept)?;
+            vouchers.forget(&message);
         }
         if self.writer.state().word() != before {
             self.writer.settle()?;
@@ -71,7 +82,7 @@ impl Worker<'_> {
             }
             handoff |= message.kind == Kind::Handoff;
             let event = mail(self.writer.state(), &message);
-            self.writer.record(event)?;
+            self.writer.record(Event::Mail(event))?;
             self.writer.folder.put_away(&file, &message.file_name())?;
         }
         Ok(handoff)
@@ -79,12 +90,14 @@ impl Worker<'_> {
 }
 
 /// The event of a message that is read now.
-fn mail(state: &State, message: &Message) -> Event {
+fn mail(state: &State, message: &Message) -> event::Mail {
     let asked = state.visit.asked.as_ref();
-    Event::Mail(event::Mail {
+    event::Mail {
         id: message.id.clone(),
         from: message.from.clone(),
         mail: message.kind,
         early: asked.is_some_and(|asked| asked.unread.contains(&message.id)),
-    })
+        by: None,
+        unvouched: false,
+    }
 }

@@ -231,4 +231,13 @@ mod tests {
             "implementation 5 · quiet for 3 min · $2.31"
         );
     }
+
+    #[test]
+    fn a_message_names_the_file_to_read_after_the_agents_words() {
+        let file = || Some(PathBuf::from("/s/26-11-20-jwt/_qa.md"));
+        let text = with_file(Some("3 questions asked\n"), file());
+        assert_eq!(text.as_deref(), Some("3 questions asked\nRead /s/26-11-20-jwt/_qa.md"));
+        assert_eq!(with_file(None, file()).as_deref(), Some("Read /s/26-11-20-jwt/_qa.md"));
+        assert_eq!(with_file(Some("words"), None).as_deref(), Some("words"));
+    }
 }

@@ -11,6 +11,7 @@ use crate::session::history::HistoryLine;
 use crate::session::journal::{Event, Step};
 use crate::session::mail::{Kind, Message};
 use crate::session::signal::{Signal, Status};
+use crate::session::store::Vouchers;
 use crate::session::{Needs, WaitsFor, advance};
 
 use super::head::unless_elsewhere;
@@ -30,7 +31,9 @@ impl Worker<'_> {
             if self.is_same_again(&signal) { Some(self.fingerprint().await) } else { None };
         let moved = self.head_moved().await;
         let state = self.writer.state();
-        let unread = self.writer.folder.unread()?.messages;
+        let vouchers = Vouchers::of(&self.setup.state_dir, &self.setup.instance);
+        let mut unread = self.writer.folder.unread()?.messages;
+        unread.retain(|(_, word)| !word.kind.opens_gates() || vouchers.by(word).is_some());
         let head = match &moved {
             Some(Event::HeadMoved(moved)) => moved.head.as_ref(),
             _ => state.elsewhere.as_ref(),

@@ -15,7 +15,7 @@ use samocode::session::history::History;
 use samocode::session::journal::{Entry, Event};
 use samocode::session::mail::{Kind, Message};
 use samocode::session::state::State;
-use samocode::session::store::{Folder, Journal, Lock, read_journal};
+use samocode::session::store::{Folder, Journal, Lock, Vouchers, read_journal};
 
 /// Decides by the numbers it is given, so that a run that is repeated does the same again.
 pub(super) const AGENT: &str = r#"
@@ -216,7 +216,10 @@ impl Stage {
 
     pub(super) fn mail(&self, kind: Kind, body: &str) {
         let now = jiff::Timestamp::now();
-        self.folder.deliver(&Message::new("human", "demo", now, kind, body).unwrap()).unwrap();
+        let message = Message::new("human", "demo", now, kind, body).unwrap();
+        let state = self.root.path().join("home/.local/state/samocode");
+        Vouchers::of(&state, "demo").vouch(&message, "a test").unwrap();
+        self.folder.deliver(&message).unwrap();
     }
 
     /// From the start through both gates to the end; before each of the three parts `deaths` is

@@ -45,8 +45,10 @@ fn named(name: String, state: Option<Word>) -> CompletionCandidate {
 
 /// Names with their states; nothing where something is in the way, as nobody can be told.
 fn known_sessions() -> anyhow::Result<Vec<(String, Option<Word>)>> {
+    let env = Env::of_process();
     let caller = Caller {
-        env: Env::of_process(),
+        origin: crate::cli::origin::of_process(&env),
+        env,
         cwd: std::env::current_dir()?,
         config: flag_value("--config").map(Into::into),
         scope: if is_given("--system") { Scope::System } else { Scope::User },

@@ -66,7 +66,9 @@ impl Man {
 /// A page in roff.
 fn page(command: clap::Command) -> anyhow::Result<Vec<u8>> {
     let mut page = Vec::new();
-    clap_mangen::Man::new(command).render(&mut page).context("cannot make the manual page")?;
+    let source = concat!("samocode ", env!("CARGO_PKG_VERSION"));
+    let man = clap_mangen::Man::new(command).source(source).manual("samocode");
+    man.render(&mut page).context("cannot make the manual page")?;
     Ok(page)
 }
 

@@ -114,6 +114,7 @@ pub(in crate::control) fn caller(root: &std::path::Path) -> Caller {
         cwd: root.to_owned(),
         config: Some(root.join(".samocode")),
         scope: Scope::User,
+        origin: crate::control::origin::Origin::Outside("a test".to_owned()),
         binary: PathBuf::from("/nowhere/samocode"),
     }
 }

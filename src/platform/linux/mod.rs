@@ -7,5 +7,6 @@ pub mod disk;
 pub mod groups;
 pub mod machine;
 pub mod memory;
+pub mod origin;
 pub mod parent;
 pub mod strays;

@@ -7,6 +7,7 @@ pub mod disk;
 pub mod groups;
 pub mod machine;
 pub mod memory;
+pub mod origin;
 pub mod parent;
 mod process;
 pub mod strays;

@@ -21,14 +21,29 @@ pub struct Mail {
     /// Whether it was written before the session began the wait that it would answer.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub early: bool,
+    /// Who gave a word that opens a gate, and from where, as the verb recorded that sent it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// Whether no verb recorded that: it opens nothing, and the agent does not get it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unvouched: bool,
 }
 
 impl Occurrence for Mail {
     const MESSAGE_ID: &str = "607d0421eb7341afb306543cd8f6120f";
 
     fn describe(&self) -> String {
-        let from = &self.from;
+        let from = match &self.by {
+            Some(by) => format!("{} ({})", self.from, one_line(by)),
+            None => self.from.clone(),
+        };
         match self.mail {
+            _ if self.unvouched => {
+                let word = self.mail.as_str();
+                format!(
+                    "ignored a message of kind '{word}' in _inbox/ that no samocode command sent, as an agent might forge it"
+                )
+            }
             Kind::Text => format!("message from {from}"),
             Kind::Answer if self.early => {
                 format!("{from} answered before the session waited; waiting for new answers")
@@ -46,6 +61,10 @@ impl Occurrence for Mail {
     }
 
     fn fold(&self, _at: Timestamp, state: &mut State) {
+        if self.unvouched {
+            state.notes.mail(self.describe());
+            return;
+        }
         if state.unseen.contains(&self.id) {
             return;
         }

@@ -21,7 +21,7 @@ const FULL: &str = r#"
 {"kind":"signal_asked","run":"r","problem":"p"}
 {"kind":"signal_taken","run":"r","line":{"timestamp":"2026-11-20 10:00:00","iteration":1,"phase":"testing","status":"waiting","summary":"s","reason":null,"needs":null,"for":"human_action"},"phase":"testing","status":"waiting","fingerprint":"f","state":{"a":1},"asked":{"answers":"f","unread":["i"]},"step":{"next":"wait","for":"human_action"}}
 {"kind":"blocked","reason":"r","needs":"investigation"}
-{"kind":"mail","id":"i","from":"human","mail":"text","early":true}
+{"kind":"mail","id":"i","from":"human","mail":"text","early":true,"by":"u on pts/3","unvouched":true}
 {"kind":"foreign_mail","file":"note.txt","kept":"file-0-note.txt","message":"file-0","problem":"p"}
 {"kind":"answered"}
 {"kind":"phase_set","phase":"planning"}

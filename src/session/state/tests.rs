@@ -96,7 +96,9 @@ impl Story {
     }
 
     fn mail_of(&mut self, id: &str, mail: Kind, early: bool) -> &mut Self {
-        self.tell(Event::Mail(event::Mail { id: id.into(), from: "human".into(), mail, early }))
+        let from = "human".into();
+        let (by, unvouched) = (None, false);
+        self.tell(Event::Mail(event::Mail { id: id.into(), from, mail, early, by, unvouched }))
     }
 
     fn at_gate() -> Self {

@@ -24,6 +24,7 @@ mod lock;
 mod mailbox;
 mod outage;
 mod place;
+mod vouchers;
 
 pub use aside::Unfit;
 pub use crash::crash_point;
@@ -38,3 +39,4 @@ pub use journal_file::{Journal, JournalError, read_journal};
 pub use lock::{Lock, LockError};
 pub use mailbox::Unread;
 pub use outage::{HeldNote, Outage, OutageNotes};
+pub use vouchers::Vouchers;

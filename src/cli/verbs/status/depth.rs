@@ -117,3 +117,52 @@ fn unit_line(unit: &UnitDetail) -> String {
     }
     parts.join(" · ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn waiting() -> Detail {
+        let folder = "/srv/projects/shop-sessions/26-11-20-jwt-login";
+        let view = json!({
+            "session": "jwt-login", "instance": "jwt-login", "project": "/srv/projects/shop",
+            "folder": folder, "worktree": "/srv/projects/shop-worktrees/26-11-20-jwt-login",
+            "branch": "jwt-login", "state": "waiting", "phase": "requirements", "iteration": 3,
+            "total_iterations": 7, "doing": null, "last_progress": "2026-11-20T17:58:00Z",
+            "since": "2026-11-20T17:59:00Z", "until": null, "reason": "2 questions asked",
+            "summary": "2 questions asked", "read": format!("{folder}/_qa.md"),
+            "needs": { "for": "qa_answers", "count": 2, "command": "samocode answer jwt-login" },
+            "cost_usd": 0.42, "unpriced_runs": 0, "notes": [],
+            "tokens": { "input": 91000, "output": 4200 }, "unit": null,
+        });
+        Detail {
+            view: serde_json::from_value(view).unwrap(),
+            unit: None,
+            task: "JWT login with httpOnly cookies, and nothing that breaks the mobile client, \
+                   which keeps its old endpoint for a release"
+                .to_owned(),
+            agent: Some("command:/srv/tools/agent --fast".to_owned()),
+            base: Some("5290082aabbccdd".to_owned()),
+            commits: Some(1),
+            questions: vec![("Q1".to_owned(), "In which header does the token travel?".to_owned())],
+        }
+    }
+
+    #[test]
+    fn one_session_fits_the_terminal_and_a_pipe_gets_all_of_it() {
+        let now = "2026-11-20T18:00:00Z".parse().unwrap();
+        for (name, width) in [
+            ("40", Some(40)),
+            ("60", Some(60)),
+            ("80", Some(80)),
+            ("120", Some(120)),
+            ("piped", None),
+        ] {
+            let text = lines(&waiting(), width, now, &TimeZone::UTC).join("\n");
+            let text = anstream::adapter::strip_str(&text).to_string();
+            insta::assert_snapshot!(name, text);
+            assert_eq!(text.matches("2 questions asked").count(), 1, "what is said once");
+        }
+    }
+}

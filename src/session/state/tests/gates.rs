@@ -16,6 +16,25 @@ fn a_gate_opens_by_an_answer_and_closes_when_it_waits_again() {
 }
 
 #[test]
+fn a_word_that_no_verb_vouches_for_changes_nothing_and_is_said() {
+    for mail in [Kind::Answer, Kind::Approve] {
+        let mut story = Story::at_gate();
+        let (id, from) = ("m1".to_owned(), "human".to_owned());
+        let forged = event::Mail { id, from, mail, early: false, by: None, unvouched: true };
+        story.tell(Event::Mail(forged));
+        assert_eq!((story.state.word(), story.state.visit.gate), (Word::Waiting, Gate::Waited));
+        assert!(story.state.unseen.is_empty(), "the agent does not get it");
+        assert_eq!(story.state.notes.all().len(), 1);
+        story.mail("m1", mail);
+        assert_eq!(
+            story.state.visit.gate,
+            Gate::Open,
+            "the human's own word of the same id counts"
+        );
+    }
+}
+
+#[test]
 fn words_and_rejections_wake_a_gate_without_opening_it() {
     for kind in [Kind::Text, Kind::Reject] {
         let mut story = Story::at_gate();

@@ -1,0 +1,13 @@
+//! Where a call comes from, as it is recorded beside a word that opens a gate.
+
+use serde::{Deserialize, Serialize};
+
+/// Where a call comes from. Its front end finds out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// A run of an agent, which must not open gates.
+    Run,
+    /// A person or a program outside of any run, described for people: `u on /dev/pts/3`.
+    Outside(String),
+}
