@@ -322,15 +322,14 @@ fn reported(finished: &Finished, facts: &Facts<'_>) -> Outcome {
         Some(Remedy::SlowDown | Remedy::Later) => Outcome::Transient { what: what() },
         Some(Remedy::Room) => Outcome::ContextFull,
         Some(Remedy::Fresh) => Outcome::Refused { why: what() },
+        Some(Remedy::Setup | Remedy::Again) => Outcome::Failed { why: what() },
         _ if facts.resumed && !told.started => Outcome::NotResumed { why: what() },
         Some(Remedy::Shrink) if at_once => Outcome::NotResumed { why: what() },
         Some(Remedy::Shrink) if told.has_reply() => Outcome::ContextFull,
         Some(Remedy::Request) if at_once && facts.rejected => Outcome::NotResumed { why: what() },
         Some(Remedy::Request) => Outcome::Rejected { why: what() },
         _ if facts.oom_kills > 0 => Outcome::OutOfMemory,
-        Some(Remedy::Setup | Remedy::Again | Remedy::Shrink) | None => {
-            Outcome::Failed { why: what() }
-        }
+        Some(Remedy::Shrink) | None => Outcome::Failed { why: what() },
     }
 }
 

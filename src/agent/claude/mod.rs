@@ -6,6 +6,7 @@ mod errors;
 mod excerpt;
 mod fields;
 mod message;
+mod permissions;
 mod result;
 mod salvage;
 pub mod summary;
@@ -16,6 +17,7 @@ use std::path::Path;
 
 use serde_json::json;
 
+use super::doctor::{About, Exam, Finding, Status};
 use super::event::Decoder;
 use super::process::MAX_ARGUMENT;
 use super::spec::{AgentSpec, Capabilities, ConversationId, Login, Program};
@@ -208,6 +210,20 @@ impl AgentSpec for Claude {
 
     fn decoder(&self, working_dir: &Path) -> Box<dyn Decoder> {
         Box::new(decode::ClaudeDecoder::new(working_dir.to_string_lossy().into_owned()))
+    }
+
+    fn check(&self, _agent: &Agent, exam: &Exam<'_>) -> Vec<Finding> {
+        let own = self.words().credentials.folder(exam.env);
+        let found = permissions::without_bypass(own.as_deref()).map(|file| {
+            let file = exam.dirs.short(&file);
+            Finding {
+                about: About::Program,
+                status: Status::Broken,
+                what: format!("{file} turns off bypassPermissions, so its calls are denied"),
+                remedy: format!("remove disableBypassPermissionsMode from {file}"),
+            }
+        });
+        found.into_iter().collect()
     }
 
     /// OAuth, or a helper that prints a key.

@@ -153,6 +153,11 @@ fn an_error_of_the_schema_is_judged_by_its_remedy() {
         (&["new_in_2027", "authentication_failed"], None, "Auth"),
     ] {
         let told = failed(names, status);
+        // An error of the account or the setup says nothing against a conversation that was to be
+        // resumed, even if it comes before the start.
+        let at_once = Told { started: false, ..told.clone() };
+        let judged = judge(&Facts { resumed: true, ..facts(&at_once, Exit::Code(1)) });
+        assert_eq!(name(&judged), outcome, "{names:?}");
         for resumed in [false, true] {
             let judged = judge(&Facts { resumed, ..facts(&told, Exit::Code(1)) });
             assert_eq!(name(&judged), outcome, "{names:?}");
