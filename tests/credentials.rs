@@ -104,7 +104,7 @@ fn an_imported_key_reaches_the_agent_and_appears_nowhere_else() {
     user.wait_until("the agent works", BOUND, || user.exists("started"));
 
     assert!(enabled.stderr.contains("saved ANTHROPIC_API_KEY, ANTHROPIC_BASE_URL"), "{enabled}");
-    assert!(!enabled.stderr.contains("this shell only"), "{enabled}");
+    assert!(!enabled.stderr.contains("only in this shell"), "{enabled}");
     let file = user.read(".config/samocode/env");
     assert!(file.contains(&format!("ANTHROPIC_API_KEY={KEY}\n")), "{file}");
     assert!(file.contains(&format!("TELEGRAM_BOT_TOKEN={BOT}\n")), "{file}");
@@ -162,10 +162,53 @@ fn a_key_that_only_the_shell_has_is_named_and_not_copied() {
     assert!(!user.exists(".config/samocode/env"));
     let doctor = project.samocode(["doctor"]).env("ANTHROPIC_API_KEY", KEY).output();
     assert_eq!(doctor.code, 1, "{doctor}");
-    assert!(doctor.stdout.contains("✗ ANTHROPIC_API_KEY is set in this shell only"), "{doctor}");
+    assert!(doctor.stdout.contains("✗ ANTHROPIC_API_KEY is set only in this shell"), "{doctor}");
     assert!(doctor.stdout.contains("--import-env"), "{doctor}");
     assert_eq!(leak(&(enabled.stdout + &enabled.stderr + &in_the_open(&session))), None);
     assert_eq!(leak(&(doctor.stdout + &doctor.stderr)), None);
+}
+
+#[test]
+fn what_decides_where_the_code_goes_is_named_imported_and_compared() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user("routes");
+    user.write_program("bin/claude", stand_in("#!/bin/bash", ""));
+    let program = user.home.join("bin/claude").display().to_string();
+    let project = user.project("shop").key("CLAUDE_PATH", &program).create();
+    let session = project.named("jwt");
+    let shell = |command: LabCommand| {
+        command
+            .env("CLAUDE_CODE_USE_BEDROCK", "1")
+            .env("AWS_PROFILE", "work")
+            .env("AWS_REGION", "eu-west-1")
+            .env("NODE_EXTRA_CA_CERTS", "/etc/ca.pem")
+    };
+
+    let enabled = shell(enable(&project, &[])).ok();
+    session.wait_for_state("blocked");
+    let named = "AWS_PROFILE, AWS_REGION, CLAUDE_CODE_USE_BEDROCK and NODE_EXTRA_CA_CERTS decide";
+    assert!(enabled.stderr.contains(named), "{enabled}");
+    assert!(enabled.stderr.contains("with --import-env"), "{enabled}");
+    assert_eq!(seen(&user, "CLAUDE_CODE_USE_BEDROCK"), None);
+    let doctor = shell(project.samocode(["doctor"])).output();
+    assert!(doctor.stdout.contains(&format!("! {named}")), "{doctor}");
+
+    let enabled = shell(enable(&project, &["--import-env"])).ok();
+    assert!(!enabled.stderr.contains("decide"), "{enabled}");
+    user.wait_until("the agent has it", BOUND, || {
+        seen(&user, "CLAUDE_CODE_USE_BEDROCK").as_deref() == Some("1")
+            && seen(&user, "NODE_EXTRA_CA_CERTS").as_deref() == Some("/etc/ca.pem")
+    });
+    session.wait_for_state("blocked");
+
+    // The manager's own environment overrides the file.
+    user.systemctl(["set-environment", "AWS_REGION=us-east-1"]).ok();
+    let doctor = shell(project.samocode(["doctor"])).output();
+    let other = "! AWS_REGION has another value in the service manager's environment → use this \
+                 shell's with: systemctl --user import-environment AWS_REGION";
+    assert!(doctor.stdout.replace("\n", " ").contains(other), "{doctor}");
+    let doctor = project.samocode(["doctor"]).output();
+    assert!(doctor.stdout.contains("units have AWS_PROFILE, AWS_REGION, CLAUDE_CODE"), "{doctor}");
 }
 
 #[test]

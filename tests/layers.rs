@@ -142,6 +142,30 @@ fn control_never_prints_or_exits_or_looks_at_its_own_process() {
     );
 }
 
+/// A setting that is shown and not used is worse than none.
+#[test]
+fn every_setting_is_used_by_something_besides_the_settings() {
+    let all = sources();
+    let settings = all.iter().find(|(path, _)| path == Path::new("config/settings.rs"));
+    let text = &settings.expect("the settings").1;
+    let body = text.split("pub struct Settings {").nth(1).and_then(|rest| rest.split('}').next());
+    let fields = body.unwrap_or_default().lines().filter_map(|line| {
+        let field = line.trim().strip_prefix("pub ")?;
+        field.split_once(':').map(|(name, _)| name.to_owned())
+    });
+    let is_used = |field: &str| {
+        let outside =
+            all.iter().filter(|(path, _)| !path.starts_with("config") && !is_of_tests(path));
+        let mut code =
+            outside.map(|(_, text)| text.split("#[cfg(test)]").next().unwrap_or_default());
+        code.any(|text| text.contains(&format!(".{field}")))
+    };
+    let fields: Vec<String> = fields.collect();
+    assert!(fields.len() > 10, "{fields:?}");
+    let unused: Vec<_> = fields.iter().filter(|field| !is_used(field)).collect();
+    assert!(unused.is_empty(), "shown by `samocode config` and used by nothing: {unused:?}");
+}
+
 fn is_of_tests(path: &Path) -> bool {
     path.iter().any(|name| name == "tests" || name == "tests.rs")
 }

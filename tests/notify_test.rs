@@ -1,14 +1,21 @@
-//! `samocode notify test`, against a fake Bot API.
+//! `samocode notify test`, and notices that cannot be sent, against a fake Bot API.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 
-use crate::lab::{self, LabUser};
+use crate::lab::{self, LabUser, secs};
 
 /// A server that answers each request with this status and body, and sends
 /// the first line of each.
 fn bot_api(status: &'static str, body: &'static str) -> (String, mpsc::Receiver<String>) {
+    bot_api_that(move || (status, body))
+}
+
+fn bot_api_that(
+    answer: impl Fn() -> (&'static str, &'static str) + Send + 'static,
+) -> (String, mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     let (send, seen) = mpsc::channel();
@@ -24,6 +31,7 @@ fn bot_api(status: &'static str, body: &'static str) -> (String, mpsc::Receiver<
                 .unwrap_or(0);
             let mut request = vec![0; length];
             let _ = reader.read_exact(&mut request);
+            let (status, body) = answer();
             let head = format!(
                 "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
                  Connection: close\r\n\r\n{body}",
@@ -57,6 +65,44 @@ fn notify_test_sends_one_message_and_says_how_it_went() {
     assert!(seen.try_recv().expect("a request").starts_with("POST /bot123:hidden/sendMessage"));
     assert!(seen.try_recv().is_err(), "one message");
     assert!(!out.stdout.contains("hidden") && !out.stderr.contains("hidden"), "{out}");
+}
+
+#[test]
+fn a_notice_that_cannot_be_sent_is_shown_and_sent_at_the_next_chance() {
+    const BUSY: &str =
+        r#"{"ok":false,"description":"Too Many Requests","parameters":{"retry_after":3600}}"#;
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user("kept");
+    let is_busy = Arc::new(AtomicBool::new(true));
+    let busy = Arc::clone(&is_busy);
+    let (url, seen) = bot_api_that(move || match busy.load(Ordering::SeqCst) {
+        true => ("429 Too Many Requests", BUSY),
+        false => ("200 OK", r#"{"ok":true}"#),
+    });
+    let project = user.project("shop").key("SAMOCODE_AGENT", "rehearsal").create();
+    user.write(".config/samocode/env", "TELEGRAM_BOT_TOKEN=123:hidden\nTELEGRAM_CHAT_ID=5\n");
+    user.write(".config/samocode/config", format!("TELEGRAM_API_URL={url}\n"));
+    let session = project.named("jwt");
+    session.enable(&["--task", "JWT login"]);
+    session.wait_to_rest("waiting", "requirements");
+
+    assert!(seen.recv_timeout(secs(20)).is_ok(), "the server that the user's file names was asked");
+    for verb in [["status", "jwt"], ["why", "jwt"]] {
+        let out = project.samocode(verb).ok().stdout;
+        assert!(out.contains("you were not notified via telegram"), "{out}");
+        assert!(out.contains("too many messages"), "{out}");
+    }
+    let doctor = project.samocode(["doctor"]).output().stdout;
+    assert!(doctor.contains("jwt: you were not notified via telegram"), "{doctor}");
+    assert!(!doctor.contains("✓ desktop"), "there is none: {doctor}");
+    let history = project.samocode(["history", "jwt"]).ok().stdout;
+    assert!(history.contains("could not notify you via telegram: waiting"), "{history}");
+
+    is_busy.store(false, Ordering::SeqCst);
+    let out = project.samocode(["notify", "test"]).ok();
+    assert!(out.stdout.contains("Sent 1 notice that could not be sent before."), "{out}");
+    let status = project.samocode(["status", "jwt"]).ok().stdout;
+    assert!(!status.contains("not notified"), "{status}");
 }
 
 #[test]

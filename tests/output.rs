@@ -78,4 +78,16 @@ fn a_closed_or_full_output_causes_no_panic() {
             assert!(output.code < 100 && !output.stderr.contains("panicked"), "{line}: {output}");
         }
     }
+    for verb in ["--help", "enable --help", "--version"] {
+        let output = user.sh(&format!("samocode {verb} >/dev/full")).output();
+        assert_eq!((output.code, output.stderr.lines().count()), (1, 1), "{verb}: {output}");
+        assert!(output.stderr.contains("No space left on device"), "{verb}: {output}");
+    }
+    // A unit that somebody masked.
+    user.run(["ln", "-sf", "/dev/null", ".config/systemd/user/samocode@masked.service"]).ok();
+    user.systemctl(["daemon-reload"]).ok();
+    let masked = project.samocode(["enable", "masked", "--task", "t"]).output();
+    assert_eq!(masked.code, 1, "{masked}");
+    let remedy = "systemctl --user unmask samocode@masked.service";
+    assert!(masked.stderr.contains(remedy) && masked.stderr.contains("is masked"), "{masked}");
 }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use rustix::process::Signal;
+
 use crate::lab::{self, LabCommand, LabUser, secs};
 
 /// A user whose project's agent is a program that stops at a gate of the test's.
@@ -256,6 +258,48 @@ fn wait_returns_on_file_changes_with_the_exit_code_of_the_state() {
     // No worker runs, whatever the hook says.
     shop.made_up("26-11-20-a", RUNNING);
     assert_eq!(shop.samocode(["wait", "a"]).output().code, 12);
+}
+
+#[test]
+fn wait_and_logs_look_once_a_second_where_nothing_can_be_watched() {
+    let Some(lab) = lab::get() else { return };
+    let limit = std::fs::read_to_string("/proc/sys/fs/inotify/max_user_instances");
+    let limit: usize = limit.expect("a limit").trim().parse().expect("a number");
+    if limit > 1024 {
+        return lab::skipped("too many inotify instances to use them all up");
+    }
+    let shop = Shop::new(lab.user_without_manager("unwatched"));
+    shop.made_up("26-11-20-a", r#""phase":"testing","state":"queued""#);
+    // Each of these takes one of the user's instances.
+    let hogs = format!(
+        "touch hog; trap 'kill $(jobs -p)' TERM; \
+         for i in $(seq {}); do tail -f hog >/dev/null 2>&1 & done; echo up; wait",
+        limit + 2
+    );
+    let mut hogs = shop.user.sh(&hogs).within(secs(120)).spawn();
+    hogs.wait_for_stdout("up", secs(60));
+    let said = "sudo sysctl fs.inotify.max_user_instances=";
+    shop.user.wait_until("the instances are used up", secs(60), || {
+        let out = shop.samocode(["wait", "a", "--timeout", "10ms"]).output();
+        assert_eq!(out.code, 124, "{out}");
+        out.stderr.contains(said)
+    });
+
+    let mut logs = shop.samocode(["logs", "-f", "a"]).spawn();
+    logs.wait_for_stderr(said, secs(20));
+    let mut wait = shop.samocode(["wait", "a"]).spawn();
+    wait.wait_for_stderr(said, secs(20));
+    shop.made_up("26-11-20-a", WAITING);
+    let out = wait.wait(secs(20));
+    assert_eq!(out.code, 10, "{out}");
+    assert_eq!(out.stderr.matches(said).count(), 1, "{out}");
+    let started = r#"{"seq":1,"at":"2026-11-20T17:00:00Z","kind":"created","name":"a","task":"Paint the fence"}"#;
+    shop.user.write(shop.sessions.join("26-11-20-a/_journal.jsonl"), format!("{started}\n"));
+    logs.wait_for_stdout("Paint the fence", secs(20));
+    logs.signal(Signal::INT);
+    assert_eq!(logs.wait(secs(20)).stderr.matches(said).count(), 1);
+    hogs.signal(Signal::TERM);
+    hogs.wait(secs(20));
 }
 
 #[test]

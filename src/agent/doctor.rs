@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use super::environment::{RunIds, secrets_in_shell};
+use super::environment::RunIds;
 use super::registry::Registry;
+use super::unseen::Unseen;
 use super::{Agent, Environment, spec};
 use crate::config::secret::is_secret;
 use crate::config::{AgentName, AgentWords, Dirs, Env, EnvFile, Settings};
@@ -16,6 +17,8 @@ pub struct Exam<'a> {
     pub registry: &'a Registry,
     /// The environment of the shell.
     pub env: &'a Env,
+    /// What the service manager passes to every unit.
+    pub units: &'a Env,
     /// The user's folders.
     pub dirs: &'a Dirs,
     /// The user's credentials file.
@@ -142,28 +145,41 @@ async fn program(exam: &Exam<'_>, agent: &Agent) -> Finding {
     }
 }
 
-/// Secrets that are set in this shell, but that no unit sees.
-fn shell_only(exam: &Exam<'_>, names: &[&AgentName]) -> Option<Finding> {
-    let secrets = secrets_in_shell(&exam.registry.vocabulary(), exam.env, exam.file);
-    if secrets.is_empty() {
-        return None;
-    }
-    let (is, them) = if secrets.len() == 1 { ("is", "it") } else { ("are", "them") };
-    let what =
-        format!("{} {is} set in this shell only: units do not see {them}", secrets.join(", "));
-    let remedy = format!(
-        "samocode enable SESSION --import-env saves {them} in {}",
-        exam.dirs.short(&exam.dirs.env_file())
-    );
+/// Variables of this shell that units do not have, or have with another value.
+fn shell_only(exam: &Exam<'_>, names: &[&AgentName]) -> Vec<Finding> {
+    let words = exam.registry.vocabulary();
+    let unseen = Unseen::of(&words, exam.env, exam.units, exam.file);
     // An agent whose only credentials these are would be refused.
     let mut specs = names.iter().filter_map(|name| exam.registry.spec(name.word()));
     let needed = specs.any(|spec| {
-        secrets.iter().any(|name| is_key(spec.words(), name))
+        unseen.secrets.iter().any(|name| is_key(spec.words(), name))
             && in_env_file(spec.words(), exam.file).is_none()
             && login(exam, spec).is_none()
     });
-    let status = if needed { Status::Broken } else { Status::Note };
-    Some(Finding::new(About::Credentials, status, what, remedy))
+    let env_file = exam.dirs.short(&exam.dirs.env_file());
+    let differences = unseen.describe(&env_file, "samocode enable SESSION --import-env");
+    let mut findings: Vec<Finding> = differences
+        .into_iter()
+        .map(|it| Finding::new(About::Credentials, Status::Note, it.what, it.remedy))
+        .collect();
+    // The credentials come first.
+    if let Some(first) = findings.first_mut().filter(|_| needed) {
+        first.status = Status::Broken;
+    }
+    findings.extend(units_only(exam));
+    findings
+}
+
+/// Variables that send the work elsewhere than what is tried by hand in this shell.
+fn units_only(exam: &Exam<'_>) -> Option<Finding> {
+    let words = exam.registry.vocabulary();
+    let of_units = exam.units.iter().filter_map(|(name, _)| name.to_str());
+    let mut names: Vec<&str> = of_units.chain(exam.file.iter().map(|(name, ..)| name)).collect();
+    names.retain(|name| words.decides_route(name) && exam.env.get(name).is_none());
+    names.sort_unstable();
+    names.dedup();
+    let what = format!("units have {}, which this shell does not set", names.join(", "));
+    (!names.is_empty()).then(|| Finding::new(About::Credentials, Status::Ok, what, ""))
 }
 
 /// The secrets among an agent's own variables are what it may log in with.
@@ -228,6 +244,7 @@ mod tests {
             let exam = Exam {
                 registry: &REGISTRY,
                 env,
+                units: &Env::default(),
                 dirs: &dirs,
                 file,
                 settings: &settings,

@@ -230,7 +230,7 @@ pub fn importable(vocabulary: &Vocabulary, env: &Env, file: &EnvFile) -> Vec<(St
         .collect()
 }
 
-fn of_families<'a>(
+pub(super) fn of_families<'a>(
     vocabulary: &'a Vocabulary,
     env: &'a Env,
 ) -> impl Iterator<Item = (&'a str, &'a str)> {

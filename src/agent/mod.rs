@@ -32,6 +32,7 @@ pub mod roles;
 pub mod run;
 pub mod spec;
 pub mod stream;
+pub mod unseen;
 pub mod version;
 
 use std::collections::BTreeMap;

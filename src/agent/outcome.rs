@@ -207,6 +207,11 @@ pub enum Outcome {
     MaxTurns,
     /// Its budget of money or tokens is used up.
     Budget,
+    /// A limit of the machine kept it from starting.
+    Exhausted {
+        /// The limit, and how to raise it.
+        why: String,
+    },
     /// The program failed before it started to work.
     WouldNotStart {
         /// Its error message.

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use super::Environment;
+use crate::platform::limits::Limit;
 
 /// Linux refuses an argument of this length, in bytes: `MAX_ARG_STRLEN`, 32 pages, with its closing
 /// NUL (execve(2)).
@@ -71,6 +72,16 @@ pub enum StartError {
         "cannot start '{0}': it could not enter its cgroup (is the unit's Delegate=yes in effect? See: samocode doctor)"
     )]
     Cgroup(String),
+    /// A limit of the machine is reached.
+    #[error("cannot start '{program}': {error}: {}", limit.remedy())]
+    Limit {
+        /// The program as it was named.
+        program: String,
+        /// The limit.
+        limit: Limit,
+        /// The error of the operating system.
+        error: io::Error,
+    },
     /// Another failure.
     #[error("cannot start '{program}': {error}")]
     Other {
@@ -235,7 +246,10 @@ fn explain(error: io::Error, program: &Path, name: String) -> StartError {
         Some(libc::ENOEXEC) => StartError::NotAProgram(name),
         Some(libc::E2BIG) => StartError::TooLong(name),
         None if error.kind() == io::ErrorKind::InvalidInput => StartError::Nul(name),
-        _ => StartError::Other { program: name, error },
+        _ => match Limit::of_start(&error) {
+            Some(limit) => StartError::Limit { program: name, limit, error },
+            None => StartError::Other { program: name, error },
+        },
     }
 }
 

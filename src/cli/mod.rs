@@ -19,6 +19,7 @@ use clap::{Args, ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, 
 use clap_complete::CompleteEnv;
 
 use crate::control::Error;
+use crate::control::error::Attempt as _;
 use crate::service::Scope;
 
 use ui::output;
@@ -79,10 +80,11 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage::answer(&error, &args),
     };
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let built = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = match built.attempt(|| "start".to_owned()) {
         Ok(runtime) => runtime,
         Err(error) => {
-            output::error(&format!("cannot start: {error}"));
+            output::failure(&error);
             return ExitCode::FAILURE;
         }
     };

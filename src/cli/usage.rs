@@ -1,6 +1,7 @@
 //! Errors for command lines that cannot be parsed: one line, with the closest valid word.
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -52,7 +53,14 @@ const OTHER_WORDS: [(&str, &str); 32] = [
 /// Prints clap's output: help unchanged, an error as one line.
 pub(super) fn answer(error: &clap::Error, args: &[OsString]) -> ExitCode {
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand || !error.use_stderr() {
-        let _ = error.print();
+        let printed = error.print().and_then(|()| std::io::stdout().flush());
+        // A reader such as head may stop early.
+        if let Err(error) = printed
+            && error.kind() != std::io::ErrorKind::BrokenPipe
+        {
+            output::error(&format!("cannot print the help: {error}"));
+            return ExitCode::FAILURE;
+        }
     } else {
         output::error(&line(error, args));
     }

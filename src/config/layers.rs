@@ -55,6 +55,11 @@ impl<'a> Layers<'a> {
                     self.warnings.push(Warning::ForProject { at, key });
                 }
                 Some(_) => {}
+                // A mistyped key may look like a variable of the agent's.
+                None if self.vocabulary.misspelt(&key).is_some() => {
+                    let near = self.vocabulary.misspelt(&key);
+                    self.warnings.push(Warning::UnknownKey { near, at, key });
+                }
                 None if self.vocabulary.owner(&key).is_some() => {
                     let env_file = self.dirs.short(&self.dirs.env_file());
                     self.warnings.push(Warning::ForEnvFile { at, key, env_file });

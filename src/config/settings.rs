@@ -135,7 +135,7 @@ pub struct Settings {
     /// `SAMOCODE_RETRY_DELAY`: the pause before a failed run is retried.
     pub retry_delay: Duration,
     /// `GIT_BRANCH_PREFIX`, without a slash at its end.
-    pub branch_prefix: Option<String>,
+    branch_prefix: Option<String>,
     /// `SAMOCODE_BUDGET_USD`, `SAMOCODE_BUDGET_TOKENS` and those for a run and a day.
     pub budgets: Budgets,
     /// `SAMOCODE_MEMORY_MAX`, as systemd takes it: bytes, `50%` or `infinity`.

@@ -48,6 +48,8 @@ pub struct Variables {
     pub names: &'static [&'static str],
     /// Prefixes of variables that everyone may see unless they are secret, such as cloud settings.
     pub shared: &'static [&'static str],
+    /// Prefixes of variables that decide where its requests go: provider, address, region, model.
+    pub routes: &'static [&'static str],
     /// Variables that locate its files; recorded in the unit.
     pub places: &'static [&'static str],
     /// Variables it sets for the programs it runs. If such an agent started samocode, they would
@@ -59,8 +61,15 @@ pub struct Variables {
 
 impl Variables {
     /// No variables: a base for struct update syntax.
-    pub const NONE: Self =
-        Self { prefixes: &[], names: &[], shared: &[], places: &[], of_parent: &[], defaults: &[] };
+    pub const NONE: Self = Self {
+        prefixes: &[],
+        names: &[],
+        shared: &[],
+        routes: &[],
+        places: &[],
+        of_parent: &[],
+        defaults: &[],
+    };
 }
 
 /// The credentials of a program, and where it keeps them.
@@ -126,7 +135,8 @@ pub enum Owner {
 const NOTICES: &[&str] = &["TELEGRAM_"];
 
 /// Variables for everyone, besides those that end in `_PROXY`.
-const EVERYONES: &[&str] = &["NODE_EXTRA_CA_CERTS"];
+const EVERYONES: &[&str] =
+    &["NODE_EXTRA_CA_CERTS", "NODE_TLS_REJECT_UNAUTHORIZED", "SSL_CERT_DIR", "SSL_CERT_FILE"];
 
 /// The declarations of all agents together.
 #[derive(Debug, Clone)]
@@ -239,6 +249,15 @@ impl Vocabulary {
             .map(|(_, name)| name)
     }
 
+    /// The known key that this is, but for a letter or two.
+    #[must_use]
+    pub fn misspelt(&self, typed: &str) -> Option<String> {
+        const MOST: usize = 2;
+        let upper = typed.to_ascii_uppercase();
+        let scored = self.names().map(|name| (strsim::damerau_levenshtein(&upper, &name), name));
+        scored.filter(|(far, _)| *far <= MOST).min().map(|(_, name)| name)
+    }
+
     /// The owner of a variable; `None` for one that belongs to no agent, notice or proxy. Only
     /// variables with an owner are read from the credentials file.
     #[must_use]
@@ -255,6 +274,13 @@ impl Vocabulary {
         } else {
             None
         }
+    }
+
+    /// Whether a variable decides where requests go: an agent's provider, or how it is reached.
+    #[must_use]
+    pub fn decides_route(&self, name: &str) -> bool {
+        self.agents.iter().any(|agent| begins_with(name, agent.variables.routes))
+            || self.owner(name) == Some(Owner::Everyone)
     }
 
     /// Whether an agent gets a variable, judged by the variable's owner alone.
@@ -304,7 +330,10 @@ impl Vocabulary {
             words.extend(begin.map(|prefix| format!("{prefix}*")));
             words.extend(variables.names.iter().map(|name| (*name).to_owned()));
         }
-        format!("{}, *_PROXY and {}", words.join(", "), EVERYONES.join(", "))
+        let (last, rest) = EVERYONES.split_last().unwrap_or((&"", &[]));
+        words.push("*_PROXY".to_owned());
+        words.extend(rest.iter().map(|name| (*name).to_owned()));
+        format!("{} and {last}", words.join(", "))
     }
 }
 

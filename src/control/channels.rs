@@ -1,6 +1,12 @@
 //! The ways to notify the human, set up from the settings.
 
-use crate::config::{Env, EnvFile, Settings};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::agent::vocabulary;
+use crate::config::{Dirs, Env, EnvFile, Flags, Project, Settings};
+use crate::notify::outbox::Due;
+use crate::notify::{Delivery, Outbox, Shelf, UnsentFolder};
 
 /// The notifiers for which there are settings, each ready to send.
 pub(crate) fn channels(
@@ -16,8 +22,35 @@ pub(crate) fn channels(
     crate::notify::from_settings(&crate::notify::Settings {
         telegram_token: settings.telegram_bot_token.clone(),
         telegram_chat: settings.telegram_chat_id.clone(),
-        telegram_api_url: look_up("TELEGRAM_API_URL"),
+        telegram_api_url: Some(settings.telegram_api_url.clone()),
         proxies: crate::notify::Proxies::from_variables(look_up),
         desktop,
     })
+}
+
+/// How long sending kept notices may take, together.
+const BOUND: Duration = Duration::from_secs(30);
+
+/// Sends all notices that could not be sent before, each through the channels of its own project.
+/// The next attempt of those that fail is left to others.
+pub(crate) async fn resend_all(
+    dirs: &Dirs,
+    env: &Env,
+    file: &EnvFile,
+    desktop: bool,
+) -> Vec<Delivery> {
+    let unsent = UnsentFolder::of(&dirs.state).all();
+    let configs: BTreeSet<_> = unsent.into_iter().map(|unsent| unsent.config).collect();
+    let mut deliveries = Vec::new();
+    for config in configs {
+        let Ok(project) = Project::read(&config, Some(&dirs.home)) else { continue };
+        let settings = Settings::load(&vocabulary(), Some(&project), env, &Flags::default());
+        let Ok(settings) = settings else { continue };
+        let channels = channels(&settings, env, file, desktop);
+        let shelf = Shelf::new(&dirs.state, &config);
+        let outbox = Outbox::new(channels.notifiers).with_shelf(shelf);
+        outbox.resend(Due::Now, |_| true);
+        deliveries.extend(outbox.drain(BOUND).await);
+    }
+    deliveries
 }

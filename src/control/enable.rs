@@ -7,9 +7,10 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::doctor::{Exam, without_credentials};
-use crate::agent::environment::{importable, secrets_in_shell};
+use crate::agent::environment::importable;
+use crate::agent::unseen::Unseen;
 use crate::agent::{REGISTRY, vocabulary};
-use crate::config::{EnvFile, Flags};
+use crate::config::{Env, EnvFile, Flags};
 use crate::git::{Plan, Start, WorktreePlan};
 use crate::session::WaitsFor;
 use crate::session::state::Word;
@@ -128,8 +129,9 @@ impl Perform for Enable {
         unit.install(manager.as_ref(), on.progress).await?;
         unit.start(manager.as_ref(), on.progress).await?;
         let waits = if became == Became::Known { Waits::of(on.caller, session)? } else { None };
-        warn_of_secrets(context)?;
-        warn_of_credentials(context, &unit)?;
+        let of_units = manager.environment().await?.into_iter().collect();
+        warn_of_unseen(context, &of_units)?;
+        warn_of_credentials(context, &unit, &of_units)?;
         tell_notes(context, session).await;
         Ok(Enabled {
             session: session.name.clone(),
@@ -159,16 +161,13 @@ fn import_env(context: &Context) -> Result<()> {
     Ok(())
 }
 
-/// Warns of credentials that are set only in the shell, where units do not see them.
-fn warn_of_secrets(context: &Context) -> Result<()> {
-    let secrets = secrets_in_shell(&vocabulary(), &context.caller.env, &context.env_file()?);
-    if !secrets.is_empty() {
-        let (are, them) = if secrets.len() == 1 { ("is", "it") } else { ("are", "them") };
-        context.warnings.add(format!(
-            "{} {are} set only in this shell, where units do not see {them}: save {them} to {} with --import-env",
-            secrets.join(", "),
-            context.dirs.short(&context.dirs.env_file())
-        ));
+/// A user's unit does not see the shell's variables.
+fn warn_of_unseen(context: &Context, of_units: &Env) -> Result<()> {
+    let file = context.env_file()?;
+    let unseen = Unseen::of(&vocabulary(), &context.caller.env, of_units, &file);
+    let env_file = context.dirs.short(&context.dirs.env_file());
+    for difference in unseen.describe(&env_file, "--import-env") {
+        context.warnings.add(format!("{}: {}", difference.what, difference.remedy));
     }
     Ok(())
 }
@@ -191,10 +190,11 @@ pub(super) async fn tell_notes(context: &Context, session: &Session) {
 }
 
 /// Without credentials the first run is refused, and the session paused until somebody logs in.
-fn warn_of_credentials(context: &Context, unit: &UnitFiles<'_>) -> Result<()> {
+fn warn_of_credentials(context: &Context, unit: &UnitFiles<'_>, of_units: &Env) -> Result<()> {
     let exam = Exam {
         registry: &REGISTRY,
         env: &unit.env,
+        units: of_units,
         dirs: &context.dirs,
         file: &context.env_file()?,
         settings: &unit.settings,

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::AgentError;
+use crate::platform::limits::Limit;
 use crate::platform::privilege::StaysLow;
 use crate::session::mail::MailError;
 use crate::session::names::BadName;
@@ -80,7 +81,9 @@ impl Error {
     pub fn of(class: Class, error: &(dyn std::error::Error + 'static)) -> Self {
         let mut text = error.to_string();
         let mut cause = error.source();
+        let mut limit = limit(error);
         while let Some(error) = cause {
+            limit = limit.or_else(|| self::limit(error));
             let cause_text = error.to_string();
             // Many errors already quote their cause.
             if !text.contains(&cause_text) {
@@ -88,7 +91,8 @@ impl Error {
             }
             cause = error.source();
         }
-        Self::new(class, text)
+        let hint = limit.map(Limit::remedy).filter(|remedy| !text.contains(remedy.as_str()));
+        Self { hint, ..Self::new(class, text) }
     }
 
     /// The message and the hint in one line.
@@ -99,6 +103,11 @@ impl Error {
             None => self.message.clone(),
         }
     }
+}
+
+/// The limit of the machine that an error of the operating system tells of.
+fn limit(error: &(dyn std::error::Error + 'static)) -> Option<Limit> {
+    error.downcast_ref::<std::io::Error>().and_then(Limit::of)
 }
 
 impl fmt::Display for Error {
@@ -118,8 +127,9 @@ pub(crate) trait Attempt<T> {
 impl<T, E: std::error::Error + 'static> Attempt<T> for std::result::Result<T, E> {
     fn attempt(self, action: impl FnOnce() -> String) -> Result<T> {
         self.map_err(|error| {
-            let cause = Error::of(Class::Unavailable, &error).message;
-            Error::unavailable(format!("cannot {}: {cause}", action()))
+            let Error { message, hint, .. } = Error::of(Class::Unavailable, &error);
+            let error = Error::unavailable(format!("cannot {}: {message}", action()));
+            Error { hint, ..error }
         })
     }
 }
@@ -178,6 +188,20 @@ mod tests {
         assert_eq!(text, r#"{"class":"usage","message":"git said: no","hint":"samocode doctor"}"#);
         assert_eq!(serde_json::from_str::<Error>(&text).unwrap(), error);
         assert_eq!(error.in_one_line(), "git said: no: samocode doctor");
+    }
+
+    #[test]
+    fn a_limit_of_the_machine_is_named_wherever_the_error_comes_from() {
+        let full = || std::io::Error::from_raw_os_error(rustix::io::Errno::NOSPC.raw_os_error());
+        let stored = StoreError { action: "write", path: "/s/_hook.json".into(), source: full() };
+        let attempted = Err::<(), _>(std::io::Error::from_raw_os_error(
+            rustix::io::Errno::MFILE.raw_os_error(),
+        ));
+        let attempted = attempted.attempt(|| "watch files".to_owned()).unwrap_err();
+        for (error, named) in [(Error::from(stored), "free some space"), (attempted, "ulimit -n")] {
+            assert!(error.hint.as_deref().is_some_and(|hint| hint.contains(named)), "{error:?}");
+            assert!(!error.message.contains(named), "{error:?}");
+        }
     }
 
     #[test]

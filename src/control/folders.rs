@@ -4,26 +4,34 @@ use std::path::Path;
 use std::time::Duration;
 
 use ::notify::event::{AccessKind, AccessMode, EventKind};
-use ::notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+use ::notify::{ErrorKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc::{Receiver, channel};
 
 use super::error::{Attempt as _, Result};
+use crate::platform::limits::Limit;
 
 /// Watches folders for changes. It also reports a change every few seconds, because some file
-/// systems, such as network ones, send no events.
+/// systems, such as network ones, send no events. If a limit of the machine allows no watching, it
+/// reports one every second instead.
 pub(crate) struct FolderWatch {
-    watcher: RecommendedWatcher,
+    /// `None` where it cannot watch.
+    watcher: Option<RecommendedWatcher>,
     changed: Receiver<()>,
+    /// Which limit keeps it from watching.
+    limit: Option<Limit>,
 }
 
 /// How long a change can go unnoticed on a file system that sends no events.
 const SLOW_LOOK: Duration = Duration::from_secs(5);
 
+/// How often to look where nothing can be watched.
+const QUICK_LOOK: Duration = Duration::from_secs(1);
+
 impl FolderWatch {
     /// Watches one folder, without its subfolders.
     ///
     /// # Errors
-    /// If it cannot be watched, for example because the user has no inotify instances left.
+    /// If it cannot be watched for another reason than a limit of the machine.
     pub(crate) fn new(folder: &Path) -> Result<Self> {
         Self::all([folder])
     }
@@ -40,9 +48,17 @@ impl FolderWatch {
                 // One pending event stands for all.
                 let _ = sender.try_send(());
             }
-        })
-        .attempt(|| "watch files".to_owned())?;
-        let mut all = Self { watcher, changed };
+        });
+        let mut all = match watcher {
+            Ok(watcher) => Self { watcher: Some(watcher), changed, limit: None },
+            Err(error) => {
+                let limit = limit(&error);
+                if limit.is_none() {
+                    return Err(error).attempt(|| "watch files".to_owned());
+                }
+                Self { watcher: None, changed, limit }
+            }
+        };
         folders.into_iter().try_for_each(|folder| all.add(folder))?;
         Ok(all)
     }
@@ -52,13 +68,28 @@ impl FolderWatch {
     /// # Errors
     /// As [`FolderWatch::new`].
     pub(crate) fn add(&mut self, folder: &Path) -> Result<()> {
-        self.watcher
-            .watch(folder, RecursiveMode::NonRecursive)
-            .attempt(|| format!("watch {}", folder.display()))
+        let Some(watcher) = &mut self.watcher else { return Ok(()) };
+        match watcher.watch(folder, RecursiveMode::NonRecursive) {
+            Err(error) if limit(&error).is_some() => {
+                self.limit = limit(&error);
+                self.watcher = None;
+                Ok(())
+            }
+            watched => watched.attempt(|| format!("watch {}", folder.display())),
+        }
+    }
+
+    /// What a human should know if nothing can be watched: one line, with the remedy.
+    pub(crate) fn remark(&self) -> Option<String> {
+        let remedy = self.limit?.remedy();
+        Some(format!("looking once a second, since files cannot be watched: {remedy}"))
     }
 
     /// Waits for a change, or [`SLOW_LOOK`] at most. Cancel-safe.
     pub(crate) async fn changed(&mut self) {
+        if self.watcher.is_none() {
+            return tokio::time::sleep(QUICK_LOOK).await;
+        }
         let _ = tokio::time::timeout(SLOW_LOOK, self.changed.recv()).await;
     }
 
@@ -67,6 +98,15 @@ impl FolderWatch {
         while !is_true() {
             self.changed().await;
         }
+    }
+}
+
+/// The limit of the machine that an error of the watcher tells of.
+fn limit(error: &::notify::Error) -> Option<Limit> {
+    match &error.kind {
+        ErrorKind::MaxFilesWatch => Some(Limit::Watches),
+        ErrorKind::Io(error) => Limit::of_watching(error),
+        _ => None,
     }
 }
 
@@ -96,5 +136,29 @@ mod tests {
         assert!(!is_heard(&mut watch).await, "reading woke the reader");
         std::fs::write(&file, "2").unwrap();
         assert!(is_heard(&mut watch).await);
+    }
+
+    #[test]
+    fn limits_of_the_machine_are_told_from_other_errors() {
+        let io = |errno: rustix::io::Errno| {
+            let error = std::io::Error::from_raw_os_error(errno.raw_os_error());
+            limit(&::notify::Error::io(error))
+        };
+        assert_eq!(io(rustix::io::Errno::MFILE), Some(Limit::Watchers));
+        assert_eq!(limit(&::notify::Error::new(ErrorKind::MaxFilesWatch)), Some(Limit::Watches));
+        assert_eq!(io(rustix::io::Errno::NOENT), None);
+        assert!(FolderWatch::new(Path::new("/no/such/folder")).is_err());
+    }
+
+    #[tokio::test]
+    async fn without_a_watcher_it_looks_once_a_second_and_says_so() {
+        let (_sender, changed) = channel(1);
+        let mut watch = FolderWatch { watcher: None, changed, limit: Some(Limit::Watchers) };
+        let remark = watch.remark().unwrap();
+        assert!(remark.contains("sudo sysctl fs.inotify.max_user_instances="), "{remark}");
+        watch.add(Path::new("/")).unwrap();
+        let before = std::time::Instant::now();
+        watch.changed().await;
+        assert!(before.elapsed() >= QUICK_LOOK && before.elapsed() < SLOW_LOOK);
     }
 }

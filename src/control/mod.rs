@@ -88,3 +88,8 @@ pub(crate) mod whereabouts;
 pub use context::{Answer, Caller};
 pub use error::{Class, Error, Result};
 pub use host::{Call, Host, Local, Reply, Request, call};
+
+#[cfg(test)]
+mod tests {
+    mod every_key;
+}

@@ -120,6 +120,7 @@ impl Stop {
     /// Asks the worker to stop, and waits until it has.
     async fn drain(&self, on: &Operation<'_>, session: &Session) -> Result<Drained> {
         let watch = FolderWatch::new(session.folder.path())?;
+        watch.remark().iter().for_each(|remark| (on.progress)(remark));
         let message = match request::send(session, on.caller, Kind::Stop, "") {
             Ok(message) => message,
             Err(error) => {

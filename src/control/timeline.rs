@@ -158,8 +158,8 @@ impl Chronicle {
                 self.note(entry);
             }
             Event::Mail(event::Mail { mail: Kind::Text | Kind::Nudge, .. })
-            | Event::Prepared(_)
-            | Event::Notified(_) => {}
+            | Event::Prepared(_) => {}
+            Event::Notified(event::Notified { error: None, remark: None, .. }) => {}
             _ => self.note(entry),
         }
     }

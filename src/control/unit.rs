@@ -134,6 +134,7 @@ impl Perform for Reload {
                 .hint("it will use the installed samocode when it starts"));
         }
         let watch = FolderWatch::new(session.folder.path())?;
+        watch.remark().iter().for_each(|remark| (on.progress)(remark));
         let since = session.state()?.seq;
         manager.reload(&session.instance).await?;
         let name = &session.name;

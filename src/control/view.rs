@@ -6,6 +6,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Dirs, Project};
+use crate::notify::UnsentFolder;
+use crate::notify::unsent::Unsent;
 use crate::service::{self, Active, UnitStatus};
 use crate::session::hook::Hook;
 use crate::session::mail::{Kind, Message};
@@ -179,9 +181,18 @@ impl View {
                 active: unit.active.to_string(),
                 restarts: None,
             }),
-            notes: hook.notes,
+            notes: notes(caller, session, hook.notes),
         })
     }
+}
+
+/// The hook's notes, and the notices about the session that could not be sent.
+fn notes(caller: &Caller, session: &Session, mut notes: Vec<String>) -> Vec<String> {
+    if let Ok(dirs) = Dirs::user(&caller.env) {
+        let unsent = UnsentFolder::of(&dirs.state).about(&session.instance);
+        notes.extend(unsent.iter().map(Unsent::describe));
+    }
+    notes
 }
 
 impl View {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::service;
+use crate::service::{self, Progress};
 use crate::session::Cause;
 use crate::session::journal::Event;
 use crate::session::mail::Kind;
@@ -54,7 +54,7 @@ impl Perform for Wait {
         if found.is_empty() {
             return Err(Error::usage("cannot wait: no session is named"));
         }
-        let reached = self.first(&context, &found);
+        let reached = self.first(&context, &found, on.progress);
         let reached = match self.timeout_s.map(Duration::from_secs) {
             Some(bound) => tokio::time::timeout(bound, reached).await,
             None => Ok(reached.await),
@@ -68,10 +68,16 @@ impl Perform for Wait {
 
 impl Wait {
     /// The first session to reach one of the states.
-    async fn first(&self, context: &Context, found: &[Session]) -> Result<View> {
+    async fn first(
+        &self,
+        context: &Context,
+        found: &[Session],
+        progress: Progress<'_>,
+    ) -> Result<View> {
         let (warnings, root) = (&context.warnings, &context.project.root);
         // Subscribe before looking, so that no change in between is missed.
         let mut files = FolderWatch::all(found.iter().map(|session| session.folder.path()))?;
+        files.remark().iter().for_each(|remark| progress(remark));
         let mut bus = Bus::listen(context.scope(), found, warnings).await;
         let mut units = bus.ask(warnings).await;
         loop {

@@ -86,6 +86,7 @@ pub(super) async fn watch(caller: &Caller, watch: Watch) -> Result<BoxStream<'st
     for session in &sessions {
         folders.add(session.folder.path())?;
     }
+    folders.remark().into_iter().for_each(|remark| warnings.add(remark));
     let mut bus = Bus::listen(context.scope(), &sessions, &warnings).await;
     let units = bus.ask(&warnings).await;
     let (reported, seen) = (HashMap::new(), VecDeque::new());

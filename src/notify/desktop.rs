@@ -52,6 +52,19 @@ impl Desktop {
             .join("bus")
     }
 
+    /// The result of an exchange with the bus, within the time limit.
+    async fn in_time(
+        &self,
+        exchange: impl Future<Output = Result<(), NotifyError>>,
+    ) -> Result<(), NotifyError> {
+        tokio::time::timeout(self.timeout, exchange).await.unwrap_or_else(|_| {
+            Err(NotifyError::Final(format!(
+                "desktop: the notification service did not answer within {} s",
+                self.timeout.as_secs_f64()
+            )))
+        })
+    }
+
     async fn connect(&self) -> Result<Connection, NotifyError> {
         let absent = |why: String| {
             NotifyError::Absent(format!(
@@ -69,13 +82,17 @@ impl Desktop {
             .map_err(|error| absent(error.to_string()))
     }
 
-    async fn notify(&self, notice: &Notice) -> Result<(), NotifyError> {
-        let bus = self.connect().await?;
-        let capabilities: Vec<String> = bus
-            .call_method(Some(SERVICE), PATH, Some(SERVICE), "GetCapabilities", &())
+    /// What the notification service can do.
+    async fn capabilities(bus: &Connection) -> Result<Vec<String>, NotifyError> {
+        bus.call_method(Some(SERVICE), PATH, Some(SERVICE), "GetCapabilities", &())
             .await
             .and_then(|reply| reply.body().deserialize())
-            .map_err(not_shown)?;
+            .map_err(not_shown)
+    }
+
+    async fn notify(&self, notice: &Notice) -> Result<(), NotifyError> {
+        let bus = self.connect().await?;
+        let capabilities = Self::capabilities(&bus).await?;
         let markup = capabilities.iter().any(|capability| capability == "body-markup");
         // No `desktop-entry`: with it GNOME removes the notice once its sender has left the bus.
         let hints = HashMap::from([("urgency", Variant::from(urgency(notice.kind)))]);
@@ -105,12 +122,12 @@ impl Notifier for Desktop {
     }
 
     async fn send(&self, notice: &Notice) -> Result<(), NotifyError> {
-        tokio::time::timeout(self.timeout, self.notify(notice)).await.unwrap_or_else(|_| {
-            Err(NotifyError::Final(format!(
-                "desktop: the notification service did not answer within {} s",
-                self.timeout.as_secs_f64()
-            )))
-        })
+        self.in_time(self.notify(notice)).await
+    }
+
+    async fn check(&self) -> Result<(), NotifyError> {
+        let ask = async { Self::capabilities(&self.connect().await?).await.map(drop) };
+        self.in_time(ask).await
     }
 }
 

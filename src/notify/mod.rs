@@ -1,24 +1,27 @@
 //! Notifies the human: the wording of notices, and the channels that deliver them.
 //!
-//! Delivery is not part of the work. An [`Outbox`] takes notices and sends them in the background;
-//! a notice that cannot be sent is reported and has no other effect.
+//! Delivery is not part of the work. An [`Outbox`] takes notices and sends them in the background.
+//! One that cannot be sent is reported and kept on disk ([`unsent`]) for whoever runs next.
 
 #[cfg(target_os = "linux")]
 pub mod desktop;
 pub mod notice;
 pub mod outbox;
+mod proxies;
 pub mod setup;
 pub mod telegram;
 mod text;
+pub mod unsent;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 pub use notice::{About, Notice, NoticeKind};
-pub use outbox::{Delivery, Outbox};
+pub use outbox::{Delivery, Outbox, Shelf};
+pub use proxies::Proxies;
 pub use setup::{Channels, LeftOut, Settings, TestOutcome, TestResult, from_settings, test};
-pub use telegram::Proxies;
+pub use unsent::UnsentFolder;
 
 /// A channel that reaches the human.
 #[async_trait]
@@ -31,6 +34,19 @@ pub trait Notifier: Send + Sync {
     /// # Errors
     /// Tells whether a retry can help. Never contains a secret.
     async fn send(&self, notice: &Notice) -> Result<(), NotifyError>;
+
+    /// Whether it could show a notice now, as far as that can be told without sending one.
+    ///
+    /// # Errors
+    /// Why it could not.
+    async fn check(&self) -> Result<(), NotifyError> {
+        Ok(())
+    }
+
+    /// What somebody should change although notices arrive: one line, known after sending.
+    fn remark(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Why a notice was not sent. The message is one line and ends with the remedy, if there is one.

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::session::Phase;
-use crate::session::{Needs, WaitsFor};
+use crate::session::{Needs, Phase, WaitsFor, clock, stamp};
 
 /// The event a notice reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -45,6 +45,12 @@ impl NoticeKind {
         }
     }
 
+    /// Whether it tells the session's state, so that a later one makes it void.
+    #[must_use]
+    pub const fn is_of_state(self) -> bool {
+        !matches!(self, Self::Stalled | Self::Warning | Self::Test)
+    }
+
     /// Whether nothing happens until a human has looked.
     #[must_use]
     pub const fn is_urgent(self) -> bool {
@@ -72,7 +78,7 @@ pub struct About {
 }
 
 /// A message to the human. All texts are raw: each notifier sanitizes and escapes them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notice {
     /// An id, unique among all notices.
     pub id: String,
@@ -90,12 +96,15 @@ pub struct Notice {
     pub detail: Option<String>,
     /// The command to reply or to find out more.
     pub command: Option<String>,
+    /// When it should have been sent, if it is sent much later.
+    #[serde(skip)]
+    pub late: Option<Timestamp>,
 }
 
 impl Notice {
     fn new(kind: NoticeKind, about: &About, text: String) -> Self {
         let About { id, session, project, phase } = about.clone();
-        Self { id, kind, session, project, phase, text, detail: None, command: None }
+        Self { id, kind, session, project, phase, text, detail: None, command: None, late: None }
     }
 
     /// The session is waiting. `waits_for` is the signal's `for`; `count` the number of open
@@ -217,15 +226,16 @@ impl Notice {
         self
     }
 
-    /// The project and phase, as far as known, in one line.
+    /// The project and phase, and since when it is overdue, as far as known, in one line.
     pub(crate) fn place(&self) -> String {
+        let late = self.late.map(|since| {
+            let since = since.to_zoned(clock::local_zone());
+            format!("sent late: since {}", stamp::log(&since))
+        });
         let project = super::text::tame_line(&self.project);
-        match (project.is_empty(), self.phase) {
-            (false, Some(phase)) => format!("{project} · {phase}"),
-            (false, None) => project,
-            (true, Some(phase)) => phase.to_string(),
-            (true, None) => String::new(),
-        }
+        let parts = [Some(project), self.phase.map(|phase| phase.to_string()), late];
+        let parts: Vec<String> = parts.into_iter().flatten().filter(|it| !it.is_empty()).collect();
+        parts.join(" · ")
     }
 }
 

@@ -1,29 +1,32 @@
 //! The outbox: sends notices in the background, with retries, and never holds up the work.
 
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
+use jiff::Timestamp;
 use tokio::task::JoinHandle;
 
+use super::unsent::{Claim, Unsent, UnsentFolder};
 use super::{Notice, NoticeKind, Notifier, NotifyError};
 
 /// When to retry after a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retry {
-    /// The pause before the second attempt; each later one is four times as long.
+    /// The pause before the second attempt; each later one is three times as long.
     pub pause: Duration,
     /// The most attempts per notice.
     pub tries: u32,
-    /// The longest delay accepted from a server. If it asks for more there is no retry: asking too
-    /// early only prolongs the ban.
+    /// The longest delay accepted from a server. If it asks for more, a later process sends the
+    /// notice: asking too early only prolongs the ban.
     pub longest: Duration,
 }
 
 impl Default for Retry {
     fn default() -> Self {
-        Self { pause: Duration::from_secs(1), tries: 3, longest: Duration::from_secs(30) }
+        Self { pause: Duration::from_secs(1), tries: 4, longest: Duration::from_secs(30) }
     }
 }
 
@@ -35,7 +38,7 @@ impl Retry {
         if tries >= self.tries {
             return None;
         }
-        let own = self.pause.saturating_mul(4_u32.saturating_pow(tries.saturating_sub(1)));
+        let own = self.pause.saturating_mul(3_u32.saturating_pow(tries.saturating_sub(1)));
         match after {
             Some(asked) if *asked > self.longest => None,
             Some(asked) => Some(own.max(*asked)),
@@ -49,6 +52,8 @@ impl Retry {
 pub struct Delivery {
     /// The id of the notice.
     pub notice: String,
+    /// The session it is about.
+    pub session: String,
     /// The event the notice reports.
     pub kind: NoticeKind,
     /// The name of the notifier.
@@ -57,12 +62,68 @@ pub struct Delivery {
     pub tries: u32,
     /// The error of the last attempt, if all failed.
     pub result: Result<(), NotifyError>,
+    /// What somebody should change although it arrived.
+    pub remark: Option<String>,
+}
+
+/// Where a project's notices are kept until they are sent.
+#[derive(Debug, Clone)]
+pub struct Shelf {
+    folder: UnsentFolder,
+    config: PathBuf,
+}
+
+impl Shelf {
+    /// The shelf in a user's state folder, for the project with this file.
+    #[must_use]
+    pub fn new(state: &Path, config: &Path) -> Self {
+        Self { folder: UnsentFolder::of(state), config: config.to_owned() }
+    }
+
+    /// The project's notices that have not been sent, oldest first.
+    #[must_use]
+    pub fn unsent(&self) -> Vec<Unsent> {
+        let mut all = self.folder.all();
+        all.retain(|unsent| unsent.config == self.config);
+        all
+    }
+
+    fn keep(&self, notice: &Notice, by: &str) -> Option<Claim> {
+        let unsent = Unsent {
+            notice: notice.clone(),
+            by: by.to_owned(),
+            config: self.config.clone(),
+            since: Timestamp::now(),
+            tries: 0,
+            error: None,
+            not_before: None,
+        };
+        let kept = self.folder.keep(unsent);
+        kept.inspect_err(|error| tracing::warn!("the notice is not kept on disk: {error}")).ok()
+    }
+}
+
+/// The interval of [`Due::Seldom`].
+const SELDOM: Duration = Duration::from_secs(60);
+
+/// Which of the kept notices are sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Due {
+    /// Those whose pause is over, looked for at most once a minute.
+    Seldom,
+    /// Those whose pause is over.
+    AsAsked,
+    /// All: a human has seen that it works now.
+    Now,
 }
 
 /// Sends notices in the background, through each notifier independently.
 pub struct Outbox {
     notifiers: Vec<Arc<dyn Notifier>>,
     retry: Retry,
+    shelf: Option<Shelf>,
+    /// When kept notices were last looked for.
+    looked: Mutex<Option<Instant>>,
     pending: Mutex<Vec<Pending>>,
 }
 
@@ -82,31 +143,72 @@ impl Outbox {
     /// An outbox with other pauses between attempts.
     #[must_use]
     pub fn with_retry(notifiers: Vec<Arc<dyn Notifier>>, retry: Retry) -> Self {
-        Self { notifiers, retry, pending: Mutex::default() }
+        Self { notifiers, retry, shelf: None, looked: Mutex::default(), pending: Mutex::default() }
+    }
+
+    /// The same, with notices kept on disk until they are sent.
+    #[must_use]
+    pub fn with_shelf(self, shelf: Shelf) -> Self {
+        Self { shelf: Some(shelf), ..self }
     }
 
     /// Accepts a notice and returns at once. Two notices posted in quick succession may arrive in
     /// either order. Call it inside the tokio runtime.
     pub fn post(&self, notice: Notice) {
-        let notice = Arc::new(notice);
-        let retry = self.retry;
         let started = self.notifiers.iter().map(|notifier| {
-            let so_far = Arc::new(Mutex::new(Delivery {
-                notice: notice.id.clone(),
-                kind: notice.kind,
-                notifier: notifier.name(),
-                tries: 0,
-                result: Err(NotifyError::Final("no attempt has finished".to_owned())),
-            }));
-            let (notifier, notice) = (Arc::clone(notifier), Arc::clone(&notice));
-            let report = Arc::clone(&so_far);
-            let task = tokio::spawn(async move {
-                deliver(notifier.as_ref(), &notice, retry, &report).await;
-                locked(&report).clone()
-            });
-            Pending { task, so_far }
+            let shelf = self.shelf.as_ref();
+            let claim = shelf.and_then(|shelf| shelf.keep(&notice, notifier.name()));
+            self.start(notifier, notice.clone(), claim)
         });
+        let started: Vec<Pending> = started.collect();
         locked(&self.pending).extend(started);
+    }
+
+    /// Sends notices that earlier processes of the project could not send. Those that `is_wanted`
+    /// no longer are dropped.
+    pub fn resend(&self, due: Due, is_wanted: impl Fn(&Notice) -> bool) {
+        let Some(shelf) = &self.shelf else { return };
+        let last = locked(&self.looked).replace(Instant::now());
+        if due == Due::Seldom && last.is_some_and(|last| last.elapsed() < SELDOM) {
+            *locked(&self.looked) = last;
+            return;
+        }
+        let now = Timestamp::now();
+        for notifier in &self.notifiers {
+            let is_due = |unsent: &Unsent| {
+                unsent.by == notifier.name()
+                    && unsent.config == shelf.config
+                    && (due == Due::Now || unsent.not_before.is_none_or(|at| at <= now))
+            };
+            for claim in shelf.folder.take(is_due) {
+                if is_wanted(&claim.unsent.notice) {
+                    let started = self.start(notifier, claim.notice(now), Some(claim));
+                    locked(&self.pending).push(started);
+                } else {
+                    claim.done();
+                }
+            }
+        }
+    }
+
+    /// Starts sending in the background.
+    fn start(&self, notifier: &Arc<dyn Notifier>, notice: Notice, claim: Option<Claim>) -> Pending {
+        let retry = self.retry;
+        let so_far = Arc::new(Mutex::new(Delivery {
+            notice: notice.id.clone(),
+            session: notice.session.clone(),
+            kind: notice.kind,
+            notifier: notifier.name(),
+            tries: 0,
+            result: Err(NotifyError::Final("no attempt has finished".to_owned())),
+            remark: None,
+        }));
+        let (notifier, report) = (Arc::clone(notifier), Arc::clone(&so_far));
+        let task = tokio::spawn(async move {
+            deliver(notifier.as_ref(), &notice, retry, claim, &report).await;
+            locked(&report).clone()
+        });
+        Pending { task, so_far }
     }
 
     /// The deliveries that finished since the last call, without waiting.
@@ -147,21 +249,37 @@ impl Outbox {
 impl Pending {
     fn unfinished(&self, why: &str) -> Delivery {
         let mut delivery = locked(&self.so_far).clone();
-        if let Err(last) = &delivery.result {
-            delivery.result = Err(NotifyError::Final(format!("{why}: {last}")));
-        }
+        let reason = |last: &dyn std::fmt::Display| format!("{why}: {last}");
+        delivery.result = match delivery.result {
+            Err(NotifyError::Retryable { reason: last, after }) => {
+                Err(NotifyError::Retryable { reason: reason(&last), after })
+            }
+            Err(last) => Err(NotifyError::Final(reason(&last))),
+            Ok(()) => Ok(()),
+        };
         delivery
     }
 }
 
-async fn deliver(notifier: &dyn Notifier, notice: &Notice, retry: Retry, report: &Mutex<Delivery>) {
+async fn deliver(
+    notifier: &dyn Notifier,
+    notice: &Notice,
+    retry: Retry,
+    mut claim: Option<Claim>,
+    report: &Mutex<Delivery>,
+) {
     for tries in 1..=retry.tries.max(1) {
         let result = notifier.send(notice).await;
         let pause = result.as_ref().err().and_then(|error| retry.pause_after(tries, error));
+        match (&result, &mut claim) {
+            (Err(error), Some(claim)) if !error.is_quiet() => claim.failed(error),
+            _ => claim.take().into_iter().for_each(Claim::done),
+        }
         {
             let mut report = locked(report);
             report.tries = tries;
             report.result = result;
+            report.remark = notifier.remark();
         }
         match pause {
             Some(pause) => tokio::time::sleep(pause).await,
@@ -175,161 +293,4 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use async_trait::async_trait;
-    use std::collections::VecDeque;
-    use std::time::Instant;
-    use tokio::sync::Notify;
-
-    /// Answers from a script; hangs after the last answer.
-    struct Scripted {
-        name: &'static str,
-        answers: Mutex<VecDeque<Result<(), NotifyError>>>,
-        asked: Notify,
-    }
-
-    impl Scripted {
-        fn new<const N: usize>(
-            name: &'static str,
-            answers: [Result<(), NotifyError>; N],
-        ) -> Arc<Self> {
-            Arc::new(Self { name, answers: Mutex::new(answers.into()), asked: Notify::new() })
-        }
-    }
-
-    #[async_trait]
-    impl Notifier for Scripted {
-        fn name(&self) -> &'static str {
-            self.name
-        }
-        async fn send(&self, _: &Notice) -> Result<(), NotifyError> {
-            self.asked.notify_one();
-            let answer = locked(&self.answers).pop_front();
-            match answer {
-                Some(answer) => answer,
-                None => std::future::pending().await,
-            }
-        }
-    }
-
-    /// Panics at once.
-    struct Broken;
-
-    #[async_trait]
-    impl Notifier for Broken {
-        fn name(&self) -> &'static str {
-            "broken"
-        }
-        async fn send(&self, _: &Notice) -> Result<(), NotifyError> {
-            panic!("on purpose")
-        }
-    }
-
-    const QUICK: Retry =
-        Retry { pause: Duration::from_millis(1), tries: 3, longest: Duration::from_millis(50) };
-    const LONG: Duration = Duration::from_secs(60);
-
-    fn busy(after: Option<Duration>) -> NotifyError {
-        NotifyError::Retryable { reason: "busy".to_owned(), after }
-    }
-
-    fn refused() -> NotifyError {
-        NotifyError::Final("refused".to_owned())
-    }
-
-    fn notice() -> Notice {
-        Notice::test("n1", "")
-    }
-
-    #[test]
-    fn pauses_are_one_and_four_seconds_then_it_gives_up() {
-        let retry = Retry::default();
-        assert_eq!(retry.pause_after(1, &busy(None)), Some(Duration::from_secs(1)));
-        assert_eq!(retry.pause_after(2, &busy(None)), Some(Duration::from_secs(4)));
-        assert_eq!(retry.pause_after(3, &busy(None)), None);
-        assert_eq!(retry.pause_after(1, &refused()), None);
-        assert_eq!(retry.pause_after(1, &NotifyError::Absent(String::new())), None);
-    }
-
-    #[test]
-    fn a_server_may_ask_for_up_to_thirty_seconds() {
-        let retry = Retry::default();
-        let asks = |s| busy(Some(Duration::from_secs(s)));
-        assert_eq!(retry.pause_after(1, &asks(30)), Some(Duration::from_secs(30)));
-        assert_eq!(retry.pause_after(1, &asks(31)), None);
-        assert_eq!(retry.pause_after(2, &asks(0)), Some(Duration::from_secs(4)));
-    }
-
-    #[tokio::test]
-    async fn a_temporary_failure_is_retried_and_a_final_one_is_not() {
-        let late = Scripted::new("late", [Err(busy(None)), Err(busy(None)), Ok(())]);
-        let never = Scripted::new("never", [Err(refused()), Ok(())]);
-        let outbox = Outbox::with_retry(vec![late, never], QUICK);
-        outbox.post(notice());
-        let mut got = outbox.drain(LONG).await;
-        got.sort_by_key(|d| d.notifier);
-        assert_eq!((got[0].notifier, got[0].tries, &got[0].result), ("late", 3, &Ok(())));
-        assert_eq!((got[1].tries, &got[1].result), (1, &Err(refused())));
-        assert_eq!(got[0].notice, "n1");
-        assert!(outbox.drain(LONG).await.is_empty(), "a result is returned once");
-    }
-
-    #[tokio::test]
-    async fn the_third_failure_is_the_last() {
-        let busy_always = [(); 5].map(|()| Err(busy(None)));
-        let outbox = Outbox::with_retry(vec![Scripted::new("busy", busy_always)], QUICK);
-        outbox.post(notice());
-        let got = outbox.drain(LONG).await;
-        assert_eq!((got[0].tries, &got[0].result), (3, &Err(busy(None))));
-    }
-
-    #[tokio::test]
-    async fn waiting_at_the_end_is_bounded_and_keeps_the_last_error() {
-        let hangs = Scripted::new("hangs", [Err(busy(None))]);
-        let fine = Scripted::new("fine", [Ok(())]);
-        let outbox = Outbox::with_retry(vec![hangs, fine], QUICK);
-        outbox.post(notice());
-        let before = Instant::now();
-        let got = outbox.drain(Duration::from_millis(50)).await;
-        assert!(before.elapsed() < Duration::from_secs(10));
-        let text = got[0].result.as_ref().map_err(ToString::to_string);
-        assert_eq!(text, Err("gave up after 0.1 s: busy".to_owned()));
-        assert_eq!(got[1].result, Ok(()), "one that hangs does not hold up the other");
-    }
-
-    #[tokio::test]
-    async fn posting_returns_before_anything_is_sent() {
-        let hangs = Scripted::new("hangs", []);
-        let outbox = Outbox::new(vec![hangs.clone()]);
-        outbox.post(notice());
-        assert!(outbox.settled().is_empty());
-        hangs.asked.notified().await;
-        assert!(outbox.settled().is_empty());
-    }
-
-    #[tokio::test]
-    async fn settled_results_come_without_waiting() {
-        let fine = Scripted::new("fine", [Ok(())]);
-        let outbox = Outbox::new(vec![fine.clone()]);
-        outbox.post(notice());
-        fine.asked.notified().await;
-        let mut got = outbox.settled();
-        while got.is_empty() {
-            tokio::task::yield_now().await;
-            got = outbox.settled();
-        }
-        assert_eq!(got[0].result, Ok(()));
-        assert!(outbox.settled().is_empty());
-    }
-
-    #[tokio::test]
-    async fn a_notifier_that_breaks_is_a_failed_delivery_only() {
-        let outbox =
-            Outbox::with_retry(vec![Arc::new(Broken), Scripted::new("fine", [Ok(())])], QUICK);
-        outbox.post(notice());
-        let got = outbox.drain(LONG).await;
-        assert!(got[0].result.is_err());
-        assert_eq!(got[1].result, Ok(()));
-    }
-}
+mod tests;

@@ -6,14 +6,15 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reqwest::{Client, ClientBuilder, NoProxy, Proxy, Response, Url, redirect};
+use reqwest::{Client, ClientBuilder, Response, Url, redirect};
 use serde::{Deserialize, Serialize};
 
 use super::text::{clip, escape_within, tame_block, tame_line, utf16_len};
-use super::{Notice, Notifier, NotifyError};
+use super::{Notice, Notifier, NotifyError, Proxies};
 use crate::config::Secret;
 
 /// The default address of the Bot API.
@@ -32,70 +33,12 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// Time limit for connecting.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The proxies to use. Nothing is read from the environment behind the caller's back.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Proxies {
-    /// For `http://` addresses. May contain a password, as may `https`.
-    pub http: Option<Secret>,
-    /// For `https://` addresses, which the Bot API uses.
-    pub https: Option<Secret>,
-    /// Hosts to reach directly, separated by commas.
-    pub none_for: Option<String>,
-}
-
-impl Proxies {
-    /// Reads the usual variables (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`, lower case
-    /// first) through `look_up`; an empty value means no proxy.
-    pub fn from_variables(look_up: impl Fn(&str) -> Option<String>) -> Self {
-        let first = |names: &[&str]| {
-            names.iter().find_map(|name| look_up(name).filter(|value| !value.trim().is_empty()))
-        };
-        let secret = |names: &[&str]| first(names).map(|value| Secret::new(&value));
-        Self {
-            http: secret(&["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"]),
-            https: secret(&["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]),
-            none_for: first(&["no_proxy", "NO_PROXY"]),
-        }
-    }
-
-    /// Adds the proxy for addresses of this scheme. Redirects are not followed, so no other scheme
-    /// is needed.
-    fn apply(&self, builder: ClientBuilder, scheme: &str) -> Result<ClientBuilder, NotifyError> {
-        let (url, key) = match scheme {
-            "https" => (&self.https, "HTTPS_PROXY"),
-            _ => (&self.http, "HTTP_PROXY"),
-        };
-        let Some(url) = url else { return Ok(builder) };
-        // An unknown scheme would only show up as a failed connection.
-        let usable = match url.expose().split_once("://") {
-            Some((scheme, _)) => matches!(scheme.to_ascii_lowercase().as_str(), "http" | "https"),
-            None => true,
-        };
-        let proxy = usable.then(|| Proxy::all(url.expose()).ok()).flatten().ok_or_else(|| {
-            NotifyError::Final(format!(
-                "Telegram: {key} or ALL_PROXY is not a usable proxy; \
-                 write http://HOST:PORT"
-            ))
-        })?;
-        let none_for = self.none_for.as_deref().and_then(NoProxy::from_string);
-        Ok(builder.proxy(proxy.no_proxy(none_for)))
-    }
-}
-
-impl fmt::Debug for Proxies {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Proxies")
-            .field("http", &self.http)
-            .field("https", &self.https)
-            .field("none_for", &self.none_for)
-            .finish()
-    }
-}
-
 /// Sends notices to one Telegram chat.
 pub struct Telegram {
     token: Secret,
     chat: String,
+    /// The number that a group got when it became a supergroup.
+    moved: Mutex<Option<i64>>,
     base: Url,
     proxies: Proxies,
     timeout: Duration,
@@ -137,7 +80,8 @@ impl Telegram {
                     "Telegram: TELEGRAM_API_URL is not an address; write it like {API_URL}"
                 ))
             })?;
-        Ok(Self { token, chat: chat.to_owned(), base, proxies, timeout: TIMEOUT })
+        let (chat, moved) = (chat.to_owned(), Mutex::default());
+        Ok(Self { token, chat, moved, base, proxies, timeout: TIMEOUT })
     }
 
     /// Replaces the time limit of one attempt.
@@ -239,8 +183,27 @@ impl Telegram {
         clip(&tame_line(&text), 200)
     }
 
+    /// Sends a message to one chat.
+    async fn send_to(&self, chat: &str, notice: &Notice) -> Result<Answered, NotifyError> {
+        let message = Message {
+            chat_id: chat,
+            text: compose(notice),
+            parse_mode: "HTML",
+            disable_web_page_preview: true,
+        };
+        let request = self.client()?.post(self.endpoint()).json(&message);
+        let response = request.send().await.map_err(|error| self.failed(error))?;
+        let status = response.status().as_u16();
+        let body = read_some(response).await.map_err(|error| self.failed(error))?;
+        self.judge(status, &body)
+    }
+
+    fn moved_to(&self) -> Option<i64> {
+        *self.moved.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Interprets an answer: status and body become success or a reason.
-    fn judge(&self, status: u16, body: &[u8]) -> Result<(), NotifyError> {
+    fn judge(&self, status: u16, body: &[u8]) -> Result<Answered, NotifyError> {
         let answer = serde_json::from_slice::<Answer>(body).ok();
         let parameters = answer.as_ref().and_then(|answer| answer.parameters.as_ref());
         let said = match answer.as_ref().and_then(|answer| answer.description.as_deref()) {
@@ -250,7 +213,7 @@ impl Telegram {
         let ok = answer.as_ref().is_some_and(|answer| answer.ok);
         let host = self.host();
         Err(match status {
-            200 if ok => return Ok(()),
+            200 if ok => return Ok(Answered::Sent),
             429 => NotifyError::Retryable {
                 reason: format!("Telegram: too many messages ({said})"),
                 after: parameters.and_then(|p| p.retry_after).map(Duration::from_secs),
@@ -263,9 +226,7 @@ impl Telegram {
                 "Telegram rejected the bot's token ({said}); check TELEGRAM_BOT_TOKEN"
             )),
             400 => match parameters.and_then(|p| p.migrate_to_chat_id) {
-                Some(id) => NotifyError::Final(format!(
-                    "Telegram: the group has a new number; set TELEGRAM_CHAT_ID={id}"
-                )),
+                Some(id) => return Ok(Answered::Moved(id)),
                 None => NotifyError::Final(format!(
                     "Telegram rejected the message ({said}); check TELEGRAM_CHAT_ID, \
                      and write to the bot once so that it may answer"
@@ -296,18 +257,38 @@ impl Notifier for Telegram {
     }
 
     async fn send(&self, notice: &Notice) -> Result<(), NotifyError> {
-        let message = Message {
-            chat_id: &self.chat,
-            text: compose(notice),
-            parse_mode: "HTML",
-            disable_web_page_preview: true,
-        };
-        let request = self.client()?.post(self.endpoint()).json(&message);
-        let response = request.send().await.map_err(|error| self.failed(error))?;
-        let status = response.status().as_u16();
-        let body = read_some(response).await.map_err(|error| self.failed(error))?;
-        self.judge(status, &body)
+        let known = self.moved_to().map(|id| id.to_string());
+        let chat = known.as_deref().unwrap_or(&self.chat);
+        let Answered::Moved(id) = self.send_to(chat, notice).await? else { return Ok(()) };
+        *self.moved.lock().unwrap_or_else(PoisonError::into_inner) = Some(id);
+        // The phone is where it is read.
+        let detail = [notice.detail.clone(), self.remark()].into_iter().flatten();
+        let detail = Some(detail.collect::<Vec<_>>().join("\n\n"));
+        match self.send_to(&id.to_string(), &Notice { detail, ..notice.clone() }).await? {
+            Answered::Sent => Ok(()),
+            Answered::Moved(_) => Err(NotifyError::Final(format!(
+                "Telegram: the group has a new number, and that has another; \
+                 set TELEGRAM_CHAT_ID={id} and try again"
+            ))),
+        }
     }
+
+    fn remark(&self) -> Option<String> {
+        self.moved_to().map(|id| {
+            format!(
+                "the Telegram group has a new number and messages go there; \
+                 set TELEGRAM_CHAT_ID={id} in place of {}",
+                self.chat
+            )
+        })
+    }
+}
+
+/// What an answer says of a message that was not refused.
+enum Answered {
+    Sent,
+    /// The chat is now this one; the message was not sent.
+    Moved(i64),
 }
 
 #[derive(Serialize)]

@@ -1,8 +1,9 @@
 //! Everything that differs between operating systems. Each has a folder, behind the same names:
 //! [`cgroup`], [`strays`], [`awake`], [`beneath`], [`machine`], [`memory`], [`origin`], [`disk`], [`groups`] and
-//! [`parent`]; and [`privilege`] and [`child`], which all have in common. Nothing here knows about
+//! [`parent`]; and [`limits`], [`privilege`] and [`child`], which all have in common. Nothing here knows about
 //! sessions.
 
+pub mod limits;
 pub mod privilege;
 
 #[cfg(target_os = "linux")]

@@ -65,6 +65,14 @@ pub enum Error {
         /// The command that gets permission.
         hint: &'static str,
     },
+    /// Somebody masked the unit, so that nothing starts it.
+    #[error("cannot {what}: the unit is masked; allow it again with: {command}")]
+    Masked {
+        /// The attempt, as in "start samocode@a.service".
+        what: String,
+        /// The command that unmasks it.
+        command: String,
+    },
     /// A call to the manager failed.
     #[error("cannot {what}: {source}")]
     Call {

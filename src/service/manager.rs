@@ -45,6 +45,12 @@ pub trait ServiceManager: Send + Sync {
     /// [`Error::Call`].
     async fn registry(&self) -> Result<Box<dyn Registry>, Error>;
 
+    /// The variables that the manager passes to every unit.
+    ///
+    /// # Errors
+    /// [`Error::Call`].
+    async fn environment(&self) -> Result<Vec<(String, String)>, Error>;
+
     /// Whether units survive the user's logout. Always true in system scope.
     ///
     /// # Errors

@@ -10,6 +10,8 @@ pub struct Notes {
     preparation: Vec<String>,
     /// Files in the inbox that were no messages, since the last signal.
     mail: Vec<String>,
+    /// What should be changed about a channel of notices, and which.
+    channels: Vec<(String, String)>,
     /// What was in the place of the session's files and is set aside, since the last signal.
     files: Vec<String>,
 }
@@ -30,22 +32,30 @@ impl Notes {
         add(&mut self.files, note);
     }
 
+    /// Replaces the remark about a channel of notices.
+    pub(in crate::session) fn notified(&mut self, by: &str, remark: Option<&str>) {
+        self.channels.retain(|(channel, _)| channel != by);
+        self.channels.extend(remark.map(|remark| (by.to_owned(), remark.to_owned())));
+    }
+
     /// Forgets what the agent has heard of.
     pub(in crate::session) fn signalled(&mut self) {
         self.mail.clear();
         self.files.clear();
     }
 
-    /// The remarks about the worktree.
+    /// Those that the agent should know.
     #[must_use]
-    pub fn preparation(&self) -> &[String] {
-        &self.preparation
+    pub fn for_agent(&self) -> Vec<String> {
+        self.preparation.iter().chain(&self.mail).chain(&self.files).cloned().collect()
     }
 
-    /// All remarks, for `status` and the next prompt.
+    /// All remarks, for people.
     #[must_use]
     pub fn all(&self) -> Vec<String> {
-        self.preparation.iter().chain(&self.mail).chain(&self.files).cloned().collect()
+        let mut all = self.for_agent();
+        all.extend(self.channels.iter().map(|(_, remark)| remark.clone()));
+        all
     }
 }
 

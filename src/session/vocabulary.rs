@@ -123,6 +123,8 @@ words! {
         Network = "network",
         /// The day's budget is spent.
         Budget = "budget",
+        /// A limit of the machine is reached, such as that of processes.
+        Machine = "machine",
     }
 }
 

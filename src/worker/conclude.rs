@@ -46,7 +46,7 @@ impl Worker<'_> {
             detail,
             failure: !has_signal && !hands_over && failure,
             endless: !has_signal && rules::is_endless(&ended.outcome),
-            resumable: plan.resumes && rules::resumable(&ended.outcome),
+            resumable: plan.resumes && rules::resumable(&ended.outcome, plan.resume),
             context_window: ended.told.finished.as_ref().and_then(|end| end.context_window),
             cost: self.cost(&ended),
         });

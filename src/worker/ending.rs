@@ -26,6 +26,7 @@ impl Worker<'_> {
     /// is found by the check, and the worker asks for a new start.
     pub(super) async fn rest(&mut self) -> Result<Exit, Trouble> {
         self.end_outage()?;
+        self.slot = None;
         self.tell_human();
         self.note_last_deliveries().await?;
         if let (Standing::Done, Some(spool)) = (&self.writer.state().standing, &self.setup.spool)

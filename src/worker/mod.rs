@@ -70,13 +70,6 @@ use writer::Writer;
 /// How long to keep trying for a lock that is held.
 const LOCK_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Time limit for the last notification when there is nothing else left to do.
-const LAST_WORD: Duration = Duration::from_secs(45);
-
-/// Interval of inbox checks during the last notification: an answer must not wait for a slow
-/// server.
-const LAST_LOOK: Duration = Duration::from_secs(1);
-
 /// Everything a worker needs: its session, settings and environment.
 #[derive(Debug)]
 pub struct Setup {
@@ -256,7 +249,7 @@ impl<'a> Worker<'a> {
         lock: &Lock,
     ) -> Result<Self, Trouble> {
         let writer = Writer::open(setup.folder.clone(), setup.instance.clone(), lock)?;
-        let outbox = Outbox::new(setup.channels.notifiers.clone());
+        let outbox = Outbox::new(setup.channels.notifiers.clone()).with_shelf(setup.shelf());
         let redactor = redactor(&setup.env, &setup.env_file);
         let env_file = setup.env_file.clone();
         let slot = None;

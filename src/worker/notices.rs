@@ -1,10 +1,12 @@
 //! Notifications to the human, and the unit's status line.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::notify::{About, Delivery, Notice, NoticeKind};
+use crate::notify::outbox::Due;
+use crate::notify::{About, Delivery, Notice, NoticeKind, Shelf};
 use crate::service::{Reader, quoted};
 use crate::session::describe::quiet;
 use crate::session::event;
@@ -13,7 +15,21 @@ use crate::session::state::{Standing, State};
 use crate::session::store::{Document, Folder};
 use crate::session::{WaitsFor, clock, dollars};
 
-use super::{LAST_LOOK, LAST_WORD, Trouble, Worker};
+use super::{Setup, Trouble, Worker};
+
+/// Time limit for the last notification when there is nothing else left to do.
+const LAST_WORD: Duration = Duration::from_secs(45);
+
+/// Interval of inbox checks during the last notification: an answer must not wait for a slow
+/// server.
+const LAST_LOOK: Duration = Duration::from_secs(1);
+
+impl Setup {
+    /// Where notices are kept until they are sent.
+    pub(super) fn shelf(&self) -> Shelf {
+        Shelf::new(&self.state_dir, &self.project.config)
+    }
+}
 
 impl Worker<'_> {
     /// Sends a notification if the session's state needs one and none was sent yet.
@@ -84,16 +100,24 @@ impl Worker<'_> {
         }
     }
 
-    /// Journals the notifications sent since the last call.
+    /// Journals the notifications sent since the last call, and sends those that an earlier process
+    /// of the project could not send.
     pub(super) fn note_deliveries(&mut self) -> Result<(), Trouble> {
+        self.resend(Due::Seldom);
         let settled = self.outbox.settled();
         self.note(settled)
+    }
+
+    fn resend(&self, due: Due) {
+        let (state, own) = (self.writer.state(), &self.setup.instance);
+        self.outbox.resend(due, |notice| notice.session != *own || still_holds(state, notice.kind));
     }
 
     /// Gives pending notifications a limited time and journals the results. They hold nothing up:
     /// if mail arrives or the worker is told to stop first, the next worker sends them again if
     /// they still apply.
     pub(super) async fn note_last_deliveries(&mut self) -> Result<(), Trouble> {
+        self.resend(Due::AsAsked);
         let settled = tokio::select! {
             settled = super::pinging(self.notify, self.outbox.drain(LAST_WORD)) => settled,
             // A shutdown does not wait for the network; the next start sends what is left.
@@ -110,14 +134,36 @@ impl Worker<'_> {
             if delivery.result.as_ref().is_err_and(crate::notify::NotifyError::is_quiet) {
                 continue;
             }
+            if delivery.session != self.setup.instance {
+                let how = match &delivery.result {
+                    Ok(()) => "sent",
+                    Err(_) => "could not be sent again",
+                };
+                tracing::info!("a late notice about {} {how}", delivery.session);
+                continue;
+            }
             self.writer.record(Event::Notified(event::Notified {
                 what: delivery.kind.as_str().to_owned(),
-                standing: !matches!(delivery.kind, NoticeKind::Stalled | NoticeKind::Warning),
+                standing: delivery.kind.is_of_state(),
                 by: delivery.notifier.to_owned(),
                 error: delivery.result.err().map(|error| error.to_string()),
+                remark: delivery.remark,
             }))?;
         }
         Ok(())
+    }
+}
+
+/// Whether a notice that could not be sent before still tells how the session stands.
+const fn still_holds(state: &State, kind: NoticeKind) -> bool {
+    match kind {
+        NoticeKind::Waiting => matches!(state.standing, Standing::Waiting { .. }),
+        NoticeKind::Blocked => matches!(state.standing, Standing::Blocked { .. }),
+        NoticeKind::Paused => matches!(state.standing, Standing::Paused { .. }),
+        NoticeKind::Done => matches!(state.standing, Standing::Done),
+        NoticeKind::Failed => matches!(state.standing, Standing::GaveUp),
+        NoticeKind::Stalled | NoticeKind::Test => false,
+        NoticeKind::Warning => true,
     }
 }
 

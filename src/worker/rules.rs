@@ -33,7 +33,7 @@ pub(super) enum Rule {
 /// | finished | asks for the signal, once per iteration | same | if there is still no signal |
 /// | limit | within 30 s of the reset time, each session at a different moment | same | no |
 /// | limit without a reset time, throttled | after 15 min | same | separately: the third in a row blocks |
-/// | transient | after a pause that doubles from 5 s to 10 min | same | no |
+/// | transient, a limit of the machine | after a pause that doubles from 5 s to 10 min | same | no |
 /// | auth | every 10 min, and within seconds of a new login | same | no |
 /// | interrupted | at the next start | same | no |
 /// | killed, timed out, stalled, max turns, failed, rejected, budget (of a run) | after the retry delay | same | yes |
@@ -53,6 +53,12 @@ pub(super) fn rule(outcome: &Outcome, attempt: u32, refusals: u32, now: Timestam
         Outcome::Transient { what } => Rule::Pause(Box::new(Event::Paused(event::Paused {
             cause: Cause::Network,
             detail: what.clone(),
+            until: after((5_i64 << attempt.saturating_sub(1).min(8)).min(600)),
+            quiet: attempt > 1,
+        }))),
+        Outcome::Exhausted { why } => Rule::Pause(Box::new(Event::Paused(event::Paused {
+            cause: Cause::Machine,
+            detail: why.clone(),
             until: after((5_i64 << attempt.saturating_sub(1).min(8)).min(600)),
             quiet: attempt > 1,
         }))),
@@ -89,8 +95,9 @@ pub(super) const fn is_endless(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::Throttled { .. } | Outcome::Limit { resets_at: None, .. })
 }
 
-/// Whether the next run can resume the conversation.
-pub(super) const fn resumable(outcome: &Outcome) -> bool {
+/// Whether the next run can resume the conversation. `resumed` tells whether this run did: one that
+/// never started has begun none.
+pub(super) const fn resumable(outcome: &Outcome, resumed: bool) -> bool {
     !matches!(
         outcome,
         Outcome::ContextFull
@@ -98,7 +105,7 @@ pub(super) const fn resumable(outcome: &Outcome) -> bool {
             | Outcome::Refused { .. }
             | Outcome::OutOfMemory
             | Outcome::WouldNotStart { .. }
-    )
+    ) && (resumed || !matches!(outcome, Outcome::Exhausted { .. }))
 }
 
 /// The outcome in one word, as used in the journal.
@@ -120,7 +127,7 @@ pub(super) const fn word(outcome: &Outcome) -> RunOutcome {
         Outcome::Interrupted => RunOutcome::Interrupted,
         Outcome::MaxTurns => RunOutcome::MaxTurns,
         Outcome::Budget => RunOutcome::Budget,
-        Outcome::WouldNotStart { .. } => RunOutcome::WouldNotStart,
+        Outcome::Exhausted { .. } | Outcome::WouldNotStart { .. } => RunOutcome::WouldNotStart,
         Outcome::Failed { .. } => RunOutcome::Failed,
     }
 }
@@ -135,6 +142,7 @@ pub(super) fn detail(outcome: &Outcome) -> Option<String> {
         Outcome::NotResumed { why }
         | Outcome::Refused { why }
         | Outcome::Rejected { why }
+        | Outcome::Exhausted { why }
         | Outcome::WouldNotStart { why }
         | Outcome::Failed { why } => why.clone(),
         Outcome::Killed { signal } => format!("the agent was killed by signal {signal}"),
@@ -160,6 +168,18 @@ mod tests {
             },
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn a_limit_of_the_machine_pauses_the_session_and_fails_nothing() {
+        let outcome = Outcome::Exhausted { why: "the limit of processes is reached".into() };
+        let Rule::Pause(event) = rule(&outcome, 1, 0, Timestamp::UNIX_EPOCH) else {
+            panic!("it counts as a failure")
+        };
+        let Event::Paused(paused) = *event else { panic!("{event:?}") };
+        assert_eq!((paused.cause, paused.until.unwrap().as_second()), (Cause::Machine, 5));
+        assert!(paused.detail.contains("limit of processes"));
+        assert!(resumable(&outcome, true) && !resumable(&outcome, false));
     }
 
     #[test]
@@ -206,7 +226,7 @@ mod tests {
             (Outcome::Failed { why: why() }, true),
             (Outcome::Throttled { what: why() }, true),
         ] {
-            assert_eq!(resumable(&outcome), resumes, "{outcome:?}");
+            assert_eq!(resumable(&outcome, false), resumes, "{outcome:?}");
             assert_eq!(detail(&outcome).as_deref(), Some("why"));
         }
     }

@@ -21,7 +21,7 @@ impl Worker<'_> {
         let now = clock::local_now();
         let mail = self.unseen_mail();
         let interrupted = interrupted(state);
-        let notes = state.notes.all();
+        let notes = state.notes.for_agent();
         let restored = state.machine.damage().map(Restored::describe);
         let input = PromptInput {
             session: &session,

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::agent::outcome::{Facts, Told};
+use crate::agent::process::StartError;
 use crate::agent::run::{GRACE, Run, Setting, TERM_GRACE};
 use crate::agent::{self, Agent, Outcome};
 use crate::config::settings::Inhibit;
@@ -89,7 +90,12 @@ impl<'w, 'a> RunUnderWay<'w, 'a> {
             Ok(process) => process,
             Err(error) => {
                 let counted = cgroup.map(RunCgroup::end).unwrap_or_default();
-                let ended = Ended::would_not_start(error.to_string());
+                let ended = match error {
+                    StartError::Limit { .. } => {
+                        Box::new(Ended::with(Outcome::Exhausted { why: error.to_string() }))
+                    }
+                    _ => Ended::would_not_start(error.to_string()),
+                };
                 return Ok(Err(Box::new(Ended { counted, ..*ended })));
             }
         };

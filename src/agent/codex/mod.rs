@@ -10,6 +10,7 @@ pub const WORDS: AgentWords = AgentWords {
     keys: &[],
     variables: Variables {
         prefixes: &["OPENAI_", "CODEX_"],
+        routes: &["OPENAI_"],
         places: &["CODEX_HOME"],
         ..Variables::NONE
     },

@@ -13,6 +13,7 @@ pub const WORDS: AgentWords = AgentWords {
         names: &["GOOGLE_API_KEY"],
         // Those of Google's cloud, which Claude Code needs for Vertex.
         shared: &["GOOGLE_"],
+        routes: &["GOOGLE_"],
         ..Variables::NONE
     },
     credentials: Credentials {

@@ -344,6 +344,7 @@ async fn doctor_finds_its_program_its_credentials_and_what_its_spec_adds() {
         let exam = Exam {
             registry: &TOYS,
             env,
+            units: &Env::default(),
             dirs: &dirs,
             file: &file,
             settings: &settings,

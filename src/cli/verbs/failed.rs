@@ -12,7 +12,8 @@ use crate::agent::vocabulary;
 use crate::config::{Dirs, Env, EnvFile, Flags, Project, Settings};
 use crate::control::channels::channels;
 use crate::control::{Error, whereabouts};
-use crate::notify::{About, Delivery, Notice, NotifyError, Outbox};
+use crate::notify::outbox::Due;
+use crate::notify::{About, Delivery, Notice, NotifyError, Outbox, Shelf};
 use crate::platform::memory;
 use crate::service::{self, Active, Reader, Scope};
 use crate::session::store::Folder;
@@ -48,7 +49,8 @@ impl Failed {
         let config = env.get("SAMOCODE_CONFIG").map(PathBuf::from);
         let recorded = service::recorded(scope, instance).ok().flatten();
         let config = config.or_else(|| recorded.as_ref().map(|known| known.config.clone()));
-        let project = config.and_then(|config| Project::read(&config, Some(&dirs.home)).ok());
+        let project =
+            config.as_ref().and_then(|config| Project::read(config, Some(&dirs.home)).ok());
         let settings = Settings::load(&vocabulary(), project.as_ref(), &env, &Flags::default())
             .or_else(|_| Settings::load(&vocabulary(), None, &env, &Flags::default()))?;
         let gone = recorded
@@ -64,7 +66,11 @@ impl Failed {
             phase: hook.as_ref().map(|hook| hook.phase),
         };
         let channels = channels(&settings, &env, &env_file, scope == Scope::User);
-        let outbox = Outbox::new(channels.notifiers);
+        let mut outbox = Outbox::new(channels.notifiers);
+        if let Some(config) = &config {
+            outbox = outbox.with_shelf(Shelf::new(&dirs.state, config));
+        }
+        outbox.resend(Due::AsAsked, |notice| notice.session != *instance);
         let reader = Reader { scope, config: None, is_root: false };
         let command = format!("samocode logs {instance}, then samocode start {instance}");
         let command = reader.pasteable(&command);

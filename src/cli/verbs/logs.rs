@@ -64,7 +64,7 @@ impl Logs {
             let Some(line) = line else { return Ok(()) };
             match line? {
                 Line::Raw { bytes } => write(&bytes)?,
-                Line::Damaged { warning } => output::note(&warning),
+                Line::Damaged { warning } | Line::Unwatched { warning } => output::note(&warning),
                 Line::UpToDate => {
                     for text in held.take().into_iter().flat_map(|(_, texts)| texts) {
                         output::line(text)?;

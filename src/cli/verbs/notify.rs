@@ -9,10 +9,11 @@ use serde::Serialize;
 use crate::agent::environment::secrets_in_shell;
 use crate::agent::vocabulary;
 use crate::config::{Dirs, Env, EnvFile, Error as ProjectError, Flags, Project, Settings};
-use crate::control::channels::channels;
+use crate::control::channels::{channels, resend_all};
 use crate::notify::{self, Notice, TestOutcome, TestResult};
 use crate::service::Scope;
 
+use super::words::count;
 use super::{Common, output};
 
 /// Test how samocode notifies you
@@ -57,13 +58,25 @@ impl Notify {
         let notice = Notice::test(&id, &host.nodename().to_string_lossy());
         let results: Vec<Tested> =
             notify::test(&channels, &notice).await.into_iter().map(Tested::of).collect();
+        let sent = results.iter().any(|tested| tested.outcome == Outcome::Sent);
+        let desktop = common.scope() == Scope::User;
+        let late = if sent { resend_all(&dirs, &env, &file, desktop).await } else { Vec::new() };
+        let late_sent = late.iter().filter(|delivery| delivery.result.is_ok()).count();
         if json {
-            output::json(&serde_json::json!({ "results": results }))?;
+            output::json(&serde_json::json!({ "results": results, "late": late_sent }))?;
         } else {
             tell(&results, &dirs.short(&dirs.env_file()));
+            if late_sent > 0 {
+                say!(
+                    "Sent {} that could not be sent before.",
+                    count(late_sent, "notice", "notices")
+                );
+            }
+        }
+        for remark in channels.notifiers.iter().filter_map(|notifier| notifier.remark()) {
+            output::note(&remark);
         }
         warn_of_shell(&env, &file, &dirs);
-        let sent = results.iter().any(|tested| tested.outcome == Outcome::Sent);
         let failed = results.iter().any(|tested| tested.outcome == Outcome::Failed);
         Ok(if sent && !failed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }

@@ -59,7 +59,25 @@ fn variables_of_the_env_file_that_nobody_gets_are_warned_of() {
     assert_eq!(
         warnings[0].to_string(),
         "/h/.config/samocode/env:2: GITHUB_TOKEN is not passed to agents: only ANTHROPIC_*, \
-         CLAUDE_*, OPENAI_*, *_PROXY and NODE_EXTRA_CA_CERTS are"
+         CLAUDE_*, OPENAI_*, *_PROXY, NODE_EXTRA_CA_CERTS, NODE_TLS_REJECT_UNAUTHORIZED, \
+         SSL_CERT_DIR and SSL_CERT_FILE are"
             .replace("/h/.config", "~/.config")
     );
+}
+
+#[test]
+fn a_key_with_a_letter_wrong_is_told_from_a_variable_of_the_agents() {
+    let words = sample::vocabulary();
+    for (typed, expected) in [
+        ("CLAUDE_TIMOUT", Some("CLAUDE_TIMEOUT")),
+        ("CLAUDE_MODLE", Some("CLAUDE_MODEL")),
+        ("CLAUDE_MAX_TURN", Some("CLAUDE_MAX_TURNS")),
+        ("TELEGRAM_CHATID", Some("TELEGRAM_CHAT_ID")),
+        ("claude_path", Some("CLAUDE_PATH")),
+        ("CLAUDE_CODE_USE_BEDROCK", None),
+        ("ANTHROPIC_API_KEY", None),
+        ("CLAUDE_CONFIG_DIR", None),
+    ] {
+        assert_eq!(words.misspelt(typed).as_deref(), expected, "{typed}");
+    }
 }

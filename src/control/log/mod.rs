@@ -65,6 +65,11 @@ pub enum Line {
         /// The bytes as the agent wrote them.
         bytes: Vec<u8>,
     },
+    /// Nothing can be watched, so new lines come late.
+    Unwatched {
+        /// Why, and how to change that.
+        warning: String,
+    },
     /// The journal is damaged.
     Damaged {
         /// Where and how.
@@ -87,7 +92,7 @@ impl Line {
                 Event::Finished(finished) => finished.is_error,
                 Event::Started { .. } | Event::Progress | Event::Usage { .. } => false,
             },
-            Self::Damaged { .. } | Self::UpToDate => false,
+            Self::Damaged { .. } | Self::Unwatched { .. } | Self::UpToDate => false,
         }
     }
 }
@@ -114,6 +119,10 @@ pub(super) async fn log(caller: &Caller, log: Log) -> Result<BoxStream<'static, 
         Source::Story(Box::new(Story::new(&session, skipped_runs(&session, log.last)?)))
     };
     let (lines, received) = channel(WAITING);
+    if let Some(warning) = following.as_ref().and_then(|following| following.watch.remark()) {
+        // There is room: it is the first.
+        let _ = lines.try_send(Ok(Line::Unwatched { warning }));
+    }
     tokio::spawn(send_all(source, following, lines));
     let next = |mut received: tokio::sync::mpsc::Receiver<_>| async move {
         received.recv().await.map(|line| (line, received))

@@ -1,5 +1,6 @@
 use super::*;
-use crate::notify::{About, Delivery, Outbox, outbox::Retry};
+use crate::notify::outbox::{Due, Retry};
+use crate::notify::{About, Delivery, Outbox, Shelf};
 use crate::session::Phase;
 use crate::session::WaitsFor;
 use axum::Router;
@@ -148,14 +149,11 @@ async fn the_outbox_sends_again_after_a_server_error() {
 #[tokio::test]
 async fn errors_that_need_a_human_are_final_and_name_the_remedy() {
     let said = |text: &str| json!({"ok": false, "description": text});
-    let moved = json!({"ok": false, "description": "Bad Request: group chat was upgraded",
-        "parameters": {"migrate_to_chat_id": -100_987}});
     for (status, body, advice) in [
         (401, said("Unauthorized"), "check TELEGRAM_BOT_TOKEN"),
         (404, said("Not Found"), "check TELEGRAM_BOT_TOKEN"),
         (404, json!("nothing here"), "check TELEGRAM_API_URL"),
         (400, said("Bad Request: chat not found"), "check TELEGRAM_CHAT_ID"),
-        (400, moved, "set TELEGRAM_CHAT_ID=-100987"),
         (403, said("Forbidden: bot was blocked by the user"), "unblock it"),
         (302, json!({}), "check TELEGRAM_API_URL"),
         (200, said("no"), "check TELEGRAM_API_URL"),
@@ -167,6 +165,73 @@ async fn errors_that_need_a_human_are_final_and_name_the_remedy() {
         assert!(error.to_string().contains(advice), "{status}: {error}");
         assert_eq!(server.seen().len(), 1, "a redirect must not be followed");
     }
+}
+
+#[tokio::test]
+async fn a_group_that_moved_gets_its_messages_under_its_new_number_and_says_so() {
+    let moved = json!({"ok": false, "description": "Bad Request: group chat was upgraded",
+        "parameters": {"migrate_to_chat_id": -100_987}});
+    let server = Server::answering(400, moved.clone()).await;
+    let telegram = server.telegram();
+    assert_eq!(telegram.remark(), None);
+    telegram.send(&notice("Why?")).await.unwrap();
+    telegram.send(&notice("Why?")).await.unwrap();
+    let remark = telegram.remark().unwrap();
+    assert!(remark.contains("set TELEGRAM_CHAT_ID=-100987 in place of -100200"), "{remark}");
+    let seen = server.seen();
+    let chats: Vec<_> = seen.iter().map(|seen| seen.body["chat_id"].as_str().unwrap()).collect();
+    assert_eq!(chats, ["-100200", "-100987", "-100987"]);
+    let text = seen[1].body["text"].as_str().unwrap();
+    assert!(text.contains("Why?\n\nthe Telegram group has a new number"), "{text}");
+
+    let server = Server::new(vec![(400, moved.to_string()), (400, moved.to_string())]).await;
+    let error = error_of(&server.telegram()).await;
+    assert!(matches!(error, NotifyError::Final(_)), "{error:?}");
+    assert_eq!(server.seen().len(), 2, "it is followed once");
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_for_a_few_seconds_gets_the_message_all_the_same() {
+    let away = || (503, String::new());
+    let server = Server::new(vec![away(), away(), away()]).await;
+    let retry = Retry { pause: Duration::from_millis(1), ..Retry::default() };
+    let outbox = Outbox::with_retry(vec![Arc::new(server.telegram())], retry);
+    outbox.post(notice(""));
+    let got = outbox.drain(Duration::from_secs(60)).await;
+    assert_eq!((got[0].tries, &got[0].result), (4, &Ok(())));
+}
+
+#[tokio::test]
+async fn what_a_server_puts_off_is_kept_and_sent_by_whoever_runs_next() {
+    let state = tempfile::tempdir().unwrap();
+    let shelf = || Shelf::new(state.path(), std::path::Path::new("/p/.samocode"));
+    let put_off = json!({"ok": false, "description": "Too Many Requests",
+        "parameters": {"retry_after": 3600}});
+    let server = Server::answering(429, put_off).await;
+    let outbox = |shelf| Outbox::new(vec![Arc::new(server.telegram()) as _]).with_shelf(shelf);
+    let first = outbox(shelf());
+    first.post(notice(""));
+    let got = first.drain(Duration::from_secs(60)).await;
+    assert_eq!((got[0].tries, got[0].result.is_err()), (1, true));
+    let unsent = shelf().unsent();
+    assert_eq!(unsent.len(), 1, "{unsent:?}");
+    assert!(unsent[0].describe().contains("too many messages"), "{}", unsent[0].describe());
+
+    // Another project's channels may be others, and the server has asked for time.
+    let other = Shelf::new(state.path(), std::path::Path::new("/q/.samocode"));
+    let next = outbox(other);
+    next.resend(Due::Now, |_| true);
+    let next = outbox(shelf());
+    next.resend(Due::AsAsked, |_| true);
+    assert!(next.drain(Duration::from_secs(60)).await.is_empty());
+    assert_eq!(server.seen().len(), 1);
+
+    let next = outbox(shelf());
+    next.resend(Due::Now, |_| true);
+    let got = next.drain(Duration::from_secs(60)).await;
+    assert_eq!((got[0].session.as_str(), &got[0].result), ("jwt-login", &Ok(())));
+    assert_eq!(server.seen().len(), 2);
+    assert!(shelf().unsent().is_empty());
 }
 
 #[tokio::test]

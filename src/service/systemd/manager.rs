@@ -85,6 +85,15 @@ impl Systemd {
             "org.freedesktop.DBus.Error.Disconnected" | "org.freedesktop.DBus.Error.NoReply" => {
                 Error::Gone(what)
             }
+            "org.freedesktop.systemd1.UnitMasked" => {
+                // Each attempt on a unit ends in its name.
+                let unit = what.split(' ').next_back().unwrap_or_default();
+                let command = match scope {
+                    Scope::System => format!("sudo systemctl unmask {unit}"),
+                    Scope::User => format!("systemctl --user unmask {unit}"),
+                };
+                Error::Masked { what, command }
+            }
             _ => Error::Call { what, source: Box::new(error) },
         }
     }
@@ -199,6 +208,13 @@ impl ServiceManager for Systemd {
 
     async fn registry(&self) -> Result<Box<dyn Registry>, Error> {
         Ok(Box::new(UnitFolder::at(self.scope, self.unit_dir().await?)))
+    }
+
+    async fn environment(&self) -> Result<Vec<(String, String)>, Error> {
+        let all = self.manager.environment().await;
+        let all = all.map_err(self.failed("ask for the environment of units"))?;
+        let split = |line: &String| line.split_once('=').map(|(n, v)| (n.to_owned(), v.to_owned()));
+        Ok(all.iter().filter_map(split).collect())
     }
 
     async fn lingering(&self) -> Result<bool, Error> {

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::session::describe::one_line;
+use crate::session::describe::{more, one_line};
 use crate::session::mail::Kind;
 use crate::session::state::{Standing, State};
 
@@ -145,6 +145,9 @@ pub struct Notified {
     /// Why sending failed; absent if it worked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// What somebody should change although it arrived.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remark: Option<String>,
 }
 
 impl Occurrence for Notified {
@@ -153,13 +156,21 @@ impl Occurrence for Notified {
     fn describe(&self) -> String {
         let Self { what, by, .. } = self;
         match &self.error {
-            None => format!("notified you via {by}: {what}"),
+            None => {
+                let remark = self.remark.as_deref();
+                format!("notified you via {by}: {what}{}", more(remark))
+            }
             Some(error) => format!("could not notify you via {by}: {what}: {}", one_line(error)),
         }
     }
 
+    fn is_warning(&self) -> bool {
+        self.error.is_some() || self.remark.is_some()
+    }
+
     fn fold(&self, _at: Timestamp, state: &mut State) {
         state.told |= self.standing;
+        state.notes.notified(&self.by, self.remark.as_deref());
         state.unsettled = false;
     }
 }

@@ -40,7 +40,7 @@ const FULL: &str = r#"
 {"kind":"handoff_asked","run":"r","used":9}
 {"kind":"handoff_made","run":"r","state":"s"}
 {"kind":"budget_warned","text":"t"}
-{"kind":"notified","what":"w","standing":true,"by":"telegram","error":"e"}
+{"kind":"notified","what":"w","standing":true,"by":"telegram","error":"e","remark":"r"}
 "#;
 
 /// The shortest line of the kinds that have fields that may be absent.

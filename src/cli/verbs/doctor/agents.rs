@@ -48,9 +48,15 @@ pub(super) async fn look(patient: &Patient, settings: &Settings, file: &EnvFile)
         Ok(samocode) => samocode,
         Err(error) => return vec![Check::broken(AGENTS, error.to_string(), "")],
     };
+    let units = match &patient.manager {
+        Ok(manager) => manager.environment().await.unwrap_or_default(),
+        Err(_) => Vec::new(),
+    };
+    let units = units.into_iter().collect();
     let exam = Exam {
         registry: &REGISTRY,
         env: &patient.env,
+        units: &units,
         dirs: &patient.dirs,
         file,
         settings,

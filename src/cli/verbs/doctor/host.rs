@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{EnvFile, Settings};
 use crate::control::channels::channels;
+use crate::notify::{LeftOut, UnsentFolder};
 use crate::service::Scope;
 
 use super::Patient;
@@ -24,26 +25,39 @@ pub(super) fn look(patient: &Patient) -> Vec<Check> {
     checks
 }
 
-/// Checks how a human would be notified.
-pub(super) fn notices(patient: &Patient, settings: &Settings, file: &EnvFile) -> Vec<Check> {
+/// Checks how a human would be notified, and of what they were not.
+pub(super) async fn notices(patient: &Patient, settings: &Settings, file: &EnvFile) -> Vec<Check> {
     let is_user = patient.scope == Scope::User;
     let channels = channels(settings, &patient.env, file, is_user);
-    let ready = channels.notifiers.iter().map(|notifier| {
-        let what = match notifier.name() {
-            "desktop" => "desktop: shown where there is one".to_owned(),
-            name => format!("{name} is set up; try it with: samocode notify test"),
-        };
-        Check::ok(NOTICES, what)
-    });
-    let left_out = channels.left_out.iter().map(|left_out| {
-        let what = format!("{}: {}", left_out.notifier, left_out.reason);
-        if left_out.mistaken {
-            Check::broken(NOTICES, what, "")
-        } else {
-            Check::note(NOTICES, what, "")
-        }
-    });
-    left_out.chain(ready).collect()
+    let mut checks: Vec<Check> = channels.left_out.iter().map(left_out).collect();
+    for notifier in &channels.notifiers {
+        checks.push(match (notifier.check().await, notifier.name()) {
+            (Ok(()), "desktop") => Check::ok(NOTICES, "desktop: a notification service is running"),
+            (Ok(()), name) => {
+                Check::ok(NOTICES, format!("{name} is set up; try it with: samocode notify test"))
+            }
+            // It may be there later: notices are shown wherever there is a desktop then.
+            (Err(error), _) if error.is_quiet() => {
+                Check::note(NOTICES, format!("not shown now: {error}"), "")
+            }
+            (Err(error), _) => Check::broken(NOTICES, error.to_string(), ""),
+        });
+    }
+    let unsent = UnsentFolder::of(&patient.dirs.state).all();
+    checks.extend(unsent.iter().map(|unsent| {
+        let what = format!("{}: {}", unsent.notice.session, unsent.describe());
+        Check::note(NOTICES, what, "samocode notify test sends it as soon as a test gets through")
+    }));
+    checks
+}
+
+fn left_out(left_out: &LeftOut) -> Check {
+    let what = format!("{}: {}", left_out.notifier, left_out.reason);
+    if left_out.mistaken {
+        Check::broken(NOTICES, what, "")
+    } else {
+        Check::note(NOTICES, what, "")
+    }
 }
 
 /// The cgroup controllers that `MemoryMax=`, `CPUWeight=` and `TasksMax=` need.

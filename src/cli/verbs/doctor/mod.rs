@@ -150,7 +150,7 @@ impl Patient {
             (Ok(settings), Ok(file)) => {
                 checks.extend(agents::look(self, settings, file).await);
                 checks.extend(project::look(self, settings).await);
-                checks.extend(host::notices(self, settings, file));
+                checks.extend(host::notices(self, settings, file).await);
             }
             (Err(error), Ok(_)) => {
                 checks.extend(project::unreadable(self));

@@ -32,7 +32,9 @@ impl Form {
             Line::Journal { entry } => self.entry(entry).map(Some),
             Line::Agent { run, event } => self.said(run, event),
             Line::Stderr { run, text } => Ok(Some(self.stderr(run, text))),
-            Line::Raw { .. } | Line::Damaged { .. } | Line::UpToDate => Ok(None),
+            Line::Raw { .. } | Line::Damaged { .. } | Line::Unwatched { .. } | Line::UpToDate => {
+                Ok(None)
+            }
         }
     }
 

@@ -1,0 +1,335 @@
+//! Notices that have not been sent, on disk. A notice is written here before it is sent and removed
+//! once it has arrived, so that neither a dead network nor a dead process loses it. Whoever runs
+//! next for the same project sends what is left.
+//!
+//! ```text
+//! $XDG_STATE_HOME/samocode/notices/CHANNEL-ID.json     locked while somebody is sending it
+//! ```
+
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Write as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::{Notice, NotifyError};
+
+/// After this time nobody wants to hear of it any more.
+const TOO_OLD: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// The most files; the oldest are dropped first.
+const MOST: usize = 100;
+
+/// The pause after a failed attempt doubles from this, up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: SignedDuration = SignedDuration::from_secs(30);
+
+/// The longest pause between attempts of later processes.
+const LONGEST_PAUSE: SignedDuration = SignedDuration::from_hours(1);
+
+/// A notice that has not been sent, as its file holds it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unsent {
+    /// The notice.
+    pub notice: Notice,
+    /// The channel it is for.
+    pub by: String,
+    /// The project's file, whose settings configure the channel.
+    pub config: PathBuf,
+    /// When it was written.
+    pub since: Timestamp,
+    /// How often sending failed.
+    #[serde(default)]
+    pub tries: u32,
+    /// Why it failed the last time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// When to try again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Timestamp>,
+}
+
+impl Unsent {
+    /// What is not sent, and why, in one line.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let why = self.error.as_deref().unwrap_or("no attempt has finished");
+        format!(
+            "you were not notified via {} that it {}: {why}; it is sent at the next chance",
+            self.by,
+            super::text::tame_line(&self.notice.text)
+        )
+    }
+
+    fn failed(&mut self, error: &NotifyError, now: Timestamp) {
+        self.error = Some(error.to_string());
+        let own = FIRST_PAUSE * 2_i32.saturating_pow(self.tries.min(10));
+        self.tries += 1;
+        let asked = match error {
+            NotifyError::Retryable { after: Some(after), .. } => {
+                SignedDuration::try_from(*after).unwrap_or(LONGEST_PAUSE)
+            }
+            _ => SignedDuration::ZERO,
+        };
+        self.not_before = now.checked_add(own.min(LONGEST_PAUSE).max(asked)).ok();
+    }
+}
+
+/// The folder of notices that have not been sent.
+#[derive(Debug, Clone)]
+pub struct UnsentFolder(PathBuf);
+
+impl UnsentFolder {
+    /// The folder in a user's state folder.
+    #[must_use]
+    pub fn of(state: &Path) -> Self {
+        Self(state.join("notices"))
+    }
+
+    /// All of them, oldest first. What cannot be read is left out.
+    #[must_use]
+    pub fn all(&self) -> Vec<Unsent> {
+        let mut all: Vec<Unsent> = self.paths().iter().filter_map(|path| read(path)).collect();
+        all.sort_by_key(|unsent| unsent.since);
+        all
+    }
+
+    /// Those about one session, given by its instance.
+    #[must_use]
+    pub fn about(&self, session: &str) -> Vec<Unsent> {
+        let mut all = self.all();
+        all.retain(|unsent| unsent.notice.session == session);
+        all
+    }
+
+    /// Writes a notice, to be sent by the caller. If it tells the session's state, earlier ones
+    /// about that are void.
+    pub(super) fn keep(&self, unsent: Unsent) -> io::Result<Claim> {
+        fs::create_dir_all(&self.0)?;
+        self.tidy(&unsent);
+        let path = self.0.join(file_name(&unsent));
+        let lock = write(&self.0, &path, &unsent)?;
+        Ok(Claim { folder: self.0.clone(), path, unsent, lock })
+    }
+
+    /// Removes what this one replaces, what is too old, and what is too much.
+    fn tidy(&self, new: &Unsent) {
+        let mut all: Vec<(PathBuf, Unsent)> =
+            self.paths().into_iter().filter_map(|path| read(&path).map(|it| (path, it))).collect();
+        all.sort_by_key(|(_, unsent)| unsent.since);
+        let surplus = (all.len() + 1).saturating_sub(MOST);
+        for (at, (path, unsent)) in all.iter().enumerate() {
+            let is_void = unsent.by == new.by
+                && unsent.config == new.config
+                && unsent.notice.session == new.notice.session
+                && unsent.notice.kind.is_of_state()
+                && new.notice.kind.is_of_state();
+            let is_old = new.since.duration_since(unsent.since) > TOO_OLD;
+            if is_void || is_old || at < surplus {
+                if !is_void {
+                    tracing::warn!(
+                        "dropped a notice that could not be sent: {}",
+                        unsent.describe()
+                    );
+                }
+                let _ = fs::remove_file(path);
+            }
+        }
+    }
+
+    /// Takes the notices that `is_wanted`, unless another process is sending them.
+    pub(super) fn take(&self, is_wanted: impl Fn(&Unsent) -> bool) -> Vec<Claim> {
+        self.paths().into_iter().filter_map(|path| self.claim(path, &is_wanted)).collect()
+    }
+
+    fn claim(&self, path: PathBuf, is_wanted: impl Fn(&Unsent) -> bool) -> Option<Claim> {
+        if !is_wanted(&read(&path)?) {
+            return None;
+        }
+        let lock = File::open(&path).ok()?;
+        match lock.try_lock() {
+            Ok(()) | Err(TryLockError::Error(_)) => {}
+            Err(TryLockError::WouldBlock) => return None,
+        }
+        // It may have been sent or rewritten before the lock was taken.
+        let unsent = read(&path).filter(|_| is_at(&lock, &path))?;
+        Some(Claim { folder: self.0.clone(), path, unsent, lock })
+    }
+
+    fn paths(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(&self.0).into_iter().flatten().filter_map(Result::ok);
+        let paths = entries.map(|entry| entry.path());
+        paths.filter(|path| path.extension().is_some_and(|end| end == "json")).collect()
+    }
+}
+
+/// A notice that this process is sending: its file is locked.
+#[derive(Debug)]
+pub(super) struct Claim {
+    folder: PathBuf,
+    path: PathBuf,
+    pub(super) unsent: Unsent,
+    lock: File,
+}
+
+impl Claim {
+    /// It has arrived, or nobody wants it any more.
+    pub(super) fn done(self) {
+        if is_at(&self.lock, &self.path)
+            && let Err(error) = fs::remove_file(&self.path)
+        {
+            tracing::warn!("cannot remove {}: {error}", self.path.display());
+        }
+    }
+
+    /// An attempt failed.
+    pub(super) fn failed(&mut self, error: &NotifyError) {
+        // Somebody removed it: a later notice has replaced it.
+        if !is_at(&self.lock, &self.path) {
+            return;
+        }
+        self.unsent.failed(error, Timestamp::now());
+        match write(&self.folder, &self.path, &self.unsent) {
+            Ok(lock) => self.lock = lock,
+            Err(error) => tracing::warn!("cannot write {}: {error}", self.path.display()),
+        }
+    }
+
+    /// The notice, marked as late if it is.
+    pub(super) fn notice(&self, now: Timestamp) -> Notice {
+        const LATE: Duration = Duration::from_secs(60);
+        let mut notice = self.unsent.notice.clone();
+        let age = now.duration_since(self.unsent.since);
+        if age > SignedDuration::try_from(LATE).unwrap_or_default() {
+            notice.late = Some(self.unsent.since);
+        }
+        notice
+    }
+}
+
+/// Whether the open file is the one at the path.
+fn is_at(file: &File, path: &Path) -> bool {
+    let (Ok(open), Ok(there)) = (file.metadata(), fs::symlink_metadata(path)) else { return false };
+    (open.dev(), open.ino()) == (there.dev(), there.ino())
+}
+
+/// Writes and locks the file, before anybody else can see it.
+fn write(folder: &Path, path: &Path, unsent: &Unsent) -> io::Result<File> {
+    let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(folder)?;
+    file.write_all(&serde_json::to_vec(unsent)?)?;
+    file.as_file().sync_all()?;
+    // Where there are no locks, a notice may arrive twice.
+    let _ = file.as_file().try_lock();
+    file.persist(path).map_err(|error| error.error)
+}
+
+fn read(path: &Path) -> Option<Unsent> {
+    serde_json::from_slice(&fs::read(path).ok()?).ok()
+}
+
+fn file_name(unsent: &Unsent) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' };
+    let name: String = unsent.notice.id.chars().map(plain).take(150).collect();
+    format!("{}-{name}.json", unsent.by)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::notify::About;
+
+    fn unsent(session: &str, notice: fn(&About) -> Notice, second: i64) -> Unsent {
+        let about = About {
+            id: format!("{session}/{second}"),
+            session: session.to_owned(),
+            ..About::default()
+        };
+        Unsent {
+            notice: notice(&about),
+            by: "telegram".to_owned(),
+            config: "/p/.samocode".into(),
+            since: Timestamp::from_second(second).unwrap(),
+            tries: 0,
+            error: None,
+            not_before: None,
+        }
+    }
+
+    fn waiting(about: &About) -> Notice {
+        Notice::waiting(about, None, None, None, "samocode answer x")
+    }
+
+    fn warning(about: &About) -> Notice {
+        Notice::warning(about, "look", None)
+    }
+
+    fn sessions(folder: &UnsentFolder) -> Vec<String> {
+        folder.all().into_iter().map(|unsent| unsent.notice.id).collect()
+    }
+
+    #[test]
+    fn a_notice_is_there_until_it_is_done_and_one_process_at_a_time_has_it() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = UnsentFolder::of(root.path());
+        let mut claim = folder.keep(unsent("a", waiting, 1)).unwrap();
+        assert!(folder.take(|_| true).is_empty(), "its sender is at it");
+        claim.failed(&NotifyError::retryable("busy"));
+        assert!(folder.take(|_| true).is_empty(), "still");
+        drop(claim);
+
+        let mut taken = folder.take(|_| true);
+        let claim = taken.pop().unwrap();
+        assert_eq!((claim.unsent.tries, claim.unsent.error.as_deref()), (1, Some("busy")));
+        assert!(folder.take(|_| true).is_empty());
+        assert!(folder.about("a")[0].describe().contains("busy"));
+        claim.done();
+        assert!(folder.all().is_empty());
+    }
+
+    #[test]
+    fn a_later_notice_of_the_same_session_replaces_the_earlier_and_a_warning_does_not() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = UnsentFolder::of(root.path());
+        let mut first = folder.keep(unsent("a", waiting, 1)).unwrap();
+        for (session, notice) in
+            [("b", waiting as fn(&About) -> Notice), ("a", warning), ("a", waiting)]
+        {
+            folder.keep(unsent(session, notice, sessions(&folder).len() as i64 + 1)).unwrap();
+        }
+        assert_eq!(sessions(&folder), ["b/2", "a/3", "a/4"]);
+        first.failed(&NotifyError::retryable("busy"));
+        first.done();
+        assert_eq!(sessions(&folder), ["b/2", "a/3", "a/4"], "it does not come back");
+    }
+
+    #[test]
+    fn what_is_too_old_or_too_much_is_dropped() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = UnsentFolder::of(root.path());
+        for second in 0..=MOST as i64 {
+            folder.keep(unsent("a", warning, second)).unwrap();
+        }
+        let all = sessions(&folder);
+        assert_eq!((all.len(), all[0].as_str()), (MOST, "a/1"));
+        folder.keep(unsent("a", warning, TOO_OLD.as_secs() + 50)).unwrap();
+        assert_eq!(sessions(&folder)[0], "a/50");
+    }
+
+    #[test]
+    fn a_server_that_asks_for_time_gets_it_and_others_get_longer_each_time() {
+        let now = Timestamp::from_second(1000).unwrap();
+        let mut one = unsent("a", waiting, 1);
+        let pause = |one: &Unsent| one.not_before.unwrap().duration_since(now).as_secs();
+        let mut pauses = Vec::new();
+        for _ in 0..9 {
+            one.failed(&NotifyError::Final("no".to_owned()), now);
+            pauses.push(pause(&one));
+        }
+        assert_eq!(pauses, [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]);
+        let after = Some(Duration::from_secs(7200));
+        one.failed(&NotifyError::Retryable { reason: "busy".to_owned(), after }, now);
+        assert_eq!(pause(&one), 7200);
+    }
+}

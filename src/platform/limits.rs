@@ -1,0 +1,140 @@
+//! The limits of a machine that a program can run into. The operating system's own words name none
+//! of them: "Too many open files" may mean any of three.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use rustix::io::Errno;
+
+/// A resource that is used up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// Open files of this process.
+    Files,
+    /// Open files of the whole machine.
+    FilesOfMachine,
+    /// Processes and threads of the user or the unit.
+    Processes,
+    /// Memory.
+    Memory,
+    /// Space on the disk.
+    Disk,
+    /// Space that the user may fill.
+    Quota,
+    /// Files that the user may watch at once.
+    Watches,
+    /// Programs of the user that may watch files at once.
+    Watchers,
+}
+
+impl Limit {
+    /// The limit that an error of a file operation tells of.
+    #[must_use]
+    pub fn of(error: &io::Error) -> Option<Self> {
+        Some(match Errno::from_raw_os_error(error.raw_os_error()?) {
+            Errno::MFILE => Self::Files,
+            Errno::NFILE => Self::FilesOfMachine,
+            Errno::NOMEM => Self::Memory,
+            Errno::NOSPC => Self::Disk,
+            Errno::DQUOT => Self::Quota,
+            _ => return None,
+        })
+    }
+
+    /// The same for an error of starting a process.
+    #[must_use]
+    pub fn of_start(error: &io::Error) -> Option<Self> {
+        let is_again = error.raw_os_error() == Some(Errno::AGAIN.raw_os_error());
+        if is_again { Some(Self::Processes) } else { Self::of(error) }
+    }
+
+    /// The same for an error of watching files.
+    #[must_use]
+    pub fn of_watching(error: &io::Error) -> Option<Self> {
+        match Self::of(error)? {
+            // The same error for two limits: if this process may open files, it is the other.
+            Self::Files if fs::File::open("/dev/null").is_ok() => Some(Self::Watchers),
+            Self::Disk => Some(Self::Watches),
+            other => Some(other),
+        }
+    }
+
+    /// The name of the limit with its present value, and how to raise it: one line.
+    #[must_use]
+    pub fn remedy(self) -> String {
+        match self {
+            Self::Files => {
+                let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+                let limit = limit.map_or_else(String::new, |limit| format!(" ({limit})"));
+                format!(
+                    "this process has reached its limit of open files{limit}: raise it with ulimit -n, for a unit with LimitNOFILE="
+                )
+            }
+            Self::FilesOfMachine => {
+                raise("the machine has reached its limit of open files", "fs.file-max", 1 << 20)
+            }
+            Self::Processes => {
+                let limit = rustix::process::getrlimit(rustix::process::Resource::Nproc).current;
+                let limit = limit.map_or_else(String::new, |limit| format!(" ({limit})"));
+                format!(
+                    "the limit of processes is reached: end some, or raise SAMOCODE_TASKS_MAX, which is TasksMax= of the unit, or ulimit -u{limit}"
+                )
+            }
+            Self::Memory => {
+                "memory is used up: end some programs, or lower SAMOCODE_MAX_RUNNING".to_owned()
+            }
+            Self::Disk => "the disk is full: free some space".to_owned(),
+            Self::Quota => {
+                "your disk quota is used up: free some space, or have it raised".to_owned()
+            }
+            Self::Watches => raise(
+                "the limit of watched files is reached",
+                "fs.inotify.max_user_watches",
+                524_288,
+            ),
+            Self::Watchers => raise(
+                "the limit of programs that watch files is reached",
+                "fs.inotify.max_user_instances",
+                512,
+            ),
+        }
+    }
+}
+
+/// A limit that sysctl sets: its value now, and the command that raises it.
+fn raise(what: &str, key: &str, least: u64) -> String {
+    let path = Path::new("/proc/sys").join(key.replace('.', "/"));
+    let now = fs::read_to_string(path).ok().and_then(|text| text.trim().parse::<u64>().ok());
+    let more = now.map_or(least, |now| now.saturating_mul(4).max(least));
+    let now = now.map_or_else(String::new, |now| format!(" = {now}"));
+    format!("{what} ({key}{now}): raise it with: sudo sysctl {key}={more}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_error_that_tells_of_a_limit_names_it_and_others_name_none() {
+        let error = |errno: Errno| io::Error::from_raw_os_error(errno.raw_os_error());
+        for (errno, named) in [
+            (Errno::MFILE, "ulimit -n"),
+            (Errno::NFILE, "sudo sysctl fs.file-max="),
+            (Errno::NOMEM, "SAMOCODE_MAX_RUNNING"),
+            (Errno::NOSPC, "free some space"),
+            (Errno::DQUOT, "quota"),
+        ] {
+            let remedy = Limit::of(&error(errno)).map(Limit::remedy).unwrap_or_default();
+            assert!(remedy.contains(named) && !remedy.contains('\n'), "{errno}: {remedy}");
+        }
+        assert_eq!(Limit::of(&error(Errno::NOENT)), None);
+        assert_eq!(Limit::of(&error(Errno::AGAIN)), None, "it may be anything");
+        assert_eq!(Limit::of_start(&error(Errno::AGAIN)), Some(Limit::Processes));
+        assert!(Limit::Processes.remedy().contains("SAMOCODE_TASKS_MAX"));
+        assert_eq!(Limit::of_watching(&error(Errno::MFILE)), Some(Limit::Watchers));
+        assert_eq!(Limit::of_watching(&error(Errno::NOSPC)), Some(Limit::Watches));
+        let remedy = Limit::Watchers.remedy();
+        assert!(remedy.contains("sudo sysctl fs.inotify.max_user_instances="), "{remedy}");
+    }
+}
