@@ -327,6 +327,8 @@ install_all() {
 
 uninstall_all() {
     local file units user=${XDG_CONFIG_HOME:-${HOME:-/root}/.config}/systemd/user found=false
+    name_running --user
+    name_running --system
     for file in "$program" "$bash_completion" "$zsh_completion" "$fish_completion" \
         "$doc/LICENSE" "$doc/README.md" "$doc/CHANGELOG.md"; do
         if [[ -e $file ]]; then
@@ -348,7 +350,21 @@ uninstall_all() {
         compgen -G "$units/samocode*" >/dev/null || continue
         list_units "$units"
     done
-    say "sessions, worktrees, branches and ~/.config/samocode were not touched"
+    say "sessions, worktrees and branches were not touched; nor were these folders:"
+    for file in "${XDG_CONFIG_HOME:-${HOME:-/root}/.config}/samocode" \
+        "${XDG_STATE_HOME:-${HOME:-/root}/.local/state}/samocode" \
+        "${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/samocode"; do
+        [[ ! -d $file ]] || echo "  $file"
+    done
+}
+
+# Says which sessions run: without the program they cannot restart.
+name_running() {
+    local running
+    running=$(systemctl "$1" list-units 'samocode@*' --state=active,activating --plain \
+        --no-legend 2>/dev/null | awk '{ printf "%s ", $1 }') || return 0
+    [[ -z $running ]] ||
+        say "still running, and unable to restart once the program is gone: $running"
 }
 
 list_units() {

@@ -81,6 +81,8 @@ fn install_with_demo_ends_with_a_finished_session_and_uninstall_names_its_units(
         ""
     );
     assert!(user.exists(".cache/samocode/demo/shop"), "sessions stay");
+    let cache = user.home.join(".cache/samocode");
+    assert!(out.stdout.contains(&format!("\n  {}\n", cache.display())), "{out}");
 }
 
 #[test]
