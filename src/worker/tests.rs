@@ -22,6 +22,9 @@ const OPEN: &str = "### Q1: a?\n**Answer:** _waiting_\n";
 const ANSWERED: &str = "### Q1: a?\n**Answer:** the agent's own\n";
 const NESTED: &str = "### Q1: a?\n**Answer:** _waiting_\n\n**Q2: x**\n**Answer:** _waiting_\n";
 
+/// The second question cannot be told from the first one's text.
+const PLAIN: &str = "### Q1: a?\n**Answer:** _waiting_\n\nQ2: x\n**Answer:** _waiting_\n";
+
 /// One thing that happens to a session.
 #[derive(Debug, Clone)]
 enum Op {
@@ -46,7 +49,7 @@ fn act() -> impl Strategy<Value = Act> {
         3 => phases.prop_map(Act::Phase),
         1 => Just(Act::Byte),
         1 => Just(Act::NoOverview),
-        3 => select(vec![OPEN, ANSWERED, NESTED]).prop_map(Act::Questions),
+        3 => select(vec![OPEN, ANSWERED, NESTED, PLAIN]).prop_map(Act::Questions),
         2 => words().prop_map(Act::Mail),
     ]
 }
@@ -156,6 +159,19 @@ fn a_phase_and_a_strange_byte_by_the_agent_are_not_the_humans_edit() {
         let ops = [Op::Start(faults, vec![run(acts.clone(), None)]), start(Vec::new())];
         assert_eq!(live(&ops).stage.state().phase(), Phase::Requirements, "{dies_at}");
     }
+    // The worker dies while the agent works, and so does the next one, anywhere in its recovery.
+    let dies = |at| Faults { dies_at: Some(at), full_from: None };
+    let during = (1..90).find(|at| {
+        let mut watcher = Watcher::new();
+        watcher.start(dies(*at), &[run(acts.clone(), None)]);
+        let overview = std::fs::read(watcher.stage.setup.folder.overview()).unwrap_or_default();
+        overview.windows(14).any(|words| words == b"implementation")
+    });
+    for dies_at in 1..60 {
+        let first = Op::Start(dies(during.unwrap()), vec![run(acts.clone(), None)]);
+        let ops = [first, Op::Start(dies(dies_at), Vec::new())];
+        assert_eq!(live(&ops).stage.state().phase(), Phase::Requirements, "{dies_at}");
+    }
     for full_from in 1..30 {
         let faults = Faults { dies_at: None, full_from: Some(full_from) };
         let ops = [Op::Start(faults, vec![run(acts.clone(), None)]), start(Vec::new())];
@@ -219,8 +235,11 @@ fn a_session_that_lost_its_journal_waits_again() {
 
 #[test]
 fn a_question_within_another_is_asked() {
-    let ops = [waits(NESTED), Op::Answer { all: false }, start(vec![leaves(Phase::Planning)])];
-    assert_eq!(live(&ops).stage.state().phase(), Phase::Requirements);
+    for questions in [NESTED, PLAIN] {
+        let ops =
+            [waits(questions), Op::Answer { all: false }, start(vec![leaves(Phase::Planning)])];
+        assert_eq!(live(&ops).stage.state().phase(), Phase::Requirements, "{questions}");
+    }
 }
 
 #[test]
