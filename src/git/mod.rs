@@ -24,7 +24,6 @@
 //! and hooks run. The program also reads what libgit2 cannot: SHA-256, reftable, newer extensions.
 //! git can never prompt: see [`git_command`].
 
-mod astray;
 mod checkout;
 mod checks;
 mod command;
@@ -32,6 +31,7 @@ mod confirm;
 mod create;
 mod diff;
 mod durable;
+mod elsewhere;
 mod fetch;
 mod leftovers;
 mod plan;
@@ -45,7 +45,6 @@ mod tests;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use astray::elsewhere;
 pub use checkout::Checkout;
 pub use checks::{Finding, Severity, check, commits_work};
 pub use command::{MINIMUM_VERSION, Version, git_command, version};
@@ -53,6 +52,7 @@ pub use confirm::Confirmed;
 pub use create::{Created, Did};
 pub use diff::{Diff, diff};
 pub use durable::{Damage, Window, lost_data, settle_changes};
+pub use elsewhere::elsewhere;
 pub use plan::{Base, Plan, Start, WorktreePlan, default_branch, root};
 pub use reader::{Head, changed_files, commits_of, head};
 pub use remove::{Removal, remove_worktree};

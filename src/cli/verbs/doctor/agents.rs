@@ -30,7 +30,7 @@ pub(super) fn env_file(patient: &Patient, file: &Result<EnvFile, ProjectError>) 
                 format!("{short} can be read by others (mode {mode:04o})"),
                 format!("chmod 600 {short}"),
             )
-            .mended_by(Fix::Mode(path.clone(), 0o600)),
+            .fixed_by(Fix::Mode(path.clone(), 0o600)),
             other => Check::note(CREDENTIALS, other.to_string(), ""),
         })
         .collect();

@@ -75,7 +75,7 @@ impl Check {
     }
 
     /// Adds how `--fix` fixes it.
-    pub(super) fn mended_by(self, fix: Fix) -> Self {
+    pub(super) fn fixed_by(self, fix: Fix) -> Self {
         Self { fix: Some(fix), ..self }
     }
 }

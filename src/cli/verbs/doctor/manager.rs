@@ -58,7 +58,7 @@ async fn lingering(manager: &dyn ServiceManager) -> Check {
             "lingering is off: your units stop when you log out",
             "samocode doctor --fix, or: loginctl enable-linger",
         )
-        .mended_by(Fix::Linger),
+        .fixed_by(Fix::Linger),
         Err(error) => Check::note(GROUP, error.to_string(), "loginctl enable-linger"),
     }
 }
@@ -140,20 +140,20 @@ async fn units(manager: &dyn ServiceManager, scope: Scope) -> Vec<Check> {
             let what = format!("the units are not installed yet, in {}", dir.display());
             return vec![
                 Check::note(UNITS, what, format!("samocode enable does this, or: {remedy}"))
-                    .mended_by(Fix::Units),
+                    .fixed_by(Fix::Units),
             ];
         }
         Installed::Gone(program) => vec![
             Check::broken(UNITS, format!("the units run {program}, which is missing"), remedy)
-                .mended_by(Fix::Units),
+                .fixed_by(Fix::Units),
         ],
         Installed::Other(program) => vec![
             Check::note(UNITS, format!("the units run another samocode, {program}"), remedy)
-                .mended_by(Fix::Units),
+                .fixed_by(Fix::Units),
         ],
         Installed::Outdated(names) => {
             let what = format!("out of date: {}", names.join(", "));
-            vec![Check::note(UNITS, what, remedy).mended_by(Fix::Units)]
+            vec![Check::note(UNITS, what, remedy).fixed_by(Fix::Units)]
         }
         Installed::Current => {
             vec![Check::ok(UNITS, format!("installed and up to date in {}", dir.display()))]
@@ -182,7 +182,7 @@ async fn spool_watch(manager: &dyn ServiceManager) -> Check {
             ),
             "samocode doctor --fix",
         )
-        .mended_by(Fix::Units),
+        .fixed_by(Fix::Units),
         Err(error) => Check::broken(UNITS, error.to_string(), ""),
     }
 }
@@ -210,7 +210,7 @@ fn spool(scope: Scope) -> Option<Check> {
         // Owned by root, and fixed along with the units.
         Scope::System => Fix::Units,
     };
-    Some(Check::broken(UNITS, what, remedy).mended_by(fix))
+    Some(Check::broken(UNITS, what, remedy).fixed_by(fix))
 }
 
 const fn wanted_mode(scope: Scope) -> u32 {

@@ -133,7 +133,7 @@ fn writable(key: &str, folder: &Path) -> Check {
     if !folder.exists() {
         let what = format!("{key} {shown} does not exist");
         return Check::broken(GROUP, what, format!("mkdir -p {shown}"))
-            .mended_by(Fix::Folder(folder.to_owned()));
+            .fixed_by(Fix::Folder(folder.to_owned()));
     }
     let probe = || -> std::io::Result<()> {
         let dir = tempfile::Builder::new().prefix(".samocode-doctor.").tempdir_in(folder)?;
