@@ -99,7 +99,7 @@ fn lines() -> Vec<Vec<u8>> {
                     r#"{{"type":"user","message":{{"role":"user","content":[{{"tool_use_id":"toolu_{id}","type":"tool_result","content":"{text}"}}]}},{IDS}"#
                 ),
             };
-            line.push_str("}\n");
+            line.push('\n');
             line.into_bytes()
         })
         .collect()
