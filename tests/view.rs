@@ -401,6 +401,9 @@ fn a_session_whose_journal_is_damaged_says_so_where_people_look() {
 
     user.sh(&format!("mv {0} {0}.aside", journal.display())).ok();
     project.samocode(["start", "hurt"]).ok();
+    // The answer may have been to an earlier wait, so it begins again.
+    user.wait_until("it is imported", secs(30), || user.exists(&journal));
+    project.samocode(["approve", "hurt"]).ok();
     session.wait_to_rest("waiting", "planning");
 }
 
