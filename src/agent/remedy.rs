@@ -14,8 +14,8 @@ pub enum Remedy {
     Later,
     /// Wait until the account's usage limit resets.
     Wait,
-    /// The service takes no more requests for now. Whether that is a limit, and until when, has to
-    /// be told from elsewhere.
+    /// The service takes no more requests for now. This alone does not say whether it is a limit,
+    /// or until when.
     SlowDown,
     /// Fix the account's credentials, or pay.
     LogIn,

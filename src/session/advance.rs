@@ -11,7 +11,7 @@ use super::vocabulary::{Needs, WaitsFor};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Gate {
-    /// The phase has not waited for a human yet, or has worked on since without an answer.
+    /// The phase has not stopped for a human yet, or continued since without an answer.
     #[default]
     Closed,
     /// The phase waits for a human, and no run has started since.

@@ -87,7 +87,7 @@ pub fn import(name: &str, files: Files<'_>) -> Result<Event, String> {
     }))
 }
 
-/// Whether a gate has waited for a human and was worked on since, which says nothing of an answer:
+/// Whether a session stopped at a gate and has continued since, which says nothing of an answer:
 /// a rejection has the same effect.
 fn has_worked_on(phase: Phase, history: &[HistoryLine]) -> bool {
     let visit = visit(phase, history);

@@ -127,7 +127,7 @@ impl Worker<'_> {
         if self.writer.state().machine.is_first_run_since_boot() {
             self.restore_damaged(&checkout).await?;
         }
-        // Somebody may have moved it since the last run; the agent is told what is true now.
+        // Somebody may have moved it since the last run; tell the agent where it is now.
         if let Some(moved) = self.head_moved().await {
             self.writer.record(moved)?;
         }

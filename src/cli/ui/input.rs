@@ -16,7 +16,7 @@ pub(in crate::cli) fn stdin(most: usize, instead: &str) -> anyhow::Result<String
 /// Reads a file, at most `most` bytes.
 pub(in crate::cli) fn file(path: &Path, most: usize) -> anyhow::Result<String> {
     let shown = path.display().to_string();
-    // A FIFO or a device would be waited for.
+    // Reading a FIFO or a device could block.
     let meta = std::fs::metadata(path)
         .map_err(|error| Error::usage(format!("cannot read {shown}: {error}")))?;
     if !meta.is_file() {

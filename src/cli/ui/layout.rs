@@ -259,6 +259,12 @@ fn below(last: &Cell, width: Option<usize>) -> Vec<String> {
     lines.iter().map(|text| format!("  {}", painted(last.style, text))).collect()
 }
 
+/// The widths at which tests look at what is printed, with the names of their snapshots: terminals
+/// from narrow to wide, and a pipe.
+#[cfg(test)]
+pub(in crate::cli) const WIDTHS: [(&str, Option<usize>); 5] =
+    [("40", Some(40)), ("60", Some(60)), ("80", Some(80)), ("120", Some(120)), ("piped", None)];
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -277,13 +277,7 @@ mod tests {
             },
             line("SAMOCODE_CONTEXT_HANDOFF_AT", "80 %", "default"),
         ];
-        for (name, width) in [
-            ("40", Some(40)),
-            ("60", Some(60)),
-            ("80", Some(80)),
-            ("120", Some(120)),
-            ("piped", None),
-        ] {
+        for (name, width) in crate::cli::ui::layout::WIDTHS {
             let text = table(&lines, width).join("\n");
             let text = anstream::adapter::strip_str(&text).to_string();
             insta::assert_snapshot!(name, text);

@@ -157,13 +157,7 @@ mod tests {
             anstream::adapter::strip_str(&check.to_string()).to_string(),
             "✗ git said: no → install git"
         );
-        for (name, width) in [
-            ("40", Some(40)),
-            ("60", Some(60)),
-            ("80", Some(80)),
-            ("120", Some(120)),
-            ("piped", None),
-        ] {
+        for (name, width) in crate::cli::ui::layout::WIDTHS {
             let check = Check::note(
                 "Project",
                 "only 512 MiB free on the disk of /srv/projects/shop-sessions: sessions pause below 1 GiB",

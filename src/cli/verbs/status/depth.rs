@@ -152,13 +152,7 @@ mod tests {
     #[test]
     fn one_session_fits_the_terminal_and_a_pipe_gets_all_of_it() {
         let now = "2026-11-20T18:00:00Z".parse().unwrap();
-        for (name, width) in [
-            ("40", Some(40)),
-            ("60", Some(60)),
-            ("80", Some(80)),
-            ("120", Some(120)),
-            ("piped", None),
-        ] {
+        for (name, width) in crate::cli::ui::layout::WIDTHS {
             let text = lines(&waiting(), width, now, &TimeZone::UTC).join("\n");
             let text = anstream::adapter::strip_str(&text).to_string();
             insta::assert_snapshot!(name, text);

@@ -199,13 +199,7 @@ mod tests {
 
     #[test]
     fn a_table_fits_the_terminal_and_a_pipe_gets_all_of_it() {
-        for (name, width) in [
-            ("40", Some(40)),
-            ("60", Some(60)),
-            ("80", Some(80)),
-            ("120", Some(120)),
-            ("piped", None),
-        ] {
+        for (name, width) in crate::cli::ui::layout::WIDTHS {
             let text = plain(width);
             insta::assert_snapshot!(name, text);
             let fits = |line: &str| width.is_none_or(|width| line.chars().count() <= width);
