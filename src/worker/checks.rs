@@ -36,6 +36,9 @@ impl Worker<'_> {
                         Some(&format!("waiting a minute for the agent's program: {missing}")),
                         None,
                     ));
+                    if let Err(error) = self.writer.keep_hook_up() {
+                        tracing::debug!("cannot update the hook: {error}");
+                    }
                     if self.pause(Duration::from_secs(1)).await {
                         return None;
                     }

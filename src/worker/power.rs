@@ -41,6 +41,7 @@ impl Worker<'_> {
     /// the agent is told to check too.
     pub(super) async fn restore_damaged(&mut self, checkout: &Checkout) -> Result<(), StoreError> {
         let Some(window) = self.window()? else { return Ok(()) };
+        self.writer.keep_hook_up()?;
         let work = checkout.find_damage(&window);
         let damage = match pinging(self.notify, work).await {
             Ok(damage) => damage,
