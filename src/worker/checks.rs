@@ -130,7 +130,8 @@ impl Worker<'_> {
 
 /// Writes an unnamed temporary file as large as a prompt can get.
 fn try_temporary_files() -> std::io::Result<()> {
-    tempfile::tempfile()?.write_all(&[0; 64 * 1024])
+    static PROMPT: [u8; 64 * 1024] = [0; 64 * 1024];
+    tempfile::tempfile()?.write_all(&PROMPT)
 }
 
 /// Modification time of the newest file directly in a folder, in nanoseconds since 1970, ignoring

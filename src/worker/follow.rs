@@ -77,7 +77,6 @@ impl RunUnderWay<'_, '_> {
         // that long.
         let mut tick = tokio::time::interval_at(tokio::time::Instant::now() + every, every);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        self.worker.notify.watchdog();
         // The hook was written before the agent started.
         self.announce();
         loop {
@@ -252,7 +251,11 @@ impl RunUnderWay<'_, '_> {
         if self.watch.last_shown.as_ref() == Some(&now) {
             return None;
         }
-        self.worker.notify.status(&now.0);
+        if self.watch.last_shown.is_none() {
+            self.worker.notify.run_started(&now.0);
+        } else {
+            self.worker.notify.status(&now.0);
+        }
         self.watch.last_shown = Some(now);
         Some(doing.into_owned())
     }

@@ -19,7 +19,7 @@ use super::decide::Numbers;
 use super::follow::STARTING;
 use super::obstacles::{self, Obstacle};
 use super::under_way::RunUnderWay;
-use super::{Trouble, Worker, prepare};
+use super::{Trouble, Worker, prepare, tick};
 
 /// The coarsest resolution of file times: one kernel tick at 100 Hz.
 pub(super) const TICK: Duration = Duration::from_millis(10);
@@ -102,7 +102,9 @@ impl Worker<'_> {
         self.settle_run(since).await;
         if let Some(removal) = ended.removal.take() {
             // A run may leave gigabytes there.
-            let _ = super::pinging(self.notify, removal).await;
+            while !removal.is_done_within(tick(self.notify)) {
+                self.notify.watchdog();
+            }
         }
         self.conclude(&plan, &ended, account.as_ref()).await?;
         self.account_for(spent_before)

@@ -7,6 +7,7 @@
 //! worker talks to the service manager only through its notify socket and the waker's spool.
 
 mod account;
+mod background;
 mod budget;
 mod checks;
 mod conclude;

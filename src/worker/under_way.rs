@@ -3,8 +3,6 @@
 use std::path::Path;
 use std::time::Duration;
 
-use tokio::task::JoinHandle;
-
 use crate::agent::outcome::{Facts, Reported};
 use crate::agent::process::StartError;
 use crate::agent::run::{GRACE, Run, Setting, TERM_GRACE};
@@ -16,6 +14,7 @@ use crate::platform::cgroup::RunCgroup;
 use crate::platform::strays;
 use crate::session::store::crash_point;
 
+use super::background::Pending;
 use super::context::LastSeen;
 use super::follow::Watch;
 use super::iterate::{Plan, temporary_name};
@@ -47,9 +46,9 @@ pub(super) struct Ended {
     pub(super) handoff_asked: bool,
     /// Why the worker ended it, for a person.
     pub(super) why: Option<String>,
-    /// A thread that removes its temporary folder. Wait for it before the end is recorded: recovery
-    /// looks for such a folder only of a run that is open.
-    pub(super) removal: Option<JoinHandle<()>>,
+    /// The removal of its temporary folder. Wait for it before the end is recorded: recovery looks
+    /// for such a folder only of a run that is open.
+    pub(super) removal: Option<Pending<()>>,
 }
 
 impl<'w, 'a> RunUnderWay<'w, 'a> {
@@ -134,7 +133,7 @@ impl<'w, 'a> RunUnderWay<'w, 'a> {
             let left = strays::end_left_behind(&plan.run, STRAYS_BOUND);
             counted.leftovers += counted_strays(&plan.run, left);
         }
-        let removal = tokio::task::spawn_blocking(move || remove(temporary));
+        let removal = worker.writer.background.run(move || remove(temporary));
         let summary = process.summary();
         let iteration = worker.writer.state().iteration.as_ref();
         let outcome = agent.outcome(&Facts {

@@ -9,10 +9,11 @@ use crate::session::journal::{Event, Step, Usage};
 use crate::session::overview::{Blocked, Field, NewOverview, Overview};
 use crate::session::state::{Redirection, Standing, State};
 use crate::session::store::{
-    self, Folder, Journal, JournalError, Lock, StoreError, Syncing, Unsynced,
+    self, Folder, Journal, JournalError, Lock, StoreError, Synced, Unsynced,
 };
 use crate::session::{Phase, WaitsFor, clock, stamp};
 
+use super::background::{Background, Pending};
 use super::journald;
 use crate::session::hook::Hook;
 
@@ -33,8 +34,9 @@ pub(super) struct Writer {
     tokens: Usage,
     /// Files whose last line may not be on the disk yet; the journal has its data.
     unsynced: Vec<Unsynced>,
-    /// Such files that a thread is syncing.
-    syncing: Option<Syncing>,
+    /// Such files that are being synced.
+    syncing: Option<Pending<Vec<Synced>>>,
+    pub(super) background: Background,
     /// Whether the hook lacks what was settled last.
     hook_is_behind: bool,
 }
@@ -54,6 +56,7 @@ impl Writer {
             tokens: Usage::default(),
             unsynced: Vec::new(),
             syncing: None,
+            background: Background::start(),
             hook_is_behind: false,
         })
     }
@@ -117,18 +120,19 @@ impl Writer {
 
     /// Performs the postponed syncs.
     pub(super) fn catch_up(&mut self) -> Result<(), StoreError> {
-        self.syncing.take().map_or(Ok(()), Syncing::wait)?;
+        let synced = self.syncing.take().and_then(Pending::wait).unwrap_or_default();
+        synced.into_iter().try_for_each(Synced::confirm)?;
         self.unsynced.drain(..).try_for_each(Unsynced::sync)
     }
 
     /// Starts the postponed syncs. [`Writer::catch_up`], and with it the next event, waits for them.
     pub(super) fn catch_up_in_background(&mut self) -> Result<(), StoreError> {
-        self.syncing.take().map_or(Ok(()), Syncing::wait)?;
-        if !self.unsynced.is_empty() {
-            match Syncing::start(std::mem::take(&mut self.unsynced)) {
-                Ok(syncing) => self.syncing = Some(syncing),
-                Err(files) => self.unsynced = files,
-            }
+        let files = std::mem::take(&mut self.unsynced);
+        // Of an earlier call.
+        self.catch_up()?;
+        if !files.is_empty() {
+            let sync = move || files.into_iter().map(Unsynced::sync_aside).collect();
+            self.syncing = Some(self.background.run(sync));
         }
         Ok(())
     }
@@ -154,14 +158,15 @@ impl Writer {
         let path = self.folder.history();
         let line = last.line.to_line().unwrap_or_default();
         let known = store::read_tail(&path, TAIL + line.len() as u64)?;
-        let history = History::parse(&known);
-        let present = history.lines.iter().rev().take(20).any(|line| *line == last.line);
+        let lines = last_lines(&known);
+        let history = History::parse(lines);
+        let present = history.lines.contains(&last.line);
         if present {
             return Ok(());
         }
         let mut appended = String::new();
         if let Some(at) = history.torn_at {
-            let torn = (known.len() - at) as u64;
+            let torn = (lines.len() - at) as u64;
             store::cut_torn(&path, store::length(&path)?.saturating_sub(torn))?;
         } else if !known.is_empty() && !known.ends_with(b"\n") {
             appended.push('\n');
@@ -318,6 +323,16 @@ impl Writer {
         let mut bytes = serde_json::to_vec(&hook).unwrap_or_default();
         bytes.push(b'\n');
         bytes
+    }
+}
+
+/// The last lines of a history, among which its last signal would be.
+fn last_lines(history: &[u8]) -> &[u8] {
+    const ENOUGH: usize = 20;
+    let ends = history.iter().enumerate().rev().filter(|(_, byte)| **byte == b'\n');
+    match ends.map(|(at, _)| at + 1).nth(ENOUGH) {
+        Some(start) => &history[start..],
+        None => history,
     }
 }
 

@@ -42,5 +42,5 @@ pub use journal_file::{Journal, JournalError, read_journal};
 pub use lock::{Lock, LockError};
 pub use mailbox::Unread;
 pub use outage::{HeldNote, Outage, OutageNotes};
-pub use unsynced::{Syncing, Unsynced};
+pub use unsynced::{Synced, Unsynced};
 pub use vouchers::Vouchers;

@@ -1,9 +1,8 @@
-//! Writes that need not be on the disk yet, and a thread that waits for the disk meanwhile.
+//! Writes that need not be on the disk yet.
 
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::thread::JoinHandle;
 
 use rustix::fs::OFlags;
 
@@ -43,41 +42,29 @@ impl Unsynced {
     pub fn sync(self) -> Result<()> {
         sync_end(&self.file, &self.path).attempt("append to", &self.path)
     }
+
+    /// The same in another thread. Nothing may depend on it before [`Synced::confirm`].
+    pub fn sync_aside(self) -> Synced {
+        Synced { result: self.file.sync_data(), path: self.path }
+    }
 }
 
-/// Files that a thread of their own is syncing.
+/// The result of a sync in another thread.
 #[derive(Debug)]
 #[must_use]
-pub struct Syncing(JoinHandle<Vec<(PathBuf, io::Result<()>)>>);
+pub struct Synced {
+    path: PathBuf,
+    result: io::Result<()>,
+}
 
-impl Syncing {
-    /// Starts to sync files in the background, in their order. Gives them back if there can be no
-    /// thread.
-    pub fn start(files: Vec<Unsynced>) -> std::result::Result<Self, Vec<Unsynced>> {
-        let (hand_over, taken) = std::sync::mpsc::channel::<Vec<Unsynced>>();
-        let sync = |Unsynced { file, path }| (path, file.sync_data());
-        let thread = std::thread::Builder::new()
-            .name("sync".to_owned())
-            .spawn(move || taken.recv().unwrap_or_default().into_iter().map(sync).collect());
-        match thread {
-            Ok(thread) => match hand_over.send(files) {
-                Ok(()) => Ok(Self(thread)),
-                Err(unsent) => Err(unsent.0),
-            },
-            Err(_) => Err(files),
-        }
-    }
-
-    /// Waits until the files are on the disk.
+impl Synced {
+    /// Whether the writes are on the disk.
     ///
     /// # Errors
-    /// The first error that the disk reported.
-    pub fn wait(self) -> Result<()> {
-        let synced = self.0.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        for (path, result) in synced {
-            result.attempt("append to", &path)?;
-            crash_at("appended to and synced", &path);
-        }
+    /// What the disk reported.
+    pub fn confirm(self) -> Result<()> {
+        self.result.attempt("append to", &self.path)?;
+        crash_at("appended to and synced", &self.path);
         Ok(())
     }
 }
@@ -88,17 +75,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_are_synced_in_the_background_and_a_failure_names_its_file() {
+    fn a_sync_in_another_thread_reports_its_failure_with_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("history");
         let file = append_unsynced(&path, b"a line\n").unwrap();
-        Syncing::start(vec![file]).unwrap().wait().unwrap();
+        file.sync_aside().confirm().unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"a line\n");
         // A pipe has nothing to sync.
         let (reader, _writer) = io::pipe().unwrap();
         let pipe = File::from(std::os::fd::OwnedFd::from(reader));
-        let failed = Syncing::start(vec![Unsynced::new(pipe, Path::new("/the/pipe"))]).unwrap();
-        let error = failed.wait().unwrap_err();
+        let failed = Unsynced::new(pipe, Path::new("/the/pipe")).sync_aside();
+        let error = failed.confirm().unwrap_err();
         assert!(error.to_string().contains("/the/pipe"), "{error}");
     }
 }
