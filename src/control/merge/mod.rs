@@ -23,6 +23,7 @@ mod trial;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+use crate::git::Checkout;
 use crate::git::merge::{Foreseen, Integration, Simulation, contains, move_branch};
 use crate::session::store::crash_point;
 
@@ -78,7 +79,7 @@ impl Perform for Merge {
             return Ok(report::predicted(&target, &found, ends));
         }
         let project = &context.project;
-        let files = Files::of(&project.sessions, &project.worktrees, &target.branch)?;
+        let files = Files::of(&project.sessions, Checkout::place(project), &target.branch)?;
         trial::end_processes(&files.run)?;
         let mut merged = match settle_landing(&files, &target, &found).await? {
             Some(landed) => landed,

@@ -76,7 +76,7 @@ impl Files {
     ///
     /// # Errors
     /// If another merge into it is under way, and those of the disk.
-    pub(super) fn of(sessions: &Path, worktrees: &Path, into: &str) -> Result<Self> {
+    pub(super) fn of(sessions: &Path, checkouts: &Path, into: &str) -> Result<Self> {
         let folder = sessions.join(FOLDER);
         store::make_folder(&folder)?;
         // `a/b` and `a-b` are two branches and would share a file.
@@ -100,7 +100,7 @@ impl Files {
             run: format!("merge:{}", path.display()),
             record: folder.join(format!("{name}.json")),
             log: folder.join(format!("{name}.log")),
-            worktree: worktrees.join(FOLDER).join(name),
+            worktree: checkouts.join(FOLDER).join(name),
             _lock: lock,
         })
     }
