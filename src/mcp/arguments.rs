@@ -142,6 +142,24 @@ pub(super) struct Why {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+pub(super) struct Merge {
+    /// The sessions whose branches to merge
+    pub(super) sessions: Vec<String>,
+    /// The branch to merge into; if absent, the one that sessions start from
+    pub(super) into: Option<String>,
+    /// Only predict conflicts
+    #[serde(default)]
+    pub(super) dry_run: bool,
+    /// Begin a session for each conflict, to resolve it
+    #[serde(default)]
+    pub(super) resolve: bool,
+    /// Also merge sessions that are not done
+    #[serde(default)]
+    pub(super) unfinished: bool,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Logs {
     /// The session
     pub(super) session: String,

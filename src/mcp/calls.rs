@@ -10,7 +10,8 @@ use crate::control::request::Work;
 use crate::control::view::View;
 use crate::control::wait::{self, Mark, Waited};
 use crate::control::{
-    Answer, Call, Error, Host, Result, answers, call, documents, enable, look, post, stop, unit,
+    Answer, Call, Error, Host, Result, answers, call, documents, enable, look, merge, post, stop,
+    unit,
 };
 use crate::service::quiet;
 use crate::session::state::Word;
@@ -183,6 +184,14 @@ impl Arguments for args::Send {
 impl Arguments for args::Stop {
     async fn perform(self, host: Arc<dyn Host>) -> Result<Told> {
         forward(host, stop::Stop { session: self.session, now: self.now }).await
+    }
+}
+
+#[async_trait]
+impl Arguments for args::Merge {
+    async fn perform(self, host: Arc<dyn Host>) -> Result<Told> {
+        let Self { sessions, into, dry_run, resolve, unfinished } = self;
+        forward(host, merge::Merge { sessions, into, dry_run, unfinished, resolve }).await
     }
 }
 

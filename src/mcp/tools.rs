@@ -102,7 +102,7 @@ impl Entry {
             Err(_) => Ok(Told {
                 value: json!({
                     "under_way": true,
-                    "then": "it takes longer than a tool may; session_status shows what became of it",
+                    "then": "it takes longer than a tool may and continues; call it again for the result",
                 }),
                 warnings: Vec::new(),
             }),
@@ -214,6 +214,14 @@ pub(super) fn all() -> Vec<Entry> {
             Effect::Adds,
             "Resumes a session that was stopped, is blocked or failed. Find out why first (session_why): a \
              session that a human stopped stays stopped until they want it.",
+        )),
+        Entry::new::<args::Merge>(about(
+            "merge",
+            "Merge finished sessions",
+            Effect::Undoes,
+            "Merges the branches of finished sessions into one and tests the result; what conflicts or fails \
+             is left out and named. Only when the human asked for it; with `dry_run` it predicts and changes \
+             nothing.",
         )),
         Entry::new::<args::Logs>(about(
             "session_logs",

@@ -17,6 +17,7 @@ mod lifecycle;
 mod logs;
 mod man;
 mod mcp;
+mod merge;
 mod notify;
 mod remove;
 mod run;
@@ -45,6 +46,7 @@ pub(super) enum Verb {
     Config(config::Config),
     Enable(enable::Enable),
     Disable(lifecycle::Disable),
+    Merge(merge::Merge),
     Remove(remove::Remove),
     Start(lifecycle::Start),
     Stop(stop::Stop),
@@ -92,6 +94,7 @@ impl Verb {
             Self::Config(verb) => verb.exec(common),
             Self::Enable(verb) => verb.exec(common).await,
             Self::Disable(verb) => verb.exec(common).await,
+            Self::Merge(verb) => verb.exec(common).await,
             Self::Remove(verb) => verb.exec(common).await,
             Self::Start(verb) => verb.exec(common).await,
             Self::Stop(verb) => verb.exec(common).await,

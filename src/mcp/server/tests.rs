@@ -118,7 +118,7 @@ async fn each_tool_says_what_it_takes_what_it_does_and_whose_the_gates_are() {
         let looks = ["status", "wait", "read", "logs", "why"];
         let looks = looks.iter().any(|end| name.ends_with(end));
         assert_eq!(tool["annotations"]["readOnlyHint"], looks, "{tool}");
-        let undoes = ["session_stop", "session_reject"].contains(&name);
+        let undoes = ["session_stop", "session_reject", "merge"].contains(&name);
         assert_eq!(tool["annotations"]["destructiveHint"] == true, undoes, "{tool}");
         let is_gate = ["session_answer", "session_approve", "session_reject"].contains(&name);
         let says_so = tool["description"].as_str().unwrap().contains("gate is the human's");
@@ -151,7 +151,7 @@ async fn what_does_not_fit_is_an_error_of_the_tool_with_a_hint_and_the_server_st
     }
     client.line("this is not JSON").await;
     client.line(r#"{"jsonrpc":"2.0","id":7000,"method":"no/such"}"#).await;
-    assert_eq!(client.names().await.len(), 12);
+    assert_eq!(client.names().await.len(), 13);
 }
 
 #[tokio::test]
