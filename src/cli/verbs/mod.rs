@@ -86,8 +86,8 @@ impl Verb {
     /// Runs the verb; returns the program's exit code.
     pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
         match self {
-            Self::Init(verb) => verb.exec(common),
-            Self::Config(verb) => verb.exec(common),
+            Self::Init(verb) => verb.exec(common).await,
+            Self::Config(verb) => verb.exec(common).await,
             Self::Enable(verb) => verb.exec(common).await,
             Self::Disable(verb) => verb.exec(common).await,
             Self::Remove(verb) => verb.exec(common).await,
