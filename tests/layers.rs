@@ -116,7 +116,7 @@ const NOT_IN_CONTROL: [&str; 12] = [
     "env::args",
     "env::var",
     "Env::of_process",
-    "current_dir",
+    "current_dir()",
     "process::exit",
 ];
 

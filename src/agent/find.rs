@@ -281,14 +281,14 @@ mod tests {
         );
 
         let nvm = program(&home.path().join(".nvm/versions/node/v1/bin/claude"), SCRIPT);
-        let told = find("claude", &env).unwrap_err().to_string();
+        let told = find("claude", &env).unwrap_err().in_one_line();
         assert!(
             told.contains("interactive shells only") && told.contains(&*nvm.to_string_lossy()),
             "{told}"
         );
         assert!(!told.contains('\n'));
 
-        let told = find(&bin.join("claude").to_string_lossy(), &env).unwrap_err().to_string();
-        assert!(told.contains("it is not executable; set CLAUDE_PATH"), "{told}");
+        let told = find(&bin.join("claude").to_string_lossy(), &env).unwrap_err().in_one_line();
+        assert!(told.contains("it is not executable: set CLAUDE_PATH"), "{told}");
     }
 }

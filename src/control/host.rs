@@ -17,7 +17,7 @@ use super::log::{Line, Log};
 use super::target::Target;
 use super::watch::{self, Change, Watch};
 use super::{
-    answers, cost, doctor, documents, enable, inbox, init, look, notify, post, remove, run,
+    answers, cost, doctor, documents, enable, inbox, init, look, merge, notify, post, remove, run,
     settings, stop, timeline, unit, unit_files, view, wait,
 };
 
@@ -126,6 +126,8 @@ calls! {
     Remove: remove::Remove => remove::Removed,
     /// Read a session's plan, questions, summary or diff.
     Read: documents::Read => documents::Text,
+    /// Merge the branches of finished sessions, and test the result.
+    Merge: merge::Merge => merge::Merged,
     /// Wait until a session needs a human.
     Wait: wait::Wait => wait::Waited,
     /// Turn a folder into a project.

@@ -16,6 +16,7 @@ mod init;
 mod lifecycle;
 mod logs;
 mod man;
+mod merge;
 mod notify;
 mod remove;
 mod run;
@@ -44,6 +45,7 @@ pub(super) enum Verb {
     Config(config::Config),
     Enable(enable::Enable),
     Disable(lifecycle::Disable),
+    Merge(merge::Merge),
     Remove(remove::Remove),
     Start(lifecycle::Start),
     Stop(stop::Stop),
@@ -90,6 +92,7 @@ impl Verb {
             Self::Config(verb) => verb.exec(common).await,
             Self::Enable(verb) => verb.exec(common).await,
             Self::Disable(verb) => verb.exec(common).await,
+            Self::Merge(verb) => verb.exec(common).await,
             Self::Remove(verb) => verb.exec(common).await,
             Self::Start(verb) => verb.exec(common).await,
             Self::Stop(verb) => verb.exec(common).await,

@@ -209,13 +209,16 @@ fn a_bad_value_is_named_with_its_place_and_what_is_allowed() {
         assert!(told.contains("(~/shop/.samocode:1)") && !told.contains('\n'), "{told}");
     }
     let env = Given { env: vec![("CLAUDE_TIMEOUT", "x")], ..Given::default() }.refusal();
-    assert!(env.starts_with("CLAUDE_TIMEOUT=x (environment): "), "{env}");
+    assert!(env.starts_with("CLAUDE_TIMEOUT=x (environment) is not allowed: "), "{env}");
     let env = vec![("SAMOCODE_AGENT", "command:'open")];
     let env = Given { env, ..Given::default() }.refusal();
-    assert!(env.starts_with("SAMOCODE_AGENT=command:'open (environment): "), "{env}");
+    assert!(
+        env.starts_with("SAMOCODE_AGENT=command:'open (environment) is not allowed: "),
+        "{env}"
+    );
     let flag = Flags::default().with("--budget", "SAMOCODE_BUDGET_USD", "much");
     let flag = Given { flags: flag, ..Given::default() }.refusal();
-    assert!(flag.starts_with("SAMOCODE_BUDGET_USD=much (--budget): "), "{flag}");
+    assert!(flag.starts_with("SAMOCODE_BUDGET_USD=much (--budget) is not allowed: "), "{flag}");
 }
 
 #[test]

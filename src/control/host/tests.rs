@@ -19,7 +19,7 @@ fn travelled(request: &Request) -> Request {
 #[test]
 fn requests_come_through_json_as_they_were() {
     let session = || "jwt".to_owned();
-    let requests: [Request; 29] = [
+    let requests: Vec<Request> = vec![
         look::Find { sessions: vec![session()] }.into(),
         look::List {}.into(),
         look::Show { session: session() }.into(),
@@ -54,6 +54,14 @@ fn requests_come_through_json_as_they_were() {
         unit::Disable { session: session() }.into(),
         remove::Remove { session: session(), unfinished: true }.into(),
         documents::Read { session: session(), topic: Some(documents::Topic::Diff) }.into(),
+        merge::Merge {
+            sessions: vec![session()],
+            into: Some("main".into()),
+            dry_run: true,
+            unfinished: true,
+            resolve: true,
+        }
+        .into(),
         wait::Wait { sessions: vec![session()], until: vec![Word::Done], timeout_s: Some(9) }
             .into(),
         init::Init { dir: Some("shop".into()), worktrees: None, sessions: Some("s".into()) }.into(),
