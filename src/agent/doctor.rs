@@ -27,6 +27,8 @@ pub struct Exam<'a> {
     pub settings: &'a Settings,
     /// Whether agents would run as root.
     pub is_root: bool,
+    /// The repository that sessions work on, if there is a project.
+    pub repository: Option<&'a Path>,
     /// samocode's own program.
     pub samocode: &'a Path,
 }
@@ -254,6 +256,7 @@ mod tests {
                 file,
                 settings: &settings,
                 is_root: false,
+                repository: None,
                 samocode: Path::new("/bin/samocode"),
             };
             login(&exam, &claude::Claude)

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::agent::environment::secrets_in_shell;
 use crate::agent::vocabulary;
 use crate::config::{Dirs, EnvFile, Error as ProjectError, Flags, Settings};
+use crate::notify::outbox::Due;
 use crate::notify::{self, Notice, TestOutcome, TestResult};
 use crate::service::Scope;
 
@@ -109,7 +110,7 @@ impl Perform for NotifyTest {
         let results = notify::test(&channels, &notice).await;
         let results: Vec<_> = results.into_iter().map(ChannelTested::of).collect();
         let late = if results.iter().any(|tested| tested.outcome == Outcome::Sent) {
-            resend_all(&dirs, &caller.env, &file, desktop).await
+            resend_all(&dirs, &caller.env, &file, desktop, Due::Now).await
         } else {
             Vec::new()
         };

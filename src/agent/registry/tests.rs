@@ -350,6 +350,7 @@ async fn doctor_finds_its_program_its_credentials_and_what_its_spec_adds() {
             file: &file,
             settings: &settings,
             is_root: false,
+            repository: None,
             samocode: Path::new("/bin/samocode"),
         };
         let findings = examine(&exam).await;

@@ -17,6 +17,7 @@ mod lifecycle;
 mod logs;
 mod man;
 mod merge;
+mod notices;
 mod notify;
 mod remove;
 mod run;
@@ -77,6 +78,8 @@ pub(super) enum Verb {
     #[command(hide = true)]
     Failed(failed::Failed),
     #[command(hide = true)]
+    Notices(notices::Notices),
+    #[command(hide = true)]
     Rehearsal(Rehearsal),
 }
 
@@ -120,6 +123,7 @@ impl Verb {
             Self::Worker(verb) => verb.exec().await,
             Self::Wake(verb) => verb.exec(common).await,
             Self::Failed(verb) => verb.exec(common).await,
+            Self::Notices(verb) => verb.exec(common).await,
             Self::Rehearsal(Rehearsal {}) => Ok(rehearsal::main().map(|()| ExitCode::SUCCESS)?),
         }
     }

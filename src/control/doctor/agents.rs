@@ -49,6 +49,7 @@ pub(super) async fn look(patient: &Patient, settings: &Settings, file: &EnvFile)
         file,
         settings,
         is_root: patient.is_root,
+        repository: patient.project.as_ref().ok().map(|project| project.main_repo.as_path()),
         samocode: &patient.caller.binary,
     };
     examine(&exam).await.into_iter().map(as_check).collect()
