@@ -16,6 +16,7 @@ mod init;
 mod lifecycle;
 mod logs;
 mod man;
+mod mcp;
 mod merge;
 mod notices;
 mod notify;
@@ -71,6 +72,7 @@ pub(super) enum Verb {
     Demo(demo::Demo),
     Completions(completions::Completions),
     Man(man::Man),
+    Mcp(mcp::Mcp),
     #[command(hide = true)]
     Worker(worker::Worker),
     #[command(hide = true)]
@@ -120,6 +122,7 @@ impl Verb {
             Self::Demo(verb) => verb.exec(common).await,
             Self::Completions(verb) => Ok(verb.exec()),
             Self::Man(verb) => verb.exec(),
+            Self::Mcp(verb) => verb.exec(common).await,
             Self::Worker(verb) => verb.exec().await,
             Self::Wake(verb) => verb.exec(common).await,
             Self::Failed(verb) => verb.exec(common).await,
