@@ -12,7 +12,7 @@ use crate::config::{AgentName, AgentWords, Env, EnvFile, Settings, Vocabulary};
 /// The agents of this samocode, in the order in which people see them.
 pub static REGISTRY: Registry = Registry::new(&[
     Entry::Built(&claude::Claude),
-    Entry::Planned(&codex::WORDS),
+    Entry::Built(&codex::Codex),
     Entry::Planned(&gemini::WORDS),
     Entry::Built(&rehearsal::Rehearsal),
     Entry::Built(&command::Command),
@@ -104,7 +104,7 @@ impl Registry {
             Program::BuiltIn => (samocode.to_owned(), Vec::new()),
             Program::Named { program, key } => {
                 let found = find_program(&program, key, env)?;
-                (found.path, found.path_additions)
+                (spec.executable(found.path), found.path_additions)
             }
         };
         let keys = spec.words().keys.iter();

@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep_until};
 use super::event::{Decoder, Event};
 use super::process::{Start, StartError, Stdin};
 use super::stream::{CHUNK, Lines, Log, Tail};
+use super::unknown::Unknown;
 use super::{Environment, Input, Launch};
 use feed::Feed;
 
@@ -71,6 +72,8 @@ pub struct Summary {
     pub bytes: u64,
     /// Why the log is incomplete, if it is.
     pub log_error: Option<io::Error>,
+    /// What was in its output that the decoder does not know.
+    pub unknown: Unknown,
 }
 
 /// A run in progress. Dropping it before its end kills the process group.
@@ -337,6 +340,7 @@ impl Run {
         Summary {
             stderr_tail: self.tail.text(),
             bytes: self.bytes,
+            unknown: self.decoder.unknown().cloned().unwrap_or_default(),
             log_error: self.log.error.take().or_else(|| self.stderr_log.error.take()),
         }
     }

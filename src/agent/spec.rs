@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::doctor::{Exam, Finding};
-use super::event::Decoder;
+use super::event::{Decoder, Usage};
 use super::outcome::{Facts, Outcome, judge};
 use super::{Agent, AgentError, Environment, Launch, Task};
 use crate::config::{AgentName, AgentWords, Settings};
@@ -21,6 +21,12 @@ pub trait AgentSpec: Sync {
 
     /// Which program it is, according to the settings.
     fn program(&self, name: &AgentName, settings: &Settings) -> Program;
+
+    /// The program to start, given the one that was found: what a wrapper would start, if it is one
+    /// that does not pass signals on.
+    fn executable(&self, found: PathBuf) -> PathBuf {
+        found
+    }
 
     /// Why it would refuse to run for this user in this environment, if it would.
     fn refusal(&self, root: bool, environment: &Environment) -> Option<AgentError> {
@@ -40,6 +46,12 @@ pub trait AgentSpec: Sync {
         judge(facts)
     }
 
+    /// What its own files say about a run that has ended, besides the outcome.
+    fn records(&self, facts: &Facts<'_>) -> Records {
+        let _ = facts;
+        Records::default()
+    }
+
     /// The login found in its own folder, if there is one.
     fn logged_in(&self, folder: &Path) -> Option<Login> {
         let logins = self.words().credentials.logins;
@@ -52,6 +64,15 @@ pub trait AgentSpec: Sync {
         let _ = (agent, exam);
         Vec::new()
     }
+}
+
+/// What a program's own files say about a run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Records {
+    /// The tokens of the whole conversation so far.
+    pub conversation_usage: Option<Usage>,
+    /// The model that answered.
+    pub model: Option<String>,
 }
 
 /// A login that was found.
@@ -71,6 +92,9 @@ pub struct Capabilities {
     pub resumes: bool,
     /// Who names a conversation.
     pub conversation: ConversationId,
+    /// Whether only one process at a time can have a conversation open, so that one that was left
+    /// behind keeps the next run from resuming it.
+    pub one_writer: bool,
     /// Whether it takes messages while it runs.
     pub live_input: bool,
     /// Whether every complete run ends with [`Event::Finished`](super::Event::Finished), so that

@@ -5,6 +5,8 @@ use jiff::Timestamp;
 
 use crate::agent::Outcome;
 use crate::agent::cost::difference;
+use crate::agent::price::Prices;
+use crate::config::Dirs;
 use crate::session::event;
 use crate::session::journal::{Event, RunCost};
 use crate::session::signal::SignalError;
@@ -48,7 +50,7 @@ impl Worker<'_> {
             endless: !has_signal && rules::is_endless(&ended.outcome),
             resumable: plan.resumes && rules::resumable(&ended.outcome, plan.resume),
             context_window: ended.told.finished.as_ref().and_then(|end| end.context_window),
-            cost: self.cost(&ended),
+            cost: self.cost(plan, &ended),
         });
         let problem = match signal {
             Ok(signal) => return self.take_signal(&plan.run, Some(run_ended), signal).await,
@@ -124,13 +126,38 @@ impl Worker<'_> {
         detail.map(|text| self.redactor.redact(&text).into_owned())
     }
 
-    fn cost(&self, ended: &Ended) -> RunCost {
-        let reported = ended.told.finished.as_ref().and_then(|finished| finished.cost);
-        let before = self.writer.state().conversation().and_then(|known| known.usd);
+    /// The prices to estimate costs by: the user's, and the built-in ones.
+    fn prices(&self) -> Prices {
+        let own = Dirs::user(&self.setup.env).ok().map(|dirs| dirs.prices_file());
+        let (prices, problems) = Prices::load(own.as_deref());
+        for problem in problems {
+            tracing::warn!("{problem}");
+        }
+        prices
+    }
+
+    fn cost(&self, plan: &Plan, ended: &Ended) -> RunCost {
+        let finished = ended.told.finished.as_ref();
+        let reported = finished.and_then(|finished| finished.cost);
+        let conversation = self.writer.state().conversation();
+        let before = conversation.and_then(|known| known.usd);
+        let counted = finished.and_then(|finished| finished.conversation_usage);
+        let conversation_tokens = counted.or(ended.records.conversation_usage);
+        let tokens = conversation_tokens.map_or_else(
+            || ended.told.usage(),
+            |total| total.since(conversation.and_then(|known| known.tokens).unwrap_or_default()),
+        );
+        let reported_usd = reported.map(|cost| difference(before, cost));
+        let model = Some(&ended.told.model).filter(|model| !model.is_empty());
+        let estimate = || self.prices().estimate(model.or(ended.records.model.as_ref())?, tokens);
+        // An agent that reports the cost includes what a run before spent.
+        let estimated = (!plan.reports_cost && reported_usd.is_none()).then(estimate).flatten();
         RunCost {
-            usd: reported.map(|cost| difference(before, cost)),
+            usd: reported_usd.or(estimated),
             conversation_usd: reported.map(|cost| cost.total),
-            tokens: ended.told.usage(),
+            estimated: estimated.is_some(),
+            tokens,
+            conversation_tokens,
             cpu_ms: ended.counted.cpu.map(|cpu| u64::try_from(cpu.as_millis()).unwrap_or(u64::MAX)),
             peak_memory: ended.counted.peak_memory,
             leftovers: Some(ended.counted.leftovers).filter(|left| *left > 0),

@@ -141,6 +141,7 @@ impl AgentSpec for Claude {
         Capabilities {
             resumes: true,
             conversation: ConversationId::Ours,
+            one_writer: false,
             live_input: true,
             reports_end: true,
             cost: true,

@@ -35,6 +35,7 @@ impl AgentSpec for Command {
         Capabilities {
             resumes: false,
             conversation: ConversationId::Ours,
+            one_writer: false,
             live_input: false,
             reports_end: false,
             cost: false,

@@ -21,7 +21,7 @@ use crate::config::{Credentials, Dirs, Reach, Variables};
 static TOYS: Registry = Registry::new(&[
     Entry::Built(&Toy),
     Entry::Built(&claude::Claude),
-    Entry::Planned(&codex::WORDS),
+    Entry::Planned(&gemini::WORDS),
     Entry::Built(&command::Command),
     Entry::Built(&rehearsal::Rehearsal),
 ]);
@@ -65,6 +65,7 @@ impl AgentSpec for Toy {
         Capabilities {
             resumes: true,
             conversation: ConversationId::Agents,
+            one_writer: false,
             live_input: true,
             reports_end: true,
             cost: true,
@@ -371,7 +372,7 @@ async fn doctor_finds_its_program_its_credentials_and_what_its_spec_adds() {
 
 #[test]
 fn one_that_is_planned_or_gone_is_named_with_what_to_do() {
-    let planned = agent_of(&TOYS, "codex", "").map(|agent| agent.word()).unwrap_err();
+    let planned = agent_of(&TOYS, "gemini", "").map(|agent| agent.word()).unwrap_err();
     assert!(planned.to_string().contains("not built in yet: use claude"), "{planned}");
     let missing = agent_of(&TOYS, "toy", "TOY_PATH=/no/toy\n").map(|agent| agent.word());
     let missing = missing.unwrap_err().to_string();

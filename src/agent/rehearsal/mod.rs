@@ -47,6 +47,7 @@ impl AgentSpec for Rehearsal {
         Capabilities {
             resumes: false,
             conversation: ConversationId::Ours,
+            one_writer: false,
             live_input: false,
             reports_end: true,
             cost: false,
