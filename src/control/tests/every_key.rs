@@ -13,7 +13,7 @@ use crate::agent::environment::recorded;
 use crate::agent::{REGISTRY, Task, vocabulary};
 use crate::config::file::ConfigFile;
 use crate::config::keys::{self, Key, Kind};
-use crate::config::{AgentName, Dirs, Env, EnvFile, Flags, Project, Settings};
+use crate::config::{AgentName, AgentWords, Dirs, Env, EnvFile, Flags, Project, Settings};
 use crate::control::channels::channels;
 use crate::notify::Notice;
 use crate::service::Limits;
@@ -174,6 +174,7 @@ impl Bench {
             "SAMOCODE_MAX_RETRIES" => settings.max_retries.to_string(),
             "SAMOCODE_RETRY_DELAY" => format!("{:?}", settings.retry_delay),
             "GIT_BRANCH_PREFIX" => settings.branch_of("jwt"),
+            "SAMOCODE_TEST_TIMEOUT" => format!("{:?}", settings.test_timeout),
             "SAMOCODE_TEST_COMMAND" => format!("{:?}", settings.test_command),
             "SAMOCODE_BUDGET_USD" | "SAMOCODE_BUDGET_TOKENS" => format!("{:?}", budgets.session),
             "SAMOCODE_BUDGET_USD_RUN" | "SAMOCODE_BUDGET_TOKENS_RUN" => {
@@ -194,9 +195,11 @@ impl Bench {
             }
             name if vocabulary().agents_keys().any(|known| known.name == name) => {
                 let binary = Path::new("/bin/samocode");
-                let claude =
-                    AgentName::parse("claude", Path::new("/"), None, &vocabulary()).unwrap();
-                match REGISTRY.agent(&claude, settings, env, binary) {
+                let words = vocabulary();
+                let has = |agent: &&&AgentWords| agent.keys.iter().any(|known| known.name == name);
+                let agent = words.agents().iter().find(has).unwrap().name;
+                let agent = AgentName::parse(agent, Path::new("/"), None, &words).unwrap();
+                match REGISTRY.agent(&agent, settings, env, binary) {
                     Ok(agent) => format!("{:?}", agent.launch(&Task::default())),
                     Err(error) => error.to_string(),
                 }
@@ -210,7 +213,7 @@ impl Bench {
 async fn every_key_acts_from_every_layer() {
     let root = tempfile::tempdir().unwrap();
     let bench = Bench { root, servers: [Server::start().await, Server::start().await] };
-    for program in ["program", "claude"] {
+    for program in ["program", "claude", "codex", "gemini"] {
         let path = bench.path(program);
         std::fs::write(&path, "#!/bin/sh\n").unwrap();
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
