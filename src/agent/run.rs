@@ -1,6 +1,7 @@
 //! One process of an agent, from its start to its end, as a worker drives it.
 
 mod feed;
+mod pipe;
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -20,6 +21,7 @@ use super::stream::{CHUNK, Lines, Log, Tail};
 use super::unknown::Unknown;
 use super::{Environment, Input, Launch};
 use feed::Feed;
+use pipe::{is_passing, lying_in, readable};
 
 /// How long a process may take to exit after its [`Event::Finished`].
 pub const GRACE: Duration = Duration::from_secs(30);
@@ -378,22 +380,6 @@ fn emitter<'a>(
             _ => {}
         }
         events.push_back(event);
-    }
-}
-
-fn lying_in(pipe: impl AsFd) -> u64 {
-    rustix::io::ioctl_fionread(pipe).unwrap_or(0)
-}
-
-fn is_passing(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
-}
-
-/// Treat an error as ready too: the next read reports it.
-async fn readable(pipe: Option<&Receiver>) {
-    match pipe {
-        Some(pipe) => drop(pipe.readable().await),
-        None => std::future::pending().await,
     }
 }
 

@@ -30,17 +30,13 @@ fn programs(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
 }
 
 /// The machine in npm's words and in the compiler's.
-const fn machine() -> Option<(&'static str, &'static str)> {
-    if cfg!(all(target_os = "linux", target_arch = "x86_64")) {
-        Some(("linux-x64", "x86_64-unknown-linux-musl"))
-    } else if cfg!(all(target_os = "linux", target_arch = "aarch64")) {
-        Some(("linux-arm64", "aarch64-unknown-linux-musl"))
-    } else if cfg!(all(target_os = "macos", target_arch = "x86_64")) {
-        Some(("darwin-x64", "x86_64-apple-darwin"))
-    } else if cfg!(all(target_os = "macos", target_arch = "aarch64")) {
-        Some(("darwin-arm64", "aarch64-apple-darwin"))
-    } else {
-        None
+fn machine() -> Option<(&'static str, &'static str)> {
+    match (std::env::consts::OS, std::env::consts::ARCH) {
+        ("linux", "x86_64") => Some(("linux-x64", "x86_64-unknown-linux-musl")),
+        ("linux", "aarch64") => Some(("linux-arm64", "aarch64-unknown-linux-musl")),
+        ("macos", "x86_64") => Some(("darwin-x64", "x86_64-apple-darwin")),
+        ("macos", "aarch64") => Some(("darwin-arm64", "aarch64-apple-darwin")),
+        _ => None,
     }
 }
 
