@@ -103,6 +103,7 @@ openssl openssl
 gnupg gpg
 openssh-client ssh-keygen
 e2fsprogs debugfs
+tmux tmux
 LIST
     # Any npm can fetch Claude Code.
     if ! claude_is_current && ! command -v npm >/dev/null; then
@@ -397,17 +398,22 @@ build_tests() {
     cargo test --locked --no-run
 }
 
+# A program that a script starts in the background ignores Ctrl-C; tests that send it must not.
+cargo_test() {
+    env --default-signal=INT,QUIT cargo test --locked "$@" 2>&1 | tee -a "$cache/test.log"
+}
+
 tests() {
     # SKIPPED lines go past the test harness's capture of output, into this log.
     local which=(--skip machine::)
     [[ -z $filter ]] || which=("$filter")
-    cargo test --locked --no-fail-fast -- "${which[@]}" 2>&1 | tee -a "$cache/test.log"
+    cargo_test --no-fail-fast -- "${which[@]}"
 }
 
 # An emulated machine takes all the processors there are, so these do not run
 # beside tests that expect something to be quick.
 machines() {
-    cargo test --locked --no-fail-fast --test samocode machine:: 2>&1 | tee -a "$cache/test.log"
+    cargo_test --no-fail-fast --test samocode machine::
 }
 
 summary() {
@@ -452,6 +458,7 @@ main() {
     : >"$cache/test.log"
     step "Claude Code" fetch_claude
     step "Codex" fetch_npm_cli codex "420 MB"
+    step "Gemini CLI" fetch_npm_cli gemini "100 MB"
     step "MCP Inspector" fetch_inspector
     step "Debian 13" make_debian13
     step "virtual machine" make_machine

@@ -13,6 +13,7 @@
 //! ```
 
 pub mod account;
+pub mod acp;
 pub mod claude;
 pub mod codex;
 pub mod command;
@@ -103,6 +104,8 @@ pub struct Launch {
     pub input: Input,
     /// Variables it gets unless the environment already sets them.
     pub defaults: Vec<(&'static str, OsString)>,
+    /// Files of ours that it reads, written before it starts. Never secrets.
+    pub files: Vec<(PathBuf, Vec<u8>)>,
 }
 
 /// The standard input of an agent's process.
@@ -179,6 +182,12 @@ impl Agent {
     #[must_use]
     pub fn decoder(&self, working_dir: &Path) -> Box<dyn Decoder> {
         self.spec.decoder(working_dir)
+    }
+
+    /// The other side of a run of this task: a decoder that replies, for an agent that asks.
+    #[must_use]
+    pub fn driver(&self, task: &Task, working_dir: &Path) -> Box<dyn Decoder> {
+        self.spec.driver(task, working_dir)
     }
 
     /// Judges the end of a run.

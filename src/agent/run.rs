@@ -20,6 +20,7 @@ use super::process::{Start, StartError, Stdin};
 use super::stream::{CHUNK, Lines, Log, Tail};
 use super::unknown::Unknown;
 use super::{Environment, Input, Launch};
+use crate::session::store;
 use feed::Feed;
 use pipe::{is_passing, lying_in, readable};
 
@@ -118,6 +119,12 @@ impl Run {
             if super::variable(&setting.environment, key).is_none() {
                 setting.environment.push((key.into(), value));
             }
+        }
+        for (path, content) in &launch.files {
+            place(path, content).map_err(|error| StartError::Other {
+                program: launch.program.display().to_string(),
+                error,
+            })?;
         }
         let other =
             |error| StartError::Other { program: launch.program.display().to_string(), error };
@@ -361,6 +368,18 @@ impl std::fmt::Debug for Run {
             .field("exited", &self.exited)
             .finish_non_exhaustive()
     }
+}
+
+/// Writes a file that the agent reads, unless it is there: other runs may be reading it.
+fn place(path: &Path, content: &[u8]) -> io::Result<()> {
+    if std::fs::read(path).is_ok_and(|found| found == content) {
+        return Ok(());
+    }
+    let named = |error: store::StoreError| io::Error::other(error.to_string());
+    if let Some(folder) = path.parent() {
+        store::make_folder(folder).map_err(named)?;
+    }
+    store::replace(path, content).map_err(named)
 }
 
 fn emitter<'a>(

@@ -40,6 +40,13 @@ pub trait AgentSpec: Sync {
     /// A new decoder for one run in `working_dir`, which shows files below it with relative paths.
     fn decoder(&self, working_dir: &Path) -> Box<dyn Decoder>;
 
+    /// The other side of a run of this task, which also replies to what the program asks. The
+    /// decoder, unless the program has to be told of the task step by step.
+    fn driver(&self, task: &Task, working_dir: &Path) -> Box<dyn Decoder> {
+        let _ = task;
+        self.decoder(working_dir)
+    }
+
     /// Judges the end of a run. Details that the program writes only to its own files, such as an
     /// error's class or a limit's reset time, are looked up here.
     fn outcome(&self, facts: &Facts<'_>) -> Outcome {

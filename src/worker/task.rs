@@ -4,7 +4,8 @@ use std::path::Path;
 
 use crate::agent::prompt::{self, PromptInput};
 use crate::agent::roles::{self, RoleError};
-use crate::agent::{ConversationId, Environment, Task};
+use crate::agent::{ConversationId, Environment, Identity, Task};
+use crate::git;
 use crate::session::clock;
 use crate::session::restored::Restored;
 use crate::session::state::State;
@@ -59,7 +60,10 @@ impl Worker<'_> {
             prompt,
             system_prompt: roles::system_prompt(state.phase(), &self.setup.role_folders)?,
             max_budget_usd: self.budget_left(),
-            identity: None,
+            identity: state
+                .working_dir()
+                .and_then(|dir| git::identity(Path::new(dir)))
+                .map(|(name, email)| Identity { name, email }),
             environment: environment.clone(),
             live_input: true,
         })

@@ -90,7 +90,7 @@ impl<'w, 'a> RunUnderWay<'w, 'a> {
             term_grace: TERM_GRACE,
         };
         let started =
-            Run::start(agent.launch(&task), agent.decoder(Path::new(&working_dir)), setting);
+            Run::start(agent.launch(&task), agent.driver(&task, Path::new(&working_dir)), setting);
         let process = match started {
             Ok(process) => process,
             Err(error) => {

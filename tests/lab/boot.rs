@@ -224,7 +224,7 @@ pub(crate) fn target_dir() -> PathBuf {
 }
 
 /// The environment of a login shell in the lab.
-pub(super) const PATH: &str = "/opt/samocode/bin:/opt/claude/bin:/opt/codex/bin:\
+pub(super) const PATH: &str = "/opt/samocode/bin:/opt/claude/bin:/opt/codex/bin:/opt/gemini/bin:\
      /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Whether a program, given by name or path, exists.

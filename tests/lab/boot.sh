@@ -21,7 +21,7 @@
 set -euo pipefail
 
 # The agents' CLIs that tests/run.sh fetches.
-clis=(claude codex)
+clis=(claude codex gemini)
 
 die() {
     echo "boot.sh: $*" >&2

@@ -143,6 +143,7 @@ impl AgentSpec for Codex {
             args,
             input: Input::Text(prompt.into_bytes()),
             defaults: Vec::new(),
+            files: Vec::new(),
         }
     }
 

@@ -58,6 +58,7 @@ impl AgentSpec for Command {
             args: args.unwrap_or_default().iter().map(Into::into).collect(),
             input: Input::Text(whole_prompt(task).into_bytes()),
             defaults: Vec::new(),
+            files: Vec::new(),
         }
     }
 

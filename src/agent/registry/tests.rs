@@ -21,7 +21,7 @@ use crate::config::{Credentials, Dirs, Reach, Variables};
 static TOYS: Registry = Registry::new(&[
     Entry::Built(&Toy),
     Entry::Built(&claude::Claude),
-    Entry::Planned(&gemini::WORDS),
+    Entry::Planned(&PLANNED),
     Entry::Built(&command::Command),
     Entry::Built(&rehearsal::Rehearsal),
 ]);
@@ -52,6 +52,16 @@ static WORDS: AgentWords = AgentWords {
         remedy: "log in with: toy login, or put TOY_KEY into",
         ..Credentials::NONE
     },
+};
+
+/// One that cannot be used yet.
+static PLANNED: AgentWords = AgentWords {
+    name: "later",
+    takes_command: false,
+    reach: Reach::Own,
+    keys: &[],
+    variables: Variables::NONE,
+    credentials: Credentials::NONE,
 };
 
 struct Toy;
@@ -89,7 +99,7 @@ impl AgentSpec for Toy {
         }
         let input = Input::Feed(format!("{}\n", task.prompt).into_bytes());
         let defaults = vec![("TOY_MODE", "headless".into())];
-        Launch { program: agent.program().to_owned(), args, input, defaults }
+        Launch { program: agent.program().to_owned(), args, input, defaults, files: Vec::new() }
     }
 
     fn decoder(&self, _working_dir: &Path) -> Box<dyn Decoder> {
@@ -372,7 +382,7 @@ async fn doctor_finds_its_program_its_credentials_and_what_its_spec_adds() {
 
 #[test]
 fn one_that_is_planned_or_gone_is_named_with_what_to_do() {
-    let planned = agent_of(&TOYS, "gemini", "").map(|agent| agent.word()).unwrap_err();
+    let planned = agent_of(&TOYS, "later", "").map(|agent| agent.word()).unwrap_err();
     assert!(planned.to_string().contains("not built in yet: use claude"), "{planned}");
     let missing = agent_of(&TOYS, "toy", "TOY_PATH=/no/toy\n").map(|agent| agent.word());
     let missing = missing.unwrap_err().to_string();

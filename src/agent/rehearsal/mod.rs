@@ -68,6 +68,7 @@ impl AgentSpec for Rehearsal {
             args: vec!["rehearsal".into()],
             input: Input::Text(task.prompt.clone().into_bytes()),
             defaults: Vec::new(),
+            files: Vec::new(),
         }
     }
 

@@ -17,8 +17,10 @@
 //! What the CLI sends and expects was measured with 2.1.329: only
 //! `POST /v1/messages?beta=true` (older ones also `HEAD /`), answered by
 //! server-sent events as the Messages API documents them. The path of a request
-//! says which API it is for: Codex gets the same replies by the Responses API.
+//! says which API it is for: Codex gets the same replies by the Responses API, Gemini CLI by the Gemini
+//! API.
 
+mod gemini;
 mod reply;
 mod request;
 mod responses;

@@ -11,7 +11,7 @@ use futures_util::stream;
 use serde_json::{Value, json};
 
 use super::request::{Dialect, Request};
-use super::responses;
+use super::{gemini, responses};
 
 /// One answer of the server.
 #[derive(Clone, Debug)]
@@ -159,6 +159,11 @@ impl Reply {
                 let status = StatusCode::from_u16(*status).expect("an HTTP status");
                 (status, Json(body)).into_response()
             }
+            Content::Error { status, message, resets_at } if dialect == Dialect::Gemini => {
+                let body = gemini::error(*status, message, resets_at.is_some());
+                let status = StatusCode::from_u16(*status).expect("an HTTP status");
+                (status, Json(body)).into_response()
+            }
             Content::Error { status, message, .. } => {
                 let body = json!({"type": "error", "error": {"type": error_type(*status), "message": message}});
                 let status = StatusCode::from_u16(*status).expect("an HTTP status");
@@ -168,6 +173,7 @@ impl Reply {
                 let whole = matches!(self.end, End::Whole);
                 let events = match dialect {
                     Dialect::Messages => self.events(blocks, model, id),
+                    Dialect::Gemini => gemini::events(blocks, self.tokens, whole),
                     Dialect::Responses => responses::events(blocks, id, self.tokens, whole),
                 };
                 let body = Body::from_stream(paced(events, self.pace, self.end.clone()));

@@ -33,6 +33,8 @@ pub(super) enum Dialect {
     Messages,
     /// OpenAI's Responses API.
     Responses,
+    /// Google's Gemini API.
+    Gemini,
 }
 
 pub(super) enum Kind {
@@ -64,7 +66,7 @@ impl Request {
     pub(super) fn kind(&self) -> Kind {
         match (self.method.as_str(), self.path.as_str()) {
             ("POST", "/v1/messages") if self.is_side() => Kind::Side,
-            ("POST", "/v1/messages" | "/v1/responses") => Kind::Message,
+            ("POST", _) if self.is_message() => Kind::Message,
             ("POST", "/v1/messages/count_tokens") => Kind::CountTokens,
             ("HEAD" | "GET", "/") => Kind::Greeting,
             _ => Kind::Unknown,
@@ -73,11 +75,16 @@ impl Request {
 
     /// Whether it is for the model.
     pub(crate) fn is_message(&self) -> bool {
-        self.method == "POST" && matches!(self.path.as_str(), "/v1/messages" | "/v1/responses")
+        let is_known = matches!(self.path.as_str(), "/v1/messages" | "/v1/responses");
+        self.method == "POST" && (is_known || self.dialect() == Dialect::Gemini)
     }
 
     pub(super) fn dialect(&self) -> Dialect {
-        if self.path == "/v1/responses" { Dialect::Responses } else { Dialect::Messages }
+        match self.path.as_str() {
+            "/v1/responses" => Dialect::Responses,
+            path if path.ends_with(":streamGenerateContent") => Dialect::Gemini,
+            _ => Dialect::Messages,
+        }
     }
 
     /// Whether the CLI asked it for itself (a title, a summary): such requests
@@ -88,7 +95,7 @@ impl Request {
     }
 
     pub(super) fn wants_stream(&self) -> bool {
-        self.body["stream"].as_bool().unwrap_or(false)
+        self.body["stream"].as_bool().unwrap_or(self.dialect() == Dialect::Gemini)
     }
 
     /// The model asked for.
@@ -115,13 +122,13 @@ impl Request {
     /// its own, as messages of the role `system`.
     pub(crate) fn prompt(&self) -> String {
         let input = self.input();
-        input.map(|m| text_of(&m["content"])).collect::<Vec<_>>().join("\n")
+        input.map(content).collect::<Vec<_>>().join("\n")
     }
 
     /// The last input to the model, tool results excepted.
     pub(crate) fn last_prompt(&self) -> String {
         let input = self.input();
-        input.last().map(|m| text_of(&m["content"])).unwrap_or_default()
+        input.last().map(content).unwrap_or_default()
     }
 
     /// The results of all tools run in this conversation, in order.
@@ -163,15 +170,24 @@ impl Request {
         let role = |message: &&Value| {
             let role = message["role"].as_str().unwrap_or_default();
             // The Responses API has further items among the messages, without a role.
-            !matches!(role, "assistant" | "developer" | "")
+            !matches!(role, "assistant" | "model" | "developer" | "")
         };
         self.messages().filter(role)
     }
 
     fn messages(&self) -> impl Iterator<Item = &Value> {
-        let key = if self.dialect() == Dialect::Responses { "input" } else { "messages" };
+        let key = match self.dialect() {
+            Dialect::Messages => "messages",
+            Dialect::Responses => "input",
+            Dialect::Gemini => "contents",
+        };
         self.body[key].as_array().into_iter().flatten()
     }
+}
+
+/// The text of a message.
+fn content(message: &Value) -> String {
+    text_of(if message["parts"].is_array() { &message["parts"] } else { &message["content"] })
 }
 
 /// Content is a string, or blocks of which some hold text.
