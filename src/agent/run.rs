@@ -1,6 +1,7 @@
 //! One process of an agent, from its start to its end, as a worker drives it.
 
 mod feed;
+mod files;
 mod pipe;
 
 use std::collections::VecDeque;
@@ -20,7 +21,6 @@ use super::process::{Start, StartError, Stdin};
 use super::stream::{CHUNK, Lines, Log, Tail};
 use super::unknown::Unknown;
 use super::{Environment, Input, Launch};
-use crate::session::store;
 use feed::Feed;
 use pipe::{is_passing, lying_in, readable};
 
@@ -121,7 +121,7 @@ impl Run {
             }
         }
         for (path, content) in &launch.files {
-            place(path, content).map_err(|error| StartError::Other {
+            files::place(path, content).map_err(|error| StartError::Other {
                 program: launch.program.display().to_string(),
                 error,
             })?;
@@ -368,18 +368,6 @@ impl std::fmt::Debug for Run {
             .field("exited", &self.exited)
             .finish_non_exhaustive()
     }
-}
-
-/// Writes a file that the agent reads, unless it is there: other runs may be reading it.
-fn place(path: &Path, content: &[u8]) -> io::Result<()> {
-    if std::fs::read(path).is_ok_and(|found| found == content) {
-        return Ok(());
-    }
-    let named = |error: store::StoreError| io::Error::other(error.to_string());
-    if let Some(folder) = path.parent() {
-        store::make_folder(folder).map_err(named)?;
-    }
-    store::replace(path, content).map_err(named)
 }
 
 fn emitter<'a>(

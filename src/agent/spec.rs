@@ -119,6 +119,36 @@ pub struct Capabilities {
     pub tells_version: bool,
 }
 
+impl Capabilities {
+    /// The row of the agent of this name in the README's table.
+    #[must_use]
+    pub fn row(&self, name: &str) -> String {
+        let yes = |has: bool, otherwise: &'static str| if has { "yes" } else { otherwise };
+        format!(
+            "| `{name}` | {} | {} | {} | {} | {} |",
+            yes(self.resumes, "no: a fresh conversation"),
+            yes(self.live_input, "no: in its next run"),
+            yes(self.cost, "no: estimated from tokens"),
+            yes(self.limits, "no: tried again every 15 min"),
+            self.max_turns.map_or_else(|| "no".to_owned(), |key| format!("`{key}`")),
+        )
+    }
+
+    /// What it cannot do, for a person who has chosen it; empty if it can do everything.
+    #[must_use]
+    pub fn lacks(&self) -> String {
+        let all = [
+            (!self.resumes, "a run that is cut off starts a fresh conversation"),
+            (!self.live_input, "messages reach it in its next run"),
+            (!self.cost, "its cost is estimated from tokens"),
+            (!self.limits, "it does not say when a usage limit ends"),
+            (self.max_turns.is_none(), "its turns cannot be limited"),
+        ];
+        let lacking = all.into_iter().filter(|(lacks, _)| *lacks).map(|(_, what)| what);
+        lacking.collect::<Vec<_>>().join("; ")
+    }
+}
+
 /// Who names a conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConversationId {
