@@ -159,7 +159,7 @@ impl AgentSpec for Codex {
             );
             return Outcome::Failed { why };
         }
-        let mut told = facts.told.clone();
+        let mut told = facts.reported.clone();
         let Some(finished) = told.finished.as_mut().filter(|finished| finished.is_error) else {
             return judge(facts);
         };
@@ -168,7 +168,7 @@ impl AgentSpec for Codex {
             error.explain(finished);
         }
         told.limit = record.limit.or(told.limit);
-        judge(&Facts { told: &told, ..*facts })
+        judge(&Facts { reported: &told, ..*facts })
     }
 
     fn records(&self, facts: &Facts<'_>) -> Records {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::agent::outcome::{EndedBy, Exit, Told};
+use crate::agent::outcome::{EndedBy, Exit, Reported};
 use crate::agent::registry::testing::agent_of;
 use crate::agent::{Environment, REGISTRY};
 
@@ -63,7 +63,7 @@ fn judged(stream: &str, rollout: &str, stderr: &str, resumed: bool) -> Outcome {
     let day = home.path().join("sessions/2026/11/28");
     std::fs::create_dir_all(&day).unwrap();
     std::fs::write(day.join(format!("rollout-x-{ID}.jsonl")), rollout).unwrap();
-    let mut told = Told::default();
+    let mut told = Reported::default();
     let mut decoder = decode::CodexDecoder::new(Path::new("/w"));
     for line in stream.lines() {
         decoder.line(line.as_bytes(), &mut |event| told.take(&event));
@@ -71,7 +71,7 @@ fn judged(stream: &str, rollout: &str, stderr: &str, resumed: bool) -> Outcome {
     let environment: Environment = vec![("CODEX_HOME".into(), home.path().into())];
     Codex.outcome(&Facts {
         exit: Exit::Code(1),
-        told: &told,
+        reported: &told,
         stderr_tail: stderr,
         oom_kills: 0,
         ended_by: None::<EndedBy>,

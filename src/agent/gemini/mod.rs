@@ -127,12 +127,12 @@ impl AgentSpec for Gemini {
     }
 
     fn outcome(&self, facts: &Facts<'_>) -> Outcome {
-        let mut told = facts.told.clone();
+        let mut told = facts.reported.clone();
         let Some(finished) = told.finished.as_mut().filter(|finished| finished.is_error) else {
             return judge(facts);
         };
         explain(finished, facts);
-        judge(&Facts { told: &told, ..*facts })
+        judge(&Facts { reported: &told, ..*facts })
     }
 
     fn logged_in(&self, folder: &Path) -> Option<Login> {

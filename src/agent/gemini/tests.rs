@@ -1,5 +1,5 @@
 use super::*;
-use crate::agent::outcome::Told;
+use crate::agent::outcome::Reported;
 use crate::agent::registry::testing::agent_of;
 use crate::agent::{Identity, REGISTRY};
 
@@ -62,14 +62,14 @@ fn settings_of(environment: &[(&str, &str)]) -> serde_json::Value {
 }
 
 fn judged(stream: &str, code: i32, stderr: &str, resumed: bool) -> Outcome {
-    let mut told = Told::default();
+    let mut told = Reported::default();
     let mut decoder = decode::GeminiDecoder::new(Path::new("/w"));
     for line in stream.lines() {
         decoder.line(line.as_bytes(), &mut |event| told.take(&event));
     }
     Gemini.outcome(&Facts {
         exit: Exit::Code(code),
-        told: &told,
+        reported: &told,
         stderr_tail: stderr,
         oom_kills: 0,
         ended_by: None,
