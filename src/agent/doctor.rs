@@ -98,6 +98,7 @@ pub async fn examine(exam: &Exam<'_>) -> Vec<Finding> {
             Ok(agent) => {
                 findings.push(program(exam, &agent).await);
                 findings.extend(agent.spec().check(&agent, exam));
+                findings.extend(abilities(exam, &agent));
             }
             Err(error) => {
                 findings.push(broken(&error));
@@ -150,6 +151,15 @@ async fn program(exam: &Exam<'_>, agent: &Agent) -> Finding {
         Ok(version) => found(Status::Ok, format!("{} {version} ({path})", agent.word())),
         Err(error) => broken(&error),
     }
+}
+
+/// What an agent cannot do that others can.
+fn abilities(exam: &Exam<'_>, agent: &Agent) -> Option<Finding> {
+    let lacks = agent.capabilities().lacks();
+    // What is built in does not need to be explained.
+    let is_worth_it = !lacks.is_empty() && agent.program() != exam.samocode;
+    let what = format!("{}: {lacks}", agent.name());
+    is_worth_it.then(|| Finding::new(About::Program, Status::Ok, what, ""))
 }
 
 /// Variables of this shell that units do not have, or have with another value.

@@ -29,7 +29,7 @@ pub mod state;
 pub mod store;
 mod vocabulary;
 
-pub use cost::dollars;
+pub use cost::{Certainty, dollars};
 pub use elsewhere::Elsewhere;
 pub use hint::Hint;
 pub use import::{Files, import};
