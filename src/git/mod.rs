@@ -39,6 +39,7 @@ mod plan;
 mod reader;
 mod register;
 mod remove;
+mod rescue;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -57,6 +58,7 @@ pub use elsewhere::elsewhere;
 pub use plan::{Base, Plan, Start, WorktreePlan, default_branch, root};
 pub use reader::{Head, changed_files, commits_of, head};
 pub use remove::{Removal, remove_worktree};
+pub use rescue::{Nested, Rescued, bring_back};
 
 /// Longest wait for the network when a worktree is made. Being offline must not hold up work.
 pub const FETCH_LIMIT: Duration = Duration::from_secs(30);
@@ -152,6 +154,16 @@ pub enum Error {
         /// What is wrong, to follow a colon.
         what: String,
         /// The command that fixes it, with a word of introduction where it needs one.
+        remedy: String,
+    },
+    /// A folder of a worktree that is to be removed cannot be deleted.
+    #[error("cannot delete {path}: {what}. Nothing was removed. Run: {remedy}; then try again", path = path.display())]
+    Undeletable {
+        /// The folder.
+        path: PathBuf,
+        /// Why not.
+        what: String,
+        /// The command that makes it possible.
         remedy: String,
     },
     /// A ref points to a commit that cannot be read.
