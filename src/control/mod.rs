@@ -32,11 +32,11 @@
 //! | module | calls |
 //! |---|---|
 //! | [`enable`], [`run`], [`request`] | start or resume a session, as a unit or in the foreground |
-//! | [`unit`], [`stop`] | start, restart, reload, disable; stop |
+//! | [`unit`], [`stop`], [`many`] | start, restart, reload, disable; stop; each of them for many sessions side by side |
 //! | [`look`], [`view`] | find, list, show, explain; a session as others see it |
 //! | [`timeline`], [`cost`], [`inbox`], [`documents`] | what happened, what it cost, what mail there is, what to read |
 //! | [`merge`] | the branches of finished sessions into one tested branch |
-//! | [`remove`] | take a session away, but for its branch and its files |
+//! | [`remove`], [`archive`] | take sessions away, but for their branches and files; bring one back |
 //! | [`answers`], [`post`] | questions and answers; approve, reject, send |
 //! | [`log`] | its journal merged with what its agents said and did, as a stream |
 //! | [`wait`], [`watch`] | wait until a session needs a human; see every change as it happens, by inotify and D-Bus |
@@ -52,6 +52,7 @@
 //! hint, which says what to do next, is separate from the message.
 
 pub mod answers;
+pub mod archive;
 mod bus;
 pub(crate) mod channels;
 pub mod context;
@@ -65,6 +66,7 @@ pub mod inbox;
 pub(crate) mod install;
 pub mod log;
 pub mod look;
+pub mod many;
 pub mod merge;
 pub mod origin;
 mod pending;

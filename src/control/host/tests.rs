@@ -19,7 +19,7 @@ fn travelled(request: &Request) -> Request {
 #[test]
 fn requests_come_through_json_as_they_were() {
     let session = || "jwt".to_owned();
-    let requests: [Request; 23] = [
+    let requests: [Request; 26] = [
         look::Find { sessions: vec![session()] }.into(),
         look::List {}.into(),
         look::Show { session: session() }.into(),
@@ -53,6 +53,10 @@ fn requests_come_through_json_as_they_were() {
         unit::Reload { session: session(), timeout_s: 60 }.into(),
         unit::Disable { session: session() }.into(),
         remove::Remove { session: session(), unfinished: true }.into(),
+        archive::Archive { sessions: vec![session()], older_s: Some(7), ..Default::default() }
+            .into(),
+        many::Many { sessions: many::Chosen::All, action: many::Action::Stop { now: true } }.into(),
+        archive::Restore { session: session() }.into(),
         documents::Read { session: session(), topic: Some(documents::Topic::Diff) }.into(),
         merge::Merge {
             sessions: vec![session()],
