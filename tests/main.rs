@@ -19,6 +19,7 @@ mod demo;
 mod doctor;
 mod documents;
 mod faults;
+mod fleet;
 mod handoffs;
 mod hostile;
 mod install;

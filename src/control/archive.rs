@@ -134,9 +134,11 @@ impl Archive {
         let (name, instance) = (&session.name, &session.instance);
         match session.hook()?.state {
             Word::Done => Ok(()),
-            Word::Waiting => Err(Error::refused(format!("{name} is waiting for you")).hint(
-                format!("see what for: samocode why {instance}; or stop it: samocode stop {instance}"),
-            )),
+            Word::Waiting => {
+                Err(Error::refused(format!("{name} is waiting for you")).hint(format!(
+                    "see what for: samocode why {instance}; or stop it: samocode stop {instance}"
+                )))
+            }
             Word::Stopped | Word::Blocked | Word::Failed if self.unfinished => Ok(()),
             state @ (Word::Stopped | Word::Blocked | Word::Failed) => {
                 Err(Error::refused(format!("{name} is {state}, not done"))
@@ -205,10 +207,7 @@ struct Kept {
 }
 
 /// Makes the worktree again on the session's branch, with the files that were saved from it.
-async fn worktree_of(
-    context: &Context,
-    kept: &Kept,
-) -> Result<(Option<PathBuf>, Option<String>)> {
+async fn worktree_of(context: &Context, kept: &Kept) -> Result<(Option<PathBuf>, Option<String>)> {
     let folder = Folder::new(&kept.path);
     let branch = folder.read_hook().and_then(|hook| hook.branch);
     let (Some(branch), Some(_)) = (branch, git::root(&context.project.main_repo)?) else {
@@ -223,6 +222,8 @@ async fn worktree_of(
         context.warnings.add(format!("branch {branch} no longer exists; no worktree was made"));
         return Ok((None, None));
     }
+    // Its worker gives it what a new one gets.
+    folder.mark_unready()?;
     let made = checkout.make(&branch).await?;
     made.notes.iter().for_each(|note| context.warnings.add(note.to_string()));
     let root = checkout.root().to_owned();
@@ -247,9 +248,7 @@ fn find(sessions: &Path, typed: &str) -> Result<Kept> {
         })
         .collect();
     // The same name again got a number in the archive: the one with the longest name is newer.
-    all.sort_by(|(a, one), (b, other)| {
-        (&other.folder, b.len(), b).cmp(&(&one.folder, a.len(), a))
-    });
+    all.sort_by(|(a, one), (b, other)| (&other.folder, b.len(), b).cmp(&(&one.folder, a.len(), a)));
     let at = all.iter().position(|(own, _)| own == typed);
     let at = at.or_else(|| all.iter().position(|(_, kept)| kept.name == typed));
     if let Some(at) = at {

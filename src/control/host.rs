@@ -17,8 +17,8 @@ use super::log::{Line, Log};
 use super::target::Target;
 use super::watch::{self, Change, Watch};
 use super::{
-    answers, archive, cost, documents, enable, inbox, look, many, merge, post, remove, run, stop, timeline, unit,
-    view, wait,
+    answers, archive, cost, documents, enable, inbox, look, many, merge, post, remove, run, stop,
+    timeline, unit, view, wait,
 };
 
 /// A call that a host can perform.

@@ -80,6 +80,7 @@ pub mod run;
 pub(crate) mod session;
 pub mod stop;
 pub(crate) mod target;
+mod teardown;
 pub mod timeline;
 pub mod unit;
 pub(crate) mod units;

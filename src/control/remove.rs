@@ -19,6 +19,7 @@ use super::privilege::Raised;
 use super::request;
 use super::session::Session;
 use super::target::Target;
+use super::teardown::tear_down;
 
 /// Removes a session's unit and worktree, and moves its folder to the archive. Uncommitted files and
 /// commits that are on no branch are saved first.
@@ -143,6 +144,9 @@ async fn remove_worktree(
     let root = Checkout::of_session(project, &session.folder.name()).root().to_owned();
     let Some(repo) = git::root(&project.main_repo)? else { return Ok((None, None)) };
     let name = &session.name;
+    if root.is_dir() {
+        tear_down(context, session, &root).await?;
+    }
     match git::remove_worktree(&project.main_repo, &root, name).await? {
         Removal::Removed(saved) => {
             let rescued = saved.map(|saved| Rescue {

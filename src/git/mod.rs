@@ -33,6 +33,7 @@ mod diff;
 mod durable;
 mod elsewhere;
 mod fetch;
+mod include;
 mod leftovers;
 pub mod merge;
 mod plan;
@@ -41,6 +42,7 @@ mod register;
 mod remove;
 mod rescue;
 mod settings;
+mod submodules;
 #[cfg(test)]
 mod tests;
 
@@ -55,10 +57,12 @@ pub use create::{Created, Did};
 pub use diff::{Diff, changed_paths, diff};
 pub use durable::{Damage, Window, lost_data, settle_changes};
 pub use elsewhere::elsewhere;
+pub use include::{Included, include};
 pub use plan::{Base, Plan, Start, WorktreePlan, default_branch, root};
 pub use reader::{Head, changed_files, commits_of, head};
 pub use remove::{Removal, remove_worktree};
 pub use rescue::{Nested, Rescued, bring_back};
+pub use submodules::{NO_SUBMODULES, update_submodules};
 
 /// Longest wait for the network when a worktree is made. Being offline must not hold up work.
 pub const FETCH_LIMIT: Duration = Duration::from_secs(30);

@@ -90,7 +90,8 @@ fn make_deletable(folder: &Path, device: u64) -> Result<(), Error> {
         return Err(stays("another file system is mounted there", format!("umount {at}")));
     }
     let mode = meta.permissions().mode();
-    let (me, is_mine) = (rustix::process::geteuid(), meta.uid() == rustix::process::geteuid().as_raw());
+    let (me, is_mine) =
+        (rustix::process::geteuid(), meta.uid() == rustix::process::geteuid().as_raw());
     if is_mine && mode & 0o700 != 0o700 {
         let mode = fs::Permissions::from_mode(mode | 0o700);
         fs::set_permissions(folder, mode).map_err(io("make writable", folder))?;

@@ -190,8 +190,7 @@ impl<'r> Worktree<'r> {
         let from = self.admin.join("index");
         match fs::copy(&from, self.index()) {
             Ok(_) => {
-                let written =
-                    run(self.indexed(&["write-tree"]), &self.doing, LIMIT).await?;
+                let written = run(self.indexed(&["write-tree"]), &self.doing, LIMIT).await?;
                 Ok(written.line(&self.doing).ok())
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -288,7 +287,9 @@ impl<'r> Worktree<'r> {
             let message = format!("What was staged in the worktree of {session}");
             parents.push(self.line(self.committed(staged, &parents, &message)).await?);
         }
-        parents.extend(contents.tips.iter().filter(|tip| Some(*tip) != contents.head.as_ref()).cloned());
+        parents.extend(
+            contents.tips.iter().filter(|tip| Some(*tip) != contents.head.as_ref()).cloned(),
+        );
         let message = format!("What was in the worktree of {session} and on no branch");
         self.line(self.committed(&contents.tree, &parents, &message)).await
     }

@@ -1,6 +1,6 @@
 //! Everything that differs between operating systems. Each has a folder, behind the same names:
 //! [`cgroup`], [`strays`], [`awake`], [`beneath`], [`machine`], [`memory`], [`origin`], [`disk`], [`groups`] and
-//! [`parent`]; and [`limits`], [`privilege`] and [`child`], which all have in common. Nothing here knows about
+//! [`parent`]; and [`limits`], [`privilege`], [`child`] and [`shell`], which all have in common. Nothing here knows about
 //! sessions.
 
 pub mod limits;
@@ -17,6 +17,7 @@ mod macos;
 pub use macos::{awake, beneath, cgroup, disk, groups, machine, memory, origin, parent, strays};
 
 pub mod child;
+pub mod shell;
 mod steps;
 
 /// The resources that a run's processes used, and how many were left at the end.

@@ -25,8 +25,10 @@ mod mail;
 mod notices;
 mod obstacles;
 mod outage;
+mod ports;
 mod power;
 mod prepare;
+mod provision;
 mod pulse;
 mod recover;
 mod reload;
@@ -58,6 +60,8 @@ use crate::session::Needs;
 use crate::session::journal::{End, Event};
 use crate::session::store::{Folder, JournalError, Lock, LockError, StoreError, crash_point};
 use crate::session::{clock, event};
+
+pub use ports::base as port_base;
 
 use decide::{Decision, decide};
 use file_stamp::FileStamp;
@@ -318,7 +322,9 @@ impl<'a> Worker<'a> {
             return self.hold_back(pause).await;
         }
         self.notify.status("init · creating worktree and branch");
-        let work = prepare::prepare(&mut self.writer, &self.setup.project, &self.setup.settings);
+        let ground = self.ground();
+        let (project, settings) = (&self.setup.project, &self.setup.settings);
+        let work = prepare::prepare(&mut self.writer, project, settings, ground);
         // Checking out a large repository can take longer than the watchdog or a stop allows. An
         // interrupted checkout is completed at the next start.
         let prepared = tokio::select! {

@@ -38,7 +38,8 @@ async fn all_are_those_for_which_the_action_does_something() {
     let root = tempfile::tempdir().unwrap();
     let root = root.path();
     caller(root);
-    for state in ["running", "waiting", "blocked", "done", "stopped", "queued", "limited", "failed"] {
+    for state in ["running", "waiting", "blocked", "done", "stopped", "queued", "limited", "failed"]
+    {
         session(root, state, state);
     }
     for (action, expected) in [

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::git::tests::{Lab, git};
-use crate::git::{Removal, bring_back, Rescued, remove_worktree};
+use crate::git::{Removal, Rescued, bring_back, remove_worktree};
 
 struct Bench {
     lab: Lab,
@@ -103,7 +103,15 @@ async fn commits_on_no_branch_are_saved_wherever_they_are_known() {
     let bench = Bench::new();
     let commit = |what: &str| {
         bench.git(&[
-            "-c", "user.name=T", "-c", "user.email=t@e", "commit", "-q", "--allow-empty", "-m", what,
+            "-c",
+            "user.name=T",
+            "-c",
+            "user.email=t@e",
+            "commit",
+            "-q",
+            "--allow-empty",
+            "-m",
+            what,
         ]);
         bench.git(&["rev-parse", "HEAD"])
     };
@@ -150,7 +158,10 @@ async fn a_conflict_is_saved_with_both_of_its_sides() {
 async fn a_repository_inside_with_work_of_its_own_keeps_the_worktree() {
     let bench = Bench::new();
     let inner = bench.tree.join("vendor/lib");
-    git(&bench.lab.root(), &["clone", "-q", bench.lab.repo.to_str().unwrap(), inner.to_str().unwrap()]);
+    git(
+        &bench.lab.root(),
+        &["clone", "-q", bench.lab.repo.to_str().unwrap(), inner.to_str().unwrap()],
+    );
     fs::write(inner.join("README"), "changed\n").unwrap();
     let Removal::Nested(nested) = bench.remove().await else { panic!("was removed") };
     assert_eq!((nested.path.as_path(), nested.files, nested.commits), (inner.as_path(), 1, 0));
