@@ -40,7 +40,10 @@ fn a_new_worktree_is_ready_before_the_first_agent_works_in_it() {
 
     user.write(worktree.join("notes"), "not committed");
     let refused = project.samocode(["remove", "jwt", "--unfinished"]).output();
-    assert!(refused.code == 1 && refused.stderr.contains("(exit status: 1): still used"), "{refused}");
+    assert!(
+        refused.code == 1 && refused.stderr.contains("(exit status: 1): still used"),
+        "{refused}"
+    );
     assert!(user.exists(worktree.join("notes")));
     user.write("may-go", "");
     let removed = project.samocode(["archive", "jwt", "--unfinished"]).output();

@@ -192,6 +192,12 @@ pub const KEYS: &[Key] = &[
     key("SAMOCODE_DISK_FLOOR", "1 GiB", Kind::Size, "free space below which sessions pause"),
     key("SAMOCODE_MAX_RUNNING", "by memory", Kind::MaxRunning, "how many sessions may run at once"),
     key(
+        "SAMOCODE_PRIORITY",
+        "5",
+        Kind::Number(0, 9),
+        "of those that wait for a place, the highest runs first, then the oldest",
+    ),
+    key(
         "SAMOCODE_INHIBIT",
         "none",
         Kind::Inhibit,

@@ -163,6 +163,8 @@ pub struct Settings {
     pub context_handoff_at: u8,
     /// `SAMOCODE_MAX_RUNNING`; `None` derives it from the machine's memory.
     pub max_running: Option<u32>,
+    /// `SAMOCODE_PRIORITY`, 0 to 9; the highest runs first.
+    pub priority: u32,
     /// `SAMOCODE_TEST_COMMAND`: the command that tests the project.
     pub test_command: Option<String>,
     /// `SAMOCODE_TEST_TIMEOUT`: the time limit for the tests of a merge.
@@ -269,6 +271,7 @@ impl Settings {
             disk_floor: layers.value("SAMOCODE_DISK_FLOOR", values::size)?,
             context_handoff_at: layers.value("SAMOCODE_CONTEXT_HANDOFF_AT", values::percent)?,
             max_running: layers.value("SAMOCODE_MAX_RUNNING", max_running)?,
+            priority: layers.number("SAMOCODE_PRIORITY")?,
             test_command: layers.text("SAMOCODE_TEST_COMMAND")?,
             test_timeout: layers.value("SAMOCODE_TEST_TIMEOUT", timeout)?,
             provision: Provision {

@@ -67,7 +67,7 @@ use decide::{Decision, decide};
 use file_stamp::FileStamp;
 use outage::Outages;
 use signals::Signals;
-use slot::Slot;
+use slot::{Slot, Waiting};
 use watchdog::{pinging, tick};
 use writer::Writer;
 
@@ -239,6 +239,8 @@ struct Worker<'a> {
     env_file_read: Option<FileStamp>,
     redactor: Redactor,
     slot: Option<Slot>,
+    /// Its place among those that wait for a slot.
+    waiting: Option<Waiting>,
     /// The worktree as it was before the last run, when git was known to work in it.
     worktree: Option<git::Confirmed>,
 }
@@ -269,6 +271,7 @@ impl<'a> Worker<'a> {
             env_file_read: None,
             redactor,
             slot,
+            waiting: None,
             worktree: None,
         })
     }

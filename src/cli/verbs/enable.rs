@@ -59,6 +59,9 @@ pub(in crate::cli) struct WorkArgs {
     /// The most the session may spend, in US dollars
     #[arg(long, value_name = "USD")]
     budget: Option<String>,
+    /// Of the sessions that wait for a place, the highest runs first: 0 to 9 [default: 5]
+    #[arg(long, value_name = "N")]
+    priority: Option<String>,
 }
 
 impl WorkArgs {
@@ -82,7 +85,7 @@ impl WorkArgs {
             },
         };
         let work = Work { task, dive: self.dive };
-        Ok((work, Overrides { agent: self.agent, budget: self.budget }))
+        Ok((work, Overrides { agent: self.agent, budget: self.budget, priority: self.priority }))
     }
 }
 

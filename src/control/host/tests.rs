@@ -41,7 +41,7 @@ fn requests_come_through_json_as_they_were() {
         Enable {
             session: session(),
             work: Work { task: Some("JWT login".into()), dive: None },
-            set: Overrides { agent: Some("rehearsal".into()), budget: Some("2".into()) },
+            set: Overrides { agent: Some("rehearsal".into()), ..Overrides::default() },
             import_env: true,
             run_as: Some("dev".into()),
         }
