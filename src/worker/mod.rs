@@ -46,6 +46,7 @@ mod watchdog;
 mod writer;
 
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -245,6 +246,8 @@ struct Worker<'a> {
     slot: Option<Slot>,
     /// Its place among those that wait for a slot.
     waiting: Option<Waiting>,
+    /// The first of its ports, once known.
+    ports: OnceLock<Option<u16>>,
     /// The worktree as it was before the last run, when git was known to work in it.
     worktree: Option<git::Confirmed>,
 }
@@ -276,6 +279,7 @@ impl<'a> Worker<'a> {
             redactor,
             slot,
             waiting: None,
+            ports: OnceLock::new(),
             worktree: None,
         })
     }

@@ -15,6 +15,7 @@ use crate::git;
 use crate::platform::cgroup::UnitCgroup;
 use crate::platform::shell::{Ended, Shell};
 use crate::session::describe::harmless;
+use crate::session::store::StoreError;
 use crate::session::{Phase, clock};
 
 use super::{Worker, ports};
@@ -71,10 +72,10 @@ impl<'a> Worker<'a> {
 
     /// The first port of the session's own range.
     pub(super) fn port_base(&self) -> Option<u16> {
-        ports::base(&self.setup.state_dir, self.setup.folder.path())
-            .inspect_err(|error| tracing::warn!("the session gets no ports of its own: {error}"))
-            .ok()
-            .flatten()
+        let find = || ports::base(&self.setup.state_dir, self.setup.folder.path());
+        let warn =
+            |error: &StoreError| tracing::warn!("the session gets no ports of its own: {error}");
+        *self.ports.get_or_init(|| find().inspect_err(warn).ok().flatten())
     }
 }
 
