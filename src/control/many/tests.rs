@@ -1,13 +1,18 @@
 use std::path::Path;
 
 use super::*;
+use crate::control::Class;
+use crate::control::context::Warnings;
 use crate::control::host::tests::caller;
-use crate::control::{Call, Class, Host as _, Local};
 use crate::service::quiet;
 
-async fn ask(root: &Path, sessions: Chosen, action: Action) -> Result<Vec<Each>> {
-    let answer = Local::new(caller(root)).request(Many { sessions, action }.into(), &quiet).await;
-    answer.result.map(|reply| Many::reply(reply).unwrap())
+/// The sessions that would be acted on, in the order of their names.
+fn chosen(root: &Path, sessions: Chosen, action: &Action) -> Result<String> {
+    let caller = &caller(root);
+    let on = Operation { caller, warnings: Warnings::default(), progress: &quiet };
+    let mut names = Many { sessions, action: action.clone() }.chosen(&on)?;
+    names.sort_unstable();
+    Ok(names.join(" "))
 }
 
 fn session(root: &Path, name: &str, state: &str) {
@@ -33,8 +38,8 @@ fn enable() -> Action {
     }
 }
 
-#[tokio::test]
-async fn all_are_those_for_which_the_action_does_something() {
+#[test]
+fn all_are_those_for_which_the_action_does_something() {
     let root = tempfile::tempdir().unwrap();
     let root = root.path();
     caller(root);
@@ -51,26 +56,23 @@ async fn all_are_those_for_which_the_action_does_something() {
         (Action::Restart, ""),
         (Action::Reload { timeout_s: 1 }, ""),
     ] {
-        let all = ask(root, Chosen::All, action.clone()).await.unwrap();
-        let mut names: Vec<_> = all.iter().map(|each| each.session.as_str()).collect();
-        names.sort_unstable();
-        assert_eq!(names.join(" "), expected, "{action:?}");
-        // Without a service manager every one of them says so, and none keeps the others from it.
-        assert!(all.iter().all(|each| each.answer.result.is_err()));
+        assert_eq!(chosen(root, Chosen::All, &action).unwrap(), expected, "{action:?}");
     }
 }
 
-#[tokio::test]
-async fn a_mistyped_name_is_reported_before_anything_happens_and_a_name_twice_acts_once() {
+#[test]
+fn a_mistyped_name_is_reported_before_anything_happens_and_a_name_twice_acts_once() {
     let root = tempfile::tempdir().unwrap();
     let root = root.path();
     caller(root);
     session(root, "jwt", "stopped");
     for action in [Action::Start, Action::Restart, Action::Stop { now: false }, Action::Disable] {
-        let error = ask(root, named(&["jwt", "jtw"]), action.clone()).await.unwrap_err();
+        let error = chosen(root, named(&["jwt", "jtw"]), &action).unwrap_err();
         assert_eq!(error.class, Class::NotFound, "{action:?}");
         assert_eq!(error.hint.as_deref(), Some("did you mean 'jwt'?"));
-        assert_eq!(ask(root, named(&["jwt", "jwt"]), action).await.unwrap().len(), 1);
+        assert_eq!(chosen(root, named(&["jwt", "jwt"]), &action).unwrap(), "jwt");
     }
-    assert_eq!(ask(root, named(&[]), Action::Start).await.unwrap_err().class, Class::Usage);
+    // It may be new.
+    assert_eq!(chosen(root, named(&["jwt", "jtw"]), &enable()).unwrap(), "jtw jwt");
+    assert_eq!(chosen(root, named(&[]), &Action::Start).unwrap_err().class, Class::Usage);
 }
