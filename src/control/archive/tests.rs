@@ -47,8 +47,8 @@ async fn one_that_may_not_be_archived_keeps_all_that_were_named() {
     for (state, hint) in [
         ("waiting", "samocode why"),
         ("stopped", "--unfinished"),
-        ("paused", "samocode stop --now"),
-        ("queued", "samocode stop --now"),
+        ("paused", "--now other"),
+        ("queued", "--now other"),
     ] {
         session(root, "other", state, LONG_AGO);
         let error = archive(root, &["done", "other"]).await.unwrap_err();
@@ -95,6 +95,7 @@ async fn all_that_have_been_done_for_long_enough_are_archived() {
 async fn a_session_comes_back_with_its_worktree_and_uncommitted_files() {
     let root = tempfile::tempdir().unwrap();
     let root = root.path();
+    caller(root);
     let folder = session(root, "jwt", "done", LONG_AGO);
     let repo = root.join("repo");
     git(&repo, &["init", "-q", "-b", "main"]);
