@@ -5,10 +5,10 @@ use std::path::Path;
 use super::environment::RunIds;
 use super::registry::Registry;
 use super::unseen::Unseen;
-use super::{Agent, Environment, spec};
+use super::{Agent, AgentError, Environment, spec};
 use crate::config::secret::is_secret;
 use crate::config::{AgentName, AgentWords, Dirs, Env, EnvFile, Settings};
-use crate::session::Phase;
+use crate::session::{Hint as _, Phase};
 
 /// Everything that the checks look at.
 #[derive(Clone, Copy)]
@@ -27,6 +27,8 @@ pub struct Exam<'a> {
     pub settings: &'a Settings,
     /// Whether agents would run as root.
     pub is_root: bool,
+    /// The repository that sessions work on, if there is a project.
+    pub repository: Option<&'a Path>,
     /// samocode's own program.
     pub samocode: &'a Path,
 }
@@ -75,6 +77,12 @@ impl Finding {
     }
 }
 
+/// An agent that cannot be used.
+fn broken(error: &AgentError) -> Finding {
+    let remedy = error.hint().unwrap_or_default();
+    Finding::new(About::Program, Status::Broken, error.to_string(), remedy)
+}
+
 /// Checks each agent that some phase uses.
 pub async fn examine(exam: &Exam<'_>) -> Vec<Finding> {
     let mut names: Vec<&AgentName> = Vec::new();
@@ -92,8 +100,7 @@ pub async fn examine(exam: &Exam<'_>) -> Vec<Finding> {
                 findings.extend(agent.spec().check(&agent, exam));
             }
             Err(error) => {
-                let what = error.to_string();
-                findings.push(Finding::new(About::Program, Status::Broken, what, ""));
+                findings.push(broken(&error));
             }
         }
     }
@@ -131,7 +138,7 @@ async fn program(exam: &Exam<'_>, agent: &Agent) -> Finding {
         exam.registry.environment(exam.env, exam.file, agent.name(), &run).into_iter().collect();
     let found = |status, what| Finding::new(About::Program, status, what, "");
     if let Err(error) = agent.ready(exam.is_root, &environment) {
-        return found(Status::Broken, error.to_string());
+        return broken(&error);
     }
     let path = agent.program().display();
     if agent.program() == exam.samocode {
@@ -142,7 +149,7 @@ async fn program(exam: &Exam<'_>, agent: &Agent) -> Finding {
     }
     match agent.version(&environment).await {
         Ok(version) => found(Status::Ok, format!("{} {version} ({path})", agent.word())),
-        Err(error) => found(Status::Broken, error.to_string()),
+        Err(error) => broken(&error),
     }
 }
 
@@ -250,6 +257,7 @@ mod tests {
                 file,
                 settings: &settings,
                 is_root: false,
+                repository: None,
                 samocode: Path::new("/bin/samocode"),
             };
             login(&exam, &claude::Claude)

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::agent::environment::RunIds;
 use crate::agent::{self, Agent, REGISTRY};
+use crate::session::Hint as _;
 use crate::session::event;
 use crate::session::journal::Event;
 use crate::session::state::{Place, State};
@@ -82,7 +83,7 @@ impl Worker<'_> {
         self.read_env_file();
         let agent = match self.agent().await {
             Some(Ok(found)) => found,
-            Some(Err(error)) => return self.block(error.to_string(), Needs::HumanDecision),
+            Some(Err(error)) => return self.block(error.in_one_line(), Needs::HumanDecision),
             None => return Ok(()),
         };
         let account = self.account();
@@ -130,7 +131,7 @@ impl Worker<'_> {
         }
         match checkout.confirm(self.worktree.as_ref()).await {
             Ok(confirmed) => self.worktree = Some(confirmed),
-            Err(error) => return Ok(Err(error.to_string())),
+            Err(error) => return Ok(Err(error.in_one_line())),
         }
         if self.writer.state().machine.is_first_run_since_boot() {
             self.restore_damaged(&checkout).await?;

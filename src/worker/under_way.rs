@@ -12,6 +12,7 @@ use crate::platform::Counted;
 use crate::platform::awake::Awake;
 use crate::platform::cgroup::RunCgroup;
 use crate::platform::strays;
+use crate::session::Hint as _;
 use crate::session::store::crash_point;
 
 use super::background::Pending;
@@ -95,9 +96,9 @@ impl<'w, 'a> RunUnderWay<'w, 'a> {
                 let counted = cgroup.map(RunCgroup::end).unwrap_or_default();
                 let ended = match error {
                     StartError::Limit { .. } => {
-                        Box::new(Ended::with(Outcome::Exhausted { why: error.to_string() }))
+                        Box::new(Ended::with(Outcome::Exhausted { why: error.in_one_line() }))
                     }
-                    _ => Ended::would_not_start(error.to_string()),
+                    _ => Ended::would_not_start(error.in_one_line()),
                 };
                 return Ok(Err(Box::new(Ended { counted, ..*ended })));
             }

@@ -214,7 +214,7 @@ impl AgentSpec for Claude {
 
     fn check(&self, _agent: &Agent, exam: &Exam<'_>) -> Vec<Finding> {
         let own = self.words().credentials.folder(exam.env);
-        let found = permissions::without_bypass(own.as_deref()).map(|file| {
+        let found = permissions::without_bypass(own.as_deref(), exam.repository).map(|file| {
             let file = exam.dirs.short(&file);
             Finding {
                 about: About::Program,

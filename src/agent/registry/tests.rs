@@ -17,6 +17,7 @@ use crate::agent::{
 use crate::config::file::ConfigFile;
 use crate::config::keys::{Key, Kind, key};
 use crate::config::{Credentials, Dirs, Reach, Variables};
+use crate::session::Hint as _;
 
 static TOYS: Registry = Registry::new(&[
     Entry::Built(&Toy),
@@ -349,6 +350,7 @@ async fn doctor_finds_its_program_its_credentials_and_what_its_spec_adds() {
             file: &file,
             settings: &settings,
             is_root: false,
+            repository: None,
             samocode: Path::new("/bin/samocode"),
         };
         let findings = examine(&exam).await;
@@ -372,9 +374,8 @@ async fn doctor_finds_its_program_its_credentials_and_what_its_spec_adds() {
 #[test]
 fn one_that_is_planned_or_gone_is_named_with_what_to_do() {
     let planned = agent_of(&TOYS, "codex", "").map(|agent| agent.word()).unwrap_err();
-    assert!(planned.to_string().contains("not built in yet: use claude"), "{planned}");
-    let missing = agent_of(&TOYS, "toy", "TOY_PATH=/no/toy\n").map(|agent| agent.word());
-    let missing = missing.unwrap_err().to_string();
+    assert!(planned.in_one_line().contains("not built in yet: use claude"), "{planned}");
+    let missing = agent_of(&TOYS, "toy", "TOY_PATH=/no/toy\n").err().unwrap().in_one_line();
     assert!(missing.contains("/no/toy") && missing.contains("TOY_PATH"), "{missing}");
     let mut events = Vec::new();
     TOYS.decoder("of-old", Path::new("/")).line(b"x", &mut |event| events.push(event));

@@ -9,11 +9,8 @@ use crate::config::find::unfit;
 use crate::config::{Error as ProjectError, Project, Settings, Warning};
 use crate::git::{self, Checkout, Severity};
 
-use super::Patient;
 use super::check::{Check, Fix};
-
-const GIT: &str = "Git";
-const GROUP: &str = "Project";
+use super::{Group, Patient};
 
 pub(super) async fn look(patient: &Patient, settings: &Settings) -> Vec<Check> {
     let mut checks = vec![git()];
@@ -22,7 +19,7 @@ pub(super) async fn look(patient: &Patient, settings: &Settings) -> Vec<Check> {
             .warnings()
             .iter()
             .filter(|warning| !is_of_env_file(warning))
-            .map(|warning| Check::note(GROUP, warning.to_string(), "")),
+            .map(|warning| Check::note(Group::Project, warning.to_string(), "")),
     );
     let project = match &patient.project {
         Ok(project) => project,
@@ -31,7 +28,7 @@ pub(super) async fn look(patient: &Patient, settings: &Settings) -> Vec<Check> {
             return checks;
         }
     };
-    checks.push(Check::ok(GROUP, patient.dirs.short(&project.config)));
+    checks.push(Check::ok(Group::Project, patient.dirs.short(&project.config)));
     checks.extend(repository(project).await);
     for (key, folder) in [("WORKTREES", &project.worktrees), ("SESSIONS", &project.sessions)] {
         checks.push(writable(key, folder));
@@ -45,11 +42,11 @@ pub(super) fn unreadable(patient: &Patient) -> Option<Check> {
     match &patient.project {
         Ok(_) => None,
         Err(ProjectError::NoProject { .. }) => Some(Check::note(
-            GROUP,
+            Group::Project,
             "no .samocode here or in a parent folder: project checks were skipped",
             "samocode init, or run doctor in a project",
         )),
-        Err(error) => Some(Check::broken(GROUP, error.to_string(), "")),
+        Err(error) => Some(Check::failed(Group::Project, error)),
     }
 }
 
@@ -61,12 +58,12 @@ const fn is_of_env_file(warning: &Warning) -> bool {
 fn git() -> Check {
     match git::version() {
         Ok(version) if version < git::MINIMUM_VERSION => Check::broken(
-            GIT,
+            Group::Git,
             format!("git {version} is too old; {} or newer is needed", git::MINIMUM_VERSION),
             "install a newer git",
         ),
-        Ok(version) => Check::ok(GIT, format!("git {version}")),
-        Err(error) => Check::broken(GIT, error.to_string(), ""),
+        Ok(version) => Check::ok(Group::Git, format!("git {version}")),
+        Err(error) => Check::failed(Group::Git, error),
     }
 }
 
@@ -75,37 +72,43 @@ async fn repository(project: &Project) -> Vec<Check> {
     let shown = repo.display();
     if !repo.is_dir() {
         let what = format!("MAIN_REPO {shown} does not exist");
-        return vec![Check::broken(GIT, what, format!("set it in {}", project.config.display()))];
+        return vec![Check::broken(
+            Group::Git,
+            what,
+            format!("set it in {}", project.config.display()),
+        )];
     }
     let branch = match git::root(repo) {
         Ok(None) => {
             return vec![Check::note(
-                GIT,
+                Group::Git,
                 format!("{shown} is not in a git repository: sessions share it, without worktrees"),
                 format!("for worktrees: git init {shown}"),
             )];
         }
         Ok(Some(_)) => git::default_branch(repo),
-        Err(error) => return vec![Check::broken(GIT, error.to_string(), "")],
+        Err(error) => return vec![Check::failed(Group::Git, error)],
     };
     let mut checks = vec![match branch {
-        Ok(Some(branch)) => Check::ok(GIT, format!("sessions branch from {branch} of {shown}")),
+        Ok(Some(branch)) => {
+            Check::ok(Group::Git, format!("sessions branch from {branch} of {shown}"))
+        }
         Ok(None) => Check::note(
-            GIT,
+            Group::Git,
             format!("{shown} has no commit yet"),
             format!("git -C {shown} commit --allow-empty -m start"),
         ),
-        Err(error) => Check::broken(GIT, error.to_string(), ""),
+        Err(error) => Check::failed(Group::Git, error),
     }];
     match git::check(repo).await {
         Ok(findings) if findings.is_empty() => {
-            checks.push(Check::ok(GIT, "commits work: identity and signing are in order"));
+            checks.push(Check::ok(Group::Git, "commits work: identity and signing are in order"));
         }
         Ok(findings) => checks.extend(findings.into_iter().map(|finding| match finding.severity {
-            Severity::Blocking => Check::broken(GIT, finding.what, finding.remedy),
-            Severity::Warning => Check::note(GIT, finding.what, finding.remedy),
+            Severity::Blocking => Check::broken(Group::Git, finding.what, finding.remedy),
+            Severity::Warning => Check::note(Group::Git, finding.what, finding.remedy),
         })),
-        Err(error) => checks.push(Check::broken(GIT, error.to_string(), "")),
+        Err(error) => checks.push(Check::failed(Group::Git, error)),
     }
     checks.extend(worktrees(project).await);
     checks
@@ -116,7 +119,7 @@ async fn worktrees(project: &Project) -> Vec<Check> {
     let mut checks = Vec::new();
     for checkout in Checkout::of_all_sessions(project) {
         if let Err(error) = checkout.confirm(None).await {
-            checks.push(Check::broken(GIT, error.to_string(), ""));
+            checks.push(Check::failed(Group::Git, error));
         }
     }
     checks
@@ -128,11 +131,11 @@ fn writable(key: &str, folder: &Path) -> Check {
     let shown = folder.display();
     if let Some(what) = unfit(folder) {
         let remedy = format!("fix it, or set {key} to another folder");
-        return Check::broken(GROUP, format!("{key} {shown} {what}"), remedy);
+        return Check::broken(Group::Project, format!("{key} {shown} {what}"), remedy);
     }
     if !folder.exists() {
         let what = format!("{key} {shown} does not exist");
-        return Check::broken(GROUP, what, format!("mkdir -p {shown}"))
+        return Check::broken(Group::Project, what, format!("mkdir -p {shown}"))
             .fixed_by(Fix::Folder(folder.to_owned()));
     }
     let probe = || -> std::io::Result<()> {
@@ -145,9 +148,9 @@ fn writable(key: &str, folder: &Path) -> Check {
         dir.close()
     };
     match probe() {
-        Ok(()) => Check::ok(GROUP, format!("{key} {shown} is writable")),
+        Ok(()) => Check::ok(Group::Project, format!("{key} {shown} is writable")),
         Err(error) => Check::broken(
-            GROUP,
+            Group::Project,
             format!("{key} {shown} is not writable: {error}"),
             format!("check its owner and permissions: ls -ld {shown}"),
         ),
@@ -173,13 +176,17 @@ fn room_on(folder: &Path, free: u64, floor: u64) -> Check {
     let what = format!("{} free on the disk of {shown}", size(free));
     if free < floor {
         let what = format!("only {what}: sessions pause below {floor_text}");
-        return Check::broken(GROUP, what, "free some space, or lower SAMOCODE_DISK_FLOOR");
+        return Check::broken(
+            Group::Project,
+            what,
+            "free some space, or lower SAMOCODE_DISK_FLOOR",
+        );
     }
     if free < floor.saturating_mul(2) {
         let what = format!("{what}, and sessions pause below {floor_text}");
-        return Check::note(GROUP, what, "free some space");
+        return Check::note(Group::Project, what, "free some space");
     }
-    Check::ok(GROUP, what)
+    Check::ok(Group::Project, what)
 }
 
 /// A size in the largest binary unit that fits, with one decimal below 10.
@@ -200,7 +207,7 @@ fn size(bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::check::Status;
+    use super::super::Status;
     use super::*;
 
     #[test]

@@ -8,16 +8,13 @@ use crate::notify::{LeftOut, UnsentFolder};
 use crate::platform::{cgroup, inotify};
 use crate::service::Scope;
 
-use super::Patient;
 use super::check::Check;
-
-const GROUP: &str = "Host";
-const NOTICES: &str = "Notices";
+use super::{Group, Patient};
 
 pub(super) fn look(patient: &Patient) -> Vec<Check> {
     let mut checks = Vec::new();
     if patient.manager.is_ok() {
-        checks.push(controllers(patient.scope));
+        checks.push(controllers(patient.caller.scope));
     }
     checks.extend(inotify::instances().map(|(used, limit)| judge_inotify(used, limit)));
     checks.push(clock());
@@ -26,26 +23,33 @@ pub(super) fn look(patient: &Patient) -> Vec<Check> {
 
 /// Checks how a human would be notified, and of what they were not.
 pub(super) async fn notices(patient: &Patient, settings: &Settings, file: &EnvFile) -> Vec<Check> {
-    let is_user = patient.scope == Scope::User;
-    let channels = channels(settings, &patient.env, file, is_user);
+    let is_user = patient.caller.scope == Scope::User;
+    let channels = channels(settings, patient.env(), file, is_user);
     let mut checks: Vec<Check> = channels.left_out.iter().map(left_out).collect();
     for notifier in &channels.notifiers {
         checks.push(match (notifier.check().await, notifier.name()) {
-            (Ok(()), "desktop") => Check::ok(NOTICES, "desktop: a notification service is running"),
-            (Ok(()), name) => {
-                Check::ok(NOTICES, format!("{name} is set up; try it with: samocode notify test"))
+            (Ok(()), "desktop") => {
+                Check::ok(Group::Notices, "desktop: a notification service is running")
             }
+            (Ok(()), name) => Check::ok(
+                Group::Notices,
+                format!("{name} is set up; try it with: samocode notify test"),
+            ),
             // It may be there later: notices are shown wherever there is a desktop then.
             (Err(error), _) if error.is_quiet() => {
-                Check::note(NOTICES, format!("not shown now: {error}"), "")
+                Check::note(Group::Notices, format!("not shown now: {error}"), "")
             }
-            (Err(error), _) => Check::broken(NOTICES, error.to_string(), ""),
+            (Err(error), _) => Check::broken(Group::Notices, error.to_string(), ""),
         });
     }
     let unsent = UnsentFolder::of(&patient.dirs.state).all();
     checks.extend(unsent.iter().map(|unsent| {
         let what = format!("{}: {}", unsent.notice.session, unsent.describe());
-        Check::note(NOTICES, what, "samocode notify test sends it as soon as a test gets through")
+        Check::note(
+            Group::Notices,
+            what,
+            "samocode notify test sends it as soon as a test gets through",
+        )
     }));
     checks
 }
@@ -53,9 +57,9 @@ pub(super) async fn notices(patient: &Patient, settings: &Settings, file: &EnvFi
 fn left_out(left_out: &LeftOut) -> Check {
     let what = format!("{}: {}", left_out.notifier, left_out.reason);
     if left_out.mistaken {
-        Check::broken(NOTICES, what, "")
+        Check::broken(Group::Notices, what, "")
     } else {
-        Check::note(NOTICES, what, "")
+        Check::note(Group::Notices, what, "")
     }
 }
 
@@ -65,7 +69,7 @@ const NEEDED: [&str; 3] = ["cpu", "memory", "pids"];
 fn controllers(scope: Scope) -> Check {
     let Some(root) = cgroup::root() else {
         return Check::note(
-            GROUP,
+            Group::Host,
             "no cgroup v2: runs have no limits, and are tracked through /proc",
             "boot with systemd.unified_cgroup_hierarchy=1",
         );
@@ -78,7 +82,7 @@ fn controllers(scope: Scope) -> Check {
     match fs::read_to_string(folder.join("cgroup.controllers")) {
         Ok(there) => judge_controllers(&there),
         Err(error) => Check::note(
-            GROUP,
+            Group::Host,
             format!("cannot tell which limits work: {}: {error}", folder.display()),
             "",
         ),
@@ -90,10 +94,13 @@ fn judge_controllers(there: &str) -> Check {
     let missing: Vec<&str> =
         NEEDED.into_iter().filter(|controller| !there.contains(controller)).collect();
     if missing.is_empty() {
-        return Check::ok(GROUP, "limits on processor, memory and processes work (cgroup v2)");
+        return Check::ok(
+            Group::Host,
+            "limits on processor, memory and processes work (cgroup v2)",
+        );
     }
     Check::note(
-        GROUP,
+        Group::Host,
         format!("limits that need these cgroup controllers have no effect: {}", missing.join(", ")),
         "delegate them: see Delegate= in user@.service",
     )
@@ -106,13 +113,13 @@ const SPARE: usize = 8;
 fn judge_inotify(used: usize, limit: usize) -> Check {
     let what = format!("{used} of {limit} inotify instances in use");
     if used + SPARE <= limit {
-        return Check::ok(GROUP, what);
+        return Check::ok(Group::Host, what);
     }
     let remedy = format!("sudo sysctl fs.inotify.max_user_instances={}", (limit * 4).max(512));
     if used < limit {
-        Check::note(GROUP, what, remedy)
+        Check::note(Group::Host, what, remedy)
     } else {
-        Check::broken(GROUP, format!("{what}: nothing more can be watched"), remedy)
+        Check::broken(Group::Host, format!("{what}: nothing more can be watched"), remedy)
     }
 }
 
@@ -126,15 +133,15 @@ fn clock() -> Check {
     match made.and_then(|made| jiff::Timestamp::try_from(made).ok()) {
         Some(made) if made > now.timestamp() => {
             let what = format!("the clock is wrong: {what}, before samocode was installed");
-            Check::note(GROUP, what, "sudo timedatectl set-ntp true")
+            Check::note(Group::Host, what, "sudo timedatectl set-ntp true")
         }
-        _ => Check::ok(GROUP, what),
+        _ => Check::ok(Group::Host, what),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::check::Status;
+    use super::super::Status;
     use super::*;
 
     #[test]

@@ -8,58 +8,59 @@ use std::time::Duration;
 
 use tokio::process::Command;
 
-use crate::cli::failure::one_line;
-use crate::cli::front::own_binary;
+use crate::control::error::Result;
 use crate::service::{About, Active, Enablement, Installed, Scope, ServiceManager, Shared, Spool};
 
-use super::Patient;
 use super::check::{Check, Fix};
-
-const GROUP: &str = "Service manager";
-const UNITS: &str = "Units";
+use super::{Group, Patient};
 
 pub(super) async fn look(patient: &Patient) -> Vec<Check> {
-    let scope = patient.scope;
+    let scope = patient.caller.scope;
     let manager = match &patient.manager {
         Ok(manager) => manager.as_ref(),
         Err(error) => {
-            // The error already says what to use instead.
-            return vec![Check::broken(GROUP, error.to_string(), "")];
+            return vec![Check::failed(Group::Manager, error)];
         }
     };
     let about = match manager.about().await {
         Ok(about) => about,
-        Err(error) => return vec![Check::broken(GROUP, error.to_string(), "")],
+        Err(error) => return vec![Check::failed(Group::Manager, error)],
     };
     let mut checks = vec![of_manager(&about)];
     checks.push(lingering(manager).await);
     checks.push(journald(scope).await);
-    checks.extend(units(manager, scope).await);
+    checks.extend(units(manager, scope, &patient.caller.binary).await);
     checks.extend(spool(scope));
     checks
 }
 
 fn of_manager(about: &About) -> Check {
     if about.lacks.is_empty() {
-        Check::ok(GROUP, about.name.clone())
+        Check::ok(Group::Manager, about.name.clone())
     } else {
-        Check::note(GROUP, format!("{} is old: {}", about.name, about.lacks.join("; ")), "")
+        Check::note(
+            Group::Manager,
+            format!("{} is old: {}", about.name, about.lacks.join("; ")),
+            "",
+        )
     }
 }
 
 async fn lingering(manager: &dyn ServiceManager) -> Check {
     if manager.scope() == Scope::System {
-        return Check::ok(GROUP, "units run whoever is logged in");
+        return Check::ok(Group::Manager, "units run whoever is logged in");
     }
     match manager.lingering().await {
-        Ok(true) => Check::ok(GROUP, "lingering is on: your units run when you are logged out"),
+        Ok(true) => {
+            Check::ok(Group::Manager, "lingering is on: your units run when you are logged out")
+        }
         Ok(false) => Check::note(
-            GROUP,
+            Group::Manager,
             "lingering is off: your units stop when you log out",
             "samocode doctor --fix, or: loginctl enable-linger",
         )
         .fixed_by(Fix::Linger),
-        Err(error) => Check::note(GROUP, error.to_string(), "loginctl enable-linger"),
+        Err(error) => Check::note(Group::Manager, error.to_string(), "loginctl enable-linger"),
     }
 }
 
@@ -81,11 +82,11 @@ async fn journald(scope: Scope) -> Check {
     let output = match tokio::time::timeout(BOUND, command.output()).await {
         Ok(Ok(output)) => output,
         Ok(Err(error)) => {
-            return Check::note(GROUP, format!("cannot run journalctl: {error}"), remedy);
+            return Check::note(Group::Manager, format!("cannot run journalctl: {error}"), remedy);
         }
         Err(_) => {
             let what = format!("{command_line} printed nothing for {} s", BOUND.as_secs());
-            return Check::note(GROUP, what, remedy);
+            return Check::note(Group::Manager, what, remedy);
         }
     };
     let is_kept = Path::new("/var/log/journal").is_dir();
@@ -98,16 +99,18 @@ fn judge_journald(command_line: &str, is_readable: bool, is_kept: bool) -> Check
     const KEEP: &str = "sudo mkdir -p /var/log/journal && sudo systemctl restart systemd-journald";
     match (is_readable, is_kept) {
         (true, true) => {
-            Check::ok(GROUP, format!("journald keeps its journal; {command_line} works"))
+            Check::ok(Group::Manager, format!("journald keeps its journal; {command_line} works"))
         }
-        (true, false) => Check::note(GROUP, "journald loses its journal at every boot", KEEP),
+        (true, false) => {
+            Check::note(Group::Manager, "journald loses its journal at every boot", KEEP)
+        }
         (false, true) => Check::note(
-            GROUP,
+            Group::Manager,
             format!("{command_line} shows nothing: no entries yet, or no permission"),
             "if this stays: sudo usermod -aG systemd-journal $USER",
         ),
         (false, false) => Check::note(
-            GROUP,
+            Group::Manager,
             format!("journald keeps no journal, and {command_line} shows nothing"),
             KEEP,
         ),
@@ -118,18 +121,19 @@ fn judge_journald(command_line: &str, is_readable: bool, is_kept: bool) -> Check
 async fn compare(
     manager: &dyn ServiceManager,
     scope: Scope,
-) -> anyhow::Result<(Installed, PathBuf)> {
-    let (binary, spool) = (own_binary()?, Spool::of(scope)?);
-    let of = Shared { binary: &binary, spool: spool.dir() };
+    binary: &Path,
+) -> Result<(Installed, PathBuf)> {
+    let spool = Spool::of(scope)?;
+    let of = Shared { binary, spool: spool.dir() };
     let registry = manager.registry().await?;
     let installed = registry.compare(of, manager.version().await?)?;
     Ok((installed, registry.dir().to_owned()))
 }
 
-async fn units(manager: &dyn ServiceManager, scope: Scope) -> Vec<Check> {
-    let (installed, dir) = match compare(manager, scope).await {
+async fn units(manager: &dyn ServiceManager, scope: Scope, binary: &Path) -> Vec<Check> {
+    let (installed, dir) = match compare(manager, scope, binary).await {
         Ok(found) => found,
-        Err(error) => return vec![Check::broken(UNITS, one_line(&error), "")],
+        Err(error) => return vec![Check::failed(Group::Units, error)],
     };
     let remedy = match scope {
         Scope::User => "samocode units install",
@@ -139,24 +143,28 @@ async fn units(manager: &dyn ServiceManager, scope: Scope) -> Vec<Check> {
         Installed::No => {
             let what = format!("the units are not installed yet, in {}", dir.display());
             return vec![
-                Check::note(UNITS, what, format!("samocode enable does this, or: {remedy}"))
+                Check::note(Group::Units, what, format!("samocode enable does this, or: {remedy}"))
                     .fixed_by(Fix::Units),
             ];
         }
         Installed::Gone(program) => vec![
-            Check::broken(UNITS, format!("the units run {program}, which is missing"), remedy)
-                .fixed_by(Fix::Units),
+            Check::broken(
+                Group::Units,
+                format!("the units run {program}, which is missing"),
+                remedy,
+            )
+            .fixed_by(Fix::Units),
         ],
         Installed::Other(program) => vec![
-            Check::note(UNITS, format!("the units run another samocode, {program}"), remedy)
+            Check::note(Group::Units, format!("the units run another samocode, {program}"), remedy)
                 .fixed_by(Fix::Units),
         ],
         Installed::Outdated(names) => {
             let what = format!("out of date: {}", names.join(", "));
-            vec![Check::note(UNITS, what, remedy).fixed_by(Fix::Units)]
+            vec![Check::note(Group::Units, what, remedy).fixed_by(Fix::Units)]
         }
         Installed::Current => {
-            vec![Check::ok(UNITS, format!("installed and up to date in {}", dir.display()))]
+            vec![Check::ok(Group::Units, format!("installed and up to date in {}", dir.display()))]
         }
     }
     .into_iter()
@@ -167,10 +175,10 @@ async fn units(manager: &dyn ServiceManager, scope: Scope) -> Vec<Check> {
 async fn spool_watch(manager: &dyn ServiceManager) -> Check {
     match manager.spool_watch().await {
         Ok(unit) if unit.status.active == Active::Active && unit.enabled == Enablement::Enabled => {
-            Check::ok(UNITS, format!("{} watches for mail", unit.status.name))
+            Check::ok(Group::Units, format!("{} watches for mail", unit.status.name))
         }
         Ok(unit) => Check::broken(
-            UNITS,
+            Group::Units,
             format!(
                 "{} is {} and {}: mail will not wake sessions",
                 unit.status.name,
@@ -183,7 +191,7 @@ async fn spool_watch(manager: &dyn ServiceManager) -> Check {
             "samocode doctor --fix",
         )
         .fixed_by(Fix::Units),
-        Err(error) => Check::broken(UNITS, error.to_string(), ""),
+        Err(error) => Check::failed(Group::Units, error),
     }
 }
 
@@ -198,10 +206,14 @@ fn spool(scope: Scope) -> Option<Check> {
     };
     if found.uid() != owner {
         let what = format!("{} belongs to another user (uid {})", dir.display(), found.uid());
-        return Some(Check::broken(UNITS, what, format!("sudo chown {owner} {}", dir.display())));
+        return Some(Check::broken(
+            Group::Units,
+            what,
+            format!("sudo chown {owner} {}", dir.display()),
+        ));
     }
     if scope == Scope::User && mode & 0o077 == 0 && mode & 0o700 == 0o700 || mode == wanted {
-        return Some(Check::ok(UNITS, format!("spool {} (mode {mode:o})", dir.display())));
+        return Some(Check::ok(Group::Units, format!("spool {} (mode {mode:o})", dir.display())));
     }
     let what = format!("the spool {} has mode {mode:o}", dir.display());
     let remedy = format!("chmod {wanted:o} {}", dir.display());
@@ -210,7 +222,7 @@ fn spool(scope: Scope) -> Option<Check> {
         // Owned by root, and fixed along with the units.
         Scope::System => Fix::Units,
     };
-    Some(Check::broken(UNITS, what, remedy).fixed_by(fix))
+    Some(Check::broken(Group::Units, what, remedy).fixed_by(fix))
 }
 
 const fn wanted_mode(scope: Scope) -> u32 {
@@ -222,7 +234,7 @@ const fn wanted_mode(scope: Scope) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::check::Status;
+    use super::super::Status;
     use super::*;
 
     #[test]
