@@ -15,7 +15,7 @@ use super::{Cli, output};
 const USAGE: u8 = 2;
 
 /// Words that people know from other programs, and the verb for each here.
-const OTHER_WORDS: [(&str, &str); 32] = [
+const OTHER_WORDS: [(&str, &str); 31] = [
     ("list", "status"),
     ("ls", "status"),
     ("ps", "status"),

@@ -158,7 +158,7 @@ pub enum Error {
         remedy: String,
     },
     /// A folder of a worktree that is to be removed cannot be deleted.
-    #[error("cannot delete {path}: {what}. Nothing was removed. Run: {remedy}; then try again", path = path.display())]
+    #[error("cannot delete {path}: {what}; nothing was removed", path = path.display())]
     Undeletable {
         /// The folder.
         path: PathBuf,

@@ -16,7 +16,7 @@ use crate::platform::cgroup::UnitCgroup;
 use crate::platform::shell::{Ended, Shell};
 use crate::session::describe::harmless;
 use crate::session::store::StoreError;
-use crate::session::{Phase, clock};
+use crate::session::{Hint as _, Phase, clock};
 
 use super::{Worker, ports};
 
@@ -88,11 +88,13 @@ pub(super) async fn provision(
     let retry = format!("then: samocode start {}", ground.instance);
     let mut provided = Provided::default();
     if ground.settings.submodules {
-        git::update_submodules(root).await.map_err(|error| format!("{error}; {retry}"))?;
+        git::update_submodules(root)
+            .await
+            .map_err(|error| format!("{error}; fix that, {retry}"))?;
     }
-    if let Some(repo) = git::root(ground.source).map_err(|error| error.to_string())? {
+    if let Some(repo) = git::root(ground.source).map_err(|error| error.in_one_line())? {
         let included =
-            git::include(&repo, root).map_err(|error| format!("{error}. Fix that, {retry}"))?;
+            git::include(&repo, root).map_err(|error| format!("{error}; fix that, {retry}"))?;
         provided.copied = included.copied;
         let notes = included.left_out.iter();
         provided.notes.extend(notes.map(|file| format!("not copied to the worktree: {file}")));
