@@ -20,6 +20,7 @@ mod demo;
 mod doctor;
 mod documents;
 mod faults;
+mod fleet;
 mod handoffs;
 mod hostile;
 mod install;

@@ -96,6 +96,7 @@ impl Bench {
             Kind::Percent => "70".to_owned(),
             Kind::MaxRunning => "7".to_owned(),
             Kind::Inhibit => "idle".to_owned(),
+            Kind::YesNo => "yes".to_owned(),
         }
     }
 
@@ -175,6 +176,10 @@ impl Bench {
             "SAMOCODE_RETRY_DELAY" => format!("{:?}", settings.retry_delay),
             "GIT_BRANCH_PREFIX" => settings.branch_of("jwt"),
             "SAMOCODE_TEST_TIMEOUT" => format!("{:?}", settings.test_timeout),
+            "SAMOCODE_SETUP_COMMAND"
+            | "SAMOCODE_TEARDOWN_COMMAND"
+            | "SAMOCODE_SETUP_TIMEOUT"
+            | "SAMOCODE_SUBMODULES" => format!("{:?}", settings.provision),
             "SAMOCODE_TEST_COMMAND" => format!("{:?}", settings.test_command),
             "SAMOCODE_BUDGET_USD" | "SAMOCODE_BUDGET_TOKENS" => format!("{:?}", budgets.session),
             "SAMOCODE_BUDGET_USD_RUN" | "SAMOCODE_BUDGET_TOKENS_RUN" => {
@@ -187,6 +192,7 @@ impl Bench {
             "SAMOCODE_MEMORY_MAX" | "SAMOCODE_TASKS_MAX" | "SAMOCODE_CPU_WEIGHT" => limits(),
             "SAMOCODE_DISK_FLOOR" => settings.disk_floor.to_string(),
             "SAMOCODE_MAX_RUNNING" => format!("{:?}", settings.max_running),
+            "SAMOCODE_PRIORITY" => settings.priority.to_string(),
             "SAMOCODE_INHIBIT" => format!("{:?}", settings.inhibit),
             "TELEGRAM_BOT_TOKEN" | "TELEGRAM_CHAT_ID" | "TELEGRAM_API_URL" => {
                 let channels = channels(settings, env, env_file, false);
