@@ -35,6 +35,7 @@ mod elsewhere;
 mod fetch;
 mod leftovers;
 mod plan;
+mod programs;
 mod reader;
 mod register;
 mod remove;
@@ -54,6 +55,7 @@ pub use diff::{Diff, diff};
 pub use durable::{Damage, Window, lost_data, settle_changes};
 pub use elsewhere::elsewhere;
 pub use plan::{Base, Plan, Start, WorktreePlan, default_branch, root};
+pub use programs::Programs;
 pub use reader::{Head, changed_files, commits_of, head};
 pub use remove::{Removal, remove_worktree};
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::command::{git_command, run};
 use super::confirm::confirm;
+use super::programs::Barred;
 use super::{Error, changed_files};
 
 /// Longest wait for git: it deletes every file.
@@ -51,6 +52,7 @@ pub async fn remove_worktree(repo: &Path, root: &Path) -> Result<Removal, Error>
     let doing = format!("remove the worktree {shown}");
     let mut command = git_command(repo);
     // Not by force: git looks once more, and leaves what has changed meanwhile.
+    command.args(Barred::all_filters(root).await?.without_filters());
     command.args(["worktree", "remove", "--"]).arg(root);
     run(command, &doing, LIMIT).await?.checked(doing)?;
     Ok(Removal::Removed)

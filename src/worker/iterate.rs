@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::agent::environment::RunIds;
 use crate::agent::{self, Agent, REGISTRY};
+use crate::git::Programs;
 use crate::session::event;
 use crate::session::journal::Event;
 use crate::session::state::State;
@@ -108,14 +109,16 @@ impl Worker<'_> {
     /// returns why not.
     async fn ready_place(&mut self) -> Result<Result<(), String>, Trouble> {
         let (project, settings) = (&self.setup.project, &self.setup.settings);
+        let programs = Programs::of(&self.setup.state_dir);
         if self.working_dir_is_gone() {
-            let restore = prepare::restore_worktree(&mut self.writer, project, settings);
+            let restore = prepare::restore_worktree(&mut self.writer, project, settings, &programs);
             return Ok(super::pinging(self.notify, restore).await?);
         }
         let Some(checkout) = self.checkout() else { return Ok(Ok(())) };
         if !checkout.is_whole(self.writer.state().branch()) {
             // A git process killed with its agent leaves locks that would block the next one.
-            let restored = prepare::restore_worktree(&mut self.writer, project, settings);
+            let restored =
+                prepare::restore_worktree(&mut self.writer, project, settings, &programs);
             if let Err(reason) = super::pinging(self.notify, restored).await? {
                 tracing::warn!("the worktree may be in a bad state: {reason}");
             }

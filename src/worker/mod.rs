@@ -318,7 +318,13 @@ impl<'a> Worker<'a> {
             return self.hold_back(pause).await;
         }
         self.notify.status("init · creating worktree and branch");
-        let work = prepare::prepare(&mut self.writer, &self.setup.project, &self.setup.settings);
+        let programs = git::Programs::of(&self.setup.state_dir);
+        let work = prepare::prepare(
+            &mut self.writer,
+            &self.setup.project,
+            &self.setup.settings,
+            &programs,
+        );
         // Checking out a large repository can take longer than the watchdog or a stop allows. An
         // interrupted checkout is completed at the next start.
         let prepared = tokio::select! {

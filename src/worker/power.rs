@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use crate::git::{self, Checkout, Window};
+use crate::git::{self, Checkout, Programs, Window};
 use crate::platform::machine;
 use crate::session::clock;
 use crate::session::event;
@@ -41,7 +41,8 @@ impl Worker<'_> {
     /// the agent is told to check too.
     pub(super) async fn restore_damaged(&mut self, checkout: &Checkout) -> Result<(), StoreError> {
         let Some(window) = self.window()? else { return Ok(()) };
-        let work = checkout.find_damage(&window);
+        let programs = Programs::of(&self.setup.state_dir);
+        let work = checkout.find_damage(&window, &programs);
         let damage = match pinging(self.notify, work).await {
             Ok(damage) => damage,
             Err(error) => return tolerate(&error),
