@@ -111,10 +111,12 @@ impl Told {
         self.begun != Usage::default()
     }
 
-    /// The run's tokens: as reported at its end, else those of the replies that started.
+    /// The run's tokens: as reported at its end, else those of the replies that started. An end
+    /// whose counts cannot be read has none.
     #[must_use]
     pub fn usage(&self) -> Usage {
-        self.finished.as_ref().map_or(self.begun, |finished| finished.usage)
+        let reported = self.finished.as_ref().map(|finished| finished.usage);
+        reported.filter(|usage| *usage != Usage::default()).unwrap_or(self.begun)
     }
 }
 

@@ -5,6 +5,7 @@ use std::io::{self, Read as _};
 use std::path::PathBuf;
 
 use crate::control::error::{Attempt as _, Result};
+use crate::session::store::open_regular;
 
 /// Read buffer size, in bytes.
 const CHUNK: usize = 64 * 1024;
@@ -25,7 +26,7 @@ impl Growing {
         let doing = || format!("read {}", self.path.display());
         let file = match &mut self.file {
             Some(file) => file,
-            None => match File::open(&self.path) {
+            None => match open_regular(&self.path) {
                 Ok(file) => self.file.insert(file),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
                 Err(error) => return Err(error).attempt(doing),
