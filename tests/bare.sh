@@ -106,7 +106,8 @@ clone_to() {
     git -C "$1" -c user.name=bare -c user.email=bare@localhost commit --quiet -m 'As it is'
 }
 
-# PROFILE TO: what cargo has compiled here.
+# PROFILE TO: what cargo has compiled here, but for samocode itself: its tests carry the
+# path of their tree.
 copy_compiled() {
     local folder
     for folder in .fingerprint build deps; do
@@ -114,6 +115,8 @@ copy_compiled() {
         mkdir -p "$2/target/$1"
         cp -a "target/$1/$folder" "$2/target/$1/"
     done
+    rm -rf "$2/target/$1"/.fingerprint/samocode-* "$2/target/$1"/build/samocode-* \
+        "$2/target/$1"/deps/{,lib}samocode-*
 }
 
 make_root() {

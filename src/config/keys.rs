@@ -146,6 +146,12 @@ pub const KEYS: &[Key] = &[
     .by_phase(),
     key("GIT_BRANCH_PREFIX", "none", Kind::BranchPrefix, "branches are named PREFIX/SESSION"),
     key("SAMOCODE_TEST_COMMAND", "none", Kind::Text, "the command that tests the project"),
+    key(
+        "SAMOCODE_TEST_TIMEOUT",
+        "30 min",
+        Kind::Timeout,
+        "time limit for the tests of a merge, each time they run",
+    ),
     key("SAMOCODE_BUDGET_USD", "none", Kind::Money, "what a session may cost, in dollars"),
     key("SAMOCODE_BUDGET_USD_RUN", "none", Kind::Money, "what one run may cost, in dollars"),
     key("SAMOCODE_BUDGET_USD_DAY", "none", Kind::Money, "what a day may cost, in dollars"),

@@ -152,6 +152,8 @@ pub struct Settings {
     pub max_running: Option<u32>,
     /// `SAMOCODE_TEST_COMMAND`: the command that tests the project.
     pub test_command: Option<String>,
+    /// `SAMOCODE_TEST_TIMEOUT`: the time limit for the tests of a merge.
+    pub test_timeout: Duration,
     /// `SAMOCODE_INHIBIT`: which sleep to prevent during an iteration.
     pub inhibit: Inhibit,
     /// `TELEGRAM_BOT_TOKEN`: the bot that sends notices.
@@ -253,6 +255,7 @@ impl Settings {
             context_handoff_at: layers.value("SAMOCODE_CONTEXT_HANDOFF_AT", values::percent)?,
             max_running: layers.value("SAMOCODE_MAX_RUNNING", max_running)?,
             test_command: layers.text("SAMOCODE_TEST_COMMAND")?,
+            test_timeout: layers.value("SAMOCODE_TEST_TIMEOUT", timeout)?,
             inhibit: layers.value("SAMOCODE_INHIBIT", inhibit)?,
             telegram_bot_token: layers.text("TELEGRAM_BOT_TOKEN")?.map(Secret::new),
             telegram_chat_id: layers.text("TELEGRAM_CHAT_ID")?,

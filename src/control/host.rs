@@ -17,8 +17,8 @@ use super::log::{Line, Log};
 use super::target::Target;
 use super::watch::{self, Change, Watch};
 use super::{
-    answers, cost, documents, enable, inbox, look, post, remove, run, stop, timeline, unit, view,
-    wait,
+    answers, cost, documents, enable, inbox, look, merge, post, remove, run, stop, timeline, unit,
+    view, wait,
 };
 
 /// A call that a host can perform.
@@ -126,6 +126,8 @@ calls! {
     Remove: remove::Remove => remove::Removed,
     /// Read a session's plan, questions, summary or diff.
     Read: documents::Read => documents::Text,
+    /// Merge the branches of finished sessions, and test the result.
+    Merge: merge::Merge => merge::Merged,
     /// Wait until a session needs a human.
     Wait: wait::Wait => wait::Waited,
 }

@@ -35,6 +35,7 @@
 //! | [`unit`], [`stop`] | start, restart, reload, disable; stop |
 //! | [`look`], [`view`] | find, list, show, explain; a session as others see it |
 //! | [`timeline`], [`cost`], [`inbox`], [`documents`] | what happened, what it cost, what mail there is, what to read |
+//! | [`merge`] | the branches of finished sessions into one tested branch |
 //! | [`remove`] | take a session away, but for its branch and its files |
 //! | [`answers`], [`post`] | questions and answers; approve, reject, send |
 //! | [`log`] | its journal merged with what its agents said and did, as a stream |
@@ -64,6 +65,7 @@ pub mod inbox;
 pub(crate) mod install;
 pub mod log;
 pub mod look;
+pub mod merge;
 pub mod origin;
 mod pending;
 pub mod post;

@@ -243,7 +243,7 @@ async fn drain(pipe: Option<impl AsyncRead + Unpin>, mut take: impl FnMut(&[u8])
     }
 }
 
-/// Whether git merely reports that ssh, the other side or a filter (such as git-lfs) failed.
+/// Whether git merely reports that ssh, the other side, a hook or a filter (such as git-lfs) failed.
 fn failed_elsewhere(line: &str) -> bool {
     [
         "Could not read from remote repository.",
@@ -252,6 +252,7 @@ fn failed_elsewhere(line: &str) -> bool {
         "initialization for subprocess",
         "Could not write client identification",
         "packet write",
+        "Not committing merge",
     ]
     .iter()
     .any(|words| line.contains(words))
@@ -289,7 +290,7 @@ fn telling_line(stderr: &[u8], status: ExitStatus) -> String {
                 None => bare(lines[at]),
             }
         }
-        None => match lines.last() {
+        None => match lines.iter().rfind(|line| !failed_elsewhere(line)).or(lines.last()) {
             Some(line) => bare(line),
             None => return format!("no message ({status})"),
         },

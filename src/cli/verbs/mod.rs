@@ -16,6 +16,8 @@ mod init;
 mod lifecycle;
 mod logs;
 mod man;
+mod mcp;
+mod merge;
 mod notify;
 mod remove;
 mod run;
@@ -44,6 +46,7 @@ pub(super) enum Verb {
     Config(config::Config),
     Enable(enable::Enable),
     Disable(lifecycle::Disable),
+    Merge(merge::Merge),
     Remove(remove::Remove),
     Start(lifecycle::Start),
     Stop(stop::Stop),
@@ -68,6 +71,7 @@ pub(super) enum Verb {
     Demo(demo::Demo),
     Completions(completions::Completions),
     Man(man::Man),
+    Mcp(mcp::Mcp),
     #[command(hide = true)]
     Worker(worker::Worker),
     #[command(hide = true)]
@@ -90,6 +94,7 @@ impl Verb {
             Self::Config(verb) => verb.exec(common),
             Self::Enable(verb) => verb.exec(common).await,
             Self::Disable(verb) => verb.exec(common).await,
+            Self::Merge(verb) => verb.exec(common).await,
             Self::Remove(verb) => verb.exec(common).await,
             Self::Start(verb) => verb.exec(common).await,
             Self::Stop(verb) => verb.exec(common).await,
@@ -114,6 +119,7 @@ impl Verb {
             Self::Demo(verb) => verb.exec(common).await,
             Self::Completions(verb) => Ok(verb.exec()),
             Self::Man(verb) => verb.exec(),
+            Self::Mcp(verb) => verb.exec(common).await,
             Self::Worker(verb) => verb.exec().await,
             Self::Wake(verb) => verb.exec(common).await,
             Self::Failed(verb) => verb.exec(common).await,

@@ -19,7 +19,7 @@ fn travelled(request: &Request) -> Request {
 #[test]
 fn requests_come_through_json_as_they_were() {
     let session = || "jwt".to_owned();
-    let requests: [Request; 22] = [
+    let requests: [Request; 23] = [
         look::Find { sessions: vec![session()] }.into(),
         look::List {}.into(),
         look::Show { session: session() }.into(),
@@ -54,8 +54,21 @@ fn requests_come_through_json_as_they_were() {
         unit::Disable { session: session() }.into(),
         remove::Remove { session: session(), unfinished: true }.into(),
         documents::Read { session: session(), topic: Some(documents::Topic::Diff) }.into(),
-        wait::Wait { sessions: vec![session()], until: vec![Word::Done], timeout_s: Some(9) }
-            .into(),
+        merge::Merge {
+            sessions: vec![session()],
+            into: Some("main".into()),
+            dry_run: true,
+            unfinished: true,
+            resolve: true,
+        }
+        .into(),
+        wait::Wait {
+            sessions: vec![session()],
+            until: vec![Word::Done],
+            timeout_s: Some(9),
+            seen: vec![wait::Mark { instance: session(), state: Word::Waiting, since: None }],
+        }
+        .into(),
     ];
     for request in requests {
         assert_eq!(travelled(&request), request);

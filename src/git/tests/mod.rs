@@ -39,7 +39,7 @@ impl Lab {
         Self::with(&[])
     }
 
-    fn with(options: &[&str]) -> Self {
+    pub(super) fn with(options: &[&str]) -> Self {
         let lab = Self::empty(options);
         lab.commit("README", "hello\n");
         lab
@@ -83,7 +83,7 @@ impl Lab {
         git(&self.repo, args)
     }
 
-    fn hook(&self, name: &str, script: &str) {
+    pub(super) fn hook(&self, name: &str, script: &str) {
         let hook = self.repo.join(".git/hooks").join(name);
         std::fs::create_dir_all(hook.parent().unwrap()).unwrap();
         std::fs::write(&hook, format!("#!/bin/sh\n{script}\n")).unwrap();
