@@ -18,6 +18,8 @@ struct Cli {
     uses: fn(&LabUser, &Api, &str),
     /// The key that chooses its model, and one that has a price.
     model: (&'static str, &'static str),
+    /// Whether it says when a limit ends. Where it does not, nobody waits for that here.
+    says_reset: bool,
 }
 
 const CODEX: Cli = Cli {
@@ -25,6 +27,15 @@ const CODEX: Cli = Cli {
     process: "codex",
     uses: LabUser::uses_codex,
     model: ("CODEX_MODEL", "gpt-5"),
+    says_reset: true,
+};
+
+const GEMINI: Cli = Cli {
+    name: "gemini",
+    process: "node",
+    uses: LabUser::uses_gemini,
+    model: ("GEMINI_MODEL", "gemini-2.5-pro"),
+    says_reset: false,
 };
 
 /// A tool that says it has begun and never ends by itself.
@@ -80,17 +91,11 @@ fn goes_through_everything(cli: &Cli) {
 
     session.wait_for_state("paused");
     assert_eq!(session.journal("paused")[0]["cause"], "credentials", "{}", user.diagnosis());
-    let until = Timestamp::now() + SignedDuration::from_secs(12);
-    let limit = Reply::usage_limit(until.as_second().unsigned_abs());
-    api.now(Script::new().reply(limit).forever());
-    (cli.uses)(&user, &api, "second-key");
-
-    session.wait_for_state("limited");
-    assert_eq!(
-        session.hook()["until"],
-        Value::from(Timestamp::from_second(until.as_second()).unwrap().to_string())
-    );
+    if cli.says_reset {
+        is_limited_until_the_reset(cli, &user, &api, &session);
+    }
     api.now(Script::obedient());
+    (cli.uses)(&user, &api, "second-key");
     session.through_the_gates();
 
     assert_eq!(session.history(), straight_through());
@@ -101,9 +106,11 @@ fn goes_through_everything(cli: &Cli) {
         .iter()
         .map(|run| run["outcome"].as_str().expect("a word").to_owned())
         .collect();
-    assert_eq!(ends[..4], ["killed", "auth", "limit", "finished"], "{ends:?}");
+    let limits: &[&str] = if cli.says_reset { &["limit"] } else { &[] };
+    let expected = [&["killed", "auth"], limits, &["finished"]].concat();
+    assert_eq!(ends[..expected.len()], expected, "{ends:?}");
     assert_eq!(session.journal("run_lost").len(), 1);
-    is_one_conversation(&session);
+    is_one_conversation(&session, 4 + limits.len());
     let failures = session.journal("run_ended");
     assert_eq!(failures.iter().filter(|run| run["failure"] == true).count(), 1, "the kill alone");
     let cost = project.samocode(["cost", &name]).ok().stdout;
@@ -111,12 +118,26 @@ fn goes_through_everything(cli: &Cli) {
     nothing_is_left(&user, cli);
 }
 
+/// Gives it a new key whose account is at its limit, and looks at when it resumes.
+fn is_limited_until_the_reset(cli: &Cli, user: &LabUser, api: &Api, session: &Session<'_>) {
+    let until = Timestamp::now() + SignedDuration::from_secs(12);
+    let limit = Reply::usage_limit(until.as_second().unsigned_abs());
+    api.now(Script::new().reply(limit).forever());
+    (cli.uses)(user, api, "second-key");
+
+    session.wait_for_state("limited");
+    assert_eq!(
+        session.hook()["until"],
+        Value::from(Timestamp::from_second(until.as_second()).unwrap().to_string())
+    );
+}
+
 /// Asserts that all runs of the first iteration were in one conversation, and no other run in it.
 #[track_caller]
-fn is_one_conversation(session: &Session<'_>) {
+fn is_one_conversation(session: &Session<'_>, runs_expected: usize) {
     let started = session.journal("run_started");
     let first = started.iter().filter(|run| run["total"] == 1).count();
-    assert_eq!(first, 5, "{started:?}");
+    assert_eq!(first, runs_expected, "{started:?}");
     let runs = session.conversations();
     let id = &runs[1].0;
     assert!(runs[1..first].iter().all(|run| run == &(id.clone(), true)), "{runs:?}");
@@ -126,6 +147,50 @@ fn is_one_conversation(session: &Session<'_>) {
 #[test]
 fn the_real_codex_goes_through_everything_and_loses_nothing() {
     goes_through_everything(&CODEX);
+}
+
+#[test]
+fn the_real_gemini_goes_through_everything_and_loses_nothing() {
+    goes_through_everything(&GEMINI);
+}
+
+#[test]
+fn an_agent_that_speaks_acp_goes_through_both_gates_and_resumes() {
+    let Some(lab) = lab::with_cli("gemini") else { return };
+    let user = lab.user("acp");
+    let api = Api::start(hold("held1"));
+    user.uses_gemini(&api, "first-key");
+    user.write(
+        ".gemini/settings.json",
+        r#"{"security":{"auth":{"selectedType":"gemini-api-key"}},"general":{"enableAutoUpdate":false,"sessionRetention":{"enabled":false}}}"#,
+    );
+    // Its shell hides the user's git configuration.
+    let identity = "GIT_AUTHOR_NAME=Dev GIT_AUTHOR_EMAIL=dev@lab GIT_COMMITTER_NAME=Dev GIT_COMMITTER_EMAIL=dev@lab";
+    user.write_program(
+        "agent",
+        format!("#!/bin/sh\nexec env GEMINI_CLI_NO_RELAUNCH=true {identity} gemini --acp --yolo --skip-trust -m gemini-2.5-pro\n"),
+    );
+    let agent = format!("acp:{}", user.home.join("agent").display());
+    let project = user.project("shop").key("SAMOCODE_AGENT", &agent).create();
+    let session = project.named("jwt");
+
+    session.enable(&["--task", "Paint the fence"]);
+    user.wait_until("the tool runs", BOUND, || user.exists("held1"));
+    api.now(Script::obedient());
+    user.run(["kill", "-KILL", &session.worker()]).ok();
+    session.through_the_gates();
+
+    assert_eq!(session.history(), straight_through());
+    let commits = user.run(["git", "log", "--format=%s", "main..jwt"]).cwd(&project.dir);
+    assert_eq!(commits.ok().stdout, "Do the work\n");
+    let runs = session.journal("run_started");
+    assert_eq!((&runs[0]["agent"], &runs[0]["command"]), (&"acp".into(), &agent.as_str().into()));
+    // Gemini forgets a conversation that was killed in its first minute, so the second run opens
+    // another one and says the whole task again.
+    assert_eq!(session.journal("conversation_named").len(), 10, "{:?}", session.conversations());
+    let asked = api.requests();
+    assert!(asked.iter().filter(|request| request.says("Paint the fence")).count() > 1);
+    nothing_is_left(&user, &GEMINI);
 }
 
 #[test]

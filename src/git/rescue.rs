@@ -28,7 +28,7 @@ use super::{Error, programs::Barred, quoted};
 
 pub use back::bring_back;
 
-/// Longest wait for one git command: it may have to read gigabytes of untracked files.
+/// Longest wait for git: it may have to read gigabytes of untracked files.
 const LIMIT: Duration = Duration::from_secs(30 * 60);
 
 /// Where rescued work is kept, below it the session and the time.
@@ -136,7 +136,8 @@ impl<'r> Worktree<'r> {
         command.args(["rev-parse", "--absolute-git-dir"]);
         let admin = PathBuf::from(run(command, &doing, LIMIT).await?.line(doing.clone())?);
         let scratch = admin.join("samocode-rescue");
-        let _left_by_one_who_was_killed = fs::remove_dir_all(&scratch);
+        // One who was killed left it.
+        let _ = fs::remove_dir_all(&scratch);
         fs::create_dir(&scratch).map_err(|source| Error::Io {
             doing: "create the folder",
             path: scratch.clone(),
@@ -246,7 +247,6 @@ impl<'r> Worktree<'r> {
     /// The first repository inside the worktree with work that is in no other place.
     async fn nested(&self) -> Result<Option<Nested>, Error> {
         let mut command = git_for_reading(self.root);
-        command.args(&self.no_filters);
         command.env("GIT_INDEX_FILE", self.index()).args(["ls-files", "--stage", "-z"]);
         let listed = read(&mut command)?.checked(&self.doing)?;
         let links = listed.stdout.split(|byte| *byte == 0).filter_map(|entry| {
@@ -330,7 +330,6 @@ impl<'r> Worktree<'r> {
 
     fn count_differences(&self, from: &str, to: &str) -> Result<usize, Error> {
         let mut command = git_for_reading(self.root);
-        command.args(&self.no_filters);
         command.args(["diff-tree", "-r", "-z", "--name-only", "--no-renames", from, to]);
         let listed = read(&mut command)?.checked(&self.doing)?;
         Ok(listed.stdout.iter().filter(|byte| **byte == 0).count())
@@ -342,8 +341,7 @@ impl<'r> Worktree<'r> {
 
     fn git(&self, args: &[&str]) -> Command {
         let mut command = git_command(self.root);
-        command.args(&self.no_filters);
-        command.args(args);
+        command.args(&self.no_filters).args(args);
         command
     }
 
@@ -372,8 +370,7 @@ impl<'r> Worktree<'r> {
 
     fn read(&self, args: &[impl AsRef<std::ffi::OsStr>]) -> Result<Finished, Error> {
         let mut command = git_for_reading(self.root);
-        command.args(&self.no_filters);
-        command.args(args);
+        command.args(&self.no_filters).args(args);
         read(&mut command)
     }
 }

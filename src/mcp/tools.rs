@@ -1,4 +1,4 @@
-//! The tools: what an agent is told about each, and how a call is made and bounded.
+//! The tools: what an agent reads about each, and how a call is made and bounded.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,7 +34,7 @@ enum Effect {
     Undoes,
 }
 
-/// What an agent is told about a tool.
+/// What an agent reads about a tool.
 #[derive(Debug)]
 pub(super) struct About {
     pub(super) name: &'static str,

@@ -1,23 +1,29 @@
 //! Gemini CLI, headless: `gemini -o stream-json`. Flags, events and exit codes as measured with
 //! 0.61.0.
+//!
+//! It depends on settings: sessions that were resumed must not be deleted, and an address of one's
+//! own must not choose another login. No flag or variable has them, and it reads a file of settings
+//! that a variable names only if root owns it. So with a key it gets a home of its own, which has
+//! the user's settings with ours over them. A login lies in the user's home, where it renews its
+//! token, so with a login that home is used as it is, and `doctor` says what to set there.
 
 mod decode;
+mod home;
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
-
-use serde_json::json;
+use std::path::Path;
 
 use super::doctor::{About, Exam, Finding, Status};
 use super::event::{Decoder, Finished};
 use super::outcome::{Facts, Outcome, ProcessExit, judge};
 use super::spec::{AgentSpec, Capabilities, ConversationId, Login, Program};
-use super::{Agent, Environment, Input, Launch, Task, command, event, variable};
+use super::{Agent, Input, Launch, Task, command, variable};
 use crate::config::keys::{Key, Kind, key};
 use crate::config::{AgentName, AgentWords, Credentials, Reach, Settings, Variables};
 
 const PATH: &str = "GEMINI_PATH";
 const MODEL: &str = "GEMINI_MODEL";
+const KEY: &str = "GEMINI_API_KEY";
 
 const KEYS: &[Key] = &[
     key(PATH, "gemini", Kind::Program, "the Gemini CLI program"),
@@ -41,7 +47,7 @@ const WORDS: AgentWords = AgentWords {
     credentials: Credentials {
         folder: Some(("GEMINI_CONFIG_DIR", ".gemini")),
         base_url: "GOOGLE_GEMINI_BASE_URL",
-        keys: &["GEMINI_API_KEY", "GOOGLE_API_KEY"],
+        keys: &[KEY, "GOOGLE_API_KEY"],
         logins: &["oauth_creds.json"],
         remedy: "log in with: gemini, or put GEMINI_API_KEY into",
         ..Credentials::NONE
@@ -91,17 +97,14 @@ impl AgentSpec for Gemini {
         }
         // It has no flag for instructions that leaves its own in place; the conversation remembers.
         let prompt = if task.resume { task.prompt.clone() } else { command::whole_prompt(task) };
-        let settings = settings(&task.environment);
         let mut defaults = vec![
             // Otherwise a parent swallows signals, and outlives nothing but itself when killed.
             ("GEMINI_CLI_NO_RELAUNCH", "true".into()),
             // Its shell replaces the settings that git gets by numbered variables, but not these.
             ("GIT_CONFIG_PARAMETERS", "'core.fsync=all'".into()),
         ];
-        let place = settings_file(&task.environment, &settings);
-        defaults.extend(
-            place.as_ref().map(|path| ("GEMINI_CLI_SYSTEM_SETTINGS_PATH", path.clone().into())),
-        );
+        let own = home::own(&task.environment);
+        defaults.extend(own.as_ref().map(|home| ("GEMINI_CLI_HOME", home.clone().into())));
         if let Some(identity) = &task.identity {
             // Its shell hides the user's git configuration.
             for (name, value) in [
@@ -118,7 +121,7 @@ impl AgentSpec for Gemini {
             args,
             input: Input::Text(prompt.into_bytes()),
             defaults,
-            files: place.map(|path| (path, settings.into_bytes())).into_iter().collect(),
+            files: own.map(|own| home::settings(&own, &task.environment)).into_iter().collect(),
         }
     }
 
@@ -141,54 +144,21 @@ impl AgentSpec for Gemini {
     }
 
     fn check(&self, _agent: &Agent, exam: &Exam<'_>) -> Vec<Finding> {
-        let folder = exam.dirs.state.clone();
-        let found = open_to_others(&folder).map(|folder| Finding {
+        let has_key = exam.units.text(KEY).is_some() || exam.file.get(KEY).is_some();
+        let users = exam.dirs.home.join(home::SETTINGS);
+        if has_key || home::keeps_sessions(&users) {
+            return Vec::new();
+        }
+        vec![Finding {
             about: About::Program,
-            status: Status::Broken,
-            what: format!(
-                "others can write to {}, so gemini ignores the settings that keep its sessions",
-                exam.dirs.short(&folder)
+            status: Status::Note,
+            what: "gemini may delete conversations that a session resumes".to_owned(),
+            remedy: format!(
+                "add \"general\": {{\"sessionRetention\": {{\"enabled\": false}}}} to {}",
+                exam.dirs.short(&users)
             ),
-            remedy: format!("chmod go-w {}", folder.display()),
-        });
-        found.into_iter().collect()
+        }]
     }
-}
-
-/// The first folder on the way to `path` that others can write to.
-fn open_to_others(path: &Path) -> Option<PathBuf> {
-    use std::os::unix::fs::PermissionsExt as _;
-    let is_open = |folder: &&Path| {
-        folder.metadata().is_ok_and(|found| found.permissions().mode() & 0o022 != 0)
-    };
-    path.ancestors().find(is_open).map(Path::to_owned)
-}
-
-/// Settings that override the user's where a run depends on them, and touch no file of theirs.
-fn settings(environment: &Environment) -> String {
-    let mut settings = json!({
-        "security": {"environmentVariableRedaction": {"enabled": true}},
-        // Otherwise a session that was resumed is deleted when another starts in its folder.
-        "general": {
-            "maxAttempts": 3, "enableAutoUpdate": false, "sessionRetention": {"enabled": false},
-        },
-        "privacy": {"usageStatisticsEnabled": false},
-    });
-    if variable(environment, "GEMINI_API_KEY").is_some() {
-        settings["security"]["auth"] = json!({"selectedType": "gemini-api-key"});
-    }
-    settings.to_string()
-}
-
-/// Where these settings are kept: one file for each content, as sessions run side by side. It must
-/// be in a folder that only the user can write to.
-fn settings_file(environment: &Environment, settings: &str) -> Option<PathBuf> {
-    let state = match variable(environment, "XDG_STATE_HOME").map(PathBuf::from) {
-        Some(state) if state.is_absolute() => state,
-        _ => Path::new(variable(environment, "HOME")?).join(".local/state"),
-    };
-    let name = format!("{:016x}.json", event::fingerprint("gemini", settings.as_bytes()));
-    Some(state.join("samocode/gemini").join(name))
 }
 
 /// Adds what its exit code and its last words on standard error say about an error, in the names

@@ -1,7 +1,7 @@
 use super::*;
 use crate::agent::outcome::Reported;
 use crate::agent::registry::testing::agent_of;
-use crate::agent::{Identity, REGISTRY};
+use crate::agent::{Environment, Identity, REGISTRY};
 
 fn task() -> Task {
     Task {
@@ -44,21 +44,37 @@ fn what_it_depends_on_is_set_without_touching_the_users_settings() {
     assert_eq!(set("GEMINI_CLI_NO_RELAUNCH").as_deref(), Some("true"));
     assert_eq!(set("GIT_COMMITTER_EMAIL").as_deref(), Some("dev@lab"));
     let [(path, text)] = launch.files.as_slice() else { panic!("{:?}", launch.files) };
-    assert!(path.starts_with("/h/.local/state/samocode/gemini"), "{path:?}");
-    assert_eq!(set("GEMINI_CLI_SYSTEM_SETTINGS_PATH"), path.to_str().map(str::to_owned));
+    assert_eq!(path, Path::new("/h/.local/state/samocode/gemini/.gemini/settings.json"));
+    assert_eq!(set("GEMINI_CLI_HOME").as_deref(), Some("/h/.local/state/samocode/gemini"));
     let text = String::from_utf8(text.clone()).unwrap();
     let settings: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(settings["general"]["sessionRetention"]["enabled"], false);
     assert_eq!(settings["security"]["auth"]["selectedType"], "gemini-api-key");
     assert!(!format!("{launch:?}").contains("AIza") && !text.contains("AIza"));
-    // A login of the user's own is not overridden.
-    let own = settings_of(&[("HOME", "/h")]);
-    assert!(own["security"]["auth"].is_null());
 }
 
-fn settings_of(environment: &[(&str, &str)]) -> serde_json::Value {
-    let environment = environment.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
-    serde_json::from_str(&settings(&environment)).unwrap()
+#[test]
+fn the_users_settings_stay_and_a_login_is_used_in_the_users_own_home() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::create_dir(home.path().join(".gemini")).unwrap();
+    let users = home.path().join(home::SETTINGS);
+    std::fs::write(&users, r#"{"general":{"vimMode":true},"mcpServers":{"a":{}}}"#).unwrap();
+    let environment = |key: Option<&str>| -> Environment {
+        let key = key.map(|key| ("GEMINI_API_KEY".into(), key.into()));
+        [("HOME".into(), home.path().into())].into_iter().chain(key).collect()
+    };
+    let with_key = Task { environment: environment(Some("AIza")), ..task() };
+    let [(_, text)] = launch(&with_key).files.try_into().unwrap();
+    let settings: serde_json::Value = serde_json::from_slice(&text).unwrap();
+    assert_eq!(settings["general"]["vimMode"], true);
+    assert_eq!(settings["general"]["sessionRetention"]["enabled"], false);
+    assert!(settings["mcpServers"]["a"].is_object());
+    let with_login = launch(&Task { environment: environment(None), ..task() });
+    assert!(with_login.files.is_empty());
+    assert!(with_login.defaults.iter().all(|(name, _)| *name != "GEMINI_CLI_HOME"));
+    assert!(!home::keeps_sessions(&users), "doctor says so");
+    std::fs::write(&users, r#"{"general":{"sessionRetention":{"enabled":false}}}"#).unwrap();
+    assert!(home::keeps_sessions(&users));
 }
 
 fn judged(stream: &str, code: i32, stderr: &str, resumed: bool) -> Outcome {
@@ -124,15 +140,4 @@ fn a_conversation_that_is_gone_is_begun_again() {
     let gone = "Error resuming session: Invalid session identifier";
     assert!(matches!(judged("", 42, gone, true), Outcome::NotResumed { .. }));
     assert!(matches!(judged("", 41, "Invalid auth method", false), Outcome::WouldNotStart { .. }));
-}
-
-#[test]
-fn a_folder_that_others_can_write_to_is_found_on_the_way() {
-    use std::os::unix::fs::PermissionsExt as _;
-    let home = tempfile::tempdir().unwrap();
-    let state = home.path().join("state/samocode");
-    std::fs::create_dir_all(&state).unwrap();
-    let open = home.path().join("state");
-    std::fs::set_permissions(&open, std::fs::Permissions::from_mode(0o777)).unwrap();
-    assert_eq!(open_to_others(&state), Some(open));
 }

