@@ -1,26 +1,17 @@
 //! Runs the project's tests on what was merged: with a time limit, and leaving no process behind.
 
-use std::fs::{File, OpenOptions};
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::fs::OpenOptions;
 use std::path::PathBuf;
-use std::process::Stdio;
 use std::time::Duration;
-
-use anstream::adapter::strip_str;
-use tokio::process::Command;
 
 use crate::config::Env;
 use crate::control::error::{Attempt as _, Result};
-use crate::platform::privilege::{hand_over, started};
-use crate::platform::{child, strays};
+use crate::platform::shell::{Ended, Shell};
+use crate::platform::strays;
 use crate::session::describe::harmless;
 
 use super::series::Verdict;
 
-/// How many lines of the tests' output are kept.
-const LINES: usize = 15;
-/// How many bytes of it are read for that.
-const TAIL: u64 = 16 << 10;
 /// How long to wait for processes that the tests left to end.
 const ENDING: Duration = Duration::from_secs(5);
 
@@ -47,39 +38,28 @@ impl Trial {
     /// # Errors
     /// If they cannot be started, or their processes do not end.
     pub(super) async fn run(&self) -> Result<Verdict> {
-        let (mut log, begins) = self.log()?;
-        let mut command = std::process::Command::new("/bin/sh");
-        let output = || log.try_clone().attempt(|| format!("write {}", self.log.display()));
-        command.args(["-c", &self.command]).current_dir(&self.folder).env_clear();
-        command.envs(self.env.iter()).env("SAMOCODE_RUN", &self.run);
         // It may be an agent who merges, and the tests are not its run.
-        command.env_remove("SAMOCODE_SESSION").env_remove("SAMOCODE_SESSION_DIR");
-        command.stdin(Stdio::null()).stdout(output()?).stderr(output()?);
-        child::own_session(&mut command);
-        hand_over(&mut command);
-        let mut command = Command::from(command);
-        command.kill_on_drop(true);
-        let started = started(|| command.spawn());
-        let mut child =
-            started.attempt(|| format!("run the tests in {}", self.folder.display()))?;
-        let ended = tokio::time::timeout(self.limit, child.wait()).await;
-        let _ = child.start_kill();
-        self.end_leftovers()?;
-        let status = match ended {
-            Ok(status) => status.attempt(|| "wait for the tests".to_owned())?,
-            Err(_) => {
-                let seconds = self.limit.as_secs();
-                let line = format!("the tests did not end within {seconds} s and were killed\n");
-                let _ = log.write_all(line.as_bytes());
-                return Ok(Verdict::Red(last_lines(&mut log, begins)));
-            }
+        let is_of_a_run = |name: &str| matches!(name, "SAMOCODE_SESSION" | "SAMOCODE_SESSION_DIR");
+        let env = self.env.iter().filter(|(name, _)| !name.to_str().is_some_and(is_of_a_run));
+        let shell = Shell {
+            command: &self.command,
+            folder: &self.folder,
+            env: env.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            run: &self.run,
+            log: &self.log,
+            limit: self.limit,
         };
-        if status.success() {
-            return Ok(Verdict::Green);
-        }
-        let lines = last_lines(&mut log, begins);
-        let said_nothing = || format!("{} ended with {status} and wrote nothing", self.command);
-        Ok(Verdict::Red(if lines.is_empty() { said_nothing() } else { lines }))
+        let ended = shell.run(None).await;
+        let ended = ended.attempt(|| format!("run the tests in {}", self.folder.display()))?;
+        // None of the next tests may meet what these left.
+        end_processes(&self.run)?;
+        Ok(match ended {
+            Ended::Well => Verdict::Green,
+            Ended::Badly { how, lines } if lines.is_empty() => {
+                Verdict::Red(format!("{} ended with {how} and wrote nothing", self.command))
+            }
+            Ended::Badly { lines, .. } => Verdict::Red(harmless(&lines.join("\n")).into_owned()),
+        })
     }
 
     /// Empties the log, unless a merge is resumed.
@@ -88,22 +68,6 @@ impl Trial {
         options.write(true).create(true).truncate(is_new);
         options.open(&self.log).map(drop).attempt(|| format!("write {}", self.log.display()))
     }
-
-    /// Ends the processes that the tests left behind.
-    fn end_leftovers(&self) -> Result<()> {
-        end_processes(&self.run)
-    }
-
-    fn log(&self) -> Result<(File, u64)> {
-        let mut options = OpenOptions::new();
-        let opened = options.read(true).append(true).create(true).open(&self.log);
-        let written = opened.and_then(|mut log| {
-            let begins = log.metadata()?.len();
-            writeln!(log, "$ {}", self.command)?;
-            Ok((log, begins + self.command.len() as u64 + 3))
-        });
-        written.attempt(|| format!("write {}", self.log.display()))
-    }
 }
 
 /// Ends all processes with this mark.
@@ -111,21 +75,6 @@ pub(super) fn end_processes(run: &str) -> Result<()> {
     strays::end_run(run, ENDING)
         .map(drop)
         .attempt(|| "end the processes that an interrupted merge left".to_owned())
-}
-
-/// The last lines written since `begins`, safe for a terminal.
-fn last_lines(log: &mut File, begins: u64) -> String {
-    let mut text = Vec::new();
-    let end = log.metadata().map_or(begins, |meta| meta.len());
-    let from = end.saturating_sub(TAIL).max(begins);
-    if log.seek(SeekFrom::Start(from)).is_ok() {
-        let _ = log.take(TAIL).read_to_end(&mut text);
-    }
-    let text = String::from_utf8_lossy(&text);
-    let text = strip_str(&text).to_string();
-    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-    let last = &lines[lines.len().saturating_sub(LINES)..];
-    last.iter().map(|line| harmless(line)).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
@@ -169,9 +118,9 @@ mod tests {
         let hangs = "setsid flock held sh -c 'touch started; sleep 1000' & sleep 1000";
         let trial = Trial { limit: Duration::from_secs(1), ..trial(root.path(), hangs) };
         let Verdict::Red(lines) = trial.run().await.unwrap() else { panic!("green") };
-        assert!(lines.contains("did not end within"), "{lines}");
+        assert!(lines.contains("killed after 1 s"), "{lines}");
         assert!(root.path().join("started").exists(), "it had no time to start");
-        let held = File::open(root.path().join("held")).unwrap();
+        let held = std::fs::File::open(root.path().join("held")).unwrap();
         assert!(held.try_lock().is_ok(), "it still runs");
     }
 }
