@@ -5,6 +5,7 @@
 #   ./install.sh --demo           the same, then plays a whole session
 #   ./install.sh --prefix DIR     into DIR/bin and DIR/share
 #   ./install.sh --binary FILE    installs this program instead of building one
+#   ./install.sh --plugin         also installs the plugin for Claude Code
 #   ./install.sh --uninstall      removes what it installed, but no sessions
 #   ./install.sh --help
 #
@@ -30,12 +31,14 @@ usage() {
 # ---- the command line ----------------------------------------------------------
 
 demo=false
+plugin=false
 uninstall=false
 prefix=
 binary=
 while [[ $# -gt 0 ]]; do
     case $1 in
     --demo) demo=true ;;
+    --plugin) plugin=true ;;
     --uninstall) uninstall=true ;;
     --prefix | --binary)
         [[ -n ${2:-} ]] || die "$1 needs a path, see ./install.sh --help"
@@ -251,9 +254,39 @@ say_what_is_left() {
     if command -v zsh >/dev/null && ! zsh -fc 'print -l $fpath' | grep -qxF "$folder"; then
         say "zsh completes samocode once this line is in ~/.zshrc, above compinit: fpath=($folder "'$fpath)'
     fi
+    command -v claude >/dev/null || ! $plugin ||
+        say "the plugin was not installed: claude is not on PATH"
     if command -v claude >/dev/null; then
-        say "to start and watch sessions from Claude Code: claude plugin marketplace add $(printf %q "$here") && claude plugin install samocode@samocode"
+        name_foreign
+        if $plugin; then
+            place_plugin
+        else
+            say "to start and watch sessions from Claude Code: claude plugin marketplace add $(printf %q "$here") && claude plugin install samocode@samocode"
+        fi
     fi
+}
+
+# Claude Code keeps a copy of its own, so an update has to be asked for.
+place_plugin() {
+    local log code=0
+    log=$(mktemp)
+    quietly "$log" claude plugin marketplace add "$here" || code=$?
+    [[ $code -ne 0 ]] || quietly "$log" claude plugin install samocode@samocode || code=$?
+    rm -f "$log"
+    [[ $code -eq 0 ]] || die "Claude Code did not take the plugin; samocode itself is installed"
+    say "installed the plugin for Claude Code: /samocode:enable, or \"run samocode on this\""
+}
+
+# Skills, commands and agents of the user's with the names of ours, as the Python
+# samocode installed them: theirs, so they stay.
+name_foreign() {
+    local own=${CLAUDE_CONFIG_DIR:-${HOME:-/root}/.claude} from name theirs=()
+    for from in "$here"/plugin/skills/*/ "$here"/plugin/commands/*.md "$here"/agents/*.md; do
+        name=$(basename "$(dirname "$from")")/$(basename "$from")
+        [[ ! -e $own/$name && ! -L $own/$name ]] || theirs+=("$name")
+    done
+    [[ ${#theirs[@]} -eq 0 ]] ||
+        say "in $own these are not samocode's plugin and were left alone: ${theirs[*]}; Claude Code offers them beside the plugin's, which begin with samocode:"
 }
 
 # The explanations that journalctl -x shows. There is no folder for those of a

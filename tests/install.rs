@@ -38,6 +38,25 @@ fn an_installed_samocode_works_and_can_be_removed() {
 }
 
 #[test]
+fn the_plugin_is_installed_on_request_and_what_is_the_users_is_named_and_stays() {
+    let Some(lab) = lab::with_claude() else { return };
+    let user = lab.user_without_manager("plugged");
+    // As the predecessor left them: a link to a checkout that may be gone.
+    user.sh("mkdir -p .claude/commands .claude/skills && ln -s /gone .claude/skills/planning").ok();
+    user.write(".claude/commands/dive.md", "Mine.\n");
+    user.write(".claude/commands/other.md", "Mine too.\n");
+
+    let out = install(&user, &[BUILT, &["--plugin"]].concat()).within(lab::secs(120)).ok();
+    assert!(out.stdout.contains("left alone: skills/planning commands/dive.md;"), "{out}");
+    assert!(out.stdout.contains("installed the plugin"), "{out}");
+    assert_eq!(user.read(".claude/commands/dive.md"), "Mine.\n");
+    let details = user.run(["claude", "plugin", "details", "samocode"]).ok();
+    assert!(details.stdout.contains("samocode-run"), "{details}");
+    // Again is an update.
+    install(&user, &[BUILT, &["--plugin"]].concat()).within(lab::secs(120)).ok();
+}
+
+#[test]
 fn installing_again_changes_nothing_until_there_is_something_new() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user_without_manager("updates");

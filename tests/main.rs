@@ -39,6 +39,7 @@ mod output;
 mod phases;
 mod power;
 mod predecessor;
+mod prompts;
 mod queue;
 mod resume;
 mod run_script;

@@ -17,8 +17,8 @@ use super::log::{Line, Log};
 use super::target::Target;
 use super::watch::{self, Change, Watch};
 use super::{
-    answers, cost, documents, enable, inbox, look, merge, post, remove, run, stop, timeline, unit,
-    view, wait,
+    answers, cost, documents, enable, inbox, look, merge, post, prompt, remove, run, stop,
+    timeline, unit, view, wait,
 };
 
 /// A call that a host can perform.
@@ -124,7 +124,9 @@ calls! {
     Disable: unit::Disable => unit::Disabled,
     /// Remove a session, but keep its branch and its files.
     Remove: remove::Remove => remove::Removed,
-    /// Read a session's plan, questions, summary or diff.
+    /// What an agent is told in a run.
+    Prompt: prompt::Prompt => prompt::Prompted,
+    /// Read a session's overview, plan, questions, summary or diff.
     Read: documents::Read => documents::Text,
     /// Merge the branches of finished sessions, and test the result.
     Merge: merge::Merge => merge::Merged,

@@ -35,6 +35,7 @@
 //! | [`unit`], [`stop`] | start, restart, reload, disable; stop |
 //! | [`look`], [`view`] | find, list, show, explain; a session as others see it |
 //! | [`timeline`], [`cost`], [`inbox`], [`documents`] | what happened, what it cost, what mail there is, what to read |
+//! | [`prompt`] | what an agent is told in a run |
 //! | [`merge`] | the branches of finished sessions into one tested branch |
 //! | [`remove`] | take a session away, but for its branch and its files |
 //! | [`answers`], [`post`] | questions and answers; approve, reject, send |
@@ -70,6 +71,7 @@ pub mod origin;
 mod pending;
 pub mod post;
 pub(crate) mod privilege;
+pub mod prompt;
 pub(crate) mod questions;
 pub(crate) mod registry;
 pub mod remove;

@@ -84,7 +84,7 @@ pub(super) fn decide(
 }
 
 /// Counters of the next run: another one of the current iteration, or the first of the next.
-fn next_run(state: &State) -> Numbers {
+pub(super) fn next_run(state: &State) -> Numbers {
     let (iteration, total) = (state.visit.iterations, state.total);
     match &state.iteration {
         Some(under_way) => Numbers { iteration, total, attempt: under_way.attempt + 1 },

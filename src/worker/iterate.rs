@@ -13,7 +13,7 @@ use crate::session::event;
 use crate::session::journal::Event;
 use crate::session::state::State;
 use crate::session::store::{StoreError, crash_point};
-use crate::session::{Needs, clock, names, stamp};
+use crate::session::{Needs, clock, stamp};
 
 use super::decide::Numbers;
 use super::follow::STARTING;
@@ -191,12 +191,6 @@ impl Worker<'_> {
     pub(super) fn open_log(&self, name: &str) -> Result<File, StoreError> {
         self.writer.folder.make_subfolders()?;
         self.writer.folder.open_log(name)
-    }
-
-    /// The session's plain name, as people and agents use it.
-    pub(super) fn session_name(&self) -> String {
-        let folder = self.writer.folder.name();
-        names::name_in_folder(&folder).map_or(folder.clone(), str::to_owned)
     }
 }
 

@@ -30,10 +30,9 @@ impl Worker<'_> {
             let known = self.writer.state().unseen.contains(&message.id)
                 || self.writer.folder.was_read(&message.id);
             let vouchers = Vouchers::of(&self.setup.state_dir, &self.setup.instance);
-            let by = vouchers.by(&message).filter(|_| message.kind.opens_gates());
-            let unvouched = message.kind.opens_gates() && by.is_none();
+            let event = vouched(self.writer.state(), &message, &vouchers);
+            let unvouched = event.unvouched;
             if !known {
-                let event = event::Mail { by, unvouched, ..mail(self.writer.state(), &message) };
                 self.writer.record(Event::Mail(event))?;
             }
             // Under another name, or the human's own word would count as said already.
@@ -59,13 +58,6 @@ impl Worker<'_> {
         Ok(())
     }
 
-    /// Messages that no agent has seen yet, except stops, which concern only the worker.
-    pub(super) fn unseen_mail(&self) -> Vec<Message> {
-        let ids = &self.writer.state().unseen;
-        let messages = ids.iter().filter_map(|id| self.writer.folder.message(id));
-        messages.filter(|message| message.kind != Kind::Stop).collect()
-    }
-
     /// Passes mail to an agent that accepts input while it runs. Mail for the worker, and mail for
     /// an agent that does not accept input, stays in the inbox until the iteration ends. Returns
     /// true if a human asks for a handoff.
@@ -87,6 +79,14 @@ impl Worker<'_> {
         }
         Ok(handoff)
     }
+}
+
+/// The event of a message that the worker takes between runs: a word that opens a gate counts only
+/// with its voucher.
+pub(crate) fn vouched(state: &State, message: &Message, vouchers: &Vouchers) -> event::Mail {
+    let by = vouchers.by(message).filter(|_| message.kind.opens_gates());
+    let unvouched = message.kind.opens_gates() && by.is_none();
+    event::Mail { by, unvouched, ..mail(state, message) }
 }
 
 /// The event of a message that is read now.

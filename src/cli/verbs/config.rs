@@ -1,11 +1,12 @@
 //! `samocode config`: every setting and its source; for a session, the settings of its unit.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::agent::vocabulary;
+use crate::agent::{roles, vocabulary};
 use crate::config::keys;
 use crate::config::{Dirs, Env, Flags, Origin, Row, Settings};
 use crate::control::Answer;
@@ -57,9 +58,11 @@ impl Config {
                         "project": context.project.root,
                         "config": context.project.config,
                         "settings": context.settings.rows(),
+                        "instructions": replaced(&context),
                     }),
                     context.settings.rows().iter().map(Line::here).collect(),
                 )?;
+                self.tell_replaced(&context)?;
             }
         }
         Ok(ExitCode::SUCCESS)
@@ -92,9 +95,11 @@ impl Config {
                     "instance": session.instance,
                     "unit": null,
                     "settings": here,
+                    "instructions": replaced(context),
                 }),
                 here.iter().map(Line::here).collect(),
             )?;
+            self.tell_replaced(context)?;
             output::note(&format!(
                 "{} has no unit: enable would record the settings of this shell",
                 session.name
@@ -125,9 +130,11 @@ impl Config {
                 "config": recorded.config,
                 "settings": lines.iter().map(Line::json).collect::<Vec<_>>(),
                 "environment": others_json,
+                "instructions": replaced(context),
             }),
             lines,
         )?;
+        self.tell_replaced(context)?;
         if !self.json {
             for (name, value) in others {
                 let from = output::painted(output::DIM, RECORDED);
@@ -143,6 +150,16 @@ impl Config {
         Ok(())
     }
 
+    /// Says which files replace built-in instructions of the agents.
+    fn tell_replaced(&self, context: &Context) -> anyhow::Result<()> {
+        if !self.json {
+            for (name, file) in replaced(context) {
+                output::line(format!("{name} is replaced by {}", file.display()))?;
+            }
+        }
+        Ok(())
+    }
+
     fn show(&self, value: &Value, lines: Vec<Line>) -> anyhow::Result<()> {
         if self.json {
             return output::json(value);
@@ -152,6 +169,12 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// Instructions of the agents that are not the built-in ones, and their files.
+fn replaced(context: &Context) -> Vec<(String, PathBuf)> {
+    let folders = roles::folders(&context.project.root, context.dirs.config.parent());
+    roles::overrides(&folders)
 }
 
 /// The settings as columns: on a wide terminal and in a pipe also what they are about.

@@ -19,6 +19,7 @@ mod man;
 mod mcp;
 mod merge;
 mod notify;
+mod prompt;
 mod remove;
 mod run;
 mod send;
@@ -39,6 +40,9 @@ use crate::agent::rehearsal;
 
 use super::ui::{input, layout, output, pager, questions, words};
 use super::{Common, failure, front, log};
+
+#[cfg(test)]
+pub(super) use run::code_of;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
@@ -65,6 +69,7 @@ pub(super) enum Verb {
     Why(why::Why),
     History(history::History),
     Cost(cost::Cost),
+    Prompt(prompt::Prompt),
     Units(units::Units),
     Doctor(doctor::Doctor),
     Notify(notify::Notify),
@@ -113,6 +118,7 @@ impl Verb {
             Self::Why(verb) => verb.exec(common).await,
             Self::History(verb) => verb.exec(common).await,
             Self::Cost(verb) => verb.exec(common).await,
+            Self::Prompt(verb) => verb.exec(common).await,
             Self::Units(verb) => verb.exec(common).await,
             Self::Doctor(verb) => verb.exec(common).await,
             Self::Notify(verb) => verb.exec(common).await,

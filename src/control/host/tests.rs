@@ -19,7 +19,7 @@ fn travelled(request: &Request) -> Request {
 #[test]
 fn requests_come_through_json_as_they_were() {
     let session = || "jwt".to_owned();
-    let requests: [Request; 23] = [
+    let requests: [Request; 24] = [
         look::Find { sessions: vec![session()] }.into(),
         look::List {}.into(),
         look::Show { session: session() }.into(),
@@ -54,6 +54,7 @@ fn requests_come_through_json_as_they_were() {
         unit::Disable { session: session() }.into(),
         remove::Remove { session: session(), unfinished: true }.into(),
         documents::Read { session: session(), topic: Some(documents::Topic::Diff) }.into(),
+        prompt::Prompt { session: session(), next: true }.into(),
         merge::Merge {
             sessions: vec![session()],
             into: Some("main".into()),

@@ -22,6 +22,7 @@ use crate::session::state::State;
 use crate::session::store::{Journal, Vouchers, faults, read_journal};
 use crate::session::{Phase, Status};
 use crate::worker::iterate::Plan;
+use crate::worker::task::unseen;
 use crate::worker::under_way::Ended;
 
 /// What the agent does in one run.
@@ -244,7 +245,8 @@ impl Stage {
                         return worker.interrupted().map(drop);
                     };
                     let plan = Plan::new(state, numbers, true, Vec::new());
-                    self.shown.extend(worker.unseen_mail().into_iter().map(|mail| mail.id));
+                    let unseen = unseen(worker.writer.state(), &worker.writer.folder);
+                    self.shown.extend(unseen.into_iter().map(|mail| mail.id));
                     worker.record_start(&plan, "script")?;
                     crash_point("the agent starts");
                     self.play(script, &plan.run);
