@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds samocode and installs it. Run it again to update.
+# Installs samocode: from a release archive beside this script, or built from source. Run it
+# again to update.
 #
 #   ./install.sh                  into /usr/local as root, otherwise into ~/.local
 #   ./install.sh --demo           the same, then plays a whole session
@@ -9,11 +10,13 @@
 #   ./install.sh --uninstall      removes what it installed, but no sessions
 #   ./install.sh --help
 #
-# Needs Rust 1.89 or later. Installs other missing packages with apt-get when it can:
+# To build it needs Rust 1.89 or later. Installs other missing packages with apt-get when it can:
 # as root, or with a sudo that needs no password.
 set -euo pipefail
 
 here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
+# Where documents come from: here, or an archive.
+files=$here
 
 say() {
     echo "install.sh: $*"
@@ -35,6 +38,7 @@ plugin=false
 uninstall=false
 prefix=
 binary=
+unpacked=
 while [[ $# -gt 0 ]]; do
     case $1 in
     --demo) demo=true ;;
@@ -185,6 +189,30 @@ find_cargo() {
         die "$cargo is $version; samocode needs $wanted or later: run rustup update stable, or install Rust from https://rustup.rs"
 }
 
+# A program that is built already: beside this script, as in an unpacked release, or in
+# the newest archive for this machine beside it.
+find_release() {
+    local archive machine sum
+    if [[ -x $here/samocode && -f $here/samocode ]]; then
+        binary=$here/samocode
+        return
+    fi
+    machine=$(uname -m)-$(uname -s | tr '[:upper:]' '[:lower:]')
+    archive=$(compgen -G "$here/samocode-*-$machine.tar.gz" | sort -V | tail -n 1) || return 0
+    [[ -n $archive ]] || return 0
+    if [[ -e $archive.sha256 ]]; then
+        sum=$(sha256sum "$archive" 2>/dev/null || shasum -a 256 "$archive")
+        [[ ${sum%% *} == "$(cut -d ' ' -f 1 <"$archive.sha256")" ]] ||
+            die "$archive is not what $archive.sha256 says; fetch it again"
+    fi
+    unpacked=$(mktemp -d)
+    trap 'rm -rf "$unpacked"' EXIT
+    tar -xzf "$archive" -C "$unpacked" || die "cannot unpack $archive"
+    binary=$(compgen -G "$unpacked/*/samocode") || die "$archive has no program in it"
+    files=$(dirname "$binary")
+    say "installing from $archive"
+}
+
 build() {
     local target=${CARGO_TARGET_DIR:-$here/target}
     say "building in $target; the first build takes a few minutes and 400 MB"
@@ -256,7 +284,9 @@ say_what_is_left() {
     fi
     command -v claude >/dev/null || ! $plugin ||
         say "the plugin was not installed: claude is not on PATH"
-    if command -v claude >/dev/null; then
+    if command -v claude >/dev/null && [[ ! -d $here/plugin ]]; then
+        say "the plugin for Claude Code is in the archive: unpack it and run its install.sh --plugin"
+    elif command -v claude >/dev/null; then
         name_foreign
         if $plugin; then
             place_plugin
@@ -303,12 +333,12 @@ update_catalogs() {
 
 place_catalog() {
     command -v journalctl >/dev/null || return 0
-    local from=$here/units/samocode.catalog
+    local from=$files/units/samocode.catalog
     if is_for_catalogs; then
         cmp -s "$from" "$prefix/$catalog" && return
         place "$from" "$prefix/$catalog" 644
         update_catalogs
-    elif ! cmp -s "$from" "/usr/local/$catalog" && ! cmp -s "$from" "/usr/$catalog"; then
+    elif [[ $files == "$here" ]] && ! cmp -s "$from" "/usr/local/$catalog" && ! cmp -s "$from" "/usr/$catalog"; then
         say "to have messages explained by journalctl -x, as root: install -D -m 644 $(printf %q "$from") /usr/local/$catalog && journalctl --update-catalog"
     fi
 }
@@ -333,6 +363,7 @@ is_on_path() {
 }
 
 install_all() {
+    [[ -n $binary ]] || find_release
     [[ -z $binary || -x $binary ]] || die "$binary is not an executable file; --binary needs a samocode that is already built"
     [[ -n $binary ]] || find_cargo
     ensure_packages
@@ -343,9 +374,9 @@ install_all() {
     place "$binary" "$program" 755
     place_completions
     place_manual
-    place "$here/LICENSE" "$doc/LICENSE" 644
-    place "$here/README.md" "$doc/README.md" 644
-    place "$here/CHANGELOG.md" "$doc/CHANGELOG.md" 644
+    place "$files/LICENSE" "$doc/LICENSE" 644
+    place "$files/README.md" "$doc/README.md" 644
+    place "$files/CHANGELOG.md" "$doc/CHANGELOG.md" 644
     place_catalog
     say "$version is installed in $prefix/bin"
     if [[ $before != none && $before != "$(cksum <"$program")" ]]; then
@@ -421,5 +452,6 @@ if $uninstall; then
 fi
 install_all
 if $demo; then
+    [[ -z $unpacked ]] || rm -rf "$unpacked"
     exec "$program" demo
 fi

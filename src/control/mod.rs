@@ -35,6 +35,7 @@
 //! | [`unit`], [`stop`] | start, restart, reload, disable; stop |
 //! | [`look`], [`view`] | find, list, show, explain; a session as others see it |
 //! | [`timeline`], [`cost`], [`inbox`], [`documents`] | what happened, what it cost, what mail there is, what to read |
+//! | [`attach`] | take a conversation over in a terminal, and hand it back |
 //! | [`prompt`] | what an agent is told in a run |
 //! | [`merge`] | the branches of finished sessions into one tested branch |
 //! | [`remove`] | take a session away, but for its branch and its files |
@@ -53,6 +54,7 @@
 //! hint, which says what to do next, is separate from the message.
 
 pub mod answers;
+pub mod attach;
 mod bus;
 pub(crate) mod channels;
 pub mod context;

@@ -11,7 +11,7 @@ mod budget;
 mod checks;
 mod conclude;
 mod context;
-mod decide;
+pub(crate) mod decide;
 mod ending;
 mod file_stamp;
 mod follow;

@@ -2,6 +2,7 @@
 
 mod answer;
 mod approve;
+mod attach;
 mod complete;
 pub(super) mod completions;
 mod config;
@@ -65,6 +66,7 @@ pub(super) enum Verb {
     Approve(approve::Approve),
     Reject(approve::Reject),
     Send(send::Send),
+    Attach(attach::Attach),
     Inbox(inbox::Inbox),
     Why(why::Why),
     History(history::History),
@@ -114,6 +116,7 @@ impl Verb {
             Self::Approve(verb) => verb.exec(common).await,
             Self::Reject(verb) => verb.exec(common).await,
             Self::Send(verb) => verb.exec(common).await,
+            Self::Attach(verb) => verb.exec(common).await,
             Self::Inbox(verb) => verb.exec(common).await,
             Self::Why(verb) => verb.exec(common).await,
             Self::History(verb) => verb.exec(common).await,

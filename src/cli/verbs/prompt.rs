@@ -104,11 +104,16 @@ mod tests {
         ];
         let prompted = Prompted { session: "jwt".to_owned(), run: None, resumes: false, parts };
         let lines = sizes(&prompted, None);
-        let shown: Vec<Vec<&str>> = lines
-            .iter()
-            .map(|line| line.split("  ").filter(|cell| !cell.is_empty()).map(str::trim).collect())
+        let lines = lines.iter().map(|line| anstream::adapter::strip_str(line).to_string());
+        let shown: Vec<Vec<String>> = lines
+            .map(|line| {
+                line.split("  ")
+                    .map(|cell| cell.trim().to_owned())
+                    .filter(|cell| !cell.is_empty())
+                    .collect()
+            })
             .collect();
-        assert_eq!(shown[1], ["workflow.md", "2300", "built in"], "{lines:?}");
+        assert_eq!(shown[1], ["workflow.md", "2300", "built in"], "{shown:?}");
         assert_eq!(shown[2][2], "/p/.samocode.d/agents/testing-agent.md");
         assert_eq!(shown[4], ["all", "2319", "the next run"]);
     }
