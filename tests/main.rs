@@ -49,6 +49,7 @@ mod service;
 mod session;
 mod setting_up;
 mod signals;
+mod skills;
 mod stalls;
 mod stopping;
 mod system_scope;
