@@ -53,6 +53,7 @@ mod skills;
 mod stalls;
 mod stopping;
 mod system_scope;
+mod top;
 mod two_versions;
 mod upgrade;
 mod view;
