@@ -337,8 +337,8 @@ fn note(began: Timestamp, before: &Place, after: &Place, signalled: bool) -> Str
         let commit = after.commit.as_deref().unwrap_or("none");
         text += &format!(" There are new commits: HEAD is {commit}.");
     }
-    match after.changed {
-        Some(0) => {}
+    match after.changed.filter(|_| before.changed != after.changed) {
+        Some(0) => text += " All changes are committed.",
         Some(1) => text += " 1 file has changes that are not committed.",
         Some(files) => text += &format!(" {files} files have changes that are not committed."),
         None => {}
@@ -351,7 +351,7 @@ fn note(began: Timestamp, before: &Place, after: &Place, signalled: bool) -> Str
     if signalled {
         text += " A signal was written, which counts.";
     }
-    if before == after && !signalled && after.changed.unwrap_or(0) == 0 {
+    if before == after && !signalled {
         text += " Nothing was changed.";
     }
     text
