@@ -7,6 +7,7 @@
 )]
 
 mod agent_path;
+mod agents;
 mod attach;
 mod awake;
 mod budgets;
@@ -20,6 +21,7 @@ mod demo;
 mod doctor;
 mod documents;
 mod faults;
+mod fleet;
 mod handoffs;
 mod hostile;
 mod install;

@@ -22,6 +22,7 @@ use crate::session::state::{State, Word};
 use crate::session::store::{Journal, Lock, LockError, read_journal};
 use crate::session::{Phase, clock, event, stamp};
 use crate::worker::decide::next_run;
+use crate::worker::port_base;
 
 use super::context::{Answer, Caller, Context, Warnings};
 use super::error::{Attempt as _, Class, Error, Result};
@@ -109,6 +110,7 @@ const OF_TERMINALS: [&str; 9] = [
 struct LastRun {
     run: String,
     agent: String,
+    command: Option<String>,
     conversation: String,
 }
 
@@ -165,6 +167,7 @@ impl Attach {
             iteration: state.total,
             run: last.run,
             tmpdir: temporary.path().to_owned(),
+            port_base: port_base(&context.dirs.state, session.folder.path())?,
             path_additions: agent.path_additions().to_vec(),
         };
         let file = context.env_file()?;
@@ -228,8 +231,8 @@ fn last_run(session: &Session) -> Result<LastRun> {
     let mut last = None;
     read_journal(&session.folder, |entry| {
         if let Event::RunStarted(started) = &entry.event {
-            let event::RunStarted { run, agent, conversation, .. } = started.clone();
-            last = Some(LastRun { run, agent, conversation });
+            let event::RunStarted { run, agent, command, conversation, .. } = started.clone();
+            last = Some(LastRun { run, agent, command, conversation });
         }
     })?;
     last.ok_or_else(|| {
@@ -262,6 +265,7 @@ fn start_run(session: &Session, journal: &mut Journal, last: &LastRun) -> Result
     let started = event::RunStarted {
         run: last.run.clone(),
         agent: last.agent.clone(),
+        command: last.command.clone(),
         conversation: last.conversation.clone(),
         resume: true,
         phase: state.phase(),

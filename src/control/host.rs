@@ -9,7 +9,7 @@ use futures_util::stream::BoxStream;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::service::Progress;
+use crate::service::{Progress, Verified};
 
 use super::context::{Answer, Caller, Warnings};
 use super::error::{Class, Error, Result};
@@ -17,8 +17,8 @@ use super::log::{Line, Log};
 use super::target::Target;
 use super::watch::{self, Change, Watch};
 use super::{
-    answers, cost, documents, enable, inbox, look, merge, post, prompt, remove, run, stop,
-    timeline, unit, view, wait,
+    answers, archive, cost, doctor, documents, enable, inbox, init, look, many, merge, notify,
+    post, prompt, remove, run, settings, stop, timeline, unit, unit_files, view, wait,
 };
 
 /// A call that a host can perform.
@@ -122,16 +122,36 @@ calls! {
     Reload: unit::Reload => unit::Named,
     /// No longer start a session at boot.
     Disable: unit::Disable => unit::Disabled,
+    /// Do the same to many sessions, side by side.
+    Many: many::Many => Vec<many::Each>,
     /// Remove a session, but keep its branch and its files.
     Remove: remove::Remove => remove::Removed,
     /// What an agent is told in a run.
     Prompt: prompt::Prompt => prompt::Prompted,
+    /// Remove several sessions, or all that are done.
+    Archive: archive::Archive => archive::Archived,
+    /// Bring a removed session back.
+    Restore: archive::Restore => archive::Restored,
     /// Read a session's overview, plan, questions, summary or diff.
     Read: documents::Read => documents::Text,
     /// Merge the branches of finished sessions, and test the result.
     Merge: merge::Merge => merge::Merged,
     /// Wait until a session needs a human.
     Wait: wait::Wait => wait::Waited,
+    /// Turn a folder into a project.
+    Init: init::Init => init::Initialized,
+    /// All settings and their sources, here or of a session's unit.
+    Configure: settings::Configure => settings::Configured,
+    /// Check everything that sessions need, and fix what can be fixed.
+    Examine: doctor::Examine => doctor::Examined,
+    /// Send a test message through every channel.
+    NotifyTest: notify::NotifyTest => notify::NotifyTested,
+    /// The unit files as they would be installed.
+    PrintUnits: unit_files::Print => unit_files::Printed,
+    /// Install the shared units and watch for mail.
+    InstallUnits: unit_files::Install => unit_files::Installed,
+    /// Check the unit files with the service manager's own checker.
+    VerifyUnits: unit_files::Verify => Verified,
 }
 
 /// A machine with sessions.
@@ -180,11 +200,7 @@ impl Local {
 #[async_trait]
 impl Host for Local {
     async fn request(&self, request: Request, progress: Progress<'_>) -> Answer<Reply> {
-        let warnings = Warnings::default();
-        let on = Operation { caller: &self.caller, warnings, progress };
-        let result = on.perform(request).await.map_err(|error| self.caller.pasteable(error));
-        let warnings = on.warnings.take().iter().map(|text| self.caller.command(text)).collect();
-        Answer { result, warnings }
+        answer(&self.caller, request, progress).await
     }
 
     async fn watch(&self, watch: Watch) -> Result<BoxStream<'static, Change>> {
@@ -194,6 +210,18 @@ impl Host for Local {
     async fn log(&self, log: Log) -> Result<BoxStream<'static, Result<Line>>> {
         super::log::log(&self.caller, log).await
     }
+}
+
+/// Performs a call on this machine, with warnings of its own.
+pub(super) async fn answer(
+    caller: &Caller,
+    request: Request,
+    progress: Progress<'_>,
+) -> Answer<Reply> {
+    let on = Operation { caller, warnings: Warnings::default(), progress };
+    let result = on.perform(request).await.map_err(|error| caller.pasteable(error));
+    let warnings = on.warnings.take().iter().map(|text| caller.command(text)).collect();
+    Answer { result, warnings }
 }
 
 /// A call in progress on this machine: the caller, and where to report warnings and progress.

@@ -32,15 +32,16 @@
 //! | module | calls |
 //! |---|---|
 //! | [`enable`], [`run`], [`request`] | start or resume a session, as a unit or in the foreground |
-//! | [`unit`], [`stop`] | start, restart, reload, disable; stop |
+//! | [`unit`], [`stop`], [`many`] | start, restart, reload, disable; stop; each of them for many sessions side by side |
 //! | [`look`], [`view`] | find, list, show, explain; a session as others see it |
 //! | [`timeline`], [`cost`], [`inbox`], [`documents`] | what happened, what it cost, what mail there is, what to read |
 //! | [`attach`] | take a conversation over in a terminal, and hand it back |
 //! | [`prompt`] | what an agent is told in a run |
 //! | [`merge`] | the branches of finished sessions into one tested branch |
-//! | [`remove`] | take a session away, but for its branch and its files |
+//! | [`remove`], [`archive`] | take sessions away, but for their branches and files; bring one back |
 //! | [`answers`], [`post`] | questions and answers; approve, reject, send |
 //! | [`log`] | its journal merged with what its agents said and did, as a stream |
+//! | [`init`], [`settings`], [`doctor`], [`notify`], [`unit_files`] | set a project up: its file, its settings, what is broken, how you are notified, the unit files |
 //! | [`wait`], [`watch`] | wait until a session needs a human; see every change as it happens, by inotify and D-Bus |
 //!
 //! # Where to add
@@ -54,21 +55,26 @@
 //! hint, which says what to do next, is separate from the message.
 
 pub mod answers;
+pub mod archive;
 pub mod attach;
 mod bus;
 pub(crate) mod channels;
 pub mod context;
 pub mod cost;
+pub mod doctor;
 pub mod documents;
 pub mod enable;
 pub mod error;
 pub(crate) mod folders;
 pub mod host;
 pub mod inbox;
+pub mod init;
 pub(crate) mod install;
 pub mod log;
 pub mod look;
+pub mod many;
 pub mod merge;
+pub mod notify;
 pub mod origin;
 mod pending;
 pub mod post;
@@ -80,10 +86,13 @@ pub mod remove;
 pub mod request;
 pub mod run;
 pub(crate) mod session;
+pub mod settings;
 pub mod stop;
 pub(crate) mod target;
+mod teardown;
 pub mod timeline;
 pub mod unit;
+pub mod unit_files;
 pub(crate) mod units;
 pub mod view;
 pub mod wait;

@@ -122,10 +122,9 @@ fn next_run(on: &Operation<'_>, context: &Context, session: &Session) -> Result<
     }
     let unit = UnitFiles::new(context, session, &Flags::default())?;
     let agent = unit.settings.agent(state.phase());
-    let spec = REGISTRY.spec(agent.word());
-    let resumes = spec.is_some_and(|spec| spec.capabilities().resumes);
+    let agent = REGISTRY.agent(agent, &unit.settings, &unit.env, &context.caller.binary)?;
     let folders = roles::folders(&context.project.root, dirs.config.parent());
-    Told::next(state, &session.folder, &unit.settings, resumes, &folders)
+    Told::next(state, &session.folder, &unit.settings, &agent, &folders)
         .map_err(|error| Error::of(Class::Configuration, &error))
 }
 

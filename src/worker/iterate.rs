@@ -8,16 +8,19 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::agent::environment::RunIds;
-use crate::agent::{self, Agent, REGISTRY};
+use crate::agent::{self, Agent, Capabilities, ConversationId, REGISTRY};
+use crate::git::Programs;
+use crate::session::Hint as _;
 use crate::session::event;
 use crate::session::journal::Event;
-use crate::session::state::State;
-use crate::session::store::{StoreError, crash_point};
-use crate::session::{Needs, clock, stamp};
+use crate::session::state::{Conversation, Place, State};
+use crate::session::store::{self, StoreError, crash_point};
+use crate::session::{Needs, Phase, clock, stamp};
 
 use super::decide::Numbers;
 use super::follow::STARTING;
 use super::obstacles::{self, Obstacle};
+use super::provision::{Provided, provision};
 use super::under_way::RunUnderWay;
 use super::{Trouble, Worker, prepare, tick};
 
@@ -34,22 +37,33 @@ pub(super) struct Plan {
     pub(super) asked: Option<String>,
     /// Whether the agent can resume a conversation.
     pub(super) resumes: bool,
+    /// Who names the conversation.
+    pub(super) named_by: ConversationId,
+    /// Whether the agent reports what a run cost.
+    pub(super) reports_cost: bool,
+    agent: &'static str,
+    /// Program and arguments of an agent that is chosen with a command line.
+    program: Option<String>,
     /// Folders to add to the agent's PATH.
     path_additions: Vec<PathBuf>,
 }
 
 impl Plan {
-    pub(super) fn new(
-        state: &State,
-        numbers: Numbers,
-        resumes: bool,
-        path_additions: Vec<PathBuf>,
-    ) -> Self {
-        let known = state.conversation();
-        let resume = resumes && known.is_some_and(|conversation| conversation.resumable);
-        let conversation = known
-            .filter(|_| resume)
-            .map_or_else(|| Uuid::new_v4().to_string(), |known| known.id.clone());
+    pub(super) fn new(state: &State, numbers: Numbers, agent: &Agent) -> Self {
+        let Capabilities { resumes, conversation: named_by, cost, .. } = agent.capabilities();
+        let program = agent.name().command().map(|_| agent.name().to_string());
+        let is_ours = |known: &&Conversation| {
+            known.agent == program.as_deref().unwrap_or(agent.word())
+                && known.resumable
+                && !known.id.is_empty()
+        };
+        let known = state.conversation().filter(|known| resumes && is_ours(known));
+        let resume = known.is_some();
+        let conversation = match (known, named_by) {
+            (Some(known), _) => known.id.clone(),
+            (None, ConversationId::Ours) => Uuid::new_v4().to_string(),
+            (None, ConversationId::Agents) => String::new(),
+        };
         let iteration = state.iteration.as_ref().filter(|_| resume);
         Self {
             run: Uuid::now_v7().to_string(),
@@ -58,7 +72,28 @@ impl Plan {
             resume,
             asked: iteration.and_then(|known| known.asked.clone()),
             resumes,
-            path_additions,
+            named_by,
+            reports_cost: cost,
+            agent: agent.word(),
+            program,
+            path_additions: agent.path_additions().to_vec(),
+        }
+    }
+
+    /// The event of its start.
+    pub(super) fn started(&self, phase: Phase, log: String) -> event::RunStarted {
+        let Numbers { iteration, total, attempt } = self.numbers;
+        event::RunStarted {
+            run: self.run.clone(),
+            agent: self.agent.to_owned(),
+            command: self.program.clone(),
+            conversation: self.conversation.clone(),
+            resume: self.resume,
+            phase,
+            iteration,
+            total,
+            attempt,
+            log,
         }
     }
 }
@@ -81,7 +116,7 @@ impl Worker<'_> {
         self.read_env_file();
         let agent = match self.agent().await {
             Some(Ok(found)) => found,
-            Some(Err(error)) => return self.block(error.to_string(), Needs::HumanDecision),
+            Some(Err(error)) => return self.block(error.in_one_line(), Needs::HumanDecision),
             None => return Ok(()),
         };
         let account = self.account();
@@ -92,7 +127,7 @@ impl Worker<'_> {
         }
         let plan = self.plan(numbers, &agent);
         let spent_before = self.spent();
-        let log = self.record_start(&plan, agent.word())?;
+        let log = self.record_start(&plan)?;
         let since = SystemTime::now() - TICK;
         let mut ended = match RunUnderWay::start(self, &agent, &plan, &log)? {
             Ok(run) => run.follow().await?,
@@ -114,23 +149,24 @@ impl Worker<'_> {
     /// returns why not.
     async fn ready_place(&mut self) -> Result<Result<(), String>, Trouble> {
         let (project, settings) = (&self.setup.project, &self.setup.settings);
-        if self.working_dir_is_gone() {
+        if self.working_dir_is_gone() || self.writer.folder.is_unready() {
             self.writer.keep_hook_up()?;
-            let restore = prepare::restore_worktree(&mut self.writer, project, settings);
-            return Ok(super::pinging(self.notify, restore).await?);
+            return self.restore_worktree().await;
         }
         let Some(checkout) = self.checkout() else { return Ok(Ok(())) };
         if !checkout.is_whole(self.writer.state().branch()) {
             self.writer.keep_hook_up()?;
             // A git process killed with its agent leaves locks that would block the next one.
-            let restored = prepare::restore_worktree(&mut self.writer, project, settings);
+            let programs = Programs::of(&self.setup.state_dir);
+            let restored =
+                prepare::restore_worktree(&mut self.writer, project, settings, &programs);
             if let Err(reason) = super::pinging(self.notify, restored).await? {
                 tracing::warn!("the worktree may be in a bad state: {reason}");
             }
         }
         match checkout.confirm(self.worktree.as_ref()).await {
             Ok(confirmed) => self.worktree = Some(confirmed),
-            Err(error) => return Ok(Err(error.to_string())),
+            Err(error) => return Ok(Err(error.in_one_line())),
         }
         if self.writer.state().machine.is_first_run_since_boot() {
             self.restore_damaged(&checkout).await?;
@@ -142,25 +178,52 @@ impl Worker<'_> {
         Ok(Ok(()))
     }
 
+    /// Makes the worktree again, with what a new one gets. Otherwise returns why not.
+    async fn restore_worktree(&mut self) -> Result<Result<(), String>, Trouble> {
+        if self.working_dir_is_gone() {
+            self.writer.folder.mark_unready()?;
+        }
+        let (project, settings) = (&self.setup.project, &self.setup.settings);
+        let programs = Programs::of(&self.setup.state_dir);
+        let restore = prepare::restore_worktree(&mut self.writer, project, settings, &programs);
+        if let Err(why) = super::pinging(self.notify, restore).await? {
+            return Ok(Err(why));
+        }
+        crash_point("the worktree is made again");
+        let root = self.checkout().map(|checkout| checkout.root().to_owned());
+        let working_dir = self.writer.state().working_dir().unwrap_or_default().to_owned();
+        if let Some(root) = root {
+            let provided = provision(self.ground(), &root, Path::new(&working_dir));
+            match super::pinging(self.notify, provided).await {
+                Ok(provided) => self.record_provided(provided)?,
+                Err(why) => return Ok(Err(why)),
+            }
+        }
+        store::remove(&self.writer.folder.unready_mark())?;
+        Ok(Ok(()))
+    }
+
+    /// Records what the worktree was given, if that is anything.
+    fn record_provided(&mut self, provided: Provided) -> Result<(), Trouble> {
+        let Some(place) = self.writer.state().place.clone() else { return Ok(()) };
+        if provided == Provided::default() {
+            return Ok(());
+        }
+        let Provided { copied, notes } = provided;
+        let Place { working_dir, branch, base } = place;
+        let prepared = event::Prepared { working_dir, branch, base, notes, copied };
+        Ok(self.writer.record(Event::Prepared(prepared))?)
+    }
+
     /// Records that the agent is about to start, and brings the files in line. Returns the name of
     /// the run's log.
-    pub(super) fn record_start(&mut self, plan: &Plan, agent: &str) -> Result<String, Trouble> {
-        let numbers = plan.numbers;
-        let log = self.log_name(numbers);
+    pub(super) fn record_start(&mut self, plan: &Plan) -> Result<String, Trouble> {
+        let log = self.log_name(plan.numbers);
         self.writer.folder.try_logs()?;
         self.writer.folder.clear_signal()?;
         self.end_outage()?;
-        self.writer.record(Event::RunStarted(event::RunStarted {
-            run: plan.run.clone(),
-            agent: agent.to_owned(),
-            conversation: plan.conversation.clone(),
-            resume: plan.resume,
-            phase: self.writer.state().phase(),
-            iteration: numbers.iteration,
-            total: numbers.total,
-            attempt: numbers.attempt,
-            log: log.clone(),
-        }))?;
+        let phase = self.writer.state().phase();
+        self.writer.record(Event::RunStarted(plan.started(phase, log.clone())))?;
         self.writer.restore_overview()?;
         self.writer.open_overview()?;
         self.writer.show_start(STARTING)?;
@@ -168,8 +231,7 @@ impl Worker<'_> {
     }
 
     fn plan(&self, numbers: Numbers, agent: &Agent) -> Plan {
-        let path_additions = agent.path_additions().to_vec();
-        Plan::new(self.writer.state(), numbers, agent.capabilities().resumes, path_additions)
+        Plan::new(self.writer.state(), numbers, agent)
     }
 
     pub(super) fn environment(&self, plan: &Plan, temporary: &Path) -> agent::Environment {
@@ -181,6 +243,7 @@ impl Worker<'_> {
             iteration: plan.numbers.total,
             run: plan.run.clone(),
             tmpdir: temporary.to_owned(),
+            port_base: self.port_base(),
             path_additions: plan.path_additions.clone(),
         };
         let name = self.setup.settings.agent(state.phase());

@@ -4,13 +4,15 @@
 use std::path::Path;
 
 use crate::config::{Project, Settings};
-use crate::git::{self, Checkout, Severity};
+use crate::git::{self, Checkout, Programs, Severity};
+use crate::session::Hint as _;
 use crate::session::event;
 use crate::session::journal::Event;
 use crate::session::overview::{NewOverview, Overview};
 use crate::session::store::{self, StoreError};
 use crate::session::{Phase, clock, names, stamp};
 
+use super::provision::{Ground, Provided, provision};
 use super::writer::Writer;
 
 /// The result of preparing a session.
@@ -27,19 +29,22 @@ pub(super) async fn prepare(
     writer: &mut Writer,
     project: &Project,
     settings: &Settings,
+    programs: &Programs,
+    ground: Ground<'_>,
 ) -> Result<Prepared, StoreError> {
     writer.folder.make_subfolders()?;
     // An imported session already has its working folder; any other gets a worktree.
     let known = writer.overview()?.as_ref().and_then(Overview::working_dir).map(str::to_owned);
     let is_ours = |dir: &str| Path::new(dir).starts_with(Checkout::place(project));
     let known = known.filter(|dir| Path::new(dir).is_dir() && !is_ours(dir));
-    let (place, commits_work) = match known {
+    let (mut place, commits_work) = match known {
         Some(dir) => {
-            (Place { working_dir: dir, branch: None, base: None, notes: Vec::new() }, false)
+            let (notes, copied) = (Vec::new(), Vec::new());
+            (Place { working_dir: dir, branch: None, base: None, notes, copied }, false)
         }
         None => {
             // Check git's settings while git checks out.
-            let made = make_worktree(writer, project, settings);
+            let made = make_worktree(writer, project, settings, programs);
             match tokio::join!(made, git::commits_work(&project.main_repo)) {
                 (Ok(place), commits_work) => (place, commits_work),
                 (Err(reason), _) => return Ok(Prepared::Blocked(reason)),
@@ -50,12 +55,27 @@ pub(super) async fn prepare(
         return Ok(Prepared::Blocked(reason));
     }
     store::crash_point("the worktree is made");
+    if place.branch.is_some() {
+        let root = Checkout::of_session(project, &writer.folder.name()).root().to_owned();
+        match provision(ground, &root, Path::new(&place.working_dir)).await {
+            Ok(Provided { copied, notes }) => {
+                place.copied = copied;
+                if settings.provision.submodules {
+                    place.notes.retain(|note| note != git::NO_SUBMODULES);
+                }
+                place.notes.extend(notes);
+            }
+            Err(reason) => return Ok(Prepared::Blocked(reason)),
+        }
+        store::crash_point("the worktree is ready");
+    }
     write_overview(writer, &place)?;
     writer.record(Event::Prepared(event::Prepared {
         working_dir: place.working_dir,
         branch: place.branch,
         base: place.base,
         notes: place.notes,
+        copied: place.copied,
     }))?;
     Ok(Prepared::Ready)
 }
@@ -65,15 +85,17 @@ pub(super) async fn restore_worktree(
     writer: &mut Writer,
     project: &Project,
     settings: &Settings,
+    programs: &Programs,
 ) -> Result<Result<(), String>, StoreError> {
-    let place = match make_worktree(writer, project, settings).await {
+    let place = match make_worktree(writer, project, settings, programs).await {
         Ok(place) => place,
         Err(why) => return Ok(Err(why)),
     };
     if writer.state().working_dir() != Some(&place.working_dir) {
         let base = writer.state().base().map(str::to_owned);
-        let Place { working_dir, branch, notes, .. } = place;
-        writer.record(Event::Prepared(event::Prepared { working_dir, branch, base, notes }))?;
+        let Place { working_dir, branch, notes, copied, .. } = place;
+        let prepared = event::Prepared { working_dir, branch, base, notes, copied };
+        writer.record(Event::Prepared(prepared))?;
     }
     Ok(Ok(()))
 }
@@ -83,24 +105,27 @@ struct Place {
     branch: Option<String>,
     base: Option<String>,
     notes: Vec<String>,
+    copied: Vec<String>,
 }
 
 async fn make_worktree(
     writer: &Writer,
     project: &Project,
     settings: &Settings,
+    programs: &Programs,
 ) -> Result<Place, String> {
     let folder = writer.folder.name();
     let name = names::name_in_folder(&folder).unwrap_or(&writer.state().name);
     let branch = settings.branch_of(name);
-    project.check_places().map_err(|error| error.to_string())?;
+    project.check_places().map_err(|error| error.in_one_line())?;
     let checkout = Checkout::of_session(project, &folder);
-    let made = checkout.make(&branch).await.map_err(|error| error.to_string())?;
+    let made = checkout.make(&branch, programs).await.map_err(|error| error.in_one_line())?;
     Ok(Place {
         working_dir: made.working_dir.to_string_lossy().into_owned(),
         base: made.base().map(str::to_owned),
         branch: made.branch,
         notes: made.notes,
+        copied: Vec::new(),
     })
 }
 
@@ -111,7 +136,7 @@ async fn blocking_finding(working_dir: &str) -> Option<String> {
             .into_iter()
             .find(|finding| finding.severity == Severity::Blocking)
             .map(|finding| format!("{}: {}", finding.what, finding.remedy)),
-        Err(error) => Some(error.to_string()),
+        Err(error) => Some(error.in_one_line()),
     }
 }
 

@@ -6,19 +6,20 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::agent::Task;
 use crate::agent::prompt::{self, PromptInput};
 use crate::agent::roles::{self, Instructions, RoleError};
+use crate::agent::{Agent, ConversationId, Environment, Identity, Task};
 use crate::config::Settings;
+use crate::git;
 use crate::session::journal::{Entry, Event};
 use crate::session::mail::{Kind, Message};
 use crate::session::restored::Restored;
 use crate::session::state::State;
 use crate::session::store::Folder;
-use crate::session::{clock, event, names};
+use crate::session::{clock, names};
 
 use super::Worker;
-use super::decide::{Numbers, next_run};
+use super::decide::next_run;
 use super::iterate::Plan;
 
 /// What an agent is told in a run, as it is kept beside the run's log.
@@ -43,36 +44,16 @@ impl Told {
         mut state: State,
         folder: &Folder,
         settings: &Settings,
-        resumes: bool,
+        agent: &Agent,
         roles: &[std::path::PathBuf],
     ) -> Result<Self, RoleError> {
-        let numbers = next_run(&state);
-        let plan = Plan::new(&state, numbers, resumes, Vec::new());
-        let run = "(a new id)";
-        let started = Event::RunStarted(event::RunStarted {
-            run: run.to_owned(),
-            agent: settings.agent(state.phase()).word().to_owned(),
-            conversation: plan.conversation.clone(),
-            resume: plan.resume,
-            phase: state.phase(),
-            iteration: numbers.iteration,
-            total: numbers.total,
-            attempt: numbers.attempt,
-            log: String::new(),
-        });
+        let plan = Plan::new(&state, next_run(&state), agent);
+        let plan = Plan { run: "(a new id)".to_owned(), ..plan };
+        let started = Event::RunStarted(plan.started(state.phase(), String::new()));
         // As the worker sees it, which records the start first.
         state.apply(&Entry { seq: state.seq + 1, at: Timestamp::now(), event: started });
         let mail = unseen(&state, folder);
-        let occasion = Occasion {
-            state: &state,
-            folder,
-            settings,
-            numbers,
-            run,
-            resume: plan.resume,
-            asked: plan.asked.as_deref(),
-            mail: &mail,
-        };
+        let occasion = Occasion { state: &state, folder, settings, plan: &plan, mail: &mail };
         let instructions = roles::parts(state.phase(), roles)?;
         Ok(Self { instructions, prompt: occasion.prompt(), resume: plan.resume })
     }
@@ -83,13 +64,7 @@ struct Occasion<'a> {
     state: &'a State,
     folder: &'a Folder,
     settings: &'a Settings,
-    numbers: Numbers,
-    /// The run's id.
-    run: &'a str,
-    /// Whether the conversation of an earlier run is resumed.
-    resume: bool,
-    /// What was wrong with the signal, if the run only asks for one.
-    asked: Option<&'a str>,
+    plan: &'a Plan,
     /// Mail that no agent has seen.
     mail: &'a [Message],
 }
@@ -97,7 +72,7 @@ struct Occasion<'a> {
 impl Occasion<'_> {
     /// The prompt of the run.
     fn prompt(&self) -> String {
-        let Self { state, settings, .. } = self;
+        let Self { state, settings, plan, .. } = self;
         let now = clock::local_now();
         let interrupted = interrupted(state);
         let notes = state.notes.for_agent();
@@ -109,9 +84,9 @@ impl Occasion<'_> {
             branch: state.branch(),
             base: state.base(),
             phase: state.phase(),
-            iteration: self.numbers.iteration,
-            total_iterations: self.numbers.total,
-            run: self.run,
+            iteration: plan.numbers.iteration,
+            total_iterations: plan.numbers.total,
+            run: &plan.run,
             now: &now,
             time_limit: Some(settings.run_timeout.as_secs()),
             test_command: settings.test_command.as_deref(),
@@ -126,9 +101,10 @@ impl Occasion<'_> {
             elsewhere: state.elsewhere.as_ref(),
             handoff: state.handoff.as_ref(),
         };
-        match self.asked {
+        match &plan.asked {
             Some(problem) => prompt::ask_for_signal(&input, problem),
-            None if self.resume => prompt::resume(&input),
+            // An agent that names its conversations may have lost a prompt it had not answered.
+            None if plan.resume && plan.named_by == ConversationId::Ours => prompt::resume(&input),
             None => prompt::compose(&input),
         }
     }
@@ -148,16 +124,18 @@ fn session_name(folder: &Folder) -> String {
 
 impl Worker<'_> {
     /// Builds the task for this run, and keeps what it says beside the run's log.
-    pub(super) fn task(&self, plan: &Plan, log: &str) -> Result<Task, RoleError> {
+    pub(super) fn task(
+        &self,
+        plan: &Plan,
+        log: &str,
+        environment: &Environment,
+    ) -> Result<Task, RoleError> {
         let state = self.writer.state();
         let occasion = Occasion {
             state,
             folder: &self.writer.folder,
             settings: &self.setup.settings,
-            numbers: plan.numbers,
-            run: &plan.run,
-            resume: plan.resume,
-            asked: plan.asked.as_deref(),
+            plan,
             mail: &unseen(state, &self.writer.folder),
         };
         let instructions = roles::parts(state.phase(), &self.setup.role_folders)?;
@@ -169,6 +147,11 @@ impl Worker<'_> {
             system_prompt: roles::joined(&told.instructions),
             prompt: told.prompt,
             max_budget_usd: self.budget_left(),
+            identity: state
+                .working_dir()
+                .and_then(|dir| git::identity(Path::new(dir)))
+                .map(|(name, email)| Identity { name, email }),
+            environment: environment.clone(),
             live_input: true,
         })
     }

@@ -2,6 +2,7 @@
 
 mod answer;
 mod approve;
+mod archive;
 mod attach;
 mod complete;
 pub(super) mod completions;
@@ -9,6 +10,7 @@ mod config;
 mod cost;
 mod demo;
 mod doctor;
+mod each;
 mod enable;
 mod failed;
 mod history;
@@ -19,9 +21,11 @@ mod logs;
 mod man;
 mod mcp;
 mod merge;
+mod notices;
 mod notify;
 mod prompt;
 mod remove;
+mod restore;
 mod run;
 mod send;
 mod show;
@@ -54,6 +58,8 @@ pub(super) enum Verb {
     Disable(lifecycle::Disable),
     Merge(merge::Merge),
     Remove(remove::Remove),
+    Archive(archive::Archive),
+    Restore(restore::Restore),
     Start(lifecycle::Start),
     Stop(stop::Stop),
     Restart(lifecycle::Restart),
@@ -88,6 +94,8 @@ pub(super) enum Verb {
     #[command(hide = true)]
     Failed(failed::Failed),
     #[command(hide = true)]
+    Notices(notices::Notices),
+    #[command(hide = true)]
     Rehearsal(Rehearsal),
 }
 
@@ -99,12 +107,14 @@ impl Verb {
     /// Runs the verb; returns the program's exit code.
     pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
         match self {
-            Self::Init(verb) => verb.exec(common),
-            Self::Config(verb) => verb.exec(common),
+            Self::Init(verb) => verb.exec(common).await,
+            Self::Config(verb) => verb.exec(common).await,
             Self::Enable(verb) => verb.exec(common).await,
             Self::Disable(verb) => verb.exec(common).await,
             Self::Merge(verb) => verb.exec(common).await,
             Self::Remove(verb) => verb.exec(common).await,
+            Self::Archive(verb) => verb.exec(common).await,
+            Self::Restore(verb) => verb.exec(common).await,
             Self::Start(verb) => verb.exec(common).await,
             Self::Stop(verb) => verb.exec(common).await,
             Self::Restart(verb) => verb.exec(common).await,
@@ -135,6 +145,7 @@ impl Verb {
             Self::Worker(verb) => verb.exec().await,
             Self::Wake(verb) => verb.exec(common).await,
             Self::Failed(verb) => verb.exec(common).await,
+            Self::Notices(verb) => verb.exec(common).await,
             Self::Rehearsal(Rehearsal {}) => Ok(rehearsal::main().map(|()| ExitCode::SUCCESS)?),
         }
     }

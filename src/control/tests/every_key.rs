@@ -13,7 +13,7 @@ use crate::agent::environment::recorded;
 use crate::agent::{REGISTRY, Task, vocabulary};
 use crate::config::file::ConfigFile;
 use crate::config::keys::{self, Key, Kind};
-use crate::config::{AgentName, Dirs, Env, EnvFile, Flags, Project, Settings};
+use crate::config::{AgentName, AgentWords, Dirs, Env, EnvFile, Flags, Project, Settings};
 use crate::control::channels::channels;
 use crate::notify::Notice;
 use crate::service::Limits;
@@ -96,6 +96,7 @@ impl Bench {
             Kind::Percent => "70".to_owned(),
             Kind::MaxRunning => "7".to_owned(),
             Kind::Inhibit => "idle".to_owned(),
+            Kind::YesNo => "yes".to_owned(),
         }
     }
 
@@ -175,6 +176,10 @@ impl Bench {
             "SAMOCODE_RETRY_DELAY" => format!("{:?}", settings.retry_delay),
             "GIT_BRANCH_PREFIX" => settings.branch_of("jwt"),
             "SAMOCODE_TEST_TIMEOUT" => format!("{:?}", settings.test_timeout),
+            "SAMOCODE_SETUP_COMMAND"
+            | "SAMOCODE_TEARDOWN_COMMAND"
+            | "SAMOCODE_SETUP_TIMEOUT"
+            | "SAMOCODE_SUBMODULES" => format!("{:?}", settings.provision),
             "SAMOCODE_TEST_COMMAND" => format!("{:?}", settings.test_command),
             "SAMOCODE_BUDGET_USD" | "SAMOCODE_BUDGET_TOKENS" => format!("{:?}", budgets.session),
             "SAMOCODE_BUDGET_USD_RUN" | "SAMOCODE_BUDGET_TOKENS_RUN" => {
@@ -187,6 +192,7 @@ impl Bench {
             "SAMOCODE_MEMORY_MAX" | "SAMOCODE_TASKS_MAX" | "SAMOCODE_CPU_WEIGHT" => limits(),
             "SAMOCODE_DISK_FLOOR" => settings.disk_floor.to_string(),
             "SAMOCODE_MAX_RUNNING" => format!("{:?}", settings.max_running),
+            "SAMOCODE_PRIORITY" => settings.priority.to_string(),
             "SAMOCODE_INHIBIT" => format!("{:?}", settings.inhibit),
             "TELEGRAM_BOT_TOKEN" | "TELEGRAM_CHAT_ID" | "TELEGRAM_API_URL" => {
                 let channels = channels(settings, env, env_file, false);
@@ -195,9 +201,11 @@ impl Bench {
             }
             name if vocabulary().agents_keys().any(|known| known.name == name) => {
                 let binary = Path::new("/bin/samocode");
-                let claude =
-                    AgentName::parse("claude", Path::new("/"), None, &vocabulary()).unwrap();
-                match REGISTRY.agent(&claude, settings, env, binary) {
+                let words = vocabulary();
+                let has = |agent: &&&AgentWords| agent.keys.iter().any(|known| known.name == name);
+                let agent = words.agents().iter().find(has).unwrap().name;
+                let agent = AgentName::parse(agent, Path::new("/"), None, &words).unwrap();
+                match REGISTRY.agent(&agent, settings, env, binary) {
                     Ok(agent) => format!("{:?}", agent.launch(&Task::default())),
                     Err(error) => error.to_string(),
                 }
@@ -211,7 +219,7 @@ impl Bench {
 async fn every_key_acts_from_every_layer() {
     let root = tempfile::tempdir().unwrap();
     let bench = Bench { root, servers: [Server::start().await, Server::start().await] };
-    for program in ["program", "claude"] {
+    for program in ["program", "claude", "codex", "gemini"] {
         let path = bench.path(program);
         std::fs::write(&path, "#!/bin/sh\n").unwrap();
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);

@@ -7,7 +7,7 @@ async fn a_folder_in_no_repository_is_used_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let planned = plan(folder.path(), "a", &folder.path().join("wt")).unwrap();
     assert!(matches!(&planned, Plan::Plain { .. }));
-    let created = create(&planned).await.unwrap();
+    let created = create(&planned, &Programs::of(folder.path())).await.unwrap();
     assert_eq!(
         (created.working_dir, created.branch),
         (folder.path().canonicalize().unwrap(), None)
@@ -30,7 +30,7 @@ async fn a_folder_inside_the_repository_is_worked_on_inside_the_worktree() {
         "nothing tracked there"
     );
     lab.commit("apps/web/index", "x");
-    let created = create(&plan(&web, "a", &lab.path("a")).unwrap()).await.unwrap();
+    let created = create(&plan(&web, "a", &lab.path("a")).unwrap(), &lab.programs()).await.unwrap();
     assert_eq!(
         (created.folder, created.working_dir),
         (lab.path("a"), lab.path("a").join("apps/web"))
@@ -43,20 +43,23 @@ async fn bare_repositories_get_worktrees_too() {
     git(&lab.root(), &["clone", "--quiet", "--bare", "upstream", "bare.git"]);
     let bare = lab.root().join("bare.git");
     let planned = plan(&bare, "a", &lab.path("a")).unwrap();
-    create(&planned).await.unwrap();
+    create(&planned, &lab.programs()).await.unwrap();
     assert!(lab.path("a").join("NEWS").exists());
-    assert_eq!(create(&plan(&bare, "a", &lab.path("a")).unwrap()).await.unwrap().did, Did::Nothing);
+    assert_eq!(
+        create(&plan(&bare, "a", &lab.path("a")).unwrap(), &lab.programs()).await.unwrap().did,
+        Did::Nothing
+    );
 }
 
 #[tokio::test]
 async fn a_branch_in_use_elsewhere_is_refused_with_the_place() {
     let lab = Lab::new();
     git(&lab.repo, &["switch", "--quiet", "--create", "mine"]);
-    let error = lab.plan("mine").unwrap_err().to_string();
+    let error = lab.plan("mine").unwrap_err().in_one_line();
     assert!(error.contains(&format!("checked out in {}", lab.repo.display())), "{error}");
     assert!(!error.contains("worktree remove"), "git removes no main working tree: {error}");
     lab.create("a").await.unwrap();
-    let error = plan(&lab.repo, "a", &lab.path("other")).unwrap_err().to_string();
+    let error = plan(&lab.repo, "a", &lab.path("other")).unwrap_err().in_one_line();
     assert!(error.contains(&format!("checked out in {}", lab.path("a").display())), "{error}");
     assert!(error.contains("git worktree remove"), "{error}");
 }
@@ -101,7 +104,7 @@ async fn what_is_in_the_way_is_named_and_left_alone() {
     let lab = Lab::new();
     let path = lab.path("a");
     let refused = |what: &str| {
-        let error = lab.plan("a").unwrap_err().to_string();
+        let error = lab.plan("a").unwrap_err().in_one_line();
         assert!(error.contains(what) && error.contains(path.to_str().unwrap()), "{error}");
     };
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -161,7 +164,7 @@ fn a_branch_whose_commit_is_gone_is_damage_and_not_a_repository_without_a_commit
         let lab = Lab::with(options);
         std::fs::remove_dir_all(lab.repo.join(".git/objects")).unwrap();
         std::fs::create_dir(lab.repo.join(".git/objects")).unwrap();
-        let said = lab.plan("a").unwrap_err().to_string();
+        let said = lab.plan("a").unwrap_err().in_one_line();
         assert!(said.contains(&lab.repo.display().to_string()), "{options:?}: {said}");
         let default = default_branch(&lab.repo);
         assert!(default.is_err(), "{options:?}: {default:?}");

@@ -116,6 +116,9 @@ pub struct Prepared {
     /// Warnings for the human, such as a failed fetch or commits that are not signed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// The ignored files that were copied into the worktree.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub copied: Vec<String>,
 }
 
 impl Occurrence for Prepared {
@@ -128,6 +131,9 @@ impl Occurrence for Prepared {
             (Some(branch), None) => format!("branch {branch} in {working_dir}"),
             (None, _) => format!("working in {working_dir}"),
         };
+        if !self.copied.is_empty() {
+            text.push_str(&format!("; copied {}", one_line(&self.copied.join(", "))));
+        }
         for note in &self.notes {
             text.push_str("; ");
             text.push_str(&one_line(note));
@@ -177,7 +183,8 @@ impl Occurrence for Resumed {
     }
 }
 
-/// A human answered by editing `_qa.md`.
+/// A worker found all of `_qa.md` answered since the session waits, by hand or by a verb whose
+/// message it had not read yet.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Answered {}
 
@@ -185,7 +192,7 @@ impl Occurrence for Answered {
     const MESSAGE_ID: &str = "2263c0b49f3040758a81e3858d6d958c";
 
     fn describe(&self) -> String {
-        "questions in _qa.md answered by hand".to_owned()
+        "all questions in _qa.md are answered".to_owned()
     }
 
     fn fold(&self, _at: Timestamp, state: &mut State) {

@@ -28,6 +28,7 @@ impl Story {
             branch: None,
             base: None,
             notes: Vec::new(),
+            copied: Vec::new(),
         }));
         story
     }
@@ -53,6 +54,7 @@ impl Story {
         self.tell(Event::RunStarted(event::RunStarted {
             run: format!("r{total}-{attempt}"),
             agent: "a".into(),
+            command: None,
             conversation: "c".into(),
             resume: false,
             phase,
