@@ -47,8 +47,8 @@ impl Told {
         agent: &Agent,
         roles: &[std::path::PathBuf],
     ) -> Result<Self, RoleError> {
-        let plan = Plan::new(&state, next_run(&state), agent);
-        let plan = Plan { run: "(a new id)".to_owned(), ..plan };
+        let mut plan = Plan::new(&state, next_run(&state), agent);
+        "(a new id)".clone_into(&mut plan.run);
         let started = Event::RunStarted(plan.started(state.phase(), String::new()));
         // As the worker sees it, which records the start first.
         state.apply(&Entry { seq: state.seq + 1, at: Timestamp::now(), event: started });
