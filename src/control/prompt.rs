@@ -191,6 +191,9 @@ mod tests {
     async fn the_next_run_is_told_what_the_session_is_and_which_file_says_so() {
         let root = tempfile::tempdir().unwrap();
         let host = Local::new(caller(root.path()));
+        let project = root.path().join(".samocode");
+        let keys = std::fs::read_to_string(&project).unwrap();
+        std::fs::write(&project, keys + "SAMOCODE_AGENT=rehearsal\n").unwrap();
         let folder = root.path().join("sessions/26-11-20-jwt");
         std::fs::create_dir(&folder).unwrap();
         let write = |phase: &str| {
