@@ -27,13 +27,6 @@ const CODEX: Cli = Cli {
     model: ("CODEX_MODEL", "gpt-5"),
 };
 
-const GEMINI: Cli = Cli {
-    name: "gemini",
-    process: "node",
-    uses: LabUser::uses_gemini,
-    model: ("GEMINI_MODEL", "gemini-2.5-pro"),
-};
-
 /// A tool that says it has begun and never ends by itself.
 fn hold(name: &str) -> Script {
     Script::new().bash(&format!("touch ~/{name}; sleep 3600"))
@@ -133,51 +126,6 @@ fn is_one_conversation(session: &Session<'_>) {
 #[test]
 fn the_real_codex_goes_through_everything_and_loses_nothing() {
     goes_through_everything(&CODEX);
-}
-
-#[test]
-fn the_real_gemini_goes_through_everything_and_loses_nothing() {
-    goes_through_everything(&GEMINI);
-}
-
-#[test]
-fn an_agent_that_speaks_acp_goes_through_both_gates_and_resumes() {
-    let Some(lab) = lab::with_cli("gemini") else { return };
-    let user = lab.user("acp");
-    let api = Api::start(hold("held1"));
-    user.uses_gemini(&api, "first-key");
-    user.write(
-        ".gemini/settings.json",
-        r#"{"security":{"auth":{"selectedType":"gemini-api-key"}},"general":{"enableAutoUpdate":false,"sessionRetention":{"enabled":false}}}"#,
-    );
-    // Its shell hides the user's git configuration.
-    let identity = "GIT_AUTHOR_NAME=Dev GIT_AUTHOR_EMAIL=dev@lab GIT_COMMITTER_NAME=Dev GIT_COMMITTER_EMAIL=dev@lab";
-    user.write_program(
-        "agent",
-        format!("#!/bin/sh\nexec env GEMINI_CLI_NO_RELAUNCH=true {identity} gemini --acp --yolo --skip-trust -m gemini-2.5-pro\n"),
-    );
-    let agent = format!("acp:{}", user.home.join("agent").display());
-    let project = user.project("shop").key("SAMOCODE_AGENT", &agent).create();
-    let session = project.named("jwt");
-
-    session.enable(&["--task", "Paint the fence"]);
-    user.wait_until("the tool runs", BOUND, || user.exists("held1"));
-    api.now(Script::obedient());
-    user.run(["kill", "-KILL", &session.worker()]).ok();
-    session.through_the_gates();
-
-    assert_eq!(session.history(), straight_through());
-    let commits = user.run(["git", "log", "--format=%s", "main..jwt"]).cwd(&project.dir);
-    assert_eq!(commits.ok().stdout, "Do the work\n");
-    let runs = session.journal("run_started");
-    assert_eq!((&runs[0]["agent"], &runs[0]["command"]), (&"acp".into(), &agent.as_str().into()));
-    assert_eq!(
-        session.journal("conversation_named").len(),
-        9 + 1 - usize::from(session.conversations()[1].1),
-        "{:?}",
-        session.conversations()
-    );
-    nothing_is_left(&user, &GEMINI);
 }
 
 #[test]

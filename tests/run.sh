@@ -393,12 +393,6 @@ advisories() {
     cargo deny --log-level error check --disable-fetch advisories
 }
 
-# The parsers, for half a minute each: some six minutes in all, most of them for
-# building with coverage.
-fuzzing() {
-    fuzz/run.sh
-}
-
 build_tests() {
     # Not through a pipe, so that a terminal shows cargo's progress.
     cargo test --locked --no-run
@@ -478,10 +472,7 @@ main() {
     fi
     step "building the tests" build_tests
     step "tests" tests
-    if [[ -z $filter ]]; then
-        step "tests in virtual machines" machines
-        step "fuzzing" fuzzing
-    fi
+    [[ -n $filter ]] || step "tests in virtual machines" machines
     summary
 }
 

@@ -15,7 +15,7 @@ use super::{Cli, output};
 const USAGE: u8 = 2;
 
 /// Words that people know from other programs, and the verb for each here.
-const OTHER_WORDS: [(&str, &str); 31] = [
+const OTHER_WORDS: [(&str, &str); 30] = [
     ("list", "status"),
     ("ls", "status"),
     ("ps", "status"),
@@ -23,7 +23,6 @@ const OTHER_WORDS: [(&str, &str); 31] = [
     ("rm", "remove"),
     ("delete", "remove"),
     ("del", "remove"),
-    ("archive", "remove"),
     ("clean", "remove"),
     ("new", "enable"),
     ("create", "enable"),

@@ -3,6 +3,7 @@
 //! has it.
 
 use std::collections::HashSet;
+use std::fs;
 use std::fs::{File, FileTimes};
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -25,10 +26,21 @@ const UNFINISHED: &str = ".samocode-copy";
 /// What was copied.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Included {
-    /// The files, below the worktree's root.
+    /// The files, below the worktree's root; also those that an earlier attempt copied.
     pub copied: Vec<String>,
     /// Files that match and were not copied, each with the reason.
     pub left_out: Vec<String>,
+}
+
+/// Whether both are files with the same content.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let size = |path: &Path| {
+        let meta = fs::symlink_metadata(path).ok().filter(fs::Metadata::is_file)?;
+        Some(meta.len())
+    };
+    let both = (size(one), size(other));
+    matches!(both, (Some(one), Some(other)) if one == other)
+        && matches!((fs::read(one), fs::read(other)), (Ok(one), Ok(other)) if one == other)
 }
 
 /// Copies the files of `repo`, a working tree's root, that match `.worktreeinclude` and are ignored
@@ -65,6 +77,10 @@ pub fn include(repo: &Path, root: &Path) -> Result<Included, Error> {
         let shown = path.display();
         match copy(&from, &to, &path) {
             Ok(Copied::Done) => included.copied.push(shown.to_string()),
+            // Copied before, by one who was interrupted or whose setup failed.
+            Ok(Copied::Exists) if is_same(&repo.join(&path), &root.join(&path)) => {
+                included.copied.push(shown.to_string());
+            }
             Ok(Copied::Exists) => {}
             Ok(Copied::Unfit(why)) => included.left_out.push(format!("{shown} ({why})")),
             Err(source) => {
@@ -205,7 +221,7 @@ mod tests {
         // What is there stays, and a copy that was cut off is made again.
         write(&root, ".env", "mine");
         fs::rename(root.join("sub/.env"), root.join("sub").join(UNFINISHED)).unwrap();
-        assert_eq!(copied(&lab, &root), ["sub/.env"]);
+        assert_eq!(copied(&lab, &root), ["config/local/a/b.json", "sub/.env"]);
         assert_eq!(fs::read_to_string(root.join(".env")).unwrap(), "mine");
         assert!(!root.join("sub").join(UNFINISHED).exists());
     }

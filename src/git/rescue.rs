@@ -15,6 +15,7 @@
 
 mod back;
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -23,8 +24,7 @@ use jiff::Timestamp;
 use tokio::process::Command;
 
 use super::command::{Finished, git_command, git_for_reading, read, run};
-use super::programs::Barred;
-use super::{Error, quoted};
+use super::{Error, programs::Barred, quoted};
 
 pub use back::bring_back;
 
@@ -124,6 +124,8 @@ struct Worktree<'r> {
     admin: PathBuf,
     /// A folder of ours in that, for the copy of the index.
     scratch: PathBuf,
+    /// Options that keep the repository's own filters from running: an agent may have set them.
+    no_filters: Vec<OsString>,
     doing: String,
 }
 
@@ -134,14 +136,14 @@ impl<'r> Worktree<'r> {
         command.args(["rev-parse", "--absolute-git-dir"]);
         let admin = PathBuf::from(run(command, &doing, LIMIT).await?.line(doing.clone())?);
         let scratch = admin.join("samocode-rescue");
-        // One who was killed left it.
-        let _ = fs::remove_dir_all(&scratch);
+        let _left_by_one_who_was_killed = fs::remove_dir_all(&scratch);
         fs::create_dir(&scratch).map_err(|source| Error::Io {
             doing: "create the folder",
             path: scratch.clone(),
             source,
         })?;
-        Ok(Self { root, admin, scratch, doing })
+        let no_filters = Barred::all_filters(root).await?.without_filters();
+        Ok(Self { root, admin, scratch, no_filters, doing })
     }
 
     async fn rescue(&self, session: &str) -> Result<Found, Error> {
@@ -174,7 +176,7 @@ impl<'r> Worktree<'r> {
         let refreshed = self.indexed(&["update-index", "-q", "--really-refresh"]);
         run(refreshed, &self.doing, LIMIT).await?;
         let mut added = git_command(self.root);
-        added.args(Barred::all_filters(self.root).await?.without_filters());
+        added.args(&self.no_filters);
         added.args(["-c", "core.safecrlf=false", "-c", "core.splitIndex=false"]);
         added.env("GIT_INDEX_FILE", self.index()).args(["add", "--all", "--", ":/"]);
         run(added, &self.doing, LIMIT).await?.checked(&self.doing)?;
@@ -244,6 +246,7 @@ impl<'r> Worktree<'r> {
     /// The first repository inside the worktree with work that is in no other place.
     async fn nested(&self) -> Result<Option<Nested>, Error> {
         let mut command = git_for_reading(self.root);
+        command.args(&self.no_filters);
         command.env("GIT_INDEX_FILE", self.index()).args(["ls-files", "--stage", "-z"]);
         let listed = read(&mut command)?.checked(&self.doing)?;
         let links = listed.stdout.split(|byte| *byte == 0).filter_map(|entry| {
@@ -327,6 +330,7 @@ impl<'r> Worktree<'r> {
 
     fn count_differences(&self, from: &str, to: &str) -> Result<usize, Error> {
         let mut command = git_for_reading(self.root);
+        command.args(&self.no_filters);
         command.args(["diff-tree", "-r", "-z", "--name-only", "--no-renames", from, to]);
         let listed = read(&mut command)?.checked(&self.doing)?;
         Ok(listed.stdout.iter().filter(|byte| **byte == 0).count())
@@ -338,6 +342,7 @@ impl<'r> Worktree<'r> {
 
     fn git(&self, args: &[&str]) -> Command {
         let mut command = git_command(self.root);
+        command.args(&self.no_filters);
         command.args(args);
         command
     }
@@ -345,7 +350,7 @@ impl<'r> Worktree<'r> {
     /// A command that works on the copy of the index.
     fn indexed(&self, args: &[&str]) -> Command {
         let mut command = git_command(self.root);
-        command.args(["-c", "core.splitIndex=false"]).args(args);
+        command.args(&self.no_filters).args(["-c", "core.splitIndex=false"]).args(args);
         command.env("GIT_INDEX_FILE", self.index());
         command
     }
@@ -367,6 +372,7 @@ impl<'r> Worktree<'r> {
 
     fn read(&self, args: &[impl AsRef<std::ffi::OsStr>]) -> Result<Finished, Error> {
         let mut command = git_for_reading(self.root);
+        command.args(&self.no_filters);
         command.args(args);
         read(&mut command)
     }

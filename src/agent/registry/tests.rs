@@ -389,10 +389,8 @@ fn names_keys_and_variables_of_the_built_in_agents_do_not_collide() {
     let words = vocabulary();
     let mut names: Vec<String> = words.names().collect();
     names.extend(words.agents().iter().map(|agent| agent.name.to_owned()));
-    let count = names.len();
-    names.sort();
-    names.dedup();
-    assert_eq!(names.len(), count);
+    let different: std::collections::BTreeSet<&String> = names.iter().collect();
+    assert_eq!(different.len(), names.len());
     for spec in REGISTRY.specs() {
         let declared = spec.words();
         for key in declared.credentials.keys {

@@ -20,7 +20,7 @@ use super::Common;
 /// the one that writes mail.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  claude mcp add samocode -- samocode mcp\n  npx @modelcontextprotocol/inspector --cli samocode mcp --method tools/list\n\nOther clients: the command is samocode, its argument mcp, its working folder the project."
+    after_help = "Examples:\n  samocode mcp                             as a client starts it\n  claude mcp add samocode -- samocode mcp\n  npx @modelcontextprotocol/inspector --cli samocode mcp --method tools/list\n\nOther clients: the command is samocode, its argument mcp, its working folder the project."
 )]
 pub(in crate::cli) struct Mcp {}
 

@@ -6,6 +6,7 @@ use crate::control::host::tests::caller;
 use crate::control::{Call, Host as _, Local};
 use crate::git::git_command;
 use crate::service::quiet;
+use crate::session::store::Folder;
 use crate::session::store::Lock;
 
 async fn ask<C: Call>(root: &Path, call: C) -> Result<C::Reply> {
@@ -25,8 +26,8 @@ fn session(root: &Path, name: &str, state: &str, since: &str) -> PathBuf {
         r#"{{"task_id":"{name}","phase":"done","iteration":1,"total_iterations":1,"state":"{state}",
         "since":"{since}","seq":1,"branch":"{name}","cost_usd":0.0,"tokens":{{"input":0,"output":0}}}}"#
     );
-    fs::write(folder.join("_hook.json"), hook).unwrap();
-    fs::write(folder.join("_overview.md"), "# Session\n## Status\nPhase: done\n").unwrap();
+    fs::write(Folder::new(&folder).hook(), hook).unwrap();
+    fs::write(Folder::new(&folder).overview(), "# Session\n## Status\nPhase: done\n").unwrap();
     folder
 }
 

@@ -50,7 +50,7 @@ mod tests {
     #[test]
     fn what_an_agent_puts_in_the_place_of_a_log_is_neither_followed_nor_waited_for() {
         let folder = tempfile::tempdir().unwrap();
-        let logs = folder.path().join("_logs");
+        let logs = crate::session::store::Folder::new(folder.path()).logs();
         std::fs::create_dir(&logs).unwrap();
         let key = folder.path().join("key");
         std::fs::write(&key, "private\n").unwrap();

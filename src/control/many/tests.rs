@@ -5,6 +5,7 @@ use crate::control::Class;
 use crate::control::context::Warnings;
 use crate::control::host::tests::caller;
 use crate::service::quiet;
+use crate::session::store::Folder;
 
 /// The sessions that would be acted on, in the order of their names.
 fn chosen(root: &Path, sessions: Chosen, action: &Action) -> Result<String> {
@@ -22,7 +23,7 @@ fn session(root: &Path, name: &str, state: &str) {
         r#"{{"task_id":"{name}","phase":"testing","iteration":1,"total_iterations":1,"state":"{state}",
         "since":"2026-11-20T10:00:00Z","seq":1,"cost_usd":0.0,"tokens":{{"input":0,"output":0}}}}"#
     );
-    std::fs::write(folder.join("_hook.json"), hook).unwrap();
+    std::fs::write(Folder::new(&folder).hook(), hook).unwrap();
 }
 
 fn named(names: &[&str]) -> Chosen {
