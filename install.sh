@@ -1,18 +1,22 @@
 #!/usr/bin/env bash
-# Builds samocode and installs it. Run it again to update.
+# Installs samocode: from a release archive beside this script, or built from source. Run it
+# again to update.
 #
 #   ./install.sh                  into /usr/local as root, otherwise into ~/.local
 #   ./install.sh --demo           the same, then plays a whole session
 #   ./install.sh --prefix DIR     into DIR/bin and DIR/share
 #   ./install.sh --binary FILE    installs this program instead of building one
+#   ./install.sh --plugin         also installs the plugin for Claude Code
 #   ./install.sh --uninstall      removes what it installed, but no sessions
 #   ./install.sh --help
 #
-# Needs Rust 1.89 or later. Installs other missing packages with apt-get when it can:
+# To build it needs Rust 1.89 or later. Installs other missing packages with apt-get when it can:
 # as root, or with a sudo that needs no password.
 set -euo pipefail
 
 here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
+# Where documents come from: here, or an archive.
+files=$here
 
 say() {
     echo "install.sh: $*"
@@ -30,12 +34,15 @@ usage() {
 # ---- the command line ----------------------------------------------------------
 
 demo=false
+plugin=false
 uninstall=false
 prefix=
 binary=
+unpacked=
 while [[ $# -gt 0 ]]; do
     case $1 in
     --demo) demo=true ;;
+    --plugin) plugin=true ;;
     --uninstall) uninstall=true ;;
     --prefix | --binary)
         [[ -n ${2:-} ]] || die "$1 needs a path, see ./install.sh --help"
@@ -182,6 +189,30 @@ find_cargo() {
         die "$cargo is $version; samocode needs $wanted or later: run rustup update stable, or install Rust from https://rustup.rs"
 }
 
+# A program that is built already: beside this script, as in an unpacked release, or in
+# the newest archive for this machine beside it.
+find_release() {
+    local archive machine sum
+    if [[ -x $here/samocode && -f $here/samocode ]]; then
+        binary=$here/samocode
+        return
+    fi
+    machine=$(uname -m)-$(uname -s | tr '[:upper:]' '[:lower:]')
+    archive=$(compgen -G "$here/samocode-*-$machine.tar.gz" | sort -V | tail -n 1) || return 0
+    [[ -n $archive ]] || return 0
+    if [[ -e $archive.sha256 ]]; then
+        sum=$(sha256sum "$archive" 2>/dev/null || shasum -a 256 "$archive")
+        [[ ${sum%% *} == "$(cut -d ' ' -f 1 <"$archive.sha256")" ]] ||
+            die "$archive is not what $archive.sha256 says; fetch it again"
+    fi
+    unpacked=$(mktemp -d)
+    trap 'rm -rf "$unpacked"' EXIT
+    tar -xzf "$archive" -C "$unpacked" || die "cannot unpack $archive"
+    binary=$(compgen -G "$unpacked/*/samocode") || die "$archive has no program in it"
+    files=$(dirname "$binary")
+    say "installing from $archive"
+}
+
 build() {
     local target=${CARGO_TARGET_DIR:-$here/target}
     say "building in $target; the first build takes a few minutes and 400 MB"
@@ -251,9 +282,41 @@ say_what_is_left() {
     if command -v zsh >/dev/null && ! zsh -fc 'print -l $fpath' | grep -qxF "$folder"; then
         say "zsh completes samocode once this line is in ~/.zshrc, above compinit: fpath=($folder "'$fpath)'
     fi
-    if command -v claude >/dev/null; then
-        say "to start and watch sessions from Claude Code: claude plugin marketplace add $(printf %q "$here") && claude plugin install samocode@samocode"
+    command -v claude >/dev/null || ! $plugin ||
+        say "the plugin was not installed: claude is not on PATH"
+    if command -v claude >/dev/null && [[ ! -d $here/plugin ]]; then
+        say "the plugin for Claude Code is in the archive: unpack it and run its install.sh --plugin"
+    elif command -v claude >/dev/null; then
+        name_foreign
+        if $plugin; then
+            place_plugin
+        else
+            say "to start and watch sessions from Claude Code: claude plugin marketplace add $(printf %q "$here") && claude plugin install samocode@samocode"
+        fi
     fi
+}
+
+# Claude Code keeps a copy of its own, so an update has to be asked for.
+place_plugin() {
+    local log code=0
+    log=$(mktemp)
+    quietly "$log" claude plugin marketplace add "$here" || code=$?
+    [[ $code -ne 0 ]] || quietly "$log" claude plugin install samocode@samocode || code=$?
+    rm -f "$log"
+    [[ $code -eq 0 ]] || die "Claude Code did not take the plugin; samocode itself is installed"
+    say "installed the plugin for Claude Code: /samocode:enable, or \"run samocode on this\""
+}
+
+# Skills, commands and agents of the user's with the names of ours, as the Python
+# samocode installed them: theirs, so they stay.
+name_foreign() {
+    local own=${CLAUDE_CONFIG_DIR:-${HOME:-/root}/.claude} from name theirs=()
+    for from in "$here"/plugin/skills/*/ "$here"/plugin/commands/*.md "$here"/agents/*.md; do
+        name=$(basename "$(dirname "$from")")/$(basename "$from")
+        [[ ! -e $own/$name && ! -L $own/$name ]] || theirs+=("$name")
+    done
+    [[ ${#theirs[@]} -eq 0 ]] ||
+        say "in $own these are not samocode's plugin and were left alone: ${theirs[*]}; Claude Code offers them beside the plugin's, which begin with samocode:"
 }
 
 # The explanations that journalctl -x shows. There is no folder for those of a
@@ -270,12 +333,12 @@ update_catalogs() {
 
 place_catalog() {
     command -v journalctl >/dev/null || return 0
-    local from=$here/units/samocode.catalog
+    local from=$files/units/samocode.catalog
     if is_for_catalogs; then
         cmp -s "$from" "$prefix/$catalog" && return
         place "$from" "$prefix/$catalog" 644
         update_catalogs
-    elif ! cmp -s "$from" "/usr/local/$catalog" && ! cmp -s "$from" "/usr/$catalog"; then
+    elif [[ $files == "$here" ]] && ! cmp -s "$from" "/usr/local/$catalog" && ! cmp -s "$from" "/usr/$catalog"; then
         say "to have messages explained by journalctl -x, as root: install -D -m 644 $(printf %q "$from") /usr/local/$catalog && journalctl --update-catalog"
     fi
 }
@@ -300,6 +363,7 @@ is_on_path() {
 }
 
 install_all() {
+    [[ -n $binary ]] || find_release
     [[ -z $binary || -x $binary ]] || die "$binary is not an executable file; --binary needs a samocode that is already built"
     [[ -n $binary ]] || find_cargo
     ensure_packages
@@ -310,9 +374,9 @@ install_all() {
     place "$binary" "$program" 755
     place_completions
     place_manual
-    place "$here/LICENSE" "$doc/LICENSE" 644
-    place "$here/README.md" "$doc/README.md" 644
-    place "$here/CHANGELOG.md" "$doc/CHANGELOG.md" 644
+    place "$files/LICENSE" "$doc/LICENSE" 644
+    place "$files/README.md" "$doc/README.md" 644
+    place "$files/CHANGELOG.md" "$doc/CHANGELOG.md" 644
     place_catalog
     say "$version is installed in $prefix/bin"
     if [[ $before != none && $before != "$(cksum <"$program")" ]]; then
@@ -388,5 +452,6 @@ if $uninstall; then
 fi
 install_all
 if $demo; then
+    [[ -z $unpacked ]] || rm -rf "$unpacked"
     exec "$program" demo
 fi

@@ -61,6 +61,12 @@ fn the_readme_has_every_verb_and_no_other() {
     assert_eq!(table, verbs(), "the table of verbs against samocode --help");
 }
 
+/// The names in a folder of the repository.
+fn names_in(folder: &str) -> Vec<String> {
+    let all = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)).unwrap();
+    all.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
 #[test]
 fn the_plugin_offers_its_commands_and_none_of_the_internal_agents() {
     let json = |file: &str| -> serde_json::Value { serde_json::from_str(&read(file)).unwrap() };
@@ -78,8 +84,16 @@ fn the_plugin_offers_its_commands_and_none_of_the_internal_agents() {
     assert!(!user.sh("find .claude/plugins").ok().stdout.contains("Cargo.toml"), "only the plugin");
     let details = user.run(["claude", "plugin", "details", "samocode"]).ok().stdout;
     assert!(details.contains("Agents (0)"), "{details}");
-    for verb in ["enable", "status", "watch", "answer", "approve"] {
-        assert!(details.contains(verb), "{verb}: {details}");
+    let offered = names_in("plugin/commands").into_iter().chain(names_in("plugin/skills"));
+    let offered: Vec<String> =
+        offered.map(|name| name.trim_end_matches(".md").to_owned()).collect();
+    assert!(offered.len() > 30, "{offered:?}");
+    for name in offered {
+        assert!(details.contains(&name), "{name}: {details}");
+    }
+    for part in ["/repo", "/repo/plugin"] {
+        let out = user.run(["claude", "plugin", "validate", part]).ok();
+        assert!(out.stdout.contains("Validation passed"), "{out}");
     }
 }
 

@@ -38,6 +38,93 @@ fn an_installed_samocode_works_and_can_be_removed() {
 }
 
 #[test]
+fn the_plugin_is_installed_on_request_and_what_is_the_users_is_named_and_stays() {
+    let Some(lab) = lab::with_claude() else { return };
+    let user = lab.user_without_manager("plugged");
+    // As the predecessor left them: a link to a checkout that may be gone.
+    user.sh("mkdir -p .claude/commands .claude/skills && ln -s /gone .claude/skills/planning").ok();
+    user.write(".claude/commands/dive.md", "Mine.\n");
+    user.write(".claude/commands/other.md", "Mine too.\n");
+
+    let out = install(&user, &[BUILT, &["--plugin"]].concat()).within(lab::secs(120)).ok();
+    assert!(out.stdout.contains("left alone: skills/planning commands/dive.md;"), "{out}");
+    assert!(out.stdout.contains("installed the plugin"), "{out}");
+    assert_eq!(user.read(".claude/commands/dive.md"), "Mine.\n");
+    let details = user.run(["claude", "plugin", "details", "samocode"]).ok();
+    assert!(details.stdout.contains("samocode-run"), "{details}");
+    // Again is an update.
+    install(&user, &[BUILT, &["--plugin"]].concat()).within(lab::secs(120)).ok();
+}
+
+#[test]
+fn a_release_archive_is_installed_where_there_is_no_rust() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user_without_manager("released");
+    let script = "mkdir new && cp /repo/install.sh new && /repo/release.sh --binary /opt/samocode/bin/samocode --into new";
+    let out = user.sh(script).ok();
+    let archive = out.stdout.trim().rsplit('/').next().unwrap().to_owned();
+    assert!(archive.starts_with("samocode-") && archive.ends_with("-linux.tar.gz"), "{out}");
+    // Without --binary, and with nothing that could build.
+    let install =
+        |command: &str| user.sh(command).env("PATH", "/usr/bin:/bin").env("CARGO_HOME", "/nowhere");
+    let out = install("new/install.sh --prefix x").ok();
+    assert!(out.stdout.contains("installing from"), "{out}");
+    assert!(user.run(["x/bin/samocode", "--version"]).ok().stdout.starts_with("samocode "));
+
+    // Unpacked, it installs itself.
+    let out = install("tar -xzf new/*.tar.gz && samocode-*/install.sh --prefix y").ok();
+    assert!(out.stdout.contains("is installed in"), "{out}");
+    assert!(files(&user, "y").contains("y/share/man/man1/samocode-enable.1"));
+    assert!(files(&user, "y").contains("y/share/doc/samocode/LICENSE"));
+
+    // Damaged on the way, it is refused.
+    let out = install("echo x >>new/*.tar.gz; new/install.sh --prefix z").output();
+    assert!(out.code != 0 && out.stderr.contains("fetch it again"), "{out}");
+    assert!(!user.exists("z/bin/samocode"));
+}
+
+#[test]
+fn the_debian_package_is_installed_used_and_removed() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user_without_manager("packaged");
+    let script = "/repo/release.sh --deb --binary /opt/samocode/bin/samocode --into packages";
+    user.sh(script).within(lab::secs(120)).ok();
+    let package = user.sh("readlink -f packages/*.deb").ok().stdout.trim().to_owned();
+    let fields = user.run(["dpkg-deb", "--field", &package]).ok().stdout;
+    for field in ["Package: samocode", "Version: ", "Depends: libc6 (>= 2.", "git"] {
+        assert!(fields.contains(field), "{field}: {fields}");
+    }
+    // Into a root of its own: another test expects to find no samocode in /usr.
+    let root = user.home.join("root").display().to_string();
+    user.run(["dpkg-deb", "--extract", &package, &root]).ok();
+    let has = |file: &str| assert!(user.exists(format!("{root}/{file}")), "{file}");
+    for page in ["samocode.1.gz", "samocode-attach.1.gz"] {
+        has(&format!("usr/share/man/man1/{page}"));
+    }
+    has("usr/share/bash-completion/completions/samocode");
+    has("usr/share/zsh/vendor-completions/_samocode");
+    has("usr/share/fish/vendor_completions.d/samocode.fish");
+    has("usr/share/doc/samocode/copyright");
+    has("usr/lib/systemd/catalog/samocode.catalog");
+    let version = user.run([format!("{root}/usr/bin/samocode"), "--version".to_owned()]).ok();
+    assert!(fields.contains(version.stdout.trim().split(' ').nth(1).unwrap()), "{version}");
+
+    // By dpkg itself, with a database of its own; its dependencies are this machine's.
+    let dpkg = |args: &str| {
+        let admin = "mkdir -p inst/var/lib/dpkg/updates inst/var/lib/dpkg/info && touch inst/var/lib/dpkg/status";
+        let home = user.home.display();
+        lab.root_sh(&format!(
+            "cd {home} && {admin} && dpkg --root={home}/inst --force-depends --force-script-chrootless --log=/dev/null {args}"
+        ))
+    };
+    dpkg(&format!("--install {package}")).ok();
+    assert!(user.exists("inst/usr/bin/samocode"));
+    assert!(dpkg("--status samocode").ok().stdout.contains("install ok installed"));
+    dpkg("--remove samocode").ok();
+    assert!(!user.exists("inst/usr/bin/samocode") && !user.exists("inst/usr/share/doc/samocode"));
+}
+
+#[test]
 fn installing_again_changes_nothing_until_there_is_something_new() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user_without_manager("updates");

@@ -8,6 +8,7 @@
 
 mod agent_path;
 mod agents;
+mod attach;
 mod awake;
 mod budgets;
 mod cli_protocol;
@@ -41,6 +42,7 @@ mod output;
 mod phases;
 mod power;
 mod predecessor;
+mod prompts;
 mod queue;
 mod resume;
 mod run_script;
@@ -49,6 +51,7 @@ mod service;
 mod session;
 mod setting_up;
 mod signals;
+mod skills;
 mod stalls;
 mod stopping;
 mod system_scope;

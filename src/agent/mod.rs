@@ -178,6 +178,12 @@ impl Agent {
         self.spec.launch(self, task)
     }
 
+    /// The arguments with which its interactive mode resumes a conversation.
+    #[must_use]
+    pub fn interactive(&self, conversation: &str) -> Option<Vec<OsString>> {
+        self.spec.interactive(self, conversation)
+    }
+
     /// A new decoder for one run in `working_dir`.
     #[must_use]
     pub fn decoder(&self, working_dir: &Path) -> Box<dyn Decoder> {

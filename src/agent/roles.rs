@@ -15,6 +15,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use crate::session::Phase;
 
 /// The folder of a project that may hold its own files.
@@ -48,17 +50,47 @@ pub struct RoleError {
     pub why: String,
 }
 
-/// The system prompt for a phase: workflow, then role. `folders` are searched in order; see
+/// One part of a system prompt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Instructions {
+    /// Its name: `workflow.md`, `agents/PHASE-agent.md`.
+    pub name: String,
+    /// The file that replaces the embedded one.
+    pub file: Option<PathBuf>,
+    /// The text, without its front matter.
+    pub text: String,
+}
+
+/// The system prompt of these parts.
+#[must_use]
+pub fn joined([workflow, role]: &[Instructions; 2]) -> String {
+    format!("{}\n\n{}\n", workflow.text, role.text)
+}
+
+/// The parts of the system prompt for a phase: workflow, then role. What is the same in all phases
+/// comes first, so that a model's provider can cache it. `folders` are searched in order; see
 /// [`folders`].
 ///
 /// # Errors
 /// [`RoleError`] for a file that is unreadable, not UTF-8, empty or too large: an agent with
 /// instructions the human did not intend could do harm unnoticed.
-pub fn system_prompt(phase: Phase, folders: &[PathBuf]) -> Result<String, RoleError> {
+pub fn parts(phase: Phase, folders: &[PathBuf]) -> Result<[Instructions; 2], RoleError> {
     let workflow = instructions("workflow.md", WORKFLOW, folders)?;
     let role = format!("agents/{phase}-agent.md");
-    let role = instructions(&role, embedded(phase), folders)?;
-    Ok(format!("{workflow}\n\n{role}\n"))
+    Ok([workflow, instructions(&role, embedded(phase), folders)?])
+}
+
+/// The files that replace embedded ones, with the name of what each replaces.
+#[must_use]
+pub fn overrides(folders: &[PathBuf]) -> Vec<(String, PathBuf)> {
+    let roles = Phase::ALL.map(|phase| format!("agents/{phase}-agent.md"));
+    let names = ["workflow.md".to_owned()].into_iter().chain(roles);
+    let replaced = names.filter_map(|name| {
+        let mut files = folders.iter().map(|folder| folder.join(&name));
+        let file = files.find(|file| file.symlink_metadata().is_ok())?;
+        Some((name, file))
+    });
+    replaced.collect()
 }
 
 /// The folders that may hold instructions: the project's, then the user's.
@@ -69,16 +101,25 @@ pub fn folders(project: &Path, config_home: Option<&Path>) -> Vec<PathBuf> {
     folders
 }
 
-fn instructions(name: &str, embedded: &str, folders: &[PathBuf]) -> Result<String, RoleError> {
+fn instructions(
+    name: &str,
+    embedded: &str,
+    folders: &[PathBuf],
+) -> Result<Instructions, RoleError> {
+    let of = |file, text: &str| Instructions {
+        name: name.to_owned(),
+        file,
+        text: without_front_matter(text).to_owned(),
+    };
     for folder in folders {
         let file = folder.join(name);
         match read(&file) {
-            Ok(text) => return Ok(without_front_matter(&text).to_owned()),
+            Ok(text) => return Ok(of(Some(file), &text)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(RoleError { file, why: error.to_string() }),
         }
     }
-    Ok(without_front_matter(embedded).to_owned())
+    Ok(of(None, embedded))
 }
 
 fn read(path: &Path) -> io::Result<String> {
@@ -123,6 +164,10 @@ fn without_front_matter(text: &str) -> &str {
 mod tests {
     use super::*;
 
+    fn system_prompt(phase: Phase, folders: &[PathBuf]) -> Result<String, RoleError> {
+        parts(phase, folders).map(|parts| joined(&parts))
+    }
+
     #[test]
     fn every_phase_has_workflow_and_role_without_front_matter() {
         for phase in Phase::ALL {
@@ -152,6 +197,10 @@ mod tests {
         assert!(system_prompt(Phase::Testing, &folders).unwrap().ends_with("\n\nuser's\n"));
         put(&folders[0], "---\nname: x\n---\nproject's");
         assert!(system_prompt(Phase::Testing, &folders).unwrap().ends_with("\n\nproject's\n"));
+        let role = folders[0].join("agents/testing-agent.md");
+        assert_eq!(overrides(&folders), [("agents/testing-agent.md".to_owned(), role.clone())]);
+        let [workflow, testing] = parts(Phase::Testing, &folders).unwrap();
+        assert_eq!((workflow.file, testing.file), (None, Some(role)));
         let other = system_prompt(Phase::Quality, &folders).unwrap();
         assert!(other.contains(without_front_matter(embedded(Phase::Quality))));
     }

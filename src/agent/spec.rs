@@ -1,6 +1,7 @@
 //! The description of one agent program. Each has its own folder with one [`AgentSpec`], and one
 //! line in the [registry](super::registry); no other module knows about it.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::doctor::{Exam, Finding};
@@ -36,6 +37,13 @@ pub trait AgentSpec: Sync {
 
     /// How to start a run of this task.
     fn launch(&self, agent: &Agent, task: &Task) -> Launch;
+
+    /// The arguments with which its interactive mode resumes a conversation on a terminal; `None` if
+    /// it has none.
+    fn interactive(&self, agent: &Agent, conversation: &str) -> Option<Vec<OsString>> {
+        let _ = (agent, conversation);
+        None
+    }
 
     /// A new decoder for one run in `working_dir`, which shows files below it with relative paths.
     fn decoder(&self, working_dir: &Path) -> Box<dyn Decoder>;

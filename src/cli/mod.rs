@@ -122,3 +122,6 @@ fn set_color(color: ColorChoice) {
         ColorChoice::Never => anstream::ColorChoice::Never.write_global(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,7 +18,7 @@ use super::target::Target;
 use super::watch::{self, Change, Watch};
 use super::{
     answers, archive, cost, doctor, documents, enable, inbox, init, look, many, merge, notify,
-    post, remove, run, settings, stop, timeline, unit, unit_files, view, wait,
+    post, prompt, remove, run, settings, stop, timeline, unit, unit_files, view, wait,
 };
 
 /// A call that a host can perform.
@@ -126,11 +126,13 @@ calls! {
     Many: many::Many => Vec<many::Each>,
     /// Remove a session, but keep its branch and its files.
     Remove: remove::Remove => remove::Removed,
+    /// What an agent is told in a run.
+    Prompt: prompt::Prompt => prompt::Prompted,
     /// Remove several sessions, or all that are done.
     Archive: archive::Archive => archive::Archived,
     /// Bring a removed session back.
     Restore: archive::Restore => archive::Restored,
-    /// Read a session's plan, questions, summary or diff.
+    /// Read a session's overview, plan, questions, summary or diff.
     Read: documents::Read => documents::Text,
     /// Merge the branches of finished sessions, and test the result.
     Merge: merge::Merge => merge::Merged,

@@ -35,6 +35,8 @@
 //! | [`unit`], [`stop`], [`many`] | start, restart, reload, disable; stop; each of them for many sessions side by side |
 //! | [`look`], [`view`] | find, list, show, explain; a session as others see it |
 //! | [`timeline`], [`cost`], [`inbox`], [`documents`] | what happened, what it cost, what mail there is, what to read |
+//! | [`attach`] | take a conversation over in a terminal, and hand it back |
+//! | [`prompt`] | what an agent is told in a run |
 //! | [`merge`] | the branches of finished sessions into one tested branch |
 //! | [`remove`], [`archive`] | take sessions away, but for their branches and files; bring one back |
 //! | [`answers`], [`post`] | questions and answers; approve, reject, send |
@@ -54,6 +56,7 @@
 
 pub mod answers;
 pub mod archive;
+pub mod attach;
 mod bus;
 pub(crate) mod channels;
 pub mod context;
@@ -76,6 +79,7 @@ pub mod origin;
 mod pending;
 pub mod post;
 pub(crate) mod privilege;
+pub mod prompt;
 pub(crate) mod questions;
 pub(crate) mod registry;
 pub mod remove;

@@ -87,13 +87,13 @@ impl Session {
         Ok(hook)
     }
 
-    fn overview(&self) -> Overview {
+    pub(super) fn overview(&self) -> Overview {
         let overview = store::read(&self.folder.overview()).ok().flatten().unwrap_or_default();
         Overview::parse(overview)
     }
 
     /// For a session without a journal: the event with which a worker will import it.
-    fn imported(&self, overview: &Overview) -> Result<Event, String> {
+    pub(super) fn imported(&self, overview: &Overview) -> Result<Event, String> {
         let history = store::read(&self.folder.history()).ok().flatten().unwrap_or_default();
         let questions = self.folder.questions();
         let files = Files {

@@ -1,12 +1,12 @@
 //! Showing every setting and its source; for a session, the settings of its unit.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::agent::vocabulary;
+use crate::agent::{roles, vocabulary};
 use crate::config::{self, Dirs, Env, Flags, Origin, Row, keys};
 use crate::service::{self, Recorded};
 
@@ -44,6 +44,9 @@ pub struct Here {
     pub config: Option<PathBuf>,
     /// One row per key.
     pub settings: Vec<Setting>,
+    /// Instructions of the agents that are not the built-in ones.
+    #[serde(default)]
+    pub instructions: Vec<Replaced>,
 }
 
 /// The settings here, for a session that has no unit yet.
@@ -57,6 +60,9 @@ pub struct OfSession {
     pub unit: Option<String>,
     /// One row per key.
     pub settings: Vec<Setting>,
+    /// Instructions of the agents that are not the built-in ones.
+    #[serde(default)]
+    pub instructions: Vec<Replaced>,
 }
 
 /// The settings that a session's worker uses.
@@ -74,6 +80,25 @@ pub struct OfUnit {
     pub settings: Vec<UnitSetting>,
     /// The recorded variables that are not settings.
     pub environment: BTreeMap<String, String>,
+    /// Instructions of the agents that are not the built-in ones.
+    #[serde(default)]
+    pub instructions: Vec<Replaced>,
+}
+
+/// Built-in instructions that a file replaces.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replaced {
+    /// What is replaced: `workflow.md`, `agents/PHASE-agent.md`.
+    pub name: String,
+    /// By which file.
+    pub file: PathBuf,
+}
+
+/// The instructions that the project's files or the user's replace.
+fn replaced(project: &Path, dirs: &Dirs) -> Vec<Replaced> {
+    let folders = roles::folders(project, dirs.config.parent());
+    let all = roles::overrides(&folders).into_iter();
+    all.map(|(name, file)| Replaced { name, file }).collect()
 }
 
 /// One setting.
@@ -135,8 +160,9 @@ impl Perform for Configure {
         if is_outside(on.caller) {
             return Ok(Configured::Here(outside(on)?));
         }
-        let Context { project, settings, .. } = Context::here(on.caller, &on.warnings)?;
+        let Context { project, settings, dirs, .. } = Context::here(on.caller, &on.warnings)?;
         Ok(Configured::Here(Here {
+            instructions: replaced(&project.root, &dirs),
             project: Some(project.root),
             config: Some(project.config),
             settings: settings.rows().iter().map(Setting::of).collect(),
@@ -150,7 +176,8 @@ fn outside(on: &Operation<'_>) -> Result<Here> {
     settings.warnings().iter().for_each(|warning| on.warnings.add(warning.to_string()));
     on.warnings.add("no .samocode here or in a parent folder: project settings are not shown");
     let rows = settings.rows().iter().filter(|row| !is_projects(row));
-    Ok(Here { project: None, config: None, settings: rows.map(Setting::of).collect() })
+    let settings = rows.map(Setting::of).collect();
+    Ok(Here { project: None, config: None, settings, instructions: Vec::new() })
 }
 
 fn is_projects(row: &Row) -> bool {
@@ -170,6 +197,7 @@ fn of_session(on: &Operation<'_>, target: &Target) -> Result<Configured> {
             instance,
             unit: None,
             settings,
+            instructions: replaced(&context.project.root, &context.dirs),
         }));
     };
     let words = vocabulary();
@@ -191,6 +219,7 @@ fn of_session(on: &Operation<'_>, target: &Target) -> Result<Configured> {
         config: recorded.config,
         settings,
         environment: others.collect(),
+        instructions: replaced(&context.project.root, &context.dirs),
     }))
 }
 
@@ -231,6 +260,7 @@ mod tests {
             config: "/p/.samocode".into(),
             settings: vec![UnitSetting { setting: setting.clone(), here: None }],
             environment: BTreeMap::from([("PATH".to_owned(), "/bin".to_owned())]),
+            instructions: vec![Replaced { name: "workflow.md".into(), file: "/p/w.md".into() }],
         };
         let settings = vec![setting];
         for configured in [
@@ -240,8 +270,14 @@ mod tests {
                 instance,
                 unit: None,
                 settings: settings.clone(),
+                instructions: Vec::new(),
             }),
-            Configured::Here(Here { project: None, config: None, settings }),
+            Configured::Here(Here {
+                project: None,
+                config: None,
+                settings,
+                instructions: Vec::new(),
+            }),
         ] {
             let text = serde_json::to_string(&configured).unwrap();
             assert_eq!(serde_json::from_str::<Configured>(&text).unwrap(), configured, "{text}");

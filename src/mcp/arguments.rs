@@ -21,7 +21,7 @@ pub(super) struct Enable {
     pub(super) task: Option<String>,
     /// What a new session investigates first
     pub(super) dive: Option<String>,
-    /// The agent that does the work, if not the project's: claude, rehearsal, command:PROGRAM ARGS
+    /// The agent that does the work, if not the project's: claude, codex, command:PROGRAM ARGS, …
     pub(super) agent: Option<String>,
     /// The most the session may spend, in US dollars
     pub(super) budget_usd: Option<f64>,

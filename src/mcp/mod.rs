@@ -50,3 +50,9 @@ pub async fn serve(host: Arc<dyn Host>, audience: Audience) -> Result<()> {
     running.waiting().await.map_err(|error| failed(&error))?;
     Ok(())
 }
+
+/// The names of all tools, for the test of the texts that mention them.
+#[cfg(test)]
+pub(crate) fn tool_names() -> Vec<&'static str> {
+    tools::all().iter().map(|entry| entry.about.name).collect()
+}

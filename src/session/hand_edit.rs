@@ -2,11 +2,13 @@
 
 use jiff::Timestamp;
 
+use super::event;
+use super::journal::Event;
 use super::overview::{Blocked, StatusLines};
 use super::phase::Phase;
 use super::qa::Qa;
 use super::state::{Standing, State};
-use super::vocabulary::WaitsFor;
+use super::vocabulary::{RetryCause, WaitsFor};
 
 /// A human's edit of a session's files that changes its course.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +30,18 @@ pub struct QaFile {
     pub is_utf8: bool,
     /// When it was last written, if the file system knows.
     pub modified: Option<Timestamp>,
+}
+
+impl HandEdit {
+    /// What the journal says about it.
+    #[must_use]
+    pub fn event(self) -> Event {
+        match self {
+            Self::Phase(phase) => Event::PhaseSet(event::PhaseSet { phase }),
+            Self::Unblocked => Event::Retried(event::Retried { by: RetryCause::Overview }),
+            Self::Answers => Event::Answered(event::Answered {}),
+        }
+    }
 }
 
 /// The human's edit, if the files differ from what the worker left. The overview must have the

@@ -36,13 +36,13 @@ pub(super) enum Decision {
 
 /// The counters that identify a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Numbers {
+pub(crate) struct Numbers {
     /// Number of the iteration within the phase, from 1.
-    pub(super) iteration: u32,
+    pub(crate) iteration: u32,
     /// Number of the iteration within the session, from 1.
-    pub(super) total: u32,
+    pub(crate) total: u32,
     /// Number of the run within the iteration, from 1.
-    pub(super) attempt: u32,
+    pub(crate) attempt: u32,
 }
 
 /// Decides what to do next. `max_retries` is how many runs of an iteration may fail. `spread` is
@@ -84,7 +84,7 @@ pub(super) fn decide(
 }
 
 /// Counters of the next run: another one of the current iteration, or the first of the next.
-fn next_run(state: &State) -> Numbers {
+pub(crate) fn next_run(state: &State) -> Numbers {
     let (iteration, total) = (state.visit.iterations, state.total);
     match &state.iteration {
         Some(under_way) => Numbers { iteration, total, attempt: under_way.attempt + 1 },

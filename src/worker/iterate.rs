@@ -15,7 +15,7 @@ use crate::session::event;
 use crate::session::journal::Event;
 use crate::session::state::{Conversation, Place, State};
 use crate::session::store::{self, StoreError, crash_point};
-use crate::session::{Needs, clock, names, stamp};
+use crate::session::{Needs, Phase, clock, stamp};
 
 use super::decide::Numbers;
 use super::follow::STARTING;
@@ -77,6 +77,23 @@ impl Plan {
             agent: agent.word(),
             program,
             path_additions: agent.path_additions().to_vec(),
+        }
+    }
+
+    /// The event of its start.
+    pub(super) fn started(&self, phase: Phase, log: String) -> event::RunStarted {
+        let Numbers { iteration, total, attempt } = self.numbers;
+        event::RunStarted {
+            run: self.run.clone(),
+            agent: self.agent.to_owned(),
+            command: self.program.clone(),
+            conversation: self.conversation.clone(),
+            resume: self.resume,
+            phase,
+            iteration,
+            total,
+            attempt,
+            log,
         }
     }
 }
@@ -201,23 +218,12 @@ impl Worker<'_> {
     /// Records that the agent is about to start, and brings the files in line. Returns the name of
     /// the run's log.
     pub(super) fn record_start(&mut self, plan: &Plan) -> Result<String, Trouble> {
-        let numbers = plan.numbers;
-        let log = self.log_name(numbers);
+        let log = self.log_name(plan.numbers);
         self.writer.folder.try_logs()?;
         self.writer.folder.clear_signal()?;
         self.end_outage()?;
-        self.writer.record(Event::RunStarted(event::RunStarted {
-            run: plan.run.clone(),
-            agent: plan.agent.to_owned(),
-            command: plan.program.clone(),
-            conversation: plan.conversation.clone(),
-            resume: plan.resume,
-            phase: self.writer.state().phase(),
-            iteration: numbers.iteration,
-            total: numbers.total,
-            attempt: numbers.attempt,
-            log: log.clone(),
-        }))?;
+        let phase = self.writer.state().phase();
+        self.writer.record(Event::RunStarted(plan.started(phase, log.clone())))?;
         self.writer.restore_overview()?;
         self.writer.open_overview()?;
         self.writer.show_start(STARTING)?;
@@ -256,12 +262,6 @@ impl Worker<'_> {
     pub(super) fn open_log(&self, name: &str) -> Result<File, StoreError> {
         self.writer.folder.make_subfolders()?;
         self.writer.folder.open_log(name)
-    }
-
-    /// The session's plain name, as people and agents use it.
-    pub(super) fn session_name(&self) -> String {
-        let folder = self.writer.folder.name();
-        names::name_in_folder(&folder).map_or(folder.clone(), str::to_owned)
     }
 }
 

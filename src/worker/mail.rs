@@ -29,10 +29,9 @@ impl Worker<'_> {
             let known = self.writer.state().unseen.contains(&message.id)
                 || self.writer.folder.was_read(&message.id);
             let vouchers = Vouchers::of(&self.setup.state_dir, &self.setup.instance);
-            let by = vouchers.by(&message).filter(|_| message.kind.opens_gates());
-            let unvouched = message.kind.opens_gates() && by.is_none();
+            let event = vouched(self.writer.state(), &message, &vouchers);
+            let unvouched = event.unvouched;
             if !known {
-                let event = event::Mail { by, unvouched, ..mail(self.writer.state(), &message) };
                 self.writer.record(Event::Mail(event))?;
             }
             // Under another name, or the human's own word would count as said already.
@@ -56,13 +55,6 @@ impl Worker<'_> {
             }
         }
         Ok(())
-    }
-
-    /// Messages that no agent has seen yet, except stops, which concern only the worker.
-    pub(super) fn unseen_mail(&self) -> Vec<Message> {
-        let ids = &self.writer.state().unseen;
-        let messages = ids.iter().filter_map(|id| self.writer.folder.message(id));
-        messages.filter(|message| message.kind != Kind::Stop).collect()
     }
 
     /// Passes mail to an agent that accepts input while it runs, through `say`, which returns false
@@ -90,6 +82,14 @@ impl Worker<'_> {
         }
         Ok(handoff)
     }
+}
+
+/// The event of a message that the worker takes between runs: a word that opens a gate counts only
+/// with its voucher.
+pub(crate) fn vouched(state: &State, message: &Message, vouchers: &Vouchers) -> event::Mail {
+    let by = vouchers.by(message).filter(|_| message.kind.opens_gates());
+    let unvouched = message.kind.opens_gates() && by.is_none();
+    event::Mail { by, unvouched, ..mail(state, message) }
 }
 
 /// The event of a message that is read now.

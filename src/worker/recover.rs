@@ -12,7 +12,7 @@ use crate::session::history::History;
 use crate::session::journal::{Event, RunCost};
 use crate::session::state::{OpenRun, RunState, Standing};
 use crate::session::store::{self, crash_point};
-use crate::session::{Files, Phase, RetryCause, RunOutcome, import, names};
+use crate::session::{Files, Phase, RunOutcome, import, names};
 
 use super::iterate::{TICK, temporary_name};
 use super::under_way::end_strays;
@@ -188,19 +188,12 @@ impl Worker<'_> {
                 "_overview.md has 'Phase: {word}', which is not a phase: keeping {phase}"
             );
         }
-        match hand_edit(state, &status, questions.as_ref()) {
-            Some(HandEdit::Phase(phase)) => {
-                self.writer.record(Event::PhaseSet(event::PhaseSet { phase }))?;
-                crash_point("the phase is set, the flow log does not say so");
-                self.writer.settle()?;
-            }
-            Some(HandEdit::Unblocked) => {
-                self.writer.record(Event::Retried(event::Retried { by: RetryCause::Overview }))?;
-            }
-            Some(HandEdit::Answers) => {
-                self.writer.record(Event::Answered(event::Answered {}))?;
-            }
-            None => {}
+        let Some(edit) = hand_edit(state, &status, questions.as_ref()) else { return Ok(()) };
+        let sets_phase = matches!(edit, HandEdit::Phase(_));
+        self.writer.record(edit.event())?;
+        if sets_phase {
+            crash_point("the phase is set, the flow log does not say so");
+            self.writer.settle()?;
         }
         Ok(())
     }

@@ -1,32 +1,85 @@
 //! The task for an agent in a run: prompt, model and limits.
 
+use std::io::Write as _;
 use std::path::Path;
 
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
 use crate::agent::prompt::{self, PromptInput};
-use crate::agent::roles::{self, RoleError};
-use crate::agent::{ConversationId, Environment, Identity, Task};
+use crate::agent::roles::{self, Instructions, RoleError};
+use crate::agent::{Agent, ConversationId, Environment, Identity, Task};
+use crate::config::Settings;
 use crate::git;
-use crate::session::clock;
+use crate::session::journal::{Entry, Event};
+use crate::session::mail::{Kind, Message};
 use crate::session::restored::Restored;
 use crate::session::state::State;
+use crate::session::store::Folder;
+use crate::session::{clock, names};
 
 use super::Worker;
+use super::decide::next_run;
 use super::iterate::Plan;
 
-impl Worker<'_> {
-    /// Builds the task for this run.
-    pub(super) fn task(&self, plan: &Plan, environment: &Environment) -> Result<Task, RoleError> {
-        let state = self.writer.state();
-        let settings = &self.setup.settings;
-        let session = self.session_name();
+/// What an agent is told in a run, as it is kept beside the run's log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Told {
+    /// The parts of the system prompt.
+    pub(crate) instructions: [Instructions; 2],
+    /// The prompt.
+    pub(crate) prompt: String,
+    /// Whether the conversation of an earlier run is resumed, which has the rest.
+    pub(crate) resume: bool,
+}
+
+impl Told {
+    /// The name of its file beside the log of a run.
+    pub(crate) fn file(log: &str) -> String {
+        log.replace(".jsonl", ".prompt.json")
+    }
+
+    /// What the next run will be told if it starts now in this state. Its id is not known yet.
+    pub(crate) fn next(
+        mut state: State,
+        folder: &Folder,
+        settings: &Settings,
+        agent: &Agent,
+        roles: &[std::path::PathBuf],
+    ) -> Result<Self, RoleError> {
+        let mut plan = Plan::new(&state, next_run(&state), agent);
+        "(a new id)".clone_into(&mut plan.run);
+        let started = Event::RunStarted(plan.started(state.phase(), String::new()));
+        // As the worker sees it, which records the start first.
+        state.apply(&Entry { seq: state.seq + 1, at: Timestamp::now(), event: started });
+        let mail = unseen(&state, folder);
+        let occasion = Occasion { state: &state, folder, settings, plan: &plan, mail: &mail };
+        let instructions = roles::parts(state.phase(), roles)?;
+        Ok(Self { instructions, prompt: occasion.prompt(), resume: plan.resume })
+    }
+}
+
+/// What decides what an agent is told in a run.
+struct Occasion<'a> {
+    state: &'a State,
+    folder: &'a Folder,
+    settings: &'a Settings,
+    plan: &'a Plan,
+    /// Mail that no agent has seen.
+    mail: &'a [Message],
+}
+
+impl Occasion<'_> {
+    /// The prompt of the run.
+    fn prompt(&self) -> String {
+        let Self { state, settings, plan, .. } = self;
         let now = clock::local_now();
-        let mail = self.unseen_mail();
         let interrupted = interrupted(state);
         let notes = state.notes.for_agent();
         let restored = state.machine.damage().map(Restored::describe);
         let input = PromptInput {
-            session: &session,
-            session_dir: self.writer.folder.path(),
+            session: &session_name(self.folder),
+            session_dir: self.folder.path(),
             working_dir: Path::new(state.working_dir().unwrap_or_default()),
             branch: state.branch(),
             base: state.base(),
@@ -41,24 +94,58 @@ impl Worker<'_> {
             task: Some(state.task.as_str()).filter(|task| !task.is_empty()),
             dive: state.dive.as_deref(),
             notes: &notes,
-            mail: &mail,
+            mail: self.mail,
             interrupted: interrupted.as_deref(),
             restarted: state.machine.restart_is_news(),
             restored: restored.as_deref(),
             elsewhere: state.elsewhere.as_ref(),
             handoff: state.handoff.as_ref(),
         };
-        let prompt = match &plan.asked {
+        match &plan.asked {
             Some(problem) => prompt::ask_for_signal(&input, problem),
             // An agent that names its conversations may have lost a prompt it had not answered.
             None if plan.resume && plan.named_by == ConversationId::Ours => prompt::resume(&input),
             None => prompt::compose(&input),
+        }
+    }
+}
+
+/// Messages that no agent has seen yet, except stops, which concern only the worker.
+pub(super) fn unseen(state: &State, folder: &Folder) -> Vec<Message> {
+    let messages = state.unseen.iter().filter_map(|id| folder.message(id));
+    messages.filter(|message| message.kind != Kind::Stop).collect()
+}
+
+/// The session's plain name, as people and agents use it.
+fn session_name(folder: &Folder) -> String {
+    let folder = folder.name();
+    names::name_in_folder(&folder).map_or(folder.clone(), str::to_owned)
+}
+
+impl Worker<'_> {
+    /// Builds the task for this run, and keeps what it says beside the run's log.
+    pub(super) fn task(
+        &self,
+        plan: &Plan,
+        log: &str,
+        environment: &Environment,
+    ) -> Result<Task, RoleError> {
+        let state = self.writer.state();
+        let occasion = Occasion {
+            state,
+            folder: &self.writer.folder,
+            settings: &self.setup.settings,
+            plan,
+            mail: &unseen(state, &self.writer.folder),
         };
+        let instructions = roles::parts(state.phase(), &self.setup.role_folders)?;
+        let told = Told { instructions, prompt: occasion.prompt(), resume: plan.resume };
+        self.keep(&told, log);
         Ok(Task {
             conversation: plan.conversation.clone(),
             resume: plan.resume,
-            prompt,
-            system_prompt: roles::system_prompt(state.phase(), &self.setup.role_folders)?,
+            system_prompt: roles::joined(&told.instructions),
+            prompt: told.prompt,
             max_budget_usd: self.budget_left(),
             identity: state
                 .working_dir()
@@ -67,6 +154,17 @@ impl Worker<'_> {
             environment: environment.clone(),
             live_input: true,
         })
+    }
+
+    /// For `samocode prompt`. The run does not depend on it.
+    fn keep(&self, told: &Told, log: &str) {
+        let text = serde_json::to_vec_pretty(told).unwrap_or_default();
+        let kept = self.open_log(&Told::file(log)).map(|mut file| file.write_all(&text));
+        match kept {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!("the prompt of this run is not kept: {error}"),
+            Err(error) => tracing::warn!("the prompt of this run is not kept: {error}"),
+        }
     }
 
     /// What this run may spend in US dollars: the run's budget or the rest of the session's,

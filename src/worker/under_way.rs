@@ -80,7 +80,7 @@ impl<'w, 'a> RunUnderWay<'w, 'a> {
                 .ok()
         });
         let environment = worker.environment(plan, temporary.path());
-        let task = match worker.task(plan, &environment) {
+        let task = match worker.task(plan, log, &environment) {
             Ok(task) => task,
             Err(error) => return Ok(Err(Ended::would_not_start(error.to_string()))),
         };

@@ -210,6 +210,13 @@ impl AgentSpec for Claude {
         }
     }
 
+    /// With its own questions about permissions: a human is there to answer them.
+    fn interactive(&self, agent: &Agent, conversation: &str) -> Option<Vec<OsString>> {
+        let mut words = vec!["--resume", conversation];
+        words.extend(agent.value(MODEL).into_iter().flat_map(|model| ["--model", model]));
+        Some(words.into_iter().map(OsString::from).collect())
+    }
+
     fn decoder(&self, working_dir: &Path) -> Box<dyn Decoder> {
         Box::new(decode::ClaudeDecoder::new(working_dir.to_string_lossy().into_owned()))
     }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::control::settings::{Configure, Configured, RECORDED, Setting, UnitSetting};
+use crate::control::settings::{Configure, Configured, RECORDED, Replaced, Setting, UnitSetting};
 
 use super::layout::{Cell, Grid};
 use super::{Common, complete, output, pager};
@@ -46,6 +46,14 @@ fn print(configured: &Configured) -> anyhow::Result<()> {
             let from = output::painted(output::DIM, RECORDED);
             output::line(format!("{name}={value}   {from}"))?;
         }
+    }
+    let instructions = match configured {
+        Configured::Here(here) => &here.instructions,
+        Configured::Session(session) => &session.instructions,
+        Configured::Unit(unit) => &unit.instructions,
+    };
+    for Replaced { name, file } in instructions {
+        output::line(format!("{name} is replaced by {}", file.display()))?;
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 mod answer;
 mod approve;
 mod archive;
+mod attach;
 mod complete;
 pub(super) mod completions;
 mod config;
@@ -22,6 +23,7 @@ mod mcp;
 mod merge;
 mod notices;
 mod notify;
+mod prompt;
 mod remove;
 mod restore;
 mod run;
@@ -44,6 +46,9 @@ use crate::agent::rehearsal;
 
 use super::ui::{input, layout, output, pager, questions, words};
 use super::{Common, failure, front, log};
+
+#[cfg(test)]
+pub(super) use run::code_of;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
@@ -69,10 +74,12 @@ pub(super) enum Verb {
     Approve(approve::Approve),
     Reject(approve::Reject),
     Send(send::Send),
+    Attach(attach::Attach),
     Inbox(inbox::Inbox),
     Why(why::Why),
     History(history::History),
     Cost(cost::Cost),
+    Prompt(prompt::Prompt),
     Units(units::Units),
     Doctor(doctor::Doctor),
     Notify(notify::Notify),
@@ -122,10 +129,12 @@ impl Verb {
             Self::Approve(verb) => verb.exec(common).await,
             Self::Reject(verb) => verb.exec(common).await,
             Self::Send(verb) => verb.exec(common).await,
+            Self::Attach(verb) => verb.exec(common).await,
             Self::Inbox(verb) => verb.exec(common).await,
             Self::Why(verb) => verb.exec(common).await,
             Self::History(verb) => verb.exec(common).await,
             Self::Cost(verb) => verb.exec(common).await,
+            Self::Prompt(verb) => verb.exec(common).await,
             Self::Units(verb) => verb.exec(common).await,
             Self::Doctor(verb) => verb.exec(common).await,
             Self::Notify(verb) => verb.exec(common).await,

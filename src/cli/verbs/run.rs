@@ -90,7 +90,7 @@ fn exit_code(ran: &Ran) -> u8 {
 }
 
 /// The exit code of a state, for `run` and `wait`.
-pub(super) const fn code_of(state: Word) -> u8 {
+pub(in crate::cli) const fn code_of(state: Word) -> u8 {
     match state {
         Word::Done => 0,
         Word::Waiting => 10,

@@ -58,6 +58,7 @@ fn requests_come_through_json_as_they_were() {
         many::Many { sessions: many::Chosen::All, action: many::Action::Stop { now: true } }.into(),
         archive::Restore { session: session() }.into(),
         documents::Read { session: session(), topic: Some(documents::Topic::Diff) }.into(),
+        prompt::Prompt { session: session(), next: true }.into(),
         merge::Merge {
             sessions: vec![session()],
             into: Some("main".into()),

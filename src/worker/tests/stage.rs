@@ -23,6 +23,7 @@ use crate::session::state::State;
 use crate::session::store::{Journal, Vouchers, faults, read_journal};
 use crate::session::{Phase, Status};
 use crate::worker::iterate::Plan;
+use crate::worker::task::unseen;
 use crate::worker::under_way::Ended;
 
 /// The agent whose place the script takes: one that can resume its conversations.
@@ -299,7 +300,8 @@ impl Stage {
                         return worker.interrupted().map(drop);
                     };
                     let plan = Plan::new(state, numbers, &AGENT);
-                    self.shown.extend(worker.unseen_mail().into_iter().map(|mail| mail.id));
+                    let unseen = unseen(worker.writer.state(), &worker.writer.folder);
+                    self.shown.extend(unseen.into_iter().map(|mail| mail.id));
                     worker.record_start(&plan)?;
                     crash_point("the agent starts");
                     self.play(script, &plan.run, &mut worker)?;
