@@ -175,6 +175,12 @@ pub const KEYS: &[Key] = &[
     key("SAMOCODE_DISK_FLOOR", "1 GiB", Kind::Size, "free space below which sessions pause"),
     key("SAMOCODE_MAX_RUNNING", "by memory", Kind::MaxRunning, "how many sessions may run at once"),
     key(
+        "SAMOCODE_MAIL_BUDGET",
+        "20",
+        Kind::Number(0, 10_000),
+        "messages that an agent may send in one run",
+    ),
+    key(
         "SAMOCODE_INHIBIT",
         "none",
         Kind::Inhibit,

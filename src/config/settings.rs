@@ -154,6 +154,8 @@ pub struct Settings {
     pub test_command: Option<String>,
     /// `SAMOCODE_TEST_TIMEOUT`: the time limit for the tests of a merge.
     pub test_timeout: Duration,
+    /// `SAMOCODE_MAIL_BUDGET`: how many messages an agent may send in one run.
+    pub mail_budget: u32,
     /// `SAMOCODE_INHIBIT`: which sleep to prevent during an iteration.
     pub inhibit: Inhibit,
     /// `TELEGRAM_BOT_TOKEN`: the bot that sends notices.
@@ -256,6 +258,7 @@ impl Settings {
             max_running: layers.value("SAMOCODE_MAX_RUNNING", max_running)?,
             test_command: layers.text("SAMOCODE_TEST_COMMAND")?,
             test_timeout: layers.value("SAMOCODE_TEST_TIMEOUT", timeout)?,
+            mail_budget: layers.number("SAMOCODE_MAIL_BUDGET")?,
             inhibit: layers.value("SAMOCODE_INHIBIT", inhibit)?,
             telegram_bot_token: layers.text("TELEGRAM_BOT_TOKEN")?.map(Secret::new),
             telegram_chat_id: layers.text("TELEGRAM_CHAT_ID")?,

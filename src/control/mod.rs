@@ -37,7 +37,7 @@
 //! | [`timeline`], [`cost`], [`inbox`], [`documents`] | what happened, what it cost, what mail there is, what to read |
 //! | [`merge`] | the branches of finished sessions into one tested branch |
 //! | [`remove`] | take a session away, but for its branch and its files |
-//! | [`answers`], [`post`] | questions and answers; approve, reject, send |
+//! | [`answers`], [`post`], [`mail`] | questions and answers; approve, reject, send; mail to anyone, and asking |
 //! | [`log`] | its journal merged with what its agents said and did, as a stream |
 //! | [`wait`], [`watch`] | wait until a session needs a human; see every change as it happens, by inotify and D-Bus |
 //!
@@ -65,6 +65,7 @@ pub mod inbox;
 pub(crate) mod install;
 pub mod log;
 pub mod look;
+pub mod mail;
 pub mod merge;
 pub mod origin;
 mod pending;

@@ -21,7 +21,12 @@ impl Worker<'_> {
         let now = clock::local_now();
         let mail = self.unseen_mail();
         let interrupted = interrupted(state);
-        let notes = state.notes.for_agent();
+        let mut notes = state.notes.for_agent();
+        if let left @ 1.. = self.writer.folder.count_unread() {
+            notes.push(format!(
+                "There are more unread messages, {left} now; you get them in the next iterations."
+            ));
+        }
         let restored = state.machine.damage().map(Restored::describe);
         let input = PromptInput {
             session: &session,

@@ -2,6 +2,7 @@
 
 mod answer;
 mod approve;
+mod ask;
 mod complete;
 pub(super) mod completions;
 mod config;
@@ -60,6 +61,7 @@ pub(super) enum Verb {
     Approve(approve::Approve),
     Reject(approve::Reject),
     Send(send::Send),
+    Ask(ask::Ask),
     Inbox(inbox::Inbox),
     Why(why::Why),
     History(history::History),
@@ -107,6 +109,7 @@ impl Verb {
             Self::Approve(verb) => verb.exec(common).await,
             Self::Reject(verb) => verb.exec(common).await,
             Self::Send(verb) => verb.exec(common).await,
+            Self::Ask(verb) => verb.exec(common).await,
             Self::Inbox(verb) => verb.exec(common).await,
             Self::Why(verb) => verb.exec(common).await,
             Self::History(verb) => verb.exec(common).await,
