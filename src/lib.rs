@@ -47,6 +47,7 @@
 //! - [`notify`]: messages to the human.
 //! - [`worker`]: the loop.
 //! - [`control`]: what can be done with sessions, for every front end.
+//! - [`mcp`]: tools for agents that are parents.
 //! - [`cli`]: the command line.
 
 pub mod agent;
@@ -54,6 +55,7 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod git;
+pub mod mcp;
 pub mod notify;
 pub mod platform;
 pub mod service;

@@ -83,7 +83,12 @@ impl Distant {
     /// Waits until the session needs somebody, and checks its state.
     async fn rests(&self, state: Word, phase: Phase) {
         let waited = self
-            .ask(Wait { sessions: vec![session()], until: Vec::new(), timeout_s: Some(60) })
+            .ask(Wait {
+                sessions: vec![session()],
+                until: Vec::new(),
+                timeout_s: Some(60),
+                ..Wait::default()
+            })
             .await;
         let Waited::Reached(view) = waited else { panic!("{waited:?}") };
         assert_eq!((view.state, view.phase), (state, phase), "{view:?}");

@@ -6,14 +6,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the bottom up; parts of one layer do not know one another.
-const LAYERS: [&[&str]; 8] = [
+const LAYERS: [&[&str]; 9] = [
     &["platform"],
     &["session"],
     &["config"],
     &["agent", "service", "notify", "git"],
     &["worker", "convoy"],
     &["control"],
-    &["cli", "tui"],
+    &["mcp", "tui"],
+    &["cli"],
     &["main"],
 ];
 

@@ -30,6 +30,7 @@ mod logging;
 mod logins;
 mod machine;
 mod mail;
+mod mcp;
 mod mistakes;
 mod new_user;
 mod notify_test;

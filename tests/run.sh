@@ -5,7 +5,7 @@
 #   ./tests/run.sh FILTER     only the tests whose name contains FILTER
 #
 # As root on Debian it installs the packages that are missing, after saying which
-# and how large they are. Claude Code, a Debian 13 for its newer systemd, and a
+# and how large they are. Claude Code, the MCP Inspector, a Debian 13 for its newer systemd, and a
 # virtual machine are fetched into tests/.cache (1.1 GB); target/ takes 2.5 GB.
 # A test that cannot run here prints SKIPPED and the reason; with CI=true that is
 # a failure.
@@ -223,6 +223,29 @@ fetch_claude() {
     note "fetched Claude Code $(version_of "$cache/claude/bin/claude")"
 }
 
+# An MCP client that is not ours, at the version and hashes in package-lock.json.
+fetch_inspector() {
+    local new=$cache/inspector.$$
+    cmp -s tests/lab/inspector/package-lock.json "$cache/inspector/package-lock.json" && return 0
+    command -v npm >/dev/null || {
+        note "the MCP Inspector cannot be fetched: npm is missing"
+        return 1
+    }
+    rm -rf "$new"
+    mkdir -p "$new"
+    cp tests/lab/inspector/package.json tests/lab/inspector/package-lock.json "$new/"
+    if ! quietly inspector.log env -C "$new" npm ci --ignore-scripts --no-audit --no-fund; then
+        rm -rf "$new"
+        return 1
+    fi
+    # Its command line reads the version of the whole Inspector, which is not fetched.
+    cp "$new/node_modules/@modelcontextprotocol/inspector-cli/package.json" \
+        "$new/node_modules/@modelcontextprotocol/package.json"
+    rm -rf "$cache/inspector"
+    mv "$new" "$cache/inspector"
+    note "fetched the MCP Inspector"
+}
+
 # Debian's newer systemd, for the tests that run on two of them.
 debian13=(systemd systemd-sysv dbus dbus-user-session libpam-systemd git util-linux bsdutils
     procps hostname passwd ca-certificates)
@@ -394,6 +417,7 @@ main() {
     mkdir -p "$cache"
     : >"$cache/test.log"
     step "Claude Code" fetch_claude
+    step "MCP Inspector" fetch_inspector
     step "Debian 13" make_debian13
     step "virtual machine" make_machine
     if [[ -z $filter ]]; then

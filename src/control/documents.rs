@@ -1,4 +1,5 @@
-//! The documents of a session that a human reads: its plan, questions and summary, and its diff.
+//! The documents of a session that a human reads: its overview, plan, questions and summary, and its
+//! diff.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -22,6 +23,8 @@ use super::target::Target;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Topic {
+    /// The task, where the session stands, and its flow log.
+    Overview,
     /// The newest plan.
     Plan,
     /// The questions, with their answers.
@@ -35,6 +38,7 @@ pub enum Topic {
 impl fmt::Display for Topic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
+            Self::Overview => "overview",
             Self::Plan => "plan",
             Self::Questions => "questions",
             Self::Summary => "summary",
@@ -73,6 +77,7 @@ impl Perform for Read {
         let hook = session.hook()?;
         let topic = self.topic.unwrap_or_else(|| due(&session, &hook));
         let (file, text) = match topic {
+            Topic::Overview => read(session.folder.overview(), || no(&session, "overview"))?,
             Topic::Plan => file(&session, Document::Plan)?,
             Topic::Questions => file(&session, Document::Questions)?,
             Topic::Summary => file(&session, Document::Summary)?,
@@ -99,20 +104,26 @@ fn due(session: &Session, hook: &Hook) -> Topic {
 }
 
 fn file(session: &Session, which: Document) -> Result<(Option<PathBuf>, String)> {
-    let name = &session.name;
-    let none = |what: &str| {
-        Error::new(Class::NotFound, format!("{name} has no {what} yet"))
-            .hint(format!("see its progress with: samocode status {}", session.instance))
-    };
-    let Some(path) = session.folder.document(which) else {
-        return Err(none(match which {
+    let none = || {
+        let what = match which {
             Document::Plan => "plan",
             Document::Questions => "questions",
             Document::Summary => "summary",
-        }));
+        };
+        no(session, what)
     };
-    let bytes = store::read(&path)?.unwrap_or_default();
+    read(session.folder.document(which).ok_or_else(none)?, none)
+}
+
+fn read(path: PathBuf, none: impl Fn() -> Error) -> Result<(Option<PathBuf>, String)> {
+    let bytes = store::read(&path)?.ok_or_else(none)?;
     Ok((Some(path), String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+/// The error for a document that does not exist yet.
+fn no(session: &Session, what: &str) -> Error {
+    Error::new(Class::NotFound, format!("{} has no {what} yet", session.name))
+        .hint(format!("see its progress with: samocode status {}", session.instance))
 }
 
 async fn difference(

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::service::{self, Progress};
@@ -32,6 +33,27 @@ pub struct Wait {
     pub until: Vec<Word>,
     /// The longest to wait, in seconds.
     pub timeout_s: Option<u64>,
+    /// What the caller knows already: a session that is still there does not end the wait.
+    pub seen: Vec<Mark>,
+}
+
+/// A state of a session that was reported: the same again is not news.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// The session's instance.
+    pub instance: String,
+    /// Its state.
+    pub state: Word,
+    /// Since when.
+    pub since: Option<Timestamp>,
+}
+
+impl Mark {
+    /// The state of this session.
+    #[must_use]
+    pub fn of(view: &View) -> Self {
+        Self { instance: view.instance.clone(), state: view.state, since: view.since }
+    }
 }
 
 /// How the wait ended.
@@ -92,7 +114,8 @@ impl Wait {
                 let is_worked_on = session.is_worked_on();
                 let unit = units.get(&session.instance);
                 let view = View::of(&context.caller, root, session, unit.as_ref())?;
-                if !self.is_reached(&view) || is_about_to_go_on(context, session, view.state) {
+                let is_news = self.is_reached(&view) && !self.seen.contains(&Mark::of(&view));
+                if !is_news || is_about_to_go_on(context, session, view.state) {
                     continue;
                 }
                 if !(is_worked_on && is_taken_up(session, &view)) {

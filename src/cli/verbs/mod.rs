@@ -17,6 +17,7 @@ mod init;
 mod lifecycle;
 mod logs;
 mod man;
+mod mcp;
 mod merge;
 mod notify;
 mod remove;
@@ -72,6 +73,7 @@ pub(super) enum Verb {
     Demo(demo::Demo),
     Completions(completions::Completions),
     Man(man::Man),
+    Mcp(mcp::Mcp),
     #[command(hide = true)]
     Worker(worker::Worker),
     #[command(hide = true)]
@@ -120,6 +122,7 @@ impl Verb {
             Self::Demo(verb) => verb.exec(common).await,
             Self::Completions(verb) => Ok(verb.exec()),
             Self::Man(verb) => verb.exec(),
+            Self::Mcp(verb) => verb.exec(common).await,
             Self::Worker(verb) => verb.exec().await,
             Self::Wake(verb) => verb.exec(common).await,
             Self::Failed(verb) => verb.exec(common).await,

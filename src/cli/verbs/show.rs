@@ -11,7 +11,7 @@ use crate::session::describe::harmless;
 use super::output::{self, BOLD, DIM, painted};
 use super::{Common, complete, pager};
 
-/// Print a session's plan, questions, summary or changes
+/// Print a session's overview, plan, questions, summary or changes
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  samocode show jwt-login            what it wants you to read now\n  samocode show jwt-login plan\n  samocode show jwt-login diff       what its branch changed\n\nExit codes: 0 printed, 2 no such session, or it has no such document yet."
@@ -30,6 +30,7 @@ pub(in crate::cli) struct Show {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Topic {
+    Overview,
     Plan,
     Questions,
     Summary,
@@ -39,6 +40,7 @@ enum Topic {
 impl From<Topic> for documents::Topic {
     fn from(topic: Topic) -> Self {
         match topic {
+            Topic::Overview => Self::Overview,
             Topic::Plan => Self::Plan,
             Topic::Questions => Self::Questions,
             Topic::Summary => Self::Summary,

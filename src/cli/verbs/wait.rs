@@ -58,7 +58,8 @@ fn bound(text: &str) -> Result<Duration, String> {
 impl Wait {
     pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
         let timeout_s = self.timeout.map(|bound| bound.as_secs());
-        let call = wait::Wait { sessions: self.sessions, until: self.until, timeout_s };
+        let call =
+            wait::Wait { sessions: self.sessions, until: self.until, timeout_s, seen: Vec::new() };
         let view = match common.call(call).await? {
             Waited::Reached(view) => view,
             Waited::TimedOut { standing } => {

@@ -70,8 +70,13 @@ fn requests_come_through_json_as_they_were() {
             resolve: true,
         }
         .into(),
-        wait::Wait { sessions: vec![session()], until: vec![Word::Done], timeout_s: Some(9) }
-            .into(),
+        wait::Wait {
+            sessions: vec![session()],
+            until: vec![Word::Done],
+            timeout_s: Some(9),
+            seen: vec![wait::Mark { instance: session(), state: Word::Waiting, since: None }],
+        }
+        .into(),
     ];
     for request in requests {
         assert_eq!(travelled(&request), request);

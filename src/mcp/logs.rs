@@ -1,0 +1,78 @@
+//! The end of a session's log, as plain text.
+
+use std::collections::VecDeque;
+
+use futures_util::StreamExt as _;
+
+use crate::agent::Event as Said;
+use crate::control::log::{Line, Log};
+use crate::control::{Host, Result};
+use crate::session::describe::harmless;
+
+/// The last lines of a log, and what is wrong with it.
+pub(super) struct End {
+    pub(super) lines: Vec<String>,
+    pub(super) warnings: Vec<String>,
+}
+
+/// How long one line may be: what an agent said in full is in its files.
+const LONGEST: usize = 400;
+
+/// Reads the last lines.
+pub(super) async fn read(host: &dyn Host, session: String, most: usize) -> Result<End> {
+    let log = Log { session, last: Some(most), follow: false, raw: false };
+    let mut received = host.log(log).await?;
+    let (mut lines, mut warnings) = (VecDeque::new(), Vec::new());
+    while let Some(line) = received.next().await {
+        match line? {
+            Line::Damaged { warning } | Line::Unwatched { warning } => warnings.push(warning),
+            line => {
+                let Some(text) = plain(&line) else { continue };
+                lines.push_back(text);
+                if lines.len() > most {
+                    lines.pop_front();
+                }
+            }
+        }
+    }
+    Ok(End { lines: lines.into(), warnings })
+}
+
+/// A line as text; `None` if it says nothing.
+fn plain(line: &Line) -> Option<String> {
+    match line {
+        Line::Journal { entry } => {
+            let at = entry.at.strftime("%Y-%m-%d %H:%M:%SZ");
+            Some(short(&format!("{at}  {}", entry.event.describe())))
+        }
+        Line::Agent { event, .. } => said(event),
+        Line::Stderr { text, .. } => Some(short(&format!("stderr: {text}"))),
+        Line::Raw { .. } | Line::Damaged { .. } | Line::Unwatched { .. } | Line::UpToDate => None,
+    }
+}
+
+fn said(event: &Said) -> Option<String> {
+    let text = match event {
+        Said::Text { text } => text.trim().to_owned(),
+        Said::Tool(tool) if tool.summary.is_empty() => format!("tool: {}", tool.name),
+        Said::Tool(tool) => format!("tool: {}", tool.summary),
+        Said::Denied(denied) => format!("denied: {}: {}", denied.call, denied.why),
+        Said::Limit(limit) if limit.reached => format!("usage limit {} reached", limit.kind),
+        Said::Retry { attempt, error, .. } => format!("API error {error}, attempt {attempt}"),
+        Said::Finished(finished) if finished.is_error => format!("error: {}", finished.text),
+        Said::Started { .. }
+        | Said::Progress
+        | Said::Usage { .. }
+        | Said::Limit(_)
+        | Said::Finished(_) => return None,
+    };
+    (!text.is_empty()).then(|| short(&text))
+}
+
+fn short(text: &str) -> String {
+    let text = harmless(text);
+    match text.char_indices().nth(LONGEST) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.into_owned(),
+    }
+}
