@@ -9,12 +9,18 @@ pub mod privilege;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
-pub use linux::{awake, beneath, cgroup, disk, groups, machine, memory, origin, parent, strays};
+pub use linux::{
+    awake, beneath, cgroup, disk, groups, inotify, machine, memory, origin, parent, processes,
+    strays,
+};
 
 #[cfg(target_os = "macos")]
 mod macos;
 #[cfg(target_os = "macos")]
-pub use macos::{awake, beneath, cgroup, disk, groups, machine, memory, origin, parent, strays};
+pub use macos::{
+    awake, beneath, cgroup, disk, groups, inotify, machine, memory, origin, parent, processes,
+    strays,
+};
 
 pub mod child;
 mod steps;
