@@ -123,7 +123,7 @@ async fn from_enable_to_done(host: &Distant) {
         Class::Usage
     );
 
-    let work = Work { task: Some("JWT login".to_owned()), dive: None };
+    let work = Work { task: Some("JWT login".to_owned()), ..Work::default() };
     let set = Overrides { budget: Some("5".to_owned()), ..Overrides::default() };
     let enable = Enable { session: session(), work, set, ..Enable::default() };
     let enabled = host.ask(enable).await;

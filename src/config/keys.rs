@@ -198,6 +198,12 @@ pub const KEYS: &[Key] = &[
         "of those that wait for a place, the highest runs first, then the oldest",
     ),
     key(
+        "SAMOCODE_MAIL_BUDGET",
+        "20",
+        Kind::Number(0, 10_000),
+        "messages that an agent may send in one run",
+    ),
+    key(
         "SAMOCODE_INHIBIT",
         "none",
         Kind::Inhibit,

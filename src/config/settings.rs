@@ -171,6 +171,8 @@ pub struct Settings {
     pub test_timeout: Duration,
     /// What a worktree gets and loses with its session.
     pub provision: Provision,
+    /// `SAMOCODE_MAIL_BUDGET`: how many messages an agent may send in one run.
+    pub mail_budget: u32,
     /// `SAMOCODE_INHIBIT`: which sleep to prevent during an iteration.
     pub inhibit: Inhibit,
     /// `TELEGRAM_BOT_TOKEN`: the bot that sends notices.
@@ -280,6 +282,7 @@ impl Settings {
                 limit: layers.value("SAMOCODE_SETUP_TIMEOUT", timeout)?,
                 submodules: layers.value("SAMOCODE_SUBMODULES", values::yes_no)?,
             },
+            mail_budget: layers.number("SAMOCODE_MAIL_BUDGET")?,
             inhibit: layers.value("SAMOCODE_INHIBIT", inhibit)?,
             telegram_bot_token: layers.text("TELEGRAM_BOT_TOKEN")?.map(Secret::new),
             telegram_chat_id: layers.text("TELEGRAM_CHAT_ID")?,

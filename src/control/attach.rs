@@ -310,7 +310,7 @@ impl Attachment {
         let is_done = read_journal(&session.folder, |_| {})?.0.word() == Word::Done;
         // One that waits is woken by mail, so only for something.
         if !is_done && (is_run || before != after) {
-            let mut message = message(&session, &context.caller, Kind::Text, &note)?;
+            let mut message = message(&session, &context.caller, Kind::Text, &note, None)?;
             deliver_last(&session.folder, &mut message)?;
         }
         drop(lock);

@@ -17,8 +17,8 @@ use super::log::{Line, Log};
 use super::target::Target;
 use super::watch::{self, Change, Watch};
 use super::{
-    answers, archive, cost, doctor, documents, enable, inbox, init, look, many, merge, notify,
-    post, prompt, remove, run, settings, stop, timeline, unit, unit_files, view, wait,
+    answers, archive, cost, doctor, documents, enable, inbox, init, look, mail, many, merge,
+    notify, post, prompt, remove, run, settings, stop, timeline, unit, unit_files, view, wait,
 };
 
 /// A call that a host can perform.
@@ -108,6 +108,10 @@ calls! {
     Reject: post::Reject => post::Posted,
     /// Send a session a message.
     Send: post::Send => post::Sent,
+    /// Write to sessions, a parent or the human.
+    Write: mail::Write => mail::Written,
+    /// Ask a session something, and wait for its answer.
+    Ask: mail::Ask => mail::Asked,
     /// Start or resume a session, now and at boot.
     Enable: enable::Enable => enable::Enabled,
     /// Work on a session in the foreground.

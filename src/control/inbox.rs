@@ -5,13 +5,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::session::mail::Message;
 
-use super::error::Result;
+use super::context::Context;
+use super::error::{Error, Result};
 use super::host::{Operation, Perform};
+use super::mail::human_folder;
 
 /// Asks for the messages sent to a session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inbox {
-    /// A name, a dated folder name or an instance, as typed.
+    /// A name, a dated folder name or an instance, as typed; empty for the human's own mail, which
+    /// counts as read once it was returned.
     pub session: String,
     /// Include messages that the worker has read.
     pub all: bool,
@@ -30,6 +33,9 @@ pub struct Mail {
 #[async_trait]
 impl Perform for Inbox {
     async fn perform(self, on: &Operation<'_>) -> Result<Vec<Mail>> {
+        if self.session.is_empty() {
+            return self.of_human(on);
+        }
         let session = on.resolve(&self.session)?.session;
         let unread = session.folder.unread()?;
         for foreign in &unread.foreign {
@@ -52,6 +58,29 @@ impl Perform for Inbox {
         }
         let unread = unread.messages.into_iter();
         mail.extend(unread.map(|(_, message)| Mail { message, read: false }));
+        Ok(mail)
+    }
+}
+
+impl Inbox {
+    fn of_human(&self, on: &Operation<'_>) -> Result<Vec<Mail>> {
+        if on.caller.session().is_some() {
+            return Err(Error::refused("the human's mail is for the human"));
+        }
+        let folder = human_folder(&Context::here(on.caller, &on.warnings)?.project);
+        let mut mail = Vec::new();
+        if self.all {
+            let read = folder.read_mail()?.into_iter();
+            mail.extend(read.map(|message| Mail { message, read: true }));
+        }
+        for (file, message) in folder.unread()?.messages {
+            // One that somebody is waiting for at another terminal is shown there.
+            if message.reply_to.as_ref().is_some_and(|id| folder.is_asking(id)) {
+                continue;
+            }
+            folder.put_away(&file, &message.file_name())?;
+            mail.push(Mail { message, read: false });
+        }
         Ok(mail)
     }
 }

@@ -39,7 +39,7 @@
 //! | [`prompt`] | what an agent is told in a run |
 //! | [`merge`] | the branches of finished sessions into one tested branch |
 //! | [`remove`], [`archive`] | take sessions away, but for their branches and files; bring one back |
-//! | [`answers`], [`post`] | questions and answers; approve, reject, send |
+//! | [`answers`], [`post`], [`mail`] | questions and answers; approve, reject, send; mail to anyone, and asking |
 //! | [`log`] | its journal merged with what its agents said and did, as a stream |
 //! | [`init`], [`settings`], [`doctor`], [`notify`], [`unit_files`] | set a project up: its file, its settings, what is broken, how you are notified, the unit files |
 //! | [`wait`], [`watch`] | wait until a session needs a human; see every change as it happens, by inotify and D-Bus |
@@ -72,6 +72,7 @@ pub mod init;
 pub(crate) mod install;
 pub mod log;
 pub mod look;
+pub mod mail;
 pub mod many;
 pub mod merge;
 pub mod notify;

@@ -7,13 +7,14 @@ use serde::{Deserialize, Serialize};
 use crate::session::WaitsFor;
 use crate::session::describe::harmless;
 use crate::session::hook::Hook;
-use crate::session::mail::Kind;
+use crate::session::mail::{Kind, Message};
 use crate::session::qa::Qa;
 use crate::session::state::Word;
 
 use super::context::Context;
 use super::error::{Error, Result};
 use super::host::{Operation, Perform};
+use super::mail::check_writer;
 use super::pending::Wait;
 use super::questions;
 use super::request::{deliver_last, deliver_once, message, vouch};
@@ -163,7 +164,21 @@ pub(super) async fn post(
     body: &str,
     wait: Option<&Wait>,
 ) -> Result<Sent> {
-    let mut message = message(session, &context.caller, kind, body)?;
+    let message = message(session, &context.caller, kind, body, None)?;
+    deliver(context, session, message, wait).await
+}
+
+/// Like [`post`], for a message that exists.
+///
+/// # Errors
+/// As [`post`].
+pub(super) async fn deliver(
+    context: &Context,
+    session: &Session,
+    mut message: Message,
+    wait: Option<&Wait>,
+) -> Result<Sent> {
+    let kind = message.kind;
     let hook = session.hook()?;
     if let Some(wait) = wait {
         message.id = wait.message_id(&message, &session.folder)?;
@@ -280,18 +295,27 @@ impl Perform for Reject {
 #[async_trait]
 impl Perform for Send {
     async fn perform(self, on: &Operation<'_>) -> Result<Sent> {
-        let Target { context, session } = on.resolve(&self.session)?;
-        if !matches!(self.kind, Kind::Text | Kind::Nudge | Kind::Handoff) {
-            return Err(Error::usage(format!("cannot send a message of kind '{}'", self.kind))
-                .hint("use text, nudge or handoff; answer, approve, reject and stop are calls"));
-        }
-        let text = self.text.trim();
-        if text.is_empty() && self.kind == Kind::Text {
-            return Err(Error::usage("there is nothing to send")
-                .hint(format!("samocode send {} \"…\", or pipe it in", session.name)));
-        }
-        post(&context, &session, self.kind, text, None).await
+        let target = on.resolve(&self.session)?;
+        let text = check_words(self.kind, &self.text, &target.session.name)?;
+        check_writer(on.caller, &target)?;
+        let Target { context, session } = &target;
+        let message = message(session, on.caller, self.kind, text, None)?;
+        deliver(context, session, message, None).await
     }
+}
+
+/// Checks the kind and the text of a message that is sent by hand. Returns the text to send.
+pub(super) fn check_words<'t>(kind: Kind, text: &'t str, to: &str) -> Result<&'t str> {
+    if !matches!(kind, Kind::Text | Kind::Nudge | Kind::Handoff) {
+        return Err(Error::usage(format!("cannot send a message of kind '{kind}'"))
+            .hint("use text, nudge or handoff; answer, approve, reject and stop are calls"));
+    }
+    let text = text.trim();
+    if text.is_empty() && kind == Kind::Text {
+        return Err(Error::usage("there is nothing to send")
+            .hint(format!("samocode send {to} \"…\", or pipe it in")));
+    }
+    Ok(text)
 }
 
 /// Saves the suggestions as answers to the open questions, and returns them. If that fails the

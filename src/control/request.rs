@@ -27,6 +27,8 @@ pub struct Work {
     pub task: Option<String>,
     /// What a new session investigates first.
     pub dive: Option<String>,
+    /// The instance of the session that begins it; `None` if a human does.
+    pub parent: Option<String>,
 }
 
 /// The result of a request to start or resume a session.
@@ -97,6 +99,7 @@ pub(crate) fn begin_or_resume(session: &Session, work: &Work, durable: Durable) 
             name: session.name.clone(),
             task: task.to_owned(),
             dive: work.dive.clone(),
+            parent: work.parent.clone(),
         }))?;
         return Ok(Became::Created);
     }
@@ -253,7 +256,7 @@ fn write_hook(session: &Session, state: &State) -> Result<()> {
 /// # Errors
 /// If the message is too large, and those of the disk.
 pub(crate) fn send(session: &Session, caller: &Caller, kind: Kind, body: &str) -> Result<Message> {
-    let mut message = message(session, caller, kind, body)?;
+    let mut message = message(session, caller, kind, body, None)?;
     vouch(caller, session, &message)?;
     let id = message.id.clone();
     deliver_once(&session.folder, &mut message)?;
@@ -309,7 +312,9 @@ pub(crate) fn message(
     caller: &Caller,
     kind: Kind,
     body: &str,
+    reply_to: Option<&str>,
 ) -> Result<Message> {
     Message::new(caller.name(), &session.instance, Timestamp::now(), kind, body)
+        .and_then(|message| message.in_reply_to(reply_to))
         .map_err(|error| Error::usage(format!("cannot send to {}: {error}", session.name)))
 }

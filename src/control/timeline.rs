@@ -157,7 +157,9 @@ impl Chronicle {
                 self.stalled = Some(entry.at);
                 self.note(entry);
             }
-            Event::Mail(event::Mail { mail: Kind::Text | Kind::Nudge, .. })
+            Event::Mail(event::Mail {
+                mail: Kind::Text | Kind::Question | Kind::Nudge, ..
+            })
             | Event::Prepared(_) => {}
             Event::Notified(event::Notified { error: None, remark: None, .. }) => {}
             _ => self.note(entry),

@@ -39,7 +39,7 @@ impl Arguments for args::Enable {
         let budget = self.budget_usd.map(|usd| usd.to_string());
         let call = enable::Enable {
             session: self.session,
-            work: Work { task: self.task, dive: self.dive },
+            work: Work { task: self.task, dive: self.dive, ..Work::default() },
             set: enable::Overrides { agent: self.agent, budget, ..Default::default() },
             ..enable::Enable::default()
         };

@@ -25,6 +25,8 @@ pub enum NoticeKind {
     Stalled,
     /// Something worth knowing while the session keeps running.
     Warning,
+    /// The session's agent writes to the human.
+    Mail,
     /// A user checks whether notices arrive.
     Test,
 }
@@ -41,6 +43,7 @@ impl NoticeKind {
             Self::Paused => "paused",
             Self::Stalled => "stalled",
             Self::Warning => "warning",
+            Self::Mail => "mail",
             Self::Test => "test",
         }
     }
@@ -48,7 +51,7 @@ impl NoticeKind {
     /// Whether it tells the session's state, so that a later one makes it void.
     #[must_use]
     pub const fn is_of_state(self) -> bool {
-        !matches!(self, Self::Stalled | Self::Warning | Self::Test)
+        !matches!(self, Self::Stalled | Self::Warning | Self::Mail | Self::Test)
     }
 
     /// Whether nothing happens until a human has looked.
@@ -105,6 +108,12 @@ impl Notice {
     fn new(kind: NoticeKind, about: &About, text: String) -> Self {
         let About { id, session, project, phase } = about.clone();
         Self { id, kind, session, project, phase, text, detail: None, command: None, late: None }
+    }
+
+    /// The session's agent writes to the human: `what` it does, and its words.
+    #[must_use]
+    pub fn mail(about: &About, what: &str, text: &str, command: &str) -> Self {
+        Self::new(NoticeKind::Mail, about, what.to_owned()).with(Some(text), Some(command))
     }
 
     /// The session is waiting. `waits_for` is the signal's `for`; `count` the number of open

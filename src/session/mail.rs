@@ -20,6 +20,8 @@ const MAX_ID: usize = 64;
 pub enum Kind {
     /// Plain text for the agent.
     Text,
+    /// A question that the sender waits to have answered, with a message that replies to it.
+    Question,
     /// Answers to questions in `_qa.md`.
     Answer,
     /// Approves what the session is waiting on: opens a gate.
@@ -36,8 +38,9 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind there is, for lookups by word.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Text,
+        Self::Question,
         Self::Answer,
         Self::Approve,
         Self::Reject,
@@ -63,6 +66,7 @@ impl Kind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Text => "text",
+            Self::Question => "question",
             Self::Answer => "answer",
             Self::Approve => "approve",
             Self::Reject => "reject",
@@ -94,6 +98,9 @@ pub struct Message {
     pub kind: Kind,
     /// The text, which may be empty.
     pub body: String,
+    /// The id of the message that this one answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<String>,
 }
 
 /// Why a file is not a message, or why a message cannot be written. Callers move such a file aside
@@ -132,7 +139,7 @@ pub enum MailError {
 const ID: &str = "a name of at most 64 letters, digits, '-' and '_'";
 const PARTY: &str = "human, parent or a session's name";
 const TIME: &str = "a time like 2026-11-20T17:04:11Z";
-const KIND: &str = "text, answer, approve, reject, nudge, stop or handoff";
+const KIND: &str = "text, question, answer, approve, reject, nudge, stop or handoff";
 
 impl Message {
     /// Creates a message with a new ID. IDs from one process sort in creation order.
@@ -153,6 +160,7 @@ impl Message {
             at,
             kind,
             body: body.into(),
+            reply_to: None,
         };
         let length = message.to_json()?.len();
         if length > MAX_BYTES { Err(MailError::TooLarge(length)) } else { Ok(message) }
@@ -191,6 +199,10 @@ impl Message {
                 None | Some(Value::Null) => String::new(),
                 Some(_) => text(&fields, "body", "a string")?.to_owned(),
             },
+            reply_to: match fields.get("reply_to") {
+                None | Some(Value::Null) => None,
+                Some(_) => Some(checked("reply_to", text(&fields, "reply_to", ID)?, is_id, ID)?),
+            },
         })
     }
 
@@ -205,10 +217,20 @@ impl Message {
         Ok(json)
     }
 
-    /// Whether another message has the same sender, kind and words.
+    /// The same message as an answer to the one with this id.
+    ///
+    /// # Errors
+    /// [`MailError::Field`] if that is no id.
+    pub fn in_reply_to(self, id: Option<&str>) -> Result<Self, MailError> {
+        let reply_to = id.map(|id| checked("reply_to", id, is_id, ID)).transpose()?;
+        Ok(Self { reply_to, ..self })
+    }
+
+    /// Whether another message has the same sender, kind and words, and answers the same.
     #[must_use]
     pub fn says_the_same(&self, other: &Self) -> bool {
-        (&self.from, self.kind, &self.body) == (&other.from, other.kind, &other.body)
+        let of = |message: &Self| (message.kind, message.from.clone(), message.reply_to.clone());
+        of(self) == of(other) && self.body == other.body
     }
 
     /// The name of the message's file in `_inbox/` and `_mail/`.
@@ -258,81 +280,4 @@ fn is_party(word: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    const WHOLE: &str = r#"{"id":"m-1","from":"human","to":"jwt-login","at":"2026-11-20T17:04:11Z","kind":"text","body":"go on"}"#;
-
-    fn parse(text: &str) -> Result<Message, MailError> {
-        Message::parse(text.as_bytes())
-    }
-
-    #[test]
-    fn a_message_is_written_in_the_documented_order_and_read_back() {
-        let message = parse(WHOLE).unwrap();
-        assert_eq!(message.to_json().unwrap(), format!("{WHOLE}\n").as_bytes());
-        assert_eq!(message.file_name(), "m-1.json");
-    }
-
-    #[test]
-    fn a_new_message_has_an_id_that_sorts() {
-        let new = || Message::new("parent", "a--shop", Timestamp::UNIX_EPOCH, Kind::Stop, "");
-        let (first, second) = (new().unwrap(), new().unwrap());
-        assert!(first.id < second.id, "{} {}", first.id, second.id);
-        assert_eq!(uuid::Uuid::parse_str(&first.id).unwrap().get_version_num(), 7);
-        assert_eq!(Message::parse(&first.to_json().unwrap()), Ok(first));
-    }
-
-    #[test]
-    fn a_missing_body_is_an_empty_one() {
-        assert_eq!(parse(&WHOLE.replace(",\"body\":\"go on\"", "")).unwrap().body, "");
-        assert_eq!(parse(&WHOLE.replace("\"go on\"", "null")).unwrap().body, "");
-    }
-
-    #[test]
-    fn each_kind_of_damage_has_its_own_message() {
-        for (damaged, told) in [
-            (String::new(), "is empty"),
-            (WHOLE[..40].to_owned(), "is truncated"),
-            ("hello".to_owned(), "is not JSON"),
-            ("[]".to_owned(), "is not a JSON object"),
-            (WHOLE.replace("m-1", "../m"), "'id' is \"../m\""),
-            (WHOLE.replace("\"m-1\"", "1"), "'id' is not a string"),
-            (WHOLE.replace("human", "Root User"), "'from' is \"Root User\""),
-            (WHOLE.replace("\"to\"", "\"cc\""), "'to' is missing"),
-            (WHOLE.replace("17:04:11Z", "noon"), "'at' is"),
-            (
-                WHOLE.replace("\"text\"", "\"shout\""),
-                "'kind' is \"shout\": it must be text, answer",
-            ),
-            (WHOLE.replace("\"go on\"", "[]"), "'body' is not a string"),
-            (WHOLE.replace("go on", &"x".repeat(MAX_BYTES)), "maximum of 262144"),
-        ] {
-            let error = parse(&damaged).unwrap_err().to_string();
-            assert!(error.contains(told) && !error.contains('\n'), "{error}");
-        }
-    }
-
-    #[test]
-    fn nothing_is_made_that_could_not_be_read() {
-        let new = |from, body| Message::new(from, "x", Timestamp::UNIX_EPOCH, Kind::Text, body);
-        assert!(matches!(new("", String::new()), Err(MailError::Field { field: "from", .. })));
-        // Each of these bytes takes six in JSON.
-        assert!(matches!(new("human", "\u{1}".repeat(60_000)), Err(MailError::TooLarge(_))));
-    }
-
-    proptest! {
-        #[test]
-        fn any_body_comes_back(body in any::<String>(), seconds in 0i64..4_000_000_000) {
-            let at = Timestamp::from_second(seconds).unwrap();
-            let message = Message::new("human", "x", at, Kind::Answer, body).unwrap();
-            prop_assert_eq!(Message::parse(&message.to_json().unwrap()), Ok(message));
-        }
-
-        #[test]
-        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = Message::parse(&bytes);
-        }
-    }
-}
+mod tests;

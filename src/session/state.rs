@@ -111,6 +111,8 @@ pub struct State {
     pub task: String,
     /// What to investigate first, if the person said so.
     pub dive: Option<String>,
+    /// The instance of the session that began this one; `None` if a human did.
+    pub parent: Option<String>,
     /// The place the agent works in; `None` until it is prepared.
     pub place: Option<Place>,
     /// The current phase, with its counters.

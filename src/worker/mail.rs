@@ -1,6 +1,8 @@
 //! Mail: from the inbox to the journal and the agent. Each message is journaled before it is moved,
 //! so that a duplicate is recognized.
 
+use std::ffi::OsString;
+
 use jiff::Timestamp;
 
 use crate::agent::prompt;
@@ -9,20 +11,26 @@ use crate::session::event;
 use crate::session::journal::Event;
 use crate::session::mail::{Kind, Message};
 use crate::session::state::State;
-use crate::session::store::Vouchers;
+use crate::session::store::{Folder, Vouchers};
 
 use super::{Trouble, Worker};
 
 /// Prefix of the names that words get in `_mail/` for which nobody vouches.
 const UNVOUCHED: &str = "unvouched-";
 
+/// How many messages an agent gets at once, stops, gate words and the like not counted.
+const PORTION: usize = 100;
+
+/// How many bytes of text an agent gets at once, unless the first message alone is longer.
+const PORTION_BYTES: usize = 128 << 10;
+
 impl Worker<'_> {
     /// Processes all mail in the inbox.
     pub(super) fn take_mail(&mut self) -> Result<(), Trouble> {
         self.take_foreign(|_| true)?;
-        let unread = self.writer.folder.unread()?;
+        let unread = self.writer.folder.unread()?.messages;
         let before = self.writer.state().word();
-        for (file, message) in unread.messages {
+        for (file, message) in portion(&self.writer.folder, unread) {
             // A message that was read before is a repetition, such as an approval sent twice. It
             // was meant for what the session was waiting on then, not for what it is waiting on
             // now.
@@ -65,12 +73,18 @@ impl Worker<'_> {
         &mut self,
         say: &mut dyn FnMut(&str) -> bool,
     ) -> Result<bool, Trouble> {
-        let mut handoff = false;
+        let (mut handoff, mut live) = (false, 0);
         // Whoever writes a file in place may not be done yet.
         self.take_foreign(|foreign| foreign.is_settled(Timestamp::now()))?;
         for (file, message) in self.writer.folder.unread()?.messages {
-            if !matches!(message.kind, Kind::Text | Kind::Nudge | Kind::Handoff) {
+            if !matches!(message.kind, Kind::Text | Kind::Question | Kind::Nudge | Kind::Handoff)
+                || is_awaited(&self.writer.folder, &message)
+            {
                 continue;
+            }
+            live += 1;
+            if live > PORTION {
+                break;
             }
             if !say(&prompt::mail(std::slice::from_ref(&message), &clock::local_now())) {
                 break;
@@ -102,5 +116,89 @@ fn mail(state: &State, message: &Message) -> event::Mail {
         early: asked.is_some_and(|asked| asked.unread.contains(&message.id)),
         by: None,
         unvouched: false,
+    }
+}
+
+/// The mail to take now, in the order in which it is taken. The rest stays in the inbox for later
+/// iterations.
+fn portion(folder: &Folder, unread: Vec<(OsString, Message)>) -> Vec<(OsString, Message)> {
+    let unread = unread.into_iter().filter(|(_, message)| !is_awaited(folder, message));
+    let (texts, words): (Vec<_>, Vec<_>) =
+        unread.partition(|(_, message)| matches!(message.kind, Kind::Text | Kind::Question));
+    let mut bytes = 0;
+    let texts = texts.into_iter().take(PORTION).enumerate().take_while(|(at, (_, message))| {
+        bytes += message.body.len();
+        *at == 0 || bytes <= PORTION_BYTES
+    });
+    let texts = texts.map(|(_, text)| text);
+    // What opens a gate or stops the session does not wait behind other mail.
+    words.into_iter().chain(texts).collect()
+}
+
+/// Whether somebody waits for this answer, and will show it to the agent.
+fn is_awaited(folder: &Folder, message: &Message) -> bool {
+    message.reply_to.as_ref().is_some_and(|id| folder.is_asking(id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(number: i64, kind: Kind, body: String) -> Message {
+        let at = Timestamp::from_second(number).unwrap();
+        Message::new("search", "jwt", at, kind, body).unwrap()
+    }
+
+    /// Takes portion after portion until the inbox is empty.
+    fn portions(folder: &Folder) -> Vec<Vec<Message>> {
+        let mut all = Vec::new();
+        loop {
+            let taken = portion(folder, folder.unread().unwrap().messages);
+            if taken.is_empty() {
+                return all;
+            }
+            for (file, message) in &taken {
+                folder.put_away(file, &message.file_name()).unwrap();
+            }
+            all.push(taken.into_iter().map(|(_, message)| message).collect());
+        }
+    }
+
+    #[test]
+    fn much_mail_comes_in_portions_in_order_each_once_and_gate_words_first() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = Folder::new(root.path());
+        for number in 0..250 {
+            folder.deliver(&message(number, Kind::Text, number.to_string())).unwrap();
+        }
+        folder.deliver(&message(900, Kind::Approve, String::new())).unwrap();
+        let taken = portions(&folder);
+        assert_eq!(taken.iter().map(Vec::len).collect::<Vec<_>>(), [101, 100, 50]);
+        assert_eq!(taken[0][0].kind, Kind::Approve);
+        let texts: Vec<i64> =
+            taken.iter().flatten().filter_map(|message| message.body.parse().ok()).collect();
+        assert_eq!(texts, (0..250).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn long_messages_come_a_few_at_a_time_and_the_longest_alone() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = Folder::new(root.path());
+        for (number, length) in [(0, 200 << 10), (1, 60 << 10), (2, 60 << 10), (3, 60 << 10)] {
+            folder.deliver(&message(number, Kind::Text, "x".repeat(length))).unwrap();
+        }
+        assert_eq!(portions(&folder).iter().map(Vec::len).collect::<Vec<_>>(), [1, 2, 1]);
+    }
+
+    #[test]
+    fn an_answer_is_left_to_whoever_waits_for_it() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = Folder::new(root.path());
+        let asking = folder.ask("q-1").unwrap();
+        let answer = message(1, Kind::Text, "8080".into()).in_reply_to(Some("q-1")).unwrap();
+        folder.deliver(&answer).unwrap();
+        assert_eq!(portions(&folder), Vec::<Vec<Message>>::new());
+        drop(asking);
+        assert_eq!(portions(&folder), [[answer]]);
     }
 }

@@ -163,7 +163,7 @@ const fn still_holds(state: &State, kind: NoticeKind) -> bool {
         NoticeKind::Done => matches!(state.standing, Standing::Done),
         NoticeKind::Failed => matches!(state.standing, Standing::GaveUp),
         NoticeKind::Stalled | NoticeKind::Test => false,
-        NoticeKind::Warning => true,
+        NoticeKind::Warning | NoticeKind::Mail => true,
     }
 }
 

@@ -75,7 +75,12 @@ impl Occasion<'_> {
         let Self { state, settings, plan, .. } = self;
         let now = clock::local_now();
         let interrupted = interrupted(state);
-        let notes = state.notes.for_agent();
+        let mut notes = state.notes.for_agent();
+        if let left @ 1.. = self.folder.count_unread() {
+            notes.push(format!(
+                "There are more unread messages, {left} now; you get them in the next iterations."
+            ));
+        }
         let restored = state.machine.damage().map(Restored::describe);
         let input = PromptInput {
             session: &session_name(self.folder),

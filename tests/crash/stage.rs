@@ -110,6 +110,7 @@ impl Stage {
                 name: "demo".into(),
                 task: "Count".into(),
                 dive: None,
+                parent: None,
             });
             journal.append(event).unwrap();
         }

@@ -83,7 +83,8 @@ impl Demo {
         let session = target::resolve(&context, SESSION)?;
         let show = Show { context: &context, session: &session, repository: &repository };
         show.begin(manager.is_some());
-        let work = Work { task: Some(TASK.to_owned()), dive: Some(DIVE.to_owned()) };
+        let work =
+            Work { task: Some(TASK.to_owned()), dive: Some(DIVE.to_owned()), ..Work::default() };
         begin_or_resume(&session, &work, Durable::Now)?;
         let played = match manager.as_deref() {
             Some(manager) => show.as_unit(manager).await,

@@ -85,7 +85,7 @@ impl WorkArgs {
                 _ => None,
             },
         };
-        let work = Work { task, dive: self.dive };
+        let work = Work { task, dive: self.dive, ..Work::default() };
         Ok((work, Overrides { agent: self.agent, budget: self.budget, priority: self.priority }))
     }
 }

@@ -3,6 +3,7 @@
 mod answer;
 mod approve;
 mod archive;
+mod ask;
 mod attach;
 mod complete;
 pub(super) mod completions;
@@ -75,6 +76,7 @@ pub(super) enum Verb {
     Reject(approve::Reject),
     Send(send::Send),
     Attach(attach::Attach),
+    Ask(ask::Ask),
     Inbox(inbox::Inbox),
     Why(why::Why),
     History(history::History),
@@ -130,6 +132,7 @@ impl Verb {
             Self::Reject(verb) => verb.exec(common).await,
             Self::Send(verb) => verb.exec(common).await,
             Self::Attach(verb) => verb.exec(common).await,
+            Self::Ask(verb) => verb.exec(common).await,
             Self::Inbox(verb) => verb.exec(common).await,
             Self::Why(verb) => verb.exec(common).await,
             Self::History(verb) => verb.exec(common).await,

@@ -5,22 +5,29 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 
-use crate::control::post;
-use crate::session::mail::{self, MAX_BYTES};
+use crate::control::Error;
+use crate::control::mail::{self, Recipient};
+use crate::session::mail::{Kind as Sort, MAX_BYTES};
 
 use super::{Common, complete, input, output, questions};
 
 /// Send a message to a session; resumes one that is waiting or blocked
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  samocode send jwt-login \"Use the existing users table\"\n  git diff | samocode send jwt-login -\n  samocode send jwt-login --kind handoff\n\nA running session sees the message at once or in its next run. One that is stopped or done keeps\nit until samocode start, or samocode enable with a new --task.\n\nExit codes: 0 delivered, 2 usage or no such session, 1 anything else."
+    after_help = "Examples:\n  samocode send jwt-login \"Use the existing users table\"\n  git diff | samocode send jwt-login -\n  samocode send jwt-login --kind handoff\n  samocode send --to human \"The API has no rate limit\"          from an agent\n  samocode send --reply-to ID \"Port 8080\"                      answer a question\n\nA running session sees the message at once or in its next run. One that is stopped or done keeps\nit until samocode start, or samocode enable with a new --task.\n\nExit codes: 0 delivered, 2 usage or no such session, 1 anything else."
 )]
 pub(in crate::cli) struct Send {
-    /// A name, a dated folder name, or an instance
+    /// A name, a dated folder name, or an instance; left out with --to or --reply-to
     #[arg(add = complete::sessions())]
-    session: String,
+    session: Option<String>,
     /// The message; '-' reads standard input, as does leaving it out in a pipe
     text: Option<String>,
+    /// Who it is for: human, parent, or a session
+    #[arg(long, value_name = "WHO")]
+    to: Option<Recipient>,
+    /// The id of the message this one answers, which also says who it is for
+    #[arg(long, value_name = "ID")]
+    reply_to: Option<String>,
     /// text, nudge (you seem stuck, continue) or handoff (continue in a new conversation)
     #[arg(long, value_enum, default_value_t = Kind::Text, hide_possible_values = true)]
     kind: Kind,
@@ -38,18 +45,44 @@ enum Kind {
 }
 
 impl Send {
-    pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
+    pub(super) async fn exec(mut self, common: &Common) -> anyhow::Result<ExitCode> {
+        let to = match self.to.take() {
+            None if self.reply_to.is_none() || self.text.is_some() => {
+                self.session.take().map(Recipient::Session)
+            }
+            to => to,
+        };
+        if self.text.is_none() {
+            // Without a session before it, the first word is the message.
+            self.text = self.session.take();
+        }
+        if self.session.is_some() {
+            let error = Error::usage("both a session and --to name who it is for");
+            return Err(error.hint("samocode send --to WHO \"…\"").into());
+        }
         let text = self.words()?;
         let kind = match self.kind {
-            Kind::Text => mail::Kind::Text,
-            Kind::Nudge => mail::Kind::Nudge,
-            Kind::Handoff => mail::Kind::Handoff,
+            Kind::Text => Sort::Text,
+            Kind::Nudge => Sort::Nudge,
+            Kind::Handoff => Sort::Handoff,
         };
-        let sent = common.call(post::Send { session: self.session, kind, text }).await?;
-        if self.json {
-            output::json(&sent)?;
-        } else {
-            questions::tell_sent(&sent, "Delivered.");
+        let call = mail::Write { to, kind, text, reply_to: self.reply_to };
+        let written = common.call(call).await?;
+        for sent in &written.sessions {
+            if self.json {
+                output::json(sent)?;
+            } else {
+                questions::tell_sent(sent, "Delivered.");
+            }
+        }
+        if let Some(told) = &written.human {
+            if self.json {
+                output::json(told)?;
+            } else if told.by.is_empty() {
+                say!("Kept for the human: samocode inbox");
+            } else {
+                say!("Kept for the human, and announced by {}.", told.by.join(" and "));
+            }
         }
         Ok(ExitCode::SUCCESS)
     }

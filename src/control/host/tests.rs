@@ -38,9 +38,17 @@ fn requests_come_through_json_as_they_were() {
         post::Approve { session: session(), message: "yes".into() }.into(),
         post::Reject { session: session(), reason: "no".into() }.into(),
         post::Send { session: session(), kind: Kind::Nudge, text: String::new() }.into(),
+        mail::Write {
+            to: Some(mail::Recipient::Human),
+            kind: Kind::Text,
+            text: "done".into(),
+            reply_to: Some("m-1".into()),
+        }
+        .into(),
+        mail::Ask { session: session(), text: "which?".into(), timeout_s: Some(9) }.into(),
         Enable {
             session: session(),
-            work: Work { task: Some("JWT login".into()), dive: None },
+            work: Work { task: Some("JWT login".into()), ..Work::default() },
             set: Overrides { agent: Some("rehearsal".into()), ..Overrides::default() },
             import_env: true,
             run_as: Some("dev".into()),

@@ -75,7 +75,7 @@ async fn begin(
     let one = side(member).ok_or_else(|| Error::usage(format!("'{member}' is no member")))?;
     let others: Vec<Side> = others.iter().filter_map(|name| side(name)).collect();
     let task = task(&merged.into, result, &one, &others, files);
-    let work = Work { task: Some(task), dive: None };
+    let work = Work { task: Some(task), ..Work::default() };
     let enable = Enable { session: by.to_owned(), work, ..Enable::default() };
     enable.perform(on).await.map(drop)
 }

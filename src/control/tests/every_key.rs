@@ -175,6 +175,7 @@ impl Bench {
             "SAMOCODE_MAX_RETRIES" => settings.max_retries.to_string(),
             "SAMOCODE_RETRY_DELAY" => format!("{:?}", settings.retry_delay),
             "GIT_BRANCH_PREFIX" => settings.branch_of("jwt"),
+            "SAMOCODE_MAIL_BUDGET" => settings.mail_budget.to_string(),
             "SAMOCODE_TEST_TIMEOUT" => format!("{:?}", settings.test_timeout),
             "SAMOCODE_SETUP_COMMAND"
             | "SAMOCODE_TEARDOWN_COMMAND"

@@ -22,6 +22,9 @@ pub struct Created {
     /// What to investigate first (`--dive`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dive: Option<String>,
+    /// The instance of the session that began this one; absent if a human did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
 }
 
 impl Occurrence for Created {
@@ -37,6 +40,7 @@ impl Occurrence for Created {
         state.name.clone_from(&self.name);
         state.task.clone_from(&self.task);
         state.dive.clone_from(&self.dive);
+        state.parent.clone_from(&self.parent);
     }
 }
 

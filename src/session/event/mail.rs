@@ -45,6 +45,7 @@ impl Occurrence for Mail {
                 )
             }
             Kind::Text => format!("message from {from}"),
+            Kind::Question => format!("question from {from}"),
             Kind::Answer if self.early => {
                 format!("{from} answered before the session waited; waiting for new answers")
             }
@@ -78,7 +79,7 @@ impl Occurrence for Mail {
             Kind::Approve | Kind::Answer if self.early => return,
             Kind::Approve | Kind::Answer => state.visit.answered(),
             Kind::Reject => state.visit.rejected(),
-            Kind::Text | Kind::Nudge => {}
+            Kind::Text | Kind::Question | Kind::Nudge => {}
         }
         match &state.standing {
             Standing::Waiting { .. } => state.end_wait(),

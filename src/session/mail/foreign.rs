@@ -88,6 +88,7 @@ impl Foreign {
             at,
             kind: Kind::Text,
             body,
+            reply_to: None,
         };
         let fits = |message: &Message| message.to_json().is_ok_and(|json| json.len() <= MAX_BYTES);
         let shown = name.to_string_lossy();

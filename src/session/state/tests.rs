@@ -22,6 +22,7 @@ impl Story {
             name: "x".into(),
             task: "t".into(),
             dive: None,
+            parent: None,
         }));
         story.tell(Event::Prepared(event::Prepared {
             working_dir: "/w".into(),

@@ -80,6 +80,12 @@ impl Folder {
         names_in(&self.inbox()).is_ok_and(|names| !names.is_empty())
     }
 
+    /// How many files the inbox has.
+    #[must_use]
+    pub fn count_unread(&self) -> usize {
+        names_in(&self.inbox()).map_or(0, |names| names.len())
+    }
+
     /// Whether the message with this ID was read: journaled, then moved out of the inbox.
     #[must_use]
     pub fn was_read(&self, id: &str) -> bool {

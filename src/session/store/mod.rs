@@ -14,6 +14,7 @@
 //! is ever truncated in place, and only the digits of counters are overwritten.
 
 mod aside;
+mod asking;
 mod crash;
 mod document;
 mod error;
@@ -28,6 +29,7 @@ mod unsynced;
 mod vouchers;
 
 pub use aside::Unfit;
+pub use asking::Asking;
 pub use crash::crash_point;
 #[cfg(test)]
 pub use crash::faults;

@@ -153,7 +153,12 @@ impl Stage {
             Self { setup, sent: 0, boots: 0, mail: Vec::new(), shown: HashSet::new(), _dir: dir };
         let working_dir = stage.setup.project.main_repo.display().to_string();
         stage.journal([
-            Event::Created(event::Created { name: "x".into(), task: "t".into(), dive: None }),
+            Event::Created(event::Created {
+                name: "x".into(),
+                task: "t".into(),
+                dive: None,
+                parent: None,
+            }),
             Event::Prepared(event::Prepared {
                 working_dir: working_dir.clone(),
                 branch: None,

@@ -1,0 +1,97 @@
+//! Who a message is for.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::control::context::{Caller, Context};
+use crate::control::error::{Class, Error, Result};
+use crate::control::host::Operation;
+use crate::control::target::Target;
+use crate::session::mail::Message;
+use crate::session::store::Folder;
+
+use super::human_folder;
+
+/// Who a message is for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Recipient {
+    /// A session, as typed.
+    Session(String),
+    /// Whoever began the sender: a session, else the human.
+    Parent,
+    /// The human.
+    Human,
+}
+
+/// The words for those who are no sessions.
+const PARENT: &str = "parent";
+const HUMAN: &str = "human";
+
+impl FromStr for Recipient {
+    type Err = std::convert::Infallible;
+
+    fn from_str(word: &str) -> std::result::Result<Self, Self::Err> {
+        let known = [(PARENT, Self::Parent), (HUMAN, Self::Human)];
+        let known = known.into_iter().find(|(name, _)| *name == word);
+        Ok(known.map_or_else(|| Self::Session(word.to_owned()), |(_, known)| known))
+    }
+}
+
+impl fmt::Display for Recipient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Session(name) => f.pad(name),
+            Self::Parent => f.pad("--to parent"),
+            Self::Human => f.pad("--to human"),
+        }
+    }
+}
+
+/// The sessions that a message is for; none if it is for the human.
+///
+/// # Errors
+/// If there is no such session, and for a sender without a parent.
+pub(super) fn find(on: &Operation<'_>, to: &Recipient) -> Result<Vec<Target>> {
+    match to {
+        Recipient::Session(name) => Ok(vec![on.resolve(name)?]),
+        Recipient::Human => Ok(Vec::new()),
+        Recipient::Parent => {
+            let Some(own) = on.caller.session() else {
+                return Err(Error::usage("only a session's agent has a parent to write to"));
+            };
+            match on.resolve(own)?.session.state()?.parent {
+                Some(parent) => Ok(vec![on.resolve(&parent)?]),
+                // A human began it.
+                None => Ok(Vec::new()),
+            }
+        }
+    }
+}
+
+/// The folder with the caller's own mail: that of its session, else the human's.
+pub(super) fn own_folder(caller: &Caller, context: &Context) -> Folder {
+    match caller.env.get("SAMOCODE_SESSION_DIR").filter(|_| caller.session().is_some()) {
+        Some(folder) => Folder::new(folder),
+        None => human_folder(&context.project),
+    }
+}
+
+/// Who wrote a message that the caller got.
+///
+/// # Errors
+/// If the caller has no message with this id.
+pub(super) fn sender_of(on: &Operation<'_>, id: &str) -> Result<Recipient> {
+    let context = Context::here(on.caller, &on.warnings)?;
+    let is_one = |message: &Message| message.id == id;
+    let folder = own_folder(on.caller, &context);
+    let unread = folder.unread()?.messages.into_iter().map(|(_, message)| message);
+    let found = unread.chain(folder.read_mail()?).find(is_one);
+    let Some(message) = found else {
+        let error = Error::new(Class::NotFound, format!("you have no message '{id}' to reply to"));
+        return Err(error.hint("name the recipient: samocode send SESSION \"…\""));
+    };
+    Ok(message.from.parse().unwrap_or(Recipient::Human))
+}
