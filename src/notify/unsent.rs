@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! $XDG_STATE_HOME/samocode/notices/CHANNEL-ID.json     locked while somebody is sending it
+//! $XDG_STATE_HOME/samocode/notices-staged/…            not to be sent yet
 //! ```
 
 use std::fs::{self, File, TryLockError};
@@ -136,9 +137,32 @@ impl UnsentFolder {
     pub(super) fn keep(&self, unsent: Unsent) -> io::Result<Claim> {
         fs::create_dir_all(&self.0)?;
         self.tidy(&unsent);
-        let path = self.0.join(file_name(&unsent));
+        let path = self.0.join(file_name(&unsent.by, &unsent.notice.id));
         let lock = write(&self.0, &path, &unsent)?;
         Ok(Claim { folder: self.0.clone(), path, unsent, lock })
+    }
+
+    /// Writes a notice beside the folder, where nobody sends it. One of the same id is replaced.
+    pub(super) fn stage(&self, unsent: &Unsent) -> io::Result<()> {
+        let folder = self.staged();
+        fs::create_dir_all(&folder)?;
+        let path = folder.join(file_name(&unsent.by, &unsent.notice.id));
+        drop(write(&folder, &path, unsent)?);
+        File::open(&folder)?.sync_all()
+    }
+
+    /// Moves a notice that was staged into the folder; nothing if it was moved before.
+    pub(super) fn release(&self, by: &str, id: &str) -> io::Result<()> {
+        fs::create_dir_all(&self.0)?;
+        let name = file_name(by, id);
+        match fs::rename(self.staged().join(&name), self.0.join(&name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => File::open(&self.0)?.sync_all(),
+        }
+    }
+
+    fn staged(&self) -> PathBuf {
+        self.0.with_file_name("notices-staged")
     }
 
     /// Removes what this one replaces, what is too old, and what is too much.
@@ -256,10 +280,10 @@ fn read(path: &Path) -> Option<Unsent> {
     serde_json::from_slice(&fs::read(path).ok()?).ok()
 }
 
-fn file_name(unsent: &Unsent) -> String {
+fn file_name(by: &str, id: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' };
-    let name: String = unsent.notice.id.chars().map(plain).take(150).collect();
-    format!("{}-{name}.json", unsent.by)
+    let name: String = id.chars().map(plain).take(150).collect();
+    format!("{by}-{name}.json")
 }
 
 #[cfg(test)]
@@ -329,6 +353,21 @@ mod tests {
         first.failed(&NotifyError::retryable("busy"));
         first.done();
         assert_eq!(sessions(&folder), ["b/2", "a/3", "a/4"], "it does not come back");
+    }
+
+    #[test]
+    fn a_staged_notice_is_sent_by_nobody_until_it_is_released_once() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = UnsentFolder::of(root.path());
+        for second in [1, 1] {
+            folder.stage(&unsent("a", waiting, second)).unwrap();
+        }
+        assert!(folder.all().is_empty() && folder.is_empty());
+        folder.release("telegram", "a/1").unwrap();
+        assert_eq!(sessions(&folder), ["a/1"]);
+        folder.take(|_| true).into_iter().for_each(Claim::done);
+        folder.release("telegram", "a/1").unwrap();
+        assert!(folder.all().is_empty(), "it was sent");
     }
 
     #[test]
