@@ -48,7 +48,7 @@ pub struct Overrides {
     pub agent: Option<String>,
     /// `SAMOCODE_BUDGET_USD`: the most the session may spend, in US dollars.
     pub budget: Option<String>,
-    /// `SAMOCODE_PRIORITY`: 0 to 9; of those that wait for a place, the highest runs first.
+    /// `SAMOCODE_PRIORITY`: 0 to 9; queued sessions with the highest start first.
     pub priority: Option<String>,
 }
 
