@@ -168,7 +168,12 @@ pub const KEYS: &[Key] = &[
         Kind::Timeout,
         "time limit for the setup and teardown commands",
     ),
-    key("SAMOCODE_SUBMODULES", "no", Kind::YesNo, "yes: new worktrees have their submodules checked out"),
+    key(
+        "SAMOCODE_SUBMODULES",
+        "no",
+        Kind::YesNo,
+        "yes: new worktrees have their submodules checked out",
+    ),
     key("SAMOCODE_BUDGET_USD", "none", Kind::Money, "what a session may cost, in dollars"),
     key("SAMOCODE_BUDGET_USD_RUN", "none", Kind::Money, "what one run may cost, in dollars"),
     key("SAMOCODE_BUDGET_USD_DAY", "none", Kind::Money, "what a day may cost, in dollars"),

@@ -194,7 +194,7 @@ pub(super) async fn tell_notes(context: &Context, session: &Session) {
     notes.into_iter().for_each(|note| context.warnings.add(note));
 }
 
-/// Without credentials the first run is refused, and the session paused until somebody logs in.
+/// Without credentials the first run is refused, and the session paused until someone logs in.
 fn warn_of_credentials(context: &Context, unit: &UnitFiles<'_>, of_units: &Env) -> Result<()> {
     let exam = Exam {
         registry: &REGISTRY,
