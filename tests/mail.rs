@@ -98,7 +98,7 @@ fn suggestions_are_accepted_with_one_option() {
     session.wait_to_rest("waiting", "planning");
     let answered = session.file("_qa.md");
     assert!(answered.contains("**Answer:** A - Shell: every machine has it\n"), "{answered}");
-    assert!(answered.contains("**Answer:** B - Nothing: say how it is used\n"), "{answered}");
+    assert!(answered.contains("**Answer:** B - Nobody: print how to use it\n"), "{answered}");
 }
 
 #[test]
