@@ -168,7 +168,7 @@ fn credentials(exam: &Exam<'_>, spec: &dyn spec::AgentSpec) -> Finding {
         Some(how) => found(Status::Ok, format!("{} is {how}", agent.name), String::new()),
         None => found(
             Status::Note,
-            format!("no credentials for {} were found that a unit would see", agent.name),
+            format!("found no credentials for {} that units can see", agent.name),
             format!("{} {short}", agent.credentials.remedy),
         ),
     }

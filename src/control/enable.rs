@@ -49,7 +49,7 @@ pub struct Overrides {
     pub agent: Option<String>,
     /// `SAMOCODE_BUDGET_USD`: the most the session may spend, in US dollars.
     pub budget: Option<String>,
-    /// `SAMOCODE_PRIORITY`: 0 to 9; of those that wait for a place, the highest runs first.
+    /// `SAMOCODE_PRIORITY`: 0 to 9; queued sessions with the highest start first.
     pub priority: Option<String>,
 }
 
@@ -195,7 +195,7 @@ pub(super) async fn tell_notes(context: &Context, session: &Session) {
     notes.into_iter().for_each(|note| context.warnings.add(note));
 }
 
-/// Without credentials the first run is refused, and the session paused until somebody logs in.
+/// Without credentials the first run is refused, and the session paused until someone logs in.
 fn warn_of_credentials(context: &Context, unit: &UnitFiles<'_>, of_units: &Env) -> Result<()> {
     let exam = Exam {
         env: &unit.env,

@@ -90,7 +90,7 @@ pub(super) fn check_sender(target: &Target) -> Result<()> {
         Some(own) if own == session.instance => format!("{name} cannot answer itself"),
         _ => format!("an agent in a run cannot answer {name}"),
     };
-    Err(Error::usage(what).hint("write a waiting signal, and let a human answer"))
+    Err(Error::usage(what).hint("write a waiting signal and let a human answer"))
 }
 
 /// A message that was sent, and what happens to it next.

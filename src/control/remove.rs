@@ -166,7 +166,7 @@ async fn remove_worktree(
                 "cannot remove {name}: the repository {at} inside its worktree has {files} and {commits}"
             );
             Err(Error::refused(message).hint(format!(
-                "look: git -C {at} status; push its work or move it away, then run this again"
+                "see what it has with: git -C {at} status; push it or move it away, then run this again"
             )))
         }
     }

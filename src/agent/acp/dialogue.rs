@@ -73,7 +73,7 @@ impl Dialogue {
                 let spoken = message.result["protocolVersion"].as_u64().unwrap_or(wire::VERSION);
                 if spoken != wire::VERSION {
                     let why = format!(
-                        "it speaks version {spoken} of the Agent Client Protocol, and samocode version {}: install another version of it",
+                        "it speaks version {spoken} of the Agent Client Protocol, but samocode needs version {}: install a version that speaks it",
                         wire::VERSION
                     );
                     return emit(failed(why, None, "cli_version_too_old"));
@@ -159,7 +159,7 @@ impl Dialogue {
             Some(_) => Event::Progress,
             None => Event::Denied(Denied {
                 call: tool(&params["toolCall"]).summary,
-                why: "it offered no way to allow it".to_owned(),
+                why: "the agent offered no option that allows it".to_owned(),
             }),
         });
     }
@@ -187,7 +187,7 @@ impl Dialogue {
                 cache_write: 0,
             },
             text: match (silent, is_error) {
-                (true, _) => "it ended its turn without a word or a call".to_owned(),
+                (true, _) => "its turn ended without any text or tool call".to_owned(),
                 (false, true) => format!("it stopped: {stop}"),
                 (false, false) => self.text.clone(),
             },

@@ -364,7 +364,7 @@ async fn doctor_finds_its_program_its_credentials_and_what_its_spec_adds() {
     assert_eq!(found[1], (Status::Note, "toy has 5 turns".to_owned()));
     assert_eq!(found[2], (Status::Ok, "toy: it does not say when a usage limit ends".to_owned()));
     assert_eq!(found[3].0, Status::Broken, "its only key is one no unit sees: {found:?}");
-    let no_login = found[4].1.starts_with("no credentials for toy");
+    let no_login = found[4].1.starts_with("found no credentials for toy");
     assert!(found[4].0 == Status::Note && no_login, "{found:?}");
     fs::create_dir(home.path().join(".toy")).unwrap();
     fs::write(home.path().join(".toy/login"), "").unwrap();

@@ -57,7 +57,7 @@ impl Perform for Write {
         let to = match (self.to, &self.reply_to) {
             (Some(to), _) => to,
             (None, Some(id)) => recipient::sender_of(on, id)?,
-            (None, None) => return Err(Error::usage("nobody is named to send this to")),
+            (None, None) => return Err(Error::usage("no recipient was given")),
         };
         let text = check_words(self.kind, &self.text, &to.to_string())?;
         let reply_to = self.reply_to.as_deref();

@@ -72,7 +72,8 @@ async fn begin(
         Landed::Moved { commit } | Landed::Beside { commit, .. } => commit,
         _ => &merged.base,
     };
-    let one = side(member).ok_or_else(|| Error::usage(format!("'{member}' is no member")))?;
+    let one =
+        side(member).ok_or_else(|| Error::usage(format!("'{member}' is not part of the merge")))?;
     let others: Vec<Side> = others.iter().filter_map(|name| side(name)).collect();
     let task = task(&merged.into, result, &one, &others, files);
     let work = Work { task: Some(task), ..Work::default() };
