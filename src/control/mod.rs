@@ -78,6 +78,7 @@ pub mod mail;
 pub mod many;
 pub mod merge;
 pub mod notify;
+pub(crate) mod operation;
 pub mod origin;
 mod pending;
 pub mod post;
@@ -107,6 +108,7 @@ pub(crate) mod words;
 pub use context::{Answer, Caller};
 pub use error::{Class, Error, Result};
 pub use host::{Call, Host, Local, Reply, Request, call};
+pub use operation::Replies;
 
 #[cfg(test)]
 mod tests {

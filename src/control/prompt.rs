@@ -13,13 +13,13 @@ use crate::session::hand_edit::hand_edit;
 use crate::session::journal::{Entry, Event};
 use crate::session::state::{State, Word};
 use crate::session::store::{self, Vouchers, read_journal};
-use crate::worker::mail::vouched;
+use crate::worker::mail::{portion, vouched};
 use crate::worker::task::Told;
 
 use super::context::Context;
 use super::error::{Class, Error, Result};
-use super::host::{Operation, Perform};
 use super::install::UnitFiles;
+use super::operation::{Operation, Perform};
 use super::session::Session;
 use super::target::Target;
 
@@ -113,12 +113,12 @@ fn next_run(on: &Operation<'_>, context: &Context, session: &Session) -> Result<
         }
         Word::Waiting => on.warnings.add("it is waiting: no run starts before a human answers"),
         Word::Running if session.is_worked_on() => {
-            on.warnings.add("a run is under way: this is what a run would be told that repeats it");
+            on.warnings.add("a run is in progress: this is the prompt that would repeat it");
         }
         _ => {}
     }
     if state.place.is_none() {
-        on.warnings.add("its worktree is not made yet, so the prompt does not name it");
+        on.warnings.add("its worktree does not exist yet, so the prompt does not name it");
     }
     let unit = UnitFiles::new(context, session, &Flags::default())?;
     let agent = unit.settings.agent(state.phase());
@@ -143,7 +143,7 @@ fn as_the_worker_finds_it(session: &Session, vouchers: &Vouchers) -> Result<Stat
     if let Some(edit) = edit.filter(|_| !session.is_worked_on()) {
         apply(&mut state, edit.event());
     }
-    for (_, message) in session.folder.unread()?.messages {
+    for (_, message) in portion(&session.folder, session.folder.unread()?.messages) {
         let is_known = state.unseen.contains(&message.id) || session.folder.was_read(&message.id);
         if !is_known {
             let event = vouched(&state, &message, vouchers);

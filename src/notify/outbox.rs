@@ -62,7 +62,7 @@ pub struct Delivery {
     pub tries: u32,
     /// The error of the last attempt, if all failed.
     pub result: Result<(), NotifyError>,
-    /// What somebody should change although it arrived.
+    /// What someone should change although it arrived.
     pub remark: Option<String>,
 }
 
@@ -106,7 +106,7 @@ impl Shelf {
 
     fn keep(&self, notice: &Notice, by: &str) -> Option<Claim> {
         let kept = self.folder.keep(self.as_unsent(notice, by));
-        kept.inspect_err(|error| tracing::warn!("the notice is not kept on disk: {error}")).ok()
+        kept.inspect_err(|error| tracing::warn!("the notice cannot be saved to disk: {error}")).ok()
     }
 }
 

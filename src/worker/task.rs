@@ -21,6 +21,7 @@ use crate::session::{clock, names};
 use super::Worker;
 use super::decide::next_run;
 use super::iterate::Plan;
+use super::mail;
 
 /// What an agent is told in a run, as it is kept beside the run's log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,9 +77,9 @@ impl Occasion<'_> {
         let now = clock::local_now();
         let interrupted = interrupted(state);
         let mut notes = state.notes.for_agent();
-        if let left @ 1.. = self.folder.count_unread() {
+        if let left @ 1.. = mail::left(state, self.folder) {
             notes.push(format!(
-                "There are more unread messages, {left} now; you get them in the next iterations."
+                "There are {left} more unread messages; you get them in the next iterations."
             ));
         }
         let restored = state.machine.damage().map(Restored::describe);
@@ -167,8 +168,8 @@ impl Worker<'_> {
         let kept = self.open_log(&Told::file(log)).map(|mut file| file.write_all(&text));
         match kept {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!("the prompt of this run is not kept: {error}"),
-            Err(error) => tracing::warn!("the prompt of this run is not kept: {error}"),
+            Ok(Err(error)) => tracing::warn!("cannot save the prompt of this run: {error}"),
+            Err(error) => tracing::warn!("cannot save the prompt of this run: {error}"),
         }
     }
 

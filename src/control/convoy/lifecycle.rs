@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::control::context::Context;
 use crate::control::error::{Error, Result};
-use crate::control::host::{Operation, Perform};
+use crate::control::operation::{Operation, Perform};
 use crate::control::privilege::Raised;
 use crate::control::request::{self, Work, resume_despite_stop};
 use crate::control::session::Session;

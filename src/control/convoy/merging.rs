@@ -1,8 +1,8 @@
 //! Merging a convoy that is complete.
 
 use crate::control::context::Context;
-use crate::control::host::{Operation, Perform as _};
 use crate::control::merge::{End, Landed, Merge, Merged};
+use crate::control::operation::{Operation, Perform as _};
 
 use super::plan::Plan;
 

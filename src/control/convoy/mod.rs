@@ -27,7 +27,7 @@ use crate::session::state::Word;
 
 use super::context::Context;
 use super::error::{Class, Error, Result};
-use super::host::{Operation, Perform};
+use super::operation::{Operation, Perform};
 
 pub(super) use files::{convoy_of, find};
 pub(super) use lifecycle::check_turn;

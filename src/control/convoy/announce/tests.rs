@@ -70,7 +70,7 @@ fn the_end_is_announced_once_in_200_trials_with_kills_at_any_step() {
         let members: Members = names.iter().map(|name| (name.clone(), done.clone())).collect();
         let mut sent = 0;
         for _ in 0..=dice.below(3) {
-            faults::set(Some(u32::try_from(dice.below(60)).unwrap() + 1), None);
+            faults::set(Some(u32::try_from(dice.below(22)).unwrap() + 1), None);
             let died = catch_unwind(AssertUnwindSafe(|| tell(&context, &plan, &members))).is_err();
             faults::set(None, None);
             kills += usize::from(died);
