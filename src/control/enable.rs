@@ -17,7 +17,6 @@ use crate::session::WaitsFor;
 use crate::session::state::Word;
 
 use super::context::{Caller, Context};
-use super::convoy::check_turn;
 use super::error::Result;
 use super::folders::FolderWatch;
 use super::install::{UnitFiles, check_agent, check_branch, check_user, planned};
@@ -132,9 +131,6 @@ impl Perform for Enable {
         if self.import_env {
             import_env(context)?;
         }
-        if session.exists() {
-            check_turn(context, session)?;
-        }
         let became = resume_despite_stop(session, &self.work)?;
         unit.install(manager.as_ref(), on.progress).await?;
         unit.start(manager.as_ref(), on.progress).await?;
@@ -209,6 +205,8 @@ fn warn_of_credentials(context: &Context, unit: &UnitFiles<'_>, of_units: &Env) 
         settings: &unit.settings,
         is_root: false,
         repository: Some(&context.project.main_repo),
+        // doctor tells of what they share.
+        sessions: 0,
         samocode: &context.caller.binary,
     };
     for finding in without_credentials(&REGISTRY, &exam) {

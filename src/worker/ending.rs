@@ -9,9 +9,6 @@ use crate::session::store::crash_point;
 
 use super::{Trouble, Worker, notices};
 
-/// What a project with convoys has in its folder of sessions.
-const CONVOYS: [&str; 2] = ["_convoys", "_convoy.json"];
-
 impl Worker<'_> {
     /// Gives up after too many quick deaths in a row.
     pub(super) fn gives_up(&mut self) -> Result<bool, Trouble> {
@@ -29,11 +26,10 @@ impl Worker<'_> {
     /// is found by the check, and the worker asks for a new start.
     pub(super) async fn rest(&mut self) -> Result<WorkerExit, Trouble> {
         self.end_outage()?;
-        self.slot = None;
+        self.make_room()?;
         self.writer.catch_up_in_background()?;
         self.tell_human();
         self.note_last_deliveries().await?;
-        self.report_to_convoy();
         if let (Standing::Done, Some(spool)) = (&self.writer.state().standing, &self.setup.spool)
             && let Some(token) = Token::new(Action::Disable, &self.setup.instance)
             && let Err(error) = spool.leave(&token)
@@ -54,31 +50,17 @@ impl Worker<'_> {
         if self.writer.folder.has_unread() && !self.writer.state().stopped {
             return Ok(WorkerExit::Interrupted);
         }
+        // Whoever made room before the manager knew of this end started nothing.
+        if self.is_next() {
+            return Ok(WorkerExit::Interrupted);
+        }
         Ok(match self.writer.state().standing {
             Standing::Paused { .. } if self.setup.foreground => WorkerExit::Paused,
             _ => WorkerExit::Settled,
         })
     }
 
-    /// Has the waker look after the session's convoy, if the project has any: others may wait for
-    /// this one. Before the unit is disabled, so that a power cut in between leaves one that starts.
-    fn report_to_convoy(&self) {
-        let sessions = &self.setup.project.sessions;
-        if !CONVOYS.iter().any(|file| sessions.join(file).exists()) {
-            return;
-        }
-        if let Some(spool) = &self.setup.spool
-            && let Some(token) = Token::new(Action::Advance, &self.setup.instance)
-            && let Err(error) = spool.leave(&token)
-        {
-            tracing::warn!("the convoy is not looked after: {error}");
-        }
-    }
-
     pub(super) fn interrupted(&mut self) -> Result<WorkerExit, Trouble> {
-        if let Some(waiting) = self.waiting.take() {
-            waiting.interrupt();
-        }
         self.writer.record(Event::WorkerEnded(event::WorkerEnded { end: End::Interrupted }))?;
         self.writer.write_hook()?;
         self.notify.stopping();
