@@ -6,7 +6,7 @@
 #
 # As root on Debian it installs the packages that are missing, after saying which
 # and how large they are. The agents' CLIs, the MCP Inspector, a Debian 13 for its newer
-# systemd, and a virtual machine are fetched into tests/.cache (1.6 GB); target/ takes 2.5 GB.
+# systemd, and a virtual machine are fetched into tests/.cache (1.8 GB); target/ takes 2.5 GB.
 # A test that cannot run here prints SKIPPED and the reason; with CI=true that is
 # a failure.
 set -euo pipefail
@@ -168,7 +168,7 @@ apt_size() {
 # PROGRAM: prints its version, or why there is none.
 version_of() {
     local output
-    if output=$(timeout 60 "$1" --version 2>&1) && [[ -n $output ]]; then
+    if output=$(PATH=$(dirname "$1"):$PATH timeout 60 "$1" --version 2>&1) && [[ -n $output ]]; then
         echo "$output" | head -n 1
     else
         echo "${output:-it printed nothing}" | tail -n 1
@@ -230,6 +230,16 @@ npm_cli_is_current() {
         version_of "$cache/$1/bin/$1" >/dev/null
 }
 
+# NAME FOLDER: the program itself, and a Node of its own where it needs a newer one than
+# Debian 12 has.
+link_bins() {
+    local node
+    ln -s "../node_modules/.bin/$1" "$2/bin/$1"
+    for node in "$2"/node_modules/node-linux-*/bin/node; do
+        [[ ! -x $node ]] || ln -s "../${node#"$2/"}" "$2/bin/node"
+    done
+}
+
 # NAME SIZE: an agent's CLI at the version and hashes in its package-lock.json, as npm
 # installs it for a user: a script for node. No package's script runs.
 fetch_npm_cli() {
@@ -247,7 +257,7 @@ fetch_npm_cli() {
         rm -rf "$new"
         return 1
     fi
-    ln -s "../node_modules/.bin/$name" "$new/bin/$name"
+    link_bins "$name" "$new"
     if ! output=$(version_of "$new/bin/$name"); then
         echo "npm brought no $name that runs here: $output"
         rm -rf "$new"
@@ -458,7 +468,7 @@ main() {
     : >"$cache/test.log"
     step "Claude Code" fetch_claude
     step "Codex" fetch_npm_cli codex "420 MB"
-    step "Gemini CLI" fetch_npm_cli gemini "100 MB"
+    step "Gemini CLI" fetch_npm_cli gemini "280 MB"
     step "MCP Inspector" fetch_inspector
     step "Debian 13" make_debian13
     step "virtual machine" make_machine
