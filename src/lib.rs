@@ -48,6 +48,7 @@
 //! - [`worker`]: the loop.
 //! - [`control`]: what can be done with sessions, for every front end.
 //! - [`tui`]: the dashboard, `samocode top`.
+//! - [`report`]: a session's work as one page.
 //! - [`mcp`]: tools and resources for an agent that is a parent.
 //! - [`cli`]: the command line, which starts the other front ends.
 
@@ -59,6 +60,7 @@ pub mod git;
 pub mod mcp;
 pub mod notify;
 pub mod platform;
+pub mod report;
 pub mod service;
 pub mod session;
 pub mod tui;

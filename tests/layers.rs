@@ -13,7 +13,7 @@ const LAYERS: [&[&str]; 9] = [
     &["agent", "service", "notify", "git"],
     &["worker", "convoy"],
     &["control"],
-    &["mcp", "tui"],
+    &["mcp", "report", "tui"],
     &["cli"],
     &["main"],
 ];

@@ -44,6 +44,13 @@ pub struct Bill {
     pub phases: BTreeMap<Phase, Sum>,
 }
 
+impl Bill {
+    /// The bill of a session that had no runs.
+    pub(crate) fn empty(session: &str) -> Self {
+        Self { session: session.to_owned(), total: Sum::default(), phases: BTreeMap::new() }
+    }
+}
+
 #[async_trait]
 impl Perform for Cost {
     async fn perform(self, on: &Operation<'_>) -> Result<Costs> {

@@ -137,11 +137,7 @@ async fn difference(
         let why = format!("{name} has no branch: it is new, or its project has no git repository");
         return Err(Error::new(Class::NotFound, why));
     };
-    let state = session.state()?;
-    let base = match state.base() {
-        Some(base) => base.to_owned(),
-        None => git::default_branch(&project.main_repo)?.unwrap_or_default(),
-    };
+    let base = base(project, session)?;
     let diff = git::diff(&project.main_repo, &base, branch).await?;
     if diff.is_cut {
         on.warnings.add(format!(
@@ -157,6 +153,14 @@ async fn difference(
         on.warnings.add(format!("uncommitted changes in {worktree}: {files}"));
     }
     Ok(diff.text)
+}
+
+/// What the session's branch began at: a commit, or else the default branch.
+pub(super) fn base(project: &Project, session: &Session) -> Result<String> {
+    Ok(match session.state()?.base() {
+        Some(base) => base.to_owned(),
+        None => git::default_branch(&project.main_repo)?.unwrap_or_default(),
+    })
 }
 
 /// The command that merges a finished session's branch; `None` if the session is not done.

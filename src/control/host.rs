@@ -18,7 +18,8 @@ use super::operation::{Operation, Perform as _, Replies};
 use super::watch::{self, Change, Watch};
 use super::{
     answers, archive, cost, disk, doctor, documents, enable, inbox, init, look, mail, many, merge,
-    notify, post, prompt, remove, run, settings, stop, timeline, unit, unit_files, view, wait,
+    notify, post, prompt, remove, report, run, settings, stop, timeline, unit, unit_files, view,
+    wait,
 };
 
 /// A call that a host can perform.
@@ -133,6 +134,8 @@ calls! {
     Restore: archive::Restore => archive::Restored,
     /// Read a session's overview, plan, questions, summary or diff.
     Read: documents::Read => documents::Text,
+    /// Everything that was done in a session.
+    Report: report::Report => Box<report::Story>,
     /// Merge the branches of finished sessions, and test the result.
     Merge: merge::Merge => merge::Merged,
     /// Wait until a session needs a human.

@@ -88,6 +88,7 @@ pub(crate) mod questions;
 mod queue;
 pub(crate) mod registry;
 pub mod remove;
+pub mod report;
 pub mod request;
 pub mod run;
 pub(crate) mod session;

@@ -26,6 +26,7 @@ mod notices;
 mod notify;
 mod prompt;
 mod remove;
+mod report;
 mod restore;
 mod run;
 mod send;
@@ -81,6 +82,7 @@ pub(super) enum Verb {
     Why(why::Why),
     History(history::History),
     Cost(cost::Cost),
+    Report(report::Report),
     Prompt(prompt::Prompt),
     Units(units::Units),
     Doctor(doctor::Doctor),
@@ -137,6 +139,7 @@ impl Verb {
             Self::Why(verb) => verb.exec(common).await,
             Self::History(verb) => verb.exec(common).await,
             Self::Cost(verb) => verb.exec(common).await,
+            Self::Report(verb) => verb.exec(common).await,
             Self::Prompt(verb) => verb.exec(common).await,
             Self::Units(verb) => verb.exec(common).await,
             Self::Doctor(verb) => verb.exec(common).await,

@@ -65,6 +65,7 @@ fn requests_come_through_json_as_they_were() {
             .into(),
         many::Many { sessions: many::Chosen::All, action: many::Action::Stop { now: true } }.into(),
         archive::Restore { session: session() }.into(),
+        report::Report { session: session() }.into(),
         documents::Read { session: session(), topic: Some(documents::Topic::Diff) }.into(),
         prompt::Prompt { session: session(), next: true }.into(),
         merge::Merge {

@@ -1,0 +1,135 @@
+//! The report as a page for a browser.
+
+use jiff::tz::TimeZone;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use crate::control::report::{Question, Story};
+use crate::control::timeline::Item;
+
+use super::changes::{FileChange, files};
+use super::{chart, moment, outline, prose};
+
+const STYLE: &str = include_str!("report.css");
+
+/// No scripts, and nothing from elsewhere, whatever is in the page.
+const POLICY: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
+
+pub(super) fn page(story: &Story, zone: &TimeZone) -> String {
+    let view = &story.detail.view;
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta http-equiv="Content-Security-Policy" content=(POLICY);
+                meta name="referrer" content="no-referrer";
+                title { (view.session) " · samocode" }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                header {
+                    h1 { (view.session) " " span.state { (view.state) } }
+                    p { (outline(story)) "." }
+                    @if let Some(reason) = &view.reason { p.reason { (reason) } }
+                    dl {
+                        @if let Some(branch) = &view.branch { dt { "Branch" } dd { (branch) } }
+                        @if let Some(agent) = &story.detail.agent { dt { "Agent" } dd { (agent) } }
+                        dt { "Project" } dd { (view.project) }
+                        dt { "Report of" } dd { (moment(story.at, zone)) }
+                    }
+                }
+                main {
+                    (section("Task", html! { pre.task { (story.detail.task) } }))
+                    @if let Some(text) = &story.summary { (section("Summary", prose::html(text))) }
+                    @if !story.bill.phases.is_empty() {
+                        (section("Time and cost by phase", chart::of_phases(&story.bill)))
+                    }
+                    @if !story.questions.is_empty() {
+                        (section("Questions and answers", questions(&story.questions)))
+                    }
+                    @if let Some(text) = &story.plan { (section("Plan", prose::html(text))) }
+                    @if !story.commits.is_empty() { (section("Commits", commits(story, zone))) }
+                    @if !story.history.is_empty() { (section("History", history(story, zone))) }
+                    @if let Some(diff) = &story.diff { (section("Changes", changes(&files(diff)))) }
+                }
+            }
+        }
+    };
+    page.into_string()
+}
+
+fn section(title: &str, body: Markup) -> Markup {
+    html! { section { h2 { (title) } (body) } }
+}
+
+fn questions(all: &[Question]) -> Markup {
+    html! {
+        @for question in all {
+            h3 { (question.id) }
+            (prose::html(&question.text))
+            @match &question.answer {
+                Some(answer) => p.answer { (answer) },
+                None => p.answer.open { "no answer yet" },
+            }
+        }
+    }
+}
+
+fn commits(story: &Story, zone: &TimeZone) -> Markup {
+    html! {
+        table {
+            @for commit in &story.commits {
+                tr { td.when { (moment(commit.at, zone)) } td { code { (commit.id) } } td { (commit.title) } }
+            }
+        }
+    }
+}
+
+fn history(story: &Story, zone: &TimeZone) -> Markup {
+    html! {
+        table {
+            @for item in &story.history {
+                @match item {
+                    Item::Iteration(of) => tr {
+                        td.when { (moment(of.at, zone)) }
+                        td { (of.phase) " " (of.iteration) }
+                        td { (of.summary.as_deref().unwrap_or_default()) }
+                    },
+                    Item::Event { at, text, .. } => tr.event {
+                        td.when { (moment(*at, zone)) }
+                        td {}
+                        td { (text) }
+                    },
+                }
+            }
+        }
+    }
+}
+
+fn changes(files: &[FileChange<'_>]) -> Markup {
+    html! {
+        @if files.is_empty() { p { "Nothing." } }
+        @for file in files {
+            details {
+                summary {
+                    code { (file.path) } " "
+                    span.added { "+" (file.added) } " " span.removed { "−" (file.removed) }
+                }
+                pre.diff { @for line in &file.lines { span class=(mark(line)) { (line) "\n" } } }
+            }
+        }
+    }
+}
+
+/// The class of a line of a difference.
+fn mark(line: &str) -> &'static str {
+    match line.as_bytes() {
+        [b'+', b'+', b'+', ..] | [b'-', b'-', b'-', ..] => "head",
+        [b'+', ..] => "added",
+        [b'-', ..] => "removed",
+        [b'@', b'@', ..] => "hunk",
+        _ => "same",
+    }
+}

@@ -1,0 +1,114 @@
+//! The report as Markdown.
+
+use std::fmt::Write as _;
+
+use jiff::tz::TimeZone;
+
+use crate::control::report::Story;
+use crate::control::timeline::Item;
+use crate::session::describe::harmless;
+
+use super::changes::files;
+use super::{moment, outline, price, worked};
+
+pub(super) fn page(story: &Story, zone: &TimeZone) -> String {
+    let view = &story.detail.view;
+    let mut page = Page(format!("# {}: {}\n\n{}.\n", view.session, view.state, outline(story)));
+    if let Some(reason) = &view.reason {
+        page.line(format!("\n{reason}"));
+    }
+    page.line(format!("\n- Project: {}", view.project));
+    if let Some(branch) = &view.branch {
+        page.line(format!("- Branch: {branch}"));
+    }
+    if let Some(agent) = &story.detail.agent {
+        page.line(format!("- Agent: {agent}"));
+    }
+    page.line(format!("- Report of: {}", moment(story.at, zone)));
+    page.heading("Task");
+    page.fenced("", &story.detail.task);
+    page.document("Summary", story.summary.as_deref());
+    if !story.bill.phases.is_empty() {
+        page.heading("Time and cost by phase");
+        page.line("| phase | time | cost |\n|---|---:|---:|");
+        for (phase, sum) in &story.bill.phases {
+            page.line(format!("| {phase} | {} | {} |", worked(sum), price(sum)));
+        }
+    }
+    if !story.questions.is_empty() {
+        page.heading("Questions and answers");
+        for question in &story.questions {
+            let answer = question.answer.as_deref().unwrap_or("no answer yet");
+            page.line(format!("**{}** {}\n", question.id, question.text.trim()));
+            page.line(format!("> {}\n", answer.trim().replace('\n', "\n> ")));
+        }
+    }
+    page.document("Plan", story.plan.as_deref());
+    if !story.commits.is_empty() {
+        page.heading("Commits");
+        for commit in &story.commits {
+            page.line(format!("- `{}` {}", commit.id, commit.title));
+        }
+    }
+    if !story.history.is_empty() {
+        page.heading("History");
+        for item in &story.history {
+            page.line(match item {
+                Item::Iteration(of) => {
+                    let summary = one_line(of.summary.as_deref().unwrap_or_default());
+                    let at = moment(of.at, zone);
+                    format!("- {at} **{} {}** {summary}", of.phase, of.iteration)
+                }
+                Item::Event { at, text, .. } => {
+                    format!("- {} _{}_", moment(*at, zone), one_line(text))
+                }
+            });
+        }
+    }
+    if let Some(diff) = &story.diff {
+        page.heading("Changes");
+        for file in files(diff) {
+            page.line(format!("- `{}` +{} −{}", file.path, file.added, file.removed));
+        }
+    }
+    // A terminal shows it too.
+    harmless(&page.0).into_owned()
+}
+
+/// Markdown that is being written.
+struct Page(String);
+
+impl Page {
+    fn line(&mut self, text: impl AsRef<str>) {
+        let _ = writeln!(self.0, "{}", text.as_ref());
+    }
+
+    fn heading(&mut self, title: &str) {
+        self.line(format!("\n## {title}\n"));
+    }
+
+    /// A document of the session, with its headings below ours.
+    fn document(&mut self, title: &str, text: Option<&str>) {
+        let Some(text) = text else { return };
+        self.heading(title);
+        let mut fence = false;
+        for line in text.trim().lines() {
+            fence ^= line.trim_start().starts_with("```");
+            let is_heading = !fence && line.starts_with('#');
+            self.line(if is_heading { format!("##{line}") } else { line.to_owned() });
+        }
+    }
+
+    /// Text as it is, in a fence that it cannot end.
+    fn fenced(&mut self, language: &str, text: &str) {
+        let mut fence = "```".to_owned();
+        while text.contains(&fence) {
+            fence.push('`');
+        }
+        self.line(format!("{fence}{language}\n{}\n{fence}", text.trim_end()));
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}

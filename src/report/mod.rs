@@ -1,0 +1,86 @@
+//! A session's work as one page: HTML that needs no other file, or Markdown.
+//!
+//! Agents wrote most of what is in it. In HTML all of it is escaped, what it links to is opened only
+//! by a click, and the page forbids itself scripts and everything from elsewhere.
+
+mod changes;
+mod chart;
+mod html;
+mod markdown;
+mod prose;
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::control::cost::Sum;
+use crate::control::report::Story;
+use crate::control::timeline::{Item, Iteration};
+use crate::control::words::span;
+use crate::session::dollars;
+
+/// The form of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// One self-contained page.
+    Html,
+    /// GitHub's Markdown.
+    Markdown,
+}
+
+impl Form {
+    /// The report of a session, with times in `zone`.
+    #[must_use]
+    pub fn render(self, story: &Story, zone: &TimeZone) -> String {
+        match self {
+            Self::Html => html::page(story, zone),
+            Self::Markdown => markdown::page(story, zone),
+        }
+    }
+}
+
+/// A date and a time of day.
+fn moment(at: Timestamp, zone: &TimeZone) -> String {
+    at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M").to_string()
+}
+
+/// What runs cost, and how long they took.
+fn price(sum: &Sum) -> String {
+    dollars(sum.usd, sum.certainty())
+}
+
+fn worked(sum: &Sum) -> String {
+    span(SignedDuration::from_secs(sum.seconds))
+}
+
+/// The first and the last moment that the session's history knows.
+fn period(story: &Story) -> Option<(Timestamp, Timestamp)> {
+    let at = |item: &Item| match item {
+        Item::Iteration(Iteration { at, .. }) | Item::Event { at, .. } => *at,
+    };
+    let first = match story.history.first()? {
+        // An iteration is listed when it ends.
+        Item::Iteration(first) => first.at - SignedDuration::from_secs(first.seconds),
+        event @ Item::Event { .. } => at(event),
+    };
+    Some((first, at(story.history.last()?)))
+}
+
+/// How the session came along, in a sentence: iterations, interruptions, commits, cost and time.
+fn outline(story: &Story) -> String {
+    let iterations = story.history.iter().filter(|item| matches!(item, Item::Iteration(_))).count();
+    let total = &story.bill.total;
+    let mut parts = vec![count(iterations, "iteration"), count(story.commits.len(), "commit")];
+    parts.push(format!("{} of work", worked(total)));
+    if let Some((first, last)) = period(story) {
+        parts.push(format!("{} from start to end", span(last.duration_since(first))));
+    }
+    parts.push(price(total));
+    parts.join(", ")
+}
+
+fn count(n: usize, what: &str) -> String {
+    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
+}
+
+#[cfg(test)]
+mod tests;

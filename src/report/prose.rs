@@ -1,0 +1,58 @@
+//! Markdown of an agent as HTML that can do nothing.
+
+use maud::{Markup, PreEscaped};
+use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd, html};
+
+/// Markdown as HTML: tags in it are shown as text, links go only to the web, and images are links.
+pub(super) fn html(markdown: &str) -> Markup {
+    let options =
+        Options::ENABLE_TABLES | Options::ENABLE_TASKLISTS | Options::ENABLE_STRIKETHROUGH;
+    let events = Parser::new_ext(markdown, options).map(tamed);
+    let mut page = String::new();
+    html::push_html(&mut page, events);
+    PreEscaped(page)
+}
+
+fn tamed(event: Event<'_>) -> Event<'_> {
+    match event {
+        Event::Html(text) | Event::InlineHtml(text) => Event::Text(text),
+        Event::Start(Tag::Link { link_type, dest_url, title, id })
+        | Event::Start(Tag::Image { link_type, dest_url, title, id }) => {
+            let dest_url = if is_web(&dest_url) { dest_url } else { "#".into() };
+            Event::Start(Tag::Link { link_type, dest_url, title, id })
+        }
+        Event::End(TagEnd::Image) => Event::End(TagEnd::Link),
+        other => other,
+    }
+}
+
+fn is_web(url: &str) -> bool {
+    let url = url.to_ascii_lowercase();
+    url.starts_with("https://") || url.starts_with("http://")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_agents_markdown_can_do_nothing() {
+        for text in [
+            "<script>alert(1)</script>",
+            "a <img src=x onerror=alert(1)> b",
+            "[x](javascript:alert(1))",
+            "[x](  JaVaScRiPt:alert(1))",
+            "![x](data:text/html,<script>)",
+            "<javascript:alert(1)>",
+            "[x]: javascript:alert(1)\n\n[x]",
+            "```\" onclick=\"alert(1)\n</pre><script>\n```",
+        ] {
+            let page = html(text).into_string();
+            assert!(!page.contains("<script") && !page.contains("<img"), "{page}");
+            assert!(!page.contains("href=\"j") && !page.contains("href=\"d"), "{page}");
+            assert!(!page.contains("\" onclick"), "{page}");
+        }
+        let page = html("- [x] a [b](https://example.org/?q=1&w=2)\n").into_string();
+        assert!(page.contains("checkbox") && page.contains("https://example.org/?q=1&amp;w=2"));
+    }
+}

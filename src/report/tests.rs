@@ -1,0 +1,74 @@
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::Form;
+use crate::control::report::Story;
+
+const HOSTILE: &str = "</pre><script>alert('x')</script>\u{1b}[2J";
+
+/// A story as another host would send it.
+fn story() -> Story {
+    let at = Timestamp::from_second(1_764_000_000).unwrap();
+    let later = Timestamp::from_second(1_764_009_000).unwrap();
+    let sum = |usd, seconds| {
+        serde_json::json!({
+            "usd": usd, "tokens": { "input": 10, "output": 20 }, "runs": 1, "unknown": 0, "seconds": seconds,
+        })
+    };
+    serde_json::from_value(serde_json::json!({
+        "at": later,
+        "detail": {
+            "view": {
+                "session": "jwt", "instance": "jwt", "project": "/home/dev/shop", "folder": "/home/dev/s",
+                "branch": "jwt", "state": "done", "phase": "done", "iteration": 1, "total_iterations": 2,
+                "cost_usd": 1.5, "tokens": { "input": 10, "output": 20 },
+            },
+            "task": format!("JWT login {HOSTILE}"), "agent": "claude", "questions": [],
+        },
+        "history": [
+            { "type": "iteration", "at": at, "total": 1, "phase": "planning", "iteration": 1,
+              "status": "continue", "step": { "next": "stay" }, "summary": HOSTILE, "seconds": 600, "runs": 1 },
+            { "type": "event", "at": later, "kind": "approved", "text": "approved by the human" },
+        ],
+        "bill": { "session": "jwt", "total": sum(1.5, 900), "phases": { "planning": sum(0.5, 600), "testing": sum(1.0, 300) } },
+        "questions": [
+            { "id": "Q1", "text": format!("Where? {HOSTILE}"), "answer": "In a cookie" },
+            { "id": "Q2", "text": "How long?", "answer": null },
+        ],
+        "plan": format!("# Plan\n\n1. Read\n\n{HOSTILE}\n\n```\n# not a heading\n```"),
+        "summary": "## Done\n\nLogin **works**.",
+        "commits": [{ "id": "1a2b3c4", "title": format!("Add login {HOSTILE}"), "at": at }],
+        "diff": "diff --git a/a.rs b/a.rs\n--- a/a.rs\n+++ b/a.rs\n@@ -0,0 +1 @@\n+</pre><script>x</script>\n",
+    }))
+    .unwrap()
+}
+
+#[test]
+fn a_page_has_everything_and_lets_nothing_run() {
+    let page = Form::Html.render(&story(), &TimeZone::UTC);
+    assert!(!page.contains("<script"), "{page}");
+    assert!(page.contains("default-src 'none'"));
+    for part in [
+        "<h1>jwt",
+        "1 iteration, 1 commit, 15 min of work",
+        "$1.50",
+        "JWT login",
+        "<strong>works</strong>",
+        "<svg",
+        "In a cookie",
+        "no answer yet",
+        "1a2b3c4",
+        "approved by the human",
+        "a.rs",
+        "+1",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+}
+
+#[test]
+fn the_same_as_markdown_is_safe_on_a_terminal() {
+    let page = Form::Markdown.render(&story(), &TimeZone::UTC);
+    assert!(!page.contains('\u{1b}'), "{page}");
+    insta::assert_snapshot!(page);
+}
