@@ -83,7 +83,7 @@ pub struct Tool {
 pub struct Denied {
     /// The call, as in [`Tool::summary`].
     pub call: String,
-    /// The reason, as the agent was told. One line.
+    /// The reason, as the agent received it. One line.
     #[serde(default)]
     pub why: String,
 }

@@ -138,7 +138,7 @@ impl ConfigFile {
     }
 }
 
-/// Whether a word can be a key: a letter or `_`, then letters, digits and `_`.
+/// Whether a text can be a key: a letter or `_`, then letters, digits and `_`.
 #[must_use]
 pub fn is_key(word: &str) -> bool {
     !word.is_empty()

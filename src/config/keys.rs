@@ -87,7 +87,7 @@ impl Kind {
 pub struct Key {
     /// Its name in files and in the environment.
     pub name: &'static str,
-    /// The default, as it would be written; or a word for having none.
+    /// The default, as it would be written; or `none` and the like.
     pub default: &'static str,
     /// The kind of value that a key takes.
     pub kind: Kind,

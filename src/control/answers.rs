@@ -7,7 +7,7 @@ use crate::session::WaitsFor;
 use crate::session::hook::Hook;
 use crate::session::mail::Kind;
 use crate::session::qa::{Answer as Given, Qa};
-use crate::session::state::Word;
+use crate::session::state::StateName;
 
 use super::error::{Error, Result};
 use super::host::{Operation, Perform};
@@ -32,7 +32,7 @@ pub struct Asked {
     /// Its instance.
     pub instance: String,
     /// Its state.
-    pub state: Word,
+    pub state: StateName,
     /// Whether it is waiting for answers: it resumes when it gets them.
     pub waiting: bool,
     /// How many answers are missing in `_qa.md`, including any outside the questions.

@@ -198,7 +198,7 @@ mod tests {
         for entry in [
             at(0, started(Phase::Testing)),
             at(60, ended.clone()),
-            // The same end told again is of no run.
+            // An end that is recorded twice belongs to no run.
             at(61, ended.clone()),
             at(100, started(Phase::Testing)),
             at(130, Event::RunLost(event::RunLost { run: "r".into(), tokens: Usage::default() })),

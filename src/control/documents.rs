@@ -11,7 +11,7 @@ use crate::config::Project;
 use crate::git;
 use crate::service::quoted;
 use crate::session::hook::Hook;
-use crate::session::state::Word;
+use crate::session::state::StateName;
 use crate::session::store::{self, Document};
 
 use super::error::{Class, Error, Result};
@@ -162,10 +162,10 @@ async fn difference(
 /// The command that merges a finished session's branch; `None` if the session is not done.
 pub(super) fn merge_command(
     project: &Project,
-    state: Word,
+    state: StateName,
     branch: Option<&str>,
 ) -> Option<String> {
-    let branch = branch.filter(|_| state == Word::Done)?;
+    let branch = branch.filter(|_| state == StateName::Done)?;
     let branch = shlex::try_quote(branch).ok()?;
     Some(format!("git -C {} merge {branch}", quoted(&project.main_repo)))
 }

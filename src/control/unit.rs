@@ -9,7 +9,7 @@ use crate::config::Flags;
 use crate::service::retire;
 use crate::session::event;
 use crate::session::journal::{End, Event};
-use crate::session::state::Word;
+use crate::session::state::StateName;
 use crate::session::store::read_journal;
 
 use super::context::manager;
@@ -91,7 +91,7 @@ impl Perform for Start {
         check_agent(context, &unit.settings, &unit.env, session)?;
         let became = resume_despite_stop(session, &Work::default())?;
         if became == Became::Running
-            && matches!(session.hook()?.state, Word::Paused | Word::Limited)
+            && matches!(session.hook()?.state, StateName::Paused | StateName::Limited)
         {
             // Its worker is sleeping and holds the journal.
             let stopped = manager.stop(&session.instance, on.progress).await;
@@ -105,7 +105,7 @@ impl Perform for Start {
         Ok(Started {
             session: session.name.clone(),
             instance: session.instance.clone(),
-            waits: Waits::of(on.caller, session)?.filter(|waits| waits.state == Word::Waiting),
+            waits: Waits::of(on.caller, session)?.filter(|waits| waits.state == StateName::Waiting),
         })
     }
 }

@@ -12,7 +12,7 @@ use crate::service::{self, Active, UnitStatus};
 use crate::session::hook::Hook;
 use crate::session::mail::{Kind, Message};
 use crate::session::phase::Phase;
-use crate::session::state::Word;
+use crate::session::state::StateName;
 use crate::session::store::{Document, OutageNotes};
 use crate::session::{self, Cause, Certainty, WaitsFor};
 
@@ -41,7 +41,7 @@ pub struct View {
     #[serde(default)]
     pub elsewhere: Option<String>,
     /// Its state, corrected by what the service manager knows.
-    pub state: Word,
+    pub state: StateName,
     /// Its current phase.
     pub phase: Phase,
     /// The number of the iteration in this phase, from 1.
@@ -137,20 +137,20 @@ impl View {
             hook.pause(outage.reason, outage.since);
         }
         let state = state(&hook, unit, || session.is_worked_on());
-        let idle = hook.state == Word::Running && state != Word::Running;
-        let reason = if state == Word::Failed {
+        let idle = hook.state == StateName::Running && state != StateName::Running;
+        let reason = if state == StateName::Failed {
             let gave_up = || "its worker kept dying soon after it was started".to_owned();
-            session.obstacle().or_else(|| (hook.state == Word::Failed).then(gave_up))
-        } else if idle && state == Word::Stopped {
+            session.obstacle().or_else(|| (hook.state == StateName::Failed).then(gave_up))
+        } else if idle && state == StateName::Stopped {
             Some(caller.command(&not_running(caller, session)))
-        } else if state == Word::Running && is_to_stop(session) {
+        } else if state == StateName::Running && is_to_stop(session) {
             Some("it stops at the end of its iteration".to_owned())
         } else {
             hook.reason.clone()
         };
         let live = hook.run.as_ref().map(|run| run.tokens).unwrap_or_default();
         let tokens = hook.tokens.plus(live);
-        let running = hook.run.as_ref().filter(|_| state == Word::Running);
+        let running = hook.run.as_ref().filter(|_| state == StateName::Running);
         Ok(Self {
             session: session.name.clone(),
             instance: session.instance.clone(),
@@ -166,9 +166,9 @@ impl View {
             doing: running.and_then(|run| run.doing.clone()),
             last_progress: hook.last_progress,
             since: Some(hook.since).filter(|since| *since != Timestamp::UNIX_EPOCH),
-            until: hook.until.filter(|_| state != Word::Stopped),
+            until: hook.until.filter(|_| state != StateName::Stopped),
             reason,
-            cause: hook.cause.clone().filter(|_| state == Word::Paused),
+            cause: hook.cause.clone().filter(|_| state == StateName::Paused),
             summary: hook.summary.clone(),
             needs: needs(&hook, session, state)
                 .map(|needs| Needs { command: caller.command(&needs.command), ..needs }),
@@ -241,13 +241,13 @@ fn is_to_stop(session: &Session) -> bool {
 
 /// The state in the hook, corrected by the service manager and the lock: a hook cannot show that its
 /// worker has died.
-fn state(hook: &Hook, unit: Option<&UnitStatus>, is_worked_on: impl Fn() -> bool) -> Word {
+fn state(hook: &Hook, unit: Option<&UnitStatus>, is_worked_on: impl Fn() -> bool) -> StateName {
     match (hook.state, unit.map(|unit| &unit.active)) {
-        (Word::Done | Word::Stopped, _) => hook.state,
-        (_, Some(Active::Failed)) => Word::Failed,
-        (Word::Running | Word::Limited | Word::Paused, active) => {
+        (StateName::Done | StateName::Stopped, _) => hook.state,
+        (_, Some(Active::Failed)) => StateName::Failed,
+        (StateName::Running | StateName::Limited | StateName::Paused, active) => {
             let is_up = active.is_some_and(Active::is_up);
-            if is_up || is_worked_on() { hook.state } else { Word::Stopped }
+            if is_up || is_worked_on() { hook.state } else { StateName::Stopped }
         }
         (state, _) => state,
     }
@@ -259,18 +259,18 @@ fn open_questions(hook: &Hook, session: &Session) -> Option<usize> {
     asked.filter(|qa| !qa.questions().is_empty()).map(|qa| qa.waiting()).or(hook.questions)
 }
 
-fn needs(hook: &Hook, of: &Session, state: Word) -> Option<Needs> {
+fn needs(hook: &Hook, of: &Session, state: StateName) -> Option<Needs> {
     let (waits_for, command) = match state {
-        Word::Waiting => {
+        StateName::Waiting => {
             let waits_for = hook.waits_for.clone().unwrap_or(WaitsFor::HumanAction);
             let command = waits_for.answer_command(&of.instance);
             (waits_for, command)
         }
-        Word::Blocked => {
+        StateName::Blocked => {
             let needs = hook.needs.as_ref().unwrap_or(&session::Needs::HumanDecision);
             (needs.as_str().into(), format!("samocode send {} \"…\"", of.instance))
         }
-        Word::Failed => (
+        StateName::Failed => (
             session::Needs::Investigation.as_str().into(),
             format!("samocode logs {}", of.instance),
         ),

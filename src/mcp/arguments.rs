@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::control::documents::Topic;
 use crate::session::mail::Kind;
-use crate::session::state::Word;
+use crate::session::state::StateName;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -42,7 +42,7 @@ pub(super) struct Wait {
     /// The states to wait for; if absent, those a session does not leave on its own
     #[serde(default)]
     #[schemars(schema_with = "states")]
-    pub(super) until: Vec<Word>,
+    pub(super) until: Vec<StateName>,
     /// The longest to wait, at most and by default 45
     pub(super) timeout_s: Option<u64>,
     /// From the last result: states that it reported do not end this wait again
@@ -202,7 +202,7 @@ impl From<Document> for Topic {
 
 /// The states by name, for clients that check arguments themselves.
 fn states(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    let names = Word::ALL.map(Word::as_str);
+    let names = StateName::ALL.map(StateName::as_str);
     let described = "The states to wait for; if absent, those a session does not leave on its own";
     let items = json!({"type": "string", "enum": names});
     schemars::json_schema!({"type": "array", "description": described, "items": items})

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Notice, NotifyError};
 
-/// After this time nobody wants to hear of it any more.
+/// A notice older than this is no longer of use and is dropped.
 const TOO_OLD: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// The most files; the oldest are dropped first.
@@ -104,13 +104,13 @@ impl UnsentFolder {
         all
     }
 
-    /// Whether nothing at all is in the folder.
+    /// Whether the folder is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         fs::read_dir(&self.0).map_or(true, |mut entries| entries.next().is_none())
     }
 
-    /// Removes those that nobody wants to hear of any more, and what is not a notice.
+    /// Removes notices that are too old to be of use, and files that are not notices.
     pub fn drop_old(&self) {
         let now = Timestamp::now();
         for path in self.paths() {
@@ -202,7 +202,7 @@ pub(super) struct Claim {
 }
 
 impl Claim {
-    /// It has arrived, or nobody wants it any more.
+    /// Forgets the notice: it was delivered, or is no longer wanted.
     pub(super) fn done(self) {
         if is_at(&self.lock, &self.path)
             && let Err(error) = fs::remove_file(&self.path)

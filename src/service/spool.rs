@@ -4,7 +4,7 @@
 //! wake/jwt-login              start samocode@jwt-login.service
 //! wake/disable@jwt-login      no longer start it at boot
 //! wake/stop-target@login      stop samocode-convoy@login.target
-//! wake/jwt-login:1000         the same as the first, where another user's token is in the way
+//! wake/jwt-login:1000         the same as the first, where another user's token has that name
 //! ```
 //!
 //! A sender first renames the mail into `_inbox/` and then leaves the token. The waker first moves

@@ -96,7 +96,7 @@ words! {
         Enabled = "enabled",
         /// It starts only on request.
         Disabled = "disabled",
-        /// It cannot be started at all.
+        /// It cannot be started.
         Masked = "masked",
         /// The manager knows no such unit.
         #[default]

@@ -14,7 +14,8 @@ pub struct Elsewhere {
     /// The commit that HEAD is at, in short; absent before the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
-    /// How many of HEAD's commits the session's branch lacks; absent if that branch is gone.
+    /// How many of HEAD's commits the session's branch lacks; absent if that branch no longer
+    /// exists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lacking: Option<usize>,
     /// The ref that keeps commits which no branch has.

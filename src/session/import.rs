@@ -27,7 +27,7 @@ pub struct Files<'a> {
 /// Derives a session's state from its files.
 ///
 /// The predecessor took answers in `_qa.md` and `Blocked: no` as the human's word, so they open the
-/// gate of a session it left. Of a session that lost its journal nobody knows what the human has
+/// gate of a session it left. For a session that lost its journal it is unknown what the human has
 /// said since it waited, so it waits again.
 ///
 /// # Errors

@@ -8,7 +8,7 @@ use super::vocabulary::{Cause, Needs, WaitsFor};
 /// A session's state in one word, shared by `status --json`, hook and status line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Word {
+pub enum StateName {
     /// Requested, but nothing has run yet.
     New,
     /// An agent is at work, or is about to start.
@@ -31,7 +31,7 @@ pub enum Word {
     Failed,
 }
 
-impl Word {
+impl StateName {
     /// Every state.
     pub const ALL: [Self; 10] = [
         Self::New,
@@ -64,7 +64,7 @@ impl Word {
     }
 }
 
-impl std::fmt::Display for Word {
+impl std::fmt::Display for StateName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.pad(self.as_str())
     }

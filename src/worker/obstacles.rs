@@ -1,4 +1,4 @@
-//! What is in the way of the next run, of the things that a look at machine and budgets tells. The
+//! Obstacles to the next run that can be seen by checking machine and budgets. The
 //! look is the worker's; what it means is decided here, without effects.
 
 use std::path::PathBuf;
@@ -35,7 +35,7 @@ pub(super) struct Space {
     pub(super) no_temporary_files: Option<String>,
 }
 
-/// What is in the way.
+/// A reason not to start the next run.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Obstacle {
     /// As many sessions run as may run at once.

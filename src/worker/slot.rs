@@ -3,8 +3,8 @@
 //!
 //! Sessions that wait for one have a file in `waiting/`, named after their turn, and locked too. A
 //! session takes a free slot only if no more sessions are before it than slots are free. So exactly
-//! the first ones start, whoever looks first. Nobody passes a slot on: all who wait hear the
-//! holder's file being closed, by itself or by the kernel.
+//! the first ones start, in whatever order they look. No process passes a slot on: all that wait
+//! see the holder's file being closed, by itself or by the kernel.
 //!
 //! ```text
 //! $XDG_STATE_HOME/samocode/slots/1.lock … N.lock
@@ -156,7 +156,7 @@ impl Drop for Waiting {
     }
 }
 
-/// How many wait before this turn. Forgets those that nobody waits for any more.
+/// How many wait before this turn. Forgets those whose process no longer waits.
 fn before(folder: &Path, turn: &str, is_patient: bool) -> Result<usize, StoreError> {
     let folder = folder.join("waiting");
     let entries = fs::read_dir(&folder).map_err(|source| failed("read", &folder, source))?;

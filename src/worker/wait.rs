@@ -69,8 +69,8 @@ impl Worker<'_> {
         }
     }
 
-    /// Takes a slot if one is free and nobody is before it. The session keeps it until it exits or
-    /// is held up.
+    /// Takes a slot if one is free and no other session comes first. The session keeps it until it
+    /// exits or is held up.
     pub(super) fn take_slot(&mut self) -> Result<(), StoreError> {
         if self.slot.is_none() {
             let waiting = self.waiting.as_ref();
@@ -146,7 +146,7 @@ impl Worker<'_> {
 }
 
 /// Whether the clock was set back since a wait `began`. `took` comes from a monotonic clock, which
-/// nobody can set and which stops while the host sleeps.
+/// cannot be set and which stops while the host sleeps.
 fn is_now_earlier(began: Timestamp, took: Duration, now: Timestamp) -> bool {
     SignedDuration::try_from(took)
         .ok()

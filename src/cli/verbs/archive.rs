@@ -49,19 +49,19 @@ impl Archive {
         if self.json {
             output::json(&all)?;
         } else {
-            tell(&all);
+            report(&all);
         }
         Ok(if all.left.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }
 
-fn tell(all: &Archived) {
+fn report(all: &Archived) {
     if all.archived.is_empty() && all.left.is_empty() {
-        say!("No session has been done for that long.");
+        outln!("No session has been done for that long.");
     }
-    all.archived.iter().for_each(|removed| remove::tell(removed, "archived"));
+    all.archived.iter().for_each(|removed| remove::report(removed, "archived"));
     for left in &all.left {
         let name = output::painted(output::BOLD, &left.session);
-        say!("{name} was not archived: {}", left.error.in_one_line());
+        outln!("{name} was not archived: {}", left.error.in_one_line());
     }
 }

@@ -8,7 +8,7 @@ use tracing::Level;
 use crate::platform::memory;
 use crate::service::{self, Spool, wake};
 use crate::session::Hint as _;
-use crate::session::state::Word;
+use crate::session::state::StateName;
 use crate::session::store::Folder;
 
 use super::{Common, log, output};
@@ -28,7 +28,7 @@ impl Wake {
         let is_stopped = |instance: &str| match registry.recorded(instance) {
             Ok(Some(recorded)) => Folder::new(recorded.folder)
                 .read_hook()
-                .is_some_and(|hook| hook.state == Word::Stopped),
+                .is_some_and(|hook| hook.state == StateName::Stopped),
             // The token outlived its session, and the unit would only fail.
             Ok(None) => true,
             Err(_) => false,

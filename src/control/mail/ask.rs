@@ -12,7 +12,7 @@ use crate::control::post::{self, Sent};
 use crate::control::request::message;
 use crate::control::target::Target;
 use crate::session::mail::{Kind, Message};
-use crate::session::state::Word;
+use crate::session::state::StateName;
 use crate::session::store::{self, Folder};
 
 use super::allowed::{self, check_writer};
@@ -55,7 +55,10 @@ impl Perform for Ask {
                 .hint(format!("samocode ask {instance} \"…\"")));
         }
         let state = session.hook()?.state;
-        if matches!(state, Word::Done | Word::Stopped | Word::Failed | Word::Paused) {
+        if matches!(
+            state,
+            StateName::Done | StateName::Stopped | StateName::Failed | StateName::Paused
+        ) {
             return Err(Error::refused(format!("{name} is {state} and would not answer"))
                 .hint(format!("leave it a message instead: samocode send {instance} \"…\"")));
         }

@@ -13,7 +13,7 @@ use crate::git::merge::{
 };
 use crate::git::{self, quoted};
 use crate::session::names::nearest;
-use crate::session::state::Word;
+use crate::session::state::StateName;
 
 use super::record::Member;
 
@@ -155,12 +155,12 @@ async fn member(
     let Session { name, instance, .. } = session;
     let refused = |what: String| Error::refused(format!("cannot merge {name}: {what}"));
     let hook = session.hook()?;
-    let is_busy = matches!(hook.state, Word::New | Word::Running | Word::Queued);
+    let is_busy = matches!(hook.state, StateName::New | StateName::Running | StateName::Queued);
     if session.is_worked_on() || (is_busy && !unfinished) {
         return Err(refused("it is still running".to_owned())
             .hint(format!("wait for it with: samocode wait {instance} --for done")));
     }
-    if hook.state != Word::Done && !unfinished {
+    if hook.state != StateName::Done && !unfinished {
         return Err(refused(format!("it is {}, not done", hook.state))
             .hint("to merge the commits it has so far, add --unfinished"));
     }
