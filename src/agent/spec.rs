@@ -4,8 +4,8 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::doctor::{Exam, Finding};
 use super::event::{Decoder, Usage};
+use super::exam::{Exam, Finding};
 use super::outcome::{Facts, Outcome, judge};
 use super::{Agent, AgentError, Environment, Launch, Task};
 use crate::config::{AgentManifest, AgentName, Settings};

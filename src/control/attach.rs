@@ -26,8 +26,8 @@ use crate::worker::port_base;
 
 use super::context::{Answer, Caller, Context, Warnings};
 use super::error::{Attempt as _, Class, Error, Result};
-use super::host::{Operation, Perform as _};
 use super::install::UnitFiles;
+use super::operation::{Operation, Perform as _};
 use super::request::{deliver_last, message};
 use super::session::Session;
 use super::stop::{Stop, StopEnd};

@@ -7,8 +7,8 @@ use crate::session::mail::Message;
 
 use super::context::Context;
 use super::error::{Error, Result};
-use super::host::{Operation, Perform};
 use super::mail::human_folder;
+use super::operation::{Operation, Perform};
 
 /// Asks for the messages sent to a session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

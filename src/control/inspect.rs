@@ -19,7 +19,7 @@ use crate::session::store;
 
 use super::context::{Context, Warnings, is_outside};
 use super::error::Result;
-use super::host::{Operation, Perform};
+use super::operation::{Operation, Perform};
 use super::registry;
 use super::session::Session;
 use super::target::Target;

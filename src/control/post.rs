@@ -13,8 +13,8 @@ use crate::session::state::StateName;
 
 use super::context::Context;
 use super::error::{Error, Result};
-use super::host::{Operation, Perform};
 use super::mail::check_writer;
+use super::operation::{Operation, Perform};
 use super::pending::Wait;
 use super::questions;
 use super::request::{deliver_last, deliver_once, message, vouch};

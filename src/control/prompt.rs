@@ -18,8 +18,8 @@ use crate::worker::task::RunPrompt;
 
 use super::context::Context;
 use super::error::{Class, Error, Result};
-use super::host::{Operation, Perform};
 use super::install::UnitFiles;
+use super::operation::{Operation, Perform};
 use super::session::Session;
 use super::target::Target;
 

@@ -14,7 +14,7 @@ use crate::session::store::{Lock, LockError, crash_point, make_folder};
 
 use super::context::Context;
 use super::error::{Attempt as _, Error, Result};
-use super::host::{Operation, Perform};
+use super::operation::{Operation, Perform};
 use super::privilege::Raised;
 use super::request;
 use super::session::Session;

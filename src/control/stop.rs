@@ -13,7 +13,7 @@ use crate::session::store::{crash_point, read_journal};
 use super::context::manager;
 use super::error::{Error, Result};
 use super::folders::FolderWatch;
-use super::host::{Operation, Perform};
+use super::operation::{Operation, Perform};
 use super::privilege::Raised;
 use super::request;
 use super::session::Session;

@@ -12,7 +12,7 @@ use crate::session::signal::Status;
 use crate::session::store::read_journal;
 
 use super::error::Result;
-use super::host::{Operation, Perform};
+use super::operation::{Operation, Perform};
 use super::session::Session;
 
 /// Asks for a session's history.

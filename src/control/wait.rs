@@ -17,7 +17,7 @@ use super::bus::Bus;
 use super::context::Context;
 use super::error::{Class, Error, Result};
 use super::folders::FolderWatch;
-use super::host::{Operation, Perform};
+use super::operation::{Operation, Perform};
 use super::session::Session;
 use super::target::Target;
 use super::view::View;

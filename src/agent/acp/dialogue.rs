@@ -5,12 +5,12 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::wire::{self, Message, PermissionOption};
+use crate::agent::Task;
 use crate::agent::command_words::first_words;
 use crate::agent::event::{
     Decoder, Denied, Event, Finished, MAX_TEXT, Tool, Usage, cut, fingerprint, one_line,
 };
 use crate::agent::unknown::{NOT_JSON, Unknown};
-use crate::agent::{Task, command};
 
 /// The dialogue, and what of the task it needs.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ impl Dialogue {
         Self {
             cwd: cwd.to_string_lossy().into_owned(),
             resumes: if task.resume { task.conversation.clone() } else { String::new() },
-            prompts: (task.prompt.clone(), command::whole_prompt(task)),
+            prompts: (task.prompt.clone(), task.whole_prompt()),
             session: String::new(),
             text: String::new(),
             has_acted: false,

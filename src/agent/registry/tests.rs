@@ -6,8 +6,9 @@ use std::path::PathBuf;
 
 use super::testing::{PLANNED, agent_of, settings};
 use super::*;
-use crate::agent::doctor::{About, Exam, Finding, Status, examine};
+use crate::agent::doctor::examine;
 use crate::agent::environment::{recorded, secrets_in_shell};
+use crate::agent::exam::{About, Exam, Finding, Status};
 use crate::agent::outcome::{Facts, ProcessExit, Reported};
 use crate::agent::run::{GRACE, Run, Setting, Step, TERM_GRACE};
 use crate::agent::spec::{Capabilities, ConversationId};
@@ -344,7 +345,6 @@ async fn doctor_finds_its_program_its_credentials_and_what_its_spec_adds() {
     let look = async |env: &Env| {
         let file = EnvFile::default();
         let exam = Exam {
-            registry: &TOYS,
             env,
             units: &Env::default(),
             dirs: &dirs,
@@ -354,7 +354,7 @@ async fn doctor_finds_its_program_its_credentials_and_what_its_spec_adds() {
             repository: None,
             samocode: Path::new("/bin/samocode"),
         };
-        let findings = examine(&exam).await;
+        let findings = examine(&TOYS, &exam).await;
         findings.into_iter().map(|found| (found.status, found.what)).collect::<Vec<_>>()
     };
     let shell = Env::from_iter([("PATH", "/usr/bin:/bin"), ("TOY_KEY", "t")]);

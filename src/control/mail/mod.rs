@@ -15,7 +15,7 @@ use crate::session::mail::Kind;
 
 use super::context::Context;
 use super::error::{Error, Result};
-use super::host::{Operation, Perform};
+use super::operation::{Operation, Perform};
 use super::post::{self, Sent, check_words};
 use super::request::message;
 use super::target::Target;

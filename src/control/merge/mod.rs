@@ -29,7 +29,7 @@ use crate::session::store::crash_point;
 
 use super::context::Context;
 use super::error::{Error, Result};
-use super::host::{Operation, Perform};
+use super::operation::{Operation, Perform};
 use super::session::Session;
 use super::target;
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::control::enable::Enable;
 use crate::control::error::{Error, Result};
-use crate::control::host::{Operation, Perform as _};
+use crate::control::operation::{Operation, Perform as _};
 use crate::control::request::Work;
 use crate::control::session::Session;
 use crate::git;
