@@ -6,7 +6,7 @@ use super::registry::Registry;
 use super::unseen::Unseen;
 use super::{Agent, AgentError, Environment, spec};
 use crate::config::secret::is_secret;
-use crate::config::{AgentName, AgentManifest, EnvFile};
+use crate::config::{AgentManifest, AgentName, EnvFile};
 use crate::session::{Hint as _, Phase};
 
 /// An agent that cannot be used.

@@ -76,7 +76,7 @@ fn goes_to(vocabulary: &Vocabulary, agent: &AgentManifest, name: &str, value: &s
 /// The facts about a run that its agent's environment holds.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RunIds {
-    /// The session's name.
+    /// The session's name, as in `SAMOCODE_SESSION`.
     pub session: String,
     /// Its folder of plain files.
     pub session_dir: PathBuf,

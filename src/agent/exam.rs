@@ -11,7 +11,7 @@ pub struct Exam<'a> {
     pub env: &'a Env,
     /// What the service manager passes to every unit.
     pub units: &'a Env,
-    /// The user's folders.
+    /// The folders of the user whose agents are checked.
     pub dirs: &'a Dirs,
     /// The user's credentials file.
     pub file: &'a EnvFile,
@@ -21,7 +21,7 @@ pub struct Exam<'a> {
     pub is_root: bool,
     /// The repository that sessions work on, if there is a project.
     pub repository: Option<&'a Path>,
-    /// samocode's own program.
+    /// samocode's own program, which the built-in agent runs.
     pub samocode: &'a Path,
 }
 
@@ -41,9 +41,9 @@ pub struct Finding {
 /// The subject of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum About {
-    /// An agent's program.
+    /// Whether an agent's program is found, starts, and has a known version.
     Program,
-    /// An agent's credentials.
+    /// Whether units see credentials for an agent.
     Credentials,
 }
 

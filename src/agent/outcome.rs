@@ -207,7 +207,7 @@ pub enum Outcome {
     OutOfMemory,
     /// It was ended by a signal that did not come from the worker.
     Killed {
-        /// The signal's number.
+        /// The number of the signal that ended it, as in signal(7).
         signal: i32,
     },
     /// The worker ended it: it exceeded its time limit.
@@ -227,10 +227,10 @@ pub enum Outcome {
     },
     /// The program failed before it started to work.
     WouldNotStart {
-        /// Its error message.
+        /// The error message of the agent or of its provider.
         why: String,
     },
-    /// Any other failure.
+    /// A failure of none of the other kinds; counts, and is retried in the same conversation.
     Failed {
         /// The reason, as text.
         why: String,

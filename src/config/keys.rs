@@ -25,7 +25,7 @@ pub enum Kind {
     Timeout,
     /// The name of an agent, with a command line for some.
     Agent,
-    /// Dollars, or `none`.
+    /// An amount in US dollars above 0, or `none`.
     Money,
     /// A number of tokens, or `none`.
     Tokens,
@@ -43,7 +43,7 @@ pub enum Kind {
     MaxRunning,
     /// Which sleep to prevent while an iteration runs: `none` or `idle`.
     Inhibit,
-    /// `yes` or `no`.
+    /// A switch: `yes` or `no`.
     YesNo,
 }
 

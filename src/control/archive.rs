@@ -47,9 +47,9 @@ pub struct Archived {
 /// A session that could not be archived.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Left {
-    /// Its name.
+    /// The session's name, without date and project.
     pub session: String,
-    /// Why not.
+    /// Why it was not archived; nothing of it was changed.
     pub error: Error,
 }
 
@@ -64,13 +64,13 @@ pub struct Restore {
 /// A session that was brought back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Restored {
-    /// Its name.
+    /// The session's name, without date and project.
     pub session: String,
-    /// Its instance.
+    /// The instance of its unit, which every verb takes as a name.
     pub instance: String,
-    /// Its folder.
+    /// The session's folder, absolute.
     pub folder: PathBuf,
-    /// Its state.
+    /// The session's state when the call was made.
     pub state: StateName,
     /// Its worktree, if that could be made again.
     pub worktree: Option<PathBuf>,

@@ -46,13 +46,13 @@ pub struct Attach {
 /// The agent's interactive program, ready to start.
 #[derive(Debug)]
 pub struct Interactive {
-    /// The program.
+    /// The agent's program, by its absolute path.
     pub program: PathBuf,
-    /// Its arguments.
+    /// The arguments that resume the conversation interactively.
     pub args: Vec<OsString>,
-    /// Its whole environment.
+    /// Its complete environment; nothing is inherited.
     pub environment: Vec<(OsString, OsString)>,
-    /// Where it works.
+    /// Its working folder: the session's worktree.
     pub folder: PathBuf,
 }
 
@@ -70,7 +70,7 @@ pub struct Attachment {
     _temporary: tempfile::TempDir,
     /// The program to start.
     pub interactive: Interactive,
-    /// The session's name.
+    /// The session's name, without date and project.
     pub name: String,
 }
 
@@ -85,7 +85,7 @@ struct Place {
 /// A conversation that was handed back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Left {
-    /// The session's instance.
+    /// The instance of the session's unit, which every verb takes as a name.
     pub instance: String,
     /// What happened meanwhile, as the agent's next prompt describes it.
     pub note: String,

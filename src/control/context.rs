@@ -98,7 +98,7 @@ impl Warnings {
 pub struct Answer<T> {
     /// The reply, or the reason the call failed.
     pub result: Result<T>,
-    /// One sentence each.
+    /// What the caller should show a person, one sentence each.
     pub warnings: Vec<String>,
 }
 

@@ -36,7 +36,7 @@ pub struct Costs {
 /// The cost of one session.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Bill {
-    /// Its name.
+    /// The session's name, without date and project.
     pub session: String,
     /// The sum over all phases.
     pub total: Sum,
@@ -66,11 +66,11 @@ impl Perform for Cost {
 /// The total cost of a number of runs.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Sum {
-    /// US dollars.
+    /// Cost in US dollars, of the runs whose price is known.
     pub usd: f64,
-    /// Tokens.
+    /// Tokens of these runs, by kind.
     pub tokens: Usage,
-    /// How many runs.
+    /// How many runs the sum is of.
     pub runs: u32,
     /// Runs whose cost is unknown: they were interrupted, or have not ended.
     pub unknown: u32,

@@ -25,11 +25,11 @@ use super::target::Target;
 pub enum Topic {
     /// The task, where the session stands, and its flow log.
     Overview,
-    /// The newest plan.
+    /// The newest `*-plan-*.md` of the session.
     Plan,
     /// The questions, with their answers.
     Questions,
-    /// The newest summary.
+    /// The newest `*-summary-*.md`, which a finished session leaves.
     Summary,
     /// The changes on its branch.
     Diff,
@@ -60,7 +60,7 @@ pub struct Read {
 /// A document that was read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Text {
-    /// The session's name.
+    /// The session's name, without date and project.
     pub session: String,
     /// Which document it is.
     pub topic: Topic,

@@ -72,13 +72,13 @@ impl Overrides {
 /// A session that was enabled.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Enabled {
-    /// The session's name.
+    /// The session's name, without date and project.
     pub session: String,
-    /// Its instance.
+    /// The instance of its unit, which every verb takes as a name.
     pub instance: String,
     /// The full name of its unit.
     pub unit: String,
-    /// Its folder.
+    /// The session's folder, absolute.
     pub folder: PathBuf,
     /// Whether it was created, resumed or running already.
     pub became: Became,

@@ -178,7 +178,7 @@ pub async fn call<C: Call>(host: &dyn Host, call: C, progress: Progress<'_>) -> 
     Answer { result, warnings }
 }
 
-/// This machine.
+/// This machine, as its caller may use it. The only [`Host`] so far.
 #[derive(Debug, Clone)]
 pub struct Local {
     caller: Caller,

@@ -37,11 +37,11 @@ pub struct Find {
 /// A session that was found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Found {
-    /// Its name.
+    /// The session's name, without date and project.
     pub session: String,
     /// The instance name of its unit.
     pub instance: String,
-    /// Its folder.
+    /// The session's folder, absolute.
     pub folder: PathBuf,
     /// Whether a worker is running it now.
     pub is_worked_on: bool,

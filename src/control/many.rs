@@ -26,7 +26,7 @@ use super::unit::{Disable, Reload, Restart, Start};
 /// mistyped name does, before anything is done.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Many {
-    /// Which ones.
+    /// The sessions to act on: named, or all of the project.
     pub sessions: Chosen,
     /// What is done to them.
     pub action: Action,
@@ -61,7 +61,7 @@ pub enum Action {
     Start,
     /// As [`Stop`]. `All` are those that are neither stopped nor done.
     Stop {
-        /// Interrupt the runs.
+        /// Whether to interrupt the run instead of waiting for the end of the iteration.
         now: bool,
     },
     /// As [`Restart`]. `All` are those that run.

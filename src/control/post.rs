@@ -96,9 +96,9 @@ pub(super) fn check_sender(target: &Target) -> Result<()> {
 /// A message that was sent, and what happens to it next.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sent {
-    /// The session's name.
+    /// The session's name, without date and project.
     pub session: String,
-    /// Its instance.
+    /// The instance of its unit, which every verb takes as a name.
     pub instance: String,
     /// The message's id, which is also its file's name.
     pub id: String,
@@ -115,7 +115,7 @@ pub struct Sent {
 /// An approval or a rejection that was sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Posted {
-    /// The message.
+    /// The message that carries it, and when it will be read.
     #[serde(flatten)]
     pub sent: Sent,
     /// The suggestions that the approval accepted as answers.

@@ -36,7 +36,7 @@ pub struct Prompt {
 /// The prompt of a run, in its parts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Prompted {
-    /// The session's name.
+    /// The session's name, without date and project.
     pub session: String,
     /// The id of the run; `None` for one that has not started.
     pub run: Option<String>,
@@ -46,7 +46,7 @@ pub struct Prompted {
     pub parts: Vec<Part>,
 }
 
-/// One part.
+/// One part of a prompt: instructions from a file, the values, or the task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
     /// What it is: `workflow.md`, `agents/PHASE-agent.md`, or a heading of the prompt.
@@ -55,7 +55,7 @@ pub struct Part {
     pub file: Option<PathBuf>,
     /// About how many tokens it has.
     pub tokens: usize,
-    /// The text.
+    /// The text of this part, as the agent gets it.
     pub text: String,
 }
 

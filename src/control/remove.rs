@@ -35,9 +35,9 @@ pub struct Remove {
 /// A session that was removed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Removed {
-    /// Its name.
+    /// The session's name, without date and project.
     pub session: String,
-    /// Its instance.
+    /// The instance of its unit, which every verb takes as a name.
     pub instance: String,
     /// The new path of its folder, in the archive.
     pub folder: PathBuf,

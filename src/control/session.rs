@@ -16,7 +16,7 @@ use super::error::Result;
 /// A session that exists, or is about to be created.
 #[derive(Debug, Clone)]
 pub(crate) struct Session {
-    /// Its name.
+    /// The session's name, without date and project.
     pub(crate) name: String,
     /// The instance name of its unit.
     pub(crate) instance: String,

@@ -33,9 +33,9 @@ pub struct Stop {
 pub struct Stopped {
     /// The session's name; its instance if the session no longer exists.
     pub session: String,
-    /// Its instance.
+    /// The instance of its unit, which every verb takes as a name.
     pub instance: String,
-    /// How it ended.
+    /// How the stop ended: not every session stops.
     pub end: StopEnd,
 }
 
@@ -43,7 +43,7 @@ pub struct Stopped {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StopEnd {
-    /// It is stopped.
+    /// It is stopped, and stays so until it is started.
     Stopped,
     /// It was done already.
     WasDone,

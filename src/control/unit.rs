@@ -32,9 +32,9 @@ pub struct Start {
 /// A session that was started.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Started {
-    /// Its name.
+    /// The session's name, without date and project.
     pub session: String,
-    /// Its instance.
+    /// The instance of its unit, which every verb takes as a name.
     pub instance: String,
     /// What it is still waiting for.
     pub waits: Option<Waits>,
@@ -67,16 +67,16 @@ pub struct Disable {
 /// The session that a call acted on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Named {
-    /// Its name.
+    /// The session's name, without date and project.
     pub session: String,
-    /// Its instance.
+    /// The instance of its unit, which every verb takes as a name.
     pub instance: String,
 }
 
 /// A unit that was disabled.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Disabled {
-    /// Its instance.
+    /// The instance of its unit, which every verb takes as a name.
     pub instance: String,
     /// Whether it was removed, since the session no longer exists.
     pub removed: bool,

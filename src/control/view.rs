@@ -25,11 +25,11 @@ use super::session::Session;
 /// A session, with everything that `status --json` prints about it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct View {
-    /// Its name.
+    /// The session's name, without date and project.
     pub session: String,
     /// The instance name of its unit.
     pub instance: String,
-    /// The project's folder.
+    /// The folder of the project's `.samocode`.
     pub project: String,
     /// The session's own folder.
     pub folder: String,
@@ -42,7 +42,7 @@ pub struct View {
     pub elsewhere: Option<String>,
     /// Its state, corrected by what the service manager knows.
     pub state: StateName,
-    /// Its current phase.
+    /// The phase it is in, or will be in when it resumes.
     pub phase: Phase,
     /// The number of the iteration in this phase, from 1.
     pub iteration: u32,
@@ -100,7 +100,7 @@ pub struct Needs {
     pub command: String,
 }
 
-/// Numbers of tokens.
+/// Tokens used so far, by kind as prices distinguish them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tokens {
     /// Read by the model, not counting its cache.

@@ -40,11 +40,11 @@ pub struct Wait {
 /// A state of a session that was reported: the same again is not news.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
-    /// The session's instance.
+    /// The instance of the session's unit, which every verb takes as a name.
     pub instance: String,
-    /// Its state.
+    /// The session's state when the call was made.
     pub state: StateName,
-    /// Since when.
+    /// When it entered that state, which tells one stay in it from the next.
     pub since: Option<Timestamp>,
 }
 

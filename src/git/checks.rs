@@ -20,7 +20,7 @@ const SIGN_LIMIT: Duration = Duration::from_secs(10);
 pub enum Severity {
     /// Works now, but may fail later or do something the user does not expect.
     Warning,
-    /// Commits will fail.
+    /// Commits will fail, so the session must not start.
     Blocking,
 }
 

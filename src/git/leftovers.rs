@@ -21,7 +21,7 @@ const GITS_LOCK: &str = "initializing";
 /// A worktree's registration in its repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Registration {
-    /// `REPO/.git/worktrees/ID`.
+    /// Git's own folder for it: `REPO/.git/worktrees/ID`.
     pub(super) admin: PathBuf,
     /// The worktree, whether or not it exists.
     pub(super) folder: PathBuf,

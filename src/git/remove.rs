@@ -22,7 +22,7 @@ const LIMIT: Duration = Duration::from_secs(300);
 pub enum Removal {
     /// It was removed, and what only it had was saved.
     Removed(Option<Rescued>),
-    /// There was none.
+    /// There was no worktree, and git knows of none.
     Absent,
     /// It stays: a repository inside it has work that is in no other place.
     Nested(Nested),

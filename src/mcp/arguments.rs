@@ -147,7 +147,7 @@ pub(super) struct Merge {
     pub(super) sessions: Vec<String>,
     /// The branch to merge into; if absent, the one that sessions start from
     pub(super) into: Option<String>,
-    /// Only predict conflicts
+    /// Only predict conflicts; changes nothing
     #[serde(default)]
     pub(super) dry_run: bool,
     /// Begin a session for each conflict, to resolve it
@@ -161,7 +161,7 @@ pub(super) struct Merge {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Logs {
-    /// The session
+    /// The session, by its name or instance
     pub(super) session: String,
     /// How many of the last lines, 40 by default and at most 400
     pub(super) lines: Option<usize>,
@@ -170,7 +170,7 @@ pub(super) struct Logs {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Read {
-    /// The session
+    /// The session, by its name or instance
     pub(super) session: String,
     /// Which document; if absent, the one its state calls for: the questions or the plan at a gate,
     /// the summary at the end

@@ -31,7 +31,7 @@ const FOR_RUNS: &str = "\
 You are an agent in a run of a samocode session. Here you can look at sessions of the project and write to them. \
 What only a human can decide goes into a waiting signal.";
 
-/// One client's server.
+/// The server of one client, on standard input and output.
 pub(super) struct Server {
     host: Arc<dyn Host>,
     audience: Audience,

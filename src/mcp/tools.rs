@@ -26,7 +26,7 @@ pub(super) struct Output {
 /// What a tool does to the world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Effect {
-    /// It only looks.
+    /// It reads and changes nothing.
     Looks,
     /// It lets something happen that takes nothing away.
     Adds,

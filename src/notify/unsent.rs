@@ -32,7 +32,7 @@ const LONGEST_PAUSE: SignedDuration = SignedDuration::from_hours(1);
 /// A notice that has not been sent, as its file holds it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unsent {
-    /// The notice.
+    /// The notice, as it will be sent.
     pub notice: Notice,
     /// The channel it is for.
     pub by: String,
@@ -211,7 +211,7 @@ impl Claim {
         }
     }
 
-    /// An attempt failed.
+    /// Records a failed attempt and when to make the next one.
     pub(super) fn failed(&mut self, error: &NotifyError) {
         // Someone removed it: a later notice has replaced it.
         if !is_at(&self.lock, &self.path) {

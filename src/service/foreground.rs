@@ -181,7 +181,7 @@ enum Stage {
     Running { due: Instant },
     /// It was sent a signal and must exit.
     Ending { kill_at: Instant },
-    /// SIGKILL was sent.
+    /// SIGKILL was sent; nothing is left but to reap it.
     Killed,
 }
 

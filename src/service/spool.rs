@@ -38,7 +38,7 @@ pub enum Action {
 /// A request left in the spool as an empty file.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Token {
-    /// The requested action.
+    /// What the waker should do with the unit.
     pub action: Action,
     /// The instance, or for [`Action::StopTarget`] the convoy.
     pub name: String,
@@ -81,7 +81,7 @@ impl Token {
 /// A token that was taken from the spool but not acted on yet.
 #[derive(Debug)]
 pub struct Claim {
-    /// The request itself.
+    /// The request that was claimed.
     pub token: Token,
     /// The id of the user who left it.
     pub owner: u32,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// Where HEAD is while it is not on the session's branch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Elsewhere {
-    /// The session's branch.
+    /// The session's branch, where HEAD should be.
     pub branch: String,
     /// The branch that HEAD is on instead; absent if it is detached.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -14,7 +14,7 @@ use crate::session::event;
 /// The files of a session without a journal.
 #[derive(Debug, Clone, Copy)]
 pub struct Files<'a> {
-    /// `_overview.md`.
+    /// The `_overview.md` of the session to import.
     pub overview: &'a Overview,
     /// The lines of `_signal_history.jsonl`.
     pub history: &'a [HistoryLine],

@@ -32,7 +32,7 @@ pub enum StateName {
 }
 
 impl StateName {
-    /// Every state.
+    /// Every state, in the order in which help and completions list them.
     pub const ALL: [Self; 10] = [
         Self::New,
         Self::Running,

@@ -31,7 +31,7 @@ pub(super) enum Next {
     /// It left none. These events are recorded together with its end, since they must survive a
     /// worker that dies right after it.
     WithoutSignal {
-        /// What is recorded.
+        /// The events to record, in this order.
         events: Vec<Event>,
         /// Whether the next run waits for the retry delay.
         delays: bool,

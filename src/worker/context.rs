@@ -48,7 +48,7 @@ impl LastSeen {
         self.tools.push(summary.to_owned());
     }
 
-    /// The last text.
+    /// The end of what the agent has said, for a handoff in its place.
     pub(super) fn text(&self) -> &str {
         &self.words
     }

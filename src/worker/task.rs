@@ -28,7 +28,7 @@ use super::mail;
 pub(crate) struct RunPrompt {
     /// The parts of the system prompt.
     pub(crate) instructions: [Instructions; 2],
-    /// The prompt.
+    /// The prompt itself, as it is written to the agent's input.
     pub(crate) prompt: String,
     /// Whether the conversation of an earlier run is resumed, which has the rest.
     pub(crate) resume: bool,

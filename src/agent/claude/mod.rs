@@ -128,7 +128,7 @@ const WORDS: AgentManifest = AgentManifest {
     },
 };
 
-/// The agent `claude`.
+/// The agent `claude`: Claude Code in its print mode, with a stream of JSON lines both ways.
 #[derive(Debug, Clone, Copy)]
 pub struct Claude;
 

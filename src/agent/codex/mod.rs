@@ -68,7 +68,7 @@ const WORDS: AgentManifest = AgentManifest {
 const NOTE: &str = "This program refuses every command that contains `rm -f` or `rm -rf`, and does \
     not say so. Delete with `rm -r PATH` (no -f), `find PATH -delete` or `git clean -fd`.";
 
-/// The agent `codex`.
+/// The agent `codex`: `codex exec --json`, which takes no messages while it runs.
 #[derive(Debug, Clone, Copy)]
 pub struct Codex;
 

@@ -54,7 +54,7 @@ const WORDS: AgentManifest = AgentManifest {
     },
 };
 
-/// The agent `gemini`.
+/// The agent `gemini`: Gemini CLI with `--output-format stream-json`.
 #[derive(Debug, Clone, Copy)]
 pub struct Gemini;
 

@@ -34,7 +34,7 @@ const WORDS: AgentManifest = AgentManifest {
     credentials: Credentials::NONE,
 };
 
-/// The agent `rehearsal`.
+/// The agent `rehearsal`: built in, plays a session without a model, and costs nothing.
 #[derive(Debug, Clone, Copy)]
 pub struct Rehearsal;
 

@@ -155,7 +155,7 @@ pub(in crate::cli) fn painted(style: Style, text: impl std::fmt::Display) -> Str
     format!("{style}{text}{style:#}")
 }
 
-/// For secondary text.
+/// The style of secondary text, such as notes in a table.
 pub(in crate::cli) const DIM: Style = Style::new().dimmed();
 
 /// For headings and session names.

@@ -48,7 +48,7 @@ enum Ended {
     Through,
     /// The input ended before the questions did.
     Left,
-    /// Ctrl-C was pressed.
+    /// Ctrl-C was pressed; the answers so far are saved.
     Interrupted,
 }
 

@@ -23,7 +23,7 @@ use super::recipient::own_folder;
 pub struct Ask {
     /// A name, a dated folder name or an instance, as typed.
     pub session: String,
-    /// The question.
+    /// The question, as it is sent.
     pub text: String,
     /// The longest to wait, in seconds; `None` for as long as it takes.
     #[serde(default)]

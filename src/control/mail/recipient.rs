@@ -22,7 +22,7 @@ pub enum Recipient {
     Session(String),
     /// Whoever began the sender: a session, else the human.
     Parent,
-    /// The human.
+    /// The human, whose mail is kept for the project.
     Human,
 }
 

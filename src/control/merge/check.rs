@@ -20,9 +20,9 @@ use super::record::Member;
 /// The branch that is merged into, as it is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Target {
-    /// The repository.
+    /// The repository that is merged in, by its main checkout.
     pub(super) repo: PathBuf,
-    /// Its name.
+    /// The short name of the branch that is merged into.
     pub(super) branch: String,
     /// The working tree that has it checked out. It is never touched: the result then goes to a
     /// branch of its own.
