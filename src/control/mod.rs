@@ -39,6 +39,7 @@
 //! | [`prompt`] | the prompt of a run |
 //! | [`merge`] | the branches of finished sessions into one tested branch |
 //! | [`remove`], [`archive`] | take sessions away, but for their branches and files; bring one back |
+//! | [`disk`] | what sessions take on the disk; removing build output |
 //! | [`answers`], [`post`], [`mail`] | questions and answers; approve, reject, send; mail to anyone, and asking |
 //! | [`log`] | its journal merged with what its agents said and did, as a stream |
 //! | [`init`], [`settings`], [`doctor`], [`notify`], [`unit_files`] | set a project up: its file, its settings, what is broken, how you are notified, the unit files |
@@ -61,6 +62,7 @@ mod bus;
 pub(crate) mod channels;
 pub mod context;
 pub mod cost;
+pub mod disk;
 pub mod doctor;
 pub mod documents;
 pub mod enable;
@@ -72,6 +74,7 @@ pub mod inbox;
 pub mod init;
 pub mod inspect;
 pub(crate) mod install;
+pub mod jobs;
 pub mod log;
 pub mod mail;
 pub mod many;
@@ -84,6 +87,7 @@ pub mod post;
 pub(crate) mod privilege;
 pub mod prompt;
 pub(crate) mod questions;
+mod queue;
 pub(crate) mod registry;
 pub mod remove;
 pub mod request;

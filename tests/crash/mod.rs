@@ -7,6 +7,7 @@
 
 mod damage;
 mod messages;
+mod queue;
 mod signals;
 mod stage;
 mod units;

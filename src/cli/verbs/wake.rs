@@ -5,11 +5,9 @@ use std::process::ExitCode;
 use clap::Args;
 use tracing::Level;
 
+use crate::control::jobs::wake;
 use crate::platform::memory;
-use crate::service::{self, Spool, wake};
 use crate::session::Hint as _;
-use crate::session::state::StateName;
-use crate::session::store::Folder;
 
 use super::{Common, log, output};
 
@@ -21,19 +19,7 @@ impl Wake {
     pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
         memory::seal();
         log::start(Level::INFO);
-        let scope = common.scope();
-        let manager = service::connect(scope).await?;
-        let spool = Spool::of(scope)?;
-        let registry = manager.registry().await?;
-        let is_stopped = |instance: &str| match registry.recorded(instance) {
-            Ok(Some(recorded)) => Folder::new(recorded.folder)
-                .read_hook()
-                .is_some_and(|hook| hook.state == StateName::Stopped),
-            // The token outlived its session, and the unit would only fail.
-            Ok(None) => true,
-            Err(_) => false,
-        };
-        let report = wake::run(manager.as_ref(), &spool, is_stopped).await?;
+        let report = wake::process_tokens(common.scope()).await?;
         for error in report.failed.iter().chain(&report.stuck) {
             output::error(&error.in_one_line());
         }
