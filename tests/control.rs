@@ -14,10 +14,10 @@ use samocode::control::wait::{Wait, Waited};
 use samocode::control::watch::{Change, Watch};
 use samocode::control::{
     Answer, Call, Caller, Class, Host, Local, Reply, Request, Result, answers, call, cost, inbox,
-    look, post, stop, timeline, unit,
+    inspect, post, stop, timeline, unit,
 };
 use samocode::service::{Progress, Scope, quiet};
-use samocode::session::state::Word;
+use samocode::session::state::StateName;
 use samocode::session::{Phase, WaitsFor};
 
 use crate::lab::{self, secs};
@@ -81,7 +81,7 @@ impl Distant {
     }
 
     /// Waits until the session needs someone, and checks its state.
-    async fn rests(&self, state: Word, phase: Phase) {
+    async fn rests(&self, state: StateName, phase: Phase) {
         let waited = self
             .ask(Wait {
                 sessions: vec![session()],
@@ -116,7 +116,7 @@ fn inside() {
 }
 
 async fn from_enable_to_done(host: &Distant) {
-    let show = || look::Show { session: session() };
+    let show = || inspect::Show { session: session() };
     assert_eq!(host.refused(show()).await, Class::NotFound);
     assert_eq!(
         host.refused(Enable { session: session(), ..Enable::default() }).await,
@@ -130,7 +130,7 @@ async fn from_enable_to_done(host: &Distant) {
     assert_eq!((enabled.became, enabled.unit.as_str()), (Became::Created, "samocode@jwt.service"));
 
     // The first gate: questions.
-    host.rests(Word::Waiting, Phase::Requirements).await;
+    host.rests(StateName::Waiting, Phase::Requirements).await;
     let asked = host.ask(answers::Questions { session: session() }).await;
     assert!(asked.waiting && asked.open > 0 && asked.refusal.is_none(), "{asked:?}");
     let needs = host.ask(show()).await.view.needs.unwrap();
@@ -151,25 +151,25 @@ async fn from_enable_to_done(host: &Distant) {
     assert!(host.ask(rest).await.sent.is_some());
 
     // The second: the plan, which a stop in between does not lose.
-    host.rests(Word::Waiting, Phase::Planning).await;
+    host.rests(StateName::Waiting, Phase::Planning).await;
     let stopped = host.ask(stop::Stop { session: session(), now: false }).await;
     assert_eq!(stopped.end, stop::StopEnd::Stopped);
     assert_eq!(host.ask(unit::Start { session: session() }).await.session, "jwt");
-    host.rests(Word::Waiting, Phase::Planning).await;
+    host.rests(StateName::Waiting, Phase::Planning).await;
     let no_reason = post::Reject { session: session(), reason: " ".to_owned() };
     assert_eq!(host.refused(no_reason).await, Class::Usage);
     let approve = || post::Approve { session: session(), message: "go ahead".to_owned() };
     assert_eq!(host.ask(approve()).await.sent.session, "jwt");
 
-    host.rests(Word::Done, Phase::Done).await;
+    host.rests(StateName::Done, Phase::Done).await;
     assert_eq!(host.refused(approve()).await, Class::Refused);
 
     // What can be viewed afterwards.
     let mut changes = host.watch(Watch::default()).await.unwrap();
     let Some(Change::Session { view }) = changes.next().await else { panic!("nothing changes") };
-    assert_eq!((view.session.as_str(), view.state), ("jwt", Word::Done));
-    let listed = host.ask(look::List {}).await;
-    assert_eq!(listed.iter().map(|view| view.state).collect::<Vec<_>>(), [Word::Done]);
+    assert_eq!((view.session.as_str(), view.state), ("jwt", StateName::Done));
+    let listed = host.ask(inspect::List {}).await;
+    assert_eq!(listed.iter().map(|view| view.state).collect::<Vec<_>>(), [StateName::Done]);
     let story = host.ask(timeline::History { session: session() }).await;
     let iterations =
         story.iter().filter(|item| matches!(item, timeline::Item::Iteration(_))).count();

@@ -43,7 +43,7 @@ fn the_readme_says_what_each_agent_can_do() {
     let readme = read("README.md");
     let missing: Vec<String> = REGISTRY
         .specs()
-        .map(|spec| spec.capabilities().row(spec.words().name))
+        .map(|spec| spec.capabilities().row(spec.manifest().name))
         .filter(|row| !readme.contains(row))
         .collect();
     assert!(missing.is_empty(), "README.md lacks these rows:\n{}", missing.join("\n"));

@@ -95,7 +95,7 @@ const NOT_IN_CONTROL: [&str; 12] = [
     "println!",
     "eprintln!",
     "print!",
-    "say!",
+    "outln!",
     "stdout()",
     "stderr()",
     "stdin()",

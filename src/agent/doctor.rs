@@ -10,7 +10,7 @@ use super::registry::Registry;
 use super::unseen::Unseen;
 use super::{Agent, AgentError, Environment, spec};
 use crate::config::secret::is_secret;
-use crate::config::{AgentName, AgentWords, EnvFile};
+use crate::config::{AgentManifest, AgentName, EnvFile};
 use crate::session::{Hint as _, Phase};
 
 /// An agent that cannot be used.
@@ -43,7 +43,7 @@ pub async fn examine(registry: &Registry, exam: &Exam<'_>) -> Vec<Finding> {
     }
     findings.extend(shell_only(registry, exam, &names));
     let specs = names.iter().filter_map(|name| registry.spec(name.word()));
-    let mut with_keys = specs.filter(|spec| !spec.words().credentials.keys.is_empty());
+    let mut with_keys = specs.filter(|spec| !spec.manifest().credentials.keys.is_empty());
     findings.extend(with_keys.by_ref().map(|spec| credentials(exam, spec)));
     findings
 }
@@ -52,9 +52,9 @@ pub async fn examine(registry: &Registry, exam: &Exam<'_>) -> Vec<Finding> {
 #[must_use]
 pub fn without_credentials(registry: &Registry, exam: &Exam<'_>) -> Vec<Finding> {
     let specs = registry.specs().filter(|spec| {
-        let word = spec.words().name;
+        let word = spec.manifest().name;
         let is_used = |phase| exam.settings.agent(phase).word() == word;
-        !spec.words().credentials.keys.is_empty() && Phase::ALL.into_iter().any(is_used)
+        !spec.manifest().credentials.keys.is_empty() && Phase::ALL.into_iter().any(is_used)
     });
     let found = specs.map(|spec| credentials(exam, spec));
     found.filter(|finding| finding.status != Status::Ok).collect()
@@ -101,13 +101,13 @@ fn abilities(exam: &Exam<'_>, agent: &Agent) -> Option<Finding> {
 
 /// Variables of this shell that units do not have, or have with another value.
 fn shell_only(registry: &Registry, exam: &Exam<'_>, names: &[&AgentName]) -> Vec<Finding> {
-    let words = registry.vocabulary();
-    let unseen = Unseen::of(&words, exam.env, exam.units, exam.file);
+    let vocabulary = registry.vocabulary();
+    let unseen = Unseen::of(&vocabulary, exam.env, exam.units, exam.file);
     // An agent whose only credentials these are would be refused.
     let mut specs = names.iter().filter_map(|name| registry.spec(name.word()));
     let needed = specs.any(|spec| {
-        unseen.secrets.iter().any(|name| is_key(spec.words(), name))
-            && in_env_file(spec.words(), exam.file).is_none()
+        unseen.secrets.iter().any(|name| is_key(spec.manifest(), name))
+            && in_env_file(spec.manifest(), exam.file).is_none()
             && login(exam, spec).is_none()
     });
     let env_file = exam.dirs.short(&exam.dirs.env_file());
@@ -126,10 +126,10 @@ fn shell_only(registry: &Registry, exam: &Exam<'_>, names: &[&AgentName]) -> Vec
 
 /// Variables that send the work elsewhere than what is tried by hand in this shell.
 fn units_only(registry: &Registry, exam: &Exam<'_>) -> Option<Finding> {
-    let words = registry.vocabulary();
+    let vocabulary = registry.vocabulary();
     let of_units = exam.units.iter().filter_map(|(name, _)| name.to_str());
     let mut names: Vec<&str> = of_units.chain(exam.file.iter().map(|(name, ..)| name)).collect();
-    names.retain(|name| words.decides_route(name) && exam.env.get(name).is_none());
+    names.retain(|name| vocabulary.decides_route(name) && exam.env.get(name).is_none());
     names.sort_unstable();
     names.dedup();
     let what = format!("units have {}, which this shell does not set", names.join(", "));
@@ -137,12 +137,12 @@ fn units_only(registry: &Registry, exam: &Exam<'_>) -> Option<Finding> {
 }
 
 /// The secrets among an agent's own variables are what it may log in with.
-fn is_key(agent: &AgentWords, name: &str) -> bool {
+fn is_key(agent: &AgentManifest, name: &str) -> bool {
     agent.owns(name) && is_secret(name, "")
 }
 
 /// The names of an agent's credentials in the env file.
-fn in_env_file(agent: &AgentWords, file: &EnvFile) -> Option<String> {
+fn in_env_file(agent: &AgentManifest, file: &EnvFile) -> Option<String> {
     let is_wanted = |name: &&str| is_key(agent, name) || agent.credentials.switches.contains(name);
     let names: Vec<&str> = file.iter().map(|(name, ..)| name).filter(is_wanted).collect();
     (!names.is_empty()).then(|| names.join(", "))
@@ -150,7 +150,7 @@ fn in_env_file(agent: &AgentWords, file: &EnvFile) -> Option<String> {
 
 /// An agent's own folder.
 fn own_folder(exam: &Exam<'_>, spec: &dyn spec::AgentSpec) -> Option<PathBuf> {
-    let (variable, default) = spec.words().credentials.folder?;
+    let (variable, default) = spec.manifest().credentials.folder?;
     let set = exam.env.get(variable).map(Into::into);
     Some(
         set.or_else(|| exam.file.get(variable).map(|folder| folder.expose().into()))
@@ -174,7 +174,7 @@ fn shared_token(exam: &Exam<'_>, spec: &dyn spec::AgentSpec) -> Option<(String, 
     if exam.sessions < 2 || left > SOON {
         return None;
     }
-    let name = spec.words().name;
+    let name = spec.manifest().name;
     let when = match left.as_mins() {
         minutes if left.is_positive() => format!("ends in {} min", minutes.max(1)),
         _ => "has ended".to_owned(),
@@ -189,7 +189,7 @@ fn shared_token(exam: &Exam<'_>, spec: &dyn spec::AgentSpec) -> Option<(String, 
 
 fn credentials(exam: &Exam<'_>, spec: &dyn spec::AgentSpec) -> Finding {
     let short = exam.dirs.short(&exam.dirs.env_file());
-    let agent = spec.words();
+    let agent = spec.manifest();
     let found =
         |status, what, remedy: String| Finding::new(About::Credentials, status, what, remedy);
     if let Some(names) = in_env_file(agent, exam.file) {
@@ -293,7 +293,7 @@ mod tests {
 
     #[test]
     fn what_claude_logs_in_with_is_named() {
-        let claude = REGISTRY.spec("claude").unwrap().words();
+        let claude = REGISTRY.spec("claude").unwrap().manifest();
         let named = |text: &str| in_env_file(claude, &file(text));
         let filed = "ANTHROPIC_API_KEY=sk-x\nANTHROPIC_BASE_URL=http://x\nOPENAI_API_KEY=y\n";
         assert_eq!(named(filed).as_deref(), Some("ANTHROPIC_API_KEY"));

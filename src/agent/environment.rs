@@ -2,7 +2,7 @@
 //!
 //! A unit gets PATH and the settings that `enable` finds ([`recorded`]); secrets go through the env
 //! file. An agent gets the worker's environment minus what is not for it. The lists here name what
-//! is removed, because nobody can list the variables of all toolchains.
+//! is removed, because no list could name the variables of all toolchains.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use crate::config::agent_name::program_path;
 use crate::config::secret::is_secret;
 use crate::config::{
-    AgentName, AgentWords, Credentials, Env, EnvFile, Reach, Secret, Variables, Vocabulary, dirs,
-    keys,
+    AgentManifest, AgentName, Credentials, Env, EnvFile, Reach, Secret, Variables, Vocabulary,
+    dirs, keys,
 };
 use crate::session::Phase;
 
@@ -57,7 +57,7 @@ const OF_A_GIT_HOOK: &[&str] = &[
 const OF_THE_PROCESS: &[&str] = &["PWD", "OLDPWD", "SHLVL", "_", "TMPDIR", "TMP", "TEMP"];
 
 /// Whether a variable of the worker's environment, or of the env file, is passed on to an agent.
-fn goes_to(vocabulary: &Vocabulary, agent: &AgentWords, name: &str, value: &str) -> bool {
+fn goes_to(vocabulary: &Vocabulary, agent: &AgentManifest, name: &str, value: &str) -> bool {
     let is_ours = (name.starts_with("SAMOCODE_") && !name.starts_with("SAMOCODE_REHEARSAL_"))
         || vocabulary.lookup(name).is_some();
     let is_none_of = |names: &[&str]| !names.contains(&name);
@@ -76,7 +76,7 @@ fn goes_to(vocabulary: &Vocabulary, agent: &AgentWords, name: &str, value: &str)
 /// The facts about a run that its agent's environment holds.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RunIds {
-    /// The session's name.
+    /// The session's name, as in `SAMOCODE_SESSION`.
     pub session: String,
     /// Its folder of plain files.
     pub session_dir: PathBuf,
@@ -97,7 +97,7 @@ pub struct RunIds {
 /// PATH if the environment has none: systemd's default for units.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-const UNDECLARED: AgentWords = AgentWords {
+const UNDECLARED: AgentManifest = AgentManifest {
     name: "",
     takes_command: false,
     reach: Reach::Nothing,

@@ -32,7 +32,7 @@ pub enum Event {
     Progress,
     /// Text from the agent, cut at [`MAX_TEXT`].
     Text {
-        /// The text itself.
+        /// The text of one reply, or of a part of it.
         text: String,
     },
     /// The agent is using a tool.
@@ -42,7 +42,7 @@ pub enum Event {
     /// The tokens of a model's reply, as known when it started. Agents that report [`Finished`] are
     /// more exact there; this is for runs that never get that far.
     Usage {
-        /// The reply's tokens.
+        /// The tokens of this reply alone, not of the run so far.
         usage: Usage,
         /// Tokens in the main conversation's context after it; absent for helpers' replies.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -68,7 +68,7 @@ pub enum Event {
 /// One use of a tool.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tool {
-    /// The tool's name.
+    /// The tool's name as the agent's program gives it, such as `Bash`.
     pub name: String,
     /// What it does, for a status line: "editing src/auth.rs". One line, at most 80 characters.
     #[serde(default)]
@@ -83,7 +83,7 @@ pub struct Tool {
 pub struct Denied {
     /// The call, as in [`Tool::summary`].
     pub call: String,
-    /// The reason, as the agent was told. One line.
+    /// The reason, as the agent received it. One line.
     #[serde(default)]
     pub why: String,
 }
@@ -160,7 +160,7 @@ fn one_or_more<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Err
 /// A cost in US dollars as an agent reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Cost {
-    /// The figure reported.
+    /// The figure in US dollars, as the agent's program reported it.
     pub total: f64,
     /// This process's own share, if the agent reports it. If so, `total` also includes earlier
     /// processes of the same conversation.

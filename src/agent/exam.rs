@@ -11,7 +11,7 @@ pub struct Exam<'a> {
     pub env: &'a Env,
     /// What the service manager passes to every unit.
     pub units: &'a Env,
-    /// The user's folders.
+    /// The folders of the user whose agents are checked.
     pub dirs: &'a Dirs,
     /// The user's credentials file.
     pub file: &'a EnvFile,
@@ -23,7 +23,7 @@ pub struct Exam<'a> {
     pub repository: Option<&'a Path>,
     /// How many sessions share the logins.
     pub sessions: usize,
-    /// samocode's own program.
+    /// samocode's own program, which the built-in agent runs.
     pub samocode: &'a Path,
 }
 
@@ -43,9 +43,9 @@ pub struct Finding {
 /// The subject of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum About {
-    /// An agent's program.
+    /// Whether an agent's program is found, starts, and has a known version.
     Program,
-    /// An agent's credentials.
+    /// Whether units see credentials for an agent.
     Credentials,
 }
 

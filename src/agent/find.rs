@@ -25,7 +25,7 @@ pub enum NotFound {
     /// It is nowhere on PATH.
     #[error("cannot find {name}: looked in {looked}")]
     OnPath {
-        /// The program's name.
+        /// The name that was looked for in the folders of PATH.
         name: String,
         /// The folders of PATH.
         looked: String,
@@ -35,7 +35,7 @@ pub enum NotFound {
     /// The configured path is not a program.
     #[error("cannot run {path}: {why}")]
     AtPath {
-        /// The configured path.
+        /// The path as it is configured.
         path: String,
         /// The reason, to follow the path.
         why: &'static str,

@@ -99,9 +99,9 @@ impl Task {
 /// Who commits: a name and an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// The name.
+    /// The name in `user.name`, for commits.
     pub name: String,
-    /// The address.
+    /// The address in `user.email`, for commits.
     pub email: String,
 }
 
@@ -112,7 +112,7 @@ pub struct Launch {
     pub program: PathBuf,
     /// Its arguments. Never secrets: everyone on the machine can read them.
     pub args: Vec<OsString>,
-    /// Its standard input.
+    /// What its standard input is connected to.
     pub input: Input,
     /// Variables it gets unless the environment already sets them.
     pub defaults: Vec<(&'static str, OsString)>,
@@ -123,7 +123,7 @@ pub struct Launch {
 /// The standard input of an agent's process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
-    /// `/dev/null`.
+    /// `/dev/null`: it reads nothing.
     Null,
     /// This text, then end of file.
     Text(Vec<u8>),

@@ -60,7 +60,7 @@ pub enum EndedBy {
 /// The facts from a run's stream, collected event by event.
 #[derive(Debug, Clone, Default)]
 pub struct Reported {
-    /// Whether any event was reported at all.
+    /// Whether any event was reported.
     pub anything: bool,
     /// Whether the agent had started to work.
     pub started: bool,
@@ -117,7 +117,7 @@ impl Reported {
         }
     }
 
-    /// Whether the model has replied at all.
+    /// Whether the model has replied.
     fn has_reply(&self) -> bool {
         self.replies != Usage::default()
     }
@@ -207,7 +207,7 @@ pub enum Outcome {
     OutOfMemory,
     /// It was ended by a signal that did not come from the worker.
     Killed {
-        /// The signal's number.
+        /// The number of the signal that ended it, as in signal(7).
         signal: i32,
     },
     /// The worker ended it: it exceeded its time limit.
@@ -227,10 +227,10 @@ pub enum Outcome {
     },
     /// The program failed before it started to work.
     WouldNotStart {
-        /// Its error message.
+        /// The error message of the agent or of its provider.
         why: String,
     },
-    /// Any other failure.
+    /// A failure of none of the other kinds; counts, and is retried in the same conversation.
     Failed {
         /// The reason, as text.
         why: String,
@@ -299,7 +299,7 @@ pub fn judge(facts: &Facts<'_>) -> Outcome {
 /// | its own cap | max turns, budget |
 /// | [`Remedy`] of its names and status | see there |
 /// | a rate limit, and the account's usage limit is reached | limit |
-/// | a rate limit that the agent retried in vain | transient; throttled if it did not try |
+/// | a rate limit that the agent retried without success | transient; throttled if it did not try |
 /// | the request is invalid, again in a conversation that was resumed | not resumed |
 /// | an error before it started, when it was to resume | not resumed |
 /// | anything else | out of memory if the kernel counted a kill, else failed |

@@ -33,7 +33,7 @@ pub enum StartError {
         /// The PATH that was searched.
         path: String,
     },
-    /// No such file.
+    /// The program's file does not exist.
     #[error("cannot start '{0}': no such file")]
     NotFound(String),
     /// The file exists, but its interpreter or loader does not.
@@ -58,7 +58,7 @@ pub enum StartError {
     NoFolder {
         /// The program as it was named.
         program: String,
-        /// The folder.
+        /// The working folder that does not exist.
         folder: String,
     },
     /// It could not be put into its cgroup.
@@ -69,12 +69,12 @@ pub enum StartError {
     Limit {
         /// The program as it was named.
         program: String,
-        /// The limit.
+        /// The limit of the machine that was reached.
         limit: Limit,
         /// The error of the operating system.
         error: io::Error,
     },
-    /// Another failure.
+    /// A failure of none of the other kinds, in the system's words.
     #[error("cannot start '{program}': {error}")]
     Other {
         /// The program as it was named.
@@ -117,7 +117,7 @@ pub fn find_program(program: &Path, path: Option<&OsStr>) -> Result<PathBuf, Sta
 /// The standard input of a process.
 #[derive(Debug)]
 pub enum Stdin {
-    /// `/dev/null`.
+    /// `/dev/null`: it reads nothing.
     Nothing,
     /// A pipe, our end of which is [`Process::stdin`].
     Pipe,
@@ -132,13 +132,13 @@ pub struct Start<'a> {
     pub program: &'a Path,
     /// Its arguments, without the program's name.
     pub args: &'a [OsString],
-    /// Its complete environment.
+    /// Its complete environment; nothing is inherited.
     pub environment: &'a Environment,
     /// The folder it starts in.
     pub working_dir: &'a Path,
     /// `cgroup.procs` of the cgroup it will run in, open for writing.
     pub cgroup: Option<File>,
-    /// Its standard input.
+    /// What its standard input is connected to.
     pub input: Stdin,
 }
 

@@ -13,13 +13,13 @@ use crate::session::{Elsewhere, Phase, stamp};
 /// Everything that goes into a prompt.
 #[derive(Debug, Clone)]
 pub struct PromptInput<'a> {
-    /// The session's name.
+    /// The session's name, for commands that the agent suggests.
     pub session: &'a str,
     /// The session's folder of plain files.
     pub session_dir: &'a Path,
     /// Where the agent works.
     pub working_dir: &'a Path,
-    /// The worktree's branch.
+    /// The worktree's branch; `None` outside of git.
     pub branch: Option<&'a str>,
     /// The branch or commit that it started from.
     pub base: Option<&'a str>,

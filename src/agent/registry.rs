@@ -9,7 +9,7 @@ use super::event::Decoder;
 use super::find::find_program;
 use super::spec::{AgentSpec, Program};
 use super::{Account, Agent, AgentError, account, acp, claude, codex, command, gemini, rehearsal};
-use crate::config::{AgentName, AgentWords, Env, EnvFile, Settings, Vocabulary};
+use crate::config::{AgentManifest, AgentName, Env, EnvFile, Settings, Vocabulary};
 
 /// The agents of this samocode, in the order in which people see them.
 pub static REGISTRY: Registry = Registry::new(&[
@@ -33,14 +33,14 @@ pub enum Entry {
     /// An agent that can be used.
     Built(&'static dyn AgentSpec),
     /// One that cannot yet. Its variables are known, so that its secrets reach no other agent.
-    Planned(&'static AgentWords),
+    Planned(&'static AgentManifest),
 }
 
 impl Entry {
-    fn words(&self) -> &'static AgentWords {
+    fn manifest(&self) -> &'static AgentManifest {
         match self {
-            Self::Built(spec) => spec.words(),
-            Self::Planned(words) => words,
+            Self::Built(spec) => spec.manifest(),
+            Self::Planned(manifest) => manifest,
         }
     }
 }
@@ -63,9 +63,9 @@ impl Registry {
     pub fn vocabulary(&self) -> Vocabulary {
         let planned = self.entries.iter().filter_map(|entry| match entry {
             Entry::Built(_) => None,
-            Entry::Planned(words) => Some(words.name),
+            Entry::Planned(manifest) => Some(manifest.name),
         });
-        Vocabulary::new(self.entries.iter().map(Entry::words)).with_planned(planned)
+        Vocabulary::new(self.entries.iter().map(Entry::manifest)).with_planned(planned)
     }
 
     /// The specs of all agents that can be used.
@@ -79,7 +79,7 @@ impl Registry {
     /// The spec of the usable agent with this name.
     #[must_use]
     pub fn spec(&self, word: &str) -> Option<&'static dyn AgentSpec> {
-        self.specs().find(|spec| spec.words().name == word)
+        self.specs().find(|spec| spec.manifest().name == word)
     }
 
     /// The agent that was chosen, its program found on the PATH of `env`. `samocode` is this
@@ -96,7 +96,7 @@ impl Registry {
         samocode: &Path,
     ) -> Result<Agent, AgentError> {
         let Some(spec) = self.spec(name.word()) else {
-            let planned = self.entries.iter().any(|entry| entry.words().name == name.word());
+            let planned = self.entries.iter().any(|entry| entry.manifest().name == name.word());
             return Err(if planned {
                 AgentError::NotBuilt(name.word())
             } else {
@@ -110,7 +110,7 @@ impl Registry {
                 (spec.executable(found.path), found.path_additions)
             }
         };
-        let keys = spec.words().keys.iter();
+        let keys = spec.manifest().keys.iter();
         let values =
             keys.filter_map(|key| Some((key.name, settings.of_agents(key.name)?.to_owned())));
         Ok(Agent { spec, name: name.clone(), program, path_additions, values: values.collect() })
@@ -137,7 +137,7 @@ impl Registry {
     #[must_use]
     pub fn token_ends(&self, name: &AgentName, env: &Env) -> Option<Timestamp> {
         let spec = self.spec(name.word())?;
-        let credentials = &spec.words().credentials;
+        let credentials = &spec.manifest().credentials;
         let has_key =
             credentials.keys.iter().any(|key| env.text(key).is_some_and(|key| !key.is_empty()));
         let folder = credentials.folder(env).filter(|_| !has_key)?;

@@ -187,7 +187,7 @@ impl Run {
 
     /// Sends a message to the agent while it works. It is written while [`Run::next`] is awaited.
     /// Returns whether the agent takes messages and its input is still open.
-    pub fn say(&mut self, text: &str) -> bool {
+    pub fn send(&mut self, text: &str) -> bool {
         let Some(message) = self.decoder.message(text) else { return false };
         let open = self.input.add(&message);
         if open {
@@ -305,7 +305,7 @@ impl Run {
     }
 
     /// The process has exited. The bytes in the pipes now are its own. Processes that it left
-    /// behind may write more later, but nobody waits for that.
+    /// behind may write more later, which is not read.
     fn ended(&mut self, status: io::Result<ExitStatus>) {
         let left = self.stdout.as_ref().map_or(0, lying_in);
         self.drain(left, |run| run.stdout.as_ref(), Self::take);

@@ -10,14 +10,14 @@ use super::event::{Decoder, Usage};
 use super::exam::{Exam, Finding};
 use super::outcome::{Facts, Outcome, judge};
 use super::{Agent, AgentError, Environment, Launch, Task};
-use crate::config::{AgentName, AgentWords, Settings};
+use crate::config::{AgentManifest, AgentName, Settings};
 
 /// One kind of agent: how it is configured, found, started, decoded and judged.
 ///
 /// A spec holds no state; the decoder remembers what a run needs.
 pub trait AgentSpec: Sync {
     /// Its declarations for the settings: name, keys, variables and credentials.
-    fn words(&self) -> &'static AgentWords;
+    fn manifest(&self) -> &'static AgentManifest;
 
     /// The capabilities of its program.
     fn capabilities(&self) -> Capabilities;
@@ -51,7 +51,7 @@ pub trait AgentSpec: Sync {
     fn decoder(&self, working_dir: &Path) -> Box<dyn Decoder>;
 
     /// The other side of a run of this task, which also replies to what the program asks. The
-    /// decoder, unless the program has to be told of the task step by step.
+    /// decoder, unless the program has to be given the task step by step.
     fn driver(&self, task: &Task, working_dir: &Path) -> Box<dyn Decoder> {
         let _ = task;
         self.decoder(working_dir)
@@ -77,7 +77,7 @@ pub trait AgentSpec: Sync {
 
     /// The login found in its own folder, if there is one.
     fn logged_in(&self, folder: &Path) -> Option<Login> {
-        let logins = self.words().credentials.logins;
+        let logins = self.manifest().credentials.logins;
         let file = logins.iter().map(|file| folder.join(file)).find(|file| file.is_file())?;
         Some(Login { how: "logged in by", file })
     }

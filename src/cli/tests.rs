@@ -14,7 +14,7 @@ use crate::session::journal::Step;
 use crate::session::overview::Overview;
 use crate::session::qa::{Answer, Qa};
 use crate::session::signal::{Signal, Status};
-use crate::session::state::Word;
+use crate::session::state::StateName;
 use crate::session::store::{Document, Folder};
 use crate::session::{Needs, Phase, WaitsFor};
 
@@ -313,16 +313,22 @@ fn questions_in_the_texts_can_be_asked_and_answered() {
 #[test]
 fn exit_codes_states_and_tools_are_the_programs() {
     let skill = fs::read_to_string(root().join("plugin/skills/samocode-run/SKILL.md")).unwrap();
-    let settled =
-        [Word::Done, Word::Waiting, Word::Blocked, Word::Stopped, Word::Paused, Word::Limited];
-    for word in settled.into_iter().chain([Word::Queued]) {
+    let settled = [
+        StateName::Done,
+        StateName::Waiting,
+        StateName::Blocked,
+        StateName::Stopped,
+        StateName::Paused,
+        StateName::Limited,
+    ];
+    for word in settled.into_iter().chain([StateName::Queued]) {
         let row = format!("| {} | ", code_of(word));
         let row =
             skill.lines().find(|line| line.starts_with(&row)).unwrap_or_else(|| panic!("{row}"));
         assert!(row.contains(word.as_str()), "{word}: {row}");
     }
     let words = Text { path: String::new(), text: skill.clone() }.spans();
-    let all: BTreeSet<&str> = Word::ALL.into_iter().map(Word::as_str).collect();
+    let all: BTreeSet<&str> = StateName::ALL.into_iter().map(StateName::as_str).collect();
     let listed = words.iter().find(|span| span.starts_with("new running")).unwrap();
     assert_eq!(listed.split(' ').collect::<BTreeSet<_>>(), all);
     let tools = crate::mcp::tool_names();

@@ -123,7 +123,7 @@ mod tests {
     use super::*;
     use clap::Parser as _;
 
-    fn told(args: &[&str]) -> String {
+    fn error_of(args: &[&str]) -> String {
         let error = Cli::try_parse_from(args).unwrap_err();
         line(&error, &args.iter().map(Into::into).collect::<Vec<_>>())
     }
@@ -131,11 +131,11 @@ mod tests {
     #[test]
     fn a_usage_error_is_one_line_with_its_tip() {
         assert_eq!(
-            told(&["samocode", "enable"]),
+            error_of(&["samocode", "enable"]),
             "the following required arguments were not provided: <SESSIONS>...; see samocode enable --help"
         );
         assert_eq!(
-            told(&["samocode", "--user", "wait", "a", "--timeout", "-1"]),
+            error_of(&["samocode", "--user", "wait", "a", "--timeout", "-1"]),
             "unexpected argument '-1' found; see samocode wait --help"
         );
     }
@@ -153,7 +153,7 @@ mod tests {
             ("frobnicate", ""),
         ] {
             let line = format!("there is no verb '{typed}'{meant}; see samocode --help");
-            assert_eq!(told(&["samocode", typed]), line);
+            assert_eq!(error_of(&["samocode", typed]), line);
         }
     }
 

@@ -16,7 +16,7 @@ use super::Error;
 /// The largest settings file that is accepted, in bytes.
 const MAX_SIZE: u64 = 1 << 20;
 
-/// One `KEY=value` line.
+/// One `KEY=value` line, with its number.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Entry {
     /// Its line number, from 1.
@@ -138,7 +138,7 @@ impl ConfigFile {
     }
 }
 
-/// Whether a word can be a key: a letter or `_`, then letters, digits and `_`.
+/// Whether a text can be a key: a letter or `_`, then letters, digits and `_`.
 #[must_use]
 pub fn is_key(word: &str) -> bool {
     !word.is_empty()

@@ -25,7 +25,7 @@ pub enum Kind {
     Timeout,
     /// The name of an agent, with a command line for some.
     Agent,
-    /// Dollars, or `none`.
+    /// An amount in US dollars above 0, or `none`.
     Money,
     /// A number of tokens, or `none`.
     Tokens,
@@ -43,7 +43,7 @@ pub enum Kind {
     MaxRunning,
     /// Which sleep to prevent while an iteration runs: `none` or `idle`.
     Inhibit,
-    /// `yes` or `no`.
+    /// A switch: `yes` or `no`.
     YesNo,
     /// Names of folders, with spaces between them.
     Names,
@@ -90,7 +90,7 @@ impl Kind {
 pub struct Key {
     /// Its name in files and in the environment.
     pub name: &'static str,
-    /// The default, as it would be written; or a word for having none.
+    /// The default, as it would be written; or `none` and the like.
     pub default: &'static str,
     /// The kind of value that a key takes.
     pub kind: Kind,

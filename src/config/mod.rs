@@ -34,7 +34,7 @@ pub use find::Project;
 
 pub use secret::{Redactor, Secret};
 pub use settings::{Flags, Origin, Row, Settings};
-pub use vocabulary::{AgentWords, Credentials, Reach, Variables, Vocabulary};
+pub use vocabulary::{AgentManifest, Credentials, Reach, Variables, Vocabulary};
 
 /// A problem with a project's files or settings, which only a human can fix. A program that ends
 /// because of one exits with the code for configuration errors, 78.
@@ -75,7 +75,7 @@ pub enum Error {
     /// A folder of the project does not exist, or is not a folder.
     #[error("{}: {key}={} {what}", shown(config), shown(path))]
     Place {
-        /// The project's file.
+        /// The project's `.samocode`, absolute.
         config: PathBuf,
         /// The key that names the folder.
         key: &'static str,
@@ -87,7 +87,7 @@ pub enum Error {
     /// The file belongs to another user, who could choose which programs to run.
     #[error("{} belongs to another user (uid {owner}), so samocode ignores it", shown(path))]
     Stranger {
-        /// The file.
+        /// The file that the problem is in, absolute.
         path: PathBuf,
         /// Its owner's numeric id.
         owner: u32,
@@ -95,7 +95,7 @@ pub enum Error {
     /// The file with the credentials belongs to someone else.
     #[error("{} belongs to another user (uid {owner}), so samocode ignores it", shown(path))]
     StrangersEnv {
-        /// The file.
+        /// The file that the problem is in, absolute.
         path: PathBuf,
         /// Its owner's numeric id.
         owner: u32,
@@ -103,7 +103,7 @@ pub enum Error {
     /// A line is not in the syntax. The line's text is not shown: it may be a secret.
     #[error("{}:{line}: {what}", shown(path))]
     Syntax {
-        /// The file.
+        /// The file that the problem is in, absolute.
         path: PathBuf,
         /// The line, from 1.
         line: u32,
@@ -113,15 +113,15 @@ pub enum Error {
     /// Required keys are missing.
     #[error("{}: {} not set", shown(path), names(keys))]
     Missing {
-        /// The project's file.
+        /// The project's `.samocode`, absolute.
         path: PathBuf,
-        /// The keys.
+        /// The keys that are missing.
         keys: Vec<&'static str>,
     },
     /// A value is not allowed for its key. The message shows the value unless it is secret.
     #[error("{key}={value} ({origin}) is not allowed")]
     Value {
-        /// The key.
+        /// The key as it is written in the file.
         key: String,
         /// The value, with control characters escaped.
         value: String,
@@ -202,9 +202,9 @@ pub enum Warning {
         |near| format!(": did you mean {near}?"),
     ))]
     UnknownKey {
-        /// `file:line`.
+        /// Where it is, as `file:line`.
         at: String,
-        /// The key.
+        /// The key as it is written in the file.
         key: String,
         /// The most similar known key, if one comes close.
         near: Option<String>,
@@ -212,9 +212,9 @@ pub enum Warning {
     /// A variable for agents in a file of settings.
     #[error("{at}: {key} is ignored here: move it to {env_file}")]
     ForEnvFile {
-        /// `file:line`.
+        /// Where it is, as `file:line`.
         at: String,
-        /// The variable.
+        /// The variable as it is written in the file.
         key: String,
         /// The file it belongs in.
         env_file: String,
@@ -222,9 +222,9 @@ pub enum Warning {
     /// A key of a project in the user's file.
     #[error("{at}: {key} is read only from a project's .samocode")]
     ForProject {
-        /// `file:line`.
+        /// Where it is, as `file:line`.
         at: String,
-        /// The key.
+        /// The key as it is written in the file.
         key: String,
     },
     /// A key is set twice in one file.
@@ -232,7 +232,7 @@ pub enum Warning {
     Duplicate {
         /// `file:line` of the line in effect.
         at: String,
-        /// The key.
+        /// The key as it is written in the file.
         key: String,
         /// The number of the overridden line.
         first: u32,
@@ -240,17 +240,17 @@ pub enum Warning {
     /// Others may read the credentials.
     #[error("{path} can be read by others (mode {mode:04o}): chmod 600 {path}")]
     Readable {
-        /// The file.
+        /// The file that the problem is in, absolute.
         path: String,
-        /// Its permissions.
+        /// The permission bits of its mode.
         mode: u32,
     },
     /// A variable in the env file that agents do not get.
     #[error("{at}: {key} is not passed to agents: only {only} are")]
     NotHandedOn {
-        /// `file:line`.
+        /// Where it is, as `file:line`.
         at: String,
-        /// The variable.
+        /// The variable as it is written in the file.
         key: String,
         /// The variables that agents do get, as text.
         only: String,

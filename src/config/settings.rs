@@ -112,7 +112,7 @@ pub struct Budgets {
     pub session: Budget,
     /// For one run of an agent.
     pub run: Budget,
-    /// For a day.
+    /// For a day, over all sessions.
     pub day: Budget,
 }
 
@@ -125,7 +125,7 @@ pub struct Provision {
     pub teardown: Option<String>,
     /// `SAMOCODE_SETUP_TIMEOUT`: the time that each of them gets.
     pub limit: Duration,
-    /// `SAMOCODE_SUBMODULES`.
+    /// `SAMOCODE_SUBMODULES`: whether new worktrees have their submodules checked out.
     pub submodules: bool,
 }
 
@@ -157,7 +157,7 @@ pub struct Settings {
     pub tasks_max: String,
     /// `SAMOCODE_CPU_WEIGHT`, as systemd takes it.
     pub cpu_weight: String,
-    /// `SAMOCODE_DISK_FLOOR`, in bytes.
+    /// `SAMOCODE_DISK_FLOOR` in bytes: below this much free space, no run starts.
     pub disk_floor: u64,
     /// `SAMOCODE_CACHE_FOLDERS`: names of folders that can be made again.
     pub cache_folders: Vec<String>,

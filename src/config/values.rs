@@ -6,7 +6,7 @@ use std::time::Duration;
 /// The longest duration accepted, a year.
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
 
-/// `yes` or `no`.
+/// Parses a switch, `yes` or `no`; `None` for anything else.
 #[must_use]
 pub fn yes_no(text: &str) -> Option<bool> {
     match text.to_ascii_lowercase().as_str() {

@@ -13,7 +13,7 @@ use crate::session::names::nearest;
 
 /// The declarations of one kind of agent.
 #[derive(Debug, Clone, Copy)]
-pub struct AgentWords {
+pub struct AgentManifest {
     /// Its name, as written in `SAMOCODE_AGENT`.
     pub name: &'static str,
     /// Whether a command line follows the name, as in `command:PROGRAM ARGS`.
@@ -103,7 +103,7 @@ impl Credentials {
     }
 }
 
-impl AgentWords {
+impl AgentManifest {
     /// Whether a variable is this program's own.
     #[must_use]
     pub fn owns(&self, name: &str) -> bool {
@@ -141,7 +141,7 @@ const EVERYONES: &[&str] =
 /// The declarations of all agents together.
 #[derive(Debug, Clone)]
 pub struct Vocabulary {
-    agents: Vec<&'static AgentWords>,
+    agents: Vec<&'static AgentManifest>,
     /// Names of agents that cannot be used yet.
     planned: Vec<&'static str>,
 }
@@ -149,7 +149,7 @@ pub struct Vocabulary {
 impl Vocabulary {
     /// A vocabulary of these agents, in the order in which people see them.
     #[must_use]
-    pub fn new(agents: impl IntoIterator<Item = &'static AgentWords>) -> Self {
+    pub fn new(agents: impl IntoIterator<Item = &'static AgentManifest>) -> Self {
         Self { agents: agents.into_iter().collect(), planned: Vec::new() }
     }
 
@@ -160,7 +160,7 @@ impl Vocabulary {
     }
 
     /// The agents that can be chosen.
-    pub fn choices(&self) -> impl Iterator<Item = &&'static AgentWords> {
+    pub fn choices(&self) -> impl Iterator<Item = &&'static AgentManifest> {
         self.agents.iter().filter(|agent| !self.planned.contains(&agent.name))
     }
 
@@ -177,20 +177,20 @@ impl Vocabulary {
 
     /// The agents, in the order in which people see them.
     #[must_use]
-    pub fn agents(&self) -> &[&'static AgentWords] {
+    pub fn agents(&self) -> &[&'static AgentManifest] {
         &self.agents
     }
 
     /// The agent with this name, if there is one.
     #[must_use]
-    pub fn agent(&self, name: &str) -> Option<&'static AgentWords> {
+    pub fn agent(&self, name: &str) -> Option<&'static AgentManifest> {
         self.agents.iter().find(|agent| agent.name == name).copied()
     }
 
     /// The allowed values of `SAMOCODE_AGENT`, for a message.
     #[must_use]
     pub fn allowed_agents(&self) -> String {
-        let as_typed = |agent: &&AgentWords| match agent.takes_command {
+        let as_typed = |agent: &&AgentManifest| match agent.takes_command {
             true => format!("{}:PROGRAM ARGS", agent.name),
             false => agent.name.to_owned(),
         };
@@ -285,7 +285,7 @@ impl Vocabulary {
 
     /// Whether an agent gets a variable, judged by the variable's owner alone.
     #[must_use]
-    pub fn reaches(&self, agent: &AgentWords, name: &str, value: &str) -> bool {
+    pub fn reaches(&self, agent: &AgentManifest, name: &str, value: &str) -> bool {
         let is_secret = is_secret(name, value);
         match (self.owner(name), agent.reach) {
             (Some(Owner::Notices), _) => false,
@@ -308,7 +308,7 @@ impl Vocabulary {
             || (self.owner(name).is_some() && name.ends_with("_FILE_DESCRIPTOR"))
     }
 
-    /// Variables in the credentials file that nobody gets.
+    /// Variables in the credentials file that are passed to no agent.
     #[must_use]
     pub fn not_handed_on(&self, file: &EnvFile, dirs: &Dirs) -> Vec<Warning> {
         let path = dirs.short(&dirs.env_file());
@@ -347,7 +347,7 @@ pub(crate) mod sample {
     use super::*;
     use crate::config::keys::{Kind, key};
 
-    const NOTHING: AgentWords = AgentWords {
+    const NOTHING: AgentManifest = AgentManifest {
         name: "",
         takes_command: false,
         reach: Reach::Own,
@@ -355,7 +355,7 @@ pub(crate) mod sample {
         variables: Variables::NONE,
         credentials: Credentials::NONE,
     };
-    const CLAUDE: AgentWords = AgentWords {
+    const CLAUDE: AgentManifest = AgentManifest {
         name: "claude",
         keys: &[
             key("CLAUDE_PATH", "claude", Kind::Program, "the program"),
@@ -365,15 +365,15 @@ pub(crate) mod sample {
         variables: Variables { prefixes: &["ANTHROPIC_", "CLAUDE_"], ..Variables::NONE },
         ..NOTHING
     };
-    const CODEX: AgentWords = AgentWords {
+    const CODEX: AgentManifest = AgentManifest {
         name: "codex",
         variables: Variables { prefixes: &["OPENAI_"], ..Variables::NONE },
         ..NOTHING
     };
-    const REHEARSAL: AgentWords =
-        AgentWords { name: "rehearsal", reach: Reach::Nothing, ..NOTHING };
-    const COMMAND: AgentWords =
-        AgentWords { name: "command", takes_command: true, reach: Reach::All, ..NOTHING };
+    const REHEARSAL: AgentManifest =
+        AgentManifest { name: "rehearsal", reach: Reach::Nothing, ..NOTHING };
+    const COMMAND: AgentManifest =
+        AgentManifest { name: "command", takes_command: true, reach: Reach::All, ..NOTHING };
 
     /// A vocabulary of four agents.
     pub(crate) fn vocabulary() -> Vocabulary {

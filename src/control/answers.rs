@@ -7,7 +7,7 @@ use crate::session::WaitsFor;
 use crate::session::hook::Hook;
 use crate::session::mail::Kind;
 use crate::session::qa::{Answer as Given, Qa};
-use crate::session::state::Word;
+use crate::session::state::StateName;
 
 use super::error::{Error, Result};
 use super::operation::{Operation, Perform};
@@ -27,12 +27,12 @@ pub struct Questions {
 /// All of a session's questions, open and answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Asked {
-    /// The session's name.
+    /// The session's name, without date and project.
     pub session: String,
-    /// Its instance.
+    /// The instance of its unit, which every verb takes as a name.
     pub instance: String,
-    /// Its state.
-    pub state: Word,
+    /// The session's state when the call was made.
+    pub state: StateName,
     /// Whether it is waiting for answers: it resumes when it gets them.
     pub waiting: bool,
     /// How many answers are missing in `_qa.md`, including any outside the questions.
@@ -47,7 +47,7 @@ pub struct Asked {
 /// A question in `_qa.md`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Question {
-    /// `Q1`.
+    /// Its id in `_qa.md`, such as `Q1`.
     pub id: String,
     /// The question itself; may have several lines.
     pub text: String,
@@ -86,7 +86,7 @@ pub struct Suggestion {
 pub struct Answers {
     /// A name, a dated folder name or an instance, as typed.
     pub session: String,
-    /// The new answers.
+    /// The answers saved by this call; earlier ones are not in it.
     pub answers: Vec<Answer>,
     /// Accept the suggestion for every open question not answered here.
     pub accept_suggestions: bool,
@@ -109,9 +109,9 @@ pub struct Answer {
 /// The result of saving and sending answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answered {
-    /// The session's name.
+    /// The session's name, without date and project.
     pub session: String,
-    /// Its instance.
+    /// The instance of its unit, which every verb takes as a name.
     pub instance: String,
     /// The answers saved by this call.
     pub saved: Vec<Saved>,

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::git::{self, Checkout, Plan, Start, WorktreePlan};
 use crate::session::names::{name_in_folder, nearest};
-use crate::session::state::Word;
+use crate::session::state::StateName;
 use crate::session::store::{Folder, crash_point, read_journal};
 
 use super::context::Context;
@@ -47,9 +47,9 @@ pub struct Archived {
 /// A session that could not be archived.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Left {
-    /// Its name.
+    /// The session's name, without date and project.
     pub session: String,
-    /// Why not.
+    /// Why it was not archived; nothing of it was changed.
     pub error: Error,
 }
 
@@ -64,14 +64,14 @@ pub struct Restore {
 /// A session that was brought back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Restored {
-    /// Its name.
+    /// The session's name, without date and project.
     pub session: String,
-    /// Its instance.
+    /// The instance of its unit, which every verb takes as a name.
     pub instance: String,
-    /// Its folder.
+    /// The session's folder, absolute.
     pub folder: PathBuf,
-    /// Its state.
-    pub state: Word,
+    /// The session's state when the call was made.
+    pub state: StateName,
     /// Its worktree, if that could be made again.
     pub worktree: Option<PathBuf>,
     /// The reference whose files are in the worktree again, uncommitted as they were.
@@ -133,14 +133,16 @@ impl Archive {
         check_at_rest(session)?;
         let (name, instance) = (&session.name, &session.instance);
         match session.hook()?.state {
-            Word::Done => Ok(()),
-            Word::Waiting => {
+            StateName::Done => Ok(()),
+            StateName::Waiting => {
                 Err(Error::refused(format!("{name} is waiting for you")).hint(format!(
                     "see what for: samocode why {instance}; or stop it: samocode stop {instance}"
                 )))
             }
-            Word::Stopped | Word::Blocked | Word::Failed if self.unfinished => Ok(()),
-            state @ (Word::Stopped | Word::Blocked | Word::Failed) => {
+            StateName::Stopped | StateName::Blocked | StateName::Failed if self.unfinished => {
+                Ok(())
+            }
+            state @ (StateName::Stopped | StateName::Blocked | StateName::Failed) => {
                 Err(Error::refused(format!("{name} is {state}, not done"))
                     .hint(format!("archive it anyway: samocode archive {instance} --unfinished")))
             }
@@ -157,7 +159,7 @@ impl Archive {
         let hook = session.hook()?;
         let age = Timestamp::now().duration_since(hook.since);
         let least = i64::try_from(self.older_s.unwrap_or(0)).unwrap_or(i64::MAX);
-        Ok(hook.state == Word::Done && age >= SignedDuration::from_secs(least))
+        Ok(hook.state == StateName::Done && age >= SignedDuration::from_secs(least))
     }
 }
 

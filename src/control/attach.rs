@@ -18,7 +18,7 @@ use crate::git;
 use crate::service::{self, Progress};
 use crate::session::journal::Event;
 use crate::session::mail::Kind;
-use crate::session::state::{State, Word};
+use crate::session::state::{State, StateName};
 use crate::session::store::{Journal, Lock, LockError, read_journal};
 use crate::session::{Phase, clock, event, stamp};
 use crate::worker::decide::next_run;
@@ -46,13 +46,13 @@ pub struct Attach {
 /// The agent's interactive program, ready to start.
 #[derive(Debug)]
 pub struct Interactive {
-    /// The program.
+    /// The agent's program, by its absolute path.
     pub program: PathBuf,
-    /// Its arguments.
+    /// The arguments that resume the conversation interactively.
     pub args: Vec<OsString>,
-    /// Its whole environment.
+    /// Its complete environment; nothing is inherited.
     pub environment: Vec<(OsString, OsString)>,
-    /// Where it works.
+    /// Its working folder: the session's worktree.
     pub folder: PathBuf,
 }
 
@@ -70,7 +70,7 @@ pub struct Attachment {
     _temporary: tempfile::TempDir,
     /// The program to start.
     pub interactive: Interactive,
-    /// The session's name.
+    /// The session's name, without date and project.
     pub name: String,
 }
 
@@ -85,9 +85,9 @@ struct Place {
 /// A conversation that was handed back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Left {
-    /// The session's instance.
+    /// The instance of the session's unit, which every verb takes as a name.
     pub instance: String,
-    /// What happened meanwhile, as the agent is told.
+    /// What happened meanwhile, as the agent's next prompt describes it.
     pub note: String,
     /// Whether the session was started again.
     pub resumed: bool,
@@ -148,9 +148,9 @@ impl Attach {
         self.stop(on, &session).await?;
         let lock = take(&session)?;
         let mut journal = Journal::open(&session.folder, &lock)?;
-        let is_run = !matches!(resting(journal.state()), Word::Waiting | Word::Done);
+        let is_run = !matches!(resting(journal.state()), StateName::Waiting | StateName::Done);
         if is_run {
-            // A signal of a run that nobody has settled yet still counts.
+            // A signal of a run that has not been settled yet still counts.
             if journal.state().open_run().is_none() {
                 session.folder.clear_signal()?;
             }
@@ -223,8 +223,8 @@ fn take(session: &Session) -> Result<Lock> {
 }
 
 /// The state under a stop.
-fn resting(state: &State) -> Word {
-    State { stopped: false, ..state.clone() }.word()
+fn resting(state: &State) -> StateName {
+    State { stopped: false, ..state.clone() }.name()
 }
 
 fn last_run(session: &Session) -> Result<LastRun> {
@@ -309,7 +309,7 @@ impl Attachment {
         let after = Place::of(&session, &interactive.folder).await;
         let signalled = is_run && session.folder.signal().exists();
         let note = note(began, &before, &after, signalled);
-        let is_done = read_journal(&session.folder, |_| {})?.0.word() == Word::Done;
+        let is_done = read_journal(&session.folder, |_| {})?.0.name() == StateName::Done;
         // One that waits is woken by mail, so only for something.
         if !is_done && (is_run || before != after) {
             let mut message = message(&session, &context.caller, Kind::Text, &note, None)?;

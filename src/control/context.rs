@@ -27,7 +27,7 @@ pub struct Caller {
     pub config: Option<PathBuf>,
     /// The user's service manager or the system's.
     pub scope: Scope,
-    /// Where the call comes from: a word that opens a gate counts only from outside of a run.
+    /// Where the call comes from: a message that opens a gate counts only from outside of a run.
     pub origin: Origin,
     /// The samocode program for units to execute: an absolute path that stays valid after an
     /// upgrade.
@@ -56,8 +56,8 @@ impl Caller {
         Error { message: self.command(&error.message), hint, ..error }
     }
 
-    /// Who gives a word that opens a gate, and from where; `None` in a run of an agent, which may
-    /// not.
+    /// Who sends a message that opens a gate, and from where; `None` in a run of an agent, which
+    /// may not.
     #[must_use]
     pub fn voucher(&self) -> Option<&str> {
         match &self.origin {
@@ -98,7 +98,7 @@ impl Warnings {
 pub struct Answer<T> {
     /// The reply, or the reason the call failed.
     pub result: Result<T>,
-    /// One sentence each.
+    /// What the caller should show a person, one sentence each.
     pub warnings: Vec<String>,
 }
 

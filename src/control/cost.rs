@@ -36,7 +36,7 @@ pub struct Costs {
 /// The cost of one session.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Bill {
-    /// Its name.
+    /// The session's name, without date and project.
     pub session: String,
     /// The sum over all phases.
     pub total: Sum,
@@ -73,11 +73,11 @@ impl Perform for Cost {
 /// The total cost of a number of runs.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Sum {
-    /// US dollars.
+    /// Cost in US dollars, of the runs whose price is known.
     pub usd: f64,
-    /// Tokens.
+    /// Tokens of these runs, by kind.
     pub tokens: Usage,
-    /// How many runs.
+    /// How many runs the sum is of.
     pub runs: u32,
     /// Runs whose cost is unknown: they were interrupted, or have not ended.
     pub unknown: u32,
@@ -205,7 +205,7 @@ mod tests {
         for entry in [
             at(0, started(Phase::Testing)),
             at(60, ended.clone()),
-            // The same end told again is of no run.
+            // An end that is recorded twice belongs to no run.
             at(61, ended.clone()),
             at(100, started(Phase::Testing)),
             at(130, Event::RunLost(event::RunLost { run: "r".into(), tokens: Usage::default() })),

@@ -11,7 +11,7 @@ use crate::config::Project;
 use crate::git;
 use crate::service::quoted;
 use crate::session::hook::Hook;
-use crate::session::state::Word;
+use crate::session::state::StateName;
 use crate::session::store::{self, Document};
 
 use super::error::{Class, Error, Result};
@@ -25,11 +25,11 @@ use super::target::Target;
 pub enum Topic {
     /// The task, where the session stands, and its flow log.
     Overview,
-    /// The newest plan.
+    /// The newest `*-plan-*.md` of the session.
     Plan,
     /// The questions, with their answers.
     Questions,
-    /// The newest summary.
+    /// The newest `*-summary-*.md`, which a finished session leaves.
     Summary,
     /// The changes on its branch.
     Diff,
@@ -60,7 +60,7 @@ pub struct Read {
 /// A document that was read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Text {
-    /// The session's name.
+    /// The session's name, without date and project.
     pub session: String,
     /// Which document it is.
     pub topic: Topic,
@@ -166,10 +166,10 @@ pub(super) fn base(project: &Project, session: &Session) -> Result<String> {
 /// The command that merges a finished session's branch; `None` if the session is not done.
 pub(super) fn merge_command(
     project: &Project,
-    state: Word,
+    state: StateName,
     branch: Option<&str>,
 ) -> Option<String> {
-    let branch = branch.filter(|_| state == Word::Done)?;
+    let branch = branch.filter(|_| state == StateName::Done)?;
     let branch = shlex::try_quote(branch).ok()?;
     Some(format!("git -C {} merge {branch}", quoted(&project.main_repo)))
 }

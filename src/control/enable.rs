@@ -14,7 +14,7 @@ use crate::agent::{REGISTRY, vocabulary};
 use crate::config::{Env, EnvFile, Flags};
 use crate::git::{Plan, Start, WorktreePlan};
 use crate::session::WaitsFor;
-use crate::session::state::Word;
+use crate::session::state::StateName;
 
 use super::context::{Caller, Context};
 use super::convoy::check_turn;
@@ -73,13 +73,13 @@ impl Overrides {
 /// A session that was enabled.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Enabled {
-    /// The session's name.
+    /// The session's name, without date and project.
     pub session: String,
-    /// Its instance.
+    /// The instance of its unit, which every verb takes as a name.
     pub instance: String,
     /// The full name of its unit.
     pub unit: String,
-    /// Its folder.
+    /// The session's folder, absolute.
     pub folder: PathBuf,
     /// Whether it was created, resumed or running already.
     pub became: Became,
@@ -100,7 +100,7 @@ pub struct Waits {
     #[serde(rename = "for")]
     pub waits_for: WaitsFor,
     /// Its state: usually waiting, but it may have been stopped since.
-    pub state: Word,
+    pub state: StateName,
     /// The command to reply with.
     pub command: String,
 }
@@ -190,7 +190,7 @@ const PREPARATION: Duration = Duration::from_secs(5);
 pub(super) async fn tell_notes(context: &Context, session: &Session) {
     let is_prepared = || {
         let hook = session.hook().ok();
-        hook.is_some_and(|hook| hook.worktree.is_some() || hook.state != Word::New)
+        hook.is_some_and(|hook| hook.worktree.is_some() || hook.state != StateName::New)
     };
     if let Ok(watch) = FolderWatch::new(session.folder.path()) {
         let _ = tokio::time::timeout(PREPARATION, watch.until(is_prepared)).await;

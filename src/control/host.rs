@@ -17,9 +17,9 @@ use super::log::{Line, Log};
 use super::operation::{Operation, Perform as _, Replies};
 use super::watch::{self, Change, Watch};
 use super::{
-    answers, archive, convoy, cost, disk, doctor, documents, enable, inbox, init, look, mail, many,
-    merge, notify, post, prompt, remove, report, run, settings, stop, timeline, unit, unit_files,
-    view, wait,
+    answers, archive, convoy, cost, disk, doctor, documents, enable, inbox, init, inspect, mail,
+    many, merge, notify, post, prompt, remove, report, run, settings, stop, timeline, unit,
+    unit_files, view, wait,
 };
 
 /// A call that a host can perform.
@@ -77,13 +77,13 @@ macro_rules! calls {
 
 calls! {
     /// Find the sessions that were typed, or all of a project.
-    Find: look::Find => Vec<look::Found>,
+    Find: inspect::Find => Vec<inspect::Found>,
     /// All sessions, as `samocode status` lists them.
-    List: look::List => Vec<view::View>,
+    List: inspect::List => Vec<view::View>,
     /// One session in detail.
-    Show: look::Show => look::Detail,
+    Show: inspect::Show => inspect::Detail,
     /// A session's state and the events that led to it.
-    Explain: look::Explain => look::Explained,
+    Explain: inspect::Explain => inspect::Explained,
     /// A session's iterations and events, oldest first.
     History: timeline::History => Vec<timeline::Item>,
     /// The cost of sessions.
@@ -122,11 +122,11 @@ calls! {
     Reload: unit::Reload => unit::Named,
     /// No longer start a session at boot.
     Disable: unit::Disable => unit::Disabled,
-    /// Do the same to many sessions, side by side.
+    /// Do the same to many sessions, in parallel.
     Many: many::Many => Vec<many::Each>,
     /// Remove a session, but keep its branch and its files.
     Remove: remove::Remove => remove::Removed,
-    /// What an agent is told in a run.
+    /// The prompt of a session's run, in its parts.
     Prompt: prompt::Prompt => prompt::Prompted,
     /// Remove several sessions, or all that are done.
     Archive: archive::Archive => archive::Archived,
@@ -199,7 +199,7 @@ pub async fn call<C: Call>(host: &dyn Host, call: C, progress: Progress<'_>) -> 
     Answer { result, warnings }
 }
 
-/// This machine.
+/// This machine, as its caller may use it. The only [`Host`] so far.
 #[derive(Debug, Clone)]
 pub struct Local {
     caller: Caller,

@@ -29,7 +29,7 @@ pub struct Init {
 /// The project after an [`Init`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Initialized {
-    /// Its file.
+    /// The project's `.samocode`, absolute.
     pub config: PathBuf,
     /// Whether the file was written; if not, it existed before and is unchanged.
     pub written: bool,

@@ -70,7 +70,7 @@ pub(crate) struct UnitFiles<'a> {
     environment: Vec<(String, String)>,
     /// The environment from which the worker will take its settings.
     pub(super) env: Env,
-    /// The worker's settings.
+    /// The settings that the worker will use, as read from `env` and the project's files.
     pub(super) settings: Settings,
 }
 

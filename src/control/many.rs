@@ -8,7 +8,7 @@ use futures_util::{FutureExt as _, StreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 
 use crate::service::Scope;
-use crate::session::state::Word;
+use crate::session::state::StateName;
 
 use super::context::{Answer, Context};
 use super::enable::{Enable, Overrides};
@@ -26,7 +26,7 @@ use super::unit::{Disable, Reload, Restart, Start};
 /// mistyped name does, before anything is done.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Many {
-    /// Which ones.
+    /// The sessions to act on: named, or all of the project.
     pub sessions: Chosen,
     /// What is done to them.
     pub action: Action,
@@ -61,7 +61,7 @@ pub enum Action {
     Start,
     /// As [`Stop`]. `All` are those that are neither stopped nor done.
     Stop {
-        /// Interrupt the runs.
+        /// Whether to interrupt the run instead of waiting for the end of the iteration.
         now: bool,
     },
     /// As [`Restart`]. `All` are those that run.
@@ -179,13 +179,18 @@ impl Action {
     fn is_for(&self, session: &Session) -> bool {
         let Ok(hook) = session.hook() else { return false };
         match self {
-            Self::Enable { .. } => hook.state != Word::Done,
+            Self::Enable { .. } => hook.state != StateName::Done,
             Self::Start => matches!(
                 hook.state,
-                Word::Stopped | Word::Blocked | Word::Failed | Word::Limited | Word::Paused
+                StateName::Stopped
+                    | StateName::Blocked
+                    | StateName::Failed
+                    | StateName::Limited
+                    | StateName::Paused
             ),
             Self::Stop { .. } => {
-                session.is_worked_on() || !matches!(hook.state, Word::Stopped | Word::Done)
+                session.is_worked_on()
+                    || !matches!(hook.state, StateName::Stopped | StateName::Done)
             }
             Self::Restart | Self::Reload { .. } => session.is_worked_on(),
             Self::Disable => true,

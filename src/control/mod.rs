@@ -18,7 +18,7 @@
 //! 2. [`Local`] performs it on this machine. Its [`Caller`] holds what it must not look up itself:
 //!    the environment, the current folder, the project file, and which service manager to use. So
 //!    one process can serve many callers.
-//! 3. Most calls start from a word that a person typed. `target` finds the session it means, using
+//! 3. Most calls start from a name that a person typed. `target` finds the session it means, using
 //!    the project's folders and the units installed on this machine (`registry`).
 //! 4. The reply comes back as [`Answer`]: a value or an [`Error`], plus any warnings.
 //!
@@ -33,10 +33,10 @@
 //! |---|---|
 //! | [`enable`], [`run`], [`request`] | start or resume a session, as a unit or in the foreground |
 //! | [`unit`], [`stop`], [`many`] | start, restart, reload, disable; stop; each of them for many sessions side by side |
-//! | [`look`], [`view`] | find, list, show, explain; a session as others see it |
+//! | [`inspect`], [`view`] | find, list, show, explain; a session as others see it |
 //! | [`timeline`], [`cost`], [`inbox`], [`documents`] | what happened, what it cost, what mail there is, what to read |
 //! | [`attach`] | take a conversation over in a terminal, and hand it back |
-//! | [`prompt`] | what an agent is told in a run |
+//! | [`prompt`] | the prompt of a run |
 //! | [`merge`] | the branches of finished sessions into one tested branch |
 //! | [`convoy`] | sessions towards one goal: started in order, announced together |
 //! | [`remove`], [`archive`] | take sessions away, but for their branches and files; bring one back |
@@ -70,12 +70,14 @@ pub mod documents;
 pub mod enable;
 pub mod error;
 pub(crate) mod folders;
+pub(crate) mod format;
 pub mod host;
 pub mod inbox;
 pub mod init;
+pub mod inspect;
 pub(crate) mod install;
+pub mod jobs;
 pub mod log;
-pub mod look;
 pub mod mail;
 pub mod many;
 pub mod merge;
@@ -107,7 +109,6 @@ pub mod wait;
 pub(crate) mod wake;
 pub mod watch;
 pub(crate) mod whereabouts;
-pub(crate) mod words;
 
 pub use context::{Answer, Caller};
 pub use error::{Class, Error, Result};

@@ -34,7 +34,7 @@ pub struct NotifyTested {
 /// The result for one channel.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ChannelTested {
-    /// The channel's name.
+    /// The channel's name: `telegram` or `desktop`.
     pub notifier: String,
     /// Whether the message was sent.
     pub outcome: Outcome,

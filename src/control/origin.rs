@@ -1,4 +1,4 @@
-//! Where a call comes from, as it is recorded beside a word that opens a gate.
+//! Where a call comes from, as it is recorded beside a message that opens a gate.
 
 use serde::{Deserialize, Serialize};
 

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::session::hook::Hook;
 use crate::session::mail::{Kind, Message};
-use crate::session::state::Word;
+use crate::session::state::StateName;
 use crate::session::store::Folder;
 use crate::session::{Phase, WaitsFor};
 
@@ -23,7 +23,7 @@ pub(super) struct Wait {
 impl Wait {
     /// What a session is waiting for; `None` if it is not waiting.
     pub(super) fn of(hook: &Hook) -> Option<Self> {
-        let waits = matches!(hook.state, Word::Waiting | Word::Stopped);
+        let waits = matches!(hook.state, StateName::Waiting | StateName::Stopped);
         let waits_for = hook.waits_for.clone().filter(|_| waits)?;
         Some(Self { waits_for, phase: hook.phase, since: hook.since })
     }

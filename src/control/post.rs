@@ -9,7 +9,7 @@ use crate::session::describe::harmless;
 use crate::session::hook::Hook;
 use crate::session::mail::{Kind, Message};
 use crate::session::qa::Qa;
-use crate::session::state::Word;
+use crate::session::state::StateName;
 
 use super::context::Context;
 use super::error::{Error, Result};
@@ -58,22 +58,22 @@ pub(super) fn not_waiting(session: &Session, hook: &Hook, what: &str) -> Error {
     let name = &session.name;
     let place = format!("{} {}", hook.phase, hook.iteration);
     let does = match hook.state {
-        Word::Running if session.is_worked_on() => format!("{place} is running"),
-        Word::New => "it is about to start".to_owned(),
-        Word::Running => format!("{place} was interrupted and resumes at the next start"),
-        Word::Waiting => {
+        StateName::Running if session.is_worked_on() => format!("{place} is running"),
+        StateName::New => "it is about to start".to_owned(),
+        StateName::Running => format!("{place} was interrupted and resumes at the next start"),
+        StateName::Waiting => {
             let waits_for = hook.waits_for.clone().unwrap_or(WaitsFor::HumanAction);
             let command = waits_for.answer_command(&session.instance);
             format!("{place} is waiting for {waits_for}: {command}")
         }
-        Word::Blocked => format!(
+        StateName::Blocked => format!(
             "{place} is blocked ({}): samocode send {} \"…\"",
             hook.reason
                 .as_deref()
                 .map_or_else(|| "no reason given".to_owned(), |why| harmless(why).into_owned()),
             session.instance
         ),
-        Word::Done => "it is done".to_owned(),
+        StateName::Done => "it is done".to_owned(),
         word => format!("{place} is {word}"),
     };
     Error::refused(format!("{name} is not waiting{what}: {does}. Nothing done."))
@@ -96,16 +96,16 @@ pub(super) fn check_sender(target: &Target) -> Result<()> {
 /// A message that was sent, and what happens to it next.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sent {
-    /// The session's name.
+    /// The session's name, without date and project.
     pub session: String,
-    /// Its instance.
+    /// The instance of its unit, which every verb takes as a name.
     pub instance: String,
     /// The message's id, which is also its file's name.
     pub id: String,
     /// The kind of message.
     pub kind: Kind,
     /// The session's state before the message.
-    pub state: Word,
+    pub state: StateName,
     /// Whether and how the session will read it.
     pub then: Then,
     /// The same as text to print after the session's name: "is running again."
@@ -115,7 +115,7 @@ pub struct Sent {
 /// An approval or a rejection that was sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Posted {
-    /// The message.
+    /// The message that carries it, and when it will be read.
     #[serde(flatten)]
     pub sent: Sent,
     /// The suggestions that the approval accepted as answers.
@@ -221,7 +221,7 @@ pub(super) async fn deliver(
 fn in_words(session: &Session, hook: &Hook, kind: Kind, then: Then) -> String {
     let instance = &session.instance;
     let place = format!("{} {}", hook.phase, hook.iteration);
-    let rests = matches!(hook.state, Word::Waiting | Word::Blocked);
+    let rests = matches!(hook.state, StateName::Waiting | StateName::Blocked);
     match then {
         // A handoff does not resume a session that is waiting or blocked.
         Then::Taken if rests && kind != Kind::Handoff => "is running again.".to_owned(),

@@ -17,7 +17,7 @@ use super::error::{Attempt as _, Error, Result};
 pub(crate) struct RunAs(User);
 
 impl RunAs {
-    /// The user's id.
+    /// The user's numeric id, as the service manager records it.
     pub(crate) const fn uid(&self) -> u32 {
         self.0.uid.as_raw()
     }

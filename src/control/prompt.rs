@@ -1,4 +1,4 @@
-//! What an agent is told in a run, as it was or as it will be.
+//! The prompt of a session's run: the last one, or the next.
 
 use std::path::PathBuf;
 
@@ -11,10 +11,10 @@ use crate::config::{Dirs, Flags};
 use crate::session::event;
 use crate::session::hand_edit::hand_edit;
 use crate::session::journal::{Entry, Event};
-use crate::session::state::{State, Word};
+use crate::session::state::{State, StateName};
 use crate::session::store::{self, Vouchers, read_journal};
 use crate::worker::mail::{portion, vouched};
-use crate::worker::task::Told;
+use crate::worker::task::RunPrompt;
 
 use super::context::Context;
 use super::error::{Class, Error, Result};
@@ -23,8 +23,7 @@ use super::operation::{Operation, Perform};
 use super::session::Session;
 use super::target::Target;
 
-/// Asks what a session's agent was told in its current or last run, or with `next` what it will be
-/// told in the next one.
+/// Asks for the prompt of a session's current or last run, or with `next` of the next one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Prompt {
     /// A name, a dated folder name or an instance, as typed.
@@ -34,10 +33,10 @@ pub struct Prompt {
     pub next: bool,
 }
 
-/// What an agent is told in a run.
+/// The prompt of a run, in its parts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Prompted {
-    /// The session's name.
+    /// The session's name, without date and project.
     pub session: String,
     /// The id of the run; `None` for one that has not started.
     pub run: Option<String>,
@@ -47,7 +46,7 @@ pub struct Prompted {
     pub parts: Vec<Part>,
 }
 
-/// One part.
+/// One part of a prompt: instructions from a file, the values, or the task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
     /// What it is: `workflow.md`, `agents/PHASE-agent.md`, or a heading of the prompt.
@@ -56,7 +55,7 @@ pub struct Part {
     pub file: Option<PathBuf>,
     /// About how many tokens it has.
     pub tokens: usize,
-    /// The text.
+    /// The text of this part, as the agent gets it.
     pub text: String,
 }
 
@@ -75,11 +74,11 @@ impl Perform for Prompt {
     async fn perform(self, on: &Operation<'_>) -> Result<Prompted> {
         let Target { context, session } = on.resolve(&self.session)?;
         let last = if self.next { None } else { last_run(&session)? };
-        let (run, told) = match last {
-            Some((run, told)) => (Some(run), told),
+        let (run, kept) = match last {
+            Some((run, kept)) => (Some(run), kept),
             None => (None, next_run(on, &context, &session)?),
         };
-        let Told { instructions, prompt, resume } = told;
+        let RunPrompt { instructions, prompt, resume } = kept;
         let instructions =
             instructions.into_iter().map(|part| Part::new(part.name, part.file, part.text));
         let parts = instructions.chain(sections(&prompt)).collect();
@@ -87,9 +86,9 @@ impl Perform for Prompt {
     }
 }
 
-/// The last run that was started, and what it was told; `None` if there is none, or if an older
+/// The last run that was started, and what it was kept; `None` if there is none, or if an older
 /// samocode started it, which did not keep that.
-fn last_run(session: &Session) -> Result<Option<(String, Told)>> {
+fn last_run(session: &Session) -> Result<Option<(String, RunPrompt)>> {
     let mut last = None;
     read_journal(&session.folder, |entry| {
         if let Event::RunStarted(event::RunStarted { run, log, .. }) = &entry.event {
@@ -97,22 +96,24 @@ fn last_run(session: &Session) -> Result<Option<(String, Told)>> {
         }
     })?;
     let Some((run, log)) = last else { return Ok(None) };
-    let kept = store::read(&session.folder.logs().join(Told::file(&log)))?;
-    let told = kept.and_then(|kept| serde_json::from_slice(&kept).ok());
-    Ok(told.map(|told| (run, told)))
+    let kept = store::read(&session.folder.logs().join(RunPrompt::file(&log)))?;
+    let kept = kept.and_then(|kept| serde_json::from_slice(&kept).ok());
+    Ok(kept.map(|kept| (run, kept)))
 }
 
-fn next_run(on: &Operation<'_>, context: &Context, session: &Session) -> Result<Told> {
+fn next_run(on: &Operation<'_>, context: &Context, session: &Session) -> Result<RunPrompt> {
     let dirs = Dirs::user(&context.caller.env)?;
     let vouchers = Vouchers::of(&dirs.state, &session.instance);
     let state = as_the_worker_finds_it(session, &vouchers)?;
-    match state.word() {
-        Word::Done => {
+    match state.name() {
+        StateName::Done => {
             return Err(Error::refused(format!("{} is done: there is no next run", session.name))
                 .hint(format!("samocode enable {} --task \"…\"", session.instance)));
         }
-        Word::Waiting => on.warnings.add("it is waiting: no run starts before a human answers"),
-        Word::Running if session.is_worked_on() => {
+        StateName::Waiting => {
+            on.warnings.add("it is waiting: no run starts before a human answers")
+        }
+        StateName::Running if session.is_worked_on() => {
             on.warnings.add("a run is in progress: this is the prompt that would repeat it");
         }
         _ => {}
@@ -124,7 +125,7 @@ fn next_run(on: &Operation<'_>, context: &Context, session: &Session) -> Result<
     let agent = unit.settings.agent(state.phase());
     let agent = REGISTRY.agent(agent, &unit.settings, &unit.env, &context.caller.binary)?;
     let folders = roles::folders(&context.project.root, dirs.config.parent());
-    Told::next(state, &session.folder, &unit.settings, &agent, &folders)
+    RunPrompt::next(state, &session.folder, &unit.settings, &agent, &folders)
         .map_err(|error| Error::of(Class::Configuration, &error))
 }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::git::{self, Checkout, Nested, Removal};
 use crate::service::{self, quoted, retire};
-use crate::session::state::Word;
+use crate::session::state::StateName;
 use crate::session::store::{Lock, LockError, crash_point, make_folder};
 
 use super::context::Context;
@@ -36,9 +36,9 @@ pub struct Remove {
 /// A session that was removed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Removed {
-    /// Its name.
+    /// The session's name, without date and project.
     pub session: String,
-    /// Its instance.
+    /// The instance of its unit, which every verb takes as a name.
     pub instance: String,
     /// The new path of its folder, in the archive.
     pub folder: PathBuf,
@@ -94,7 +94,7 @@ impl Perform for Remove {
     }
 }
 
-/// Removes a session that nobody works on: worktree, unit, then folder.
+/// Removes a session that no worker has open: worktree, unit, then folder.
 pub(super) async fn put_away(on: &Operation<'_>, target: Target) -> Result<Removed> {
     let Target { context, session } = target;
     let hook = session.hook()?;
@@ -120,7 +120,7 @@ impl Remove {
         let (name, instance) = (&session.name, &session.instance);
         check_at_rest(session)?;
         let state = session.hook()?.state;
-        if state != Word::Done && !self.unfinished {
+        if state != StateName::Done && !self.unfinished {
             return Err(Error::refused(format!("{name} is {state}, not done"))
                 .hint(format!("remove it anyway: samocode remove {instance} --unfinished")));
         }

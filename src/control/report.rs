@@ -11,7 +11,7 @@ use crate::session::store;
 use super::cost::{Bill, Cost};
 use super::documents::{self, Read, Topic};
 use super::error::{Class, Result};
-use super::look::{Detail, Show};
+use super::inspect::{Detail, Show};
 use super::operation::{Operation, Perform};
 use super::target::Target;
 use super::timeline::{History, Item};

@@ -11,7 +11,7 @@ use crate::session::event;
 use crate::session::journal::Event;
 use crate::session::mail::{Kind, Message};
 use crate::session::overview::Overview;
-use crate::session::state::{Standing, State, Word};
+use crate::session::state::{Standing, State, StateName};
 use crate::session::store::{self, Folder, Journal, Lock, LockError, Vouchers};
 use crate::session::{Phase, RetryCause};
 
@@ -83,7 +83,7 @@ pub(crate) fn begin_or_resume(session: &Session, work: &Work, durable: Durable) 
     let Some(lock) = lock(session)? else {
         let state = session.state()?;
         if task.is_some_and(|task| task != state.task) {
-            return Err(at_work(session, state.word()));
+            return Err(at_work(session, state.name()));
         }
         return Ok(Became::Running);
     };
@@ -106,7 +106,7 @@ pub(crate) fn begin_or_resume(session: &Session, work: &Work, durable: Durable) 
     if journal.state().seq == 0 {
         // Started by the predecessor: the worker imports it from its files.
         if task.is_some() && !is_done_by_overview(session) {
-            return Err(at_work(session, Word::Running));
+            return Err(at_work(session, StateName::Running));
         }
         if task.is_none() {
             return match session.obstacle() {
@@ -133,18 +133,18 @@ pub(crate) fn begin_or_resume(session: &Session, work: &Work, durable: Durable) 
             done: true,
         }))?;
     }
-    match (journal.state().word(), task) {
-        (Word::Done, Some(task)) => {
+    match (journal.state().name(), task) {
+        (StateName::Done, Some(task)) => {
             // Back to investigation; the worker updates the overview.
             journal.append(Event::Resumed(event::Resumed { task: task.to_owned() }))?;
             Ok(Became::Resumed)
         }
-        (Word::Done, None) => {
+        (StateName::Done, None) => {
             let name = &session.name;
             Err(Error::usage(format!("session '{name}' is done"))
                 .hint(format!("give it a new task with: samocode enable {name} --task \"…\"")))
         }
-        // The same request again, perhaps because the first one was interrupted.
+        // The same request again, for example because the first one was interrupted.
         (_, Some(task)) if journal.state().task == task => revive(&mut journal, durable),
         (word, Some(_)) => Err(at_work(session, word)),
         (_, None) => revive(&mut journal, durable),
@@ -181,21 +181,24 @@ fn revive(journal: &mut Journal, durable: Durable) -> Result<Became> {
         Durable::Now => journal.append(event),
         Durable::WithTheWorker => journal.append_unsynced(event, |_, _| ()),
     };
-    let word = journal.state().word();
-    if matches!(word, Word::Stopped | Word::Failed | Word::Paused | Word::Limited) {
+    let word = journal.state().name();
+    if matches!(
+        word,
+        StateName::Stopped | StateName::Failed | StateName::Paused | StateName::Limited
+    ) {
         append(journal, Event::Started(event::Started {}))?;
     }
-    if journal.state().word() == Word::Blocked {
+    if journal.state().name() == StateName::Blocked {
         append(journal, Event::Retried(event::Retried { by: RetryCause::Start }))?;
     }
-    Ok(if journal.state().word() == word { Became::Known } else { Became::Revived })
+    Ok(if journal.state().name() == word { Became::Known } else { Became::Revived })
 }
 
 fn is_done_by_overview(session: &Session) -> bool {
-    session.hook().is_ok_and(|hook| hook.state == Word::Done)
+    session.hook().is_ok_and(|hook| hook.state == StateName::Done)
 }
 
-fn at_work(session: &Session, word: Word) -> Error {
+fn at_work(session: &Session, word: StateName) -> Error {
     let name = &session.name;
     Error::usage(format!("session '{name}' is {word} and already has a task")).hint(format!(
         "send it a message with: samocode send {name} \"…\", or start another session"
@@ -212,7 +215,11 @@ fn lock(session: &Session) -> Result<Option<Lock>> {
                 let ending = session.hook().is_ok_and(|hook| {
                     matches!(
                         hook.state,
-                        Word::Done | Word::Waiting | Word::Blocked | Word::Stopped | Word::Failed
+                        StateName::Done
+                            | StateName::Waiting
+                            | StateName::Blocked
+                            | StateName::Stopped
+                            | StateName::Failed
                     )
                 });
                 if !ending || Instant::now() >= deadline {
@@ -274,7 +281,9 @@ fn change(session: &Session, event: impl Fn(&State) -> Option<Event>) -> Result<
 pub(crate) fn stop(session: &Session) -> Result<bool> {
     let Some(lock) = lock(session)? else { return Ok(false) };
     let mut journal = Journal::open(&session.folder, &lock)?;
-    if journal.state().seq > 0 && !matches!(journal.state().word(), Word::Stopped | Word::Done) {
+    if journal.state().seq > 0
+        && !matches!(journal.state().name(), StateName::Stopped | StateName::Done)
+    {
         journal.append(Event::Stopped(event::Stopped {}))?;
     }
     let state = journal.state();
@@ -307,7 +316,7 @@ pub(crate) fn send(session: &Session, caller: &Caller, kind: Kind, body: &str) -
     Ok(message)
 }
 
-/// Records beside a word that opens a gate who gave it, and from where, before it is delivered.
+/// Records, before a message that opens a gate is delivered, who sent it and from where.
 ///
 /// # Errors
 /// Those of the disk.
@@ -317,8 +326,8 @@ pub(crate) fn vouch(caller: &Caller, session: &Session, message: &Message) -> Re
     Ok(Vouchers::of(&state, &session.instance).vouch(message, by)?)
 }
 
-/// Delivers a message, unless the inbox has the same one unread: same sender, kind and text, perhaps
-/// from a command that was interrupted. Then `message` becomes that one.
+/// Delivers a message, unless the inbox has the same one unread: same sender, kind and text,
+/// possibly from a command that was interrupted. Then `message` becomes that one.
 ///
 /// # Errors
 /// Those of the disk.

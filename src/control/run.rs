@@ -10,7 +10,7 @@ use crate::config::{Dirs, Flags};
 use crate::service::Progress;
 use crate::service::exit::WorkerExit;
 use crate::service::foreground::{self, Ended};
-use crate::session::state::Word;
+use crate::session::state::StateName;
 use crate::session::store::OutageNotes;
 
 use super::context::Context;
@@ -42,7 +42,7 @@ pub struct Ran {
     /// The session as `status` shows it now that its worker has exited.
     pub view: View,
     /// The state its worker left it in.
-    pub state: Word,
+    pub state: StateName,
     /// The worker's reason for that state.
     pub reason: Option<String>,
     /// What it is waiting for, unless a human has answered in its files.
@@ -109,7 +109,7 @@ pub(crate) async fn work(
         (_, Ended::Finished) => None,
         // No run was interrupted in these states.
         _ => match hook.state {
-            Word::Stopped | Word::Paused | Word::Limited | Word::Queued => None,
+            StateName::Stopped | StateName::Paused | StateName::Limited | StateName::Queued => None,
             _ => Some(Class::Unavailable),
         },
     };
@@ -117,7 +117,7 @@ pub(crate) async fn work(
     let view = view.in_project(&context.project);
     view.notes.iter().for_each(|note| context.warnings.add(note));
     let waits = Waits::of(caller, session)?;
-    let interrupted =
-        matches!(outcome.ended, Ended::Stopped) && matches!(hook.state, Word::New | Word::Running);
+    let interrupted = matches!(outcome.ended, Ended::Stopped)
+        && matches!(hook.state, StateName::New | StateName::Running);
     Ok(Ran { view, state: hook.state, reason: hook.reason, waits, interrupted, failure })
 }

@@ -6,7 +6,7 @@ use crate::session::history::History;
 use crate::session::hook::Hook;
 use crate::session::journal::Event;
 use crate::session::overview::Blocked;
-use crate::session::state::{Standing, State, Word};
+use crate::session::state::{Standing, State, StateName};
 use crate::session::store::{self, Folder, JournalError, Lock, read_journal};
 use crate::session::{Files, Overview, Phase};
 
@@ -16,7 +16,7 @@ use super::error::Result;
 /// A session that exists, or is about to be created.
 #[derive(Debug, Clone)]
 pub(crate) struct Session {
-    /// Its name.
+    /// The session's name, without date and project.
     pub(crate) name: String,
     /// The instance name of its unit.
     pub(crate) instance: String,
@@ -77,10 +77,10 @@ impl Session {
             hook.iteration = status.iteration.unwrap_or(0);
             hook.total_iterations = status.total_iterations.unwrap_or(0);
             hook.state = match status.blocked {
-                Some(Blocked::WaitingHuman) => Word::Waiting,
-                Some(Blocked::Yes) => Word::Blocked,
-                _ if hook.phase == Phase::Done => Word::Done,
-                _ => Word::Stopped,
+                Some(Blocked::WaitingHuman) => StateName::Waiting,
+                Some(Blocked::Yes) => StateName::Blocked,
+                _ if hook.phase == Phase::Done => StateName::Done,
+                _ => StateName::Stopped,
             };
             self.foreign_reason(&overview, &mut hook);
         }
@@ -112,16 +112,16 @@ impl Session {
             Ok(Event::Imported(event::Imported { waits_for, blocked, .. })) => (waits_for, blocked),
             Ok(_) => return,
             Err(why) => {
-                hook.state = Word::Failed;
+                hook.state = StateName::Failed;
                 hook.reason = Some(why);
                 return;
             }
         };
-        if hook.state == Word::Waiting {
+        if hook.state == StateName::Waiting {
             hook.waits_for = waits_for;
             let open = self.folder.questions().map_or(0, |file| file.qa.waiting());
             hook.questions = Some(open).filter(|open| *open > 0);
-        } else if hook.state == Word::Blocked {
+        } else if hook.state == StateName::Blocked {
             hook.reason = blocked;
         }
     }

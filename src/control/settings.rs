@@ -40,7 +40,7 @@ pub enum Configured {
 pub struct Here {
     /// The project's folder; `None` outside any project, where project settings are left out.
     pub project: Option<PathBuf>,
-    /// The project's file.
+    /// The project's `.samocode`; `None` outside of any project.
     pub config: Option<PathBuf>,
     /// One row per key.
     pub settings: Vec<Setting>,
@@ -52,11 +52,11 @@ pub struct Here {
 /// The settings here, for a session that has no unit yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OfSession {
-    /// Its name.
+    /// The session's name, without date and project.
     pub session: String,
-    /// Its instance.
+    /// The instance of its unit, which every verb takes as a name.
     pub instance: String,
-    /// Always `None`.
+    /// Always `None`: without a unit nothing is recorded.
     pub unit: Option<String>,
     /// One row per key.
     pub settings: Vec<Setting>,
@@ -68,9 +68,9 @@ pub struct OfSession {
 /// The settings that a session's worker uses.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OfUnit {
-    /// Its name.
+    /// The session's name, without date and project.
     pub session: String,
-    /// Its instance.
+    /// The instance of its unit, which every verb takes as a name.
     pub instance: String,
     /// Its unit's full name.
     pub unit: String,
@@ -90,7 +90,7 @@ pub struct OfUnit {
 pub struct Replaced {
     /// What is replaced: `workflow.md`, `agents/PHASE-agent.md`.
     pub name: String,
-    /// By which file.
+    /// The file that replaces it.
     pub file: PathBuf,
 }
 
@@ -101,7 +101,7 @@ fn replaced(project: &Path, dirs: &Dirs) -> Vec<Replaced> {
     all.map(|(name, file)| Replaced { name, file }).collect()
 }
 
-/// One setting.
+/// A key with its value and where the value comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Setting {
     /// The key, with its phase where it is for one.

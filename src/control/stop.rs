@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::service::{ServiceManager, retire};
 use crate::session::mail::{Kind, Message};
-use crate::session::state::Word;
+use crate::session::state::StateName;
 use crate::session::store::{crash_point, read_journal};
 
 use super::context::manager;
@@ -34,9 +34,9 @@ pub struct Stop {
 pub struct Stopped {
     /// The session's name; its instance if the session no longer exists.
     pub session: String,
-    /// Its instance.
+    /// The instance of its unit, which every verb takes as a name.
     pub instance: String,
-    /// How it ended.
+    /// How the stop ended: not every session stops.
     pub end: StopEnd,
 }
 
@@ -44,7 +44,7 @@ pub struct Stopped {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StopEnd {
-    /// It is stopped.
+    /// It is stopped, and stays so until it is started.
     Stopped,
     /// It was done already.
     WasDone,
@@ -99,7 +99,7 @@ impl Stop {
         manager: &dyn ServiceManager,
         session: &Session,
     ) -> Result<StopEnd> {
-        if session.hook()?.state == Word::Done && !session.is_worked_on() {
+        if session.hook()?.state == StateName::Done && !session.is_worked_on() {
             return Ok(StopEnd::WasDone);
         }
         if session.is_worked_on() && self.drain(on, session).await? == Drained::CalledOff {
@@ -115,7 +115,7 @@ impl Stop {
             remember_elsewhere(manager, session, &error).await?;
         }
         // It may just have finished.
-        let is_done = session.hook()?.state == Word::Done;
+        let is_done = session.hook()?.state == StateName::Done;
         Ok(if is_done { StopEnd::Done } else { StopEnd::Stopped })
     }
 
@@ -212,9 +212,9 @@ async fn remember_elsewhere(
 fn is_called_off(session: &Session, stop: &Message) -> bool {
     !session.folder.is_unread(&stop.id)
         && read_journal(&session.folder, |_| {})
-            .is_ok_and(|(state, _)| !state.stopped && state.word() != Word::Done)
+            .is_ok_and(|(state, _)| !state.stopped && state.name() != StateName::Done)
 }
 
 fn is_stopped(session: &Session) -> bool {
-    session.folder.read_hook().is_some_and(|hook| hook.state == Word::Stopped)
+    session.folder.read_hook().is_some_and(|hook| hook.state == StateName::Stopped)
 }

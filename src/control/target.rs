@@ -133,7 +133,7 @@ fn unknown_here(caller: &Caller, typed: &str, error: ProjectError) -> Error {
 /// The project of the unit with this instance name.
 fn project_of_instance(caller: &Caller, instance: &str, dirs: &Dirs) -> Option<Project> {
     let recorded = service::recorded(caller.scope, instance).ok().flatten()?;
-    // `~` is the home of the user it runs as, whoever looks.
+    // `~` is the home of the user it runs as, not of the caller.
     let user = recorded.uid.and_then(|uid| User::from_uid(Uid::from_raw(uid)).ok().flatten());
     let home = user.map_or_else(|| dirs.home.clone(), |user| user.dir);
     Project::read(&recorded.config, Some(&home)).ok()
@@ -235,7 +235,7 @@ fn existing(sessions: &Path, word: &str) -> Result<Option<PathBuf>> {
     if let Some(newest) = matching.pop() {
         return Ok(Some(sessions.join(newest)));
     }
-    // A folder without a date, perhaps made by hand.
+    // A folder without a date, such as one made by hand.
     Ok(exact.is_dir().then_some(exact))
 }
 

@@ -37,7 +37,7 @@ pub enum Item {
     Iteration(Iteration),
     /// Something that happened between iterations.
     Event {
-        /// When it happened.
+        /// When it happened, by the clock of that moment.
         at: Timestamp,
         /// The event's name in the journal.
         kind: String,

@@ -9,7 +9,7 @@ use crate::config::Flags;
 use crate::service::retire;
 use crate::session::event;
 use crate::session::journal::{End, Event};
-use crate::session::state::Word;
+use crate::session::state::StateName;
 use crate::session::store::read_journal;
 
 use super::context::manager;
@@ -33,9 +33,9 @@ pub struct Start {
 /// A session that was started.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Started {
-    /// Its name.
+    /// The session's name, without date and project.
     pub session: String,
-    /// Its instance.
+    /// The instance of its unit, which every verb takes as a name.
     pub instance: String,
     /// What it is still waiting for.
     pub waits: Option<Waits>,
@@ -68,16 +68,16 @@ pub struct Disable {
 /// The session that a call acted on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Named {
-    /// Its name.
+    /// The session's name, without date and project.
     pub session: String,
-    /// Its instance.
+    /// The instance of its unit, which every verb takes as a name.
     pub instance: String,
 }
 
 /// A unit that was disabled.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Disabled {
-    /// Its instance.
+    /// The instance of its unit, which every verb takes as a name.
     pub instance: String,
     /// Whether it was removed, since the session no longer exists.
     pub removed: bool,
@@ -93,7 +93,7 @@ impl Perform for Start {
         check_agent(context, &unit.settings, &unit.env, session)?;
         let became = resume_despite_stop(session, &Work::default())?;
         if became == Became::Running
-            && matches!(session.hook()?.state, Word::Paused | Word::Limited)
+            && matches!(session.hook()?.state, StateName::Paused | StateName::Limited)
         {
             // Its worker is sleeping and holds the journal.
             let stopped = manager.stop(&session.instance, on.progress).await;
@@ -107,7 +107,7 @@ impl Perform for Start {
         Ok(Started {
             session: session.name.clone(),
             instance: session.instance.clone(),
-            waits: Waits::of(on.caller, session)?.filter(|waits| waits.state == Word::Waiting),
+            waits: Waits::of(on.caller, session)?.filter(|waits| waits.state == StateName::Waiting),
         })
     }
 }

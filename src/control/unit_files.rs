@@ -31,12 +31,12 @@ pub struct Printed {
     pub files: Vec<UnitFile>,
 }
 
-/// One unit file.
+/// A unit file or drop-in as samocode would install it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnitFile {
-    /// Its absolute path.
+    /// The absolute path where it is installed.
     pub path: PathBuf,
-    /// The complete contents.
+    /// The complete contents for the version of systemd that was asked for.
     pub text: String,
 }
 

@@ -12,7 +12,7 @@ use crate::service::{self, Active, Scope, UnitStatus};
 use crate::session::hook::Hook;
 use crate::session::mail::{Kind, Message};
 use crate::session::phase::Phase;
-use crate::session::state::Word;
+use crate::session::state::StateName;
 use crate::session::store::{Document, OutageNotes};
 use crate::session::{self, Cause, Certainty, WaitsFor};
 
@@ -25,11 +25,11 @@ use super::session::Session;
 /// A session, with everything that `status --json` prints about it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct View {
-    /// Its name.
+    /// The session's name, without date and project.
     pub session: String,
     /// The instance name of its unit.
     pub instance: String,
-    /// The project's folder.
+    /// The folder of the project's `.samocode`.
     pub project: String,
     /// The session's own folder.
     pub folder: String,
@@ -41,8 +41,8 @@ pub struct View {
     #[serde(default)]
     pub elsewhere: Option<String>,
     /// Its state, corrected by what the service manager knows.
-    pub state: Word,
-    /// Its current phase.
+    pub state: StateName,
+    /// The phase it is in, or will be in when it resumes.
     pub phase: Phase,
     /// The number of the iteration in this phase, from 1.
     pub iteration: u32,
@@ -100,7 +100,7 @@ pub struct Needs {
     pub command: String,
 }
 
-/// Numbers of tokens.
+/// Tokens used so far, by kind as prices distinguish them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tokens {
     /// Read by the model, not counting its cache.
@@ -142,20 +142,21 @@ impl View {
                 .any(|scope| matches!(service::recorded(scope, &session.instance), Ok(Some(_))))
         };
         let state = state(&hook, unit, || session.is_worked_on(), has_unit);
-        let idle = matches!(hook.state, Word::Running | Word::Queued) && state != hook.state;
-        let reason = if state == Word::Failed {
+        let idle =
+            matches!(hook.state, StateName::Running | StateName::Queued) && state != hook.state;
+        let reason = if state == StateName::Failed {
             let gave_up = || "its worker kept dying soon after it was started".to_owned();
-            session.obstacle().or_else(|| (hook.state == Word::Failed).then(gave_up))
-        } else if idle && state == Word::Stopped {
+            session.obstacle().or_else(|| (hook.state == StateName::Failed).then(gave_up))
+        } else if idle && state == StateName::Stopped {
             Some(caller.command(&not_running(caller, session)))
-        } else if state == Word::Running && is_to_stop(session) {
+        } else if state == StateName::Running && is_to_stop(session) {
             Some("it stops at the end of its iteration".to_owned())
         } else {
             hook.reason.clone()
         };
         let live = hook.run.as_ref().map(|run| run.tokens).unwrap_or_default();
         let tokens = hook.tokens.plus(live);
-        let running = hook.run.as_ref().filter(|_| state == Word::Running);
+        let running = hook.run.as_ref().filter(|_| state == StateName::Running);
         Ok(Self {
             session: session.name.clone(),
             instance: session.instance.clone(),
@@ -171,9 +172,9 @@ impl View {
             doing: running.and_then(|run| run.doing.clone()),
             last_progress: hook.last_progress,
             since: Some(hook.since).filter(|since| *since != Timestamp::UNIX_EPOCH),
-            until: hook.until.filter(|_| state != Word::Stopped),
+            until: hook.until.filter(|_| state != StateName::Stopped),
             reason,
-            cause: hook.cause.clone().filter(|_| state == Word::Paused),
+            cause: hook.cause.clone().filter(|_| state == StateName::Paused),
             summary: hook.summary.clone(),
             needs: needs(&hook, session, state)
                 .map(|needs| Needs { command: caller.command(&needs.command), ..needs }),
@@ -251,16 +252,16 @@ fn state(
     unit: Option<&UnitStatus>,
     is_worked_on: impl Fn() -> bool,
     has_unit: impl Fn() -> bool,
-) -> Word {
+) -> StateName {
     match (hook.state, unit.map(|unit| &unit.active)) {
-        (Word::Done | Word::Stopped, _) => hook.state,
-        (_, Some(Active::Failed)) => Word::Failed,
-        (Word::Running | Word::Limited | Word::Paused, active) => {
+        (StateName::Done | StateName::Stopped, _) => hook.state,
+        (_, Some(Active::Failed)) => StateName::Failed,
+        (StateName::Running | StateName::Limited | StateName::Paused, active) => {
             let is_up = active.is_some_and(Active::is_up);
-            if is_up || is_worked_on() { hook.state } else { Word::Stopped }
+            if is_up || is_worked_on() { hook.state } else { StateName::Stopped }
         }
         // It needs no process, but something that can be started.
-        (Word::Queued, _) if !has_unit() && !is_worked_on() => Word::Stopped,
+        (StateName::Queued, _) if !has_unit() && !is_worked_on() => StateName::Stopped,
         (state, _) => state,
     }
 }
@@ -271,18 +272,18 @@ fn open_questions(hook: &Hook, session: &Session) -> Option<usize> {
     asked.filter(|qa| !qa.questions().is_empty()).map(|qa| qa.waiting()).or(hook.questions)
 }
 
-fn needs(hook: &Hook, of: &Session, state: Word) -> Option<Needs> {
+fn needs(hook: &Hook, of: &Session, state: StateName) -> Option<Needs> {
     let (waits_for, command) = match state {
-        Word::Waiting => {
+        StateName::Waiting => {
             let waits_for = hook.waits_for.clone().unwrap_or(WaitsFor::HumanAction);
             let command = waits_for.answer_command(&of.instance);
             (waits_for, command)
         }
-        Word::Blocked => {
+        StateName::Blocked => {
             let needs = hook.needs.as_ref().unwrap_or(&session::Needs::HumanDecision);
             (needs.as_str().into(), format!("samocode send {} \"…\"", of.instance))
         }
-        Word::Failed => (
+        StateName::Failed => (
             session::Needs::Investigation.as_str().into(),
             format!("samocode logs {}", of.instance),
         ),

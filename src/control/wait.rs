@@ -10,7 +10,7 @@ use crate::service::{self, Progress};
 use crate::session::Cause;
 use crate::session::journal::Event;
 use crate::session::mail::Kind;
-use crate::session::state::Word;
+use crate::session::state::StateName;
 use crate::session::store::read_journal;
 
 use super::bus::Bus;
@@ -30,7 +30,7 @@ pub struct Wait {
     pub sessions: Vec<String>,
     /// The states to wait for. If empty: done, waiting, blocked, stopped, failed, and paused without
     /// a time for the next retry.
-    pub until: Vec<Word>,
+    pub until: Vec<StateName>,
     /// The longest to wait, in seconds.
     pub timeout_s: Option<u64>,
     /// What the caller knows already: a session that is still there does not end the wait.
@@ -40,11 +40,11 @@ pub struct Wait {
 /// A state of a session that was reported: the same again is not news.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
-    /// The session's instance.
+    /// The instance of the session's unit, which every verb takes as a name.
     pub instance: String,
-    /// Its state.
-    pub state: Word,
-    /// Since when.
+    /// The session's state when the call was made.
+    pub state: StateName,
+    /// When it entered that state, which tells one stay in it from the next.
     pub since: Option<Timestamp>,
 }
 
@@ -138,9 +138,13 @@ impl Wait {
             return self.until.contains(&view.state);
         }
         match view.state {
-            Word::Done | Word::Waiting | Word::Blocked | Word::Stopped | Word::Failed => true,
-            Word::Paused => view.until.is_none() || is_for_a_human(view.cause.as_ref()),
-            Word::New | Word::Running | Word::Queued | Word::Limited => false,
+            StateName::Done
+            | StateName::Waiting
+            | StateName::Blocked
+            | StateName::Stopped
+            | StateName::Failed => true,
+            StateName::Paused => view.until.is_none() || is_for_a_human(view.cause.as_ref()),
+            StateName::New | StateName::Running | StateName::Queued | StateName::Limited => false,
         }
     }
 }
@@ -152,8 +156,8 @@ const fn is_for_a_human(cause: Option<&Cause>) -> bool {
 
 /// Whether the inbox has mail that will resume the session, and the session has a unit to do so: then
 /// it is only waiting for its worker to start.
-fn is_about_to_go_on(context: &Context, session: &Session, state: Word) -> bool {
-    if !matches!(state, Word::Waiting | Word::Blocked) || !session.folder.has_unread() {
+fn is_about_to_go_on(context: &Context, session: &Session, state: StateName) -> bool {
+    if !matches!(state, StateName::Waiting | StateName::Blocked) || !session.folder.has_unread() {
         return false;
     }
     let wakes = session.folder.unread().is_ok_and(|unread| {
@@ -171,7 +175,10 @@ const UNDECIDED: Duration = Duration::from_millis(50);
 /// Whether the current worker was started, by a message or by `start`, after the session had come to
 /// rest, so that the hook is out of date.
 fn is_taken_up(session: &Session, view: &View) -> bool {
-    if matches!(view.state, Word::Paused | Word::Running | Word::Limited | Word::Queued) {
+    if matches!(
+        view.state,
+        StateName::Paused | StateName::Running | StateName::Limited | StateName::Queued
+    ) {
         return false;
     }
     let mut started = None;
@@ -186,6 +193,6 @@ fn is_taken_up(session: &Session, view: &View) -> bool {
 
 /// The session's name and state, as in "jwt-login is running".
 fn stands(session: &Session) -> String {
-    let state = session.hook().map_or(Word::New, |hook| hook.state);
+    let state = session.hook().map_or(StateName::New, |hook| hook.state);
     format!("{} is {state}", session.name)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::service::{self, Action, Active, Recorded, Scope, Spool, Token, quiet};
 use crate::session::Hint as _;
 use crate::session::mail::Message;
-use crate::session::state::Word;
+use crate::session::state::StateName;
 
 use super::context::Context;
 use super::error::Result;
@@ -24,14 +24,14 @@ const TAKEN: Duration = Duration::from_secs(5);
 pub(super) async fn rouse(
     context: &Context,
     session: &Session,
-    state: Word,
+    state: StateName,
     message: &Message,
 ) -> (Then, Option<String>) {
     let at_work = session.is_worked_on();
     match state {
-        Word::Done => return (Then::Done, None),
-        Word::Stopped | Word::Failed => return (Then::Rests, None),
-        Word::Paused if !at_work => return (Then::Rests, None),
+        StateName::Done => return (Then::Done, None),
+        StateName::Stopped | StateName::Failed => return (Then::Rests, None),
+        StateName::Paused if !at_work => return (Then::Rests, None),
         _ => {}
     }
     let Some((scope, recorded)) = unit_of(context, session) else {
@@ -43,7 +43,7 @@ pub(super) async fn rouse(
         Err(why) => Err(why),
     };
     // A running session was woken too: it may just have read its inbox for the last time.
-    let waits = matches!(state, Word::Waiting | Word::Blocked);
+    let waits = matches!(state, StateName::Waiting | StateName::Blocked);
     if at_work && !waits {
         return (Then::AtWork, None);
     }

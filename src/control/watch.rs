@@ -40,12 +40,12 @@ pub enum Change {
     },
     /// A session's folder no longer exists.
     Gone {
-        /// The session's instance.
+        /// The instance of the session's unit, which every verb takes as a name.
         instance: String,
     },
     /// A session can no longer be read. It is read again at the next change.
     Unreadable {
-        /// The session's instance.
+        /// The instance of the session's unit, which every verb takes as a name.
         instance: String,
         /// Why it cannot be read.
         error: Error,
@@ -75,7 +75,7 @@ struct Watching {
     folders: FolderWatch,
     bus: Bus,
     units: Units,
-    /// By instance.
+    /// What was reported last, by instance, so that only changes are sent.
     reported: HashMap<String, Reported>,
     /// Changes that were seen but not yet reported.
     seen: VecDeque<Change>,

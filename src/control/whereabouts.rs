@@ -13,7 +13,7 @@ use super::error::{Class, Error};
 /// A unit's session or project no longer exists at the recorded path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Gone {
-    /// The unit's instance.
+    /// The instance of the unit, which every verb takes as a name.
     pub(crate) instance: String,
     message: String,
     hint: String,

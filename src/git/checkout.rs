@@ -61,7 +61,8 @@ impl Checkout {
     /// Reads what [`make`](Self::make) would do for this branch. Needs no network and changes nothing.
     ///
     /// # Errors
-    /// When it cannot be made: a name that git does not take, a branch or a folder in the way, git's own.
+    /// When it cannot be made: a name that git does not take, a branch or a folder that exists
+    /// already, git's own.
     pub fn plan(&self, branch: &str) -> Result<Plan, Error> {
         plan(&self.source, branch, &self.root)
     }

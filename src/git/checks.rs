@@ -20,7 +20,7 @@ const SIGN_LIMIT: Duration = Duration::from_secs(10);
 pub enum Severity {
     /// Works now, but may fail later or do something the user does not expect.
     Warning,
-    /// Commits will fail.
+    /// Commits will fail, so the session must not start.
     Blocking,
 }
 
@@ -39,7 +39,7 @@ pub struct Finding {
 /// owner, identity, signing. Empty if they will.
 ///
 /// Makes a real signature, of an empty tree in a temporary object folder, within 10 s. Fails only
-/// if git cannot be run at all.
+/// if git cannot be run.
 pub async fn check(folder: &Path) -> Result<Vec<Finding>, Error> {
     if Settings::read(folder).await.is_some_and(|settings| settings.are_enough()) {
         return Ok(Vec::new());
@@ -127,7 +127,7 @@ async fn identity(folder: &Path, at: &str) -> Result<Option<Finding>, Error> {
     Ok(None)
 }
 
-/// Tries to sign, with nobody there to type a passphrase.
+/// Tries to sign, without anyone to type a passphrase.
 async fn signing(folder: &Path, at: &str) -> Result<Option<Finding>, Error> {
     let off = format!("git -C {at} config commit.gpgSign false");
     if let Some(key) = own_signer(folder).await? {

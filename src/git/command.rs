@@ -298,7 +298,7 @@ fn telling_line(stderr: &[u8], status: ExitStatus) -> String {
     without_credentials(&line).chars().filter(|c| !c.is_control()).take(300).collect()
 }
 
-/// `scheme://user:secret@host` becomes `scheme://host`.
+/// Removes credentials from addresses: `scheme://user:secret@host` becomes `scheme://host`.
 fn without_credentials(line: &str) -> String {
     let mut clean = String::with_capacity(line.len());
     let mut rest = line;
@@ -320,11 +320,11 @@ fn without_credentials(line: &str) -> String {
 /// A git version, ordered as releases are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version {
-    /// 2 in 2.47.3.
+    /// The first number: 2 in 2.47.3.
     pub major: u32,
-    /// 47 in 2.47.3.
+    /// The second number: 47 in 2.47.3.
     pub minor: u32,
-    /// 3 in 2.47.3.
+    /// The third number: 3 in 2.47.3; 0 if there is none.
     pub patch: u32,
 }
 

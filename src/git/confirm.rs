@@ -1,9 +1,9 @@
 //! Makes sure that git, run in a worktree, works on that worktree and on no other folder.
 //!
 //! Two things may send it elsewhere. A `.git` that was replaced names another repository. And with
-//! `extensions.worktreeConfig` on, a `core.worktree` or `core.bare` in the shared settings counts in
-//! every worktree (git-worktree(1), "Configuration file"): `git checkout .` would then discard the
-//! changes of whoever works in the main one.
+//! `extensions.worktreeConfig` on, a `core.worktree` or `core.bare` in the shared settings counts
+//! in every worktree (git-worktree(1), "Configuration file"): `git checkout .` would then discard
+//! the changes of the person who works in the main one.
 //!
 //! git's own files prove that neither is the case where its settings mention no worktree. Otherwise
 //! git is asked.
@@ -74,7 +74,7 @@ pub(super) async fn confirm_unfinished(worktree: &Path, common: &Path) -> Result
 }
 
 impl Confirmed {
-    /// Whether the settings mention worktrees at all, in which case only git can tell.
+    /// Whether the settings mention worktrees, in which case only git can tell.
     fn may_lead_elsewhere(&self) -> bool {
         const WORD: &[u8] = b"worktree";
         let mentions = |text: &Vec<u8>| {

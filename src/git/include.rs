@@ -23,7 +23,7 @@ const PATTERNS: &str = ".worktreeinclude";
 /// The name of a copy until it is complete. The next one overwrites what a killed one left.
 const UNFINISHED: &str = ".samocode-copy";
 
-/// What was copied.
+/// The ignored files that were copied into a worktree, and those that could not be.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Included {
     /// The files, below the worktree's root; also those that an earlier attempt copied.

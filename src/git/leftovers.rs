@@ -21,7 +21,7 @@ const GITS_LOCK: &str = "initializing";
 /// A worktree's registration in its repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Registration {
-    /// `REPO/.git/worktrees/ID`.
+    /// Git's own folder for it: `REPO/.git/worktrees/ID`.
     pub(super) admin: PathBuf,
     /// The worktree, whether or not it exists.
     pub(super) folder: PathBuf,
@@ -30,7 +30,7 @@ pub(super) struct Registration {
 }
 
 impl Registration {
-    /// Whether its creation started but never finished, so that nobody has worked in it yet.
+    /// Whether its creation started but never finished, so that no one has worked in it yet.
     pub(super) fn unfinished(&self) -> bool {
         matches!(self.lock.as_deref(), Some(OUR_LOCK | GITS_LOCK))
     }
@@ -182,8 +182,8 @@ pub(super) fn is_whole(worktree: &Path, branch: Option<&str>) -> bool {
     admin.join("index").exists() && !locks.into_iter().chain(branch).any(|lock| lock.exists())
 }
 
-/// Removes the lock files that a killed git left in the way of this worktree. Fails if a running
-/// git holds one.
+/// Removes the lock files that a killed git left and that would block this worktree. Fails if a
+/// running git holds one.
 ///
 /// Call it only while no agent of the session runs. Another user's lock is left alone, since their
 /// processes cannot be seen.

@@ -168,9 +168,9 @@ pub enum Error {
     /// A folder of a worktree that is to be removed cannot be deleted.
     #[error("cannot delete {path}: {what}; nothing was removed", path = path.display())]
     Undeletable {
-        /// The folder.
+        /// The folder that git could not delete.
         path: PathBuf,
-        /// Why not.
+        /// The reason, in a few words.
         what: String,
         /// The command that makes it possible.
         remedy: String,
@@ -208,7 +208,7 @@ pub enum Error {
         doing: &'static str,
         /// The file or folder it failed on.
         path: PathBuf,
-        /// The system's error.
+        /// The error as the operating system reports it.
         source: std::io::Error,
     },
 }

@@ -11,7 +11,7 @@ use super::reader::{Reader, open, tidy};
 pub enum Plan {
     /// No worktree: the session works in the project's folder itself.
     Plain {
-        /// The project's folder.
+        /// The project's folder, `MAIN_REPO`, in which all sessions work.
         folder: PathBuf,
         /// The reason, worded for a human.
         why: String,

@@ -43,7 +43,7 @@ pub struct Programs {
 /// The programs that a repository names.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Named {
-    /// For people.
+    /// The repository's path, for notes to people.
     repository: PathBuf,
     /// Settings, with all values of each.
     settings: BTreeMap<String, Vec<String>>,
@@ -62,7 +62,7 @@ pub(super) struct Barred {
     /// Settings that count when a remote is reached.
     network: Vec<String>,
     hooks_in_worktree: bool,
-    /// What undoes it.
+    /// The command that allows the program to run.
     remedy: String,
     /// What is to be recorded once a worktree was made with it, and where.
     first: Option<(PathBuf, Named)>,

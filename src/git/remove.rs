@@ -22,7 +22,7 @@ const LIMIT: Duration = Duration::from_secs(300);
 pub enum Removal {
     /// It was removed, and what only it had was saved.
     Removed(Option<Rescued>),
-    /// There was none.
+    /// There was no worktree, and git knows of none.
     Absent,
     /// It stays: a repository inside it has work that is in no other place.
     Nested(Nested),
@@ -37,7 +37,7 @@ pub async fn remove_worktree(repo: &Path, root: &Path, session: &str) -> Result<
     let shown = root.display();
     let aside = aside(root);
     if fs::symlink_metadata(root).is_err() {
-        // What git still knows of it is in the way of another at the same place.
+        // What git still knows of it would prevent another at the same place.
         let doing = format!("forget the missing worktree {shown}");
         let mut command = git_command(repo);
         command.args(["worktree", "prune"]);

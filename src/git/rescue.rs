@@ -75,7 +75,7 @@ impl Rescued {
 /// A repository inside the worktree with work that is in no other place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Nested {
-    /// Its folder.
+    /// The root of that repository, inside the worktree.
     pub path: PathBuf,
     /// How many of its files are not committed.
     pub files: usize,
@@ -83,12 +83,12 @@ pub struct Nested {
     pub commits: usize,
 }
 
-/// What [`rescue`] found.
+/// What [`rescue`] found in a worktree that is about to be removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Found {
     /// All of it is on branches.
     Nothing,
-    /// It was saved.
+    /// There was work on no branch, and it was saved under a reference.
     Saved(Rescued),
     /// It cannot be saved in this repository.
     Nested(Nested),

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::control::documents::Topic;
 use crate::session::mail::Kind;
-use crate::session::state::Word;
+use crate::session::state::StateName;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -42,7 +42,7 @@ pub(super) struct Wait {
     /// The states to wait for; if absent, those a session does not leave on its own
     #[serde(default)]
     #[schemars(schema_with = "states")]
-    pub(super) until: Vec<Word>,
+    pub(super) until: Vec<StateName>,
     /// The longest to wait, at most and by default 45
     pub(super) timeout_s: Option<u64>,
     /// From the last result: states that it reported do not end this wait again
@@ -147,7 +147,7 @@ pub(super) struct Merge {
     pub(super) sessions: Vec<String>,
     /// The branch to merge into; if absent, the one that sessions start from
     pub(super) into: Option<String>,
-    /// Only predict conflicts
+    /// Only predict conflicts; changes nothing
     #[serde(default)]
     pub(super) dry_run: bool,
     /// Begin a session for each conflict, to resolve it
@@ -161,7 +161,7 @@ pub(super) struct Merge {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Logs {
-    /// The session
+    /// The session, by its name or instance
     pub(super) session: String,
     /// How many of the last lines, 40 by default and at most 400
     pub(super) lines: Option<usize>,
@@ -170,7 +170,7 @@ pub(super) struct Logs {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Read {
-    /// The session
+    /// The session, by its name or instance
     pub(super) session: String,
     /// Which document; if absent, the one its state calls for: the questions or the plan at a gate,
     /// the summary at the end
@@ -202,7 +202,7 @@ impl From<Document> for Topic {
 
 /// The states by name, for clients that check arguments themselves.
 fn states(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    let names = Word::ALL.map(Word::as_str);
+    let names = StateName::ALL.map(StateName::as_str);
     let described = "The states to wait for; if absent, those a session does not leave on its own";
     let items = json!({"type": "string", "enum": names});
     schemars::json_schema!({"type": "array", "description": described, "items": items})

@@ -10,32 +10,32 @@ use crate::control::request::Work;
 use crate::control::view::View;
 use crate::control::wait::{self, Mark, Waited};
 use crate::control::{
-    Answer, Call, Error, Host, Result, answers, call, documents, enable, look, merge, post, stop,
-    unit,
+    Answer, Call, Error, Host, Result, answers, call, documents, enable, inspect, merge, post,
+    stop, unit,
 };
 use crate::service::quiet;
-use crate::session::state::Word;
+use crate::session::state::StateName;
 
 use super::arguments as args;
-use super::tools::{Arguments, Told};
+use super::tools::{Arguments, Output};
 use super::{LONGEST, cursor, logs};
 
 /// The most that a text may have; a client cuts off what is much longer.
 const LONGEST_TEXT: usize = 60_000;
 
 /// Makes a call of `control` and gives its reply as it is.
-async fn forward<C>(host: Arc<dyn Host>, of: C) -> Result<Told>
+async fn forward<C>(host: Arc<dyn Host>, of: C) -> Result<Output>
 where
     C: Call + Send,
     C::Reply: Serialize + Send,
 {
     let Answer { result, warnings } = call(host.as_ref(), of, &quiet).await;
-    Ok(Told { value: serde_json::to_value(result?)?, warnings })
+    Ok(Output { value: serde_json::to_value(result?)?, warnings })
 }
 
 #[async_trait]
 impl Arguments for args::Enable {
-    async fn perform(self, host: Arc<dyn Host>) -> Result<Told> {
+    async fn perform(self, host: Arc<dyn Host>) -> Result<Output> {
         let budget = self.budget_usd.map(|usd| usd.to_string());
         let call = enable::Enable {
             session: self.session,
@@ -43,32 +43,32 @@ impl Arguments for args::Enable {
             set: enable::Overrides { agent: self.agent, budget, ..Default::default() },
             ..enable::Enable::default()
         };
-        let mut told = forward(host, call).await?;
-        if told.value.get("lingering") == Some(&Value::Bool(false)) {
-            told.warnings.push(
+        let mut output = forward(host, call).await?;
+        if output.value.get("lingering") == Some(&Value::Bool(false)) {
+            output.warnings.push(
                 "the sessions of this user stop when they log out; the human keeps them running with: \
                  samocode doctor --fix"
                     .to_owned(),
             );
         }
-        Ok(told)
+        Ok(output)
     }
 }
 
 #[async_trait]
 impl Arguments for args::Status {
-    async fn perform(self, host: Arc<dyn Host>) -> Result<Told> {
+    async fn perform(self, host: Arc<dyn Host>) -> Result<Output> {
         if let Some(session) = self.session {
-            return forward(host, look::Show { session }).await;
+            return forward(host, inspect::Show { session }).await;
         }
-        let told = forward(host, look::List {}).await?;
-        Ok(Told { value: json!({ "sessions": told.value }), ..told })
+        let output = forward(host, inspect::List {}).await?;
+        Ok(Output { value: json!({ "sessions": output.value }), ..output })
     }
 }
 
 #[async_trait]
 impl Arguments for args::Wait {
-    async fn perform(self, host: Arc<dyn Host>) -> Result<Told> {
+    async fn perform(self, host: Arc<dyn Host>) -> Result<Output> {
         let seen = cursor::parse(self.cursor.as_deref())?;
         let most = LONGEST.as_secs();
         let call = wait::Wait {
@@ -91,33 +91,33 @@ impl Arguments for args::Wait {
                 "standing": standing,
             }),
         };
-        Ok(Told { value, warnings })
+        Ok(Output { value, warnings })
     }
 }
 
 /// What a parent does about a session in this state.
 fn then(view: &View) -> &'static str {
     match view.state {
-        Word::Waiting => {
+        StateName::Waiting => {
             "session_read shows what it asks or plans; show that to the human, let them decide, and pass \
              their words on with session_answer, session_approve or session_reject"
         }
-        Word::Blocked => {
+        StateName::Blocked => {
             "tell the human the reason and what would help; then session_send with what it should know, or \
              session_start to retry"
         }
-        Word::Done => {
+        StateName::Done => {
             "session_read shows the summary; tell the human what they have, what is missing, and the \
              command in `merge`"
         }
-        Word::Stopped => "someone stopped it: ask the human before session_start",
-        Word::Failed => {
+        StateName::Stopped => "someone stopped it: ask the human before session_start",
+        StateName::Failed => {
             "session_why and session_logs show the cause; tell the human, then session_start"
         }
-        Word::Paused => {
+        StateName::Paused => {
             "tell the human what must be fixed, samocode doctor shows how; it then resumes on its own"
         }
-        Word::New | Word::Running | Word::Queued | Word::Limited => {
+        StateName::New | StateName::Running | StateName::Queued | StateName::Limited => {
             "call session_wait again with this cursor"
         }
     }
@@ -125,7 +125,7 @@ fn then(view: &View) -> &'static str {
 
 #[async_trait]
 impl Arguments for args::Read {
-    async fn perform(self, host: Arc<dyn Host>) -> Result<Told> {
+    async fn perform(self, host: Arc<dyn Host>) -> Result<Output> {
         let topic = self.document.map(Into::into);
         let call = documents::Read { session: self.session, topic };
         let Answer { result, mut warnings } = self::call(host.as_ref(), call, &quiet).await;
@@ -134,13 +134,13 @@ impl Arguments for args::Read {
             text.text.truncate(end);
             warnings.push("only the beginning is shown; the file has all of it".to_owned());
         }
-        Ok(Told { value: serde_json::to_value(text)?, warnings })
+        Ok(Output { value: serde_json::to_value(text)?, warnings })
     }
 }
 
 #[async_trait]
 impl Arguments for args::Answer {
-    async fn perform(self, host: Arc<dyn Host>) -> Result<Told> {
+    async fn perform(self, host: Arc<dyn Host>) -> Result<Output> {
         if self.answers.is_empty() && !self.accept_suggestions {
             return Err(Error::usage(format!("no answers for {} were given", self.session)).hint(
                 "pass `answers` such as {\"Q1\": \"A\"}, or `accept_suggestions` if the human said so",
@@ -160,21 +160,21 @@ impl Arguments for args::Answer {
 
 #[async_trait]
 impl Arguments for args::Approve {
-    async fn perform(self, host: Arc<dyn Host>) -> Result<Told> {
+    async fn perform(self, host: Arc<dyn Host>) -> Result<Output> {
         forward(host, post::Approve { session: self.session, message: self.message }).await
     }
 }
 
 #[async_trait]
 impl Arguments for args::Reject {
-    async fn perform(self, host: Arc<dyn Host>) -> Result<Told> {
+    async fn perform(self, host: Arc<dyn Host>) -> Result<Output> {
         forward(host, post::Reject { session: self.session, reason: self.reason }).await
     }
 }
 
 #[async_trait]
 impl Arguments for args::Send {
-    async fn perform(self, host: Arc<dyn Host>) -> Result<Told> {
+    async fn perform(self, host: Arc<dyn Host>) -> Result<Output> {
         let kind = self.kind.into();
         forward(host, post::Send { session: self.session, kind, text: self.text }).await
     }
@@ -182,14 +182,14 @@ impl Arguments for args::Send {
 
 #[async_trait]
 impl Arguments for args::Stop {
-    async fn perform(self, host: Arc<dyn Host>) -> Result<Told> {
+    async fn perform(self, host: Arc<dyn Host>) -> Result<Output> {
         forward(host, stop::Stop { session: self.session, now: self.now }).await
     }
 }
 
 #[async_trait]
 impl Arguments for args::Merge {
-    async fn perform(self, host: Arc<dyn Host>) -> Result<Told> {
+    async fn perform(self, host: Arc<dyn Host>) -> Result<Output> {
         let Self { sessions, into, dry_run, resolve, unfinished } = self;
         forward(host, merge::Merge { sessions, into, dry_run, unfinished, resolve }).await
     }
@@ -197,7 +197,7 @@ impl Arguments for args::Merge {
 
 #[async_trait]
 impl Arguments for args::Start {
-    async fn perform(self, host: Arc<dyn Host>) -> Result<Told> {
+    async fn perform(self, host: Arc<dyn Host>) -> Result<Output> {
         forward(host, unit::Start { session: self.session }).await
     }
 }
@@ -207,20 +207,20 @@ const MOST_EVENTS: usize = 20;
 
 #[async_trait]
 impl Arguments for args::Why {
-    async fn perform(self, host: Arc<dyn Host>) -> Result<Told> {
-        let of = look::Explain { session: self.session };
+    async fn perform(self, host: Arc<dyn Host>) -> Result<Output> {
+        let of = inspect::Explain { session: self.session };
         let Answer { result, warnings } = call(host.as_ref(), of, &quiet).await;
         let mut explained = result?;
         explained.events.truncate(MOST_EVENTS);
-        Ok(Told { value: serde_json::to_value(explained)?, warnings })
+        Ok(Output { value: serde_json::to_value(explained)?, warnings })
     }
 }
 
 #[async_trait]
 impl Arguments for args::Logs {
-    async fn perform(self, host: Arc<dyn Host>) -> Result<Told> {
+    async fn perform(self, host: Arc<dyn Host>) -> Result<Output> {
         let most = self.lines.unwrap_or(40).clamp(1, 400);
         let end = logs::read(host.as_ref(), self.session, most).await?;
-        Ok(Told { value: json!({ "lines": end.lines }), warnings: end.warnings })
+        Ok(Output { value: json!({ "lines": end.lines }), warnings: end.warnings })
     }
 }

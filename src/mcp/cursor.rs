@@ -47,9 +47,9 @@ fn unknown(cursor: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::state::Word;
+    use crate::session::state::StateName;
 
-    fn mark(instance: &str, state: Word, since: Option<&str>) -> Mark {
+    fn mark(instance: &str, state: StateName, since: Option<&str>) -> Mark {
         let since = since.map(|since| since.parse().unwrap());
         Mark { instance: instance.to_owned(), state, since }
     }
@@ -57,8 +57,8 @@ mod tests {
     #[test]
     fn a_cursor_comes_back_as_the_marks_it_was_made_of() {
         let marks = [
-            mark("jwt", Word::Done, Some("2026-11-20T17:04:11.25Z")),
-            mark("search--shop", Word::Waiting, None),
+            mark("jwt", StateName::Done, Some("2026-11-20T17:04:11.25Z")),
+            mark("search--shop", StateName::Waiting, None),
         ];
         assert_eq!(parse(Some(&of(&marks))).unwrap(), marks);
         assert_eq!(parse(None).unwrap(), []);
@@ -67,8 +67,8 @@ mod tests {
 
     #[test]
     fn a_session_has_one_mark_its_last() {
-        let first = mark("jwt", Word::Waiting, None);
-        let last = mark("jwt", Word::Done, None);
+        let first = mark("jwt", StateName::Waiting, None);
+        let last = mark("jwt", StateName::Done, None);
         assert_eq!(with(vec![first], last.clone()), [last]);
     }
 

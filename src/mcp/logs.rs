@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use futures_util::StreamExt as _;
 
-use crate::agent::Event as Said;
+use crate::agent::Event as AgentEvent;
 use crate::control::log::{Line, Log};
 use crate::control::{Host, Result};
 use crate::session::describe::harmless;
@@ -45,26 +45,26 @@ fn plain(line: &Line) -> Option<String> {
             let at = entry.at.strftime("%Y-%m-%d %H:%M:%SZ");
             Some(short(&format!("{at}  {}", entry.event.describe())))
         }
-        Line::Agent { event, .. } => said(event),
+        Line::Agent { event, .. } => agent_event(event),
         Line::Stderr { text, .. } => Some(short(&format!("stderr: {text}"))),
         Line::Raw { .. } | Line::Damaged { .. } | Line::Unwatched { .. } | Line::UpToDate => None,
     }
 }
 
-fn said(event: &Said) -> Option<String> {
+fn agent_event(event: &AgentEvent) -> Option<String> {
     let text = match event {
-        Said::Text { text } => text.trim().to_owned(),
-        Said::Tool(tool) if tool.summary.is_empty() => format!("tool: {}", tool.name),
-        Said::Tool(tool) => format!("tool: {}", tool.summary),
-        Said::Denied(denied) => format!("denied: {}: {}", denied.call, denied.why),
-        Said::Limit(limit) if limit.reached => format!("usage limit {} reached", limit.kind),
-        Said::Retry { attempt, error, .. } => format!("API error {error}, attempt {attempt}"),
-        Said::Finished(finished) if finished.is_error => format!("error: {}", finished.text),
-        Said::Started { .. }
-        | Said::Progress
-        | Said::Usage { .. }
-        | Said::Limit(_)
-        | Said::Finished(_) => return None,
+        AgentEvent::Text { text } => text.trim().to_owned(),
+        AgentEvent::Tool(tool) if tool.summary.is_empty() => format!("tool: {}", tool.name),
+        AgentEvent::Tool(tool) => format!("tool: {}", tool.summary),
+        AgentEvent::Denied(denied) => format!("denied: {}: {}", denied.call, denied.why),
+        AgentEvent::Limit(limit) if limit.reached => format!("usage limit {} reached", limit.kind),
+        AgentEvent::Retry { attempt, error, .. } => format!("API error {error}, attempt {attempt}"),
+        AgentEvent::Finished(finished) if finished.is_error => format!("error: {}", finished.text),
+        AgentEvent::Started { .. }
+        | AgentEvent::Progress
+        | AgentEvent::Usage { .. }
+        | AgentEvent::Limit(_)
+        | AgentEvent::Finished(_) => return None,
     };
     (!text.is_empty()).then(|| short(&text))
 }

@@ -12,11 +12,11 @@ use rmcp::service::RequestContext;
 use rmcp::{RoleServer, ServerHandler};
 use serde_json::json;
 
-use crate::control::{Error, Host, Result, call, documents, look};
+use crate::control::{Error, Host, Result, call, documents, inspect};
 use crate::service::quiet;
 use crate::session::names::nearest;
 
-use super::tools::{self, Entry, Told};
+use super::tools::{self, Entry, Output};
 use super::{Audience, resources};
 
 /// What an agent reads about the server as a whole.
@@ -31,7 +31,7 @@ const FOR_RUNS: &str = "\
 You are an agent in a run of a samocode session. Here you can look at sessions of the project and write to them. \
 What only a human can decide goes into a waiting signal.";
 
-/// One client's server.
+/// The server of one client, on standard input and output.
 pub(super) struct Server {
     host: Arc<dyn Host>,
     audience: Audience,
@@ -43,7 +43,7 @@ impl Server {
         Self { host, audience, tools: tools::all() }
     }
 
-    async fn call(&self, request: CallToolRequestParams) -> Result<Told> {
+    async fn call(&self, request: CallToolRequestParams) -> Result<Output> {
         let name = request.name.as_ref();
         let Some(entry) = self.tools.iter().find(|entry| entry.about.name == name) else {
             let known = self.offered().map(|entry| entry.about.name);
@@ -102,7 +102,7 @@ impl ServerHandler for Server {
         _: RequestContext<RoleServer>,
     ) -> std::result::Result<CallToolResponse, ErrorData> {
         Ok(match self.call(request).await {
-            Ok(told) => success(told).into(),
+            Ok(output) => success(output).into(),
             Err(error) => failure(&error).into(),
         })
     }
@@ -115,7 +115,7 @@ impl ServerHandler for Server {
         if !self.has_resources() {
             return Ok(ListResourcesResult::default());
         }
-        let views = call(self.host.as_ref(), look::List {}, &quiet).await.result;
+        let views = call(self.host.as_ref(), inspect::List {}, &quiet).await.result;
         let views = views.map_err(|error| protocol(&error))?;
         let all = views.iter().flat_map(resources::of).collect();
         Ok(ListResourcesResult::with_all_items(all))
@@ -151,7 +151,7 @@ impl ServerHandler for Server {
 }
 
 /// The value as JSON, and warnings as texts of their own.
-fn success(Told { value, warnings }: Told) -> CallToolResult {
+fn success(Output { value, warnings }: Output) -> CallToolResult {
     let mut value = value;
     if let (Some(fields), false) = (value.as_object_mut(), warnings.is_empty()) {
         fields.insert("warnings".to_owned(), json!(warnings));

@@ -18,7 +18,7 @@ use super::{Audience, LONGEST};
 
 /// What a tool gives back: a value, and sentences that the human should hear about.
 #[derive(Debug)]
-pub(super) struct Told {
+pub(super) struct Output {
     pub(super) value: Value,
     pub(super) warnings: Vec<String>,
 }
@@ -26,7 +26,7 @@ pub(super) struct Told {
 /// What a tool does to the world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Effect {
-    /// It only looks.
+    /// It reads and changes nothing.
     Looks,
     /// It lets something happen that takes nothing away.
     Adds,
@@ -72,12 +72,12 @@ pub(super) struct Entry {
     perform: Perform,
 }
 
-type Perform = fn(&About, JsonObject, Arc<dyn Host>) -> Result<BoxFuture<'static, Result<Told>>>;
+type Perform = fn(&About, JsonObject, Arc<dyn Host>) -> Result<BoxFuture<'static, Result<Output>>>;
 
 /// Arguments that know which call they make.
 #[async_trait]
 pub(super) trait Arguments: DeserializeOwned + JsonSchema + Send + 'static {
-    async fn perform(self, host: Arc<dyn Host>) -> Result<Told>;
+    async fn perform(self, host: Arc<dyn Host>) -> Result<Output>;
 }
 
 impl Entry {
@@ -92,14 +92,14 @@ impl Entry {
     }
 
     /// Performs the call. What takes longer than [`LONGEST`] finishes in the background.
-    pub(super) async fn call(&self, given: JsonObject, host: Arc<dyn Host>) -> Result<Told> {
+    pub(super) async fn call(&self, given: JsonObject, host: Arc<dyn Host>) -> Result<Output> {
         let performing = (self.perform)(&self.about, given, host)?;
         // A task of its own: neither a bound nor a client that gives up ends it halfway.
         let task = tokio::spawn(performing);
         match tokio::time::timeout(LONGEST + Duration::from_secs(2), task).await {
-            Ok(Ok(told)) => told,
+            Ok(Ok(output)) => output,
             Ok(Err(failed)) => Err(Error::of(Class::Internal, &failed)),
-            Err(_) => Ok(Told {
+            Err(_) => Ok(Output {
                 value: json!({
                     "under_way": true,
                     "then": "it takes longer than a tool may and continues; call it again for the result",

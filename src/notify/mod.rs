@@ -1,7 +1,7 @@
 //! Notifies the human: the wording of notices, and the channels that deliver them.
 //!
 //! Delivery is not part of the work. An [`Outbox`] takes notices and sends them in the background.
-//! One that cannot be sent is reported and kept on disk ([`unsent`]) for whoever runs next.
+//! One that cannot be sent is reported and kept on disk ([`unsent`]) for the next process to send.
 
 pub mod desktop;
 pub mod notice;
@@ -34,7 +34,7 @@ pub trait Notifier: Send + Sync {
     /// Tells whether a retry can help. Never contains a secret.
     async fn send(&self, notice: &Notice) -> Result<(), NotifyError>;
 
-    /// Whether it could show a notice now, as far as that can be told without sending one.
+    /// Whether it could show a notice now, as far as one can know without sending one.
     ///
     /// # Errors
     /// Why it could not.
@@ -62,7 +62,7 @@ pub enum NotifyError {
     /// It will not work until someone changes something.
     #[error("{0}")]
     Final(String),
-    /// There is nobody to show it to, as on a machine without a desktop. Not worth a warning.
+    /// There is no one to show it to, as on a machine without a desktop. Not worth a warning.
     #[error("{0}")]
     Absent(String),
 }

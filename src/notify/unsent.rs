@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Notice, NotifyError};
 
-/// After this time nobody wants to hear of it any more.
+/// A notice older than this is no longer of use and is dropped.
 const TOO_OLD: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// The most files; the oldest are dropped first.
@@ -33,7 +33,7 @@ const LONGEST_PAUSE: SignedDuration = SignedDuration::from_hours(1);
 /// A notice that has not been sent, as its file holds it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unsent {
-    /// The notice.
+    /// The notice, as it will be sent.
     pub notice: Notice,
     /// The channel it is for.
     pub by: String,
@@ -105,13 +105,13 @@ impl UnsentFolder {
         all
     }
 
-    /// Whether nothing at all is in the folder.
+    /// Whether the folder is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         fs::read_dir(&self.0).map_or(true, |mut entries| entries.next().is_none())
     }
 
-    /// Removes those that nobody wants to hear of any more, and what is not a notice.
+    /// Removes notices that are too old to be of use, and files that are not notices.
     pub fn drop_old(&self) {
         let now = Timestamp::now();
         for path in self.paths() {
@@ -226,7 +226,7 @@ pub(super) struct Claim {
 }
 
 impl Claim {
-    /// It has arrived, or nobody wants it any more.
+    /// Forgets the notice: it was delivered, or is no longer wanted.
     pub(super) fn done(self) {
         if is_at(&self.lock, &self.path)
             && let Err(error) = fs::remove_file(&self.path)
@@ -235,7 +235,7 @@ impl Claim {
         }
     }
 
-    /// An attempt failed.
+    /// Records a failed attempt and when to make the next one.
     pub(super) fn failed(&mut self, error: &NotifyError) {
         // Someone removed it: a later notice has replaced it.
         if !is_at(&self.lock, &self.path) {

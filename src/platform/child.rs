@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 /// Makes the command's process lead a session of its own, without a controlling terminal: it cannot
-/// prompt there, nor put words into the input of whoever works there (TIOCSTI). It leads its process
+/// prompt there, nor put text into the input of the person at it (TIOCSTI). It leads its process
 /// group too.
 pub fn own_session(command: &mut Command) {
     let in_child = || rustix::process::setsid().map(drop).map_err(io::Error::from);

@@ -16,7 +16,7 @@ pub enum Limit {
     FilesOfMachine,
     /// Processes and threads of the user or the unit.
     Processes,
-    /// Memory.
+    /// Memory of the machine or of the cgroup (`ENOMEM`).
     Memory,
     /// Space on the disk.
     Disk,

@@ -25,11 +25,11 @@ const ENDING: Duration = Duration::from_secs(5);
 /// A command, and how it is run.
 #[derive(Debug)]
 pub struct Shell<'a> {
-    /// For `sh -c`.
+    /// The command line that `sh -c` runs.
     pub command: &'a str,
-    /// Where it runs.
+    /// The folder in which it runs.
     pub folder: &'a Path,
-    /// Its whole environment.
+    /// Its complete environment; nothing is inherited.
     pub env: Vec<(OsString, OsString)>,
     /// Marks its processes, as `SAMOCODE_RUN` in their environment.
     pub run: &'a str,

@@ -10,7 +10,7 @@ use rustix::fs::{Mode, OFlags, openat};
 /// leads out of `root`.
 ///
 /// # Errors
-/// The system's; `ELOOP` or `ENOTDIR` for a link in the way.
+/// The system's; `ELOOP` or `ENOTDIR` if a part of the path is a link.
 pub(super) fn open(
     root: BorrowedFd<'_>,
     below: &Path,

@@ -19,7 +19,7 @@ pub struct Reader<'a> {
 /// What a verb's command line needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Needs {
-    /// `--system` and `--config`.
+    /// It takes `--system` and `--config`, which say where its session is.
     Place,
     /// Both, and in system scope also root, because it changes units.
     Root,

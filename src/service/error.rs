@@ -84,7 +84,7 @@ pub enum Error {
     Job {
         /// The kind of job.
         verb: Verb,
-        /// Full unit name.
+        /// The full name of the unit, with its suffix.
         unit: String,
         /// How the manager says it ended.
         result: JobResult,
@@ -96,7 +96,7 @@ pub enum Error {
     Slow {
         /// The kind of job.
         verb: Verb,
-        /// Full unit name.
+        /// The full name of the unit, with its suffix.
         unit: String,
     },
     /// The manager closed the connection before it answered.
@@ -112,7 +112,7 @@ pub enum Error {
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// The system's error.
+        /// The error as the operating system reports it.
         source: std::io::Error,
     },
     /// Neither XDG_CONFIG_HOME nor HOME locates the user's files.
@@ -210,7 +210,7 @@ pub enum Unfit {
     Limit {
         /// The directive, without its `=`.
         directive: &'static str,
-        /// The rejected value.
+        /// The value that the unit file cannot hold.
         value: String,
         /// Describes the valid values.
         allowed: &'static str,

@@ -181,7 +181,7 @@ enum Stage {
     Running { due: Instant },
     /// It was sent a signal and must exit.
     Ending { kill_at: Instant },
-    /// SIGKILL was sent.
+    /// SIGKILL was sent; nothing is left but to reap it.
     Killed,
 }
 
@@ -353,9 +353,10 @@ async fn end_strays(spared: &[Pid]) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes this process lead a session of its own, and end when the parent that [`supervise`]s it ends,
-/// for whatever reason. The session has no terminal: nothing that this process starts can prompt on
-/// the parent's, or put words into the input of whoever works there (TIOCSTI). Call it first thing.
+/// Makes this process lead a session of its own, and end when the parent that [`supervise`]s it
+/// ends, for whatever reason. The session has no terminal: nothing that this process starts can
+/// prompt on the parent's, or put text into the input of the person at it (TIOCSTI). Call it first
+/// thing.
 ///
 /// # Errors
 /// The system's; [`io::ErrorKind::NotConnected`] if the parent has already ended.

@@ -56,7 +56,7 @@ impl Notify {
         self.send(&[NotifyState::Watchdog, NotifyState::Status(&line)]);
     }
 
-    /// Sends a keep-alive.
+    /// Sends `WATCHDOG=1`, the keep-alive that the service manager expects in time.
     pub fn watchdog(&self) {
         self.send(&[NotifyState::Watchdog]);
     }

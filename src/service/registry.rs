@@ -98,7 +98,7 @@ pub struct Convoy {
 /// A session's whereabouts, as its unit records them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recorded {
-    /// The project's `.samocode`.
+    /// The project's `.samocode`, by its absolute path.
     pub config: PathBuf,
     /// The session's own folder.
     pub folder: PathBuf,
@@ -114,7 +114,7 @@ pub struct UnitFile {
     /// Relative to [`Registry::dir`]: `samocode@.service`,
     /// `samocode@NAME.service.d/session.conf`.
     pub path: PathBuf,
-    /// The complete contents.
+    /// The complete contents of the file.
     pub text: String,
 }
 
@@ -123,7 +123,7 @@ pub struct UnitFile {
 pub enum Installed {
     /// Everything is installed and up to date.
     Current,
-    /// Nothing is installed.
+    /// No unit of samocode is installed in this scope.
     No,
     /// The units start this program, which no longer exists.
     Gone(String),

@@ -5,7 +5,7 @@
 //! wake/disable@jwt-login      no longer start it at boot
 //! wake/stop-target@login      stop samocode-convoy@login.target
 //! wake/advance@jwt-login      start what waits for it in its convoy, and announce what changed
-//! wake/jwt-login:1000         the same as the first, where another user's token is in the way
+//! wake/jwt-login:1000         the same as the first, where another user's token has that name
 //! ```
 //!
 //! A sender first renames the mail into `_inbox/` and then leaves the token. The waker first moves
@@ -41,7 +41,7 @@ pub enum Action {
 /// A request left in the spool as an empty file.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Token {
-    /// The requested action.
+    /// What the waker should do with the unit.
     pub action: Action,
     /// The instance, or for [`Action::StopTarget`] the convoy.
     pub name: String,
@@ -86,7 +86,7 @@ impl Token {
 /// A token that was taken from the spool but not acted on yet.
 #[derive(Debug)]
 pub struct Claim {
-    /// The request itself.
+    /// The request that was claimed.
     pub token: Token,
     /// The id of the user who left it.
     pub owner: u32,

@@ -63,7 +63,7 @@ words! {
         Refreshing = "refreshing",
         /// It is starting, or waiting for its automatic restart.
         Activating = "activating",
-        /// It is stopping.
+        /// It is stopping; its processes have not all ended.
         Deactivating = "deactivating",
         /// It is not running, and nothing is wrong.
         #[default]
@@ -96,7 +96,7 @@ words! {
         Enabled = "enabled",
         /// It starts only on request.
         Disabled = "disabled",
-        /// It cannot be started at all.
+        /// It cannot be started.
         Masked = "masked",
         /// The manager knows no such unit.
         #[default]
@@ -192,7 +192,7 @@ pub struct UnitDetail {
 pub struct UnitChange {
     /// The instance whose unit changed.
     pub instance: String,
-    /// The new state.
+    /// The unit's new state; `None` if it did not change.
     pub active: Option<Active>,
     /// The new status line.
     pub status_text: Option<String>,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// Where HEAD is while it is not on the session's branch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Elsewhere {
-    /// The session's branch.
+    /// The session's branch, where HEAD should be.
     pub branch: String,
     /// The branch that HEAD is on instead; absent if it is detached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -14,7 +14,8 @@ pub struct Elsewhere {
     /// The commit that HEAD is at, in short; absent before the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
-    /// How many of HEAD's commits the session's branch lacks; absent if that branch is gone.
+    /// How many of HEAD's commits the session's branch lacks; absent if that branch no longer
+    /// exists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lacking: Option<usize>,
     /// The ref that keeps commits which no branch has.

@@ -24,7 +24,7 @@ pub enum HandEdit {
 /// A `_qa.md` as found on disk.
 #[derive(Debug, Clone)]
 pub struct QaFile {
-    /// Its questions.
+    /// The questions in `_qa.md`, with the answers filled in by hand.
     pub qa: Qa,
     /// Whether it is UTF-8. Nobody can fill in answers where it is not.
     pub is_utf8: bool,

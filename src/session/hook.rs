@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Elsewhere;
 use super::journal::Usage;
 use super::phase::Phase;
-use super::state::{Standing, State, Word};
+use super::state::{Standing, State, StateName};
 use super::vocabulary::{Cause, Needs, WaitsFor};
 
 /// The contents of `_hook.json`; field names are the file format.
@@ -22,7 +22,7 @@ pub struct Hook {
     /// Iterations in all phases together.
     pub total_iterations: u32,
     /// The session's state in one word.
-    pub state: Word,
+    pub state: StateName,
     /// When the session entered this state.
     pub since: Timestamp,
     /// Number of the last journal entry included here.
@@ -104,7 +104,7 @@ impl Hook {
     /// Marks the session as paused for a reason that could not be saved in its folder. The worker
     /// keeps retrying until it is fixed.
     pub fn pause(&mut self, reason: String, since: Timestamp) {
-        self.state = Word::Paused;
+        self.state = StateName::Paused;
         self.cause = Some(Cause::Disk);
         self.reason = Some(reason);
         self.since = since;
@@ -140,7 +140,7 @@ impl Hook {
             phase: state.phase(),
             iteration: state.visit.iterations,
             total_iterations: state.total,
-            state: state.word(),
+            state: state.name(),
             since: state.since,
             seq: state.seq,
             run: state.open_run().map(|open| HookRun {

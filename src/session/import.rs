@@ -14,7 +14,7 @@ use crate::session::event;
 /// The files of a session without a journal.
 #[derive(Debug, Clone, Copy)]
 pub struct Files<'a> {
-    /// `_overview.md`.
+    /// The `_overview.md` of the session to import.
     pub overview: &'a Overview,
     /// The lines of `_signal_history.jsonl`.
     pub history: &'a [HistoryLine],
@@ -27,7 +27,7 @@ pub struct Files<'a> {
 /// Derives a session's state from its files.
 ///
 /// The predecessor took answers in `_qa.md` and `Blocked: no` as the human's word, so they open the
-/// gate of a session it left. Of a session that lost its journal nobody knows what the human has
+/// gate of a session it left. For a session that lost its journal it is unknown what the human has
 /// said since it waited, so it waits again.
 ///
 /// # Errors

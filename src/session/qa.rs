@@ -14,7 +14,7 @@ pub use fill::QaError;
 /// The answer to a question: the text after `**Answer:**`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// No answer yet: `_waiting_`, or nothing at all.
+    /// No answer yet: `_waiting_`, or nothing.
     Waiting,
     /// The human's answer; one typed into the file may have several lines.
     Given(String),

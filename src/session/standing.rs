@@ -9,7 +9,7 @@ use super::vocabulary::{Cause, Needs, WaitsFor};
 /// A session's state in one word, shared by `status --json`, hook and status line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Word {
+pub enum StateName {
     /// Requested, but nothing has run yet.
     New,
     /// An agent is at work, or is about to start.
@@ -32,8 +32,8 @@ pub enum Word {
     Failed,
 }
 
-impl Word {
-    /// Every state.
+impl StateName {
+    /// Every state, in the order in which help and completions list them.
     pub const ALL: [Self; 10] = [
         Self::New,
         Self::Running,
@@ -65,7 +65,7 @@ impl Word {
     }
 }
 
-impl std::fmt::Display for Word {
+impl std::fmt::Display for StateName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.pad(self.as_str())
     }

@@ -16,7 +16,7 @@ mod machine;
 mod visit;
 
 pub use super::deaths::{CRASH_LOOP, Deaths};
-pub use super::standing::{Standing, Word};
+pub use super::standing::{Standing, StateName};
 pub use iteration::{Conversation, Failures, Iteration, OpenRun, RunState};
 pub use machine::Machine;
 pub use visit::Visit;
@@ -124,7 +124,7 @@ pub struct State {
     /// When the session entered that state.
     pub since: Timestamp,
     /// Whether a notification about the current state was sent.
-    pub told: bool,
+    pub notified: bool,
     /// Whether a human stopped the session.
     pub stopped: bool,
     /// Whether a human started the session since its last run. Limits and pauses found before that
@@ -172,18 +172,18 @@ impl State {
 
     /// The state in one word.
     #[must_use]
-    pub const fn word(&self) -> Word {
+    pub const fn name(&self) -> StateName {
         match self.standing {
-            Standing::Done => Word::Done,
-            _ if self.stopped => Word::Stopped,
-            Standing::New => Word::New,
-            Standing::Running => Word::Running,
-            Standing::Waiting { .. } => Word::Waiting,
-            Standing::Blocked { .. } => Word::Blocked,
-            Standing::Queued | Standing::Held(_) => Word::Queued,
-            Standing::Limited { .. } => Word::Limited,
-            Standing::Paused { .. } => Word::Paused,
-            Standing::GaveUp => Word::Failed,
+            Standing::Done => StateName::Done,
+            _ if self.stopped => StateName::Stopped,
+            Standing::New => StateName::New,
+            Standing::Running => StateName::Running,
+            Standing::Waiting { .. } => StateName::Waiting,
+            Standing::Blocked { .. } => StateName::Blocked,
+            Standing::Queued | Standing::Held(_) => StateName::Queued,
+            Standing::Limited { .. } => StateName::Limited,
+            Standing::Paused { .. } => StateName::Paused,
+            Standing::GaveUp => StateName::Failed,
         }
     }
 
@@ -230,9 +230,9 @@ impl State {
     pub fn apply(&mut self, entry: &Entry) {
         self.seq = entry.seq;
         self.at = entry.at;
-        let before = self.word();
+        let before = self.name();
         self.fold(entry);
-        if self.word() != before {
+        if self.name() != before {
             self.since = entry.at;
         }
     }

@@ -31,7 +31,7 @@ pub(super) enum Purpose {
     Filter,
     /// The reason for a rejection.
     Reject,
-    /// A message.
+    /// A message to the session's agent.
     Send,
 }
 
@@ -47,7 +47,7 @@ pub(super) struct Questions {
 /// What a key did to a dialog.
 #[derive(Debug, PartialEq)]
 pub(super) enum Outcome {
-    /// It stays open.
+    /// The dialog stays open; the key was for it.
     Open,
     /// It closes, and nothing is done.
     Closed,

@@ -10,14 +10,14 @@ use tokio::task::JoinHandle;
 
 use crate::control::answers::{Answer, Answers, Questions};
 use crate::control::documents::{Read, Topic};
+use crate::control::format::{clock, span, usd};
 use crate::control::inbox::Inbox;
+use crate::control::inspect::Explain;
 use crate::control::log::Log;
-use crate::control::look::Explain;
 use crate::control::post::{Approve, Reject, Send};
 use crate::control::stop::{Stop, StopEnd};
 use crate::control::timeline::{History, Item};
 use crate::control::unit::{Restart, Start};
-use crate::control::words::{clock, span, usd};
 use crate::control::{Call, Host, Result, call};
 use crate::session::clock::local_zone;
 use crate::session::mail::Kind;

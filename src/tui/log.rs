@@ -2,7 +2,7 @@
 
 use jiff::tz::TimeZone;
 
-use crate::agent::Event as Said;
+use crate::agent::Event as AgentEvent;
 use crate::control::log::Line;
 use crate::session::event::{self, SignalTaken};
 use crate::session::journal::{Event, Step};
@@ -19,7 +19,7 @@ pub(super) fn texts(line: &Line, zone: &TimeZone) -> Vec<Text> {
             let at = entry.at.to_zoned(zone.clone()).strftime("%H:%M:%S ").to_string();
             vec![Text::new(tone(&entry.event), &entry.event.describe()).with_margin(at)]
         }
-        Line::Agent { event, .. } => said(event),
+        Line::Agent { event, .. } => agent_event(event),
         Line::Stderr { text, .. } => vec![aside(Tone::Bad, &format!("stderr: {text}"))],
         Line::Unwatched { warning } | Line::Damaged { warning } => {
             vec![aside(Tone::Attention, warning)]
@@ -49,27 +49,31 @@ const fn tone(event: &Event) -> Tone {
     }
 }
 
-fn said(event: &Said) -> Vec<Text> {
+fn agent_event(event: &AgentEvent) -> Vec<Text> {
     match event {
-        Said::Text { text } => text.trim().lines().map(|line| aside(Tone::Plain, line)).collect(),
-        Said::Tool(tool) => {
+        AgentEvent::Text { text } => {
+            text.trim().lines().map(|line| aside(Tone::Plain, line)).collect()
+        }
+        AgentEvent::Tool(tool) => {
             let what = if tool.summary.is_empty() { &tool.name } else { &tool.summary };
             vec![aside(Tone::Tool, &format!("· {}", flat(what)))]
         }
-        Said::Denied(denied) => {
+        AgentEvent::Denied(denied) => {
             vec![aside(
                 Tone::Bad,
                 &format!("✗ denied: {}: {}", flat(&denied.call), flat(&denied.why)),
             )]
         }
-        Said::Limit(limit) if limit.reached => {
+        AgentEvent::Limit(limit) if limit.reached => {
             vec![aside(Tone::Attention, &format!("usage limit {} reached", limit.kind))]
         }
-        Said::Retry { attempt, status, error } => {
+        AgentEvent::Retry { attempt, status, error } => {
             let status = status.map_or_else(String::new, |status| format!(" {status}"));
             vec![aside(Tone::Dim, &format!("API error{status} {error}, attempt {attempt}"))]
         }
-        Said::Finished(finished) if finished.is_error => vec![aside(Tone::Bad, &finished.text)],
+        AgentEvent::Finished(finished) if finished.is_error => {
+            vec![aside(Tone::Bad, &finished.text)]
+        }
         _ => Vec::new(),
     }
 }

@@ -12,12 +12,12 @@ use crate::control::watch::Change;
 
 use super::page::{Tab, Text};
 
-/// Something that happened.
+/// Something that happened, and that the model has to take in.
 #[derive(Debug)]
 pub(super) enum Msg {
     /// A key, a click, or another size of the terminal.
     Input(Event),
-    /// A session changed.
+    /// A session changed, appeared or was removed.
     Change(Change),
     /// Changes are no longer reported.
     Unwatched,

@@ -85,7 +85,7 @@ pub async fn run(host: Arc<dyn Host>, options: Options) -> Result<()> {
             biased;
             () = sleep_until(frame), if !is_drawn => {
                 if screen.draw(&mut model).is_err() {
-                    // The terminal is gone; nobody looks any more.
+                    // The terminal no longer exists, so no one is watching.
                     return Ok(());
                 }
                 (is_drawn, last_drawn) = (true, Instant::now());

@@ -12,7 +12,7 @@ use crate::control::answers::Asked;
 use crate::control::watch::Change;
 use crate::control::{Error, Result};
 use crate::session::WaitsFor;
-use crate::session::state::Word;
+use crate::session::state::StateName;
 
 use super::Programs;
 use super::dialog::{Dialog, Outcome, Purpose, Questions};
@@ -109,7 +109,7 @@ impl Model {
         self.opened.as_ref().is_some_and(|opened| opened.number == number)
     }
 
-    /// Which session changed; `None` if it is gone.
+    /// Which session changed; `None` if it no longer exists.
     fn change(&mut self, change: Change) -> Option<String> {
         match change {
             Change::Session { view } => {
@@ -251,7 +251,7 @@ impl Model {
             Command::Reject => self.dialog = Some(Dialog::line(Purpose::Reject, &session)),
             Command::Send => self.dialog = Some(Dialog::line(Purpose::Send, &session)),
             Command::Start => return vec![Effect::Call(Action::Start { session })],
-            Command::Stop if view.state != Word::Running => {
+            Command::Stop if view.state != StateName::Running => {
                 let question = format!("Stop {session} until someone starts it again?");
                 self.dialog = confirm(question, Action::Stop { session, now: false });
             }

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use crate::control::view::View;
-use crate::session::state::Word;
+use crate::session::state::StateName;
 
 /// By what the list is sorted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -38,20 +38,20 @@ impl Sort {
 }
 
 /// Whether a session cannot continue without a human.
-pub(super) const fn needs_human(state: Word) -> bool {
-    matches!(state, Word::Waiting | Word::Blocked | Word::Failed)
+pub(super) const fn needs_human(state: StateName) -> bool {
+    matches!(state, StateName::Waiting | StateName::Blocked | StateName::Failed)
 }
 
-const fn urgency(state: Word) -> u8 {
+const fn urgency(state: StateName) -> u8 {
     match state {
-        Word::Failed => 0,
-        Word::Blocked => 1,
-        Word::Waiting => 2,
-        Word::Running => 3,
-        Word::Limited | Word::Paused | Word::Queued => 4,
-        Word::New => 5,
-        Word::Stopped => 6,
-        Word::Done => 7,
+        StateName::Failed => 0,
+        StateName::Blocked => 1,
+        StateName::Waiting => 2,
+        StateName::Running => 3,
+        StateName::Limited | StateName::Paused | StateName::Queued => 4,
+        StateName::New => 5,
+        StateName::Stopped => 6,
+        StateName::Done => 7,
     }
 }
 

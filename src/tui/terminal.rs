@@ -57,7 +57,7 @@ impl Screen {
         Ok(())
     }
 
-    /// The next key, click or change of size; `None` when the terminal is gone.
+    /// The next key, click or change of size; `None` when the terminal no longer exists.
     pub(super) async fn event(&mut self) -> Option<Event> {
         let events = self.events.get_or_insert_with(EventStream::new);
         events.next().await?.ok()

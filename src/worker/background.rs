@@ -6,7 +6,7 @@ use std::time::Duration;
 type Job = Box<dyn FnOnce() + Send>;
 
 /// One thread, which does its jobs in their order. Without one, as where a limit on processes is
-/// reached, jobs are done at once by whoever has them.
+/// reached, jobs are done at once by the thread that has them.
 #[derive(Debug)]
 pub(super) struct Background(Option<Sender<Job>>);
 

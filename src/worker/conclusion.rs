@@ -10,7 +10,7 @@ use crate::session::signal::{Signal, SignalError};
 use crate::session::state::State;
 
 use super::iterate::Plan;
-use super::last_words::{denials, explained};
+use super::missing_signal::{denials, explained};
 use super::rules::{self, Rule};
 use super::under_way::Ended;
 
@@ -31,7 +31,7 @@ pub(super) enum Next {
     /// It left none. These events are recorded together with its end, since they must survive a
     /// worker that dies right after it.
     WithoutSignal {
-        /// What is recorded.
+        /// The events to record, in this order.
         events: Vec<Event>,
         /// Whether the next run waits for the retry delay.
         delays: bool,
@@ -51,7 +51,7 @@ pub(super) fn conclude(
 ) -> Conclusion {
     // A run that the worker interrupted had no time for a handoff; it is asked again when resumed.
     let hands_over = rule == Rule::HandOver || (ended.handoff_asked && rule != Rule::Resume);
-    // An agent gets one chance per iteration to supply a missing signal, if it can be asked at all.
+    // An agent gets one chance per iteration to supply a missing signal, if it can be asked.
     let was_asked = state.iteration.as_ref().is_some_and(|iteration| iteration.was_asked);
     let may_ask = !was_asked && plan.resumes;
     let fails = rule == Rule::Fail || (rule == Rule::TakeSignal && !may_ask);
@@ -102,7 +102,7 @@ fn detail(ended: &Ended, rule: &Rule, no_signal: Option<&SignalError>) -> Option
     });
     let unexplained = || {
         let problem = no_signal.filter(|_| *rule == Rule::TakeSignal)?.to_string();
-        Some(explained(&problem, &ended.reported, ended.seen.words()))
+        Some(explained(&problem, &ended.reported, ended.seen.text()))
     };
     detail.or_else(unexplained).or_else(|| ended.log_error.clone())
 }

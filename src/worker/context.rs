@@ -37,7 +37,7 @@ pub(super) struct LastSeen {
 }
 
 impl LastSeen {
-    pub(super) fn said(&mut self, text: &str) {
+    pub(super) fn push(&mut self, text: &str) {
         cut(text, LAST_WORDS).clone_into(&mut self.words);
     }
 
@@ -48,8 +48,8 @@ impl LastSeen {
         self.tools.push(summary.to_owned());
     }
 
-    /// The last text.
-    pub(super) fn words(&self) -> &str {
+    /// The end of what the agent has said, for a handoff in its place.
+    pub(super) fn text(&self) -> &str {
         &self.words
     }
 
@@ -57,7 +57,7 @@ impl LastSeen {
     pub(super) fn handoff(&self) -> Value {
         json!({
             "made_by": "samocode, because the conversation ended without a handoff",
-            "last_words": self.words,
+            "missing_signal": self.words,
             "last_tools": self.tools,
             "advice": "git status, git log and the session's files show what was done",
         })
@@ -81,10 +81,10 @@ mod tests {
     fn only_the_last_tools_are_kept() {
         let mut seen = LastSeen::default();
         (0..20).for_each(|n| seen.did(&n.to_string()));
-        seen.said(&"ü".repeat(10_000));
+        seen.push(&"ü".repeat(10_000));
         let handoff = seen.handoff();
         assert_eq!(handoff["last_tools"].as_array().unwrap().len(), LAST_TOOLS);
         assert_eq!(handoff["last_tools"][LAST_TOOLS - 1], "19");
-        assert!(handoff["last_words"].as_str().unwrap().len() <= LAST_WORDS);
+        assert!(handoff["missing_signal"].as_str().unwrap().len() <= LAST_WORDS);
     }
 }

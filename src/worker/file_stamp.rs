@@ -15,7 +15,7 @@ pub(super) struct FileStamp {
     size: u64,
     /// Modification time of the contents (mtime), in seconds and nanoseconds since 1970.
     modified: (i64, i64),
-    /// Change time of contents, mode or owner (ctime), which nobody can set.
+    /// Change time of contents, mode or owner (ctime), which cannot be set.
     changed: (i64, i64),
 }
 

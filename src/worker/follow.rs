@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::agent::outcome::{EndedBy, Reported};
 use crate::agent::run::Step;
-use crate::agent::{ConversationId, Event as Said, Tool};
+use crate::agent::{ConversationId, Event as AgentEvent, Tool};
 use crate::platform::cgroup::RunCgroup;
 use crate::platform::strays;
 use crate::session::event;
@@ -101,34 +101,34 @@ impl RunUnderWay<'_, '_> {
         }
     }
 
-    fn take(&mut self, event: &Said) -> Result<(), Trouble> {
+    fn take(&mut self, event: &AgentEvent) -> Result<(), Trouble> {
         self.watch.reported.take(event);
         self.watch.pulse.progress(Instant::now());
         self.watch.progress = Timestamp::now();
         match event {
-            Said::Tool(tool) => {
+            AgentEvent::Tool(tool) => {
                 self.watch.doing.clone_from(&tool.summary);
                 self.watch.seen.did(&tool.summary);
                 self.called(tool)?;
             }
-            Said::Text { text } => {
-                self.watch.seen.said(text);
+            AgentEvent::Text { text } => {
+                self.watch.seen.push(text);
                 "thinking".clone_into(&mut self.watch.doing);
             }
-            Said::Usage { context_used, .. } => {
+            AgentEvent::Usage { context_used, .. } => {
                 self.spent();
                 self.filled(*context_used)?;
             }
-            Said::Denied(denied) => self.watch.doing = format!("denied: {}", denied.call),
-            Said::Started { conversation, .. } => {
+            AgentEvent::Denied(denied) => self.watch.doing = format!("denied: {}", denied.call),
+            AgentEvent::Started { conversation, .. } => {
                 "thinking".clone_into(&mut self.watch.doing);
                 self.named(conversation)?;
             }
-            Said::Retry { status, error, .. } => {
+            AgentEvent::Retry { status, error, .. } => {
                 let status = status.map_or_else(String::new, |status| format!(" {status}"));
                 self.watch.doing = format!("waiting for the API ({error}{status})");
             }
-            Said::Finished(finished) if finished.queued == 0 => self.process.close_input(),
+            AgentEvent::Finished(finished) if finished.queued == 0 => self.process.close_input(),
             _ => return Ok(()),
         }
         if self.watch.shown.elapsed() < SHOW_EVERY {
@@ -166,7 +166,7 @@ impl RunUnderWay<'_, '_> {
         });
         self.worker.writer.record(event)?;
         if verdict == Verdict::Tell {
-            self.process.say(REPEATS);
+            self.process.send(REPEATS);
         } else {
             self.watch.why_ended =
                 Some(format!("it made the same call {times} times in a row: {what}"));
@@ -204,7 +204,7 @@ impl RunUnderWay<'_, '_> {
             run: self.plan.run.clone(),
             used,
         }))?;
-        self.process.say(context::ASK);
+        self.process.send(context::ASK);
         Ok(())
     }
 
@@ -225,7 +225,7 @@ impl RunUnderWay<'_, '_> {
                 self.worker
                     .writer
                     .record(Event::Nudged(event::Nudged { run: self.plan.run.clone(), quiet_s }))?;
-                self.process.say(NUDGE);
+                self.process.send(NUDGE);
                 self.worker.tell_of_stall(quiet_s);
             }
             Beat::Starve => {
@@ -238,7 +238,7 @@ impl RunUnderWay<'_, '_> {
             Beat::Silent => {}
         }
         if self.worker.writer.folder.has_unread()
-            && self.worker.deliver_live(&mut |text| self.process.say(text))?
+            && self.worker.deliver_live(&mut |text| self.process.send(text))?
             && !self.watch.handoff_asked
         {
             self.ask_for_handoff(None)?;

@@ -26,7 +26,7 @@ impl Worker<'_> {
 }
 
 /// The step after a run that left HEAD `elsewhere`. A session does not end with work there: the
-/// agent gets one iteration to bring it over, and if it was told already, a human has to decide.
+/// agent gets one iteration to bring it over; if it has had that, a human has to decide.
 pub(super) fn unless_elsewhere(
     step: Step,
     elsewhere: Option<&Elsewhere>,

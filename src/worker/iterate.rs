@@ -271,7 +271,7 @@ impl Worker<'_> {
 }
 
 /// Name of a run's private folder for temporary files. A later worker can derive it to clean up,
-/// but nobody can predict it before the run starts.
+/// but it cannot be predicted before the run starts.
 pub(super) fn temporary_name(run: &str) -> String {
     format!("samocode-{run}")
 }

@@ -8,7 +8,7 @@ use crate::session::event::Event;
 use crate::session::state::State;
 
 /// Sends journald an event that is already in the session's journal.
-pub(super) fn tell(instance: &str, state: &State, event: &Event) {
+pub(super) fn log(instance: &str, state: &State, event: &Event) {
     let message = event.describe();
     let message = harmless(&message);
     macro_rules! line {
@@ -18,7 +18,7 @@ pub(super) fn tell(instance: &str, state: &State, event: &Event) {
                 samocode_phase = state.phase().as_str(),
                 samocode_iteration = state.total,
                 samocode_event = event.kind(),
-                samocode_state = state.word().as_str(),
+                samocode_state = state.name().as_str(),
                 message_id = event.message_id(),
                 "{instance}: {message}"
             )

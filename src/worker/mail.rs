@@ -15,7 +15,7 @@ use crate::session::store::{Folder, Vouchers};
 
 use super::{Trouble, Worker};
 
-/// Prefix of the names that words get in `_mail/` for which nobody vouches.
+/// Prefix of the names that messages without a voucher get in `_mail/`.
 const UNVOUCHED: &str = "unvouched-";
 
 /// How many messages an agent gets at once, stops, gate words and the like not counted.
@@ -29,7 +29,7 @@ impl Worker<'_> {
     pub(super) fn take_mail(&mut self) -> Result<(), Trouble> {
         self.take_foreign(|_| true)?;
         let unread = self.writer.folder.unread()?.messages;
-        let before = self.writer.state().word();
+        let before = self.writer.state().name();
         for (file, message) in portion(&self.writer.folder, unread) {
             // A message that was read before is a repetition, such as an approval sent twice. It
             // was meant for what the session was waiting on then, not for what it is waiting on
@@ -48,7 +48,7 @@ impl Worker<'_> {
             self.writer.folder.put_away(&file, &kept)?;
             vouchers.forget(&message);
         }
-        if self.writer.state().word() != before {
+        if self.writer.state().name() != before {
             self.writer.settle()?;
         }
         Ok(())
@@ -65,10 +65,10 @@ impl Worker<'_> {
         Ok(())
     }
 
-    /// Passes mail to an agent that accepts input while it runs, through `say`, which returns false
-    /// if the agent took nothing. Mail for the worker, and mail for an agent that does not accept
-    /// input, stays in the inbox until the iteration ends. Returns true if a human asks for a
-    /// handoff.
+    /// Passes mail to an agent that accepts input while it runs, through `send`, which returns
+    /// false if the agent took nothing. Mail for the worker, and mail for an agent that does not
+    /// accept input, stays in the inbox until the iteration ends. Returns true if a human asks for
+    /// a handoff.
     pub(super) fn deliver_live(
         &mut self,
         say: &mut dyn FnMut(&str) -> bool,
@@ -98,8 +98,8 @@ impl Worker<'_> {
     }
 }
 
-/// The event of a message that the worker takes between runs: a word that opens a gate counts only
-/// with its voucher.
+/// The event of a message that the worker takes between runs: a message that opens a gate counts
+/// only with its voucher.
 pub(crate) fn vouched(state: &State, message: &Message, vouchers: &Vouchers) -> event::Mail {
     let by = vouchers.by(message).filter(|_| message.kind.opens_gates());
     let unvouched = message.kind.opens_gates() && by.is_none();

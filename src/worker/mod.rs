@@ -22,10 +22,10 @@ mod foreign;
 mod head;
 mod iterate;
 mod journald;
-mod last_words;
 mod ledger;
 mod login;
 pub(crate) mod mail;
+mod missing_signal;
 mod notices;
 mod obstacles;
 mod old_logs;
@@ -381,7 +381,7 @@ impl<'a> Worker<'a> {
         Ok(self.writer.settle()?)
     }
 
-    /// Waits for `how_long`, feeding the watchdog. Returns true if the worker was told to stop.
+    /// Waits for `how_long`, feeding the watchdog. Returns true if the worker was asked to stop.
     async fn pause(&mut self, how_long: Duration) -> bool {
         let until = tokio::time::Instant::now() + how_long;
         while tokio::time::Instant::now() < until && !self.signals.end {

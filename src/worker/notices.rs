@@ -35,12 +35,12 @@ impl Worker<'_> {
     /// Sends a notification if the session's state needs one and none was sent yet.
     pub(super) fn tell_human(&mut self) {
         let state = self.writer.state();
-        if state.told || state.stopped || self.setup.channels.notifiers.is_empty() {
+        if state.notified || state.stopped || self.setup.channels.notifiers.is_empty() {
             return;
         }
         let about = self.about();
         let name = &self.setup.instance;
-        let word = state.word();
+        let word = state.name();
         let to_read = |waits_for: Option<&WaitsFor>| {
             let document = Document::due(word, waits_for)?;
             self.writer.folder.document(document)
@@ -114,7 +114,7 @@ impl Worker<'_> {
     }
 
     /// Gives pending notifications a limited time and journals the results. They hold nothing up:
-    /// if mail arrives or the worker is told to stop first, the next worker sends them again if
+    /// if mail arrives or the worker is asked to stop first, the next worker sends them again if
     /// they still apply.
     pub(super) async fn note_last_deliveries(&mut self) -> Result<(), Trouble> {
         self.resend(Due::AsAsked);

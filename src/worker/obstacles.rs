@@ -1,4 +1,4 @@
-//! What is in the way of the next run, of the things that a look at machine and budgets tells. The
+//! Obstacles to the next run that can be seen by checking machine and budgets. The
 //! look is the worker's; what it means is decided here, without effects.
 
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ use super::budget;
 pub(super) struct Found {
     /// Whether the session has one of the slots for running sessions.
     pub(super) has_slot: bool,
-    /// Room for files.
+    /// Whether the disks that a run writes to have room for its files.
     pub(super) space: Space,
     /// What all sessions spent today, in US dollars and tokens; `None` if the day has no budget.
     pub(super) spent_today: Option<(f64, u64)>,
@@ -26,7 +26,7 @@ pub(super) struct Found {
     pub(super) now: Zoned,
 }
 
-/// Room for files.
+/// Whether the disks that a run writes to have room for its files.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Space {
     /// Free bytes on the disk of each folder, where the system knows.
@@ -35,12 +35,12 @@ pub(super) struct Space {
     pub(super) no_temporary_files: Option<String>,
 }
 
-/// What is in the way.
+/// A reason not to start the next run.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Obstacle {
     /// As many sessions run as may run at once.
     Queue,
-    /// Something that passes.
+    /// The session pauses, with this event, until it is over.
     Pause(Box<Event>),
     /// Something that only a human can change.
     Block(String),

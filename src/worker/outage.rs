@@ -54,14 +54,14 @@ impl<'a> Outages<'a> {
     }
 
     /// Reports the error, loudly the first time, and waits before the worker retries. Returns true
-    /// if the worker was told to stop.
+    /// if the worker was asked to stop.
     pub(super) async fn wait(&self, signals: &mut Signals, error: &StoreError) -> bool {
         let error = error.to_string();
         if self.current().is_none_or(|outage| outage.reason != error) {
             self.note(&error);
         }
         self.notify.ready();
-        // A failed write is no reason to stay when told to stop; the next start recovers.
+        // A failed write is no reason to stay when asked to stop; the next start recovers.
         if signals.end {
             return true;
         }

@@ -46,7 +46,7 @@ impl Worker<'_> {
 
     /// Finds files that lost data when the machine went down, and restores what git has. Damaged
     /// versions are saved and journaled before anything is replaced. A failure is only logged, as
-    /// the agent is told to check too.
+    /// the agent's prompt says to check, too.
     pub(super) async fn restore_damaged(&mut self, checkout: &Checkout) -> Result<(), StoreError> {
         let Some(window) = self.window()? else { return Ok(()) };
         self.writer.keep_hook_up()?;

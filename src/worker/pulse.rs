@@ -49,11 +49,11 @@ pub(super) struct Pulse {
     progress: Instant,
     looked: Instant,
     cpu: VecDeque<(Instant, Duration)>,
-    said: Said,
+    escalation: Escalation,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Said {
+enum Escalation {
     Nothing,
     Nudged,
     Starved,
@@ -69,14 +69,14 @@ impl Pulse {
             progress: now,
             looked: now,
             cpu: VecDeque::from([(now, Duration::ZERO)]),
-            said: Said::Nothing,
+            escalation: Escalation::Nothing,
         }
     }
 
     /// Records output on the stream.
     pub(super) fn progress(&mut self, now: Instant) {
         self.progress = now;
-        self.said = Said::Nothing;
+        self.escalation = Escalation::Nothing;
     }
 
     /// Starts a check, before anything else is measured: if the worker was suspended since the last
@@ -117,14 +117,14 @@ impl Pulse {
     pub(super) fn beat(&mut self, now: Instant) -> Beat {
         let quiet = self.quiet(now);
         if quiet >= self.stall_after * 2 {
-            if self.said == Said::Starved {
+            if self.escalation == Escalation::Starved {
                 return Beat::Silent;
             }
-            self.said = Said::Starved;
+            self.escalation = Escalation::Starved;
             return Beat::Starve;
         }
-        if quiet >= self.stall_after && self.said == Said::Nothing {
-            self.said = Said::Nudged;
+        if quiet >= self.stall_after && self.escalation == Escalation::Nothing {
+            self.escalation = Escalation::Nudged;
             return Beat::Nudge;
         }
         Beat::Feed

@@ -125,8 +125,8 @@ impl Worker<'_> {
         !self.writer.state().machine.is_first_run_since_boot()
     }
 
-    /// Recovers a run whose end nobody saw: kills its remaining processes, and accepts its signal
-    /// if there is one.
+    /// Recovers a run whose end no worker saw: kills its remaining processes, and accepts its
+    /// signal if there is one.
     async fn recover_run(&mut self, open: &OpenRun) -> Result<(), Trouble> {
         let left = end_strays(&open.run);
         if left > 0 {

@@ -90,7 +90,7 @@ pub(super) fn rule(outcome: &Outcome, attempt: u32, refusals: u32, now: Timestam
     }
 }
 
-/// Whether a run was refused for a limit, and nobody knows until when.
+/// Whether a run was refused for a limit that has no known end.
 pub(super) const fn is_endless(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::Throttled { .. } | Outcome::Limit { resets_at: None, .. })
 }

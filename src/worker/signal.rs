@@ -97,7 +97,7 @@ impl Worker<'_> {
     }
 }
 
-/// The gate, given the mail that arrived during the run: a rejection that nobody has read yet
+/// The gate, given the mail that arrived during the run: a rejection that has not been read yet
 /// closes it, unless the human approved after that.
 fn gate(gate: Gate, unread: &[(OsString, Message)]) -> Gate {
     let last = unread.iter().rev().map(|(_, message)| message.kind).find(Kind::is_verdict);

@@ -20,9 +20,9 @@ pub(super) struct Signals {
     term: Signal,
     interrupt: Signal,
     hangup: Signal,
-    /// Whether the worker was told to stop.
+    /// Whether the worker was asked to stop (SIGTERM or SIGINT).
     pub(super) end: bool,
-    /// Whether it was told to reload.
+    /// Whether it was asked to reload (SIGHUP).
     pub(super) reload: bool,
 }
 
@@ -37,14 +37,14 @@ impl Signals {
         })
     }
 
-    /// Picks up requests that arrived while nobody was waiting for one.
+    /// Picks up requests that arrived while nothing waited for one.
     pub(super) async fn look(&mut self) {
         // One turn of the runtime delivers pending signals.
         tokio::task::yield_now().await;
         while self.next().now_or_never().is_some() {}
     }
 
-    /// Waits until the worker is told to stop.
+    /// Waits until the worker is asked to stop.
     pub(super) async fn end(&mut self) {
         while !self.end {
             self.next().await;

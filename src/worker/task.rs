@@ -23,24 +23,24 @@ use super::decide::next_run;
 use super::iterate::Plan;
 use super::mail;
 
-/// What an agent is told in a run, as it is kept beside the run's log.
+/// The prompt of a run, as it is kept beside the run's log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Told {
+pub(crate) struct RunPrompt {
     /// The parts of the system prompt.
     pub(crate) instructions: [Instructions; 2],
-    /// The prompt.
+    /// The prompt itself, as it is written to the agent's input.
     pub(crate) prompt: String,
     /// Whether the conversation of an earlier run is resumed, which has the rest.
     pub(crate) resume: bool,
 }
 
-impl Told {
+impl RunPrompt {
     /// The name of its file beside the log of a run.
     pub(crate) fn file(log: &str) -> String {
         log.replace(".jsonl", ".prompt.json")
     }
 
-    /// What the next run will be told if it starts now in this state. Its id is not known yet.
+    /// The prompt of the next run if it started now, in this state. Its id is not known yet.
     pub(crate) fn next(
         mut state: State,
         folder: &Folder,
@@ -60,7 +60,7 @@ impl Told {
     }
 }
 
-/// What decides what an agent is told in a run.
+/// Everything that a run's prompt depends on.
 struct Occasion<'a> {
     state: &'a State,
     folder: &'a Folder,
@@ -145,13 +145,13 @@ impl Worker<'_> {
             mail: &unseen(state, &self.writer.folder),
         };
         let instructions = roles::parts(state.phase(), &self.setup.role_folders)?;
-        let told = Told { instructions, prompt: occasion.prompt(), resume: plan.resume };
-        self.keep(&told, log);
+        let run = RunPrompt { instructions, prompt: occasion.prompt(), resume: plan.resume };
+        self.keep(&run, log);
         Ok(Task {
             conversation: plan.conversation.clone(),
             resume: plan.resume,
-            system_prompt: roles::joined(&told.instructions),
-            prompt: told.prompt,
+            system_prompt: roles::joined(&run.instructions),
+            prompt: run.prompt,
             max_budget_usd: self.budget_left(),
             identity: state
                 .working_dir()
@@ -163,9 +163,9 @@ impl Worker<'_> {
     }
 
     /// For `samocode prompt`. The run does not depend on it.
-    fn keep(&self, told: &Told, log: &str) {
-        let text = serde_json::to_vec_pretty(told).unwrap_or_default();
-        let kept = self.open_log(&Told::file(log)).map(|mut file| file.write_all(&text));
+    fn keep(&self, run: &RunPrompt, log: &str) {
+        let text = serde_json::to_vec_pretty(run).unwrap_or_default();
+        let kept = self.open_log(&RunPrompt::file(log)).map(|mut file| file.write_all(&text));
         match kept {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!("cannot save the prompt of this run: {error}"),

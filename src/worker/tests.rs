@@ -23,7 +23,7 @@ const OPEN: &str = "### Q1: a?\n**Answer:** _waiting_\n";
 const ANSWERED: &str = "### Q1: a?\n**Answer:** the agent's own\n";
 const NESTED: &str = "### Q1: a?\n**Answer:** _waiting_\n\n**Q2: x**\n**Answer:** _waiting_\n";
 
-/// The second question cannot be told from the first one's text.
+/// The second question looks like part of the first one's text.
 const PLAIN: &str = "### Q1: a?\n**Answer:** _waiting_\n\nQ2: x\n**Answer:** _waiting_\n";
 
 /// One thing that happens to a session.
@@ -226,7 +226,7 @@ fn a_finished_session_survives_ten_quick_deaths() {
     let mut ops = vec![Op::SetPhase(Phase::Quality), start(vec![leaves(Phase::Done), done])];
     let dies = Faults { dies_at: Some(4), full_from: None };
     ops.extend((0..12).map(|_| Op::Start(dies, Vec::new())));
-    assert_eq!(live(&ops).stage.state().word(), crate::session::state::Word::Done);
+    assert_eq!(live(&ops).stage.state().name(), crate::session::state::StateName::Done);
 }
 
 #[test]
@@ -240,8 +240,8 @@ fn a_session_that_lost_its_journal_waits_again() {
     ];
     let state = live(&ops).stage.state();
     assert_eq!(
-        (state.phase(), state.word()),
-        (Phase::Requirements, crate::session::state::Word::Waiting)
+        (state.phase(), state.name()),
+        (Phase::Requirements, crate::session::state::StateName::Waiting)
     );
 }
 

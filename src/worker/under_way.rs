@@ -204,7 +204,7 @@ pub(super) fn end_strays(run: &str) -> u32 {
     counted_strays(run, strays::end_run(run, STRAYS_BOUND))
 }
 
-/// Kills processes of the session's earlier runs. The worker has the session to itself, so nobody
+/// Kills processes of the session's earlier runs. The worker has the session to itself, so no one
 /// misses them, and one of them may have the conversation open that is to be resumed.
 fn end_orphans(folder: &Path) {
     match strays::end_with("SAMOCODE_SESSION_DIR", folder.as_os_str(), STRAYS_BOUND) {

@@ -92,7 +92,7 @@ impl Worker<'_> {
 }
 
 /// Whether the clock was set back since a wait `began`. `took` comes from a monotonic clock, which
-/// nobody can set and which stops while the host sleeps.
+/// cannot be set and which stops while the host sleeps.
 fn is_now_earlier(began: Timestamp, took: Duration, now: Timestamp) -> bool {
     SignedDuration::try_from(took)
         .ok()

@@ -84,13 +84,13 @@ impl Writer {
             self.catch_up()?;
         }
         let instance = &self.instance;
-        self.journal.append_all(events, |state, event| journald::tell(instance, state, event))
+        self.journal.append_all(events, |state, event| journald::log(instance, state, event))
     }
 
     /// Records an event that the next one makes durable. Nothing may depend on it before that.
     pub(super) fn note(&mut self, event: Event) -> Result<(), StoreError> {
         let instance = &self.instance;
-        self.journal.append_unsynced(event, |state, event| journald::tell(instance, state, event))
+        self.journal.append_unsynced(event, |state, event| journald::log(instance, state, event))
     }
 
     /// Postpones the sync of a file. The journal has the data of its last line, so recovery writes

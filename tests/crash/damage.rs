@@ -93,7 +93,7 @@ fn a_session_without_a_journal_is_imported_from_overview_and_history() {
         let state = stage.state();
         let at = (state.phase(), state.visit.iterations, state.total);
         assert_eq!(at, (Phase::Requirements, 1, 2));
-        assert_eq!(state.word().as_str(), "waiting");
+        assert_eq!(state.name().as_str(), "waiting");
         go_on(&stage);
         let history = History::parse(&fs::read(stage.folder.history()).unwrap());
         let numbers: Vec<_> = history.lines.iter().filter_map(|line| line.iteration).collect();

@@ -6,12 +6,12 @@
 //! `SAMOCODE_TEST_SEED`; `SAMOCODE_TEST_ALL=1` takes all.
 
 mod damage;
+mod messages;
 mod queue;
 mod signals;
 mod stage;
 mod units;
 mod verbs;
-mod words;
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt as _;

@@ -90,7 +90,7 @@ impl Dialogue {
                 let id = self.resumes.clone();
                 self.open(id, false, emit);
             }
-            // The session is gone: the prompt says everything again.
+            // The session no longer exists: the prompt repeats everything.
             (wire::LOAD, Some(_)) => {
                 self.replies.extend(wire::new_session(&self.cwd));
                 emit(Event::Progress);

@@ -13,9 +13,9 @@ use super::event::Decoder;
 use super::find::CHOICE;
 use super::spec::{AgentSpec, Capabilities, ConversationId, Program};
 use super::{Agent, Input, Launch, Task};
-use crate::config::{AgentName, AgentWords, Credentials, Reach, Settings, Variables};
+use crate::config::{AgentManifest, AgentName, Credentials, Reach, Settings, Variables};
 
-const WORDS: AgentWords = AgentWords {
+const WORDS: AgentManifest = AgentManifest {
     name: "acp",
     takes_command: true,
     // It may be any program, with any credentials.
@@ -30,7 +30,7 @@ const WORDS: AgentWords = AgentWords {
 pub struct Acp;
 
 impl AgentSpec for Acp {
-    fn words(&self) -> &'static AgentWords {
+    fn manifest(&self) -> &'static AgentManifest {
         &WORDS
     }
 

@@ -58,8 +58,8 @@ impl ClaudeDecoder {
         Self { working_dir, ..Self::default() }
     }
 
-    fn assistant(&mut self, told: Assistant<'_>, emit: &mut dyn FnMut(Event)) {
-        let Some(message) = told.message else { return emit(Event::Progress) };
+    fn assistant(&mut self, fields: Assistant<'_>, emit: &mut dyn FnMut(Event)) {
+        let Some(message) = fields.message else { return emit(Event::Progress) };
         let mut quiet = true;
         for block in message.content.iter().take(MAX_BLOCKS) {
             match block.kind.as_ref() {
@@ -82,7 +82,7 @@ impl ClaudeDecoder {
             let usage = Usage::from(usage);
             if usage != Usage::default() {
                 let context_used =
-                    told.parent.is_none().then(|| usage.taken_in().saturating_add(usage.output));
+                    fields.parent.is_none().then(|| usage.taken_in().saturating_add(usage.output));
                 emit(Event::Usage { usage, context_used });
                 self.error = None;
                 quiet = false;
@@ -121,17 +121,17 @@ impl ClaudeDecoder {
     }
 
     /// Results of calls. Only those denied by a permission or a hook matter.
-    fn user(&mut self, told: &Fields<'_>, emit: &mut dyn FnMut(Event)) {
+    fn user(&mut self, fields: &Fields<'_>, emit: &mut dyn FnMut(Event)) {
         emit(Event::Progress);
         let objects = |fields: &Fields<'_>, key| -> Vec<String> {
             let list = fields.list(key).unwrap_or_default();
             list.into_iter().map(|value| value.get().to_owned()).collect()
         };
-        let results = told.object("message").map(|message| objects(&message, "content"));
+        let results = fields.object("message").map(|message| objects(&message, "content"));
         for result in results.unwrap_or_default() {
             let Some(result) = Fields::of(&result) else { continue };
             let id = result.text("tool_use_id").unwrap_or_default();
-            let is_denied = objects(told, "tool_result_meta").iter().any(|meta| {
+            let is_denied = objects(fields, "tool_result_meta").iter().any(|meta| {
                 Fields::of(meta).is_some_and(|meta| {
                     let decision = meta.object("permission_decision");
                     meta.text("id").as_deref() == Some(&id)
@@ -156,36 +156,36 @@ impl ClaudeDecoder {
 
     /// Reports the events of one object.
     fn object(&mut self, json: &str, emit: &mut dyn FnMut(Event)) {
-        let Some(told) = Fields::of(json) else { return emit(Event::Progress) };
-        match (told.text("type").as_deref(), told.text("subtype").as_deref()) {
-            (Some("result"), _) => emit(self.result(&told)),
+        let Some(fields) = Fields::of(json) else { return emit(Event::Progress) };
+        match (fields.text("type").as_deref(), fields.text("subtype").as_deref()) {
+            (Some("result"), _) => emit(self.result(&fields)),
             (Some("assistant"), _) => {
-                let message = Assistant::of(&told);
-                let error = ApiError::of(&told).filter(|_| message.parent.is_none());
+                let message = Assistant::of(&fields);
+                let error = ApiError::of(&fields).filter(|_| message.parent.is_none());
                 self.assistant(message, emit);
-                let info = told.object("api_error_params");
+                let info = fields.object("api_error_params");
                 if let Some(info) = info.and_then(|all| all.object("rate_limit_info")) {
                     self.limit(&info, emit);
                 }
                 self.error = error.or_else(|| self.error.take());
             }
-            (Some("user"), _) => self.user(&told, emit),
+            (Some("user"), _) => self.user(&fields, emit),
             (Some("system"), Some("init")) => emit(Event::Started {
-                conversation: told.text("session_id").unwrap_or_default(),
-                model: told.text("model").unwrap_or_default(),
-                permissions: told.text("permissionMode"),
+                conversation: fields.text("session_id").unwrap_or_default(),
+                model: fields.text("model").unwrap_or_default(),
+                permissions: fields.text("permissionMode"),
             }),
             (Some("system"), Some("api_retry")) => emit(Event::Retry {
-                attempt: told.whole("attempt").and_then(|n| u32::try_from(n).ok()).unwrap_or(0),
-                status: told.whole("error_status").and_then(|n| u16::try_from(n).ok()),
-                error: told.text("error").unwrap_or_default(),
+                attempt: fields.whole("attempt").and_then(|n| u32::try_from(n).ok()).unwrap_or(0),
+                status: fields.whole("error_status").and_then(|n| u16::try_from(n).ok()),
+                error: fields.text("error").unwrap_or_default(),
             }),
             (Some("system"), Some("permission_denied")) => {
-                let id = told.text("tool_use_id").unwrap_or_default();
-                self.denied(&id, &told.text("message").unwrap_or_default(), emit);
+                let id = fields.text("tool_use_id").unwrap_or_default();
+                self.denied(&id, &fields.text("message").unwrap_or_default(), emit);
             }
             (Some("system"), Some("informational")) => {
-                let outcome = told.object("prompt_submit_outcome");
+                let outcome = fields.object("prompt_submit_outcome");
                 let by_hook = |outcome: &Fields<'_>| {
                     outcome.text("kind").as_deref() == Some("blocked_by_hook")
                 };
@@ -194,7 +194,7 @@ impl ClaudeDecoder {
                 }
                 emit(Event::Progress);
             }
-            (Some("rate_limit_event"), _) => match told.object("rate_limit_info") {
+            (Some("rate_limit_event"), _) => match fields.object("rate_limit_info") {
                 Some(info) => self.limit(&info, emit),
                 None => emit(Event::Progress),
             },
@@ -228,11 +228,11 @@ impl Decoder for ClaudeDecoder {
     fn line(&mut self, line: &[u8], emit: &mut dyn FnMut(Event)) {
         let kind = first_type(line);
         if kind == Some(b"assistant".as_slice())
-            && let Ok(told) = serde_json::from_slice::<Assistant>(line)
-            && !told.is_error()
+            && let Ok(fields) = serde_json::from_slice::<Assistant>(line)
+            && !fields.is_error()
         {
             self.torn.clear();
-            return self.assistant(told, emit);
+            return self.assistant(fields, emit);
         }
         // A line that does not matter may have another object after it, or inside it.
         let has = |what: &[u8]| memmem::find(line, what).is_some();

@@ -16,9 +16,9 @@ pub(super) struct ApiError {
 
 impl ApiError {
     /// The error in an object, if it has one.
-    pub(super) fn of(told: &Fields<'_>) -> Option<Self> {
-        let names = NAMES.map(|key| told.text(key));
-        let status = told.whole("api_error_status").and_then(|status| u16::try_from(status).ok());
+    pub(super) fn of(fields: &Fields<'_>) -> Option<Self> {
+        let names = NAMES.map(|key| fields.text(key));
+        let status = fields.whole("api_error_status").and_then(|status| u16::try_from(status).ok());
         let is_error = names.iter().any(Option::is_some) || status.is_some_and(|s| s >= 400);
         is_error.then_some(Self { names, status })
     }

@@ -29,9 +29,9 @@ impl<'a> Assistant<'a> {
     }
 
     /// The readable fields of a message that does not have the expected shape.
-    pub(super) fn of(told: &Fields<'a>) -> Self {
+    pub(super) fn of(fields: &Fields<'a>) -> Self {
         let text = |fields: &Fields<'a>, key: &str| fields.text(key).map(Cow::Owned);
-        let message = told.object("message").map(|message| Message {
+        let message = fields.object("message").map(|message| Message {
             id: text(&message, "id"),
             content: message
                 .list("content")
@@ -52,7 +52,7 @@ impl<'a> Assistant<'a> {
         });
         Self {
             message,
-            parent: text(told, "parent_tool_use_id"),
+            parent: text(fields, "parent_tool_use_id"),
             error: None,
             api_error: None,
             api_error_status: None,

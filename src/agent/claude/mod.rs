@@ -24,7 +24,7 @@ use super::process::MAX_ARGUMENT;
 use super::spec::{AgentSpec, Capabilities, ConversationId, Login, Program, Token};
 use super::{Agent, AgentError, Environment, Input, Launch, Task, variable};
 use crate::config::keys::{Key, Kind, key};
-use crate::config::{AgentName, AgentWords, Credentials, Reach, Settings, Variables};
+use crate::config::{AgentManifest, AgentName, Credentials, Reach, Settings, Variables};
 
 const PATH: &str = "CLAUDE_PATH";
 const MODEL: &str = "CLAUDE_MODEL";
@@ -36,7 +36,7 @@ const KEYS: &[Key] = &[
     key(MAX_TURNS, "300", Kind::Number(1, 1_000_000), "how many turns the model gets in one run"),
 ];
 
-const WORDS: AgentWords = AgentWords {
+const WORDS: AgentManifest = AgentManifest {
     name: "claude",
     takes_command: false,
     reach: Reach::Own,
@@ -129,12 +129,12 @@ const WORDS: AgentWords = AgentWords {
     },
 };
 
-/// The agent `claude`.
+/// The agent `claude`: Claude Code in its print mode, with a stream of JSON lines both ways.
 #[derive(Debug, Clone, Copy)]
 pub struct Claude;
 
 impl AgentSpec for Claude {
-    fn words(&self) -> &'static AgentWords {
+    fn manifest(&self) -> &'static AgentManifest {
         &WORDS
     }
 
@@ -223,7 +223,7 @@ impl AgentSpec for Claude {
     }
 
     fn check(&self, _agent: &Agent, exam: &Exam<'_>) -> Vec<Finding> {
-        let own = self.words().credentials.folder(exam.env);
+        let own = self.manifest().credentials.folder(exam.env);
         let found = permissions::without_bypass(own.as_deref(), exam.repository).map(|file| {
             let file = exam.dirs.short(&file);
             Finding {

@@ -13,9 +13,9 @@ use crate::agent::event::{Cost, Event, Finished, Limit, MAX_TEXT, Usage, cut, on
 const HOOK_DENIED: &str = "hook_denied";
 
 impl ClaudeDecoder {
-    pub(super) fn result(&mut self, told: &Fields<'_>) -> Event {
-        let since_last = told.object("model_usage_since_last_result");
-        let models = told.object("modelUsage");
+    pub(super) fn result(&mut self, fields: &Fields<'_>) -> Event {
+        let since_last = fields.object("model_usage_since_last_result");
+        let models = fields.object("modelUsage");
         if let Some(models) = &since_last {
             let cost: f64 = models.values().filter_map(|model| model.number("costUSD")).sum();
             self.own_cost = Some(self.own_cost.unwrap_or(0.0) + cost);
@@ -25,34 +25,35 @@ impl ClaudeDecoder {
             Some(models) => models
                 .values()
                 .fold(Usage::default(), |sum, model| sum.plus(usage_of(&model, &OF_A_MODEL))),
-            None => {
-                told.object("usage").map(|usage| usage_of(&usage, &OF_A_REPLY)).unwrap_or_default()
-            }
+            None => fields
+                .object("usage")
+                .map(|usage| usage_of(&usage, &OF_A_REPLY))
+                .unwrap_or_default(),
         });
         let shares = since_last.as_ref().or(models.as_ref());
         let window =
             shares.and_then(|all| all.values().filter_map(|m| m.whole("contextWindow")).max());
         self.context_window = window.or(self.context_window);
-        let text = told.text("result").or_else(|| messages(told)).unwrap_or_default();
-        let subtype = told.text("subtype").unwrap_or_default();
+        let text = fields.text("result").or_else(|| messages(fields)).unwrap_or_default();
+        let subtype = fields.text("subtype").unwrap_or_default();
         let refused = self.prompt_refused.take();
         let error = match &refused {
             Some(_) => Some(ApiError::named(HOOK_DENIED)),
-            None => ApiError::of(told),
+            None => ApiError::of(fields),
         };
         let mut finished = Finished {
-            terminal_reason: told.text("terminal_reason"),
-            refused: told.text("stop_reason").as_deref() == Some("refusal"),
-            cost: told.number("total_cost_usd").map(|total| Cost { total, own: self.own_cost }),
-            num_turns: count(told, "num_turns"),
-            queued: count(told, "queued_turn_count").unwrap_or(0),
+            terminal_reason: fields.text("terminal_reason"),
+            refused: fields.text("stop_reason").as_deref() == Some("refusal"),
+            cost: fields.number("total_cost_usd").map(|total| Cost { total, own: self.own_cost }),
+            num_turns: count(fields, "num_turns"),
+            queued: count(fields, "queued_turn_count").unwrap_or(0),
             text: cut(&text, MAX_TEXT).to_owned(),
-            ..self.finished(told.flag("is_error"), subtype, error)
+            ..self.finished(fields.flag("is_error"), subtype, error)
         };
         if let Some(reason) = &refused {
             finished.text = format!("a hook refused the prompt: {}", one_line(reason, 300));
         }
-        if let Some(denied) = told.list("permission_denials") {
+        if let Some(denied) = fields.list("permission_denials") {
             finished.denied = u32::try_from(denied.len()).unwrap_or(u32::MAX);
             let first = denied.first().and_then(|first| Fields::of(first.get()));
             finished.denied_example = first.map(|first| self.call(&first));
@@ -118,13 +119,13 @@ impl ClaudeDecoder {
     }
 }
 
-fn count(told: &Fields<'_>, key: &str) -> Option<u32> {
-    told.whole(key).map(|n| u32::try_from(n).unwrap_or(u32::MAX))
+fn count(fields: &Fields<'_>, key: &str) -> Option<u32> {
+    fields.whole(key).map(|n| u32::try_from(n).unwrap_or(u32::MAX))
 }
 
 /// The error messages: each entry is a string, or an object with a `message`.
-fn messages(told: &Fields<'_>) -> Option<String> {
-    let list = told.list("errors")?;
+fn messages(fields: &Fields<'_>) -> Option<String> {
+    let list = fields.list("errors")?;
     let said = |value| fields::text(value).or_else(|| Fields::of(value.get())?.text("message"));
     Some(list.into_iter().filter_map(said).collect::<Vec<_>>().join("; "))
 }

@@ -29,19 +29,19 @@ impl CodexDecoder {
         Self { working_dir, ..Self::default() }
     }
 
-    fn event(&mut self, told: &Value, emit: &mut dyn FnMut(Event)) {
+    fn event(&mut self, value: &Value, emit: &mut dyn FnMut(Event)) {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        match told["type"].as_str().unwrap_or_default() {
+        match value["type"].as_str().unwrap_or_default() {
             "thread.started" => emit(Event::Started {
-                conversation: text(&told["thread_id"]),
+                conversation: text(&value["thread_id"]),
                 model: String::new(),
                 permissions: None,
             }),
             "turn.started" | "item.updated" => emit(Event::Progress),
-            "item.started" => self.item(&told["item"], true, emit),
-            "item.completed" => self.item(&told["item"], false, emit),
+            "item.started" => self.item(&value["item"], true, emit),
+            "item.completed" => self.item(&value["item"], false, emit),
             // It keeps trying; if it gives up, the turn fails.
-            "error" => emit(match attempt(told["message"].as_str().unwrap_or_default()) {
+            "error" => emit(match attempt(value["message"].as_str().unwrap_or_default()) {
                 Some(attempt) => {
                     Event::Retry { attempt, status: None, error: "reconnecting".to_owned() }
                 }
@@ -49,11 +49,11 @@ impl CodexDecoder {
             }),
             "turn.completed" => emit(Event::Finished(Box::new(Finished {
                 subtype: "success".to_owned(),
-                conversation_usage: usage(&told["usage"]),
+                conversation_usage: usage(&value["usage"]),
                 ..Finished::default()
             }))),
             "turn.failed" => {
-                let said = said(told["error"]["message"].as_str().unwrap_or_default());
+                let said = said(value["error"]["message"].as_str().unwrap_or_default());
                 emit(Event::Finished(Box::new(Finished {
                     is_error: true,
                     text: cut(&said, MAX_TEXT).to_owned(),
@@ -145,7 +145,7 @@ impl CodexDecoder {
 impl Decoder for CodexDecoder {
     fn line(&mut self, line: &[u8], emit: &mut dyn FnMut(Event)) {
         match serde_json::from_slice::<Value>(line) {
-            Ok(told) if told.is_object() => self.event(&told, emit),
+            Ok(value) if value.is_object() => self.event(&value, emit),
             _ => {
                 self.unknown.note(NOT_JSON);
                 emit(Event::Progress);

@@ -18,7 +18,7 @@ use super::process::MAX_ARGUMENT;
 use super::spec::{AgentSpec, Capabilities, ConversationId, Login, Program, Records};
 use super::{Agent, Input, Launch, Task, variable};
 use crate::config::keys::{Key, Kind, key};
-use crate::config::{AgentName, AgentWords, Credentials, Reach, Settings, Variables};
+use crate::config::{AgentManifest, AgentName, Credentials, Reach, Settings, Variables};
 
 const PATH: &str = "CODEX_PATH";
 const MODEL: &str = "CODEX_MODEL";
@@ -30,7 +30,7 @@ const KEYS: &[Key] = &[
     key(EFFORT, "none", Kind::Text, "how hard Codex's model thinks: low, medium, high"),
 ];
 
-const WORDS: AgentWords = AgentWords {
+const WORDS: AgentManifest = AgentManifest {
     name: "codex",
     takes_command: false,
     reach: Reach::Own,
@@ -64,16 +64,16 @@ const WORDS: AgentWords = AgentWords {
     },
 };
 
-/// What Codex does that its model is not told.
+/// What Codex does that its model is not reported.
 const NOTE: &str = "This program refuses every command that contains `rm -f` or `rm -rf`, and does \
     not say so. Delete with `rm -r PATH` (no -f), `find PATH -delete` or `git clean -fd`.";
 
-/// The agent `codex`.
+/// The agent `codex`: `codex exec --json`, which takes no messages while it runs.
 #[derive(Debug, Clone, Copy)]
 pub struct Codex;
 
 impl AgentSpec for Codex {
-    fn words(&self) -> &'static AgentWords {
+    fn manifest(&self) -> &'static AgentManifest {
         &WORDS
     }
 
@@ -159,16 +159,16 @@ impl AgentSpec for Codex {
             );
             return Outcome::Failed { why };
         }
-        let mut told = facts.reported.clone();
-        let Some(finished) = told.finished.as_mut().filter(|finished| finished.is_error) else {
+        let mut reported = facts.reported.clone();
+        let Some(finished) = reported.finished.as_mut().filter(|finished| finished.is_error) else {
             return judge(facts);
         };
         let record = record(facts);
         if let Some(error) = record.error {
             error.explain(finished);
         }
-        told.limit = record.limit.or(told.limit);
-        judge(&Facts { reported: &told, ..*facts })
+        reported.limit = record.limit.or(reported.limit);
+        judge(&Facts { reported: &reported, ..*facts })
     }
 
     fn records(&self, facts: &Facts<'_>) -> Records {

@@ -11,9 +11,9 @@ use super::event::{Decoder, Event, MAX_TEXT, cut, fingerprint, one_line};
 use super::find::CHOICE;
 use super::spec::{AgentSpec, Capabilities, ConversationId, Program};
 use super::{Agent, Input, Launch, Task};
-use crate::config::{AgentName, AgentWords, Credentials, Reach, Settings, Variables};
+use crate::config::{AgentManifest, AgentName, Credentials, Reach, Settings, Variables};
 
-const WORDS: AgentWords = AgentWords {
+const WORDS: AgentManifest = AgentManifest {
     name: "command",
     takes_command: true,
     reach: Reach::All,
@@ -27,7 +27,7 @@ const WORDS: AgentWords = AgentWords {
 pub struct Command;
 
 impl AgentSpec for Command {
-    fn words(&self) -> &'static AgentWords {
+    fn manifest(&self) -> &'static AgentManifest {
         &WORDS
     }
 
@@ -76,8 +76,8 @@ impl Decoder for Lines {
         let line = line.trim_ascii();
         // Most JSON that agents print is not ours; looking for the key is cheaper than parsing.
         let is_ours = line.starts_with(b"{") && memchr::memmem::find(line, b"\"event\"").is_some();
-        let told = is_ours.then(|| serde_json::from_slice::<Event>(line).ok());
-        emit(told.flatten().map_or(Event::Progress, bounded));
+        let event = is_ours.then(|| serde_json::from_slice::<Event>(line).ok());
+        emit(event.flatten().map_or(Event::Progress, bounded));
     }
 }
 

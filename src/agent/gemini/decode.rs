@@ -25,8 +25,8 @@ impl GeminiDecoder {
         Self { working_dir, ..Self::default() }
     }
 
-    fn event(&mut self, told: &Value, emit: &mut dyn FnMut(Event)) {
-        let text = |key: &str| told[key].as_str().unwrap_or_default();
+    fn event(&mut self, value: &Value, emit: &mut dyn FnMut(Event)) {
+        let text = |key: &str| value[key].as_str().unwrap_or_default();
         let kind = text("type");
         if kind != "message" {
             self.text.clear();
@@ -38,16 +38,16 @@ impl GeminiDecoder {
                 permissions: None,
             }),
             "message" if text("role") == "assistant" => {
-                if told["delta"] != true {
+                if value["delta"] != true {
                     self.text.clear();
                 }
                 self.text.push_str(text("content"));
                 self.text.truncate(cut(&self.text, MAX_TEXT).len());
                 emit(Event::Text { text: self.text.clone() });
             }
-            "tool_use" => emit(Event::Tool(self.tool(text("tool_name"), &told["parameters"]))),
+            "tool_use" => emit(Event::Tool(self.tool(text("tool_name"), &value["parameters"]))),
             "message" | "tool_result" | "error" => emit(Event::Progress),
-            "result" => emit(Event::Finished(Box::new(result(told)))),
+            "result" => emit(Event::Finished(Box::new(result(value)))),
             other => {
                 self.unknown.note(other);
                 emit(Event::Progress);
@@ -83,14 +83,14 @@ impl GeminiDecoder {
 }
 
 /// The end of a run: success is what it says, whatever its exit code is.
-fn result(told: &Value) -> Finished {
-    let stats = &told["stats"];
+fn result(value: &Value) -> Finished {
+    let stats = &value["stats"];
     let count = |key: &str| stats[key].as_u64().unwrap_or(0);
-    let is_error = told["status"] != "success";
-    let message = told["error"]["message"].as_str().unwrap_or_default();
+    let is_error = value["status"] != "success";
+    let message = value["error"]["message"].as_str().unwrap_or_default();
     Finished {
         is_error,
-        subtype: told["status"].as_str().unwrap_or_default().to_owned(),
+        subtype: value["status"].as_str().unwrap_or_default().to_owned(),
         text: cut(&said(message), MAX_TEXT).to_owned(),
         usage: Usage {
             input: count("input_tokens").saturating_sub(count("cached")),
@@ -114,7 +114,7 @@ fn said(message: &str) -> String {
 impl Decoder for GeminiDecoder {
     fn line(&mut self, line: &[u8], emit: &mut dyn FnMut(Event)) {
         match serde_json::from_slice::<Value>(line) {
-            Ok(told) if told.is_object() => self.event(&told, emit),
+            Ok(value) if value.is_object() => self.event(&value, emit),
             _ => {
                 self.unknown.note(NOT_JSON);
                 emit(Event::Progress);

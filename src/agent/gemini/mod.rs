@@ -19,7 +19,7 @@ use super::outcome::{Facts, Outcome, ProcessExit, judge};
 use super::spec::{AgentSpec, Capabilities, ConversationId, Login, Program};
 use super::{Agent, Input, Launch, Task, variable};
 use crate::config::keys::{Key, Kind, key};
-use crate::config::{AgentName, AgentWords, Credentials, Reach, Settings, Variables};
+use crate::config::{AgentManifest, AgentName, Credentials, Reach, Settings, Variables};
 
 const PATH: &str = "GEMINI_PATH";
 const MODEL: &str = "GEMINI_MODEL";
@@ -30,7 +30,7 @@ const KEYS: &[Key] = &[
     key(MODEL, "gemini-2.5-pro", Kind::Text, "the model for Gemini CLI"),
 ];
 
-const WORDS: AgentWords = AgentWords {
+const WORDS: AgentManifest = AgentManifest {
     name: "gemini",
     takes_command: false,
     reach: Reach::Own,
@@ -54,12 +54,12 @@ const WORDS: AgentWords = AgentWords {
     },
 };
 
-/// The agent `gemini`.
+/// The agent `gemini`: Gemini CLI with `--output-format stream-json`.
 #[derive(Debug, Clone, Copy)]
 pub struct Gemini;
 
 impl AgentSpec for Gemini {
-    fn words(&self) -> &'static AgentWords {
+    fn manifest(&self) -> &'static AgentManifest {
         &WORDS
     }
 
@@ -130,12 +130,12 @@ impl AgentSpec for Gemini {
     }
 
     fn outcome(&self, facts: &Facts<'_>) -> Outcome {
-        let mut told = facts.reported.clone();
-        let Some(finished) = told.finished.as_mut().filter(|finished| finished.is_error) else {
+        let mut reported = facts.reported.clone();
+        let Some(finished) = reported.finished.as_mut().filter(|finished| finished.is_error) else {
             return judge(facts);
         };
         explain(finished, facts);
-        judge(&Facts { reported: &told, ..*facts })
+        judge(&Facts { reported: &reported, ..*facts })
     }
 
     fn logged_in(&self, folder: &Path) -> Option<Login> {

@@ -13,7 +13,7 @@ use std::path::Path;
 
 use super::event::Usage;
 
-/// The built-in prices.
+/// The built-in prices, in the syntax of `~/.config/samocode/prices`.
 const TABLE: &str = include_str!("table.txt");
 
 /// The prices of one model, in US dollars per million tokens.

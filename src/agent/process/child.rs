@@ -11,7 +11,7 @@ use std::process::Command;
 /// The error code for any failure to enter the cgroup; exec and its preparations never return it.
 pub(super) const NO_CGROUP: i32 = libc::EXDEV;
 
-/// The signals that whoever started us may have had us ignore. std takes care of SIGPIPE.
+/// The signals that our parent may have set to be ignored. std takes care of SIGPIPE.
 const SIGNALS: [libc::c_int; 7] = [
     libc::SIGHUP,
     libc::SIGINT,
@@ -50,8 +50,8 @@ pub(super) fn keep_from_children() {
     ignore_no_signal();
 }
 
-/// Marks all files from 3 up to be closed at exec, including those inherited from whoever started
-/// us: a lock that the worker keeps across its own exec must not survive in an agent.
+/// Marks all files from 3 up to be closed at exec, including those inherited from the process that
+/// started us: a lock that the worker keeps across its own exec must not survive in an agent.
 fn close_at_exec() {
     #[cfg(target_os = "linux")]
     {

@@ -1,4 +1,4 @@
-//! What agents are told, and what cannot pass for it.
+//! The prompt's contents, and texts that must not pass for parts of it.
 
 use super::*;
 use crate::session::mail::Kind;

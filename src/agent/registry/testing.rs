@@ -6,11 +6,11 @@ use super::Registry;
 use crate::agent::{Agent, AgentError};
 use crate::config::file::ConfigFile;
 use crate::config::{
-    AgentName, AgentWords, Credentials, Dirs, Env, EnvFile, Flags, Reach, Settings, Variables,
+    AgentManifest, AgentName, Credentials, Dirs, Env, EnvFile, Flags, Reach, Settings, Variables,
 };
 
 /// One that cannot be used yet.
-pub(crate) static PLANNED: AgentWords = AgentWords {
+pub(crate) static PLANNED: AgentManifest = AgentManifest {
     name: "later",
     takes_command: false,
     reach: Reach::Own,

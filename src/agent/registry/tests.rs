@@ -34,7 +34,7 @@ const KEYS: &[Key] = &[
     key("TOY_MODEL", "none", Kind::Text, "the model"),
 ];
 
-static WORDS: AgentWords = AgentWords {
+static WORDS: AgentManifest = AgentManifest {
     name: "toy",
     takes_command: false,
     reach: Reach::Own,
@@ -59,7 +59,7 @@ static WORDS: AgentWords = AgentWords {
 struct Toy;
 
 impl AgentSpec for Toy {
-    fn words(&self) -> &'static AgentWords {
+    fn manifest(&self) -> &'static AgentManifest {
         &WORDS
     }
 
@@ -227,7 +227,7 @@ async fn it_is_launched_asked_answered_and_judged() {
                     said.push(text);
                 }
                 if said.len() == 2 {
-                    assert!(run.say("Hurry."));
+                    assert!(run.send("Hurry."));
                     run.close_input();
                 }
             }
@@ -392,7 +392,7 @@ fn names_keys_and_variables_of_the_built_in_agents_do_not_collide() {
     let different: std::collections::BTreeSet<&String> = names.iter().collect();
     assert_eq!(different.len(), names.len());
     for spec in REGISTRY.specs() {
-        let declared = spec.words();
+        let declared = spec.manifest();
         for key in declared.credentials.keys {
             assert!(declared.owns(key), "{key} of {} would go to everyone", declared.name);
         }

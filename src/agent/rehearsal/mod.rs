@@ -17,14 +17,14 @@ use super::command::Lines;
 use super::event::{Decoder, Event};
 use super::spec::{AgentSpec, Capabilities, ConversationId, Program};
 use super::{Agent, Input, Launch, Task};
-use crate::config::{AgentName, AgentWords, Credentials, Reach, Settings, Variables};
+use crate::config::{AgentManifest, AgentName, Credentials, Reach, Settings, Variables};
 use crate::session::Phase;
 use crate::session::store::StoreError;
 
 /// The variable that holds how long each step takes, in milliseconds, for people who watch.
 pub const PACE: &str = "SAMOCODE_REHEARSAL_PACE";
 
-const WORDS: AgentWords = AgentWords {
+const WORDS: AgentManifest = AgentManifest {
     name: "rehearsal",
     takes_command: false,
     // It talks to no service, so it gets no keys.
@@ -34,12 +34,12 @@ const WORDS: AgentWords = AgentWords {
     credentials: Credentials::NONE,
 };
 
-/// The agent `rehearsal`.
+/// The agent `rehearsal`: built in, plays a session without a model, and costs nothing.
 #[derive(Debug, Clone, Copy)]
 pub struct Rehearsal;
 
 impl AgentSpec for Rehearsal {
-    fn words(&self) -> &'static AgentWords {
+    fn manifest(&self) -> &'static AgentManifest {
         &WORDS
     }
 

@@ -84,7 +84,7 @@ impl End {
 
 impl Stage<'_> {
     pub(super) fn play(mut self) -> Result<()> {
-        self.tell(Event::Started {
+        self.emit(Event::Started {
             conversation: self.run.clone(),
             model: "rehearsal".into(),
             permissions: None,
@@ -101,10 +101,10 @@ impl Stage<'_> {
         };
         self.note(&end)?;
         self.signal(&end)?;
-        self.tell(Event::Text { text: format!("{}.", end.summary) })?;
+        self.emit(Event::Text { text: format!("{}.", end.summary) })?;
         let finished =
             Finished { subtype: "success".into(), text: end.summary, ..Finished::default() };
-        self.tell(Event::Finished(Box::new(finished)))
+        self.emit(Event::Finished(Box::new(finished)))
     }
 
     fn investigate(&mut self) -> Result<End> {
@@ -328,10 +328,10 @@ impl Stage<'_> {
     fn tool(&mut self, name: &str, summary: &str) -> Result<()> {
         std::thread::sleep(self.pace);
         let (name, summary) = (name.to_owned(), summary.to_owned());
-        self.tell(Event::Tool(Tool { name, summary, fingerprint: 0 }))
+        self.emit(Event::Tool(Tool { name, summary, fingerprint: 0 }))
     }
 
-    fn tell(&mut self, event: Event) -> Result<()> {
+    fn emit(&mut self, event: Event) -> Result<()> {
         Ok((self.say)(&event)?)
     }
 }

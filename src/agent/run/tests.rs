@@ -85,10 +85,10 @@ async fn a_feed_stays_open_until_it_is_closed() {
     let script = r#"while read line; do echo "{\"event\":\"text\",\"text\":\"$line\"}"; done"#;
     let (mut run, _log) = run(script, Input::Feed(b"one\n".to_vec()), GRACE);
     assert!(matches!(run.next().await, Step::Event(Event::Text { text }) if text == "one"));
-    assert!(run.say("two"));
+    assert!(run.send("two"));
     assert!(matches!(run.next().await, Step::Event(Event::Text { text }) if text == "two"));
     run.close_input();
-    assert!(!run.say("three"));
+    assert!(!run.send("three"));
     let (told, status) = to_end(&mut run).await;
     assert_eq!((told, status.success()), (vec!["closed".to_owned()], true));
 }
@@ -138,7 +138,7 @@ async fn further_input_after_an_end_takes_the_grace_time_back() {
     let (mut run, _log) = run(&script, Input::Feed(Vec::new()), Duration::from_secs(3600));
     assert!(matches!(run.next().await, Step::Event(Event::Finished(_))));
     assert!(run.deadline.is_some());
-    assert!(run.say("more"));
+    assert!(run.send("more"));
     assert!(run.deadline.is_none());
     assert!(matches!(run.next().await, Step::Event(Event::Finished(_))));
     assert!(run.deadline.is_some());

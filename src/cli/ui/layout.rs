@@ -11,7 +11,7 @@ use super::output::{DIM, painted};
 /// A space at which a line is not wrapped; it is printed as a plain one.
 const GLUE: char = '\u{a0}';
 
-/// Columns between columns.
+/// How many blanks separate two columns of a grid.
 const GAP: usize = 2;
 
 /// A last column narrower than this goes below the others instead.

@@ -13,14 +13,14 @@ use serde::Serialize;
 use tokio::sync::Notify;
 
 use crate::session::describe::harmless;
-use crate::session::state::Word;
+use crate::session::state::StateName;
 
 use super::pager;
 
 /// Prints a line on standard error, marked as an error on a terminal.
 pub(in crate::cli) fn error(text: &str) {
     let red = AnsiColor::Red.on_default().bold();
-    say_aside!("{red}error{red:#}: {text}");
+    errln!("{red}error{red:#}: {text}");
 }
 
 /// Prints an error, and its hint on a second line.
@@ -28,14 +28,14 @@ pub(in crate::cli) fn failure(error: &crate::control::Error) {
     self::error(&error.message);
     if let Some(hint) = &error.hint {
         let cyan = AnsiColor::Cyan.on_default();
-        say_aside!("{cyan}hint{cyan:#}: {hint}");
+        errln!("{cyan}hint{cyan:#}: {hint}");
     }
 }
 
 /// Prints a note on standard error: worth a look, but not an error.
 pub(in crate::cli) fn note(text: &str) {
     let yellow = AnsiColor::Yellow.on_default();
-    say_aside!("{yellow}note{yellow:#}: {text}");
+    errln!("{yellow}note{yellow:#}: {text}");
 }
 
 /// Prints a line on standard output.
@@ -101,7 +101,7 @@ impl Closed {
     }
 }
 
-/// Waits until the reader is gone; for ever if nobody watches for that.
+/// Waits until the reader is gone; forever if nothing watches for that.
 pub(in crate::cli) async fn closed(watched: Option<&Closed>) {
     match watched {
         Some(closed) => closed.wait().await,
@@ -138,14 +138,14 @@ pub(in crate::cli) fn in_line(text: &str, most: usize) -> String {
 }
 
 /// The colour a state is shown in.
-pub(in crate::cli) const fn state_style(state: Word) -> Style {
+pub(in crate::cli) const fn state_style(state: StateName) -> Style {
     let color = match state {
-        Word::Running => AnsiColor::Green,
-        Word::Waiting => AnsiColor::Yellow,
-        Word::Blocked | Word::Failed => AnsiColor::Red,
-        Word::Done => AnsiColor::Cyan,
-        Word::Limited | Word::Paused | Word::Queued => AnsiColor::Magenta,
-        Word::New | Word::Stopped => AnsiColor::BrightBlack,
+        StateName::Running => AnsiColor::Green,
+        StateName::Waiting => AnsiColor::Yellow,
+        StateName::Blocked | StateName::Failed => AnsiColor::Red,
+        StateName::Done => AnsiColor::Cyan,
+        StateName::Limited | StateName::Paused | StateName::Queued => AnsiColor::Magenta,
+        StateName::New | StateName::Stopped => AnsiColor::BrightBlack,
     };
     color.on_default()
 }
@@ -155,7 +155,7 @@ pub(in crate::cli) fn painted(style: Style, text: impl std::fmt::Display) -> Str
     format!("{style}{text}{style:#}")
 }
 
-/// For secondary text.
+/// The style of secondary text, such as notes in a table.
 pub(in crate::cli) const DIM: Style = Style::new().dimmed();
 
 /// For headings and session names.

@@ -13,9 +13,9 @@ const WIDE: usize = 76;
 pub(in crate::cli) fn show(question: &Question) {
     let mut lines = question.text.lines().map(plain);
     let first = lines.next().unwrap_or_default();
-    say!("{}  {first}", output::painted(output::BOLD, &question.id));
+    outln!("{}  {first}", output::painted(output::BOLD, &question.id));
     for line in lines {
-        say!("    {line}");
+        outln!("    {line}");
     }
     let options: Vec<String> = question
         .options
@@ -24,9 +24,9 @@ pub(in crate::cli) fn show(question: &Question) {
         .collect();
     let one_line = options.join("   ");
     if one_line.chars().count() <= WIDE && !options.is_empty() {
-        say!("    {one_line}");
+        outln!("    {one_line}");
     } else {
-        options.iter().for_each(|option| say!("    {option}"));
+        options.iter().for_each(|option| outln!("    {option}"));
     }
     if let Some(suggestion) = &question.suggestion {
         let why = plain(&suggestion.why);
@@ -35,21 +35,21 @@ pub(in crate::cli) fn show(question: &Question) {
             Some(letter) => format!("{letter}, {why}"),
             None => why,
         };
-        say!("    {}", output::painted(output::DIM, format!("suggested: {text}")));
+        outln!("    {}", output::painted(output::DIM, format!("suggested: {text}")));
     }
 }
 
 /// Prints each saved answer with its question's id.
 pub(in crate::cli) fn tell_saved(saved: &[Saved]) {
     for Saved { id, answer } in saved {
-        say!("{}  {}", output::painted(output::BOLD, id), plain(answer));
+        outln!("{}  {}", output::painted(output::BOLD, id), plain(answer));
     }
 }
 
 /// Prints the outcome of a message. `done` is the action: `Sent.`
 pub(in crate::cli) fn tell_sent(sent: &Sent, done: &str) {
     let name = output::painted(output::BOLD, &sent.session);
-    say!("{done} {name} {}", sent.outcome);
+    outln!("{done} {name} {}", sent.outcome);
 }
 
 /// Agent text made safe for a terminal: control characters and escape sequences are replaced.

@@ -8,8 +8,8 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use crate::control::answers::{self, Answered, Question, Questions, Suggestion};
 use crate::control::{Class, Error};
 
+use super::format::count;
 use super::run::INTERRUPTED;
-use super::words::count;
 use super::{Common, complete, output, questions};
 
 /// Answer the questions a session is waiting on
@@ -48,7 +48,7 @@ enum Ended {
     Through,
     /// The input ended before the questions did.
     Left,
-    /// Ctrl-C was pressed.
+    /// Ctrl-C was pressed; the answers so far are saved.
     Interrupted,
 }
 
@@ -82,7 +82,7 @@ impl Answer {
         if self.json {
             output::json(&answered)?;
         } else {
-            tell(common, &answered);
+            report(common, &answered);
         }
         let interrupted = ended == Ended::Interrupted;
         Ok(if interrupted { ExitCode::from(INTERRUPTED) } else { ExitCode::SUCCESS })
@@ -97,7 +97,7 @@ impl Answer {
                 let words = match ask(&mut input, question).await? {
                     Ok(words) => words,
                     Err(ended) => {
-                        say!();
+                        outln!();
                         return Ok(ended);
                     }
                 };
@@ -138,17 +138,17 @@ fn open(questions: &[Question]) -> impl Iterator<Item = &Question> {
     questions.iter().filter(|question| question.answer.is_none())
 }
 
-fn tell(common: &Common, answered: &Answered) {
+fn report(common: &Common, answered: &Answered) {
     questions::tell_saved(&answered.saved);
     let file = &answered.file;
     let again = common.command(&format!("samocode answer {}", answered.instance));
     match &answered.sent {
         Some(sent) => questions::tell_sent(sent, "Sent."),
-        None if answered.open.is_empty() => say!(
+        None if answered.open.is_empty() => outln!(
             "Saved. Still missing, outside any question: {}. Fill in {file}, then run: {again}",
             count(answered.elsewhere, "answer", "answers")
         ),
-        None => say!("Saved. Still open: {}. Continue with: {again}", answered.open.join(", ")),
+        None => outln!("Saved. Still open: {}. Continue with: {again}", answered.open.join(", ")),
     }
 }
 
@@ -156,7 +156,7 @@ fn tell(common: &Common, answered: &Answered) {
 fn list(open: &[&Question], instance: &str) -> anyhow::Result<ExitCode> {
     for question in open {
         questions::show(question);
-        say!();
+        outln!();
     }
     let example = open.first().map_or("Q1", |question| question.id.as_str());
     Err(Error::usage("cannot ask questions: not a terminal")
@@ -181,7 +181,7 @@ async fn ask(
         Some(_) => "[as suggested] ".to_owned(),
         None => String::new(),
     };
-    say_on!("    {default}▸ ");
+    out!("    {default}▸ ");
     let mut line = Vec::new();
     let read = tokio::select! {
         read = input.read_until(b'\n', &mut line) => read?,

@@ -46,18 +46,18 @@ impl Approve {
     pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
         let message = self.message.unwrap_or_default();
         let call = post::Approve { session: self.session, message };
-        tell(&common.call(call).await?, self.json, "Approved.")
+        report(&common.call(call).await?, self.json, "Approved.")
     }
 }
 
 impl Reject {
     pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
         let call = post::Reject { session: self.session, reason: self.message };
-        tell(&common.call(call).await?, self.json, "Sent back.")
+        report(&common.call(call).await?, self.json, "Sent back.")
     }
 }
 
-fn tell(posted: &Posted, json: bool, done: &str) -> anyhow::Result<ExitCode> {
+fn report(posted: &Posted, json: bool, done: &str) -> anyhow::Result<ExitCode> {
     if json {
         output::json(posted)?;
     } else {

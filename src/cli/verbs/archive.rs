@@ -59,7 +59,7 @@ impl Archive {
         if self.json {
             output::json(&all)?;
         } else {
-            tell(&all);
+            report(&all);
         }
         Ok(if all.left.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
@@ -72,15 +72,15 @@ async fn clear(common: &Common, sessions: Vec<String>, json: bool) -> anyhow::Re
         return Ok(ExitCode::SUCCESS);
     }
     if all.is_empty() {
-        say!("There is no build output to remove: see SAMOCODE_CACHE_FOLDERS.");
+        outln!("There is no build output to remove: see SAMOCODE_CACHE_FOLDERS.");
     }
     for Cleared { session, folders, bytes, kept } in &all {
         let name = output::painted(output::BOLD, session);
         if !folders.is_empty() {
-            say!("{name}: removed {}, {}", listed(folders), size(*bytes));
+            outln!("{name}: removed {}, {}", listed(folders), size(*bytes));
         }
         if !kept.is_empty() {
-            say!("{name}: left {}, which holds a git repository", listed(kept));
+            outln!("{name}: left {}, which holds a git repository", listed(kept));
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -91,13 +91,13 @@ fn listed(folders: &[PathBuf]) -> String {
     shown.collect::<Vec<_>>().join(", ")
 }
 
-fn tell(all: &Archived) {
+fn report(all: &Archived) {
     if all.archived.is_empty() && all.left.is_empty() {
-        say!("No session has been done for that long.");
+        outln!("No session has been done for that long.");
     }
-    all.archived.iter().for_each(|removed| remove::tell(removed, "archived"));
+    all.archived.iter().for_each(|removed| remove::report(removed, "archived"));
     for left in &all.left {
         let name = output::painted(output::BOLD, &left.session);
-        say!("{name} was not archived: {}", left.error.in_one_line());
+        outln!("{name} was not archived: {}", left.error.in_one_line());
     }
 }

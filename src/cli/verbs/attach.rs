@@ -45,13 +45,13 @@ impl Attach {
         let progress = |line: &str| output::note(line);
         let request = attach::Attach { session: self.session, now: self.now };
         let attachment = front::accept(attach::attach(&caller, request, &progress).await)?;
-        say!(
+        outln!(
             "{} is stopped. This is its conversation; the session resumes when you exit.",
             attachment.name
         );
         let ended = converse(&attachment.interactive).await;
         let left = front::accept(attachment.leave(&caller, self.stop, &progress).await)?;
-        tell(common, &left);
+        report(common, &left);
         ended?;
         Ok(ExitCode::SUCCESS)
     }
@@ -69,14 +69,14 @@ async fn converse(with: &Interactive) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn tell(common: &Common, left: &Left) {
+fn report(common: &Common, left: &Left) {
     let Left { instance, note, resumed } = left;
-    say!("{note}");
+    outln!("{note}");
     if *resumed {
         let logs = format!("samocode logs -f {instance}");
-        say!("{instance} is running again: {}", common.command(&logs));
+        outln!("{instance} is running again: {}", common.command(&logs));
     } else {
         let start = format!("samocode start {instance}");
-        say!("{instance} was not resumed. Resume it with: {}", common.command(&start));
+        outln!("{instance} was not resumed. Resume it with: {}", common.command(&start));
     }
 }

@@ -9,7 +9,7 @@ use crate::control::Caller;
 use crate::control::context::{Context, Warnings, is_outside};
 use crate::control::registry;
 use crate::service::Scope;
-use crate::session::state::Word;
+use crate::session::state::StateName;
 
 /// The sessions of the current project, or outside of any those that have a unit.
 pub(super) fn sessions() -> ArgValueCandidates {
@@ -34,17 +34,17 @@ pub(super) fn agents() -> ArgValueCandidates {
 /// The states of sessions.
 pub(super) fn states() -> ArgValueCandidates {
     ArgValueCandidates::new(|| {
-        Word::ALL.into_iter().map(|word| CompletionCandidate::new(word.as_str())).collect()
+        StateName::ALL.into_iter().map(|word| CompletionCandidate::new(word.as_str())).collect()
     })
 }
 
-fn named(name: String, state: Option<Word>) -> CompletionCandidate {
+fn named(name: String, state: Option<StateName>) -> CompletionCandidate {
     let help = state.map(|state| state.as_str().into());
     CompletionCandidate::new(name).help(help)
 }
 
 /// Names with their states; nothing after an error, which a shell that completes cannot show.
-fn known_sessions() -> anyhow::Result<Vec<(String, Option<Word>)>> {
+fn known_sessions() -> anyhow::Result<Vec<(String, Option<StateName>)>> {
     let env = Env::of_process();
     let caller = Caller {
         origin: crate::cli::origin::of_process(&env),

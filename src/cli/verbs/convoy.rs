@@ -8,7 +8,7 @@ use clap::{Args, Subcommand, ValueHint};
 use crate::control::convoy::{self, Advanced, Member, Standing};
 use crate::control::stop::StopEnd;
 use crate::session::describe::harmless;
-use crate::session::state::Word;
+use crate::session::state::StateName;
 
 use super::layout::{Cell, Grid};
 use super::output::{self, BOLD, DIM, painted};
@@ -200,7 +200,8 @@ fn tell(advanced: &Advanced, id: &str) -> anyhow::Result<()> {
 }
 
 fn summary(standing: &Standing) -> String {
-    let done = standing.members.iter().filter(|member| member.state == Some(Word::Done)).count();
+    let done =
+        standing.members.iter().filter(|member| member.state == Some(StateName::Done)).count();
     let of = count(standing.members.len(), "session", "sessions");
     let budget = standing.budget.map_or_else(String::new, |budget| format!(" of {}", usd(budget)));
     let name = if standing.name.is_empty() { &standing.id } else { &standing.name };
@@ -233,13 +234,13 @@ fn picture(standing: &Standing) -> Grid {
         } else if !after.is_empty() {
             beside.push(format!("after {}", after.join(", ")));
         }
-        if matches!(state, Some(Word::Blocked | Word::Failed | Word::Stopped)) {
+        if matches!(state, Some(StateName::Blocked | StateName::Failed | StateName::Stopped)) {
             beside.extend(reason.as_ref().map(|reason| harmless(reason).into_owned()));
             if !holds_up.is_empty() {
                 beside.push(format!("holds up {}", holds_up.join(", ")));
             }
         }
-        let style = if *state == Some(Word::Done) { DIM } else { BOLD };
+        let style = if *state == Some(StateName::Done) { DIM } else { BOLD };
         let cells = vec![Cell::new(way), Cell::new(session).style(style), Cell::new(word)];
         grid.row(cells, Cell::new(beside.join("; ")));
     }
@@ -253,26 +254,27 @@ mod tests {
 
     #[test]
     fn a_line_a_member_with_what_it_depends_on_beside_it() {
-        let member = |session: &str, state: Option<Word>, phase: Option<Phase>, after: &[&str]| {
-            let after: Vec<String> = after.iter().map(|name| (*name).to_owned()).collect();
-            Member {
-                session: session.into(),
-                state,
-                phase,
-                waits_for: after.iter().filter(|name| *name != "schema").cloned().collect(),
-                after,
-                holds_up: if session == "server" { vec!["client".into()] } else { Vec::new() },
-                reason: Some("no port".into()),
-                cost_usd: 1.5,
-            }
-        };
+        let member =
+            |session: &str, state: Option<StateName>, phase: Option<Phase>, after: &[&str]| {
+                let after: Vec<String> = after.iter().map(|name| (*name).to_owned()).collect();
+                Member {
+                    session: session.into(),
+                    state,
+                    phase,
+                    waits_for: after.iter().filter(|name| *name != "schema").cloned().collect(),
+                    after,
+                    holds_up: if session == "server" { vec!["client".into()] } else { Vec::new() },
+                    reason: Some("no port".into()),
+                    cost_usd: 1.5,
+                }
+            };
         let standing = Standing {
             id: "login".into(),
             name: String::new(),
             members: vec![
-                member("schema", Some(Word::Done), Some(Phase::Done), &[]),
-                member("server", Some(Word::Blocked), Some(Phase::Planning), &["schema"]),
-                member("client", Some(Word::Queued), None, &["schema", "server"]),
+                member("schema", Some(StateName::Done), Some(Phase::Done), &[]),
+                member("server", Some(StateName::Blocked), Some(Phase::Planning), &["schema"]),
+                member("client", Some(StateName::Queued), None, &["schema", "server"]),
             ],
             cost_usd: 3.0,
             budget: Some(20.0),

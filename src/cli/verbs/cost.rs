@@ -8,9 +8,9 @@ use jiff::SignedDuration;
 
 use crate::control::cost::{self, Costs, Sum};
 
+use super::format::{count, number, span};
 use super::layout::{Cell, Grid};
 use super::output::{self, BOLD, DIM, painted};
-use super::words::{count, number, span};
 use super::{Common, complete};
 use crate::session::dollars;
 

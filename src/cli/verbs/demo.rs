@@ -19,11 +19,11 @@ use crate::control::request::{Durable, Work, begin_or_resume};
 use crate::control::session::Session;
 use crate::control::{Answer, Caller, Error, run, target};
 use crate::service::{self, Scope, ServiceManager, quiet};
-use crate::session::state::Word;
+use crate::session::state::StateName;
 
 use super::failure::{self, Coded};
+use super::format::count;
 use super::run::INTERRUPTED;
-use super::words::count;
 use super::{Common, front, output};
 use place::Place;
 use story::Story;
@@ -65,14 +65,14 @@ impl Demo {
         };
         let manager = manager(self.foreground).await?;
         if self.remove && Place::is_free(&folder) {
-            say!("There is no demo in {}.", dirs.short(&folder));
+            outln!("There is no demo in {}.", dirs.short(&folder));
             return Ok(ExitCode::SUCCESS);
         }
         let place = Place::claim(&folder)?;
         place.clear(manager.as_deref()).await?;
         if self.remove {
             place.remove()?;
-            say!("Removed the demo in {}.", dirs.short(&folder));
+            outln!("Removed the demo in {}.", dirs.short(&folder));
             return Ok(ExitCode::SUCCESS);
         }
         let repository = sample::make(place.root())?;
@@ -151,7 +151,7 @@ impl Show<'_> {
         } else {
             "in the foreground".to_owned()
         };
-        say!(
+        outln!(
             "Starting a session {how} in a sample project, {}, with the built-in agent. You would type:",
             self.short(self.repository)
         );
@@ -168,7 +168,7 @@ impl Show<'_> {
         unit.start(manager, &output::note).await?;
         let mut story = Story::new(self.context, self.session, "enable");
         tokio::select! {
-            told = story.follow(Some(manager)) => told,
+            ended = story.follow(Some(manager)) => ended,
             _ = tokio::signal::ctrl_c() => {
                 let error = Error::refused("interrupted; the session keeps running");
                 Err(Coded(INTERRUPTED, error).into())
@@ -186,14 +186,14 @@ impl Show<'_> {
                 ended = run::work(self.context, self.session, &flags, &quiet) => {
                     ended?;
                 }
-                told = story.watch() => told?,
+                ended = story.watch() => ended?,
             }
             let state = story.tell_new()?;
-            let word = state.word();
+            let word = state.name();
             match word {
-                Word::Done => return Ok(()),
-                Word::Waiting => story.answer(&state)?,
-                Word::Running | Word::New | Word::Paused | Word::Stopped => {
+                StateName::Done => return Ok(()),
+                StateName::Waiting => story.answer(&state)?,
+                StateName::Running | StateName::New | StateName::Paused | StateName::Stopped => {
                     let error = Error::refused(format!("interrupted; the session is {word}"));
                     return Err(Coded(INTERRUPTED, error).into());
                 }
@@ -221,7 +221,7 @@ impl Show<'_> {
         typed(&format!("git log --oneline main..{branch}"));
         let commits = sample::commits(self.repository, &branch)?;
         for commit in &commits {
-            say!("{commit}");
+            outln!("{commit}");
         }
         if commits.is_empty() {
             bail!("the branch {branch} has no commits");
@@ -230,25 +230,25 @@ impl Show<'_> {
             bail!("the branch {branch} does not merge into main");
         }
         let name = &self.session.instance;
-        let state = self.session.state()?.word();
-        say!(
+        let state = self.session.state()?.name();
+        outln!(
             "\n{} The session is {state}; branch {branch} has {} and merges cleanly into main.",
             output::painted(output::state_style(state), "✓"),
             count(commits.len(), "commit", "commits")
         );
-        say!("Look at it:\n  cd {}", self.short(self.repository));
-        say!("  git log -p main..{branch}");
-        say!("  ls {}", self.short(self.session.folder.path()));
+        outln!("Look at it:\n  cd {}", self.short(self.repository));
+        outln!("  git log -p main..{branch}");
+        outln!("  ls {}", self.short(self.session.folder.path()));
         if has_manager {
             let unit = crate::service::unit_name(name);
-            say!("  systemctl --user status {unit}");
-            say!("  journalctl --user SAMOCODE_SESSION={name}");
+            outln!("  systemctl --user status {unit}");
+            outln!("  journalctl --user SAMOCODE_SESSION={name}");
         }
-        say!("Merge it:      git merge {branch}");
+        outln!("Merge it:      git merge {branch}");
         let dir = self.context.dirs.cache.join("demo");
         let dir = self.place().filter(|place| **place != dir).map(|place| self.short(place));
         let dir = dir.map_or_else(String::new, |dir| format!(" {dir}"));
-        say!("Remove it:     samocode demo --remove{dir}");
+        outln!("Remove it:     samocode demo --remove{dir}");
         Ok(ExitCode::SUCCESS)
     }
 
@@ -267,5 +267,5 @@ impl Show<'_> {
 }
 
 fn typed(command: &str) {
-    say!("{} {}", output::painted(output::DIM, "$"), output::painted(output::BOLD, command));
+    outln!("{} {}", output::painted(output::DIM, "$"), output::painted(output::BOLD, command));
 }

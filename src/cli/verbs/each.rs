@@ -25,10 +25,10 @@ impl Sessions {
         self,
         common: &Common,
         action: Action,
-        tell: impl FnMut(&C::Reply) -> anyhow::Result<()>,
+        report: impl FnMut(&C::Reply) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let chosen = if self.all { Chosen::All } else { Chosen::Named(self.sessions) };
-        each::<C>(common, chosen, action, tell).await
+        each::<C>(common, chosen, action, report).await
     }
 }
 
@@ -36,7 +36,7 @@ pub(super) async fn each<C: Call>(
     common: &Common,
     sessions: Chosen,
     action: Action,
-    mut tell: impl FnMut(&C::Reply) -> anyhow::Result<()>,
+    mut report: impl FnMut(&C::Reply) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let is_all = sessions == Chosen::All;
     let done = common.call(Many { sessions, action }).await?;
@@ -54,7 +54,7 @@ pub(super) async fn each<C: Call>(
         }
         let unfit = || Error::new(Class::Internal, "the host replied to a different request");
         match answer.result.and_then(|reply| C::reply(reply).ok_or_else(unfit)) {
-            Ok(reply) => tell(&reply)?,
+            Ok(reply) => report(&reply)?,
             Err(error) => {
                 if let Some(before) = failed.replace(about(&session, error)) {
                     output::note(&before.in_one_line());

@@ -8,11 +8,11 @@ use clap::{Args, ValueHint};
 use crate::control::enable::{self, Enabled, Overrides, Waits};
 use crate::control::many::{Action, Chosen};
 use crate::control::request::{Became, Work};
-use crate::control::{Class, look};
+use crate::control::{Class, inspect};
 use crate::service;
 use crate::session::Hint as _;
 use crate::session::mail::MAX_BYTES;
-use crate::session::state::Word;
+use crate::session::state::StateName;
 
 use super::each::each;
 use super::{Common, complete, input, output};
@@ -95,9 +95,9 @@ const TOO_LONG: &str = "put it in a file in the repository, and name the file in
 
 /// Whether a session is new, or done and comes back only with a new task.
 async fn needs_task(common: &Common, session: &str) -> bool {
-    let call = look::Show { session: session.to_owned() };
+    let call = inspect::Show { session: session.to_owned() };
     match common.call_with(call, &service::quiet).await.map(|answer| answer.result) {
-        Ok(Ok(shown)) => shown.view.state == Word::Done,
+        Ok(Ok(shown)) => shown.view.state == StateName::Done,
         Ok(Err(error)) => error.class == Class::NotFound,
         Err(_) => false,
     }
@@ -111,12 +111,12 @@ impl Enable {
         let action = Action::Enable { work, set, import_env, run_as };
         let chosen = if self.all { Chosen::All } else { Chosen::Named(self.sessions) };
         let mut lingering = None;
-        let told = each::<enable::Enable>(common, chosen, action, |enabled| {
+        let result = each::<enable::Enable>(common, chosen, action, |enabled| {
             lingering = enabled.lingering;
             if self.json {
                 output::json(enabled)?;
             } else {
-                tell(common, enabled);
+                report(common, enabled);
             }
             Ok(())
         })
@@ -124,12 +124,12 @@ impl Enable {
         if !self.json {
             offer_linger(common, lingering).await;
         }
-        told?;
+        result?;
         Ok(ExitCode::SUCCESS)
     }
 }
 
-fn tell(common: &Common, enabled: &Enabled) {
+fn report(common: &Common, enabled: &Enabled) {
     let Enabled { session, instance, unit, .. } = enabled;
     let name = output::painted(output::BOLD, session);
     let how = match enabled.became {
@@ -145,11 +145,11 @@ fn tell(common: &Common, enabled: &Enabled) {
         Became::Running => format!("is already running as {unit}"),
     };
     let branch = enabled.branch.as_ref().map_or_else(String::new, |text| format!("   {text}"));
-    say!("{name}   {how}{branch}");
+    outln!("{name}   {how}{branch}");
     let pad = " ".repeat(session.len());
     let logs = format!("samocode logs -f {instance}");
     let stop = format!("samocode stop {instance}");
-    say!("{pad}   logs: {}      stop: {}", common.command(&logs), common.command(&stop));
+    outln!("{pad}   logs: {}      stop: {}", common.command(&logs), common.command(&stop));
 }
 
 /// Offers to turn lingering on: without it, a user's units stop at logout.
@@ -163,7 +163,7 @@ async fn offer_linger(common: &Common, lingers: Option<bool>) {
         );
         return;
     }
-    say_on!("Your units stop when you log out. Keep them running (turns lingering on)? [Y/n] ");
+    out!("Your units stop when you log out. Keep them running (turns lingering on)? [Y/n] ");
     let mut answer = String::new();
     let read = std::io::stdin().read_line(&mut answer);
     if read.is_err() || !matches!(answer.trim().to_lowercase().as_str(), "" | "y" | "yes") {
@@ -171,7 +171,7 @@ async fn offer_linger(common: &Common, lingers: Option<bool>) {
     }
     let on = async { service::connect(common.scope()).await?.enable_linger().await };
     match on.await {
-        Ok(()) => say!("Lingering is on."),
+        Ok(()) => outln!("Lingering is on."),
         Err(error) => output::note(&format!("lingering stays off: {}", error.in_one_line())),
     }
 }

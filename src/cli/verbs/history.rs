@@ -11,9 +11,9 @@ use crate::session::clock;
 use crate::session::journal::Step;
 use crate::session::signal::Status;
 
+use super::format::{clock, span, usd};
 use super::layout::{Cell, Grid};
 use super::output::{self, shortened};
-use super::words::{clock, span, usd};
 use super::{Common, complete, pager};
 
 /// Show a session's iterations and the events between them

@@ -9,7 +9,7 @@ use crate::control::inbox::{self, Mail};
 use crate::session::clock;
 use crate::session::describe::harmless;
 
-use super::words::clock;
+use super::format::clock;
 use super::{Common, complete, layout, output, pager};
 
 /// Show a session's unread mail, or your own from agents

@@ -57,11 +57,11 @@ fn print(made: &init::Initialized, dirs: &Dirs, cwd: &Path) {
         None if made.in_repository => format!("repository {repo}"),
         None => format!("folder {repo} (no git repository)"),
     };
-    say!(
+    outln!(
         "{did} {}   {what}, worktrees {}, sessions {}",
         output::painted(output::BOLD, file),
         dirs.short(&made.worktrees),
         dirs.short(&made.sessions)
     );
-    say!("Next: samocode enable NAME --task \"what to build\"");
+    outln!("Next: samocode enable NAME --task \"what to build\"");
 }

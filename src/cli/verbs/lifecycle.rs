@@ -25,18 +25,18 @@ pub(in crate::cli) struct Start {
 
 impl Start {
     pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
-        let tell = |started: &Started| {
+        let report = |started: &Started| {
             let name = output::painted(output::BOLD, &started.session);
             match started {
                 _ if self.json => output::json(started)?,
                 Started { waits: Some(waits), .. } => {
-                    say!("{name} is waiting for {}: {}", waits.waits_for, waits.command);
+                    outln!("{name} is waiting for {}: {}", waits.waits_for, waits.command);
                 }
-                _ => say!("{name} started."),
+                _ => outln!("{name} started."),
             }
             Ok(())
         };
-        self.sessions.each::<unit::Start>(common, Action::Start, tell).await?;
+        self.sessions.each::<unit::Start>(common, Action::Start, report).await?;
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -56,18 +56,18 @@ pub(in crate::cli) struct Disable {
 
 impl Disable {
     pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
-        let tell = |disabled: &unit::Disabled| {
+        let report = |disabled: &unit::Disabled| {
             let name = output::painted(output::BOLD, &disabled.instance);
             if self.json {
                 output::json(disabled)?;
             } else if disabled.removed {
-                say!("{name} no longer exists; its unit was removed.");
+                outln!("{name} no longer exists; its unit was removed.");
             } else {
-                say!("{name} no longer starts at boot.");
+                outln!("{name} no longer starts at boot.");
             }
             Ok(())
         };
-        self.sessions.each::<unit::Disable>(common, Action::Disable, tell).await?;
+        self.sessions.each::<unit::Disable>(common, Action::Disable, report).await?;
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -85,15 +85,15 @@ pub(in crate::cli) struct Restart {
 
 impl Restart {
     pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
-        let tell = |restarted: &unit::Named| {
+        let report = |restarted: &unit::Named| {
             if self.json {
                 output::json(restarted)?;
             } else {
-                say!("{} restarted.", output::painted(output::BOLD, &restarted.session));
+                outln!("{} restarted.", output::painted(output::BOLD, &restarted.session));
             }
             Ok(())
         };
-        self.sessions.each::<unit::Restart>(common, Action::Restart, tell).await?;
+        self.sessions.each::<unit::Restart>(common, Action::Restart, report).await?;
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -115,15 +115,15 @@ pub(in crate::cli) struct Reload {
 impl Reload {
     pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
         let action = Action::Reload { timeout_s: self.timeout };
-        let tell = |reloaded: &unit::Named| {
+        let report = |reloaded: &unit::Named| {
             if self.json {
                 output::json(reloaded)?;
             } else {
-                say!("{} reloaded.", output::painted(output::BOLD, &reloaded.session));
+                outln!("{} reloaded.", output::painted(output::BOLD, &reloaded.session));
             }
             Ok(())
         };
-        self.sessions.each::<unit::Reload>(common, action, tell).await?;
+        self.sessions.each::<unit::Reload>(common, action, report).await?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -1,6 +1,6 @@
 //! `samocode logs`: a session's journal merged with the output of its agents.
 
-mod form;
+mod format;
 
 use std::collections::VecDeque;
 use std::io::{IsTerminal as _, Write as _};
@@ -14,7 +14,7 @@ use crate::control::log::{Line, Log};
 use crate::session::describe::harmless;
 
 use super::{Common, complete, output, pager};
-use form::Form;
+use format::Form;
 
 /// Show a session's events, and what its agents said and did
 #[derive(Debug, Args)]

@@ -39,7 +39,7 @@ impl Man {
             if self.json {
                 output::json(&serde_json::json!({ "files": files }))?;
             } else {
-                say!("Wrote {} pages to {}.", files.len(), dir.display());
+                outln!("Wrote {} pages to {}.", files.len(), dir.display());
             }
             return Ok(ExitCode::SUCCESS);
         }

@@ -8,9 +8,9 @@ use crate::control::merge::{self, End, Landed, Merged, Part};
 use crate::git::merge::Conflict;
 use crate::session::describe::harmless;
 
+use super::format::count;
 use super::layout::{Cell, Grid};
 use super::output::{self, BOLD, DIM, painted};
-use super::words::count;
 use super::{Common, complete};
 
 /// Merge the branches of finished sessions into one, and test the result
@@ -67,7 +67,7 @@ fn lines(merged: &Merged, width: Option<usize>) -> Vec<String> {
         _ => "cannot be predicted",
     };
     for part in &merged.members {
-        let result = part.end.as_ref().map_or_else(|| predicted.to_owned(), word);
+        let result = part.end.as_ref().map_or_else(|| predicted.to_owned(), describe);
         let cells = vec![Cell::new(&part.session).style(BOLD), Cell::new(part.commits).right()];
         grid.row(cells, Cell::new(result));
     }
@@ -79,7 +79,7 @@ fn lines(merged: &Merged, width: Option<usize>) -> Vec<String> {
     lines
 }
 
-fn word(end: &End) -> String {
+fn describe(end: &End) -> String {
     match end {
         End::Merged | End::Contained | End::Conflicts { .. } => end.why(),
         End::Refused { .. } | End::Red { .. } | End::HeldUp { .. } => {

@@ -48,7 +48,7 @@ use clap::{Args, Subcommand};
 
 use crate::agent::rehearsal;
 
-use super::ui::{input, layout, output, pager, questions, words};
+use super::ui::{format, input, layout, output, pager, questions};
 use super::{Common, failure, front, log};
 
 #[cfg(test)]

@@ -6,12 +6,9 @@ use std::process::ExitCode;
 use clap::Args;
 use tracing::Level;
 
-use crate::config::{Dirs, Env, EnvFile};
-use crate::control::channels::resend_all;
-use crate::notify::UnsentFolder;
-use crate::notify::outbox::Due;
+use crate::config::Env;
+use crate::control::jobs::notices;
 use crate::platform::memory;
-use crate::service::Scope;
 use crate::service::exit::WorkerExit;
 
 use super::{Common, log, output};
@@ -24,21 +21,9 @@ impl Notices {
     pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
         memory::seal();
         log::start(Level::INFO);
-        let env = Env::of_process();
-        let dirs = Dirs::user(&env)?;
-        let file = EnvFile::read(&dirs).unwrap_or_default();
-        let folder = UnsentFolder::of(&dirs.state);
-        folder.drop_old();
-        let desktop = common.scope() == Scope::User;
-        for delivery in resend_all(&dirs, &env, &file, desktop, Due::AsAsked).await {
-            if let Err(error) = &delivery.result
-                && !error.is_quiet()
-            {
-                output::error(&format!("{}: {error}", delivery.notifier));
-            }
-        }
-        // While the folder is not empty the path unit would start us again at once.
-        let code = if folder.is_empty() { 0 } else { WorkerExit::Interrupted.code() };
+        let resent = notices::resend(&Env::of_process(), common.scope()).await?;
+        resent.errors.iter().for_each(|error| output::error(error));
+        let code = if resent.all_sent { 0 } else { WorkerExit::Interrupted.code() };
         Ok(ExitCode::from(code))
     }
 }

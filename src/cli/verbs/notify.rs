@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use crate::control::notify::{ChannelTested, NotifyTest, NotifyTested, Outcome};
 use crate::platform::memory;
 
-use super::words::count;
+use super::format::count;
 use super::{Common, front, output};
 
 /// Test how samocode notifies you
@@ -55,25 +55,25 @@ impl Notify {
 fn print(tested: &NotifyTested) {
     for channel in &tested.results {
         let name = output::painted(output::BOLD, format!("{:<9}", channel.notifier));
-        say!("{name} {}", words(channel));
+        outln!("{name} {}", describe(channel));
     }
     let is_mute =
         |tested: &ChannelTested| matches!(tested.outcome, Outcome::Absent | Outcome::NotSetUp);
     if tested.results.iter().all(is_mute) {
-        say!(
+        outln!(
             "You would not be notified. Put TELEGRAM_BOT_TOKEN and TELEGRAM_CHAT_ID into {}, one per line, then try again.",
             tested.env_file
         );
     }
     if tested.late > 0 {
-        say!(
+        outln!(
             "Also sent {} that had failed to send earlier.",
             count(tested.late, "notice", "notices")
         );
     }
 }
 
-fn words(tested: &ChannelTested) -> String {
+fn describe(tested: &ChannelTested) -> String {
     let reason = tested.reason.as_deref().unwrap_or_default();
     match tested.outcome {
         Outcome::Sent => format!("sent in {:.1} s", tested.seconds.unwrap_or_default()),
@@ -91,7 +91,7 @@ mod tests {
     fn each_outcome_has_its_words() {
         let text = |outcome| {
             let reason = Some("no token".to_owned());
-            words(&ChannelTested {
+            describe(&ChannelTested {
                 notifier: "telegram".into(),
                 outcome,
                 seconds: Some(0.34),

@@ -1,4 +1,4 @@
-//! `samocode prompt`: what an agent is told in a run, and how large it is.
+//! `samocode prompt`: the prompt of a run, and how large it is.
 
 use std::process::ExitCode;
 

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::control::look::Find;
+use crate::control::inspect::Find;
 use crate::control::remove::{self, Removed};
 
 use super::{Common, complete, output};
@@ -35,7 +35,7 @@ impl Remove {
                 output::json(&removed)?;
                 continue;
             }
-            tell(&removed, "removed");
+            report(&removed, "removed");
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -50,13 +50,13 @@ async fn all_of(common: &Common, sessions: Vec<String>) -> anyhow::Result<Vec<St
 }
 
 /// What became of a session, and how to get back what only its worktree had.
-pub(super) fn tell(removed: &Removed, became: &str) {
+pub(super) fn report(removed: &Removed, became: &str) {
     let name = output::painted(output::BOLD, &removed.session);
     let branch = removed.branch.as_ref();
     let branch = branch.map_or_else(String::new, |branch| format!(" Branch {branch} stays."));
-    say!("{name} {became}.{branch} Its files are in {}", removed.folder.display());
+    outln!("{name} {became}.{branch} Its files are in {}", removed.folder.display());
     if let Some(rescued) = &removed.rescued {
-        say!("  saved {} in {}", rescued.describe(), rescued.reference);
-        say!("  get it back with: {}", rescued.command);
+        outln!("  saved {} in {}", rescued.describe(), rescued.reference);
+        outln!("  get it back with: {}", rescued.command);
     }
 }

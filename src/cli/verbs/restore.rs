@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::control::archive;
-use crate::session::state::Word;
+use crate::session::state::StateName;
 
 use super::{Common, output};
 
@@ -30,18 +30,18 @@ impl Restore {
             return Ok(ExitCode::SUCCESS);
         }
         let name = output::painted(output::BOLD, &restored.session);
-        say!("{name} is back in {}", restored.folder.display());
+        outln!("{name} is back in {}", restored.folder.display());
         if let Some(worktree) = &restored.worktree {
-            say!("  worktree: {}", worktree.display());
+            outln!("  worktree: {}", worktree.display());
         }
         if let Some(rescued) = &restored.rescued {
-            say!("  uncommitted files are back, from {rescued}");
+            outln!("  uncommitted files are back, from {rescued}");
         }
         let next = match restored.state {
-            Word::Done => format!("samocode enable {} --task \"…\"", restored.session),
+            StateName::Done => format!("samocode enable {} --task \"…\"", restored.session),
             _ => format!("samocode start {}", restored.session),
         };
-        say!("  resume it with: {}", common.command(&next));
+        outln!("  resume it with: {}", common.command(&next));
         Ok(ExitCode::SUCCESS)
     }
 }

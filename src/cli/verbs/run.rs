@@ -9,7 +9,7 @@ use clap::Args;
 use crate::control::enable::Waits;
 use crate::control::run::{self, Ran};
 use crate::platform::memory;
-use crate::session::state::Word;
+use crate::session::state::StateName;
 
 use super::enable::WorkArgs;
 use super::{Common, complete, failure, front, output};
@@ -42,7 +42,7 @@ impl Run {
         if self.json {
             output::json(&ran.view)?;
         } else {
-            tell(common, &ran);
+            report(common, &ran);
         }
         Ok(ExitCode::from(exit_code(&ran)))
     }
@@ -67,13 +67,13 @@ impl Live {
             let name = output::painted(output::BOLD, &self.name);
             let _ = write!(anstream::stderr(), "\r{name} {status}\x1b[K");
         } else if self.talks {
-            say_aside!("{} {status}", self.name);
+            errln!("{} {status}", self.name);
         }
     }
 
     fn end(&self) {
         if self.in_place {
-            say_aside!();
+            errln!();
         }
     }
 }
@@ -90,40 +90,40 @@ fn exit_code(ran: &Ran) -> u8 {
 }
 
 /// The exit code of a state, for `run` and `wait`.
-pub(in crate::cli) const fn code_of(state: Word) -> u8 {
+pub(in crate::cli) const fn code_of(state: StateName) -> u8 {
     match state {
-        Word::Done => 0,
-        Word::Waiting => 10,
-        Word::Blocked => 11,
-        Word::Stopped => 12,
-        Word::Paused | Word::Limited | Word::Queued => 13,
-        Word::New | Word::Running | Word::Failed => 1,
+        StateName::Done => 0,
+        StateName::Waiting => 10,
+        StateName::Blocked => 11,
+        StateName::Stopped => 12,
+        StateName::Paused | StateName::Limited | StateName::Queued => 13,
+        StateName::New | StateName::Running | StateName::Failed => 1,
     }
 }
 
-fn tell(common: &Common, ran: &Ran) {
+fn report(common: &Common, ran: &Ran) {
     let session = &ran.view.session;
     let name = output::painted(output::BOLD, session);
     let word = output::painted(output::state_style(ran.state), ran.state);
     if ran.interrupted {
         let again = common.command(&format!("samocode run {}", ran.view.instance));
-        say!("{name} interrupted. Resume it with: {again}");
+        outln!("{name} interrupted. Resume it with: {again}");
         return;
     }
     match (ran.state, &ran.waits) {
-        (Word::Waiting, Some(Waits { waits_for, command, .. })) => {
-            say!("{name} {word} for {waits_for}: {command}, then samocode run {session}");
+        (StateName::Waiting, Some(Waits { waits_for, command, .. })) => {
+            outln!("{name} {word} for {waits_for}: {command}, then samocode run {session}");
         }
-        (Word::Blocked | Word::Paused, _) => {
+        (StateName::Blocked | StateName::Paused, _) => {
             let reason = ran.reason.as_deref().unwrap_or("no reason given");
-            say!("{name} {word}: {}", output::shortened(reason, 300, output::width()));
+            outln!("{name} {word}: {}", output::shortened(reason, 300, output::width()));
         }
-        _ => say!("{name} {word}"),
+        _ => outln!("{name} {word}"),
     }
     if let Some(file) = &ran.view.read {
-        say!("  read: {file}");
+        outln!("  read: {file}");
     }
     if let Some(merge) = &ran.view.merge {
-        say!("  merge: {merge}");
+        outln!("  merge: {merge}");
     }
 }

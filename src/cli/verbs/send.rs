@@ -60,7 +60,7 @@ impl Send {
             let error = Error::usage("a session and --to cannot both be given");
             return Err(error.hint("samocode send --to WHO \"…\"").into());
         }
-        let text = self.words()?;
+        let text = self.text()?;
         let kind = match self.kind {
             Kind::Text => Sort::Text,
             Kind::Nudge => Sort::Nudge,
@@ -75,19 +75,19 @@ impl Send {
                 questions::tell_sent(sent, "Delivered.");
             }
         }
-        if let Some(told) = &written.human {
+        if let Some(delivered) = &written.human {
             if self.json {
-                output::json(told)?;
-            } else if told.by.is_empty() {
-                say!("Saved for the human: samocode inbox");
+                output::json(delivered)?;
+            } else if delivered.by.is_empty() {
+                outln!("Saved for the human: samocode inbox");
             } else {
-                say!("Saved for the human, who was notified via {}.", told.by.join(" and "));
+                outln!("Saved for the human, who was notified via {}.", delivered.by.join(" and "));
             }
         }
         Ok(ExitCode::SUCCESS)
     }
 
-    fn words(&self) -> anyhow::Result<String> {
+    fn text(&self) -> anyhow::Result<String> {
         let text = match self.text.as_deref() {
             Some("-") => input::stdin(MAX_BYTES, AS_A_FILE)?,
             Some(text) => text.to_owned(),

@@ -13,12 +13,12 @@ use serde::Serialize;
 
 use crate::config::{Dirs, Env};
 use crate::control::context::is_outside;
-use crate::control::look::List;
+use crate::control::inspect::List;
 use crate::control::view::View;
 use crate::service::{self, Scope};
 use crate::session::clock;
 
-use super::words::count;
+use super::format::count;
 use super::{Common, complete, output, pager};
 
 /// Show all sessions, or one in detail

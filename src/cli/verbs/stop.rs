@@ -29,35 +29,35 @@ pub(in crate::cli) struct Stop {
 impl Stop {
     pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
         let mut code = ExitCode::SUCCESS;
-        let tell = |stopped: &Stopped| {
+        let report = |stopped: &Stopped| {
             if stopped.end == StopEnd::CalledOff {
                 code = ExitCode::FAILURE;
             }
             if self.json {
                 output::json(stopped)?;
             } else {
-                tell(common, stopped);
+                report(common, stopped);
             }
             Ok(())
         };
         let action = Action::Stop { now: self.now };
-        self.sessions.each::<stop::Stop>(common, action, tell).await?;
+        self.sessions.each::<stop::Stop>(common, action, report).await?;
         Ok(code)
     }
 }
 
-fn tell(common: &Common, stopped: &Stopped) {
+fn report(common: &Common, stopped: &Stopped) {
     let name = output::painted(output::BOLD, &stopped.session);
     match &stopped.end {
-        StopEnd::WasDone => say!("{name} is already done."),
-        StopEnd::Done => say!("{name} is done."),
-        StopEnd::CalledOff => say!("{name} keeps running: it was started again."),
+        StopEnd::WasDone => outln!("{name} is already done."),
+        StopEnd::Done => outln!("{name} is done."),
+        StopEnd::CalledOff => outln!("{name} keeps running: it was started again."),
         StopEnd::Stopped => {
             let start = format!("samocode start {}", stopped.instance);
-            say!("{name} stopped. Resume it with: {}", common.command(&start));
+            outln!("{name} stopped. Resume it with: {}", common.command(&start));
         }
         StopEnd::Gone { what } => {
-            say!("{name} is not running. {}", capitalized(&what.in_one_line()));
+            outln!("{name} is not running. {}", capitalized(&what.in_one_line()));
         }
     }
 }

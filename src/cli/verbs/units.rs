@@ -69,14 +69,14 @@ impl Units {
                     output::json(&json!({ "dir": dir, "reloaded": reloaded }))?;
                 } else {
                     let (dir, watch) = (installed.dir.display(), &installed.watch);
-                    say!("Installed in {dir}; {watch} watches for mail.");
+                    outln!("Installed in {dir}; {watch} watches for mail.");
                 }
                 Ok(ExitCode::SUCCESS)
             }
             Verb::Verify { for_version } => {
                 match common.call(Verify { for_version }).await? {
-                    Verified::Skipped(why) => say!("Skipped: {why}"),
-                    Verified::Sound(what) => say!("{what}"),
+                    Verified::Skipped(why) => outln!("Skipped: {why}"),
+                    Verified::Sound(what) => outln!("{what}"),
                     Verified::Faulty(lines) => {
                         lines.iter().for_each(|line| output::error(line));
                         return Ok(ExitCode::FAILURE);

@@ -9,7 +9,7 @@ use crate::config::values;
 use crate::control::view::View;
 use crate::control::wait::{self, Waited};
 use crate::session::names::nearest;
-use crate::session::state::Word;
+use crate::session::state::StateName;
 
 use super::run::code_of;
 use super::{Common, complete, output};
@@ -32,7 +32,7 @@ pub(in crate::cli) struct Wait {
     sessions: Vec<String>,
     /// States to wait for, separated by commas
     #[arg(long, value_name = "STATES", value_delimiter = ',', value_parser = word, add = complete::states())]
-    until: Vec<Word>,
+    until: Vec<StateName>,
     /// Give up after this long: 90s, 10 min, 2h
     #[arg(long, value_name = "TIME", value_parser = bound)]
     timeout: Option<Duration>,
@@ -41,10 +41,10 @@ pub(in crate::cli) struct Wait {
     json: bool,
 }
 
-fn word(text: &str) -> Result<Word, String> {
+fn word(text: &str) -> Result<StateName, String> {
     let text = text.trim().to_lowercase();
-    let known = Word::ALL.map(Word::as_str);
-    Word::ALL.into_iter().find(|word| word.as_str() == text).ok_or_else(|| {
+    let known = StateName::ALL.map(StateName::as_str);
+    StateName::ALL.into_iter().find(|word| word.as_str() == text).ok_or_else(|| {
         let near = nearest(&text, known);
         let near = near.map_or_else(String::new, |near| format!("; did you mean '{near}'?"));
         format!("expected one of {}{near}", known.join(", "))
@@ -67,12 +67,12 @@ impl Wait {
                 return Ok(ExitCode::from(TIMED_OUT));
             }
         };
-        let shown = if self.json { output::json(&view) } else { tell(&view) };
+        let shown = if self.json { output::json(&view) } else { report(&view) };
         output::until_closed(shown.map(|()| ExitCode::from(code_of(view.state))))
     }
 }
 
-fn tell(view: &View) -> anyhow::Result<()> {
+fn report(view: &View) -> anyhow::Result<()> {
     let name = output::painted(output::BOLD, &view.session);
     let word = output::painted(output::state_style(view.state), view.state);
     let why = view.reason.as_deref().or(view.summary.as_deref()).map_or_else(String::new, |why| {
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn states_and_times_are_read_or_refused_with_what_is_allowed() {
-        assert_eq!(word(" Waiting"), Ok(Word::Waiting));
+        assert_eq!(word(" Waiting"), Ok(StateName::Waiting));
         assert!(word("finished").unwrap_err().contains("waiting, blocked, done"));
         assert!(word("wating").unwrap_err().ends_with("did you mean 'waiting'?"));
         assert_eq!(bound("2h"), Ok(Duration::from_secs(7200)));

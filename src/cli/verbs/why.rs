@@ -6,14 +6,14 @@ use clap::Args;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::control::look::{Explain, Explained};
+use crate::control::inspect::{Explain, Explained};
 use crate::control::timeline::Item;
 use crate::control::view::View;
 use crate::session::clock;
-use crate::session::state::Word;
+use crate::session::state::StateName;
 
+use super::format::{ago, clock, instant, span};
 use super::output::{self, DIM, painted, shortened, state_style};
-use super::words::{ago, clock, instant, span};
 use super::{Common, complete, layout, pager};
 
 /// Explain a session's current state, and how to change it
@@ -63,27 +63,27 @@ impl Why {
         }
         let _paged = pager::paged(true);
         let width = output::width();
-        let tell = |first: String, text: &str| -> anyhow::Result<()> {
+        let row = |first: String, text: &str| -> anyhow::Result<()> {
             let lines = layout::wrap(text, &first, &" ".repeat(LABEL + 2), width);
             lines.into_iter().try_for_each(output::line)
         };
         let state = painted(state_style(view.state), format!("{:LABEL$}", view.state.as_str()));
-        tell(format!("{state}  "), &shortened(&cause, 400, width))?;
+        row(format!("{state}  "), &shortened(&cause, 400, width))?;
         let under = || " ".repeat(LABEL + 2);
-        tell(under(), &remedy)?;
+        row(under(), &remedy)?;
         for note in &view.notes {
-            tell(under(), &format!("note: {}", shortened(note, 400, width)))?;
+            row(under(), &format!("note: {}", shortened(note, 400, width)))?;
         }
         if let Some(file) = &view.read {
-            tell(under(), &format!("read {file}"))?;
+            row(under(), &format!("read {file}"))?;
         }
         if let Some(merge) = &view.merge {
-            tell(under(), &format!("merge it: {}", layout::glued(merge)))?;
+            row(under(), &format!("merge it: {}", layout::glued(merge)))?;
         }
         for item in happened.iter().take(MOST) {
             if let Item::Event { at, text, .. } = item {
                 let at = painted(DIM, format!("{:LABEL$}", instant(*at, now, &zone)));
-                tell(format!("{at}  "), &shortened(text, 200, width))?;
+                row(format!("{at}  "), &shortened(text, 200, width))?;
             }
         }
         Ok(())
@@ -96,7 +96,7 @@ fn cause(view: &View, now: Timestamp, zone: &TimeZone) -> String {
     if let Some(since) = view.since {
         text += &format!(", for {}", span(now.duration_since(since).max(SignedDuration::ZERO)));
     }
-    if let Some(at) = view.last_progress.filter(|_| view.state == Word::Running) {
+    if let Some(at) = view.last_progress.filter(|_| view.state == StateName::Running) {
         text += &format!("; last progress {}", ago(at, now, zone));
     }
     if let Some(doing) = &view.doing {

@@ -118,7 +118,7 @@ async fn a_session_comes_back_with_its_worktree_and_uncommitted_files() {
     fs::remove_dir_all(again).unwrap();
 
     let restored = ask(root, Restore { session: "jwt".to_owned() }).await.unwrap();
-    assert_eq!((restored.state, restored.worktree.as_ref()), (Word::Done, Some(&tree)));
+    assert_eq!((restored.state, restored.worktree.as_ref()), (StateName::Done, Some(&tree)));
     assert_eq!(restored.rescued.as_ref(), Some(&rescued.reference));
     assert_eq!(fs::read_to_string(tree.join("notes")).unwrap(), "not committed\n");
     assert_eq!(git(&tree, &["status", "--porcelain", "--branch"]), "## jwt\n?? notes\n");

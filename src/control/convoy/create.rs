@@ -15,7 +15,7 @@ use crate::control::session::Session;
 use crate::control::target;
 use crate::service::{self, Limits, Shared, quoted};
 use crate::session::event::Held;
-use crate::session::state::Word;
+use crate::session::state::StateName;
 use crate::session::store::crash_point;
 
 use super::advance::advance;
@@ -176,7 +176,7 @@ fn newcomer<'a>(
         return Ok(None);
     };
     let is_begun = session.exists()
-        && (!matches!(session.hook()?.state, Word::New | Word::Queued)
+        && (!matches!(session.hook()?.state, StateName::New | StateName::Queued)
             || service::recorded(context.scope(), &session.instance)?.is_some());
     if is_begun {
         return Ok(None);

@@ -11,7 +11,7 @@ use crate::control::request::{self, Work, resume_despite_stop};
 use crate::control::session::Session;
 use crate::control::{stop, unit};
 use crate::service::Shared;
-use crate::session::state::{Standing as Stands, Word};
+use crate::session::state::{Standing as Stands, StateName};
 
 use super::advance::{Advanced, advance};
 use super::create::members_units;
@@ -65,7 +65,7 @@ impl Perform for Start {
             let state = session.state()?;
             let is_held = matches!(state.standing, Stands::Held(_));
             let word = session.hook()?.state;
-            if is_held && word == Word::Stopped {
+            if is_held && word == StateName::Stopped {
                 // It starts when its turn comes.
                 resume_despite_stop(&session, &Work::default())?;
             } else if !is_held && is_at_rest(word) {
@@ -85,8 +85,15 @@ impl Perform for Start {
     }
 }
 
-const fn is_at_rest(word: Word) -> bool {
-    matches!(word, Word::New | Word::Running | Word::Stopped | Word::Blocked | Word::Failed)
+const fn is_at_rest(word: StateName) -> bool {
+    matches!(
+        word,
+        StateName::New
+            | StateName::Running
+            | StateName::Stopped
+            | StateName::Blocked
+            | StateName::Failed
+    )
 }
 
 #[async_trait]

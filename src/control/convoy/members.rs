@@ -6,7 +6,7 @@ use crate::control::context::Context;
 use crate::control::error::Result;
 use crate::control::registry;
 use crate::control::session::Session;
-use crate::session::state::{Standing as Stands, Word};
+use crate::session::state::{Standing as Stands, StateName};
 
 use super::files::Files;
 use super::next::{Done, Facts, Members, Memory, Place, complete_since, cost};
@@ -29,7 +29,7 @@ pub(super) fn facts(sessions: &[(String, Option<Session>)], memory: &Memory) -> 
             (Some(session), _) => of(session)?,
             // It was archived.
             (None, Some(Done { since, cost_usd })) => {
-                let place = Place::Begun(Word::Done);
+                let place = Place::Begun(StateName::Done);
                 Facts { place, since: *since, reason: None, cost_usd: *cost_usd }
             }
             (None, None) => {
@@ -45,7 +45,7 @@ pub(super) fn facts(sessions: &[(String, Option<Session>)], memory: &Memory) -> 
 fn of(session: &Session) -> Result<Facts> {
     let hook = session.hook()?;
     let place = match hook.state {
-        Word::Queued | Word::New if !session.is_worked_on() => {
+        StateName::Queued | StateName::New if !session.is_worked_on() => {
             let state = session.state()?;
             match state.standing {
                 Stands::Held(_) => Place::Held,
@@ -54,7 +54,7 @@ fn of(session: &Session) -> Result<Facts> {
             }
         }
         // A worker that looks at a session that is held ends at once.
-        Word::Queued if matches!(session.state()?.standing, Stands::Held(_)) => Place::Held,
+        StateName::Queued if matches!(session.state()?.standing, Stands::Held(_)) => Place::Held,
         word => Place::Begun(word),
     };
     Ok(Facts { place, since: hook.since, reason: hook.reason, cost_usd: hook.cost_usd })
@@ -65,7 +65,7 @@ pub(super) fn standing(context: &Context, plan: &Plan) -> Result<Standing> {
     let memory = Files::of(&context.project, &plan.id)?.memory()?;
     let sessions = sessions(context, plan)?;
     let facts = facts(&sessions, &memory)?;
-    let is_done = |name: &String| facts[name].place == Place::Begun(Word::Done);
+    let is_done = |name: &String| facts[name].place == Place::Begun(StateName::Done);
     let mut members = Vec::new();
     for (name, session) in &sessions {
         let known = &facts[name];
@@ -75,8 +75,8 @@ pub(super) fn standing(context: &Context, plan: &Plan) -> Result<Standing> {
             session: name.clone(),
             state: match known.place {
                 Place::Absent => None,
-                Place::Held => Some(Word::Queued),
-                Place::Released => Some(Word::New),
+                Place::Held => Some(StateName::Queued),
+                Place::Released => Some(StateName::New),
                 Place::Begun(word) => Some(word),
             },
             phase: phase.filter(|_| has_begun),

@@ -23,7 +23,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::session::Phase;
-use crate::session::state::Word;
+use crate::session::state::StateName;
 
 use super::context::Context;
 use super::error::{Class, Error, Result};
@@ -80,7 +80,7 @@ pub struct Member {
     /// Its name.
     pub session: String,
     /// Its state; `None` if it does not exist.
-    pub state: Option<Word>,
+    pub state: Option<StateName>,
     /// Its phase; `None` if it does not exist, or has not begun.
     pub phase: Option<Phase>,
     /// The members it waits for, or waited for.

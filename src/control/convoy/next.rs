@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::session::state::Word;
+use crate::session::state::StateName;
 
 use super::plan::Plan;
 
@@ -19,7 +19,7 @@ pub(super) enum Place {
     /// Its turn has come, but no worker has it.
     Released,
     /// It has begun, and is in this state.
-    Begun(Word),
+    Begun(StateName),
 }
 
 impl Place {
@@ -28,7 +28,11 @@ impl Place {
             self,
             Self::Released
                 | Self::Begun(
-                    Word::New | Word::Running | Word::Limited | Word::Paused | Word::Queued
+                    StateName::New
+                        | StateName::Running
+                        | StateName::Limited
+                        | StateName::Paused
+                        | StateName::Queued
                 )
         )
     }
@@ -98,7 +102,7 @@ impl Memory {
 }
 
 fn is_done(members: &Members, name: &str) -> bool {
-    members.get(name).is_some_and(|facts| facts.place == Place::Begun(Word::Done))
+    members.get(name).is_some_and(|facts| facts.place == Place::Begun(StateName::Done))
 }
 
 /// What all members have cost together, in US dollars.
@@ -155,11 +159,11 @@ pub(super) fn remember(
             Place::Absent => {
                 trouble.push((name, format!("{name} does not exist"), None, String::new()));
             }
-            Place::Begun(word @ (Word::Blocked | Word::Failed)) => {
+            Place::Begun(word @ (StateName::Blocked | StateName::Failed)) => {
                 let since = facts.since.to_string();
                 trouble.push((name, format!("{name} is {word}"), reason, since));
             }
-            Place::Begun(Word::Done) => {
+            Place::Begun(StateName::Done) => {
                 let Facts { since, cost_usd, .. } = *facts;
                 memory.done.insert(name.to_owned(), Done { since, cost_usd });
             }

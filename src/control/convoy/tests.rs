@@ -12,7 +12,7 @@ async fn perform<C: Call>(caller: &Caller, request: C) -> Result<C::Reply> {
     call(&Local::new(caller.clone()), request, &quiet).await.result
 }
 
-fn session(root: &std::path::Path, name: &str, state: Word, cost_usd: f64) {
+fn session(root: &std::path::Path, name: &str, state: StateName, cost_usd: f64) {
     let folder = Folder::new(root.join(format!("sessions/26-11-20-{name}")));
     std::fs::create_dir_all(folder.path()).unwrap();
     let hook = Hook {
@@ -35,24 +35,24 @@ async fn a_convoy_is_created_shown_and_announced_once() {
     let root = tempfile::tempdir().unwrap();
     let human = caller(root.path());
     for name in ["a", "b"] {
-        session(root.path(), name, Word::Running, 1.25);
+        session(root.path(), name, StateName::Running, 1.25);
     }
     let made = perform(&human, create("login", &["a", "26-11-20-b"])).await.unwrap();
     assert_eq!((made.members.len(), made.cost_usd, made.complete), (2, 2.5, false));
     let advance = || Advance { session: "a".into() };
     assert_eq!(perform(&human, advance()).await.unwrap(), Advanced::default());
 
-    session(root.path(), "a", Word::Blocked, 1.25);
+    session(root.path(), "a", StateName::Blocked, 1.25);
     let told = perform(&human, advance()).await.unwrap().announced;
     assert_eq!(told, ["convoy login: a is blocked (no port)"]);
     assert_eq!(perform(&human, advance()).await.unwrap(), Advanced::default());
-    session(root.path(), "a", Word::Running, 1.25);
+    session(root.path(), "a", StateName::Running, 1.25);
     perform(&human, advance()).await.unwrap();
-    session(root.path(), "a", Word::Blocked, 1.25);
+    session(root.path(), "a", StateName::Blocked, 1.25);
     assert_eq!(perform(&human, advance()).await.unwrap().announced.len(), 1, "blocked again");
 
     for name in ["a", "b"] {
-        session(root.path(), name, Word::Done, 2.0);
+        session(root.path(), name, StateName::Done, 2.0);
     }
     let told = perform(&human, advance()).await.unwrap().announced;
     assert_eq!(
@@ -69,7 +69,7 @@ async fn each_bad_convoy_is_refused_in_one_line_and_not_created() {
     let root = tempfile::tempdir().unwrap();
     let human = caller(root.path());
     for name in ["a", "b"] {
-        session(root.path(), name, Word::Running, 0.0);
+        session(root.path(), name, StateName::Running, 0.0);
     }
     perform(&human, create("first", &["a"])).await.unwrap();
     let toml = |text: &str| Create { toml: Some(text.into()), ..Create::default() };
@@ -112,7 +112,7 @@ async fn each_bad_convoy_is_refused_in_one_line_and_not_created() {
 async fn the_predecessors_file_is_a_convoy_and_a_damaged_one_is_reported() {
     let root = tempfile::tempdir().unwrap();
     let human = caller(root.path());
-    session(root.path(), "a", Word::Done, 0.0);
+    session(root.path(), "a", StateName::Done, 0.0);
     let sessions = root.path().join("sessions");
     let text =
         r#"{"id":"auth","name":"Auth","sessions":["26-11-20-a"],"notify_on_complete":false}"#;

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::agent::REGISTRY;
 use crate::config::Env;
 use crate::git;
-use crate::session::state::Word;
+use crate::session::state::StateName;
 
 use super::context::Context;
 use super::error::{Class, Error, Result};
@@ -36,7 +36,7 @@ pub struct Taken {
     /// Its name.
     pub session: String,
     /// Its state.
-    pub state: Word,
+    pub state: StateName,
     /// Its worktree, without build output. What the repository has of it is not included.
     pub worktree: u64,
     /// Build output in its worktree that can be made again: `SAMOCODE_CACHE_FOLDERS`.
@@ -122,7 +122,7 @@ fn root_of(context: &Context, folder: &Path) -> Option<PathBuf> {
 fn transcripts(env: &Env, working_dir: &Path) -> Vec<PathBuf> {
     let specs = REGISTRY.specs();
     let places = specs.filter_map(|spec| {
-        let own = spec.words().credentials.folder(env)?;
+        let own = spec.manifest().credentials.folder(env)?;
         spec.transcripts(&own, working_dir)
     });
     places.collect()

@@ -7,7 +7,7 @@ use crate::agent::exam::{About, Exam, Finding, Status as Found};
 use crate::agent::{REGISTRY, vocabulary};
 use crate::config::{EnvFile, Settings, Warning};
 use crate::service;
-use crate::session::state::Word;
+use crate::session::state::StateName;
 use crate::session::store::Folder;
 
 use super::check::{Check, Fix};
@@ -67,7 +67,7 @@ fn sessions_with_units(patient: &Patient) -> usize {
     let all = registry.and_then(|registry| registry.all()).unwrap_or_default();
     let is_open = |folder: &Path| {
         let hook = Folder::new(folder).read_hook();
-        hook.is_none_or(|hook| hook.state != Word::Done)
+        hook.is_none_or(|hook| hook.state != StateName::Done)
     };
     all.iter().filter(|(_, recorded)| is_open(&recorded.folder)).count()
 }

@@ -55,7 +55,7 @@ pub struct Examined {
 pub struct Checked {
     /// The heading it is listed under.
     pub group: Group,
-    /// Whether it works.
+    /// Whether it works, works but is worth a look, or is broken.
     pub status: Status,
     /// The finding, without a full stop.
     pub what: String,
@@ -69,7 +69,7 @@ pub struct Checked {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// Nothing to do.
+    /// It works; there is nothing to do.
     Ok,
     /// Works, but is worth a look.
     Note,
@@ -87,7 +87,7 @@ pub enum Group {
     Units,
     /// The file with the credentials, and the agents' logins.
     Credentials,
-    /// The agents' programs.
+    /// The agents' programs, versions and credentials.
     Agents,
     /// git and the repository.
     Git,

@@ -10,7 +10,7 @@ use crate::control::request::Work;
 use crate::control::{answers, call};
 use crate::service::{Scope, quiet};
 use crate::session::mail::Kind;
-use crate::session::state::Word;
+use crate::session::state::StateName;
 
 fn travelled(request: &Request) -> Request {
     serde_json::from_str(&serde_json::to_string(request).unwrap()).unwrap()
@@ -20,10 +20,10 @@ fn travelled(request: &Request) -> Request {
 fn requests_come_through_json_as_they_were() {
     let session = || "jwt".to_owned();
     let requests: Vec<Request> = vec![
-        look::Find { sessions: vec![session()] }.into(),
-        look::List {}.into(),
-        look::Show { session: session() }.into(),
-        look::Explain { session: session() }.into(),
+        inspect::Find { sessions: vec![session()] }.into(),
+        inspect::List {}.into(),
+        inspect::Show { session: session() }.into(),
+        inspect::Explain { session: session() }.into(),
         timeline::History { session: session() }.into(),
         cost::Cost { sessions: Vec::new() }.into(),
         inbox::Inbox { session: session(), all: true }.into(),
@@ -93,9 +93,9 @@ fn requests_come_through_json_as_they_were() {
         .into(),
         wait::Wait {
             sessions: vec![session()],
-            until: vec![Word::Done],
+            until: vec![StateName::Done],
             timeout_s: Some(9),
-            seen: vec![wait::Mark { instance: session(), state: Word::Waiting, since: None }],
+            seen: vec![wait::Mark { instance: session(), state: StateName::Waiting, since: None }],
         }
         .into(),
         init::Init { dir: Some("shop".into()), worktrees: None, sessions: Some("s".into()) }.into(),
@@ -109,7 +109,7 @@ fn requests_come_through_json_as_they_were() {
     for request in requests {
         assert_eq!(travelled(&request), request);
     }
-    let text = serde_json::to_string(&Request::from(look::Show { session: session() })).unwrap();
+    let text = serde_json::to_string(&Request::from(inspect::Show { session: session() })).unwrap();
     assert_eq!(text, r#"{"call":"show","session":"jwt"}"#);
 }
 
@@ -222,7 +222,7 @@ async fn a_hint_can_be_pasted_where_the_caller_is() {
     let root = tempfile::tempdir().unwrap();
     let caller = Caller { scope: Scope::System, ..caller(root.path()) };
     let config = root.path().join(".samocode").display().to_string();
-    let missing = look::Show { session: "search".to_owned() };
+    let missing = inspect::Show { session: "search".to_owned() };
     let error = call(&Local::new(caller), missing, &quiet).await.result.unwrap_err();
     let sudo = if rustix::process::getuid().is_root() { "" } else { "sudo " };
     let hint = format!("start it with: {sudo}samocode enable --system --config {config} search");
@@ -239,13 +239,13 @@ async fn a_session_is_shown_the_same_from_here_and_from_afar() {
         .unwrap();
     let afar = Distant(here.clone());
 
-    let show = || look::Show { session: "jwt".to_owned() };
+    let show = || inspect::Show { session: "jwt".to_owned() };
     let near = call(&here, show(), &quiet).await.result.unwrap();
     let far = call(&afar, show(), &quiet).await.result.unwrap();
     assert_eq!(near.view.session, "jwt");
     assert_eq!(near, far);
 
-    let missing = look::Show { session: "search".to_owned() };
+    let missing = inspect::Show { session: "search".to_owned() };
     let error = call(&afar, missing, &quiet).await.result.unwrap_err();
     assert_eq!(error.class, Class::NotFound);
     assert!(error.hint.unwrap().contains("samocode enable --config"), "the hint travels, too");

@@ -43,19 +43,19 @@ pub struct Log {
 pub enum Line {
     /// An entry of the session's journal.
     Journal {
-        /// The entry itself.
+        /// The entry as the journal has it, with its time and number.
         entry: Box<Entry>,
     },
     /// Something an agent said or did.
     Agent {
-        /// The run's id.
+        /// The id of the run, as in the journal and `SAMOCODE_RUN`.
         run: String,
-        /// What it was.
+        /// What the agent said or did.
         event: agent::Event,
     },
     /// A line from the end of the standard error of a run that failed.
     Stderr {
-        /// The run's id.
+        /// The id of the run, as in the journal and `SAMOCODE_RUN`.
         run: String,
         /// The line, without its end.
         text: String,
@@ -72,7 +72,7 @@ pub enum Line {
     },
     /// The journal is damaged.
     Damaged {
-        /// Where and how.
+        /// The damaged place and what is wrong with it, in one line.
         warning: String,
     },
     /// All that was there when the stream began has been sent; what comes now is new.
@@ -130,7 +130,7 @@ pub(super) async fn log(caller: &Caller, log: Log) -> Result<BoxStream<'static, 
     Ok(stream::unfold(received, next).boxed())
 }
 
-/// What is read.
+/// The two files that a log is read from.
 enum Source {
     Story(Box<Story>),
     Raw(Raw),

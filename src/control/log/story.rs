@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use crate::agent::event::{MAX_TEXT, cut};
 use crate::agent::stream::Lines;
-use crate::agent::{Decoder, Event as Said, REGISTRY};
+use crate::agent::{Decoder, Event as AgentEvent, REGISTRY};
 use crate::session::RunOutcome;
 use crate::session::event;
 use crate::session::journal::{Entry, Event, Scanner};
@@ -158,8 +158,8 @@ impl Story {
 }
 
 /// Keeps the first failure of `out`, since a decoder cannot be stopped.
-fn pass_on(run: &str, event: Said, out: Out<'_>, passed_on: &mut Result<()>) {
-    if passed_on.is_ok() && event != Said::Progress {
+fn pass_on(run: &str, event: AgentEvent, out: Out<'_>, passed_on: &mut Result<()>) {
+    if passed_on.is_ok() && event != AgentEvent::Progress {
         *passed_on = out(Line::Agent { run: run.to_owned(), event });
     }
 }
@@ -168,21 +168,21 @@ fn pass_on(run: &str, event: Said, out: Out<'_>, passed_on: &mut Result<()>) {
 struct Readable(Box<dyn Decoder>);
 
 impl Decoder for Readable {
-    fn line(&mut self, line: &[u8], emit: &mut dyn FnMut(Said)) {
+    fn line(&mut self, line: &[u8], emit: &mut dyn FnMut(AgentEvent)) {
         let mut quiet = true;
         self.0.line(line, &mut |said| {
-            if said != Said::Progress {
+            if said != AgentEvent::Progress {
                 quiet = false;
                 emit(said);
             }
         });
         if quiet && !line.trim_ascii_start().starts_with(b"{") {
             let text = String::from_utf8_lossy(line);
-            emit(Said::Text { text: cut(&text, MAX_TEXT).to_owned() });
+            emit(AgentEvent::Text { text: cut(&text, MAX_TEXT).to_owned() });
         }
     }
 
-    fn oversized(&mut self, head: &[u8], tail: &[u8], emit: &mut dyn FnMut(Said)) {
+    fn oversized(&mut self, head: &[u8], tail: &[u8], emit: &mut dyn FnMut(AgentEvent)) {
         self.0.oversized(head, tail, emit);
     }
 }

@@ -24,7 +24,8 @@ pub(in crate::control) fn check_writer(caller: &Caller, target: &Target) -> Resu
 }
 
 /// Counts a message that a session's agent sends, and refuses it if it has sent too many in this
-/// run: two agents that only answer each other would not end by themselves. The human is told once.
+/// run: two agents that only answer each other would not end by themselves. The human is notified
+/// once.
 pub(super) async fn count(caller: &Caller, context: &Context) -> Result<()> {
     let (Some(session), Some(folder)) = (caller.session(), caller.env.get("SAMOCODE_SESSION_DIR"))
     else {

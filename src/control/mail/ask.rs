@@ -12,7 +12,7 @@ use crate::control::post::{self, Sent};
 use crate::control::request::message;
 use crate::control::target::Target;
 use crate::session::mail::{Kind, Message};
-use crate::session::state::Word;
+use crate::session::state::StateName;
 use crate::session::store::{self, Folder};
 
 use super::allowed::{self, check_writer};
@@ -23,7 +23,7 @@ use super::recipient::own_folder;
 pub struct Ask {
     /// A name, a dated folder name or an instance, as typed.
     pub session: String,
-    /// The question.
+    /// The question, as it is sent.
     pub text: String,
     /// The longest to wait, in seconds; `None` for as long as it takes.
     #[serde(default)]
@@ -55,7 +55,10 @@ impl Perform for Ask {
                 .hint(format!("samocode ask {instance} \"…\"")));
         }
         let state = session.hook()?.state;
-        if matches!(state, Word::Done | Word::Stopped | Word::Failed | Word::Paused) {
+        if matches!(
+            state,
+            StateName::Done | StateName::Stopped | StateName::Failed | StateName::Paused
+        ) {
             return Err(Error::refused(format!("{name} is {state} and would not answer"))
                 .hint(format!("leave it a message instead: samocode send {instance} \"…\"")));
         }

@@ -20,7 +20,7 @@ use super::Error;
 /// What became of a message to the human.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToHuman {
-    /// Its id.
+    /// The message's id, for `send --reply-to`.
     pub id: String,
     /// The notifiers that announced it.
     pub by: Vec<String>,

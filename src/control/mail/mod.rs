@@ -29,7 +29,7 @@ pub use recipient::Recipient;
 /// Writes to a session, the parent or the human.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Write {
-    /// Who it is for; `None` for whoever wrote the message that this one answers.
+    /// Who it is for; `None` for the sender of the message that this one answers.
     #[serde(default)]
     pub to: Option<Recipient>,
     /// `text`, `nudge` or `handoff`.

@@ -25,7 +25,7 @@ pub enum Recipient {
     Convoy(String),
     /// Whoever began the sender: a session, else the human.
     Parent,
-    /// The human.
+    /// The human, whose mail is kept for the project.
     Human,
 }
 

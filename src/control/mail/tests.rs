@@ -11,7 +11,7 @@ use crate::session::event::{self};
 use crate::session::hook::Hook;
 use crate::session::journal::Event;
 use crate::session::mail::Message;
-use crate::session::state::{State, Word};
+use crate::session::state::{State, StateName};
 use crate::session::store::{Folder, Journal, Lock};
 
 struct Office {
@@ -30,7 +30,7 @@ impl Office {
         self.root.path().join(format!("sessions/26-11-20-{name}"))
     }
 
-    fn session(&self, name: &str, state: Word, parent: Option<&str>) -> Folder {
+    fn session(&self, name: &str, state: StateName, parent: Option<&str>) -> Folder {
         let folder = Folder::new(self.path(name));
         std::fs::create_dir_all(folder.path()).unwrap();
         let lock = Lock::take(&folder).unwrap();
@@ -74,8 +74,8 @@ fn bodies(folder: &Folder) -> Vec<(String, String)> {
 #[tokio::test]
 async fn an_agent_writes_to_others_its_parent_and_the_human_and_answers_by_the_id() {
     let office = Office::new();
-    let lead = office.session("lead", Word::Waiting, None);
-    let _worker = office.session("worker", Word::Waiting, Some("lead"));
+    let lead = office.session("lead", StateName::Waiting, None);
+    let _worker = office.session("worker", StateName::Waiting, Some("lead"));
     let agent = office.agent("worker");
     perform(&agent, write("lead", "one")).await.unwrap();
     perform(&agent, write("parent", "two")).await.unwrap();
@@ -107,8 +107,8 @@ async fn an_agent_writes_to_others_its_parent_and_the_human_and_answers_by_the_i
 #[tokio::test]
 async fn an_agent_stops_at_its_budget_and_a_human_does_not() {
     let office = Office::new();
-    let other = office.session("other", Word::Waiting, None);
-    office.session("talker", Word::Running, None);
+    let other = office.session("other", StateName::Waiting, None);
+    office.session("talker", StateName::Running, None);
     let agent = office.agent("talker");
     for number in 0..3 {
         perform(&agent, write("other", &number.to_string())).await.unwrap();
@@ -132,8 +132,8 @@ async fn an_agent_stops_at_its_budget_and_a_human_does_not() {
 #[tokio::test]
 async fn an_agent_cannot_write_into_another_project() {
     let (office, elsewhere) = (Office::new(), Office::new());
-    office.session("own", Word::Running, None);
-    let theirs = elsewhere.session("theirs", Word::Waiting, None);
+    office.session("own", StateName::Running, None);
+    let theirs = elsewhere.session("theirs", StateName::Waiting, None);
     let mut agent = office.agent("own");
     agent.config.clone_from(&elsewhere.human.config);
     for request in [write("theirs", "hello")] {
@@ -148,8 +148,8 @@ async fn an_agent_cannot_write_into_another_project() {
 #[tokio::test]
 async fn a_question_gets_its_answer_and_the_agent_does_not_see_that_twice() {
     let office = Office::new();
-    let own = office.session("asker", Word::Running, None);
-    let other = office.session("other", Word::Waiting, None);
+    let own = office.session("asker", StateName::Running, None);
+    let other = office.session("other", StateName::Waiting, None);
     let (asker, answerer) = (office.agent("asker"), office.agent("other"));
     let ask = |timeout_s| Ask { session: "other".into(), text: "which port?".into(), timeout_s };
     let answer = async {
@@ -183,8 +183,8 @@ async fn a_question_gets_its_answer_and_the_agent_does_not_see_that_twice() {
 #[tokio::test]
 async fn a_question_that_cannot_be_answered_is_refused() {
     let office = Office::new();
-    office.session("done", Word::Done, None);
-    office.session("own", Word::Running, None);
+    office.session("done", StateName::Done, None);
+    office.session("own", StateName::Running, None);
     let agent = office.agent("own");
     for (session, text, said) in [
         ("done", "why?", "done is done and would not answer"),
@@ -204,7 +204,7 @@ async fn a_question_that_cannot_be_answered_is_refused() {
 #[tokio::test]
 async fn an_inbox_that_leads_elsewhere_gets_nothing_there() {
     let office = Office::new();
-    let trap = office.session("trap", Word::Waiting, None);
+    let trap = office.session("trap", StateName::Waiting, None);
     let outside = office.root.path().join("outside");
     std::fs::create_dir(&outside).unwrap();
     std::os::unix::fs::symlink(&outside, trap.inbox()).unwrap();

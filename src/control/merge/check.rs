@@ -13,16 +13,16 @@ use crate::git::merge::{
 };
 use crate::git::{self, quoted};
 use crate::session::names::nearest;
-use crate::session::state::Word;
+use crate::session::state::StateName;
 
 use super::record::Member;
 
 /// The branch that is merged into, as it is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Target {
-    /// The repository.
+    /// The repository that is merged in, by its main checkout.
     pub(super) repo: PathBuf,
-    /// Its name.
+    /// The short name of the branch that is merged into.
     pub(super) branch: String,
     /// The working tree that has it checked out. It is never touched: the result then goes to a
     /// branch of its own.
@@ -155,12 +155,12 @@ async fn member(
     let Session { name, instance, .. } = session;
     let refused = |what: String| Error::refused(format!("cannot merge {name}: {what}"));
     let hook = session.hook()?;
-    let is_busy = matches!(hook.state, Word::New | Word::Running | Word::Queued);
+    let is_busy = matches!(hook.state, StateName::New | StateName::Running | StateName::Queued);
     if session.is_worked_on() || (is_busy && !unfinished) {
         return Err(refused("it is still running".to_owned())
             .hint(format!("wait for it with: samocode wait {instance} --for done")));
     }
-    if hook.state != Word::Done && !unfinished {
+    if hook.state != StateName::Done && !unfinished {
         return Err(refused(format!("it is {}, not done", hook.state))
             .hint("to merge the commits it has so far, add --unfinished"));
     }

@@ -34,7 +34,7 @@ pub(super) struct Landing {
     pub(super) branch: String,
     /// Where it was; `None` if it did not exist.
     pub(super) from: Option<String>,
-    /// Where it goes.
+    /// The commit that the branch moves to.
     pub(super) to: String,
 }
 

@@ -36,11 +36,11 @@ pub struct Merged {
 /// A member of a merge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
-    /// The session.
+    /// The name of the session whose branch this is about.
     pub session: String,
-    /// Its instance.
+    /// The instance of its unit, which every verb takes as a name.
     pub instance: String,
-    /// Its branch.
+    /// The session's branch, by its short name.
     pub branch: String,
     /// How many commits it has that the target lacked.
     pub commits: usize,
@@ -54,14 +54,14 @@ pub struct Part {
 pub enum Landed {
     /// The branch was moved forward to it.
     Moved {
-        /// Its commit.
+        /// The commit at which the result is.
         commit: String,
     },
     /// On a branch of its own, since the target is checked out.
     Beside {
-        /// Its commit.
+        /// The commit at which the result is.
         commit: String,
-        /// The branch.
+        /// The branch that holds the result instead.
         branch: String,
         /// The working tree that has the target checked out.
         checked_out: PathBuf,

@@ -31,7 +31,7 @@ pub enum End {
     },
     /// A hook or git itself refused to merge it.
     Refused {
-        /// In their words.
+        /// The last lines of the tests' output.
         said: String,
     },
     /// The tests fail with it.

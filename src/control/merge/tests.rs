@@ -9,7 +9,7 @@ use crate::control::host::tests::caller;
 use crate::control::{Caller, Local, call};
 use crate::service::quiet;
 use crate::session::hook::Hook;
-use crate::session::state::{State, Word};
+use crate::session::state::{State, StateName};
 use crate::session::store::{Folder, Lock, faults};
 
 struct Shop {
@@ -61,7 +61,7 @@ impl Shop {
         Folder::new(self.root.path().join(format!("sessions/26-11-20-{name}")))
     }
 
-    fn hook(&self, name: &str, state: Word, branch: Option<&str>) {
+    fn hook(&self, name: &str, state: StateName, branch: Option<&str>) {
         let folder = self.folder(name);
         std::fs::create_dir_all(folder.path()).unwrap();
         let hook = Hook {
@@ -79,7 +79,7 @@ impl Shop {
         self.git(&["switch", "--quiet", "-c", name, from]);
         self.commit(file, content);
         self.git(&["switch", "--quiet", &now]);
-        self.hook(name, Word::Done, Some(name));
+        self.hook(name, StateName::Done, Some(name));
     }
 
     fn call(&self, sessions: &[&str]) -> Merge {
@@ -193,16 +193,16 @@ async fn a_branch_that_is_checked_out_is_not_moved_and_its_result_can_be_taken_o
 async fn each_bad_input_is_one_line_and_changes_nothing() {
     let shop = Shop::new("");
     shop.session("good", "main", "a", "1\n");
-    shop.hook("bare", Word::Done, None);
-    shop.hook("gone", Word::Done, Some("gone"));
-    shop.hook("early", Word::Waiting, Some("good"));
-    shop.hook("running", Word::Running, Some("good"));
-    shop.hook("locked", Word::Done, Some("good"));
+    shop.hook("bare", StateName::Done, None);
+    shop.hook("gone", StateName::Done, Some("gone"));
+    shop.hook("early", StateName::Waiting, Some("good"));
+    shop.hook("running", StateName::Running, Some("good"));
+    shop.hook("locked", StateName::Done, Some("good"));
     let _lock = Lock::take(&shop.folder("locked")).unwrap();
     shop.git(&["switch", "--quiet", "--orphan", "alone"]);
     shop.commit("x", "x\n");
     shop.git(&["switch", "--quiet", "work"]);
-    shop.hook("alone", Word::Done, Some("alone"));
+    shop.hook("alone", StateName::Done, Some("alone"));
     let before = shop.git(&["for-each-ref"]);
     for (sessions, said) in [
         (&["good", "good"][..], "session 'good' is named twice"),

@@ -22,13 +22,13 @@ const ENDING: Duration = Duration::from_secs(5);
 pub(super) struct Trial {
     /// `SAMOCODE_TEST_COMMAND`, for the shell.
     pub(super) command: String,
-    /// Where it runs.
+    /// The folder in which the test command runs.
     pub(super) folder: PathBuf,
-    /// `SAMOCODE_TEST_TIMEOUT`.
+    /// `SAMOCODE_TEST_TIMEOUT`: the time limit of one run of the tests.
     pub(super) limit: Duration,
     /// The file that gets its output.
     pub(super) log: PathBuf,
-    /// The caller's environment.
+    /// The caller's environment, in which the tests run.
     pub(super) env: Env,
     /// Marks its processes, as `SAMOCODE_RUN` marks those of an agent.
     pub(super) run: String,

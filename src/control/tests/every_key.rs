@@ -13,7 +13,7 @@ use crate::agent::environment::recorded;
 use crate::agent::{REGISTRY, Task, vocabulary};
 use crate::config::file::ConfigFile;
 use crate::config::keys::{self, Key, Kind};
-use crate::config::{AgentName, AgentWords, Dirs, Env, EnvFile, Flags, Project, Settings};
+use crate::config::{AgentManifest, AgentName, Dirs, Env, EnvFile, Flags, Project, Settings};
 use crate::control::channels::channels;
 use crate::notify::Notice;
 use crate::service::Limits;
@@ -206,7 +206,8 @@ impl Bench {
             name if vocabulary().agents_keys().any(|known| known.name == name) => {
                 let binary = Path::new("/bin/samocode");
                 let words = vocabulary();
-                let has = |agent: &&&AgentWords| agent.keys.iter().any(|known| known.name == name);
+                let has =
+                    |agent: &&&AgentManifest| agent.keys.iter().any(|known| known.name == name);
                 let agent = words.agents().iter().find(has).unwrap().name;
                 let agent = AgentName::parse(agent, Path::new("/"), None, &words).unwrap();
                 match REGISTRY.agent(&agent, settings, env, binary) {

@@ -41,7 +41,7 @@ impl fmt::Display for ConflictKind {
 pub struct Conflict {
     /// Its path in the repository.
     pub path: String,
-    /// How it conflicts.
+    /// What the two sides did to it, such as: both changed it.
     pub kind: ConflictKind,
     /// The passages in conflict, with git's markers; long ones are cut, and only the first few are
     /// kept. Empty where there are no lines to show.

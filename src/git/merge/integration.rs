@@ -44,7 +44,7 @@ impl Integration {
         Self { repo: repo.to_owned(), path: path.to_owned(), run: run.to_owned() }
     }
 
-    /// Its root folder.
+    /// The root of the worktree in which branches are merged.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path

@@ -14,7 +14,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// A branch, and the commit it is at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BranchAt {
-    /// Its short name.
+    /// The branch's short name, without `refs/heads/`.
     pub branch: String,
     /// The full id of its commit.
     pub commit: String,

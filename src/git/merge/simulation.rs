@@ -16,7 +16,7 @@ pub struct Simulation {
 /// What a merge would do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Foreseen {
-    /// It would work.
+    /// It merges without a conflict.
     Clean,
     /// These files conflict; the merge was not made.
     Conflicts(Vec<Conflict>),

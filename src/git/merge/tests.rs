@@ -194,7 +194,7 @@ async fn whatever_is_left_of_a_killed_merge_the_worktree_is_put_right() {
     std::fs::remove_file(path.join(".git")).unwrap();
     tree.put_at(&one).await.unwrap();
     assert_eq!((tree.head().unwrap(), status()), (one.clone(), String::new()));
-    // Its folder is gone, or its registration.
+    // Its folder no longer exists, or its registration.
     std::fs::remove_dir_all(&path).unwrap();
     tree.put_at(&main).await.unwrap();
     std::fs::remove_dir_all(&admin).unwrap();

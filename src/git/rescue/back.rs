@@ -11,7 +11,7 @@ use super::{LIMIT, RESCUED, component};
 /// nothing was saved on that commit. The reference stays.
 ///
 /// # Errors
-/// git's, as when a file in the worktree is in the way. Nothing was changed then.
+/// git's, as when a file in the worktree would be overwritten. Nothing was changed then.
 pub async fn bring_back(root: &Path, session: &str) -> Result<Option<String>, Error> {
     let doing = format!("bring the saved files back into {}", root.display());
     let mut command = git_for_reading(root);

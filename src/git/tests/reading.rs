@@ -76,7 +76,7 @@ async fn the_branch_that_all_begin_from_is_nobodys() {
         assert!(matches!(planned, Err(Error::BaseBranch(name)) if name == "main"), "{repo:?}");
         plan(repo, "main2", &lab.path("main2")).unwrap();
     }
-    // One that has it from before goes on.
+    // One that has had it from the start continues.
     let at = lab.path("main");
     git(&lab.repo, &["worktree", "add", "--quiet", at.to_str().unwrap(), "main"]);
     plan(&lab.repo, "main", &at).unwrap();

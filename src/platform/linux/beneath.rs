@@ -14,7 +14,7 @@ use crate::platform::steps;
 /// leads out of `root`.
 ///
 /// # Errors
-/// The system's; `ELOOP` for a link in the way.
+/// The system's; `ELOOP` if a part of the path is a link.
 pub fn open(root: BorrowedFd<'_>, below: &Path, flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
     static IS_MISSING: AtomicBool = AtomicBool::new(false);
     if !IS_MISSING.load(Ordering::Relaxed) {

@@ -28,7 +28,7 @@ fn is_of_run(pid: u32) -> bool {
     has_mark(&environ) || is_worker(&words)
 }
 
-/// `SAMOCODE_RUN` in `/proc/PID/environ`.
+/// Whether an environment as in `/proc/PID/environ` has `SAMOCODE_RUN`.
 fn has_mark(environ: &[u8]) -> bool {
     environ.split(|byte| *byte == 0).any(|entry| entry.starts_with(b"SAMOCODE_RUN="))
 }

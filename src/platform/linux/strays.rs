@@ -1,6 +1,6 @@
-//! Finds processes that outlived whoever should have ended them, where no cgroup tracks them. They
-//! are identified by `SAMOCODE_RUN` in their environment, or as children that were reparented to us
-//! as a subreaper; never by name.
+//! Finds processes that outlived the worker that should have ended them, where no cgroup tracks
+//! them. They are identified by `SAMOCODE_RUN` in their environment, or as children that were
+//! reparented to us as a subreaper; never by name.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -154,7 +154,7 @@ pub fn end_left_behind(run: &str, bound: Duration) -> io::Result<usize> {
     Ok(ended)
 }
 
-/// The CPU time of a run's processes, including children they have waited for.
+/// The CPU time of a run's processes, including children they have reaped.
 ///
 /// # Errors
 /// As [`find`].

@@ -12,7 +12,7 @@ use crate::platform::steps;
 /// leads out of `root`.
 ///
 /// # Errors
-/// The system's; `ELOOP` or `ENOTDIR` for a link in the way.
+/// The system's; `ELOOP` or `ENOTDIR` if a part of the path is a link.
 pub fn open(root: BorrowedFd<'_>, below: &Path, flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
     steps::open(root, below, flags, mode)
 }

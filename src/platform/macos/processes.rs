@@ -26,5 +26,5 @@ pub fn with_arguments(marks: &[&str], path: &Path) -> Option<i32> {
     all.find(|pid| is_it(&process::arguments(*pid))).map(|pid| pid.as_raw_nonzero().get())
 }
 
-/// Waits until a process has ended: not at all, so that the caller asks again.
+/// Returns at once instead of waiting for the process's end: the caller asks again.
 pub const fn outlast(_pid: i32, _limit: Duration) {}

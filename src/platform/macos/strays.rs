@@ -1,4 +1,4 @@
-//! Finds processes that outlived whoever should have ended them, by `SAMOCODE_RUN` in their
+//! Finds processes that outlived the worker that should have ended them, by `SAMOCODE_RUN` in their
 //! environment, never by name. There is no subreaper: an orphan becomes launchd's child. Apple's
 //! own programs, whose environment is hidden, are killed only if they are in the run's process
 //! group.

@@ -71,7 +71,8 @@ impl Systemd {
             self.reload_files().await?;
             return Ok(true);
         }
-        // Even if nothing was written now: whoever wrote it may have been killed before the reload.
+        // Even if nothing was written now: the process that wrote it may have been killed before
+        // the reload.
         for (path, _) in &written {
             let folder = path.parent().and_then(Path::to_str).unwrap_or_default();
             let name = match folder.strip_suffix(".d") {

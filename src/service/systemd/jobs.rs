@@ -1,5 +1,5 @@
 //! Jobs and their results. One task reads `JobRemoved` from the moment of connection and hands each
-//! result to whoever waits for it.
+//! result to the caller that waits for it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -8,7 +8,7 @@ const IDLE: &str = "idle";
 const IDLE_SINCE: u32 = 252;
 
 /// The directives for all given limits, validated: systemd would ignore a bad one with a warning
-/// that nobody reads. An older systemd gets the lowest weight in place of `idle`.
+/// that no one reads. An older systemd gets the lowest weight in place of `idle`.
 pub(super) fn directives(of: &Limits, version: u32) -> Result<Vec<(&'static str, &str)>, Unfit> {
     const SIZE: &str = "a number with K, M, G or T, a percentage like 50%, or infinity";
     let amount = |text: &str, suffixes: &str| {

@@ -21,7 +21,7 @@ pub struct Mail {
     /// Whether it was written before the session began the wait that it would answer.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub early: bool,
-    /// Who gave a word that opens a gate, and from where, as the verb recorded that sent it.
+    /// Who sent a message that opens a gate, and from where, as the verb that sent it recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
     /// Whether no verb recorded that: it opens nothing, and the agent does not get it.
@@ -170,7 +170,7 @@ impl Occurrence for Notified {
     }
 
     fn fold(&self, _at: Timestamp, state: &mut State) {
-        state.told |= self.standing;
+        state.notified |= self.standing;
         state.notes.notified(&self.by, self.remark.as_deref());
         state.unsettled = false;
     }

@@ -1,4 +1,4 @@
-//! What keeps a session from running, until it is gone.
+//! What keeps a session from running, and the end of it.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -106,7 +106,7 @@ pub struct RunEnded {
     /// Whether the run uses up one of the iteration's retries.
     #[serde(default)]
     pub failure: bool,
-    /// Whether it was refused for a limit, and nobody knows until when.
+    /// Whether it was refused for a limit that has no known end.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub endless: bool,
     /// Whether the next run can resume its conversation.

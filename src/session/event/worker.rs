@@ -15,7 +15,7 @@ pub struct WorkerStarted {
     pub pid: u32,
     /// The kernel's boot ID; a different one means that the machine rebooted.
     pub boot: String,
-    /// The machine's uptime in milliseconds; unlike wall-clock time, nobody can change it.
+    /// The machine's uptime in milliseconds; unlike wall-clock time, it cannot be set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uptime_ms: Option<u64>,
     /// The version of samocode that runs.

@@ -123,7 +123,7 @@ impl Foreign {
         self.content.message()
     }
 
-    /// Whether nobody has written to it for a moment. A clock that was set back does not count.
+    /// Whether it has not been written to for a moment. A clock that was set back does not count.
     #[must_use]
     pub fn is_settled(&self, now: Timestamp) -> bool {
         let age = now.duration_since(self.at);

@@ -10,7 +10,7 @@ impl State {
         let stood = std::mem::discriminant(&self.standing);
         entry.event.fold(entry.at, self);
         if std::mem::discriminant(&self.standing) != stood {
-            self.told = matches!(&entry.event, Event::Paused(paused) if paused.quiet);
+            self.notified = matches!(&entry.event, Event::Paused(paused) if paused.quiet);
         }
     }
 

@@ -18,13 +18,13 @@ struct Story {
 impl Story {
     fn new() -> Self {
         let mut story = Self { state: State::default(), now: Timestamp::UNIX_EPOCH };
-        story.tell(Event::Created(event::Created {
+        story.apply(Event::Created(event::Created {
             name: "x".into(),
             task: "t".into(),
             dive: None,
             parent: None,
         }));
-        story.tell(Event::Prepared(event::Prepared {
+        story.apply(Event::Prepared(event::Prepared {
             working_dir: "/w".into(),
             branch: None,
             base: None,
@@ -34,7 +34,7 @@ impl Story {
         story
     }
 
-    fn tell(&mut self, event: Event) -> &mut Self {
+    fn apply(&mut self, event: Event) -> &mut Self {
         self.now += SignedDuration::from_secs(1);
         let entry = Entry { seq: self.state.seq + 1, at: self.now, event };
         self.state.apply(&entry);
@@ -52,7 +52,7 @@ impl Story {
             None => (state.visit.iterations + 1, state.total + 1, 1),
         };
         let phase = state.phase();
-        self.tell(Event::RunStarted(event::RunStarted {
+        self.apply(Event::RunStarted(event::RunStarted {
             run: format!("r{total}-{attempt}"),
             agent: "a".into(),
             command: None,
@@ -67,7 +67,7 @@ impl Story {
     }
 
     fn end(&mut self, outcome: &str, failure: bool, usd: f64) -> &mut Self {
-        self.tell(Event::RunEnded(event::RunEnded {
+        self.apply(Event::RunEnded(event::RunEnded {
             run: "r".into(),
             outcome: outcome.into(),
             detail: None,
@@ -82,7 +82,7 @@ impl Story {
     fn signal(&mut self, status: Status, step: Step) -> &mut Self {
         let (phase, iteration) = (self.state.phase(), self.state.total);
         let line = HistoryLine { iteration: Some(iteration), ..HistoryLine::default() };
-        self.tell(Event::SignalTaken(event::SignalTaken {
+        self.apply(Event::SignalTaken(event::SignalTaken {
             run: "r".into(),
             line,
             phase,
@@ -101,7 +101,7 @@ impl Story {
     fn mail_of(&mut self, id: &str, mail: Kind, early: bool) -> &mut Self {
         let from = "human".into();
         let (by, unvouched) = (None, false);
-        self.tell(Event::Mail(event::Mail { id: id.into(), from, mail, early, by, unvouched }))
+        self.apply(Event::Mail(event::Mail { id: id.into(), from, mail, early, by, unvouched }))
     }
 
     fn at_gate() -> Self {
@@ -118,7 +118,7 @@ impl Story {
 fn refusals_for_a_limit_without_an_end_are_counted_in_a_row() {
     let mut story = Story::new();
     let mut refused = |outcome: &str, endless| {
-        story.run().tell(Event::RunEnded(event::RunEnded {
+        story.run().apply(Event::RunEnded(event::RunEnded {
             run: "r".into(),
             outcome: outcome.into(),
             detail: Some(format!("{outcome} in words")),
@@ -144,7 +144,7 @@ fn refusals_for_a_limit_without_an_end_are_counted_in_a_row() {
 fn preparing_leaves_init_without_a_run() {
     let story = Story::new();
     assert_eq!(story.state.phase(), Phase::Investigation);
-    assert_eq!((story.state.word(), story.state.total), (Word::Running, 0));
+    assert_eq!((story.state.name(), story.state.total), (StateName::Running, 0));
 }
 
 #[test]
@@ -154,11 +154,11 @@ fn a_phase_set_by_hand_starts_with_fresh_counters() {
         story.run().end("finished", false, 0.0);
         story.state.visit.signalled(fingerprint.map(str::to_owned).as_ref());
     }
-    story.tell(Event::Blocked(event::Blocked { reason: "r".into(), needs: "n".into() }));
+    story.apply(Event::Blocked(event::Blocked { reason: "r".into(), needs: "n".into() }));
     assert_eq!(story.state.visit.unchanged, 3);
-    story.tell(Event::PhaseSet(event::PhaseSet { phase: Phase::Implementation }));
+    story.apply(Event::PhaseSet(event::PhaseSet { phase: Phase::Implementation }));
     assert_eq!(story.state.visit, Visit::to(Phase::Implementation));
-    assert_eq!((story.state.word(), story.state.iteration), (Word::Running, None));
+    assert_eq!((story.state.name(), story.state.iteration), (StateName::Running, None));
 }
 
 #[test]
@@ -167,18 +167,18 @@ fn what_only_a_human_ends_stays_when_the_worker_gives_up() {
     let mut done = Story::new();
     done.run().end("finished", false, 0.0).signal(Status::Done, Step::Finish);
     let mut blocked = Story::new();
-    blocked.tell(Event::Blocked(event::Blocked { reason: "r".into(), needs: "n".into() }));
+    blocked.apply(Event::Blocked(event::Blocked { reason: "r".into(), needs: "n".into() }));
     let mut running = Story::new();
     for (story, word) in [
-        (&mut done, Word::Done),
-        (&mut blocked, Word::Blocked),
-        (&mut Story::at_gate(), Word::Waiting),
-        (&mut running, Word::Failed),
+        (&mut done, StateName::Done),
+        (&mut blocked, StateName::Blocked),
+        (&mut Story::at_gate(), StateName::Waiting),
+        (&mut running, StateName::Failed),
     ] {
-        story.tell(gave_up());
-        assert_eq!(story.state.word(), word);
+        story.apply(gave_up());
+        assert_eq!(story.state.name(), word);
     }
-    assert_eq!(running.tell(Event::Started(event::Started {})).state.word(), Word::Running);
+    assert_eq!(running.apply(Event::Started(event::Started {})).state.name(), StateName::Running);
 }
 
 #[test]
@@ -188,11 +188,11 @@ fn a_finished_session_stays_finished_whatever_is_recorded_but_a_new_task() {
     for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::Stop) {
         story.mail(kind.as_str(), kind);
     }
-    story.tell(Event::Answered(event::Answered {}));
-    story.tell(Event::Retried(event::Retried { by: "start".into() }));
-    story.tell(Event::Continued(event::Continued {}));
-    story.tell(Event::Started(event::Started {}));
-    assert_eq!(story.state.word(), Word::Done);
+    story.apply(Event::Answered(event::Answered {}));
+    story.apply(Event::Retried(event::Retried { by: "start".into() }));
+    story.apply(Event::Continued(event::Continued {}));
+    story.apply(Event::Started(event::Started {}));
+    assert_eq!(story.state.name(), StateName::Done);
 }
 
 #[test]
@@ -208,9 +208,9 @@ fn costs_have_an_end() {
 fn a_stop_is_remembered_whatever_mail_comes() {
     let mut story = Story::at_gate();
     story.mail("m1", Kind::Stop).mail("m2", Kind::Approve);
-    assert_eq!(story.state.word(), Word::Stopped);
-    story.tell(Event::Started(event::Started {}));
-    assert_eq!((story.state.word(), story.state.visit.gate), (Word::Running, Gate::Open));
+    assert_eq!(story.state.name(), StateName::Stopped);
+    story.apply(Event::Started(event::Started {}));
+    assert_eq!((story.state.name(), story.state.visit.gate), (StateName::Running, Gate::Open));
 }
 
 #[test]
@@ -235,23 +235,23 @@ fn a_blocked_session_tries_again_with_fresh_retries() {
     story.run().end("failed", true, 0.0).run().end("failed", true, 0.0);
     let iteration = story.iteration();
     assert_eq!((iteration.failures.count, iteration.attempt), (2, 2));
-    story.tell(Event::Blocked(event::Blocked { reason: "r".into(), needs: "n".into() }));
-    assert_eq!(story.state.word(), Word::Blocked);
+    story.apply(Event::Blocked(event::Blocked { reason: "r".into(), needs: "n".into() }));
+    assert_eq!(story.state.name(), StateName::Blocked);
     story.mail("m1", Kind::Text);
-    assert_eq!((story.state.word(), story.state.iteration), (Word::Running, None));
+    assert_eq!((story.state.name(), story.state.iteration), (StateName::Running, None));
 }
 
 #[test]
 fn handoffs_made_in_an_agents_place_count_until_a_signal_is_taken_or_a_human_was_asked() {
     let made = || Event::HandoffMade(event::HandoffMade { run: "r".into(), state: Value::Null });
     let mut story = Story::new();
-    story.run().end("context_full", false, 0.0).tell(made());
-    story.run().end("context_full", false, 0.0).tell(made());
+    story.run().end("context_full", false, 0.0).apply(made());
+    story.run().end("context_full", false, 0.0).apply(made());
     assert_eq!((story.iteration().handoffs, story.state.conversation()), (2, None));
     story.run().end("finished", false, 0.0).signal(Status::Continue, Step::Stay);
     assert_eq!(story.state.iteration, None);
-    story.run().end("context_full", false, 0.0).tell(made());
-    story.tell(Event::Blocked(event::Blocked { reason: "r".into(), needs: "n".into() }));
+    story.run().end("context_full", false, 0.0).apply(made());
+    story.apply(Event::Blocked(event::Blocked { reason: "r".into(), needs: "n".into() }));
     assert_eq!(story.state.iteration, None);
 }
 
@@ -260,7 +260,7 @@ fn an_agent_is_known_to_have_been_asked_until_its_iteration_ends() {
     let asked =
         || Event::SignalAsked(event::SignalAsked { run: "r".into(), problem: "none".into() });
     let mut story = Story::new();
-    story.run().end("finished", false, 0.0).tell(asked());
+    story.run().end("finished", false, 0.0).apply(asked());
     assert_eq!(story.iteration().asked.as_deref(), Some("none"));
     story.run().end("finished", true, 0.0);
     assert_eq!((story.iteration().asked.as_ref(), story.iteration().was_asked), (None, true));
@@ -273,7 +273,7 @@ fn costs_add_up_over_runs_and_a_lost_run_is_resumable() {
     let mut story = Story::new();
     story.run().end("killed", true, 0.25).run().end("finished", false, 0.5);
     assert!((story.state.costs.usd - 0.75).abs() < 1e-9);
-    story.run().tell(Event::RunLost(event::RunLost { run: "r".into(), tokens: Usage::default() }));
+    story.run().apply(Event::RunLost(event::RunLost { run: "r".into(), tokens: Usage::default() }));
     assert!(story.iteration().cut_off && story.state.conversation().unwrap().resumable);
     assert_eq!(story.iteration().run, RunState::Over);
 }
@@ -282,14 +282,17 @@ fn costs_add_up_over_runs_and_a_lost_run_is_resumable() {
 fn a_new_task_brings_a_finished_session_back_to_investigation() {
     let mut story = Story::new();
     story.run().end("finished", false, 0.0).signal(Status::Done, Step::Finish);
-    assert_eq!(story.state.word(), Word::Done);
-    story.tell(Event::Resumed(event::Resumed { task: "more".into() }));
-    assert_eq!((story.state.word(), story.state.phase()), (Word::Running, Phase::Investigation));
+    assert_eq!(story.state.name(), StateName::Done);
+    story.apply(Event::Resumed(event::Resumed { task: "more".into() }));
+    assert_eq!(
+        (story.state.name(), story.state.phase()),
+        (StateName::Running, Phase::Investigation)
+    );
     assert_eq!((story.state.task.as_str(), story.state.visit.iterations), ("more", 0));
 }
 
 fn worker(story: &mut Story, boot: &str) {
-    story.tell(Event::WorkerStarted(event::WorkerStarted {
+    story.apply(Event::WorkerStarted(event::WorkerStarted {
         pid: 1,
         boot: boot.into(),
         uptime_ms: None,
@@ -307,7 +310,7 @@ fn an_agent_is_warned_once_of_a_reboot() {
     worker(&mut story, "b");
     story.run();
     worker(&mut story, "b");
-    story.tell(Event::RunLost(event::RunLost { run: "r".into(), tokens: Usage::default() }));
+    story.apply(Event::RunLost(event::RunLost { run: "r".into(), tokens: Usage::default() }));
     assert!(story.state.machine.restart_is_news(), "the run that was warned may not have seen it");
     story.run().end("finished", false, 0.0);
     assert!(!story.state.machine.restart_is_news());
@@ -333,7 +336,7 @@ fn a_reboot_an_end_in_order_and_a_long_life_are_no_quick_deaths() {
     worker(&mut story, "b");
     worker(&mut story, "another");
     assert_eq!(story.state.deaths.count, 0);
-    story.tell(Event::WorkerEnded(event::WorkerEnded { end: End::Interrupted }));
+    story.apply(Event::WorkerEnded(event::WorkerEnded { end: End::Interrupted }));
     worker(&mut story, "another");
     assert_eq!(story.state.deaths.count, 0);
     story.now += SignedDuration::from_mins(5);
@@ -380,9 +383,9 @@ proptest! {
                 3 => story.signal(Status::Continue, Step::Stay),
                 4 => story.signal(Status::Waiting, Step::Wait { waits_for: "w".into() }),
                 5 => story.mail("m", Kind::Answer),
-                6 => story.tell(Event::Stopped(event::Stopped {})),
-                7 => story.tell(Event::Started(event::Started {})),
-                _ => story.tell(Event::Blocked(event::Blocked { reason: "r".into(), needs: "n".into() })),
+                6 => story.apply(Event::Stopped(event::Stopped {})),
+                7 => story.apply(Event::Started(event::Started {})),
+                _ => story.apply(Event::Blocked(event::Blocked { reason: "r".into(), needs: "n".into() })),
             };
             prop_assert!(story.state.total == before || (kind == 0 && story.state.total == before + 1));
             prop_assert!(story.state.total >= story.state.visit.iterations);

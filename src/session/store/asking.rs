@@ -1,6 +1,6 @@
 //! A question for whose answer someone waits: `_mail/.asking-ID`, locked for as long as they do.
-//! The worker leaves the answer to them, so that the agent sees it once; if they are killed, the lock
-//! is gone and the worker delivers it like any other mail.
+//! The worker leaves the answer to them, so that the agent sees it once; if they are killed, the
+//! lock has gone, and the worker delivers it like any other mail.
 
 use std::fs::{self, File, TryLockError};
 use std::path::PathBuf;

@@ -95,8 +95,8 @@ pub(super) const fn tears() -> bool {
     false
 }
 
-/// Faults for one thread of a unit test: a kill is an unwinding panic, so that the test can go on
-/// with the next worker in the same process.
+/// Faults for one thread of a unit test: a kill is an unwinding panic, so that the test can
+/// continue with the next worker in the same process.
 #[cfg(test)]
 pub mod faults {
     use std::cell::Cell;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::folder::Folder;
-use crate::session::state::Word;
+use crate::session::state::StateName;
 use crate::session::vocabulary::WaitsFor;
 
 /// A file of a session that is written for a human.
@@ -24,11 +24,11 @@ pub enum Document {
 impl Document {
     /// What to read of a session in this state, before anything else is done.
     #[must_use]
-    pub const fn due(state: Word, waits_for: Option<&WaitsFor>) -> Option<Self> {
+    pub const fn due(state: StateName, waits_for: Option<&WaitsFor>) -> Option<Self> {
         match (state, waits_for) {
-            (Word::Done, _) => Some(Self::Summary),
-            (Word::Waiting, Some(WaitsFor::QaAnswers)) => Some(Self::Questions),
-            (Word::Waiting, Some(WaitsFor::PlanApproval)) => Some(Self::Plan),
+            (StateName::Done, _) => Some(Self::Summary),
+            (StateName::Waiting, Some(WaitsFor::QaAnswers)) => Some(Self::Questions),
+            (StateName::Waiting, Some(WaitsFor::PlanApproval)) => Some(Self::Plan),
             _ => None,
         }
     }
@@ -90,10 +90,10 @@ mod tests {
     #[test]
     fn a_gate_and_the_end_have_something_to_read() {
         let due = |state, waits_for: Option<WaitsFor>| Document::due(state, waits_for.as_ref());
-        assert_eq!(due(Word::Waiting, Some(WaitsFor::QaAnswers)), Some(Document::Questions));
-        assert_eq!(due(Word::Waiting, Some(WaitsFor::PlanApproval)), Some(Document::Plan));
-        assert_eq!(due(Word::Done, None), Some(Document::Summary));
-        assert_eq!(due(Word::Waiting, Some(WaitsFor::HumanAction)), None);
-        assert_eq!(due(Word::Running, None), None);
+        assert_eq!(due(StateName::Waiting, Some(WaitsFor::QaAnswers)), Some(Document::Questions));
+        assert_eq!(due(StateName::Waiting, Some(WaitsFor::PlanApproval)), Some(Document::Plan));
+        assert_eq!(due(StateName::Done, None), Some(Document::Summary));
+        assert_eq!(due(StateName::Waiting, Some(WaitsFor::HumanAction)), None);
+        assert_eq!(due(StateName::Running, None), None);
     }
 }

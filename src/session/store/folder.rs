@@ -15,7 +15,7 @@ use crate::session::hand_edit::QaFile;
 use crate::session::hook::Hook;
 use crate::session::qa::Qa;
 use crate::session::signal::{MAX_BYTES, Signal, SignalError};
-use crate::session::state::Word;
+use crate::session::state::StateName;
 
 const INBOX: &str = "_inbox";
 const MAIL: &str = "_mail";
@@ -98,7 +98,7 @@ impl Folder {
         self.agents.join("_qa.md")
     }
 
-    /// `_inbox/`, messages that nobody has read yet.
+    /// `_inbox/`, messages that have not been read yet.
     #[must_use]
     pub fn inbox(&self) -> PathBuf {
         self.workers.join(INBOX)
@@ -173,7 +173,7 @@ impl Folder {
         fs::symlink_metadata(self.unready_mark()).is_ok()
     }
 
-    /// Creates `_inbox/`, `_mail/` and `_logs/` if missing. A file in the way is moved aside.
+    /// Creates `_inbox/`, `_mail/` and `_logs/` if missing. A file of that name is moved aside.
     ///
     /// # Errors
     /// If one of them cannot be created.
@@ -210,8 +210,8 @@ impl Folder {
     #[must_use]
     pub fn read_hook(&self) -> Option<Hook> {
         let mut hook: Hook = serde_json::from_slice(&read(&self.hook()).ok()??).ok()?;
-        if hook.state != Word::Done && self.is_marked_stopped() {
-            hook.state = Word::Stopped;
+        if hook.state != StateName::Done && self.is_marked_stopped() {
+            hook.state = StateName::Stopped;
         }
         Some(hook)
     }

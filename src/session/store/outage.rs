@@ -53,7 +53,7 @@ impl OutageNotes {
         }
     }
 
-    /// The session's last known outage, even if its worker is gone.
+    /// The session's last known outage, even if its worker has ended.
     #[must_use]
     pub fn last(&self, instance: &str, folder: &Path) -> Option<Outage> {
         read(&File::open(self.path(instance)?).ok()?, folder)
@@ -66,7 +66,8 @@ impl OutageNotes {
         write(&self.path(instance)?, outage).ok().map(HeldNote)
     }
 
-    /// Removes a session's note. Errors are ignored, since a note nobody holds is stale anyway.
+    /// Removes a session's note. Errors are ignored, since a note that no process holds is stale
+    /// anyway.
     pub fn remove(&self, instance: &str) {
         if let Some(path) = self.path(instance) {
             let _ = fs::remove_file(path);

@@ -1,4 +1,4 @@
-//! What a verb records beside a word that opens a gate: who gave it, and from where.
+//! What a verb records beside a message that opens a gate: who sent it, and from where.
 //!
 //! ```text
 //! $XDG_STATE_HOME/samocode/words/INSTANCE/ID.json
@@ -6,7 +6,7 @@
 //!
 //! Anybody can drop a message "from human" into an inbox, an agent too. A verb that was called
 //! outside of any run leaves a voucher, outside of the session's folder and before it delivers the
-//! message. Without one a word opens nothing.
+//! message. Without one a message opens nothing.
 
 use std::path::{Path, PathBuf};
 
@@ -53,7 +53,7 @@ impl Vouchers {
         replace(&self.path(&message.id), &serde_json::to_vec(&voucher).unwrap_or_default())
     }
 
-    /// Who gave the word in a message, and from where; `None` if nobody vouches for these very
+    /// Who sent a message, and from where; `None` if there is no voucher for these very
     /// words.
     #[must_use]
     pub fn by(&self, message: &Message) -> Option<String> {

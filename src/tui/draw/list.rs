@@ -6,9 +6,9 @@ use ratatui::layout::{Constraint, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Paragraph, Row, Table, TableState};
 
+use crate::control::format::{ago, bar, count, usd};
 use crate::control::view::View;
-use crate::control::words::{ago, bar, count, usd};
-use crate::session::state::Word;
+use crate::session::state::StateName;
 
 use super::super::model::Model;
 use super::{Palette, one_line};
@@ -104,7 +104,7 @@ fn doing(view: &View, palette: Palette) -> (String, ratatui::style::Style) {
         return (what + &why, palette.attention());
     }
     let text = match view.state {
-        Word::Running => view.doing.clone().or_else(|| view.reason.clone()),
+        StateName::Running => view.doing.clone().or_else(|| view.reason.clone()),
         _ => view.reason.clone().or_else(|| view.summary.clone()),
     };
     (text.unwrap_or_default(), plain)

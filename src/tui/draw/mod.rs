@@ -13,8 +13,8 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
-use crate::control::words::{count, usd};
-use crate::session::state::Word;
+use crate::control::format::{count, usd};
+use crate::session::state::StateName;
 
 use super::model::Model;
 use super::sessions::{Sort, needs_human};
@@ -65,7 +65,7 @@ fn split(area: Rect, sessions: usize) -> [Rect; 2] {
 
 fn header(model: &Model, palette: Palette) -> Line<'static> {
     let all = model.sessions.all();
-    let of = |state: Word| all.iter().filter(|view| view.state == state).count();
+    let of = |state: StateName| all.iter().filter(|view| view.state == state).count();
     let need = all.iter().filter(|view| needs_human(view.state)).count();
     let cost: f64 = all.iter().map(|view| view.cost_usd).sum();
     let mut spans = vec![
@@ -77,7 +77,7 @@ fn header(model: &Model, palette: Palette) -> Line<'static> {
         spans.push(Span::raw(" · "));
         spans.push(Span::styled(format!("{need} {verb} you"), palette.attention()));
     }
-    for state in [Word::Running, Word::Queued, Word::Limited, Word::Paused] {
+    for state in [StateName::Running, StateName::Queued, StateName::Limited, StateName::Paused] {
         if of(state) > 0 {
             spans.push(Span::raw(format!(" · {} {state}", of(state))));
         }

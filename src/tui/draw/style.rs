@@ -2,7 +2,7 @@
 
 use ratatui::style::{Color, Modifier, Style};
 
-use crate::session::state::Word;
+use crate::session::state::StateName;
 
 use super::super::page::Tone;
 
@@ -50,16 +50,16 @@ impl Palette {
         Style::new().add_modifier(Modifier::REVERSED)
     }
 
-    pub(super) fn state(self, state: Word) -> Style {
+    pub(super) fn state(self, state: StateName) -> Style {
         match state {
-            Word::Running => self.good(),
-            Word::Waiting => self.attention(),
-            Word::Blocked | Word::Failed => self.bad(),
-            Word::Done => self.colored(Color::Cyan, Modifier::empty()),
-            Word::Limited | Word::Paused | Word::Queued => {
+            StateName::Running => self.good(),
+            StateName::Waiting => self.attention(),
+            StateName::Blocked | StateName::Failed => self.bad(),
+            StateName::Done => self.colored(Color::Cyan, Modifier::empty()),
+            StateName::Limited | StateName::Paused | StateName::Queued => {
                 self.colored(Color::Magenta, Modifier::empty())
             }
-            Word::New | Word::Stopped => self.dim(),
+            StateName::New | StateName::Stopped => self.dim(),
         }
     }
 

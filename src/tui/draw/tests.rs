@@ -35,14 +35,14 @@ fn some_sessions() -> Vec<View> {
     let doing = View {
         last_progress: Some(at("2026-11-20T17:59:56Z")),
         phase: crate::session::Phase::Implementation,
-        ..view("search", Word::Running)
+        ..view("search", StateName::Running)
     };
     let blocked = View {
         reason: Some("cannot find the key of the payment provider".to_owned()),
-        ..view("payment", Word::Blocked)
+        ..view("payment", StateName::Blocked)
     };
-    let done = View { phase: crate::session::Phase::Done, ..view("logo", Word::Done) };
-    vec![doing, view("jwt-login", Word::Waiting), blocked, done]
+    let done = View { phase: crate::session::Phase::Done, ..view("logo", StateName::Done) };
+    vec![doing, view("jwt-login", StateName::Waiting), blocked, done]
 }
 
 /// The dashboard with the log of the first session open.
@@ -102,7 +102,7 @@ fn a_question_is_shown_with_its_options_and_the_suggestion() {
     model.update(Msg::Asked(Ok(Asked {
         session: "jwt-login".to_owned(),
         instance: "jwt-login".to_owned(),
-        state: Word::Waiting,
+        state: StateName::Waiting,
         waiting: true,
         open: 1,
         questions: vec![question],

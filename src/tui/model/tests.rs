@@ -9,7 +9,7 @@ use crate::control::Class;
 use crate::control::view::{Needs, Tokens, View};
 use crate::session::Phase;
 
-pub(in crate::tui) fn view(instance: &str, state: Word) -> View {
+pub(in crate::tui) fn view(instance: &str, state: StateName) -> View {
     let needs = |waits_for: WaitsFor, count| Needs {
         waits_for,
         count,
@@ -27,14 +27,14 @@ pub(in crate::tui) fn view(instance: &str, state: Word) -> View {
         phase: Phase::Requirements,
         iteration: 3,
         total_iterations: 7,
-        doing: (state == Word::Running).then(|| "running cargo test".to_owned()),
+        doing: (state == StateName::Running).then(|| "running cargo test".to_owned()),
         last_progress: None,
         since: None,
         until: None,
         reason: None,
         cause: None,
         summary: Some("Looked at the session store.".to_owned()),
-        needs: (state == Word::Waiting).then(|| needs(WaitsFor::QaAnswers, Some(3))),
+        needs: (state == StateName::Waiting).then(|| needs(WaitsFor::QaAnswers, Some(3))),
         read: None,
         merge: None,
         cost_usd: 0.42,
@@ -75,7 +75,11 @@ fn selected(model: &Model) -> &str {
 }
 
 fn three() -> Model {
-    model([view("a", Word::Done), view("b", Word::Running), view("c", Word::Waiting)])
+    model([
+        view("a", StateName::Done),
+        view("b", StateName::Running),
+        view("c", StateName::Waiting),
+    ])
 }
 
 #[test]
@@ -92,7 +96,7 @@ fn the_selection_stays_on_its_session_however_the_list_changes() {
     press(&mut model, KeyCode::Char('g'));
     press(&mut model, KeyCode::Down);
     assert_eq!(selected(&model), "b");
-    let change = Change::Session { view: Box::new(view("0", Word::Failed)) };
+    let change = Change::Session { view: Box::new(view("0", StateName::Failed)) };
     model.update(Msg::Change(change));
     assert_eq!((selected(&model), names(&model)), ("b", vec!["0", "c", "b", "a"]));
     model.update(Msg::Change(Change::Gone { instance: "b".to_owned() }));
@@ -117,7 +121,8 @@ fn a_page_is_read_when_it_is_chosen_and_late_answers_for_another_are_ignored() {
     model.update(Msg::Page(diff.number, Ok(super::super::page::lines("the diff"))));
     assert_eq!(model.page.visible(20, 5)[0].text, "the diff");
     // It is read again when its session changes, not when another does.
-    let change = |name| Msg::Change(Change::Session { view: Box::new(view(name, Word::Done)) });
+    let change =
+        |name| Msg::Change(Change::Session { view: Box::new(view(name, StateName::Done)) });
     assert_eq!(model.update(change("a")), []);
     assert!(matches!(model.update(change("c")).as_slice(), [Effect::Open(_)]));
 }
@@ -168,7 +173,7 @@ fn an_error_is_shown_until_the_next_key_and_quits_nothing() {
 fn the_editor_opens_in_the_worktree() {
     let programs = Programs { editor: "code -w".to_owned(), shell: String::new() };
     let mut model = Model::new(false, TimeZone::UTC, programs);
-    let change = Change::Session { view: Box::new(view("a", Word::Done)) };
+    let change = Change::Session { view: Box::new(view("a", StateName::Done)) };
     model.update(Msg::Change(change));
     let folder = PathBuf::from("/home/u/worktrees/26-11-20-a");
     let run = |words: &[&str]| {

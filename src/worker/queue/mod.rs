@@ -32,7 +32,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::{Project, Settings};
 use crate::platform::machine;
 use crate::service::{self, Action, Scope, Spool, Token};
-use crate::session::state::Word;
+use crate::session::state::StateName;
 use crate::session::store::{self, Folder, StoreError, crash_point};
 
 pub(super) use slot::Slot;
@@ -119,7 +119,7 @@ impl Waiter {
         let Self::Away(absent) = self else { return true };
         let scope = if absent.system { Scope::System } else { Scope::User };
         let hook = Folder::new(absent.folder.clone()).read_hook();
-        hook.is_some_and(|hook| hook.state == Word::Queued)
+        hook.is_some_and(|hook| hook.state == StateName::Queued)
             && matches!(service::recorded(scope, instance), Ok(Some(_)))
     }
 }

@@ -7,7 +7,7 @@ use crate::session::event;
 use crate::session::journal::{Entry, Event, Step};
 use crate::session::mail::Kind;
 use crate::session::overview::Field;
-use crate::session::state::Word;
+use crate::session::state::StateName;
 use crate::session::{Phase, RetryCause};
 
 use super::stage::{Ending, Faults, Script, Stage};
@@ -93,11 +93,14 @@ impl Watcher {
 
     pub(super) fn start_verb(&mut self) {
         self.look();
-        let word = self.stage.state().word();
-        if matches!(word, Word::Stopped | Word::Failed | Word::Paused | Word::Limited) {
+        let word = self.stage.state().name();
+        if matches!(
+            word,
+            StateName::Stopped | StateName::Failed | StateName::Paused | StateName::Limited
+        ) {
             self.stage.journal([Event::Started(event::Started {})]);
         }
-        if self.stage.state().word() == Word::Blocked {
+        if self.stage.state().name() == StateName::Blocked {
             self.stage.journal([Event::Retried(event::Retried { by: RetryCause::Start })]);
         }
     }

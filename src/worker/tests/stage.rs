@@ -238,7 +238,7 @@ impl Stage {
     }
 
     /// Starts a worker, which meets `met` and whose agent does one of `scripts` in each run. When
-    /// there are no more, it is told to stop. After a full disk it tries again once there is room.
+    /// there are no more, it is asked to stop. After a full disk it tries again once there is room.
     pub(super) fn start(&mut self, met: Faults, scripts: &[Script]) -> Ending {
         let mut scripts = scripts.iter();
         let mut is_started = false;

@@ -18,7 +18,7 @@ use crate::session::event;
 use crate::session::journal::{Entry, Event};
 use crate::session::mail::Kind;
 use crate::session::qa::Qa;
-use crate::session::state::{Standing, State, Word};
+use crate::session::state::{Standing, State, StateName};
 use crate::session::store::{self, read_journal};
 
 use super::super::output;
@@ -62,13 +62,15 @@ impl<'a> Story<'a> {
                 progress = Instant::now();
             }
             let is_at_rest = !self.session.is_worked_on();
-            match state.word() {
-                Word::Done if is_at_rest => return Ok(()),
+            match state.name() {
+                StateName::Done if is_at_rest => return Ok(()),
                 // Unread mail is an answer that the next worker has yet to take.
-                Word::Waiting if is_at_rest && !self.session.folder.has_unread() => {
+                StateName::Waiting if is_at_rest && !self.session.folder.has_unread() => {
                     self.answer(&state)?;
                 }
-                word @ (Word::Blocked | Word::Stopped | Word::Failed) => self.fail(word)?,
+                word @ (StateName::Blocked | StateName::Stopped | StateName::Failed) => {
+                    self.fail(word)?
+                }
                 _ => {}
             }
             if self.seq == before {
@@ -95,7 +97,7 @@ impl<'a> Story<'a> {
         }
     }
 
-    fn fail(&self, word: Word) -> anyhow::Result<()> {
+    fn fail(&self, word: StateName) -> anyhow::Result<()> {
         let reason = self.session.hook()?.reason.unwrap_or_else(|| "no reason given".to_owned());
         bail!("the session is {word}: {reason}")
     }
@@ -106,7 +108,7 @@ impl<'a> Story<'a> {
         let (state, _) = read_journal(&self.session.folder, |entry| {
             if entry.seq > seq {
                 seq = entry.seq;
-                tell(entry, &self.context.dirs);
+                report(entry, &self.context.dirs);
             }
         })?;
         self.seq = seq;
@@ -121,7 +123,7 @@ impl<'a> Story<'a> {
         }
         let name = &self.session.instance;
         let Standing::Waiting { waits_for, .. } = &state.standing else { return Ok(()) };
-        say!(
+        outln!(
             "         {}",
             output::painted(output::DIM, "no process is running; it is waiting for you")
         );
@@ -155,7 +157,7 @@ impl<'a> Story<'a> {
         let accepted = qa.accept_suggestions()?;
         for (id, answer) in &accepted {
             let asked = qa.questions().iter().find(|question| question.id == *id);
-            say!(
+            outln!(
                 "{id}  {}  {}",
                 asked.map_or("", |q| &q.text),
                 output::painted(output::BOLD, answer)
@@ -168,15 +170,15 @@ impl<'a> Story<'a> {
     }
 }
 
-fn tell(entry: &Entry, dirs: &Dirs) {
+fn report(entry: &Entry, dirs: &Dirs) {
     match &entry.event {
         Event::Prepared(event::Prepared { branch, working_dir, .. }) => {
             let branch = branch.as_deref().unwrap_or("none");
             let worktree: PathBuf = Path::new(working_dir).components().collect();
             line(Phase::Init, &format!("branch {branch}, worktree {}", dirs.short(&worktree)));
         }
-        Event::SignalTaken(event::SignalTaken { phase, line: told, .. }) => {
-            line(*phase, told.summary.as_deref().unwrap_or("no summary"));
+        Event::SignalTaken(event::SignalTaken { phase, line: signal, .. }) => {
+            line(*phase, signal.summary.as_deref().unwrap_or("no summary"));
         }
         Event::RunEnded(event::RunEnded { outcome, detail, failure: true, .. }) => {
             let detail = detail.as_deref().unwrap_or("no detail");
@@ -190,5 +192,5 @@ fn tell(entry: &Entry, dirs: &Dirs) {
 fn line(phase: Phase, text: &str) {
     let done = phase.number();
     let bar = format!("{}{}", "■".repeat(done), "□".repeat(Phase::ALL.len() - done));
-    say!("{bar} {phase:<14} {text}");
+    outln!("{bar} {phase:<14} {text}");
 }

@@ -4,15 +4,15 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::cli::Common;
+use crate::cli::ui::format::{ago, bar, clock, count, number};
 use crate::cli::ui::layout;
 use crate::cli::ui::output::{self, BOLD, DIM, in_line, painted, shortened, state_style};
-use crate::cli::ui::words::{ago, bar, clock, count, number};
-use crate::control::look::{Detail, Show, UnitDetail};
+use crate::control::inspect::{Detail, Show, UnitDetail};
 use crate::service::Active;
 use crate::session::WaitsFor;
 use crate::session::clock;
 use crate::session::dollars;
-use crate::session::state::Word;
+use crate::session::state::StateName;
 
 use super::list::wanted;
 
@@ -41,7 +41,7 @@ fn lines(shown: &Detail, width: Option<usize>, now: Timestamp, zone: &TimeZone) 
             painted(DIM, format!(" since {}", clock(since, now, zone))).to_string()
         })
     )];
-    let mut tell = |name: &str, value: String| {
+    let mut field = |name: &str, value: String| {
         if !value.is_empty() {
             let label = format!("  {}", painted(DIM, format!("{name:LABEL$}")));
             found.extend(layout::wrap(&value, &label, &" ".repeat(LABEL + 2), width));
@@ -50,46 +50,46 @@ fn lines(shown: &Detail, width: Option<usize>, now: Timestamp, zone: &TimeZone) 
     let text = |text: &str| shortened(text, LONGEST, width);
     let some = |value: &Option<String>| value.as_deref().map(text).unwrap_or_default();
 
-    tell("Task", text(&shown.task));
+    field("Task", text(&shown.task));
     let total = count(view.total_iterations as usize, "iteration", "iterations");
     let iteration = if view.iteration > 0 { format!(" {}", view.iteration) } else { String::new() };
-    tell("Phase", format!("{} {}{iteration} · {total} in all", bar(view.phase), view.phase));
-    tell("Doing", some(&view.doing));
-    tell("Progress", view.last_progress.map_or_else(String::new, |at| ago(at, now, zone)));
-    tell("Reason", some(&view.reason));
+    field("Phase", format!("{} {}{iteration} · {total} in all", bar(view.phase), view.phase));
+    field("Doing", some(&view.doing));
+    field("Progress", view.last_progress.map_or_else(String::new, |at| ago(at, now, zone)));
+    field("Reason", some(&view.reason));
     for note in &view.notes {
-        tell("Note", text(note));
+        field("Note", text(note));
     }
-    tell("Until", view.until.map_or_else(String::new, |at| clock(at, now, zone)));
+    field("Until", view.until.map_or_else(String::new, |at| clock(at, now, zone)));
     if let Some(needs) = &view.needs {
         let what = wanted(&needs.waits_for, needs.count);
-        tell("Needs", format!("{what}: {}", layout::glued(&needs.command)));
-        if view.state == Word::Waiting && needs.waits_for == WaitsFor::QaAnswers {
+        field("Needs", format!("{what}: {}", layout::glued(&needs.command)));
+        if view.state == StateName::Waiting && needs.waits_for == WaitsFor::QaAnswers {
             for (id, question) in &shown.questions {
-                tell("", format!("{id}  {}", shortened(question, 100, width)));
+                field("", format!("{id}  {}", shortened(question, 100, width)));
             }
         }
     }
-    tell("Read", view.read.clone().unwrap_or_default());
-    tell("Merge", view.merge.as_deref().map(layout::glued).unwrap_or_default());
+    field("Read", view.read.clone().unwrap_or_default());
+    field("Merge", view.merge.as_deref().map(layout::glued).unwrap_or_default());
     let said = view.summary.as_ref().filter(|said| view.reason.as_ref() != Some(said));
-    tell("Last said", said.map(|said| text(said)).unwrap_or_default());
+    field("Last said", said.map(|said| text(said)).unwrap_or_default());
     let (input, output) = (number(view.tokens.input), number(view.tokens.output));
-    tell(
+    field(
         "Cost",
         format!(
             "{} · {input} tokens read, {output} written",
             dollars(view.cost_usd, view.certainty())
         ),
     );
-    tell("Agent", some(&shown.agent));
-    tell("Branch", branch(shown));
-    tell("", some(&view.elsewhere));
-    tell("Worktree", some(&view.worktree));
-    tell("Folder", text(&view.folder));
+    field("Agent", some(&shown.agent));
+    field("Branch", branch(shown));
+    field("", some(&view.elsewhere));
+    field("Worktree", some(&view.worktree));
+    field("Folder", text(&view.folder));
     if let Some(unit) = &shown.unit {
-        tell("Unit", unit_line(unit));
-        tell("Cgroup", text(&unit.cgroup));
+        field("Unit", unit_line(unit));
+        field("Cgroup", text(&unit.cgroup));
     }
     found
 }

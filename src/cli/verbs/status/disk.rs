@@ -55,13 +55,13 @@ fn short(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::state::Word;
+    use crate::session::state::StateName;
 
     #[test]
     fn sizes_are_in_columns_and_summed_up() {
         let taken = |name: &str, worktree, caches| Taken {
             session: name.to_owned(),
-            state: Word::Done,
+            state: StateName::Done,
             worktree,
             caches,
             logs: 1 << 20,

@@ -6,14 +6,14 @@ use anstyle::AnsiColor;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use crate::cli::ui::format::{ago, bar, clock};
 use crate::cli::ui::layout::{Cell, Grid, glued};
 use crate::cli::ui::output::{BOLD, DIM, in_line, state_style};
-use crate::cli::ui::words::{ago, bar, clock};
 use crate::control::view::View;
 use crate::session::WaitsFor;
 use crate::session::describe::harmless;
 use crate::session::dollars;
-use crate::session::state::Word;
+use crate::session::state::StateName;
 
 /// Which of the columns that not every list needs are shown.
 #[derive(Debug, Clone, Copy, Default)]
@@ -35,7 +35,8 @@ fn needs_cell(view: &View, paste: Paste<'_>, now: Timestamp, zone: &TimeZone) ->
         (reason, command) if command.is_empty() => reason.to_owned(),
         (reason, command) => format!("{reason}: {command}"),
     };
-    let wants_a_human = matches!(view.state, Word::Waiting | Word::Blocked | Word::Failed);
+    let wants_a_human =
+        matches!(view.state, StateName::Waiting | StateName::Blocked | StateName::Failed);
     let style = if wants_a_human { AnsiColor::Yellow.on_default() } else { DIM };
     Cell::new(text).style(style)
 }
@@ -62,28 +63,28 @@ fn needs(view: &View, now: Timestamp, zone: &TimeZone) -> (String, String) {
     let instance = &view.instance;
     let command = view.needs.as_ref().map(|needs| needs.command.clone()).unwrap_or_default();
     match (view.state, &view.needs) {
-        (Word::Waiting, Some(needs)) => {
+        (StateName::Waiting, Some(needs)) => {
             let file = view.read.as_deref().and_then(|path| Path::new(path).file_name());
             let file = file.map(|name| format!(" ({})", name.to_string_lossy()));
             let what = wanted(&needs.waits_for, needs.count);
             (format!("{what}{}", file.unwrap_or_default()), command)
         }
-        (Word::Failed, _) => ("the unit failed".to_owned(), command),
-        (Word::Stopped, _) => (String::new(), format!("samocode start {instance}")),
-        (Word::Limited, _) => {
+        (StateName::Failed, _) => ("the unit failed".to_owned(), command),
+        (StateName::Stopped, _) => (String::new(), format!("samocode start {instance}")),
+        (StateName::Limited, _) => {
             let until = view
                 .until
                 .map_or_else(String::new, |at| format!(" until {}", clock(at, now, zone)));
             (format!("usage limit{until}, then resumes"), String::new())
         }
-        (Word::Paused, _) => {
+        (StateName::Paused, _) => {
             let until = view
                 .until
                 .filter(|at| *at > now)
                 .map_or_else(String::new, |at| format!("; retries at {}", clock(at, now, zone)));
             (format!("{reason}{until}"), String::new())
         }
-        (Word::Running | Word::Blocked, _) => (reason, command),
+        (StateName::Running | StateName::Blocked, _) => (reason, command),
         _ => (String::new(), command),
     }
 }
@@ -132,7 +133,7 @@ mod tests {
         "2026-11-20T18:10:00Z".parse().unwrap()
     }
 
-    fn view(session: &str, state: Word, phase: Phase, iteration: u32, cost_usd: f64) -> View {
+    fn view(session: &str, state: StateName, phase: Phase, iteration: u32, cost_usd: f64) -> View {
         View {
             session: session.to_owned(),
             instance: session.to_owned(),
@@ -171,19 +172,19 @@ mod tests {
     }
 
     fn evening() -> Vec<View> {
-        let mut limited = view("old-parser", Word::Limited, Phase::Implementation, 14, 109.77);
+        let mut limited = view("old-parser", StateName::Limited, Phase::Implementation, 14, 109.77);
         limited.until = Some("2026-11-20T19:00:00Z".parse().unwrap());
         limited.last_progress = Some("2026-11-20T16:02:00Z".parse().unwrap());
-        let mut waiting = view("jwt-login", Word::Waiting, Phase::Requirements, 3, 0.42);
+        let mut waiting = view("jwt-login", StateName::Waiting, Phase::Requirements, 3, 0.42);
         waiting.read = Some("/home/u/shop-sessions/26-11-20-jwt-login/_qa.md".to_owned());
-        let mut blocked = view("csv", Word::Blocked, Phase::Planning, 2, 0.0);
+        let mut blocked = view("csv", StateName::Blocked, Phase::Planning, 2, 0.0);
         blocked.reason = Some(
             "the tests need a database\nthat is nowhere to be found, and \u{1b}[31mred".into(),
         );
-        let mut new = view("new-one", Word::New, Phase::Init, 0, 0.0);
+        let mut new = view("new-one", StateName::New, Phase::Init, 0, 0.0);
         new.last_progress = None;
         vec![
-            view("search-index", Word::Running, Phase::Testing, 2, 3.1),
+            view("search-index", StateName::Running, Phase::Testing, 2, 3.1),
             needing(waiting, "qa_answers", Some(3), "samocode answer jwt-login"),
             limited,
             needing(blocked, "human_decision", None, "samocode send csv \"…\""),

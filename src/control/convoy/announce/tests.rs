@@ -7,7 +7,7 @@ use crate::control::context::Warnings;
 use crate::control::convoy::next::{Facts, Members, Place, remember};
 use crate::control::host::tests::caller;
 use crate::notify::unsent::{Unsent, UnsentFolder};
-use crate::session::state::Word;
+use crate::session::state::StateName;
 use crate::session::store::faults;
 
 /// A small generator (SplitMix64).
@@ -62,7 +62,7 @@ fn the_end_is_announced_once_in_200_trials_with_kills_at_any_step() {
             ..Plan::default()
         };
         let done = Facts {
-            place: Place::Begun(Word::Done),
+            place: Place::Begun(StateName::Done),
             since: Timestamp::UNIX_EPOCH,
             reason: None,
             cost_usd: 1.0,

@@ -6,9 +6,12 @@ use super::*;
 fn a_gate_opens_by_an_answer_and_closes_when_it_waits_again() {
     for kind in [Kind::Answer, Kind::Approve] {
         let mut story = Story::at_gate();
-        assert_eq!((story.state.word(), story.state.visit.gate), (Word::Waiting, Gate::Waited));
+        assert_eq!(
+            (story.state.name(), story.state.visit.gate),
+            (StateName::Waiting, Gate::Waited)
+        );
         story.mail("m1", kind);
-        assert_eq!((story.state.word(), story.state.visit.gate), (Word::Running, Gate::Open));
+        assert_eq!((story.state.name(), story.state.visit.gate), (StateName::Running, Gate::Open));
         story.run().end("finished", false, 0.1);
         story.signal(Status::Waiting, Step::Wait { waits_for: "qa_answers".into() });
         assert_eq!(story.state.visit.gate, Gate::Waited);
@@ -21,8 +24,11 @@ fn a_word_that_no_verb_vouches_for_changes_nothing_and_is_said() {
         let mut story = Story::at_gate();
         let (id, from) = ("m1".to_owned(), "human".to_owned());
         let forged = event::Mail { id, from, mail, early: false, by: None, unvouched: true };
-        story.tell(Event::Mail(forged));
-        assert_eq!((story.state.word(), story.state.visit.gate), (Word::Waiting, Gate::Waited));
+        story.apply(Event::Mail(forged));
+        assert_eq!(
+            (story.state.name(), story.state.visit.gate),
+            (StateName::Waiting, Gate::Waited)
+        );
         assert!(story.state.unseen.is_empty(), "the agent does not get it");
         assert_eq!(story.state.notes.all().len(), 1);
         story.mail("m1", mail);
@@ -39,7 +45,10 @@ fn words_and_rejections_wake_a_gate_without_opening_it() {
     for kind in [Kind::Text, Kind::Reject] {
         let mut story = Story::at_gate();
         story.mail("m1", kind);
-        assert_eq!((story.state.word(), story.state.visit.gate), (Word::Running, Gate::Waited));
+        assert_eq!(
+            (story.state.name(), story.state.visit.gate),
+            (StateName::Running, Gate::Waited)
+        );
     }
 }
 
@@ -77,7 +86,7 @@ fn an_approval_that_comes_after_a_run_has_changed_things_opens_nothing() {
     }
     // Answers in `_qa.md` are found at a worker's start, when no run is active.
     let mut story = Story::at_gate();
-    story.tell(Event::Answered(event::Answered {})).run();
+    story.apply(Event::Answered(event::Answered {})).run();
     assert_eq!(story.state.visit.gate, Gate::Open, "a run does not close a gate that was opened");
 }
 
@@ -86,7 +95,10 @@ fn a_word_from_before_the_wait_is_kept_for_the_agent_and_opens_nothing() {
     for kind in [Kind::Answer, Kind::Approve] {
         let mut story = Story::at_gate();
         story.mail_of("m1", kind, true);
-        assert_eq!((story.state.word(), story.state.visit.gate), (Word::Waiting, Gate::Waited));
+        assert_eq!(
+            (story.state.name(), story.state.visit.gate),
+            (StateName::Waiting, Gate::Waited)
+        );
         assert_eq!(story.state.unseen, ["m1"]);
     }
 }

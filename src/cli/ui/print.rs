@@ -2,7 +2,7 @@
 //! disk behind the output is no reason to panic, as `println!` would.
 
 /// Prints a line on standard output.
-macro_rules! say {
+macro_rules! outln {
     ($($text:tt)*) => {{
         use std::io::Write as _;
         let _ = writeln!(anstream::stdout(), $($text)*);
@@ -10,7 +10,7 @@ macro_rules! say {
 }
 
 /// Prints on standard output without a newline, and flushes.
-macro_rules! say_on {
+macro_rules! out {
     ($($text:tt)*) => {{
         use std::io::Write as _;
         let mut out = anstream::stdout();
@@ -19,7 +19,7 @@ macro_rules! say_on {
 }
 
 /// Prints a line on standard error.
-macro_rules! say_aside {
+macro_rules! errln {
     ($($text:tt)*) => {{
         use std::io::Write as _;
         let _ = writeln!(anstream::stderr(), $($text)*);

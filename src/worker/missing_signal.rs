@@ -47,7 +47,7 @@ mod tests {
     use crate::agent::{Denied, Finished};
 
     #[test]
-    fn denied_calls_mode_and_last_words_explain_a_missing_signal() {
+    fn denied_calls_mode_and_missing_signal_explain_a_missing_signal() {
         let denied = Denied { call: "running touch x".into(), why: "needs approval".into() };
         let finished =
             Finished { denied: 3, text: "I could not\nwrite it.".into(), ..Finished::default() };

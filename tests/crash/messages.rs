@@ -1,5 +1,5 @@
-//! Messages to a session at rest: the verb is killed at each of its writes in turn and repeated, and
-//! the message applies exactly once.
+//! Messages to a session at rest: the verb is killed at each of its writes in turn and repeated,
+//! and the message applies exactly once.
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt as _;
@@ -10,7 +10,7 @@ use super::stage::{End, Stage};
 use super::{Dice, each, points};
 
 /// A message, and the gate at which it is sent.
-struct Word {
+struct Message {
     gate: usize,
     args: &'static [&'static str],
     /// Whether it is refused, rather than taken for an answer to the next gate, when it is sent
@@ -18,13 +18,13 @@ struct Word {
     is_recognized: bool,
 }
 
-const WORDS: [Word; 6] = [
-    Word { gate: 1, args: &["answer", "demo", "Q1=b", "Q2=at once"], is_recognized: true },
-    Word { gate: 1, args: &["answer", "demo", "--accept-suggestions"], is_recognized: true },
-    Word { gate: 1, args: &["approve", "demo", "-m", "Continue"], is_recognized: false },
-    Word { gate: 2, args: &["approve", "demo"], is_recognized: true },
-    Word { gate: 2, args: &["reject", "demo", "-m", "Smaller steps"], is_recognized: false },
-    Word { gate: 2, args: &["send", "demo", "Mind the cookies"], is_recognized: false },
+const MESSAGES: [Message; 6] = [
+    Message { gate: 1, args: &["answer", "demo", "Q1=b", "Q2=at once"], is_recognized: true },
+    Message { gate: 1, args: &["answer", "demo", "--accept-suggestions"], is_recognized: true },
+    Message { gate: 1, args: &["approve", "demo", "-m", "Continue"], is_recognized: false },
+    Message { gate: 2, args: &["approve", "demo"], is_recognized: true },
+    Message { gate: 2, args: &["reject", "demo", "-m", "Smaller steps"], is_recognized: false },
+    Message { gate: 2, args: &["send", "demo", "Mind the cookies"], is_recognized: false },
 ];
 
 const QUESTIONS: &str = "### Q1: Where?\nA) Here\nB) There\n**Suggestion:** A - near\n**Answer:** _waiting_\n\n\
@@ -33,7 +33,7 @@ const QUESTIONS: &str = "### Q1: Where?\nA) Here\nB) There\n**Suggestion:** A - 
 /// The result of a session, and the mail it was sent, as text.
 type Came = (End, Vec<(Kind, String)>, String);
 
-impl Word {
+impl Message {
     fn stage(&self) -> Stage {
         let stage = Stage::new(true);
         stage.work(&[]);
@@ -79,9 +79,9 @@ impl Word {
 
 #[test]
 fn an_interrupted_message_can_be_sent_again_and_applies_once() {
-    let peace: Vec<_> = WORDS.iter().map(Word::in_peace).collect();
+    let peace: Vec<_> = MESSAGES.iter().map(Message::in_peace).collect();
     let mut all = Vec::new();
-    for (which, (word, (_, names))) in WORDS.iter().zip(&peace).enumerate() {
+    for (which, (word, (_, names))) in MESSAGES.iter().zip(&peace).enumerate() {
         println!("{}: {} points", word.args.join(" "), names.len());
         assert!(names.len() >= 5, "{names:?}");
         for at in 1..=names.len() {
@@ -93,7 +93,7 @@ fn an_interrupted_message_can_be_sent_again_and_applies_once() {
     }
     let cases: Vec<_> = Dice::new().sample(all.len(), 24).into_iter().map(|at| all[at]).collect();
     each(&cases, |(which, at, moved_on)| {
-        let (word, (expected, names)) = (&WORDS[*which], &peace[*which]);
+        let (word, (expected, names)) = (&MESSAGES[*which], &peace[*which]);
         let case = format!("{} killed at {}", word.args.join(" "), names[at - 1]);
         let came = std::panic::catch_unwind(|| word.killed_at(*at, *moved_on));
         let came = came.map_err(|panic| {

@@ -14,7 +14,7 @@ use crate::session::Phase;
 use crate::session::event;
 use crate::session::journal::Event;
 use crate::session::qa::{Answer, Qa};
-use crate::session::state::{State, Word};
+use crate::session::state::{State, StateName};
 use crate::session::store;
 
 use super::context::{Context, Warnings, is_outside};
@@ -37,11 +37,11 @@ pub struct Find {
 /// A session that was found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Found {
-    /// Its name.
+    /// The session's name, without date and project.
     pub session: String,
     /// The instance name of its unit.
     pub instance: String,
-    /// Its folder.
+    /// The session's folder, absolute.
     pub folder: PathBuf,
     /// Whether a worker is running it now.
     pub is_worked_on: bool,
@@ -265,27 +265,27 @@ fn remedy(view: &View) -> String {
     let instance = &view.instance;
     let command = view.needs.as_ref().map(|needs| needs.command.as_str()).unwrap_or_default();
     match view.state {
-        Word::New => "it starts as soon as its worker runs".to_owned(),
-        Word::Running if view.reason.is_some() => {
+        StateName::New => "it starts as soon as its worker runs".to_owned(),
+        StateName::Running if view.reason.is_some() => {
             format!("to keep it running after that: samocode start {instance}")
         }
-        Word::Running => "nothing; it is working".to_owned(),
-        Word::Waiting => format!("it resumes after: {command}"),
-        Word::Blocked => {
+        StateName::Running => "nothing; it is working".to_owned(),
+        StateName::Waiting => format!("it resumes after: {command}"),
+        StateName::Blocked => {
             format!("tell it what to do: {command}; or let it retry: samocode start {instance}")
         }
-        Word::Done => {
+        StateName::Done => {
             format!("give it a new task with: samocode enable {instance} --task \"…\"")
         }
-        Word::Stopped => format!("it resumes after: samocode start {instance}"),
-        Word::Queued => view
+        StateName::Stopped => format!("it resumes after: samocode start {instance}"),
+        StateName::Queued => view
             .reason
             .clone()
             .unwrap_or_else(|| "it starts when a running session makes room".to_owned()),
-        Word::Limited => "nothing; it resumes when the limit ends".to_owned(),
-        Word::Paused if view.until.is_some() => "nothing; it retries on its own".to_owned(),
-        Word::Paused => "fix the problem; it then resumes on its own".to_owned(),
-        Word::Failed => {
+        StateName::Limited => "nothing; it resumes when the limit ends".to_owned(),
+        StateName::Paused if view.until.is_some() => "nothing; it retries on its own".to_owned(),
+        StateName::Paused => "fix the problem; it then resumes on its own".to_owned(),
+        StateName::Failed => {
             format!("find out why: {command}; then: samocode start {instance}")
         }
     }

@@ -5,9 +5,9 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
-use crate::agent::Event as Said;
+use crate::agent::Event as AgentEvent;
+use crate::cli::ui::format::clock;
 use crate::cli::ui::output::{BOLD, DIM, in_line, painted};
-use crate::cli::ui::words::clock;
 use crate::control::log::Line;
 use crate::session::clock;
 use crate::session::describe::harmless;
@@ -30,7 +30,7 @@ impl Form {
     pub(super) fn line(&self, line: &Line) -> anyhow::Result<Option<String>> {
         match line {
             Line::Journal { entry } => self.entry(entry).map(Some),
-            Line::Agent { run, event } => self.said(run, event),
+            Line::Agent { run, event } => self.agent_event(run, event),
             Line::Stderr { run, text } => Ok(Some(self.stderr(run, text))),
             Line::Raw { .. } | Line::Damaged { .. } | Line::Unwatched { .. } | Line::UpToDate => {
                 Ok(None)
@@ -51,7 +51,7 @@ impl Form {
         Ok(format!("{}  {}", painted(DIM, at), painted(style_of(&entry.event), text)))
     }
 
-    fn said(&self, run: &str, said: &Said) -> anyhow::Result<Option<String>> {
+    fn agent_event(&self, run: &str, said: &AgentEvent) -> anyhow::Result<Option<String>> {
         if self.json {
             let mut value = serde_json::to_value(said)?;
             value["source"] = Value::from("agent");
@@ -90,40 +90,40 @@ const fn style_of(event: &Event) -> Style {
 }
 
 /// Formats what an agent said or did; `None` for mere signs of life.
-fn readable(said: &Said) -> Option<String> {
+fn readable(said: &AgentEvent) -> Option<String> {
     let note = |text: String| Some(format!("{INDENT}{}", painted(DIM, text)));
     match said {
-        Said::Text { text } => {
+        AgentEvent::Text { text } => {
             let text = harmless(text.trim());
             let lines: Vec<String> =
                 text.lines().map(|line| format!("{INDENT}{line}").trim_end().to_owned()).collect();
             (!lines.is_empty()).then(|| lines.join("\n"))
         }
-        Said::Tool(tool) => {
+        AgentEvent::Tool(tool) => {
             let what = if tool.summary.is_empty() { &tool.name } else { &tool.summary };
             note(format!("· {}", in_line(what, 120)))
         }
-        Said::Denied(denied) => {
+        AgentEvent::Denied(denied) => {
             let why = in_line(&denied.why, 200);
             let why = if why.is_empty() { why } else { format!(": {why}") };
             let text = format!("✗ denied: {}{why}", in_line(&denied.call, 120));
             Some(format!("{INDENT}{}", painted(AnsiColor::Red.on_default(), text)))
         }
-        Said::Limit(limit) if limit.reached => {
+        AgentEvent::Limit(limit) if limit.reached => {
             note(format!("· usage limit {} reached", in_line(&limit.kind, 40)))
         }
-        Said::Retry { attempt, status, error } => {
+        AgentEvent::Retry { attempt, status, error } => {
             let status = status.map_or_else(String::new, |status| format!(" {status}"));
             note(format!("· API error{status} {}, attempt {attempt}", in_line(error, 80)))
         }
-        Said::Finished(finished) if finished.is_error => {
+        AgentEvent::Finished(finished) if finished.is_error => {
             let text = in_line(&finished.text, 300);
             Some(format!("{INDENT}{}", painted(AnsiColor::Red.on_default(), text)))
         }
-        Said::Started { .. }
-        | Said::Progress
-        | Said::Usage { .. }
-        | Said::Limit(_)
-        | Said::Finished(_) => None,
+        AgentEvent::Started { .. }
+        | AgentEvent::Progress
+        | AgentEvent::Usage { .. }
+        | AgentEvent::Limit(_)
+        | AgentEvent::Finished(_) => None,
     }
 }

@@ -1,0 +1,88 @@
+//! Notifying the human that a unit has failed for good, even when its worker cannot.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::agent::vocabulary;
+use crate::config::{Dirs, Env, EnvFile, Flags, Project, Settings};
+use crate::control::channels::channels;
+use crate::control::{Error, Result, whereabouts};
+use crate::notify::outbox::Due;
+use crate::notify::{About, Delivery, Notice, NotifyError, Outbox, Shelf};
+use crate::service::{self, Action, Active, Reader, Scope, Spool, Token};
+use crate::session::store::Folder;
+use crate::worker::Queue;
+
+/// How long sending to all notifiers may take, together.
+const BOUND: Duration = Duration::from_secs(45);
+
+/// The result of notifying the human of a failure.
+#[derive(Debug, Default)]
+pub struct Notified {
+    /// Why notifiers failed, one line each.
+    pub errors: Vec<String>,
+    /// Whether nothing could be delivered, but a retry may succeed.
+    pub retry: bool,
+}
+
+/// Notifies the human that the unit of an instance has failed, unless it has not.
+///
+/// # Errors
+/// If the manager does not answer, and those of the settings.
+pub async fn notify(env: &Env, scope: Scope, instance: &str) -> Result<Notified> {
+    // Some versions trigger OnFailure= at every restart; report only a unit that stays failed.
+    if let Ok(manager) = service::connect(scope).await {
+        let unit = manager.unit(instance).await?;
+        if unit.status.active != Active::Failed {
+            return Ok(Notified::default());
+        }
+    }
+    // Others of its convoy may wait for it.
+    if let Some(token) = Token::new(Action::Advance, instance) {
+        Spool::of(scope)?.leave(&token)?;
+    }
+    let dirs = Dirs::user(env)?;
+    let env_file = EnvFile::read(&dirs).unwrap_or_default();
+    // Its worker can no longer do that.
+    let queue = Queue::of(&dirs.state);
+    let left = queue.leave(instance).and_then(|()| queue.pass_on(None));
+    let mut errors: Vec<String> = left.err().iter().map(ToString::to_string).collect();
+    let config = env.get("SAMOCODE_CONFIG").map(PathBuf::from);
+    let recorded = service::recorded(scope, instance).ok().flatten();
+    let config = config.or_else(|| recorded.as_ref().map(|known| known.config.clone()));
+    let project = config.as_ref().and_then(|config| Project::read(config, Some(&dirs.home)).ok());
+    let settings = Settings::load(&vocabulary(), project.as_ref(), env, &Flags::default())
+        .or_else(|_| Settings::load(&vocabulary(), None, env, &Flags::default()))?;
+    let gone = recorded
+        .as_ref()
+        .and_then(|known| whereabouts::looked_for(instance, &known.config, &known.folder));
+    let hook = recorded.and_then(|known| Folder::new(known.folder).read_hook());
+    let reason = gone.map(|gone| Error::from(gone).in_one_line());
+    let reason = reason.or_else(|| hook.as_ref().and_then(|hook| hook.reason.clone()));
+    let about = About {
+        id: format!("{instance}-failed"),
+        session: instance.to_owned(),
+        project: project.map(|project| project.name).unwrap_or_default(),
+        phase: hook.as_ref().map(|hook| hook.phase),
+    };
+    let channels = channels(&settings, env, &env_file, scope == Scope::User);
+    let mut outbox = Outbox::new(channels.notifiers);
+    if let Some(config) = &config {
+        outbox = outbox.with_shelf(Shelf::new(&dirs.state, config));
+    }
+    outbox.resend(Due::AsAsked, |notice| notice.session != instance);
+    let reader = Reader { scope, config: None, is_root: false };
+    let command = format!("samocode logs {instance}, then samocode start {instance}");
+    let command = reader.pasteable(&command);
+    outbox.post(Notice::failed(&about, reason.as_deref(), &command));
+    let deliveries = outbox.drain(BOUND).await;
+    errors.extend(super::errors(&deliveries));
+    Ok(Notified { errors, retry: is_worth_a_retry(&deliveries) })
+}
+
+/// Whether nothing could be delivered, but a retry may succeed.
+fn is_worth_a_retry(deliveries: &[Delivery]) -> bool {
+    let is_passing =
+        |delivery: &Delivery| delivery.result.as_ref().is_err_and(NotifyError::is_retryable);
+    deliveries.iter().all(|delivery| delivery.result.is_err()) && deliveries.iter().any(is_passing)
+}
