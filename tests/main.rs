@@ -18,6 +18,7 @@ mod credentials;
 mod demo;
 mod doctor;
 mod documents;
+mod escape;
 mod faults;
 mod handoffs;
 mod hostile;

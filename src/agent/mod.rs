@@ -7,6 +7,7 @@
 //! prompt, roles          instructions and prompts            (pure; roles read files)
 //! find, environment      its program, and the variables it gets
 //! account, doctor        its credentials, and whether it would work
+//! confine                what it may reach
 //! process, run, stream   one process and its output          (effects)
 //! outcome, remedy, cost  how its end is judged               (pure)
 //! ```
@@ -15,6 +16,7 @@ pub mod account;
 pub mod claude;
 pub mod codex;
 pub mod command;
+pub mod confine;
 pub mod cost;
 pub mod doctor;
 pub mod environment;
@@ -150,6 +152,15 @@ impl Agent {
     #[must_use]
     pub fn capabilities(&self) -> Capabilities {
         self.spec.capabilities()
+    }
+
+    /// The folder and files with its settings and login, given its environment.
+    #[must_use]
+    pub fn login_places(&self, home: &Path, environment: &Environment) -> Vec<PathBuf> {
+        let env = environment.iter().map(|(name, value)| (name, value)).collect();
+        let folder = self.spec.words().credentials.folder(&env);
+        let files = self.spec.files_at_home().iter().map(|file| home.join(file));
+        folder.into_iter().chain(files).collect()
     }
 
     /// How to start a run of this task.

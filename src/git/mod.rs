@@ -40,6 +40,7 @@ mod reader;
 mod register;
 mod remove;
 mod settings;
+mod stores;
 #[cfg(test)]
 mod tests;
 
@@ -57,6 +58,7 @@ pub use elsewhere::elsewhere;
 pub use plan::{Base, Plan, Start, WorktreePlan, default_branch, root};
 pub use reader::{Head, changed_files, commits_of, head};
 pub use remove::{Removal, remove_worktree};
+pub use stores::{Stores, stores};
 
 /// Longest wait for the network when a worktree is made. Being offline must not hold up work.
 pub const FETCH_LIMIT: Duration = Duration::from_secs(30);

@@ -152,6 +152,7 @@ impl Worker<'_> {
             total: numbers.total,
             attempt: numbers.attempt,
             log: log.clone(),
+            confined: self.confined(),
         }))?;
         self.writer.restore_overview()?;
         self.writer.open_overview()?;

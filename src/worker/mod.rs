@@ -10,6 +10,7 @@ mod account;
 mod budget;
 mod checks;
 mod conclude;
+mod confine;
 mod context;
 mod decide;
 mod ending;

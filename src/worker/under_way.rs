@@ -71,14 +71,20 @@ impl<'w, 'a> RunUnderWay<'w, 'a> {
                 .ok()
         });
         let environment = worker.environment(plan, temporary.path());
-        let task = match worker.task(plan) {
+        let mut task = match worker.task(plan) {
             Ok(task) => task,
+            Err(error) => return Ok(Err(Ended::would_not_start(error.to_string()))),
+        };
+        let (environment, cage) = match worker.cage(agent, &mut task, environment, temporary.path())
+        {
+            Ok(caged) => caged,
             Err(error) => return Ok(Err(Ended::would_not_start(error.to_string()))),
         };
         let setting = Setting {
             environment: environment.clone(),
             working_dir: Path::new(&working_dir),
             cgroup: cgroup.as_ref().and_then(|cgroup| cgroup.procs().try_clone().ok()),
+            cage,
             log: worker.open_log(log)?,
             stderr_log: worker.open_log(&log.replace(".jsonl", ".stderr"))?,
             grace: GRACE,

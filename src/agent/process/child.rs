@@ -7,8 +7,13 @@ use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use crate::platform::cage::Cage;
+
 /// The error code for any failure to enter the cgroup; exec and its preparations never return it.
 pub(super) const NO_CGROUP: i32 = libc::EXDEV;
+
+/// The error code for any failure to lock the process into its cage, likewise.
+pub(super) const NO_CAGE: i32 = libc::ENOTRECOVERABLE;
 
 /// The signals whose handling may have been changed for us or by us.
 const SIGNALS: [libc::c_int; 8] = [
@@ -22,9 +27,9 @@ const SIGNALS: [libc::c_int; 8] = [
     libc::SIGUSR2,
 ];
 
-/// Makes the command's process enter the cgroup, leave our terminal, close all but its standard files at exec, and
-/// reset its signal handling.
-pub(super) fn prepare(command: &mut Command, cgroup: Option<File>) {
+/// Makes the command's process enter the cgroup, leave our terminal, close all but its standard files at exec,
+/// reset its signal handling, and last lock itself into the cage, since that forbids the rest.
+pub(super) fn prepare(command: &mut Command, cgroup: Option<File>, cage: Option<Cage>) {
     let in_child = move || {
         if let Some(procs) = &cgroup {
             // SAFETY: write(2) is async-signal-safe, the buffer is a literal of that length, and
@@ -38,10 +43,13 @@ pub(super) fn prepare(command: &mut Command, cgroup: Option<File>) {
         rustix::process::setsid()?;
         close_at_exec();
         default_signals();
-        Ok(())
+        match &cage {
+            Some(cage) => cage.enter().map_err(|_| io::Error::from_raw_os_error(NO_CAGE)),
+            None => Ok(()),
+        }
     };
     // SAFETY: the closure runs in the forked child, where only async-signal-safe functions may
-    // be called: it calls write, setsid, fcntl, close_range, signal and sigprocmask, and neither
+    // be called: it calls write, setsid, fcntl, close_range, signal and sigprocmask, and the cage's `enter`, and neither
     // allocates nor takes a lock (`from_raw_os_error` holds the number in place).
     unsafe { command.pre_exec(in_child) };
 }

@@ -60,6 +60,7 @@ impl Story {
             total,
             attempt,
             log: "l".into(),
+            confined: None,
         }))
     }
 

@@ -10,6 +10,7 @@
 
 mod agents;
 mod check;
+mod confine;
 mod host;
 mod manager;
 mod project;
@@ -151,6 +152,7 @@ impl Patient {
                 checks.extend(agents::look(self, settings, file).await);
                 checks.extend(project::look(self, settings).await);
                 checks.extend(host::notices(self, settings, file).await);
+                checks.extend(confine::look(settings));
             }
             (Err(error), Ok(_)) => {
                 checks.extend(project::unreadable(self));
