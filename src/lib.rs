@@ -47,8 +47,9 @@
 //! - [`notify`]: messages to the human.
 //! - [`worker`]: the loop.
 //! - [`control`]: what can be done with sessions, for every front end.
-//! - [`mcp`]: tools for agents that are parents.
-//! - [`cli`]: the command line.
+//! - [`tui`]: the dashboard, `samocode top`.
+//! - [`mcp`]: tools and resources for an agent that is a parent.
+//! - [`cli`]: the command line, which starts the other front ends.
 
 pub mod agent;
 pub mod cli;
@@ -60,6 +61,7 @@ pub mod notify;
 pub mod platform;
 pub mod service;
 pub mod session;
+pub mod tui;
 pub mod worker;
 
 /// Reports on the real standard error that a test did not run, past the capture of passing tests'

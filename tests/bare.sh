@@ -3,6 +3,8 @@
 # ca-certificates, curl, git and Rust:
 #
 #   ./tests/bare.sh            takes about half an hour on two processors
+#   ./tests/bare.sh --quick    with the tests of one subject only, as in CI: what is
+#                              installed and fetched is the same
 #   ./tests/bare.sh --shell    a root shell in such a system instead
 #   ./tests/bare.sh --warm     with the dependencies that target/ has compiled already:
 #                              quicker, for work on these scripts
@@ -263,23 +265,28 @@ demo() {
     grep -q '^✓ The session is done' /demo.log || fail "the demo did not finish"
 }
 
+# What run.sh gets: nothing, or the name of a subject.
 all_tests() {
-    as_root ./tests/run.sh 2>&1 | tee /run.log
+    as_root ./tests/run.sh "$@" 2>&1 | tee /run.log
     tail -n 1 /run.log | grep -qE '^[1-9][0-9]* tests passed, 0 skipped, 0 failed; 0 steps failed$' ||
         fail "not every test ran"
 }
 
 inside() {
+    local filter=()
     mount_all "$1"
-    if [[ ${2:-} == --shell ]]; then
+    case ${2:-} in
+    --shell)
         as_root bash -i || true
         return
-    fi
+        ;;
+    --quick) filter=(phases::) ;;
+    esac
     part "as a user without sudo: ./install.sh --demo" refuses ./install.sh --demo
     part "as a user without sudo: ./tests/run.sh" refuses ./tests/run.sh
     part "as root: ./install.sh --demo" demo as_root
     [[ -x /usr/local/bin/samocode ]] || fail "/usr/local/bin/samocode is missing"
-    part "as root: ./tests/run.sh" all_tests
+    part "as root: ./tests/run.sh ${filter[*]}" all_tests "${filter[@]}"
     part "as a user without sudo: ./install.sh --demo" demo as_user
     as_user "/home/$user/.local/bin/samocode" --version
 }
@@ -289,15 +296,15 @@ if [[ ${1:-} == --inside ]]; then
     exit
 fi
 warm=false
-shell=()
+mode=()
 for option in "$@"; do
     case $option in
     --warm) warm=true ;;
-    --shell) shell=(--shell) ;;
+    --shell | --quick) mode=("$option") ;;
     *)
         sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' tests/bare.sh >&2
         exit 2
         ;;
     esac
 done
-outside "${shell[@]}"
+outside "${mode[@]}"

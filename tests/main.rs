@@ -51,6 +51,7 @@ mod signals;
 mod stalls;
 mod stopping;
 mod system_scope;
+mod top;
 mod two_versions;
 mod upgrade;
 mod view;

@@ -103,6 +103,7 @@ openssl openssl
 gnupg gpg
 openssh-client ssh-keygen
 e2fsprogs debugfs
+tmux tmux
 LIST
     # Any npm can fetch Claude Code.
     if ! claude_is_current && ! command -v npm >/dev/null; then
@@ -363,17 +364,22 @@ build_tests() {
     cargo test --locked --no-run
 }
 
+# A program that a script starts in the background ignores Ctrl-C; tests that send it must not.
+cargo_test() {
+    env --default-signal=INT,QUIT cargo test --locked "$@" 2>&1 | tee -a "$cache/test.log"
+}
+
 tests() {
     # SKIPPED lines go past the test harness's capture of output, into this log.
     local which=(--skip machine::)
     [[ -z $filter ]] || which=("$filter")
-    cargo test --locked --no-fail-fast -- "${which[@]}" 2>&1 | tee -a "$cache/test.log"
+    cargo_test --no-fail-fast -- "${which[@]}"
 }
 
 # An emulated machine takes all the processors there are, so these do not run
 # beside tests that expect something to be quick.
 machines() {
-    cargo test --locked --no-fail-fast --test samocode machine:: 2>&1 | tee -a "$cache/test.log"
+    cargo_test --no-fail-fast --test samocode machine::
 }
 
 summary() {

@@ -6,7 +6,6 @@ use futures_util::stream::BoxStream;
 use crate::service::{self, Scope, ServiceManager, UnitChange};
 
 use super::context::Warnings;
-use super::session::Session;
 use super::units::Units;
 
 /// A subscription to the service manager's signals. Without a service manager it stays silent.
@@ -16,8 +15,8 @@ pub(super) struct Bus {
 }
 
 impl Bus {
-    pub(super) async fn listen(scope: Scope, found: &[Session], warnings: &Warnings) -> Self {
-        let instances: Vec<String> = found.iter().map(|session| session.instance.clone()).collect();
+    /// Listens to the units of these sessions, or of all if there are none.
+    pub(super) async fn listen(scope: Scope, instances: &[String], warnings: &Warnings) -> Self {
         let silent = || futures_util::stream::pending().boxed();
         let manager = match service::connect(scope).await {
             Ok(manager) => manager,
@@ -29,7 +28,7 @@ impl Bus {
                 return Self { manager: None, changes: silent() };
             }
         };
-        let changes = match manager.watch(&instances).await {
+        let changes = match manager.watch(instances).await {
             Ok(changes) => changes,
             Err(error) => {
                 warnings.add(format!("{error}; failed units will be noticed late"));

@@ -86,6 +86,7 @@ pub mod wait;
 pub(crate) mod wake;
 pub mod watch;
 pub(crate) mod whereabouts;
+pub(crate) mod words;
 
 pub use context::{Answer, Caller};
 pub use error::{Class, Error, Result};

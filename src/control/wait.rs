@@ -100,7 +100,8 @@ impl Wait {
         // Subscribe before looking, so that no change in between is missed.
         let mut files = FolderWatch::all(found.iter().map(|session| session.folder.path()))?;
         files.remark().iter().for_each(|remark| progress(remark));
-        let mut bus = Bus::listen(context.scope(), found, warnings).await;
+        let instances: Vec<String> = found.iter().map(|one| one.instance.clone()).collect();
+        let mut bus = Bus::listen(context.scope(), &instances, warnings).await;
         let mut units = bus.ask(warnings).await;
         loop {
             let mut undecided = false;

@@ -2,14 +2,15 @@
 //! pages. Nothing polls.
 
 use std::collections::{HashMap, VecDeque};
+use std::path::PathBuf;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
 use serde::{Deserialize, Serialize};
 
 use super::bus::Bus;
-use super::context::{Caller, Context, Warnings};
-use super::error::{Error, Result};
+use super::context::{Caller, Context, Warnings, is_outside};
+use super::error::{Class, Error, Result};
 use super::folders::FolderWatch;
 use super::registry;
 use super::session::Session;
@@ -19,9 +20,13 @@ use super::view::View;
 
 /// Asks for a stream of changes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Watch {
-    /// The sessions, as typed; if empty, all sessions of the project, including later ones.
+    /// The sessions, as typed. If empty, all sessions of the project, including later ones; outside
+    /// any project, all sessions with a unit.
     pub sessions: Vec<String>,
+    /// All sessions of this machine with a unit, whatever the project. `sessions` must be empty.
+    pub everywhere: bool,
 }
 
 /// A change. The stream begins with the current state of every session.
@@ -50,12 +55,23 @@ pub enum Change {
 /// What was last reported of a session.
 type Reported = Result<View>;
 
+/// Where new sessions are looked for while a stream is open.
+enum Source {
+    /// Nowhere: certain sessions were asked for.
+    Typed,
+    /// In the project's folder.
+    Project(Box<Context>),
+    /// Among the units of this machine.
+    Machine,
+}
+
 /// The state of an open stream.
 struct Watching {
-    context: Context,
-    /// Whether all sessions of the project are watched.
-    all: bool,
-    sessions: Vec<Session>,
+    caller: Caller,
+    warnings: Warnings,
+    source: Source,
+    /// Each with its project's folder.
+    sessions: Vec<(PathBuf, Session)>,
     folders: FolderWatch,
     bus: Bus,
     units: Units,
@@ -73,25 +89,49 @@ struct Watching {
 /// If a session does not exist, or its folder cannot be watched.
 pub(super) async fn watch(caller: &Caller, watch: Watch) -> Result<BoxStream<'static, Change>> {
     let warnings = Warnings::default();
-    let (context, mut sessions) = Target::resolve_all(caller, &warnings, &watch.sessions)?;
-    let all = watch.sessions.is_empty();
     // Watch before looking, so that no change in between is missed.
     let mut folders = FolderWatch::all([])?;
-    if all {
-        if context.project.sessions.is_dir() {
-            folders.add(&context.project.sessions)?;
+    let (source, sessions) = if watch.everywhere && !watch.sessions.is_empty() {
+        let what = "all sessions of the machine are watched, or those that are named";
+        return Err(Error::new(Class::Usage, format!("either {what}")));
+    } else if watch.everywhere || (watch.sessions.is_empty() && is_outside(caller)) {
+        (Source::Machine, registry::recorded(caller.scope, &warnings)?)
+    } else {
+        let (context, mut sessions) = Target::resolve_all(caller, &warnings, &watch.sessions)?;
+        let root = context.project.root.clone();
+        let mut source = Source::Typed;
+        if watch.sessions.is_empty() {
+            if context.project.sessions.is_dir() {
+                folders.add(&context.project.sessions)?;
+            }
+            sessions = registry::all(&context)?;
+            source = Source::Project(Box::new(context));
         }
-        sessions = registry::all(&context)?;
-    }
-    for session in &sessions {
+        (source, sessions.into_iter().map(|session| (root.clone(), session)).collect())
+    };
+    for (_, session) in &sessions {
         folders.add(session.folder.path())?;
     }
     folders.remark().into_iter().for_each(|remark| warnings.add(remark));
-    let mut bus = Bus::listen(context.scope(), &sessions, &warnings).await;
+    let instances = sessions.iter().map(|(_, session)| session.instance.clone()).collect();
+    // Units of sessions that come later are reported only if all are listened to.
+    let instances = if matches!(source, Source::Typed) { instances } else { Vec::new() };
+    let mut bus = Bus::listen(caller.scope, &instances, &warnings).await;
     let units = bus.ask(&warnings).await;
-    let (reported, seen) = (HashMap::new(), VecDeque::new());
-    let watching =
-        Watching { context, all, sessions, folders, bus, units, reported, seen, is_fresh: false };
+    let (reported, seen, caller) = (HashMap::new(), VecDeque::new(), caller.clone());
+    let is_fresh = false;
+    let watching = Watching {
+        caller,
+        warnings,
+        source,
+        sessions,
+        folders,
+        bus,
+        units,
+        reported,
+        seen,
+        is_fresh,
+    };
     Ok(stream::unfold(watching, |mut watching| async move {
         let change = watching.next().await;
         Some((change, watching))
@@ -109,7 +149,7 @@ impl Watching {
                 tokio::select! {
                     () = self.folders.changed() => {}
                     () = self.bus.changed() => {
-                        self.units = self.bus.ask(&self.context.warnings).await;
+                        self.units = self.bus.ask(&self.warnings).await;
                     }
                 }
             }
@@ -120,10 +160,8 @@ impl Watching {
 
     /// Reads all sessions and queues those that differ from what was last reported.
     fn look(&mut self) {
-        if self.all {
-            self.find_new();
-        }
-        for session in &self.sessions {
+        self.find_new();
+        for (root, session) in &self.sessions {
             let instance = &session.instance;
             if !session.exists() {
                 if self.reported.remove(instance).is_some() {
@@ -132,8 +170,7 @@ impl Watching {
                 continue;
             }
             let unit = self.units.get(instance);
-            let root = &self.context.project.root;
-            let now = View::of(&self.context.caller, root, session, unit.as_ref());
+            let now = View::of(&self.caller, root, session, unit.as_ref());
             if self.reported.get(instance) == Some(&now) {
                 continue;
             }
@@ -143,15 +180,23 @@ impl Watching {
                 Err(error) => Change::Unreadable { instance: instance.clone(), error },
             });
         }
-        self.sessions.retain(Session::exists);
+        self.sessions.retain(|(_, session)| session.exists());
     }
 
     fn find_new(&mut self) {
-        for session in registry::all(&self.context).unwrap_or_default() {
-            let is_known = self.sessions.iter().any(|known| known.folder == session.folder);
+        let found = match &self.source {
+            Source::Typed => return,
+            Source::Project(context) => registry::all(context).map(|all| {
+                let root = &context.project.root;
+                all.into_iter().map(|session| (root.clone(), session)).collect()
+            }),
+            Source::Machine => registry::recorded(self.caller.scope, &self.warnings),
+        };
+        for (root, session) in found.unwrap_or_default() {
+            let is_known = self.sessions.iter().any(|(_, known)| known.folder == session.folder);
             // A folder that cannot be watched yet is tried again at the next change.
             if !is_known && self.folders.add(session.folder.path()).is_ok() {
-                self.sessions.push(session);
+                self.sessions.push((root, session));
             }
         }
     }

@@ -155,7 +155,8 @@ pub trait ServiceManager: Send + Sync {
     /// [`Error::Call`].
     async fn unit(&self, instance: &str) -> Result<UnitDetail, Error>;
 
-    /// Reports changes in the units of `instances` from now on. Query their states after this
+    /// Reports changes in the units of `instances` from now on; in those of all sessions if it is
+    /// empty. Query their states after this
     /// returns, since earlier changes are not reported. Ends when the manager goes away.
     ///
     /// # Errors

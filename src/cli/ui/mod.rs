@@ -8,4 +8,4 @@ pub(in crate::cli) mod layout;
 pub(in crate::cli) mod output;
 pub(in crate::cli) mod pager;
 pub(in crate::cli) mod questions;
-pub(in crate::cli) mod words;
+pub(in crate::cli) use crate::control::words;

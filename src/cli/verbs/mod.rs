@@ -25,6 +25,7 @@ mod send;
 mod show;
 mod status;
 mod stop;
+mod top;
 mod units;
 mod wait;
 mod wake;
@@ -54,6 +55,7 @@ pub(super) enum Verb {
     Reload(lifecycle::Reload),
     Run(run::Run),
     Status(status::Status),
+    Top(top::Top),
     Show(show::Show),
     Logs(logs::Logs),
     Wait(wait::Wait),
@@ -102,6 +104,7 @@ impl Verb {
             Self::Reload(verb) => verb.exec(common).await,
             Self::Run(verb) => verb.exec(common).await,
             Self::Status(verb) => verb.exec(common).await,
+            Self::Top(verb) => verb.exec(common).await,
             Self::Show(verb) => verb.exec(common).await,
             Self::Logs(verb) => verb.exec(common).await,
             Self::Wait(verb) => verb.exec(common).await,

@@ -1,6 +1,6 @@
 //! [`ServiceManager`] over D-Bus: `org.freedesktop.systemd1`, and logind for lingering.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
@@ -346,8 +346,7 @@ impl ServiceManager for Systemd {
     }
 
     async fn watch(&self, instances: &[String]) -> Result<BoxStream<'static, UnitChange>, Error> {
-        let watched: HashMap<String, String> =
-            instances.iter().map(|name| (object_path(&service(name)), name.clone())).collect();
+        let watched: HashSet<String> = instances.iter().cloned().collect();
         let rule = MatchRule::builder()
             .msg_type(message::Type::Signal)
             .path_namespace(UNIT_PATHS)
@@ -357,7 +356,8 @@ impl ServiceManager for Systemd {
         let messages = self.signals(rule).await?;
         self.subscribe().await?;
         let changes = messages.filter_map(move |message| {
-            let change = message.ok().and_then(|message| status::change_of(&message, &watched));
+            let is_watched = |name: &str| watched.is_empty() || watched.contains(name);
+            let change = message.ok().and_then(|message| status::change_of(&message, is_watched));
             async move { change }
         });
         Ok(changes.boxed())

@@ -31,6 +31,24 @@ pub(super) fn object_path(unit: &str) -> String {
     path
 }
 
+/// The unit whose object path this is; `None` for other objects.
+pub(super) fn unit_at(path: &str) -> Option<String> {
+    let escaped = path.strip_prefix(UNIT_PATHS)?.strip_prefix('/')?;
+    let mut bytes = Vec::with_capacity(escaped.len());
+    let mut rest = escaped.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        if *first == b'_' {
+            let code = std::str::from_utf8(after.get(..2)?).ok()?;
+            bytes.push(u8::from_str_radix(code, 16).ok()?);
+            rest = &after[2..];
+        } else {
+            bytes.push(*first);
+            rest = after;
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
 fn text(properties: &Properties, name: &str) -> Option<String> {
     String::try_from(properties.get(name)?.clone()).ok()
 }
@@ -78,13 +96,13 @@ pub(super) fn detail_of(name: &str, found: &Properties) -> UnitDetail {
     }
 }
 
-/// Reads a `PropertiesChanged` signal; `None` unless it is about one of the `watched` units
-/// (instance by object path).
+/// Reads a `PropertiesChanged` signal; `None` unless it is about a session's unit that is `watched`.
 pub(super) fn change_of(
     message: &zbus::Message,
-    watched: &HashMap<String, String>,
+    watched: impl Fn(&str) -> bool,
 ) -> Option<UnitChange> {
-    let instance = watched.get(message.header().path()?.as_str())?.clone();
+    let unit = unit_at(message.header().path()?.as_str())?;
+    let instance = instance_of(&unit).filter(|instance| watched(instance))?.to_owned();
     let body = message.body();
     let (interface, changed, _) = body.deserialize::<(String, Properties, Vec<String>)>().ok()?;
     let change = match interface.as_str() {
@@ -114,5 +132,12 @@ mod tests {
             "/org/freedesktop/systemd1/unit/samocode_40jwt_2dlogin_2d_2da_2eb_2eservice"
         );
         assert_eq!(object_path("1a"), "/org/freedesktop/systemd1/unit/_31a");
+        for unit in ["samocode@jwt-login--a.b.service", "1a", "ä"] {
+            assert_eq!(unit_at(&object_path(unit)).as_deref(), Some(unit));
+        }
+        let units = "/org/freedesktop/systemd1/unit/";
+        for path in ["/org/freedesktop/systemd1/job/1", "_4", "_zz", "_ff", "_ä"] {
+            assert_eq!(unit_at(&format!("{units}{path}").replace(&format!("{units}/"), "/")), None);
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Times, durations and amounts formatted for people.
+//! Times, durations and amounts as people read them, for every front end.
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -7,7 +7,7 @@ use crate::session::phase::Phase;
 
 /// How long ago something happened. More than an hour ago: the time of day, with the date unless it
 /// is today.
-pub(in crate::cli) fn ago(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
+pub(crate) fn ago(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
     match now.duration_since(at).as_secs().max(0) {
         seconds @ 0..60 => format!("{seconds} s ago"),
         seconds @ 60..3600 => format!("{} min ago", seconds / 60),
@@ -16,14 +16,14 @@ pub(in crate::cli) fn ago(at: Timestamp, now: Timestamp, zone: &TimeZone) -> Str
 }
 
 /// The time of day, with the date unless it is today.
-pub(in crate::cli) fn clock(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
+pub(crate) fn clock(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
     let (at, now) = (at.to_zoned(zone.clone()), now.to_zoned(zone.clone()));
     let form = if at.date() == now.date() { "%H:%M" } else { "%m-%d %H:%M" };
     at.strftime(form).to_string()
 }
 
 /// The time of day to the second; on another day, the date and the time to the minute.
-pub(in crate::cli) fn instant(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
+pub(crate) fn instant(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
     let at = at.to_zoned(zone.clone());
     let form =
         if at.date() == now.to_zoned(zone.clone()).date() { "%H:%M:%S" } else { "%m-%d %H:%M" };
@@ -31,7 +31,7 @@ pub(in crate::cli) fn instant(at: Timestamp, now: Timestamp, zone: &TimeZone) ->
 }
 
 /// A duration in its largest unit, or its two largest from an hour up.
-pub(in crate::cli) fn span(span: SignedDuration) -> String {
+pub(crate) fn span(span: SignedDuration) -> String {
     let seconds = span.as_secs().max(0);
     let (minutes, hours) = (seconds / 60, seconds / 3600);
     match (hours, minutes, seconds) {
@@ -44,12 +44,12 @@ pub(in crate::cli) fn span(span: SignedDuration) -> String {
 }
 
 /// An amount in US dollars, to the cent.
-pub(in crate::cli) fn usd(amount: f64) -> String {
+pub(crate) fn usd(amount: f64) -> String {
     format!("${amount:.2}")
 }
 
 /// A whole number with commas between the thousands.
-pub(in crate::cli) fn number(n: u64) -> String {
+pub(crate) fn number(n: u64) -> String {
     let digits = n.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
@@ -62,12 +62,12 @@ pub(in crate::cli) fn number(n: u64) -> String {
 }
 
 /// A count with its noun: `one` for 1, else `several`.
-pub(in crate::cli) fn count(n: usize, one: &str, several: &str) -> String {
+pub(crate) fn count(n: usize, one: &str, several: &str) -> String {
     format!("{n} {}", if n == 1 { one } else { several })
 }
 
 /// Progress through the phases: one square per phase.
-pub(in crate::cli) fn bar(phase: Phase) -> String {
+pub(crate) fn bar(phase: Phase) -> String {
     let done = Phase::ALL.iter().position(|known| *known == phase).map_or(0, |at| at + 1);
     "■".repeat(done) + &"□".repeat(Phase::ALL.len() - done)
 }

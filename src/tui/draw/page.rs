@@ -1,0 +1,59 @@
+//! The page of the selected session, below its tabs.
+
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Paragraph;
+
+use super::super::model::Model;
+use super::super::page::Tab;
+use super::{Palette, one_line};
+
+pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &mut Model, palette: Palette) {
+    let rows = [Constraint::Length(1), Constraint::Min(0)];
+    let [tabs, page] = Layout::vertical(rows).areas(area);
+    model.areas.page = page;
+    let line = tab_line(tabs, model, palette);
+    frame.render_widget(Paragraph::new(line), tabs);
+    if let Some(notice) = &model.page.notice {
+        frame.render_widget(Paragraph::new(Line::styled(one_line(notice), palette.dim())), page);
+        return;
+    }
+    let lines = model.page.visible(page.width.into(), page.height.into()).into_iter();
+    let lines: Vec<Line<'_>> = lines
+        .map(|line| {
+            let margin = Span::styled(line.margin, palette.dim());
+            Line::from(vec![margin, Span::styled(line.text, palette.tone(line.tone))])
+        })
+        .collect();
+    frame.render_widget(Paragraph::new(lines), page);
+}
+
+/// From this many columns on, every tab has its name.
+const NAMED: u16 = 84;
+
+/// The session's name and the tabs; notes where each is.
+fn tab_line(area: Rect, model: &mut Model, palette: Palette) -> Line<'static> {
+    let name = model.sessions.selected().map_or_else(String::new, |view| one_line(&view.instance));
+    let mut spans = vec![Span::styled("── ", palette.dim()), Span::styled(name, palette.strong())];
+    spans.push(Span::raw("  "));
+    model.areas.tabs.clear();
+    for (at, tab) in Tab::ALL.into_iter().enumerate() {
+        let number = at + 1;
+        let text = if tab == model.tab || area.width >= NAMED {
+            format!("{number} {}", tab.name())
+        } else {
+            number.to_string()
+        };
+        let left: usize = spans.iter().map(Span::width).sum();
+        let x = area.x.saturating_add(u16::try_from(left).unwrap_or(u16::MAX));
+        let width = u16::try_from(text.len()).unwrap_or(0);
+        model.areas.tabs.push((Rect::new(x, area.y, width, 1), tab));
+        let style = if tab == model.tab { palette.selected() } else { palette.dim() };
+        spans.extend([Span::styled(text, style), Span::raw("  ")]);
+    }
+    if !model.page.is_at_end() {
+        spans.push(Span::styled("scrolled up; End follows again", palette.attention()));
+    }
+    Line::from(spans)
+}
