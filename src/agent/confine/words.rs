@@ -31,11 +31,11 @@ pub fn for_agent(confinement: &Confinement) -> String {
         let ports: Vec<_> = confinement.keys.ports.iter().map(u16::to_string).collect();
         let _ = write!(text, "TCP connections work only to these ports: {}. ", ports.join(", "));
     }
-    let _ = write!(
+    let _ = writeln!(
         text,
         "\"Permission denied\" and \"Operation not permitted\" mostly mean this. Do not look for a \
          way around it: find another way to do the work, or block and ask the human to set the key \
-         that opens what you need: {READ}, {WRITE}, {CONNECT} or {SOCKETS}.\n"
+         that opens what you need: {READ}, {WRITE}, {CONNECT} or {SOCKETS}."
     );
     text
 }
