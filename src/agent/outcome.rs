@@ -12,20 +12,20 @@ use super::remedy::Remedy;
 
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exit {
+pub enum ProcessExit {
     /// It exited with this code.
     Code(i32),
     /// It was ended by this signal.
     Signal(i32),
 }
 
-impl From<ExitStatus> for Exit {
+impl From<ExitStatus> for ProcessExit {
     fn from(status: ExitStatus) -> Self {
         status.signal().map_or_else(|| Self::Code(status.code().unwrap_or(0)), Self::Signal)
     }
 }
 
-impl Exit {
+impl ProcessExit {
     /// The signal that ended it, also when a shell or a handler reported it as 128 + n.
     const fn by_signal(self) -> Option<i32> {
         match self {
@@ -59,7 +59,7 @@ pub enum EndedBy {
 
 /// The facts from a run's stream, collected event by event.
 #[derive(Debug, Clone, Default)]
-pub struct Told {
+pub struct Reported {
     /// Whether any event was reported at all.
     pub anything: bool,
     /// Whether the agent had started to work.
@@ -71,7 +71,7 @@ pub struct Told {
     /// The HTTP status and error name of the last failed attempt.
     pub retry: Option<(Option<u16>, String)>,
     /// The tokens of the replies that started, for a run that reports no end.
-    pub begun: Usage,
+    pub replies: Usage,
     /// Tokens in the context after the last reply.
     pub context_used: Option<u64>,
     /// The permission mode it ran in, in its own word.
@@ -80,7 +80,7 @@ pub struct Told {
     pub denied: (u32, Option<Denied>),
 }
 
-impl Told {
+impl Reported {
     /// Adds the facts of one event.
     pub fn take(&mut self, event: &Event) {
         self.anything = true;
@@ -96,7 +96,7 @@ impl Told {
             Event::Limit(limit) => self.limit = Some(limit.clone()),
             Event::Retry { status, error, .. } => self.retry = Some((*status, error.clone())),
             Event::Usage { usage, context_used } => {
-                self.begun = self.begun.plus(*usage);
+                self.replies = self.replies.plus(*usage);
                 self.context_used = context_used.or(self.context_used);
                 self.retry = None;
                 // A request went through, so the limit no longer holds, or did not concern it.
@@ -108,13 +108,13 @@ impl Told {
 
     /// Whether the model has replied at all.
     fn has_reply(&self) -> bool {
-        self.begun != Usage::default()
+        self.replies != Usage::default()
     }
 
     /// The run's tokens: as reported at its end, else those of the replies that started.
     #[must_use]
     pub fn usage(&self) -> Usage {
-        self.finished.as_ref().map_or(self.begun, |finished| finished.usage)
+        self.finished.as_ref().map_or(self.replies, |finished| finished.usage)
     }
 }
 
@@ -122,9 +122,9 @@ impl Told {
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'a> {
     /// How the process ended.
-    pub exit: Exit,
+    pub exit: ProcessExit,
     /// The facts from its stream.
-    pub told: &'a Told,
+    pub reported: &'a Reported,
     /// The end of its standard error output, to quote from.
     pub stderr_tail: &'a str,
     /// How many processes of its cgroup the kernel killed to free memory (`memory.events`).
@@ -230,7 +230,7 @@ pub enum Outcome {
 /// |---|---|
 /// | end reported, no error | finished, however the process exited after that |
 /// | ended by the worker | timed out, stalled, budget, interrupted |
-/// | end reported with an error | by its caps, and its [`Remedy`], see [`reported`] |
+/// | end reported with an error | by its caps, and its [`Remedy`], see [`of_error`] |
 /// | ended by a signal (or 128 + n) | out of memory if the kernel counted a kill, else killed; not resumed if it crashed before a reply when it was to resume |
 /// | code other than 0, kernel counted a kill | out of memory |
 /// | code 126 or 127 | would not start |
@@ -240,8 +240,8 @@ pub enum Outcome {
 /// | code 0 | finished; failed where the agent reports its end but did not |
 #[must_use]
 pub fn judge(facts: &Facts<'_>) -> Outcome {
-    let told = facts.told;
-    match &told.finished {
+    let reported = facts.reported;
+    match &reported.finished {
         Some(finished) if !finished.is_error => return Outcome::Finished,
         _ => {}
     }
@@ -253,10 +253,10 @@ pub fn judge(facts: &Facts<'_>) -> Outcome {
             EndedBy::Shutdown => Outcome::Interrupted,
         };
     }
-    if let Some(finished) = &told.finished {
-        return reported(finished, facts);
+    if let Some(finished) = &reported.finished {
+        return of_error(finished, facts);
     }
-    let unresumed = facts.reports_end && facts.resumed && !told.has_reply();
+    let unresumed = facts.reports_end && facts.resumed && !reported.has_reply();
     if let Some(signal) = facts.exit.by_signal() {
         return match signal {
             _ if facts.oom_kills > 0 => Outcome::OutOfMemory,
@@ -265,12 +265,14 @@ pub fn judge(facts: &Facts<'_>) -> Outcome {
         };
     }
     match facts.exit {
-        Exit::Code(0) if !facts.reports_end => Outcome::Finished,
-        Exit::Code(0) => Outcome::Failed { why: "it exited without reporting a result".to_owned() },
+        ProcessExit::Code(0) if !facts.reports_end => Outcome::Finished,
+        ProcessExit::Code(0) => {
+            Outcome::Failed { why: "it exited without reporting a result".to_owned() }
+        }
         _ if facts.oom_kills > 0 => Outcome::OutOfMemory,
-        Exit::Code(126 | 127) => Outcome::WouldNotStart { why: last_words(facts) },
+        ProcessExit::Code(126 | 127) => Outcome::WouldNotStart { why: last_words(facts) },
         _ if unresumed => Outcome::NotResumed { why: last_words(facts) },
-        _ if facts.reports_end && !told.started => {
+        _ if facts.reports_end && !reported.started => {
             Outcome::WouldNotStart { why: last_words(facts) }
         }
         _ => Outcome::Failed { why: last_words(facts) },
@@ -288,8 +290,8 @@ pub fn judge(facts: &Facts<'_>) -> Outcome {
 /// | the request is invalid, again in a conversation that was resumed | not resumed |
 /// | an error before it started, when it was to resume | not resumed |
 /// | anything else | out of memory if the kernel counted a kill, else failed |
-fn reported(finished: &Finished, facts: &Facts<'_>) -> Outcome {
-    let told = facts.told;
+fn of_error(finished: &Finished, facts: &Facts<'_>) -> Outcome {
+    let reported = facts.reported;
     let what = || {
         let said = finished.text.lines().next().unwrap_or_default().trim();
         let said = if said.is_empty() { last_words(facts) } else { one_line(said, 400) };
@@ -306,26 +308,26 @@ fn reported(finished: &Finished, facts: &Facts<'_>) -> Outcome {
         }
         _ => {}
     }
-    let limit = told.limit.as_ref().filter(|limit| limit.reached);
+    let limit = reported.limit.as_ref().filter(|limit| limit.reached);
     let usage_limit = || Outcome::Limit {
         resets_at: limit.and_then(|limit| limit.resets_at),
         kind: limit.map(|limit| limit.kind.clone()).unwrap_or_default(),
         what: what(),
     };
     // The first request was refused: the conversation itself may be the cause.
-    let at_once = facts.resumed && !told.has_reply();
+    let at_once = facts.resumed && !reported.has_reply();
     match Remedy::of(finished) {
         Some(Remedy::LogIn) => Outcome::Auth { what: what() },
         Some(Remedy::Wait) => usage_limit(),
         Some(Remedy::SlowDown) if limit.is_some() => usage_limit(),
-        Some(Remedy::SlowDown) if told.retry.is_none() => Outcome::Throttled { what: what() },
+        Some(Remedy::SlowDown) if reported.retry.is_none() => Outcome::Throttled { what: what() },
         Some(Remedy::SlowDown | Remedy::Later) => Outcome::Transient { what: what() },
         Some(Remedy::Room) => Outcome::ContextFull,
         Some(Remedy::Fresh) => Outcome::Refused { why: what() },
         Some(Remedy::Setup | Remedy::Again) => Outcome::Failed { why: what() },
-        _ if facts.resumed && !told.started => Outcome::NotResumed { why: what() },
+        _ if facts.resumed && !reported.started => Outcome::NotResumed { why: what() },
         Some(Remedy::Shrink) if at_once => Outcome::NotResumed { why: what() },
-        Some(Remedy::Shrink) if told.has_reply() => Outcome::ContextFull,
+        Some(Remedy::Shrink) if reported.has_reply() => Outcome::ContextFull,
         Some(Remedy::Request) if at_once && facts.rejected => Outcome::NotResumed { why: what() },
         Some(Remedy::Request) => Outcome::Rejected { why: what() },
         _ if facts.oom_kills > 0 => Outcome::OutOfMemory,
@@ -338,8 +340,10 @@ fn last_words(facts: &Facts<'_>) -> String {
     let line = facts.stderr_tail.lines().map(str::trim).rfind(|line| !line.is_empty());
     match (line, facts.exit) {
         (Some(line), _) => one_line(line, 300),
-        (None, Exit::Code(code)) => format!("it exited with code {code} and printed no error"),
-        (None, Exit::Signal(signal)) => format!("it was ended by signal {signal}"),
+        (None, ProcessExit::Code(code)) => {
+            format!("it exited with code {code} and printed no error")
+        }
+        (None, ProcessExit::Signal(signal)) => format!("it was ended by signal {signal}"),
     }
 }
 

@@ -158,7 +158,7 @@ pub struct Start<'a> {
     pub input: Stdin,
 }
 
-/// A started process, the leader of its own session and process group, and our ends of its pipes.
+/// A started process, the leader of its own process group, and our ends of its pipes.
 #[derive(Debug)]
 pub struct Process {
     /// The process, to wait for.
@@ -172,8 +172,8 @@ pub struct Process {
 }
 
 impl Start<'_> {
-    /// Starts the process. It inherits only its standard files, has default signal handling, and is
-    /// in its cgroup before its program starts.
+    /// Starts the process. It inherits only its standard files and our session, which has no
+    /// terminal; it has default signal handling, and is in its cgroup before its program starts.
     ///
     /// # Errors
     /// A [`StartError`] that names the cause. Must be called in a tokio runtime.
@@ -216,7 +216,12 @@ impl Start<'_> {
             .stdin(child_stdin)
             .stdout(child_stdout)
             .stderr(child_stderr);
+<<<<<<< HEAD
         child::prepare(&mut command, self.cgroup, self.cage);
+=======
+        child::prepare(&mut command, self.cgroup);
+        child::keep_from_children();
+>>>>>>> main
         // The command holds the child's ends of the pipes; they close with it, here.
         let child = tokio::process::Command::from(command).spawn()?;
         Ok(Process { child, stdin, stdout, stderr })

@@ -3,7 +3,7 @@
 use crate::agent::AgentError;
 use crate::config::Error as ProjectError;
 use crate::control::{Class, Error};
-use crate::service::exit::Exit;
+use crate::service::exit::WorkerExit;
 use crate::session::names::BadName;
 
 /// An error as one line: what was attempted, and why it failed.
@@ -31,8 +31,8 @@ pub(super) fn with_exit_code(error: anyhow::Error) -> (Error, u8) {
 /// The exit code of a class, as documented in the README.
 pub(super) const fn exit_code(class: Class) -> u8 {
     match class {
-        Class::Usage | Class::NotFound => Exit::Usage.code(),
-        Class::Configuration => Exit::Configuration.code(),
+        Class::Usage | Class::NotFound => WorkerExit::Usage.code(),
+        Class::Configuration => WorkerExit::Configuration.code(),
         Class::Refused | Class::Unavailable | Class::Internal => 1,
     }
 }

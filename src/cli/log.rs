@@ -6,13 +6,11 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use crate::service::journal;
+
 /// Sets up logging; call it once. `least` is the lowest level shown on standard error.
 pub(super) fn start(least: Level) {
-    #[cfg(target_os = "linux")]
-    if is_journal()
-        && let Ok(layer) = tracing_journald::layer()
-    {
-        let layer = layer.with_field_prefix(None).with_syslog_identifier("samocode".to_owned());
+    if let Some(layer) = journal::layer() {
         let _ = tracing_subscriber::registry().with(ours(Level::DEBUG)).with(layer).try_init();
         return;
     }
@@ -36,15 +34,6 @@ pub(super) fn start(least: Level) {
 fn ours(least: Level) -> Targets {
     let others = least.min(Level::WARN);
     Targets::new().with_default(others).with_target(env!("CARGO_CRATE_NAME"), least)
-}
-
-/// Whether standard error goes to journald, as `JOURNAL_STREAM` claims. Programs started from a
-/// desktop inherit the variable but not the stream, so the file is compared.
-#[cfg(target_os = "linux")]
-fn is_journal() -> bool {
-    let Ok(told) = std::env::var("JOURNAL_STREAM") else { return false };
-    rustix::fs::fstat(std::io::stderr())
-        .is_ok_and(|stat| told == format!("{}:{}", stat.st_dev, stat.st_ino))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::agent::vocabulary;
 use crate::config::{Env, Flags, Settings};
 use crate::git;
-use crate::service::{self, Scope};
+use crate::service::{self, Active, Scope};
 use crate::session::Phase;
 use crate::session::event;
 use crate::session::journal::Event;
@@ -81,8 +81,8 @@ pub struct Detail {
 pub struct UnitDetail {
     /// The full unit name.
     pub name: String,
-    /// `active`, `inactive`, `failed`, …
-    pub active: String,
+    /// Whether it is running.
+    pub active: Active,
     /// `enabled`, `disabled`, …; empty if there is no unit file.
     pub enabled: String,
     /// Automatic restarts since it was last started manually.
@@ -169,7 +169,7 @@ impl Perform for Show {
         let mut view = view.in_project(&context.project);
         let unit = found.map(|found| UnitDetail {
             name: found.status.name,
-            active: found.status.active.to_string(),
+            active: found.status.active,
             enabled: found.enabled.to_string(),
             restarts: found.restarts,
             result: found.result.to_string(),

@@ -45,6 +45,16 @@ pub enum Became {
     Running,
 }
 
+/// When a request to continue is on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Durable {
+    /// Before the call returns.
+    Now,
+    /// With the first event that the worker syncs. For a caller that starts the worker itself and
+    /// reports nothing before it has ended.
+    WithTheWorker,
+}
+
 /// How long to wait for a worker that is about to exit.
 const ENDING: Duration = Duration::from_secs(5);
 
@@ -52,7 +62,7 @@ const ENDING: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// If a task is missing, or given to a session that has another one; and those of the disk.
-pub(crate) fn begin_or_resume(session: &Session, work: &Work) -> Result<Became> {
+pub(crate) fn begin_or_resume(session: &Session, work: &Work, durable: Durable) -> Result<Became> {
     let is_new = !session.exists();
     let task = work.task.as_deref().map(str::trim);
     if task.is_some_and(str::is_empty) {
@@ -132,9 +142,9 @@ pub(crate) fn begin_or_resume(session: &Session, work: &Work) -> Result<Became> 
                 .hint(format!("give it a new task with: samocode enable {name} --task \"…\"")))
         }
         // The same request again, perhaps because the first one was interrupted.
-        (_, Some(task)) if journal.state().task == task => revive(&mut journal),
+        (_, Some(task)) if journal.state().task == task => revive(&mut journal, durable),
         (word, Some(_)) => Err(at_work(session, word)),
-        (_, None) => revive(&mut journal),
+        (_, None) => revive(&mut journal, durable),
     }
 }
 
@@ -143,13 +153,13 @@ pub(crate) fn begin_or_resume(session: &Session, work: &Work) -> Result<Became> 
 /// # Errors
 /// As [`begin_or_resume`].
 pub(crate) fn resume_despite_stop(session: &Session, work: &Work) -> Result<Became> {
-    let became = begin_or_resume(session, work)?;
+    let became = begin_or_resume(session, work, Durable::Now)?;
     if became != Became::Running {
         return Ok(became);
     }
     discard_stops(session)?;
     // The worker may have acted on the stop just before and be about to exit.
-    if session.state()?.stopped { begin_or_resume(session, work) } else { Ok(became) }
+    if session.state()?.stopped { begin_or_resume(session, work, Durable::Now) } else { Ok(became) }
 }
 
 /// Discards stops that no worker has acted on.
@@ -163,13 +173,17 @@ fn discard_stops(session: &Session) -> Result<()> {
 }
 
 /// Lets a stopped, blocked, failed or paused session continue.
-fn revive(journal: &mut Journal) -> Result<Became> {
+fn revive(journal: &mut Journal, durable: Durable) -> Result<Became> {
+    let append = |journal: &mut Journal, event| match durable {
+        Durable::Now => journal.append(event),
+        Durable::WithTheWorker => journal.append_unsynced(event, |_, _| ()),
+    };
     let word = journal.state().word();
     if matches!(word, Word::Stopped | Word::Failed | Word::Paused | Word::Limited) {
-        journal.append(Event::Started(event::Started {}))?;
+        append(journal, Event::Started(event::Started {}))?;
     }
     if journal.state().word() == Word::Blocked {
-        journal.append(Event::Retried(event::Retried { by: RetryCause::Start }))?;
+        append(journal, Event::Retried(event::Retried { by: RetryCause::Start }))?;
     }
     Ok(if journal.state().word() == word { Became::Known } else { Became::Revived })
 }

@@ -8,7 +8,7 @@ use tokio::process::Command;
 
 use crate::config::{Dirs, Flags};
 use crate::service::Progress;
-use crate::service::exit::Exit;
+use crate::service::exit::WorkerExit;
 use crate::service::foreground::{self, Ended};
 use crate::session::state::Word;
 use crate::session::store::OutageNotes;
@@ -18,7 +18,7 @@ use super::enable::{Overrides, Waits};
 use super::error::{Class, Error, Result};
 use super::host::{Operation, Perform};
 use super::install::{check_agent, check_branch};
-use super::request::{Became, Work, begin_or_resume};
+use super::request::{Became, Durable, Work, begin_or_resume};
 use super::session::Session;
 use super::target::Target;
 use super::view::View;
@@ -63,7 +63,7 @@ impl Perform for Run {
         context.project.check_places()?;
         check_agent(context, &context.settings, &context.caller.env, session)?;
         check_branch(&context.project, &context.settings, session)?;
-        if begin_or_resume(session, &self.work)? == Became::Running {
+        if begin_or_resume(session, &self.work, Durable::WithTheWorker)? == Became::Running {
             let instance = &session.instance;
             let message = format!("{} is already running in another process", session.name);
             return Err(Error::refused(message).hint(format!(
@@ -104,8 +104,8 @@ pub(crate) async fn work(
     }
     let code = outcome.status.code().and_then(|code| u8::try_from(code).ok());
     let failure = match (code, &outcome.ended) {
-        (Some(code), _) if code == Exit::Configuration.code() => Some(Class::Configuration),
-        (Some(code), _) if code == Exit::Usage.code() => Some(Class::Usage),
+        (Some(code), _) if code == WorkerExit::Configuration.code() => Some(Class::Configuration),
+        (Some(code), _) if code == WorkerExit::Usage.code() => Some(Class::Usage),
         (_, Ended::Finished) => None,
         // No run was interrupted in these states.
         _ => match hook.state {

@@ -19,7 +19,7 @@ use super::folders::FolderWatch;
 use super::host::{Operation, Perform};
 use super::install::{UnitFiles, check_agent};
 use super::privilege::Raised;
-use super::request::{Became, Work, begin_or_resume, resume_despite_stop};
+use super::request::{Became, Durable, Work, begin_or_resume, resume_despite_stop};
 use super::target::Target;
 
 /// Resumes a session that was stopped, blocked or failed.
@@ -97,7 +97,7 @@ impl Perform for Start {
             let stopped = manager.stop(&session.instance, on.progress).await;
             // Being overruled by another start is fine: that is what we want too.
             stopped.or_else(|error| if error.is_overruled() { Ok(()) } else { Err(error) })?;
-            begin_or_resume(session, &Work::default())?;
+            begin_or_resume(session, &Work::default(), Durable::Now)?;
         }
         unit.install(manager.as_ref(), on.progress).await?;
         unit.start(manager.as_ref(), on.progress).await?;

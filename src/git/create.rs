@@ -120,7 +120,7 @@ async fn carry_out(planned: &Plan) -> Result<Created, Error> {
         Plan::Worktree(plan) => plan.clone(),
     };
     let mut known = registration(&plan);
-    let begun_before = known.is_some();
+    let was_registered = known.is_some();
     // Where we write registrations ourselves, we only ever start git with one in place.
     let may_be_making = known.as_ref().map_or(!plan.is_plain, Registration::unfinished);
     if may_be_making && let Some(pid) = maker(&plan.path) {
@@ -129,11 +129,12 @@ async fn carry_out(planned: &Plan) -> Result<Created, Error> {
     let admin = known.as_ref().map(|known| known.admin.as_path());
     let mut notes = clear_stale_locks(&plan.common, &plan.branch, &plan.path, admin)?;
     remove_unregistered(&plan);
-    if let Some(begun) = known.take_if(|known| known.unfinished() && holds_only_gitfile(&plan.path))
+    if let Some(unfinished) =
+        known.take_if(|known| known.unfinished() && holds_only_gitfile(&plan.path))
     {
         // Cut off before the first file: parts of the registration may be missing, and making it
         // again loses nothing.
-        discard(&begun, &plan.path)?;
+        discard(&unfinished, &plan.path)?;
     }
 
     let mut found = look(&plan.path)?;
@@ -155,7 +156,7 @@ async fn carry_out(planned: &Plan) -> Result<Created, Error> {
                 notes.extend(missed(&plan));
             }
             add(&plan, known.as_ref(), &mut notes).await?;
-            if begun_before { Did::Completed } else { Did::Made }
+            if was_registered { Did::Completed } else { Did::Made }
         }
     };
     if did != Did::Nothing && plan.path.join(".gitmodules").exists() {
@@ -218,7 +219,7 @@ fn remove_unregistered(plan: &WorktreePlan) {
 
 /// Removes a registration and the `.git` that points to it. The pointer goes first: without it git
 /// can create the registration again.
-fn discard(begun: &Registration, worktree: &Path) -> Result<(), Error> {
+fn discard(unfinished: &Registration, worktree: &Path) -> Result<(), Error> {
     let gone = |path: &Path, result: std::io::Result<()>| match result {
         Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
             Err(Error::Io { doing: "remove", path: path.to_owned(), source })
@@ -227,7 +228,7 @@ fn discard(begun: &Registration, worktree: &Path) -> Result<(), Error> {
     };
     let gitfile = worktree.join(".git");
     gone(&gitfile, std::fs::remove_file(&gitfile))?;
-    gone(&begun.admin, std::fs::remove_dir_all(&begun.admin))
+    gone(&unfinished.admin, std::fs::remove_dir_all(&unfinished.admin))
 }
 
 /// Links a worktree and its registration again after one of them was lost or moved.

@@ -5,9 +5,11 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::Error;
 use super::reader::tidy;
+use crate::platform::processes;
 
 /// The reason in our lock on a worktree until it is complete.
 pub(super) const OUR_LOCK: &str = "samocode is making this worktree";
@@ -194,11 +196,12 @@ pub(super) fn clear_stale_locks(
         let Ok(meta) = lock.symlink_metadata() else {
             continue;
         };
-        if meta.uid() != rustix::process::geteuid().as_raw() || !cfg!(target_os = "linux") {
+        if meta.uid() != rustix::process::geteuid().as_raw() || !processes::SHOWS_OPEN_FILES {
             notes.push(format!("{} exists: if no git is running, remove it", lock.display()));
             continue;
         }
-        if let Some(pid) = holder(&lock, worktree) {
+        // git closes a lock's file before it is done with it.
+        if let Some(pid) = processes::using(&lock, "git", worktree) {
             return Err(Error::Busy { path: worktree.to_owned(), pid });
         }
         match std::fs::remove_file(&lock) {
@@ -214,52 +217,14 @@ pub(super) fn clear_stale_locks(
     Ok(notes)
 }
 
-/// The process that may still need a lock: it has the file open, or it is a git whose current
-/// folder is in the worktree (git closes a lock's file before it is done with it).
-fn holder(lock: &Path, worktree: &Path) -> Option<i32> {
-    let processes = std::fs::read_dir("/proc").ok()?.flatten();
-    let mut pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    pids.find(|pid| {
-        let process = PathBuf::from(format!("/proc/{pid}"));
-        let is_git = || {
-            std::fs::read_to_string(process.join("comm")).is_ok_and(|name| name.starts_with("git"))
-        };
-        let is_there =
-            || std::fs::read_link(process.join("cwd")).is_ok_and(|cwd| cwd.starts_with(worktree));
-        let has_open = || {
-            let files = std::fs::read_dir(process.join("fd")).into_iter().flatten().flatten();
-            files.filter_map(|file| std::fs::read_link(file.path()).ok()).any(|file| file == lock)
-        };
-        (is_git() && is_there()) || has_open()
-    })
-}
-
 /// A git that an earlier process of ours started to make this worktree, and that outlived it (where
 /// no cgroup ended both).
 pub(super) fn maker(worktree: &Path) -> Option<i32> {
-    let processes = std::fs::read_dir("/proc").ok()?.flatten();
-    let mut pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    pids.find(|pid| {
-        let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        let has = |word: &[u8]| words.split(|byte| *byte == 0).any(|known| known == word);
-        (has(OUR_LOCK.as_bytes()) || has(OUR_MARK.as_bytes()))
-            && has(worktree.as_os_str().as_bytes())
-    })
+    processes::with_arguments(&[OUR_LOCK, OUR_MARK], worktree)
 }
 
 /// Waits briefly for a process that was killed, or is nearly done, to exit.
-#[cfg(target_os = "linux")]
 pub(super) async fn outlast(pid: i32) {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    use rustix::process::{Pid, PidfdFlags, pidfd_open};
-    let wait = move || {
-        let process = pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()?;
-        let limit = Timespec { tv_sec: 2, tv_nsec: 0 };
-        poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&limit)).ok()
-    };
+    let wait = move || processes::outlast(pid, Duration::from_secs(2));
     let _ = tokio::task::spawn_blocking(wait).await;
 }
-
-/// Other systems offer neither this wait nor a way to see who holds a lock.
-#[cfg(not(target_os = "linux"))]
-pub(super) async fn outlast(_pid: i32) {}

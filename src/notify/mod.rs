@@ -3,7 +3,6 @@
 //! Delivery is not part of the work. An [`Outbox`] takes notices and sends them in the background.
 //! One that cannot be sent is reported and kept on disk ([`unsent`]) for whoever runs next.
 
-#[cfg(target_os = "linux")]
 pub mod desktop;
 pub mod notice;
 pub mod outbox;

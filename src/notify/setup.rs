@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 
-use super::{Notice, Notifier, NotifyError, Proxies, telegram::Telegram};
+use super::{Notice, Notifier, NotifyError, Proxies, desktop, telegram::Telegram};
 use crate::config::Secret;
 
 /// The settings of all notifiers; the caller finds them.
@@ -118,23 +118,15 @@ fn telegram(settings: &Settings) -> Result<Telegram, LeftOut> {
     }
 }
 
-#[cfg(target_os = "linux")]
 fn desktop(settings: &Settings) -> Result<Arc<dyn Notifier>, LeftOut> {
-    use super::desktop::Desktop;
+    let left_out =
+        |reason: &str| LeftOut { notifier: "desktop", reason: reason.to_owned(), mistaken: false };
     if !settings.desktop {
-        return Err(desktop_left_out("desktop notices are turned off"));
+        return Err(left_out("desktop notices are turned off"));
     }
     let runtime_dir = std::env::var_os("XDG_RUNTIME_DIR").map(Into::into);
-    Ok(Arc::new(Desktop::new(Desktop::user_bus(runtime_dir))))
-}
-
-#[cfg(not(target_os = "linux"))]
-fn desktop(_: &Settings) -> Result<Arc<dyn Notifier>, LeftOut> {
-    Err(desktop_left_out("desktop notices need D-Bus, which samocode uses on Linux only"))
-}
-
-fn desktop_left_out(reason: &str) -> LeftOut {
-    LeftOut { notifier: "desktop", reason: reason.to_owned(), mistaken: false }
+    desktop::notifier(runtime_dir)
+        .ok_or_else(|| left_out("desktop notices need D-Bus, which samocode uses on Linux only"))
 }
 
 /// Sends `notice` once through every notifier, all at once, and returns each result. Takes as long
@@ -197,9 +189,8 @@ mod tests {
         let all = Settings { desktop: true, ..settings(Some("1:a"), Some("5")) };
         let channels = from_settings(&all);
         let names: Vec<_> = channels.notifiers.iter().map(|n| n.name()).collect();
-        let expected: &[&str] =
-            if cfg!(target_os = "linux") { &["telegram", "desktop"] } else { &["telegram"] };
-        assert_eq!(names, expected);
+        let has_desktop = desktop::notifier(None).is_some();
+        assert_eq!(names, if has_desktop { vec!["telegram", "desktop"] } else { vec!["telegram"] });
     }
 
     struct Fixed(Result<(), NotifyError>);

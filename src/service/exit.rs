@@ -4,7 +4,7 @@
 
 /// How a worker ends. Uses the numbers of `sysexits.h` if one fits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exit {
+pub enum WorkerExit {
     /// 0: the session is done, waiting, blocked or stopped. A result, not a failure.
     Settled,
     /// 0: something outside blocks the session; in the foreground, a message says what.
@@ -23,7 +23,7 @@ pub enum Exit {
     Reload,
 }
 
-impl Exit {
+impl WorkerExit {
     /// The process's exit code, as systemd and the shell see it.
     #[must_use]
     pub const fn code(self) -> u8 {

@@ -291,8 +291,8 @@ impl Supervised<'_> {
 /// started too often, or we are asked to stop (SIGTERM, SIGINT, a closed terminal; a second request
 /// kills it). SIGHUP is forwarded. Status lines go to `tell`.
 ///
-/// The command gets its own process group, so that Ctrl-C reaches it only through us. This process
-/// becomes a child subreaper and kills every child that is reparented to it, but not those it had
+/// A worker leaves our session at its start ([`end_with_parent`]), so that Ctrl-C reaches it only
+/// through us. This process becomes a child subreaper and kills every child that is reparented to it, but not those it had
 /// before.
 ///
 /// # Errors
@@ -312,7 +312,6 @@ pub async fn supervise(
         .env("WATCHDOG_USEC", options.watchdog.as_micros().to_string())
         .env_remove("WATCHDOG_PID")
         .env("SAMOCODE_FOREGROUND", std::process::id().to_string())
-        .process_group(0)
         .kill_on_drop(true);
     let mut asked = Asked::listen()?;
     let mut starts = Starts::default();
@@ -354,12 +353,15 @@ async fn end_strays(spared: &[Pid]) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes this process end when the parent that [`supervise`]s it ends, for whatever reason. Does
-/// nothing in an unsupervised process. Call it first thing.
+/// Makes this process lead a session of its own, and end when the parent that [`supervise`]s it ends,
+/// for whatever reason. The session has no terminal: nothing that this process starts can prompt on
+/// the parent's, or put words into the input of whoever works there (TIOCSTI). Call it first thing.
 ///
 /// # Errors
 /// The system's; [`io::ErrorKind::NotConnected`] if the parent has already ended.
 pub fn end_with_parent() -> io::Result<()> {
+    // Fails where the process leads a session already, as systemd has it.
+    let _ = rustix::process::setsid();
     let Some(pid) =
         std::env::var("SAMOCODE_FOREGROUND").ok().and_then(|pid| pid.parse::<i32>().ok())
     else {

@@ -10,6 +10,7 @@ mod commands;
 mod error;
 pub mod exit;
 pub mod foreground;
+pub mod journal;
 mod manager;
 pub mod notify_socket;
 mod registry;

@@ -50,6 +50,12 @@ impl Notify {
         self.send(&[NotifyState::Status(&line)]);
     }
 
+    /// Sends the status line of a run that has started, and a keep-alive with it.
+    pub fn run_started(&self, line: &str) {
+        let line = harmless(&line.replace(['\n', '\r'], " ")).into_owned();
+        self.send(&[NotifyState::Watchdog, NotifyState::Status(&line)]);
+    }
+
     /// Sends a keep-alive.
     pub fn watchdog(&self) {
         self.send(&[NotifyState::Watchdog]);

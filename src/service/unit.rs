@@ -3,11 +3,14 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// An enum of the words a manager uses for one thing, with `Other` for unknown words.
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$of_word:meta])* $word:ident = $text:literal,)* }) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq)]
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(from = "String", into = "String")]
         pub enum $name {
             $($(#[$of_word])* $word,)*
             /// A word unknown to this version, as the manager wrote it.
@@ -31,6 +34,12 @@ macro_rules! words {
                     $($text => Self::$word,)*
                     _ => Self::Other(word),
                 }
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(word: $name) -> Self {
+                word.as_str().to_owned()
             }
         }
 

@@ -36,6 +36,9 @@ impl Worker<'_> {
                         Some(&format!("waiting a minute for the agent's program: {missing}")),
                         None,
                     ));
+                    if let Err(error) = self.writer.keep_hook_up() {
+                        tracing::debug!("cannot update the hook: {error}");
+                    }
                     if self.pause(Duration::from_secs(1)).await {
                         return None;
                     }
@@ -128,7 +131,8 @@ impl Worker<'_> {
 
 /// Writes an unnamed temporary file as large as a prompt can get.
 fn try_temporary_files() -> std::io::Result<()> {
-    tempfile::tempfile()?.write_all(&[0; 64 * 1024])
+    static PROMPT: [u8; 64 * 1024] = [0; 64 * 1024];
+    tempfile::tempfile()?.write_all(&PROMPT)
 }
 
 /// Modification time of the newest file directly in a folder, in nanoseconds since 1970, ignoring

@@ -1,18 +1,15 @@
-//! What follows the end of a run: its outcome and cost are recorded, its signal is taken, and the rule
-//! for its outcome applies.
+//! Carries out what follows from the end of a run, as [`conclusion`](super::conclusion) decides.
 
 use jiff::Timestamp;
 
 use crate::agent::Outcome;
-use crate::agent::cost::difference;
 use crate::session::event;
-use crate::session::journal::{Event, RunCost};
-use crate::session::signal::SignalError;
+use crate::session::journal::Event;
 use crate::session::store::StoreError;
 
 use super::account::Account;
+use super::conclusion::{Conclusion, Next, conclude};
 use super::iterate::Plan;
-use super::last_words::{denials, explained};
 use super::rules::{self, Rule};
 use super::under_way::Ended;
 use super::{Trouble, Worker, notices};
@@ -22,62 +19,23 @@ impl Worker<'_> {
     pub(super) async fn conclude(
         &mut self,
         plan: &Plan,
-        ended: Ended,
+        ended: &Ended,
         account: Option<&Account>,
     ) -> Result<(), Trouble> {
         self.writer.set_aside()?;
         let signal = self.writer.folder.read_signal(&plan.run);
         self.writer.take_overview_back()?;
         let rule = self.rule(&ended.outcome, account)?;
-        let detail = self.detail(&ended, &rule, signal.as_ref().err());
-        let has_signal = signal.is_ok();
-        // A run that the worker interrupted had no time for a handoff; it is asked again when
-        // resumed.
-        let hands_over = rule == Rule::HandOver || (ended.handoff_asked && rule != Rule::GoOn);
-        // An agent gets one chance per iteration to supply a missing signal, if it can be asked at
-        // all.
-        let was_asked =
-            self.writer.state().iteration.as_ref().is_some_and(|iteration| iteration.was_asked);
-        let may_ask = !was_asked && plan.resumes;
-        let failure = rule == Rule::Fail || (rule == Rule::TakeSignal && !may_ask);
-        let run_ended = Event::RunEnded(event::RunEnded {
-            run: plan.run.clone(),
-            outcome: rules::word(&ended.outcome),
-            detail,
-            failure: !has_signal && !hands_over && failure,
-            endless: !has_signal && rules::is_endless(&ended.outcome),
-            resumable: plan.resumes && rules::resumable(&ended.outcome, plan.resume),
-            context_window: ended.told.finished.as_ref().and_then(|end| end.context_window),
-            cost: self.cost(&ended),
-        });
-        let problem = match signal {
-            Ok(signal) => return self.take_signal(&plan.run, Some(run_ended), signal).await,
-            Err(problem) => problem,
-        };
-        // A single write: the consequences of a run must survive a worker that dies here.
-        let mut events = vec![run_ended];
-        events.extend(self.head_moved().await);
-        if hands_over {
-            let mut state = ended.seen.handoff();
-            self.redactor.redact_value(&mut state);
-            events.push(Event::HandoffMade(event::HandoffMade { run: plan.run.clone(), state }));
-        }
-        let mut delays = false;
-        match rule {
-            // The cause that ended this run would end the next one too.
-            Rule::Pause(event) => events.push(*event),
-            _ if hands_over => {}
-            Rule::TakeSignal if may_ask => {
-                let problem = self.redactor.redact(&problem.to_string()).into_owned();
-                events.push(Event::SignalAsked(event::SignalAsked {
-                    run: plan.run.clone(),
-                    problem,
-                }));
+        let Conclusion { run_ended, next } =
+            conclude(self.writer.state(), plan, ended, signal, rule, &self.redactor);
+        let (events, delays) = match next {
+            Next::TakeSignal(signal) => {
+                return self.take_signal(&plan.run, Some(run_ended), signal).await;
             }
-            Rule::TakeSignal | Rule::Fail => delays = true,
-            Rule::GoOn | Rule::HandOver => {}
-        }
-        self.writer.record_all(events)?;
+            Next::WithoutSignal { events, delays } => (events, delays),
+        };
+        let moved = self.head_moved().await;
+        self.writer.record_all([run_ended].into_iter().chain(moved).chain(events).collect())?;
         if delays && !self.signals.end {
             self.notify.status(&notices::status_line(self.writer.state(), Some("retrying"), None));
             self.pause(self.setup.settings.retry_delay).await;
@@ -101,40 +59,6 @@ impl Worker<'_> {
             *detail = self.redactor.redact(detail).into_owned();
         }
         Ok(rule)
-    }
-
-    /// What there is to say about a run's end. The agent's last output may quote secrets from its
-    /// input.
-    fn detail(
-        &self,
-        ended: &Ended,
-        rule: &Rule,
-        no_signal: Option<&SignalError>,
-    ) -> Option<String> {
-        let detail = ended.why.clone().or_else(|| rules::detail(&ended.outcome));
-        let detail = detail.map(|detail| match denials(&ended.told) {
-            Some(denials) if *rule == Rule::Fail => format!("{detail}; {denials}"),
-            _ => detail,
-        });
-        let detail = detail.or_else(|| {
-            let problem = no_signal.filter(|_| *rule == Rule::TakeSignal)?.to_string();
-            Some(explained(&problem, &ended.told, ended.seen.words()))
-        });
-        let detail = detail.or_else(|| ended.log_error.clone());
-        detail.map(|text| self.redactor.redact(&text).into_owned())
-    }
-
-    fn cost(&self, ended: &Ended) -> RunCost {
-        let reported = ended.told.finished.as_ref().and_then(|finished| finished.cost);
-        let before = self.writer.state().conversation().and_then(|known| known.usd);
-        RunCost {
-            usd: reported.map(|cost| difference(before, cost)),
-            conversation_usd: reported.map(|cost| cost.total),
-            tokens: ended.told.usage(),
-            cpu_ms: ended.counted.cpu.map(|cpu| u64::try_from(cpu.as_millis()).unwrap_or(u64::MAX)),
-            peak_memory: ended.counted.peak_memory,
-            leftovers: Some(ended.counted.leftovers).filter(|left| *left > 0),
-        }
     }
 }
 

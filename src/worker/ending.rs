@@ -1,6 +1,6 @@
 //! The worker's ends in order: nothing left to do, interrupted, given up.
 
-use crate::service::exit::Exit;
+use crate::service::exit::WorkerExit;
 use crate::service::{Action, Token};
 use crate::session::event;
 use crate::session::journal::{End, Event};
@@ -24,9 +24,10 @@ impl Worker<'_> {
     /// Exits because there is nothing left to do. The worker tells the manager that it is stopping
     /// before it checks the inbox a last time. Later mail then starts the unit again; earlier mail
     /// is found by the check, and the worker asks for a new start.
-    pub(super) async fn rest(&mut self) -> Result<Exit, Trouble> {
+    pub(super) async fn rest(&mut self) -> Result<WorkerExit, Trouble> {
         self.end_outage()?;
         self.slot = None;
+        self.writer.catch_up_in_background()?;
         self.tell_human();
         self.note_last_deliveries().await?;
         if let (Standing::Done, Some(spool)) = (&self.writer.state().standing, &self.setup.spool)
@@ -35,10 +36,10 @@ impl Worker<'_> {
         {
             tracing::warn!("the unit stays enabled: {error}");
         }
-        self.writer.catch_up()?;
         // Only the count of quick deaths depends on it, and a reboot resets that anyway.
         self.writer.note(Event::WorkerEnded(event::WorkerEnded { end: End::Settled }))?;
         self.writer.write_hook()?;
+        self.writer.catch_up()?;
         self.notify.status(&notices::status_line(self.writer.state(), None, None));
         crash_point("at rest, the manager does not know");
         self.notify.stopping();
@@ -47,18 +48,18 @@ impl Worker<'_> {
             tracing::warn!("the service manager did not confirm the end: {error}");
         }
         if self.writer.folder.has_unread() && !self.writer.state().stopped {
-            return Ok(Exit::Interrupted);
+            return Ok(WorkerExit::Interrupted);
         }
         Ok(match self.writer.state().standing {
-            Standing::Paused { .. } if self.setup.foreground => Exit::Paused,
-            _ => Exit::Settled,
+            Standing::Paused { .. } if self.setup.foreground => WorkerExit::Paused,
+            _ => WorkerExit::Settled,
         })
     }
 
-    pub(super) fn interrupted(&mut self) -> Result<Exit, Trouble> {
+    pub(super) fn interrupted(&mut self) -> Result<WorkerExit, Trouble> {
         self.writer.record(Event::WorkerEnded(event::WorkerEnded { end: End::Interrupted }))?;
         self.writer.write_hook()?;
         self.notify.stopping();
-        Ok(Exit::Interrupted)
+        Ok(WorkerExit::Interrupted)
     }
 }

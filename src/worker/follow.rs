@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use crate::agent::outcome::{EndedBy, Told};
+use crate::agent::outcome::{EndedBy, Reported};
 use crate::agent::run::Step;
 use crate::agent::{Event as Said, Tool};
 use crate::platform::cgroup::RunCgroup;
@@ -28,7 +28,7 @@ const SHOW_EVERY: Duration = Duration::from_secs(1);
 
 /// What the worker tracks during a run.
 pub(super) struct Watch {
-    pub(super) told: Told,
+    pub(super) reported: Reported,
     pulse: Pulse,
     doing: String,
     progress: Timestamp,
@@ -51,7 +51,7 @@ impl Watch {
         let settings = &worker.setup.settings;
         let now = Instant::now();
         Self {
-            told: Told::default(),
+            reported: Reported::default(),
             pulse: Pulse::new(settings.stall_after(worker.writer.state().phase()), now),
             doing: STARTING.to_owned(),
             progress: Timestamp::now(),
@@ -77,7 +77,6 @@ impl RunUnderWay<'_, '_> {
         // that long.
         let mut tick = tokio::time::interval_at(tokio::time::Instant::now() + every, every);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        self.worker.notify.watchdog();
         // The hook was written before the agent started.
         self.announce();
         loop {
@@ -103,7 +102,7 @@ impl RunUnderWay<'_, '_> {
     }
 
     fn take(&mut self, event: &Said) -> Result<(), Trouble> {
-        self.watch.told.take(event);
+        self.watch.reported.take(event);
         self.watch.pulse.progress(Instant::now());
         self.watch.progress = Timestamp::now();
         match event {
@@ -163,7 +162,7 @@ impl RunUnderWay<'_, '_> {
     /// Ends a run that has used up its tokens. The agent itself enforces the limit in US dollars.
     fn spent(&mut self) {
         let budget = self.worker.setup.settings.budgets.run.tokens;
-        let usage = self.watch.told.usage();
+        let usage = self.watch.reported.usage();
         let used = usage.taken_in().saturating_add(usage.output);
         if self.watch.ended_by.is_none() && budget.is_some_and(|most| used >= most) {
             self.watch.ended_by = Some(EndedBy::Budget);
@@ -235,7 +234,7 @@ impl RunUnderWay<'_, '_> {
     /// Shows what the agent is doing in the unit's status line and in the hook.
     fn show(&mut self) {
         if let Some(doing) = self.announce() {
-            let usage = self.watch.told.usage();
+            let usage = self.watch.reported.usage();
             self.worker.writer.show(&doing, self.watch.progress, usage);
         }
     }
@@ -252,7 +251,11 @@ impl RunUnderWay<'_, '_> {
         if self.watch.last_shown.as_ref() == Some(&now) {
             return None;
         }
-        self.worker.notify.status(&now.0);
+        if self.watch.last_shown.is_none() {
+            self.worker.notify.run_started(&now.0);
+        } else {
+            self.worker.notify.status(&now.0);
+        }
         self.watch.last_shown = Some(now);
         Some(doing.into_owned())
     }

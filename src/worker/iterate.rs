@@ -19,7 +19,7 @@ use super::decide::Numbers;
 use super::follow::STARTING;
 use super::obstacles::{self, Obstacle};
 use super::under_way::RunUnderWay;
-use super::{Trouble, Worker, prepare};
+use super::{Trouble, Worker, prepare, tick};
 
 /// The coarsest resolution of file times: one kernel tick at 100 Hz.
 pub(super) const TICK: Duration = Duration::from_millis(10);
@@ -94,13 +94,19 @@ impl Worker<'_> {
         let spent_before = self.spent();
         let log = self.record_start(&plan, agent.word())?;
         let since = SystemTime::now() - TICK;
-        let ended = match RunUnderWay::start(self, &agent, &plan, &log)? {
+        let mut ended = match RunUnderWay::start(self, &agent, &plan, &log)? {
             Ok(run) => run.follow().await?,
             Err(not_started) => *not_started,
         };
         crash_point("the run is over");
         self.settle_run(since).await;
-        self.conclude(&plan, ended, account.as_ref()).await?;
+        if let Some(removal) = ended.removal.take() {
+            // A run may leave gigabytes there.
+            while !removal.is_done_within(tick(self.notify)) {
+                self.notify.watchdog();
+            }
+        }
+        self.conclude(&plan, &ended, account.as_ref()).await?;
         self.account_for(spent_before)
     }
 
@@ -109,11 +115,13 @@ impl Worker<'_> {
     async fn ready_place(&mut self) -> Result<Result<(), String>, Trouble> {
         let (project, settings) = (&self.setup.project, &self.setup.settings);
         if self.working_dir_is_gone() {
+            self.writer.keep_hook_up()?;
             let restore = prepare::restore_worktree(&mut self.writer, project, settings);
             return Ok(super::pinging(self.notify, restore).await?);
         }
         let Some(checkout) = self.checkout() else { return Ok(Ok(())) };
         if !checkout.is_whole(self.writer.state().branch()) {
+            self.writer.keep_hook_up()?;
             // A git process killed with its agent leaves locks that would block the next one.
             let restored = prepare::restore_worktree(&mut self.writer, project, settings);
             if let Err(reason) = super::pinging(self.notify, restored).await? {

@@ -2,21 +2,21 @@
 //! the agent's last words. Without them a human learns only that a file is missing.
 
 use crate::agent::event::one_line;
-use crate::agent::outcome::Told;
+use crate::agent::outcome::Reported;
 
 /// The most characters of the last words, and of a denied call with its reason.
 const LONGEST: usize = 240;
 
 /// Adds to `problem` what may explain it. `words` is the agent's last text.
-pub(super) fn explained(problem: &str, told: &Told, words: &str) -> String {
+pub(super) fn explained(problem: &str, reported: &Reported, words: &str) -> String {
     let mut text = problem.trim_end_matches('.').to_owned();
-    if let Some(denials) = denials(told) {
+    if let Some(denials) = denials(reported) {
         text += &format!("; {denials}");
     }
-    if let Some(mode) = &told.permissions {
+    if let Some(mode) = &reported.permissions {
         text += &format!("; permission mode: {}", one_line(mode, 40));
     }
-    let at_end = told.finished.as_ref().map(|finished| finished.text.as_str());
+    let at_end = reported.finished.as_ref().map(|finished| finished.text.as_str());
     let words = at_end.filter(|text| !text.trim().is_empty()).unwrap_or(words);
     let words = one_line(words, LONGEST);
     if !words.is_empty() {
@@ -26,9 +26,9 @@ pub(super) fn explained(problem: &str, told: &Told, words: &str) -> String {
 }
 
 /// How many calls the agent was not allowed to make, with an example.
-pub(super) fn denials(told: &Told) -> Option<String> {
-    let (counted, last) = &told.denied;
-    let finished = told.finished.as_ref();
+pub(super) fn denials(reported: &Reported) -> Option<String> {
+    let (counted, last) = &reported.denied;
+    let finished = reported.finished.as_ref();
     let count = finished.map_or(0, |finished| finished.denied).max(*counted);
     let example = match (last, finished.and_then(|finished| finished.denied_example.as_ref())) {
         (Some(denied), _) if denied.why.is_empty() => denied.call.clone(),
@@ -51,14 +51,14 @@ mod tests {
         let denied = Denied { call: "running touch x".into(), why: "needs approval".into() };
         let finished =
             Finished { denied: 3, text: "I could not\nwrite it.".into(), ..Finished::default() };
-        let told = Told {
+        let reported = Reported {
             permissions: Some("default".into()),
             denied: (2, Some(denied)),
             finished: Some(finished),
-            ..Told::default()
+            ..Reported::default()
         };
         assert_eq!(
-            explained("there is no _signal.json", &told, "earlier"),
+            explained("there is no _signal.json", &reported, "earlier"),
             "there is no _signal.json; 3 calls were denied, such as: running touch x (needs \
              approval); permission mode: default; the agent said last: I could not write it."
         );
@@ -66,10 +66,10 @@ mod tests {
 
     #[test]
     fn what_is_unknown_is_left_out() {
-        assert_eq!(explained("no signal.", &Told::default(), ""), "no signal");
-        let told = Told { denied: (1, None), ..Told::default() };
+        assert_eq!(explained("no signal.", &Reported::default(), ""), "no signal");
+        let reported = Reported { denied: (1, None), ..Reported::default() };
         assert_eq!(
-            explained("no signal", &told, "bye"),
+            explained("no signal", &reported, "bye"),
             "no signal; 1 call was denied; the agent said last: bye"
         );
     }

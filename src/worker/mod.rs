@@ -7,10 +7,12 @@
 //! worker talks to the service manager only through its notify socket and the waker's spool.
 
 mod account;
+mod background;
 mod budget;
 mod checks;
 mod conclude;
 mod confine;
+mod conclusion;
 mod context;
 mod decide;
 mod ending;
@@ -53,7 +55,7 @@ use crate::git;
 use crate::notify::{Channels, Outbox};
 use crate::platform::cgroup::UnitCgroup;
 use crate::platform::strays;
-use crate::service::exit::Exit;
+use crate::service::exit::WorkerExit;
 use crate::service::{Notify, Scope, Spool};
 use crate::session::Needs;
 use crate::session::journal::{End, Event};
@@ -121,10 +123,12 @@ impl From<JournalError> for Trouble {
 }
 
 /// Works on a session until there is nothing left to do. Returns how the process should exit.
-pub async fn work(setup: &Setup) -> Exit {
+pub async fn work(setup: &Setup) -> WorkerExit {
     let mut signals = match Signals::listen() {
         Ok(signals) => signals,
-        Err(error) => return refuse(&format!("cannot handle signals: {error}"), Exit::GaveUp),
+        Err(error) => {
+            return refuse(&format!("cannot handle signals: {error}"), WorkerExit::GaveUp);
+        }
     };
     reload::unblock();
     let notify = Notify::from_env();
@@ -141,7 +145,7 @@ pub async fn work(setup: &Setup) -> Exit {
             let path = setup.folder.path();
             if !is_started {
                 let why = format!("the session folder {} does not exist", path.display());
-                return refuse(&why, Exit::Configuration);
+                return refuse(&why, WorkerExit::Configuration);
             }
             let error = StoreError {
                 action: "find the session's folder",
@@ -149,7 +153,7 @@ pub async fn work(setup: &Setup) -> Exit {
                 source: rustix::io::Errno::NOENT.into(),
             };
             if outages.wait(&mut signals, &error).await {
-                return Exit::Interrupted;
+                return WorkerExit::Interrupted;
             }
             continue;
         }
@@ -160,15 +164,15 @@ pub async fn work(setup: &Setup) -> Exit {
         let lock = match lock {
             Ok(lock) => lock,
             // Told to stop while somebody held the lock briefly; that need not be another worker.
-            Err(LockError::Held(_)) if signals.end => return Exit::Interrupted,
+            Err(LockError::Held(_)) if signals.end => return WorkerExit::Interrupted,
             Err(LockError::Held(holder)) => {
                 let path = setup.folder.path().display();
                 let why = format!("another worker has the session {path}: {holder}");
-                return refuse(&why, Exit::Locked);
+                return refuse(&why, WorkerExit::Locked);
             }
             Err(LockError::Store(error)) => {
                 if outages.wait(&mut signals, &error).await {
-                    return Exit::Interrupted;
+                    return WorkerExit::Interrupted;
                 }
                 continue;
             }
@@ -177,9 +181,9 @@ pub async fn work(setup: &Setup) -> Exit {
         let trouble =
             match Worker::open(setup, &notify, cgroup.as_ref(), &mut signals, &outages, &lock) {
                 Ok(mut worker) => match worker.work(&mut is_started).await {
-                    Ok(Exit::Reload) => {
+                    Ok(WorkerExit::Reload) => {
                         let error = reload::execute(setup, &lock);
-                        return refuse(&error, Exit::Interrupted);
+                        return refuse(&error, WorkerExit::Interrupted);
                     }
                     Ok(exit) => return exit,
                     Err(trouble) => trouble,
@@ -187,14 +191,14 @@ pub async fn work(setup: &Setup) -> Exit {
                 Err(trouble) => trouble,
             };
         match trouble {
-            Trouble::Unusable(why) => return refuse(&why, Exit::Configuration),
+            Trouble::Unusable(why) => return refuse(&why, WorkerExit::Configuration),
             Trouble::Store(error) => {
                 drop(lock);
                 if let Some(cgroup) = &cgroup {
                     cgroup.clear();
                 }
                 if outages.wait(&mut signals, &error).await {
-                    return Exit::Interrupted;
+                    return WorkerExit::Interrupted;
                 }
             }
         }
@@ -218,7 +222,7 @@ async fn take_lock(setup: &Setup, signals: &mut Signals) -> Result<Lock, LockErr
     }
 }
 
-fn refuse(why: &str, exit: Exit) -> Exit {
+fn refuse(why: &str, exit: WorkerExit) -> WorkerExit {
     tracing::error!("{why}");
     exit
 }
@@ -272,16 +276,16 @@ impl<'a> Worker<'a> {
 
     /// Recovers, then takes one step after another. `is_started` is set once this process has
     /// journaled its start: a retry after a disk error is not a new start.
-    async fn work(&mut self, is_started: &mut bool) -> Result<Exit, Trouble> {
+    async fn work(&mut self, is_started: &mut bool) -> Result<WorkerExit, Trouble> {
         crash_point("the lock is taken");
         // If the journal was removed in the meantime, start a new one.
         if !*is_started || self.writer.state().seq == 0 {
-            self.begin()?;
+            self.record_worker_start()?;
             *is_started = true;
         }
-        crash_point("the worker has begun");
+        crash_point("the worker's start is recorded");
         if self.gives_up()? {
-            return Ok(Exit::GaveUp);
+            return Ok(WorkerExit::GaveUp);
         }
         let delay = self.writer.state().deaths.delay();
         if !delay.is_zero() && self.pause(delay).await {
@@ -297,13 +301,18 @@ impl<'a> Worker<'a> {
                 return self.interrupted();
             }
             if self.signals.reload {
+                self.writer.keep_hook_up()?;
                 self.writer
                     .record(Event::WorkerEnded(event::WorkerEnded { end: End::Reloaded }))?;
-                return Ok(Exit::Reload);
+                return Ok(WorkerExit::Reload);
             }
             let retries = self.setup.settings.max_retries;
             let spread = account::spread(&self.setup.instance);
-            match decide(self.writer.state(), Timestamp::now(), retries, spread) {
+            let decision = decide(self.writer.state(), Timestamp::now(), retries, spread);
+            if !matches!(decision, Decision::Run(_)) {
+                self.writer.keep_hook_up()?;
+            }
+            match decision {
                 Decision::Rest => return self.rest().await,
                 Decision::SleepUntil(until) => self.sleep_until(until).await?,
                 Decision::Block { reason, needs } => self.block(reason, needs)?,

@@ -4,6 +4,8 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
+use futures_util::FutureExt as _;
+
 use crate::git::{self, Checkout, Window};
 use crate::platform::machine;
 use crate::session::clock;
@@ -29,10 +31,16 @@ impl Worker<'_> {
         let _ = self.writer.folder.settle(since);
         let working_dir = self.writer.state().working_dir().map(PathBuf::from);
         let root = self.checkout().map(|checkout| checkout.root().to_owned());
-        if let Some(folder) = root.or(working_dir)
-            && let Err(error) = pinging(self.notify, git::settle_changes(&folder, since)).await
-        {
-            tracing::warn!("cannot sync {}: {error}", folder.display());
+        if let Some(folder) = root.or(working_dir) {
+            let mut work = std::pin::pin!(git::settle_changes(&folder, since));
+            // A run that changed little is done at once.
+            let settled = match work.as_mut().now_or_never() {
+                Some(settled) => settled,
+                None => pinging(self.notify, work).await,
+            };
+            if let Err(error) = settled {
+                tracing::warn!("cannot sync {}: {error}", folder.display());
+            }
         }
     }
 
@@ -41,6 +49,7 @@ impl Worker<'_> {
     /// the agent is told to check too.
     pub(super) async fn restore_damaged(&mut self, checkout: &Checkout) -> Result<(), StoreError> {
         let Some(window) = self.window()? else { return Ok(()) };
+        self.writer.keep_hook_up()?;
         let work = checkout.find_damage(&window);
         let damage = match pinging(self.notify, work).await {
             Ok(damage) => damage,

@@ -20,7 +20,7 @@ use super::{Trouble, Worker};
 
 impl Worker<'_> {
     /// Journals the worker's start; imports a session without a journal from its files.
-    pub(super) fn begin(&mut self) -> Result<(), Trouble> {
+    pub(super) fn record_worker_start(&mut self) -> Result<(), Trouble> {
         if self.writer.state().seq == 0 {
             let event = self.read_foreign_session()?;
             self.writer.record(event)?;

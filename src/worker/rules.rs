@@ -18,7 +18,7 @@ pub(super) enum Rule {
     /// It counts as a failure and is retried after a delay.
     Fail,
     /// It does not count as a failure; retry at once, or at the worker's next start.
-    GoOn,
+    Resume,
     /// Start a fresh conversation with a handoff; too many in a row block the session.
     HandOver,
     /// It does not count as a failure; wait until the cause clears.
@@ -43,7 +43,7 @@ pub(super) fn rule(outcome: &Outcome, attempt: u32, refusals: u32, now: Timestam
     let after = |seconds: i64| now.checked_add(SignedDuration::from_secs(seconds)).ok();
     match outcome {
         Outcome::Finished => Rule::TakeSignal,
-        _ if is_endless(outcome) && refusals + 1 >= MAX_REFUSALS => Rule::GoOn,
+        _ if is_endless(outcome) && refusals + 1 >= MAX_REFUSALS => Rule::Resume,
         Outcome::Limit { resets_at, kind, .. } => {
             Rule::Pause(Box::new(Event::Limited(event::Limited {
                 until: resets_at.filter(|at| *at > now).or_else(|| after(15 * 60)).unwrap_or(now),
@@ -74,7 +74,7 @@ pub(super) fn rule(outcome: &Outcome, attempt: u32, refusals: u32, now: Timestam
             until: now.checked_add(AUTH_RETRY).ok(),
             quiet: false,
         }))),
-        Outcome::Interrupted => Rule::GoOn,
+        Outcome::Interrupted => Rule::Resume,
         Outcome::ContextFull => Rule::HandOver,
         Outcome::Budget
         | Outcome::NotResumed { .. }
@@ -209,7 +209,7 @@ mod tests {
             for refusals in 0..2 {
                 assert!(matches!(rule(&outcome, 1, refusals, now), Rule::Pause(_)), "{outcome:?}");
             }
-            assert_eq!(rule(&outcome, 9, 2, now), Rule::GoOn, "{outcome:?}");
+            assert_eq!(rule(&outcome, 9, 2, now), Rule::Resume, "{outcome:?}");
             assert_eq!(detail(&outcome), Some(what()));
         }
         let known = Outcome::Limit { resets_at: Some(now), kind: String::new(), what: what() };

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::agent::outcome::{Facts, Told};
+use crate::agent::outcome::{Facts, Reported};
 use crate::agent::process::StartError;
 use crate::agent::run::{GRACE, Run, Setting, TERM_GRACE};
 use crate::agent::{self, Agent, Outcome};
@@ -14,6 +14,7 @@ use crate::platform::cgroup::RunCgroup;
 use crate::platform::strays;
 use crate::session::store::crash_point;
 
+use super::background::Pending;
 use super::context::LastSeen;
 use super::follow::Watch;
 use super::iterate::{Plan, temporary_name};
@@ -31,21 +32,23 @@ pub(super) struct RunUnderWay<'w, 'a> {
     pub(super) cgroup: Option<RunCgroup>,
     pub(super) watch: Watch,
     environment: agent::Environment,
-    /// Removed when the run is over.
-    _temporary: tempfile::TempDir,
+    temporary: tempfile::TempDir,
     _awake: Option<Awake>,
 }
 
 /// What is known about a run when it ends.
 pub(super) struct Ended {
     pub(super) outcome: Outcome,
-    pub(super) told: Told,
+    pub(super) reported: Reported,
     pub(super) counted: Counted,
     pub(super) log_error: Option<String>,
     pub(super) seen: LastSeen,
     pub(super) handoff_asked: bool,
     /// Why the worker ended it, for a person.
     pub(super) why: Option<String>,
+    /// The removal of its temporary folder. Wait for it before the end is recorded: recovery looks
+    /// for such a folder only of a run that is open.
+    pub(super) removal: Option<Pending<()>>,
 }
 
 impl<'w, 'a> RunUnderWay<'w, 'a> {
@@ -110,7 +113,6 @@ impl<'w, 'a> RunUnderWay<'w, 'a> {
             Inhibit::None => None,
         };
         crash_point("the agent is started");
-        worker.writer.catch_up()?;
         let watch = Watch::new(worker);
         Ok(Ok(Self {
             worker,
@@ -120,7 +122,7 @@ impl<'w, 'a> RunUnderWay<'w, 'a> {
             cgroup,
             watch,
             environment,
-            _temporary: temporary,
+            temporary,
             _awake: awake,
         }))
     }
@@ -129,17 +131,20 @@ impl<'w, 'a> RunUnderWay<'w, 'a> {
     pub(super) async fn follow(mut self) -> Result<Ended, Trouble> {
         let exit = self.drive().await?;
         crash_point("the agent has ended");
-        let Self { worker, agent, plan, mut process, cgroup, watch, environment, .. } = self;
+        let Self {
+            worker, agent, plan, mut process, cgroup, watch, environment, temporary, ..
+        } = self;
         let mut counted = cgroup.map(RunCgroup::end).unwrap_or_default();
         if worker.cgroup.is_none() {
             let left = strays::end_left_behind(&plan.run, STRAYS_BOUND);
             counted.leftovers += counted_strays(&plan.run, left);
         }
+        let removal = worker.writer.background.run(move || remove(temporary));
         let summary = process.summary();
         let iteration = worker.writer.state().iteration.as_ref();
         let outcome = agent.outcome(&Facts {
             exit: exit.into(),
-            told: &watch.told,
+            reported: &watch.reported,
             stderr_tail: &summary.stderr_tail,
             oom_kills: counted.oom_kills,
             ended_by: watch.ended_by,
@@ -152,12 +157,13 @@ impl<'w, 'a> RunUnderWay<'w, 'a> {
         let log_error = summary.log_error.map(|error| format!("the log is incomplete: {error}"));
         Ok(Ended {
             outcome,
-            told: watch.told,
+            reported: watch.reported,
             counted,
             log_error,
             seen: watch.seen,
             handoff_asked: watch.handoff_asked,
             why: watch.why_ended,
+            removal: Some(removal),
         })
     }
 }
@@ -167,17 +173,25 @@ impl Ended {
     pub(super) fn with(outcome: Outcome) -> Self {
         Self {
             outcome,
-            told: Told::default(),
+            reported: Reported::default(),
             counted: Counted::default(),
             log_error: None,
             seen: LastSeen::default(),
             handoff_asked: false,
             why: None,
+            removal: None,
         }
     }
 
     fn would_not_start(why: String) -> Box<Self> {
         Box::new(Self::with(Outcome::WouldNotStart { why }))
+    }
+}
+
+fn remove(temporary: tempfile::TempDir) {
+    let path = temporary.path().to_owned();
+    if let Err(error) = temporary.close() {
+        tracing::warn!("cannot remove {}: {error}", path.display());
     }
 }
 

@@ -8,9 +8,12 @@ use crate::session::history::{History, HistoryLine};
 use crate::session::journal::{Event, Step, Usage};
 use crate::session::overview::{Blocked, Field, NewOverview, Overview};
 use crate::session::state::{Redirection, Standing, State};
-use crate::session::store::{self, Folder, Journal, JournalError, Lock, StoreError, Unsynced};
+use crate::session::store::{
+    self, Folder, Journal, JournalError, Lock, StoreError, Synced, Unsynced,
+};
 use crate::session::{Phase, WaitsFor, clock, stamp};
 
+use super::background::{Background, Pending};
 use super::journald;
 use crate::session::hook::Hook;
 
@@ -31,6 +34,11 @@ pub(super) struct Writer {
     tokens: Usage,
     /// Files whose last line may not be on the disk yet; the journal has its data.
     unsynced: Vec<Unsynced>,
+    /// Such files that are being synced.
+    syncing: Option<Pending<Vec<Synced>>>,
+    pub(super) background: Background,
+    /// Whether the hook lacks what was settled last.
+    hook_is_behind: bool,
 }
 
 impl Writer {
@@ -47,6 +55,9 @@ impl Writer {
             doing: None,
             tokens: Usage::default(),
             unsynced: Vec::new(),
+            syncing: None,
+            background: Background::start(),
+            hook_is_behind: false,
         })
     }
 
@@ -65,8 +76,11 @@ impl Writer {
 
     /// Records events that must not be separated by a crash.
     pub(super) fn record_all(&mut self, events: Vec<Event>) -> Result<(), StoreError> {
-        // Sync pending lines before an event after which recovery could no longer rewrite them.
-        if !matches!(events.as_slice(), [Event::RunStarted(_)]) {
+        // Pending lines are synced before an event after which recovery could no longer rewrite
+        // them. A run's start is none.
+        if matches!(events.as_slice(), [Event::RunStarted(_)]) {
+            self.catch_up_in_background()?;
+        } else {
             self.catch_up()?;
         }
         let instance = &self.instance;
@@ -104,18 +118,38 @@ impl Writer {
         Ok(())
     }
 
-    /// Performs the postponed syncs. Call it while an agent is working, when nothing waits for it.
+    /// Performs the postponed syncs.
     pub(super) fn catch_up(&mut self) -> Result<(), StoreError> {
+        let synced = self.syncing.take().and_then(Pending::wait).unwrap_or_default();
+        synced.into_iter().try_for_each(Synced::confirm)?;
         self.unsynced.drain(..).try_for_each(Unsynced::sync)
     }
 
+    /// Starts the postponed syncs. [`Writer::catch_up`], and with it the next event, waits for them.
+    pub(super) fn catch_up_in_background(&mut self) -> Result<(), StoreError> {
+        let files = std::mem::take(&mut self.unsynced);
+        // Of an earlier call.
+        self.catch_up()?;
+        if !files.is_empty() {
+            let sync = move || files.into_iter().map(Unsynced::sync_aside).collect();
+            self.syncing = Some(self.background.run(sync));
+        }
+        Ok(())
+    }
+
     /// Updates everything that derives from the journal. This is idempotent, so the next worker
-    /// simply repeats it if one dies halfway. The hook is not synced; before the worker exits,
-    /// [`Writer::write_hook`] makes it durable.
+    /// simply repeats it if one dies halfway. The hook follows when a run starts, which writes it
+    /// anyway, or with [`Writer::keep_hook_up`] if that takes a while.
     pub(super) fn settle(&mut self) -> Result<(), StoreError> {
         self.settle_history()?;
         self.settle_overview()?;
-        self.show_hook()
+        self.hook_is_behind = true;
+        Ok(())
+    }
+
+    /// Shows in the hook what was settled last, if no later write of the hook has.
+    pub(super) fn keep_hook_up(&mut self) -> Result<(), StoreError> {
+        if self.hook_is_behind { self.show_hook() } else { Ok(()) }
     }
 
     /// Ensures that the last signal is in the history exactly once.
@@ -124,14 +158,15 @@ impl Writer {
         let path = self.folder.history();
         let line = last.line.to_line().unwrap_or_default();
         let known = store::read_tail(&path, TAIL + line.len() as u64)?;
-        let history = History::parse(&known);
-        let present = history.lines.iter().rev().take(20).any(|line| *line == last.line);
+        let lines = last_lines(&known);
+        let history = History::parse(lines);
+        let present = history.lines.contains(&last.line);
         if present {
             return Ok(());
         }
         let mut appended = String::new();
         if let Some(at) = history.torn_at {
-            let torn = (known.len() - at) as u64;
+            let torn = (lines.len() - at) as u64;
             store::cut_torn(&path, store::length(&path)?.saturating_sub(torn))?;
         } else if !known.is_empty() && !known.ends_with(b"\n") {
             appended.push('\n');
@@ -239,8 +274,10 @@ impl Writer {
 
     /// Writes the hook without waiting for the disk. It changes again soon, and the journal has all
     /// its data.
-    pub(super) fn show_hook(&self) -> Result<(), StoreError> {
-        store::replace_derived(&self.folder.hook(), &self.hook(None))
+    fn show_hook(&mut self) -> Result<(), StoreError> {
+        store::replace_derived(&self.folder.hook(), &self.hook(None))?;
+        self.hook_is_behind = false;
+        Ok(())
     }
 
     /// Writes the hook as an agent is about to start, which may read it.
@@ -250,8 +287,10 @@ impl Writer {
     }
 
     /// Writes the hook durably, before the worker exits.
-    pub(super) fn write_hook(&self) -> Result<(), StoreError> {
-        store::replace(&self.folder.hook(), &self.hook(None))
+    pub(super) fn write_hook(&mut self) -> Result<(), StoreError> {
+        store::replace(&self.folder.hook(), &self.hook(None))?;
+        self.hook_is_behind = false;
+        Ok(())
     }
 
     /// The tokens that a run had used when the hook was last written.
@@ -284,6 +323,16 @@ impl Writer {
         let mut bytes = serde_json::to_vec(&hook).unwrap_or_default();
         bytes.push(b'\n');
         bytes
+    }
+}
+
+/// The last lines of a history, among which its last signal would be.
+fn last_lines(history: &[u8]) -> &[u8] {
+    const ENOUGH: usize = 20;
+    let ends = history.iter().enumerate().rev().filter(|(_, byte)| **byte == b'\n');
+    match ends.map(|(at, _)| at + 1).nth(ENOUGH) {
+        Some(start) => &history[start..],
+        None => history,
     }
 }
 

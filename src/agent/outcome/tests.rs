@@ -3,24 +3,24 @@ use crate::agent::claude::decode::ClaudeDecoder;
 use crate::agent::event::Decoder;
 use proptest::prelude::*;
 
-macro_rules! told {
+macro_rules! reported {
     ($name:literal) => {
-        told(include_str!(concat!("../../../tests/fixtures/claude/", $name, ".jsonl")))
+        reported(include_str!(concat!("../../../tests/fixtures/claude/", $name, ".jsonl")))
     };
 }
 
-fn told(stream: &str) -> Told {
-    let (mut told, mut decoder) = (Told::default(), ClaudeDecoder::default());
+fn reported(stream: &str) -> Reported {
+    let (mut reported, mut decoder) = (Reported::default(), ClaudeDecoder::default());
     for line in stream.lines() {
-        decoder.line(line.as_bytes(), &mut |event| told.take(&event));
+        decoder.line(line.as_bytes(), &mut |event| reported.take(&event));
     }
-    told
+    reported
 }
 
-fn facts(told: &Told, exit: Exit) -> Facts<'_> {
+fn facts(reported: &Reported, exit: ProcessExit) -> Facts<'_> {
     Facts {
         exit,
-        told,
+        reported,
         stderr_tail: "",
         oom_kills: 0,
         ended_by: None,
@@ -40,46 +40,46 @@ fn name(outcome: &Outcome) -> String {
 
 #[test]
 fn streams_of_the_real_program_are_told_apart() {
-    for (told, code, outcome) in [
-        (told!("success"), 0, "Finished"),
-        (told!("two-results"), 0, "Finished"),
-        (told!("limit-warning"), 0, "Finished"),
-        (told!("old-success"), 0, "Finished"),
-        (told!("unauthorized"), 1, "Auth"),
-        (told!("not-logged-in"), 1, "Auth"),
-        (told!("old-not-logged-in"), 1, "Auth"),
-        (told!("no-credit"), 1, "Auth"),
-        (told!("rate-limited"), 1, "Throttled"),
-        (told!("extra-usage-required"), 1, "Throttled"),
-        (told!("refused-by-model"), 1, "Refused"),
-        (told!("prompt-refused-by-hook"), 0, "Failed"),
-        (told!("invalid-request"), 1, "Rejected"),
-        (told!("denied-by-mode"), 0, "Finished"),
-        (told!("overloaded"), 1, "Transient"),
-        (told!("connection-refused"), 1, "Transient"),
-        (told!("usage-limit"), 1, "Limit"),
-        (told!("old-usage-limit"), 1, "Limit"),
-        (told!("max-turns"), 1, "MaxTurns"),
-        (told!("max-budget"), 1, "Budget"),
-        (told!("prompt-too-long"), 1, "ContextFull"),
-        (told!("unknown-model"), 1, "Failed"),
-        (told!("killed"), 143, "Killed"),
+    for (reported, code, outcome) in [
+        (reported!("success"), 0, "Finished"),
+        (reported!("two-results"), 0, "Finished"),
+        (reported!("limit-warning"), 0, "Finished"),
+        (reported!("old-success"), 0, "Finished"),
+        (reported!("unauthorized"), 1, "Auth"),
+        (reported!("not-logged-in"), 1, "Auth"),
+        (reported!("old-not-logged-in"), 1, "Auth"),
+        (reported!("no-credit"), 1, "Auth"),
+        (reported!("rate-limited"), 1, "Throttled"),
+        (reported!("extra-usage-required"), 1, "Throttled"),
+        (reported!("refused-by-model"), 1, "Refused"),
+        (reported!("prompt-refused-by-hook"), 0, "Failed"),
+        (reported!("invalid-request"), 1, "Rejected"),
+        (reported!("denied-by-mode"), 0, "Finished"),
+        (reported!("overloaded"), 1, "Transient"),
+        (reported!("connection-refused"), 1, "Transient"),
+        (reported!("usage-limit"), 1, "Limit"),
+        (reported!("old-usage-limit"), 1, "Limit"),
+        (reported!("max-turns"), 1, "MaxTurns"),
+        (reported!("max-budget"), 1, "Budget"),
+        (reported!("prompt-too-long"), 1, "ContextFull"),
+        (reported!("unknown-model"), 1, "Failed"),
+        (reported!("killed"), 143, "Killed"),
     ] {
-        let judged = judge(&facts(&told, Exit::Code(code)));
-        assert_eq!(name(&judged), outcome, "{judged:?} {:?}", told.finished);
+        let judged = judge(&facts(&reported, ProcessExit::Code(code)));
+        assert_eq!(name(&judged), outcome, "{judged:?} {:?}", reported.finished);
     }
 }
 
 #[test]
 fn a_conversation_that_is_gone_is_not_the_programs_fault() {
-    let gone = told!("unknown-conversation");
-    let resumed = Facts { resumed: true, ..facts(&gone, Exit::Code(1)) };
+    let gone = reported!("unknown-conversation");
+    let resumed = Facts { resumed: true, ..facts(&gone, ProcessExit::Code(1)) };
     assert_eq!(name(&judge(&resumed)), "NotResumed");
-    let silent = Told::default();
+    let silent = Reported::default();
     let in_use = Facts {
         resumed: true,
         stderr_tail: "Error: Session ID x is already in use.\n",
-        ..facts(&silent, Exit::Code(1))
+        ..facts(&silent, ProcessExit::Code(1))
     };
     let why = "Error: Session ID x is already in use.".to_owned();
     assert_eq!(judge(&in_use), Outcome::NotResumed { why: why.clone() });
@@ -88,16 +88,16 @@ fn a_conversation_that_is_gone_is_not_the_programs_fault() {
 
 #[test]
 fn a_conversation_that_is_refused_or_crashes_the_program_is_not_resumed_again() {
-    let refused = |api_status, begun| Told {
+    let refused = |api_status, replies| Reported {
         started: true,
-        begun,
+        replies,
         finished: Some(Finished { is_error: true, api_status, ..Finished::default() }),
-        ..Told::default()
+        ..Reported::default()
     };
     let (none, some) = (Usage::default(), Usage { input: 9, ..Usage::default() });
-    let (begun, replied) = (refused(None, none), refused(None, some));
-    let crashed = |told| Facts { resumed: true, ..facts(told, Exit::Signal(SEGV)) };
-    for (told, resumed, outcome) in [
+    let (silent, replied) = (refused(None, none), refused(None, some));
+    let crashed = |reported| Facts { resumed: true, ..facts(reported, ProcessExit::Signal(SEGV)) };
+    for (reported, resumed, outcome) in [
         // It may be anything else: the conversation is kept for another try.
         (refused(Some(400), none), true, "Rejected"),
         (refused(Some(413), none), true, "NotResumed"),
@@ -109,25 +109,26 @@ fn a_conversation_that_is_refused_or_crashes_the_program_is_not_resumed_again() 
         (refused(Some(400), some), true, "Rejected"),
         (refused(Some(400), none), false, "Rejected"),
     ] {
-        let judged = judge(&Facts { resumed, ..facts(&told, Exit::Code(1)) });
-        assert_eq!(name(&judged), outcome, "{told:?}");
+        let judged = judge(&Facts { resumed, ..facts(&reported, ProcessExit::Code(1)) });
+        assert_eq!(name(&judged), outcome, "{reported:?}");
     }
     let again = refused(Some(400), none);
-    let again = Facts { resumed: true, rejected: true, ..facts(&again, Exit::Code(1)) };
+    let again = Facts { resumed: true, rejected: true, ..facts(&again, ProcessExit::Code(1)) };
     assert_eq!(name(&judge(&again)), "NotResumed", "it was refused for the second time");
     assert_eq!(name(&judge(&Facts { resumed: false, ..again })), "Rejected");
-    let (begun, replied) = (Told { finished: None, ..begun }, Told { finished: None, ..replied });
-    assert_eq!(name(&judge(&crashed(&begun))), "NotResumed");
+    let (silent, replied) =
+        (Reported { finished: None, ..silent }, Reported { finished: None, ..replied });
+    assert_eq!(name(&judge(&crashed(&silent))), "NotResumed");
     assert_eq!(name(&judge(&crashed(&replied))), "Killed");
-    let killed = Facts { exit: Exit::Signal(9), ..crashed(&begun) };
+    let killed = Facts { exit: ProcessExit::Signal(9), ..crashed(&silent) };
     assert_eq!(name(&judge(&killed)), "Killed", "by somebody else");
-    let gone = Facts { exit: Exit::Code(1), ..crashed(&begun) };
+    let gone = Facts { exit: ProcessExit::Code(1), ..crashed(&silent) };
     assert_eq!(name(&judge(&gone)), "NotResumed");
 }
 
 #[test]
 fn an_error_of_the_schema_is_judged_by_its_remedy() {
-    let failed = |names: &[&str], api_status| Told {
+    let failed = |names: &[&str], api_status| Reported {
         started: true,
         finished: Some(Finished {
             is_error: true,
@@ -137,7 +138,7 @@ fn an_error_of_the_schema_is_judged_by_its_remedy() {
             advice: Some("what to do".to_owned()),
             ..Finished::default()
         }),
-        ..Told::default()
+        ..Reported::default()
     };
     for (names, status, outcome) in [
         (&["no_response", "server_error"][..], None, "Transient"),
@@ -152,14 +153,14 @@ fn an_error_of_the_schema_is_judged_by_its_remedy() {
         (&["model_not_found"], Some(404), "Failed"),
         (&["new_in_2027", "authentication_failed"], None, "Auth"),
     ] {
-        let told = failed(names, status);
+        let reported = failed(names, status);
         // An error of the account or the setup says nothing against a conversation that was to be
         // resumed, even if it comes before the start.
-        let at_once = Told { started: false, ..told.clone() };
-        let judged = judge(&Facts { resumed: true, ..facts(&at_once, Exit::Code(1)) });
+        let at_once = Reported { started: false, ..reported.clone() };
+        let judged = judge(&Facts { resumed: true, ..facts(&at_once, ProcessExit::Code(1)) });
         assert_eq!(name(&judged), outcome, "{names:?}");
         for resumed in [false, true] {
-            let judged = judge(&Facts { resumed, ..facts(&told, Exit::Code(1)) });
+            let judged = judge(&Facts { resumed, ..facts(&reported, ProcessExit::Code(1)) });
             assert_eq!(name(&judged), outcome, "{names:?}");
             let text = format!("{judged:?}");
             let said = outcome == "ContextFull" || text.contains("the agent's words (what to do)");
@@ -170,7 +171,8 @@ fn an_error_of_the_schema_is_judged_by_its_remedy() {
 
 #[test]
 fn a_missing_model_names_the_key_to_change() {
-    let Outcome::Failed { why } = judge(&facts(&told!("unknown-model"), Exit::Code(1))) else {
+    let Outcome::Failed { why } = judge(&facts(&reported!("unknown-model"), ProcessExit::Code(1)))
+    else {
         panic!()
     };
     assert!(why.contains("selected model") && why.contains("CLAUDE_MODEL"), "{why}");
@@ -207,8 +209,8 @@ fn only_a_refusal_for_the_limit_is_one() {
             "Transient",
         ),
     ] {
-        let told = told(&lines.join("\n"));
-        assert_eq!(name(&judge(&facts(&told, Exit::Code(1)))), outcome, "{lines:?}");
+        let reported = reported(&lines.join("\n"));
+        assert_eq!(name(&judge(&facts(&reported, ProcessExit::Code(1)))), outcome, "{lines:?}");
     }
 }
 
@@ -217,32 +219,32 @@ fn a_limit_has_its_reset_time() {
     let resets_at = "2026-11-21T01:15:45Z".parse().ok();
     let what = "You've hit your 5-hour limit · resets 1:15am (UTC)".to_owned();
     assert_eq!(
-        judge(&facts(&told!("usage-limit"), Exit::Code(1))),
+        judge(&facts(&reported!("usage-limit"), ProcessExit::Code(1))),
         Outcome::Limit { resets_at, kind: "five_hour".into(), what }
     );
 }
 
 #[test]
 fn the_kernel_is_believed_where_the_stream_is_silent() {
-    let (silent, working) = (Told::default(), told!("killed"));
+    let (silent, working) = (Reported::default(), reported!("killed"));
     let killed = Outcome::Killed { signal: 9 };
-    for exit in [Exit::Signal(9), Exit::Code(137)] {
+    for exit in [ProcessExit::Signal(9), ProcessExit::Code(137)] {
         assert_eq!(judge(&facts(&working, exit)), killed);
         let oom = Facts { oom_kills: 1, ..facts(&working, exit) };
         assert_eq!(judge(&oom), Outcome::OutOfMemory);
     }
-    let oom = Facts { oom_kills: 2, ..facts(&working, Exit::Code(1)) };
+    let oom = Facts { oom_kills: 2, ..facts(&working, ProcessExit::Code(1)) };
     assert_eq!(judge(&oom), Outcome::OutOfMemory);
-    let missing = facts(&silent, Exit::Code(127));
+    let missing = facts(&silent, ProcessExit::Code(127));
     assert_eq!(name(&judge(&missing)), "WouldNotStart");
-    assert_eq!(name(&judge(&facts(&working, Exit::Code(1)))), "Failed");
-    assert_eq!(name(&judge(&facts(&working, Exit::Code(0)))), "Failed");
+    assert_eq!(name(&judge(&facts(&working, ProcessExit::Code(1)))), "Failed");
+    assert_eq!(name(&judge(&facts(&working, ProcessExit::Code(0)))), "Failed");
 }
 
 #[test]
 fn agents_that_report_nothing_are_judged_by_their_code() {
-    let silent = Told::default();
-    let plain = |code| Facts { reports_end: false, ..facts(&silent, Exit::Code(code)) };
+    let silent = Reported::default();
+    let plain = |code| Facts { reports_end: false, ..facts(&silent, ProcessExit::Code(code)) };
     assert_eq!(judge(&plain(0)), Outcome::Finished);
     let why = "it exited with code 3 and printed no error".to_owned();
     assert_eq!(judge(&plain(3)), Outcome::Failed { why });
@@ -250,22 +252,22 @@ fn agents_that_report_nothing_are_judged_by_their_code() {
 
 #[test]
 fn a_run_that_the_worker_ended_is_not_called_killed() {
-    let working = told!("killed");
+    let working = reported!("killed");
     for (by, outcome) in [
         (EndedBy::Timeout, Outcome::TimedOut),
         (EndedBy::Stall, Outcome::Stalled),
         (EndedBy::Budget, Outcome::Budget),
         (EndedBy::Shutdown, Outcome::Interrupted),
     ] {
-        let ended = Facts { ended_by: Some(by), ..facts(&working, Exit::Signal(15)) };
+        let ended = Facts { ended_by: Some(by), ..facts(&working, ProcessExit::Signal(15)) };
         assert_eq!(judge(&ended), outcome);
     }
 }
 
 #[test]
 fn tokens_of_a_run_that_was_cut_off_are_those_of_the_replies_that_started() {
-    assert_eq!(told!("killed").usage().input, 100);
-    assert_eq!(told!("success").usage().output, 100);
+    assert_eq!(reported!("killed").usage().input, 100);
+    assert_eq!(reported!("success").usage().output, 100);
 }
 
 proptest! {
@@ -273,9 +275,9 @@ proptest! {
     fn an_end_reported_without_error_is_finished_whatever_follows(
         code in -5i32..300, signal in any::<bool>(), oom_kills in 0u64..3, resumed in any::<bool>(),
     ) {
-        let exit = if signal { Exit::Signal(code) } else { Exit::Code(code) };
-        let told = Told { finished: Some(Finished::default()), ..Told::default() };
-        let facts = Facts { oom_kills, resumed, ended_by: Some(EndedBy::Stall), ..facts(&told, exit) };
+        let exit = if signal { ProcessExit::Signal(code) } else { ProcessExit::Code(code) };
+        let reported = Reported { finished: Some(Finished::default()), ..Reported::default() };
+        let facts = Facts { oom_kills, resumed, ended_by: Some(EndedBy::Stall), ..facts(&reported, exit) };
         prop_assert_eq!(judge(&facts), Outcome::Finished);
     }
 
@@ -287,7 +289,7 @@ proptest! {
         let finished = Finished {
             is_error: true, api_status: status, error_kind: kind, subtype, text, ..Finished::default()
         };
-        let told = Told { finished: Some(finished), ..Told::default() };
-        prop_assert_ne!(judge(&facts(&told, Exit::Code(0))), Outcome::Finished);
+        let reported = Reported { finished: Some(finished), ..Reported::default() };
+        prop_assert_ne!(judge(&facts(&reported, ProcessExit::Code(0))), Outcome::Finished);
     }
 }

@@ -8,7 +8,7 @@ use super::testing::{agent_of, settings};
 use super::*;
 use crate::agent::doctor::{About, Exam, Finding, Status, examine};
 use crate::agent::environment::{recorded, secrets_in_shell};
-use crate::agent::outcome::{Exit, Facts, Told};
+use crate::agent::outcome::{Facts, ProcessExit, Reported};
 use crate::agent::run::{GRACE, Run, Setting, Step, TERM_GRACE};
 use crate::agent::spec::{Capabilities, ConversationId};
 use crate::agent::{
@@ -216,11 +216,11 @@ async fn it_is_launched_asked_answered_and_judged() {
     };
     let decoder = agent.decoder(place.folder.path());
     let mut run = Run::start(agent.launch(&task), decoder, setting).unwrap();
-    let (mut told, mut said) = (Told::default(), Vec::new());
+    let (mut reported, mut said) = (Reported::default(), Vec::new());
     let exit = loop {
         match run.next().await {
             Step::Event(event) => {
-                told.take(&event);
+                reported.take(&event);
                 if let Event::Text { text } = event {
                     said.push(text);
                 }
@@ -229,15 +229,15 @@ async fn it_is_launched_asked_answered_and_judged() {
                     run.close_input();
                 }
             }
-            Step::Exited(status) => break Exit::from(status),
+            Step::Exited(status) => break ProcessExit::from(status),
             Step::ClosedStdout | Step::Overstayed(_) => {}
         }
     };
     assert_eq!(said, ["Work., --turns 5 --resume c-0, headless", "allowed", "c-1: Hurry."]);
-    assert!(told.finished.as_ref().is_some_and(|end| end.cost.is_some()));
+    assert!(reported.finished.as_ref().is_some_and(|end| end.cost.is_some()));
     let facts = Facts {
         exit,
-        told: &told,
+        reported: &reported,
         stderr_tail: "",
         oom_kills: 0,
         ended_by: None,
@@ -255,10 +255,10 @@ fn what_its_stream_does_not_say_its_spec_finds_out() {
     let place = Place::new(PLAY);
     fs::write(place.folder.path().join("c-1"), "limit").unwrap();
     let environment = vec![("TOY_HOME".into(), place.folder.path().into())];
-    let told = Told { started: true, finished: None, ..Told::default() };
+    let reported = Reported { started: true, finished: None, ..Reported::default() };
     let facts = Facts {
-        exit: Exit::Code(1),
-        told: &told,
+        exit: ProcessExit::Code(1),
+        reported: &reported,
         stderr_tail: "",
         oom_kills: 0,
         ended_by: None,

@@ -15,7 +15,7 @@ use crate::config::init::{InitOptions, init};
 use crate::config::{Dirs, Env, Flags, Project, keys};
 use crate::control::context::{Context, Warnings};
 use crate::control::install::UnitFiles;
-use crate::control::request::{Work, begin_or_resume};
+use crate::control::request::{Durable, Work, begin_or_resume};
 use crate::control::session::Session;
 use crate::control::{Answer, Caller, Error, run, target};
 use crate::service::{self, Scope, ServiceManager, quiet};
@@ -84,7 +84,7 @@ impl Demo {
         let show = Show { context: &context, session: &session, repository: &repository };
         show.begin(manager.is_some());
         let work = Work { task: Some(TASK.to_owned()), dive: Some(DIVE.to_owned()) };
-        begin_or_resume(&session, &work)?;
+        begin_or_resume(&session, &work, Durable::Now)?;
         let played = match manager.as_deref() {
             Some(manager) => show.as_unit(manager).await,
             None => show.in_foreground().await,

@@ -12,7 +12,7 @@ use crate::config::{Dirs, Env, EnvFile, Flags, Project, Settings};
 use crate::control::channels::channels;
 use crate::control::{Class, Error, whereabouts};
 use crate::platform::memory;
-use crate::service::exit::Exit;
+use crate::service::exit::WorkerExit;
 use crate::service::{Scope, Spool, foreground};
 use crate::session::store::Folder;
 use crate::worker::{self, Setup};
@@ -37,7 +37,7 @@ impl Worker {
         memory::seal();
         // Fails only when the supervising parent is already gone.
         if foreground::end_with_parent().is_err() {
-            return Ok(ExitCode::from(Exit::Interrupted.code()));
+            return Ok(ExitCode::from(WorkerExit::Interrupted.code()));
         }
         let in_foreground = std::env::var_os(FOREGROUND).is_some();
         log::start(if in_foreground { Level::ERROR } else { Level::INFO });

@@ -10,7 +10,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use git2::Repository;
 
-use crate::git::leftovers::{Found, look};
+use crate::git::leftovers::{Found, branch_in, look, pointed_to};
+use crate::git::reader::tidy;
 use crate::platform::disk;
 
 /// Up to this many files and folders are flushed one by one. Each costs a flush of the disk, and so
@@ -97,16 +98,15 @@ fn touched(
     if fs::metadata(admin.join("index")).ok()?.len() > index {
         return None;
     }
-    let repo = Repository::open(worktree).ok()?;
-    let mut search =
-        Search { folders: tracked_folders(&repo)?, repo, since, left: entries, found: Vec::new() };
+    let mut search = Search { worktree, rules: None, since, left: entries, found: Vec::new() };
     search.folder(worktree, Path::new(""))?;
-    let branch = fs::read_to_string(admin.join("HEAD")).unwrap_or_default();
-    let branch = branch.strip_prefix("ref: ").map(str::trim_end);
-    let reflogs = branch.map(|branch| search.repo.commondir().join("logs").join(branch));
+    let common = fs::read(admin.join("commondir")).ok()?;
+    let common = pointed_to(&common, &admin)?;
+    let branch = branch_in(&admin.join("HEAD"));
+    let reflogs = branch.map(|branch| common.join("logs").join(branch));
     for reflog in reflogs.into_iter().chain([admin.join("logs/HEAD")]) {
         if fs::metadata(&reflog).is_ok_and(|meta| search.is_new(&meta)) {
-            search.found.push(reflog);
+            search.found.push(tidy(&reflog));
         }
     }
     Some(search.found)
@@ -126,15 +126,22 @@ fn tracked_folders(repo: &Repository) -> Option<HashSet<PathBuf>> {
     Some(folders)
 }
 
-struct Search {
+/// What says whether a folder is searched.
+struct Rules {
     repo: Repository,
-    folders: HashSet<PathBuf>,
+    tracked: HashSet<PathBuf>,
+}
+
+struct Search<'a> {
+    worktree: &'a Path,
+    /// Read when the first folder is met: a worktree without any needs none.
+    rules: Option<Rules>,
     since: SystemTime,
     left: usize,
     found: Vec<PathBuf>,
 }
 
-impl Search {
+impl Search<'_> {
     /// Goes by the time of the last change of any kind, which no program can set.
     fn is_new(&self, meta: &fs::Metadata) -> bool {
         changed(meta) >= self.since
@@ -151,7 +158,7 @@ impl Search {
             let Ok(meta) = entry.metadata() else { continue };
             let below = relative.join(name);
             if meta.is_dir() {
-                if self.folders.contains(&below) || !self.is_ignored(&below) {
+                if self.rules()?.covers(&below) {
                     self.folder(&entry.path(), &below)?;
                 }
             } else if meta.is_file() && self.is_new(&meta) {
@@ -164,8 +171,19 @@ impl Search {
         Some(())
     }
 
-    fn is_ignored(&self, path: &Path) -> bool {
-        self.repo.is_path_ignored(path).unwrap_or(false)
+    fn rules(&mut self) -> Option<&Rules> {
+        if self.rules.is_none() {
+            let repo = Repository::open(self.worktree).ok()?;
+            self.rules = Some(Rules { tracked: tracked_folders(&repo)?, repo });
+        }
+        self.rules.as_ref()
+    }
+}
+
+impl Rules {
+    /// Whether a folder may hold work: it has tracked files, or is not ignored.
+    fn covers(&self, folder: &Path) -> bool {
+        self.tracked.contains(folder) || !self.repo.is_path_ignored(folder).unwrap_or(false)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What is done after a crash, and what is left alone.
 
 use super::*;
+use crate::platform::processes;
 
 #[tokio::test]
 async fn a_creation_killed_in_the_checkout_is_completed() {
@@ -141,9 +142,11 @@ async fn work_in_a_healthy_worktree_is_never_touched() {
     assert_eq!(std::fs::read_to_string(path.join("README")).unwrap(), "changed");
 }
 
-#[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_dead_gits_index_lock_is_removed_and_a_living_ones_respected() {
+    if !processes::SHOWS_OPEN_FILES {
+        return crate::skipped("this system does not show who has a file open");
+    }
     let lab = Lab::new();
     lab.create("a").await.unwrap();
     let lock = registrations(&lab.repo)[0].admin.join("index.lock");
@@ -161,7 +164,6 @@ async fn a_dead_gits_index_lock_is_removed_and_a_living_ones_respected() {
     assert_healthy(&lab, "a").await;
 }
 
-#[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_git_that_outlived_its_samocode_is_not_disturbed() {
     let lab = Lab::new();
@@ -186,7 +188,6 @@ async fn a_git_that_outlived_its_samocode_is_not_disturbed() {
     assert_healthy(&lab, "a").await;
 }
 
-#[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_git_that_hangs_is_ended_with_its_helpers() {
     let lab = Lab::new();
@@ -199,8 +200,9 @@ async fn a_git_that_hangs_is_ended_with_its_helpers() {
     assert!(matches!(error, Error::TimedOut { .. }));
     let pid: i32 = std::fs::read_to_string(pidfile).unwrap().trim().parse().unwrap();
     super::super::leftovers::outlast(pid).await;
-    let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    assert!(state.is_empty() || state.contains(") Z "), "{state}");
+    let listed = Command::new("ps").args(["-o", "stat=", "-p", &pid.to_string()]).output().unwrap();
+    let state = String::from_utf8(listed.stdout).unwrap();
+    assert!(state.is_empty() || state.starts_with('Z'), "{state}");
 }
 
 #[tokio::test]

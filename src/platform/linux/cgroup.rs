@@ -20,6 +20,13 @@ const RUN_PREFIX: &str = "run-";
 /// for the logs.
 const RESERVE: u64 = 16 << 20;
 
+/// Where the hierarchy of cgroup v2 is mounted, if it is.
+#[must_use]
+pub fn root() -> Option<&'static Path> {
+    let places = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"].map(Path::new);
+    places.into_iter().find(|root| root.join("cgroup.controllers").is_file())
+}
+
 /// The unit's cgroup, delegated to the worker.
 #[derive(Debug)]
 pub struct UnitCgroup {

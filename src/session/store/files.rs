@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use rustix::fs::OFlags;
@@ -11,6 +11,7 @@ use rustix::fs::OFlags;
 use super::crash::{crash_at, tears};
 use super::error::{Attempt, Result};
 use super::place::{ASIDE, Place, open_folder};
+use super::unsynced::Unsynced;
 
 /// Replaces a whole file durably: after a crash it holds the old contents or the new.
 ///
@@ -114,37 +115,7 @@ pub fn append_unsynced(path: &Path, bytes: &[u8]) -> Result<Unsynced> {
     let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE;
     let file = open(path, flags).attempt("open", path)?;
     write_end(&file, path, bytes).attempt("append to", path)?;
-    Ok(Unsynced { file, path: path.to_owned() })
-}
-
-/// A file with writes that may not be on the disk yet.
-#[derive(Debug)]
-#[must_use]
-pub struct Unsynced {
-    file: File,
-    path: PathBuf,
-}
-
-impl Unsynced {
-    /// A file that an earlier process may have left unsynced; `None` if it does not exist.
-    ///
-    /// # Errors
-    /// If it exists but cannot be opened.
-    pub fn of(path: &Path) -> Result<Option<Self>> {
-        match open(path, OFlags::WRONLY | OFlags::APPEND) {
-            Ok(file) => Ok(Some(Self { file, path: path.to_owned() })),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error).attempt("open", path),
-        }
-    }
-
-    /// Waits until the writes are on the disk.
-    ///
-    /// # Errors
-    /// If the disk reports an error.
-    pub fn sync(self) -> Result<()> {
-        sync_end(&self.file, &self.path).attempt("append to", &self.path)
-    }
+    Ok(Unsynced::new(file, path))
 }
 
 /// Appends with a single write, without syncing.

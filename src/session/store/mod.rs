@@ -24,6 +24,7 @@ mod lock;
 mod mailbox;
 mod outage;
 mod place;
+mod unsynced;
 mod vouchers;
 
 pub use aside::Unfit;
@@ -33,12 +34,13 @@ pub use crash::faults;
 pub use document::Document;
 pub use error::StoreError;
 pub use files::{
-    Unsynced, amend, append, append_unsynced, cut_torn, length, make_folder, read, read_tail,
-    remove, replace, replace_again, replace_derived, sweep,
+    amend, append, append_unsynced, cut_torn, length, make_folder, read, read_tail, remove,
+    replace, replace_again, replace_derived, sweep,
 };
 pub use folder::Folder;
 pub use journal_file::{Journal, JournalError, read_journal};
 pub use lock::{Lock, LockError};
 pub use mailbox::Unread;
 pub use outage::{HeldNote, Outage, OutageNotes};
+pub use unsynced::{Synced, Unsynced};
 pub use vouchers::Vouchers;

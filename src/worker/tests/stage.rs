@@ -184,10 +184,10 @@ impl Stage {
     /// there are no more, it is told to stop. After a full disk it tries again once there is room.
     pub(super) fn start(&mut self, met: Faults, scripts: &[Script]) -> Ending {
         let mut scripts = scripts.iter();
-        let mut begun = false;
+        let mut is_started = false;
         faults::set(met.dies_at, met.full_from);
         let ending = loop {
-            match self.live(&mut scripts, &mut begun) {
+            match self.live(&mut scripts, &mut is_started) {
                 Ending::DiskFull if met.full_from.is_some() => faults::set(None, None),
                 other => break other,
             }
@@ -196,9 +196,13 @@ impl Stage {
         ending
     }
 
-    fn live(&mut self, scripts: &mut std::slice::Iter<'_, Script>, begun: &mut bool) -> Ending {
+    fn live(
+        &mut self,
+        scripts: &mut std::slice::Iter<'_, Script>,
+        is_started: &mut bool,
+    ) -> Ending {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let work = AssertUnwindSafe(self.work(scripts, begun)).catch_unwind();
+        let work = AssertUnwindSafe(self.work(scripts, is_started)).catch_unwind();
         match runtime.block_on(work) {
             Ok(Ok(())) => Ending::Exited,
             Ok(Err(Trouble::Store(error))) => {
@@ -214,16 +218,16 @@ impl Stage {
     async fn work(
         &mut self,
         scripts: &mut std::slice::Iter<'_, Script>,
-        begun: &mut bool,
+        is_started: &mut bool,
     ) -> Result<(), Trouble> {
         let setup = Arc::clone(&self.setup);
         let (notify, mut signals) = (Notify::from_env(), Signals::listen().unwrap());
         let outages = Outages::new(&setup, &notify);
         let lock = lock(&setup.folder);
         let mut worker = Worker::open(&setup, &notify, None, &mut signals, &outages, &lock)?;
-        if !*begun || worker.writer.state().seq == 0 {
-            worker.begin()?;
-            *begun = true;
+        if !*is_started || worker.writer.state().seq == 0 {
+            worker.record_worker_start()?;
+            *is_started = true;
         }
         if worker.gives_up()? {
             return Ok(());
@@ -253,7 +257,7 @@ impl Stage {
                         true => Outcome::Failed { why: "why".to_owned() },
                         false => Outcome::Finished,
                     };
-                    worker.conclude(&plan, Ended::with(outcome), None).await?;
+                    worker.conclude(&plan, &Ended::with(outcome), None).await?;
                 }
             }
         }

@@ -1,12 +1,11 @@
 //! Checks of the host: cgroup controllers, inotify, the clock; and of how you are notified.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
 
 use crate::config::{EnvFile, Settings};
 use crate::control::channels::channels;
 use crate::notify::{LeftOut, UnsentFolder};
+use crate::platform::{cgroup, inotify};
 use crate::service::Scope;
 
 use super::Patient;
@@ -20,7 +19,7 @@ pub(super) fn look(patient: &Patient) -> Vec<Check> {
     if patient.manager.is_ok() {
         checks.push(controllers(patient.scope));
     }
-    checks.extend(inotify());
+    checks.extend(inotify::instances().map(|(used, limit)| judge_inotify(used, limit)));
     checks.push(clock());
     checks
 }
@@ -64,11 +63,7 @@ fn left_out(left_out: &LeftOut) -> Check {
 const NEEDED: [&str; 3] = ["cpu", "memory", "pids"];
 
 fn controllers(scope: Scope) -> Check {
-    let root = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"]
-        .map(Path::new)
-        .into_iter()
-        .find(|root| root.join("cgroup.controllers").is_file());
-    let Some(root) = root else {
+    let Some(root) = cgroup::root() else {
         return Check::note(
             GROUP,
             "no cgroup v2: runs have no limits, and are tracked through /proc",
@@ -108,11 +103,6 @@ fn judge_controllers(there: &str) -> Check {
 /// for other programs.
 const SPARE: usize = 8;
 
-fn inotify() -> Option<Check> {
-    let limit = fs::read_to_string("/proc/sys/fs/inotify/max_user_instances").ok()?;
-    Some(judge_inotify(instances(), limit.trim().parse().ok()?))
-}
-
 fn judge_inotify(used: usize, limit: usize) -> Check {
     let what = format!("{used} of {limit} inotify instances in use");
     if used + SPARE <= limit {
@@ -124,18 +114,6 @@ fn judge_inotify(used: usize, limit: usize) -> Check {
     } else {
         Check::broken(GROUP, format!("{what}: nothing more can be watched"), remedy)
     }
-}
-
-/// Counts the inotify instances of this user's processes that we may inspect.
-fn instances() -> usize {
-    let uid = rustix::process::geteuid().as_raw();
-    let entries = |path: &Path| fs::read_dir(path).into_iter().flatten().flatten();
-    entries(Path::new("/proc"))
-        .filter(|process| process.metadata().is_ok_and(|found| found.uid() == uid))
-        .flat_map(|process| entries(&process.path().join("fd")).collect::<Vec<_>>())
-        .filter_map(|file| fs::read_link(file.path()).ok())
-        .filter(|target: &PathBuf| target.as_os_str() == "anon_inode:inotify")
-        .count()
 }
 
 /// Checks the clock, which decides when a usage limit is over. A clock behind the time of this

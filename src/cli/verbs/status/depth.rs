@@ -8,6 +8,7 @@ use crate::cli::ui::layout;
 use crate::cli::ui::output::{self, BOLD, DIM, in_line, painted, shortened, state_style};
 use crate::cli::ui::words::{ago, bar, clock, count, number};
 use crate::control::look::{Detail, Show, UnitDetail};
+use crate::service::Active;
 use crate::session::WaitsFor;
 use crate::session::clock;
 use crate::session::dollars;
@@ -106,13 +107,13 @@ fn branch(shown: &Detail) -> String {
 }
 
 fn unit_line(unit: &UnitDetail) -> String {
-    let mut parts = vec![unit.name.clone(), unit.active.clone()];
+    let mut parts = vec![unit.name.clone(), unit.active.to_string()];
     if !unit.enabled.is_empty() {
         parts.push(unit.enabled.clone());
     }
     parts.extend(unit.main_pid.map(|pid| format!("pid {pid}")));
     parts.push(count(unit.restarts as usize, "restart", "restarts"));
-    if unit.active == "failed" {
+    if unit.active == Active::Failed {
         parts.push(format!("result {}", unit.result));
     }
     parts.join(" · ")

@@ -2,7 +2,7 @@
 //! survive each.
 
 use super::*;
-use crate::agent::outcome::{Exit, Facts, Told, judge};
+use crate::agent::outcome::{Facts, ProcessExit, Reported, judge};
 use serde_json::Value;
 
 const STREAMS: &[(&str, i32)] = &[
@@ -48,11 +48,11 @@ fn stream(name: &str) -> String {
 
 /// The outcome's name, and the cost to nine digits: total and own share.
 fn end(stream: &str, code: i32) -> (String, Option<String>) {
-    let mut told = Told::default();
-    decode(stream.as_bytes()).iter().for_each(|event| told.take(event));
+    let mut reported = Reported::default();
+    decode(stream.as_bytes()).iter().for_each(|event| reported.take(event));
     let outcome = judge(&Facts {
-        exit: Exit::Code(code),
-        told: &told,
+        exit: ProcessExit::Code(code),
+        reported: &reported,
         stderr_tail: "",
         oom_kills: 0,
         ended_by: None,
@@ -63,7 +63,7 @@ fn end(stream: &str, code: i32) -> (String, Option<String>) {
         environment: &Vec::new(),
     });
     let name = format!("{outcome:?}").split([' ', '{']).next().unwrap_or_default().to_owned();
-    let cost = told.finished.and_then(|finished| finished.cost);
+    let cost = reported.finished.and_then(|finished| finished.cost);
     (name, cost.map(|cost| format!("{:.9} {:.9?}", cost.total, cost.own)))
 }
 

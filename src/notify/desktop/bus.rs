@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use tokio::net::UnixStream;
 use zbus::{Connection, Variant, connection};
 
-use super::text::{clip, escape_within, tame_block, tame_line};
-use super::{Notice, NoticeKind, Notifier, NotifyError};
+use super::super::text::{clip, escape_within, tame_block, tame_line};
+use super::super::{Notice, NoticeKind, Notifier, NotifyError};
 
 const SERVICE: &str = "org.freedesktop.Notifications";
 const PATH: &str = "/org/freedesktop/Notifications";

@@ -1,0 +1,227 @@
+//! What follows from the end of a run, decided without effects: what is recorded, whether its signal is
+//! taken, and when the next run starts.
+
+use crate::agent::cost::difference;
+use crate::config::Redactor;
+use crate::session::event;
+use crate::session::journal::{Event, RunCost};
+use crate::session::signal::{Signal, SignalError};
+use crate::session::state::State;
+
+use super::iterate::Plan;
+use super::last_words::{denials, explained};
+use super::rules::{self, Rule};
+use super::under_way::Ended;
+
+/// What follows from the end of a run.
+#[derive(Debug)]
+pub(super) struct Conclusion {
+    /// The end itself, with outcome and cost.
+    pub(super) run_ended: Event,
+    /// What comes of it.
+    pub(super) next: Next,
+}
+
+/// What comes of a run that has ended.
+#[derive(Debug)]
+pub(super) enum Next {
+    /// It left a signal, which decides the next step.
+    TakeSignal(Signal),
+    /// It left none. These events are recorded together with its end, since they must survive a
+    /// worker that dies right after it.
+    WithoutSignal {
+        /// What is recorded.
+        events: Vec<Event>,
+        /// Whether the next run waits for the retry delay.
+        delays: bool,
+    },
+}
+
+/// Decides what follows from the end of a run with this `rule`. Texts are redacted: an agent's last
+/// output may quote secrets from its input.
+pub(super) fn conclude(
+    state: &State,
+    plan: &Plan,
+    ended: &Ended,
+    signal: Result<Signal, SignalError>,
+    rule: Rule,
+    redactor: &Redactor,
+) -> Conclusion {
+    // A run that the worker interrupted had no time for a handoff; it is asked again when resumed.
+    let hands_over = rule == Rule::HandOver || (ended.handoff_asked && rule != Rule::Resume);
+    // An agent gets one chance per iteration to supply a missing signal, if it can be asked at all.
+    let was_asked = state.iteration.as_ref().is_some_and(|iteration| iteration.was_asked);
+    let may_ask = !was_asked && plan.resumes;
+    let fails = rule == Rule::Fail || (rule == Rule::TakeSignal && !may_ask);
+    let has_signal = signal.is_ok();
+    let detail = detail(ended, &rule, signal.as_ref().err());
+    let run_ended = Event::RunEnded(event::RunEnded {
+        run: plan.run.clone(),
+        outcome: rules::word(&ended.outcome),
+        detail: detail.map(|text| redactor.redact(&text).into_owned()),
+        failure: !has_signal && !hands_over && fails,
+        endless: !has_signal && rules::is_endless(&ended.outcome),
+        resumable: plan.resumes && rules::resumable(&ended.outcome, plan.resume),
+        context_window: ended.reported.finished.as_ref().and_then(|end| end.context_window),
+        cost: cost(state, ended),
+    });
+    let problem = match signal {
+        Ok(signal) => return Conclusion { run_ended, next: Next::TakeSignal(signal) },
+        Err(problem) => problem,
+    };
+    let run = || plan.run.clone();
+    let mut events = Vec::new();
+    if hands_over {
+        let mut handoff = ended.seen.handoff();
+        redactor.redact_value(&mut handoff);
+        events.push(Event::HandoffMade(event::HandoffMade { run: run(), state: handoff }));
+    }
+    let mut delays = false;
+    match rule {
+        // The cause that ended this run would end the next one too.
+        Rule::Pause(pause) => events.push(*pause),
+        _ if hands_over => {}
+        Rule::TakeSignal if may_ask => {
+            let problem = redactor.redact(&problem.to_string()).into_owned();
+            events.push(Event::SignalAsked(event::SignalAsked { run: run(), problem }));
+        }
+        Rule::TakeSignal | Rule::Fail => delays = true,
+        Rule::Resume | Rule::HandOver => {}
+    }
+    Conclusion { run_ended, next: Next::WithoutSignal { events, delays } }
+}
+
+/// What there is to say about a run's end.
+fn detail(ended: &Ended, rule: &Rule, no_signal: Option<&SignalError>) -> Option<String> {
+    let detail = ended.why.clone().or_else(|| rules::detail(&ended.outcome));
+    let detail = detail.map(|detail| match denials(&ended.reported) {
+        Some(denials) if *rule == Rule::Fail => format!("{detail}; {denials}"),
+        _ => detail,
+    });
+    let unexplained = || {
+        let problem = no_signal.filter(|_| *rule == Rule::TakeSignal)?.to_string();
+        Some(explained(&problem, &ended.reported, ended.seen.words()))
+    };
+    detail.or_else(unexplained).or_else(|| ended.log_error.clone())
+}
+
+fn cost(state: &State, ended: &Ended) -> RunCost {
+    let cost = ended.reported.finished.as_ref().and_then(|finished| finished.cost);
+    let before = state.conversation().and_then(|known| known.usd);
+    RunCost {
+        usd: cost.map(|cost| difference(before, cost)),
+        conversation_usd: cost.map(|cost| cost.total),
+        tokens: ended.reported.usage(),
+        cpu_ms: ended.counted.cpu.map(|cpu| u64::try_from(cpu.as_millis()).unwrap_or(u64::MAX)),
+        peak_memory: ended.counted.peak_memory,
+        leftovers: Some(ended.counted.leftovers).filter(|left| *left > 0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::Outcome;
+    use crate::session::journal::Entry;
+    use crate::session::signal::Status;
+    use crate::session::{Cause, Phase};
+    use crate::worker::decide::Numbers;
+    use jiff::Timestamp;
+
+    /// In an iteration whose agent was asked for its signal already, or not.
+    fn state(was_asked: bool) -> State {
+        let mut state = State::default();
+        let started = Event::RunStarted(event::RunStarted {
+            run: "r".into(),
+            agent: "claude".into(),
+            conversation: "c".into(),
+            resume: false,
+            phase: Phase::Implementation,
+            iteration: 1,
+            total: 1,
+            attempt: 1,
+            log: "l".into(),
+        });
+        let asked = event::SignalAsked { run: "r".into(), problem: "missing".into() };
+        let events = [Some(started), was_asked.then_some(Event::SignalAsked(asked))];
+        for (seq, event) in (1..).zip(events.into_iter().flatten()) {
+            state.apply(&Entry { seq, at: Timestamp::UNIX_EPOCH, event });
+        }
+        state
+    }
+
+    /// Of an agent that can resume conversations, or cannot.
+    fn plan(resumes: bool) -> Plan {
+        let numbers = Numbers { iteration: 1, total: 1, attempt: 1 };
+        Plan::new(&State::default(), numbers, resumes, Vec::new())
+    }
+
+    fn without_signal(state: &State, plan: &Plan, ended: &Ended, rule: Rule) -> Conclusion {
+        conclude(state, plan, ended, Err(SignalError::Missing), rule, &Redactor::default())
+    }
+
+    /// The names of the events after the end, whether the next run is delayed, and whether it counts
+    /// as a failure.
+    fn summary(conclusion: &Conclusion) -> (Vec<&'static str>, bool, bool) {
+        let Event::RunEnded(event::RunEnded { failure, .. }) = &conclusion.run_ended else {
+            panic!("{conclusion:?}")
+        };
+        let Next::WithoutSignal { events, delays } = &conclusion.next else {
+            panic!("{conclusion:?}")
+        };
+        (events.iter().map(Event::kind).collect(), *delays, *failure)
+    }
+
+    #[test]
+    fn a_missing_signal_is_asked_for_once_and_then_counts_as_a_failure() {
+        let ended = Ended::with(Outcome::Finished);
+        for (was_asked, resumes, expected) in [
+            (false, true, (vec!["signal_asked"], false, false)),
+            (true, true, (vec![], true, true)),
+            (false, false, (vec![], true, true)),
+        ] {
+            let end = without_signal(&state(was_asked), &plan(resumes), &ended, Rule::TakeSignal);
+            assert_eq!(summary(&end), expected, "{was_asked} {resumes}");
+            let Event::RunEnded(event::RunEnded { detail, .. }) = &end.run_ended else { panic!() };
+            assert_eq!(detail.as_deref(), Some("_signal.json is missing"));
+        }
+    }
+
+    #[test]
+    fn a_run_that_was_asked_for_a_handoff_gets_one_unless_the_worker_interrupted_it() {
+        let mut ended = Ended::with(Outcome::Stalled);
+        let conclude =
+            |ended: &Ended, rule| summary(&without_signal(&state(false), &plan(true), ended, rule));
+        assert_eq!(conclude(&ended, Rule::Fail), (vec![], true, true));
+        assert_eq!(conclude(&ended, Rule::HandOver), (vec!["handoff_made"], false, false));
+        ended.handoff_asked = true;
+        assert_eq!(conclude(&ended, Rule::Fail), (vec!["handoff_made"], false, false));
+        assert_eq!(conclude(&ended, Rule::Resume), (vec![], false, false));
+    }
+
+    #[test]
+    fn a_pause_follows_a_handoff_and_a_failure_does_not() {
+        let pause = Event::Paused(event::Paused {
+            cause: Cause::Network,
+            detail: "overloaded".into(),
+            until: None,
+            quiet: false,
+        });
+        let mut ended = Ended::with(Outcome::Transient { what: "overloaded".into() });
+        ended.handoff_asked = true;
+        let end = without_signal(&state(false), &plan(true), &ended, Rule::Pause(Box::new(pause)));
+        assert_eq!(summary(&end), (vec!["handoff_made", "paused"], false, false));
+    }
+
+    #[test]
+    fn a_signal_counts_whatever_the_outcome() {
+        let signal = Signal::parse(br#"{"status":"continue","summary":"s"}"#, "r").unwrap();
+        let ended = Ended::with(Outcome::Killed { signal: 9 });
+        let (state, redactor) = (state(false), Redactor::default());
+        let end = conclude(&state, &plan(true), &ended, Ok(signal), Rule::Fail, &redactor);
+        let Next::TakeSignal(signal) = &end.next else { panic!("{end:?}") };
+        assert_eq!(signal.status, Status::Continue);
+        let Event::RunEnded(event::RunEnded { failure, .. }) = end.run_ended else { panic!() };
+        assert!(!failure);
+    }
+}
