@@ -216,12 +216,8 @@ impl Start<'_> {
             .stdin(child_stdin)
             .stdout(child_stdout)
             .stderr(child_stderr);
-<<<<<<< HEAD
         child::prepare(&mut command, self.cgroup, self.cage);
-=======
-        child::prepare(&mut command, self.cgroup);
         child::keep_from_children();
->>>>>>> main
         // The command holds the child's ends of the pipes; they close with it, here.
         let child = tokio::process::Command::from(command).spawn()?;
         Ok(Process { child, stdin, stdout, stderr })

@@ -12,24 +12,16 @@ pub mod seatbelt;
 mod linux;
 #[cfg(target_os = "linux")]
 pub use linux::{
-<<<<<<< HEAD
-    awake, beneath, cage, cgroup, disk, groups, machine, memory, origin, parent, strays,
-=======
-    awake, beneath, cgroup, disk, groups, inotify, machine, memory, origin, parent, processes,
-    strays,
->>>>>>> main
+    awake, beneath, cage, cgroup, disk, groups, inotify, machine, memory, origin, parent,
+    processes, strays,
 };
 
 #[cfg(target_os = "macos")]
 mod macos;
 #[cfg(target_os = "macos")]
 pub use macos::{
-<<<<<<< HEAD
-    awake, beneath, cage, cgroup, disk, groups, machine, memory, origin, parent, strays,
-=======
-    awake, beneath, cgroup, disk, groups, inotify, machine, memory, origin, parent, processes,
-    strays,
->>>>>>> main
+    awake, beneath, cage, cgroup, disk, groups, inotify, machine, memory, origin, parent,
+    processes, strays,
 };
 
 pub mod child;

@@ -13,16 +13,11 @@ use crate::platform::cage::Cage;
 /// The error code for any failure to enter the cgroup; exec and its preparations never return it.
 pub(super) const NO_CGROUP: i32 = libc::EXDEV;
 
-<<<<<<< HEAD
 /// The error code for any failure to lock the process into its cage, likewise.
 pub(super) const NO_CAGE: i32 = libc::ENOTRECOVERABLE;
 
-/// The signals whose handling may have been changed for us or by us.
-const SIGNALS: [libc::c_int; 8] = [
-=======
 /// The signals that whoever started us may have had us ignore. std takes care of SIGPIPE.
 const SIGNALS: [libc::c_int; 7] = [
->>>>>>> main
     libc::SIGHUP,
     libc::SIGINT,
     libc::SIGQUIT,
@@ -32,47 +27,32 @@ const SIGNALS: [libc::c_int; 7] = [
     libc::SIGUSR2,
 ];
 
-<<<<<<< HEAD
-/// Makes the command's process enter the cgroup, leave our terminal, close all but its standard files at exec,
-/// reset its signal handling, and last lock itself into the cage, since that forbids the rest.
-pub(super) fn prepare(command: &mut Command, cgroup: Option<File>, cage: Option<Cage>) {
-=======
 /// Makes the command's process lead a process group of its own, with an empty signal mask, and enter
-/// the cgroup if there is one.
+/// the cgroup and the cage if there are any: the cage last, since it forbids the rest.
 ///
-/// Without a cgroup nothing of ours runs in the child, so that std starts it with `posix_spawn`. That
+/// Without them nothing of ours runs in the child, so that std starts it with `posix_spawn`. That
 /// copies no page tables, where a fork costs a worker of a few MiB 0.3 ms.
-pub(super) fn prepare(command: &mut Command, cgroup: Option<File>) {
+pub(super) fn prepare(command: &mut Command, cgroup: Option<File>, cage: Option<Cage>) {
     command.process_group(0);
-    let Some(procs) = cgroup else { return };
->>>>>>> main
+    if cgroup.is_none() && cage.is_none() {
+        return;
+    }
     let in_child = move || {
-        // SAFETY: write(2) is async-signal-safe, the buffer is a literal of that length, and the
-        // closure owns the file, so the descriptor is open.
-        if unsafe { libc::write(procs.as_raw_fd(), b"0".as_ptr().cast(), 1) } != 1 {
-            return Err(io::Error::from_raw_os_error(NO_CGROUP));
+        if let Some(procs) = &cgroup {
+            // SAFETY: write(2) is async-signal-safe, the buffer is a literal of that length, and the
+            // closure owns the file, so the descriptor is open.
+            if unsafe { libc::write(procs.as_raw_fd(), b"0".as_ptr().cast(), 1) } != 1 {
+                return Err(io::Error::from_raw_os_error(NO_CGROUP));
+            }
         }
-<<<<<<< HEAD
-        // Its own session has no controlling terminal, into whose input it could put words
-        // (TIOCSTI). It leads its process group too.
-        rustix::process::setsid()?;
-        close_at_exec();
-        default_signals();
         match &cage {
             Some(cage) => cage.enter().map_err(|_| io::Error::from_raw_os_error(NO_CAGE)),
             None => Ok(()),
         }
     };
     // SAFETY: the closure runs in the forked child, where only async-signal-safe functions may
-    // be called: it calls write, setsid, fcntl, close_range, signal and sigprocmask, and the cage's `enter`, and neither
-    // allocates nor takes a lock (`from_raw_os_error` holds the number in place).
-=======
-        Ok(())
-    };
-    // SAFETY: the closure runs in the forked child, where only async-signal-safe functions may
-    // be called: it calls write, and neither allocates nor takes a lock (`from_raw_os_error` holds
-    // the number in place).
->>>>>>> main
+    // be called: it calls write and the cage's `enter`, and neither allocates nor takes a lock
+    // (`from_raw_os_error` holds the number in place).
     unsafe { command.pre_exec(in_child) };
 }
 
