@@ -42,6 +42,11 @@ def append(path):
         file.write(b"\n# escaped\n")
     return True
 
+def append_plain(path, text):
+    with open(path, "w") as file:
+        file.write(text)
+    return True
+
 def create(path):
     with open(path, "xb") as file:
         file.write(b"escaped")
@@ -226,11 +231,6 @@ add("change another's name", lambda: append_plain(f"/proc/{VICTIM}/comm", "evil"
 add("limit another process", lambda: run("prlimit", "--pid", str(VICTIM), "--core=0"))
 add("see another's command line", lambda: read(f"/proc/{VICTIM}/cmdline"))
 
-def append_plain(path, text):
-    with open(path, "w") as file:
-        file.write(text)
-    return True
-
 @attempt
 def read_another_process_at_once():
     class Iovec(ctypes.Structure):
@@ -239,8 +239,7 @@ def read_another_process_at_once():
     into = ctypes.create_string_buffer(8)
     local = Iovec(ctypes.addressof(into), 8)
     remote = Iovec(int(maps[0].split("-")[0], 16), 8)
-    return checked(libc.process_vm_readv(VICTIM, ctypes.byref(local), 1, ctypes.byref(remote), 1, 0)) \
-        if VICTIM else False
+    return checked(libc.process_vm_readv(VICTIM, ctypes.byref(local), 1, ctypes.byref(remote), 1, 0))
 
 # Out of the cgroup.
 def cgroup():
@@ -335,7 +334,7 @@ add("write the own journal", lambda: append(f"{SESSION}/_journal.jsonl"))
 add("replace samocode", lambda: append("/opt/samocode/bin/samocode"))
 add("be another user", lambda: run("su", "-c", "true", "root"))
 
-if __name__ == "__main__":
+if __name__ == "__main__" and not os.path.exists("escape.tsv"):
     with open("escape.tsv", "w") as report:
         for name, function in ATTEMPTS:
             try:
@@ -344,3 +343,6 @@ if __name__ == "__main__":
                 got, why = False, str(error).replace("\n", " ").replace("\t", " ")
             report.write(f"{name.replace('_', ' ')}\t{'got' if got else 'held'}\t{why}\n")
             report.flush()
+    with open(f"{SESSION}/_signal.json", "w") as file:
+        file.write('{"status":"blocked","run":"%s","needs":"human_decision",'
+                   '"summary":"Tried.","reason":"Tried."}' % os.environ["SAMOCODE_RUN"])

@@ -10,7 +10,20 @@ const ATTEMPTS: &str = include_str!("attempts.py");
 const VICTIM: &str = include_str!("victim.py");
 
 /// What gets through at the level standard, and the words of the README's table that say so.
-const NOT_COVERED: [(&str, &str); 0] = [];
+const NOT_COVERED: [(&str, &str); 12] = [
+    ("write the own journal", "the session's own files, the journal among them"),
+    ("move another branch", "other branches of the repository"),
+    ("move the main branch", "other branches of the repository"),
+    ("connect to a port of the human's", "the network, local ports included"),
+    ("send a datagram to the human's", "the network, local ports included"),
+    ("change a file's mode", "mode, times, attributes, sizes of your files"),
+    ("change a file's times", "mode, times, attributes, sizes of your files"),
+    ("set an attribute", "mode, times, attributes, sizes of your files"),
+    ("see a file's size", "mode, times, attributes, sizes of your files"),
+    ("see another's command line", "command lines of your processes"),
+    ("open another's terminal", "your other terminals"),
+    ("read shared memory", "shared memory"),
+];
 
 /// What a person has at home.
 const HOME: &str = r#"
@@ -111,9 +124,7 @@ fn a_confined_agent_gets_through_nowhere_but_where_the_readme_says() {
 }
 
 /// An ordinary day's work, which ends with its last line only if all of it went well.
-const DAY: &str = r#"set -eux
-exec 2>"$SAMOCODE_SESSION_DIR/day.log"
-[ ! -e day-done ] || exit 0
+const DAY: &str = r#"[ -e day-done ] || bash -eux 2>"$SAMOCODE_SESSION_DIR/day.log" <<'DAY'
 git config --get user.name
 printf 'int main(void) { return 0; }\n' >a.c
 printf 'a: a.c\n\tgcc -o a a.c\n' >Makefile
@@ -140,6 +151,7 @@ git merge -q side && git stash list && git log --oneline >/dev/null
 git add -A && git commit -qm 'Day' --allow-empty
 git status --porcelain
 touch day-done
+DAY
 "#;
 
 #[test]
