@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{caches, resolved};
 use crate::agent::{Environment, variable};
 use crate::config::confine::{Confine, READ, WRITE};
+use crate::platform::cage::places::{DEVICES, LINKED, SHARED_MEMORY, SYSTEM};
 use crate::platform::confinement::Access;
 
 /// Why something is granted.
@@ -100,44 +101,6 @@ pub struct Place<'a> {
     pub login: Vec<PathBuf>,
 }
 
-/// The system, as far as every program needs it. `/var/lib` has the databases of packages.
-const SYSTEM: &[&str] = &[
-    "/usr",
-    "/bin",
-    "/sbin",
-    "/lib",
-    "/lib32",
-    "/lib64",
-    "/libx32",
-    "/etc",
-    "/opt",
-    "/nix",
-    "/var/lib",
-    "/proc",
-    "/sys",
-    "/System",
-    "/Library",
-    "/Applications",
-    "/private/etc",
-];
-
-/// Files of the system that are often links to elsewhere.
-const LINKED: &[&str] = &["/etc/resolv.conf", "/etc/localtime"];
-
-const DEVICES: &[&str] = &[
-    "/dev/null",
-    "/dev/zero",
-    "/dev/full",
-    "/dev/random",
-    "/dev/urandom",
-    "/dev/tty",
-    "/dev/ptmx",
-    "/dev/pts",
-];
-
-/// Memory that processes share.
-const SHARED_MEMORY: &str = "/dev/shm";
-
 /// Folders of the home folder with toolchains and programs, and no secrets.
 const TOOLCHAINS: &[&str] = &[
     ".rustup",
@@ -182,7 +145,9 @@ pub fn table(place: &Place<'_>, keys: &Confine) -> Vec<Grant> {
     for path in DEVICES {
         rows.add(path, Access::Device, Because::Device);
     }
-    rows.add(SHARED_MEMORY, Access::Write, Because::Device);
+    for path in SHARED_MEMORY {
+        rows.add(path, Access::Write, Because::Device);
+    }
     rows.programs(place);
     for path in GIT_SETTINGS {
         rows.add(place.home.join(path), Access::Read, Because::GitSettings);

@@ -4,6 +4,7 @@
 
 mod enter;
 mod files;
+pub mod places;
 mod syscalls;
 
 use std::io;

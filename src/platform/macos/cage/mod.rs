@@ -1,5 +1,7 @@
 //! The cage of a process on macOS: `sandbox-exec` with a profile.
 
+pub mod places;
+
 use std::ffi::OsString;
 use std::io;
 use std::path::Path;
