@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::grants::{Because, Grant};
 use super::{Confinement, resolved};
-use crate::config::confine::{CONNECT, Level, READ, WRITE};
+use crate::config::confine::{CONNECT, Level, READ};
 use crate::platform::confinement::Access;
 
 /// What the table says of something.
@@ -43,12 +43,6 @@ pub fn explain(grants: &[Grant], path: &Path) -> Verdict {
         Some(grant) => Verdict::Open(grant.access, grant.because.describe()),
         None => Verdict::Closed { key: READ, value: path.display().to_string() },
     }
-}
-
-/// The key that lets an agent write to a path that it may read.
-#[must_use]
-pub const fn key_to_write() -> &'static str {
-    WRITE
 }
 
 /// What the confinement says of a TCP port.
