@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use samocode::agent::vocabulary;
+use samocode::agent::{REGISTRY, vocabulary};
 
 use crate::lab;
 
@@ -33,6 +33,17 @@ fn the_readme_has_every_key_with_its_default() {
             let default = if key.of_project { "required" } else { key.default };
             format!("| `{}`{phase} | {default} | {} |", key.name, key.doc)
         })
+        .filter(|row| !readme.contains(row))
+        .collect();
+    assert!(missing.is_empty(), "README.md lacks these rows:\n{}", missing.join("\n"));
+}
+
+#[test]
+fn the_readme_says_what_each_agent_can_do() {
+    let readme = read("README.md");
+    let missing: Vec<String> = REGISTRY
+        .specs()
+        .map(|spec| spec.capabilities().row(spec.words().name))
         .filter(|row| !readme.contains(row))
         .collect();
     assert!(missing.is_empty(), "README.md lacks these rows:\n{}", missing.join("\n"));

@@ -194,7 +194,8 @@ fn only_git_knows_how_a_sessions_checkout_is_made() {
     const WORDS: [&str; 5] =
         ["worktrees.join(", ".worktrees", "join(\".git", "\"commondir\"", "\"gitdir"];
     // What a project's file sets, and which repository a folder of the user's belongs to.
-    const MAY: [&str; 4] = ["git/", "config/", "cli/verbs/init.rs", "cli/verbs/doctor/project.rs"];
+    const MAY: [&str; 5] =
+        ["git/", "config/", "cli/verbs/init.rs", "control/init.rs", "control/doctor/project.rs"];
     let mut found = Vec::new();
     let mut known = BTreeSet::new();
     for (path, text) in sources() {

@@ -7,6 +7,7 @@
 )]
 
 mod agent_path;
+mod agents;
 mod awake;
 mod budgets;
 mod cli_protocol;

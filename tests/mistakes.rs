@@ -169,7 +169,7 @@ fn anything_else_in_place_of_a_projects_folder_is_named() {
         ] {
             user.sh(&making).ok();
             let message =
-                format!("{key}={folder} {message}: fix it, or set {key} to another folder");
+                format!("{key}={folder} {message}\nhint: fix it, or set {key} to another folder");
             refused(project.samocode(["run", "x", "--task", "t"]), 78, &message);
             if key == "SESSIONS" {
                 for verb in [&["status"][..], &["status", "x"], &["why", "x"], &["send", "x", "y"]]
@@ -208,7 +208,7 @@ fn anything_else_in_place_of_a_settings_file_is_named_without_hanging() {
             refused(run(), 78, &message);
             if is_project {
                 let named = project.samocode(["--config", ".samocode", "status"]);
-                refused(named, 78, &format!("{message} file: move it away"));
+                refused(named, 78, &format!("{message} file\nhint: move it away"));
             }
             user.sh(&format!("rm -r {file}; [ ! -e kept ] || mv kept {file}")).ok();
         }

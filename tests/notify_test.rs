@@ -98,6 +98,8 @@ fn a_notice_that_cannot_be_sent_is_shown_and_sent_at_the_next_chance() {
     let history = project.samocode(["history", "jwt"]).ok().stdout;
     assert!(history.contains("could not notify you via telegram: waiting"), "{history}");
 
+    let retries = || user.unit_property("samocode-notices.service", "ActiveState");
+    user.wait_until("the retries are under way", secs(20), || retries() == "activating");
     is_busy.store(false, Ordering::SeqCst);
     let out = project.samocode(["notify", "test"]).ok();
     assert!(out.stdout.contains("Sent 1 notice that could not be sent before."), "{out}");

@@ -5,8 +5,8 @@
 #   ./tests/run.sh FILTER     only the tests whose name contains FILTER
 #
 # As root on Debian it installs the packages that are missing, after saying which
-# and how large they are. Claude Code, the MCP Inspector, a Debian 13 for its newer systemd, and a
-# virtual machine are fetched into tests/.cache (1.1 GB); target/ takes 2.5 GB.
+# and how large they are. The agents' CLIs, the MCP Inspector, a Debian 13 for its newer
+# systemd, and a virtual machine are fetched into tests/.cache (1.6 GB); target/ takes 2.5 GB.
 # A test that cannot run here prints SKIPPED and the reason; with CI=true that is
 # a failure.
 set -euo pipefail
@@ -224,6 +224,40 @@ fetch_claude() {
     note "fetched Claude Code $(version_of "$cache/claude/bin/claude")"
 }
 
+# NAME: whether the CLI of that name is the one in its package-lock.json, and runs.
+npm_cli_is_current() {
+    cmp -s "tests/lab/$1/package-lock.json" "$cache/$1/package-lock.json" &&
+        version_of "$cache/$1/bin/$1" >/dev/null
+}
+
+# NAME SIZE: an agent's CLI at the version and hashes in its package-lock.json, as npm
+# installs it for a user: a script for node. No package's script runs.
+fetch_npm_cli() {
+    local name=$1 size=$2 new=$cache/$1.$$ output
+    npm_cli_is_current "$name" && return 0
+    if ! command -v npm >/dev/null || ! command -v node >/dev/null; then
+        note "the $name CLI cannot be fetched: npm or node is missing"
+        return 1
+    fi
+    rm -rf "$new"
+    mkdir -p "$new/bin"
+    cp "tests/lab/$name/package.json" "tests/lab/$name/package-lock.json" "$new/"
+    echo "fetching with npm ($size)"
+    if ! quietly "npm-$name.log" env -C "$new" npm ci --ignore-scripts --no-audit --no-fund; then
+        rm -rf "$new"
+        return 1
+    fi
+    ln -s "../node_modules/.bin/$name" "$new/bin/$name"
+    if ! output=$(version_of "$new/bin/$name"); then
+        echo "npm brought no $name that runs here: $output"
+        rm -rf "$new"
+        return 1
+    fi
+    rm -rf "${cache:?}/$name"
+    mv "$new" "$cache/$name"
+    note "fetched $name $output"
+}
+
 # An MCP client that is not ours, at the version and hashes in package-lock.json.
 fetch_inspector() {
     local new=$cache/inspector.$$
@@ -423,6 +457,8 @@ main() {
     mkdir -p "$cache"
     : >"$cache/test.log"
     step "Claude Code" fetch_claude
+    step "Codex" fetch_npm_cli codex "420 MB"
+    step "Gemini CLI" fetch_npm_cli gemini "100 MB"
     step "MCP Inspector" fetch_inspector
     step "Debian 13" make_debian13
     step "virtual machine" make_machine

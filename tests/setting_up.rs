@@ -202,7 +202,7 @@ fn units_are_printed_for_a_version_installed_and_verified() {
     assert_one_line(&denied, 1, "sudo samocode units install --system");
 
     let verified = user.samocode(["units", "verify"]).ok();
-    assert!(verified.stdout.contains("found no problems in the 6 user units"), "{verified}");
+    assert!(verified.stdout.contains("found no problems in the 8 user units"), "{verified}");
     let without = user.samocode(["units", "verify"]).env("PATH", "/opt/samocode/bin").ok();
     assert!(without.stdout.contains("systemd-analyze is not installed"), "{without}");
 }

@@ -5,10 +5,10 @@ use std::path::Path;
 use super::environment::RunIds;
 use super::registry::Registry;
 use super::unseen::Unseen;
-use super::{Agent, Environment, spec};
+use super::{Agent, AgentError, Environment, spec};
 use crate::config::secret::is_secret;
 use crate::config::{AgentName, AgentWords, Dirs, Env, EnvFile, Settings};
-use crate::session::Phase;
+use crate::session::{Hint as _, Phase};
 
 /// Everything that the checks look at.
 #[derive(Clone, Copy)]
@@ -27,6 +27,8 @@ pub struct Exam<'a> {
     pub settings: &'a Settings,
     /// Whether agents would run as root.
     pub is_root: bool,
+    /// The repository that sessions work on, if there is a project.
+    pub repository: Option<&'a Path>,
     /// samocode's own program.
     pub samocode: &'a Path,
 }
@@ -75,6 +77,12 @@ impl Finding {
     }
 }
 
+/// An agent that cannot be used.
+fn broken(error: &AgentError) -> Finding {
+    let remedy = error.hint().unwrap_or_default();
+    Finding::new(About::Program, Status::Broken, error.to_string(), remedy)
+}
+
 /// Checks each agent that some phase uses.
 pub async fn examine(exam: &Exam<'_>) -> Vec<Finding> {
     let mut names: Vec<&AgentName> = Vec::new();
@@ -90,10 +98,10 @@ pub async fn examine(exam: &Exam<'_>) -> Vec<Finding> {
             Ok(agent) => {
                 findings.push(program(exam, &agent).await);
                 findings.extend(agent.spec().check(&agent, exam));
+                findings.extend(abilities(exam, &agent));
             }
             Err(error) => {
-                let what = error.to_string();
-                findings.push(Finding::new(About::Program, Status::Broken, what, ""));
+                findings.push(broken(&error));
             }
         }
     }
@@ -130,7 +138,7 @@ async fn program(exam: &Exam<'_>, agent: &Agent) -> Finding {
         exam.registry.environment(exam.env, exam.file, agent.name(), &run).into_iter().collect();
     let found = |status, what| Finding::new(About::Program, status, what, "");
     if let Err(error) = agent.ready(exam.is_root, &environment) {
-        return found(Status::Broken, error.to_string());
+        return broken(&error);
     }
     let path = agent.program().display();
     if agent.program() == exam.samocode {
@@ -141,8 +149,17 @@ async fn program(exam: &Exam<'_>, agent: &Agent) -> Finding {
     }
     match agent.version(&environment).await {
         Ok(version) => found(Status::Ok, format!("{} {version} ({path})", agent.word())),
-        Err(error) => found(Status::Broken, error.to_string()),
+        Err(error) => broken(&error),
     }
+}
+
+/// What an agent cannot do that others can.
+fn abilities(exam: &Exam<'_>, agent: &Agent) -> Option<Finding> {
+    let lacks = agent.capabilities().lacks();
+    // What is built in does not need to be explained.
+    let is_worth_it = !lacks.is_empty() && agent.program() != exam.samocode;
+    let what = format!("{}: {lacks}", agent.name());
+    is_worth_it.then(|| Finding::new(About::Program, Status::Ok, what, ""))
 }
 
 /// Variables of this shell that units do not have, or have with another value.
@@ -249,6 +266,7 @@ mod tests {
                 file,
                 settings: &settings,
                 is_root: false,
+                repository: None,
                 samocode: Path::new("/bin/samocode"),
             };
             login(&exam, &claude::Claude)

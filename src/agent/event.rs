@@ -5,6 +5,7 @@ use std::hash::{DefaultHasher, Hasher};
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::unknown::Unknown;
 pub use crate::session::journal::Usage;
 
 /// The most text that one event carries, in bytes. The log has all of it.
@@ -130,6 +131,8 @@ pub struct Finished {
     pub cost: Option<Cost>,
     /// The tokens that the run used.
     pub usage: Usage,
+    /// The tokens of the whole conversation so far, from an agent that counts only those.
+    pub conversation_usage: Option<Usage>,
     /// How many turns the model took.
     pub num_turns: Option<u32>,
     /// The size of the model's context in tokens.
@@ -175,6 +178,11 @@ pub trait Decoder: Send {
     fn oversized(&mut self, head: &[u8], tail: &[u8], emit: &mut dyn FnMut(Event)) {
         let _ = (head, tail);
         emit(Event::Progress);
+    }
+
+    /// What it met and does not know.
+    fn unknown(&self) -> Option<&Unknown> {
+        None
     }
 
     /// The bytes that carry a message to the agent while it runs; `None` if it takes no messages.

@@ -23,7 +23,7 @@ pub struct Found {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotFound {
     /// It is nowhere on PATH.
-    #[error("cannot find {name}: looked in {looked}; {hint}")]
+    #[error("cannot find {name}: looked in {looked}")]
     OnPath {
         /// The program's name.
         name: String,
@@ -33,7 +33,7 @@ pub enum NotFound {
         hint: String,
     },
     /// The configured path is not a program.
-    #[error("cannot run {path}: {why}; {hint}")]
+    #[error("cannot run {path}: {why}")]
     AtPath {
         /// The configured path.
         path: String,
@@ -43,9 +43,7 @@ pub enum NotFound {
         hint: String,
     },
     /// It is a node script, and node was not found.
-    #[error(
-        "{0} needs node, which is neither beside it nor on PATH: install node, or run 'samocode enable' from a shell where it works"
-    )]
+    #[error("{0} needs node, which is neither beside it nor on PATH")]
     NoNode(String),
 }
 
@@ -189,6 +187,7 @@ fn is_run_by_node(program: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::Hint as _;
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     const NATIVE: &str = "\u{7f}ELF";
@@ -274,22 +273,22 @@ mod tests {
         fs::create_dir(&bin).unwrap();
         fs::write(bin.join("claude"), "not executable").unwrap();
         let env = env(home.path(), std::slice::from_ref(&bin));
-        let told = find("claude", &env).unwrap_err().to_string();
-        let looked = format!("cannot find claude: looked in {}; install it", bin.display());
+        let told = find("claude", &env).unwrap_err().in_one_line();
+        let looked = format!("cannot find claude: looked in {}: install it", bin.display());
         assert!(
             told.starts_with(&looked) && told.ends_with("set CLAUDE_PATH=/path/to/it"),
             "{told}"
         );
 
         let nvm = program(&home.path().join(".nvm/versions/node/v1/bin/claude"), SCRIPT);
-        let told = find("claude", &env).unwrap_err().to_string();
+        let told = find("claude", &env).unwrap_err().in_one_line();
         assert!(
             told.contains("interactive shells only") && told.contains(&*nvm.to_string_lossy()),
             "{told}"
         );
         assert!(!told.contains('\n'));
 
-        let told = find(&bin.join("claude").to_string_lossy(), &env).unwrap_err().to_string();
-        assert!(told.contains("it is not executable; set CLAUDE_PATH"), "{told}");
+        let told = find(&bin.join("claude").to_string_lossy(), &env).unwrap_err().in_one_line();
+        assert!(told.contains("it is not executable: set CLAUDE_PATH"), "{told}");
     }
 }

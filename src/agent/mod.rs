@@ -9,13 +9,16 @@
 //! account, doctor        its credentials, and whether it would work
 //! confine                what it may reach
 //! process, run, stream   one process and its output          (effects)
-//! outcome, remedy, cost  how its end is judged               (pure)
+//! outcome, remedy        how its end is judged               (pure)
+//! cost, price            what it cost, reported or estimated (price reads a file)
 //! ```
 
 pub mod account;
+pub mod acp;
 pub mod claude;
 pub mod codex;
 pub mod command;
+mod command_words;
 pub mod confine;
 pub mod cost;
 pub mod doctor;
@@ -25,6 +28,7 @@ pub mod event;
 pub mod find;
 pub mod gemini;
 pub mod outcome;
+pub mod price;
 pub mod process;
 pub mod prompt;
 pub mod registry;
@@ -34,6 +38,7 @@ pub mod roles;
 pub mod run;
 pub mod spec;
 pub mod stream;
+pub mod unknown;
 pub mod unseen;
 pub mod version;
 
@@ -46,7 +51,7 @@ pub use error::AgentError;
 pub use event::{Cost, Decoder, Denied, Event, Finished, Limit, Tool, Usage};
 pub use outcome::{Outcome, judge};
 pub use registry::{REGISTRY, vocabulary};
-pub use spec::{AgentSpec, Capabilities, ConversationId};
+pub use spec::{AgentSpec, Capabilities, ConversationId, Records};
 
 use crate::config::AgentName;
 
@@ -73,8 +78,21 @@ pub struct Task {
     pub system_prompt: String,
     /// The budget of this run, in US dollars.
     pub max_budget_usd: Option<f64>,
+    /// Who the repository's commits are by, for an agent that hides git's configuration.
+    pub identity: Option<Identity>,
+    /// The environment that it will get.
+    pub environment: Environment,
     /// Whether messages may follow while it runs, if the agent takes any.
     pub live_input: bool,
+}
+
+/// Who commits: a name and an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The name.
+    pub name: String,
+    /// The address.
+    pub email: String,
 }
 
 /// How to start an agent's process.
@@ -88,6 +106,8 @@ pub struct Launch {
     pub input: Input,
     /// Variables it gets unless the environment already sets them.
     pub defaults: Vec<(&'static str, OsString)>,
+    /// Files of ours that it reads, written before it starts. Never secrets.
+    pub files: Vec<(PathBuf, Vec<u8>)>,
 }
 
 /// The standard input of an agent's process.
@@ -175,10 +195,22 @@ impl Agent {
         self.spec.decoder(working_dir)
     }
 
+    /// The other side of a run of this task: a decoder that replies, for an agent that asks.
+    #[must_use]
+    pub fn driver(&self, task: &Task, working_dir: &Path) -> Box<dyn Decoder> {
+        self.spec.driver(task, working_dir)
+    }
+
     /// Judges the end of a run.
     #[must_use]
     pub fn outcome(&self, facts: &outcome::Facts<'_>) -> Outcome {
         self.spec.outcome(facts)
+    }
+
+    /// What its own files say about a run that has ended.
+    #[must_use]
+    pub fn records(&self, facts: &outcome::Facts<'_>) -> Records {
+        self.spec.records(facts)
     }
 
     /// Checks that it would run for this user in this environment.

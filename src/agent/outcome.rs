@@ -64,6 +64,10 @@ pub struct Reported {
     pub anything: bool,
     /// Whether the agent had started to work.
     pub started: bool,
+    /// The conversation's id, as the agent reported it; empty if it did not.
+    pub conversation: String,
+    /// The model that answers, in the agent's word; empty if it reports none.
+    pub model: String,
     /// The last end that the agent reported.
     pub finished: Option<Finished>,
     /// The last report on the account's limits.
@@ -85,8 +89,15 @@ impl Reported {
     pub fn take(&mut self, event: &Event) {
         self.anything = true;
         match event {
-            Event::Started { permissions, .. } => {
+            Event::Started { permissions, conversation, model } => {
                 self.started = true;
+                for (known, new) in
+                    [(&mut self.conversation, conversation), (&mut self.model, model)]
+                {
+                    if !new.is_empty() {
+                        known.clone_from(new);
+                    }
+                }
                 self.permissions = permissions.clone().or_else(|| self.permissions.take());
             }
             Event::Denied(denied) => {

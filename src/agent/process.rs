@@ -27,9 +27,7 @@ const PIPE: usize = 1024 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// No such program on PATH.
-    #[error(
-        "cannot start '{program}': it is not on PATH ({path}); install it, or set its path in .samocode"
-    )]
+    #[error("cannot start '{program}': it is not on PATH ({path})")]
     NotOnPath {
         /// The program as it was named.
         program: String,
@@ -37,7 +35,7 @@ pub enum StartError {
         path: String,
     },
     /// No such file.
-    #[error("cannot start '{0}': no such file; correct its path in .samocode")]
+    #[error("cannot start '{0}': no such file")]
     NotFound(String),
     /// The file exists, but its interpreter or loader does not.
     #[error(
@@ -45,23 +43,19 @@ pub enum StartError {
     )]
     NoInterpreter(String),
     /// The file may not be executed.
-    #[error("cannot start '{0}': it is not executable; try: chmod +x '{0}'")]
+    #[error("cannot start '{0}': it is not executable")]
     NotExecutable(String),
     /// The file is not a program.
     #[error("cannot start '{0}': it is not a program for this machine and has no #! line")]
     NotAProgram(String),
     /// The arguments and the environment exceed the system's limit.
-    #[error(
-        "cannot start '{0}': its arguments and environment are too long for this system; shorten the role files or the environment"
-    )]
+    #[error("cannot start '{0}': its arguments and environment are too long for this system")]
     TooLong(String),
     /// An argument or a variable holds a NUL byte.
     #[error("cannot start '{0}': an argument or environment variable holds a NUL byte")]
     Nul(String),
     /// The folder to start it in does not exist.
-    #[error(
-        "cannot start '{program}' in '{folder}': no such folder; restore it, or archive the session"
-    )]
+    #[error("cannot start '{program}' in '{folder}': no such folder")]
     NoFolder {
         /// The program as it was named.
         program: String,
@@ -69,9 +63,7 @@ pub enum StartError {
         folder: String,
     },
     /// It could not be put into its cgroup.
-    #[error(
-        "cannot start '{0}': it could not enter its cgroup (is the unit's Delegate=yes in effect? See: samocode doctor)"
-    )]
+    #[error("cannot start '{0}': it could not enter its cgroup")]
     Cgroup(String),
     /// It could not be locked into its cage.
     #[error(
@@ -79,7 +71,7 @@ pub enum StartError {
     )]
     Cage(String),
     /// A limit of the machine is reached.
-    #[error("cannot start '{program}': {error}: {}", limit.remedy())]
+    #[error("cannot start '{program}': {error}")]
     Limit {
         /// The program as it was named.
         program: String,

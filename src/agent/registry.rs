@@ -6,14 +6,15 @@ use super::environment::{RunIds, agent_environment};
 use super::event::Decoder;
 use super::find::find_program;
 use super::spec::{AgentSpec, Program};
-use super::{Account, Agent, AgentError, account, claude, codex, command, gemini, rehearsal};
+use super::{Account, Agent, AgentError, account, acp, claude, codex, command, gemini, rehearsal};
 use crate::config::{AgentName, AgentWords, Env, EnvFile, Settings, Vocabulary};
 
 /// The agents of this samocode, in the order in which people see them.
 pub static REGISTRY: Registry = Registry::new(&[
     Entry::Built(&claude::Claude),
-    Entry::Planned(&codex::WORDS),
-    Entry::Planned(&gemini::WORDS),
+    Entry::Built(&codex::Codex),
+    Entry::Built(&gemini::Gemini),
+    Entry::Built(&acp::Acp),
     Entry::Built(&rehearsal::Rehearsal),
     Entry::Built(&command::Command),
 ]);
@@ -104,7 +105,7 @@ impl Registry {
             Program::BuiltIn => (samocode.to_owned(), Vec::new()),
             Program::Named { program, key } => {
                 let found = find_program(&program, key, env)?;
-                (found.path, found.path_additions)
+                (spec.executable(found.path), found.path_additions)
             }
         };
         let keys = spec.words().keys.iter();

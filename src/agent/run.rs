@@ -1,6 +1,8 @@
 //! One process of an agent, from its start to its end, as a worker drives it.
 
 mod feed;
+mod files;
+mod pipe;
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -17,9 +19,11 @@ use tokio::time::{Instant, sleep_until};
 use super::event::{Decoder, Event};
 use super::process::{Start, StartError, Stdin};
 use super::stream::{CHUNK, Lines, Log, Tail};
+use super::unknown::Unknown;
 use super::{Environment, Input, Launch};
 use crate::platform::cage::Cage;
 use feed::Feed;
+use pipe::{is_passing, lying_in, readable};
 
 /// How long a process may take to exit after its [`Event::Finished`].
 pub const GRACE: Duration = Duration::from_secs(30);
@@ -73,6 +77,8 @@ pub struct Summary {
     pub bytes: u64,
     /// Why the log is incomplete, if it is.
     pub log_error: Option<io::Error>,
+    /// What was in its output that the decoder does not know.
+    pub unknown: Unknown,
 }
 
 /// A run in progress. Dropping it before its end kills the process group.
@@ -115,6 +121,12 @@ impl Run {
             if super::variable(&setting.environment, key).is_none() {
                 setting.environment.push((key.into(), value));
             }
+        }
+        for (path, content) in &launch.files {
+            files::place(path, content).map_err(|error| StartError::Other {
+                program: launch.program.display().to_string(),
+                error,
+            })?;
         }
         let other =
             |error| StartError::Other { program: launch.program.display().to_string(), error };
@@ -340,6 +352,7 @@ impl Run {
         Summary {
             stderr_tail: self.tail.text(),
             bytes: self.bytes,
+            unknown: self.decoder.unknown().cloned().unwrap_or_default(),
             log_error: self.log.error.take().or_else(|| self.stderr_log.error.take()),
         }
     }
@@ -377,22 +390,6 @@ fn emitter<'a>(
             _ => {}
         }
         events.push_back(event);
-    }
-}
-
-fn lying_in(pipe: impl AsFd) -> u64 {
-    rustix::io::ioctl_fionread(pipe).unwrap_or(0)
-}
-
-fn is_passing(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
-}
-
-/// Treat an error as ready too: the next read reports it.
-async fn readable(pipe: Option<&Receiver>) {
-    match pipe {
-        Some(pipe) => drop(pipe.readable().await),
-        None => std::future::pending().await,
     }
 }
 

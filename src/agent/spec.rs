@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::doctor::{Exam, Finding};
-use super::event::Decoder;
+use super::event::{Decoder, Usage};
 use super::outcome::{Facts, Outcome, judge};
 use super::{Agent, AgentError, Environment, Launch, Task};
 use crate::config::{AgentName, AgentWords, Settings};
@@ -22,6 +22,12 @@ pub trait AgentSpec: Sync {
     /// Which program it is, according to the settings.
     fn program(&self, name: &AgentName, settings: &Settings) -> Program;
 
+    /// The program to start, given the one that was found: what a wrapper would start, if it is one
+    /// that does not pass signals on.
+    fn executable(&self, found: PathBuf) -> PathBuf {
+        found
+    }
+
     /// Why it would refuse to run for this user in this environment, if it would.
     fn refusal(&self, root: bool, environment: &Environment) -> Option<AgentError> {
         let _ = (root, environment);
@@ -34,10 +40,23 @@ pub trait AgentSpec: Sync {
     /// A new decoder for one run in `working_dir`, which shows files below it with relative paths.
     fn decoder(&self, working_dir: &Path) -> Box<dyn Decoder>;
 
+    /// The other side of a run of this task, which also replies to what the program asks. The
+    /// decoder, unless the program has to be told of the task step by step.
+    fn driver(&self, task: &Task, working_dir: &Path) -> Box<dyn Decoder> {
+        let _ = task;
+        self.decoder(working_dir)
+    }
+
     /// Judges the end of a run. Details that the program writes only to its own files, such as an
     /// error's class or a limit's reset time, are looked up here.
     fn outcome(&self, facts: &Facts<'_>) -> Outcome {
         judge(facts)
+    }
+
+    /// What its own files say about a run that has ended, besides the outcome.
+    fn records(&self, facts: &Facts<'_>) -> Records {
+        let _ = facts;
+        Records::default()
     }
 
     /// The login found in its own folder, if there is one.
@@ -59,6 +78,15 @@ pub trait AgentSpec: Sync {
     }
 }
 
+/// What a program's own files say about a run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Records {
+    /// The tokens of the whole conversation so far.
+    pub conversation_usage: Option<Usage>,
+    /// The model that answered.
+    pub model: Option<String>,
+}
+
 /// A login that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Login {
@@ -76,6 +104,9 @@ pub struct Capabilities {
     pub resumes: bool,
     /// Who names a conversation.
     pub conversation: ConversationId,
+    /// Whether only one process at a time can have a conversation open, so that one that was left
+    /// behind keeps the next run from resuming it.
+    pub one_writer: bool,
     /// Whether it takes messages while it runs.
     pub live_input: bool,
     /// Whether every complete run ends with [`Event::Finished`](super::Event::Finished), so that
@@ -91,6 +122,36 @@ pub struct Capabilities {
     pub partial_messages: bool,
     /// Whether `PROGRAM --version` prints a version; any other program may take it for a task.
     pub tells_version: bool,
+}
+
+impl Capabilities {
+    /// The row of the agent of this name in the README's table.
+    #[must_use]
+    pub fn row(&self, name: &str) -> String {
+        let yes = |has: bool, otherwise: &'static str| if has { "yes" } else { otherwise };
+        format!(
+            "| `{name}` | {} | {} | {} | {} | {} |",
+            yes(self.resumes, "no: a fresh conversation"),
+            yes(self.live_input, "no: in its next run"),
+            yes(self.cost, "no: estimated from tokens"),
+            yes(self.limits, "no: tried again every 15 min"),
+            self.max_turns.map_or_else(|| "no".to_owned(), |key| format!("`{key}`")),
+        )
+    }
+
+    /// What it cannot do, for a person who has chosen it; empty if it can do everything.
+    #[must_use]
+    pub fn lacks(&self) -> String {
+        let all = [
+            (!self.resumes, "a run that is cut off starts a fresh conversation"),
+            (!self.live_input, "messages reach it in its next run"),
+            (!self.cost, "its cost is estimated from tokens"),
+            (!self.limits, "it does not say when a usage limit ends"),
+            (self.max_turns.is_none(), "its turns cannot be limited"),
+        ];
+        let lacking = all.into_iter().filter(|(lacks, _)| *lacks).map(|(_, what)| what);
+        lacking.collect::<Vec<_>>().join("; ")
+    }
 }
 
 /// Who names a conversation.

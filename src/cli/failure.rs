@@ -1,18 +1,10 @@
 //! Turns an error into a message, a hint and an exit code.
 
 use crate::agent::AgentError;
-use crate::config::Error as ProjectError;
 use crate::control::{Class, Error};
 use crate::service::exit::WorkerExit;
 use crate::session::names::BadName;
-
-/// An error as one line: what was attempted, and why it failed.
-pub(super) fn one_line(error: &anyhow::Error) -> String {
-    if let Some(error) = error.downcast_ref::<Error>() {
-        return error.in_one_line();
-    }
-    Error::of(Class::Internal, &**error).message
-}
+use crate::{config, git, service};
 
 /// An error with its hint, and the exit code it stands for.
 pub(super) fn with_exit_code(error: anyhow::Error) -> (Error, u8) {
@@ -20,10 +12,7 @@ pub(super) fn with_exit_code(error: anyhow::Error) -> (Error, u8) {
         Ok(Coded(code, error)) => return (error, code),
         Err(error) => error,
     };
-    let error = match error.downcast::<Error>() {
-        Ok(error) => error,
-        Err(error) => Error::of(class(&error), &*error),
-    };
+    let error = of(&error);
     let code = exit_code(error.class);
     (error, code)
 }
@@ -37,16 +26,21 @@ pub(super) const fn exit_code(class: Class) -> u8 {
     }
 }
 
-/// The class of an error that did not come through `control`.
-fn class(error: &anyhow::Error) -> Class {
-    if error.is::<BadName>() {
-        return Class::Usage;
-    }
-    // The location of a program is a setting: CLAUDE_PATH, SAMOCODE_AGENT, PATH.
-    if error.is::<ProjectError>() || error.is::<AgentError>() {
-        return Class::Configuration;
-    }
-    Class::Unavailable
+/// An error with its class and hint, also one that did not come through `control`.
+fn of(error: &anyhow::Error) -> Error {
+    own(error).unwrap_or_else(|| Error::of(Class::Unavailable, &**error))
+}
+
+/// The error of a type that has a class of its own; `None` for any other.
+fn own(error: &anyhow::Error) -> Option<Error> {
+    error
+        .downcast_ref::<Error>()
+        .cloned()
+        .or_else(|| error.downcast_ref::<BadName>().cloned().map(Error::from))
+        .or_else(|| error.downcast_ref::<AgentError>().map(Error::from))
+        .or_else(|| error.downcast_ref::<config::Error>().map(Error::from))
+        .or_else(|| error.downcast_ref::<git::Error>().map(Error::from))
+        .or_else(|| error.downcast_ref::<service::Error>().map(Error::from))
 }
 
 /// An error whose exit code does not follow from its class, such as an interrupt.

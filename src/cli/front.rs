@@ -6,8 +6,6 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 
 use crate::config::Env;
-use crate::control::context::Warnings;
-use crate::control::target::Target;
 use crate::control::{self, Answer, Call, Caller, Local};
 use crate::service::Reader;
 
@@ -53,15 +51,6 @@ impl Common {
     ) -> anyhow::Result<Answer<C::Reply>> {
         let host = self.host()?;
         Ok(control::call(&host, call, progress).await)
-    }
-}
-
-impl Common {
-    /// Resolves what was typed to a session, for verbs that read its files themselves.
-    pub(super) fn target(&self, typed: &str) -> anyhow::Result<Target> {
-        let warnings = Warnings::default();
-        let result = Target::resolve(&self.caller()?, &warnings, typed);
-        accept(Answer { result, warnings: warnings.take() })
     }
 }
 

@@ -76,6 +76,12 @@ impl Dirs {
         self.config.join("config")
     }
 
+    /// The user's prices of models, for estimates.
+    #[must_use]
+    pub fn prices_file(&self) -> PathBuf {
+        self.config.join("prices")
+    }
+
     /// The file with the user's credentials, mode 0600.
     #[must_use]
     pub fn env_file(&self) -> PathBuf {

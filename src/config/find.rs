@@ -195,6 +195,7 @@ impl ConfigLine {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::Hint as _;
 
     const THREE: &str = "MAIN_REPO=.\nWORKTREES=~/shop-worktrees\nSESSIONS=../shop-sessions\n";
 
@@ -229,8 +230,9 @@ mod tests {
         let project =
             Project::find_with(Some(Path::new("a/other.conf")), base.path(), &env()).unwrap();
         assert_eq!(project.config, base.path().join("a/other.conf"));
-        let folder =
-            Project::find_with(Some(Path::new("a")), base.path(), &env()).unwrap_err().to_string();
+        let folder = Project::find_with(Some(Path::new("a")), base.path(), &env())
+            .unwrap_err()
+            .in_one_line();
         assert!(folder.contains("name the project's file, as in --config"), "{folder}");
     }
 
@@ -240,7 +242,7 @@ mod tests {
         let path = base.path().join(FILE_NAME);
         write(&path, "MAIN_REPO=.\nWORKTREES=trees\nSESSIONS=sessions\n");
         let check = || Project::read(&path, None).unwrap().check_places();
-        let told = |error: Result<(), Error>| error.unwrap_err().to_string();
+        let told = |error: Result<(), Error>| error.unwrap_err().in_one_line();
         check().unwrap();
         std::os::unix::fs::symlink("/nowhere/s", base.path().join("sessions")).unwrap();
         assert!(
@@ -262,7 +264,7 @@ mod tests {
             matches!(error, Error::NoProject { .. }),
             "a folder of that name is not a project: {error}"
         );
-        assert!(error.to_string().contains("samocode init"));
+        assert!(error.in_one_line().contains("samocode init"));
     }
 
     #[test]

@@ -26,11 +26,13 @@ pub mod vocabulary;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::session::Hint;
 pub use agent_name::{AgentName, CommandLine};
 pub use dirs::Dirs;
 pub use env::Env;
 pub use env_file::EnvFile;
 pub use find::Project;
+
 pub use secret::{Redactor, Secret};
 pub use settings::{Flags, Origin, Row, Settings};
 pub use vocabulary::{AgentWords, Credentials, Reach, Variables, Vocabulary};
@@ -40,7 +42,7 @@ pub use vocabulary::{AgentWords, Credentials, Reach, Variables, Vocabulary};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file or folder could not be read, written or made.
-    #[error("cannot {action} {}: {reason}{hint}", shown(path))]
+    #[error("cannot {action} {}: {reason}", shown(path))]
     Io {
         /// The attempted action, as in "cannot ACTION PATH".
         action: &'static str,
@@ -48,12 +50,10 @@ pub enum Error {
         path: PathBuf,
         /// The error of the operating system.
         reason: io::Error,
-        /// A hint with its leading punctuation; may be empty.
-        hint: &'static str,
     },
     /// Neither this folder nor one above is a project.
     #[error(
-        "no .samocode in {} or above it{}: run 'samocode init' in the project, or name its file with --config FILE",
+        "no .samocode in {} or above it{}",
         shown(cwd), folder.as_ref().map_or_else(String::new, |path| format!(" ({} is a folder, not a project file)", shown(path)))
     )]
     NoProject {
@@ -63,10 +63,10 @@ pub enum Error {
         folder: Option<PathBuf>,
     },
     /// The path given as the project's file is a folder.
-    #[error("{} is a folder: name the project's file, as in --config {}", shown(.0), shown(&.0.join(find::FILE_NAME)))]
+    #[error("{} is a folder, not a project's file", shown(.0))]
     Folder(PathBuf),
     /// Something else is in the place of a file.
-    #[error("{} is {what}, not a file: move it away", shown(path))]
+    #[error("{} is {what}, not a file", shown(path))]
     NotAFile {
         /// The path that should be a file.
         path: PathBuf,
@@ -74,11 +74,7 @@ pub enum Error {
         what: &'static str,
     },
     /// A folder of the project does not exist, or is not a folder.
-    #[error(
-        "{}: {key}={} {what}: fix it, or set {key} to another folder",
-        shown(config),
-        shown(path)
-    )]
+    #[error("{}: {key}={} {what}", shown(config), shown(path))]
     Place {
         /// The project's file.
         config: PathBuf,
@@ -90,10 +86,7 @@ pub enum Error {
         what: String,
     },
     /// The file belongs to another user, who could choose which programs to run.
-    #[error(
-        "{} belongs to another user (uid {owner}) and is not used: name it with --config if you trust it",
-        shown(path)
-    )]
+    #[error("{} belongs to another user (uid {owner}) and is not used", shown(path))]
     Stranger {
         /// The file.
         path: PathBuf,
@@ -101,11 +94,7 @@ pub enum Error {
         owner: u32,
     },
     /// The file with the credentials belongs to someone else.
-    #[error(
-        "{} belongs to another user (uid {owner}) and is not used: make it yours with 'sudo chown $(id -u) {}'",
-        shown(path),
-        shown(path)
-    )]
+    #[error("{} belongs to another user (uid {owner}) and is not used", shown(path))]
     StrangersEnv {
         /// The file.
         path: PathBuf,
@@ -123,7 +112,7 @@ pub enum Error {
         what: String,
     },
     /// Required keys are missing.
-    #[error("{}: {} not set: add {}", shown(path), names(keys), examples(keys))]
+    #[error("{}: {} not set", shown(path), names(keys))]
     Missing {
         /// The project's file.
         path: PathBuf,
@@ -131,7 +120,7 @@ pub enum Error {
         keys: Vec<&'static str>,
     },
     /// A value is not allowed for its key. The message shows the value unless it is secret.
-    #[error("{key}={value} ({origin}): {allowed}")]
+    #[error("{key}={value} ({origin}) is not allowed")]
     Value {
         /// The key.
         key: String,
@@ -148,23 +137,49 @@ pub enum Error {
     )]
     Unwritable(String),
     /// Neither HOME nor the user database names a home folder.
-    #[error("your home folder is unknown: set HOME to it")]
+    #[error("your home folder is unknown")]
     NoHome,
     /// The folder has no name to derive other names from.
-    #[error("cannot make a project of {}: choose a folder that has a name", shown(.0))]
+    #[error("cannot make a project of {}", shown(.0))]
     NoName(PathBuf),
 }
 
 impl Error {
     fn io(action: &'static str, path: &Path, reason: io::Error) -> Self {
-        let hint = match reason.kind() {
-            io::ErrorKind::PermissionDenied => ": check who owns it and its permissions",
-            io::ErrorKind::NotFound => ": check the path",
-            io::ErrorKind::StorageFull => ": free some space and try again",
-            io::ErrorKind::ReadOnlyFilesystem => ": choose a writable place",
-            _ => "",
-        };
-        Self::Io { action, path: path.to_owned(), reason, hint }
+        Self::Io { action, path: path.to_owned(), reason }
+    }
+}
+
+impl Hint for Error {
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Io { reason, .. } => match reason.kind() {
+                io::ErrorKind::PermissionDenied => "check who owns it and its permissions",
+                io::ErrorKind::NotFound => "check the path",
+                io::ErrorKind::StorageFull => "free some space and try again",
+                io::ErrorKind::ReadOnlyFilesystem => "choose a writable place",
+                _ => return None,
+            }
+            .to_owned(),
+            Self::NoProject { .. } => {
+                "run 'samocode init' in the project, or name its file with --config FILE".to_owned()
+            }
+            Self::Folder(folder) => {
+                let file = shown(&folder.join(find::FILE_NAME));
+                format!("name the project's file, as in --config {file}")
+            }
+            Self::NotAFile { .. } => "move it away".to_owned(),
+            Self::Place { key, .. } => format!("fix it, or set {key} to another folder"),
+            Self::Stranger { .. } => "name it with --config if you trust it".to_owned(),
+            Self::StrangersEnv { path, .. } => {
+                format!("make it yours with: sudo chown $(id -u) {}", shown(path))
+            }
+            Self::Missing { keys, .. } => format!("add {}", examples(keys)),
+            Self::Value { allowed, .. } => allowed.clone(),
+            Self::NoHome => "set HOME to it".to_owned(),
+            Self::NoName(_) => "choose a folder that has a name".to_owned(),
+            Self::Syntax { .. } | Self::Unwritable(_) => return None,
+        })
     }
 }
 
@@ -281,10 +296,10 @@ mod tests {
     fn missing_keys_are_named_with_the_lines_to_add() {
         let error =
             Error::Missing { path: "/p/.samocode".into(), keys: vec!["WORKTREES", "SESSIONS"] };
+        assert_eq!(error.to_string(), "/p/.samocode: WORKTREES, SESSIONS are not set");
         assert_eq!(
-            error.to_string(),
-            "/p/.samocode: WORKTREES, SESSIONS are not set: add lines like \
-             'WORKTREES=/path/to/its/folder', 'SESSIONS=/path/to/its/folder'"
+            error.hint().unwrap(),
+            "add lines like 'WORKTREES=/path/to/its/folder', 'SESSIONS=/path/to/its/folder'"
         );
     }
 

@@ -4,6 +4,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 
 use crate::service::{self, Scope, ServiceManager, UnitChange};
+use crate::session::Hint as _;
 
 use super::context::Warnings;
 use super::units::Units;
@@ -24,14 +25,14 @@ impl Bus {
                 return Self { manager: None, changes: silent() };
             }
             Err(error) => {
-                warnings.add(format!("{error}; failed units will be noticed late"));
+                warnings.add(format!("{}; failed units will be noticed late", error.in_one_line()));
                 return Self { manager: None, changes: silent() };
             }
         };
         let changes = match manager.watch(instances).await {
             Ok(changes) => changes,
             Err(error) => {
-                warnings.add(format!("{error}; failed units will be noticed late"));
+                warnings.add(format!("{}; failed units will be noticed late", error.in_one_line()));
                 silent()
             }
         };

@@ -31,13 +31,14 @@ pub(crate) fn channels(
 /// How long sending kept notices may take, together.
 const BOUND: Duration = Duration::from_secs(30);
 
-/// Sends all notices that could not be sent before, each through the channels of its own project.
-/// The next attempt of those that fail is left to others.
+/// Sends the notices that could not be sent before and are due, each through the channels of its own
+/// project. The next attempt of those that fail is left to others.
 pub(crate) async fn resend_all(
     dirs: &Dirs,
     env: &Env,
     file: &EnvFile,
     desktop: bool,
+    due: Due,
 ) -> Vec<Delivery> {
     let unsent = UnsentFolder::of(&dirs.state).all();
     let configs: BTreeSet<_> = unsent.into_iter().map(|unsent| unsent.config).collect();
@@ -49,7 +50,7 @@ pub(crate) async fn resend_all(
         let channels = channels(&settings, env, file, desktop);
         let shelf = Shelf::new(&dirs.state, &config);
         let outbox = Outbox::new(channels.notifiers).with_shelf(shelf);
-        outbox.resend(Due::Now, |_| true);
+        outbox.resend(due, |_| true);
         deliveries.extend(outbox.drain(BOUND).await);
     }
     deliveries

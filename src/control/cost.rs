@@ -6,10 +6,10 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::session::event;
 use crate::session::journal::{Entry, Event, Usage};
 use crate::session::phase::Phase;
 use crate::session::store::read_journal;
+use crate::session::{Certainty, event};
 
 use super::error::Result;
 use super::host::{Operation, Perform};
@@ -74,6 +74,9 @@ pub struct Sum {
     pub runs: u32,
     /// Runs whose cost is unknown: they were interrupted, or have not ended.
     pub unknown: u32,
+    /// Whether the cost of some run is an estimate from its tokens.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub estimated: bool,
     /// Their total duration, in seconds.
     pub seconds: i64,
 }
@@ -84,7 +87,14 @@ impl Sum {
         self.tokens.add(other.tokens);
         self.runs += other.runs;
         self.unknown += other.unknown;
+        self.estimated |= other.estimated;
         self.seconds += other.seconds;
+    }
+
+    /// What is known of the amount.
+    #[must_use]
+    pub const fn certainty(&self) -> Certainty {
+        Certainty { incomplete: self.unknown > 0, estimated: self.estimated }
     }
 }
 
@@ -113,10 +123,8 @@ impl Ledger {
             Event::RunEnded(event::RunEnded { cost, .. }) => {
                 let tokens = cost.tokens;
                 let unknown = u32::from(cost.usd.is_none() && !tokens.is_none());
-                self.count(
-                    entry.at,
-                    Sum { usd: cost.usd.unwrap_or(0.0), tokens, unknown, ..Sum::default() },
-                );
+                let (usd, estimated) = (cost.usd.unwrap_or(0.0), cost.estimated);
+                self.count(entry.at, Sum { usd, tokens, unknown, estimated, ..Sum::default() });
             }
             Event::RunLost(event::RunLost { tokens, .. }) => {
                 self.count(entry.at, Sum { tokens: *tokens, unknown: 1, ..Sum::default() });
@@ -158,6 +166,7 @@ mod tests {
         Event::RunStarted(event::RunStarted {
             run: "r".into(),
             agent: "claude".into(),
+            command: None,
             conversation: "c".into(),
             resume: false,
             phase,

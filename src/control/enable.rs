@@ -199,6 +199,7 @@ fn warn_of_credentials(context: &Context, unit: &UnitFiles<'_>, of_units: &Env) 
         file: &context.env_file()?,
         settings: &unit.settings,
         is_root: false,
+        repository: Some(&context.project.main_repo),
         samocode: &context.caller.binary,
     };
     for finding in without_credentials(&exam) {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::agent::AgentError;
 use crate::platform::limits::Limit;
 use crate::platform::privilege::StaysLow;
+use crate::session::Hint;
 use crate::session::mail::MailError;
 use crate::session::names::BadName;
 use crate::session::qa::QaError;
@@ -144,15 +145,42 @@ macro_rules! classes {
     )*};
 }
 
+/// For errors that know their own hint.
+macro_rules! hinted {
+    ($($error:ty => $class:expr,)*) => {$(
+        impl From<&$error> for Error {
+            fn from(error: &$error) -> Self {
+                let class: fn(&$error) -> Class = $class;
+                let own = Self::of(class(error), error);
+                let hint = Hint::hint(error).or_else(|| own.hint.clone());
+                Self { hint, ..own }
+            }
+        }
+
+        impl From<$error> for Error {
+            fn from(error: $error) -> Self {
+                Self::from(&error)
+            }
+        }
+    )*};
+}
+
+hinted! {
+    AgentError => |_| Class::Configuration,
+    config::Error => |_| Class::Configuration,
+    git::Error => |_| Class::Unavailable,
+    service::Error => |error| match error {
+        service::Error::Denied { .. } => Class::Refused,
+        _ => Class::Unavailable,
+    },
+}
+
 classes! {
     BadName => Usage,
     QaError => Usage,
     MailError => Usage,
-    AgentError => Configuration,
-    config::Error => Configuration,
     StoreError => Unavailable,
     LockError => Unavailable,
-    git::Error => Unavailable,
     StaysLow => Unavailable,
     serde_json::Error => Internal,
 }
@@ -162,16 +190,6 @@ impl From<JournalError> for Error {
         let class = match &error {
             JournalError::Damaged(..) => Class::Internal,
             JournalError::Store(_) => Class::Unavailable,
-        };
-        Self::of(class, &error)
-    }
-}
-
-impl From<service::Error> for Error {
-    fn from(error: service::Error) -> Self {
-        let class = match &error {
-            service::Error::Denied { .. } => Class::Refused,
-            _ => Class::Unavailable,
         };
         Self::of(class, &error)
     }
@@ -201,6 +219,44 @@ mod tests {
         for (error, named) in [(Error::from(stored), "free some space"), (attempted, "ulimit -n")] {
             assert!(error.hint.as_deref().is_some_and(|hint| hint.contains(named)), "{error:?}");
             assert!(!error.message.contains(named), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_hint_of_any_part_is_apart_from_the_message() {
+        let no_bus = || "no bus".to_owned();
+        let errors: [(Error, Class, &str); 5] = [
+            (
+                service::Error::NoManager { scope: service::Scope::User, why: no_bus() }.into(),
+                Class::Unavailable,
+                "samocode run SESSION",
+            ),
+            (
+                service::Error::Denied {
+                    scope: service::Scope::System,
+                    what: "start it".to_owned(),
+                    hint: "use sudo",
+                }
+                .into(),
+                Class::Refused,
+                "use sudo",
+            ),
+            (
+                config::Error::NoProject { cwd: "/p".into(), folder: None }.into(),
+                Class::Configuration,
+                "samocode init",
+            ),
+            (
+                git::Error::DubiousOwnership { repo: "/r".into() }.into(),
+                Class::Unavailable,
+                "safe.directory /r",
+            ),
+            (AgentError::NotBuilt("codex").into(), Class::Configuration, "use claude"),
+        ];
+        for (error, class, hint) in errors {
+            assert_eq!(error.class, class, "{error:?}");
+            assert!(error.hint.as_deref().is_some_and(|text| text.contains(hint)), "{error:?}");
+            assert!(!error.message.contains(hint), "{error:?}");
         }
     }
 

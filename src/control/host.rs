@@ -9,7 +9,7 @@ use futures_util::stream::BoxStream;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::service::Progress;
+use crate::service::{Progress, Verified};
 
 use super::context::{Answer, Caller, Warnings};
 use super::error::{Class, Error, Result};
@@ -17,8 +17,8 @@ use super::log::{Line, Log};
 use super::target::Target;
 use super::watch::{self, Change, Watch};
 use super::{
-    answers, cost, documents, enable, inbox, look, merge, post, remove, run, stop, timeline, unit,
-    view, wait,
+    answers, cost, doctor, documents, enable, inbox, init, look, merge, notify, post, remove, run,
+    settings, stop, timeline, unit, unit_files, view, wait,
 };
 
 /// A call that a host can perform.
@@ -130,6 +130,20 @@ calls! {
     Merge: merge::Merge => merge::Merged,
     /// Wait until a session needs a human.
     Wait: wait::Wait => wait::Waited,
+    /// Turn a folder into a project.
+    Init: init::Init => init::Initialized,
+    /// All settings and their sources, here or of a session's unit.
+    Configure: settings::Configure => settings::Configured,
+    /// Check everything that sessions need, and fix what can be fixed.
+    Examine: doctor::Examine => doctor::Examined,
+    /// Send a test message through every channel.
+    NotifyTest: notify::NotifyTest => notify::NotifyTested,
+    /// The unit files as they would be installed.
+    PrintUnits: unit_files::Print => unit_files::Printed,
+    /// Install the shared units and watch for mail.
+    InstallUnits: unit_files::Install => unit_files::Installed,
+    /// Check the unit files with the service manager's own checker.
+    VerifyUnits: unit_files::Verify => Verified,
 }
 
 /// A machine with sessions.

@@ -9,6 +9,7 @@ use crate::agent::vocabulary;
 use crate::config::{Env, Flags, Settings};
 use crate::git;
 use crate::service::{self, Active, Scope};
+use crate::session::Hint as _;
 use crate::session::Phase;
 use crate::session::event;
 use crate::session::journal::Event;
@@ -225,14 +226,14 @@ async fn unit(scope: Scope, session: &Session, warnings: &Warnings) -> Option<se
         Ok(manager) => manager,
         Err(service::Error::NoManager { .. }) => return None,
         Err(error) => {
-            warnings.add(error.to_string());
+            warnings.add(error.in_one_line());
             return None;
         }
     };
     match manager.unit(&session.instance).await {
         Ok(detail) => Some(detail),
         Err(error) => {
-            warnings.add(error.to_string());
+            warnings.add(error.in_one_line());
             None
         }
     }

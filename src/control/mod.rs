@@ -39,6 +39,7 @@
 //! | [`remove`] | take a session away, but for its branch and its files |
 //! | [`answers`], [`post`] | questions and answers; approve, reject, send |
 //! | [`log`] | its journal merged with what its agents said and did, as a stream |
+//! | [`init`], [`settings`], [`doctor`], [`notify`], [`unit_files`] | set a project up: its file, its settings, what is broken, how you are notified, the unit files |
 //! | [`wait`], [`watch`] | wait until a session needs a human; see every change as it happens, by inotify and D-Bus |
 //!
 //! # Where to add
@@ -56,16 +57,19 @@ mod bus;
 pub(crate) mod channels;
 pub mod context;
 pub mod cost;
+pub mod doctor;
 pub mod documents;
 pub mod enable;
 pub mod error;
 pub(crate) mod folders;
 pub mod host;
 pub mod inbox;
+pub mod init;
 pub(crate) mod install;
 pub mod log;
 pub mod look;
 pub mod merge;
+pub mod notify;
 pub mod origin;
 mod pending;
 pub mod post;
@@ -76,10 +80,12 @@ pub mod remove;
 pub mod request;
 pub mod run;
 pub(crate) mod session;
+pub mod settings;
 pub mod stop;
 pub(crate) mod target;
 pub mod timeline;
 pub mod unit;
+pub mod unit_files;
 pub(crate) mod units;
 pub mod view;
 pub mod wait;

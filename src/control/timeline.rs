@@ -217,6 +217,7 @@ mod tests {
         Event::RunStarted(event::RunStarted {
             run: "r".into(),
             agent: "claude".into(),
+            command: None,
             conversation: "c".into(),
             resume: false,
             phase: Phase::Investigation,

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::service::{self, Error, Scope, ServiceManager, UnitStatus};
+use crate::session::Hint as _;
 
 use super::context::Warnings;
 
@@ -16,7 +17,8 @@ impl Units {
             Ok(manager) => Self::of(manager.as_ref(), warnings).await,
             Err(Error::NoManager { .. }) => Self(None),
             Err(error) => {
-                warnings.add(format!("{error}; showing sessions without their units"));
+                warnings
+                    .add(format!("{}; showing sessions without their units", error.in_one_line()));
                 Self(None)
             }
         }
@@ -29,7 +31,8 @@ impl Units {
                 Self(Some(units.into_iter().map(|unit| (unit.instance.clone(), unit)).collect()))
             }
             Err(error) => {
-                warnings.add(format!("{error}; showing sessions without their units"));
+                warnings
+                    .add(format!("{}; showing sessions without their units", error.in_one_line()));
                 Self(None)
             }
         }

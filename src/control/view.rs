@@ -14,7 +14,7 @@ use crate::session::mail::{Kind, Message};
 use crate::session::phase::Phase;
 use crate::session::state::Word;
 use crate::session::store::{Document, OutageNotes};
-use crate::session::{self, Cause, WaitsFor};
+use crate::session::{self, Cause, Certainty, WaitsFor};
 
 use super::context::Caller;
 use super::documents::merge_command;
@@ -76,6 +76,9 @@ pub struct View {
     /// How many runs, including the current one, used tokens whose cost is unknown.
     #[serde(default)]
     pub unpriced_runs: u32,
+    /// Whether the cost of some run is an estimate from its tokens.
+    #[serde(default)]
+    pub cost_estimated: bool,
     /// Its tokens so far, including those of the current run.
     pub tokens: Tokens,
     /// Its unit; `None` without a service manager.
@@ -175,6 +178,7 @@ impl View {
             merge: None,
             cost_usd: hook.cost_usd,
             unpriced_runs: hook.unpriced + u32::from(!live.is_none()),
+            cost_estimated: hook.estimated,
             tokens: Tokens { input: tokens.input, output: tokens.output },
             unit: unit.map(|unit| Unit {
                 name: crate::service::unit_name(&session.instance),
@@ -196,6 +200,12 @@ fn notes(caller: &Caller, session: &Session, mut notes: Vec<String>) -> Vec<Stri
 }
 
 impl View {
+    /// What is known of its cost.
+    #[must_use]
+    pub const fn certainty(&self) -> Certainty {
+        Certainty { incomplete: self.unpriced_runs > 0, estimated: self.cost_estimated }
+    }
+
     /// Adds what depends on the project's settings.
     #[must_use]
     pub(crate) fn in_project(self, project: &Project) -> Self {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::service::{self, Action, Active, Recorded, Scope, Spool, Token, quiet};
+use crate::session::Hint as _;
 use crate::session::mail::Message;
 use crate::session::state::Word;
 
@@ -114,12 +115,12 @@ fn leave_token(scope: Scope, session: &Session) -> Result<(), service::Error> {
 
 /// Leaves a token for the waker; if the waker is not running, starts the unit instead.
 async fn wake_or_start(scope: Scope, session: &Session) -> Result<(), String> {
-    let left = leave_token(scope, session).map_err(|error| error.to_string());
+    let left = leave_token(scope, session).map_err(|error| error.in_one_line());
     let _root = Raised::up().map_err(|error| error.to_string())?;
     let manager = match service::connect(scope).await {
         Ok(manager) => manager,
         // The waker may still be running: it needs no D-Bus.
-        Err(error) => return left.map_err(|_| error.to_string()),
+        Err(error) => return left.map_err(|_| error.in_one_line()),
     };
     let why = match left {
         Err(why) => why,
@@ -130,8 +131,7 @@ async fn wake_or_start(scope: Scope, session: &Session) -> Result<(), String> {
             _ => return Ok(()),
         },
     };
-    manager
-        .start(&session.instance, &quiet)
-        .await
-        .map_err(|error| format!("cannot wake the session ({why}) or start it: {error}"))
+    manager.start(&session.instance, &quiet).await.map_err(|error| {
+        format!("cannot wake the session ({why}) or start it: {}", error.in_one_line())
+    })
 }

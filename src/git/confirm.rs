@@ -94,14 +94,14 @@ fn look(worktree: &Path, common: PathBuf) -> Result<Confirmed, Error> {
     };
     let moved_away = || {
         let (from, to) = (quoted(&gitfile), quoted(&worktree.join(".git.aside")));
-        format!("Look at it, then: mv {from} {to} && git -C {} worktree repair", quoted(&common))
+        format!("look at it, then: mv {from} {to} && git -C {} worktree repair", quoted(&common))
     };
     let what = match gitfile.symlink_metadata() {
         Ok(meta) if meta.is_file() => None,
         Ok(meta) if meta.is_dir() => Some("its .git is a repository of its own"),
         Ok(_) => Some("its .git is not a regular file"),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let remedy = format!("Link it again: git -C {} worktree repair", quoted(&common));
+            let remedy = format!("link it again: git -C {} worktree repair", quoted(&common));
             return astray("it has no .git".to_owned(), remedy);
         }
         Err(source) => return Err(Error::Io { doing: "look at", path: gitfile, source }),
@@ -157,7 +157,7 @@ async fn ask(worktree: &Path, found: &Confirmed) -> Result<(), Error> {
         format!("git says: {}", asked.said)
     };
     let (cause, remedy) = misdirection(&found.common, Some(&found.admin))?.unwrap_or_else(|| {
-        let look = format!("Find out why: git -C {} rev-parse --show-toplevel", quoted(worktree));
+        let look = format!("find out why: git -C {} rev-parse --show-toplevel", quoted(worktree));
         ("for a reason that its settings do not show".to_owned(), look)
     });
     let what = format!("{answers}, because {cause}");

@@ -33,6 +33,8 @@ mod diff;
 mod durable;
 mod elsewhere;
 mod fetch;
+mod hint;
+mod identity;
 mod leftovers;
 pub mod merge;
 mod plan;
@@ -55,6 +57,7 @@ pub use create::{Created, Did};
 pub use diff::{Diff, changed_paths, diff};
 pub use durable::{Damage, Window, lost_data, settle_changes};
 pub use elsewhere::elsewhere;
+pub use identity::identity;
 pub use plan::{Base, Plan, Start, WorktreePlan, default_branch, root};
 pub use reader::{Head, changed_files, commits_of, head};
 pub use remove::{Removal, remove_worktree};
@@ -72,21 +75,19 @@ pub const CHECKOUT_LIMIT: Duration = Duration::from_secs(30 * 60);
 #[non_exhaustive]
 pub enum Error {
     /// There is no git program.
-    #[error("cannot run git: {0}. Install it (apt install git) or add its folder to PATH")]
+    #[error("cannot run git: {0}")]
     NoGit(std::io::Error),
     /// The repository belongs to another user and git refuses to use it.
-    #[error("git refuses to use {repo}: it belongs to another user. Run: git config --global --add safe.directory {remedy}", repo = repo.display(), remedy = quoted(repo))]
+    #[error("git refuses to use {repo}: it belongs to another user", repo = repo.display())]
     DubiousOwnership {
         /// The repository's root folder.
         repo: PathBuf,
     },
     /// Not a valid branch name.
-    #[error(
-        "'{0}' is not a valid git branch name. Use letters, digits, '-', '_' and single '/', and check GIT_BRANCH_PREFIX"
-    )]
+    #[error("'{0}' is not a valid git branch name")]
     BadBranch(String),
     /// The branch is checked out in another worktree; git allows one.
-    #[error("branch '{branch}' is checked out in {at}. Switch that worktree to another branch (git -C {quoted} switch …), or {or}", at = at.display(), quoted = quoted(at), or = if *is_main { "choose another name for the session".to_owned() } else { format!("remove it (git worktree remove {})", quoted(at)) })]
+    #[error("branch '{branch}' is checked out in {at}", at = at.display())]
     BranchElsewhere {
         /// The session's branch, prefix included.
         branch: String,
@@ -96,13 +97,11 @@ pub enum Error {
         is_main: bool,
     },
     /// The branch that new work starts from; agents are kept off it.
-    #[error(
-        "sessions start from branch '{0}' and must not work on it. Choose another name for the session, or set GIT_BRANCH_PREFIX"
-    )]
+    #[error("sessions start from branch '{0}' and must not work on it")]
     BaseBranch(String),
     /// `a` and `a/b` cannot both be branches.
     #[error(
-        "cannot create branch '{branch}': branch '{existing}' exists, and git keeps branches as folders. Rename one of them, or change GIT_BRANCH_PREFIX"
+        "cannot create branch '{branch}': branch '{existing}' exists, and git keeps branches as folders"
     )]
     BranchCollides {
         /// The session's branch, prefix included.
@@ -111,7 +110,7 @@ pub enum Error {
         existing: String,
     },
     /// Something other than this session's worktree is at its path.
-    #[error("cannot create the worktree {path}: {what}. Move it away, then start again", path = path.display())]
+    #[error("cannot create the worktree {path}: {what}", path = path.display())]
     Occupied {
         /// Where the worktree belongs.
         path: PathBuf,
@@ -119,7 +118,7 @@ pub enum Error {
         what: String,
     },
     /// The worktree is missing, and somebody locked it.
-    #[error("the worktree {path} is missing and locked ({reason}). If it will not come back: git worktree unlock {quoted}", path = path.display(), quoted = quoted(path))]
+    #[error("the worktree {path} is missing and locked ({reason})", path = path.display())]
     Locked {
         /// Where it is registered.
         path: PathBuf,
@@ -127,7 +126,7 @@ pub enum Error {
         reason: String,
     },
     /// A git process is still running where the worktree is to be made or completed.
-    #[error("git (process {pid}) is still working in {path}. Wait for it to finish, then start again", path = path.display())]
+    #[error("git (process {pid}) is still working in {path}", path = path.display())]
     Busy {
         /// Where git is working.
         path: PathBuf,
@@ -135,19 +134,19 @@ pub enum Error {
         pid: i32,
     },
     /// A repository without a commit, and a git that cannot make a worktree from it.
-    #[error("{repo} has no commit yet and this git is older than 2.42. Run: git -C {quoted} commit --allow-empty -m start", repo = repo.display(), quoted = quoted(repo))]
+    #[error("{repo} has no commit yet and this git is older than 2.42", repo = repo.display())]
     NoCommit {
         /// The repository's root folder.
         repo: PathBuf,
     },
     /// A `.git` in which git finds no repository.
-    #[error("{folder} has a .git, but git finds no repository there. Check its owner and permissions, and run: git -C {quoted} status. Or move it away", folder = folder.display(), quoted = quoted(folder))]
+    #[error("{folder} has a .git, but git finds no repository there", folder = folder.display())]
     NoRepository {
         /// The folder that contains the `.git`.
         folder: PathBuf,
     },
     /// git in a worktree would work on another folder than that worktree.
-    #[error("git must not be used in {worktree}: {what}. {remedy}", worktree = worktree.display())]
+    #[error("git must not be used in {worktree}: {what}", worktree = worktree.display())]
     Astray {
         /// The worktree's root folder.
         worktree: PathBuf,
@@ -157,7 +156,7 @@ pub enum Error {
         remedy: String,
     },
     /// A ref points to a commit that cannot be read.
-    #[error("{repo} is damaged: {name} does not point to a commit ({said}). Find out what is missing: git -C {quoted} fsck", repo = repo.display(), quoted = quoted(repo))]
+    #[error("{repo} is damaged: {name} does not point to a commit ({said})", repo = repo.display())]
     Damaged {
         /// The repository's root folder.
         repo: PathBuf,
@@ -175,9 +174,7 @@ pub enum Error {
         said: String,
     },
     /// git exceeded its time limit and was killed.
-    #[error(
-        "cannot {doing}: git was killed after {seconds} s. Find out what blocked it (a hook, a filter, the network), then start again"
-    )]
+    #[error("cannot {doing}: git was killed after {seconds} s")]
     TimedOut {
         /// The attempt and its object.
         doing: String,

@@ -104,6 +104,33 @@ impl UnsentFolder {
         all
     }
 
+    /// Whether nothing at all is in the folder.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        fs::read_dir(&self.0).map_or(true, |mut entries| entries.next().is_none())
+    }
+
+    /// Removes those that nobody wants to hear of any more, and what is not a notice.
+    pub fn drop_old(&self) {
+        let now = Timestamp::now();
+        for path in self.paths() {
+            match read(&path) {
+                Some(unsent) if now.duration_since(unsent.since) <= TOO_OLD => {}
+                Some(unsent) => {
+                    tracing::warn!(
+                        "dropped a notice that could not be sent: {}",
+                        unsent.describe()
+                    );
+                    let _ = fs::remove_file(path);
+                }
+                None => {
+                    tracing::warn!("removed {}, which is not a notice", path.display());
+                    let _ = fs::remove_file(path);
+                }
+            }
+        }
+    }
+
     /// Writes a notice, to be sent by the caller. If it tells the session's state, earlier ones
     /// about that are void.
     pub(super) fn keep(&self, unsent: Unsent) -> io::Result<Claim> {

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::session::Hint;
+
 use super::{JobResult, Scope};
 
 /// How long to wait for a job before reporting it as slow. Longer than `TimeoutStopSec=` and
@@ -34,9 +36,7 @@ impl std::fmt::Display for Verb {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No manager can be reached.
-    #[error(
-        "no {scope} service manager is reachable ({why}): {instead}", instead = without_manager(*.scope, rustix::process::getuid().is_root())
-    )]
+    #[error("no {scope} service manager is reachable ({why})")]
     NoManager {
         /// The user's manager or the system's.
         scope: Scope,
@@ -44,9 +44,7 @@ pub enum Error {
         why: String,
     },
     /// The manager is too old for samocode.
-    #[error(
-        "{name} {found} is too old, samocode needs {oldest} or later: use `samocode run SESSION`, which needs none"
-    )]
+    #[error("{name} {found} is too old; samocode needs {oldest} or later")]
     TooOld {
         /// The manager's name, as in `systemd`.
         name: &'static str,
@@ -56,7 +54,7 @@ pub enum Error {
         oldest: u32,
     },
     /// The manager refuses to do it for this user.
-    #[error("the {scope} service manager does not allow this user to {what}: {hint}")]
+    #[error("the {scope} service manager does not allow this user to {what}")]
     Denied {
         /// The user's manager or the system's.
         scope: Scope,
@@ -66,7 +64,7 @@ pub enum Error {
         hint: &'static str,
     },
     /// Somebody masked the unit, so that nothing starts it.
-    #[error("cannot {what}: the unit is masked; allow it again with: {command}")]
+    #[error("cannot {what}: the unit is masked")]
     Masked {
         /// The attempt, as in "start samocode@a.service".
         what: String,
@@ -82,7 +80,7 @@ pub enum Error {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A job failed, or was cancelled.
-    #[error("{verb} of {unit} failed: {why}", why = job_words(result, ask))]
+    #[error("{verb} of {unit} failed: {}", job_words(result))]
     Job {
         /// The kind of job.
         verb: Verb,
@@ -90,11 +88,11 @@ pub enum Error {
         unit: String,
         /// How the manager says it ended.
         result: JobResult,
-        /// The commands that explain it: "to find out why: …".
+        /// How to find out more, with the commands: "to find out why: …".
         ask: String,
     },
     /// A job has not finished after [`JOB_BOUND`]. It keeps running.
-    #[error("{verb} of {unit} has not finished after {} s; check it with: samocode status", JOB_BOUND.as_secs())]
+    #[error("{verb} of {unit} has not finished after {} s", JOB_BOUND.as_secs())]
     Slow {
         /// The kind of job.
         verb: Verb,
@@ -102,7 +100,7 @@ pub enum Error {
         unit: String,
     },
     /// The manager closed the connection before it answered.
-    #[error("the service manager closed the connection during {0}; try again")]
+    #[error("the service manager closed the connection during {0}")]
     Gone(String),
     /// A unit file or its folder cannot be read or changed.
     #[error("cannot {action} {}: {source}", path.display())]
@@ -115,7 +113,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// Neither XDG_CONFIG_HOME nor HOME locates the user's files.
-    #[error("HOME is not set; set it to your home folder")]
+    #[error("HOME is not set")]
     NoHome,
     /// A value that cannot be written to a unit file.
     #[error(transparent)]
@@ -131,21 +129,40 @@ impl Error {
     }
 }
 
-/// Explains a job's result, with the command that tells more.
-fn job_words(result: &JobResult, ask: &str) -> String {
+impl Hint for Error {
+    fn hint(&self) -> Option<String> {
+        const STATUS: &str = "check it with: samocode status";
+        const FOREGROUND: &str = "use `samocode run SESSION`, which needs none";
+        Some(match self {
+            Self::NoManager { scope, .. } => {
+                let is_root = rustix::process::getuid().is_root();
+                without_manager(*scope, is_root).to_owned()
+            }
+            Self::TooOld { .. } => FOREGROUND.to_owned(),
+            Self::Denied { hint, .. } => (*hint).to_owned(),
+            Self::Masked { command, .. } => format!("allow it again with: {command}"),
+            Self::Job { result: JobResult::Canceled, .. } | Self::Slow { .. } => STATUS.to_owned(),
+            Self::Job { result: JobResult::Refused, .. } => "retry once it is down".to_owned(),
+            Self::Job { ask, .. } => ask.clone(),
+            Self::Gone(_) => "try again".to_owned(),
+            Self::NoHome => "set it to your home folder".to_owned(),
+            Self::Unfit(unfit) => return unfit.hint(),
+            Self::Call { .. } | Self::File { .. } => return None,
+        })
+    }
+}
+
+/// Explains a job's result.
+fn job_words(result: &JobResult) -> String {
     match result {
-        JobResult::Canceled => {
-            "another job for the unit replaced it; check it with: samocode status".into()
-        }
-        JobResult::Refused => {
-            "the service manager is already stopping it; retry once it is down".into()
-        }
-        JobResult::Timeout => format!("it took too long; {ask}"),
-        JobResult::Dependency => format!("a unit it depends on failed to start; {ask}"),
+        JobResult::Canceled => "another job for the unit replaced it".into(),
+        JobResult::Refused => "the service manager is already stopping it".into(),
+        JobResult::Timeout => "it took too long".into(),
+        JobResult::Dependency => "a unit it depends on failed to start".into(),
         JobResult::Failed => {
-            format!("it exited before it was ready, or the service manager gave up on it; {ask}")
+            "it exited before it was ready, or the service manager gave up on it".into()
         }
-        JobResult::Other(other) => format!("the service manager reports '{other}'; {ask}"),
+        JobResult::Other(other) => format!("the service manager reports '{other}'"),
     }
 }
 
@@ -164,29 +181,29 @@ fn without_manager(scope: Scope, is_root: bool) -> &'static str {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unfit {
     /// Not UTF-8; systemd refuses such values.
-    #[error("{0:?} is not UTF-8, which a unit file cannot hold: rename it")]
+    #[error("{0:?} is not UTF-8, which a unit file cannot hold")]
     NotUtf8(String),
     /// A control character that the directive has no escape for.
     #[error(
-        "{0:?} contains a control character or ends with a backslash, which a unit file cannot hold: rename it"
+        "{0:?} contains a control character or ends with a backslash, which a unit file cannot hold"
     )]
     Control(String),
     /// A program whose path systemd refuses however it is quoted.
     #[error(
-        "systemd runs no program whose path contains a quote, a backslash or a control character, as {0:?} does: install samocode in another folder, then run its `enable` again"
+        "systemd runs no program whose path contains a quote, a backslash or a control character, as {0:?} does"
     )]
     Program(String),
     /// A relative path where systemd requires an absolute one.
     #[error("{0:?} is a relative path; a unit file needs an absolute one")]
     Relative(String),
     /// An environment variable's name with characters other than letters, digits and `_`.
-    #[error("{0:?} is not a valid name for an environment variable: use letters, digits and '_'")]
+    #[error("{0:?} is not a valid name for an environment variable")]
     Variable(String),
     /// A name that neither an instance nor a convoy can have.
-    #[error("{0:?} cannot be part of a unit's name: use a session's name")]
+    #[error("{0:?} cannot be part of a unit's name")]
     Name(String),
     /// A limit that systemd would ignore with a warning.
-    #[error("{value:?} is not a valid value for {directive}: use {allowed}")]
+    #[error("{value:?} is not a valid value for {directive}")]
     Limit {
         /// The directive, without its `=`.
         directive: &'static str,
@@ -195,6 +212,21 @@ pub enum Unfit {
         /// Describes the valid values.
         allowed: &'static str,
     },
+}
+
+impl Hint for Unfit {
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::NotUtf8(_) | Self::Control(_) => "rename it".to_owned(),
+            Self::Program(_) => {
+                "install samocode in another folder, then run its `enable` again".to_owned()
+            }
+            Self::Variable(_) => "use letters, digits and '_'".to_owned(),
+            Self::Name(_) => "use a session's name".to_owned(),
+            Self::Limit { allowed, .. } => format!("use {allowed}"),
+            Self::Relative(_) => return None,
+        })
+    }
 }
 
 #[cfg(test)]

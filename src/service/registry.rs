@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
 use super::{Error, Scope};
 
@@ -120,7 +121,8 @@ pub enum Installed {
 }
 
 /// The result of the manager's own check of the units.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Verified {
     /// No checker is installed; a sentence for a human.
     Skipped(String),

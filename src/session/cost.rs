@@ -46,6 +46,21 @@ impl Usage {
         }
     }
 
+    /// What came on top of `before`; a count that was started over counts whole.
+    #[must_use]
+    pub fn since(self, before: Self) -> Self {
+        let less = |now: u64, then: u64| now.checked_sub(then);
+        let difference = || {
+            Some(Self {
+                input: less(self.input, before.input)?,
+                output: less(self.output, before.output)?,
+                cache_read: less(self.cache_read, before.cache_read)?,
+                cache_write: less(self.cache_write, before.cache_write)?,
+            })
+        };
+        difference().unwrap_or(self)
+    }
+
     /// All tokens that went in: fresh, read from the cache and written to it.
     #[must_use]
     pub const fn taken_in(self) -> u64 {
@@ -53,12 +68,22 @@ impl Usage {
     }
 }
 
-/// An amount in US dollars, to the cent. With a part that is unknown it is marked with `?`.
+/// What is known of an amount in US dollars.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Certainty {
+    /// Whether a part of it is unknown, which `?` shows.
+    pub incomplete: bool,
+    /// Whether a part of it is an estimate, which `~` shows.
+    pub estimated: bool,
+}
+
+/// An amount in US dollars, to the cent: `$1.20`, `~$1.20`, `$1.20 + ?`.
 #[must_use]
-pub fn dollars(amount: f64, part_is_unknown: bool) -> String {
-    match (part_is_unknown, amount > 0.0) {
-        (false, _) => format!("${amount:.2}"),
-        (true, true) => format!("${amount:.2} + ?"),
+pub fn dollars(amount: f64, known: Certainty) -> String {
+    let about = if known.estimated { "~" } else { "" };
+    match (known.incomplete, amount > 0.0) {
+        (false, _) => format!("{about}${amount:.2}"),
+        (true, true) => format!("{about}${amount:.2} + ?"),
         (true, false) => "?".to_owned(),
     }
 }
@@ -72,9 +97,15 @@ pub struct RunCost {
     /// The agent's running total for its conversation; the next run's cost is the difference.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conversation_usd: Option<f64>,
+    /// Whether that cost is an estimate from tokens and a table of prices.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub estimated: bool,
     /// Tokens used by this run alone.
     #[serde(default)]
     pub tokens: Usage,
+    /// The agent's running total for its conversation, from an agent that counts tokens that way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conversation_tokens: Option<Usage>,
     /// CPU time of the run's cgroup in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu_ms: Option<u64>,
@@ -92,8 +123,20 @@ mod tests {
 
     #[test]
     fn an_unknown_cost_does_not_look_like_none() {
-        assert_eq!(dollars(0.0, false), "$0.00");
-        assert_eq!(dollars(0.0, true), "?");
-        assert_eq!(dollars(2.309, true), "$2.31 + ?");
+        let known = Certainty::default();
+        let part = Certainty { incomplete: true, ..known };
+        assert_eq!(dollars(0.0, known), "$0.00");
+        assert_eq!(dollars(0.0, part), "?");
+        assert_eq!(dollars(2.309, part), "$2.31 + ?");
+        assert_eq!(dollars(1.2, Certainty { estimated: true, ..known }), "~$1.20");
+        assert_eq!(dollars(1.2, Certainty { estimated: true, ..part }), "~$1.20 + ?");
+    }
+
+    #[test]
+    fn a_run_counts_what_came_on_top_and_a_count_started_over_counts_whole() {
+        let usage = |input, output| Usage { input, output, ..Usage::default() };
+        assert_eq!(usage(300, 60).since(usage(200, 40)), usage(100, 20));
+        assert_eq!(usage(300, 60).since(Usage::default()), usage(300, 60));
+        assert_eq!(usage(100, 90).since(usage(200, 40)), usage(100, 90));
     }
 }

@@ -67,6 +67,9 @@ pub struct Hook {
     /// Runs whose cost in US dollars is unknown.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub unpriced: u32,
+    /// Whether the cost of some run is an estimate.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub estimated: bool,
     /// What the last iteration did, from its signal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub summary: Option<String>,
@@ -159,6 +162,7 @@ impl Hook {
             cost_usd: rounded(state.costs.usd),
             tokens: state.costs.tokens,
             unpriced: state.costs.unpriced,
+            estimated: state.costs.estimated,
             summary: state.last_signal.as_ref().and_then(|last| last.line.summary.clone()),
             notes: state.notes.all(),
         }
@@ -180,7 +184,7 @@ mod tests {
     fn a_hook_can_be_read_back_whatever_the_session_cost() {
         for (usd, shown) in [(1.8e302, 1.8e302), (f64::MAX, f64::MAX), (0.123_456_789, 0.123_457)] {
             let tokens = Usage { input: u64::MAX, output: u64::MAX, ..Usage::default() };
-            let costs = Costs { usd, tokens, last: None, unpriced: 0 };
+            let costs = Costs { usd, tokens, ..Costs::default() };
             let hook = Hook::of(&State { costs, ..State::default() });
             let read: Hook = serde_json::from_slice(&serde_json::to_vec(&hook).unwrap()).unwrap();
             assert!((read.cost_usd - shown).abs() <= shown * 1e-12, "{}", read.cost_usd);

@@ -9,6 +9,7 @@ pub mod describe;
 mod elsewhere;
 pub mod event;
 pub mod hand_edit;
+pub mod hint;
 pub mod history;
 pub mod hook;
 mod import;
@@ -28,8 +29,9 @@ pub mod state;
 pub mod store;
 mod vocabulary;
 
-pub use cost::dollars;
+pub use cost::{Certainty, dollars};
 pub use elsewhere::Elsewhere;
+pub use hint::Hint;
 pub use import::{Files, import};
 pub use names::SessionName;
 pub use overview::Overview;

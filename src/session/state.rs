@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::Elsewhere;
+use super::cost::Certainty;
 use super::history::HistoryLine;
 use super::journal::{Entry, RunCost, Step, Usage};
 use super::notes::Notes;
@@ -53,6 +54,8 @@ pub struct Costs {
     pub tokens: Usage,
     /// Runs that used tokens, or may have, and whose cost in US dollars is unknown.
     pub unpriced: u32,
+    /// Whether the cost of some run is an estimate.
+    pub estimated: bool,
     /// The last run's share of it.
     pub last: Option<LastCost>,
 }
@@ -61,10 +64,17 @@ impl Costs {
     pub(super) fn add(&mut self, run: &str, at: Timestamp, cost: &RunCost) {
         let (usd, tokens) = (cost.usd.unwrap_or(0.0), cost.tokens);
         self.unpriced += u32::from(cost.usd.is_none() && !tokens.is_none());
+        self.estimated |= cost.estimated;
         // JSON, and with it the hook, has no infinity.
         self.usd = (self.usd + usd).min(f64::MAX);
         self.tokens.add(tokens);
         self.last = Some(LastCost { run: run.to_owned(), at, usd, tokens });
+    }
+
+    /// What is known of the cost in US dollars.
+    #[must_use]
+    pub const fn certainty(&self) -> Certainty {
+        Certainty { incomplete: self.unpriced > 0, estimated: self.estimated }
     }
 }
 

@@ -10,6 +10,7 @@ use crate::config::secret::redactor;
 use crate::config::{Dirs, EnvFile};
 use crate::git::{self, Checkout};
 use crate::platform::free_space;
+use crate::session::Hint as _;
 use crate::session::clock;
 use crate::session::store::StoreError;
 
@@ -66,7 +67,9 @@ impl Worker<'_> {
                 self.redactor = redactor(&self.setup.env, &read);
                 self.env_file = read;
             }
-            Err(error) => tracing::warn!("keeping the previous credentials: {error}"),
+            Err(error) => {
+                tracing::warn!("keeping the previous credentials: {}", error.in_one_line())
+            }
         }
     }
 

@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 
 use crate::agent::Outcome;
+use crate::agent::price::Prices;
+use crate::config::Dirs;
 use crate::session::event;
 use crate::session::journal::Event;
 use crate::session::store::StoreError;
@@ -26,8 +28,15 @@ impl Worker<'_> {
         let signal = self.writer.folder.read_signal(&plan.run);
         self.writer.take_overview_back()?;
         let rule = self.rule(&ended.outcome, account)?;
-        let Conclusion { run_ended, next } =
-            conclude(self.writer.state(), plan, ended, signal, rule, &self.redactor);
+        let Conclusion { run_ended, next } = conclude(
+            self.writer.state(),
+            plan,
+            ended,
+            signal,
+            rule,
+            &self.redactor,
+            &self.prices(),
+        );
         let (events, delays) = match next {
             Next::TakeSignal(signal) => {
                 return self.take_signal(&plan.run, Some(run_ended), signal).await;
@@ -59,6 +68,16 @@ impl Worker<'_> {
             *detail = self.redactor.redact(detail).into_owned();
         }
         Ok(rule)
+    }
+
+    /// The prices to estimate costs by: the user's, and the built-in ones.
+    fn prices(&self) -> Prices {
+        let own = Dirs::user(&self.setup.env).ok().map(|dirs| dirs.prices_file());
+        let (prices, problems) = Prices::load(own.as_deref());
+        for problem in problems {
+            tracing::warn!("{problem}");
+        }
+        prices
     }
 }
 

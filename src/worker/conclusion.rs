@@ -2,6 +2,7 @@
 //! taken, and when the next run starts.
 
 use crate::agent::cost::difference;
+use crate::agent::price::Prices;
 use crate::config::Redactor;
 use crate::session::event;
 use crate::session::journal::{Event, RunCost};
@@ -46,6 +47,7 @@ pub(super) fn conclude(
     signal: Result<Signal, SignalError>,
     rule: Rule,
     redactor: &Redactor,
+    prices: &Prices,
 ) -> Conclusion {
     // A run that the worker interrupted had no time for a handoff; it is asked again when resumed.
     let hands_over = rule == Rule::HandOver || (ended.handoff_asked && rule != Rule::Resume);
@@ -63,7 +65,7 @@ pub(super) fn conclude(
         endless: !has_signal && rules::is_endless(&ended.outcome),
         resumable: plan.resumes && rules::resumable(&ended.outcome, plan.resume),
         context_window: ended.reported.finished.as_ref().and_then(|end| end.context_window),
-        cost: cost(state, ended),
+        cost: cost(state, plan, ended, prices),
     });
     let problem = match signal {
         Ok(signal) => return Conclusion { run_ended, next: Next::TakeSignal(signal) },
@@ -105,13 +107,28 @@ fn detail(ended: &Ended, rule: &Rule, no_signal: Option<&SignalError>) -> Option
     detail.or_else(unexplained).or_else(|| ended.log_error.clone())
 }
 
-fn cost(state: &State, ended: &Ended) -> RunCost {
-    let cost = ended.reported.finished.as_ref().and_then(|finished| finished.cost);
-    let before = state.conversation().and_then(|known| known.usd);
+fn cost(state: &State, plan: &Plan, ended: &Ended, prices: &Prices) -> RunCost {
+    let finished = ended.reported.finished.as_ref();
+    let cost = finished.and_then(|finished| finished.cost);
+    let conversation = state.conversation();
+    let before = conversation.and_then(|known| known.usd);
+    let counted = finished.and_then(|finished| finished.conversation_usage);
+    let conversation_tokens = counted.or(ended.records.conversation_usage);
+    let tokens = conversation_tokens.map_or_else(
+        || ended.reported.usage(),
+        |total| total.since(conversation.and_then(|known| known.tokens).unwrap_or_default()),
+    );
+    let reported = cost.map(|cost| difference(before, cost));
+    let model = Some(&ended.reported.model).filter(|model| !model.is_empty());
+    let estimate = || prices.estimate(model.or(ended.records.model.as_ref())?, tokens);
+    // An agent that reports the cost includes what a run before spent.
+    let estimated = (!plan.reports_cost && reported.is_none()).then(estimate).flatten();
     RunCost {
-        usd: cost.map(|cost| difference(before, cost)),
+        usd: reported.or(estimated),
         conversation_usd: cost.map(|cost| cost.total),
-        tokens: ended.reported.usage(),
+        estimated: estimated.is_some(),
+        tokens,
+        conversation_tokens,
         cpu_ms: ended.counted.cpu.map(|cpu| u64::try_from(cpu.as_millis()).unwrap_or(u64::MAX)),
         peak_memory: ended.counted.peak_memory,
         leftovers: Some(ended.counted.leftovers).filter(|left| *left > 0),
@@ -121,7 +138,8 @@ fn cost(state: &State, ended: &Ended) -> RunCost {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agent::Outcome;
+    use crate::agent::registry::testing::agent_of;
+    use crate::agent::{Outcome, REGISTRY};
     use crate::session::journal::Entry;
     use crate::session::signal::Status;
     use crate::session::{Cause, Phase};
@@ -134,6 +152,7 @@ mod tests {
         let started = Event::RunStarted(event::RunStarted {
             run: "r".into(),
             agent: "claude".into(),
+            command: None,
             conversation: "c".into(),
             resume: false,
             phase: Phase::Implementation,
@@ -154,11 +173,21 @@ mod tests {
     /// Of an agent that can resume conversations, or cannot.
     fn plan(resumes: bool) -> Plan {
         let numbers = Numbers { iteration: 1, total: 1, attempt: 1 };
-        Plan::new(&State::default(), numbers, resumes, Vec::new())
+        let name = if resumes { "claude" } else { "rehearsal" };
+        let agent = agent_of(&REGISTRY, name, "CLAUDE_PATH=/bin/true").unwrap();
+        Plan::new(&State::default(), numbers, &agent)
     }
 
     fn without_signal(state: &State, plan: &Plan, ended: &Ended, rule: Rule) -> Conclusion {
-        conclude(state, plan, ended, Err(SignalError::Missing), rule, &Redactor::default())
+        conclude(
+            state,
+            plan,
+            ended,
+            Err(SignalError::Missing),
+            rule,
+            &Redactor::default(),
+            &Prices::default(),
+        )
     }
 
     /// The names of the events after the end, whether the next run is delayed, and whether it counts
@@ -219,7 +248,15 @@ mod tests {
         let signal = Signal::parse(br#"{"status":"continue","summary":"s"}"#, "r").unwrap();
         let ended = Ended::with(Outcome::Killed { signal: 9 });
         let (state, redactor) = (state(false), Redactor::default());
-        let end = conclude(&state, &plan(true), &ended, Ok(signal), Rule::Fail, &redactor);
+        let end = conclude(
+            &state,
+            &plan(true),
+            &ended,
+            Ok(signal),
+            Rule::Fail,
+            &redactor,
+            &Prices::default(),
+        );
         let Next::TakeSignal(signal) = &end.next else { panic!("{end:?}") };
         assert_eq!(signal.status, Status::Continue);
         let Event::RunEnded(event::RunEnded { failure, .. }) = end.run_ended else { panic!() };

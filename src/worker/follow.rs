@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::agent::outcome::{EndedBy, Reported};
 use crate::agent::run::Step;
-use crate::agent::{Event as Said, Tool};
+use crate::agent::{ConversationId, Event as Said, Tool};
 use crate::platform::cgroup::RunCgroup;
 use crate::platform::strays;
 use crate::session::event;
@@ -120,7 +120,10 @@ impl RunUnderWay<'_, '_> {
                 self.filled(*context_used)?;
             }
             Said::Denied(denied) => self.watch.doing = format!("denied: {}", denied.call),
-            Said::Started { .. } => "thinking".clone_into(&mut self.watch.doing),
+            Said::Started { conversation, .. } => {
+                "thinking".clone_into(&mut self.watch.doing);
+                self.named(conversation)?;
+            }
             Said::Retry { status, error, .. } => {
                 let status = status.map_or_else(String::new, |status| format!(" {status}"));
                 self.watch.doing = format!("waiting for the API ({error}{status})");
@@ -133,6 +136,20 @@ impl RunUnderWay<'_, '_> {
         }
         self.show();
         Ok(())
+    }
+
+    /// Records the id of a conversation that the agent names, before anything else can happen.
+    fn named(&mut self, conversation: &str) -> Result<(), Trouble> {
+        let known = self.worker.writer.state().conversation();
+        let is_news = known.is_none_or(|known| known.id != conversation);
+        if self.plan.named_by == ConversationId::Ours || conversation.is_empty() || !is_news {
+            return Ok(());
+        }
+        let named = event::ConversationNamed {
+            run: self.plan.run.clone(),
+            conversation: conversation.to_owned(),
+        };
+        Ok(self.worker.writer.record(Event::ConversationNamed(named))?)
     }
 
     /// Repeating the same call is a stall: warn the agent, then end the run.

@@ -8,10 +8,11 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::agent::environment::RunIds;
-use crate::agent::{self, Agent, REGISTRY};
+use crate::agent::{self, Agent, Capabilities, ConversationId, REGISTRY};
+use crate::session::Hint as _;
 use crate::session::event;
 use crate::session::journal::Event;
-use crate::session::state::State;
+use crate::session::state::{Conversation, State};
 use crate::session::store::{StoreError, crash_point};
 use crate::session::{Needs, clock, names, stamp};
 
@@ -34,22 +35,33 @@ pub(super) struct Plan {
     pub(super) asked: Option<String>,
     /// Whether the agent can resume a conversation.
     pub(super) resumes: bool,
+    /// Who names the conversation.
+    pub(super) named_by: ConversationId,
+    /// Whether the agent reports what a run cost.
+    pub(super) reports_cost: bool,
+    agent: &'static str,
+    /// Program and arguments of an agent that is chosen with a command line.
+    program: Option<String>,
     /// Folders to add to the agent's PATH.
     path_additions: Vec<PathBuf>,
 }
 
 impl Plan {
-    pub(super) fn new(
-        state: &State,
-        numbers: Numbers,
-        resumes: bool,
-        path_additions: Vec<PathBuf>,
-    ) -> Self {
-        let known = state.conversation();
-        let resume = resumes && known.is_some_and(|conversation| conversation.resumable);
-        let conversation = known
-            .filter(|_| resume)
-            .map_or_else(|| Uuid::new_v4().to_string(), |known| known.id.clone());
+    pub(super) fn new(state: &State, numbers: Numbers, agent: &Agent) -> Self {
+        let Capabilities { resumes, conversation: named_by, cost, .. } = agent.capabilities();
+        let program = agent.name().command().map(|_| agent.name().to_string());
+        let is_ours = |known: &&Conversation| {
+            known.agent == program.as_deref().unwrap_or(agent.word())
+                && known.resumable
+                && !known.id.is_empty()
+        };
+        let known = state.conversation().filter(|known| resumes && is_ours(known));
+        let resume = known.is_some();
+        let conversation = match (known, named_by) {
+            (Some(known), _) => known.id.clone(),
+            (None, ConversationId::Ours) => Uuid::new_v4().to_string(),
+            (None, ConversationId::Agents) => String::new(),
+        };
         let iteration = state.iteration.as_ref().filter(|_| resume);
         Self {
             run: Uuid::now_v7().to_string(),
@@ -58,7 +70,11 @@ impl Plan {
             resume,
             asked: iteration.and_then(|known| known.asked.clone()),
             resumes,
-            path_additions,
+            named_by,
+            reports_cost: cost,
+            agent: agent.word(),
+            program,
+            path_additions: agent.path_additions().to_vec(),
         }
     }
 }
@@ -81,7 +97,7 @@ impl Worker<'_> {
         self.read_env_file();
         let agent = match self.agent().await {
             Some(Ok(found)) => found,
-            Some(Err(error)) => return self.block(error.to_string(), Needs::HumanDecision),
+            Some(Err(error)) => return self.block(error.in_one_line(), Needs::HumanDecision),
             None => return Ok(()),
         };
         let account = self.account();
@@ -92,7 +108,7 @@ impl Worker<'_> {
         }
         let plan = self.plan(numbers, &agent);
         let spent_before = self.spent();
-        let log = self.record_start(&plan, agent.word())?;
+        let log = self.record_start(&plan)?;
         let since = SystemTime::now() - TICK;
         let mut ended = match RunUnderWay::start(self, &agent, &plan, &log)? {
             Ok(run) => run.follow().await?,
@@ -130,7 +146,7 @@ impl Worker<'_> {
         }
         match checkout.confirm(self.worktree.as_ref()).await {
             Ok(confirmed) => self.worktree = Some(confirmed),
-            Err(error) => return Ok(Err(error.to_string())),
+            Err(error) => return Ok(Err(error.in_one_line())),
         }
         if self.writer.state().machine.is_first_run_since_boot() {
             self.restore_damaged(&checkout).await?;
@@ -144,7 +160,7 @@ impl Worker<'_> {
 
     /// Records that the agent is about to start, and brings the files in line. Returns the name of
     /// the run's log.
-    pub(super) fn record_start(&mut self, plan: &Plan, agent: &str) -> Result<String, Trouble> {
+    pub(super) fn record_start(&mut self, plan: &Plan) -> Result<String, Trouble> {
         let numbers = plan.numbers;
         let log = self.log_name(numbers);
         self.writer.folder.try_logs()?;
@@ -152,7 +168,8 @@ impl Worker<'_> {
         self.end_outage()?;
         self.writer.record(Event::RunStarted(event::RunStarted {
             run: plan.run.clone(),
-            agent: agent.to_owned(),
+            agent: plan.agent.to_owned(),
+            command: plan.program.clone(),
             conversation: plan.conversation.clone(),
             resume: plan.resume,
             phase: self.writer.state().phase(),
@@ -169,8 +186,7 @@ impl Worker<'_> {
     }
 
     fn plan(&self, numbers: Numbers, agent: &Agent) -> Plan {
-        let path_additions = agent.path_additions().to_vec();
-        Plan::new(self.writer.state(), numbers, agent.capabilities().resumes, path_additions)
+        Plan::new(self.writer.state(), numbers, agent)
     }
 
     pub(super) fn environment(&self, plan: &Plan, temporary: &Path) -> agent::Environment {

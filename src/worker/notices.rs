@@ -200,7 +200,7 @@ pub(super) fn status_line(state: &State, doing: Option<&str>, quiet_min: Option<
         }
     }
     parts.extend(quiet_min.filter(|min| *min > 0).map(|min| format!("quiet for {min} min")));
-    parts.push(dollars(state.costs.usd, state.costs.unpriced > 0));
+    parts.push(dollars(state.costs.usd, state.costs.certainty()));
     parts.join(" · ")
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::config::{Project, Settings};
 use crate::git::{self, Checkout, Severity};
+use crate::session::Hint as _;
 use crate::session::event;
 use crate::session::journal::Event;
 use crate::session::overview::{NewOverview, Overview};
@@ -93,9 +94,9 @@ async fn make_worktree(
     let folder = writer.folder.name();
     let name = names::name_in_folder(&folder).unwrap_or(&writer.state().name);
     let branch = settings.branch_of(name);
-    project.check_places().map_err(|error| error.to_string())?;
+    project.check_places().map_err(|error| error.in_one_line())?;
     let checkout = Checkout::of_session(project, &folder);
-    let made = checkout.make(&branch).await.map_err(|error| error.to_string())?;
+    let made = checkout.make(&branch).await.map_err(|error| error.in_one_line())?;
     Ok(Place {
         working_dir: made.working_dir.to_string_lossy().into_owned(),
         base: made.base().map(str::to_owned),
@@ -111,7 +112,7 @@ async fn blocking_finding(working_dir: &str) -> Option<String> {
             .into_iter()
             .find(|finding| finding.severity == Severity::Blocking)
             .map(|finding| format!("{}: {}", finding.what, finding.remedy)),
-        Err(error) => Some(error.to_string()),
+        Err(error) => Some(error.in_one_line()),
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use crate::agent::Task;
 use crate::agent::prompt::{self, PromptInput};
 use crate::agent::roles::{self, RoleError};
+use crate::agent::{ConversationId, Environment, Identity, Task};
+use crate::git;
 use crate::session::clock;
 use crate::session::restored::Restored;
 use crate::session::state::State;
@@ -14,7 +15,7 @@ use super::iterate::Plan;
 
 impl Worker<'_> {
     /// Builds the task for this run.
-    pub(super) fn task(&self, plan: &Plan) -> Result<Task, RoleError> {
+    pub(super) fn task(&self, plan: &Plan, environment: &Environment) -> Result<Task, RoleError> {
         let state = self.writer.state();
         let settings = &self.setup.settings;
         let session = self.session_name();
@@ -49,7 +50,8 @@ impl Worker<'_> {
         };
         let prompt = match &plan.asked {
             Some(problem) => prompt::ask_for_signal(&input, problem),
-            None if plan.resume => prompt::resume(&input),
+            // An agent that names its conversations may have lost a prompt it had not answered.
+            None if plan.resume && plan.named_by == ConversationId::Ours => prompt::resume(&input),
             None => prompt::compose(&input),
         };
         Ok(Task {
@@ -58,6 +60,11 @@ impl Worker<'_> {
             prompt,
             system_prompt: roles::system_prompt(state.phase(), &self.setup.role_folders)?,
             max_budget_usd: self.budget_left(),
+            identity: state
+                .working_dir()
+                .and_then(|dir| git::identity(Path::new(dir)))
+                .map(|(name, email)| Identity { name, email }),
+            environment: environment.clone(),
             live_input: true,
         })
     }

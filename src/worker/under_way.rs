@@ -6,12 +6,13 @@ use std::time::Duration;
 use crate::agent::outcome::{Facts, Reported};
 use crate::agent::process::StartError;
 use crate::agent::run::{GRACE, Run, Setting, TERM_GRACE};
-use crate::agent::{self, Agent, Outcome};
+use crate::agent::{self, Agent, Outcome, Records};
 use crate::config::settings::Inhibit;
 use crate::platform::Counted;
 use crate::platform::awake::Awake;
 use crate::platform::cgroup::RunCgroup;
 use crate::platform::strays;
+use crate::session::Hint as _;
 use crate::session::store::crash_point;
 
 use super::background::Pending;
@@ -39,6 +40,8 @@ pub(super) struct RunUnderWay<'w, 'a> {
 /// What is known about a run when it ends.
 pub(super) struct Ended {
     pub(super) outcome: Outcome,
+    /// What the agent's own files say.
+    pub(super) records: Records,
     pub(super) reported: Reported,
     pub(super) counted: Counted,
     pub(super) log_error: Option<String>,
@@ -68,13 +71,16 @@ impl<'w, 'a> RunUnderWay<'w, 'a> {
                 return Ok(Err(Ended::would_not_start(format!("no temporary folder: {error}"))));
             }
         };
+        if plan.resume && agent.capabilities().one_writer {
+            end_orphans(worker.writer.folder.path());
+        }
         let cgroup = worker.cgroup.and_then(|unit| {
             unit.run(&state.total.to_string())
                 .inspect_err(|error| tracing::warn!("the run has no cgroup of its own: {error}"))
                 .ok()
         });
         let environment = worker.environment(plan, temporary.path());
-        let mut task = match worker.task(plan) {
+        let mut task = match worker.task(plan, &environment) {
             Ok(task) => task,
             Err(error) => return Ok(Err(Ended::would_not_start(error.to_string()))),
         };
@@ -94,16 +100,16 @@ impl<'w, 'a> RunUnderWay<'w, 'a> {
             term_grace: TERM_GRACE,
         };
         let started =
-            Run::start(agent.launch(&task), agent.decoder(Path::new(&working_dir)), setting);
+            Run::start(agent.launch(&task), agent.driver(&task, Path::new(&working_dir)), setting);
         let process = match started {
             Ok(process) => process,
             Err(error) => {
                 let counted = cgroup.map(RunCgroup::end).unwrap_or_default();
                 let ended = match error {
                     StartError::Limit { .. } => {
-                        Box::new(Ended::with(Outcome::Exhausted { why: error.to_string() }))
+                        Box::new(Ended::with(Outcome::Exhausted { why: error.in_one_line() }))
                     }
-                    _ => Ended::would_not_start(error.to_string()),
+                    _ => Ended::would_not_start(error.in_one_line()),
                 };
                 return Ok(Err(Box::new(Ended { counted, ..*ended })));
             }
@@ -142,7 +148,8 @@ impl<'w, 'a> RunUnderWay<'w, 'a> {
         let removal = worker.writer.background.run(move || remove(temporary));
         let summary = process.summary();
         let iteration = worker.writer.state().iteration.as_ref();
-        let outcome = agent.outcome(&Facts {
+        let named = Some(watch.reported.conversation.as_str()).filter(|id| !id.is_empty());
+        let facts = Facts {
             exit: exit.into(),
             reported: &watch.reported,
             stderr_tail: &summary.stderr_tail,
@@ -151,12 +158,14 @@ impl<'w, 'a> RunUnderWay<'w, 'a> {
             resumed: plan.resume,
             rejected: iteration.is_some_and(|known| known.rejected),
             reports_end: agent.capabilities().reports_end,
-            conversation: &plan.conversation,
+            conversation: named.unwrap_or(&plan.conversation),
             environment: &environment,
-        });
+        };
+        let (outcome, records) = (agent.outcome(&facts), agent.records(&facts));
         let log_error = summary.log_error.map(|error| format!("the log is incomplete: {error}"));
         Ok(Ended {
             outcome,
+            records,
             reported: watch.reported,
             counted,
             log_error,
@@ -173,6 +182,7 @@ impl Ended {
     pub(super) fn with(outcome: Outcome) -> Self {
         Self {
             outcome,
+            records: Records::default(),
             reported: Reported::default(),
             counted: Counted::default(),
             log_error: None,
@@ -198,6 +208,16 @@ fn remove(temporary: tempfile::TempDir) {
 /// Kills processes that a run left behind, if it had no cgroup.
 pub(super) fn end_strays(run: &str) -> u32 {
     counted_strays(run, strays::end_run(run, STRAYS_BOUND))
+}
+
+/// Kills processes of the session's earlier runs. The worker has the session to itself, so nobody
+/// misses them, and one of them may have the conversation open that is to be resumed.
+fn end_orphans(folder: &Path) {
+    match strays::end_with("SAMOCODE_SESSION_DIR", folder.as_os_str(), STRAYS_BOUND) {
+        Ok(0) => {}
+        Ok(ended) => tracing::warn!("killed {ended} processes left by earlier runs"),
+        Err(error) => tracing::warn!("cannot kill processes left by earlier runs: {error}"),
+    }
 }
 
 fn counted_strays(run: &str, ended: std::io::Result<usize>) -> u32 {

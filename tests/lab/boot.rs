@@ -115,9 +115,14 @@ pub(crate) fn on(system: System) -> Option<&'static Lab> {
 /// The lab with the real `claude` CLI in it; without one of them prints
 /// `SKIPPED` with the reason.
 pub(crate) fn with_claude() -> Option<&'static Lab> {
+    with_cli("claude")
+}
+
+/// The lab with one of the real CLIs in it; without one of them prints `SKIPPED` with the reason.
+pub(crate) fn with_cli(name: &str) -> Option<&'static Lab> {
     let lab = get()?;
-    if !lab.host_path("/opt/claude/bin").join("claude").is_symlink() {
-        skipped("the claude CLI is not in tests/.cache, ./tests/run.sh fetches it");
+    if !lab.host_path("/opt").join(name).join("bin").join(name).is_symlink() {
+        skipped(&format!("the {name} CLI is not in tests/.cache, ./tests/run.sh fetches it"));
         return None;
     }
     Some(lab)
@@ -219,7 +224,7 @@ pub(crate) fn target_dir() -> PathBuf {
 }
 
 /// The environment of a login shell in the lab.
-pub(super) const PATH: &str = "/opt/samocode/bin:/opt/claude/bin:\
+pub(super) const PATH: &str = "/opt/samocode/bin:/opt/claude/bin:/opt/codex/bin:/opt/gemini/bin:\
      /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Whether a program, given by name or path, exists.

@@ -12,13 +12,16 @@
 #   DIR/bin    becomes /opt/samocode/bin, read-only: the program under test
 #   DIR/pid    this machine's number of the private PID 1, written here
 # REPO, when given, becomes /repo, read-only; its tests/.cache/claude becomes
-# /opt/claude.
+# /opt/claude, and so do the other agents' CLIs.
 # ROOT, when given, is the folder of a whole system that is used instead of this
 # machine's root: another version of systemd.
 #
 # Prints one line, "ready", on stdout when the lab is up, at each boot. Both the tests
 # (boot.rs) and the interactive lab (shell) start it this way.
 set -euo pipefail
+
+# The agents' CLIs that tests/run.sh fetches.
+clis=(claude codex gemini)
 
 die() {
     echo "boot.sh: $*" >&2
@@ -223,9 +226,11 @@ inside() {
     bind_read_only "$dir/bin" "$root/opt/samocode/bin"
     if [[ -n $repo ]]; then
         bind_read_only "$repo" "$root/repo"
-        if [[ -d $repo/tests/.cache/claude ]]; then
-            bind_read_only "$repo/tests/.cache/claude" "$root/opt/claude"
-        fi
+        for cli in "${clis[@]}"; do
+            if [[ -d $repo/tests/.cache/$cli ]]; then
+                bind_read_only "$repo/tests/.cache/$cli" "$root/opt/$cli"
+            fi
+        done
     fi
     hostname lab
     echo "$pid" >"$dir/pid.new"

@@ -33,6 +33,7 @@
 //! |---|---|
 //! | `/opt/samocode/bin/samocode` | the program under test, on PATH |
 //! | `/opt/claude/bin/claude` | the real CLI, on PATH when `tests/run.sh` has fetched it |
+//! | `/opt/codex`, … | the other real CLIs, likewise |
 //! | `/repo` | this repository, read-only |
 //! | `/srv/lab` | real disk; `user.disk()` is a folder of the user's there |
 //!
@@ -58,7 +59,7 @@ mod user;
 pub(crate) use api::{Api, Reply, Script};
 pub(crate) use boot::{
     Lab, Machine, System, get, is_installed, machine, on, place, spawn_for_life, sweep, target_dir,
-    with_claude,
+    with_claude, with_cli,
 };
 pub(crate) use bot::Bot;
 pub(crate) use command::{LabCommand, Outcome, Running, quoted};

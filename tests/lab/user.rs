@@ -209,6 +209,23 @@ impl LabUser {
         self.write_env_file(lines);
     }
 
+    /// Makes `codex` talk to the scripted server: writes the user's `~/.codex/config.toml` and
+    /// `~/.config/samocode/env`.
+    #[track_caller]
+    pub(crate) fn uses_codex(&self, api: &Api, key: &str) {
+        self.write(".codex/config.toml", api.codex_config());
+        self.write_env_file(format!("CODEX_API_KEY={key}\n"));
+    }
+
+    /// Makes `gemini` talk to the scripted server: writes the user's `~/.config/samocode/env`.
+    #[track_caller]
+    pub(crate) fn uses_gemini(&self, api: &Api, key: &str) {
+        self.write_env_file(format!(
+            "GEMINI_API_KEY={key}\nGOOGLE_GEMINI_BASE_URL={}\n",
+            api.url()
+        ));
+    }
+
     /// Waits for a condition; fails the test with a diagnosis when it does not
     /// hold within the bound.
     #[track_caller]

@@ -39,6 +39,8 @@ fn systemd_finds_nothing_wrong_with_the_units() {
         "samocode@verified.service",
         "samocode-wake.path",
         "samocode-wake.service",
+        "samocode-notices.path",
+        "samocode-notices.service",
         "samocode-failed@verified.service",
         "samocode-convoy@c.target",
         "samocode.slice",

@@ -141,6 +141,7 @@ impl AgentSpec for Claude {
         Capabilities {
             resumes: true,
             conversation: ConversationId::Ours,
+            one_writer: false,
             live_input: true,
             reports_end: true,
             cost: true,
@@ -209,6 +210,7 @@ impl AgentSpec for Claude {
             input,
             // A run ends when the agent says so: background tasks would just be killed.
             defaults: vec![("CLAUDE_CODE_DISABLE_BACKGROUND_TASKS", "1".into())],
+            files: Vec::new(),
         }
     }
 
@@ -218,7 +220,7 @@ impl AgentSpec for Claude {
 
     fn check(&self, _agent: &Agent, exam: &Exam<'_>) -> Vec<Finding> {
         let own = self.words().credentials.folder(exam.env);
-        let found = permissions::without_bypass(own.as_deref()).map(|file| {
+        let found = permissions::without_bypass(own.as_deref(), exam.repository).map(|file| {
             let file = exam.dirs.short(&file);
             Finding {
                 about: About::Program,

@@ -13,10 +13,12 @@ const MANAGED: &[&str] = &[
 ];
 
 /// The settings file that turns off the mode in which nobody has to approve a call, if one does.
-/// `own` is the program's configuration folder.
-pub(super) fn without_bypass(own: Option<&Path>) -> Option<PathBuf> {
+/// `own` is the program's configuration folder, `repository` the one that sessions work on: what is
+/// committed there is in every worktree.
+pub(super) fn without_bypass(own: Option<&Path>, repository: Option<&Path>) -> Option<PathBuf> {
     let own = own.map(|folder| folder.join("settings.json"));
-    MANAGED.iter().map(PathBuf::from).chain(own).find(|file| denies(file))
+    let shared = repository.map(|folder| folder.join(".claude/settings.json"));
+    MANAGED.iter().map(PathBuf::from).chain(own).chain(shared).find(|file| denies(file))
 }
 
 fn denies(file: &Path) -> bool {
@@ -33,7 +35,7 @@ mod tests {
     fn a_setting_that_turns_off_the_mode_is_found() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("settings.json");
-        let found = || without_bypass(Some(folder.path()));
+        let found = || without_bypass(Some(folder.path()), None);
         assert_eq!(found(), None);
         for (text, denies) in [
             ("{}", false),
@@ -44,5 +46,11 @@ mod tests {
             fs::write(&file, text).unwrap();
             assert_eq!(found(), denies.then(|| file.clone()), "{text}");
         }
+        let repository = tempfile::tempdir().unwrap();
+        let committed = repository.path().join(".claude/settings.json");
+        fs::create_dir(committed.parent().unwrap()).unwrap();
+        fs::write(&committed, r#"{"permissions":{"disableBypassPermissionsMode":"disable"}}"#)
+            .unwrap();
+        assert_eq!(without_bypass(Some(folder.path()), Some(repository.path())), Some(committed));
     }
 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
+use crate::agent::command_words::first_words;
 use crate::agent::event::one_line;
 
 /// The longest summary in characters.
@@ -56,26 +57,6 @@ pub fn summarize(tool: &str, input: &str, working_dir: &str) -> String {
         },
     };
     one_line(&said, MAX)
-}
-
-/// `cargo test` of `cd /x && RUST_LOG=debug cargo test --quiet 2>&1`.
-fn first_words(command: &str) -> String {
-    let plain = |word: &&str| {
-        !word.starts_with('-')
-            && word.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.' | '/' | '-' | '+'))
-    };
-    let parts = command.split("&&").flat_map(|part| part.split([';', '\n', '|']));
-    for part in parts {
-        let mut words = part.split_whitespace().skip_while(|word| word.contains('=')).peekable();
-        if words.peek().is_none_or(|word| *word == "cd") {
-            continue;
-        }
-        let first: Vec<&str> = words.take_while(plain).take(3).collect();
-        if !first.is_empty() {
-            return first.join(" ");
-        }
-    }
-    "a command".to_owned()
 }
 
 fn host(url: &str) -> &str {

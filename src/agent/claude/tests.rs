@@ -1,6 +1,7 @@
 use super::*;
 use crate::agent::REGISTRY;
 use crate::agent::registry::testing::agent_of;
+use crate::session::Hint as _;
 
 fn task() -> Task {
     Task {
@@ -51,7 +52,7 @@ fn a_system_prompt_too_long_for_an_argument_is_said_first() {
 
 #[test]
 fn root_is_refused_unless_it_is_a_sandbox() {
-    let message = Claude.refusal(true, &Vec::new()).unwrap().to_string();
+    let message = Claude.refusal(true, &Vec::new()).unwrap().in_one_line();
     assert!(message.contains("IS_SANDBOX=1") && message.contains("--run-as"), "{message}");
     assert!(Claude.refusal(true, &vec![("IS_SANDBOX".into(), "1".into())]).is_none());
     assert!(Claude.refusal(false, &Vec::new()).is_none());

@@ -1,23 +1,217 @@
-//! Codex. It cannot be used yet; its declarations keep its secrets from other agents.
+//! Codex, headless: `codex exec --json`. Flags, events and files as measured with 0.171.0.
+//!
+//! `exec` was chosen over `codex app-server`, which takes messages while it runs but is marked
+//! experimental and changes with every version. What `exec` does not print, such as the class of
+//! an error, is in the conversation's own file: see [`rollout`].
 
-use crate::config::{AgentWords, Credentials, Reach, Variables};
+mod decode;
+mod native;
+mod rollout;
 
-/// The declarations of Codex for the settings.
-pub const WORDS: AgentWords = AgentWords {
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use super::doctor::{About, Exam, Finding, Status};
+use super::event::Decoder;
+use super::outcome::{Facts, Outcome, judge};
+use super::process::MAX_ARGUMENT;
+use super::spec::{AgentSpec, Capabilities, ConversationId, Login, Program, Records};
+use super::{Agent, Input, Launch, Task, variable};
+use crate::config::keys::{Key, Kind, key};
+use crate::config::{AgentName, AgentWords, Credentials, Reach, Settings, Variables};
+
+const PATH: &str = "CODEX_PATH";
+const MODEL: &str = "CODEX_MODEL";
+const EFFORT: &str = "CODEX_EFFORT";
+
+const KEYS: &[Key] = &[
+    key(PATH, "codex", Kind::Program, "the Codex program"),
+    key(MODEL, "none", Kind::Text, "the model for Codex, if not its own default"),
+    key(EFFORT, "none", Kind::Text, "how hard Codex's model thinks: low, medium, high"),
+];
+
+const WORDS: AgentWords = AgentWords {
     name: "codex",
     takes_command: false,
     reach: Reach::Own,
-    keys: &[],
+    keys: KEYS,
     variables: Variables {
         prefixes: &["OPENAI_", "CODEX_"],
         routes: &["OPENAI_"],
         places: &["CODEX_HOME"],
+        of_parent: &[
+            "CODEX_CI",
+            "CODEX_SESSION_ID",
+            "CODEX_THREAD_ID",
+            "CODEX_TOOL_CALL_ID",
+            "CODEX_SANDBOX",
+            "CODEX_SANDBOX_NETWORK_DISABLED",
+            "CODEX_VERSION",
+            "CODEX_MANAGED_BY_NPM",
+            "CODEX_MANAGED_BY_BUN",
+            "CODEX_MANAGED_BY_PNPM",
+            "CODEX_MANAGED_PACKAGE_ROOT",
+        ],
         ..Variables::NONE
     },
     credentials: Credentials {
         folder: Some(("CODEX_HOME", ".codex")),
         base_url: "OPENAI_BASE_URL",
         keys: &["CODEX_API_KEY", "OPENAI_API_KEY"],
+        logins: &["auth.json"],
+        remedy: "log in with: codex login, or put CODEX_API_KEY into",
         ..Credentials::NONE
     },
 };
+
+/// What Codex does that its model is not told.
+const NOTE: &str = "This program refuses every command that contains `rm -f` or `rm -rf`, and does \
+    not say so. Delete with `rm -r PATH` (no -f), `find PATH -delete` or `git clean -fd`.";
+
+/// The agent `codex`.
+#[derive(Debug, Clone, Copy)]
+pub struct Codex;
+
+impl AgentSpec for Codex {
+    fn words(&self) -> &'static AgentWords {
+        &WORDS
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            resumes: true,
+            conversation: ConversationId::Agents,
+            one_writer: true,
+            live_input: false,
+            reports_end: true,
+            cost: false,
+            limits: true,
+            max_turns: None,
+            partial_messages: false,
+            tells_version: true,
+        }
+    }
+
+    fn program(&self, _name: &AgentName, settings: &Settings) -> Program {
+        let program = settings.of_agents(PATH).unwrap_or(WORDS.name).to_owned();
+        Program::Named { program, key: PATH }
+    }
+
+    fn executable(&self, found: PathBuf) -> PathBuf {
+        native::behind(&found).unwrap_or(found)
+    }
+
+    fn launch(&self, agent: &Agent, task: &Task) -> Launch {
+        let mut args: Vec<OsString> = Vec::new();
+        let mut add = |words: &[&str]| args.extend(words.iter().map(OsString::from));
+        add(&["exec", "--json", "--dangerously-bypass-approvals-and-sandbox"]);
+        add(&["--skip-git-repo-check"]);
+        if let Some(model) = agent.value(MODEL) {
+            add(&["-m", model]);
+        }
+        if let Some(effort) = agent.value(EFFORT) {
+            add(&["-c", &format!("model_reasoning_effort={}", toml_string(effort))]);
+        }
+        // Its tools get no *KEY*, *SECRET* or *TOKEN*.
+        add(&["-c", "shell_environment_policy.ignore_default_excludes=false"]);
+        // But git refuses to work with a count of settings of which one is hidden.
+        for (name, value) in &task.environment {
+            let name = name.to_string_lossy();
+            if name.starts_with("GIT_CONFIG_KEY_") {
+                let value = toml_string(&value.to_string_lossy());
+                add(&["-c", &format!("shell_environment_policy.set.{name}={value}")]);
+            }
+        }
+        // Otherwise it never ends when the service cannot be reached.
+        add(&["--disable", "unbounded_connection_retries"]);
+        add(&["-c", "analytics.enabled=false", "--disable", "plugins", "--disable", "apps"]);
+        let instructions = format!("{}\n\n{NOTE}\n", task.system_prompt.trim_end());
+        let setting = format!("developer_instructions={}", toml_string(&instructions));
+        let mut prompt = task.prompt.clone();
+        if setting.len() < MAX_ARGUMENT {
+            add(&["-c", &setting]);
+        } else {
+            // Too long for an argument: it goes before the prompt.
+            prompt = format!("{instructions}\n{prompt}");
+        }
+        if task.resume {
+            add(&["resume", &task.conversation]);
+        }
+        add(&["-"]);
+        Launch {
+            program: agent.program().to_owned(),
+            args,
+            input: Input::Text(prompt.into_bytes()),
+            defaults: Vec::new(),
+            files: Vec::new(),
+        }
+    }
+
+    fn decoder(&self, working_dir: &Path) -> Box<dyn Decoder> {
+        Box::new(decode::CodexDecoder::new(working_dir))
+    }
+
+    fn outcome(&self, facts: &Facts<'_>) -> Outcome {
+        if facts.stderr_tail.contains(ACTIVE_WRITER) && facts.ended_by.is_none() {
+            let why = format!(
+                "another process has conversation {} open: close it (codex resume, an editor), then: samocode start",
+                facts.conversation
+            );
+            return Outcome::Failed { why };
+        }
+        let mut told = facts.reported.clone();
+        let Some(finished) = told.finished.as_mut().filter(|finished| finished.is_error) else {
+            return judge(facts);
+        };
+        let record = record(facts);
+        if let Some(error) = record.error {
+            error.explain(finished);
+        }
+        told.limit = record.limit.or(told.limit);
+        judge(&Facts { reported: &told, ..*facts })
+    }
+
+    fn records(&self, facts: &Facts<'_>) -> Records {
+        let record = record(facts);
+        Records { conversation_usage: record.usage, model: record.model }
+    }
+
+    fn logged_in(&self, folder: &Path) -> Option<Login> {
+        let file = folder.join("auth.json");
+        file.is_file().then_some(Login { how: "logged in by", file })
+    }
+
+    fn check(&self, _agent: &Agent, exam: &Exam<'_>) -> Vec<Finding> {
+        let has = |name: &str| exam.file.get(name).is_some() || exam.units.get(name).is_some();
+        let only_openai = has("OPENAI_API_KEY") && !has("CODEX_API_KEY");
+        let found = only_openai.then(|| Finding {
+            about: About::Credentials,
+            status: Status::Note,
+            what: "codex exec reads CODEX_API_KEY, and only OPENAI_API_KEY is set".to_owned(),
+            remedy: format!(
+                "rename it to CODEX_API_KEY in {}, or run: codex login --with-api-key",
+                exam.dirs.short(&exam.dirs.env_file())
+            ),
+        });
+        found.into_iter().collect()
+    }
+}
+
+/// In the message of a second process that resumes a conversation.
+const ACTIVE_WRITER: &str = "already has an active writer";
+
+/// What the conversation's file says.
+fn record(facts: &Facts<'_>) -> rollout::Record {
+    let set = variable(facts.environment, "CODEX_HOME").map(PathBuf::from);
+    let home = || variable(facts.environment, "HOME").map(|home| Path::new(home).join(".codex"));
+    let Some(folder) = set.or_else(home) else { return rollout::Record::default() };
+    rollout::find(&folder, facts.conversation).map(|file| rollout::read(&file)).unwrap_or_default()
+}
+
+/// A text as a TOML string. JSON's escapes are TOML's, but for one character.
+fn toml_string(text: &str) -> String {
+    serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007f")
+}
+
+#[cfg(test)]
+mod tests;

@@ -35,6 +35,7 @@ impl AgentSpec for Command {
         Capabilities {
             resumes: false,
             conversation: ConversationId::Ours,
+            one_writer: false,
             live_input: false,
             reports_end: false,
             cost: false,
@@ -57,6 +58,7 @@ impl AgentSpec for Command {
             args: args.unwrap_or_default().iter().map(Into::into).collect(),
             input: Input::Text(whole_prompt(task).into_bytes()),
             defaults: Vec::new(),
+            files: Vec::new(),
         }
     }
 

@@ -1,25 +1,246 @@
-//! Gemini CLI. It cannot be used yet; what it declares keeps its secrets from other agents.
+//! Gemini CLI, headless: `gemini -o stream-json`. Flags, events and exit codes as measured with
+//! 0.61.0.
 
-use crate::config::{AgentWords, Credentials, Reach, Variables};
+mod decode;
 
-/// The declarations of Gemini CLI for the settings.
-pub const WORDS: AgentWords = AgentWords {
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::doctor::{About, Exam, Finding, Status};
+use super::event::{Decoder, Finished};
+use super::outcome::{Facts, Outcome, ProcessExit, judge};
+use super::spec::{AgentSpec, Capabilities, ConversationId, Login, Program};
+use super::{Agent, Environment, Input, Launch, Task, command, event, variable};
+use crate::config::keys::{Key, Kind, key};
+use crate::config::{AgentName, AgentWords, Credentials, Reach, Settings, Variables};
+
+const PATH: &str = "GEMINI_PATH";
+const MODEL: &str = "GEMINI_MODEL";
+
+const KEYS: &[Key] = &[
+    key(PATH, "gemini", Kind::Program, "the Gemini CLI program"),
+    key(MODEL, "gemini-2.5-pro", Kind::Text, "the model for Gemini CLI"),
+];
+
+const WORDS: AgentWords = AgentWords {
     name: "gemini",
     takes_command: false,
     reach: Reach::Own,
-    keys: &[],
+    keys: KEYS,
     variables: Variables {
         prefixes: &["GEMINI_"],
         names: &["GOOGLE_API_KEY"],
         // Those of Google's cloud, which Claude Code needs for Vertex.
         shared: &["GOOGLE_"],
         routes: &["GOOGLE_"],
+        of_parent: &["GEMINI_CLI", "GEMINI_CLI_NO_RELAUNCH"],
         ..Variables::NONE
     },
     credentials: Credentials {
         folder: Some(("GEMINI_CONFIG_DIR", ".gemini")),
         base_url: "GOOGLE_GEMINI_BASE_URL",
         keys: &["GEMINI_API_KEY", "GOOGLE_API_KEY"],
+        logins: &["oauth_creds.json"],
+        remedy: "log in with: gemini, or put GEMINI_API_KEY into",
         ..Credentials::NONE
     },
 };
+
+/// The agent `gemini`.
+#[derive(Debug, Clone, Copy)]
+pub struct Gemini;
+
+impl AgentSpec for Gemini {
+    fn words(&self) -> &'static AgentWords {
+        &WORDS
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            resumes: true,
+            conversation: ConversationId::Ours,
+            // It has no lock: the turns of two processes would interleave.
+            one_writer: true,
+            live_input: false,
+            reports_end: true,
+            cost: false,
+            limits: false,
+            max_turns: None,
+            partial_messages: true,
+            tells_version: true,
+        }
+    }
+
+    fn program(&self, _name: &AgentName, settings: &Settings) -> Program {
+        let program = settings.of_agents(PATH).unwrap_or(WORDS.name).to_owned();
+        Program::Named { program, key: PATH }
+    }
+
+    fn launch(&self, agent: &Agent, task: &Task) -> Launch {
+        let mut args: Vec<OsString> = Vec::new();
+        let mut add = |words: &[&str]| args.extend(words.iter().map(OsString::from));
+        add(&["-o", "stream-json", "--yolo", "--skip-trust"]);
+        if let Some(model) = agent.value(MODEL) {
+            add(&["-m", model]);
+        }
+        add(&[if task.resume { "--resume" } else { "--session-id" }, &task.conversation]);
+        if let Some(folder) = variable(&task.environment, "SAMOCODE_SESSION_DIR") {
+            args.extend(["--include-directories".into(), folder.to_owned()]);
+        }
+        // It has no flag for instructions that leaves its own in place; the conversation remembers.
+        let prompt = if task.resume { task.prompt.clone() } else { command::whole_prompt(task) };
+        let settings = settings(&task.environment);
+        let mut defaults = vec![
+            // Otherwise a parent swallows signals, and outlives nothing but itself when killed.
+            ("GEMINI_CLI_NO_RELAUNCH", "true".into()),
+            // Its shell replaces the settings that git gets by numbered variables, but not these.
+            ("GIT_CONFIG_PARAMETERS", "'core.fsync=all'".into()),
+        ];
+        let place = settings_file(&task.environment, &settings);
+        defaults.extend(
+            place.as_ref().map(|path| ("GEMINI_CLI_SYSTEM_SETTINGS_PATH", path.clone().into())),
+        );
+        if let Some(identity) = &task.identity {
+            // Its shell hides the user's git configuration.
+            for (name, value) in [
+                ("GIT_AUTHOR_NAME", &identity.name),
+                ("GIT_AUTHOR_EMAIL", &identity.email),
+                ("GIT_COMMITTER_NAME", &identity.name),
+                ("GIT_COMMITTER_EMAIL", &identity.email),
+            ] {
+                defaults.push((name, value.into()));
+            }
+        }
+        Launch {
+            program: agent.program().to_owned(),
+            args,
+            input: Input::Text(prompt.into_bytes()),
+            defaults,
+            files: place.map(|path| (path, settings.into_bytes())).into_iter().collect(),
+        }
+    }
+
+    fn decoder(&self, working_dir: &Path) -> Box<dyn Decoder> {
+        Box::new(decode::GeminiDecoder::new(working_dir))
+    }
+
+    fn outcome(&self, facts: &Facts<'_>) -> Outcome {
+        let mut told = facts.reported.clone();
+        let Some(finished) = told.finished.as_mut().filter(|finished| finished.is_error) else {
+            return judge(facts);
+        };
+        explain(finished, facts);
+        judge(&Facts { reported: &told, ..*facts })
+    }
+
+    fn logged_in(&self, folder: &Path) -> Option<Login> {
+        let file = folder.join("oauth_creds.json");
+        file.is_file().then_some(Login { how: "logged in by", file })
+    }
+
+    fn check(&self, _agent: &Agent, exam: &Exam<'_>) -> Vec<Finding> {
+        let folder = exam.dirs.state.clone();
+        let found = open_to_others(&folder).map(|folder| Finding {
+            about: About::Program,
+            status: Status::Broken,
+            what: format!(
+                "others can write to {}, so gemini ignores the settings that keep its sessions",
+                exam.dirs.short(&folder)
+            ),
+            remedy: format!("chmod go-w {}", folder.display()),
+        });
+        found.into_iter().collect()
+    }
+}
+
+/// The first folder on the way to `path` that others can write to.
+fn open_to_others(path: &Path) -> Option<PathBuf> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let is_open = |folder: &&Path| {
+        folder.metadata().is_ok_and(|found| found.permissions().mode() & 0o022 != 0)
+    };
+    path.ancestors().find(is_open).map(Path::to_owned)
+}
+
+/// Settings that override the user's where a run depends on them, and touch no file of theirs.
+fn settings(environment: &Environment) -> String {
+    let mut settings = json!({
+        "security": {"environmentVariableRedaction": {"enabled": true}},
+        // Otherwise a session that was resumed is deleted when another starts in its folder.
+        "general": {
+            "maxAttempts": 3, "enableAutoUpdate": false, "sessionRetention": {"enabled": false},
+        },
+        "privacy": {"usageStatisticsEnabled": false},
+    });
+    if variable(environment, "GEMINI_API_KEY").is_some() {
+        settings["security"]["auth"] = json!({"selectedType": "gemini-api-key"});
+    }
+    settings.to_string()
+}
+
+/// Where these settings are kept: one file for each content, as sessions run side by side. It must
+/// be in a folder that only the user can write to.
+fn settings_file(environment: &Environment, settings: &str) -> Option<PathBuf> {
+    let state = match variable(environment, "XDG_STATE_HOME").map(PathBuf::from) {
+        Some(state) if state.is_absolute() => state,
+        _ => Path::new(variable(environment, "HOME")?).join(".local/state"),
+    };
+    let name = format!("{:016x}.json", event::fingerprint("gemini", settings.as_bytes()));
+    Some(state.join("samocode/gemini").join(name))
+}
+
+/// Adds what its exit code and its last words on standard error say about an error, in the names
+/// that [`Remedy`](super::remedy::Remedy) knows.
+fn explain(finished: &mut Finished, facts: &Facts<'_>) {
+    finished.api_status = status_in(facts.stderr_tail).or_else(|| status_of(facts.exit));
+    let has = |class: &str| facts.stderr_tail.contains(class);
+    // The day's quota, or a delay that is too long to wait for: the reset is only in prose.
+    if has("TerminalQuotaError") {
+        finished.error_kind = vec!["usage_limit_reached".to_owned()];
+    } else if has("ModelNotFoundError") {
+        finished.error_kind = vec!["model_not_found".to_owned()];
+        finished.advice = Some("set GEMINI_MODEL to a model that the account may use".to_owned());
+    }
+    match facts.exit {
+        ProcessExit::Code(53) => finished.subtype = "error_max_turns".to_owned(),
+        ProcessExit::Code(41) => finished.error_kind = vec!["authentication_failed".to_owned()],
+        // A reply that was cut off, empty or malformed, four times.
+        ProcessExit::Code(0) if finished.api_status.is_none() => {
+            finished.error_kind = vec!["no_response".to_owned()];
+        }
+        _ => {}
+    }
+}
+
+/// The status in the error that it prints as an object: `  status: 401`.
+fn status_in(stderr: &str) -> Option<u16> {
+    let field = |line: &str| {
+        let (name, value) = line.trim().trim_end_matches(',').split_once(": ")?;
+        let is_status = name == "status" || name == "code";
+        is_status.then(|| value.parse::<u16>().ok())?.filter(|status| (400..600).contains(status))
+    };
+    stderr.lines().rev().find_map(field)
+}
+
+/// The status that it exits with, modulo 256.
+const fn status_of(exit: ProcessExit) -> Option<u16> {
+    Some(match exit {
+        ProcessExit::Code(144) => 400,
+        ProcessExit::Code(145) => 401,
+        ProcessExit::Code(147) => 403,
+        ProcessExit::Code(148) => 404,
+        ProcessExit::Code(157) => 413,
+        ProcessExit::Code(173) => 429,
+        ProcessExit::Code(244) => 500,
+        ProcessExit::Code(246) => 502,
+        ProcessExit::Code(247) => 503,
+        ProcessExit::Code(248) => 504,
+        ProcessExit::Code(17) => 529,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests;

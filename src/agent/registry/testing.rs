@@ -5,7 +5,19 @@ use std::path::Path;
 use super::Registry;
 use crate::agent::{Agent, AgentError};
 use crate::config::file::ConfigFile;
-use crate::config::{AgentName, Dirs, Env, EnvFile, Flags, Settings};
+use crate::config::{
+    AgentName, AgentWords, Credentials, Dirs, Env, EnvFile, Flags, Reach, Settings, Variables,
+};
+
+/// One that cannot be used yet.
+pub(crate) static PLANNED: AgentWords = AgentWords {
+    name: "later",
+    takes_command: false,
+    reach: Reach::Own,
+    keys: &[],
+    variables: Variables::NONE,
+    credentials: Credentials::NONE,
+};
 
 /// The settings of a user whose file is this text.
 pub(crate) fn settings(registry: &Registry, text: &str) -> Settings {

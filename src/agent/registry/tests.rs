@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
-use super::testing::{agent_of, settings};
+use super::testing::{PLANNED, agent_of, settings};
 use super::*;
 use crate::agent::doctor::{About, Exam, Finding, Status, examine};
 use crate::agent::environment::{recorded, secrets_in_shell};
@@ -17,11 +17,12 @@ use crate::agent::{
 use crate::config::file::ConfigFile;
 use crate::config::keys::{Key, Kind, key};
 use crate::config::{Credentials, Dirs, Reach, Variables};
+use crate::session::Hint as _;
 
 static TOYS: Registry = Registry::new(&[
     Entry::Built(&Toy),
     Entry::Built(&claude::Claude),
-    Entry::Planned(&codex::WORDS),
+    Entry::Planned(&PLANNED),
     Entry::Built(&command::Command),
     Entry::Built(&rehearsal::Rehearsal),
 ]);
@@ -65,6 +66,7 @@ impl AgentSpec for Toy {
         Capabilities {
             resumes: true,
             conversation: ConversationId::Agents,
+            one_writer: false,
             live_input: true,
             reports_end: true,
             cost: true,
@@ -88,7 +90,7 @@ impl AgentSpec for Toy {
         }
         let input = Input::Feed(format!("{}\n", task.prompt).into_bytes());
         let defaults = vec![("TOY_MODE", "headless".into())];
-        Launch { program: agent.program().to_owned(), args, input, defaults }
+        Launch { program: agent.program().to_owned(), args, input, defaults, files: Vec::new() }
     }
 
     fn decoder(&self, _working_dir: &Path) -> Box<dyn Decoder> {
@@ -350,6 +352,7 @@ async fn doctor_finds_its_program_its_credentials_and_what_its_spec_adds() {
             file: &file,
             settings: &settings,
             is_root: false,
+            repository: None,
             samocode: Path::new("/bin/samocode"),
         };
         let findings = examine(&exam).await;
@@ -360,22 +363,22 @@ async fn doctor_finds_its_program_its_credentials_and_what_its_spec_adds() {
     let path = place.folder.path().join("toy");
     assert_eq!(found[0], (Status::Ok, format!("toy toy 7 ({})", path.display())));
     assert_eq!(found[1], (Status::Note, "toy has 5 turns".to_owned()));
-    assert_eq!(found[2].0, Status::Broken, "its only key is one no unit sees: {found:?}");
-    assert_eq!(found[3].0, Status::Note);
-    assert!(found[3].1.starts_with("no credentials for toy"), "{found:?}");
+    assert_eq!(found[2], (Status::Ok, "toy: it does not say when a usage limit ends".to_owned()));
+    assert_eq!(found[3].0, Status::Broken, "its only key is one no unit sees: {found:?}");
+    let no_login = found[4].1.starts_with("no credentials for toy");
+    assert!(found[4].0 == Status::Note && no_login, "{found:?}");
     fs::create_dir(home.path().join(".toy")).unwrap();
     fs::write(home.path().join(".toy/login"), "").unwrap();
     let found = look(&shell).await;
-    assert_eq!(found[2].0, Status::Note, "{found:?}");
-    assert_eq!(found[3], (Status::Ok, "toy is logged in by ~/.toy/login".to_owned()));
+    assert_eq!(found[3].0, Status::Note, "{found:?}");
+    assert_eq!(found[4], (Status::Ok, "toy is logged in by ~/.toy/login".to_owned()));
 }
 
 #[test]
 fn one_that_is_planned_or_gone_is_named_with_what_to_do() {
-    let planned = agent_of(&TOYS, "codex", "").map(|agent| agent.word()).unwrap_err();
-    assert!(planned.to_string().contains("not built in yet: use claude"), "{planned}");
-    let missing = agent_of(&TOYS, "toy", "TOY_PATH=/no/toy\n").map(|agent| agent.word());
-    let missing = missing.unwrap_err().to_string();
+    let planned = agent_of(&TOYS, "later", "").map(|agent| agent.word()).unwrap_err();
+    assert!(planned.in_one_line().contains("not built in yet: use claude"), "{planned}");
+    let missing = agent_of(&TOYS, "toy", "TOY_PATH=/no/toy\n").err().unwrap().in_one_line();
     assert!(missing.contains("/no/toy") && missing.contains("TOY_PATH"), "{missing}");
     let mut events = Vec::new();
     TOYS.decoder("of-old", Path::new("/")).line(b"x", &mut |event| events.push(event));

@@ -47,6 +47,7 @@ impl AgentSpec for Rehearsal {
         Capabilities {
             resumes: false,
             conversation: ConversationId::Ours,
+            one_writer: false,
             live_input: false,
             reports_end: true,
             cost: false,
@@ -67,6 +68,7 @@ impl AgentSpec for Rehearsal {
             args: vec!["rehearsal".into()],
             input: Input::Text(task.prompt.clone().into_bytes()),
             defaults: Vec::new(),
+            files: Vec::new(),
         }
     }
 

@@ -6,7 +6,7 @@ use std::io::{self, Seek as _, Write as _};
 use tokio::net::unix::pipe::Sender;
 
 use super::super::stream::CHUNK;
-use super::is_passing;
+use super::pipe::is_passing;
 
 /// The writing end of an agent's standard input, and the bytes that wait to be written. The default
 /// is closed.

@@ -27,6 +27,7 @@ fn run_with(script: &str, input: Input, grace: Duration, term_grace: Duration) -
         args: vec!["-c".into(), script.into()],
         input,
         defaults: vec![("GIVEN", "default".into()), ("KEPT", "default".into())],
+        files: Vec::new(),
     };
     let environment = vec![("PATH".into(), "/usr/bin:/bin".into()), ("KEPT".into(), "mine".into())];
     let setting = Setting {

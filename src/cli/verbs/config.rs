@@ -3,19 +3,11 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use serde_json::{Value, json};
 
-use crate::agent::vocabulary;
-use crate::config::keys;
-use crate::config::{Dirs, Env, Flags, Origin, Row, Settings};
-use crate::control::Answer;
-use crate::control::context::{Context, Warnings, is_outside};
-use crate::control::session::Session;
-use crate::control::target::Target;
-use crate::service::{self, Recorded};
+use crate::control::settings::{Configure, Configured, RECORDED, Setting, UnitSetting};
 
 use super::layout::{Cell, Grid};
-use super::{Common, complete, front, output, pager};
+use super::{Common, complete, output, pager};
 
 /// Show every setting, its value and its source
 #[derive(Debug, Args)]
@@ -32,142 +24,47 @@ pub(in crate::cli) struct Config {
 }
 
 impl Config {
-    pub(super) fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
+    pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
+        let configured = common.call(Configure { session: self.session }).await?;
         let _paged = pager::paged(!self.json);
-        output::until_closed(self.tell(common))
-    }
-
-    fn tell(&self, common: &Common) -> anyhow::Result<ExitCode> {
-        match &self.session {
-            Some(typed) => {
-                let Target { context, session } = common.target(typed)?;
-                self.of_session(common, &context, &session)?;
-            }
-            None => {
-                let caller = common.caller()?;
-                if is_outside(&caller) {
-                    self.outside()?;
-                    return Ok(ExitCode::SUCCESS);
-                }
-                let warnings = Warnings::default();
-                let result = Context::here(&caller, &warnings);
-                let context = front::accept(Answer { result, warnings: warnings.take() })?;
-                self.show(
-                    &json!({
-                        "project": context.project.root,
-                        "config": context.project.config,
-                        "settings": context.settings.rows(),
-                    }),
-                    context.settings.rows().iter().map(Line::here).collect(),
-                )?;
-            }
-        }
-        Ok(ExitCode::SUCCESS)
-    }
-
-    /// Shows the settings that apply to all projects.
-    fn outside(&self) -> anyhow::Result<()> {
-        let settings = Settings::load(&vocabulary(), None, &Env::of_process(), &Flags::default())?;
-        for warning in settings.warnings() {
-            output::note(&warning.to_string());
-        }
-        let rows: Vec<&Row> = settings.rows().iter().filter(|row| !is_projects(row)).collect();
-        let lines = rows.iter().map(|row| Line::here(row)).collect();
-        self.show(&json!({ "project": null, "config": null, "settings": rows }), lines)?;
-        output::note("no .samocode here or in a parent folder: project settings are not shown");
-        Ok(())
-    }
-
-    fn of_session(
-        &self,
-        common: &Common,
-        context: &Context,
-        session: &Session,
-    ) -> anyhow::Result<()> {
-        let here = context.settings.rows();
-        let Some(recorded) = service::recorded(context.scope(), &session.instance)? else {
-            self.show(
-                &json!({
-                    "session": session.name,
-                    "instance": session.instance,
-                    "unit": null,
-                    "settings": here,
-                }),
-                here.iter().map(Line::here).collect(),
-            )?;
-            output::note(&format!(
-                "{} has no unit: enable would record the settings of this shell",
-                session.name
-            ));
-            return Ok(());
-        };
-        let unit = Settings::load(
-            &vocabulary(),
-            Some(&context.project),
-            &units_env(&context.dirs, &recorded),
-            &Flags::default(),
-        )?;
-        let lines: Vec<Line> =
-            unit.rows().iter().map(|row| Line::of_unit(row, counterpart(here, row))).collect();
-        let words = vocabulary();
-        let others: Vec<&(String, String)> =
-            recorded.environment.iter().filter(|(name, _)| words.lookup(name).is_none()).collect();
-        let differs = lines.iter().any(|line| line.here.is_some());
-        let others_json: serde_json::Map<String, Value> = others
-            .iter()
-            .map(|(name, value)| (name.clone(), Value::from(value.as_str())))
-            .collect();
-        self.show(
-            &json!({
-                "session": session.name,
-                "instance": session.instance,
-                "unit": crate::service::unit_name(&session.instance),
-                "config": recorded.config,
-                "settings": lines.iter().map(Line::json).collect::<Vec<_>>(),
-                "environment": others_json,
-            }),
-            lines,
-        )?;
-        if !self.json {
-            for (name, value) in others {
-                let from = output::painted(output::DIM, RECORDED);
-                output::line(format!("{name}={value}   {from}"))?;
-            }
-        }
-        if differs {
-            output::note(&common.command(&format!(
-                "the unit ignores values that differ here; to record this shell's settings: samocode enable {}",
-                session.instance
-            )));
-        }
-        Ok(())
-    }
-
-    fn show(&self, value: &Value, lines: Vec<Line>) -> anyhow::Result<()> {
-        if self.json {
-            return output::json(value);
-        }
-        for line in table(&lines, output::width()) {
-            output::line(line)?;
-        }
-        Ok(())
+        let shown = if self.json { output::json(&configured) } else { print(&configured) };
+        output::until_closed(shown.map(|()| ExitCode::SUCCESS))
     }
 }
 
+fn print(configured: &Configured) -> anyhow::Result<()> {
+    let lines: Vec<Line<'_>> = match configured {
+        Configured::Here(here) => here.settings.iter().map(Line::here).collect(),
+        Configured::Session(session) => session.settings.iter().map(Line::here).collect(),
+        Configured::Unit(unit) => unit.settings.iter().map(Line::of_unit).collect(),
+    };
+    for line in table(&lines, output::width()) {
+        output::line(line)?;
+    }
+    if let Configured::Unit(unit) = configured {
+        for (name, value) in &unit.environment {
+            let from = output::painted(output::DIM, RECORDED);
+            output::line(format!("{name}={value}   {from}"))?;
+        }
+    }
+    Ok(())
+}
+
 /// The settings as columns: on a wide terminal and in a pipe also what they are about.
-fn table(lines: &[Line], width: Option<usize>) -> Vec<String> {
+fn table(lines: &[Line<'_>], width: Option<usize>) -> Vec<String> {
     let about = width.is_none_or(|width| width >= WIDE);
     let header = ["KEY", "VALUE", "FROM", "ABOUT"];
     let mut grid = Grid::new(if about { &header } else { &header[..3] });
     for line in lines {
-        let from = match &line.here {
-            Some(here) => format!("{}; here {here}", line.from),
-            None => line.from.clone(),
+        let Setting { key, value, origin, doc } = line.setting;
+        let from = match line.here {
+            Some(here) => format!("{origin}; here {here}"),
+            None => origin.clone(),
         };
-        let mut cells = vec![Cell::new(&line.key), Cell::new(&line.value)];
+        let mut cells = vec![Cell::new(key), Cell::new(value)];
         if about {
             cells.push(Cell::new(from));
-            grid.row(cells, Cell::new(line.about).style(output::DIM));
+            grid.row(cells, Cell::new(doc).style(output::DIM));
         } else {
             grid.row(cells, Cell::new(from));
         }
@@ -178,105 +75,42 @@ fn table(lines: &[Line], width: Option<usize>) -> Vec<String> {
 /// As wide a terminal has room for a fourth column.
 const WIDE: usize = 140;
 
-/// The source shown for a value in the unit's own environment.
-const RECORDED: &str = "recorded by enable";
-
 /// One row of the table.
-#[derive(Debug, PartialEq, Eq)]
-struct Line {
-    key: String,
-    value: String,
-    from: String,
-    about: &'static str,
+struct Line<'a> {
+    setting: &'a Setting,
     /// This shell's value and its source, where it differs.
-    here: Option<String>,
+    here: Option<&'a str>,
 }
 
-impl Line {
-    fn here(row: &Row) -> Self {
-        Self {
-            key: row.key.clone(),
-            value: row.value.clone(),
-            from: row.origin.to_string(),
-            about: row.doc,
-            here: None,
-        }
+impl<'a> Line<'a> {
+    const fn here(setting: &'a Setting) -> Self {
+        Self { setting, here: None }
     }
 
-    /// A setting of the unit, next to the same setting in this shell.
-    fn of_unit(row: &Row, here: Option<&Row>) -> Self {
-        let from = match &row.origin {
-            Origin::Environment => RECORDED.to_owned(),
-            other => other.to_string(),
-        };
-        let here = here
-            .filter(|here| here.value != row.value)
-            .map(|here| format!("{} ({})", here.value, here.origin));
-        Self { from, here, ..Self::here(row) }
+    fn of_unit(of_unit: &'a UnitSetting) -> Self {
+        Self { setting: &of_unit.setting, here: of_unit.here.as_deref() }
     }
-
-    fn json(&self) -> Value {
-        json!({
-            "key": self.key,
-            "value": self.value,
-            "origin": self.from,
-            "doc": self.about,
-            "here": self.here,
-        })
-    }
-}
-
-fn counterpart<'a>(rows: &'a [Row], row: &Row) -> Option<&'a Row> {
-    rows.iter().find(|here| here.key == row.key)
-}
-
-fn is_projects(row: &Row) -> bool {
-    keys::KEYS.iter().any(|key| key.of_project && key.name == row.key)
-}
-
-/// The environment the unit's worker reads its settings from. The shell's is not part of it.
-fn units_env(dirs: &Dirs, recorded: &Recorded) -> Env {
-    let mut env: Env = recorded.environment.iter().cloned().collect();
-    env.set_default("HOME", &dirs.home);
-    env
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn row(value: &str, origin: Origin) -> Row {
-        Row { key: "CLAUDE_MODEL".to_owned(), value: value.to_owned(), origin, doc: "the model" }
-    }
-
-    #[test]
-    fn a_setting_of_the_unit_names_what_this_shell_has_only_where_it_differs() {
-        let unit = row("opus", Origin::Default);
-        let same = Line::of_unit(&unit, Some(&row("opus", Origin::Environment)));
-        assert_eq!((same.from.as_str(), same.here), ("default", None));
-        let other = Line::of_unit(&unit, Some(&row("haiku", Origin::Environment)));
-        assert_eq!(other.here.as_deref(), Some("haiku (environment)"));
-        let recorded = Line::of_unit(&row("haiku", Origin::Environment), None);
-        assert_eq!(recorded.from, RECORDED);
-    }
-
     #[test]
     fn the_settings_fit_the_terminal_and_a_pipe_gets_all_of_them() {
-        let line = |key: &str, value: &str, from: &str| Line {
+        let setting = |key: &str, value: &str, origin: &str| Setting {
             key: key.to_owned(),
             value: value.to_owned(),
-            from: from.to_owned(),
-            about: "where each session's folder of plain files is made",
-            here: None,
+            origin: origin.to_owned(),
+            doc: "where each session's folder of plain files is made".to_owned(),
         };
-        let lines = [
-            line("SESSIONS", "/srv/projects/shop-sessions", "/srv/projects/shop/.samocode:3"),
-            Line {
-                here: Some("haiku (environment)".to_owned()),
-                ..line("CLAUDE_MODEL", "opus", "default")
-            },
-            line("SAMOCODE_CONTEXT_HANDOFF_AT", "80 %", "default"),
+        let settings = [
+            setting("SESSIONS", "/srv/projects/shop-sessions", "/srv/projects/shop/.samocode:3"),
+            setting("CLAUDE_MODEL", "opus", "default"),
+            setting("SAMOCODE_CONTEXT_HANDOFF_AT", "80 %", "default"),
         ];
+        let [sessions, model, handoff] = settings.each_ref().map(Line::here);
+        let lines = [sessions, Line { here: Some("haiku (environment)"), ..model }, handoff];
         for (name, width) in crate::cli::ui::layout::WIDTHS {
             let text = table(&lines, width).join("\n");
             let text = anstream::adapter::strip_str(&text).to_string();

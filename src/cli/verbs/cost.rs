@@ -75,7 +75,7 @@ fn row(name: &str, sum: &Sum) -> Row {
         name.to_owned(),
         sum.runs.to_string(),
         span(SignedDuration::from_secs(sum.seconds)),
-        dollars(sum.usd, sum.unknown > 0),
+        dollars(sum.usd, sum.certainty()),
         number(sum.tokens.input),
         number(sum.tokens.output),
         number(sum.tokens.cache_read.saturating_add(sum.tokens.cache_write)),

@@ -9,6 +9,7 @@ use crate::control::enable::{self, Enabled, Overrides, Waits};
 use crate::control::request::{Became, Work};
 use crate::control::{Class, look};
 use crate::service;
+use crate::session::Hint as _;
 use crate::session::mail::MAX_BYTES;
 use crate::session::state::Word;
 
@@ -156,6 +157,6 @@ async fn offer_linger(common: &Common, lingers: Option<bool>) {
     let on = async { service::connect(common.scope()).await?.enable_linger().await };
     match on.await {
         Ok(()) => say!("Lingering is on."),
-        Err(error) => output::note(&format!("lingering stays off: {error}")),
+        Err(error) => output::note(&format!("lingering stays off: {}", error.in_one_line())),
     }
 }

@@ -3,13 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use clap::Args;
 
-use crate::config::init::{InitOptions, InitReport, init};
-use crate::config::{Dirs, Env};
-use crate::control::Error;
-use crate::git;
+use crate::config::Dirs;
+use crate::control::init;
 
 use super::{Common, output};
 
@@ -33,79 +30,38 @@ pub(in crate::cli) struct Init {
 }
 
 impl Init {
-    pub(super) fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
-        if let Some(config) = &common.config {
-            let folder = config.parent().filter(|folder| *folder != Path::new(""));
-            let folder = folder.unwrap_or(Path::new(".")).display();
-            return Err(Error::usage("init takes a folder instead of --config")
-                .hint(format!("samocode init {folder}"))
-                .into());
-        }
-        let dirs = Dirs::user(&Env::of_process())?;
-        let cwd = std::env::current_dir().context("cannot tell the current folder")?;
-        let options =
-            InitOptions { worktrees: self.worktrees.clone(), sessions: self.sessions.clone() };
-        let dir = self.dir.as_deref().unwrap_or(&cwd);
-        if dir.is_dir() {
-            // Fail early: an unreadable repository would pass for a plain folder.
-            git::root(dir)?;
-        }
-        let report = init(dir, &dirs, &options)?;
+    pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
+        let call = init::Init { dir: self.dir, worktrees: self.worktrees, sessions: self.sessions };
+        let made = common.call(call).await?;
         if self.json {
-            print_json(&report)?;
+            output::json(&made)?;
         } else {
-            self.tell(&report, &dirs, &cwd);
+            let caller = common.caller()?;
+            print(&made, &Dirs::user(&caller.env)?, &caller.cwd);
         }
         Ok(ExitCode::SUCCESS)
     }
-
-    fn tell(&self, report: &InitReport, dirs: &Dirs, cwd: &Path) {
-        let project = &report.project;
-        let file = if cwd.canonicalize().is_ok_and(|cwd| cwd == project.root) {
-            ".samocode".to_owned()
-        } else {
-            dirs.short(&project.config)
-        };
-        let did = if report.written { "Wrote" } else { "Kept" };
-        let repo = dirs.short(&project.main_repo);
-        let what = match branch(report) {
-            Some(branch) => format!("repository {repo} (branch {branch})"),
-            None if report.in_repository => format!("repository {repo}"),
-            None => format!("folder {repo} (no git repository)"),
-        };
-        say!(
-            "{did} {}   {what}, worktrees {}, sessions {}",
-            output::painted(output::BOLD, file),
-            dirs.short(&project.worktrees),
-            dirs.short(&project.sessions)
-        );
-        if !report.written && (self.worktrees.is_some() || self.sessions.is_some()) {
-            output::note(&format!(
-                "the project already exists: set WORKTREES and SESSIONS in {}",
-                dirs.short(&project.config)
-            ));
-        }
-        say!("Next: samocode enable NAME --task \"what to build\"");
-    }
 }
 
-/// The branch that sessions start from; before the first commit, the one it will create.
-fn branch(report: &InitReport) -> Option<String> {
-    let repo = &report.project.main_repo;
-    let default = git::default_branch(repo).ok().flatten();
-    default.or_else(|| git::head(repo).ok()?.branch).filter(|_| report.in_repository)
-}
-
-fn print_json(report: &InitReport) -> anyhow::Result<()> {
-    let project = &report.project;
-    output::json(&serde_json::json!({
-        "config": project.config,
-        "written": report.written,
-        "main_repo": project.main_repo,
-        "branch": branch(report),
-        "worktrees": project.worktrees,
-        "sessions": project.sessions,
-        "made": report.made,
-        "excluded": report.excluded,
-    }))
+fn print(made: &init::Initialized, dirs: &Dirs, cwd: &Path) {
+    let root = made.config.parent();
+    let file = if cwd.canonicalize().is_ok_and(|cwd| Some(cwd.as_path()) == root) {
+        ".samocode".to_owned()
+    } else {
+        dirs.short(&made.config)
+    };
+    let did = if made.written { "Wrote" } else { "Kept" };
+    let repo = dirs.short(&made.main_repo);
+    let what = match &made.branch {
+        Some(branch) => format!("repository {repo} (branch {branch})"),
+        None if made.in_repository => format!("repository {repo}"),
+        None => format!("folder {repo} (no git repository)"),
+    };
+    say!(
+        "{did} {}   {what}, worktrees {}, sessions {}",
+        output::painted(output::BOLD, file),
+        dirs.short(&made.worktrees),
+        dirs.short(&made.sessions)
+    );
+    say!("Next: samocode enable NAME --task \"what to build\"");
 }

@@ -18,6 +18,7 @@ mod logs;
 mod man;
 mod mcp;
 mod merge;
+mod notices;
 mod notify;
 mod remove;
 mod run;
@@ -81,6 +82,8 @@ pub(super) enum Verb {
     #[command(hide = true)]
     Failed(failed::Failed),
     #[command(hide = true)]
+    Notices(notices::Notices),
+    #[command(hide = true)]
     Rehearsal(Rehearsal),
 }
 
@@ -92,8 +95,8 @@ impl Verb {
     /// Runs the verb; returns the program's exit code.
     pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
         match self {
-            Self::Init(verb) => verb.exec(common),
-            Self::Config(verb) => verb.exec(common),
+            Self::Init(verb) => verb.exec(common).await,
+            Self::Config(verb) => verb.exec(common).await,
             Self::Enable(verb) => verb.exec(common).await,
             Self::Disable(verb) => verb.exec(common).await,
             Self::Merge(verb) => verb.exec(common).await,
@@ -126,6 +129,7 @@ impl Verb {
             Self::Worker(verb) => verb.exec().await,
             Self::Wake(verb) => verb.exec(common).await,
             Self::Failed(verb) => verb.exec(common).await,
+            Self::Notices(verb) => verb.exec(common).await,
             Self::Rehearsal(Rehearsal {}) => Ok(rehearsal::main().map(|()| ExitCode::SUCCESS)?),
         }
     }

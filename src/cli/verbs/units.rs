@@ -2,13 +2,12 @@
 
 use std::process::ExitCode;
 
-use anyhow::bail;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use crate::service::{self, NEWEST, Scope, ServiceManager, Shared, Spool, Verified, parse_version};
+use crate::control::unit_files::{Install, Print, Printed, Verify};
+use crate::service::{Verified, parse_version};
 
-use super::front::own_binary;
 use super::{Common, output};
 
 /// Show, install or check the unit files
@@ -57,98 +56,46 @@ enum Verb {
 
 impl Units {
     pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
-        let scope = common.scope();
         match self.verb {
             Verb::Print { for_version, json } => {
-                let version = version(scope, for_version).await;
-                let printed = print(scope, version, json).map(|()| ExitCode::SUCCESS);
-                return output::until_closed(printed);
+                let printed = common.call(Print { for_version }).await?;
+                let shown = if json { output::json(&printed) } else { print(&printed) };
+                output::until_closed(shown.map(|()| ExitCode::SUCCESS))
             }
             Verb::Install { json } => {
-                let manager = service::connect(scope).await?;
-                let reloaded = install(manager.as_ref()).await?;
-                let registry = manager.registry().await?;
-                let dir = registry.dir();
+                let installed = common.call(Install {}).await?;
                 if json {
+                    let (dir, reloaded) = (&installed.dir, installed.reloaded);
                     output::json(&json!({ "dir": dir, "reloaded": reloaded }))?;
                 } else {
-                    let watch = manager.spool_watch().await?.status.name;
-                    say!("Installed in {}; {watch} watches for mail.", dir.display());
+                    let (dir, watch) = (installed.dir.display(), &installed.watch);
+                    say!("Installed in {dir}; {watch} watches for mail.");
                 }
+                Ok(ExitCode::SUCCESS)
             }
             Verb::Verify { for_version } => {
-                let version = version(scope, for_version).await;
-                return verify(scope, version).await;
+                match common.call(Verify { for_version }).await? {
+                    Verified::Skipped(why) => say!("Skipped: {why}"),
+                    Verified::Sound(what) => say!("{what}"),
+                    Verified::Faulty(lines) => {
+                        lines.iter().for_each(|line| output::error(line));
+                        return Ok(ExitCode::FAILURE);
+                    }
+                }
+                Ok(ExitCode::SUCCESS)
             }
         }
-        Ok(ExitCode::SUCCESS)
     }
 }
 
-/// The requested version, else the running manager's, else the newest one we know.
-async fn version(scope: Scope, asked: Option<u32>) -> u32 {
-    if let Some(version) = asked {
-        return version;
-    }
-    let of_manager = async { service::connect(scope).await?.version().await };
-    match of_manager.await {
-        Ok(version) => version,
-        Err(error) => {
-            output::note(&format!("using units for systemd {NEWEST}: {error}"));
-            NEWEST
-        }
-    }
-}
-
-/// Installs the shared units and watches the spool. Returns whether the manager was reloaded.
-pub(super) async fn install(manager: &dyn ServiceManager) -> anyhow::Result<bool> {
-    let scope = manager.scope();
-    if scope == Scope::System && !rustix::process::geteuid().is_root() {
-        bail!("only root can install system units: sudo samocode units install --system");
-    }
-    let (binary, spool) = (own_binary()?, Spool::of(scope)?);
-    spool.create(scope)?;
-    let shared = Shared { binary: &binary, spool: spool.dir() };
-    let reloaded = manager.install(shared, None).await?;
-    manager.watch_spool().await?;
-    Ok(reloaded)
-}
-
-fn print(scope: Scope, version: u32, as_json: bool) -> anyhow::Result<()> {
-    let (binary, spool) = (own_binary()?, Spool::of(scope)?);
-    let registry = service::registry(scope)?;
-    let files = registry.shared(Shared { binary: &binary, spool: spool.dir() }, version)?;
-    let dir = registry.dir();
-    if as_json {
-        let files: Vec<_> = files
-            .iter()
-            .map(|file| json!({ "path": dir.join(&file.path), "text": file.text }))
-            .collect();
-        return output::json(&json!({ "version": version, "dir": dir, "files": files }));
-    }
-    for (index, file) in files.iter().enumerate() {
+fn print(printed: &Printed) -> anyhow::Result<()> {
+    for (index, file) in printed.files.iter().enumerate() {
         if index > 0 {
             output::line("")?;
         }
-        let path = format!("# {}", dir.join(&file.path).display());
+        let path = format!("# {}", file.path.display());
         output::line(output::painted(output::DIM, path))?;
         output::line(file.text.trim_end())?;
     }
     Ok(())
-}
-
-async fn verify(scope: Scope, version: u32) -> anyhow::Result<ExitCode> {
-    let (binary, spool) = (own_binary()?, Spool::of(scope)?);
-    let of = Shared { binary: &binary, spool: spool.dir() };
-    match service::registry(scope)?.verify(of, version).await? {
-        Verified::Skipped(why) => say!("Skipped: {why}"),
-        Verified::Sound(what) => say!("{what}"),
-        Verified::Faulty(lines) => {
-            for line in lines {
-                output::error(&line);
-            }
-            return Ok(ExitCode::FAILURE);
-        }
-    }
-    Ok(ExitCode::SUCCESS)
 }

@@ -7,6 +7,7 @@ use tracing::Level;
 
 use crate::platform::memory;
 use crate::service::{self, Spool, wake};
+use crate::session::Hint as _;
 use crate::session::state::Word;
 use crate::session::store::Folder;
 
@@ -34,7 +35,7 @@ impl Wake {
         };
         let report = wake::run(manager.as_ref(), &spool, is_stopped).await?;
         for error in report.failed.iter().chain(&report.stuck) {
-            output::error(&error.to_string());
+            output::error(&error.in_one_line());
         }
         Ok(if report.stuck.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }

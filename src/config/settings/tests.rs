@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::super::vocabulary::sample;
 use super::*;
+use crate::session::Hint as _;
 use proptest::prelude::*;
 
 /// A home with the user's files and a project, each as text.
@@ -52,7 +53,7 @@ impl Given {
     }
 
     fn refusal(&self) -> String {
-        self.load().unwrap_err().to_string()
+        self.load().unwrap_err().in_one_line()
     }
 }
 
@@ -178,7 +179,7 @@ fn a_bad_value_is_named_with_its_place_and_what_is_allowed() {
     let project = |project| Given { project, ..Given::default() }.refusal();
     assert_eq!(
         project("\nSAMOCODE_STALL_AFTER=soon\n"),
-        "SAMOCODE_STALL_AFTER=soon (~/shop/.samocode:2): use seconds or a duration above 0, as in 1800, 30s, 10 min or 2h, up to a year"
+        "SAMOCODE_STALL_AFTER=soon (~/shop/.samocode:2) is not allowed: use seconds or a duration above 0, as in 1800, 30s, 10 min or 2h, up to a year"
     );
     for (line, allowed) in [
         ("CLAUDE_MAX_TURNS=0", "from 1 to 1000000"),
@@ -208,13 +209,16 @@ fn a_bad_value_is_named_with_its_place_and_what_is_allowed() {
         assert!(told.contains("(~/shop/.samocode:1)") && !told.contains('\n'), "{told}");
     }
     let env = Given { env: vec![("CLAUDE_TIMEOUT", "x")], ..Given::default() }.refusal();
-    assert!(env.starts_with("CLAUDE_TIMEOUT=x (environment): "), "{env}");
+    assert!(env.starts_with("CLAUDE_TIMEOUT=x (environment) is not allowed: "), "{env}");
     let env = vec![("SAMOCODE_AGENT", "command:'open")];
     let env = Given { env, ..Given::default() }.refusal();
-    assert!(env.starts_with("SAMOCODE_AGENT=command:'open (environment): "), "{env}");
+    assert!(
+        env.starts_with("SAMOCODE_AGENT=command:'open (environment) is not allowed: "),
+        "{env}"
+    );
     let flag = Flags::default().with("--budget", "SAMOCODE_BUDGET_USD", "much");
     let flag = Given { flags: flag, ..Given::default() }.refusal();
-    assert!(flag.starts_with("SAMOCODE_BUDGET_USD=much (--budget): "), "{flag}");
+    assert!(flag.starts_with("SAMOCODE_BUDGET_USD=much (--budget) is not allowed: "), "{flag}");
 }
 
 #[test]

@@ -19,7 +19,7 @@ fn travelled(request: &Request) -> Request {
 #[test]
 fn requests_come_through_json_as_they_were() {
     let session = || "jwt".to_owned();
-    let requests: [Request; 23] = [
+    let requests: Vec<Request> = vec![
         look::Find { sessions: vec![session()] }.into(),
         look::List {}.into(),
         look::Show { session: session() }.into(),
@@ -69,6 +69,13 @@ fn requests_come_through_json_as_they_were() {
             seen: vec![wait::Mark { instance: session(), state: Word::Waiting, since: None }],
         }
         .into(),
+        init::Init { dir: Some("shop".into()), worktrees: None, sessions: Some("s".into()) }.into(),
+        settings::Configure { session: Some(session()) }.into(),
+        doctor::Examine { fix: true }.into(),
+        notify::NotifyTest {}.into(),
+        unit_files::Print { for_version: Some(239) }.into(),
+        unit_files::Install {}.into(),
+        unit_files::Verify { for_version: None }.into(),
     ];
     for request in requests {
         assert_eq!(travelled(&request), request);
@@ -86,7 +93,26 @@ fn replies_and_errors_come_through_json_as_they_were() {
     };
     let waited = wait::Waited::TimedOut { standing: vec!["jwt is running".into()] };
     let reload = unit::Named { session: "jwt".into(), instance: "jwt".into() };
-    for reply in [Reply::Stop(stopped), Reply::Wait(waited), Reply::Reload(reload)] {
+    let examined = doctor::Examined {
+        healthy: false,
+        fixed: vec!["turn lingering on".into()],
+        not_fixed: vec![Error::refused("cannot create /s: no")],
+        checks: vec![doctor::Checked {
+            group: doctor::Group::Manager,
+            status: doctor::Status::Broken,
+            what: "it is off".into(),
+            remedy: None,
+            fix: Some("turn it on".into()),
+        }],
+    };
+    let replies = [
+        Reply::Stop(stopped),
+        Reply::Wait(waited),
+        Reply::Reload(reload),
+        Reply::Examine(examined),
+        Reply::VerifyUnits(Verified::Faulty(vec!["line 3".into()])),
+    ];
+    for reply in replies {
         let answer = Answer { result: Ok(reply), warnings: vec!["look at that".into()] };
         let text = serde_json::to_string(&answer).unwrap();
         assert_eq!(serde_json::from_str::<Answer<Reply>>(&text).unwrap(), answer);
@@ -94,6 +120,36 @@ fn replies_and_errors_come_through_json_as_they_were() {
     let refused: Answer<Reply> = Answer { result: Err(Error::refused("no")), warnings: vec![] };
     let text = serde_json::to_string(&refused).unwrap();
     assert_eq!(serde_json::from_str::<Answer<Reply>>(&text).unwrap(), refused);
+}
+
+#[tokio::test]
+async fn a_project_is_set_up_and_examined_from_afar() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("shop");
+    std::fs::create_dir(&folder).unwrap();
+    let caller = Caller { config: None, ..caller(root.path()) };
+    std::fs::remove_file(root.path().join(".samocode")).unwrap();
+    let afar = Distant(Local::new(caller));
+
+    let init = || init::Init { dir: Some("shop".into()), worktrees: None, sessions: None };
+    let made = call(&afar, init(), &quiet).await.result.unwrap();
+    assert!(made.written && !made.in_repository, "{made:?}");
+    assert_eq!(made.config, folder.canonicalize().unwrap().join(".samocode"));
+    let places = init::Init { sessions: Some("other".into()), ..init() };
+    let again = call(&afar, places, &quiet).await;
+    assert!(!again.result.unwrap().written);
+    assert!(again.warnings[0].contains("set WORKTREES and SESSIONS in"), "{:?}", again.warnings);
+
+    let outside = call(&afar, settings::Configure { session: None }, &quiet).await;
+    assert!(outside.warnings.iter().any(|warning| warning.contains("no .samocode here")));
+    let settings::Configured::Here(here) = outside.result.unwrap() else { panic!() };
+    assert!(here.project.is_none() && !here.settings.is_empty());
+    assert!(!here.settings.iter().any(|setting| setting.key == "MAIN_REPO"));
+
+    let units = call(&afar, unit_files::Print { for_version: Some(239) }, &quiet).await;
+    let units = units.result.unwrap();
+    assert_eq!(units.version, 239);
+    assert!(units.files.iter().any(|file| file.text.contains("/nowhere/samocode")));
 }
 
 /// A host that is reached by JSON alone, as one on another machine is.

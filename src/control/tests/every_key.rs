@@ -13,7 +13,7 @@ use crate::agent::environment::recorded;
 use crate::agent::{REGISTRY, Task, vocabulary};
 use crate::config::file::ConfigFile;
 use crate::config::keys::{self, Key, Kind};
-use crate::config::{AgentName, Dirs, Env, EnvFile, Flags, Project, Settings};
+use crate::config::{AgentName, AgentWords, Dirs, Env, EnvFile, Flags, Project, Settings};
 use crate::control::channels::channels;
 use crate::notify::Notice;
 use crate::service::Limits;
@@ -206,9 +206,11 @@ impl Bench {
             }
             name if vocabulary().agents_keys().any(|known| known.name == name) => {
                 let binary = Path::new("/bin/samocode");
-                let claude =
-                    AgentName::parse("claude", Path::new("/"), None, &vocabulary()).unwrap();
-                match REGISTRY.agent(&claude, settings, env, binary) {
+                let words = vocabulary();
+                let has = |agent: &&&AgentWords| agent.keys.iter().any(|known| known.name == name);
+                let agent = words.agents().iter().find(has).unwrap().name;
+                let agent = AgentName::parse(agent, Path::new("/"), None, &words).unwrap();
+                match REGISTRY.agent(&agent, settings, env, binary) {
                     Ok(agent) => format!("{:?}", agent.launch(&Task::default())),
                     Err(error) => error.to_string(),
                 }
@@ -222,7 +224,7 @@ impl Bench {
 async fn every_key_acts_from_every_layer() {
     let root = tempfile::tempdir().unwrap();
     let bench = Bench { root, servers: [Server::start().await, Server::start().await] };
-    for program in ["program", "claude"] {
+    for program in ["program", "claude", "codex", "gemini"] {
         let path = bench.path(program);
         std::fs::write(&path, "#!/bin/sh\n").unwrap();
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);

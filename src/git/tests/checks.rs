@@ -96,7 +96,7 @@ async fn a_repository_of_another_user_is_refused_with_the_remedy() {
         crate::skipped("safe.directory is open on this host");
         return;
     }
-    let error = lab.plan("a").unwrap_err().to_string();
+    let error = lab.plan("a").unwrap_err().in_one_line();
     assert!(error.contains("git config --global --add safe.directory"), "{error}");
     assert!(check(&lab.repo).await.unwrap()[0].remedy.contains("safe.directory"));
 }

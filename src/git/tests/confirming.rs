@@ -9,7 +9,7 @@ fn configure(lab: &Lab, worktree: &str) {
 
 fn said(result: Result<impl std::fmt::Debug, Error>) -> String {
     match result {
-        Err(error @ Error::Astray { .. }) => error.to_string(),
+        Err(error @ Error::Astray { .. }) => error.in_one_line(),
         other => panic!("{other:?}"),
     }
 }

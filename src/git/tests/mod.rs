@@ -9,6 +9,7 @@ use super::create::create;
 use super::leftovers::{OUR_LOCK, Registration, is_whole, registered_in};
 use super::plan::plan;
 use super::*;
+use crate::session::Hint as _;
 
 mod checks;
 mod confirming;

@@ -52,11 +52,11 @@ async fn bare_repositories_get_worktrees_too() {
 async fn a_branch_in_use_elsewhere_is_refused_with_the_place() {
     let lab = Lab::new();
     git(&lab.repo, &["switch", "--quiet", "--create", "mine"]);
-    let error = lab.plan("mine").unwrap_err().to_string();
+    let error = lab.plan("mine").unwrap_err().in_one_line();
     assert!(error.contains(&format!("checked out in {}", lab.repo.display())), "{error}");
     assert!(!error.contains("worktree remove"), "git removes no main working tree: {error}");
     lab.create("a").await.unwrap();
-    let error = plan(&lab.repo, "a", &lab.path("other")).unwrap_err().to_string();
+    let error = plan(&lab.repo, "a", &lab.path("other")).unwrap_err().in_one_line();
     assert!(error.contains(&format!("checked out in {}", lab.path("a").display())), "{error}");
     assert!(error.contains("git worktree remove"), "{error}");
 }
@@ -101,7 +101,7 @@ async fn what_is_in_the_way_is_named_and_left_alone() {
     let lab = Lab::new();
     let path = lab.path("a");
     let refused = |what: &str| {
-        let error = lab.plan("a").unwrap_err().to_string();
+        let error = lab.plan("a").unwrap_err().in_one_line();
         assert!(error.contains(what) && error.contains(path.to_str().unwrap()), "{error}");
     };
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -161,7 +161,7 @@ fn a_branch_whose_commit_is_gone_is_damage_and_not_a_repository_without_a_commit
         let lab = Lab::with(options);
         std::fs::remove_dir_all(lab.repo.join(".git/objects")).unwrap();
         std::fs::create_dir(lab.repo.join(".git/objects")).unwrap();
-        let said = lab.plan("a").unwrap_err().to_string();
+        let said = lab.plan("a").unwrap_err().in_one_line();
         assert!(said.contains(&lab.repo.display().to_string()), "{options:?}: {said}");
         let default = default_branch(&lab.repo);
         assert!(default.is_err(), "{options:?}: {default:?}");

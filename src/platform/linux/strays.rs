@@ -6,6 +6,7 @@ use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::time::{Duration, Instant};
 
@@ -42,7 +43,12 @@ fn has(environ: &[u8], assignment: &[u8]) -> bool {
 /// # Errors
 /// If `/proc` cannot be read. A process that cannot be inspected is not ours.
 pub fn find(run: &str) -> io::Result<Vec<Stray>> {
-    let assignment = format!("SAMOCODE_RUN={run}");
+    find_with("SAMOCODE_RUN", OsStr::new(run))
+}
+
+/// Finds this user's processes that were started with `variable=value`, except this one.
+fn find_with(variable: &str, value: &OsStr) -> io::Result<Vec<Stray>> {
+    let assignment = [variable.as_bytes(), b"=", value.as_bytes()].concat();
     let own = rustix::process::geteuid().as_raw();
     let mut found = Vec::new();
     let mut environ = Vec::new();
@@ -52,7 +58,7 @@ pub fn find(run: &str) -> io::Result<Vec<Stray>> {
             environ.clear();
             let read = File::open(format!("{dir}/environ"))
                 .and_then(|mut file| file.read_to_end(&mut environ));
-            read.is_ok() && has(&environ, assignment.as_bytes())
+            read.is_ok() && has(&environ, &assignment)
         };
         // A quick first look, since nearly all belong to others.
         if !is_ours() {
@@ -103,10 +109,19 @@ pub fn kill(strays: &[Stray], bound: Duration) -> usize {
 /// # Errors
 /// As [`find`]; [`io::ErrorKind::TimedOut`] if some are left after `bound`.
 pub fn end_run(run: &str, bound: Duration) -> io::Result<usize> {
+    end_with("SAMOCODE_RUN", OsStr::new(run), bound)
+}
+
+/// Kills all processes that were started with `variable=value`, and any they fork in the process.
+/// Returns how many there were. Blocks for up to `bound`.
+///
+/// # Errors
+/// As [`end_run`].
+pub fn end_with(variable: &str, value: &OsStr, bound: Duration) -> io::Result<usize> {
     let deadline = Instant::now() + bound;
     let mut ended = 0;
     loop {
-        let strays = find(run)?;
+        let strays = find_with(variable, value)?;
         if strays.is_empty() {
             return Ok(ended);
         }

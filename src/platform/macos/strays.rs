@@ -3,7 +3,9 @@
 //! own programs, whose environment is hidden, are killed only if they are in the run's process
 //! group.
 
+use std::ffi::OsStr;
 use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, waitpid};
@@ -39,11 +41,15 @@ impl Stray {
 /// # Errors
 /// If the process table cannot be read. A process that cannot be inspected is not ours.
 pub fn find(run: &str) -> io::Result<Vec<Stray>> {
-    let assignment = format!("SAMOCODE_RUN={run}");
+    find_with("SAMOCODE_RUN", OsStr::new(run))
+}
+
+/// Finds this user's processes that were started with `variable=value`, except this one.
+fn find_with(variable: &str, value: &OsStr) -> io::Result<Vec<Stray>> {
+    let assignment = [variable.as_bytes(), b"=", value.as_bytes()].concat();
     let own = rustix::process::geteuid().as_raw();
-    let is_ours = |pid: Pid| {
-        process::arguments(pid).split(|byte| *byte == 0).any(|it| it == assignment.as_bytes())
-    };
+    let is_ours =
+        |pid: Pid| process::arguments(pid).split(|byte| *byte == 0).any(|it| it == assignment);
     let candidates = process::all()?.into_iter().filter(|pid| *pid != getpid() && is_ours(*pid));
     // Anything read while watching it belongs to this process, or to none.
     Ok(candidates
@@ -70,10 +76,19 @@ pub fn kill(strays: &[Stray], bound: Duration) -> usize {
 /// # Errors
 /// As [`find`]; [`io::ErrorKind::TimedOut`] if some are left after `bound`.
 pub fn end_run(run: &str, bound: Duration) -> io::Result<usize> {
+    end_with("SAMOCODE_RUN", OsStr::new(run), bound)
+}
+
+/// Kills all processes that were started with `variable=value`, and any they fork in the process.
+/// Returns how many there were. Blocks for up to `bound`.
+///
+/// # Errors
+/// As [`end_run`].
+pub fn end_with(variable: &str, value: &OsStr, bound: Duration) -> io::Result<usize> {
     let deadline = Instant::now() + bound;
     let mut ended = 0;
     loop {
-        let strays = find(run)?;
+        let strays = find_with(variable, value)?;
         if strays.is_empty() {
             return Ok(ended);
         }

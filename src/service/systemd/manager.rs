@@ -14,7 +14,7 @@ use zbus_systemd::systemd1::ManagerProxy;
 use super::jobs::{Jobs, Mode};
 use super::registry::UnitFolder;
 use super::status::{self, Properties, UNIT_PATHS, detail_of, object_path};
-use super::{WAKE_PATH, bus, convoy, files, service, units};
+use super::{NOTICES_PATH, WAKE_PATH, bus, convoy, files, service, units};
 use crate::service::{
     About, Error, Progress, Registry, Scope, ServiceManager, Session, Shared, UnitChange,
     UnitDetail, UnitStatus, Verb, quiet,
@@ -340,9 +340,16 @@ impl ServiceManager for Systemd {
     }
 
     async fn watch_spool(&self) -> Result<(), Error> {
-        self.enable_unit(WAKE_PATH).await?;
-        self.reset_failed_unit(WAKE_PATH).await?;
-        self.job(Verb::Start, WAKE_PATH, &quiet).await
+        let watches: &[&str] = match self.scope {
+            Scope::User => &[WAKE_PATH, NOTICES_PATH],
+            Scope::System => &[WAKE_PATH],
+        };
+        for watch in watches {
+            self.enable_unit(watch).await?;
+            self.reset_failed_unit(watch).await?;
+            self.job(Verb::Start, watch, &quiet).await?;
+        }
+        Ok(())
     }
 
     async fn watch(&self, instances: &[String]) -> Result<BoxStream<'static, UnitChange>, Error> {

@@ -23,6 +23,12 @@ mod verify;
 /// The path unit that watches the wake spool.
 pub const WAKE_PATH: &str = "samocode-wake.path";
 
+/// The path unit that watches for notices that have not been sent.
+pub const NOTICES_PATH: &str = "samocode-notices.path";
+
+/// The service that sends them again.
+pub const NOTICES_SERVICE: &str = "samocode-notices.service";
+
 /// The name of an instance's unit.
 #[must_use]
 pub fn service(instance: &str) -> String {

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use super::escape;
 use super::limits::directives;
+use super::{NOTICES_PATH, NOTICES_SERVICE};
 use crate::service::{Recorded, Scope, Session, Shared, Unfit, UnitFile};
 
 /// The oldest supported systemd (RHEL 8's).
@@ -38,20 +39,27 @@ pub fn parse_version(text: &str) -> Result<u32, String> {
 }
 
 /// The units that are installed once per manager: file name and source.
-const SOURCES: [(&str, &str); 6] = [
+const SOURCES: [(&str, &str); 8] = [
     ("samocode@.service", include_str!("../../../units/samocode@.service")),
     ("samocode-wake.path", include_str!("../../../units/samocode-wake.path")),
     ("samocode-wake.service", include_str!("../../../units/samocode-wake.service")),
     ("samocode-failed@.service", include_str!("../../../units/samocode-failed@.service")),
+    (NOTICES_PATH, include_str!("../../../units/samocode-notices.path")),
+    (NOTICES_SERVICE, include_str!("../../../units/samocode-notices.service")),
     ("samocode.slice", include_str!("../../../units/samocode.slice")),
     ("samocode-convoy@.target", include_str!("../../../units/samocode-convoy@.target")),
 ];
+
+/// The units that retry notices are for one user's folder. The system's manager serves many users.
+fn is_for(scope: Scope, name: &str) -> bool {
+    scope == Scope::User || ![NOTICES_PATH, NOTICES_SERVICE].contains(&name)
+}
 
 /// The first systemd that knows a directive, for all that the units use. From the "Added in
 /// version" notes of systemd.unit(5), systemd.service(5), systemd.path(5), systemd.exec(5),
 /// systemd.kill(5), systemd.resource-control(5). Directives without a note have 0: they came before
 /// 211, or before the notes.
-const SINCE: [(&str, u32); 37] = [
+const SINCE: [(&str, u32); 39] = [
     ("CPUWeight", 232),
     ("Delegate", 218),
     ("Description", 0),
@@ -71,9 +79,11 @@ const SINCE: [(&str, u32); 37] = [
     ("PartOf", 0),
     ("Restart", 0),
     ("RestartForceExitStatus", 215),
+    ("RestartMaxDelaySec", 254),
     ("RestartMode", 254),
     ("RestartPreventExitStatus", 0),
     ("RestartSec", 0),
+    ("RestartSteps", 254),
     ("RuntimeMaxSec", 229),
     ("Slice", 0),
     ("StartLimitBurst", 229),
@@ -138,12 +148,14 @@ pub fn shared(of: Shared<'_>, scope: Scope, version: u32) -> Result<UnitSet, Unf
     let filled = [
         ("@binary@", escape::program(of.binary)?),
         ("@spool@", escape::bare_path(of.spool)?),
+        ("@notices@", escape::bare_path(&of.spool.with_file_name("notices"))?),
         ("@spool_mode@", mode.to_owned()),
         ("@scope@", option.to_owned()),
         ("@at_boot@", at_boot.to_owned()),
     ];
     let files = SOURCES
         .iter()
+        .filter(|(name, _)| is_for(scope, name))
         .map(|(name, source)| {
             let text = fill(&for_version(source, version), &filled);
             UnitFile { path: PathBuf::from(name), text }

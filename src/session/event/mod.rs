@@ -21,8 +21,8 @@ pub use life::{
 pub use mail::{ForeignMail, Mail, Notified};
 pub use obstacle::{Blocked, BudgetWarned, Continued, Limited, Outage, Paused, Queued};
 pub use run::{
-    HandoffAsked, HandoffMade, HeadMoved, Nudged, Repeated, RunEnded, RunLost, RunStarted,
-    SetAside, Stalled,
+    ConversationNamed, HandoffAsked, HandoffMade, HeadMoved, Nudged, Repeated, RunEnded, RunLost,
+    RunStarted, SetAside, Stalled,
 };
 pub use signal::{SignalAsked, SignalTaken, Step};
 pub use worker::{End, WorkerEnded, WorkerStarted};
@@ -119,6 +119,7 @@ events! {
     WorkerStarted = "worker_started",
     WorkerEnded = "worker_ended",
     RunStarted = "run_started",
+    ConversationNamed = "conversation_named",
     RunEnded = "run_ended",
     RunLost = "run_lost",
     HeadMoved = "head_moved",

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::session::Elsewhere;
-use crate::session::cost::{RunCost, Usage};
+use crate::session::cost::{Certainty, RunCost, Usage, dollars};
 use crate::session::describe::{more, one_line, quiet};
 use crate::session::phase::Phase;
 use crate::session::state::{Iteration, OpenRun, Standing, State};
@@ -20,7 +20,10 @@ pub struct RunStarted {
     pub run: String,
     /// The agent's name, such as `claude`.
     pub agent: String,
-    /// The ID of the agent's conversation.
+    /// The program and its arguments, for an agent that is chosen with a command line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+    /// The ID of the agent's conversation; empty if the agent has yet to choose it.
     pub conversation: String,
     /// Whether the agent resumes that conversation.
     pub resume: bool,
@@ -65,7 +68,31 @@ impl Occurrence for RunStarted {
             open,
             self.attempt,
             &self.conversation,
+            self.command.as_ref().unwrap_or(&self.agent),
         );
+    }
+}
+
+/// The agent chose the ID of the conversation that its run works in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConversationNamed {
+    /// The ID of the run.
+    pub run: String,
+    /// The ID to resume the conversation by.
+    pub conversation: String,
+}
+
+impl Occurrence for ConversationNamed {
+    const MESSAGE_ID: &str = "7d0c5b1e93a84f27b6c41f80a5d2e936";
+
+    fn describe(&self) -> String {
+        format!("the agent works in conversation {}", one_line(&self.conversation))
+    }
+
+    fn fold(&self, _at: Timestamp, state: &mut State) {
+        if let Some(iteration) = &mut state.iteration {
+            iteration.conversation_named(&self.conversation);
+        }
     }
 }
 
@@ -100,7 +127,9 @@ impl Occurrence for RunEnded {
     const MESSAGE_ID: &str = "e994b220515846bc9697e2b67d5652a3";
 
     fn describe(&self) -> String {
-        let cost = self.cost.usd.map_or_else(String::new, |usd| format!(" (${usd:.2})"));
+        let certainty = Certainty { estimated: self.cost.estimated, ..Certainty::default() };
+        let cost =
+            self.cost.usd.map_or_else(String::new, |usd| format!(" ({})", dollars(usd, certainty)));
         let outcome = self.outcome.as_str().replace('_', " ");
         format!("run ended: {outcome}{}{cost}", more(self.detail.as_deref()))
     }

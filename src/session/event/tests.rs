@@ -14,6 +14,8 @@ const FULL: &str = r#"
 {"kind":"worker_started","pid":1,"boot":"b","uptime_ms":7,"version":"0.1.0"}
 {"kind":"worker_ended","end":"gave_up"}
 {"kind":"run_started","run":"r","agent":"claude","conversation":"c","resume":true,"phase":"testing","iteration":1,"total":2,"attempt":3,"log":"l.jsonl"}
+{"kind":"run_started","run":"r","agent":"acp","command":"acp:qwen --acp","conversation":"c","resume":true,"phase":"testing","iteration":1,"total":2,"attempt":3,"log":"l.jsonl"}
+{"kind":"conversation_named","run":"r","conversation":"c"}
 {"kind":"run_ended","run":"r","outcome":"timed_out","detail":"d","failure":true,"resumable":true,"context_window":200000,"cost":{"usd":0.5,"conversation_usd":1.5,"tokens":{"input":1,"output":2,"cache_read":3,"cache_write":4},"cpu_ms":5,"peak_memory":6,"leftovers":7}}
 {"kind":"run_lost","run":"r"}
 {"kind":"set_aside","file":"_x","what":"a file","kept":"_x.aside-1"}

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use crate::session::cost::Usage;
 use crate::session::event::RunEnded;
 use crate::session::vocabulary::RunOutcome;
 
@@ -60,12 +61,16 @@ pub struct OpenRun {
 /// An agent's conversation, which several runs may share.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Conversation {
-    /// The ID the agent knows it by.
+    /// The ID the agent knows it by; empty until an agent that chooses it has reported it.
     pub id: String,
     /// Whether the next run of this iteration can resume it.
     pub resumable: bool,
+    /// The agent it is with: another one cannot resume it.
+    pub agent: String,
     /// Cost so far in US dollars, as reported by the agent.
     pub usd: Option<f64>,
+    /// Tokens so far, from an agent that counts them by conversation.
+    pub tokens: Option<Usage>,
 }
 
 /// Failed runs of an iteration, of one kind.
@@ -107,12 +112,30 @@ impl Iteration {
         run: OpenRun,
         attempt: u32,
         conversation: &str,
+        agent: &str,
     ) {
         self.run = RunState::Open(run);
         self.attempt = attempt;
-        if self.conversation.as_ref().is_none_or(|known| known.id != conversation) {
-            self.conversation =
-                Some(Conversation { id: conversation.to_owned(), resumable: false, usd: None });
+        let is_new = |known: &Conversation| known.id != conversation || known.id.is_empty();
+        if self.conversation.as_ref().is_none_or(is_new) {
+            self.conversation = Some(Conversation {
+                id: conversation.to_owned(),
+                resumable: false,
+                agent: agent.to_owned(),
+                usd: None,
+                tokens: None,
+            });
+        }
+    }
+
+    /// Records the id that the agent gave the conversation of its run.
+    pub(in crate::session) fn conversation_named(&mut self, id: &str) {
+        if let Some(conversation) = &mut self.conversation
+            && conversation.id != id
+        {
+            let agent = std::mem::take(&mut conversation.agent);
+            let id = id.to_owned();
+            *conversation = Conversation { id, resumable: false, agent, usd: None, tokens: None };
         }
     }
 
@@ -134,6 +157,7 @@ impl Iteration {
         if let Some(conversation) = &mut self.conversation {
             conversation.resumable = ended.resumable;
             conversation.usd = ended.cost.conversation_usd.or(conversation.usd);
+            conversation.tokens = ended.cost.conversation_tokens.or(conversation.tokens);
         }
     }
 

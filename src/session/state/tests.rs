@@ -53,6 +53,7 @@ impl Story {
         self.tell(Event::RunStarted(event::RunStarted {
             run: format!("r{total}-{attempt}"),
             agent: "a".into(),
+            command: None,
             conversation: "c".into(),
             resume: false,
             phase,

@@ -75,11 +75,9 @@ fn cells(
 ) -> Vec<Line<'static>> {
     let project = view.project.rsplit('/').next().unwrap_or_default();
     let (now_doing, style) = doing(view, palette);
-    let cost = if view.unpriced_runs > 0 {
-        format!("{}?", usd(view.cost_usd))
-    } else {
-        usd(view.cost_usd)
-    };
+    let about = if view.cost_estimated { "~" } else { "" };
+    let unknown = if view.unpriced_runs > 0 { "?" } else { "" };
+    let cost = format!("{about}{}{unknown}", usd(view.cost_usd));
     let progress = view.last_progress.map_or_else(String::new, |at| ago(at, now, zone));
     vec![
         Line::from(one_line(&view.instance)),

@@ -39,6 +39,7 @@ pub(in crate::tui) fn view(instance: &str, state: Word) -> View {
         merge: None,
         cost_usd: 0.42,
         unpriced_runs: 0,
+        cost_estimated: false,
         tokens: Tokens { input: 91_000, output: 4200 },
         unit: None,
         notes: Vec::new(),

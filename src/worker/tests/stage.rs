@@ -4,14 +4,15 @@
 use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use futures_util::FutureExt as _;
 use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
 
 use super::super::*;
-use crate::agent::{Outcome, vocabulary};
+use crate::agent::registry::testing::agent_of;
+use crate::agent::{Agent, Outcome, REGISTRY, vocabulary};
 use crate::config::Flags;
 use crate::notify::Channels;
 use crate::session::hook::Hook;
@@ -23,6 +24,10 @@ use crate::session::store::{Journal, Vouchers, faults, read_journal};
 use crate::session::{Phase, Status};
 use crate::worker::iterate::Plan;
 use crate::worker::under_way::Ended;
+
+/// The agent whose place the script takes: one that can resume its conversations.
+static AGENT: LazyLock<Agent> =
+    LazyLock::new(|| agent_of(&REGISTRY, "claude", "CLAUDE_PATH=/bin/true").unwrap());
 
 /// What the agent does in one run.
 #[derive(Debug, Clone)]
@@ -247,9 +252,9 @@ impl Stage {
                     let Some(script) = scripts.next() else {
                         return worker.interrupted().map(drop);
                     };
-                    let plan = Plan::new(state, numbers, true, Vec::new());
+                    let plan = Plan::new(state, numbers, &AGENT);
                     self.shown.extend(worker.unseen_mail().into_iter().map(|mail| mail.id));
-                    worker.record_start(&plan, "script")?;
+                    worker.record_start(&plan)?;
                     crash_point("the agent starts");
                     self.play(script, &plan.run);
                     crash_point("the agent has ended");

@@ -16,10 +16,14 @@
 //!
 //! What the CLI sends and expects was measured with 2.1.329: only
 //! `POST /v1/messages?beta=true` (older ones also `HEAD /`), answered by
-//! server-sent events as the Messages API documents them.
+//! server-sent events as the Messages API documents them. The path of a request
+//! says which API it is for: Codex gets the same replies by the Responses API, Gemini CLI by the Gemini
+//! API.
 
+mod gemini;
 mod reply;
 mod request;
+mod responses;
 mod script;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -122,6 +126,17 @@ impl Api {
         ]
     }
 
+    /// What a user's `~/.codex/config.toml` needs: this server as its provider, and no more than
+    /// one retry.
+    pub(crate) fn codex_config(&self) -> String {
+        format!(
+            "model_provider = \"lab\"\n[model_providers.lab]\nname = \"lab\"\nbase_url = \"{}/v1\"\n\
+             wire_api = \"responses\"\nenv_key = \"CODEX_API_KEY\"\nrequest_max_retries = 1\n\
+             stream_max_retries = 1\n",
+            self.url()
+        )
+    }
+
     /// Replaces the script from the next request on.
     pub(crate) fn now(&self, script: Script) {
         self.lock().answer = Box::new(script.into_answer());
@@ -184,8 +199,7 @@ async fn serve(
         };
         (reply, inner.served)
     };
-    let model = request.model().to_string();
-    reply.into_response(&model, id, request.wants_stream())
+    reply.into_response(&request, id)
 }
 
 /// The CLI asks for titles and summaries as JSON or as text; a JSON object

@@ -10,6 +10,9 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use serde_json::{Value, json};
 
+use super::request::{Dialect, Request};
+use super::{gemini, responses};
+
 /// One answer of the server.
 #[derive(Clone, Debug)]
 pub(crate) struct Reply {
@@ -23,11 +26,11 @@ pub(crate) struct Reply {
 #[derive(Clone, Debug)]
 enum Content {
     Blocks(Vec<Block>),
-    Error { status: u16, message: String },
+    Error { status: u16, message: String, resets_at: Option<u64> },
 }
 
 #[derive(Clone, Debug)]
-enum Block {
+pub(super) enum Block {
     Text(String),
     Tool { name: String, input: Value },
 }
@@ -77,7 +80,11 @@ impl Reply {
 
     /// An error status with the API's error body.
     pub(crate) fn error(status: u16) -> Self {
-        Self::new(Content::Error { status, message: format!("the script says {status}") })
+        Self::new(Content::Error {
+            status,
+            message: format!("the script says {status}"),
+            resets_at: None,
+        })
     }
 
     /// A subscription's usage limit, over at `resets_at` (seconds since 1970).
@@ -85,11 +92,19 @@ impl Reply {
     pub(crate) fn usage_limit(resets_at: u64) -> Self {
         let resets = resets_at.to_string();
         Self::error(429)
+            .resets_at(resets_at)
             .header("anthropic-ratelimit-unified-status", "rejected")
             .header("anthropic-ratelimit-unified-reset", &resets)
             .header("anthropic-ratelimit-unified-representative-claim", "five_hour")
             .header("anthropic-ratelimit-unified-5h-reset", &resets)
             .header("anthropic-ratelimit-unified-overage-status", "rejected")
+    }
+
+    fn resets_at(mut self, at: u64) -> Self {
+        if let Content::Error { resets_at, .. } = &mut self.content {
+            *resets_at = Some(at);
+        }
+        self
     }
 
     /// A stream that starts and falls silent.
@@ -134,16 +149,33 @@ impl Reply {
         self
     }
 
-    pub(super) fn into_response(self, model: &str, id: u64, streamed: bool) -> Response {
-        let headers = self.headers.clone();
+    pub(super) fn into_response(self, to: &Request, id: u64) -> Response {
+        let (dialect, model, streamed) = (to.dialect(), to.model(), to.wants_stream());
+        let mut headers = self.headers.clone();
         let mut response = match &self.content {
-            Content::Error { status, message } => {
+            Content::Error { status, message, resets_at } if dialect == Dialect::Responses => {
+                let (body, more) = responses::error(*status, message, *resets_at);
+                headers.extend(more);
+                let status = StatusCode::from_u16(*status).expect("an HTTP status");
+                (status, Json(body)).into_response()
+            }
+            Content::Error { status, message, resets_at } if dialect == Dialect::Gemini => {
+                let body = gemini::error(*status, message, resets_at.is_some());
+                let status = StatusCode::from_u16(*status).expect("an HTTP status");
+                (status, Json(body)).into_response()
+            }
+            Content::Error { status, message, .. } => {
                 let body = json!({"type": "error", "error": {"type": error_type(*status), "message": message}});
                 let status = StatusCode::from_u16(*status).expect("an HTTP status");
                 (status, Json(body)).into_response()
             }
             Content::Blocks(blocks) if streamed => {
-                let events = self.events(blocks, model, id);
+                let whole = matches!(self.end, End::Whole);
+                let events = match dialect {
+                    Dialect::Messages => self.events(blocks, model, id),
+                    Dialect::Gemini => gemini::events(blocks, self.tokens, whole),
+                    Dialect::Responses => responses::events(blocks, id, self.tokens, whole),
+                };
                 let body = Body::from_stream(paced(events, self.pace, self.end.clone()));
                 ([("content-type", "text/event-stream; charset=utf-8")], body).into_response()
             }

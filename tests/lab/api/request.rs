@@ -26,6 +26,17 @@ pub(crate) struct Request {
     pub(crate) body: Value,
 }
 
+/// The API that a request is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dialect {
+    /// Anthropic's Messages API.
+    Messages,
+    /// OpenAI's Responses API.
+    Responses,
+    /// Google's Gemini API.
+    Gemini,
+}
+
 pub(super) enum Kind {
     /// The agent's own conversation.
     Message,
@@ -55,7 +66,7 @@ impl Request {
     pub(super) fn kind(&self) -> Kind {
         match (self.method.as_str(), self.path.as_str()) {
             ("POST", "/v1/messages") if self.is_side() => Kind::Side,
-            ("POST", "/v1/messages") => Kind::Message,
+            ("POST", _) if self.is_message() => Kind::Message,
             ("POST", "/v1/messages/count_tokens") => Kind::CountTokens,
             ("HEAD" | "GET", "/") => Kind::Greeting,
             _ => Kind::Unknown,
@@ -64,17 +75,27 @@ impl Request {
 
     /// Whether it is for the model.
     pub(crate) fn is_message(&self) -> bool {
-        self.method == "POST" && self.path == "/v1/messages"
+        let is_known = matches!(self.path.as_str(), "/v1/messages" | "/v1/responses");
+        self.method == "POST" && (is_known || self.dialect() == Dialect::Gemini)
+    }
+
+    pub(super) fn dialect(&self) -> Dialect {
+        match self.path.as_str() {
+            "/v1/responses" => Dialect::Responses,
+            path if path.ends_with(":streamGenerateContent") => Dialect::Gemini,
+            _ => Dialect::Messages,
+        }
     }
 
     /// Whether the CLI asked it for itself (a title, a summary): such requests
     /// offer the model no tools.
     pub(crate) fn is_side(&self) -> bool {
-        self.body["tools"].as_array().is_none_or(Vec::is_empty)
+        self.dialect() == Dialect::Messages
+            && self.body["tools"].as_array().is_none_or(Vec::is_empty)
     }
 
     pub(super) fn wants_stream(&self) -> bool {
-        self.body["stream"].as_bool().unwrap_or(false)
+        self.body["stream"].as_bool().unwrap_or(self.dialect() == Dialect::Gemini)
     }
 
     /// The model asked for.
@@ -89,6 +110,10 @@ impl Request {
 
     /// The system prompt.
     pub(crate) fn system(&self) -> String {
+        if self.dialect() == Dialect::Responses {
+            let ours = self.messages().filter(|m| m["role"] == "developer");
+            return ours.map(|m| text_of(&m["content"])).collect::<Vec<_>>().join("\n");
+        }
         text_of(&self.body["system"])
     }
 
@@ -96,18 +121,22 @@ impl Request {
     /// excepted. The CLI passes what comes while a tool runs, and reminders of
     /// its own, as messages of the role `system`.
     pub(crate) fn prompt(&self) -> String {
-        let input = self.messages().filter(|message| message["role"] != "assistant");
-        input.map(|m| text_of(&m["content"])).collect::<Vec<_>>().join("\n")
+        let input = self.input();
+        input.map(content).collect::<Vec<_>>().join("\n")
     }
 
     /// The last input to the model, tool results excepted.
     pub(crate) fn last_prompt(&self) -> String {
-        let input = self.messages().filter(|message| message["role"] != "assistant");
-        input.last().map(|m| text_of(&m["content"])).unwrap_or_default()
+        let input = self.input();
+        input.last().map(content).unwrap_or_default()
     }
 
     /// The results of all tools run in this conversation, in order.
     pub(crate) fn tool_results(&self) -> Vec<String> {
+        if self.dialect() == Dialect::Responses {
+            let outputs = self.messages().filter(|item| item["type"] == "function_call_output");
+            return outputs.map(|item| text_of(&item["output"])).collect();
+        }
         self.messages()
             .filter_map(|m| m["content"].as_array())
             .flatten()
@@ -118,6 +147,9 @@ impl Request {
 
     /// Whether a tool's result is the last input, reminders of the CLI excepted.
     pub(crate) fn ends_with_tool_result(&self) -> bool {
+        if self.dialect() == Dialect::Responses {
+            return self.messages().last().is_some_and(|m| m["type"] == "function_call_output");
+        }
         let input: Vec<&Value> = self.messages().filter(|m| m["role"] == "user").collect();
         let blocks = input.last().and_then(|message| message["content"].as_array());
         blocks.is_some_and(|blocks| blocks.iter().any(|block| block["type"] == "tool_result"))
@@ -134,9 +166,28 @@ impl Request {
         phase_in(&self.prompt()).or_else(|| phase_in(&self.system()))
     }
 
-    fn messages(&self) -> impl Iterator<Item = &Value> {
-        self.body["messages"].as_array().into_iter().flatten()
+    fn input(&self) -> impl Iterator<Item = &Value> {
+        let role = |message: &&Value| {
+            let role = message["role"].as_str().unwrap_or_default();
+            // The Responses API has further items among the messages, without a role.
+            !matches!(role, "assistant" | "model" | "developer" | "")
+        };
+        self.messages().filter(role)
     }
+
+    fn messages(&self) -> impl Iterator<Item = &Value> {
+        let key = match self.dialect() {
+            Dialect::Messages => "messages",
+            Dialect::Responses => "input",
+            Dialect::Gemini => "contents",
+        };
+        self.body[key].as_array().into_iter().flatten()
+    }
+}
+
+/// The text of a message.
+fn content(message: &Value) -> String {
+    text_of(if message["parts"].is_array() { &message["parts"] } else { &message["content"] })
 }
 
 /// Content is a string, or blocks of which some hold text.

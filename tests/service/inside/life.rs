@@ -8,6 +8,7 @@ use samocode::service::systemd::{files, units};
 use samocode::service::{
     self, Active, Enablement, Error, JobResult, ServiceManager as _, UnitResult, quiet,
 };
+use samocode::session::Hint as _;
 
 use super::{BOUND, Driver, drop_ins, is_active, says_what_it_does};
 use crate::service::worker::runtime;
@@ -91,7 +92,7 @@ part!(exit_codes, driver, {
     driver.session("unready", "exit-unready 78").await;
     let error = driver.start("unready").await.unwrap_err();
     assert!(matches!(&error, Error::Job { result: JobResult::Failed, .. }), "{error}");
-    assert!(error.to_string().contains("samocode why unready"), "{error}");
+    assert!(error.in_one_line().contains("samocode why unready"), "{error}");
     manager.reset_failed("unready").await.unwrap();
     assert_eq!(manager.unit("unready").await.unwrap().status.active, Active::Inactive);
     manager.reset_failed("never-heard-of").await.unwrap();

@@ -11,6 +11,7 @@ use samocode::service::systemd::units;
 use samocode::service::{
     self, Action, Active, Error, Scope, ServiceManager, Session, Shared, Spool, Token, quiet,
 };
+use samocode::session::Hint as _;
 
 use crate::service::worker::runtime;
 
@@ -200,7 +201,7 @@ part!(where_the_manager_is, driver, {
 #[ignore = "runs inside the lab"]
 fn no_manager() {
     let error = runtime().block_on(service::connect(Scope::User)).err();
-    println!("error: {}", error.expect("there is none"));
+    println!("error: {}", error.expect("there is none").in_one_line());
 }
 
 /// Turns lingering on, and prints the result and whether it is on before and after.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use samocode::service::{self, Scope, Session, Shared, Spool, quiet};
+use samocode::session::Hint as _;
 
 use super::is_active;
 use crate::service::worker::runtime;
@@ -47,6 +48,6 @@ fn system_denied() {
         let manager = service::connect(Scope::System).await.unwrap();
         assert!(!manager.units().await.unwrap().is_empty(), "looking is free");
         let error = manager.start("sys", &quiet).await.unwrap_err();
-        println!("error: {error}");
+        println!("error: {}", error.in_one_line());
     });
 }

@@ -79,7 +79,7 @@ fn lines(shown: &Detail, width: Option<usize>, now: Timestamp, zone: &TimeZone) 
         "Cost",
         format!(
             "{} · {input} tokens read, {output} written",
-            dollars(view.cost_usd, view.unpriced_runs > 0)
+            dollars(view.cost_usd, view.certainty())
         ),
     );
     tell("Agent", some(&shown.agent));

@@ -51,7 +51,7 @@ fn cells(view: &View, columns: Columns, now: Timestamp, zone: &TimeZone) -> Vec<
         Cell::new(format!("{} {}{iteration}", bar(view.phase), view.phase)),
         Cell::new(view.state).style(state_style(view.state)),
         Cell::new(progress),
-        Cell::new(dollars(view.cost_usd, view.unpriced_runs > 0)).right(),
+        Cell::new(dollars(view.cost_usd, view.certainty())).right(),
     ]);
     cells
 }
@@ -157,6 +157,7 @@ mod tests {
             merge: None,
             cost_usd,
             unpriced_runs: 0,
+            cost_estimated: false,
             tokens: Tokens { input: 0, output: 0 },
             unit: None,
             notes: Vec::new(),

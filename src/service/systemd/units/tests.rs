@@ -2,6 +2,7 @@ use std::path::Path;
 
 use super::*;
 use crate::service::Limits;
+use crate::session::Hint as _;
 
 fn set(scope: Scope, version: u32) -> UnitSet {
     let (binary, spool) = (Path::new("/usr/bin/samocode"), Path::new("/var/lib/samocode/wake"));
@@ -111,7 +112,7 @@ fn a_limit_systemd_would_ignore_is_refused() {
     }
     let limits = Limits { cpu_weight: Some("0".to_owned()), ..Limits::default() };
     assert_eq!(
-        directives(&limits, NEWEST).unwrap_err().to_string(),
+        directives(&limits, NEWEST).unwrap_err().in_one_line(),
         "\"0\" is not a valid value for CPUWeight: use a number from 1 to 10000, or idle"
     );
 }
@@ -140,7 +141,7 @@ fn a_program_that_systemd_would_refuse_is_refused_with_the_remedy() {
     for bad in ["/opt/it's/samocode", "/opt/a\"b/samocode", "/opt/a\\b/samocode", "/opt/a\nb"] {
         let (binary, spool) = (Path::new(bad), Path::new("/var/lib/samocode/wake"));
         let refused = shared(Shared { binary, spool }, Scope::User, 252).unwrap_err();
-        assert!(refused.to_string().contains("install samocode in another folder"), "{refused}");
+        assert!(refused.in_one_line().contains("install samocode in another folder"), "{refused}");
     }
 }
 

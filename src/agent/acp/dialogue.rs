@@ -1,0 +1,269 @@
+//! The dialogue of one run, from our first request to the result of the prompt.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::wire::{self, Message, PermissionOption};
+use crate::agent::command_words::first_words;
+use crate::agent::event::{
+    Decoder, Denied, Event, Finished, MAX_TEXT, Tool, Usage, cut, fingerprint, one_line,
+};
+use crate::agent::unknown::{NOT_JSON, Unknown};
+use crate::agent::{Task, command};
+
+/// The dialogue, and what of the task it needs.
+#[derive(Debug)]
+pub(super) struct Dialogue {
+    cwd: String,
+    /// The session to resume; empty to open one.
+    resumes: String,
+    /// The prompt for a session that knows its instructions, and for a new one.
+    prompts: (String, String),
+    /// The agent's session, once it is open.
+    session: String,
+    /// The text of the current message, which comes in pieces.
+    text: String,
+    /// Whether the agent has said or done anything since the prompt.
+    has_acted: bool,
+    replies: Vec<u8>,
+    unknown: Unknown,
+}
+
+impl Dialogue {
+    pub(super) fn new(cwd: &Path, task: &Task) -> Self {
+        Self {
+            cwd: cwd.to_string_lossy().into_owned(),
+            resumes: if task.resume { task.conversation.clone() } else { String::new() },
+            prompts: (task.prompt.clone(), command::whole_prompt(task)),
+            session: String::new(),
+            text: String::new(),
+            has_acted: false,
+            replies: Vec::new(),
+            unknown: Unknown::default(),
+        }
+    }
+
+    fn take(&mut self, message: Message, emit: &mut dyn FnMut(Event)) {
+        match (&message.method, message.id.is_null()) {
+            (Some(method), true) => {
+                if method == "session/update" {
+                    self.update(&message.params["update"], emit);
+                } else {
+                    self.unknown.note(method);
+                    emit(Event::Progress);
+                }
+            }
+            (Some(method), false) if method == "session/request_permission" => {
+                self.permission(&message.id, &message.params, emit);
+            }
+            (Some(method), false) => {
+                self.unknown.note(method);
+                self.replies.extend(wire::unknown_method(&message.id, method));
+                emit(Event::Progress);
+            }
+            (None, _) => self.response(message, emit),
+        }
+    }
+
+    fn response(&mut self, message: Message, emit: &mut dyn FnMut(Event)) {
+        let id = message.id.as_u64().unwrap_or_default();
+        match (id, message.error) {
+            (wire::INITIALIZE, None) => {
+                let spoken = message.result["protocolVersion"].as_u64().unwrap_or(wire::VERSION);
+                if spoken != wire::VERSION {
+                    let why = format!(
+                        "it speaks version {spoken} of the Agent Client Protocol, and samocode version {}: install another version of it",
+                        wire::VERSION
+                    );
+                    return emit(failed(why, None, "cli_version_too_old"));
+                }
+                let loads = message.result["agentCapabilities"]["loadSession"] == true;
+                self.replies.extend(if loads && !self.resumes.is_empty() {
+                    wire::load_session(&self.resumes, &self.cwd)
+                } else {
+                    wire::new_session(&self.cwd)
+                });
+                emit(Event::Progress);
+            }
+            (wire::LOAD, None) => {
+                let id = self.resumes.clone();
+                self.open(id, false, emit);
+            }
+            // The session is gone: the prompt says everything again.
+            (wire::LOAD, Some(_)) => {
+                self.replies.extend(wire::new_session(&self.cwd));
+                emit(Event::Progress);
+            }
+            (wire::NEW, None) => {
+                let id = message.result["sessionId"].as_str().unwrap_or_default().to_owned();
+                self.open(id, true, emit);
+            }
+            (wire::PROMPT, None) => emit(self.ended(&message.result)),
+            (wire::INITIALIZE | wire::NEW | wire::PROMPT, Some(error)) => emit(refused(&error)),
+            _ => emit(Event::Progress),
+        }
+    }
+
+    fn open(&mut self, id: String, is_new: bool, emit: &mut dyn FnMut(Event)) {
+        let text = if is_new { &self.prompts.1 } else { &self.prompts.0 };
+        self.replies.extend(wire::prompt(&id, text));
+        self.session.clone_from(&id);
+        emit(Event::Started { conversation: id, model: String::new(), permissions: None });
+    }
+
+    fn update(&mut self, update: &Value, emit: &mut dyn FnMut(Event)) {
+        // A session that is loaded replays what it has.
+        if self.session.is_empty() {
+            return emit(Event::Progress);
+        }
+        let kind = update["sessionUpdate"].as_str().unwrap_or_default();
+        if kind != "agent_message_chunk" {
+            self.text.clear();
+        }
+        match kind {
+            "agent_message_chunk" => {
+                self.has_acted = true;
+                self.text.push_str(update["content"]["text"].as_str().unwrap_or_default());
+                self.text.truncate(cut(&self.text, MAX_TEXT).len());
+                emit(Event::Text { text: self.text.clone() });
+            }
+            "tool_call" => {
+                self.has_acted = true;
+                emit(Event::Tool(tool(update)));
+            }
+            "tool_call_update"
+            | "agent_thought_chunk"
+            | "user_message_chunk"
+            | "plan"
+            | "usage_update"
+            | "available_commands_update"
+            | "current_mode_update"
+            | "config_option_update"
+            | "session_info_update" => emit(Event::Progress),
+            other => {
+                self.unknown.note(other);
+                emit(Event::Progress);
+            }
+        }
+    }
+
+    /// It works unattended, so whatever may be allowed is.
+    fn permission(&mut self, id: &Value, params: &Value, emit: &mut dyn FnMut(Event)) {
+        let options: Vec<PermissionOption> =
+            serde_json::from_value(params["options"].clone()).unwrap_or_default();
+        let of = |kind: &str| options.iter().find(|option| option.kind == kind);
+        let chosen = of("allow_always").or_else(|| of("allow_once"));
+        self.replies.extend(wire::permission(id, chosen.map(|option| option.option_id.as_str())));
+        emit(match chosen {
+            Some(_) => Event::Progress,
+            None => Event::Denied(Denied {
+                call: tool(&params["toolCall"]).summary,
+                why: "it offered no way to allow it".to_owned(),
+            }),
+        });
+    }
+
+    /// The result of the prompt.
+    fn ended(&self, result: &Value) -> Event {
+        let usage = &result["usage"];
+        let count = |key: &str| usage[key].as_u64().unwrap_or(0);
+        let cached = count("cachedReadTokens");
+        let stop = result["stopReason"].as_str().unwrap_or_default();
+        let (is_error, subtype) = match stop {
+            "end_turn" => (false, "success"),
+            "max_turn_requests" | "max_tokens" => (true, "error_max_turns"),
+            _ => (true, "error_during_execution"),
+        };
+        let silent = !is_error && !self.has_acted && usage.is_null();
+        Event::Finished(Box::new(Finished {
+            is_error,
+            subtype: subtype.to_owned(),
+            refused: stop == "refusal",
+            usage: Usage {
+                input: count("inputTokens").saturating_sub(cached),
+                output: count("outputTokens"),
+                cache_read: cached,
+                cache_write: 0,
+            },
+            text: match (silent, is_error) {
+                (true, _) => "it ended its turn without a word or a call".to_owned(),
+                (false, true) => format!("it stopped: {stop}"),
+                (false, false) => self.text.clone(),
+            },
+            ..Finished::default()
+        }))
+    }
+}
+
+/// An error in place of a result. Agents put HTTP statuses into the code, or say more in the data.
+fn refused(error: &wire::Error) -> Event {
+    let status = u16::try_from(error.code).ok().filter(|code| (400..600).contains(code));
+    let details = ["details", "message"].into_iter().find_map(|key| error.data[key].as_str());
+    let text = match details {
+        Some(details) if details != error.message => format!("{}: {details}", error.message),
+        _ => error.message.clone(),
+    };
+    // -32000 is the protocol's "authentication required".
+    let name = match (error.code, error.data["codexErrorInfo"].as_str()) {
+        (_, Some("usage_limit_exceeded" | "usageLimitExceeded")) => "usage_limit_reached",
+        (_, Some("unauthorized")) | (-32000, _) => "authentication_failed",
+        _ => "",
+    };
+    failed(text, status, name)
+}
+
+fn failed(text: String, status: Option<u16>, name: &str) -> Event {
+    Event::Finished(Box::new(Finished {
+        is_error: true,
+        api_status: status,
+        error_kind: Some(name)
+            .filter(|name| !name.is_empty())
+            .map(str::to_owned)
+            .into_iter()
+            .collect(),
+        text: cut(&text, MAX_TEXT).to_owned(),
+        ..Finished::default()
+    }))
+}
+
+fn tool(call: &Value) -> Tool {
+    let kind = call["kind"].as_str().unwrap_or("tool");
+    let title = call["title"].as_str().unwrap_or_default();
+    let summary = match kind {
+        "execute" => format!("running {}", first_words(title)),
+        "read" | "edit" | "delete" | "search" | "fetch" | "think" | "move" => title.to_owned(),
+        _ if title.is_empty() => "using a tool".to_owned(),
+        _ => format!("using {title}"),
+    };
+    let input =
+        if call["rawInput"].is_null() { title.to_owned() } else { call["rawInput"].to_string() };
+    Tool {
+        name: one_line(kind, 80),
+        summary: one_line(&summary, 80),
+        fingerprint: fingerprint(kind, input.as_bytes()),
+    }
+}
+
+impl Decoder for Dialogue {
+    fn line(&mut self, line: &[u8], emit: &mut dyn FnMut(Event)) {
+        match serde_json::from_slice::<Message>(line) {
+            Ok(message) => self.take(message, emit),
+            Err(_) => {
+                self.unknown.note(NOT_JSON);
+                emit(Event::Progress);
+            }
+        }
+    }
+
+    fn take_replies(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.replies)
+    }
+
+    fn unknown(&self) -> Option<&Unknown> {
+        Some(&self.unknown)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,77 @@
+//! Any agent that speaks the Agent Client Protocol, version 1, on its standard input and output:
+//! `acp:PROGRAM ARGS`, as in `acp:qwen --acp`. <https://agentclientprotocol.com>
+//!
+//! A run is one dialogue: initialize, open a session or load the one to resume, one prompt, and its
+//! result. The agent asks for permissions on the way and gets them; it works unattended.
+
+mod dialogue;
+mod wire;
+
+use std::path::Path;
+
+use super::event::Decoder;
+use super::find::CHOICE;
+use super::spec::{AgentSpec, Capabilities, ConversationId, Program};
+use super::{Agent, Input, Launch, Task};
+use crate::config::{AgentName, AgentWords, Credentials, Reach, Settings, Variables};
+
+const WORDS: AgentWords = AgentWords {
+    name: "acp",
+    takes_command: true,
+    // It may be any program, with any credentials.
+    reach: Reach::All,
+    keys: &[],
+    variables: Variables::NONE,
+    credentials: Credentials::NONE,
+};
+
+/// The agent `acp:PROGRAM ARGS`.
+#[derive(Debug, Clone, Copy)]
+pub struct Acp;
+
+impl AgentSpec for Acp {
+    fn words(&self) -> &'static AgentWords {
+        &WORDS
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            resumes: true,
+            conversation: ConversationId::Agents,
+            one_writer: true,
+            // Agents differ: one cancels the turn, one joins the message to it, one queues it.
+            live_input: false,
+            reports_end: true,
+            cost: false,
+            limits: false,
+            max_turns: None,
+            partial_messages: true,
+            tells_version: false,
+        }
+    }
+
+    fn program(&self, name: &AgentName, _settings: &Settings) -> Program {
+        let program = name.command().map(|command| command.program.clone()).unwrap_or_default();
+        Program::Named { program, key: CHOICE }
+    }
+
+    fn launch(&self, agent: &Agent, _task: &Task) -> Launch {
+        let args = agent.name().command().map(|command| command.args.as_slice());
+        Launch {
+            program: agent.program().to_owned(),
+            args: args.unwrap_or_default().iter().map(Into::into).collect(),
+            input: Input::Feed(wire::initialize()),
+            defaults: Vec::new(),
+            files: Vec::new(),
+        }
+    }
+
+    /// For reading a log: what the agent said, without anyone to reply.
+    fn decoder(&self, working_dir: &Path) -> Box<dyn Decoder> {
+        Box::new(dialogue::Dialogue::new(working_dir, &Task::default()))
+    }
+
+    fn driver(&self, task: &Task, working_dir: &Path) -> Box<dyn Decoder> {
+        Box::new(dialogue::Dialogue::new(working_dir, task))
+    }
+}

@@ -1,0 +1,182 @@
+//! The file that Codex keeps of a conversation: `CODEX_HOME/sessions/Y/M/D/rollout-TIME-ID.jsonl`.
+//! Its stream prints an error as prose only; the error's class, the limits with their reset times
+//! and the tokens of a run that did not end are here.
+
+use std::fs::{self, File};
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::decode::usage;
+use crate::agent::event::{Finished, Limit, Usage};
+
+/// How much of the file's end is read.
+const END: u64 = 4 * 1024 * 1024;
+
+/// What the end of the file says.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Record {
+    /// The error that the last turn ended with.
+    pub(super) error: Option<Error>,
+    /// The usage limit that is reached.
+    pub(super) limit: Option<Limit>,
+    /// The tokens of the whole conversation.
+    pub(super) usage: Option<Usage>,
+    /// The model of the last turn.
+    pub(super) model: Option<String>,
+}
+
+/// The class of an error, and the HTTP status if there was a response.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Error {
+    class: String,
+    status: Option<u16>,
+    /// Whether the service's own words for it are JSON, as those of a refused request are.
+    is_quoted: bool,
+}
+
+impl Error {
+    fn of(error: &Value) -> Option<Self> {
+        let info = error.get("codex_error_info")?;
+        let message = error["message"].as_str().unwrap_or_default();
+        let quoted = serde_json::from_str::<Value>(message).ok();
+        let is_quoted = quoted.is_some_and(|message| message["error"].is_object());
+        let (class, status) = match info {
+            Value::String(class) => (class.clone(), None),
+            Value::Object(info) => {
+                let (class, details) = info.iter().next()?;
+                let status = details["http_status_code"].as_u64();
+                (class.clone(), status.and_then(|status| u16::try_from(status).ok()))
+            }
+            _ => return None,
+        };
+        Some(Self { class, status, is_quoted })
+    }
+
+    /// Adds what it means, in the names that [`Remedy`](crate::agent::remedy::Remedy) knows.
+    pub(super) fn explain(self, finished: &mut Finished) {
+        finished.api_status = self.status;
+        let name = match self.class.as_str() {
+            "usage_limit_exceeded" => "usage_limit_reached",
+            "server_overloaded" => "overloaded",
+            "internal_server_error" => "server_error",
+            "unauthorized" => "authentication_failed",
+            "cyber_policy" => "policy_blocked",
+            "bad_request" => "invalid_request",
+            "context_window_exceeded" => {
+                finished.terminal_reason = Some("prompt_too_long".to_owned());
+                return;
+            }
+            "session_budget_exceeded" => {
+                finished.subtype = "error_max_budget_usd".to_owned();
+                return;
+            }
+            // A refused request is of no class of its own.
+            "other" if self.is_quoted => "invalid_request",
+            "http_connection_failed"
+            | "response_stream_connection_failed"
+            | "response_stream_disconnected"
+            | "response_too_many_failed_attempts"
+                if self.status.is_none() =>
+            {
+                "connection_failed"
+            }
+            _ => return,
+        };
+        finished.error_kind = vec![name.to_owned()];
+        if finished.error_kind == ["authentication_failed"] {
+            finished.advice = Some("log in with: codex login".to_owned());
+        }
+    }
+}
+
+/// The file of a conversation.
+pub(super) fn find(home: &Path, conversation: &str) -> Option<PathBuf> {
+    // An id is a UUID; anything else would be a pattern or a path.
+    uuid::Uuid::try_parse(conversation).ok()?;
+    let end = format!("-{conversation}.jsonl");
+    let is_it = |path: &PathBuf| path.to_string_lossy().ends_with(&end);
+    let years = newest_first(&home.join("sessions"));
+    let months = years.iter().flat_map(|year| newest_first(year));
+    let days = months.flat_map(|month| newest_first(&month));
+    days.into_iter().find_map(|day| newest_first(&day).into_iter().find(is_it))
+}
+
+fn newest_first(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    paths.sort_unstable_by(|a, b| b.cmp(a));
+    paths
+}
+
+/// Reads the end of the file.
+pub(super) fn read(path: &Path) -> Record {
+    let mut bytes = Vec::new();
+    let end = || -> std::io::Result<()> {
+        let mut file = File::open(path)?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(END)))?;
+        file.take(END).read_to_end(&mut bytes).map(drop)
+    };
+    match { end }() {
+        Ok(()) => parse(&String::from_utf8_lossy(&bytes)),
+        Err(_) => Record::default(),
+    }
+}
+
+fn parse(text: &str) -> Record {
+    let mut record = Record::default();
+    // The first line may be cut off, the last one torn.
+    for line in text.lines() {
+        let Ok(line) = serde_json::from_str::<Value>(line) else { continue };
+        let payload = &line["payload"];
+        match (line["type"].as_str(), payload["type"].as_str()) {
+            (Some("turn_context"), _) => {
+                // What came before is about an earlier turn.
+                record.error = None;
+                record.limit = None;
+                record.model = payload["model"].as_str().map(str::to_owned).or(record.model);
+            }
+            (Some("event_msg"), Some("token_count")) => {
+                let total = usage(&payload["info"]["total_token_usage"]);
+                record.usage = total.or(record.usage);
+                record.limit = reached(&payload["rate_limits"]).or(record.limit);
+            }
+            (Some("event_msg"), Some("task_complete")) => {
+                record.error = Error::of(&payload["error"]);
+            }
+            _ => {}
+        }
+    }
+    record
+}
+
+/// The limit that is reached, of the account's two; the later one if both are.
+fn reached(limits: &Value) -> Option<Limit> {
+    let windows = ["primary", "secondary"].map(|name| &limits[name]);
+    let reached = windows
+        .into_iter()
+        .filter(|window| window["used_percent"].as_f64().is_some_and(|percent| percent >= 100.0));
+    let limit = reached.map(|window| Limit {
+        reached: true,
+        kind: kind(window["window_minutes"].as_u64()),
+        resets_at: window["resets_at"].as_i64().and_then(|at| Timestamp::from_second(at).ok()),
+    });
+    limit.max_by_key(|limit| limit.resets_at)
+}
+
+/// The name of a limit by its window.
+fn kind(minutes: Option<u64>) -> String {
+    match minutes {
+        Some(300) => "five_hour".to_owned(),
+        Some(10_080) => "seven_day".to_owned(),
+        Some(minutes) if minutes % 60 == 0 => format!("{}_hour", minutes / 60),
+        Some(minutes) => format!("{minutes}_minute"),
+        None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

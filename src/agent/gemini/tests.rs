@@ -1,0 +1,138 @@
+use super::*;
+use crate::agent::outcome::Reported;
+use crate::agent::registry::testing::agent_of;
+use crate::agent::{Identity, REGISTRY};
+
+fn task() -> Task {
+    Task {
+        prompt: "Work.".into(),
+        system_prompt: "Rules.".into(),
+        conversation: "affb7929-2ee7-4b01-9126-5bacbf0d7bd4".into(),
+        environment: vec![
+            ("HOME".into(), "/h".into()),
+            ("SAMOCODE_SESSION_DIR".into(), "/s/26-11-28-jwt".into()),
+            ("GEMINI_API_KEY".into(), "AIza-secret".into()),
+        ],
+        identity: Some(Identity { name: "Dev".into(), email: "dev@lab".into() }),
+        ..Task::default()
+    }
+}
+
+fn launch(task: &Task) -> Launch {
+    agent_of(&REGISTRY, "gemini", "GEMINI_PATH=/bin/true\n").unwrap().launch(task)
+}
+
+#[test]
+fn a_conversation_has_our_id_and_its_instructions_once() {
+    let first = launch(&task());
+    let id = "affb7929-2ee7-4b01-9126-5bacbf0d7bd4";
+    assert!(first.args.windows(2).any(|pair| pair == ["--session-id", id]), "{first:?}");
+    assert!(first.args.windows(2).any(|pair| pair == ["--include-directories", "/s/26-11-28-jwt"]));
+    assert_eq!(first.input, Input::Text(b"Rules.\n\nWork.".to_vec()));
+    let resumed = launch(&Task { resume: true, ..task() });
+    assert!(resumed.args.windows(2).any(|pair| pair == ["--resume", id]), "{resumed:?}");
+    assert_eq!(resumed.input, Input::Text(b"Work.".to_vec()));
+}
+
+#[test]
+fn what_it_depends_on_is_set_without_touching_the_users_settings() {
+    let launch = launch(&task());
+    let set = |name: &str| {
+        let found = launch.defaults.iter().find(|(known, _)| *known == name);
+        found.map(|(_, value)| value.to_string_lossy().into_owned())
+    };
+    assert_eq!(set("GEMINI_CLI_NO_RELAUNCH").as_deref(), Some("true"));
+    assert_eq!(set("GIT_COMMITTER_EMAIL").as_deref(), Some("dev@lab"));
+    let [(path, text)] = launch.files.as_slice() else { panic!("{:?}", launch.files) };
+    assert!(path.starts_with("/h/.local/state/samocode/gemini"), "{path:?}");
+    assert_eq!(set("GEMINI_CLI_SYSTEM_SETTINGS_PATH"), path.to_str().map(str::to_owned));
+    let text = String::from_utf8(text.clone()).unwrap();
+    let settings: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(settings["general"]["sessionRetention"]["enabled"], false);
+    assert_eq!(settings["security"]["auth"]["selectedType"], "gemini-api-key");
+    assert!(!format!("{launch:?}").contains("AIza") && !text.contains("AIza"));
+    // A login of the user's own is not overridden.
+    let own = settings_of(&[("HOME", "/h")]);
+    assert!(own["security"]["auth"].is_null());
+}
+
+fn settings_of(environment: &[(&str, &str)]) -> serde_json::Value {
+    let environment = environment.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
+    serde_json::from_str(&settings(&environment)).unwrap()
+}
+
+fn judged(stream: &str, code: i32, stderr: &str, resumed: bool) -> Outcome {
+    let mut told = Reported::default();
+    let mut decoder = decode::GeminiDecoder::new(Path::new("/w"));
+    for line in stream.lines() {
+        decoder.line(line.as_bytes(), &mut |event| told.take(&event));
+    }
+    Gemini.outcome(&Facts {
+        exit: ProcessExit::Code(code),
+        reported: &told,
+        stderr_tail: stderr,
+        oom_kills: 0,
+        ended_by: None,
+        resumed,
+        rejected: false,
+        reports_end: true,
+        conversation: "x",
+        environment: &Vec::new(),
+    })
+}
+
+macro_rules! fixture {
+    ($name:literal) => {
+        include_str!(concat!("../../../tests/fixtures/gemini/", $name, ".jsonl"))
+    };
+}
+
+#[test]
+fn success_is_what_the_result_says_and_never_the_exit_code() {
+    assert_eq!(judged(fixture!("success"), 0, "", false), Outcome::Finished);
+    let cut = "{\"type\":\"result\",\"status\":\"error\",\"error\":{\"message\":\"cut off\"}}";
+    assert!(matches!(judged(cut, 0, "", false), Outcome::Transient { .. }));
+    assert!(matches!(judged("", 0, "", false), Outcome::Failed { .. }), "a swallowed SIGTERM");
+}
+
+#[test]
+fn each_failure_has_its_outcome() {
+    let quota =
+        "Full report … TerminalQuotaError: You have exhausted your daily quota\n  status: 429\n}";
+    let outcome = judged(fixture!("daily"), 173, quota, false);
+    let Outcome::Limit { resets_at: None, what, .. } = outcome else { panic!("{outcome:?}") };
+    assert!(what.contains("daily quota"), "{what}");
+    assert!(matches!(judged(fixture!("daily"), 173, "", false), Outcome::Throttled { .. }));
+    let outcome = judged(fixture!("401"), 145, "}\n  status: 401\n}", false);
+    assert_eq!(outcome, Outcome::Auth { what: "the script says 401".into() });
+    assert!(matches!(judged(fixture!("401"), 145, "", false), Outcome::Auth { .. }));
+    assert!(matches!(judged(fixture!("400"), 144, "", false), Outcome::Rejected { .. }));
+    let missing = "… ModelNotFoundError:\n  code: 404\n}";
+    let outcome = judged(fixture!("404"), 1, missing, false);
+    assert!(
+        matches!(&outcome, Outcome::Failed { why } if why.contains("GEMINI_MODEL")),
+        "{outcome:?}"
+    );
+    let error = "{\"type\":\"result\",\"status\":\"error\",\"error\":{\"message\":\"x\"}}";
+    assert!(matches!(judged(error, 244, "", false), Outcome::Transient { .. }));
+    assert!(matches!(judged(error, 17, "", false), Outcome::Transient { .. }));
+    assert_eq!(judged(error, 53, "", false), Outcome::MaxTurns);
+}
+
+#[test]
+fn a_conversation_that_is_gone_is_begun_again() {
+    let gone = "Error resuming session: Invalid session identifier";
+    assert!(matches!(judged("", 42, gone, true), Outcome::NotResumed { .. }));
+    assert!(matches!(judged("", 41, "Invalid auth method", false), Outcome::WouldNotStart { .. }));
+}
+
+#[test]
+fn a_folder_that_others_can_write_to_is_found_on_the_way() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let home = tempfile::tempdir().unwrap();
+    let state = home.path().join("state/samocode");
+    std::fs::create_dir_all(&state).unwrap();
+    let open = home.path().join("state");
+    std::fs::set_permissions(&open, std::fs::Permissions::from_mode(0o777)).unwrap();
+    assert_eq!(open_to_others(&state), Some(open));
+}

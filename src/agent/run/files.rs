@@ -1,0 +1,35 @@
+//! Files of ours that an agent reads.
+
+use std::io;
+use std::path::Path;
+
+use crate::session::store;
+
+/// Writes a file that the agent reads, unless it is there: other runs may be reading it.
+pub(super) fn place(path: &Path, content: &[u8]) -> io::Result<()> {
+    if std::fs::read(path).is_ok_and(|found| found == content) {
+        return Ok(());
+    }
+    let named = |error: store::StoreError| io::Error::other(error.to_string());
+    if let Some(folder) = path.parent() {
+        store::make_folder(folder).map_err(named)?;
+    }
+    store::replace(path, content).map_err(named)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_written_with_its_folders_and_only_when_it_differs() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("a/b/settings.json");
+        place(&path, b"{}").unwrap();
+        let written = std::fs::metadata(&path).unwrap().modified().unwrap();
+        place(&path, b"{}").unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().modified().unwrap(), written);
+        place(&path, b"[]").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"[]");
+    }
+}

@@ -1,0 +1,115 @@
+//! `samocode doctor`: finds what is broken and how to fix it.
+
+use std::process::ExitCode;
+
+use anstyle::AnsiColor;
+use clap::Args;
+use serde_json::json;
+
+use crate::control::doctor::{Checked, Examine, Examined, Status};
+use crate::platform::memory;
+
+use super::{Common, layout, output, pager};
+
+/// Find problems that keep sessions from working, and how to fix them
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  samocode doctor\n  samocode doctor --fix    fix what it can: lingering, units, folders, permissions\n\nOne line per check: ✓ fine, ! worth a look, ✗ broken. Exit code 0 when nothing is broken, else 1. Does not\nuse the network."
+)]
+pub(in crate::cli) struct Doctor {
+    /// Fix what can be fixed without asking
+    #[arg(long)]
+    fix: bool,
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Doctor {
+    pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
+        // Before the credentials are read.
+        memory::seal();
+        let examined = common.call(Examine { fix: self.fix }).await?;
+        for error in &examined.not_fixed {
+            output::error(&error.in_one_line());
+        }
+        let Examined { healthy, fixed, checks, .. } = &examined;
+        let _paged = pager::paged(!self.json);
+        let shown = if self.json {
+            output::json(&json!({ "healthy": healthy, "fixed": fixed, "checks": checks }))
+        } else {
+            let fix = (!self.fix).then(|| common.command("samocode doctor --fix"));
+            print(&examined, fix.as_deref())
+        };
+        let verdict = if *healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        output::until_closed(shown.map(|()| verdict))
+    }
+}
+
+/// Prints the checks by group, and a verdict that offers to `fix` what can be fixed.
+fn print(examined: &Examined, fix: Option<&str>) -> anyhow::Result<()> {
+    for done in &examined.fixed {
+        output::line(format!("Fixed: {done}."))?;
+    }
+    let mut group = None;
+    for check in &examined.checks {
+        if group.replace(check.group) != Some(check.group) {
+            output::line(output::painted(output::BOLD, check.group.title()))?;
+        }
+        for line in layout::wrap(&line(check), "  ", "    ", output::width()) {
+            output::line(line)?;
+        }
+    }
+    let count = |status| examined.checks.iter().filter(|check| check.status == status).count();
+    let fixable = examined.checks.iter().filter(|check| check.fix.is_some()).count();
+    let mut verdict = match (count(Status::Broken), count(Status::Note)) {
+        (0, 0) => "All is well.".to_owned(),
+        (0, worth) => format!("Nothing is broken; {worth} worth a look."),
+        (broken, _) => format!("{broken} broken."),
+    };
+    if let Some(fix) = fix.filter(|_| fixable > 0) {
+        verdict.push_str(&format!(" {fix} fixes {fixable} of these."));
+    }
+    output::line(verdict)
+}
+
+fn line(check: &Checked) -> String {
+    let (mark, color) = match check.status {
+        Status::Ok => ("✓", AnsiColor::Green),
+        Status::Note => ("!", AnsiColor::Yellow),
+        Status::Broken => ("✗", AnsiColor::Red),
+    };
+    let mark = output::painted(color.on_default(), mark);
+    match &check.remedy {
+        Some(remedy) => format!("{mark} {} → {remedy}", check.what),
+        None => format!("{mark} {}", check.what),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::doctor::Group;
+
+    #[test]
+    fn a_check_is_one_line_with_its_remedy_that_fits_the_terminal() {
+        let check = Checked {
+            group: Group::Project,
+            status: Status::Note,
+            what: "only 512 MiB free on the disk of /srv/projects/shop-sessions: sessions pause below 1 GiB"
+                .to_owned(),
+            remedy: Some("free some space, or lower SAMOCODE_DISK_FLOOR".to_owned()),
+            fix: None,
+        };
+        for (name, width) in crate::cli::ui::layout::WIDTHS {
+            let text = layout::wrap(&line(&check), "  ", "    ", width).join("\n");
+            let text = anstream::adapter::strip_str(&text).to_string();
+            insta::assert_snapshot!(name, text);
+            let fits = |line: &str| width.is_none_or(|width| line.chars().count() <= width);
+            assert!(text.lines().all(fits), "{text}");
+        }
+        let well = Checked { status: Status::Ok, remedy: None, ..check };
+        let text = anstream::adapter::strip_str(&line(&well)).to_string();
+        assert!(text.starts_with("✓ only 512 MiB") && !text.contains('→'), "{text}");
+    }
+}

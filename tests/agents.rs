@@ -1,0 +1,215 @@
+//! The real CLIs of other agents than Claude, as units, against the scripted server: whole
+//! sessions, with everything on the way that ends a run.
+
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+use crate::lab::{self, Api, LabUser, Reply, Script};
+use crate::session::{BOUND, Session, straight_through};
+
+/// An agent's CLI.
+struct Cli {
+    name: &'static str,
+    /// The name of its process.
+    process: &'static str,
+    /// Points it at the server, with this key.
+    uses: fn(&LabUser, &Api, &str),
+    /// The key that chooses its model, and one that has a price.
+    model: (&'static str, &'static str),
+}
+
+const CODEX: Cli = Cli {
+    name: "codex",
+    process: "codex",
+    uses: LabUser::uses_codex,
+    model: ("CODEX_MODEL", "gpt-5"),
+};
+
+const GEMINI: Cli = Cli {
+    name: "gemini",
+    process: "node",
+    uses: LabUser::uses_gemini,
+    model: ("GEMINI_MODEL", "gemini-2.5-pro"),
+};
+
+/// A tool that says it has begun and never ends by itself.
+fn hold(name: &str) -> Script {
+    Script::new().bash(&format!("touch ~/{name}; sleep 3600"))
+}
+
+/// A name whose session resumes at once after a limit: sessions spread over half a minute.
+fn prompt_name() -> String {
+    let spread = |name: &str| {
+        let mut hasher = DefaultHasher::new();
+        name.hash(&mut hasher);
+        hasher.finish() % 30_000
+    };
+    let names = (0..1000).map(|n| format!("jwt{n}"));
+    names.min_by_key(|name| spread(name)).expect("a name")
+}
+
+/// Asserts that no process of the user's is left but the service manager's own.
+#[track_caller]
+fn nothing_is_left(user: &LabUser, cli: &Cli) {
+    let left = format!("pgrep -u $USER -x -a '{}|sleep|samocode'", cli.process);
+    assert_eq!(user.sh(&left).output().stdout, "");
+}
+
+/// One whole session in which the worker and the agent are killed, the key is refused and the
+/// account's limit is reached, all in its first iteration.
+fn goes_through_everything(cli: &Cli) {
+    let Some(lab) = lab::with_cli(cli.name) else { return };
+    let user = lab.user(cli.name);
+    let api = Api::start(hold("held1"));
+    (cli.uses)(&user, &api, "first-key");
+    let project = user
+        .project("shop")
+        .key("SAMOCODE_AGENT", cli.name)
+        .key("SAMOCODE_RETRY_DELAY", "0")
+        .key(cli.model.0, cli.model.1)
+        .create();
+    let name = prompt_name();
+    let session = project.named(&name);
+
+    session.enable(&["--task", "Paint the fence"]);
+    user.wait_until("the tool runs", BOUND, || user.exists("held1"));
+    api.now(hold("held2"));
+    user.run(["kill", "-KILL", &session.worker()]).ok();
+
+    user.wait_until("the tool of the next run runs", BOUND, || user.exists("held2"));
+    assert!(api.requests().last().expect("a request").says("Paint the fence"));
+    let holding = user.run(["pgrep", "-u", &user.name, "-x", "-c", "sleep"]).output();
+    assert_eq!(holding.stdout.trim(), "1", "the first run's tool outlived its worker");
+    api.now(Script::new().reply(Reply::error(401)).forever());
+    user.sh(&format!("kill -KILL $(pgrep -u $USER -x {})", cli.process)).ok();
+
+    session.wait_for_state("paused");
+    assert_eq!(session.journal("paused")[0]["cause"], "credentials", "{}", user.diagnosis());
+    let until = Timestamp::now() + SignedDuration::from_secs(12);
+    let limit = Reply::usage_limit(until.as_second().unsigned_abs());
+    api.now(Script::new().reply(limit).forever());
+    (cli.uses)(&user, &api, "second-key");
+
+    session.wait_for_state("limited");
+    assert_eq!(
+        session.hook()["until"],
+        Value::from(Timestamp::from_second(until.as_second()).unwrap().to_string())
+    );
+    api.now(Script::obedient());
+    session.through_the_gates();
+
+    assert_eq!(session.history(), straight_through());
+    let commits = user.run(["git", "log", "--format=%s", &format!("main..{name}")]);
+    assert_eq!(commits.cwd(&project.dir).ok().stdout, "Do the work\n");
+    let ends: Vec<String> = session
+        .journal("run_ended")
+        .iter()
+        .map(|run| run["outcome"].as_str().expect("a word").to_owned())
+        .collect();
+    assert_eq!(ends[..4], ["killed", "auth", "limit", "finished"], "{ends:?}");
+    assert_eq!(session.journal("run_lost").len(), 1);
+    is_one_conversation(&session);
+    let failures = session.journal("run_ended");
+    assert_eq!(failures.iter().filter(|run| run["failure"] == true).count(), 1, "the kill alone");
+    let cost = project.samocode(["cost", &name]).ok().stdout;
+    assert!(cost.contains("~$0.0"), "an estimate: {cost}");
+    nothing_is_left(&user, cli);
+}
+
+/// Asserts that all runs of the first iteration were in one conversation, and no other run in it.
+#[track_caller]
+fn is_one_conversation(session: &Session<'_>) {
+    let started = session.journal("run_started");
+    let first = started.iter().filter(|run| run["total"] == 1).count();
+    assert_eq!(first, 5, "{started:?}");
+    let runs = session.conversations();
+    let id = &runs[1].0;
+    assert!(runs[1..first].iter().all(|run| run == &(id.clone(), true)), "{runs:?}");
+    assert!(runs[first..].iter().all(|run| &run.0 != id && !run.1), "{runs:?}");
+}
+
+#[test]
+fn the_real_codex_goes_through_everything_and_loses_nothing() {
+    goes_through_everything(&CODEX);
+}
+
+#[test]
+fn the_real_gemini_goes_through_everything_and_loses_nothing() {
+    goes_through_everything(&GEMINI);
+}
+
+#[test]
+fn an_agent_that_speaks_acp_goes_through_both_gates_and_resumes() {
+    let Some(lab) = lab::with_cli("gemini") else { return };
+    let user = lab.user("acp");
+    let api = Api::start(hold("held1"));
+    user.uses_gemini(&api, "first-key");
+    user.write(
+        ".gemini/settings.json",
+        r#"{"security":{"auth":{"selectedType":"gemini-api-key"}},"general":{"enableAutoUpdate":false,"sessionRetention":{"enabled":false}}}"#,
+    );
+    // Its shell hides the user's git configuration.
+    let identity = "GIT_AUTHOR_NAME=Dev GIT_AUTHOR_EMAIL=dev@lab GIT_COMMITTER_NAME=Dev GIT_COMMITTER_EMAIL=dev@lab";
+    user.write_program(
+        "agent",
+        format!("#!/bin/sh\nexec env GEMINI_CLI_NO_RELAUNCH=true {identity} gemini --acp --yolo --skip-trust -m gemini-2.5-pro\n"),
+    );
+    let agent = format!("acp:{}", user.home.join("agent").display());
+    let project = user.project("shop").key("SAMOCODE_AGENT", &agent).create();
+    let session = project.named("jwt");
+
+    session.enable(&["--task", "Paint the fence"]);
+    user.wait_until("the tool runs", BOUND, || user.exists("held1"));
+    api.now(Script::obedient());
+    user.run(["kill", "-KILL", &session.worker()]).ok();
+    session.through_the_gates();
+
+    assert_eq!(session.history(), straight_through());
+    let commits = user.run(["git", "log", "--format=%s", "main..jwt"]).cwd(&project.dir);
+    assert_eq!(commits.ok().stdout, "Do the work\n");
+    let runs = session.journal("run_started");
+    assert_eq!((&runs[0]["agent"], &runs[0]["command"]), (&"acp".into(), &agent.as_str().into()));
+    assert_eq!(
+        session.journal("conversation_named").len(),
+        9 + 1 - usize::from(session.conversations()[1].1),
+        "{:?}",
+        session.conversations()
+    );
+    nothing_is_left(&user, &GEMINI);
+}
+
+#[test]
+fn claude_implements_and_codex_reviews() {
+    let Some(lab) = lab::with_claude() else { return };
+    let Some(_) = lab::with_cli("codex") else { return };
+    let user = lab.user("mixed");
+    let api = Api::start(Script::obedient());
+    user.uses_codex(&api, "codex-key");
+    let codex = user.read(".config/samocode/env");
+    user.uses_claude(&api);
+    user.write_env_file(user.read(".config/samocode/env") + &codex);
+    let project = user.project("shop").key("SAMOCODE_AGENT_QUALITY", "codex").create();
+    let session = project.named("jwt");
+
+    session.enable(&["--task", "JWT login"]);
+    session.through_the_gates();
+
+    assert_eq!(session.history(), straight_through());
+    for run in session.journal("run_started") {
+        let agent = if run["phase"] == "quality" { "codex" } else { "claude" };
+        assert_eq!(run["agent"], agent, "{run}");
+    }
+    let doctor = project.samocode(["doctor"]).output();
+    for line in ["claude 2.", "codex codex-cli 0."] {
+        assert!(doctor.stdout.contains(line), "{line}: {doctor}");
+    }
+    let keys = |path: &str| -> Vec<String> {
+        let all = api.requests().into_iter().filter(|request| request.path == path);
+        let text = all.map(|request| format!("{:?} {}", request.headers, request.body));
+        text.filter(|text| text.contains("codex-key")).collect()
+    };
+    assert_eq!(keys("/v1/messages"), Vec::<String>::new(), "Claude saw Codex's key");
+    assert!(!keys("/v1/responses").is_empty(), "and Codex did not send it");
+}

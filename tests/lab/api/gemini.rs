@@ -1,0 +1,53 @@
+//! The same replies in the words of the Gemini API.
+
+use axum::body::Bytes;
+use serde_json::{Value, json};
+
+use super::reply::Block;
+
+/// The events of a stream whose end may be missing.
+pub(super) fn events(blocks: &[Block], tokens: (u64, u64), whole: bool) -> Vec<Bytes> {
+    let parts: Vec<Value> = blocks.iter().map(part).collect();
+    let mut reply = json!({
+        "candidates": [{"content": {"role": "model", "parts": parts}, "index": 0}],
+        "usageMetadata": {
+            "promptTokenCount": tokens.0, "candidatesTokenCount": tokens.1,
+            "totalTokenCount": tokens.0 + tokens.1,
+        },
+        "modelVersion": "gemini-lab",
+    });
+    if whole {
+        reply["candidates"][0]["finishReason"] = json!("STOP");
+    }
+    vec![Bytes::from(format!("data: {reply}\r\n\r\n"))]
+}
+
+fn part(block: &Block) -> Value {
+    match block {
+        Block::Text(text) => json!({"text": text}),
+        Block::Tool { name, input } => {
+            let (name, args) = match (name.as_str(), input["command"].as_str()) {
+                ("Bash", Some(command)) => {
+                    ("run_shell_command", json!({"command": command, "description": "A step"}))
+                }
+                (name, _) => (name, input.clone()),
+            };
+            json!({"functionCall": {"name": name, "args": args}})
+        }
+    }
+}
+
+/// The body of an error; a usage limit is the day's quota.
+pub(super) fn error(status: u16, message: &str, is_limit: bool) -> Value {
+    if !is_limit {
+        return json!({"error": {"code": status, "message": message, "status": "LAB"}});
+    }
+    json!({"error": {
+        "code": 429, "status": "RESOURCE_EXHAUSTED",
+        "message": "You exceeded your current quota",
+        "details": [{
+            "@type": "type.googleapis.com/google.rpc.QuotaFailure",
+            "violations": [{"quotaId": "GenerateRequestsPerDayPerProjectPerModel"}],
+        }],
+    }})
+}
