@@ -21,6 +21,7 @@ mod doctor;
 mod documents;
 mod escape;
 mod faults;
+mod fleet;
 mod handoffs;
 mod hostile;
 mod install;

@@ -60,19 +60,22 @@ fn a_session_tells_what_to_read_at_each_gate_and_goes_without_losing_anything() 
 
     let worktree = project.worktree("greet").expect("a worktree");
     user.write(worktree.join("notes"), "not committed");
-    let refused = project.samocode(["remove", "greet"]).output();
-    assert!(refused.code == 1 && refused.stderr.contains("1 file is in"), "{refused}");
-    assert!(user.exists(worktree.join("notes")) && project.session("greet").is_some());
-    // The hint, as it stands, then the same again.
-    let hint =
-        refused.stderr.split("keep them: ").nth(1).and_then(|rest| rest.split("; then").next());
+    let removed = project.samocode(["remove", "greet"]).ok();
+    assert!(removed.stdout.contains("saved 1 uncommitted file in refs/samocode/"), "{removed}");
+    // The hint, as it stands.
+    let hint = removed.stdout.lines().find_map(|line| line.split("get it back with: ").nth(1));
     user.sh(hint.expect("a command")).ok();
-    project.samocode(["remove", "greet"]).ok();
+    user.sh("git cat-file -e greet-rescued:notes").cwd(&project.dir).ok();
     assert!(!user.exists(&worktree) && project.session("greet").is_none());
     assert!(!user.exists(".config/systemd/user/samocode@greet.service.d"));
     let kept = project.sessions.join("_archive").join(folder.file_name().expect("a name"));
     assert!(user.exists(kept.join("_journal.jsonl")));
-    user.sh(&format!("{merge} && git cat-file -e HEAD:notes")).cwd(&project.dir).ok();
+    // It comes back as it was, and goes once more.
+    project.samocode(["restore", "greet"]).ok();
+    assert!(user.exists(worktree.join("notes")) && project.session("greet").is_some());
+    project.samocode(["archive", "--done"]).ok();
+    assert!(!user.exists(&worktree) && project.session("greet").is_none());
+    user.sh(&merge).cwd(&project.dir).ok();
     // The name is free again.
     user.write("task.md", "Once more");
     project.samocode(["enable", "greet", "--task-file", "../task.md"]).ok();

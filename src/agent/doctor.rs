@@ -132,6 +132,7 @@ async fn program(exam: &Exam<'_>, agent: &Agent) -> Finding {
         iteration: 0,
         run: "doctor".to_owned(),
         tmpdir: std::env::temp_dir(),
+        port_base: None,
         path_additions: agent.path_additions().to_vec(),
     };
     let environment: Environment =

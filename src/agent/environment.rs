@@ -88,6 +88,8 @@ pub struct RunIds {
     pub run: String,
     /// The run's own folder for temporary files.
     pub tmpdir: PathBuf,
+    /// The first of the ports that the session has for itself.
+    pub port_base: Option<u16>,
     /// Folders to put first in PATH, from [`Found`](super::find::Found).
     pub path_additions: Vec<PathBuf>,
 }
@@ -138,6 +140,9 @@ pub fn agent_environment(
     env.set("SAMOCODE_ITERATION", run.iteration.to_string());
     env.set("SAMOCODE_RUN", &run.run);
     env.set("TMPDIR", &run.tmpdir);
+    if let Some(base) = run.port_base {
+        env.set("SAMOCODE_PORT_BASE", base.to_string());
+    }
     env.set("GIT_TERMINAL_PROMPT", "0");
     make_git_durable(&mut env);
     for (name, value) in agent.variables.defaults {

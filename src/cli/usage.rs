@@ -15,11 +15,10 @@ use super::{Cli, output};
 const USAGE: u8 = 2;
 
 /// Words that people know from other programs, and the verb for each here.
-const OTHER_WORDS: [(&str, &str); 32] = [
+const OTHER_WORDS: [(&str, &str); 31] = [
     ("list", "status"),
     ("ls", "status"),
     ("ps", "status"),
-    ("top", "status"),
     ("info", "status"),
     ("rm", "remove"),
     ("delete", "remove"),
@@ -134,7 +133,7 @@ mod tests {
     fn a_usage_error_is_one_line_with_its_tip() {
         assert_eq!(
             told(&["samocode", "enable"]),
-            "the following required arguments were not provided: <SESSION>; see samocode enable --help"
+            "the following required arguments were not provided: <SESSIONS>...; see samocode enable --help"
         );
         assert_eq!(
             told(&["samocode", "--user", "wait", "a", "--timeout", "-1"]),

@@ -51,6 +51,8 @@ pub enum Kind {
     Ports,
     /// UNIX sockets: `none` or `any`.
     Sockets,
+    /// `yes` or `no`.
+    YesNo,
 }
 
 impl Kind {
@@ -89,6 +91,7 @@ impl Kind {
             }
             Self::Ports => "use TCP ports from 1 to 65535, as in 443, 5432, or none".to_owned(),
             Self::Sockets => "use none or any".to_owned(),
+            Self::YesNo => "use yes or no".to_owned(),
         }
     }
 }
@@ -166,6 +169,20 @@ pub const KEYS: &[Key] = &[
         Kind::Timeout,
         "time limit for the tests of a merge, each time they run",
     ),
+    key(
+        "SAMOCODE_SETUP_COMMAND",
+        "none",
+        Kind::Text,
+        "runs in a new worktree before its first agent, perhaps more than once",
+    ),
+    key("SAMOCODE_TEARDOWN_COMMAND", "none", Kind::Text, "runs in a worktree before it is removed"),
+    key(
+        "SAMOCODE_SETUP_TIMEOUT",
+        "30 min",
+        Kind::Timeout,
+        "time limit for the setup and teardown commands",
+    ),
+    key("SAMOCODE_SUBMODULES", "no", Kind::YesNo, "yes: new worktrees get their submodules"),
     key("SAMOCODE_BUDGET_USD", "none", Kind::Money, "what a session may cost, in dollars"),
     key("SAMOCODE_BUDGET_USD_RUN", "none", Kind::Money, "what one run may cost, in dollars"),
     key("SAMOCODE_BUDGET_USD_DAY", "none", Kind::Money, "what a day may cost, in dollars"),
@@ -188,6 +205,12 @@ pub const KEYS: &[Key] = &[
     key("SAMOCODE_CPU_WEIGHT", "100", Kind::CpuWeight, "CPU share relative to other units"),
     key("SAMOCODE_DISK_FLOOR", "1 GiB", Kind::Size, "free space below which sessions pause"),
     key("SAMOCODE_MAX_RUNNING", "by memory", Kind::MaxRunning, "how many sessions may run at once"),
+    key(
+        "SAMOCODE_PRIORITY",
+        "5",
+        Kind::Number(0, 9),
+        "of those that wait for a place, the highest runs first, then the oldest",
+    ),
     key(
         "SAMOCODE_INHIBIT",
         "none",

@@ -117,6 +117,19 @@ pub struct Budgets {
     pub day: Budget,
 }
 
+/// What a session's worktree gets before its first agent, and what runs before it is removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Provision {
+    /// `SAMOCODE_SETUP_COMMAND`, for the shell.
+    pub setup: Option<String>,
+    /// `SAMOCODE_TEARDOWN_COMMAND`, for the shell.
+    pub teardown: Option<String>,
+    /// `SAMOCODE_SETUP_TIMEOUT`: the time that each of them gets.
+    pub limit: Duration,
+    /// `SAMOCODE_SUBMODULES`.
+    pub submodules: bool,
+}
+
 /// Which sleep of the host to prevent while an iteration runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Inhibit {
@@ -151,10 +164,14 @@ pub struct Settings {
     pub context_handoff_at: u8,
     /// `SAMOCODE_MAX_RUNNING`; `None` derives it from the machine's memory.
     pub max_running: Option<u32>,
+    /// `SAMOCODE_PRIORITY`, 0 to 9; the highest runs first.
+    pub priority: u32,
     /// `SAMOCODE_TEST_COMMAND`: the command that tests the project.
     pub test_command: Option<String>,
     /// `SAMOCODE_TEST_TIMEOUT`: the time limit for the tests of a merge.
     pub test_timeout: Duration,
+    /// What a worktree gets and loses with its session.
+    pub provision: Provision,
     /// `SAMOCODE_INHIBIT`: which sleep to prevent during an iteration.
     pub inhibit: Inhibit,
     /// `TELEGRAM_BOT_TOKEN`: the bot that sends notices.
@@ -256,8 +273,15 @@ impl Settings {
             disk_floor: layers.value("SAMOCODE_DISK_FLOOR", values::size)?,
             context_handoff_at: layers.value("SAMOCODE_CONTEXT_HANDOFF_AT", values::percent)?,
             max_running: layers.value("SAMOCODE_MAX_RUNNING", max_running)?,
+            priority: layers.number("SAMOCODE_PRIORITY")?,
             test_command: layers.text("SAMOCODE_TEST_COMMAND")?,
             test_timeout: layers.value("SAMOCODE_TEST_TIMEOUT", timeout)?,
+            provision: Provision {
+                setup: layers.text("SAMOCODE_SETUP_COMMAND")?,
+                teardown: layers.text("SAMOCODE_TEARDOWN_COMMAND")?,
+                limit: layers.value("SAMOCODE_SETUP_TIMEOUT", timeout)?,
+                submodules: layers.value("SAMOCODE_SUBMODULES", values::yes_no)?,
+            },
             inhibit: layers.value("SAMOCODE_INHIBIT", inhibit)?,
             telegram_bot_token: layers.text("TELEGRAM_BOT_TOKEN")?.map(Secret::new),
             telegram_chat_id: layers.text("TELEGRAM_CHAT_ID")?,

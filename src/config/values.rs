@@ -6,6 +6,16 @@ use std::time::Duration;
 /// The longest duration accepted, a year.
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
 
+/// `yes` or `no`.
+#[must_use]
+pub fn yes_no(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "yes" => Some(true),
+        "no" => Some(false),
+        _ => None,
+    }
+}
+
 /// `1800` (seconds), `2.5`, `30s`, `10 min`, `1h 30min`, `2h`, `500 ms`, `1 day`.
 #[must_use]
 pub fn duration(text: &str) -> Option<Duration> {

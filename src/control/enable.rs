@@ -48,6 +48,8 @@ pub struct Overrides {
     pub agent: Option<String>,
     /// `SAMOCODE_BUDGET_USD`: the most the session may spend, in US dollars.
     pub budget: Option<String>,
+    /// `SAMOCODE_PRIORITY`: 0 to 9; of those that wait for a place, the highest runs first.
+    pub priority: Option<String>,
 }
 
 impl Overrides {
@@ -58,6 +60,9 @@ impl Overrides {
         }
         if let Some(budget) = &self.budget {
             flags = flags.with("--budget", "SAMOCODE_BUDGET_USD", budget);
+        }
+        if let Some(priority) = &self.priority {
+            flags = flags.with("--priority", "SAMOCODE_PRIORITY", priority);
         }
         flags
     }

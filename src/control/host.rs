@@ -17,8 +17,8 @@ use super::log::{Line, Log};
 use super::target::Target;
 use super::watch::{self, Change, Watch};
 use super::{
-    answers, cost, doctor, documents, enable, inbox, init, look, merge, notify, post, remove, run,
-    settings, stop, timeline, unit, unit_files, view, wait,
+    answers, archive, cost, doctor, documents, enable, inbox, init, look, many, merge, notify,
+    post, remove, run, settings, stop, timeline, unit, unit_files, view, wait,
 };
 
 /// A call that a host can perform.
@@ -122,8 +122,14 @@ calls! {
     Reload: unit::Reload => unit::Named,
     /// No longer start a session at boot.
     Disable: unit::Disable => unit::Disabled,
+    /// Do the same to many sessions, side by side.
+    Many: many::Many => Vec<many::Each>,
     /// Remove a session, but keep its branch and its files.
     Remove: remove::Remove => remove::Removed,
+    /// Remove several sessions, or all that are done.
+    Archive: archive::Archive => archive::Archived,
+    /// Bring a removed session back.
+    Restore: archive::Restore => archive::Restored,
     /// Read a session's plan, questions, summary or diff.
     Read: documents::Read => documents::Text,
     /// Merge the branches of finished sessions, and test the result.
@@ -192,11 +198,7 @@ impl Local {
 #[async_trait]
 impl Host for Local {
     async fn request(&self, request: Request, progress: Progress<'_>) -> Answer<Reply> {
-        let warnings = Warnings::default();
-        let on = Operation { caller: &self.caller, warnings, progress };
-        let result = on.perform(request).await.map_err(|error| self.caller.pasteable(error));
-        let warnings = on.warnings.take().iter().map(|text| self.caller.command(text)).collect();
-        Answer { result, warnings }
+        answer(&self.caller, request, progress).await
     }
 
     async fn watch(&self, watch: Watch) -> Result<BoxStream<'static, Change>> {
@@ -206,6 +208,18 @@ impl Host for Local {
     async fn log(&self, log: Log) -> Result<BoxStream<'static, Result<Line>>> {
         super::log::log(&self.caller, log).await
     }
+}
+
+/// Performs a call on this machine, with warnings of its own.
+pub(super) async fn answer(
+    caller: &Caller,
+    request: Request,
+    progress: Progress<'_>,
+) -> Answer<Reply> {
+    let on = Operation { caller, warnings: Warnings::default(), progress };
+    let result = on.perform(request).await.map_err(|error| caller.pasteable(error));
+    let warnings = on.warnings.take().iter().map(|text| caller.command(text)).collect();
+    Answer { result, warnings }
 }
 
 /// A call in progress on this machine: the caller, and where to report warnings and progress.

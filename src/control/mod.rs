@@ -32,11 +32,11 @@
 //! | module | calls |
 //! |---|---|
 //! | [`enable`], [`run`], [`request`] | start or resume a session, as a unit or in the foreground |
-//! | [`unit`], [`stop`] | start, restart, reload, disable; stop |
+//! | [`unit`], [`stop`], [`many`] | start, restart, reload, disable; stop; each of them for many sessions side by side |
 //! | [`look`], [`view`] | find, list, show, explain; a session as others see it |
 //! | [`timeline`], [`cost`], [`inbox`], [`documents`] | what happened, what it cost, what mail there is, what to read |
 //! | [`merge`] | the branches of finished sessions into one tested branch |
-//! | [`remove`] | take a session away, but for its branch and its files |
+//! | [`remove`], [`archive`] | take sessions away, but for their branches and files; bring one back |
 //! | [`answers`], [`post`] | questions and answers; approve, reject, send |
 //! | [`log`] | its journal merged with what its agents said and did, as a stream |
 //! | [`init`], [`settings`], [`doctor`], [`notify`], [`unit_files`] | set a project up: its file, its settings, what is broken, how you are notified, the unit files |
@@ -53,6 +53,7 @@
 //! hint, which says what to do next, is separate from the message.
 
 pub mod answers;
+pub mod archive;
 mod bus;
 pub(crate) mod channels;
 pub mod context;
@@ -68,6 +69,7 @@ pub mod init;
 pub(crate) mod install;
 pub mod log;
 pub mod look;
+pub mod many;
 pub mod merge;
 pub mod notify;
 pub mod origin;
@@ -83,6 +85,7 @@ pub(crate) mod session;
 pub mod settings;
 pub mod stop;
 pub(crate) mod target;
+mod teardown;
 pub mod timeline;
 pub mod unit;
 pub mod unit_files;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::git::{self, Checkout, Removal};
+use crate::git::{self, Checkout, Nested, Removal};
 use crate::service::{self, quoted, retire};
 use crate::session::state::Word;
 use crate::session::store::{Lock, LockError, crash_point, make_folder};
@@ -19,9 +19,10 @@ use super::privilege::Raised;
 use super::request;
 use super::session::Session;
 use super::target::Target;
+use super::teardown::tear_down;
 
-/// Removes a session's unit and worktree, and moves its folder to the archive. Refuses if that would
-/// lose uncommitted files or commits that are on no branch.
+/// Removes a session's unit and worktree, and moves its folder to the archive. Uncommitted files and
+/// commits that are on no branch are saved first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Remove {
     /// A name, a dated folder name or an instance, as typed.
@@ -44,10 +45,41 @@ pub struct Removed {
     pub worktree: Option<PathBuf>,
     /// Its branch, which is kept.
     pub branch: Option<String>,
+    /// What was in the worktree and on no branch, and is saved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rescued: Option<Rescue>,
+}
+
+/// Work that was in a worktree and on no branch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rescue {
+    /// The git reference that keeps it.
+    pub reference: String,
+    /// How many files were not committed.
+    pub files: usize,
+    /// How many commits were on no branch.
+    pub commits: usize,
+    /// The command that makes a branch of it.
+    pub command: String,
+}
+
+impl Rescue {
+    /// What was saved, in a few words.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let files = plural(self.files, "uncommitted file", "uncommitted files");
+        let commits = plural(self.commits, "commit on no branch", "commits on no branch");
+        match (self.files, self.commits) {
+            (0, 0) => "what was staged".to_owned(),
+            (_, 0) => files,
+            (0, _) => commits,
+            _ => format!("{files} and {commits}"),
+        }
+    }
 }
 
 /// The folder in SESSIONS for the folders of removed sessions.
-const ARCHIVE: &str = "_archive";
+pub(super) const ARCHIVE: &str = "_archive";
 
 #[async_trait]
 impl Perform for Remove {
@@ -55,33 +87,37 @@ impl Perform for Remove {
         if on.caller.session().is_some() {
             return Err(Error::refused("sessions are removed by humans, not by agents"));
         }
-        let Target { context, session } = on.resolve(&self.session)?;
-        self.check(&session)?;
-        let hook = session.hook()?;
-        // The worktree first: only its removal may be refused, and then nothing has been changed.
-        let worktree = remove_worktree(&context, &session).await?;
-        crash_point("the worktree is removed");
-        retire(on, &context, &session).await?;
-        crash_point("the unit is removed");
-        // The folder last: while it exists, the command can be repeated.
-        let folder = archive(&session)?;
-        Ok(Removed {
-            session: session.name,
-            instance: session.instance,
-            folder,
-            worktree,
-            branch: hook.branch,
-        })
+        let target = on.resolve(&self.session)?;
+        self.check(&target.session)?;
+        put_away(on, target).await
     }
+}
+
+/// Removes a session that nobody works on: worktree, unit, then folder.
+pub(super) async fn put_away(on: &Operation<'_>, target: Target) -> Result<Removed> {
+    let Target { context, session } = target;
+    let hook = session.hook()?;
+    // The worktree first: only its removal may be refused, and then nothing has been changed.
+    let (worktree, rescued) = remove_worktree(&context, &session).await?;
+    crash_point("the worktree is removed");
+    retire(on, &context, &session).await?;
+    crash_point("the unit is removed");
+    // The folder last: while it exists, the command can be repeated.
+    let folder = archive(&session)?;
+    Ok(Removed {
+        session: session.name,
+        instance: session.instance,
+        folder,
+        worktree,
+        branch: hook.branch,
+        rescued,
+    })
 }
 
 impl Remove {
     fn check(&self, session: &Session) -> Result<()> {
         let (name, instance) = (&session.name, &session.instance);
-        if session.is_worked_on() {
-            return Err(Error::refused(format!("{name} is running"))
-                .hint(format!("stop it first: samocode stop --now {instance}")));
-        }
+        check_at_rest(session)?;
         let state = session.hook()?.state;
         if state != Word::Done && !self.unfinished {
             return Err(Error::refused(format!("{name} is {state}, not done"))
@@ -91,34 +127,52 @@ impl Remove {
     }
 }
 
-async fn remove_worktree(context: &Context, session: &Session) -> Result<Option<PathBuf>> {
+/// Refuses a session that runs.
+pub(super) fn check_at_rest(session: &Session) -> Result<()> {
+    if session.is_worked_on() {
+        return Err(Error::refused(format!("{} is running", session.name))
+            .hint(format!("stop it first: samocode stop --now {}", session.instance)));
+    }
+    Ok(())
+}
+
+async fn remove_worktree(
+    context: &Context,
+    session: &Session,
+) -> Result<(Option<PathBuf>, Option<Rescue>)> {
     let project = &context.project;
     let root = Checkout::of_session(project, &session.folder.name()).root().to_owned();
-    if git::root(&project.main_repo)?.is_none() {
-        return Ok(None);
-    }
+    let Some(repo) = git::root(&project.main_repo)? else { return Ok((None, None)) };
     let name = &session.name;
-    let stays = |what: String, remedy: String| {
-        Err(Error::refused(format!("cannot remove {name}: {what}")).hint(remedy))
-    };
-    let at = quoted(&root);
-    match git::remove_worktree(&project.main_repo, &root).await? {
-        Removal::Removed => Ok(Some(root)),
-        Removal::Absent => Ok(None),
-        Removal::Uncommitted(files) => stays(
-            format!("{} in {at} not committed", plural(files, "file is", "files are")),
-            format!(
-                "look at them: git -C {at} status; keep them: git -C {at} add -A && git -C {at} commit -m \"Keep what was left\"; then run this again"
-            ),
-        ),
-        Removal::Loose(commits) => stays(
-            format!("{} in {at} on no branch", plural(commits, "commit is", "commits are")),
-            format!("keep them: git -C {at} branch {name}-kept; then run this again"),
-        ),
+    if root.is_dir() {
+        tear_down(context, session, &root).await?;
+    }
+    match git::remove_worktree(&project.main_repo, &root, name).await? {
+        Removal::Removed(saved) => {
+            let rescued = saved.map(|saved| Rescue {
+                command: saved.command(&repo, name),
+                reference: saved.reference,
+                files: saved.files,
+                commits: saved.commits,
+            });
+            Ok((Some(root), rescued))
+        }
+        Removal::Absent => Ok((None, None)),
+        Removal::Nested(Nested { path, files, commits }) => {
+            let at = quoted(&path);
+            let files = plural(files, "uncommitted file", "uncommitted files");
+            let commits = plural(commits, "commit on no remote", "commits on no remote");
+            let message = format!(
+                "cannot remove {name}: the repository {at} inside its worktree has {files} and {commits}"
+            );
+            Err(Error::refused(message).hint(format!(
+                "look: git -C {at} status; push its work or move it away, then run this again"
+            )))
+        }
     }
 }
 
-fn plural(n: usize, one: &str, several: &str) -> String {
+pub(super) fn plural(n: usize, one: &str, several: &str) -> String {
     format!("{n} {}", if n == 1 { one } else { several })
 }
 

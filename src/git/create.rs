@@ -14,6 +14,7 @@ use super::leftovers::{
 };
 use super::plan::{Plan, Start, WorktreePlan, plan};
 use super::register::register;
+use super::submodules::NO_SUBMODULES;
 use super::{CHECKOUT_LIMIT, Error, head};
 
 /// Time limit for commands that touch only a few of git's small files.
@@ -160,10 +161,7 @@ async fn carry_out(planned: &Plan) -> Result<Created, Error> {
         }
     };
     if did != Did::Nothing && plan.path.join(".gitmodules").exists() {
-        notes.push(
-            "the repository has submodules; they are not checked out (run: git submodule update --init)"
-                .to_owned(),
-        );
+        notes.push(NO_SUBMODULES.to_owned());
     }
     let (working_dir, branch) = (below(&plan.path, &plan.subfolder), Some(plan.branch));
     Ok(Created { folder: plan.path, working_dir, branch, start: Some(plan.start), did, notes })

@@ -44,7 +44,7 @@ pub(super) async fn fetch(plan: &WorktreePlan) -> Option<String> {
 }
 
 /// git for network access: ssh in batch mode, no credential dialogues, no housekeeping.
-fn fetch_command(repo: &Path) -> tokio::process::Command {
+pub(super) fn fetch_command(repo: &Path) -> tokio::process::Command {
     let configured = || {
         let asked =
             read(git_for_reading(repo).args(["config", "--get", "core.sshCommand"])).ok()?;

@@ -42,6 +42,7 @@ impl Hint for Error {
                 "check its owner and permissions, and run: git -C {} status; or move it away",
                 quoted(folder)
             ),
+            Self::Undeletable { remedy, .. } => format!("run: {remedy}; then try again"),
             Self::Astray { remedy, .. } => remedy.clone(),
             Self::Damaged { repo, .. } => {
                 format!("find out what is missing: git -C {} fsck", quoted(repo))

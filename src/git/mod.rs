@@ -35,14 +35,17 @@ mod elsewhere;
 mod fetch;
 mod hint;
 mod identity;
+mod include;
 mod leftovers;
 pub mod merge;
 mod plan;
 mod reader;
 mod register;
 mod remove;
+mod rescue;
 mod settings;
 mod stores;
+mod submodules;
 #[cfg(test)]
 mod tests;
 
@@ -58,10 +61,13 @@ pub use diff::{Diff, changed_paths, diff};
 pub use durable::{Damage, Window, lost_data, settle_changes};
 pub use elsewhere::elsewhere;
 pub use identity::identity;
+pub use include::{Included, include};
 pub use plan::{Base, Plan, Start, WorktreePlan, default_branch, root};
 pub use reader::{Head, changed_files, commits_of, head};
 pub use remove::{Removal, remove_worktree};
+pub use rescue::{Nested, Rescued, bring_back};
 pub use stores::{Stores, stores};
+pub use submodules::{NO_SUBMODULES, update_submodules};
 
 /// Longest wait for the network when a worktree is made. Being offline must not hold up work.
 pub const FETCH_LIMIT: Duration = Duration::from_secs(30);
@@ -153,6 +159,16 @@ pub enum Error {
         /// What is wrong, to follow a colon.
         what: String,
         /// The command that fixes it, with a word of introduction where it needs one.
+        remedy: String,
+    },
+    /// A folder of a worktree that is to be removed cannot be deleted.
+    #[error("cannot delete {path}: {what}; nothing was removed", path = path.display())]
+    Undeletable {
+        /// The folder.
+        path: PathBuf,
+        /// Why not.
+        what: String,
+        /// The command that makes it possible.
         remedy: String,
     },
     /// A ref points to a commit that cannot be read.

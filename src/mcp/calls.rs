@@ -40,7 +40,7 @@ impl Arguments for args::Enable {
         let call = enable::Enable {
             session: self.session,
             work: Work { task: self.task, dive: self.dive },
-            set: enable::Overrides { agent: self.agent, budget },
+            set: enable::Overrides { agent: self.agent, budget, ..Default::default() },
             ..enable::Enable::default()
         };
         let mut told = forward(host, call).await?;

@@ -1,6 +1,7 @@
 //! What a child process does between fork and exec.
 #![allow(unsafe_code)]
 
+use std::fs::File;
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -12,6 +13,17 @@ pub fn own_session(command: &mut Command) {
     let in_child = || rustix::process::setsid().map(drop).map_err(io::Error::from);
     // SAFETY: the closure runs in the forked child, where only async-signal-safe functions may be
     // called: it makes one system call, and neither allocates nor takes a lock.
+    unsafe { command.pre_exec(in_child) };
+}
+
+/// Makes the command's process enter the cgroup with this `cgroup.procs`, before its program starts.
+pub fn join(command: &mut Command, procs: File) {
+    let in_child = move || match rustix::io::write(&procs, b"0") {
+        Ok(1) => Ok(()),
+        Ok(_) => Err(io::ErrorKind::WriteZero.into()),
+        Err(error) => Err(io::Error::from(error)),
+    };
+    // SAFETY: as above; the closure owns the file, so the descriptor is open.
     unsafe { command.pre_exec(in_child) };
 }
 

@@ -1,6 +1,6 @@
 //! Everything that differs between operating systems. Each has a folder, behind the same names:
 //! [`cage`], [`cgroup`], [`strays`], [`awake`], [`beneath`], [`machine`], [`memory`], [`origin`], [`disk`], [`groups`] and
-//! [`parent`]; and [`limits`], [`privilege`], [`confinement`] and [`child`], which all have in common. Nothing here knows about
+//! [`parent`]; and [`limits`], [`privilege`], [`confinement`], [`child`] and [`shell`], which all have in common. Nothing here knows about
 //! sessions.
 
 pub mod confinement;
@@ -25,6 +25,7 @@ pub use macos::{
 };
 
 pub mod child;
+pub mod shell;
 mod steps;
 
 /// The resources that a run's processes used, and how many were left at the end.

@@ -57,6 +57,9 @@ impl Worker<'_> {
     }
 
     pub(super) fn interrupted(&mut self) -> Result<WorkerExit, Trouble> {
+        if let Some(waiting) = self.waiting.take() {
+            waiting.interrupt();
+        }
         self.writer.record(Event::WorkerEnded(event::WorkerEnded { end: End::Interrupted }))?;
         self.writer.write_hook()?;
         self.notify.stopping();

@@ -12,13 +12,14 @@ use crate::agent::{self, Agent, Capabilities, ConversationId, REGISTRY};
 use crate::session::Hint as _;
 use crate::session::event;
 use crate::session::journal::Event;
-use crate::session::state::{Conversation, State};
-use crate::session::store::{StoreError, crash_point};
+use crate::session::state::{Conversation, Place, State};
+use crate::session::store::{self, StoreError, crash_point};
 use crate::session::{Needs, clock, names, stamp};
 
 use super::decide::Numbers;
 use super::follow::STARTING;
 use super::obstacles::{self, Obstacle};
+use super::provision::{Provided, provision};
 use super::under_way::RunUnderWay;
 use super::{Trouble, Worker, prepare, tick};
 
@@ -130,10 +131,9 @@ impl Worker<'_> {
     /// returns why not.
     async fn ready_place(&mut self) -> Result<Result<(), String>, Trouble> {
         let (project, settings) = (&self.setup.project, &self.setup.settings);
-        if self.working_dir_is_gone() {
+        if self.working_dir_is_gone() || self.writer.folder.is_unready() {
             self.writer.keep_hook_up()?;
-            let restore = prepare::restore_worktree(&mut self.writer, project, settings);
-            return Ok(super::pinging(self.notify, restore).await?);
+            return self.restore_worktree().await;
         }
         let Some(checkout) = self.checkout() else { return Ok(Ok(())) };
         if !checkout.is_whole(self.writer.state().branch()) {
@@ -156,6 +156,42 @@ impl Worker<'_> {
             self.writer.record(moved)?;
         }
         Ok(Ok(()))
+    }
+
+    /// Makes the worktree again, with what a new one gets. Otherwise returns why not.
+    async fn restore_worktree(&mut self) -> Result<Result<(), String>, Trouble> {
+        if self.working_dir_is_gone() {
+            self.writer.folder.mark_unready()?;
+        }
+        let (project, settings) = (&self.setup.project, &self.setup.settings);
+        let restore = prepare::restore_worktree(&mut self.writer, project, settings);
+        if let Err(why) = super::pinging(self.notify, restore).await? {
+            return Ok(Err(why));
+        }
+        crash_point("the worktree is made again");
+        let root = self.checkout().map(|checkout| checkout.root().to_owned());
+        let working_dir = self.writer.state().working_dir().unwrap_or_default().to_owned();
+        if let Some(root) = root {
+            let provided = provision(self.ground(), &root, Path::new(&working_dir));
+            match super::pinging(self.notify, provided).await {
+                Ok(provided) => self.record_provided(provided)?,
+                Err(why) => return Ok(Err(why)),
+            }
+        }
+        store::remove(&self.writer.folder.unready_mark())?;
+        Ok(Ok(()))
+    }
+
+    /// Records what the worktree was given, if that is anything.
+    fn record_provided(&mut self, provided: Provided) -> Result<(), Trouble> {
+        let Some(place) = self.writer.state().place.clone() else { return Ok(()) };
+        if provided == Provided::default() {
+            return Ok(());
+        }
+        let Provided { copied, notes } = provided;
+        let Place { working_dir, branch, base } = place;
+        let prepared = event::Prepared { working_dir, branch, base, notes, copied };
+        Ok(self.writer.record(Event::Prepared(prepared))?)
     }
 
     /// Records that the agent is about to start, and brings the files in line. Returns the name of
@@ -198,6 +234,7 @@ impl Worker<'_> {
             iteration: plan.numbers.total,
             run: plan.run.clone(),
             tmpdir: temporary.to_owned(),
+            port_base: self.port_base(),
             path_additions: plan.path_additions.clone(),
         };
         let name = self.setup.settings.agent(state.phase());

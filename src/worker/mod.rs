@@ -28,8 +28,10 @@ mod mail;
 mod notices;
 mod obstacles;
 mod outage;
+mod ports;
 mod power;
 mod prepare;
+mod provision;
 mod pulse;
 mod recover;
 mod reload;
@@ -45,6 +47,7 @@ mod watchdog;
 mod writer;
 
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -62,11 +65,13 @@ use crate::session::journal::{End, Event};
 use crate::session::store::{Folder, JournalError, Lock, LockError, StoreError, crash_point};
 use crate::session::{clock, event};
 
+pub use ports::base as port_base;
+
 use decide::{Decision, decide};
 use file_stamp::FileStamp;
 use outage::Outages;
 use signals::Signals;
-use slot::Slot;
+use slot::{Slot, Waiting};
 use watchdog::{pinging, tick};
 use writer::Writer;
 
@@ -240,6 +245,10 @@ struct Worker<'a> {
     env_file_read: Option<FileStamp>,
     redactor: Redactor,
     slot: Option<Slot>,
+    /// Its place among those that wait for a slot.
+    waiting: Option<Waiting>,
+    /// The first of its ports, once known.
+    ports: OnceLock<Option<u16>>,
     /// The worktree as it was before the last run, when git was known to work in it.
     worktree: Option<git::Confirmed>,
 }
@@ -270,6 +279,8 @@ impl<'a> Worker<'a> {
             env_file_read: None,
             redactor,
             slot,
+            waiting: None,
+            ports: OnceLock::new(),
             worktree: None,
         })
     }
@@ -328,7 +339,9 @@ impl<'a> Worker<'a> {
             return self.hold_back(pause).await;
         }
         self.notify.status("init · creating worktree and branch");
-        let work = prepare::prepare(&mut self.writer, &self.setup.project, &self.setup.settings);
+        let ground = self.ground();
+        let (project, settings) = (&self.setup.project, &self.setup.settings);
+        let work = prepare::prepare(&mut self.writer, project, settings, ground);
         // Checking out a large repository can take longer than the watchdog or a stop allows. An
         // interrupted checkout is completed at the next start.
         let prepared = tokio::select! {

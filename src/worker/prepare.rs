@@ -12,6 +12,7 @@ use crate::session::overview::{NewOverview, Overview};
 use crate::session::store::{self, StoreError};
 use crate::session::{Phase, clock, names, stamp};
 
+use super::provision::{Ground, Provided, provision};
 use super::writer::Writer;
 
 /// The result of preparing a session.
@@ -28,15 +29,17 @@ pub(super) async fn prepare(
     writer: &mut Writer,
     project: &Project,
     settings: &Settings,
+    ground: Ground<'_>,
 ) -> Result<Prepared, StoreError> {
     writer.folder.make_subfolders()?;
     // An imported session already has its working folder; any other gets a worktree.
     let known = writer.overview()?.as_ref().and_then(Overview::working_dir).map(str::to_owned);
     let is_ours = |dir: &str| Path::new(dir).starts_with(Checkout::place(project));
     let known = known.filter(|dir| Path::new(dir).is_dir() && !is_ours(dir));
-    let (place, commits_work) = match known {
+    let (mut place, commits_work) = match known {
         Some(dir) => {
-            (Place { working_dir: dir, branch: None, base: None, notes: Vec::new() }, false)
+            let (notes, copied) = (Vec::new(), Vec::new());
+            (Place { working_dir: dir, branch: None, base: None, notes, copied }, false)
         }
         None => {
             // Check git's settings while git checks out.
@@ -51,12 +54,27 @@ pub(super) async fn prepare(
         return Ok(Prepared::Blocked(reason));
     }
     store::crash_point("the worktree is made");
+    if place.branch.is_some() {
+        let root = Checkout::of_session(project, &writer.folder.name()).root().to_owned();
+        match provision(ground, &root, Path::new(&place.working_dir)).await {
+            Ok(Provided { copied, notes }) => {
+                place.copied = copied;
+                if settings.provision.submodules {
+                    place.notes.retain(|note| note != git::NO_SUBMODULES);
+                }
+                place.notes.extend(notes);
+            }
+            Err(reason) => return Ok(Prepared::Blocked(reason)),
+        }
+        store::crash_point("the worktree is ready");
+    }
     write_overview(writer, &place)?;
     writer.record(Event::Prepared(event::Prepared {
         working_dir: place.working_dir,
         branch: place.branch,
         base: place.base,
         notes: place.notes,
+        copied: place.copied,
     }))?;
     Ok(Prepared::Ready)
 }
@@ -73,8 +91,9 @@ pub(super) async fn restore_worktree(
     };
     if writer.state().working_dir() != Some(&place.working_dir) {
         let base = writer.state().base().map(str::to_owned);
-        let Place { working_dir, branch, notes, .. } = place;
-        writer.record(Event::Prepared(event::Prepared { working_dir, branch, base, notes }))?;
+        let Place { working_dir, branch, notes, copied, .. } = place;
+        let prepared = event::Prepared { working_dir, branch, base, notes, copied };
+        writer.record(Event::Prepared(prepared))?;
     }
     Ok(Ok(()))
 }
@@ -84,6 +103,7 @@ struct Place {
     branch: Option<String>,
     base: Option<String>,
     notes: Vec<String>,
+    copied: Vec<String>,
 }
 
 async fn make_worktree(
@@ -102,6 +122,7 @@ async fn make_worktree(
         base: made.base().map(str::to_owned),
         branch: made.branch,
         notes: made.notes,
+        copied: Vec::new(),
     })
 }
 

@@ -14,7 +14,7 @@ use crate::session::state::Standing;
 use crate::session::store::StoreError;
 
 use super::file_stamp::FileStamp;
-use super::slot::{self, Slot};
+use super::slot::{self, Slot, Waiting};
 use super::{Trouble, Worker, notices, tick};
 
 impl Worker<'_> {
@@ -36,6 +36,7 @@ impl Worker<'_> {
     /// watchdog. Returns early for mail, for a signal, and when the cause clears.
     pub(super) async fn sleep_until(&mut self, until: Timestamp) -> Result<(), Trouble> {
         self.slot = None;
+        self.waiting = None;
         self.end_outage()?;
         self.writer.settle()?;
         self.writer.write_hook()?;
@@ -68,13 +69,26 @@ impl Worker<'_> {
         }
     }
 
-    /// Takes a slot if one is free. The session keeps it until it exits or is held up.
+    /// Takes a slot if one is free and nobody is before it. The session keeps it until it exits or
+    /// is held up.
     pub(super) fn take_slot(&mut self) -> Result<(), StoreError> {
         if self.slot.is_none() {
-            let cap = self.cap();
-            self.slot = Slot::take(&self.setup.state_dir, cap)?;
+            let waiting = self.waiting.as_ref();
+            let turn = waiting.map_or_else(|| self.turn(), |waiting| waiting.turn().to_owned());
+            self.slot = Slot::take(&self.setup.state_dir, self.cap(), &turn, waiting)?;
+        }
+        if self.slot.is_some() {
+            self.waiting = None;
         }
         Ok(())
+    }
+
+    /// Its turn among those that wait: since it has been queued, else from now on.
+    fn turn(&self) -> String {
+        let state = self.writer.state();
+        let is_queued = state.standing == Standing::Queued;
+        let since = if is_queued { state.since } else { Timestamp::now() };
+        slot::turn(self.setup.settings.priority, since, &self.setup.instance)
     }
 
     fn cap(&self) -> u32 {
@@ -84,7 +98,7 @@ impl Worker<'_> {
             .unwrap_or_else(|| slot::cap_by_memory(crate::platform::machine::memory()))
     }
 
-    /// Waits a moment for a slot. If several sessions are waiting, any of them may get it.
+    /// Waits until a slot may be free.
     pub(super) async fn queue(&mut self) -> Result<(), Trouble> {
         self.end_outage()?;
         if self.writer.state().standing != Standing::Queued {
@@ -94,7 +108,15 @@ impl Worker<'_> {
             self.writer.write_hook()?;
         }
         self.notify.status(&notices::status_line(self.writer.state(), None, None));
-        self.pause(tick(self.notify)).await;
+        self.notify.watchdog();
+        match &mut self.waiting {
+            // One may have become free before it began to wait: look again at once.
+            None => self.waiting = Some(Waiting::begin(&self.setup.state_dir, self.turn())?),
+            Some(waiting) => tokio::select! {
+                _ = self.signals.next() => {}
+                () = waiting.changed(tick(self.notify)) => {}
+            },
+        }
         Ok(())
     }
 

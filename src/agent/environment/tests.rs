@@ -15,6 +15,7 @@ fn run() -> RunIds {
         iteration: 7,
         run: "r-1".to_owned(),
         tmpdir: "/t/r-1".into(),
+        port_base: Some(20_040),
         path_additions: Vec::new(),
     }
 }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueHint};
 
 use crate::control::enable::{self, Enabled, Overrides, Waits};
+use crate::control::many::{Action, Chosen};
 use crate::control::request::{Became, Work};
 use crate::control::{Class, look};
 use crate::service;
@@ -13,17 +14,21 @@ use crate::session::Hint as _;
 use crate::session::mail::MAX_BYTES;
 use crate::session::state::Word;
 
-use super::{Common, complete, front, input, output};
+use super::each::each;
+use super::{Common, complete, input, output};
 
 /// Start a session, new or existing, now and at boot
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  samocode enable jwt-login --task \"JWT login with httpOnly cookies\"\n  samocode enable jwt-login --task \"…\" --dive \"how sessions work today\" --budget 20\n  samocode enable jwt-login --task-file task.md  the task from a file; --task - from a pipe\n  samocode enable jwt-login                      resume it; a new one: write its task in $EDITOR\n  sudo samocode enable --system --run-as dev jwt-login --task \"…\""
+    after_help = "Examples:\n  samocode enable jwt-login --task \"JWT login with httpOnly cookies\"\n  samocode enable jwt-login --task \"…\" --dive \"how sessions work today\" --budget 20\n  samocode enable jwt-login --task-file task.md  the task from a file; --task - from a pipe\n  samocode enable jwt-login                      resume it; a new one: write its task in $EDITOR\n  samocode enable a b c --task \"…\"               three sessions with the same task\n  sudo samocode enable --system --run-as dev jwt-login --task \"…\""
 )]
 pub(in crate::cli) struct Enable {
-    /// A name, a dated folder name, or an instance
-    #[arg(add = complete::sessions())]
-    session: String,
+    /// Names, dated folder names, or instances; new ones get the same task
+    #[arg(required_unless_present = "all", add = complete::sessions())]
+    sessions: Vec<String>,
+    /// All sessions of the project that are not done
+    #[arg(long, conflicts_with_all = ["sessions", "task", "task_file"])]
+    all: bool,
     #[command(flatten)]
     work: WorkArgs,
     /// Save the credentials found in this shell to ~/.config/samocode/env
@@ -32,7 +37,7 @@ pub(in crate::cli) struct Enable {
     /// With --system: the user the session runs as [default: the user who called sudo]
     #[arg(long, value_name = "USER")]
     run_as: Option<String>,
-    /// Print what was done as JSON
+    /// Print what was done as JSON, a line for each session
     #[arg(long)]
     json: bool,
 }
@@ -55,6 +60,9 @@ pub(in crate::cli) struct WorkArgs {
     /// The most the session may spend, in US dollars
     #[arg(long, value_name = "USD")]
     budget: Option<String>,
+    /// Of the sessions that wait for a place, the highest runs first: 0 to 9 [default: 5]
+    #[arg(long, value_name = "N")]
+    priority: Option<String>,
 }
 
 impl WorkArgs {
@@ -63,14 +71,14 @@ impl WorkArgs {
     pub(super) async fn split(
         self,
         common: &Common,
-        session: &str,
+        session: Option<&str>,
     ) -> anyhow::Result<(Work, Overrides)> {
         let task = match (self.task, self.task_file) {
             (Some(dash), _) if dash == "-" => Some(input::stdin(MAX_BYTES, TOO_LONG)?),
             (Some(text), _) => Some(text),
             (None, Some(file)) => Some(input::file(&file, MAX_BYTES)?),
-            (None, None) => match input::editor() {
-                Some(editor) if needs_task(common, session).await => {
+            (None, None) => match (input::editor(), session) {
+                (Some(editor), Some(session)) if needs_task(common, session).await => {
                     let about = format!("What is session {session} to do?");
                     Some(input::edited(&editor, &about)?)
                 }
@@ -78,7 +86,7 @@ impl WorkArgs {
             },
         };
         let work = Work { task, dive: self.dive };
-        Ok((work, Overrides { agent: self.agent, budget: self.budget }))
+        Ok((work, Overrides { agent: self.agent, budget: self.budget, priority: self.priority }))
     }
 }
 
@@ -97,19 +105,26 @@ async fn needs_task(common: &Common, session: &str) -> bool {
 
 impl Enable {
     pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
-        let (work, set) = self.work.split(common, &self.session).await?;
+        let first = self.sessions.first().map(String::as_str);
+        let (work, set) = self.work.split(common, first).await?;
         let (import_env, run_as) = (self.import_env, self.run_as);
-        let call = enable::Enable { session: self.session, work, set, import_env, run_as };
-        let answer = common.call_with(call, &|line| output::note(line)).await?;
-        if let Ok(enabled) = &answer.result {
+        let action = Action::Enable { work, set, import_env, run_as };
+        let chosen = if self.all { Chosen::All } else { Chosen::Named(self.sessions) };
+        let mut lingering = None;
+        let told = each::<enable::Enable>(common, chosen, action, |enabled| {
+            lingering = enabled.lingering;
             if self.json {
                 output::json(enabled)?;
             } else {
                 tell(common, enabled);
-                offer_linger(common, enabled.lingering).await;
             }
+            Ok(())
+        })
+        .await;
+        if !self.json {
+            offer_linger(common, lingering).await;
         }
-        front::accept(answer)?;
+        told?;
         Ok(ExitCode::SUCCESS)
     }
 }

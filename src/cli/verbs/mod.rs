@@ -2,12 +2,14 @@
 
 mod answer;
 mod approve;
+mod archive;
 mod complete;
 pub(super) mod completions;
 mod config;
 mod cost;
 mod demo;
 mod doctor;
+mod each;
 mod enable;
 mod failed;
 mod history;
@@ -21,6 +23,7 @@ mod merge;
 mod notices;
 mod notify;
 mod remove;
+mod restore;
 mod run;
 mod send;
 mod show;
@@ -50,6 +53,8 @@ pub(super) enum Verb {
     Disable(lifecycle::Disable),
     Merge(merge::Merge),
     Remove(remove::Remove),
+    Archive(archive::Archive),
+    Restore(restore::Restore),
     Start(lifecycle::Start),
     Stop(stop::Stop),
     Restart(lifecycle::Restart),
@@ -101,6 +106,8 @@ impl Verb {
             Self::Disable(verb) => verb.exec(common).await,
             Self::Merge(verb) => verb.exec(common).await,
             Self::Remove(verb) => verb.exec(common).await,
+            Self::Archive(verb) => verb.exec(common).await,
+            Self::Restore(verb) => verb.exec(common).await,
             Self::Start(verb) => verb.exec(common).await,
             Self::Stop(verb) => verb.exec(common).await,
             Self::Restart(verb) => verb.exec(common).await,

@@ -33,7 +33,7 @@ pub(in crate::cli) struct Run {
 impl Run {
     pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
         memory::seal();
-        let (work, set) = self.work.split(common, &self.session).await?;
+        let (work, set) = self.work.split(common, Some(&self.session)).await?;
         let live = Live::new(&self.session, !self.json);
         let call = run::Run { session: self.session, work, set };
         let answer = common.call_with(call, &|status| live.show(status)).await?;

@@ -4,19 +4,20 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use crate::control::many::Action;
 use crate::control::stop::{self, StopEnd, Stopped};
 
-use super::{Common, complete, output};
+use super::each::Sessions;
+use super::{Common, output};
 
 /// Stop sessions after their current iteration, until start or enable
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  samocode stop jwt-login          after this iteration; Ctrl-C leaves it draining\n  samocode stop --now jwt-login    at once; samocode start resumes the run\n\nOn a full disk the run is interrupted, and the stop is saved as an empty file _stop in the session's\nfolder, or else by disabling the unit. Exit code 1 when the stop cannot be saved at all."
+    after_help = "Examples:\n  samocode stop jwt-login          after this iteration; Ctrl-C leaves it draining\n  samocode stop --now jwt-login    at once; samocode start resumes the run\n  samocode stop --now --all        every session of the project\n\nOn a full disk the run is interrupted, and the stop is saved as an empty file _stop in the session's\nfolder, or else by disabling the unit. Exit code 1 when the stop cannot be saved at all."
 )]
 pub(in crate::cli) struct Stop {
-    /// Names, dated folder names, or instances
-    #[arg(required = true, add = complete::sessions())]
-    sessions: Vec<String>,
+    #[command(flatten)]
+    sessions: Sessions,
     /// Interrupt the run instead of waiting for its end
     #[arg(long)]
     now: bool,
@@ -28,17 +29,19 @@ pub(in crate::cli) struct Stop {
 impl Stop {
     pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
         let mut code = ExitCode::SUCCESS;
-        for session in self.sessions {
-            let stopped = common.call(stop::Stop { session, now: self.now }).await?;
+        let tell = |stopped: &Stopped| {
             if stopped.end == StopEnd::CalledOff {
                 code = ExitCode::FAILURE;
             }
             if self.json {
-                output::json(&stopped)?;
+                output::json(stopped)?;
             } else {
-                tell(common, &stopped);
+                tell(common, stopped);
             }
-        }
+            Ok(())
+        };
+        let action = Action::Stop { now: self.now };
+        self.sessions.each::<stop::Stop>(common, action, tell).await?;
         Ok(code)
     }
 }

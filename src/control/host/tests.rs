@@ -41,7 +41,7 @@ fn requests_come_through_json_as_they_were() {
         Enable {
             session: session(),
             work: Work { task: Some("JWT login".into()), dive: None },
-            set: Overrides { agent: Some("rehearsal".into()), budget: Some("2".into()) },
+            set: Overrides { agent: Some("rehearsal".into()), ..Overrides::default() },
             import_env: true,
             run_as: Some("dev".into()),
         }
@@ -53,6 +53,10 @@ fn requests_come_through_json_as_they_were() {
         unit::Reload { session: session(), timeout_s: 60 }.into(),
         unit::Disable { session: session() }.into(),
         remove::Remove { session: session(), unfinished: true }.into(),
+        archive::Archive { sessions: vec![session()], older_s: Some(7), ..Default::default() }
+            .into(),
+        many::Many { sessions: many::Chosen::All, action: many::Action::Stop { now: true } }.into(),
+        archive::Restore { session: session() }.into(),
         documents::Read { session: session(), topic: Some(documents::Topic::Diff) }.into(),
         merge::Merge {
             sessions: vec![session()],

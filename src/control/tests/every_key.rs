@@ -100,6 +100,7 @@ impl Bench {
             Kind::Paths => "/srv/models:~/data".to_owned(),
             Kind::Ports => "443, 5432".to_owned(),
             Kind::Sockets => "any".to_owned(),
+            Kind::YesNo => "yes".to_owned(),
         }
     }
 
@@ -179,6 +180,10 @@ impl Bench {
             "SAMOCODE_RETRY_DELAY" => format!("{:?}", settings.retry_delay),
             "GIT_BRANCH_PREFIX" => settings.branch_of("jwt"),
             "SAMOCODE_TEST_TIMEOUT" => format!("{:?}", settings.test_timeout),
+            "SAMOCODE_SETUP_COMMAND"
+            | "SAMOCODE_TEARDOWN_COMMAND"
+            | "SAMOCODE_SETUP_TIMEOUT"
+            | "SAMOCODE_SUBMODULES" => format!("{:?}", settings.provision),
             "SAMOCODE_TEST_COMMAND" => format!("{:?}", settings.test_command),
             "SAMOCODE_BUDGET_USD" | "SAMOCODE_BUDGET_TOKENS" => format!("{:?}", budgets.session),
             "SAMOCODE_BUDGET_USD_RUN" | "SAMOCODE_BUDGET_TOKENS_RUN" => {
@@ -191,6 +196,7 @@ impl Bench {
             "SAMOCODE_MEMORY_MAX" | "SAMOCODE_TASKS_MAX" | "SAMOCODE_CPU_WEIGHT" => limits(),
             "SAMOCODE_DISK_FLOOR" => settings.disk_floor.to_string(),
             "SAMOCODE_MAX_RUNNING" => format!("{:?}", settings.max_running),
+            "SAMOCODE_PRIORITY" => settings.priority.to_string(),
             "SAMOCODE_INHIBIT" => format!("{:?}", settings.inhibit),
             "SAMOCODE_CONFINE"
             | "SAMOCODE_ALLOW_READ"

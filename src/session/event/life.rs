@@ -116,6 +116,9 @@ pub struct Prepared {
     /// Warnings for the human, such as a failed fetch or commits that are not signed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// The ignored files that were copied into the worktree.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub copied: Vec<String>,
 }
 
 impl Occurrence for Prepared {
@@ -128,6 +131,9 @@ impl Occurrence for Prepared {
             (Some(branch), None) => format!("branch {branch} in {working_dir}"),
             (None, _) => format!("working in {working_dir}"),
         };
+        if !self.copied.is_empty() {
+            text.push_str(&format!("; copied {}", one_line(&self.copied.join(", "))));
+        }
         for note in &self.notes {
             text.push_str("; ");
             text.push_str(&one_line(note));

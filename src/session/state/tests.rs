@@ -28,6 +28,7 @@ impl Story {
             branch: None,
             base: None,
             notes: Vec::new(),
+            copied: Vec::new(),
         }));
         story
     }

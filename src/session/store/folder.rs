@@ -151,6 +151,28 @@ impl Folder {
         fs::symlink_metadata(self.stop_mark()).is_ok()
     }
 
+    /// `_unready`, an empty file: the worktree was made again and has not got yet what a new one gets.
+    #[must_use]
+    pub fn unready_mark(&self) -> PathBuf {
+        self.workers.join("_unready")
+    }
+
+    /// Marks the worktree as not ready, before it is made again.
+    ///
+    /// # Errors
+    /// If the file cannot be created.
+    pub fn mark_unready(&self) -> Result<()> {
+        let path = self.unready_mark();
+        open(&path, OFlags::WRONLY | OFlags::CREATE).attempt("create", &path)?;
+        sync_folder(&self.workers)
+    }
+
+    /// Whether the worktree is marked as not ready.
+    #[must_use]
+    pub fn is_unready(&self) -> bool {
+        fs::symlink_metadata(self.unready_mark()).is_ok()
+    }
+
     /// Creates `_inbox/`, `_mail/` and `_logs/` if missing. A file in the way is moved aside.
     ///
     /// # Errors

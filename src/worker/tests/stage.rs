@@ -122,6 +122,7 @@ impl Stage {
                 branch: None,
                 base: None,
                 notes: Vec::new(),
+                copied: Vec::new(),
             }),
             Event::PhaseSet(event::PhaseSet { phase: Phase::Requirements }),
             Event::WorkerEnded(event::WorkerEnded { end: End::Interrupted }),

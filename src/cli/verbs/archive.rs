@@ -1,0 +1,67 @@
+//! `samocode archive`: removes several sessions, or all that are done.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::config::values;
+use crate::control::archive::{self, Archived};
+
+use super::{Common, complete, output, remove};
+
+/// Remove several finished sessions, or all that are done
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  samocode archive jwt-login search-index\n  samocode archive --done --older 7d\n\nAs samocode remove, for many: unit and worktree go, the branch and the session's files stay. Uncommitted\nfiles and commits on no branch are saved under refs/samocode/rescue/ first. samocode restore brings a\nsession back.\n\nExit codes: 0 archived; 1 refused, or some are left; 2 no such session."
+)]
+pub(in crate::cli) struct Archive {
+    /// Names, dated folder names, or instances
+    #[arg(required_unless_present = "done", add = complete::sessions())]
+    sessions: Vec<String>,
+    /// All sessions of the project that are done
+    #[arg(long)]
+    done: bool,
+    /// Only those that have been done for this long: 12h, 7d
+    #[arg(long, value_name = "TIME", value_parser = age, requires = "done")]
+    older: Option<Duration>,
+    /// Also those of the named ones that are stopped, blocked or failed
+    #[arg(long)]
+    unfinished: bool,
+    /// Print what was done as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+fn age(text: &str) -> Result<Duration, String> {
+    values::duration(text).ok_or_else(|| "expected a time such as 12h or 7d".to_owned())
+}
+
+impl Archive {
+    pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
+        let call = archive::Archive {
+            sessions: self.sessions,
+            done: self.done,
+            older_s: self.older.map(|older| older.as_secs()),
+            unfinished: self.unfinished,
+        };
+        let all = common.call(call).await?;
+        if self.json {
+            output::json(&all)?;
+        } else {
+            tell(&all);
+        }
+        Ok(if all.left.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+fn tell(all: &Archived) {
+    if all.archived.is_empty() && all.left.is_empty() {
+        say!("No session is done that long.");
+    }
+    all.archived.iter().for_each(|removed| remove::tell(removed, "archived"));
+    for left in &all.left {
+        let name = output::painted(output::BOLD, &left.session);
+        say!("{name} stays as it was: {}", left.error.in_one_line());
+    }
+}

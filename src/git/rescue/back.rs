@@ -1,0 +1,40 @@
+//! Bringing rescued files back into a worktree that was made again.
+
+use std::path::Path;
+
+use super::super::Error;
+use super::super::command::{git_command, git_for_reading, read, run};
+use super::{LIMIT, RESCUED, component};
+
+/// Puts the files that were last saved for `session` on the commit that the worktree at `root` is
+/// at back into it, uncommitted as they were. Returns the reference they came from; `None` if
+/// nothing was saved on that commit. The reference stays.
+///
+/// # Errors
+/// git's, as when a file in the worktree is in the way. Nothing was changed then.
+pub async fn bring_back(root: &Path, session: &str) -> Result<Option<String>, Error> {
+    let doing = format!("bring the saved files back into {}", root.display());
+    let mut command = git_for_reading(root);
+    command.args(["rev-parse", "--verify", "--quiet", "HEAD"]);
+    let head = read(&mut command)?.line(&doing).ok();
+    let mut command = git_for_reading(root);
+    // By name, which is by time.
+    command.args(["for-each-ref", "--sort=-refname", "--format=%(refname) %(parent)"]);
+    command.arg(format!("{RESCUED}{}/", component(session)));
+    let listed = read(&mut command)?.checked(&doing)?;
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    let saved = listed.lines().find_map(|line| {
+        let mut words = line.split(' ');
+        let (name, parent) = (words.next()?, words.next()?);
+        (Some(parent) == head.as_deref()).then(|| name.to_owned())
+    });
+    let Some(saved) = saved else { return Ok(None) };
+    // Files and index to what was saved, as in a change of branch; then the index back.
+    let mut command = git_command(root);
+    command.args(["read-tree", "-m", "-u", "HEAD", &saved]);
+    run(command, &doing, LIMIT).await?.checked(&doing)?;
+    let mut command = git_command(root);
+    command.args(["read-tree", "HEAD"]);
+    run(command, &doing, LIMIT).await?.checked(&doing)?;
+    Ok(Some(saved))
+}

@@ -1,0 +1,134 @@
+//! What a new worktree gets before an agent works there: submodules, the ignored files that
+//! `.worktreeinclude` names, and what `SAMOCODE_SETUP_COMMAND` makes of it.
+//!
+//! Each step may run again after a crash: it is recorded as done only when all of them are.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use uuid::Uuid;
+
+use crate::agent::environment::{RunIds, agent_environment};
+use crate::agent::vocabulary;
+use crate::config::settings::Provision;
+use crate::git;
+use crate::platform::cgroup::UnitCgroup;
+use crate::platform::shell::{Ended, Shell};
+use crate::session::describe::harmless;
+use crate::session::store::StoreError;
+use crate::session::{Hint as _, Phase, clock};
+
+use super::{Worker, ports};
+
+/// How many of the setup command's last lines a blocked session shows.
+const LINES: usize = 5;
+
+/// What was given to a worktree.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Provided {
+    /// The ignored files that were copied.
+    pub(super) copied: Vec<String>,
+    /// What a human should know.
+    pub(super) notes: Vec<String>,
+}
+
+/// What providing for a worktree needs of its worker.
+pub(super) struct Ground<'a> {
+    settings: &'a Provision,
+    /// The project's folder in the repository.
+    source: &'a Path,
+    instance: &'a str,
+    env: Vec<(OsString, OsString)>,
+    log: PathBuf,
+    cgroup: Option<&'a UnitCgroup>,
+}
+
+impl<'a> Worker<'a> {
+    pub(super) fn ground(&self) -> Ground<'a> {
+        let setup = self.setup;
+        let folder = &setup.folder;
+        let run = RunIds {
+            session: setup.instance.clone(),
+            session_dir: folder.path().to_owned(),
+            phase: Phase::Init,
+            iteration: 0,
+            run: String::new(),
+            tmpdir: std::env::temp_dir(),
+            port_base: self.port_base(),
+            path_additions: Vec::new(),
+        };
+        // The command is no agent: it gets no agent's secrets.
+        let env = agent_environment(&vocabulary(), &setup.env, &self.env_file, "", &run);
+        let name = format!("{}-setup.log", clock::local_now().strftime("%m-%d-%H%M"));
+        Ground {
+            settings: &setup.settings.provision,
+            source: &setup.project.main_repo,
+            instance: &setup.instance,
+            env: env.into_iter().collect(),
+            log: folder.logs().join(name),
+            cgroup: self.cgroup,
+        }
+    }
+
+    /// The first port of the session's own range.
+    pub(super) fn port_base(&self) -> Option<u16> {
+        let find = || ports::base(&self.setup.state_dir, self.setup.folder.path());
+        let warn =
+            |error: &StoreError| tracing::warn!("the session gets no ports of its own: {error}");
+        *self.ports.get_or_init(|| find().inspect_err(warn).ok().flatten())
+    }
+}
+
+/// Provides for the worktree at `root`. The error is the reason to block.
+pub(super) async fn provision(
+    ground: Ground<'_>,
+    root: &Path,
+    working_dir: &Path,
+) -> Result<Provided, String> {
+    let retry = format!("then: samocode start {}", ground.instance);
+    let mut provided = Provided::default();
+    if ground.settings.submodules {
+        git::update_submodules(root)
+            .await
+            .map_err(|error| format!("{error}; fix that, {retry}"))?;
+    }
+    if let Some(repo) = git::root(ground.source).map_err(|error| error.in_one_line())? {
+        let included =
+            git::include(&repo, root).map_err(|error| format!("{error}; fix that, {retry}"))?;
+        provided.copied = included.copied;
+        let notes = included.left_out.iter();
+        provided.notes.extend(notes.map(|file| format!("not copied to the worktree: {file}")));
+    }
+    if let Some(command) = &ground.settings.setup {
+        let log = ground.log.display().to_string();
+        let run = Uuid::now_v7().to_string();
+        let shell = Shell {
+            command,
+            folder: working_dir,
+            env: ground.env,
+            run: &run,
+            log: &ground.log,
+            limit: ground.settings.limit,
+        };
+        let cgroup = ground.cgroup.and_then(|unit| unit.run("setup").ok());
+        match shell.run(cgroup).await {
+            Ok(Ended::Well) => {}
+            Ok(Ended::Badly { how, lines }) => {
+                let last = &lines[lines.len().saturating_sub(LINES)..];
+                let last: Vec<String> =
+                    last.iter().map(|line| harmless(line).into_owned()).collect();
+                let said = if last.is_empty() { "no output".to_owned() } else { last.join(" | ") };
+                return Err(format!(
+                    "the setup command failed ({how}): {said}. Read {log}, fix it, {retry}"
+                ));
+            }
+            Err(error) => {
+                return Err(format!(
+                    "cannot run the setup command in {}: {error}. Fix that, {retry}",
+                    working_dir.display()
+                ));
+            }
+        }
+    }
+    Ok(provided)
+}
