@@ -393,6 +393,12 @@ advisories() {
     cargo deny --log-level error check --disable-fetch advisories
 }
 
+# The parsers, for half a minute each: some six minutes in all, most of them for
+# building with coverage.
+fuzzing() {
+    fuzz/run.sh
+}
+
 build_tests() {
     # Not through a pipe, so that a terminal shows cargo's progress.
     cargo test --locked --no-run
@@ -472,7 +478,10 @@ main() {
     fi
     step "building the tests" build_tests
     step "tests" tests
-    [[ -n $filter ]] || step "tests in virtual machines" machines
+    if [[ -z $filter ]]; then
+        step "tests in virtual machines" machines
+        step "fuzzing" fuzzing
+    fi
     summary
 }
 

@@ -122,10 +122,12 @@ impl Reported {
         self.replies != Usage::default()
     }
 
-    /// The run's tokens: as reported at its end, else those of the replies that started.
+    /// The run's tokens: as reported at its end, else those of the replies that started. An end
+    /// whose counts cannot be read has none.
     #[must_use]
     pub fn usage(&self) -> Usage {
-        self.finished.as_ref().map_or(self.replies, |finished| finished.usage)
+        let reported = self.finished.as_ref().map(|finished| finished.usage);
+        reported.filter(|usage| *usage != Usage::default()).unwrap_or(self.replies)
     }
 }
 

@@ -224,7 +224,7 @@ async fn worktree_of(context: &Context, kept: &Kept) -> Result<(Option<PathBuf>,
     }
     // Its worker gives it what a new one gets.
     folder.mark_unready()?;
-    let made = checkout.make(&branch).await?;
+    let made = checkout.make(&branch, &git::Programs::of(&context.dirs.state)).await?;
     made.notes.iter().for_each(|note| context.warnings.add(note.to_string()));
     let root = checkout.root().to_owned();
     let rescued = git::bring_back(&root, &kept.name).await?;

@@ -8,7 +8,7 @@ use super::create::{create, outlast_maker};
 use super::durable::{Damage, Window, find_damage};
 use super::leftovers::is_whole;
 use super::plan::plan;
-use super::{Created, Error, Plan};
+use super::{Created, Error, Plan, Programs};
 use crate::config::Project;
 use crate::session::store::{self, StoreError};
 
@@ -71,7 +71,7 @@ impl Checkout {
     ///
     /// # Errors
     /// As [`plan`](Self::plan); a checkout that fails or takes longer than [`CHECKOUT_LIMIT`](super::CHECKOUT_LIMIT).
-    pub async fn make(&self, branch: &str) -> Result<Created, Error> {
+    pub async fn make(&self, branch: &str, programs: &Programs) -> Result<Created, Error> {
         let place = self.root.parent().unwrap_or(&self.root);
         store::make_folder(place).map_err(|StoreError { action, path, source }| Error::Io {
             doing: action,
@@ -85,7 +85,7 @@ impl Checkout {
                 self.plan(branch)?
             }
         };
-        create(&plan).await
+        create(&plan, programs).await
     }
 
     /// Confirms that git in it works on it and on no other folder. Cheap for one that is `known`
@@ -108,8 +108,8 @@ impl Checkout {
     ///
     /// # Errors
     /// git's.
-    pub async fn find_damage(&self, window: &Window) -> Result<Damage, Error> {
-        find_damage(&self.root, window).await
+    pub async fn find_damage(&self, window: &Window, programs: &Programs) -> Result<Damage, Error> {
+        find_damage(&self.root, window, programs).await
     }
 }
 
@@ -130,7 +130,7 @@ mod tests {
         let project = project(&lab);
         let checkout = Checkout::of_session(&project, "26-11-20-jwt-login");
         assert!(!checkout.is_whole(None));
-        let made = checkout.make("jwt-login").await.unwrap();
+        let made = checkout.make("jwt-login", &lab.programs()).await.unwrap();
         assert_eq!(made.working_dir, checkout.root());
         assert!(made.base().is_some_and(|commit| commit.len() == 40), "{made:?}");
         assert!(checkout.is_whole(Some("jwt-login")));

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::command::{Finished, first_line, git_command, run};
 use super::confirm::misdirection;
+use super::programs::own_signer;
 use super::reader::open;
 use super::settings::Settings;
 use super::{Error, quoted};
@@ -129,6 +130,17 @@ async fn identity(folder: &Path, at: &str) -> Result<Option<Finding>, Error> {
 /// Tries to sign, with nobody there to type a passphrase.
 async fn signing(folder: &Path, at: &str) -> Result<Option<Finding>, Error> {
     let off = format!("git -C {at} config commit.gpgSign false");
+    if let Some(key) = own_signer(folder).await? {
+        let what = format!(
+            "commit.gpgSign is on, and {key} in the repository's own settings names the program. \
+             samocode does not run that, so it does not know whether signing works"
+        );
+        let remedy = format!(
+            "if it is yours, move it to your own settings: git config --global {key} \
+             \"$(git -C {at} config --local {key})\" && git -C {at} config --local --unset-all {key}"
+        );
+        return Ok(Some(Finding { severity: Severity::Warning, what, remedy }));
+    }
     let format = first_line(&ask(folder, &["config", "--get", "gpg.format"]).await?.stdout);
     let said = match sign(folder).await {
         Ok(signed) if signed.status.success() => {

@@ -4,15 +4,16 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::command::{git_command, git_with_hooks, run};
+use super::command::{git_command, run};
 use super::confirm::{confirm_by_git, confirm_unfinished};
 use super::durable::settle;
 use super::fetch::{fetch, missed};
 use super::leftovers::{
-    Found, OUR_LOCK, OUR_MARK, Registration, clear_stale_locks, look, maker, meant, outlast,
-    registered_as,
+    Found, OUR_LOCK, OUR_MARK, Registration, clear_stale_locks, holds_only_gitfile, look, maker,
+    meant, outlast, registered_as,
 };
 use super::plan::{Plan, Start, WorktreePlan, plan};
+use super::programs::{Barred, Programs};
 use super::register::register;
 use super::submodules::NO_SUBMODULES;
 use super::{CHECKOUT_LIMIT, Error, head};
@@ -83,7 +84,7 @@ pub(super) async fn outlast_maker(path: &Path) {
 /// Call it only while no agent of the session runs, since it removes lock files left by a killed
 /// git. An unreachable remote is a note, not an error. Takes as long as the checkout, at most
 /// [`CHECKOUT_LIMIT`], plus [`FETCH_LIMIT`] for the network.
-pub(super) async fn create(planned: &Plan) -> Result<Created, Error> {
+pub(super) async fn create(planned: &Plan, programs: &Programs) -> Result<Created, Error> {
     let planned = match planned {
         Plan::Plain { folder, why } => return Ok(plain(folder, why)),
         Plan::Worktree(planned) => planned,
@@ -91,7 +92,7 @@ pub(super) async fn create(planned: &Plan) -> Result<Created, Error> {
     let patience = Instant::now() + PATIENCE;
     let mut plan = Plan::Worktree(planned.clone());
     loop {
-        let done = carry_out(&plan).await;
+        let done = carry_out(&plan, programs).await;
         if Instant::now() > patience {
             return done;
         }
@@ -115,11 +116,12 @@ pub(super) async fn create(planned: &Plan) -> Result<Created, Error> {
     }
 }
 
-async fn carry_out(planned: &Plan) -> Result<Created, Error> {
+async fn carry_out(planned: &Plan, programs: &Programs) -> Result<Created, Error> {
     let mut plan = match planned {
         Plan::Plain { folder, why } => return Ok(plain(folder, why)),
         Plan::Worktree(plan) => plan.clone(),
     };
+    let barred = programs.barred(&plan.repo).await?;
     let mut known = registration(&plan);
     let was_registered = known.is_some();
     // Where we write registrations ourselves, we only ever start git with one in place.
@@ -147,19 +149,23 @@ async fn carry_out(planned: &Plan) -> Result<Created, Error> {
         found = look(&plan.path)?;
     }
     let did = match (found, known) {
-        (Found::Worktree(_), Some(known)) => complete(&plan, &known, &mut notes).await?,
+        (Found::Worktree(_), Some(known)) => complete(&plan, &known, &barred, &mut notes).await?,
         (_, known) => {
             if plan.remote.is_some() && !matches!(plan.start, Start::Attach(_)) {
-                notes.extend(fetch(&plan).await);
+                notes.extend(fetch(&plan, &barred).await);
                 if let Plan::Worktree(fresh) = again(&plan)? {
                     plan = fresh;
                 }
                 notes.extend(missed(&plan));
             }
-            add(&plan, known.as_ref(), &mut notes).await?;
+            add(&plan, known.as_ref(), &barred, &mut notes).await?;
             if was_registered { Did::Completed } else { Did::Made }
         }
     };
+    if did != Did::Nothing {
+        programs.keep(&barred)?;
+        notes.extend(barred.note());
+    }
     if did != Did::Nothing && plan.path.join(".gitmodules").exists() {
         notes.push(NO_SUBMODULES.to_owned());
     }
@@ -246,6 +252,7 @@ async fn repair(plan: &WorktreePlan) -> Result<(), Error> {
 async fn complete(
     plan: &WorktreePlan,
     known: &Registration,
+    barred: &Barred,
     notes: &mut Vec<String>,
 ) -> Result<Did, Error> {
     let doing = format!("complete the worktree {}", plan.path.display());
@@ -259,7 +266,7 @@ async fn complete(
         return Ok(Did::Completed);
     }
     confirm_unfinished(&plan.path, &plan.common).await?;
-    let mut command = git_with_hooks(&plan.path);
+    let mut command = barred.git_for_checkout(&plan.path, &plan.start);
     command.args(["-c", OUR_MARK, "checkout", "--quiet", "--no-recurse-submodules"]);
     // Without an index, the checkout was interrupted and the files there are git's own partial
     // work. With one, it finished and only the hook may be missing.
@@ -290,12 +297,6 @@ async fn settle_and_confirm(plan: &WorktreePlan) -> Result<(), Error> {
     tokio::join!(settle(&plan.path), confirmed).1
 }
 
-/// Whether a worktree was registered but nothing was ever checked out into it.
-fn holds_only_gitfile(worktree: &Path) -> bool {
-    std::fs::read_dir(worktree)
-        .is_ok_and(|entries| entries.flatten().all(|entry| entry.file_name() == ".git"))
-}
-
 /// An agent may have left its worktree in a rebase or on another branch: that is its work, and
 /// stays.
 fn off_branch(plan: &WorktreePlan) -> Result<Option<String>, Error> {
@@ -313,6 +314,7 @@ fn off_branch(plan: &WorktreePlan) -> Result<Option<String>, Error> {
 async fn add(
     plan: &WorktreePlan,
     known: Option<&Registration>,
+    barred: &Barred,
     notes: &mut Vec<String>,
 ) -> Result<(), Error> {
     if let Some(known) = known
@@ -330,14 +332,14 @@ async fn add(
         && matches!(plan.start, Start::New(_))
         && let Some(made) = register(plan)?
     {
-        return complete(plan, &made, notes).await.map(drop);
+        return complete(plan, &made, barred, notes).await.map(drop);
     }
     let doing = format!("make the worktree {} of {}", plan.path.display(), plan.repo.display());
-    let mut finished = run(add_command(plan, known, true), &doing, CHECKOUT_LIMIT).await?;
+    let mut finished = run(add_command(plan, known, barred, true), &doing, CHECKOUT_LIMIT).await?;
     if finished.status.code() == Some(USAGE) {
         // Before 2.33 a lock has no reason. Without ours the hook does not run again after a crash
         // in it, but the checkout is still completed.
-        finished = run(add_command(plan, known, false), &doing, CHECKOUT_LIMIT).await?;
+        finished = run(add_command(plan, known, barred, false), &doing, CHECKOUT_LIMIT).await?;
         if finished.status.code() == Some(USAGE) && plan.start == Start::Orphan {
             return Err(Error::NoCommit { repo: plan.repo.clone() });
         }
@@ -362,9 +364,10 @@ async fn add(
 fn add_command(
     plan: &WorktreePlan,
     known: Option<&Registration>,
+    barred: &Barred,
     reason: bool,
 ) -> tokio::process::Command {
-    let mut command = git_with_hooks(&plan.repo);
+    let mut command = barred.git_for_checkout(&plan.repo, &plan.start);
     command.args(["worktree", "add"]);
     if reason {
         command.args(["--lock", "--reason", OUR_LOCK]);

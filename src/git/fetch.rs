@@ -7,11 +7,15 @@ use std::time::Instant;
 use super::FETCH_LIMIT;
 use super::command::{batch_ssh, first_line, git_command, git_for_reading, read, run, setting};
 use super::plan::{Start, WorktreePlan};
+use super::programs::Barred;
 use super::reader::{Reader, open};
 
 /// Updates the remote's default branch. Failures become notes.
-pub(super) async fn fetch(plan: &WorktreePlan) -> Option<String> {
+pub(super) async fn fetch(plan: &WorktreePlan, barred: &Barred) -> Option<String> {
     let remote = plan.remote.as_deref()?;
+    if let Some(why) = barred.no_fetch() {
+        return Some(format!("did not fetch from {remote}: {why}; using the commits already here"));
+    }
     let until = Instant::now() + FETCH_LIMIT;
     let refs = format!("refs/remotes/{remote}");
     let default = open(&plan.repo)

@@ -112,6 +112,12 @@ pub(super) fn pointed_to(bytes: &[u8], folder: &Path) -> Option<PathBuf> {
     (!bytes.is_empty()).then(|| folder.join(OsStr::from_bytes(bytes)))
 }
 
+/// Whether a worktree was registered but nothing was ever checked out into it.
+pub(super) fn holds_only_gitfile(worktree: &Path) -> bool {
+    std::fs::read_dir(worktree)
+        .is_ok_and(|entries| entries.flatten().all(|entry| entry.file_name() == ".git"))
+}
+
 /// What is at a worktree's path.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Found {

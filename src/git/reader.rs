@@ -9,7 +9,7 @@ use git2::{ErrorCode, ObjectType, ReferenceType, Repository, RepositoryOpenFlags
 
 use super::command::{git_command, run};
 use super::leftovers::{branch_in, worktree_on};
-use super::settings::without_own_filters;
+use super::programs::Barred;
 use super::{Base, Error};
 use program::Program;
 
@@ -273,7 +273,7 @@ pub fn commits_of(worktree: &Path, branch: &str, base: &str) -> Result<usize, Er
 pub async fn changed_files(worktree: &Path) -> Result<usize, Error> {
     let doing = format!("look for changes in {}", worktree.display());
     let mut command = git_command(worktree);
-    command.args(without_own_filters(worktree).await?);
+    command.args(Barred::all_filters(worktree).await?.without_filters());
     command.env("GIT_OPTIONAL_LOCKS", "0").args([
         "status",
         "--porcelain",

@@ -23,7 +23,7 @@ use jiff::Timestamp;
 use tokio::process::Command;
 
 use super::command::{Finished, git_command, git_for_reading, read, run};
-use super::settings::without_own_filters;
+use super::programs::Barred;
 use super::{Error, quoted};
 
 pub use back::bring_back;
@@ -174,7 +174,7 @@ impl<'r> Worktree<'r> {
         let refreshed = self.indexed(&["update-index", "-q", "--really-refresh"]);
         run(refreshed, &self.doing, LIMIT).await?;
         let mut added = git_command(self.root);
-        added.args(without_own_filters(self.root).await?);
+        added.args(Barred::all_filters(self.root).await?.without_filters());
         added.args(["-c", "core.safecrlf=false", "-c", "core.splitIndex=false"]);
         added.env("GIT_INDEX_FILE", self.index()).args(["add", "--all", "--", ":/"]);
         run(added, &self.doing, LIMIT).await?.checked(&self.doing)?;

@@ -2,12 +2,10 @@
 //! (its own system file, conditions, environment variables).
 
 use std::collections::HashMap;
-use std::ffi::OsString;
 use std::path::Path;
 
-use super::Error;
 use super::checks::ASK_LIMIT;
-use super::command::{git_command, run, setting};
+use super::command::{git_command, run};
 
 /// All settings of a repository, by key in lower case; the last value wins. A key without a value
 /// maps to `None`.
@@ -86,30 +84,6 @@ impl Settings {
     fn may_be_on(&self, key: &str) -> bool {
         self.values.get(key).is_some_and(|value| is_on(value.as_ref()))
     }
-}
-
-/// Settings that turn off the filters which the repository itself defines, for a git that is started
-/// after an agent has worked there: a filter is a program. Those of the user and the system stay.
-pub(super) async fn without_own_filters(worktree: &Path) -> Result<Vec<OsString>, Error> {
-    let mut command = git_command(worktree);
-    command.args(["config", "-z", "--show-scope", "--name-only", "--get-regexp", r"^filter\."]);
-    let doing = format!("read the filters of {}", worktree.display());
-    // It exits with 1 if there are none, and with another code before 2.26, which knows no scopes.
-    let asked = run(command, &doing, ASK_LIMIT).await?;
-    let mut off = Vec::new();
-    let mut fields = asked.stdout.split(|byte| *byte == 0);
-    while let (Some(scope), Some(key)) = (fields.next(), fields.next()) {
-        let is_own = scope == b"local" || scope == b"worktree";
-        let key = String::from_utf8_lossy(key);
-        if is_own && let Some((driver, _)) = key.rsplit_once('.') {
-            for (name, value) in
-                [("clean", ""), ("smudge", ""), ("process", ""), ("required", "false")]
-            {
-                off.extend(setting(&format!("{driver}.{name}"), value));
-            }
-        }
-    }
-    Ok(off)
 }
 
 /// Whether git may read a value as true; a key without a value is.

@@ -238,7 +238,7 @@ impl RunUnderWay<'_, '_> {
             Beat::Silent => {}
         }
         if self.worker.writer.folder.has_unread()
-            && self.worker.deliver_live(&mut self.process)?
+            && self.worker.deliver_live(&mut |text| self.process.say(text))?
             && !self.watch.handoff_asked
         {
             self.ask_for_handoff(None)?;

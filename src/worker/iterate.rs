@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::agent::environment::RunIds;
 use crate::agent::{self, Agent, Capabilities, ConversationId, REGISTRY};
+use crate::git::Programs;
 use crate::session::Hint as _;
 use crate::session::event;
 use crate::session::journal::Event;
@@ -139,7 +140,9 @@ impl Worker<'_> {
         if !checkout.is_whole(self.writer.state().branch()) {
             self.writer.keep_hook_up()?;
             // A git process killed with its agent leaves locks that would block the next one.
-            let restored = prepare::restore_worktree(&mut self.writer, project, settings);
+            let programs = Programs::of(&self.setup.state_dir);
+            let restored =
+                prepare::restore_worktree(&mut self.writer, project, settings, &programs);
             if let Err(reason) = super::pinging(self.notify, restored).await? {
                 tracing::warn!("the worktree may be in a bad state: {reason}");
             }
@@ -164,7 +167,8 @@ impl Worker<'_> {
             self.writer.folder.mark_unready()?;
         }
         let (project, settings) = (&self.setup.project, &self.setup.settings);
-        let restore = prepare::restore_worktree(&mut self.writer, project, settings);
+        let programs = Programs::of(&self.setup.state_dir);
+        let restore = prepare::restore_worktree(&mut self.writer, project, settings, &programs);
         if let Err(why) = super::pinging(self.notify, restore).await? {
             return Ok(Err(why));
         }

@@ -4,7 +4,6 @@
 use jiff::Timestamp;
 
 use crate::agent::prompt;
-use crate::agent::run::Run;
 use crate::session::clock;
 use crate::session::event;
 use crate::session::journal::Event;
@@ -66,10 +65,14 @@ impl Worker<'_> {
         messages.filter(|message| message.kind != Kind::Stop).collect()
     }
 
-    /// Passes mail to an agent that accepts input while it runs. Mail for the worker, and mail for
-    /// an agent that does not accept input, stays in the inbox until the iteration ends. Returns
-    /// true if a human asks for a handoff.
-    pub(super) fn deliver_live(&mut self, run: &mut Run) -> Result<bool, Trouble> {
+    /// Passes mail to an agent that accepts input while it runs, through `say`, which returns false
+    /// if the agent took nothing. Mail for the worker, and mail for an agent that does not accept
+    /// input, stays in the inbox until the iteration ends. Returns true if a human asks for a
+    /// handoff.
+    pub(super) fn deliver_live(
+        &mut self,
+        say: &mut dyn FnMut(&str) -> bool,
+    ) -> Result<bool, Trouble> {
         let mut handoff = false;
         // Whoever writes a file in place may not be done yet.
         self.take_foreign(|foreign| foreign.is_settled(Timestamp::now()))?;
@@ -77,7 +80,7 @@ impl Worker<'_> {
             if !matches!(message.kind, Kind::Text | Kind::Nudge | Kind::Handoff) {
                 continue;
             }
-            if !run.say(&prompt::mail(std::slice::from_ref(&message), &clock::local_now())) {
+            if !say(&prompt::mail(std::slice::from_ref(&message), &clock::local_now())) {
                 break;
             }
             handoff |= message.kind == Kind::Handoff;

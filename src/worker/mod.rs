@@ -340,8 +340,9 @@ impl<'a> Worker<'a> {
         }
         self.notify.status("init · creating worktree and branch");
         let ground = self.ground();
+        let programs = git::Programs::of(&self.setup.state_dir);
         let (project, settings) = (&self.setup.project, &self.setup.settings);
-        let work = prepare::prepare(&mut self.writer, project, settings, ground);
+        let work = prepare::prepare(&mut self.writer, project, settings, &programs, ground);
         // Checking out a large repository can take longer than the watchdog or a stop allows. An
         // interrupted checkout is completed at the next start.
         let prepared = tokio::select! {

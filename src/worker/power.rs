@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use futures_util::FutureExt as _;
 
-use crate::git::{self, Checkout, Window};
+use crate::git::{self, Checkout, Programs, Window};
 use crate::platform::machine;
 use crate::session::clock;
 use crate::session::event;
@@ -50,7 +50,8 @@ impl Worker<'_> {
     pub(super) async fn restore_damaged(&mut self, checkout: &Checkout) -> Result<(), StoreError> {
         let Some(window) = self.window()? else { return Ok(()) };
         self.writer.keep_hook_up()?;
-        let work = checkout.find_damage(&window);
+        let programs = Programs::of(&self.setup.state_dir);
+        let work = checkout.find_damage(&window, &programs);
         let damage = match pinging(self.notify, work).await {
             Ok(damage) => damage,
             Err(error) => return tolerate(&error),

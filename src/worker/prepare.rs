@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use crate::config::{Project, Settings};
-use crate::git::{self, Checkout, Severity};
+use crate::git::{self, Checkout, Programs, Severity};
 use crate::session::Hint as _;
 use crate::session::event;
 use crate::session::journal::Event;
@@ -29,6 +29,7 @@ pub(super) async fn prepare(
     writer: &mut Writer,
     project: &Project,
     settings: &Settings,
+    programs: &Programs,
     ground: Ground<'_>,
 ) -> Result<Prepared, StoreError> {
     writer.folder.make_subfolders()?;
@@ -43,7 +44,7 @@ pub(super) async fn prepare(
         }
         None => {
             // Check git's settings while git checks out.
-            let made = make_worktree(writer, project, settings);
+            let made = make_worktree(writer, project, settings, programs);
             match tokio::join!(made, git::commits_work(&project.main_repo)) {
                 (Ok(place), commits_work) => (place, commits_work),
                 (Err(reason), _) => return Ok(Prepared::Blocked(reason)),
@@ -84,8 +85,9 @@ pub(super) async fn restore_worktree(
     writer: &mut Writer,
     project: &Project,
     settings: &Settings,
+    programs: &Programs,
 ) -> Result<Result<(), String>, StoreError> {
-    let place = match make_worktree(writer, project, settings).await {
+    let place = match make_worktree(writer, project, settings, programs).await {
         Ok(place) => place,
         Err(why) => return Ok(Err(why)),
     };
@@ -110,13 +112,14 @@ async fn make_worktree(
     writer: &Writer,
     project: &Project,
     settings: &Settings,
+    programs: &Programs,
 ) -> Result<Place, String> {
     let folder = writer.folder.name();
     let name = names::name_in_folder(&folder).unwrap_or(&writer.state().name);
     let branch = settings.branch_of(name);
     project.check_places().map_err(|error| error.in_one_line())?;
     let checkout = Checkout::of_session(project, &folder);
-    let made = checkout.make(&branch).await.map_err(|error| error.in_one_line())?;
+    let made = checkout.make(&branch, programs).await.map_err(|error| error.in_one_line())?;
     Ok(Place {
         working_dir: made.working_dir.to_string_lossy().into_owned(),
         base: made.base().map(str::to_owned),

@@ -12,7 +12,7 @@ use crate::session::history::History;
 use crate::session::journal::{Event, RunCost};
 use crate::session::state::{OpenRun, RunState, Standing};
 use crate::session::store::{self, crash_point};
-use crate::session::{Files, RetryCause, RunOutcome, import, names};
+use crate::session::{Files, Phase, RetryCause, RunOutcome, import, names};
 
 use super::iterate::{TICK, temporary_name};
 use super::under_way::end_strays;
@@ -113,6 +113,7 @@ impl Worker<'_> {
             Some(RunState::Over) | None => {}
         }
         if self.writer.state().unsettled {
+            self.read_phase_set_meanwhile()?;
             self.writer.settle()?;
         }
         self.read_hand_edits()
@@ -153,6 +154,25 @@ impl Worker<'_> {
             cost: RunCost { tokens, ..RunCost::default() },
         });
         self.take_signal(&open.run, Some(ended), signal).await
+    }
+
+    /// Reads a phase that a human set after the last worker died and before the effects of its last
+    /// step are applied. What an agent wrote was replaced before that step was recorded, so anything
+    /// but the phase before and the one after it is a human's.
+    fn read_phase_set_meanwhile(&mut self) -> Result<(), Trouble> {
+        let state = self.writer.state();
+        let Some(last) = &state.last_signal else { return Ok(()) };
+        let before: Option<Phase> = last.line.phase.as_deref().and_then(|word| word.parse().ok());
+        let after = state.phase();
+        // A new task, or a phase set by hand, leads from any phase to any other.
+        if state.redirection.is_some() || before.is_none() {
+            return Ok(());
+        }
+        let there = self.writer.overview()?.and_then(|overview| overview.status().phase);
+        if let Some(phase) = there.filter(|phase| *phase != after && Some(*phase) != before) {
+            self.writer.record(Event::PhaseSet(event::PhaseSet { phase }))?;
+        }
+        Ok(())
     }
 
     /// Reads edits by hand: while no run is active, a changed phase in the overview is a human's

@@ -1,5 +1,6 @@
 //! A model of a session's life, in random orders: workers that are killed at any write or find the
-//! disk full, mail, edits by hand and by the agent, a journal that is lost. Decisions and files are
+//! disk full, reboots, limits, mail between runs and in them, edits by hand and by the agent, a
+//! journal that is lost. Decisions and files are
 //! the real ones; only the agent is a script.
 //!
 //! What must hold: no gate opens without a human's word given since the wait began, and the last
@@ -16,7 +17,7 @@ use crate::session::mail::Kind;
 use crate::session::{Phase, Status};
 
 use rules::Watcher;
-use stage::{Act, Ending, Faults, Script};
+use stage::{Act, Ending, Fate, Faults, Script};
 
 const OPEN: &str = "### Q1: a?\n**Answer:** _waiting_\n";
 const ANSWERED: &str = "### Q1: a?\n**Answer:** the agent's own\n";
@@ -41,6 +42,7 @@ enum Op {
     /// `samocode start`.
     StartVerb,
     LoseJournal,
+    Reboot,
 }
 
 fn act() -> impl Strategy<Value = Act> {
@@ -51,6 +53,7 @@ fn act() -> impl Strategy<Value = Act> {
         1 => Just(Act::NoOverview),
         3 => select(vec![OPEN, ANSWERED, NESTED, PLAIN]).prop_map(Act::Questions),
         2 => words().prop_map(Act::Mail),
+        2 => any::<bool>().prop_map(Act::Live),
     ]
 }
 
@@ -73,8 +76,15 @@ fn script() -> impl Strategy<Value = Script> {
         2 => Just(Some((Status::Done, None))),
         1 => Just(Some((Status::Blocked, None))),
     ];
-    (proptest::collection::vec(act(), 0..4), signal, proptest::bool::weighted(0.2))
-        .prop_map(|(acts, signal, fails)| Script { acts, signal, fails })
+    let outcome = prop_oneof![
+        8 => Just(Fate::Works),
+        2 => Just(Fate::Fails),
+        1 => any::<bool>().prop_map(|is_over| Fate::Limited { is_over }),
+        1 => Just(Fate::Throttled),
+        1 => Just(Fate::LoggedOut),
+    ];
+    (proptest::collection::vec(act(), 0..4), signal, outcome)
+        .prop_map(|(acts, signal, outcome)| Script { acts, signal, outcome })
 }
 
 fn faults() -> impl Strategy<Value = Faults> {
@@ -98,6 +108,7 @@ fn op() -> impl Strategy<Value = Op> {
         2 => any::<bool>().prop_map(|all| Op::Answer { all }),
         2 => Just(Op::StartVerb),
         1 => Just(Op::LoseJournal),
+        1 => Just(Op::Reboot),
     ]
 }
 
@@ -115,6 +126,7 @@ fn live(ops: &[Op]) -> Watcher {
             Op::Answer { all } => watcher.answer(*all),
             Op::StartVerb => watcher.start_verb(),
             Op::LoseJournal => watcher.lose_journal(),
+            Op::Reboot => watcher.stage.reboot(),
         }
     }
     watcher.start_verb();
@@ -124,7 +136,7 @@ fn live(ops: &[Op]) -> Watcher {
 }
 
 fn run(acts: Vec<Act>, signal: Option<(Status, Option<Phase>)>) -> Script {
-    Script { acts, signal, fails: false }
+    Script { acts, signal, outcome: Fate::Works }
 }
 
 fn start(scripts: Vec<Script>) -> Op {
@@ -261,6 +273,53 @@ fn a_summary_of_any_length_is_in_the_history_once() {
     }
     let history = std::fs::read_to_string(watcher.stage.setup.folder.history()).unwrap();
     assert_eq!(history.lines().filter(|line| line.len() > 100_000).count(), 1);
+}
+
+#[test]
+fn what_a_human_writes_between_a_crash_and_the_settling_of_the_last_signal_counts() {
+    for dies_at in 1..90 {
+        let faults = Faults { dies_at: Some(dies_at), full_from: None };
+        let mut watcher = Watcher::new();
+        watcher.set_phase(Phase::Implementation);
+        watcher.start(faults, &[leaves(Phase::Testing)]);
+        let state = watcher.stage.state();
+        if !state.unsettled || state.phase() != Phase::Testing {
+            continue;
+        }
+        watcher.set_phase(Phase::Quality);
+        watcher.start(Faults::default(), &[]);
+        assert_eq!(watcher.stage.state().phase(), Phase::Quality, "{dies_at}");
+        return;
+    }
+    panic!("no worker died between a signal and its effects");
+}
+
+#[test]
+fn mail_that_an_agent_takes_while_it_works_is_shown_once_and_gates_wait_for_the_worker() {
+    let works = |acts| run(acts, Some((Status::Continue, None)));
+    for (takes, kind) in
+        [(true, Kind::Text), (true, Kind::Nudge), (false, Kind::Text), (true, Kind::Approve)]
+    {
+        for dies_at in (1..90).step_by(3) {
+            let acts = vec![Act::Mail(kind), Act::Live(takes)];
+            let faults = Faults { dies_at: Some(dies_at), full_from: None };
+            let ops =
+                [Op::Start(faults, vec![works(acts)]), Op::Reboot, start(vec![works(vec![])])];
+            let watcher = live(&ops);
+            assert_eq!(watcher.stage.state().phase(), Phase::Requirements);
+        }
+    }
+}
+
+#[test]
+fn a_limit_or_a_reboot_opens_no_gate() {
+    for outcome in [Fate::Limited { is_over: true }, Fate::Throttled, Fate::LoggedOut] {
+        let script = Script { outcome, ..leaves(Phase::Planning) };
+        let ops =
+            [waits(OPEN), Op::Send(Kind::Text), start(vec![script]), Op::StartVerb, Op::Reboot];
+        let ops = [&ops[..], &[start(vec![leaves(Phase::Planning)])]].concat();
+        assert_eq!(live(&ops).stage.state().phase(), Phase::Requirements, "{outcome:?}");
+    }
 }
 
 proptest! {

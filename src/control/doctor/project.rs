@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::config::find::unfit;
 use crate::config::{Error as ProjectError, Project, Settings, Warning};
-use crate::git::{self, Checkout, Severity};
+use crate::git::{self, Checkout, Programs, Severity};
 
 use super::check::{Check, Fix};
 use super::{Group, Patient};
@@ -30,6 +30,7 @@ pub(super) async fn look(patient: &Patient, settings: &Settings) -> Vec<Check> {
     };
     checks.push(Check::ok(Group::Project, patient.dirs.short(&project.config)));
     checks.extend(repository(project).await);
+    checks.extend(barred(patient, project).await);
     for (key, folder) in [("WORKTREES", &project.worktrees), ("SESSIONS", &project.sessions)] {
         checks.push(writable(key, folder));
     }
@@ -112,6 +113,16 @@ async fn repository(project: &Project) -> Vec<Check> {
     }
     checks.extend(worktrees(project).await);
     checks
+}
+
+/// Programs of the repository's that sessions do without.
+async fn barred(patient: &Patient, project: &Project) -> Option<Check> {
+    match Programs::of(&patient.dirs.state).findings(&project.main_repo).await {
+        Ok(None) => None,
+        Ok(Some((what, remedy))) => Some(Check::note(Group::Git, what, remedy)),
+        // Said by the checks of the repository.
+        Err(_) => None,
+    }
 }
 
 /// The sessions' worktrees in which git would work on another folder.

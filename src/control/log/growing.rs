@@ -5,6 +5,7 @@ use std::io::{self, Read as _};
 use std::path::PathBuf;
 
 use crate::control::error::{Attempt as _, Result};
+use crate::session::store::open_regular;
 
 /// Read buffer size, in bytes.
 const CHUNK: usize = 64 * 1024;
@@ -25,7 +26,7 @@ impl Growing {
         let doing = || format!("read {}", self.path.display());
         let file = match &mut self.file {
             Some(file) => file,
-            None => match File::open(&self.path) {
+            None => match open_regular(&self.path) {
                 Ok(file) => self.file.insert(file),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
                 Err(error) => return Err(error).attempt(doing),
@@ -38,5 +39,38 @@ impl Growing {
                 length => each(&chunk[..length])?,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn what_an_agent_puts_in_the_place_of_a_log_is_neither_followed_nor_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let logs = folder.path().join("_logs");
+        std::fs::create_dir(&logs).unwrap();
+        let key = folder.path().join("key");
+        std::fs::write(&key, "private\n").unwrap();
+        let read = |name: &str| {
+            let mut said = Vec::new();
+            let done = Growing::new(logs.join(name)).read(&mut |bytes| {
+                said.extend_from_slice(bytes);
+                Ok(())
+            });
+            (done.is_ok(), said)
+        };
+        symlink(&key, logs.join("link.jsonl")).unwrap();
+        std::fs::hard_link(&key, logs.join("name.jsonl")).unwrap();
+        let fifo = std::process::Command::new("mkfifo").arg(logs.join("fifo.jsonl")).status();
+        assert!(fifo.unwrap().success());
+        for name in ["link.jsonl", "name.jsonl", "fifo.jsonl"] {
+            assert_eq!(read(name), (false, Vec::new()), "{name}");
+        }
+        std::fs::write(logs.join("log.jsonl"), "line\n").unwrap();
+        assert_eq!(read("log.jsonl"), (true, b"line\n".to_vec()));
+        assert_eq!(read("missing.jsonl"), (true, Vec::new()));
     }
 }

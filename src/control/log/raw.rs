@@ -1,13 +1,12 @@
 //! The agent's unprocessed output, for [`Log::raw`](super::Log::raw).
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use crate::session::event;
 use crate::session::journal::Event;
-use crate::session::store::{Folder, read_journal};
+use crate::session::store::{Folder, open_regular, read_journal};
 
 use super::growing::Growing;
 use super::{Error, Line, Out, Result, Session};
@@ -78,7 +77,7 @@ fn last_log(folder: &Folder) -> Result<Option<PathBuf>> {
 /// The byte offset at which the last `most` lines begin.
 fn start_of_last_lines(path: &Path, most: usize) -> Result<u64> {
     let read = || -> std::io::Result<u64> {
-        let mut file = File::open(path)?;
+        let mut file = open_regular(path)?;
         let (mut starts, mut at) = (VecDeque::from([0]), 0);
         let mut chunk = vec![0; 64 * 1024];
         loop {

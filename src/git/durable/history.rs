@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::Window;
-use super::index::git;
+use super::index::{git, git_with};
 use crate::git::Error;
 use crate::git::leftovers::{Found, look};
+use crate::git::programs::Barred;
 
 /// How many older versions of a file are read.
 const VERSIONS: &str = "-n16";
@@ -45,7 +46,7 @@ fn changes(raw: &[u8]) -> Vec<Change> {
 
 /// The last committed versions of a file, as they would be checked out. Leaves out any that git
 /// cannot read, as in a shallow or partial clone.
-pub(super) async fn versions(worktree: &Path, path: &Path) -> Vec<Vec<u8>> {
+pub(super) async fn versions(worktree: &Path, path: &Path, barred: &Barred) -> Vec<Vec<u8>> {
     let log =
         ["--literal-pathspecs", "log", "--first-parent", VERSIONS, "--format=", "--raw", "-z"]
             .map(OsStr::new);
@@ -62,7 +63,7 @@ pub(super) async fn versions(worktree: &Path, path: &Path) -> Vec<Vec<u8>> {
             }
             let args: [&OsStr; 4] =
                 ["cat-file".as_ref(), "--filters".as_ref(), &of_path, blob.as_ref()];
-            if let Ok(read) = git(worktree, None, &args, &[]).await {
+            if let Ok(read) = git_with(barred, worktree, None, &args, &[]).await {
                 versions.push(read);
             }
         }

@@ -9,6 +9,7 @@ use std::process::Stdio;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::git::command::{git_command, run};
+use crate::git::programs::Barred;
 use crate::git::{CHECKOUT_LIMIT, Error};
 
 /// `CE_SKIP_WORKTREE` and `CE_INTENT_TO_ADD` from git's `read-cache.h`: entries without a file, or
@@ -34,10 +35,21 @@ pub(super) async fn git(
     args: &[&OsStr],
     input: &[u8],
 ) -> Result<Vec<u8>, Error> {
+    git_with(&Barred::default(), worktree, index, args, input).await
+}
+
+/// The same for commands that read or write files through their filters.
+pub(super) async fn git_with(
+    barred: &Barred,
+    worktree: &Path,
+    index: Option<&Path>,
+    args: &[&OsStr],
+    input: &[u8],
+) -> Result<Vec<u8>, Error> {
     let words: Vec<_> = args.iter().map(|arg| arg.to_string_lossy()).collect();
     let doing = format!("run git {} in {}", words.join(" "), worktree.display());
     let mut command = git_command(worktree);
-    command.args(args);
+    command.args(barred.without_filters()).args(args);
     if let Some(index) = index {
         command.env("GIT_INDEX_FILE", index);
     }
@@ -138,12 +150,16 @@ impl Blind {
 
     /// The files whose content differs or that are missing, read through the filters as `git add`
     /// would.
-    pub(super) async fn differing(&self, worktree: &Path) -> Result<Vec<PathBuf>, Error> {
+    pub(super) async fn differing(
+        &self,
+        worktree: &Path,
+        barred: &Barred,
+    ) -> Result<Vec<PathBuf>, Error> {
         let index = self.path();
         let refresh = ["update-index", "-q", "--refresh"].map(OsStr::new);
-        git(worktree, Some(&index), &refresh, &[]).await?;
+        git_with(barred, worktree, Some(&index), &refresh, &[]).await?;
         let list = ["diff-files", "--name-only", "-z"].map(OsStr::new);
-        let listed = git(worktree, Some(&index), &list, &[]).await?;
+        let listed = git_with(barred, worktree, Some(&index), &list, &[]).await?;
         let names = listed.split(|byte| *byte == 0).filter(|name| !name.is_empty());
         Ok(names.map(|name| PathBuf::from(OsStr::from_bytes(name))).collect())
     }
@@ -154,20 +170,50 @@ impl Blind {
         worktree: &Path,
         paths: &[PathBuf],
         below: &Path,
+        barred: &Barred,
     ) -> Result<(), Error> {
         let mut prefix = std::ffi::OsString::from("--prefix=");
         prefix.push(below);
         prefix.push("/");
-        let mut list = Vec::new();
-        for path in paths {
-            list.extend_from_slice(path.as_os_str().as_bytes());
-            list.push(0);
-        }
+        let list = names(paths.iter().map(PathBuf::as_path));
         let args: [&OsStr; 4] =
             ["checkout-index".as_ref(), &prefix, "-z".as_ref(), "--stdin".as_ref()];
-        git(worktree, Some(&self.path()), &args, &list).await?;
+        git_with(barred, worktree, Some(&self.path()), &args, &list).await?;
         Ok(())
     }
+}
+
+/// Paths as git reads them with `-z`.
+fn names<'a>(paths: impl Iterator<Item = &'a Path>) -> Vec<u8> {
+    let mut list = Vec::new();
+    for path in paths {
+        list.extend_from_slice(path.as_os_str().as_bytes());
+        list.push(0);
+    }
+    list
+}
+
+/// Splits entries into those that git can compare, and those whose filter must not run.
+pub(super) async fn comparable<'a>(
+    worktree: &Path,
+    entries: Vec<&'a Entry>,
+    barred: &Barred,
+) -> Result<(Vec<&'a Entry>, Vec<&'a Entry>), Error> {
+    if !barred.has_filters() {
+        return Ok((entries, Vec::new()));
+    }
+    let ask = ["check-attr", "-z", "--stdin", "filter"].map(OsStr::new);
+    let list = names(entries.iter().map(|entry| entry.path.as_path()));
+    let told = git(worktree, None, &ask, &list).await?;
+    // PATH, NUL, the attribute, NUL, its value, NUL, in the order of the list.
+    let values = told.split(|byte| *byte == 0).skip(2).step_by(3);
+    let filters: Vec<_> = values.map(|value| String::from_utf8_lossy(value)).collect();
+    let is_barred =
+        |number: usize| filters.get(number).is_none_or(|filter| barred.has_filter(filter));
+    let (other, may): (Vec<_>, Vec<_>) =
+        entries.into_iter().enumerate().partition(|(number, _)| is_barred(*number));
+    let bare = |list: Vec<(usize, &'a Entry)>| list.into_iter().map(|(_, entry)| entry).collect();
+    Ok((bare(may), bare(other)))
 }
 
 #[cfg(test)]

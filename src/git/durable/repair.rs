@@ -9,13 +9,14 @@ use std::time::SystemTime;
 
 use tempfile::TempDir;
 
-use super::index::{Blind, Entry, entries, git, io};
+use super::index::{Blind, Entry, comparable, entries, git_with, io};
 use super::judge::{Age, Verdict, judge, says_nothing_new};
 use super::reflog::{self, Reflog};
 use super::settle::{changed, settle};
-use super::{Window, history, lost};
+use super::{Window, history, lost, lost_data};
 use crate::git::Error;
 use crate::git::leftovers::{Found, look};
+use crate::git::programs::{Barred, Programs};
 
 /// Prefix of the folders that hold files about to be put in place.
 const STAGING: &str = ".samocode-restore-";
@@ -37,6 +38,7 @@ pub struct Damage {
     /// Files whose size and times git must not trust.
     doubted: Vec<PathBuf>,
     reflogs: Vec<Reflog>,
+    barred: Barred,
 }
 
 /// Looks for damage in a worktree after the machine was started again, by content: size and times
@@ -52,7 +54,12 @@ pub struct Damage {
 ///
 /// # Errors
 /// If git cannot look at the worktree, or the disk cannot be read.
-pub(in crate::git) async fn find_damage(worktree: &Path, window: &Window) -> Result<Damage, Error> {
+pub(in crate::git) async fn find_damage(
+    worktree: &Path,
+    window: &Window,
+    programs: &Programs,
+) -> Result<Damage, Error> {
+    let barred = programs.barred(worktree).await?;
     remove_leftovers(worktree);
     history::catch_up(worktree, window).await?;
     let mut damage = Damage {
@@ -62,6 +69,7 @@ pub(in crate::git) async fn find_damage(worktree: &Path, window: &Window) -> Res
         lost: lost::untracked(worktree, window).await?,
         doubted: Vec::new(),
         reflogs: reflog::damaged(worktree),
+        barred,
     };
     let entries = entries(worktree).await?;
     let touched: Vec<&Entry> =
@@ -70,11 +78,14 @@ pub(in crate::git) async fn find_damage(worktree: &Path, window: &Window) -> Res
         touched.into_iter().partition(|entry| size(&worktree.join(&entry.path)) <= COMPARED);
     damage.lost.extend(large.iter().map(|entry| entry.path.clone()));
     damage.doubted.extend(large.iter().map(|entry| entry.path.clone()));
+    let (touched, filtered) = comparable(worktree, touched, &damage.barred).await?;
+    let filtered = filtered.into_iter().map(|entry| &entry.path);
+    damage.lost.extend(filtered.filter(|path| lost_data(&worktree.join(path), window)).cloned());
     if touched.is_empty() {
         return Ok(damage);
     }
     let blind = Blind::of(worktree, &touched).await?;
-    let differing = blind.differing(worktree).await?;
+    let differing = blind.differing(worktree, &damage.barred).await?;
     let differs: HashSet<&PathBuf> = differing.iter().collect();
     if differing.is_empty() {
         return Ok(damage);
@@ -83,7 +94,7 @@ pub(in crate::git) async fn find_damage(worktree: &Path, window: &Window) -> Res
         .prefix(STAGING)
         .tempdir_in(worktree)
         .map_err(|source| io("create a folder in", worktree, source))?;
-    blind.check_out(worktree, &differing, staging.path()).await?;
+    blind.check_out(worktree, &differing, staging.path(), &damage.barred).await?;
     let index_written = index_written(worktree);
     for entry in touched.iter().filter(|entry| differs.contains(&entry.path)) {
         damage.sort(entry, &staging.path().join(&entry.path), index_written).await?;
@@ -164,7 +175,7 @@ impl Damage {
             }
             settle(&self.worktree).await;
             let refresh = ["update-index", "-q", "--refresh"].map(OsStr::new);
-            git(&self.worktree, None, &refresh, &[]).await?;
+            git_with(&self.barred, &self.worktree, None, &refresh, &[]).await?;
         }
         Ok(())
     }
@@ -219,7 +230,7 @@ impl Damage {
         if verdict != Verdict::Edited || there.len() > WITH_HISTORY {
             return Ok(verdict);
         }
-        let versions = history::versions(&self.worktree, path).await;
+        let versions = history::versions(&self.worktree, path, &self.barred).await;
         // If it is merely the start of the staged content, its end was deleted.
         let is_old = !staged.starts_with(&there) && {
             let all: Vec<&[u8]> =

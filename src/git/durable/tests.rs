@@ -82,7 +82,7 @@ async fn what_git_calls_clean_is_compared_by_content_and_restored() {
     );
     assert_eq!(git(&path, &["status", "--porcelain"]), "", "git is deceived");
 
-    let found = find_damage(&path, &window()).await.unwrap();
+    let found = find_damage(&path, &window(), &lab.programs()).await.unwrap();
     assert_eq!(found.restorable(), ["log", "run.sh", "sub/état\n1"].map(PathBuf::from));
     assert_eq!(found.lost(), &[] as &[PathBuf]);
     assert_eq!(text(&path, "sub/état\n1"), "version 1\n", "nothing is touched yet");
@@ -96,7 +96,7 @@ async fn what_git_calls_clean_is_compared_by_content_and_restored() {
     assert_eq!(text(&path, "sub/état\n1"), "version 2\n");
     assert_eq!(fs::metadata(path.join("run.sh")).unwrap().mode() & 0o111, 0o111);
     assert_eq!(git(&path, &["status", "--porcelain"]), "");
-    assert!(find_damage(&path, &window()).await.unwrap().is_none());
+    assert!(find_damage(&path, &window(), &lab.programs()).await.unwrap().is_none());
 }
 
 #[tokio::test]
@@ -119,7 +119,7 @@ async fn what_was_edited_after_it_was_staged_is_left_unless_its_data_is_lost() {
         fs::write(path.join(file), there).unwrap();
     }
 
-    let found = find_damage(&path, &window()).await.unwrap();
+    let found = find_damage(&path, &window(), &lab.programs()).await.unwrap();
     assert_eq!(found.restorable(), ["added", "emptied", "holes"].map(PathBuf::from));
     found.restore().await.unwrap();
     for (file, there) in edits {
@@ -143,11 +143,11 @@ async fn an_older_version_that_is_newer_than_the_index_was_never_written_by_anyb
     }
     lab.next_tick();
     fs::write(path.join("state"), "version 1\n").unwrap();
-    let found = find_damage(&path, &window()).await.unwrap();
+    let found = find_damage(&path, &window(), &lab.programs()).await.unwrap();
     assert_eq!(found.restorable(), [PathBuf::from("state")]);
     drop(found);
     fs::write(path.join("state"), "version 4\n").unwrap();
-    assert!(find_damage(&path, &window()).await.unwrap().is_none());
+    assert!(find_damage(&path, &window(), &lab.programs()).await.unwrap().is_none());
 }
 
 #[tokio::test]
@@ -155,9 +155,9 @@ async fn filters_are_heeded() {
     let lab = Lab::new();
     lab.filter("tr a-z A-Z");
     let path = worktree(&lab).await;
-    assert!(find_damage(&path, &window()).await.unwrap().is_none());
+    assert!(find_damage(&path, &window(), &lab.programs()).await.unwrap().is_none());
     damage(&lab, &path, &[("x.big", b"CONT\0\0\0\0")]);
-    let found = find_damage(&path, &window()).await.unwrap();
+    let found = find_damage(&path, &window(), &lab.programs()).await.unwrap();
     assert_eq!(found.restorable(), [PathBuf::from("x.big")]);
     found.restore().await.unwrap();
     assert_eq!(text(&path, "x.big"), "CONTENT\n");
@@ -176,7 +176,7 @@ async fn only_what_was_written_in_the_window_is_looked_at() {
         (after, None, false),
         (before - HOUR, Some(before), false),
     ] {
-        let found = find_damage(&path, &Window { since, booted }).await.unwrap();
+        let found = find_damage(&path, &Window { since, booted }, &lab.programs()).await.unwrap();
         assert_eq!(!found.is_none(), looks, "{since:?} {booted:?}");
     }
 }
@@ -194,7 +194,7 @@ async fn a_missing_file_is_restored_unless_its_folder_says_that_it_was_deleted()
     lab.next_tick();
     fs::remove_file(path.join("deleted/file")).unwrap();
 
-    let found = find_damage(&path, &window()).await.unwrap();
+    let found = find_damage(&path, &window(), &lab.programs()).await.unwrap();
     assert_eq!(found.restorable(), [PathBuf::from("lost/file")]);
     assert_eq!(found.lost(), [PathBuf::from("deleted/file")]);
     assert!(!found.keep(&lab.path("kept")).await.unwrap(), "there is nothing to be kept");
@@ -219,7 +219,7 @@ async fn untracked_files_without_data_and_files_too_large_to_compare_are_named()
     let modified = fs::metadata(path.join("large")).unwrap().modified().unwrap();
     lab.next_tick();
 
-    let found = find_damage(&path, &window()).await.unwrap();
+    let found = find_damage(&path, &window(), &lab.programs()).await.unwrap();
     assert_eq!(found.lost(), ["empty", "holes", "large"].map(PathBuf::from));
     assert_eq!(found.restorable(), &[] as &[PathBuf]);
     found.restore().await.unwrap();
@@ -245,7 +245,7 @@ async fn an_index_that_is_behind_its_commit_does_not_undo_it() {
     fs::write(path.join("README"), "hello\n").unwrap();
     assert_ne!(git(&path, &["diff", "--cached", "README"]), "", "the next commit would undo it");
 
-    let found = find_damage(&path, &window()).await.unwrap();
+    let found = find_damage(&path, &window(), &lab.programs()).await.unwrap();
     assert_eq!(found.restorable(), [PathBuf::from("README")]);
     found.restore().await.unwrap();
     assert_eq!(text(&path, "README"), "hello again\n");
@@ -262,7 +262,7 @@ async fn a_folder_that_became_a_link_leads_nowhere() {
     fs::write(outside.join("file"), "").unwrap();
     fs::remove_dir_all(path.join("sub")).unwrap();
     std::os::unix::fs::symlink(&outside, path.join("sub")).unwrap();
-    assert!(find_damage(&path, &window()).await.unwrap().is_none());
+    assert!(find_damage(&path, &window(), &lab.programs()).await.unwrap().is_none());
 }
 
 #[tokio::test]
@@ -271,6 +271,6 @@ async fn what_a_killed_restoring_left_is_removed() {
     let path = worktree(&lab).await;
     let left = path.join(".samocode-restore-x");
     fs::create_dir(&left).unwrap();
-    assert!(find_damage(&path, &window()).await.unwrap().is_none());
+    assert!(find_damage(&path, &window(), &lab.programs()).await.unwrap().is_none());
     assert!(!left.exists());
 }

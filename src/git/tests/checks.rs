@@ -30,6 +30,13 @@ async fn a_missing_identity_is_found_and_so_is_a_made_up_one() {
 
 #[tokio::test]
 async fn a_key_nobody_can_unlock_is_found_by_signing() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = folder.path().join("settings");
+    std::fs::write(&settings, "").unwrap();
+    let variables = [("GIT_CONFIG_GLOBAL", settings.to_str().unwrap())];
+    if !in_environment("checks::a_key_nobody_can_unlock_is_found_by_signing", &variables) {
+        return;
+    }
     let lab = Lab::new();
     lab.git(&["config", "commit.gpgSign", "true"]);
     let gpg = lab.root().join("gpg");
@@ -37,7 +44,7 @@ async fn a_key_nobody_can_unlock_is_found_by_signing() {
         std::fs::write(&gpg, format!("#!/bin/sh\n{script}\n")).unwrap();
         std::fs::set_permissions(&gpg, std::fs::Permissions::from_mode(0o755)).unwrap();
     };
-    lab.git(&["config", "gpg.program", gpg.to_str().unwrap()]);
+    lab.git(&["config", "--global", "gpg.program", gpg.to_str().unwrap()]);
     program("echo 'gpg: signing failed: Inappropriate ioctl for device' >&2; exit 2");
     let found = check(&lab.repo).await.unwrap().remove(0);
     assert_eq!(found.severity, Severity::Blocking);

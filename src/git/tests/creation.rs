@@ -134,12 +134,15 @@ async fn a_failing_hook_is_a_note_and_a_failing_filter_an_error() {
     assert_eq!(created.notes, ["the post-checkout hook failed: no npm here"]);
     assert_healthy(&lab, "a").await;
 
+    // A filter that came later would not run.
+    lab.forget_programs();
     lab.filter("false");
     lab.git(&["config", "filter.big.required", "true"]);
     let error = lab.create("b").await.unwrap_err().to_string();
     assert!(error.contains("x.big") && error.contains("smudge"), "{error}");
     lab.git(&["config", "filter.big.smudge", "cat"]);
     lab.hook("post-checkout", "true");
+    lab.forget_programs();
     lab.create("b").await.unwrap();
     assert_healthy(&lab, "b").await;
 }
@@ -181,8 +184,8 @@ async fn paths_with_spaces_and_letters_of_all_kinds_work() {
     let lab = Lab::new();
     let path = lab.root().join("mes œuvres 作品/it's \"mine\"");
     let planned = plan(&lab.repo, "a", &path).unwrap();
-    assert_eq!(create(&planned).await.unwrap().did, Did::Made);
-    assert_eq!(create(&planned).await.unwrap().did, Did::Nothing);
+    assert_eq!(create(&planned, &lab.programs()).await.unwrap().did, Did::Made);
+    assert_eq!(create(&planned, &lab.programs()).await.unwrap().did, Did::Nothing);
     assert_eq!(head(&path).unwrap().branch.as_deref(), Some("a"));
     assert_eq!(changed_files(&path).await.unwrap(), 0);
 }
@@ -253,9 +256,10 @@ async fn a_new_worktree_and_its_checks_take_three_gits_and_open_no_other_worktre
         assert!(Command::new("mkfifo").arg(&file).status().unwrap().success());
     }
     std::fs::write(&log, "").unwrap();
+    let programs = lab.programs();
     let making = async {
         let plan = lab.plan("a").unwrap();
-        tokio::join!(create(&plan), commits_work(&lab.repo))
+        tokio::join!(create(&plan, &programs), commits_work(&lab.repo))
     };
     let (created, commits_work) =
         tokio::time::timeout(Duration::from_secs(60), making).await.unwrap();

@@ -63,3 +63,122 @@ async fn our_git_runs_no_program_that_the_repository_names() {
     let _ = Command::new("git").arg("-C").arg(&path).arg("status").output();
     assert!(ran.exists());
 }
+
+/// A program that notes that it ran, and the note.
+fn trap(lab: &Lab) -> (String, PathBuf) {
+    let (trap, ran) = (lab.root().join("trap"), lab.root().join("ran"));
+    std::fs::write(&trap, format!("#!/bin/sh\necho \"$*\" >>{}\ncat\n", ran.display())).unwrap();
+    std::fs::set_permissions(&trap, std::fs::Permissions::from_mode(0o755)).unwrap();
+    (trap.to_str().unwrap().to_owned(), ran)
+}
+
+#[tokio::test]
+async fn a_filter_and_a_hook_run_if_they_were_there_at_first_and_not_if_they_came_later() {
+    let lab = Lab::new();
+    lab.filter("tr a-z A-Z");
+    lab.hook("post-checkout", "touch hooked");
+    let text = |name: &str| std::fs::read_to_string(lab.path(name).join("x.big")).unwrap();
+    let first = lab.create("first").await.unwrap();
+    assert_eq!(first.notes, Vec::<String>::new());
+    assert_eq!(text("first"), "CONTENT\n");
+    assert!(lab.path("first").join("hooked").exists());
+
+    let (trap, ran) = trap(&lab);
+    lab.commit("y.evil", "content\n");
+    lab.commit(".gitattributes", "*.big filter=big\n*.evil filter=evil\n");
+    for key in ["filter.evil.clean", "filter.evil.smudge"] {
+        lab.git(&["config", key, &trap]);
+    }
+    lab.hook("post-checkout", &trap);
+    let second = lab.create("second").await.unwrap();
+    assert_eq!(text("second"), "CONTENT\n", "the known filter still runs");
+    assert!(!ran.exists());
+    assert!(!lab.path("second").join("hooked").exists());
+    let note = &second.notes[..];
+    assert!(
+        matches!(note, [note] if note.contains("filter.evil, the hook post-checkout") && note.contains("rm ")),
+        "{note:?}"
+    );
+    let finding = lab.programs().findings(&lab.repo).await.unwrap().unwrap();
+    // What the note says to paste makes them count.
+    let paste = finding.1.strip_prefix("if that was you: ").unwrap();
+    assert!(Command::new("sh").args(["-c", paste]).status().unwrap().success());
+    assert_eq!(lab.create("third").await.unwrap().notes, Vec::<String>::new());
+    assert!(ran.exists());
+    assert_eq!(lab.programs().findings(&lab.repo).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn settings_that_an_agent_hides_in_an_include_or_in_its_worktree_count_too() {
+    let lab = Lab::new();
+    lab.commit("x.big", "content\n");
+    lab.commit(".gitattributes", "*.big filter=evil\n");
+    lab.create("first").await.unwrap();
+    let (trap, ran) = trap(&lab);
+    let include = lab.root().join("more");
+    std::fs::write(&include, format!("[Filter \"evil\"]\n\tSmudge = {trap}\n\tclean = {trap}\n"))
+        .unwrap();
+    lab.git(&["config", "include.path", include.to_str().unwrap()]);
+    assert_eq!(lab.create("second").await.unwrap().notes.len(), 1);
+    lab.git(&["config", "--unset", "include.path"]);
+    lab.git(&["config", "extensions.worktreeConfig", "true"]);
+    let own = lab.repo.join(".git/worktrees/first/config.worktree");
+    std::fs::copy(&include, own).unwrap();
+    let path = lab.path("first");
+    std::fs::write(path.join("x.big"), "CONTENT\n").unwrap();
+    let window = Window { since: std::time::SystemTime::UNIX_EPOCH, booted: None };
+    let damage = durable::find_damage(&path, &window, &lab.programs()).await.unwrap();
+    assert!(damage.restorable().is_empty(), "what only its filter can compare is left alone");
+    drop(damage);
+    std::fs::write(path.join("x.big"), "").unwrap();
+    let damage = durable::find_damage(&path, &window, &lab.programs()).await.unwrap();
+    assert_eq!(damage.lost(), [PathBuf::from("x.big")]);
+    damage.restore().await.unwrap();
+    let removed = remove_worktree(&lab.repo, &path, "first").await.unwrap();
+    assert!(matches!(removed, Removal::Removed(_)), "{removed:?}");
+    assert!(!ran.exists());
+}
+
+#[tokio::test]
+async fn nothing_is_fetched_with_a_program_that_came_later() {
+    for (key, of_remote) in [
+        ("core.sshCommand", "host:repo"),
+        ("credential.https://127.0.0.1.helper", "https://127.0.0.1:1/x"),
+        ("remote.origin.uploadpack", "upstream"),
+        ("remote.origin.vcs", "upstream"),
+    ] {
+        let lab = Lab::cloned();
+        lab.create("first").await.unwrap();
+        let (trap, ran) = trap(&lab);
+        let url = lab.root().join(of_remote);
+        let url = if of_remote.contains(':') { of_remote } else { url.to_str().unwrap() };
+        lab.git(&["config", "remote.origin.url", url]);
+        lab.git(&["config", key, &trap]);
+        let made = lab.create("second").await.unwrap();
+        let says = |words: &str| made.notes.iter().any(|note| note.contains(words));
+        assert!(says("did not fetch from origin") && says(&key.to_lowercase()[..10]), "{made:?}");
+        assert!(!ran.exists(), "{key}");
+    }
+}
+
+#[tokio::test]
+async fn a_signature_is_not_tried_with_a_program_that_the_repository_names() {
+    for (format, key) in [
+        ("openpgp", "gpg.program"),
+        ("x509", "gpg.x509.program"),
+        ("ssh", "gpg.ssh.defaultKeyCommand"),
+    ] {
+        let lab = Lab::new();
+        let (trap, ran) = trap(&lab);
+        lab.git(&["config", "commit.gpgSign", "true"]);
+        lab.git(&["config", "gpg.format", format]);
+        lab.git(&["config", key, &trap]);
+        let found = check(&lab.repo).await.unwrap();
+        assert!(
+            matches!(&found[..], [found] if found.what.contains(&key.to_lowercase())),
+            "{found:?}"
+        );
+        assert_eq!(found[0].severity, Severity::Warning);
+        assert!(!ran.exists(), "{key}");
+    }
+}

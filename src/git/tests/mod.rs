@@ -104,8 +104,18 @@ impl Lab {
         plan(&self.repo, branch, &self.path(branch))
     }
 
+    /// The record of what the repository's programs were at first.
+    pub(super) fn programs(&self) -> Programs {
+        Programs::of(&self.root().join("state"))
+    }
+
+    /// As after the command that a note about them names.
+    fn forget_programs(&self) {
+        let _ = std::fs::remove_dir_all(self.root().join("state"));
+    }
+
     pub(super) async fn create(&self, branch: &str) -> Result<Created, Error> {
-        create(&self.plan(branch)?).await
+        create(&self.plan(branch)?, &self.programs()).await
     }
 
     /// Waits until the time that the kernel gives to files, which goes in steps of some milliseconds, has made one. The new time.

@@ -7,7 +7,7 @@ async fn a_folder_in_no_repository_is_used_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let planned = plan(folder.path(), "a", &folder.path().join("wt")).unwrap();
     assert!(matches!(&planned, Plan::Plain { .. }));
-    let created = create(&planned).await.unwrap();
+    let created = create(&planned, &Programs::of(folder.path())).await.unwrap();
     assert_eq!(
         (created.working_dir, created.branch),
         (folder.path().canonicalize().unwrap(), None)
@@ -30,7 +30,7 @@ async fn a_folder_inside_the_repository_is_worked_on_inside_the_worktree() {
         "nothing tracked there"
     );
     lab.commit("apps/web/index", "x");
-    let created = create(&plan(&web, "a", &lab.path("a")).unwrap()).await.unwrap();
+    let created = create(&plan(&web, "a", &lab.path("a")).unwrap(), &lab.programs()).await.unwrap();
     assert_eq!(
         (created.folder, created.working_dir),
         (lab.path("a"), lab.path("a").join("apps/web"))
@@ -43,9 +43,12 @@ async fn bare_repositories_get_worktrees_too() {
     git(&lab.root(), &["clone", "--quiet", "--bare", "upstream", "bare.git"]);
     let bare = lab.root().join("bare.git");
     let planned = plan(&bare, "a", &lab.path("a")).unwrap();
-    create(&planned).await.unwrap();
+    create(&planned, &lab.programs()).await.unwrap();
     assert!(lab.path("a").join("NEWS").exists());
-    assert_eq!(create(&plan(&bare, "a", &lab.path("a")).unwrap()).await.unwrap().did, Did::Nothing);
+    assert_eq!(
+        create(&plan(&bare, "a", &lab.path("a")).unwrap(), &lab.programs()).await.unwrap().did,
+        Did::Nothing
+    );
 }
 
 #[tokio::test]

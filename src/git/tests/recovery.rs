@@ -28,6 +28,7 @@ async fn a_creation_killed_in_the_hook_runs_the_hook_again() {
     let known = registrations(&lab.repo).remove(0);
     std::fs::write(known.admin.join("locked"), OUR_LOCK).unwrap();
     std::fs::write(lab.path("a").join("README"), "edited meanwhile").unwrap();
+    lab.forget_programs();
     lab.hook("post-checkout", "touch \"$(git rev-parse --git-dir)/hook-ran\"");
     assert_eq!(lab.create("a").await.unwrap().did, Did::Completed);
     assert!(known.admin.join("hook-ran").exists());
@@ -101,7 +102,7 @@ async fn a_torn_or_moved_link_between_worktree_and_repository_is_mended() {
     assert_eq!(git(&path, &["status", "--porcelain"]), "M README");
     let elsewhere = lab.path("moved");
     std::fs::rename(&path, &elsewhere).unwrap();
-    create(&plan(&lab.repo, "a", &elsewhere).unwrap()).await.unwrap();
+    create(&plan(&lab.repo, "a", &elsewhere).unwrap(), &lab.programs()).await.unwrap();
     assert_eq!(registrations(&lab.repo)[0].folder, elsewhere);
     assert_eq!(git(&elsewhere, &["status", "--porcelain"]), "M README");
 }
@@ -118,10 +119,10 @@ async fn a_repository_that_was_moved_finds_its_worktree_again_moved_or_not() {
             std::fs::rename(lab.root().join("worktrees"), lab.root().join("trees")).unwrap();
             path = lab.root().join("trees/a");
         }
-        create(&plan(&repo, "a", &path).unwrap()).await.unwrap();
+        create(&plan(&repo, "a", &path).unwrap(), &lab.programs()).await.unwrap();
         assert_eq!(registrations(&repo)[0].folder, path);
         assert_eq!(git(&path, &["status", "--porcelain"]), "M README");
-        let again = create(&plan(&repo, "a", &path).unwrap()).await.unwrap();
+        let again = create(&plan(&repo, "a", &path).unwrap(), &lab.programs()).await.unwrap();
         assert_eq!(again.did, Did::Nothing);
     }
 }

@@ -183,7 +183,8 @@ impl Occurrence for Resumed {
     }
 }
 
-/// A human answered by editing `_qa.md`.
+/// A worker found all of `_qa.md` answered since the session waits, by hand or by a verb whose
+/// message it had not read yet.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Answered {}
 
@@ -191,7 +192,7 @@ impl Occurrence for Answered {
     const MESSAGE_ID: &str = "2263c0b49f3040758a81e3858d6d958c";
 
     fn describe(&self) -> String {
-        "questions in _qa.md answered by hand".to_owned()
+        "all questions in _qa.md are answered".to_owned()
     }
 
     fn fold(&self, _at: Timestamp, state: &mut State) {

@@ -208,8 +208,11 @@ pub fn read(path: &Path) -> Result<Option<Vec<u8>>> {
     }
 }
 
-/// Opens a regular file for reading.
-pub(super) fn open_regular(path: &Path) -> io::Result<File> {
+/// Opens a regular file for reading, and one of a session's own without following links.
+///
+/// # Errors
+/// If it is missing or something else.
+pub fn open_regular(path: &Path) -> io::Result<File> {
     open(path, OFlags::RDONLY)
 }
 

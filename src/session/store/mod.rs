@@ -34,8 +34,8 @@ pub use crash::faults;
 pub use document::Document;
 pub use error::StoreError;
 pub use files::{
-    amend, append, append_unsynced, cut_torn, length, make_folder, read, read_tail, remove,
-    replace, replace_again, replace_derived, sweep,
+    amend, append, append_unsynced, cut_torn, length, make_folder, open_regular, read, read_tail,
+    remove, replace, replace_again, replace_derived, sweep,
 };
 pub use folder::Folder;
 pub use journal_file::{Journal, JournalError, read_journal};

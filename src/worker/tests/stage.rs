@@ -34,7 +34,39 @@ static AGENT: LazyLock<Agent> =
 pub(super) struct Script {
     pub(super) acts: Vec<Act>,
     pub(super) signal: Option<(Status, Option<Phase>)>,
-    pub(super) fails: bool,
+    pub(super) outcome: Fate,
+}
+
+/// How a run ends, apart from its signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    Works,
+    Fails,
+    /// The account's usage limit is reached until a time that is over already, or far off.
+    Limited {
+        is_over: bool,
+    },
+    /// The service takes no more requests for now.
+    Throttled,
+    /// The credentials are refused.
+    LoggedOut,
+}
+
+impl Fate {
+    fn outcome(self) -> Outcome {
+        let what = "what".to_owned();
+        match self {
+            Self::Works => Outcome::Finished,
+            Self::Fails => Outcome::Failed { why: what },
+            Self::Limited { is_over } => {
+                let away = SignedDuration::from_hours(if is_over { -1 } else { 100 });
+                let resets_at = Some(Timestamp::now() + away);
+                Outcome::Limit { resets_at, kind: "five_hour".to_owned(), what }
+            }
+            Self::Throttled => Outcome::Throttled { what },
+            Self::LoggedOut => Outcome::Auth { what },
+        }
+    }
 }
 
 /// What happens while a run is active.
@@ -50,6 +82,8 @@ pub(super) enum Act {
     Questions(&'static str),
     /// The human sends a message.
     Mail(Kind),
+    /// The worker passes on what is in the inbox, and the agent takes it or does not.
+    Live(bool),
 }
 
 /// What a worker meets: the write at which it is killed, and the one from which the disk is full.
@@ -71,6 +105,7 @@ pub(super) struct Stage {
     _dir: TempDir,
     pub(super) setup: Arc<Setup>,
     sent: u32,
+    boots: u32,
     /// Every message of the human: the last journal entry before it, its ID and kind.
     pub(super) mail: Vec<(u64, String, Kind)>,
     /// Messages that an agent was shown.
@@ -113,7 +148,8 @@ impl Stage {
             binary: PathBuf::new(),
         };
         let setup = Arc::new(setup);
-        let stage = Self { setup, sent: 0, mail: Vec::new(), shown: HashSet::new(), _dir: dir };
+        let stage =
+            Self { setup, sent: 0, boots: 0, mail: Vec::new(), shown: HashSet::new(), _dir: dir };
         let working_dir = stage.setup.project.main_repo.display().to_string();
         stage.journal([
             Event::Created(event::Created { name: "x".into(), task: "t".into(), dive: None }),
@@ -165,7 +201,7 @@ impl Stage {
     pub(super) fn send(&mut self, kind: Kind) {
         self.sent += 1;
         let at = Timestamp::UNIX_EPOCH + SignedDuration::from_secs(self.sent.into());
-        let message = Message::new("human", "x", at, kind, "words").unwrap();
+        let message = Message::new("human", "x", at, kind, words(self.sent)).unwrap();
         let vouchers = Vouchers::of(&self.setup.state_dir, &self.setup.instance);
         faults::without(|| {
             vouchers.vouch(&message, "a test")?;
@@ -174,6 +210,15 @@ impl Stage {
         .unwrap();
         let seq = read_journal(&self.setup.folder, |_| {}).unwrap().0.seq;
         self.mail.push((seq, message.id, kind));
+    }
+
+    /// The machine is started again: all workers so far ran under another boot.
+    pub(super) fn reboot(&mut self) {
+        self.boots += 1;
+        let path = self.setup.folder.journal();
+        let Ok(text) = std::fs::read_to_string(&path) else { return };
+        let here = crate::platform::machine::boot_id();
+        std::fs::write(&path, text.replace(&here, &format!("boot-{}", self.boots))).unwrap();
     }
 
     /// The human, or the agent, edits the overview.
@@ -257,19 +302,16 @@ impl Stage {
                     self.shown.extend(worker.unseen_mail().into_iter().map(|mail| mail.id));
                     worker.record_start(&plan)?;
                     crash_point("the agent starts");
-                    self.play(script, &plan.run);
+                    self.play(script, &plan.run, &mut worker)?;
                     crash_point("the agent has ended");
-                    let outcome = match script.fails {
-                        true => Outcome::Failed { why: "why".to_owned() },
-                        false => Outcome::Finished,
-                    };
-                    worker.conclude(&plan, &Ended::with(outcome), None).await?;
+                    let ended = Ended::with(script.outcome.outcome());
+                    worker.conclude(&plan, &ended, None).await?;
                 }
             }
         }
     }
 
-    fn play(&mut self, script: &Script, run: &str) {
+    fn play(&mut self, script: &Script, run: &str, worker: &mut Worker<'_>) -> Result<(), Trouble> {
         let folder = self.setup.folder.clone();
         for act in &script.acts {
             match act {
@@ -289,6 +331,19 @@ impl Stage {
                 }
                 Act::Questions(text) => std::fs::write(folder.qa(), text).unwrap(),
                 Act::Mail(kind) => self.send(*kind),
+                Act::Live(takes) => {
+                    let mut said = String::new();
+                    let done = worker.deliver_live(&mut |text| {
+                        said.push_str(if *takes { text } else { "" });
+                        *takes
+                    });
+                    for (number, (_, id, _)) in (1..).zip(&self.mail) {
+                        if said.contains(&words(number)) {
+                            self.shown.insert(id.clone());
+                        }
+                    }
+                    done?;
+                }
             }
             crash_point("the agent did something");
         }
@@ -296,7 +351,13 @@ impl Stage {
             let signal = serde_json::json!({"status": status, "phase": phase, "run": run});
             std::fs::write(folder.signal(), signal.to_string()).unwrap();
         }
+        Ok(())
     }
+}
+
+/// The body of the human's message of this number.
+fn words(number: u32) -> String {
+    format!("words {number}.")
 }
 
 /// Takes the lock. A child that another test is just starting has a copy of it for a moment.

@@ -178,6 +178,42 @@ fn errors_with_a_message_each_are_shown() {
     assert_eq!(finished(line).text, "x; y");
 }
 
+#[test]
+fn tokens_count_however_they_are_written_and_where_only_replies_tell_them() {
+    let tokens = |usage: &str, end: &str| {
+        let message = format!(r#"{{"id":"m","content":[],"usage":{usage}}}"#);
+        let reply = format!(r#"{{"type":"assistant","message":{message}}}"#);
+        let head = r#""is_error":false,"subtype":"success""#;
+        let result = format!(r#"{{"type":"result",{head},"usage":{end}}}"#);
+        let mut told = Reported::default();
+        decode(format!("{reply}\n{result}\n").as_bytes()).iter().for_each(|event| told.take(event));
+        (told.usage().input, told.usage().output)
+    };
+    for usage in [
+        r#"{"input_tokens":12,"output_tokens":7}"#,
+        r#"{"input_tokens":"12","output_tokens":"7"}"#,
+        r#"{"input_tokens":12.0,"output_tokens":7.0,"cache_read_input_tokens":{}}"#,
+    ] {
+        for end in ["null", "[]", r#""?""#, "{}"] {
+            assert_eq!(tokens(usage, end), (12, 7), "{usage} {end}");
+        }
+        assert_eq!(tokens("null", usage), (12, 7));
+    }
+}
+
+#[test]
+fn a_retry_of_odd_types_keeps_what_can_be_read() {
+    for (fields, attempt, status, error) in [
+        (r#""attempt":"2","error_status":"529","error":"overloaded""#, 2, Some(529), "overloaded"),
+        (r#""attempt":2.0,"error_status":529.0,"error":{"message":"x"}"#, 2, Some(529), ""),
+        (r#""attempt":[],"error_status":null,"error":null"#, 0, None, ""),
+    ] {
+        let line = format!(r#"{{"type":"system","subtype":"api_retry",{fields}}}"#);
+        let error = error.to_owned();
+        assert_eq!(decode(line.as_bytes()), [Event::Retry { attempt, status, error }], "{line}");
+    }
+}
+
 proptest! {
     #[test]
     fn a_field_that_is_lost_doubled_or_of_another_type_takes_no_other_with_it(
