@@ -66,9 +66,7 @@ pub enum StartError {
     #[error("cannot start '{0}': it could not enter its cgroup")]
     Cgroup(String),
     /// It could not be locked into its cage.
-    #[error(
-        "cannot start '{0}': it could not be confined as SAMOCODE_CONFINE demands (see: samocode doctor)"
-    )]
+    #[error("cannot start '{0}': it could not be confined as SAMOCODE_CONFINE demands")]
     Cage(String),
     /// A limit of the machine is reached.
     #[error("cannot start '{program}': {error}")]
