@@ -74,6 +74,11 @@ pub trait AgentSpec: Sync {
         Some(Login { how: "logged in by", file })
     }
 
+    /// Files in the home folder that its program writes, besides those in its own folder.
+    fn files_at_home(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// Further checks by `doctor`, besides program, version and credentials.
     fn check(&self, agent: &Agent, exam: &Exam<'_>) -> Vec<Finding> {
         let _ = (agent, exam);

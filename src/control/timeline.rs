@@ -227,6 +227,7 @@ mod tests {
             total: 4,
             attempt,
             log: "l".into(),
+            confined: None,
         })
     }
 

@@ -12,6 +12,7 @@ mod budget;
 mod checks;
 mod conclude;
 mod conclusion;
+mod confine;
 mod context;
 pub(crate) mod decide;
 mod ending;

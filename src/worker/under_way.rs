@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use crate::agent::confine::Confinement;
 use crate::agent::outcome::{Facts, Reported};
 use crate::agent::process::StartError;
 use crate::agent::run::{GRACE, Run, Setting, TERM_GRACE};
@@ -79,15 +80,21 @@ impl<'w, 'a> RunUnderWay<'w, 'a> {
                 .inspect_err(|error| tracing::warn!("the run has no cgroup of its own: {error}"))
                 .ok()
         });
-        let environment = worker.environment(plan, temporary.path());
-        let task = match worker.task(plan, log, &environment) {
+        let mut environment = worker.environment(plan, temporary.path());
+        let confinement = worker.confinement(agent, &mut environment, temporary.path());
+        let task = match worker.task(plan, log, &environment, confinement.as_ref()) {
             Ok(task) => task,
+            Err(error) => return Ok(Err(Ended::would_not_start(error.to_string()))),
+        };
+        let cage = match confinement.as_ref().map(Confinement::cage).transpose() {
+            Ok(cage) => cage,
             Err(error) => return Ok(Err(Ended::would_not_start(error.to_string()))),
         };
         let setting = Setting {
             environment: environment.clone(),
             working_dir: Path::new(&working_dir),
             cgroup: cgroup.as_ref().and_then(|cgroup| cgroup.procs().try_clone().ok()),
+            cage,
             log: worker.open_log(log)?,
             stderr_log: worker.open_log(&log.replace(".jsonl", ".stderr"))?,
             grace: GRACE,

@@ -210,6 +210,7 @@ async fn it_is_launched_asked_answered_and_judged() {
         environment: environment.clone(),
         working_dir: place.folder.path(),
         cgroup: None,
+        cage: None,
         log: tempfile::tempfile().unwrap(),
         stderr_log: tempfile::tempfile().unwrap(),
         grace: GRACE,
