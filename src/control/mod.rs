@@ -59,6 +59,7 @@ pub mod archive;
 pub mod attach;
 mod bus;
 pub(crate) mod channels;
+pub mod confine;
 pub mod context;
 pub mod cost;
 pub mod doctor;

@@ -39,14 +39,13 @@ impl Worker<'_> {
     ) -> Result<(Environment, Option<Cage>), CageError> {
         let demanded = self.demanded();
         let home = dirs::home(&self.setup.env).unwrap_or_default();
-        let launch = agent.launch(task);
         let work = PathBuf::from(self.writer.state().working_dir().unwrap_or_default());
         let stores = git::stores(&work);
         let place = Place {
             home: &home,
             environment: &environment,
             program: agent.program(),
-            files: launch.args.iter().map(PathBuf::from).filter(|arg| arg.is_file()).collect(),
+            files: confine::named_files(agent),
             work: &work,
             session: self.writer.folder.path(),
             temporary,

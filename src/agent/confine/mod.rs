@@ -13,8 +13,9 @@ pub mod explain;
 pub mod grants;
 pub mod words;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use super::{Agent, Task};
 use crate::config::confine::{Confine, LEVEL, Level};
 use crate::platform::cage::{self, Cage};
 use crate::platform::confinement::{CageError, Lack, Rule, Rules, Sockets, Support};
@@ -112,8 +113,15 @@ pub fn support() -> Support {
     cage::support()
 }
 
+/// The files that an agent's command line names.
+#[must_use]
+pub fn named_files(agent: &Agent) -> Vec<PathBuf> {
+    let args = agent.launch(&Task::default()).args;
+    args.into_iter().map(PathBuf::from).filter(|arg| arg.is_absolute() && arg.is_file()).collect()
+}
+
 /// A path without links and dots, as far as it exists.
-fn resolved(path: &Path) -> std::path::PathBuf {
+fn resolved(path: &Path) -> PathBuf {
     for ancestor in path.ancestors() {
         if let Ok(real) = ancestor.canonicalize() {
             let rest = path.strip_prefix(ancestor).unwrap_or(Path::new(""));
