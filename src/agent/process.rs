@@ -7,8 +7,9 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use super::Environment;
 use crate::platform::cage::Cage;
@@ -183,10 +184,35 @@ impl Start<'_> {
         self.spawn(&program).map_err(|error| explain(error, &program, name))
     }
 
-    fn spawn(self, program: &Path) -> io::Result<Process> {
+    /// The command that runs the process on our own standard files, as part of our process group.
+    ///
+    /// # Errors
+    /// A [`StartError`] if there is no such program.
+    pub fn here(self) -> Result<Command, StartError> {
+        let program = find_program(self.program, super::variable(self.environment, "PATH"))?;
+        let mut command = self.command(&program);
+        child::prepare(&mut command, self.cgroup, self.cage);
+        Ok(command)
+    }
+
+    fn command(&self, program: &Path) -> Command {
+        let mut command = match &self.cage {
+            Some(cage) => cage.command(program),
+            None => Command::new(program),
+        };
+        command
+            .args(self.args)
+            .env_clear()
+            .envs(self.environment.iter().map(|(key, value)| (key, value)))
+            .current_dir(self.working_dir);
+        command
+    }
+
+    fn spawn(mut self, program: &Path) -> io::Result<Process> {
         let (stdout, child_stdout) = pipe()?;
         let (stderr, child_stderr) = pipe()?;
-        let (child_stdin, stdin) = match self.input {
+        let input = std::mem::replace(&mut self.input, Stdin::Nothing);
+        let (child_stdin, stdin) = match input {
             Stdin::Nothing => (Stdio::null(), None),
             Stdin::Pipe => {
                 let (reader, writer) = pipe()?;
@@ -194,18 +220,9 @@ impl Start<'_> {
             }
             Stdin::File(file) => (Stdio::from(file), None),
         };
-        let mut command = match &self.cage {
-            Some(cage) => cage.command(program),
-            None => std::process::Command::new(program),
-        };
-        command
-            .args(self.args)
-            .env_clear()
-            .envs(self.environment.iter().map(|(key, value)| (key, value)))
-            .current_dir(self.working_dir)
-            .stdin(child_stdin)
-            .stdout(child_stdout)
-            .stderr(child_stderr);
+        let mut command = self.command(program);
+        command.stdin(child_stdin).stdout(child_stdout).stderr(child_stderr);
+        command.process_group(0);
         child::prepare(&mut command, self.cgroup, self.cage);
         child::keep_from_children();
         // The command holds the child's ends of the pipes; they close with it, here.

@@ -1,29 +1,28 @@
 //! What a session's agent may reach, and trying it out.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncRead, AsyncReadExt as _};
-use tokio::net::unix::pipe::Receiver;
 
-use crate::agent::confine::{self, Confinement, Grant, Place, Repository, caches};
+use crate::agent::confine::{self, Confinement, Grant};
 use crate::agent::environment::RunIds;
 use crate::agent::process::{Start, Stdin};
 use crate::agent::{Agent, Environment, REGISTRY};
-use crate::config::EnvFile;
-use crate::config::confine::{LEVEL, Level};
-use crate::git;
+use crate::config::{self, Flags};
 use crate::platform::confinement::Access;
+use crate::service::Progress;
 use crate::session::phase::Phase;
-use crate::session::store;
+use crate::worker::{self, port_base};
 
-use super::error::{Class, Error, Result};
+use super::attach::OF_TERMINALS;
+use super::context::{Answer, Caller, Warnings};
+use super::error::{Attempt as _, Class, Error, Result};
 use super::host::{Operation, Perform};
+use super::install::UnitFiles;
 use super::target::Target;
-
-/// The most that is kept of each output of a command.
-const MOST_OUTPUT: u64 = 1024 * 1024;
 
 /// Asks what a session's agent may reach in its phase.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,102 +72,93 @@ pub struct Confined {
     pub verdict: Option<String>,
 }
 
-/// Runs a command as the session's agent would run: in its folder, with its environment, in its
-/// cage. It gets no input.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Try {
+/// A command that is to run as the session's agent would run it: in its folder, with its
+/// environment, in its cage, but on the caller's terminal. So this is no call that travels to another
+/// machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Enter {
     /// A name, a dated folder name or an instance, as typed.
     pub session: String,
     /// The program and its arguments.
-    pub command: Vec<String>,
+    pub command: Vec<OsString>,
 }
 
-/// How a command ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tried {
-    /// Its exit code; 128 and the signal's number if a signal ended it.
-    pub code: i32,
-    /// What it printed. Not safe for a terminal.
-    pub output: String,
-    /// What it printed to standard error. Not safe for a terminal.
-    pub errors: String,
+/// A command that is ready to run in a session's cage.
+#[derive(Debug)]
+pub struct Caged {
+    /// The command. It runs once.
+    pub command: Command,
+    /// The level, what holds it, and what it leaves open on this host.
+    pub level: String,
+    /// Its folder for temporary files, which goes away with this.
+    pub temporary: tempfile::TempDir,
+}
+
+/// Builds the cage of a session's agent for a command.
+pub async fn enter(caller: &Caller, request: Enter, progress: Progress<'_>) -> Answer<Caged> {
+    let on = Operation { caller, warnings: Warnings::default(), progress };
+    let result = request.perform(&on).map_err(|error| caller.pasteable(error));
+    Answer { result, warnings: on.warnings.take() }
 }
 
 #[async_trait]
 impl Perform for Confine {
     async fn perform(self, on: &Operation<'_>) -> Result<Confined> {
-        let scene = Scene::of(on, &self.session)?;
-        let confinement = scene.confinement(Path::new("/tmp/samocode-RUN"));
-        let verdict = self.about.as_deref().map(|about| scene.verdict(confinement.as_ref(), about));
+        let target = on.resolve(&self.session)?;
+        let unit = UnitFiles::new(&target.context, &target.session, &Flags::default())?;
+        let mut scene = Scene::of(&target, &unit, Path::new(RUN))?;
+        let confinement = scene.confinement();
+        let verdict = self.about.as_deref();
+        let verdict = verdict.map(|about| verdict_on(&target, confinement.as_ref(), about));
         let grants = confinement.into_iter().flat_map(|confinement| confinement.grants);
-        let level = scene.target.context.settings.confine(scene.phase).level;
         Ok(Confined {
-            session: scene.target.session.name.clone(),
+            session: target.session.name.clone(),
             phase: scene.phase,
-            level: confine::describe(level, &confine::support()),
+            level: confine::describe(scene.keys.level, &confine::support()),
             open: grants.map(open).collect(),
             verdict: verdict.transpose()?,
         })
     }
 }
 
-#[async_trait]
-impl Perform for Try {
-    async fn perform(self, on: &Operation<'_>) -> Result<Tried> {
+impl Enter {
+    fn perform(self, on: &Operation<'_>) -> Result<Caged> {
         let Some((program, args)) = self.command.split_first() else {
             return Err(Error::usage("there is no command to run")
                 .hint(format!("samocode confine {} -- ls -a", self.session)));
         };
-        let mut scene = Scene::of(on, &self.session)?;
-        let unavailable =
-            |error: &(dyn std::error::Error + 'static)| Error::of(Class::Unavailable, error);
-        let temporary = tempfile::Builder::new()
-            .prefix("samocode-confine-")
-            .tempdir()
-            .map_err(|error| unavailable(&error))?;
-        let level = scene.target.context.settings.confine(scene.phase).level;
-        if let Some(why) = confine::obstacle(level, &confine::support()) {
+        let target = on.resolve(&self.session)?;
+        let unit = UnitFiles::new(&target.context, &target.session, &Flags::default())?;
+        let temporary = tempfile::Builder::new().prefix("samocode-confine-").tempdir();
+        let temporary = temporary.attempt(|| "make a temporary folder".to_owned())?;
+        let mut scene = Scene::of(&target, &unit, temporary.path())?;
+        let support = confine::support();
+        if let Some(why) = confine::obstacle(scene.keys.level, &support) {
             return Err(Error::new(Class::Configuration, why));
         }
-        let confinement = scene.confinement(temporary.path());
-        let cage = confinement.as_ref().map(Confinement::cage).transpose();
-        let cage = cage.map_err(|error| unavailable(&error))?;
-        if let Some(confinement) = &confinement {
-            let cache = caches::folder(&scene.environment, &scene.target.context.dirs.home);
-            caches::redirect(&mut scene.environment, &cache, &confinement.keys.write);
-        }
-        scene.environment.retain(|(name, _)| name != "TMPDIR");
-        scene.environment.push(("TMPDIR".into(), temporary.path().into()));
-        let args: Vec<_> = args.iter().map(Into::into).collect();
-        let started = Start {
+        let cage = scene.confinement().as_ref().map(Confinement::cage).transpose();
+        let cage = cage.map_err(|error| Error::of(Class::Unavailable, &error))?;
+        let terminal =
+            OF_TERMINALS.iter().filter_map(|name| Some((name, on.caller.env.get(name)?)));
+        scene.environment.extend(terminal.map(|(name, value)| (name.into(), value.to_owned())));
+        let command = Start {
             program: Path::new(program),
-            args: &args,
+            args,
             environment: &scene.environment,
             working_dir: &scene.work,
             cgroup: None,
             cage,
             input: Stdin::Nothing,
         }
-        .start();
-        let mut process = started.map_err(|error| unavailable(&error))?;
-        let pipe = |end| Receiver::from_owned_fd(end).map_err(|error| unavailable(&error));
-        let (stdout, stderr) = (pipe(process.stdout)?, pipe(process.stderr)?);
-        let (output, errors, status) =
-            tokio::join!(text(stdout), text(stderr), process.child.wait());
-        let status = status.map_err(|error| unavailable(&error))?;
-        let signal = std::os::unix::process::ExitStatusExt::signal(&status);
-        let code = status.code().or_else(|| signal.map(|signal| 128 + signal)).unwrap_or(1);
-        Ok(Tried { code, output, errors })
+        .here()
+        .map_err(|error| Error::of(Class::NotFound, &error))?;
+        let level = confine::describe(scene.keys.level, &support);
+        Ok(Caged { command, level, temporary })
     }
 }
 
-/// All that is printed, up to a bound; the rest is read and dropped, so that nothing blocks.
-async fn text(mut pipe: impl AsyncRead + Unpin) -> String {
-    let mut kept = Vec::new();
-    let _ = (&mut pipe).take(MOST_OUTPUT).read_to_end(&mut kept).await;
-    let _ = tokio::io::copy(&mut pipe, &mut tokio::io::sink()).await;
-    String::from_utf8_lossy(&kept).into_owned()
-}
+/// Stands for the folder for temporary files of a run that has not started.
+pub(super) const RUN: &str = "/tmp/samocode-RUN";
 
 fn open(grant: Grant) -> Open {
     let may = match grant.access {
@@ -179,84 +169,81 @@ fn open(grant: Grant) -> Open {
     Open { path: grant.path, may, why: grant.because.describe() }
 }
 
-/// A session, and the agent as it would run now.
-struct Scene {
-    target: Target,
+/// A session's agent as it would run now.
+pub(super) struct Scene<'a> {
+    target: &'a Target,
+    keys: &'a config::confine::Confine,
+    temporary: &'a Path,
     phase: Phase,
     agent: Agent,
     environment: Environment,
     work: PathBuf,
 }
 
-impl Scene {
-    fn of(on: &Operation<'_>, session: &str) -> Result<Self> {
-        let target = on.resolve(session)?;
-        let Target { context, session } = &target;
-        let (state, _) = store::read_journal(&session.folder, |_| {})?;
+impl<'a> Scene<'a> {
+    pub(super) fn of(
+        target: &'a Target,
+        unit: &'a UnitFiles<'_>,
+        temporary: &'a Path,
+    ) -> Result<Self> {
+        let Target { context, session } = target;
+        let state = session.state()?;
         let phase = state.phase();
         let work = state.working_dir().map(PathBuf::from).ok_or_else(|| {
             Error::refused(format!("{} has no folder to work in yet", session.name))
-                .hint(format!("start it first: samocode start {}", session.instance))
+                .hint(format!("samocode start {}", session.instance))
         })?;
-        let (settings, env) = (&context.settings, &context.caller.env);
-        let name = settings.agent(phase);
-        let agent = REGISTRY
-            .agent(name, settings, env, &context.caller.binary)
-            .map_err(|error| Error::of(Class::Configuration, &error))?;
-        let file = EnvFile::read(&context.dirs)
-            .map_err(|error| Error::of(Class::Configuration, &error))?;
+        let name = unit.settings.agent(phase);
+        let agent = REGISTRY.agent(name, &unit.settings, &unit.env, &context.caller.binary)?;
         let ids = RunIds {
             session: session.instance.clone(),
             session_dir: session.folder.path().to_owned(),
             phase,
             iteration: state.total,
+            tmpdir: temporary.to_owned(),
+            port_base: port_base(&context.dirs.state, session.folder.path())?,
             path_additions: agent.path_additions().to_vec(),
             ..RunIds::default()
         };
-        let environment = REGISTRY.environment(env, &file, name, &ids).into_iter().collect();
-        Ok(Self { phase, agent, environment, work, target })
+        let file = context.env_file()?;
+        let environment = REGISTRY.environment(&unit.env, &file, name, &ids).into_iter().collect();
+        let keys = unit.settings.confine(phase);
+        Ok(Self { target, keys, temporary, phase, agent, environment, work })
     }
 
-    fn confinement(&self, temporary: &Path) -> Option<Confinement> {
-        let context = &self.target.context;
-        let home = &context.dirs.home;
-        let stores = git::stores(&self.work);
-        let place = Place {
-            home,
-            environment: &self.environment,
-            program: self.agent.program(),
-            files: confine::named_files(&self.agent),
+    /// How it is confined; and points its tools to their caches.
+    pub(super) fn confinement(&mut self) -> Option<Confinement> {
+        let scene = worker::confine::Scene {
+            home: &self.target.context.dirs.home,
+            agent: &self.agent,
             work: &self.work,
             session: self.target.session.folder.path(),
-            temporary,
-            repository: stores.map(|git::Stores { common, own }| Repository { common, own }),
-            login: self.agent.login_places(home, &self.environment),
+            temporary: self.temporary,
         };
-        Confinement::of(context.settings.confine(self.phase), &place)
+        scene.confinement(self.keys, &mut self.environment)
     }
+}
 
-    /// What is said about a path, a port, or a host with a port.
-    fn verdict(&self, confinement: Option<&Confinement>, about: &str) -> Result<String> {
-        let Some(confinement) = confinement else {
-            return Ok(format!("{about} is open: {LEVEL}={} confines nothing", Level::Off));
-        };
-        let port = about.rsplit_once(':').map_or(about, |(_, port)| port);
-        if let Ok(port) = port.parse() {
-            let verdict = confine::explain_port(confinement, port);
-            return Ok(format!("TCP port {port} {}", verdict.describe()));
-        }
-        let context = &self.target.context;
-        let path = match about.strip_prefix("~/") {
-            Some(below) => context.dirs.home.join(below),
-            None => context.caller.cwd.join(about),
-        };
-        if !about.contains('/') && !path.exists() {
-            return Err(Error::usage(format!(
-                "'{about}' is neither a path that exists nor a port"
-            ))
-            .hint("name a path with a /, or a host with its port, as in example.org:443"));
-        }
-        let verdict = confine::explain(&confinement.grants, &path);
-        Ok(format!("{} {}", path.display(), verdict.describe()))
+/// What is said about a path, a port, or a host with a port.
+fn verdict_on(target: &Target, confinement: Option<&Confinement>, about: &str) -> Result<String> {
+    let Some(confinement) = confinement else {
+        return Ok(format!("{about} is open: agents are not confined"));
+    };
+    let port = about.rsplit_once(':').map_or(about, |(_, port)| port);
+    if let Ok(port) = port.parse() {
+        let verdict = confine::explain_port(confinement, port);
+        return Ok(format!("TCP port {port} {}", verdict.describe()));
     }
+    let caller = &target.context.caller;
+    let path = match about.strip_prefix("~/") {
+        Some(below) => target.context.dirs.home.join(below),
+        None => caller.cwd.join(about),
+    };
+    if !about.contains('/') && !path.exists() {
+        let message = format!("'{about}' is neither a path that exists nor a port");
+        return Err(Error::usage(message)
+            .hint("name a path with a /, or a host with its port, as in example.org:443"));
+    }
+    let verdict = confine::explain(&confinement.grants, &path);
+    Ok(format!("{} {}", path.display(), verdict.describe()))
 }

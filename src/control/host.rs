@@ -17,8 +17,9 @@ use super::log::{Line, Log};
 use super::target::Target;
 use super::watch::{self, Change, Watch};
 use super::{
-    answers, archive, cost, doctor, documents, enable, inbox, init, look, mail, many, merge,
-    notify, post, prompt, remove, run, settings, stop, timeline, unit, unit_files, view, wait,
+    answers, archive, confine, cost, doctor, documents, enable, inbox, init, look, mail, many,
+    merge, notify, post, prompt, remove, run, settings, stop, timeline, unit, unit_files, view,
+    wait,
 };
 
 /// A call that a host can perform.
@@ -132,6 +133,8 @@ calls! {
     Remove: remove::Remove => remove::Removed,
     /// What an agent is told in a run.
     Prompt: prompt::Prompt => prompt::Prompted,
+    /// What a session's agent may reach.
+    Confine: confine::Confine => confine::Confined,
     /// Remove several sessions, or all that are done.
     Archive: archive::Archive => archive::Archived,
     /// Bring a removed session back.

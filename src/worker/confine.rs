@@ -1,16 +1,55 @@
 //! Confining the agent of a run.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::agent::confine::{self, Confinement, Place, Repository, caches, words};
-use crate::agent::{Agent, Environment, Task};
+use crate::agent::confine::{self, Confinement, Place, Repository, caches};
+use crate::agent::{Agent, Environment};
 use crate::config::confine::{Confine, Level};
 use crate::config::dirs;
 use crate::git;
-use crate::platform::cage::Cage;
-use crate::platform::confinement::CageError;
 
 use super::Worker;
+
+/// Where an agent works, and with what.
+pub(crate) struct Scene<'a> {
+    /// The home folder.
+    pub(crate) home: &'a Path,
+    /// The agent.
+    pub(crate) agent: &'a Agent,
+    /// The folder it works in.
+    pub(crate) work: &'a Path,
+    /// The session's folder.
+    pub(crate) session: &'a Path,
+    /// The run's folder for temporary files.
+    pub(crate) temporary: &'a Path,
+}
+
+impl Scene<'_> {
+    /// How the agent is confined here, `None` if it is not; and points its tools to their caches.
+    pub(crate) fn confinement(
+        &self,
+        keys: &Confine,
+        environment: &mut Environment,
+    ) -> Option<Confinement> {
+        let Self { home, agent, work, session, temporary } = *self;
+        let stores = git::stores(work);
+        let place = Place {
+            home,
+            environment,
+            program: agent.program(),
+            files: confine::named_files(agent),
+            work,
+            session,
+            temporary,
+            repository: stores.map(|git::Stores { common, own }| Repository { common, own }),
+            login: agent.login_places(home, environment),
+        };
+        let confinement = Confinement::of(keys, &place)?;
+        let cache = caches::folder(environment, home);
+        caches::redirect(environment, &cache, &keys.write);
+        Some(confinement)
+    }
+}
 
 impl Worker<'_> {
     /// What the settings demand in this phase.
@@ -29,36 +68,20 @@ impl Worker<'_> {
         (level != Level::Off).then(|| confine::describe(level, &confine::support()))
     }
 
-    /// Builds the cage of a run, tells the agent about it, and points its tools to their caches.
-    pub(super) fn cage(
+    /// How the agent of a run is confined; and points its tools to their caches.
+    pub(super) fn confinement(
         &self,
         agent: &Agent,
-        task: &mut Task,
-        mut environment: Environment,
+        environment: &mut Environment,
         temporary: &Path,
-    ) -> Result<(Environment, Option<Cage>), CageError> {
-        let demanded = self.demanded();
-        let home = dirs::home(&self.setup.env).unwrap_or_default();
-        let work = PathBuf::from(self.writer.state().working_dir().unwrap_or_default());
-        let stores = git::stores(&work);
-        let place = Place {
-            home: &home,
-            environment: &environment,
-            program: agent.program(),
-            files: confine::named_files(agent),
-            work: &work,
+    ) -> Option<Confinement> {
+        let scene = Scene {
+            home: &dirs::home(&self.setup.env).unwrap_or_default(),
+            agent,
+            work: Path::new(self.writer.state().working_dir().unwrap_or_default()),
             session: self.writer.folder.path(),
             temporary,
-            repository: stores.map(|git::Stores { common, own }| Repository { common, own }),
-            login: agent.login_places(&home, &environment),
         };
-        let Some(confinement) = Confinement::of(demanded, &place) else {
-            return Ok((environment, None));
-        };
-        let cache = caches::folder(&environment, &home);
-        caches::redirect(&mut environment, &cache, &demanded.write);
-        task.system_prompt.push_str(&words::for_agent(&confinement));
-        let cage = confinement.cage()?;
-        Ok((environment, Some(cage)))
+        scene.confinement(self.demanded(), environment)
     }
 }

@@ -12,7 +12,7 @@ mod budget;
 mod checks;
 mod conclude;
 mod conclusion;
-mod confine;
+pub(crate) mod confine;
 mod context;
 pub(crate) mod decide;
 mod ending;

@@ -10,8 +10,9 @@ use crate::platform::confinement::Access;
 /// The section for the prompt of a confined agent.
 #[must_use]
 pub fn for_agent(confinement: &Confinement) -> String {
-    let mut text = "# Confinement\n\nThe kernel confines you and all you start. You may write only below:\n"
-        .to_owned();
+    let mut text =
+        "# Confinement\n\nThe kernel confines you and all you start. You may write only below:\n"
+            .to_owned();
     let own = |grant: &&Grant| {
         grant.access == Access::Write
             && !matches!(grant.because, Because::Device | Because::Repository | Because::Login)

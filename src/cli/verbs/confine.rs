@@ -1,14 +1,18 @@
 //! `samocode confine`: what an agent may reach, and trying it out.
 
+use std::ffi::OsString;
+use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitCode;
 
 use clap::Args;
+use tokio::process::Command;
+use tokio::signal::unix::{SignalKind, signal};
 
-use crate::control::confine::{self, Confined, May, Tried};
-use crate::session::describe::harmless;
+use crate::control::confine::{self, Caged, Confined, Enter, May};
+use crate::control::error::Attempt as _;
 
 use super::output::{self, BOLD, painted};
-use super::{Common, complete, pager};
+use super::{Common, complete, front, pager};
 
 /// Show what a session's agent may reach, or run a command as the agent would run it
 #[derive(Debug, Args)]
@@ -24,39 +28,36 @@ pub(in crate::cli) struct Confine {
     explain: Option<String>,
     /// The command to run, with its arguments
     #[arg(last = true, value_name = "CMD")]
-    command: Vec<String>,
+    command: Vec<OsString>,
     /// Print it as JSON
-    #[arg(long)]
+    #[arg(long, conflicts_with = "command")]
     json: bool,
 }
 
 impl Confine {
     pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
-        if !self.command.is_empty() {
-            let call = confine::Try { session: self.session, command: self.command };
-            let tried = common.call(call).await?;
-            let code = u8::try_from(tried.code).unwrap_or(u8::MAX);
-            return output::until_closed(
-                print_tried(&tried, self.json).map(|()| ExitCode::from(code)),
-            );
+        let Self { session, explain, command, json } = self;
+        if !command.is_empty() {
+            return enter(common, Enter { session, command }).await;
         }
-        let call = confine::Confine { session: self.session, about: self.explain };
+        let call = confine::Confine { session, about: explain };
         let confined = common.call(call).await?;
-        output::until_closed(print(&confined, self.json).map(|()| ExitCode::SUCCESS))
+        output::until_closed(print(&confined, json).map(|()| ExitCode::SUCCESS))
     }
 }
 
-fn print_tried(tried: &Tried, json: bool) -> anyhow::Result<()> {
-    if json {
-        return output::json(tried);
-    }
-    for line in tried.output.lines() {
-        output::line(harmless(line))?;
-    }
-    for line in tried.errors.lines() {
-        output::say!("{}", harmless(line));
-    }
-    Ok(())
+/// Runs the command on this terminal to its end.
+async fn enter(common: &Common, request: Enter) -> anyhow::Result<ExitCode> {
+    let name = request.command.first().map(|name| name.display().to_string()).unwrap_or_default();
+    let progress = |line: &str| output::note(line);
+    let caged = front::accept(confine::enter(&common.caller()?, request, &progress).await)?;
+    // Ctrl-C and Ctrl-\ are for the command.
+    let _interrupts = signal(SignalKind::interrupt())?;
+    let _quits = signal(SignalKind::quit())?;
+    let Caged { command, temporary: _temporary, .. } = caged;
+    let status = Command::from(command).status().await.attempt(|| format!("run {name}"))?;
+    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
+    Ok(ExitCode::from(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
 }
 
 fn print(confined: &Confined, json: bool) -> anyhow::Result<()> {
@@ -64,7 +65,7 @@ fn print(confined: &Confined, json: bool) -> anyhow::Result<()> {
         return output::json(confined);
     }
     if let Some(verdict) = &confined.verdict {
-        return output::line(verdict);
+        return Ok(output::line(verdict)?);
     }
     let _paged = pager::paged(true);
     let Confined { session, phase, level, open, .. } = confined;

@@ -8,6 +8,7 @@ mod attach;
 mod complete;
 pub(super) mod completions;
 mod config;
+mod confine;
 mod cost;
 mod demo;
 mod doctor;
@@ -82,6 +83,7 @@ pub(super) enum Verb {
     History(history::History),
     Cost(cost::Cost),
     Prompt(prompt::Prompt),
+    Confine(confine::Confine),
     Units(units::Units),
     Doctor(doctor::Doctor),
     Notify(notify::Notify),
@@ -138,6 +140,7 @@ impl Verb {
             Self::History(verb) => verb.exec(common).await,
             Self::Cost(verb) => verb.exec(common).await,
             Self::Prompt(verb) => verb.exec(common).await,
+            Self::Confine(verb) => verb.exec(common).await,
             Self::Units(verb) => verb.exec(common).await,
             Self::Doctor(verb) => verb.exec(common).await,
             Self::Notify(verb) => verb.exec(common).await,

@@ -67,6 +67,7 @@ fn requests_come_through_json_as_they_were() {
         archive::Restore { session: session() }.into(),
         documents::Read { session: session(), topic: Some(documents::Topic::Diff) }.into(),
         prompt::Prompt { session: session(), next: true }.into(),
+        confine::Confine { session: session(), about: Some("~/.ssh".to_owned()) }.into(),
         merge::Merge {
             sessions: vec![session()],
             into: Some("main".into()),
