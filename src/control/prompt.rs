@@ -13,7 +13,7 @@ use crate::session::hand_edit::hand_edit;
 use crate::session::journal::{Entry, Event};
 use crate::session::state::{State, Word};
 use crate::session::store::{self, Vouchers, read_journal};
-use crate::worker::mail::vouched;
+use crate::worker::mail::{portion, vouched};
 use crate::worker::task::Told;
 
 use super::confine::{self, Scene};
@@ -151,7 +151,7 @@ fn as_the_worker_finds_it(session: &Session, vouchers: &Vouchers) -> Result<Stat
     if let Some(edit) = edit.filter(|_| !session.is_worked_on()) {
         apply(&mut state, edit.event());
     }
-    for (_, message) in session.folder.unread()?.messages {
+    for (_, message) in portion(&session.folder, session.folder.unread()?.messages) {
         let is_known = state.unseen.contains(&message.id) || session.folder.was_read(&message.id);
         if !is_known {
             let event = vouched(&state, &message, vouchers);

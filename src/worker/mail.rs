@@ -119,9 +119,22 @@ fn mail(state: &State, message: &Message) -> event::Mail {
     }
 }
 
+/// How many messages are left in the inbox for later iterations. Zero where it cannot be read.
+pub(super) fn left(state: &State, folder: &Folder) -> usize {
+    if folder.count_unread() == 0 {
+        return 0;
+    }
+    let unread = folder.unread().map(|unread| unread.messages).unwrap_or_default();
+    let taken = |message: &Message| state.unseen.contains(&message.id);
+    unread.iter().filter(|(_, message)| !taken(message) && !is_awaited(folder, message)).count()
+}
+
 /// The mail to take now, in the order in which it is taken. The rest stays in the inbox for later
 /// iterations.
-fn portion(folder: &Folder, unread: Vec<(OsString, Message)>) -> Vec<(OsString, Message)> {
+pub(crate) fn portion(
+    folder: &Folder,
+    unread: Vec<(OsString, Message)>,
+) -> Vec<(OsString, Message)> {
     let unread = unread.into_iter().filter(|(_, message)| !is_awaited(folder, message));
     let (texts, words): (Vec<_>, Vec<_>) =
         unread.partition(|(_, message)| matches!(message.kind, Kind::Text | Kind::Question));

@@ -22,6 +22,7 @@ use crate::session::{clock, names};
 use super::Worker;
 use super::decide::next_run;
 use super::iterate::Plan;
+use super::mail;
 
 /// What an agent is told in a run, as it is kept beside the run's log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,7 +91,7 @@ impl Occasion<'_> {
         let now = clock::local_now();
         let interrupted = interrupted(state);
         let mut notes = state.notes.for_agent();
-        if let left @ 1.. = self.folder.count_unread() {
+        if let left @ 1.. = mail::left(state, self.folder) {
             notes.push(format!(
                 "There are more unread messages, {left} now; you get them in the next iterations."
             ));
