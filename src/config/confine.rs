@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::dirs;
-use super::layers::Layers;
+use super::layers::{Layers, Rank};
 use super::{Error, keys};
 use crate::session::Phase;
 
@@ -12,9 +12,9 @@ use crate::session::Phase;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, PartialOrd, Ord)]
 pub enum Level {
     /// Not at all: it may do what its user may.
-    #[default]
     Off,
     /// Files, system calls, signals and UNIX sockets; the network is open.
+    #[default]
     Standard,
     /// The same, and only the TCP ports that are named.
     Strict,
@@ -48,6 +48,9 @@ impl fmt::Display for Level {
 pub struct Confine {
     /// `SAMOCODE_CONFINE`.
     pub level: Level,
+    /// Whether somebody wrote the level down: then it is a demand, and nothing runs without it. The
+    /// default takes what the host has.
+    pub demanded: bool,
     /// `SAMOCODE_ALLOW_READ`: what else it may read and execute.
     pub read: Vec<PathBuf>,
     /// `SAMOCODE_ALLOW_WRITE`: what else it may write.
@@ -71,13 +74,19 @@ pub const SOCKETS: &str = "SAMOCODE_ALLOW_SOCKETS";
 
 /// Reads the keys for every phase.
 pub(super) fn by_phase(layers: &Layers<'_>) -> Result<[Confine; Phase::ALL.len()], Error> {
-    let levels = layers.by_phase(LEVEL, |name| layers.value(name, Level::parse))?;
+    let levels = layers.by_phase(LEVEL, |name| {
+        layers.read(name, |setting| {
+            let level = Level::parse(&setting.text).ok_or_else(|| keys::Kind::Confine.allowed())?;
+            Ok((level, setting.rank != Rank::Default))
+        })
+    })?;
     let read = layers.by_phase(READ, |name| folders(layers, name))?;
     let write = layers.by_phase(WRITE, |name| folders(layers, name))?;
     let connect = layers.by_phase(CONNECT, |name| layers.value(name, ports))?;
     let sockets = layers.by_phase(SOCKETS, |name| layers.value(name, any_socket))?;
     Ok(std::array::from_fn(|phase| Confine {
-        level: levels[phase],
+        level: levels[phase].0,
+        demanded: levels[phase].1,
         read: read[phase].clone(),
         write: write[phase].clone(),
         ports: connect[phase].clone(),
@@ -125,6 +134,7 @@ mod tests {
     use super::*;
     use crate::config::vocabulary::sample;
     use crate::config::{Env, Flags, Settings};
+    use crate::session::Hint as _;
 
     fn settings(set: &[(&'static str, &str)]) -> Result<Settings, Error> {
         let home = tempfile::tempdir().unwrap();
@@ -137,11 +147,11 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_confined_unless_a_level_is_written_down() {
+    fn a_default_is_no_demand() {
         let settings = settings(&[]).unwrap();
         for phase in Phase::ALL {
             let confine = settings.confine(phase);
-            assert_eq!(confine.level, Level::Off);
+            assert_eq!((confine.level, confine.demanded), (Level::Off, false));
             assert_eq!(
                 (confine.read.len(), confine.write.len(), confine.any_socket),
                 (0, 0, false)
@@ -164,6 +174,7 @@ mod tests {
         let (work, testing) =
             (settings.confine(Phase::Implementation), settings.confine(Phase::Testing));
         assert_eq!((work.level, testing.level), (Level::Standard, Level::Strict));
+        assert!(work.demanded && testing.demanded);
         assert_eq!((work.any_socket, testing.any_socket), (false, true));
         assert_eq!(work.read, [PathBuf::from("/data"), PathBuf::from("/etc/models")]);
         assert_eq!(work.write, [PathBuf::from("/var/cache/x")]);
@@ -179,7 +190,7 @@ mod tests {
             (CONNECT, "0", "port"),
             (SOCKETS, "/run/x", "none or any"),
         ] {
-            let error = settings(&[(key, value)]).unwrap_err().to_string();
+            let error = settings(&[(key, value)]).unwrap_err().in_one_line();
             assert!(error.contains(key) && error.contains(hint), "{key}={value}: {error}");
         }
     }

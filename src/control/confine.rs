@@ -114,7 +114,7 @@ impl Perform for Confine {
         Ok(Confined {
             session: target.session.name.clone(),
             phase: scene.phase,
-            level: confine::describe(scene.keys.level, &confine::support()),
+            level: confine::describe(scene.keys, &confine::support()),
             open: grants.map(open).collect(),
             verdict: verdict.transpose()?,
         })
@@ -133,7 +133,7 @@ impl Enter {
         let temporary = temporary.attempt(|| "make a temporary folder".to_owned())?;
         let mut scene = Scene::of(&target, &unit, temporary.path())?;
         let support = confine::support();
-        if let Some(why) = confine::obstacle(scene.keys.level, &support) {
+        if let Some(why) = confine::obstacle(scene.keys, &support) {
             return Err(Error::new(Class::Configuration, why));
         }
         let cage = scene.confinement().as_ref().map(Confinement::cage).transpose();
@@ -152,7 +152,7 @@ impl Enter {
         }
         .here()
         .map_err(|error| Error::of(Class::NotFound, &error))?;
-        let level = confine::describe(scene.keys.level, &support);
+        let level = confine::describe(scene.keys, &support);
         Ok(Caged { command, level, temporary })
     }
 }
@@ -215,9 +215,9 @@ impl<'a> Scene<'a> {
     pub(super) fn confinement(&mut self) -> Option<Confinement> {
         let scene = worker::confine::Scene {
             home: &self.target.context.dirs.home,
-            agent: &self.agent,
+            agent: Some(&self.agent),
             work: &self.work,
-            session: self.target.session.folder.path(),
+            session: Some(self.target.session.folder.path()),
             temporary: self.temporary,
         };
         scene.confinement(self.keys, &mut self.environment)

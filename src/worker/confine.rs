@@ -7,25 +7,26 @@ use crate::agent::{Agent, Environment};
 use crate::config::confine::{Confine, Level};
 use crate::config::dirs;
 use crate::git;
+use crate::platform::cage::Cage;
 
 use super::Worker;
 
-/// Where an agent works, and with what.
+/// Where an agent works, or a command of the project's.
 pub(crate) struct Scene<'a> {
     /// The home folder.
     pub(crate) home: &'a Path,
-    /// The agent.
-    pub(crate) agent: &'a Agent,
+    /// The agent, if it is one.
+    pub(crate) agent: Option<&'a Agent>,
     /// The folder it works in.
     pub(crate) work: &'a Path,
-    /// The session's folder.
-    pub(crate) session: &'a Path,
-    /// The run's folder for temporary files.
+    /// The session's folder, if it works for one.
+    pub(crate) session: Option<&'a Path>,
+    /// Its folder for temporary files.
     pub(crate) temporary: &'a Path,
 }
 
 impl Scene<'_> {
-    /// How the agent is confined here, `None` if it is not; and points its tools to their caches.
+    /// How it is confined here, `None` if it is not; and points its tools to their caches.
     pub(crate) fn confinement(
         &self,
         keys: &Confine,
@@ -33,21 +34,61 @@ impl Scene<'_> {
     ) -> Option<Confinement> {
         let Self { home, agent, work, session, temporary } = *self;
         let stores = git::stores(work);
+        let login = agent.map(|agent| agent.login_places(home, environment));
         let place = Place {
             home,
             environment,
-            program: agent.program(),
-            files: confine::named_files(agent),
+            program: agent.map(Agent::program),
+            files: agent.map(confine::named_files).unwrap_or_default(),
             work,
             session,
             temporary,
             repository: stores.map(|git::Stores { common, own }| Repository { common, own }),
-            login: agent.login_places(home, environment),
+            login: login.unwrap_or_default(),
         };
-        let confinement = Confinement::of(keys, &place)?;
+        let level = confine::level(keys, &confine::support());
+        let confinement = Confinement::of(level, keys, &place)?;
         let cache = caches::folder(environment, home);
         caches::redirect(environment, &cache, &keys.write);
         Some(confinement)
+    }
+}
+
+/// A command of the project's that runs on what an agent left, so in a cage like the agent's: its
+/// environment, and the cage if there is one.
+#[derive(Debug)]
+pub(crate) struct Caged {
+    pub(crate) env: Environment,
+    pub(crate) cage: Option<Cage>,
+    /// Its folder for temporary files, which goes away with this.
+    _temporary: Option<tempfile::TempDir>,
+}
+
+impl Caged {
+    /// Confines a command that works in `work` as the keys say. The error is for a person.
+    pub(crate) fn command(
+        keys: &Confine,
+        home: &Path,
+        work: &Path,
+        session: Option<&Path>,
+        mut env: Environment,
+    ) -> Result<Self, String> {
+        let support = confine::support();
+        if let Some(why) = confine::obstacle(keys, &support) {
+            return Err(why);
+        }
+        if confine::level(keys, &support) == Level::Off {
+            return Ok(Self { env, cage: None, _temporary: None });
+        }
+        let temporary = tempfile::Builder::new().prefix("samocode-command-").tempdir();
+        let temporary = temporary.map_err(|error| format!("no temporary folder: {error}"))?;
+        env.retain(|(name, _)| name != "TMPDIR");
+        env.push(("TMPDIR".into(), temporary.path().into()));
+        let scene = Scene { home, agent: None, work, session, temporary: temporary.path() };
+        let confinement = scene.confinement(keys, &mut env);
+        let cage = confinement.as_ref().map(Confinement::cage).transpose();
+        let cage = cage.map_err(|error| error.to_string())?;
+        Ok(Self { env, cage, _temporary: Some(temporary) })
     }
 }
 
@@ -59,13 +100,13 @@ impl Worker<'_> {
 
     /// Why this host cannot confine the agent as demanded.
     pub(super) fn not_confined(&self) -> Option<String> {
-        confine::obstacle(self.demanded().level, &confine::support())
+        confine::obstacle(self.demanded(), &confine::support())
     }
 
-    /// How the agent is confined, for the journal; `None` if it is not.
+    /// How the agent is confined, for the journal; `None` if nobody wants it to be.
     pub(super) fn confined(&self) -> Option<String> {
-        let level = self.demanded().level;
-        (level != Level::Off).then(|| confine::describe(level, &confine::support()))
+        let keys = self.demanded();
+        (keys.level != Level::Off).then(|| confine::describe(keys, &confine::support()))
     }
 
     /// How the agent of a run is confined; and points its tools to their caches.
@@ -77,9 +118,9 @@ impl Worker<'_> {
     ) -> Option<Confinement> {
         let scene = Scene {
             home: &dirs::home(&self.setup.env).unwrap_or_default(),
-            agent,
+            agent: Some(agent),
             work: Path::new(self.writer.state().working_dir().unwrap_or_default()),
-            session: self.writer.folder.path(),
+            session: Some(self.writer.folder.path()),
             temporary,
         };
         scene.confinement(self.demanded(), environment)

@@ -85,14 +85,14 @@ pub struct Place<'a> {
     pub home: &'a Path,
     /// The agent's environment.
     pub environment: &'a Environment,
-    /// The agent's program.
-    pub program: &'a Path,
+    /// The agent's program, if it is an agent that runs.
+    pub program: Option<&'a Path>,
     /// Files that its command line names.
     pub files: Vec<PathBuf>,
     /// The folder it works in.
     pub work: &'a Path,
-    /// The session's folder.
-    pub session: &'a Path,
+    /// The session's folder, if it is for one.
+    pub session: Option<&'a Path>,
     /// The run's folder for temporary files.
     pub temporary: &'a Path,
     /// The repository of the folder it works in, if that is a checkout.
@@ -153,7 +153,9 @@ pub fn table(place: &Place<'_>, keys: &Confine) -> Vec<Grant> {
         rows.add(place.home.join(path), Access::Read, Because::GitSettings);
     }
     rows.add(place.work, Access::Write, Because::Work);
-    rows.add(place.session, Access::Write, Because::Session);
+    if let Some(session) = place.session {
+        rows.add(session, Access::Write, Because::Session);
+    }
     rows.add(place.temporary, Access::Write, Because::Temporary);
     if let Some(repository) = &place.repository {
         rows.repository(repository);
@@ -202,8 +204,9 @@ impl Rows {
         for folder in TOOLCHAINS {
             self.add(place.home.join(folder), Access::Read, Because::Programs);
         }
-        let real = resolved(place.program);
-        self.add(package_of(&real), Access::Read, Because::Program);
+        if let Some(program) = place.program {
+            self.add(package_of(&resolved(program)), Access::Read, Because::Program);
+        }
         for file in &place.files {
             self.add(file, Access::Read, Because::Program);
         }

@@ -35,11 +35,11 @@ pub struct Confinement {
 }
 
 impl Confinement {
-    /// The confinement of an agent in this place; `None` at the level off.
+    /// The confinement in this place at a level; `None` at the level off.
     #[must_use]
-    pub fn of(keys: &Confine, place: &Place<'_>) -> Option<Self> {
-        let confined = keys.level != Level::Off;
-        confined.then(|| Self { level: keys.level, grants: table(place, keys), keys: keys.clone() })
+    pub fn of(level: Level, keys: &Confine, place: &Place<'_>) -> Option<Self> {
+        let confined = level != Level::Off;
+        confined.then(|| Self { level, grants: table(place, keys), keys: keys.clone() })
     }
 
     /// The rules for the cage.
@@ -78,32 +78,48 @@ pub const fn needs(level: Level, lack: Lack) -> bool {
     }
 }
 
-/// Why this host cannot keep a level, with the remedy; `None` if it can.
+/// What a level leaves open on this host, a clause each.
+fn missing(level: Level, support: &Support, is_needed: bool) -> String {
+    let concerns = |lack: Lack| lack != Lack::Ports || level == Level::Strict;
+    let wanted = |lack: &Lack| concerns(*lack) && needs(level, *lack) == is_needed;
+    let lacks = support.lacks.iter().copied().filter(wanted);
+    lacks.map(Lack::describe).collect::<Vec<_>>().join("; ")
+}
+
+/// Why a level that somebody wrote down cannot be kept on this host, with the remedy; `None` if it
+/// can, and if nobody did.
 #[must_use]
-pub fn obstacle(level: Level, support: &Support) -> Option<String> {
-    let missing: Vec<_> = support
-        .lacks
-        .iter()
-        .filter(|lack| needs(level, **lack))
-        .map(|lack| lack.describe())
-        .collect();
-    (!missing.is_empty()).then(|| {
+pub fn obstacle(keys: &Confine, support: &Support) -> Option<String> {
+    let missing = missing(keys.level, support, true);
+    (keys.demanded && !missing.is_empty()).then(|| {
+        let level = keys.level;
         format!(
-            "{LEVEL}={level} cannot be kept on this host: {}; or set a level that it can keep, as in {LEVEL}=off",
-            missing.join("; ")
+            "{LEVEL}={level} cannot be kept on this host: {missing}; or set a level that it can keep, as in {LEVEL}=off"
         )
     })
+}
+
+/// The level that holds on this host: the default is off where it cannot be kept.
+#[must_use]
+pub fn level(keys: &Confine, support: &Support) -> Level {
+    let kept = keys.demanded || (cage::BY_DEFAULT && missing(keys.level, support, true).is_empty());
+    if kept { keys.level } else { Level::Off }
 }
 
 /// How agents are confined on this host, for the journal and the human: the level and what holds
 /// it, then what the level leaves open here.
 #[must_use]
-pub fn describe(level: Level, support: &Support) -> String {
+pub fn describe(keys: &Confine, support: &Support) -> String {
+    let level = level(keys, support);
     if level == Level::Off {
-        return level.to_string();
+        return match missing(keys.level, support, true) {
+            _ if keys.demanded => level.to_string(),
+            missing if missing.is_empty() => format!("{level}, unless {LEVEL} says so"),
+            missing => format!("{level}: {missing}"),
+        };
     }
-    let open: Vec<_> = support.lacks.iter().map(|lack| lack.describe()).collect();
-    let open = if open.is_empty() { String::new() } else { format!("; {}", open.join("; ")) };
+    let open = missing(level, support, false);
+    let open = if open.is_empty() { open } else { format!("; {open}") };
     format!("{level} ({}){open}", support.by)
 }
 
@@ -139,23 +155,42 @@ mod tests {
         Support { by: "Landlock 2, seccomp".to_owned(), lacks: lacks.to_vec() }
     }
 
+    fn keys(level: Level, demanded: bool) -> Confine {
+        Confine { level, demanded, ..Confine::default() }
+    }
+
     #[test]
-    fn a_level_that_the_host_cannot_keep_is_an_obstacle_with_its_remedy() {
+    fn a_level_that_is_written_down_and_cannot_be_kept_is_an_obstacle_with_its_remedy() {
         let old = support(&[Lack::Signals, Lack::Ports]);
-        assert_eq!(obstacle(Level::Off, &support(&[Lack::Files])), None);
-        assert_eq!(obstacle(Level::Standard, &old), None);
-        let why = obstacle(Level::Strict, &old).unwrap();
+        let none = support(&[Lack::Files]);
+        assert_eq!(obstacle(&keys(Level::Off, true), &none), None);
+        assert_eq!(obstacle(&keys(Level::Standard, true), &old), None);
+        let why = obstacle(&keys(Level::Strict, true), &old).unwrap();
         assert!(why.contains("6.7") && why.contains("SAMOCODE_CONFINE=strict"), "{why}");
-        let why = obstacle(Level::Standard, &support(&[Lack::Files])).unwrap();
+        let why = obstacle(&keys(Level::Standard, true), &none).unwrap();
         assert!(why.contains("SAMOCODE_CONFINE=off"), "{why}");
-        assert_eq!(obstacle(Level::Strict, &support(&[])), None);
+        assert_eq!(obstacle(&keys(Level::Strict, true), &support(&[])), None);
+    }
+
+    #[test]
+    fn the_default_takes_what_the_host_has_and_says_what_is_missing() {
+        let (default, none) = (keys(Level::Standard, false), support(&[Lack::Files]));
+        assert_eq!(obstacle(&default, &none), None);
+        assert_eq!(level(&default, &none), Level::Off);
+        let text = describe(&default, &none);
+        assert!(text.starts_with("off: files cannot be held"), "{text}");
+        assert_eq!(level(&keys(Level::Standard, true), &none), Level::Standard);
+        let kept = if cage::BY_DEFAULT { Level::Standard } else { Level::Off };
+        assert_eq!(level(&default, &support(&[Lack::Signals])), kept);
     }
 
     #[test]
     fn what_a_level_leaves_open_on_this_host_is_said() {
-        assert_eq!(describe(Level::Off, &support(&[Lack::Files])), "off");
-        assert_eq!(describe(Level::Standard, &support(&[])), "standard (Landlock 2, seccomp)");
-        let text = describe(Level::Standard, &support(&[Lack::Signals]));
+        let standard = keys(Level::Standard, true);
+        assert_eq!(describe(&keys(Level::Off, true), &support(&[Lack::Files])), "off");
+        assert_eq!(describe(&standard, &support(&[])), "standard (Landlock 2, seccomp)");
+        assert_eq!(describe(&standard, &support(&[Lack::Ports])), "standard (Landlock 2, seccomp)");
+        let text = describe(&standard, &support(&[Lack::Signals]));
         assert!(text.starts_with("standard (Landlock 2, seccomp); signals"), "{text}");
     }
 }

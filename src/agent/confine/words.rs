@@ -15,7 +15,10 @@ pub fn for_agent(confinement: &Confinement) -> String {
             .to_owned();
     let own = |grant: &&Grant| {
         grant.access == Access::Write
-            && !matches!(grant.because, Because::Device | Because::Repository | Because::Login)
+            && !matches!(
+                grant.because,
+                Because::Device | Because::Repository | Because::Login | Because::Temporary
+            )
     };
     for grant in confinement.grants.iter().filter(own) {
         let _ = writeln!(text, "- {} ({})", grant.path.display(), grant.because.describe());

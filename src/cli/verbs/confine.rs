@@ -65,7 +65,7 @@ fn print(confined: &Confined, json: bool) -> anyhow::Result<()> {
         return output::json(confined);
     }
     if let Some(verdict) = &confined.verdict {
-        return Ok(output::line(verdict)?);
+        return output::line(verdict);
     }
     let _paged = pager::paged(true);
     let Confined { session, phase, level, open, .. } = confined;

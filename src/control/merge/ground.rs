@@ -4,6 +4,7 @@ use async_trait::async_trait;
 
 use crate::control::error::Result;
 use crate::git::merge::{Foreseen, Integration, Merged, Simulation};
+use crate::session::Phase;
 use crate::session::store::crash_point;
 
 use super::Work;
@@ -37,6 +38,8 @@ impl<'a> Worktree<'a> {
             log: files.log.clone(),
             env: work.context.caller.env.clone(),
             run: files.run.clone(),
+            confine: settings.confine(Phase::Testing).clone(),
+            home: work.context.dirs.home.clone(),
         });
         if let Some(trial) = &trial {
             trial.begin_log(record.series.ends.is_empty())?;

@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::Env;
-use crate::control::error::{Attempt as _, Result};
+use crate::config::confine::Confine;
+use crate::control::error::{Attempt as _, Class, Error, Result};
 use crate::platform::shell::{Ended, Shell};
 use crate::platform::strays;
 use crate::session::describe::harmless;
+use crate::worker::confine::Caged;
 
 use super::series::Verdict;
 
@@ -30,6 +32,10 @@ pub(super) struct Trial {
     pub(super) env: Env,
     /// Marks its processes, as `SAMOCODE_RUN` marks those of an agent.
     pub(super) run: String,
+    /// How it is confined: it runs what agents wrote.
+    pub(super) confine: Confine,
+    /// The home folder.
+    pub(super) home: PathBuf,
 }
 
 impl Trial {
@@ -41,13 +47,19 @@ impl Trial {
         // It may be an agent who merges, and the tests are not its run.
         let is_of_a_run = |name: &str| matches!(name, "SAMOCODE_SESSION" | "SAMOCODE_SESSION_DIR");
         let env = self.env.iter().filter(|(name, _)| !name.to_str().is_some_and(is_of_a_run));
+        let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let caged = Caged::command(&self.confine, &self.home, &self.folder, None, env);
+        let caged = caged.map_err(|why| {
+            Error::new(Class::Configuration, format!("cannot run the tests: {why}"))
+        })?;
         let shell = Shell {
             command: &self.command,
             folder: &self.folder,
-            env: env.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            env: caged.env.clone(),
             run: &self.run,
             log: &self.log,
             limit: self.limit,
+            cage: caged.cage,
         };
         let ended = shell.run(None).await;
         let ended = ended.attempt(|| format!("run the tests in {}", self.folder.display()))?;
@@ -89,6 +101,8 @@ mod tests {
             log: folder.join("log"),
             env: Env::from_iter([("PATH", "/usr/bin:/bin"), ("SAMOCODE_SESSION", "jwt")]),
             run: format!("trial-{}", uuid::Uuid::new_v4()),
+            confine: Confine::default(),
+            home: folder.to_owned(),
         }
     }
 

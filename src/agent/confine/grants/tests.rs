@@ -7,10 +7,10 @@ fn place<'a>(environment: &'a Environment) -> Place<'a> {
     Place {
         home: Path::new("/home/u"),
         environment,
-        program: Path::new("/home/u/.npm/lib/node_modules/@x/agent/cli.js"),
+        program: Some(Path::new("/home/u/.npm/lib/node_modules/@x/agent/cli.js")),
         files: vec!["/home/u/agent.py".into()],
         work: Path::new("/home/u/work/trees/jwt"),
-        session: Path::new("/home/u/work/sessions/26-01-01-jwt"),
+        session: Some(Path::new("/home/u/work/sessions/26-01-01-jwt")),
         temporary: Path::new("/tmp/samocode-1"),
         repository: Some(Repository {
             common: "/home/u/work/main/.git".into(),
@@ -26,6 +26,7 @@ fn environment() -> Environment {
 
 fn keys(level: Level) -> Confine {
     Confine {
+        demanded: true,
         level,
         read: vec!["/srv/models".into()],
         write: vec!["/srv/out".into()],
@@ -120,7 +121,7 @@ fn a_place_that_is_not_known_opens_nothing() {
 #[test]
 fn the_key_that_opens_something_is_named() {
     let environment = environment();
-    let of = |level| Confinement::of(&keys(level), &place(&environment));
+    let of = |level| Confinement::of(level, &keys(level), &place(&environment));
     assert_eq!(of(Level::Off), None);
     let standard = of(Level::Standard).unwrap();
     let closed = explain(&standard.grants, Path::new("/srv/data/x")).describe();
@@ -137,7 +138,7 @@ fn the_key_that_opens_something_is_named() {
 #[test]
 fn the_rules_of_the_cage_are_the_table() {
     let environment = environment();
-    let of = |keys: Confine| Confinement::of(&keys, &place(&environment)).unwrap();
+    let of = |keys: Confine| Confinement::of(keys.level, &keys, &place(&environment)).unwrap();
     let standard = of(keys(Level::Standard));
     let rules = standard.rules();
     assert_eq!(rules.paths.len(), standard.grants.len());
@@ -149,8 +150,9 @@ fn the_rules_of_the_cage_are_the_table() {
 #[test]
 fn the_agent_is_told_where_it_may_write_and_what_to_ask_for() {
     let environment = environment();
-    let of =
-        |level| words::for_agent(&Confinement::of(&keys(level), &place(&environment)).unwrap());
+    let of = |level| {
+        words::for_agent(&Confinement::of(level, &keys(level), &place(&environment)).unwrap())
+    };
     let standard = of(Level::Standard);
     for wanted in
         ["- /home/u/work/trees/jwt (the folder it works in)", "- /srv/out", "SAMOCODE_ALLOW_WRITE"]

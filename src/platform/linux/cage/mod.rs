@@ -16,6 +16,9 @@ use seccompiler::BpfProgram;
 
 use crate::platform::confinement::{CageError, Lack, Rules, Support};
 
+/// Whether processes are confined unless somebody says otherwise.
+pub const BY_DEFAULT: bool = true;
+
 /// The version of Landlock that holds TCP ports.
 const PORTS: u32 = 4;
 /// The version that holds signals and abstract sockets.

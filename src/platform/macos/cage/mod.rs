@@ -10,6 +10,9 @@ use std::process::Command;
 use crate::platform::confinement::{CageError, Lack, Rules, Support};
 use crate::platform::seatbelt;
 
+/// Whether processes are confined unless somebody says otherwise: not before this was tried on a Mac.
+pub const BY_DEFAULT: bool = false;
+
 /// The program that starts another in a sandbox.
 const SANDBOX: &str = "/usr/bin/sandbox-exec";
 
