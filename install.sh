@@ -203,12 +203,12 @@ find_release() {
     if [[ -e $archive.sha256 ]]; then
         sum=$(sha256sum "$archive" 2>/dev/null || shasum -a 256 "$archive")
         [[ ${sum%% *} == "$(cut -d ' ' -f 1 <"$archive.sha256")" ]] ||
-            die "$archive is not what $archive.sha256 says; fetch it again"
+            die "$archive does not match $archive.sha256; download it again"
     fi
     unpacked=$(mktemp -d)
     trap 'rm -rf "$unpacked"' EXIT
     tar -xzf "$archive" -C "$unpacked" || die "cannot unpack $archive"
-    binary=$(compgen -G "$unpacked/*/samocode") || die "$archive has no program in it"
+    binary=$(compgen -G "$unpacked/*/samocode") || die "$archive does not contain the samocode program"
     files=$(dirname "$binary")
     say "installing from $archive"
 }
@@ -303,7 +303,7 @@ place_plugin() {
     quietly "$log" claude plugin marketplace add "$here" || code=$?
     [[ $code -ne 0 ]] || quietly "$log" claude plugin install samocode@samocode || code=$?
     rm -f "$log"
-    [[ $code -eq 0 ]] || die "Claude Code did not take the plugin; samocode itself is installed"
+    [[ $code -eq 0 ]] || die "Claude Code did not accept the plugin; samocode itself is installed"
     say "installed the plugin for Claude Code: /samocode:enable, or \"run samocode on this\""
 }
 
@@ -316,7 +316,7 @@ name_foreign() {
         [[ ! -e $own/$name && ! -L $own/$name ]] || theirs+=("$name")
     done
     [[ ${#theirs[@]} -eq 0 ]] ||
-        say "in $own these are not samocode's plugin and were left alone: ${theirs[*]}; Claude Code offers them beside the plugin's, which begin with samocode:"
+        say "these in $own are not part of samocode's plugin and were left alone: ${theirs[*]}; Claude Code lists them beside the plugin's, which begin with samocode:"
 }
 
 # The explanations that journalctl -x shows. There is no folder for those of a
@@ -339,7 +339,7 @@ place_catalog() {
         place "$from" "$prefix/$catalog" 644
         update_catalogs
     elif [[ $files == "$here" ]] && ! cmp -s "$from" "/usr/local/$catalog" && ! cmp -s "$from" "/usr/$catalog"; then
-        say "to have messages explained by journalctl -x, as root: install -D -m 644 $(printf %q "$from") /usr/local/$catalog && journalctl --update-catalog"
+        say "to make journalctl -x explain samocode's messages, run as root: install -D -m 644 $(printf %q "$from") /usr/local/$catalog && journalctl --update-catalog"
     fi
 }
 
@@ -428,7 +428,7 @@ name_running() {
     running=$(systemctl "$1" list-units 'samocode@*' --state=active,activating --plain \
         --no-legend 2>/dev/null | awk '{ printf "%s ", $1 }') || return 0
     [[ -z $running ]] ||
-        say "still running, and unable to restart once the program is gone: $running"
+        say "still running, but cannot restart without the program: $running"
 }
 
 list_units() {

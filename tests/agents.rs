@@ -38,7 +38,7 @@ const GEMINI: Cli = Cli {
     says_reset: false,
 };
 
-/// A tool that says it has begun and never ends by itself.
+/// A tool that says it has begun and never ends on its own.
 fn hold(name: &str) -> Script {
     Script::new().bash(&format!("touch ~/{name}; sleep 3600"))
 }

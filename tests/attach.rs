@@ -103,7 +103,7 @@ fn a_second_attach_is_refused_and_a_killed_terminal_leaves_the_session_stopped()
     user.wait_until("it is attached", BOUND, || user.exists("attached"));
     let second = attach(&project, &[]).output();
     assert_eq!(second.code, 1, "{second}");
-    assert!(second.stdout.contains("is attached already"), "{second}");
+    assert!(second.stdout.contains("is already attached"), "{second}");
 
     terminal.signal(Signal::KILL);
     terminal.wait(secs(30));

@@ -214,7 +214,7 @@ fn a_token_budget_warns_at_four_fifths_and_blocks_when_it_is_spent() {
 fn the_real_cli_is_ended_when_its_run_has_used_its_tokens() {
     let Some(lab) = lab::with_claude() else { return };
     let user = lab.user("capped");
-    // It would never end by itself; each reply uses 1,000 input tokens.
+    // It would never end on its own; each reply uses 1,000 input tokens.
     let mut step = 0;
     let api = Api::start_with(move |_| {
         step += 1;

@@ -80,7 +80,7 @@ impl Distant {
         }
     }
 
-    /// Waits until the session needs somebody, and checks its state.
+    /// Waits until the session needs someone, and checks its state.
     async fn rests(&self, state: Word, phase: Phase) {
         let waited = self
             .ask(Wait {

@@ -31,7 +31,7 @@ fn a_new_worktree_is_ready_before_the_first_agent_works_in_it() {
     assert_eq!(session.journal("prepared")[0]["copied"], serde_json::json!([".env"]));
     assert!(user.read("jwt.seen").starts_with("KEY=1\nKEY=1\n"));
 
-    // One that somebody deleted is made again and gets the same.
+    // One that someone deleted is made again and gets the same.
     let worktree = project.worktree("jwt").expect("a worktree");
     user.sh(&format!("rm -r {}; rm jwt.seen", worktree.display())).ok();
     session.answer();

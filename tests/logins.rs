@@ -72,7 +72,7 @@ fn a_login_lifts_the_pause_of_all_sessions_that_wait_for_it() {
     let project = user.project("shop").create();
     let (first, second) = (project.named("jwt"), project.named("second"));
     let enabled = enable(&project, &[]).ok();
-    assert!(enabled.stderr.contains("no credentials for claude were found"), "{enabled}");
+    assert!(enabled.stderr.contains("found no credentials for claude"), "{enabled}");
     first.wait_for_state("paused");
     assert_eq!(first.journal("paused")[0]["cause"], "credentials");
     let waited = project.samocode(["wait", "jwt", "--timeout", "60s"]).output();

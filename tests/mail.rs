@@ -48,7 +48,7 @@ fn answers_open_the_first_gate_and_a_rejected_plan_is_approved_later() {
 
     let listed = say(&session, &["answer", "jwt"]);
     assert_code(&listed, 2, "answer with: samocode answer jwt Q1=…");
-    assert!(listed.stdout.contains("Q1  In which language"), "{listed}");
+    assert!(listed.stdout.contains("Q1  Which language should"), "{listed}");
     assert_code(&say(&session, &["answer", "jwt", "Q1=Z"]), 2, "question Q1 has options A, B");
     assert_code(&say(&session, &["answer", "jwt", "Q1=A", "Q7=A"]), 2, "there are Q1, Q2");
     assert!(!session.file("_qa.md").contains("**Answer:** A"), "all of it or nothing");
@@ -97,8 +97,8 @@ fn suggestions_are_accepted_with_one_option() {
     assert_eq!((out.code, &out.json()["open"]), (0, &Value::Array(Vec::new())), "{out}");
     session.wait_to_rest("waiting", "planning");
     let answered = session.file("_qa.md");
-    assert!(answered.contains("**Answer:** A - Shell, which every machine has\n"), "{answered}");
-    assert!(answered.contains("**Answer:** B - Nothing: say how it is used\n"), "{answered}");
+    assert!(answered.contains("**Answer:** A - Shell: every machine has it\n"), "{answered}");
+    assert!(answered.contains("**Answer:** B - Nobody: print how to use it\n"), "{answered}");
 }
 
 #[test]
@@ -113,10 +113,10 @@ fn on_a_terminal_each_question_is_asked_and_saved_at_once() {
 
     // Enter takes the suggestion; Ctrl-C leaves what was answered.
     let mut first = ask();
-    first.wait_for_stdout("Q1  In which language", secs(20));
+    first.wait_for_stdout("Q1  Which language should", secs(20));
     first.wait_for_stdout("[A] ▸", secs(20));
     first.send("\r");
-    first.wait_for_stdout("Q2  What should be greeted", secs(20));
+    first.wait_for_stdout("Q2  Whom should it greet", secs(20));
     first.send("\u{3}");
     let out = first.wait(secs(20));
     assert_code(&out, 130, "Saved. Still open: Q2. Continue with: samocode answer jwt");

@@ -89,11 +89,11 @@ fn a_notice_that_cannot_be_sent_is_shown_and_sent_at_the_next_chance() {
     assert!(seen.recv_timeout(secs(20)).is_ok(), "the server that the user's file names was asked");
     for verb in [["status", "jwt"], ["why", "jwt"]] {
         let out = project.samocode(verb).ok().stdout;
-        assert!(out.contains("you were not notified via telegram"), "{out}");
+        assert!(out.contains("could not notify you via telegram"), "{out}");
         assert!(out.contains("too many messages"), "{out}");
     }
     let doctor = project.samocode(["doctor"]).output().stdout;
-    assert!(doctor.contains("jwt: you were not notified via telegram"), "{doctor}");
+    assert!(doctor.contains("jwt: could not notify you via telegram"), "{doctor}");
     assert!(!doctor.contains("✓ desktop"), "there is none: {doctor}");
     let history = project.samocode(["history", "jwt"]).ok().stdout;
     assert!(history.contains("could not notify you via telegram: waiting"), "{history}");
@@ -102,7 +102,7 @@ fn a_notice_that_cannot_be_sent_is_shown_and_sent_at_the_next_chance() {
     user.wait_until("the retries are under way", secs(20), || retries() == "activating");
     is_busy.store(false, Ordering::SeqCst);
     let out = project.samocode(["notify", "test"]).ok();
-    assert!(out.stdout.contains("Sent 1 notice that could not be sent before."), "{out}");
+    assert!(out.stdout.contains("Also sent 1 notice that had failed to send earlier."), "{out}");
     let status = project.samocode(["status", "jwt"]).ok().stdout;
     assert!(!status.contains("not notified"), "{status}");
 }

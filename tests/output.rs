@@ -83,7 +83,7 @@ fn a_closed_or_full_output_causes_no_panic() {
         assert_eq!((output.code, output.stderr.lines().count()), (1, 1), "{verb}: {output}");
         assert!(output.stderr.contains("No space left on device"), "{verb}: {output}");
     }
-    // A unit that somebody masked.
+    // A unit that someone masked.
     user.run(["ln", "-sf", "/dev/null", ".config/systemd/user/samocode@masked.service"]).ok();
     user.systemctl(["daemon-reload"]).ok();
     let masked = project.samocode(["enable", "masked", "--task", "t"]).output();

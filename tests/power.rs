@@ -46,7 +46,7 @@ fn a_run_resumes_its_conversation_after_a_power_cut() {
     let boots = boots(&session);
     assert!(boots.len() == 2 && boots[0] != boots[1], "{boots:?}");
     let history = project.samocode(["history", "jwt"]).ok();
-    assert!(history.stdout.contains("resumed after a restart of the machine"), "{history}");
+    assert!(history.stdout.contains("resumed after the machine restarted"), "{history}");
 
     // A waiting session checks for mail at boot, and is answered after it.
     machine.cut_power();

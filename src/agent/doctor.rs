@@ -1,81 +1,13 @@
 //! Checks that the chosen agents would work: their programs, versions and credentials.
 
-use std::path::Path;
-
 use super::environment::RunIds;
+use super::exam::{About, Exam, Finding, Status};
 use super::registry::Registry;
 use super::unseen::Unseen;
 use super::{Agent, AgentError, Environment, spec};
 use crate::config::secret::is_secret;
-use crate::config::{AgentName, AgentWords, Dirs, Env, EnvFile, Settings};
+use crate::config::{AgentName, AgentWords, EnvFile};
 use crate::session::{Hint as _, Phase};
-
-/// Everything that the checks look at.
-#[derive(Clone, Copy)]
-pub struct Exam<'a> {
-    /// The agents that exist.
-    pub registry: &'a Registry,
-    /// The environment of the shell.
-    pub env: &'a Env,
-    /// What the service manager passes to every unit.
-    pub units: &'a Env,
-    /// The user's folders.
-    pub dirs: &'a Dirs,
-    /// The user's credentials file.
-    pub file: &'a EnvFile,
-    /// The settings in effect.
-    pub settings: &'a Settings,
-    /// Whether agents would run as root.
-    pub is_root: bool,
-    /// The repository that sessions work on, if there is a project.
-    pub repository: Option<&'a Path>,
-    /// samocode's own program.
-    pub samocode: &'a Path,
-}
-
-/// One finding of a check.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
-    /// The subject of the finding.
-    pub about: About,
-    /// Whether what was checked works.
-    pub status: Status,
-    /// The result, in one line without a full stop.
-    pub what: String,
-    /// How to fix it; empty if nothing needs fixing.
-    pub remedy: String,
-}
-
-/// The subject of a finding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum About {
-    /// An agent's program.
-    Program,
-    /// An agent's credentials.
-    Credentials,
-}
-
-/// Whether what was checked works.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Status {
-    /// Works as it should.
-    Ok,
-    /// Works, but is worth a look.
-    Note,
-    /// Sessions would not work.
-    Broken,
-}
-
-impl Finding {
-    fn new(
-        about: About,
-        status: Status,
-        what: impl Into<String>,
-        remedy: impl Into<String>,
-    ) -> Self {
-        Self { about, status, what: what.into(), remedy: remedy.into() }
-    }
-}
 
 /// An agent that cannot be used.
 fn broken(error: &AgentError) -> Finding {
@@ -84,7 +16,7 @@ fn broken(error: &AgentError) -> Finding {
 }
 
 /// Checks each agent that some phase uses.
-pub async fn examine(exam: &Exam<'_>) -> Vec<Finding> {
+pub async fn examine(registry: &Registry, exam: &Exam<'_>) -> Vec<Finding> {
     let mut names: Vec<&AgentName> = Vec::new();
     for name in Phase::ALL.into_iter().map(|phase| exam.settings.agent(phase)) {
         if !names.contains(&name) {
@@ -93,10 +25,10 @@ pub async fn examine(exam: &Exam<'_>) -> Vec<Finding> {
     }
     let mut findings = Vec::new();
     for name in &names {
-        let agent = exam.registry.agent(name, exam.settings, exam.env, exam.samocode);
+        let agent = registry.agent(name, exam.settings, exam.env, exam.samocode);
         match agent {
             Ok(agent) => {
-                findings.push(program(exam, &agent).await);
+                findings.push(program(registry, exam, &agent).await);
                 findings.extend(agent.spec().check(&agent, exam));
                 findings.extend(abilities(exam, &agent));
             }
@@ -105,8 +37,8 @@ pub async fn examine(exam: &Exam<'_>) -> Vec<Finding> {
             }
         }
     }
-    findings.extend(shell_only(exam, &names));
-    let specs = names.iter().filter_map(|name| exam.registry.spec(name.word()));
+    findings.extend(shell_only(registry, exam, &names));
+    let specs = names.iter().filter_map(|name| registry.spec(name.word()));
     let mut with_keys = specs.filter(|spec| !spec.words().credentials.keys.is_empty());
     findings.extend(with_keys.by_ref().map(|spec| credentials(exam, spec)));
     findings
@@ -114,8 +46,8 @@ pub async fn examine(exam: &Exam<'_>) -> Vec<Finding> {
 
 /// The agents of some phase for which a unit would find no credentials.
 #[must_use]
-pub fn without_credentials(exam: &Exam<'_>) -> Vec<Finding> {
-    let specs = exam.registry.specs().filter(|spec| {
+pub fn without_credentials(registry: &Registry, exam: &Exam<'_>) -> Vec<Finding> {
+    let specs = registry.specs().filter(|spec| {
         let word = spec.words().name;
         let is_used = |phase| exam.settings.agent(phase).word() == word;
         !spec.words().credentials.keys.is_empty() && Phase::ALL.into_iter().any(is_used)
@@ -124,7 +56,7 @@ pub fn without_credentials(exam: &Exam<'_>) -> Vec<Finding> {
     found.filter(|finding| finding.status != Status::Ok).collect()
 }
 
-async fn program(exam: &Exam<'_>, agent: &Agent) -> Finding {
+async fn program(registry: &Registry, exam: &Exam<'_>, agent: &Agent) -> Finding {
     let run = RunIds {
         session: "doctor".to_owned(),
         session_dir: exam.dirs.state.clone(),
@@ -136,7 +68,7 @@ async fn program(exam: &Exam<'_>, agent: &Agent) -> Finding {
         path_additions: agent.path_additions().to_vec(),
     };
     let environment: Environment =
-        exam.registry.environment(exam.env, exam.file, agent.name(), &run).into_iter().collect();
+        registry.environment(exam.env, exam.file, agent.name(), &run).into_iter().collect();
     let found = |status, what| Finding::new(About::Program, status, what, "");
     if let Err(error) = agent.ready(exam.is_root, &environment) {
         return broken(&error);
@@ -164,11 +96,11 @@ fn abilities(exam: &Exam<'_>, agent: &Agent) -> Option<Finding> {
 }
 
 /// Variables of this shell that units do not have, or have with another value.
-fn shell_only(exam: &Exam<'_>, names: &[&AgentName]) -> Vec<Finding> {
-    let words = exam.registry.vocabulary();
+fn shell_only(registry: &Registry, exam: &Exam<'_>, names: &[&AgentName]) -> Vec<Finding> {
+    let words = registry.vocabulary();
     let unseen = Unseen::of(&words, exam.env, exam.units, exam.file);
     // An agent whose only credentials these are would be refused.
-    let mut specs = names.iter().filter_map(|name| exam.registry.spec(name.word()));
+    let mut specs = names.iter().filter_map(|name| registry.spec(name.word()));
     let needed = specs.any(|spec| {
         unseen.secrets.iter().any(|name| is_key(spec.words(), name))
             && in_env_file(spec.words(), exam.file).is_none()
@@ -184,13 +116,13 @@ fn shell_only(exam: &Exam<'_>, names: &[&AgentName]) -> Vec<Finding> {
     if let Some(first) = findings.first_mut().filter(|_| needed) {
         first.status = Status::Broken;
     }
-    findings.extend(units_only(exam));
+    findings.extend(units_only(registry, exam));
     findings
 }
 
 /// Variables that send the work elsewhere than what is tried by hand in this shell.
-fn units_only(exam: &Exam<'_>) -> Option<Finding> {
-    let words = exam.registry.vocabulary();
+fn units_only(registry: &Registry, exam: &Exam<'_>) -> Option<Finding> {
+    let words = registry.vocabulary();
     let of_units = exam.units.iter().filter_map(|(name, _)| name.to_str());
     let mut names: Vec<&str> = of_units.chain(exam.file.iter().map(|(name, ..)| name)).collect();
     names.retain(|name| words.decides_route(name) && exam.env.get(name).is_none());
@@ -236,7 +168,7 @@ fn credentials(exam: &Exam<'_>, spec: &dyn spec::AgentSpec) -> Finding {
         Some(how) => found(Status::Ok, format!("{} is {how}", agent.name), String::new()),
         None => found(
             Status::Note,
-            format!("no credentials for {} were found that a unit would see", agent.name),
+            format!("found no credentials for {} that units can see", agent.name),
             format!("{} {short}", agent.credentials.remedy),
         ),
     }
@@ -244,10 +176,13 @@ fn credentials(exam: &Exam<'_>, spec: &dyn spec::AgentSpec) -> Finding {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::agent::registry::testing::settings;
     use crate::agent::{REGISTRY, claude};
     use crate::config::file::ConfigFile;
+    use crate::config::{Dirs, Env};
 
     fn file(text: &str) -> EnvFile {
         EnvFile::of(&ConfigFile::parse(Path::new("env"), text.as_bytes()).unwrap())
@@ -260,7 +195,6 @@ mod tests {
         let settings = settings(&REGISTRY, "");
         let look = |env: &Env, file: &EnvFile| {
             let exam = Exam {
-                registry: &REGISTRY,
                 env,
                 units: &Env::default(),
                 dirs: &dirs,

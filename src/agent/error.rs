@@ -40,7 +40,7 @@ impl Hint for AgentError {
                 format!("use claude, or command:PROGRAM ARGS with a script that calls {name}")
             }
             Self::Root(_) => {
-                "run the session as a normal user (--run-as USER), or set IS_SANDBOX=1 if root is confined, as in a container".to_owned()
+                "run the session as a normal user (--run-as USER), or set IS_SANDBOX=1 if root is confined, for example in a container".to_owned()
             }
             Self::Program(missing) => return missing.hint(),
             Self::Start(failed) => return failed.hint(),

@@ -50,7 +50,7 @@ pub enum Event {
     },
     /// The state of one of the account's usage limits.
     Limit(Limit),
-    /// The agent could not reach the model and is retrying by itself.
+    /// The agent could not reach the model and is retrying on its own.
     Retry {
         /// Which attempt failed, from 1.
         attempt: u32,

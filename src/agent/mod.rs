@@ -25,6 +25,7 @@ pub mod doctor;
 pub mod environment;
 mod error;
 pub mod event;
+pub mod exam;
 pub mod find;
 pub mod gemini;
 pub mod outcome;
@@ -84,6 +85,17 @@ pub struct Task {
     pub environment: Environment,
     /// Whether messages may follow while it runs, if the agent takes any.
     pub live_input: bool,
+}
+
+impl Task {
+    /// System prompt and prompt in one text, for agents that do not distinguish them.
+    #[must_use]
+    pub fn whole_prompt(&self) -> String {
+        if self.system_prompt.is_empty() {
+            return self.prompt.clone();
+        }
+        format!("{}\n\n{}", self.system_prompt.trim_end(), self.prompt)
+    }
 }
 
 /// Who commits: a name and an address.

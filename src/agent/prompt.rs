@@ -120,7 +120,7 @@ fn restart(text: &mut String, input: &PromptInput<'_>) {
     if let Some(restored) = input.restored {
         indented(text, restored);
         text.push_str(
-            "\nRestored files have the content that was last staged or committed. Later changes to them are lost, unless the kept bytes contain them. Files that may have lost data were not touched: check each one, and rewrite it if it is damaged.\n\n",
+            "\nRestored files have the content that was last staged or committed. Later changes to them are lost, unless they are in the kept bytes. Files that may have lost data were not touched: check each one, and rewrite it if it is damaged.\n\n",
         );
     }
     text.push_str(

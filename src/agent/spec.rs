@@ -4,8 +4,8 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::doctor::{Exam, Finding};
 use super::event::{Decoder, Usage};
+use super::exam::{Exam, Finding};
 use super::outcome::{Facts, Outcome, judge};
 use super::{Agent, AgentError, Environment, Launch, Task};
 use crate::config::{AgentName, AgentWords, Settings};
@@ -142,7 +142,7 @@ impl Capabilities {
             yes(self.resumes, "no: a fresh conversation"),
             yes(self.live_input, "no: in its next run"),
             yes(self.cost, "no: estimated from tokens"),
-            yes(self.limits, "no: tried again every 15 min"),
+            yes(self.limits, "no: retried every 15 min"),
             self.max_turns.map_or_else(|| "no".to_owned(), |key| format!("`{key}`")),
         )
     }

@@ -13,7 +13,7 @@ pub(super) fn of_process(env: &Env) -> Origin {
 }
 
 fn describe(env: &Env, terminal: Option<String>) -> String {
-    let user = env.text("SUDO_USER").or_else(|| env.text("USER")).unwrap_or("somebody");
+    let user = env.text("SUDO_USER").or_else(|| env.text("USER")).unwrap_or("someone");
     let place = terminal.map_or_else(
         || format!("without a terminal, process {}", std::process::id()),
         |terminal| format!("on {terminal}"),

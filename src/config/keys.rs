@@ -65,7 +65,7 @@ impl Kind {
             Self::Text => "use text without control characters".to_owned(),
             Self::Url => "use an address, as in https://example.org".to_owned(),
             Self::BranchPrefix => {
-                "use what git allows in a branch name, as in feature or team/ai".to_owned()
+                "use a valid part of a branch name, such as feature or team/ai".to_owned()
             }
             Self::Number(low, high) => format!("use a whole number from {low} to {high}"),
             Self::Duration => {
@@ -173,7 +173,7 @@ pub const KEYS: &[Key] = &[
         "SAMOCODE_SETUP_COMMAND",
         "none",
         Kind::Text,
-        "runs in a new worktree before its first agent, perhaps more than once",
+        "runs in a new worktree before the first agent; may run more than once",
     ),
     key("SAMOCODE_TEARDOWN_COMMAND", "none", Kind::Text, "runs in a worktree before it is removed"),
     key(
@@ -182,7 +182,12 @@ pub const KEYS: &[Key] = &[
         Kind::Timeout,
         "time limit for the setup and teardown commands",
     ),
-    key("SAMOCODE_SUBMODULES", "no", Kind::YesNo, "yes: new worktrees get their submodules"),
+    key(
+        "SAMOCODE_SUBMODULES",
+        "no",
+        Kind::YesNo,
+        "yes: new worktrees have their submodules checked out",
+    ),
     key("SAMOCODE_BUDGET_USD", "none", Kind::Money, "what a session may cost, in dollars"),
     key("SAMOCODE_BUDGET_USD_RUN", "none", Kind::Money, "what one run may cost, in dollars"),
     key("SAMOCODE_BUDGET_USD_DAY", "none", Kind::Money, "what a day may cost, in dollars"),
@@ -209,7 +214,7 @@ pub const KEYS: &[Key] = &[
         "SAMOCODE_PRIORITY",
         "5",
         Kind::Number(0, 9),
-        "of those that wait for a place, the highest runs first, then the oldest",
+        "queued sessions with the highest priority start first, then the oldest",
     ),
     key(
         "SAMOCODE_MAIL_BUDGET",
@@ -262,7 +267,7 @@ pub const KEYS: &[Key] = &[
         "TELEGRAM_BOT_TOKEN",
         "none",
         Kind::Text,
-        "the bot that messages you; best kept in the env file",
+        "token of the bot that messages you; best kept in the env file",
     )
     .secret(),
     key("TELEGRAM_CHAT_ID", "none", Kind::Text, "the chat it sends messages to"),

@@ -86,7 +86,7 @@ pub enum Error {
         what: String,
     },
     /// The file belongs to another user, who could choose which programs to run.
-    #[error("{} belongs to another user (uid {owner}) and is not used", shown(path))]
+    #[error("{} belongs to another user (uid {owner}), so samocode ignores it", shown(path))]
     Stranger {
         /// The file.
         path: PathBuf,
@@ -94,7 +94,7 @@ pub enum Error {
         owner: u32,
     },
     /// The file with the credentials belongs to someone else.
-    #[error("{} belongs to another user (uid {owner}) and is not used", shown(path))]
+    #[error("{} belongs to another user (uid {owner}), so samocode ignores it", shown(path))]
     StrangersEnv {
         /// The file.
         path: PathBuf,
@@ -172,12 +172,12 @@ impl Hint for Error {
             Self::Place { key, .. } => format!("fix it, or set {key} to another folder"),
             Self::Stranger { .. } => "name it with --config if you trust it".to_owned(),
             Self::StrangersEnv { path, .. } => {
-                format!("make it yours with: sudo chown $(id -u) {}", shown(path))
+                format!("take ownership of it with: sudo chown $(id -u) {}", shown(path))
             }
             Self::Missing { keys, .. } => format!("add {}", examples(keys)),
             Self::Value { allowed, .. } => allowed.clone(),
-            Self::NoHome => "set HOME to it".to_owned(),
-            Self::NoName(_) => "choose a folder that has a name".to_owned(),
+            Self::NoHome => "set HOME to your home folder".to_owned(),
+            Self::NoName(_) => "choose a folder other than the root of the file system".to_owned(),
             Self::Syntax { .. } | Self::Unwritable(_) => return None,
         })
     }

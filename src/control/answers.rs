@@ -10,7 +10,7 @@ use crate::session::qa::{Answer as Given, Qa};
 use crate::session::state::Word;
 
 use super::error::{Error, Result};
-use super::host::{Operation, Perform};
+use super::operation::{Operation, Perform};
 use super::pending::Wait;
 use super::post::{Saved, Sent, check_sender, not_waiting, post};
 use super::questions;

@@ -14,7 +14,7 @@ use crate::session::store::{Folder, crash_point, read_journal};
 
 use super::context::Context;
 use super::error::{Attempt as _, Class, Error, Result};
-use super::host::{Operation, Perform};
+use super::operation::{Operation, Perform};
 use super::registry;
 use super::remove::{ARCHIVE, Removed, check_at_rest, put_away};
 use super::session::Session;

@@ -26,8 +26,8 @@ use crate::worker::port_base;
 
 use super::context::{Answer, Caller, Context, Warnings};
 use super::error::{Attempt as _, Class, Error, Result};
-use super::host::{Operation, Perform as _};
 use super::install::UnitFiles;
+use super::operation::{Operation, Perform as _};
 use super::request::{deliver_last, message};
 use super::session::Session;
 use super::stop::{Stop, StopEnd};
@@ -201,7 +201,7 @@ impl Attach {
         match stop.perform(on).await?.end {
             StopEnd::Stopped | StopEnd::WasDone | StopEnd::Done => Ok(()),
             StopEnd::CalledOff => {
-                let message = format!("{} was started again while it was to stop", session.name);
+                let message = format!("{} was started again while it was stopping", session.name);
                 Err(Error::refused(message)
                     .hint(format!("samocode attach {} --now", session.instance)))
             }
@@ -215,8 +215,8 @@ fn take(session: &Session) -> Result<Lock> {
     match Lock::take(&session.folder) {
         Ok(lock) => Ok(lock),
         Err(LockError::Held(holder)) => {
-            let message = format!("{} is attached already, by {holder}", session.name);
-            Err(Error::refused(message).hint("leave it there first"))
+            let message = format!("{} is already attached, by {holder}", session.name);
+            Err(Error::refused(message).hint("exit from it there first"))
         }
         Err(LockError::Store(error)) => Err(error.into()),
     }
@@ -246,8 +246,10 @@ fn agent_of(last: &LastRun, unit: &UnitFiles<'_>, caller: &Caller, name: &str) -
     let settings: &Settings = &unit.settings;
     let mut chosen = Phase::ALL.into_iter().map(|phase| settings.agent(phase));
     let agent = chosen.find(|agent| agent.word() == last.agent).ok_or_else(|| {
-        let message =
-            format!("the last run of {name} was of {}, which is no longer set", last.agent);
+        let message = format!(
+            "the last run of {name} used {}, but the settings now name another agent",
+            last.agent
+        );
         Error::new(Class::Configuration, message).hint("samocode config")
     })?;
     Ok(REGISTRY.agent(agent, settings, &unit.env, &caller.binary)?)
@@ -354,7 +356,7 @@ fn note(began: Timestamp, before: &Place, after: &Place, signalled: bool) -> Str
         text += &format!(" The phase was set to {phase}.");
     }
     if signalled {
-        text += " A signal was written, which counts.";
+        text += " A signal was written, and it counts.";
     }
     if before == after && !signalled {
         text += " Nothing was changed.";
@@ -376,7 +378,7 @@ mod tests {
         let before = place("3f2a9c1", 0, Phase::Implementation);
         let told = |after: &Place, signalled| note(Timestamp::now(), &before, after, signalled);
         assert!(told(&before, false).ends_with(" Nothing was changed."));
-        assert!(told(&before, true).ends_with(" A signal was written, which counts."));
+        assert!(told(&before, true).ends_with(" A signal was written, and it counts."));
         let after = place("88c1d20", 2, Phase::Testing);
         let text = told(&after, false);
         for part in ["HEAD is 88c1d20", "2 files have changes", "The phase was set to testing"] {

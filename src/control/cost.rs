@@ -12,7 +12,7 @@ use crate::session::store::read_journal;
 use crate::session::{Certainty, event};
 
 use super::error::Result;
-use super::host::{Operation, Perform};
+use super::operation::{Operation, Perform};
 use super::registry;
 use super::session::Session;
 use super::target::Target;

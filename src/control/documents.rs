@@ -15,7 +15,7 @@ use crate::session::state::Word;
 use crate::session::store::{self, Document};
 
 use super::error::{Class, Error, Result};
-use super::host::{Operation, Perform};
+use super::operation::{Operation, Perform};
 use super::session::Session;
 use super::target::Target;
 

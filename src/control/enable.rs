@@ -6,8 +6,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::agent::doctor::{Exam, without_credentials};
+use crate::agent::doctor::without_credentials;
 use crate::agent::environment::importable;
+use crate::agent::exam::Exam;
 use crate::agent::unseen::Unseen;
 use crate::agent::{REGISTRY, vocabulary};
 use crate::config::{Env, EnvFile, Flags};
@@ -18,8 +19,8 @@ use crate::session::state::Word;
 use super::context::{Caller, Context};
 use super::error::Result;
 use super::folders::FolderWatch;
-use super::host::{Operation, Perform};
 use super::install::{UnitFiles, check_agent, check_branch, check_user, planned};
+use super::operation::{Operation, Perform};
 use super::request::{Became, Work, resume_despite_stop};
 use super::session::Session;
 use super::target::Target;
@@ -48,7 +49,7 @@ pub struct Overrides {
     pub agent: Option<String>,
     /// `SAMOCODE_BUDGET_USD`: the most the session may spend, in US dollars.
     pub budget: Option<String>,
-    /// `SAMOCODE_PRIORITY`: 0 to 9; of those that wait for a place, the highest runs first.
+    /// `SAMOCODE_PRIORITY`: 0 to 9; queued sessions with the highest start first.
     pub priority: Option<String>,
 }
 
@@ -194,10 +195,9 @@ pub(super) async fn tell_notes(context: &Context, session: &Session) {
     notes.into_iter().for_each(|note| context.warnings.add(note));
 }
 
-/// Without credentials the first run is refused, and the session paused until somebody logs in.
+/// Without credentials the first run is refused, and the session paused until someone logs in.
 fn warn_of_credentials(context: &Context, unit: &UnitFiles<'_>, of_units: &Env) -> Result<()> {
     let exam = Exam {
-        registry: &REGISTRY,
         env: &unit.env,
         units: of_units,
         dirs: &context.dirs,
@@ -207,7 +207,7 @@ fn warn_of_credentials(context: &Context, unit: &UnitFiles<'_>, of_units: &Env) 
         repository: Some(&context.project.main_repo),
         samocode: &context.caller.binary,
     };
-    for finding in without_credentials(&exam) {
+    for finding in without_credentials(&REGISTRY, &exam) {
         context.warnings.add(format!("{}: {}", finding.what, finding.remedy));
     }
     Ok(())

@@ -82,7 +82,7 @@ impl FolderWatch {
     /// What a human should know if nothing can be watched: one line, with the remedy.
     pub(crate) fn remark(&self) -> Option<String> {
         let remedy = self.limit?.remedy();
-        Some(format!("looking once a second, since files cannot be watched: {remedy}"))
+        Some(format!("cannot watch files, so checking once a second: {remedy}"))
     }
 
     /// Waits for a change, or [`SLOW_LOOK`] at most. Cancel-safe.

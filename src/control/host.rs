@@ -14,7 +14,7 @@ use crate::service::{Progress, Verified};
 use super::context::{Answer, Caller, Warnings};
 use super::error::{Class, Error, Result};
 use super::log::{Line, Log};
-use super::target::Target;
+use super::operation::{Operation, Perform as _, Replies};
 use super::watch::{self, Change, Watch};
 use super::{
     answers, archive, confine, cost, doctor, documents, enable, inbox, init, look, mail, many,
@@ -23,18 +23,9 @@ use super::{
 };
 
 /// A call that a host can perform.
-pub trait Call: Clone + Serialize + DeserializeOwned + Into<Request> {
-    /// The type of the reply.
-    type Reply;
-
+pub trait Call: Replies + Clone + Serialize + DeserializeOwned + Into<Request> {
     /// Unpacks the reply to this call; `None` if it is the reply to another call.
     fn reply(reply: Reply) -> Option<Self::Reply>;
-}
-
-/// How a call is performed on this machine.
-#[async_trait]
-pub(super) trait Perform: Call {
-    async fn perform(self, on: &Operation<'_>) -> Result<Self::Reply>;
 }
 
 /// Declares all calls and their replies: generates [`Request`], [`Reply`], and the dispatch of
@@ -62,9 +53,11 @@ macro_rules! calls {
                 }
             }
 
-            impl Call for $call {
+            impl Replies for $call {
                 type Reply = $reply;
+            }
 
+            impl Call for $call {
                 fn reply(reply: Reply) -> Option<Self::Reply> {
                     match reply {
                         Reply::$name(reply) => Some(reply),
@@ -74,12 +67,10 @@ macro_rules! calls {
             }
         )*
 
-        impl Operation<'_> {
-            async fn perform(&self, request: Request) -> Result<Reply> {
-                Ok(match request {
-                    $(Request::$name(call) => Reply::$name(call.perform(self).await?),)*
-                })
-            }
+        async fn perform(request: Request, on: &Operation<'_>) -> Result<Reply> {
+            Ok(match request {
+                $(Request::$name(call) => Reply::$name(call.perform(on).await?),)*
+            })
         }
     };
 }
@@ -226,23 +217,9 @@ pub(super) async fn answer(
     progress: Progress<'_>,
 ) -> Answer<Reply> {
     let on = Operation { caller, warnings: Warnings::default(), progress };
-    let result = on.perform(request).await.map_err(|error| caller.pasteable(error));
+    let result = perform(request, &on).await.map_err(|error| caller.pasteable(error));
     let warnings = on.warnings.take().iter().map(|text| caller.command(text)).collect();
     Answer { result, warnings }
-}
-
-/// A call in progress on this machine: the caller, and where to report warnings and progress.
-pub(super) struct Operation<'a> {
-    pub(super) caller: &'a Caller,
-    pub(super) warnings: Warnings,
-    pub(super) progress: Progress<'a>,
-}
-
-impl Operation<'_> {
-    /// Finds the session that was typed; an error if there is none.
-    pub(super) fn resolve(&self, typed: &str) -> Result<Target> {
-        Target::resolve(self.caller, &self.warnings, typed)
-    }
 }
 
 #[cfg(test)]

@@ -7,8 +7,8 @@ use crate::session::mail::Message;
 
 use super::context::Context;
 use super::error::{Error, Result};
-use super::host::{Operation, Perform};
 use super::mail::human_folder;
+use super::operation::{Operation, Perform};
 
 /// Asks for the messages sent to a session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,7 +65,7 @@ impl Perform for Inbox {
 impl Inbox {
     fn of_human(&self, on: &Operation<'_>) -> Result<Vec<Mail>> {
         if on.caller.session().is_some() {
-            return Err(Error::refused("the human's mail is for the human"));
+            return Err(Error::refused("agents cannot read the human's mail"));
         }
         let folder = human_folder(&Context::here(on.caller, &on.warnings)?.project);
         let mut mail = Vec::new();
@@ -74,7 +74,7 @@ impl Inbox {
             mail.extend(read.map(|message| Mail { message, read: true }));
         }
         for (file, message) in folder.unread()?.messages {
-            // One that somebody is waiting for at another terminal is shown there.
+            // One that someone is waiting for at another terminal is shown there.
             if message.reply_to.as_ref().is_some_and(|id| folder.is_asking(id)) {
                 continue;
             }

@@ -10,7 +10,7 @@ use crate::config::init::{InitOptions, init};
 use crate::git;
 
 use super::error::{Error, Result};
-use super::host::{Operation, Perform};
+use super::operation::{Operation, Perform};
 
 /// Writes a project's `.samocode` and creates its folders. An existing project is never changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

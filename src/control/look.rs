@@ -19,7 +19,7 @@ use crate::session::store;
 
 use super::context::{Context, Warnings, is_outside};
 use super::error::Result;
-use super::host::{Operation, Perform};
+use super::operation::{Operation, Perform};
 use super::registry;
 use super::session::Session;
 use super::target::Target;
@@ -280,8 +280,8 @@ fn remedy(view: &View) -> String {
         Word::Stopped => format!("it resumes after: samocode start {instance}"),
         Word::Queued => "it starts when a running session makes room".to_owned(),
         Word::Limited => "nothing; it resumes when the limit ends".to_owned(),
-        Word::Paused if view.until.is_some() => "nothing; it retries by itself".to_owned(),
-        Word::Paused => "fix the problem; it then resumes by itself".to_owned(),
+        Word::Paused if view.until.is_some() => "nothing; it retries on its own".to_owned(),
+        Word::Paused => "fix the problem; it then resumes on its own".to_owned(),
         Word::Failed => {
             format!("find out why: {command}; then: samocode start {instance}")
         }

@@ -77,6 +77,7 @@ pub mod mail;
 pub mod many;
 pub mod merge;
 pub mod notify;
+pub(crate) mod operation;
 pub mod origin;
 mod pending;
 pub mod post;
@@ -106,6 +107,7 @@ pub(crate) mod words;
 pub use context::{Answer, Caller};
 pub use error::{Class, Error, Result};
 pub use host::{Call, Host, Local, Reply, Request, call};
+pub use operation::Replies;
 
 #[cfg(test)]
 mod tests {

@@ -13,7 +13,7 @@ use crate::service::Scope;
 use super::channels::{channels, resend_all};
 use super::context::project_here;
 use super::error::Result;
-use super::host::{Operation, Perform};
+use super::operation::{Operation, Perform};
 
 /// Sends a test message through every channel. If one gets through, also sends the notices that
 /// could not be sent before.

@@ -13,8 +13,8 @@ use crate::session::state::Word;
 
 use super::context::Context;
 use super::error::{Error, Result};
-use super::host::{Operation, Perform};
 use super::mail::check_writer;
+use super::operation::{Operation, Perform};
 use super::pending::Wait;
 use super::questions;
 use super::request::{deliver_last, deliver_once, message, vouch};
@@ -90,7 +90,7 @@ pub(super) fn check_sender(target: &Target) -> Result<()> {
         Some(own) if own == session.instance => format!("{name} cannot answer itself"),
         _ => format!("an agent in a run cannot answer {name}"),
     };
-    Err(Error::usage(what).hint("write a waiting signal, and let a human answer"))
+    Err(Error::usage(what).hint("write a waiting signal and let a human answer"))
 }
 
 /// A message that was sent, and what happens to it next.

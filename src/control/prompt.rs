@@ -18,8 +18,8 @@ use crate::worker::task::Told;
 
 use super::confine::{self, Scene};
 use super::error::{Class, Error, Result};
-use super::host::{Operation, Perform};
 use super::install::UnitFiles;
+use super::operation::{Operation, Perform};
 use super::session::Session;
 use super::target::Target;
 
@@ -116,12 +116,12 @@ fn next_run(on: &Operation<'_>, target: &Target) -> Result<Told> {
         }
         Word::Waiting => on.warnings.add("it is waiting: no run starts before a human answers"),
         Word::Running if session.is_worked_on() => {
-            on.warnings.add("a run is under way: this is what a run would be told that repeats it");
+            on.warnings.add("a run is in progress: this is the prompt that would repeat it");
         }
         _ => {}
     }
     if state.place.is_none() {
-        on.warnings.add("its worktree is not made yet, so the prompt does not name it");
+        on.warnings.add("its worktree does not exist yet, so the prompt does not name it");
     }
     let unit = UnitFiles::new(context, session, &Flags::default())?;
     let agent = unit.settings.agent(state.phase());

@@ -26,7 +26,7 @@ pub(crate) fn read(folder: &Folder) -> Result<Option<Qa>> {
 }
 
 /// Changes the questions under a lock and returns the result of `change`, which is called again if
-/// somebody else rewrote the file in between.
+/// someone else rewrote the file in between.
 ///
 /// # Errors
 /// Those of `change`, and then nothing is written; and those of the disk.

@@ -81,7 +81,7 @@ fn is_in_reach(session: &Session) -> bool {
             if error.kind() == ErrorKind::PermissionDenied {
                 let (name, path) = (&session.name, session.folder.path().display());
                 session.warnings.add(format!(
-                    "{name} is not shown: {path} belongs to another user; look as root"
+                    "{name} is not shown: {path} belongs to another user; run as root to see it"
                 ));
             }
             false

@@ -14,7 +14,7 @@ use crate::session::store::{Lock, LockError, crash_point, make_folder};
 
 use super::context::Context;
 use super::error::{Attempt as _, Error, Result};
-use super::host::{Operation, Perform};
+use super::operation::{Operation, Perform};
 use super::privilege::Raised;
 use super::request;
 use super::session::Session;
@@ -166,7 +166,7 @@ async fn remove_worktree(
                 "cannot remove {name}: the repository {at} inside its worktree has {files} and {commits}"
             );
             Err(Error::refused(message).hint(format!(
-                "look: git -C {at} status; push its work or move it away, then run this again"
+                "see what it has with: git -C {at} status; push it or move it away, then run this again"
             )))
         }
     }

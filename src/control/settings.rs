@@ -12,7 +12,7 @@ use crate::service::{self, Recorded};
 
 use super::context::{Context, is_outside};
 use super::error::Result;
-use super::host::{Operation, Perform};
+use super::operation::{Operation, Perform};
 use super::target::Target;
 
 /// Looks up all settings for commands run here, or those of a session's unit.

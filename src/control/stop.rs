@@ -13,13 +13,13 @@ use crate::session::store::{crash_point, read_journal};
 use super::context::manager;
 use super::error::{Error, Result};
 use super::folders::FolderWatch;
-use super::host::{Operation, Perform};
+use super::operation::{Operation, Perform};
 use super::privilege::Raised;
 use super::request;
 use super::session::Session;
 use super::target::Target;
 
-/// Stops a session until somebody starts it again.
+/// Stops a session until someone starts it again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stop {
     /// A name, a dated folder name or an instance, as typed.
@@ -49,7 +49,7 @@ pub enum StopEnd {
     WasDone,
     /// It became done before the stop took effect.
     Done,
-    /// Somebody started it before it had stopped: it is running.
+    /// Someone started it before it had stopped: it is running.
     CalledOff,
     /// Its folder or project no longer exists. Its unit is stopped.
     Gone {

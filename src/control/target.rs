@@ -123,7 +123,7 @@ fn unknown_here(caller: &Caller, typed: &str, error: ProjectError) -> Error {
     }
     match names::nearest(typed, all.iter().map(|(instance, _)| instance.as_str())) {
         Some(near) => {
-            let message = format!("there is no unit of a session '{typed}', and {error}");
+            let message = format!("no session '{typed}' has a unit, and {error}");
             Error::new(Class::NotFound, message).hint(format!("did you mean '{near}'?"))
         }
         None => error.into(),

@@ -12,7 +12,7 @@ use crate::session::signal::Status;
 use crate::session::store::read_journal;
 
 use super::error::Result;
-use super::host::{Operation, Perform};
+use super::operation::{Operation, Perform};
 use super::session::Session;
 
 /// Asks for a session's history.
@@ -130,23 +130,22 @@ impl Chronicle {
                 }));
                 self.runs = 0;
             }
-            Event::WorkerStarted(event::WorkerStarted { boot, .. }) => match self
-                .worker
-                .replace(boot.clone())
-            {
-                Some(last) if last == *boot => {
-                    let since = self.stalled.take().map(|at| entry.at.duration_since(at));
-                    let by_watchdog = since.is_some_and(|since| since <= WATCHDOG_ACTS);
-                    let what = if by_watchdog {
-                        "the watchdog ended the worker and its run; the worker was restarted"
-                    } else {
-                        "the worker was killed and restarted"
-                    };
-                    self.push(entry, what.to_owned());
+            Event::WorkerStarted(event::WorkerStarted { boot, .. }) => {
+                match self.worker.replace(boot.clone()) {
+                    Some(last) if last == *boot => {
+                        let since = self.stalled.take().map(|at| entry.at.duration_since(at));
+                        let by_watchdog = since.is_some_and(|since| since <= WATCHDOG_ACTS);
+                        let what = if by_watchdog {
+                            "the watchdog ended the worker and its run; the worker was restarted"
+                        } else {
+                            "the worker was killed and restarted"
+                        };
+                        self.push(entry, what.to_owned());
+                    }
+                    Some(_) => self.push(entry, "resumed after the machine restarted".to_owned()),
+                    None => {}
                 }
-                Some(_) => self.push(entry, "resumed after a restart of the machine".to_owned()),
-                None => {}
-            },
+            }
             Event::WorkerEnded(event::WorkerEnded { end }) => {
                 self.worker = None;
                 if matches!(end, End::Interrupted | End::GaveUp) {

@@ -10,7 +10,7 @@ use crate::session::Hint as _;
 
 use super::context::manager;
 use super::error::{Error, Result};
-use super::host::{Operation, Perform};
+use super::operation::{Operation, Perform};
 
 /// Generates the unit files as they would be installed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -17,12 +17,12 @@ use super::bus::Bus;
 use super::context::Context;
 use super::error::{Class, Error, Result};
 use super::folders::FolderWatch;
-use super::host::{Operation, Perform};
+use super::operation::{Operation, Perform};
 use super::session::Session;
 use super::target::Target;
 use super::view::View;
 
-/// Waits until the first of several sessions reaches a state that it does not leave by itself.
+/// Waits until the first of several sessions reaches a state that it does not leave on its own.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Wait {

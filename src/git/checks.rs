@@ -12,7 +12,7 @@ use super::{Error, quoted};
 
 /// Time limit for one question about configuration.
 pub(super) const ASK_LIMIT: Duration = Duration::from_secs(10);
-/// A signature that takes longer is waiting for somebody to type.
+/// A signature that takes longer is waiting for someone to type.
 const SIGN_LIMIT: Duration = Duration::from_secs(10);
 
 /// How bad a [`Finding`] is.

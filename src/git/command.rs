@@ -78,7 +78,7 @@ pub(super) fn git_with_hooks(folder: &Path) -> Command {
 }
 
 fn detached(mut command: std::process::Command, folder: &Path) -> Command {
-    // Without a terminal, no hook and no helper can prompt or write into somebody's shell, and the
+    // Without a terminal, no hook and no helper can prompt or write into someone's shell, and the
     // group can be killed together with all of them.
     child::own_session(&mut command);
     command.arg("-C").arg(folder);

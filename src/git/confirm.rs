@@ -195,13 +195,13 @@ pub(super) fn misdirection(
     };
     Ok(misplaced.map(|(key, value)| {
         let cause = format!(
-            "extensions.worktreeConfig makes {key} = {value} in {} count in every worktree",
+            "extensions.worktreeConfig makes {key} = {value} in {} apply to every worktree",
             shared.display()
         );
         let main = quoted(&common.join("config.worktree"));
         let (value, shared) = (quoted(Path::new(&value)), quoted(&shared));
         let remedy = format!(
-            "Let it count in the main one only: git config --file {main} {key} {value} && \
+            "To apply it to the main one only: git config --file {main} {key} {value} && \
              git config --file {shared} --unset-all {key}"
         );
         (cause, remedy)

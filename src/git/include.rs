@@ -114,7 +114,7 @@ fn copy(from: &OwnedFd, to: &OwnedFd, path: &Path) -> io::Result<Copied> {
     }
     let parent = match parent(to, path) {
         Err(error) if is_link(&error) => {
-            return Ok(Copied::Unfit("a link or a file is in the place of its folder"));
+            return Ok(Copied::Unfit("a link or a file is where its folder should be"));
         }
         parent => parent?,
     };
@@ -248,7 +248,7 @@ mod tests {
         assert_eq!(
             left_out,
             [
-                "config/local/a/b.json (a link or a file is in the place of its folder)",
+                "config/local/a/b.json (a link or a file is where its folder should be)",
                 "own.link (a link)"
             ]
         );

@@ -125,7 +125,7 @@ pub enum Error {
         /// Describes the obstacle, as in "it is a file".
         what: String,
     },
-    /// The worktree is missing, and somebody locked it.
+    /// The worktree is missing, and someone locked it.
     #[error("the worktree {path} is missing and locked ({reason})", path = path.display())]
     Locked {
         /// Where it is registered.

@@ -223,8 +223,8 @@ impl Barred {
             self.filters.iter().chain(&self.network).cloned().chain(hooks).collect();
         (!all.is_empty()).then(|| {
             format!(
-                "samocode does not run what was added to this repository's settings since it first \
-                 worked here: {}",
+                "samocode does not run programs that were added to this repository's settings \
+                 after it first worked here: {}",
                 all.join(", ")
             )
         })

@@ -173,7 +173,7 @@ impl<'r> Worktree<'r> {
             None => self.line(self.git(&["mktree"])).await?,
         };
         let staged = self.copy_index(head.as_deref()).await?;
-        // Files that somebody marked as unchanged may have changed; its exit code tells of others.
+        // Files that someone marked as unchanged may have changed; its exit code tells of others.
         let refreshed = self.indexed(&["update-index", "-q", "--really-refresh"]);
         run(refreshed, &self.doing, LIMIT).await?;
         let mut added = git_command(self.root);

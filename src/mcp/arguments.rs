@@ -39,7 +39,7 @@ pub(super) struct Status {
 pub(super) struct Wait {
     /// The sessions; the first to get there ends the wait
     pub(super) sessions: Vec<String>,
-    /// The states to wait for; if absent, those a session does not leave by itself
+    /// The states to wait for; if absent, those a session does not leave on its own
     #[serde(default)]
     #[schemars(schema_with = "states")]
     pub(super) until: Vec<Word>,
@@ -203,7 +203,7 @@ impl From<Document> for Topic {
 /// The states by name, for clients that check arguments themselves.
 fn states(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     let names = Word::ALL.map(Word::as_str);
-    let described = "The states to wait for; if absent, those a session does not leave by itself";
+    let described = "The states to wait for; if absent, those a session does not leave on its own";
     let items = json!({"type": "string", "enum": names});
     schemars::json_schema!({"type": "array", "description": described, "items": items})
 }

@@ -110,12 +110,12 @@ fn then(view: &View) -> &'static str {
             "session_read shows the summary; tell the human what they have, what is missing, and the \
              command in `merge`"
         }
-        Word::Stopped => "somebody stopped it: ask the human before session_start",
+        Word::Stopped => "someone stopped it: ask the human before session_start",
         Word::Failed => {
             "session_why and session_logs show the cause; tell the human, then session_start"
         }
         Word::Paused => {
-            "tell the human what must be fixed, samocode doctor shows how; it then resumes by itself"
+            "tell the human what must be fixed, samocode doctor shows how; it then resumes on its own"
         }
         Word::New | Word::Running | Word::Queued | Word::Limited => {
             "call session_wait again with this cursor"

@@ -51,7 +51,7 @@ const MARKDOWN: &str = "text/markdown";
 
 const fn about(topic: Topic) -> &'static str {
     match topic {
-        Topic::Overview => "The task, where the session stands, and its flow log",
+        Topic::Overview => "The task, the session's status, and its flow log",
         Topic::Plan => "The newest plan, which the human approves or rejects",
         Topic::Questions => "Its questions with options, suggestions and answers",
         Topic::Summary => "What a finished session leaves: what it made and how to merge it",

@@ -48,7 +48,7 @@ impl Server {
         let Some(entry) = self.tools.iter().find(|entry| entry.about.name == name) else {
             let known = self.offered().map(|entry| entry.about.name);
             let near = nearest(name, known).map_or_else(
-                || "tools/list names those there are".to_owned(),
+                || "see tools/list for the tools there are".to_owned(),
                 |near| format!("did you mean {near}?"),
             );
             return Err(Error::usage(format!("there is no tool '{name}'")).hint(near));

@@ -160,7 +160,7 @@ pub(super) fn all() -> Vec<Entry> {
             "session_wait",
             "Wait for a session",
             Effect::Looks,
-            "Waits until a session needs somebody or is done, at most 45 s. If `reached` is null, nothing \
+            "Waits until a session needs someone or is done, at most 45 s. If `reached` is null, nothing \
              happened: call it again with the `cursor` of the result, without comment and without sleeping \
              in between. Otherwise `then` says what to do. With the cursor, a state that was reported does \
              not end the next wait.",

@@ -42,7 +42,7 @@ pub trait Notifier: Send + Sync {
         Ok(())
     }
 
-    /// What somebody should change although notices arrive: one line, known after sending.
+    /// What someone should change although notices arrive: one line, known after sending.
     fn remark(&self) -> Option<String> {
         None
     }
@@ -59,7 +59,7 @@ pub enum NotifyError {
         /// The delay the server asks for.
         after: Option<Duration>,
     },
-    /// It will not work until somebody changes something.
+    /// It will not work until someone changes something.
     #[error("{0}")]
     Final(String),
     /// There is nobody to show it to, as on a machine without a desktop. Not worth a warning.

@@ -13,7 +13,7 @@ use crate::session::{Needs, Phase, WaitsFor, clock, stamp};
 pub enum NoticeKind {
     /// The session is waiting for a human.
     Waiting,
-    /// The session cannot continue by itself.
+    /// The session cannot continue on its own.
     Blocked,
     /// The session has finished.
     Done,
@@ -160,7 +160,7 @@ impl Notice {
             Some(Needs::HumanDecision) => "is blocked: it needs your decision".to_owned(),
             Some(Needs::Clarification) => "is blocked: it needs clarification from you".to_owned(),
             Some(Needs::ErrorResolution) => "is blocked by an error".to_owned(),
-            Some(Needs::Investigation) => "is blocked: it needs somebody to investigate".to_owned(),
+            Some(Needs::Investigation) => "is blocked: it needs someone to investigate".to_owned(),
             Some(Needs::Other(other)) if !other.trim().is_empty() => {
                 format!("is blocked; it needs: {other}")
             }
@@ -187,11 +187,11 @@ impl Notice {
     /// The unit failed, and systemd will not restart it.
     #[must_use]
     pub fn failed(about: &About, reason: Option<&str>, command: &str) -> Self {
-        let text = "failed and will not restart by itself".to_owned();
+        let text = "failed and will not restart on its own".to_owned();
         Self::new(NoticeKind::Failed, about, text).with(reason, Some(command))
     }
 
-    /// The session resumes by itself once `reason` is fixed.
+    /// The session resumes on its own once `reason` is fixed.
     #[must_use]
     pub fn paused(about: &About, reason: &str, command: Option<&str>) -> Self {
         let text = "is paused; it resumes once this is fixed".to_owned();

@@ -62,7 +62,7 @@ pub struct Delivery {
     pub tries: u32,
     /// The error of the last attempt, if all failed.
     pub result: Result<(), NotifyError>,
-    /// What somebody should change although it arrived.
+    /// What someone should change although it arrived.
     pub remark: Option<String>,
 }
 
@@ -99,7 +99,7 @@ impl Shelf {
             not_before: None,
         };
         let kept = self.folder.keep(unsent);
-        kept.inspect_err(|error| tracing::warn!("the notice is not kept on disk: {error}")).ok()
+        kept.inspect_err(|error| tracing::warn!("the notice cannot be saved to disk: {error}")).ok()
     }
 }
 

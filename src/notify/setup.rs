@@ -50,7 +50,7 @@ pub struct LeftOut {
     pub notifier: &'static str,
     /// Why, and how to configure it, in one line.
     pub reason: String,
-    /// Whether somebody tried to configure it: worth a warning.
+    /// Whether someone tried to configure it: worth a warning.
     pub mistaken: bool,
 }
 

@@ -3,7 +3,7 @@
 //! next for the same project sends what is left.
 //!
 //! ```text
-//! $XDG_STATE_HOME/samocode/notices/CHANNEL-ID.json     locked while somebody is sending it
+//! $XDG_STATE_HOME/samocode/notices/CHANNEL-ID.json     locked while someone is sending it
 //! ```
 
 use std::fs::{self, File, TryLockError};
@@ -57,7 +57,7 @@ impl Unsent {
     pub fn describe(&self) -> String {
         let why = self.error.as_deref().unwrap_or("no attempt has finished");
         format!(
-            "you were not notified via {} that it {}: {why}; it is sent at the next chance",
+            "could not notify you via {} that it {}: {why}; samocode keeps trying",
             self.by,
             super::text::tame_line(&self.notice.text)
         )
@@ -213,7 +213,7 @@ impl Claim {
 
     /// An attempt failed.
     pub(super) fn failed(&mut self, error: &NotifyError) {
-        // Somebody removed it: a later notice has replaced it.
+        // Someone removed it: a later notice has replaced it.
         if !is_at(&self.lock, &self.path) {
             return;
         }

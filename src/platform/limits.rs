@@ -68,33 +68,34 @@ impl Limit {
                 let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
                 let limit = limit.map_or_else(String::new, |limit| format!(" ({limit})"));
                 format!(
-                    "this process has reached its limit of open files{limit}: raise it with ulimit -n, for a unit with LimitNOFILE="
+                    "this process has reached its limit on open files{limit}: raise it with ulimit -n, for a unit with LimitNOFILE="
                 )
             }
             Self::FilesOfMachine => {
-                raise("the machine has reached its limit of open files", "fs.file-max", 1 << 20)
+                raise("the machine has reached its limit on open files", "fs.file-max", 1 << 20)
             }
             Self::Processes => {
                 let limit = rustix::process::getrlimit(rustix::process::Resource::Nproc).current;
                 let limit = limit.map_or_else(String::new, |limit| format!(" ({limit})"));
                 format!(
-                    "the limit of processes is reached: end some, or raise SAMOCODE_TASKS_MAX, which is TasksMax= of the unit, or ulimit -u{limit}"
+                    "the limit on processes is reached: end some, or raise SAMOCODE_TASKS_MAX, which is TasksMax= of the unit, or ulimit -u{limit}"
                 )
             }
             Self::Memory => {
-                "memory is used up: end some programs, or lower SAMOCODE_MAX_RUNNING".to_owned()
+                "the machine is out of memory: end some programs, or lower SAMOCODE_MAX_RUNNING"
+                    .to_owned()
             }
             Self::Disk => "the disk is full: free some space".to_owned(),
             Self::Quota => {
-                "your disk quota is used up: free some space, or have it raised".to_owned()
+                "your disk quota is used up: free some space, or ask for a larger one".to_owned()
             }
             Self::Watches => raise(
-                "the limit of watched files is reached",
+                "the limit on watched files is reached",
                 "fs.inotify.max_user_watches",
                 524_288,
             ),
             Self::Watchers => raise(
-                "the limit of programs that watch files is reached",
+                "the limit on programs that watch files is reached",
                 "fs.inotify.max_user_instances",
                 512,
             ),

@@ -63,7 +63,7 @@ pub enum Error {
         /// The command that gets permission.
         hint: &'static str,
     },
-    /// Somebody masked the unit, so that nothing starts it.
+    /// Someone masked the unit, so that nothing starts it.
     #[error("cannot {what}: the unit is masked")]
     Masked {
         /// The attempt, as in "start samocode@a.service".
@@ -121,7 +121,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether another job for the unit replaced this one or came first: somebody else asked for
+    /// Whether another job for the unit replaced this one or came first: someone else asked for
     /// the opposite.
     #[must_use]
     pub const fn is_overruled(&self) -> bool {

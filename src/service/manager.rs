@@ -64,7 +64,7 @@ pub trait ServiceManager: Send + Sync {
     async fn enable_linger(&self) -> Result<(), Error>;
 
     /// Installs the shared units and the unit of `session`, wherever they differ from the installed
-    /// ones. Reloads the manager if it would not notice by itself, and returns whether it did.
+    /// ones. Reloads the manager if it would not notice on its own, and returns whether it did.
     ///
     /// # Errors
     /// [`Error::Unfit`], [`Error::File`], [`Error::Call`].

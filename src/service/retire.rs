@@ -15,7 +15,7 @@ const WAKER: Duration = Duration::from_secs(10);
 /// How often to check the waker's claims during that wait.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Stops a session's unit, even if somebody starts it at the same time. For callers that need it
+/// Stops a session's unit, even if someone starts it at the same time. For callers that need it
 /// down before their next step; [`ServiceManager::stop`] leaves the last word to others.
 ///
 /// # Errors

@@ -172,7 +172,7 @@ pub struct UnitDetail {
     pub status: UnitStatus,
     /// Whether it starts at boot.
     pub enabled: Enablement,
-    /// Automatic restarts since somebody last started it.
+    /// Automatic restarts since someone last started it.
     pub restarts: u32,
     /// How its last worker ended.
     pub result: UnitResult,

@@ -58,7 +58,7 @@ impl Field {
 /// The values of `Blocked:`: whether the session can continue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Blocked {
-    /// The session can continue by itself.
+    /// The session can continue on its own.
     No,
     /// The session cannot continue without help.
     Yes,

@@ -211,7 +211,7 @@ async fn change(host: &dyn Host, action: Action) -> Result<(String, Vec<String>)
             let text = match stopped.end {
                 StopEnd::Stopped | StopEnd::Gone { .. } => "stopped",
                 StopEnd::WasDone | StopEnd::Done => "nothing to stop, it is done",
-                StopEnd::CalledOff => "started again by somebody",
+                StopEnd::CalledOff => "it was started again",
             };
             (format!("{text}: {}", stopped.instance), warnings)
         }

@@ -67,7 +67,7 @@ const BINDINGS: &[Binding] = &[
     Binding(KeyCode::Char('u'), CTRL, "", Command::PageUp, ""),
     Binding(KeyCode::Home, NONE, "Home End", Command::ToStart, "start, end of the page"),
     Binding(KeyCode::End, NONE, "", Command::ToEnd, ""),
-    Binding(KeyCode::Enter, NONE, "Enter", Command::Zoom, "page alone, and back"),
+    Binding(KeyCode::Enter, NONE, "Enter", Command::Zoom, "page full width, and back"),
     Binding(KeyCode::Char('t'), NONE, "t", Command::Fold, "show every tool call, or fold them"),
     Binding(KeyCode::Char('/'), NONE, "/", Command::Filter, "filter the list"),
     Binding(KeyCode::Char('o'), NONE, "o", Command::Sort, "sort by need, name, cost, progress"),
@@ -83,7 +83,7 @@ const BINDINGS: &[Binding] = &[
     Binding(KeyCode::Char('!'), NONE, "!", Command::Shell, "open a shell in its worktree"),
     Binding(KeyCode::Char('?'), NONE, "?", Command::Help, "this page"),
     Binding(KeyCode::Esc, NONE, "Esc", Command::Back, "back; clear the filter"),
-    Binding(KeyCode::Char('q'), NONE, "q", Command::Quit, "leave; the sessions keep running"),
+    Binding(KeyCode::Char('q'), NONE, "q", Command::Quit, "quit; the sessions keep running"),
     Binding(KeyCode::Char('c'), CTRL, "", Command::Quit, ""),
     Binding(KeyCode::Char('z'), CTRL, "", Command::Suspend, ""),
 ];

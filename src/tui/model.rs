@@ -61,7 +61,7 @@ impl Model {
         }
     }
 
-    /// When what is shown changes by itself: "4 s ago" becomes "5 s ago".
+    /// When what is shown changes on its own: "4 s ago" becomes "5 s ago".
     pub(super) fn until_next_tick(&self) -> Duration {
         let now = Timestamp::now();
         let is_young = |at: Timestamp| now.duration_since(at).as_secs() < 60;
@@ -80,8 +80,8 @@ impl Model {
             }
             Msg::Unwatched => {
                 let error =
-                    Error::new(crate::control::Class::Unavailable, "changes are no longer seen");
-                self.note = Some(Err(error.hint("leave with q, and start samocode top again")));
+                    Error::new(crate::control::Class::Unavailable, "top no longer sees changes");
+                self.note = Some(Err(error.hint("quit with q, and start samocode top again")));
             }
             Msg::Log(number, lines) if self.is_open(number) => {
                 for line in lines {
@@ -129,7 +129,7 @@ impl Model {
     }
 
     /// Opens the page of the selected session, if it is not open; reads it again if the session
-    /// `changed` (a log follows by itself).
+    /// `changed` (a log follows on its own).
     fn reopen(&mut self, changed: Option<String>) -> Vec<Effect> {
         let Some(view) = self.sessions.selected() else {
             self.page = Page::default();
@@ -252,7 +252,7 @@ impl Model {
             Command::Send => self.dialog = Some(Dialog::line(Purpose::Send, &session)),
             Command::Start => return vec![Effect::Call(Action::Start { session })],
             Command::Stop if view.state != Word::Running => {
-                let question = format!("Stop {session} until somebody starts it again?");
+                let question = format!("Stop {session} until someone starts it again?");
                 self.dialog = confirm(question, Action::Stop { session, now: false });
             }
             Command::Stop => {

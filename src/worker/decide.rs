@@ -116,7 +116,7 @@ fn out_of_tries(
     if *count >= MAX_REFUSALS {
         let last = last.as_deref().unwrap_or("a limit without a reset time");
         let reason = format!(
-            "{count} runs in a row were refused, and it is unknown until when; the last: {last}"
+            "{count} runs in a row hit a limit that does not say when it ends; the last: {last}"
         );
         return Some((reason, Needs::HumanDecision));
     }

@@ -148,7 +148,7 @@ pub(crate) fn portion(
     words.into_iter().chain(texts).collect()
 }
 
-/// Whether somebody waits for this answer, and will show it to the agent.
+/// Whether someone waits for this answer, and will show it to the agent.
 fn is_awaited(folder: &Folder, message: &Message) -> bool {
     message.reply_to.as_ref().is_some_and(|id| folder.is_asking(id))
 }

@@ -168,7 +168,7 @@ pub async fn work(setup: &Setup) -> WorkerExit {
         };
         let lock = match lock {
             Ok(lock) => lock,
-            // Told to stop while somebody held the lock briefly; that need not be another worker.
+            // Told to stop while someone held the lock briefly; that need not be another worker.
             Err(LockError::Held(_)) if signals.end => return WorkerExit::Interrupted,
             Err(LockError::Held(holder)) => {
                 let path = setup.folder.path().display();

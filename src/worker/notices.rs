@@ -139,7 +139,7 @@ impl Worker<'_> {
                     Ok(()) => "sent",
                     Err(_) => "could not be sent again",
                 };
-                tracing::info!("a late notice about {} {how}", delivery.session);
+                tracing::info!("an earlier notice about {} {how}", delivery.session);
                 continue;
             }
             self.writer.record(Event::Notified(event::Notified {

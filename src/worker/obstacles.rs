@@ -73,7 +73,7 @@ pub(super) fn first(
 pub(super) fn no_space(space: &Space, floor: u64, now: &Zoned) -> Option<Event> {
     let full = space.free.iter().find(|(_, free)| *free < floor).map(|(folder, free)| {
         format!(
-            "{} MiB free on the disk of {}, SAMOCODE_DISK_FLOOR requires {}: free some space",
+            "{} MiB free on the disk of {}, but SAMOCODE_DISK_FLOOR requires {}: free some space",
             free >> 20,
             folder.display(),
             floor >> 20

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use crate::session::store::{self, StoreError};
 
-/// The first port of the first range. All lie below those that the kernel gives out by itself.
+/// The first port of the first range. All lie below those that the kernel gives out on its own.
 const FIRST: u16 = 20_000;
 /// How many ports a range has.
 const SIZE: u16 = 20;

@@ -80,7 +80,7 @@ pub(super) async fn prepare(
     Ok(Prepared::Ready)
 }
 
-/// Creates the worktree again if somebody removed it, or locates it if the project was moved.
+/// Creates the worktree again if someone removed it, or locates it if the project was moved.
 pub(super) async fn restore_worktree(
     writer: &mut Writer,
     project: &Project,

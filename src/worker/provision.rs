@@ -83,7 +83,7 @@ impl<'a> Worker<'a> {
     pub(super) fn port_base(&self) -> Option<u16> {
         let find = || ports::base(&self.setup.state_dir, self.setup.folder.path());
         let warn =
-            |error: &StoreError| tracing::warn!("the session gets no ports of its own: {error}");
+            |error: &StoreError| tracing::warn!("the session has no ports of its own: {error}");
         *self.ports.get_or_init(|| find().inspect_err(warn).ok().flatten())
     }
 }
@@ -106,7 +106,7 @@ pub(super) async fn provision(
             git::include(&repo, root).map_err(|error| format!("{error}; fix that, {retry}"))?;
         provided.copied = included.copied;
         let notes = included.left_out.iter();
-        provided.notes.extend(notes.map(|file| format!("not copied to the worktree: {file}")));
+        provided.notes.extend(notes.map(|file| format!("could not copy to the worktree: {file}")));
     }
     if let Some(command) = &ground.settings.setup {
         let log = ground.log.display().to_string();

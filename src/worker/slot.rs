@@ -256,7 +256,7 @@ mod tests {
         let other = take(&first);
         drop(first);
         assert!(other.is_some() && take(&late).is_none(), "none is free");
-        // One that never waited has to, while somebody does.
+        // One that never waited has to, while someone does.
         drop(held);
         let new = at(40, 5, "new");
         assert!(Slot::take(folder.path(), 2, &new, None).unwrap().is_none());

@@ -93,7 +93,7 @@ impl Occasion<'_> {
         let mut notes = state.notes.for_agent();
         if let left @ 1.. = mail::left(state, self.folder) {
             notes.push(format!(
-                "There are more unread messages, {left} now; you get them in the next iterations."
+                "There are {left} more unread messages; you get them in the next iterations."
             ));
         }
         let restored = state.machine.damage().map(Restored::describe);
@@ -188,8 +188,8 @@ impl Worker<'_> {
         let kept = self.open_log(&Told::file(log)).map(|mut file| file.write_all(&text));
         match kept {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!("the prompt of this run is not kept: {error}"),
-            Err(error) => tracing::warn!("the prompt of this run is not kept: {error}"),
+            Ok(Err(error)) => tracing::warn!("cannot save the prompt of this run: {error}"),
+            Err(error) => tracing::warn!("cannot save the prompt of this run: {error}"),
         }
     }
 

@@ -224,7 +224,7 @@ fn a_session_waits_for_a_failing_disk_and_a_missing_folder() {
         assert_eq!(bench.user.unit_property(&unit, "NRestarts"), "0", "{name} needed no restart");
         assert_eq!(bench.json(&["status", name])["state"], "blocked");
         let happened = bench.json(&["history", name]).to_string();
-        assert!(happened.contains("resumes; was paused since"), "{happened}");
+        assert!(happened.contains("resumes; had been paused since"), "{happened}");
     }
     assert_eq!(bot.count_of("is paused"), 4, "{:?}", bot.messages());
 }

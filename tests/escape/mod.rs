@@ -145,7 +145,7 @@ if [ -x /usr/bin/cargo ]; then
     /usr/bin/cargo init -q --vcs none --name day rust && (cd rust && /usr/bin/cargo test -q --offline)
     rm -rf rust
 fi
-script -qec true /dev/null
+script -qec true /dev/null </dev/null
 git switch -q -c side && git add -A && git commit -qm 'Side' && git switch -q -
 git merge -q side && git stash list && git log --oneline >/dev/null
 git add -A && git commit -qm 'Day' --allow-empty

@@ -3,7 +3,7 @@
 # quality in turn, and notes in ~/notes/SESSION of what it did, so that the files
 # of the session can be compared with them.
 set -u
-# A process that outlives its parent, unless somebody ends it.
+# A process that outlives its parent, unless someone ends it.
 setsid sleep 3600 </dev/null >/dev/null 2>&1 &
 sleep 0.4
 

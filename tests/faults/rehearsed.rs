@@ -1,5 +1,5 @@
 //! The built-in agent's sessions: one after the other, from the first word to
-//! done, with somebody who answers at the gates, and each compared with one that
+//! done, with someone who answers at the gates, and each compared with one that
 //! was not disturbed.
 
 use std::time::SystemTime;

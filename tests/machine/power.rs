@@ -41,7 +41,7 @@ fn a_session_finishes_despite_a_power_cut_and_a_reboot() {
     assert_whole(&machine);
     machine.slow_rehearsals();
     machine.wait_until("why reports the restart", || {
-        session.samocode("why shop").stdout.contains("resumed after a restart of the machine")
+        session.samocode("why shop").stdout.contains("resumed after the machine restarted")
     });
     session.wait_for_phase("testing");
 
@@ -57,7 +57,7 @@ fn a_session_finishes_despite_a_power_cut_and_a_reboot() {
     let iterations = taken(&session);
     assert_eq!(iterations, (1..=iterations.len() as u64).collect::<Vec<_>>());
     let history = session.samocode("history shop").ok();
-    assert!(history.stdout.contains("resumed after a restart of the machine"), "{history}");
+    assert!(history.stdout.contains("resumed after the machine restarted"), "{history}");
     let why = session.samocode("why shop").ok();
     assert!(why.stdout.starts_with("done"), "{why}");
 }

@@ -5,12 +5,12 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::wire::{self, Message, PermissionOption};
+use crate::agent::Task;
 use crate::agent::command_words::first_words;
 use crate::agent::event::{
     Decoder, Denied, Event, Finished, MAX_TEXT, Tool, Usage, cut, fingerprint, one_line,
 };
 use crate::agent::unknown::{NOT_JSON, Unknown};
-use crate::agent::{Task, command};
 
 /// The dialogue, and what of the task it needs.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ impl Dialogue {
         Self {
             cwd: cwd.to_string_lossy().into_owned(),
             resumes: if task.resume { task.conversation.clone() } else { String::new() },
-            prompts: (task.prompt.clone(), command::whole_prompt(task)),
+            prompts: (task.prompt.clone(), task.whole_prompt()),
             session: String::new(),
             text: String::new(),
             has_acted: false,
@@ -73,7 +73,7 @@ impl Dialogue {
                 let spoken = message.result["protocolVersion"].as_u64().unwrap_or(wire::VERSION);
                 if spoken != wire::VERSION {
                     let why = format!(
-                        "it speaks version {spoken} of the Agent Client Protocol, and samocode version {}: install another version of it",
+                        "it speaks version {spoken} of the Agent Client Protocol, but samocode needs version {}: install a version that speaks it",
                         wire::VERSION
                     );
                     return emit(failed(why, None, "cli_version_too_old"));
@@ -159,7 +159,7 @@ impl Dialogue {
             Some(_) => Event::Progress,
             None => Event::Denied(Denied {
                 call: tool(&params["toolCall"]).summary,
-                why: "it offered no way to allow it".to_owned(),
+                why: "the agent offered no option that allows it".to_owned(),
             }),
         });
     }
@@ -187,7 +187,7 @@ impl Dialogue {
                 cache_write: 0,
             },
             text: match (silent, is_error) {
-                (true, _) => "it ended its turn without a word or a call".to_owned(),
+                (true, _) => "its turn ended without any text or tool call".to_owned(),
                 (false, true) => format!("it stopped: {stop}"),
                 (false, false) => self.text.clone(),
             },

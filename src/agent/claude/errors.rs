@@ -61,11 +61,11 @@ pub(super) fn advice(name: &str) -> Option<&'static str> {
         "effort_requires_thinking" => "change effortLevel in Claude Code's settings",
         "advisor_incompatible" => "change advisorModel in Claude Code's settings",
         "tls_untrusted_ca" => {
-            "name the network's certificate authority with NODE_EXTRA_CA_CERTS, or use another \
+            "set NODE_EXTRA_CA_CERTS to the network's root certificate, or use another \
              network"
         }
         "gateway_content_type" | "network_edge_blocked" => {
-            "use another network, or have the proxy changed"
+            "use another network, or ask for the proxy to be changed"
         }
         "hook_denied" => "change the hook in Claude Code's settings",
         _ => return None,

@@ -17,8 +17,8 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::doctor::{About, Exam, Finding, Status};
 use super::event::Decoder;
+use super::exam::{About, Exam, Finding, Status};
 use super::process::MAX_ARGUMENT;
 use super::spec::{AgentSpec, Capabilities, ConversationId, Login, Program};
 use super::{Agent, AgentError, Environment, Input, Launch, Task, variable};
@@ -195,7 +195,7 @@ impl AgentSpec for Claude {
         } else if !task.resume {
             // A system prompt too long for an argument goes before the prompt; the conversation
             // remembers it.
-            prompt = super::command::whole_prompt(task);
+            prompt = task.whole_prompt();
         }
         let input = if task.live_input {
             add(&["--input-format", "stream-json"]);

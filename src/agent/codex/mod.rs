@@ -11,8 +11,8 @@ mod rollout;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::doctor::{About, Exam, Finding, Status};
 use super::event::Decoder;
+use super::exam::{About, Exam, Finding, Status};
 use super::outcome::{Facts, Outcome, judge};
 use super::process::MAX_ARGUMENT;
 use super::spec::{AgentSpec, Capabilities, ConversationId, Login, Program, Records};

@@ -56,7 +56,7 @@ impl AgentSpec for Command {
         Launch {
             program: agent.program().to_owned(),
             args: args.unwrap_or_default().iter().map(Into::into).collect(),
-            input: Input::Text(whole_prompt(task).into_bytes()),
+            input: Input::Text(task.whole_prompt().into_bytes()),
             defaults: Vec::new(),
             files: Vec::new(),
         }
@@ -65,14 +65,6 @@ impl AgentSpec for Command {
     fn decoder(&self, _working_dir: &Path) -> Box<dyn Decoder> {
         Box::new(Lines)
     }
-}
-
-/// System prompt and prompt in one text, for agents that do not distinguish them.
-pub(super) fn whole_prompt(task: &Task) -> String {
-    if task.system_prompt.is_empty() {
-        return task.prompt.clone();
-    }
-    format!("{}\n\n{}", task.system_prompt.trim_end(), task.prompt)
 }
 
 /// Reads lines, some of which may be our own events.

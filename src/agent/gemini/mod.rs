@@ -13,11 +13,11 @@ mod home;
 use std::ffi::OsString;
 use std::path::Path;
 
-use super::doctor::{About, Exam, Finding, Status};
 use super::event::{Decoder, Finished};
+use super::exam::{About, Exam, Finding, Status};
 use super::outcome::{Facts, Outcome, ProcessExit, judge};
 use super::spec::{AgentSpec, Capabilities, ConversationId, Login, Program};
-use super::{Agent, Input, Launch, Task, command, variable};
+use super::{Agent, Input, Launch, Task, variable};
 use crate::config::keys::{Key, Kind, key};
 use crate::config::{AgentName, AgentWords, Credentials, Reach, Settings, Variables};
 
@@ -96,7 +96,7 @@ impl AgentSpec for Gemini {
             args.extend(["--include-directories".into(), folder.to_owned()]);
         }
         // It has no flag for instructions that leaves its own in place; the conversation remembers.
-        let prompt = if task.resume { task.prompt.clone() } else { command::whole_prompt(task) };
+        let prompt = if task.resume { task.prompt.clone() } else { task.whole_prompt() };
         let mut defaults = vec![
             // Otherwise a parent swallows signals, and outlives nothing but itself when killed.
             ("GEMINI_CLI_NO_RELAUNCH", "true".into()),

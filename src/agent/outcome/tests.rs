@@ -121,7 +121,7 @@ fn a_conversation_that_is_refused_or_crashes_the_program_is_not_resumed_again() 
     assert_eq!(name(&judge(&crashed(&silent))), "NotResumed");
     assert_eq!(name(&judge(&crashed(&replied))), "Killed");
     let killed = Facts { exit: ProcessExit::Signal(9), ..crashed(&silent) };
-    assert_eq!(name(&judge(&killed)), "Killed", "by somebody else");
+    assert_eq!(name(&judge(&killed)), "Killed", "by someone else");
     let gone = Facts { exit: ProcessExit::Code(1), ..crashed(&silent) };
     assert_eq!(name(&judge(&gone)), "NotResumed");
 }
@@ -199,7 +199,7 @@ fn only_a_refusal_for_the_limit_is_one() {
         (vec![limit(false), end(r#""api_error_status":429,"#)], "Limit"),
         (vec![limit(false), end(r#""error":"rate_limit","#)], "Limit"),
         (vec![end(r#""api_error":"usage_limit_reached","error":"rate_limit","#)], "Limit"),
-        // The agent retried it by itself: it may pass.
+        // The agent retried it on its own: it may pass.
         (
             vec![
                 r#"{"type":"system","subtype":"api_retry","attempt":1,"error_status":429}"#

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 
 use super::testing::{PLANNED, agent_of, settings};
 use super::*;
-use crate::agent::doctor::{About, Exam, Finding, Status, examine};
+use crate::agent::doctor::examine;
 use crate::agent::environment::{recorded, secrets_in_shell};
+use crate::agent::exam::{About, Exam, Finding, Status};
 use crate::agent::outcome::{Facts, ProcessExit, Reported};
 use crate::agent::run::{GRACE, Run, Setting, Step, TERM_GRACE};
 use crate::agent::spec::{Capabilities, ConversationId};
@@ -345,7 +346,6 @@ async fn doctor_finds_its_program_its_credentials_and_what_its_spec_adds() {
     let look = async |env: &Env| {
         let file = EnvFile::default();
         let exam = Exam {
-            registry: &TOYS,
             env,
             units: &Env::default(),
             dirs: &dirs,
@@ -355,7 +355,7 @@ async fn doctor_finds_its_program_its_credentials_and_what_its_spec_adds() {
             repository: None,
             samocode: Path::new("/bin/samocode"),
         };
-        let findings = examine(&exam).await;
+        let findings = examine(&TOYS, &exam).await;
         findings.into_iter().map(|found| (found.status, found.what)).collect::<Vec<_>>()
     };
     let shell = Env::from_iter([("PATH", "/usr/bin:/bin"), ("TOY_KEY", "t")]);
@@ -365,7 +365,7 @@ async fn doctor_finds_its_program_its_credentials_and_what_its_spec_adds() {
     assert_eq!(found[1], (Status::Note, "toy has 5 turns".to_owned()));
     assert_eq!(found[2], (Status::Ok, "toy: it does not say when a usage limit ends".to_owned()));
     assert_eq!(found[3].0, Status::Broken, "its only key is one no unit sees: {found:?}");
-    let no_login = found[4].1.starts_with("no credentials for toy");
+    let no_login = found[4].1.starts_with("found no credentials for toy");
     assert!(found[4].0 == Status::Note && no_login, "{found:?}");
     fs::create_dir(home.path().join(".toy")).unwrap();
     fs::write(home.path().join(".toy/login"), "").unwrap();

@@ -31,15 +31,15 @@ pub(super) const STEPS: [Step; 3] = [
 /// The two questions of a pass, numbered from `first`.
 pub(super) fn questions(first: usize) -> String {
     format!(
-        "### Q{first}: In which language is the greeting written?
-A) Shell, which every machine has
+        "### Q{first}: Which language should the greeting be written in?
+A) Shell: every machine has it
 B) The project's own language
-**Suggestion:** A - nothing to build, and it is only a rehearsal
+**Suggestion:** A - there is nothing to build, and this is only a rehearsal
 **Answer:** _waiting_
 
-### Q{}: What should be greeted when nothing is named?
+### Q{}: Whom should it greet when no name is given?
 A) The world
-B) Nothing: say how it is used
+B) Nobody: print how to use it
 **Suggestion:** A - that is what people expect
 **Answer:** _waiting_
 ",

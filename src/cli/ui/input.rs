@@ -24,7 +24,7 @@ pub(in crate::cli) fn file(path: &Path, most: usize) -> anyhow::Result<String> {
     }
     let file = std::fs::File::open(path)
         .map_err(|error| Error::usage(format!("cannot read {shown}: {error}")))?;
-    text(file, &shown, most, "name the file in a short text instead")
+    text(file, &shown, most, "save it to a file, and name the file in a short text")
 }
 
 fn text(from: impl Read, what: &str, most: usize, instead: &str) -> anyhow::Result<String> {
@@ -42,7 +42,7 @@ fn text(from: impl Read, what: &str, most: usize, instead: &str) -> anyhow::Resu
 }
 
 /// What is below this line in an editor is not part of the text.
-const CUT: &str = "<!-- Write above this line. Without a text, nothing is done. -->";
+const CUT: &str = "<!-- Write above this line. Leave it empty to cancel. -->";
 
 /// The editor that the person has chosen, if there is a terminal to run it in.
 pub(in crate::cli) fn editor() -> Option<String> {

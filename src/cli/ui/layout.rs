@@ -279,7 +279,7 @@ mod tests {
         let about = format!("why it waits: {}", glued("samocode answer jwt"));
         grid.row(row("jwt", "$0.42"), Cell::new(about));
         grid.row(row("search-index", "$13.10"), Cell::default());
-        grid.note(Cell::new("17:02"), "it was stopped and started again by somebody");
+        grid.note(Cell::new("17:02"), "it was stopped and started again by someone");
         grid
     }
 
@@ -291,20 +291,20 @@ mod tests {
             "NAME            COST  ABOUT\n\
              jwt            $0.42  why it waits: samocode answer jwt\n\
              search-index  $13.10\n\
-             17:02         it was stopped and started again by somebody"
+             17:02         it was stopped and started again by someone"
         );
         assert_eq!(
             at(Some(30)),
             "NAME            COST\n\
              jwt            $0.42\n  why it waits:\n  samocode answer jwt\n\
              search-index  $13.10\n\
-             17:02         it was stopped\n              and started\n              again by\n              somebody"
+             17:02         it was stopped\n              and started\n              again by someone"
         );
         assert_eq!(
             at(Some(18)),
             "jwt\n  $0.42\n  why it waits:\n  samocode answer jwt\n\
              search-index\n  $13.10\n\
-             17:02  it was\n       stopped and\n       started\n       again by\n       somebody"
+             17:02  it was\n       stopped and\n       started\n       again by\n       someone"
         );
     }
 
@@ -312,7 +312,7 @@ mod tests {
     fn a_pipe_gets_a_line_for_each_row() {
         let lines = plain(&grid().lines(None));
         assert_eq!(lines.len(), 4);
-        assert!(lines[3].ends_with("it was stopped and started again by somebody"), "{lines:?}");
+        assert!(lines[3].ends_with("it was stopped and started again by someone"), "{lines:?}");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::{Common, complete, output, questions};
 /// Approve what a session is waiting for; accepts the suggestions for open questions
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  samocode approve jwt-login\n  samocode approve jwt-login -m \"but keep the old endpoint for a release\"\n\nIf the session is waiting for something you had to do, this tells it that you have done it.\n\nExit codes: 0 sent, now or earlier; 1 the session is not waiting, nothing done;\n2 usage or no such session."
+    after_help = "Examples:\n  samocode approve jwt-login\n  samocode approve jwt-login -m \"but keep the old endpoint for a release\"\n\nIf the session is waiting for you to do something, approve means that you have done it.\n\nExit codes: 0 sent, now or earlier; 1 the session is not waiting, nothing done;\n2 usage or no such session."
 )]
 pub(in crate::cli) struct Approve {
     /// A name, a dated folder name, or an instance

@@ -13,7 +13,7 @@ use super::{Common, complete, output, remove};
 /// Remove several finished sessions, or all that are done
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  samocode archive jwt-login search-index\n  samocode archive --done --older 7d\n\nAs samocode remove, for many: unit and worktree go, the branch and the session's files stay. Uncommitted\nfiles and commits on no branch are saved under refs/samocode/rescue/ first. samocode restore brings a\nsession back.\n\nExit codes: 0 archived; 1 refused, or some are left; 2 no such session."
+    after_help = "Examples:\n  samocode archive jwt-login search-index\n  samocode archive --done --older 7d\n\nDoes what samocode remove does, for several sessions: removes unit and worktree, and keeps the branch\nand the session's files. Uncommitted\nfiles and commits on no branch are saved under refs/samocode/rescue/ first. samocode restore brings a\nsession back.\n\nExit codes: 0 archived; 1 refused, or some are left; 2 no such session."
 )]
 pub(in crate::cli) struct Archive {
     /// Names, dated folder names, or instances
@@ -57,11 +57,11 @@ impl Archive {
 
 fn tell(all: &Archived) {
     if all.archived.is_empty() && all.left.is_empty() {
-        say!("No session is done that long.");
+        say!("No session has been done for that long.");
     }
     all.archived.iter().for_each(|removed| remove::tell(removed, "archived"));
     for left in &all.left {
         let name = output::painted(output::BOLD, &left.session);
-        say!("{name} stays as it was: {}", left.error.in_one_line());
+        say!("{name} was not archived: {}", left.error.in_one_line());
     }
 }

@@ -36,10 +36,10 @@ const TIMEOUT: u8 = 124;
 impl Ask {
     pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
         let text = match self.text.as_deref() {
-            Some("-") => input::stdin(MAX_BYTES, "ask for less")?,
+            Some("-") => input::stdin(MAX_BYTES, "shorten the question")?,
             Some(text) => text.to_owned(),
             None if std::io::stdin().is_terminal() => String::new(),
-            None => input::stdin(MAX_BYTES, "ask for less")?,
+            None => input::stdin(MAX_BYTES, "shorten the question")?,
         };
         let call = mail::Ask { session: self.session, text, timeout_s: self.timeout };
         let asked = common.call(call).await?;
@@ -50,7 +50,7 @@ impl Ask {
             Some(_) if self.json => {}
             Some(answer) => output::line(harmless(answer.body.trim()))?,
             None => output::note(&format!(
-                "{} has not answered yet; its answer will come as mail",
+                "{} has not answered yet; its answer will arrive as mail",
                 asked.question.session
             )),
         }

@@ -13,12 +13,12 @@ use crate::control::error::Attempt as _;
 
 use super::{Common, complete, front, output};
 
-/// Take a session's conversation over in this terminal
+/// Open a session's conversation in this terminal
 ///
 /// Stops the session at the end of its iteration, or with --now at once, and opens the agent's own
 /// interactive mode in the worktree, in the same conversation. When you leave it, the session
 /// resumes with a note of what happened: commits, changed files, a phase you set, a signal that was
-/// written. A killed terminal leaves it stopped. A session that waits for you still waits
+/// written. If the terminal is killed, the session stays stopped. A session that waits for you still waits
 /// afterwards.
 #[derive(Debug, Args)]
 #[command(
@@ -46,7 +46,7 @@ impl Attach {
         let request = attach::Attach { session: self.session, now: self.now };
         let attachment = front::accept(attach::attach(&caller, request, &progress).await)?;
         say!(
-            "{} is stopped, and this is its conversation. It resumes when you leave.",
+            "{} is stopped. This is its conversation; the session resumes when you exit.",
             attachment.name
         );
         let ended = converse(&attachment.interactive).await;
@@ -77,6 +77,6 @@ fn tell(common: &Common, left: &Left) {
         say!("{instance} is running again: {}", common.command(&logs));
     } else {
         let start = format!("samocode start {instance}");
-        say!("{instance} stays as it is; it resumes after: {}", common.command(&start));
+        say!("{instance} was not resumed. Resume it with: {}", common.command(&start));
     }
 }

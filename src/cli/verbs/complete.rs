@@ -43,7 +43,7 @@ fn named(name: String, state: Option<Word>) -> CompletionCandidate {
     CompletionCandidate::new(name).help(help)
 }
 
-/// Names with their states; nothing where something is in the way, as nobody can be told.
+/// Names with their states; nothing after an error, which a shell that completes cannot show.
 fn known_sessions() -> anyhow::Result<Vec<(String, Option<Word>)>> {
     let env = Env::of_process();
     let caller = Caller {

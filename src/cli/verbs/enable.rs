@@ -54,13 +54,13 @@ pub(in crate::cli) struct WorkArgs {
     /// What to investigate first
     #[arg(long, value_name = "TEXT")]
     dive: Option<String>,
-    /// The agent: claude, rehearsal (built in), or command:PROGRAM ARGS
+    /// The agent: claude, codex, gemini, acp:PROGRAM ARGS, command:PROGRAM ARGS, or rehearsal (built in)
     #[arg(long, value_name = "AGENT", add = complete::agents())]
     agent: Option<String>,
     /// The most the session may spend, in US dollars
     #[arg(long, value_name = "USD")]
     budget: Option<String>,
-    /// Of the sessions that wait for a place, the highest runs first: 0 to 9 [default: 5]
+    /// Queued sessions with the highest priority start first: 0 to 9 [default: 5]
     #[arg(long, value_name = "N")]
     priority: Option<String>,
 }
@@ -79,7 +79,7 @@ impl WorkArgs {
             (None, Some(file)) => Some(input::file(&file, MAX_BYTES)?),
             (None, None) => match (input::editor(), session) {
                 (Some(editor), Some(session)) if needs_task(common, session).await => {
-                    let about = format!("What is session {session} to do?");
+                    let about = format!("What should session {session} do?");
                     Some(input::edited(&editor, &about)?)
                 }
                 _ => None,
@@ -91,7 +91,7 @@ impl WorkArgs {
 }
 
 /// The hint for a task that is too long for a prompt.
-const TOO_LONG: &str = "put it in a file of the repository, and name that in the task";
+const TOO_LONG: &str = "put it in a file in the repository, and name the file in the task";
 
 /// Whether a session is new, or done and comes back only with a new task.
 async fn needs_task(common: &Common, session: &str) -> bool {

@@ -23,7 +23,7 @@ use super::{Common, log, output};
 /// Notify the human that a unit has failed; run by its unit
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Failed {
-    /// The unit instance
+    /// The session's unit instance
     instance: String,
 }
 

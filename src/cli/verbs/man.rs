@@ -19,7 +19,7 @@ use super::output;
     after_help = "Examples:\n  samocode man\n  samocode man enable\n  samocode man --dir ~/.local/share/man/man1      all of them, for man(1)"
 )]
 pub(in crate::cli) struct Man {
-    /// The verb
+    /// The verb [default: the program itself]
     #[arg(conflicts_with = "dir")]
     verb: Option<String>,
     /// Write all pages to this folder

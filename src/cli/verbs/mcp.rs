@@ -15,9 +15,9 @@ use super::Common;
 
 /// Serve sessions to an agent as MCP tools, on standard input and output
 ///
-/// An MCP client starts this. The plugin for Claude Code does so by itself. Gates stay the human's:
-/// the tools tell the agent to ask. In a run of a session there are only the tools that look, and
-/// the one that writes mail.
+/// An MCP client starts this. The plugin for Claude Code does so. Only the human decides at gates:
+/// the tools tell the agent to ask. An agent inside a session gets only the tools that read, and
+/// the one that sends mail.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  samocode mcp                             as a client starts it\n  claude mcp add samocode -- samocode mcp\n  npx @modelcontextprotocol/inspector --cli samocode mcp --method tools/list\n\nOther clients: the command is samocode, its argument mcp, its working folder the project."

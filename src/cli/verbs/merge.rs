@@ -28,7 +28,7 @@ pub(in crate::cli) struct Merge {
     /// Only predict conflicts; changes nothing
     #[arg(long, conflicts_with = "resolve")]
     dry_run: bool,
-    /// Begin a session for each conflict, to resolve it
+    /// Start a session for each conflict, to resolve it
     #[arg(long)]
     resolve: bool,
     /// Also merge sessions that are not done
@@ -139,29 +139,29 @@ fn closing(merged: &Merged) -> Vec<String> {
         Landed::Beside { commit, branch, checked_out, command } => {
             lines.push(format!("{branch} has {sessions}, at {}; {tested}", short(commit)));
             lines.push(format!(
-                "{into} is checked out in {} and was not moved. Take the result over with: {command}",
+                "{into} is checked out in {} and was not changed. Get the result with: {command}",
                 checked_out.display()
             ));
         }
         Landed::Nothing => lines.push(format!("{into} is unchanged.")),
         Landed::Predicted => lines.push("Nothing was changed.".to_owned()),
         Landed::Unpredictable => lines.push(
-            "Conflicts cannot be predicted here: only git itself can merge in this repository."
+            "Cannot predict conflicts here: only git itself can merge in this repository."
                 .to_owned(),
         ),
     }
     for resolving in &merged.resolving {
         let (by, session) = (&resolving.by, &resolving.session);
         lines.push(match &resolving.error {
-            None => format!("{by} was begun to resolve the conflict of {session}."),
+            None => format!("Started {by} to resolve the conflict of {session}."),
             Some(error) => format!(
-                "{by}, to resolve the conflict of {session}, could not be begun: {}",
+                "could not start {by} to resolve the conflict of {session}: {}",
                 error.in_one_line()
             ),
         });
     }
     if let Some(log) = merged.log.as_ref().filter(|_| merged.is_partial()) {
-        lines.push(format!("The output of all tests: {}", log.display()));
+        lines.push(format!("Full test output: {}", log.display()));
     }
     lines
 }
@@ -226,8 +226,8 @@ mod tests {
              cart: the tests end with\n  1 failed\n\
              \n\
              samocode-merge/main has 1 session, at 0123456789; tested with: make test\n\
-             main is checked out in /src/shop and was not moved. Take the result over with: git -C /src/shop merge --ff-only samocode-merge/main\n\
-             The output of all tests: /s/_merge/main.log"
+             main is checked out in /src/shop and was not changed. Get the result with: git -C /src/shop merge --ff-only samocode-merge/main\n\
+             Full test output: /s/_merge/main.log"
         );
     }
 }

@@ -66,7 +66,10 @@ fn print(tested: &NotifyTested) {
         );
     }
     if tested.late > 0 {
-        say!("Sent {} that could not be sent before.", count(tested.late, "notice", "notices"));
+        say!(
+            "Also sent {} that had failed to send earlier.",
+            count(tested.late, "notice", "notices")
+        );
     }
 }
 

@@ -11,14 +11,14 @@ use super::layout::{Cell, Grid};
 use super::output::{self, BOLD, DIM, painted};
 use super::{Common, complete, pager};
 
-/// Print what a session's agent is told, with the size of each part
+/// Print a session's prompt, with the size of each part
 ///
 /// The current run, or else the last one. With --next, or if there was none: the next run, as if it
-/// started now. What is the same from run to run comes first, so that a model's provider can cache
-/// it. Sizes are estimated: four bytes a token.
+/// started now. Parts that do not change between runs come first, so that a model's provider can cache
+/// them. Sizes are estimated: four bytes a token.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  samocode prompt jwt-login          what its agent was told\n  samocode prompt jwt-login --next   what it will be told: with unread mail, and your edits\n\nsamocode config names the files that replace built-in instructions."
+    after_help = "Examples:\n  samocode prompt jwt-login          the prompt of its last run\n  samocode prompt jwt-login --next   the prompt of its next run, with unread mail and your edits\n\nsamocode config lists the files that replace built-in instructions."
 )]
 pub(in crate::cli) struct Prompt {
     /// A name, a dated folder name, or an instance

@@ -57,7 +57,7 @@ impl Send {
             self.text = self.session.take();
         }
         if self.session.is_some() {
-            let error = Error::usage("both a session and --to name who it is for");
+            let error = Error::usage("a session and --to cannot both be given");
             return Err(error.hint("samocode send --to WHO \"…\"").into());
         }
         let text = self.words()?;
@@ -79,9 +79,9 @@ impl Send {
             if self.json {
                 output::json(told)?;
             } else if told.by.is_empty() {
-                say!("Kept for the human: samocode inbox");
+                say!("Saved for the human: samocode inbox");
             } else {
-                say!("Kept for the human, and announced by {}.", told.by.join(" and "));
+                say!("Saved for the human, who was notified via {}.", told.by.join(" and "));
             }
         }
         Ok(ExitCode::SUCCESS)

@@ -13,7 +13,7 @@ use super::{Common, output};
 /// Stop sessions after their current iteration, until start or enable
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  samocode stop jwt-login          after this iteration; Ctrl-C leaves it draining\n  samocode stop --now jwt-login    at once; samocode start resumes the run\n  samocode stop --now --all        every session of the project\n\nOn a full disk the run is interrupted, and the stop is saved as an empty file _stop in the session's\nfolder, or else by disabling the unit. Exit code 1 when the stop cannot be saved at all."
+    after_help = "Examples:\n  samocode stop jwt-login          after this iteration; Ctrl-C does not cancel it\n  samocode stop --now jwt-login    at once; samocode start resumes the run\n  samocode stop --now --all        every session of the project\n\nOn a full disk the run is interrupted, and the stop is saved as an empty file _stop in the session's\nfolder, or else by disabling the unit. Exit code 1 when the stop cannot be saved anywhere."
 )]
 pub(in crate::cli) struct Stop {
     #[command(flatten)]

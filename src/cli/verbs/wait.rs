@@ -19,7 +19,7 @@ const TIMED_OUT: u8 = 124;
 
 /// Wait until a session needs attention
 ///
-/// Returns as soon as one of the sessions is in a state it does not leave by itself: done, waiting,
+/// Returns as soon as one of the sessions is in a state it does not leave on its own: done, waiting,
 /// blocked, stopped, failed, or paused without a retry time. With --until, returns as soon as one
 /// is in one of those states.
 #[derive(Debug, Args)]

@@ -22,7 +22,7 @@ use super::{failure, front, log};
 /// Work on a session; run by its unit
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Worker {
-    /// The unit instance
+    /// The session's unit instance
     instance: String,
 }
 

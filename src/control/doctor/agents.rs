@@ -1,6 +1,7 @@
 //! Checks of the agents, each by its own spec, and of the credentials file.
 
-use crate::agent::doctor::{About, Exam, Finding, Status as Found, examine};
+use crate::agent::doctor::examine;
+use crate::agent::exam::{About, Exam, Finding, Status as Found};
 use crate::agent::{REGISTRY, vocabulary};
 use crate::config::{EnvFile, Settings, Warning};
 
@@ -42,7 +43,6 @@ pub(super) async fn look(patient: &Patient, settings: &Settings, file: &EnvFile)
     };
     let units = units.into_iter().collect();
     let exam = Exam {
-        registry: &REGISTRY,
         env: patient.env(),
         units: &units,
         dirs: &patient.dirs,
@@ -52,7 +52,7 @@ pub(super) async fn look(patient: &Patient, settings: &Settings, file: &EnvFile)
         repository: patient.project.as_ref().ok().map(|project| project.main_repo.as_path()),
         samocode: &patient.caller.binary,
     };
-    examine(&exam).await.into_iter().map(as_check).collect()
+    examine(&REGISTRY, &exam).await.into_iter().map(as_check).collect()
 }
 
 fn as_check(finding: Finding) -> Check {

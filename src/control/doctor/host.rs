@@ -45,11 +45,7 @@ pub(super) async fn notices(patient: &Patient, settings: &Settings, file: &EnvFi
     let unsent = UnsentFolder::of(&patient.dirs.state).all();
     checks.extend(unsent.iter().map(|unsent| {
         let what = format!("{}: {}", unsent.notice.session, unsent.describe());
-        Check::note(
-            Group::Notices,
-            what,
-            "samocode notify test sends it as soon as a test gets through",
-        )
+        Check::note(Group::Notices, what, "samocode notify test also sends it")
     }));
     checks
 }
@@ -119,7 +115,7 @@ fn judge_inotify(used: usize, limit: usize) -> Check {
     if used < limit {
         Check::note(Group::Host, what, remedy)
     } else {
-        Check::broken(Group::Host, format!("{what}: nothing more can be watched"), remedy)
+        Check::broken(Group::Host, format!("{what}: no more files can be watched"), remedy)
     }
 }
 

@@ -48,7 +48,7 @@ fn of_manager(about: &About) -> Check {
 
 async fn lingering(manager: &dyn ServiceManager) -> Check {
     if manager.scope() == Scope::System {
-        return Check::ok(Group::Manager, "units run whoever is logged in");
+        return Check::ok(Group::Manager, "system units run whether or not anyone is logged in");
     }
     match manager.lingering().await {
         Ok(true) => {
@@ -107,7 +107,7 @@ fn judge_journald(command_line: &str, is_readable: bool, is_kept: bool) -> Check
         (false, true) => Check::note(
             Group::Manager,
             format!("{command_line} shows nothing: no entries yet, or no permission"),
-            "if this stays: sudo usermod -aG systemd-journal $USER",
+            "if it stays empty: sudo usermod -aG systemd-journal $USER",
         ),
         (false, false) => Check::note(
             Group::Manager,

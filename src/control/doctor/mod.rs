@@ -25,7 +25,7 @@ use crate::service::{self, ServiceManager};
 
 use super::context::{Caller, project_owner};
 use super::error::{Error, Result};
-use super::host::{Operation, Perform};
+use super::operation::{Operation, Perform};
 use super::privilege::{Raised, RunAs};
 
 use check::Check;

@@ -38,12 +38,14 @@ pub(super) async fn count(caller: &Caller, context: &Context) -> Result<()> {
     }
     if sent == most + 1 {
         let text = format!(
-            "{session} has sent {most} messages in one run and may send no more in it (SAMOCODE_MAIL_BUDGET)"
+            "{session} has sent {most} messages in one run, the most allowed (SAMOCODE_MAIL_BUDGET)"
         );
         human::notify(context, &text, None).await;
     }
-    Err(Error::refused(format!("you have sent {most} messages in this run, and may send no more"))
-        .hint(
-            "go on with your own work, and finish the iteration with a signal; the human was told",
-        ))
+    Err(Error::refused(format!(
+        "you have already sent {most} messages in this run, the most allowed"
+    ))
+    .hint(
+        "continue with your own work, and end the iteration with a signal; the human was notified",
+    ))
 }

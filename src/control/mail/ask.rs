@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::control::error::{Error, Result};
 use crate::control::folders::FolderWatch;
-use crate::control::host::{Operation, Perform};
+use crate::control::operation::{Operation, Perform};
 use crate::control::post::{self, Sent};
 use crate::control::request::message;
 use crate::control::target::Target;

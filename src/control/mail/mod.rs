@@ -15,7 +15,7 @@ use crate::session::mail::Kind;
 
 use super::context::Context;
 use super::error::{Error, Result};
-use super::host::{Operation, Perform};
+use super::operation::{Operation, Perform};
 use super::post::{self, Sent, check_words};
 use super::request::message;
 use super::target::Target;
@@ -57,7 +57,7 @@ impl Perform for Write {
         let to = match (self.to, &self.reply_to) {
             (Some(to), _) => to,
             (None, Some(id)) => recipient::sender_of(on, id)?,
-            (None, None) => return Err(Error::usage("nobody is named to send this to")),
+            (None, None) => return Err(Error::usage("no recipient was given")),
         };
         let text = check_words(self.kind, &self.text, &to.to_string())?;
         let reply_to = self.reply_to.as_deref();

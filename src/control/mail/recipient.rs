@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::control::context::{Caller, Context};
 use crate::control::error::{Class, Error, Result};
-use crate::control::host::Operation;
+use crate::control::operation::Operation;
 use crate::control::target::Target;
 use crate::session::mail::Message;
 use crate::session::store::Folder;

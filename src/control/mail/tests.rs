@@ -115,7 +115,10 @@ async fn an_agent_stops_at_its_budget_and_a_human_does_not() {
     }
     for _ in 0..2 {
         let error = perform(&agent, write("other", "more")).await.unwrap_err();
-        assert!(error.message.contains("you have sent 3 messages in this run"), "{error:?}");
+        assert!(
+            error.message.contains("you have already sent 3 messages in this run"),
+            "{error:?}"
+        );
     }
     let mut next = agent.clone();
     next.env.set("SAMOCODE_RUN", "r-2");

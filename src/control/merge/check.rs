@@ -46,7 +46,7 @@ pub(super) fn repository(context: &Context) -> Result<PathBuf> {
     let main = &context.project.main_repo;
     git::root(main)?.ok_or_else(|| {
         let message =
-            format!("there is nothing to merge: {} is in no git repository", main.display());
+            format!("there is nothing to merge: {} is not in a git repository", main.display());
         Error::refused(message)
     })
 }
@@ -92,10 +92,10 @@ impl Target {
             Some(earlier) if contains(repo, earlier, &at.commit)? => earlier.clone(),
             Some(earlier) if !contains(repo, &at.commit, earlier)? => {
                 return Err(Error::refused(format!(
-                    "branch {result} has an earlier result that {branch} lacks, and {branch} has moved on since"
+                    "branch {result} holds an earlier result that is not in {branch}, and {branch} has new commits"
                 ))
                 .hint(format!(
-                    "take it (git -C {0} merge {result}) or drop it (git -C {0} branch -D {result})",
+                    "merge it (git -C {0} merge {result}) or delete it (git -C {0} branch -D {result})",
                     quoted(repo)
                 )));
             }
@@ -162,7 +162,7 @@ async fn member(
     }
     if hook.state != Word::Done && !unfinished {
         return Err(refused(format!("it is {}, not done", hook.state))
-            .hint("merge the commits it has so far by repeating this command with --unfinished"));
+            .hint("to merge the commits it has so far, add --unfinished"));
     }
     let Some(branch) = hook.branch.clone() else {
         return Err(refused("it has no branch".to_owned()));

@@ -29,7 +29,7 @@ use crate::session::store::crash_point;
 
 use super::context::Context;
 use super::error::{Error, Result};
-use super::host::{Operation, Perform};
+use super::operation::{Operation, Perform};
 use super::session::Session;
 use super::target;
 
@@ -171,11 +171,14 @@ impl Work<'_> {
                 tidy_up(self.files, &target).await?;
                 return Ok(report::of(&target, &record, &self.files.log));
             }
-            (self.on.progress)(&format!("{} has moved: starting over on its tip", target.branch));
+            (self.on.progress)(&format!(
+                "{} has new commits: starting over from its tip",
+                target.branch
+            ));
         }
         tidy_up(self.files, &Target::of(repo, call.into.as_deref()).await?).await?;
         Err(Error::unavailable(format!(
-            "the target moved {ROUNDS} times while it was merged into; nothing was changed"
+            "the target branch changed {ROUNDS} times during the merge; nothing was changed"
         )))
     }
 

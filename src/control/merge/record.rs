@@ -89,8 +89,8 @@ impl Files {
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(Error::refused(format!("another merge into {into} is under way"))
-                    .hint("wait until it ends, then repeat this command"));
+                return Err(Error::refused(format!("another merge into {into} is in progress"))
+                    .hint("wait until it ends, then run this command again"));
             }
             Err(TryLockError::Error(error)) => {
                 return Err(error).attempt(|| format!("lock {}", path.display()));
@@ -137,7 +137,7 @@ mod tests {
         let main = files("main").unwrap();
         assert_eq!(main.worktree, root.path().join("trees/_merge/main"));
         let error = files("main").unwrap_err();
-        assert!(error.message.contains("another merge into main is under way"), "{error}");
+        assert!(error.message.contains("another merge into main is in progress"), "{error}");
         let (one, other) = (files("a/b").unwrap(), files("a-b").unwrap());
         assert_ne!(one.record, other.record);
         drop(main);

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::control::enable::Enable;
 use crate::control::error::{Error, Result};
-use crate::control::host::{Operation, Perform as _};
+use crate::control::operation::{Operation, Perform as _};
 use crate::control::request::Work;
 use crate::control::session::Session;
 use crate::git;
@@ -72,7 +72,8 @@ async fn begin(
         Landed::Moved { commit } | Landed::Beside { commit, .. } => commit,
         _ => &merged.base,
     };
-    let one = side(member).ok_or_else(|| Error::usage(format!("'{member}' is no member")))?;
+    let one =
+        side(member).ok_or_else(|| Error::usage(format!("'{member}' is not part of the merge")))?;
     let others: Vec<Side> = others.iter().filter_map(|name| side(name)).collect();
     let task = task(&merged.into, result, &one, &others, files);
     let work = Work { task: Some(task), ..Work::default() };

@@ -182,7 +182,7 @@ async fn a_branch_that_is_checked_out_is_not_moved_and_its_result_can_be_taken_o
     // But an earlier result is not lost where the branch has moved on.
     shop.commit("c", "3\n");
     let said = shop.refusal(&["one"]).await;
-    assert!(said.contains("has an earlier result that main lacks"), "{said}");
+    assert!(said.contains("holds an earlier result that is not in main"), "{said}");
     shop.git(&["reset", "--quiet", "--hard", "HEAD~1"]);
     assert!(Command::new("sh").arg("-c").arg(&command).status().unwrap().success(), "{command}");
     assert_eq!(shop.tip("main"), shop.tip(&branch));
@@ -210,7 +210,7 @@ async fn each_bad_input_is_one_line_and_changes_nothing() {
         (&["god"], "there is no session 'god'"),
         (&["good", "bare"], "cannot merge bare: it has no branch"),
         (&["gone"], "its branch gone no longer exists"),
-        (&["early"], "it is waiting, not done: merge the commits it has so far by"),
+        (&["early"], "it is waiting, not done: to merge the commits it has so far, add"),
         (&["running"], "it is still running: wait for it with: samocode wait"),
         (&["locked"], "it is still running"),
         (&["alone"], "has no history in common with main"),
@@ -241,7 +241,7 @@ async fn each_bad_input_is_one_line_and_changes_nothing() {
     let project = &shop.caller;
     let files = Files::of(&project.cwd.join("sessions"), Path::new("/x"), "main").unwrap();
     let line = shop.refusal(&["good"]).await;
-    assert!(line.contains("another merge into main is under way"), "{line}");
+    assert!(line.contains("another merge into main is in progress"), "{line}");
     drop(files);
     let agent = Caller {
         env: {

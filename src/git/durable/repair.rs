@@ -242,7 +242,7 @@ impl Damage {
 }
 
 /// Whether the index or the file was written in the window. Links and folders in place of a file,
-/// and links in place of its folders, are somebody's work.
+/// and links in place of its folders, are someone's work.
 fn is_touched(worktree: &Path, entry: &Entry, window: &Window) -> bool {
     let mut folders = entry.path.ancestors().skip(1).filter(|below| !below.as_os_str().is_empty());
     let is_elsewhere =

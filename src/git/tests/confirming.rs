@@ -14,7 +14,7 @@ fn said(result: Result<impl std::fmt::Debug, Error>) -> String {
     }
 }
 
-/// Runs the command at the end of a message, as somebody who pastes it would.
+/// Runs the command at the end of a message, as someone who pastes it would.
 fn paste(said: &str) {
     let start = said.find("git config").or_else(|| said.find("mv ")).unwrap();
     let done = Command::new("sh").arg("-c").arg(&said[start..]).status().unwrap();

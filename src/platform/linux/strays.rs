@@ -96,7 +96,7 @@ fn is_gone(handle: &OwnedFd, bound: Duration) -> bool {
 pub fn kill(strays: &[Stray], bound: Duration) -> usize {
     let deadline = Instant::now() + bound;
     for stray in strays {
-        // It may have exited by itself.
+        // It may have exited on its own.
         let _ = pidfd_send_signal(&stray.handle, Signal::KILL);
     }
     let left = || deadline.saturating_duration_since(Instant::now());

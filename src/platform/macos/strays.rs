@@ -63,7 +63,7 @@ fn find_with(variable: &str, value: &OsStr) -> io::Result<Vec<Stray>> {
 pub fn kill(strays: &[Stray], bound: Duration) -> usize {
     let deadline = Instant::now() + bound;
     for stray in strays.iter().filter(|stray| stray.is_same()) {
-        // It may have exited by itself.
+        // It may have exited on its own.
         let _ = kill_process(stray.pid, Signal::KILL);
     }
     let left = || deadline.saturating_duration_since(Instant::now());

@@ -146,7 +146,7 @@ pub struct Notified {
     /// Why sending failed; absent if it worked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// What somebody should change although it arrived.
+    /// What someone should change although it arrived.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remark: Option<String>,
 }

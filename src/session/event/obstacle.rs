@@ -156,7 +156,7 @@ impl Occurrence for Outage {
     const MESSAGE_ID: &str = "e07a60ea2f3d4c388a72b8bfac2b1103";
 
     fn describe(&self) -> String {
-        format!("resumes; was paused since {}: {}", local(self.since), one_line(&self.what))
+        format!("resumes; had been paused since {}: {}", local(self.since), one_line(&self.what))
     }
 
     fn fold(&self, _at: Timestamp, _state: &mut State) {}

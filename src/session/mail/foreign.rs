@@ -103,13 +103,13 @@ impl Foreign {
                     " It is not UTF-8: what could not be read is shown as \u{fffd}."
                 };
                 Content::Remarked(message(format!(
-                    "[samocode: somebody put the file {shown} into _inbox/. It is not a message that samocode understands: {why}. It had no other effect than this: here is what it says.{doubt}]\n\n{text}"
+                    "[samocode: someone put the file {shown} into _inbox/. samocode cannot read it as a message ({why}), so it had no effect. This is its text.{doubt}]\n\n{text}"
                 )))
             }
         });
         let by_place = || {
             Content::Remarked(message(format!(
-                "[samocode: somebody put the file {shown} ({length} bytes) into _inbox/. It is too long for a message, or not text. It is now _mail/{kept} in the session's folder: look at it there.]"
+                "[samocode: someone put the file {shown} ({length} bytes) into _inbox/. It is not text, or too long for a message. Read it at _mail/{kept} in the session's folder.]"
             )))
         };
         let content =

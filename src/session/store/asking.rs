@@ -1,4 +1,4 @@
-//! A question for whose answer somebody waits: `_mail/.asking-ID`, locked for as long as they do.
+//! A question for whose answer someone waits: `_mail/.asking-ID`, locked for as long as they do.
 //! The worker leaves the answer to them, so that the agent sees it once; if they are killed, the lock
 //! is gone and the worker delivers it like any other mail.
 
@@ -11,7 +11,7 @@ use super::error::{Attempt, Result};
 use super::files::{make_subfolder, open};
 use super::folder::Folder;
 
-/// Somebody waits for the answer to a question, until this is dropped.
+/// Someone waits for the answer to a question, until this is dropped.
 #[derive(Debug)]
 pub struct Asking {
     mark: PathBuf,
@@ -43,7 +43,7 @@ impl Folder {
         }
     }
 
-    /// Whether somebody waits for the answer to the question with this ID.
+    /// Whether someone waits for the answer to the question with this ID.
     #[must_use]
     pub fn is_asking(&self, id: &str) -> bool {
         open(&self.asking(id), OFlags::RDONLY)
@@ -91,7 +91,7 @@ mod tests {
         drop(asking);
         assert!(!folder.is_asking("q"));
         fs::write(folder.asking("dead"), "").unwrap();
-        assert!(!folder.is_asking("dead"), "of somebody who was killed");
+        assert!(!folder.is_asking("dead"), "of someone who was killed");
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub struct StoreError {
 }
 
 impl StoreError {
-    /// Whether the disk is full or over quota. The worker waits until somebody fixes that.
+    /// Whether the disk is full or over quota. The worker waits until someone fixes that.
     #[must_use]
     pub fn is_disk_full(&self) -> bool {
         matches!(

@@ -140,7 +140,7 @@ fn an_end_without_a_word_is_told_from_one_with() {
     let mut talk = Talk::opened();
     talk.hears(&json!({"id": 4, "result": {"stopReason": "end_turn"}}));
     assert!(!talk.finished().is_error);
-    assert_eq!(talk.finished().text, "it ended its turn without a word or a call");
+    assert_eq!(talk.finished().text, "its turn ended without any text or tool call");
     for (stop, subtype) in
         [("max_turn_requests", "error_max_turns"), ("cancelled", "error_during_execution")]
     {

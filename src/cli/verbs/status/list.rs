@@ -56,7 +56,7 @@ fn cells(view: &View, columns: Columns, now: Timestamp, zone: &TimeZone) -> Vec<
     cells
 }
 
-/// Why a session does not continue by itself, and the command that resumes it.
+/// Why a session does not continue on its own, and the command that resumes it.
 fn needs(view: &View, now: Timestamp, zone: &TimeZone) -> (String, String) {
     let reason = view.reason.clone().unwrap_or_default();
     let instance = &view.instance;
@@ -74,7 +74,7 @@ fn needs(view: &View, now: Timestamp, zone: &TimeZone) -> (String, String) {
             let until = view
                 .until
                 .map_or_else(String::new, |at| format!(" until {}", clock(at, now, zone)));
-            (format!("usage limit{until}, then resumes by itself"), String::new())
+            (format!("usage limit{until}, then resumes"), String::new())
         }
         (Word::Paused, _) => {
             let until = view
