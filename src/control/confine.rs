@@ -20,8 +20,8 @@ use crate::worker::{self, port_base};
 use super::attach::OF_TERMINALS;
 use super::context::{Answer, Caller, Warnings};
 use super::error::{Attempt as _, Class, Error, Result};
-use super::host::{Operation, Perform};
 use super::install::UnitFiles;
+use super::operation::{Operation, Perform};
 use super::target::Target;
 
 /// Asks what a session's agent may reach in its phase.
@@ -115,7 +115,7 @@ impl Perform for Confine {
             session: target.session.name.clone(),
             phase: scene.phase,
             level: confine::describe(scene.keys, &confine::support()),
-            open: grants.map(open).collect(),
+            open: grants.filter(|grant| exists(&grant.path)).map(open).collect(),
             verdict: verdict.transpose()?,
         })
     }
@@ -159,6 +159,11 @@ impl Enter {
 
 /// Stands for the folder for temporary files of a run that has not started.
 pub(super) const RUN: &str = "/tmp/samocode-RUN";
+
+/// Whether a path exists now, or will in a run.
+fn exists(path: &Path) -> bool {
+    path == Path::new(RUN) || path.exists()
+}
 
 fn open(grant: Grant) -> Open {
     let may = match grant.access {

@@ -1,15 +1,28 @@
 //! Confining the agent of a run.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::agent::confine::refusals::{Refused, refusals};
 use crate::agent::confine::{self, Confinement, Place, Repository, caches};
 use crate::agent::{Agent, Environment};
 use crate::config::confine::{Confine, Level};
 use crate::config::dirs;
 use crate::git;
 use crate::platform::cage::Cage;
+use crate::session::event;
+use crate::session::journal::Event;
+use crate::session::store;
 
-use super::Worker;
+use super::iterate::Plan;
+use super::under_way::Ended;
+use super::{Trouble, Worker};
+
+/// Tells an agent, and samocode in its hands, that it is confined, with the level.
+pub(crate) const CONFINED: &str = "SAMOCODE_CONFINED";
+
+/// How much of a run's log is searched for refusals, from its end, in bytes.
+const MOST_LOG: u64 = 16 * 1024 * 1024;
 
 /// Where an agent works, or a command of the project's.
 pub(crate) struct Scene<'a> {
@@ -50,6 +63,7 @@ impl Scene<'_> {
         let confinement = Confinement::of(level, keys, &place)?;
         let cache = caches::folder(environment, home);
         caches::redirect(environment, &cache, &keys.write);
+        environment.push((CONFINED.into(), level.as_str().into()));
         Some(confinement)
     }
 }
@@ -93,6 +107,32 @@ impl Caged {
 }
 
 impl Worker<'_> {
+    /// Records what the cage refused the agent, as far as the logs of its run tell.
+    pub(super) fn record_refusals(&mut self, plan: &Plan, ended: &Ended) -> Result<(), Trouble> {
+        let Some(confinement) = &ended.confinement else { return Ok(()) };
+        let Some(open) = self.writer.state().open_run() else { return Ok(()) };
+        let home = dirs::home(&self.setup.env).unwrap_or_default();
+        let mut all = BTreeMap::new();
+        for name in [open.log.clone(), open.log.replace(".jsonl", ".stderr")] {
+            let text = store::read_tail(&self.writer.folder.logs().join(name), MOST_LOG);
+            let text = text.unwrap_or_default();
+            for (refused, times) in refusals(confinement, &home, &text) {
+                *all.entry(refused).or_insert(0) += times;
+            }
+        }
+        if all.is_empty() {
+            return Ok(());
+        }
+        let redact = |text: &str| self.redactor.redact(text).into_owned();
+        let refused = all.into_iter().map(|(Refused { what, key, value }, times)| event::Refusal {
+            what: redact(&what),
+            opened_by: redact(&format!("{key}={value}")),
+            times,
+        });
+        let kept_out = event::KeptOut { run: plan.run.clone(), refused: refused.collect() };
+        Ok(self.writer.record(Event::KeptOut(kept_out))?)
+    }
+
     /// What the settings demand in this phase.
     fn demanded(&self) -> &Confine {
         self.setup.settings.confine(self.writer.state().phase())
@@ -126,3 +166,6 @@ impl Worker<'_> {
         scene.confinement(self.demanded(), environment)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -28,6 +28,7 @@ pub(crate) mod mail;
 mod notices;
 mod obstacles;
 mod outage;
+mod outbox;
 mod ports;
 mod power;
 mod prepare;

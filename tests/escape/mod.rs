@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::lab::{self, LabUser, secs};
+use crate::lab::{self, Api, LabUser, Script, secs};
 
 const ATTEMPTS: &str = include_str!("attempts.py");
 const VICTIM: &str = include_str!("victim.py");
@@ -150,6 +150,7 @@ git switch -q -c side && git add -A && git commit -qm 'Side' && git switch -q -
 git merge -q side && git stash list && git log --oneline >/dev/null
 git add -A && git commit -qm 'Day' --allow-empty
 git status --porcelain
+samocode send --to human 'The day is over'
 touch day-done
 DAY
 "#;
@@ -171,10 +172,47 @@ fn an_ordinary_days_work_passes_at_the_level_standard() {
     assert_eq!(ran.code, 10, "{ran}\n{log}");
     let worktree = project.worktree("jwt").expect("a worktree");
     assert!(user.exists(worktree.join("day-done")), "{log}");
+    let inbox = project.samocode(["inbox"]).ok().stdout;
+    assert!(inbox.contains("The day is over"), "{inbox}");
     let started = project.named("jwt").journal("run_started");
     let confined = started[0]["confined"].as_str().unwrap_or_default();
     assert!(confined.starts_with("standard (Landlock "), "{confined}");
     let run = project.named("jwt").journal("run_started").remove(0);
     let asked = user.asked("jwt", &run);
     assert!(asked.contains("# Confinement") && asked.contains("SAMOCODE_ALLOW_READ"), "{asked}");
+}
+
+/// What the model asks of the real CLI's Bash tool.
+const TRIES: &str = "cat ~/.ssh/id_ed25519; echo '# escaped' >>~/.bashrc; \
+    echo x >tried && git add tried && git commit -qm Tried && echo committed";
+
+#[test]
+fn the_real_cli_works_in_its_cage_and_what_it_is_refused_is_told() {
+    let Some(lab) = lab::with_claude() else { return };
+    let user = lab.user_without_manager("cagedcli");
+    user.sh("mkdir -p .ssh && echo SECRET >.ssh/id_ed25519 && touch .bashrc").ok();
+    let signal = r#"printf '{"status":"blocked","needs":"human_decision","summary":"Tried.","reason":"Tried."}' >"$SAMOCODE_SESSION_DIR/_signal.json""#;
+    let api = Api::start(Script::new().bash(TRIES).bash(signal).say("Tried.").forever());
+    user.uses_claude(&api);
+    let project = user.project("shop").key("SAMOCODE_CONFINE", "standard").create();
+    let samocode = |words: &[&str]| user.samocode(words).cwd(&project.dir).within(secs(120));
+    let ran = samocode(&["run", "jwt", "--task", "t"]).output();
+    assert_eq!(ran.code, 11, "{ran}\n{}", user.diagnosis());
+    let results: Vec<String> =
+        api.requests().iter().flat_map(crate::lab::api::Request::tool_results).collect();
+    let results = results.join("\n");
+    assert!(results.contains("committed") && !results.contains("SECRET"), "{results}");
+    assert!(results.contains("id_ed25519: Permission denied"), "{results}");
+    assert_eq!(user.sh("cat ~/.bashrc").ok().stdout, "");
+    let kept_out = project.named("jwt").journal("kept_out").remove(0).to_string();
+    let key = format!("SAMOCODE_ALLOW_READ={}/.ssh/id_ed25519", user.home.display());
+    assert!(kept_out.contains(&key), "{kept_out}");
+    let why = samocode(&["why", "jwt"]).ok().stdout;
+    assert!(why.contains("confinement kept the agent out of"), "{why}");
+    let shown = samocode(&["status", "jwt"]).ok().stdout;
+    assert!(shown.contains("Confined") && shown.contains("standard (Landlock"), "{shown}");
+    let explained = samocode(&["confine", "jwt", "--explain", "~/.ssh"]).ok().stdout;
+    assert!(explained.contains("is closed; SAMOCODE_ALLOW_READ="), "{explained}");
+    let inside = samocode(&["confine", "jwt", "--", "sh", "-c", "cat ~/.ssh/id_ed25519 || exit 7"]);
+    assert_eq!(inside.output().code, 7);
 }

@@ -5,12 +5,14 @@
 //! grants     the table                                   (pure)
 //! caches     where tools keep what they download         (pure)
 //! explain    why a path is open or closed                (pure, resolves links)
+//! refusals   what its output says it was refused     (looks at the files)
 //! words      what the agent and the human are told       (pure)
 //! ```
 
 pub mod caches;
 pub mod explain;
 pub mod grants;
+pub mod refusals;
 pub mod words;
 
 use std::path::{Path, PathBuf};

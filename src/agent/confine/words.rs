@@ -37,7 +37,8 @@ pub fn for_agent(confinement: &Confinement) -> String {
     }
     let _ = writeln!(
         text,
-        "\"Permission denied\" and \"Operation not permitted\" mostly mean this. Do not look for a \
+        "samocode send leaves a message to your worker, which sends it; its other verbs need the human. \
+         \"Permission denied\" and \"Operation not permitted\" mostly mean this. Do not look for a \
          way around it: find another way to do the work, or block and ask the human to set the key \
          that opens what you need: {READ}, {WRITE}, {CONNECT} or {SOCKETS}."
     );

@@ -25,6 +25,7 @@ mod mcp;
 mod merge;
 mod notices;
 mod notify;
+mod outgoing;
 mod prompt;
 mod remove;
 mod restore;
@@ -100,6 +101,8 @@ pub(super) enum Verb {
     #[command(hide = true)]
     Notices(notices::Notices),
     #[command(hide = true)]
+    Outgoing(outgoing::Outgoing),
+    #[command(hide = true)]
     Rehearsal(Rehearsal),
 }
 
@@ -152,6 +155,7 @@ impl Verb {
             Self::Wake(verb) => verb.exec(common).await,
             Self::Failed(verb) => verb.exec(common).await,
             Self::Notices(verb) => verb.exec(common).await,
+            Self::Outgoing(verb) => verb.exec(common).await,
             Self::Rehearsal(Rehearsal {}) => Ok(rehearsal::main().map(|()| ExitCode::SUCCESS)?),
         }
     }
