@@ -72,7 +72,7 @@ fn escape(user: &LabUser, level: &str, as_unit: bool) -> Report {
         user.read("victim")
     );
     user.sh(&format!(
-        "sed -i '/^SAMOCODE_AGENT=/d' shop/.samocode; printf '%s\\n' 'SAMOCODE_AGENT={agent}' \
+        "sed -i '/^SAMOCODE_AGENT=/d; /^SAMOCODE_CONFINE=/d' shop/.samocode; printf '%s\\n' 'SAMOCODE_AGENT={agent}' \
          SAMOCODE_CONFINE={level} SAMOCODE_MAX_RETRIES=0 >>shop/.samocode"
     ))
     .ok();
@@ -203,7 +203,7 @@ fn the_real_cli_works_in_its_cage_and_what_it_is_refused_is_told() {
     let results = results.join("\n");
     assert!(results.contains("committed") && !results.contains("SECRET"), "{results}");
     assert!(results.contains("id_ed25519: Permission denied"), "{results}");
-    assert_eq!(user.sh("cat ~/.bashrc").ok().stdout, "");
+    assert!(!user.sh("cat ~/.bashrc").ok().stdout.contains("escaped"));
     let kept_out = project.named("jwt").journal("kept_out").remove(0).to_string();
     let key = format!("SAMOCODE_ALLOW_READ={}/.ssh/id_ed25519", user.home.display());
     assert!(kept_out.contains(&key), "{kept_out}");

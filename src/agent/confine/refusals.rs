@@ -152,7 +152,7 @@ mod tests {
             (format!("PermissionError: [Errno 13] Permission denied: '{file}'"), &file, READ),
             (format!("Error: EACCES: permission denied, open '{file}'"), &file, READ),
             (format!("error: failed to read {file}\nPermission denied (os error 13)"), &file, READ),
-            (format!("cat: ~/data.csv: Permission denied"), &file, READ),
+            ("cat: ~/data.csv: Permission denied".to_owned(), &file, READ),
             (format!("mkdir: cannot create directory ‘{new}’: Permission denied"), &new, WRITE),
             (format!("touch: cannot touch '{new}': Permission denied"), &new, WRITE),
         ] {
