@@ -53,6 +53,8 @@ pub enum Kind {
     Sockets,
     /// `yes` or `no`.
     YesNo,
+    /// Names of folders, with spaces between them.
+    Names,
 }
 
 impl Kind {
@@ -92,6 +94,7 @@ impl Kind {
             Self::Ports => "use TCP ports from 1 to 65535, as in 443, 5432, or none".to_owned(),
             Self::Sockets => "use none or any".to_owned(),
             Self::YesNo => "use yes or no".to_owned(),
+            Self::Names => "use names of folders, as in target node_modules".to_owned(),
         }
     }
 }
@@ -209,6 +212,18 @@ pub const KEYS: &[Key] = &[
     key("SAMOCODE_TASKS_MAX", "4096", Kind::Tasks, "limit on a session's processes and threads"),
     key("SAMOCODE_CPU_WEIGHT", "100", Kind::CpuWeight, "CPU share relative to other units"),
     key("SAMOCODE_DISK_FLOOR", "1 GiB", Kind::Size, "free space below which sessions pause"),
+    key(
+        "SAMOCODE_CACHE_FOLDERS",
+        "target node_modules .venv __pycache__ .pytest_cache .mypy_cache .tox .gradle .next build dist",
+        Kind::Names,
+        "ignored folders that samocode archive --caches removes",
+    ),
+    key(
+        "SAMOCODE_COMPRESS_LOGS_AFTER",
+        "7d",
+        Kind::Duration,
+        "age at which a run's log is compressed; 0: never",
+    ),
     key("SAMOCODE_MAX_RUNNING", "by memory", Kind::MaxRunning, "how many sessions may run at once"),
     key(
         "SAMOCODE_PRIORITY",

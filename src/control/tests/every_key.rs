@@ -101,6 +101,7 @@ impl Bench {
             Kind::Ports => "443, 5432".to_owned(),
             Kind::Sockets => "any".to_owned(),
             Kind::YesNo => "yes".to_owned(),
+            Kind::Names => "target out".to_owned(),
         }
     }
 
@@ -195,6 +196,8 @@ impl Bench {
             }
             "SAMOCODE_CONTEXT_HANDOFF_AT" => settings.context_handoff_at.to_string(),
             "SAMOCODE_MEMORY_MAX" | "SAMOCODE_TASKS_MAX" | "SAMOCODE_CPU_WEIGHT" => limits(),
+            "SAMOCODE_CACHE_FOLDERS" => settings.cache_folders.join(" "),
+            "SAMOCODE_COMPRESS_LOGS_AFTER" => format!("{:?}", settings.compress_logs_after),
             "SAMOCODE_DISK_FLOOR" => settings.disk_floor.to_string(),
             "SAMOCODE_MAX_RUNNING" => format!("{:?}", settings.max_running),
             "SAMOCODE_PRIORITY" => settings.priority.to_string(),
