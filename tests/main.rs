@@ -21,6 +21,7 @@ mod credentials;
 mod demo;
 mod doctor;
 mod documents;
+mod escape;
 mod faults;
 mod fleet;
 mod handoffs;

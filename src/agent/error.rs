@@ -73,6 +73,7 @@ impl Hint for process::StartError {
             Self::Cgroup(_) => {
                 "check that the unit's Delegate=yes is in effect, with: samocode doctor".to_owned()
             }
+            Self::Cage(_) => "see what this host can hold, with: samocode doctor".to_owned(),
             Self::Limit { limit, .. } => limit.remedy(),
             Self::NoInterpreter(_) | Self::NotAProgram(_) | Self::Nul(_) | Self::Other { .. } => {
                 return None;

@@ -7,6 +7,7 @@
 //! prompt, roles          instructions and prompts            (pure; roles read files)
 //! find, environment      its program, and the variables it gets
 //! account, doctor        its credentials, and whether it would work
+//! confine                what it may reach
 //! process, run, stream   one process and its output          (effects)
 //! outcome, remedy        how its end is judged               (pure)
 //! cost, price            what it cost, reported or estimated (price reads a file)
@@ -18,6 +19,7 @@ pub mod claude;
 pub mod codex;
 pub mod command;
 mod command_words;
+pub mod confine;
 pub mod cost;
 pub mod doctor;
 pub mod environment;
@@ -182,6 +184,15 @@ impl Agent {
     #[must_use]
     pub fn capabilities(&self) -> Capabilities {
         self.spec.capabilities()
+    }
+
+    /// The folder and files with its settings and login, given its environment.
+    #[must_use]
+    pub fn login_places(&self, home: &Path, environment: &Environment) -> Vec<PathBuf> {
+        let env = environment.iter().map(|(name, value)| (name, value)).collect();
+        let folder = self.spec.manifest().credentials.folder(&env);
+        let files = self.spec.files_at_home().iter().map(|file| home.join(file));
+        folder.into_iter().chain(files).collect()
     }
 
     /// How to start a run of this task.

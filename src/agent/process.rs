@@ -7,10 +7,12 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use super::Environment;
+use crate::platform::cage::Cage;
 use crate::platform::limits::Limit;
 
 /// Linux refuses an argument of this length, in bytes: `MAX_ARG_STRLEN`, 32 pages, with its closing
@@ -64,6 +66,9 @@ pub enum StartError {
     /// It could not be put into its cgroup.
     #[error("cannot start '{0}': it could not enter its cgroup")]
     Cgroup(String),
+    /// It could not be locked into its cage.
+    #[error("cannot start '{0}': it could not be confined as SAMOCODE_CONFINE demands")]
+    Cage(String),
     /// A limit of the machine is reached.
     #[error("cannot start '{program}': {error}")]
     Limit {
@@ -138,6 +143,8 @@ pub struct Start<'a> {
     pub working_dir: &'a Path,
     /// `cgroup.procs` of the cgroup it will run in, open for writing.
     pub cgroup: Option<File>,
+    /// The cage it is locked into before its program starts.
+    pub cage: Option<Cage>,
     /// What its standard input is connected to.
     pub input: Stdin,
 }
@@ -177,10 +184,35 @@ impl Start<'_> {
         self.spawn(&program).map_err(|error| explain(error, &program, name))
     }
 
-    fn spawn(self, program: &Path) -> io::Result<Process> {
+    /// The command that runs the process on our own standard files, as part of our process group.
+    ///
+    /// # Errors
+    /// A [`StartError`] if there is no such program.
+    pub fn here(self) -> Result<Command, StartError> {
+        let program = find_program(self.program, super::variable(self.environment, "PATH"))?;
+        let mut command = self.command(&program);
+        child::prepare(&mut command, self.cgroup, self.cage);
+        Ok(command)
+    }
+
+    fn command(&self, program: &Path) -> Command {
+        let mut command = match &self.cage {
+            Some(cage) => cage.command(program),
+            None => Command::new(program),
+        };
+        command
+            .args(self.args)
+            .env_clear()
+            .envs(self.environment.iter().map(|(key, value)| (key, value)))
+            .current_dir(self.working_dir);
+        command
+    }
+
+    fn spawn(mut self, program: &Path) -> io::Result<Process> {
         let (stdout, child_stdout) = pipe()?;
         let (stderr, child_stderr) = pipe()?;
-        let (child_stdin, stdin) = match self.input {
+        let input = std::mem::replace(&mut self.input, Stdin::Nothing);
+        let (child_stdin, stdin) = match input {
             Stdin::Nothing => (Stdio::null(), None),
             Stdin::Pipe => {
                 let (reader, writer) = pipe()?;
@@ -188,16 +220,10 @@ impl Start<'_> {
             }
             Stdin::File(file) => (Stdio::from(file), None),
         };
-        let mut command = std::process::Command::new(program);
-        command
-            .args(self.args)
-            .env_clear()
-            .envs(self.environment.iter().map(|(key, value)| (key, value)))
-            .current_dir(self.working_dir)
-            .stdin(child_stdin)
-            .stdout(child_stdout)
-            .stderr(child_stderr);
-        child::prepare(&mut command, self.cgroup);
+        let mut command = self.command(program);
+        command.stdin(child_stdin).stdout(child_stdout).stderr(child_stderr);
+        command.process_group(0);
+        child::prepare(&mut command, self.cgroup, self.cage);
         child::keep_from_children();
         // The command holds the child's ends of the pipes; they close with it, here.
         let child = tokio::process::Command::from(command).spawn()?;
@@ -233,6 +259,7 @@ fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
 fn explain(error: io::Error, program: &Path, name: String) -> StartError {
     match error.raw_os_error() {
         Some(child::NO_CGROUP) => StartError::Cgroup(name),
+        Some(child::NO_CAGE) => StartError::Cage(name),
         Some(libc::ENOENT) if program.exists() => StartError::NoInterpreter(name),
         Some(libc::ENOENT | libc::ENOTDIR) => StartError::NotFound(name),
         Some(libc::EACCES | libc::EPERM) => StartError::NotExecutable(name),
@@ -247,135 +274,4 @@ fn explain(error: io::Error, program: &Path, name: String) -> StartError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::io::{Seek, Write};
-
-    fn start<'a>(
-        program: &'a str,
-        args: &'a [OsString],
-        environment: &'a Environment,
-    ) -> Start<'a> {
-        Start {
-            program: Path::new(program),
-            args,
-            environment,
-            working_dir: Path::new("/"),
-            cgroup: None,
-            input: Stdin::Nothing,
-        }
-    }
-
-    fn file(mode: u32, text: &str) -> (tempfile::TempDir, String) {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("agent");
-        std::fs::write(&path, text).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
-        let path = path.to_str().unwrap().to_owned();
-        (folder, path)
-    }
-
-    fn error(start: Start<'_>) -> StartError {
-        match start.start() {
-            Ok(process) => panic!("{process:?} was started"),
-            Err(error) => error,
-        }
-    }
-
-    #[tokio::test]
-    async fn every_reason_not_to_start_is_told_apart() {
-        let none = Environment::new();
-        let paths: Environment = vec![("PATH".into(), "/nowhere".into())];
-        assert!(matches!(error(start("no-such-agent", &[], &paths)), StartError::NotOnPath { .. }));
-        assert!(matches!(error(start("/no/such/agent", &[], &none)), StartError::NotFound(_)));
-        let (_folder, plain) = file(0o644, "");
-        assert!(matches!(error(start(&plain, &[], &none)), StartError::NotExecutable(_)));
-        let (_folder, text) = file(0o755, "hello");
-        assert!(matches!(error(start(&text, &[], &none)), StartError::NotAProgram(_)));
-        let (_folder, orphan) = file(0o755, "#!/no/such/interpreter\n");
-        assert!(matches!(error(start(&orphan, &[], &none)), StartError::NoInterpreter(_)));
-        let long = [OsString::from("x".repeat(MAX_ARGUMENT))];
-        assert!(matches!(error(start("/bin/true", &long, &none)), StartError::TooLong(_)));
-        let many: Vec<_> = (0..200).map(|_| OsString::from("x".repeat(100_000))).collect();
-        assert!(matches!(error(start("/bin/true", &many, &none)), StartError::TooLong(_)));
-        let nul = [OsString::from("a\0b")];
-        assert!(matches!(error(start("/bin/true", &nul, &none)), StartError::Nul(_)));
-        let elsewhere = Path::new("/no/such/folder");
-        let lost = Start { working_dir: elsewhere, ..start("/bin/true", &[], &none) };
-        assert!(matches!(error(lost), StartError::NoFolder { .. }));
-    }
-
-    async fn output(start: Start<'_>) -> String {
-        let mut process = start.start().unwrap();
-        process.child.wait().await.unwrap();
-        let mut text = String::new();
-        File::from(process.stdout).read_to_string(&mut text).unwrap();
-        text
-    }
-
-    #[tokio::test]
-    async fn it_gets_its_environment_its_folder_its_group_and_no_file_of_ours() {
-        let held = tempfile::NamedTempFile::new().unwrap();
-        rustix::io::fcntl_setfd(&held, rustix::io::FdFlags::empty()).unwrap();
-        let environment: Environment =
-            vec![("PATH".into(), "/usr/bin:/bin".into()), ("ONLY".into(), "this".into())];
-        // PWD, SHLVL and _ are the shell's own.
-        let script = "echo $(env | grep -v -e ^PWD= -e ^SHLVL= -e ^_= | sort); pwd; echo $$; cut -d' ' -f5 /proc/$$/stat; readlink /proc/$$/fd/*";
-        let args = ["-c".into(), script.into()];
-        let text = output(start("sh", &args, &environment)).await;
-        let lines: Vec<_> = text.lines().collect();
-        assert_eq!(lines[0], "ONLY=this PATH=/usr/bin:/bin");
-        assert_eq!(lines[1], "/");
-        assert_eq!(lines[2], lines[3], "leads its process group");
-        let held = held.path().to_str().unwrap();
-        assert!(lines.contains(&"/dev/null") && !lines.contains(&held), "{lines:?}");
-    }
-
-    #[tokio::test]
-    async fn signals_the_worker_blocks_or_ignores_are_not_blocked_in_the_agent() {
-        let none = Environment::new();
-        let args = ["-c".into(), "grep -e SigBlk -e SigIgn /proc/self/status".into()];
-        let started = child::with_blocked_hangup(|| start("/bin/sh", &args, &none).start());
-        let mut process = started.unwrap();
-        process.child.wait().await.unwrap();
-        let mut text = String::new();
-        File::from(process.stdout).read_to_string(&mut text).unwrap();
-        let masks: Vec<_> = text.lines().filter_map(|line| line.split_once(":\t")).collect();
-        assert_eq!(masks.len(), 2);
-        for (name, mask) in masks {
-            // Bit n - 1 stands for signal n; the first 31 are the ones a program may know.
-            let mask = u64::from_str_radix(mask, 16).unwrap() & 0x7fff_ffff;
-            assert_eq!(mask, 0, "{name} {text}");
-        }
-    }
-
-    #[tokio::test]
-    async fn it_writes_its_id_into_the_cgroup_before_it_begins() {
-        let none = Environment::new();
-        let mut procs = tempfile::tempfile().unwrap();
-        let cgroup = Some(procs.try_clone().unwrap());
-        assert_eq!(output(Start { cgroup, ..start("/bin/true", &[], &none) }).await, "");
-        let mut written = String::new();
-        procs.rewind().unwrap();
-        procs.read_to_string(&mut written).unwrap();
-        assert_eq!(written, "0");
-        let closed = Some(File::open("/dev/null").unwrap());
-        let refused = error(Start { cgroup: closed, ..start("/bin/true", &[], &none) });
-        assert!(matches!(refused, StartError::Cgroup(_)), "{refused}");
-    }
-
-    #[tokio::test]
-    async fn input_is_a_pipe_or_nothing() {
-        let none = Environment::new();
-        assert_eq!(output(start("/bin/cat", &[], &none)).await, "");
-        let mut process =
-            Start { input: Stdin::Pipe, ..start("/bin/cat", &[], &none) }.start().unwrap();
-        let mut stdin = File::from(process.stdin.take().unwrap());
-        stdin.write_all(b"hello").unwrap();
-        drop(stdin);
-        process.child.wait().await.unwrap();
-        let mut text = String::new();
-        File::from(process.stdout).read_to_string(&mut text).unwrap();
-        assert_eq!(text, "hello");
-    }
-}
+mod tests;

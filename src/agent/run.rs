@@ -21,6 +21,7 @@ use super::process::{Start, StartError, Stdin};
 use super::stream::{CHUNK, Lines, Log, Tail};
 use super::unknown::Unknown;
 use super::{Environment, Input, Launch};
+use crate::platform::cage::Cage;
 use feed::Feed;
 use pipe::{is_passing, lying_in, readable};
 
@@ -29,8 +30,7 @@ pub const GRACE: Duration = Duration::from_secs(30);
 /// How long it may take to exit after SIGTERM: Claude Code needs about 1.6 s for its children.
 pub const TERM_GRACE: Duration = Duration::from_secs(15);
 
-/// How many chunks to read before yielding: output that never pauses would otherwise starve timers,
-/// signals and the watchdog's ping.
+/// How many chunks to read before yielding, so that endless output starves no timer or signal.
 const CHUNKS_PER_TURN: u32 = 8;
 
 /// Everything needed to start a run, besides its [`Launch`].
@@ -42,6 +42,8 @@ pub struct Setting<'a> {
     pub working_dir: &'a Path,
     /// `cgroup.procs` of the run's cgroup, open for writing, where there is one.
     pub cgroup: Option<File>,
+    /// The cage it is locked into, where there is one.
+    pub cage: Option<Cage>,
     /// The log of its standard output.
     pub log: File,
     /// The log of its standard error output.
@@ -139,6 +141,7 @@ impl Run {
             environment: &setting.environment,
             working_dir: setting.working_dir,
             cgroup: setting.cgroup,
+            cage: setting.cage,
             input,
         }
         .start()?;

@@ -82,6 +82,11 @@ pub trait AgentSpec: Sync {
         Some(Login { how: "logged in by", file })
     }
 
+    /// Files in the home folder that its program writes, besides those in its own folder.
+    fn files_at_home(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// The token of a login in its own folder, if that has to be refreshed and shows when.
     fn token(&self, folder: &Path) -> Option<Token> {
         let _ = folder;

@@ -43,6 +43,14 @@ pub enum Kind {
     MaxRunning,
     /// Which sleep to prevent while an iteration runs: `none` or `idle`.
     Inhibit,
+    /// How closely an agent is confined.
+    Confine,
+    /// Paths with `:` between them, or `none`.
+    Paths,
+    /// TCP ports, or `none`.
+    Ports,
+    /// UNIX sockets: `none` or `any`.
+    Sockets,
     /// A switch: `yes` or `no`.
     YesNo,
     /// Names of folders, with spaces between them.
@@ -79,6 +87,12 @@ impl Kind {
             Self::Percent => "use a whole percentage from 1 to 100, as in 80 or 80 %".to_owned(),
             Self::MaxRunning => "use a whole number from 1 to 10000, or by memory".to_owned(),
             Self::Inhibit => "use none or idle".to_owned(),
+            Self::Confine => "use off, standard or strict".to_owned(),
+            Self::Paths => {
+                "use paths with : between them, as in ~/data:/srv/models, or none".to_owned()
+            }
+            Self::Ports => "use TCP ports from 1 to 65535, as in 443, 5432, or none".to_owned(),
+            Self::Sockets => "use none or any".to_owned(),
             Self::YesNo => "use yes or no".to_owned(),
             Self::Names => "use names of folders, as in target node_modules".to_owned(),
         }
@@ -229,6 +243,41 @@ pub const KEYS: &[Key] = &[
         Kind::Inhibit,
         "idle: keeps the machine awake while an iteration runs",
     ),
+    key(
+        "SAMOCODE_CONFINE",
+        "standard",
+        Kind::Confine,
+        "how closely the agent is confined: off, standard or strict",
+    )
+    .by_phase(),
+    key(
+        "SAMOCODE_ALLOW_READ",
+        "none",
+        Kind::Paths,
+        "what a confined agent may read besides its own",
+    )
+    .by_phase(),
+    key(
+        "SAMOCODE_ALLOW_WRITE",
+        "none",
+        Kind::Paths,
+        "what a confined agent may write besides its own",
+    )
+    .by_phase(),
+    key(
+        "SAMOCODE_ALLOW_CONNECT",
+        "443, 80",
+        Kind::Ports,
+        "TCP ports a strictly confined agent may connect to",
+    )
+    .by_phase(),
+    key(
+        "SAMOCODE_ALLOW_SOCKETS",
+        "none",
+        Kind::Sockets,
+        "any: a confined agent may use UNIX sockets",
+    )
+    .by_phase(),
     key(
         "TELEGRAM_BOT_TOKEN",
         "none",

@@ -24,7 +24,7 @@ pub(super) enum Rank {
 pub(super) struct Setting {
     pub(super) text: String,
     origin: Origin,
-    rank: Rank,
+    pub(super) rank: Rank,
     /// Where relative paths start.
     pub(super) base: PathBuf,
 }

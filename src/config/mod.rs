@@ -9,6 +9,7 @@
 //! ```
 
 pub mod agent_name;
+pub mod confine;
 pub mod dirs;
 pub mod env;
 pub mod env_file;

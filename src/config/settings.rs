@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
+use super::confine::{self, Confine};
 use super::file::ConfigFile;
 use super::layers::{Layers, Rank};
 use super::{
@@ -188,6 +189,7 @@ pub struct Settings {
     agents: [AgentName; Phase::ALL.len()],
     of_agents: BTreeMap<&'static str, String>,
     stalls: [Duration; Phase::ALL.len()],
+    confine: [Confine; Phase::ALL.len()],
     rows: Vec<Row>,
     warnings: Vec<Warning>,
 }
@@ -298,6 +300,7 @@ impl Settings {
             telegram_api_url: layers.value("TELEGRAM_API_URL", values::url)?,
             agents: layers.by_phase("SAMOCODE_AGENT", |name| layers.agent(name))?,
             stalls: layers.by_phase("SAMOCODE_STALL_AFTER", |name| layers.value(name, timeout))?,
+            confine: confine::by_phase(&layers)?,
             rows: layers.rows(),
             warnings: layers.warnings,
         })
@@ -320,6 +323,12 @@ impl Settings {
     #[must_use]
     pub const fn stall_after(&self, phase: Phase) -> Duration {
         self.stalls[phase as usize]
+    }
+
+    /// How the agent is confined in a phase; looked up like [`agent`](Self::agent).
+    #[must_use]
+    pub const fn confine(&self, phase: Phase) -> &Confine {
+        &self.confine[phase as usize]
     }
 
     /// Every setting with its source, in the order of the table.

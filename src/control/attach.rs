@@ -94,7 +94,7 @@ pub struct Left {
 }
 
 /// Variables that a program on a terminal needs and an agent's environment lacks.
-const OF_TERMINALS: [&str; 9] = [
+pub(super) const OF_TERMINALS: [&str; 9] = [
     "TERM",
     "COLORTERM",
     "TERM_PROGRAM",
@@ -275,6 +275,7 @@ fn start_run(session: &Session, journal: &mut Journal, last: &LastRun) -> Result
         total: numbers.total,
         attempt: numbers.attempt,
         log,
+        confined: None,
     };
     Ok(journal.append(Event::RunStarted(started))?)
 }

@@ -181,6 +181,7 @@ mod tests {
             total: 1,
             attempt: 1,
             log: "l".into(),
+            confined: None,
         })
     }
 

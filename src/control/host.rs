@@ -17,8 +17,8 @@ use super::log::{Line, Log};
 use super::operation::{Operation, Perform as _, Replies};
 use super::watch::{self, Change, Watch};
 use super::{
-    answers, archive, convoy, cost, disk, doctor, documents, enable, inbox, init, inspect, mail,
-    many, merge, notify, post, prompt, remove, report, run, settings, stop, timeline, unit,
+    answers, archive, confine, convoy, cost, disk, doctor, documents, enable, inbox, init, inspect,
+    mail, many, merge, notify, post, prompt, remove, report, run, settings, stop, timeline, unit,
     unit_files, view, wait,
 };
 
@@ -128,6 +128,8 @@ calls! {
     Remove: remove::Remove => remove::Removed,
     /// The prompt of a session's run, in its parts.
     Prompt: prompt::Prompt => prompt::Prompted,
+    /// What a session's agent may reach.
+    Confine: confine::Confine => confine::Confined,
     /// Remove several sessions, or all that are done.
     Archive: archive::Archive => archive::Archived,
     /// Bring a removed session back.

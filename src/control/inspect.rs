@@ -11,7 +11,6 @@ use crate::git;
 use crate::service::{self, Active, Scope};
 use crate::session::Hint as _;
 use crate::session::Phase;
-use crate::session::event;
 use crate::session::journal::Event;
 use crate::session::qa::{Answer, Qa};
 use crate::session::state::{State, StateName};
@@ -69,6 +68,9 @@ pub struct Detail {
     pub task: String,
     /// The agent of the last run.
     pub agent: Option<String>,
+    /// How the agent of the last run was confined, and what that left open.
+    #[serde(default)]
+    pub confined: Option<String>,
     /// The commit the branch started from.
     pub base: Option<String>,
     /// How many commits the branch has made since then; `None` if unknown.
@@ -180,10 +182,11 @@ impl Perform for Show {
         if let (Some(shown), Some(unit)) = (&mut view.unit, &unit) {
             shown.restarts = Some(unit.restarts);
         }
-        let mut agent = None;
+        let (mut agent, mut confined) = (None, None);
         let (state, _) = store::read_journal(&session.folder, |entry| {
-            if let Event::RunStarted(event::RunStarted { agent: name, .. }) = &entry.event {
-                agent = Some(name.clone());
+            if let Event::RunStarted(started) = &entry.event {
+                agent = Some(started.agent.clone());
+                confined.clone_from(&started.confined);
             }
         })?;
         let qa = store::read(&session.folder.qa())?.unwrap_or_default();
@@ -195,6 +198,7 @@ impl Perform for Show {
             view,
             unit,
             task: state.task,
+            confined,
             agent: agent.map(|word| named_agent(&context, &session, word)),
             base: state.place.and_then(|place| place.base),
         })

@@ -61,6 +61,7 @@ pub mod archive;
 pub mod attach;
 mod bus;
 pub(crate) mod channels;
+pub mod confine;
 pub mod context;
 pub mod convoy;
 pub mod cost;

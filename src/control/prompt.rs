@@ -1,6 +1,6 @@
 //! The prompt of a session's run: the last one, or the next.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -16,7 +16,7 @@ use crate::session::store::{self, Vouchers, read_journal};
 use crate::worker::mail::{portion, vouched};
 use crate::worker::task::RunPrompt;
 
-use super::context::Context;
+use super::confine::{self, Scene};
 use super::error::{Class, Error, Result};
 use super::install::UnitFiles;
 use super::operation::{Operation, Perform};
@@ -72,17 +72,19 @@ const BYTES_PER_TOKEN: usize = 4;
 #[async_trait]
 impl Perform for Prompt {
     async fn perform(self, on: &Operation<'_>) -> Result<Prompted> {
-        let Target { context, session } = on.resolve(&self.session)?;
-        let last = if self.next { None } else { last_run(&session)? };
+        let target = on.resolve(&self.session)?;
+        let session = &target.session;
+        let last = if self.next { None } else { last_run(session)? };
         let (run, kept) = match last {
             Some((run, kept)) => (Some(run), kept),
-            None => (None, next_run(on, &context, &session)?),
+            None => (None, next_run(on, &target)?),
         };
-        let RunPrompt { instructions, prompt, resume } = kept;
+        let RunPrompt { instructions, confinement, prompt, resume } = kept;
         let instructions =
             instructions.into_iter().map(|part| Part::new(part.name, part.file, part.text));
-        let parts = instructions.chain(sections(&prompt)).collect();
-        Ok(Prompted { session: session.name, run, resumes: resume, parts })
+        let confinement = confinement.map(|text| Part::new("confinement", None, text));
+        let parts = instructions.chain(confinement).chain(sections(&prompt)).collect();
+        Ok(Prompted { session: session.name.clone(), run, resumes: resume, parts })
     }
 }
 
@@ -101,7 +103,8 @@ fn last_run(session: &Session) -> Result<Option<(String, RunPrompt)>> {
     Ok(kept.map(|kept| (run, kept)))
 }
 
-fn next_run(on: &Operation<'_>, context: &Context, session: &Session) -> Result<RunPrompt> {
+fn next_run(on: &Operation<'_>, target: &Target) -> Result<RunPrompt> {
+    let Target { context, session } = target;
     let dirs = Dirs::user(&context.caller.env)?;
     let vouchers = Vouchers::of(&dirs.state, &session.instance);
     let state = as_the_worker_finds_it(session, &vouchers)?;
@@ -125,7 +128,12 @@ fn next_run(on: &Operation<'_>, context: &Context, session: &Session) -> Result<
     let agent = unit.settings.agent(state.phase());
     let agent = REGISTRY.agent(agent, &unit.settings, &unit.env, &context.caller.binary)?;
     let folders = roles::folders(&context.project.root, dirs.config.parent());
-    RunPrompt::next(state, &session.folder, &unit.settings, &agent, &folders)
+    let confinement = match &state.place {
+        Some(_) => Scene::of(target, &unit, Path::new(confine::RUN))?.confinement(),
+        None => None,
+    };
+    let confinement = confinement.as_ref();
+    RunPrompt::next(state, &session.folder, &unit.settings, &agent, &folders, confinement)
         .map_err(|error| Error::of(Class::Configuration, &error))
 }
 

@@ -8,6 +8,7 @@ use crate::platform::shell::{Ended, Shell};
 use crate::service::quoted;
 use crate::session::clock;
 use crate::session::describe::harmless;
+use crate::worker::confine::Caged;
 use crate::worker::port_base;
 
 use super::context::Context;
@@ -34,13 +35,20 @@ pub(super) async fn tear_down(context: &Context, session: &Session, root: &Path)
     folder.make_subfolders()?;
     let log = format!("{}-teardown.log", clock::local_now().strftime("%m-%d-%H%M"));
     let log = folder.logs().join(log);
+    let keys = context.settings.confine(run.phase);
+    let (home, env) = (&context.dirs.home, env.into_iter().collect());
+    let caged = Caged::command(keys, home, root, Some(folder.path()), env);
+    let caged = caged.map_err(|why| {
+        Error::refused(format!("cannot remove {name}: cannot run the teardown command: {why}"))
+    })?;
     let shell = Shell {
         command,
         folder: root,
-        env: env.into_iter().collect(),
+        env: caged.env.clone(),
         run: &format!("teardown-{}", uuid::Uuid::new_v4()),
         log: &log,
         limit: settings.limit,
+        cage: caged.cage,
     };
     let ended = shell.run(None).await;
     match ended.attempt(|| format!("run the teardown command of {name}"))? {

@@ -226,6 +226,7 @@ mod tests {
             total: 4,
             attempt,
             log: "l".into(),
+            confined: None,
         })
     }
 

@@ -47,6 +47,7 @@ mod register;
 mod remove;
 mod rescue;
 mod settings;
+mod stores;
 mod submodules;
 #[cfg(test)]
 mod tests;
@@ -71,6 +72,7 @@ pub use programs::Programs;
 pub use reader::{Head, changed_files, commits_of, head};
 pub use remove::{Removal, remove_worktree};
 pub use rescue::{Nested, Rescued, bring_back};
+pub use stores::{Stores, stores};
 pub use submodules::{NO_SUBMODULES, update_submodules};
 
 /// Longest wait for the network when a worktree is made. Being offline must not hold up work.

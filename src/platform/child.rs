@@ -6,6 +6,8 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use super::cage::Cage;
+
 /// Makes the command's process lead a session of its own, without a controlling terminal: it cannot
 /// prompt there, nor put text into the input of the person at it (TIOCSTI). It leads its process
 /// group too.
@@ -24,6 +26,14 @@ pub fn join(command: &mut Command, procs: File) {
         Err(error) => Err(io::Error::from(error)),
     };
     // SAFETY: as above; the closure owns the file, so the descriptor is open.
+    unsafe { command.pre_exec(in_child) };
+}
+
+/// Makes the command's process lock itself into its cage before its program starts. Call it last: the
+/// cage forbids the rest.
+pub fn confine(command: &mut Command, cage: Cage) {
+    let in_child = move || cage.enter();
+    // SAFETY: as above; the cage's `enter` makes system calls, and neither allocates nor takes a lock.
     unsafe { command.pre_exec(in_child) };
 }
 

@@ -1,25 +1,27 @@
 //! Everything that differs between operating systems. Each has a folder, behind the same names:
-//! [`cgroup`], [`strays`], [`awake`], [`beneath`], [`machine`], [`memory`], [`origin`], [`disk`], [`groups`] and
-//! [`parent`]; and [`limits`], [`privilege`], [`child`] and [`shell`], which all have in common. Nothing here knows about
+//! [`cage`], [`cgroup`], [`strays`], [`awake`], [`beneath`], [`machine`], [`memory`], [`origin`], [`disk`], [`groups`] and
+//! [`parent`]; and [`limits`], [`privilege`], [`confinement`], [`child`] and [`shell`], which all have in common. Nothing here knows about
 //! sessions.
 
+pub mod confinement;
 pub mod limits;
 pub mod privilege;
+pub mod seatbelt;
 
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
 pub use linux::{
-    awake, beneath, cgroup, disk, groups, inotify, machine, memory, origin, parent, processes,
-    strays,
+    awake, beneath, cage, cgroup, disk, groups, inotify, machine, memory, origin, parent,
+    processes, strays,
 };
 
 #[cfg(target_os = "macos")]
 mod macos;
 #[cfg(target_os = "macos")]
 pub use macos::{
-    awake, beneath, cgroup, disk, groups, inotify, machine, memory, origin, parent, processes,
-    strays,
+    awake, beneath, cage, cgroup, disk, groups, inotify, machine, memory, origin, parent,
+    processes, strays,
 };
 
 pub mod child;

@@ -11,10 +11,13 @@ use std::time::Duration;
 use anstream::adapter::strip_str;
 use tokio::process::Command;
 
+use super::cage::Cage;
 use super::cgroup::RunCgroup;
 use super::privilege::{hand_over, started};
 use super::{child, strays};
 
+/// The shell that runs it.
+const SHELL: &str = "/bin/sh";
 /// How many lines of the output are kept.
 const LINES: usize = 15;
 /// How many bytes of it are read for that.
@@ -37,6 +40,8 @@ pub struct Shell<'a> {
     pub log: &'a Path,
     /// The time it gets.
     pub limit: Duration,
+    /// The cage it is locked into.
+    pub cage: Option<Cage>,
 }
 
 /// How a command ended.
@@ -58,9 +63,13 @@ impl Shell<'_> {
     ///
     /// # Errors
     /// If it cannot be started or logged.
-    pub async fn run(&self, cgroup: Option<RunCgroup>) -> io::Result<Ended> {
+    pub async fn run(mut self, cgroup: Option<RunCgroup>) -> io::Result<Ended> {
         let (mut log, begins) = self.open_log()?;
-        let mut command = std::process::Command::new("/bin/sh");
+        let cage = self.cage.take();
+        let mut command = match &cage {
+            Some(cage) => cage.command(Path::new(SHELL)),
+            None => std::process::Command::new(SHELL),
+        };
         command.args(["-c", self.command]).current_dir(self.folder).env_clear();
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command.env("SAMOCODE_RUN", self.run);
@@ -70,6 +79,9 @@ impl Shell<'_> {
         }
         child::own_session(&mut command);
         hand_over(&mut command);
+        if let Some(cage) = cage {
+            child::confine(&mut command, cage);
+        }
         let mut command = Command::from(command);
         command.kill_on_drop(true);
         let leftovers = Leftovers { run: self.run, cgroup };
@@ -145,6 +157,7 @@ mod tests {
             run: &mark,
             log: &folder.join("log"),
             limit: Duration::from_secs(seconds),
+            cage: None,
         };
         shell.run(None).await.unwrap()
     }

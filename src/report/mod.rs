@@ -13,9 +13,9 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::control::cost::Sum;
+use crate::control::format::span;
 use crate::control::report::Story;
 use crate::control::timeline::{Item, Iteration};
-use crate::control::words::span;
 use crate::session::dollars;
 
 /// The form of a report.

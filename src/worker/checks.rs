@@ -90,6 +90,7 @@ impl Worker<'_> {
             has_slot: self.is_admitted(),
             space: self.space(),
             spent_today: self.spent_today(&now)?,
+            not_confined: self.not_confined(),
             now,
         })
     }

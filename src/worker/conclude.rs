@@ -27,6 +27,7 @@ impl Worker<'_> {
         self.writer.set_aside()?;
         let signal = self.writer.folder.read_signal(&plan.run);
         self.writer.take_overview_back()?;
+        self.record_refusals(plan, ended)?;
         let rule = self.rule(&ended.outcome, account)?;
         let Conclusion { run_ended, next } = conclude(
             self.writer.state(),

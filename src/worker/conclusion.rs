@@ -160,6 +160,7 @@ mod tests {
             total: 1,
             attempt: 1,
             log: "l".into(),
+            confined: None,
         });
         let asked = event::SignalAsked { run: "r".into(), problem: "missing".into() };
         let events = [Some(started), was_asked.then_some(Event::SignalAsked(asked))];

@@ -86,7 +86,10 @@ impl RunUnderWay<'_, '_> {
                     Step::ClosedStdout | Step::Overstayed(_) => {}
                     Step::Exited(status) => return Ok(status),
                 },
-                _ = tick.tick() => self.look()?,
+                _ = tick.tick() => {
+                    self.look()?;
+                    self.send_outgoing().await?;
+                }
                 ask = self.worker.signals.next() => if ask == Request::End && self.watch.ended_by.is_none() {
                     self.watch.ended_by = Some(EndedBy::Shutdown);
                     self.worker.notify.status(&notices::status_line(
@@ -246,6 +249,14 @@ impl RunUnderWay<'_, '_> {
         self.worker.note_deliveries()?;
         self.show();
         Ok(())
+    }
+
+    /// Sends what a confined agent left in its outbox.
+    async fn send_outgoing(&mut self) -> Result<(), Trouble> {
+        if self.confinement.is_none() {
+            return Ok(());
+        }
+        self.outbox.look(self.worker, &self.environment).await
     }
 
     /// Shows what the agent is doing in the unit's status line and in the hook.

@@ -81,7 +81,12 @@ impl Plan {
     }
 
     /// The event of its start.
-    pub(super) fn started(&self, phase: Phase, log: String) -> event::RunStarted {
+    pub(super) fn started(
+        &self,
+        phase: Phase,
+        log: String,
+        confined: Option<String>,
+    ) -> event::RunStarted {
         let Numbers { iteration, total, attempt } = self.numbers;
         event::RunStarted {
             run: self.run.clone(),
@@ -94,6 +99,7 @@ impl Plan {
             total,
             attempt,
             log,
+            confined,
         }
     }
 }
@@ -228,7 +234,8 @@ impl Worker<'_> {
         self.writer.folder.clear_signal()?;
         self.end_outage()?;
         let phase = self.writer.state().phase();
-        self.writer.record(Event::RunStarted(plan.started(phase, log.clone())))?;
+        let started = plan.started(phase, log.clone(), self.confined());
+        self.writer.record(Event::RunStarted(started))?;
         self.writer.restore_overview()?;
         self.writer.open_overview()?;
         self.writer.show_start(STARTING)?;

@@ -22,6 +22,8 @@ pub(super) struct Found {
     pub(super) space: Space,
     /// What all sessions spent today, in US dollars and tokens; `None` if the day has no budget.
     pub(super) spent_today: Option<(f64, u64)>,
+    /// Why the host cannot confine the agent as the settings demand.
+    pub(super) not_confined: Option<String>,
     /// The time of the look.
     pub(super) now: Zoned,
 }
@@ -60,6 +62,7 @@ pub(super) fn first(
         (!found.has_slot).then_some(Obstacle::Queue),
         no_space(&found.space, settings.disk_floor, &found.now).map(pause),
         budget::session_is_spent(&budgets.session, &state.costs, instance).map(Obstacle::Block),
+        found.not_confined.clone().map(Obstacle::Block),
         day.and_then(|spent| budget::day_is_spent(&budgets.day, spent, &found.now)).map(pause),
     ];
     obstacles.into_iter().flatten().next()
@@ -95,7 +98,13 @@ mod tests {
 
     fn found() -> Found {
         let space = Space { free: vec![("/w".into(), 1 << 40)], no_temporary_files: None };
-        Found { has_slot: true, space, spent_today: None, now: clock::local_now() }
+        Found {
+            has_slot: true,
+            space,
+            spent_today: None,
+            not_confined: None,
+            now: clock::local_now(),
+        }
     }
 
     fn settings() -> Settings {
@@ -134,6 +143,14 @@ mod tests {
         assert_eq!(cause(first(&found, &state, &settings)), Cause::Disk);
         found.has_slot = false;
         assert_eq!(first(&found, &state, &settings), Some(Obstacle::Queue));
+    }
+
+    #[test]
+    fn a_demanded_confinement_that_the_host_cannot_keep_blocks_even_when_forced() {
+        let found = Found { not_confined: Some("no Landlock".to_owned()), ..found() };
+        let state = State { forced: true, ..State::default() };
+        let obstacle = first(&found, &state, &settings(), "jwt");
+        assert_eq!(obstacle, Some(Obstacle::Block("no Landlock".to_owned())));
     }
 
     #[test]

@@ -10,6 +10,8 @@ use uuid::Uuid;
 
 use crate::agent::environment::{RunIds, agent_environment};
 use crate::agent::vocabulary;
+use crate::config::confine::Confine;
+use crate::config::dirs;
 use crate::config::settings::Provision;
 use crate::git;
 use crate::platform::cgroup::UnitCgroup;
@@ -18,6 +20,7 @@ use crate::session::describe::harmless;
 use crate::session::store::StoreError;
 use crate::session::{Hint as _, Phase, clock};
 
+use super::confine::Caged;
 use super::{Worker, ports};
 
 /// How many of the setup command's last lines a blocked session shows.
@@ -41,6 +44,9 @@ pub(super) struct Ground<'a> {
     env: Vec<(OsString, OsString)>,
     log: PathBuf,
     cgroup: Option<&'a UnitCgroup>,
+    confine: &'a Confine,
+    home: PathBuf,
+    session: &'a Path,
 }
 
 impl<'a> Worker<'a> {
@@ -67,6 +73,9 @@ impl<'a> Worker<'a> {
             env: env.into_iter().collect(),
             log: folder.logs().join(name),
             cgroup: self.cgroup,
+            confine: setup.settings.confine(self.writer.state().phase()),
+            home: dirs::home(&setup.env).unwrap_or_default(),
+            session: folder.path(),
         }
     }
 
@@ -102,13 +111,17 @@ pub(super) async fn provision(
     if let Some(command) = &ground.settings.setup {
         let log = ground.log.display().to_string();
         let run = Uuid::now_v7().to_string();
+        let Ground { confine, home, session, env, .. } = ground;
+        let caged = Caged::command(confine, &home, working_dir, Some(session), env)
+            .map_err(|why| format!("cannot run the setup command: {why}. Fix that, {retry}"))?;
         let shell = Shell {
             command,
             folder: working_dir,
-            env: ground.env,
+            env: caged.env.clone(),
             run: &run,
             log: &ground.log,
             limit: ground.settings.limit,
+            cage: caged.cage,
         };
         let cgroup = ground.cgroup.and_then(|unit| unit.run("setup").ok());
         match shell.run(cgroup).await {

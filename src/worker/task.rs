@@ -6,6 +6,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::agent::confine::{Confinement, words};
 use crate::agent::prompt::{self, PromptInput};
 use crate::agent::roles::{self, Instructions, RoleError};
 use crate::agent::{Agent, ConversationId, Environment, Identity, Task};
@@ -28,6 +29,9 @@ use super::mail;
 pub(crate) struct RunPrompt {
     /// The parts of the system prompt.
     pub(crate) instructions: [Instructions; 2],
+    /// What it is told about its confinement, if it is confined: the end of the system prompt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) confinement: Option<String>,
     /// The prompt itself, as it is written to the agent's input.
     pub(crate) prompt: String,
     /// Whether the conversation of an earlier run is resumed, which has the rest.
@@ -47,16 +51,26 @@ impl RunPrompt {
         settings: &Settings,
         agent: &Agent,
         roles: &[std::path::PathBuf],
+        confinement: Option<&Confinement>,
     ) -> Result<Self, RoleError> {
         let mut plan = Plan::new(&state, next_run(&state), agent);
         "(a new id)".clone_into(&mut plan.run);
-        let started = Event::RunStarted(plan.started(state.phase(), String::new()));
+        let started = Event::RunStarted(plan.started(state.phase(), String::new(), None));
         // As the worker sees it, which records the start first.
         state.apply(&Entry { seq: state.seq + 1, at: Timestamp::now(), event: started });
         let mail = unseen(&state, folder);
         let occasion = Occasion { state: &state, folder, settings, plan: &plan, mail: &mail };
         let instructions = roles::parts(state.phase(), roles)?;
-        Ok(Self { instructions, prompt: occasion.prompt(), resume: plan.resume })
+        let confinement = confinement.map(words::for_agent);
+        Ok(Self { instructions, confinement, prompt: occasion.prompt(), resume: plan.resume })
+    }
+
+    fn system_prompt(&self) -> String {
+        let text = roles::joined(&self.instructions);
+        match &self.confinement {
+            Some(confinement) => format!("{text}\n{confinement}"),
+            None => text,
+        }
     }
 }
 
@@ -135,6 +149,7 @@ impl Worker<'_> {
         plan: &Plan,
         log: &str,
         environment: &Environment,
+        confinement: Option<&Confinement>,
     ) -> Result<Task, RoleError> {
         let state = self.writer.state();
         let occasion = Occasion {
@@ -145,12 +160,17 @@ impl Worker<'_> {
             mail: &unseen(state, &self.writer.folder),
         };
         let instructions = roles::parts(state.phase(), &self.setup.role_folders)?;
-        let run = RunPrompt { instructions, prompt: occasion.prompt(), resume: plan.resume };
+        let run = RunPrompt {
+            instructions,
+            confinement: confinement.map(words::for_agent),
+            prompt: occasion.prompt(),
+            resume: plan.resume,
+        };
         self.keep(&run, log);
         Ok(Task {
             conversation: plan.conversation.clone(),
             resume: plan.resume,
-            system_prompt: roles::joined(&run.instructions),
+            system_prompt: run.system_prompt(),
             prompt: run.prompt,
             max_budget_usd: self.budget_left(),
             identity: state

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use crate::agent::confine::Confinement;
 use crate::agent::outcome::{Facts, Reported};
 use crate::agent::process::StartError;
 use crate::agent::run::{GRACE, Run, Setting, TERM_GRACE};
@@ -19,6 +20,7 @@ use super::background::Pending;
 use super::context::LastSeen;
 use super::follow::Watch;
 use super::iterate::{Plan, temporary_name};
+use super::outbox::Outbox;
 use super::{Trouble, Worker};
 
 /// How long killed processes may take to exit.
@@ -32,7 +34,9 @@ pub(super) struct RunUnderWay<'w, 'a> {
     pub(super) process: Run,
     pub(super) cgroup: Option<RunCgroup>,
     pub(super) watch: Watch,
-    environment: agent::Environment,
+    pub(super) environment: agent::Environment,
+    pub(super) confinement: Option<Confinement>,
+    pub(super) outbox: Outbox,
     temporary: tempfile::TempDir,
     _awake: Option<Awake>,
 }
@@ -49,6 +53,8 @@ pub(super) struct Ended {
     pub(super) handoff_asked: bool,
     /// Why the worker ended it, for a person.
     pub(super) why: Option<String>,
+    /// How it was confined.
+    pub(super) confinement: Option<Confinement>,
     /// The removal of its temporary folder. Wait for it before the end is recorded: recovery looks
     /// for such a folder only of a run that is open.
     pub(super) removal: Option<Pending<()>>,
@@ -79,15 +85,21 @@ impl<'w, 'a> RunUnderWay<'w, 'a> {
                 .inspect_err(|error| tracing::warn!("the run has no cgroup of its own: {error}"))
                 .ok()
         });
-        let environment = worker.environment(plan, temporary.path());
-        let task = match worker.task(plan, log, &environment) {
+        let mut environment = worker.environment(plan, temporary.path());
+        let confinement = worker.confinement(agent, &mut environment, temporary.path());
+        let task = match worker.task(plan, log, &environment, confinement.as_ref()) {
             Ok(task) => task,
+            Err(error) => return Ok(Err(Ended::would_not_start(error.to_string()))),
+        };
+        let cage = match confinement.as_ref().map(Confinement::cage).transpose() {
+            Ok(cage) => cage,
             Err(error) => return Ok(Err(Ended::would_not_start(error.to_string()))),
         };
         let setting = Setting {
             environment: environment.clone(),
             working_dir: Path::new(&working_dir),
             cgroup: cgroup.as_ref().and_then(|cgroup| cgroup.procs().try_clone().ok()),
+            cage,
             log: worker.open_log(log)?,
             stderr_log: worker.open_log(&log.replace(".jsonl", ".stderr"))?,
             grace: GRACE,
@@ -122,6 +134,8 @@ impl<'w, 'a> RunUnderWay<'w, 'a> {
             cgroup,
             watch,
             environment,
+            confinement,
+            outbox: Outbox::default(),
             temporary,
             _awake: awake,
         }))
@@ -132,12 +146,25 @@ impl<'w, 'a> RunUnderWay<'w, 'a> {
         let exit = self.drive().await?;
         crash_point("the agent has ended");
         let Self {
-            worker, agent, plan, mut process, cgroup, watch, environment, temporary, ..
+            worker,
+            agent,
+            plan,
+            mut process,
+            cgroup,
+            watch,
+            environment,
+            confinement,
+            outbox,
+            temporary,
+            ..
         } = self;
         let mut counted = cgroup.map(RunCgroup::end).unwrap_or_default();
         if worker.cgroup.is_none() {
             let left = strays::end_left_behind(&plan.run, STRAYS_BOUND);
             counted.leftovers += counted_strays(&plan.run, left);
+        }
+        if confinement.is_some() {
+            outbox.finish(worker, &environment).await?;
         }
         let removal = worker.writer.background.run(move || remove(temporary));
         let summary = process.summary();
@@ -166,6 +193,7 @@ impl<'w, 'a> RunUnderWay<'w, 'a> {
             seen: watch.seen,
             handoff_asked: watch.handoff_asked,
             why: watch.why_ended,
+            confinement,
             removal: Some(removal),
         })
     }
@@ -183,6 +211,7 @@ impl Ended {
             seen: LastSeen::default(),
             handoff_asked: false,
             why: None,
+            confinement: None,
             removal: None,
         }
     }

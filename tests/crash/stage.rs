@@ -94,7 +94,7 @@ impl Stage {
         )
         .unwrap();
         fs::write(at("repo/.samocode"), format!(
-            "MAIN_REPO={0}/repo\nWORKTREES={0}/worktrees\nSESSIONS={0}/sessions\nSAMOCODE_DISK_FLOOR=0\nSAMOCODE_RETRY_DELAY=0\nSAMOCODE_AGENT=command:/bin/sh {0}/agent.sh\n",
+            "MAIN_REPO={0}/repo\nWORKTREES={0}/worktrees\nSESSIONS={0}/sessions\nSAMOCODE_DISK_FLOOR=0\nSAMOCODE_RETRY_DELAY=0\nSAMOCODE_CONFINE=off\nSAMOCODE_AGENT=command:/bin/sh {0}/agent.sh\n",
             root.path().display()
         ))
         .unwrap();

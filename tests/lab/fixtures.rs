@@ -149,7 +149,10 @@ impl<'u> ProjectBuilder<'u> {
             worktrees.display(),
             sessions.display()
         );
-        for (key, value) in keys {
+        // The agents of most tests write their notes beside the project.
+        let is_set = keys.iter().any(|(key, _)| key == "SAMOCODE_CONFINE");
+        let off = (!is_set).then(|| ("SAMOCODE_CONFINE".to_owned(), "off".to_owned()));
+        for (key, value) in keys.into_iter().chain(off) {
             text.push_str(&format!("{key}={value}\n"));
         }
         user.write(dir.join(".samocode"), text);

@@ -28,7 +28,7 @@ impl Machine {
             "set -eu; git config --global user.name Dev; git config --global user.email dev@lab
              git init -q -b main {name}; cd {name}; echo .samocode >.git/info/exclude
              echo 'A small shop.' >README.md; git add .; git commit -qm Begin
-             printf 'MAIN_REPO=%s\\nWORKTREES=%s-worktrees\\nSESSIONS=%s-sessions\\n' \
+             printf 'MAIN_REPO=%s\\nWORKTREES=%s-worktrees\\nSESSIONS=%s-sessions\\nSAMOCODE_CONFINE=off\\n' \
                  \"$PWD\" \"$PWD\" \"$PWD\" >.samocode
              printf %s {} >>.samocode",
             quoted(keys)

@@ -163,6 +163,10 @@ impl AgentSpec for Claude {
         (root && !is_sandbox).then_some(AgentError::Root(WORDS.name))
     }
 
+    fn files_at_home(&self) -> &'static [&'static str] {
+        &[".claude.json"]
+    }
+
     fn launch(&self, agent: &Agent, task: &Task) -> Launch {
         let mut args: Vec<OsString> = Vec::new();
         let mut add = |words: &[&str]| args.extend(words.iter().map(OsString::from));

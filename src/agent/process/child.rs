@@ -8,8 +8,13 @@ use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use crate::platform::cage::Cage;
+
 /// The error code for any failure to enter the cgroup; exec and its preparations never return it.
 pub(super) const NO_CGROUP: i32 = libc::EXDEV;
+
+/// The error code for any failure to lock the process into its cage, likewise.
+pub(super) const NO_CAGE: i32 = libc::ENOTRECOVERABLE;
 
 /// The signals that our parent may have set to be ignored. std takes care of SIGPIPE.
 const SIGNALS: [libc::c_int; 7] = [
@@ -22,25 +27,31 @@ const SIGNALS: [libc::c_int; 7] = [
     libc::SIGUSR2,
 ];
 
-/// Makes the command's process lead a process group of its own, with an empty signal mask, and enter
-/// the cgroup if there is one.
+/// Makes the command's process enter the cgroup and the cage if there are any: the cage last, since
+/// it forbids the rest.
 ///
-/// Without a cgroup nothing of ours runs in the child, so that std starts it with `posix_spawn`. That
+/// Without them nothing of ours runs in the child, so that std starts it with `posix_spawn`. That
 /// copies no page tables, where a fork costs a worker of a few MiB 0.3 ms.
-pub(super) fn prepare(command: &mut Command, cgroup: Option<File>) {
-    command.process_group(0);
-    let Some(procs) = cgroup else { return };
+pub(super) fn prepare(command: &mut Command, cgroup: Option<File>, cage: Option<Cage>) {
+    if cgroup.is_none() && cage.is_none() {
+        return;
+    }
     let in_child = move || {
-        // SAFETY: write(2) is async-signal-safe, the buffer is a literal of that length, and the
-        // closure owns the file, so the descriptor is open.
-        if unsafe { libc::write(procs.as_raw_fd(), b"0".as_ptr().cast(), 1) } != 1 {
-            return Err(io::Error::from_raw_os_error(NO_CGROUP));
+        if let Some(procs) = &cgroup {
+            // SAFETY: write(2) is async-signal-safe, the buffer is a literal of that length, and the
+            // closure owns the file, so the descriptor is open.
+            if unsafe { libc::write(procs.as_raw_fd(), b"0".as_ptr().cast(), 1) } != 1 {
+                return Err(io::Error::from_raw_os_error(NO_CGROUP));
+            }
         }
-        Ok(())
+        match &cage {
+            Some(cage) => cage.enter().map_err(|_| io::Error::from_raw_os_error(NO_CAGE)),
+            None => Ok(()),
+        }
     };
     // SAFETY: the closure runs in the forked child, where only async-signal-safe functions may
-    // be called: it calls write, and neither allocates nor takes a lock (`from_raw_os_error` holds
-    // the number in place).
+    // be called: it calls write and the cage's `enter`, and neither allocates nor takes a lock
+    // (`from_raw_os_error` holds the number in place).
     unsafe { command.pre_exec(in_child) };
 }
 

@@ -199,18 +199,15 @@ fn environment(agent: &str, variables: &[(&str, &str)], file: &str) -> Env {
 async fn it_is_launched_asked_answered_and_judged() {
     let place = Place::new(PLAY);
     let agent = place.agent();
-    let task = Task {
-        prompt: "Work.".to_owned(),
-        resume: true,
-        conversation: "c-0".to_owned(),
-        ..Task::default()
-    };
+    let (prompt, conversation) = ("Work.".to_owned(), "c-0".to_owned());
+    let task = Task { prompt, conversation, resume: true, ..Task::default() };
     let environment: Environment =
         environment("toy", &[("PATH", "/usr/bin:/bin")], "").into_iter().collect();
     let setting = Setting {
         environment: environment.clone(),
         working_dir: place.folder.path(),
         cgroup: None,
+        cage: None,
         log: tempfile::tempfile().unwrap(),
         stderr_log: tempfile::tempfile().unwrap(),
         grace: GRACE,

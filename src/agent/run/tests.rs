@@ -34,6 +34,7 @@ fn run_with(script: &str, input: Input, grace: Duration, term_grace: Duration) -
         environment,
         working_dir: Path::new("/"),
         cgroup: None,
+        cage: None,
         log: log.try_clone().unwrap(),
         stderr_log: tempfile::tempfile().unwrap(),
         grace,

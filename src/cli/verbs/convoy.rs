@@ -10,9 +10,9 @@ use crate::control::stop::StopEnd;
 use crate::session::describe::harmless;
 use crate::session::state::StateName;
 
+use super::format::{bar, count, usd};
 use super::layout::{Cell, Grid};
 use super::output::{self, BOLD, DIM, painted};
-use super::words::{bar, count, usd};
 use super::{Common, complete};
 
 /// Group sessions towards one goal: start them in order, watch, stop and merge them together

@@ -9,6 +9,7 @@ mod attach;
 mod complete;
 pub(super) mod completions;
 mod config;
+mod confine;
 mod convoy;
 mod cost;
 mod demo;
@@ -26,6 +27,7 @@ mod mcp;
 mod merge;
 mod notices;
 mod notify;
+mod outgoing;
 mod prompt;
 mod remove;
 mod report;
@@ -87,6 +89,7 @@ pub(super) enum Verb {
     Cost(cost::Cost),
     Report(report::Report),
     Prompt(prompt::Prompt),
+    Confine(confine::Confine),
     Units(units::Units),
     Doctor(doctor::Doctor),
     Notify(notify::Notify),
@@ -104,6 +107,8 @@ pub(super) enum Verb {
     Failed(failed::Failed),
     #[command(hide = true)]
     Notices(notices::Notices),
+    #[command(hide = true)]
+    Outgoing(outgoing::Outgoing),
     #[command(hide = true)]
     Rehearsal(Rehearsal),
 }
@@ -148,6 +153,7 @@ impl Verb {
             Self::Cost(verb) => verb.exec(common).await,
             Self::Report(verb) => verb.exec(common).await,
             Self::Prompt(verb) => verb.exec(common).await,
+            Self::Confine(verb) => verb.exec(common).await,
             Self::Units(verb) => verb.exec(common).await,
             Self::Doctor(verb) => verb.exec(common).await,
             Self::Notify(verb) => verb.exec(common).await,
@@ -159,6 +165,7 @@ impl Verb {
             Self::Wake(verb) => verb.exec(common).await,
             Self::Failed(verb) => verb.exec(common).await,
             Self::Notices(verb) => verb.exec(common).await,
+            Self::Outgoing(verb) => verb.exec(common).await,
             Self::Rehearsal(Rehearsal {}) => Ok(rehearsal::main().map(|()| ExitCode::SUCCESS)?),
         }
     }

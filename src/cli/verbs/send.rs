@@ -75,6 +75,13 @@ impl Send {
                 questions::tell_sent(sent, "Delivered.");
             }
         }
+        if written.left_to_worker {
+            if self.json {
+                output::json(&written)?;
+            } else {
+                outln!("Left to the worker, which sends it in some seconds.");
+            }
+        }
         if let Some(delivered) = &written.human {
             if self.json {
                 output::json(delivered)?;

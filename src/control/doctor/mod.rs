@@ -5,11 +5,13 @@
 //! manager    service manager, lingering, journald, units
 //! agents     programs, versions, credentials, the env file
 //! project    git, folders, disk
+//! confine    whether agents can be confined as demanded
 //! host       cgroups, inotify, notices, clock
 //! ```
 
 mod agents;
 mod check;
+mod confine;
 mod host;
 mod manager;
 mod project;
@@ -189,6 +191,7 @@ impl Patient {
                         checks.extend(agents::look(self, &settings, &file).await);
                         checks.extend(project::look(self, &settings).await);
                         checks.extend(host::notices(self, &settings, &file).await);
+                        checks.extend(confine::look(&settings));
                     }
                     Err(error) => {
                         checks.extend(project::unreadable(self));

@@ -83,6 +83,7 @@ fn requests_come_through_json_as_they_were() {
         convoy::List {}.into(),
         convoy::Remove { id: "login".into() }.into(),
         convoy::Advance { session: session() }.into(),
+        confine::Confine { session: session(), about: Some("~/.ssh".to_owned()) }.into(),
         merge::Merge {
             sessions: vec![session()],
             into: Some("main".into()),

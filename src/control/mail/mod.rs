@@ -6,6 +6,7 @@
 mod allowed;
 mod ask;
 mod human;
+mod outbox;
 mod recipient;
 
 use async_trait::async_trait;
@@ -24,6 +25,7 @@ pub(super) use allowed::check_writer;
 pub use ask::{Ask, Asked};
 pub use human::ToHuman;
 pub(super) use human::folder as human_folder;
+pub use outbox::send_outgoing;
 pub use recipient::Recipient;
 
 /// Writes to a session, the parent or the human.
@@ -49,11 +51,18 @@ pub struct Written {
     /// If it was for the human.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub human: Option<ToHuman>,
+    /// Whether it lies in the session's outbox, for the worker to send.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub left_to_worker: bool,
 }
 
 #[async_trait]
 impl Perform for Write {
     async fn perform(self, on: &Operation<'_>) -> Result<Written> {
+        if let Some(folder) = outbox::own_folder(on.caller) {
+            check_words(self.kind, &self.text, "SESSION")?;
+            return outbox::leave(&folder, &self);
+        }
         let to = match (self.to, &self.reply_to) {
             (Some(to), _) => to,
             (None, Some(id)) => recipient::sender_of(on, id)?,

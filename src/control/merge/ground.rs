@@ -4,6 +4,7 @@ use async_trait::async_trait;
 
 use crate::control::error::Result;
 use crate::git::merge::{Foreseen, Integration, Merged, Simulation};
+use crate::session::Phase;
 use crate::session::store::crash_point;
 
 use super::Work;
@@ -40,6 +41,8 @@ impl<'a> Worktree<'a> {
             provision: settings.provision.clone(),
             repo: target.repo.clone(),
             root: files.worktree.clone(),
+            confine: settings.confine(Phase::Testing).clone(),
+            home: work.context.dirs.home.clone(),
         });
         if let Some(trial) = &trial {
             trial.begin_log(record.series.ends.is_empty())?;

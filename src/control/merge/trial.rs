@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::Env;
+use crate::config::confine::Confine;
 use crate::config::settings::Provision;
-use crate::control::error::{Attempt as _, Result};
+use crate::control::error::{Attempt as _, Class, Error, Result};
 use crate::git;
 use crate::platform::shell::{Ended, Shell};
 use crate::platform::strays;
 use crate::session::describe::harmless;
+use crate::worker::confine::Caged;
 
 use super::series::Verdict;
 
@@ -38,6 +40,10 @@ pub(super) struct Trial {
     pub(super) repo: PathBuf,
     /// The worktree's root.
     pub(super) root: PathBuf,
+    /// How it is confined: it runs what agents wrote.
+    pub(super) confine: Confine,
+    /// The home folder.
+    pub(super) home: PathBuf,
 }
 
 impl Trial {
@@ -67,13 +73,18 @@ impl Trial {
         // It may be an agent who merges, and the tests are not its run.
         let is_of_a_run = |name: &str| matches!(name, "SAMOCODE_SESSION" | "SAMOCODE_SESSION_DIR");
         let env = self.env.iter().filter(|(name, _)| !name.to_str().is_some_and(is_of_a_run));
+        let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let caged = Caged::command(&self.confine, &self.home, &self.folder, None, env);
+        let caged = caged
+            .map_err(|why| Error::new(Class::Configuration, format!("cannot {doing}: {why}")))?;
         let shell = Shell {
             command,
             folder: &self.folder,
-            env: env.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            env: caged.env.clone(),
             run: &self.run,
             log: &self.log,
             limit,
+            cage: caged.cage,
         };
         let ended = shell.run(None).await;
         let ended = ended.attempt(|| format!("{doing} in {}", self.folder.display()))?;
@@ -118,6 +129,8 @@ mod tests {
             provision: Provision::default(),
             repo: folder.to_owned(),
             root: folder.to_owned(),
+            confine: Confine::default(),
+            home: folder.to_owned(),
         }
     }
 

@@ -96,6 +96,10 @@ impl Bench {
             Kind::Percent => "70".to_owned(),
             Kind::MaxRunning => "7".to_owned(),
             Kind::Inhibit => "idle".to_owned(),
+            Kind::Confine => "strict".to_owned(),
+            Kind::Paths => "/srv/models:~/data".to_owned(),
+            Kind::Ports => "443, 5432".to_owned(),
+            Kind::Sockets => "any".to_owned(),
             Kind::YesNo => "yes".to_owned(),
             Kind::Names => "target out".to_owned(),
         }
@@ -198,6 +202,13 @@ impl Bench {
             "SAMOCODE_MAX_RUNNING" => format!("{:?}", settings.max_running),
             "SAMOCODE_PRIORITY" => settings.priority.to_string(),
             "SAMOCODE_INHIBIT" => format!("{:?}", settings.inhibit),
+            "SAMOCODE_CONFINE"
+            | "SAMOCODE_ALLOW_READ"
+            | "SAMOCODE_ALLOW_WRITE"
+            | "SAMOCODE_ALLOW_CONNECT"
+            | "SAMOCODE_ALLOW_SOCKETS" => {
+                Phase::ALL.map(|phase| format!("{:?}", settings.confine(phase))).join(" ")
+            }
             "TELEGRAM_BOT_TOKEN" | "TELEGRAM_CHAT_ID" | "TELEGRAM_API_URL" => {
                 let channels = channels(settings, env, env_file, false);
                 channels.notifiers[0].send(&Notice::test("n", "")).await.unwrap();

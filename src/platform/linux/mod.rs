@@ -2,6 +2,7 @@
 
 pub mod awake;
 pub mod beneath;
+pub mod cage;
 pub mod cgroup;
 pub mod disk;
 pub mod groups;

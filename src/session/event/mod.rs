@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::restored::Restored;
 use super::state::State;
 
+mod confinement;
 mod life;
 mod mail;
 mod obstacle;
@@ -15,6 +16,7 @@ mod run;
 mod signal;
 mod worker;
 
+pub use confinement::{KeptOut, NotSent, Refusal};
 pub use life::{
     Answered, Created, Imported, PhaseSet, Prepared, Resumed, Retried, Started, Stopped,
 };
@@ -126,6 +128,8 @@ events! {
     RunLost = "run_lost",
     HeadMoved = "head_moved",
     SetAside = "set_aside",
+    KeptOut = "kept_out",
+    NotSent = "not_sent",
     SignalAsked = "signal_asked",
     SignalTaken = "signal_taken",
     Blocked = "blocked",

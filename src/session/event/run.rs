@@ -37,6 +37,9 @@ pub struct RunStarted {
     pub attempt: u32,
     /// File name of the raw stream in `_logs/`.
     pub log: String,
+    /// How the agent is confined, and what that leaves open on this host; absent if it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confined: Option<String>,
 }
 
 impl Occurrence for RunStarted {

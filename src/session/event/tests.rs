@@ -13,12 +13,14 @@ const FULL: &str = r#"
 {"kind":"resumed","task":"t"}
 {"kind":"worker_started","pid":1,"boot":"b","uptime_ms":7,"version":"0.1.0"}
 {"kind":"worker_ended","end":"gave_up"}
-{"kind":"run_started","run":"r","agent":"claude","conversation":"c","resume":true,"phase":"testing","iteration":1,"total":2,"attempt":3,"log":"l.jsonl"}
+{"kind":"run_started","run":"r","agent":"claude","conversation":"c","resume":true,"phase":"testing","iteration":1,"total":2,"attempt":3,"log":"l.jsonl","confined":"standard (Landlock 7, seccomp)"}
 {"kind":"run_started","run":"r","agent":"acp","command":"acp:qwen --acp","conversation":"c","resume":true,"phase":"testing","iteration":1,"total":2,"attempt":3,"log":"l.jsonl"}
 {"kind":"conversation_named","run":"r","conversation":"c"}
 {"kind":"run_ended","run":"r","outcome":"timed_out","detail":"d","failure":true,"resumable":true,"context_window":200000,"cost":{"usd":0.5,"conversation_usd":1.5,"tokens":{"input":1,"output":2,"cache_read":3,"cache_write":4},"cpu_ms":5,"peak_memory":6,"leftovers":7}}
 {"kind":"run_lost","run":"r"}
 {"kind":"set_aside","file":"_x","what":"a file","kept":"_x.aside-1"}
+{"kind":"kept_out","run":"r","refused":[{"what":"/srv/x","opened_by":"SAMOCODE_ALLOW_READ=/srv/x","times":2}]}
+{"kind":"not_sent","why":"w"}
 {"kind":"head_moved","head":{"branch":"t","on":"other","commit":"c0ffee1","lacking":2,"kept":"refs/samocode/kept/t/c0ffee1"}}
 {"kind":"signal_asked","run":"r","problem":"p"}
 {"kind":"signal_taken","run":"r","line":{"timestamp":"2026-11-20 10:00:00","iteration":1,"phase":"testing","status":"waiting","summary":"s","reason":null,"needs":null,"for":"human_action"},"phase":"testing","status":"waiting","fingerprint":"f","state":{"a":1},"asked":{"answers":"f","unread":["i"]},"step":{"next":"wait","for":"human_action"}}

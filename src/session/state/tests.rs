@@ -63,6 +63,7 @@ impl Story {
             total,
             attempt,
             log: "l".into(),
+            confined: None,
         }))
     }
 

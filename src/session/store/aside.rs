@@ -27,7 +27,7 @@ impl Folder {
     #[must_use]
     pub fn unfit(&self) -> Vec<Unfit> {
         let files = [self.overview(), self.qa(), self.history(), self.hook(), self.stop_mark()];
-        let folders = [self.inbox(), self.mail(), self.logs(), self.damaged()];
+        let folders = [self.inbox(), self.outbox(), self.mail(), self.logs(), self.damaged()];
         let files = files.into_iter().map(|path| (not_a_file(&path), path));
         let folders = folders.into_iter().map(|path| (not_a_folder(&path), path));
         let name =

@@ -18,12 +18,13 @@ use crate::session::signal::{MAX_BYTES, Signal, SignalError};
 use crate::session::state::StateName;
 
 const INBOX: &str = "_inbox";
+const OUTBOX: &str = "_outbox";
 const MAIL: &str = "_mail";
 const LOGS: &str = "_logs";
 const DAMAGED: &str = "_damaged";
 
 /// The folders of the worker's files, in which nothing is reached through a link.
-pub(super) const SUBFOLDERS: [&str; 4] = [INBOX, MAIL, LOGS, DAMAGED];
+pub(super) const SUBFOLDERS: [&str; 5] = [INBOX, OUTBOX, MAIL, LOGS, DAMAGED];
 
 /// A session's folder. Only this type knows where its files are.
 ///
@@ -102,6 +103,12 @@ impl Folder {
     #[must_use]
     pub fn inbox(&self) -> PathBuf {
         self.workers.join(INBOX)
+    }
+
+    /// `_outbox/`, messages that a confined agent left for its worker to send.
+    #[must_use]
+    pub fn outbox(&self) -> PathBuf {
+        self.agents.join(OUTBOX)
     }
 
     /// `_mail/`, messages that were read.

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use jiff::Timestamp;
 
 use super::error::{Attempt, Result};
-use super::files::{make_subfolder, open_regular, rename, replace};
+use super::files::{make_subfolder, open_regular, remove, rename, replace};
 use super::folder::Folder;
 use crate::session::mail::foreign::Foreign;
 use crate::session::mail::{MAX_BYTES, MailError, Message};
@@ -72,6 +72,46 @@ impl Folder {
             .collect();
         messages.sort_by(|a, b| (a.at, &a.id).cmp(&(b.at, &b.id)));
         Ok(messages)
+    }
+
+    /// Leaves a message in the outbox.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn put_out(&self, bytes: &[u8]) -> Result<()> {
+        make_subfolder(&self.outbox())?;
+        let name = format!("{}.json", uuid::Uuid::now_v7());
+        replace(&self.outbox().join(name), bytes)
+    }
+
+    /// Whether the outbox has any files.
+    #[must_use]
+    pub fn has_outgoing(&self) -> bool {
+        names_in(&self.outbox()).is_ok_and(|names| !names.is_empty())
+    }
+
+    /// The files in the outbox, oldest first, each with its contents or why they cannot be read.
+    ///
+    /// # Errors
+    /// If the outbox exists but cannot be read.
+    pub fn outgoing(&self) -> Result<Vec<(OsString, io::Result<Vec<u8>>)>> {
+        let read = |name: OsString| {
+            let bytes = open_regular(&self.outbox().join(&name)).and_then(|file| {
+                let mut bytes = Vec::new();
+                file.take(2 * MAX_BYTES as u64).read_to_end(&mut bytes)?;
+                Ok(bytes)
+            });
+            (name, bytes)
+        };
+        Ok(names_in(&self.outbox())?.into_iter().map(read).collect())
+    }
+
+    /// Removes a file from the outbox.
+    ///
+    /// # Errors
+    /// If it is there and cannot be removed.
+    pub fn take_out(&self, name: impl AsRef<Path>) -> Result<()> {
+        remove(&self.outbox().join(name))
     }
 
     /// Whether the inbox has any files.

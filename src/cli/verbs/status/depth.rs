@@ -83,6 +83,7 @@ fn lines(shown: &Detail, width: Option<usize>, now: Timestamp, zone: &TimeZone) 
         ),
     );
     field("Agent", some(&shown.agent));
+    field("Confined", some(&shown.confined));
     field("Branch", branch(shown));
     field("", some(&view.elsewhere));
     field("Worktree", some(&view.worktree));
@@ -144,6 +145,7 @@ mod tests {
                    which keeps its old endpoint for a release"
                 .to_owned(),
             agent: Some("command:/srv/tools/agent --fast".to_owned()),
+            confined: None,
             base: Some("5290082aabbccdd".to_owned()),
             commits: Some(1),
             questions: vec![("Q1".to_owned(), "In which header does the token travel?".to_owned())],

@@ -1,0 +1,61 @@
+//! Why a path is open or closed to a confined agent.
+
+use std::path::Path;
+
+use super::grants::{Because, Grant};
+use super::{Confinement, resolved};
+use crate::config::confine::{CONNECT, Level, READ};
+use crate::platform::confinement::Access;
+
+/// What the table says of something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It may be used like this, for this reason.
+    Open(Access, String),
+    /// It is closed; this key would open it, with this value.
+    Closed {
+        /// The key.
+        key: &'static str,
+        /// Its value.
+        value: String,
+    },
+}
+
+impl Verdict {
+    /// The verdict in one sentence, to follow what it is about.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Open(Access::Read, why) => format!("may be read and executed: {why}"),
+            Self::Open(Access::Device, why) => format!("may be used: {why}"),
+            Self::Open(Access::Write, why) => format!("may be written: {why}"),
+            Self::Closed { key, value } => format!("is closed; {key}={value} opens it"),
+        }
+    }
+}
+
+/// What the table says of a path: the widest of the grants that cover it.
+#[must_use]
+pub fn explain(grants: &[Grant], path: &Path) -> Verdict {
+    let path = resolved(path);
+    let covering = grants.iter().filter(|grant| path.starts_with(resolved(&grant.path)));
+    match covering.max_by_key(|grant| grant.access) {
+        Some(grant) => Verdict::Open(grant.access, grant.because.describe()),
+        None => Verdict::Closed { key: READ, value: path.display().to_string() },
+    }
+}
+
+/// What the confinement says of a TCP port.
+#[must_use]
+pub fn explain_port(confinement: &Confinement, port: u16) -> Verdict {
+    let ports = &confinement.keys.ports;
+    if confinement.level != Level::Strict {
+        let why = format!("the network is open at the level {}", confinement.level);
+        return Verdict::Open(Access::Device, why);
+    }
+    if ports.contains(&port) {
+        return Verdict::Open(Access::Device, Because::Key(CONNECT).describe());
+    }
+    let all = ports.iter().chain([&port]).map(u16::to_string).collect::<Vec<_>>();
+    Verdict::Closed { key: CONNECT, value: all.join(", ") }
+}

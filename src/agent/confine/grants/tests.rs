@@ -1,0 +1,164 @@
+use super::*;
+use crate::agent::confine::{Confinement, Verdict, explain, explain_port, words};
+use crate::config::confine::{CONNECT, Level};
+use crate::platform::confinement::Sockets;
+
+fn place<'a>(environment: &'a Environment) -> Place<'a> {
+    Place {
+        home: Path::new("/home/u"),
+        environment,
+        program: Some(Path::new("/home/u/.npm/lib/node_modules/@x/agent/cli.js")),
+        files: vec!["/home/u/agent.py".into()],
+        work: Path::new("/home/u/work/trees/jwt"),
+        session: Some(Path::new("/home/u/work/sessions/26-01-01-jwt")),
+        temporary: Path::new("/tmp/samocode-1"),
+        repository: Some(Repository {
+            common: "/home/u/work/main/.git".into(),
+            own: "/home/u/work/main/.git/worktrees/jwt".into(),
+        }),
+        login: vec!["/home/u/.agent".into()],
+    }
+}
+
+fn environment() -> Environment {
+    vec![("PATH".into(), "/home/u/.local/bin:/home/u/tools:/home/u:/:bin:/usr/bin".into())]
+}
+
+fn keys(level: Level) -> Confine {
+    Confine {
+        demanded: true,
+        level,
+        read: vec!["/srv/models".into()],
+        write: vec!["/srv/out".into()],
+        ports: vec![443],
+        any_socket: false,
+    }
+}
+
+fn access(path: &str) -> Option<Access> {
+    let environment = environment();
+    match explain(&table(&place(&environment), &keys(Level::Standard)), Path::new(path)) {
+        Verdict::Open(access, _) => Some(access),
+        Verdict::Closed { .. } => None,
+    }
+}
+
+#[test]
+fn an_agent_reaches_its_work_and_the_system_and_nothing_else() {
+    for (path, wanted) in [
+        ("/usr/bin/cc", Some(Access::Read)),
+        ("/dev/null", Some(Access::Device)),
+        ("/home/u/tools/x", Some(Access::Read)),
+        ("/home/u/.npm/lib/node_modules/@y/z.js", Some(Access::Read)),
+        ("/home/u/.npm/lib/other", None),
+        ("/home/u/agent.py", Some(Access::Read)),
+        ("/home/u/.gitconfig", Some(Access::Read)),
+        ("/home/u/work/trees/jwt/src/a.rs", Some(Access::Write)),
+        ("/home/u/work/trees/other", None),
+        ("/home/u/work/trees/jwt2", None),
+        ("/home/u/work/sessions/26-01-01-jwt/_plan.md", Some(Access::Write)),
+        ("/home/u/work/sessions/26-01-01-other", None),
+        ("/tmp/samocode-1/x", Some(Access::Write)),
+        ("/tmp/samocode-2", None),
+        ("/home/u/work/main/.git/hooks/pre-commit", Some(Access::Read)),
+        ("/home/u/work/main/.git/config", Some(Access::Read)),
+        ("/home/u/work/main/.git/objects/ab", Some(Access::Write)),
+        ("/home/u/work/main/.git/worktrees/jwt/index", Some(Access::Write)),
+        ("/home/u/work/main/.git/worktrees/other/HEAD", Some(Access::Read)),
+        ("/home/u/work/main/src", None),
+        ("/home/u/.agent/login.json", Some(Access::Write)),
+        ("/home/u/.cache/samocode/agent/npm", Some(Access::Write)),
+        ("/home/u/.cache/pip", None),
+        ("/home/u/.cargo/bin/cargo", Some(Access::Read)),
+        ("/home/u/.cargo/credentials.toml", None),
+        ("/home/u/.ssh/id_ed25519", None),
+        ("/home/u/.bashrc", None),
+        ("/home/u", None),
+        ("/srv/models/a", Some(Access::Read)),
+        ("/srv/out/a", Some(Access::Write)),
+        ("/run/user/1000/bus", None),
+    ] {
+        assert_eq!(access(path), wanted, "{path}");
+    }
+}
+
+#[test]
+fn a_path_is_judged_by_where_its_links_lead() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().canonicalize().unwrap();
+    let (work, secret) = (root.join("work"), root.join("secret"));
+    std::fs::create_dir(&work).unwrap();
+    std::fs::write(&secret, "").unwrap();
+    std::os::unix::fs::symlink(&secret, work.join("link")).unwrap();
+    let environment = environment();
+    let grants = table(&Place { work: &work, ..place(&environment) }, &Confine::default());
+    let is_open = |path: &str| matches!(explain(&grants, &work.join(path)), Verdict::Open(..));
+    assert!(is_open("new/file"));
+    assert!(!is_open("link") && !is_open("../secret"));
+}
+
+#[test]
+fn a_repository_of_its_own_is_the_agents() {
+    let environment = environment();
+    let own = PathBuf::from("/home/u/work/trees/jwt/.git");
+    let repository = Some(Repository { common: own.clone(), own });
+    let place = Place { repository, ..place(&environment) };
+    let verdict = explain(
+        &table(&place, &keys(Level::Standard)),
+        Path::new("/home/u/work/trees/jwt/.git/config"),
+    );
+    assert!(matches!(verdict, Verdict::Open(Access::Write, _)), "{verdict:?}");
+}
+
+#[test]
+fn a_place_that_is_not_known_opens_nothing() {
+    let environment = environment();
+    let place = Place { work: Path::new(""), ..place(&environment) };
+    let verdict = explain(&table(&place, &Confine::default()), Path::new("/home/u/.ssh"));
+    assert!(matches!(verdict, Verdict::Closed { .. }), "{verdict:?}");
+}
+
+#[test]
+fn the_key_that_opens_something_is_named() {
+    let environment = environment();
+    let of = |level| Confinement::of(level, &keys(level), &place(&environment));
+    assert_eq!(of(Level::Off), None);
+    let standard = of(Level::Standard).unwrap();
+    let closed = explain(&standard.grants, Path::new("/srv/data/x")).describe();
+    assert_eq!(closed, "is closed; SAMOCODE_ALLOW_READ=/srv/data/x opens it");
+    let open = explain(&standard.grants, Path::new("/srv/out/x")).describe();
+    assert_eq!(open, "may be written: opened by SAMOCODE_ALLOW_WRITE");
+    assert!(matches!(explain_port(&standard, 25), Verdict::Open(..)));
+    let strict = of(Level::Strict).unwrap();
+    assert!(matches!(explain_port(&strict, 443), Verdict::Open(..)));
+    let closed = Verdict::Closed { key: CONNECT, value: "443, 25".to_owned() };
+    assert_eq!(explain_port(&strict, 25), closed);
+}
+
+#[test]
+fn the_rules_of_the_cage_are_the_table() {
+    let environment = environment();
+    let of = |keys: Confine| Confinement::of(keys.level, &keys, &place(&environment)).unwrap();
+    let standard = of(keys(Level::Standard));
+    let rules = standard.rules();
+    assert_eq!(rules.paths.len(), standard.grants.len());
+    assert_eq!((rules.sockets, rules.ports), (Sockets::None, None));
+    let strict = of(Confine { any_socket: true, ..keys(Level::Strict) }).rules();
+    assert_eq!((strict.sockets, strict.ports), (Sockets::Any, Some(vec![443])));
+}
+
+#[test]
+fn the_agent_is_told_where_it_may_write_and_what_to_ask_for() {
+    let environment = environment();
+    let of = |level| {
+        words::for_agent(&Confinement::of(level, &keys(level), &place(&environment)).unwrap())
+    };
+    let standard = of(Level::Standard);
+    for wanted in
+        ["- /home/u/work/trees/jwt (the folder it works in)", "- /srv/out", "SAMOCODE_ALLOW_WRITE"]
+    {
+        assert!(standard.contains(wanted), "{wanted} in {standard}");
+    }
+    assert!(!standard.contains(".agent") && !standard.contains("ports:"), "{standard}");
+    assert!(of(Level::Strict).contains("only to these ports: 443."));
+}

@@ -1,0 +1,198 @@
+//! What a confined agent may reach. One table of grants decides; the cage, the explanations, the
+//! words to the agent and the variables of tools all come from it.
+//!
+//! ```text
+//! grants     the table                                   (pure)
+//! caches     where tools keep what they download         (pure)
+//! explain    why a path is open or closed                (pure, resolves links)
+//! refusals   what its output says it was refused     (looks at the files)
+//! words      what the agent and the human are told       (pure)
+//! ```
+
+pub mod caches;
+pub mod explain;
+pub mod grants;
+pub mod refusals;
+pub mod words;
+
+use std::path::{Path, PathBuf};
+
+use super::{Agent, Task};
+use crate::config::confine::{Confine, LEVEL, Level};
+use crate::platform::cage::{self, Cage};
+use crate::platform::confinement::{CageError, Lack, Rule, Rules, Sockets, Support};
+
+pub use explain::{Verdict, explain, explain_port};
+pub use grants::{Because, Grant, Place, Repository, table};
+
+/// The confinement of one run: its level, and what it grants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Confinement {
+    /// How closely.
+    pub level: Level,
+    /// The table.
+    pub grants: Vec<Grant>,
+    /// What the keys say.
+    pub keys: Confine,
+}
+
+impl Confinement {
+    /// The confinement in this place at a level; `None` at the level off.
+    #[must_use]
+    pub fn of(level: Level, keys: &Confine, place: &Place<'_>) -> Option<Self> {
+        let confined = level != Level::Off;
+        confined.then(|| Self { level, grants: table(place, keys), keys: keys.clone() })
+    }
+
+    /// The rules for the cage.
+    #[must_use]
+    pub fn rules(&self) -> Rules {
+        let rule = |grant: &Grant| Rule { path: grant.path.clone(), access: grant.access };
+        Rules {
+            paths: self.grants.iter().map(rule).collect(),
+            sockets: if self.keys.any_socket { Sockets::Any } else { Sockets::None },
+            ports: (self.level == Level::Strict).then(|| self.keys.ports.clone()),
+        }
+    }
+
+    /// Builds the cage, and the folder of the shared cache.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub fn cage(&self) -> Result<Cage, CageError> {
+        for grant in self.grants.iter().filter(|grant| grant.because == Because::Cache) {
+            std::fs::create_dir_all(&grant.path).map_err(|error| CageError {
+                doing: format!("make the agents' cache {}", grant.path.display()),
+                why: error.to_string(),
+            })?;
+        }
+        Cage::build(&self.rules())
+    }
+}
+
+/// Whether a level cannot be kept without this.
+#[must_use]
+pub const fn needs(level: Level, lack: Lack) -> bool {
+    match level {
+        Level::Off => false,
+        Level::Standard => matches!(lack, Lack::Files | Lack::Calls),
+        Level::Strict => true,
+    }
+}
+
+/// What a level leaves open on this host, a clause each.
+fn missing(level: Level, support: &Support, is_needed: bool) -> String {
+    let concerns = |lack: Lack| lack != Lack::Ports || level == Level::Strict;
+    let wanted = |lack: &Lack| concerns(*lack) && needs(level, *lack) == is_needed;
+    let lacks = support.lacks.iter().copied().filter(wanted);
+    lacks.map(Lack::describe).collect::<Vec<_>>().join("; ")
+}
+
+/// Why a level that somebody wrote down cannot be kept on this host, with the remedy; `None` if it
+/// can, and if nobody did.
+#[must_use]
+pub fn obstacle(keys: &Confine, support: &Support) -> Option<String> {
+    let missing = missing(keys.level, support, true);
+    (keys.demanded && !missing.is_empty()).then(|| {
+        let level = keys.level;
+        format!(
+            "{LEVEL}={level} cannot be kept on this host: {missing}; or set a level that it can keep, as in {LEVEL}=off"
+        )
+    })
+}
+
+/// The level that holds on this host: the default is off where it cannot be kept.
+#[must_use]
+pub fn level(keys: &Confine, support: &Support) -> Level {
+    let kept = keys.demanded || (cage::BY_DEFAULT && missing(keys.level, support, true).is_empty());
+    if kept { keys.level } else { Level::Off }
+}
+
+/// How agents are confined on this host, for the journal and the human: the level and what holds
+/// it, then what the level leaves open here.
+#[must_use]
+pub fn describe(keys: &Confine, support: &Support) -> String {
+    let level = level(keys, support);
+    if level == Level::Off {
+        return match missing(keys.level, support, true) {
+            _ if keys.demanded => level.to_string(),
+            missing if missing.is_empty() => format!("{level}, unless {LEVEL} says so"),
+            missing => format!("{level}: {missing}"),
+        };
+    }
+    let open = missing(level, support, false);
+    let open = if open.is_empty() { open } else { format!("; {open}") };
+    format!("{level} ({}){open}", support.by)
+}
+
+/// What this host can hold.
+#[must_use]
+pub fn support() -> Support {
+    cage::support()
+}
+
+/// The files that an agent's command line names.
+#[must_use]
+pub fn named_files(agent: &Agent) -> Vec<PathBuf> {
+    let args = agent.launch(&Task::default()).args;
+    args.into_iter().map(PathBuf::from).filter(|arg| arg.is_absolute() && arg.is_file()).collect()
+}
+
+/// A path without links and dots, as far as it exists.
+fn resolved(path: &Path) -> PathBuf {
+    for ancestor in path.ancestors() {
+        if let Ok(real) = ancestor.canonicalize() {
+            let rest = path.strip_prefix(ancestor).unwrap_or(Path::new(""));
+            return if rest.as_os_str().is_empty() { real } else { real.join(rest) };
+        }
+    }
+    path.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn support(lacks: &[Lack]) -> Support {
+        Support { by: "Landlock 2, seccomp".to_owned(), lacks: lacks.to_vec() }
+    }
+
+    fn keys(level: Level, demanded: bool) -> Confine {
+        Confine { level, demanded, ..Confine::default() }
+    }
+
+    #[test]
+    fn a_level_that_is_written_down_and_cannot_be_kept_is_an_obstacle_with_its_remedy() {
+        let old = support(&[Lack::Signals, Lack::Ports]);
+        let none = support(&[Lack::Files]);
+        assert_eq!(obstacle(&keys(Level::Off, true), &none), None);
+        assert_eq!(obstacle(&keys(Level::Standard, true), &old), None);
+        let why = obstacle(&keys(Level::Strict, true), &old).unwrap();
+        assert!(why.contains("6.7") && why.contains("SAMOCODE_CONFINE=strict"), "{why}");
+        let why = obstacle(&keys(Level::Standard, true), &none).unwrap();
+        assert!(why.contains("SAMOCODE_CONFINE=off"), "{why}");
+        assert_eq!(obstacle(&keys(Level::Strict, true), &support(&[])), None);
+    }
+
+    #[test]
+    fn the_default_takes_what_the_host_has_and_says_what_is_missing() {
+        let (default, none) = (keys(Level::Standard, false), support(&[Lack::Files]));
+        assert_eq!(obstacle(&default, &none), None);
+        assert_eq!(level(&default, &none), Level::Off);
+        let text = describe(&default, &none);
+        assert!(text.starts_with("off: files cannot be held"), "{text}");
+        assert_eq!(level(&keys(Level::Standard, true), &none), Level::Standard);
+        let kept = if cage::BY_DEFAULT { Level::Standard } else { Level::Off };
+        assert_eq!(level(&default, &support(&[Lack::Signals])), kept);
+    }
+
+    #[test]
+    fn what_a_level_leaves_open_on_this_host_is_said() {
+        let standard = keys(Level::Standard, true);
+        assert_eq!(describe(&keys(Level::Off, true), &support(&[Lack::Files])), "off");
+        assert_eq!(describe(&standard, &support(&[])), "standard (Landlock 2, seccomp)");
+        assert_eq!(describe(&standard, &support(&[Lack::Ports])), "standard (Landlock 2, seccomp)");
+        let text = describe(&standard, &support(&[Lack::Signals]));
+        assert!(text.starts_with("standard (Landlock 2, seccomp); signals"), "{text}");
+    }
+}

@@ -1,0 +1,46 @@
+//! What a confined agent is told about its confinement.
+
+use std::fmt::Write as _;
+
+use super::Confinement;
+use super::grants::{Because, Grant};
+use crate::config::confine::{CONNECT, Level, READ, SOCKETS, WRITE};
+use crate::platform::confinement::Access;
+
+/// The section for the prompt of a confined agent.
+#[must_use]
+pub fn for_agent(confinement: &Confinement) -> String {
+    let mut text =
+        "# Confinement\n\nThe kernel confines you and all you start. You may write only below:\n"
+            .to_owned();
+    let own = |grant: &&Grant| {
+        grant.access == Access::Write
+            && !matches!(
+                grant.because,
+                Because::Device | Because::Repository | Because::Login | Because::Temporary
+            )
+    };
+    for grant in confinement.grants.iter().filter(own) {
+        let _ = writeln!(text, "- {} ({})", grant.path.display(), grant.because.describe());
+    }
+    text.push_str(
+        "\nUse $TMPDIR for temporary files; /tmp is closed. You may commit, but not change the \
+         repository's settings, hooks or packed references. You may read the system and its \
+         toolchains, not the rest of the home folder. ",
+    );
+    if !confinement.keys.any_socket {
+        text.push_str("UNIX sockets are refused (ssh-agent, D-Bus, Docker, local databases). ");
+    }
+    if confinement.level == Level::Strict {
+        let ports: Vec<_> = confinement.keys.ports.iter().map(u16::to_string).collect();
+        let _ = write!(text, "TCP connections work only to these ports: {}. ", ports.join(", "));
+    }
+    let _ = writeln!(
+        text,
+        "samocode send leaves a message to your worker, which sends it; its other verbs need the human. \
+         \"Permission denied\" and \"Operation not permitted\" mostly mean this. Do not look for a \
+         way around it: find another way to do the work, or block and ask the human to set the key \
+         that opens what you need: {READ}, {WRITE}, {CONNECT} or {SOCKETS}."
+    );
+    text
+}

@@ -1,0 +1,83 @@
+//! Landlock's rules for files, sockets, signals and ports.
+
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use landlock::{
+    ABI, Access as _, AccessFs, AccessNet, BitFlags, NetPort, PathBeneath, PathFd, Ruleset,
+    RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, Scope,
+};
+
+use crate::platform::confinement::{Access, CageError, Rules, Sockets};
+
+/// The latest version whose rights are used; the crate leaves out those that the kernel lacks.
+const LATEST: ABI = ABI::V9;
+
+/// The version that holds connecting to sockets in the file system.
+const HOLDS_SOCKETS: u32 = 9;
+
+/// A ruleset in the kernel, ready to be applied.
+pub(super) fn ruleset(rules: &Rules, landlock: u32) -> Result<OwnedFd, CageError> {
+    let mut ruleset = create(rules).map_err(|error| failed("create Landlock's rules", &error))?;
+    for rule in &rules.paths {
+        // Nothing is granted below a path that does not exist, or cannot be opened even by us.
+        let Ok(path) = PathFd::new(&rule.path) else { continue };
+        let rights = rights(rule.access, &rule.path, rules.sockets);
+        ruleset = ruleset.add_rule(PathBeneath::new(path, rights)).map_err(|error| {
+            failed(&format!("open {} in the cage", rule.path.display()), &error)
+        })?;
+    }
+    for port in rules.ports.iter().flatten() {
+        ruleset = ruleset
+            .add_rule(NetPort::new(*port, AccessNet::ConnectTcp))
+            .map_err(|error| failed(&format!("open port {port} in the cage"), &error))?;
+    }
+    let descriptor: Option<OwnedFd> = ruleset.into();
+    descriptor.ok_or_else(|| CageError {
+        doing: "create Landlock's rules".to_owned(),
+        why: format!("the kernel has no Landlock (version {landlock})"),
+    })
+}
+
+fn create(rules: &Rules) -> Result<RulesetCreated, RulesetError> {
+    let mut held = AccessFs::from_all(LATEST);
+    if rules.sockets == Sockets::Any {
+        held.remove(AccessFs::ResolveUnix);
+    }
+    let mut ruleset = Ruleset::default().handle_access(held)?.scope(Scope::from_all(LATEST))?;
+    if rules.ports.is_some() {
+        ruleset = ruleset.handle_access(BitFlags::from(AccessNet::ConnectTcp))?;
+    }
+    ruleset.create()
+}
+
+/// Whether sockets in the file system are held by the rules for files, so that no filter is needed.
+pub(super) const fn hold_sockets(landlock: u32) -> bool {
+    landlock >= HOLDS_SOCKETS
+}
+
+fn rights(access: Access, path: &Path, sockets: Sockets) -> BitFlags<AccessFs> {
+    let mut rights = match access {
+        Access::Read => AccessFs::from_read(LATEST),
+        Access::Device => {
+            AccessFs::from_read(LATEST)
+                | AccessFs::WriteFile
+                | AccessFs::Truncate
+                | AccessFs::IoctlDev
+        }
+        Access::Write => {
+            let mut all = AccessFs::from_all(LATEST);
+            all.remove(AccessFs::MakeChar | AccessFs::MakeBlock);
+            all
+        }
+    };
+    if sockets == Sockets::Any {
+        rights.remove(AccessFs::ResolveUnix);
+    }
+    // The kernel takes no right of a folder for a file.
+    if path.is_dir() { rights } else { rights & AccessFs::from_file(LATEST) }
+}
+
+fn failed(doing: &str, error: &RulesetError) -> CageError {
+    CageError { doing: doing.to_owned(), why: error.to_string() }
+}

@@ -1,0 +1,103 @@
+//! The cage of a process: `no_new_privs`, Landlock for what it reaches by name, seccomp for the
+//! system calls that lead around that. It is built before the fork, since that allocates; the child
+//! only makes system calls. It survives exec, and nothing in it can leave it.
+
+mod enter;
+mod files;
+pub mod places;
+mod syscalls;
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::process::Command;
+
+use seccompiler::BpfProgram;
+
+use crate::platform::confinement::{CageError, Lack, Rules, Support};
+
+/// Whether processes are confined unless somebody says otherwise.
+pub const BY_DEFAULT: bool = true;
+
+/// The version of Landlock that holds TCP ports.
+const PORTS: u32 = 4;
+/// The version that holds signals and abstract sockets.
+const SIGNALS: u32 = 6;
+
+/// What this kernel can hold.
+#[must_use]
+pub fn support() -> Support {
+    let landlock = enter::landlock_version();
+    let seccomp = Path::new("/proc/sys/kernel/seccomp/actions_avail").exists();
+    of(landlock, seccomp)
+}
+
+/// What a kernel with this version of Landlock can hold; 0 for one without.
+fn of(landlock: u32, seccomp: bool) -> Support {
+    let lacks = [
+        (landlock == 0, Lack::Files),
+        (!seccomp, Lack::Calls),
+        (landlock < SIGNALS, Lack::Signals),
+        (landlock < PORTS, Lack::Ports),
+    ];
+    let by = [
+        (landlock > 0).then(|| format!("Landlock {landlock}")),
+        seccomp.then(|| "seccomp".to_owned()),
+    ];
+    Support {
+        by: by.into_iter().flatten().collect::<Vec<_>>().join(", "),
+        lacks: lacks.into_iter().filter_map(|(lacks, what)| lacks.then_some(what)).collect(),
+    }
+}
+
+/// A cage that is ready to be entered.
+#[derive(Debug)]
+pub struct Cage {
+    ruleset: OwnedFd,
+    filters: [BpfProgram; 2],
+}
+
+impl Cage {
+    /// Builds a cage with these rules.
+    ///
+    /// # Errors
+    /// If the kernel has no Landlock, or refuses a rule.
+    pub fn build(rules: &Rules) -> Result<Self, CageError> {
+        let landlock = enter::landlock_version();
+        Ok(Self {
+            ruleset: files::ruleset(rules, landlock)?,
+            filters: syscalls::filters(rules.sockets, landlock)?,
+        })
+    }
+
+    /// The command that starts a program in the cage.
+    #[must_use]
+    pub fn command(&self, program: &Path) -> Command {
+        Command::new(program)
+    }
+
+    /// Locks this process in, for good. Async-signal-safe.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn enter(&self) -> io::Result<()> {
+        enter::enter(&self.ruleset, &self.filters)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_kernel_lacks_is_known_by_its_version_of_landlock() {
+        let lacks = |landlock| of(landlock, true).lacks;
+        assert_eq!(lacks(0), [Lack::Files, Lack::Signals, Lack::Ports]);
+        assert_eq!(lacks(2), [Lack::Signals, Lack::Ports]);
+        assert_eq!(lacks(5), [Lack::Signals]);
+        assert_eq!(lacks(7), []);
+        assert_eq!(of(0, false).by, "");
+        assert_eq!(of(7, true).by, "Landlock 7, seccomp");
+        assert_eq!(of(7, false).lacks, [Lack::Calls]);
+    }
+}

@@ -1,0 +1,25 @@
+//! The places of the system that every program needs.
+
+/// What is read and executed. `/var/lib` has the databases of packages.
+pub const SYSTEM: &[&str] = &[
+    "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/opt", "/nix",
+    "/var/lib", "/proc", "/sys",
+];
+
+/// Files that are often links to elsewhere.
+pub const LINKED: &[&str] = &["/etc/resolv.conf", "/etc/localtime"];
+
+/// Devices that every program may use.
+pub const DEVICES: &[&str] = &[
+    "/dev/null",
+    "/dev/zero",
+    "/dev/full",
+    "/dev/random",
+    "/dev/urandom",
+    "/dev/tty",
+    "/dev/ptmx",
+    "/dev/pts",
+];
+
+/// Where processes make memory that they share.
+pub const SHARED_MEMORY: &[&str] = &["/dev/shm"];

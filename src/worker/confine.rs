@@ -1,0 +1,171 @@
+//! Confining the agent of a run.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::agent::confine::refusals::{Refused, refusals};
+use crate::agent::confine::{self, Confinement, Place, Repository, caches};
+use crate::agent::{Agent, Environment};
+use crate::config::confine::{Confine, Level};
+use crate::config::dirs;
+use crate::git;
+use crate::platform::cage::Cage;
+use crate::session::event;
+use crate::session::journal::Event;
+use crate::session::store;
+
+use super::iterate::Plan;
+use super::under_way::Ended;
+use super::{Trouble, Worker};
+
+/// Tells an agent, and samocode in its hands, that it is confined, with the level.
+pub(crate) const CONFINED: &str = "SAMOCODE_CONFINED";
+
+/// How much of a run's log is searched for refusals, from its end, in bytes.
+const MOST_LOG: u64 = 16 * 1024 * 1024;
+
+/// Where an agent works, or a command of the project's.
+pub(crate) struct Scene<'a> {
+    /// The home folder.
+    pub(crate) home: &'a Path,
+    /// The agent, if it is one.
+    pub(crate) agent: Option<&'a Agent>,
+    /// The folder it works in.
+    pub(crate) work: &'a Path,
+    /// The session's folder, if it works for one.
+    pub(crate) session: Option<&'a Path>,
+    /// Its folder for temporary files.
+    pub(crate) temporary: &'a Path,
+}
+
+impl Scene<'_> {
+    /// How it is confined here, `None` if it is not; and points its tools to their caches.
+    pub(crate) fn confinement(
+        &self,
+        keys: &Confine,
+        environment: &mut Environment,
+    ) -> Option<Confinement> {
+        let Self { home, agent, work, session, temporary } = *self;
+        let stores = git::stores(work);
+        let login = agent.map(|agent| agent.login_places(home, environment));
+        let place = Place {
+            home,
+            environment,
+            program: agent.map(Agent::program),
+            files: agent.map(confine::named_files).unwrap_or_default(),
+            work,
+            session,
+            temporary,
+            repository: stores.map(|git::Stores { common, own }| Repository { common, own }),
+            login: login.unwrap_or_default(),
+        };
+        let level = confine::level(keys, &confine::support());
+        let confinement = Confinement::of(level, keys, &place)?;
+        let cache = caches::folder(environment, home);
+        caches::redirect(environment, &cache, &keys.write);
+        environment.push((CONFINED.into(), level.as_str().into()));
+        Some(confinement)
+    }
+}
+
+/// A command of the project's that runs on what an agent left, so in a cage like the agent's: its
+/// environment, and the cage if there is one.
+#[derive(Debug)]
+pub(crate) struct Caged {
+    pub(crate) env: Environment,
+    pub(crate) cage: Option<Cage>,
+    /// Its folder for temporary files, which goes away with this.
+    _temporary: Option<tempfile::TempDir>,
+}
+
+impl Caged {
+    /// Confines a command that works in `work` as the keys say. The error is for a person.
+    pub(crate) fn command(
+        keys: &Confine,
+        home: &Path,
+        work: &Path,
+        session: Option<&Path>,
+        mut env: Environment,
+    ) -> Result<Self, String> {
+        let support = confine::support();
+        if let Some(why) = confine::obstacle(keys, &support) {
+            return Err(why);
+        }
+        if confine::level(keys, &support) == Level::Off {
+            return Ok(Self { env, cage: None, _temporary: None });
+        }
+        let temporary = tempfile::Builder::new().prefix("samocode-command-").tempdir();
+        let temporary = temporary.map_err(|error| format!("no temporary folder: {error}"))?;
+        env.retain(|(name, _)| name != "TMPDIR");
+        env.push(("TMPDIR".into(), temporary.path().into()));
+        let scene = Scene { home, agent: None, work, session, temporary: temporary.path() };
+        let confinement = scene.confinement(keys, &mut env);
+        let cage = confinement.as_ref().map(Confinement::cage).transpose();
+        let cage = cage.map_err(|error| error.to_string())?;
+        Ok(Self { env, cage, _temporary: Some(temporary) })
+    }
+}
+
+impl Worker<'_> {
+    /// Records what the cage refused the agent, as far as the logs of its run tell.
+    pub(super) fn record_refusals(&mut self, plan: &Plan, ended: &Ended) -> Result<(), Trouble> {
+        let Some(confinement) = &ended.confinement else { return Ok(()) };
+        let Some(open) = self.writer.state().open_run() else { return Ok(()) };
+        let home = dirs::home(&self.setup.env).unwrap_or_default();
+        let mut all = BTreeMap::new();
+        for name in [open.log.clone(), open.log.replace(".jsonl", ".stderr")] {
+            let text = store::read_tail(&self.writer.folder.logs().join(name), MOST_LOG);
+            let text = text.unwrap_or_default();
+            for (refused, times) in refusals(confinement, &home, &text) {
+                *all.entry(refused).or_insert(0) += times;
+            }
+        }
+        if all.is_empty() {
+            return Ok(());
+        }
+        let redact = |text: &str| self.redactor.redact(text).into_owned();
+        let refused = all.into_iter().map(|(Refused { what, key, value }, times)| event::Refusal {
+            what: redact(&what),
+            opened_by: redact(&format!("{key}={value}")),
+            times,
+        });
+        let kept_out = event::KeptOut { run: plan.run.clone(), refused: refused.collect() };
+        Ok(self.writer.record(Event::KeptOut(kept_out))?)
+    }
+
+    /// What the settings demand in this phase.
+    fn demanded(&self) -> &Confine {
+        self.setup.settings.confine(self.writer.state().phase())
+    }
+
+    /// Why this host cannot confine the agent as demanded.
+    pub(super) fn not_confined(&self) -> Option<String> {
+        confine::obstacle(self.demanded(), &confine::support())
+    }
+
+    /// How the agent is confined, for the journal; `None` if nobody wants it to be.
+    pub(super) fn confined(&self) -> Option<String> {
+        let keys = self.demanded();
+        (keys.level != Level::Off).then(|| confine::describe(keys, &confine::support()))
+    }
+
+    /// How the agent of a run is confined; and points its tools to their caches.
+    pub(super) fn confinement(
+        &self,
+        agent: &Agent,
+        environment: &mut Environment,
+        temporary: &Path,
+    ) -> Option<Confinement> {
+        let scene = Scene {
+            home: &dirs::home(&self.setup.env).unwrap_or_default(),
+            agent: Some(agent),
+            work: Path::new(self.writer.state().working_dir().unwrap_or_default()),
+            session: Some(self.writer.folder.path()),
+            temporary,
+        };
+        scene.confinement(self.demanded(), environment)
+    }
+}
+
+#[cfg(test)]
+mod tests;
