@@ -58,6 +58,7 @@
 pub mod answers;
 pub mod archive;
 pub mod attach;
+mod below;
 mod bus;
 pub(crate) mod channels;
 pub mod context;

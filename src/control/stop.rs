@@ -10,6 +10,7 @@ use crate::session::mail::{Kind, Message};
 use crate::session::state::Word;
 use crate::session::store::{crash_point, read_journal};
 
+use super::below;
 use super::context::manager;
 use super::error::{Error, Result};
 use super::folders::FolderWatch;
@@ -76,7 +77,10 @@ impl Perform for Stop {
         let found = Target::look_up(on.caller, &on.warnings, &self.session)?;
         let manager = manager(on.caller.scope).await?;
         let session = match found {
-            Ok(Target { session, .. }) => session,
+            Ok(Target { context, session }) => {
+                below::check(&context, &session)?;
+                session
+            }
             Err(gone) => {
                 // Only the unit can be stopped.
                 retire::stop(manager.as_ref(), &gone.instance, on.progress).await?;

@@ -27,6 +27,7 @@ pub(crate) mod mail;
 mod notices;
 mod obstacles;
 mod outage;
+mod parent;
 mod ports;
 mod power;
 mod prepare;
