@@ -21,6 +21,8 @@ pub struct Exam<'a> {
     pub is_root: bool,
     /// The repository that sessions work on, if there is a project.
     pub repository: Option<&'a Path>,
+    /// How many sessions share the logins.
+    pub sessions: usize,
     /// samocode's own program.
     pub samocode: &'a Path,
 }

@@ -214,6 +214,8 @@ fn warn_of_credentials(context: &Context, unit: &UnitFiles<'_>, of_units: &Env) 
         settings: &unit.settings,
         is_root: false,
         repository: Some(&context.project.main_repo),
+        // doctor tells of what they share.
+        sessions: 0,
         samocode: &context.caller.binary,
     };
     for finding in without_credentials(&REGISTRY, &exam) {

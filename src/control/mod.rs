@@ -40,6 +40,7 @@
 //! | [`merge`] | the branches of finished sessions into one tested branch |
 //! | [`convoy`] | sessions towards one goal: started in order, announced together |
 //! | [`remove`], [`archive`] | take sessions away, but for their branches and files; bring one back |
+//! | [`disk`] | what sessions take on the disk; removing build output |
 //! | [`answers`], [`post`], [`mail`] | questions and answers; approve, reject, send; mail to anyone, and asking |
 //! | [`log`] | its journal merged with what its agents said and did, as a stream |
 //! | [`init`], [`settings`], [`doctor`], [`notify`], [`unit_files`] | set a project up: its file, its settings, what is broken, how you are notified, the unit files |
@@ -64,6 +65,7 @@ pub(crate) mod channels;
 pub mod context;
 pub mod convoy;
 pub mod cost;
+pub mod disk;
 pub mod doctor;
 pub mod documents;
 pub mod enable;
@@ -86,6 +88,7 @@ pub mod post;
 pub(crate) mod privilege;
 pub mod prompt;
 pub(crate) mod questions;
+mod queue;
 pub(crate) mod registry;
 pub mod remove;
 pub mod request;

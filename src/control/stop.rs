@@ -16,6 +16,7 @@ use super::error::{Error, Result};
 use super::folders::FolderWatch;
 use super::operation::{Operation, Perform};
 use super::privilege::Raised;
+use super::queue;
 use super::request;
 use super::session::Session;
 use super::target::Target;
@@ -76,10 +77,10 @@ impl Perform for Stop {
     async fn perform(self, on: &Operation<'_>) -> Result<Stopped> {
         let found = Target::look_up(on.caller, &on.warnings, &self.session)?;
         let manager = manager(on.caller.scope).await?;
-        let session = match found {
+        let (context, session) = match found {
             Ok(Target { context, session }) => {
                 below::check(&context, &session)?;
-                session
+                (context, session)
             }
             Err(gone) => {
                 // Only the unit can be stopped.
@@ -90,6 +91,7 @@ impl Perform for Stop {
             }
         };
         let end = self.stop(on, manager.as_ref(), &session).await?;
+        queue::pass_on(&context);
         Ok(Stopped { session: session.name, instance: session.instance, end })
     }
 }
