@@ -143,3 +143,86 @@ fn a_running_member_is_stopped_with_its_target_and_a_blocked_one_is_announced_on
     let slice = user.unit_property(&slow.unit(), "Slice");
     assert_eq!(slice, "samocode.slice", "its unit is its own again");
 }
+
+#[test]
+fn a_merge_leaves_a_conflict_to_a_session_that_knows_both_sides() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user("merge");
+    let agent = user.obedient_agent(APART);
+    let project = user
+        .project("shop")
+        .key("SAMOCODE_AGENT", &agent)
+        .key("SAMOCODE_MAX_RUNNING", "9")
+        .key("SAMOCODE_SETUP_COMMAND", "touch made-by-setup")
+        .key("SAMOCODE_TEST_COMMAND", "test -e made-by-setup && test -e README.md")
+        .repo(|repo| repo.then("git branch develop"))
+        .create();
+    let names = ["clash-left", "clash-right", "apart"];
+    for name in names {
+        project.named(name).enable(&["--task", &format!("Do the work of {name}")]);
+    }
+    for name in names {
+        project.named(name).through_the_gates();
+    }
+    let merge = |into: &'static str, more: &[&str]| {
+        let args = ["merge", "clash-left", "clash-right", "apart", "--into", into];
+        project.samocode(args.iter().chain(more)).output()
+    };
+    user.write(project.dir.join("README.md"), "edited");
+    let dirty = merge("main", &[]);
+    assert!(dirty.code == 1 && dirty.stderr.contains("1 file is not committed there"), "{dirty}");
+
+    let merged = merge("develop", &["--resolve"]);
+    assert_eq!(merged.code, 1, "{merged}");
+    for said in [
+        "conflict in work.txt",
+        "develop has 2 sessions",
+        "tested with: test -e made-by-setup",
+        "Started resolve-clash-right to resolve the conflict of clash-right.",
+    ] {
+        assert!(merged.stdout.contains(said), "{said}: {merged}");
+    }
+    assert_eq!(user.read(project.dir.join("README.md")), "edited", "the checkout is untouched");
+    let resolver = project.named("resolve-clash-right");
+    let task = resolver.journal("created")[0]["task"].as_str().unwrap().to_owned();
+    for part in [
+        "Task of clash-right, on branch clash-right:\nDo the work of clash-right",
+        "Requirements of clash-right:\n# Questions",
+        "Task of clash-left, on branch clash-left:\nDo the work of clash-left",
+        "<<<<<<<",
+    ] {
+        assert!(task.contains(part), "{part}: {task}");
+    }
+    resolver.wait_to_rest("waiting", "requirements");
+}
+
+#[test]
+fn a_parent_is_woken_by_what_its_workers_report_and_may_touch_no_other_session() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user("parent");
+    let agent = user.shell_agent(
+        "cat >>~/asked-$SAMOCODE_SESSION
+         printf '{\"status\":\"blocked\",\"reason\":\"no port\"}' >$SAMOCODE_SESSION_DIR/_signal.json",
+    );
+    let project = user.project("shop").key("SAMOCODE_AGENT", &agent).create();
+    let lead = project.named("lead");
+    lead.enable(&["--task", "Lead"]);
+    lead.wait_to_rest("blocked", "investigation");
+    project.named("impl").enable(&["--task", "Implement", "--parent", "lead"]);
+    user.wait_until("the parent was asked about it", BOUND, || {
+        user.read("asked-lead").contains("impl is blocked: no port")
+    });
+    lead.wait_to_rest("blocked", "investigation");
+    assert_eq!(lead.journal("run_started").len(), 2);
+    assert_eq!(lead.journal("mail").len(), 1, "one report a rest");
+
+    project.named("other").enable(&["--task", "Something else"]);
+    let as_lead = |verb: &[&str]| project.samocode(verb).env("SAMOCODE_SESSION", "lead").output();
+    for verb in [&["start", "other"][..], &["stop", "other"], &["merge", "other"]] {
+        let refused = as_lead(verb);
+        let said = "other is not below your session";
+        assert!(refused.code == 1 && refused.stderr.contains(said), "{refused}");
+    }
+    let stopped = as_lead(&["stop", "impl"]);
+    assert_eq!(stopped.code, 0, "{stopped}");
+}

@@ -16,6 +16,7 @@ use crate::git::{Plan, Start, WorktreePlan};
 use crate::session::WaitsFor;
 use crate::session::state::StateName;
 
+use super::below;
 use super::context::{Caller, Context};
 use super::convoy::check_turn;
 use super::error::Result;
@@ -132,10 +133,14 @@ impl Perform for Enable {
         if self.import_env {
             import_env(context)?;
         }
+        let mut work = self.work;
         if session.exists() {
+            below::check(context, session)?;
             check_turn(context, session)?;
+        } else {
+            work.parent = below::parent(on.caller, context, work.parent.as_deref())?;
         }
-        let became = resume_despite_stop(session, &self.work)?;
+        let became = resume_despite_stop(session, &work)?;
         unit.install(manager.as_ref(), on.progress).await?;
         unit.start(manager.as_ref(), on.progress).await?;
         let waits = if became == Became::Known { Waits::of(on.caller, session)? } else { None };

@@ -59,6 +59,7 @@
 pub mod answers;
 pub mod archive;
 pub mod attach;
+mod below;
 mod bus;
 pub(crate) mod channels;
 pub mod confine;

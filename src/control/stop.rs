@@ -10,6 +10,7 @@ use crate::session::mail::{Kind, Message};
 use crate::session::state::StateName;
 use crate::session::store::{crash_point, read_journal};
 
+use super::below;
 use super::context::manager;
 use super::error::{Error, Result};
 use super::folders::FolderWatch;
@@ -77,7 +78,10 @@ impl Perform for Stop {
         let found = Target::look_up(on.caller, &on.warnings, &self.session)?;
         let manager = manager(on.caller.scope).await?;
         let (context, session) = match found {
-            Ok(Target { context, session }) => (context, session),
+            Ok(Target { context, session }) => {
+                below::check(&context, &session)?;
+                (context, session)
+            }
             Err(gone) => {
                 // Only the unit can be stopped.
                 retire::stop(manager.as_ref(), &gone.instance, on.progress).await?;

@@ -12,6 +12,7 @@ use crate::session::journal::{End, Event};
 use crate::session::state::StateName;
 use crate::session::store::read_journal;
 
+use super::below;
 use super::context::manager;
 use super::convoy::check_turn;
 use super::enable::{Waits, tell_notes};
@@ -87,6 +88,7 @@ pub struct Disabled {
 impl Perform for Start {
     async fn perform(self, on: &Operation<'_>) -> Result<Started> {
         let Target { context, session } = &on.resolve(&self.session)?;
+        below::check(context, session)?;
         check_turn(context, session)?;
         let manager = context.manager().await?;
         let unit = UnitFiles::new(context, session, &Flags::default())?;
@@ -116,6 +118,7 @@ impl Perform for Start {
 impl Perform for Restart {
     async fn perform(self, on: &Operation<'_>) -> Result<Named> {
         let Target { context, session } = &on.resolve(&self.session)?;
+        below::check(context, session)?;
         let manager = context.manager().await?;
         resume_despite_stop(session, &Work::default())?;
         let unit = UnitFiles::new(context, session, &Flags::default())?;
@@ -130,6 +133,7 @@ impl Perform for Restart {
 impl Perform for Reload {
     async fn perform(self, on: &Operation<'_>) -> Result<Named> {
         let Target { context, session } = on.resolve(&self.session)?;
+        below::check(&context, &session)?;
         let manager = context.manager().await?;
         if !session.is_worked_on() {
             return Err(Error::usage(format!("{} is not running", session.name))
@@ -173,7 +177,8 @@ impl Perform for Disable {
         let manager = manager(on.caller.scope).await?;
         let _root = Raised::up()?;
         match found {
-            Ok(Target { session, .. }) => {
+            Ok(Target { context, session }) => {
+                below::check(&context, &session)?;
                 manager.disable(&session.instance).await?;
                 Ok(Disabled { instance: session.instance, removed: false })
             }

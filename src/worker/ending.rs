@@ -33,6 +33,7 @@ impl Worker<'_> {
         self.writer.catch_up_in_background()?;
         self.tell_human();
         self.note_last_deliveries().await?;
+        self.report_to_parent();
         self.report_to_convoy();
         if let (Standing::Done, Some(spool)) = (&self.writer.state().standing, &self.setup.spool)
             && let Some(token) = Token::new(Action::Disable, &self.setup.instance)

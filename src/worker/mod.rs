@@ -32,6 +32,7 @@ mod obstacles;
 mod old_logs;
 mod outage;
 mod outbox;
+mod parent;
 mod ports;
 mod power;
 mod prepare;

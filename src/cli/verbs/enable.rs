@@ -31,6 +31,10 @@ pub(in crate::cli) struct Enable {
     all: bool,
     #[command(flatten)]
     work: WorkArgs,
+    /// The session that begins this one: it is told by mail when this one waits, blocks or is done, and
+    /// its agent may act on this one [default: the caller's own session, if an agent calls]
+    #[arg(long, value_name = "SESSION", add = complete::sessions())]
+    parent: Option<String>,
     /// Save the credentials found in this shell to ~/.config/samocode/env
     #[arg(long)]
     import_env: bool,
@@ -107,6 +111,7 @@ impl Enable {
     pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
         let first = self.sessions.first().map(String::as_str);
         let (work, set) = self.work.split(common, first).await?;
+        let work = Work { parent: self.parent, ..work };
         let (import_env, run_as) = (self.import_env, self.run_as);
         let action = Action::Enable { work, set, import_env, run_as };
         let chosen = if self.all { Chosen::All } else { Chosen::Named(self.sessions) };

@@ -27,6 +27,7 @@ use crate::git::Checkout;
 use crate::git::merge::{Foreseen, Integration, Simulation, contains, move_branch};
 use crate::session::store::crash_point;
 
+use super::below;
 use super::context::Context;
 use super::convoy;
 use super::error::{Class, Error, Result};
@@ -66,10 +67,10 @@ const ROUNDS: usize = 10;
 #[async_trait]
 impl Perform for Merge {
     async fn perform(self, on: &Operation<'_>) -> Result<Merged> {
-        if on.caller.session().is_some() {
-            return Err(Error::refused("sessions are merged by humans, not by agents"));
-        }
         let (context, sessions) = self.members(on)?;
+        for session in &sessions {
+            below::check(&context, session)?;
+        }
         check_names(&sessions)?;
         let repo = repository(&context)?;
         let target = Target::of(&repo, self.into.as_deref()).await?;
