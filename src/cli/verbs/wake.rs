@@ -9,7 +9,7 @@ use crate::control::jobs::wake;
 use crate::platform::memory;
 use crate::session::Hint as _;
 
-use super::{Common, log, output};
+use super::{Common, front, log, output};
 
 /// Process the tokens in the wake spool; run by its unit
 #[derive(Debug, Args)]
@@ -19,7 +19,7 @@ impl Wake {
     pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
         memory::seal();
         log::start(Level::INFO);
-        let report = wake::process_tokens(common.scope()).await?;
+        let report = wake::process_tokens(&front::own_binary()?, common.scope()).await?;
         for error in report.failed.iter().chain(&report.stuck) {
             output::error(&error.in_one_line());
         }

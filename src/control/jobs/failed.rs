@@ -9,8 +9,9 @@ use crate::control::channels::channels;
 use crate::control::{Error, Result, whereabouts};
 use crate::notify::outbox::Due;
 use crate::notify::{About, Delivery, Notice, NotifyError, Outbox, Shelf};
-use crate::service::{self, Active, Reader, Scope};
+use crate::service::{self, Action, Active, Reader, Scope, Spool, Token};
 use crate::session::store::Folder;
+use crate::worker::Queue;
 
 /// How long sending to all notifiers may take, together.
 const BOUND: Duration = Duration::from_secs(45);
@@ -18,7 +19,7 @@ const BOUND: Duration = Duration::from_secs(45);
 /// The result of notifying the human of a failure.
 #[derive(Debug, Default)]
 pub struct Notified {
-    /// Why notifiers failed, one line each.
+    /// What failed, one line each: notifiers, or the queue.
     pub errors: Vec<String>,
     /// Whether nothing could be delivered, but a retry may succeed.
     pub retry: bool,
@@ -36,7 +37,14 @@ pub async fn notify(env: &Env, scope: Scope, instance: &str) -> Result<Notified>
             return Ok(Notified::default());
         }
     }
+    // Others of its convoy may wait for it.
+    if let Some(token) = Token::new(Action::Advance, instance) {
+        Spool::of(scope)?.leave(&token)?;
+    }
     let dirs = Dirs::user(env)?;
+    // Its worker can no longer do that.
+    let queue = Queue::of(&dirs.state);
+    let queued = queue.leave(instance).and_then(|()| queue.pass_on(None));
     let env_file = EnvFile::read(&dirs).unwrap_or_default();
     let config = env.get("SAMOCODE_CONFIG").map(PathBuf::from);
     let recorded = service::recorded(scope, instance).ok().flatten();
@@ -67,7 +75,9 @@ pub async fn notify(env: &Env, scope: Scope, instance: &str) -> Result<Notified>
     let command = reader.pasteable(&command);
     outbox.post(Notice::failed(&about, reason.as_deref(), &command));
     let deliveries = outbox.drain(BOUND).await;
-    Ok(Notified { errors: super::errors(&deliveries), retry: is_worth_a_retry(&deliveries) })
+    let mut errors = super::errors(&deliveries);
+    errors.extend(queued.err().map(|error| error.to_string()));
+    Ok(Notified { errors, retry: is_worth_a_retry(&deliveries) })
 }
 
 /// Whether nothing could be delivered, but a retry may succeed.

@@ -1,16 +1,22 @@
 //! Starting the units whose tokens are in the wake spool.
 
+use std::path::Path;
+
+use futures_util::FutureExt as _;
+use tokio::process::Command;
+
 use crate::control::Result;
 use crate::service::wake::{self, Report};
 use crate::service::{self, Scope, Spool};
 use crate::session::state::StateName;
 use crate::session::store::Folder;
 
-/// Processes the tokens in the spool. A stopped session is left alone.
+/// Processes the tokens in the spool. A stopped session is left alone. `program` is samocode's own
+/// path, for the processes that look after convoys.
 ///
 /// # Errors
 /// If there is no manager, or the spool cannot be read.
-pub async fn process_tokens(scope: Scope) -> Result<Report> {
+pub async fn process_tokens(program: &Path, scope: Scope) -> Result<Report> {
     let manager = service::connect(scope).await?;
     let spool = Spool::of(scope)?;
     let registry = manager.registry().await?;
@@ -22,5 +28,39 @@ pub async fn process_tokens(scope: Scope) -> Result<Report> {
         Ok(None) => true,
         Err(_) => false,
     };
-    Ok(wake::run(manager.as_ref(), &spool, is_stopped).await?)
+    let advance = |instance: String| {
+        let environment = match registry.recorded(&instance) {
+            Ok(Some(recorded)) => recorded.environment,
+            // Its session no longer exists, so nothing can wait for it.
+            _ => return futures_util::future::ready(Ok(())).boxed(),
+        };
+        advance(program, scope, instance, environment).boxed()
+    };
+    Ok(wake::run(manager.as_ref(), &spool, is_stopped, &advance).await?)
+}
+
+/// Looks after the convoy of a session, in a process of its own: a merge may take hours, and acts
+/// with the privileges and the PATH that the session's unit has.
+async fn advance(
+    program: &Path,
+    scope: Scope,
+    instance: String,
+    environment: Vec<(String, String)>,
+) -> std::result::Result<(), service::Error> {
+    let mut command = Command::new(program);
+    if scope == Scope::System {
+        command.arg("--system");
+    }
+    command.arg("advance").arg(&instance).envs(environment).current_dir("/");
+    let what = format!("look after the convoy of {instance}");
+    let failed = |source: Box<dyn std::error::Error + Send + Sync>| {
+        let what = what.clone();
+        service::Error::Call { what, source }
+    };
+    let status = command.kill_on_drop(true).status().await.map_err(|error| failed(error.into()))?;
+    match status.code() {
+        Some(0) => Ok(()),
+        Some(_) => Err(failed(status.to_string().into())),
+        None => Err(service::Error::Killed(what)),
+    }
 }
