@@ -76,7 +76,7 @@ struct Create {
 
 #[derive(Debug, Args)]
 struct One {
-    /// The convoy's id
+    /// The convoy's id, as in its file
     id: String,
     /// Print it as JSON
     #[arg(long)]
@@ -85,7 +85,7 @@ struct One {
 
 #[derive(Debug, Args)]
 struct Stop {
-    /// The convoy's id
+    /// The convoy's id, as in its file
     id: String,
     /// Interrupt the runs instead of waiting for the end of iterations
     #[arg(long)]
@@ -147,7 +147,7 @@ impl Convoy {
                     return Ok(());
                 }
                 let start = common.command(&format!("samocode start {held}"));
-                output::line(format!("Not begun yet; start with: {start}"))
+                output::line(format!("Not started yet. Start it with: {start}"))
             }
             Verb::List(List { json }) => {
                 let all = common.call(convoy::List {}).await?;

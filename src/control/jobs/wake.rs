@@ -52,7 +52,7 @@ async fn advance(
         command.arg("--system");
     }
     command.arg("advance").arg(&instance).envs(environment).current_dir("/");
-    let what = format!("look after the convoy of {instance}");
+    let what = format!("update the convoy of {instance}");
     let failed = |source: Box<dyn std::error::Error + Send + Sync>| {
         let what = what.clone();
         service::Error::Call { what, source }

@@ -36,7 +36,7 @@ pub(super) struct Trial {
     pub(super) provision: Provision,
     /// The repository that ignored files are copied from.
     pub(super) repo: PathBuf,
-    /// The worktree's root.
+    /// The root of the worktree that is tested.
     pub(super) root: PathBuf,
 }
 
