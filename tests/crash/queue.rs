@@ -7,7 +7,7 @@ use std::process::Command;
 
 use samocode::session::event;
 use samocode::session::journal::Event;
-use samocode::session::state::Word;
+use samocode::session::state::StateName;
 use samocode::session::store::{Folder, Journal, Lock, read_journal};
 
 use super::stage::Stage;
@@ -89,7 +89,7 @@ impl Two {
 
     fn assert_queued_once(&self) {
         let next = self.folder("next");
-        assert_eq!(next.read_hook().unwrap().state, Word::Queued);
+        assert_eq!(next.read_hook().unwrap().state, StateName::Queued);
         let mut times = 0;
         read_journal(&next, |entry| times += usize::from(entry.event.kind() == "queued")).unwrap();
         assert_eq!(times, 1, "{}", self.0.output());
