@@ -121,7 +121,7 @@ pub struct Login {
 /// A token that ends and that the program refreshes by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Token {
-    /// When it ends.
+    /// When the token ends and a run would refresh it.
     pub ends: Timestamp,
     /// How to get one that lasts, worded so that the env file's path can follow.
     pub lasting: &'static str,

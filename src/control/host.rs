@@ -92,7 +92,7 @@ calls! {
     Disk: disk::Disk => Vec<disk::Taken>,
     /// Remove build output of sessions that do not run.
     ClearCaches: disk::caches::ClearCaches => Vec<disk::caches::Cleared>,
-    /// A session's mail.
+    /// A session's mail: unread, or all of it.
     Inbox: inbox::Inbox => Vec<inbox::Mail>,
     /// The questions a session has asked.
     Questions: answers::Questions => answers::Asked,

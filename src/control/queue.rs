@@ -10,8 +10,6 @@ pub(super) fn pass_on(context: &Context) {
     let limit = Limit::of(&context.project, &context.settings);
     let passed = Queue::of(&context.dirs.state).pass_on(Some(limit));
     if let Err(error) = passed {
-        context
-            .warnings
-            .add(format!("sessions that are queued may not start by themselves: {error}"));
+        context.warnings.add(format!("queued sessions may have to be started by hand: {error}"));
     }
 }

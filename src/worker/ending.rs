@@ -76,7 +76,7 @@ impl Worker<'_> {
             && let Some(token) = Token::new(Action::Advance, &self.setup.instance)
             && let Err(error) = spool.leave(&token)
         {
-            tracing::warn!("the convoy is not looked after: {error}");
+            tracing::warn!("cannot update the convoy: {error}");
         }
     }
 

@@ -139,7 +139,7 @@ pub async fn work(setup: &Setup) -> WorkerExit {
     let exit = work_until_the_end(setup).await;
     crash_point("the next session is to be started");
     if let Err(error) = setup.pass_on() {
-        tracing::warn!("sessions that wait for a place may have to be started by hand: {error}");
+        tracing::warn!("queued sessions may have to be started by hand: {error}");
     }
     exit
 }

@@ -23,7 +23,7 @@ pub(super) fn compress(setup: &Setup) {
         let Some(limit) = SystemTime::now().checked_sub(age) else { return };
         let done = compress_all(&own, &sessions, &state_dir, limit);
         if let Err(error) = done {
-            tracing::warn!("old logs stay as they are: {error}");
+            tracing::warn!("cannot compress old logs: {error}");
         }
     };
     // Without a thread they are compressed another time.

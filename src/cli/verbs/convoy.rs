@@ -76,7 +76,7 @@ struct Create {
 
 #[derive(Debug, Args)]
 struct One {
-    /// The convoy's id
+    /// The convoy's id, as in its file
     id: String,
     /// Print it as JSON
     #[arg(long)]
@@ -85,7 +85,7 @@ struct One {
 
 #[derive(Debug, Args)]
 struct Stop {
-    /// The convoy's id
+    /// The convoy's id, as in its file
     id: String,
     /// Interrupt the runs instead of waiting for the end of iterations
     #[arg(long)]
@@ -112,7 +112,7 @@ impl Convoy {
             Verb::Create(create) => create.exec(common).await,
             Verb::Start(One { id, json }) => {
                 let advanced = common.call(convoy::Start { id: id.clone() }).await?;
-                if json { output::json(&advanced) } else { tell(&advanced, &id) }
+                if json { output::json(&advanced) } else { report(&advanced, &id) }
             }
             Verb::Stop(Stop { id, now, json }) => {
                 for stopped in common.call(convoy::Stop { id, now }).await? {
@@ -147,7 +147,7 @@ impl Convoy {
                     return Ok(());
                 }
                 let start = common.command(&format!("samocode start {held}"));
-                output::line(format!("Not begun yet; start with: {start}"))
+                output::line(format!("Not started yet. Start it with: {start}"))
             }
             Verb::List(List { json }) => {
                 let all = common.call(convoy::List {}).await?;
@@ -186,7 +186,7 @@ impl Create {
     }
 }
 
-fn tell(advanced: &Advanced, id: &str) -> anyhow::Result<()> {
+fn report(advanced: &Advanced, id: &str) -> anyhow::Result<()> {
     for name in &advanced.started {
         output::line(format!("{} started.", painted(BOLD, name)))?;
     }

@@ -166,7 +166,7 @@ impl Show<'_> {
         let unit = UnitFiles::new(self.context, self.session, &Flags::default())?;
         unit.install(manager, &output::note).await?;
         unit.start(manager, &output::note).await?;
-        let mut story = Story::new(self.context, self.session, "enable");
+        let mut story = Story::new(self.context, self.session, true);
         tokio::select! {
             ended = story.follow(Some(manager)) => ended,
             _ = tokio::signal::ctrl_c() => {
@@ -178,7 +178,7 @@ impl Show<'_> {
 
     /// In the foreground, where a waiting session has no process until it is answered.
     async fn in_foreground(&self) -> anyhow::Result<()> {
-        let mut story = Story::new(self.context, self.session, "run");
+        let mut story = Story::new(self.context, self.session, false);
         let flags = Flags::default();
         loop {
             // There is no unit to query, so the worker's end is what ends this.

@@ -19,7 +19,7 @@ impl Wake {
     pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
         memory::seal();
         log::start(Level::INFO);
-        let report = wake::process_tokens(common.scope(), &front::own_binary()?).await?;
+        let report = wake::process_tokens(&front::own_binary()?, common.scope()).await?;
         for error in report.failed.iter().chain(&report.stuck) {
             output::error(&error.in_one_line());
         }

@@ -51,7 +51,7 @@ impl Files {
         Ok(store::replace(&self.state, &serde_json::to_vec(memory)?)?)
     }
 
-    /// Forgets the convoy.
+    /// Removes the convoy's file; its sessions stay.
     pub(super) fn remove(&self) -> Result<()> {
         store::remove(&self.plan)?;
         Ok(store::remove(&self.state)?)

@@ -23,14 +23,14 @@ use super::{existing, no_agents};
 /// Starts a convoy: the members that were stopped, blocked or failed, and those whose turn has come.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Start {
-    /// Its id.
+    /// The convoy's id, unique in the project.
     pub id: String,
 }
 
 /// Stops all members of a convoy until they are started again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stop {
-    /// Its id.
+    /// The convoy's id, unique in the project.
     pub id: String,
     /// Interrupt runs instead of waiting for the end of iterations.
     #[serde(default)]
@@ -40,14 +40,14 @@ pub struct Stop {
 /// Removes a convoy. Its sessions stay as they are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Remove {
-    /// Its id.
+    /// The convoy's id, unique in the project.
     pub id: String,
 }
 
 /// A convoy that was removed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Removed {
-    /// Its id.
+    /// The convoy's id, unique in the project.
     pub id: String,
     /// Its members that had not begun. Nobody starts them now but a human.
     pub held: Vec<String>,
@@ -163,7 +163,7 @@ pub(in crate::control) fn check_turn(context: &Context, session: &Session) -> Re
         if state.stopped {
             resume_despite_stop(session, &Work::default())?;
         }
-        return Err(Error::refused(format!("{name} has not begun: {}", held.reason())).hint(
+        return Err(Error::refused(format!("{name} has not started: {}", held.reason())).hint(
             format!("see what comes first: samocode convoy status {id}; to start {instance} on its own, remove the convoy: samocode convoy remove {id}"),
         ));
     }

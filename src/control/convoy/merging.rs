@@ -35,7 +35,7 @@ fn in_words(id: &str, merged: &Merged) -> String {
     let mut text = match &merged.landed {
         Landed::Moved { .. } => format!("convoy {id} is merged: {into} has {sessions}"),
         Landed::Beside { branch, command, .. } => format!(
-            "convoy {id} is merged: {branch} has {sessions}; {into} is checked out, take the result over with: {command}"
+            "convoy {id} is merged: {branch} has {sessions}; {into} is checked out; get the result with: {command}"
         ),
         Landed::Nothing | Landed::Predicted | Landed::Unpredictable => {
             format!("nothing of convoy {id} could be merged: {into} is unchanged")

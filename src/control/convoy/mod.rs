@@ -46,7 +46,7 @@ impl From<plan::Flaw> for Error {
 /// Shows how a convoy is doing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
-    /// Its id.
+    /// The convoy's id, unique in the project.
     pub id: String,
 }
 
@@ -57,7 +57,7 @@ pub struct List {}
 /// How a convoy is doing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Standing {
-    /// Its id.
+    /// The convoy's id, unique in the project.
     pub id: String,
     /// What it is called; may be empty.
     pub name: String,
@@ -77,7 +77,7 @@ pub struct Standing {
 /// A member of a convoy.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Member {
-    /// Its name.
+    /// The session's name, without date and project.
     pub session: String,
     /// Its state; `None` if it does not exist.
     pub state: Option<StateName>,

@@ -42,7 +42,7 @@ impl Place {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Facts {
     pub(super) place: Place,
-    /// Since when.
+    /// When it entered its state.
     pub(super) since: Timestamp,
     /// Why it is in its state.
     pub(super) reason: Option<String>,

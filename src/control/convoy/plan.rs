@@ -49,13 +49,13 @@ pub struct Plan {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Share {
-    /// As `SAMOCODE_MEMORY_MAX`.
+    /// The memory limit of all its sessions together, as `SAMOCODE_MEMORY_MAX`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_max: Option<String>,
-    /// As `SAMOCODE_TASKS_MAX`.
+    /// The limit on processes of all its sessions together, as `SAMOCODE_TASKS_MAX`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tasks_max: Option<String>,
-    /// As `SAMOCODE_CPU_WEIGHT`.
+    /// The CPU share of all its sessions together, as `SAMOCODE_CPU_WEIGHT`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu_weight: Option<String>,
 }
@@ -70,7 +70,7 @@ impl Share {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Task {
-    /// The task.
+    /// What the session is to do; empty for one that exists.
     pub task: String,
     /// The agent, if not the project's.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -99,7 +99,7 @@ pub enum Flaw {
     /// It has more than [`MOST`].
     #[error("convoy '{id}' has {count} sessions, more than the {MOST} it may have")]
     TooMany {
-        /// Its id.
+        /// The convoy's id, unique in the project.
         id: String,
         /// How many it has.
         count: usize,

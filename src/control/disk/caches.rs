@@ -31,7 +31,7 @@ pub struct ClearCaches {
 /// What was removed from a session's worktree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cleared {
-    /// Its name.
+    /// The session's name, without date and project.
     pub session: String,
     /// The folders, as paths below its worktree.
     pub folders: Vec<PathBuf>,

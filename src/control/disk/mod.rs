@@ -33,15 +33,15 @@ pub struct Disk {
 /// What a session takes, in bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Taken {
-    /// Its name.
+    /// The session's name, without date and project.
     pub session: String,
-    /// Its state.
+    /// The session's state when the call was made.
     pub state: StateName,
     /// Its worktree, without build output. What the repository has of it is not included.
     pub worktree: u64,
     /// Build output in its worktree that can be made again: `SAMOCODE_CACHE_FOLDERS`.
     pub caches: u64,
-    /// Its logs.
+    /// Its `_logs/`: the agents' raw streams and stderr.
     pub logs: u64,
     /// What agents keep of its conversations in their own folders, as far as that is known.
     pub transcripts: u64,
@@ -50,7 +50,7 @@ pub struct Taken {
 }
 
 impl Taken {
-    /// All of it.
+    /// All bytes that the session takes.
     #[must_use]
     pub const fn total(&self) -> u64 {
         self.worktree + self.caches + self.logs + self.transcripts + self.files

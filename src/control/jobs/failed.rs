@@ -19,7 +19,7 @@ const BOUND: Duration = Duration::from_secs(45);
 /// The result of notifying the human of a failure.
 #[derive(Debug, Default)]
 pub struct Notified {
-    /// Why notifiers failed, one line each.
+    /// What failed, one line each: notifiers, or the queue.
     pub errors: Vec<String>,
     /// Whether nothing could be delivered, but a retry may succeed.
     pub retry: bool,
@@ -42,11 +42,10 @@ pub async fn notify(env: &Env, scope: Scope, instance: &str) -> Result<Notified>
         Spool::of(scope)?.leave(&token)?;
     }
     let dirs = Dirs::user(env)?;
-    let env_file = EnvFile::read(&dirs).unwrap_or_default();
     // Its worker can no longer do that.
     let queue = Queue::of(&dirs.state);
-    let left = queue.leave(instance).and_then(|()| queue.pass_on(None));
-    let mut errors: Vec<String> = left.err().iter().map(ToString::to_string).collect();
+    let queued = queue.leave(instance).and_then(|()| queue.pass_on(None));
+    let env_file = EnvFile::read(&dirs).unwrap_or_default();
     let config = env.get("SAMOCODE_CONFIG").map(PathBuf::from);
     let recorded = service::recorded(scope, instance).ok().flatten();
     let config = config.or_else(|| recorded.as_ref().map(|known| known.config.clone()));
@@ -76,7 +75,8 @@ pub async fn notify(env: &Env, scope: Scope, instance: &str) -> Result<Notified>
     let command = reader.pasteable(&command);
     outbox.post(Notice::failed(&about, reason.as_deref(), &command));
     let deliveries = outbox.drain(BOUND).await;
-    errors.extend(super::errors(&deliveries));
+    let mut errors = super::errors(&deliveries);
+    errors.extend(queued.err().map(|error| error.to_string()));
     Ok(Notified { errors, retry: is_worth_a_retry(&deliveries) })
 }
 

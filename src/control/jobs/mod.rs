@@ -1,7 +1,7 @@
 //! What the units run: worker, waker, resending of notices, notification of a failure.
 //!
-//! The service manager of this machine starts these, never a person, so they are plain functions and
-//! no calls of a [`Host`](super::Host).
+//! The service manager of this machine starts these, never a person, so they are plain functions
+//! and no calls of a [`Host`](super::Host).
 
 pub mod failed;
 pub mod notices;

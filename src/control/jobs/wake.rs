@@ -11,12 +11,12 @@ use crate::service::{self, Scope, Spool};
 use crate::session::state::StateName;
 use crate::session::store::Folder;
 
-/// Processes the tokens in the spool. A stopped session is left alone. `samocode` is its own
-/// program, for what takes long.
+/// Processes the tokens in the spool. A stopped session is left alone. `program` is samocode's own
+/// path, for the processes that look after convoys.
 ///
 /// # Errors
 /// If there is no manager, or the spool cannot be read.
-pub async fn process_tokens(scope: Scope, samocode: &Path) -> Result<Report> {
+pub async fn process_tokens(program: &Path, scope: Scope) -> Result<Report> {
     let manager = service::connect(scope).await?;
     let spool = Spool::of(scope)?;
     let registry = manager.registry().await?;
@@ -31,10 +31,10 @@ pub async fn process_tokens(scope: Scope, samocode: &Path) -> Result<Report> {
     let advance = |instance: String| {
         let environment = match registry.recorded(&instance) {
             Ok(Some(recorded)) => recorded.environment,
-            // Its session is gone, and with it what it could end.
+            // Its session no longer exists, so nothing can wait for it.
             _ => return futures_util::future::ready(Ok(())).boxed(),
         };
-        advance(samocode, scope, instance, environment).boxed()
+        advance(program, scope, instance, environment).boxed()
     };
     Ok(wake::run(manager.as_ref(), &spool, is_stopped, &advance).await?)
 }
@@ -46,13 +46,13 @@ async fn advance(
     scope: Scope,
     instance: String,
     environment: Vec<(String, String)>,
-) -> Result<(), service::Error> {
+) -> std::result::Result<(), service::Error> {
     let mut command = Command::new(program);
     if scope == Scope::System {
         command.arg("--system");
     }
     command.arg("advance").arg(&instance).envs(environment).current_dir("/");
-    let what = format!("look after the convoy of {instance}");
+    let what = format!("update the convoy of {instance}");
     let failed = |source: Box<dyn std::error::Error + Send + Sync>| {
         let what = what.clone();
         service::Error::Call { what, source }

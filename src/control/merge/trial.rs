@@ -38,7 +38,7 @@ pub(super) struct Trial {
     pub(super) provision: Provision,
     /// The repository that ignored files are copied from.
     pub(super) repo: PathBuf,
-    /// The worktree's root.
+    /// The root of the worktree that is tested.
     pub(super) root: PathBuf,
     /// How it is confined: it runs what agents wrote.
     pub(super) confine: Confine,

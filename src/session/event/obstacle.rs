@@ -128,7 +128,7 @@ impl Occurrence for Queued {
 /// The session belongs to a convoy, and others of it come first.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Held {
-    /// The convoy's id.
+    /// The id of the convoy that it belongs to.
     pub convoy: String,
     /// The sessions that have to be done before; empty if it only waits for a place.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

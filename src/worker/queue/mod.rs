@@ -65,9 +65,9 @@ fn limit_by_memory(total: u64) -> u32 {
 /// What is known of a session that waits without a process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Absent {
-    /// Its folder.
+    /// The session's folder, absolute.
     pub(super) folder: PathBuf,
-    /// Its project's `.samocode`.
+    /// The `.samocode` of the session's project, absolute.
     pub(super) config: PathBuf,
     /// Where to leave the token that starts it.
     pub(super) spool: PathBuf,
@@ -80,9 +80,9 @@ pub(super) struct Absent {
 /// How many sessions may run at once, as a project says.
 #[derive(Debug, Clone, Copy)]
 pub struct Limit<'a> {
-    /// The project's `.samocode`.
+    /// The `.samocode` of the project that sets the limit, absolute.
     pub config: &'a Path,
-    /// The number.
+    /// The most sessions that may run at once.
     pub cap: u32,
 }
 
@@ -188,7 +188,7 @@ impl Queue {
             left.map_err(|error| {
                 failed("write a token to", &absent.spool, io::Error::other(error))
             })?;
-            tracing::info!("a place is free: starting {}", instance_of(&turn));
+            tracing::info!("there is room: starting {}", instance_of(&turn));
         }
         Ok(())
     }

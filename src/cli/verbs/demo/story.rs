@@ -34,15 +34,15 @@ const ANSWERS: u32 = 6;
 pub(super) struct Story<'a> {
     context: &'a Context,
     session: &'a Session,
-    /// The verb that runs the session. With `run` there is no waker to resume it after an answer.
-    verb: &'static str,
+    /// Whether the session runs as a unit. Otherwise no waker resumes it after an answer.
+    as_unit: bool,
     seq: u64,
     answers: u32,
 }
 
 impl<'a> Story<'a> {
-    pub(super) fn new(context: &'a Context, session: &'a Session, verb: &'static str) -> Self {
-        Self { context, session, verb, seq: 0, answers: 0 }
+    pub(super) fn new(context: &'a Context, session: &'a Session, as_unit: bool) -> Self {
+        Self { context, session, as_unit, seq: 0, answers: 0 }
     }
 
     /// Prints each event and answers at the gates, until the session is done.
@@ -139,7 +139,7 @@ impl<'a> Story<'a> {
             }
             other => bail!("the session is waiting for {other}, which the demo cannot provide"),
         }
-        if self.verb == "run" {
+        if !self.as_unit {
             typed(&format!("samocode run {name}"));
             return Ok(());
         }
