@@ -201,7 +201,7 @@ mod tests {
                 file,
                 settings: &settings,
                 is_root: false,
-                repository: None,
+                folders: &[],
                 samocode: Path::new("/bin/samocode"),
             };
             login(&exam, &claude::Claude)

@@ -67,6 +67,12 @@ pub trait AgentSpec: Sync {
         Records::default()
     }
 
+    /// What to change where it is not allowed to make its calls, if its settings show that.
+    fn denies(&self, environment: &Environment, working_dir: &Path) -> Option<String> {
+        let _ = (environment, working_dir);
+        None
+    }
+
     /// The login found in its own folder, if there is one.
     fn logged_in(&self, folder: &Path) -> Option<Login> {
         let logins = self.words().credentials.logins;
@@ -178,5 +184,7 @@ pub enum Program {
         program: String,
         /// The key that sets it.
         key: &'static str,
+        /// What the key's value has before the path.
+        before: &'static str,
     },
 }
