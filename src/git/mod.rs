@@ -38,6 +38,7 @@ mod identity;
 mod include;
 mod leftovers;
 pub mod merge;
+mod plain;
 mod plan;
 mod programs;
 mod reader;
