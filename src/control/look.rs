@@ -145,18 +145,23 @@ impl Perform for List {
         };
         let units = Units::ask(scope, &on.warnings).await;
         let mut views = Vec::with_capacity(found.len());
+        let mut first_error = None;
         for (root, session) in &found {
             let unit = units.get(&session.instance);
             match View::of(on.caller, root, session, unit.as_ref()) {
                 Ok(view) => views.push(view),
-                Err(error) => on.warnings.add(format!(
-                    "{} cannot be shown: {}",
-                    session.name,
-                    error.in_one_line()
-                )),
+                Err(error) => {
+                    let what = format!("{} cannot be shown: {}", session.name, error.in_one_line());
+                    on.warnings.add(what);
+                    first_error.get_or_insert(error);
+                }
             }
         }
-        Ok(views)
+        // A list that is empty for this reason would say that there are no sessions.
+        match first_error.filter(|_| views.is_empty()) {
+            Some(error) => Err(error),
+            None => Ok(views),
+        }
     }
 }
 
@@ -272,12 +277,12 @@ fn remedy(view: &View) -> String {
         Word::Running => "nothing; it is working".to_owned(),
         Word::Waiting => format!("it resumes after: {command}"),
         Word::Blocked => {
-            format!("tell it what to do: {command}; or let it retry: samocode start {instance}")
+            format!("tell it what to do: {command}; or let it retry: {}", view.start_command())
         }
         Word::Done => {
             format!("give it a new task with: samocode enable {instance} --task \"…\"")
         }
-        Word::Stopped => format!("it resumes after: samocode start {instance}"),
+        Word::Stopped => format!("it resumes after: {}", view.start_command()),
         Word::Queued => "it starts when a running session makes room".to_owned(),
         Word::Limited => "nothing; it resumes when the limit ends".to_owned(),
         Word::Paused if view.until.is_some() => "nothing; it retries on its own".to_owned(),

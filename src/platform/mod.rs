@@ -1,6 +1,6 @@
 //! Everything that differs between operating systems. Each has a folder, behind the same names:
 //! [`cgroup`], [`strays`], [`awake`], [`beneath`], [`machine`], [`memory`], [`origin`], [`disk`], [`groups`] and
-//! [`parent`]; and [`limits`], [`privilege`], [`child`] and [`shell`], which all have in common. Nothing here knows about
+//! [`parent`]; and [`limits`], [`privilege`], [`child`], [`shell`], [`threads`] and [`watch`], which all have in common. Nothing here knows about
 //! sessions.
 
 pub mod limits;
@@ -25,6 +25,8 @@ pub use macos::{
 pub mod child;
 pub mod shell;
 mod steps;
+pub mod threads;
+pub mod watch;
 
 /// The resources that a run's processes used, and how many were left at the end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

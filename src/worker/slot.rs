@@ -22,6 +22,7 @@ use ::notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use jiff::Timestamp;
 use tokio::sync::mpsc::{Receiver, channel};
 
+use crate::platform::watch;
 use crate::session::store::{self, StoreError};
 
 /// Memory in bytes that an agent with its builds typically needs; determines the default limit.
@@ -108,14 +109,13 @@ impl Waiting {
         let lock = opened(&path).map_err(|source| failed("wait in", &path, source))?;
         let _ = lock.try_lock();
         let (sender, heard) = channel(1);
-        let watcher =
-            ::notify::recommended_watcher(move |event: ::notify::Result<::notify::Event>| {
-                const CLOSED: EventKind = EventKind::Access(AccessKind::Close(AccessMode::Write));
-                if event.is_ok_and(|event| event.kind == CLOSED) {
-                    // One pending event stands for all.
-                    let _ = sender.try_send(());
-                }
-            });
+        let watcher = watch::watcher(move |event: ::notify::Result<::notify::Event>| {
+            const CLOSED: EventKind = EventKind::Access(AccessKind::Close(AccessMode::Write));
+            if event.is_ok_and(|event| event.kind == CLOSED) {
+                // One pending event stands for all.
+                let _ = sender.try_send(());
+            }
+        });
         let watcher = watcher.ok().and_then(|mut watcher| {
             watcher.watch(&folder, RecursiveMode::NonRecursive).ok()?;
             Some(watcher)
