@@ -59,7 +59,6 @@ fn cells(view: &View, columns: Columns, now: Timestamp, zone: &TimeZone) -> Vec<
 /// Why a session does not continue on its own, and the command that resumes it.
 fn needs(view: &View, now: Timestamp, zone: &TimeZone) -> (String, String) {
     let reason = view.reason.clone().unwrap_or_default();
-    let instance = &view.instance;
     let command = view.needs.as_ref().map(|needs| needs.command.clone()).unwrap_or_default();
     match (view.state, &view.needs) {
         (Word::Waiting, Some(needs)) => {
@@ -69,7 +68,7 @@ fn needs(view: &View, now: Timestamp, zone: &TimeZone) -> (String, String) {
             (format!("{what}{}", file.unwrap_or_default()), command)
         }
         (Word::Failed, _) => ("the unit failed".to_owned(), command),
-        (Word::Stopped, _) => (String::new(), format!("samocode start {instance}")),
+        (Word::Stopped, _) => (String::new(), view.start_command()),
         (Word::Limited, _) => {
             let until = view
                 .until
@@ -203,9 +202,8 @@ mod tests {
         for (name, width) in crate::cli::ui::layout::WIDTHS {
             let text = plain(width);
             insta::assert_snapshot!(name, text);
-            let fits = |line: &str| width.is_none_or(|width| line.chars().count() <= width);
-            assert!(text.lines().all(fits), "{text}");
         }
+        crate::cli::ui::layout::assert_fits(plain);
     }
 
     #[test]
