@@ -1,5 +1,9 @@
 //! Checks that the chosen agents would work: their programs, versions and credentials.
 
+use std::path::PathBuf;
+
+use jiff::{SignedDuration, Timestamp};
+
 use super::environment::RunIds;
 use super::exam::{About, Exam, Finding, Status};
 use super::registry::Registry;
@@ -144,15 +148,43 @@ fn in_env_file(agent: &AgentWords, file: &EnvFile) -> Option<String> {
     (!names.is_empty()).then(|| names.join(", "))
 }
 
-/// The login found in an agent's own folder, as text.
-fn login(exam: &Exam<'_>, spec: &dyn spec::AgentSpec) -> Option<String> {
+/// An agent's own folder.
+fn own_folder(exam: &Exam<'_>, spec: &dyn spec::AgentSpec) -> Option<PathBuf> {
     let (variable, default) = spec.words().credentials.folder?;
     let set = exam.env.get(variable).map(Into::into);
-    let folder = set
-        .or_else(|| exam.file.get(variable).map(|folder| folder.expose().into()))
-        .unwrap_or_else(|| exam.dirs.home.join(default));
-    let login = spec.logged_in(&folder)?;
+    Some(
+        set.or_else(|| exam.file.get(variable).map(|folder| folder.expose().into()))
+            .unwrap_or_else(|| exam.dirs.home.join(default)),
+    )
+}
+
+/// The login found in an agent's own folder, as text.
+fn login(exam: &Exam<'_>, spec: &dyn spec::AgentSpec) -> Option<String> {
+    let login = spec.logged_in(&own_folder(exam, spec)?)?;
     Some(format!("{} {}", login.how, exam.dirs.short(&login.file)))
+}
+
+/// How long before its end a token that several sessions share is worth a look.
+const SOON: SignedDuration = SignedDuration::from_hours(1);
+
+/// What is wrong with a login that several sessions share and that is about to end, and the remedy.
+fn shared_token(exam: &Exam<'_>, spec: &dyn spec::AgentSpec) -> Option<(String, String)> {
+    let token = spec.token(&own_folder(exam, spec)?)?;
+    let left = token.ends.duration_since(Timestamp::now());
+    if exam.sessions < 2 || left > SOON {
+        return None;
+    }
+    let name = spec.words().name;
+    let when = match left.as_mins() {
+        minutes if left.is_positive() => format!("ends in {} min", minutes.max(1)),
+        _ => "has ended".to_owned(),
+    };
+    let what = format!(
+        "{} sessions share the login of {name}, whose token {when}; agents that refresh it at the same moment log each other out",
+        exam.sessions
+    );
+    let file = exam.dirs.short(&exam.dirs.env_file());
+    Some((what, format!("{} {file}", token.lasting)))
 }
 
 fn credentials(exam: &Exam<'_>, spec: &dyn spec::AgentSpec) -> Finding {
@@ -165,7 +197,10 @@ fn credentials(exam: &Exam<'_>, spec: &dyn spec::AgentSpec) -> Finding {
         return found(Status::Ok, what, String::new());
     }
     match login(exam, spec) {
-        Some(how) => found(Status::Ok, format!("{} is {how}", agent.name), String::new()),
+        Some(how) => match shared_token(exam, spec) {
+            Some((what, remedy)) => found(Status::Note, what, remedy),
+            None => found(Status::Ok, format!("{} is {how}", agent.name), String::new()),
+        },
         None => found(
             Status::Note,
             format!("found no credentials for {} that units can see", agent.name),
@@ -202,6 +237,7 @@ mod tests {
                 settings: &settings,
                 is_root: false,
                 folders: &[],
+                sessions: 2,
                 samocode: Path::new("/bin/samocode"),
             };
             login(&exam, &claude::Claude)
@@ -217,6 +253,42 @@ mod tests {
         assert_eq!(how, "logged in by ~/work/.credentials.json");
         let filed = file(&format!("CLAUDE_CONFIG_DIR={}\n", work.display()));
         assert_eq!(look(&Env::default(), &filed), Some(how));
+    }
+
+    #[test]
+    fn a_login_that_several_share_and_that_is_about_to_end_is_worth_a_look() {
+        let home = tempfile::tempdir().unwrap();
+        let (dirs, env, none) = (Dirs::of_home(home.path()), Env::default(), file(""));
+        let settings = settings(&REGISTRY, "");
+        let own = home.path().join(".claude");
+        std::fs::create_dir(&own).unwrap();
+        let look = |sessions: usize, minutes: i64| {
+            let ends = Timestamp::now().as_millisecond() + minutes * 60_000 + 30_000;
+            let login = format!(r#"{{"claudeAiOauth":{{"expiresAt":{ends}}}}}"#);
+            std::fs::write(own.join(".credentials.json"), login).unwrap();
+            let exam = Exam {
+                env: &env,
+                units: &env,
+                dirs: &dirs,
+                file: &none,
+                settings: &settings,
+                is_root: false,
+                folders: &[],
+                sessions,
+                samocode: Path::new("/bin/samocode"),
+            };
+            credentials(&exam, &claude::Claude)
+        };
+        assert_eq!((look(1, 5).status, look(2, 90).status), (Status::Ok, Status::Ok));
+        let shared = look(3, 5);
+        assert_eq!(shared.status, Status::Note);
+        assert!(
+            shared
+                .what
+                .starts_with("3 sessions share the login of claude, whose token ends in 5 min")
+        );
+        assert!(shared.remedy.contains("claude setup-token"), "{}", shared.remedy);
+        assert!(look(3, -5).what.contains("token has ended"));
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub struct Exam<'a> {
     pub is_root: bool,
     /// The folders that agents work in: the repository, and the sessions' worktrees.
     pub folders: &'a [PathBuf],
+    /// How many sessions share the logins.
+    pub sessions: usize,
     /// samocode's own program.
     pub samocode: &'a Path,
 }

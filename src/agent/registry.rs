@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use jiff::Timestamp;
+
 use super::environment::{RunIds, agent_environment};
 use super::event::Decoder;
 use super::find::find_program;
@@ -128,6 +130,18 @@ impl Registry {
     #[must_use]
     pub fn environment(&self, worker: &Env, file: &EnvFile, name: &AgentName, run: &RunIds) -> Env {
         agent_environment(&self.vocabulary(), worker, file, name.word(), run)
+    }
+
+    /// When the token of the login ends that an agent uses, given the environment it will get. One
+    /// with a key uses no login.
+    #[must_use]
+    pub fn token_ends(&self, name: &AgentName, env: &Env) -> Option<Timestamp> {
+        let spec = self.spec(name.word())?;
+        let credentials = &spec.words().credentials;
+        let has_key =
+            credentials.keys.iter().any(|key| env.text(key).is_some_and(|key| !key.is_empty()));
+        let folder = credentials.folder(env).filter(|_| !has_key)?;
+        Some(spec.token(&folder)?.ends)
     }
 
     /// The account an agent will use, given the environment it will get; `None` for one that has

@@ -4,6 +4,8 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
+
 use super::event::{Decoder, Usage};
 use super::exam::{Exam, Finding};
 use super::outcome::{Facts, Outcome, judge};
@@ -73,11 +75,23 @@ pub trait AgentSpec: Sync {
         None
     }
 
+    /// Where it keeps what was said in a working folder, in its own folder, if that is known.
+    fn transcripts(&self, folder: &Path, working_dir: &Path) -> Option<PathBuf> {
+        let _ = (folder, working_dir);
+        None
+    }
+
     /// The login found in its own folder, if there is one.
     fn logged_in(&self, folder: &Path) -> Option<Login> {
         let logins = self.words().credentials.logins;
         let file = logins.iter().map(|file| folder.join(file)).find(|file| file.is_file())?;
         Some(Login { how: "logged in by", file })
+    }
+
+    /// The token of a login in its own folder, if that has to be refreshed and shows when.
+    fn token(&self, folder: &Path) -> Option<Token> {
+        let _ = folder;
+        None
     }
 
     /// Further checks by `doctor`, besides program, version and credentials.
@@ -103,6 +117,15 @@ pub struct Login {
     pub how: &'static str,
     /// The file that holds the login.
     pub file: PathBuf,
+}
+
+/// A token that ends and that the program refreshes by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Token {
+    /// When it ends.
+    pub ends: Timestamp,
+    /// How to get one that lasts, worded so that the env file's path can follow.
+    pub lasting: &'static str,
 }
 
 /// The capabilities of an agent's program. The worker makes up for missing ones: it starts a fresh

@@ -45,6 +45,8 @@ pub enum Kind {
     Inhibit,
     /// `yes` or `no`.
     YesNo,
+    /// Names of folders, with spaces between them.
+    Names,
 }
 
 impl Kind {
@@ -78,6 +80,7 @@ impl Kind {
             Self::MaxRunning => "use a whole number from 1 to 10000, or by memory".to_owned(),
             Self::Inhibit => "use none or idle".to_owned(),
             Self::YesNo => "use yes or no".to_owned(),
+            Self::Names => "use names of folders, as in target node_modules".to_owned(),
         }
     }
 }
@@ -195,6 +198,18 @@ pub const KEYS: &[Key] = &[
     key("SAMOCODE_TASKS_MAX", "4096", Kind::Tasks, "limit on a session's processes and threads"),
     key("SAMOCODE_CPU_WEIGHT", "100", Kind::CpuWeight, "CPU share relative to other units"),
     key("SAMOCODE_DISK_FLOOR", "1 GiB", Kind::Size, "free space below which sessions pause"),
+    key(
+        "SAMOCODE_CACHE_FOLDERS",
+        "target node_modules .venv __pycache__ .pytest_cache .mypy_cache .tox .gradle .next build dist",
+        Kind::Names,
+        "ignored folders that samocode archive --caches removes",
+    ),
+    key(
+        "SAMOCODE_COMPRESS_LOGS_AFTER",
+        "7d",
+        Kind::Duration,
+        "age at which a run's log is compressed; 0: never",
+    ),
     key("SAMOCODE_MAX_RUNNING", "by memory", Kind::MaxRunning, "how many sessions may run at once"),
     key(
         "SAMOCODE_PRIORITY",

@@ -159,6 +159,10 @@ pub struct Settings {
     pub cpu_weight: String,
     /// `SAMOCODE_DISK_FLOOR`, in bytes.
     pub disk_floor: u64,
+    /// `SAMOCODE_CACHE_FOLDERS`: names of folders that can be made again.
+    pub cache_folders: Vec<String>,
+    /// `SAMOCODE_COMPRESS_LOGS_AFTER`; `None` leaves logs as they are.
+    pub compress_logs_after: Option<Duration>,
     /// `SAMOCODE_CONTEXT_HANDOFF_AT`, in percent, 1 to 100.
     pub context_handoff_at: u8,
     /// `SAMOCODE_MAX_RUNNING`; `None` derives it from the machine's memory.
@@ -271,6 +275,11 @@ impl Settings {
             tasks_max: layers.value("SAMOCODE_TASKS_MAX", values::tasks)?,
             cpu_weight: layers.value("SAMOCODE_CPU_WEIGHT", values::cpu_weight)?,
             disk_floor: layers.value("SAMOCODE_DISK_FLOOR", values::size)?,
+            cache_folders: layers.value("SAMOCODE_CACHE_FOLDERS", values::names)?,
+            compress_logs_after: Some(
+                layers.value("SAMOCODE_COMPRESS_LOGS_AFTER", values::duration)?,
+            )
+            .filter(|age| !age.is_zero()),
             context_handoff_at: layers.value("SAMOCODE_CONTEXT_HANDOFF_AT", values::percent)?,
             max_running: layers.value("SAMOCODE_MAX_RUNNING", max_running)?,
             priority: layers.number("SAMOCODE_PRIORITY")?,

@@ -16,6 +16,15 @@ pub fn yes_no(text: &str) -> Option<bool> {
     }
 }
 
+/// Names of files or folders with spaces or commas between them, each a single component of a path.
+#[must_use]
+pub fn names(text: &str) -> Option<Vec<String>> {
+    let names = text.split([' ', ',']).filter(|name| !name.is_empty());
+    let is_name = |name: &&str| !name.contains('/') && !matches!(*name, "." | ".." | ".git");
+    let names: Vec<&str> = names.collect();
+    names.iter().all(is_name).then(|| names.into_iter().map(str::to_owned).collect())
+}
+
 /// `1800` (seconds), `2.5`, `30s`, `10 min`, `1h 30min`, `2h`, `500 ms`, `1 day`.
 #[must_use]
 pub fn duration(text: &str) -> Option<Duration> {

@@ -205,6 +205,8 @@ fn warn_of_credentials(context: &Context, unit: &UnitFiles<'_>, of_units: &Env) 
         settings: &unit.settings,
         is_root: false,
         folders: std::slice::from_ref(&context.project.main_repo),
+        // doctor tells of what they share.
+        sessions: 0,
         samocode: &context.caller.binary,
     };
     for finding in without_credentials(&REGISTRY, &exam) {

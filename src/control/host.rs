@@ -17,7 +17,7 @@ use super::log::{Line, Log};
 use super::operation::{Operation, Perform as _, Replies};
 use super::watch::{self, Change, Watch};
 use super::{
-    answers, archive, cost, doctor, documents, enable, inbox, init, look, mail, many, merge,
+    answers, archive, cost, disk, doctor, documents, enable, inbox, init, look, mail, many, merge,
     notify, post, prompt, remove, run, settings, stop, timeline, unit, unit_files, view, wait,
 };
 
@@ -87,6 +87,10 @@ calls! {
     History: timeline::History => Vec<timeline::Item>,
     /// The cost of sessions.
     Cost: cost::Cost => cost::Costs,
+    /// What sessions take on the disk.
+    Disk: disk::Disk => Vec<disk::Taken>,
+    /// Remove build output of sessions that do not run.
+    ClearCaches: disk::caches::ClearCaches => Vec<disk::caches::Cleared>,
     /// A session's mail.
     Inbox: inbox::Inbox => Vec<inbox::Mail>,
     /// The questions a session has asked.

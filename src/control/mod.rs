@@ -39,6 +39,7 @@
 //! | [`prompt`] | what an agent is told in a run |
 //! | [`merge`] | the branches of finished sessions into one tested branch |
 //! | [`remove`], [`archive`] | take sessions away, but for their branches and files; bring one back |
+//! | [`disk`] | what sessions take on the disk; removing build output |
 //! | [`answers`], [`post`], [`mail`] | questions and answers; approve, reject, send; mail to anyone, and asking |
 //! | [`log`] | its journal merged with what its agents said and did, as a stream |
 //! | [`init`], [`settings`], [`doctor`], [`notify`], [`unit_files`] | set a project up: its file, its settings, what is broken, how you are notified, the unit files |
@@ -61,6 +62,7 @@ mod bus;
 pub(crate) mod channels;
 pub mod context;
 pub mod cost;
+pub mod disk;
 pub mod doctor;
 pub mod documents;
 pub mod enable;
@@ -83,6 +85,7 @@ pub mod post;
 pub(crate) mod privilege;
 pub mod prompt;
 pub(crate) mod questions;
+mod queue;
 pub(crate) mod registry;
 pub mod remove;
 pub mod request;

@@ -16,6 +16,7 @@ use super::context::Context;
 use super::error::{Attempt as _, Error, Result};
 use super::operation::{Operation, Perform};
 use super::privilege::Raised;
+use super::queue;
 use super::request;
 use super::session::Session;
 use super::target::Target;
@@ -184,8 +185,11 @@ async fn retire(on: &Operation<'_>, context: &Context, session: &Session) -> Res
     let manager = context.manager().await?;
     // So that a start in between has no effect.
     request::stop(session)?;
-    let _root = Raised::up()?;
-    Ok(retire::retire(manager.as_ref(), &session.instance, on.progress).await?)
+    let root = Raised::up()?;
+    retire::retire(manager.as_ref(), &session.instance, on.progress).await?;
+    drop(root);
+    queue::pass_on(context);
+    Ok(())
 }
 
 /// Moves the session's folder to the archive and returns its new path.

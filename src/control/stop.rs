@@ -15,6 +15,7 @@ use super::error::{Error, Result};
 use super::folders::FolderWatch;
 use super::operation::{Operation, Perform};
 use super::privilege::Raised;
+use super::queue;
 use super::request;
 use super::session::Session;
 use super::target::Target;
@@ -75,8 +76,8 @@ impl Perform for Stop {
     async fn perform(self, on: &Operation<'_>) -> Result<Stopped> {
         let found = Target::look_up(on.caller, &on.warnings, &self.session)?;
         let manager = manager(on.caller.scope).await?;
-        let session = match found {
-            Ok(Target { session, .. }) => session,
+        let (context, session) = match found {
+            Ok(Target { context, session }) => (context, session),
             Err(gone) => {
                 // Only the unit can be stopped.
                 retire::stop(manager.as_ref(), &gone.instance, on.progress).await?;
@@ -86,6 +87,7 @@ impl Perform for Stop {
             }
         };
         let end = self.stop(on, manager.as_ref(), &session).await?;
+        queue::pass_on(&context);
         Ok(Stopped { session: session.name, instance: session.instance, end })
     }
 }

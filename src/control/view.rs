@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::{Dirs, Project};
 use crate::notify::UnsentFolder;
 use crate::notify::unsent::Unsent;
-use crate::service::{self, Active, UnitStatus};
+use crate::service::{self, Active, Scope, UnitStatus};
 use crate::session::hook::Hook;
 use crate::session::mail::{Kind, Message};
 use crate::session::phase::Phase;
@@ -136,8 +136,13 @@ impl View {
         {
             hook.pause(outage.reason, outage.since);
         }
-        let state = state(&hook, unit, || session.is_worked_on());
-        let idle = hook.state == Word::Running && state != Word::Running;
+        let has_unit = || {
+            [Scope::User, Scope::System]
+                .into_iter()
+                .any(|scope| matches!(service::recorded(scope, &session.instance), Ok(Some(_))))
+        };
+        let state = state(&hook, unit, || session.is_worked_on(), has_unit);
+        let idle = matches!(hook.state, Word::Running | Word::Queued) && state != hook.state;
         let reason = if state == Word::Failed {
             let gave_up = || "its worker kept dying soon after it was started".to_owned();
             session.obstacle().or_else(|| (hook.state == Word::Failed).then(gave_up))
@@ -248,7 +253,12 @@ fn is_to_stop(session: &Session) -> bool {
 
 /// The state in the hook, corrected by the service manager and the lock: a hook cannot show that its
 /// worker has died.
-fn state(hook: &Hook, unit: Option<&UnitStatus>, is_worked_on: impl Fn() -> bool) -> Word {
+fn state(
+    hook: &Hook,
+    unit: Option<&UnitStatus>,
+    is_worked_on: impl Fn() -> bool,
+    has_unit: impl Fn() -> bool,
+) -> Word {
     match (hook.state, unit.map(|unit| &unit.active)) {
         (Word::Done | Word::Stopped, _) => hook.state,
         (_, Some(Active::Failed)) => Word::Failed,
@@ -256,6 +266,8 @@ fn state(hook: &Hook, unit: Option<&UnitStatus>, is_worked_on: impl Fn() -> bool
             let is_up = active.is_some_and(Active::is_up);
             if is_up || is_worked_on() { hook.state } else { Word::Stopped }
         }
+        // It needs no process, but something that can be started.
+        (Word::Queued, _) if !has_unit() && !is_worked_on() => Word::Stopped,
         (state, _) => state,
     }
 }

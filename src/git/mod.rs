@@ -24,6 +24,7 @@
 //! and hooks run. The program also reads what libgit2 cannot: SHA-256, reftable, newer extensions.
 //! git can never prompt: see [`git_command`].
 
+mod caches;
 mod checkout;
 mod checks;
 mod command;
@@ -53,6 +54,7 @@ mod tests;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use caches::ignored_folders;
 pub use checkout::Checkout;
 pub use checks::{Finding, Severity, check, commits_work};
 pub use command::{MINIMUM_VERSION, Version, git_command, version};

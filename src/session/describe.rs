@@ -17,6 +17,23 @@ pub fn quiet(seconds: u64) -> String {
     if seconds < 120 { format!("{seconds} s") } else { format!("{} min", seconds / 60) }
 }
 
+/// Formats a size in the largest binary unit that fits, with one decimal below 10: `1.5 GiB`.
+#[must_use]
+pub fn size(bytes: u64) -> String {
+    let units = [("GiB", 1_u64 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+    match units.into_iter().find(|(_, unit)| bytes >= *unit) {
+        Some((name, unit)) => {
+            let tenths = u128::from(bytes) * 10 / u128::from(unit);
+            if tenths >= 100 || tenths % 10 == 0 {
+                format!("{} {name}", tenths / 10)
+            } else {
+                format!("{}.{} {name}", tenths / 10, tenths % 10)
+            }
+        }
+        None => format!("{bytes} bytes"),
+    }
+}
+
 /// Local time with its date, in the format of the flow log.
 pub(super) fn local(at: Timestamp) -> String {
     stamp::log(&at.to_zoned(clock::local_zone()))
@@ -76,6 +93,16 @@ mod tests {
         let after = |quiet_s| Event::from(Nudged { run: "r".to_owned(), quiet_s }).describe();
         assert_eq!(after(6), "no sign of progress for 6 s: nudging the agent");
         assert_eq!(after(600), "no sign of progress for 10 min: nudging the agent");
+    }
+
+    #[test]
+    fn sizes_are_told_in_the_unit_that_fits() {
+        let told = [(1 << 30, "1 GiB"), (1_610_612_736, "1.5 GiB"), (40 << 30, "40 GiB")];
+        for (bytes, text) in told {
+            assert_eq!(size(bytes), text);
+        }
+        assert_eq!(size(512), "512 bytes");
+        assert_eq!(size(300 << 20), "300 MiB");
     }
 
     #[test]

@@ -189,7 +189,12 @@ impl Account {
         self.sources.now().into_iter().any(changed)
     }
 
-    fn hold(&self) -> Result<File, StoreError> {
+    /// The file with its state.
+    pub(super) fn file(&self) -> &Path {
+        &self.file
+    }
+
+    pub(super) fn hold(&self) -> Result<File, StoreError> {
         if let Some(folder) = self.lock.parent() {
             store::make_folder(folder)?;
         }

@@ -91,7 +91,7 @@ impl Worker<'_> {
     pub(super) fn look_around(&self) -> Result<Found, StoreError> {
         let now = clock::local_now();
         Ok(Found {
-            has_slot: self.slot.is_some(),
+            has_slot: self.is_admitted(),
             space: self.space(),
             spent_today: self.spent_today(&now)?,
             now,

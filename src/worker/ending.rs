@@ -26,7 +26,7 @@ impl Worker<'_> {
     /// is found by the check, and the worker asks for a new start.
     pub(super) async fn rest(&mut self) -> Result<WorkerExit, Trouble> {
         self.end_outage()?;
-        self.slot = None;
+        self.make_room()?;
         self.writer.catch_up_in_background()?;
         self.tell_human();
         self.note_last_deliveries().await?;
@@ -50,6 +50,10 @@ impl Worker<'_> {
         if self.writer.folder.has_unread() && !self.writer.state().stopped {
             return Ok(WorkerExit::Interrupted);
         }
+        // Whoever made room before the manager knew of this end started nothing.
+        if self.is_next() {
+            return Ok(WorkerExit::Interrupted);
+        }
         Ok(match self.writer.state().standing {
             Standing::Paused { .. } if self.setup.foreground => WorkerExit::Paused,
             _ => WorkerExit::Settled,
@@ -57,9 +61,6 @@ impl Worker<'_> {
     }
 
     pub(super) fn interrupted(&mut self) -> Result<WorkerExit, Trouble> {
-        if let Some(waiting) = self.waiting.take() {
-            waiting.interrupt();
-        }
         self.writer.record(Event::WorkerEnded(event::WorkerEnded { end: End::Interrupted }))?;
         self.writer.write_hook()?;
         self.notify.stopping();

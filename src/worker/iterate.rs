@@ -101,7 +101,7 @@ impl Plan {
 impl Worker<'_> {
     /// Runs the agent once and handles the result.
     pub(super) async fn iterate(&mut self, numbers: Numbers) -> Result<(), Trouble> {
-        self.take_slot()?;
+        self.ask_to_run()?;
         let found = self.look_around()?;
         let (settings, instance) = (&self.setup.settings, &self.setup.instance);
         match obstacles::first(&found, self.writer.state(), settings, instance) {
@@ -124,6 +124,11 @@ impl Worker<'_> {
             && let Some(obstacle) = account.obstacle(&self.setup.instance, Timestamp::now())?
         {
             return self.hold_back(obstacle).await;
+        }
+        if let Some(account) = &account
+            && !self.await_login(account).await?
+        {
+            return Ok(());
         }
         let plan = self.plan(numbers, &agent);
         let spent_before = self.spent();

@@ -7,6 +7,7 @@
 //! worker talks to the service manager only through its notify socket and the waker's spool.
 
 mod account;
+mod admission;
 mod background;
 mod budget;
 mod checks;
@@ -23,22 +24,24 @@ mod iterate;
 mod journald;
 mod last_words;
 mod ledger;
+mod login;
 pub(crate) mod mail;
 mod notices;
 mod obstacles;
+mod old_logs;
 mod outage;
 mod ports;
 mod power;
 mod prepare;
 mod provision;
 mod pulse;
+mod queue;
 mod recover;
 mod reload;
 mod repeat;
 mod rules;
 mod signal;
 mod signals;
-mod slot;
 pub(crate) mod task;
 mod under_way;
 mod wait;
@@ -65,12 +68,13 @@ use crate::session::store::{Folder, JournalError, Lock, LockError, StoreError, c
 use crate::session::{clock, event};
 
 pub use ports::base as port_base;
+pub use queue::{Limit, Queue};
 
+use admission::Admission;
 use decide::{Decision, decide};
 use file_stamp::FileStamp;
 use outage::Outages;
 use signals::Signals;
-use slot::{Slot, Waiting};
 use watchdog::{pinging, tick};
 use writer::Writer;
 
@@ -126,8 +130,18 @@ impl From<JournalError> for Trouble {
     }
 }
 
-/// Works on a session until there is nothing left to do. Returns how the process should exit.
+/// Works on a session until there is nothing left to do, then has those started that wait for a
+/// place. Returns how the process should exit.
 pub async fn work(setup: &Setup) -> WorkerExit {
+    let exit = work_until_the_end(setup).await;
+    crash_point("the next session is to be started");
+    if let Err(error) = setup.pass_on() {
+        tracing::warn!("sessions that wait for a place may have to be started by hand: {error}");
+    }
+    exit
+}
+
+async fn work_until_the_end(setup: &Setup) -> WorkerExit {
     let mut signals = match Signals::listen() {
         Ok(signals) => signals,
         Err(error) => {
@@ -191,6 +205,7 @@ pub async fn work(setup: &Setup) -> WorkerExit {
             Trouble::Unusable(why) => return refuse(&why, WorkerExit::Configuration),
             Trouble::Store(error) => {
                 drop(lock);
+                let _ = setup.pass_on();
                 if let Some(cgroup) = &cgroup {
                     cgroup.clear();
                 }
@@ -236,9 +251,8 @@ struct Worker<'a> {
     /// State of the env file when it was last read; `None` before that.
     env_file_read: Option<FileStamp>,
     redactor: Redactor,
-    slot: Option<Slot>,
-    /// Its place among those that wait for a slot.
-    waiting: Option<Waiting>,
+    /// Whether it may run now.
+    admission: Admission,
     /// The first of its ports, once known.
     ports: OnceLock<Option<u16>>,
     /// The worktree as it was before the last run, when git was known to work in it.
@@ -258,7 +272,6 @@ impl<'a> Worker<'a> {
         let outbox = Outbox::new(setup.channels.notifiers.clone()).with_shelf(setup.shelf());
         let redactor = redactor(&setup.env, &setup.env_file);
         let env_file = setup.env_file.clone();
-        let slot = None;
         Ok(Self {
             setup,
             notify,
@@ -270,8 +283,7 @@ impl<'a> Worker<'a> {
             env_file,
             env_file_read: None,
             redactor,
-            slot,
-            waiting: None,
+            admission: Admission::Unasked,
             ports: OnceLock::new(),
             worktree: None,
         })
@@ -296,6 +308,7 @@ impl<'a> Worker<'a> {
         }
         self.recover().await?;
         crash_point("recovered");
+        old_logs::compress(self.setup);
         loop {
             self.take_mail()?;
             self.note_deliveries()?;
@@ -322,10 +335,17 @@ impl<'a> Worker<'a> {
                 Decision::Prepare => self.prepare().await?,
                 Decision::Run(numbers) => self.iterate(numbers).await?,
             }
+            if matches!(self.admission, Admission::Queued) {
+                return self.rest().await;
+            }
         }
     }
 
     async fn prepare(&mut self) -> Result<(), Trouble> {
+        // A checkout and a setup command are work for the machine, too.
+        if !self.ask_to_run()? {
+            return self.queue().await;
+        }
         let floor = self.setup.settings.disk_floor;
         if let Some(pause) = obstacles::no_space(&self.space(), floor, &clock::local_now()) {
             return self.hold_back(pause).await;

@@ -11,10 +11,8 @@ use crate::session::clock;
 use crate::session::event;
 use crate::session::journal::Event;
 use crate::session::state::Standing;
-use crate::session::store::StoreError;
 
 use super::file_stamp::FileStamp;
-use super::slot::{self, Slot, Waiting};
 use super::{Trouble, Worker, notices, tick};
 
 impl Worker<'_> {
@@ -35,8 +33,7 @@ impl Worker<'_> {
     /// Waits while an outside cause prevents runs. Without a run the worker always feeds the
     /// watchdog. Returns early for mail, for a signal, and when the cause clears.
     pub(super) async fn sleep_until(&mut self, until: Timestamp) -> Result<(), Trouble> {
-        self.slot = None;
-        self.waiting = None;
+        self.make_room()?;
         self.end_outage()?;
         self.writer.settle()?;
         self.writer.write_hook()?;
@@ -67,57 +64,6 @@ impl Worker<'_> {
             }
             self.note_deliveries()?;
         }
-    }
-
-    /// Takes a slot if one is free and nobody is before it. The session keeps it until it exits or
-    /// is held up.
-    pub(super) fn take_slot(&mut self) -> Result<(), StoreError> {
-        if self.slot.is_none() {
-            let waiting = self.waiting.as_ref();
-            let turn = waiting.map_or_else(|| self.turn(), |waiting| waiting.turn().to_owned());
-            self.slot = Slot::take(&self.setup.state_dir, self.cap(), &turn, waiting)?;
-        }
-        if self.slot.is_some() {
-            self.waiting = None;
-        }
-        Ok(())
-    }
-
-    /// Its turn among those that wait: since it has been queued, else from now on.
-    fn turn(&self) -> String {
-        let state = self.writer.state();
-        let is_queued = state.standing == Standing::Queued;
-        let since = if is_queued { state.since } else { Timestamp::now() };
-        slot::turn(self.setup.settings.priority, since, &self.setup.instance)
-    }
-
-    fn cap(&self) -> u32 {
-        self.setup
-            .settings
-            .max_running
-            .unwrap_or_else(|| slot::cap_by_memory(crate::platform::machine::memory()))
-    }
-
-    /// Waits until a slot may be free.
-    pub(super) async fn queue(&mut self) -> Result<(), Trouble> {
-        self.end_outage()?;
-        if self.writer.state().standing != Standing::Queued {
-            let cap = self.cap();
-            self.writer.record(Event::Queued(event::Queued { cap }))?;
-            self.writer.settle()?;
-            self.writer.write_hook()?;
-        }
-        self.notify.status(&notices::status_line(self.writer.state(), None, None));
-        self.notify.watchdog();
-        match &mut self.waiting {
-            // One may have become free before it began to wait: look again at once.
-            None => self.waiting = Some(Waiting::begin(&self.setup.state_dir, self.turn())?),
-            Some(waiting) => tokio::select! {
-                _ = self.signals.next() => {}
-                () = waiting.changed(tick(self.notify)) => {}
-            },
-        }
-        Ok(())
     }
 
     /// Whether the account that the session is waiting for can be used again: a human logged in or

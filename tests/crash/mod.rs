@@ -6,6 +6,7 @@
 //! `SAMOCODE_TEST_SEED`; `SAMOCODE_TEST_ALL=1` takes all.
 
 mod damage;
+mod queue;
 mod signals;
 mod stage;
 mod units;

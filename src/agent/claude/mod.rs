@@ -11,14 +11,15 @@ pub mod summary;
 
 use std::ffi::OsString;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use serde_json::json;
 
 use super::event::Decoder;
 use super::exam::{About, Exam, Finding, Status};
 use super::process::MAX_ARGUMENT;
-use super::spec::{AgentSpec, Capabilities, ConversationId, Login, Program};
+use super::spec::{AgentSpec, Capabilities, ConversationId, Login, Program, Token};
 use super::{Agent, AgentError, Environment, Input, Launch, Task, variable};
 use crate::config::keys::{Key, Kind, key};
 use crate::config::{AgentName, AgentWords, Credentials, Reach, Settings, Variables};
@@ -238,6 +239,22 @@ impl AgentSpec for Claude {
             }
         });
         found.into_iter().collect()
+    }
+
+    fn token(&self, folder: &Path) -> Option<Token> {
+        let text = fs::read(folder.join(".credentials.json")).ok()?;
+        let login: serde_json::Value = serde_json::from_slice(&text).ok()?;
+        let ends =
+            Timestamp::from_millisecond(login["claudeAiOauth"]["expiresAt"].as_i64()?).ok()?;
+        let lasting =
+            "make one that lasts with: claude setup-token, and put CLAUDE_CODE_OAUTH_TOKEN into";
+        Some(Token { ends, lasting })
+    }
+
+    fn transcripts(&self, folder: &Path, working_dir: &Path) -> Option<PathBuf> {
+        let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+        let project: String = working_dir.to_str()?.chars().map(plain).collect();
+        Some(folder.join("projects").join(project))
     }
 
     /// OAuth, or a helper that prints a key.

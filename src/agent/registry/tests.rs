@@ -343,15 +343,15 @@ async fn doctor_finds_its_program_its_credentials_and_what_its_spec_adds() {
     let dirs = Dirs::of_home(home.path());
     let settings = settings(&TOYS, &place.config());
     let look = async |env: &Env| {
-        let file = EnvFile::default();
         let exam = Exam {
             env,
             units: &Env::default(),
             dirs: &dirs,
-            file: &file,
+            file: &EnvFile::default(),
             settings: &settings,
             is_root: false,
             folders: &[],
+            sessions: 0,
             samocode: Path::new("/bin/samocode"),
         };
         let findings = examine(&TOYS, &exam).await;

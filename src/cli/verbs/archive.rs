@@ -1,5 +1,6 @@
 //! `samocode archive`: removes several sessions, or all that are done.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -7,17 +8,19 @@ use clap::Args;
 
 use crate::config::values;
 use crate::control::archive::{self, Archived};
+use crate::control::disk::caches::{ClearCaches, Cleared};
+use crate::session::describe::size;
 
 use super::{Common, complete, output, remove};
 
 /// Remove several finished sessions, or all that are done
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  samocode archive jwt-login search-index\n  samocode archive --done --older 7d\n\nDoes what samocode remove does, for several sessions: removes unit and worktree, and keeps the branch\nand the session's files. Uncommitted\nfiles and commits on no branch are saved under refs/samocode/rescue/ first. samocode restore brings a\nsession back.\n\nExit codes: 0 archived; 1 refused, or some are left; 2 no such session."
+    after_help = "Examples:\n  samocode archive jwt-login search-index\n  samocode archive --done --older 7d\n  samocode archive --caches          only their build output, to free the disk\n\nDoes what samocode remove does, for several sessions: removes unit and worktree, and keeps the branch\nand the session's files. Uncommitted\nfiles and commits on no branch are saved under refs/samocode/rescue/ first. samocode restore brings a\nsession back.\n\nExit codes: 0 archived; 1 refused, or some are left; 2 no such session."
 )]
 pub(in crate::cli) struct Archive {
     /// Names, dated folder names, or instances
-    #[arg(required_unless_present = "done", add = complete::sessions())]
+    #[arg(required_unless_present_any = ["done", "caches"], add = complete::sessions())]
     sessions: Vec<String>,
     /// All sessions of the project that are done
     #[arg(long)]
@@ -28,6 +31,10 @@ pub(in crate::cli) struct Archive {
     /// Also those of the named ones that are stopped, blocked or failed
     #[arg(long)]
     unfinished: bool,
+    /// Only remove build output from their worktrees, which can be made again; of all that do not run
+    /// if none is named
+    #[arg(long, conflicts_with_all = ["done", "older", "unfinished"])]
+    caches: bool,
     /// Print what was done as JSON
     #[arg(long)]
     json: bool,
@@ -39,6 +46,9 @@ fn age(text: &str) -> Result<Duration, String> {
 
 impl Archive {
     pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
+        if self.caches {
+            return clear(common, self.sessions, self.json).await;
+        }
         let call = archive::Archive {
             sessions: self.sessions,
             done: self.done,
@@ -53,6 +63,32 @@ impl Archive {
         }
         Ok(if all.left.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
+}
+
+async fn clear(common: &Common, sessions: Vec<String>, json: bool) -> anyhow::Result<ExitCode> {
+    let all = common.call(ClearCaches { sessions }).await?;
+    if json {
+        output::json(&all)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if all.is_empty() {
+        say!("There is no build output to remove: see SAMOCODE_CACHE_FOLDERS.");
+    }
+    for Cleared { session, folders, bytes, kept } in &all {
+        let name = output::painted(output::BOLD, session);
+        if !folders.is_empty() {
+            say!("{name}: removed {}, {}", listed(folders), size(*bytes));
+        }
+        if !kept.is_empty() {
+            say!("{name}: left {}, which holds a git repository", listed(kept));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn listed(folders: &[PathBuf]) -> String {
+    let shown = folders.iter().map(|folder| folder.display().to_string());
+    shown.collect::<Vec<_>>().join(", ")
 }
 
 fn tell(all: &Archived) {

@@ -17,6 +17,7 @@ use crate::notify::{About, Delivery, Notice, NotifyError, Outbox, Shelf};
 use crate::platform::memory;
 use crate::service::{self, Active, Reader, Scope};
 use crate::session::store::Folder;
+use crate::worker::Queue;
 
 use super::{Common, log, output};
 
@@ -46,6 +47,11 @@ impl Failed {
         let env = Env::of_process();
         let dirs = Dirs::user(&env)?;
         let env_file = EnvFile::read(&dirs).unwrap_or_default();
+        // Its worker can no longer do that.
+        let queue = Queue::of(&dirs.state);
+        if let Err(error) = queue.leave(instance).and_then(|()| queue.pass_on(None)) {
+            output::error(&error.to_string());
+        }
         let config = env.get("SAMOCODE_CONFIG").map(PathBuf::from);
         let recorded = service::recorded(scope, instance).ok().flatten();
         let config = config.or_else(|| recorded.as_ref().map(|known| known.config.clone()));

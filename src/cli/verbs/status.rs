@@ -1,6 +1,7 @@
 //! `samocode status`: all sessions as a table, or one in detail.
 
 mod depth;
+mod disk;
 mod list;
 
 use std::path::Path;
@@ -23,12 +24,15 @@ use super::{Common, complete, output, pager};
 /// Show all sessions, or one in detail
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  samocode status                  all sessions of the project, newest first\n  samocode status jwt-login        one session in detail\n  samocode status --json\n\nOutside any project: all sessions that have a unit."
+    after_help = "Examples:\n  samocode status                  all sessions of the project, newest first\n  samocode status jwt-login        one session in detail\n  samocode status --disk           what each takes on the disk\n  samocode status --json\n\nOutside any project: all sessions that have a unit."
 )]
 pub(in crate::cli) struct Status {
     /// A name, a dated folder name, or an instance
     #[arg(add = complete::sessions())]
     session: Option<String>,
+    /// Show what it takes on the disk instead: worktree, build output, logs, transcripts
+    #[arg(long)]
+    disk: bool,
     /// Print it as JSON
     #[arg(long)]
     json: bool,
@@ -57,6 +61,11 @@ struct Listed {
 impl Status {
     pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
         let _paged = pager::paged(!self.json);
+        if self.disk {
+            let sessions = self.session.into_iter().collect();
+            let shown = disk::show(common, sessions, self.json).await;
+            return output::until_closed(shown.map(|()| ExitCode::SUCCESS));
+        }
         let shown = match &self.session {
             Some(typed) => depth::show(common, typed, self.json).await,
             None => self.list(common).await,

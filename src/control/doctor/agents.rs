@@ -1,10 +1,15 @@
 //! Checks of the agents, each by its own spec, and of the credentials file.
 
+use std::path::Path;
+
 use crate::agent::doctor::examine;
 use crate::agent::exam::{About, Exam, Finding, Status as Found};
 use crate::agent::{REGISTRY, vocabulary};
 use crate::config::{EnvFile, Settings, Warning};
 use crate::git::Checkout;
+use crate::service;
+use crate::session::state::Word;
+use crate::session::store::Folder;
 
 use super::check::{Check, Fix};
 use super::{Group, Patient};
@@ -59,9 +64,21 @@ pub(super) async fn look(patient: &Patient, settings: &Settings, file: &EnvFile)
         settings,
         is_root: patient.is_root,
         folders: &folders,
+        sessions: sessions_with_units(patient),
         samocode: &patient.caller.binary,
     };
     examine(&REGISTRY, &exam).await.into_iter().map(as_check).collect()
+}
+
+/// How many sessions have a unit and are not done.
+fn sessions_with_units(patient: &Patient) -> usize {
+    let registry = service::registry(patient.caller.scope);
+    let all = registry.and_then(|registry| registry.all()).unwrap_or_default();
+    let is_open = |folder: &Path| {
+        let hook = Folder::new(folder).read_hook();
+        hook.is_none_or(|hook| hook.state != Word::Done)
+    };
+    all.iter().filter(|(_, recorded)| is_open(&recorded.folder)).count()
 }
 
 fn as_check(finding: Finding) -> Check {

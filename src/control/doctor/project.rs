@@ -8,6 +8,7 @@ use std::path::Path;
 use crate::config::find::unfit;
 use crate::config::{Error as ProjectError, Project, Settings, Warning};
 use crate::git::{self, Checkout, Programs, Severity};
+use crate::session::describe::size;
 
 use super::check::{Check, Fix};
 use super::{Group, Patient};
@@ -200,36 +201,10 @@ fn room_on(folder: &Path, free: u64, floor: u64) -> Check {
     Check::ok(Group::Project, what)
 }
 
-/// A size in the largest binary unit that fits, with one decimal below 10.
-fn size(bytes: u64) -> String {
-    let units = [("GiB", 1_u64 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
-    match units.into_iter().find(|(_, unit)| bytes >= *unit) {
-        Some((name, unit)) => {
-            let tenths = u128::from(bytes) * 10 / u128::from(unit);
-            if tenths >= 100 || tenths % 10 == 0 {
-                format!("{} {name}", tenths / 10)
-            } else {
-                format!("{}.{} {name}", tenths / 10, tenths % 10)
-            }
-        }
-        None => format!("{bytes} bytes"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::Status;
     use super::*;
-
-    #[test]
-    fn sizes_are_told_in_the_unit_that_fits() {
-        let told = [(1 << 30, "1 GiB"), (1_610_612_736, "1.5 GiB"), (40 << 30, "40 GiB")];
-        for (bytes, text) in told {
-            assert_eq!(size(bytes), text);
-        }
-        assert_eq!(size(512), "512 bytes");
-        assert_eq!(size(300 << 20), "300 MiB");
-    }
 
     #[test]
     fn too_little_room_is_broken_and_little_room_worth_a_look() {

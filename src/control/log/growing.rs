@@ -1,11 +1,10 @@
 //! A file that another process appends to.
 
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io::{self, Read};
 use std::path::PathBuf;
 
 use crate::control::error::{Attempt as _, Result};
-use crate::session::store::open_regular;
+use crate::session::store::open_log;
 
 /// Read buffer size, in bytes.
 const CHUNK: usize = 64 * 1024;
@@ -13,7 +12,7 @@ const CHUNK: usize = 64 * 1024;
 /// A growing file, which may not exist yet.
 pub(super) struct Growing {
     path: PathBuf,
-    file: Option<File>,
+    file: Option<Box<dyn Read + Send>>,
 }
 
 impl Growing {
@@ -26,7 +25,7 @@ impl Growing {
         let doing = || format!("read {}", self.path.display());
         let file = match &mut self.file {
             Some(file) => file,
-            None => match open_regular(&self.path) {
+            None => match open_log(&self.path) {
                 Ok(file) => self.file.insert(file),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
                 Err(error) => return Err(error).attempt(doing),

@@ -1,12 +1,11 @@
 //! The agent's unprocessed output, for [`Log::raw`](super::Log::raw).
 
 use std::collections::VecDeque;
-use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use crate::session::event;
 use crate::session::journal::Event;
-use crate::session::store::{Folder, open_regular, read_journal};
+use crate::session::store::{Folder, open_log, read_journal};
 
 use super::growing::Growing;
 use super::{Error, Line, Out, Result, Session};
@@ -77,8 +76,8 @@ fn last_log(folder: &Folder) -> Result<Option<PathBuf>> {
 /// The byte offset at which the last `most` lines begin.
 fn start_of_last_lines(path: &Path, most: usize) -> Result<u64> {
     let read = || -> std::io::Result<u64> {
-        let mut file = open_regular(path)?;
-        let (mut starts, mut at) = (VecDeque::from([0]), 0);
+        let mut file = open_log(path)?;
+        let (mut starts, mut size) = (VecDeque::from([0]), 0);
         let mut chunk = vec![0; 64 * 1024];
         loop {
             let length = file.read(&mut chunk)?;
@@ -86,15 +85,14 @@ fn start_of_last_lines(path: &Path, most: usize) -> Result<u64> {
                 break;
             }
             for end in memchr::memchr_iter(b'\n', &chunk[..length]) {
-                starts.push_back(at + end as u64 + 1);
+                starts.push_back(size + end as u64 + 1);
                 // Keep one more: the last start may be the end of the file.
                 if starts.len() > most + 1 {
                     starts.pop_front();
                 }
             }
-            at += length as u64;
+            size += length as u64;
         }
-        let size = file.seek(SeekFrom::End(0))?;
         if starts.back() != Some(&size) && starts.len() > most {
             starts.pop_front();
         }

@@ -97,6 +97,7 @@ impl Bench {
             Kind::MaxRunning => "7".to_owned(),
             Kind::Inhibit => "idle".to_owned(),
             Kind::YesNo => "yes".to_owned(),
+            Kind::Names => "target out".to_owned(),
         }
     }
 
@@ -191,6 +192,8 @@ impl Bench {
             }
             "SAMOCODE_CONTEXT_HANDOFF_AT" => settings.context_handoff_at.to_string(),
             "SAMOCODE_MEMORY_MAX" | "SAMOCODE_TASKS_MAX" | "SAMOCODE_CPU_WEIGHT" => limits(),
+            "SAMOCODE_CACHE_FOLDERS" => settings.cache_folders.join(" "),
+            "SAMOCODE_COMPRESS_LOGS_AFTER" => format!("{:?}", settings.compress_logs_after),
             "SAMOCODE_DISK_FLOOR" => settings.disk_floor.to_string(),
             "SAMOCODE_MAX_RUNNING" => format!("{:?}", settings.max_running),
             "SAMOCODE_PRIORITY" => settings.priority.to_string(),

@@ -6,7 +6,7 @@
 //!   _overview.md  _signal.json  _signal_history.jsonl  _hook.json  _journal.jsonl  _qa.md  _lock
 //!   _inbox/ID.json   unread messages      _mail/ID.json   read ones
 //!   _damaged/11-20-18:01/PATH   damaged version of a file restored after a power cut
-//!   _logs/11-20-1801-001-investigation.jsonl  and  ….stderr
+//!   _logs/11-20-1801-001-investigation.jsonl  and  ….stderr; old ones are ….jsonl.gz
 //! ```
 //!
 //! Whole files are replaced: temporary file, fsync, rename, fsync of the folder. Appends are one
@@ -24,6 +24,7 @@ mod journal_file;
 mod lock;
 mod mailbox;
 mod outage;
+mod packed;
 mod place;
 mod unsynced;
 mod vouchers;
@@ -44,5 +45,6 @@ pub use journal_file::{Journal, JournalError, read_journal};
 pub use lock::{Lock, LockError};
 pub use mailbox::Unread;
 pub use outage::{HeldNote, Outage, OutageNotes};
+pub use packed::{compress_logs, open_log};
 pub use unsynced::{Synced, Unsynced};
 pub use vouchers::Vouchers;
