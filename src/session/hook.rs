@@ -130,6 +130,7 @@ impl Hook {
                 reason.clone_from(said);
                 until = Some(*end);
             }
+            Standing::Held(held) => reason = Some(held.reason()),
             Standing::Paused { detail, until: end, cause } => {
                 pauses = Some(cause.clone());
                 reason = Some(detail.clone());
