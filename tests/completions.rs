@@ -64,8 +64,8 @@ fn offered(cwd: &Path, words: &[&str]) -> Vec<String> {
     text.lines().filter(|line| !line.is_empty()).map(|line| line.trim().to_owned()).collect()
 }
 
-#[test]
-fn sessions_agents_states_and_topics_are_completed_and_files_where_one_is_meant() {
+/// A project with two sessions and a file.
+fn project() -> tempfile::TempDir {
     let root = tempfile::tempdir().expect("a folder");
     let project = "MAIN_REPO=repo\nWORKTREES=worktrees\nSESSIONS=sessions\n";
     std::fs::write(root.path().join(".samocode"), project).expect("written");
@@ -73,6 +73,77 @@ fn sessions_agents_states_and_topics_are_completed_and_files_where_one_is_meant(
         std::fs::create_dir_all(root.path().join(folder)).expect("made");
     }
     std::fs::write(root.path().join("task.md"), "Paint").expect("written");
+    root
+}
+
+/// What a shell prints that runs this script in the project; `None` if it is not installed.
+fn shell(argv: &[&str], script: &str, root: &Path) -> Option<String> {
+    let folder = Path::new(env!("CARGO_BIN_EXE_samocode")).parent().expect("a folder");
+    let path = std::env::var("PATH").expect("a path");
+    let out = Command::new("timeout")
+        .arg("60")
+        .args(argv)
+        .args(["-c", script])
+        .current_dir(root)
+        .env("PATH", format!("{}:{path}", folder.display()))
+        .env("HOME", root)
+        .env("TERM", "dumb")
+        .env_remove("XDG_CONFIG_HOME")
+        .stdin(Stdio::null())
+        .output()
+        .expect("timeout");
+    if out.status.code() == Some(127) {
+        crate::lab::skipped(&format!("{} is not installed", argv[0]));
+        return None;
+    }
+    let text = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert!(out.status.success(), "{text}{}", String::from_utf8_lossy(&out.stderr));
+    Some(text)
+}
+
+/// A word being typed, as the shells know it, and what becomes of it.
+const TYPED: [(&str, &str); 4] = [
+    ("status jw", "jwt-login"),
+    ("enable x --agent cl", "claude"),
+    ("enable x --task-file ta", "task.md"),
+    ("enab", "enable"),
+];
+
+#[test]
+fn fish_itself_completes() {
+    let root = project();
+    for (typed, completed) in TYPED {
+        let script =
+            format!("source (samocode completions fish | psub); complete -C 'samocode {typed}'");
+        let Some(offered) = shell(&["fish", "--no-config"], &script, root.path()) else { return };
+        let words: Vec<_> = offered.lines().filter_map(|line| line.split('\t').next()).collect();
+        assert_eq!(words, [completed], "{typed}");
+    }
+}
+
+#[test]
+fn zsh_itself_completes() {
+    let root = project();
+    for (typed, completed) in TYPED {
+        let known = typed.rsplit_once(' ').map_or(String::new(), |(known, _)| format!("{known} "));
+        // A shell at a terminal, which is typed into. It prints the line again as it completes it.
+        let script = format!(
+            r#"zmodload zsh/zpty
+            zpty it zsh -f -i
+            zpty -w it "PS1=; stty -echo; autoload -U compinit; compinit -u -D; source <(samocode completions zsh); echo rea''dy"
+            zpty -r -m it all "*ready*"
+            zpty -w -n it $'samocode {typed}\t'
+            zpty -r -m it all "*samocode {known}{completed}*"
+            print -r -- "$all""#
+        );
+        let Some(shown) = shell(&["zsh", "-f"], &script, root.path()) else { return };
+        assert!(shown.contains(&format!("samocode {known}{completed}")), "{typed}: {shown}");
+    }
+}
+
+#[test]
+fn sessions_agents_states_and_topics_are_completed_and_files_where_one_is_meant() {
+    let root = project();
     let offered = |words: &[&str]| offered(root.path(), words);
     assert_eq!(offered(&["status", "jw"]), ["jwt-login"]);
     let all = offered(&["approve", ""]);

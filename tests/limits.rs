@@ -44,14 +44,18 @@ fn all_sessions_of_an_account_wait_out_a_usage_limit_and_it_is_no_failure() {
     user.wait_until("the status line says so", secs(10), || {
         user.unit_property(&first.unit(), "StatusText").contains("usage limit until")
     });
-    let status = project.samocode(["status", "first"]).output();
-    assert!(status.stdout.contains("limit"), "{status}");
+    for verb in ["status", "why"] {
+        let shown = project.samocode([verb, "first"]).output();
+        assert!(shown.stdout.contains("You've hit your"), "the CLI's own words: {shown}");
+    }
     assert_eq!(api.requests().len(), 1);
 
     second.enable(&["--task", "Mow the lawn"]);
     second.wait_for_state("limited");
     assert_eq!(time(&second.hook()["until"]), until);
     assert_eq!(second.journal("run_started").len(), 0);
+    let why = project.samocode(["why", "second"]).ok().stdout;
+    assert!(why.contains("You've hit your"), "those of the session that found out: {why}");
     assert_eq!(api.requests().len(), 1, "the second did not have to find out");
 
     api.now(Script::obedient());
@@ -131,6 +135,8 @@ fn refused_credentials_pause_all_sessions_of_the_account_and_are_reported_once()
     second.wait_for_state("paused");
     assert_eq!(second.journal("paused")[0]["quiet"], true);
     assert_eq!(second.journal("run_started").len(), 0);
+    let why = project.samocode(["why", "second"]).ok().stdout;
+    assert!(why.contains("You've hit your"), "those of the session that found out: {why}");
     assert_eq!(api.requests().len(), asked, "the second did not have to find out");
 
     // A start retries at once, with the corrected credentials.

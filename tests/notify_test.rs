@@ -108,6 +108,39 @@ fn a_notice_that_cannot_be_sent_is_shown_and_sent_at_the_next_chance() {
 }
 
 #[test]
+fn a_notice_about_a_session_of_the_systems_manager_is_tried_again_too() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user_without_manager("syskept");
+    let is_down = Arc::new(AtomicBool::new(true));
+    let down = Arc::clone(&is_down);
+    let (url, seen) = bot_api_that(move || match down.load(Ordering::SeqCst) {
+        true => ("429 Too Many Requests", r#"{"ok":false,"parameters":{"retry_after":3600}}"#),
+        false => ("200 OK", r#"{"ok":true}"#),
+    });
+    uses_telegram(&user, &url);
+    let project = user.project("shop").key("SAMOCODE_AGENT", "rehearsal").create();
+    let enable = "samocode enable --system --run-as syskept syskept --task t";
+    lab.root(["sh", "-c", enable]).cwd(&project.dir).ok();
+    assert!(seen.recv_timeout(secs(60)).is_ok(), "it was tried");
+    let unit = "samocode-notices@syskept.service";
+    let retries = || {
+        let show = lab.root(["systemctl", "show", "-P", "ActiveState", unit]).ok().stdout;
+        show.trim() == "activating"
+    };
+    user.wait_until("the session's own unit keeps trying", secs(60), retries);
+    let kept = user.sh("ls ~/.local/state/samocode/notices").ok().stdout;
+    assert_eq!(kept.lines().count(), 1, "{kept}");
+    is_down.store(false, Ordering::SeqCst);
+    // As if an hour had passed.
+    user.sh("sed -i 's/\"not_before\":\"2/\"not_before\":\"1/' ~/.local/state/samocode/notices/*")
+        .ok();
+    lab.root(["systemctl", "restart", unit]).ok();
+    user.wait_until("it is sent", secs(60), || {
+        user.sh("ls ~/.local/state/samocode/notices").ok().stdout.is_empty()
+    });
+}
+
+#[test]
 fn notify_test_fails_where_a_message_does_or_nothing_is_set_up() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user("notify");

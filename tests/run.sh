@@ -104,6 +104,8 @@ gnupg gpg
 openssh-client ssh-keygen
 e2fsprogs debugfs
 tmux tmux
+zsh zsh
+fish fish
 LIST
     # Any npm can fetch Claude Code.
     if ! claude_is_current && ! command -v npm >/dev/null; then

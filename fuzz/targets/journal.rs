@@ -1,21 +1,9 @@
-//! `_journal.jsonl`: entries fold into a state whose hook can be read back.
+//! See `properties::journal`.
 
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use samocode::session::hook::Hook;
-use samocode::session::journal::Scanner;
-use samocode::session::state::State;
+#[allow(dead_code, reason = "each target has one of them")]
+#[path = "../properties.rs"]
+mod properties;
 
-fuzz_target!(|bytes: &[u8]| {
-    let (mut scanner, mut state) = (Scanner::default(), State::default());
-    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
-        if let Some(entry) = scanner.line(line) {
-            let _ = entry.event.describe();
-            state.apply(&entry);
-        }
-    }
-    assert!(scanner.whole <= bytes.len() as u64);
-    let hook = serde_json::to_vec(&Hook::of(&state)).expect("a hook can be written");
-    let _: Hook = serde_json::from_slice(&hook).expect("and read again");
-});
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| properties::journal(bytes));

@@ -1,14 +1,9 @@
-//! A message in `_inbox/`, as anyone may drop it there.
+//! See `properties::mail`.
 
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use samocode::session::mail::Message;
+#[allow(dead_code, reason = "each target has one of them")]
+#[path = "../properties.rs"]
+mod properties;
 
-fuzz_target!(|bytes: &[u8]| {
-    let Ok(message) = Message::parse(bytes) else { return };
-    let json = message.to_json().expect("a message that was read can be written");
-    let again = Message::parse(&json).expect("and read again");
-    assert!(message.says_the_same(&again));
-    assert!(!message.file_name().contains('/'));
-});
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| properties::mail(bytes));

@@ -1,13 +1,9 @@
-//! `_qa.md`, as agents and people write it.
+//! See `properties::questions`.
 
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use samocode::session::qa::Qa;
+#[allow(dead_code, reason = "each target has one of them")]
+#[path = "../properties.rs"]
+mod properties;
 
-fuzz_target!(|text: &str| {
-    let qa = Qa::parse(text);
-    assert_eq!(qa.as_str(), text, "reading changes nothing");
-    assert_eq!(qa.is_answered(), !qa.questions().is_empty() && qa.waiting() == 0);
-    assert_eq!(qa.fingerprint().is_some(), !qa.questions().is_empty());
-});
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| properties::questions(bytes));

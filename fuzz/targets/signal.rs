@@ -1,12 +1,9 @@
-//! `_signal.json`, as an agent may write it.
+//! See `properties::signal`.
 
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use samocode::session::Signal;
+#[allow(dead_code, reason = "each target has one of them")]
+#[path = "../properties.rs"]
+mod properties;
 
-fuzz_target!(|bytes: &[u8]| {
-    if let Err(error) = Signal::parse(bytes, "0192f0a0-0000-7000-8000-000000000001") {
-        assert!(!error.to_string().is_empty());
-    }
-});
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| properties::signal(bytes));

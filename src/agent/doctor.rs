@@ -236,7 +236,7 @@ mod tests {
                 file,
                 settings: &settings,
                 is_root: false,
-                repository: None,
+                folders: &[],
                 sessions: 2,
                 samocode: Path::new("/bin/samocode"),
             };
@@ -273,7 +273,7 @@ mod tests {
                 file: &none,
                 settings: &settings,
                 is_root: false,
-                repository: None,
+                folders: &[],
                 sessions,
                 samocode: Path::new("/bin/samocode"),
             };

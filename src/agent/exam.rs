@@ -1,6 +1,6 @@
 //! What a check of agents looks at, and what it finds.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::config::{Dirs, Env, EnvFile, Settings};
 
@@ -19,8 +19,8 @@ pub struct Exam<'a> {
     pub settings: &'a Settings,
     /// Whether agents would run as root.
     pub is_root: bool,
-    /// The repository that sessions work on, if there is a project.
-    pub repository: Option<&'a Path>,
+    /// The folders that agents work in: the repository, and the sessions' worktrees.
+    pub folders: &'a [PathBuf],
     /// How many sessions share the logins.
     pub sessions: usize,
     /// samocode's own program, which the built-in agent runs.

@@ -49,18 +49,22 @@ pub enum NotFound {
 
 /// Finds a program by its absolute path, or by its name on the environment's PATH. Relative folders
 /// on PATH are skipped: their content depends on the current folder. `key` is the setting that
-/// names the program.
+/// names the program, and `before` what its value has before the path.
 ///
 /// # Errors
 /// [`NotFound`].
-pub fn find_program(name: &str, key: &str, env: &Env) -> Result<Found, NotFound> {
+pub fn find_program(name: &str, key: &str, before: &str, env: &Env) -> Result<Found, NotFound> {
     let path = env.get("PATH").unwrap_or_default();
     let folders: Vec<PathBuf> =
         std::env::split_paths(path).filter(|folder| folder.is_absolute()).collect();
     let found = if name.contains('/') {
         let why = why_not_runnable(Path::new(name));
         if let Some(why) = why {
-            let hint = format!("set {key} to the program, or leave it unset to look on PATH");
+            let hint = if before.is_empty() {
+                format!("set {key} to the program, or leave it unset to look on PATH")
+            } else {
+                format!("set {key}={before}/path/to/it, or only its name to look on PATH")
+            };
             return Err(NotFound::AtPath { path: name.escape_debug().to_string(), why, hint });
         }
         PathBuf::from(name)
@@ -76,7 +80,7 @@ pub fn find_program(name: &str, key: &str, env: &Env) -> Result<Found, NotFound>
             NotFound::OnPath {
                 name: name.escape_debug().to_string(),
                 looked,
-                hint: hint(name, key, env),
+                hint: hint(name, key, before, env),
             }
         })?
     };
@@ -99,9 +103,7 @@ fn why_not_runnable(path: &Path) -> Option<&'static str> {
 }
 
 /// The hint for a program that is nowhere on PATH.
-fn hint(name: &str, key: &str, env: &Env) -> String {
-    let value =
-        |path: &str| if key == CHOICE { format!("command:{path}") } else { path.to_owned() };
+fn hint(name: &str, key: &str, before: &str, env: &Env) -> String {
     let nvm = env
         .get("NVM_DIR")
         .map(PathBuf::from)
@@ -121,8 +123,7 @@ fn hint(name: &str, key: &str, env: &Env) -> String {
         );
     }
     format!(
-        "install it, run 'samocode enable' from a shell where {name} works, or set {key}={}",
-        value("/path/to/it")
+        "install it, run 'samocode enable' from a shell where {name} works, or set {key}={before}/path/to/it"
     )
 }
 
@@ -206,7 +207,23 @@ mod tests {
     }
 
     fn find(name: &str, env: &Env) -> Result<Found, NotFound> {
-        find_program(name, "CLAUDE_PATH", env)
+        find_program(name, "CLAUDE_PATH", "", env)
+    }
+
+    #[test]
+    fn the_hint_names_the_setting_as_it_has_to_be_written() {
+        let home = tempfile::tempdir().unwrap();
+        let env = env(home.path(), &[]);
+        for (key, before, setting) in [
+            (CHOICE, "acp:", "SAMOCODE_AGENT=acp:/path/to/it"),
+            (CHOICE, "command:", "SAMOCODE_AGENT=command:/path/to/it"),
+            ("CLAUDE_PATH", "", "CLAUDE_PATH=/path/to/it"),
+        ] {
+            let hint = find_program("qwen", key, before, &env).unwrap_err().hint().unwrap();
+            assert!(hint.ends_with(&format!("or set {setting}")), "{hint}");
+        }
+        let hint = find_program("/no/qwen", CHOICE, "acp:", &env).unwrap_err().hint().unwrap();
+        assert!(hint.starts_with("set SAMOCODE_AGENT=acp:/path/to/it, or only its name"), "{hint}");
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! account, doctor        its credentials, and whether it would work
 //! confine                what it may reach
 //! process, run, stream   one process and its output          (effects)
+//! salvage, fields, …     what can be read of a damaged line  (pure)
 //! outcome, remedy        how its end is judged               (pure)
 //! cost, price            what it cost, reported or estimated (price reads a file)
 //! ```
@@ -26,8 +27,10 @@ pub mod environment;
 mod error;
 pub mod event;
 pub mod exam;
+mod fields;
 pub mod find;
 pub mod gemini;
+mod lenient;
 pub mod outcome;
 pub mod price;
 pub mod process;
@@ -37,6 +40,7 @@ pub mod rehearsal;
 pub mod remedy;
 pub mod roles;
 pub mod run;
+mod salvage;
 pub mod spec;
 pub mod stream;
 pub mod unknown;
@@ -229,6 +233,12 @@ impl Agent {
     #[must_use]
     pub fn records(&self, facts: &outcome::Facts<'_>) -> Records {
         self.spec.records(facts)
+    }
+
+    /// What to change where it is not allowed to make its calls, if its settings show that.
+    #[must_use]
+    pub fn denies(&self, environment: &Environment, working_dir: &Path) -> Option<String> {
+        self.spec.denies(environment, working_dir)
     }
 
     /// Checks that it would run for this user in this environment.

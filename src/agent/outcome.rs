@@ -117,6 +117,12 @@ impl Reported {
         }
     }
 
+    /// Whether it was not allowed to make some call.
+    #[must_use]
+    pub fn was_denied(&self) -> bool {
+        self.denied.0 > 0 || self.finished.as_ref().is_some_and(|finished| finished.denied > 0)
+    }
+
     /// Whether the model has replied.
     fn has_reply(&self) -> bool {
         self.replies != Usage::default()

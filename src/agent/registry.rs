@@ -105,8 +105,8 @@ impl Registry {
         };
         let (program, path_additions) = match spec.program(name, settings) {
             Program::BuiltIn => (samocode.to_owned(), Vec::new()),
-            Program::Named { program, key } => {
-                let found = find_program(&program, key, env)?;
+            Program::Named { program, key, before } => {
+                let found = find_program(&program, key, before, env)?;
                 (spec.executable(found.path), found.path_additions)
             }
         };

@@ -167,6 +167,12 @@ impl Remedy {
         named(NAMES, name).or_else(|| named(VAGUE, name))
     }
 
+    /// The names of the failures for which this helps.
+    #[cfg(test)]
+    pub(super) fn names(self) -> impl Iterator<Item = &'static str> {
+        NAMES.iter().filter(move |(helps, _)| *helps == self).flat_map(|(_, names)| *names).copied()
+    }
+
     /// By status code: Anthropic's API errors, <https://docs.claude.com/en/api/errors>.
     const fn of_status(status: u16) -> Option<Self> {
         Some(match status {

@@ -69,6 +69,12 @@ pub trait AgentSpec: Sync {
         Records::default()
     }
 
+    /// What to change where it is not allowed to make its calls, if its settings show that.
+    fn denies(&self, environment: &Environment, working_dir: &Path) -> Option<String> {
+        let _ = (environment, working_dir);
+        None
+    }
+
     /// Where it keeps what was said in a working folder, in its own folder, if that is known.
     fn transcripts(&self, folder: &Path, working_dir: &Path) -> Option<PathBuf> {
         let _ = (folder, working_dir);
@@ -206,5 +212,7 @@ pub enum Program {
         program: String,
         /// The key that sets it.
         key: &'static str,
+        /// What the key's value has before the path.
+        before: &'static str,
     },
 }

@@ -20,6 +20,7 @@ use clap_complete::CompleteEnv;
 
 use crate::control::Error;
 use crate::control::error::Attempt as _;
+use crate::platform::limits;
 use crate::service::Scope;
 
 use ui::output;
@@ -80,7 +81,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage::answer(&error, &args),
     };
-    let built = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let built = limits::make_room_for_files()
+        .and_then(|()| tokio::runtime::Builder::new_current_thread().enable_all().build());
     let runtime = match built.attempt(|| "start".to_owned()) {
         Ok(runtime) => runtime,
         Err(error) => {

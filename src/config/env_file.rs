@@ -7,6 +7,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown, fchown};
 use std::path::Path;
 
+use zeroize::Zeroizing;
+
 use super::file::{ConfigFile, assignment};
 use super::{Dirs, Error, Secret, Warning, is_trusted};
 
@@ -50,7 +52,7 @@ impl EnvFile {
     pub fn of(file: &ConfigFile) -> Self {
         let variables = file
             .effective()
-            .map(|entry| (entry.key.clone(), (entry.line, Secret::new(entry.value.clone()))))
+            .map(|entry| (entry.key.clone(), (entry.line, Secret::new(&entry.value))))
             .collect();
         Self { variables, warnings: Vec::new() }
     }
@@ -85,11 +87,11 @@ impl EnvFile {
         let path = fs::canonicalize(&link).unwrap_or(link);
         Self::read(dirs)?;
         let old = match fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            Ok(text) => Zeroizing::new(text),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Zeroizing::default(),
             Err(reason) => return Err(Error::io("read", &path, reason)),
         };
-        let new = merged(&old, variables)?;
+        let new = Zeroizing::new(merged(&old, variables)?);
         let fail = |reason| Error::io("write", &path, reason);
         let folder = path.parent().unwrap_or(Path::new("/"));
         make_private(folder).map_err(fail)?;

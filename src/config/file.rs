@@ -11,6 +11,8 @@ use std::io::Read;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
+use zeroize::{Zeroize as _, Zeroizing};
+
 use super::Error;
 
 /// The largest settings file that is accepted, in bytes.
@@ -23,8 +25,15 @@ pub struct Entry {
     pub line: u32,
     /// The name left of the `=`.
     pub key: String,
-    /// The value without quotes. It may be a secret: `Debug` does not show it.
+    /// The value without quotes. It may be a secret: `Debug` does not show it, and its memory is
+    /// wiped.
     pub value: String,
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.value.zeroize();
+    }
 }
 
 impl fmt::Debug for Entry {
@@ -59,11 +68,13 @@ impl ConfigFile {
     pub fn read(path: &Path) -> Result<Self, Error> {
         let fail = |reason| Error::io("read", path, reason);
         // Opening a FIFO would block forever.
-        let found = std::fs::metadata(path).map_err(fail)?.file_type();
+        let found = std::fs::metadata(path).map_err(fail)?;
         if !found.is_file() {
-            return Err(Error::NotAFile { path: path.to_owned(), what: kind(found) });
+            return Err(Error::NotAFile { path: path.to_owned(), what: kind(found.file_type()) });
         }
-        let mut bytes = Vec::new();
+        // As large as it gets: memory that a growing vector leaves behind would not be wiped.
+        let size = usize::try_from(found.len().min(MAX_SIZE) + 1).unwrap_or_default();
+        let mut bytes = Zeroizing::new(Vec::with_capacity(size));
         File::open(path)
             .and_then(|file| file.take(MAX_SIZE + 1).read_to_end(&mut bytes))
             .map_err(fail)?;

@@ -26,6 +26,7 @@ pub mod vocabulary;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::platform::limits::Limit;
 use crate::session::Hint;
 pub use agent_name::{AgentName, CommandLine};
 pub use dirs::Dirs;
@@ -153,10 +154,12 @@ impl Error {
 impl Hint for Error {
     fn hint(&self) -> Option<String> {
         Some(match self {
+            Self::Io { reason, .. } if Limit::of(reason).is_some() => {
+                return Limit::of(reason).map(Limit::remedy);
+            }
             Self::Io { reason, .. } => match reason.kind() {
                 io::ErrorKind::PermissionDenied => "check who owns it and its permissions",
                 io::ErrorKind::NotFound => "check the path",
-                io::ErrorKind::StorageFull => "free some space and try again",
                 io::ErrorKind::ReadOnlyFilesystem => "choose a writable place",
                 _ => return None,
             }

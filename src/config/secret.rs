@@ -17,8 +17,9 @@ impl Secret {
     /// Wraps a secret. Surrounding white space, such as a file's final newline, is dropped: no key
     /// has any.
     #[must_use]
-    pub fn new(text: impl AsRef<str>) -> Self {
-        Self(Zeroizing::new(text.as_ref().trim().to_owned()))
+    pub fn new(text: impl Into<String>) -> Self {
+        let text = Zeroizing::new(text.into());
+        Self(Zeroizing::new(text.trim().to_owned()))
     }
 
     /// The secret itself, for the one place that needs it.
@@ -120,13 +121,13 @@ impl Redactor {
             texts.extend(values.map(|(_, value)| value.trim()));
         }
         for text in texts {
-            let json = serde_json::Value::from(text).to_string();
+            let json = Zeroizing::new(serde_json::Value::from(text).to_string());
             let json = json.trim_matches('"').to_owned();
             for form in [text.to_owned(), json, text.replace(':', "%3A")] {
-                if form.len() >= SHORTEST
-                    && !self.secrets.iter().any(|(known, _)| known.expose() == form)
+                let form = Secret(Zeroizing::new(form));
+                if form.0.len() >= SHORTEST && !self.secrets.iter().any(|(known, _)| *known == form)
                 {
-                    self.secrets.push((Secret(Zeroizing::new(form)), format!("[{name}]")));
+                    self.secrets.push((form, format!("[{name}]")));
                 }
             }
         }

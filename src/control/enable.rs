@@ -213,7 +213,7 @@ fn warn_of_credentials(context: &Context, unit: &UnitFiles<'_>, of_units: &Env) 
         file: &context.env_file()?,
         settings: &unit.settings,
         is_root: false,
-        repository: Some(&context.project.main_repo),
+        folders: std::slice::from_ref(&context.project.main_repo),
         // doctor tells of what they share.
         sessions: 0,
         samocode: &context.caller.binary,

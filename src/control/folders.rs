@@ -9,6 +9,7 @@ use tokio::sync::mpsc::{Receiver, channel};
 
 use super::error::{Attempt as _, Result};
 use crate::platform::limits::Limit;
+use crate::platform::watch;
 
 /// Watches folders for changes. It also reports a change every few seconds, because some file
 /// systems, such as network ones, send no events. If a limit of the machine allows no watching, it
@@ -42,7 +43,7 @@ impl FolderWatch {
     /// As [`FolderWatch::new`].
     pub(crate) fn all<'a>(folders: impl IntoIterator<Item = &'a Path>) -> Result<Self> {
         let (sender, changed) = channel(1);
-        let watcher = ::notify::recommended_watcher(move |event| {
+        let watcher = watch::watcher(move |event| {
             // Our own reads must not wake us again.
             if !is_reading(&event) {
                 // One pending event stands for all.

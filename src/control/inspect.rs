@@ -147,18 +147,23 @@ impl Perform for List {
         };
         let units = Units::ask(scope, &on.warnings).await;
         let mut views = Vec::with_capacity(found.len());
+        let mut first_error = None;
         for (root, session) in &found {
             let unit = units.get(&session.instance);
             match View::of(on.caller, root, session, unit.as_ref()) {
                 Ok(view) => views.push(view),
-                Err(error) => on.warnings.add(format!(
-                    "{} cannot be shown: {}",
-                    session.name,
-                    error.in_one_line()
-                )),
+                Err(error) => {
+                    let what = format!("{} cannot be shown: {}", session.name, error.in_one_line());
+                    on.warnings.add(what);
+                    first_error.get_or_insert(error);
+                }
             }
         }
-        Ok(views)
+        // A list that is empty for this reason would say that there are no sessions.
+        match first_error.filter(|_| views.is_empty()) {
+            Some(error) => Err(error),
+            None => Ok(views),
+        }
     }
 }
 
@@ -276,12 +281,12 @@ fn remedy(view: &View) -> String {
         StateName::Running => "nothing; it is working".to_owned(),
         StateName::Waiting => format!("it resumes after: {command}"),
         StateName::Blocked => {
-            format!("tell it what to do: {command}; or let it retry: samocode start {instance}")
+            format!("tell it what to do: {command}; or let it retry: {}", view.start_command())
         }
         StateName::Done => {
             format!("give it a new task with: samocode enable {instance} --task \"…\"")
         }
-        StateName::Stopped => format!("it resumes after: samocode start {instance}"),
+        StateName::Stopped => format!("it resumes after: {}", view.start_command()),
         StateName::Queued => view
             .reason
             .clone()

@@ -34,7 +34,7 @@ pub(crate) fn all_with_units(context: &Context) -> Result<Vec<Session>> {
 pub(crate) fn all(context: &Context) -> Result<Vec<Session>> {
     context.project.check_sessions()?;
     let folder = &context.project.sessions;
-    let names = dated_folders(folder)?;
+    let names = dated_folders(folder, &context.warnings)?;
     let recorded = Recorded::read(context);
     Ok(names
         .into_iter()
@@ -75,7 +75,11 @@ pub(crate) fn recorded(scope: Scope, warnings: &Warnings) -> Result<Vec<(PathBuf
 
 /// Whether a session's folder exists; warns if another user does not let us read it.
 fn is_in_reach(session: &Session) -> bool {
-    match fs::metadata(session.folder.path()) {
+    match fs::symlink_metadata(session.folder.path()) {
+        Ok(meta) if meta.is_symlink() => {
+            session.warnings.add(is_a_link(session.folder.path()));
+            false
+        }
         Ok(meta) => meta.is_dir(),
         Err(error) => {
             if error.kind() == ErrorKind::PermissionDenied {
@@ -96,20 +100,29 @@ fn age(name: &str, meta: Option<fs::Metadata>) -> (String, Option<SystemTime>, S
     (day, meta.and_then(|meta| meta.created().ok()), name.to_owned())
 }
 
-/// The names of the dated session folders, newest first.
-fn dated_folders(sessions: &Path) -> Result<Vec<String>> {
+/// The warning about a link in the place of a session's folder.
+fn is_a_link(path: &Path) -> String {
+    let (own, path) = (path.file_name().unwrap_or_default().to_string_lossy(), path.display());
+    format!("{own} is not shown: {path} is a symbolic link")
+}
+
+/// The names of the dated session folders, newest first. Warns of links to folders.
+pub(super) fn dated_folders(sessions: &Path, warnings: &Warnings) -> Result<Vec<String>> {
     let entries = match fs::read_dir(sessions) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries.attempt(|| format!("read {}", sessions.display()))?,
     };
     let mut found: Vec<_> = entries
         .filter_map(Result::ok)
-        .filter(|entry| match entry.file_type() {
-            Ok(kind) if kind.is_symlink() => entry.path().is_dir(),
-            kind => kind.is_ok_and(|kind| kind.is_dir()),
-        })
         .map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry))
         .filter(|(name, _)| names::name_in_folder(name).is_some())
+        .filter(|(_, entry)| {
+            let kind = entry.file_type();
+            if kind.as_ref().is_ok_and(|kind| kind.is_symlink()) && entry.path().is_dir() {
+                warnings.add(is_a_link(&entry.path()));
+            }
+            kind.is_ok_and(|kind| kind.is_dir())
+        })
         .map(|(name, entry)| age(&name, entry.metadata().ok()))
         .collect();
     found.sort_unstable_by(|a, b| b.cmp(a));

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use tokio::process::Command;
 
 use crate::config::{Dirs, Flags};
+use crate::platform::limits::Limit;
 use crate::service::Progress;
 use crate::service::exit::WorkerExit;
 use crate::service::foreground::{self, Ended};
@@ -94,7 +95,11 @@ pub(crate) async fn work(
     let outcome =
         foreground::supervise(command, &foreground::Options::default(), |status| progress(status))
             .await
-            .map_err(|error| Error::unavailable(format!("cannot run {}: {error}", session.name)))?;
+            .map_err(|error| {
+                let hint = Limit::of_start(&error).map(Limit::remedy);
+                let error = Error::unavailable(format!("cannot run {}: {error}", session.name));
+                Error { hint, ..error }
+            })?;
     let mut hook = session.hook()?;
     if matches!(outcome.ended, Ended::Stopped)
         && let Some(outage) = OutageNotes::of(Dirs::runtime(&caller.env))

@@ -252,6 +252,14 @@ fn dated_entries(sessions: &Path) -> Result<Vec<String>> {
 }
 
 fn check_folder(folder: &Path) -> Result<()> {
+    if let Some(place) = Folder::new(folder).linked_to() {
+        let (link, place) = (service::quoted(folder), service::quoted(&place));
+        let message = format!("{link} is a symbolic link to {place}, not a session's folder");
+        return Err(Error::new(Class::Refused, message).hint(format!(
+            "an agent can make one to have files written elsewhere: move it away; or, if you moved \
+             the session yourself: rm {link} && mv {place} {link}"
+        )));
+    }
     let Ok(meta) = fs::metadata(folder) else { return Ok(()) };
     let path = folder.display();
     if !meta.is_dir() {

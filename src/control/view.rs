@@ -206,6 +206,13 @@ fn notes(caller: &Caller, session: &Session, mut notes: Vec<String>) -> Vec<Stri
 }
 
 impl View {
+    /// The command that resumes it: without a service manager it runs in the foreground.
+    #[must_use]
+    pub fn start_command(&self) -> String {
+        let verb = if self.unit.is_some() { "start" } else { "run" };
+        format!("samocode {verb} {}", self.instance)
+    }
+
     /// What is known of its cost.
     #[must_use]
     pub const fn certainty(&self) -> Certainty {

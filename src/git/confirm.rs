@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use super::checks::ASK_LIMIT;
 use super::command::{bare_git, first_line, git_command, read, run};
 use super::leftovers::{pointed_to, registered_in};
+use super::plain;
 use super::reader::{open, tidy};
 use super::{Error, head, quoted};
 
@@ -109,7 +110,7 @@ fn look(worktree: &Path, common: PathBuf) -> Result<Confirmed, Error> {
     if let Some(what) = what {
         return astray(what.to_owned(), moved_away());
     }
-    let bytes = std::fs::read(&gitfile).unwrap_or_default();
+    let bytes = plain::read(&gitfile).unwrap_or_default();
     let named = bytes.strip_prefix(b"gitdir: ").and_then(|rest| pointed_to(rest, worktree));
     let Some(admin) = named.map(|named| tidy(&named)) else {
         return astray("its .git does not name a repository".to_owned(), moved_away());
@@ -124,13 +125,22 @@ fn look(worktree: &Path, common: PathBuf) -> Result<Confirmed, Error> {
         return astray(what, remedy);
     }
     let file = admin.join("commondir");
-    let shared = std::fs::read(&file).ok().and_then(|bytes| pointed_to(&bytes, &admin));
+    let shared = plain::read(&file).ok().and_then(|bytes| pointed_to(&bytes, &admin));
     if shared.is_none_or(|shared| tidy(&shared) != common) {
         let what = format!("{} does not name {}", file.display(), common.display());
         return astray(what, format!("echo ../.. > {}", quoted(&file)));
     }
+    let shared = ["HEAD", "config", "packed-refs"].map(|file| common.join(file));
+    let own = ["HEAD", "index"].map(|file| admin.join(file));
+    if let Some(odd) = shared.iter().chain(&own).find(|file| plain::is_odd(file)) {
+        let (from, to) = (quoted(odd), quoted(&odd.with_extension("aside")));
+        return astray(
+            format!("{from} is not a regular file"),
+            format!("look at it, then: mv {from} {to} && git -C {} fsck", quoted(&common)),
+        );
+    }
     let settings =
-        [common.join("config"), admin.join("config.worktree")].map(|file| std::fs::read(file).ok());
+        [common.join("config"), admin.join("config.worktree")].map(|file| plain::read(&file).ok());
     Ok(Confirmed { common, admin, settings })
 }
 

@@ -12,6 +12,7 @@ use super::leftovers::{
     Found, OUR_LOCK, OUR_MARK, Registration, clear_stale_locks, holds_only_gitfile, look, maker,
     meant, outlast, registered_as,
 };
+use super::plain;
 use super::plan::{Plan, Start, WorktreePlan, plan};
 use super::programs::{Barred, Programs};
 use super::register::register;
@@ -210,7 +211,7 @@ fn remove_unregistered(plan: &WorktreePlan) {
         return;
     };
     let admin = plan.common.join("worktrees").join(name);
-    let reason = std::fs::read_to_string(admin.join("locked")).unwrap_or_default();
+    let reason = plain::text(&admin.join("locked")).unwrap_or_default();
     let says_nothing = match std::fs::metadata(admin.join("gitdir")) {
         Ok(gitdir) => gitdir.len() == 0,
         Err(error) => error.kind() == std::io::ErrorKind::NotFound,

@@ -1,5 +1,6 @@
 //! The remedy for each failure of git.
 
+use crate::platform::limits::Limit;
 use crate::session::Hint;
 
 use super::{Error, quoted};
@@ -7,6 +8,9 @@ use super::{Error, quoted};
 impl Hint for Error {
     fn hint(&self) -> Option<String> {
         Some(match self {
+            Self::NoGit(error) if Limit::of_start(error).is_some() => {
+                return Limit::of_start(error).map(Limit::remedy);
+            }
             Self::NoGit(_) => "install it (apt install git), or add its folder to PATH".to_owned(),
             Self::DubiousOwnership { repo } => {
                 format!("run: git config --global --add safe.directory {}", quoted(repo))

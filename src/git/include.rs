@@ -15,6 +15,7 @@ use rustix::io::Errno;
 
 use super::Error;
 use super::command::{git_for_reading, read};
+use super::plain;
 use crate::platform::beneath;
 
 /// The list of patterns, in the root of the repository.
@@ -40,7 +41,7 @@ fn is_same(one: &Path, other: &Path) -> bool {
     };
     let both = (size(one), size(other));
     matches!(both, (Some(one), Some(other)) if one == other)
-        && matches!((fs::read(one), fs::read(other)), (Ok(one), Ok(other)) if one == other)
+        && matches!((plain::read(one), plain::read(other)), (Ok(one), Ok(other)) if one == other)
 }
 
 /// Copies the files of `repo`, a working tree's root, that match `.worktreeinclude` and are ignored

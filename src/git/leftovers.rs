@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::Error;
+use super::plain;
 use super::reader::tidy;
-use crate::platform::processes;
+use crate::platform::{processes, threads};
 
 /// The reason in our lock on a worktree until it is complete.
 pub(super) const OUR_LOCK: &str = "samocode is making this worktree";
@@ -43,8 +44,8 @@ impl Registration {
 
 /// Reads the registration in an admin folder; `None` if it does not name a worktree.
 pub(super) fn registered_in(admin: &Path) -> Option<Registration> {
-    let gitfile = pointed_to(&std::fs::read(admin.join("gitdir")).ok()?, admin)?;
-    let lock = std::fs::read_to_string(admin.join("locked")).ok();
+    let gitfile = pointed_to(&plain::read(&admin.join("gitdir")).ok()?, admin)?;
+    let lock = plain::text(&admin.join("locked")).ok();
     Some(Registration {
         folder: tidy(gitfile.parent()?),
         admin: tidy(admin),
@@ -90,7 +91,7 @@ pub(super) fn worktree_on(
 
 /// The branch (full name) in a HEAD file.
 pub(super) fn branch_in(head: &Path) -> Option<String> {
-    let text = std::fs::read_to_string(head).ok()?;
+    let text = plain::text(head).ok()?;
     Some(text.strip_prefix("ref: ")?.trim_end().to_owned())
 }
 
@@ -151,7 +152,7 @@ pub(super) fn look(path: &Path) -> Result<Found, Error> {
     if gitfile.is_dir() {
         return Ok(Found::Else("it is a separate repository"));
     }
-    let admin = std::fs::read(&gitfile)
+    let admin = plain::read(&gitfile)
         .ok()
         .and_then(|bytes| pointed_to(bytes.strip_prefix(b"gitdir: ")?, path));
     if let Some(admin) = admin {
@@ -173,7 +174,7 @@ pub(super) fn is_whole(worktree: &Path, branch: Option<&str>) -> bool {
     let Ok(Found::Worktree(admin)) = look(worktree) else {
         return false;
     };
-    let common = std::fs::read(admin.join("commondir")).ok();
+    let common = plain::read(&admin.join("commondir")).ok();
     let Some(common) = common.and_then(|bytes| pointed_to(&bytes, &admin)) else {
         return false;
     };
@@ -232,5 +233,5 @@ pub(super) fn maker(worktree: &Path) -> Option<i32> {
 /// Waits briefly for a process that was killed, or is nearly done, to exit.
 pub(super) async fn outlast(pid: i32) {
     let wait = move || processes::outlast(pid, Duration::from_secs(2));
-    let _ = tokio::task::spawn_blocking(wait).await;
+    let _ = threads::apart_or_here(wait).await;
 }

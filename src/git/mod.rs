@@ -40,6 +40,7 @@ mod include;
 mod leftovers;
 mod log;
 pub mod merge;
+mod plain;
 mod plan;
 mod programs;
 mod reader;

@@ -23,6 +23,7 @@ use tokio::process::Command;
 use super::checks::ASK_LIMIT;
 use super::command::{git_command, git_with_hooks, run, setting};
 use super::leftovers::{Found, look};
+use super::plain;
 use super::plan::Start;
 use super::reader::open;
 use super::{Error, quoted};
@@ -135,7 +136,7 @@ impl Named {
             }
         }
         for hook in HOOKS {
-            if let Ok(bytes) = std::fs::read(hooks.join(hook)) {
+            if let Ok(bytes) = plain::read(&hooks.join(hook)) {
                 named.hooks.insert(hook.to_owned(), id(&bytes));
             }
         }
@@ -249,7 +250,7 @@ fn may_name_programs(folder: &Path, common: &Path) -> bool {
     if let Ok(Found::Worktree(admin)) = look(folder) {
         files.push(admin.join("config.worktree"));
     }
-    files.iter().any(|file| match std::fs::read(file) {
+    files.iter().any(|file| match plain::read(file) {
         Ok(bytes) => {
             let text = String::from_utf8_lossy(&bytes).to_lowercase();
             WORDS.iter().any(|word| text.contains(word))

@@ -24,6 +24,7 @@ use jiff::Timestamp;
 use tokio::process::Command;
 
 use super::command::{Finished, git_command, git_for_reading, read, run};
+use super::plain;
 use super::{Error, programs::Barred, quoted};
 
 pub use back::bring_back;
@@ -209,7 +210,7 @@ impl<'r> Worktree<'r> {
     async fn loose(&self, head: Option<&str>) -> Result<(Vec<String>, usize), Error> {
         let mut known: Vec<String> = head.map(str::to_owned).into_iter().collect();
         for file in NAMING_COMMITS {
-            let text = fs::read_to_string(self.admin.join(file)).unwrap_or_default();
+            let text = plain::text(&self.admin.join(file)).unwrap_or_default();
             known.extend(text.lines().map(str::trim).filter(|line| is_id(line)).map(str::to_owned));
         }
         let own = OF_WORKTREE.map(|own| format!("refs/{own}"));

@@ -6,6 +6,7 @@ use std::io;
 use std::path::Path;
 
 use rustix::io::Errno;
+use rustix::process::{Resource, Rlimit};
 
 /// A resource that is used up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +53,7 @@ impl Limit {
     /// The same for an error of watching files.
     #[must_use]
     pub fn of_watching(error: &io::Error) -> Option<Self> {
-        match Self::of(error)? {
+        match Self::of_start(error)? {
             // The same error for two limits: if this process may open files, it is the other.
             Self::Files if fs::File::open("/dev/null").is_ok() => Some(Self::Watchers),
             Self::Disk => Some(Self::Watches),
@@ -65,7 +66,7 @@ impl Limit {
     pub fn remedy(self) -> String {
         match self {
             Self::Files => {
-                let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+                let limit = rustix::process::getrlimit(Resource::Nofile).current;
                 let limit = limit.map_or_else(String::new, |limit| format!(" ({limit})"));
                 format!(
                     "this process has reached its limit on open files{limit}: raise it with ulimit -n, for a unit with LimitNOFILE="
@@ -75,7 +76,7 @@ impl Limit {
                 raise("the machine has reached its limit on open files", "fs.file-max", 1 << 20)
             }
             Self::Processes => {
-                let limit = rustix::process::getrlimit(rustix::process::Resource::Nproc).current;
+                let limit = rustix::process::getrlimit(Resource::Nproc).current;
                 let limit = limit.map_or_else(String::new, |limit| format!(" ({limit})"));
                 format!(
                     "the limit on processes is reached: end some, or raise SAMOCODE_TASKS_MAX, which is TasksMax= of the unit, or ulimit -u{limit}"
@@ -101,6 +102,33 @@ impl Limit {
             ),
         }
     }
+}
+
+/// How many files this process should be able to open, for its runtime and the connections and files
+/// that it has open at once.
+const FILES: usize = 32;
+
+/// Makes sure that this process can open some files: a runtime that cannot panics. If it may raise
+/// its own limit, it does.
+///
+/// # Errors
+/// If it cannot open enough.
+pub fn make_room_for_files() -> io::Result<()> {
+    let Err(error) = try_files() else { return Ok(()) };
+    let all = rustix::process::getrlimit(Resource::Nofile);
+    if rustix::process::setrlimit(Resource::Nofile, Rlimit { current: all.maximum, ..all }).is_err()
+    {
+        return Err(error);
+    }
+    try_files()
+}
+
+/// Whether this process can open some files now.
+///
+/// # Errors
+/// That of opening one.
+pub fn try_files() -> io::Result<()> {
+    (0..FILES).map(|_| fs::File::open("/dev/null")).collect::<io::Result<Vec<_>>>().map(drop)
 }
 
 /// A limit that sysctl sets: its value now, and the command that raises it.
@@ -135,6 +163,7 @@ mod tests {
         assert!(Limit::Processes.remedy().contains("SAMOCODE_TASKS_MAX"));
         assert_eq!(Limit::of_watching(&error(Errno::MFILE)), Some(Limit::Watchers));
         assert_eq!(Limit::of_watching(&error(Errno::NOSPC)), Some(Limit::Watches));
+        assert_eq!(Limit::of_watching(&error(Errno::AGAIN)), Some(Limit::Processes));
         let remedy = Limit::Watchers.remedy();
         assert!(remedy.contains("sudo sysctl fs.inotify.max_user_instances="), "{remedy}");
     }

@@ -1,6 +1,7 @@
 //! Everything that differs between operating systems. Each has a folder, behind the same names:
-//! [`cage`], [`cgroup`], [`strays`], [`awake`], [`beneath`], [`machine`], [`memory`], [`origin`], [`disk`], [`groups`] and
-//! [`parent`]; and [`limits`], [`privilege`], [`confinement`], [`child`] and [`shell`], which all have in common. Nothing here knows about
+//! [`cage`], [`cgroup`], [`strays`], [`awake`], [`beneath`], [`machine`], [`memory`], [`origin`],
+//! [`disk`], [`groups`] and [`parent`]; and [`limits`], [`privilege`], [`confinement`], [`child`],
+//! [`shell`], [`threads`] and [`watch`], which all have in common. Nothing here knows about
 //! sessions.
 
 pub mod confinement;
@@ -27,6 +28,8 @@ pub use macos::{
 pub mod child;
 pub mod shell;
 mod steps;
+pub mod threads;
+pub mod watch;
 
 /// The resources that a run's processes used, and how many were left at the end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -17,7 +17,7 @@ use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
-use crate::platform::{parent, strays};
+use crate::platform::{parent, strays, threads};
 
 /// Limits for supervising the child. The defaults are those of `samocode@.service`.
 #[derive(Debug, Clone)]
@@ -340,9 +340,8 @@ async fn end_strays(spared: &[Pid]) -> io::Result<()> {
         return Ok(());
     }
     let spared = spared.to_vec();
-    let ended =
-        tokio::task::spawn_blocking(move || strays::end_children(&spared, Duration::from_secs(5)));
-    match ended.await.map_err(io::Error::other)? {
+    let end = move || strays::end_children(&spared, Duration::from_secs(5));
+    match threads::apart_or_here(end).await? {
         Ok(0) => {}
         Ok(count) => tracing::info!(count, "killed processes that the worker left behind"),
         Err(error) if error.kind() == io::ErrorKind::TimedOut => {

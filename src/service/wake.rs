@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 
 use super::spool::Claim;
 use super::{Action, Error, Scope, ServiceManager, Spool, Token};
+use crate::platform::watch;
 
 /// The result of one pass, for the waker's log.
 #[derive(Debug, Default)]
@@ -77,7 +78,7 @@ fn changes(dir: &Path) -> (Option<notify::RecommendedWatcher>, mpsc::UnboundedRe
             let _ = sender.send(());
         }
     };
-    let watcher = notify::recommended_watcher(tell).and_then(|mut watcher| {
+    let watcher = watch::watcher(tell).and_then(|mut watcher| {
         watcher.watch(dir, RecursiveMode::NonRecursive)?;
         Ok(watcher)
     });

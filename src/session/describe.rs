@@ -82,7 +82,8 @@ mod tests {
     #[test]
     fn times_are_those_of_the_clock_on_the_wall() {
         let until: Timestamp = "2026-11-20T18:30:00Z".parse().unwrap();
-        let limited = Event::from(Limited { until, what: Some("five_hour".to_owned()) });
+        let limited =
+            Event::from(Limited { until, what: Some("five_hour".to_owned()), said: None });
         let clock = stamp::log(&until.to_zoned(clock::local_zone()));
         assert_eq!(limited.describe(), format!("usage limit until {clock} (five hour)"));
     }

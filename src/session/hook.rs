@@ -36,7 +36,7 @@ pub struct Hook {
     /// Number of open questions in `_qa.md`, while waiting for answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub questions: Option<usize>,
-    /// Why the session is waiting, blocked or paused.
+    /// Why the session is waiting, blocked, paused or limited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// What pauses the session.
@@ -126,8 +126,11 @@ impl Hook {
                 reason = Some(why.clone());
                 needs = Some(what.clone());
             }
+            Standing::Limited { until: end, said } => {
+                reason.clone_from(said);
+                until = Some(*end);
+            }
             Standing::Held(held) => reason = Some(held.reason()),
-            Standing::Limited { until: end } => until = Some(*end),
             Standing::Paused { detail, until: end, cause } => {
                 pauses = Some(cause.clone());
                 reason = Some(detail.clone());

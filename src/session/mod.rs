@@ -27,6 +27,7 @@ pub mod stamp;
 mod standing;
 pub mod state;
 pub mod store;
+pub mod surrogates;
 mod vocabulary;
 
 pub use cost::{Certainty, dollars};

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::phase::Phase;
+use super::surrogates::without_halves;
 use super::vocabulary::{Needs, WaitsFor};
 
 /// Maximum size of a signal file, in bytes. An agent has no reason to write more.
@@ -142,8 +143,12 @@ impl Signal {
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Err(SignalError::Empty);
         }
-        let value: Value = serde_json::from_slice(bytes).map_err(|error| {
-            if error.is_eof() { SignalError::Torn } else { SignalError::NotJson(error.to_string()) }
+        let value: Value = serde_json::from_slice(bytes).or_else(|error| {
+            let text = without_halves(&String::from_utf8_lossy(bytes));
+            serde_json::from_str(&text).map_err(|_| match error.is_eof() {
+                true => SignalError::Torn,
+                false => SignalError::NotJson(error.to_string()),
+            })
         })?;
         let Value::Object(fields) = value else {
             return Err(SignalError::NotAnObject(type_of(&value)));
@@ -248,6 +253,9 @@ mod tests {
             assert_eq!(parse(text), Err(error), "{text}");
         }
         assert!(matches!(parse("{nonsense}"), Err(E::NotJson(_))));
+        // A summary that was cut within an emoji.
+        let cut = parse(r#"{"status":"done","summary":"cut \ud83d"}"#).unwrap();
+        assert_eq!(cut.summary.as_deref(), Some("cut \u{fffd}"));
         let large = format!("{{\"status\":\"{}\"}}", "x".repeat(MAX_BYTES));
         assert!(matches!(parse(&large), Err(E::TooLarge(_))));
     }

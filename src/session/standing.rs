@@ -103,6 +103,8 @@ pub enum Standing {
     Limited {
         /// When the limit resets and runs may start again.
         until: Timestamp,
+        /// The error message of the run that reached it.
+        said: Option<String>,
     },
     /// An outside cause prevents runs.
     Paused {

@@ -34,6 +34,8 @@ struct Known {
     limited_until: Option<Timestamp>,
     /// Which limit it is, in the agent's words: `five_hour`.
     limit: Option<String>,
+    /// The error message of the run that reached it.
+    said: Option<String>,
     /// The error with which the credentials were refused.
     refused: Option<String>,
     /// When to try the refused credentials again.
@@ -138,18 +140,14 @@ impl Account {
 
     /// Records a usage limit. If two apply, such as a weekly and a five-hour limit, the later reset
     /// time wins.
-    pub(super) fn limited(
-        &self,
-        until: Timestamp,
-        what: Option<String>,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
+    pub(super) fn limited(&self, by: &event::Limited, now: Timestamp) -> Result<(), StoreError> {
         let _lock = self.hold()?;
         let known = self.read()?.true_at(now);
-        if known.limited_until.is_some_and(|known| known > until) {
+        if known.limited_until.is_some_and(|known| known > by.until) {
             return Ok(());
         }
-        self.write(&Known { limited_until: Some(until), limit: what, found: Some(now), ..known })
+        let event::Limited { until, what: limit, said } = by.clone();
+        self.write(&Known { limited_until: Some(until), limit, said, found: Some(now), ..known })
     }
 
     /// Records refused credentials. Returns true to the first session that does; it notifies the
@@ -228,7 +226,8 @@ pub(super) fn log_in_again(refused: &str) -> String {
 /// What prevents a run, and whether this session claims the retry of refused credentials.
 fn judge(known: &Known, instance: &str, now: Timestamp) -> (Option<Event>, bool) {
     if let Some(until) = known.limited_until {
-        return (Some(Event::Limited(event::Limited { until, what: known.limit.clone() })), false);
+        let (what, said) = (known.limit.clone(), known.said.clone());
+        return (Some(Event::Limited(event::Limited { until, what, said })), false);
     }
     let Some(refused) = &known.refused else { return (None, false) };
     match known.next_try.filter(|at| *at > now) {

@@ -9,7 +9,8 @@ use crate::agent::{self, Agent, AgentError, REGISTRY};
 use crate::config::secret::redactor;
 use crate::config::{Dirs, EnvFile};
 use crate::git::{self, Checkout};
-use crate::platform::free_space;
+use crate::platform::limits::{self, Limit};
+use crate::platform::{free_space, threads};
 use crate::session::Hint as _;
 use crate::session::clock;
 use crate::session::store::StoreError;
@@ -21,6 +22,9 @@ use super::{Worker, notices};
 
 /// How long an agent's program may be missing between two runs before the session blocks.
 const AGENT_PATIENCE: Duration = Duration::from_secs(60);
+
+/// How many processes a git or an agent needs at least, with its helpers.
+const HELPERS: usize = 4;
 
 impl Worker<'_> {
     /// The agent for this phase, located and ready to run. A program that was there before gets
@@ -103,7 +107,13 @@ impl Worker<'_> {
             let folder = std::env::temp_dir();
             format!("cannot write temporary files to {}: {error}", folder.display())
         });
-        Space { free: places.into_iter().filter_map(free).collect(), no_temporary_files }
+        let processes = threads::try_some(HELPERS).err().and_then(|error| Limit::of_start(&error));
+        let files = || limits::try_files().err().and_then(|error| Limit::of(&error));
+        Space {
+            free: places.into_iter().filter_map(free).collect(),
+            no_temporary_files,
+            limit: processes.or_else(files),
+        }
     }
 
     /// The account the agent will use, if it has one.

@@ -60,13 +60,18 @@ impl Worker<'_> {
         let attempt = iteration.map_or(1, |iteration| iteration.attempt);
         let refusals = iteration.map_or(0, |iteration| iteration.refusals.count);
         let mut rule = rules::rule(outcome, attempt, refusals, Timestamp::now());
+        if let Rule::Pause(event) = &mut rule {
+            let words = match event.as_mut() {
+                Event::Paused(event::Paused { detail, .. }) => Some(detail),
+                Event::Limited(event::Limited { said, .. }) => said.as_mut(),
+                _ => None,
+            };
+            if let Some(words) = words {
+                *words = self.redactor.redact(words).into_owned();
+            }
+        }
         if let Some(account) = account {
             share(account, outcome, state.open_run().map(|run| run.since), &mut rule)?;
-        }
-        if let Rule::Pause(event) = &mut rule
-            && let Event::Paused(event::Paused { detail, .. }) = event.as_mut()
-        {
-            *detail = self.redactor.redact(detail).into_owned();
         }
         Ok(rule)
     }
@@ -95,9 +100,7 @@ fn share(
             account.went_well(since.unwrap_or(now), now)
         }
         (Outcome::Limit { .. }, Rule::Pause(event)) => match event.as_ref() {
-            Event::Limited(event::Limited { until, what }) => {
-                account.limited(*until, what.clone(), Timestamp::now())
-            }
+            Event::Limited(limited) => account.limited(limited, Timestamp::now()),
             _ => Ok(()),
         },
         (Outcome::Auth { what }, Rule::Pause(event)) => {

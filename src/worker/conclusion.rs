@@ -96,13 +96,14 @@ pub(super) fn conclude(
 /// What there is to say about a run's end.
 fn detail(ended: &Ended, rule: &Rule, no_signal: Option<&SignalError>) -> Option<String> {
     let detail = ended.why.clone().or_else(|| rules::detail(&ended.outcome));
-    let detail = detail.map(|detail| match denials(&ended.reported) {
+    let by = ended.denied_by.as_deref();
+    let detail = detail.map(|detail| match denials(&ended.reported, by) {
         Some(denials) if *rule == Rule::Fail => format!("{detail}; {denials}"),
         _ => detail,
     });
     let unexplained = || {
         let problem = no_signal.filter(|_| *rule == Rule::TakeSignal)?.to_string();
-        Some(explained(&problem, &ended.reported, ended.seen.text()))
+        Some(explained(&problem, &ended.reported, by, ended.seen.text()))
     };
     detail.or_else(unexplained).or_else(|| ended.log_error.clone())
 }

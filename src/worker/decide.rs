@@ -67,7 +67,7 @@ pub(super) fn decide(
         _ => {}
     }
     let wakes = match &state.standing {
-        Standing::Limited { until } => until.checked_add(spread).ok(),
+        Standing::Limited { until, .. } => until.checked_add(spread).ok(),
         Standing::Paused { until, .. } => *until,
         _ => None,
     };
@@ -224,7 +224,7 @@ mod tests {
         let mut state = running();
         let now = Timestamp::now();
         let until = now + jiff::SignedDuration::from_hours(5);
-        state.standing = Standing::Limited { until };
+        state.standing = Standing::Limited { until, said: None };
         assert_eq!(decide(&state, now, 3, AT_ONCE), Decision::SleepUntil(until));
         assert!(matches!(decide(&state, until, 3, AT_ONCE), Decision::Run(_)));
     }
@@ -234,7 +234,7 @@ mod tests {
         let mut state = running();
         let until = Timestamp::now();
         let spread = SignedDuration::from_secs(7);
-        state.standing = Standing::Limited { until };
+        state.standing = Standing::Limited { until, said: None };
         assert_eq!(decide(&state, until, 3, spread), Decision::SleepUntil(until + spread));
         assert!(matches!(decide(&state, until + spread, 3, spread), Decision::Run(_)));
         // Other waits have their own end.

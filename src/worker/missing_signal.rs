@@ -7,10 +7,16 @@ use crate::agent::outcome::Reported;
 /// The most characters of the last words, and of a denied call with its reason.
 const LONGEST: usize = 240;
 
-/// Adds to `problem` what may explain it. `words` is the agent's last text.
-pub(super) fn explained(problem: &str, reported: &Reported, words: &str) -> String {
+/// Adds to `problem` what may explain it. `by` says what to change so that calls are allowed, `words`
+/// is the agent's last text.
+pub(super) fn explained(
+    problem: &str,
+    reported: &Reported,
+    by: Option<&str>,
+    words: &str,
+) -> String {
     let mut text = problem.trim_end_matches('.').to_owned();
-    if let Some(denials) = denials(reported) {
+    if let Some(denials) = denials(reported, by) {
         text += &format!("; {denials}");
     }
     if let Some(mode) = &reported.permissions {
@@ -25,8 +31,8 @@ pub(super) fn explained(problem: &str, reported: &Reported, words: &str) -> Stri
     text
 }
 
-/// How many calls the agent was not allowed to make, with an example.
-pub(super) fn denials(reported: &Reported) -> Option<String> {
+/// How many calls the agent was not allowed to make, with an example and what to change.
+pub(super) fn denials(reported: &Reported, by: Option<&str>) -> Option<String> {
     let (counted, last) = &reported.denied;
     let finished = reported.finished.as_ref();
     let count = finished.map_or(0, |finished| finished.denied).max(*counted);
@@ -38,7 +44,8 @@ pub(super) fn denials(reported: &Reported) -> Option<String> {
     };
     let calls = if count == 1 { "call was" } else { "calls were" };
     let example = if example.is_empty() { example } else { format!(", such as: {example}") };
-    (count > 0).then(|| format!("{count} {calls} denied{}", one_line(&example, LONGEST)))
+    let by = by.map_or_else(String::new, |by| format!("; {by}"));
+    (count > 0).then(|| format!("{count} {calls} denied{}{by}", one_line(&example, LONGEST)))
 }
 
 #[cfg(test)]
@@ -58,18 +65,18 @@ mod tests {
             ..Reported::default()
         };
         assert_eq!(
-            explained("there is no _signal.json", &reported, "earlier"),
+            explained("there is no _signal.json", &reported, Some("remove x"), "earlier"),
             "there is no _signal.json; 3 calls were denied, such as: running touch x (needs \
-             approval); permission mode: default; the agent said last: I could not write it."
+             approval); remove x; permission mode: default; the agent said last: I could not write it."
         );
     }
 
     #[test]
     fn what_is_unknown_is_left_out() {
-        assert_eq!(explained("no signal.", &Reported::default(), ""), "no signal");
+        assert_eq!(explained("no signal.", &Reported::default(), None, ""), "no signal");
         let reported = Reported { denied: (1, None), ..Reported::default() };
         assert_eq!(
-            explained("no signal", &reported, "bye"),
+            explained("no signal", &reported, None, "bye"),
             "no signal; 1 call was denied; the agent said last: bye"
         );
     }

@@ -162,17 +162,10 @@ async fn work_until_the_end(setup: &Setup) -> WorkerExit {
     let outages = Outages::new(setup, &notify);
     loop {
         // A folder that existed before may be on a disk that comes back; do not create it again.
-        if !setup.folder.path().is_dir() {
-            let path = setup.folder.path();
+        if let Err(error) = setup.folder.find() {
             if !is_started {
-                let why = format!("the session folder {} does not exist", path.display());
-                return refuse(&why, WorkerExit::Configuration);
+                return refuse(&error.to_string(), WorkerExit::Configuration);
             }
-            let error = StoreError {
-                action: "find the session's folder",
-                path: path.to_owned(),
-                source: rustix::io::Errno::NOENT.into(),
-            };
             if outages.wait(&mut signals, &error).await {
                 return WorkerExit::Interrupted;
             }

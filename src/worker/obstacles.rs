@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use jiff::{SignedDuration, Zoned};
 
 use crate::config::Settings;
+use crate::platform::limits::Limit;
 use crate::session::Cause;
 use crate::session::event;
 use crate::session::journal::Event;
@@ -35,6 +36,8 @@ pub(super) struct Space {
     pub(super) free: Vec<(PathBuf, u64)>,
     /// Why no temporary file can be written.
     pub(super) no_temporary_files: Option<String>,
+    /// A limit of the machine that leaves no room for git or an agent.
+    pub(super) limit: Option<Limit>,
 }
 
 /// A reason not to start the next run.
@@ -68,8 +71,8 @@ pub(super) fn first(
     obstacles.into_iter().flatten().next()
 }
 
-/// A pause if too little disk space is free or temporary files cannot be written: a run would be
-/// wasted.
+/// A pause if too little disk space is free, temporary files cannot be written, or a limit of the
+/// machine is reached: a run would be wasted.
 pub(super) fn no_space(space: &Space, floor: u64, now: &Zoned) -> Option<Event> {
     let full = space.free.iter().find(|(_, free)| *free < floor).map(|(folder, free)| {
         format!(
@@ -79,9 +82,12 @@ pub(super) fn no_space(space: &Space, floor: u64, now: &Zoned) -> Option<Event> 
             floor >> 20
         )
     });
+    let disk = full.or_else(|| space.no_temporary_files.clone()).map(|full| (Cause::Disk, full));
+    let machine = space.limit.map(|limit| (Cause::Machine, limit.remedy()));
+    let (cause, detail) = machine.or(disk)?;
     Some(Event::Paused(event::Paused {
-        cause: Cause::Disk,
-        detail: full.or_else(|| space.no_temporary_files.clone())?,
+        cause,
+        detail,
         until: now.timestamp().checked_add(SignedDuration::from_secs(60)).ok(),
         quiet: false,
     }))
@@ -97,7 +103,7 @@ mod tests {
     use crate::session::state::Costs;
 
     fn found() -> Found {
-        let space = Space { free: vec![("/w".into(), 1 << 40)], no_temporary_files: None };
+        let space = Space { free: vec![("/w".into(), 1 << 40)], ..Space::default() };
         Found {
             has_slot: true,
             space,
@@ -141,6 +147,8 @@ mod tests {
         assert!(reason.contains("samocode enable jwt --budget"), "{reason}");
         found.space.no_temporary_files = Some("cannot write".to_owned());
         assert_eq!(cause(first(&found, &state, &settings)), Cause::Disk);
+        found.space.limit = Some(Limit::Processes);
+        assert_eq!(cause(first(&found, &state, &settings)), Cause::Machine);
         found.has_slot = false;
         assert_eq!(first(&found, &state, &settings), Some(Obstacle::Queue));
     }

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use crate::config::Dirs;
 use crate::notify::{About, Notice, Outbox};
+use crate::platform::limits::Limit;
 use crate::service::Notify;
 use crate::session::event;
 use crate::session::journal::Event;
@@ -56,7 +57,9 @@ impl<'a> Outages<'a> {
     /// Reports the error, loudly the first time, and waits before the worker retries. Returns true
     /// if the worker was asked to stop.
     pub(super) async fn wait(&self, signals: &mut Signals, error: &StoreError) -> bool {
-        let error = error.to_string();
+        let limit = Limit::of(&error.source)
+            .map_or_else(String::new, |limit| format!(": {}", limit.remedy()));
+        let error = format!("{error}{limit}");
         if self.current().is_none_or(|outage| outage.reason != error) {
             self.note(&error);
         }

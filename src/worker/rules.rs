@@ -44,10 +44,11 @@ pub(super) fn rule(outcome: &Outcome, attempt: u32, refusals: u32, now: Timestam
     match outcome {
         Outcome::Finished => Rule::TakeSignal,
         _ if is_endless(outcome) && refusals + 1 >= MAX_REFUSALS => Rule::Resume,
-        Outcome::Limit { resets_at, kind, .. } => {
+        Outcome::Limit { resets_at, kind, what } => {
             Rule::Pause(Box::new(Event::Limited(event::Limited {
                 until: resets_at.filter(|at| *at > now).or_else(|| after(15 * 60)).unwrap_or(now),
                 what: Some(kind.clone()).filter(|kind| !kind.is_empty()),
+                said: Some(what.clone()).filter(|what| !what.is_empty()),
             })))
         }
         Outcome::Transient { what } => Rule::Pause(Box::new(Event::Paused(event::Paused {
@@ -87,6 +88,21 @@ pub(super) fn rule(outcome: &Outcome, attempt: u32, refusals: u32, now: Timestam
         | Outcome::MaxTurns
         | Outcome::WouldNotStart { .. }
         | Outcome::Failed { .. } => Rule::Fail,
+    }
+}
+
+/// The longest time until a limit resets that is believed: monthly ones are the longest there are.
+const LONGEST_LIMIT: SignedDuration = SignedDuration::from_hours(40 * 24);
+
+/// The outcome with a reset time only if that is near enough to be one.
+pub(super) fn believed(outcome: Outcome, now: Timestamp) -> Outcome {
+    match outcome {
+        Outcome::Limit { resets_at: Some(at), kind, what }
+            if at.duration_since(now) > LONGEST_LIMIT =>
+        {
+            Outcome::Limit { resets_at: None, kind, what }
+        }
+        other => other,
     }
 }
 
@@ -193,9 +209,22 @@ mod tests {
         for resets_at in [None, Some(Timestamp::UNIX_EPOCH)] {
             let outcome = Outcome::Limit { resets_at, kind: String::new(), what: String::new() };
             let until = Timestamp::from_second(1000 + 900).unwrap();
-            let event = Event::Limited(event::Limited { until, what: None });
+            let event = Event::Limited(event::Limited { until, what: None, said: None });
             assert_eq!(rule(&outcome, 1, 0, now), Rule::Pause(Box::new(event)));
         }
+    }
+
+    #[test]
+    fn a_reset_time_in_the_far_future_is_none() {
+        let now = Timestamp::from_second(1000).unwrap();
+        let limit = |resets_at| Outcome::Limit { resets_at, kind: String::new(), what: "w".into() };
+        let days = |days: i64| Some(now + SignedDuration::from_hours(24 * days));
+        for (reported, outcome) in
+            [(days(7), limit(days(7))), (days(31), limit(days(31))), (days(400), limit(None))]
+        {
+            assert_eq!(believed(limit(reported), now), outcome);
+        }
+        assert_eq!(believed(Outcome::Finished, now), Outcome::Finished);
     }
 
     #[test]

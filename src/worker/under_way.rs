@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::agent::confine::Confinement;
 use crate::agent::outcome::{Facts, Reported};
 use crate::agent::process::StartError;
@@ -21,7 +23,7 @@ use super::context::LastSeen;
 use super::follow::Watch;
 use super::iterate::{Plan, temporary_name};
 use super::outbox::Outbox;
-use super::{Trouble, Worker};
+use super::{Trouble, Worker, rules};
 
 /// How long killed processes may take to exit.
 const STRAYS_BOUND: Duration = Duration::from_secs(5);
@@ -47,6 +49,8 @@ pub(super) struct Ended {
     /// What the agent's own files say.
     pub(super) records: Records,
     pub(super) reported: Reported,
+    /// What to change so that the agent may make its calls, if some were denied.
+    pub(super) denied_by: Option<String>,
     pub(super) counted: Counted,
     pub(super) log_error: Option<String>,
     pub(super) seen: LastSeen,
@@ -183,10 +187,15 @@ impl<'w, 'a> RunUnderWay<'w, 'a> {
             environment: &environment,
         };
         let (outcome, records) = (agent.outcome(&facts), agent.records(&facts));
+        let was_denied = watch.reported.was_denied();
+        let working_dir = worker.writer.state().working_dir().unwrap_or_default();
+        let denied_by =
+            was_denied.then(|| agent.denies(&environment, Path::new(working_dir))).flatten();
         let log_error = summary.log_error.map(|error| format!("the log is incomplete: {error}"));
         Ok(Ended {
-            outcome,
+            outcome: rules::believed(outcome, Timestamp::now()),
             records,
+            denied_by,
             reported: watch.reported,
             counted,
             log_error,
@@ -206,6 +215,7 @@ impl Ended {
             outcome,
             records: Records::default(),
             reported: Reported::default(),
+            denied_by: None,
             counted: Counted::default(),
             log_error: None,
             seen: LastSeen::default(),

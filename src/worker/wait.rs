@@ -73,7 +73,7 @@ impl Worker<'_> {
         let waits_for_account = match &self.writer.state().standing {
             Standing::Paused { cause, .. } => *cause == Cause::Credentials,
             // After the reset, the session only waits to keep its distance from the others.
-            Standing::Limited { until } => *until > now,
+            Standing::Limited { until, .. } => *until > now,
             _ => false,
         };
         if !waits_for_account {

@@ -33,7 +33,7 @@ use broken::Broken;
 pub(crate) use cast::Cast;
 use cast::Stage;
 pub(crate) use check::Damage;
-use dice::Dice;
+pub(crate) use dice::Dice;
 use inject::{Class, runs_alive};
 use report::Injected;
 pub(crate) use report::Report;

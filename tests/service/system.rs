@@ -56,6 +56,7 @@ fn a_session_of_the_system_runs_as_its_user_who_alone_wakes_it() {
     let verify = "systemd-analyze verify /etc/systemd/system/samocode@sys.service \
         /etc/systemd/system/samocode-wake.path /etc/systemd/system/samocode-wake.service \
         /etc/systemd/system/samocode-failed@sys.service \
+        /etc/systemd/system/samocode-notices@sys.service \
         /etc/systemd/system/samocode-convoy@c.target /etc/systemd/system/samocode.slice";
     let verified = lab.root_sh(verify).output();
     let ours: Vec<&str> =

@@ -10,6 +10,7 @@ use crate::agent::command_words::first_words;
 use crate::agent::event::{
     Decoder, Denied, Event, Finished, MAX_TEXT, Tool, Usage, cut, fingerprint, one_line,
 };
+use crate::agent::lenient;
 use crate::agent::unknown::{NOT_JSON, Unknown};
 
 /// The dialogue, and what of the task it needs.
@@ -67,10 +68,11 @@ impl Dialogue {
     }
 
     fn response(&mut self, message: Message, emit: &mut dyn FnMut(Event)) {
-        let id = message.id.as_u64().unwrap_or_default();
+        let id = lenient::count(&message.id).unwrap_or_default();
         match (id, message.error) {
             (wire::INITIALIZE, None) => {
-                let spoken = message.result["protocolVersion"].as_u64().unwrap_or(wire::VERSION);
+                let spoken =
+                    lenient::count(&message.result["protocolVersion"]).unwrap_or(wire::VERSION);
                 if spoken != wire::VERSION {
                     let why = format!(
                         "it speaks version {spoken} of the Agent Client Protocol, but samocode needs version {}: install a version that speaks it",
@@ -167,7 +169,7 @@ impl Dialogue {
     /// The result of the prompt.
     fn ended(&self, result: &Value) -> Event {
         let usage = &result["usage"];
-        let count = |key: &str| usage[key].as_u64().unwrap_or(0);
+        let count = |key: &str| lenient::count(&usage[key]).unwrap_or(0);
         let cached = count("cachedReadTokens");
         let stop = result["stopReason"].as_str().unwrap_or_default();
         let (is_error, subtype) = match stop {
@@ -247,13 +249,12 @@ fn tool(call: &Value) -> Tool {
 
 impl Decoder for Dialogue {
     fn line(&mut self, line: &[u8], emit: &mut dyn FnMut(Event)) {
-        match serde_json::from_slice::<Message>(line) {
-            Ok(message) => self.take(message, emit),
-            Err(_) => {
-                self.unknown.note(NOT_JSON);
-                emit(Event::Progress);
-            }
+        let told = lenient::objects(line);
+        if told.is_empty() {
+            self.unknown.note(NOT_JSON);
+            emit(Event::Progress);
         }
+        told.into_iter().for_each(|told| self.take(Message::from(told), emit));
     }
 
     fn take_replies(&mut self) -> Vec<u8> {

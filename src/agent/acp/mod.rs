@@ -52,7 +52,7 @@ impl AgentSpec for Acp {
 
     fn program(&self, name: &AgentName, _settings: &Settings) -> Program {
         let program = name.command().map(|command| command.program.clone()).unwrap_or_default();
-        Program::Named { program, key: CHOICE }
+        Program::Named { program, key: CHOICE, before: "acp:" }
     }
 
     fn launch(&self, agent: &Agent, _task: &Task) -> Launch {

@@ -3,6 +3,8 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::agent::lenient;
+
 /// The version of the protocol that is spoken here.
 pub(super) const VERSION: u64 = 1;
 
@@ -13,30 +15,49 @@ pub(super) const NEW: u64 = 3;
 pub(super) const PROMPT: u64 = 4;
 
 /// Any message of the agent.
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 pub(super) struct Message {
     /// Present in requests and responses.
-    #[serde(default)]
     pub(super) id: Value,
     /// Present in requests and notifications.
     pub(super) method: Option<String>,
-    #[serde(default)]
     pub(super) params: Value,
     /// Present in a response; absent if it is an error.
-    #[serde(default)]
     pub(super) result: Value,
     pub(super) error: Option<Error>,
 }
 
 /// An error in a response.
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 pub(super) struct Error {
-    #[serde(default)]
     pub(super) code: i64,
-    #[serde(default)]
     pub(super) message: String,
-    #[serde(default)]
     pub(super) data: Value,
+}
+
+impl From<Value> for Message {
+    fn from(mut told: Value) -> Self {
+        let mut take = |key: &str| told[key].take();
+        Self {
+            id: take("id"),
+            method: take("method").as_str().map(str::to_owned),
+            params: take("params"),
+            result: take("result"),
+            error: Some(take("error")).filter(|error| !error.is_null()).map(Error::from),
+        }
+    }
+}
+
+impl From<Value> for Error {
+    fn from(mut told: Value) -> Self {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        #[allow(clippy::cast_possible_truncation, reason = "a float to integer cast saturates")]
+        let code = lenient::number(&told["code"]).map_or(0, |code| code as i64);
+        // An error may be but its message.
+        let message = if told.is_string() { text(&told) } else { text(&told["message"]) };
+        let data = if told.is_object() { told["data"].take() } else { Value::Null };
+        Self { code, message, data }
+    }
 }
 
 /// One of the options of a permission request.

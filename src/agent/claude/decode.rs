@@ -11,11 +11,12 @@ use memchr::memmem;
 use serde_json::value::RawValue;
 
 use super::errors::ApiError;
-use super::fields::Fields;
 use super::message::{Assistant, Block};
-use super::salvage::RESULT;
-use super::{excerpt, result, salvage, summary};
+use super::{excerpt, result, summary};
 use crate::agent::event::{Decoder, Denied, Event, Limit, Tool, Usage, fingerprint, one_line};
+use crate::agent::fields::Fields;
+use crate::agent::salvage;
+use crate::agent::salvage::RESULT;
 use crate::agent::stream::MAX_LINE;
 
 /// The most blocks of one message to report.

@@ -1,6 +1,6 @@
 //! How Claude Code reports errors, and what to change for those whose text does not say it.
 
-use super::fields::Fields;
+use crate::agent::fields::Fields;
 
 /// The keys of an error's names, the most specific one first.
 const NAMES: [&str; 4] = ["api_error", "startup_failure_reason", "error", "api_error_type"];
@@ -68,6 +68,31 @@ pub(super) fn advice(name: &str) -> Option<&'static str> {
             "use another network, or ask for the proxy to be changed"
         }
         "hook_denied" => "change the hook in Claude Code's settings",
+        "field_not_granted" => {
+            "turn off what the account was not granted, in Claude Code's settings"
+        }
+        "provider_not_allowed" => {
+            "unset CLAUDE_CODE_USE_BEDROCK and the like, or ask the organization's administrator"
+        }
+        "managed_settings_invalid" | "managed_settings_not_delivered" => {
+            "ask the administrator of this machine to fix Claude Code's managed settings"
+        }
+        "proxy_invalid" => "fix HTTPS_PROXY in ~/.config/samocode/env",
+        "temp_dir_unusable" => "make room for temporary files, or set TMPDIR to another folder",
+        "cwd_unavailable" => "make the worktree readable",
+        "bypass_root" => "run it as another user: Claude Code refuses to run unattended as root",
+        "sandbox_required_unavailable" => {
+            "install what Claude Code's sandbox needs, or turn it off in Claude Code's settings"
+        }
+        "config_file_invalid" => "fix the file, or move it away and log in again",
+        "billing_error" => "pay, or buy credits for the account",
+        "account_on_hold" | "verification_required" => "clear it up at https://claude.ai",
+        "oauth_org_not_allowed" | "org_pin_mismatch" | "org_pin_api_key_conflict" => {
+            "use a login of the organization that this machine's settings name"
+        }
+        "provider_credentials" | "cloud_credential_error" => {
+            "renew the cloud provider's credentials, such as with: aws sso login"
+        }
         _ => return None,
     })
 }
@@ -75,6 +100,7 @@ pub(super) fn advice(name: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agent::remedy::Remedy;
 
     fn error(json: &str) -> Option<ApiError> {
         ApiError::of(&Fields::of(json).unwrap())
@@ -88,6 +114,13 @@ mod tests {
         assert_eq!(found.into_names(), ["usage_limit_reached", "rate_limit"]);
         assert_eq!(error(r#"{"api_error_status":null,"api_error":7}"#), None);
         assert_eq!(error(r#"{"api_error_status":200}"#), None);
+    }
+
+    #[test]
+    fn whatever_needs_a_change_of_the_setup_says_which() {
+        for name in Remedy::Setup.names() {
+            assert!(advice(name).is_some(), "{name}");
+        }
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use serde_json::value::RawValue;
 
-use super::fields;
 use crate::agent::event::{MAX_TEXT, cut};
+use crate::session::surrogates::without_halves;
 
 /// The first [`MAX_TEXT`] bytes of a string as JSON has it; of a long one, no more than that is
 /// read.
@@ -35,7 +35,7 @@ pub(super) fn beginning(text: &RawValue) -> String {
     let head = json.get(..end).unwrap_or(json);
     let head = if head.len() < json.len() { format!("{head}\"") } else { head.to_owned() };
     let mut text: String = serde_json::from_str(&head)
-        .or_else(|_| serde_json::from_str(&fields::without_halves(&head)))
+        .or_else(|_| serde_json::from_str(&without_halves(&head)))
         .unwrap_or_default();
     text.truncate(cut(&text, MAX_TEXT).len());
     text

@@ -6,8 +6,8 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use super::fields::Fields;
 use crate::agent::event::Usage;
+use crate::agent::fields::Fields;
 
 /// A line with a message.
 #[derive(Deserialize)]

@@ -4,11 +4,9 @@
 pub mod decode;
 mod errors;
 mod excerpt;
-mod fields;
 mod message;
 mod permissions;
 mod result;
-mod salvage;
 pub mod summary;
 
 use std::ffi::OsString;
@@ -155,7 +153,7 @@ impl AgentSpec for Claude {
 
     fn program(&self, _name: &AgentName, settings: &Settings) -> Program {
         let program = settings.of_agents(PATH).unwrap_or(WORDS.name).to_owned();
-        Program::Named { program, key: PATH }
+        Program::Named { program, key: PATH, before: "" }
     }
 
     fn refusal(&self, root: bool, environment: &Environment) -> Option<AgentError> {
@@ -226,9 +224,16 @@ impl AgentSpec for Claude {
         Box::new(decode::ClaudeDecoder::new(working_dir.to_string_lossy().into_owned()))
     }
 
+    fn denies(&self, environment: &Environment, working_dir: &Path) -> Option<String> {
+        let own = self.manifest().credentials.folder(&environment.iter().cloned().collect());
+        let file = permissions::without_bypass(own.as_deref(), &[working_dir.to_owned()])?;
+        let file = file.display();
+        Some(format!("remove disableBypassPermissionsMode from {file}, or all calls are denied"))
+    }
+
     fn check(&self, _agent: &Agent, exam: &Exam<'_>) -> Vec<Finding> {
         let own = self.manifest().credentials.folder(exam.env);
-        let found = permissions::without_bypass(own.as_deref(), exam.repository).map(|file| {
+        let found = permissions::without_bypass(own.as_deref(), exam.folders).map(|file| {
             let file = exam.dirs.short(&file);
             Finding {
                 about: About::Program,

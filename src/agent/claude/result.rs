@@ -5,9 +5,9 @@ use memchr::memmem;
 
 use super::decode::ClaudeDecoder;
 use super::errors::{self, ApiError};
-use super::fields::{self, Fields};
 use super::message::{OF_A_MODEL, OF_A_REPLY, usage_of};
 use crate::agent::event::{Cost, Event, Finished, Limit, MAX_TEXT, Usage, cut, one_line};
+use crate::agent::fields::{self, Fields};
 
 /// The name of the error when a hook refuses the prompt, which the CLI does not call an error.
 const HOOK_DENIED: &str = "hook_denied";
@@ -130,14 +130,20 @@ fn messages(fields: &Fields<'_>) -> Option<String> {
     Some(list.into_iter().filter_map(said).collect::<Vec<_>>().join("; "))
 }
 
+/// From here on a time is in milliseconds: as seconds it would be in the year 5138.
+const MILLISECONDS: u64 = 100_000_000_000;
+
 /// The state of a limit. An account that pays for what exceeds it is not held up.
 pub(super) fn limit(info: &Fields<'_>) -> Limit {
-    let resets_at = info.whole("resetsAt").and_then(|at| i64::try_from(at).ok());
+    // Seconds, milliseconds or a date in words.
+    let seconds = |at: u64| if at < MILLISECONDS { at } else { at / 1000 };
+    let counted = info.whole("resetsAt").map(seconds).and_then(|at| i64::try_from(at).ok());
+    let written = || info.text("resetsAt").and_then(|at| at.parse().ok());
     let pays = info.flag("isUsingOverage").unwrap_or(false);
     Limit {
         reached: info.text("status").as_deref() == Some("rejected") && !pays,
         kind: info.text("rateLimitType").unwrap_or_default(),
-        resets_at: resets_at.and_then(|at| Timestamp::from_second(at).ok()),
+        resets_at: counted.and_then(|at| Timestamp::from_second(at).ok()).or_else(written),
     }
 }
 

@@ -9,6 +9,7 @@ use crate::agent::command_words::{first_words, unwrapped};
 use crate::agent::event::{
     Decoder, Event, Finished, MAX_TEXT, Tool, Usage, cut, fingerprint, one_line,
 };
+use crate::agent::lenient;
 use crate::agent::unknown::{NOT_JSON, Unknown};
 
 /// How many ids of tools under way are remembered.
@@ -144,13 +145,12 @@ impl CodexDecoder {
 
 impl Decoder for CodexDecoder {
     fn line(&mut self, line: &[u8], emit: &mut dyn FnMut(Event)) {
-        match serde_json::from_slice::<Value>(line) {
-            Ok(value) if value.is_object() => self.event(&value, emit),
-            _ => {
-                self.unknown.note(NOT_JSON);
-                emit(Event::Progress);
-            }
+        let values = lenient::objects(line);
+        if values.is_empty() {
+            self.unknown.note(NOT_JSON);
+            emit(Event::Progress);
         }
+        values.iter().for_each(|value| self.event(value, emit));
     }
 
     fn unknown(&self) -> Option<&Unknown> {
@@ -173,10 +173,10 @@ fn said(message: &str) -> String {
 
 /// Token counts, in which the input includes what came from the cache.
 pub(super) fn usage(counted: &Value) -> Option<Usage> {
-    let count = |key: &str| counted[key].as_u64().unwrap_or(0);
+    let count = |key: &str| lenient::count(&counted[key]).unwrap_or(0);
     let (cache_read, cache_write) =
         (count("cached_input_tokens"), count("cache_write_input_tokens"));
-    let input = counted["input_tokens"].as_u64()?;
+    let input = lenient::count(&counted["input_tokens"])?;
     Some(Usage {
         input: input.saturating_sub(cache_read).saturating_sub(cache_write),
         output: count("output_tokens"),

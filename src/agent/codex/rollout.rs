@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::decode::usage;
 use crate::agent::event::{Finished, Limit, Usage};
+use crate::agent::lenient;
 
 /// How much of the file's end is read.
 const END: u64 = 4 * 1024 * 1024;
@@ -47,7 +48,7 @@ impl Error {
             Value::String(class) => (class.clone(), None),
             Value::Object(info) => {
                 let (class, details) = info.iter().next()?;
-                let status = details["http_status_code"].as_u64();
+                let status = lenient::count(&details["http_status_code"]);
                 (class.clone(), status.and_then(|status| u16::try_from(status).ok()))
             }
             _ => return None,
@@ -130,39 +131,45 @@ fn parse(text: &str) -> Record {
     let mut record = Record::default();
     // The first line may be cut off, the last one torn.
     for line in text.lines() {
-        let Ok(line) = serde_json::from_str::<Value>(line) else { continue };
-        let payload = &line["payload"];
-        match (line["type"].as_str(), payload["type"].as_str()) {
+        lenient::objects(line.as_bytes()).iter().for_each(|told| record.take(told));
+    }
+    record
+}
+
+impl Record {
+    fn take(&mut self, told: &Value) {
+        let payload = &told["payload"];
+        match (told["type"].as_str(), payload["type"].as_str()) {
             (Some("turn_context"), _) => {
                 // What came before is about an earlier turn.
-                record.error = None;
-                record.limit = None;
-                record.model = payload["model"].as_str().map(str::to_owned).or(record.model);
+                self.error = None;
+                self.limit = None;
+                self.model = payload["model"].as_str().map(str::to_owned).or(self.model.take());
             }
             (Some("event_msg"), Some("token_count")) => {
                 let total = usage(&payload["info"]["total_token_usage"]);
-                record.usage = total.or(record.usage);
-                record.limit = reached(&payload["rate_limits"]).or(record.limit);
+                self.usage = total.or(self.usage);
+                self.limit = reached(&payload["rate_limits"]).or(self.limit.take());
             }
             (Some("event_msg"), Some("task_complete")) => {
-                record.error = Error::of(&payload["error"]);
+                self.error = Error::of(&payload["error"]);
             }
             _ => {}
         }
     }
-    record
 }
 
 /// The limit that is reached, of the account's two; the later one if both are.
 fn reached(limits: &Value) -> Option<Limit> {
     let windows = ["primary", "secondary"].map(|name| &limits[name]);
-    let reached = windows
-        .into_iter()
-        .filter(|window| window["used_percent"].as_f64().is_some_and(|percent| percent >= 100.0));
+    let reached = windows.into_iter().filter(|window| {
+        lenient::number(&window["used_percent"]).is_some_and(|percent| percent >= 100.0)
+    });
     let limit = reached.map(|window| Limit {
         reached: true,
-        kind: kind(window["window_minutes"].as_u64()),
-        resets_at: window["resets_at"].as_i64().and_then(|at| Timestamp::from_second(at).ok()),
+        kind: kind(lenient::count(&window["window_minutes"])),
+        resets_at: lenient::count(&window["resets_at"])
+            .and_then(|at| Timestamp::from_second(i64::try_from(at).ok()?).ok()),
     });
     limit.max_by_key(|limit| limit.resets_at)
 }

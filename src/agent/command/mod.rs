@@ -7,8 +7,12 @@
 
 use std::path::Path;
 
+use serde::Deserialize as _;
+use serde_json::{Value, json};
+
 use super::event::{Decoder, Event, MAX_TEXT, cut, fingerprint, one_line};
 use super::find::CHOICE;
+use super::lenient;
 use super::spec::{AgentSpec, Capabilities, ConversationId, Program};
 use super::{Agent, Input, Launch, Task};
 use crate::config::{AgentManifest, AgentName, Credentials, Reach, Settings, Variables};
@@ -48,7 +52,7 @@ impl AgentSpec for Command {
 
     fn program(&self, name: &AgentName, _settings: &Settings) -> Program {
         let program = name.command().map(|command| command.program.clone()).unwrap_or_default();
-        Program::Named { program, key: CHOICE }
+        Program::Named { program, key: CHOICE, before: "command:" }
     }
 
     fn launch(&self, agent: &Agent, task: &Task) -> Launch {
@@ -75,10 +79,35 @@ impl Decoder for Lines {
     fn line(&mut self, line: &[u8], emit: &mut dyn FnMut(Event)) {
         let line = line.trim_ascii();
         // Most JSON that agents print is not ours; looking for the key is cheaper than parsing.
-        let is_ours = line.starts_with(b"{") && memchr::memmem::find(line, b"\"event\"").is_some();
-        let event = is_ours.then(|| serde_json::from_slice::<Event>(line).ok());
-        emit(event.flatten().map_or(Event::Progress, bounded));
+        let is_ours = memchr::memmem::find(line, b"\"event\"").is_some();
+        let values = if is_ours { lenient::objects(line) } else { Vec::new() };
+        if values.is_empty() {
+            emit(Event::Progress);
+        }
+        values.into_iter().for_each(|value| emit(read(value).map_or(Event::Progress, bounded)));
     }
+}
+
+/// One of our events. Of an end, fields that do not fit are left out.
+fn read(given: Value) -> Option<Event> {
+    if let Ok(event) = Event::deserialize(&given) {
+        return Some(event);
+    }
+    let mut part = json!({"event": given["event"]});
+    let Value::Object(fields) = given else { return None };
+    for (key, value) in fields {
+        let forms =
+            [lenient::count(&value).map(Value::from), lenient::number(&value).map(Value::from)];
+        for form in std::iter::once(value).chain(forms.into_iter().flatten()) {
+            let mut with = part.clone();
+            with[&key] = form;
+            if Event::deserialize(&with).is_ok() {
+                part = with;
+                break;
+            }
+        }
+    }
+    Event::deserialize(part).ok()
 }
 
 /// The event with its texts cut, since they are held in memory and shown in one line.
@@ -126,6 +155,7 @@ mod tests {
             r#"{"event":"dance"}"#,
             "compiling…",
             r#"{"event":"finished","is_error":true,"text":"no"}"#,
+            r#"done {"event":"finished","is_error":"?","num_turns":3.0,"cost":7,"text":"cut \ud83d"}"#,
         ] {
             Lines.line(line.as_bytes(), &mut |event| events.push(event));
         }
@@ -134,5 +164,8 @@ mod tests {
         );
         assert_eq!(events[1..3], [Event::Progress, Event::Progress]);
         assert!(matches!(&events[3], Event::Finished(f) if f.is_error && f.text == "no"));
+        let Event::Finished(end) = &events[4] else { panic!("{events:?}") };
+        assert_eq!((end.is_error, end.num_turns, end.cost), (false, Some(3), None));
+        assert_eq!(end.text, "cut \u{fffd}");
     }
 }

@@ -8,6 +8,7 @@ use crate::agent::command_words::first_words;
 use crate::agent::event::{
     Decoder, Event, Finished, MAX_TEXT, Tool, Usage, cut, fingerprint, one_line,
 };
+use crate::agent::lenient;
 use crate::agent::unknown::{NOT_JSON, Unknown};
 
 /// Decodes the output of one run.
@@ -85,8 +86,12 @@ impl GeminiDecoder {
 /// The end of a run: success is what it says, whatever its exit code is.
 fn result(value: &Value) -> Finished {
     let stats = &value["stats"];
-    let count = |key: &str| stats[key].as_u64().unwrap_or(0);
-    let is_error = value["status"] != "success";
+    let count = |key: &str| lenient::count(&stats[key]).unwrap_or(0);
+    // A status that cannot be read is as good as none: an error comes with its description.
+    let is_error = match value["status"].as_str() {
+        Some(status) => status != "success",
+        None => !value["error"].is_null(),
+    };
     let message = value["error"]["message"].as_str().unwrap_or_default();
     Finished {
         is_error,
@@ -113,13 +118,12 @@ fn said(message: &str) -> String {
 
 impl Decoder for GeminiDecoder {
     fn line(&mut self, line: &[u8], emit: &mut dyn FnMut(Event)) {
-        match serde_json::from_slice::<Value>(line) {
-            Ok(value) if value.is_object() => self.event(&value, emit),
-            _ => {
-                self.unknown.note(NOT_JSON);
-                emit(Event::Progress);
-            }
+        let values = lenient::objects(line);
+        if values.is_empty() {
+            self.unknown.note(NOT_JSON);
+            emit(Event::Progress);
         }
+        values.iter().for_each(|value| self.event(value, emit));
     }
 
     fn unknown(&self) -> Option<&Unknown> {
@@ -182,6 +186,27 @@ mod tests {
         let line = br#"{"type":"result","status":"error","error":{"message":"[API Error: {\"error\":{\"message\":\"no\"}}]"}}"#;
         let (events, _) = decode(line);
         assert!(matches!(&events[0], Event::Finished(end) if end.is_error && end.text == "no"));
+    }
+
+    #[test]
+    fn an_end_is_read_whatever_is_wrong_with_its_line() {
+        let end = |line: &str| match decode(line.as_bytes()).0.pop() {
+            Some(Event::Finished(end)) => (end.is_error, end.usage.input, end.usage.output),
+            other => panic!("{line}: {other:?}"),
+        };
+        let stats = r#""stats":{"input_tokens":"120","output_tokens":40.0,"cached":[]}"#;
+        let result = format!(r#"{{"type":"result","status":"success",{stats}}}"#);
+        for line in [
+            result.clone(),
+            format!("hook: done {result}"),
+            format!("{{\"type\":\"message\",\"role\":\"user\"}}{result}"),
+            result.replace(r#""success""#, "7"),
+            result.replace("}}", r#"},"note":"cut \ud83d"}"#),
+        ] {
+            assert_eq!(end(&line), (false, 120, 40), "{line}");
+        }
+        let failed = result.replace(r#""success""#, r#"null,"error":{"message":"no"}"#);
+        assert!(end(&failed).0, "{failed}");
     }
 
     #[test]

@@ -81,7 +81,7 @@ impl AgentSpec for Gemini {
 
     fn program(&self, _name: &AgentName, settings: &Settings) -> Program {
         let program = settings.of_agents(PATH).unwrap_or(WORDS.name).to_owned();
-        Program::Named { program, key: PATH }
+        Program::Named { program, key: PATH, before: "" }
     }
 
     fn launch(&self, agent: &Agent, task: &Task) -> Launch {

@@ -80,7 +80,7 @@ impl AgentSpec for Toy {
 
     fn program(&self, _name: &AgentName, settings: &Settings) -> Program {
         let program = settings.of_agents("TOY_PATH").unwrap_or_default().to_owned();
-        Program::Named { program, key: "TOY_PATH" }
+        Program::Named { program, key: "TOY_PATH", before: "" }
     }
 
     fn launch(&self, agent: &Agent, task: &Task) -> Launch {
@@ -347,7 +347,7 @@ async fn doctor_finds_its_program_its_credentials_and_what_its_spec_adds() {
             file: &EnvFile::default(),
             settings: &settings,
             is_root: false,
-            repository: None,
+            folders: &[],
             sessions: 0,
             samocode: Path::new("/bin/samocode"),
         };

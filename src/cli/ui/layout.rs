@@ -265,6 +265,20 @@ fn below(last: &Cell, width: Option<usize>) -> Vec<String> {
 pub(in crate::cli) const WIDTHS: [(&str, Option<usize>); 5] =
     [("40", Some(40)), ("60", Some(60)), ("80", Some(80)), ("120", Some(120)), ("piped", None)];
 
+/// Fails if some line of what is printed at a width is wider, at any width of a terminal. A word that
+/// fits no line, as a path, stays whole: it is to be pasted.
+#[cfg(test)]
+pub(in crate::cli) fn assert_fits(printed: impl Fn(Option<usize>) -> String) {
+    for width in 40..=130 {
+        let text = anstream::adapter::strip_str(&printed(Some(width))).to_string();
+        let is_long = |word: &str| textwrap::core::display_width(word) + 14 > width;
+        let fits = |line: &str| {
+            textwrap::core::display_width(line) <= width || line.split(' ').any(is_long)
+        };
+        assert!(text.lines().all(fits), "at {width}:\n{text}");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

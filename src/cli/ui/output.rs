@@ -83,7 +83,8 @@ impl Closed {
     pub(in crate::cli) fn of_stdout() -> Self {
         let closed = Arc::new(Notify::new());
         let teller = Arc::clone(&closed);
-        std::thread::spawn(move || {
+        // Without a thread, as where a limit on processes is reached, nobody watches.
+        let _ = std::thread::Builder::new().spawn(move || {
             let stdout = std::io::stdout();
             // No events requested: errors and hang-ups are always reported.
             let mut watched = [PollFd::new(&stdout, PollFlags::empty())];

@@ -123,8 +123,7 @@ mod tests {
             let text = table(&lines, width).join("\n");
             let text = anstream::adapter::strip_str(&text).to_string();
             insta::assert_snapshot!(name, text);
-            let fits = |line: &str| width.is_none_or(|width| line.chars().count() <= width);
-            assert!(text.lines().all(fits), "{text}");
         }
+        crate::cli::ui::layout::assert_fits(|width| table(&lines, width).join("\n"));
     }
 }

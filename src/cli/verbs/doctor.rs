@@ -105,9 +105,10 @@ mod tests {
             let text = layout::wrap(&line(&check), "  ", "    ", width).join("\n");
             let text = anstream::adapter::strip_str(&text).to_string();
             insta::assert_snapshot!(name, text);
-            let fits = |line: &str| width.is_none_or(|width| line.chars().count() <= width);
-            assert!(text.lines().all(fits), "{text}");
         }
+        crate::cli::ui::layout::assert_fits(|width| {
+            layout::wrap(&line(&check), "  ", "    ", width).join("\n")
+        });
         let well = Checked { status: Status::Ok, remedy: None, ..check };
         let text = anstream::adapter::strip_str(&line(&well)).to_string();
         assert!(text.starts_with("✓ only 512 MiB") && !text.contains('→'), "{text}");

@@ -157,9 +157,8 @@ mod tests {
         for (name, width) in crate::cli::ui::layout::WIDTHS {
             let text = plain(width);
             insta::assert_snapshot!(name, text);
-            let fits = |line: &str| width.is_none_or(|width| line.chars().count() <= width);
-            assert!(text.lines().all(fits), "{text}");
         }
+        crate::cli::ui::layout::assert_fits(plain);
     }
 
     #[test]

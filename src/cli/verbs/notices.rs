@@ -1,5 +1,5 @@
-//! `samocode notices`, run by `samocode-notices.service`: sends the notices that could not be sent
-//! before.
+//! `samocode notices`, run by `samocode-notices.service` and by `samocode-notices@.service`: sends the
+//! notices that could not be sent before.
 
 use std::process::ExitCode;
 

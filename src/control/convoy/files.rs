@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use crate::config::Project;
 use crate::control::error::{Attempt as _, Class, Error, Result};
+use crate::platform::threads;
 use crate::session::names::SessionName;
 use crate::session::store;
 
@@ -63,8 +64,8 @@ impl Files {
         let opened = options.write(true).create(true).truncate(false).open(&self.lock);
         let shown = self.lock.display().to_string();
         let file = opened.attempt(|| format!("open {shown}"))?;
-        let locked = tokio::task::spawn_blocking(move || file.lock().map(|()| file)).await;
-        let locked = locked.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+        let locked = threads::apart_or_here(move || file.lock().map(|()| file)).await;
+        let locked = locked.unwrap_or_else(Err);
         locked.attempt(|| format!("lock {shown}"))
     }
 }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::agent::REGISTRY;
 use crate::config::Env;
 use crate::git;
+use crate::platform::threads;
 use crate::session::state::StateName;
 
 use super::context::Context;
@@ -80,7 +81,7 @@ impl Perform for Disk {
 async fn in_a_thread<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
-    let done = tokio::task::spawn_blocking(work).await;
+    let done = threads::apart_or_here(work).await;
     done.unwrap_or_else(|error| Err(Error::new(Class::Internal, error.to_string())))
 }
 

@@ -6,6 +6,7 @@ use crate::agent::doctor::examine;
 use crate::agent::exam::{About, Exam, Finding, Status as Found};
 use crate::agent::{REGISTRY, vocabulary};
 use crate::config::{EnvFile, Settings, Warning};
+use crate::git::Checkout;
 use crate::service;
 use crate::session::state::StateName;
 use crate::session::store::Folder;
@@ -47,6 +48,14 @@ pub(super) async fn look(patient: &Patient, settings: &Settings, file: &EnvFile)
         Err(_) => Vec::new(),
     };
     let units = units.into_iter().collect();
+    let folders = patient.project.as_ref().map_or_else(
+        |_| Vec::new(),
+        |project| {
+            let checkouts = Checkout::of_all_sessions(project);
+            let worktrees = checkouts.iter().map(|checkout| checkout.root().to_owned());
+            std::iter::once(project.main_repo.clone()).chain(worktrees).collect()
+        },
+    );
     let exam = Exam {
         env: patient.env(),
         units: &units,
@@ -54,7 +63,7 @@ pub(super) async fn look(patient: &Patient, settings: &Settings, file: &EnvFile)
         file,
         settings,
         is_root: patient.is_root,
-        repository: patient.project.as_ref().ok().map(|project| project.main_repo.as_path()),
+        folders: &folders,
         sessions: sessions_with_units(patient),
         samocode: &patient.caller.binary,
     };

@@ -6,6 +6,7 @@
 //! agents     programs, versions, credentials, the env file
 //! project    git, folders, disk
 //! confine    whether agents can be confined as demanded
+//! runs       the last errors of past runs
 //! host       cgroups, inotify, notices, clock
 //! ```
 
@@ -15,6 +16,7 @@ mod confine;
 mod host;
 mod manager;
 mod project;
+mod runs;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -23,7 +25,7 @@ use crate::agent::vocabulary;
 use crate::config::{Dirs, Env, EnvFile, Error as ProjectError, Flags, Project, Settings};
 use crate::service::{self, ServiceManager};
 
-use super::context::{Caller, project_owner};
+use super::context::{Caller, Warnings, project_owner};
 use super::error::{Error, Result};
 use super::operation::{Operation, Perform};
 use super::privilege::{Raised, RunAs};
@@ -95,6 +97,8 @@ pub enum Group {
     Git,
     /// The project's file, its settings, folders and disks.
     Project,
+    /// The last errors of past runs.
+    Runs,
     /// How the human is notified.
     Notices,
     /// Limits of the operating system, and the clock.
@@ -112,6 +116,7 @@ impl Group {
             Self::Agents => "Agents",
             Self::Git => "Git",
             Self::Project => "Project",
+            Self::Runs => "Runs",
             Self::Notices => "Notices",
             Self::Host => "Host",
         }
@@ -122,7 +127,7 @@ impl Group {
 impl Perform for Examine {
     async fn perform(self, on: &Operation<'_>) -> Result<Examined> {
         let patient = Patient::of(on.caller).await?;
-        let mut checks = patient.examine().await;
+        let mut checks = patient.examine(&on.warnings).await;
         let (mut fixed, mut not_fixed) = (Vec::new(), Vec::new());
         if self.fix {
             for fix in checks.iter().filter_map(|check| check.fix.as_ref()) {
@@ -135,7 +140,7 @@ impl Perform for Examine {
                 }
             }
             if !fixed.is_empty() {
-                checks = patient.examine().await;
+                checks = patient.examine(&on.warnings).await;
             }
         }
         Ok(Examined {
@@ -178,7 +183,7 @@ impl Patient {
         &self.caller.env
     }
 
-    async fn examine(&self) -> Vec<Check> {
+    async fn examine(&self, warnings: &Warnings) -> Vec<Check> {
         let mut checks = manager::look(self).await;
         let project = self.project.as_ref().ok();
         let file = EnvFile::read(&self.dirs);
@@ -210,6 +215,7 @@ impl Patient {
                 checks.extend(project::unreadable(self));
             }
         }
+        checks.extend(project.map(|project| runs::look(project, warnings)).unwrap_or_default());
         checks.extend(host::look(self));
         // Group by heading, in order of first appearance.
         let order: Vec<Group> = checks.iter().map(|check| check.group).collect();

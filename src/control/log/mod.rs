@@ -15,6 +15,8 @@ use super::folders::FolderWatch;
 use super::session::Session;
 use super::target::Target;
 use crate::agent;
+use crate::platform::limits::Limit;
+use crate::platform::threads;
 use crate::session::journal::Entry;
 
 use raw::Raw;
@@ -154,11 +156,17 @@ async fn send_all(
     loop {
         let to = lines.clone();
         // In a thread of its own: it reads files, and waits for a slow reader.
-        let reading = tokio::task::spawn_blocking(move || {
+        let reading = threads::apart(move || {
             let read = source.read_on(&mut |line| send(&to, line));
             (source, read)
         });
-        let Ok((read_from, read)) = reading.await else { return };
+        let (read_from, read) = match reading.await.map_err(no_thread) {
+            Ok(done) => done,
+            Err(error) => {
+                let _ = lines.send(Err(error)).await;
+                return;
+            }
+        };
         source = read_from;
         if let Err(error) = read {
             let _ = lines.send(Err(error)).await;
@@ -173,6 +181,12 @@ async fn send_all(
             () = lines.closed() => return,
         }
     }
+}
+
+fn no_thread(error: std::io::Error) -> Error {
+    let limit = Limit::of_start(&error).map(Limit::remedy);
+    let error = Error::unavailable(format!("cannot start a thread that reads the log: {error}"));
+    Error { hint: limit, ..error }
 }
 
 fn send(to: &Sender<Result<Line>>, line: Line) -> Result<()> {

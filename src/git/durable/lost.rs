@@ -1,7 +1,7 @@
 //! Files of which git has no copy: only their content can show whether they lost data.
 
 use std::ffi::OsStr;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use super::Window;
 use super::index::git;
 use super::settle::changed;
 use crate::git::Error;
+use crate::git::plain;
 
 /// In bytes. Of a larger text only the end is read.
 const READ: u64 = 16 << 20;
@@ -37,7 +38,7 @@ pub fn lost_data(path: &Path, window: &Window) -> bool {
 }
 
 fn has_holes(path: &Path, length: u64) -> std::io::Result<bool> {
-    let mut file = File::open(path)?;
+    let mut file = plain::open(path)?;
     let mut bytes = Vec::new();
     if length > READ {
         file.seek(SeekFrom::Start(length - END))?;
@@ -52,6 +53,7 @@ fn has_holes(path: &Path, length: u64) -> std::io::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::File;
     use std::time::{Duration, SystemTime};
 
     #[test]

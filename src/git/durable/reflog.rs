@@ -9,6 +9,7 @@ use super::index::io;
 use crate::git::Error;
 use crate::git::command::{git_for_reading, read};
 use crate::git::leftovers::{Found, look};
+use crate::git::plain;
 
 /// A reflog with lines to remove.
 #[derive(Debug, PartialEq, Eq)]
@@ -22,8 +23,8 @@ pub(super) struct Reflog {
 /// The damaged reflogs of a worktree, out of those of its HEAD and its branch.
 pub(super) fn damaged(worktree: &Path) -> Vec<Reflog> {
     let Ok(Found::Worktree(admin)) = look(worktree) else { return Vec::new() };
-    let head = fs::read_to_string(admin.join("HEAD")).unwrap_or_default();
-    let common = fs::read_to_string(admin.join("commondir")).unwrap_or_default();
+    let head = plain::text(&admin.join("HEAD")).unwrap_or_default();
+    let common = plain::text(&admin.join("commondir")).unwrap_or_default();
     let branch = head
         .strip_prefix("ref: ")
         .map(|branch| admin.join(common.trim_end()).join("logs").join(branch.trim_end()));
@@ -37,7 +38,7 @@ pub(super) fn damaged(worktree: &Path) -> Vec<Reflog> {
         .into_iter()
         .chain([admin.join("logs/HEAD")])
         .filter_map(|path| {
-            let bytes = fs::read(&path).ok()?;
+            let bytes = plain::read(&path).ok()?;
             let sound = sound_lines(&bytes, exists);
             (sound != bytes).then_some(Reflog { path, sound })
         })

@@ -16,6 +16,7 @@ use super::settle::{changed, settle};
 use super::{Window, history, lost, lost_data};
 use crate::git::Error;
 use crate::git::leftovers::{Found, look};
+use crate::git::plain;
 use crate::git::programs::{Barred, Programs};
 
 /// Prefix of the folders that hold files about to be put in place.
@@ -224,7 +225,7 @@ impl Damage {
 
     async fn compare(&self, path: &Path, staged: &Path, age: Age) -> Result<Verdict, Error> {
         let place = self.worktree.join(path);
-        let there = fs::read(&place).map_err(|source| io("read", &place, source))?;
+        let there = plain::read(&place).map_err(|source| io("read", &place, source))?;
         let staged = fs::read(staged).map_err(|source| io("read", staged, source))?;
         let verdict = judge(&there, &staged, age);
         if verdict != Verdict::Edited || there.len() > WITH_HISTORY {

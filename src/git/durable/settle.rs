@@ -11,8 +11,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use git2::Repository;
 
 use crate::git::leftovers::{Found, branch_in, look, pointed_to};
+use crate::git::plain;
 use crate::git::reader::tidy;
-use crate::platform::disk;
+use crate::platform::{disk, threads};
 
 /// Up to this many files and folders are flushed one by one. Each costs a flush of the disk, and so
 /// does a whole file system with little else to write: on ext4, 4 files took 24 ms where `syncfs`
@@ -36,7 +37,7 @@ const SEARCHED: (usize, u64) = (20_000, 4 << 20);
 pub(in crate::git) async fn settle(worktree: &Path) {
     let folder = worktree.to_owned();
     // A failing disk shows up elsewhere.
-    let _ = tokio::task::spawn_blocking(move || disk::sync_all_of(&folder)).await;
+    let _ = threads::apart_or_here(move || disk::sync_all_of(&folder)).await;
 }
 
 /// Flushes what was written in a worktree since a moment: its files (ignored ones left out), their
@@ -52,9 +53,7 @@ pub async fn settle_changes(worktree: &Path, since: SystemTime) -> std::io::Resu
         return Ok(());
     }
     let worktree = worktree.to_owned();
-    tokio::task::spawn_blocking(move || settle_found(&worktree, since, quickly))
-        .await
-        .map_err(std::io::Error::other)?
+    threads::apart_or_here(move || settle_found(&worktree, since, quickly)).await?
 }
 
 /// Flushes what the quick search found, or all of the file system if that is less work.
@@ -100,7 +99,7 @@ fn touched(
     }
     let mut search = Search { worktree, rules: None, since, left: entries, found: Vec::new() };
     search.folder(worktree, Path::new(""))?;
-    let common = fs::read(admin.join("commondir")).ok()?;
+    let common = plain::read(&admin.join("commondir")).ok()?;
     let common = pointed_to(&common, &admin)?;
     let branch = branch_in(&admin.join("HEAD"));
     let reflogs = branch.map(|branch| common.join("logs").join(branch));

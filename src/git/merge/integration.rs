@@ -8,6 +8,7 @@ use tokio::process::Command;
 use super::super::command::{Finished, git_command, git_with_hooks, run, setting};
 use super::super::confirm::confirm;
 use super::super::leftovers::registered_as;
+use super::super::plain;
 use super::super::reader::{open_worktree, tidy};
 use super::super::{CHECKOUT_LIMIT, Error};
 use super::{Conflict, ConflictKind, conflict};
@@ -160,7 +161,7 @@ impl Integration {
         Ok(paths
             .map(|path| {
                 let path = String::from_utf8_lossy(path).into_owned();
-                let text = std::fs::read(self.path.join(&path)).unwrap_or_default();
+                let text = plain::read(&self.path.join(&path)).unwrap_or_default();
                 let hunks = conflict::hunks(&String::from_utf8_lossy(&text));
                 Conflict { path, kind: ConflictKind::BothChanged, hunks }
             })

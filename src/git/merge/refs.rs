@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::super::command::{first_line, git_command, git_for_reading, read, run};
 use super::super::leftovers::{Registration, registered_in};
+use super::super::plain;
 use super::super::reader::{Reader, open_worktree};
 use super::super::{Error, quoted};
 
@@ -174,7 +175,7 @@ pub fn under_way(repo: &Path, branch: &str) -> Result<Option<(String, String)>, 
     {
         let names = ["rebase-merge/head-name", "rebase-apply/head-name"];
         let rebases = names.iter().any(|file| {
-            let named = std::fs::read_to_string(admin.join(file)).unwrap_or_default();
+            let named = plain::text(&admin.join(file)).unwrap_or_default();
             named.trim() == full(branch)
         });
         if let Some(what) = operation_in(&admin).filter(|_| rebases) {

@@ -1,6 +1,7 @@
 //! Settings and links that send git in a worktree to another folder.
 
 use super::*;
+use crate::git::leftovers::look;
 
 fn configure(lab: &Lab, worktree: &str) {
     lab.git(&["config", "core.worktree", worktree]);
@@ -105,7 +106,10 @@ async fn a_link_that_was_replaced_is_refused_whatever_it_is_now() {
     let other = Lab::new();
     other.create("a").await.unwrap();
     type Change<'a> = Box<dyn Fn() + 'a>;
-    let changes: [(&str, Change<'_>); 4] = [
+    let fifo = |path: &Path| {
+        assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
+    };
+    let changes: [(&str, Change<'_>); 5] = [
         (
             "a repository of its own",
             Box::new(|| drop(git(&lab.path("a"), &["init", "--quiet", "."]))),
@@ -114,6 +118,7 @@ async fn a_link_that_was_replaced_is_refused_whatever_it_is_now() {
             "not a regular file",
             Box::new(|| std::os::unix::fs::symlink("/etc/passwd", &gitfile).unwrap()),
         ),
+        ("not a regular file", Box::new(|| fifo(&gitfile))),
         ("does not name a repository", Box::new(|| std::fs::write(&gitfile, "hello").unwrap())),
         (
             "its .git names",
@@ -125,6 +130,8 @@ async fn a_link_that_was_replaced_is_refused_whatever_it_is_now() {
     for (what, change) in changes {
         std::fs::remove_file(&gitfile).unwrap();
         change();
+        // Nobody waits for a writer.
+        drop(look(&lab.path("a")));
         let refused = said(confirmed(&lab, None).await);
         assert!(refused.contains(what), "{refused}");
         paste(&refused);
@@ -133,4 +140,9 @@ async fn a_link_that_was_replaced_is_refused_whatever_it_is_now() {
         let aside = lab.path("a").join(".git.aside");
         let _ = std::fs::remove_file(&aside).or_else(|_| std::fs::remove_dir_all(&aside));
     }
+    let head = lab.repo.join(".git/worktrees/a/HEAD");
+    std::fs::rename(&head, head.with_extension("kept")).unwrap();
+    fifo(&head);
+    let refused = said(confirmed(&lab, None).await);
+    assert!(refused.contains("HEAD is not a regular file"), "{refused}");
 }

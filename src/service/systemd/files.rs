@@ -84,7 +84,7 @@ pub fn install(dir: &Path, set: &UnitSet) -> Result<Vec<(PathBuf, Written)>, Err
 /// # Errors
 /// [`Error::File`].
 pub fn remove_session(dir: &Path, instance: &str) -> Result<(), Error> {
-    for template in ["samocode", "samocode-failed"] {
+    for template in ["samocode", "samocode-failed", "samocode-notices"] {
         let folder = dir.join(format!("{template}@{instance}.service.d"));
         match fs::remove_dir_all(&folder) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {

@@ -32,6 +32,9 @@ pub const NOTICES_PATH: &str = "samocode-notices.path";
 /// The service that sends them again.
 pub const NOTICES_SERVICE: &str = "samocode-notices.service";
 
+/// The service that sends those of one session of the system's manager.
+pub const NOTICES_OF_SESSION: &str = "samocode-notices@.service";
+
 /// The name of an instance's unit.
 #[must_use]
 pub fn service(instance: &str) -> String {

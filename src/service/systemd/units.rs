@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 use super::limits::directives;
-use super::{NOTICES_PATH, NOTICES_SERVICE};
+use super::{NOTICES_OF_SESSION, NOTICES_PATH, NOTICES_SERVICE};
 use super::{convoys, escape};
 use crate::service::{Recorded, Scope, Session, Shared, Unfit, UnitFile};
 
@@ -39,27 +39,42 @@ pub fn parse_version(text: &str) -> Result<u32, String> {
 }
 
 /// The units that are installed once per manager: file name and source.
-const SOURCES: [(&str, &str); 8] = [
+const SOURCES: [(&str, &str); 9] = [
     ("samocode@.service", include_str!("../../../units/samocode@.service")),
     ("samocode-wake.path", include_str!("../../../units/samocode-wake.path")),
     ("samocode-wake.service", include_str!("../../../units/samocode-wake.service")),
     ("samocode-failed@.service", include_str!("../../../units/samocode-failed@.service")),
     (NOTICES_PATH, include_str!("../../../units/samocode-notices.path")),
     (NOTICES_SERVICE, include_str!("../../../units/samocode-notices.service")),
+    (NOTICES_OF_SESSION, include_str!("../../../units/samocode-notices@.service")),
     ("samocode.slice", include_str!("../../../units/samocode.slice")),
     ("samocode-convoy@.target", include_str!("../../../units/samocode-convoy@.target")),
 ];
 
-/// The units that retry notices are for one user's folder. The system's manager serves many users.
+/// Whether a unit is for this manager. A user's has one unit for each kind of work on the user's
+/// folder of notices. The system's serves many users, so notices are sent by a unit of the session,
+/// which runs as its user.
 fn is_for(scope: Scope, name: &str) -> bool {
-    scope == Scope::User || ![NOTICES_PATH, NOTICES_SERVICE].contains(&name)
+    match name {
+        NOTICES_PATH | NOTICES_SERVICE => scope == Scope::User,
+        NOTICES_OF_SESSION => scope == Scope::System,
+        _ => true,
+    }
 }
+
+/// Whether a directive is for this manager: see [`is_for`].
+fn has(scope: Scope, line: &str) -> bool {
+    scope == Scope::System || directive(line) != Some(ON_SUCCESS)
+}
+
+/// Starts the session's unit that sends notices, each time the session's worker ends.
+const ON_SUCCESS: &str = "OnSuccess";
 
 /// The first systemd that knows a directive, for all that the units use. From the "Added in
 /// version" notes of systemd.unit(5), systemd.service(5), systemd.path(5), systemd.exec(5),
 /// systemd.kill(5), systemd.resource-control(5). Directives without a note have 0: they came before
 /// 211, or before the notes.
-const SINCE: [(&str, u32); 39] = [
+const SINCE: [(&str, u32); 40] = [
     ("CPUWeight", 232),
     ("Delegate", 218),
     ("Description", 0),
@@ -76,6 +91,7 @@ const SINCE: [(&str, u32); 39] = [
     ("NotifyAccess", 0),
     ("OOMPolicy", 243),
     ("OnFailure", 0),
+    (ON_SUCCESS, 249),
     ("PartOf", 0),
     ("Restart", 0),
     ("RestartForceExitStatus", 215),
@@ -157,7 +173,8 @@ pub fn shared(of: Shared<'_>, scope: Scope, version: u32) -> Result<UnitSet, Unf
         .iter()
         .filter(|(name, _)| is_for(scope, name))
         .map(|(name, source)| {
-            let text = fill(&for_version(source, version), &filled);
+            let lines = source.lines().filter(|line| has(scope, line)).collect::<Vec<_>>();
+            let text = fill(&for_version(&lines.join("\n"), version), &filled);
             UnitFile { path: PathBuf::from(name), text }
         })
         .collect();
@@ -191,8 +208,8 @@ pub fn drop_in(instance: &str) -> PathBuf {
     PathBuf::from(format!("samocode@{instance}.service.d/session.conf"))
 }
 
-/// The files of one session: its drop-in, and for `--system` one for `samocode-failed@`, so that
-/// the process that notifies the human runs as the same user.
+/// The files of one session: its drop-in, and for `--system` one for `samocode-failed@` and
+/// `samocode-notices@`, so that the processes that notify the human run as the same user.
 ///
 /// # Errors
 /// [`Unfit`] if a value cannot be written to a unit file.
@@ -227,8 +244,10 @@ pub fn session(of: &Session, version: u32) -> Result<UnitSet, Unfit> {
     );
     let mut files = vec![UnitFile { path: drop_in(instance), text: for_version(&text, version) }];
     if of.uid.is_some() {
-        let path = format!("samocode-failed@{instance}.service.d/session.conf");
-        files.push(UnitFile { path: PathBuf::from(path), text: failed });
+        for template in ["samocode-failed", "samocode-notices"] {
+            let path = format!("{template}@{instance}.service.d/session.conf");
+            files.push(UnitFile { path: PathBuf::from(path), text: failed.clone() });
+        }
     }
     Ok(UnitSet { files })
 }

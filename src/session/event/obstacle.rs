@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::session::describe::{local, one_line};
+use crate::session::describe::{local, more, one_line};
 use crate::session::restored::Restored;
 use crate::session::state::{Standing, State};
 use crate::session::vocabulary::{Cause, Needs};
@@ -46,6 +46,9 @@ pub struct Limited {
     /// Which limit it is, in the agent's words: `five_hour`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub what: Option<String>,
+    /// The error message of the run that reached it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub said: Option<String>,
 }
 
 impl Occurrence for Limited {
@@ -56,7 +59,7 @@ impl Occurrence for Limited {
             .what
             .as_deref()
             .map_or_else(String::new, |what| format!(" ({})", one_line(what).replace('_', " ")));
-        format!("usage limit until {}{which}", local(self.until))
+        format!("usage limit until {}{which}{}", local(self.until), more(self.said.as_deref()))
     }
 
     fn is_warning(&self) -> bool {
@@ -64,7 +67,7 @@ impl Occurrence for Limited {
     }
 
     fn fold(&self, _at: Timestamp, state: &mut State) {
-        state.standing = Standing::Limited { until: self.until };
+        state.standing = Standing::Limited { until: self.until, said: self.said.clone() };
         state.unsettled = false;
     }
 }

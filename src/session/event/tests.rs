@@ -32,7 +32,7 @@ const FULL: &str = r#"
 {"kind":"retried","by":"start"}
 {"kind":"stopped"}
 {"kind":"started"}
-{"kind":"limited","until":"2026-11-20T18:30:00Z","what":"five_hour"}
+{"kind":"limited","until":"2026-11-20T18:30:00Z","what":"five_hour","said":"You've hit your limit"}
 {"kind":"paused","cause":"disk","detail":"d","until":"2026-11-20T18:30:00Z","quiet":true}
 {"kind":"queued","cap":3}
 {"kind":"held","convoy":"c","after":["a"]}

@@ -104,6 +104,8 @@ fn free_name(path: &Path) -> PathBuf {
 mod tests {
     use super::super::{self as store, Lock};
     use super::*;
+    use crate::session::mail::{Kind, Message};
+    use jiff::Timestamp;
     use std::os::unix::fs::symlink;
 
     #[test]
@@ -149,6 +151,42 @@ mod tests {
         folder.open_log("x.jsonl").unwrap();
         assert_eq!(fs::read_to_string(&profile).unwrap(), "mine\n");
         assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn nothing_is_written_through_a_link_in_the_place_of_a_sessions_folder() {
+        let place = tempfile::tempdir().unwrap();
+        let (sessions, elsewhere) = (place.path().join("s"), place.path().join("config"));
+        let logs = Folder::new(&elsewhere).logs();
+        fs::create_dir_all(&logs).unwrap();
+        fs::create_dir(&sessions).unwrap();
+        let folder = Folder::new(sessions.join("26-11-28-x"));
+        assert!(folder.find().unwrap_err().to_string().contains("No such file"));
+        symlink(&elsewhere, folder.path()).unwrap();
+        let said = folder.find().unwrap_err().to_string();
+        assert!(said.contains("a symbolic link to") && said.ends_with("move it away"), "{said}");
+        let error = store::replace(&folder.hook(), b"{}").unwrap_err().to_string();
+        assert!(
+            error.ends_with("the session's folder is a symbolic link: move it away"),
+            "{error}"
+        );
+        assert!(Lock::take(&folder).is_err());
+        assert!(store::append(&folder.history(), b"line\n").is_err());
+        assert!(store::read(&folder.overview()).is_err());
+        assert!(folder.open_log("x.jsonl").is_err());
+        assert!(folder.mark_stopped().is_err());
+        let message = Message::new("human", "x", Timestamp::now(), Kind::Text, "t").unwrap();
+        assert!(folder.deliver(&message).is_err());
+        assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 1);
+        assert_eq!(fs::read_dir(&logs).unwrap().count(), 0);
+
+        // Links further up are the user's.
+        fs::remove_file(folder.path()).unwrap();
+        fs::create_dir(folder.path()).unwrap();
+        symlink(&sessions, place.path().join("link")).unwrap();
+        let folder = Folder::new(place.path().join("link/26-11-28-x"));
+        folder.find().unwrap();
+        store::append(&folder.history(), b"line\n").unwrap();
     }
 
     #[test]

@@ -10,7 +10,7 @@ use rustix::fs::OFlags;
 
 use super::crash::{crash_at, tears};
 use super::error::{Attempt, Result};
-use super::place::{ASIDE, Place, open_folder};
+use super::place::{ASIDE, Place, open_folder, open_session};
 use super::unsynced::Unsynced;
 
 /// Replaces a whole file durably: after a crash it holds the old contents or the new.
@@ -262,6 +262,7 @@ pub(super) fn make_subfolder(path: &Path) -> Result<()> {
 
 /// Like [`make_subfolder`], but returns true if the parent folder still has to be synced.
 pub(super) fn make_unsynced(path: &Path) -> Result<bool> {
+    open_session(parent(path)).attempt("open the folder of", path)?;
     match fs::symlink_metadata(path) {
         Ok(meta) if meta.is_dir() => return Ok(false),
         Ok(_) => {

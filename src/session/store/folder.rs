@@ -17,6 +17,15 @@ use crate::session::qa::Qa;
 use crate::session::signal::{MAX_BYTES, Signal, SignalError};
 use crate::session::state::StateName;
 
+const OVERVIEW: &str = "_overview.md";
+const SIGNAL: &str = "_signal.json";
+const HISTORY: &str = "_signal_history.jsonl";
+const HOOK: &str = "_hook.json";
+const JOURNAL: &str = "_journal.jsonl";
+const QA: &str = "_qa.md";
+const LOCK: &str = "_lock";
+const STOP: &str = "_stop";
+const UNREADY: &str = "_unready";
 const INBOX: &str = "_inbox";
 const OUTBOX: &str = "_outbox";
 const MAIL: &str = "_mail";
@@ -25,6 +34,10 @@ const DAMAGED: &str = "_damaged";
 
 /// The folders of the worker's files, in which nothing is reached through a link.
 pub(super) const SUBFOLDERS: [&str; 5] = [INBOX, OUTBOX, MAIL, LOGS, DAMAGED];
+
+/// The session's own files, directly in its folder.
+pub(super) const FILES: [&str; 9] =
+    [OVERVIEW, SIGNAL, HISTORY, HOOK, JOURNAL, QA, LOCK, STOP, UNREADY];
 
 /// A session's folder. Only this type knows where its files are.
 ///
@@ -51,6 +64,29 @@ impl Folder {
         &self.agents
     }
 
+    /// Where the folder really is, if a symbolic link is in its place. Nothing is read or written
+    /// through it: an agent may have put it there.
+    #[must_use]
+    pub fn linked_to(&self) -> Option<PathBuf> {
+        fs::read_link(&self.agents).ok()
+    }
+
+    /// Checks that the folder is there, and no link in its place.
+    ///
+    /// # Errors
+    /// If it is not.
+    pub fn find(&self) -> Result<()> {
+        let error = match self.linked_to() {
+            Some(place) => io::Error::other(format!(
+                "a symbolic link to {} is in its place: move it away",
+                place.display()
+            )),
+            None if self.agents.is_dir() => return Ok(()),
+            None => rustix::io::Errno::NOENT.into(),
+        };
+        Err(error).attempt("find the session's folder", &self.agents)
+    }
+
     /// Whether a session was started here, shown by its overview.
     #[must_use]
     pub fn is_begun(&self) -> bool {
@@ -66,37 +102,37 @@ impl Folder {
     /// `_overview.md`, the state as people read it.
     #[must_use]
     pub fn overview(&self) -> PathBuf {
-        self.agents.join("_overview.md")
+        self.agents.join(OVERVIEW)
     }
 
     /// `_signal.json`, the agent's last signal.
     #[must_use]
     pub fn signal(&self) -> PathBuf {
-        self.agents.join("_signal.json")
+        self.agents.join(SIGNAL)
     }
 
     /// `_signal_history.jsonl`, one line per signal.
     #[must_use]
     pub fn history(&self) -> PathBuf {
-        self.workers.join("_signal_history.jsonl")
+        self.workers.join(HISTORY)
     }
 
     /// `_hook.json`, a summary for quick reading.
     #[must_use]
     pub fn hook(&self) -> PathBuf {
-        self.workers.join("_hook.json")
+        self.workers.join(HOOK)
     }
 
     /// `_journal.jsonl`, the record everything derives from.
     #[must_use]
     pub fn journal(&self) -> PathBuf {
-        self.workers.join("_journal.jsonl")
+        self.workers.join(JOURNAL)
     }
 
     /// `_qa.md`, the agent's questions and their answers.
     #[must_use]
     pub fn qa(&self) -> PathBuf {
-        self.agents.join("_qa.md")
+        self.agents.join(QA)
     }
 
     /// `_inbox/`, messages that have not been read yet.
@@ -132,14 +168,14 @@ impl Folder {
     /// `_lock`, held by the session's worker.
     #[must_use]
     pub fn lock(&self) -> PathBuf {
-        self.workers.join("_lock")
+        self.workers.join(LOCK)
     }
 
     /// `_stop`, an empty file that marks a stop if the journal is not writable. Being empty, it
     /// fits on a full disk.
     #[must_use]
     pub fn stop_mark(&self) -> PathBuf {
-        self.workers.join("_stop")
+        self.workers.join(STOP)
     }
 
     /// Marks the session as stopped outside the journal.
@@ -161,7 +197,7 @@ impl Folder {
     /// `_unready`, an empty file: the worktree was made again and has not got yet what a new one gets.
     #[must_use]
     pub fn unready_mark(&self) -> PathBuf {
-        self.workers.join("_unready")
+        self.workers.join(UNREADY)
     }
 
     /// Marks the worktree as not ready, before it is made again.

@@ -3,7 +3,8 @@
 //! An agent can replace any file in its session's folder by a link: what is appended there would
 //! then go to a file of the agent's choice, as `~/.profile`. So each of the session's own files and
 //! folders, whose names begin with `_`, is opened beneath the session's folder without following
-//! links, and must be a regular file without another name.
+//! links, and must be a regular file without another name. The session's folder itself must not be a
+//! link either.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -37,7 +38,9 @@ impl Place {
         let folder = folder.unwrap_or(Path::new("."));
         let name = path.file_name().unwrap_or_default().to_owned();
         let is_own = name.as_encoded_bytes().starts_with(b"_") || is_own_folder(folder);
-        Ok(Self { folder: open_folder(folder)?, name, is_own })
+        let is_in_session = folder::FILES.iter().any(|own| name == OsStr::new(own));
+        let opened = if is_in_session { open_session(folder) } else { open_folder(folder) };
+        Ok(Self { folder: opened?, name, is_own })
     }
 
     /// Opens the file. An agent can put anything there: opening a FIFO without a writer would hang,
@@ -111,11 +114,24 @@ pub(super) fn open_folder(folder: &Path) -> io::Result<File> {
     if let (true, Some(name), Some(above)) =
         (is_own_folder(folder), folder.file_name(), folder.parent())
     {
-        let above = open_plain(above, flags)?;
+        let above = open_session(above)?;
         let opened = beneath::open(above.as_fd(), Path::new(name), flags, Mode::empty());
         return Ok(opened.map_err(in_words)?.into());
     }
     open_plain(folder, flags)
+}
+
+/// Opens a session's folder, which must be a real one.
+pub(super) fn open_session(folder: &Path) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    match rustix::fs::open(folder, flags, Mode::empty()) {
+        Ok(opened) => Ok(opened.into()),
+        Err(_) if folder.is_symlink() => {
+            Err(io::Error::other("the session's folder is a symbolic link: move it away"))
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn open_plain(folder: &Path, flags: OFlags) -> io::Result<File> {

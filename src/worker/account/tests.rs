@@ -5,6 +5,11 @@ fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + second).unwrap()
 }
 
+fn limit(until: i64, what: Option<&str>) -> event::Limited {
+    let said = what.map(|what| format!("You've hit your {what} limit"));
+    event::Limited { until: at(until), what: what.map(str::to_owned), said }
+}
+
 fn account(folder: &tempfile::TempDir) -> Account {
     Account::new(folder.path(), "abc", Sources::default())
 }
@@ -12,7 +17,7 @@ fn account(folder: &tempfile::TempDir) -> Account {
 #[test]
 fn a_limit_found_by_one_session_holds_all_of_them_back_until_it_ends() {
     let folder = tempfile::tempdir().unwrap();
-    account(&folder).limited(at(600), Some("five_hour".into()), at(0)).unwrap();
+    account(&folder).limited(&limit(600, Some("five_hour")), at(0)).unwrap();
     let Some(Event::Limited(event::Limited { until, .. })) =
         account(&folder).obstacle("b", at(0)).unwrap()
     else {
@@ -25,10 +30,9 @@ fn a_limit_found_by_one_session_holds_all_of_them_back_until_it_ends() {
 #[test]
 fn of_two_limits_the_one_that_ends_later_counts() {
     let folder = tempfile::tempdir().unwrap();
-    account(&folder).limited(at(9000), Some("seven_day".into()), at(0)).unwrap();
-    account(&folder).limited(at(600), Some("five_hour".into()), at(0)).unwrap();
-    let limited =
-        Event::Limited(event::Limited { until: at(9000), what: Some("seven_day".into()) });
+    account(&folder).limited(&limit(9000, Some("seven_day")), at(0)).unwrap();
+    account(&folder).limited(&limit(600, Some("five_hour")), at(0)).unwrap();
+    let limited = Event::Limited(limit(9000, Some("seven_day")));
     assert_eq!(account(&folder).obstacle("b", at(0)).unwrap(), Some(limited));
 }
 
@@ -64,7 +68,7 @@ fn refused_credentials_are_reported_once_and_retried_by_one() {
 #[test]
 fn a_run_that_began_before_a_limit_was_found_does_not_lift_it() {
     let folder = tempfile::tempdir().unwrap();
-    account(&folder).limited(at(600), None, at(1)).unwrap();
+    account(&folder).limited(&limit(600, None), at(1)).unwrap();
     account(&folder).went_well(at(0), at(2)).unwrap();
     assert!(account(&folder).obstacle("b", at(2)).unwrap().is_some());
 }
@@ -121,7 +125,7 @@ fn a_refusal_of_credentials_from_other_files_holds() {
 #[test]
 fn an_account_is_free_when_its_limit_is_over_or_was_lifted() {
     let folder = tempfile::tempdir().unwrap();
-    account(&folder).limited(at(600), None, at(0)).unwrap();
+    account(&folder).limited(&limit(600, None), at(0)).unwrap();
     assert!(!account(&folder).is_free(at(599)));
     assert!(account(&folder).is_free(at(600)));
     account(&folder).went_well(at(0), at(1)).unwrap();
@@ -132,13 +136,13 @@ fn an_account_is_free_when_its_limit_is_over_or_was_lifted() {
 fn records_from_the_future_are_discarded() {
     let folder = tempfile::tempdir().unwrap();
     let year = 365 * 24 * 3600;
-    account(&folder).limited(at(year + 600), None, at(year)).unwrap();
+    account(&folder).limited(&limit(year + 600, None), at(year)).unwrap();
     account(&folder).refused("401", at(year)).unwrap();
     assert!(account(&folder).obstacle("b", at(year)).unwrap().is_some());
     assert_eq!(account(&folder).obstacle("b", at(0)).unwrap(), None, "b's turn to try");
     assert!(account(&folder).obstacle("c", at(1)).unwrap().is_some(), "c waits for b");
-    account(&folder).limited(at(700), None, at(2)).unwrap();
-    let limited = Event::Limited(event::Limited { until: at(700), what: None });
+    account(&folder).limited(&limit(700, None), at(2)).unwrap();
+    let limited = Event::Limited(limit(700, None));
     assert_eq!(account(&folder).obstacle("c", at(3)).unwrap(), Some(limited));
 }
 

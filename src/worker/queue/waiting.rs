@@ -9,6 +9,7 @@ use ::notify::event::{AccessKind, AccessMode, EventKind};
 use ::notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc::{Receiver, channel};
 
+use crate::platform::watch;
 use crate::session::store::{self, StoreError};
 
 use super::{Queue, failed, opened};
@@ -37,14 +38,13 @@ impl Waiting {
         let lock = opened(&path).map_err(|source| failed("wait in", &path, source))?;
         let _ = lock.try_lock();
         let (sender, heard) = channel(1);
-        let watcher =
-            ::notify::recommended_watcher(move |event: ::notify::Result<::notify::Event>| {
-                const CLOSED: EventKind = EventKind::Access(AccessKind::Close(AccessMode::Write));
-                if event.is_ok_and(|event| event.kind == CLOSED) {
-                    // One pending event stands for all.
-                    let _ = sender.try_send(());
-                }
-            });
+        let watcher = watch::watcher(move |event: ::notify::Result<::notify::Event>| {
+            const CLOSED: EventKind = EventKind::Access(AccessKind::Close(AccessMode::Write));
+            if event.is_ok_and(|event| event.kind == CLOSED) {
+                // One pending event stands for all.
+                let _ = sender.try_send(());
+            }
+        });
         let watcher = watcher.ok().and_then(|mut watcher| {
             watcher.watch(&queue.folder, RecursiveMode::NonRecursive).ok()?;
             Some(watcher)

@@ -117,6 +117,23 @@ fn limits_are_told_with_their_reset_time_and_warnings_are_none() {
 }
 
 #[test]
+fn a_reset_time_is_read_however_it_is_written() {
+    let resets_at = Some("2026-11-21T01:15:45Z".parse().unwrap());
+    for at in [
+        "1795223745",
+        "1795223745.0",
+        r#""1795223745""#,
+        "1795223745000",
+        r#""2026-11-21T01:15:45Z""#,
+    ] {
+        let info = format!(r#"{{"status":"rejected","resetsAt":{at}}}"#);
+        let line = format!(r#"{{"type":"rate_limit_event","rate_limit_info":{info}}}"#);
+        let limit = Limit { reached: true, kind: String::new(), resets_at };
+        assert_eq!(decode(line.as_bytes()), [Event::Limit(limit)], "{line}");
+    }
+}
+
+#[test]
 fn an_account_that_pays_for_what_exceeds_its_limit_is_not_held_up() {
     let line = br#"{"type":"rate_limit_event","rate_limit_info":{"status":"rejected","rateLimitType":"five_hour","resetsAt":1795223745,"isUsingOverage":true}}"#;
     assert!(matches!(&decode(line)[..], [Event::Limit(limit)] if !limit.reached));

@@ -127,3 +127,25 @@ fn readable(said: &AgentEvent) -> Option<String> {
         | AgentEvent::Finished(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::{Denied, Tool};
+
+    #[test]
+    fn a_call_that_was_denied_does_not_look_like_one_that_runs() {
+        let plain = |event: AgentEvent| {
+            anstream::adapter::strip_str(&readable(&event).unwrap()).to_string().trim().to_owned()
+        };
+        let tool = Tool { name: "Bash".into(), summary: "running printf".into(), fingerprint: 1 };
+        assert_eq!(plain(AgentEvent::Tool(tool)), "· running printf");
+        let denied = Denied { call: "running printf".into(), why: "no tools\non Sundays".into() };
+        assert_eq!(
+            plain(AgentEvent::Denied(denied)),
+            "✗ denied: running printf: no tools on Sundays"
+        );
+        let silent = Denied { call: "running printf".into(), why: String::new() };
+        assert_eq!(plain(AgentEvent::Denied(silent)), "✗ denied: running printf");
+    }
+}

@@ -161,5 +161,8 @@ mod tests {
             insta::assert_snapshot!(name, text);
             assert_eq!(text.matches("2 questions asked").count(), 1, "what is said once");
         }
+        crate::cli::ui::layout::assert_fits(|width| {
+            lines(&waiting(), width, now, &TimeZone::UTC).join("\n")
+        });
     }
 }

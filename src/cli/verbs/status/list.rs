@@ -60,7 +60,6 @@ fn cells(view: &View, columns: Columns, now: Timestamp, zone: &TimeZone) -> Vec<
 /// Why a session does not continue on its own, and the command that resumes it.
 fn needs(view: &View, now: Timestamp, zone: &TimeZone) -> (String, String) {
     let reason = view.reason.clone().unwrap_or_default();
-    let instance = &view.instance;
     let command = view.needs.as_ref().map(|needs| needs.command.clone()).unwrap_or_default();
     match (view.state, &view.needs) {
         (StateName::Waiting, Some(needs)) => {
@@ -70,7 +69,7 @@ fn needs(view: &View, now: Timestamp, zone: &TimeZone) -> (String, String) {
             (format!("{what}{}", file.unwrap_or_default()), command)
         }
         (StateName::Failed, _) => ("the unit failed".to_owned(), command),
-        (StateName::Stopped, _) => (String::new(), format!("samocode start {instance}")),
+        (StateName::Stopped, _) => (String::new(), view.start_command()),
         (StateName::Limited, _) => {
             let until = view
                 .until
@@ -204,9 +203,8 @@ mod tests {
         for (name, width) in crate::cli::ui::layout::WIDTHS {
             let text = plain(width);
             insta::assert_snapshot!(name, text);
-            let fits = |line: &str| width.is_none_or(|width| line.chars().count() <= width);
-            assert!(text.lines().all(fits), "{text}");
         }
+        crate::cli::ui::layout::assert_fits(plain);
     }
 
     #[test]

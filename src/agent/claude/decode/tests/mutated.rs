@@ -132,7 +132,7 @@ fn each_fault_that_was_reported_leaves_outcome_and_cost() {
     for (name, code) in STREAMS {
         let stream = stream(name);
         let right = end(&stream, *code);
-        let faults: [(&str, Fault); 9] = [
+        let faults: [(&str, Fault); 17] = [
             ("half a pair", Box::new(with_half_a_pair)),
             ("floats", Box::new(|line| with_numbers(line, |number| number.into()))),
             ("strings", Box::new(|line| with_numbers(line, |number| number.to_string().into()))),
@@ -141,6 +141,23 @@ fn each_fault_that_was_reported_leaves_outcome_and_cost() {
             ("a hook's text", Box::new(|line| format!("hook {{ok}}: done {line}"))),
             ("two behind", Box::new(|line| format!("{line}{OTHER}"))),
             ("a flag lost", Box::new(|line| line.replacen("\"is_error\"", "\"was_error\"", 1))),
+            ("a byte order mark", Box::new(|line| format!("\u{feff}{line}"))),
+            ("colours", Box::new(|line| format!("\u{1b}[2K\u{1b}[0m{line}\u{1b}[0m"))),
+            ("zeros of a lost block", Box::new(|line| format!("\0\0\0{line}"))),
+            ("a list of one", Box::new(|line| format!("[{line}]"))),
+            ("progress before it", Box::new(|line| format!("Fetching… 99 %\r{line}\r"))),
+            ("a time before it", Box::new(|line| format!("[10:31:07] INFO {line}"))),
+            (
+                "a line end in a text",
+                Box::new(|line| line.replacen(r#""session_id":""#, "\"session_id\":\"a\nb", 1)),
+            ),
+            (
+                "a deep field",
+                Box::new(|line| {
+                    let deep = format!("{}{}", "[".repeat(500), "]".repeat(500));
+                    line.replacen('{', &format!(r#"{{"deep":{deep},"#), 1)
+                }),
+            ),
             (
                 "half of another",
                 Box::new(|line| format!(r#"{{"type":"user","message":{{"content":"hal{line}"#)),
