@@ -40,6 +40,9 @@ impl<'a> Worktree<'a> {
             run: files.run.clone(),
             confine: settings.confine(Phase::Testing).clone(),
             home: work.context.dirs.home.clone(),
+            provision: settings.provision.clone(),
+            repo: target.repo.clone(),
+            root: files.worktree.clone(),
         });
         if let Some(trial) = &trial {
             trial.begin_log(record.series.ends.is_empty())?;
