@@ -1,5 +1,7 @@
 //! Confining the agent of a run.
 
+pub(super) mod outbox;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 

@@ -31,7 +31,6 @@ mod notices;
 mod obstacles;
 mod old_logs;
 mod outage;
-mod outbox;
 mod parent;
 mod ports;
 mod power;

@@ -19,10 +19,10 @@ use crate::session::Hint as _;
 use crate::session::store::crash_point;
 
 use super::background::Pending;
+use super::confine::outbox::Outbox;
 use super::context::LastSeen;
 use super::follow::Watch;
 use super::iterate::{Plan, temporary_name};
-use super::outbox::Outbox;
 use super::{Trouble, Worker, rules};
 
 /// How long killed processes may take to exit.

@@ -9,9 +9,9 @@ use tokio::process::{Child, Command};
 use crate::agent::Environment;
 use crate::session::event;
 use crate::session::journal::Event;
+use crate::worker::{Trouble, Worker};
 
-use super::confine::CONFINED;
-use super::{Trouble, Worker};
+use super::CONFINED;
 
 /// How long a run's end waits for the last messages.
 const BOUND: Duration = Duration::from_secs(30);
@@ -21,11 +21,11 @@ const MOST: u64 = 64 * 1024;
 
 /// The process that sends, while there is one.
 #[derive(Debug, Default)]
-pub(super) struct Outbox(Option<Child>);
+pub(in crate::worker) struct Outbox(Option<Child>);
 
 impl Outbox {
     /// Sends what is there, unless it is being sent.
-    pub(super) async fn look(
+    pub(in crate::worker) async fn look(
         &mut self,
         worker: &mut Worker<'_>,
         environment: &Environment,
@@ -54,7 +54,7 @@ impl Outbox {
     }
 
     /// Sends what is left, at the end of a run.
-    pub(super) async fn finish(
+    pub(in crate::worker) async fn finish(
         mut self,
         worker: &mut Worker<'_>,
         environment: &Environment,
