@@ -15,6 +15,7 @@ mod cli_protocol;
 mod clock;
 mod completions;
 mod control;
+mod convoys;
 mod crash;
 mod credentials;
 mod demo;

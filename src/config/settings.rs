@@ -117,7 +117,7 @@ pub struct Budgets {
 }
 
 /// What a session's worktree gets before its first agent, and what runs before it is removed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Provision {
     /// `SAMOCODE_SETUP_COMMAND`, for the shell.
     pub setup: Option<String>,

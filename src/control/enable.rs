@@ -17,6 +17,7 @@ use crate::session::WaitsFor;
 use crate::session::state::Word;
 
 use super::context::{Caller, Context};
+use super::convoy::check_turn;
 use super::error::Result;
 use super::folders::FolderWatch;
 use super::install::{UnitFiles, check_agent, check_branch, check_user, planned};
@@ -130,6 +131,9 @@ impl Perform for Enable {
         check_branch(&context.project, &unit.settings, session)?;
         if self.import_env {
             import_env(context)?;
+        }
+        if session.exists() {
+            check_turn(context, session)?;
         }
         let became = resume_despite_stop(session, &self.work)?;
         unit.install(manager.as_ref(), on.progress).await?;

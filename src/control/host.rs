@@ -17,8 +17,9 @@ use super::log::{Line, Log};
 use super::operation::{Operation, Perform as _, Replies};
 use super::watch::{self, Change, Watch};
 use super::{
-    answers, archive, cost, disk, doctor, documents, enable, inbox, init, look, mail, many, merge,
-    notify, post, prompt, remove, run, settings, stop, timeline, unit, unit_files, view, wait,
+    answers, archive, convoy, cost, disk, doctor, documents, enable, inbox, init, look, mail, many,
+    merge, notify, post, prompt, remove, run, settings, stop, timeline, unit, unit_files, view,
+    wait,
 };
 
 /// A call that a host can perform.
@@ -133,6 +134,20 @@ calls! {
     Restore: archive::Restore => archive::Restored,
     /// Read a session's overview, plan, questions, summary or diff.
     Read: documents::Read => documents::Text,
+    /// Create a convoy of sessions, and start the first of them.
+    ConvoyCreate: convoy::Create => convoy::Standing,
+    /// Start the members of a convoy that may start.
+    ConvoyStart: convoy::Start => convoy::Advanced,
+    /// Stop all members of a convoy.
+    ConvoyStop: convoy::Stop => Vec<stop::Stopped>,
+    /// Remove a convoy; its sessions stay.
+    ConvoyRemove: convoy::Remove => convoy::Removed,
+    /// How a convoy is doing.
+    ConvoyStatus: convoy::Status => convoy::Standing,
+    /// All convoys of the project.
+    ConvoyList: convoy::List => Vec<convoy::Standing>,
+    /// Start what may start after a member has stopped, and announce what changed.
+    ConvoyAdvance: convoy::Advance => convoy::Advanced,
     /// Merge the branches of finished sessions, and test the result.
     Merge: merge::Merge => merge::Merged,
     /// Wait until a session needs a human.

@@ -9,6 +9,7 @@ use crate::session::Phase;
 use crate::session::store::crash_point;
 
 use super::context::Context;
+use super::convoy::convoy_of;
 use super::error::{Error, Result};
 use super::privilege::{Raised, RunAs};
 use super::session::Session;
@@ -117,6 +118,30 @@ impl<'a> UnitFiles<'a> {
         Ok(Self { context, session, environment: recorded.environment, env, settings })
     }
 
+    /// What the unit files are to contain; `convoy` is the one that it is in.
+    pub(super) fn unit(&self, convoy: Option<String>) -> Result<service::Session> {
+        let context = self.context;
+        let spool = context.spool()?;
+        let settings = &self.settings;
+        let limits = Limits {
+            tasks_max: Some(settings.tasks_max.clone()),
+            cpu_weight: Some(settings.cpu_weight.clone()),
+            ..Limits::default()
+        }
+        .with_memory(&settings.memory_max);
+        Ok(service::Session {
+            instance: self.session.instance.clone(),
+            project: context.dirs.short(&context.project.root),
+            config: context.project.config.clone(),
+            folder: self.session.folder.path().to_owned(),
+            spool: spool.dir().to_owned(),
+            environment: self.environment.clone(),
+            uid: context.run_as.as_ref().map(RunAs::uid),
+            limits,
+            convoy,
+        })
+    }
+
     /// Writes the unit files, starts the waker, and enables the unit at boot.
     pub(crate) async fn install(
         &self,
@@ -128,24 +153,7 @@ impl<'a> UnitFiles<'a> {
         let scope = context.scope();
         let spool = context.spool()?;
         let shared = Shared { binary: &context.caller.binary, spool: spool.dir() };
-        let settings = &self.settings;
-        let limits = Limits {
-            tasks_max: Some(settings.tasks_max.clone()),
-            cpu_weight: Some(settings.cpu_weight.clone()),
-            ..Limits::default()
-        }
-        .with_memory(&settings.memory_max);
-        let session = service::Session {
-            instance: self.session.instance.clone(),
-            project: context.dirs.short(&context.project.root),
-            config: context.project.config.clone(),
-            folder: self.session.folder.path().to_owned(),
-            spool: spool.dir().to_owned(),
-            environment: self.environment.clone(),
-            uid: context.run_as.as_ref().map(RunAs::uid),
-            limits,
-            convoy: None,
-        };
+        let session = self.unit(convoy_of(&context.project, &self.session.name)?)?;
         let _root = Raised::up()?;
         let before = service::recorded(scope, &self.session.instance)?;
         if before.is_some_and(|before| before.folder != self.session.folder.path()) {

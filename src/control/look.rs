@@ -278,7 +278,10 @@ fn remedy(view: &View) -> String {
             format!("give it a new task with: samocode enable {instance} --task \"…\"")
         }
         Word::Stopped => format!("it resumes after: samocode start {instance}"),
-        Word::Queued => "it starts when a running session makes room".to_owned(),
+        Word::Queued => view
+            .reason
+            .clone()
+            .unwrap_or_else(|| "it starts when a running session makes room".to_owned()),
         Word::Limited => "nothing; it resumes when the limit ends".to_owned(),
         Word::Paused if view.until.is_some() => "nothing; it retries on its own".to_owned(),
         Word::Paused => "fix the problem; it then resumes on its own".to_owned(),

@@ -38,6 +38,7 @@
 //! | [`attach`] | take a conversation over in a terminal, and hand it back |
 //! | [`prompt`] | what an agent is told in a run |
 //! | [`merge`] | the branches of finished sessions into one tested branch |
+//! | [`convoy`] | sessions towards one goal: started in order, announced together |
 //! | [`remove`], [`archive`] | take sessions away, but for their branches and files; bring one back |
 //! | [`disk`] | what sessions take on the disk; removing build output |
 //! | [`answers`], [`post`], [`mail`] | questions and answers; approve, reject, send; mail to anyone, and asking |
@@ -61,6 +62,7 @@ pub mod attach;
 mod bus;
 pub(crate) mod channels;
 pub mod context;
+pub mod convoy;
 pub mod cost;
 pub mod disk;
 pub mod doctor;

@@ -11,7 +11,7 @@ use crate::session::event;
 use crate::session::journal::Event;
 use crate::session::mail::{Kind, Message};
 use crate::session::overview::Overview;
-use crate::session::state::{State, Word};
+use crate::session::state::{Standing, State, Word};
 use crate::session::store::{self, Folder, Journal, Lock, LockError, Vouchers};
 use crate::session::{Phase, RetryCause};
 
@@ -223,6 +223,47 @@ fn lock(session: &Session) -> Result<Option<Lock>> {
             Err(LockError::Store(error)) => return Err(error.into()),
         }
     }
+}
+
+/// Records that other sessions of its convoy come first. Changes nothing once it has begun.
+///
+/// # Errors
+/// If a worker is running, and those of the disk.
+pub(crate) fn hold(session: &Session, held: &event::Held) -> Result<()> {
+    change(session, |state| match &state.standing {
+        Standing::New if state.place.is_none() => Some(Event::Held(held.clone())),
+        Standing::Held(known) if known != held => Some(Event::Held(held.clone())),
+        _ => None,
+    })
+}
+
+/// Records that the turn of a session that is held has come.
+///
+/// # Errors
+/// As [`hold`].
+pub(crate) fn release(session: &Session) -> Result<()> {
+    change(session, |state| {
+        matches!(state.standing, Standing::Held(_)).then(|| Event::Released(event::Released {}))
+    })
+}
+
+/// Appends an event to the journal, if one is needed, and writes the hook.
+fn change(session: &Session, event: impl Fn(&State) -> Option<Event>) -> Result<()> {
+    let Some(lock) = lock(session)? else {
+        return if event(&session.state()?).is_none() {
+            Ok(())
+        } else {
+            Err(Error::unavailable(format!("{} is being worked on", session.name)))
+        };
+    };
+    let mut journal = Journal::open(&session.folder, &lock)?;
+    if let Some(event) = event(journal.state()) {
+        journal.append(event)?;
+    }
+    if session.folder.read_hook().is_none_or(|hook| hook.seq != journal.state().seq) {
+        write_hook(session, journal.state())?;
+    }
+    Ok(())
 }
 
 /// Records in the journal that a human stopped the session. Returns false, and records nothing, if a

@@ -13,6 +13,7 @@ use crate::session::state::Word;
 use crate::session::store::read_journal;
 
 use super::context::manager;
+use super::convoy::check_turn;
 use super::enable::{Waits, tell_notes};
 use super::error::{Error, Result};
 use super::folders::FolderWatch;
@@ -86,6 +87,7 @@ pub struct Disabled {
 impl Perform for Start {
     async fn perform(self, on: &Operation<'_>) -> Result<Started> {
         let Target { context, session } = &on.resolve(&self.session)?;
+        check_turn(context, session)?;
         let manager = context.manager().await?;
         let unit = UnitFiles::new(context, session, &Flags::default())?;
         check_agent(context, &unit.settings, &unit.env, session)?;

@@ -110,10 +110,10 @@ impl Notice {
         Self { id, kind, session, project, phase, text, detail: None, command: None, late: None }
     }
 
-    /// The session's agent writes to the human: `what` it does, and its words.
+    /// The session's agent writes to the human: `what` it does, and its words, if any.
     #[must_use]
-    pub fn mail(about: &About, what: &str, text: &str, command: &str) -> Self {
-        Self::new(NoticeKind::Mail, about, what.to_owned()).with(Some(text), Some(command))
+    pub fn mail(about: &About, what: &str, text: Option<&str>, command: &str) -> Self {
+        Self::new(NoticeKind::Mail, about, what.to_owned()).with(text, Some(command))
     }
 
     /// The session is waiting. `waits_for` is the signal's `for`; `count` the number of open

@@ -88,8 +88,8 @@ impl Shelf {
         all
     }
 
-    fn keep(&self, notice: &Notice, by: &str) -> Option<Claim> {
-        let unsent = Unsent {
+    fn as_unsent(&self, notice: &Notice, by: &str) -> Unsent {
+        Unsent {
             notice: notice.clone(),
             by: by.to_owned(),
             config: self.config.clone(),
@@ -97,8 +97,15 @@ impl Shelf {
             tries: 0,
             error: None,
             not_before: None,
-        };
-        let kept = self.folder.keep(unsent);
+        }
+    }
+
+    fn stage(&self, notice: &Notice, by: &str) -> std::io::Result<()> {
+        self.folder.stage(&self.as_unsent(notice, by))
+    }
+
+    fn keep(&self, notice: &Notice, by: &str) -> Option<Claim> {
+        let kept = self.folder.keep(self.as_unsent(notice, by));
         kept.inspect_err(|error| tracing::warn!("the notice cannot be saved to disk: {error}")).ok()
     }
 }
@@ -162,6 +169,26 @@ impl Outbox {
         });
         let started: Vec<Pending> = started.collect();
         locked(&self.pending).extend(started);
+    }
+
+    /// Writes a notice to disk, where nobody sends it before [`Outbox::release`]. One of the same id
+    /// is replaced.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn stage(&self, notice: &Notice) -> std::io::Result<()> {
+        let Some(shelf) = &self.shelf else { return Ok(()) };
+        self.notifiers.iter().try_for_each(|notifier| shelf.stage(notice, notifier.name()))
+    }
+
+    /// Hands a notice that was staged over to whoever sends next, here or elsewhere. Does nothing for
+    /// one that was handed over before.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn release(&self, id: &str) -> std::io::Result<()> {
+        let Some(shelf) = &self.shelf else { return Ok(()) };
+        self.notifiers.iter().try_for_each(|one| shelf.folder.release(one.name(), id))
     }
 
     /// Sends notices that earlier processes of the project could not send. Those that `is_wanted`

@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! $XDG_STATE_HOME/samocode/notices/CHANNEL-ID.json     locked while someone is sending it
+//! $XDG_STATE_HOME/samocode/notices-staged/…            not to be sent yet
 //! ```
 
 use std::fs::{self, File, TryLockError};
@@ -136,9 +137,32 @@ impl UnsentFolder {
     pub(super) fn keep(&self, unsent: Unsent) -> io::Result<Claim> {
         fs::create_dir_all(&self.0)?;
         self.tidy(&unsent);
-        let path = self.0.join(file_name(&unsent));
+        let path = self.0.join(file_name(&unsent.by, &unsent.notice.id));
         let lock = write(&self.0, &path, &unsent)?;
         Ok(Claim { folder: self.0.clone(), path, unsent, lock })
+    }
+
+    /// Writes a notice beside the folder, where nobody sends it. One of the same id is replaced.
+    pub(super) fn stage(&self, unsent: &Unsent) -> io::Result<()> {
+        let folder = self.staged();
+        fs::create_dir_all(&folder)?;
+        let path = folder.join(file_name(&unsent.by, &unsent.notice.id));
+        drop(write(&folder, &path, unsent)?);
+        File::open(&folder)?.sync_all()
+    }
+
+    /// Moves a notice that was staged into the folder; nothing if it was moved before.
+    pub(super) fn release(&self, by: &str, id: &str) -> io::Result<()> {
+        fs::create_dir_all(&self.0)?;
+        let name = file_name(by, id);
+        match fs::rename(self.staged().join(&name), self.0.join(&name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => File::open(&self.0)?.sync_all(),
+        }
+    }
+
+    fn staged(&self) -> PathBuf {
+        self.0.with_file_name("notices-staged")
     }
 
     /// Removes what this one replaces, what is too old, and what is too much.
@@ -256,107 +280,11 @@ fn read(path: &Path) -> Option<Unsent> {
     serde_json::from_slice(&fs::read(path).ok()?).ok()
 }
 
-fn file_name(unsent: &Unsent) -> String {
+fn file_name(by: &str, id: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' };
-    let name: String = unsent.notice.id.chars().map(plain).take(150).collect();
-    format!("{}-{name}.json", unsent.by)
+    let name: String = id.chars().map(plain).take(150).collect();
+    format!("{by}-{name}.json")
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::notify::About;
-
-    fn unsent(session: &str, notice: fn(&About) -> Notice, second: i64) -> Unsent {
-        let about = About {
-            id: format!("{session}/{second}"),
-            session: session.to_owned(),
-            ..About::default()
-        };
-        Unsent {
-            notice: notice(&about),
-            by: "telegram".to_owned(),
-            config: "/p/.samocode".into(),
-            since: Timestamp::from_second(second).unwrap(),
-            tries: 0,
-            error: None,
-            not_before: None,
-        }
-    }
-
-    fn waiting(about: &About) -> Notice {
-        Notice::waiting(about, None, None, None, "samocode answer x")
-    }
-
-    fn warning(about: &About) -> Notice {
-        Notice::warning(about, "look", None)
-    }
-
-    fn sessions(folder: &UnsentFolder) -> Vec<String> {
-        folder.all().into_iter().map(|unsent| unsent.notice.id).collect()
-    }
-
-    #[test]
-    fn a_notice_is_there_until_it_is_done_and_one_process_at_a_time_has_it() {
-        let root = tempfile::tempdir().unwrap();
-        let folder = UnsentFolder::of(root.path());
-        let mut claim = folder.keep(unsent("a", waiting, 1)).unwrap();
-        assert!(folder.take(|_| true).is_empty(), "its sender is at it");
-        claim.failed(&NotifyError::retryable("busy"));
-        assert!(folder.take(|_| true).is_empty(), "still");
-        drop(claim);
-
-        let mut taken = folder.take(|_| true);
-        let claim = taken.pop().unwrap();
-        assert_eq!((claim.unsent.tries, claim.unsent.error.as_deref()), (1, Some("busy")));
-        assert!(folder.take(|_| true).is_empty());
-        assert!(folder.about("a")[0].describe().contains("busy"));
-        claim.done();
-        assert!(folder.all().is_empty());
-    }
-
-    #[test]
-    fn a_later_notice_of_the_same_session_replaces_the_earlier_and_a_warning_does_not() {
-        let root = tempfile::tempdir().unwrap();
-        let folder = UnsentFolder::of(root.path());
-        let mut first = folder.keep(unsent("a", waiting, 1)).unwrap();
-        for (session, notice) in
-            [("b", waiting as fn(&About) -> Notice), ("a", warning), ("a", waiting)]
-        {
-            folder.keep(unsent(session, notice, sessions(&folder).len() as i64 + 1)).unwrap();
-        }
-        assert_eq!(sessions(&folder), ["b/2", "a/3", "a/4"]);
-        first.failed(&NotifyError::retryable("busy"));
-        first.done();
-        assert_eq!(sessions(&folder), ["b/2", "a/3", "a/4"], "it does not come back");
-    }
-
-    #[test]
-    fn what_is_too_old_or_too_much_is_dropped() {
-        let root = tempfile::tempdir().unwrap();
-        let folder = UnsentFolder::of(root.path());
-        for second in 0..=MOST as i64 {
-            folder.keep(unsent("a", warning, second)).unwrap();
-        }
-        let all = sessions(&folder);
-        assert_eq!((all.len(), all[0].as_str()), (MOST, "a/1"));
-        folder.keep(unsent("a", warning, TOO_OLD.as_secs() + 50)).unwrap();
-        assert_eq!(sessions(&folder)[0], "a/50");
-    }
-
-    #[test]
-    fn a_server_that_asks_for_time_gets_it_and_others_get_longer_each_time() {
-        let now = Timestamp::from_second(1000).unwrap();
-        let mut one = unsent("a", waiting, 1);
-        let pause = |one: &Unsent| one.not_before.unwrap().duration_since(now).as_secs();
-        let mut pauses = Vec::new();
-        for _ in 0..9 {
-            one.failed(&NotifyError::Final("no".to_owned()), now);
-            pauses.push(pause(&one));
-        }
-        assert_eq!(pauses, [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]);
-        let after = Some(Duration::from_secs(7200));
-        one.failed(&NotifyError::Retryable { reason: "busy".to_owned(), after }, now);
-        assert_eq!(pause(&one), 7200);
-    }
-}
+mod tests;

@@ -102,6 +102,9 @@ pub enum Error {
     /// The manager closed the connection before it answered.
     #[error("the service manager closed the connection during {0}")]
     Gone(String),
+    /// The process that did it was killed; it has to be done again.
+    #[error("what was to {0} was killed")]
+    Killed(String),
     /// A unit file or its folder cannot be read or changed.
     #[error("cannot {action} {}: {source}", path.display())]
     File {
@@ -144,7 +147,7 @@ impl Hint for Error {
             Self::Job { result: JobResult::Canceled, .. } | Self::Slow { .. } => STATUS.to_owned(),
             Self::Job { result: JobResult::Refused, .. } => "retry once it is down".to_owned(),
             Self::Job { ask, .. } => ask.clone(),
-            Self::Gone(_) => "try again".to_owned(),
+            Self::Gone(_) | Self::Killed(_) => "try again".to_owned(),
             Self::NoHome => "set it to your home folder".to_owned(),
             Self::Unfit(unfit) => return unfit.hint(),
             Self::Call { .. } | Self::File { .. } => return None,

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 
-use super::{Error, Registry, Scope, Session, Shared, UnitChange, UnitDetail, UnitStatus};
+use super::{Convoy, Error, Registry, Scope, Session, Shared, UnitChange, UnitDetail, UnitStatus};
 
 /// Called once a job has taken a second, with a line about what it is waiting for.
 pub type Progress<'a> = &'a (dyn Fn(&str) + Send + Sync);
@@ -69,6 +69,30 @@ pub trait ServiceManager: Send + Sync {
     /// # Errors
     /// [`Error::Unfit`], [`Error::File`], [`Error::Call`].
     async fn install(&self, shared: Shared<'_>, session: Option<&Session>) -> Result<bool, Error>;
+
+    /// Installs the units of a convoy and of sessions in it, and the shared ones, wherever they
+    /// differ from the installed ones, with at most one reload. Returns whether there was one.
+    ///
+    /// # Errors
+    /// As [`ServiceManager::install`].
+    async fn install_convoy(
+        &self,
+        shared: Shared<'_>,
+        convoy: Option<&Convoy>,
+        sessions: &[Session],
+    ) -> Result<bool, Error>;
+
+    /// Starts a convoy's target, but none of its sessions.
+    ///
+    /// # Errors
+    /// As [`ServiceManager::start`].
+    async fn start_convoy(&self, id: &str) -> Result<(), Error>;
+
+    /// Removes the units of a convoy; its sessions keep theirs.
+    ///
+    /// # Errors
+    /// As [`ServiceManager::remove`].
+    async fn remove_convoy(&self, id: &str) -> Result<(), Error>;
 
     /// Removes the unit of a session that is disabled and stopped, and the manager's record of its
     /// failures.

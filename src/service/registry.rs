@@ -82,6 +82,19 @@ pub struct Session {
     pub convoy: Option<String>,
 }
 
+/// Everything the units of a convoy contain.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Convoy {
+    /// Its id, as in `login`.
+    pub id: String,
+    /// The `.samocode` of its project.
+    pub config: PathBuf,
+    /// The instances of its sessions.
+    pub members: Vec<String>,
+    /// Limits for all of them together.
+    pub limits: Limits,
+}
+
 /// A session's whereabouts, as its unit records them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recorded {
@@ -150,6 +163,12 @@ pub trait Registry: Send + Sync {
     /// # Errors
     /// [`Error::File`] when it cannot be read.
     fn recorded(&self, instance: &str) -> Result<Option<Recorded>, Error>;
+
+    /// The `.samocode` of the project whose convoy has this id; `None` if it has no units.
+    ///
+    /// # Errors
+    /// [`Error::File`] when they cannot be read.
+    fn convoy(&self, id: &str) -> Result<Option<PathBuf>, Error>;
 
     /// Whether a session starts at boot, or under a user's manager when that starts.
     fn starts_at_boot(&self, instance: &str) -> bool;

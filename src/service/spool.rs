@@ -4,6 +4,7 @@
 //! wake/jwt-login              start samocode@jwt-login.service
 //! wake/disable@jwt-login      no longer start it at boot
 //! wake/stop-target@login      stop samocode-convoy@login.target
+//! wake/advance@jwt-login      start what waits for it in its convoy, and announce what changed
 //! wake/jwt-login:1000         the same as the first, where another user's token is in the way
 //! ```
 //!
@@ -33,6 +34,8 @@ pub enum Action {
     Disable,
     /// Stop a convoy's target.
     StopTarget,
+    /// Look after the convoy of a session that has come to rest.
+    Advance,
 }
 
 /// A request left in the spool as an empty file.
@@ -50,6 +53,7 @@ impl std::fmt::Display for Token {
             Action::Start => "",
             Action::Disable => "disable@",
             Action::StopTarget => "stop-target@",
+            Action::Advance => "advance@",
         };
         write!(f, "{action}{}", self.name)
     }
@@ -72,6 +76,7 @@ impl Token {
             None => (Action::Start, text),
             Some(("disable", name)) => (Action::Disable, name),
             Some(("stop-target", name)) => (Action::StopTarget, name),
+            Some(("advance", name)) => (Action::Advance, name),
             Some(_) => return None,
         };
         Self::new(action, name)
@@ -378,8 +383,9 @@ mod tests {
         }
 
         #[test]
-        fn a_token_is_read_back(name in "[a-z0-9]{1,20}(--[a-z0-9]{1,9})?", action in 0..3_usize) {
-            let action = [Action::Start, Action::Disable, Action::StopTarget][action];
+        fn a_token_is_read_back(name in "[a-z0-9]{1,20}(--[a-z0-9]{1,9})?", action in 0..4_usize) {
+            let all = [Action::Start, Action::Disable, Action::StopTarget, Action::Advance];
+            let action = all[action];
             let token = Token::new(action, &name).unwrap();
             prop_assert_eq!(Token::parse(OsStr::new(&token.to_string())), Some(token.clone()));
             let suffixed = format!("{token}:1000");

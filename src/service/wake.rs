@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use notify::{RecursiveMode, Watcher as _};
 use tokio::sync::mpsc;
@@ -35,22 +36,30 @@ fn may(scope: Scope, token: &Token, owner: u32, runs_as: impl Fn(&str) -> Option
         return true;
     }
     match token.action {
-        Action::Start | Action::Disable => runs_as(&token.name) == Some(owner),
+        Action::Start | Action::Disable | Action::Advance => runs_as(&token.name) == Some(owner),
         Action::StopTarget => false,
     }
 }
 
+/// Looks after the convoy of the session with this instance.
+pub type Advance<'a> = &'a (dyn Fn(String) -> BoxFuture<'a, Result<(), Error>> + Sync);
+
 /// Carries out a claim and returns whether it had an effect. The claim is settled whatever the
-/// result, unless the manager has gone away.
-async fn act(manager: &dyn ServiceManager, claim: Claim) -> Result<(Token, bool), Error> {
+/// result, unless the manager has gone away, or the process that did it was killed.
+async fn act(
+    manager: &dyn ServiceManager,
+    advance: Advance<'_>,
+    claim: Claim,
+) -> Result<(Token, bool), Error> {
     let name = &claim.token.name;
     let acted = match claim.token.action {
         Action::Start => manager.wake(name).await,
         Action::Disable => manager.disable(name).await.map(|()| true),
         Action::StopTarget => manager.stop_convoy(name).await.map(|()| true),
+        Action::Advance => advance(name.clone()).await.map(|()| true),
     };
     match acted {
-        Err(Error::Gone(what)) => Err(Error::Gone(what)),
+        Err(error @ (Error::Gone(_) | Error::Killed(_))) => Err(error),
         acted => {
             let token = claim.settle();
             acted.map(|done| (token, done))
@@ -84,6 +93,7 @@ pub async fn run(
     manager: &dyn ServiceManager,
     spool: &Spool,
     is_stopped: impl Fn(&str) -> bool,
+    advance: Advance<'_>,
 ) -> Result<Report, Error> {
     let scope = manager.scope();
     let registry = manager.registry().await?;
@@ -107,7 +117,7 @@ pub async fn run(
             if stopped || !may(scope, token, claim.owner, runs_as) {
                 report.ignored.push(claim.settle());
             } else {
-                jobs.push(act(manager, claim));
+                jobs.push(act(manager, advance, claim));
             }
         }
         if jobs.is_empty() {
@@ -118,7 +128,7 @@ pub async fn run(
             Some(ended) = jobs.next() => match ended {
                 Ok((token, true)) => report.done.push(token),
                 Ok((token, false)) => report.ignored.push(token),
-                Err(Error::Gone(what)) => lost.push(Error::Gone(what)),
+                Err(error @ (Error::Gone(_) | Error::Killed(_))) => lost.push(error),
                 Err(error) => report.failed.push(error),
             },
             Some(()) = changed.recv() => {}

@@ -126,6 +126,7 @@ impl Hook {
                 reason = Some(why.clone());
                 needs = Some(what.clone());
             }
+            Standing::Held(held) => reason = Some(held.reason()),
             Standing::Limited { until: end } => until = Some(*end),
             Standing::Paused { detail, until: end, cause } => {
                 pauses = Some(cause.clone());

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::event::Held;
 use super::vocabulary::{Cause, Needs, WaitsFor};
 
 /// A session's state in one word, shared by `status --json`, hook and status line.
@@ -21,7 +22,7 @@ pub enum Word {
     Done,
     /// Stopped by a human, until a human starts it again.
     Stopped,
-    /// More sessions are active than may run at once; this one waits for a slot.
+    /// More sessions are active than may run at once, or others come first; this one waits.
     Queued,
     /// The account's usage limit is reached; resumes when it resets.
     Limited,
@@ -96,6 +97,8 @@ pub enum Standing {
     Done,
     /// More sessions are active than may run at once; this one waits for a slot.
     Queued,
+    /// Other sessions of its convoy come first; nothing runs.
+    Held(Held),
     /// The account's usage limit is reached.
     Limited {
         /// When the limit resets and runs may start again.

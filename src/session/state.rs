@@ -180,7 +180,7 @@ impl State {
             Standing::Running => Word::Running,
             Standing::Waiting { .. } => Word::Waiting,
             Standing::Blocked { .. } => Word::Blocked,
-            Standing::Queued => Word::Queued,
+            Standing::Queued | Standing::Held(_) => Word::Queued,
             Standing::Limited { .. } => Word::Limited,
             Standing::Paused { .. } => Word::Paused,
             Standing::GaveUp => Word::Failed,

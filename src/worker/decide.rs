@@ -62,6 +62,7 @@ pub(super) fn decide(
         | Standing::Waiting { .. }
         | Standing::Blocked { .. }
         | Standing::GaveUp
+        | Standing::Held(_)
         | Standing::Paused { until: None, .. } => return Decision::Rest,
         _ => {}
     }

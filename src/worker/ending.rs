@@ -9,6 +9,9 @@ use crate::session::store::crash_point;
 
 use super::{Trouble, Worker, notices};
 
+/// What a project with convoys has in its folder of sessions.
+const CONVOYS: [&str; 2] = ["_convoys", "_convoy.json"];
+
 impl Worker<'_> {
     /// Gives up after too many quick deaths in a row.
     pub(super) fn gives_up(&mut self) -> Result<bool, Trouble> {
@@ -30,6 +33,7 @@ impl Worker<'_> {
         self.writer.catch_up_in_background()?;
         self.tell_human();
         self.note_last_deliveries().await?;
+        self.report_to_convoy();
         if let (Standing::Done, Some(spool)) = (&self.writer.state().standing, &self.setup.spool)
             && let Some(token) = Token::new(Action::Disable, &self.setup.instance)
             && let Err(error) = spool.leave(&token)
@@ -58,6 +62,21 @@ impl Worker<'_> {
             Standing::Paused { .. } if self.setup.foreground => WorkerExit::Paused,
             _ => WorkerExit::Settled,
         })
+    }
+
+    /// Has the waker look after the session's convoy, if the project has any: others may wait for
+    /// this one. Before the unit is disabled, so that a power cut in between leaves one that starts.
+    fn report_to_convoy(&self) {
+        let sessions = &self.setup.project.sessions;
+        if !CONVOYS.iter().any(|file| sessions.join(file).exists()) {
+            return;
+        }
+        if let Some(spool) = &self.setup.spool
+            && let Some(token) = Token::new(Action::Advance, &self.setup.instance)
+            && let Err(error) = spool.leave(&token)
+        {
+            tracing::warn!("the convoy is not looked after: {error}");
+        }
     }
 
     pub(super) fn interrupted(&mut self) -> Result<WorkerExit, Trouble> {

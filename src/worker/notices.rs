@@ -192,6 +192,7 @@ pub(super) fn status_line(state: &State, doing: Option<&str>, quiet_min: Option<
         Standing::Waiting { waits_for, .. } => parts.push(format!("waiting for {waits_for}")),
         Standing::Blocked { reason, .. } => parts.push(format!("blocked: {reason}")),
         Standing::Queued => parts.push("queued: waiting for other sessions".to_owned()),
+        Standing::Held(held) => parts.push(format!("queued: {}", held.reason())),
         Standing::Limited { until } => parts.push(format!("usage limit until {}", local(*until))),
         Standing::Paused { detail, .. } => parts.push(format!("paused: {detail}")),
         Standing::Done => parts.push("done".to_owned()),

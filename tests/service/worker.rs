@@ -105,7 +105,8 @@ fn wake() {
             session.is_some_and(|session| session.folder.join("stopped").exists())
         };
         let spool = Spool::of(scope).unwrap();
-        service::wake::run(&*manager, &spool, is_stopped).await.unwrap()
+        let advance = |_| -> futures_util::future::BoxFuture<'_, _> { Box::pin(async { Ok(()) }) };
+        service::wake::run(&*manager, &spool, is_stopped, &advance).await.unwrap()
     });
     println!("waker: {report:?}");
     std::process::exit(i32::from(!report.stuck.is_empty()));

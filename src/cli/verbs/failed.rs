@@ -15,7 +15,7 @@ use crate::control::{Error, whereabouts};
 use crate::notify::outbox::Due;
 use crate::notify::{About, Delivery, Notice, NotifyError, Outbox, Shelf};
 use crate::platform::memory;
-use crate::service::{self, Active, Reader, Scope};
+use crate::service::{self, Action, Active, Reader, Scope, Spool, Token};
 use crate::session::store::Folder;
 use crate::worker::Queue;
 
@@ -43,6 +43,10 @@ impl Failed {
             if unit.status.active != Active::Failed {
                 return Ok(ExitCode::SUCCESS);
             }
+        }
+        // Others of its convoy may wait for it.
+        if let Some(token) = Token::new(Action::Advance, instance) {
+            Spool::of(scope)?.leave(&token)?;
         }
         let env = Env::of_process();
         let dirs = Dirs::user(&env)?;

@@ -81,21 +81,10 @@ fn lines(merged: &Merged, width: Option<usize>) -> Vec<String> {
 
 fn word(end: &End) -> String {
     match end {
-        End::Merged => "merged".to_owned(),
-        End::Contained => "already merged".to_owned(),
-        End::Conflicts { files } => {
-            let paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
-            let shown = paths[..paths.len().min(3)].join(", ");
-            let more = paths.len().saturating_sub(3);
-            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            harmless(&format!("conflict in {shown}{more}")).into_owned()
+        End::Merged | End::Contained | End::Conflicts { .. } => end.why(),
+        End::Refused { .. } | End::Red { .. } | End::HeldUp { .. } => {
+            format!("left out: {}", end.why())
         }
-        End::Refused { said } => format!("left out: {}", harmless(said)),
-        End::Red { with, .. } if with.is_empty() => "left out: the tests fail with it".to_owned(),
-        End::Red { with, .. } => {
-            format!("left out: the tests fail with it and {} together", with.join(", "))
-        }
-        End::HeldUp { by } => format!("left out: it is built on {by}"),
     }
 }
 

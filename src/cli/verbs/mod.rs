@@ -1,5 +1,6 @@
 //! The verbs, one file each.
 
+mod advance;
 mod answer;
 mod approve;
 mod archive;
@@ -8,6 +9,7 @@ mod attach;
 mod complete;
 pub(super) mod completions;
 mod config;
+mod convoy;
 mod cost;
 mod demo;
 mod doctor;
@@ -57,6 +59,7 @@ pub(super) enum Verb {
     Config(config::Config),
     Enable(enable::Enable),
     Disable(lifecycle::Disable),
+    Convoy(convoy::Convoy),
     Merge(merge::Merge),
     Remove(remove::Remove),
     Archive(archive::Archive),
@@ -94,6 +97,8 @@ pub(super) enum Verb {
     #[command(hide = true)]
     Wake(wake::Wake),
     #[command(hide = true)]
+    Advance(advance::Advance),
+    #[command(hide = true)]
     Failed(failed::Failed),
     #[command(hide = true)]
     Notices(notices::Notices),
@@ -113,6 +118,8 @@ impl Verb {
             Self::Config(verb) => verb.exec(common).await,
             Self::Enable(verb) => verb.exec(common).await,
             Self::Disable(verb) => verb.exec(common).await,
+            Self::Convoy(verb) => verb.exec(common).await,
+            Self::Advance(verb) => verb.exec(common).await,
             Self::Merge(verb) => verb.exec(common).await,
             Self::Remove(verb) => verb.exec(common).await,
             Self::Archive(verb) => verb.exec(common).await,

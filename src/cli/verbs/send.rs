@@ -22,7 +22,7 @@ pub(in crate::cli) struct Send {
     session: Option<String>,
     /// The message; '-' reads standard input, as does leaving it out in a pipe
     text: Option<String>,
-    /// Who it is for: human, parent, or a session
+    /// Who it is for: human, parent, convoy:ID, or a session
     #[arg(long, value_name = "WHO")]
     to: Option<Recipient>,
     /// The id of the message this one answers, which also says who it is for

@@ -67,6 +67,21 @@ fn requests_come_through_json_as_they_were() {
         archive::Restore { session: session() }.into(),
         documents::Read { session: session(), topic: Some(documents::Topic::Diff) }.into(),
         prompt::Prompt { session: session(), next: true }.into(),
+        convoy::Create {
+            id: Some("login".into()),
+            sessions: vec![session()],
+            toml: Some("id = 1".into()),
+            budget: Some(2.5),
+            cap: Some(3),
+            merge: true,
+        }
+        .into(),
+        convoy::Start { id: "login".into() }.into(),
+        convoy::Stop { id: "login".into(), now: true }.into(),
+        convoy::Status { id: "login".into() }.into(),
+        convoy::List {}.into(),
+        convoy::Remove { id: "login".into() }.into(),
+        convoy::Advance { session: session() }.into(),
         merge::Merge {
             sessions: vec![session()],
             into: Some("main".into()),

@@ -72,7 +72,7 @@ pub(super) async fn notify(context: &Context, text: &str, reply_to: Option<&str>
     let outbox = Outbox::new(channels.notifiers).with_shelf(shelf);
     let command = context.caller.command(&format!("samocode send {session} \"…\""));
     let what = if reply_to.is_some() { "answers you" } else { "writes to you" };
-    outbox.post(Notice::mail(&about, what, text, &command));
+    outbox.post(Notice::mail(&about, what, Some(text), &command));
     let deliveries = outbox.drain(BOUND).await;
     let worked = deliveries.iter().filter(|delivery| delivery.result.is_ok());
     worked.map(|delivery| delivery.notifier.to_owned()).collect()

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::control::context::{Caller, Context};
+use crate::control::convoy;
 use crate::control::error::{Class, Error, Result};
 use crate::control::operation::Operation;
 use crate::control::target::Target;
@@ -20,6 +21,8 @@ use super::human_folder;
 pub enum Recipient {
     /// A session, as typed.
     Session(String),
+    /// All sessions of a convoy but the sender.
+    Convoy(String),
     /// Whoever began the sender: a session, else the human.
     Parent,
     /// The human.
@@ -29,11 +32,15 @@ pub enum Recipient {
 /// The words for those who are no sessions.
 const PARENT: &str = "parent";
 const HUMAN: &str = "human";
+const CONVOY: &str = "convoy:";
 
 impl FromStr for Recipient {
     type Err = std::convert::Infallible;
 
     fn from_str(word: &str) -> std::result::Result<Self, Self::Err> {
+        if let Some(id) = word.strip_prefix(CONVOY) {
+            return Ok(Self::Convoy(id.to_owned()));
+        }
         let known = [(PARENT, Self::Parent), (HUMAN, Self::Human)];
         let known = known.into_iter().find(|(name, _)| *name == word);
         Ok(known.map_or_else(|| Self::Session(word.to_owned()), |(_, known)| known))
@@ -44,6 +51,7 @@ impl fmt::Display for Recipient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Session(name) => f.pad(name),
+            Self::Convoy(id) => f.pad(&format!("--to {CONVOY}{id}")),
             Self::Parent => f.pad("--to parent"),
             Self::Human => f.pad("--to human"),
         }
@@ -58,6 +66,21 @@ pub(super) fn find(on: &Operation<'_>, to: &Recipient) -> Result<Vec<Target>> {
     match to {
         Recipient::Session(name) => Ok(vec![on.resolve(name)?]),
         Recipient::Human => Ok(Vec::new()),
+        Recipient::Convoy(id) => {
+            let project = Context::here(on.caller, &on.warnings)?.project;
+            let plan = convoy::find(&project, id)?;
+            let plan = plan.ok_or_else(|| {
+                Error::new(Class::NotFound, format!("there is no convoy '{id}'"))
+                    .hint("list them with: samocode convoy list")
+            })?;
+            let others = plan.sessions.iter().filter(|name| on.caller.session() != Some(name));
+            // Those that were archived read nothing.
+            let found: Vec<_> = others.filter_map(|name| on.resolve(name).ok()).collect();
+            if found.is_empty() {
+                return Err(Error::refused(format!("convoy '{id}' has no other session")));
+            }
+            Ok(found)
+        }
         Recipient::Parent => {
             let Some(own) = on.caller.session() else {
                 return Err(Error::usage("only a session's agent has a parent to write to"));

@@ -37,6 +37,9 @@ impl<'a> Worktree<'a> {
             log: files.log.clone(),
             env: work.context.caller.env.clone(),
             run: files.run.clone(),
+            provision: settings.provision.clone(),
+            repo: target.repo.clone(),
+            root: files.worktree.clone(),
         });
         if let Some(trial) = &trial {
             trial.begin_log(record.series.ends.is_empty())?;

@@ -28,7 +28,8 @@ use crate::git::merge::{Foreseen, Integration, Simulation, contains, move_branch
 use crate::session::store::crash_point;
 
 use super::context::Context;
-use super::error::{Error, Result};
+use super::convoy;
+use super::error::{Class, Error, Result};
 use super::operation::{Operation, Perform};
 use super::session::Session;
 use super::target;
@@ -47,7 +48,7 @@ pub use series::End;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Merge {
-    /// The sessions, as typed.
+    /// The sessions, as typed, or the id of a convoy.
     pub sessions: Vec<String>,
     /// The branch to merge into; `None` means the one that sessions start from.
     pub into: Option<String>,
@@ -68,8 +69,7 @@ impl Perform for Merge {
         if on.caller.session().is_some() {
             return Err(Error::refused("sessions are merged by humans, not by agents"));
         }
-        let (context, sessions) =
-            target::Target::resolve_all(on.caller, &on.warnings, &self.sessions)?;
+        let (context, sessions) = self.members(on)?;
         check_names(&sessions)?;
         let repo = repository(&context)?;
         let target = Target::of(&repo, self.into.as_deref()).await?;
@@ -92,6 +92,22 @@ impl Perform for Merge {
             merged.resolving = resolve::resolve(on, &repo, &merged, &sessions).await;
         }
         Ok(merged)
+    }
+}
+
+impl Merge {
+    /// The sessions that were typed, or those of the convoy with that id.
+    fn members(&self, on: &Operation<'_>) -> Result<(Context, Vec<Session>)> {
+        let resolve =
+            |names: &[String]| target::Target::resolve_all(on.caller, &on.warnings, names);
+        match (resolve(&self.sessions), self.sessions.as_slice()) {
+            (Err(error), [id]) if error.class == Class::NotFound => {
+                let project = Context::here(on.caller, &on.warnings)?.project;
+                let plan = convoy::find(&project, id).ok().flatten().ok_or(error)?;
+                resolve(&plan.order().into_iter().map(str::to_owned).collect::<Vec<_>>())
+            }
+            (found, _) => found,
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::git::quoted;
+use crate::session::describe::harmless;
 
 use super::check::Target;
 use super::record::{Member, Record};
@@ -73,6 +74,30 @@ pub enum Landed {
     Predicted,
     /// Nothing was merged, and nothing can be predicted: only the git program can merge here.
     Unpredictable,
+}
+
+impl End {
+    /// Why it was left out, in a few words; what became of it otherwise.
+    #[must_use]
+    pub fn why(&self) -> String {
+        match self {
+            Self::Merged => "merged".to_owned(),
+            Self::Contained => "already merged".to_owned(),
+            Self::Conflicts { files } => {
+                let paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
+                let shown = paths[..paths.len().min(3)].join(", ");
+                let more = paths.len().saturating_sub(3);
+                let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+                harmless(&format!("conflict in {shown}{more}")).into_owned()
+            }
+            Self::Refused { said } => harmless(said).into_owned(),
+            Self::Red { with, .. } if with.is_empty() => "the tests fail with it".to_owned(),
+            Self::Red { with, .. } => {
+                format!("the tests fail with it and {} together", with.join(", "))
+            }
+            Self::HeldUp { by } => format!("it is built on {by}"),
+        }
+    }
 }
 
 impl Merged {

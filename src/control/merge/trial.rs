@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::Env;
+use crate::config::settings::Provision;
 use crate::control::error::{Attempt as _, Result};
+use crate::git;
 use crate::platform::shell::{Ended, Shell};
 use crate::platform::strays;
 use crate::session::describe::harmless;
@@ -30,33 +32,57 @@ pub(super) struct Trial {
     pub(super) env: Env,
     /// Marks its processes, as `SAMOCODE_RUN` marks those of an agent.
     pub(super) run: String,
+    /// What the worktree gets before.
+    pub(super) provision: Provision,
+    /// The repository that ignored files are copied from.
+    pub(super) repo: PathBuf,
+    /// The worktree's root.
+    pub(super) root: PathBuf,
 }
 
 impl Trial {
-    /// Runs the tests once.
+    /// Runs the tests once, in a worktree that has what a session's gets: submodules, the files of
+    /// `.worktreeinclude`, and what the setup command makes. Each time, since a branch may change
+    /// what that needs.
     ///
     /// # Errors
     /// If they cannot be started, or their processes do not end.
     pub(super) async fn run(&self) -> Result<Verdict> {
+        if self.provision.submodules
+            && let Err(error) = git::update_submodules(&self.root).await
+        {
+            return Ok(Verdict::Red(error.to_string()));
+        }
+        git::include(&self.repo, &self.root)?;
+        if let Some(setup) = &self.provision.setup {
+            let verdict = self.shell(setup, self.provision.limit, "run the setup command").await?;
+            if let Verdict::Red(lines) = verdict {
+                return Ok(Verdict::Red(format!("the setup command failed:\n{lines}")));
+            }
+        }
+        self.shell(&self.command, self.limit, "run the tests").await
+    }
+
+    async fn shell(&self, command: &str, limit: Duration, doing: &str) -> Result<Verdict> {
         // It may be an agent who merges, and the tests are not its run.
         let is_of_a_run = |name: &str| matches!(name, "SAMOCODE_SESSION" | "SAMOCODE_SESSION_DIR");
         let env = self.env.iter().filter(|(name, _)| !name.to_str().is_some_and(is_of_a_run));
         let shell = Shell {
-            command: &self.command,
+            command,
             folder: &self.folder,
             env: env.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
             run: &self.run,
             log: &self.log,
-            limit: self.limit,
+            limit,
         };
         let ended = shell.run(None).await;
-        let ended = ended.attempt(|| format!("run the tests in {}", self.folder.display()))?;
-        // None of the next tests may meet what these left.
+        let ended = ended.attempt(|| format!("{doing} in {}", self.folder.display()))?;
+        // Nobody may meet what these left.
         end_processes(&self.run)?;
         Ok(match ended {
             Ended::Well => Verdict::Green,
             Ended::Badly { how, lines } if lines.is_empty() => {
-                Verdict::Red(format!("{} ended with {how} and wrote nothing", self.command))
+                Verdict::Red(format!("{command} ended with {how} and wrote nothing"))
             }
             Ended::Badly { lines, .. } => Verdict::Red(harmless(&lines.join("\n")).into_owned()),
         })
@@ -89,6 +115,9 @@ mod tests {
             log: folder.join("log"),
             env: Env::from_iter([("PATH", "/usr/bin:/bin"), ("SAMOCODE_SESSION", "jwt")]),
             run: format!("trial-{}", uuid::Uuid::new_v4()),
+            provision: Provision::default(),
+            repo: folder.to_owned(),
+            root: folder.to_owned(),
         }
     }
 
@@ -110,6 +139,20 @@ mod tests {
         assert_eq!(green, Verdict::Green);
         let log = std::fs::read_to_string(root.path().join("log")).unwrap();
         assert!(log.starts_with("$ echo earlier; exit 3\nearlier\n$ seq"), "{log}");
+    }
+
+    #[tokio::test]
+    async fn tests_run_where_setup_has_run_and_a_setup_that_fails_is_red() {
+        let root = tempfile::tempdir().unwrap();
+        let with = |setup: &str, command: &str| {
+            let limit = Duration::from_secs(60);
+            let provision = Provision { setup: Some(setup.into()), limit, ..Provision::default() };
+            Trial { provision, ..trial(root.path(), command) }
+        };
+        let green = with("touch built", "rm built").run().await.unwrap();
+        assert_eq!(green, Verdict::Green);
+        let red = with("echo no network; exit 1", "true").run().await.unwrap();
+        assert_eq!(red, Verdict::Red("the setup command failed:\nno network".into()));
     }
 
     #[tokio::test]

@@ -31,6 +31,8 @@ pub(super) enum Mode {
     Replace,
     /// The running job stays, and the new one is refused.
     Fail,
+    /// Only this unit is started, not those that it wants.
+    Alone,
 }
 
 impl Mode {
@@ -39,6 +41,7 @@ impl Mode {
         match self {
             Self::Replace => "replace",
             Self::Fail => "fail",
+            Self::Alone => "ignore-dependencies",
         }
     }
 }

@@ -14,9 +14,9 @@ use zbus_systemd::systemd1::ManagerProxy;
 use super::jobs::{Jobs, Mode};
 use super::registry::UnitFolder;
 use super::status::{self, Properties, UNIT_PATHS, detail_of, object_path};
-use super::{NOTICES_PATH, WAKE_PATH, bus, convoy, files, service, units};
+use super::{NOTICES_PATH, WAKE_PATH, bus, convoy, convoys, files, service, units, version};
 use crate::service::{
-    About, Error, Progress, Registry, Scope, ServiceManager, Session, Shared, UnitChange,
+    About, Convoy, Error, Progress, Registry, Scope, ServiceManager, Session, Shared, UnitChange,
     UnitDetail, UnitStatus, Verb, quiet,
 };
 
@@ -36,13 +36,6 @@ pub struct Systemd {
     pub(super) manager: ManagerProxy<'static>,
     /// Created for the first job, since most verbs have none.
     jobs: OnceCell<Jobs>,
-}
-
-/// The major number in `252.39-1~deb12u2`, `v252` or `257`.
-fn version_number(text: &str) -> Option<u32> {
-    let digits = text.trim_start_matches('v');
-    let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
-    digits[..end].parse().ok()
 }
 
 /// The D-Bus name of an error reply.
@@ -191,7 +184,7 @@ impl ServiceManager for Systemd {
     async fn version(&self) -> Result<u32, Error> {
         let what = "read the service manager's version";
         let text = self.manager.version().await.map_err(self.failed(what))?;
-        match version_number(&text) {
+        match version::number(&text) {
             Some(found) if found < units::OLDEST => {
                 Err(Error::TooOld { name: "systemd", found, oldest: units::OLDEST })
             }
@@ -264,6 +257,33 @@ impl ServiceManager for Systemd {
             set = set.with(units::session(session, version)?);
         }
         self.install_units(&set).await
+    }
+
+    async fn install_convoy(
+        &self,
+        shared: Shared<'_>,
+        convoy: Option<&Convoy>,
+        sessions: &[Session],
+    ) -> Result<bool, Error> {
+        let version = self.version().await?;
+        let mut set = units::shared(shared, self.scope, version)?;
+        if let Some(convoy) = convoy {
+            set = set.with(convoys::units(convoy, version)?);
+        }
+        for session in sessions {
+            set = set.with(units::session(session, version)?);
+        }
+        self.install_units(&set).await
+    }
+
+    async fn start_convoy(&self, id: &str) -> Result<(), Error> {
+        self.run_job((Verb::Start, &convoy(id)), Mode::Alone, &quiet).await
+    }
+
+    async fn remove_convoy(&self, id: &str) -> Result<(), Error> {
+        convoys::remove(&self.unit_dir().await?, id)?;
+        self.reload_if_needed(&convoy(id)).await?;
+        Ok(())
     }
 
     async fn remove(&self, instance: &str) -> Result<(), Error> {
@@ -373,17 +393,4 @@ impl ServiceManager for Systemd {
 
 pub(super) fn is_unknown(error: &zbus::Error) -> bool {
     error_name(error) == "org.freedesktop.systemd1.NoSuchUnit"
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_version_is_the_leading_number() {
-        assert_eq!(version_number("252.39-1~deb12u2"), Some(252));
-        assert_eq!(version_number("v239"), Some(239));
-        assert_eq!(version_number("257"), Some(257));
-        assert_eq!(version_number("unknown"), None);
-    }
 }

@@ -2,6 +2,7 @@
 
 #[cfg(target_os = "linux")]
 mod bus;
+pub mod convoys;
 pub mod escape;
 pub mod files;
 #[cfg(target_os = "linux")]
@@ -19,6 +20,8 @@ pub mod registry;
 mod status;
 pub mod units;
 mod verify;
+#[cfg(target_os = "linux")]
+mod version;
 
 /// The path unit that watches the wake spool.
 pub const WAKE_PATH: &str = "samocode-wake.path";

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 
-use super::{files, installed, units, verify};
+use super::{convoys, files, installed, units, verify};
 use crate::service::{Error, Installed, Recorded, Registry, Scope, Shared, UnitFile, Verified};
 
 /// A folder that a systemd manager reads unit files from.
@@ -41,6 +41,10 @@ impl Registry for UnitFolder {
 
     fn recorded(&self, instance: &str) -> Result<Option<Recorded>, Error> {
         files::recorded(&self.dir, instance)
+    }
+
+    fn convoy(&self, id: &str) -> Result<Option<PathBuf>, Error> {
+        convoys::recorded(&self.dir, id)
     }
 
     fn starts_at_boot(&self, instance: &str) -> bool {

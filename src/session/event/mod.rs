@@ -19,7 +19,9 @@ pub use life::{
     Answered, Created, Imported, PhaseSet, Prepared, Resumed, Retried, Started, Stopped,
 };
 pub use mail::{ForeignMail, Mail, Notified};
-pub use obstacle::{Blocked, BudgetWarned, Continued, Limited, Outage, Paused, Queued};
+pub use obstacle::{
+    Blocked, BudgetWarned, Continued, Held, Limited, Outage, Paused, Queued, Released,
+};
 pub use run::{
     ConversationNamed, HandoffAsked, HandoffMade, HeadMoved, Nudged, Repeated, RunEnded, RunLost,
     RunStarted, SetAside, Stalled,
@@ -137,6 +139,8 @@ events! {
     Limited = "limited",
     Paused = "paused",
     Queued = "queued",
+    Held = "held",
+    Released = "released",
     Continued = "continued",
     Outage = "outage",
     Restored = "restored",

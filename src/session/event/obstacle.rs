@@ -125,6 +125,59 @@ impl Occurrence for Queued {
     }
 }
 
+/// The session belongs to a convoy, and others of it come first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Held {
+    /// The convoy's id.
+    pub convoy: String,
+    /// The sessions that have to be done before; empty if it only waits for a place.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<String>,
+}
+
+impl Held {
+    /// What it waits for.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        match self.after.as_slice() {
+            [] => format!("it starts when convoy {} has room for it", self.convoy),
+            after => format!("it starts after {} (convoy {})", after.join(", "), self.convoy),
+        }
+    }
+}
+
+impl Occurrence for Held {
+    const MESSAGE_ID: &str = "c2a7e9ff8a1a4daf9e02c80856386f86";
+
+    fn describe(&self) -> String {
+        format!("queued: {}", one_line(&self.reason()))
+    }
+
+    fn fold(&self, _at: Timestamp, state: &mut State) {
+        if state.place.is_none() {
+            state.standing = Standing::Held(self.clone());
+        }
+    }
+}
+
+/// The session's turn in its convoy has come, or a human starts it anyway.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Released {}
+
+impl Occurrence for Released {
+    const MESSAGE_ID: &str = "c0917150f6cd479fbe10ccbeac0a8d18";
+
+    fn describe(&self) -> String {
+        "its turn has come".to_owned()
+    }
+
+    fn fold(&self, _at: Timestamp, state: &mut State) {
+        if matches!(state.standing, Standing::Held(_)) {
+            state.proceed();
+        }
+    }
+}
+
 /// Whatever prevented runs has cleared.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Continued {}

@@ -33,6 +33,8 @@ const FULL: &str = r#"
 {"kind":"limited","until":"2026-11-20T18:30:00Z","what":"five_hour"}
 {"kind":"paused","cause":"disk","detail":"d","until":"2026-11-20T18:30:00Z","quiet":true}
 {"kind":"queued","cap":3}
+{"kind":"held","convoy":"c","after":["a"]}
+{"kind":"released"}
 {"kind":"continued"}
 {"kind":"outage","since":"2026-11-20T18:30:00Z","what":"w"}
 {"kind":"restored","files":2,"first":["a"],"kept":"_damaged/x","lost":1,"first_lost":["b"]}
@@ -59,6 +61,7 @@ const SHORT: &str = r#"
 {"kind":"limited","until":"2026-11-20T18:30:00Z"}
 {"kind":"paused","cause":"an eclipse","detail":"d"}
 {"kind":"handoff_asked","run":"r"}
+{"kind":"held","convoy":"c"}
 {"kind":"notified","what":"w","by":"desktop"}
 {"kind":"stopped","why":"a field of a newer version"}
 "#;

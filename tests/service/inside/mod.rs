@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use samocode::service::systemd::manager::Systemd;
-use samocode::service::systemd::units;
+use samocode::service::systemd::{convoys, units};
 use samocode::service::{
     self, Action, Active, Error, Scope, ServiceManager, Session, Shared, Spool, Token, quiet,
 };
@@ -183,7 +183,9 @@ fn says_what_it_does(unit: &service::UnitDetail) -> bool {
 
 part!(units_to_verify, driver, {
     driver.session("verified", "run").await;
-    let convoy = units::convoy("c", &["verified".to_owned()]).unwrap();
+    let members = vec!["verified".to_owned()];
+    let convoy = service::Convoy { id: "c".to_owned(), members, ..Default::default() };
+    let convoy = convoys::units(&convoy, 257).unwrap();
     driver.manager.install_units(&convoy).await.unwrap();
 });
 
