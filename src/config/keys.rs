@@ -245,7 +245,7 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "SAMOCODE_CONFINE",
-        "standard",
+        "off",
         Kind::Confine,
         "how closely the agent is confined: off, standard or strict",
     )
