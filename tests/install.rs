@@ -79,7 +79,7 @@ fn a_release_archive_is_installed_where_there_is_no_rust() {
 
     // Damaged on the way, it is refused.
     let out = install("echo x >>new/*.tar.gz; new/install.sh --prefix z").output();
-    assert!(out.code != 0 && out.stderr.contains("fetch it again"), "{out}");
+    assert!(out.code != 0 && out.stderr.contains("download it again"), "{out}");
     assert!(!user.exists("z/bin/samocode"));
 }
 

@@ -235,7 +235,7 @@ fn wait_returns_on_file_changes_with_the_exit_code_of_the_state() {
     let Some(lab) = lab::get() else { return };
     let shop = Shop::new(lab.user_without_manager("waits"));
     for folder in ["26-11-20-a", "26-11-20-b"] {
-        shop.made_up(folder, r#""phase":"testing","state":"queued""#);
+        shop.made_up(folder, r#""phase":"testing","state":"new""#);
     }
     let mut wait = shop.samocode(["wait", "a", "b"]).spawn();
     shop.listens("wait");
@@ -250,7 +250,7 @@ fn wait_returns_on_file_changes_with_the_exit_code_of_the_state() {
     };
     let late = only_done("200ms");
     assert_eq!(late.code, 124, "{late}");
-    assert!(late.stderr.contains("a is queued, b is waiting"), "{late}");
+    assert!(late.stderr.contains("a is new, b is waiting"), "{late}");
     shop.made_up("26-11-20-a", DONE);
     let done = only_done("10s");
     assert_eq!((done.code, done.stdout.as_str()), (0, "a done: All of it\n"), "{done}");
@@ -269,7 +269,7 @@ fn wait_and_logs_look_once_a_second_where_nothing_can_be_watched() {
         return lab::skipped("too many inotify instances to use them all up");
     }
     let shop = Shop::new(lab.user_without_manager("unwatched"));
-    shop.made_up("26-11-20-a", r#""phase":"testing","state":"queued""#);
+    shop.made_up("26-11-20-a", r#""phase":"testing","state":"new""#);
     // Each of these takes one of the user's instances.
     let hogs = format!(
         "touch hog; trap 'kill $(jobs -p)' TERM; \
@@ -414,8 +414,10 @@ fn an_unreadable_session_is_named_with_the_reason_once() {
     shop.made_up("26-11-20-jwt", RUNNING);
     shop.user.sh(&format!("chmod 000 {}/26-11-20-jwt", shop.sessions.display())).ok();
 
-    let out = shop.samocode(["status"]).ok();
+    let out = shop.samocode(["status"]).output();
 
+    // No list that looks as if there were no sessions.
+    assert_eq!((out.code, out.stdout.as_str()), (1, ""), "{out}");
     assert!(out.stderr.contains("jwt cannot be shown: cannot read"), "{out}");
     assert_eq!(out.stderr.matches("Permission denied").count(), 1, "{out}");
     shop.user.sh(&format!("chmod 700 {}/26-11-20-jwt", shop.sessions.display())).ok();

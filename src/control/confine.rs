@@ -29,7 +29,7 @@ use super::target::Target;
 pub struct Confine {
     /// A name, a dated folder name or an instance, as typed.
     pub session: String,
-    /// A path, a port, or a host with a port, to be told about just that.
+    /// A path, a port, or a host with a port: the reply is only about that.
     #[serde(default)]
     pub about: Option<String>,
 }

@@ -17,7 +17,7 @@ use crate::session::state::{State, StateName};
 use crate::session::store;
 
 use super::context::{Context, Warnings, is_outside};
-use super::error::Result;
+use super::error::{Error, Result};
 use super::operation::{Operation, Perform};
 use super::registry;
 use super::session::Session;
@@ -147,23 +147,21 @@ impl Perform for List {
         };
         let units = Units::ask(scope, &on.warnings).await;
         let mut views = Vec::with_capacity(found.len());
-        let mut first_error = None;
+        let mut errors = Vec::new();
         for (root, session) in &found {
             let unit = units.get(&session.instance);
             match View::of(on.caller, root, session, unit.as_ref()) {
                 Ok(view) => views.push(view),
                 Err(error) => {
-                    let what = format!("{} cannot be shown: {}", session.name, error.in_one_line());
-                    on.warnings.add(what);
-                    first_error.get_or_insert(error);
+                    let message = format!("{} cannot be shown: {}", session.name, error.message);
+                    errors.push(Error { message, ..error });
                 }
             }
         }
         // A list that is empty for this reason would say that there are no sessions.
-        match first_error.filter(|_| views.is_empty()) {
-            Some(error) => Err(error),
-            None => Ok(views),
-        }
+        let first = if views.is_empty() { errors.pop() } else { None };
+        errors.iter().for_each(|error| on.warnings.add(error.in_one_line()));
+        first.map_or(Ok(views), Err)
     }
 }
 

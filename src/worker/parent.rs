@@ -22,7 +22,7 @@ impl Worker<'_> {
         let (Some(parent), Some(body)) = (&state.parent, report(state, instance)) else { return };
         let body = self.redactor.redact(&body).into_owned();
         if let Err(error) = self.send_to(parent, body) {
-            tracing::warn!("{parent}, which began this session, was not told: {error}");
+            tracing::warn!("could not send mail to {parent}, the parent of this session: {error}");
         }
     }
 

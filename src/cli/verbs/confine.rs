@@ -23,7 +23,7 @@ pub(in crate::cli) struct Confine {
     /// A name, a dated folder name, or an instance
     #[arg(add = complete::sessions())]
     session: String,
-    /// A path, or a host with its port, to be told about just that
+    /// Show only what applies to this path, or to this host and port
     #[arg(long, value_name = "PATH|HOST:PORT", conflicts_with = "command")]
     explain: Option<String>,
     /// The command to run, with its arguments

@@ -31,7 +31,7 @@ pub(in crate::cli) struct Enable {
     all: bool,
     #[command(flatten)]
     work: WorkArgs,
-    /// The session that begins this one: it is told by mail when this one waits, blocks or is done, and
+    /// The parent of this session: it gets mail when this one waits, blocks or is done, and
     /// its agent may act on this one [default: the caller's own session, if an agent calls]
     #[arg(long, value_name = "SESSION", add = complete::sessions())]
     parent: Option<String>,

@@ -73,7 +73,7 @@ fn remedy(outcome: &RunOutcome, session: &str) -> String {
         RunOutcome::MaxTurns => "raise CLAUDE_MAX_TURNS",
         RunOutcome::Budget => "raise SAMOCODE_BUDGET_USD_RUN or SAMOCODE_BUDGET_TOKENS_RUN",
         RunOutcome::Limit => return "nothing; it resumes when the limit ends".to_owned(),
-        RunOutcome::Transient => return "nothing; it retries by itself".to_owned(),
+        RunOutcome::Transient => return "nothing; it retries on its own".to_owned(),
         RunOutcome::ContextFull => return "nothing; a fresh conversation continues".to_owned(),
         _ => return format!("samocode why {session}"),
     };

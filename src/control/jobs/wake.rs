@@ -5,7 +5,7 @@ use std::path::Path;
 use futures_util::FutureExt as _;
 use tokio::process::Command;
 
-use crate::control::Result;
+use crate::control::{Result, whereabouts};
 use crate::service::wake::{self, Report};
 use crate::service::{self, Scope, Spool};
 use crate::session::state::StateName;
@@ -30,8 +30,13 @@ pub async fn process_tokens(program: &Path, scope: Scope) -> Result<Report> {
     };
     let advance = |instance: String| {
         let environment = match registry.recorded(&instance) {
-            Ok(Some(recorded)) => recorded.environment,
-            // Its session no longer exists, so nothing can wait for it.
+            Ok(Some(recorded))
+                if whereabouts::looked_for(&instance, &recorded.config, &recorded.folder)
+                    .is_none() =>
+            {
+                recorded.environment
+            }
+            // Its session no longer exists or was moved, so nothing can wait for it here.
             _ => return futures_util::future::ready(Ok(())).boxed(),
         };
         advance(program, scope, instance, environment).boxed()

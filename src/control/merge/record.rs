@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -86,7 +87,7 @@ impl Files {
         let mut options = OpenOptions::new();
         let lock = options.write(true).create(true).truncate(false).open(&path);
         let lock = lock.attempt(|| format!("open {}", path.display()))?;
-        match lock.try_lock() {
+        match locked(&lock) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 return Err(Error::refused(format!("another merge into {into} is in progress"))
@@ -119,6 +120,19 @@ impl Files {
     pub(super) fn discard(&self) -> Result<()> {
         Ok(store::remove(&self.record)?)
     }
+}
+
+/// Takes a lock. A process that this one is just starting holds it too, until it executes its program
+/// (fork(2)), so one that is held is tried again for a moment.
+fn locked(file: &File) -> std::result::Result<(), TryLockError> {
+    const TRIES: u32 = 10;
+    for _ in 0..TRIES {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(20)),
+            other => return other,
+        }
+    }
+    file.try_lock()
 }
 
 /// FNV-1a: tells names apart, nothing more.
