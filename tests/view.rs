@@ -280,7 +280,7 @@ fn wait_and_logs_look_once_a_second_where_nothing_can_be_watched() {
     hogs.wait_for_stdout("up", secs(60));
     let said = "sudo sysctl fs.inotify.max_user_instances=";
     shop.user.wait_until("the instances are used up", secs(60), || {
-        let out = shop.samocode(["wait", "a", "--timeout", "10ms"]).output();
+        let out = shop.samocode(["wait", "a", "--timeout", "200ms"]).output();
         assert_eq!(out.code, 124, "{out}");
         out.stderr.contains(said)
     });
