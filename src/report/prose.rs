@@ -1,9 +1,10 @@
 //! Markdown of an agent as HTML that can do nothing.
 
 use maud::{Markup, PreEscaped};
-use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd, html};
+use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd, html};
 
-/// Markdown as HTML: tags in it are shown as text, links go only to the web, and images are links.
+/// Markdown as HTML: tags in it are shown as text, links go only to the web, images are links, and
+/// headings are below those of the page.
 pub(super) fn html(markdown: &str) -> Markup {
     let options =
         Options::ENABLE_TABLES | Options::ENABLE_TASKLISTS | Options::ENABLE_STRIKETHROUGH;
@@ -22,7 +23,24 @@ fn tamed(event: Event<'_>) -> Event<'_> {
             Event::Start(Tag::Link { link_type, dest_url, title, id })
         }
         Event::End(TagEnd::Image) => Event::End(TagEnd::Link),
+        Event::Start(Tag::Heading { level, .. }) => Event::Start(Tag::Heading {
+            level: lowered(level),
+            id: None,
+            classes: Vec::new(),
+            attrs: Vec::new(),
+        }),
+        Event::End(TagEnd::Heading(level)) => Event::End(TagEnd::Heading(lowered(level))),
         other => other,
+    }
+}
+
+/// Two levels down: the page has a title and a heading for each part.
+const fn lowered(level: HeadingLevel) -> HeadingLevel {
+    match level {
+        HeadingLevel::H1 => HeadingLevel::H3,
+        HeadingLevel::H2 => HeadingLevel::H4,
+        HeadingLevel::H3 => HeadingLevel::H5,
+        HeadingLevel::H4 | HeadingLevel::H5 | HeadingLevel::H6 => HeadingLevel::H6,
     }
 }
 
@@ -53,6 +71,7 @@ mod tests {
             assert!(!page.contains("\" onclick"), "{page}");
         }
         let page = html("- [x] a [b](https://example.org/?q=1&w=2)\n").into_string();
+        assert!(html("# Plan\n").into_string().contains("<h3>Plan</h3>"));
         assert!(page.contains("checkbox") && page.contains("https://example.org/?q=1&amp;w=2"));
     }
 }
