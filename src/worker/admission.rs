@@ -19,7 +19,7 @@ pub(super) enum Admission {
     /// It has a slot, which it keeps until it exits or is held up.
     Admitted(#[expect(dead_code, reason = "held, not read")] Slot),
     /// It waits in this process.
-    Waits(Waiting),
+    Waits(Box<Waiting>),
     /// It waits without one: the worker is to end.
     Queued,
 }
@@ -86,7 +86,7 @@ impl Worker<'_> {
             // One may have become free before it began to wait: look again at once.
             _ => {
                 let waiting = Waiting::begin(&self.setup.queue(), self.turn())?;
-                self.admission = Admission::Waits(waiting);
+                self.admission = Admission::Waits(Box::new(waiting));
             }
         }
         Ok(())

@@ -69,6 +69,7 @@ pub(super) fn recorded(dir: &Path, id: &str) -> Result<Option<PathBuf>, Error> {
 ///
 /// # Errors
 /// [`Error::File`], and [`Unfit::Name`].
+#[cfg(target_os = "linux")]
 pub(super) fn remove(dir: &Path, id: &str) -> Result<(), Error> {
     let folder = dir.join(drop_in(escape::name(id)?)).with_file_name("");
     let slice = dir.join(slice(id)?);
