@@ -51,7 +51,7 @@ impl Worker<'_> {
     }
 }
 
-/// What the parent is told; `None` if the session continues by itself.
+/// The mail to the parent; `None` if the session continues by itself.
 fn report(state: &State, instance: &str) -> Option<String> {
     let with = |reason: &str| if reason.is_empty() { String::new() } else { format!(": {reason}") };
     if state.stopped {

@@ -29,7 +29,7 @@ use super::mail;
 pub(crate) struct RunPrompt {
     /// The parts of the system prompt.
     pub(crate) instructions: [Instructions; 2],
-    /// What it is told about its confinement, if it is confined: the end of the system prompt.
+    /// The text about its confinement, if it is confined: the end of the system prompt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) confinement: Option<String>,
     /// The prompt itself, as it is written to the agent's input.

@@ -6,7 +6,7 @@
 //! caches     where tools keep what they download         (pure)
 //! explain    why a path is open or closed                (pure, resolves links)
 //! refusals   what its output says it was refused     (looks at the files)
-//! words      what the agent and the human are told       (pure)
+//! words      what the agent and the human read            (pure)
 //! ```
 
 pub mod caches;

@@ -1,4 +1,4 @@
-//! What a confined agent is told about its confinement.
+//! What the prompt says about confinement.
 
 use std::fmt::Write as _;
 

@@ -53,7 +53,7 @@ pub(super) struct Facts {
 /// All sessions of a convoy by name.
 pub(super) type Members = BTreeMap<String, Facts>;
 
-/// Something the human is told. The id makes sure that it is told once.
+/// A notification to the human. The id makes sure that it is sent once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct News {
     pub(super) id: String,

@@ -19,7 +19,7 @@ pub struct Plan {
     pub name: String,
     /// The names of its sessions.
     pub sessions: Vec<String>,
-    /// Whether the human is told when all are done.
+    /// Whether the human is notified when all are done.
     #[serde(default = "yes")]
     pub notify_on_complete: bool,
     /// For a session, those that have to be done before it starts.
