@@ -2,6 +2,7 @@
 //! restarts it after every exit code but 0.
 
 use std::fs::OpenOptions;
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use rustix::process::{Signal, getpid, kill_process};
 
 use super::agents::STATUS;
 use super::status::{Status, is_final};
+use crate::session::describe::harmless;
 use crate::session::store::crash_point;
 
 /// A worker that does not re-arm its timer for this long is considered hung, as with `WatchdogSec=`
@@ -139,6 +141,22 @@ pub fn put_large_log_aside(log: &Path) {
     }
 }
 
+/// How much of a log is read from its end.
+const TAIL: i64 = 4096;
+
+/// The last line of a log, without what could upset a terminal.
+#[must_use]
+pub fn last_line(log: &Path) -> Option<String> {
+    let mut file = std::fs::File::open(log).ok()?;
+    // Fails in a shorter file, which is read from its start.
+    let _ = file.seek(SeekFrom::End(-TAIL));
+    let mut tail = Vec::new();
+    file.read_to_end(&mut tail).ok()?;
+    let text = String::from_utf8_lossy(&tail).into_owned();
+    let line = text.lines().rev().map(str::trim).find(|line| !line.is_empty())?;
+    Some(harmless(line).into_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -191,6 +209,21 @@ mod tests {
             (status.text.as_str(), status.ready, status.exit),
             ("investigation 1", true, None)
         );
+    }
+
+    #[test]
+    fn the_last_words_are_the_last_line_with_something_in_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("jwt.log");
+        let last = |text: &str| {
+            std::fs::write(&log, text).unwrap();
+            last_line(&log)
+        };
+        assert_eq!(last("first\nERROR last\n\n").as_deref(), Some("ERROR last"));
+        assert_eq!(last("").as_deref(), None);
+        assert_eq!(last(&format!("{}\nend\n", "x".repeat(9000))).as_deref(), Some("end"));
+        assert_ne!(last("a\u{1b}[2Jb\n").as_deref(), Some("a\u{1b}[2Jb"));
+        assert_eq!(last_line(&folder.path().join("none")), None);
     }
 
     #[test]
