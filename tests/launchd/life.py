@@ -5,8 +5,8 @@
     life.py SAMOCODE LAUNCHCTL       with the stand-in beside this file, on Linux too
 
 Makes a project of its own in a temporary folder below the home folder, drives samocode as a person
-does, and looks at files and processes. The first thing that is not as it should be ends it with exit
-code 1 and a report. With the real launchd, the user's own sessions are left alone: every session here
+does, and looks at files and processes. If anything is not as it should be it ends with exit code 1 and a
+report. With the real launchd, the user's own sessions are left alone: every session here
 has a name that begins with "life-".
 """
 
@@ -255,7 +255,8 @@ def a_killed_worker_is_restarted_and_its_run_does_not_outlive_it():
     check(not is_alive(agent), "the agent of the killed worker is gone")
     equal(session.runs(), 2, "runs")
     equal(len(session.journal("run_lost")), 1, "runs lost")
-    check("restarts" in samocode("status", session.name), "status knows of the restart")
+    shown = json.loads(samocode("status", session.name, "--json"))
+    equal(shown["unit"]["restarts"], 1, f"restarts in {shown['unit']}")
 
     # And now the agent.
     os.unlink(os.path.join(ROOT, f"at/{session.name}"))
@@ -423,8 +424,10 @@ def sessions_are_removed_and_leave_nothing():
     )
     check(names, "there are sessions to remove")
     for name in names:
-        samocode("remove", name, "--yes")
+        samocode("remove", name, "--unfinished")
         equal(Session(name).job(), None, f"what launchd knows of {name}")
+        left = glob.glob(os.path.join(HOME, f".local/state/samocode/launchd/*/*{name}*"))
+        equal([path for path in left if "/locks/" not in path], [], f"what is left of {name}")
     equal(glob.glob(os.path.join(AGENTS, "dev.samocode.session.life-*")), [], "agents")
 
 
@@ -466,22 +469,25 @@ def clean_up():
 
 def main():
     chosen = os.environ.get("LIFE_ONLY", "")
-    code = 0
+    failures = 0
     try:
         prepare()
         log_in()
         for play in PLAYED:
-            if chosen in play.__name__:
-                began = time.monotonic()
+            if chosen not in play.__name__:
+                continue
+            began = time.monotonic()
+            try:
                 play()
                 print(f"ok: {play.__name__} ({time.monotonic() - began:.1f} s)", flush=True)
-    except (AssertionError, subprocess.TimeoutExpired) as error:
-        print(f"failed: {error}", file=sys.stderr)
-        report()
-        code = 1
+            except (AssertionError, subprocess.TimeoutExpired, OSError) as error:
+                print(f"failed: {play.__name__}: {error}", flush=True)
+                failures += 1
+        if failures:
+            report()
     finally:
         clean_up()
-    return code
+    return 1 if failures else 0
 
 
 if __name__ == "__main__":

@@ -144,17 +144,21 @@ pub fn put_large_log_aside(log: &Path) {
 /// How much of a log is read from its end.
 const TAIL: i64 = 4096;
 
-/// The last line of a log, without what could upset a terminal.
+/// The message in the last line of a log, without what could upset a terminal. A hint explains the line
+/// before it.
 #[must_use]
-pub fn last_line(log: &Path) -> Option<String> {
+pub fn last_message(log: &Path) -> Option<String> {
     let mut file = std::fs::File::open(log).ok()?;
     // Fails in a shorter file, which is read from its start.
     let _ = file.seek(SeekFrom::End(-TAIL));
     let mut tail = Vec::new();
     file.read_to_end(&mut tail).ok()?;
     let text = String::from_utf8_lossy(&tail).into_owned();
-    let line = text.lines().rev().map(str::trim).find(|line| !line.is_empty())?;
-    Some(harmless(line).into_owned())
+    let is_message = |line: &&str| !line.is_empty() && !line.starts_with("hint: ");
+    let line = text.lines().rev().map(str::trim).find(is_message)?;
+    let message = line.strip_prefix("error: ");
+    let message = message.or_else(|| line.split_once(" ERROR ").map(|(_, message)| message));
+    Some(harmless(message.unwrap_or(line)).into_owned())
 }
 
 #[cfg(test)]
@@ -212,18 +216,23 @@ mod tests {
     }
 
     #[test]
-    fn the_last_words_are_the_last_line_with_something_in_it() {
+    fn the_last_words_are_the_message_of_the_last_line_with_something_in_it() {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("jwt.log");
         let last = |text: &str| {
             std::fs::write(&log, text).unwrap();
-            last_line(&log)
+            last_message(&log)
         };
-        assert_eq!(last("first\nERROR last\n\n").as_deref(), Some("ERROR last"));
+        assert_eq!(last("first\nlast\n\n").as_deref(), Some("last"));
+        assert_eq!(last("first\nerror: no key\nhint: set it\n").as_deref(), Some("no key"));
+        assert_eq!(
+            last("2026-11-28T14:18:46Z ERROR it is locked\n").as_deref(),
+            Some("it is locked")
+        );
         assert_eq!(last("").as_deref(), None);
         assert_eq!(last(&format!("{}\nend\n", "x".repeat(9000))).as_deref(), Some("end"));
         assert_ne!(last("a\u{1b}[2Jb\n").as_deref(), Some("a\u{1b}[2Jb"));
-        assert_eq!(last_line(&folder.path().join("none")), None);
+        assert_eq!(last_message(&folder.path().join("none")), None);
     }
 
     #[test]
