@@ -11,7 +11,7 @@ use crate::session::store::crash_point;
 
 /// The effect of writing one file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Written {
+pub enum Written {
     /// The file already had this content.
     Same,
     /// The file did not exist.
@@ -59,7 +59,7 @@ fn write(dir: &Path, file: &UnitFile) -> Result<Written, Error> {
 ///
 /// # Errors
 /// [`Error::File`]; files written before that stay, each complete.
-pub(super) fn install(dir: &Path, files: &[UnitFile]) -> Result<Vec<(PathBuf, Written)>, Error> {
+pub fn install(dir: &Path, files: &[UnitFile]) -> Result<Vec<(PathBuf, Written)>, Error> {
     files.iter().map(|file| Ok((file.path.clone(), write(dir, file)?))).collect()
 }
 
