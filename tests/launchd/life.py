@@ -375,10 +375,9 @@ def a_worker_that_cannot_work_is_not_restarted_and_the_human_is_told():
     session.reaches("waiting", "requirements")
     before = len(session.journal("worker_started"))
     project("SAMOCODE_STALL_AFTER=never\n")
-    samocode("answer", session.name, "--accept-suggestions", code=None)
     failed = os.path.join(HOME, ".local/state/samocode/failed", session.name)
     status = os.path.join(HOME, f".local/state/samocode/launchd/status/{session.name}.json")
-    launchctl("kickstart", session.target, code=None)
+    launchctl("kickstart", session.target)
     wait("the worker has failed", lambda: json.loads(read(status) or "{}").get("exit") == 78)
     wait("the human was told", lambda: not os.path.exists(failed))
     time.sleep(1.5)
@@ -393,6 +392,7 @@ def a_worker_that_cannot_work_is_not_restarted_and_the_human_is_told():
     said = samocode("why", session.name)
     check("SAMOCODE_STALL_AFTER" in said, said)
     samocode("start", session.name)
+    samocode("answer", session.name, "--accept-suggestions")
     session.reaches("waiting", "planning")
 
 
