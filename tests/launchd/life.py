@@ -409,6 +409,24 @@ def an_agent_that_somebody_disabled_is_named():
     session.reaches("waiting", "requirements")
 
 
+def a_convoy_starts_stops_and_is_removed_as_one():
+    one, two = Session("life-one"), Session("life-two")
+    samocode("convoy", "create", "life-pair", one.name, two.name)
+    for session in (one, two):
+        session.reaches("waiting", "requirements")
+    own = os.path.join(HOME, ".local/state/samocode/launchd/convoys/life-pair.plist")
+    with open(own, "rb") as file:
+        equal(plistlib.load(file)["Members"], [one.name, two.name], "members")
+    samocode("convoy", "stop", "life-pair")
+    for session in (one, two):
+        equal((session.job(), session.stands()[0]), (None, "stopped"), session.name)
+    samocode("convoy", "start", "life-pair")
+    for session in (one, two):
+        session.reaches("waiting", "requirements")
+    samocode("convoy", "remove", "life-pair")
+    check(not os.path.exists(own), "its file is gone")
+
+
 def doctor_knows_what_differs():
     said = samocode("doctor", code=None)
     for word in ("launchd", "dev.samocode.wake", "keychain", "asleep", "every 10 s"):
@@ -440,6 +458,7 @@ PLAYED = [
     an_upgrade_reaches_running_and_resting_sessions,
     a_worker_that_cannot_work_is_not_restarted_and_the_human_is_told,
     an_agent_that_somebody_disabled_is_named,
+    a_convoy_starts_stops_and_is_removed_as_one,
     doctor_knows_what_differs,
     sessions_are_removed_and_leave_nothing,
 ]
