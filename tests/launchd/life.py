@@ -411,7 +411,10 @@ def an_agent_that_somebody_disabled_is_named():
 
 def a_convoy_starts_stops_and_is_removed_as_one():
     one, two = Session("life-one"), Session("life-two")
-    samocode("convoy", "create", "life-pair", one.name, two.name)
+    task = '[[session]]\nname = "{}"\ntask = "Greet people"\n'
+    file = os.path.join(ROOT, "pair.toml")
+    write(file, 'id = "life-pair"\n' + task.format(one.name) + task.format(two.name))
+    samocode("convoy", "create", "--file", file)
     for session in (one, two):
         session.reaches("waiting", "requirements")
     own = os.path.join(HOME, ".local/state/samocode/launchd/convoys/life-pair.plist")
