@@ -128,7 +128,8 @@ async fn wake_or_start(scope: Scope, session: &Session) -> Result<(), String> {
             Ok(watch) if watch.status.active != Active::Active => {
                 format!("{} is not running", watch.status.name)
             }
-            _ => return Ok(()),
+            // Without it the waker comes later.
+            _ => return Ok(manager.hurry_waker().await.unwrap_or_default()),
         },
     };
     manager.start(&session.instance, &quiet).await.map_err(|error| {
