@@ -159,6 +159,9 @@ pub struct Capabilities {
     pub partial_messages: bool,
     /// Whether `PROGRAM --version` prints a version; any other program may take it for a task.
     pub tells_version: bool,
+    /// Whether its tools do not see git's configuration, so that it needs the name and address for
+    /// commits from us.
+    pub wants_identity: bool,
 }
 
 impl Capabilities {

@@ -148,6 +148,7 @@ impl AgentSpec for Claude {
             max_turns: Some(MAX_TURNS),
             partial_messages: false,
             tells_version: true,
+            wants_identity: false,
         }
     }
 

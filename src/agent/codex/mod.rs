@@ -89,6 +89,7 @@ impl AgentSpec for Codex {
             max_turns: None,
             partial_messages: false,
             tells_version: true,
+            wants_identity: false,
         }
     }
 

@@ -76,6 +76,7 @@ impl AgentSpec for Gemini {
             max_turns: None,
             partial_messages: true,
             tells_version: true,
+            wants_identity: true,
         }
     }
 

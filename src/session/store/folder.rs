@@ -228,21 +228,12 @@ impl Folder {
         if made { sync_folder(&self.workers) } else { Ok(()) }
     }
 
-    /// Checks that a run's logs can be written, before the run is journaled as started.
-    ///
-    /// # Errors
-    /// If no file can be created in `_logs/`.
-    pub fn try_logs(&self) -> Result<()> {
-        let logs = self.logs();
-        make_subfolder(&logs)?;
-        tempfile::tempfile_in(&logs).map(drop).attempt("write into", &logs)
-    }
-
     /// Opens one of a run's logs for appending.
     ///
     /// # Errors
     /// If it cannot be opened, or `_logs/` cannot be created.
     pub fn open_log(&self, name: &str) -> Result<File> {
+        make_subfolder(&self.logs())?;
         let path = self.logs().join(name);
         let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE;
         open(&path, flags).attempt("open the log", &path)
