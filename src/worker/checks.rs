@@ -57,8 +57,9 @@ impl Worker<'_> {
 
     fn find_agent(&self) -> Result<Agent, AgentError> {
         let (settings, env) = (&self.setup.settings, &self.setup.env);
-        let name = settings.agent(self.writer.state().phase());
-        let agent = REGISTRY.agent(name, settings, env, &self.setup.binary)?;
+        let phase = self.writer.state().phase();
+        let name = settings.agent(phase);
+        let agent = REGISTRY.agent(name, phase, settings, env, &self.setup.binary)?;
         let environment: agent::Environment = env.clone().into_iter().collect();
         agent.ready(rustix::process::geteuid().is_root(), &environment)?;
         Ok(agent)
@@ -131,7 +132,7 @@ impl Worker<'_> {
             logins: known.logins,
         };
         let folder = self.setup.state_dir.join("accounts");
-        Some(Account::new(&folder, &known.hash, sources))
+        Some(Account::new(&folder, &known.hash, sources, self.setup.settings.quota_stop_at))
     }
 
     /// A fingerprint of worktree and session, to see whether an iteration changed anything: the
