@@ -31,6 +31,7 @@ mod hostile;
 mod install;
 mod lab;
 mod lab_works;
+mod launchd;
 mod layers;
 mod limits;
 mod logging;

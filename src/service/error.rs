@@ -191,6 +191,9 @@ pub enum Unfit {
         "{0:?} contains a control character or ends with a backslash, which a unit file cannot hold"
     )]
     Control(String),
+    /// A character that XML cannot hold.
+    #[error("{0:?} contains a character that a launchd agent cannot hold")]
+    Character(String),
     /// A program whose path systemd refuses however it is quoted.
     #[error(
         "systemd runs no program whose path contains a quote, a backslash or a control character, as {0:?} does"
@@ -220,7 +223,7 @@ pub enum Unfit {
 impl Hint for Unfit {
     fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::NotUtf8(_) | Self::Control(_) => "rename it".to_owned(),
+            Self::NotUtf8(_) | Self::Control(_) | Self::Character(_) => "rename it".to_owned(),
             Self::Program(_) => {
                 "install samocode in another folder, then run its `enable` again".to_owned()
             }
