@@ -94,6 +94,14 @@ pub fn link_to_running(caller: &Caller, access: Access) -> Result<Option<String>
     link::new(&Tokens::of(&state), &base, access).map(Some)
 }
 
+/// Notes that a unit serves the pages on this port, or no longer does, for [`link_to_running`].
+///
+/// # Errors
+/// If the caller is an agent in a run, and those of the disk.
+pub fn note_unit(caller: &Caller, port: Option<u16>) -> Result<()> {
+    place::note_unit(&state_folder(caller)?, port)
+}
+
 /// Makes every link and every visit invalid.
 ///
 /// # Errors

@@ -262,6 +262,18 @@ impl Drop for Published {
     }
 }
 
+/// Notes that a unit listens on this port of the loopback interface, or no longer does.
+pub(super) fn note_unit(state: &Path, port: Option<u16>) -> Result<()> {
+    let path = note_path(state, true);
+    match port {
+        Some(port) => {
+            let at = format!("127.0.0.1:{port}");
+            Note { base: format!("http://{at}"), at }.write(&path)
+        }
+        None => Ok(store::remove(&path)?),
+    }
+}
+
 fn note_path(state: &Path, is_inherited: bool) -> PathBuf {
     state.join("web").join(if is_inherited { "unit" } else { "running" })
 }

@@ -9,6 +9,7 @@ use clap::Args;
 
 use crate::config::Env;
 use crate::control::origin::Origin;
+use crate::control::web::{Install, PORT, Remove};
 use crate::control::{Caller, Error};
 use crate::service::Scope;
 use crate::web::{self, Access, Certificate, Listen, Options, Private, Reach};
@@ -21,7 +22,7 @@ use super::{Common, output};
 /// this machine can connect, unless you say otherwise.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  samocode web                                 on this machine, until Ctrl-C\n  samocode web --open                          a link to it, and a QR code\n  samocode web --open --listen 0.0.0.0:8443    for a phone in the same network, by TLS\n  samocode web --open --read-only              a link to look and change nothing\n  samocode web --socket ~/web.sock --behind-proxy samo.example.org\n\nThe pages show what samocode top shows. Forms work without JavaScript."
+    after_help = "Examples:\n  samocode web                                 on this machine, until Ctrl-C\n  samocode web --open                          a link to it, and a QR code\n  samocode web --open --listen 0.0.0.0:8443    for a phone in the same network, by TLS\n  samocode web --open --read-only              a link to look and change nothing\n  samocode web --socket ~/web.sock --behind-proxy samo.example.org\n  samocode web --install                       always, at http://127.0.0.1:7266\n\nThe pages show what samocode top shows. Forms work without JavaScript."
 )]
 pub(in crate::cli) struct Web {
     /// Print a link to the pages, and as a QR code; serve them unless they are served already
@@ -57,6 +58,12 @@ pub(in crate::cli) struct Web {
     /// Use the socket that the service manager passed on, and print nothing
     #[arg(long, conflicts_with_all = ["open", "port", "socket", "listen", "read_only"], hide = true)]
     activated: bool,
+    /// Serve the pages on demand, now and at boot, by a unit that ends when nobody is connected
+    #[arg(long, conflicts_with_all = ["open", "socket", "listen", "read_only", "behind_proxy", "idle"])]
+    install: bool,
+    /// Serve them on demand no longer
+    #[arg(long, exclusive = true)]
+    remove: bool,
     /// Sign out all browsers, and make all links invalid
     #[arg(long, exclusive = true)]
     revoke: bool,
@@ -69,6 +76,12 @@ impl Web {
             let count = web::revoke_all(&caller)?;
             output::line(format!("Signed out everywhere: {count} links and browsers."))?;
             return Ok(ExitCode::SUCCESS);
+        }
+        if self.install {
+            return install(common, &caller, self.port.unwrap_or(PORT)).await;
+        }
+        if self.remove {
+            return remove(common, &caller).await;
         }
         let access = if self.read_only { Access::ReadOnly } else { Access::Full };
         if self.open
@@ -113,6 +126,23 @@ impl Web {
             (None, None) => Listen::Private(private),
         })
     }
+}
+
+async fn install(common: &Common, caller: &Caller, port: u16) -> anyhow::Result<ExitCode> {
+    let listening = common.call(Install { port }).await?;
+    web::note_unit(caller, Some(port))?;
+    let unit = listening.unit;
+    output::line(format!(
+        "{unit} serves http://127.0.0.1:{port} on demand. For a link: samocode web --open"
+    ))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn remove(common: &Common, caller: &Caller) -> anyhow::Result<ExitCode> {
+    let listening = common.call(Remove {}).await?;
+    web::note_unit(caller, None)?;
+    output::line(format!("{} no longer listens.", listening.unit))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The user, through a browser.
