@@ -245,7 +245,9 @@ async fn what_agents_wrote_is_text_and_nothing_but_our_script_may_run() {
         assert_eq!(header("cache-control"), "no-store");
         assert_eq!(header("referrer-policy"), "same-origin");
     }
-    assert!(page(&site, &cookie, "/s/jwt").await.contains("&lt;script&gt;"), "it is shown");
+    for path in ["/s/jwt/plan", "/s/jwt/questions"] {
+        assert!(page(&site, &cookie, path).await.contains("&lt;script&gt;"), "it is shown");
+    }
     let script = site.get("/assets/app.js").send().await.unwrap();
     assert!(script.headers()["cache-control"].to_str().unwrap().contains("immutable"));
     let manifest = site.get("/manifest.webmanifest").send().await.unwrap();

@@ -79,7 +79,7 @@ pub(in super::super) fn card_id(instance: &str) -> String {
 /// A session in the list.
 pub(in super::super) fn card(view: &View, now: Timestamp, zone: &TimeZone) -> Markup {
     html! {
-        li.card id=(card_id(&view.instance)) class={ "of-" (view.state) } {
+        li id=(card_id(&view.instance)) class={ "card of-" (view.state) } {
             h3 { a href=(path_of(&view.instance)) { (plain(&view.instance)) } }
             (parts::state(view.state))
             span.project { (plain(parts::project(view))) }

@@ -61,7 +61,7 @@ fn questions(asked: &Asked, visitor: &Visitor, base: &str) -> Markup {
                 button type="submit" name="suggestions" value="yes" { "Accept suggestions for the rest" }
             }
         }
-        p.soft { "A question without an answer stays open, and the session goes on waiting." }
+        p.soft { "A question without an answer stays open until you answer it." }
     };
     html! {
         @if visitor.may_act() { (form(visitor, &format!("{base}/answer"), "questions", fields)) }
@@ -163,7 +163,7 @@ pub(super) fn controls(view: &View, visitor: &Visitor) -> Markup {
     let can_stop = !matches!(view.state, StateName::Stopped | StateName::Done);
     html! {
         section.controls aria-labelledby="controls-title" {
-            h2 #controls-title { "Do something" }
+            h2 #controls-title { "Actions" }
             @if rests { (start(visitor, &base)) }
             @if view.state != StateName::Blocked {
                 details #send {

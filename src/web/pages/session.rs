@@ -119,7 +119,7 @@ async fn asked(app: &App, instance: &str) -> Result<Asked, Error> {
 /// Where a session stands; this part of the page changes while one looks.
 pub(in super::super) fn now(view: &View, now: Timestamp, zone: &TimeZone) -> Markup {
     html! {
-        p.line {
+        p class={ "line of-" (view.state) } {
             (parts::state(view.state)) " " (parts::bar(view.phase)) " "
             span { (view.phase) ", iteration " (view.iteration) " (" (view.total_iterations) " in all)" } " "
             span { (parts::cost(view)) }
