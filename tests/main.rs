@@ -64,5 +64,6 @@ mod top;
 mod two_versions;
 mod upgrade;
 mod view;
+mod web;
 mod whereabouts;
 mod worktrees;

@@ -19,7 +19,7 @@ use super::watch::{self, Change, Watch};
 use super::{
     answers, archive, confine, convoy, cost, disk, doctor, documents, enable, inbox, init, inspect,
     mail, many, merge, notify, post, prompt, remove, report, run, settings, stop, timeline, unit,
-    unit_files, view, wait,
+    unit_files, view, wait, web,
 };
 
 /// A call that a host can perform.
@@ -168,6 +168,10 @@ calls! {
     PrintUnits: unit_files::Print => unit_files::Printed,
     /// Install the shared units and watch for mail.
     InstallUnits: unit_files::Install => unit_files::Installed,
+    /// Serve the web page on demand, now and at boot.
+    InstallWeb: web::Install => web::Listening,
+    /// Serve the web page on demand no longer.
+    RemoveWeb: web::Remove => web::Listening,
     /// Check the unit files with the service manager's own checker.
     VerifyUnits: unit_files::Verify => Verified,
 }

@@ -31,6 +31,7 @@ pub use registry::{
     registry,
 };
 pub use spool::{Action, Spool, Token};
+pub use systemd::WEB_PORT;
 pub use systemd::units::{NEWEST, parse_version};
 pub use unit::{Active, Enablement, JobResult, UnitChange, UnitDetail, UnitResult, UnitStatus};
 

@@ -41,6 +41,7 @@ mod top;
 mod units;
 mod wait;
 mod wake;
+mod web;
 mod why;
 mod worker;
 
@@ -74,6 +75,7 @@ pub(super) enum Verb {
     Run(run::Run),
     Status(status::Status),
     Top(top::Top),
+    Web(web::Web),
     Show(show::Show),
     Logs(logs::Logs),
     Wait(wait::Wait),
@@ -138,6 +140,7 @@ impl Verb {
             Self::Run(verb) => verb.exec(common).await,
             Self::Status(verb) => verb.exec(common).await,
             Self::Top(verb) => verb.exec(common).await,
+            Self::Web(verb) => verb.exec(common).await,
             Self::Show(verb) => verb.exec(common).await,
             Self::Logs(verb) => verb.exec(common).await,
             Self::Wait(verb) => verb.exec(common).await,
