@@ -31,8 +31,16 @@ fn cost_of(folders: &[Folder]) -> (f64, u64) {
     })
 }
 
-/// The sessions above `folder` that have a budget, the nearest first.
-fn above(scope: Scope, project: &Project, env: &Env, folder: &Folder) -> Vec<Above> {
+/// The sessions above `folder` that have a budget, the nearest first. `own` is what the session itself
+/// has cost, where its worker knows better than its hook.
+fn above(
+    scope: Scope,
+    project: &Project,
+    env: &Env,
+    folder: &Folder,
+    own: Option<(f64, u64)>,
+) -> Vec<Above> {
+    let below = folder;
     let mut folders = std::iter::successors(folder.above(), Folder::above).peekable();
     if folders.peek().is_none() {
         return Vec::new();
@@ -49,13 +57,18 @@ fn above(scope: Scope, project: &Project, env: &Env, folder: &Folder) -> Vec<Abo
             Settings::load(&vocabulary(), Some(project), &env, &Flags::default()).ok()?;
         let mut family = folder.descendants();
         family.push(folder);
+        if own.is_some() {
+            family.retain(|folder| folder != below);
+        }
+        let (spent, own) = (cost_of(&family), own.unwrap_or_default());
+        let spent = (spent.0 + own.0, spent.1.saturating_add(own.1));
         let budget = settings.budgets.session;
-        Some(Above { instance: instance.clone(), budget, spent: cost_of(&family) })
+        Some(Above { instance: instance.clone(), budget, spent })
     });
     known.filter(|above| above.budget != Budget::default()).collect()
 }
 
-/// Why a session in `folder` may not begin or run: the budget of one above it is spent.
+/// Why a session may not begin in `folder`: the budget of one above it is spent.
 #[must_use]
 pub(crate) fn spent_above(
     scope: Scope,
@@ -63,7 +76,10 @@ pub(crate) fn spent_above(
     env: &Env,
     folder: &Path,
 ) -> Option<String> {
-    let above = above(scope, project, env, &Folder::new(folder));
+    first_spent(&above(scope, project, env, &Folder::new(folder), None))
+}
+
+fn first_spent(above: &[Above]) -> Option<String> {
     above.iter().find_map(|Above { instance, budget, spent }| {
         budget::above_is_spent(budget, *spent, instance)
     })
@@ -77,17 +93,21 @@ impl Worker<'_> {
         (usd + below.0, tokens.saturating_add(below.1))
     }
 
+    /// Why the session may not run: the budget of one above it is spent.
     pub(super) fn spent_above(&self) -> Option<String> {
-        let setup = self.setup;
-        spent_above(setup.scope, &setup.project, &setup.env, self.writer.folder.path())
+        first_spent(&self.above())
     }
 
     /// What is left of the budgets in US dollars of the sessions above, if they have any: the least.
     pub(super) fn left_above(&self) -> Option<f64> {
-        let setup = self.setup;
-        let above = above(setup.scope, &setup.project, &setup.env, &self.writer.folder);
+        let above = self.above();
         let left = above.iter().filter_map(|above| Some(above.budget.usd? - above.spent.0));
         left.reduce(f64::min)
+    }
+
+    fn above(&self) -> Vec<Above> {
+        let (setup, folder) = (self.setup, &self.writer.folder);
+        above(setup.scope, &setup.project, &setup.env, folder, Some(self.spent()))
     }
 
     /// Whether mail from a session below this one may still come.
