@@ -16,6 +16,7 @@ mod clock;
 mod completions;
 mod control;
 mod convoys;
+mod coordinators;
 mod crash;
 mod credentials;
 mod demo;

@@ -19,17 +19,10 @@ use super::context::Caller;
 use super::error::{Class, Error, Result};
 use super::session::Session;
 
-/// The work a session is asked to do.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Work {
-    /// The task. A new session needs one, and so does a finished one to resume.
-    pub task: Option<String>,
-    /// What a new session investigates first.
-    pub dive: Option<String>,
-    /// The instance of the session that begins it; `None` if a human does.
-    pub parent: Option<String>,
-}
+mod work;
+
+pub(crate) use work::coordinate;
+pub use work::{Delegate, Work};
 
 /// The result of a request to start or resume a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -324,21 +317,27 @@ fn write_hook(session: &Session, state: &State) -> Result<()> {
 /// If the message is too large, and those of the disk.
 pub(crate) fn send(session: &Session, caller: &Caller, kind: Kind, body: &str) -> Result<Message> {
     let mut message = message(session, caller, kind, body, None)?;
-    vouch(caller, session, &message)?;
+    vouch(caller, session, &message, caller.voucher())?;
     let id = message.id.clone();
     deliver_once(&session.folder, &mut message)?;
     if message.id != id {
-        vouch(caller, session, &message)?;
+        vouch(caller, session, &message, caller.voucher())?;
     }
     Ok(message)
 }
 
-/// Records, before a message that opens a gate is delivered, who sent it and from where.
+/// Records, before a message that opens a gate is delivered, who sent it and from where, unless
+/// nobody may open it.
 ///
 /// # Errors
 /// Those of the disk.
-pub(crate) fn vouch(caller: &Caller, session: &Session, message: &Message) -> Result<()> {
-    let Some(by) = caller.voucher().filter(|_| message.kind.opens_gates()) else { return Ok(()) };
+pub(crate) fn vouch(
+    caller: &Caller,
+    session: &Session,
+    message: &Message,
+    by: Option<&str>,
+) -> Result<()> {
+    let Some(by) = by.filter(|_| message.kind.opens_gates()) else { return Ok(()) };
     let state = Dirs::user(&caller.env)?.state;
     Ok(Vouchers::of(&state, &session.instance).vouch(message, by)?)
 }

@@ -159,7 +159,7 @@ async fn enable(app: &App, fields: &Fields) -> Done<(String, Vec<String>)> {
     let work = Work {
         task: Some(fields.text("task").to_owned()),
         dive: fields.optional("dive"),
-        parent: None,
+        ..Work::default()
     };
     let session = fields.text("name").to_owned();
     let call = Enable { session, work, set, import_env: false, run_as: None };

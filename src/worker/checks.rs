@@ -97,6 +97,8 @@ impl Worker<'_> {
             has_slot: self.is_admitted(),
             space: self.space(),
             spent_today: self.spent_today(&now)?,
+            spent: self.spent_with_below(),
+            spent_above: self.spent_above(),
             not_confined: self.not_confined(),
             now,
         })

@@ -17,6 +17,7 @@ pub(crate) mod confine;
 mod context;
 pub(crate) mod decide;
 mod ending;
+pub(crate) mod family;
 mod file_stamp;
 mod follow;
 mod foreign;

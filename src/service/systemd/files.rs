@@ -29,7 +29,7 @@ pub fn unit_dir(scope: Scope) -> Result<PathBuf, Error> {
 ///
 /// # Errors
 /// [`Error::File`]; files written before that stay, each complete.
-pub(super) fn install(dir: &Path, set: &UnitSet) -> Result<Vec<(PathBuf, Written)>, Error> {
+pub fn install(dir: &Path, set: &UnitSet) -> Result<Vec<(PathBuf, Written)>, Error> {
     unit_files::install(dir, &set.files)
 }
 
