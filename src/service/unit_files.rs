@@ -11,7 +11,7 @@ use crate::session::store::crash_point;
 
 /// The effect of writing one file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Written {
+pub enum Written {
     /// The file already had this content.
     Same,
     /// The file did not exist.

@@ -48,7 +48,7 @@ pub(super) async fn act(
             let note = app.keep_note(lines);
             Ok(Redirect::to(&format!("{back}?said={note}")).into_response())
         }
-        Err(error) => Err(Refusal::from(error).from_form(back, typed(&fields))),
+        Err(error) => Err(Refusal::from(error).of_form(back, typed(&fields))),
     }
 }
 
@@ -141,7 +141,7 @@ pub(super) async fn begin(
             let note = app.keep_note(lines);
             Ok(Redirect::to(&format!("{}?said={note}", path_of(&instance))).into_response())
         }
-        Err(error) => Err(Refusal::from(error).from_form("/new".to_owned(), typed(&fields))),
+        Err(error) => Err(Refusal::from(error).of_form("/new".to_owned(), typed(&fields))),
     }
 }
 

@@ -39,7 +39,7 @@ impl Refusal {
     }
 
     /// Keeps what was typed, and says where to go back to.
-    pub(in super::super) fn from_form(self, back: String, typed: Vec<String>) -> Self {
+    pub(in super::super) fn of_form(self, back: String, typed: Vec<String>) -> Self {
         Self { back, typed: typed.into_iter().filter(|text| !text.is_empty()).collect(), ..self }
     }
 
