@@ -241,6 +241,7 @@ impl Worker<'_> {
     /// cannot be written is not recorded.
     pub(super) fn record_start(&mut self, plan: &Plan) -> Result<RunLog, Trouble> {
         let name = self.log_name(plan.numbers);
+        self.writer.folder.make_subfolders()?;
         let log = RunLog { file: self.writer.folder.open_log(&name)?, name };
         self.writer.folder.clear_signal()?;
         self.end_outage()?;

@@ -8,9 +8,7 @@ use std::time::SystemTime;
 use rustix::fs::OFlags;
 
 use super::error::{Attempt, Result};
-use super::files::{
-    make_subfolder, make_unsynced, open, open_regular, read, remove_unsynced, sync_folder,
-};
+use super::files::{make_unsynced, open, open_regular, read, remove_unsynced, sync_folder};
 use crate::session::hand_edit::QaFile;
 use crate::session::hook::Hook;
 use crate::session::qa::Qa;
@@ -231,9 +229,8 @@ impl Folder {
     /// Opens one of a run's logs for appending.
     ///
     /// # Errors
-    /// If it cannot be opened, or `_logs/` cannot be created.
+    /// If it cannot be opened.
     pub fn open_log(&self, name: &str) -> Result<File> {
-        make_subfolder(&self.logs())?;
         let path = self.logs().join(name);
         let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE;
         open(&path, flags).attempt("open the log", &path)
