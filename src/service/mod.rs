@@ -31,8 +31,10 @@ pub use registry::{
     registry,
 };
 pub use spool::{Action, Spool, Token};
+pub use systemd::WEB_PORT;
 pub use systemd::units::{NEWEST, parse_version};
 pub use unit::{Active, Enablement, JobResult, UnitChange, UnitDetail, UnitResult, UnitStatus};
+pub use unit_files::Written;
 
 /// The name of an instance's unit in the service manager that is used here.
 #[must_use]

@@ -41,6 +41,8 @@ fn systemd_finds_nothing_wrong_with_the_units() {
         "samocode-wake.service",
         "samocode-notices.path",
         "samocode-notices.service",
+        "samocode-web.socket",
+        "samocode-web.service",
         "samocode-failed@verified.service",
         "samocode-convoy@c.target",
         "samocode.slice",

@@ -91,6 +91,13 @@ impl Launchd {
     }
 }
 
+/// launchd hands sockets over through a C library that we do not call.
+const NO_WEB: Error = Error::Lacks {
+    name: "launchd",
+    what: "start the web page on the first request",
+    instead: "keep it running with: samocode web",
+};
+
 #[async_trait]
 impl ServiceManager for Launchd {
     fn scope(&self) -> Scope {
@@ -190,6 +197,18 @@ impl ServiceManager for Launchd {
         let members = self.folder.members(id)?;
         let stops = members.iter().map(|member| async move { self.on(member).stop(&quiet).await });
         futures_util::future::join_all(stops).await.into_iter().collect()
+    }
+
+    async fn open_web(&self, _shared: Shared<'_>, _port: u16) -> Result<(), Error> {
+        Err(NO_WEB)
+    }
+
+    async fn close_web(&self) -> Result<(), Error> {
+        Err(NO_WEB)
+    }
+
+    async fn web(&self) -> Result<UnitDetail, Error> {
+        Ok(UnitDetail::default())
     }
 
     async fn kill(&self, instance: &str, signal: i32) -> Result<(), Error> {
