@@ -20,12 +20,14 @@ pub(in super::super) struct Refusal {
     typed: Vec<String>,
     /// The page to go back to.
     back: String,
+    /// The page that the browser should ask for again, from here.
+    again: Option<String>,
 }
 
 impl Refusal {
     pub(in super::super) fn new(status: StatusCode, title: impl Into<String>) -> Self {
         let (title, back) = (title.into(), "/".to_owned());
-        Self { status, title, hint: None, typed: Vec::new(), back }
+        Self { status, title, hint: None, typed: Vec::new(), back, again: None }
     }
 
     pub(in super::super) fn with(self, hint: impl Into<String>) -> Self {
@@ -36,6 +38,11 @@ impl Refusal {
     pub(in super::super) fn signed_out() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "You are not signed in")
             .with("In a terminal of this machine, get a link with: samocode web --open")
+    }
+
+    /// A browser that followed a link of another site, and so did not send the cookie it may have.
+    pub(in super::super) fn from_elsewhere(path: String) -> Self {
+        Self { again: Some(path), ..Self::signed_out() }
     }
 
     /// Keeps what was typed, and says where to go back to.
@@ -57,7 +64,8 @@ impl Refusal {
             }
             @if self.status != StatusCode::UNAUTHORIZED { p { a href=(self.back) { "Back" } } }
         };
-        Page { title: &self.title, visitor: None, live: None, notes: &[], body }.render()
+        let again = self.again.as_deref();
+        Page { title: &self.title, visitor: None, live: None, notes: &[], again, body }.render()
     }
 }
 

@@ -105,7 +105,8 @@ pub(in super::super) async fn page(
         _ => Live { path: format!("/events{}", path_of(instance)), since: mark(app, changed) },
     };
     let title = format!("{}: {}", view.instance, part.title());
-    Ok(Page { title: &title, visitor: Some(visitor), live: Some(live), notes, body }.render())
+    Ok(Page { title: &title, visitor: Some(visitor), live: Some(live), notes, again: None, body }
+        .render())
 }
 
 fn is_asking(view: &View) -> bool {
