@@ -18,8 +18,8 @@ use super::operation::{Operation, Perform as _, Replies};
 use super::watch::{self, Change, Watch};
 use super::{
     answers, archive, confine, convoy, cost, disk, doctor, documents, enable, inbox, init, inspect,
-    mail, many, merge, notify, post, prompt, remove, report, run, settings, stop, timeline, unit,
-    unit_files, view, wait, web,
+    mail, many, merge, notify, post, prompt, remove, report, role, run, settings, stop, timeline,
+    unit, unit_files, view, wait, web,
 };
 
 /// A call that a host can perform.
@@ -128,6 +128,8 @@ calls! {
     Remove: remove::Remove => remove::Removed,
     /// The prompt of a session's run, in its parts.
     Prompt: prompt::Prompt => prompt::Prompted,
+    /// A session's role by where its folder sits, and its instructions.
+    Role: role::Role => role::RoleFound,
     /// What a session's agent may reach.
     Confine: confine::Confine => confine::Confined,
     /// Remove several sessions, or all that are done.

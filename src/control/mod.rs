@@ -36,7 +36,7 @@
 //! | [`inspect`], [`view`] | find, list, show, explain; a session as others see it |
 //! | [`timeline`], [`cost`], [`inbox`], [`documents`] | what happened, what it cost, what mail there is, what to read |
 //! | [`attach`] | take a conversation over in a terminal, and hand it back |
-//! | [`prompt`] | the prompt of a run |
+//! | [`prompt`], [`role`] | the prompt of a run; the role of a session |
 //! | [`merge`] | the branches of finished sessions into one tested branch |
 //! | [`convoy`] | sessions towards one goal: started in order, announced together |
 //! | [`remove`], [`archive`] | take sessions away, but for their branches and files; bring one back |
@@ -98,6 +98,7 @@ pub(crate) mod registry;
 pub mod remove;
 pub mod report;
 pub mod request;
+pub mod role;
 pub mod run;
 pub(crate) mod session;
 pub mod settings;

@@ -225,12 +225,8 @@ pub trait ServiceManager: Send + Sync {
 /// [`Error::NoManager`].
 pub async fn connect(scope: Scope) -> Result<Box<dyn ServiceManager>, Error> {
     #[cfg(target_os = "linux")]
-    {
-        Ok(Box::new(super::systemd::manager::Systemd::connect(scope).await?))
+    if !super::launchd::is_used() {
+        return Ok(Box::new(super::systemd::manager::Systemd::connect(scope).await?));
     }
-    #[cfg(not(target_os = "linux"))]
-    {
-        let why = "systemd runs on Linux only".to_owned();
-        Err(Error::NoManager { scope, why })
-    }
+    Ok(Box::new(super::launchd::manager::Launchd::connect(scope).await?))
 }

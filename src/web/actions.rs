@@ -48,7 +48,7 @@ pub(super) async fn act(
             let note = app.keep_note(lines);
             Ok(Redirect::to(&format!("{back}?said={note}")).into_response())
         }
-        Err(error) => Err(Refusal::from(error).from_form(back, typed(&fields))),
+        Err(error) => Err(Refusal::from(error).of_form(back, typed(&fields))),
     }
 }
 
@@ -141,7 +141,7 @@ pub(super) async fn begin(
             let note = app.keep_note(lines);
             Ok(Redirect::to(&format!("{}?said={note}", path_of(&instance))).into_response())
         }
-        Err(error) => Err(Refusal::from(error).from_form("/new".to_owned(), typed(&fields))),
+        Err(error) => Err(Refusal::from(error).of_form("/new".to_owned(), typed(&fields))),
     }
 }
 
@@ -159,7 +159,7 @@ async fn enable(app: &App, fields: &Fields) -> Done<(String, Vec<String>)> {
     let work = Work {
         task: Some(fields.text("task").to_owned()),
         dive: fields.optional("dive"),
-        parent: None,
+        ..Work::default()
     };
     let session = fields.text("name").to_owned();
     let call = Enable { session, work, set, import_env: false, run_as: None };

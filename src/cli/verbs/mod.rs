@@ -32,6 +32,7 @@ mod prompt;
 mod remove;
 mod report;
 mod restore;
+mod role;
 mod run;
 mod send;
 mod show;
@@ -91,6 +92,7 @@ pub(super) enum Verb {
     Cost(cost::Cost),
     Report(report::Report),
     Prompt(prompt::Prompt),
+    Role(role::Role),
     Confine(confine::Confine),
     Units(units::Units),
     Doctor(doctor::Doctor),
@@ -156,6 +158,7 @@ impl Verb {
             Self::Cost(verb) => verb.exec(common).await,
             Self::Report(verb) => verb.exec(common).await,
             Self::Prompt(verb) => verb.exec(common).await,
+            Self::Role(verb) => verb.exec(common).await,
             Self::Confine(verb) => verb.exec(common).await,
             Self::Units(verb) => verb.exec(common).await,
             Self::Doctor(verb) => verb.exec(common).await,

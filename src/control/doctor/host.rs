@@ -6,14 +6,14 @@ use crate::config::{EnvFile, Settings};
 use crate::control::channels::channels;
 use crate::notify::{LeftOut, UnsentFolder};
 use crate::platform::{cgroup, inotify};
-use crate::service::Scope;
+use crate::service::{Scope, launchd};
 
 use super::check::Check;
 use super::{Group, Patient};
 
 pub(super) fn look(patient: &Patient) -> Vec<Check> {
     let mut checks = Vec::new();
-    if patient.manager.is_ok() {
+    if patient.manager.is_ok() && !launchd::is_used() {
         checks.push(controllers(patient.caller.scope));
     }
     checks.extend(inotify::instances().map(|(used, limit)| judge_inotify(used, limit)));

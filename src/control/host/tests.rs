@@ -68,6 +68,7 @@ fn requests_come_through_json_as_they_were() {
         report::Report { session: session() }.into(),
         documents::Read { session: session(), topic: Some(documents::Topic::Diff) }.into(),
         prompt::Prompt { session: session(), next: true }.into(),
+        role::Role { at: Some(session()) }.into(),
         convoy::Create {
             id: Some("login".into()),
             sessions: vec![session()],

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use zbus::proxy::CacheProperties;
 use zbus_systemd::systemd1::UnitProxy;
 
-use super::files::{self, Written};
+use super::files;
 use super::manager::{Systemd, is_unknown};
 use super::units::UnitSet;
+use crate::service::unit_files::Written;
 use crate::service::{Error, Scope};
 
 impl Systemd {

@@ -52,7 +52,7 @@ impl Refusal {
     }
 
     /// Keeps what was typed, and says where to go back to.
-    pub(in super::super) fn from_form(self, back: String, typed: Vec<String>) -> Self {
+    pub(in super::super) fn of_form(self, back: String, typed: Vec<String>) -> Self {
         let next = Next::Back(back);
         Self { next, typed: typed.into_iter().filter(|text| !text.is_empty()).collect(), ..self }
     }
