@@ -98,6 +98,8 @@ fn an_agent_whose_head_is_elsewhere_is_told_how_to_come_back() {
         commit: Some("c0ffee1".into()),
         lacking: Some(1),
         kept: None,
+        unrelated: false,
+        rebasing: false,
     };
     let input = PromptInput { elsewhere: Some(&head), ..input() };
     for text in [compose(&input), resume(&input)] {
