@@ -1,6 +1,6 @@
 //! A run of the agent, from the start of its process to its end.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -16,7 +16,7 @@ use crate::platform::awake::Awake;
 use crate::platform::cgroup::RunCgroup;
 use crate::platform::strays;
 use crate::session::Hint as _;
-use crate::session::store::crash_point;
+use crate::session::store::{self, crash_point};
 
 use super::background::Pending;
 use super::confine::outbox::Outbox;
@@ -39,6 +39,8 @@ pub(super) struct RunUnderWay<'w, 'a> {
     pub(super) environment: agent::Environment,
     pub(super) confinement: Option<Confinement>,
     pub(super) outbox: Outbox,
+    /// The file that its output is in.
+    log: PathBuf,
     temporary: tempfile::TempDir,
     _awake: Option<Awake>,
 }
@@ -130,6 +132,7 @@ impl<'w, 'a> RunUnderWay<'w, 'a> {
         };
         crash_point("the agent is started");
         let watch = Watch::new(worker);
+        let log = worker.writer.folder.logs().join(log);
         Ok(Ok(Self {
             worker,
             agent,
@@ -140,6 +143,7 @@ impl<'w, 'a> RunUnderWay<'w, 'a> {
             environment,
             confinement,
             outbox: Outbox::default(),
+            log,
             temporary,
             _awake: awake,
         }))
@@ -155,10 +159,11 @@ impl<'w, 'a> RunUnderWay<'w, 'a> {
             plan,
             mut process,
             cgroup,
-            watch,
+            mut watch,
             environment,
             confinement,
             outbox,
+            log,
             temporary,
             ..
         } = self;
@@ -171,7 +176,15 @@ impl<'w, 'a> RunUnderWay<'w, 'a> {
             outbox.finish(worker, &environment).await?;
         }
         let removal = worker.writer.background.run(move || remove(temporary));
-        let summary = process.summary();
+        let mut summary = process.summary();
+        if watch.seen.text().trim().is_empty()
+            && let Some(line) = last_plain_line(&log)
+        {
+            if summary.stderr_tail.trim().is_empty() {
+                summary.stderr_tail.clone_from(&line);
+            }
+            watch.seen.push(&line);
+        }
         let iteration = worker.writer.state().iteration.as_ref();
         let named = Some(watch.reported.conversation.as_str()).filter(|id| !id.is_empty());
         let facts = Facts {
@@ -229,6 +242,16 @@ impl Ended {
     fn would_not_start(why: String) -> Box<Self> {
         Box::new(Self::with(Outcome::WouldNotStart { why }))
     }
+}
+
+/// The last line of an agent's output that is text and no event: some say in no other way what is
+/// wrong.
+fn last_plain_line(log: &Path) -> Option<String> {
+    const MOST: u64 = 4096;
+    let end = store::read_tail(log, MOST).ok()?;
+    let text = String::from_utf8_lossy(&end);
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines.rfind(|line| !line.starts_with(['{', '['])).map(str::to_owned)
 }
 
 fn remove(temporary: tempfile::TempDir) {
