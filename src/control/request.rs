@@ -57,6 +57,16 @@ pub(crate) enum Durable {
     WithTheWorker,
 }
 
+impl Durable {
+    /// The verb that makes such a request, for hints.
+    const fn verb(self) -> &'static str {
+        match self {
+            Self::Now => "enable",
+            Self::WithTheWorker => "run",
+        }
+    }
+}
+
 /// How long to wait for a worker that is about to exit.
 const ENDING: Duration = Duration::from_secs(5);
 
@@ -67,17 +77,16 @@ const ENDING: Duration = Duration::from_secs(5);
 pub(crate) fn begin_or_resume(session: &Session, work: &Work, durable: Durable) -> Result<Became> {
     let is_new = !session.exists();
     let task = work.task.as_deref().map(str::trim);
+    let with_task = format!("samocode {} {} --task \"…\"", durable.verb(), session.name);
     if task.is_some_and(str::is_empty) {
         let message = format!("the task of session '{}' is empty", session.name);
-        return Err(Error::usage(message).hint(format!(
-            "say what is to be done: samocode enable {} --task \"…\"",
-            session.name
-        )));
+        return Err(Error::usage(message).hint(format!("say what is to be done: {with_task}")));
     }
     if is_new && task.is_none() {
         let name = &session.name;
-        return Err(Error::usage(format!("session '{name}' is new and needs a task"))
-            .hint(format!("samocode enable {name} --task \"…\"")));
+        return Err(
+            Error::usage(format!("session '{name}' is new and needs a task")).hint(with_task)
+        );
     }
     store::make_folder(session.folder.path())?;
     let Some(lock) = lock(session)? else {
@@ -93,7 +102,7 @@ pub(crate) fn begin_or_resume(session: &Session, work: &Work, durable: Durable) 
         let task = task.ok_or_else(|| {
             let folder = session.folder.path().display();
             Error::usage(format!("the session in {folder} is empty and needs a task"))
-                .hint(format!("samocode enable {} --task \"…\"", session.name))
+                .hint(&with_task)
         })?;
         journal.append(Event::Created(event::Created {
             name: session.name.clone(),
@@ -142,7 +151,7 @@ pub(crate) fn begin_or_resume(session: &Session, work: &Work, durable: Durable) 
         (StateName::Done, None) => {
             let name = &session.name;
             Err(Error::usage(format!("session '{name}' is done"))
-                .hint(format!("give it a new task with: samocode enable {name} --task \"…\"")))
+                .hint(format!("give it a new task with: {with_task}")))
         }
         // The same request again, for example because the first one was interrupted.
         (_, Some(task)) if journal.state().task == task => revive(&mut journal, durable),
