@@ -13,7 +13,7 @@ const LAYERS: [&[&str]; 9] = [
     &["agent", "service", "notify", "git"],
     &["worker", "convoy"],
     &["control"],
-    &["mcp", "report", "tui"],
+    &["bot", "mcp", "report", "tui"],
     &["cli"],
     &["main"],
 ];

@@ -1,6 +1,7 @@
 //! The ways to notify the human, set up from the settings.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::agent::roles::PROJECT_FOLDER;
@@ -16,7 +17,13 @@ pub(crate) fn files(dirs: &Dirs, project: Option<&Project>) -> Files {
         user: Some(dirs.config.join(file::FILE)),
         project: project.map(|project| project.root.join(PROJECT_FOLDER).join(file::FILE)),
         home: dirs.home.clone(),
+        has_bot: bot_folder(dirs).exists(),
     }
+}
+
+/// The folder of the bot's state. It exists once the bot has run.
+pub(crate) fn bot_folder(dirs: &Dirs) -> PathBuf {
+    dirs.state.join("bot")
 }
 
 /// The notifiers for which there are settings, each ready to send.
@@ -37,6 +44,7 @@ pub(crate) fn channels(
         telegram_api_url: Some(settings.telegram_api_url.clone()),
         proxies: crate::notify::Proxies::from_variables(look_up),
         desktop,
+        buttons: files.has_bot,
         files,
     };
     crate::notify::from_settings(&settings, &look_up)

@@ -13,11 +13,12 @@ use crate::agent::vocabulary;
 use crate::config::{Dirs, EnvFile, Error as ProjectError, Flags, Settings};
 use crate::notify::outbox::Due;
 use crate::notify::{
-    self, Channels, Files, LeftOut, Notice, NoticeKind, TestOutcome, TestResult, UnsentFolder,
+    self, BotAccount, Channels, Files, LeftOut, Notice, NoticeKind, TestOutcome, TestResult,
+    UnsentFolder,
 };
 use crate::service::Scope;
 
-use super::channels::{channels, files, resend_all};
+use super::channels::{bot_folder, channels, files, resend_all};
 use super::context::{Caller, project_here};
 use super::error::{Error, Result};
 use super::operation::{Operation, Perform};
@@ -161,6 +162,24 @@ fn look(caller: &Caller) -> Result<Looked> {
     let channels = channels(&settings, files.clone(), &caller.env, &file, is_user);
     let config = project.map(|project| project.config);
     Ok(Looked { dirs, file, files, channels, config })
+}
+
+/// The bot that answers people, and the folder of its state.
+///
+/// # Errors
+/// If no channel has a bot, and those of the settings.
+pub fn bot_account(caller: &Caller) -> Result<(BotAccount, PathBuf)> {
+    let Looked { dirs, channels, .. } = look(caller)?;
+    let account = channels.notifiers.iter().find_map(|notifier| notifier.bot());
+    let account = account.ok_or_else(|| {
+        let why = channels.left_out.iter().find(|left_out| left_out.mistaken);
+        let why = why.map_or(String::new(), |left_out| format!(": {}", left_out.reason));
+        Error::usage(format!("there is no Telegram bot to answer through{why}")).hint(
+            "put TELEGRAM_BOT_TOKEN and TELEGRAM_CHAT_ID into ~/.config/samocode/env, then: \
+             samocode notify test",
+        )
+    })?;
+    Ok((account, bot_folder(&dirs)))
 }
 
 #[async_trait]

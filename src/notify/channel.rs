@@ -16,7 +16,7 @@ use super::ntfy::Ntfy;
 use super::slack::Slack;
 use super::telegram::Telegram;
 use super::webhook::Webhook;
-use super::{Notice, NoticeKind, Notifier, NotifyError, Settings, desktop};
+use super::{BotAccount, Notice, NoticeKind, Notifier, NotifyError, Settings, desktop};
 use crate::config::Secret;
 
 /// A kind of channel.
@@ -110,7 +110,9 @@ fn telegram(name: &str, fields: &mut Fields<'_>, settings: &Settings) -> Result<
     let chat = chat.ok_or("chat is missing; add chat = \"-100123\"")?;
     let url = url.as_deref().filter(|url| !url.trim().is_empty());
     let telegram = Telegram::new(token, &chat, url, settings.proxies.clone());
-    telegram.map(|telegram| telegram.named(name)).map_err(|error| error.to_string())
+    let users: Vec<i64> = fields.take("users", "[123456]")?.unwrap_or_default();
+    let telegram = telegram.map_err(|error| error.to_string())?;
+    Ok(telegram.named(name).heard_from(users).with_buttons(settings.buttons))
 }
 
 /// A chat's number, or a channel's name.
@@ -211,6 +213,10 @@ impl Notifier for Routed {
 
     async fn check(&self) -> Result<(), NotifyError> {
         self.inner.check().await
+    }
+
+    fn bot(&self) -> Option<BotAccount> {
+        self.inner.bot()
     }
 
     fn remark(&self) -> Option<String> {

@@ -36,6 +36,8 @@ pub struct Files {
     pub project: Option<PathBuf>,
     /// The home folder, which paths may begin with as `~`.
     pub home: PathBuf,
+    /// Whether a bot runs that hears presses on buttons.
+    pub has_bot: bool,
 }
 
 /// What the files say.

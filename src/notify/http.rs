@@ -23,7 +23,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A server that takes notices.
-pub(super) struct Http {
+pub(crate) struct Http {
     /// What errors begin with.
     label: String,
     url: Url,
@@ -33,33 +33,33 @@ pub(super) struct Http {
 }
 
 /// What a server answered.
-pub(super) struct Answered {
-    pub(super) status: u16,
-    pub(super) body: Vec<u8>,
+pub(crate) struct Answered {
+    pub(crate) status: u16,
+    pub(crate) body: Vec<u8>,
     /// The delay that its headers ask for.
     retry_after: Option<Duration>,
 }
 
 impl Http {
     /// The server at an address. The secrets are never shown.
-    pub(super) fn new(label: &str, url: Url, secrets: Vec<Secret>, proxies: Proxies) -> Self {
+    pub(crate) fn new(label: &str, url: Url, secrets: Vec<Secret>, proxies: Proxies) -> Self {
         Self { label: label.to_owned(), url, secrets, proxies, timeout: TIMEOUT }
     }
 
-    pub(super) const fn url(&self) -> &Url {
+    pub(crate) const fn url(&self) -> &Url {
         &self.url
     }
 
-    pub(super) fn host(&self) -> &str {
+    pub(crate) fn host(&self) -> &str {
         self.url.host_str().unwrap_or_default()
     }
 
-    pub(super) fn set_timeout(&mut self, timeout: Duration) {
+    pub(crate) fn set_timeout(&mut self, timeout: Duration) {
         self.timeout = timeout;
     }
 
     /// Posts to an address of the server; `fill` adds headers and the body.
-    pub(super) async fn post(
+    pub(crate) async fn post(
         &self,
         url: Url,
         fill: impl FnOnce(RequestBuilder) -> RequestBuilder,
@@ -167,7 +167,7 @@ impl Http {
     }
 
     /// Sanitizes text from elsewhere for display.
-    pub(super) fn safe(&self, text: &str) -> String {
+    pub(crate) fn safe(&self, text: &str) -> String {
         let proxies = [&self.proxies.http, &self.proxies.https].into_iter().flatten();
         let secrets = self.secrets.iter().chain(proxies);
         let text = secrets.fold(text.to_owned(), |text, secret| secret.redact(&text));

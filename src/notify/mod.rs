@@ -8,6 +8,7 @@
 //! `notify.toml` ([`file`]), by the keys `TELEGRAM_*`, and by whether there is a desktop.
 
 pub mod asked;
+pub mod buttons;
 mod channel;
 mod command;
 pub mod desktop;
@@ -16,7 +17,7 @@ mod envelope;
 mod fields;
 pub mod file;
 pub mod hours;
-mod http;
+pub(crate) mod http;
 pub mod kind;
 mod letter;
 mod mail;
@@ -29,7 +30,7 @@ mod proxies;
 pub mod setup;
 mod slack;
 pub mod telegram;
-mod text;
+pub(crate) mod text;
 pub mod unsent;
 mod webhook;
 
@@ -45,6 +46,7 @@ pub use notice::{About, Notice};
 pub use outbox::{Delivery, Outbox, Shelf};
 pub use proxies::Proxies;
 pub use setup::{Channels, LeftOut, Settings, TestOutcome, TestResult, from_settings, test};
+pub use telegram::BotAccount;
 pub use unsent::UnsentFolder;
 
 /// A channel that reaches the human.
@@ -71,6 +73,11 @@ pub trait Notifier: Send + Sync {
     /// Why it could not.
     async fn check(&self) -> Result<(), NotifyError> {
         Ok(())
+    }
+
+    /// The bot that this channel sends through, if people can answer it.
+    fn bot(&self) -> Option<BotAccount> {
+        None
     }
 
     /// What someone should change although notices arrive: one line, known after sending.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::NoticeKind;
 use super::asked::Asked;
+use super::buttons::plan_key;
 use crate::session::{Needs, Phase, WaitsFor, clock, stamp};
 
 /// The session that a notice is about.
@@ -42,6 +43,9 @@ pub struct Notice {
     /// The questions that the session is waiting for answers to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub questions: Vec<Asked>,
+    /// The fingerprint of the plan that is to be approved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
     /// When it should have been sent, if it is sent much later.
     #[serde(skip)]
     pub late: Option<Timestamp>,
@@ -60,6 +64,7 @@ impl Notice {
             detail: None,
             command: None,
             questions: Vec::new(),
+            plan: None,
             late: None,
         }
     }
@@ -211,6 +216,13 @@ impl Notice {
     #[must_use]
     pub fn asking(self, questions: Vec<Asked>) -> Self {
         Self { questions, ..self }
+    }
+
+    /// The same for a plan that is to be approved.
+    #[must_use]
+    pub fn about_plan(self, plan: Option<&str>) -> Self {
+        let plan = plan.map(|plan| plan_key(&self.session, plan));
+        Self { plan, ..self }
     }
 
     /// The text below the first lines: the agent's words, then the questions. Raw.

@@ -23,6 +23,8 @@ pub struct Settings {
     pub proxies: Proxies,
     /// Whether to show notices on the desktop, if there is one.
     pub desktop: bool,
+    /// Whether a bot runs that hears presses on buttons.
+    pub buttons: bool,
     /// The files that set up more channels.
     pub files: Files,
 }
@@ -97,7 +99,10 @@ pub fn from_settings(settings: &Settings, look_up: &dyn Fn(&str) -> Option<Strin
     let mut channels = Channels { hours: configured.hours.clone(), ..Channels::default() };
     if !is_named(TELEGRAM) {
         match telegram(settings) {
-            Ok(telegram) => channels.notifiers.push(Arc::new(telegram)),
+            Ok(telegram) => {
+                let telegram = telegram.with_buttons(settings.buttons);
+                channels.notifiers.push(Arc::new(telegram));
+            }
             // Who has set up other channels need not be reminded of this one.
             Err(left_out) if left_out.mistaken || configured.channels.is_empty() => {
                 channels.left_out.push(left_out);

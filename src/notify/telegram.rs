@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
+use super::buttons::{self, Button};
 use super::http::{Http, address};
 use super::text::{escape_within, tame_block, tame_line, utf16_len};
 use super::{Notice, Notifier, NotifyError, Proxies};
@@ -30,6 +31,26 @@ pub struct Telegram {
     /// The number that a group got when it became a supergroup.
     moved: Mutex<Option<i64>>,
     http: Http,
+    proxies: Proxies,
+    /// Who may answer, besides the other person of a private chat.
+    users: Vec<i64>,
+    /// Whether messages have buttons.
+    buttons: bool,
+}
+
+/// A bot, and whom it hears.
+#[derive(Debug, Clone)]
+pub struct BotAccount {
+    /// Its token.
+    pub token: Secret,
+    /// The chat it writes to.
+    pub chat: String,
+    /// Who may answer, besides the other person of a private chat.
+    pub users: Vec<i64>,
+    /// The server of the Bot API.
+    pub api_url: Url,
+    /// The proxies to it.
+    pub proxies: Proxies,
 }
 
 impl Telegram {
@@ -65,13 +86,16 @@ impl Telegram {
                 "Telegram: TELEGRAM_API_URL is not an address; write it like {API_URL}"
             ))
         })?;
-        let http = Http::new("Telegram", base, vec![token.clone()], proxies);
+        let http = Http::new("Telegram", base, vec![token.clone()], proxies.clone());
         Ok(Self {
             name: "telegram".to_owned(),
             token,
             chat: chat.to_owned(),
             moved: Mutex::default(),
             http,
+            proxies,
+            users: Vec::new(),
+            buttons: false,
         })
     }
 
@@ -79,6 +103,18 @@ impl Telegram {
     #[must_use]
     pub fn named(self, name: &str) -> Self {
         Self { name: name.to_owned(), ..self }
+    }
+
+    /// The same for these people, who may answer it.
+    #[must_use]
+    pub fn heard_from(self, users: Vec<i64>) -> Self {
+        Self { users, ..self }
+    }
+
+    /// The same with or without buttons below its messages.
+    #[must_use]
+    pub fn with_buttons(self, buttons: bool) -> Self {
+        Self { buttons, ..self }
     }
 
     /// Replaces the time limit of one attempt.
@@ -103,9 +139,15 @@ impl Telegram {
             text: compose(notice),
             parse_mode: "HTML",
             disable_web_page_preview: true,
+            reply_markup: self.keyboard(notice),
         };
         let answered = self.http.post(self.endpoint(), |request| request.json(&message)).await?;
         self.judge(answered.status, &answered.body)
+    }
+
+    fn keyboard(&self, notice: &Notice) -> Option<Keyboard> {
+        let inline_keyboard = if self.buttons { buttons::rows(notice) } else { Vec::new() };
+        (!inline_keyboard.is_empty()).then_some(Keyboard { inline_keyboard })
     }
 
     fn moved_to(&self) -> Option<i64> {
@@ -183,6 +225,16 @@ impl Notifier for Telegram {
         }
     }
 
+    fn bot(&self) -> Option<BotAccount> {
+        Some(BotAccount {
+            token: self.token.clone(),
+            chat: self.chat.clone(),
+            users: self.users.clone(),
+            api_url: self.http.url().clone(),
+            proxies: self.proxies.clone(),
+        })
+    }
+
     fn remark(&self) -> Option<String> {
         self.moved_to().map(|id| {
             format!(
@@ -207,6 +259,14 @@ struct Message<'a> {
     text: String,
     parse_mode: &'static str,
     disable_web_page_preview: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply_markup: Option<Keyboard>,
+}
+
+/// The buttons below a message.
+#[derive(Serialize)]
+struct Keyboard {
+    inline_keyboard: Vec<Vec<Button>>,
 }
 
 /// The common form of all answers (<https://core.telegram.org/bots/api#making-requests>).

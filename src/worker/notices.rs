@@ -53,10 +53,11 @@ impl Worker<'_> {
                 let command = self.command(&waits_for.answer_command(name));
                 let file = to_read(Some(waits_for));
                 let plan = file.as_deref().filter(|_| *waits_for == WaitsFor::PlanApproval);
-                let summary = || first_words(&std::fs::read_to_string(plan?).ok()?);
-                let words = reason.clone().or_else(summary);
+                let plan = plan.and_then(|plan| std::fs::read_to_string(plan).ok());
+                let words = reason.clone().or_else(|| first_words(plan.as_deref()?));
                 let detail = with_file(words.as_deref(), file);
                 Notice::waiting(&about, Some(waits_for), questions, detail.as_deref(), &command)
+                    .about_plan(plan.as_deref())
                     .asking(if questions.is_some() { self.open_asked() } else { Vec::new() })
             }
             Standing::Blocked { reason, needs } => Notice::blocked(

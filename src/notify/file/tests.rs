@@ -21,8 +21,12 @@ impl Home {
     }
 
     fn channels(&self, project: Option<PathBuf>) -> Channels {
-        let files =
-            Files { user: Some(self.0.path().join(FILE)), project, home: self.0.path().to_owned() };
+        let files = Files {
+            user: Some(self.0.path().join(FILE)),
+            project,
+            home: self.0.path().to_owned(),
+            has_bot: false,
+        };
         let settings = Settings {
             telegram_token: Some(Secret::new("1:a")),
             telegram_chat: Some("5".to_owned()),

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 use super::limits::directives;
-use super::{NOTICES_OF_SESSION, NOTICES_PATH, NOTICES_SERVICE};
+use super::{BOT_SERVICE, NOTICES_OF_SESSION, NOTICES_PATH, NOTICES_SERVICE};
 use super::{convoys, escape};
 use crate::service::{Recorded, Scope, Session, Shared, Unfit, UnitFile};
 
@@ -39,7 +39,7 @@ pub fn parse_version(text: &str) -> Result<u32, String> {
 }
 
 /// The units that are installed once per manager: file name and source.
-const SOURCES: [(&str, &str); 9] = [
+const SOURCES: [(&str, &str); 10] = [
     ("samocode@.service", include_str!("../../../units/samocode@.service")),
     ("samocode-wake.path", include_str!("../../../units/samocode-wake.path")),
     ("samocode-wake.service", include_str!("../../../units/samocode-wake.service")),
@@ -47,6 +47,7 @@ const SOURCES: [(&str, &str); 9] = [
     (NOTICES_PATH, include_str!("../../../units/samocode-notices.path")),
     (NOTICES_SERVICE, include_str!("../../../units/samocode-notices.service")),
     (NOTICES_OF_SESSION, include_str!("../../../units/samocode-notices@.service")),
+    (BOT_SERVICE, include_str!("../../../units/samocode-bot.service")),
     ("samocode.slice", include_str!("../../../units/samocode.slice")),
     ("samocode-convoy@.target", include_str!("../../../units/samocode-convoy@.target")),
 ];
@@ -56,7 +57,7 @@ const SOURCES: [(&str, &str); 9] = [
 /// which runs as its user.
 fn is_for(scope: Scope, name: &str) -> bool {
     match name {
-        NOTICES_PATH | NOTICES_SERVICE => scope == Scope::User,
+        NOTICES_PATH | NOTICES_SERVICE | BOT_SERVICE => scope == Scope::User,
         NOTICES_OF_SESSION => scope == Scope::System,
         _ => true,
     }
