@@ -51,6 +51,7 @@
 //! - [`bot`]: answers from the phone.
 //! - [`report`]: a session's work as one page.
 //! - [`mcp`]: tools and resources for an agent that is a parent.
+//! - [`web`]: the dashboard as pages for a browser, `samocode web`.
 //! - [`cli`]: the command line, which starts the other front ends.
 
 pub mod agent;
@@ -66,6 +67,7 @@ pub mod report;
 pub mod service;
 pub mod session;
 pub mod tui;
+pub mod web;
 pub mod worker;
 
 /// Reports on the real standard error that a test did not run, past the capture of passing tests'

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the bottom up; parts of one layer do not know one another.
-const LAYERS: [&[&str]; 9] = [
+const LAYERS: [&[&str]; 10] = [
     &["platform"],
     &["session"],
     &["config"],
@@ -14,6 +14,8 @@ const LAYERS: [&[&str]; 9] = [
     &["worker", "convoy"],
     &["control"],
     &["bot", "mcp", "report", "tui"],
+    // Its pages show parts of the report.
+    &["web"],
     &["cli"],
     &["main"],
 ];

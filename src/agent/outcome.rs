@@ -7,7 +7,7 @@ use std::process::ExitStatus;
 use jiff::Timestamp;
 
 use super::Environment;
-use super::event::{Denied, Event, Finished, Limit, Usage, one_line};
+use super::event::{Denied, Event, Finished, Limit, Usage, Window, one_line};
 use super::remedy::Remedy;
 
 /// How a process ended.
@@ -72,6 +72,8 @@ pub struct Reported {
     pub finished: Option<Finished>,
     /// The last report on the account's limits.
     pub limit: Option<Limit>,
+    /// How full the account's windows are, as last reported.
+    pub windows: Vec<Window>,
     /// The HTTP status and error name of the last failed attempt.
     pub retry: Option<(Option<u16>, String)>,
     /// The tokens of the replies that started, for a run that reports no end.
@@ -104,7 +106,12 @@ impl Reported {
                 self.denied = (self.denied.0.saturating_add(1), Some(denied.clone()));
             }
             Event::Finished(finished) => self.finished = Some((**finished).clone()),
-            Event::Limit(limit) => self.limit = Some(limit.clone()),
+            Event::Limit(limit) => {
+                if !limit.windows.is_empty() {
+                    self.windows.clone_from(&limit.windows);
+                }
+                self.limit = Some(limit.clone());
+            }
             Event::Retry { status, error, .. } => self.retry = Some((*status, error.clone())),
             Event::Usage { usage, context_used } => {
                 self.replies = self.replies.plus(*usage);

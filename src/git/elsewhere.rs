@@ -49,16 +49,19 @@ fn compare(
         return Ok(None);
     }
     let tip = reader.commit("HEAD")?;
-    let lacking = match (&tip, reader.commit(name)?) {
-        (None, _) => Some(0),
-        (Some(_), Some(_)) => Some(reader.ahead("HEAD", name)?),
-        (Some(_), None) => None,
+    let (lacking, unrelated) = match (&tip, reader.commit(name)?) {
+        (None, _) => (Some(0), false),
+        (Some(_), Some(_)) => {
+            (Some(reader.ahead("HEAD", name)?), !reader.are_related("HEAD", name)?)
+        }
+        (Some(_), None) => (None, false),
     };
     let found = Elsewhere {
         branch: branch.to_owned(),
         on: on.map(|name| name.trim_start_matches("refs/heads/").to_owned()),
         commit: tip.as_ref().map(|tip| tip.short.clone()),
         lacking,
+        unrelated,
         kept: None,
     };
     Ok(Some((found, tip)))

@@ -98,6 +98,9 @@ impl Notice {
             }
             (Some(WaitsFor::FileUpdate), _) => "is waiting for you to update a file".to_owned(),
             (Some(WaitsFor::HumanAction), _) => "is waiting for you to do something".to_owned(),
+            (Some(WaitsFor::Workers), _) => {
+                "is waiting for its workers, but none of them will do anything more".to_owned()
+            }
             (Some(WaitsFor::Other(other)), _) if !other.trim().is_empty() => {
                 format!("is waiting for: {other}")
             }

@@ -5,7 +5,7 @@ use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd, html};
 
 /// Markdown as HTML: tags in it are shown as text, links go only to the web, images are links, and
 /// headings are below those of the page.
-pub(super) fn html(markdown: &str) -> Markup {
+pub(crate) fn html(markdown: &str) -> Markup {
     let options =
         Options::ENABLE_TABLES | Options::ENABLE_TASKLISTS | Options::ENABLE_STRIKETHROUGH;
     let events = Parser::new_ext(markdown, options).map(tamed);

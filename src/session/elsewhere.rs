@@ -18,6 +18,9 @@ pub struct Elsewhere {
     /// exists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lacking: Option<usize>,
+    /// Whether the two have no commit in common, so that git merges them only if it is told to.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unrelated: bool,
     /// The ref that keeps commits which no branch has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept: Option<String>,
@@ -60,7 +63,8 @@ impl Elsewhere {
             (None, None, _) => vec![format!("switch -c {branch}")],
             (Some(0), ..) | (_, _, None) => vec![format!("switch {branch}")],
             (Some(_), _, Some(source)) => {
-                vec![format!("switch {branch}"), format!("merge {source}")]
+                let anyway = if self.unrelated { "--allow-unrelated-histories " } else { "" };
+                vec![format!("switch {branch}"), format!("merge {anyway}{source}")]
             }
         }
     }
@@ -76,6 +80,7 @@ mod tests {
             on: on.map(str::to_owned),
             commit: Some("c0ffee1".into()),
             lacking,
+            unrelated: false,
             kept: kept.map(str::to_owned),
         }
     }

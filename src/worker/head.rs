@@ -60,6 +60,7 @@ mod tests {
             on: Some("other".into()),
             commit: None,
             lacking,
+            unrelated: false,
             kept: None,
         };
         let step =

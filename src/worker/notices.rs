@@ -39,6 +39,9 @@ impl Worker<'_> {
         if state.notified || state.stopped || self.setup.channels.notifiers.is_empty() {
             return;
         }
+        if self.is_left_to_others() {
+            return;
+        }
         let about = self.about();
         let name = &self.setup.instance;
         let word = state.name();
@@ -89,6 +92,19 @@ impl Worker<'_> {
         let open = |question: &&Question| question.answer == Answer::Waiting;
         let all = file.iter().flat_map(|file| file.qa.questions());
         all.filter(open).map(Asked::from).collect()
+    }
+
+    /// Whether the session waits for others than the human: for those below it, or for the one above
+    /// it, which opens its gates.
+    fn is_left_to_others(&self) -> bool {
+        let Standing::Waiting { waits_for, .. } = &self.writer.state().standing else {
+            return false;
+        };
+        match waits_for {
+            WaitsFor::Workers => self.expects_mail_from_below(),
+            WaitsFor::QaAnswers | WaitsFor::PlanApproval => self.above_opens_gates(),
+            _ => false,
+        }
     }
 
     /// Notifies the human of a run that makes no progress.

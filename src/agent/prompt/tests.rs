@@ -97,6 +97,7 @@ fn an_agent_whose_head_is_elsewhere_is_told_how_to_come_back() {
         on: Some("other".into()),
         commit: Some("c0ffee1".into()),
         lacking: Some(1),
+        unrelated: false,
         kept: None,
     };
     let input = PromptInput { elsewhere: Some(&head), ..input() };

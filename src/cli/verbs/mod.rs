@@ -33,6 +33,7 @@ mod prompt;
 mod remove;
 mod report;
 mod restore;
+mod role;
 mod run;
 mod send;
 mod show;
@@ -42,6 +43,7 @@ mod top;
 mod units;
 mod wait;
 mod wake;
+mod web;
 mod why;
 mod worker;
 
@@ -75,6 +77,7 @@ pub(super) enum Verb {
     Run(run::Run),
     Status(status::Status),
     Top(top::Top),
+    Web(web::Web),
     Show(show::Show),
     Logs(logs::Logs),
     Wait(wait::Wait),
@@ -90,6 +93,7 @@ pub(super) enum Verb {
     Cost(cost::Cost),
     Report(report::Report),
     Prompt(prompt::Prompt),
+    Role(role::Role),
     Confine(confine::Confine),
     Units(units::Units),
     Doctor(doctor::Doctor),
@@ -140,6 +144,7 @@ impl Verb {
             Self::Run(verb) => verb.exec(common).await,
             Self::Status(verb) => verb.exec(common).await,
             Self::Top(verb) => verb.exec(common).await,
+            Self::Web(verb) => verb.exec(common).await,
             Self::Show(verb) => verb.exec(common).await,
             Self::Logs(verb) => verb.exec(common).await,
             Self::Wait(verb) => verb.exec(common).await,
@@ -155,6 +160,7 @@ impl Verb {
             Self::Cost(verb) => verb.exec(common).await,
             Self::Report(verb) => verb.exec(common).await,
             Self::Prompt(verb) => verb.exec(common).await,
+            Self::Role(verb) => verb.exec(common).await,
             Self::Confine(verb) => verb.exec(common).await,
             Self::Units(verb) => verb.exec(common).await,
             Self::Doctor(verb) => verb.exec(common).await,

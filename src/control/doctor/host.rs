@@ -9,7 +9,7 @@ use crate::control::channels::{channels, files};
 use crate::notify::unsent::Unsent;
 use crate::notify::{LeftOut, UnsentFolder};
 use crate::platform::{cgroup, inotify};
-use crate::service::Scope;
+use crate::service::{Scope, launchd};
 use crate::session::{clock, stamp};
 
 use super::check::Check;
@@ -17,7 +17,7 @@ use super::{Group, Patient};
 
 pub(super) fn look(patient: &Patient) -> Vec<Check> {
     let mut checks = Vec::new();
-    if patient.manager.is_ok() {
+    if patient.manager.is_ok() && !launchd::is_used() {
         checks.push(controllers(patient.caller.scope));
     }
     checks.extend(inotify::instances().map(|(used, limit)| judge_inotify(used, limit)));

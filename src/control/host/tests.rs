@@ -68,6 +68,7 @@ fn requests_come_through_json_as_they_were() {
         report::Report { session: session() }.into(),
         documents::Read { session: session(), topic: Some(documents::Topic::Diff) }.into(),
         prompt::Prompt { session: session(), next: true }.into(),
+        role::Role { at: Some(session()) }.into(),
         convoy::Create {
             id: Some("login".into()),
             sessions: vec![session()],
@@ -106,6 +107,8 @@ fn requests_come_through_json_as_they_were() {
         notify::NotifyList {}.into(),
         unit_files::Print { for_version: Some(239) }.into(),
         unit_files::Install {}.into(),
+        web::Install { port: 7266 }.into(),
+        web::Remove {}.into(),
         unit_files::Verify { for_version: None }.into(),
     ];
     for request in requests {

@@ -35,6 +35,27 @@ async fn head_on_another_branch_is_found_with_what_the_sessions_branch_lacks() {
 }
 
 #[tokio::test]
+async fn an_orphan_branch_is_merged_by_the_command_that_is_named() {
+    for options in [&[][..], &["--object-format=sha256"]] {
+        let lab = Lab::with(options);
+        lab.create("t").await.unwrap();
+        let path = lab.path("t");
+        commit(&path, "first", "done\n");
+        git(&path, &["checkout", "--quiet", "--orphan", "other"]);
+        git(&path, &["rm", "-rfq", "."]);
+        commit(&path, "work", "done\n");
+        let tip = git(&path, &["rev-parse", "HEAD"]);
+        let found = look(&lab).await.unwrap();
+        assert!(found.unrelated && found.has_work(), "{found:?}");
+        for words in found.remedy() {
+            git(&path, &words.split(' ').collect::<Vec<_>>());
+        }
+        assert_eq!(look(&lab).await, None);
+        git(&path, &["merge-base", "--is-ancestor", tip.trim(), "t"]);
+    }
+}
+
+#[tokio::test]
 async fn commits_of_a_detached_head_are_kept_from_gits_cleaning() {
     for options in [&[][..], &["--object-format=sha256"]] {
         let lab = Lab::with(options);
