@@ -37,6 +37,9 @@ pub(super) struct Seen {
     /// As [`mark`] wrote it.
     #[serde(default)]
     since: String,
+    /// What the list is filtered by.
+    #[serde(default)]
+    words: String,
 }
 
 /// Where a page stands: the process's name for itself, and the number of the last change.
@@ -112,15 +115,17 @@ pub(super) async fn sessions(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let reader = Reader::open(&app, visitor, &since, &headers)?;
-    Ok(sent(stream::unfold(reader, |mut reader| async move {
+    let state = (reader, since.words);
+    Ok(sent(stream::unfold(state, |(mut reader, words)| async move {
         let (snapshot, after) = reader.next().await?;
+        let snapshot = snapshot.with_words(&words);
         let event = event(
             &reader.app,
             "sessions",
             snapshot.last,
             &list_json(&reader.app, &snapshot, after),
         );
-        Some((event, reader))
+        Some((event, (reader, words)))
     })))
 }
 
