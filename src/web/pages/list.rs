@@ -14,17 +14,22 @@ use super::super::events::mark;
 use super::layout::{Live, Page};
 use super::{parts, path_of, plain};
 
+/// From this many sessions on, the list has a filter.
+const WORTH_A_FILTER: usize = 6;
+
 pub(in super::super) fn page(
     app: &App,
     visitor: &Visitor,
     filter: &str,
     notes: &[String],
 ) -> Markup {
-    let snapshot = app.board.snapshot().with_words(filter);
+    let all = app.board.snapshot();
+    let snapshot = all.clone().with_words(filter);
     let (now, zone) = app.now();
     let body = html! {
-        h1 #headline aria-live="polite" { (headline(&snapshot)) }
-        form.filter role="search" method="get" action="/" {
+        h1 #headline aria-live="polite" { (headline(&all)) }
+        form.filter role="search" method="get" action="/"
+            hidden[filter.is_empty() && all.sessions.len() < WORTH_A_FILTER] {
             label for="words" { "Filter" }
             input #words type="search" name="words" value=(filter) placeholder="name, project, state or phase"
                 autocapitalize="none" autocomplete="off" spellcheck="false";
@@ -43,7 +48,7 @@ pub(in super::super) fn page(
     let words = utf8_percent_encode(filter, NON_ALPHANUMERIC);
     let path = format!("/events?words={words}");
     let live = Live { path, since: mark(app, snapshot.last) };
-    let title = match snapshot.need() {
+    let title = match all.need() {
         0 => "Sessions".to_owned(),
         need => format!("({need}) Sessions"),
     };
