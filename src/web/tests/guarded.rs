@@ -22,7 +22,7 @@ async fn only_a_visitor_of_this_host_and_origin_gets_in() {
 
     let cookie = site.visit(Access::Full).await;
     assert!(page(&site, &cookie, "/").await.contains("jwt"));
-    let wrong = format!("{}0", &cookie[..cookie.len() - 1]);
+    let wrong = format!("{cookie}0");
     for (name, value) in [(COOKIE, wrong.as_str()), (COOKIE, "other=1"), (COOKIE, &link)] {
         let refused = site.get("/").header(name, value).send().await.unwrap();
         text(refused, StatusCode::UNAUTHORIZED).await;
