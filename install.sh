@@ -183,8 +183,10 @@ install_packages() {
 ensure_packages() {
     local required units
     # Names of packages, so they may be split at spaces.
-    required=$(required_packages | xargs)
-    units=$(unit_packages | xargs)
+    required=$(required_packages | tr '\n' ' ')
+    required=${required% }
+    units=$(unit_packages | tr '\n' ' ')
+    units=${units% }
     [[ -n $required$units ]] || return 0
     ! is_macos ||
         die "missing: $required; install the command line tools, then run ./install.sh again: xcode-select --install"

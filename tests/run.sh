@@ -107,6 +107,7 @@ tmux tmux
 zsh zsh
 fish fish
 libplist-utils plistutil
+busybox busybox
 LIST
     # Any npm can fetch Claude Code.
     if ! claude_is_current && ! command -v npm >/dev/null; then

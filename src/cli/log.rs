@@ -18,7 +18,7 @@ pub(super) fn start(least: Level) {
         let _ = tracing_subscriber::registry().with(ours(Level::DEBUG)).with(layer).try_init();
         return;
     }
-    if supervised::logs_to_a_file() {
+    if let Some(log) = supervised::own_log() {
         let layer = tracing_subscriber::fmt::layer()
             .with_writer(std::io::stderr)
             .with_ansi(false)
@@ -26,6 +26,7 @@ pub(super) fn start(least: Level) {
             .with_target(false)
             .fmt_fields(debug_fn(only_the_message));
         let _ = tracing_subscriber::registry().with(ours(least)).with(layer).try_init();
+        supervised::put_large_log_aside(&log);
         return;
     }
     let _ = tracing_subscriber::registry()

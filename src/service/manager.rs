@@ -187,6 +187,14 @@ pub trait ServiceManager: Send + Sync {
     /// [`Error::Call`].
     async fn watch(&self, instances: &[String]) -> Result<BoxStream<'static, UnitChange>, Error>;
 
+    /// Makes the waker look at the spool now, if the manager might take its time.
+    ///
+    /// # Errors
+    /// [`Error::Call`].
+    async fn hurry_waker(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Makes the waker watch the spool, now and at boot.
     ///
     /// # Errors

@@ -19,7 +19,7 @@ pub mod retire;
 pub mod spool;
 pub mod systemd;
 mod unit;
-mod unit_files;
+pub mod unit_files;
 pub mod wake;
 
 pub use commands::{Reader, quoted};
@@ -42,11 +42,11 @@ pub fn unit_name(instance: &str) -> String {
     if launchd::is_used() { launchd::label(instance) } else { systemd::service(instance) }
 }
 
-/// The last line that an instance's worker logged, where it logs to a file of ours.
+/// The last message that an instance's worker logged, where it logs to a file of ours.
 #[must_use]
 pub fn last_words(instance: &str) -> Option<String> {
     launchd::is_used().then_some(())?;
-    launchd::supervised::last_line(&launchd::Places::of_env().ok()?.log_of(instance))
+    launchd::supervised::last_message(&launchd::Places::of_env().ok()?.log_of(instance))
 }
 
 /// Selects the user's or the system's service manager.

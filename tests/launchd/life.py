@@ -5,8 +5,8 @@
     life.py SAMOCODE LAUNCHCTL       with the stand-in beside this file, on Linux too
 
 Makes a project of its own in a temporary folder below the home folder, drives samocode as a person
-does, and looks at files and processes. The first thing that is not as it should be ends it with exit
-code 1 and a report. With the real launchd, the user's own sessions are left alone: every session here
+does, and looks at files and processes. If anything is not as it should be it ends with exit code 1 and a
+report. With the real launchd, the user's own sessions are left alone: every session here
 has a name that begins with "life-".
 """
 
@@ -255,7 +255,8 @@ def a_killed_worker_is_restarted_and_its_run_does_not_outlive_it():
     check(not is_alive(agent), "the agent of the killed worker is gone")
     equal(session.runs(), 2, "runs")
     equal(len(session.journal("run_lost")), 1, "runs lost")
-    check("restarts" in samocode("status", session.name), "status knows of the restart")
+    shown = json.loads(samocode("status", session.name, "--json"))
+    equal(shown["unit"]["restarts"], 1, f"restarts in {shown['unit']}")
 
     # And now the agent.
     os.unlink(os.path.join(ROOT, f"at/{session.name}"))
@@ -374,10 +375,9 @@ def a_worker_that_cannot_work_is_not_restarted_and_the_human_is_told():
     session.reaches("waiting", "requirements")
     before = len(session.journal("worker_started"))
     project("SAMOCODE_STALL_AFTER=never\n")
-    samocode("answer", session.name, "--accept-suggestions", code=None)
     failed = os.path.join(HOME, ".local/state/samocode/failed", session.name)
     status = os.path.join(HOME, f".local/state/samocode/launchd/status/{session.name}.json")
-    launchctl("kickstart", session.target, code=None)
+    launchctl("kickstart", session.target)
     wait("the worker has failed", lambda: json.loads(read(status) or "{}").get("exit") == 78)
     wait("the human was told", lambda: not os.path.exists(failed))
     time.sleep(1.5)
@@ -392,6 +392,7 @@ def a_worker_that_cannot_work_is_not_restarted_and_the_human_is_told():
     said = samocode("why", session.name)
     check("SAMOCODE_STALL_AFTER" in said, said)
     samocode("start", session.name)
+    samocode("answer", session.name, "--accept-suggestions")
     session.reaches("waiting", "planning")
 
 
@@ -406,6 +407,27 @@ def an_agent_that_somebody_disabled_is_named():
     launchctl("enable", session.target)
     samocode("start", session.name)
     session.reaches("waiting", "requirements")
+
+
+def a_convoy_starts_stops_and_is_removed_as_one():
+    one, two = Session("life-one"), Session("life-two")
+    task = '[[session]]\nname = "{}"\ntask = "Greet people"\n'
+    file = os.path.join(ROOT, "pair.toml")
+    write(file, 'id = "life-pair"\n' + task.format(one.name) + task.format(two.name))
+    samocode("convoy", "create", "--file", file)
+    for session in (one, two):
+        session.reaches("waiting", "requirements")
+    own = os.path.join(HOME, ".local/state/samocode/launchd/convoys/life-pair.plist")
+    with open(own, "rb") as file:
+        equal(plistlib.load(file)["Members"], [one.name, two.name], "members")
+    samocode("convoy", "stop", "life-pair")
+    for session in (one, two):
+        equal((session.job(), session.stands()[0]), (None, "stopped"), session.name)
+    samocode("convoy", "start", "life-pair")
+    for session in (one, two):
+        session.reaches("waiting", "requirements")
+    samocode("convoy", "remove", "life-pair")
+    check(not os.path.exists(own), "its file is gone")
 
 
 def doctor_knows_what_differs():
@@ -423,8 +445,10 @@ def sessions_are_removed_and_leave_nothing():
     )
     check(names, "there are sessions to remove")
     for name in names:
-        samocode("remove", name, "--yes")
+        samocode("remove", name, "--unfinished")
         equal(Session(name).job(), None, f"what launchd knows of {name}")
+        left = glob.glob(os.path.join(HOME, f".local/state/samocode/launchd/*/*{name}*"))
+        equal([path for path in left if "/locks/" not in path], [], f"what is left of {name}")
     equal(glob.glob(os.path.join(AGENTS, "dev.samocode.session.life-*")), [], "agents")
 
 
@@ -437,6 +461,7 @@ PLAYED = [
     an_upgrade_reaches_running_and_resting_sessions,
     a_worker_that_cannot_work_is_not_restarted_and_the_human_is_told,
     an_agent_that_somebody_disabled_is_named,
+    a_convoy_starts_stops_and_is_removed_as_one,
     doctor_knows_what_differs,
     sessions_are_removed_and_leave_nothing,
 ]
@@ -466,22 +491,25 @@ def clean_up():
 
 def main():
     chosen = os.environ.get("LIFE_ONLY", "")
-    code = 0
+    failures = 0
     try:
         prepare()
         log_in()
         for play in PLAYED:
-            if chosen in play.__name__:
-                began = time.monotonic()
+            if chosen not in play.__name__:
+                continue
+            began = time.monotonic()
+            try:
                 play()
                 print(f"ok: {play.__name__} ({time.monotonic() - began:.1f} s)", flush=True)
-    except (AssertionError, subprocess.TimeoutExpired) as error:
-        print(f"failed: {error}", file=sys.stderr)
-        report()
-        code = 1
+            except (AssertionError, subprocess.TimeoutExpired, OSError) as error:
+                print(f"failed: {play.__name__}: {error}", flush=True)
+                failures += 1
+        if failures:
+            report()
     finally:
         clean_up()
-    return code
+    return 1 if failures else 0
 
 
 if __name__ == "__main__":

@@ -11,8 +11,7 @@ use crate::control::jobs::worker as job;
 use crate::platform::memory;
 use crate::service::exit::WorkerExit;
 use crate::service::foreground;
-use crate::service::launchd::Places;
-use crate::service::launchd::supervised::{self, Reporter};
+use crate::service::launchd::supervised::Reporter;
 use crate::worker;
 
 use super::{failure, front, log, output};
@@ -29,9 +28,6 @@ impl Worker {
         let Some(reporter) = Reporter::of_env() else {
             return self.work().await.map(|exit| ExitCode::from(exit.code()));
         };
-        if let Ok(places) = Places::of_env() {
-            supervised::put_large_log_aside(&places.log_of(&self.instance));
-        }
         // launchd restarts after every code but 0, so it does not always get to see the worker's.
         let code = match self.work().await {
             Ok(exit) => exit.code(),

@@ -1,6 +1,7 @@
 //! Checks that differ under launchd: the login session, the keychain, sleep, and what it cannot do.
 
 use std::io::ErrorKind;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -9,13 +10,13 @@ use tokio::process::Command;
 use crate::service::About;
 use crate::service::launchd::Places;
 
-use super::Group;
 use super::check::Check;
+use super::{Group, Patient};
 
 /// How long the system's programs may take.
 const BOUND: Duration = Duration::from_secs(10);
 
-pub(super) async fn look(about: &About) -> Vec<Check> {
+pub(super) async fn look(patient: &Patient, about: &About) -> Vec<Check> {
     let mut checks = vec![
         Check::ok(Group::Manager, about.name.clone()),
         Check::ok(
@@ -31,6 +32,9 @@ pub(super) async fn look(about: &About) -> Vec<Check> {
         let what = format!("workers log to {}", places.logs.display());
         checks.push(Check::ok(Group::Manager, what));
     }
+    if let Ok(project) = &patient.project {
+        checks.extend(protected(&patient.dirs.home, &project.root));
+    }
     checks.push(keychain(said("security", &["show-keychain-info"]).await));
     checks.push(sleep(said("pmset", &["-g"]).await));
     checks.push(Check::note(
@@ -39,6 +43,18 @@ pub(super) async fn look(about: &About) -> Vec<Check> {
         "",
     ));
     checks
+}
+
+/// The folders of the home folder that macOS closes to programs which a person has not allowed in.
+const PROTECTED: [&str; 3] = ["Documents", "Desktop", "Downloads"];
+
+fn protected(home: &Path, project: &Path) -> Option<Check> {
+    let folder = PROTECTED.into_iter().find(|name| project.starts_with(home.join(name)))?;
+    Some(Check::note(
+        Group::Project,
+        format!("macOS keeps agents of launchd out of ~/{folder} (\"Operation not permitted\")"),
+        "give samocode Full Disk Access in System Settings, Privacy & Security; or move the project",
+    ))
 }
 
 /// What a program said, and whether it succeeded.
@@ -126,6 +142,14 @@ mod tests {
         assert_eq!(status(Ok((true, " sleep 0\n".to_owned()))), Status::Ok);
         assert_eq!(status(Ok((true, String::new()))), Status::Note);
         assert_eq!(status(Err("pmset is not installed".to_owned())), Status::Note);
+    }
+
+    #[test]
+    fn a_project_in_a_protected_folder_is_worth_a_look() {
+        let home = Path::new("/Users/dev");
+        let is_named = |project: &str| protected(home, Path::new(project)).is_some();
+        assert!(is_named("/Users/dev/Documents/shop") && is_named("/Users/dev/Desktop"));
+        assert!(!is_named("/Users/dev/shop") && !is_named("/Users/dev/Documents2/shop"));
     }
 
     #[test]

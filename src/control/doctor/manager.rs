@@ -29,7 +29,7 @@ pub(super) async fn look(patient: &Patient) -> Vec<Check> {
         Err(error) => return vec![Check::failed(Group::Manager, error)],
     };
     let mut checks = if service::launchd::is_used() {
-        launchd::look(&about).await
+        launchd::look(patient, &about).await
     } else {
         vec![of_manager(&about), lingering(manager).await, journald(scope).await]
     };

@@ -80,8 +80,7 @@ pub fn shared(ground: Ground<'_>) -> Result<Vec<UnitFile>, Unfit> {
         let mut made = template(agent.source);
         insert(&mut made, "QueueDirectories", vec![text((agent.queue)(ground.places))?]);
         insert(&mut made, "EnvironmentVariables", variables(ground.inherited.iter().cloned())?);
-        let name = agent.label.rsplit('.').next().unwrap_or(agent.label);
-        let log = ground.places.logs.join(format!("{name}.log"));
+        let log = ground.places.log_of_shared(agent.label);
         finish(made, agent.label, &[agent.verb], &log, ground.binary)
     };
     SHARED.iter().map(file).collect()

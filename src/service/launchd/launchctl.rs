@@ -7,12 +7,24 @@ use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use tokio::process::Command;
+use tokio::time::Instant;
 
 use super::job::{self, Job, Listed};
 use crate::service::{Error, Scope};
 
 /// How long one call may take. A bootout may wait for the agent's end, at most its ExitTimeOut.
 const BOUND: Duration = Duration::from_secs(60);
+
+/// How long to retry a bootstrap. Right after a bootout launchd refuses one for some seconds (error 5),
+/// although it no longer shows the agent.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// How often.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// The exit code of `launchctl print` for an agent that is not loaded. Others mean that it could not
+/// look.
+const NOT_LOADED: i32 = 113;
 
 /// launchctl, for the agents of the calling user's login session.
 #[derive(Debug, Clone)]
@@ -24,7 +36,8 @@ pub struct Launchctl {
 /// What launchctl said.
 #[derive(Debug)]
 struct Said {
-    is_done: bool,
+    /// Its exit code; `None` if a signal ended it.
+    code: Option<i32>,
     out: String,
     /// Its own words for a failure, in one line.
     why: String,
@@ -73,7 +86,7 @@ impl Launchctl {
     /// A call that has to succeed; `what` is the attempt in our words.
     async fn must<S: AsRef<OsStr> + Sync>(&self, what: &str, args: &[S]) -> Result<String, Error> {
         let said = self.say(args).await?;
-        if said.is_done {
+        if said.is_done() {
             return Ok(said.out);
         }
         Err(Error::Call { what: what.to_owned(), source: said.why.into() })
@@ -85,7 +98,7 @@ impl Launchctl {
     /// [`Error::NoManager`] if it does not, as over ssh to a Mac at which nobody is logged in.
     pub async fn check(&self) -> Result<(), Error> {
         let said = self.say(&["print", &self.domain]).await?;
-        if said.is_done {
+        if said.is_done() {
             return Ok(());
         }
         let why = format!(
@@ -101,7 +114,13 @@ impl Launchctl {
     /// [`Error::Call`] if launchctl cannot be run.
     pub async fn job(&self, label: &str) -> Result<Option<Job>, Error> {
         let said = self.say(&["print", &self.target(label)]).await?;
-        Ok(said.is_done.then(|| job::parse(&said.out)))
+        if said.is_done() {
+            return Ok(Some(job::parse(&said.out)));
+        }
+        if said.code == Some(NOT_LOADED) {
+            return Ok(None);
+        }
+        Err(Error::Call { what: format!("look up {label}"), source: said.why.into() })
     }
 
     /// All agents of ours that are loaded.
@@ -147,16 +166,22 @@ impl Launchctl {
     pub async fn bootstrap(&self, label: &str, file: &Path) -> Result<(), Error> {
         let what = format!("load {label}");
         let args = [OsStr::new("bootstrap"), OsStr::new(&self.domain), file.as_os_str()];
-        let said = self.say(&args).await?;
-        // Somebody else may have done it meanwhile.
-        if said.is_done || self.job(label).await?.is_some() {
-            return Ok(());
+        let began = Instant::now();
+        loop {
+            let said = self.say(&args).await?;
+            // Somebody else may have done it meanwhile.
+            if said.is_done() || self.job(label).await?.is_some() {
+                return Ok(());
+            }
+            if self.is_disabled(label).await? {
+                let command = format!("launchctl enable {}", self.target(label));
+                return Err(Error::Masked { what, command });
+            }
+            if began.elapsed() >= PATIENCE {
+                return Err(Error::Call { what, source: said.why.into() });
+            }
+            tokio::time::sleep(PAUSE).await;
         }
-        if self.is_disabled(label).await? {
-            let command = format!("launchctl enable {}", self.target(label));
-            return Err(Error::Masked { what, command });
-        }
-        Err(Error::Call { what, source: said.why.into() })
     }
 
     /// Asks launchd to end and unload an agent. It may take until the agent has ended: see
@@ -193,6 +218,10 @@ impl Said {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let why = text(&output.stderr).split_whitespace().collect::<Vec<_>>().join(" ");
         let why = if why.is_empty() { output.status.to_string() } else { why };
-        Self { is_done: output.status.success(), out: text(&output.stdout), why }
+        Self { code: output.status.code(), out: text(&output.stdout), why }
+    }
+
+    fn is_done(&self) -> bool {
+        self.code == Some(0)
     }
 }

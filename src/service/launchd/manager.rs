@@ -235,6 +235,11 @@ impl ServiceManager for Launchd {
         Ok(watch::watch(self.clone(), instances.iter().cloned().collect(), first))
     }
 
+    async fn hurry_waker(&self) -> Result<(), Error> {
+        // On its own, launchd starts it 10 s after its last start at the earliest.
+        self.launchctl.kickstart(WAKE).await
+    }
+
     async fn watch_spool(&self) -> Result<(), Error> {
         for label in agents::shared_labels() {
             self.load_shared(label).await?;

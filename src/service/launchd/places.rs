@@ -69,4 +69,11 @@ impl Places {
     pub fn log_of(&self, instance: &str) -> PathBuf {
         self.logs.join(format!("sessions/{instance}.log"))
     }
+
+    /// The log of an agent that is installed once per user, by its label.
+    #[must_use]
+    pub fn log_of_shared(&self, label: &str) -> PathBuf {
+        let name = label.rsplit('.').next().unwrap_or(label);
+        self.logs.join(format!("{name}.log"))
+    }
 }

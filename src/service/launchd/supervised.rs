@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use rustix::process::{Signal, getpid, kill_process};
 
-use super::agents::STATUS;
+use super::agents::{self, STATUS};
 use super::status::{Status, is_final};
+use super::{Places, instance_of};
 use crate::session::describe::harmless;
 use crate::session::store::crash_point;
 
@@ -21,7 +22,7 @@ const WATCHDOG: Duration = Duration::from_secs(30);
 /// The variable that shortens it, in seconds. For tests.
 const WATCHDOG_VARIABLE: &str = "SAMOCODE_WATCHDOG_S";
 
-/// A log that is larger is put aside when a worker starts: nothing else on a Mac would do that.
+/// A log that is larger is put aside when a process starts: nothing else on a Mac would do that.
 const LARGEST_LOG: u64 = 8 << 20;
 
 /// The connection of a worker to its agent: a status file, and a timer of the kernel that kills this
@@ -124,13 +125,25 @@ fn tolerate(result: std::io::Result<()>) {
     }
 }
 
-/// Whether this process is started by an agent of launchd that logs to a file.
+/// The variable in which launchd names the agent of a process.
+const SERVICE: &str = "XPC_SERVICE_NAME";
+
+/// The log of the agent that runs this process; `None` outside our agents.
 #[must_use]
-pub fn logs_to_a_file() -> bool {
-    std::env::var_os(STATUS).is_some()
+pub fn own_log() -> Option<PathBuf> {
+    let label = std::env::var(SERVICE).ok()?;
+    log_of(&label, &Places::of_env().ok()?)
 }
 
-/// Puts this process's log aside if it is large; the next worker starts a new one.
+/// The log of one of our agents, by its label.
+fn log_of(label: &str, places: &Places) -> Option<PathBuf> {
+    if let Some(instance) = instance_of(label) {
+        return Some(places.log_of(instance));
+    }
+    agents::shared_labels().find(|shared| *shared == label).map(|label| places.log_of_shared(label))
+}
+
+/// Puts a large log aside; the next process of its agent starts a new one.
 pub fn put_large_log_aside(log: &Path) {
     if std::fs::metadata(log).is_ok_and(|found| found.len() > LARGEST_LOG) {
         let mut aside = log.as_os_str().to_owned();
@@ -144,17 +157,21 @@ pub fn put_large_log_aside(log: &Path) {
 /// How much of a log is read from its end.
 const TAIL: i64 = 4096;
 
-/// The last line of a log, without what could upset a terminal.
+/// The message in the last line of a log, without what could upset a terminal. A hint explains the line
+/// before it.
 #[must_use]
-pub fn last_line(log: &Path) -> Option<String> {
+pub fn last_message(log: &Path) -> Option<String> {
     let mut file = std::fs::File::open(log).ok()?;
     // Fails in a shorter file, which is read from its start.
     let _ = file.seek(SeekFrom::End(-TAIL));
     let mut tail = Vec::new();
     file.read_to_end(&mut tail).ok()?;
     let text = String::from_utf8_lossy(&tail).into_owned();
-    let line = text.lines().rev().map(str::trim).find(|line| !line.is_empty())?;
-    Some(harmless(line).into_owned())
+    let is_message = |line: &&str| !line.is_empty() && !line.starts_with("hint: ");
+    let line = text.lines().rev().map(str::trim).find(is_message)?;
+    let message = line.strip_prefix("error: ");
+    let message = message.or_else(|| line.split_once(" ERROR ").map(|(_, message)| message));
+    Some(harmless(message.unwrap_or(line)).into_owned())
 }
 
 #[cfg(test)]
@@ -212,18 +229,34 @@ mod tests {
     }
 
     #[test]
-    fn the_last_words_are_the_last_line_with_something_in_it() {
+    fn the_last_words_are_the_message_of_the_last_line_with_something_in_it() {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("jwt.log");
         let last = |text: &str| {
             std::fs::write(&log, text).unwrap();
-            last_line(&log)
+            last_message(&log)
         };
-        assert_eq!(last("first\nERROR last\n\n").as_deref(), Some("ERROR last"));
+        assert_eq!(last("first\nlast\n\n").as_deref(), Some("last"));
+        assert_eq!(last("first\nerror: no key\nhint: set it\n").as_deref(), Some("no key"));
+        assert_eq!(
+            last("2026-11-28T14:18:46Z ERROR it is locked\n").as_deref(),
+            Some("it is locked")
+        );
         assert_eq!(last("").as_deref(), None);
         assert_eq!(last(&format!("{}\nend\n", "x".repeat(9000))).as_deref(), Some("end"));
         assert_ne!(last("a\u{1b}[2Jb\n").as_deref(), Some("a\u{1b}[2Jb"));
-        assert_eq!(last_line(&folder.path().join("none")), None);
+        assert_eq!(last_message(&folder.path().join("none")), None);
+    }
+
+    #[test]
+    fn each_agent_of_ours_has_a_log_and_others_have_none() {
+        let places = Places::new(Path::new("/l"), Path::new("/s/wake"));
+        let log = |label: &str| log_of(label, &places).map(|path| path.display().to_string());
+        let session = log("dev.samocode.session.wake");
+        assert_eq!(session.as_deref(), Some("/l/Logs/samocode/sessions/wake.log"));
+        assert_eq!(log("dev.samocode.wake").as_deref(), Some("/l/Logs/samocode/wake.log"));
+        assert_eq!(log("dev.samocode.other"), None);
+        assert_eq!(log("com.apple.Terminal"), None);
     }
 
     #[test]
