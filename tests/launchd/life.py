@@ -409,6 +409,36 @@ def an_agent_that_somebody_disabled_is_named():
     session.reaches("waiting", "requirements")
 
 
+def starts_and_stops_at_the_same_time_end_in_one_worker_or_none():
+    session = Session("life-crowd")
+    hold(session)
+    session.enable()
+    session.agent()
+    samocode("stop", session.name, "--now")
+
+    def at_once(*verbs):
+        running = [
+            subprocess.Popen(
+                [PROGRAM, *verb], cwd=os.path.join(ROOT, "shop"), stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            )
+            for verb in verbs
+        ]
+        return [(process.communicate(timeout=BOUND)[0], process.returncode) for process in running]
+
+    start, stop = ["start", session.name], ["stop", "--now", session.name]
+    for said, code in at_once(start, start, start):
+        equal(code, 0, said)
+    equal(len(session.journal("worker_started")), 2, "workers")
+    check(session.pid(), "it runs")
+    at_once(stop, start, stop)
+    # Whoever came last has their way, and what is shown agrees with what runs.
+    wait("it has come to rest or runs", lambda: (session.stands()[0] == "stopped") == (not session.pid()))
+    samocode("stop", session.name, "--now")
+    equal((session.job(), session.stands()[0]), (None, "stopped"), "in the end")
+    release(session)
+
+
 def a_convoy_starts_stops_and_is_removed_as_one():
     one, two = Session("life-one"), Session("life-two")
     task = '[[session]]\nname = "{}"\ntask = "Greet people"\n'
@@ -461,6 +491,7 @@ PLAYED = [
     an_upgrade_reaches_running_and_resting_sessions,
     a_worker_that_cannot_work_is_not_restarted_and_the_human_is_told,
     an_agent_that_somebody_disabled_is_named,
+    starts_and_stops_at_the_same_time_end_in_one_worker_or_none,
     a_convoy_starts_stops_and_is_removed_as_one,
     doctor_knows_what_differs,
     sessions_are_removed_and_leave_nothing,
