@@ -375,10 +375,16 @@ def a_worker_that_cannot_work_is_not_restarted_and_the_human_is_told():
     session.reaches("waiting", "requirements")
     before = len(session.journal("worker_started"))
     project("SAMOCODE_STALL_AFTER=never\n")
+    # It is killed after it has reported its end, and before it leaves the token.
+    launchctl("setenv", "SAMOCODE_CRASH_AT", "1")
     failed = os.path.join(HOME, ".local/state/samocode/failed", session.name)
     status = os.path.join(HOME, f".local/state/samocode/launchd/status/{session.name}.json")
     launchctl("kickstart", session.target)
     wait("the worker has failed", lambda: json.loads(read(status) or "{}").get("exit") == 78)
+    launchctl("unsetenv", "SAMOCODE_CRASH_AT")
+    told = os.path.join(HOME, "Library/Logs/samocode/failed.log")
+    wait("the agent that tells of it has run", lambda: os.path.exists(told))
+    wait("it is not started again", lambda: "last exit code = 0" in session.job())
     wait("the human was told", lambda: not os.path.exists(failed))
     time.sleep(1.5)
     runs = [line for line in session.job().splitlines() if "runs =" in line]
@@ -406,6 +412,30 @@ def an_agent_that_somebody_disabled_is_named():
     check(f"launchctl enable {session.target}" in said, said)
     launchctl("enable", session.target)
     samocode("start", session.name)
+    session.reaches("waiting", "requirements")
+
+
+def a_start_that_is_killed_anywhere_is_completed_by_the_next():
+    session = Session("life-cut")
+    hold(session)
+    session.enable()
+    # Only builds for tests can be killed at a point; others start at the first attempt.
+    for point in range(1, 100):
+        session.agent()
+        samocode("stop", session.name, "--now")
+        os.unlink(os.path.join(ROOT, f"at/{session.name}"))
+        cut = subprocess.run(
+            [PROGRAM, "start", session.name], cwd=os.path.join(ROOT, "shop"),
+            env={**os.environ, "SAMOCODE_CRASH_AT": str(point)}, capture_output=True,
+        )
+        if cut.returncode != -signal.SIGKILL:
+            equal(cut.returncode, 0, f"{cut.stdout}{cut.stderr}")
+            break
+        samocode("start", session.name)
+        check(session.pid(), f"it runs after a kill at point {point}")
+    check(point > 3 or not STANDIN, f"only {point - 1} points")
+    session.agent()
+    release(session)
     session.reaches("waiting", "requirements")
 
 
@@ -491,6 +521,7 @@ PLAYED = [
     an_upgrade_reaches_running_and_resting_sessions,
     a_worker_that_cannot_work_is_not_restarted_and_the_human_is_told,
     an_agent_that_somebody_disabled_is_named,
+    a_start_that_is_killed_anywhere_is_completed_by_the_next,
     starts_and_stops_at_the_same_time_end_in_one_worker_or_none,
     a_convoy_starts_stops_and_is_removed_as_one,
     doctor_knows_what_differs,
