@@ -48,12 +48,14 @@
 //! - [`worker`]: the loop.
 //! - [`control`]: what can be done with sessions, for every front end.
 //! - [`tui`]: the dashboard, `samocode top`.
+//! - [`bot`]: answers from the phone.
 //! - [`report`]: a session's work as one page.
 //! - [`mcp`]: tools and resources for an agent that is a parent.
 //! - [`web`]: the dashboard as pages for a browser, `samocode web`.
 //! - [`cli`]: the command line, which starts the other front ends.
 
 pub mod agent;
+pub mod bot;
 pub mod cli;
 pub mod config;
 pub mod control;

@@ -13,7 +13,7 @@ const LAYERS: [&[&str]; 10] = [
     &["agent", "service", "notify", "git"],
     &["worker", "convoy"],
     &["control"],
-    &["mcp", "report", "tui"],
+    &["bot", "mcp", "report", "tui"],
     // Its pages show parts of the report.
     &["web"],
     &["cli"],

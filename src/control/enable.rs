@@ -23,6 +23,7 @@ use super::error::{Error, Result};
 use super::folders::FolderWatch;
 use super::install::{UnitFiles, check_agent, check_branch, check_user, planned};
 use super::operation::{Operation, Perform};
+use super::queue;
 use super::request::{Became, Work, coordinate, resume_despite_stop};
 use super::session::Session;
 use super::target::Target;
@@ -160,6 +161,8 @@ impl Perform for Enable {
             convoy::join(on, context, session, &work, &self.set).await?;
             if is_new { Became::Created } else { Became::Known }
         };
+        // The limit may have been raised since others were queued.
+        queue::look(context);
         let waits = if became == Became::Known { Waits::of(on.caller, session)? } else { None };
         let of_units = manager.environment().await?.into_iter().collect();
         warn_of_unseen(context, &of_units)?;

@@ -166,6 +166,8 @@ calls! {
     Examine: doctor::Examine => doctor::Examined,
     /// Send a test message through every channel.
     NotifyTest: notify::NotifyTest => notify::NotifyTested,
+    /// Which channels there are, what each is for, and what they have not sent.
+    NotifyList: notify::NotifyList => notify::NotifyListed,
     /// The unit files as they would be installed.
     PrintUnits: unit_files::Print => unit_files::Printed,
     /// Install the shared units and watch for mail.

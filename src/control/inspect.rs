@@ -19,6 +19,7 @@ use crate::session::store;
 use super::context::{Context, Warnings, is_outside};
 use super::error::{Error, Result};
 use super::operation::{Operation, Perform};
+use super::queue;
 use super::registry;
 use super::session::Session;
 use super::target::Target;
@@ -141,6 +142,7 @@ impl Perform for List {
             registry::recorded(scope, &on.warnings)?
         } else {
             let context = Context::here(on.caller, &on.warnings)?;
+            queue::look(&context);
             let root = &context.project.root;
             let all = registry::all_with_units(&context)?.into_iter();
             all.map(|session| (root.clone(), session)).collect()
@@ -195,6 +197,16 @@ impl Perform for Show {
         let qa = store::read(&session.folder.qa())?.unwrap_or_default();
         let qa = Qa::parse(String::from_utf8_lossy(&qa).into_owned());
         let open = qa.questions().iter().filter(|question| question.answer == Answer::Waiting);
+        if view.state == StateName::Done
+            && let (Some(folder), Some(branch)) = (state.working_dir(), state.branch())
+            && let Ok(files @ 1..) = git::changed_files(Path::new(folder)).await
+        {
+            let (are, they) =
+                if files == 1 { ("file is", "it is") } else { ("files are", "they are") };
+            on.warnings.add(format!(
+                "{files} {are} not committed in {folder}; {they} not part of branch {branch}"
+            ));
+        }
         Ok(Detail {
             commits: commits(&state),
             questions: open.map(|question| (question.id.clone(), question.text.clone())).collect(),

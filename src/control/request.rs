@@ -50,6 +50,16 @@ pub(crate) enum Durable {
     WithTheWorker,
 }
 
+impl Durable {
+    /// The verb that makes such a request, for hints.
+    const fn verb(self) -> &'static str {
+        match self {
+            Self::Now => "enable",
+            Self::WithTheWorker => "run",
+        }
+    }
+}
+
 /// How long to wait for a worker that is about to exit.
 const ENDING: Duration = Duration::from_secs(5);
 
@@ -58,7 +68,8 @@ const ENDING: Duration = Duration::from_secs(5);
 /// # Errors
 /// If a task is missing, or given to a session that has another one; and those of the disk.
 pub(crate) fn begin_or_resume(session: &Session, work: &Work, durable: Durable) -> Result<Became> {
-    let task = task_of(session, work)?;
+    let with_task = format!("samocode {} {} --task \"…\"", durable.verb(), session.name);
+    let task = task_of(session, work, &with_task)?;
     store::make_folder(session.folder.path())?;
     let Some(lock) = lock(session)? else {
         let state = session.state()?;
@@ -70,7 +81,7 @@ pub(crate) fn begin_or_resume(session: &Session, work: &Work, durable: Durable) 
     let mut journal = Journal::open(&session.folder, &lock)?;
     discard_stops(session)?;
     if journal.state().seq == 0
-        && let Some(became) = enter(&mut journal, session, work, task)?
+        && let Some(became) = enter(&mut journal, session, work, task, &with_task)?
     {
         return Ok(became);
     }
@@ -83,7 +94,7 @@ pub(crate) fn begin_or_resume(session: &Session, work: &Work, durable: Durable) 
         (StateName::Done, None) => {
             let name = &session.name;
             Err(Error::usage(format!("session '{name}' is done"))
-                .hint(format!("give it a new task with: samocode enable {name} --task \"…\"")))
+                .hint(format!("give it a new task with: {with_task}")))
         }
         // The same request again, for example because the first one was interrupted.
         (_, Some(task)) if journal.state().task == task => revive(&mut journal, durable),
@@ -93,11 +104,10 @@ pub(crate) fn begin_or_resume(session: &Session, work: &Work, durable: Durable) 
 }
 
 /// The task that a session is to get, if it gets one.
-fn task_of<'w>(session: &Session, work: &'w Work) -> Result<Option<&'w str>> {
+fn task_of<'w>(session: &Session, work: &'w Work, with_task: &str) -> Result<Option<&'w str>> {
     let name = &session.name;
     let needs = |message: String| {
-        Error::usage(message)
-            .hint(format!("say what is to be done: samocode enable {name} --task \"…\""))
+        Error::usage(message).hint(format!("say what is to be done: {with_task}"))
     };
     match work.task.as_deref().map(str::trim) {
         Some("") => Err(needs(format!("the task of session '{name}' is empty"))),
@@ -115,12 +125,13 @@ fn enter(
     session: &Session,
     work: &Work,
     task: Option<&str>,
+    with_task: &str,
 ) -> Result<Option<Became>> {
     if !session.folder.overview().exists() {
         let task = task.ok_or_else(|| {
             let folder = session.folder.path().display();
             Error::usage(format!("the session in {folder} is empty and needs a task"))
-                .hint(format!("samocode enable {} --task \"…\"", session.name))
+                .hint(with_task)
         })?;
         journal.append(Event::Created(event::Created {
             name: session.name.clone(),

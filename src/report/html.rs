@@ -89,8 +89,7 @@ pub(crate) fn commits(commits: &[Commit], zone: &TimeZone) -> Markup {
     }
 }
 
-/// Iterations and events, as a table.
-pub(crate) fn history(items: &[Item], zone: &TimeZone) -> Markup {
+fn history(items: &[Item], zone: &TimeZone) -> Markup {
     html! {
         table {
             @for item in items {

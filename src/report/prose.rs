@@ -14,6 +14,10 @@ pub(crate) fn html(markdown: &str) -> Markup {
     PreEscaped(page)
 }
 
+/// A step of a list that is done, and one that is not.
+const DONE: &str = r#"<span class="step" role="img" aria-label="done">☑</span> "#;
+const OPEN: &str = r#"<span class="step" role="img" aria-label="open">☐</span> "#;
+
 fn tamed(event: Event<'_>) -> Event<'_> {
     match event {
         Event::Html(text) | Event::InlineHtml(text) => Event::Text(text),
@@ -30,6 +34,10 @@ fn tamed(event: Event<'_>) -> Event<'_> {
             attrs: Vec::new(),
         }),
         Event::End(TagEnd::Heading(level)) => Event::End(TagEnd::Heading(lowered(level))),
+        // A checkbox would be a control without a name.
+        Event::TaskListMarker(is_done) => {
+            Event::InlineHtml(if is_done { DONE } else { OPEN }.into())
+        }
         other => other,
     }
 }
@@ -72,6 +80,9 @@ mod tests {
         }
         let page = html("- [x] a [b](https://example.org/?q=1&w=2)\n").into_string();
         assert!(html("# Plan\n").into_string().contains("<h3>Plan</h3>"));
-        assert!(page.contains("checkbox") && page.contains("https://example.org/?q=1&amp;w=2"));
+        assert!(
+            page.contains("aria-label=\"done\"")
+                && page.contains("https://example.org/?q=1&amp;w=2")
+        );
     }
 }

@@ -4,17 +4,20 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::{Stream, StreamExt as _, stream};
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use crate::control::log::Log;
 
+use super::access::Visitor;
 use super::app::App;
 use super::board::{Group, Snapshot};
 use super::pages::{Refusal, list, log, session};
@@ -57,15 +60,21 @@ struct Reader {
     /// The number of the last change that was sent; `None` before the first event.
     sent: Option<u64>,
     since: u64,
+    visitor: Visitor,
     _place: OwnedSemaphorePermit,
 }
 
 impl Reader {
-    fn open(app: &Arc<App>, since: &Seen, headers: &HeaderMap) -> Result<Self, Refusal> {
+    fn open(
+        app: &Arc<App>,
+        visitor: Visitor,
+        since: &Seen,
+        headers: &HeaderMap,
+    ) -> Result<Self, Refusal> {
         let place = app.stream().ok_or_else(full)?;
         let since = seen(app, since, headers);
         let changes = app.board.subscribe();
-        Ok(Self { app: Arc::clone(app), changes, sent: None, since, _place: place })
+        Ok(Self { app: Arc::clone(app), changes, sent: None, since, visitor, _place: place })
     }
 
     /// The next snapshot, and the number after which things in it are new for the page. The first
@@ -75,11 +84,19 @@ impl Reader {
             self.changes.changed().await.ok()?;
             tokio::time::sleep(TOGETHER).await;
         }
+        if !is_welcome(&self.app, &self.visitor) {
+            return None;
+        }
         self.changes.borrow_and_update();
         let snapshot = self.app.board.snapshot();
         let after = self.sent.replace(snapshot.last).unwrap_or(self.since);
         Some((snapshot, after))
     }
+}
+
+/// Whether the visit has not ended meanwhile.
+fn is_welcome(app: &App, visitor: &Visitor) -> bool {
+    app.tokens.visitor(&visitor.token, Timestamp::now()).is_ok_and(|found| found.is_some())
 }
 
 fn full() -> Refusal {
@@ -90,10 +107,11 @@ fn full() -> Refusal {
 /// Changes of all sessions, for the list.
 pub(super) async fn sessions(
     State(app): State<Arc<App>>,
+    Extension(visitor): Extension<Visitor>,
     Query(since): Query<Seen>,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let reader = Reader::open(&app, &since, &headers)?;
+    let reader = Reader::open(&app, visitor, &since, &headers)?;
     Ok(sent(stream::unfold(reader, |mut reader| async move {
         let (snapshot, after) = reader.next().await?;
         let event = event(
@@ -128,11 +146,12 @@ fn list_json(app: &App, snapshot: &Snapshot, after: u64) -> Value {
 /// Changes of one session, for its pages.
 pub(super) async fn session(
     State(app): State<Arc<App>>,
+    Extension(visitor): Extension<Visitor>,
     Path(instance): Path<String>,
     Query(since): Query<Seen>,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let reader = Reader::open(&app, &since, &headers)?;
+    let reader = Reader::open(&app, visitor, &since, &headers)?;
     let changes = stream::unfold((reader, instance), |(mut reader, instance)| async move {
         loop {
             let (snapshot, after) = reader.next().await?;
@@ -155,14 +174,21 @@ pub(super) async fn session(
 /// A session's log: its end, and what comes after it. A page that connects again begins again.
 pub(super) async fn lines(
     State(app): State<Arc<App>>,
+    Extension(visitor): Extension<Visitor>,
     Path(instance): Path<String>,
 ) -> Result<Response, Refusal> {
     let place = app.stream().ok_or_else(full)?;
     let wanted = Log { session: instance, last: Some(log::LINES), follow: true, raw: false };
     let lines = app.host.log(wanted).await?.ready_chunks(LINES);
-    let shown = lines.filter_map(move |lines| {
-        let _open = &place;
-        let html = log::lines(&lines, &app.zone).into_string();
+    let shown = stream::unfold(
+        (lines, app, visitor, place),
+        |(mut lines, app, visitor, place)| async move {
+            let next = lines.next().await.filter(|_| is_welcome(&app, &visitor))?;
+            let html = log::lines(&next, &app.zone).into_string();
+            Some((html, (lines, app, visitor, place)))
+        },
+    );
+    let shown = shown.filter_map(|html| {
         let event = Event::default().event("lines").data(json!({ "html": html }).to_string());
         std::future::ready((!html.is_empty()).then_some(event))
     });

@@ -76,9 +76,21 @@ fn admit(app: &App, mut request: Request) -> Result<Request, Refusal> {
     match visitor {
         Some(visitor) => drop(request.extensions_mut().insert(visitor)),
         None if is_open_to_all(request.uri().path()) => {}
-        None => return Err(Refusal::signed_out()),
+        None => return Err(signed_out(&request)),
     }
     Ok(request)
+}
+
+/// A browser does not send the cookie when it follows a link from elsewhere, such as a chat. It does
+/// when our own page asks again.
+fn signed_out(request: &Request) -> Refusal {
+    let site = request.headers().get(FETCH_SITE).and_then(|value| value.to_str().ok());
+    let path = request.uri().path();
+    let is_link = matches!(site, Some("cross-site" | "same-site"));
+    if is_link && request.method() == Method::GET && !path.starts_with("//") {
+        return Refusal::from_elsewhere(path.to_owned());
+    }
+    Refusal::signed_out()
 }
 
 /// What needs no visit: the way in, and what our pages look like.

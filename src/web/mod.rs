@@ -29,6 +29,7 @@ mod pages;
 mod place;
 mod rate;
 mod routes;
+mod served;
 mod server;
 mod tls;
 mod tokens;
@@ -90,7 +91,7 @@ pub async fn serve(caller: Caller, options: Options) -> Result<()> {
 /// If the caller is an agent in a run, and those of the disk.
 pub fn link_to_running(caller: &Caller, access: Access) -> Result<Option<String>> {
     let state = state_folder(caller)?;
-    let Some(base) = place::running(&state) else { return Ok(None) };
+    let Some(base) = served::running(&state) else { return Ok(None) };
     link::new(&Tokens::of(&state), &base, access).map(Some)
 }
 
@@ -99,7 +100,7 @@ pub fn link_to_running(caller: &Caller, access: Access) -> Result<Option<String>
 /// # Errors
 /// If the caller is an agent in a run, and those of the disk.
 pub fn note_unit(caller: &Caller, port: Option<u16>) -> Result<()> {
-    place::note_unit(&state_folder(caller)?, port)
+    served::note_unit(&state_folder(caller)?, port)
 }
 
 /// Makes every link and every visit invalid.

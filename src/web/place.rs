@@ -2,20 +2,18 @@
 
 use std::fs;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use tokio::net::{TcpListener, UnixListener};
 use tokio_rustls::TlsAcceptor;
 
 use crate::control::{Class, Error, Result};
-use crate::session::store;
 
 use super::access::Access;
+use super::served::{self, Published};
 use super::server::Listener;
 use super::tls;
 
@@ -198,10 +196,7 @@ impl Place {
                 path.map(|path| path.display().to_string()).unwrap_or_default()
             }
         };
-        let note = Note { base: self.base.clone(), at };
-        let path = note_path(state, self.is_inherited);
-        note.write(&path)?;
-        Ok(Published { path, note, stays: self.is_inherited })
+        served::publish(state, &self.base, at, self.is_inherited)
     }
 }
 
@@ -210,78 +205,6 @@ impl Place {
 pub(super) struct Cookie {
     pub(super) name: String,
     pub(super) is_secure: bool,
-}
-
-/// Where pages are served, on the disk.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Note {
-    /// The beginning of links.
-    base: String,
-    /// The address or the path of the socket.
-    at: String,
-}
-
-impl Note {
-    fn write(&self, path: &Path) -> Result<()> {
-        store::make_folder(path.parent().unwrap_or(path))?;
-        store::replace(path, &serde_json::to_vec(self)?)?;
-        Ok(())
-    }
-
-    fn read(path: &Path) -> Option<Self> {
-        serde_json::from_slice(&fs::read(path).ok()?).ok()
-    }
-
-    /// Whether somebody listens there. A unit's socket starts it.
-    fn answers(&self) -> bool {
-        if self.at.starts_with('/') {
-            return UnixStream::connect(&self.at).is_ok();
-        }
-        let Ok(mut address) = self.at.parse::<SocketAddr>() else { return false };
-        if address.ip().is_unspecified() {
-            address.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
-        }
-        TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok()
-    }
-}
-
-/// A note that is removed when the pages are no longer served. The one of a unit stays: its socket
-/// starts it again.
-pub(super) struct Published {
-    path: PathBuf,
-    note: Note,
-    stays: bool,
-}
-
-impl Drop for Published {
-    fn drop(&mut self) {
-        if !self.stays && Note::read(&self.path).as_ref() == Some(&self.note) {
-            // A note that stays behind is not believed: nobody answers there.
-            let _ = fs::remove_file(&self.path);
-        }
-    }
-}
-
-/// Notes that a unit listens on this port of the loopback interface, or no longer does.
-pub(super) fn note_unit(state: &Path, port: Option<u16>) -> Result<()> {
-    let path = note_path(state, true);
-    match port {
-        Some(port) => {
-            let at = format!("127.0.0.1:{port}");
-            Note { base: format!("http://{at}"), at }.write(&path)
-        }
-        None => Ok(store::remove(&path)?),
-    }
-}
-
-fn note_path(state: &Path, is_inherited: bool) -> PathBuf {
-    state.join("web").join(if is_inherited { "unit" } else { "running" })
-}
-
-/// The beginning of links to pages that are served now.
-pub(super) fn running(state: &Path) -> Option<String> {
-    let notes = [false, true].into_iter().filter_map(|unit| Note::read(&note_path(state, unit)));
-    notes.into_iter().find(Note::answers).map(|note| note.base)
 }
 
 async fn bind_private(private: Private) -> Result<Listener> {
@@ -388,13 +311,13 @@ mod tests {
     async fn a_running_page_is_found_until_it_ends() {
         let dir = tempfile::tempdir().unwrap();
         let place = open(Listen::Private(Private::Loopback(None)), dir.path()).await;
-        assert_eq!(running(dir.path()), None);
+        assert_eq!(served::running(dir.path()), None);
         let published = place.publish(dir.path()).unwrap();
-        assert_eq!(running(dir.path()).as_ref(), Some(&place.base));
+        assert_eq!(served::running(dir.path()).as_ref(), Some(&place.base));
         assert!(place.base.starts_with("http://127.0.0.1:"), "{}", place.base);
         assert!(place.remark(&Access::Full).unwrap().contains("--listen"));
         drop(published);
-        assert_eq!(running(dir.path()), None);
+        assert_eq!(served::running(dir.path()), None);
     }
 
     #[tokio::test]

@@ -1,5 +1,7 @@
 //! Carries out what follows from the end of a run, as [`conclusion`](super::conclusion) decides.
 
+use std::path::Path;
+
 use jiff::{SignedDuration, Timestamp};
 
 use crate::agent::Outcome;
@@ -7,6 +9,7 @@ use crate::agent::price::Prices;
 use crate::config::Dirs;
 use crate::session::event;
 use crate::session::journal::Event;
+use crate::session::signal::SignalError;
 use crate::session::store::StoreError;
 
 use super::account::Account;
@@ -19,6 +22,18 @@ use super::{Trouble, Worker, notices};
 /// How long to wait before credentials are tried once more that have just worked.
 const ONCE_MORE: SignedDuration = SignedDuration::from_secs(30);
 
+/// The problem with a signal, or where the agent wrote it instead: agents confuse the session's folder
+/// with the one they work in.
+fn located(problem: SignalError, working_dir: Option<&str>) -> SignalError {
+    const NAMES: [&str; 2] = ["_signal.json", "signal.json"];
+    if problem != SignalError::Missing {
+        return problem;
+    }
+    let there = NAMES.iter().filter_map(|name| Some(Path::new(working_dir?).join(name)));
+    let found = there.into_iter().find(|path| path.is_file());
+    found.map_or(problem, |path| SignalError::Misplaced(path.display().to_string()))
+}
+
 impl Worker<'_> {
     /// Records the end of a run, then applies the rule for its outcome and handles its signal.
     pub(super) async fn conclude(
@@ -29,6 +44,7 @@ impl Worker<'_> {
     ) -> Result<(), Trouble> {
         self.writer.set_aside()?;
         let signal = self.writer.folder.read_signal(&plan.run);
+        let signal = signal.map_err(|problem| located(problem, self.writer.state().working_dir()));
         self.writer.take_overview_back()?;
         self.record_refusals(plan, ended)?;
         let rule = self.rule(&ended.outcome, account)?;

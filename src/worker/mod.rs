@@ -272,7 +272,7 @@ impl<'a> Worker<'a> {
         lock: &Lock,
     ) -> Result<Self, Trouble> {
         let writer = Writer::open(setup.folder.clone(), setup.instance.clone(), lock)?;
-        let outbox = Outbox::new(setup.channels.notifiers.clone()).with_shelf(setup.shelf());
+        let outbox = setup.channels.outbox().with_shelf(setup.shelf());
         let redactor = redactor(&setup.env, &setup.env_file);
         let env_file = setup.env_file.clone();
         Ok(Self {

@@ -41,6 +41,7 @@ fn systemd_finds_nothing_wrong_with_the_units() {
         "samocode-wake.service",
         "samocode-notices.path",
         "samocode-notices.service",
+        "samocode-bot.service",
         "samocode-web.socket",
         "samocode-web.service",
         "samocode-failed@verified.service",

@@ -17,9 +17,11 @@ impl ClaudeDecoder {
         let since_last = fields.object("model_usage_since_last_result");
         let models = fields.object("modelUsage");
         if let Some(models) = &since_last {
-            let cost: f64 = models.values().filter_map(|model| model.number("costUSD")).sum();
+            let cost = cost_of(models).unwrap_or(0.0);
             self.own_cost = Some(self.own_cost.unwrap_or(0.0) + cost);
         }
+        // Without a cost a budget would be blind: what the models cost adds up to the same.
+        let total = fields.number("total_cost_usd").or_else(|| models.as_ref().and_then(cost_of));
         // A result forced by a cap reports no tokens in `usage`; the models' shares do.
         self.usage = self.usage.plus(match &since_last {
             Some(models) => models
@@ -44,7 +46,7 @@ impl ClaudeDecoder {
         let mut finished = Finished {
             terminal_reason: fields.text("terminal_reason"),
             refused: fields.text("stop_reason").as_deref() == Some("refusal"),
-            cost: fields.number("total_cost_usd").map(|total| Cost { total, own: self.own_cost }),
+            cost: total.or(self.own_cost).map(|total| Cost { total, own: self.own_cost }),
             num_turns: count(fields, "num_turns"),
             queued: count(fields, "queued_turn_count").unwrap_or(0),
             text: cut(&text, MAX_TEXT).to_owned(),
@@ -91,7 +93,10 @@ impl ClaudeDecoder {
     /// it ended. Within a string quotes are escaped, so these keys are keys, not text.
     pub(super) fn cut_off(&mut self, ends: [&[u8]; 2]) -> Option<Event> {
         let text = |key: &[u8]| scalar(ends, key).map(str::to_owned);
-        let number = |key: &[u8]| scalar(ends, key).and_then(|number| number.parse::<f64>().ok());
+        let number = |key: &[u8]| {
+            let number = scalar(ends, key).and_then(|number| number.parse::<f64>().ok());
+            number.filter(|number| number.is_finite())
+        };
         let is_error = scalar(ends, br#""is_error":"#).and_then(|flag| flag.parse().ok());
         let subtype = text(br#""subtype":"#).unwrap_or_default();
         let names = [br#""api_error":"#.as_slice(), br#""api_error_status":"#];
@@ -117,6 +122,11 @@ impl ClaudeDecoder {
             ..finished
         })))
     }
+}
+
+/// What all models cost together; `None` if that is reported for none.
+fn cost_of(models: &Fields<'_>) -> Option<f64> {
+    models.values().filter_map(|model| model.number("costUSD")).reduce(|sum, cost| sum + cost)
 }
 
 fn count(fields: &Fields<'_>, key: &str) -> Option<u32> {

@@ -99,6 +99,7 @@ fn an_agent_whose_head_is_elsewhere_is_told_how_to_come_back() {
         lacking: Some(1),
         unrelated: false,
         kept: None,
+        rebasing: false,
     };
     let input = PromptInput { elsewhere: Some(&head), ..input() };
     for text in [compose(&input), resume(&input)] {

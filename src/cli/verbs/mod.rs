@@ -6,6 +6,7 @@ mod approve;
 mod archive;
 mod ask;
 mod attach;
+mod bot;
 mod complete;
 pub(super) mod completions;
 mod config;
@@ -97,6 +98,7 @@ pub(super) enum Verb {
     Units(units::Units),
     Doctor(doctor::Doctor),
     Notify(notify::Notify),
+    Bot(bot::Bot),
     Demo(demo::Demo),
     Completions(completions::Completions),
     Man(man::Man),
@@ -163,6 +165,7 @@ impl Verb {
             Self::Units(verb) => verb.exec(common).await,
             Self::Doctor(verb) => verb.exec(common).await,
             Self::Notify(verb) => verb.exec(common).await,
+            Self::Bot(verb) => verb.exec(common).await,
             Self::Demo(verb) => verb.exec(common).await,
             Self::Completions(verb) => Ok(verb.exec()),
             Self::Man(verb) => verb.exec(),

@@ -38,7 +38,7 @@ pub(in crate::cli) struct Web {
     #[arg(long, value_name = "PATH", conflicts_with = "listen")]
     socket: Option<PathBuf>,
     /// Listen where others can connect, by TLS or behind a proxy
-    #[arg(long, value_name = "ADDRESS:PORT")]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = address)]
     listen: Option<SocketAddr>,
     /// Your certificate for TLS, in PEM [default: a self-made one]
     #[arg(long, value_name = "FILE", requires_all = ["key", "listen"], conflicts_with = "behind_proxy")]
@@ -143,6 +143,11 @@ async fn remove(common: &Common, caller: &Caller) -> anyhow::Result<ExitCode> {
     web::note_unit(caller, None)?;
     output::line(format!("{} no longer listens.", listening.unit))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Parses an address that a person typed.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "not an address with a port, such as 0.0.0.0:8443".to_owned())
 }
 
 /// The user, through a browser.

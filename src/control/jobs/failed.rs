@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use crate::agent::vocabulary;
 use crate::config::{Dirs, Env, EnvFile, Flags, Project, Settings};
-use crate::control::channels::channels;
+use crate::control::channels::{channels, files};
 use crate::control::error::Attempt as _;
 use crate::control::{Error, Result, whereabouts};
 use crate::notify::outbox::Due;
-use crate::notify::{About, Delivery, Notice, NotifyError, Outbox, Shelf};
+use crate::notify::{About, Delivery, Notice, NotifyError, Shelf};
 use crate::service::launchd::Places;
 use crate::service::{self, Action, Active, Reader, Scope, Spool, Token};
 use crate::session::names;
@@ -64,11 +64,12 @@ pub async fn notify(env: &Env, scope: Scope, instance: &str) -> Result<Notified>
     let about = About {
         id: format!("{instance}-failed"),
         session: instance.to_owned(),
-        project: project.map(|project| project.name).unwrap_or_default(),
+        project: project.as_ref().map(|project| project.name.clone()).unwrap_or_default(),
         phase: hook.as_ref().map(|hook| hook.phase),
     };
-    let channels = channels(&settings, env, &env_file, scope == Scope::User);
-    let mut outbox = Outbox::new(channels.notifiers);
+    let files = files(&dirs, project.as_ref());
+    let channels = channels(&settings, files, env, &env_file, scope == Scope::User);
+    let mut outbox = channels.outbox();
     if let Some(config) = &config {
         outbox = outbox.with_shelf(Shelf::new(&dirs.state, config));
     }

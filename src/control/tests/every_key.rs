@@ -15,7 +15,7 @@ use crate::config::file::ConfigFile;
 use crate::config::keys::{self, Key, Kind};
 use crate::config::{AgentManifest, AgentName, Dirs, Env, EnvFile, Flags, Project, Settings};
 use crate::control::channels::channels;
-use crate::notify::Notice;
+use crate::notify::{Files, Notice};
 use crate::service::Limits;
 use crate::session::Phase;
 
@@ -212,7 +212,7 @@ impl Bench {
                 Phase::ALL.map(|phase| format!("{:?}", settings.confine(phase))).join(" ")
             }
             "TELEGRAM_BOT_TOKEN" | "TELEGRAM_CHAT_ID" | "TELEGRAM_API_URL" => {
-                let channels = channels(settings, env, env_file, false);
+                let channels = channels(settings, Files::default(), env, env_file, false);
                 channels.notifiers[0].send(&Notice::test("n", "")).await.unwrap();
                 self.servers.iter().map(Server::seen).collect::<Vec<_>>().join("|")
             }

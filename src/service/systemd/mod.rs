@@ -37,6 +37,9 @@ pub const NOTICES_SERVICE: &str = "samocode-notices.service";
 /// The service that sends those of one session of the system's manager.
 pub const NOTICES_OF_SESSION: &str = "samocode-notices@.service";
 
+/// The service that answers people by Telegram.
+pub const BOT_SERVICE: &str = "samocode-bot.service";
+
 /// The socket unit that starts the web page on demand.
 pub const WEB_SOCKET: &str = "samocode-web.socket";
 

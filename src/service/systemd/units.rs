@@ -6,7 +6,8 @@
 use std::path::PathBuf;
 
 use super::limits::directives;
-use super::{NOTICES_OF_SESSION, NOTICES_PATH, NOTICES_SERVICE, WEB_SERVICE, WEB_SOCKET};
+use super::{BOT_SERVICE, NOTICES_OF_SESSION, NOTICES_PATH, NOTICES_SERVICE};
+use super::{WEB_SERVICE, WEB_SOCKET};
 use super::{convoys, escape};
 use crate::service::{Recorded, Scope, Session, Shared, Unfit, UnitFile};
 
@@ -39,7 +40,7 @@ pub fn parse_version(text: &str) -> Result<u32, String> {
 }
 
 /// The units that are installed once per manager: file name and source.
-const SOURCES: [(&str, &str); 11] = [
+const SOURCES: [(&str, &str); 12] = [
     ("samocode@.service", include_str!("../../../units/samocode@.service")),
     ("samocode-wake.path", include_str!("../../../units/samocode-wake.path")),
     ("samocode-wake.service", include_str!("../../../units/samocode-wake.service")),
@@ -47,6 +48,7 @@ const SOURCES: [(&str, &str); 11] = [
     (NOTICES_PATH, include_str!("../../../units/samocode-notices.path")),
     (NOTICES_SERVICE, include_str!("../../../units/samocode-notices.service")),
     (NOTICES_OF_SESSION, include_str!("../../../units/samocode-notices@.service")),
+    (BOT_SERVICE, include_str!("../../../units/samocode-bot.service")),
     (WEB_SOCKET, include_str!("../../../units/samocode-web.socket")),
     (WEB_SERVICE, include_str!("../../../units/samocode-web.service")),
     ("samocode.slice", include_str!("../../../units/samocode.slice")),
@@ -58,7 +60,9 @@ const SOURCES: [(&str, &str); 11] = [
 /// which runs as its user.
 fn is_for(scope: Scope, name: &str) -> bool {
     match name {
-        NOTICES_PATH | NOTICES_SERVICE | WEB_SOCKET | WEB_SERVICE => scope == Scope::User,
+        NOTICES_PATH | NOTICES_SERVICE | BOT_SERVICE | WEB_SOCKET | WEB_SERVICE => {
+            scope == Scope::User
+        }
         NOTICES_OF_SESSION => scope == Scope::System,
         _ => true,
     }

@@ -52,5 +52,6 @@ pub(in super::super) fn page(app: &App, visitor: &Visitor) -> Markup {
             }
         } @else { (form(visitor, "/new", "begin", fields)) }
     };
-    Page { title: "New session", visitor: Some(visitor), live: None, notes: &[], body }.render()
+    Page { title: "New session", visitor: Some(visitor), live: None, notes: &[], again: None, body }
+        .render()
 }

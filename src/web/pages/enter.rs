@@ -16,5 +16,5 @@ pub(in super::super) fn page(token: &str) -> Markup {
             }
         }
     };
-    Page { title: "Open", visitor: None, live: None, notes: &[], body }.render()
+    Page { title: "Open", visitor: None, live: None, notes: &[], again: None, body }.render()
 }

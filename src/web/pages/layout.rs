@@ -15,6 +15,8 @@ pub(super) struct Page<'a> {
     pub(super) live: Option<Live>,
     /// What was done just before.
     pub(super) notes: &'a [String],
+    /// The address to load at once instead.
+    pub(super) again: Option<&'a str>,
     pub(super) body: Markup,
 }
 
@@ -37,6 +39,9 @@ impl Page<'_> {
                     meta name="color-scheme" content="light dark";
                     meta name="theme-color" content="#f5f6f8" media="(prefers-color-scheme: light)";
                     meta name="theme-color" content="#0f1318" media="(prefers-color-scheme: dark)";
+                    @if let Some(again) = self.again {
+                        meta http-equiv="refresh" content={ "0; url=" (again) };
+                    }
                     title { (self.title) " · samocode" }
                     link rel="stylesheet" href=(style);
                     link rel="icon" type="image/svg+xml" href=(assets::address("icon.svg"));

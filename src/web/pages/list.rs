@@ -33,7 +33,8 @@ pub(in super::super) fn page(app: &App, visitor: &Visitor, notes: &[String]) -> 
         0 => "Sessions".to_owned(),
         need => format!("({need}) Sessions"),
     };
-    Page { title: &title, visitor: Some(visitor), live: Some(live), notes, body }.render()
+    Page { title: &title, visitor: Some(visitor), live: Some(live), notes, again: None, body }
+        .render()
 }
 
 /// What matters most, in a few words.

@@ -10,6 +10,7 @@ pub(super) mod needs;
 pub(super) mod parts;
 mod refusal;
 pub(super) mod session;
+mod timeline;
 
 use std::borrow::Cow;
 

@@ -18,14 +18,22 @@ pub(in super::super) struct Refusal {
     hint: Option<String>,
     /// What the visitor had typed, so that it is not lost.
     typed: Vec<String>,
-    /// The page to go back to.
-    back: String,
+    next: Next,
+}
+
+/// Where a visitor goes from here.
+#[derive(Debug)]
+enum Next {
+    /// Back to this page, by a link.
+    Back(String),
+    /// To this page at once.
+    Again(String),
 }
 
 impl Refusal {
     pub(in super::super) fn new(status: StatusCode, title: impl Into<String>) -> Self {
-        let (title, back) = (title.into(), "/".to_owned());
-        Self { status, title, hint: None, typed: Vec::new(), back }
+        let (title, next) = (title.into(), Next::Back("/".to_owned()));
+        Self { status, title, hint: None, typed: Vec::new(), next }
     }
 
     pub(in super::super) fn with(self, hint: impl Into<String>) -> Self {
@@ -38,12 +46,23 @@ impl Refusal {
             .with("In a terminal of this machine, get a link with: samocode web --open")
     }
 
+    /// A browser that followed a link of another site, and so did not send the cookie it may have.
+    pub(in super::super) fn from_elsewhere(path: String) -> Self {
+        Self { next: Next::Again(path), ..Self::signed_out() }
+    }
+
     /// Keeps what was typed, and says where to go back to.
     pub(in super::super) fn of_form(self, back: String, typed: Vec<String>) -> Self {
-        Self { back, typed: typed.into_iter().filter(|text| !text.is_empty()).collect(), ..self }
+        let next = Next::Back(back);
+        Self { next, typed: typed.into_iter().filter(|text| !text.is_empty()).collect(), ..self }
     }
 
     fn page(&self) -> Markup {
+        let (back, again) = match &self.next {
+            Next::Back(path) if self.status != StatusCode::UNAUTHORIZED => (Some(path), None),
+            Next::Back(_) => (None, None),
+            Next::Again(path) => (None, Some(path.as_str())),
+        };
         let body = html! {
             div.notice role="alert" {
                 h1 { (plain(&self.title)) }
@@ -55,9 +74,9 @@ impl Refusal {
                     textarea id={ "typed-" (at) } rows="6" readonly { "\n" (plain(text)) }
                 }
             }
-            @if self.status != StatusCode::UNAUTHORIZED { p { a href=(self.back) { "Back" } } }
+            @if let Some(back) = back { p { a href=(back) { "Back" } } }
         };
-        Page { title: &self.title, visitor: None, live: None, notes: &[], body }.render()
+        Page { title: &self.title, visitor: None, live: None, notes: &[], again, body }.render()
     }
 }
 

@@ -21,7 +21,7 @@ use super::super::app::App;
 use super::super::board::Session;
 use super::super::events::mark;
 use super::layout::{Live, Page};
-use super::{Refusal, log, needs, parts, path_of, plain};
+use super::{Refusal, log, needs, parts, path_of, plain, timeline};
 
 /// A page of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -105,7 +105,8 @@ pub(in super::super) async fn page(
         _ => Live { path: format!("/events{}", path_of(instance)), since: mark(app, changed) },
     };
     let title = format!("{}: {}", view.instance, part.title());
-    Ok(Page { title: &title, visitor: Some(visitor), live: Some(live), notes, body }.render())
+    Ok(Page { title: &title, visitor: Some(visitor), live: Some(live), notes, again: None, body }
+        .render())
 }
 
 fn is_asking(view: &View) -> bool {
@@ -161,11 +162,8 @@ async fn content(app: &App, view: &View, part: Part) -> Result<Markup, Refusal> 
         Part::Log => log::page(app, &session).await?,
         Part::Timeline => {
             let items = app.ask(History { session }).await?.0;
-            html! {
-                h2.hidden { "Timeline" }
-                @if items.is_empty() { p.soft { "Nothing has happened yet." } }
-                div.wide { (report::history(&items, &app.zone)) }
-            }
+            let (now, zone) = app.now();
+            timeline::page(&items, now, zone)
         }
     })
 }
