@@ -7,7 +7,7 @@ use std::process::ExitStatus;
 use jiff::Timestamp;
 
 use super::Environment;
-use super::event::{Denied, Event, Finished, Limit, Usage, one_line};
+use super::event::{Denied, Event, Finished, Limit, Usage, Window, one_line};
 use super::remedy::Remedy;
 
 /// How a process ended.
@@ -72,6 +72,8 @@ pub struct Reported {
     pub finished: Option<Finished>,
     /// The last report on the account's limits.
     pub limit: Option<Limit>,
+    /// How full the account's windows are, as last reported.
+    pub windows: Vec<Window>,
     /// The HTTP status and error name of the last failed attempt.
     pub retry: Option<(Option<u16>, String)>,
     /// The tokens of the replies that started, for a run that reports no end.
@@ -104,7 +106,17 @@ impl Reported {
                 self.denied = (self.denied.0.saturating_add(1), Some(denied.clone()));
             }
             Event::Finished(finished) => self.finished = Some((**finished).clone()),
-            Event::Limit(limit) => self.limit = Some(limit.clone()),
+            // Each kind is reported by itself: that another one has room changes nothing.
+            Event::Limit(limit) => {
+                if !limit.windows.is_empty() {
+                    self.windows.clone_from(&limit.windows);
+                }
+                let holds =
+                    |known: &Limit| known.reached && !limit.reached && known.kind != limit.kind;
+                if !self.limit.as_ref().is_some_and(holds) {
+                    self.limit = Some(limit.clone());
+                }
+            }
             Event::Retry { status, error, .. } => self.retry = Some((*status, error.clone())),
             Event::Usage { usage, context_used } => {
                 self.replies = self.replies.plus(*usage);
@@ -144,7 +156,8 @@ pub struct Facts<'a> {
     pub exit: ProcessExit,
     /// The facts from its stream.
     pub reported: &'a Reported,
-    /// The end of its standard error output, to quote from.
+    /// The end of its standard error output, to quote from; if there is none, the last line it
+    /// printed that is not an event.
     pub stderr_tail: &'a str,
     /// How many processes of its cgroup the kernel killed to free memory (`memory.events`).
     pub oom_kills: u64,
@@ -313,7 +326,7 @@ fn of_error(finished: &Finished, facts: &Facts<'_>) -> Outcome {
     let reported = facts.reported;
     let what = || {
         let said = finished.text.lines().next().unwrap_or_default().trim();
-        let said = if said.is_empty() { last_words(facts) } else { one_line(said, 400) };
+        let said = if said.is_empty() { unspoken(finished, facts) } else { one_line(said, 400) };
         match &finished.advice {
             Some(advice) => format!("{said} ({advice})"),
             None => said,
@@ -354,10 +367,27 @@ fn of_error(finished: &Finished, facts: &Facts<'_>) -> Outcome {
     }
 }
 
+/// What is known about an error without a text: the last line of the standard error output, else the
+/// words and the status that the agent itself used for it.
+fn unspoken(finished: &Finished, facts: &Facts<'_>) -> String {
+    // A success that is an error says nothing.
+    let subtype = Some(&finished.subtype).filter(|subtype| subtype.starts_with("error"));
+    let words = subtype.into_iter().chain(&finished.terminal_reason).chain(&finished.error_kind);
+    let status = finished.api_status.map(|status| format!("HTTP status {status}"));
+    let all: Vec<String> = words.cloned().chain(status).collect();
+    if all.is_empty() || last_line(facts).is_some() {
+        return last_words(facts);
+    }
+    one_line(&format!("the agent reported {}, and no more", all.join(", ")), 400)
+}
+
+fn last_line<'a>(facts: &Facts<'a>) -> Option<&'a str> {
+    facts.stderr_tail.lines().map(str::trim).rfind(|line| !line.is_empty())
+}
+
 /// The last line of the standard error output, else the bare fact.
 fn last_words(facts: &Facts<'_>) -> String {
-    let line = facts.stderr_tail.lines().map(str::trim).rfind(|line| !line.is_empty());
-    match (line, facts.exit) {
+    match (last_line(facts), facts.exit) {
         (Some(line), _) => one_line(line, 300),
         (None, ProcessExit::Code(code)) => {
             format!("it exited with code {code} and printed no error")

@@ -177,8 +177,10 @@ impl Remedy {
     const fn of_status(status: u16) -> Option<Self> {
         Some(match status {
             400 | 422 => Self::Request,
-            401..=403 => Self::LogIn,
-            404 => Self::Setup,
+            // 407: the proxy wants credentials, which are in the env file too.
+            401..=403 | 407 => Self::LogIn,
+            // Redirected, or not there: the model or the base URL.
+            300..=399 | 404 | 405 | 410 => Self::Setup,
             413 => Self::Shrink,
             429 => Self::SlowDown,
             451 => Self::Fresh,

@@ -19,7 +19,7 @@ use super::watch::{self, Change, Watch};
 use super::{
     answers, archive, confine, convoy, cost, disk, doctor, documents, enable, inbox, init, inspect,
     mail, many, merge, notify, post, prompt, remove, report, role, run, settings, stop, timeline,
-    unit, unit_files, view, wait,
+    unit, unit_files, view, wait, web,
 };
 
 /// A call that a host can perform.
@@ -166,10 +166,16 @@ calls! {
     Examine: doctor::Examine => doctor::Examined,
     /// Send a test message through every channel.
     NotifyTest: notify::NotifyTest => notify::NotifyTested,
+    /// Which channels there are, what each is for, and what they have not sent.
+    NotifyList: notify::NotifyList => notify::NotifyListed,
     /// The unit files as they would be installed.
     PrintUnits: unit_files::Print => unit_files::Printed,
     /// Install the shared units and watch for mail.
     InstallUnits: unit_files::Install => unit_files::Installed,
+    /// Serve the web page on demand, now and at boot.
+    InstallWeb: web::Install => web::Listening,
+    /// Serve the web page on demand no longer.
+    RemoveWeb: web::Remove => web::Listening,
     /// Check the unit files with the service manager's own checker.
     VerifyUnits: unit_files::Verify => Verified,
 }

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+use crate::agent::event::one_line;
 use crate::session::mail::Message;
 
 use super::context::Context;
@@ -46,7 +47,7 @@ impl Perform for Inbox {
             };
             on.warnings.add(format!(
                 "{} is not a message ({}): {then}",
-                path.display(),
+                one_line(&path.display().to_string(), 400),
                 foreign.why
             ));
         }

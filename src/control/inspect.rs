@@ -197,6 +197,16 @@ impl Perform for Show {
         let qa = store::read(&session.folder.qa())?.unwrap_or_default();
         let qa = Qa::parse(String::from_utf8_lossy(&qa).into_owned());
         let open = qa.questions().iter().filter(|question| question.answer == Answer::Waiting);
+        if view.state == StateName::Done
+            && let (Some(folder), Some(branch)) = (state.working_dir(), state.branch())
+            && let Ok(files @ 1..) = git::changed_files(Path::new(folder)).await
+        {
+            let (are, they) =
+                if files == 1 { ("file is", "it is") } else { ("files are", "they are") };
+            on.warnings.add(format!(
+                "{files} {are} not committed in {folder}; {they} not part of branch {branch}"
+            ));
+        }
         Ok(Detail {
             commits: commits(&state),
             questions: open.map(|question| (question.id.clone(), question.text.clone())).collect(),

@@ -45,6 +45,7 @@
 //! | [`log`] | its journal merged with what its agents said and did, as a stream |
 //! | [`init`], [`settings`], [`doctor`], [`notify`], [`unit_files`] | set a project up: its file, its settings, what is broken, how you are notified, the unit files |
 //! | [`wait`], [`watch`] | wait until a session needs a human; see every change as it happens, by inotify and D-Bus |
+//! | [`web`] | serve the web page on demand |
 //! | [`jobs`] | no calls: what the units run, such as the waker |
 //!
 //! # Where to add
@@ -112,6 +113,7 @@ pub mod view;
 pub mod wait;
 pub(crate) mod wake;
 pub mod watch;
+pub mod web;
 pub(crate) mod whereabouts;
 
 pub use context::{Answer, Caller};

@@ -125,8 +125,9 @@ fn next_run(on: &Operation<'_>, target: &Target) -> Result<RunPrompt> {
         on.warnings.add("its worktree does not exist yet, so the prompt does not name it");
     }
     let unit = UnitFiles::new(context, session, &Flags::default())?;
-    let agent = unit.settings.agent(state.phase());
-    let agent = REGISTRY.agent(agent, &unit.settings, &unit.env, &context.caller.binary)?;
+    let (phase, binary) = (state.phase(), &context.caller.binary);
+    let agent = unit.settings.agent(phase);
+    let agent = REGISTRY.agent(agent, phase, &unit.settings, &unit.env, binary)?;
     let roles = super::role::roles_of(context, &session.folder)?;
     let confinement = match &state.place {
         Some(_) => Scene::of(target, &unit, Path::new(confine::RUN))?.confinement(),

@@ -50,6 +50,16 @@ pub(crate) enum Durable {
     WithTheWorker,
 }
 
+impl Durable {
+    /// The verb that makes such a request, for hints.
+    const fn verb(self) -> &'static str {
+        match self {
+            Self::Now => "enable",
+            Self::WithTheWorker => "run",
+        }
+    }
+}
+
 /// How long to wait for a worker that is about to exit.
 const ENDING: Duration = Duration::from_secs(5);
 
@@ -58,20 +68,8 @@ const ENDING: Duration = Duration::from_secs(5);
 /// # Errors
 /// If a task is missing, or given to a session that has another one; and those of the disk.
 pub(crate) fn begin_or_resume(session: &Session, work: &Work, durable: Durable) -> Result<Became> {
-    let is_new = !session.exists();
-    let task = work.task.as_deref().map(str::trim);
-    if task.is_some_and(str::is_empty) {
-        let message = format!("the task of session '{}' is empty", session.name);
-        return Err(Error::usage(message).hint(format!(
-            "say what is to be done: samocode enable {} --task \"…\"",
-            session.name
-        )));
-    }
-    if is_new && task.is_none() {
-        let name = &session.name;
-        return Err(Error::usage(format!("session '{name}' is new and needs a task"))
-            .hint(format!("samocode enable {name} --task \"…\"")));
-    }
+    let with_task = format!("samocode {} {} --task \"…\"", durable.verb(), session.name);
+    let task = task_of(session, work, &with_task)?;
     store::make_folder(session.folder.path())?;
     let Some(lock) = lock(session)? else {
         let state = session.state()?;
@@ -82,49 +80,10 @@ pub(crate) fn begin_or_resume(session: &Session, work: &Work, durable: Durable) 
     };
     let mut journal = Journal::open(&session.folder, &lock)?;
     discard_stops(session)?;
-    if journal.state().seq == 0 && !session.folder.overview().exists() {
-        let task = task.ok_or_else(|| {
-            let folder = session.folder.path().display();
-            Error::usage(format!("the session in {folder} is empty and needs a task"))
-                .hint(format!("samocode enable {} --task \"…\"", session.name))
-        })?;
-        journal.append(Event::Created(event::Created {
-            name: session.name.clone(),
-            task: task.to_owned(),
-            dive: work.dive.clone(),
-            parent: work.parent.clone(),
-        }))?;
-        return Ok(Became::Created);
-    }
-    if journal.state().seq == 0 {
-        // Started by the predecessor: the worker imports it from its files.
-        if task.is_some() && !is_done_by_overview(session) {
-            return Err(at_work(session, StateName::Running));
-        }
-        if task.is_none() {
-            return match session.obstacle() {
-                Some(why) => {
-                    let why = format!("cannot import session '{}': {why}", session.name);
-                    Err(Error::new(Class::Configuration, why))
-                }
-                None => Ok(Became::Known),
-            };
-        }
-        let overview = store::read(&session.folder.overview())?.unwrap_or_default();
-        let overview = Overview::parse(overview);
-        let status = overview.status();
-        journal.append(Event::Imported(event::Imported {
-            name: session.name.clone(),
-            task: overview.task().unwrap_or_default().to_owned(),
-            phase: Phase::Done,
-            iteration: status.iteration.unwrap_or(0),
-            total: status.total_iterations.unwrap_or(0),
-            gate: crate::session::advance::Gate::Closed,
-            asked: None,
-            waits_for: None,
-            blocked: None,
-            done: true,
-        }))?;
+    if journal.state().seq == 0
+        && let Some(became) = enter(&mut journal, session, work, task, &with_task)?
+    {
+        return Ok(became);
     }
     match (journal.state().name(), task) {
         (StateName::Done, Some(task)) => {
@@ -135,13 +94,82 @@ pub(crate) fn begin_or_resume(session: &Session, work: &Work, durable: Durable) 
         (StateName::Done, None) => {
             let name = &session.name;
             Err(Error::usage(format!("session '{name}' is done"))
-                .hint(format!("give it a new task with: samocode enable {name} --task \"…\"")))
+                .hint(format!("give it a new task with: {with_task}")))
         }
         // The same request again, for example because the first one was interrupted.
         (_, Some(task)) if journal.state().task == task => revive(&mut journal, durable),
         (word, Some(_)) => Err(at_work(session, word)),
         (_, None) => revive(&mut journal, durable),
     }
+}
+
+/// The task that a session is to get, if it gets one.
+fn task_of<'w>(session: &Session, work: &'w Work, with_task: &str) -> Result<Option<&'w str>> {
+    let name = &session.name;
+    let needs = |message: String| {
+        Error::usage(message).hint(format!("say what is to be done: {with_task}"))
+    };
+    match work.task.as_deref().map(str::trim) {
+        Some("") => Err(needs(format!("the task of session '{name}' is empty"))),
+        None if !session.exists() => {
+            Err(needs(format!("session '{name}' is new and needs a task")))
+        }
+        task => Ok(task),
+    }
+}
+
+/// Writes the first event of a journal. `None` if the session, one of the predecessor's, is done and
+/// still has to get its new task.
+fn enter(
+    journal: &mut Journal,
+    session: &Session,
+    work: &Work,
+    task: Option<&str>,
+    with_task: &str,
+) -> Result<Option<Became>> {
+    if !session.folder.overview().exists() {
+        let task = task.ok_or_else(|| {
+            let folder = session.folder.path().display();
+            Error::usage(format!("the session in {folder} is empty and needs a task"))
+                .hint(with_task)
+        })?;
+        journal.append(Event::Created(event::Created {
+            name: session.name.clone(),
+            task: task.to_owned(),
+            dive: work.dive.clone(),
+            parent: work.parent.clone(),
+        }))?;
+        return Ok(Some(Became::Created));
+    }
+    // Started by the predecessor: the worker imports it from its files.
+    if task.is_some() && !is_done_by_overview(session) {
+        return Err(at_work(session, StateName::Running));
+    }
+    if task.is_none() {
+        return match session.obstacle() {
+            Some(why) => {
+                let why = format!("cannot import session '{}': {why}", session.name);
+                Err(Error::new(Class::Configuration, why))
+            }
+            None => Ok(Some(Became::Known)),
+        };
+    }
+    let overview = store::read(&session.folder.overview())?.unwrap_or_default();
+    let overview = Overview::parse(overview);
+    let status = overview.status();
+    journal.append(Event::Imported(event::Imported {
+        name: session.name.clone(),
+        task: overview.task().unwrap_or_default().to_owned(),
+        phase: Phase::Done,
+        iteration: status.iteration.unwrap_or(0),
+        total: status.total_iterations.unwrap_or(0),
+        gate: crate::session::advance::Gate::Closed,
+        asked: None,
+        waits_for: None,
+        blocked: None,
+        done: true,
+    }))?;
+    Ok(None)
 }
 
 /// Like [`begin_or_resume`], and also cancels a stop that the worker has not acted on yet.

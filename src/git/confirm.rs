@@ -94,6 +94,11 @@ fn look(worktree: &Path, common: PathBuf) -> Result<Confirmed, Error> {
         Err(Error::Astray { worktree, what, remedy })
     };
     let moved_away = || {
+        if worktree.is_symlink() {
+            // What is there may be the repository itself.
+            let (link, end) = (quoted(worktree), "and it is made again at the next start");
+            return format!("remove the link, {end}: rm {link}");
+        }
         let (from, to) = (quoted(&gitfile), quoted(&worktree.join(".git.aside")));
         format!("look at it, then: mv {from} {to} && git -C {} worktree repair", quoted(&common))
     };
@@ -108,7 +113,8 @@ fn look(worktree: &Path, common: PathBuf) -> Result<Confirmed, Error> {
         Err(source) => return Err(Error::Io { doing: "look at", path: gitfile, source }),
     };
     if let Some(what) = what {
-        return astray(what.to_owned(), moved_away());
+        let link = worktree.read_link().map(|to| format!("it is a link to {}, and ", to.display()));
+        return astray(format!("{}{what}", link.unwrap_or_default()), moved_away());
     }
     let bytes = plain::read(&gitfile).unwrap_or_default();
     let named = bytes.strip_prefix(b"gitdir: ").and_then(|rest| pointed_to(rest, worktree));

@@ -6,6 +6,7 @@ use std::path::Path;
 use super::command::{git_command, run};
 use super::create::SHORT_LIMIT;
 use super::leftovers::{Found, branch_in, look};
+use super::plain;
 use super::reader::open_worktree;
 use super::{Base, Error};
 use crate::session::Elsewhere;
@@ -13,21 +14,35 @@ use crate::session::Elsewhere;
 /// Where git keeps commits for us that no branch has.
 const KEPT: &str = "refs/samocode/kept";
 
+/// The folders that git keeps during a rebase.
+const REBASES: [&str; 2] = ["rebase-merge", "rebase-apply"];
+
+/// How many digits of a commit's id are shown.
+const SHORT: usize = 10;
+
 /// Compares HEAD with the session's branch. `None` if that is where it is, which costs no more than
-/// reading two small files. Commits of a detached HEAD that the branch lacks get a ref of their
-/// own, or git would delete them some day.
+/// reading a few small files. Commits that neither the branch nor another one has get a ref of their
+/// own, or git would delete them some day: those of a detached HEAD, and those of a branch that was
+/// deleted under HEAD.
 ///
 /// # Errors
 /// git's, if it cannot read the repository or write that ref.
 pub async fn elsewhere(worktree: &Path, branch: &str) -> Result<Option<Elsewhere>, Error> {
     let name = format!("refs/heads/{branch}");
-    if let Ok(Found::Worktree(admin)) = look(worktree)
+    let admin = match look(worktree) {
+        Ok(Found::Worktree(admin)) => Some(admin),
+        _ => None,
+    };
+    if let Some(admin) = &admin
         && branch_in(&admin.join("HEAD")).as_ref() == Some(&name)
+        && has_loose(admin, &name)
     {
         return Ok(None);
     }
-    let Some((mut found, tip)) = compare(worktree, branch, &name)? else { return Ok(None) };
-    if found.on.is_none()
+    let Some((mut found, tip)) = compare(worktree, branch, &name, admin.as_deref())? else {
+        return Ok(None);
+    };
+    if found.on.as_deref().is_none_or(|on| on == branch)
         && found.has_work()
         && let Some(tip) = tip
     {
@@ -38,30 +53,67 @@ pub async fn elsewhere(worktree: &Path, branch: &str) -> Result<Option<Elsewhere
     Ok(Some(found))
 }
 
+/// Whether a ref has a file of its own, as one has that a commit was made on.
+fn has_loose(admin: &Path, name: &str) -> bool {
+    let common = plain::text(&admin.join("commondir")).unwrap_or_default();
+    let common = common.trim_end();
+    !common.is_empty() && admin.join(common).join(name).is_file()
+}
+
 fn compare(
     worktree: &Path,
     branch: &str,
     name: &str,
+    admin: Option<&Path>,
 ) -> Result<Option<(Elsewhere, Option<Base>)>, Error> {
     let reader = open_worktree(worktree)?;
     let on = reader.symbolic("HEAD")?;
-    if on.as_deref() == Some(name) {
+    let of_branch = reader.commit(name)?;
+    let tip = if on.as_deref() != Some(name) {
+        reader.commit("HEAD")?
+    } else if of_branch.is_some() {
         return Ok(None);
-    }
-    let tip = reader.commit("HEAD")?;
-    let lacking = match (&tip, reader.commit(name)?) {
+    } else {
+        admin.and_then(last_in_reflog).map(|commit| {
+            let short = commit[..commit.len().min(SHORT)].to_owned();
+            Base::new("HEAD", commit, short)
+        })
+    };
+    let is_on_none = on.as_deref() == Some(name);
+    let lacking = match (&tip, of_branch) {
+        _ if is_on_none => None,
         (None, _) => Some(0),
         (Some(_), Some(_)) => Some(reader.ahead("HEAD", name)?),
         (Some(_), None) => None,
     };
+    let unrelated = lacking.is_some_and(|count| count > 0) && !reader.are_related("HEAD", name)?;
+    let is_rebasing = |admin: &Path| REBASES.iter().any(|folder| admin.join(folder).is_dir());
     let found = Elsewhere {
         branch: branch.to_owned(),
+        rebasing: on.is_none() && admin.is_some_and(is_rebasing),
         on: on.map(|name| name.trim_start_matches("refs/heads/").to_owned()),
         commit: tip.as_ref().map(|tip| tip.short.clone()),
         lacking,
+        unrelated,
         kept: None,
     };
     Ok(Some((found, tip)))
+}
+
+/// The commit that HEAD was at last, from its reflog. A branch that was deleted leaves nothing else.
+fn last_in_reflog(admin: &Path) -> Option<String> {
+    let bytes = plain::read(&admin.join("logs/HEAD")).ok()?;
+    let text = String::from_utf8_lossy(&bytes);
+    let is_commit = |id: &&str| {
+        id.len() >= 40 && id.bytes().all(|c| c.is_ascii_hexdigit()) && id.bytes().any(|c| c != b'0')
+    };
+    // OLD NEW NAME <MAIL> TIME ZONE\tWHAT
+    let newest_first = |line: &'_ str| {
+        let mut ids = line.splitn(3, ' ');
+        let (old, new) = (ids.next(), ids.next());
+        new.filter(is_commit).or(old.filter(is_commit)).map(str::to_owned)
+    };
+    text.lines().rev().find_map(newest_first)
 }
 
 async fn keep(worktree: &Path, name: &str, commit: &str) -> Result<(), Error> {

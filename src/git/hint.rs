@@ -19,12 +19,14 @@ impl Hint for Error {
                 "use letters, digits, '-', '_' and single '/', and check GIT_BRANCH_PREFIX"
                     .to_owned()
             }
-            Self::BranchElsewhere { at, is_main, .. } => {
-                let at = quoted(at);
+            Self::BranchElsewhere { at, place, is_main, .. } => {
+                let (at, place) = (quoted(at), quoted(place));
                 let or = if *is_main {
                     "choose another name for the session".to_owned()
                 } else {
-                    format!("remove it (git worktree remove {at})")
+                    format!(
+                        "if it is the session's own, move it back (git -C {at} worktree move {at} {place}), or remove it (git worktree remove {at})"
+                    )
                 };
                 format!("switch that worktree to another branch (git -C {at} switch …), or {or}")
             }

@@ -106,6 +106,8 @@ pub enum Error {
         branch: String,
         /// The worktree that has it.
         at: PathBuf,
+        /// Where the session's worktree belongs.
+        place: PathBuf,
         /// Whether it is the repository's main working tree, which git does not remove.
         is_main: bool,
     },

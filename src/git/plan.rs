@@ -206,7 +206,8 @@ fn refuse_elsewhere(reader: &dyn Reader, plan: &WorktreePlan, found: &Found) -> 
     };
     let elsewhere = |at: PathBuf| {
         let is_main = at == plan.repo && at.join(".git").is_dir();
-        Err(Error::BranchElsewhere { branch: plan.branch.clone(), at, is_main })
+        let (branch, place) = (plan.branch.clone(), plan.path.clone());
+        Err(Error::BranchElsewhere { branch, at, place, is_main })
     };
     if let Some(at) = reader.main_on(&name)?.filter(|at| !is_here(at)) {
         return elsewhere(at);

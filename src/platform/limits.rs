@@ -23,6 +23,8 @@ pub enum Limit {
     Disk,
     /// Space that the user may fill.
     Quota,
+    /// Writing at all: the file system is mounted read-only.
+    ReadOnly,
     /// Files that the user may watch at once.
     Watches,
     /// Programs of the user that may watch files at once.
@@ -39,6 +41,7 @@ impl Limit {
             Errno::NOMEM => Self::Memory,
             Errno::NOSPC => Self::Disk,
             Errno::DQUOT => Self::Quota,
+            Errno::ROFS => Self::ReadOnly,
             _ => return None,
         })
     }
@@ -82,13 +85,24 @@ impl Limit {
                     "the limit on processes is reached: end some, or raise SAMOCODE_TASKS_MAX, which is TasksMax= of the unit, or ulimit -u{limit}"
                 )
             }
-            Self::Memory => {
-                "the machine is out of memory: end some programs, or lower SAMOCODE_MAX_RUNNING"
-                    .to_owned()
-            }
+            Self::Memory => match rustix::process::getrlimit(Resource::As).current {
+                Some(bytes) => format!(
+                    "this process has reached its limit on memory ({} KiB): raise it with ulimit -v",
+                    bytes >> 10
+                ),
+                None => {
+                    "the machine is out of memory: end some programs, or lower SAMOCODE_MAX_RUNNING"
+                        .to_owned()
+                }
+            },
             Self::Disk => "the disk is full: free some space".to_owned(),
             Self::Quota => {
                 "your disk quota is used up: free some space, or ask for a larger one".to_owned()
+            }
+            Self::ReadOnly => {
+                "the file system is read-only, as Linux makes it after an error of the disk: \
+                find out with sudo dmesg, then: sudo mount -o remount,rw MOUNTPOINT"
+                    .to_owned()
             }
             Self::Watches => raise(
                 "the limit on watched files is reached",
@@ -128,7 +142,8 @@ pub fn make_room_for_files() -> io::Result<()> {
 /// # Errors
 /// That of opening one.
 pub fn try_files() -> io::Result<()> {
-    (0..FILES).map(|_| fs::File::open("/dev/null")).collect::<io::Result<Vec<_>>>().map(drop)
+    let file = fs::File::open("/dev/null")?;
+    (1..FILES).map(|_| file.try_clone()).collect::<io::Result<Vec<_>>>().map(drop)
 }
 
 /// A limit that sysctl sets: its value now, and the command that raises it.
@@ -153,6 +168,7 @@ mod tests {
             (Errno::NOMEM, "SAMOCODE_MAX_RUNNING"),
             (Errno::NOSPC, "free some space"),
             (Errno::DQUOT, "quota"),
+            (Errno::ROFS, "remount,rw"),
         ] {
             let remedy = Limit::of(&error(errno)).map(Limit::remedy).unwrap_or_default();
             assert!(remedy.contains(named) && !remedy.contains('\n'), "{errno}: {remedy}");

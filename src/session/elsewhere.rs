@@ -18,9 +18,15 @@ pub struct Elsewhere {
     /// exists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lacking: Option<usize>,
+    /// Whether the two have no commit in common, so that git merges them only if it is told to.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unrelated: bool,
     /// The ref that keeps commits which no branch has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept: Option<String>,
+    /// Whether a rebase is in progress, which has to end before HEAD can be moved.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rebasing: bool,
 }
 
 impl Elsewhere {
@@ -40,6 +46,10 @@ impl Elsewhere {
             (None, None) => "on no branch".to_owned(),
         };
         let kept = self.kept.as_ref().map_or_else(String::new, |kept| format!(" (kept as {kept})"));
+        if self.on.as_ref() == Some(branch) {
+            return format!("branch '{branch}', which HEAD is on, no longer exists{kept}");
+        }
+        let place = if self.rebasing { format!("{place} in an unfinished rebase") } else { place };
         let lacking = match self.lacking {
             Some(0) => format!("'{branch}' has all of its commits"),
             Some(1) => format!("1 commit is missing from '{branch}'{kept}"),
@@ -55,12 +65,22 @@ impl Elsewhere {
     pub fn remedy(&self) -> Vec<String> {
         let branch = &self.branch;
         let source = self.on.as_ref().or(self.kept.as_ref()).or(self.commit.as_ref());
+        if self.rebasing {
+            return vec!["rebase --continue".to_owned()];
+        }
+        if self.on.as_ref() == Some(branch) {
+            // Makes the branch again, and leaves the files as they are.
+            let from = self.kept.as_ref().or(self.commit.as_ref());
+            let from = from.map_or("COMMIT", String::as_str);
+            return vec![format!("update-ref refs/heads/{branch} {from}")];
+        }
         match (self.lacking, &self.on, source) {
             (None, Some(on), _) => vec![format!("branch -m {on} {branch}")],
             (None, None, _) => vec![format!("switch -c {branch}")],
             (Some(0), ..) | (_, _, None) => vec![format!("switch {branch}")],
             (Some(_), _, Some(source)) => {
-                vec![format!("switch {branch}"), format!("merge {source}")]
+                let anyway = if self.unrelated { "--allow-unrelated-histories " } else { "" };
+                vec![format!("switch {branch}"), format!("merge {anyway}{source}")]
             }
         }
     }
@@ -76,7 +96,9 @@ mod tests {
             on: on.map(str::to_owned),
             commit: Some("c0ffee1".into()),
             lacking,
+            unrelated: false,
             kept: kept.map(str::to_owned),
+            rebasing: false,
         }
     }
 
@@ -97,6 +119,21 @@ mod tests {
                 at(Some("other"), None, None),
                 "HEAD is on branch 'other', not on 't': branch 't' no longer exists",
                 "branch -m other t",
+            ),
+            (
+                Elsewhere { unrelated: true, ..at(Some("other"), Some(1), None) },
+                "HEAD is on branch 'other', not on 't': 1 commit is missing from 't'",
+                "switch t; merge --allow-unrelated-histories other",
+            ),
+            (
+                Elsewhere { rebasing: true, ..at(None, Some(1), None) },
+                "HEAD is detached at c0ffee1 in an unfinished rebase, not on 't': 1 commit is missing from 't'",
+                "rebase --continue",
+            ),
+            (
+                at(Some("t"), None, Some("refs/samocode/kept/t/c0ffee1")),
+                "branch 't', which HEAD is on, no longer exists (kept as refs/samocode/kept/t/c0ffee1)",
+                "update-ref refs/heads/t refs/samocode/kept/t/c0ffee1",
             ),
             (
                 at(None, Some(0), None),

@@ -12,6 +12,10 @@ pub const MAX_NAME: usize = 64;
 pub struct BadName(pub String);
 
 fn hint(word: &str) -> String {
+    // A word without these letters would not be the one that was meant.
+    if word.chars().any(|c| c.is_alphabetic() && !c.is_ascii()) {
+        return String::new();
+    }
     let mut near = String::new();
     // Accept a unit name as systemctl shows it.
     let unit = word.strip_prefix("samocode@").unwrap_or(word);
@@ -199,6 +203,8 @@ mod tests {
         assert!(SessionName::new(&"x".repeat(65)).is_err());
         let told = SessionName::new("../../etc").unwrap_err().to_string();
         assert!(told.ends_with("Did you mean 'etc'?"), "{told}");
+        let letters = SessionName::new("Schöne Grüße").unwrap_err().to_string();
+        assert!(letters.ends_with("at most 64"), "{letters}");
     }
 
     #[test]

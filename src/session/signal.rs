@@ -84,6 +84,9 @@ pub enum SignalError {
     /// The file does not exist.
     #[error("_signal.json is missing")]
     Missing,
+    /// It does not exist, but another file is where an agent may have meant to write it.
+    #[error("_signal.json is missing: {0} is not read, it must be in $SAMOCODE_SESSION_DIR")]
+    Misplaced(String),
     /// The file holds nothing but white space.
     #[error("_signal.json is empty")]
     Empty,
@@ -147,7 +150,9 @@ impl Signal {
             let text = without_halves(&String::from_utf8_lossy(bytes));
             serde_json::from_str(&text).map_err(|_| match error.is_eof() {
                 true => SignalError::Torn,
-                false => SignalError::NotJson(error.to_string()),
+                false => {
+                    SignalError::NotJson(format!("{error}; it begins with {}", beginning(&text)))
+                }
             })
         })?;
         let Value::Object(fields) = value else {
@@ -166,6 +171,15 @@ impl Signal {
             state: fields.get("state").filter(|value| !value.is_null()).cloned(),
         })
     }
+}
+
+/// The beginning of a text, quoted and in one line.
+fn beginning(text: &str) -> String {
+    const LONGEST: usize = 60;
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let shown: String = words.chars().filter(|c| !c.is_control()).take(LONGEST).collect();
+    let more = if shown.len() < words.len() { "…" } else { "" };
+    format!("`{}{more}`", shown.trim_end())
 }
 
 fn status(fields: &Map<String, Value>) -> Result<Status, SignalError> {
@@ -253,6 +267,15 @@ mod tests {
             assert_eq!(parse(text), Err(error), "{text}");
         }
         assert!(matches!(parse("{nonsense}"), Err(E::NotJson(_))));
+        let fenced = parse("```json\n{\"status\":\"continue\"}\n```\n").unwrap_err().to_string();
+        assert!(
+            fenced.ends_with(
+                "begins with `\u{60}\u{60}\u{60}json {\"status\":\"continue\"} \u{60}\u{60}\u{60}`"
+            ),
+            "{fenced}"
+        );
+        let long = parse(&"x ".repeat(1000)).unwrap_err().to_string();
+        assert!(long.ends_with("x…`") && long.len() < 160, "{long}");
         // A summary that was cut within an emoji.
         let cut = parse(r#"{"status":"done","summary":"cut \ud83d"}"#).unwrap();
         assert_eq!(cut.summary.as_deref(), Some("cut \u{fffd}"));

@@ -146,7 +146,7 @@ impl Worker<'_> {
             let words = in_words(budget, now.0, now.1);
             let text = format!("80 % of {whose}'s budget is used: {words}");
             self.writer.record(Event::BudgetWarned(event::BudgetWarned { text: text.clone() }))?;
-            self.tell_of(&text);
+            self.tell_of_budget(&text);
         }
         Ok(())
     }

@@ -1,12 +1,15 @@
 //! Carries out what follows from the end of a run, as [`conclusion`](super::conclusion) decides.
 
-use jiff::Timestamp;
+use std::path::Path;
+
+use jiff::{SignedDuration, Timestamp};
 
 use crate::agent::Outcome;
 use crate::agent::price::Prices;
 use crate::config::Dirs;
 use crate::session::event;
 use crate::session::journal::Event;
+use crate::session::signal::SignalError;
 use crate::session::store::StoreError;
 
 use super::account::Account;
@@ -15,6 +18,21 @@ use super::iterate::Plan;
 use super::rules::{self, Rule};
 use super::under_way::Ended;
 use super::{Trouble, Worker, notices};
+
+/// How long to wait before credentials are tried once more that have just worked.
+const ONCE_MORE: SignedDuration = SignedDuration::from_secs(30);
+
+/// The problem with a signal, or where the agent wrote it instead: agents confuse the session's folder
+/// with the one they work in.
+fn located(problem: SignalError, working_dir: Option<&str>) -> SignalError {
+    const NAMES: [&str; 2] = ["_signal.json", "signal.json"];
+    if problem != SignalError::Missing {
+        return problem;
+    }
+    let there = NAMES.iter().filter_map(|name| Some(Path::new(working_dir?).join(name)));
+    let found = there.into_iter().find(|path| path.is_file());
+    found.map_or(problem, |path| SignalError::Misplaced(path.display().to_string()))
+}
 
 impl Worker<'_> {
     /// Records the end of a run, then applies the rule for its outcome and handles its signal.
@@ -26,9 +44,14 @@ impl Worker<'_> {
     ) -> Result<(), Trouble> {
         self.writer.set_aside()?;
         let signal = self.writer.folder.read_signal(&plan.run);
+        let signal = signal.map_err(|problem| located(problem, self.writer.state().working_dir()));
         self.writer.take_overview_back()?;
         self.record_refusals(plan, ended)?;
         let rule = self.rule(&ended.outcome, account)?;
+        if let Some(account) = account {
+            account.saw(&ended.reported.windows)?;
+            account.saw(&ended.records.windows)?;
+        }
         let Conclusion { run_ended, next } = conclude(
             self.writer.state(),
             plan,
@@ -71,7 +94,8 @@ impl Worker<'_> {
             }
         }
         if let Some(account) = account {
-            share(account, outcome, state.open_run().map(|run| run.since), &mut rule)?;
+            let since = state.open_run().map(|run| run.since);
+            share(account, &self.setup.instance, outcome, since, &mut rule)?;
         }
         Ok(rule)
     }
@@ -90,6 +114,7 @@ impl Worker<'_> {
 /// Shares what a run's end says about the account with the account's other sessions.
 fn share(
     account: &Account,
+    instance: &str,
     outcome: &Outcome,
     since: Option<Timestamp>,
     rule: &mut Rule,
@@ -104,9 +129,15 @@ fn share(
             _ => Ok(()),
         },
         (Outcome::Auth { what }, Rule::Pause(event)) => {
-            let first = account.refused(what, Timestamp::now())?;
-            if let Event::Paused(event::Paused { quiet, .. }) = event.as_mut() {
-                *quiet = !first;
+            let Event::Paused(paused) = event.as_mut() else { return Ok(()) };
+            let now = Timestamp::now();
+            if account.may_pass(instance, now)? {
+                paused.detail +=
+                    "; a run has just worked with the same login, so this is tried again";
+                paused.until = now.checked_add(ONCE_MORE).ok();
+                paused.quiet = true;
+            } else {
+                paused.quiet = !account.refused(what, now)?;
             }
             Ok(())
         }

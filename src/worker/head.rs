@@ -42,8 +42,13 @@ pub(super) fn unless_elsewhere(
     let folder = git::quoted(working_dir.as_ref());
     let commands = elsewhere.remedy().into_iter().map(|words| format!("git -C {folder} {words}"));
     let commands = commands.collect::<Vec<_>>().join(" && ");
+    let undo = if elsewhere.rebasing {
+        format!("; or undo the rebase: git -C {folder} rebase --abort")
+    } else {
+        String::new()
+    };
     let reason = format!(
-        "the agent reported that it is done, but {}. To bring the commits over: {commands}",
+        "the agent reported that it is done, but {}. To bring the commits over: {commands}{undo}",
         elsewhere.describe()
     );
     Step::Block { reason, needs: Needs::HumanDecision }
@@ -60,7 +65,9 @@ mod tests {
             on: Some("other".into()),
             commit: None,
             lacking,
+            unrelated: false,
             kept: None,
+            rebasing: false,
         };
         let step =
             |head: Option<&Elsewhere>, told| unless_elsewhere(Step::Finish, head, told, "/w/a b");

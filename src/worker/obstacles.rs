@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Zoned};
 use crate::config::Settings;
 use crate::platform::limits::Limit;
 use crate::session::Cause;
+use crate::session::describe::size;
 use crate::session::event;
 use crate::session::journal::Event;
 use crate::session::state::State;
@@ -81,10 +82,10 @@ pub(super) fn first(
 pub(super) fn no_space(space: &Space, floor: u64, now: &Zoned) -> Option<Event> {
     let full = space.free.iter().find(|(_, free)| *free < floor).map(|(folder, free)| {
         format!(
-            "{} MiB free on the disk of {}, but SAMOCODE_DISK_FLOOR requires {}: free some space",
-            free >> 20,
+            "{} free on the disk of {}, but SAMOCODE_DISK_FLOOR requires {}: free some space",
+            size(*free),
             folder.display(),
-            floor >> 20
+            size(floor)
         )
     });
     let disk = full.or_else(|| space.no_temporary_files.clone()).map(|full| (Cause::Disk, full));

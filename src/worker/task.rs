@@ -1,6 +1,6 @@
 //! The task for an agent in a run: prompt, model and limits.
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -173,7 +173,7 @@ impl Worker<'_> {
             prompt: occasion.prompt(),
             resume: plan.resume,
         };
-        self.keep(&run, log);
+        self.keep(run.clone(), log);
         Ok(Task {
             conversation: plan.conversation.clone(),
             resume: plan.resume,
@@ -182,6 +182,7 @@ impl Worker<'_> {
             max_budget_usd: self.budget_left(),
             identity: state
                 .working_dir()
+                .filter(|_| plan.wants_identity)
                 .and_then(|dir| git::identity(Path::new(dir)))
                 .map(|(name, email)| Identity { name, email }),
             environment: environment.clone(),
@@ -189,15 +190,17 @@ impl Worker<'_> {
         })
     }
 
-    /// For `samocode prompt`. The run does not depend on it.
-    fn keep(&self, run: &RunPrompt, log: &str) {
-        let text = serde_json::to_vec_pretty(run).unwrap_or_default();
-        let kept = self.open_log(&RunPrompt::file(log)).map(|mut file| file.write_all(&text));
-        match kept {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!("cannot save the prompt of this run: {error}"),
-            Err(error) => tracing::warn!("cannot save the prompt of this run: {error}"),
-        }
+    /// For `samocode prompt`. The run does not depend on it, so the agent need not wait for it.
+    fn keep(&self, run: RunPrompt, log: &str) {
+        let (folder, name) = (self.writer.folder.clone(), RunPrompt::file(log));
+        let keep = move || {
+            let text = serde_json::to_vec_pretty(&run).unwrap_or_default();
+            let file = folder.open_log(&name).map_err(io::Error::other);
+            if let Err(error) = file.and_then(|mut file| file.write_all(&text)) {
+                tracing::warn!("cannot save the prompt of this run: {error}");
+            }
+        };
+        drop(self.writer.background.run(keep));
     }
 
     /// What this run may spend in US dollars: the run's budget, the rest of the session's or of one

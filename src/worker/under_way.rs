@@ -1,6 +1,7 @@
 //! A run of the agent, from the start of its process to its end.
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -9,6 +10,7 @@ use crate::agent::confine::Confinement;
 use crate::agent::outcome::{Facts, Reported};
 use crate::agent::process::StartError;
 use crate::agent::run::{GRACE, Run, Setting, TERM_GRACE};
+use crate::agent::stream::Log;
 use crate::agent::{self, Agent, Outcome, Records};
 use crate::config::settings::Inhibit;
 use crate::platform::Counted;
@@ -16,13 +18,13 @@ use crate::platform::awake::Awake;
 use crate::platform::cgroup::RunCgroup;
 use crate::platform::strays;
 use crate::session::Hint as _;
-use crate::session::store::crash_point;
+use crate::session::store::{self, crash_point};
 
 use super::background::Pending;
 use super::confine::outbox::Outbox;
 use super::context::LastSeen;
 use super::follow::Watch;
-use super::iterate::{Plan, temporary_name};
+use super::iterate::{Plan, RunLog, temporary_name};
 use super::{Trouble, Worker, rules};
 
 /// How long killed processes may take to exit.
@@ -39,6 +41,8 @@ pub(super) struct RunUnderWay<'w, 'a> {
     pub(super) environment: agent::Environment,
     pub(super) confinement: Option<Confinement>,
     pub(super) outbox: Outbox,
+    /// The file that its output is in.
+    log: PathBuf,
     temporary: tempfile::TempDir,
     _awake: Option<Awake>,
 }
@@ -70,7 +74,7 @@ impl<'w, 'a> RunUnderWay<'w, 'a> {
         worker: &'w mut Worker<'a>,
         agent: &'w Agent,
         plan: &'w Plan,
-        log: &str,
+        RunLog { name: log, file }: RunLog,
     ) -> Result<Result<Self, Box<Ended>>, Trouble> {
         let state = worker.writer.state();
         let working_dir = state.working_dir().unwrap_or_default().to_owned();
@@ -91,7 +95,7 @@ impl<'w, 'a> RunUnderWay<'w, 'a> {
         });
         let mut environment = worker.environment(plan, temporary.path());
         let confinement = worker.confinement(agent, &mut environment, temporary.path());
-        let task = match worker.task(plan, log, &environment, confinement.as_ref()) {
+        let task = match worker.task(plan, &log, &environment, confinement.as_ref()) {
             Ok(task) => task,
             Err(error) => return Ok(Err(Ended::would_not_start(error.to_string()))),
         };
@@ -99,13 +103,15 @@ impl<'w, 'a> RunUnderWay<'w, 'a> {
             Ok(cage) => cage,
             Err(error) => return Ok(Err(Ended::would_not_start(error.to_string()))),
         };
+        let folder = worker.writer.folder.clone();
+        let errors = log.replace(".jsonl", ".stderr");
         let setting = Setting {
             environment: environment.clone(),
             working_dir: Path::new(&working_dir),
             cgroup: cgroup.as_ref().and_then(|cgroup| cgroup.procs().try_clone().ok()),
             cage,
-            log: worker.open_log(log)?,
-            stderr_log: worker.open_log(&log.replace(".jsonl", ".stderr"))?,
+            log: file,
+            stderr_log: Log::later(move || folder.open_log(&errors).map_err(io::Error::other)),
             grace: GRACE,
             term_grace: TERM_GRACE,
         };
@@ -130,6 +136,7 @@ impl<'w, 'a> RunUnderWay<'w, 'a> {
         };
         crash_point("the agent is started");
         let watch = Watch::new(worker);
+        let log = worker.writer.folder.logs().join(log);
         Ok(Ok(Self {
             worker,
             agent,
@@ -140,6 +147,7 @@ impl<'w, 'a> RunUnderWay<'w, 'a> {
             environment,
             confinement,
             outbox: Outbox::default(),
+            log,
             temporary,
             _awake: awake,
         }))
@@ -155,10 +163,11 @@ impl<'w, 'a> RunUnderWay<'w, 'a> {
             plan,
             mut process,
             cgroup,
-            watch,
+            mut watch,
             environment,
             confinement,
             outbox,
+            log,
             temporary,
             ..
         } = self;
@@ -171,7 +180,15 @@ impl<'w, 'a> RunUnderWay<'w, 'a> {
             outbox.finish(worker, &environment).await?;
         }
         let removal = worker.writer.background.run(move || remove(temporary));
-        let summary = process.summary();
+        let mut summary = process.summary();
+        if watch.seen.text().trim().is_empty()
+            && let Some(line) = last_plain_line(&log)
+        {
+            if summary.stderr_tail.trim().is_empty() {
+                summary.stderr_tail.clone_from(&line);
+            }
+            watch.seen.push(&line);
+        }
         let iteration = worker.writer.state().iteration.as_ref();
         let named = Some(watch.reported.conversation.as_str()).filter(|id| !id.is_empty());
         let facts = Facts {
@@ -229,6 +246,16 @@ impl Ended {
     fn would_not_start(why: String) -> Box<Self> {
         Box::new(Self::with(Outcome::WouldNotStart { why }))
     }
+}
+
+/// The last line of an agent's output that is text and no event: some say in no other way what is
+/// wrong.
+fn last_plain_line(log: &Path) -> Option<String> {
+    const MOST: u64 = 4096;
+    let end = store::read_tail(log, MOST).ok()?;
+    let text = String::from_utf8_lossy(&end);
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines.rfind(|line| !line.starts_with(['{', '['])).map(str::to_owned)
 }
 
 fn remove(temporary: tempfile::TempDir) {

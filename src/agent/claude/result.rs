@@ -6,7 +6,7 @@ use memchr::memmem;
 use super::decode::ClaudeDecoder;
 use super::errors::{self, ApiError};
 use super::message::{OF_A_MODEL, OF_A_REPLY, usage_of};
-use crate::agent::event::{Cost, Event, Finished, Limit, MAX_TEXT, Usage, cut, one_line};
+use crate::agent::event::{Cost, Event, Finished, Limit, MAX_TEXT, Usage, Window, cut, one_line};
 use crate::agent::fields::{self, Fields};
 
 /// The name of the error when a hook refuses the prompt, which the CLI does not call an error.
@@ -17,9 +17,11 @@ impl ClaudeDecoder {
         let since_last = fields.object("model_usage_since_last_result");
         let models = fields.object("modelUsage");
         if let Some(models) = &since_last {
-            let cost: f64 = models.values().filter_map(|model| model.number("costUSD")).sum();
+            let cost = cost_of(models).unwrap_or(0.0);
             self.own_cost = Some(self.own_cost.unwrap_or(0.0) + cost);
         }
+        // Without a cost a budget would be blind: what the models cost adds up to the same.
+        let total = fields.number("total_cost_usd").or_else(|| models.as_ref().and_then(cost_of));
         // A result forced by a cap reports no tokens in `usage`; the models' shares do.
         self.usage = self.usage.plus(match &since_last {
             Some(models) => models
@@ -44,7 +46,7 @@ impl ClaudeDecoder {
         let mut finished = Finished {
             terminal_reason: fields.text("terminal_reason"),
             refused: fields.text("stop_reason").as_deref() == Some("refusal"),
-            cost: fields.number("total_cost_usd").map(|total| Cost { total, own: self.own_cost }),
+            cost: total.or(self.own_cost).map(|total| Cost { total, own: self.own_cost }),
             num_turns: count(fields, "num_turns"),
             queued: count(fields, "queued_turn_count").unwrap_or(0),
             text: cut(&text, MAX_TEXT).to_owned(),
@@ -91,7 +93,10 @@ impl ClaudeDecoder {
     /// it ended. Within a string quotes are escaped, so these keys are keys, not text.
     pub(super) fn cut_off(&mut self, ends: [&[u8]; 2]) -> Option<Event> {
         let text = |key: &[u8]| scalar(ends, key).map(str::to_owned);
-        let number = |key: &[u8]| scalar(ends, key).and_then(|number| number.parse::<f64>().ok());
+        let number = |key: &[u8]| {
+            let number = scalar(ends, key).and_then(|number| number.parse::<f64>().ok());
+            number.filter(|number| number.is_finite())
+        };
         let is_error = scalar(ends, br#""is_error":"#).and_then(|flag| flag.parse().ok());
         let subtype = text(br#""subtype":"#).unwrap_or_default();
         let names = [br#""api_error":"#.as_slice(), br#""api_error_status":"#];
@@ -119,6 +124,11 @@ impl ClaudeDecoder {
     }
 }
 
+/// What all models cost together; `None` if that is reported for none.
+fn cost_of(models: &Fields<'_>) -> Option<f64> {
+    models.values().filter_map(|model| model.number("costUSD")).reduce(|sum, cost| sum + cost)
+}
+
 fn count(fields: &Fields<'_>, key: &str) -> Option<u32> {
     fields.whole(key).map(|n| u32::try_from(n).unwrap_or(u32::MAX))
 }
@@ -135,16 +145,34 @@ const MILLISECONDS: u64 = 100_000_000_000;
 
 /// The state of a limit. An account that pays for what exceeds it is not held up.
 pub(super) fn limit(info: &Fields<'_>) -> Limit {
-    // Seconds, milliseconds or a date in words.
+    let pays = info.flag("isUsingOverage").unwrap_or(false);
+    let kind = info.text("rateLimitType").unwrap_or_default();
+    let windows = match info.object("unifiedWindows") {
+        Some(all) => all.entries().filter_map(|(kind, one)| window(kind, &one)).collect(),
+        None => window(&kind, info).into_iter().collect(),
+    };
+    let reached = info.text("status").as_deref() == Some("rejected") && !pays;
+    Limit { reached, kind, resets_at: resets_at(info), windows }
+}
+
+/// How full a window is: `utilization` is 1 for all of it.
+fn window(kind: &str, fields: &Fields<'_>) -> Option<Window> {
+    let used = fields.number("utilization").filter(|used| *used >= 0.0)?;
+    // A float that does not fit becomes the nearest that does.
+    let percent = (used * 100.0).round().min(100.0) as u8;
+    (!kind.is_empty()).then(|| Window {
+        kind: kind.to_owned(),
+        percent,
+        resets_at: resets_at(fields),
+    })
+}
+
+/// When a limit resets: seconds, milliseconds or a date in words.
+fn resets_at(info: &Fields<'_>) -> Option<Timestamp> {
     let seconds = |at: u64| if at < MILLISECONDS { at } else { at / 1000 };
     let counted = info.whole("resetsAt").map(seconds).and_then(|at| i64::try_from(at).ok());
     let written = || info.text("resetsAt").and_then(|at| at.parse().ok());
-    let pays = info.flag("isUsingOverage").unwrap_or(false);
-    Limit {
-        reached: info.text("status").as_deref() == Some("rejected") && !pays,
-        kind: info.text("rateLimitType").unwrap_or_default(),
-        resets_at: counted.and_then(|at| Timestamp::from_second(at).ok()).or_else(written),
-    }
+    counted.and_then(|at| Timestamp::from_second(at).ok()).or_else(written)
 }
 
 /// The string, number or word that follows `key` at the beginning or the end of a line.

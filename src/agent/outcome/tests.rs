@@ -215,6 +215,56 @@ fn only_a_refusal_for_the_limit_is_one() {
 }
 
 #[test]
+fn a_limit_that_is_reached_is_not_hidden_by_another_that_is_not() {
+    let limit = |status: &str, kind: &str, at: u64| {
+        let info = format!(r#"{{"status":"{status}","rateLimitType":"{kind}","resetsAt":{at}}}"#);
+        format!(r#"{{"type":"rate_limit_event","rate_limit_info":{info}}}"#)
+    };
+    let end = r#"{"type":"result","is_error":true,"api_error_status":429}"#.to_owned();
+    let judged = |lines: &[String]| {
+        let reported = reported(&lines.join("\n"));
+        match judge(&facts(&reported, ProcessExit::Code(1))) {
+            Outcome::Limit { resets_at, kind, .. } => (kind, resets_at.map(|at| at.as_second())),
+            other => (name(&other), None),
+        }
+    };
+    let hit = limit("rejected", "five_hour", 1_795_223_745);
+    for other in ["allowed", "allowed_warning"] {
+        let week = limit(other, "seven_day", 1_795_723_745);
+        let found = judged(&[hit.clone(), week, end.clone()]);
+        assert_eq!(found, ("five_hour".to_owned(), Some(1_795_223_745)), "{other}");
+    }
+    let week = limit("rejected", "seven_day", 1_795_723_745);
+    let found = judged(&[hit.clone(), week, end.clone()]);
+    assert_eq!(found, ("seven_day".to_owned(), Some(1_795_723_745)));
+    let again = limit("allowed", "five_hour", 1_795_223_745);
+    assert_eq!(judged(&[hit, again, end]).0, "Throttled", "the same one has room again");
+}
+
+#[test]
+fn an_error_without_a_text_is_told_in_the_words_that_there_are() {
+    let end = |rest: &str| format!(r#"{{"type":"result","is_error":true,"result":"",{rest}}}"#);
+    for (rest, stderr, said) in [
+        (
+            r#""subtype":"error_of_tomorrow","terminal_reason":"model_error","api_error_status":418"#,
+            "",
+            "the agent reported error_of_tomorrow, model_error, HTTP status 418, and no more",
+        ),
+        (
+            r#""subtype":"success","error":"new_in_2027""#,
+            "",
+            "the agent reported new_in_2027, and no more",
+        ),
+        (r#""subtype":"error_of_tomorrow""#, "Error: no disk\n", "Error: no disk"),
+        (r#""subtype":"success""#, "", "it exited with code 1 and printed no error"),
+    ] {
+        let reported = reported(&end(rest));
+        let facts = Facts { stderr_tail: stderr, ..facts(&reported, ProcessExit::Code(1)) };
+        assert_eq!(judge(&facts), Outcome::Failed { why: said.to_owned() });
+    }
+}
+
+#[test]
 fn a_limit_has_its_reset_time() {
     let resets_at = "2026-11-21T01:15:45Z".parse().ok();
     let what = "You've hit your 5-hour limit · resets 1:15am (UTC)".to_owned();

@@ -7,10 +7,11 @@ use std::process::Command;
 use anyhow::{Context as _, bail};
 
 use crate::control::Error;
+use crate::git::quoted;
 
 /// Reads standard input, at most `most` bytes. `instead` is the hint for more than that.
 pub(in crate::cli) fn stdin(most: usize, instead: &str) -> anyhow::Result<String> {
-    text(std::io::stdin().lock(), "standard input", most, instead)
+    text(std::io::stdin().lock(), "standard input", most, [instead; 2])
 }
 
 /// Reads a file, at most `most` bytes.
@@ -24,21 +25,28 @@ pub(in crate::cli) fn file(path: &Path, most: usize) -> anyhow::Result<String> {
     }
     let file = std::fs::File::open(path)
         .map_err(|error| Error::usage(format!("cannot read {shown}: {error}")))?;
-    text(file, &shown, most, "save it to a file, and name the file in a short text")
+    let convert = format!("convert it with: iconv -f LATIN1 -t UTF-8 {}", quoted(path));
+    text(file, &shown, most, ["write a shorter text that names this file", &convert])
 }
 
-fn text(from: impl Read, what: &str, most: usize, instead: &str) -> anyhow::Result<String> {
+/// Reads a text; the hints are for one that is too long, and for what is no text.
+fn text(
+    from: impl Read,
+    what: &str,
+    most: usize,
+    [shorter, readable]: [&str; 2],
+) -> anyhow::Result<String> {
     let mut bytes = Vec::new();
     from.take(most as u64 + 1)
         .read_to_end(&mut bytes)
         .with_context(|| format!("cannot read {what}"))?;
     if bytes.len() > most {
         return Err(Error::usage(format!("{what} has more than {most} bytes"))
-            .hint(instead)
+            .hint(shorter)
             .into());
     }
     String::from_utf8(bytes)
-        .map_err(|_| Error::usage(format!("{what} is not UTF-8")).hint(instead).into())
+        .map_err(|_| Error::usage(format!("{what} is not UTF-8")).hint(readable).into())
 }
 
 /// What is below this line in an editor is not part of the text.
@@ -85,12 +93,19 @@ mod tests {
     #[test]
     fn too_much_no_text_and_no_file_are_refused() {
         let read =
-            |bytes: &[u8]| text(bytes, "standard input", 8, "less").map_err(|e| e.to_string());
+            |bytes: &[u8]| text(bytes, "standard input", 8, [""; 2]).map_err(|e| e.to_string());
         assert_eq!(read(b"12345678").unwrap(), "12345678");
         assert_eq!(read(b"123456789").unwrap_err(), "standard input has more than 8 bytes");
         assert_eq!(read(b"\xff").unwrap_err(), "standard input is not UTF-8");
         assert!(file(Path::new("/dev/zero"), 8).unwrap_err().to_string().contains("is not a file"));
         assert!(file(Path::new("/nowhere"), 8).unwrap_err().to_string().contains("/nowhere"));
+        let dir = tempfile::tempdir().unwrap();
+        let latin = dir.path().join("a task");
+        std::fs::write(&latin, b"caf\xe9").unwrap();
+        let refused = file(&latin, 8).unwrap_err();
+        let hint = refused.downcast_ref::<Error>().and_then(|error| error.hint.clone());
+        let command = format!("iconv -f LATIN1 -t UTF-8 '{}'", latin.display());
+        assert!(hint.unwrap().ends_with(&command), "{command}");
     }
 
     #[test]

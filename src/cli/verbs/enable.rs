@@ -144,7 +144,7 @@ impl Enable {
             ..work
         };
         let (import_env, run_as) = (self.import_env, self.run_as);
-        let action = Action::Enable { work, set, import_env, run_as };
+        let action = Action::Enable { work: Box::new(work), set, import_env, run_as };
         let chosen = if self.all { Chosen::All } else { Chosen::Named(self.sessions) };
         let mut lingering = None;
         let result = each::<enable::Enable>(common, chosen, action, |enabled| {

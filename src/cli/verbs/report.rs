@@ -1,5 +1,7 @@
 //! `samocode report`: a session's work as one page.
 
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -54,9 +56,7 @@ impl Report {
         }
         let page = self.form().render(&story, &clock::local_zone());
         if let Some(file) = &self.output {
-            std::fs::write(file, page).map_err(|error| {
-                Error::new(Class::Usage, format!("cannot write {}: {error}", file.display()))
-            })?;
+            written(file, page.as_bytes())?;
             return output::line(format!("Wrote {}.", file.display()));
         }
         let _paged = pager::paged(true);
@@ -70,6 +70,36 @@ impl Report {
             None => self.output.as_deref().map_or(Form::Markdown, by_name),
         }
     }
+}
+
+/// Writes the page. What cannot be written whole replaces nothing.
+fn written(file: &Path, page: &[u8]) -> Result<(), Error> {
+    let is_plain = std::fs::symlink_metadata(file).map_or(true, |meta| meta.is_file());
+    let write = || {
+        if !is_plain {
+            // A device, a pipe, a link.
+            return std::fs::write(file, page);
+        }
+        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let mut new = tempfile::Builder::new();
+        let readable = std::fs::Permissions::from_mode(0o644);
+        let new = new.prefix(".samocode-").permissions(readable);
+        let mut new = new.tempfile_in(folder.unwrap_or(Path::new(".")))?;
+        new.write_all(page)?;
+        new.persist(file).map(drop).map_err(|error| error.error)
+    };
+    write().map_err(|error| {
+        // An error of the file's name is the caller's, any other the machine's.
+        let class = match error.kind() {
+            ErrorKind::NotFound | ErrorKind::IsADirectory | ErrorKind::NotADirectory => {
+                Class::Usage
+            }
+            _ => Class::Unavailable,
+        };
+        let Error { message, hint, .. } = Error::of(class, &error);
+        let error = Error::new(class, format!("cannot write {}: {message}", file.display()));
+        Error { hint, ..error }
+    })
 }
 
 /// The form that a file's name asks for.

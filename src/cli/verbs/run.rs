@@ -9,6 +9,7 @@ use clap::Args;
 use crate::control::enable::Waits;
 use crate::control::run::{self, Ran};
 use crate::platform::memory;
+use crate::session::names::SessionName;
 use crate::session::state::StateName;
 
 use super::enable::WorkArgs;
@@ -34,7 +35,9 @@ impl Run {
     pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
         memory::seal();
         let (work, set) = self.work.split(common, Some(&self.session)).await?;
-        let live = Live::new(&self.session, !self.json);
+        let name = SessionName::new(&self.session);
+        let name = name.as_ref().map_or(self.session.as_str(), SessionName::as_str);
+        let live = Live::new(name, !self.json);
         let call = run::Run { session: self.session, work, set };
         let answer = common.call_with(call, &|status| live.show(status)).await?;
         live.end();

@@ -66,7 +66,10 @@ impl Perform for Write {
         let to = match (self.to, &self.reply_to) {
             (Some(to), _) => to,
             (None, Some(id)) => recipient::sender_of(on, id)?,
-            (None, None) => return Err(Error::usage("no recipient was given")),
+            (None, None) => {
+                let hint = "samocode send SESSION \"…\", or samocode send --to WHO \"…\"";
+                return Err(Error::usage("no recipient was given").hint(hint));
+            }
         };
         let text = check_words(self.kind, &self.text, &to.to_string())?;
         let reply_to = self.reply_to.as_deref();

@@ -98,6 +98,23 @@ async fn what_changes_between_two_runs_is_noticed_and_what_stays_costs_no_git() 
 }
 
 #[tokio::test]
+async fn a_worktree_that_is_a_link_is_removed_and_not_what_it_leads_to() {
+    let lab = Lab::new();
+    lab.create("a").await.unwrap();
+    let path = lab.path("a");
+    std::fs::rename(&path, lab.root().join("aside")).unwrap();
+    std::os::unix::fs::symlink(&lab.repo, &path).unwrap();
+    let refused = said(confirmed(&lab, None).await);
+    assert!(refused.contains(&format!("a link to {}", lab.repo.display())), "{refused}");
+    let command = refused.split(": ").last().unwrap();
+    assert_eq!(command, format!("rm {}", path.display()));
+    let done = Command::new("sh").arg("-c").arg(command).status().unwrap();
+    assert!(done.success() && lab.repo.join(".git/HEAD").is_file());
+    lab.create("a").await.unwrap();
+    confirmed(&lab, None).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_link_that_was_replaced_is_refused_whatever_it_is_now() {
     let lab = Lab::new();
     lab.create("a").await.unwrap();

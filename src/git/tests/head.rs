@@ -35,6 +35,75 @@ async fn head_on_another_branch_is_found_with_what_the_sessions_branch_lacks() {
 }
 
 #[tokio::test]
+async fn a_branch_that_was_deleted_under_head_is_kept_with_its_commits() {
+    for pack in [false, true] {
+        let lab = Lab::new();
+        lab.create("t").await.unwrap();
+        let path = lab.path("t");
+        commit(&path, "work", "done\n");
+        let tip = git(&path, &["rev-parse", "HEAD"]);
+        if pack {
+            git(&path, &["pack-refs", "--all"]);
+        }
+        assert_eq!(look(&lab).await, None, "packed: {pack}");
+        git(&path, &["update-ref", "-d", "refs/heads/t"]);
+        let found = look(&lab).await.unwrap();
+        assert!(found.has_work() && found.describe().contains("no longer exists"), "{found:?}");
+        assert_eq!(git(&path, &["rev-parse", found.kept.as_ref().unwrap()]), tip);
+        for words in found.remedy() {
+            git(&path, &words.split(' ').collect::<Vec<_>>());
+        }
+        assert_eq!(look(&lab).await, None);
+        assert_eq!(git(&path, &["status", "--porcelain"]), "");
+    }
+}
+
+#[tokio::test]
+async fn commits_without_a_common_one_and_an_unfinished_rebase_have_a_remedy_that_works() {
+    let lab = Lab::new();
+    lab.create("t").await.unwrap();
+    let path = lab.path("t");
+    commit(&path, "work", "done\n");
+    git(&path, &["checkout", "--quiet", "--orphan", "fresh"]);
+    git(&path, &["rm", "--quiet", "--cached", "-r", "."]);
+    git(&path, &["clean", "--quiet", "-fd"]);
+    commit(&path, "more", "of it\n");
+    let found = look(&lab).await.unwrap();
+    assert!(found.unrelated, "{found:?}");
+    for words in found.remedy() {
+        let words =
+            format!("{words}{}", if words.starts_with("merge") { " --no-edit" } else { "" });
+        git(&path, &words.split(' ').collect::<Vec<_>>());
+    }
+    assert_eq!(look(&lab).await, None);
+    assert!(path.join("work").exists() && path.join("more").exists());
+
+    git(&path, &["checkout", "--quiet", "-b", "side", "HEAD~1"]);
+    commit(&path, "work", "otherwise\n");
+    git(&path, &["checkout", "--quiet", "t"]);
+    commit(&path, "work", "another\n");
+    assert!(
+        !Command::new("git")
+            .arg("-C")
+            .arg(&path)
+            .args(["rebase", "side"])
+            .output()
+            .unwrap()
+            .status
+            .success()
+    );
+    let found = look(&lab).await.unwrap();
+    assert!(found.rebasing && found.describe().contains("unfinished rebase"), "{found:?}");
+    std::fs::write(path.join("work"), "merged\n").unwrap();
+    git(&path, &["add", "work"]);
+    for words in found.remedy() {
+        let words: Vec<_> = words.split(' ').collect();
+        git(&path, &[&["-c", "core.editor=true"], &words[..]].concat());
+    }
+    assert_eq!(look(&lab).await, None);
+}
+
+#[tokio::test]
 async fn commits_of_a_detached_head_are_kept_from_gits_cleaning() {
     for options in [&[][..], &["--object-format=sha256"]] {
         let lab = Lab::with(options);

@@ -192,14 +192,25 @@ pub(super) fn remove_unsynced(path: &Path) -> Result<bool> {
     }
 }
 
+/// The most that is read of a file that is kept in memory. No such file grows to this size unless an
+/// agent went wild.
+const MOST_BYTES: u64 = 64 << 20;
+
 /// Reads a whole file; `None` if it does not exist.
 ///
 /// # Errors
-/// If it exists but cannot be read.
+/// If it exists but cannot be read, or has more than 64 MiB.
 pub fn read(path: &Path) -> Result<Option<Vec<u8>>> {
-    let read = open_regular(path).and_then(|mut file| {
+    let read = open_regular(path).and_then(|file| {
+        let length = file.metadata()?.len();
         let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map(|_| bytes)
+        if length <= MOST_BYTES {
+            file.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
+        }
+        if length > MOST_BYTES || bytes.len() as u64 > MOST_BYTES {
+            return Err(io::Error::other("it is larger than 64 MiB: shorten it, or move it away"));
+        }
+        Ok(bytes)
     });
     match read {
         Ok(bytes) => Ok(Some(bytes)),

@@ -23,6 +23,18 @@ fn counters_of_the_same_length_are_amended_in_place_and_all_else_replaces_the_fi
 }
 
 #[test]
+fn a_file_that_an_agent_blew_up_is_not_read_into_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = crate::session::store::Folder::new(folder.path()).overview();
+    let file = fs::File::create(&path).unwrap();
+    file.set_len(MOST_BYTES).unwrap();
+    assert_eq!(read(&path).unwrap().map(|bytes| bytes.len() as u64), Some(MOST_BYTES));
+    file.set_len(1 << 40).unwrap();
+    let refused = read(&path).unwrap_err().to_string();
+    assert!(refused.contains("_overview.md") && refused.contains("shorten it"), "{refused}");
+}
+
+#[test]
 fn a_fifo_in_a_files_place_is_an_error_and_waits_for_nobody() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("fifo");

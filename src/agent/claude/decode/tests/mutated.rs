@@ -182,6 +182,27 @@ fn a_result_that_is_cut_off_is_one_only_if_it_shows_how_it_ended() {
 }
 
 #[test]
+fn a_total_that_is_no_number_is_made_up_from_the_costs_of_the_models() {
+    let each = r#""modelUsage":{"a":{"costUSD":0.4},"b":{"costUSD":"0.2"}}"#;
+    let since = r#""model_usage_since_last_result":{"a":{"costUSD":0.1}}"#;
+    let result = |total: &str, rest: &str| {
+        let head = r#""type":"result","subtype":"success","is_error":false"#;
+        let line = format!(r#"{{{head},"total_cost_usd":{total}{rest}}}"#);
+        finished(line.as_bytes()).cost.map(|cost| format!("{:.2} {:.2?}", cost.total, cost.own))
+    };
+    for total in ["{}", "null", r#""$0.60""#, "1e400"] {
+        assert_eq!(result(total, &format!(",{each},{since}")).unwrap(), "0.60 Some(0.10)");
+        assert_eq!(result(total, &format!(",{each}")).unwrap(), "0.60 None");
+        assert_eq!(result(total, &format!(",{since}")).unwrap(), "0.10 Some(0.10)");
+        assert_eq!(result(total, ""), None);
+    }
+    // What JSON has no word for, but some writers of it do.
+    for total in ["NaN", "Infinity"] {
+        assert_eq!(result(total, ""), None, "{total}");
+    }
+}
+
+#[test]
 fn the_rest_of_a_torn_line_may_look_like_a_line_of_its_own() {
     let head = br#"{"is_error":false,"subtype":"success","usage":"#;
     let tail = br#"{"output_tokens":7},"total_cost_usd":0.5,"type":"result"}"#;
