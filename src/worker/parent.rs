@@ -14,7 +14,7 @@ use crate::session::store::Folder;
 use super::Worker;
 
 impl Worker<'_> {
-    /// Tells the parent that this session needs something, or is done. Each rest is told once, also
+    /// Tells the parent that this session needs something, or is done. Each rest is reported once, also
     /// by a worker that repeats it after its predecessor was killed.
     pub(super) fn report_to_parent(&self) {
         let state = self.writer.state();
@@ -61,9 +61,7 @@ fn report(state: &State, instance: &str) -> Option<String> {
         Standing::Waiting { waits_for, reason } => {
             let reason = with(reason.as_deref().unwrap_or_default());
             let command = waits_for.answer_command(instance);
-            format!(
-                "{instance} is waiting for {waits_for}{reason}\n\nIt continues after: {command}"
-            )
+            format!("{instance} is waiting for {waits_for}{reason}\n\nIt resumes after: {command}")
         }
         Standing::Blocked { reason, .. } => format!(
             "{instance} is blocked{}\n\nTell it what to do: samocode send {instance} \"…\"",
@@ -92,7 +90,7 @@ mod tests {
     use super::*;
     use crate::session::{Needs, WaitsFor};
 
-    fn told(standing: Standing) -> Option<String> {
+    fn report_of(standing: Standing) -> Option<String> {
         report(&State { standing, ..State::default() }, "jwt")
     }
 
@@ -102,14 +100,14 @@ mod tests {
             waits_for: WaitsFor::QaAnswers,
             reason: Some("two questions".into()),
         };
-        let said = told(waiting).unwrap();
-        assert!(said.starts_with("jwt is waiting for qa_answers: two questions\n"), "{said}");
-        assert!(said.ends_with("samocode answer jwt"), "{said}");
+        let mail = report_of(waiting).unwrap();
+        assert!(mail.starts_with("jwt is waiting for qa_answers: two questions\n"), "{mail}");
+        assert!(mail.ends_with("samocode answer jwt"), "{mail}");
         let blocked = Standing::Blocked { reason: "no port".into(), needs: Needs::Investigation };
-        assert!(told(blocked.clone()).unwrap().starts_with("jwt is blocked: no port\n"));
-        assert_eq!(told(Standing::Done).unwrap(), "jwt is done");
-        assert!(told(Standing::GaveUp).unwrap().contains("samocode why jwt"));
-        assert_eq!((told(Standing::Running), told(Standing::Queued)), (None, None));
+        assert!(report_of(blocked.clone()).unwrap().starts_with("jwt is blocked: no port\n"));
+        assert_eq!(report_of(Standing::Done).unwrap(), "jwt is done");
+        assert!(report_of(Standing::GaveUp).unwrap().contains("samocode why jwt"));
+        assert_eq!((report_of(Standing::Running), report_of(Standing::Queued)), (None, None));
         let stopped = State { stopped: true, standing: blocked, ..State::default() };
         assert_eq!(report(&stopped, "jwt"), None, "a human knows");
     }
