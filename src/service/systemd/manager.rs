@@ -14,7 +14,9 @@ use zbus_systemd::systemd1::ManagerProxy;
 use super::jobs::{Jobs, Mode};
 use super::registry::UnitFolder;
 use super::status::{self, Properties, UNIT_PATHS, detail_of, object_path};
-use super::{NOTICES_PATH, WAKE_PATH, bus, convoy, convoys, files, service, units, version};
+use super::{
+    NOTICES_PATH, WAKE_PATH, bus, convoy, convoys, files, of_system, service, units, version,
+};
 use crate::service::{
     About, Convoy, Error, Progress, Registry, Scope, ServiceManager, Session, Shared, UnitChange,
     UnitDetail, UnitStatus, Verb, quiet,
@@ -87,7 +89,7 @@ impl Systemd {
                 };
                 Error::Masked { what, command }
             }
-            _ => Error::Call { what, source: Box::new(error) },
+            _ => Error::Call { what, source: of_system::explained(error) },
         }
     }
 
