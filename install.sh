@@ -10,11 +10,28 @@
 #   ./install.sh --uninstall      removes what it installed, but no sessions
 #   ./install.sh --help
 #
-# To build it needs Rust 1.89 or later. Installs other missing packages with apt-get when it can:
-# as root, or with a sudo that needs no password.
+# To build it needs Rust 1.89 or later. On Debian, installs other missing packages with apt-get when it
+# can: as root, or with a sudo that needs no password. Runs with the bash 3.2 and the tools of macOS.
 set -euo pipefail
 
-here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
+# The folder of this script, which may be started through a symbolic link.
+folder_of() {
+    local path=$1 link
+    while [[ -L $path ]]; do
+        link=$(readlink "$path")
+        [[ $link == /* ]] || link=$(dirname "$path")/$link
+        path=$link
+    done
+    cd "$(dirname "$path")" && pwd -P
+}
+
+# A path that need not exist, as an absolute one.
+absolute() {
+    [[ $1 == /* ]] && printf '%s\n' "$1" && return
+    printf '%s\n' "$PWD/${1#./}"
+}
+
+here=$(folder_of "${BASH_SOURCE[0]}")
 # Where documents come from: here, or an archive.
 files=$here
 
@@ -28,7 +45,7 @@ die() {
 }
 
 usage() {
-    sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"
+    sed -n '2,/^set /{/^#/s/^# \{0,1\}//p;}' "${BASH_SOURCE[0]}"
 }
 
 # ---- the command line ----------------------------------------------------------
@@ -46,12 +63,12 @@ while [[ $# -gt 0 ]]; do
     --uninstall) uninstall=true ;;
     --prefix | --binary)
         [[ -n ${2:-} ]] || die "$1 needs a path, see ./install.sh --help"
-        printf -v "${1#--}" %s "$(realpath -m -- "$2")"
+        printf -v "${1#--}" %s "$(absolute "$2")"
         shift
         ;;
     --prefix=?* | --binary=?*)
         option=${1%%=*}
-        printf -v "${option#--}" %s "$(realpath -m -- "${1#*=}")"
+        printf -v "${option#--}" %s "$(absolute "${1#*=}")"
         ;;
     -h | --help)
         usage
@@ -81,6 +98,10 @@ doc=$prefix/share/doc/samocode
 # journalctl --update-catalog reads catalogs in /usr/lib and /usr/local/lib only.
 catalog=lib/systemd/catalog/samocode.catalog
 
+is_macos() {
+    [[ $(uname -s) == Darwin ]]
+}
+
 # ---- Debian packages ----------------------------------------------------------
 
 can_compile() {
@@ -93,7 +114,7 @@ required_packages() {
     command -v git >/dev/null || echo git
     if [[ -z $binary ]]; then
         can_compile || printf '%s\n' gcc libc6-dev
-        [[ -e /etc/ssl/certs/ca-certificates.crt ]] || echo ca-certificates
+        is_macos || [[ -e /etc/ssl/certs/ca-certificates.crt ]] || echo ca-certificates
     fi
 }
 
@@ -161,13 +182,21 @@ install_packages() {
 
 ensure_packages() {
     local required units
-    mapfile -t required < <(required_packages)
-    mapfile -t units < <(unit_packages)
-    [[ $((${#required[@]} + ${#units[@]})) -gt 0 ]] || return 0
-    install_packages "${required[@]}" "${units[@]}" && return
-    [[ ${#required[@]} -eq 0 ]] ||
-        die "missing packages: ${required[*]}; install them, then run ./install.sh again: $(apt_command "${required[@]}")"
-    say "missing packages: ${units[*]}; without them only samocode run works, in the foreground; install them with: $(apt_command "${units[@]}")"
+    # Names of packages, so they may be split at spaces.
+    required=$(required_packages | tr '\n' ' ')
+    required=${required% }
+    units=$(unit_packages | tr '\n' ' ')
+    units=${units% }
+    [[ -n $required$units ]] || return 0
+    ! is_macos ||
+        die "missing: $required; install the command line tools, then run ./install.sh again: xcode-select --install"
+    # shellcheck disable=SC2086
+    install_packages $required $units && return
+    # shellcheck disable=SC2086
+    [[ -z $required ]] ||
+        die "missing packages: $required; install them, then run ./install.sh again: $(apt_command $required)"
+    # shellcheck disable=SC2086
+    say "missing packages: $units; without them only samocode run works, in the foreground; install them with: $(apt_command $units)"
 }
 
 # ---- the program --------------------------------------------------------------
@@ -310,13 +339,13 @@ place_plugin() {
 # Skills, commands and agents of the user's with the names of ours, as the Python
 # samocode installed them: theirs, so they stay.
 name_foreign() {
-    local own=${CLAUDE_CONFIG_DIR:-${HOME:-/root}/.claude} from name theirs=()
+    local own=${CLAUDE_CONFIG_DIR:-${HOME:-/root}/.claude} from name theirs=
     for from in "$here"/plugin/skills/*/ "$here"/plugin/commands/*.md "$here"/agents/*.md; do
         name=$(basename "$(dirname "$from")")/$(basename "$from")
-        [[ ! -e $own/$name && ! -L $own/$name ]] || theirs+=("$name")
+        [[ ! -e $own/$name && ! -L $own/$name ]] || theirs+=" $name"
     done
-    [[ ${#theirs[@]} -eq 0 ]] ||
-        say "these in $own are not part of samocode's plugin and were left alone: ${theirs[*]}; Claude Code lists them beside the plugin's, which begin with samocode:"
+    [[ -z $theirs ]] ||
+        say "these in $own are not part of samocode's plugin and were left alone:$theirs; Claude Code lists them beside the plugin's, which begin with samocode:"
 }
 
 # The explanations that journalctl -x shows. There is no folder for those of a
@@ -407,13 +436,14 @@ uninstall_all() {
         say "removed the manual pages in $manual"
         found=true
     fi
-    [[ ! -d $doc ]] || rmdir --ignore-fail-on-non-empty "$doc"
+    [[ ! -d $doc ]] || rmdir "$doc" 2>/dev/null || true
     remove_catalog
     $found || say "samocode is not installed in $prefix"
     for units in "$user" /etc/systemd/system; do
         compgen -G "$units/samocode*" >/dev/null || continue
         list_units "$units"
     done
+    list_agents
     say "sessions, worktrees and branches were not touched; nor were these folders:"
     for file in "${XDG_CONFIG_HOME:-${HOME:-/root}/.config}/samocode" \
         "${XDG_STATE_HOME:-${HOME:-/root}/.local/state}/samocode" \
@@ -442,6 +472,19 @@ list_units() {
     echo "  systemctl $scope stop 'samocode*'"
     echo "  rm -rf $units/samocode* $units/*.wants/samocode*"
     echo "  systemctl $scope daemon-reload"
+}
+
+# The same for launchd.
+list_agents() {
+    local agents=${HOME:-/root}/Library/LaunchAgents file
+    compgen -G "$agents/dev.samocode.*.plist" >/dev/null || return 0
+    say "these agents remain in $agents:"
+    for file in "$agents"/dev.samocode.*.plist; do
+        echo "  $(basename "$file" .plist)"
+    done
+    say "to stop and remove them:"
+    echo "  for agent in $(printf %q "$agents")/dev.samocode.*.plist; do launchctl bootout gui/$(id -u) \"\$agent\"; done"
+    echo "  rm $(printf %q "$agents")/dev.samocode.*.plist"
 }
 
 # ---- all of it --------------------------------------------------------------------

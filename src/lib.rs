@@ -48,11 +48,14 @@
 //! - [`worker`]: the loop.
 //! - [`control`]: what can be done with sessions, for every front end.
 //! - [`tui`]: the dashboard, `samocode top`.
+//! - [`bot`]: answers from the phone.
 //! - [`report`]: a session's work as one page.
 //! - [`mcp`]: tools and resources for an agent that is a parent.
+//! - [`web`]: the dashboard as pages for a browser, `samocode web`.
 //! - [`cli`]: the command line, which starts the other front ends.
 
 pub mod agent;
+pub mod bot;
 pub mod cli;
 pub mod config;
 pub mod control;
@@ -64,6 +67,7 @@ pub mod report;
 pub mod service;
 pub mod session;
 pub mod tui;
+pub mod web;
 pub mod worker;
 
 /// Reports on the real standard error that a test did not run, past the capture of passing tests'

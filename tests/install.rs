@@ -265,3 +265,44 @@ fn an_install_that_cannot_work_fails_with_one_line() {
     let help = install(&user, &["--help"]).ok();
     assert!(help.stdout.contains("--uninstall"), "{help}");
 }
+
+/// What of macOS's tools the script may use, here as BusyBox has them: without GNU's options.
+const TOOLS: &str = "sed grep awk sort head tail cut cp mv rm mkdir mktemp dirname basename readlink cmp \
+    tar tr cat chmod id env ls rmdir";
+
+#[test]
+fn it_needs_no_tool_and_no_option_that_macos_lacks() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user_without_manager("apple");
+    if user.sh("command -v busybox").output().code != 0 {
+        lab::skipped("busybox is not installed");
+        return;
+    }
+    let link = format!(
+        "mkdir -p tools && for tool in {TOOLS}; do ln -s $(command -v busybox) tools/$tool; done
+         ln -s $(command -v git) $(command -v cksum) tools/"
+    );
+    user.sh(&link).ok();
+    user.write_program("tools/uname", "#!/bin/sh\n[ \"$1\" = -m ] && echo arm64 || echo Darwin\n");
+    user.write("Library/LaunchAgents/dev.samocode.wake.plist", "");
+    let tools = user.home.join("tools").display().to_string();
+    let run = |args: &[&str]| {
+        let words = ["/bin/bash", "/repo/install.sh"];
+        user.run(words.iter().chain(args)).env("PATH", &tools).ok()
+    };
+
+    let out = run(&[BUILT, &["--prefix", "x"]].concat());
+    assert_eq!(out.stderr, "", "{out}");
+    assert!(files(&user, "x").contains("x/share/man/man1/samocode-enable.1"));
+    let out = run(&["--uninstall", "--prefix", "x"]);
+    assert_eq!(out.stderr, "", "{out}");
+    assert!(out.stdout.contains("launchctl bootout"), "{out}");
+    assert_eq!(files(&user, "x"), "");
+
+    // It is read by bash 3.2 there.
+    let script =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/install.sh")).unwrap();
+    for newer in ["mapfile", "readarray", "declare -A", "local -n", "&>>", "|&", ",,}", "^^}"] {
+        assert!(!script.contains(newer), "bash 3.2 has no {newer}");
+    }
+}

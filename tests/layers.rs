@@ -6,14 +6,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the bottom up; parts of one layer do not know one another.
-const LAYERS: [&[&str]; 9] = [
+const LAYERS: [&[&str]; 10] = [
     &["platform"],
     &["session"],
     &["config"],
     &["agent", "service", "notify", "git"],
     &["worker", "convoy"],
     &["control"],
-    &["mcp", "report", "tui"],
+    &["bot", "mcp", "report", "tui"],
+    // Its pages show parts of the report.
+    &["web"],
     &["cli"],
     &["main"],
 ];

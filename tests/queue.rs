@@ -164,3 +164,38 @@ fn a_place_is_passed_on_whoever_is_killed() {
     }
     assert_eq!(order(&user), "a b c d");
 }
+
+#[test]
+fn a_raised_limit_is_noticed_by_whoever_looks() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user("raised");
+    let agent = user.obedient_agent(AGENT);
+    let project = user
+        .project("shop")
+        .key("SAMOCODE_AGENT", &agent)
+        .key("SAMOCODE_MAX_RUNNING", "1")
+        .create();
+    let named = |name| project.named(name);
+    named("a").enable(&["--task", "t"]);
+    wait_for_order(&user, "a");
+    for name in ["b", "c"] {
+        named(name).enable(&["--task", "t"]);
+        is_queued(&named(name));
+    }
+    let config = project.dir.join(".samocode");
+    let raise = |to: &str, from: &str| {
+        let (from, to) = (format!("MAX_RUNNING={from}"), format!("MAX_RUNNING={to}"));
+        user.write(&config, user.read(&config).replace(&from, &to));
+    };
+    raise("2", "1");
+    project.samocode(["status"]).ok();
+    wait_for_order(&user, "a b");
+    is_queued(&named("c"));
+    raise("3", "2");
+    project.samocode(["start", "a"]).ok();
+    wait_for_order(&user, "a b c");
+    for name in ["a", "b", "c"] {
+        user.write(format!("go-{name}"), "");
+        named(name).wait_to_rest("waiting", "requirements");
+    }
+}

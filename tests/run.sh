@@ -106,6 +106,8 @@ e2fsprogs debugfs
 tmux tmux
 zsh zsh
 fish fish
+libplist-utils plistutil
+busybox busybox
 LIST
     # Any npm can fetch Claude Code.
     if ! claude_is_current && ! command -v npm >/dev/null; then

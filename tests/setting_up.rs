@@ -63,6 +63,13 @@ fn init_without_a_repository_makes_a_project_and_says_so() {
     assert!(out.stdout.contains("Wrote ~/notes/.samocode"), "{out}");
     assert!(out.stdout.contains("(no git repository)"), "{out}");
     assert!(user.exists("elsewhere") && !user.exists("notes-sessions"));
+    user.sh(
+        "mkdir p && git init -q -b main p/repo && git -C p/repo commit -q --allow-empty -m Begin",
+    )
+    .ok();
+    user.write("p/.samocode", "MAIN_REPO=repo\nWORKTREES=trees\nSESSIONS=sessions\n");
+    let below = user.samocode(["init", "p"]).ok();
+    assert!(below.stdout.contains("repository ~/p/repo (branch main)"), "{below}");
     let missing = user.samocode(["init", "/not/there"]).output();
     assert_one_line(&missing, 78, "cannot open /not/there");
     let config = user.samocode(["--config", "notes/.samocode", "init"]).output();

@@ -22,14 +22,14 @@ fn broken(error: &AgentError) -> Finding {
 /// Checks each agent that some phase uses.
 pub async fn examine(registry: &Registry, exam: &Exam<'_>) -> Vec<Finding> {
     let mut names: Vec<&AgentName> = Vec::new();
-    for name in Phase::ALL.into_iter().map(|phase| exam.settings.agent(phase)) {
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
     let mut findings = Vec::new();
-    for name in &names {
-        let agent = registry.agent(name, exam.settings, exam.env, exam.samocode);
+    for phase in Phase::ALL {
+        let name = exam.settings.agent(phase);
+        if names.contains(&name) {
+            continue;
+        }
+        names.push(name);
+        let agent = registry.agent(name, phase, exam.settings, exam.env, exam.samocode);
         match agent {
             Ok(agent) => {
                 findings.push(program(registry, exam, &agent).await);

@@ -16,7 +16,7 @@ use crate::config::{
 use crate::session::Phase;
 
 /// Variables that a service manager sets for the one process it started (systemd.exec(5),
-/// `sd_listen_fds`(3)). Agents do not get the session bus either: over it they could start and stop
+/// `sd_listen_fds`(3); launchd's begin with XPC). Agents do not get the session bus either: over it they could start and stop
 /// units.
 const OF_THE_MANAGER: &[&str] = &[
     "NOTIFY_SOCKET",
@@ -32,6 +32,8 @@ const OF_THE_MANAGER: &[&str] = &[
     "MEMORY_PRESSURE_WRITE",
     "FDSTORE",
     "DBUS_SESSION_BUS_ADDRESS",
+    "XPC_SERVICE_NAME",
+    "XPC_FLAGS",
 ];
 const OF_THE_MANAGER_PREFIXES: &[&str] =
     &["WATCHDOG_", "LISTEN_", "MONITOR_", "TRIGGER_", "DBUS_STARTER_"];

@@ -1,5 +1,7 @@
 //! Why an agent cannot be used.
 
+use std::path::PathBuf;
+
 use crate::session::Hint;
 
 use super::{find, process};
@@ -16,6 +18,16 @@ pub enum AgentError {
     /// The agent would refuse to run as root.
     #[error("{0} does not run as root")]
     Root(&'static str),
+    /// A key names a file that is not there.
+    #[error("{key} names {}, which is not a file", file.display())]
+    NoFile {
+        /// The key.
+        key: &'static str,
+        /// The path it has.
+        file: PathBuf,
+        /// What else it takes.
+        otherwise: &'static str,
+    },
     /// The agent's program was not found.
     #[error(transparent)]
     Program(#[from] find::NotFound),
@@ -41,6 +53,9 @@ impl Hint for AgentError {
             }
             Self::Root(_) => {
                 "run the session as a normal user (--run-as USER), or set IS_SANDBOX=1 if root is confined, for example in a container".to_owned()
+            }
+            Self::NoFile { key, otherwise, .. } => {
+                format!("correct {key} in .samocode, or set it to {otherwise}")
             }
             Self::Program(missing) => return missing.hint(),
             Self::Start(failed) => return failed.hint(),

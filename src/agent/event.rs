@@ -100,6 +100,21 @@ pub struct Limit {
     /// When the limit resets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resets_at: Option<Timestamp>,
+    /// How full the account's windows are, as far as the agent says.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub windows: Vec<Window>,
+}
+
+/// A span of time in which an account may use so much and no more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// Which one: `five_hour`, `seven_day`, …
+    pub kind: String,
+    /// How much of it is used, in percent; 100 if it is more.
+    pub percent: u8,
+    /// When it is empty again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resets_at: Option<Timestamp>,
 }
 
 /// An agent's report at the end of its work. If one process reports several ends, each holds the

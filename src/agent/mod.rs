@@ -53,7 +53,7 @@ use std::path::{Path, PathBuf};
 
 pub use account::Account;
 pub use error::AgentError;
-pub use event::{Cost, Decoder, Denied, Event, Finished, Limit, Tool, Usage};
+pub use event::{Cost, Decoder, Denied, Event, Finished, Limit, Tool, Usage, Window};
 pub use outcome::{Outcome, judge};
 pub use registry::{REGISTRY, vocabulary};
 pub use spec::{AgentSpec, Capabilities, ConversationId, Records};
@@ -246,7 +246,7 @@ impl Agent {
     /// # Errors
     /// Why it would refuse.
     pub fn ready(&self, root: bool, environment: &Environment) -> Result<(), AgentError> {
-        self.spec.refusal(root, environment).map_or(Ok(()), Err)
+        self.spec.refusal(self, root, environment).map_or(Ok(()), Err)
     }
 
     /// The version its program prints.

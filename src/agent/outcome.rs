@@ -7,7 +7,7 @@ use std::process::ExitStatus;
 use jiff::Timestamp;
 
 use super::Environment;
-use super::event::{Denied, Event, Finished, Limit, Usage, one_line};
+use super::event::{Denied, Event, Finished, Limit, Usage, Window, one_line};
 use super::remedy::Remedy;
 
 /// How a process ended.
@@ -72,6 +72,8 @@ pub struct Reported {
     pub finished: Option<Finished>,
     /// The last report on the account's limits.
     pub limit: Option<Limit>,
+    /// How full the account's windows are, as last reported.
+    pub windows: Vec<Window>,
     /// The HTTP status and error name of the last failed attempt.
     pub retry: Option<(Option<u16>, String)>,
     /// The tokens of the replies that started, for a run that reports no end.
@@ -106,6 +108,9 @@ impl Reported {
             Event::Finished(finished) => self.finished = Some((**finished).clone()),
             // Each kind is reported by itself: that another one has room changes nothing.
             Event::Limit(limit) => {
+                if !limit.windows.is_empty() {
+                    self.windows.clone_from(&limit.windows);
+                }
                 let holds =
                     |known: &Limit| known.reached && !limit.reached && known.kind != limit.kind;
                 if !self.limit.as_ref().is_some_and(holds) {

@@ -10,6 +10,7 @@ use super::find::find_program;
 use super::spec::{AgentSpec, Program};
 use super::{Account, Agent, AgentError, account, acp, claude, codex, command, gemini, rehearsal};
 use crate::config::{AgentManifest, AgentName, Env, EnvFile, Settings, Vocabulary};
+use crate::session::Phase;
 
 /// The agents of this samocode, in the order in which people see them.
 pub static REGISTRY: Registry = Registry::new(&[
@@ -91,6 +92,7 @@ impl Registry {
     pub fn agent(
         &self,
         name: &AgentName,
+        phase: Phase,
         settings: &Settings,
         env: &Env,
         samocode: &Path,
@@ -111,8 +113,8 @@ impl Registry {
             }
         };
         let keys = spec.manifest().keys.iter();
-        let values =
-            keys.filter_map(|key| Some((key.name, settings.of_agents(key.name)?.to_owned())));
+        let values = keys
+            .filter_map(|key| Some((key.name, settings.of_agents_in(key.name, phase)?.to_owned())));
         Ok(Agent { spec, name: name.clone(), program, path_additions, values: values.collect() })
     }
 

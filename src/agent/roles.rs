@@ -1,15 +1,18 @@
-//! The instructions an agent gets: the workflow, which applies to all phases, and a role for each
-//! phase.
+//! The instructions an agent gets: the workflow, which applies to all phases; those of its role, if
+//! it has one by where its session sits ([`rules`]); and those of the phase.
 //!
 //! They are embedded; a file of the same name in the project's or the user's folder replaces the
 //! embedded one:
 //!
 //! ```text
 //! PROJECT/.samocode.d/workflow.md                   PROJECT is the folder of .samocode
+//! PROJECT/.samocode.d/agents/ROLE.md
 //! PROJECT/.samocode.d/agents/PHASE-agent.md
 //! $XDG_CONFIG_HOME/samocode/workflow.md             if the project has none
-//! $XDG_CONFIG_HOME/samocode/agents/PHASE-agent.md
+//! $XDG_CONFIG_HOME/samocode/agents/ROLE.md, PHASE-agent.md
 //! ```
+
+pub mod rules;
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -18,6 +21,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::session::Phase;
+use crate::session::store::Folder;
+
+use rules::{Given, Seat};
 
 /// The folder of a project that may hold its own files.
 pub const PROJECT_FOLDER: &str = ".samocode.d";
@@ -40,11 +46,19 @@ const fn embedded(phase: Phase) -> &'static str {
     }
 }
 
-/// A file of instructions that exists but cannot be used.
+/// The roles that are known without a file, and their instructions.
+const ROLES: [(&str, &str); 4] = [
+    ("coordinator", include_str!("../../agents/coordinator.md")),
+    ("implementation-worker", include_str!("../../agents/implementation-worker.md")),
+    ("tester", include_str!("../../agents/tester.md")),
+    ("merge-resolver", include_str!("../../agents/merge-resolver.md")),
+];
+
+/// A file of instructions or of rules that exists but cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot use the instructions in {}: {why}; fix or remove the file", .file.display())]
 pub struct RoleError {
-    /// The file with the instructions.
+    /// The file.
     pub file: PathBuf,
     /// The reason it cannot be used.
     pub why: String,
@@ -53,7 +67,7 @@ pub struct RoleError {
 /// One part of a system prompt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Instructions {
-    /// Its name: `workflow.md`, `agents/PHASE-agent.md`.
+    /// Its name: `workflow.md`, `agents/ROLE.md`, `agents/PHASE-agent.md`.
     pub name: String,
     /// The file that replaces the embedded one.
     pub file: Option<PathBuf>,
@@ -63,28 +77,67 @@ pub struct Instructions {
 
 /// The system prompt of these parts.
 #[must_use]
-pub fn joined([workflow, role]: &[Instructions; 2]) -> String {
-    format!("{}\n\n{}\n", workflow.text, role.text)
+pub fn joined(parts: &[Instructions]) -> String {
+    let texts: Vec<&str> = parts.iter().map(|part| part.text.as_str()).collect();
+    format!("{}\n", texts.join("\n\n"))
 }
 
-/// The parts of the system prompt for a phase: workflow, then role. What is the same in all phases
-/// comes first, so that a model's provider can cache it. `folders` are searched in order; see
-/// [`folders`].
-///
-/// # Errors
-/// [`RoleError`] for a file that is unreadable, not UTF-8, empty or too large: an agent with
-/// instructions the human did not intend could do harm unnoticed.
-pub fn parts(phase: Phase, folders: &[PathBuf]) -> Result<[Instructions; 2], RoleError> {
-    let workflow = instructions("workflow.md", WORKFLOW, folders)?;
-    let role = format!("agents/{phase}-agent.md");
-    Ok([workflow, instructions(&role, embedded(phase), folders)?])
+/// Where the instructions of a session come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Roles {
+    /// Searched in order; see [`folders`].
+    folders: Vec<PathBuf>,
+    /// Where the session sits; `None` if it is not among the project's sessions.
+    seat: Option<Seat>,
+}
+
+impl Roles {
+    /// Those of the session in `folder`, of a project whose sessions lie in `sessions`.
+    #[must_use]
+    pub fn of(folders: Vec<PathBuf>, folder: &Folder, sessions: &Path) -> Self {
+        Self { folders, seat: Seat::of(folder, sessions) }
+    }
+
+    /// The rule that gives the session its role; `None` if no rule fits.
+    ///
+    /// # Errors
+    /// [`RoleError`] for a file of rules that cannot be used.
+    pub fn given(&self) -> Result<Option<Given>, RoleError> {
+        self.seat.as_ref().map_or(Ok(None), |seat| rules::first(seat, &self.folders))
+    }
+
+    /// The parts of the system prompt for a phase: workflow, role, then phase. What is the same in
+    /// all phases comes first, so that a model's provider can cache it.
+    ///
+    /// # Errors
+    /// [`RoleError`] for a file that is unreadable, not UTF-8, empty or too large, and for a role
+    /// without one: an agent with instructions the human did not intend could do harm unnoticed.
+    pub fn parts(&self, phase: Phase) -> Result<Vec<Instructions>, RoleError> {
+        let mut parts = vec![instructions("workflow.md", Some(WORKFLOW), &self.folders)?];
+        if let Some(Given { role: Some(role), file, .. }) = self.given()? {
+            let name = format!("agents/{role}.md");
+            let known = ROLES.iter().find(|(known, _)| *known == role.as_str());
+            let part = instructions(&name, known.map(|(_, text)| *text), &self.folders);
+            parts.push(part.map_err(|error| match file {
+                Some(rules) if error.file.as_os_str().is_empty() => {
+                    RoleError { file: rules, why: error.why }
+                }
+                _ => error,
+            })?);
+        }
+        let name = format!("agents/{phase}-agent.md");
+        parts.push(instructions(&name, Some(embedded(phase)), &self.folders)?);
+        Ok(parts)
+    }
 }
 
 /// The files that replace embedded ones, with the name of what each replaces.
 #[must_use]
 pub fn overrides(folders: &[PathBuf]) -> Vec<(String, PathBuf)> {
-    let roles = Phase::ALL.map(|phase| format!("agents/{phase}-agent.md"));
-    let names = ["workflow.md".to_owned()].into_iter().chain(roles);
+    let phases = Phase::ALL.map(|phase| format!("agents/{phase}-agent.md"));
+    let roles = ROLES.map(|(role, _)| format!("agents/{role}.md"));
+    let first = ["workflow.md".to_owned(), rules::FILE.to_owned()];
+    let names = first.into_iter().chain(roles).chain(phases);
     let replaced = names.filter_map(|name| {
         let mut files = folders.iter().map(|folder| folder.join(&name));
         let file = files.find(|file| file.symlink_metadata().is_ok())?;
@@ -103,7 +156,7 @@ pub fn folders(project: &Path, config_home: Option<&Path>) -> Vec<PathBuf> {
 
 fn instructions(
     name: &str,
-    embedded: &str,
+    embedded: Option<&str>,
     folders: &[PathBuf],
 ) -> Result<Instructions, RoleError> {
     let of = |file, text: &str| Instructions {
@@ -119,6 +172,11 @@ fn instructions(
             Err(error) => return Err(RoleError { file, why: error.to_string() }),
         }
     }
+    let Some(embedded) = embedded else {
+        // The caller knows which file wants it.
+        let why = format!("it gives a role whose instructions, {name}, are in none of its folders");
+        return Err(RoleError { file: PathBuf::new(), why });
+    };
     Ok(of(None, embedded))
 }
 
@@ -161,62 +219,4 @@ fn without_front_matter(text: &str) -> &str {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn system_prompt(phase: Phase, folders: &[PathBuf]) -> Result<String, RoleError> {
-        parts(phase, folders).map(|parts| joined(&parts))
-    }
-
-    #[test]
-    fn every_phase_has_workflow_and_role_without_front_matter() {
-        for phase in Phase::ALL {
-            let prompt = system_prompt(phase, &[]).unwrap();
-            assert!(prompt.starts_with(without_front_matter(WORKFLOW)));
-            assert!(prompt.trim_end().ends_with(without_front_matter(embedded(phase))));
-            assert!(!prompt.contains("\n---\nname:"), "{phase}");
-        }
-    }
-
-    #[test]
-    fn front_matter_is_left_out_and_a_rule_in_the_text_is_not() {
-        assert_eq!(without_front_matter("\u{feff}---\r\nname: x\r\n---\r\n\r\nText\n"), "Text");
-        assert_eq!(without_front_matter("Text\n---\nmore\n"), "Text\n---\nmore");
-        assert_eq!(without_front_matter("---\nnever closed"), "---\nnever closed");
-    }
-
-    #[test]
-    fn the_projects_file_counts_before_the_users_and_both_before_ours() {
-        let (project, user) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let folders = folders(project.path(), Some(user.path()));
-        let put = |folder: &Path, text: &str| {
-            std::fs::create_dir_all(folder.join("agents")).unwrap();
-            std::fs::write(folder.join("agents/testing-agent.md"), text).unwrap();
-        };
-        put(&folders[1], "user's");
-        assert!(system_prompt(Phase::Testing, &folders).unwrap().ends_with("\n\nuser's\n"));
-        put(&folders[0], "---\nname: x\n---\nproject's");
-        assert!(system_prompt(Phase::Testing, &folders).unwrap().ends_with("\n\nproject's\n"));
-        let role = folders[0].join("agents/testing-agent.md");
-        assert_eq!(overrides(&folders), [("agents/testing-agent.md".to_owned(), role.clone())]);
-        let [workflow, testing] = parts(Phase::Testing, &folders).unwrap();
-        assert_eq!((workflow.file, testing.file), (None, Some(role)));
-        let other = system_prompt(Phase::Quality, &folders).unwrap();
-        assert!(other.contains(without_front_matter(embedded(Phase::Quality))));
-    }
-
-    #[test]
-    fn a_file_that_cannot_be_used_is_named() {
-        let project = tempfile::tempdir().unwrap();
-        let folders = folders(project.path(), None);
-        std::fs::create_dir_all(&folders[0]).unwrap();
-        let file = folders[0].join("workflow.md");
-        for (bytes, why) in [(&b"\xff"[..], "not UTF-8"), (b" \n", "empty"), (b"a\0", "NUL")] {
-            std::fs::write(&file, bytes).unwrap();
-            let told = system_prompt(Phase::Init, &folders).unwrap_err().to_string();
-            assert!(told.contains(why) && told.contains("workflow.md"), "{told}");
-        }
-        std::fs::write(&file, "x".repeat(300_000)).unwrap();
-        assert!(system_prompt(Phase::Init, &folders).is_err());
-    }
-}
+mod tests;

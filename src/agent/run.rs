@@ -47,7 +47,7 @@ pub struct Setting<'a> {
     /// The log of its standard output.
     pub log: File,
     /// The log of its standard error output.
-    pub stderr_log: File,
+    pub stderr_log: Log,
     /// How long it may take to exit after it finished, usually [`GRACE`].
     pub grace: Duration,
     /// How long it may take to exit after SIGTERM, usually [`TERM_GRACE`].
@@ -160,7 +160,7 @@ impl Run {
             bytes: 0,
             chunks: 0,
             log: Log::new(setting.log),
-            stderr_log: Log::new(setting.stderr_log),
+            stderr_log: setting.stderr_log,
             tail: Tail::default(),
             grace: setting.grace,
             term_grace: setting.term_grace,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::event::{Decoder, Usage};
+use super::event::{Decoder, Usage, Window};
 use super::exam::{Exam, Finding};
 use super::outcome::{Facts, Outcome, judge};
 use super::{Agent, AgentError, Environment, Launch, Task};
@@ -32,8 +32,8 @@ pub trait AgentSpec: Sync {
     }
 
     /// Why it would refuse to run for this user in this environment, if it would.
-    fn refusal(&self, root: bool, environment: &Environment) -> Option<AgentError> {
-        let _ = (root, environment);
+    fn refusal(&self, agent: &Agent, root: bool, environment: &Environment) -> Option<AgentError> {
+        let _ = (agent, root, environment);
         None
     }
 
@@ -113,6 +113,8 @@ pub struct Records {
     pub conversation_usage: Option<Usage>,
     /// The model that answered.
     pub model: Option<String>,
+    /// How full the account's windows are.
+    pub windows: Vec<Window>,
 }
 
 /// A login that was found.
@@ -159,6 +161,9 @@ pub struct Capabilities {
     pub partial_messages: bool,
     /// Whether `PROGRAM --version` prints a version; any other program may take it for a task.
     pub tells_version: bool,
+    /// Whether its tools do not see git's configuration, so that it needs the name and address for
+    /// commits from us.
+    pub wants_identity: bool,
 }
 
 impl Capabilities {

@@ -4,6 +4,7 @@
 //! spans chunks is assembled up to [`MAX_LINE`]; of a longer one only its beginning and end are
 //! kept.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Write};
 
@@ -100,9 +101,8 @@ fn hand_over(line: &[u8], to: &mut dyn Decoder, emit: &mut dyn FnMut(Event)) {
 
 /// A log that is written until the first error. A full disk does not stop the agent; it is reported
 /// once that the log is incomplete.
-#[derive(Debug)]
 pub struct Log {
-    file: Option<File>,
+    file: Sink,
     /// Bytes written so far.
     pub written: u64,
     /// The error that ended the writing, if one did.
@@ -113,21 +113,45 @@ impl Log {
     /// A log that appends to this file.
     #[must_use]
     pub const fn new(file: File) -> Self {
-        Self { file: Some(file), written: 0, error: None }
+        Self { file: Sink::Open(file), written: 0, error: None }
+    }
+
+    /// A log whose file is opened at the first byte: most runs write nothing to standard error.
+    pub fn later(open: impl FnOnce() -> io::Result<File> + Send + 'static) -> Self {
+        Self { file: Sink::Later(Box::new(open)), written: 0, error: None }
     }
 
     /// Appends the bytes; after the first error nothing more is written, so that a log never has
     /// a hole.
     pub fn write(&mut self, bytes: &[u8]) {
-        let Some(file) = &mut self.file else { return };
-        match file.write_all(bytes) {
-            Ok(()) => self.written += bytes.len() as u64,
-            Err(error) => {
-                self.error = Some(error);
-                self.file = None;
+        let written = match std::mem::replace(&mut self.file, Sink::Closed) {
+            Sink::Closed => return,
+            Sink::Later(open) => open(),
+            Sink::Open(file) => Ok(file),
+        }
+        .and_then(|mut file| file.write_all(bytes).map(|()| file));
+        match written {
+            Ok(file) => {
+                self.written += bytes.len() as u64;
+                self.file = Sink::Open(file);
             }
+            Err(error) => self.error = Some(error),
         }
     }
+}
+
+impl fmt::Debug for Log {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Log").field("written", &self.written).field("error", &self.error).finish()
+    }
+}
+
+/// Where a log's bytes go.
+enum Sink {
+    Open(File),
+    Later(Box<dyn FnOnce() -> io::Result<File> + Send>),
+    /// An error ended the log.
+    Closed,
 }
 
 /// The last bytes of a stream.

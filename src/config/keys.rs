@@ -15,6 +15,8 @@ pub enum Kind {
     Text,
     /// An address that begins with `http://` or `https://`.
     Url,
+    /// One of these words, or a file.
+    WordOrFile(&'static [&'static str]),
     /// A prefix of branch names.
     BranchPrefix,
     /// A whole number between the two, both included.
@@ -66,6 +68,7 @@ impl Kind {
             Self::Program => "use a program's name or path".to_owned(),
             Self::Text => "use text without control characters".to_owned(),
             Self::Url => "use an address, as in https://example.org".to_owned(),
+            Self::WordOrFile(words) => format!("use {}, or the path of a file", words.join(", ")),
             Self::BranchPrefix => {
                 "use a valid part of a branch name, such as feature or team/ai".to_owned()
             }
@@ -130,7 +133,9 @@ impl Key {
         self
     }
 
-    const fn by_phase(mut self) -> Self {
+    /// The same key, which `NAME_PHASE` may set for one phase.
+    #[must_use]
+    pub const fn by_phase(mut self) -> Self {
         self.by_phase = true;
         self
     }
@@ -202,6 +207,12 @@ pub const KEYS: &[Key] = &[
         "80 %",
         Kind::Percent,
         "how full the context may get before the agent hands over",
+    ),
+    key(
+        "SAMOCODE_QUOTA_STOP_AT",
+        "none",
+        Kind::Percent,
+        "how full an account's window may get before its sessions wait for the reset",
     ),
     key(
         "SAMOCODE_MEMORY_MAX",

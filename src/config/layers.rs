@@ -11,6 +11,9 @@ use super::vocabulary::Owner;
 use super::{AgentName, Dirs, Env, EnvFile, Error, Vocabulary, Warning, dirs, shown, values};
 use crate::session::Phase;
 
+/// A key's value in each phase, where it has one.
+pub(super) type ByPhase = [Option<String>; Phase::ALL.len()];
+
 /// The layers in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Rank {
@@ -244,37 +247,49 @@ impl<'a> Layers<'a> {
         })
     }
 
-    /// The values of the keys that agents declare, each checked by its kind: a program's path is
-    /// absolute. A key with neither a value nor a default is left out.
-    pub(super) fn of_agents(&self) -> Result<BTreeMap<&'static str, String>, Error> {
+    /// The values of the keys that agents declare, by phase, each checked by its kind: a program's
+    /// path is absolute. There is none where a key has neither a value nor a default.
+    pub(super) fn of_agents(&self) -> Result<BTreeMap<&'static str, ByPhase>, Error> {
         let mut checked = BTreeMap::new();
         for key in self.vocabulary.agents_keys() {
-            let is_default = !self.set.contains_key(key.name);
-            if !(is_default && key.default == "none") {
-                checked.insert(key.name, self.checked(key)?);
-            }
+            let values = if key.by_phase {
+                self.by_phase(key.name, |name| self.checked(key, name))?
+            } else {
+                let value = self.checked(key, key.name)?;
+                std::array::from_fn(|_| value.clone())
+            };
+            checked.insert(key.name, values);
         }
         Ok(checked)
     }
 
-    fn checked(&self, key: &Key) -> Result<String, Error> {
+    fn checked(&self, key: &Key, name: &str) -> Result<Option<String>, Error> {
+        if key.default == "none" && !self.set.contains_key(name) {
+            return Ok(None);
+        }
         let home = Some(self.dirs.home.as_path());
+        let path = |set: &Setting| {
+            let path = dirs::expand(&set.text, &set.base, home)?;
+            path.into_os_string().into_string().map_err(|_| key.kind.allowed())
+        };
         match key.kind {
-            Kind::Program => self.read(key.name, |set| program_path(&set.text, &set.base, home)),
-            Kind::Folder => self.read(key.name, |set| {
-                let path = dirs::expand(&set.text, &set.base, home)?;
-                path.into_os_string().into_string().map_err(|_| key.kind.allowed())
+            Kind::Program => self.read(name, |set| program_path(&set.text, &set.base, home)),
+            Kind::Folder => self.read(name, path),
+            Kind::WordOrFile(words) => self.read(name, |set| {
+                let word = words.iter().find(|word| set.text.eq_ignore_ascii_case(word));
+                word.map_or_else(|| path(set), |word| Ok((*word).to_owned()))
             }),
-            Kind::Number(..) => self.number(key.name).map(|number| number.to_string()),
+            Kind::Number(..) => self.number(name).map(|number| number.to_string()),
             Kind::Duration => {
-                self.value(key.name, |text| values::duration(text).map(|_| text.to_owned()))
+                self.value(name, |text| values::duration(text).map(|_| text.to_owned()))
             }
-            Kind::Timeout => self.value(key.name, |text| {
+            Kind::Timeout => self.value(name, |text| {
                 values::duration(text).filter(|time| !time.is_zero()).map(|_| text.to_owned())
             }),
-            Kind::Url => self.value(key.name, values::url),
-            _ => self.value(key.name, |text| Some(text.to_owned())),
+            Kind::Url => self.value(name, values::url),
+            _ => self.value(name, |text| Some(text.to_owned())),
         }
+        .map(Some)
     }
 
     pub(super) fn budget(&self, suffix: &str) -> Result<Budget, Error> {

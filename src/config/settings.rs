@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 
 use super::confine::{self, Confine};
 use super::file::ConfigFile;
-use super::layers::{Layers, Rank};
+use super::layers::{ByPhase, Layers, Rank};
 use super::{
     AgentName, Dirs, Env, EnvFile, Error, Project, Secret, Vocabulary, Warning, keys, values,
 };
@@ -166,6 +166,8 @@ pub struct Settings {
     pub compress_logs_after: Option<Duration>,
     /// `SAMOCODE_CONTEXT_HANDOFF_AT`, in percent, 1 to 100.
     pub context_handoff_at: u8,
+    /// `SAMOCODE_QUOTA_STOP_AT`, in percent, 1 to 100; `None` goes on to the limit.
+    pub quota_stop_at: Option<u8>,
     /// `SAMOCODE_MAX_RUNNING`; `None` derives it from the machine's memory.
     pub max_running: Option<u32>,
     /// `SAMOCODE_PRIORITY`, 0 to 9; the highest runs first.
@@ -187,7 +189,7 @@ pub struct Settings {
     /// `TELEGRAM_API_URL`, without a slash at its end.
     pub telegram_api_url: String,
     agents: [AgentName; Phase::ALL.len()],
-    of_agents: BTreeMap<&'static str, String>,
+    of_agents: BTreeMap<&'static str, ByPhase>,
     stalls: [Duration; Phase::ALL.len()],
     confine: [Confine; Phase::ALL.len()],
     rows: Vec<Row>,
@@ -282,6 +284,7 @@ impl Settings {
                 layers.value("SAMOCODE_COMPRESS_LOGS_AFTER", values::duration)?,
             )
             .filter(|age| !age.is_zero()),
+            quota_stop_at: layers.unless_none("SAMOCODE_QUOTA_STOP_AT", values::percent)?,
             context_handoff_at: layers.value("SAMOCODE_CONTEXT_HANDOFF_AT", values::percent)?,
             max_running: layers.value("SAMOCODE_MAX_RUNNING", max_running)?,
             priority: layers.number("SAMOCODE_PRIORITY")?,
@@ -313,10 +316,17 @@ impl Settings {
         &self.agents[phase as usize]
     }
 
-    /// The value of a key that an agent declares; `None` if it has neither a value nor a default.
+    /// The value of a key that an agent declares, which is the same in all phases; `None` if it has neither a value nor a default.
     #[must_use]
     pub fn of_agents(&self, key: &str) -> Option<&str> {
-        self.of_agents.get(key).map(String::as_str)
+        self.of_agents_in(key, Phase::Investigation)
+    }
+
+    /// The same in a phase, for a key that may differ by phase; looked up like
+    /// [`agent`](Self::agent).
+    #[must_use]
+    pub fn of_agents_in(&self, key: &str, phase: Phase) -> Option<&str> {
+        self.of_agents.get(key)?[phase as usize].as_deref()
     }
 
     /// How long a run may go without progress in a phase; looked up like [`agent`](Self::agent).

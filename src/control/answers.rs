@@ -9,10 +9,11 @@ use crate::session::mail::Kind;
 use crate::session::qa::{Answer as Given, Qa};
 use crate::session::state::StateName;
 
+use super::below::check_gate;
 use super::error::{Error, Result};
 use super::operation::{Operation, Perform};
 use super::pending::Wait;
-use super::post::{Saved, Sent, check_sender, not_waiting, post};
+use super::post::{Saved, Sent, not_waiting, post};
 use super::questions;
 use super::session::Session;
 use super::target::Target;
@@ -172,7 +173,7 @@ impl Perform for Answers {
         let hook = session.hook()?;
         let qa = questions::read(&session.folder)?.unwrap_or_else(|| Qa::parse(""));
         let wait = wait_for_answers(session, &hook, &qa)?;
-        check_sender(&target)?;
+        check_gate(context, session)?;
         let saved = if self.answers.is_empty() && !self.accept_suggestions {
             Vec::new()
         } else {

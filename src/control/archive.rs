@@ -1,5 +1,6 @@
 //! Putting several sessions away at once, and bringing one back.
 
+use std::cmp::Reverse;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -104,6 +105,8 @@ impl Perform for Archive {
                 }
             }
         }
+        // Those below others first.
+        chosen.sort_by_key(|session| Reverse(session.folder.path().components().count()));
         let mut all = Archived { archived: Vec::new(), left: Vec::new() };
         for session in chosen {
             let name = session.name.clone();
@@ -171,7 +174,7 @@ impl Perform for Restore {
         context.project.check_sessions()?;
         let sessions = &context.project.sessions;
         let kept = find(sessions, &self.session)?;
-        let folder = sessions.join(&kept.folder);
+        let folder = kept.home.join(&kept.folder);
         if fs::symlink_metadata(&folder).is_ok() {
             return Err(Error::refused(format!(
                 "cannot restore {}: {} exists again",
@@ -185,7 +188,7 @@ impl Perform for Restore {
         let (worktree, rescued) = worktree_of(&context, &kept).await?;
         crash_point("the worktree is back");
         fs::rename(&kept.path, &folder).attempt(action)?;
-        for place in [sessions.as_path(), &sessions.join(ARCHIVE)] {
+        for place in [&kept.home, &kept.home.join(ARCHIVE)] {
             fs::File::open(place).and_then(|place| place.sync_all()).attempt(action)?;
         }
         let target = on.resolve(&kept.folder)?;
@@ -203,6 +206,8 @@ impl Perform for Restore {
 /// A session in the archive.
 struct Kept {
     path: PathBuf,
+    /// Where its folder was.
+    home: PathBuf,
     /// The name that its folder had.
     folder: String,
     name: String,
@@ -237,18 +242,16 @@ async fn worktree_of(context: &Context, kept: &Kept) -> Result<(Option<PathBuf>,
 /// name.
 fn find(sessions: &Path, typed: &str) -> Result<Kept> {
     let archive = sessions.join(ARCHIVE);
-    let entries = match fs::read_dir(&archive) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-        entries => entries.attempt(|| format!("read {}", archive.display()))?.flatten().collect(),
-    };
-    let mut all: Vec<(String, Kept)> = entries
-        .iter()
-        .filter_map(|entry| {
+    let mut all: Vec<(String, Kept)> = Vec::new();
+    for home in homes(sessions)? {
+        for entry in entries(&home.join(ARCHIVE))? {
             let own = entry.file_name().to_string_lossy().into_owned();
-            let kept = kept(entry.path(), &own)?;
-            Some((own, kept))
-        })
-        .collect();
+            let is_below = home != sessions;
+            if let Some(kept) = kept(entry.path(), &home, &own, is_below) {
+                all.push((own, kept));
+            }
+        }
+    }
     // The same name again got a number in the archive: the one with the longest name is newer.
     all.sort_by(|(a, one), (b, other)| (&other.folder, b.len(), b).cmp(&(&one.folder, a.len(), a)));
     let at = all.iter().position(|(own, _)| own == typed);
@@ -264,8 +267,33 @@ fn find(sessions: &Path, typed: &str) -> Result<Kept> {
     })
 }
 
-fn kept(path: PathBuf, own: &str) -> Option<Kept> {
-    let plain = name_in_folder(own)?.to_owned();
+/// The folders that sessions lie in: the project's, and those of sessions with others below them.
+fn homes(sessions: &Path) -> Result<Vec<PathBuf>> {
+    let mut homes = vec![sessions.to_owned()];
+    for entry in entries(sessions)? {
+        if name_in_folder(&entry.file_name().to_string_lossy()).is_some() {
+            let folder = Folder::new(entry.path());
+            let below = folder.descendants();
+            let all = std::iter::once(folder).chain(below);
+            homes.extend(all.filter(Folder::coordinates).map(|folder| folder.workers()));
+        }
+    }
+    Ok(homes)
+}
+
+fn entries(folder: &Path) -> Result<Vec<fs::DirEntry>> {
+    match fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        entries => {
+            Ok(entries.attempt(|| format!("read {}", folder.display()))?.flatten().collect())
+        }
+    }
+}
+
+/// A session in the archive of `home`. Those below others need no date in their name.
+fn kept(path: PathBuf, home: &Path, own: &str, is_below: bool) -> Option<Kept> {
+    let plain = name_in_folder(own).or_else(|| is_below.then_some(own))?.to_owned();
+    let home = home.to_owned();
     // By its files; a folder that has none keeps its name.
     let folder = Folder::new(&path);
     let named = read_journal(&folder, |_| {}).map(|(state, _)| state.name).unwrap_or_default();
@@ -273,10 +301,10 @@ fn kept(path: PathBuf, own: &str) -> Option<Kept> {
         .strip_prefix(&format!("{named}-"))
         .is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()));
     if named.is_empty() || !is_numbered {
-        return Some(Kept { path, folder: own.to_owned(), name: plain });
+        return Some(Kept { path, home, folder: own.to_owned(), name: plain });
     }
     let day = own.strip_suffix(&plain)?;
-    Some(Kept { folder: format!("{day}{named}"), name: named, path })
+    Some(Kept { folder: format!("{day}{named}"), name: named, path, home })
 }
 
 #[cfg(test)]

@@ -244,15 +244,16 @@ fn last_run(session: &Session) -> Result<LastRun> {
 /// The agent of the last run, as the settings have it.
 fn agent_of(last: &LastRun, unit: &UnitFiles<'_>, caller: &Caller, name: &str) -> Result<Agent> {
     let settings: &Settings = &unit.settings;
-    let mut chosen = Phase::ALL.into_iter().map(|phase| settings.agent(phase));
-    let agent = chosen.find(|agent| agent.word() == last.agent).ok_or_else(|| {
-        let message = format!(
-            "the last run of {name} used {}, but the settings now name another agent",
-            last.agent
-        );
-        Error::new(Class::Configuration, message).hint("samocode config")
-    })?;
-    Ok(REGISTRY.agent(agent, settings, &unit.env, &caller.binary)?)
+    let mut phases = Phase::ALL.into_iter();
+    let phase =
+        phases.find(|phase| settings.agent(*phase).word() == last.agent).ok_or_else(|| {
+            let message = format!(
+                "the last run of {name} used {}, but the settings now name another agent",
+                last.agent
+            );
+            Error::new(Class::Configuration, message).hint("samocode config")
+        })?;
+    Ok(REGISTRY.agent(settings.agent(phase), phase, settings, &unit.env, &caller.binary)?)
 }
 
 /// Records the conversation on the terminal as a run: with the id of the last one, which is what the

@@ -1,16 +1,35 @@
 //! The ways to notify the human, set up from the settings.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::agent::roles::PROJECT_FOLDER;
 use crate::agent::vocabulary;
 use crate::config::{Dirs, Env, EnvFile, Flags, Project, Settings};
+use crate::notify::file::{self, Files};
 use crate::notify::outbox::Due;
-use crate::notify::{Delivery, Outbox, Shelf, UnsentFolder};
+use crate::notify::{Delivery, Shelf, UnsentFolder};
+
+/// The files that set up channels, of the user and of a project.
+pub(crate) fn files(dirs: &Dirs, project: Option<&Project>) -> Files {
+    Files {
+        user: Some(dirs.config.join(file::FILE)),
+        project: project.map(|project| project.root.join(PROJECT_FOLDER).join(file::FILE)),
+        home: dirs.home.clone(),
+        has_bot: bot_folder(dirs).exists(),
+    }
+}
+
+/// The folder of the bot's state. It exists once the bot has run.
+pub(crate) fn bot_folder(dirs: &Dirs) -> PathBuf {
+    dirs.state.join("bot")
+}
 
 /// The notifiers for which there are settings, each ready to send.
 pub(crate) fn channels(
     settings: &Settings,
+    files: Files,
     env: &Env,
     file: &EnvFile,
     desktop: bool,
@@ -19,13 +38,16 @@ pub(crate) fn channels(
         let filed = file.get(name).map(|secret| secret.expose().to_owned());
         filed.or_else(|| env.text(name).map(str::to_owned))
     };
-    crate::notify::from_settings(&crate::notify::Settings {
+    let settings = crate::notify::Settings {
         telegram_token: settings.telegram_bot_token.clone(),
         telegram_chat: settings.telegram_chat_id.clone(),
         telegram_api_url: Some(settings.telegram_api_url.clone()),
         proxies: crate::notify::Proxies::from_variables(look_up),
         desktop,
-    })
+        buttons: files.has_bot,
+        files,
+    };
+    crate::notify::from_settings(&settings, &look_up)
 }
 
 /// How long sending kept notices may take, together.
@@ -47,9 +69,8 @@ pub(crate) async fn resend_all(
         let Ok(project) = Project::read(&config, Some(&dirs.home)) else { continue };
         let settings = Settings::load(&vocabulary(), Some(&project), env, &Flags::default());
         let Ok(settings) = settings else { continue };
-        let channels = channels(&settings, env, file, desktop);
-        let shelf = Shelf::new(&dirs.state, &config);
-        let outbox = Outbox::new(channels.notifiers).with_shelf(shelf);
+        let channels = channels(&settings, files(dirs, Some(&project)), env, file, desktop);
+        let outbox = channels.outbox().with_shelf(Shelf::new(&dirs.state, &config));
         outbox.resend(due, |_| true);
         deliveries.extend(outbox.drain(BOUND).await);
     }

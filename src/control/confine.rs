@@ -200,7 +200,8 @@ impl<'a> Scene<'a> {
                 .hint(format!("samocode start {}", session.instance))
         })?;
         let name = unit.settings.agent(phase);
-        let agent = REGISTRY.agent(name, &unit.settings, &unit.env, &context.caller.binary)?;
+        let agent =
+            REGISTRY.agent(name, phase, &unit.settings, &unit.env, &context.caller.binary)?;
         let ids = RunIds {
             session: session.instance.clone(),
             session_dir: session.folder.path().to_owned(),

@@ -18,12 +18,13 @@ use crate::session::state::StateName;
 
 use super::below;
 use super::context::{Caller, Context};
-use super::convoy::check_turn;
-use super::error::Result;
+use super::convoy::{self, branch_below, check_turn};
+use super::error::{Error, Result};
 use super::folders::FolderWatch;
 use super::install::{UnitFiles, check_agent, check_branch, check_user, planned};
 use super::operation::{Operation, Perform};
-use super::request::{Became, Work, resume_despite_stop};
+use super::queue;
+use super::request::{Became, Work, coordinate, resume_despite_stop};
 use super::session::Session;
 use super::target::Target;
 
@@ -123,8 +124,15 @@ impl Waits {
 impl Perform for Enable {
     async fn perform(self, on: &Operation<'_>) -> Result<Enabled> {
         let (flags, run_as) = (self.set.flags(), self.run_as.as_deref());
-        let target = Target::begin(on.caller, &on.warnings, &self.session, &flags, run_as)?;
-        let Target { context, session } = &target;
+        let Target { context, session } =
+            Target::begin(on.caller, &on.warnings, &self.session, &flags, run_as)?;
+        let mut work = self.work;
+        if work.delegate.is_some() && on.caller.session().is_some() {
+            return Err(Error::refused("only a human delegates the gates of sessions"));
+        }
+        let (session, parent) = below::place(on.caller, &context, session, work.parent.as_deref())?;
+        let (context, session) = (&context, &session);
+        work.parent = parent.as_ref().map(|parent| parent.instance.clone());
         check_user(context)?;
         let manager = context.manager().await?;
         let unit = UnitFiles::new(context, session, &flags)?;
@@ -133,16 +141,28 @@ impl Perform for Enable {
         if self.import_env {
             import_env(context)?;
         }
-        let mut work = self.work;
-        if session.exists() {
+        let is_new = !session.exists();
+        if !is_new {
             below::check(context, session)?;
-            check_turn(context, session)?;
-        } else {
-            work.parent = below::parent(on.caller, context, work.parent.as_deref())?;
         }
-        let became = resume_despite_stop(session, &work)?;
-        unit.install(manager.as_ref(), on.progress).await?;
-        unit.start(manager.as_ref(), on.progress).await?;
+        let became = if work.after.is_empty() && work.convoy.is_none() {
+            if is_new {
+                let above = session.folder.above();
+                branch_below(context, &session.name, above.as_ref()).await?;
+            } else {
+                check_turn(context, session)?;
+            }
+            let became = resume_despite_stop(session, &work)?;
+            coordinate(session, &work)?;
+            unit.install(manager.as_ref(), on.progress).await?;
+            unit.start(manager.as_ref(), on.progress).await?;
+            became
+        } else {
+            convoy::join(on, context, session, &work, &self.set).await?;
+            if is_new { Became::Created } else { Became::Known }
+        };
+        // The limit may have been raised since others were queued.
+        queue::look(context);
         let waits = if became == Became::Known { Waits::of(on.caller, session)? } else { None };
         let of_units = manager.environment().await?.into_iter().collect();
         warn_of_unseen(context, &of_units)?;

@@ -18,8 +18,8 @@ use super::operation::{Operation, Perform as _, Replies};
 use super::watch::{self, Change, Watch};
 use super::{
     answers, archive, confine, convoy, cost, disk, doctor, documents, enable, inbox, init, inspect,
-    mail, many, merge, notify, post, prompt, remove, report, run, settings, stop, timeline, unit,
-    unit_files, view, wait,
+    mail, many, merge, notify, post, prompt, remove, report, role, run, settings, stop, timeline,
+    unit, unit_files, view, wait, web,
 };
 
 /// A call that a host can perform.
@@ -128,6 +128,8 @@ calls! {
     Remove: remove::Remove => remove::Removed,
     /// The prompt of a session's run, in its parts.
     Prompt: prompt::Prompt => prompt::Prompted,
+    /// A session's role by where its folder sits, and its instructions.
+    Role: role::Role => role::RoleFound,
     /// What a session's agent may reach.
     Confine: confine::Confine => confine::Confined,
     /// Remove several sessions, or all that are done.
@@ -164,10 +166,16 @@ calls! {
     Examine: doctor::Examine => doctor::Examined,
     /// Send a test message through every channel.
     NotifyTest: notify::NotifyTest => notify::NotifyTested,
+    /// Which channels there are, what each is for, and what they have not sent.
+    NotifyList: notify::NotifyList => notify::NotifyListed,
     /// The unit files as they would be installed.
     PrintUnits: unit_files::Print => unit_files::Printed,
     /// Install the shared units and watch for mail.
     InstallUnits: unit_files::Install => unit_files::Installed,
+    /// Serve the web page on demand, now and at boot.
+    InstallWeb: web::Install => web::Listening,
+    /// Serve the web page on demand no longer.
+    RemoveWeb: web::Remove => web::Listening,
     /// Check the unit files with the service manager's own checker.
     VerifyUnits: unit_files::Verify => Verified,
 }

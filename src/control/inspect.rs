@@ -19,6 +19,7 @@ use crate::session::store;
 use super::context::{Context, Warnings, is_outside};
 use super::error::{Error, Result};
 use super::operation::{Operation, Perform};
+use super::queue;
 use super::registry;
 use super::session::Session;
 use super::target::Target;
@@ -141,6 +142,7 @@ impl Perform for List {
             registry::recorded(scope, &on.warnings)?
         } else {
             let context = Context::here(on.caller, &on.warnings)?;
+            queue::look(&context);
             let root = &context.project.root;
             let all = registry::all_with_units(&context)?.into_iter();
             all.map(|session| (root.clone(), session)).collect()

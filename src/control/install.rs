@@ -31,7 +31,8 @@ pub(super) fn check_agent(
     session: &Session,
 ) -> Result<()> {
     let phase = session.hook().map_or(Phase::Investigation, |hook| hook.phase);
-    let agent = REGISTRY.agent(settings.agent(phase), settings, env, &context.caller.binary)?;
+    let agent =
+        REGISTRY.agent(settings.agent(phase), phase, settings, env, &context.caller.binary)?;
     let environment: crate::agent::Environment = env.clone().into_iter().collect();
     let is_root = rustix::process::geteuid().is_root();
     agent.ready(is_root, &environment)?;

@@ -49,7 +49,7 @@ pub enum Action {
     /// As [`Enable`], with the same task for all. `All` are those that exist and are not done.
     Enable {
         /// The task to work on.
-        work: Work,
+        work: Box<Work>,
         /// Settings for these sessions.
         set: Overrides,
         /// Save the credentials found in the caller's environment.
@@ -160,7 +160,7 @@ impl Action {
     fn request(&self, session: String) -> Request {
         match self.clone() {
             Self::Enable { work, set, import_env, run_as } => {
-                Enable { session, work, set, import_env, run_as }.into()
+                Enable { session, work: *work, set, import_env, run_as }.into()
             }
             Self::Start => Start { session }.into(),
             Self::Stop { now } => Stop { session, now }.into(),

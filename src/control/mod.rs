@@ -36,7 +36,7 @@
 //! | [`inspect`], [`view`] | find, list, show, explain; a session as others see it |
 //! | [`timeline`], [`cost`], [`inbox`], [`documents`] | what happened, what it cost, what mail there is, what to read |
 //! | [`attach`] | take a conversation over in a terminal, and hand it back |
-//! | [`prompt`] | the prompt of a run |
+//! | [`prompt`], [`role`] | the prompt of a run; the role of a session |
 //! | [`merge`] | the branches of finished sessions into one tested branch |
 //! | [`convoy`] | sessions towards one goal: started in order, announced together |
 //! | [`remove`], [`archive`] | take sessions away, but for their branches and files; bring one back |
@@ -45,6 +45,7 @@
 //! | [`log`] | its journal merged with what its agents said and did, as a stream |
 //! | [`init`], [`settings`], [`doctor`], [`notify`], [`unit_files`] | set a project up: its file, its settings, what is broken, how you are notified, the unit files |
 //! | [`wait`], [`watch`] | wait until a session needs a human; see every change as it happens, by inotify and D-Bus |
+//! | [`web`] | serve the web page on demand |
 //! | [`jobs`] | no calls: what the units run, such as the waker |
 //!
 //! # Where to add
@@ -97,6 +98,7 @@ pub(crate) mod registry;
 pub mod remove;
 pub mod report;
 pub mod request;
+pub mod role;
 pub mod run;
 pub(crate) mod session;
 pub mod settings;
@@ -111,6 +113,7 @@ pub mod view;
 pub mod wait;
 pub(crate) mod wake;
 pub mod watch;
+pub mod web;
 pub(crate) mod whereabouts;
 
 pub use context::{Answer, Caller};

@@ -1,24 +1,72 @@
-//! Testing the ways to notify the human.
+//! The ways to notify the human: which there are, and whether they work.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
+use jiff::civil::Time;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::environment::secrets_in_shell;
 use crate::agent::vocabulary;
 use crate::config::{Dirs, EnvFile, Error as ProjectError, Flags, Settings};
 use crate::notify::outbox::Due;
-use crate::notify::{self, Notice, TestOutcome, TestResult};
+use crate::notify::{
+    self, BotAccount, Channels, Files, LeftOut, Notice, NoticeKind, TestOutcome, TestResult,
+    UnsentFolder,
+};
 use crate::service::Scope;
 
-use super::channels::{channels, resend_all};
-use super::context::project_here;
-use super::error::Result;
+use super::channels::{bot_folder, channels, files, resend_all};
+use super::context::{Caller, project_here};
+use super::error::{Error, Result};
 use super::operation::{Operation, Perform};
 
-/// Sends a test message through every channel. If one gets through, also sends the notices that
-/// could not be sent before.
+/// Sends a test message through every channel, or one. If one gets through, also sends the notices
+/// that could not be sent before.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotifyTest {
+    /// The channel's name; all if it is missing.
+    #[serde(default)]
+    pub channel: Option<String>,
+}
+
+/// Which channels there are, what each is for, and what they have not sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NotifyTest {}
+pub struct NotifyList {}
+
+/// The channels, and when they are quiet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotifyListed {
+    /// The channels, also those that cannot be used.
+    pub channels: Vec<ChannelListed>,
+    /// The quiet hours, such as `22:00` to `07:00`.
+    pub quiet: Option<(String, String)>,
+    /// When one message tells of what was held back.
+    pub digest: Option<String>,
+    /// The files that set up channels, with `~` for the home folder.
+    pub files: Vec<String>,
+}
+
+/// A channel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChannelListed {
+    /// Its name.
+    pub name: String,
+    /// What it gets, by kind of event.
+    pub events: Vec<NoticeKind>,
+    /// Why it cannot be used, and the remedy.
+    pub problem: Option<String>,
+    /// Whether that is a mistake, and not only something that nobody set up.
+    pub mistaken: bool,
+    /// How many notices it has not sent.
+    pub unsent: usize,
+    /// How many of these the quiet hours hold back.
+    pub held: usize,
+    /// Why the last attempt failed.
+    pub error: Option<String>,
+}
 
 /// The results of a test message.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,7 +82,7 @@ pub struct NotifyTested {
 /// The result for one channel.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ChannelTested {
-    /// The channel's name: `telegram` or `desktop`.
+    /// The channel's name.
     pub notifier: String,
     /// Whether the message was sent.
     pub outcome: Outcome,
@@ -86,31 +134,79 @@ impl ChannelTested {
             Some(rest) => rest.to_owned(),
             None => text,
         });
-        Self { notifier: result.notifier.to_owned(), outcome, seconds, reason }
+        Self { notifier: result.notifier, outcome, seconds, reason }
     }
+}
+
+/// What both calls look at.
+struct Looked {
+    dirs: Dirs,
+    file: EnvFile,
+    files: Files,
+    channels: Channels,
+    config: Option<PathBuf>,
+}
+
+/// Sets up the channels of the project here, or of no project.
+fn look(caller: &Caller) -> Result<Looked> {
+    let dirs = Dirs::user(&caller.env)?;
+    let file = EnvFile::read(&dirs)?;
+    let project = match project_here(caller) {
+        Ok(project) => Some(project),
+        Err(ProjectError::NoProject { .. }) => None,
+        Err(error) => return Err(error.into()),
+    };
+    let settings = Settings::load(&vocabulary(), project.as_ref(), &caller.env, &Flags::default())?;
+    let files = files(&dirs, project.as_ref());
+    let is_user = caller.scope == Scope::User;
+    let channels = channels(&settings, files.clone(), &caller.env, &file, is_user);
+    let config = project.map(|project| project.config);
+    Ok(Looked { dirs, file, files, channels, config })
+}
+
+/// The bot that answers people, and the folder of its state.
+///
+/// # Errors
+/// If no channel has a bot, and those of the settings.
+pub fn bot_account(caller: &Caller) -> Result<(BotAccount, PathBuf)> {
+    let Looked { dirs, channels, .. } = look(caller)?;
+    let account = channels.notifiers.iter().find_map(|notifier| notifier.bot());
+    let account = account.ok_or_else(|| {
+        let why = channels.left_out.iter().find(|left_out| left_out.mistaken);
+        let why = why.map_or(String::new(), |left_out| format!(": {}", left_out.reason));
+        Error::usage(format!("there is no Telegram bot to answer through{why}")).hint(
+            "put TELEGRAM_BOT_TOKEN and TELEGRAM_CHAT_ID into ~/.config/samocode/env, then: \
+             samocode notify test",
+        )
+    })?;
+    Ok((account, bot_folder(&dirs)))
 }
 
 #[async_trait]
 impl Perform for NotifyTest {
     async fn perform(self, on: &Operation<'_>) -> Result<NotifyTested> {
-        let (caller, desktop) = (on.caller, on.caller.scope == Scope::User);
-        let dirs = Dirs::user(&caller.env)?;
-        let file = EnvFile::read(&dirs)?;
-        let project = match project_here(caller) {
-            Ok(project) => Some(project),
-            Err(ProjectError::NoProject { .. }) => None,
-            Err(error) => return Err(error.into()),
-        };
-        let settings =
-            Settings::load(&vocabulary(), project.as_ref(), &caller.env, &Flags::default())?;
-        let channels = channels(&settings, &caller.env, &file, desktop);
+        let caller = on.caller;
+        let Looked { dirs, file, mut channels, .. } = look(caller)?;
+        if let Some(name) = &self.channel {
+            let notifiers = channels.notifiers.iter().map(|notifier| notifier.name());
+            let left_out = channels.left_out.iter().map(|left_out| left_out.notifier.as_str());
+            let known: BTreeSet<String> = notifiers.chain(left_out).map(str::to_owned).collect();
+            if !known.contains(name) {
+                let known = known.into_iter().collect::<Vec<_>>().join(", ");
+                return Err(Error::usage(format!("there is no channel '{name}'"))
+                    .hint(format!("there are: {known}")));
+            }
+            channels.notifiers.retain(|notifier| notifier.name() == name);
+            channels.left_out.retain(|left_out| left_out.notifier == *name);
+        }
         let host = rustix::system::uname();
         let id = uuid::Uuid::now_v7().to_string();
         let notice = Notice::test(&id, &host.nodename().to_string_lossy());
         let results = notify::test(&channels, &notice).await;
         let results: Vec<_> = results.into_iter().map(ChannelTested::of).collect();
         let late = if results.iter().any(|tested| tested.outcome == Outcome::Sent) {
-            resend_all(&dirs, &caller.env, &file, desktop, Due::Now).await
+            let is_user = caller.scope == Scope::User;
+            resend_all(&dirs, &caller.env, &file, is_user, Due::Now).await
         } else {
             Vec::new()
         };
@@ -129,6 +225,51 @@ impl Perform for NotifyTest {
     }
 }
 
+#[async_trait]
+impl Perform for NotifyList {
+    async fn perform(self, on: &Operation<'_>) -> Result<NotifyListed> {
+        let Looked { dirs, files, channels, config, .. } = look(on.caller)?;
+        let unsent = UnsentFolder::of(&dirs.state).all();
+        let unsent: Vec<_> = unsent
+            .into_iter()
+            .filter(|unsent| config.as_ref().is_none_or(|config| unsent.config == *config))
+            .collect();
+        let now = Timestamp::now();
+        let listed = |name: &str, events: Vec<NoticeKind>, problem: Option<&LeftOut>| {
+            let own: Vec<_> = unsent.iter().filter(|unsent| unsent.by == name).collect();
+            ChannelListed {
+                name: name.to_owned(),
+                events,
+                problem: problem.map(|left_out| left_out.reason.clone()),
+                mistaken: problem.is_some_and(|left_out| left_out.mistaken),
+                unsent: own.len(),
+                held: own.iter().filter(|unsent| unsent.is_held(now).is_some()).count(),
+                error: own.iter().find_map(|unsent| unsent.error.clone()),
+            }
+        };
+        let ready = channels.notifiers.iter().map(|notifier| {
+            let wanted = NoticeKind::ALL.into_iter().filter(|kind| notifier.wants(*kind));
+            listed(notifier.name(), wanted.collect(), None)
+        });
+        let left_out = channels.left_out.iter();
+        let left_out =
+            left_out.map(|left_out| listed(&left_out.notifier, Vec::new(), Some(left_out)));
+        let clock = |time: Time| time.strftime("%H:%M").to_string();
+        let hours = &channels.hours;
+        Ok(NotifyListed {
+            quiet: hours.quiet.as_ref().map(|quiet| (clock(quiet.from), clock(quiet.to))),
+            digest: hours.digest.map(clock),
+            files: [files.user, files.project]
+                .into_iter()
+                .flatten()
+                .filter(|path| path.exists())
+                .map(|path| dirs.short(&path))
+                .collect(),
+            channels: ready.chain(left_out).collect(),
+        })
+    }
+}
+
 const TOKEN: &str = "TELEGRAM_BOT_TOKEN";
 
 #[cfg(test)]
@@ -140,7 +281,7 @@ mod tests {
     use crate::notify::setup::LeftOut;
 
     fn tested(outcome: TestOutcome) -> (Outcome, Option<String>) {
-        let tested = ChannelTested::of(TestResult { notifier: "telegram", outcome });
+        let tested = ChannelTested::of(TestResult { notifier: "telegram".to_owned(), outcome });
         (tested.outcome, tested.reason)
     }
 
@@ -148,7 +289,7 @@ mod tests {
     fn a_half_set_up_notifier_is_a_failure_and_an_absent_desktop_is_none() {
         let left_out = |mistaken| {
             let reason = "no token; put it there".to_owned();
-            TestOutcome::NotSetUp(LeftOut { notifier: "telegram", reason, mistaken })
+            TestOutcome::NotSetUp(LeftOut { notifier: "telegram".to_owned(), reason, mistaken })
         };
         let reason = Some("no token; put it there".to_owned());
         assert_eq!(tested(left_out(false)), (Outcome::NotSetUp, reason));

@@ -11,6 +11,7 @@ use crate::session::mail::{Kind, Message};
 use crate::session::qa::Qa;
 use crate::session::state::StateName;
 
+use super::below::{self, check_gate};
 use super::context::Context;
 use super::error::{Error, Result};
 use super::mail::check_writer;
@@ -77,20 +78,6 @@ pub(super) fn not_waiting(session: &Session, hook: &Hook, what: &str) -> Error {
         word => format!("{place} is {word}"),
     };
     Error::refused(format!("{name} is not waiting{what}: {does}. Nothing done."))
-}
-
-/// Refuses an agent in a run: gates are for a human to open.
-pub(super) fn check_sender(target: &Target) -> Result<()> {
-    let (session, caller) = (&target.session, &target.context.caller);
-    if caller.voucher().is_some() {
-        return Ok(());
-    }
-    let name = &session.name;
-    let what = match caller.session() {
-        Some(own) if own == session.instance => format!("{name} cannot answer itself"),
-        _ => format!("an agent in a run cannot answer {name}"),
-    };
-    Err(Error::usage(what).hint("write a waiting signal and let a human answer"))
 }
 
 /// A message that was sent, and what happens to it next.
@@ -180,6 +167,7 @@ pub(super) async fn deliver(
 ) -> Result<Sent> {
     let kind = message.kind;
     let hook = session.hook()?;
+    let by = if kind.opens_gates() { below::voucher(context, session)? } else { None };
     if let Some(wait) = wait {
         message.id = wait.message_id(&message, &session.folder)?;
     }
@@ -188,7 +176,7 @@ pub(super) async fn deliver(
     } else if wait.is_some() && session.folder.is_unread(&message.id) {
         // Whoever put it there: these are the words that are said now.
         if let Some(known) = session.folder.message(&message.id) {
-            vouch(&context.caller, session, &known)?;
+            vouch(&context.caller, session, &known, by.as_deref())?;
         }
         rouse(context, session, hook.state, &message).await
     } else if wait.is_some() && Wait::of(&hook).as_ref() != wait {
@@ -197,7 +185,7 @@ pub(super) async fn deliver(
             session.name
         )));
     } else {
-        vouch(&context.caller, session, &message)?;
+        vouch(&context.caller, session, &message, by.as_deref())?;
         match wait {
             Some(_) => deliver_last(&session.folder, &mut message)?,
             None => deliver_once(&session.folder, &mut message)?,
@@ -249,8 +237,8 @@ fn in_words(session: &Session, hook: &Hook, kind: Kind, then: Then) -> String {
 impl Perform for Approve {
     async fn perform(self, on: &Operation<'_>) -> Result<Posted> {
         let target = on.resolve(&self.session)?;
-        check_sender(&target)?;
         let Target { context, session } = &target;
+        check_gate(context, session)?;
         let hook = session.hook()?;
         let Some(wait) = Wait::of(&hook) else {
             return Err(not_waiting(session, &hook, ""));
@@ -276,8 +264,8 @@ impl Perform for Approve {
 impl Perform for Reject {
     async fn perform(self, on: &Operation<'_>) -> Result<Posted> {
         let target = on.resolve(&self.session)?;
-        check_sender(&target)?;
         let Target { context, session } = &target;
+        check_gate(context, session)?;
         let reason = self.reason.trim();
         if reason.is_empty() {
             return Err(Error::usage("a rejection needs a reason")

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::agent::{REGISTRY, roles};
+use crate::agent::REGISTRY;
 use crate::config::{Dirs, Flags};
 use crate::session::event;
 use crate::session::hand_edit::hand_edit;
@@ -125,15 +125,16 @@ fn next_run(on: &Operation<'_>, target: &Target) -> Result<RunPrompt> {
         on.warnings.add("its worktree does not exist yet, so the prompt does not name it");
     }
     let unit = UnitFiles::new(context, session, &Flags::default())?;
-    let agent = unit.settings.agent(state.phase());
-    let agent = REGISTRY.agent(agent, &unit.settings, &unit.env, &context.caller.binary)?;
-    let folders = roles::folders(&context.project.root, dirs.config.parent());
+    let (phase, binary) = (state.phase(), &context.caller.binary);
+    let agent = unit.settings.agent(phase);
+    let agent = REGISTRY.agent(agent, phase, &unit.settings, &unit.env, binary)?;
+    let roles = super::role::roles_of(context, &session.folder)?;
     let confinement = match &state.place {
         Some(_) => Scene::of(target, &unit, Path::new(confine::RUN))?.confinement(),
         None => None,
     };
     let confinement = confinement.as_ref();
-    RunPrompt::next(state, &session.folder, &unit.settings, &agent, &folders, confinement)
+    RunPrompt::next(state, &session.folder, &unit.settings, &agent, &roles, confinement)
         .map_err(|error| Error::of(Class::Configuration, &error))
 }
 

@@ -30,26 +30,24 @@ pub(crate) fn all_with_units(context: &Context) -> Result<Vec<Session>> {
     Ok(found)
 }
 
-/// All sessions in the project's folder, newest first.
+/// All sessions in the project's folder, newest first, each before those below it.
 pub(crate) fn all(context: &Context) -> Result<Vec<Session>> {
     context.project.check_sessions()?;
     let folder = &context.project.sessions;
     let names = dated_folders(folder, &context.warnings)?;
     let recorded = Recorded::read(context);
-    Ok(names
-        .into_iter()
-        .map(|own| {
-            let path = folder.join(&own);
+    let mut found = Vec::with_capacity(names.len());
+    for own in names {
+        let folder = Folder::new(folder.join(&own));
+        let below = folder.descendants();
+        for folder in std::iter::once(folder).chain(below) {
+            let own = folder.name();
             let name = names::name_in_folder(&own).unwrap_or(&own).to_owned();
-            let instance = recorded.instance(context, &name, &path);
-            Session {
-                name,
-                instance,
-                folder: Folder::new(path),
-                warnings: context.warnings.clone(),
-            }
-        })
-        .collect())
+            let instance = recorded.instance(context, &name, folder.path());
+            found.push(Session { name, instance, folder, warnings: context.warnings.clone() });
+        }
+    }
+    Ok(found)
 }
 
 /// All sessions of any project that have a unit, newest first, each with its project's folder.
@@ -176,7 +174,7 @@ impl Recorded {
         let known = self.by_folder.iter().find(|(_, known)| *known == instance);
         known.is_some_and(|(folder, _)| {
             let folder = Path::new(folder);
-            folder.parent() == Some(sessions) && sessions.is_dir() && !folder.exists()
+            folder.starts_with(sessions) && sessions.is_dir() && !folder.exists()
         })
     }
 

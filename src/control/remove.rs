@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::git::{self, Checkout, Nested, Removal};
 use crate::service::{self, quoted, retire};
 use crate::session::state::StateName;
-use crate::session::store::{Lock, LockError, crash_point, make_folder};
+use crate::session::store::{Folder, Lock, LockError, crash_point, make_folder};
 
 use super::context::Context;
 use super::error::{Attempt as _, Error, Result};
@@ -97,6 +97,7 @@ impl Perform for Remove {
 /// Removes a session that no worker has open: worktree, unit, then folder.
 pub(super) async fn put_away(on: &Operation<'_>, target: Target) -> Result<Removed> {
     let Target { context, session } = target;
+    check_none_below(&session)?;
     let hook = session.hook()?;
     // The worktree first: only its removal may be refused, and then nothing has been changed.
     let (worktree, rescued) = remove_worktree(&context, &session).await?;
@@ -135,6 +136,18 @@ pub(super) fn check_at_rest(session: &Session) -> Result<()> {
             .hint(format!("stop it first: samocode stop --now {}", session.instance)));
     }
     Ok(())
+}
+
+/// Refuses a session with others below it: their folders would move with its own.
+fn check_none_below(session: &Session) -> Result<()> {
+    let below: Vec<String> = session.folder.below().iter().map(Folder::name).collect();
+    if below.is_empty() {
+        return Ok(());
+    }
+    let (name, all) = (&session.name, below.join(" "));
+    let count = plural(below.len(), "session is", "sessions are");
+    Err(Error::refused(format!("cannot remove {name}: {count} below it: {}", below.join(", ")))
+        .hint(format!("archive those first: samocode archive {all}")))
 }
 
 async fn remove_worktree(
@@ -233,7 +246,6 @@ mod tests {
     use super::*;
     use crate::control::host::tests::caller;
     use crate::control::{Call, Class, Host as _, Local};
-    use crate::session::store::Folder;
 
     async fn remove(root: &Path, unfinished: bool) -> Result<Removed> {
         let host = Local::new(caller(root));

@@ -19,17 +19,10 @@ use super::context::Caller;
 use super::error::{Class, Error, Result};
 use super::session::Session;
 
-/// The work a session is asked to do.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Work {
-    /// The task. A new session needs one, and so does a finished one to resume.
-    pub task: Option<String>,
-    /// What a new session investigates first.
-    pub dive: Option<String>,
-    /// The instance of the session that begins it; `None` if a human does.
-    pub parent: Option<String>,
-}
+mod work;
+
+pub(crate) use work::coordinate;
+pub use work::{Delegate, Work};
 
 /// The result of a request to start or resume a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,19 +68,8 @@ const ENDING: Duration = Duration::from_secs(5);
 /// # Errors
 /// If a task is missing, or given to a session that has another one; and those of the disk.
 pub(crate) fn begin_or_resume(session: &Session, work: &Work, durable: Durable) -> Result<Became> {
-    let is_new = !session.exists();
-    let task = work.task.as_deref().map(str::trim);
     let with_task = format!("samocode {} {} --task \"…\"", durable.verb(), session.name);
-    if task.is_some_and(str::is_empty) {
-        let message = format!("the task of session '{}' is empty", session.name);
-        return Err(Error::usage(message).hint(format!("say what is to be done: {with_task}")));
-    }
-    if is_new && task.is_none() {
-        let name = &session.name;
-        return Err(
-            Error::usage(format!("session '{name}' is new and needs a task")).hint(with_task)
-        );
-    }
+    let task = task_of(session, work, &with_task)?;
     store::make_folder(session.folder.path())?;
     let Some(lock) = lock(session)? else {
         let state = session.state()?;
@@ -98,49 +80,10 @@ pub(crate) fn begin_or_resume(session: &Session, work: &Work, durable: Durable) 
     };
     let mut journal = Journal::open(&session.folder, &lock)?;
     discard_stops(session)?;
-    if journal.state().seq == 0 && !session.folder.overview().exists() {
-        let task = task.ok_or_else(|| {
-            let folder = session.folder.path().display();
-            Error::usage(format!("the session in {folder} is empty and needs a task"))
-                .hint(&with_task)
-        })?;
-        journal.append(Event::Created(event::Created {
-            name: session.name.clone(),
-            task: task.to_owned(),
-            dive: work.dive.clone(),
-            parent: work.parent.clone(),
-        }))?;
-        return Ok(Became::Created);
-    }
-    if journal.state().seq == 0 {
-        // Started by the predecessor: the worker imports it from its files.
-        if task.is_some() && !is_done_by_overview(session) {
-            return Err(at_work(session, StateName::Running));
-        }
-        if task.is_none() {
-            return match session.obstacle() {
-                Some(why) => {
-                    let why = format!("cannot import session '{}': {why}", session.name);
-                    Err(Error::new(Class::Configuration, why))
-                }
-                None => Ok(Became::Known),
-            };
-        }
-        let overview = store::read(&session.folder.overview())?.unwrap_or_default();
-        let overview = Overview::parse(overview);
-        let status = overview.status();
-        journal.append(Event::Imported(event::Imported {
-            name: session.name.clone(),
-            task: overview.task().unwrap_or_default().to_owned(),
-            phase: Phase::Done,
-            iteration: status.iteration.unwrap_or(0),
-            total: status.total_iterations.unwrap_or(0),
-            gate: crate::session::advance::Gate::Closed,
-            asked: None,
-            waits_for: None,
-            blocked: None,
-            done: true,
-        }))?;
+    if journal.state().seq == 0
+        && let Some(became) = enter(&mut journal, session, work, task, &with_task)?
+    {
+        return Ok(became);
     }
     match (journal.state().name(), task) {
         (StateName::Done, Some(task)) => {
@@ -158,6 +101,75 @@ pub(crate) fn begin_or_resume(session: &Session, work: &Work, durable: Durable) 
         (word, Some(_)) => Err(at_work(session, word)),
         (_, None) => revive(&mut journal, durable),
     }
+}
+
+/// The task that a session is to get, if it gets one.
+fn task_of<'w>(session: &Session, work: &'w Work, with_task: &str) -> Result<Option<&'w str>> {
+    let name = &session.name;
+    let needs = |message: String| {
+        Error::usage(message).hint(format!("say what is to be done: {with_task}"))
+    };
+    match work.task.as_deref().map(str::trim) {
+        Some("") => Err(needs(format!("the task of session '{name}' is empty"))),
+        None if !session.exists() => {
+            Err(needs(format!("session '{name}' is new and needs a task")))
+        }
+        task => Ok(task),
+    }
+}
+
+/// Writes the first event of a journal. `None` if the session, one of the predecessor's, is done and
+/// still has to get its new task.
+fn enter(
+    journal: &mut Journal,
+    session: &Session,
+    work: &Work,
+    task: Option<&str>,
+    with_task: &str,
+) -> Result<Option<Became>> {
+    if !session.folder.overview().exists() {
+        let task = task.ok_or_else(|| {
+            let folder = session.folder.path().display();
+            Error::usage(format!("the session in {folder} is empty and needs a task"))
+                .hint(with_task)
+        })?;
+        journal.append(Event::Created(event::Created {
+            name: session.name.clone(),
+            task: task.to_owned(),
+            dive: work.dive.clone(),
+            parent: work.parent.clone(),
+        }))?;
+        return Ok(Some(Became::Created));
+    }
+    // Started by the predecessor: the worker imports it from its files.
+    if task.is_some() && !is_done_by_overview(session) {
+        return Err(at_work(session, StateName::Running));
+    }
+    if task.is_none() {
+        return match session.obstacle() {
+            Some(why) => {
+                let why = format!("cannot import session '{}': {why}", session.name);
+                Err(Error::new(Class::Configuration, why))
+            }
+            None => Ok(Some(Became::Known)),
+        };
+    }
+    let overview = store::read(&session.folder.overview())?.unwrap_or_default();
+    let overview = Overview::parse(overview);
+    let status = overview.status();
+    journal.append(Event::Imported(event::Imported {
+        name: session.name.clone(),
+        task: overview.task().unwrap_or_default().to_owned(),
+        phase: Phase::Done,
+        iteration: status.iteration.unwrap_or(0),
+        total: status.total_iterations.unwrap_or(0),
+        gate: crate::session::advance::Gate::Closed,
+        asked: None,
+        waits_for: None,
+        blocked: None,
+        done: true,
+    }))?;
+    Ok(None)
 }
 
 /// Like [`begin_or_resume`], and also cancels a stop that the worker has not acted on yet.
@@ -316,21 +328,27 @@ fn write_hook(session: &Session, state: &State) -> Result<()> {
 /// If the message is too large, and those of the disk.
 pub(crate) fn send(session: &Session, caller: &Caller, kind: Kind, body: &str) -> Result<Message> {
     let mut message = message(session, caller, kind, body, None)?;
-    vouch(caller, session, &message)?;
+    vouch(caller, session, &message, caller.voucher())?;
     let id = message.id.clone();
     deliver_once(&session.folder, &mut message)?;
     if message.id != id {
-        vouch(caller, session, &message)?;
+        vouch(caller, session, &message, caller.voucher())?;
     }
     Ok(message)
 }
 
-/// Records, before a message that opens a gate is delivered, who sent it and from where.
+/// Records, before a message that opens a gate is delivered, who sent it and from where, unless
+/// nobody may open it.
 ///
 /// # Errors
 /// Those of the disk.
-pub(crate) fn vouch(caller: &Caller, session: &Session, message: &Message) -> Result<()> {
-    let Some(by) = caller.voucher().filter(|_| message.kind.opens_gates()) else { return Ok(()) };
+pub(crate) fn vouch(
+    caller: &Caller,
+    session: &Session,
+    message: &Message,
+    by: Option<&str>,
+) -> Result<()> {
+    let Some(by) = by.filter(|_| message.kind.opens_gates()) else { return Ok(()) };
     let state = Dirs::user(&caller.env)?.state;
     Ok(Vouchers::of(&state, &session.instance).vouch(message, by)?)
 }

@@ -170,7 +170,7 @@ fn with_project(context: &Context, typed: &str, word: &str, slug: &str) -> Resul
     let sessions = &context.project.sessions;
     let recorded = service::recorded(context.scope(), typed).ok().flatten();
     if let Some(service::Recorded { folder, .. }) = recorded {
-        if folder.parent() != Some(sessions) {
+        if !folder.starts_with(sessions) {
             return Err(Error::usage(format!(
                 "'{typed}' belongs to another project: its folder is {}",
                 folder.display()
@@ -185,6 +185,14 @@ fn with_project(context: &Context, typed: &str, word: &str, slug: &str) -> Resul
         Some(folder) => in_folder(context, folder),
         None => Err(names::BadName(typed.to_owned()).into()),
     }
+}
+
+/// The session in this folder, which need not exist.
+///
+/// # Errors
+/// If something else is there.
+pub(super) fn at(context: &Context, folder: &Path) -> Result<Session> {
+    in_folder(context, folder.to_owned())
 }
 
 fn in_folder(context: &Context, folder: PathBuf) -> Result<Session> {
@@ -236,7 +244,24 @@ fn existing(sessions: &Path, word: &str) -> Result<Option<PathBuf>> {
         return Ok(Some(sessions.join(newest)));
     }
     // A folder without a date, such as one made by hand.
-    Ok(exact.is_dir().then_some(exact))
+    if exact.is_dir() {
+        return Ok(Some(exact));
+    }
+    Ok(below(sessions, word)?.map(|folder| folder.path().to_owned()))
+}
+
+/// The session of this name that lies below another one.
+fn below(sessions: &Path, word: &str) -> Result<Option<Folder>> {
+    let mut above: Vec<String> = dated_entries(sessions)?
+        .into_iter()
+        .filter(|own| names::name_in_folder(own).is_some())
+        .collect();
+    above.sort_unstable();
+    let all = above.iter().rev().flat_map(|own| Folder::new(sessions.join(own)).descendants());
+    Ok(all.into_iter().find(|folder| {
+        let own = folder.name();
+        own == word || names::name_in_folder(&own) == Some(word)
+    }))
 }
 
 /// All names in the sessions' folder. Includes files, so that they are reported, not ignored.

@@ -21,6 +21,7 @@ use super::folders::FolderWatch;
 use super::install::{UnitFiles, check_agent};
 use super::operation::{Operation, Perform};
 use super::privilege::Raised;
+use super::queue;
 use super::request::{Became, Durable, Work, begin_or_resume, resume_despite_stop};
 use super::target::Target;
 
@@ -105,6 +106,7 @@ impl Perform for Start {
         }
         unit.install(manager.as_ref(), on.progress).await?;
         unit.start(manager.as_ref(), on.progress).await?;
+        queue::look(context);
         tell_notes(context, session).await;
         Ok(Started {
             session: session.name.clone(),

@@ -146,7 +146,9 @@ impl View {
             matches!(hook.state, StateName::Running | StateName::Queued) && state != hook.state;
         let reason = if state == StateName::Failed {
             let gave_up = || "its worker kept dying soon after it was started".to_owned();
-            session.obstacle().or_else(|| (hook.state == StateName::Failed).then(gave_up))
+            let known =
+                session.obstacle().or_else(|| (hook.state == StateName::Failed).then(gave_up));
+            known.or_else(|| service::last_words(&session.instance))
         } else if idle && state == StateName::Stopped {
             Some(caller.command(&not_running(caller, session)))
         } else if state == StateName::Running && is_to_stop(session) {
@@ -238,8 +240,9 @@ fn not_running(caller: &Caller, session: &Session) -> String {
         );
     };
     if registry.starts_at_boot(instance) {
+        let when = if service::launchd::is_used() { "login" } else { "boot" };
         format!(
-            "its unit is not running; it resumes at the next boot, or with: samocode start {instance}"
+            "its unit is not running; it resumes at the next {when}, or with: samocode start {instance}"
         )
     } else {
         format!("its unit is disabled and not running; resume it with: samocode start {instance}")

@@ -7,11 +7,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::service::{self, Progress};
-use crate::session::Cause;
 use crate::session::journal::Event;
 use crate::session::mail::Kind;
 use crate::session::state::StateName;
 use crate::session::store::read_journal;
+use crate::session::{Cause, WaitsFor};
 
 use super::bus::Bus;
 use super::context::Context;
@@ -137,7 +137,10 @@ impl Wait {
         if !self.until.is_empty() {
             return self.until.contains(&view.state);
         }
+        let needs = view.needs.as_ref().map(|needs| &needs.waits_for);
         match view.state {
+            // Mail from those below it ends that.
+            StateName::Waiting if needs == Some(&WaitsFor::Workers) => false,
             StateName::Done
             | StateName::Waiting
             | StateName::Blocked

@@ -128,7 +128,11 @@ async fn wake_or_start(scope: Scope, session: &Session) -> Result<(), String> {
             Ok(watch) if watch.status.active != Active::Active => {
                 format!("{} is not running", watch.status.name)
             }
-            _ => return Ok(()),
+            _ => {
+                // Without it the waker comes later.
+                let _ = manager.hurry_waker().await;
+                return Ok(());
+            }
         },
     };
     manager.start(&session.instance, &quiet).await.map_err(|error| {

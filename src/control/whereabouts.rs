@@ -47,7 +47,7 @@ pub(crate) fn gone(context: &Context, typed: &str, name: &str) -> Option<Gone> {
     let mut found = Vec::new();
     for (instance, recorded) in service::registry(context.scope()).ok()?.all().ok()? {
         let own = recorded.folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let is_here = recorded.folder.parent() == Some(&context.project.sessions)
+        let is_here = recorded.folder.starts_with(&context.project.sessions)
             || recorded.config == context.project.config;
         let is_named = own == typed || names::name_in_folder(&own).unwrap_or(&own) == name;
         if (instance == typed || (is_here && is_named)) && !recorded.folder.is_dir() {

@@ -10,7 +10,7 @@ use super::leftovers::is_whole;
 use super::plan::plan;
 use super::{Created, Error, Plan, Programs};
 use crate::config::Project;
-use crate::session::store::{self, StoreError};
+use crate::session::store::{self, Folder, StoreError};
 
 /// Where a session's work is checked out, whether it is there yet or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +32,12 @@ impl Checkout {
     #[must_use]
     pub fn of_all_sessions(project: &Project) -> Vec<Self> {
         let entries = std::fs::read_dir(&project.sessions).into_iter().flatten().flatten();
-        let all = entries.map(|entry| Self::place(project).join(entry.file_name()));
+        let folders = entries.flat_map(|entry| {
+            let folder = Folder::new(entry.path());
+            let below = folder.descendants();
+            std::iter::once(folder).chain(below)
+        });
+        let all = folders.map(|folder| Self::place(project).join(folder.name()));
         all.filter(|root| root.is_dir())
             .map(|root| Self { source: project.main_repo.clone(), root })
             .collect()

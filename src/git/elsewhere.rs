@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::command::{git_command, git_for_reading, read, run};
+use super::command::{git_command, run};
 use super::create::SHORT_LIMIT;
 use super::leftovers::{Found, branch_in, look};
 use super::plain;
@@ -86,12 +86,7 @@ fn compare(
         (Some(_), Some(_)) => Some(reader.ahead("HEAD", name)?),
         (Some(_), None) => None,
     };
-    let has_in_common = || -> Result<bool, Error> {
-        let mut command = git_for_reading(worktree);
-        let asked = read(command.args(["merge-base", "HEAD", name]))?;
-        Ok(asked.status.success())
-    };
-    let unrelated = lacking.is_some_and(|count| count > 0) && !has_in_common()?;
+    let unrelated = lacking.is_some_and(|count| count > 0) && !reader.are_related("HEAD", name)?;
     let is_rebasing = |admin: &Path| REBASES.iter().any(|folder| admin.join(folder).is_dir());
     let found = Elsewhere {
         branch: branch.to_owned(),
@@ -99,8 +94,8 @@ fn compare(
         on: on.map(|name| name.trim_start_matches("refs/heads/").to_owned()),
         commit: tip.as_ref().map(|tip| tip.short.clone()),
         lacking,
-        kept: None,
         unrelated,
+        kept: None,
     };
     Ok(Some((found, tip)))
 }

@@ -54,6 +54,8 @@ pub(super) trait Reader {
     fn tracks_below(&self, folder: &Path) -> Result<bool, Error>;
     /// How many commits are in `tip` but not in `base`.
     fn ahead(&self, tip: &str, base: &str) -> Result<usize, Error>;
+    /// Whether two commits have a commit in common.
+    fn are_related(&self, one: &str, other: &str) -> Result<bool, Error>;
 }
 
 /// Opens the repository that contains a folder; `None` if it is in none. A broken or unreadable
@@ -118,6 +120,11 @@ impl Library {
         walk.push(self.repo.revparse_single(tip)?.peel_to_commit()?.id())?;
         walk.hide(self.repo.revparse_single(base)?.peel_to_commit()?.id())?;
         walk.try_fold(0, |count, commit| commit.map(|_| count + 1))
+    }
+
+    fn base(&self, one: &str, other: &str) -> Result<git2::Oid, git2::Error> {
+        let id = |name| self.repo.revparse_single(name)?.peel_to_commit().map(|commit| commit.id());
+        self.repo.merge_base(id(one)?, id(other)?)
     }
 }
 
@@ -226,6 +233,10 @@ impl Reader for Library {
 
     fn ahead(&self, tip: &str, base: &str) -> Result<usize, Error> {
         self.count(tip, base).map_err(|error| self.failed(&error))
+    }
+
+    fn are_related(&self, one: &str, other: &str) -> Result<bool, Error> {
+        Ok(self.optional(self.base(one, other))?.is_some())
     }
 }
 

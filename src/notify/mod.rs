@@ -1,32 +1,65 @@
 //! Notifies the human: the wording of notices, and the channels that deliver them.
 //!
-//! Delivery is not part of the work. An [`Outbox`] takes notices and sends them in the background.
-//! One that cannot be sent is reported and kept on disk ([`unsent`]) for the next process to send.
+//! Delivery is not part of the work. An [`Outbox`] takes notices, keeps each on disk for each channel
+//! ([`unsent`]), and sends them in the background, in order. What cannot be sent is reported and stays
+//! there for the next process to send.
+//!
+//! A channel is a [`Notifier`] in a file of its own. Which there are, and what each is for, is set by
+//! `notify.toml` ([`file`]), by the keys `TELEGRAM_*`, and by whether there is a desktop.
 
+pub mod asked;
+pub mod buttons;
+mod channel;
+mod command;
 pub mod desktop;
+mod discord;
+mod envelope;
+mod fields;
+pub mod file;
+pub mod hours;
+pub(crate) mod http;
+pub mod kind;
+mod letter;
+mod mail;
 pub mod notice;
+mod ntfy;
 pub mod outbox;
+mod pass;
+mod program;
 mod proxies;
 pub mod setup;
+mod slack;
 pub mod telegram;
-mod text;
+pub(crate) mod text;
 pub mod unsent;
+mod webhook;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-pub use notice::{About, Notice, NoticeKind};
+pub use asked::Asked;
+pub use file::Files;
+pub use hours::Hours;
+pub use kind::NoticeKind;
+pub use notice::{About, Notice};
 pub use outbox::{Delivery, Outbox, Shelf};
 pub use proxies::Proxies;
 pub use setup::{Channels, LeftOut, Settings, TestOutcome, TestResult, from_settings, test};
+pub use telegram::BotAccount;
 pub use unsent::UnsentFolder;
 
 /// A channel that reaches the human.
 #[async_trait]
 pub trait Notifier: Send + Sync {
     /// Identifies the channel in reports and in the journal.
-    fn name(&self) -> &'static str;
+    fn name(&self) -> &str;
+
+    /// Whether it is for notices of this kind.
+    fn wants(&self, kind: NoticeKind) -> bool {
+        let _ = kind;
+        true
+    }
 
     /// Sends a notice once, within the notifier's own time limit.
     ///
@@ -40,6 +73,11 @@ pub trait Notifier: Send + Sync {
     /// Why it could not.
     async fn check(&self) -> Result<(), NotifyError> {
         Ok(())
+    }
+
+    /// The bot that this channel sends through, if people can answer it.
+    fn bot(&self) -> Option<BotAccount> {
+        None
     }
 
     /// What someone should change although notices arrive: one line, known after sending.
@@ -62,6 +100,9 @@ pub enum NotifyError {
     /// It will not work until someone changes something.
     #[error("{0}")]
     Final(String),
+    /// It is kept until the quiet hours are over. Not worth a warning.
+    #[error("{0}")]
+    Held(String),
     /// There is no one to show it to, as on a machine without a desktop. Not worth a warning.
     #[error("{0}")]
     Absent(String),
@@ -81,6 +122,6 @@ impl NotifyError {
     /// Whether to skip the warning about it.
     #[must_use]
     pub const fn is_quiet(&self) -> bool {
-        matches!(self, Self::Absent(_))
+        matches!(self, Self::Absent(_) | Self::Held(_))
     }
 }

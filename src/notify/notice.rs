@@ -1,71 +1,12 @@
 //! The wording of notices: short, for a phone's screen, with the command to reply.
 
-use std::fmt;
-
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::NoticeKind;
+use super::asked::Asked;
+use super::buttons::plan_key;
 use crate::session::{Needs, Phase, WaitsFor, clock, stamp};
-
-/// The event a notice reports.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum NoticeKind {
-    /// The session is waiting for a human.
-    Waiting,
-    /// The session cannot continue on its own.
-    Blocked,
-    /// The session has finished.
-    Done,
-    /// The unit failed and will not be restarted.
-    Failed,
-    /// The session resumes once something outside is fixed.
-    Paused,
-    /// A run makes no progress.
-    Stalled,
-    /// Something worth knowing while the session keeps running.
-    Warning,
-    /// The session's agent writes to the human.
-    Mail,
-    /// A user checks whether notices arrive.
-    Test,
-}
-
-impl NoticeKind {
-    /// The kind's name in the journal.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Waiting => "waiting",
-            Self::Blocked => "blocked",
-            Self::Done => "done",
-            Self::Failed => "failed",
-            Self::Paused => "paused",
-            Self::Stalled => "stalled",
-            Self::Warning => "warning",
-            Self::Mail => "mail",
-            Self::Test => "test",
-        }
-    }
-
-    /// Whether it tells the session's state, so that a later one makes it void.
-    #[must_use]
-    pub const fn is_of_state(self) -> bool {
-        !matches!(self, Self::Stalled | Self::Warning | Self::Mail | Self::Test)
-    }
-
-    /// Whether nothing happens until a human has looked.
-    #[must_use]
-    pub const fn is_urgent(self) -> bool {
-        matches!(self, Self::Blocked | Self::Failed)
-    }
-}
-
-impl fmt::Display for NoticeKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
 
 /// The session that a notice is about.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -99,6 +40,12 @@ pub struct Notice {
     pub detail: Option<String>,
     /// The command to reply or to find out more.
     pub command: Option<String>,
+    /// The questions that the session is waiting for answers to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub questions: Vec<Asked>,
+    /// The fingerprint of the plan that is to be approved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
     /// When it should have been sent, if it is sent much later.
     #[serde(skip)]
     pub late: Option<Timestamp>,
@@ -107,7 +54,19 @@ pub struct Notice {
 impl Notice {
     fn new(kind: NoticeKind, about: &About, text: String) -> Self {
         let About { id, session, project, phase } = about.clone();
-        Self { id, kind, session, project, phase, text, detail: None, command: None, late: None }
+        Self {
+            id,
+            kind,
+            session,
+            project,
+            phase,
+            text,
+            detail: None,
+            command: None,
+            questions: Vec::new(),
+            plan: None,
+            late: None,
+        }
     }
 
     /// The session's agent writes to the human: `what` it does, and its words, if any.
@@ -139,6 +98,9 @@ impl Notice {
             }
             (Some(WaitsFor::FileUpdate), _) => "is waiting for you to update a file".to_owned(),
             (Some(WaitsFor::HumanAction), _) => "is waiting for you to do something".to_owned(),
+            (Some(WaitsFor::Workers), _) => {
+                "is waiting for its workers, but none of them will do anything more".to_owned()
+            }
             (Some(WaitsFor::Other(other)), _) if !other.trim().is_empty() => {
                 format!("is waiting for: {other}")
             }
@@ -212,6 +174,33 @@ impl Notice {
             .with(None, command)
     }
 
+    /// The agent's account has reached a usage limit; `reason` says until when.
+    #[must_use]
+    pub fn limit(about: &About, reason: &str) -> Self {
+        let text = "has reached a usage limit; it resumes by itself".to_owned();
+        Self::new(NoticeKind::Limit, about, text).with(Some(reason), None)
+    }
+
+    /// Most of a budget is used: `text` follows the session's name.
+    #[must_use]
+    pub fn budget(about: &About, text: &str) -> Self {
+        Self::new(NoticeKind::Budget, about, format!("is still running; {text}"))
+    }
+
+    /// News of a convoy, whose name is in the text.
+    #[must_use]
+    pub fn convoy(about: &About, needs_somebody: bool, text: &str, command: &str) -> Self {
+        let kind = if needs_somebody { NoticeKind::Member } else { NoticeKind::Convoy };
+        Self::new(kind, about, text.to_owned()).with(None, Some(command))
+    }
+
+    /// What happened while notices were held back, a line each.
+    #[must_use]
+    pub fn digest(about: &About, count: usize, lines: &str) -> Self {
+        let text = format!("{count} messages from the quiet hours");
+        Self::new(NoticeKind::Digest, about, text).with(Some(lines), Some("samocode status"))
+    }
+
     /// A message that proves that messages arrive.
     #[must_use]
     pub fn test(id: &str, host: &str) -> Self {
@@ -224,6 +213,26 @@ impl Notice {
             Some("You get a message whenever a session is waiting, blocked, done or failed."),
             None,
         )
+    }
+
+    /// The same with the questions that are open.
+    #[must_use]
+    pub fn asking(self, questions: Vec<Asked>) -> Self {
+        Self { questions, ..self }
+    }
+
+    /// The same for a plan that is to be approved.
+    #[must_use]
+    pub fn about_plan(self, plan: Option<&str>) -> Self {
+        let plan = plan.map(|plan| plan_key(&self.session, plan));
+        Self { plan, ..self }
+    }
+
+    /// The text below the first lines: the agent's words, then the questions. Raw.
+    pub(crate) fn words(&self) -> String {
+        let detail = self.detail.clone().into_iter();
+        let parts: Vec<String> = detail.chain(self.questions.iter().map(Asked::in_words)).collect();
+        parts.join("\n\n")
     }
 
     fn with(mut self, detail: Option<&str>, command: Option<&str>) -> Self {

@@ -1,5 +1,6 @@
 //! The outbox: sends notices in the background, with retries, and never holds up the work.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -9,7 +10,9 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 use tokio::task::JoinHandle;
 
-use super::unsent::{Claim, Unsent, UnsentFolder};
+use super::hours::Hours;
+use super::pass::{Pass, Report, attempt};
+use super::unsent::{Unsent, UnsentFolder};
 use super::{Notice, NoticeKind, Notifier, NotifyError};
 
 /// When to retry after a failure.
@@ -57,7 +60,7 @@ pub struct Delivery {
     /// The event the notice reports.
     pub kind: NoticeKind,
     /// The name of the notifier.
-    pub notifier: &'static str,
+    pub notifier: String,
     /// How many attempts have finished.
     pub tries: u32,
     /// The error of the last attempt, if all failed.
@@ -69,8 +72,8 @@ pub struct Delivery {
 /// Where a project's notices are kept until they are sent.
 #[derive(Debug, Clone)]
 pub struct Shelf {
-    folder: UnsentFolder,
-    config: PathBuf,
+    pub(super) folder: UnsentFolder,
+    pub(super) config: PathBuf,
 }
 
 impl Shelf {
@@ -88,25 +91,15 @@ impl Shelf {
         all
     }
 
-    fn as_unsent(&self, notice: &Notice, by: &str) -> Unsent {
-        Unsent {
-            notice: notice.clone(),
-            by: by.to_owned(),
-            config: self.config.clone(),
-            since: Timestamp::now(),
-            tries: 0,
-            error: None,
-            not_before: None,
-        }
-    }
-
     fn stage(&self, notice: &Notice, by: &str) -> std::io::Result<()> {
-        self.folder.stage(&self.as_unsent(notice, by))
+        self.folder.stage(&Unsent::new(notice, by, &self.config))
     }
 
-    fn keep(&self, notice: &Notice, by: &str) -> Option<Claim> {
-        let kept = self.folder.keep(self.as_unsent(notice, by));
-        kept.inspect_err(|error| tracing::warn!("the notice cannot be saved to disk: {error}")).ok()
+    /// Whether it could be kept.
+    fn keep(&self, notice: &Notice, by: &str) -> bool {
+        let kept = self.folder.keep(&Unsent::new(notice, by, &self.config));
+        kept.inspect_err(|error| tracing::warn!("the notice cannot be saved to disk: {error}"))
+            .is_ok()
     }
 }
 
@@ -124,20 +117,25 @@ pub enum Due {
     Now,
 }
 
-/// Sends notices in the background, through each notifier independently.
+/// Sends notices in the background, through each notifier independently, in order for each.
 pub struct Outbox {
     notifiers: Vec<Arc<dyn Notifier>>,
+    /// For each notifier, whose turn it is.
+    turns: Vec<Arc<tokio::sync::Mutex<()>>>,
     retry: Retry,
+    hours: Hours,
     shelf: Option<Shelf>,
     /// When kept notices were last looked for.
     looked: Mutex<Option<Instant>>,
     pending: Mutex<Vec<Pending>>,
+    /// What was sent, by notifier and id.
+    sent: Arc<Mutex<HashSet<(String, String)>>>,
 }
 
 struct Pending {
-    task: JoinHandle<Delivery>,
+    task: JoinHandle<()>,
     // Kept up to date by the task, in case it never finishes.
-    so_far: Arc<Mutex<Delivery>>,
+    report: Arc<Mutex<Report>>,
 }
 
 impl Outbox {
@@ -150,7 +148,16 @@ impl Outbox {
     /// An outbox with other pauses between attempts.
     #[must_use]
     pub fn with_retry(notifiers: Vec<Arc<dyn Notifier>>, retry: Retry) -> Self {
-        Self { notifiers, retry, shelf: None, looked: Mutex::default(), pending: Mutex::default() }
+        Self {
+            turns: notifiers.iter().map(|_| Arc::default()).collect(),
+            notifiers,
+            retry,
+            hours: Hours::default(),
+            shelf: None,
+            looked: Mutex::default(),
+            pending: Mutex::default(),
+            sent: Arc::default(),
+        }
     }
 
     /// The same, with notices kept on disk until they are sent.
@@ -159,16 +166,32 @@ impl Outbox {
         Self { shelf: Some(shelf), ..self }
     }
 
-    /// Accepts a notice and returns at once. Two notices posted in quick succession may arrive in
-    /// either order. Call it inside the tokio runtime.
+    /// The same with quiet hours. They need a shelf.
+    #[must_use]
+    pub fn with_hours(self, hours: Hours) -> Self {
+        Self { hours, ..self }
+    }
+
+    /// The notifiers that are for this kind, each with its turn.
+    fn for_kind(
+        &self,
+        kind: NoticeKind,
+    ) -> impl Iterator<Item = (&Arc<dyn Notifier>, &Arc<tokio::sync::Mutex<()>>)> {
+        let all = self.notifiers.iter().zip(&self.turns);
+        all.filter(move |(notifier, _)| notifier.wants(kind))
+    }
+
+    /// Accepts a notice and returns at once. Each notifier sends what it gets in this order. Call it
+    /// inside the tokio runtime.
     pub fn post(&self, notice: Notice) {
-        let started = self.notifiers.iter().map(|notifier| {
-            let shelf = self.shelf.as_ref();
-            let claim = shelf.and_then(|shelf| shelf.keep(&notice, notifier.name()));
-            self.start(notifier, notice.clone(), claim)
-        });
-        let started: Vec<Pending> = started.collect();
-        locked(&self.pending).extend(started);
+        for (notifier, turn) in self.for_kind(notice.kind) {
+            let kept = self.shelf.as_ref().filter(|shelf| shelf.keep(&notice, notifier.name()));
+            let own = Delivery::unfinished(&notice, notifier.name());
+            match kept {
+                Some(shelf) => self.pass(notifier, turn, shelf, Due::AsAsked, Some(own)),
+                None => self.send_unkept(notifier, turn, notice.clone(), own),
+            }
+        }
     }
 
     /// Writes a notice to disk, where nobody sends it before [`Outbox::release`]. One of the same id
@@ -178,7 +201,7 @@ impl Outbox {
     /// Those of the disk.
     pub fn stage(&self, notice: &Notice) -> std::io::Result<()> {
         let Some(shelf) = &self.shelf else { return Ok(()) };
-        self.notifiers.iter().try_for_each(|notifier| shelf.stage(notice, notifier.name()))
+        self.for_kind(notice.kind).try_for_each(|(one, _)| shelf.stage(notice, one.name()))
     }
 
     /// Hands a notice that was staged over to whoever sends next, here or elsewhere. Does nothing for
@@ -200,42 +223,68 @@ impl Outbox {
             *locked(&self.looked) = last;
             return;
         }
-        let now = Timestamp::now();
-        for notifier in &self.notifiers {
-            let is_due = |unsent: &Unsent| {
-                unsent.by == notifier.name()
-                    && unsent.config == shelf.config
-                    && (due == Due::Now || unsent.not_before.is_none_or(|at| at <= now))
-            };
-            for claim in shelf.folder.take(is_due) {
-                if is_wanted(&claim.unsent.notice) {
-                    let started = self.start(notifier, claim.notice(now), Some(claim));
-                    locked(&self.pending).push(started);
-                } else {
-                    claim.done();
-                }
+        for (notifier, turn) in self.notifiers.iter().zip(&self.turns) {
+            let is_unwanted = |unsent: &Unsent| !is_wanted(&unsent.notice);
+            shelf.folder.forget(notifier.name(), &shelf.config, is_unwanted);
+            if shelf.folder.has_due(notifier.name(), &shelf.config, due, Timestamp::now()) {
+                self.pass(notifier, turn, shelf, due, None);
             }
         }
     }
 
-    /// Starts sending in the background.
-    fn start(&self, notifier: &Arc<dyn Notifier>, notice: Notice, claim: Option<Claim>) -> Pending {
-        let retry = self.retry;
-        let so_far = Arc::new(Mutex::new(Delivery {
-            notice: notice.id.clone(),
-            session: notice.session.clone(),
-            kind: notice.kind,
-            notifier: notifier.name(),
-            tries: 0,
-            result: Err(NotifyError::Final("no attempt has finished".to_owned())),
-            remark: None,
-        }));
-        let (notifier, report) = (Arc::clone(notifier), Arc::clone(&so_far));
+    /// Starts sending what is kept for a notifier; `own` is the notice that was just posted.
+    fn pass(
+        &self,
+        notifier: &Arc<dyn Notifier>,
+        turn: &Arc<tokio::sync::Mutex<()>>,
+        shelf: &Shelf,
+        due: Due,
+        own: Option<Delivery>,
+    ) {
+        let report = Arc::new(Mutex::new(Report::new(own)));
+        let pass = Pass {
+            notifier: Arc::clone(notifier),
+            shelf: shelf.clone(),
+            retry: self.retry,
+            hours: self.hours.clone(),
+            due,
+            report: Arc::clone(&report),
+            sent: Arc::clone(&self.sent),
+        };
+        let turn = Arc::clone(turn);
         let task = tokio::spawn(async move {
-            deliver(notifier.as_ref(), &notice, retry, claim, &report).await;
-            locked(&report).clone()
+            let _turn = turn.lock().await;
+            pass.run().await;
         });
-        Pending { task, so_far }
+        locked(&self.pending).push(Pending { task, report });
+    }
+
+    /// Starts sending a notice that is not on disk.
+    fn send_unkept(
+        &self,
+        notifier: &Arc<dyn Notifier>,
+        turn: &Arc<tokio::sync::Mutex<()>>,
+        notice: Notice,
+        own: Delivery,
+    ) {
+        let report = Arc::new(Mutex::new(Report::new(Some(own))));
+        let (notifier, turn, retry) = (Arc::clone(notifier), Arc::clone(turn), self.retry);
+        let shared = Arc::clone(&report);
+        let task = tokio::spawn(async move {
+            let _turn = turn.lock().await;
+            let mut delivery = Delivery::unfinished(&notice, notifier.name());
+            for tries in 1..=retry.tries.max(1) {
+                attempt(notifier.as_ref(), &notice, tries, &mut delivery).await;
+                locked(&shared).progress(&delivery);
+                let error = delivery.result.as_ref().err();
+                match error.and_then(|error| retry.pause_after(tries, error)) {
+                    Some(pause) => tokio::time::sleep(pause).await,
+                    None => break,
+                }
+            }
+            locked(&shared).finish(delivery);
+        });
+        locked(&self.pending).push(Pending { task, report });
     }
 
     /// The deliveries that finished since the last call, without waiting.
@@ -243,11 +292,10 @@ impl Outbox {
     pub fn settled(&self) -> Vec<Delivery> {
         let mut pending = locked(&self.pending);
         let mut settled = Vec::new();
-        let all = std::mem::take(&mut *pending);
-        for mut one in all {
+        for mut one in std::mem::take(&mut *pending) {
             match (&mut one.task).now_or_never() {
-                Some(Ok(delivery)) => settled.push(delivery),
-                Some(Err(_)) => settled.push(one.unfinished("sending was aborted")),
+                Some(Ok(())) => settled.extend(locked(&one.report).take()),
+                Some(Err(_)) => settled.extend(locked(&one.report).abandon("sending was aborted")),
                 None => pending.push(one),
             }
         }
@@ -259,63 +307,38 @@ impl Outbox {
     /// sending continues and the results are lost.
     pub async fn drain(&self, bound: Duration) -> Vec<Delivery> {
         let pending = std::mem::take(&mut *locked(&self.pending));
-        join_all(pending.into_iter().map(|mut one| async move {
+        let all = join_all(pending.into_iter().map(|mut one| async move {
             match tokio::time::timeout(bound, &mut one.task).await {
-                Ok(Ok(delivery)) => delivery,
-                Ok(Err(_)) => one.unfinished("sending was aborted"),
+                Ok(Ok(())) => locked(&one.report).take(),
+                Ok(Err(_)) => locked(&one.report).abandon("sending was aborted"),
                 Err(_) => {
                     one.task.abort();
-                    one.unfinished(&format!("gave up after {:.1} s", bound.as_secs_f64()))
+                    locked(&one.report)
+                        .abandon(&format!("gave up after {:.1} s", bound.as_secs_f64()))
                 }
             }
         }))
-        .await
+        .await;
+        all.into_iter().flatten().collect()
     }
 }
 
-impl Pending {
-    fn unfinished(&self, why: &str) -> Delivery {
-        let mut delivery = locked(&self.so_far).clone();
-        let reason = |last: &dyn std::fmt::Display| format!("{why}: {last}");
-        delivery.result = match delivery.result {
-            Err(NotifyError::Retryable { reason: last, after }) => {
-                Err(NotifyError::Retryable { reason: reason(&last), after })
-            }
-            Err(last) => Err(NotifyError::Final(reason(&last))),
-            Ok(()) => Ok(()),
-        };
-        delivery
-    }
-}
-
-async fn deliver(
-    notifier: &dyn Notifier,
-    notice: &Notice,
-    retry: Retry,
-    mut claim: Option<Claim>,
-    report: &Mutex<Delivery>,
-) {
-    for tries in 1..=retry.tries.max(1) {
-        let result = notifier.send(notice).await;
-        let pause = result.as_ref().err().and_then(|error| retry.pause_after(tries, error));
-        match (&result, &mut claim) {
-            (Err(error), Some(claim)) if !error.is_quiet() => claim.failed(error),
-            _ => claim.take().into_iter().for_each(Claim::done),
-        }
-        {
-            let mut report = locked(report);
-            report.tries = tries;
-            report.result = result;
-            report.remark = notifier.remark();
-        }
-        match pause {
-            Some(pause) => tokio::time::sleep(pause).await,
-            None => return,
+impl Delivery {
+    /// That of a notice that no attempt has been made to send.
+    pub(super) fn unfinished(notice: &Notice, notifier: &str) -> Self {
+        Self {
+            notice: notice.id.clone(),
+            session: notice.session.clone(),
+            kind: notice.kind,
+            notifier: notifier.to_owned(),
+            tries: 0,
+            result: Err(NotifyError::Final("no attempt has finished".to_owned())),
+            remark: None,
         }
     }
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

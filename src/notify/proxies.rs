@@ -39,6 +39,7 @@ impl Proxies {
         &self,
         builder: ClientBuilder,
         scheme: &str,
+        label: &str,
     ) -> Result<ClientBuilder, NotifyError> {
         let (url, key) = match scheme {
             "https" => (&self.https, "HTTPS_PROXY"),
@@ -52,7 +53,7 @@ impl Proxies {
         };
         let proxy = usable.then(|| Proxy::all(url.expose()).ok()).flatten().ok_or_else(|| {
             NotifyError::Final(format!(
-                "Telegram: {key} or ALL_PROXY is not a usable proxy; \
+                "{label}: {key} or ALL_PROXY is not a usable proxy; \
                  write http://HOST:PORT"
             ))
         })?;

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 
-use super::{Notice, Notifier, NotifyError, Proxies, desktop, telegram::Telegram};
+use super::{Files, Hours, Notice, Notifier, NotifyError, Outbox, Proxies};
+use super::{desktop, telegram::Telegram};
 use crate::config::Secret;
 
 /// The settings of all notifiers; the caller finds them.
@@ -22,15 +23,29 @@ pub struct Settings {
     pub proxies: Proxies,
     /// Whether to show notices on the desktop, if there is one.
     pub desktop: bool,
+    /// Whether a bot runs that hears presses on buttons.
+    pub buttons: bool,
+    /// The files that set up more channels.
+    pub files: Files,
 }
 
 /// The configured notifiers, and why the others are missing.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Channels {
     /// Notifiers that are ready to send.
     pub notifiers: Vec<Arc<dyn Notifier>>,
     /// Notifiers that are not configured, or wrongly.
     pub left_out: Vec<LeftOut>,
+    /// When notices are held back.
+    pub hours: Hours,
+}
+
+impl Channels {
+    /// An outbox for them.
+    #[must_use]
+    pub fn outbox(&self) -> Outbox {
+        Outbox::new(self.notifiers.clone()).with_hours(self.hours.clone())
+    }
 }
 
 impl fmt::Debug for Channels {
@@ -47,7 +62,7 @@ impl fmt::Debug for Channels {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeftOut {
     /// The name of the notifier.
-    pub notifier: &'static str,
+    pub notifier: String,
     /// Why, and how to configure it, in one line.
     pub reason: String,
     /// Whether someone tried to configure it: worth a warning.
@@ -58,7 +73,7 @@ pub struct LeftOut {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TestResult {
     /// The name of the notifier.
-    pub notifier: &'static str,
+    pub notifier: String,
     /// Whether the message was sent.
     pub outcome: TestOutcome,
 }
@@ -74,25 +89,46 @@ pub enum TestOutcome {
     NotSetUp(LeftOut),
 }
 
-/// Builds the notifiers that these settings allow. Reads nothing but `XDG_RUNTIME_DIR` and sends
-/// nothing.
+/// Builds the notifiers that these settings allow; `look_up` finds variables that a file names.
+/// Sends nothing.
 #[must_use]
-pub fn from_settings(settings: &Settings) -> Channels {
-    let mut channels = Channels::default();
-    match telegram(settings) {
-        Ok(telegram) => channels.notifiers.push(Arc::new(telegram)),
-        Err(left_out) => channels.left_out.push(left_out),
+pub fn from_settings(settings: &Settings, look_up: &dyn Fn(&str) -> Option<String>) -> Channels {
+    let configured = settings.files.read(settings, look_up);
+    // One that the file has, but wrongly, is not replaced by it.
+    let is_named = |name: &str| configured.channels.contains_key(name);
+    let mut channels = Channels { hours: configured.hours.clone(), ..Channels::default() };
+    if !is_named(TELEGRAM) {
+        match telegram(settings) {
+            Ok(telegram) => {
+                let telegram = telegram.with_buttons(settings.buttons);
+                channels.notifiers.push(Arc::new(telegram));
+            }
+            // Who has set up other channels need not be reminded of this one.
+            Err(left_out) if left_out.mistaken || configured.channels.is_empty() => {
+                channels.left_out.push(left_out);
+            }
+            Err(_) => {}
+        }
     }
-    match desktop(settings) {
-        Ok(desktop) => channels.notifiers.push(desktop),
-        Err(left_out) => channels.left_out.push(left_out),
+    if !is_named(DESKTOP) {
+        match desktop(settings) {
+            Ok(desktop) => channels.notifiers.push(desktop),
+            Err(left_out) => channels.left_out.push(left_out),
+        }
     }
+    channels.notifiers.extend(configured.channels.into_values().flatten());
+    channels.left_out.extend(configured.mistakes);
     channels
 }
 
+/// The names of the channels that need no file.
+const TELEGRAM: &str = "telegram";
+const DESKTOP: &str = "desktop";
+
 fn telegram(settings: &Settings) -> Result<Telegram, LeftOut> {
     const FILE: &str = "~/.config/samocode/env";
-    let left_out = |reason: String, mistaken| LeftOut { notifier: "telegram", reason, mistaken };
+    let left_out =
+        |reason: String, mistaken| LeftOut { notifier: TELEGRAM.to_owned(), reason, mistaken };
     let token = settings.telegram_token.as_ref().filter(|token| !token.expose().is_empty());
     let chat = settings.telegram_chat.as_deref().filter(|chat| !chat.trim().is_empty());
     match (token, chat) {
@@ -119,13 +155,16 @@ fn telegram(settings: &Settings) -> Result<Telegram, LeftOut> {
 }
 
 fn desktop(settings: &Settings) -> Result<Arc<dyn Notifier>, LeftOut> {
-    let left_out =
-        |reason: &str| LeftOut { notifier: "desktop", reason: reason.to_owned(), mistaken: false };
+    let left_out = |reason: &str| LeftOut {
+        notifier: DESKTOP.to_owned(),
+        reason: reason.to_owned(),
+        mistaken: false,
+    };
     if !settings.desktop {
         return Err(left_out("desktop notices are turned off"));
     }
     let runtime_dir = std::env::var_os("XDG_RUNTIME_DIR").map(Into::into);
-    desktop::notifier(runtime_dir)
+    desktop::notifier(DESKTOP, runtime_dir)
         .ok_or_else(|| left_out("desktop notices need D-Bus, which samocode uses on Linux only"))
 }
 
@@ -138,10 +177,10 @@ pub async fn test(channels: &Channels, notice: &Notice) -> Vec<TestResult> {
             Ok(()) => TestOutcome::Sent(start.elapsed()),
             Err(error) => TestOutcome::Failed(error),
         };
-        TestResult { notifier: notifier.name(), outcome }
+        TestResult { notifier: notifier.name().to_owned(), outcome }
     });
     let left_out = channels.left_out.iter().map(|left_out| TestResult {
-        notifier: left_out.notifier,
+        notifier: left_out.notifier.clone(),
         outcome: TestOutcome::NotSetUp(left_out.clone()),
     });
     join_all(sent).await.into_iter().chain(left_out).collect()
@@ -167,7 +206,7 @@ mod tests {
             (Some("1:a"), None, "TELEGRAM_CHAT_ID", true),
             (Some(" "), Some("5"), "TELEGRAM_BOT_TOKEN", true),
         ] {
-            let channels = from_settings(&settings(token, chat));
+            let channels = from_settings(&settings(token, chat), &|_| None);
             let left_out = &channels.left_out[0];
             assert!(left_out.reason.contains(keys), "{}", left_out.reason);
             assert!(left_out.reason.ends_with("~/.config/samocode/env"));
@@ -177,7 +216,7 @@ mod tests {
 
     #[test]
     fn a_malformed_token_is_refused_without_being_shown() {
-        let channels = from_settings(&settings(Some("12:se/../cret"), Some("5")));
+        let channels = from_settings(&settings(Some("12:se/../cret"), Some("5")), &|_| None);
         assert!(channels.notifiers.is_empty());
         let shown = format!("{channels:?} {:?}", settings(Some("12:secret"), None));
         assert!(shown.contains("TELEGRAM_BOT_TOKEN is not a bot token"), "{shown}");
@@ -187,9 +226,9 @@ mod tests {
     #[test]
     fn full_settings_make_both_notifiers() {
         let all = Settings { desktop: true, ..settings(Some("1:a"), Some("5")) };
-        let channels = from_settings(&all);
+        let channels = from_settings(&all, &|_| None);
         let names: Vec<_> = channels.notifiers.iter().map(|n| n.name()).collect();
-        let has_desktop = desktop::notifier(None).is_some();
+        let has_desktop = desktop::notifier(DESKTOP, None).is_some();
         assert_eq!(names, if has_desktop { vec!["telegram", "desktop"] } else { vec!["telegram"] });
     }
 
@@ -197,7 +236,7 @@ mod tests {
 
     #[async_trait]
     impl Notifier for Fixed {
-        fn name(&self) -> &'static str {
+        fn name(&self) -> &str {
             "fixed"
         }
         async fn send(&self, _: &Notice) -> Result<(), NotifyError> {
@@ -208,7 +247,7 @@ mod tests {
     #[tokio::test]
     async fn a_test_reports_on_every_notifier_set_up_or_not() {
         let refused = NotifyError::Final("refused".to_owned());
-        let mut channels = from_settings(&settings(None, None));
+        let mut channels = from_settings(&settings(None, None), &|_| None);
         channels.notifiers = vec![Arc::new(Fixed(Ok(()))), Arc::new(Fixed(Err(refused.clone())))];
         let results = test(&channels, &Notice::test("t", "")).await;
         assert!(matches!(results[0].outcome, TestOutcome::Sent(_)));

@@ -1,19 +1,18 @@
 //! Telegram: the Bot API's `sendMessage` (<https://core.telegram.org/bots/api#sendmessage>).
 //!
-//! The bot's token is part of the URL. So no error here contains a URL, redirects are not followed,
-//! and a server's answer is searched for the token before it is shown.
+//! The bot's token is part of the URL, which no error contains.
 
-use std::error::Error;
 use std::fmt;
-use std::io;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reqwest::{Client, ClientBuilder, Response, Url, redirect};
+use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
-use super::text::{clip, escape_within, tame_block, tame_line, utf16_len};
+use super::buttons::{self, Button};
+use super::http::{Http, address};
+use super::text::{escape_within, tame_block, tame_line, utf16_len};
 use super::{Notice, Notifier, NotifyError, Proxies};
 use crate::config::Secret;
 
@@ -24,24 +23,34 @@ pub const API_URL: &str = "https://api.telegram.org";
 /// is simpler and always within the limit.
 const MAX_UNITS: usize = 4096;
 
-/// How much of an answer is read, in bytes; Telegram echoes a sent message in full.
-const MAX_ANSWER: usize = 64 * 1024;
-
-/// Time limit for one attempt.
-const TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Time limit for connecting.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// Sends notices to one Telegram chat.
 pub struct Telegram {
+    name: String,
     token: Secret,
     chat: String,
     /// The number that a group got when it became a supergroup.
     moved: Mutex<Option<i64>>,
-    base: Url,
+    http: Http,
     proxies: Proxies,
-    timeout: Duration,
+    /// Who may answer, besides the other person of a private chat.
+    users: Vec<i64>,
+    /// Whether messages have buttons.
+    buttons: bool,
+}
+
+/// A bot, and whom it hears.
+#[derive(Debug, Clone)]
+pub struct BotAccount {
+    /// Its token.
+    pub token: Secret,
+    /// The chat it writes to.
+    pub chat: String,
+    /// Who may answer, besides the other person of a private chat.
+    pub users: Vec<i64>,
+    /// The server of the Bot API.
+    pub api_url: Url,
+    /// The proxies to it.
+    pub proxies: Proxies,
 }
 
 impl Telegram {
@@ -72,115 +81,55 @@ impl Telegram {
                     .to_owned(),
             ));
         }
-        let base = Url::parse(api_url.unwrap_or(API_URL).trim())
-            .ok()
-            .filter(|url| matches!(url.scheme(), "http" | "https") && url.host().is_some())
-            .ok_or_else(|| {
-                NotifyError::Final(format!(
-                    "Telegram: TELEGRAM_API_URL is not an address; write it like {API_URL}"
-                ))
-            })?;
-        let (chat, moved) = (chat.to_owned(), Mutex::default());
-        Ok(Self { token, chat, moved, base, proxies, timeout: TIMEOUT })
+        let base = address(api_url.unwrap_or(API_URL)).ok_or_else(|| {
+            NotifyError::Final(format!(
+                "Telegram: TELEGRAM_API_URL is not an address; write it like {API_URL}"
+            ))
+        })?;
+        let http = Http::new("Telegram", base, vec![token.clone()], proxies.clone());
+        Ok(Self {
+            name: "telegram".to_owned(),
+            token,
+            chat: chat.to_owned(),
+            moved: Mutex::default(),
+            http,
+            proxies,
+            users: Vec::new(),
+            buttons: false,
+        })
+    }
+
+    /// The same under another name.
+    #[must_use]
+    pub fn named(self, name: &str) -> Self {
+        Self { name: name.to_owned(), ..self }
+    }
+
+    /// The same for these people, who may answer it.
+    #[must_use]
+    pub fn heard_from(self, users: Vec<i64>) -> Self {
+        Self { users, ..self }
+    }
+
+    /// The same with or without buttons below its messages.
+    #[must_use]
+    pub fn with_buttons(self, buttons: bool) -> Self {
+        Self { buttons, ..self }
     }
 
     /// Replaces the time limit of one attempt.
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
+        self.http.set_timeout(timeout);
         self
     }
 
-    fn host(&self) -> &str {
-        self.base.host_str().unwrap_or_default()
-    }
-
     fn endpoint(&self) -> Url {
-        let mut url = self.base.clone();
-        let path = format!(
-            "{}/bot{}/sendMessage",
-            self.base.path().trim_end_matches('/'),
-            self.token.expose()
-        );
+        let mut url = self.http.url().clone();
+        let path =
+            format!("{}/bot{}/sendMessage", url.path().trim_end_matches('/'), self.token.expose());
         url.set_path(&path);
         url
-    }
-
-    /// A client for one attempt. Notices are rare and a worker's memory is small, so it is not
-    /// kept; a new one also picks up newly installed certificates.
-    fn client(&self) -> Result<Client, NotifyError> {
-        if rustls::crypto::CryptoProvider::get_default().is_none() {
-            // It fails if another thread was faster, which is fine.
-            let _installed = rustls::crypto::ring::default_provider().install_default();
-        }
-        let error = match self.builder()?.build() {
-            Ok(client) => return Ok(client),
-            Err(error) => error,
-        };
-        if self.base.scheme() == "http"
-            && let Ok(client) = self.builder()?.tls_certs_only([]).build()
-        {
-            // A server without TLS works on a machine without CA certificates.
-            return Ok(client);
-        }
-        Err(NotifyError::Final(match find::<rustls::Error>(&error) {
-            // rustls-platform-verifier uses the system's roots, and has no other error of this
-            // type.
-            Some(_) => format!(
-                "Telegram: this machine has no CA certificates to check {} with; \
-                 install them: apt install ca-certificates",
-                self.host()
-            ),
-            None => format!("Telegram: cannot prepare HTTPS: {}", self.cause(&error)),
-        }))
-    }
-
-    fn builder(&self) -> Result<ClientBuilder, NotifyError> {
-        let builder = Client::builder()
-            .user_agent(concat!("samocode/", env!("CARGO_PKG_VERSION")))
-            .timeout(self.timeout)
-            .connect_timeout(CONNECT_TIMEOUT.min(self.timeout))
-            .redirect(redirect::Policy::none())
-            .no_proxy();
-        self.proxies.apply(builder, self.base.scheme())
-    }
-
-    /// Turns a failed exchange into a message with a remedy.
-    fn failed(&self, error: reqwest::Error) -> NotifyError {
-        let error = error.without_url();
-        let host = self.host();
-        if let Some(rustls::Error::InvalidCertificate(why)) = find::<rustls::Error>(&error) {
-            return NotifyError::Final(format!(
-                "Telegram: this machine does not trust the certificate of {host} ({why}); \
-                 check the clock and the CA certificates"
-            ));
-        }
-        NotifyError::retryable(if error.is_timeout() {
-            format!("Telegram: {host} did not answer within {} s", self.timeout.as_secs_f64())
-        } else if error.is_connect() {
-            format!("Telegram: cannot reach {host}: {}", self.cause(&error))
-        } else {
-            format!("Telegram: the connection to {host} was lost: {}", self.cause(&error))
-        })
-    }
-
-    /// The cause of an error in one line, without secrets. The outer layers say only "error sending
-    /// request".
-    fn cause(&self, error: &dyn Error) -> String {
-        let mut cause = error;
-        while let Some(source) = cause.source() {
-            cause = source;
-        }
-        self.safe(&cause.to_string())
-    }
-
-    /// Sanitizes text from elsewhere for display.
-    fn safe(&self, text: &str) -> String {
-        let mut text = self.token.redact(text);
-        for proxy in [&self.proxies.http, &self.proxies.https].into_iter().flatten() {
-            text = proxy.redact(&text);
-        }
-        clip(&tame_line(&text), 200)
     }
 
     /// Sends a message to one chat.
@@ -190,12 +139,15 @@ impl Telegram {
             text: compose(notice),
             parse_mode: "HTML",
             disable_web_page_preview: true,
+            reply_markup: self.keyboard(notice),
         };
-        let request = self.client()?.post(self.endpoint()).json(&message);
-        let response = request.send().await.map_err(|error| self.failed(error))?;
-        let status = response.status().as_u16();
-        let body = read_some(response).await.map_err(|error| self.failed(error))?;
-        self.judge(status, &body)
+        let answered = self.http.post(self.endpoint(), |request| request.json(&message)).await?;
+        self.judge(answered.status, &answered.body)
+    }
+
+    fn keyboard(&self, notice: &Notice) -> Option<Keyboard> {
+        let inline_keyboard = if self.buttons { buttons::rows(notice) } else { Vec::new() };
+        (!inline_keyboard.is_empty()).then_some(Keyboard { inline_keyboard })
     }
 
     fn moved_to(&self) -> Option<i64> {
@@ -207,11 +159,11 @@ impl Telegram {
         let answer = serde_json::from_slice::<Answer>(body).ok();
         let parameters = answer.as_ref().and_then(|answer| answer.parameters.as_ref());
         let said = match answer.as_ref().and_then(|answer| answer.description.as_deref()) {
-            Some(said) => format!("{status}, \"{}\"", self.safe(said)),
+            Some(said) => format!("{status}, \"{}\"", self.http.safe(said)),
             None => status.to_string(),
         };
         let ok = answer.as_ref().is_some_and(|answer| answer.ok);
-        let host = self.host();
+        let host = self.http.host();
         Err(match status {
             200 if ok => return Ok(Answered::Sent),
             429 => NotifyError::Retryable {
@@ -246,14 +198,14 @@ impl Telegram {
 
 impl fmt::Debug for Telegram {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Telegram").field("host", &self.host()).finish_non_exhaustive()
+        f.debug_struct("Telegram").field("host", &self.http.host()).finish_non_exhaustive()
     }
 }
 
 #[async_trait]
 impl Notifier for Telegram {
-    fn name(&self) -> &'static str {
-        "telegram"
+    fn name(&self) -> &str {
+        &self.name
     }
 
     async fn send(&self, notice: &Notice) -> Result<(), NotifyError> {
@@ -271,6 +223,16 @@ impl Notifier for Telegram {
                  set TELEGRAM_CHAT_ID={id} and try again"
             ))),
         }
+    }
+
+    fn bot(&self) -> Option<BotAccount> {
+        Some(BotAccount {
+            token: self.token.clone(),
+            chat: self.chat.clone(),
+            users: self.users.clone(),
+            api_url: self.http.url().clone(),
+            proxies: self.proxies.clone(),
+        })
     }
 
     fn remark(&self) -> Option<String> {
@@ -297,6 +259,14 @@ struct Message<'a> {
     text: String,
     parse_mode: &'static str,
     disable_web_page_preview: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply_markup: Option<Keyboard>,
+}
+
+/// The buttons below a message.
+#[derive(Serialize)]
+struct Keyboard {
+    inline_keyboard: Vec<Vec<Button>>,
 }
 
 /// The common form of all answers (<https://core.telegram.org/bots/api#making-requests>).
@@ -311,31 +281,6 @@ struct Answer {
 struct Parameters {
     retry_after: Option<u64>,
     migrate_to_chat_id: Option<i64>,
-}
-
-async fn read_some(mut response: Response) -> reqwest::Result<Vec<u8>> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await? {
-        let room = MAX_ANSWER - body.len();
-        body.extend_from_slice(&chunk[..chunk.len().min(room)]);
-        if body.len() == MAX_ANSWER {
-            break;
-        }
-    }
-    Ok(body)
-}
-
-/// Finds an error of this type among the causes of another. An `io::Error` does not name the error
-/// it wraps as its source, so look inside it as well.
-fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
-    if let Some(found) = error.downcast_ref::<E>() {
-        return Some(found);
-    }
-    let wrapped = error
-        .downcast_ref::<io::Error>()
-        .and_then(io::Error::get_ref)
-        .and_then(|inner| find::<E>(inner));
-    wrapped.or_else(|| error.source().and_then(find::<E>))
 }
 
 /// The message in the Bot API's HTML. Session, place and command each have a fixed limit; the
@@ -357,7 +302,7 @@ fn compose(notice: &Notice) -> String {
         }
         None => String::new(),
     };
-    let detail = notice.detail.as_deref().map(tame_block).unwrap_or_default();
+    let detail = tame_block(&notice.words());
     let room = MAX_UNITS - utf16_len(&head) - utf16_len(&foot) - "\n\n".len();
     match escape_within(detail.trim(), room) {
         detail if detail.is_empty() => head + &foot,

@@ -1,6 +1,8 @@
 //! Makes text of unknown origin safe for a message. An agent's text may contain control characters,
 //! characters that reverse the reading direction, and markup.
 
+use unicode_segmentation::UnicodeSegmentation as _;
+
 /// Marks where a text was cut.
 const CUT: char = '…';
 
@@ -54,20 +56,25 @@ fn is_hidden(c: char) -> bool {
         || (c.is_control() && c != '\n')
 }
 
-/// Escapes a text for HTML and cuts it, between characters and never inside an entity, to at most
-/// `budget` UTF-16 code units.
+/// Escapes a text for HTML and cuts it, never inside a character or an entity, to at most `budget`
+/// UTF-16 code units.
 pub(crate) fn escape_within(text: &str, budget: usize) -> String {
-    cut_within(text, budget, |c| match c {
+    fit(text, budget, entity)
+}
+
+/// The entity for a character that HTML and Slack read as markup.
+pub(crate) const fn entity(c: char) -> Option<&'static str> {
+    match c {
         '&' => Some("&amp;"),
         '<' => Some("&lt;"),
         '>' => Some("&gt;"),
         _ => None,
-    })
+    }
 }
 
-/// Cuts a text between characters to at most `budget` UTF-16 code units.
+/// Cuts a text to at most `budget` UTF-16 code units.
 pub(crate) fn clip(text: &str, budget: usize) -> String {
-    cut_within(text, budget, |_| None)
+    fit(text, budget, |_| None)
 }
 
 /// The length of a text in UTF-16 code units.
@@ -75,32 +82,79 @@ pub(crate) fn utf16_len(text: &str) -> usize {
     text.chars().map(char::len_utf16).sum()
 }
 
-fn cut_within(text: &str, budget: usize, entity: impl Fn(char) -> Option<&'static str>) -> String {
-    let mut out = String::new();
-    let mut used = 0;
-    // The longest prefix that leaves room for the mark.
-    let mut keep = 0;
-    for c in text.chars() {
-        // Entities are ASCII: one unit per byte.
-        let entity = entity(c);
-        used += entity.map_or(c.len_utf16(), str::len);
-        if used > budget {
-            out.truncate(keep);
-            out.truncate(out.trim_end().len());
-            if budget > 0 {
-                out.push(CUT);
+/// Replaces characters by their escapes (ASCII) and cuts the text to at most `budget` UTF-16 code
+/// units: at the end of a sentence if that keeps half of the room, else of a word, else of a
+/// character as a reader sees it.
+pub(crate) fn fit(
+    text: &str,
+    budget: usize,
+    escape: impl Fn(char) -> Option<&'static str>,
+) -> String {
+    let cost = |part: &str| -> usize {
+        part.chars().map(|c| escape(c).map_or(c.len_utf16(), str::len)).sum()
+    };
+    let escaped = |part: &str| {
+        let mut out = String::with_capacity(part.len());
+        for c in part.chars() {
+            match escape(c) {
+                Some(escape) => out.push_str(escape),
+                None => out.push(c),
             }
-            return out;
         }
-        match entity {
-            Some(entity) => out.push_str(entity),
-            None => out.push(c),
+        out
+    };
+    if budget == 0 {
+        return String::new();
+    }
+    // The prefix that leaves room for the mark, and what it costs up to each place in it.
+    let (mut used, mut end, mut costs) = (0, None, vec![(0, 0)]);
+    for (at, character) in text.grapheme_indices(true) {
+        used += cost(character);
+        if used > budget {
+            end.get_or_insert(at);
+            break;
         }
+        let next = at + character.len();
         if used < budget {
-            keep = out.len();
+            costs.push((next, used));
+        } else {
+            end = Some(at).filter(|_| next < text.len());
         }
     }
-    out
+    let Some(end) = end else { return escaped(text) };
+    let place = cut_at(text, end, &costs, budget);
+    let kept = text[..place.0].trim_end();
+    let space = if place.1 == Bound::Sentence { " " } else { "" };
+    format!("{}{space}{CUT}", escaped(kept))
+}
+
+/// What a text is cut after.
+#[derive(PartialEq, Eq)]
+enum Bound {
+    Sentence,
+    Word,
+}
+
+/// Where to cut a text of which the first `end` bytes fit.
+fn cut_at(text: &str, end: usize, costs: &[(usize, usize)], budget: usize) -> (usize, Bound) {
+    let cost_of = |place: usize| {
+        let at = costs.binary_search_by_key(&place, |(at, _)| *at);
+        at.ok().map(|at| costs[at].1)
+    };
+    // A sentence ends where the next begins, so one more character is looked at.
+    let more = text[end..].graphemes(true).next().map_or(end, |next| end + next.len());
+    let starts = text[..more].split_sentence_bound_indices().map(|(at, _)| at);
+    let sentence = starts.filter(|at| (1..=end).contains(at)).last();
+    let is_long = |at: &usize| {
+        cost_of(text[..*at].trim_end().len())
+            .is_some_and(|cost| cost * 2 >= budget && cost + 2 <= budget)
+    };
+    if let Some(at) = sentence.filter(is_long) {
+        return (at, Bound::Sentence);
+    }
+    let word = text[..more].rfind(char::is_whitespace).filter(|at| *at <= end);
+    let is_near = |at: &usize| cost_of(*at).is_some_and(|cost| cost * 4 >= budget * 3);
+    (word.filter(is_near).unwrap_or(end), Bound::Word)
 }
 
 #[cfg(test)]
@@ -141,6 +195,26 @@ mod tests {
         assert_eq!(clip("x", 0), "");
     }
 
+    #[test]
+    fn a_cut_is_made_at_the_end_of_a_sentence_if_that_keeps_enough() {
+        let text = "Login works. The token is kept in a cookie. Tests are missing.";
+        assert_eq!(clip(text, 50), "Login works. The token is kept in a cookie. …");
+        assert_eq!(clip(text, 40), "Login works. The token is kept in a…", "half would be lost");
+        assert_eq!(clip(text, text.len()), text);
+        assert_eq!(clip("One.\nTwo three four five", 10), "One.\nTwo…");
+        assert_eq!(clip("第一句话。第二句话很长很长", 9), "第一句话。 …");
+        assert_eq!(clip("version 1.2.3 of it is out", 18), "version 1.2.3 of…");
+        assert_eq!(clip("abcdefghijkl", 8), "abcdefg…");
+    }
+
+    #[test]
+    fn what_a_reader_sees_as_one_character_is_not_split() {
+        let family = "👨\u{200d}👩\u{200d}👧";
+        assert_eq!(clip(&format!("{family}{family}"), 12), format!("{family}…"));
+        assert_eq!(clip(&format!("a{family}"), 8), "a…");
+        assert_eq!(clip("e\u{301}e\u{301}", 3), "e\u{301}…");
+    }
+
     /// Reverts the escaping; `None` if the text is not well-formed.
     fn unescape(text: &str) -> Option<String> {
         let mut plain = String::new();
@@ -170,8 +244,10 @@ mod tests {
             let plain = unescape(&escaped);
             prop_assert!(plain.is_some(), "{escaped}");
             let plain = plain.unwrap_or_default();
+            let fits = text.chars().map(|c| entity(c).map_or(c.len_utf16(), str::len)).sum::<usize>() <= budget;
+            prop_assert_eq!(plain == text, fits || (budget == 0 && text.is_empty()));
             match plain.strip_suffix(CUT) {
-                Some(start) if plain != text => prop_assert!(text.starts_with(start)),
+                Some(start) if plain != text => prop_assert!(text.starts_with(start.trim_end())),
                 _ => prop_assert!(plain == text || budget == 0),
             }
         }

@@ -1,10 +1,13 @@
-//! Notices that have not been sent, on disk. A notice is written here before it is sent and removed
-//! once it has arrived, so that neither a dead network nor a dead process loses it. Whoever runs
-//! next for the same project sends what is left.
+//! Notices that have not been sent, on disk: a file for each notice and channel, so that a dead
+//! channel delays no other. A notice is written here before it is sent and removed once it has
+//! arrived, so that neither a dead network nor a dead process loses it. Whoever runs next for the same
+//! project sends what is left.
 //!
 //! ```text
 //! $XDG_STATE_HOME/samocode/notices/CHANNEL-ID.json     locked while someone is sending it
 //! $XDG_STATE_HOME/samocode/notices-staged/…            not to be sent yet
+//! $XDG_STATE_HOME/samocode/notices-held/…              held back by the quiet hours
+//! $XDG_STATE_HOME/samocode/notices-lanes/…             locked while someone sends a channel's notices
 //! ```
 
 use std::fs::{self, File, TryLockError};
@@ -16,12 +19,18 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::outbox::Due;
 use super::{Notice, NotifyError};
+use crate::session::{clock, stamp};
+
+mod lane;
+
+pub(super) use lane::Lane;
 
 /// A notice older than this is no longer of use and is dropped.
 const TOO_OLD: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-/// The most files; the oldest are dropped first.
+/// The most files for one channel of a project; the oldest are dropped first.
 const MOST: usize = 100;
 
 /// The pause after a failed attempt doubles from this, up to [`LONGEST_PAUSE`].
@@ -50,18 +59,55 @@ pub struct Unsent {
     /// When to try again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Timestamp>,
+    /// Whether the server asked for that time.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub asked: bool,
+    /// Until when the quiet hours hold it back, or held it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_until: Option<Timestamp>,
+    /// The files of the notices that it tells of in one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub instead_of: Vec<String>,
 }
 
 impl Unsent {
+    /// A notice that is to be sent by a channel of a project.
+    #[must_use]
+    pub fn new(notice: &Notice, by: &str, config: &Path) -> Self {
+        Self {
+            notice: notice.clone(),
+            by: by.to_owned(),
+            config: config.to_owned(),
+            since: Timestamp::now(),
+            tries: 0,
+            error: None,
+            not_before: None,
+            asked: false,
+            held_until: None,
+            instead_of: Vec::new(),
+        }
+    }
+
     /// What is not sent, and why, in one line.
     #[must_use]
     pub fn describe(&self) -> String {
-        let why = self.error.as_deref().unwrap_or("no attempt has finished");
-        format!(
-            "could not notify you via {} that it {}: {why}; samocode keeps trying",
-            self.by,
-            super::text::tame_line(&self.notice.text)
-        )
+        let (by, what) = (&self.by, super::text::tame_line(&self.notice.text));
+        if let Some(until) = self.is_held(Timestamp::now()) {
+            let until = stamp::log(&until.to_zoned(clock::local_zone()));
+            return format!("the notice via {by} that it {what} is held back until {until}");
+        }
+        let why = self.error.as_deref().unwrap_or("it waits behind an earlier message");
+        format!("could not notify you via {by} that it {what}: {why}; samocode keeps trying")
+    }
+
+    /// Until when the quiet hours hold it back, if they do.
+    #[must_use]
+    pub fn is_held(&self, now: Timestamp) -> Option<Timestamp> {
+        self.held_until.filter(|until| *until > now)
+    }
+
+    fn is_for(&self, by: &str, config: &Path) -> bool {
+        self.by == by && self.config == config
     }
 
     fn failed(&mut self, error: &NotifyError, now: Timestamp) {
@@ -74,6 +120,7 @@ impl Unsent {
             }
             _ => SignedDuration::ZERO,
         };
+        self.asked = !asked.is_zero();
         self.not_before = now.checked_add(own.min(LONGEST_PAUSE).max(asked)).ok();
     }
 }
@@ -89,10 +136,11 @@ impl UnsentFolder {
         Self(state.join("notices"))
     }
 
-    /// All of them, oldest first. What cannot be read is left out.
+    /// All of them, oldest first, also those that are held back. What cannot be read is left out.
     #[must_use]
     pub fn all(&self) -> Vec<Unsent> {
-        let mut all: Vec<Unsent> = self.paths().iter().filter_map(|path| read(path)).collect();
+        let paths = self.all_paths();
+        let mut all: Vec<Unsent> = paths.iter().filter_map(|path| read(path)).collect();
         all.sort_by_key(|unsent| unsent.since);
         all
     }
@@ -105,7 +153,7 @@ impl UnsentFolder {
         all
     }
 
-    /// Whether the folder is empty.
+    /// Whether there is nothing to be sent now.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         fs::read_dir(&self.0).map_or(true, |mut entries| entries.next().is_none())
@@ -114,7 +162,7 @@ impl UnsentFolder {
     /// Removes notices that are too old to be of use, and files that are not notices.
     pub fn drop_old(&self) {
         let now = Timestamp::now();
-        for path in self.paths() {
+        for path in self.all_paths() {
             match read(&path) {
                 Some(unsent) if now.duration_since(unsent.since) <= TOO_OLD => {}
                 Some(unsent) => {
@@ -132,14 +180,13 @@ impl UnsentFolder {
         }
     }
 
-    /// Writes a notice, to be sent by the caller. If it tells the session's state, earlier ones
-    /// about that are void.
-    pub(super) fn keep(&self, unsent: Unsent) -> io::Result<Claim> {
+    /// Writes a notice. If it tells the session's state, earlier ones about that are void.
+    pub(super) fn keep(&self, unsent: &Unsent) -> io::Result<()> {
         fs::create_dir_all(&self.0)?;
-        self.tidy(&unsent);
+        self.tidy(unsent);
         let path = self.0.join(file_name(&unsent.by, &unsent.notice.id));
-        let lock = write(&self.0, &path, &unsent)?;
-        Ok(Claim { folder: self.0.clone(), path, unsent, lock })
+        drop(write(&self.0, &path, unsent)?);
+        File::open(&self.0)?.sync_all()
     }
 
     /// Writes a notice beside the folder, where nobody sends it. One of the same id is replaced.
@@ -161,20 +208,28 @@ impl UnsentFolder {
         }
     }
 
+    fn beside(&self, name: &str) -> PathBuf {
+        self.0.with_file_name(name)
+    }
+
     fn staged(&self) -> PathBuf {
-        self.0.with_file_name("notices-staged")
+        self.beside("notices-staged")
+    }
+
+    fn held(&self) -> PathBuf {
+        self.beside("notices-held")
     }
 
     /// Removes what this one replaces, what is too old, and what is too much.
     fn tidy(&self, new: &Unsent) {
+        let paths = self.all_paths().into_iter();
         let mut all: Vec<(PathBuf, Unsent)> =
-            self.paths().into_iter().filter_map(|path| read(&path).map(|it| (path, it))).collect();
+            paths.filter_map(|path| read(&path).map(|it| (path, it))).collect();
+        all.retain(|(_, unsent)| unsent.is_for(&new.by, &new.config));
         all.sort_by_key(|(_, unsent)| unsent.since);
         let surplus = (all.len() + 1).saturating_sub(MOST);
         for (at, (path, unsent)) in all.iter().enumerate() {
-            let is_void = unsent.by == new.by
-                && unsent.config == new.config
-                && unsent.notice.session == new.notice.session
+            let is_void = unsent.notice.session == new.notice.session
                 && unsent.notice.kind.is_of_state()
                 && new.notice.kind.is_of_state();
             let is_old = new.since.duration_since(unsent.since) > TOO_OLD;
@@ -190,30 +245,54 @@ impl UnsentFolder {
         }
     }
 
-    /// Takes the notices that `is_wanted`, unless another process is sending them.
-    pub(super) fn take(&self, is_wanted: impl Fn(&Unsent) -> bool) -> Vec<Claim> {
-        self.paths().into_iter().filter_map(|path| self.claim(path, &is_wanted)).collect()
+    /// Removes notices of a channel that are no longer wanted, unless one is just being sent.
+    pub(super) fn forget(&self, by: &str, config: &Path, is_unwanted: impl Fn(&Unsent) -> bool) {
+        for path in self.all_paths() {
+            let fits = |unsent: &Unsent| unsent.is_for(by, config) && is_unwanted(unsent);
+            if read(&path).is_some_and(|unsent| fits(&unsent))
+                && let Some(claim) = self.claim(&path)
+            {
+                claim.done();
+            }
+        }
     }
 
-    fn claim(&self, path: PathBuf, is_wanted: impl Fn(&Unsent) -> bool) -> Option<Claim> {
-        if !is_wanted(&read(&path)?) {
-            return None;
-        }
-        let lock = File::open(&path).ok()?;
+    /// Whether there is something for a channel to send now.
+    pub(super) fn has_due(&self, by: &str, config: &Path, due: Due, now: Timestamp) -> bool {
+        self.all_paths().iter().filter_map(|path| read(path)).any(|unsent| {
+            unsent.is_for(by, config)
+                && unsent.is_held(now).is_none()
+                && (due == Due::Now || unsent.not_before.is_none_or(|at| at <= now))
+        })
+    }
+
+    fn claim(&self, path: &Path) -> Option<Claim> {
+        let lock = File::open(path).ok()?;
         match lock.try_lock() {
             Ok(()) | Err(TryLockError::Error(_)) => {}
             Err(TryLockError::WouldBlock) => return None,
         }
         // It may have been sent or rewritten before the lock was taken.
-        let unsent = read(&path).filter(|_| is_at(&lock, &path))?;
-        Some(Claim { folder: self.0.clone(), path, unsent, lock })
+        let unsent = read(path).filter(|_| is_at(&lock, path))?;
+        Some(Claim { folder: self.0.clone(), path: path.to_owned(), unsent, lock })
     }
 
     fn paths(&self) -> Vec<PathBuf> {
-        let entries = fs::read_dir(&self.0).into_iter().flatten().filter_map(Result::ok);
-        let paths = entries.map(|entry| entry.path());
-        paths.filter(|path| path.extension().is_some_and(|end| end == "json")).collect()
+        notices_in(&self.0)
     }
+
+    /// Also those that are held back.
+    fn all_paths(&self) -> Vec<PathBuf> {
+        let mut paths = self.paths();
+        paths.extend(notices_in(&self.held()));
+        paths
+    }
+}
+
+fn notices_in(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    let paths = entries.map(|entry| entry.path());
+    paths.filter(|path| path.extension().is_some_and(|end| end == "json")).collect()
 }
 
 /// A notice that this process is sending: its file is locked.
@@ -233,6 +312,11 @@ impl Claim {
         {
             tracing::warn!("cannot remove {}: {error}", self.path.display());
         }
+    }
+
+    /// Whether nobody has removed or replaced it.
+    pub(super) fn is_current(&self) -> bool {
+        is_at(&self.lock, &self.path)
     }
 
     /// Records a failed attempt and when to make the next one.
@@ -280,7 +364,9 @@ fn read(path: &Path) -> Option<Unsent> {
     serde_json::from_slice(&fs::read(path).ok()?).ok()
 }
 
+/// The first `-` ends the channel's name, which may have one.
 fn file_name(by: &str, id: &str) -> String {
+    let by = by.replace('-', ".");
     let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' };
     let name: String = id.chars().map(plain).take(150).collect();
     format!("{by}-{name}.json")

@@ -142,7 +142,8 @@ pub fn make_room_for_files() -> io::Result<()> {
 /// # Errors
 /// That of opening one.
 pub fn try_files() -> io::Result<()> {
-    (0..FILES).map(|_| fs::File::open("/dev/null")).collect::<io::Result<Vec<_>>>().map(drop)
+    let file = fs::File::open("/dev/null")?;
+    (1..FILES).map(|_| file.try_clone()).collect::<io::Result<Vec<_>>>().map(drop)
 }
 
 /// A limit that sysctl sets: its value now, and the command that raises it.

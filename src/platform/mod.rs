@@ -51,3 +51,21 @@ pub fn free_space(path: &std::path::Path) -> Option<u64> {
     let fs = path.ancestors().find_map(|path| rustix::fs::statvfs(path).ok())?;
     Some(fs.f_bavail * fs.f_frsize)
 }
+
+/// Checks that this user can create a file of so many bytes in `folder`, without creating one.
+///
+/// # Errors
+/// That of looking, or the one that creating the file would meet: a folder that may not be written
+/// to, or a file system that is full, of bytes or of files.
+pub fn try_room(folder: &std::path::Path, bytes: u64) -> std::io::Result<()> {
+    use rustix::fs::{Access, access, statvfs};
+
+    access(folder, Access::WRITE_OK | Access::EXEC_OK)?;
+    let fs = statvfs(folder)?;
+    // Some file systems do not limit the number of files, and say zero of zero.
+    let has_no_files = fs.f_files > 0 && fs.f_favail == 0;
+    if has_no_files || fs.f_bavail * fs.f_frsize < bytes {
+        return Err(rustix::io::Errno::NOSPC.into());
+    }
+    Ok(())
+}

@@ -2,19 +2,19 @@
 
 /// What changed in one file.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct FileChange<'a> {
+pub(crate) struct FileChange<'a> {
     /// Its path; after a rename the new one.
-    pub(super) path: &'a str,
+    pub(crate) path: &'a str,
     /// Lines added.
-    pub(super) added: usize,
+    pub(crate) added: usize,
     /// Lines removed.
-    pub(super) removed: usize,
+    pub(crate) removed: usize,
     /// The lines of the diff, with their marks.
-    pub(super) lines: Vec<&'a str>,
+    pub(crate) lines: Vec<&'a str>,
 }
 
 /// Splits git's diff into files. Whatever comes before the first one is left out.
-pub(super) fn files(diff: &str) -> Vec<FileChange<'_>> {
+pub(crate) fn files(diff: &str) -> Vec<FileChange<'_>> {
     let mut files: Vec<FileChange<'_>> = Vec::new();
     let mut in_hunk = false;
     for line in diff.lines() {

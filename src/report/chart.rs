@@ -14,7 +14,7 @@ const LEFT: usize = 110;
 const LONGEST: f64 = 190.0;
 
 /// A picture with a bar for each phase that had runs; nothing if none had.
-pub(super) fn of_phases(bill: &Bill) -> Markup {
+pub(crate) fn of_phases(bill: &Bill) -> Markup {
     let phases: Vec<(&Phase, &Sum)> = bill.phases.iter().collect();
     let most = phases.iter().map(|(_, sum)| sum.seconds).max().unwrap_or(0);
     let height = phases.len() * ROW + 4;

@@ -5,6 +5,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::control::report::{Question, Story};
 use crate::control::timeline::Item;
+use crate::git::Commit;
 
 use super::changes::{FileChange, files};
 use super::{chart, moment, outline, prose};
@@ -50,8 +51,8 @@ pub(super) fn page(story: &Story, zone: &TimeZone) -> String {
                         (section("Questions and answers", questions(&story.questions)))
                     }
                     @if let Some(text) = &story.plan { (section("Plan", prose::html(text))) }
-                    @if !story.commits.is_empty() { (section("Commits", commits(story, zone))) }
-                    @if !story.history.is_empty() { (section("History", history(story, zone))) }
+                    @if !story.commits.is_empty() { (section("Commits", commits(&story.commits, zone))) }
+                    @if !story.history.is_empty() { (section("History", history(&story.history, zone))) }
                     @if let Some(diff) = &story.diff { (section("Changes", changes(&files(diff)))) }
                 }
             }
@@ -77,20 +78,21 @@ fn questions(all: &[Question]) -> Markup {
     }
 }
 
-fn commits(story: &Story, zone: &TimeZone) -> Markup {
+/// The commits of a session, as a table.
+pub(crate) fn commits(commits: &[Commit], zone: &TimeZone) -> Markup {
     html! {
         table {
-            @for commit in &story.commits {
+            @for commit in commits {
                 tr { td.when { (moment(commit.at, zone)) } td { code { (commit.id) } } td { (commit.title) } }
             }
         }
     }
 }
 
-fn history(story: &Story, zone: &TimeZone) -> Markup {
+fn history(items: &[Item], zone: &TimeZone) -> Markup {
     html! {
         table {
-            @for item in &story.history {
+            @for item in items {
                 @match item {
                     Item::Iteration(of) => tr {
                         td.when { (moment(of.at, zone)) }
@@ -108,7 +110,8 @@ fn history(story: &Story, zone: &TimeZone) -> Markup {
     }
 }
 
-fn changes(files: &[FileChange<'_>]) -> Markup {
+/// What changed, a file after another; each can be opened.
+pub(crate) fn changes(files: &[FileChange<'_>]) -> Markup {
     html! {
         @if files.is_empty() { p { "No changes." } }
         @for file in files {

@@ -3,11 +3,11 @@
 //! Agents wrote most of what is in it. In HTML all of it is escaped, what it links to is opened only
 //! by a click, and the page forbids itself scripts and everything from elsewhere.
 
-mod changes;
-mod chart;
-mod html;
+pub(crate) mod changes;
+pub(crate) mod chart;
+pub(crate) mod html;
 mod markdown;
-mod prose;
+pub(crate) mod prose;
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};

@@ -5,7 +5,7 @@ use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd, html};
 
 /// Markdown as HTML: tags in it are shown as text, links go only to the web, images are links, and
 /// headings are below those of the page.
-pub(super) fn html(markdown: &str) -> Markup {
+pub(crate) fn html(markdown: &str) -> Markup {
     let options =
         Options::ENABLE_TABLES | Options::ENABLE_TASKLISTS | Options::ENABLE_STRIKETHROUGH;
     let events = Parser::new_ext(markdown, options).map(tamed);
@@ -13,6 +13,10 @@ pub(super) fn html(markdown: &str) -> Markup {
     html::push_html(&mut page, events);
     PreEscaped(page)
 }
+
+/// A step of a list that is done, and one that is not.
+const DONE: &str = r#"<span class="step" role="img" aria-label="done">☑</span> "#;
+const OPEN: &str = r#"<span class="step" role="img" aria-label="open">☐</span> "#;
 
 fn tamed(event: Event<'_>) -> Event<'_> {
     match event {
@@ -30,6 +34,10 @@ fn tamed(event: Event<'_>) -> Event<'_> {
             attrs: Vec::new(),
         }),
         Event::End(TagEnd::Heading(level)) => Event::End(TagEnd::Heading(lowered(level))),
+        // A checkbox would be a control without a name.
+        Event::TaskListMarker(is_done) => {
+            Event::InlineHtml(if is_done { DONE } else { OPEN }.into())
+        }
         other => other,
     }
 }
@@ -72,6 +80,9 @@ mod tests {
         }
         let page = html("- [x] a [b](https://example.org/?q=1&w=2)\n").into_string();
         assert!(html("# Plan\n").into_string().contains("<h3>Plan</h3>"));
-        assert!(page.contains("checkbox") && page.contains("https://example.org/?q=1&amp;w=2"));
+        assert!(
+            page.contains("aria-label=\"done\"")
+                && page.contains("https://example.org/?q=1&amp;w=2")
+        );
     }
 }

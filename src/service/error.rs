@@ -53,6 +53,16 @@ pub enum Error {
         /// The oldest version that works.
         oldest: u32,
     },
+    /// This manager has nothing to do it with.
+    #[error("{name} cannot {what}")]
+    Lacks {
+        /// The manager's name, as in `launchd`.
+        name: &'static str,
+        /// The attempt, as in "start the web page on the first request".
+        what: &'static str,
+        /// What to do instead.
+        instead: &'static str,
+    },
     /// The manager refuses to do it for this user.
     #[error("the {scope} service manager does not allow this user to {what}")]
     Denied {
@@ -142,6 +152,7 @@ impl Hint for Error {
                 without_manager(*scope, is_root).to_owned()
             }
             Self::TooOld { .. } => FOREGROUND.to_owned(),
+            Self::Lacks { instead, .. } => (*instead).to_owned(),
             Self::Denied { hint, .. } => (*hint).to_owned(),
             Self::Masked { command, .. } => format!("allow it again with: {command}"),
             Self::Job { result: JobResult::Canceled, .. } | Self::Slow { .. } => STATUS.to_owned(),
@@ -191,6 +202,9 @@ pub enum Unfit {
         "{0:?} contains a control character or ends with a backslash, which a unit file cannot hold"
     )]
     Control(String),
+    /// A character that XML cannot hold.
+    #[error("{0:?} contains a character that a launchd agent cannot hold")]
+    Character(String),
     /// A program whose path systemd refuses however it is quoted.
     #[error(
         "systemd runs no program whose path contains a quote, a backslash or a control character, as {0:?} does"
@@ -220,7 +234,7 @@ pub enum Unfit {
 impl Hint for Unfit {
     fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::NotUtf8(_) | Self::Control(_) => "rename it".to_owned(),
+            Self::NotUtf8(_) | Self::Control(_) | Self::Character(_) => "rename it".to_owned(),
             Self::Program(_) => {
                 "install samocode in another folder, then run its `enable` again".to_owned()
             }

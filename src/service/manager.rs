@@ -187,11 +187,38 @@ pub trait ServiceManager: Send + Sync {
     /// [`Error::Call`].
     async fn watch(&self, instances: &[String]) -> Result<BoxStream<'static, UnitChange>, Error>;
 
+    /// Makes the waker look at the spool now, if the manager might take its time.
+    ///
+    /// # Errors
+    /// [`Error::Call`].
+    async fn hurry_waker(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Makes the waker watch the spool, now and at boot.
     ///
     /// # Errors
     /// As [`ServiceManager::enable`] and [`ServiceManager::start`].
     async fn watch_spool(&self) -> Result<(), Error>;
+
+    /// Listens for the web page on this port of the loopback interface, now and at boot; the first
+    /// request starts what serves it.
+    ///
+    /// # Errors
+    /// As [`ServiceManager::install`] and [`ServiceManager::start`].
+    async fn open_web(&self, shared: Shared<'_>, port: u16) -> Result<(), Error>;
+
+    /// Serves the web page no longer.
+    ///
+    /// # Errors
+    /// As [`ServiceManager::disable`] and [`ServiceManager::stop`].
+    async fn close_web(&self) -> Result<(), Error>;
+
+    /// The status of the unit that listens for the web page.
+    ///
+    /// # Errors
+    /// [`Error::Call`].
+    async fn web(&self) -> Result<UnitDetail, Error>;
 
     /// The status of the unit that watches the spool.
     ///
@@ -206,12 +233,8 @@ pub trait ServiceManager: Send + Sync {
 /// [`Error::NoManager`].
 pub async fn connect(scope: Scope) -> Result<Box<dyn ServiceManager>, Error> {
     #[cfg(target_os = "linux")]
-    {
-        Ok(Box::new(super::systemd::manager::Systemd::connect(scope).await?))
+    if !super::launchd::is_used() {
+        return Ok(Box::new(super::systemd::manager::Systemd::connect(scope).await?));
     }
-    #[cfg(not(target_os = "linux"))]
-    {
-        let why = "systemd runs on Linux only".to_owned();
-        Err(Error::NoManager { scope, why })
-    }
+    Ok(Box::new(super::launchd::manager::Launchd::connect(scope).await?))
 }

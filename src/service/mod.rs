@@ -2,15 +2,16 @@
 //! none.
 //!
 //! [`ServiceManager`] is the seam, and [`Registry`] the part of it that works without a running
-//! manager. On Linux both are implemented by systemd, the user's or the system's; [`foreground`]
-//! acts as the manager for `samocode run`. A worker makes no D-Bus calls: it changes things in the
-//! manager through [`spool`] and [`wake`].
+//! manager. On Linux both are implemented by systemd, the user's or the system's, on macOS by
+//! [`launchd`]; [`foreground`] acts as the manager for `samocode run`. A worker makes no D-Bus calls:
+//! it changes things in the manager through [`spool`] and [`wake`].
 
 mod commands;
 mod error;
 pub mod exit;
 pub mod foreground;
 pub mod journal;
+pub mod launchd;
 mod manager;
 pub mod notify_socket;
 mod registry;
@@ -18,6 +19,7 @@ pub mod retire;
 pub mod spool;
 pub mod systemd;
 mod unit;
+pub mod unit_files;
 pub mod wake;
 
 pub use commands::{Reader, quoted};
@@ -29,9 +31,23 @@ pub use registry::{
     registry,
 };
 pub use spool::{Action, Spool, Token};
-pub use systemd::service as unit_name;
+pub use systemd::WEB_PORT;
 pub use systemd::units::{NEWEST, parse_version};
 pub use unit::{Active, Enablement, JobResult, UnitChange, UnitDetail, UnitResult, UnitStatus};
+pub use unit_files::Written;
+
+/// The name of an instance's unit in the service manager that is used here.
+#[must_use]
+pub fn unit_name(instance: &str) -> String {
+    if launchd::is_used() { launchd::label(instance) } else { systemd::service(instance) }
+}
+
+/// The last message that an instance's worker logged, where it logs to a file of ours.
+#[must_use]
+pub fn last_words(instance: &str) -> Option<String> {
+    launchd::is_used().then_some(())?;
+    launchd::supervised::last_message(&launchd::Places::of_env().ok()?.log_of(instance))
+}
 
 /// Selects the user's or the system's service manager.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

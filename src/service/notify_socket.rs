@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 
+use super::launchd::supervised::Reporter;
 use crate::session::describe::harmless;
 
 /// How long to wait for the manager to process a barrier.
@@ -20,14 +21,22 @@ const BARRIER_BOUND: Duration = Duration::from_secs(5);
 pub struct Notify {
     listens: bool,
     watchdog: Option<Duration>,
+    /// Under launchd, which has no socket.
+    reporter: Option<Reporter>,
 }
 
 impl Notify {
-    /// Reads the environment: `NOTIFY_SOCKET`, `WATCHDOG_USEC`, `WATCHDOG_PID`.
+    /// Reads the environment: `NOTIFY_SOCKET`, `WATCHDOG_USEC`, `WATCHDOG_PID`; under launchd,
+    /// `SAMOCODE_STATUS_FILE`.
     #[must_use]
     pub fn from_env() -> Self {
         let listens = std::env::var_os("NOTIFY_SOCKET").is_some_and(|path| !path.is_empty());
-        Self { listens, watchdog: sd_notify::watchdog_enabled().filter(|_| listens) }
+        let reporter = Reporter::of_env().filter(|_| !listens);
+        let watchdog = match &reporter {
+            Some(reporter) => Some(reporter.watchdog()),
+            None => sd_notify::watchdog_enabled().filter(|_| listens),
+        };
+        Self { listens, watchdog, reporter }
     }
 
     fn send(&self, states: &[NotifyState<'_>]) {
@@ -41,6 +50,7 @@ impl Notify {
     /// Reports that start-up is complete. Sent again after a re-execution, which is harmless.
     pub fn ready(&self) {
         self.send(&[NotifyState::Ready]);
+        self.reporter.iter().for_each(Reporter::ready);
     }
 
     /// Sets the line that `systemctl status` shows. Terminal control characters are made harmless;
@@ -48,27 +58,36 @@ impl Notify {
     pub fn status(&self, line: &str) {
         let line = harmless(&line.replace(['\n', '\r'], " ")).into_owned();
         self.send(&[NotifyState::Status(&line)]);
+        self.reporter.iter().for_each(|reporter| reporter.status(&line));
     }
 
     /// Sends the status line of a run that has started, and a keep-alive with it.
     pub fn run_started(&self, line: &str) {
         let line = harmless(&line.replace(['\n', '\r'], " ")).into_owned();
         self.send(&[NotifyState::Watchdog, NotifyState::Status(&line)]);
+        self.reporter.iter().for_each(|reporter| {
+            reporter.keep_alive();
+            reporter.status(&line);
+        });
     }
 
     /// Sends `WATCHDOG=1`, the keep-alive that the service manager expects in time.
     pub fn watchdog(&self) {
         self.send(&[NotifyState::Watchdog]);
+        self.reporter.iter().for_each(Reporter::keep_alive);
     }
 
     /// Reports that the worker is about to exit.
     pub fn stopping(&self) {
         self.send(&[NotifyState::Stopping]);
+        // It may take as long to end as it may take between two keep-alives.
+        self.reporter.iter().for_each(Reporter::keep_alive);
     }
 
     /// Asks the manager to do what it does after a missed keep-alive: kill everything and restart.
     pub fn trigger(&self) {
         self.send(&[NotifyState::WatchdogTrigger]);
+        self.reporter.iter().for_each(Reporter::give_up);
     }
 
     /// Asks for at least `more` time, from now, before start or stop time out.

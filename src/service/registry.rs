@@ -212,6 +212,9 @@ pub trait Registry: Send + Sync {
 /// # Errors
 /// [`Error::NoHome`].
 pub fn registry(scope: Scope) -> Result<Box<dyn Registry>, Error> {
+    if super::launchd::is_used() {
+        return Ok(Box::new(super::launchd::folder::AgentFolder::of_env()?));
+    }
     Ok(Box::new(super::systemd::registry::UnitFolder::of(scope)?))
 }
 

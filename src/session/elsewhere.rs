@@ -18,12 +18,12 @@ pub struct Elsewhere {
     /// exists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lacking: Option<usize>,
+    /// Whether the two have no commit in common, so that git merges them only if it is told to.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unrelated: bool,
     /// The ref that keeps commits which no branch has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept: Option<String>,
-    /// Whether HEAD's commits have none in common with the session's branch.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub unrelated: bool,
     /// Whether a rebase is in progress, which has to end before HEAD can be moved.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub rebasing: bool,
@@ -79,8 +79,8 @@ impl Elsewhere {
             (None, None, _) => vec![format!("switch -c {branch}")],
             (Some(0), ..) | (_, _, None) => vec![format!("switch {branch}")],
             (Some(_), _, Some(source)) => {
-                let option = if self.unrelated { "--allow-unrelated-histories " } else { "" };
-                vec![format!("switch {branch}"), format!("merge {option}{source}")]
+                let anyway = if self.unrelated { "--allow-unrelated-histories " } else { "" };
+                vec![format!("switch {branch}"), format!("merge {anyway}{source}")]
             }
         }
     }
@@ -96,8 +96,8 @@ mod tests {
             on: on.map(str::to_owned),
             commit: Some("c0ffee1".into()),
             lacking,
-            kept: kept.map(str::to_owned),
             unrelated: false,
+            kept: kept.map(str::to_owned),
             rebasing: false,
         }
     }

@@ -113,6 +113,8 @@ pub struct State {
     pub dive: Option<String>,
     /// The instance of the session that began this one; `None` if a human did.
     pub parent: Option<String>,
+    /// Whether its human lets it open the gates of the sessions below it.
+    pub opens_gates: bool,
     /// The place the agent works in; `None` until it is prepared.
     pub place: Option<Place>,
     /// The current phase, with its counters.

@@ -71,6 +71,8 @@ words! {
         FileUpdate = "file_update",
         /// Anything else that only a human can do.
         HumanAction = "human_action",
+        /// Mail from the sessions below it.
+        Workers = "workers",
     }
 }
 
@@ -91,7 +93,7 @@ impl WaitsFor {
         match self {
             Self::QaAnswers => format!("samocode answer {instance}"),
             Self::PlanApproval => format!("samocode approve {instance}"),
-            Self::FileUpdate | Self::HumanAction | Self::Other(_) => {
+            Self::FileUpdate | Self::HumanAction | Self::Workers | Self::Other(_) => {
                 format!("samocode send {instance} \"…\"")
             }
         }

@@ -6,6 +6,8 @@
 //! $XDG_STATE_HOME/samocode/accounts/HASH.json   and   HASH.lock
 //! ```
 
+mod quota;
+
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -99,16 +101,19 @@ pub(super) struct Account {
     file: PathBuf,
     lock: PathBuf,
     sources: Sources,
+    /// From which percentage of a window on no iteration may start.
+    stop_at: Option<u8>,
 }
 
 impl Account {
     /// The account `hash` in `folder`. A refusal no longer applies once one of its `sources` has
     /// changed.
-    pub(super) fn new(folder: &Path, hash: &str, sources: Sources) -> Self {
+    pub(super) fn new(folder: &Path, hash: &str, sources: Sources, stop_at: Option<u8>) -> Self {
         Self {
             file: folder.join(format!("{hash}.json")),
             lock: folder.join(format!("{hash}.lock")),
             sources,
+            stop_at,
         }
     }
 
@@ -119,6 +124,9 @@ impl Account {
         instance: &str,
         now: Timestamp,
     ) -> Result<Option<Event>, StoreError> {
+        if let Some(limited) = self.over_quota(now) {
+            return Ok(Some(Event::Limited(limited)));
+        }
         // Most accounts have never had a problem; lock and write nothing for those.
         if !self.file.exists() {
             return Ok(None);
@@ -166,6 +174,7 @@ impl Account {
     /// Clears the account after a successful run that started at `since`, except for anything
     /// another session recorded after that.
     pub(super) fn went_well(&self, since: Timestamp, now: Timestamp) -> Result<(), StoreError> {
+        self.worked(now)?;
         if !self.file.exists() {
             return Ok(());
         }
@@ -179,7 +188,10 @@ impl Account {
     pub(super) fn is_free(&self, now: Timestamp) -> bool {
         let Ok(known) = self.read() else { return false };
         let known = known.true_at(now);
-        known.limited_until.is_none() && (known.refused.is_none() || self.is_fixed(&known))
+        let is_full = self.over_quota(now).is_some();
+        !is_full
+            && known.limited_until.is_none()
+            && (known.refused.is_none() || self.is_fixed(&known))
     }
 
     /// Whether the refused credentials have changed since. Only files they came from are compared:

@@ -7,7 +7,7 @@ use jiff::{Timestamp, ToSpan as _, Zoned};
 use crate::config::settings::Budget;
 use crate::session::event;
 use crate::session::journal::{Event, Usage};
-use crate::session::state::{Costs, State};
+use crate::session::state::State;
 use crate::session::store::StoreError;
 use crate::session::{Cause, clock};
 
@@ -47,17 +47,35 @@ fn remedy(budget: &Budget, usd: f64, instance: &str) -> String {
     }
 }
 
-const fn used(tokens: Usage) -> u64 {
+pub(super) const fn used(tokens: Usage) -> u64 {
     tokens.taken_in().saturating_add(tokens.output)
 }
 
-/// Why the session's own budget prevents another run, if it does; a human has to raise it.
-pub(super) fn session_is_spent(budget: &Budget, costs: &Costs, instance: &str) -> Option<String> {
-    let (usd, tokens) = (costs.usd, used(costs.tokens));
+/// Why the session's own budget prevents another run, if it does; a human has to raise it. What the
+/// sessions below it cost counts, too.
+pub(super) fn session_is_spent(
+    budget: &Budget,
+    (usd, tokens): (f64, u64),
+    instance: &str,
+) -> Option<String> {
     share(budget, usd, tokens).filter(|share| *share >= 100.0)?;
     let words = in_words(budget, usd, tokens);
     let remedy = remedy(budget, usd, instance);
     Some(format!("the session's budget is spent ({words}): raise it with {remedy}"))
+}
+
+/// Why the budget of a session above prevents another run, if it does.
+pub(super) fn above_is_spent(
+    budget: &Budget,
+    (usd, tokens): (f64, u64),
+    instance: &str,
+) -> Option<String> {
+    share(budget, usd, tokens).filter(|share| *share >= 100.0)?;
+    let words = in_words(budget, usd, tokens);
+    let remedy = remedy(budget, usd, instance);
+    Some(format!(
+        "the budget of {instance}, which coordinates this session, is spent ({words}): raise it with {remedy}"
+    ))
 }
 
 /// A pause until tomorrow if all sessions together have spent the day's budget.
@@ -128,7 +146,7 @@ impl Worker<'_> {
             let words = in_words(budget, now.0, now.1);
             let text = format!("80 % of {whose}'s budget is used: {words}");
             self.writer.record(Event::BudgetWarned(event::BudgetWarned { text: text.clone() }))?;
-            self.tell_of(&text);
+            self.tell_of_budget(&text);
         }
         Ok(())
     }

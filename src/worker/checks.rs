@@ -1,6 +1,5 @@
 //! Checks before a run: anything that would make it fail or exceed a budget.
 
-use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use crate::config::secret::redactor;
 use crate::config::{Dirs, EnvFile};
 use crate::git::{self, Checkout};
 use crate::platform::limits::{self, Limit};
-use crate::platform::{free_space, threads};
+use crate::platform::{free_space, threads, try_room};
 use crate::session::Hint as _;
 use crate::session::clock;
 use crate::session::store::StoreError;
@@ -25,6 +24,9 @@ const AGENT_PATIENCE: Duration = Duration::from_secs(60);
 
 /// How many processes a git or an agent needs at least, with its helpers.
 const HELPERS: usize = 4;
+
+/// How much room for temporary files a run needs at least, in bytes.
+const TEMPORARY: u64 = 64 * 1024;
 
 impl Worker<'_> {
     /// The agent for this phase, located and ready to run. A program that was there before gets
@@ -55,8 +57,9 @@ impl Worker<'_> {
 
     fn find_agent(&self) -> Result<Agent, AgentError> {
         let (settings, env) = (&self.setup.settings, &self.setup.env);
-        let name = settings.agent(self.writer.state().phase());
-        let agent = REGISTRY.agent(name, settings, env, &self.setup.binary)?;
+        let phase = self.writer.state().phase();
+        let name = settings.agent(phase);
+        let agent = REGISTRY.agent(name, phase, settings, env, &self.setup.binary)?;
         let environment: agent::Environment = env.clone().into_iter().collect();
         agent.ready(rustix::process::geteuid().is_root(), &environment)?;
         Ok(agent)
@@ -94,6 +97,8 @@ impl Worker<'_> {
             has_slot: self.is_admitted(),
             space: self.space(),
             spent_today: self.spent_today(&now)?,
+            spent: self.spent_with_below(),
+            spent_above: self.spent_above(),
             not_confined: self.not_confined(),
             now,
         })
@@ -103,11 +108,13 @@ impl Worker<'_> {
     pub(super) fn space(&self) -> Space {
         let places = [self.writer.folder.path(), Checkout::place(&self.setup.project)];
         let free = |path: &Path| Some((path.to_owned(), free_space(path)?));
-        let no_temporary_files = try_temporary_files().err().map(|error| {
-            let folder = std::env::temp_dir();
-            format!("cannot write temporary files to {}: {error}", folder.display())
+        let temporary = std::env::temp_dir();
+        let no_temporary_files = try_room(&temporary, TEMPORARY).err().map(|error| {
+            format!("cannot write temporary files to {}: {error}", temporary.display())
         });
-        let processes = threads::try_some(HELPERS).err().and_then(|error| Limit::of_start(&error));
+        let try_processes = || threads::try_some(HELPERS).err();
+        let no_processes = (!self.may_start).then(try_processes).flatten();
+        let processes = no_processes.and_then(|error| Limit::of_start(&error));
         let files = || limits::try_files().err().and_then(|error| Limit::of(&error));
         Space {
             free: places.into_iter().filter_map(free).collect(),
@@ -127,7 +134,7 @@ impl Worker<'_> {
             logins: known.logins,
         };
         let folder = self.setup.state_dir.join("accounts");
-        Some(Account::new(&folder, &known.hash, sources))
+        Some(Account::new(&folder, &known.hash, sources, self.setup.settings.quota_stop_at))
     }
 
     /// A fingerprint of worktree and session, to see whether an iteration changed anything: the
@@ -140,12 +147,6 @@ impl Worker<'_> {
         let newest = newest_file(self.writer.folder.path()).max(newest_file(working_dir));
         format!("{} {changed} {newest}", commit.unwrap_or_default())
     }
-}
-
-/// Writes an unnamed temporary file as large as a prompt can get.
-fn try_temporary_files() -> std::io::Result<()> {
-    static PROMPT: [u8; 64 * 1024] = [0; 64 * 1024];
-    tempfile::tempfile()?.write_all(&PROMPT)
 }
 
 /// Modification time of the newest file directly in a folder, in nanoseconds since 1970, ignoring

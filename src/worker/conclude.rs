@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::agent::Outcome;
 use crate::agent::price::Prices;
@@ -18,6 +18,9 @@ use super::iterate::Plan;
 use super::rules::{self, Rule};
 use super::under_way::Ended;
 use super::{Trouble, Worker, notices};
+
+/// How long to wait before credentials are tried once more that have just worked.
+const ONCE_MORE: SignedDuration = SignedDuration::from_secs(30);
 
 /// The problem with a signal, or where the agent wrote it instead: agents confuse the session's folder
 /// with the one they work in.
@@ -45,6 +48,10 @@ impl Worker<'_> {
         self.writer.take_overview_back()?;
         self.record_refusals(plan, ended)?;
         let rule = self.rule(&ended.outcome, account)?;
+        if let Some(account) = account {
+            account.saw(&ended.reported.windows)?;
+            account.saw(&ended.records.windows)?;
+        }
         let Conclusion { run_ended, next } = conclude(
             self.writer.state(),
             plan,
@@ -87,7 +94,8 @@ impl Worker<'_> {
             }
         }
         if let Some(account) = account {
-            share(account, outcome, state.open_run().map(|run| run.since), &mut rule)?;
+            let since = state.open_run().map(|run| run.since);
+            share(account, &self.setup.instance, outcome, since, &mut rule)?;
         }
         Ok(rule)
     }
@@ -106,6 +114,7 @@ impl Worker<'_> {
 /// Shares what a run's end says about the account with the account's other sessions.
 fn share(
     account: &Account,
+    instance: &str,
     outcome: &Outcome,
     since: Option<Timestamp>,
     rule: &mut Rule,
@@ -120,9 +129,15 @@ fn share(
             _ => Ok(()),
         },
         (Outcome::Auth { what }, Rule::Pause(event)) => {
-            let first = account.refused(what, Timestamp::now())?;
-            if let Event::Paused(event::Paused { quiet, .. }) = event.as_mut() {
-                *quiet = !first;
+            let Event::Paused(paused) = event.as_mut() else { return Ok(()) };
+            let now = Timestamp::now();
+            if account.may_pass(instance, now)? {
+                paused.detail +=
+                    "; a run has just worked with the same login, so this is tried again";
+                paused.until = now.checked_add(ONCE_MORE).ok();
+                paused.quiet = true;
+            } else {
+                paused.quiet = !account.refused(what, now)?;
             }
             Ok(())
         }

@@ -65,8 +65,8 @@ mod tests {
             on: Some("other".into()),
             commit: None,
             lacking,
-            kept: None,
             unrelated: false,
+            kept: None,
             rebasing: false,
         };
         let step =

@@ -8,13 +8,13 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::agent::environment::RunIds;
-use crate::agent::{self, Agent, Capabilities, ConversationId, REGISTRY};
+use crate::agent::{self, Agent, Capabilities, ConversationId, Outcome, REGISTRY};
 use crate::git::Programs;
 use crate::session::Hint as _;
 use crate::session::event;
 use crate::session::journal::Event;
 use crate::session::state::{Conversation, Place, State};
-use crate::session::store::{self, StoreError, crash_point};
+use crate::session::store::{self, crash_point};
 use crate::session::{Needs, Phase, clock, stamp};
 
 use super::decide::Numbers;
@@ -26,6 +26,12 @@ use super::{Trouble, Worker, prepare, tick};
 
 /// The coarsest resolution of file times: one kernel tick at 100 Hz.
 pub(super) const TICK: Duration = Duration::from_millis(10);
+
+/// A run's log, open for appending.
+pub(super) struct RunLog {
+    pub(super) name: String,
+    pub(super) file: File,
+}
 
 /// The parameters of a run, fixed before it starts.
 pub(super) struct Plan {
@@ -41,6 +47,8 @@ pub(super) struct Plan {
     pub(super) named_by: ConversationId,
     /// Whether the agent reports what a run cost.
     pub(super) reports_cost: bool,
+    /// Whether the agent has to be given the name and address for commits.
+    pub(super) wants_identity: bool,
     agent: &'static str,
     /// Program and arguments of an agent that is chosen with a command line.
     program: Option<String>,
@@ -50,7 +58,8 @@ pub(super) struct Plan {
 
 impl Plan {
     pub(super) fn new(state: &State, numbers: Numbers, agent: &Agent) -> Self {
-        let Capabilities { resumes, conversation: named_by, cost, .. } = agent.capabilities();
+        let Capabilities { resumes, conversation: named_by, cost, wants_identity, .. } =
+            agent.capabilities();
         let program = agent.name().command().map(|_| agent.name().to_string());
         let is_ours = |known: &&Conversation| {
             known.agent == program.as_deref().unwrap_or(agent.word())
@@ -74,6 +83,7 @@ impl Plan {
             resumes,
             named_by,
             reports_cost: cost,
+            wants_identity,
             agent: agent.word(),
             program,
             path_additions: agent.path_additions().to_vec(),
@@ -114,7 +124,7 @@ impl Worker<'_> {
             Some(Obstacle::Queue) => return self.queue().await,
             Some(Obstacle::Pause(event)) => return self.hold_back(*event).await,
             Some(Obstacle::Block(reason)) => return self.block(reason, Needs::HumanDecision),
-            None => {}
+            None => self.may_start = true,
         }
         if let Err(reason) = self.ready_place().await? {
             return self.block(reason, Needs::HumanDecision);
@@ -140,11 +150,12 @@ impl Worker<'_> {
         let spent_before = self.spent();
         let log = self.record_start(&plan)?;
         let since = SystemTime::now() - TICK;
-        let mut ended = match RunUnderWay::start(self, &agent, &plan, &log)? {
+        let mut ended = match RunUnderWay::start(self, &agent, &plan, log)? {
             Ok(run) => run.follow().await?,
             Err(not_started) => *not_started,
         };
         crash_point("the run is over");
+        self.may_start = !matches!(ended.outcome, Outcome::Exhausted { .. });
         self.settle_run(since).await;
         if let Some(removal) = ended.removal.take() {
             // A run may leave gigabytes there.
@@ -226,15 +237,16 @@ impl Worker<'_> {
         Ok(self.writer.record(Event::Prepared(prepared))?)
     }
 
-    /// Records that the agent is about to start, and brings the files in line. Returns the name of
-    /// the run's log.
-    pub(super) fn record_start(&mut self, plan: &Plan) -> Result<String, Trouble> {
-        let log = self.log_name(plan.numbers);
-        self.writer.folder.try_logs()?;
+    /// Records that the agent is about to start, and brings the files in line. A run whose log
+    /// cannot be written is not recorded.
+    pub(super) fn record_start(&mut self, plan: &Plan) -> Result<RunLog, Trouble> {
+        let name = self.log_name(plan.numbers);
+        self.writer.folder.make_subfolders()?;
+        let log = RunLog { file: self.writer.folder.open_log(&name)?, name };
         self.writer.folder.clear_signal()?;
         self.end_outage()?;
         let phase = self.writer.state().phase();
-        let started = plan.started(phase, log.clone(), self.confined());
+        let started = plan.started(phase, log.name.clone(), self.confined());
         self.writer.record(Event::RunStarted(started))?;
         self.writer.restore_overview()?;
         self.writer.open_overview()?;
@@ -269,11 +281,6 @@ impl Worker<'_> {
             return name;
         }
         name.replace(".jsonl", &format!("-run{}.jsonl", numbers.attempt))
-    }
-
-    pub(super) fn open_log(&self, name: &str) -> Result<File, StoreError> {
-        self.writer.folder.make_subfolders()?;
-        self.writer.folder.open_log(name)
     }
 }
 

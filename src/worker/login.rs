@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn sessions_of_an_account_take_turns_until_the_token_is_refreshed() {
         let folder = tempfile::tempdir().unwrap();
-        let account = Account::new(folder.path(), "abc", Sources::default());
+        let account = Account::new(folder.path(), "abc", Sources::default(), None);
         let may = |ends, now| account.may_start(ends, now).unwrap();
         assert!(may(at(60), at(0)) && !may(at(60), at(1)) && !may(at(60), at(14)));
         assert!(may(at(60), at(16)) && !may(at(60), at(17)));

@@ -17,6 +17,7 @@ pub(crate) mod confine;
 mod context;
 pub(crate) mod decide;
 mod ending;
+pub(crate) mod family;
 mod file_stamp;
 mod follow;
 mod foreign;
@@ -191,21 +192,19 @@ async fn work_until_the_end(setup: &Setup) -> WorkerExit {
             }
         };
         notify.ready();
-        let trouble =
-            match Worker::open(setup, &notify, cgroup.as_ref(), &mut signals, &outages, &lock) {
-                Ok(mut worker) => match worker.work(&mut is_started).await {
-                    Ok(WorkerExit::Reload) => {
-                        let error = reload::execute(setup, &lock);
-                        return refuse(&error, WorkerExit::Interrupted);
-                    }
-                    Ok(exit) => return exit,
-                    Err(trouble) => trouble,
-                },
-                Err(trouble) => trouble,
-            };
-        match trouble {
-            Trouble::Unusable(why) => return refuse(&why, WorkerExit::Configuration),
-            Trouble::Store(error) => {
+        let opened = Worker::open(setup, &notify, cgroup.as_ref(), &mut signals, &outages, &lock);
+        let worked = match opened {
+            Ok(mut worker) => worker.work(&mut is_started).await,
+            Err(trouble) => Err(trouble),
+        };
+        match worked {
+            Ok(WorkerExit::Reload) => {
+                let error = reload::execute(setup, &lock);
+                return refuse(&error, WorkerExit::Interrupted);
+            }
+            Ok(exit) => return exit,
+            Err(Trouble::Unusable(why)) => return refuse(&why, WorkerExit::Configuration),
+            Err(Trouble::Store(error)) => {
                 drop(lock);
                 let _ = setup.pass_on();
                 if let Some(cgroup) = &cgroup {
@@ -257,6 +256,8 @@ struct Worker<'a> {
     admission: Admission,
     /// The first of its ports, once known.
     ports: OnceLock<Option<u16>>,
+    /// Whether processes could be started when that was last tried.
+    may_start: bool,
     /// The worktree as it was before the last run, when git was known to work in it.
     worktree: Option<git::Confirmed>,
 }
@@ -271,7 +272,7 @@ impl<'a> Worker<'a> {
         lock: &Lock,
     ) -> Result<Self, Trouble> {
         let writer = Writer::open(setup.folder.clone(), setup.instance.clone(), lock)?;
-        let outbox = Outbox::new(setup.channels.notifiers.clone()).with_shelf(setup.shelf());
+        let outbox = setup.channels.outbox().with_shelf(setup.shelf());
         let redactor = redactor(&setup.env, &setup.env_file);
         let env_file = setup.env_file.clone();
         Ok(Self {
@@ -284,6 +285,7 @@ impl<'a> Worker<'a> {
             outbox,
             env_file,
             env_file_read: None,
+            may_start: false,
             redactor,
             admission: Admission::Unasked,
             ports: OnceLock::new(),

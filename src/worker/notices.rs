@@ -3,14 +3,15 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::notify::outbox::Due;
-use crate::notify::{About, Delivery, Notice, NoticeKind, Shelf};
+use crate::notify::{About, Asked, Delivery, Notice, NoticeKind, Shelf};
 use crate::service::{Reader, quoted};
 use crate::session::describe::quiet;
 use crate::session::event;
 use crate::session::journal::Event;
+use crate::session::qa::{Answer, Question};
 use crate::session::state::{Standing, State};
 use crate::session::store::{Document, Folder};
 use crate::session::{WaitsFor, clock, dollars};
@@ -38,6 +39,9 @@ impl Worker<'_> {
         if state.notified || state.stopped || self.setup.channels.notifiers.is_empty() {
             return;
         }
+        if self.is_left_to_others() {
+            return;
+        }
         let about = self.about();
         let name = &self.setup.instance;
         let word = state.name();
@@ -50,8 +54,14 @@ impl Worker<'_> {
                 let questions =
                     self.writer.open_questions().filter(|_| *waits_for == WaitsFor::QaAnswers);
                 let command = self.command(&waits_for.answer_command(name));
-                let detail = with_file(reason.as_deref(), to_read(Some(waits_for)));
+                let file = to_read(Some(waits_for));
+                let plan = file.as_deref().filter(|_| *waits_for == WaitsFor::PlanApproval);
+                let plan = plan.and_then(|plan| std::fs::read_to_string(plan).ok());
+                let words = reason.clone().or_else(|| first_words(plan.as_deref()?));
+                let detail = with_file(words.as_deref(), file);
                 Notice::waiting(&about, Some(waits_for), questions, detail.as_deref(), &command)
+                    .about_plan(plan.as_deref())
+                    .asking(if questions.is_some() { self.open_asked() } else { Vec::new() })
             }
             Standing::Blocked { reason, needs } => Notice::blocked(
                 &about,
@@ -68,9 +78,33 @@ impl Worker<'_> {
                 Notice::done(&about, detail.as_deref(), state.branch(), merge.as_deref())
             }
             Standing::Paused { detail, .. } => Notice::paused(&about, detail, None),
+            Standing::Limited { until, .. } if is_long(*until, Timestamp::now()) => {
+                Notice::limit(&about, &format!("until {}", local(*until)))
+            }
             _ => return,
         };
         self.outbox.post(notice);
+    }
+
+    /// The questions without an answer.
+    fn open_asked(&self) -> Vec<Asked> {
+        let file = self.writer.folder.questions().filter(|file| file.is_utf8);
+        let open = |question: &&Question| question.answer == Answer::Waiting;
+        let all = file.iter().flat_map(|file| file.qa.questions());
+        all.filter(open).map(Asked::from).collect()
+    }
+
+    /// Whether the session waits for others than the human: for those below it, or for the one above
+    /// it, which opens its gates.
+    fn is_left_to_others(&self) -> bool {
+        let Standing::Waiting { waits_for, .. } = &self.writer.state().standing else {
+            return false;
+        };
+        match waits_for {
+            WaitsFor::Workers => self.expects_mail_from_below(),
+            WaitsFor::QaAnswers | WaitsFor::PlanApproval => self.above_opens_gates(),
+            _ => false,
+        }
     }
 
     /// Notifies the human of a run that makes no progress.
@@ -80,9 +114,9 @@ impl Worker<'_> {
         self.outbox.post(Notice::stalled(&self.about(), &reason, Some(&command)));
     }
 
-    /// Notifies the human of an event that does not change the session's state.
-    pub(super) fn tell_of(&self, text: &str) {
-        self.outbox.post(Notice::warning(&self.about(), text, None));
+    /// Notifies the human that most of a budget is used.
+    pub(super) fn tell_of_budget(&self, text: &str) {
+        self.outbox.post(Notice::budget(&self.about(), text));
     }
 
     /// Completes a command so that the human, who is not root, can paste it.
@@ -145,7 +179,7 @@ impl Worker<'_> {
             self.writer.record(Event::Notified(event::Notified {
                 what: delivery.kind.as_str().to_owned(),
                 standing: delivery.kind.is_of_state(),
-                by: delivery.notifier.to_owned(),
+                by: delivery.notifier,
                 error: delivery.result.err().map(|error| error.to_string()),
                 remark: delivery.remark,
             }))?;
@@ -162,8 +196,14 @@ const fn still_holds(state: &State, kind: NoticeKind) -> bool {
         NoticeKind::Paused => matches!(state.standing, Standing::Paused { .. }),
         NoticeKind::Done => matches!(state.standing, Standing::Done),
         NoticeKind::Failed => matches!(state.standing, Standing::GaveUp),
+        NoticeKind::Limit => matches!(state.standing, Standing::Limited { .. }),
         NoticeKind::Stalled | NoticeKind::Test => false,
-        NoticeKind::Warning | NoticeKind::Mail => true,
+        NoticeKind::Warning
+        | NoticeKind::Budget
+        | NoticeKind::Mail
+        | NoticeKind::Convoy
+        | NoticeKind::Member
+        | NoticeKind::Digest => true,
     }
 }
 
@@ -174,6 +214,19 @@ fn with_file(words: Option<&str>, file: Option<PathBuf>) -> Option<String> {
         (Some(words), Some(file)) => Some(format!("{}\n{file}", words.trim_end())),
         (words, file) => words.map(str::to_owned).or(file),
     }
+}
+
+/// The first paragraph of a document, without its headings.
+fn first_words(text: &str) -> Option<String> {
+    let is_heading = |line: &str| line.starts_with('#') || line.starts_with("---");
+    let lines = text.lines().map(str::trim).skip_while(|line| line.is_empty() || is_heading(line));
+    let words = lines.take_while(|line| !line.is_empty() && !is_heading(line));
+    Some(words.collect::<Vec<_>>().join(" ")).filter(|words| !words.is_empty())
+}
+
+/// Whether a usage limit lasts long enough to say so.
+fn is_long(until: Timestamp, now: Timestamp) -> bool {
+    until.duration_since(now) >= SignedDuration::from_mins(10)
 }
 
 /// Waits until there is a file in the inbox.
@@ -233,6 +286,21 @@ mod tests {
             status_line(&state, None, Some(3)),
             "implementation 5 · quiet for 3 min · $2.31"
         );
+    }
+
+    #[test]
+    fn a_plans_first_paragraph_is_its_summary() {
+        let plan = "# Plan\n\n## Summary\n\nKeep the token\nin a cookie.\n\nMore.\n";
+        assert_eq!(first_words(plan).as_deref(), Some("Keep the token in a cookie."));
+        assert_eq!(first_words("# Plan\n"), None);
+    }
+
+    #[test]
+    fn a_short_limit_is_not_worth_a_message() {
+        let now = Timestamp::from_second(1000).unwrap();
+        assert!(!is_long(Timestamp::from_second(1000 + 599).unwrap(), now));
+        assert!(is_long(Timestamp::from_second(1000 + 600).unwrap(), now));
+        assert!(!is_long(Timestamp::from_second(0).unwrap(), now));
     }
 
     #[test]

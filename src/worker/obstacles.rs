@@ -24,6 +24,10 @@ pub(super) struct Found {
     pub(super) space: Space,
     /// What all sessions spent today, in US dollars and tokens; `None` if the day has no budget.
     pub(super) spent_today: Option<(f64, u64)>,
+    /// What the session and those below it have cost, in US dollars and tokens.
+    pub(super) spent: (f64, u64),
+    /// Why the budget of a session above this one prevents another run.
+    pub(super) spent_above: Option<String>,
     /// Why the host cannot confine the agent as the settings demand.
     pub(super) not_confined: Option<String>,
     /// The time of the look.
@@ -65,7 +69,8 @@ pub(super) fn first(
     let obstacles = [
         (!found.has_slot).then_some(Obstacle::Queue),
         no_space(&found.space, settings.disk_floor, &found.now).map(pause),
-        budget::session_is_spent(&budgets.session, &state.costs, instance).map(Obstacle::Block),
+        budget::session_is_spent(&budgets.session, found.spent, instance).map(Obstacle::Block),
+        found.spent_above.clone().map(Obstacle::Block),
         found.not_confined.clone().map(Obstacle::Block),
         day.and_then(|spent| budget::day_is_spent(&budgets.day, spent, &found.now)).map(pause),
     ];
@@ -101,7 +106,6 @@ mod tests {
     use crate::config::settings::Budget;
     use crate::config::{Env, Flags};
     use crate::session::clock;
-    use crate::session::state::Costs;
 
     fn found() -> Found {
         let space = Space { free: vec![("/w".into(), 1 << 40)], ..Space::default() };
@@ -109,6 +113,8 @@ mod tests {
             has_slot: true,
             space,
             spent_today: None,
+            spent: (0.0, 0),
+            spent_above: None,
             not_confined: None,
             now: clock::local_now(),
         }
@@ -133,7 +139,7 @@ mod tests {
 
     #[test]
     fn the_first_obstacle_is_the_one_that_counts() {
-        let (mut settings, mut state) = (settings(), State::default());
+        let (mut settings, state) = (settings(), State::default());
         let mut found = found();
         let first = |found: &Found, state: &State, settings: &Settings| {
             first(found, state, settings, "jwt")
@@ -142,8 +148,11 @@ mod tests {
         settings.budgets.day = Budget { usd: Some(5.0), tokens: None };
         found.spent_today = Some((5.0, 0));
         assert_eq!(cause(first(&found, &state, &settings)), Cause::Budget);
+        found.spent_above = Some("the budget of lead is spent".to_owned());
+        let above = Obstacle::Block("the budget of lead is spent".to_owned());
+        assert_eq!(first(&found, &state, &settings), Some(above));
         settings.budgets.session = Budget { usd: Some(1.0), tokens: None };
-        state.costs = Costs { usd: 1.0, ..Costs::default() };
+        found.spent = (1.0, 0);
         let Some(Obstacle::Block(reason)) = first(&found, &state, &settings) else { panic!() };
         assert!(reason.contains("samocode enable jwt --budget"), "{reason}");
         found.space.no_temporary_files = Some("cannot write".to_owned());

@@ -43,8 +43,12 @@ fn compress_all(
     for place in [sessions.to_owned(), sessions.join("_archive")] {
         for entry in fs::read_dir(place).into_iter().flatten().flatten() {
             let folder = Folder::new(entry.path());
-            if folder.path() != own.path() && folder.logs().is_dir() && !Lock::is_held(&folder) {
-                store::compress_logs(&folder.logs(), limit)?;
+            let below = folder.descendants();
+            for folder in std::iter::once(folder).chain(below) {
+                let is_other = folder.path() != own.path() && folder.logs().is_dir();
+                if is_other && !Lock::is_held(&folder) {
+                    store::compress_logs(&folder.logs(), limit)?;
+                }
             }
         }
     }

@@ -37,7 +37,7 @@ struct Current {
 
 impl<'a> Outages<'a> {
     pub(super) fn new(setup: &'a Setup, notify: &'a Notify) -> Self {
-        let outbox = Outbox::new(setup.channels.notifiers.clone()).with_shelf(setup.shelf());
+        let outbox = setup.channels.outbox().with_shelf(setup.shelf());
         let notes = OutageNotes::of(Dirs::runtime(&setup.env));
         Self { setup, notify, notes, outbox, current: RefCell::new(None) }
     }

@@ -7,9 +7,10 @@ use jiff::Timestamp;
 
 use crate::service::{self, Action, Token};
 use crate::session::Hint as _;
+use crate::session::WaitsFor;
 use crate::session::mail::{Kind, Message};
 use crate::session::state::{Standing, State};
-use crate::session::store::Folder;
+use crate::session::store::{Folder, read_journal};
 
 use super::Worker;
 
@@ -19,11 +20,23 @@ impl Worker<'_> {
     pub(super) fn report_to_parent(&self) {
         let state = self.writer.state();
         let instance = &self.setup.instance;
-        let (Some(parent), Some(body)) = (&state.parent, report(state, instance)) else { return };
+        let opens_gates = self.above_opens_gates();
+        let report = report(state, instance, opens_gates);
+        let (Some(parent), Some(body)) = (&state.parent, report) else { return };
         let body = self.redactor.redact(&body).into_owned();
         if let Err(error) = self.send_to(parent, body) {
             tracing::warn!("could not send mail to {parent}, the parent of this session: {error}");
         }
+    }
+
+    /// Whether the human lets the parent open this session's gates.
+    pub(super) fn above_opens_gates(&self) -> bool {
+        let folder = self.writer.state().parent.as_ref().and_then(|parent| self.folder_of(parent));
+        let read = folder.map(|folder| read_journal(&folder, |_| {}));
+        let is_there = |state: &State| {
+            !state.stopped && !matches!(state.standing, Standing::Done | Standing::GaveUp)
+        };
+        matches!(read, Some(Ok((state, _))) if state.opens_gates && is_there(&state))
     }
 
     fn send_to(&self, parent: &str, body: String) -> Result<(), String> {
@@ -52,16 +65,25 @@ impl Worker<'_> {
 }
 
 /// The mail to the parent; `None` if the session continues by itself.
-fn report(state: &State, instance: &str) -> Option<String> {
+fn report(state: &State, instance: &str, opens_gates: bool) -> Option<String> {
     let with = |reason: &str| if reason.is_empty() { String::new() } else { format!(": {reason}") };
     if state.stopped {
         return None;
     }
     Some(match &state.standing {
+        // What it waits for comes from those below it.
+        Standing::Waiting { waits_for: WaitsFor::Workers, .. } => return None,
         Standing::Waiting { waits_for, reason } => {
             let reason = with(reason.as_deref().unwrap_or_default());
             let command = waits_for.answer_command(instance);
-            format!("{instance} is waiting for {waits_for}{reason}\n\nIt resumes after: {command}")
+            let is_gate = matches!(waits_for, WaitsFor::QaAnswers | WaitsFor::PlanApproval);
+            let then = match is_gate && !opens_gates {
+                true => format!(
+                    "Its gates are the human's, who has been notified. Send it what you know: samocode send {instance} \"…\""
+                ),
+                false => format!("It resumes after: {command}"),
+            };
+            format!("{instance} is waiting for {waits_for}{reason}\n\n{then}")
         }
         Standing::Blocked { reason, .. } => format!(
             "{instance} is blocked{}\n\nTell it what to do: samocode send {instance} \"…\"",
@@ -88,10 +110,10 @@ fn id_of(instance: &str, since: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::{Needs, WaitsFor};
+    use crate::session::Needs;
 
     fn report_of(standing: Standing) -> Option<String> {
-        report(&State { standing, ..State::default() }, "jwt")
+        report(&State { standing, ..State::default() }, "jwt", true)
     }
 
     #[test]
@@ -109,7 +131,14 @@ mod tests {
         assert!(report_of(Standing::GaveUp).unwrap().contains("samocode why jwt"));
         assert_eq!((report_of(Standing::Running), report_of(Standing::Queued)), (None, None));
         let stopped = State { stopped: true, standing: blocked, ..State::default() };
-        assert_eq!(report(&stopped, "jwt"), None, "a human knows");
+        assert_eq!(report(&stopped, "jwt", true), None, "a human knows");
+        let waiting = |waits_for| State {
+            standing: Standing::Waiting { waits_for, reason: None },
+            ..State::default()
+        };
+        let said = report(&waiting(WaitsFor::PlanApproval), "jwt", false).unwrap();
+        assert!(said.contains("Its gates are the human's") && !said.contains("approve"), "{said}");
+        assert_eq!(report(&waiting(WaitsFor::Workers), "jwt", true), None);
     }
 
     #[test]

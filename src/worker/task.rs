@@ -1,6 +1,6 @@
 //! The task for an agent in a run: prompt, model and limits.
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::agent::confine::{Confinement, words};
 use crate::agent::prompt::{self, PromptInput};
-use crate::agent::roles::{self, Instructions, RoleError};
+use crate::agent::roles::{self, Instructions, RoleError, Roles};
 use crate::agent::{Agent, ConversationId, Environment, Identity, Task};
 use crate::config::Settings;
 use crate::git;
@@ -19,16 +19,16 @@ use crate::session::state::State;
 use crate::session::store::Folder;
 use crate::session::{clock, names};
 
-use super::Worker;
 use super::decide::next_run;
 use super::iterate::Plan;
 use super::mail;
+use super::{Setup, Worker};
 
 /// The prompt of a run, as it is kept beside the run's log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct RunPrompt {
     /// The parts of the system prompt.
-    pub(crate) instructions: [Instructions; 2],
+    pub(crate) instructions: Vec<Instructions>,
     /// The text about its confinement, if it is confined: the end of the system prompt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) confinement: Option<String>,
@@ -50,7 +50,7 @@ impl RunPrompt {
         folder: &Folder,
         settings: &Settings,
         agent: &Agent,
-        roles: &[std::path::PathBuf],
+        roles: &Roles,
         confinement: Option<&Confinement>,
     ) -> Result<Self, RoleError> {
         let mut plan = Plan::new(&state, next_run(&state), agent);
@@ -60,7 +60,7 @@ impl RunPrompt {
         state.apply(&Entry { seq: state.seq + 1, at: Timestamp::now(), event: started });
         let mail = unseen(&state, folder);
         let occasion = Occasion { state: &state, folder, settings, plan: &plan, mail: &mail };
-        let instructions = roles::parts(state.phase(), roles)?;
+        let instructions = roles.parts(state.phase())?;
         let confinement = confinement.map(words::for_agent);
         Ok(Self { instructions, confinement, prompt: occasion.prompt(), resume: plan.resume })
     }
@@ -142,6 +142,13 @@ fn session_name(folder: &Folder) -> String {
     names::name_in_folder(&folder).map_or(folder.clone(), str::to_owned)
 }
 
+impl Setup {
+    /// Where the session's instructions come from.
+    fn roles(&self) -> Roles {
+        Roles::of(self.role_folders.clone(), &self.folder, &self.project.sessions)
+    }
+}
+
 impl Worker<'_> {
     /// Builds the task for this run, and keeps what it says beside the run's log.
     pub(super) fn task(
@@ -159,14 +166,14 @@ impl Worker<'_> {
             plan,
             mail: &unseen(state, &self.writer.folder),
         };
-        let instructions = roles::parts(state.phase(), &self.setup.role_folders)?;
+        let instructions = self.setup.roles().parts(state.phase())?;
         let run = RunPrompt {
             instructions,
             confinement: confinement.map(words::for_agent),
             prompt: occasion.prompt(),
             resume: plan.resume,
         };
-        self.keep(&run, log);
+        self.keep(run.clone(), log);
         Ok(Task {
             conversation: plan.conversation.clone(),
             resume: plan.resume,
@@ -175,6 +182,7 @@ impl Worker<'_> {
             max_budget_usd: self.budget_left(),
             identity: state
                 .working_dir()
+                .filter(|_| plan.wants_identity)
                 .and_then(|dir| git::identity(Path::new(dir)))
                 .map(|(name, email)| Identity { name, email }),
             environment: environment.clone(),
@@ -182,27 +190,27 @@ impl Worker<'_> {
         })
     }
 
-    /// For `samocode prompt`. The run does not depend on it.
-    fn keep(&self, run: &RunPrompt, log: &str) {
-        let text = serde_json::to_vec_pretty(run).unwrap_or_default();
-        let kept = self.open_log(&RunPrompt::file(log)).map(|mut file| file.write_all(&text));
-        match kept {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!("cannot save the prompt of this run: {error}"),
-            Err(error) => tracing::warn!("cannot save the prompt of this run: {error}"),
-        }
+    /// For `samocode prompt`. The run does not depend on it, so the agent need not wait for it.
+    fn keep(&self, run: RunPrompt, log: &str) {
+        let (folder, name) = (self.writer.folder.clone(), RunPrompt::file(log));
+        let keep = move || {
+            let text = serde_json::to_vec_pretty(&run).unwrap_or_default();
+            let file = folder.open_log(&name).map_err(io::Error::other);
+            if let Err(error) = file.and_then(|mut file| file.write_all(&text)) {
+                tracing::warn!("cannot save the prompt of this run: {error}");
+            }
+        };
+        drop(self.writer.background.run(keep));
     }
 
-    /// What this run may spend in US dollars: the run's budget or the rest of the session's,
-    /// whichever is lower.
+    /// What this run may spend in US dollars: the run's budget, the rest of the session's or of one
+    /// above it, whichever is lowest.
     fn budget_left(&self) -> Option<f64> {
         let budgets = &self.setup.settings.budgets;
-        let session =
-            budgets.session.usd.map(|most| (most - self.writer.state().costs.usd).max(0.01));
-        match (budgets.run.usd, session) {
-            (Some(run), Some(session)) => Some(run.min(session)),
-            (run, session) => run.or(session),
-        }
+        let spent = self.spent_with_below().0;
+        let session = budgets.session.usd.map(|most| most - spent);
+        let rests = [session, self.left_above()].into_iter().flatten();
+        rests.map(|rest| rest.max(0.01)).chain(budgets.run.usd).reduce(f64::min)
     }
 }
 

@@ -1,5 +1,6 @@
 //! A run of the agent, from the start of its process to its end.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use crate::agent::confine::Confinement;
 use crate::agent::outcome::{Facts, Reported};
 use crate::agent::process::StartError;
 use crate::agent::run::{GRACE, Run, Setting, TERM_GRACE};
+use crate::agent::stream::Log;
 use crate::agent::{self, Agent, Outcome, Records};
 use crate::config::settings::Inhibit;
 use crate::platform::Counted;
@@ -22,7 +24,7 @@ use super::background::Pending;
 use super::confine::outbox::Outbox;
 use super::context::LastSeen;
 use super::follow::Watch;
-use super::iterate::{Plan, temporary_name};
+use super::iterate::{Plan, RunLog, temporary_name};
 use super::{Trouble, Worker, rules};
 
 /// How long killed processes may take to exit.
@@ -72,7 +74,7 @@ impl<'w, 'a> RunUnderWay<'w, 'a> {
         worker: &'w mut Worker<'a>,
         agent: &'w Agent,
         plan: &'w Plan,
-        log: &str,
+        RunLog { name: log, file }: RunLog,
     ) -> Result<Result<Self, Box<Ended>>, Trouble> {
         let state = worker.writer.state();
         let working_dir = state.working_dir().unwrap_or_default().to_owned();
@@ -93,7 +95,7 @@ impl<'w, 'a> RunUnderWay<'w, 'a> {
         });
         let mut environment = worker.environment(plan, temporary.path());
         let confinement = worker.confinement(agent, &mut environment, temporary.path());
-        let task = match worker.task(plan, log, &environment, confinement.as_ref()) {
+        let task = match worker.task(plan, &log, &environment, confinement.as_ref()) {
             Ok(task) => task,
             Err(error) => return Ok(Err(Ended::would_not_start(error.to_string()))),
         };
@@ -101,13 +103,15 @@ impl<'w, 'a> RunUnderWay<'w, 'a> {
             Ok(cage) => cage,
             Err(error) => return Ok(Err(Ended::would_not_start(error.to_string()))),
         };
+        let folder = worker.writer.folder.clone();
+        let errors = log.replace(".jsonl", ".stderr");
         let setting = Setting {
             environment: environment.clone(),
             working_dir: Path::new(&working_dir),
             cgroup: cgroup.as_ref().and_then(|cgroup| cgroup.procs().try_clone().ok()),
             cage,
-            log: worker.open_log(log)?,
-            stderr_log: worker.open_log(&log.replace(".jsonl", ".stderr"))?,
+            log: file,
+            stderr_log: Log::later(move || folder.open_log(&errors).map_err(io::Error::other)),
             grace: GRACE,
             term_grace: TERM_GRACE,
         };

@@ -90,8 +90,7 @@ fn rows(project: &Project<'_>, names: &[String]) -> Vec<Row> {
             }
         }
         done += usize::from(hook(project, name)["state"] == "done");
-        let text = project.session_file(name, "_journal.jsonl").unwrap_or_default();
-        lost_mail += usize::from(text.matches("Greet them all").count() != 1);
+        lost_mail += usize::from(times_shown(project, name) != 1);
         let taken = count("signal_taken");
         let history = project.session_file(name, "_signal_history.jsonl").unwrap_or_default();
         lost_signals += history.lines().count().abs_diff(taken) + count("run_lost");
@@ -148,6 +147,13 @@ fn latencies(mut changes: Vec<(Timestamp, Change)>) -> Vec<Duration> {
         }
     }
     taken
+}
+
+/// How many prompts of a session have its message.
+fn times_shown(project: &Project<'_>, name: &str) -> usize {
+    let logs = project.session(name).expect("a folder").join("_logs");
+    let count = format!("grep -l 'Greet them all' {}/*.prompt.json | wc -l", logs.display());
+    project.user.sh(&count).ok().stdout.trim().parse().unwrap_or_default()
 }
 
 fn commits_of(project: &Project<'_>, name: &str) -> usize {

@@ -77,9 +77,14 @@ fn kill(user: &LabUser, is_over: &AtomicBool) -> usize {
     let (mut kills, mut dice) = (0, 7_u64);
     while !is_over.load(Ordering::SeqCst) {
         dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let unit = format!("samocode@c{}.service", (dice >> 33) % SESSIONS as u64);
-        let killed = user.systemctl(["kill", "--kill-whom=main", "-s", "KILL", &unit]).output();
-        kills += usize::from(killed.code == 0);
+        // The first one that has a worker now.
+        let first = usize::try_from(dice >> 33).unwrap_or_default();
+        let has_died = (0..SESSIONS).any(|more| {
+            let unit = format!("samocode@c{}.service", first.wrapping_add(more) % SESSIONS);
+            let kill = ["kill", "--kill-whom=main", "-s", "KILL", &unit];
+            user.systemctl(kill).output().code == 0
+        });
+        kills += usize::from(has_died);
         std::thread::sleep(std::time::Duration::from_millis(40 + (dice >> 40) % 100));
     }
     kills

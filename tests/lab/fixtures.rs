@@ -200,13 +200,18 @@ impl Project<'_> {
 
     fn newest(&self, folder: &Path, name: &str) -> Option<PathBuf> {
         let suffix = format!("-{name}");
-        fs::read_dir(self.user.host_path(folder))
-            .ok()?
-            .flatten()
-            .filter_map(|entry| entry.file_name().into_string().ok())
-            .filter(|found| found.strip_suffix(&suffix).is_some_and(is_date))
-            .max()
-            .map(|found| folder.join(found))
+        let names = || {
+            let entries = fs::read_dir(self.user.host_path(folder)).ok()?;
+            Some(entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()))
+        };
+        let dated = names()?.filter(|found| found.strip_suffix(&suffix).is_some_and(is_date)).max();
+        // One that lies below another has no date; neither has its worktree.
+        let below = || {
+            let places = names()?.map(|above| folder.join(above).join("workers").join(name));
+            let mut places = places.chain([folder.join(name)]);
+            places.find(|place| self.user.host_path(place).is_dir())
+        };
+        dated.map(|found| folder.join(found)).or_else(below)
     }
 }
 

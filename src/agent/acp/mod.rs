@@ -47,6 +47,7 @@ impl AgentSpec for Acp {
             max_turns: None,
             partial_messages: true,
             tells_version: false,
+            wants_identity: false,
         }
     }
 

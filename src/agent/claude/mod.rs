@@ -23,14 +23,31 @@ use super::spec::{AgentSpec, Capabilities, ConversationId, Login, Program, Token
 use super::{Agent, AgentError, Environment, Input, Launch, Task, variable};
 use crate::config::keys::{Key, Kind, key};
 use crate::config::{AgentManifest, AgentName, Credentials, Reach, Settings, Variables};
+use crate::session::Hint as _;
 
 const PATH: &str = "CLAUDE_PATH";
 const MODEL: &str = "CLAUDE_MODEL";
+const FALLBACK: &str = "CLAUDE_FALLBACK_MODEL";
+const EFFORT: &str = "CLAUDE_EFFORT";
+const PERMISSIONS: &str = "CLAUDE_PERMISSIONS";
 const MAX_TURNS: &str = "CLAUDE_MAX_TURNS";
+
+/// Values of [`PERMISSIONS`] that are no file.
+const SKIP: &str = "skip";
+const AUTO: &str = "auto";
 
 const KEYS: &[Key] = &[
     key(PATH, "claude", Kind::Program, "the Claude Code program"),
-    key(MODEL, "opus", Kind::Text, "the model for Claude Code"),
+    key(MODEL, "opus", Kind::Text, "the model for Claude Code").by_phase(),
+    key(FALLBACK, "none", Kind::Text, "models that it uses while that one is overloaded, in order"),
+    key(EFFORT, "none", Kind::Text, "how hard it thinks: low, medium, high, xhigh or max")
+        .by_phase(),
+    key(
+        PERMISSIONS,
+        SKIP,
+        Kind::WordOrFile(&[SKIP, AUTO]),
+        "which of its calls need no approval: all (skip), those it judges safe (auto), or those that a settings file allows; the rest are denied",
+    ),
     key(MAX_TURNS, "300", Kind::Number(1, 1_000_000), "how many turns the model gets in one run"),
 ];
 
@@ -148,6 +165,7 @@ impl AgentSpec for Claude {
             max_turns: Some(MAX_TURNS),
             partial_messages: false,
             tells_version: true,
+            wants_identity: false,
         }
     }
 
@@ -156,9 +174,12 @@ impl AgentSpec for Claude {
         Program::Named { program, key: PATH, before: "" }
     }
 
-    fn refusal(&self, root: bool, environment: &Environment) -> Option<AgentError> {
+    fn refusal(&self, agent: &Agent, root: bool, environment: &Environment) -> Option<AgentError> {
         let is_sandbox = variable(environment, "IS_SANDBOX").is_some_and(|value| value == "1");
-        (root && !is_sandbox).then_some(AgentError::Root(WORDS.name))
+        let skips = matches!(agent.value(PERMISSIONS), None | Some(SKIP));
+        (root && skips && !is_sandbox)
+            .then_some(AgentError::Root(WORDS.name))
+            .or_else(|| no_permissions(agent))
     }
 
     fn files_at_home(&self) -> &'static [&'static str] {
@@ -169,13 +190,25 @@ impl AgentSpec for Claude {
         let mut args: Vec<OsString> = Vec::new();
         let mut add = |words: &[&str]| args.extend(words.iter().map(OsString::from));
         // stream-json is refused without --verbose.
-        add(&[
-            "-p",
-            "--output-format",
-            "stream-json",
-            "--verbose",
-            "--dangerously-skip-permissions",
-        ]);
+        add(&["-p", "--output-format", "stream-json", "--verbose"]);
+        // Nobody is there to approve a call.
+        const NOBODY: [&str; 2] = ["--permission-prompts", "none"];
+        match agent.value(PERMISSIONS) {
+            None | Some(SKIP) => add(&["--dangerously-skip-permissions"]),
+            Some(AUTO) => {
+                add(&["--permission-mode", "auto"]);
+                add(&NOBODY);
+            }
+            Some(file) => {
+                add(&["--settings", file]);
+                add(&NOBODY);
+            }
+        }
+        for (key, flag) in [(FALLBACK, "--fallback-model"), (EFFORT, "--effort")] {
+            if let Some(value) = agent.value(key) {
+                add(&[flag, value]);
+            }
+        }
         if let Some(model) = agent.value(MODEL) {
             add(&["--model", model]);
         }
@@ -231,7 +264,14 @@ impl AgentSpec for Claude {
         Some(format!("remove disableBypassPermissionsMode from {file}, or all calls are denied"))
     }
 
-    fn check(&self, _agent: &Agent, exam: &Exam<'_>) -> Vec<Finding> {
+    fn check(&self, agent: &Agent, exam: &Exam<'_>) -> Vec<Finding> {
+        if let Some(missing) = no_permissions(agent) {
+            let remedy = missing.hint().unwrap_or_default();
+            return vec![Finding::new(About::Program, Status::Broken, missing.to_string(), remedy)];
+        }
+        if !matches!(agent.value(PERMISSIONS), None | Some(SKIP)) {
+            return Vec::new();
+        }
         let own = self.manifest().credentials.folder(exam.env);
         let found = permissions::without_bypass(own.as_deref(), exam.folders).map(|file| {
             let file = exam.dirs.short(&file);
@@ -270,6 +310,14 @@ impl AgentSpec for Claude {
         let settings = folder.join("settings.json");
         has_helper(&settings).then_some(Login { how: "apiKeyHelper in", file: settings })
     }
+}
+
+/// The error that the file with the permissions is not there.
+fn no_permissions(agent: &Agent) -> Option<AgentError> {
+    let file = agent.value(PERMISSIONS).filter(|value| ![SKIP, AUTO].contains(value))?;
+    let missing =
+        AgentError::NoFile { key: PERMISSIONS, file: file.into(), otherwise: "skip or auto" };
+    (!Path::new(file).is_file()).then_some(missing)
 }
 
 fn has_helper(settings: &Path) -> bool {

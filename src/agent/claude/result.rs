@@ -6,7 +6,7 @@ use memchr::memmem;
 use super::decode::ClaudeDecoder;
 use super::errors::{self, ApiError};
 use super::message::{OF_A_MODEL, OF_A_REPLY, usage_of};
-use crate::agent::event::{Cost, Event, Finished, Limit, MAX_TEXT, Usage, cut, one_line};
+use crate::agent::event::{Cost, Event, Finished, Limit, MAX_TEXT, Usage, Window, cut, one_line};
 use crate::agent::fields::{self, Fields};
 
 /// The name of the error when a hook refuses the prompt, which the CLI does not call an error.
@@ -145,16 +145,34 @@ const MILLISECONDS: u64 = 100_000_000_000;
 
 /// The state of a limit. An account that pays for what exceeds it is not held up.
 pub(super) fn limit(info: &Fields<'_>) -> Limit {
-    // Seconds, milliseconds or a date in words.
+    let pays = info.flag("isUsingOverage").unwrap_or(false);
+    let kind = info.text("rateLimitType").unwrap_or_default();
+    let windows = match info.object("unifiedWindows") {
+        Some(all) => all.entries().filter_map(|(kind, one)| window(kind, &one)).collect(),
+        None => window(&kind, info).into_iter().collect(),
+    };
+    let reached = info.text("status").as_deref() == Some("rejected") && !pays;
+    Limit { reached, kind, resets_at: resets_at(info), windows }
+}
+
+/// How full a window is: `utilization` is 1 for all of it.
+fn window(kind: &str, fields: &Fields<'_>) -> Option<Window> {
+    let used = fields.number("utilization").filter(|used| *used >= 0.0)?;
+    // A float that does not fit becomes the nearest that does.
+    let percent = (used * 100.0).round().min(100.0) as u8;
+    (!kind.is_empty()).then(|| Window {
+        kind: kind.to_owned(),
+        percent,
+        resets_at: resets_at(fields),
+    })
+}
+
+/// When a limit resets: seconds, milliseconds or a date in words.
+fn resets_at(info: &Fields<'_>) -> Option<Timestamp> {
     let seconds = |at: u64| if at < MILLISECONDS { at } else { at / 1000 };
     let counted = info.whole("resetsAt").map(seconds).and_then(|at| i64::try_from(at).ok());
     let written = || info.text("resetsAt").and_then(|at| at.parse().ok());
-    let pays = info.flag("isUsingOverage").unwrap_or(false);
-    Limit {
-        reached: info.text("status").as_deref() == Some("rejected") && !pays,
-        kind: info.text("rateLimitType").unwrap_or_default(),
-        resets_at: counted.and_then(|at| Timestamp::from_second(at).ok()).or_else(written),
-    }
+    counted.and_then(|at| Timestamp::from_second(at).ok()).or_else(written)
 }
 
 /// The string, number or word that follows `key` at the beginning or the end of a line.

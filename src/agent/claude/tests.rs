@@ -1,7 +1,7 @@
 use super::*;
 use crate::agent::REGISTRY;
-use crate::agent::registry::testing::agent_of;
-use crate::session::Hint as _;
+use crate::agent::registry::testing::{agent_in, agent_of};
+use crate::session::Phase;
 
 fn task() -> Task {
     Task {
@@ -52,10 +52,39 @@ fn a_system_prompt_too_long_for_an_argument_is_said_first() {
 
 #[test]
 fn root_is_refused_unless_it_is_a_sandbox() {
-    let message = Claude.refusal(true, &Vec::new()).unwrap().in_one_line();
+    let agent = |text: &str| {
+        agent_of(&REGISTRY, "claude", &format!("CLAUDE_PATH=/bin/sh\n{text}")).unwrap()
+    };
+    let sandbox = vec![("IS_SANDBOX".into(), "1".into())];
+    let skips = agent("");
+    let message = Claude.refusal(&skips, true, &Vec::new()).unwrap().in_one_line();
     assert!(message.contains("IS_SANDBOX=1") && message.contains("--run-as"), "{message}");
-    assert!(Claude.refusal(true, &vec![("IS_SANDBOX".into(), "1".into())]).is_none());
-    assert!(Claude.refusal(false, &Vec::new()).is_none());
+    assert!(Claude.refusal(&skips, true, &sandbox).is_none());
+    assert!(Claude.refusal(&skips, false, &Vec::new()).is_none());
+    assert!(Claude.refusal(&agent("CLAUDE_PERMISSIONS=auto\n"), true, &Vec::new()).is_none());
+    let gone = agent("CLAUDE_PERMISSIONS=/not/there.json\n");
+    let message = Claude.refusal(&gone, false, &Vec::new()).unwrap().in_one_line();
+    assert!(message.contains("CLAUDE_PERMISSIONS names /not/there.json"), "{message}");
+    assert!(message.contains("skip or auto"), "{message}");
+}
+
+#[test]
+fn permissions_model_and_effort_are_flags_that_may_differ_by_phase() {
+    let launched = |text: &str, phase| {
+        let text = format!("CLAUDE_PATH=/bin/sh\n{text}");
+        let launch = agent_in(&REGISTRY, "claude", &text, phase).unwrap().launch(&task());
+        launch.args.iter().map(|arg| arg.to_str().unwrap()).collect::<Vec<_>>().join(" ")
+    };
+    let text = "CLAUDE_MODEL_QUALITY=sonnet\nCLAUDE_EFFORT_QUALITY=high\nCLAUDE_FALLBACK_MODEL=haiku\nCLAUDE_PERMISSIONS=Auto\n";
+    let written = launched(text, Phase::Implementation);
+    assert!(written.contains("--model opus") && !written.contains("--effort"), "{written}");
+    assert!(written.contains("--permission-mode auto --permission-prompts none"), "{written}");
+    assert!(!written.contains("--dangerously"), "{written}");
+    let reviewed = launched(text, Phase::Quality);
+    assert!(reviewed.contains("--model sonnet"), "{reviewed}");
+    assert!(reviewed.contains("--fallback-model haiku --effort high"), "{reviewed}");
+    let by_file = launched("CLAUDE_PERMISSIONS=~/allowed.json\n", Phase::Quality);
+    assert!(by_file.contains("--settings /h/allowed.json --permission-prompts none"), "{by_file}");
 }
 
 #[test]

@@ -26,8 +26,8 @@ const EFFORT: &str = "CODEX_EFFORT";
 
 const KEYS: &[Key] = &[
     key(PATH, "codex", Kind::Program, "the Codex program"),
-    key(MODEL, "none", Kind::Text, "the model for Codex, if not its own default"),
-    key(EFFORT, "none", Kind::Text, "how hard Codex's model thinks: low, medium, high"),
+    key(MODEL, "none", Kind::Text, "the model for Codex, if not its own default").by_phase(),
+    key(EFFORT, "none", Kind::Text, "how hard Codex's model thinks: low, medium, high").by_phase(),
 ];
 
 const WORDS: AgentManifest = AgentManifest {
@@ -89,6 +89,7 @@ impl AgentSpec for Codex {
             max_turns: None,
             partial_messages: false,
             tells_version: true,
+            wants_identity: false,
         }
     }
 
@@ -173,7 +174,7 @@ impl AgentSpec for Codex {
 
     fn records(&self, facts: &Facts<'_>) -> Records {
         let record = record(facts);
-        Records { conversation_usage: record.usage, model: record.model }
+        Records { conversation_usage: record.usage, model: record.model, windows: record.windows }
     }
 
     fn logged_in(&self, folder: &Path) -> Option<Login> {

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::decode::usage;
-use crate::agent::event::{Finished, Limit, Usage};
+use crate::agent::event::{Finished, Limit, Usage, Window};
 use crate::agent::lenient;
 
 /// How much of the file's end is read.
@@ -23,6 +23,8 @@ pub(super) struct Record {
     pub(super) error: Option<Error>,
     /// The usage limit that is reached.
     pub(super) limit: Option<Limit>,
+    /// How full the account's windows are.
+    pub(super) windows: Vec<Window>,
     /// The tokens of the whole conversation.
     pub(super) usage: Option<Usage>,
     /// The model of the last turn.
@@ -149,7 +151,11 @@ impl Record {
             (Some("event_msg"), Some("token_count")) => {
                 let total = usage(&payload["info"]["total_token_usage"]);
                 self.usage = total.or(self.usage);
-                self.limit = reached(&payload["rate_limits"]).or(self.limit.take());
+                let windows = windows(&payload["rate_limits"]);
+                if !windows.is_empty() {
+                    self.limit = reached(&windows).or(self.limit.take());
+                    self.windows = windows;
+                }
             }
             (Some("event_msg"), Some("task_complete")) => {
                 self.error = Error::of(&payload["error"]);
@@ -159,19 +165,29 @@ impl Record {
     }
 }
 
-/// The limit that is reached, of the account's two; the later one if both are.
-fn reached(limits: &Value) -> Option<Limit> {
+/// How full the account's two windows are.
+fn windows(limits: &Value) -> Vec<Window> {
     let windows = ["primary", "secondary"].map(|name| &limits[name]);
-    let reached = windows.into_iter().filter(|window| {
-        lenient::number(&window["used_percent"]).is_some_and(|percent| percent >= 100.0)
+    let filled = windows.into_iter().filter_map(|window| {
+        let used = lenient::number(&window["used_percent"]).filter(|used| *used >= 0.0)?;
+        let resets_at = lenient::count(&window["resets_at"])
+            .and_then(|at| Timestamp::from_second(i64::try_from(at).ok()?).ok());
+        // A full window is one in which no request succeeds, so 99.6 % is not 100.
+        Some(Window {
+            kind: kind(lenient::count(&window["window_minutes"])),
+            percent: used.min(100.0) as u8,
+            resets_at,
+        })
     });
-    let limit = reached.map(|window| Limit {
-        reached: true,
-        kind: kind(lenient::count(&window["window_minutes"])),
-        resets_at: lenient::count(&window["resets_at"])
-            .and_then(|at| Timestamp::from_second(i64::try_from(at).ok()?).ok()),
-    });
-    limit.max_by_key(|limit| limit.resets_at)
+    filled.collect()
+}
+
+/// The limit that is reached; the later one if both are.
+fn reached(windows: &[Window]) -> Option<Limit> {
+    let full = windows.iter().filter(|window| window.percent >= 100);
+    let last = full.max_by_key(|window| window.resets_at)?;
+    let (kind, resets_at) = (last.kind.clone(), last.resets_at);
+    Some(Limit { reached: true, kind, resets_at, windows: Vec::new() })
 }
 
 /// The name of a limit by its window.

@@ -47,6 +47,7 @@ impl AgentSpec for Command {
             max_turns: None,
             partial_messages: false,
             tells_version: false,
+            wants_identity: false,
         }
     }
 

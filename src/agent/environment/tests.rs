@@ -71,6 +71,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("GIT_INDEX_FILE", "/g", NONE),
     ("NOTIFY_SOCKET", "/n", NONE),
     ("WATCHDOG_USEC", "1", NONE),
+    ("XPC_SERVICE_NAME", "dev.samocode.session.jwt", NONE),
     ("WATCHDOG_PID", "1", NONE),
     ("LISTEN_FDS", "1", NONE),
     ("INVOCATION_ID", "1", NONE),

@@ -27,7 +27,7 @@ const KEY: &str = "GEMINI_API_KEY";
 
 const KEYS: &[Key] = &[
     key(PATH, "gemini", Kind::Program, "the Gemini CLI program"),
-    key(MODEL, "gemini-2.5-pro", Kind::Text, "the model for Gemini CLI"),
+    key(MODEL, "gemini-2.5-pro", Kind::Text, "the model for Gemini CLI").by_phase(),
 ];
 
 const WORDS: AgentManifest = AgentManifest {
@@ -76,6 +76,7 @@ impl AgentSpec for Gemini {
             max_turns: None,
             partial_messages: true,
             tells_version: true,
+            wants_identity: true,
         }
     }
 

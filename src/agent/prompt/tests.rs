@@ -97,8 +97,8 @@ fn an_agent_whose_head_is_elsewhere_is_told_how_to_come_back() {
         on: Some("other".into()),
         commit: Some("c0ffee1".into()),
         lacking: Some(1),
-        kept: None,
         unrelated: false,
+        kept: None,
         rebasing: false,
     };
     let input = PromptInput { elsewhere: Some(&head), ..input() };

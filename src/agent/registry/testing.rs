@@ -8,6 +8,7 @@ use crate::config::file::ConfigFile;
 use crate::config::{
     AgentManifest, AgentName, Credentials, Dirs, Env, EnvFile, Flags, Reach, Settings, Variables,
 };
+use crate::session::Phase;
 
 /// One that cannot be used yet.
 pub(crate) static PLANNED: AgentManifest = AgentManifest {
@@ -30,8 +31,18 @@ pub(crate) fn settings(registry: &Registry, text: &str) -> Settings {
 
 /// The agent that `name` chooses there, its program found on the usual PATH.
 pub(crate) fn agent_of(registry: &Registry, name: &str, text: &str) -> Result<Agent, AgentError> {
+    agent_in(registry, name, text, Phase::Investigation)
+}
+
+/// The same in a phase.
+pub(crate) fn agent_in(
+    registry: &Registry,
+    name: &str,
+    text: &str,
+    phase: Phase,
+) -> Result<Agent, AgentError> {
     let words = registry.vocabulary();
     let name = AgentName::parse(name, Path::new("/h"), None, &words).unwrap();
     let env = Env::from_iter([("PATH", "/usr/bin:/bin")]);
-    registry.agent(&name, &settings(registry, text), &env, Path::new("/bin/samocode"))
+    registry.agent(&name, phase, &settings(registry, text), &env, Path::new("/bin/samocode"))
 }

@@ -1,5 +1,6 @@
 //! A toy agent, with a spec of its own and one line of a registry: everything else follows.
 
+use crate::agent::stream::Log;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
@@ -75,6 +76,7 @@ impl AgentSpec for Toy {
             max_turns: Some("TOY_TURNS"),
             partial_messages: false,
             tells_version: true,
+            wants_identity: false,
         }
     }
 
@@ -209,7 +211,7 @@ async fn it_is_launched_asked_answered_and_judged() {
         cgroup: None,
         cage: None,
         log: tempfile::tempfile().unwrap(),
-        stderr_log: tempfile::tempfile().unwrap(),
+        stderr_log: Log::later(tempfile::tempfile),
         grace: GRACE,
         term_grace: TERM_GRACE,
     };

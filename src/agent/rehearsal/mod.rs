@@ -55,6 +55,7 @@ impl AgentSpec for Rehearsal {
             max_turns: None,
             partial_messages: false,
             tells_version: false,
+            wants_identity: false,
         }
     }
 

@@ -5,6 +5,8 @@ use std::io::{self, Seek as _, Write as _};
 
 use tokio::net::unix::pipe::Sender;
 
+use crate::platform::memory;
+
 use super::super::stream::CHUNK;
 use super::pipe::is_passing;
 
@@ -80,7 +82,7 @@ impl Feed {
 /// An unnamed file with the text. If the worker were killed while writing to a pipe, the agent
 /// would read half a prompt and act on it.
 pub(super) fn whole(text: &[u8]) -> io::Result<File> {
-    let mut file = tempfile::tempfile()?;
+    let mut file = memory::unnamed_file()?;
     file.write_all(text)?;
     file.rewind()?;
     Ok(file)

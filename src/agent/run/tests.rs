@@ -36,7 +36,7 @@ fn run_with(script: &str, input: Input, grace: Duration, term_grace: Duration) -
         cgroup: None,
         cage: None,
         log: log.try_clone().unwrap(),
-        stderr_log: tempfile::tempfile().unwrap(),
+        stderr_log: Log::later(tempfile::tempfile),
         grace,
         term_grace,
     };

@@ -239,7 +239,9 @@ impl Show<'_> {
         outln!("Look at it:\n  cd {}", self.short(self.repository));
         outln!("  git log -p main..{branch}");
         outln!("  ls {}", self.short(self.session.folder.path()));
-        if has_manager {
+        if has_manager && crate::service::launchd::is_used() {
+            outln!("  samocode logs {name}");
+        } else if has_manager {
             let unit = crate::service::unit_name(name);
             outln!("  systemctl --user status {unit}");
             outln!("  journalctl --user SAMOCODE_SESSION={name}");

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, ValueHint};
+use clap::{Args, ValueEnum, ValueHint};
 
 use crate::control::enable::{self, Enabled, Overrides, Waits};
 use crate::control::many::{Action, Chosen};
-use crate::control::request::{Became, Work};
+use crate::control::request::{self, Became, Work};
 use crate::control::{Class, inspect};
 use crate::service;
 use crate::session::Hint as _;
@@ -20,7 +20,7 @@ use super::{Common, complete, input, output};
 /// Start a session, new or existing, now and at boot
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  samocode enable jwt-login --task \"JWT login with httpOnly cookies\"\n  samocode enable jwt-login --task \"…\" --dive \"how sessions work today\" --budget 20\n  samocode enable jwt-login --task-file task.md  the task from a file; --task - from a pipe\n  samocode enable jwt-login                      resume it; a new one: write its task in $EDITOR\n  samocode enable a b c --task \"…\"               three sessions with the same task\n  sudo samocode enable --system --run-as dev jwt-login --task \"…\""
+    after_help = "Examples:\n  samocode enable jwt-login --task \"JWT login with httpOnly cookies\"\n  samocode enable jwt-login --task \"…\" --dive \"how sessions work today\" --budget 20\n  samocode enable jwt-login --task-file task.md  the task from a file; --task - from a pipe\n  samocode enable jwt-login                      resume it; a new one: write its task in $EDITOR\n  samocode enable a b c --task \"…\"               three sessions with the same task\n  samocode enable server --task \"…\" --after schema,model   when those are done, from their branches\n  samocode enable login --task \"…\" --coordinator --delegate gates --budget 50\n  sudo samocode enable --system --run-as dev jwt-login --task \"…\""
 )]
 pub(in crate::cli) struct Enable {
     /// Names, dated folder names, or instances; new ones get the same task
@@ -35,6 +35,19 @@ pub(in crate::cli) struct Enable {
     /// its agent may act on this one [default: the caller's own session, if an agent calls]
     #[arg(long, value_name = "SESSION", add = complete::sessions())]
     parent: Option<String>,
+    /// Let it coordinate others: it begins sessions below its own, in its workers/ folder
+    #[arg(long)]
+    coordinator: bool,
+    /// What a coordinator decides in your place: gates (it answers its workers' questions and
+    /// approves their plans) or none
+    #[arg(long, value_name = "WHAT", value_enum)]
+    delegate: Option<Delegate>,
+    /// Start it when these sessions are done, from their branches
+    #[arg(long, value_name = "SESSION", num_args = 1.., value_delimiter = ',', add = complete::sessions())]
+    after: Vec<String>,
+    /// Make it a member of this convoy, which may be new
+    #[arg(long, value_name = "ID")]
+    convoy: Option<String>,
     /// Save the credentials found in this shell to ~/.config/samocode/env
     #[arg(long)]
     import_env: bool,
@@ -44,6 +57,13 @@ pub(in crate::cli) struct Enable {
     /// Print what was done as JSON, a line for each session
     #[arg(long)]
     json: bool,
+}
+
+/// What a human may leave to a coordinator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Delegate {
+    Gates,
+    None,
 }
 
 /// Flags that `enable` and `run` share: the work to do, and settings for it.
@@ -111,9 +131,20 @@ impl Enable {
     pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
         let first = self.sessions.first().map(String::as_str);
         let (work, set) = self.work.split(common, first).await?;
-        let work = Work { parent: self.parent, ..work };
+        let delegate = self.delegate.map(|what| match what {
+            Delegate::Gates => request::Delegate::Gates,
+            Delegate::None => request::Delegate::None,
+        });
+        let work = Work {
+            parent: self.parent,
+            coordinates: self.coordinator,
+            delegate,
+            after: self.after,
+            convoy: self.convoy,
+            ..work
+        };
         let (import_env, run_as) = (self.import_env, self.run_as);
-        let action = Action::Enable { work, set, import_env, run_as };
+        let action = Action::Enable { work: Box::new(work), set, import_env, run_as };
         let chosen = if self.all { Chosen::All } else { Chosen::Named(self.sessions) };
         let mut lingering = None;
         let result = each::<enable::Enable>(common, chosen, action, |enabled| {

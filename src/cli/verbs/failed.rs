@@ -1,5 +1,6 @@
 //! `samocode failed INSTANCE`, run by `samocode-failed@.service`: notifies the human that a unit has
-//! failed for good, even when its worker cannot.
+//! failed for good, even when its worker cannot. Without an instance, run by launchd: of all that have
+//! left a token.
 
 use std::process::ExitCode;
 
@@ -15,8 +16,8 @@ use super::{Common, log, output};
 /// Notify the human that a unit has failed; run by its unit
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Failed {
-    /// The session's unit instance
-    instance: String,
+    /// The session's unit instance [default: all that have left a token for launchd's agent]
+    instance: Option<String>,
 }
 
 impl Failed {
@@ -24,7 +25,10 @@ impl Failed {
         memory::seal();
         log::start(Level::INFO);
         let env = Env::of_process();
-        let notified = failed::notify(&env, common.scope(), &self.instance).await?;
+        let notified = match &self.instance {
+            Some(instance) => failed::notify(&env, common.scope(), instance).await?,
+            None => failed::notify_of_all(&env, common.scope()).await?,
+        };
         notified.errors.iter().for_each(|error| output::error(error));
         Ok(if notified.retry { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }

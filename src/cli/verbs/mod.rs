@@ -6,6 +6,7 @@ mod approve;
 mod archive;
 mod ask;
 mod attach;
+mod bot;
 mod complete;
 pub(super) mod completions;
 mod config;
@@ -32,6 +33,7 @@ mod prompt;
 mod remove;
 mod report;
 mod restore;
+mod role;
 mod run;
 mod send;
 mod show;
@@ -41,6 +43,7 @@ mod top;
 mod units;
 mod wait;
 mod wake;
+mod web;
 mod why;
 mod worker;
 
@@ -74,6 +77,7 @@ pub(super) enum Verb {
     Run(run::Run),
     Status(status::Status),
     Top(top::Top),
+    Web(web::Web),
     Show(show::Show),
     Logs(logs::Logs),
     Wait(wait::Wait),
@@ -89,10 +93,12 @@ pub(super) enum Verb {
     Cost(cost::Cost),
     Report(report::Report),
     Prompt(prompt::Prompt),
+    Role(role::Role),
     Confine(confine::Confine),
     Units(units::Units),
     Doctor(doctor::Doctor),
     Notify(notify::Notify),
+    Bot(bot::Bot),
     Demo(demo::Demo),
     Completions(completions::Completions),
     Man(man::Man),
@@ -138,6 +144,7 @@ impl Verb {
             Self::Run(verb) => verb.exec(common).await,
             Self::Status(verb) => verb.exec(common).await,
             Self::Top(verb) => verb.exec(common).await,
+            Self::Web(verb) => verb.exec(common).await,
             Self::Show(verb) => verb.exec(common).await,
             Self::Logs(verb) => verb.exec(common).await,
             Self::Wait(verb) => verb.exec(common).await,
@@ -153,10 +160,12 @@ impl Verb {
             Self::Cost(verb) => verb.exec(common).await,
             Self::Report(verb) => verb.exec(common).await,
             Self::Prompt(verb) => verb.exec(common).await,
+            Self::Role(verb) => verb.exec(common).await,
             Self::Confine(verb) => verb.exec(common).await,
             Self::Units(verb) => verb.exec(common).await,
             Self::Doctor(verb) => verb.exec(common).await,
             Self::Notify(verb) => verb.exec(common).await,
+            Self::Bot(verb) => verb.exec(common).await,
             Self::Demo(verb) => verb.exec(common).await,
             Self::Completions(verb) => Ok(verb.exec()),
             Self::Man(verb) => verb.exec(),

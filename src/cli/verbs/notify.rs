@@ -1,19 +1,22 @@
-//! `samocode notify test`: sends a test message through every channel.
+//! `samocode notify`: which channels there are, and whether they work.
 
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use crate::control::notify::{ChannelTested, NotifyTest, NotifyTested, Outcome};
+use crate::control::notify::{
+    ChannelListed, ChannelTested, NotifyList, NotifyListed, NotifyTest, NotifyTested, Outcome,
+};
+use crate::notify::NoticeKind;
 use crate::platform::memory;
 
 use super::format::count;
 use super::{Common, front, output};
 
-/// Test how samocode notifies you
+/// Show and test how samocode notifies you
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  samocode notify test\n\nTo set up Telegram, put TELEGRAM_BOT_TOKEN and TELEGRAM_CHAT_ID into ~/.config/samocode/env.\nDesktop notifications need no setup."
+    after_help = "Examples:\n  samocode notify list\n  samocode notify test\n  samocode notify test phone\n\nTo set up Telegram, put TELEGRAM_BOT_TOKEN and TELEGRAM_CHAT_ID into ~/.config/samocode/env.\nDesktop notifications need no setup. Other channels, and what each is for, go into\n~/.config/samocode/notify.toml, for one project into .samocode.d/notify.toml:\n\n  [channel.phone]\n  type = \"ntfy\"\n  url = \"https://ntfy.sh/TOPIC\"\n  events = [\"waiting\", \"blocked\", \"done\"]\n\n  [quiet]\n  from = \"22:00\"\n  to = \"07:00\"\n  except = [\"blocked\"]"
 )]
 pub(in crate::cli) struct Notify {
     #[command(subcommand)]
@@ -22,11 +25,20 @@ pub(in crate::cli) struct Notify {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// List the channels, what each is for, and what they have not sent
+    #[command(after_help = "Example:\n  samocode notify list")]
+    List {
+        /// Print the result as JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Send a test message through every channel
     #[command(
-        after_help = "Example:\n  samocode notify test\n\nExit code 0 when at least one message was sent and none failed, else 1."
+        after_help = "Examples:\n  samocode notify test\n  samocode notify test phone\n\nExit code 0 when at least one message was sent and none failed, else 1."
     )]
     Test {
+        /// Send it through this channel only
+        channel: Option<String>,
         /// Print the result as JSON
         #[arg(long)]
         json: bool,
@@ -35,10 +47,20 @@ enum Verb {
 
 impl Notify {
     pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
-        let Verb::Test { json } = self.verb;
         // Before the bot's token is read.
         memory::seal();
-        let answer = common.call_with(NotifyTest {}, &|line| output::note(line)).await?;
+        match self.verb {
+            Verb::List { json } => list(common, json).await,
+            Verb::Test { channel, json } => Self::test(common, channel, json).await,
+        }
+    }
+
+    async fn test(
+        common: &Common,
+        channel: Option<String>,
+        json: bool,
+    ) -> anyhow::Result<ExitCode> {
+        let answer = common.call_with(NotifyTest { channel }, &|line| output::note(line)).await?;
         if let Ok(tested) = &answer.result {
             if json {
                 let (results, late) = (&tested.results, tested.late);
@@ -52,9 +74,61 @@ impl Notify {
     }
 }
 
+async fn list(common: &Common, json: bool) -> anyhow::Result<ExitCode> {
+    let answer = common.call_with(NotifyList {}, &|line| output::note(line)).await?;
+    let listed = front::accept(answer)?;
+    if json {
+        output::json(&listed)?;
+    } else {
+        print_list(&listed);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print_list(listed: &NotifyListed) {
+    let width = listed.channels.iter().map(|channel| channel.name.len()).max().unwrap_or(0);
+    for channel in &listed.channels {
+        let name = output::painted(output::BOLD, format!("{:<width$}", channel.name));
+        outln!("{name}  {}", state(channel));
+    }
+    if let Some((from, to)) = &listed.quiet {
+        let digest = listed.digest.as_ref();
+        let digest = digest.map_or(String::new(), |at| format!("; a digest of them at {at}"));
+        outln!("Quiet hours from {from} to {to}{digest}.");
+    }
+    for file in &listed.files {
+        outln!("Set up in {file}.");
+    }
+}
+
+/// The state of a channel in one line.
+fn state(channel: &ChannelListed) -> String {
+    if let Some(problem) = &channel.problem {
+        let word = if channel.mistaken { "not used" } else { "not set up" };
+        return format!("{word}: {problem}");
+    }
+    let all = NoticeKind::ALL.len();
+    let mut state = if channel.events.len() == all {
+        "all events".to_owned()
+    } else {
+        let events = channel.events.iter().filter(|kind| !kind.is_for_all());
+        events.map(|kind| kind.as_str()).collect::<Vec<_>>().join(", ")
+    };
+    let late = channel.unsent - channel.held;
+    if late > 0 {
+        let why = channel.error.as_deref().unwrap_or("no attempt has finished");
+        state.push_str(&format!("; {} not sent: {why}", count(late, "notice", "notices")));
+    }
+    if channel.held > 0 {
+        state.push_str(&format!("; {} held back", count(channel.held, "notice", "notices")));
+    }
+    state
+}
+
 fn print(tested: &NotifyTested) {
+    let width = tested.results.iter().map(|tested| tested.notifier.len()).max().unwrap_or(0).max(9);
     for channel in &tested.results {
-        let name = output::painted(output::BOLD, format!("{:<9}", channel.notifier));
+        let name = output::painted(output::BOLD, format!("{:<width$}", channel.notifier));
         outln!("{name} {}", describe(channel));
     }
     let is_mute =

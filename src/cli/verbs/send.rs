@@ -14,7 +14,7 @@ use super::{Common, complete, input, output, questions};
 /// Send a message to a session; resumes one that is waiting or blocked
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  samocode send jwt-login \"Use the existing users table\"\n  git diff | samocode send jwt-login -\n  samocode send jwt-login --kind handoff\n  samocode send --to human \"The API has no rate limit\"          from an agent\n  samocode send --reply-to ID \"Port 8080\"                      answer a question\n\nA running session sees the message at once or in its next run. One that is stopped or done keeps\nit until samocode start, or samocode enable with a new --task.\n\nExit codes: 0 delivered, 2 usage or no such session, 1 anything else."
+    after_help = "Examples:\n  samocode send jwt-login \"Use the existing users table\"\n  git diff | samocode send jwt-login -\n  samocode send jwt-login --kind handoff\n  samocode send --to human \"The API has no rate limit\"          from an agent\n  samocode send --to role:tester \"The login page is ready\"\n  samocode send --reply-to ID \"Port 8080\"                      answer a question\n\nA running session sees the message at once or in its next run. One that is stopped or done keeps\nit until samocode start, or samocode enable with a new --task.\n\nExit codes: 0 delivered, 2 usage or no such session, 1 anything else."
 )]
 pub(in crate::cli) struct Send {
     /// A name, a dated folder name, or an instance; left out with --to or --reply-to
@@ -22,7 +22,7 @@ pub(in crate::cli) struct Send {
     session: Option<String>,
     /// The message; '-' reads standard input, as does leaving it out in a pipe
     text: Option<String>,
-    /// Who it is for: human, parent, convoy:ID, or a session
+    /// Who it is for: human, parent, role:NAME, convoy:ID, or a session
     #[arg(long, value_name = "WHO")]
     to: Option<Recipient>,
     /// The id of the message this one answers, which also says who it is for

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use tracing::Level;
 
+use crate::config::Env;
 use crate::control::jobs::wake;
 use crate::platform::memory;
 use crate::session::Hint as _;
@@ -19,7 +20,8 @@ impl Wake {
     pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
         memory::seal();
         log::start(Level::INFO);
-        let report = wake::process_tokens(&front::own_binary()?, common.scope()).await?;
+        let report =
+            wake::process_tokens(&front::own_binary()?, &Env::of_process(), common.scope()).await?;
         for error in report.failed.iter().chain(&report.stuck) {
             output::error(&error.in_one_line());
         }

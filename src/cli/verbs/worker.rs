@@ -1,4 +1,5 @@
-//! `samocode worker INSTANCE`, run by `samocode@.service`: works on one session.
+//! `samocode worker INSTANCE`, run by `samocode@.service` or a session's agent of launchd: works on one
+//! session.
 
 use std::process::ExitCode;
 
@@ -10,9 +11,10 @@ use crate::control::jobs::worker as job;
 use crate::platform::memory;
 use crate::service::exit::WorkerExit;
 use crate::service::foreground;
+use crate::service::launchd::supervised::Reporter;
 use crate::worker;
 
-use super::{front, log};
+use super::{failure, front, log, output};
 
 /// Work on a session; run by its unit
 #[derive(Debug, Args)]
@@ -23,15 +25,30 @@ pub(in crate::cli) struct Worker {
 
 impl Worker {
     pub(super) async fn exec(self) -> anyhow::Result<ExitCode> {
+        let Some(reporter) = Reporter::of_env() else {
+            return self.work().await.map(|exit| ExitCode::from(exit.code()));
+        };
+        // launchd restarts after every code but 0, so it does not always get to see the worker's.
+        let code = match self.work().await {
+            Ok(exit) => exit.code(),
+            Err(error) => {
+                let (error, code) = failure::with_exit_code(error);
+                output::failure(&error);
+                code
+            }
+        };
+        Ok(ExitCode::from(reporter.end(code)))
+    }
+
+    async fn work(self) -> anyhow::Result<WorkerExit> {
         memory::seal();
         // Fails only when the supervising parent is already gone.
         if foreground::end_with_parent().is_err() {
-            return Ok(ExitCode::from(WorkerExit::Interrupted.code()));
+            return Ok(WorkerExit::Interrupted);
         }
         let env = Env::of_process();
         log::start(if job::is_in_foreground(&env) { Level::ERROR } else { Level::INFO });
         let setup = job::setup(self.instance, env, front::own_binary()?)?;
-        let exit = worker::work(&setup).await;
-        Ok(ExitCode::from(exit.code()))
+        Ok(worker::work(&setup).await)
     }
 }

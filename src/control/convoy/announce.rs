@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::control::channels::channels;
+use crate::control::channels::{channels, files};
 use crate::control::context::Context;
 use crate::control::error::{Attempt as _, Error, Result};
 use crate::control::mail::human_folder;
@@ -96,15 +96,17 @@ fn notice(context: &Context, plan: &Plan, news: &News) -> Notice {
         phase: None,
     };
     let command = context.caller.command(&format!("samocode convoy status {}", plan.id));
-    Notice::mail(&about, &news.text, None, &command)
+    Notice::convoy(&about, news.needs_somebody, &news.text, &command)
 }
 
 fn outbox(context: &Context) -> Result<Outbox> {
     let env = &context.caller.env;
     let file = context.env_file()?;
-    let channels = channels(&context.settings, env, &file, context.scope() == Scope::User);
+    let files = files(&context.dirs, Some(&context.project));
+    let is_user = context.scope() == Scope::User;
+    let channels = channels(&context.settings, files, env, &file, is_user);
     let shelf = Shelf::new(&context.dirs.state, &context.project.config);
-    Ok(Outbox::new(channels.notifiers).with_shelf(shelf))
+    Ok(channels.outbox().with_shelf(shelf))
 }
 
 #[cfg(test)]

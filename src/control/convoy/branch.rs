@@ -5,7 +5,7 @@ use crate::control::error::{Error, Result};
 use crate::control::session::Session;
 use crate::git::merge::{Integration, Merged, Tips, move_branch};
 use crate::git::{self, Checkout};
-use crate::session::store::crash_point;
+use crate::session::store::{Folder, crash_point};
 
 use super::plan::Plan;
 
@@ -34,6 +34,11 @@ pub(super) async fn make(
             None => Some(context.settings.branch_of(other)),
         };
         tips.extend(branch.map(|branch| Tips(&repo).of(&branch)).transpose()?.flatten());
+    }
+    if tips.is_empty() {
+        let own = sessions.iter().find(|(known, _)| known == name);
+        let above = own.and_then(|(_, session)| session.as_ref()?.folder.above());
+        return below(context, name, above.as_ref()).await;
     }
     let Some((first, others)) = tips.split_first() else { return Ok(()) };
     let mut start = first.commit.clone();
@@ -64,6 +69,31 @@ pub(super) async fn make(
     crash_point("the start of a member is merged");
     let why = format!("samocode convoy {}: start of {name}", plan.id);
     move_branch(&repo, &branch, None, &start, &why).await?;
+    Ok(())
+}
+
+/// Makes the branch of a session from that of the session above it, which may have prepared something
+/// for it. One that exists is kept.
+///
+/// # Errors
+/// git's.
+pub(in crate::control) async fn below(
+    context: &Context,
+    name: &str,
+    above: Option<&Folder>,
+) -> Result<()> {
+    let Some(hook) = above.and_then(Folder::read_hook) else { return Ok(()) };
+    let (Some(from), Some(repo)) = (hook.branch, git::root(&context.project.main_repo)?) else {
+        return Ok(());
+    };
+    let branch = context.settings.branch_of(name);
+    if Tips(&repo).of(&branch)?.is_some() {
+        return Ok(());
+    }
+    if let Some(tip) = Tips(&repo).of(&from)? {
+        let why = format!("samocode: {name} starts from {from}");
+        move_branch(&repo, &branch, None, &tip.commit, &why).await?;
+    }
     Ok(())
 }
 

@@ -20,7 +20,7 @@ use crate::session::store::crash_point;
 
 use super::advance::advance;
 use super::files::{self, Files, convoy_of};
-use super::plan::{Plan, Share, Task};
+use super::plan::{Plan, Share};
 use super::written::from_toml;
 use super::{Standing, members, no_agents};
 
@@ -46,7 +46,7 @@ pub struct Create {
 /// A session that the convoy creates.
 struct Newcomer<'a> {
     session: &'a Session,
-    task: &'a Task,
+    work: Work,
     held: Held,
     unit: UnitFiles<'a>,
 }
@@ -58,40 +58,62 @@ impl Perform for Create {
         let context = Context::here(on.caller, &on.warnings)?;
         let plan = self.plan(&context)?.checked()?;
         check_place(&context, &plan)?;
-        let sessions: Vec<Session> = plan
-            .sessions
-            .iter()
-            .map(|name| member(on, &context, &plan, name))
-            .collect::<Result<_>>()?;
-        let newcomers: Vec<Newcomer<'_>> = sessions
-            .iter()
-            .filter_map(|session| newcomer(&context, &plan, session).transpose())
-            .collect::<Result<_>>()?;
-        let limits = limits(&plan.limits)?;
-        if !newcomers.is_empty() {
-            check_user(&context)?;
-            // None of them can be created halfway because there is no manager.
-            drop(context.manager().await?);
-        }
-
-        Files::of(&context.project, &plan.id)?.write(&plan)?;
-        crash_point("the plan of a convoy is written");
-        for newcomer in &newcomers {
-            let work = Work { task: Some(newcomer.task.task.clone()), ..Work::default() };
-            begin_or_resume(newcomer.session, &work, Durable::Now)?;
-            request::hold(newcomer.session, &newcomer.held)?;
-            crash_point("a member is created");
-        }
-        match install(&context, &plan, limits, &sessions, &newcomers).await {
-            // Sessions that run in the foreground make a convoy too.
-            Err(error) if newcomers.is_empty() => {
-                context.warnings.add(format!("the convoy has no units: {}", error.in_one_line()))
-            }
-            installed => installed?,
-        }
-        advance(on, &context, &plan).await?;
+        establish(on, &context, &plan, None).await?;
         members::standing(&context, &plan)
     }
+}
+
+/// A session that joins a convoy: where it is to be, what it is to do, and how.
+pub(super) struct Joining<'a> {
+    pub(super) session: &'a Session,
+    pub(super) work: &'a Work,
+    pub(super) set: &'a Overrides,
+}
+
+/// Writes a plan that was checked, creates those of its members that do not exist, and starts those
+/// that may start.
+pub(super) async fn establish(
+    on: &Operation<'_>,
+    context: &Context,
+    plan: &Plan,
+    joining: Option<&Joining<'_>>,
+) -> Result<()> {
+    let joins = |name: &str| joining.filter(|joining| joining.session.name == name);
+    let sessions: Vec<Session> = plan
+        .sessions
+        .iter()
+        .map(|name| match joins(name) {
+            Some(joining) => Ok(joining.session.clone()),
+            None => member(on, context, plan, name),
+        })
+        .collect::<Result<_>>()?;
+    let newcomers: Vec<Newcomer<'_>> = sessions
+        .iter()
+        .filter_map(|session| newcomer(context, plan, session, joins(&session.name)).transpose())
+        .collect::<Result<_>>()?;
+    let limits = limits(&plan.limits)?;
+    if !newcomers.is_empty() {
+        check_user(context)?;
+        // None of them can be created halfway because there is no manager.
+        drop(context.manager().await?);
+    }
+
+    Files::of(&context.project, &plan.id)?.write(plan)?;
+    crash_point("the plan of a convoy is written");
+    for newcomer in &newcomers {
+        begin_or_resume(newcomer.session, &newcomer.work, Durable::Now)?;
+        request::coordinate(newcomer.session, &newcomer.work)?;
+        request::hold(newcomer.session, &newcomer.held)?;
+        crash_point("a member is created");
+    }
+    match install(context, plan, limits, &sessions, &newcomers).await {
+        // Sessions that run in the foreground make a convoy too.
+        Err(error) if newcomers.is_empty() => {
+            context.warnings.add(format!("the convoy has no units: {}", error.in_one_line()))
+        }
+        installed => installed?,
+    }
+    advance(on, context, plan).await.map(drop)
 }
 
 impl Create {
@@ -122,7 +144,7 @@ impl Create {
 }
 
 /// Refuses an id that is taken: by a convoy that would lose members, or by another project's.
-fn check_place(context: &Context, plan: &Plan) -> Result<()> {
+pub(super) fn check_place(context: &Context, plan: &Plan) -> Result<()> {
     let id = &plan.id;
     if let Some(known) = files::find(&context.project, id)? {
         let lost = known.sessions.iter().find(|name| !plan.sessions.contains(name));
@@ -170,6 +192,7 @@ fn newcomer<'a>(
     context: &'a Context,
     plan: &'a Plan,
     session: &'a Session,
+    joining: Option<&Joining<'_>>,
 ) -> Result<Option<Newcomer<'a>>> {
     let Some(task) = plan.tasks.get(&session.name).filter(|task| !task.task.trim().is_empty())
     else {
@@ -181,10 +204,13 @@ fn newcomer<'a>(
     if is_begun {
         return Ok(None);
     }
-    let set = Overrides {
-        agent: task.agent.clone(),
-        budget: task.budget.clone(),
-        ..Overrides::default()
+    let (set, work) = match joining {
+        Some(Joining { set, work, .. }) => ((*set).clone(), (*work).clone()),
+        None => {
+            let (agent, budget) = (task.agent.clone(), task.budget.clone());
+            let work = Work { task: Some(task.task.clone()), ..Work::default() };
+            (Overrides { agent, budget, ..Overrides::default() }, work)
+        }
     };
     let in_member = |error: Error| {
         let message = format!("{}: {}", session.name, error.message);
@@ -194,7 +220,7 @@ fn newcomer<'a>(
     check_agent(context, &unit.settings, &unit.env, session).map_err(in_member)?;
     check_branch(&context.project, &unit.settings, session).map_err(in_member)?;
     let held = Held { convoy: plan.id.clone(), after: plan.before(&session.name).to_vec() };
-    Ok(Some(Newcomer { session, task, held, unit }))
+    Ok(Some(Newcomer { session, work, held, unit }))
 }
 
 /// The limits of the convoy's slice.

@@ -12,6 +12,7 @@ mod announce;
 mod branch;
 mod create;
 mod files;
+mod join;
 mod lifecycle;
 mod members;
 mod merging;
@@ -29,7 +30,9 @@ use super::context::Context;
 use super::error::{Class, Error, Result};
 use super::operation::{Operation, Perform};
 
+pub(super) use branch::below as branch_below;
 pub(super) use files::{convoy_of, find};
+pub(super) use join::join;
 pub(super) use lifecycle::check_turn;
 
 pub use advance::{Advance, Advanced};

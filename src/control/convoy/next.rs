@@ -58,6 +58,9 @@ pub(super) type Members = BTreeMap<String, Facts>;
 pub(super) struct News {
     pub(super) id: String,
     pub(super) text: String,
+    /// Whether a member does nothing more until somebody looks.
+    #[serde(default)]
+    pub(super) needs_somebody: bool,
 }
 
 /// What is remembered of a member that was done.
@@ -97,7 +100,17 @@ impl Memory {
 
     /// Adds something to what the human is to be told.
     pub(super) fn add(&mut self, text: String) {
-        self.pending.push(News { id: uuid::Uuid::now_v7().to_string(), text });
+        self.add_news(text, false);
+    }
+
+    /// The same for what nobody but the human can do something about.
+    pub(super) fn add_trouble(&mut self, text: String) {
+        self.add_news(text, true);
+    }
+
+    fn add_news(&mut self, text: String, needs_somebody: bool) {
+        let id = uuid::Uuid::now_v7().to_string();
+        self.pending.push(News { id, text, needs_somebody });
     }
 }
 
@@ -186,7 +199,7 @@ pub(super) fn remember(
         let why = why.map_or_else(String::new, |why| format!(" ({why})"));
         let held = plan.held_up_by(name).join(", ");
         let held = if held.is_empty() { String::new() } else { format!("; it holds up {held}") };
-        memory.add(format!("convoy {id}: {what}{why}{held}"));
+        memory.add_trouble(format!("convoy {id}: {what}{why}{held}"));
     }
 
     let cost = cost(members);

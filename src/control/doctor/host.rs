@@ -2,18 +2,22 @@
 
 use std::fs;
 
+use jiff::Timestamp;
+
 use crate::config::{EnvFile, Settings};
-use crate::control::channels::channels;
+use crate::control::channels::{channels, files};
+use crate::notify::unsent::Unsent;
 use crate::notify::{LeftOut, UnsentFolder};
 use crate::platform::{cgroup, inotify};
-use crate::service::Scope;
+use crate::service::{Scope, launchd};
+use crate::session::{clock, stamp};
 
 use super::check::Check;
 use super::{Group, Patient};
 
 pub(super) fn look(patient: &Patient) -> Vec<Check> {
     let mut checks = Vec::new();
-    if patient.manager.is_ok() {
+    if patient.manager.is_ok() && !launchd::is_used() {
         checks.push(controllers(patient.caller.scope));
     }
     checks.extend(inotify::instances().map(|(used, limit)| judge_inotify(used, limit)));
@@ -21,14 +25,18 @@ pub(super) fn look(patient: &Patient) -> Vec<Check> {
     checks
 }
 
+/// The channel that can be asked whether it works now.
+const DESKTOP: &str = "desktop";
+
 /// Checks how a human would be notified, and of what they were not.
 pub(super) async fn notices(patient: &Patient, settings: &Settings, file: &EnvFile) -> Vec<Check> {
     let is_user = patient.caller.scope == Scope::User;
-    let channels = channels(settings, patient.env(), file, is_user);
+    let files = files(&patient.dirs, patient.project.as_ref().ok());
+    let channels = channels(settings, files, patient.env(), file, is_user);
     let mut checks: Vec<Check> = channels.left_out.iter().map(left_out).collect();
     for notifier in &channels.notifiers {
         checks.push(match (notifier.check().await, notifier.name()) {
-            (Ok(()), "desktop") => {
+            (Ok(()), DESKTOP) => {
                 Check::ok(Group::Notices, "desktop: a notification service is running")
             }
             (Ok(()), name) => Check::ok(
@@ -42,11 +50,41 @@ pub(super) async fn notices(patient: &Patient, settings: &Settings, file: &EnvFi
             (Err(error), _) => Check::broken(Group::Notices, error.to_string(), ""),
         });
     }
-    let unsent = UnsentFolder::of(&patient.dirs.state).all();
-    checks.extend(unsent.iter().map(|unsent| {
-        let what = format!("{}: {}", unsent.notice.session, unsent.describe());
+    checks.extend(unsent(&UnsentFolder::of(&patient.dirs.state).all(), Timestamp::now()));
+    checks
+}
+
+/// What each channel has not sent: the oldest, which the others wait behind, and how many there are.
+fn unsent(all: &[Unsent], now: Timestamp) -> Vec<Check> {
+    let late = all.iter().filter(|unsent| unsent.is_held(now).is_none());
+    let mut channels: Vec<(&Unsent, usize)> = Vec::new();
+    for unsent in late {
+        let same = |(first, _): &&mut (&Unsent, usize)| {
+            first.by == unsent.by && first.config == unsent.config
+        };
+        match channels.iter_mut().find(same) {
+            Some((_, count)) => *count += 1,
+            None => channels.push((unsent, 1)),
+        }
+    }
+    let checks = channels.into_iter().map(|(first, count)| {
+        let more = match count - 1 {
+            0 => String::new(),
+            1 => " (and 1 more)".to_owned(),
+            more => format!(" (and {more} more)"),
+        };
+        let what = format!("{}: {}{more}", first.notice.session, first.describe());
         Check::note(Group::Notices, what, "samocode notify test also sends it")
-    }));
+    });
+    let mut checks: Vec<Check> = checks.collect();
+    let held = all.iter().filter_map(|unsent| unsent.is_held(now)).min();
+    if let Some(until) = held {
+        let until = stamp::log(&until.to_zoned(clock::local_zone()));
+        checks.push(Check::ok(
+            Group::Notices,
+            format!("the quiet hours hold notices back until {until}"),
+        ));
+    }
     checks
 }
 
@@ -139,6 +177,37 @@ fn clock() -> Check {
 mod tests {
     use super::super::Status;
     use super::*;
+    use crate::notify::{About, Notice};
+
+    #[test]
+    fn a_channel_that_is_dead_is_one_line_with_its_oldest_notice() {
+        let notice = |session: &str| {
+            let about = About { session: session.to_owned(), ..About::default() };
+            Notice::warning(&about, "look", None)
+        };
+        let unsent = |session, by, error: Option<&str>, held_until| Unsent {
+            error: error.map(str::to_owned),
+            held_until,
+            ..Unsent::new(&notice(session), by, std::path::Path::new("/p/.samocode"))
+        };
+        let later = Timestamp::now().checked_add(jiff::SignedDuration::from_hours(1)).unwrap();
+        let all = [
+            unsent("a", "ops", Some("ops: cannot reach x"), None),
+            unsent("b", "phone", Some("phone: no"), None),
+            unsent("c", "ops", None, None),
+            unsent("d", "ops", None, Some(later)),
+        ];
+        let checks = super::unsent(&all, Timestamp::now());
+        let texts: Vec<&str> = checks.iter().map(|check| check.what.as_str()).collect();
+        assert_eq!(checks.len(), 3, "{texts:?}");
+        assert!(texts[0].starts_with("a: could not notify you via ops"), "{texts:?}");
+        assert!(
+            texts[0].contains("cannot reach x") && texts[0].ends_with("(and 1 more)"),
+            "{texts:?}"
+        );
+        assert!(texts[1].contains("phone: no"), "{texts:?}");
+        assert!(texts[2].starts_with("the quiet hours hold notices back until"), "{texts:?}");
+    }
 
     #[test]
     fn missing_controllers_are_named() {

@@ -9,10 +9,12 @@ use std::time::Duration;
 use tokio::process::Command;
 
 use crate::control::error::Result;
-use crate::service::{About, Active, Enablement, Installed, Scope, ServiceManager, Shared, Spool};
+use crate::service::{
+    self, About, Active, Enablement, Installed, Scope, ServiceManager, Shared, Spool,
+};
 
 use super::check::{Check, Fix};
-use super::{Group, Patient};
+use super::{Group, Patient, launchd};
 
 pub(super) async fn look(patient: &Patient) -> Vec<Check> {
     let scope = patient.caller.scope;
@@ -26,9 +28,11 @@ pub(super) async fn look(patient: &Patient) -> Vec<Check> {
         Ok(about) => about,
         Err(error) => return vec![Check::failed(Group::Manager, error)],
     };
-    let mut checks = vec![of_manager(&about)];
-    checks.push(lingering(manager).await);
-    checks.push(journald(scope).await);
+    let mut checks = if service::launchd::is_used() {
+        launchd::look(patient, &about).await
+    } else {
+        vec![of_manager(&about), lingering(manager).await, journald(scope).await]
+    };
     checks.extend(units(manager, scope, &patient.caller.binary).await);
     checks.extend(spool(scope));
     checks

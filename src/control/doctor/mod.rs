@@ -3,6 +3,7 @@
 //! ```text
 //! check      one check and its result
 //! manager    service manager, lingering, journald, units
+//! launchd    what differs under launchd: login session, keychain, sleep
 //! agents     programs, versions, credentials, the env file
 //! project    git, folders, disk
 //! confine    whether agents can be confined as demanded
@@ -14,6 +15,7 @@ mod agents;
 mod check;
 mod confine;
 mod host;
+mod launchd;
 mod manager;
 mod project;
 mod runs;

@@ -27,8 +27,13 @@ pub(super) fn look(project: &Project, warnings: &Warnings) -> Vec<Check> {
     names
         .into_iter()
         .take(MOST)
-        .filter_map(|own| {
-            let folder = Folder::new(project.sessions.join(&own));
+        .flat_map(|own| {
+            let folder = Folder::new(project.sessions.join(own));
+            let below = folder.descendants();
+            std::iter::once(folder).chain(below)
+        })
+        .filter_map(|folder| {
+            let own = folder.name();
             let name = names::name_in_folder(&own).unwrap_or(&own).to_owned();
             let is_done = folder.read_hook().is_some_and(|hook| hook.state == StateName::Done);
             let mut last = Last::default();

@@ -68,6 +68,7 @@ fn requests_come_through_json_as_they_were() {
         report::Report { session: session() }.into(),
         documents::Read { session: session(), topic: Some(documents::Topic::Diff) }.into(),
         prompt::Prompt { session: session(), next: true }.into(),
+        role::Role { at: Some(session()) }.into(),
         convoy::Create {
             id: Some("login".into()),
             sessions: vec![session()],
@@ -102,9 +103,12 @@ fn requests_come_through_json_as_they_were() {
         init::Init { dir: Some("shop".into()), worktrees: None, sessions: Some("s".into()) }.into(),
         settings::Configure { session: Some(session()) }.into(),
         doctor::Examine { fix: true }.into(),
-        notify::NotifyTest {}.into(),
+        notify::NotifyTest::default().into(),
+        notify::NotifyList {}.into(),
         unit_files::Print { for_version: Some(239) }.into(),
         unit_files::Install {}.into(),
+        web::Install { port: 7266 }.into(),
+        web::Remove {}.into(),
         unit_files::Verify { for_version: None }.into(),
     ];
     for request in requests {

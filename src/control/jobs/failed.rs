@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use crate::agent::vocabulary;
 use crate::config::{Dirs, Env, EnvFile, Flags, Project, Settings};
-use crate::control::channels::channels;
+use crate::control::channels::{channels, files};
+use crate::control::error::Attempt as _;
 use crate::control::{Error, Result, whereabouts};
 use crate::notify::outbox::Due;
-use crate::notify::{About, Delivery, Notice, NotifyError, Outbox, Shelf};
+use crate::notify::{About, Delivery, Notice, NotifyError, Shelf};
+use crate::service::launchd::Places;
 use crate::service::{self, Action, Active, Reader, Scope, Spool, Token};
+use crate::session::names;
 use crate::session::store::Folder;
 use crate::worker::Queue;
 
@@ -61,11 +64,12 @@ pub async fn notify(env: &Env, scope: Scope, instance: &str) -> Result<Notified>
     let about = About {
         id: format!("{instance}-failed"),
         session: instance.to_owned(),
-        project: project.map(|project| project.name).unwrap_or_default(),
+        project: project.as_ref().map(|project| project.name.clone()).unwrap_or_default(),
         phase: hook.as_ref().map(|hook| hook.phase),
     };
-    let channels = channels(&settings, env, &env_file, scope == Scope::User);
-    let mut outbox = Outbox::new(channels.notifiers);
+    let files = files(&dirs, project.as_ref());
+    let channels = channels(&settings, files, env, &env_file, scope == Scope::User);
+    let mut outbox = channels.outbox();
     if let Some(config) = &config {
         outbox = outbox.with_shelf(Shelf::new(&dirs.state, config));
     }
@@ -78,6 +82,35 @@ pub async fn notify(env: &Env, scope: Scope, instance: &str) -> Result<Notified>
     let mut errors = super::errors(&deliveries);
     errors.extend(queued.err().map(|error| error.to_string()));
     Ok(Notified { errors, retry: is_worth_a_retry(&deliveries) })
+}
+
+/// Notifies the human of each instance that has left a token for launchd's agent. A token is removed
+/// once that is done or a retry would not help; launchd retries as long as one is left.
+///
+/// # Errors
+/// If the tokens cannot be read.
+pub async fn notify_of_all(env: &Env, scope: Scope) -> Result<Notified> {
+    let folder = Places::of_env()?.failed;
+    let mut all = Notified::default();
+    let tokens = std::fs::read_dir(&folder).attempt(|| format!("read {}", folder.display()))?;
+    for token in tokens.flatten() {
+        let name = token.file_name().to_string_lossy().into_owned();
+        let notified = match names::is_instance(&name) {
+            true => notify(env, scope, &name).await,
+            false => Ok(Notified::default()),
+        };
+        let retry = notified.as_ref().map_or(true, |notified| notified.retry);
+        match notified {
+            Ok(notified) => all.errors.extend(notified.errors),
+            Err(error) => all.errors.push(format!("{name}: {}", error.in_one_line())),
+        }
+        all.retry |= retry;
+        if !retry {
+            // One that cannot be removed is looked at again, which is harmless.
+            let _ = std::fs::remove_file(token.path());
+        }
+    }
+    Ok(all)
 }
 
 /// Whether nothing could be delivered, but a retry may succeed.

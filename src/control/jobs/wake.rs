@@ -5,18 +5,20 @@ use std::path::Path;
 use futures_util::FutureExt as _;
 use tokio::process::Command;
 
+use crate::config::{Dirs, Env};
 use crate::control::{Result, whereabouts};
 use crate::service::wake::{self, Report};
 use crate::service::{self, Scope, Spool};
 use crate::session::state::StateName;
 use crate::session::store::Folder;
+use crate::worker::Queue;
 
 /// Processes the tokens in the spool. A stopped session is left alone. `program` is samocode's own
 /// path, for the processes that look after convoys.
 ///
 /// # Errors
 /// If there is no manager, or the spool cannot be read.
-pub async fn process_tokens(program: &Path, scope: Scope) -> Result<Report> {
+pub async fn process_tokens(program: &Path, env: &Env, scope: Scope) -> Result<Report> {
     let manager = service::connect(scope).await?;
     let spool = Spool::of(scope)?;
     let registry = manager.registry().await?;
@@ -41,7 +43,14 @@ pub async fn process_tokens(program: &Path, scope: Scope) -> Result<Report> {
         };
         advance(program, scope, instance, environment).boxed()
     };
-    Ok(wake::run(manager.as_ref(), &spool, is_stopped, &advance).await?)
+    let report = wake::run(manager.as_ref(), &spool, is_stopped, &advance).await?;
+    // Root does not write into a user's folder: there, `status` and `start` notice.
+    if scope == Scope::User
+        && let Err(error) = Queue::of(&Dirs::user(env)?.state).recover()
+    {
+        tracing::warn!("queued sessions may have to be started by hand: {error}");
+    }
+    Ok(report)
 }
 
 /// Looks after the convoy of a session, in a process of its own: a merge may take hours, and acts

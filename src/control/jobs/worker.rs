@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::agent::{roles, vocabulary};
 use crate::config::{Dirs, Env, EnvFile, Flags, Project, Settings};
-use crate::control::channels::channels;
+use crate::control::channels::{channels, files};
 use crate::control::{Class, Error, Result, whereabouts};
 use crate::service::{Scope, Spool};
 use crate::session::store::Folder;
@@ -57,7 +57,7 @@ fn read(instance: String, env: Env, binary: PathBuf) -> Result<Setup> {
     Ok(Setup {
         instance,
         folder: Folder::new(folder),
-        channels: channels(&settings, &env, &env_file, !is_system),
+        channels: channels(&settings, files(&dirs, Some(&project)), &env, &env_file, !is_system),
         state_dir: dirs.state.clone(),
         role_folders: roles::folders(&project.root, dirs.config.parent()),
         project,

@@ -6,11 +6,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Project;
-use crate::control::channels::channels;
+use crate::control::channels::{channels, files};
 use crate::control::context::Context;
 use crate::control::error::Result;
 use crate::notify::notice::About;
-use crate::notify::{Notice, Outbox, Shelf};
+use crate::notify::{Notice, Shelf};
 use crate::service::Scope;
 use crate::session::mail::{Kind, Message};
 use crate::session::store::{self, Folder};
@@ -67,13 +67,15 @@ pub(super) async fn notify(context: &Context, text: &str, reply_to: Option<&str>
     };
     let env = &context.caller.env;
     let file = context.env_file().unwrap_or_default();
-    let channels = channels(&context.settings, env, &file, context.scope() == Scope::User);
+    let files = files(&context.dirs, Some(&context.project));
+    let is_user = context.scope() == Scope::User;
+    let channels = channels(&context.settings, files, env, &file, is_user);
     let shelf = Shelf::new(&context.dirs.state, &context.project.config);
-    let outbox = Outbox::new(channels.notifiers).with_shelf(shelf);
+    let outbox = channels.outbox().with_shelf(shelf);
     let command = context.caller.command(&format!("samocode send {session} \"…\""));
     let what = if reply_to.is_some() { "answers you" } else { "writes to you" };
     outbox.post(Notice::mail(&about, what, Some(text), &command));
     let deliveries = outbox.drain(BOUND).await;
     let worked = deliveries.iter().filter(|delivery| delivery.result.is_ok());
-    worked.map(|delivery| delivery.notifier.to_owned()).collect()
+    worked.map(|delivery| delivery.notifier.clone()).collect()
 }

@@ -32,7 +32,7 @@ fn named(names: &[&str]) -> Chosen {
 
 fn enable() -> Action {
     Action::Enable {
-        work: Work::default(),
+        work: Box::default(),
         set: Overrides::default(),
         import_env: false,
         run_as: None,

@@ -66,8 +66,9 @@ const ROUNDS: usize = 10;
 
 #[async_trait]
 impl Perform for Merge {
-    async fn perform(self, on: &Operation<'_>) -> Result<Merged> {
+    async fn perform(mut self, on: &Operation<'_>) -> Result<Merged> {
         let (context, sessions) = self.members(on)?;
+        self.into = self.target(on)?;
         for session in &sessions {
             below::check(&context, session)?;
         }
@@ -97,6 +98,23 @@ impl Perform for Merge {
 }
 
 impl Merge {
+    /// The branch to merge into. An agent merges those below its session into its own branch: others
+    /// are not its.
+    fn target(&self, on: &Operation<'_>) -> Result<Option<String>> {
+        let Some(own) = on.caller.session() else { return Ok(self.into.clone()) };
+        let branch = on
+            .resolve(own)?
+            .session
+            .hook()?
+            .branch
+            .ok_or_else(|| Error::refused(format!("{own} has no branch to merge into")))?;
+        match self.into.as_ref().filter(|into| **into != branch) {
+            Some(into) => Err(Error::refused(format!("an agent cannot merge into {into}"))
+                .hint(format!("leave --into out, to merge into your own branch, {branch}"))),
+            None => Ok(Some(branch)),
+        }
+    }
+
     /// The sessions that were typed, or those of the convoy with that id.
     fn members(&self, on: &Operation<'_>) -> Result<(Context, Vec<Session>)> {
         let resolve =

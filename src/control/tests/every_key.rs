@@ -15,7 +15,7 @@ use crate::config::file::ConfigFile;
 use crate::config::keys::{self, Key, Kind};
 use crate::config::{AgentManifest, AgentName, Dirs, Env, EnvFile, Flags, Project, Settings};
 use crate::control::channels::channels;
-use crate::notify::Notice;
+use crate::notify::{Files, Notice};
 use crate::service::Limits;
 use crate::session::Phase;
 
@@ -84,6 +84,7 @@ impl Bench {
             Kind::Text if key.name == "TELEGRAM_BOT_TOKEN" => "7:other".to_owned(),
             Kind::Text => "other".to_owned(),
             Kind::Url => self.servers[1].url.clone(),
+            Kind::WordOrFile(_) => self.path("file"),
             Kind::BranchPrefix => "feature".to_owned(),
             Kind::Number(..) => "7".to_owned(),
             Kind::Duration | Kind::Timeout => "77".to_owned(),
@@ -195,6 +196,7 @@ impl Bench {
                 format!("{:?}", budgets.day)
             }
             "SAMOCODE_CONTEXT_HANDOFF_AT" => settings.context_handoff_at.to_string(),
+            "SAMOCODE_QUOTA_STOP_AT" => format!("{:?}", settings.quota_stop_at),
             "SAMOCODE_MEMORY_MAX" | "SAMOCODE_TASKS_MAX" | "SAMOCODE_CPU_WEIGHT" => limits(),
             "SAMOCODE_CACHE_FOLDERS" => settings.cache_folders.join(" "),
             "SAMOCODE_COMPRESS_LOGS_AFTER" => format!("{:?}", settings.compress_logs_after),
@@ -210,7 +212,7 @@ impl Bench {
                 Phase::ALL.map(|phase| format!("{:?}", settings.confine(phase))).join(" ")
             }
             "TELEGRAM_BOT_TOKEN" | "TELEGRAM_CHAT_ID" | "TELEGRAM_API_URL" => {
-                let channels = channels(settings, env, env_file, false);
+                let channels = channels(settings, Files::default(), env, env_file, false);
                 channels.notifiers[0].send(&Notice::test("n", "")).await.unwrap();
                 self.servers.iter().map(Server::seen).collect::<Vec<_>>().join("|")
             }
@@ -221,10 +223,11 @@ impl Bench {
                     |agent: &&&AgentManifest| agent.keys.iter().any(|known| known.name == name);
                 let agent = words.agents().iter().find(has).unwrap().name;
                 let agent = AgentName::parse(agent, Path::new("/"), None, &words).unwrap();
-                match REGISTRY.agent(&agent, settings, env, binary) {
+                let launched = |phase| match REGISTRY.agent(&agent, phase, settings, env, binary) {
                     Ok(agent) => format!("{:?}", agent.launch(&Task::default())),
                     Err(error) => error.to_string(),
-                }
+                };
+                Phase::ALL.map(launched).join(" ")
             }
             other => panic!("say here what {other} does"),
         }

@@ -149,4 +149,8 @@ impl Reader for Program {
         let line = self.ask(&["rev-list", "--count", &range, "--"])?.line(self.doing())?;
         line.parse().map_err(|_| Error::Git { doing: self.doing(), said: line })
     }
+
+    fn are_related(&self, one: &str, other: &str) -> Result<bool, Error> {
+        Ok(self.line(&["merge-base", one, other])?.is_some())
+    }
 }

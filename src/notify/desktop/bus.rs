@@ -22,6 +22,7 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 /// Shows notices on the user's desktop.
 #[derive(Debug)]
 pub struct Desktop {
+    name: String,
     socket: PathBuf,
     timeout: Duration,
 }
@@ -30,7 +31,13 @@ impl Desktop {
     /// A notifier for the bus at this socket.
     #[must_use]
     pub fn new(socket: PathBuf) -> Self {
-        Self { socket, timeout: TIMEOUT }
+        Self { name: "desktop".to_owned(), socket, timeout: TIMEOUT }
+    }
+
+    /// The same under another name.
+    #[must_use]
+    pub fn named(self, name: &str) -> Self {
+        Self { name: name.to_owned(), ..self }
     }
 
     /// Replaces the time limit of one attempt.
@@ -117,8 +124,8 @@ impl Desktop {
 
 #[async_trait]
 impl Notifier for Desktop {
-    fn name(&self) -> &'static str {
-        "desktop"
+    fn name(&self) -> &str {
+        &self.name
     }
 
     async fn send(&self, notice: &Notice) -> Result<(), NotifyError> {
@@ -165,7 +172,7 @@ fn body(notice: &Notice, markup: bool) -> String {
     };
     let parts = [
         fit(&notice.place(), 200),
-        fit(notice.detail.as_deref().map(tame_block).unwrap_or_default().trim(), 600),
+        fit(tame_block(&notice.words()).trim(), 600),
         fit(&notice.command.as_deref().map(tame_line).unwrap_or_default(), 300),
     ];
     let lines: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();

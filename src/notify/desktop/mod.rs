@@ -11,17 +11,17 @@ use super::Notifier;
 #[cfg(target_os = "linux")]
 pub use bus::Desktop;
 
-/// The desktop of the user whose bus is in `runtime_dir` (the value of `XDG_RUNTIME_DIR`), or in
+/// The desktop, under this name, of the user whose bus is in `runtime_dir` (the value of `XDG_RUNTIME_DIR`), or in
 /// systemd's default for that folder. `None` on systems without such a bus.
 #[must_use]
 #[cfg(target_os = "linux")]
-pub fn notifier(runtime_dir: Option<PathBuf>) -> Option<Arc<dyn Notifier>> {
-    Some(Arc::new(Desktop::new(Desktop::user_bus(runtime_dir))))
+pub fn notifier(name: &str, runtime_dir: Option<PathBuf>) -> Option<Arc<dyn Notifier>> {
+    Some(Arc::new(Desktop::new(Desktop::user_bus(runtime_dir)).named(name)))
 }
 
 /// `None`: there is no such bus here.
 #[must_use]
 #[cfg(not(target_os = "linux"))]
-pub fn notifier(_runtime_dir: Option<PathBuf>) -> Option<Arc<dyn Notifier>> {
+pub fn notifier(_name: &str, _runtime_dir: Option<PathBuf>) -> Option<Arc<dyn Notifier>> {
     None
 }

@@ -20,7 +20,7 @@ impl Scripted {
 
 #[async_trait]
 impl Notifier for Scripted {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         self.name
     }
     async fn send(&self, _: &Notice) -> Result<(), NotifyError> {
@@ -38,7 +38,7 @@ struct Broken;
 
 #[async_trait]
 impl Notifier for Broken {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "broken"
     }
     async fn send(&self, _: &Notice) -> Result<(), NotifyError> {
@@ -88,8 +88,8 @@ async fn a_temporary_failure_is_retried_and_a_final_one_is_not() {
     let outbox = Outbox::with_retry(vec![late, never], QUICK);
     outbox.post(notice());
     let mut got = outbox.drain(LONG).await;
-    got.sort_by_key(|d| d.notifier);
-    assert_eq!((got[0].notifier, got[0].tries, &got[0].result), ("late", 3, &Ok(())));
+    got.sort_by_key(|d| d.notifier.clone());
+    assert_eq!((got[0].notifier.as_str(), got[0].tries, &got[0].result), ("late", 3, &Ok(())));
     assert_eq!((got[1].tries, &got[1].result), (1, &Err(refused())));
     assert_eq!(got[0].notice, "n1");
     assert!(outbox.drain(LONG).await.is_empty(), "a result is returned once");

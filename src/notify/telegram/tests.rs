@@ -1,4 +1,5 @@
 use super::*;
+use crate::notify::http::MAX_ANSWER;
 use crate::notify::outbox::{Due, Retry};
 use crate::notify::{About, Delivery, Outbox, Shelf};
 use crate::session::Phase;

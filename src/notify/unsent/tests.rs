@@ -10,14 +10,14 @@ fn unsent(session: &str, notice: fn(&About) -> Notice, second: i64) -> Unsent {
         ..About::default()
     };
     Unsent {
-        notice: notice(&about),
-        by: "telegram".to_owned(),
-        config: "/p/.samocode".into(),
         since: Timestamp::from_second(second).unwrap(),
-        tries: 0,
-        error: None,
-        not_before: None,
+        ..Unsent::new(&notice(&about), "telegram", Path::new("/p/.samocode"))
     }
+}
+
+/// Takes all notices that no other process is sending.
+fn take(folder: &UnsentFolder) -> Vec<Claim> {
+    folder.paths().iter().filter_map(|path| folder.claim(path)).collect()
 }
 
 fn waiting(about: &About) -> Notice {
@@ -36,16 +36,17 @@ fn sessions(folder: &UnsentFolder) -> Vec<String> {
 fn a_notice_is_there_until_it_is_done_and_one_process_at_a_time_has_it() {
     let root = tempfile::tempdir().unwrap();
     let folder = UnsentFolder::of(root.path());
-    let mut claim = folder.keep(unsent("a", waiting, 1)).unwrap();
-    assert!(folder.take(|_| true).is_empty(), "its sender is at it");
+    folder.keep(&unsent("a", waiting, 1)).unwrap();
+    let mut claim = take(&folder).pop().unwrap();
+    assert!(take(&folder).is_empty(), "its sender is at it");
     claim.failed(&NotifyError::retryable("busy"));
-    assert!(folder.take(|_| true).is_empty(), "still");
+    assert!(take(&folder).is_empty(), "still");
     drop(claim);
 
-    let mut taken = folder.take(|_| true);
+    let mut taken = take(&folder);
     let claim = taken.pop().unwrap();
     assert_eq!((claim.unsent.tries, claim.unsent.error.as_deref()), (1, Some("busy")));
-    assert!(folder.take(|_| true).is_empty());
+    assert!(take(&folder).is_empty());
     assert!(folder.about("a")[0].describe().contains("busy"));
     claim.done();
     assert!(folder.all().is_empty());
@@ -55,11 +56,12 @@ fn a_notice_is_there_until_it_is_done_and_one_process_at_a_time_has_it() {
 fn a_later_notice_of_the_same_session_replaces_the_earlier_and_a_warning_does_not() {
     let root = tempfile::tempdir().unwrap();
     let folder = UnsentFolder::of(root.path());
-    let mut first = folder.keep(unsent("a", waiting, 1)).unwrap();
+    folder.keep(&unsent("a", waiting, 1)).unwrap();
+    let mut first = take(&folder).pop().unwrap();
     for (session, notice) in
         [("b", waiting as fn(&About) -> Notice), ("a", warning), ("a", waiting)]
     {
-        folder.keep(unsent(session, notice, sessions(&folder).len() as i64 + 1)).unwrap();
+        folder.keep(&unsent(session, notice, sessions(&folder).len() as i64 + 1)).unwrap();
     }
     assert_eq!(sessions(&folder), ["b/2", "a/3", "a/4"]);
     first.failed(&NotifyError::retryable("busy"));
@@ -77,7 +79,7 @@ fn a_staged_notice_is_sent_by_nobody_until_it_is_released_once() {
     assert!(folder.all().is_empty() && folder.is_empty());
     folder.release("telegram", "a/1").unwrap();
     assert_eq!(sessions(&folder), ["a/1"]);
-    folder.take(|_| true).into_iter().for_each(Claim::done);
+    take(&folder).into_iter().for_each(Claim::done);
     folder.release("telegram", "a/1").unwrap();
     assert!(folder.all().is_empty(), "it was sent");
 }
@@ -87,11 +89,11 @@ fn what_is_too_old_or_too_much_is_dropped() {
     let root = tempfile::tempdir().unwrap();
     let folder = UnsentFolder::of(root.path());
     for second in 0..=MOST as i64 {
-        folder.keep(unsent("a", warning, second)).unwrap();
+        folder.keep(&unsent("a", warning, second)).unwrap();
     }
     let all = sessions(&folder);
     assert_eq!((all.len(), all[0].as_str()), (MOST, "a/1"));
-    folder.keep(unsent("a", warning, TOO_OLD.as_secs() + 50)).unwrap();
+    folder.keep(&unsent("a", warning, TOO_OLD.as_secs() + 50)).unwrap();
     assert_eq!(sessions(&folder)[0], "a/50");
 }
 
@@ -109,4 +111,26 @@ fn a_server_that_asks_for_time_gets_it_and_others_get_longer_each_time() {
     let after = Some(Duration::from_secs(7200));
     one.failed(&NotifyError::Retryable { reason: "busy".to_owned(), after }, now);
     assert_eq!(pause(&one), 7200);
+}
+
+#[test]
+fn what_an_older_samocode_left_is_read() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = UnsentFolder::of(root.path());
+    fs::create_dir(root.path().join("notices")).unwrap();
+    let old = r#"{"notice":{"id":"jwt-9","kind":"waiting","session":"jwt","project":"shop",
+        "phase":"requirements","text":"is waiting for your answers","detail":null,
+        "command":"samocode answer jwt"},"by":"telegram","config":"/p/.samocode",
+        "since":"2026-11-20T10:00:00Z","tries":2,"error":"busy","not_before":"2026-11-20T10:02:00Z"}"#;
+    fs::write(root.path().join("notices/telegram-jwt-9.json"), old).unwrap();
+    let all = folder.all();
+    assert_eq!((all.len(), all[0].tries, all[0].notice.questions.len()), (1, 2, 0));
+    assert!(folder.has_due("telegram", Path::new("/p/.samocode"), Due::AsAsked, Timestamp::now()));
+    assert_eq!(take(&folder).len(), 1);
+}
+
+#[test]
+fn the_names_of_two_channels_are_never_mixed_up() {
+    assert_ne!(file_name("ops", "team-x-1"), file_name("ops-team", "x-1"));
+    assert_eq!(file_name("telegram", "a/1"), "telegram-a_1.json");
 }

@@ -1,5 +1,9 @@
-//! Keeps other programs of the same user out of this process's memory.
+//! Keeps other programs of the same user out of this process's memory, and lends it to files.
 
+use std::fs::File;
+use std::io;
+
+use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 /// Makes the kernel refuse other programs of the user access to this process's memory, environment
@@ -8,6 +12,14 @@ pub fn seal() {
     if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
         tracing::warn!("other programs may read this process's memory: {error}");
     }
+}
+
+/// A file that has no name and needs no disk.
+///
+/// # Errors
+/// If there is no room for another open file.
+pub fn unnamed_file() -> io::Result<File> {
+    Ok(memfd_create("samocode", MemfdFlags::CLOEXEC)?.into())
 }
 
 #[cfg(test)]

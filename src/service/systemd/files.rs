@@ -1,14 +1,13 @@
-//! The unit folder on disk: whole-file writes that survive a power cut at any point.
+//! The unit folder on disk.
 
-use std::fs::{self, File, Permissions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::units::{self, UnitSet};
-use crate::service::{Error, Recorded, Scope, UnitFile};
+use crate::service::unit_files::{self, Written, fault};
+use crate::service::{Error, Recorded, Scope};
 use crate::session::names;
-use crate::session::store::crash_point;
 
 /// The unit folder according to the environment, for verbs that do not talk to a manager. If one
 /// runs, `ServiceManager::unit_dir` is more reliable.
@@ -26,57 +25,12 @@ pub fn unit_dir(scope: Scope) -> Result<PathBuf, Error> {
         .ok_or(Error::NoHome)
 }
 
-/// The effect of writing one file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Written {
-    /// The file already had this content.
-    Same,
-    /// The file did not exist.
-    New,
-    /// The file had other content.
-    Changed,
-}
-
-fn fault(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
-    let path = path.to_owned();
-    move |source| Error::File { action, path, source }
-}
-
-/// Writes `file` below `dir`, unless it already has that content.
-fn write(dir: &Path, file: &UnitFile) -> Result<Written, Error> {
-    let path = dir.join(&file.path);
-    let written = match fs::read(&path) {
-        Ok(text) if text == file.text.as_bytes() => return Ok(Written::Same),
-        Ok(_) => Written::Changed,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Written::New,
-        Err(error) => return Err(fault("read", &path)(error)),
-    };
-    let folder = path.parent().unwrap_or(dir);
-    crash_point("a unit file is to be written");
-    fs::create_dir_all(folder).map_err(fault("create", folder))?;
-    let save = || {
-        let mut temporary = tempfile::Builder::new().prefix(".samocode-").tempfile_in(folder)?;
-        temporary.write_all(file.text.as_bytes())?;
-        temporary.as_file().set_permissions(Permissions::from_mode(0o644))?;
-        temporary.as_file().sync_all()?;
-        crash_point("a unit file is written aside");
-        temporary.persist(&path).map_err(|error| error.error)?;
-        crash_point("a unit file is in its place");
-        File::open(folder)?.sync_all()
-    };
-    save().map_err(fault("write", &path))?;
-    if written == Written::New && folder != dir {
-        File::open(dir).and_then(|dir| dir.sync_all()).map_err(fault("write", dir))?;
-    }
-    Ok(written)
-}
-
 /// Writes a set of files below `dir` and returns the effect on each.
 ///
 /// # Errors
 /// [`Error::File`]; files written before that stay, each complete.
 pub fn install(dir: &Path, set: &UnitSet) -> Result<Vec<(PathBuf, Written)>, Error> {
-    set.files.iter().map(|file| Ok((file.path.clone(), write(dir, file)?))).collect()
+    unit_files::install(dir, &set.files)
 }
 
 /// Removes the drop-ins of `instance`. Missing ones are not an error.
@@ -137,7 +91,10 @@ pub fn instances(dir: &Path) -> Result<Vec<String>, Error> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
+    use crate::service::UnitFile;
 
     fn file(path: &str, text: &str) -> UnitSet {
         UnitSet { files: vec![UnitFile { path: PathBuf::from(path), text: text.to_owned() }] }

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use zbus::proxy::CacheProperties;
 use zbus_systemd::systemd1::UnitProxy;
 
-use super::files::{self, Written};
-use super::manager::Systemd;
+use super::files;
+use super::manager::{Systemd, is_unknown};
 use super::units::UnitSet;
+use crate::service::unit_files::Written;
 use crate::service::{Error, Scope};
 
 impl Systemd {
@@ -103,5 +104,29 @@ impl Systemd {
             self.reload_files().await?;
         }
         Ok(stale)
+    }
+
+    /// Makes a unit start at boot.
+    pub(super) async fn enable_unit(&self, unit: &str) -> Result<(), Error> {
+        // Persistently (not in /run), and replacing links that point elsewhere.
+        let done = self.manager.enable_unit_files(vec![unit.to_owned()], false, true).await;
+        done.map(|_| ()).map_err(self.failed(format!("enable {unit}")))
+    }
+
+    pub(super) async fn disable_unit(&self, unit: &str) -> Result<(), Error> {
+        // Not by the proxy, which passes a third argument that the manager refuses.
+        let done =
+            self.manager.inner().call_method("DisableUnitFiles", &([unit].as_slice(), false)).await;
+        done.map(|_| ()).map_err(self.failed(format!("disable {unit}")))
+    }
+
+    /// Makes a failed unit startable again. A unit that is not loaded is not an error.
+    pub(super) async fn reset_failed_unit(&self, unit: &str) -> Result<(), Error> {
+        match self.manager.reset_failed_unit(unit.to_owned()).await {
+            Err(error) if !is_unknown(&error) => {
+                Err(self.failed(format!("reset the failure of {unit}"))(error))
+            }
+            _ => Ok(()),
+        }
     }
 }

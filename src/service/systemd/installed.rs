@@ -1,36 +1,12 @@
 //! Compares installed unit files with the wanted ones.
 
-use std::fs;
 use std::path::Path;
 
-use crate::service::{Installed, UnitFile};
+use crate::service::{Installed, UnitFile, unit_files};
 
 /// Compares `wanted` with the files in `dir`.
 pub(super) fn compare(wanted: &[UnitFile], dir: &Path) -> Installed {
-    let mut different = Vec::new();
-    let mut found = 0;
-    for file in wanted {
-        let text = fs::read_to_string(dir.join(&file.path)).unwrap_or_default();
-        if text == file.text {
-            found += 1;
-            continue;
-        }
-        found += usize::from(!text.is_empty());
-        if let (Some(own), Some(other)) = (program(&file.text), program(&text)) {
-            if !Path::new(&other).is_file() {
-                return Installed::Gone(other);
-            }
-            if own != other {
-                return Installed::Other(other);
-            }
-        }
-        different.push(file.path.display().to_string());
-    }
-    match (found, different.is_empty()) {
-        (0, _) => Installed::No,
-        (_, true) => Installed::Current,
-        (_, false) => Installed::Outdated(different),
-    }
+    unit_files::compare(wanted, dir, program)
 }
 
 /// Reads the program of the first `ExecStart=`.
@@ -42,6 +18,7 @@ fn program(text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::path::PathBuf;
 
     use super::*;

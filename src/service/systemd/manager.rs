@@ -15,7 +15,8 @@ use super::jobs::{Jobs, Mode};
 use super::registry::UnitFolder;
 use super::status::{self, Properties, UNIT_PATHS, detail_of, object_path};
 use super::{
-    NOTICES_PATH, WAKE_PATH, bus, convoy, convoys, files, of_system, service, units, version,
+    NOTICES_PATH, WAKE_PATH, WEB_SOCKET, bus, convoy, convoys, files, of_system, service, units,
+    version,
 };
 use crate::service::{
     About, Convoy, Error, Progress, Registry, Scope, ServiceManager, Session, Shared, UnitChange,
@@ -135,16 +136,14 @@ impl Systemd {
         all.body().deserialize()
     }
 
-    /// Makes a unit start at boot.
-    async fn enable_unit(&self, unit: &str) -> Result<(), Error> {
-        // Persistently (not in /run), and replacing links that point elsewhere.
-        let done = self.manager.enable_unit_files(vec![unit.to_owned()], false, true).await;
-        done.map(|_| ()).map_err(self.failed(format!("enable {unit}")))
-    }
-
     /// Runs a job for a unit, by its full name, and waits until it ends, at most
     /// [`JOB_BOUND`](crate::service::JOB_BOUND). It replaces a conflicting job.
-    async fn job(&self, verb: Verb, unit: &str, progress: Progress<'_>) -> Result<(), Error> {
+    pub(super) async fn job(
+        &self,
+        verb: Verb,
+        unit: &str,
+        progress: Progress<'_>,
+    ) -> Result<(), Error> {
         self.run_job((verb, unit), Mode::Replace, progress).await
     }
 
@@ -158,18 +157,8 @@ impl Systemd {
         self.jobs().await?.run(&self.manager, (verb, unit), mode, progress, failed).await
     }
 
-    /// Makes a failed unit startable again. A unit that is not loaded is not an error.
-    async fn reset_failed_unit(&self, unit: &str) -> Result<(), Error> {
-        match self.manager.reset_failed_unit(unit.to_owned()).await {
-            Err(error) if !is_unknown(&error) => {
-                Err(self.failed(format!("reset the failure of {unit}"))(error))
-            }
-            _ => Ok(()),
-        }
-    }
-
     /// The full status of a unit, by its full name. An unknown unit is inactive.
-    async fn detail(&self, unit: &str) -> Result<UnitDetail, Error> {
+    pub(super) async fn detail(&self, unit: &str) -> Result<UnitDetail, Error> {
         let path = object_path(unit);
         // The manager loads a unit that is queried by its path.
         let found = self.properties(&path).await.map_err(self.failed(format!("look up {unit}")))?;
@@ -301,14 +290,7 @@ impl ServiceManager for Systemd {
     }
 
     async fn disable(&self, instance: &str) -> Result<(), Error> {
-        // Not by the proxy, which passes a third argument that the manager refuses.
-        let unit = service(instance);
-        let done = self
-            .manager
-            .inner()
-            .call_method("DisableUnitFiles", &([unit.as_str()].as_slice(), false))
-            .await;
-        done.map(|_| ()).map_err(self.failed(format!("disable {unit}")))
+        self.disable_unit(&service(instance)).await
     }
 
     async fn start(&self, instance: &str, progress: Progress<'_>) -> Result<(), Error> {
@@ -372,6 +354,18 @@ impl ServiceManager for Systemd {
             self.job(Verb::Start, watch, &quiet).await?;
         }
         Ok(())
+    }
+
+    async fn open_web(&self, shared: Shared<'_>, port: u16) -> Result<(), Error> {
+        self.open_web_socket(shared, port).await
+    }
+
+    async fn close_web(&self) -> Result<(), Error> {
+        self.close_web_socket().await
+    }
+
+    async fn web(&self) -> Result<UnitDetail, Error> {
+        self.detail(WEB_SOCKET).await
     }
 
     async fn watch(&self, instances: &[String]) -> Result<BoxStream<'static, UnitChange>, Error> {

@@ -24,6 +24,8 @@ pub mod units;
 mod verify;
 #[cfg(target_os = "linux")]
 mod version;
+#[cfg(target_os = "linux")]
+mod web;
 
 /// The path unit that watches the wake spool.
 pub const WAKE_PATH: &str = "samocode-wake.path";
@@ -36,6 +38,18 @@ pub const NOTICES_SERVICE: &str = "samocode-notices.service";
 
 /// The service that sends those of one session of the system's manager.
 pub const NOTICES_OF_SESSION: &str = "samocode-notices@.service";
+
+/// The service that answers people by Telegram.
+pub const BOT_SERVICE: &str = "samocode-bot.service";
+
+/// The socket unit that starts the web page on demand.
+pub const WEB_SOCKET: &str = "samocode-web.socket";
+
+/// The service that serves it.
+pub const WEB_SERVICE: &str = "samocode-web.service";
+
+/// The port that the socket unit listens on, on the loopback interface.
+pub const WEB_PORT: u16 = 7266;
 
 /// The name of an instance's unit.
 #[must_use]

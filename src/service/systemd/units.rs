@@ -6,7 +6,8 @@
 use std::path::PathBuf;
 
 use super::limits::directives;
-use super::{NOTICES_OF_SESSION, NOTICES_PATH, NOTICES_SERVICE};
+use super::{BOT_SERVICE, NOTICES_OF_SESSION, NOTICES_PATH, NOTICES_SERVICE};
+use super::{WEB_SERVICE, WEB_SOCKET};
 use super::{convoys, escape};
 use crate::service::{Recorded, Scope, Session, Shared, Unfit, UnitFile};
 
@@ -39,7 +40,7 @@ pub fn parse_version(text: &str) -> Result<u32, String> {
 }
 
 /// The units that are installed once per manager: file name and source.
-const SOURCES: [(&str, &str); 9] = [
+const SOURCES: [(&str, &str); 12] = [
     ("samocode@.service", include_str!("../../../units/samocode@.service")),
     ("samocode-wake.path", include_str!("../../../units/samocode-wake.path")),
     ("samocode-wake.service", include_str!("../../../units/samocode-wake.service")),
@@ -47,16 +48,21 @@ const SOURCES: [(&str, &str); 9] = [
     (NOTICES_PATH, include_str!("../../../units/samocode-notices.path")),
     (NOTICES_SERVICE, include_str!("../../../units/samocode-notices.service")),
     (NOTICES_OF_SESSION, include_str!("../../../units/samocode-notices@.service")),
+    (BOT_SERVICE, include_str!("../../../units/samocode-bot.service")),
+    (WEB_SOCKET, include_str!("../../../units/samocode-web.socket")),
+    (WEB_SERVICE, include_str!("../../../units/samocode-web.service")),
     ("samocode.slice", include_str!("../../../units/samocode.slice")),
     ("samocode-convoy@.target", include_str!("../../../units/samocode-convoy@.target")),
 ];
 
 /// Whether a unit is for this manager. A user's has one unit for each kind of work on the user's
-/// folder of notices. The system's serves many users, so notices are sent by a unit of the session,
+/// folder of notices, and serves that user's web page. The system's serves many users, so notices are sent by a unit of the session,
 /// which runs as its user.
 fn is_for(scope: Scope, name: &str) -> bool {
     match name {
-        NOTICES_PATH | NOTICES_SERVICE => scope == Scope::User,
+        NOTICES_PATH | NOTICES_SERVICE | BOT_SERVICE | WEB_SOCKET | WEB_SERVICE => {
+            scope == Scope::User
+        }
         NOTICES_OF_SESSION => scope == Scope::System,
         _ => true,
     }
@@ -74,7 +80,7 @@ const ON_SUCCESS: &str = "OnSuccess";
 /// version" notes of systemd.unit(5), systemd.service(5), systemd.path(5), systemd.exec(5),
 /// systemd.kill(5), systemd.resource-control(5). Directives without a note have 0: they came before
 /// 211, or before the notes.
-const SINCE: [(&str, u32); 40] = [
+const SINCE: [(&str, u32); 41] = [
     ("CPUWeight", 232),
     ("Delegate", 218),
     ("Description", 0),
@@ -85,6 +91,7 @@ const SINCE: [(&str, u32); 40] = [
     ("ExecStart", 0),
     ("KillMode", 0),
     ("LimitCORE", 0),
+    ("ListenStream", 0),
     ("MakeDirectory", 0),
     ("MemoryHigh", 231),
     ("MemoryMax", 231),

@@ -248,6 +248,29 @@ impl Occurrence for Retried {
     }
 }
 
+/// A human allowed the session's agent, a coordinator, to answer for them, or no longer does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delegated {
+    /// Whether it opens the gates of the sessions below it.
+    pub gates: bool,
+}
+
+impl Occurrence for Delegated {
+    const MESSAGE_ID: &str = "5b0c6a4ee2f24f5b8d7e9f1c3a60d214";
+
+    fn describe(&self) -> String {
+        if self.gates {
+            "a human lets it open the gates of the sessions below it".to_owned()
+        } else {
+            "a human no longer lets it open the gates of the sessions below it".to_owned()
+        }
+    }
+
+    fn fold(&self, _at: Timestamp, state: &mut State) {
+        state.opens_gates = self.gates;
+    }
+}
+
 /// A human stopped the session.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Stopped {}

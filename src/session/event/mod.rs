@@ -18,7 +18,7 @@ mod worker;
 
 pub use confinement::{KeptOut, NotSent, Refusal};
 pub use life::{
-    Answered, Created, Imported, PhaseSet, Prepared, Resumed, Retried, Started, Stopped,
+    Answered, Created, Delegated, Imported, PhaseSet, Prepared, Resumed, Retried, Started, Stopped,
 };
 pub use mail::{ForeignMail, Mail, Notified};
 pub use obstacle::{
@@ -138,6 +138,7 @@ events! {
     Answered = "answered",
     PhaseSet = "phase_set",
     Retried = "retried",
+    Delegated = "delegated",
     Stopped = "stopped",
     Started = "started",
     Limited = "limited",

@@ -30,6 +30,7 @@ const FULL: &str = r#"
 {"kind":"answered"}
 {"kind":"phase_set","phase":"planning"}
 {"kind":"retried","by":"start"}
+{"kind":"delegated","gates":true}
 {"kind":"stopped"}
 {"kind":"started"}
 {"kind":"limited","until":"2026-11-20T18:30:00Z","what":"five_hour","said":"You've hit your limit"}

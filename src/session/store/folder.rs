@@ -8,9 +8,7 @@ use std::time::SystemTime;
 use rustix::fs::OFlags;
 
 use super::error::{Attempt, Result};
-use super::files::{
-    make_subfolder, make_unsynced, open, open_regular, read, remove_unsynced, sync_folder,
-};
+use super::files::{make_unsynced, open, open_regular, read, remove_unsynced, sync_folder};
 use crate::session::hand_edit::QaFile;
 use crate::session::hook::Hook;
 use crate::session::qa::Qa;
@@ -228,20 +226,10 @@ impl Folder {
         if made { sync_folder(&self.workers) } else { Ok(()) }
     }
 
-    /// Checks that a run's logs can be written, before the run is journaled as started.
-    ///
-    /// # Errors
-    /// If no file can be created in `_logs/`.
-    pub fn try_logs(&self) -> Result<()> {
-        let logs = self.logs();
-        make_subfolder(&logs)?;
-        tempfile::tempfile_in(&logs).map(drop).attempt("write into", &logs)
-    }
-
     /// Opens one of a run's logs for appending.
     ///
     /// # Errors
-    /// If it cannot be opened, or `_logs/` cannot be created.
+    /// If it cannot be opened.
     pub fn open_log(&self, name: &str) -> Result<File> {
         let path = self.logs().join(name);
         let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE;

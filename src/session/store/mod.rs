@@ -6,6 +6,7 @@
 //!   _overview.md  _signal.json  _signal_history.jsonl  _hook.json  _journal.jsonl  _qa.md  _lock
 //!   _inbox/ID.json   unread messages      _mail/ID.json   read ones
 //!   _damaged/11-20-18:01/PATH   damaged version of a file restored after a power cut
+//!   workers/NAME/        sessions below this one
 //!   _logs/11-20-1801-001-investigation.jsonl  and  ….stderr; old ones are ….jsonl.gz
 //! ```
 //!
@@ -18,6 +19,7 @@ mod asking;
 mod crash;
 mod document;
 mod error;
+mod family;
 mod files;
 mod folder;
 mod journal_file;

@@ -11,7 +11,7 @@ fn limit(until: i64, what: Option<&str>) -> event::Limited {
 }
 
 fn account(folder: &tempfile::TempDir) -> Account {
-    Account::new(folder.path(), "abc", Sources::default())
+    Account::new(folder.path(), "abc", Sources::default(), None)
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn a_new_login_makes_a_refusal_void() {
     let folder = tempfile::tempdir().unwrap();
     let login = folder.path().join(".credentials.json");
     let sources = Sources { logins: vec![login.clone()], ..Sources::default() };
-    let account = Account::new(folder.path(), "abc", sources);
+    let account = Account::new(folder.path(), "abc", sources, None);
     account.refused("401", at(0)).unwrap();
     assert!(account.obstacle("b", at(1)).unwrap().is_some());
     assert!(!account.is_free(at(2)));
@@ -96,7 +96,7 @@ fn what_was_changed_in_the_env_file_while_a_run_used_it_is_yet_to_be_tried() {
         let env_file_read = FileStamp::of(&env_file);
         let env_file = Some(env_file.clone());
         let sources = Sources { env_file, env_file_read, logins: Vec::new() };
-        Account::new(folder.path(), "abc", sources)
+        Account::new(folder.path(), "abc", sources, None)
     };
     let running = account();
     fs::write(&env_file, "KEY=22").unwrap();
@@ -115,7 +115,7 @@ fn a_refusal_of_credentials_from_other_files_holds() {
         let login = folder.path().join(name);
         fs::write(&login, name).unwrap();
         let sources = Sources { logins: vec![login], ..Sources::default() };
-        Account::new(folder.path(), "abc", sources)
+        Account::new(folder.path(), "abc", sources, None)
     };
     account("one").refused("401", at(0)).unwrap();
     assert!(!account("other").is_free(at(1)));

@@ -12,7 +12,8 @@
 //!
 //! Every worker passes on at its end ([`Queue::pass_on`]), whether it held a slot or not. So nothing
 //! is lost when one is killed before it could: its unit starts it again, and that worker takes its
-//! slot back or ends like any other; a unit that has failed passes on in `samocode failed`. Two who
+//! slot back or ends like any other; a unit that has failed passes on in `samocode failed`. Where two
+//! were killed, the waker notices when it runs next ([`Queue::recover`]), as do `status` and `start`. Two who
 //! pass on at the same time name the same sessions, and a session takes a free slot only if no more
 //! sessions are before it than slots are free. A turn counts only while its session's hook says that
 //! it is queued, so whatever else happens to the session also ends its wait.
@@ -25,6 +26,7 @@ mod waiting;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -44,6 +46,9 @@ const A_SESSION: u64 = 1 << 30;
 
 /// The highest priority, which is one digit.
 const HIGHEST: u32 = 9;
+
+/// The shortest time between two looks for slots that nobody passed on.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(30);
 
 /// A session's turn: higher priority first, then who has waited longer. Ordered as it is written.
 #[must_use]
@@ -191,6 +196,22 @@ impl Queue {
             tracing::info!("there is room: starting {}", instance_of(&turn));
         }
         Ok(())
+    }
+
+    /// Passes on a slot that was free although a session waits for it: whoever freed it was killed
+    /// before it could, and so was whoever should have done it then. Cheap while nobody waits; else it
+    /// looks from time to time only, since a session that cannot start would be named each time.
+    ///
+    /// # Errors
+    /// As [`Queue::pass_on`].
+    pub fn recover(&self) -> Result<(), StoreError> {
+        let looked = self.folder.join("looked");
+        let age = || fs::metadata(&looked).ok()?.modified().ok()?.elapsed().ok();
+        if turns(&self.waiting())?.is_empty() || age().is_some_and(|age| age < BETWEEN_LOOKS) {
+            return Ok(());
+        }
+        fs::write(&looked, "").map_err(|source| failed("write", &looked, source))?;
+        self.pass_on(None)
     }
 
     /// Whether a slot is free for this session, which waits.

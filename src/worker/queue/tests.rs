@@ -150,3 +150,35 @@ fn a_turn_whose_process_was_killed_counts_no_more() {
     assert!(room.take(&at(20, 5, "new")).is_some());
     assert!(room.turns().is_empty());
 }
+
+#[test]
+fn a_slot_that_nobody_passed_on_is_found_by_the_next_who_looks_but_not_again_and_again() {
+    let room = Room::new();
+    let held = (room.take(&at(1, 5, "a")), room.take(&at(1, 5, "b")));
+    room.leave_word(&at(2, 5, "c"));
+    let hook = crate::session::hook::Hook {
+        state: StateName::Queued,
+        ..crate::session::hook::Hook::of(&crate::session::state::State::default())
+    };
+    let session = Folder::new(room.folder.path().join("session"));
+    fs::create_dir_all(session.path()).unwrap();
+    fs::write(session.hook(), serde_json::to_vec(&hook).unwrap()).unwrap();
+    let looked = room.folder.path().join("slots/looked");
+    // Killed before they could pass it on.
+    held.0.unwrap().kill();
+    held.1.unwrap().kill();
+    room.queue.recover().unwrap();
+    assert!(looked.exists());
+    let at_first = fs::metadata(&looked).unwrap().modified().unwrap();
+    // It was forgotten, for it has no unit; now it waits again.
+    assert_eq!(room.turns(), Vec::<String>::new());
+    fs::write(room.queue.waiting().join(at(2, 5, "c")), "{}").unwrap();
+    room.queue.recover().unwrap();
+    assert_eq!(room.turns().len(), 1, "not looked at that soon");
+    assert_eq!(fs::metadata(&looked).unwrap().modified().unwrap(), at_first);
+
+    // Nothing is looked at while nobody waits.
+    let empty = Room::new();
+    empty.queue.recover().unwrap();
+    assert!(!empty.folder.path().join("slots").exists());
+}

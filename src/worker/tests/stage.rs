@@ -140,7 +140,7 @@ impl Stage {
             settings,
             env,
             env_file: EnvFile::default(),
-            channels: Channels { notifiers: Vec::new(), left_out: Vec::new() },
+            channels: Channels::default(),
             spool: None,
             scope: crate::service::Scope::User,
             state_dir: at("state"),

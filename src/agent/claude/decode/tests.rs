@@ -2,7 +2,7 @@ mod mutated;
 
 use super::*;
 use crate::agent::stream::{Log, pump};
-use crate::agent::{Cost, Finished};
+use crate::agent::{Cost, Finished, Window};
 use proptest::prelude::*;
 
 macro_rules! fixture {
@@ -111,9 +111,29 @@ fn limits_are_told_with_their_reset_time_and_warnings_are_none() {
         decode(bytes).into_iter().filter_map(limit).collect()
     };
     let resets_at = Some("2026-11-21T01:15:45Z".parse().unwrap());
-    let reached = Limit { reached: true, kind: "five_hour".into(), resets_at };
+    let reached = Limit { reached: true, kind: "five_hour".into(), resets_at, windows: vec![] };
     assert_eq!(limits(fixture!("usage-limit")), std::slice::from_ref(&reached));
-    assert_eq!(limits(fixture!("limit-warning")), [Limit { reached: false, ..reached }]);
+    let windows = vec![Window { kind: "five_hour".into(), percent: 90, resets_at }];
+    assert_eq!(limits(fixture!("limit-warning")), [Limit { reached: false, windows, ..reached }]);
+}
+
+#[test]
+fn the_windows_of_an_account_are_read_however_full_they_are() {
+    for (info, expected) in [
+        (
+            r#"{"unifiedWindows":{"five_hour":{"utilization":0.42},"seven_day":{"utilization":1.2,"resetsAt":"soon"}}}"#,
+            &[("five_hour", 42), ("seven_day", 100)][..],
+        ),
+        (r#"{"rateLimitType":"five_hour","utilization":"0.5"}"#, &[("five_hour", 50)]),
+        (r#"{"rateLimitType":"five_hour","utilization":-1}"#, &[]),
+        (r#"{"unifiedWindows":{"five_hour":7,"seven_day":{"utilization":"most"}}}"#, &[]),
+        (r#"{"utilization":0.5}"#, &[]),
+    ] {
+        let line = format!(r#"{{"type":"rate_limit_event","rate_limit_info":{info}}}"#);
+        let [Event::Limit(limit)] = &decode(line.as_bytes())[..] else { panic!("{line}") };
+        let windows = limit.windows.iter().map(|window| (window.kind.as_str(), window.percent));
+        assert_eq!(windows.collect::<Vec<_>>(), expected, "{line}");
+    }
 }
 
 #[test]
@@ -128,7 +148,7 @@ fn a_reset_time_is_read_however_it_is_written() {
     ] {
         let info = format!(r#"{{"status":"rejected","resetsAt":{at}}}"#);
         let line = format!(r#"{{"type":"rate_limit_event","rate_limit_info":{info}}}"#);
-        let limit = Limit { reached: true, kind: String::new(), resets_at };
+        let limit = Limit { reached: true, kind: String::new(), resets_at, windows: vec![] };
         assert_eq!(decode(line.as_bytes()), [Event::Limit(limit)], "{line}");
     }
 }

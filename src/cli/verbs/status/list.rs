@@ -98,6 +98,7 @@ pub(super) fn wanted(waits_for: &WaitsFor, count: Option<usize>) -> String {
         (WaitsFor::PlanApproval, _) => "approval".to_owned(),
         (WaitsFor::FileUpdate, _) => "a file update".to_owned(),
         (WaitsFor::HumanAction, _) => "a manual step".to_owned(),
+        (WaitsFor::Workers, _) => "its workers".to_owned(),
         (WaitsFor::Other(other), _) => other.replace('_', " "),
     }
 }

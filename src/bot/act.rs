@@ -1,0 +1,325 @@
+//! What the bot does about what it heard.
+
+use serde_json::{Value, json};
+
+use super::api::Api;
+use super::update::{Command, Heard, REASON_MARK, What};
+use crate::control::answers::{Answer, Answers, Questions};
+use crate::control::documents::{Read, Topic};
+use crate::control::enable::Enable;
+use crate::control::inspect::List;
+use crate::control::post::{Approve, Reject, Send};
+use crate::control::request::Work;
+use crate::control::stop::Stop;
+use crate::control::unit::Start;
+use crate::control::view::View;
+use crate::control::{Call, Caller, Error, Local, Result, call};
+use crate::notify::buttons::{Press, plan_key, question_key};
+use crate::notify::text::{clip, escape_within, tame_block, tame_line};
+use crate::session::WaitsFor;
+use crate::session::mail::Kind;
+use crate::session::state::StateName;
+
+/// A plan that is longer, in UTF-16 code units, is sent as a file.
+const LONG_PLAN: usize = 3000;
+
+/// The longest message.
+const MAX_UNITS: usize = 4000;
+
+/// One thing that a person did, and the bot's answer.
+pub(super) struct Conversation<'a> {
+    pub(super) api: &'a Api,
+    /// The person, as a caller.
+    pub(super) caller: Caller,
+    pub(super) heard: &'a Heard,
+    /// Whether this was begun before and interrupted.
+    pub(super) is_again: bool,
+}
+
+impl Conversation<'_> {
+    pub(super) async fn answer(&self) {
+        let done = match &self.heard.what {
+            What::Pressed { query, press, keyboard } => {
+                self.pressed(query, press.as_ref(), keyboard.as_ref()).await;
+                return;
+            }
+            What::Command(command) => self.command(command).await,
+            What::Reply { session, text } => self.send(session, text).await,
+            What::Reason { key, text } => self.reject(key, text).await,
+            What::Text => Ok(HELP.to_owned()),
+        };
+        let text = done.unwrap_or_else(|error| error.in_one_line());
+        self.say(&escape_within(&text, MAX_UNITS), json!({})).await;
+    }
+
+    async fn say(&self, html: &str, more: Value) {
+        self.api.say(self.heard.chat, self.heard.message, html, more).await;
+    }
+
+    async fn call<C: Call>(&self, of: C) -> Result<C::Reply> {
+        let host = Local::new(self.caller.clone());
+        call(&host, of, &crate::service::quiet).await.result
+    }
+
+    async fn pressed(&self, query: &str, press: Option<&Press>, keyboard: Option<&Value>) {
+        let done = match press {
+            Some(press) => self.settle(press).await,
+            None => Ok(Pressed::Settled("This button is not from this samocode.".to_owned())),
+        };
+        let done = done.unwrap_or_else(|error| Pressed::Failed(error.in_one_line()));
+        let short = clip(&tame_line(done.text()), 190);
+        self.api.answer_press(query, &short, !matches!(done, Pressed::Done(_))).await;
+        if let Pressed::Done(text) = &done {
+            let by = tame_line(&self.heard.who());
+            self.say(&escape_within(&format!("{text} ({by})"), MAX_UNITS), json!({})).await;
+        }
+        let is_over = matches!(done, Pressed::Done(_) | Pressed::Settled(_));
+        if let (true, Some(press), Some(keyboard)) = (is_over, press, keyboard) {
+            let rows = without(keyboard, press.key());
+            self.api.set_buttons(self.heard.chat, self.heard.message, &rows).await;
+        }
+    }
+
+    async fn settle(&self, press: &Press) -> Result<Pressed> {
+        match press {
+            Press::Answer { key, letter } => self.choose(key, *letter).await,
+            Press::Approve(key) => {
+                let Some((session, _)) = self.plan(key).await? else { return Ok(settled()) };
+                let sent = self.call(Approve { session, message: String::new() }).await?.sent;
+                Ok(Pressed::Done(format!(
+                    "{}: the plan is approved. It {}",
+                    sent.session, sent.outcome
+                )))
+            }
+            Press::Reject(key) => {
+                let Some((session, _)) = self.plan(key).await? else { return Ok(settled()) };
+                let session = escape_within(&session, 200);
+                let ask = format!(
+                    "<b>{session}</b> What should the plan do differently? Reply to this \
+                     message.\n{REASON_MARK}{key}"
+                );
+                self.say(&ask, json!({"reply_markup": {"force_reply": true}})).await;
+                Ok(Pressed::Open("Reply with the reason.".to_owned()))
+            }
+            Press::ShowPlan(key) => {
+                let Some((session, text)) = self.plan(key).await? else { return Ok(settled()) };
+                self.show_plan(&session, &text).await;
+                Ok(Pressed::Open("Here it is.".to_owned()))
+            }
+        }
+    }
+
+    /// Answers the question with this key.
+    async fn choose(&self, key: &str, letter: char) -> Result<Pressed> {
+        for view in self.waiting().await? {
+            let asked = self.call(Questions { session: view.instance.clone() }).await?;
+            let is_it = |question: &&crate::control::answers::Question| {
+                question_key(&view.instance, &question.id, &question.text) == key
+            };
+            let Some(question) = asked.questions.iter().find(is_it) else { continue };
+            if let Some(answer) = question.answer.as_ref().filter(|_| !self.is_again) {
+                let answer = tame_line(answer);
+                return Ok(Pressed::Settled(format!("{} is settled: {answer}", question.id)));
+            }
+            let answer = Answer {
+                id: question.id.clone(),
+                answer: letter.to_string(),
+                to: Some(question.text.clone()),
+            };
+            let answered = self
+                .call(Answers {
+                    session: view.instance.clone(),
+                    answers: vec![answer],
+                    ..Answers::default()
+                })
+                .await?;
+            let said = answered.saved.iter().map(|saved| format!("{}: {}", saved.id, saved.answer));
+            let said = tame_line(&said.collect::<Vec<_>>().join(", "));
+            let then = match &answered.sent {
+                Some(sent) => format!("It {}", sent.outcome),
+                None => format!("Still open: {}.", answered.open.join(", ")),
+            };
+            return Ok(Pressed::Done(format!("{}: {said}. {then}", answered.session)));
+        }
+        Ok(settled())
+    }
+
+    /// The session whose plan has this key, and the plan.
+    async fn plan(&self, key: &str) -> Result<Option<(String, String)>> {
+        for view in self.waiting().await? {
+            let waits_for = view.needs.as_ref().map(|needs| &needs.waits_for);
+            if waits_for != Some(&WaitsFor::PlanApproval) {
+                continue;
+            }
+            let read = Read { session: view.instance.clone(), topic: Some(Topic::Plan) };
+            let Ok(plan) = self.call(read).await else { continue };
+            if plan_key(&view.instance, &plan.text) == key {
+                return Ok(Some((view.instance, plan.text)));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn show_plan(&self, session: &str, text: &str) {
+        let text = tame_block(text);
+        if text.encode_utf16().count() <= LONG_PLAN {
+            let session = escape_within(session, 200);
+            let html =
+                format!("<b>{session}</b> plan\n\n{}", escape_within(&text, MAX_UNITS - 300));
+            self.say(&html, json!({})).await;
+        } else {
+            let name: String = session
+                .chars()
+                .filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c))
+                .collect();
+            let name = format!("{name}-plan.md");
+            self.api.send_file(self.heard.chat, self.heard.message, &name, &text).await;
+        }
+    }
+
+    async fn reject(&self, key: &str, reason: &str) -> Result<String> {
+        let Some((session, _)) = self.plan(key).await? else { return Ok(SETTLED.to_owned()) };
+        let sent = self.call(Reject { session, reason: reason.to_owned() }).await?.sent;
+        Ok(format!("{}: the plan is rejected. It {}", sent.session, sent.outcome))
+    }
+
+    async fn waiting(&self) -> Result<Vec<View>> {
+        let mut views = self.call(List {}).await?;
+        views.retain(|view| view.state == StateName::Waiting);
+        Ok(views)
+    }
+
+    async fn command(&self, command: &Command) -> Result<String> {
+        match command {
+            Command::Status => Ok(status(&self.call(List {}).await?)),
+            Command::Stop(session) => {
+                let stopped = self.call(Stop { session: session.clone(), now: false }).await?;
+                Ok(format!(
+                    "{} is stopped. Resume it with /start {}",
+                    stopped.session, stopped.instance
+                ))
+            }
+            Command::Start(session) => {
+                let started = self.call(Start { session: session.clone() }).await?;
+                Ok(format!("{} is started.", started.session))
+            }
+            Command::Send { session, text } => self.send(session, text).await,
+            Command::New { session, task } => self.begin(session, task).await,
+            Command::Help => Ok(HELP.to_owned()),
+        }
+    }
+
+    async fn send(&self, session: &str, text: &str) -> Result<String> {
+        if self.is_again {
+            return Ok(interrupted());
+        }
+        let send = Send { session: session.to_owned(), kind: Kind::Text, text: text.to_owned() };
+        let sent = self.call(send).await?;
+        Ok(format!("{}: sent. It {}", sent.session, sent.outcome))
+    }
+
+    /// Begins a session in the project that the bot is for, or in the only one with sessions.
+    async fn begin(&self, session: &str, task: &str) -> Result<String> {
+        if self.is_again {
+            return Ok(interrupted());
+        }
+        let mut caller = self.caller.clone();
+        if caller.config.is_none() {
+            let mut projects: Vec<String> =
+                self.call(List {}).await?.into_iter().map(|view| view.project).collect();
+            projects.sort_unstable();
+            projects.dedup();
+            let [project] = &projects[..] else {
+                return Err(Error::usage("cannot tell which project the session is for")
+                    .hint("start the bot for one: samocode bot --config FILE"));
+            };
+            caller.config = Some(std::path::Path::new(project).join(".samocode"));
+        }
+        let enable = Enable {
+            session: session.to_owned(),
+            work: Work { task: Some(task.to_owned()), ..Work::default() },
+            ..Enable::default()
+        };
+        let enabled = call(&Local::new(caller), enable, &crate::service::quiet).await.result?;
+        Ok(format!("{} has begun.", enabled.session))
+    }
+}
+
+/// What became of a press.
+enum Pressed {
+    /// It had its effect.
+    Done(String),
+    /// What it was about is settled.
+    Settled(String),
+    /// It stays open.
+    Open(String),
+    /// It could not be done, and may be tried again.
+    Failed(String),
+}
+
+impl Pressed {
+    fn text(&self) -> &str {
+        match self {
+            Self::Done(text) | Self::Settled(text) | Self::Open(text) | Self::Failed(text) => text,
+        }
+    }
+}
+
+const SETTLED: &str = "This is settled already. See /status";
+
+fn settled() -> Pressed {
+    Pressed::Settled(SETTLED.to_owned())
+}
+
+fn interrupted() -> String {
+    "samocode was interrupted while it did this, and may have done it. Look with /status, and say it \
+     again if it is missing."
+        .to_owned()
+}
+
+const HELP: &str = "/status – all sessions\n/stop NAME\n/start NAME\n/send NAME text\n\
+                    /new NAME task\nReply to a message to write to its session.";
+
+/// The rows of a keyboard without those of one question or plan.
+fn without(keyboard: &Value, key: &str) -> Value {
+    let rows = keyboard["inline_keyboard"].as_array().cloned().unwrap_or_default();
+    let is_other = |row: &Value| {
+        let data = row[0]["callback_data"].as_str().and_then(Press::parse);
+        data.is_none_or(|press| press.key() != key)
+    };
+    Value::Array(rows.into_iter().filter(is_other).collect())
+}
+
+/// All sessions, those that need somebody first.
+fn status(views: &[View]) -> String {
+    let needs_you = |view: &View| {
+        matches!(view.state, StateName::Waiting | StateName::Blocked | StateName::Failed)
+    };
+    let line = |view: &View| {
+        let reason = view.reason.as_deref().map(tame_line).filter(|reason| !reason.is_empty());
+        let reason = reason.map_or(String::new(), |reason| format!(": {}", clip(&reason, 120)));
+        format!("{} – {}, {} {}{reason}", view.instance, view.state, view.phase, view.iteration)
+    };
+    let (first, rest): (Vec<&View>, Vec<&View>) = views.iter().partition(|view| needs_you(view));
+    let lines: Vec<String> = first.iter().chain(&rest).map(|view| line(view)).collect();
+    match (views.len(), first.len()) {
+        (0, _) => "There are no sessions.".to_owned(),
+        (_, 0) => lines.join("\n"),
+        (_, 1) => format!("1 needs you\n{}", lines.join("\n")),
+        (_, count) => format!("{count} need you\n{}", lines.join("\n")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_row_that_is_settled_loses_its_buttons() {
+        let row = |key: &str| json!([{"text": "x", "callback_data": format!("a:{key}:A")}]);
+        let (one, two) = ("0000000000000001", "0000000000000002");
+        let keyboard = json!({"inline_keyboard": [row(one), row(two)]});
+        assert_eq!(without(&keyboard, one), json!([row(two)]));
+        assert_eq!(without(&json!({}), one), json!([]));
+    }
+}

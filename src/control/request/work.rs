@@ -1,0 +1,57 @@
+//! What a session is asked to do, and what its agent may do for its human.
+
+use serde::{Deserialize, Serialize};
+
+use crate::control::error::Result;
+use crate::control::session::Session;
+use crate::session::event;
+use crate::session::journal::Event;
+use crate::session::store;
+
+use super::change;
+
+/// The work a session is asked to do.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Work {
+    /// The task. A new session needs one, and so does a finished one to resume.
+    pub task: Option<String>,
+    /// What a new session investigates first.
+    pub dive: Option<String>,
+    /// The instance of the session that begins it; `None` if a human does.
+    pub parent: Option<String>,
+    /// Whether it is to coordinate sessions below it.
+    pub coordinates: bool,
+    /// What its human lets it decide for them; `None` changes nothing.
+    pub delegate: Option<Delegate>,
+    /// The sessions that have to be done before it starts, as typed.
+    pub after: Vec<String>,
+    /// The convoy that it is to be in.
+    pub convoy: Option<String>,
+}
+
+/// What a human lets a coordinator decide for them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Delegate {
+    /// The gates of the sessions below it.
+    Gates,
+    /// Nothing.
+    None,
+}
+
+/// Makes the session a coordinator, and records what its human lets it decide.
+///
+/// # Errors
+/// As [`hold`].
+pub(crate) fn coordinate(session: &Session, work: &Work) -> Result<()> {
+    if work.coordinates || work.delegate == Some(Delegate::Gates) {
+        store::make_folder(&session.folder.workers())?;
+    }
+    let Some(gates) = work.delegate.map(|delegate| delegate == Delegate::Gates) else {
+        return Ok(());
+    };
+    change(session, |state| {
+        (state.opens_gates != gates).then_some(Event::Delegated(event::Delegated { gates }))
+    })
+}

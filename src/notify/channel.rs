@@ -1,0 +1,228 @@
+//! The kinds of channels that `notify.toml` can set up, and which notices each gets.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use reqwest::Url;
+use serde::{Deserialize, Serialize};
+
+use super::command::Command;
+use super::discord::Discord;
+use super::fields::Fields;
+use super::http::address;
+use super::mail::{Mail, is_address};
+use super::ntfy::Ntfy;
+use super::slack::Slack;
+use super::telegram::Telegram;
+use super::webhook::Webhook;
+use super::{BotAccount, Notice, NoticeKind, Notifier, NotifyError, Settings, desktop};
+use crate::config::Secret;
+
+/// A kind of channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Blueprint {
+    Telegram,
+    Desktop,
+    Ntfy,
+    Slack,
+    Discord,
+    Webhook,
+    Mail,
+    Command,
+}
+
+/// What became of a channel's table.
+pub(super) enum Built {
+    Ready(Arc<dyn Notifier>),
+    /// There is no such thing on this machine, or not for this kind of unit.
+    Unavailable,
+}
+
+impl Built {
+    fn ready(notifier: impl Notifier + 'static) -> Self {
+        Self::Ready(Arc::new(notifier))
+    }
+}
+
+impl Blueprint {
+    /// Builds the channel from its keys.
+    pub(super) fn build(
+        self,
+        name: &str,
+        fields: &mut Fields<'_>,
+        settings: &Settings,
+    ) -> Result<Built, String> {
+        let proxies = || settings.proxies.clone();
+        Ok(match self {
+            Self::Telegram => Built::ready(telegram(name, fields, settings)?),
+            Self::Desktop => {
+                let runtime_dir = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+                let desktop = desktop::notifier(name, runtime_dir).filter(|_| settings.desktop);
+                desktop.map_or(Built::Unavailable, Built::Ready)
+            }
+            Self::Ntfy => {
+                const FORM: &str = "\"https://ntfy.sh/TOPIC\"";
+                let url = url(&fields.need::<String>("url", FORM)?, FORM)?;
+                let token = fields.secret("token")?;
+                let ntfy = Ntfy::new(name, url, token, proxies());
+                Built::ready(ntfy.ok_or_else(|| format!("url has no topic; write url = {FORM}"))?)
+            }
+            Self::Slack => {
+                const FORM: &str = "\"https://hooks.slack.com/services/…\"";
+                Built::ready(Slack::new(name, secret_url(fields, FORM)?, proxies()))
+            }
+            Self::Discord => {
+                const FORM: &str = "\"https://discord.com/api/webhooks/…\"";
+                Built::ready(Discord::new(name, secret_url(fields, FORM)?, proxies()))
+            }
+            Self::Webhook => {
+                const FORM: &str = "\"https://example.org/hook\"";
+                let url = url(&fields.need::<String>("url", FORM)?, FORM)?;
+                Built::ready(Webhook::new(name, url, fields.secret("secret")?, proxies()))
+            }
+            Self::Mail => Built::ready(mail(name, fields)?),
+            Self::Command => {
+                const FORM: &str = "[\"/path/of/program\", \"argument\"]";
+                let mut words = fields.need::<Vec<String>>("command", FORM)?.into_iter();
+                let program = words.next().filter(|word| !word.is_empty());
+                let program =
+                    program.ok_or_else(|| format!("command is empty; write command = {FORM}"))?;
+                let program = match program.contains('/') {
+                    true => fields.path(&program),
+                    false => PathBuf::from(program),
+                };
+                Built::ready(Command::new(name, program, words.collect()))
+            }
+        })
+    }
+}
+
+/// A bot and a chat; each may be that of the settings.
+fn telegram(name: &str, fields: &mut Fields<'_>, settings: &Settings) -> Result<Telegram, String> {
+    let token = fields.secret("token")?.or_else(|| settings.telegram_token.clone());
+    let chat: Option<Chat> = fields.take("chat", "\"-100123\"")?;
+    let chat = chat.map(Chat::text).or_else(|| settings.telegram_chat.clone());
+    let own_url: Option<String> = fields.take("api_url", "\"https://api.telegram.org\"")?;
+    let url = own_url.or_else(|| settings.telegram_api_url.clone());
+    let token = token.ok_or("token is missing; add token_env = \"TELEGRAM_BOT_TOKEN\"")?;
+    let chat = chat.ok_or("chat is missing; add chat = \"-100123\"")?;
+    let url = url.as_deref().filter(|url| !url.trim().is_empty());
+    let telegram = Telegram::new(token, &chat, url, settings.proxies.clone());
+    let users: Vec<i64> = fields.take("users", "[123456]")?.unwrap_or_default();
+    let telegram = telegram.map_err(|error| error.to_string())?;
+    Ok(telegram.named(name).heard_from(users).with_buttons(settings.buttons))
+}
+
+/// A chat's number, or a channel's name.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Chat {
+    Number(i64),
+    Name(String),
+}
+
+impl Chat {
+    fn text(self) -> String {
+        match self {
+            Self::Number(number) => number.to_string(),
+            Self::Name(name) => name,
+        }
+    }
+}
+
+/// The usual places of `sendmail`.
+const SENDMAIL: [&str; 3] = ["/usr/sbin/sendmail", "/usr/lib/sendmail", "/usr/bin/sendmail"];
+
+fn mail(name: &str, fields: &mut Fields<'_>) -> Result<Mail, String> {
+    const FORM: &str = "[\"you@example.org\"]";
+    let to = match fields.need::<Addresses>("to", FORM)? {
+        Addresses::One(address) => vec![address],
+        Addresses::Many(addresses) => addresses,
+    };
+    let from: Option<String> = fields.take("from", "\"samocode@example.org\"")?;
+    let sendmail: Option<String> = fields.take("sendmail", "\"/usr/sbin/sendmail\"")?;
+    if to.is_empty() {
+        return Err(format!("to has no address; write to = {FORM}"));
+    }
+    if let Some(unfit) = to.iter().chain(&from).find(|address| !is_address(address)) {
+        return Err(format!("{unfit:?} is not a plain address like you@example.org"));
+    }
+    let sendmail = match sendmail {
+        Some(path) => fields.path(&path),
+        None => {
+            let usual = SENDMAIL.iter().map(Path::new).find(|path| path.exists());
+            usual.map(Path::to_owned).ok_or(
+                "there is no sendmail on this machine; install msmtp-mta, or set sendmail = PATH",
+            )?
+        }
+    };
+    Ok(Mail::new(name, to, from, sendmail))
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Addresses {
+    One(String),
+    Many(Vec<String>),
+}
+
+fn url(text: &str, form: &str) -> Result<Url, String> {
+    address(text).ok_or_else(|| format!("url is not an address; write url = {form}"))
+}
+
+/// An address that lets whoever has it post.
+fn secret_url(fields: &mut Fields<'_>, form: &str) -> Result<Url, String> {
+    let secret = fields.secret("url")?;
+    let missing = || format!("url is missing; add url = {form}");
+    url(secret.as_ref().map(Secret::expose).ok_or_else(missing)?, form)
+}
+
+/// A channel that gets some kinds of notices only.
+pub(super) struct Routed {
+    inner: Arc<dyn Notifier>,
+    only: Option<Vec<NoticeKind>>,
+    except: Vec<NoticeKind>,
+}
+
+impl Routed {
+    pub(super) fn new(
+        inner: Arc<dyn Notifier>,
+        only: Option<Vec<NoticeKind>>,
+        except: Vec<NoticeKind>,
+    ) -> Self {
+        Self { inner, only, except }
+    }
+}
+
+#[async_trait]
+impl Notifier for Routed {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn wants(&self, kind: NoticeKind) -> bool {
+        let is_chosen = self.only.as_ref().is_none_or(|only| only.contains(&kind));
+        kind.is_for_all() || (is_chosen && !self.except.contains(&kind))
+    }
+
+    async fn send(&self, notice: &Notice) -> Result<(), NotifyError> {
+        self.inner.send(notice).await
+    }
+
+    async fn check(&self) -> Result<(), NotifyError> {
+        self.inner.check().await
+    }
+
+    fn bot(&self) -> Option<BotAccount> {
+        self.inner.bot()
+    }
+
+    fn remark(&self) -> Option<String> {
+        self.inner.remark()
+    }
+}
+
+#[cfg(test)]
+mod tests;

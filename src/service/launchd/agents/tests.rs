@@ -1,0 +1,165 @@
+use std::process::Command;
+
+use super::*;
+use crate::service::Limits;
+
+fn places() -> Places {
+    let state = Path::new("/Users/dev/.local/state/samocode/wake");
+    Places::new(Path::new("/Users/dev/Library"), state)
+}
+
+fn ground<'a>(places: &'a Places, inherited: &'a [(String, String)]) -> Ground<'a> {
+    Ground { binary: Path::new("/Users/dev/.local/bin/samocode"), places, inherited }
+}
+
+fn pair(name: &str, value: &str) -> (String, String) {
+    (name.to_owned(), value.to_owned())
+}
+
+fn example() -> Session {
+    Session {
+        instance: "jwt-login--shop".into(),
+        project: "~/shop".into(),
+        config: "/Users/dev/my shop <&>/.samocode".into(),
+        folder: "/Users/dev/sessions/26-11-20-jwt-login".into(),
+        spool: places().spool,
+        environment: vec![
+            pair("PATH", "/opt/homebrew/bin:/usr/bin:/bin"),
+            pair("SAMOCODE_BUDGET_USD", "5"),
+            pair("SAMOCODE_SETUP", "say \"]]>\" && $HOME 'x' %i\nnext\tline ü"),
+        ],
+        uid: None,
+        limits: Limits::default(),
+        convoy: None,
+    }
+}
+
+fn all(places: &Places) -> Vec<UnitFile> {
+    let inherited = [pair("XDG_STATE_HOME", "/Users/dev/.local/state")];
+    let mut files = shared(ground(places, &inherited)).unwrap();
+    files.push(session(&example(), ground(places, &inherited)).unwrap());
+    files
+}
+
+#[test]
+fn every_source_parses_and_says_when_it_is_started() {
+    for agent in &SHARED {
+        assert!(template(agent.source).contains_key("ThrottleInterval"), "{}", agent.label);
+    }
+    let session = template(SESSION_SOURCE);
+    let keep = session.get("KeepAlive").and_then(Value::as_dictionary).unwrap();
+    assert_eq!(keep.get("SuccessfulExit").and_then(Value::as_boolean), Some(false));
+    for key in ["ThrottleInterval", "ExitTimeOut", "ProcessType"] {
+        assert!(session.contains_key(key), "{key}");
+    }
+}
+
+#[test]
+fn a_sessions_agent_is_read_back() {
+    let places = places();
+    let file = session(&example(), ground(&places, &[])).unwrap();
+    assert_eq!(file.path, Path::new("dev.samocode.session.jwt-login--shop.plist"));
+    let recorded = read_session(file.text.as_bytes()).unwrap();
+    assert_eq!((recorded.config, recorded.folder), (example().config, example().folder));
+    let mut environment = example().environment;
+    environment.sort();
+    assert_eq!(recorded.environment, environment);
+    assert_eq!(program(file.text.as_bytes()).as_deref(), Some("/Users/dev/.local/bin/samocode"));
+    assert_eq!(read_session(b"not a property list"), None);
+    assert_eq!(read_session(all(&places)[0].text.as_bytes()), None, "a shared one is no session's");
+}
+
+#[test]
+fn what_an_agent_inherits_is_not_taken_for_a_setting() {
+    let places = places();
+    let inherited = [pair("XDG_STATE_HOME", "/x"), pair(super::super::LAUNCHCTL, "/y")];
+    let file = session(&example(), ground(&places, &inherited)).unwrap();
+    assert!(file.text.contains("XDG_STATE_HOME"));
+    let recorded = read_session(file.text.as_bytes()).unwrap();
+    assert!(recorded.environment.iter().all(|(name, _)| !name.starts_with("XDG_")));
+    assert!(recorded.environment.iter().all(|(name, _)| name != super::super::LAUNCHCTL));
+}
+
+#[test]
+fn what_a_property_list_cannot_hold_is_refused() {
+    let places = places();
+    let refused = |of: Session| session(&of, ground(&places, &[])).unwrap_err();
+    let with = |name: &str, value: &str| {
+        refused(Session { environment: vec![pair(name, value)], ..example() })
+    };
+    assert!(matches!(with("A", "\u{1b}[0m"), Unfit::Character(_)));
+    assert!(matches!(with("A", "a\rb"), Unfit::Character(_)));
+    assert!(matches!(with("A", "\u{ffff}"), Unfit::Character(_)));
+    assert!(matches!(with("A B", "x"), Unfit::Variable(_)));
+    assert!(matches!(with("", "x"), Unfit::Variable(_)));
+    let instance = "../x".to_owned();
+    assert!(matches!(refused(Session { instance, ..example() }), Unfit::Name(_)));
+    let relative = Ground { binary: Path::new("samocode"), places: &places, inherited: &[] };
+    assert!(matches!(shared(relative), Err(Unfit::Relative(_))));
+}
+
+#[test]
+fn a_convoy_is_read_back_and_a_name_that_leads_elsewhere_is_refused() {
+    let of = Convoy {
+        id: "login-2".into(),
+        config: "/Users/dev/shop/.samocode".into(),
+        members: vec!["schema".into(), "server".into()],
+        limits: Limits::default(),
+    };
+    let file = convoy(&of).unwrap();
+    assert_eq!(read_convoy(file.text.as_bytes()), Some((of.config.clone(), of.members.clone())));
+    assert!(convoy(&Convoy { id: "../x".into(), ..of.clone() }).is_err());
+    assert!(convoy(&Convoy { members: vec!["../x".into()], ..of }).is_err());
+}
+
+/// Has other programs than ours read the files. Returns `None` if the program is not installed.
+fn read_by(program: &str, args: &[&str], files: &Path) -> Option<String> {
+    let mut command = Command::new(program);
+    let output = match command.args(args).current_dir(files).output() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
+        output => output.unwrap(),
+    };
+    assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+    Some(String::from_utf8(output.stdout).unwrap())
+}
+
+#[test]
+fn two_parsers_that_are_not_ours_read_the_same_values() {
+    let folder = tempfile::tempdir().unwrap();
+    let places = places();
+    let files = all(&places);
+    crate::service::unit_files::install(folder.path(), &files).unwrap();
+    let name = files[3].path.to_str().unwrap();
+
+    const PYTHON: &str = "import json, plistlib, sys\n\
+        for name in sys.argv[1:]: print(json.dumps(plistlib.load(open(name, 'rb'))))";
+    let mut args = vec!["-c", PYTHON];
+    args.extend(files.iter().map(|file| file.path.to_str().unwrap()));
+    match read_by("python3", &args, folder.path()) {
+        None => crate::skipped("python3 is not installed"),
+        Some(said) => {
+            let read: Vec<serde_json::Value> =
+                said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+            assert_eq!(read.len(), 4);
+            assert_eq!(read[0]["QueueDirectories"][0], places.spool.to_str().unwrap());
+            assert_eq!(read[3]["ProgramArguments"][2], "jwt-login--shop");
+            let variables = &read[3]["EnvironmentVariables"];
+            for (name, value) in example().environment {
+                assert_eq!(variables[name], value);
+            }
+            assert_eq!(variables[CONFIG], "/Users/dev/my shop <&>/.samocode");
+            assert_eq!(read[3]["KeepAlive"]["SuccessfulExit"], false);
+        }
+    }
+
+    // Converted to the binary form and back by it, they hold what they held.
+    let to_binary = ["-i", name, "-f", "bin", "-o", "binary.plist"];
+    match read_by("plistutil", &to_binary, folder.path()) {
+        None => crate::skipped("plistutil is not installed (Debian: libplist-utils)"),
+        Some(_) => {
+            let binary = std::fs::read(folder.path().join("binary.plist")).unwrap();
+            assert!(binary.starts_with(b"bplist"));
+            assert_eq!(read(&binary), read(files[3].text.as_bytes()));
+        }
+    }
+}

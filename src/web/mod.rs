@@ -1,0 +1,136 @@
+//! `samocode web`: the dashboard as pages for a browser, on a desk or a phone.
+//!
+//! It is a shell around `control`, as every front end: pages show what [`Host::watch`] and the calls
+//! report, and forms become calls. It watches and does not poll. Pages and forms work without
+//! JavaScript; a small script adds live updates.
+//!
+//! ```text
+//! browser ─▶ server ─▶ guard ─▶ pages ─────▶ call
+//!            (TLS)     (Host,   actions ───▶ call
+//!                      Origin,  events ◀──── board ◀── watch
+//!                      visit)                log
+//! ```
+//!
+//! Whoever may use it could approve plans, so it is closed by default: it listens on the loopback
+//! interface or on a socket file, and takes only requests with a cookie that was exchanged for a
+//! link of [`tokens`]. What agents wrote is escaped, and the policy of [`guard`] lets nothing run
+//! but the one script.
+
+mod access;
+mod actions;
+mod app;
+mod assets;
+mod board;
+mod events;
+mod form;
+mod guard;
+mod link;
+mod pages;
+mod place;
+mod rate;
+mod routes;
+mod served;
+mod server;
+mod tls;
+mod tokens;
+
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::Dirs;
+use crate::control::{Caller, Error, Result};
+
+pub use access::Access;
+pub use link::link_text;
+pub use place::{Certificate, Listen, Private, Reach};
+
+use app::App;
+use place::Place;
+use tokens::Tokens;
+
+/// How the pages are served.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where to listen.
+    pub listen: Listen,
+    /// End after this long without a connection.
+    pub idle: Option<Duration>,
+    /// Serve without printing a link: a service manager started it.
+    pub quiet: bool,
+    /// What the printed link permits.
+    pub access: Access,
+    /// Whether the link is printed as a QR code too.
+    pub with_qr_code: bool,
+}
+
+/// Serves the pages until the process is asked to end, or is idle.
+///
+/// # Errors
+/// If the caller is an agent in a run, and for an address that cannot be listened on.
+pub async fn serve(caller: Caller, options: Options) -> Result<()> {
+    let state = state_folder(&caller)?;
+    let place = Place::open(options.listen, &state).await?;
+    let tokens = Tokens::of(&state);
+    if !options.quiet {
+        let link = link::new(&tokens, &place.base, options.access)?;
+        let note = place.remark(&options.access);
+        show(&link, note.as_deref(), options.with_qr_code)?;
+    }
+    let _known = place.publish(&state)?;
+    let app = Arc::new(App::new(caller, tokens, place.names.clone(), place.cookie()));
+    app.follow();
+    server::serve(place.listener, place.tls, routes::router(app), options.idle).await;
+    Ok(())
+}
+
+/// Makes a link to the pages that are served already; `None` if none are.
+///
+/// # Errors
+/// If the caller is an agent in a run, and those of the disk.
+pub fn link_to_running(caller: &Caller, access: Access) -> Result<Option<String>> {
+    let state = state_folder(caller)?;
+    let Some(base) = served::running(&state) else { return Ok(None) };
+    link::new(&Tokens::of(&state), &base, access).map(Some)
+}
+
+/// Notes that a unit serves the pages on this port, or no longer does, for [`link_to_running`].
+///
+/// # Errors
+/// If the caller is an agent in a run, and those of the disk.
+pub fn note_unit(caller: &Caller, port: Option<u16>) -> Result<()> {
+    served::note_unit(&state_folder(caller)?, port)
+}
+
+/// Makes every link and every visit invalid.
+///
+/// # Errors
+/// Those of the disk.
+pub fn revoke_all(caller: &Caller) -> Result<usize> {
+    let tokens = Tokens::of(&state_folder(caller)?);
+    tokens.forget_all().map_err(|error| Error::unavailable(format!("cannot sign out: {error}")))
+}
+
+/// The folder of the user's state. Agents in a run get no page: gates are for a human to open.
+fn state_folder(caller: &Caller) -> Result<PathBuf> {
+    if caller.voucher().is_none() {
+        return Err(Error::refused("an agent in a run cannot open the web page")
+            .hint("write a waiting signal and let a human answer"));
+    }
+    Ok(Dirs::user(&caller.env)?.state)
+}
+
+/// Prints a link for the human at the terminal.
+fn show(link: &str, note: Option<&str>, with_qr_code: bool) -> Result<()> {
+    let mut text = link_text(link, with_qr_code);
+    if let Some(note) = note {
+        text.push_str(note);
+        text.push('\n');
+    }
+    let printed = io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush());
+    printed.map_err(|error| Error::unavailable(format!("cannot print the link: {error}")))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,93 @@
+//! Where pages are served, noted on the disk for later calls that print a link.
+
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::control::Result;
+use crate::session::store;
+
+/// Where pages are served.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Note {
+    /// The beginning of links.
+    base: String,
+    /// The address or the path of the socket.
+    at: String,
+}
+
+impl Note {
+    fn write(&self, path: &Path) -> Result<()> {
+        store::make_folder(path.parent().unwrap_or(path))?;
+        store::replace(path, &serde_json::to_vec(self)?)?;
+        Ok(())
+    }
+
+    fn read(path: &Path) -> Option<Self> {
+        serde_json::from_slice(&fs::read(path).ok()?).ok()
+    }
+
+    /// Whether somebody listens there. A unit's socket starts it.
+    fn answers(&self) -> bool {
+        if self.at.starts_with('/') {
+            return UnixStream::connect(&self.at).is_ok();
+        }
+        let Ok(mut address) = self.at.parse::<SocketAddr>() else { return false };
+        if address.ip().is_unspecified() {
+            address.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        }
+        TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok()
+    }
+}
+
+/// A note that is removed when the pages are no longer served. The one of a unit stays: its socket
+/// starts it again.
+pub(super) struct Published {
+    path: PathBuf,
+    note: Note,
+    stays: bool,
+}
+
+impl Drop for Published {
+    fn drop(&mut self) {
+        if !self.stays && Note::read(&self.path).as_ref() == Some(&self.note) {
+            // A note that stays behind is not believed: nobody answers there.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Notes that a unit listens on this port of the loopback interface, or no longer does.
+pub(super) fn note_unit(state: &Path, port: Option<u16>) -> Result<()> {
+    let path = note_path(state, true);
+    match port {
+        Some(port) => {
+            let at = format!("127.0.0.1:{port}");
+            Note { base: format!("http://{at}"), at }.write(&path)
+        }
+        None => Ok(store::remove(&path)?),
+    }
+}
+
+fn note_path(state: &Path, is_unit: bool) -> PathBuf {
+    state.join("web").join(if is_unit { "unit" } else { "running" })
+}
+
+/// The beginning of links to pages that are served now.
+pub(super) fn running(state: &Path) -> Option<String> {
+    let notes = [false, true].into_iter().filter_map(|unit| Note::read(&note_path(state, unit)));
+    notes.into_iter().find(Note::answers).map(|note| note.base)
+}
+
+/// Notes that the pages at `base` are served by the socket `at`, for as long as what is returned is
+/// kept. The note of a unit stays.
+pub(super) fn publish(state: &Path, base: &str, at: String, is_unit: bool) -> Result<Published> {
+    let note = Note { base: base.to_owned(), at };
+    let path = note_path(state, is_unit);
+    note.write(&path)?;
+    Ok(Published { path, note, stays: is_unit })
+}

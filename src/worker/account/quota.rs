@@ -1,0 +1,176 @@
+//! What is known of an account while all is well: how full its windows are, and whether its
+//! credentials work.
+//!
+//! ```text
+//! $XDG_STATE_HOME/samocode/accounts/HASH.usage.json
+//! ```
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::agent::Window;
+use crate::session::event;
+use crate::session::store::{self, StoreError};
+
+use super::Account;
+
+/// For how long after a run that succeeded a single refusal is taken for a passing one.
+const WORKED_LATELY: SignedDuration = SignedDuration::from_mins(10);
+
+/// The file's content. Losing it costs nothing but a run, so it need not be durable.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Quota {
+    /// The windows by name, as the last run that reported them saw them.
+    windows: BTreeMap<String, Filled>,
+    /// When a run last succeeded.
+    worked: Option<Timestamp>,
+    /// The session that was refused since, and when: it tries once more.
+    doubted: Option<(String, Timestamp)>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+struct Filled {
+    /// How much of it is used, in percent.
+    percent: u8,
+    /// When it is empty again.
+    resets_at: Option<Timestamp>,
+}
+
+impl Quota {
+    /// The window that leaves no room for another iteration, if from `most` percent on none may
+    /// start: of several the one that resets last.
+    fn full(&self, most: u8, now: Timestamp) -> Option<event::Limited> {
+        let full = |(name, window): (&String, &Filled)| {
+            let until = window.resets_at.filter(|at| *at > now && window.percent >= most)?;
+            let said = format!(
+                "{} % of the account's {} window is used, and SAMOCODE_QUOTA_STOP_AT is {most} %",
+                window.percent,
+                name.replace('_', "-")
+            );
+            Some(event::Limited { until, what: Some(name.clone()), said: Some(said) })
+        };
+        self.windows.iter().filter_map(full).max_by_key(|limited| limited.until)
+    }
+
+    fn take(&mut self, windows: &[Window]) {
+        for Window { kind, percent, resets_at } in windows {
+            let filled = Filled { percent: *percent, resets_at: *resets_at };
+            self.windows.insert(kind.clone(), filled);
+        }
+    }
+
+    /// Whether a refusal of this session may be a passing one, as when another session has just
+    /// refreshed the login that both use. The second in a row is not.
+    fn may_pass(&mut self, instance: &str, now: Timestamp) -> bool {
+        let lately = |at: Timestamp| now.duration_since(at).abs() < WORKED_LATELY;
+        let again = self.doubted.as_ref().is_some_and(|(by, at)| by == instance && lately(*at));
+        if again || !self.worked.is_some_and(lately) {
+            return false;
+        }
+        self.doubted = Some((instance.to_owned(), now));
+        true
+    }
+}
+
+impl Account {
+    /// Records how full a run saw the account's windows.
+    pub(in crate::worker) fn saw(&self, windows: &[Window]) -> Result<(), StoreError> {
+        if windows.is_empty() {
+            return Ok(());
+        }
+        self.change_quota(|quota| quota.take(windows))
+    }
+
+    /// Records that a run succeeded with its credentials.
+    pub(super) fn worked(&self, now: Timestamp) -> Result<(), StoreError> {
+        self.change_quota(|quota| (quota.worked, quota.doubted) = (Some(now), None))
+    }
+
+    /// Whether refused credentials are to be tried once more before the account pauses.
+    pub(in crate::worker) fn may_pass(
+        &self,
+        instance: &str,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.change_quota(|quota| quota.may_pass(instance, now))
+    }
+
+    /// The window that is too full for another iteration.
+    pub(super) fn over_quota(&self, now: Timestamp) -> Option<event::Limited> {
+        self.quota().full(self.stop_at?, now)
+    }
+
+    fn quota(&self) -> Quota {
+        // An unreadable file is treated as empty; the next run writes it anew.
+        let bytes = store::read(&self.quota_file()).ok().flatten().unwrap_or_default();
+        serde_json::from_slice(&bytes).unwrap_or_default()
+    }
+
+    fn change_quota<T>(&self, change: impl FnOnce(&mut Quota) -> T) -> Result<T, StoreError> {
+        let _lock = self.hold()?;
+        let known = self.quota();
+        let mut quota = known.clone();
+        let result = change(&mut quota);
+        if quota != known {
+            let bytes = serde_json::to_vec(&quota).unwrap_or_default();
+            store::replace_derived(&self.quota_file(), &bytes)?;
+        }
+        Ok(result)
+    }
+
+    fn quota_file(&self) -> PathBuf {
+        self.file.with_extension("usage.json")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Account, Sources};
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + second).unwrap()
+    }
+
+    fn window(kind: &str, percent: u8, resets: i64) -> Window {
+        Window { kind: kind.to_owned(), percent, resets_at: Some(at(resets)) }
+    }
+
+    #[test]
+    fn a_window_that_is_too_full_holds_iterations_back_until_it_resets() {
+        let folder = tempfile::tempdir().unwrap();
+        let account = |stop_at| Account::new(folder.path(), "abc", Sources::default(), stop_at);
+        let full = account(Some(90));
+        full.saw(&[window("five_hour", 89, 600), window("seven_day", 30, 9000)]).unwrap();
+        assert_eq!(full.obstacle("a", at(0)).unwrap(), None);
+        full.saw(&[window("five_hour", 91, 600)]).unwrap();
+        let limited = full.over_quota(at(0)).unwrap();
+        assert_eq!((limited.until, limited.what.as_deref()), (at(600), Some("five_hour")));
+        let said = limited.said.unwrap();
+        assert!(said.starts_with("91 % of the account's five-hour window is used"), "{said}");
+        assert!(full.obstacle("a", at(0)).unwrap().is_some() && !full.is_free(at(0)));
+        full.saw(&[window("seven_day", 90, 9000)]).unwrap();
+        assert_eq!(full.over_quota(at(0)).unwrap().until, at(9000));
+        assert!(full.is_free(at(9000)));
+        assert_eq!(account(None).over_quota(at(0)), None);
+    }
+
+    #[test]
+    fn a_refusal_while_others_work_is_tried_once_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let account = Account::new(folder.path(), "abc", Sources::default(), None);
+        let may_pass = |instance, second| account.may_pass(instance, at(second)).unwrap();
+        assert!(!may_pass("a", 0), "nobody has worked yet");
+        account.worked(at(0)).unwrap();
+        assert!(may_pass("a", 30) && !may_pass("a", 60));
+        assert!(may_pass("b", 61), "another session");
+        account.worked(at(70)).unwrap();
+        assert!(may_pass("b", 80));
+        assert!(!may_pass("c", 2000), "nobody has worked lately");
+    }
+}
