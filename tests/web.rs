@@ -106,7 +106,7 @@ impl<'u> Browser<'u> {
         let read = async {
             let (mut stream, mut seen) = (request.send().await.unwrap(), String::new());
             while !seen.contains(text) {
-                let chunk = stream.chunk().await.unwrap().expect("the stream goes on");
+                let chunk = stream.chunk().await.unwrap().expect("the stream continues");
                 seen.push_str(&String::from_utf8_lossy(&chunk));
             }
         };
@@ -197,7 +197,7 @@ fn the_service_manager_starts_it_on_the_first_request() {
     let sent = browser.submit("/s/jwt", "/s/jwt/answer", &[]);
     assert!(sent.contains("Answered: jwt"), "{sent}");
 
-    // A restart below an open page: the visit goes on.
+    // A restart below an open page: the visit continues.
     user.systemctl(["stop", "samocode-web.service"]).ok();
     browser.wait("/", "needs your approval of its plan");
 

@@ -18,7 +18,7 @@ async fn event(stream: &mut Response, buffer: &mut String) -> (String, String, s
             continue;
         }
         let next = tokio::time::timeout(Duration::from_secs(60), stream.chunk()).await;
-        let bytes = next.expect("an event comes").unwrap().expect("the stream goes on");
+        let bytes = next.expect("an event comes").unwrap().expect("the stream continues");
         buffer.push_str(std::str::from_utf8(&bytes).unwrap());
     }
 }
