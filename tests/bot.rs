@@ -38,7 +38,7 @@ fn a_session_is_taken_from_start_to_done_by_buttons_and_commands() {
     assert_eq!(bot.toasts().len(), 3, "nothing is done twice: {:?}", bot.toasts());
     bot.press(&first);
     user.wait_until("an old press is answered", BOUND, || bot.toasts().len() == 4);
-    assert!(bot.toasts()[3].contains("settled already"), "{:?}", bot.toasts());
+    assert!(bot.toasts()[3].contains("Q1 is settled"), "{:?}", bot.toasts());
 
     bot.press(&button("Read it"));
     bot.write("/status", None);

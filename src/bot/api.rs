@@ -38,9 +38,12 @@ struct Parameters {
     retry_after: Option<u64>,
 }
 
+/// The bot itself.
 #[derive(Deserialize)]
-struct Me {
-    id: i64,
+pub(super) struct Me {
+    pub(super) id: i64,
+    #[serde(default)]
+    pub(super) username: String,
 }
 
 impl Api {
@@ -54,9 +57,15 @@ impl Api {
         Ok(Self { http: http(), poll, token: account.token.clone() })
     }
 
-    /// The bot's own id.
-    pub(super) async fn me(&self) -> std::result::Result<i64, NotifyError> {
-        Ok(self.call::<Me>(&self.http, "getMe", &json!({})).await?.id)
+    /// The bot itself.
+    pub(super) async fn me(&self) -> std::result::Result<Me, NotifyError> {
+        self.call(&self.http, "getMe", &json!({})).await
+    }
+
+    /// Says that all updates before this one were handled.
+    pub(super) async fn forget_until(&self, next: i64) {
+        let ask = json!({"offset": next, "timeout": 0, "limit": 1});
+        self.tell("getUpdates", &ask).await;
     }
 
     /// Waits for updates from `offset` on, which says that all earlier ones were handled.

@@ -10,6 +10,7 @@
 
 mod act;
 mod api;
+pub mod pairing;
 mod progress;
 mod update;
 
@@ -40,7 +41,7 @@ const STRANGERS: Duration = Duration::from_secs(3600);
 /// If the bot may not be used, or its state cannot be written.
 pub async fn run(account: BotAccount, caller: Caller, folder: PathBuf) -> Result<()> {
     let api = Api::new(&account)?;
-    let me = retried(|| api.me()).await?;
+    let me = retried(|| api.me()).await?.id;
     let mut bot = Bot { progress: Progress::open(folder)?, account, caller, api, me, warned: None };
     tracing::info!("hearing the chat {} as bot {}", bot.account.chat, bot.me);
     loop {

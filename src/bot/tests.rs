@@ -33,11 +33,11 @@ async fn reply(State(shared): State<Shared>, request: axum::extract::Request) ->
             telegram.updates.retain(|update| update["update_id"].as_i64().unwrap() >= offset);
             json!(telegram.updates)
         } else {
-            json!({"id": 99, "message_id": 1000})
+            json!({"id": 99, "username": "my_bot", "message_id": 1000})
         }
     };
     // Telegram waits for an update before it says that there is none.
-    if result == json!([]) {
+    if result == json!([]) && body["timeout"] != 0 {
         std::future::pending::<()>().await;
     }
     Json(json!({"ok": true, "result": result}))
@@ -164,4 +164,21 @@ async fn what_was_interrupted_and_may_have_had_its_effect_is_not_done_twice() {
     fresh.run_until(9).await;
     let said = fresh.said();
     assert!(!said[0].1.contains("interrupted"), "{said:?}");
+}
+
+#[tokio::test]
+async fn whoever_sends_the_code_is_paired_and_nobody_else() {
+    let stage = Stage::new(vec![message(3, 6, 6, "/start 00000000")]).await;
+    let token = Secret::new("1:a");
+    let proxies = Proxies::default;
+    assert!(pairing::Pairing::begin(&Secret::new("no token"), None, proxies()).await.is_err());
+    let pairing = pairing::Pairing::begin(&token, Some(&stage.url), proxies()).await.unwrap();
+    assert!(pairing.link().starts_with("https://t.me/my_bot?start="), "{}", pairing.link());
+    let code = pairing.message();
+    stage.shared.lock().unwrap().updates.push(message(4, 5, -7, &code));
+    let paired = tokio::time::timeout(Duration::from_secs(30), pairing.wait()).await;
+    assert_eq!(paired.unwrap().unwrap(), pairing::Paired { chat: -7, user: 5 });
+    let asked = stage.shared.lock().unwrap().asked.clone();
+    let (method, last) = asked.last().unwrap();
+    assert_eq!((method.as_str(), &last["offset"]), ("getUpdates", &json!(5)), "it is forgotten");
 }

@@ -10,11 +10,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::agent::environment::secrets_in_shell;
 use crate::agent::vocabulary;
-use crate::config::{Dirs, EnvFile, Error as ProjectError, Flags, Settings};
+use crate::config::{Dirs, EnvFile, Error as ProjectError, Flags, Secret, Settings};
 use crate::notify::outbox::Due;
 use crate::notify::{
-    self, BotAccount, Channels, Files, LeftOut, Notice, NoticeKind, TestOutcome, TestResult,
-    UnsentFolder,
+    self, BotAccount, Channels, Files, LeftOut, Notice, NoticeKind, Proxies, TestOutcome,
+    TestResult, UnsentFolder,
 };
 use crate::service::Scope;
 
@@ -164,6 +164,31 @@ fn look(caller: &Caller) -> Result<Looked> {
     Ok(Looked { dirs, file, files, channels, config })
 }
 
+/// The server of the Bot API and the proxies to it, for a bot that is not set up yet.
+///
+/// # Errors
+/// Those of the settings.
+pub fn bot_server(caller: &Caller) -> Result<(String, Proxies)> {
+    let file = EnvFile::read(&Dirs::user(&caller.env)?)?;
+    let settings = Settings::load(&vocabulary(), None, &caller.env, &Flags::default())?;
+    let look_up = |name: &str| {
+        let filed = file.get(name).map(|secret| secret.expose().to_owned());
+        filed.or_else(|| caller.env.text(name).map(str::to_owned))
+    };
+    Ok((settings.telegram_api_url, Proxies::from_variables(look_up)))
+}
+
+/// Saves a bot and its chat in the user's env file; returns the file, with `~` for the home folder.
+///
+/// # Errors
+/// Those of the disk.
+pub fn save_bot(caller: &Caller, token: Secret, chat: i64) -> Result<String> {
+    let dirs = Dirs::user(&caller.env)?;
+    let chat = Secret::new(chat.to_string());
+    EnvFile::save(&dirs, &[(TOKEN.to_owned(), token), (CHAT.to_owned(), chat)])?;
+    Ok(dirs.short(&dirs.env_file()))
+}
+
 /// The bot that answers people, and the folder of its state.
 ///
 /// # Errors
@@ -271,6 +296,7 @@ impl Perform for NotifyList {
 }
 
 const TOKEN: &str = "TELEGRAM_BOT_TOKEN";
+const CHAT: &str = "TELEGRAM_CHAT_ID";
 
 #[cfg(test)]
 mod tests {

@@ -189,7 +189,7 @@ impl Answered {
 }
 
 /// Reads an address from a settings file.
-pub(super) fn address(text: &str) -> Option<Url> {
+pub(crate) fn address(text: &str) -> Option<Url> {
     let url = Url::parse(text.trim()).ok()?;
     (matches!(url.scheme(), "http" | "https") && url.host().is_some()).then_some(url)
 }

@@ -41,6 +41,8 @@ fn systemd_finds_nothing_wrong_with_the_units() {
         "samocode-wake.service",
         "samocode-notices.path",
         "samocode-notices.service",
+        "samocode-held.timer",
+        "samocode-held.service",
         "samocode-bot.service",
         "samocode-web.socket",
         "samocode-web.service",

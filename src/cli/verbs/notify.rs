@@ -4,14 +4,16 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
+use crate::bot::pairing::Pairing;
 use crate::control::notify::{
     ChannelListed, ChannelTested, NotifyList, NotifyListed, NotifyTest, NotifyTested, Outcome,
+    bot_server, save_bot,
 };
 use crate::notify::NoticeKind;
 use crate::platform::memory;
 
 use super::format::count;
-use super::{Common, front, output};
+use super::{Common, front, input, output};
 
 /// Show and test how samocode notifies you
 #[derive(Debug, Args)]
@@ -32,6 +34,14 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Pair a Telegram bot with your phone
+    ///
+    /// Asks for the bot's token, waits until you send the bot a code, saves both in
+    /// ~/.config/samocode/env and sends a test message.
+    #[command(
+        after_help = "Examples:\n  samocode notify setup\n  samocode notify setup <token-file\n\nMake a bot first: write /newbot to @BotFather in Telegram."
+    )]
+    Setup {},
     /// Send a test message through every channel
     #[command(
         after_help = "Examples:\n  samocode notify test\n  samocode notify test phone\n\nExit code 0 when at least one message was sent and none failed, else 1."
@@ -50,6 +60,7 @@ impl Notify {
         // Before the bot's token is read.
         memory::seal();
         match self.verb {
+            Verb::Setup {} => setup(common).await,
             Verb::List { json } => list(common, json).await,
             Verb::Test { channel, json } => Self::test(common, channel, json).await,
         }
@@ -72,6 +83,32 @@ impl Notify {
         let works = front::accept(answer)?.works();
         Ok(if works { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
+}
+
+async fn setup(common: &Common) -> anyhow::Result<ExitCode> {
+    let caller = common.caller()?;
+    let (api_url, proxies) = bot_server(&caller)?;
+    output::note("Make a bot if you have none: write /newbot to @BotFather in Telegram.");
+    let token = input::secret("The bot's token (not shown)")?;
+    let pairing = Pairing::begin(&token, Some(&api_url), proxies).await?;
+    outln!("Open {} on your phone,", pairing.link());
+    outln!("or send the bot this, also in a group it is in: {}", pairing.message());
+    let paired = pairing.wait().await?;
+    let file = save_bot(&caller, token, paired.chat)?;
+    outln!("Paired with chat {}; saved in {file}.", paired.chat);
+    if paired.user != paired.chat {
+        outln!(
+            "It is a group. To answer there, add to ~/.config/samocode/notify.toml:\n\
+             [channel.telegram]\nusers = [{}]",
+            paired.user
+        );
+    }
+    let worked = Notify::test(common, Some("telegram".to_owned()), false).await?;
+    outln!(
+        "To answer from the phone: {}",
+        common.command("systemctl --user enable --now samocode-bot")
+    );
+    Ok(worked)
 }
 
 async fn list(common: &Common, json: bool) -> anyhow::Result<ExitCode> {

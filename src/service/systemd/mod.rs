@@ -39,6 +39,12 @@ pub const NOTICES_SERVICE: &str = "samocode-notices.service";
 /// The service that sends those of one session of the system's manager.
 pub const NOTICES_OF_SESSION: &str = "samocode-notices@.service";
 
+/// The timer that looks for notices whose quiet hours are over.
+pub const HELD_TIMER: &str = "samocode-held.timer";
+
+/// The service that sends them.
+pub const HELD_SERVICE: &str = "samocode-held.service";
+
 /// The service that answers people by Telegram.
 pub const BOT_SERVICE: &str = "samocode-bot.service";
 

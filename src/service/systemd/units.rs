@@ -6,7 +6,9 @@
 use std::path::PathBuf;
 
 use super::limits::directives;
-use super::{BOT_SERVICE, NOTICES_OF_SESSION, NOTICES_PATH, NOTICES_SERVICE};
+use super::{
+    BOT_SERVICE, HELD_SERVICE, HELD_TIMER, NOTICES_OF_SESSION, NOTICES_PATH, NOTICES_SERVICE,
+};
 use super::{WEB_SERVICE, WEB_SOCKET};
 use super::{convoys, escape};
 use crate::service::{Recorded, Scope, Session, Shared, Unfit, UnitFile};
@@ -40,7 +42,7 @@ pub fn parse_version(text: &str) -> Result<u32, String> {
 }
 
 /// The units that are installed once per manager: file name and source.
-const SOURCES: [(&str, &str); 12] = [
+const SOURCES: [(&str, &str); 14] = [
     ("samocode@.service", include_str!("../../../units/samocode@.service")),
     ("samocode-wake.path", include_str!("../../../units/samocode-wake.path")),
     ("samocode-wake.service", include_str!("../../../units/samocode-wake.service")),
@@ -48,6 +50,8 @@ const SOURCES: [(&str, &str); 12] = [
     (NOTICES_PATH, include_str!("../../../units/samocode-notices.path")),
     (NOTICES_SERVICE, include_str!("../../../units/samocode-notices.service")),
     (NOTICES_OF_SESSION, include_str!("../../../units/samocode-notices@.service")),
+    (HELD_TIMER, include_str!("../../../units/samocode-held.timer")),
+    (HELD_SERVICE, include_str!("../../../units/samocode-held.service")),
     (BOT_SERVICE, include_str!("../../../units/samocode-bot.service")),
     (WEB_SOCKET, include_str!("../../../units/samocode-web.socket")),
     (WEB_SERVICE, include_str!("../../../units/samocode-web.service")),
@@ -60,9 +64,8 @@ const SOURCES: [(&str, &str); 12] = [
 /// which runs as its user.
 fn is_for(scope: Scope, name: &str) -> bool {
     match name {
-        NOTICES_PATH | NOTICES_SERVICE | BOT_SERVICE | WEB_SOCKET | WEB_SERVICE => {
-            scope == Scope::User
-        }
+        NOTICES_PATH | NOTICES_SERVICE | HELD_TIMER | HELD_SERVICE | BOT_SERVICE | WEB_SOCKET
+        | WEB_SERVICE => scope == Scope::User,
         NOTICES_OF_SESSION => scope == Scope::System,
         _ => true,
     }
@@ -80,8 +83,10 @@ const ON_SUCCESS: &str = "OnSuccess";
 /// version" notes of systemd.unit(5), systemd.service(5), systemd.path(5), systemd.exec(5),
 /// systemd.kill(5), systemd.resource-control(5). Directives without a note have 0: they came before
 /// 211, or before the notes.
-const SINCE: [(&str, u32); 41] = [
+const SINCE: [(&str, u32); 44] = [
+    ("AccuracySec", 209),
     ("CPUWeight", 232),
+    ("ConditionDirectoryNotEmpty", 0),
     ("Delegate", 218),
     ("Description", 0),
     ("DirectoryMode", 0),
@@ -97,6 +102,7 @@ const SINCE: [(&str, u32); 41] = [
     ("MemoryMax", 231),
     ("NotifyAccess", 0),
     ("OOMPolicy", 243),
+    ("OnCalendar", 0),
     ("OnFailure", 0),
     (ON_SUCCESS, 249),
     ("PartOf", 0),

@@ -1,0 +1,88 @@
+//! Pairing: whoever sends the bot a code that only this terminal shows is the human.
+
+use super::api::Api;
+use super::retried;
+use super::update::{Command, What};
+use crate::config::Secret;
+use crate::control::{Error, Result};
+use crate::notify::telegram::API_URL;
+use crate::notify::{BotAccount, NotifyError, Proxies, http};
+
+/// A bot that waits for its human.
+pub struct Pairing {
+    api: Api,
+    me: i64,
+    name: String,
+    code: String,
+}
+
+/// The human's chat.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paired {
+    /// The chat's id.
+    pub chat: i64,
+    /// The id of the person, which differs from the chat's in a group.
+    pub user: i64,
+}
+
+impl Pairing {
+    /// Checks the token.
+    ///
+    /// # Errors
+    /// If Telegram does not know it, or cannot be reached.
+    pub async fn begin(token: &Secret, api_url: Option<&str>, proxies: Proxies) -> Result<Self> {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '_' | '-');
+        if token.expose().is_empty() || !token.expose().chars().all(allowed) {
+            return Err(Error::usage("this is not the token of a bot")
+                .hint("copy it from @BotFather: digits, a colon, letters"));
+        }
+        let url = api_url.filter(|url| !url.trim().is_empty()).unwrap_or(API_URL);
+        let api_url = http::address(url).ok_or_else(|| {
+            Error::usage(format!("TELEGRAM_API_URL is no address like {API_URL}"))
+        })?;
+        let account = BotAccount {
+            token: token.clone(),
+            chat: String::new(),
+            users: Vec::new(),
+            api_url,
+            proxies,
+        };
+        let api = Api::new(&account)?;
+        let failed = |error: NotifyError| Error::unavailable(error.to_string());
+        let me = api.me().await.map_err(failed)?;
+        let code = uuid::Uuid::new_v4().simple().to_string()[..8].to_owned();
+        Ok(Self { api, me: me.id, name: me.username, code })
+    }
+
+    /// The address that sends the code when it is opened on the phone.
+    #[must_use]
+    pub fn link(&self) -> String {
+        format!("https://t.me/{}?start={}", self.name, self.code)
+    }
+
+    /// The message that pairs: the same to be typed.
+    #[must_use]
+    pub fn message(&self) -> String {
+        format!("/start {}", self.code)
+    }
+
+    /// Waits for the code.
+    ///
+    /// # Errors
+    /// If the bot may not be used any more.
+    pub async fn wait(&self) -> Result<Paired> {
+        let mut next = 0;
+        loop {
+            for update in retried(|| self.api.updates(next)).await? {
+                next = update.update_id + 1;
+                let Some(heard) = update.heard(self.me) else { continue };
+                let is_code = |typed: &str| typed == self.code;
+                if matches!(&heard.what, What::Command(Command::Start(typed)) if is_code(typed)) {
+                    // The bot must not take it for a command.
+                    self.api.forget_until(next).await;
+                    return Ok(Paired { chat: heard.chat, user: heard.from });
+                }
+            }
+        }
+    }
+}
