@@ -199,3 +199,59 @@ fn mail_to_a_role_reaches_those_who_have_it_near_the_sender_first() {
     let role = project.samocode(["role", "--json", "tester-1"]).ok().stdout;
     assert!(role.contains("\"place\":\"one/workers/tester-1\""), "{role}");
 }
+
+#[test]
+fn a_session_starts_after_others_from_their_branches_and_what_cannot_be_is_refused() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user("after");
+    let apart = "mkdir -p $SAMOCODE_SESSION; cd $SAMOCODE_SESSION";
+    let agent = user.obedient_agent(apart);
+    let project = user
+        .project("shop")
+        .key("SAMOCODE_AGENT", &agent)
+        .key("SAMOCODE_MAX_RUNNING", "9")
+        .create();
+    let enable = |args: &[&str]| project.samocode([&["enable"], args].concat()).output();
+    let [schema, model, server] = ["schema", "model", "server"].map(|name| project.named(name));
+    for session in [&schema, &model] {
+        session.enable(&["--task", "t"]);
+    }
+    for (args, code, said) in [
+        (&["x", "--task", "t", "--after", "shcema"][..], 2, "did you mean 'schema'?"),
+        (&["x", "--task", "t", "--after", "x"], 2, "there is no session 'x'"),
+        (&["x", "--after", "schema"], 2, "is new and needs a task"),
+        (&["x", "--task", "t", "--after", "schema,schema"], 2, "schema is named twice"),
+        (&["schema", "--after", "model"], 2, "'schema' has begun"),
+    ] {
+        let refused = enable(args);
+        assert!(refused.code == code && refused.stderr.contains(said), "{refused}");
+    }
+    assert_eq!(project.session("x"), None, "nothing is half-done");
+
+    let begun = enable(&["server", "--task", "t", "--after", "schema,model"]);
+    assert_eq!(begun.code, 0, "{begun}");
+    assert_eq!(enable(&["server", "--task", "t", "--after", "schema,model"]).code, 0, "again");
+    assert_eq!(enable(&["client", "--task", "t", "--convoy", "server"]).code, 0);
+    assert_eq!(enable(&["other", "--task", "t", "--convoy", "login"]).code, 0);
+    let two = enable(&["y", "--task", "t", "--after", "other", "--convoy", "server"]);
+    assert!(
+        two.code == 1 && two.stderr.contains("these are in two: 'login' and 'server'"),
+        "{two}"
+    );
+    let round = enable(&["client", "--after", "client"]);
+    assert!(round.code == 2 && round.stderr.contains("cannot start after itself"), "{round}");
+
+    project.named("client").wait_to_rest("waiting", "requirements");
+    assert!(server.journal("run_started").is_empty());
+    let why = project.samocode(["why", "server"]).ok().stdout;
+    assert!(why.contains("starts after schema") && why.contains("model"), "{why}");
+    schema.through_the_gates();
+    model.through_the_gates();
+    server.wait_to_rest("waiting", "requirements");
+    for before in ["schema", "model"] {
+        let within = ["merge-base", "--is-ancestor", before, "server"];
+        user.run(["git"].iter().chain(&within)).cwd(&project.dir).ok();
+    }
+    let shown = project.samocode(["convoy", "status", "server"]).ok().stdout;
+    assert!(shown.contains("2 of 4 sessions done"), "{shown}");
+}

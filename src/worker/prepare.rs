@@ -46,11 +46,10 @@ pub(super) async fn prepare(
         None => {
             // Check git's settings while git checks out.
             let made = make_worktree(writer, project, settings, programs);
-            match tokio::join!(made, git::commits_work(&project.main_repo)) {
-                (made, commits_work) => match made? {
-                    Ok(place) => (place, commits_work),
-                    Err(reason) => return Ok(Prepared::Blocked(reason)),
-                },
+            let (made, commits_work) = tokio::join!(made, git::commits_work(&project.main_repo));
+            match made? {
+                Ok(place) => (place, commits_work),
+                Err(reason) => return Ok(Prepared::Blocked(reason)),
             }
         }
     };

@@ -1,4 +1,5 @@
 use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use super::*;
@@ -6,8 +7,7 @@ use crate::control::host::tests::caller;
 use crate::control::{Call, Host as _, Local};
 use crate::git::git_command;
 use crate::service::quiet;
-use crate::session::store::Folder;
-use crate::session::store::Lock;
+use crate::session::store::{Folder, Lock, faults};
 
 async fn ask<C: Call>(root: &Path, call: C) -> Result<C::Reply> {
     let answer = Local::new(caller(root)).request(call.into(), &quiet).await;
@@ -145,4 +145,87 @@ fn a_folder_that_got_a_number_in_the_archive_comes_back_under_its_own_name() {
     assert_eq!(newest.path, archive.join("26-11-20-jwt-10"));
     assert_eq!(find(root.path(), "26-11-20-jwt-2").unwrap().folder, "26-11-20-jwt");
     assert_eq!(find(root.path(), "other-2").unwrap().folder, "26-11-21-other-2");
+}
+
+/// A project with a finished session whose worktree has a file that is not committed.
+fn with_uncommitted_work(root: &Path) -> (PathBuf, PathBuf) {
+    caller(root);
+    let folder = session(root, "jwt", "done", LONG_AGO);
+    let repo = root.join("repo");
+    git(&repo, &["init", "-q", "-b", "main"]);
+    git(&repo, &["commit", "-q", "--allow-empty", "-m", "start"]);
+    let tree = root.join("worktrees/26-11-20-jwt");
+    git(&repo, &["worktree", "add", "-q", "-b", "jwt", tree.to_str().unwrap()]);
+    fs::write(tree.join("notes"), "not committed\n").unwrap();
+    (folder, tree)
+}
+
+/// Does something that is killed at its Nth step, then again to its end; false if it has no Nth step.
+fn killed_at(step: u32, runtime: &tokio::runtime::Runtime, mut act: impl AsyncFnMut()) -> bool {
+    faults::set(Some(step), None);
+    let survived = catch_unwind(AssertUnwindSafe(|| runtime.block_on(act())));
+    faults::set(None, None);
+    if survived.is_err() {
+        runtime.block_on(act());
+    }
+    survived.is_err()
+}
+
+#[test]
+fn whoever_is_killed_while_archiving_or_restoring_nothing_is_lost_and_the_next_completes_it() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mut steps = 0;
+    for step in 1.. {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path();
+        let (folder, tree) = with_uncommitted_work(root);
+        let archived = killed_at(step, &runtime, async || {
+            // One that was killed after its last step has nothing left to do.
+            if folder.exists() {
+                let all = archive(root, &["jwt"]).await.unwrap();
+                assert_eq!(all.left, [], "killed at {step}");
+            }
+        });
+        assert!(!folder.exists() && !tree.exists(), "killed at {step}");
+        let restored = killed_at(step, &runtime, async || {
+            if !folder.exists() {
+                ask(root, Restore { session: "jwt".to_owned() }).await.unwrap();
+            }
+        });
+        assert!(folder.exists(), "killed at {step}");
+        let notes = fs::read_to_string(tree.join("notes")).unwrap_or_default();
+        assert_eq!(notes, "not committed\n", "killed at {step}");
+        let status = git(&tree, &["status", "--porcelain", "--branch"]);
+        assert_eq!(status, "## jwt\n?? notes\n", "killed at {step}");
+        if !archived && !restored {
+            steps = step;
+            break;
+        }
+    }
+    assert!(steps > 3, "there are more steps at which they may be killed: {steps}");
+}
+
+#[tokio::test]
+async fn a_session_with_others_below_it_is_archived_after_them_and_they_come_back_below_it() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    caller(root);
+    let lead = session(root, "lead", "done", LONG_AGO);
+    let below = lead.join("workers/impl-1");
+    fs::create_dir_all(lead.join("workers")).unwrap();
+    fs::rename(session(root, "impl-1", "done", LONG_AGO), &below).unwrap();
+
+    let all = archive(root, &["lead"]).await.unwrap();
+    let why = all.left[0].error.in_one_line();
+    assert!(why.contains("1 session is below it: impl-1") && lead.exists(), "{why}");
+    let all = archive(root, &["lead", "impl-1"]).await.unwrap();
+    let names: Vec<&str> = all.archived.iter().map(|one| one.session.as_str()).collect();
+    assert_eq!((names, all.left), (vec!["impl-1", "lead"], Vec::new()));
+
+    // Its folder came along with the other's.
+    let missing = ask(root, Restore { session: "impl-1".to_owned() }).await.unwrap_err();
+    assert_eq!(missing.class, Class::NotFound);
+    ask(root, Restore { session: "lead".to_owned() }).await.unwrap();
+    let restored = ask(root, Restore { session: "impl-1".to_owned() }).await.unwrap();
+    assert_eq!((restored.folder.as_path(), below.exists()), (below.as_path(), true));
 }

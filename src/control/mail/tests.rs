@@ -215,3 +215,70 @@ async fn an_inbox_that_leads_elsewhere_gets_nothing_there() {
         assert_eq!(error.class, Class::Usage, "{name}: {error:?}");
     }
 }
+
+#[tokio::test]
+async fn what_cannot_be_delivered_is_refused_in_one_line_and_leaves_nothing() {
+    let office = Office::new();
+    let folder = office.session("search", StateName::Blocked, None);
+    let long = "x".repeat(10 << 20);
+    let too_long = perform(&office.human, write("search", &long)).await.unwrap_err();
+    assert!(too_long.in_one_line().starts_with("cannot send to search: "), "{too_long:?}");
+    assert!(too_long.in_one_line().len() < 300, "it does not quote the message");
+    let human = perform(&office.human, write("human", &long)).await.unwrap_err();
+    assert!(human.message.starts_with("cannot write to the human: "), "{human:?}");
+    for (to, class, said) in [
+        ("serach", Class::NotFound, "did you mean 'search'?"),
+        ("search/", Class::Usage, "search/"),
+        ("search\0", Class::Usage, "search"),
+        ("convoy:..", Class::Usage, ".."),
+        ("convoy:nobody", Class::NotFound, "samocode convoy list"),
+        ("role:../x", Class::NotFound, "role '../x'"),
+        ("role:", Class::NotFound, "role ''"),
+    ] {
+        let error = perform(&office.human, write(to, "hello")).await.unwrap_err();
+        assert_eq!(error.class, class, "{to:?}: {error:?}");
+        assert!(error.in_one_line().contains(said), "{to:?}: {error:?}");
+    }
+    let damaged = [&b"{\"id\":\"m-1\",\"from\":\"human\""[..], b"\xff\xfe", b"[]", b""];
+    for (at, bytes) in damaged.into_iter().enumerate() {
+        std::fs::create_dir_all(folder.inbox()).unwrap();
+        std::fs::write(folder.inbox().join("m-1.json"), bytes).unwrap();
+        // It does not keep others from being delivered and read.
+        let text = format!("after {at}");
+        perform(&office.human, write("search", &text)).await.unwrap();
+        assert!(bodies(&folder).contains(&("human".to_owned(), text)));
+    }
+    assert_eq!(bodies(&folder).len(), 4);
+}
+
+#[test]
+fn two_who_write_at_once_lose_nothing_and_each_keeps_its_order() {
+    const EACH: usize = 100;
+    let office = Office::new();
+    let to = office.session("search", StateName::Blocked, None);
+    let write_all = |name: &str| {
+        office.session(name, StateName::Running, None);
+        let mut agent = office.agent(name);
+        agent.env.set("SAMOCODE_MAIL_BUDGET", "1000");
+        move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.unwrap().block_on(async {
+                for number in 0..EACH {
+                    perform(&agent, write("search", &number.to_string())).await.unwrap();
+                }
+            });
+        }
+    };
+    let (one, other) = (write_all("one"), write_all("other"));
+    std::thread::scope(|scope| {
+        scope.spawn(one);
+        scope.spawn(other);
+    });
+    let got = bodies(&to);
+    let in_order: Vec<String> = (0..EACH).map(|number| number.to_string()).collect();
+    for sender in ["one", "other"] {
+        let of = got.iter().filter(|(from, _)| from == sender);
+        assert_eq!(of.map(|(_, body)| body.clone()).collect::<Vec<_>>(), in_order, "{sender}");
+    }
+    assert_eq!(got.len(), 2 * EACH);
+}

@@ -310,3 +310,55 @@ fn a_merge_killed_at_any_point_is_completed_by_the_next_one() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_submodule_that_two_moved_to_different_commits_is_left_out_and_named() {
+    let shop = Shop::new("true");
+    let module = |commit: &str| {
+        let entry = format!("160000,{},part", commit.repeat(40));
+        shop.git(&["update-index", "--add", "--cacheinfo", &entry]);
+        shop.git(&["commit", "--quiet", "-m", "part"]);
+    };
+    shop.git(&["switch", "--quiet", "main"]);
+    module("1");
+    for (name, commit) in [("one", "2"), ("other", "3")] {
+        shop.git(&["switch", "--quiet", "-c", name, "main"]);
+        module(commit);
+        shop.hook(name, StateName::Done, Some(name));
+    }
+    shop.git(&["switch", "--quiet", "work"]);
+    let merged = shop.merge(&["one", "other"]).await;
+    assert_eq!(end(&merged, "one"), &End::Merged);
+    let End::Conflicts { files } = end(&merged, "other") else { panic!("{merged:?}") };
+    let [file] = &files[..] else { panic!("{files:?}") };
+    assert_eq!(
+        (file.path.as_str(), file.kind.to_string()),
+        ("part", "both moved this submodule".to_owned())
+    );
+    assert_eq!(shop.git(&["rev-parse", "main:part"]), "2".repeat(40));
+    assert!(shop.is_tidy());
+}
+
+#[tokio::test]
+async fn an_agent_merges_into_its_own_branch_and_into_no_other() {
+    let shop = Shop::new("true");
+    shop.session("lead", "main", "lead", "x\n");
+    let below = shop.folder("lead").workers().join("api");
+    shop.session("api", "lead", "api", "x\n");
+    std::fs::create_dir_all(below.parent().unwrap()).unwrap();
+    std::fs::rename(shop.folder("api").path(), &below).unwrap();
+    let mut caller = shop.caller.clone();
+    caller.env.set("SAMOCODE_SESSION", "lead");
+    let merge = async |into: Option<&str>| {
+        let merge = Merge { into: into.map(str::to_owned), ..shop.call(&["api"]) };
+        call(&Local::new(caller.clone()), merge, &quiet).await.result
+    };
+    let (main, tip) = (shop.tip("main"), shop.tip("lead"));
+    let refused = merge(Some("main")).await.unwrap_err();
+    assert!(refused.message.contains("an agent cannot merge into main"), "{refused:?}");
+    assert_eq!((shop.tip("main"), shop.tip("lead")), (main.clone(), tip));
+    let merged = merge(None).await.unwrap();
+    assert_eq!((merged.into.as_str(), end(&merged, "api")), ("lead", &End::Merged));
+    assert_eq!(shop.git(&["ls-tree", "--name-only", "lead"]), "api\nlead\npoem");
+    assert_eq!(shop.tip("main"), main);
+}

@@ -1,10 +1,11 @@
 //! Bringing rescued files back into a worktree that was made again.
 
+use std::fs;
 use std::path::Path;
 
 use super::super::Error;
 use super::super::command::{git_command, git_for_reading, read, run};
-use super::{LIMIT, RESCUED, component};
+use super::{LIMIT, RESCUED, Worktree, component};
 
 /// Puts the files that were last saved for `session` on the commit that the worktree at `root` is
 /// at back into it, uncommitted as they were. Returns the reference they came from; `None` if
@@ -29,12 +30,27 @@ pub async fn bring_back(root: &Path, session: &str) -> Result<Option<String>, Er
         (Some(parent) == head.as_deref()).then(|| name.to_owned())
     });
     let Some(saved) = saved else { return Ok(None) };
-    // Files and index to what was saved, as in a change of branch; then the index back.
-    let mut command = git_command(root);
-    command.args(["read-tree", "-m", "-u", "HEAD", &saved]);
-    run(command, &doing, LIMIT).await?.checked(&doing)?;
+    // Files and index to what was saved, as in a change of branch; then the index back. One that was
+    // killed may have done that already.
+    if !has_files_of(root, &saved).await? {
+        let mut command = git_command(root);
+        command.args(["read-tree", "-m", "-u", "HEAD", &saved]);
+        run(command, &doing, LIMIT).await?.checked(&doing)?;
+    }
     let mut command = git_command(root);
     command.args(["read-tree", "HEAD"]);
     run(command, &doing, LIMIT).await?.checked(&doing)?;
     Ok(Some(saved))
+}
+
+/// Whether the worktree has exactly the files of a commit.
+async fn has_files_of(root: &Path, commit: &str) -> Result<bool, Error> {
+    let work = Worktree::open(root).await?;
+    let found = async {
+        let wanted = work.line(work.git(&["rev-parse", &format!("{commit}^{{tree}}")])).await?;
+        Ok(work.contents().await?.tree == wanted)
+    };
+    let found = found.await;
+    let _ = fs::remove_dir_all(&work.scratch);
+    found
 }
