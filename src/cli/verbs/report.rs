@@ -1,7 +1,6 @@
 //! `samocode report`: a session's work as one page.
 
-use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -10,6 +9,7 @@ use clap::{Args, ValueEnum};
 use crate::control::{self, Class, Error};
 use crate::report::Form;
 use crate::session::clock;
+use crate::session::store::{self, StoreError};
 
 use super::output;
 use super::{Common, complete, pager};
@@ -74,31 +74,23 @@ impl Report {
 
 /// Writes the page. What cannot be written whole replaces nothing.
 fn written(file: &Path, page: &[u8]) -> Result<(), Error> {
+    // A device, a pipe or a link is written to, not replaced.
     let is_plain = std::fs::symlink_metadata(file).map_or(true, |meta| meta.is_file());
-    let write = || {
-        if !is_plain {
-            // A device, a pipe, a link.
-            return std::fs::write(file, page);
-        }
-        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let mut new = tempfile::Builder::new();
-        let readable = std::fs::Permissions::from_mode(0o644);
-        let new = new.prefix(".samocode-").permissions(readable);
-        let mut new = new.tempfile_in(folder.unwrap_or(Path::new(".")))?;
-        new.write_all(page)?;
-        new.persist(file).map(drop).map_err(|error| error.error)
+    let done = if is_plain {
+        store::replace_derived(file, page)
+    } else {
+        let failed = |source| StoreError { action: "write", path: file.to_owned(), source };
+        std::fs::write(file, page).map_err(failed)
     };
-    write().map_err(|error| {
+    done.map_err(|error| {
         // An error of the file's name is the caller's, any other the machine's.
-        let class = match error.kind() {
+        let class = match error.source.kind() {
             ErrorKind::NotFound | ErrorKind::IsADirectory | ErrorKind::NotADirectory => {
                 Class::Usage
             }
             _ => Class::Unavailable,
         };
-        let Error { message, hint, .. } = Error::of(class, &error);
-        let error = Error::new(class, format!("cannot write {}: {message}", file.display()));
-        Error { hint, ..error }
+        Error::of(class, &error)
     })
 }
 
@@ -107,5 +99,32 @@ fn by_name(file: &Path) -> Form {
     match file.extension().and_then(|end| end.to_str()) {
         Some("html" | "htm") => Form::Html,
         _ => Form::Markdown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_written_whole_and_an_error_names_its_file_and_class() {
+        let dir = tempfile::tempdir().unwrap();
+        let page = dir.path().join("x.html");
+        for text in ["first", "second"] {
+            written(&page, text.as_bytes()).unwrap();
+            assert_eq!(std::fs::read_to_string(&page).unwrap(), text);
+        }
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+        for (file, class) in [
+            (dir.path().join("none/x.html"), Class::Usage),
+            (dir.path().to_owned(), Class::Usage),
+            (PathBuf::from("/dev/full"), Class::Unavailable),
+        ] {
+            let error = written(&file, b"page").unwrap_err();
+            assert_eq!(error.class, class, "{error:?}");
+            assert!(error.message.contains(&file.display().to_string()), "{error:?}");
+        }
+        let full = written(Path::new("/dev/full"), b"page").unwrap_err();
+        assert_eq!(full.hint.as_deref(), Some("the disk is full: free some space"));
     }
 }
