@@ -10,6 +10,7 @@ mod agent_path;
 mod agents;
 mod attach;
 mod awake;
+mod bot;
 mod budgets;
 mod cli_protocol;
 mod clock;

@@ -64,7 +64,7 @@ fn init_without_a_repository_makes_a_project_and_says_so() {
     assert!(out.stdout.contains("(no git repository)"), "{out}");
     assert!(user.exists("elsewhere") && !user.exists("notes-sessions"));
     user.sh(
-        "mkdir p && git init -q -b main p/repo && git -C p/repo commit -q --allow-empty -m Begin",
+        "mkdir p && git init -q -b main p/repo && git -C p/repo -c user.name=a -c user.email=a@example.org commit -q --allow-empty -m Begin",
     )
     .ok();
     user.write("p/.samocode", "MAIN_REPO=repo\nWORKTREES=trees\nSESSIONS=sessions\n");
@@ -209,7 +209,7 @@ fn units_are_printed_for_a_version_installed_and_verified() {
     assert_one_line(&denied, 1, "sudo samocode units install --system");
 
     let verified = user.samocode(["units", "verify"]).ok();
-    assert!(verified.stdout.contains("found no problems in the 8 user units"), "{verified}");
+    assert!(verified.stdout.contains("found no problems in the 11 user units"), "{verified}");
     let without = user.samocode(["units", "verify"]).env("PATH", "/opt/samocode/bin").ok();
     assert!(without.stdout.contains("systemd-analyze is not installed"), "{without}");
 }

@@ -191,7 +191,10 @@ fn the_service_manager_starts_it_on_the_first_request() {
     let browser = Browser::open(&user, link(&printed));
     browser.wait("/", "needs 2 answers");
     assert_eq!(state("samocode-web.service"), "active");
-    let sent = browser.submit("/s/jwt", "/s/jwt/answer", &[("suggestions", "yes")]);
+    // Answers that a person wrote into the file.
+    let file = project.session("jwt").expect("a session").join("_qa.md");
+    user.write(&file, user.read(&file).replace("_waiting_", "A"));
+    let sent = browser.submit("/s/jwt", "/s/jwt/answer", &[]);
     assert!(sent.contains("Answered: jwt"), "{sent}");
 
     // A restart below an open page: the visit goes on.

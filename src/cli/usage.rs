@@ -56,7 +56,7 @@ pub(super) fn answer(error: &clap::Error, args: &[OsString]) -> ExitCode {
         if let Err(error) = printed
             && error.kind() != std::io::ErrorKind::BrokenPipe
         {
-            output::error(&format!("cannot print the help: {error}"));
+            output::error(&format!("cannot print what was asked for: {error}"));
             return ExitCode::FAILURE;
         }
     } else {

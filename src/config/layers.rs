@@ -7,6 +7,7 @@ use super::agent_name::program_path;
 use super::file::ConfigFile;
 use super::keys::{self, Key, Kind};
 use super::settings::{Budget, Flags, Origin, Row};
+use super::vocabulary::Owner;
 use super::{AgentName, Dirs, Env, EnvFile, Error, Vocabulary, Warning, dirs, shown, values};
 use crate::session::Phase;
 
@@ -61,6 +62,11 @@ impl<'a> Layers<'a> {
                 // A mistyped key may look like a variable of the agent's.
                 None if self.vocabulary.misspelt(&key).is_some() => {
                     let near = self.vocabulary.misspelt(&key);
+                    self.warnings.push(Warning::UnknownKey { near, at, key });
+                }
+                // All that concern notices are keys.
+                None if self.vocabulary.owner(&key) == Some(Owner::Notices) => {
+                    let near = self.vocabulary.nearest(&key);
                     self.warnings.push(Warning::UnknownKey { near, at, key });
                 }
                 None if self.vocabulary.owner(&key).is_some() => {

@@ -11,6 +11,7 @@ use crate::agent::confine::{self, Confinement, Grant};
 use crate::agent::environment::RunIds;
 use crate::agent::process::{Start, Stdin};
 use crate::agent::{Agent, Environment, REGISTRY};
+use crate::config::confine::LEVEL;
 use crate::config::{self, Flags};
 use crate::platform::confinement::Access;
 use crate::service::Progress;
@@ -230,10 +231,12 @@ impl<'a> Scene<'a> {
     }
 }
 
-/// What is said about a path, a port, or a host with a port.
+/// Whether a path, a port, or a host with a port is open, and what opens it.
 fn verdict_on(target: &Target, confinement: Option<&Confinement>, about: &str) -> Result<String> {
     let Some(confinement) = confinement else {
-        return Ok(format!("{about} is open: agents are not confined"));
+        return Ok(format!(
+            "{about} is open: agents are not confined; {LEVEL}=standard confines them"
+        ));
     };
     let port = about.rsplit_once(':').map_or(about, |(_, port)| port);
     if let Ok(port) = port.parse() {

@@ -180,7 +180,8 @@ mod tests {
         let mut caller = caller(&root);
         let lead = root.join("sessions/26-11-20-main-task");
         let worker = lead.join("workers/impl-1");
-        std::fs::create_dir_all(worker.join("notes")).unwrap();
+        let logs = Folder::new(&worker).logs();
+        std::fs::create_dir_all(&logs).unwrap();
         for folder in [&lead, &worker] {
             std::fs::write(Folder::new(folder).overview(), "## Status\nPhase: planning\n").unwrap();
         }
@@ -203,8 +204,8 @@ mod tests {
         // By where one is, and by any folder.
         let error = look(&caller, None).await.unwrap_err();
         assert!(error.hint.unwrap().contains("samocode role"), "{}", error.message);
-        for inside in ["notes", ""] {
-            caller.cwd = worker.join(inside);
+        for inside in [&logs, &worker] {
+            caller.cwd.clone_from(inside);
             assert_eq!(look(&caller, None).await.unwrap().session, "impl-1");
             assert_eq!(look(&caller, Some(".")).await.unwrap().session, "impl-1");
         }

@@ -96,7 +96,8 @@ fn look(worktree: &Path, common: PathBuf) -> Result<Confirmed, Error> {
     let moved_away = || {
         if worktree.is_symlink() {
             // What is there may be the repository itself.
-            let (link, end) = (quoted(worktree), "and it is made again at the next start");
+            let (link, end) =
+                (quoted(worktree), "and the worktree is made again at the next start");
             return format!("remove the link, {end}: rm {link}");
         }
         let (from, to) = (quoted(&gitfile), quoted(&worktree.join(".git.aside")));

@@ -207,6 +207,10 @@ impl Notifier for Routed {
         kind.is_for_all() || (is_chosen && !self.except.contains(&kind))
     }
 
+    fn keeps(&self) -> bool {
+        self.inner.keeps()
+    }
+
     async fn send(&self, notice: &Notice) -> Result<(), NotifyError> {
         self.inner.send(notice).await
     }

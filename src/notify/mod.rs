@@ -61,6 +61,12 @@ pub trait Notifier: Send + Sync {
         true
     }
 
+    /// Whether a notice is kept on disk until it is sent. Where there is no desktop, nobody will look
+    /// for it on one.
+    fn keeps(&self) -> bool {
+        true
+    }
+
     /// Sends a notice once, within the notifier's own time limit.
     ///
     /// # Errors

@@ -185,7 +185,8 @@ impl Outbox {
     /// inside the tokio runtime.
     pub fn post(&self, notice: Notice) {
         for (notifier, turn) in self.for_kind(notice.kind) {
-            let kept = self.shelf.as_ref().filter(|shelf| shelf.keep(&notice, notifier.name()));
+            let shelf = self.shelf.as_ref().filter(|_| notifier.keeps());
+            let kept = shelf.filter(|shelf| shelf.keep(&notice, notifier.name()));
             let own = Delivery::unfinished(&notice, notifier.name());
             match kept {
                 Some(shelf) => self.pass(notifier, turn, shelf, Due::AsAsked, Some(own)),

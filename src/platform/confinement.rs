@@ -44,7 +44,7 @@ pub struct Rules {
     pub ports: Option<Vec<u16>>,
 }
 
-/// What the host cannot hold.
+/// What the host cannot restrict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lack {
     /// Files and folders.
@@ -63,30 +63,30 @@ impl Lack {
     pub const fn describe(self) -> &'static str {
         match self {
             Self::Files if cfg!(target_os = "macos") => {
-                "files cannot be held: /usr/bin/sandbox-exec is missing"
+                "access to files cannot be restricted: /usr/bin/sandbox-exec is missing"
             }
             Self::Files => {
-                "files cannot be held: this kernel has no Landlock; use Linux 5.13 or later, and \
+                "access to files cannot be restricted: this kernel has no Landlock; use Linux 5.13 or later, and \
                  add landlock to the kernel's command line: lsm=landlock,yama,apparmor,bpf"
             }
             Self::Calls => {
-                "system calls cannot be held: this kernel has no seccomp filters; use a kernel \
+                "system calls cannot be restricted: this kernel has no seccomp filters; use a kernel \
                  with CONFIG_SECCOMP_FILTER=y"
             }
             Self::Signals => {
-                "signals to your other processes are not held: that needs Linux 6.12 or later"
+                "signals to your other processes are not blocked: that needs Linux 6.12 or later"
             }
-            Self::Ports => "TCP ports cannot be held: that needs Linux 6.7 or later",
+            Self::Ports => "TCP ports cannot be restricted: that needs Linux 6.7 or later",
         }
     }
 }
 
-/// What the host can hold.
+/// What the host can restrict.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Support {
-    /// What it does it with, as in `Landlock 7, seccomp`.
+    /// The means it has for that, as in `Landlock 7, seccomp`.
     pub by: String,
-    /// What it cannot hold.
+    /// What it cannot restrict.
     pub lacks: Vec<Lack>,
 }
 

@@ -9,11 +9,11 @@ pub(crate) struct FileChange<'a> {
     pub(crate) added: usize,
     /// Lines removed.
     pub(crate) removed: usize,
-    /// The lines of the difference, with their marks.
+    /// The lines of the diff, with their marks.
     pub(crate) lines: Vec<&'a str>,
 }
 
-/// Takes a difference of git apart. Whatever comes before the first file is left out.
+/// Splits git's diff into files. Whatever comes before the first one is left out.
 pub(crate) fn files(diff: &str) -> Vec<FileChange<'_>> {
     let mut files: Vec<FileChange<'_>> = Vec::new();
     let mut in_hunk = false;

@@ -38,7 +38,7 @@ pub(super) fn page(story: &Story, zone: &TimeZone) -> String {
                         @if let Some(branch) = &view.branch { dt { "Branch" } dd { (branch) } }
                         @if let Some(agent) = &story.detail.agent { dt { "Agent" } dd { (agent) } }
                         dt { "Project" } dd { (view.project) }
-                        dt { "Report of" } dd { (moment(story.at, zone)) }
+                        dt { "Report date" } dd { (moment(story.at, zone)) }
                     }
                 }
                 main {
@@ -113,7 +113,7 @@ fn history(items: &[Item], zone: &TimeZone) -> Markup {
 /// What changed, a file after another; each can be opened.
 pub(crate) fn changes(files: &[FileChange<'_>]) -> Markup {
     html! {
-        @if files.is_empty() { p { "Nothing." } }
+        @if files.is_empty() { p { "No changes." } }
         @for file in files {
             details {
                 summary {
@@ -126,7 +126,7 @@ pub(crate) fn changes(files: &[FileChange<'_>]) -> Markup {
     }
 }
 
-/// The class of a line of a difference.
+/// The CSS class of a line of a diff.
 fn mark(line: &str) -> &'static str {
     match line.as_bytes() {
         [b'+', b'+', b'+', ..] | [b'-', b'-', b'-', ..] => "head",

@@ -24,7 +24,7 @@ pub(super) fn page(story: &Story, zone: &TimeZone) -> String {
     if let Some(agent) = &story.detail.agent {
         page.line(format!("- Agent: {agent}"));
     }
-    page.line(format!("- Report of: {}", moment(story.at, zone)));
+    page.line(format!("- Report date: {}", moment(story.at, zone)));
     page.heading("Task");
     page.fenced("", &story.detail.task);
     page.document("Summary", story.summary.as_deref());

@@ -52,7 +52,7 @@ fn worked(sum: &Sum) -> String {
     span(SignedDuration::from_secs(sum.seconds))
 }
 
-/// The first and the last moment that the session's history knows.
+/// When the session's history begins and ends.
 fn period(story: &Story) -> Option<(Timestamp, Timestamp)> {
     let at = |item: &Item| match item {
         Item::Iteration(Iteration { at, .. }) | Item::Event { at, .. } => *at,
@@ -65,7 +65,7 @@ fn period(story: &Story) -> Option<(Timestamp, Timestamp)> {
     Some((first, at(story.history.last()?)))
 }
 
-/// How the session came along, in a sentence: iterations, interruptions, commits, cost and time.
+/// The session in one sentence: iterations, interruptions, commits, cost and time.
 fn outline(story: &Story) -> String {
     let iterations = story.history.iter().filter(|item| matches!(item, Item::Iteration(_))).count();
     let total = &story.bill.total;

@@ -19,7 +19,7 @@ pub mod retire;
 pub mod spool;
 pub mod systemd;
 mod unit;
-pub mod unit_files;
+mod unit_files;
 pub mod wake;
 
 pub use commands::{Reader, quoted};

@@ -59,7 +59,7 @@ fn write(dir: &Path, file: &UnitFile) -> Result<Written, Error> {
 ///
 /// # Errors
 /// [`Error::File`]; files written before that stay, each complete.
-pub fn install(dir: &Path, files: &[UnitFile]) -> Result<Vec<(PathBuf, Written)>, Error> {
+pub(super) fn install(dir: &Path, files: &[UnitFile]) -> Result<Vec<(PathBuf, Written)>, Error> {
     files.iter().map(|file| Ok((file.path.clone(), write(dir, file)?))).collect()
 }
 

@@ -65,7 +65,8 @@ async fn perform(app: &App, session: String, action: Action, fields: &Fields) ->
         Action::Answer => {
             let accept_suggestions = !fields.text("suggestions").is_empty();
             let answers = answers(fields);
-            if answers.is_empty() && !accept_suggestions {
+            let is_in_file = !fields.text("from-file").is_empty();
+            if answers.is_empty() && !accept_suggestions && !is_in_file {
                 return Err(Error::usage("no question was answered"));
             }
             let call = Answers { session, answers, accept_suggestions, hold: false };

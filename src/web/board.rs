@@ -113,6 +113,18 @@ impl Snapshot {
         self.sessions.iter().filter(move |session| Group::of(session.view.state) == group)
     }
 
+    /// Only the sessions whose name, project, state or phase has each of these words.
+    pub(super) fn with_words(mut self, text: &str) -> Self {
+        let words: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
+        self.sessions.retain(|session| {
+            let view = &session.view;
+            let text = format!("{} {} {} {}", view.instance, view.project, view.state, view.phase);
+            let text = text.to_lowercase();
+            words.iter().all(|word| text.contains(word))
+        });
+        self
+    }
+
     pub(super) fn need(&self) -> usize {
         self.of(Group::Need).count()
     }
@@ -297,6 +309,9 @@ mod tests {
         board.take(all());
         assert_eq!(*numbers.borrow(), 1, "nothing is new");
 
+        let found: Vec<_> = board.snapshot().with_words("RUN plann").sessions;
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(board.snapshot().with_words("runs waiting").sessions.is_empty());
         board.take(vec![change("asks", "done", "2026-11-20T11:00:00Z")]);
         assert_eq!(board.view("asks").unwrap().changed, 2);
         assert_eq!(board.view("runs").unwrap().changed, 1);

@@ -37,6 +37,9 @@ pub(super) struct Seen {
     /// As [`mark`] wrote it.
     #[serde(default)]
     since: String,
+    /// What the list is filtered by.
+    #[serde(default)]
+    words: String,
 }
 
 /// Where a page stands: the process's name for itself, and the number of the last change.
@@ -112,20 +115,21 @@ pub(super) async fn sessions(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let reader = Reader::open(&app, visitor, &since, &headers)?;
-    Ok(sent(stream::unfold(reader, |mut reader| async move {
+    let state = (reader, since.words);
+    Ok(sent(stream::unfold(state, |(mut reader, words)| async move {
         let (snapshot, after) = reader.next().await?;
-        let event = event(
-            &reader.app,
-            "sessions",
-            snapshot.last,
-            &list_json(&reader.app, &snapshot, after),
-        );
-        Some((event, reader))
+        let last = snapshot.last;
+        let event =
+            event(&reader.app, "sessions", last, &list_json(&reader.app, snapshot, &words, after));
+        Some((event, (reader, words)))
     })))
 }
 
-fn list_json(app: &App, snapshot: &Snapshot, after: u64) -> Value {
+/// What the list shows of the sessions with these words. Its headline is about all.
+fn list_json(app: &App, all: Snapshot, words: &str, after: u64) -> Value {
     let (now, zone) = app.now();
+    let (need, headline) = (all.need(), list::headline(&all));
+    let snapshot = all.with_words(words);
     let new = snapshot.sessions.iter().filter(|session| session.changed > after);
     let cards = new.map(|session| {
         let html = list::card(&session.view, now, zone).into_string();
@@ -137,9 +141,9 @@ fn list_json(app: &App, snapshot: &Snapshot, after: u64) -> Value {
     json!({
         "cards": cards.collect::<Vec<_>>(),
         "order": order.collect::<Vec<_>>(),
-        "need": snapshot.need(),
-        "headline": list::headline(snapshot),
-        "troubles": list::troubles(snapshot).into_string(),
+        "need": need,
+        "headline": headline,
+        "troubles": list::troubles(&snapshot).into_string(),
     })
 }
 

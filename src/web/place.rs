@@ -316,7 +316,12 @@ mod tests {
         assert_eq!(served::running(dir.path()).as_ref(), Some(&place.base));
         assert!(place.base.starts_with("http://127.0.0.1:"), "{}", place.base);
         assert!(place.remark(&Access::Full).unwrap().contains("--listen"));
+        // As after a crash: the note is there, and somebody listens, but it is not us.
+        let note = dir.path().join("web/running");
+        let left = fs::read(&note).unwrap();
         drop(published);
+        assert_eq!(served::running(dir.path()), None);
+        fs::write(&note, left).unwrap();
         assert_eq!(served::running(dir.path()), None);
     }
 

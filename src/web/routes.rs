@@ -44,6 +44,9 @@ struct Asked {
     /// The note that an action left.
     #[serde(default)]
     said: String,
+    /// What the list is filtered by.
+    #[serde(default)]
+    words: String,
     /// The secret of a link.
     #[serde(default)]
     token: String,
@@ -59,7 +62,7 @@ async fn list(
     Query(asked): Query<Asked>,
 ) -> Html<String> {
     let notes = app.take_note(&asked.said);
-    shown(pages::list::page(&app, &visitor, &notes))
+    shown(pages::list::page(&app, &visitor, &asked.words, &notes))
 }
 
 async fn begin(State(app): Shared, Extension(visitor): Extension<Visitor>) -> Html<String> {

@@ -1,15 +1,21 @@
 //! Where pages are served, noted on the disk for later calls that print a link.
+//!
+//! Whoever serves them holds a lock on the note. A note that nobody holds is not believed: after a
+//! crash another user's program may listen there, and must not be sent a link.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use crate::control::Result;
+use crate::control::{Error, Result};
 use crate::session::store;
+
+/// The longest time from a connection to a unit's socket until its service holds the note.
+const STARTS: Duration = Duration::from_secs(5);
 
 /// Where pages are served.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,12 +56,14 @@ pub(super) struct Published {
     path: PathBuf,
     note: Note,
     stays: bool,
+    /// Locked for as long as it is open.
+    _held: File,
 }
 
 impl Drop for Published {
     fn drop(&mut self) {
         if !self.stays && Note::read(&self.path).as_ref() == Some(&self.note) {
-            // A note that stays behind is not believed: nobody answers there.
+            // A note that stays behind is not believed.
             let _ = fs::remove_file(&self.path);
         }
     }
@@ -79,8 +87,29 @@ fn note_path(state: &Path, is_unit: bool) -> PathBuf {
 
 /// The beginning of links to pages that are served now.
 pub(super) fn running(state: &Path) -> Option<String> {
-    let notes = [false, true].into_iter().filter_map(|unit| Note::read(&note_path(state, unit)));
-    notes.into_iter().find(Note::answers).map(|note| note.base)
+    let own = note_path(state, false);
+    if is_held(&own)
+        && let Some(note) = Note::read(&own).filter(Note::answers)
+    {
+        return Some(note.base);
+    }
+    let unit = note_path(state, true);
+    // The connection starts the service, which then holds the note.
+    Note::read(&unit).filter(Note::answers)?;
+    let bound = Instant::now() + STARTS;
+    while !is_held(&unit) {
+        if Instant::now() > bound {
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Note::read(&unit).map(|note| note.base)
+}
+
+/// Whether a process serves what the note says.
+fn is_held(path: &Path) -> bool {
+    File::open(path)
+        .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
 /// Notes that the pages at `base` are served by the socket `at`, for as long as what is returned is
@@ -89,5 +118,8 @@ pub(super) fn publish(state: &Path, base: &str, at: String, is_unit: bool) -> Re
     let note = Note { base: base.to_owned(), at };
     let path = note_path(state, is_unit);
     note.write(&path)?;
-    Ok(Published { path, note, stays: is_unit })
+    let held = File::open(&path)
+        .and_then(|file| file.lock().map(|()| file))
+        .map_err(|error| Error::unavailable(format!("cannot hold {}: {error}", path.display())))?;
+    Ok(Published { path, note, stays: is_unit, _held: held })
 }

@@ -1,5 +1,6 @@
 //! Carries out what follows from the end of a run, as [`conclusion`](super::conclusion) decides.
 
+use std::ffi::OsStr;
 use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
@@ -10,7 +11,7 @@ use crate::config::Dirs;
 use crate::session::event;
 use crate::session::journal::Event;
 use crate::session::signal::SignalError;
-use crate::session::store::StoreError;
+use crate::session::store::{Folder, StoreError};
 
 use super::account::Account;
 use super::conclusion::{Conclusion, Next, conclude};
@@ -24,12 +25,14 @@ const ONCE_MORE: SignedDuration = SignedDuration::from_secs(30);
 
 /// The problem with a signal, or where the agent wrote it instead: agents confuse the session's folder
 /// with the one they work in.
-fn located(problem: SignalError, working_dir: Option<&str>) -> SignalError {
-    const NAMES: [&str; 2] = ["_signal.json", "signal.json"];
+fn located(problem: SignalError, folder: &Folder, working_dir: Option<&str>) -> SignalError {
     if problem != SignalError::Missing {
         return problem;
     }
-    let there = NAMES.iter().filter_map(|name| Some(Path::new(working_dir?).join(name)));
+    let signal = folder.signal();
+    let name = signal.file_name().and_then(OsStr::to_str).unwrap_or_default();
+    let names = [name, name.trim_start_matches('_')];
+    let there = names.iter().filter_map(|name| Some(Path::new(working_dir?).join(name)));
     let found = there.into_iter().find(|path| path.is_file());
     found.map_or(problem, |path| SignalError::Misplaced(path.display().to_string()))
 }
@@ -44,7 +47,8 @@ impl Worker<'_> {
     ) -> Result<(), Trouble> {
         self.writer.set_aside()?;
         let signal = self.writer.folder.read_signal(&plan.run);
-        let signal = signal.map_err(|problem| located(problem, self.writer.state().working_dir()));
+        let (folder, work) = (&self.writer.folder, self.writer.state().working_dir());
+        let signal = signal.map_err(|problem| located(problem, folder, work));
         self.writer.take_overview_back()?;
         self.record_refusals(plan, ended)?;
         let rule = self.rule(&ended.outcome, account)?;

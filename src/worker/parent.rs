@@ -15,7 +15,7 @@ use crate::session::store::{Folder, read_journal};
 use super::Worker;
 
 impl Worker<'_> {
-    /// Tells the parent that this session needs something, or is done. Each rest is told once, also
+    /// Tells the parent that this session needs something, or is done. Each rest is reported once, also
     /// by a worker that repeats it after its predecessor was killed.
     pub(super) fn report_to_parent(&self) {
         let state = self.writer.state();
@@ -81,7 +81,7 @@ fn report(state: &State, instance: &str, opens_gates: bool) -> Option<String> {
                 true => format!(
                     "Its gates are the human's, who has been notified. Send it what you know: samocode send {instance} \"…\""
                 ),
-                false => format!("It continues after: {command}"),
+                false => format!("It resumes after: {command}"),
             };
             format!("{instance} is waiting for {waits_for}{reason}\n\n{then}")
         }
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
     use crate::session::Needs;
 
-    fn told(standing: Standing) -> Option<String> {
+    fn report_of(standing: Standing) -> Option<String> {
         report(&State { standing, ..State::default() }, "jwt", true)
     }
 
@@ -122,14 +122,14 @@ mod tests {
             waits_for: WaitsFor::QaAnswers,
             reason: Some("two questions".into()),
         };
-        let said = told(waiting).unwrap();
-        assert!(said.starts_with("jwt is waiting for qa_answers: two questions\n"), "{said}");
-        assert!(said.ends_with("samocode answer jwt"), "{said}");
+        let mail = report_of(waiting).unwrap();
+        assert!(mail.starts_with("jwt is waiting for qa_answers: two questions\n"), "{mail}");
+        assert!(mail.ends_with("samocode answer jwt"), "{mail}");
         let blocked = Standing::Blocked { reason: "no port".into(), needs: Needs::Investigation };
-        assert!(told(blocked.clone()).unwrap().starts_with("jwt is blocked: no port\n"));
-        assert_eq!(told(Standing::Done).unwrap(), "jwt is done");
-        assert!(told(Standing::GaveUp).unwrap().contains("samocode why jwt"));
-        assert_eq!((told(Standing::Running), told(Standing::Queued)), (None, None));
+        assert!(report_of(blocked.clone()).unwrap().starts_with("jwt is blocked: no port\n"));
+        assert_eq!(report_of(Standing::Done).unwrap(), "jwt is done");
+        assert!(report_of(Standing::GaveUp).unwrap().contains("samocode why jwt"));
+        assert_eq!((report_of(Standing::Running), report_of(Standing::Queued)), (None, None));
         let stopped = State { stopped: true, standing: blocked, ..State::default() };
         assert_eq!(report(&stopped, "jwt", true), None, "a human knows");
         let waiting = |waits_for| State {

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::config::{Project, Settings};
 use crate::git::{self, Checkout, Programs, Severity};
+use crate::platform::limits::Limit;
 use crate::session::Hint as _;
 use crate::session::event;
 use crate::session::journal::Event;
@@ -45,9 +46,10 @@ pub(super) async fn prepare(
         None => {
             // Check git's settings while git checks out.
             let made = make_worktree(writer, project, settings, programs);
-            match tokio::join!(made, git::commits_work(&project.main_repo)) {
-                (Ok(place), commits_work) => (place, commits_work),
-                (Err(reason), _) => return Ok(Prepared::Blocked(reason)),
+            let (made, commits_work) = tokio::join!(made, git::commits_work(&project.main_repo));
+            match made? {
+                Ok(place) => (place, commits_work),
+                Err(reason) => return Ok(Prepared::Blocked(reason)),
             }
         }
     };
@@ -87,7 +89,7 @@ pub(super) async fn restore_worktree(
     settings: &Settings,
     programs: &Programs,
 ) -> Result<Result<(), String>, StoreError> {
-    let place = match make_worktree(writer, project, settings, programs).await {
+    let place = match make_worktree(writer, project, settings, programs).await? {
         Ok(place) => place,
         Err(why) => return Ok(Err(why)),
     };
@@ -108,25 +110,34 @@ struct Place {
     copied: Vec<String>,
 }
 
+/// Makes the worktree, or says why a human has to do something first. A limit of the machine, such as a
+/// full or read-only disk, is an error: it is waited out like any other.
 async fn make_worktree(
     writer: &Writer,
     project: &Project,
     settings: &Settings,
     programs: &Programs,
-) -> Result<Place, String> {
+) -> Result<Result<Place, String>, StoreError> {
     let folder = writer.folder.name();
     let name = names::name_in_folder(&folder).unwrap_or(&writer.state().name);
     let branch = settings.branch_of(name);
-    project.check_places().map_err(|error| error.in_one_line())?;
-    let checkout = Checkout::of_session(project, &folder);
-    let made = checkout.make(&branch, programs).await.map_err(|error| error.in_one_line())?;
-    Ok(Place {
+    if let Err(error) = project.check_places() {
+        return Ok(Err(error.in_one_line()));
+    }
+    let made = match Checkout::of_session(project, &folder).make(&branch, programs).await {
+        Ok(made) => made,
+        Err(git::Error::Io { doing: action, path, source }) if Limit::of(&source).is_some() => {
+            return Err(StoreError { action, path, source });
+        }
+        Err(error) => return Ok(Err(error.in_one_line())),
+    };
+    Ok(Ok(Place {
         working_dir: made.working_dir.to_string_lossy().into_owned(),
         base: made.base().map(str::to_owned),
         branch: made.branch,
         notes: made.notes,
         copied: Vec::new(),
-    })
+    }))
 }
 
 /// A problem that would prevent the agent's first commit, found before any money is spent.

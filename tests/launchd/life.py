@@ -375,10 +375,16 @@ def a_worker_that_cannot_work_is_not_restarted_and_the_human_is_told():
     session.reaches("waiting", "requirements")
     before = len(session.journal("worker_started"))
     project("SAMOCODE_STALL_AFTER=never\n")
+    # It is killed after it has reported its end, and before it leaves the token.
+    launchctl("setenv", "SAMOCODE_CRASH_AT", "1")
     failed = os.path.join(HOME, ".local/state/samocode/failed", session.name)
     status = os.path.join(HOME, f".local/state/samocode/launchd/status/{session.name}.json")
     launchctl("kickstart", session.target)
     wait("the worker has failed", lambda: json.loads(read(status) or "{}").get("exit") == 78)
+    launchctl("unsetenv", "SAMOCODE_CRASH_AT")
+    told = os.path.join(HOME, "Library/Logs/samocode/failed.log")
+    wait("the agent that tells of it has run", lambda: os.path.exists(told))
+    wait("it is not started again", lambda: "last exit code = 0" in session.job())
     wait("the human was told", lambda: not os.path.exists(failed))
     time.sleep(1.5)
     runs = [line for line in session.job().splitlines() if "runs =" in line]
@@ -407,6 +413,60 @@ def an_agent_that_somebody_disabled_is_named():
     launchctl("enable", session.target)
     samocode("start", session.name)
     session.reaches("waiting", "requirements")
+
+
+def a_start_that_is_killed_anywhere_is_completed_by_the_next():
+    session = Session("life-cut")
+    hold(session)
+    session.enable()
+    # Only builds for tests can be killed at a point; others start at the first attempt.
+    for point in range(1, 100):
+        session.agent()
+        samocode("stop", session.name, "--now")
+        os.unlink(os.path.join(ROOT, f"at/{session.name}"))
+        cut = subprocess.run(
+            [PROGRAM, "start", session.name], cwd=os.path.join(ROOT, "shop"),
+            env={**os.environ, "SAMOCODE_CRASH_AT": str(point)}, capture_output=True,
+        )
+        if cut.returncode != -signal.SIGKILL:
+            equal(cut.returncode, 0, f"{cut.stdout}{cut.stderr}")
+            break
+        samocode("start", session.name)
+        check(session.pid(), f"it runs after a kill at point {point}")
+    check(point > 3 or not STANDIN, f"only {point - 1} points")
+    session.agent()
+    release(session)
+    session.reaches("waiting", "requirements")
+
+
+def starts_and_stops_at_the_same_time_end_in_one_worker_or_none():
+    session = Session("life-crowd")
+    hold(session)
+    session.enable()
+    session.agent()
+    samocode("stop", session.name, "--now")
+
+    def at_once(*verbs):
+        running = [
+            subprocess.Popen(
+                [PROGRAM, *verb], cwd=os.path.join(ROOT, "shop"), stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            )
+            for verb in verbs
+        ]
+        return [(process.communicate(timeout=BOUND)[0], process.returncode) for process in running]
+
+    start, stop = ["start", session.name], ["stop", "--now", session.name]
+    for said, code in at_once(start, start, start):
+        equal(code, 0, said)
+    equal(len(session.journal("worker_started")), 2, "workers")
+    check(session.pid(), "it runs")
+    at_once(stop, start, stop)
+    # Whoever came last has their way, and what is shown agrees with what runs.
+    wait("it has come to rest or runs", lambda: (session.stands()[0] == "stopped") == (not session.pid()))
+    samocode("stop", session.name, "--now")
+    equal((session.job(), session.stands()[0]), (None, "stopped"), "in the end")
+    release(session)
 
 
 def a_convoy_starts_stops_and_is_removed_as_one():
@@ -461,6 +521,8 @@ PLAYED = [
     an_upgrade_reaches_running_and_resting_sessions,
     a_worker_that_cannot_work_is_not_restarted_and_the_human_is_told,
     an_agent_that_somebody_disabled_is_named,
+    a_start_that_is_killed_anywhere_is_completed_by_the_next,
+    starts_and_stops_at_the_same_time_end_in_one_worker_or_none,
     a_convoy_starts_stops_and_is_removed_as_one,
     doctor_knows_what_differs,
     sessions_are_removed_and_leave_nothing,

@@ -7,7 +7,7 @@ use super::{Confinement, resolved};
 use crate::config::confine::{CONNECT, Level, READ};
 use crate::platform::confinement::Access;
 
-/// What the table says of something.
+/// Whether something is open to a confined agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// It may be used like this, for this reason.
@@ -34,7 +34,7 @@ impl Verdict {
     }
 }
 
-/// What the table says of a path: the widest of the grants that cover it.
+/// Whether a path is open: the widest of the grants that cover it.
 #[must_use]
 pub fn explain(grants: &[Grant], path: &Path) -> Verdict {
     let path = resolved(path);
@@ -45,7 +45,7 @@ pub fn explain(grants: &[Grant], path: &Path) -> Verdict {
     }
 }
 
-/// What the confinement says of a TCP port.
+/// Whether a TCP port is open.
 #[must_use]
 pub fn explain_port(confinement: &Confinement, port: u16) -> Verdict {
     let ports = &confinement.keys.ports;

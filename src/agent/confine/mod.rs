@@ -96,7 +96,7 @@ pub fn obstacle(keys: &Confine, support: &Support) -> Option<String> {
     (keys.demanded && !missing.is_empty()).then(|| {
         let level = keys.level;
         format!(
-            "{LEVEL}={level} cannot be kept on this host: {missing}; or set a level that it can keep, as in {LEVEL}=off"
+            "{LEVEL}={level} is not possible on this host: {missing}; or set a level that is, as in {LEVEL}=off"
         )
     })
 }
@@ -116,7 +116,9 @@ pub fn describe(keys: &Confine, support: &Support) -> String {
     if level == Level::Off {
         return match missing(keys.level, support, true) {
             _ if keys.demanded => level.to_string(),
-            missing if missing.is_empty() => format!("{level}, unless {LEVEL} says so"),
+            missing if missing.is_empty() => {
+                format!("{level} by default; {LEVEL}={} confines agents", Level::Standard)
+            }
             missing => format!("{level}: {missing}"),
         };
     }
@@ -180,7 +182,7 @@ mod tests {
         assert_eq!(obstacle(&default, &none), None);
         assert_eq!(level(&default, &none), Level::Off);
         let text = describe(&default, &none);
-        assert!(text.starts_with("off: files cannot be held"), "{text}");
+        assert!(text.starts_with("off: access to files cannot be restricted"), "{text}");
         assert_eq!(level(&keys(Level::Standard, true), &none), Level::Standard);
         let kept = if cage::BY_DEFAULT { Level::Standard } else { Level::Off };
         assert_eq!(level(&default, &support(&[Lack::Signals])), kept);

@@ -1,4 +1,4 @@
-//! What the prompt says about confinement.
+//! The prompt's section about confinement.
 
 use std::fmt::Write as _;
 
@@ -11,7 +11,7 @@ use crate::platform::confinement::Access;
 #[must_use]
 pub fn for_agent(confinement: &Confinement) -> String {
     let mut text =
-        "# Confinement\n\nThe kernel confines you and all you start. You may write only below:\n"
+        "# Confinement\n\nThe kernel confines you and every program that you start. You may write only below:\n"
             .to_owned();
     let own = |grant: &&Grant| {
         grant.access == Access::Write

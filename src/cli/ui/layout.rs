@@ -159,7 +159,11 @@ impl Grid {
         let names = names.map(|name| format!("{name} ")).chain(std::iter::repeat(String::new()));
         let others = others.iter().zip(names).filter(|(cell, _)| !cell.text.trim().is_empty());
         let others: Vec<String> = others
-            .map(|(cell, name)| painted(cell.style, glued(&format!("{name}{}", cell.text.trim()))))
+            .map(|(cell, name)| {
+                let text = format!("{name}{}", cell.text.trim());
+                let fits = width.is_none_or(|width| GAP + display_width(&text) <= width);
+                painted(cell.style, if fits { glued(&text) } else { text })
+            })
             .collect();
         let mut lines = wrap(&painted(first.style, &first.text), "", &indent, width);
         lines.extend(wrap(&others.join(" · "), &indent, &indent, width));
@@ -320,6 +324,14 @@ mod tests {
              search-index\n  $13.10\n\
              17:02  it was\n       stopped and\n       started\n       again by\n       someone"
         );
+    }
+
+    #[test]
+    fn a_cell_that_is_too_long_for_a_line_is_wrapped_between_its_words() {
+        let mut grid = Grid::new(&["KEY", "VALUE", "FROM"]);
+        grid.row(vec![Cell::new("CACHES"), Cell::new("target node_modules .venv")], Cell::new(""));
+        let lines = plain(&grid.lines(Some(20)));
+        assert_eq!(lines, ["CACHES", "  target", "  node_modules .venv"]);
     }
 
     #[test]

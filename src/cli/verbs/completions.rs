@@ -1,10 +1,12 @@
 //! `samocode completions`: shell completion scripts, which ask this program what there is.
 
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use clap_complete::env::{Bash, Elvish, EnvCompleter, Fish, Powershell, Zsh};
+
+use super::output;
 
 /// Print a shell completion script
 #[derive(Debug, Args)]
@@ -41,9 +43,17 @@ impl Completions {
         };
         let mut script = Vec::new();
         let made = shell.write_registration(VARIABLE, NAME, NAME, NAME, &mut script);
-        match made.and_then(|()| std::io::stdout().write_all(&script)) {
+        match made
+            .and_then(|()| std::io::stdout().write_all(&script))
+            .and_then(|()| std::io::stdout().flush())
+        {
             Ok(()) => ExitCode::SUCCESS,
-            Err(_) => ExitCode::FAILURE,
+            // A reader such as head may stop early.
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+            Err(error) => {
+                output::error(&format!("cannot print the completions: {error}"));
+                ExitCode::FAILURE
+            }
         }
     }
 }

@@ -11,7 +11,7 @@ use super::layout;
 use super::output::{self, BOLD, painted};
 use super::{Common, complete};
 
-/// Show which role a session has by where its folder sits, and which instructions it gets
+/// Show the role that a session has by its place, and its instructions
 ///
 /// The first rule that fits gives the role: of .samocode.d/roles.toml in the project, then of
 /// ~/.config/samocode/roles.toml, then of the built-in ones. A session with a workers/ folder is a

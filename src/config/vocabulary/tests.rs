@@ -80,4 +80,5 @@ fn a_key_with_a_letter_wrong_is_told_from_a_variable_of_the_agents() {
     ] {
         assert_eq!(words.misspelt(typed).as_deref(), expected, "{typed}");
     }
+    assert_eq!(words.nearest("TELEGRAM_TOKEN").as_deref(), Some("TELEGRAM_BOT_TOKEN"));
 }

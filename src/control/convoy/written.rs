@@ -45,7 +45,10 @@ pub(super) fn from_toml(text: &str, id: Option<&str>) -> Result<Plan, String> {
         let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
         format!("line {line}: {}", error.message())
     })?;
-    let id = id.map(str::to_owned).or(written.id).ok_or("it has no id")?;
+    let id = id
+        .map(str::to_owned)
+        .or(written.id)
+        .ok_or("it has no id: add id = \"NAME\" at its top, or name it on the command line")?;
     let mut plan = Plan {
         id,
         name: written.name,

@@ -67,7 +67,10 @@ mod tests {
         let (status, what) = of(&standard, &has(&[Lack::Files]));
         assert!(status == Status::Broken && what.contains("SAMOCODE_CONFINE=off"), "{what}");
         let (status, what) = of(&keys(Level::Standard, false), &has(&[Lack::Files]));
-        assert!(status == Status::Note && what.contains("not confined: off: files"), "{what}");
+        assert!(
+            status == Status::Note && what.contains("not confined: off: access to files"),
+            "{what}"
+        );
         let (status, _) = of(&keys(Level::Off, true), &has(&[]));
         assert_eq!(status, Status::Ok);
         let (off, on) = (keys(Level::Off, true), keys(Level::Standard, true));

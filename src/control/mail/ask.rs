@@ -36,7 +36,7 @@ pub struct Ask {
 pub struct Asked {
     /// What became of the question.
     pub question: Sent,
-    /// The answer; `None` if the time was over. It is then delivered like any other mail.
+    /// The answer; `None` if the time ran out. It is then delivered like any other mail.
     pub answer: Option<Message>,
 }
 

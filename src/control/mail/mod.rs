@@ -1,6 +1,6 @@
 //! Mail to anyone: a session, the parent, the human; and asking a session something.
 //!
-//! Agents send with the same verbs as people. What they may is decided here: a session's agent writes
+//! Agents send with the same verbs as people. What they may do is decided here: a session's agent writes
 //! to sessions of its own project only, and not without end.
 
 mod allowed;

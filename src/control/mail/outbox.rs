@@ -55,7 +55,7 @@ pub async fn send_outgoing(caller: &Caller, progress: Progress<'_>) -> Result<Ve
 /// A message in the outbox: words only.
 fn read(bytes: &[u8]) -> std::result::Result<Write, String> {
     let message: Write = serde_json::from_slice(bytes)
-        .map_err(|error| format!("the file in _outbox/ is no message: {error}"))?;
+        .map_err(|error| format!("the file in _outbox/ is not a message: {error}"))?;
     match message.kind {
         Kind::Text | Kind::Nudge | Kind::Handoff => Ok(message),
         kind => Err(format!("an agent cannot send mail of kind {kind}")),

@@ -128,6 +128,10 @@ impl Notifier for Desktop {
         &self.name
     }
 
+    fn keeps(&self) -> bool {
+        self.socket.exists()
+    }
+
     async fn send(&self, notice: &Notice) -> Result<(), NotifyError> {
         self.in_time(self.notify(notice)).await
     }

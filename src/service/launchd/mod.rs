@@ -36,7 +36,8 @@ use std::path::PathBuf;
 pub use places::Places;
 
 /// The variable that names another launchctl than the system's. For tests: set on Linux, it also
-/// makes launchd the service manager.
+/// makes launchd the service manager of a program that was built for tests. One that was built for
+/// use there has no launchd in it.
 pub const LAUNCHCTL: &str = "SAMOCODE_LAUNCHCTL";
 
 /// The start of the label of every session's agent.
@@ -66,6 +67,9 @@ pub fn instance_of(label: &str) -> Option<&str> {
 /// The launchctl to use; `None` where launchd is not the service manager.
 #[must_use]
 pub fn program() -> Option<PathBuf> {
+    if !cfg!(any(target_os = "macos", debug_assertions)) {
+        return None;
+    }
     let named = std::env::var_os(LAUNCHCTL).map(PathBuf::from).filter(|path| path.is_absolute());
     named.or_else(|| cfg!(target_os = "macos").then(|| PathBuf::from("/bin/launchctl")))
 }

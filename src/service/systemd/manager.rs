@@ -15,7 +15,8 @@ use super::jobs::{Jobs, Mode};
 use super::registry::UnitFolder;
 use super::status::{self, Properties, UNIT_PATHS, detail_of, object_path};
 use super::{
-    NOTICES_PATH, WAKE_PATH, WEB_SOCKET, bus, convoy, convoys, files, service, units, version,
+    NOTICES_PATH, WAKE_PATH, WEB_SOCKET, bus, convoy, convoys, files, of_system, service, units,
+    version,
 };
 use crate::service::{
     About, Convoy, Error, Progress, Registry, Scope, ServiceManager, Session, Shared, UnitChange,
@@ -89,7 +90,7 @@ impl Systemd {
                 };
                 Error::Masked { what, command }
             }
-            _ => Error::Call { what, source: Box::new(error) },
+            _ => Error::Call { what, source: of_system::explained(error) },
         }
     }
 

@@ -14,6 +14,8 @@ mod limits;
 #[cfg(target_os = "linux")]
 pub mod manager;
 #[cfg(target_os = "linux")]
+mod of_system;
+#[cfg(target_os = "linux")]
 mod private;
 pub mod registry;
 #[cfg(target_os = "linux")]

@@ -139,7 +139,7 @@ function follow(path, since, kinds, onOpen = () => {}) {
   let source = null;
   const open = () => {
     if (source || document.hidden) return;
-    source = new EventSource(since ? `${path}?since=${encodeURIComponent(since)}` : path);
+    source = new EventSource(since ? `${path}${path.includes("?") ? "&" : "?"}since=${encodeURIComponent(since)}` : path);
     source.onopen = () => { say("Live"); onOpen(); };
     source.onerror = () => {
       say("Reconnecting…");

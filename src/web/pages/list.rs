@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use maud::{Markup, html};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::control::view::View;
 
@@ -13,23 +14,41 @@ use super::super::events::mark;
 use super::layout::{Live, Page};
 use super::{parts, path_of, plain};
 
-pub(in super::super) fn page(app: &App, visitor: &Visitor, notes: &[String]) -> Markup {
-    let snapshot = app.board.snapshot();
+/// From this many sessions on, the list has a filter.
+const WORTH_A_FILTER: usize = 6;
+
+pub(in super::super) fn page(
+    app: &App,
+    visitor: &Visitor,
+    filter: &str,
+    notes: &[String],
+) -> Markup {
+    let all = app.board.snapshot();
+    let snapshot = all.clone().with_words(filter);
     let (now, zone) = app.now();
     let body = html! {
-        h1 #headline aria-live="polite" { (headline(&snapshot)) }
+        h1 #headline aria-live="polite" { (headline(&all)) }
+        form.filter role="search" method="get" action="/"
+            hidden[filter.is_empty() && all.sessions.len() < WORTH_A_FILTER] {
+            label for="words" { "Filter" }
+            input #words type="search" name="words" value=(filter) placeholder="name, project, state or phase"
+                autocapitalize="none" autocomplete="off" spellcheck="false";
+            button type="submit" { "Show" }
+        }
         div #troubles { (troubles(&snapshot)) }
         @for group in Group::ALL {
             (section(group, &snapshot, now, zone))
         }
         p #empty hidden[!snapshot.sessions.is_empty()] {
-            "No sessions yet. "
-            @if visitor.may_act() { a href="/new" { "Begin one" } "." }
-            @else { "Begin one in a terminal: " code { "samocode enable NAME --task \"…\"" } }
+            @if !filter.is_empty() { "No session has these words. " a href="/" { "Show all" } "." }
+            @else if visitor.may_act() { "No sessions yet. " a href="/new" { "Begin one" } "." }
+            @else { "No sessions yet. Begin one in a terminal: " code { "samocode enable NAME --task \"…\"" } }
         }
     };
-    let live = Live { path: "/events".to_owned(), since: mark(app, snapshot.last) };
-    let title = match snapshot.need() {
+    let words = utf8_percent_encode(filter, NON_ALPHANUMERIC);
+    let path = format!("/events?words={words}");
+    let live = Live { path, since: mark(app, snapshot.last) };
+    let title = match all.need() {
         0 => "Sessions".to_owned(),
         need => format!("({need}) Sessions"),
     };

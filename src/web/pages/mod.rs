@@ -6,6 +6,7 @@ pub(super) mod enter;
 mod layout;
 pub(super) mod list;
 pub(super) mod log;
+mod mail;
 pub(super) mod needs;
 pub(super) mod parts;
 mod refusal;

@@ -53,6 +53,15 @@ fn questions(asked: &Asked, visitor: &Visitor, base: &str) -> Markup {
     let suggests = open
         .iter()
         .any(|one| one.suggestion.as_ref().is_some_and(|suggestion| suggestion.answer.is_some()));
+    if open.is_empty() {
+        // Filled in by hand, or not in a form that can be read.
+        let fields = html! {
+            input type="hidden" name="from-file" value="yes";
+            p { "No open question can be read in its file." }
+            button.primary type="submit" { "Send the answers in the file" }
+        };
+        return form(visitor, &format!("{base}/answer"), "", fields);
+    }
     let fields = html! {
         @for (at, question) in open.iter().enumerate() { (question_fields(question, at + 1, open.len())) }
         div.buttons {

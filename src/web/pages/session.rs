@@ -8,6 +8,7 @@ use serde::Deserialize;
 use crate::control::answers::{Asked, Questions};
 use crate::control::cost::Cost;
 use crate::control::documents::{Read, Topic};
+use crate::control::inbox::Inbox;
 use crate::control::inspect::Show;
 use crate::control::report::Report;
 use crate::control::timeline::History;
@@ -21,7 +22,7 @@ use super::super::app::App;
 use super::super::board::Session;
 use super::super::events::mark;
 use super::layout::{Live, Page};
-use super::{Refusal, log, needs, parts, path_of, plain, timeline};
+use super::{Refusal, log, mail, needs, parts, path_of, plain, timeline};
 
 /// A page of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -39,11 +40,20 @@ pub(in super::super) enum Part {
     Log,
     /// Its iterations, and what happened in between.
     Timeline,
+    /// What was written to it.
+    Mail,
 }
 
 impl Part {
-    const ALL: [Self; 6] =
-        [Self::Overview, Self::Plan, Self::Questions, Self::Changes, Self::Log, Self::Timeline];
+    const ALL: [Self; 7] = [
+        Self::Overview,
+        Self::Plan,
+        Self::Questions,
+        Self::Changes,
+        Self::Log,
+        Self::Timeline,
+        Self::Mail,
+    ];
 
     const fn title(self) -> &'static str {
         match self {
@@ -53,6 +63,7 @@ impl Part {
             Self::Changes => "Changes",
             Self::Log => "Log",
             Self::Timeline => "Timeline",
+            Self::Mail => "Mail",
         }
     }
 
@@ -164,6 +175,14 @@ async fn content(app: &App, view: &View, part: Part) -> Result<Markup, Refusal> 
             let items = app.ask(History { session }).await?.0;
             let (now, zone) = app.now();
             timeline::page(&items, now, zone)
+        }
+        Part::Mail => {
+            let (mail, warnings) = app.ask(Inbox { session, all: true }).await?;
+            let (now, zone) = app.now();
+            html! {
+                @for warning in &warnings { p.notice { (plain(warning)) } }
+                (mail::page(&mail, now, zone))
+            }
         }
     })
 }

@@ -66,6 +66,13 @@ async fn a_change_arrives_once_and_a_page_that_was_away_catches_up() {
     assert_eq!(ids(&data).len(), 2);
     assert_eq!(data["order"].as_array().unwrap().len(), 2);
 
+    let path = "/events?words=quality%20SEARCH";
+    let mut some = site.get(path).header(COOKIE, &cookie).send().await.unwrap();
+    let (_, _, data) = event(&mut some, &mut String::new()).await;
+    assert_eq!(data["order"].as_array().unwrap().len(), 1, "{data}");
+    let filtered = page(&site, &cookie, "/?words=quality%20%22%3E%3Cb%3E").await;
+    assert!(filtered.contains("No session has these words") && !filtered.contains("<b>"));
+
     let mut one = site.get("/events/s/search").header(COOKIE, &cookie).send().await.unwrap();
     let (name, _, data) = event(&mut one, &mut String::new()).await;
     assert_eq!(name, "session");

@@ -1,0 +1,56 @@
+//! `samocode bot`: a session taken from its start to its end by a phone.
+
+use crate::lab::{self, Bot};
+use crate::session::BOUND;
+
+#[test]
+fn a_session_is_taken_from_start_to_done_by_buttons_and_commands() {
+    let Some(lab) = lab::get() else { return };
+    let (user, bot) = (lab.user("phone"), Bot::start());
+    user.gets_messages_from(&bot);
+    let project = user.project("shop").key("SAMOCODE_AGENT", "rehearsal").create();
+    project.samocode(["units", "install"]).ok();
+    user.systemctl(["start", "samocode-bot"]).ok();
+    user.wait_until("the bot listens", BOUND, || bot.is_polled());
+    let session = project.named("jwt");
+    session.enable(&["--task", "JWT login"]);
+    session.wait_to_rest("waiting", "requirements");
+
+    let button =
+        |label: &str| user.wait_for(&format!("the button {label:?}"), BOUND, || bot.button(label));
+    // The agent suggests A for both.
+    let (first, second) = (button("Q1 B"), button("Q2 A ★"));
+    let asked = bot.messages();
+    assert!(asked.iter().any(|text| text.contains("Q1: Which language")), "{asked:?}");
+    // Two people press: the first wins, and both see it.
+    bot.press(&first);
+    bot.press(&button("Q1 A ★"));
+    user.wait_until("both are answered", BOUND, || bot.toasts().len() == 2);
+    let toasts = bot.toasts();
+    assert!(toasts[0].contains("Q1: B - ") && toasts[0].contains("Still open: Q2"), "{toasts:?}");
+    assert!(toasts[1].contains("Q1 is settled: B - "), "{toasts:?}");
+    assert_eq!(bot.count_of("(Anna)"), 1, "{:?}", bot.messages());
+
+    // Killed, it resumes where it was.
+    user.systemctl(["kill", "--signal=KILL", "samocode-bot"]).ok();
+    bot.press(&second);
+    session.wait_to_rest("waiting", "planning");
+    assert_eq!(bot.toasts().len(), 3, "nothing is done twice: {:?}", bot.toasts());
+    bot.press(&first);
+    user.wait_until("an old press is answered", BOUND, || bot.toasts().len() == 4);
+    assert!(bot.toasts()[3].contains("settled already"), "{:?}", bot.toasts());
+
+    bot.press(&button("Read it"));
+    bot.write("/status", None);
+    user.wait_until("the status is sent", BOUND, || bot.count_of("1 needs you") == 1);
+    assert_eq!(bot.count_of("jwt – waiting, planning"), 1, "{:?}", bot.messages());
+    bot.write("keep it small", Some("jwt"));
+    user.wait_until("the reply is sent", BOUND, || bot.count_of("jwt: sent.") == 1);
+    session.wait_to_rest("waiting", "planning");
+    bot.press(&button("Approve"));
+    session.wait_to_rest("done", "done");
+    assert_eq!(bot.count_of("the plan is approved"), 1, "{:?}", bot.messages());
+    let mail = session.journal("mail");
+    let kinds: Vec<_> = mail.iter().filter_map(|line| line["mail"].as_str()).collect();
+    assert_eq!(kinds, ["answer", "text", "approve"]);
+}
