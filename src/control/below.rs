@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use super::context::{Caller, Context};
 use super::error::{Error, Result};
+use super::request::check_workers;
 use super::session::Session;
 use super::target;
 use crate::session::store::Folder;
@@ -100,6 +101,7 @@ pub(super) fn place(
         return Ok((session, above));
     }
     let Some(parent) = parent else { return Ok((session, None)) };
+    check_workers(&parent)?;
     let session = target::at(context, &parent.folder.workers().join(&session.name))?;
     let env = &context.caller.env;
     let folder = session.folder.path();

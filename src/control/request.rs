@@ -21,8 +21,8 @@ use super::session::Session;
 
 mod work;
 
-pub(crate) use work::coordinate;
 pub use work::{Delegate, Work};
+pub(crate) use work::{check_workers, coordinate};
 
 /// The result of a request to start or resume a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::control::error::Result;
+use crate::control::error::{Error, Result};
 use crate::control::session::Session;
+use crate::service::quoted;
 use crate::session::event;
 use crate::session::journal::Event;
 use crate::session::store;
@@ -40,12 +41,27 @@ pub enum Delegate {
     None,
 }
 
+/// Refuses a session in whose folder something else is where the sessions below it would lie. An agent
+/// can put a link there, which would lead out of the sessions' folder.
+///
+/// # Errors
+/// If so.
+pub(crate) fn check_workers(session: &Session) -> Result<()> {
+    if session.folder.may_coordinate() {
+        return Ok(());
+    }
+    let workers = session.folder.workers();
+    Err(Error::refused(format!("{} is not a folder of sessions", workers.display()))
+        .hint(format!("move it away: mv {0} {0}.old", quoted(&workers))))
+}
+
 /// Makes the session a coordinator, and records what its human lets it decide.
 ///
 /// # Errors
-/// As [`hold`].
+/// As [`hold`](super::hold).
 pub(crate) fn coordinate(session: &Session, work: &Work) -> Result<()> {
     if work.coordinates || work.delegate == Some(Delegate::Gates) {
+        check_workers(session)?;
         store::make_folder(&session.folder.workers())?;
     }
     let Some(gates) = work.delegate.map(|delegate| delegate == Delegate::Gates) else {

@@ -25,6 +25,12 @@ impl Folder {
         self.workers().symlink_metadata().is_ok_and(|meta| meta.is_dir())
     }
 
+    /// Whether sessions may lie below it: nothing else, such as a link, is where their folder goes.
+    #[must_use]
+    pub fn may_coordinate(&self) -> bool {
+        !self.workers().symlink_metadata().is_ok_and(|meta| !meta.is_dir())
+    }
+
     /// The session above this one, if it lies below one.
     #[must_use]
     pub fn above(&self) -> Option<Self> {
@@ -100,7 +106,15 @@ mod tests {
         }
         fs::write(lead.workers().join("notes"), "").unwrap();
         std::os::unix::fs::symlink(root.path(), lead.workers().join("out")).unwrap();
-        assert!(lead.coordinates());
+        assert!(lead.coordinates() && lead.may_coordinate());
+        let trap = Folder::new(root.path().join("26-11-20-trap"));
+        fs::create_dir_all(trap.path()).unwrap();
+        assert!(trap.may_coordinate());
+        for target in [root.path(), Path::new("/nowhere")] {
+            std::os::unix::fs::symlink(target, trap.workers()).unwrap();
+            assert!(!trap.may_coordinate() && !trap.coordinates(), "a link leads out");
+            fs::remove_file(trap.workers()).unwrap();
+        }
         let names = |folders: Vec<Folder>| {
             folders
                 .iter()
