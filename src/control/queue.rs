@@ -9,7 +9,7 @@ use super::context::Context;
 pub(super) fn look(context: &Context) {
     let limit = Limit::of(&context.project, &context.settings);
     if let Err(error) = Queue::of(&context.dirs.state).pass_on(Some(limit)) {
-        tracing::debug!("the queue could not be looked at: {error}");
+        tracing::info!("the queue could not be looked at: {error}");
     }
 }
 

@@ -232,9 +232,13 @@ pub trait ServiceManager: Send + Sync {
 /// # Errors
 /// [`Error::NoManager`].
 pub async fn connect(scope: Scope) -> Result<Box<dyn ServiceManager>, Error> {
-    #[cfg(target_os = "linux")]
-    if !super::launchd::is_used() {
-        return Ok(Box::new(super::systemd::manager::Systemd::connect(scope).await?));
+    // As `launchd::is_used` has it, so that a release for Linux does without.
+    #[cfg(any(target_os = "macos", debug_assertions))]
+    if super::launchd::is_used() {
+        return Ok(Box::new(super::launchd::manager::Launchd::connect(scope).await?));
     }
-    Ok(Box::new(super::launchd::manager::Launchd::connect(scope).await?))
+    #[cfg(target_os = "linux")]
+    return Ok(Box::new(super::systemd::manager::Systemd::connect(scope).await?));
+    #[cfg(not(target_os = "linux"))]
+    Err(Error::NoManager { scope, why: "launchd is not used here".to_owned() })
 }

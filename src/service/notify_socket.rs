@@ -43,7 +43,7 @@ impl Notify {
         if self.listens
             && let Err(error) = sd_notify::notify(states)
         {
-            tracing::debug!(%error, "cannot send to the service manager");
+            tracing::info!(%error, "cannot send to the service manager");
         }
     }
 

@@ -44,7 +44,7 @@ impl Worker<'_> {
                         None,
                     ));
                     if let Err(error) = self.writer.keep_hook_up() {
-                        tracing::debug!("cannot update the hook: {error}");
+                        tracing::info!("cannot update the hook: {error}");
                     }
                     if self.pause(Duration::from_secs(1)).await {
                         return None;

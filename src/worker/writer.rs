@@ -306,7 +306,7 @@ impl Writer {
         self.tokens = tokens;
         if let Err(error) = store::replace_derived(&self.folder.hook(), &self.hook(Some(progress)))
         {
-            tracing::debug!("cannot update the hook: {error}");
+            tracing::info!("cannot update the hook: {error}");
         }
     }
 

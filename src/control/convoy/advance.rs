@@ -139,6 +139,6 @@ async fn stop_target(context: &Context, plan: &Plan) {
         manager.stop_convoy(&plan.id).await.map_err(Error::from)
     };
     if let Err(error) = stopped.await {
-        tracing::debug!("the convoy's target stays: {}", error.in_one_line());
+        tracing::info!("the convoy's target stays: {}", error.in_one_line());
     }
 }

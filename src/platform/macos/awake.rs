@@ -16,7 +16,7 @@ impl Awake {
     /// caffeinate cannot be run.
     #[must_use]
     pub fn hold(why: &str) -> Option<Self> {
-        tracing::debug!("keeping the host awake: {why}");
+        tracing::info!("keeping the host awake: {why}");
         let child = Command::new("/usr/bin/caffeinate")
             .args(["-i", "-w", &std::process::id().to_string()])
             .stdin(Stdio::null())

@@ -121,7 +121,7 @@ fn leave(status: &Path) -> std::io::Result<()> {
 /// A status that cannot be written is only shown late.
 fn tolerate(result: std::io::Result<()>) {
     if let Err(error) = result {
-        tracing::debug!(%error, "cannot report to the service manager");
+        tracing::info!(%error, "cannot report to the service manager");
     }
 }
 

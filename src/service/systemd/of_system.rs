@@ -49,23 +49,20 @@ fn from_answer(name: &str, text: &str) -> Option<OfSystem> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::{Class, Error};
 
     #[test]
-    fn an_error_of_the_system_is_told_without_its_name_on_the_bus_and_with_its_remedy() {
-        let told = |name: &str, text: &str| {
-            let error = from_answer(name, text)?;
-            let Error { message, hint, .. } = Error::of(Class::Unavailable, &error);
-            Some((message, hint.unwrap_or_default()))
+    fn an_error_of_the_system_is_known_again_with_what_it_happened_to() {
+        let known = |name: &str, text: &str| {
+            let OfSystem { what, source } = from_answer(name, text)?;
+            Some((what, source.raw_os_error()))
         };
+        let code = |errno: Errno| Some(errno.raw_os_error());
         let text = "File /u/samocode@a.service: Read-only file system";
-        let (message, hint) = told("System.Error.EROFS", text).unwrap();
-        assert_eq!(message, "File /u/samocode@a.service: Read-only file system (os error 30)");
-        assert!(hint.contains("remount,rw"), "{hint}");
-        let (message, hint) = told("System.Error.ENOSPC", "").unwrap();
-        assert_eq!(message, "the service manager: No space left on device (os error 28)");
-        assert!(hint.contains("free some space"), "{hint}");
-        assert_eq!(told("System.Error.EXYZ", "x"), None);
-        assert_eq!(told("org.freedesktop.systemd1.NoSuchUnit", "x"), None);
+        let file = "File /u/samocode@a.service".to_owned();
+        assert_eq!(known("System.Error.EROFS", text), Some((file, code(Errno::ROFS))));
+        let manager = "the service manager".to_owned();
+        assert_eq!(known("System.Error.ENOSPC", ""), Some((manager, code(Errno::NOSPC))));
+        assert_eq!(known("System.Error.EXYZ", "x"), None);
+        assert_eq!(known("org.freedesktop.systemd1.NoSuchUnit", "x"), None);
     }
 }

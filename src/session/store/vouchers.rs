@@ -68,7 +68,7 @@ impl Vouchers {
     /// counts once.
     pub fn forget(&self, message: &Message) {
         if let Err(error) = remove(&self.path(&message.id)) {
-            tracing::debug!("a voucher stays behind: {error}");
+            tracing::info!("a voucher stays behind: {error}");
         }
     }
 
