@@ -166,7 +166,7 @@ pub struct Settings {
     pub compress_logs_after: Option<Duration>,
     /// `SAMOCODE_CONTEXT_HANDOFF_AT`, in percent, 1 to 100.
     pub context_handoff_at: u8,
-    /// `SAMOCODE_QUOTA_STOP_AT`, in percent, 1 to 100; `None` goes on to the limit.
+    /// `SAMOCODE_QUOTA_STOP_AT`, in percent, 1 to 100; `None` stops at the limit only.
     pub quota_stop_at: Option<u8>,
     /// `SAMOCODE_MAX_RUNNING`; `None` derives it from the machine's memory.
     pub max_running: Option<u32>,

@@ -18,7 +18,7 @@ pub struct Elsewhere {
     /// exists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lacking: Option<usize>,
-    /// Whether the two have no commit in common, so that git merges them only if it is told to.
+    /// Whether the two have no commit in common, so that git merges them only with an option of its own.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unrelated: bool,
     /// The ref that keeps commits which no branch has.

@@ -106,7 +106,7 @@ impl Account {
     }
 
     fn quota(&self) -> Quota {
-        // An unreadable file is treated as empty; the next run writes it anew.
+        // An unreadable file is treated as empty; the next run writes it again.
         let bytes = store::read(&self.quota_file()).ok().flatten().unwrap_or_default();
         serde_json::from_slice(&bytes).unwrap_or_default()
     }
