@@ -9,8 +9,8 @@ fn a_session_is_taken_from_start_to_done_by_buttons_and_commands() {
     let (user, bot) = (lab.user("phone"), Bot::start());
     user.gets_messages_from(&bot);
     let project = user.project("shop").key("SAMOCODE_AGENT", "rehearsal").create();
-    project.samocode(["units", "install"]).ok();
-    user.systemctl(["start", "samocode-bot"]).ok();
+    let installed = project.samocode(["bot", "--install"]).ok();
+    assert!(installed.stdout.contains("samocode-bot.service runs"), "{installed}");
     user.wait_until("the bot listens", BOUND, || bot.is_polled());
     let session = project.named("jwt");
     session.enable(&["--task", "JWT login"]);
@@ -53,4 +53,7 @@ fn a_session_is_taken_from_start_to_done_by_buttons_and_commands() {
     let mail = session.journal("mail");
     let kinds: Vec<_> = mail.iter().filter_map(|line| line["mail"].as_str()).collect();
     assert_eq!(kinds, ["answer", "text", "approve"]);
+    project.samocode(["bot", "--remove"]).ok();
+    assert_eq!(user.unit_property("samocode-bot.service", "ActiveState"), "inactive");
+    assert_eq!(user.unit_property("samocode-bot.service", "UnitFileState"), "disabled");
 }

@@ -170,7 +170,7 @@ hinted! {
     config::Error => |_| Class::Configuration,
     git::Error => |_| Class::Unavailable,
     service::Error => |error| match error {
-        service::Error::Denied { .. } | service::Error::Lacks { .. } => Class::Refused,
+        service::Error::Denied { .. } => Class::Refused,
         _ => Class::Unavailable,
     },
 }

@@ -17,9 +17,9 @@ use super::log::{Line, Log};
 use super::operation::{Operation, Perform as _, Replies};
 use super::watch::{self, Change, Watch};
 use super::{
-    answers, archive, confine, convoy, cost, disk, doctor, documents, enable, inbox, init, inspect,
-    mail, many, merge, notify, post, prompt, remove, report, role, run, settings, stop, timeline,
-    unit, unit_files, view, wait, web,
+    answers, archive, bot, confine, convoy, cost, disk, doctor, documents, enable, inbox, init,
+    inspect, mail, many, merge, notify, post, prompt, remove, report, role, run, settings, stop,
+    timeline, unit, unit_files, view, wait, web,
 };
 
 /// A call that a host can perform.
@@ -172,9 +172,13 @@ calls! {
     PrintUnits: unit_files::Print => unit_files::Printed,
     /// Install the shared units and watch for mail.
     InstallUnits: unit_files::Install => unit_files::Installed,
-    /// Serve the web page on demand, now and at boot.
+    /// Run the bot that answers from the phone, now and at boot.
+    InstallBot: bot::Install => bot::Kept,
+    /// Run it no longer.
+    RemoveBot: bot::Remove => bot::Kept,
+    /// Serve the web page, now and at boot.
     InstallWeb: web::Install => web::Listening,
-    /// Serve the web page on demand no longer.
+    /// Serve the web page no longer.
     RemoveWeb: web::Remove => web::Listening,
     /// Check the unit files with the service manager's own checker.
     VerifyUnits: unit_files::Verify => Verified,

@@ -62,6 +62,7 @@ pub mod answers;
 pub mod archive;
 pub mod attach;
 mod below;
+pub mod bot;
 mod bus;
 pub(crate) mod channels;
 pub mod confine;

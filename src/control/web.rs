@@ -1,9 +1,9 @@
-//! The units that serve the web page on demand.
+//! The units that serve the web page: on demand, or under launchd all the time.
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::service::{Shared, Spool};
+use crate::service::{FrontEnd, Shared, Spool};
 
 use super::context::manager;
 use super::error::{Error, Result};
@@ -12,7 +12,7 @@ use super::operation::{Operation, Perform};
 /// The port of the loopback interface that the unit listens on, unless another is asked for.
 pub const PORT: u16 = crate::service::WEB_PORT;
 
-/// Serves the web page on demand, now and at boot.
+/// Serves the web page, now and at boot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Install {
     /// The port of the loopback interface to listen on.
@@ -52,13 +52,13 @@ impl Perform for Install {
 impl Perform for Remove {
     async fn perform(self, on: &Operation<'_>) -> Result<Listening> {
         let manager = manager(on.caller.scope).await?;
-        manager.close_web().await?;
+        manager.close(FrontEnd::Web).await?;
         listening(manager.as_ref()).await
     }
 }
 
 /// What the manager says of the unit now.
 async fn listening(manager: &dyn crate::service::ServiceManager) -> Result<Listening> {
-    let status = manager.web().await?.status;
+    let status = manager.front_end(FrontEnd::Web).await?.status;
     Ok(Listening { unit: status.name, is_up: status.active.is_up() })
 }

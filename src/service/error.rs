@@ -53,16 +53,6 @@ pub enum Error {
         /// The oldest version that works.
         oldest: u32,
     },
-    /// This manager has nothing to do it with.
-    #[error("{name} cannot {what}")]
-    Lacks {
-        /// The manager's name, as in `launchd`.
-        name: &'static str,
-        /// The attempt, as in "start the web page on the first request".
-        what: &'static str,
-        /// What to do instead.
-        instead: &'static str,
-    },
     /// The manager refuses to do it for this user.
     #[error("the {scope} service manager does not allow this user to {what}")]
     Denied {
@@ -152,7 +142,6 @@ impl Hint for Error {
                 without_manager(*scope, is_root).to_owned()
             }
             Self::TooOld { .. } => FOREGROUND.to_owned(),
-            Self::Lacks { instead, .. } => (*instead).to_owned(),
             Self::Denied { hint, .. } => (*hint).to_owned(),
             Self::Masked { command, .. } => format!("allow it again with: {command}"),
             Self::Job { result: JobResult::Canceled, .. } | Self::Slow { .. } => STATUS.to_owned(),

@@ -201,30 +201,45 @@ pub trait ServiceManager: Send + Sync {
     /// As [`ServiceManager::enable`] and [`ServiceManager::start`].
     async fn watch_spool(&self) -> Result<(), Error>;
 
-    /// Listens for the web page on this port of the loopback interface, now and at boot; the first
-    /// request starts what serves it.
+    /// Serves the web page on this port of the loopback interface, now and at boot; from the first
+    /// request on, where the manager can listen for it.
     ///
     /// # Errors
     /// As [`ServiceManager::install`] and [`ServiceManager::start`].
     async fn open_web(&self, shared: Shared<'_>, port: u16) -> Result<(), Error>;
 
-    /// Serves the web page no longer.
+    /// Runs the bot that answers from the phone, now and at boot.
+    ///
+    /// # Errors
+    /// As [`ServiceManager::install`] and [`ServiceManager::start`].
+    async fn open_bot(&self, shared: Shared<'_>) -> Result<(), Error>;
+
+    /// Keeps a front end up no longer.
     ///
     /// # Errors
     /// As [`ServiceManager::disable`] and [`ServiceManager::stop`].
-    async fn close_web(&self) -> Result<(), Error>;
+    async fn close(&self, front: FrontEnd) -> Result<(), Error>;
 
-    /// The status of the unit that listens for the web page.
+    /// The status of the unit that keeps a front end up, or starts it.
     ///
     /// # Errors
     /// [`Error::Call`].
-    async fn web(&self) -> Result<UnitDetail, Error>;
+    async fn front_end(&self, front: FrontEnd) -> Result<UnitDetail, Error>;
 
     /// The status of the unit that watches the spool.
     ///
     /// # Errors
     /// [`Error::Call`].
     async fn spool_watch(&self) -> Result<UnitDetail, Error>;
+}
+
+/// A front end that the manager keeps up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FrontEnd {
+    /// The web page.
+    Web,
+    /// The bot that answers from the phone.
+    Bot,
 }
 
 /// Connects to the service manager of the user or the system.

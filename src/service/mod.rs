@@ -24,7 +24,7 @@ pub mod wake;
 
 pub use commands::{Reader, quoted};
 pub use error::{Error, JOB_BOUND, Unfit, Verb};
-pub use manager::{About, Progress, ServiceManager, connect, quiet};
+pub use manager::{About, FrontEnd, Progress, ServiceManager, connect, quiet};
 pub use notify_socket::Notify;
 pub use registry::{
     Convoy, Installed, Limits, Recorded, Registry, Session, Shared, UnitFile, Verified, recorded,

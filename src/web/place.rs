@@ -265,7 +265,7 @@ fn inherited() -> Result<Listener> {
         return Ok(Listener::Unix(UnixListener::from_std(unix).map_err(failed)?));
     }
     Err(Error::usage("no socket was passed by the service manager")
-        .hint("start samocode-web.socket, or use: samocode web"))
+        .hint("use: samocode web --install, or samocode web"))
 }
 
 fn local(listener: &TcpListener) -> Result<SocketAddr> {

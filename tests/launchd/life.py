@@ -16,6 +16,7 @@ import os
 import plistlib
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -156,6 +157,16 @@ class Session:
 
     def enable(self, *words):
         return samocode("enable", self.name, "--task", "Greet people", *words)
+
+
+class Front(Session):
+    """The agent of a front end."""
+
+    def __init__(self, name):
+        self.name = name
+        self.label = f"dev.samocode.{name}"
+        self.target = f"{DOMAIN}/{self.label}"
+        self.log = os.path.join(HOME, f"Library/Logs/samocode/{name}.log")
 
 
 # An agent waits while ROOT/hold/SESSION exists. Its process id is in ROOT/at/SESSION meanwhile.
@@ -490,6 +501,36 @@ def a_convoy_starts_stops_and_is_removed_as_one():
     check(not os.path.exists(own), "its file is gone")
 
 
+def answers(port):
+    with socket.socket() as client:
+        client.settimeout(5)
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+def the_web_page_and_the_bot_are_kept_up_until_they_are_removed():
+    page, bot = Front("web"), Front("bot")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    samocode("web", "--install", "--port", str(port))
+    wait("the page is served", lambda: answers(port))
+    link = samocode("web", "--open")
+    check(f"http://127.0.0.1:{port}/" in link, f"a link to it: {link}")
+    check("http" not in read(page.log), "no link is in the log")
+    pid = page.pid()
+    os.kill(pid, signal.SIGKILL)
+    wait("the page is served again", lambda: page.pid() not in (None, pid) and answers(port))
+    samocode("web", "--remove")
+    equal((page.job(), page.at_login(), answers(port)), (None, False, False), "the page")
+    # The real launchd's user has no bot of these tests.
+    if STANDIN:
+        samocode("bot", "--install")
+        wait("the bot runs", lambda: bot.pid())
+        check(bot.at_login(), "it starts at login")
+        samocode("bot", "--remove")
+        equal((bot.job(), bot.at_login()), (None, False), "the bot")
+
+
 def doctor_knows_what_differs():
     said = samocode("doctor", code=None)
     for word in ("launchd", "dev.samocode.wake", "keychain", "asleep", "every 10 s"):
@@ -524,6 +565,7 @@ PLAYED = [
     a_start_that_is_killed_anywhere_is_completed_by_the_next,
     starts_and_stops_at_the_same_time_end_in_one_worker_or_none,
     a_convoy_starts_stops_and_is_removed_as_one,
+    the_web_page_and_the_bot_are_kept_up_until_they_are_removed,
     doctor_knows_what_differs,
     sessions_are_removed_and_leave_nothing,
 ]

@@ -18,7 +18,7 @@ use super::{Common, complete};
 /// Start sessions in order, watch, stop and merge them together
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  samocode convoy create --file login.toml\n  samocode convoy create login schema server client --budget 20\n  samocode convoy status login\n  samocode merge login\n\nThe file:\n  id = \"login\"\n  budget = 20\n  merge = true\n  [limits]\n  memory_max = \"8G\"\n  [[session]]\n  name = \"schema\"\n  task = \"Add the users table\"\n  [[session]]\n  name = \"server\"\n  task = \"Add login with a password\"\n  agent = \"codex\"\n  after = [\"schema\"]\n\nA session with `after` starts when those are done, on a branch that begins with their work. With `merge`, the branches are merged and tested when all are done. `systemctl --user stop samocode-convoy@ID.target` stops it. `[limits]` holds for all its sessions together."
+    after_help = "Examples:\n  samocode convoy create --file login.toml\n  samocode convoy create login schema server client --budget 20\n  samocode convoy status login\n  samocode merge login\n\nThe file:\n  id = \"login\"\n  budget = 20\n  merge = true\n  [limits]\n  memory_max = \"8G\"\n  [[session]]\n  name = \"schema\"\n  task = \"Add the users table\"\n  [[session]]\n  name = \"server\"\n  task = \"Add login with a password\"\n  agent = \"codex\"\n  after = [\"schema\"]\n\nA session with `after` starts when those are done, on a branch that begins with their work. With `merge`, the branches are merged and tested when all are done. `samocode convoy stop ID` stops all of it. `[limits]` holds for all its sessions together."
 )]
 pub(in crate::cli) struct Convoy {
     #[command(subcommand)]

@@ -104,10 +104,7 @@ async fn setup(common: &Common) -> anyhow::Result<ExitCode> {
         );
     }
     let worked = Notify::test(common, Some("telegram".to_owned()), false).await?;
-    outln!(
-        "To answer from the phone: {}",
-        common.command("systemctl --user enable --now samocode-bot")
-    );
+    outln!("To answer from the phone: {}", common.command("samocode bot --install"));
     Ok(worked)
 }
 

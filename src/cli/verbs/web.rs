@@ -58,10 +58,14 @@ pub(in crate::cli) struct Web {
     /// Use the socket that the service manager passed on, and print nothing
     #[arg(long, conflicts_with_all = ["open", "port", "socket", "listen", "read_only"], hide = true)]
     activated: bool,
-    /// Serve the pages on demand, now and at boot, by a unit that ends when nobody is connected
+    /// Print no link: the service manager keeps it up
+    #[arg(long, conflicts_with_all = ["open", "socket", "listen", "read_only"], hide = true)]
+    quiet: bool,
+    /// Serve the pages, now and at boot: by a unit that starts at the first request and ends when
+    /// nobody is connected, or on a Mac by an agent that is kept up
     #[arg(long, conflicts_with_all = ["open", "socket", "listen", "read_only", "behind_proxy", "idle"])]
     install: bool,
-    /// Serve them on demand no longer
+    /// Serve them no longer
     #[arg(long, exclusive = true)]
     remove: bool,
     /// Sign out all browsers, and make all links invalid
@@ -93,7 +97,7 @@ impl Web {
         }
         let options = Options {
             idle: self.idle.map(Duration::from_secs),
-            quiet: self.activated,
+            quiet: self.activated || self.quiet,
             access,
             with_qr_code: self.open,
             listen: self.place()?,
@@ -133,7 +137,7 @@ async fn install(common: &Common, caller: &Caller, port: u16) -> anyhow::Result<
     web::note_unit(caller, Some(port))?;
     let unit = listening.unit;
     output::line(format!(
-        "{unit} serves http://127.0.0.1:{port} on demand. For a link: samocode web --open"
+        "{unit} serves http://127.0.0.1:{port}. For a link: samocode web --open"
     ))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -108,6 +108,8 @@ fn requests_come_through_json_as_they_were() {
         notify::NotifyList {}.into(),
         unit_files::Print { for_version: Some(239) }.into(),
         unit_files::Install {}.into(),
+        bot::Install {}.into(),
+        bot::Remove {}.into(),
         web::Install { port: 7266 }.into(),
         web::Remove {}.into(),
         unit_files::Verify { for_version: None }.into(),

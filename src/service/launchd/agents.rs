@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use plist::{Dictionary, Value};
 
-use super::{FAILED, NOTICES, Places, WAKE, label};
+use super::{BOT, FAILED, NOTICES, Places, WAKE, WEB, label};
 use crate::service::{Convoy, Recorded, Session, Unfit, UnitFile};
 
 const CONFIG: &str = "SAMOCODE_CONFIG";
@@ -49,6 +49,8 @@ const SHARED: [Shared; 3] = [
 
 const SESSION_SOURCE: &str = include_str!("../../../launchd/session.plist");
 
+const FRONT_SOURCE: &str = include_str!("../../../launchd/front.plist");
+
 /// What all agents of a user have in common.
 #[derive(Debug, Clone, Copy)]
 pub struct Ground<'a> {
@@ -84,6 +86,28 @@ pub fn shared(ground: Ground<'_>) -> Result<Vec<UnitFile>, Unfit> {
         finish(made, agent.label, &[agent.verb], &log, ground.binary)
     };
     SHARED.iter().map(file).collect()
+}
+
+/// The agent that keeps the web page up on a port of the loopback interface.
+///
+/// # Errors
+/// [`Unfit`] if a path cannot be written into it.
+pub fn web(port: u16, ground: Ground<'_>) -> Result<UnitFile, Unfit> {
+    front(WEB, &["web", "--quiet", "--port", &port.to_string()], ground)
+}
+
+/// The agent that keeps the bot up.
+///
+/// # Errors
+/// [`Unfit`] if a path cannot be written into it.
+pub fn bot(ground: Ground<'_>) -> Result<UnitFile, Unfit> {
+    front(BOT, &["bot"], ground)
+}
+
+fn front(label: &str, args: &[&str], ground: Ground<'_>) -> Result<UnitFile, Unfit> {
+    let mut agent = template(FRONT_SOURCE);
+    insert(&mut agent, "EnvironmentVariables", variables(ground.inherited.iter().cloned())?);
+    finish(agent, label, args, &ground.places.log_of_shared(label), ground.binary)
 }
 
 /// The agent of one session.

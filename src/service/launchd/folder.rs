@@ -40,7 +40,7 @@ impl AgentFolder {
         Ok(Self { places: Places::of_env()?, inherited: inherited.collect() })
     }
 
-    fn ground<'a>(&'a self, binary: &'a Path) -> Ground<'a> {
+    pub(super) fn ground<'a>(&'a self, binary: &'a Path) -> Ground<'a> {
         Ground { binary, places: &self.places, inherited: &self.inherited }
     }
 

@@ -6,22 +6,23 @@ use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 
 use super::folder::AgentFolder;
+use super::front::label_of;
 use super::launchctl::Launchctl;
 use super::operation::{Operation, unload};
 use super::status::Status;
 use super::{WAKE, agents, label, program, state, watch};
 use crate::service::unit_files::fault;
 use crate::service::{
-    About, Active, Convoy, Error, JobResult, Progress, Registry, Scope, ServiceManager, Session,
-    Shared, UnitChange, UnitDetail, UnitStatus, Verb, quiet,
+    About, Active, Convoy, Error, FrontEnd, JobResult, Progress, Registry, Scope, ServiceManager,
+    Session, Shared, UnitChange, UnitDetail, UnitStatus, Verb, quiet,
 };
 use crate::session::names;
 
 /// launchd's agents of the calling user.
 #[derive(Debug, Clone)]
 pub struct Launchd {
-    launchctl: Launchctl,
-    folder: AgentFolder,
+    pub(super) launchctl: Launchctl,
+    pub(super) folder: AgentFolder,
 }
 
 impl Launchd {
@@ -70,7 +71,7 @@ impl Launchd {
     }
 
     /// Loads a shared agent, again if its file has changed since.
-    async fn load_shared(&self, label: &str) -> Result<(), Error> {
+    pub(super) async fn load_shared(&self, label: &str) -> Result<(), Error> {
         let Some(file) = self.folder.file_of(label) else { return Ok(()) };
         let copy = self.folder.places.loaded.join(agents::file_name(label));
         let wanted = fs::read(&file).map_err(fault("read", &file))?;
@@ -90,13 +91,6 @@ impl Launchd {
         fs::write(&copy, wanted).map_err(fault("write", &copy))
     }
 }
-
-/// launchd hands sockets over through a C library that we do not call.
-const NO_WEB: Error = Error::Lacks {
-    name: "launchd",
-    what: "start the web page on the first request",
-    instead: "keep it running with: samocode web",
-};
 
 #[async_trait]
 impl ServiceManager for Launchd {
@@ -199,16 +193,22 @@ impl ServiceManager for Launchd {
         futures_util::future::join_all(stops).await.into_iter().collect()
     }
 
-    async fn open_web(&self, _shared: Shared<'_>, _port: u16) -> Result<(), Error> {
-        Err(NO_WEB)
+    async fn open_web(&self, shared: Shared<'_>, port: u16) -> Result<(), Error> {
+        let agent = agents::web(port, self.folder.ground(shared.binary))?;
+        self.open_front(shared, FrontEnd::Web, agent).await
     }
 
-    async fn close_web(&self) -> Result<(), Error> {
-        Err(NO_WEB)
+    async fn open_bot(&self, shared: Shared<'_>) -> Result<(), Error> {
+        let agent = agents::bot(self.folder.ground(shared.binary))?;
+        self.open_front(shared, FrontEnd::Bot, agent).await
     }
 
-    async fn web(&self) -> Result<UnitDetail, Error> {
-        Ok(UnitDetail::default())
+    async fn close(&self, front: FrontEnd) -> Result<(), Error> {
+        self.close_front(front).await
+    }
+
+    async fn front_end(&self, front: FrontEnd) -> Result<UnitDetail, Error> {
+        self.detail_of(label_of(front)).await
     }
 
     async fn kill(&self, instance: &str, signal: i32) -> Result<(), Error> {
@@ -248,12 +248,6 @@ impl ServiceManager for Launchd {
     }
 
     async fn spool_watch(&self) -> Result<UnitDetail, Error> {
-        let is_loaded = self.launchctl.job(WAKE).await?.is_some();
-        let active = if is_loaded { Active::Active } else { Active::Inactive };
-        Ok(UnitDetail {
-            status: UnitStatus { name: WAKE.to_owned(), active, ..UnitStatus::default() },
-            enabled: self.folder.enabled(WAKE),
-            ..UnitDetail::default()
-        })
+        self.detail_of(WAKE).await
     }
 }

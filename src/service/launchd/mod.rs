@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! agents       property lists: what an agent runs, and reading that back
+//! front        the agents of front ends: the web page, the bot
 //! folder       their files: in LaunchAgents those that start at login, elsewhere the others
 //! launchctl    the program, run with a time limit
 //! job          its text output, read leniently
@@ -21,6 +22,7 @@
 
 pub mod agents;
 pub mod folder;
+mod front;
 pub mod job;
 pub mod launchctl;
 pub mod manager;
@@ -51,6 +53,12 @@ pub const NOTICES: &str = "dev.samocode.notices";
 
 /// The agent that messages the human about sessions that have given up.
 pub const FAILED: &str = "dev.samocode.failed";
+
+/// The agent that serves the web page.
+pub const WEB: &str = "dev.samocode.web";
+
+/// The agent that answers from the phone.
+pub const BOT: &str = "dev.samocode.bot";
 
 /// The label of a session's agent.
 #[must_use]

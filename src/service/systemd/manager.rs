@@ -11,16 +11,16 @@ use zbus::{Connection, MatchRule, MessageStream, message};
 use zbus_systemd::login1;
 use zbus_systemd::systemd1::ManagerProxy;
 
+use super::front::front_unit;
 use super::jobs::{Jobs, Mode};
 use super::registry::UnitFolder;
 use super::status::{self, Properties, UNIT_PATHS, detail_of, object_path};
 use super::{
-    NOTICES_PATH, WAKE_PATH, WEB_SOCKET, bus, convoy, convoys, files, of_system, service, units,
-    version,
+    NOTICES_PATH, WAKE_PATH, bus, convoy, convoys, files, of_system, service, units, version,
 };
 use crate::service::{
-    About, Convoy, Error, Progress, Registry, Scope, ServiceManager, Session, Shared, UnitChange,
-    UnitDetail, UnitStatus, Verb, quiet,
+    About, Convoy, Error, FrontEnd, Progress, Registry, Scope, ServiceManager, Session, Shared,
+    UnitChange, UnitDetail, UnitStatus, Verb, quiet,
 };
 
 const MANAGER: &str = "/org/freedesktop/systemd1";
@@ -360,12 +360,16 @@ impl ServiceManager for Systemd {
         self.open_web_socket(shared, port).await
     }
 
-    async fn close_web(&self) -> Result<(), Error> {
-        self.close_web_socket().await
+    async fn open_bot(&self, shared: Shared<'_>) -> Result<(), Error> {
+        self.open_bot_service(shared).await
     }
 
-    async fn web(&self) -> Result<UnitDetail, Error> {
-        self.detail(WEB_SOCKET).await
+    async fn close(&self, front: FrontEnd) -> Result<(), Error> {
+        self.close_front(front).await
+    }
+
+    async fn front_end(&self, front: FrontEnd) -> Result<UnitDetail, Error> {
+        self.detail(front_unit(front)).await
     }
 
     async fn watch(&self, instances: &[String]) -> Result<BoxStream<'static, UnitChange>, Error> {

@@ -6,6 +6,8 @@ pub mod convoys;
 pub mod escape;
 pub mod files;
 #[cfg(target_os = "linux")]
+mod front;
+#[cfg(target_os = "linux")]
 mod install;
 mod installed;
 #[cfg(target_os = "linux")]

@@ -38,6 +38,8 @@ fn all(places: &Places) -> Vec<UnitFile> {
     let inherited = [pair("XDG_STATE_HOME", "/Users/dev/.local/state")];
     let mut files = shared(ground(places, &inherited)).unwrap();
     files.push(session(&example(), ground(places, &inherited)).unwrap());
+    files.push(web(7266, ground(places, &inherited)).unwrap());
+    files.push(bot(ground(places, &inherited)).unwrap());
     files
 }
 
@@ -46,6 +48,9 @@ fn every_source_parses_and_says_when_it_is_started() {
     for agent in &SHARED {
         assert!(template(agent.source).contains_key("ThrottleInterval"), "{}", agent.label);
     }
+    let front = template(FRONT_SOURCE);
+    assert_eq!(front.get("KeepAlive").and_then(Value::as_boolean), Some(true));
+    assert!(front.contains_key("ThrottleInterval"));
     let session = template(SESSION_SOURCE);
     let keep = session.get("KeepAlive").and_then(Value::as_dictionary).unwrap();
     assert_eq!(keep.get("SuccessfulExit").and_then(Value::as_boolean), Some(false));
