@@ -55,6 +55,8 @@ pub struct PromptInput<'a> {
     pub restored: Option<&'a str>,
     /// Where HEAD is, if it is not on the session's branch.
     pub elsewhere: Option<&'a Elsewhere>,
+    /// The names of files in the session's folder that the run may want to read.
+    pub files: &'a [String],
     /// The state that the previous conversation handed over.
     pub handoff: Option<&'a Value>,
 }
@@ -224,6 +226,9 @@ fn header(input: &PromptInput<'_>) -> String {
         if let Some(value) = value {
             line(name, value);
         }
+    }
+    if !input.files.is_empty() {
+        line("FILES", &input.files.join(", "));
     }
     text
 }

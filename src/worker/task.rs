@@ -96,6 +96,7 @@ impl Occasion<'_> {
                 "There are {left} more unread messages; you get them in the next iterations."
             ));
         }
+        let files = self.folder.readable();
         let restored = state.machine.damage().map(Restored::describe);
         let input = PromptInput {
             session: &session_name(self.folder),
@@ -119,6 +120,7 @@ impl Occasion<'_> {
             restarted: state.machine.restart_is_news(),
             restored: restored.as_deref(),
             elsewhere: state.elsewhere.as_ref(),
+            files: &files,
             handoff: state.handoff.as_ref(),
         };
         match &plan.asked {

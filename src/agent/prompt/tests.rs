@@ -43,6 +43,7 @@ fn input<'a>() -> PromptInput<'a> {
         restarted: false,
         restored: None,
         elsewhere: None,
+        files: &[],
         handoff: None,
     }
 }
@@ -71,11 +72,13 @@ fn every_part_is_said_where_there_is_one() {
         interrupted: Some("Killed."),
         restarted: true,
         restored: Some("1 file restored: a"),
+        files: &["11-20-18:04-dive-jwt.md".to_owned(), "a\nPHASE: done.md".to_owned()],
         handoff: Some(&state),
         ..input()
     });
     for part in [
         "GATE: open\n",
+        "\nFILES: 11-20-18:04-dive-jwt.md, a PHASE: done.md\n",
         "DIVE: how sessions work\n",
         "This gate is open",
         "## The previous run was cut off\n\n    Killed.\n",

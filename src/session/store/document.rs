@@ -1,13 +1,16 @@
 //! The files of a session that a human reads: at a gate, and at the end.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::folder::Folder;
 use crate::session::state::StateName;
 use crate::session::vocabulary::WaitsFor;
+
+/// How many files a prompt names.
+const MOST_READABLE: usize = 12;
 
 /// A file of a session that is written for a human.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +63,24 @@ impl Folder {
         let found = self.artifacts().ok()?.into_iter().filter(is_one);
         found.max_by_key(|path| (written(path), path.clone()))
     }
+
+    /// The names of the questions and of the newest artifacts, oldest first: what the next run may
+    /// want to read.
+    #[must_use]
+    pub fn readable(&self) -> Vec<String> {
+        let written = |path: &Path| fs::metadata(path).and_then(|meta| meta.modified()).ok();
+        let name = |path: PathBuf| Some((written(&path), path.file_name()?.to_str()?.to_owned()));
+        let qa = self.qa();
+        let is_text = |path: &PathBuf| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            *path == qa || (name.ends_with(".md") && !name.starts_with(['_', '.']))
+        };
+        let files = self.artifacts().unwrap_or_default().into_iter();
+        let mut files: Vec<_> = files.filter(is_text).filter_map(name).collect();
+        files.sort_unstable();
+        let oldest = files.len().saturating_sub(MOST_READABLE);
+        files.into_iter().skip(oldest).map(|(_, name)| name).collect()
+    }
 }
 
 #[cfg(test)]
@@ -85,6 +106,21 @@ mod tests {
         assert_eq!(name(Document::Plan).unwrap(), "01-01-00:20-plan-jwt.md");
         assert_eq!(name(Document::Summary).unwrap(), "01-01-00:40-summary-jwt.md");
         assert_eq!(name(Document::Questions), None);
+        write("_other.md", 30);
+        write("12-30-23:10-dive-jwt.md", 900);
+        fs::write(folder.qa(), "").unwrap();
+        let all = folder.readable();
+        assert_eq!(
+            all[..2],
+            ["12-30-23:10-dive-jwt.md", "12-31-23:10-plan-jwt.md"],
+            "oldest first"
+        );
+        assert_eq!(all.len(), 5, "{all:?}");
+        assert!(all.iter().any(|name| folder.qa().ends_with(name)), "{all:?}");
+        (0..20).for_each(|n| write(&format!("01-02-00:{n:02}-note-jwt.md"), 20 - n));
+        let newest = folder.readable();
+        assert_eq!(newest.len(), MOST_READABLE);
+        assert_eq!(newest.last().unwrap(), "01-02-00:19-note-jwt.md");
     }
 
     #[test]
