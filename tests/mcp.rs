@@ -104,22 +104,27 @@ fn inside_a_run_there_are_only_the_tools_that_look_and_write() {
         "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}});
     let ready = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
     let list = json!({"jsonrpc": "2.0", "id": 2, "method": "tools/list"});
-    let out = user
-        .samocode(["mcp"])
-        .env("SAMOCODE_RUN", "r1")
-        .env("SAMOCODE_SESSION", "jwt")
-        .cwd(&project.dir)
-        .stdin(format!("{hello}\n{ready}\n{list}\n"))
-        .ok();
-    let listed = out
-        .stdout
-        .lines()
-        .find(|line| line.contains("\"id\":2"))
-        .unwrap_or_else(|| panic!("{out}"));
-    let listed: Value = serde_json::from_str(listed).unwrap();
-    let tools = listed["result"]["tools"].as_array().unwrap().iter();
-    let names: Vec<&str> = tools.map(|tool| tool["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["session_status", "session_wait", "session_send"]);
+    let names = |folder: &std::path::Path| {
+        let out = user
+            .samocode(["mcp"])
+            .env("SAMOCODE_RUN", "r1")
+            .env("SAMOCODE_SESSION", "jwt")
+            .env("SAMOCODE_SESSION_DIR", folder.to_string_lossy())
+            .cwd(&project.dir)
+            .stdin(format!("{hello}\n{ready}\n{list}\n"))
+            .ok();
+        let listed = out.stdout.lines().find(|line| line.contains("\"id\":2"));
+        let listed: Value =
+            serde_json::from_str(listed.unwrap_or_else(|| panic!("{out}"))).unwrap();
+        let tools = listed["result"]["tools"].as_array().unwrap().iter();
+        tools.map(|tool| tool["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let folder = project.sessions.join("26-11-20-jwt");
+    assert_eq!(names(&folder), ["session_status", "session_wait", "session_send"]);
+    user.run(["mkdir", "-p", &folder.join("workers").to_string_lossy()]).ok();
+    let of_coordinator = names(&folder);
+    assert!(of_coordinator.contains(&"session_enable".to_owned()), "{of_coordinator:?}");
+    assert!(of_coordinator.iter().all(|name| !name.starts_with("convoy_")), "{of_coordinator:?}");
 
     let out = user.samocode(["mcp"]).on_a_terminal().output();
     assert_eq!(out.code, 2, "{out}");
