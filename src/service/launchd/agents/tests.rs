@@ -145,7 +145,7 @@ fn two_parsers_that_are_not_ours_read_the_same_values() {
         Some(said) => {
             let read: Vec<serde_json::Value> =
                 said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-            assert_eq!(read.len(), 4);
+            assert_eq!(read.len(), 6);
             assert_eq!(read[0]["QueueDirectories"][0], places.spool.to_str().unwrap());
             assert_eq!(read[3]["ProgramArguments"][2], "jwt-login--shop");
             let variables = &read[3]["EnvironmentVariables"];
@@ -154,6 +154,9 @@ fn two_parsers_that_are_not_ours_read_the_same_values() {
             }
             assert_eq!(variables[CONFIG], "/Users/dev/my shop <&>/.samocode");
             assert_eq!(read[3]["KeepAlive"]["SuccessfulExit"], false);
+            let web = ["web", "--quiet", "--port", "7266"];
+            assert_eq!(read[4]["ProgramArguments"].as_array().unwrap()[1..], web);
+            assert_eq!((&read[5]["Label"], &read[5]["KeepAlive"]), (&BOT.into(), &true.into()));
         }
     }
 
