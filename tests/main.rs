@@ -46,6 +46,7 @@ mod new_user;
 mod notify_test;
 mod outcomes;
 mod output;
+mod package;
 mod phases;
 mod power;
 mod predecessor;

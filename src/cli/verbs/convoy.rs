@@ -173,6 +173,7 @@ impl Create {
         let call = convoy::Create {
             id: self.id,
             sessions: self.sessions,
+            planned: Vec::new(),
             toml: toml.transpose()?,
             budget: self.budget,
             cap: self.cap,

@@ -39,6 +39,7 @@ pub use advance::{Advance, Advanced};
 pub use create::Create;
 pub use lifecycle::{Remove, Removed, Start, Stop};
 pub use plan::{Plan, Share, Task};
+pub use written::Planned;
 
 impl From<plan::Flaw> for Error {
     fn from(flaw: plan::Flaw) -> Self {
