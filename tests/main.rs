@@ -59,6 +59,7 @@ mod service;
 mod session;
 mod setting_up;
 mod signals;
+mod six_sessions;
 mod skills;
 mod stalls;
 mod stopping;

@@ -69,6 +69,7 @@ async fn program(registry: &Registry, exam: &Exam<'_>, agent: &Agent) -> Finding
         run: "doctor".to_owned(),
         tmpdir: std::env::temp_dir(),
         port_base: None,
+        own_caches: Vec::new(),
         path_additions: agent.path_additions().to_vec(),
     };
     let environment: Environment =

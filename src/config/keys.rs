@@ -57,6 +57,8 @@ pub enum Kind {
     YesNo,
     /// Names of folders, with spaces between them.
     Names,
+    /// Names of environment variables, with spaces between them, or `none`.
+    Variables,
 }
 
 impl Kind {
@@ -98,6 +100,10 @@ impl Kind {
             Self::Sockets => "use none or any".to_owned(),
             Self::YesNo => "use yes or no".to_owned(),
             Self::Names => "use names of folders, as in target node_modules".to_owned(),
+            Self::Variables => {
+                "use variables that name a cache's folder, as in YARN_CACHE_FOLDER, or none"
+                    .to_owned()
+            }
         }
     }
 }
@@ -228,6 +234,12 @@ pub const KEYS: &[Key] = &[
         "target node_modules .venv __pycache__ .pytest_cache .mypy_cache .tox .gradle .next build dist",
         Kind::Names,
         "ignored folders that samocode archive --caches removes",
+    ),
+    key(
+        "SAMOCODE_OWN_CACHES",
+        "none",
+        Kind::Variables,
+        "variables of package caches that sessions do not share: those of tools that do not lock them",
     ),
     key(
         "SAMOCODE_COMPRESS_LOGS_AFTER",

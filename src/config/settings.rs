@@ -162,6 +162,8 @@ pub struct Settings {
     pub disk_floor: u64,
     /// `SAMOCODE_CACHE_FOLDERS`: names of folders that can be made again.
     pub cache_folders: Vec<String>,
+    /// `SAMOCODE_OWN_CACHES`: variables that name a folder of the session's own.
+    pub own_caches: Vec<String>,
     /// `SAMOCODE_COMPRESS_LOGS_AFTER`; `None` leaves logs as they are.
     pub compress_logs_after: Option<Duration>,
     /// `SAMOCODE_CONTEXT_HANDOFF_AT`, in percent, 1 to 100.
@@ -280,6 +282,9 @@ impl Settings {
             cpu_weight: layers.value("SAMOCODE_CPU_WEIGHT", values::cpu_weight)?,
             disk_floor: layers.value("SAMOCODE_DISK_FLOOR", values::size)?,
             cache_folders: layers.value("SAMOCODE_CACHE_FOLDERS", values::names)?,
+            own_caches: layers
+                .unless_none("SAMOCODE_OWN_CACHES", values::variables)?
+                .unwrap_or_default(),
             compress_logs_after: Some(
                 layers.value("SAMOCODE_COMPRESS_LOGS_AFTER", values::duration)?,
             )

@@ -268,6 +268,7 @@ impl Worker<'_> {
             run: plan.run.clone(),
             tmpdir: temporary.to_owned(),
             port_base: self.port_base(),
+            own_caches: self.setup.settings.own_caches.clone(),
             path_additions: plan.path_additions.clone(),
         };
         let name = self.setup.settings.agent(state.phase());

@@ -76,6 +76,9 @@ pub struct Standing {
     pub next: Vec<String>,
     /// Whether all are done.
     pub complete: bool,
+    /// What becomes of their branches once all are done, in a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
 }
 
 /// A member of a convoy.

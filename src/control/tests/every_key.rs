@@ -103,6 +103,7 @@ impl Bench {
             Kind::Sockets => "any".to_owned(),
             Kind::YesNo => "yes".to_owned(),
             Kind::Names => "target out".to_owned(),
+            Kind::Variables => "YARN_CACHE_FOLDER".to_owned(),
         }
     }
 
@@ -199,6 +200,7 @@ impl Bench {
             "SAMOCODE_QUOTA_STOP_AT" => format!("{:?}", settings.quota_stop_at),
             "SAMOCODE_MEMORY_MAX" | "SAMOCODE_TASKS_MAX" | "SAMOCODE_CPU_WEIGHT" => limits(),
             "SAMOCODE_CACHE_FOLDERS" => settings.cache_folders.join(" "),
+            "SAMOCODE_OWN_CACHES" => settings.own_caches.join(" "),
             "SAMOCODE_COMPRESS_LOGS_AFTER" => format!("{:?}", settings.compress_logs_after),
             "SAMOCODE_DISK_FLOOR" => settings.disk_floor.to_string(),
             "SAMOCODE_MAX_RUNNING" => format!("{:?}", settings.max_running),
