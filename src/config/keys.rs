@@ -221,6 +221,12 @@ pub const KEYS: &[Key] = &[
         "how full an account's window may get before its sessions wait for the reset",
     ),
     key(
+        "SAMOCODE_QUOTA_SPARE",
+        "no",
+        Kind::YesNo,
+        "yes: an iteration starts only while no other session of the account is at work",
+    ),
+    key(
         "SAMOCODE_MEMORY_MAX",
         "50%",
         Kind::Memory,

@@ -170,6 +170,8 @@ pub struct Settings {
     pub context_handoff_at: u8,
     /// `SAMOCODE_QUOTA_STOP_AT`, in percent, 1 to 100; `None` stops at the limit only.
     pub quota_stop_at: Option<u8>,
+    /// `SAMOCODE_QUOTA_SPARE`: whether iterations wait until the account's other sessions are idle.
+    pub quota_spare: bool,
     /// `SAMOCODE_MAX_RUNNING`; `None` derives it from the machine's memory.
     pub max_running: Option<u32>,
     /// `SAMOCODE_PRIORITY`, 0 to 9; the highest runs first.
@@ -290,6 +292,7 @@ impl Settings {
             )
             .filter(|age| !age.is_zero()),
             quota_stop_at: layers.unless_none("SAMOCODE_QUOTA_STOP_AT", values::percent)?,
+            quota_spare: layers.value("SAMOCODE_QUOTA_SPARE", values::yes_no)?,
             context_handoff_at: layers.value("SAMOCODE_CONTEXT_HANDOFF_AT", values::percent)?,
             max_running: layers.value("SAMOCODE_MAX_RUNNING", max_running)?,
             priority: layers.number("SAMOCODE_PRIORITY")?,

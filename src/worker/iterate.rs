@@ -142,10 +142,11 @@ impl Worker<'_> {
             return self.hold_back(obstacle).await;
         }
         if let Some(account) = &account
-            && !self.await_login(account).await?
+            && (!self.takes_part(account).await? || !self.await_login(account).await?)
         {
             return Ok(());
         }
+        self.forget_lost(&agent)?;
         let plan = self.plan(numbers, &agent);
         let spent_before = self.spent();
         let log = self.record_start(&plan)?;
@@ -164,6 +165,8 @@ impl Worker<'_> {
             }
         }
         self.conclude(&plan, &ended, account.as_ref()).await?;
+        self.yields();
+        self.note_unknown(&agent, &plan, &ended.unknown).await?;
         self.account_for(spent_before)
     }
 

@@ -197,6 +197,7 @@ impl Bench {
                 format!("{:?}", budgets.day)
             }
             "SAMOCODE_CONTEXT_HANDOFF_AT" => settings.context_handoff_at.to_string(),
+            "SAMOCODE_QUOTA_SPARE" => settings.quota_spare.to_string(),
             "SAMOCODE_QUOTA_STOP_AT" => format!("{:?}", settings.quota_stop_at),
             "SAMOCODE_MEMORY_MAX" | "SAMOCODE_TASKS_MAX" | "SAMOCODE_CPU_WEIGHT" => limits(),
             "SAMOCODE_CACHE_FOLDERS" => settings.cache_folders.join(" "),
