@@ -12,6 +12,7 @@ mod confinement;
 mod life;
 mod mail;
 mod obstacle;
+mod review;
 mod run;
 mod signal;
 mod worker;
@@ -24,6 +25,7 @@ pub use mail::{ForeignMail, Mail, Notified};
 pub use obstacle::{
     Blocked, BudgetWarned, Continued, Held, Limited, Outage, Paused, Queued, Released,
 };
+pub use review::Reviewed;
 pub use run::{
     ConversationNamed, HandoffAsked, HandoffMade, HeadMoved, Nudged, Repeated, RunEnded, RunLost,
     RunStarted, SetAside, Stalled,
@@ -130,6 +132,7 @@ events! {
     SetAside = "set_aside",
     KeptOut = "kept_out",
     NotSent = "not_sent",
+    Reviewed = "reviewed",
     SignalAsked = "signal_asked",
     SignalTaken = "signal_taken",
     Blocked = "blocked",
