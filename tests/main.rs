@@ -53,6 +53,7 @@ mod predecessor;
 mod prompts;
 mod queue;
 mod resume;
+mod reviews;
 mod run_script;
 mod scripted_api;
 mod service;

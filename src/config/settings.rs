@@ -182,6 +182,10 @@ pub struct Settings {
     pub test_timeout: Duration,
     /// What a worktree gets and loses with its session.
     pub provision: Provision,
+    /// `SAMOCODE_REVIEWERS`: the agents whose verdict counts in the quality phase.
+    pub reviewers: Vec<AgentName>,
+    /// `SAMOCODE_REVIEW_ROUNDS`: rounds of review without agreement before a human decides.
+    pub review_rounds: u32,
     /// `SAMOCODE_MAIL_BUDGET`: how many messages an agent may send in one run.
     pub mail_budget: u32,
     /// `SAMOCODE_INHIBIT`: which sleep to prevent during an iteration.
@@ -304,6 +308,8 @@ impl Settings {
                 limit: layers.value("SAMOCODE_SETUP_TIMEOUT", timeout)?,
                 submodules: layers.value("SAMOCODE_SUBMODULES", values::yes_no)?,
             },
+            reviewers: layers.agents("SAMOCODE_REVIEWERS")?,
+            review_rounds: layers.number("SAMOCODE_REVIEW_ROUNDS")?,
             mail_budget: layers.number("SAMOCODE_MAIL_BUDGET")?,
             inhibit: layers.value("SAMOCODE_INHIBIT", inhibit)?,
             telegram_bot_token: layers.text("TELEGRAM_BOT_TOKEN")?.map(Secret::new),
@@ -322,6 +328,12 @@ impl Settings {
     #[must_use]
     pub const fn agent(&self, phase: Phase) -> &AgentName {
         &self.agents[phase as usize]
+    }
+
+    /// Every agent that runs, with a phase in which it does.
+    pub fn agents(&self) -> impl Iterator<Item = (Phase, &AgentName)> {
+        let reviewers = self.reviewers.iter().map(|name| (Phase::Quality, name));
+        Phase::ALL.into_iter().map(|phase| (phase, self.agent(phase))).chain(reviewers)
     }
 
     /// The value of a key that an agent declares, which is the same in all phases; `None` if it has neither a value nor a default.

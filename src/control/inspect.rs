@@ -233,7 +233,7 @@ fn named_agent(context: &Context, session: &Session, word: String) -> String {
     let words = vocabulary();
     let settings = Settings::load(&words, Some(&context.project), &env, &Flags::default());
     let Ok(settings) = settings else { return word };
-    let mut chosen = Phase::ALL.into_iter().map(|phase| settings.agent(phase));
+    let mut chosen = settings.agents().map(|(_, agent)| agent);
     match chosen.find(|agent| agent.word() == word && agent.command().is_some()) {
         Some(agent) => agent.to_string(),
         None => word,
