@@ -41,6 +41,7 @@
 //! | [`convoy`] | sessions towards one goal: started in order, announced together |
 //! | [`remove`], [`archive`] | take sessions away, but for their branches and files; bring one back |
 //! | [`disk`] | what sessions take on the disk; removing build output |
+//! | [`press`] | a decision by a button of a message |
 //! | [`answers`], [`post`], [`mail`] | questions and answers; approve, reject, send; mail to anyone, and asking |
 //! | [`log`] | its journal merged with what its agents said and did, as a stream |
 //! | [`init`], [`settings`], [`doctor`], [`notify`], [`unit_files`] | set a project up: its file, its settings, what is broken, how you are notified, the unit files |
@@ -90,6 +91,7 @@ pub(crate) mod operation;
 pub mod origin;
 mod pending;
 pub mod post;
+pub mod press;
 pub(crate) mod privilege;
 pub mod prompt;
 pub(crate) mod questions;
