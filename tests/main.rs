@@ -11,6 +11,7 @@ mod agents;
 mod attach;
 mod awake;
 mod bot;
+mod browser;
 mod budgets;
 mod cli_protocol;
 mod clock;

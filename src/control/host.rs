@@ -18,8 +18,8 @@ use super::operation::{Operation, Perform as _, Replies};
 use super::watch::{self, Change, Watch};
 use super::{
     answers, archive, confine, convoy, cost, disk, doctor, documents, enable, inbox, init, inspect,
-    load, mail, many, merge, notify, post, prompt, remove, report, role, run, settings, stop,
-    timeline, tree, unit, unit_files, view, wait, web,
+    load, mail, many, merge, notify, post, press, prompt, remove, report, role, run, settings,
+    stop, timeline, tree, unit, unit_files, view, wait, web,
 };
 
 /// A call that a host can perform.
@@ -106,6 +106,8 @@ calls! {
     Approve: post::Approve => post::Posted,
     /// Reject what a session is waiting for, with a reason.
     Reject: post::Reject => post::Posted,
+    /// Decide by a button of a message.
+    Press: press::Press => press::Pressed,
     /// Send a session a message.
     Send: post::Send => post::Sent,
     /// Write to sessions, a parent or the human.

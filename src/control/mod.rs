@@ -42,6 +42,7 @@
 //! | [`remove`], [`archive`] | take sessions away, but for their branches and files; bring one back |
 //! | [`load`], [`tree`] | memory and CPU of those that run; a session among those it belongs to |
 //! | [`disk`] | what sessions take on the disk; removing build output |
+//! | [`press`] | a decision by a button of a message |
 //! | [`answers`], [`post`], [`mail`] | questions and answers; approve, reject, send; mail to anyone, and asking |
 //! | [`log`] | its journal merged with what its agents said and did, as a stream |
 //! | [`progress`] | how far a call of several steps has come |
@@ -93,6 +94,7 @@ pub(crate) mod operation;
 pub mod origin;
 mod pending;
 pub mod post;
+pub mod press;
 pub(crate) mod privilege;
 pub mod progress;
 pub mod prompt;

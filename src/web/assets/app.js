@@ -186,6 +186,68 @@ addEventListener("pageshow", () => {
   document.querySelectorAll("button:disabled").forEach((button) => { button.disabled = false; });
 });
 
+// Messages to this browser, also while the page is closed
+
+const urlOf = (subscription) => `/push${subscription ? `?of=${encodeURIComponent(subscription.endpoint)}` : ""}`;
+
+async function post(path, fields) {
+  const token = document.querySelector('footer [name="form-token"]').value;
+  const response = await fetch(path, { method: "POST", body: new URLSearchParams({ ...fields, "form-token": token }) });
+  if (!response.ok) throw new Error(await response.text());
+}
+
+async function subscribe(manager, key) {
+  const wanted = { userVisibleOnly: true, applicationServerKey: key };
+  // One that was made with another key is of no use.
+  const subscription = await manager.subscribe(wanted).catch(async (error) => {
+    if (error.name !== "InvalidStateError") throw error;
+    await (await manager.getSubscription())?.unsubscribe();
+    return manager.subscribe(wanted);
+  });
+  const { endpoint, keys } = subscription.toJSON();
+  await post("/push", { endpoint, p256dh: keys.p256dh, auth: keys.auth });
+  return subscription;
+}
+
+async function offerMessages(button) {
+  // A browser offers them only to a page that it trusts, such as one with TLS.
+  if (!("serviceWorker" in navigator && "PushManager" in window && "Notification" in window)) return;
+  await navigator.serviceWorker.register("/sw.js");
+  const manager = (await navigator.serviceWorker.ready).pushManager;
+  let subscription = await manager.getSubscription();
+  const answer = await fetch(urlOf(subscription));
+  if (!answer.ok) return;
+  let { key, on } = await answer.json();
+  const show = () => {
+    button.textContent = on ? "Turn notifications off" : "Turn notifications on";
+    button.hidden = false;
+  };
+  button.addEventListener("click", async () => {
+    button.disabled = true;
+    try {
+      if (on) {
+        await post("/push/off", { endpoint: subscription.endpoint });
+        await subscription.unsubscribe();
+      } else if (await Notification.requestPermission() === "granted") {
+        subscription = await subscribe(manager, key);
+      } else {
+        return say("This browser blocks notifications: allow them in its settings for this page.");
+      }
+      on = !on;
+      say(on ? "This browser gets notifications." : "This browser gets no more notifications.");
+    } catch (error) {
+      say(`Notifications could not be changed: ${error.message}`);
+    } finally {
+      button.disabled = false;
+      show();
+    }
+  });
+  show();
+}
+
+const messages = byId("messages");
+if (messages) offerMessages(messages).catch(() => {});
+
 const log = byId("log");
 if (log) log.scrollTop = log.scrollHeight;
 const current = document.querySelector(".tabs [aria-current]");
