@@ -10,7 +10,6 @@ use crate::config::{Env, Flags, Settings};
 use crate::git;
 use crate::service::{self, Active, Scope};
 use crate::session::Hint as _;
-use crate::session::Phase;
 use crate::session::cached::CachedShares;
 use crate::session::journal::Event;
 use crate::session::qa::{Answer, Qa};
