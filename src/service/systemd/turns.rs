@@ -1,16 +1,17 @@
-//! Few calls at a time that keep the manager busy.
+//! One call at a time that keeps the manager busy.
 //!
-//! The manager answers one call after the other, and loads or enables a unit in some milliseconds. If
-//! a verb for a hundred sessions sent all of its calls at once, everybody else's would be answered
-//! after them: also the waker's, which starts the session for which a place is free.
+//! The manager answers one call after the other, loads or enables a unit in some milliseconds, and
+//! runs its jobs only when no call is left. If a verb for a hundred sessions sent all of its calls at
+//! once, nothing would start before the last was answered; nor would anybody else's calls be: also the
+//! waker's, which starts the session for which a place is free.
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// One is worked on while the next is under way.
-static TURNS: Semaphore = Semaphore::const_new(2);
+static TURN: Semaphore = Semaphore::const_new(1);
 
-/// Waits for a turn to call the manager. Ends when it is dropped; do not take two.
+/// Waits for this process's turn to call the manager, which ends when it is dropped. Whoever has it must
+/// not ask for it again.
 pub(super) async fn turn() -> Option<SemaphorePermit<'static>> {
     // It is never closed.
-    TURNS.acquire().await.ok()
+    TURN.acquire().await.ok()
 }
