@@ -2,6 +2,7 @@
 
 use crate::lab::{self, Lab, LabCommand, Project, secs};
 use crate::session::{BOUND, Session};
+use crate::web::{Browser, link};
 
 /// A command of samocode's as root, in the project's folder.
 fn root<const N: usize>(lab: &'static Lab, project: &Project<'_>, args: [&str; N]) -> LabCommand {
@@ -37,7 +38,12 @@ fn a_session_of_the_systems_manager_is_its_users_from_first_to_last() {
     // Answers are the user's: they need no power of root's.
     project.samocode(["answer", "--system", "sysjwt", "--accept-suggestions"]).ok();
     wait_to_rest(lab, &session, "waiting", "planning");
-    project.samocode(["approve", "--system", "sysjwt"]).ok();
+    // On root's page too: what is written there belongs to the user all the same.
+    let mut server = root(lab, &project, ["web", "--system"]).spawn();
+    server.wait_for_stdout("/enter?token=", secs(30));
+    let browser = Browser::open(&user, link(&server.stdout()));
+    browser.wait("/", "needs your approval of its plan");
+    browser.submit("/s/sysjwt", "/s/sysjwt/approve", &[("message", "Good.")]);
     wait_to_rest(lab, &session, "done", "done");
 
     let folders = format!(

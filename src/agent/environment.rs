@@ -214,6 +214,14 @@ pub fn recorded(vocabulary: &Vocabulary, env: &Env, cwd: &Path) -> Vec<(String, 
                 Some(keys::Kind::Agent) => {
                     AgentName::parse(value, cwd, None, vocabulary).ok().map(|name| name.to_string())
                 }
+                Some(keys::Kind::Agents) => {
+                    let names = AgentName::parse_list(value, cwd, None, vocabulary).ok();
+                    let names = names.filter(|names| !names.is_empty());
+                    names.map(|names| {
+                        let texts: Vec<_> = names.iter().map(ToString::to_string).collect();
+                        texts.join(", ")
+                    })
+                }
                 _ => None,
             }
             .unwrap_or_else(|| value.to_owned());

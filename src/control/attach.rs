@@ -231,7 +231,10 @@ fn resting(state: &State) -> StateName {
 fn last_run(session: &Session) -> Result<LastRun> {
     let mut last = None;
     read_journal(&session.folder, |entry| {
-        if let Event::RunStarted(started) = &entry.event {
+        // A reviewer's conversation is over with its verdict.
+        if let Event::RunStarted(started) = &entry.event
+            && started.review.is_none()
+        {
             let event::RunStarted { run, agent, command, conversation, .. } = started.clone();
             last = Some(LastRun { run, agent, command, conversation });
         }
@@ -278,6 +281,7 @@ fn start_run(session: &Session, journal: &mut Journal, last: &LastRun) -> Result
         attempt: numbers.attempt,
         log,
         confined: None,
+        review: None,
     };
     Ok(journal.append(Event::RunStarted(started))?)
 }

@@ -204,7 +204,12 @@ impl View {
                 active: unit.active.to_string(),
                 restarts: None,
             }),
-            notes: notes(session, hook.notes, unsent),
+            notes: {
+                let mut all = hook.notes;
+                let kept = hook.conversation.filter(|_| running.is_none());
+                all.extend(kept.and_then(|kept| kept.warning(hook.until, Timestamp::now())));
+                notes(session, all, unsent)
+            },
         })
     }
 }

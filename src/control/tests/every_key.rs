@@ -89,6 +89,7 @@ impl Bench {
             Kind::Number(..) => "7".to_owned(),
             Kind::Duration | Kind::Timeout => "77".to_owned(),
             Kind::Agent => "rehearsal".to_owned(),
+            Kind::Agents => "rehearsal, claude".to_owned(),
             Kind::Money => "7.50".to_owned(),
             Kind::Tokens => "70k".to_owned(),
             Kind::Memory => "7G".to_owned(),
@@ -175,6 +176,8 @@ impl Bench {
             "WORKTREES" => project.worktrees.display().to_string(),
             "SESSIONS" => project.sessions.display().to_string(),
             "SAMOCODE_AGENT" => Phase::ALL.map(|phase| settings.agent(phase).to_string()).join(" "),
+            "SAMOCODE_REVIEWERS" => format!("{:?}", settings.reviewers),
+            "SAMOCODE_REVIEW_ROUNDS" => settings.review_rounds.to_string(),
             "SAMOCODE_STALL_AFTER" => {
                 Phase::ALL.map(|phase| format!("{:?}", settings.stall_after(phase))).join(" ")
             }
@@ -197,6 +200,7 @@ impl Bench {
                 format!("{:?}", budgets.day)
             }
             "SAMOCODE_CONTEXT_HANDOFF_AT" => settings.context_handoff_at.to_string(),
+            "SAMOCODE_QUOTA_SPARE" => settings.quota_spare.to_string(),
             "SAMOCODE_QUOTA_STOP_AT" => format!("{:?}", settings.quota_stop_at),
             "SAMOCODE_MEMORY_MAX" | "SAMOCODE_TASKS_MAX" | "SAMOCODE_CPU_WEIGHT" => limits(),
             "SAMOCODE_CACHE_FOLDERS" => settings.cache_folders.join(" "),
