@@ -102,6 +102,24 @@ fn a_coordinator_begins_answers_and_merges_two_workers_and_touches_no_other_sess
     }
     assert_eq!(other.stands().0, "waiting");
 
+    // What each takes on the disk is told apart, and build output goes.
+    let tree = project.worktree("api").expect("a worktree");
+    user.write(project.dir.join(".git/info/exclude"), ".samocode\ntarget\n");
+    user.write(tree.join("target/big"), vec![b'x'; 1 << 20]);
+    let disk = |name: &str| {
+        let shown = project.samocode(["status", "--disk", "--json"]).ok().stdout;
+        let all: Vec<serde_json::Value> = serde_json::from_str(&shown).expect("a list");
+        all.into_iter().find(|taken| taken["session"] == name).expect("a session")
+    };
+    assert!(disk("api")["caches"].as_u64() >= Some(1 << 20), "{}", disk("api"));
+    let files = |name| disk(name)["files"].as_u64().unwrap_or_default();
+    let all = user.sh(&format!("du -sk {} | cut -f1", folder.display())).ok().stdout;
+    let all = all.trim().parse::<u64>().expect("a size") << 10;
+    assert!(files("lead") + files("api") + files("page") <= all, "counted twice");
+    let cleared = project.samocode(["archive", "--caches"]).ok().stdout;
+    assert!(cleared.contains("api: removed target, 1 MiB"), "{cleared}");
+    assert!(!user.exists(tree.join("target")) && disk("api")["caches"] == 0);
+
     // Archived from the bottom up, and back.
     let early = project.samocode(["archive", "lead"]).output();
     assert!(early.code == 1 && early.stdout.contains("2 sessions are below it"), "{early}");

@@ -114,9 +114,9 @@ fn six_sessions_reach_one_tested_branch_whatever_is_killed_on_the_way() {
     let said = why("greeting");
     assert!(said.contains("starts after server") && said.contains("page"), "{said}");
     user.run(["kill", "-KILL", &schema.worker()]).ok();
-    open_gates_until(&project, &["schema"], "the plan waits for approval", || {
-        schema.stands() == ("waiting".to_owned(), "planning".to_owned())
-    });
+    schema.wait_to_rest("waiting", "requirements");
+    schema.answer();
+    schema.wait_to_rest("waiting", "planning");
 
     // So is whoever starts the next ones.
     let drop_in = ".config/systemd/user/samocode-wake.service.d/crash.conf";

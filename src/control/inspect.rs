@@ -25,7 +25,7 @@ use super::session::Session;
 use super::target::Target;
 use super::timeline::{self, Item};
 use super::units::Units;
-use super::view::View;
+use super::view::{self, View};
 
 /// Finds the sessions that a person typed, without doing anything to them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -148,11 +148,12 @@ impl Perform for List {
             all.map(|session| (root.clone(), session)).collect()
         };
         let units = Units::ask(scope, &on.warnings).await;
+        let unsent = view::unsent(on.caller);
         let mut views = Vec::with_capacity(found.len());
         let mut errors = Vec::new();
         for (root, session) in &found {
             let unit = units.get(&session.instance);
-            match View::of(on.caller, root, session, unit.as_ref()) {
+            match View::beside(on.caller, root, session, unit.as_ref(), &unsent) {
                 Ok(view) => views.push(view),
                 Err(error) => {
                     let message = format!("{} cannot be shown: {}", session.name, error.message);

@@ -130,6 +130,17 @@ impl View {
         session: &Session,
         unit: Option<&UnitStatus>,
     ) -> Result<Self> {
+        Self::beside(caller, root, session, unit, &unsent(caller))
+    }
+
+    /// The same, given the notices that are [`unsent`], which are the same for all sessions.
+    pub(crate) fn beside(
+        caller: &Caller,
+        root: &Path,
+        session: &Session,
+        unit: Option<&UnitStatus>,
+        unsent: &[Unsent],
+    ) -> Result<Self> {
         let mut hook = session.hook()?;
         if let Some(outage) = OutageNotes::of(Dirs::runtime(&caller.env))
             .now(&session.instance, session.folder.path())
@@ -193,23 +204,27 @@ impl View {
                 active: unit.active.to_string(),
                 restarts: None,
             }),
-            notes: notes(caller, session, {
-                let mut notes = hook.notes;
+            notes: {
+                let mut all = hook.notes;
                 let kept = hook.conversation.filter(|_| running.is_none());
-                notes.extend(kept.and_then(|kept| kept.warning(hook.until, Timestamp::now())));
-                notes
-            }),
+                all.extend(kept.and_then(|kept| kept.warning(hook.until, Timestamp::now())));
+                notes(session, all, unsent)
+            },
         })
     }
 }
 
 /// The hook's notes, and the notices about the session that could not be sent.
-fn notes(caller: &Caller, session: &Session, mut notes: Vec<String>) -> Vec<String> {
-    if let Ok(dirs) = Dirs::user(&caller.env) {
-        let unsent = UnsentFolder::of(&dirs.state).about(&session.instance);
-        notes.extend(unsent.iter().map(Unsent::describe));
-    }
+fn notes(session: &Session, mut notes: Vec<String>, unsent: &[Unsent]) -> Vec<String> {
+    let about = unsent.iter().filter(|unsent| unsent.notice.session == session.instance);
+    notes.extend(about.map(Unsent::describe));
     notes
+}
+
+/// The notices of all sessions that could not be sent.
+pub(crate) fn unsent(caller: &Caller) -> Vec<Unsent> {
+    let dirs = Dirs::user(&caller.env);
+    dirs.map(|dirs| UnsentFolder::of(&dirs.state).all()).unwrap_or_default()
 }
 
 impl View {

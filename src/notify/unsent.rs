@@ -145,14 +145,6 @@ impl UnsentFolder {
         all
     }
 
-    /// Those about one session, given by its instance.
-    #[must_use]
-    pub fn about(&self, session: &str) -> Vec<Unsent> {
-        let mut all = self.all();
-        all.retain(|unsent| unsent.notice.session == session);
-        all
-    }
-
     /// Whether there is nothing to be sent now.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -28,6 +28,9 @@ fn a_session_finishes_despite_a_power_cut_and_a_reboot() {
     machine.project("shop", "SAMOCODE_AGENT=rehearsal\n");
     let session = machine.enable("shop");
     session.wait_to_rest("waiting", "requirements");
+    // Another one waits for it, through all of this.
+    session.samocode("enable kite --task 'Fly it' --after shop").ok();
+    let kite = || machine.dev("cat shop-sessions/*-kite/_hook.json").stdout;
     session.samocode("answer shop --accept-suggestions").ok();
     session.wait_to_rest("waiting", "planning");
     machine.slow_rehearsals();
@@ -45,8 +48,15 @@ fn a_session_finishes_despite_a_power_cut_and_a_reboot() {
     });
     session.wait_for_phase("testing");
 
+    let queued = kite();
+    assert!(queued.contains("\"state\":\"queued\""), "{queued}");
+
     machine.reboot();
     session.wait_to_rest("done", "done");
+    machine.wait_until("the one after it starts", || kite().contains("\"state\":\"waiting\""));
+    machine.dev("git -C shop merge-base --is-ancestor shop kite").ok();
+    let convoy = session.samocode("convoy status kite").ok();
+    assert!(convoy.stdout.contains("1 of 2 sessions done"), "{convoy}");
     assert_whole(&machine);
     let mut subjects = commits(&machine);
     assert!(subjects.ends_with(&after), "{after:?} became {subjects:?}");

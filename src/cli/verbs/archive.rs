@@ -31,8 +31,8 @@ pub(in crate::cli) struct Archive {
     /// Also those of the named ones that are stopped, blocked or failed
     #[arg(long)]
     unfinished: bool,
-    /// Only remove build output from their worktrees, which can be made again; of all that do not run
-    /// if none is named
+    /// Only remove what can be made again, build output in their worktrees and package caches of their
+    /// own; of all that do not run if none is named
     #[arg(long, conflicts_with_all = ["done", "older", "unfinished"])]
     caches: bool,
     /// Print what was done as JSON

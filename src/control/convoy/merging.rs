@@ -1,7 +1,7 @@
 //! Merging a convoy that is complete.
 
 use crate::control::context::Context;
-use crate::control::merge::{End, Landed, Merge, Merged};
+use crate::control::merge::{End, Landed, Merge, Merged, Part};
 use crate::control::operation::{Operation, Perform as _};
 
 use super::plan::Plan;
@@ -32,6 +32,10 @@ fn in_words(id: &str, merged: &Merged) -> String {
     let count = merged.members.iter().filter(|part| part.end == Some(End::Merged)).count();
     let sessions = if count == 1 { "1 session" } else { &format!("{count} sessions") };
     let into = &merged.into;
+    let is_in = |part: &Part| part.end == Some(End::Contained);
+    if !merged.members.is_empty() && merged.members.iter().all(is_in) {
+        return format!("convoy {id} is merged already: {into} has all its work");
+    }
     let mut text = match &merged.landed {
         Landed::Moved { .. } => format!("convoy {id} is merged: {into} has {sessions}"),
         Landed::Beside { branch, command, .. } => format!(
@@ -55,7 +59,6 @@ fn in_words(id: &str, merged: &Merged) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::merge::Part;
 
     #[test]
     fn the_human_hears_where_the_result_is_and_who_was_left_out() {
@@ -80,6 +83,12 @@ mod tests {
             in_words("login", &merged),
             "convoy login is merged: main has 1 session; tested with: make test; \
              server was left out: the tests fail with it and schema together"
+        );
+        let known = vec![part("schema", End::Contained), part("server", End::Contained)];
+        let already = Merged { landed: Landed::Nothing, members: known, ..merged.clone() };
+        assert_eq!(
+            in_words("login", &already),
+            "convoy login is merged already: main has all its work"
         );
         let nothing =
             Merged { landed: Landed::Nothing, tested: None, members: Vec::new(), ..merged };

@@ -205,6 +205,8 @@ pub fn read(path: &Path) -> Result<Option<Vec<u8>>> {
         let length = file.metadata()?.len();
         let mut bytes = Vec::new();
         if length <= MOST_BYTES {
+            // One read for all of it, and one that finds the end.
+            bytes.reserve(usize::try_from(length).map_or(0, |length| length + 1));
             file.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
         }
         if length > MOST_BYTES || bytes.len() as u64 > MOST_BYTES {
