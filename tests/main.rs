@@ -51,6 +51,7 @@ mod power;
 mod predecessor;
 mod prompts;
 mod queue;
+mod quota;
 mod resume;
 mod run_script;
 mod scripted_api;

@@ -130,7 +130,7 @@ mod tests {
         let mixed = [("claude", 90), ("claude", 91), ("codex", 10), ("codex", 12)];
         assert_eq!(shares(&mixed).fall(), None);
         let back = [("claude", 90), ("claude", 91), ("codex", 10), ("claude", 9), ("claude", 8)];
-        assert_eq!(shares(&back).fall().map(|fall| fall.before), Some(90));
+        assert_eq!(shares(&back).fall().map(|fall| fall.before), Some(91));
     }
 
     #[test]
