@@ -1,6 +1,6 @@
 //! `samocode doctor`: finds problems and fixes them.
 
-use crate::lab;
+use crate::lab::{self, Api, LabUser, Reply, Script};
 
 #[test]
 fn doctor_finds_and_fixes_problems() {
@@ -93,4 +93,59 @@ fn doctor_does_not_start_a_command_that_might_take_its_version_for_a_task() {
 
     assert!(out.stdout.contains(&format!("✓ {agent}")), "{out}");
     assert!(!user.exists("started"));
+}
+
+/// Tries the real CLI of an agent, which `uses` the scripted server.
+fn tries(agent: &str, uses: fn(&LabUser, &Api)) {
+    let lab = if agent == "claude" { lab::with_claude() } else { lab::with_cli(agent) };
+    let Some(lab) = lab else { return };
+    let user = lab.user("doctor");
+    let api = Api::start(Script::new().say("ready").forever());
+    uses(&user, &api);
+
+    let asked = user.samocode(["doctor", "--agent", agent, "--live"]).output();
+    assert_eq!(asked.code, 2, "nobody is there to agree: {asked}");
+    assert!(asked.stderr.contains("sends two tiny prompts"), "{asked}");
+    assert!(asked.stderr.contains(&format!("doctor --agent {agent} --live --yes")), "{asked}");
+    assert_eq!(api.requests().len(), 0, "{asked}");
+
+    let tried = user.samocode(["doctor", "--agent", agent, "--live", "--yes"]).output();
+    assert_eq!(tried.code, 0, "{tried}");
+    for line in [
+        "✓ a turn ends with a report",
+        "✓ it reports ",
+        "✓ it exits with 0 after its report",
+        "✓ it resumes a conversation",
+        "✓ it exits after SIGTERM and leaves no process behind",
+        "✓ everything in its output is known",
+    ] {
+        assert!(tried.stdout.contains(line), "{line:?} is missing in {tried}");
+    }
+    assert!(!tried.stdout.contains(['!', '✗']), "{tried}");
+    assert!((2..=4).contains(&api.requests().len()), "{:?}", api.requests().len());
+
+    api.now(Script::new().reply(Reply::error(401)).forever());
+    let refused = user.samocode(["doctor", "--agent", agent, "--live", "--yes", "--json"]).output();
+    assert_eq!((refused.code, &refused.json()["healthy"]), (1, &false.into()), "{refused}");
+    let checks = refused.json()["checks"].as_array().cloned().unwrap_or_default();
+    assert_eq!(checks.len(), 1, "{refused}");
+    assert!(
+        checks[0]["remedy"].as_str().is_some_and(|fix| fix.contains("samocode/env")),
+        "{refused}"
+    );
+}
+
+#[test]
+fn doctor_tries_the_real_claude() {
+    tries("claude", LabUser::uses_claude);
+}
+
+#[test]
+fn doctor_tries_the_real_codex() {
+    tries("codex", |user, api| user.uses_codex(api, "a-key"));
+}
+
+#[test]
+fn doctor_tries_the_real_gemini() {
+    tries("gemini", |user, api| user.uses_gemini(api, "a-key"));
 }

@@ -53,6 +53,7 @@ mod power;
 mod predecessor;
 mod prompts;
 mod queue;
+mod quota;
 mod resume;
 mod reviews;
 mod run_script;

@@ -76,6 +76,12 @@ pub fn is_newer(printed: &str, tested: &str) -> bool {
     }
 }
 
+/// Whether a version that a program prints is older than the one it was tested with.
+#[must_use]
+pub fn is_older(printed: &str, tested: &str) -> bool {
+    numbers(printed).is_some_and(|printed| Some(printed) < numbers(tested))
+}
+
 /// The first number with dots in a text: `codex-cli 0.171.0` has 0, 171 and 0.
 fn numbers(text: &str) -> Option<Vec<u64>> {
     let is_part = |c: char| c.is_ascii_digit() || c == '.';
@@ -104,6 +110,9 @@ mod tests {
         ] {
             assert_eq!(is_newer(printed, tested), newer, "{printed} {tested}");
         }
+        assert!(is_older("2.1.197 (Claude Code)", "2.1.329") && is_older("1.9", "2.1.329"));
+        assert!(!is_older("2.1.329", "2.1.329") && !is_older("2.1.1000", "2.1.329"));
+        assert!(!is_older("nightly", "2.1.329"));
     }
 
     #[test]

@@ -89,9 +89,17 @@ async fn program(registry: &Registry, exam: &Exam<'_>, agent: &Agent) -> Finding
         Ok(version) => {
             let what = format!("{} {version} ({path})", agent.word());
             newer(&exam.dirs.state, agent, &version, &what)
-                .unwrap_or_else(|| found(Status::Ok, what))
+                .unwrap_or_else(|| found(Status::Ok, older(agent, &version, what)))
         }
         Err(error) => broken(&error),
+    }
+}
+
+/// The finding `what` about a program, with a word if it is older than the one that was tested.
+fn older(agent: &Agent, version: &str, what: String) -> String {
+    match agent.spec().tested().filter(|tested| canary::is_older(version, tested)) {
+        Some(tested) => format!("{what} is older than {tested}, which samocode was tested with"),
+        None => what,
     }
 }
 
@@ -327,6 +335,9 @@ mod tests {
         assert_eq!(met.status, Status::Note);
         assert!(met.what.ends_with("unknown in its output: event sketch (1)"), "{}", met.what);
         assert!(met.remedy.contains("samocode doctor --agent claude --live"), "{}", met.remedy);
+        let said = |version: &str| older(&agent, version, "claude X".to_owned());
+        assert_eq!(said("2.1.329"), "claude X");
+        assert_eq!(said("1.0.7"), "claude X is older than 2.1.329, which samocode was tested with");
         assert_eq!(look("3.0.2").unwrap().status, Status::Ok, "another version");
     }
 

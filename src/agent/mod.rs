@@ -12,6 +12,7 @@
 //! salvage, fields, …     what can be read of a damaged line  (pure)
 //! outcome, remedy        how its end is judged               (pure)
 //! cost, price            what it cost, reported or estimated (price reads a file)
+//! trial                  a tiny real conversation that checks all of this
 //! unknown, canary        what of its output is unknown, in a run and in all
 //! ```
 
@@ -45,6 +46,7 @@ pub mod run;
 mod salvage;
 pub mod spec;
 pub mod stream;
+pub mod trial;
 pub mod unknown;
 pub mod unseen;
 pub mod version;

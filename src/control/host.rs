@@ -170,6 +170,8 @@ calls! {
     Configure: settings::Configure => settings::Configured,
     /// Check everything that sessions need, and fix what can be fixed.
     Examine: doctor::Examine => doctor::Examined,
+    /// Try an agent's program in a tiny real conversation.
+    TryAgent: doctor::live::TryAgent => doctor::live::Tried,
     /// Send a test message through every channel.
     NotifyTest: notify::NotifyTest => notify::NotifyTested,
     /// Which channels there are, what each is for, and what they have not sent.

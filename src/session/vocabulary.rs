@@ -137,6 +137,8 @@ words! {
     RunOutcome {
         /// The agent exited normally, with or without a signal.
         Finished = "finished",
+        /// It was not allowed to make calls, and left no signal.
+        Denied = "denied",
         /// The account reached a usage limit.
         Limit = "limit",
         /// The agent's service had a temporary failure.

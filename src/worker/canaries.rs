@@ -1,29 +1,46 @@
 //! Agents' programs that are newer than those this samocode was tested with: what is unknown in their
 //! output is counted and said once, and the session continues.
 
-use crate::agent::Agent;
-use crate::agent::canary::{Met, is_newer};
+use crate::agent::canary::{Met, is_newer, is_older};
+use crate::agent::environment::RunIds;
 use crate::agent::unknown::Unknown;
+use crate::agent::{Agent, AgentError, Outcome, REGISTRY};
 use crate::session::event;
 use crate::session::journal::Event;
 
-use super::iterate::Plan;
+use super::under_way::Ended;
 use super::{Trouble, Worker, pinging};
 
 impl Worker<'_> {
+    /// Adds to the reason of a run that failed before it reported anything that the agent's program
+    /// is older than the one that was tested: it may not know the flags it was given.
+    pub(super) async fn explain_age(&self, agent: &Agent, ended: &mut Ended) {
+        let Outcome::Failed { why } = &mut ended.outcome else { return };
+        let Some(tested) = agent.spec().tested().filter(|_| !ended.reported.anything) else {
+            return;
+        };
+        let version = self.version(agent).await;
+        if let Ok(version) = version
+            && is_older(&version, tested)
+        {
+            *why += &format!(
+                "; {} {version} is older than {tested}, which samocode was tested with: update it",
+                agent.word()
+            );
+        }
+    }
+
     /// Counts what was unknown in a run, if the agent's program is newer than the one that was
     /// tested, and records it unless the session has heard of all of it.
     pub(super) async fn note_unknown(
         &mut self,
         agent: &Agent,
-        plan: &Plan,
         unknown: &Unknown,
     ) -> Result<(), Trouble> {
         let Some(tested) = agent.spec().tested().filter(|_| !unknown.is_empty()) else {
             return Ok(());
         };
-        let environment = self.environment(plan, &std::env::temp_dir());
-        let version = match pinging(self.notify, agent.version(&environment)).await {
+        let version = match self.version(agent).await {
             Ok(version) => version,
             Err(error) => {
                 tracing::warn!("cannot tell how old {} is: {error}", agent.word());
@@ -47,5 +64,17 @@ impl Worker<'_> {
             return Ok(());
         }
         Ok(self.writer.record(Event::Unfamiliar(found))?)
+    }
+
+    async fn version(&self, agent: &Agent) -> Result<String, AgentError> {
+        let run = RunIds {
+            tmpdir: std::env::temp_dir(),
+            path_additions: agent.path_additions().to_vec(),
+            ..RunIds::default()
+        };
+        let (env, file) = (&self.setup.env, &self.env_file);
+        let environment = REGISTRY.environment(env, file, agent.name(), &run);
+        let environment = environment.into_iter().collect();
+        pinging(self.notify, agent.version(&environment)).await
     }
 }

@@ -4,10 +4,10 @@
 use crate::agent::cost::difference;
 use crate::agent::price::Prices;
 use crate::config::Redactor;
-use crate::session::event;
 use crate::session::journal::{Event, RunCost};
 use crate::session::signal::SignalError;
 use crate::session::state::State;
+use crate::session::{RunOutcome, event};
 
 use super::iterate::Plan;
 use super::missing_signal::{denials, explained};
@@ -60,7 +60,12 @@ pub(super) fn conclude(
     let detail = detail(ended, &rule, signal.as_ref().err());
     let run_ended = Event::RunEnded(event::RunEnded {
         run: plan.run.clone(),
-        outcome: rules::word(&ended.outcome),
+        outcome: match rules::word(&ended.outcome) {
+            RunOutcome::Finished if !has_signal && ended.reported.was_denied() => {
+                RunOutcome::Denied
+            }
+            outcome => outcome,
+        },
         detail: detail.map(|text| redactor.redact(&text).into_owned()),
         failure: !has_signal && !hands_over && fails,
         endless: !has_signal && rules::is_endless(&ended.outcome),
@@ -218,6 +223,35 @@ mod tests {
             let Event::RunEnded(event::RunEnded { detail, .. }) = &end.run_ended else { panic!() };
             assert_eq!(detail.as_deref(), Some("_signal.json is missing"));
         }
+    }
+
+    #[test]
+    fn a_run_that_was_denied_calls_and_left_no_signal_has_an_outcome_of_its_own() {
+        let mut ended = Ended::with(Outcome::Finished);
+        ended.reported.denied = (2, None);
+        ended.denied_by = Some("remove x".to_owned());
+        let end = without_signal(&state(false), &plan(true), &ended, Rule::TakeSignal);
+        let Event::RunEnded(event::RunEnded { outcome, detail, .. }) = end.run_ended else {
+            panic!()
+        };
+        assert_eq!(outcome, RunOutcome::Denied);
+        assert_eq!(
+            detail.as_deref(),
+            Some("_signal.json is missing; 2 calls were denied; remove x")
+        );
+        let signal = Signal::parse(br#"{"status":"continue","summary":"s"}"#, "r").unwrap();
+        let (state, plan, none) = (state(false), plan(true), Prices::default());
+        let end = conclude(
+            &state,
+            &plan,
+            &ended,
+            Ok(signal),
+            Rule::TakeSignal,
+            &Redactor::default(),
+            &none,
+        );
+        let Event::RunEnded(event::RunEnded { outcome, .. }) = end.run_ended else { panic!() };
+        assert_eq!(outcome, RunOutcome::Finished, "it did not need them");
     }
 
     #[test]

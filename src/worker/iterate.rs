@@ -172,9 +172,10 @@ impl Worker<'_> {
                 self.notify.watchdog();
             }
         }
+        self.explain_age(&agent, &mut ended).await;
         self.conclude(&plan, &ended, account.as_ref()).await?;
         self.yields();
-        self.note_unknown(&agent, &plan, &ended.unknown).await?;
+        self.note_unknown(&agent, &ended.unknown).await?;
         self.account_for(spent_before)
     }
 

@@ -21,7 +21,20 @@ const WORDS: AgentManifest = AgentManifest {
     // It may be any program, with any credentials.
     reach: Reach::All,
     keys: &[],
-    variables: Variables::NONE,
+    variables: Variables {
+        // Of the programs that are known to speak it and have no folder of their own here.
+        prefixes: &[
+            "COPILOT_",
+            "DASHSCOPE_",
+            "GOOSE_",
+            "KIMI_",
+            "MOONSHOT_",
+            "OPENCODE_",
+            "OPENROUTER_",
+            "QWEN_",
+        ],
+        ..Variables::NONE
+    },
     credentials: Credentials::NONE,
 };
 

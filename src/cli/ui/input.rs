@@ -52,6 +52,18 @@ fn text(
         .map_err(|_| Error::usage(format!("{what} is not UTF-8")).hint(readable).into())
 }
 
+/// Asks a question that is answered with yes or no; no, if nobody is there to answer.
+pub(in crate::cli) fn agrees(question: &str) -> anyhow::Result<bool> {
+    let stdin = std::io::stdin();
+    if !stdin.is_terminal() {
+        return Ok(false);
+    }
+    eprint!("{question} [y/N] ");
+    let mut line = String::new();
+    stdin.lock().take(64).read_line(&mut line).context("cannot read standard input")?;
+    Ok(matches!(line.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+}
+
 /// Asks for a secret: on a terminal without showing it, else the first line of standard input.
 pub(in crate::cli) fn secret(question: &str) -> anyhow::Result<Secret> {
     let stdin = std::io::stdin();

@@ -6,20 +6,31 @@ use anstyle::AnsiColor;
 use clap::Args;
 use serde_json::json;
 
+use crate::control::Error;
+use crate::control::doctor::live::{Tried, TryAgent};
 use crate::control::doctor::{Checked, Examine, Examined, Status};
 use crate::platform::memory;
 
-use super::{Common, layout, output, pager};
+use super::{Common, complete, input, layout, output, pager};
 
 /// Find problems that keep sessions from working, and how to fix them
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  samocode doctor\n  samocode doctor --fix    fix what it can: lingering, units, folders, permissions\n\nOne line per check: ✓ fine, ! worth a look, ✗ broken. Exit code 0 when nothing is broken, else 1. Does not\nuse the network."
+    after_help = "Examples:\n  samocode doctor\n  samocode doctor --fix    fix what it can: lingering, units, folders, permissions\n  samocode doctor --agent claude --live    try a tiny real conversation; asks first\n\nOne line per check: ✓ fine, ! worth a look, ✗ broken. Exit code 0 when nothing is broken, else 1. Does not\nuse the network, except with --live."
 )]
 pub(in crate::cli) struct Doctor {
     /// Fix what can be fixed without asking
     #[arg(long)]
     fix: bool,
+    /// Try the agent in a tiny real conversation, which costs a little
+    #[arg(long, conflicts_with = "fix")]
+    live: bool,
+    /// The agent to try [default: the one that implements in the project]
+    #[arg(long, value_name = "AGENT", requires = "live", add = complete::agents())]
+    agent: Option<String>,
+    /// Try it without asking
+    #[arg(long, short, requires = "live")]
+    yes: bool,
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
@@ -29,6 +40,9 @@ impl Doctor {
     pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
         // Before the credentials are read.
         memory::seal();
+        if self.live {
+            return self.try_agent(common).await;
+        }
         let examined = common.call(Examine { fix: self.fix }).await?;
         for error in &examined.not_fixed {
             output::error(&error.in_one_line());
@@ -42,6 +56,37 @@ impl Doctor {
             print(&examined, fix.as_deref())
         };
         let verdict = if *healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        output::until_closed(shown.map(|()| verdict))
+    }
+}
+
+impl Doctor {
+    /// Plays a tiny conversation with an agent, once a human has agreed to what it costs.
+    async fn try_agent(&self, common: &Common) -> anyhow::Result<ExitCode> {
+        let call = |agreed| TryAgent { agent: self.agent.clone(), agreed };
+        if !self.yes {
+            let Tried { agent, program, price, .. } = common.call(call(false)).await?;
+            let about = format!("This tries {agent} ({}): {price}.", program.display());
+            for line in layout::wrap(&about, "", "", output::width()) {
+                eprintln!("{line}");
+            }
+            if !input::agrees("Try it?")? {
+                return Err(Error::usage("nothing was tried")
+                    .hint(common.command(&format!("samocode doctor --agent {agent} --live --yes")))
+                    .into());
+            }
+        }
+        let tried = common.call(call(true)).await?;
+        let healthy = tried.healthy.unwrap_or(false);
+        let shown = if self.json {
+            output::json(&tried)
+        } else {
+            let lines = tried.checks.iter().map(line);
+            let lines = lines.flat_map(|text| layout::wrap(&text, "", "    ", output::width()));
+            let mut all = std::iter::once(format!("{} ({})", tried.agent, tried.program.display()));
+            all.by_ref().chain(lines).try_for_each(output::line)
+        };
+        let verdict = if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE };
         output::until_closed(shown.map(|()| verdict))
     }
 }

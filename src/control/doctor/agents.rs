@@ -81,7 +81,7 @@ fn sessions_with_units(patient: &Patient) -> usize {
     all.iter().filter(|(_, recorded)| is_open(&recorded.folder)).count()
 }
 
-fn as_check(finding: Finding) -> Check {
+pub(super) fn as_check(finding: Finding) -> Check {
     let Finding { about, status, what, remedy } = finding;
     let group = match about {
         About::Program => Group::Agents,

@@ -3,6 +3,7 @@
 //! ```text
 //! check      one check and its result
 //! manager    service manager, lingering, journald, units
+//! live       a tiny real conversation with an agent
 //! launchd    what differs under launchd: login session, keychain, sleep
 //! agents     programs, versions, credentials, the env file
 //! project    git, folders, disk
@@ -16,6 +17,7 @@ mod check;
 mod confine;
 mod host;
 mod launchd;
+pub mod live;
 mod manager;
 mod project;
 mod runs;

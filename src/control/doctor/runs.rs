@@ -73,6 +73,7 @@ impl Last {
 fn remedy(outcome: &RunOutcome, session: &str) -> String {
     let advice = match outcome {
         RunOutcome::Auth => "log in again, or fix ~/.config/samocode/env",
+        RunOutcome::Denied => "allow the calls with CLAUDE_PERMISSIONS",
         RunOutcome::OutOfMemory => "raise SAMOCODE_MEMORY_MAX",
         RunOutcome::TimedOut => "raise CLAUDE_TIMEOUT",
         RunOutcome::MaxTurns => "raise CLAUDE_MAX_TURNS",

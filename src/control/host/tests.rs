@@ -107,6 +107,7 @@ fn requests_come_through_json_as_they_were() {
         init::Init { dir: Some("shop".into()), worktrees: None, sessions: Some("s".into()) }.into(),
         settings::Configure { session: Some(session()) }.into(),
         doctor::Examine { fix: true }.into(),
+        doctor::live::TryAgent { agent: Some("claude".into()), agreed: true }.into(),
         notify::NotifyTest::default().into(),
         notify::NotifyList {}.into(),
         unit_files::Print { for_version: Some(239) }.into(),

@@ -1,0 +1,95 @@
+use super::*;
+use crate::agent::REGISTRY;
+use crate::agent::registry::testing::agent_of;
+
+/// A stand-in for claude, which is a shell script with these commands between its beginning and its
+/// result.
+fn stand_in(folder: &Path, commands: &str, result: &str) -> Agent {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let program = folder.join("claude");
+    let script = format!(
+        r#"#!/bin/sh
+[ "$1" = --version ] && {{ echo 9.9.9; exit; }}
+while [ $# -gt 0 ]; do
+    case $1 in --session-id|--resume) id=$2 ;; esac
+    shift
+done
+read line
+echo '{{"type":"system","subtype":"init","session_id":"'$id'","model":"m"}}'
+{commands}
+echo '{{"type":"result","subtype":"success","is_error":false,"session_id":"'$id'",{result}}}'
+cat >/dev/null
+"#
+    );
+    std::fs::write(&program, script).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    agent_of(&REGISTRY, "claude", &format!("CLAUDE_PATH={}", program.display())).unwrap()
+}
+
+/// The findings of a trial, each with a mark for its status.
+async fn tried(commands: &str, result: &str) -> Vec<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let agent = stand_in(folder.path(), commands, result);
+    let environment = |run: &str| -> Environment {
+        vec![("PATH".into(), "/usr/bin:/bin".into()), ("SAMOCODE_RUN".into(), run.into())]
+    };
+    let trial = Trial {
+        agent: &agent,
+        environment: &environment,
+        folder: folder.path(),
+        state: folder.path(),
+        progress: &|_| (),
+    };
+    let mark = |status| match status {
+        Status::Ok => "ok",
+        Status::Note => "note",
+        Status::Broken => "broken",
+    };
+    let found = trial.play().await.into_iter();
+    found.map(|finding| format!("{}: {}", mark(finding.status), finding.what)).collect()
+}
+
+const COUNTS: &str =
+    r#""result":"ready","total_cost_usd":0.01,"usage":{"input_tokens":9,"output_tokens":1}"#;
+
+#[tokio::test]
+async fn a_program_that_does_all_that_is_expected_passes() {
+    // The third turn is cut off, and takes a moment until then.
+    assert_eq!(
+        tried("sleep 0.2", COUNTS).await,
+        [
+            "ok: a turn ends with a report",
+            "ok: it takes the id of a conversation from samocode",
+            "ok: it reports 10 tokens and $0.0100",
+            "ok: it exits with 0 after its report",
+            "ok: it resumes a conversation",
+            "ok: it exits after SIGTERM and leaves no process behind",
+            "ok: everything in its output is known",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn each_assumption_that_does_not_hold_is_named() {
+    let found = tried("id=other; sleep 0.2; echo '{\"type\":\"sketch\"}'", r#""usage":{}"#).await;
+    assert_eq!(found[2], "note: it reports no tokens, so budgets in tokens do not work");
+    let unknown = found.last().unwrap();
+    assert!(unknown.starts_with("note: unknown in the output of 9.9.9, tested with"), "{found:?}");
+    assert!(unknown.contains("event sketch (2)"), "{found:?}");
+    assert!(unknown.contains("result without total_cost_usd (2)"), "{found:?}");
+    let left = tried("setsid sleep 100 >/dev/null 2>&1 </dev/null & sleep 0.2", COUNTS).await;
+    assert!(left.iter().any(|text| text.starts_with("note: after SIGTERM it left")), "{left:?}");
+}
+
+#[tokio::test]
+async fn a_turn_that_fails_ends_the_trial_with_the_programs_own_words() {
+    let failed = tried("echo 'no such model: opal' >&2; exit 1", COUNTS).await;
+    assert_eq!(failed, ["broken: a turn failed: no such model: opal"]);
+    let refused = tried(
+        "",
+        r#""api_error_status":401,"result":"Invalid API key","total_cost_usd":0,"usage":{},"is_error":true"#,
+    )
+    .await;
+    assert_eq!(refused, ["broken: a turn failed: Invalid API key"]);
+}
