@@ -248,7 +248,7 @@ fn qwen_and_opencode_speak_acp_and_resume_after_a_kill_and_after_a_cancelled_tur
     user.wait_until("qwen's tool runs", BOUND, || user.exists("held1"));
     user.run(["kill", "-KILL", &session.worker()]).ok();
     user.wait_until("opencode's tool runs", BOUND, || user.exists("held2"));
-    project.samocode(["stop", "jwt"]).ok();
+    project.samocode(["stop", "--now", "jwt"]).ok();
     session.wait_for_state("stopped");
     let log = session.journal("run_started").last().expect("a run")["log"].clone();
     let log = session.file(&format!("_logs/{}", log.as_str().expect("a name")));

@@ -59,6 +59,8 @@ pub enum Kind {
     YesNo,
     /// Names of folders, with spaces between them.
     Names,
+    /// Names of environment variables, with spaces between them, or `none`.
+    Variables,
 }
 
 impl Kind {
@@ -103,6 +105,10 @@ impl Kind {
             Self::Sockets => "use none or any".to_owned(),
             Self::YesNo => "use yes or no".to_owned(),
             Self::Names => "use names of folders, as in target node_modules".to_owned(),
+            Self::Variables => {
+                "use variables that name a cache's folder, as in YARN_CACHE_FOLDER, or none"
+                    .to_owned()
+            }
         }
     }
 }
@@ -232,6 +238,12 @@ pub const KEYS: &[Key] = &[
         "how full an account's window may get before its sessions wait for the reset",
     ),
     key(
+        "SAMOCODE_QUOTA_SPARE",
+        "no",
+        Kind::YesNo,
+        "yes: an iteration starts only while no other session of the account is at work",
+    ),
+    key(
         "SAMOCODE_MEMORY_MAX",
         "50%",
         Kind::Memory,
@@ -245,6 +257,12 @@ pub const KEYS: &[Key] = &[
         "target node_modules .venv __pycache__ .pytest_cache .mypy_cache .tox .gradle .next build dist",
         Kind::Names,
         "ignored folders that samocode archive --caches removes",
+    ),
+    key(
+        "SAMOCODE_OWN_CACHES",
+        "none",
+        Kind::Variables,
+        "variables of package caches that sessions do not share: those of tools that do not lock them",
     ),
     key(
         "SAMOCODE_COMPRESS_LOGS_AFTER",

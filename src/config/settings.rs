@@ -162,12 +162,16 @@ pub struct Settings {
     pub disk_floor: u64,
     /// `SAMOCODE_CACHE_FOLDERS`: names of folders that can be made again.
     pub cache_folders: Vec<String>,
+    /// `SAMOCODE_OWN_CACHES`: variables that name a folder of the session's own.
+    pub own_caches: Vec<String>,
     /// `SAMOCODE_COMPRESS_LOGS_AFTER`; `None` leaves logs as they are.
     pub compress_logs_after: Option<Duration>,
     /// `SAMOCODE_CONTEXT_HANDOFF_AT`, in percent, 1 to 100.
     pub context_handoff_at: u8,
     /// `SAMOCODE_QUOTA_STOP_AT`, in percent, 1 to 100; `None` stops at the limit only.
     pub quota_stop_at: Option<u8>,
+    /// `SAMOCODE_QUOTA_SPARE`: whether iterations wait until the account's other sessions are idle.
+    pub quota_spare: bool,
     /// `SAMOCODE_MAX_RUNNING`; `None` derives it from the machine's memory.
     pub max_running: Option<u32>,
     /// `SAMOCODE_PRIORITY`, 0 to 9; the highest runs first.
@@ -284,11 +288,15 @@ impl Settings {
             cpu_weight: layers.value("SAMOCODE_CPU_WEIGHT", values::cpu_weight)?,
             disk_floor: layers.value("SAMOCODE_DISK_FLOOR", values::size)?,
             cache_folders: layers.value("SAMOCODE_CACHE_FOLDERS", values::names)?,
+            own_caches: layers
+                .unless_none("SAMOCODE_OWN_CACHES", values::variables)?
+                .unwrap_or_default(),
             compress_logs_after: Some(
                 layers.value("SAMOCODE_COMPRESS_LOGS_AFTER", values::duration)?,
             )
             .filter(|age| !age.is_zero()),
             quota_stop_at: layers.unless_none("SAMOCODE_QUOTA_STOP_AT", values::percent)?,
+            quota_spare: layers.value("SAMOCODE_QUOTA_SPARE", values::yes_no)?,
             context_handoff_at: layers.value("SAMOCODE_CONTEXT_HANDOFF_AT", values::percent)?,
             max_running: layers.value("SAMOCODE_MAX_RUNNING", max_running)?,
             priority: layers.number("SAMOCODE_PRIORITY")?,

@@ -168,6 +168,7 @@ impl Attach {
             run: last.run,
             tmpdir: temporary.path().to_owned(),
             port_base: port_base(&context.dirs.state, session.folder.path())?,
+            own_caches: unit.settings.own_caches.clone(),
             path_additions: agent.path_additions().to_vec(),
         };
         let file = context.env_file()?;

@@ -86,6 +86,9 @@ pub struct Sum {
     pub usd: f64,
     /// Tokens of these runs, by kind.
     pub tokens: Usage,
+    /// How much of their input was read from the cache, in percent; absent if there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cached_percent: Option<u8>,
     /// How many runs the sum is of.
     pub runs: u32,
     /// Runs whose cost is unknown: they were interrupted, or have not ended.
@@ -101,6 +104,7 @@ impl Sum {
     fn add(&mut self, other: &Self) {
         self.usd = (self.usd + other.usd).min(f64::MAX);
         self.tokens.add(other.tokens);
+        self.cached_percent = self.tokens.cached_percent();
         self.runs += other.runs;
         self.unknown += other.unknown;
         self.estimated |= other.estimated;
@@ -206,7 +210,7 @@ mod tests {
         let mut ledger = Ledger::default();
         let cost = RunCost {
             usd: Some(0.5),
-            tokens: Usage { input: 10, output: 2, ..Usage::default() },
+            tokens: Usage { input: 10, output: 2, cache_read: 20, ..Usage::default() },
             ..RunCost::default()
         };
         let ended = Event::RunEnded(event::RunEnded {
@@ -235,6 +239,7 @@ mod tests {
         ledger.running(Usage { input: 7, ..Usage::default() }, Timestamp::UNIX_EPOCH);
         let testing = &ledger.phases[&Phase::Testing];
         assert_eq!((testing.runs, testing.unknown, testing.seconds), (2, 1, 90));
+        assert_eq!(testing.cached_percent, Some(67));
         assert!((ledger.total().usd - 1.0).abs() < 1e-9);
         assert_eq!(ledger.total().tokens.input, 20);
         ledger.entry(&at(300, started(Phase::Done)));

@@ -2,6 +2,7 @@
 
 pub mod advance;
 pub mod asked;
+pub mod cached;
 pub mod clock;
 mod cost;
 mod deaths;

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::agent::Outcome;
 use crate::agent::price::Prices;
@@ -13,15 +13,12 @@ use crate::session::journal::Event;
 use crate::session::signal::SignalError;
 use crate::session::store::{Folder, StoreError};
 
-use super::account::Account;
+use super::account::{Account, ONCE_MORE};
 use super::conclusion::{Conclusion, Next, conclude};
 use super::iterate::Plan;
 use super::rules::{self, Rule};
 use super::under_way::Ended;
 use super::{Trouble, Worker, notices};
-
-/// How long to wait before credentials are tried once more that have just worked.
-const ONCE_MORE: SignedDuration = SignedDuration::from_secs(30);
 
 /// The problem with a signal, or where the agent wrote it instead: agents confuse the session's folder
 /// with the one they work in.

@@ -150,10 +150,11 @@ impl Worker<'_> {
             return self.hold_back(obstacle).await;
         }
         if let Some(account) = &account
-            && !self.await_login(account).await?
+            && (!self.takes_part(account).await? || !self.await_login(account).await?)
         {
             return Ok(());
         }
+        self.forget_lost(&agent)?;
         let plan = self.plan(&agent);
         let spent_before = self.spent();
         let log = self.record_start(&plan)?;
@@ -172,6 +173,8 @@ impl Worker<'_> {
             }
         }
         self.conclude(&plan, &ended, account.as_ref()).await?;
+        self.yields();
+        self.note_unknown(&agent, &plan, &ended.unknown).await?;
         self.account_for(spent_before)
     }
 
@@ -258,7 +261,8 @@ impl Worker<'_> {
         self.writer.record(Event::RunStarted(started))?;
         self.writer.restore_overview()?;
         self.writer.open_overview()?;
-        self.writer.show_start(STARTING)?;
+        let doing = plan.review.as_ref().map(|review| review.doing(STARTING));
+        self.writer.show_start(doing.as_deref().unwrap_or(STARTING))?;
         Ok(log)
     }
 
@@ -279,6 +283,7 @@ impl Worker<'_> {
             run: plan.run.clone(),
             tmpdir: temporary.to_owned(),
             port_base: self.port_base(),
+            own_caches: self.setup.settings.own_caches.clone(),
             path_additions: plan.path_additions.clone(),
         };
         let name = self.agent_name();

@@ -10,6 +10,7 @@ mod account;
 mod admission;
 mod background;
 mod budget;
+mod canaries;
 mod checks;
 mod conclude;
 mod conclusion;
@@ -255,6 +256,8 @@ struct Worker<'a> {
     redactor: Redactor,
     /// Whether it may run now.
     admission: Admission,
+    /// Its place among the sessions of its account, while it has one.
+    share: Option<account::spare::Share>,
     /// The first of its ports, once known.
     ports: OnceLock<Option<u16>>,
     /// Whether processes could be started when that was last tried.
@@ -289,6 +292,7 @@ impl<'a> Worker<'a> {
             may_start: false,
             redactor,
             admission: Admission::Unasked,
+            share: None,
             ports: OnceLock::new(),
             worktree: None,
         })

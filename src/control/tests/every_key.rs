@@ -104,6 +104,7 @@ impl Bench {
             Kind::Sockets => "any".to_owned(),
             Kind::YesNo => "yes".to_owned(),
             Kind::Names => "target out".to_owned(),
+            Kind::Variables => "YARN_CACHE_FOLDER".to_owned(),
         }
     }
 
@@ -199,9 +200,11 @@ impl Bench {
                 format!("{:?}", budgets.day)
             }
             "SAMOCODE_CONTEXT_HANDOFF_AT" => settings.context_handoff_at.to_string(),
+            "SAMOCODE_QUOTA_SPARE" => settings.quota_spare.to_string(),
             "SAMOCODE_QUOTA_STOP_AT" => format!("{:?}", settings.quota_stop_at),
             "SAMOCODE_MEMORY_MAX" | "SAMOCODE_TASKS_MAX" | "SAMOCODE_CPU_WEIGHT" => limits(),
             "SAMOCODE_CACHE_FOLDERS" => settings.cache_folders.join(" "),
+            "SAMOCODE_OWN_CACHES" => settings.own_caches.join(" "),
             "SAMOCODE_COMPRESS_LOGS_AFTER" => format!("{:?}", settings.compress_logs_after),
             "SAMOCODE_DISK_FLOOR" => settings.disk_floor.to_string(),
             "SAMOCODE_MAX_RUNNING" => format!("{:?}", settings.max_running),

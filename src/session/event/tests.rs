@@ -17,6 +17,9 @@ const FULL: &str = r#"
 {"kind":"run_started","run":"r","agent":"acp","command":"acp:qwen --acp","conversation":"c","resume":true,"phase":"testing","iteration":1,"total":2,"attempt":3,"log":"l.jsonl"}
 {"kind":"run_started","run":"r","agent":"codex","conversation":"","resume":false,"phase":"quality","iteration":1,"total":2,"attempt":1,"log":"l.jsonl","review":{"reviewer":"codex","round":2,"commit":"c0ffee"}}
 {"kind":"conversation_named","run":"r","conversation":"c"}
+{"kind":"conversation_kept","conversation":"c","until":"2026-12-20T18:30:00Z","rule":"w"}
+{"kind":"conversation_lost","conversation":"c","rule":"w"}
+{"kind":"unfamiliar","agent":"claude","version":"2.2","tested":"2.1","unknown":[["event sketch",3]]}
 {"kind":"run_ended","run":"r","outcome":"timed_out","detail":"d","failure":true,"resumable":true,"context_window":200000,"cost":{"usd":0.5,"conversation_usd":1.5,"tokens":{"input":1,"output":2,"cache_read":3,"cache_write":4},"cpu_ms":5,"peak_memory":6,"leftovers":7}}
 {"kind":"run_lost","run":"r"}
 {"kind":"set_aside","file":"_x","what":"a file","kept":"_x.aside-1"}

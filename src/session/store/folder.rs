@@ -30,6 +30,7 @@ const OUTBOX: &str = "_outbox";
 const MAIL: &str = "_mail";
 const LOGS: &str = "_logs";
 const DAMAGED: &str = "_damaged";
+const OWN_CACHES: &str = "_caches";
 
 /// The folders of the worker's files, in which nothing is reached through a link.
 pub(super) const SUBFOLDERS: [&str; 5] = [INBOX, OUTBOX, MAIL, LOGS, DAMAGED];
@@ -96,6 +97,12 @@ impl Folder {
     #[must_use]
     pub fn name(&self) -> String {
         self.agents.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    /// `_caches/`, package caches that the session shares with no other.
+    #[must_use]
+    pub fn own_caches(&self) -> PathBuf {
+        self.agents.join(OWN_CACHES)
     }
 
     /// `_overview.md`, the state as people read it.
