@@ -193,6 +193,92 @@ fn an_agent_that_speaks_acp_goes_through_both_gates_and_resumes() {
     nothing_is_left(&user, &GEMINI);
 }
 
+/// A tool that says it has begun, and work for the run after it.
+fn held_once(script: Script, phase: &'static str, name: &str) -> Script {
+    script
+        .when(move |request| request.says(&format!("PHASE: {phase}")))
+        .bash(&format!("touch ~/{name}; sleep 3600"))
+        .bash(crate::session::OBEDIENT)
+        .say("The phase is finished.")
+}
+
+#[test]
+fn qwen_and_opencode_speak_acp_and_resume_after_a_kill_and_after_a_cancelled_turn() {
+    let Some(lab) = lab::with_cli("qwen") else { return };
+    let Some(_) = lab::with_cli("opencode") else { return };
+    let user = lab.user("acp2");
+    // Qwen asks the model for suggestions and for memories, beside the work.
+    let beside = Script::new()
+        .when(|request| {
+            request.says("Managed memory") || request.last_prompt().contains("SUGGESTION MODE")
+        })
+        .say("Nothing.")
+        .forever();
+    let script = held_once(beside, "implementation", "held1");
+    let api = Api::start(held_once(script, "testing", "held2"));
+    let config = serde_json::json!({
+        "permission": "allow", "autoupdate": false,
+        "provider": {"anthropic": {"options": {"baseURL": format!("{}/v1", api.url()), "apiKey": "k"}}},
+        "model": "anthropic/claude-sonnet-4-5",
+    });
+    user.write(".config/opencode/opencode.json", config.to_string());
+    let url = api.url();
+    user.write_program(
+        "qwen",
+        format!("#!/bin/sh\nexport PATH=/opt/qwen/bin:$PATH ANTHROPIC_BASE_URL={url} ANTHROPIC_API_KEY=k ANTHROPIC_MODEL=claude-lab\nexec qwen --acp --yolo --auth-type anthropic\n"),
+    );
+    user.write_program(
+        "opencode",
+        "#!/bin/sh\nexport OPENCODE_DISABLE_MODELS_FETCH=1\nexec /opt/opencode/bin/opencode acp\n",
+    );
+    let acp = |program: &str| format!("acp:{}", user.home.join(program).display());
+    let project = user
+        .project("shop")
+        .key("SAMOCODE_AGENT", &user.obedient_agent(""))
+        .key("SAMOCODE_AGENT_IMPLEMENTATION", &acp("qwen"))
+        .key("SAMOCODE_AGENT_TESTING", &acp("opencode"))
+        .create();
+    let session = project.named("jwt");
+
+    session.enable(&["--task", "Paint the fence"]);
+    session.wait_to_rest("waiting", "requirements");
+    session.answer();
+    session.wait_to_rest("waiting", "planning");
+    session.approve();
+    user.wait_until("qwen's tool runs", BOUND, || user.exists("held1"));
+    user.run(["kill", "-KILL", &session.worker()]).ok();
+    user.wait_until("opencode's tool runs", BOUND, || user.exists("held2"));
+    project.samocode(["stop", "--now", "jwt"]).ok();
+    session.wait_for_state("stopped");
+    let log = session.journal("run_started").last().expect("a run")["log"].clone();
+    let log = session.file(&format!("_logs/{}", log.as_str().expect("a name")));
+    assert!(log.contains(r#""stopReason":"cancelled""#), "it was not asked: {log}");
+    let left = "pgrep -u $USER -x -a 'opencode|node|sleep|samocode'";
+    assert_eq!(user.sh(left).output().stdout, "");
+    project.samocode(["start", "jwt"]).ok();
+    session.wait_to_rest("done", "done");
+
+    assert_eq!(session.history(), straight_through());
+    let commits = user.run(["git", "log", "--format=%s", "main..jwt"]).cwd(&project.dir);
+    assert_eq!(commits.ok().stdout, "Do the work\n");
+    let runs = session.journal("run_started");
+    let of = |phase: &str| -> Vec<_> {
+        let runs = runs.iter().filter(|run| run["phase"] == phase);
+        runs.map(|run| (run["conversation"] == "", run["resume"] == true)).collect()
+    };
+    for phase in ["implementation", "testing"] {
+        assert_eq!(of(phase), [(true, false), (false, true)], "{phase}");
+    }
+    let tokens = |phase: &str| -> u64 {
+        let runs: Vec<_> = runs.iter().filter(|run| run["phase"] == phase).collect();
+        let ended = session.journal("run_ended").into_iter();
+        let own = ended.filter(|end| runs.iter().any(|run| run["run"] == end["run"]));
+        own.filter_map(|end| end["cost"]["tokens"]["output"].as_u64()).sum()
+    };
+    assert!(tokens("implementation") > 0 && tokens("testing") > 0, "qwen counts by reply");
+    assert_eq!(user.sh(left).output().stdout, "");
+}
+
 #[test]
 fn claude_implements_and_codex_reviews() {
     let Some(lab) = lab::with_claude() else { return };

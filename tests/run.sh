@@ -7,7 +7,7 @@
 # As root on Debian it installs the packages that are missing, after saying which
 # and how large they are; Chromium is the largest (some 150 MB). The agents' CLIs, the MCP
 # Inspector, what drives the browser, a Debian 13 for its newer systemd, and a virtual machine
-# are fetched into tests/.cache (1.8 GB); target/ takes 2.5 GB.
+# are fetched into tests/.cache (2.3 GB); target/ takes 2.5 GB.
 # A test that cannot run here prints SKIPPED and the reason; with CI=true that is
 # a failure.
 set -euo pipefail
@@ -239,8 +239,12 @@ npm_cli_is_current() {
 # NAME FOLDER: the program itself, and a Node of its own where it needs a newer one than
 # Debian 12 has.
 link_bins() {
-    local node
+    local node program
     ln -s "../node_modules/.bin/$1" "$2/bin/$1"
+    # One that its package's script would link.
+    for program in "$2/node_modules/$1"-linux-*/bin/"$1"; do
+        [[ ! -x $program ]] || ln -sf "../${program#"$2/"}" "$2/bin/$1"
+    done
     for node in "$2"/node_modules/node-linux-*/bin/node; do
         [[ ! -x $node ]] || ln -s "../${node#"$2/"}" "$2/bin/node"
     done
@@ -516,6 +520,8 @@ main() {
     step "Claude Code" fetch_claude
     step "Codex" fetch_npm_cli codex "420 MB"
     step "Gemini CLI" fetch_npm_cli gemini "280 MB"
+    step "opencode" fetch_npm_cli opencode "180 MB"
+    step "Qwen Code" fetch_npm_cli qwen "330 MB"
     step "MCP Inspector" fetch_inspector
     step "Playwright" fetch_playwright
     step "Debian 13" make_debian13

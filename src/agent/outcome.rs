@@ -10,6 +10,10 @@ use super::Environment;
 use super::event::{Denied, Event, Finished, Limit, Usage, Window, one_line};
 use super::remedy::Remedy;
 
+mod words;
+
+use words::{last_words, unspoken, without_result};
+
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProcessExit {
@@ -298,9 +302,7 @@ pub fn judge(facts: &Facts<'_>) -> Outcome {
     }
     match facts.exit {
         ProcessExit::Code(0) if !facts.reports_end => Outcome::Finished,
-        ProcessExit::Code(0) => {
-            Outcome::Failed { why: "it exited without reporting a result".to_owned() }
-        }
+        ProcessExit::Code(0) => Outcome::Failed { why: without_result(facts) },
         _ if facts.oom_kills > 0 => Outcome::OutOfMemory,
         ProcessExit::Code(126 | 127) => Outcome::WouldNotStart { why: last_words(facts) },
         _ if unresumed => Outcome::NotResumed { why: last_words(facts) },
@@ -364,35 +366,6 @@ fn of_error(finished: &Finished, facts: &Facts<'_>) -> Outcome {
         Some(Remedy::Request) => Outcome::Rejected { why: what() },
         _ if facts.oom_kills > 0 => Outcome::OutOfMemory,
         Some(Remedy::Shrink) | None => Outcome::Failed { why: what() },
-    }
-}
-
-/// What is known about an error without a text: the last line of the standard error output, else the
-/// words and the status that the agent itself used for it.
-fn unspoken(finished: &Finished, facts: &Facts<'_>) -> String {
-    // A success that is an error says nothing.
-    let subtype = Some(&finished.subtype).filter(|subtype| subtype.starts_with("error"));
-    let words = subtype.into_iter().chain(&finished.terminal_reason).chain(&finished.error_kind);
-    let status = finished.api_status.map(|status| format!("HTTP status {status}"));
-    let all: Vec<String> = words.cloned().chain(status).collect();
-    if all.is_empty() || last_line(facts).is_some() {
-        return last_words(facts);
-    }
-    one_line(&format!("the agent reported {}, and no more", all.join(", ")), 400)
-}
-
-fn last_line<'a>(facts: &Facts<'a>) -> Option<&'a str> {
-    facts.stderr_tail.lines().map(str::trim).rfind(|line| !line.is_empty())
-}
-
-/// The last line of the standard error output, else the bare fact.
-fn last_words(facts: &Facts<'_>) -> String {
-    match (last_line(facts), facts.exit) {
-        (Some(line), _) => one_line(line, 300),
-        (None, ProcessExit::Code(code)) => {
-            format!("it exited with code {code} and printed no error")
-        }
-        (None, ProcessExit::Signal(signal)) => format!("it was ended by signal {signal}"),
     }
 }
 

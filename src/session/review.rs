@@ -52,6 +52,12 @@ impl Assignment {
         let short = self.commit.as_deref().map(|commit| commit.get(..7).unwrap_or(commit));
         format!("{}, round {}", short.unwrap_or("the change"), self.round)
     }
+
+    /// What the reviewer is doing, for people.
+    #[must_use]
+    pub fn doing(&self, what: &str) -> String {
+        format!("{} reviews {}: {what}", self.reviewer, self.subject())
+    }
 }
 
 /// A reviewer's verdict.

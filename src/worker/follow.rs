@@ -275,9 +275,7 @@ impl RunUnderWay<'_, '_> {
         let quiet = self.watch.pulse.quiet(Instant::now()).as_secs() / 60;
         // The text may contain a secret: it includes the arguments of commands.
         let doing = match &self.plan.review {
-            Some(review) => {
-                format!("{} reviews {}: {}", review.reviewer, review.subject(), self.watch.doing)
-            }
+            Some(review) => review.doing(&self.watch.doing),
             None => self.watch.doing.clone(),
         };
         let doing = self.worker.redactor.redact(&doing);

@@ -262,7 +262,8 @@ impl Worker<'_> {
         self.writer.record(Event::RunStarted(started))?;
         self.writer.restore_overview()?;
         self.writer.open_overview()?;
-        self.writer.show_start(STARTING)?;
+        let doing = plan.review.as_ref().map(|review| review.doing(STARTING));
+        self.writer.show_start(doing.as_deref().unwrap_or(STARTING))?;
         Ok(log)
     }
 
@@ -304,4 +305,64 @@ impl Worker<'_> {
 /// but it cannot be predicted before the run starts.
 pub(super) fn temporary_name(run: &str) -> String {
     format!("samocode-{run}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::registry::testing::agent_of;
+    use crate::session::journal::{Entry, RunCost};
+    use crate::worker::decide::next_run;
+
+    /// In an iteration whose last run was this agent's and can be resumed.
+    fn state(agent: &str, command: Option<&str>) -> State {
+        let mut state = State::default();
+        let started = event::RunStarted {
+            run: "r".into(),
+            agent: agent.into(),
+            command: command.map(str::to_owned),
+            conversation: "c".into(),
+            resume: false,
+            phase: Phase::Implementation,
+            iteration: 1,
+            total: 1,
+            attempt: 1,
+            log: "l".into(),
+            confined: None,
+            review: None,
+        };
+        let ended = event::RunEnded {
+            run: "r".into(),
+            outcome: "killed".into(),
+            detail: None,
+            failure: true,
+            endless: false,
+            resumable: true,
+            context_window: None,
+            cost: RunCost::default(),
+        };
+        for (seq, event) in (1..).zip([Event::RunStarted(started), Event::RunEnded(ended)]) {
+            state.apply(&Entry { seq, at: Timestamp::UNIX_EPOCH, event });
+        }
+        state
+    }
+
+    #[test]
+    fn a_conversation_is_resumed_by_the_program_that_began_it_and_by_no_other() {
+        let claude = agent_of(&REGISTRY, "claude", "CLAUDE_PATH=/bin/true\n").unwrap();
+        let codex = agent_of(&REGISTRY, "codex", "CODEX_PATH=/bin/true\n").unwrap();
+        let acp = agent_of(&REGISTRY, "acp:/bin/true --acp", "").unwrap();
+        let resumes = |state: &State, agent: &Agent| {
+            let plan = Plan::new(state, next_run(state), agent);
+            assert!(plan.resume == (plan.conversation == "c"), "{}", plan.conversation);
+            plan.resume
+        };
+        let of_claude = state("claude", None);
+        assert!(resumes(&of_claude, &claude));
+        // The settings name another agent since.
+        assert!(!resumes(&of_claude, &codex) && !resumes(&of_claude, &acp));
+        assert!(resumes(&state("codex", None), &codex));
+        assert!(resumes(&state("acp", Some("acp:/bin/true --acp")), &acp));
+        assert!(!resumes(&state("acp", Some("acp:/bin/false --acp")), &acp));
+    }
 }

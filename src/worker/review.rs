@@ -173,22 +173,13 @@ impl Worker<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agent::REGISTRY;
+    use crate::agent::registry::testing;
     use crate::session::signal::Status;
     use crate::session::state::Visit;
 
     fn settings(keys: &str) -> Settings {
-        use crate::config::{Dirs, Env, EnvFile, Flags};
-        let file = crate::config::file::ConfigFile::parse(Path::new("/h/config"), keys.as_bytes());
-        Settings::of_layers(
-            &crate::agent::vocabulary(),
-            &Dirs::of_home(Path::new("/h")),
-            &file.unwrap(),
-            None,
-            &EnvFile::default(),
-            &Env::default(),
-            &Flags::default(),
-        )
-        .unwrap()
+        testing::settings(&REGISTRY, keys)
     }
 
     fn quality() -> State {

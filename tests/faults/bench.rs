@@ -17,7 +17,7 @@ use faults::{Cast, Plan, hangs, quiet};
 use lab::{System, secs};
 
 const USAGE: &str = "usage: benches/faults [--seed N] [--faults N] [--rehearsals N] [--claude N] \
-    [--sessions N] [--restarts N] [--hangs N] [--quiet N] [--debian13]";
+    [--codex N] [--gemini N] [--sessions N] [--restarts N] [--hangs N] [--quiet N] [--debian13]";
 
 fn main() -> ExitCode {
     let mut plan = Plan {
@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         manager_restarts: 5,
     };
     let (mut rehearsals, mut claude, mut hang, mut quiet_sessions) = (100, 40, 4, 50);
+    let (mut codex, mut gemini) = (40, 40);
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         let mut number = || args.next().and_then(|value| value.parse::<u64>().ok());
@@ -43,6 +44,8 @@ fn main() -> ExitCode {
             "--faults" => count(&mut plan.faults),
             "--rehearsals" => count(&mut rehearsals),
             "--claude" => count(&mut claude),
+            "--codex" => count(&mut codex),
+            "--gemini" => count(&mut gemini),
             "--sessions" => count(&mut plan.sessions),
             "--restarts" => count(&mut plan.manager_restarts),
             "--hangs" => count(&mut hang),
@@ -59,6 +62,8 @@ fn main() -> ExitCode {
         plan,
         Plan { cast: Cast::Rehearsal, faults: rehearsals, manager_restarts: 0, ..plan },
         Plan { cast: Cast::Claude, faults: claude, manager_restarts: 0, ..plan },
+        Plan { cast: Cast::Codex, faults: codex, manager_restarts: 0, ..plan },
+        Plan { cast: Cast::Gemini, faults: gemini, manager_restarts: 0, ..plan },
     ];
     let mut whole = true;
     for plan in plans.into_iter().filter(|plan| plan.faults + plan.manager_restarts > 0) {

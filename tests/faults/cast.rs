@@ -13,6 +13,10 @@ pub(crate) enum Cast {
     Rehearsal,
     /// The real CLI, which does the work of `agent.sh` as one Bash call.
     Claude,
+    /// The same with Codex.
+    Codex,
+    /// The same with Gemini CLI.
+    Gemini,
 }
 
 impl Cast {
@@ -29,6 +33,18 @@ mkdir -p "$notes"
             Self::Noting => "agent",
             Self::Rehearsal => "samocode",
             Self::Claude => "claude",
+            Self::Codex => "codex",
+            Self::Gemini => "node",
+        }
+    }
+
+    /// Its CLI's name in the lab, if it has one.
+    pub(super) const fn cli(self) -> Option<&'static str> {
+        match self {
+            Self::Noting | Self::Rehearsal => None,
+            Self::Claude => Some("claude"),
+            Self::Codex => Some("codex"),
+            Self::Gemini => Some("gemini"),
         }
     }
 
@@ -36,7 +52,7 @@ mkdir -p "$notes"
     pub(super) const fn pace(self) -> Duration {
         match self {
             Self::Noting | Self::Rehearsal => Duration::from_millis(700),
-            Self::Claude => Duration::from_millis(2500),
+            Self::Claude | Self::Codex | Self::Gemini => Duration::from_millis(2500),
         }
     }
 
@@ -45,7 +61,7 @@ mkdir -p "$notes"
     const fn patience_s(self) -> u64 {
         match self {
             Self::Noting | Self::Rehearsal => 2,
-            Self::Claude => 8,
+            Self::Claude | Self::Codex | Self::Gemini => 8,
         }
     }
 
@@ -57,6 +73,11 @@ mkdir -p "$notes"
                 "SAMOCODE_REHEARSAL_PACE=100 exec samocode rehearsal\n"
             ),
             Self::Claude => "exec /opt/claude/bin/claude \"$@\"\n",
+            // The program itself, as samocode starts it where it finds npm's script.
+            Self::Codex => {
+                "exec /opt/codex/node_modules/@openai/codex-*/vendor/*/bin/codex \"$@\"\n"
+            }
+            Self::Gemini => "PATH=/opt/gemini/bin:$PATH exec /opt/gemini/bin/gemini \"$@\"\n",
         };
         format!("{}{rest}", Self::BEGIN)
     }
@@ -83,8 +104,9 @@ impl<'u> Stage<'u> {
             .key("SAMOCODE_STALL_AFTER", &format!("{} s", cast.patience_s()))
             .key("SAMOCODE_RETRY_DELAY", "0 s");
         let mut api = None;
-        if cast == Cast::Claude {
-            project = project.key("CLAUDE_PATH", &begin);
+        if let Some(cli) = cast.cli() {
+            let path = format!("{}_PATH", cli.to_ascii_uppercase());
+            project = project.key("SAMOCODE_AGENT", cli).key(&path, &begin);
             let served = Api::start_with(|request| {
                 // One Bash call for each prompt of samocode, and nothing after its result.
                 if request.ends_with_tool_result() {
@@ -93,7 +115,14 @@ impl<'u> Stage<'u> {
                     Reply::bash(WORK)
                 }
             });
-            user.uses_claude(&served);
+            match cast {
+                Cast::Codex => {
+                    user.uses_codex(&served, "key");
+                    project = project.key("CODEX_MODEL", "gpt-5");
+                }
+                Cast::Gemini => user.uses_gemini(&served, "key"),
+                _ => user.uses_claude(&served),
+            }
             api = Some(served);
         } else {
             project = project.key("SAMOCODE_AGENT", &format!("command:{begin}"));

@@ -65,8 +65,8 @@ fn next_of(pile: &Pile) -> Option<Class> {
 /// Breaks sessions as planned. `None`, and `SKIPPED` is printed, without a lab.
 pub(crate) fn run(plan: Plan) -> Option<Report> {
     let lab = lab::on(plan.system)?;
-    if plan.cast == Cast::Claude {
-        lab::with_claude()?;
+    if let Some(cli) = plan.cast.cli() {
+        lab::with_cli(cli)?;
     }
     let user = lab.user("faults");
     let stage = Stage::set(&user, plan.cast);
@@ -209,4 +209,11 @@ fn rehearsals_hit_by_faults_reach_the_same_result_as_an_undisturbed_one() {
 #[test]
 fn sessions_of_the_real_cli_survive_random_faults_without_loss() {
     survives(Plan { cast: Cast::Claude, sessions: 3, faults: 10, manager_restarts: 0, ..SHORT });
+}
+
+#[test]
+fn sessions_of_the_real_codex_and_gemini_survive_random_faults_without_loss() {
+    for cast in [Cast::Codex, Cast::Gemini] {
+        survives(Plan { cast, sessions: 3, faults: 6, manager_restarts: 0, ..SHORT });
+    }
 }

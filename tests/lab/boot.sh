@@ -21,7 +21,7 @@
 set -euo pipefail
 
 # The agents' CLIs that tests/run.sh fetches.
-clis=(claude codex gemini)
+clis=(claude codex gemini opencode qwen)
 
 die() {
     echo "boot.sh: $*" >&2

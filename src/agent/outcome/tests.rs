@@ -301,6 +301,30 @@ fn agents_that_report_nothing_are_judged_by_their_code() {
 }
 
 #[test]
+fn a_program_that_is_another_or_too_old_is_told_by_what_it_prints() {
+    let nothing = Reported::default();
+    let with = |code, stderr_tail: &'static str| {
+        let outcome = judge(&Facts { stderr_tail, ..facts(&nothing, ProcessExit::Code(code)) });
+        match outcome {
+            Outcome::Failed { why } | Outcome::WouldNotStart { why } => why,
+            other => panic!("{other:?}"),
+        }
+    };
+    let advice =
+        "(is it the program of this agent, in a version that samocode knows? See samocode doctor)";
+    assert_eq!(
+        with(0, "Welcome!\nno json here\n"),
+        format!("it exited without reporting a result; it printed last: no json here {advice}")
+    );
+    assert_eq!(with(0, ""), "it exited without reporting a result");
+    let clap = "error: unexpected argument '--json' found\n\nUsage: codex exec\n\nFor more information, try '--help'.\n";
+    assert_eq!(with(2, clap), format!("error: unexpected argument '--json' found {advice}"));
+    let yargs = "Options:\n  -v\n\nUnknown arguments: skip-trust, skipTrust\n";
+    assert_eq!(with(1, yargs), format!("Unknown arguments: skip-trust, skipTrust {advice}"));
+    assert_eq!(with(1, "Panic: it broke\n"), "Panic: it broke");
+}
+
+#[test]
 fn a_run_that_the_worker_ended_is_not_called_killed() {
     let working = reported!("killed");
     for (by, outcome) in [

@@ -40,7 +40,7 @@ fn part(block: &Block) -> Value {
 
 /// A command without substitutions, which its shell refuses: those that have any are handed over as
 /// bytes in octal.
-fn plain(command: &str) -> String {
+pub(super) fn plain(command: &str) -> String {
     if !command.contains(['`']) && !command.contains("$(") && !command.contains("<(") {
         return command.to_owned();
     }

@@ -47,6 +47,24 @@ enum End {
     CutOff,
 }
 
+/// The blocks with the agent's own name for the shell, if it is another one over this API.
+fn in_words_of(to: &Request, blocks: &[Block]) -> Vec<Block> {
+    let shell = to.shell_tool();
+    let renamed = |block: &Block| match block {
+        Block::Tool { name, input } if name == "Bash" && shell != "Bash" => {
+            let command = gemini::plain(input["command"].as_str().unwrap_or_default());
+            let input =
+                json!({"command": command, "description": "A step", "is_background": false});
+            Block::Tool { name: shell.into(), input }
+        }
+        other => other.clone(),
+    };
+    if to.dialect() != Dialect::Messages {
+        return blocks.to_vec();
+    }
+    blocks.iter().map(renamed).collect()
+}
+
 impl Reply {
     fn new(content: Content) -> Self {
         Self {
@@ -170,6 +188,7 @@ impl Reply {
                 (status, Json(body)).into_response()
             }
             Content::Blocks(blocks) if streamed => {
+                let blocks = &in_words_of(to, blocks);
                 let whole = matches!(self.end, End::Whole);
                 let events = match dialect {
                     Dialect::Messages => self.events(blocks, model, id),

@@ -98,6 +98,14 @@ impl Request {
         self.body["stream"].as_bool().unwrap_or(self.dialect() == Dialect::Gemini)
     }
 
+    /// What the agent calls the tool that runs a line of shell, over the Messages API.
+    pub(super) fn shell_tool(&self) -> &'static str {
+        let offers = |name: &str| {
+            self.body["tools"].as_array().into_iter().flatten().any(|tool| tool["name"] == name)
+        };
+        ["bash", "run_shell_command"].into_iter().find(|name| offers(name)).unwrap_or("Bash")
+    }
+
     /// The model asked for.
     pub(crate) fn model(&self) -> &str {
         self.body["model"].as_str().unwrap_or("claude-lab")
