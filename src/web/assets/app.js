@@ -89,16 +89,17 @@ let wanted = null;
 /** Loads the rest of the page as it is at this stamp; again and again while that fails. */
 async function reload(stamp) {
   wanted = stamp;
-  let response;
+  let text;
   try {
-    response = await fetch(location.pathname, { headers: { accept: "text/html" } });
+    const response = await fetch(location.pathname, { headers: { accept: "text/html" } });
     if (!response.ok) throw new Error(response.statusText);
+    text = await response.text();
   } catch {
     // The server starts again, or the network is away.
     setTimeout(() => { if (wanted === stamp) reload(stamp); }, 3000);
     return;
   }
-  const page = new DOMParser().parseFromString(await response.text(), "text/html");
+  const page = new DOMParser().parseFromString(text, "text/html");
   let skipped = false;
   for (const id of ["needs", "part", "controls"]) {
     const [old, fresh] = [byId(id), page.getElementById(id)];
