@@ -22,6 +22,7 @@ use crate::control::Error;
 use crate::control::error::Attempt as _;
 use crate::platform::limits;
 use crate::service::Scope;
+use crate::session::clock;
 
 use ui::output;
 use verbs::Verb;
@@ -58,6 +59,12 @@ struct Common {
     /// When to use colours: auto, always or never
     #[arg(long, global = true, value_name = "WHEN", default_value_t = ColorChoice::Auto, hide_default_value = true, hide_possible_values = true)]
     color: ColorChoice,
+    /// Show times in UTC instead of local time
+    #[arg(long, global = true)]
+    utc: bool,
+    /// Print only what was asked for, warnings and errors
+    #[arg(short, long, global = true)]
+    quiet: bool,
 }
 
 impl Common {
@@ -81,6 +88,12 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage::answer(&error, &args),
     };
+    if cli.common.utc {
+        clock::show_utc();
+    }
+    if cli.common.quiet {
+        output::be_quiet();
+    }
     let built = limits::make_room_for_files()
         .and_then(|()| tokio::runtime::Builder::new_current_thread().enable_all().build());
     let runtime = match built.attempt(|| "start".to_owned()) {

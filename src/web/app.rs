@@ -55,7 +55,7 @@ impl App {
             tokens,
             names,
             cookie,
-            zone: clock::local_zone(),
+            zone: clock::shown_zone(),
             visits: Buckets::new(Rate { burst: 600.0, per_second: 100.0 }),
             changes: Buckets::new(Rate { burst: 30.0, per_second: 1.0 }),
             strangers: Buckets::new(Rate { burst: 60.0, per_second: 5.0 }),

@@ -45,7 +45,7 @@ impl History {
         if items.is_empty() {
             return output::line(format!("Nothing has happened in {} yet.", self.session));
         }
-        let (now, zone) = (Timestamp::now(), clock::local_zone());
+        let (now, zone) = (Timestamp::now(), clock::shown_zone());
         let _paged = pager::paged(true);
         for line in lines(&items, output::width(), now, &zone) {
             output::line(line)?;

@@ -74,7 +74,7 @@ impl Web {
         let caller = caller(common)?;
         if self.revoke {
             let count = web::revoke_all(&caller)?;
-            output::line(format!("Signed out everywhere: {count} links and browsers."))?;
+            outln!("Signed out everywhere: {count} links and browsers.");
             return Ok(ExitCode::SUCCESS);
         }
         if self.install || self.remove {

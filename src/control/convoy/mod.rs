@@ -117,6 +117,13 @@ impl Perform for List {
     }
 }
 
+/// The convoy that a session is in, as it is doing.
+pub(super) fn of_session(context: &Context, name: &str) -> Result<Option<Standing>> {
+    let Some(id) = convoy_of(&context.project, name)? else { return Ok(None) };
+    let plan = find(&context.project, &id)?;
+    plan.map(|plan| members::standing(context, &plan)).transpose()
+}
+
 fn no_agents(on: &Operation<'_>, what: &str) -> Result<()> {
     match on.caller.session() {
         Some(_) => Err(Error::refused(format!("convoys are {what} by humans, not by agents"))),

@@ -59,7 +59,9 @@ impl Perform for ClearCaches {
             found.retain(|session| !session.is_worked_on());
         }
         let mut all = Vec::new();
-        for session in found {
+        let of = found.len();
+        for (done, session) in found.into_iter().enumerate() {
+            on.step(done + 1, of, format!("removing build output of {}", session.name));
             let (context, of_one) = (context.clone(), session.clone());
             match in_a_thread(move || clear(&context, &of_one)).await {
                 Ok(Some(cleared)) => all.push(cleared),

@@ -25,6 +25,8 @@ fn requests_come_through_json_as_they_were() {
         inspect::Show { session: session() }.into(),
         inspect::Explain { session: session() }.into(),
         timeline::History { session: session() }.into(),
+        load::Load {}.into(),
+        tree::Tree { session: session() }.into(),
         cost::Cost { sessions: Vec::new() }.into(),
         inbox::Inbox { session: session(), all: true }.into(),
         answers::Questions { session: session() }.into(),

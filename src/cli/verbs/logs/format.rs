@@ -23,7 +23,7 @@ pub(super) struct Form {
 
 impl Form {
     pub(super) fn new(json: bool) -> Self {
-        Self { json, zone: clock::local_zone() }
+        Self { json, zone: clock::shown_zone() }
     }
 
     /// One line of the log, which may be several of text; none for mere signs of life.
