@@ -25,6 +25,7 @@ mod events;
 mod form;
 mod guard;
 mod link;
+mod loads;
 mod pages;
 mod place;
 mod press;

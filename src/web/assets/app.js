@@ -35,6 +35,18 @@ function tick() {
   }
 }
 
+// Memory and CPU
+
+let loads = {};
+
+function showLoads(data = loads) {
+  loads = data;
+  for (const place of document.querySelectorAll("[data-load]")) {
+    const text = loads[place.dataset.load] ?? "";
+    if (place.textContent !== text) place.textContent = text;
+  }
+}
+
 // The list
 
 function showSessions(data) {
@@ -166,6 +178,7 @@ function follow(path, since, kinds, onOpen = () => {}) {
         if (event.lastEventId) since = event.lastEventId;
         show(JSON.parse(event.data));
         tick();
+        showLoads();
       });
     }
   };
@@ -182,9 +195,9 @@ function follow(path, since, kinds, onOpen = () => {}) {
 const { live, since } = document.body.dataset;
 if (live?.startsWith("/lines/")) {
   follow(live, "", { lines: showLines }, () => { isFresh = true; });
-  follow(live.replace("/lines/", "/events/"), "", { session: showSession });
+  follow(live.replace("/lines/", "/events/"), "", { session: showSession, loads: showLoads });
 } else if (live) {
-  follow(live, since, { sessions: showSessions, session: showSession });
+  follow(live, since, { sessions: showSessions, session: showSession, loads: showLoads });
 }
 
 // Forms
