@@ -75,6 +75,7 @@ fn requests_come_through_json_as_they_were() {
         convoy::Create {
             id: Some("login".into()),
             sessions: vec![session()],
+            planned: vec![convoy::Planned { name: session(), ..convoy::Planned::default() }],
             toml: Some("id = 1".into()),
             budget: Some(2.5),
             cap: Some(3),
