@@ -11,7 +11,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::control::context::is_outside;
 use crate::control::origin::Origin;
 use crate::control::{Call, Caller, Error, Host, Local, Result, call};
-use crate::service::Scope;
 use crate::session::clock;
 
 use super::board::Board;
@@ -76,11 +75,6 @@ impl App {
             let has_project = !is_outside(&app.caller);
             app.board.follow(Arc::clone(&app.host), has_project).await;
         });
-    }
-
-    /// Whether the sessions are a user's, not the system's.
-    pub(super) fn is_of_user(&self) -> bool {
-        self.caller.scope == Scope::User
     }
 
     /// This machine, for calls in one of its projects.
