@@ -11,8 +11,10 @@ use crate::session::BOUND;
 /// Playwright and axe-core, fetched by `tests/run.sh`.
 const MODULES: &str = "/repo/tests/.cache/browser/node_modules/playwright-core";
 
-/// What the agent prints: markup and scripts, which must be shown as they are.
-const HOSTILE: &str = r#"echo "<img src=x onerror=alert('img')><script>alert('log')</script>""#;
+/// What the agent does first: it prints markup and scripts, which must be shown as they are, and works
+/// on the implementation until the file `seen` is there.
+const HOSTILE: &str = r#"echo "<img src=x onerror=alert('img')><script>alert('log')</script>"
+[ "$SAMOCODE_PHASE" != implementation ] || until [ -e ~/seen ]; do sleep 0.05; done"#;
 
 /// The browser's program.
 fn chromium() -> Option<&'static str> {
@@ -67,6 +69,9 @@ fn a_person_takes_a_session_to_its_end_on_pages_that_stay_open() {
     server.signal(Signal::KILL);
     session.wait_to_rest("waiting", "planning");
     let (server, _) = serve(&user, &port);
+    person.send("\n");
+    reach(&user, &mut person, "working");
+    user.write("seen", "");
     person.send("\n");
     reach(&user, &mut person, "end");
     session.wait_to_rest("done", "done");

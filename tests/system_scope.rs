@@ -38,8 +38,9 @@ fn a_session_of_the_systems_manager_is_its_users_from_first_to_last() {
     // Answers are the user's: they need no power of root's.
     project.samocode(["answer", "--system", "sysjwt", "--accept-suggestions"]).ok();
     wait_to_rest(lab, &session, "waiting", "planning");
-    // On root's page too: what is written there belongs to the user all the same.
-    let mut server = root(lab, &project, ["web", "--system"]).spawn();
+    let refused = root(lab, &project, ["web", "--system"]).output();
+    assert!(refused.code != 0 && refused.stderr.contains("not for a browser"), "{refused}");
+    let mut server = project.samocode(["web", "--system"]).spawn();
     server.wait_for_stdout("/enter?token=", secs(30));
     let browser = Browser::open(&user, link(&server.stdout()));
     browser.wait("/", "needs your approval of its plan");

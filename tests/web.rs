@@ -206,6 +206,18 @@ fn the_service_manager_starts_it_on_the_first_request() {
     let agent = user.samocode(["web", "--open"]).env("SAMOCODE_RUN", "r1").output();
     assert!(agent.code != 0 && agent.stderr.contains("an agent in a run"), "{agent}");
 
+    // Behind a proxy it takes what comes by the proxy's name, and nothing else.
+    let host = "samo.example.org";
+    user.samocode(["web", "--install", "--port", &port, "--behind-proxy", host]).ok();
+    let printed = user.samocode(["web", "--open"]).ok().stdout;
+    assert!(link(&printed).starts_with("https://samo.example.org/enter?token="), "{printed}");
+    let status = |host: &str| {
+        let request = browser.client.get(&browser.base).header("host", host);
+        browser.runtime.block_on(request.send()).unwrap().status()
+    };
+    assert_eq!(status(host), StatusCode::UNAUTHORIZED);
+    assert_eq!(status(&format!("127.0.0.1:{port}")), StatusCode::MISDIRECTED_REQUEST);
+
     user.samocode(["web", "--remove"]).ok();
     assert_eq!(state("samocode-web.socket"), "inactive");
     assert_eq!(state("samocode-web.service"), "inactive");

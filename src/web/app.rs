@@ -11,10 +11,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::control::context::is_outside;
 use crate::control::origin::Origin;
 use crate::control::{Call, Caller, Error, Host, Local, Result, call};
-use crate::service::Scope;
 use crate::session::clock;
 
 use super::board::Board;
+use super::loads::Loads;
 use super::place::{Cookie, Names};
 use super::rate::{Buckets, Rate};
 use super::tokens::Tokens;
@@ -30,6 +30,7 @@ pub(super) struct App {
     caller: Caller,
     pub(super) host: Arc<dyn Host>,
     pub(super) board: Board,
+    pub(super) loads: Loads,
     pub(super) tokens: Tokens,
     pub(super) names: Names,
     pub(super) cookie: Cookie,
@@ -52,6 +53,7 @@ impl App {
             host: Arc::new(Local::new(caller.clone())),
             caller,
             board: Board::new(),
+            loads: Loads::new(),
             tokens,
             names,
             cookie,
@@ -65,18 +67,14 @@ impl App {
         }
     }
 
-    /// Keeps the board up to date from now on.
+    /// Keeps the board and the loads up to date from now on.
     pub(super) fn follow(self: &Arc<Self>) {
+        tokio::spawn(Loads::follow(Arc::clone(self)));
         let app = Arc::clone(self);
         tokio::spawn(async move {
             let has_project = !is_outside(&app.caller);
             app.board.follow(Arc::clone(&app.host), has_project).await;
         });
-    }
-
-    /// Whether the sessions are a user's, not the system's.
-    pub(super) fn is_of_user(&self) -> bool {
-        self.caller.scope == Scope::User
     }
 
     /// This machine, for calls in one of its projects.

@@ -20,6 +20,7 @@ use crate::control::log::Log;
 use super::access::Visitor;
 use super::app::App;
 use super::board::{Group, Snapshot};
+use super::loads::InWords;
 use super::pages::{Refusal, list, log, session};
 
 /// A sign of life, for proxies and for a browser that lost its network.
@@ -56,10 +57,19 @@ fn seen(app: &App, seen: &Seen, headers: &HeaderMap) -> u64 {
     number.and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
+/// What a page hears of.
+enum News {
+    /// A snapshot, and the number after which things in it are new for the page.
+    Changes(Snapshot, u64),
+    /// What running sessions use of the machine.
+    Loads(InWords),
+}
+
 /// What an open stream has sent, and what it waits for.
 struct Reader {
     app: Arc<App>,
     changes: watch::Receiver<u64>,
+    loads: watch::Receiver<InWords>,
     /// The number of the last change that was sent; `None` before the first event.
     sent: Option<u64>,
     since: u64,
@@ -76,15 +86,27 @@ impl Reader {
     ) -> Result<Self, Refusal> {
         let place = app.stream().ok_or_else(full)?;
         let since = seen(app, since, headers);
-        let changes = app.board.subscribe();
-        Ok(Self { app: Arc::clone(app), changes, sent: None, since, visitor, _place: place })
+        let (changes, mut loads) = (app.board.subscribe(), app.loads.subscribe());
+        // What is known already is news for a page.
+        if !loads.borrow().is_empty() {
+            loads.mark_changed();
+        }
+        let app = Arc::clone(app);
+        Ok(Self { app, changes, loads, sent: None, since, visitor, _place: place })
     }
 
-    /// The next snapshot, and the number after which things in it are new for the page. The first
-    /// comes at once: the page may have missed something.
-    async fn next(&mut self) -> Option<(Snapshot, u64)> {
+    /// What is new. The first is what changed while the page was away, and comes at once.
+    async fn next(&mut self) -> Option<News> {
         if self.sent.is_some() {
-            self.changes.changed().await.ok()?;
+            tokio::select! {
+                biased;
+                changed = self.changes.changed() => changed.ok()?,
+                changed = self.loads.changed() => {
+                    changed.ok()?;
+                    let loads = Arc::clone(&self.loads.borrow_and_update());
+                    return is_welcome(&self.app, &self.visitor).then_some(News::Loads(loads));
+                }
+            }
             tokio::time::sleep(TOGETHER).await;
         }
         if !is_welcome(&self.app, &self.visitor) {
@@ -93,7 +115,7 @@ impl Reader {
         self.changes.borrow_and_update();
         let snapshot = self.app.board.snapshot();
         let after = self.sent.replace(snapshot.last).unwrap_or(self.since);
-        Some((snapshot, after))
+        Some(News::Changes(snapshot, after))
     }
 }
 
@@ -117,10 +139,14 @@ pub(super) async fn sessions(
     let reader = Reader::open(&app, visitor, &since, &headers)?;
     let state = (reader, since.words);
     Ok(sent(stream::unfold(state, |(mut reader, words)| async move {
-        let (snapshot, after) = reader.next().await?;
-        let last = snapshot.last;
-        let event =
-            event(&reader.app, "sessions", last, &list_json(&reader.app, snapshot, &words, after));
+        let event = match reader.next().await? {
+            News::Loads(loads) => loaded(&json!(*loads)),
+            News::Changes(snapshot, after) => {
+                let last = snapshot.last;
+                let list = list_json(&reader.app, snapshot, &words, after);
+                event(&reader.app, "sessions", last, &list)
+            }
+        };
         Some((event, (reader, words)))
     })))
 }
@@ -156,9 +182,21 @@ pub(super) async fn session(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let reader = Reader::open(&app, visitor, &since, &headers)?;
-    let changes = stream::unfold((reader, instance), |(mut reader, instance)| async move {
+    let state = (reader, instance, String::new());
+    let changes = stream::unfold(state, |(mut reader, instance, mut load)| async move {
         loop {
-            let (snapshot, after) = reader.next().await?;
+            let (snapshot, after) = match reader.next().await? {
+                News::Changes(snapshot, after) => (snapshot, after),
+                News::Loads(loads) => {
+                    let now = loads.get(&instance).cloned().unwrap_or_default();
+                    if now == load {
+                        continue;
+                    }
+                    load = now;
+                    let event = loaded(&json!({ &instance: &load }));
+                    return Some((event, (reader, instance, load)));
+                }
+            };
             let (now, zone) = reader.app.now();
             let value = match reader.app.board.view(&instance) {
                 Some(session) if session.changed <= after => continue,
@@ -169,7 +207,7 @@ pub(super) async fn session(
                 None => json!({ "gone": true }),
             };
             let event = event(&reader.app, "session", snapshot.last, &value);
-            return Some((event, (reader, instance)));
+            return Some((event, (reader, instance, load)));
         }
     });
     Ok(sent(changes))
@@ -197,6 +235,11 @@ pub(super) async fn lines(
         std::future::ready((!html.is_empty()).then_some(event))
     });
     Ok(sent(shown))
+}
+
+/// An event that a page need not have seen: the next has all of it.
+fn loaded(loads: &Value) -> Event {
+    Event::default().event("loads").data(loads.to_string())
 }
 
 fn event(app: &App, name: &str, last: u64, value: &Value) -> Event {

@@ -25,6 +25,7 @@ mod events;
 mod form;
 mod guard;
 mod link;
+mod loads;
 mod pages;
 mod place;
 mod press;
@@ -75,18 +76,27 @@ pub struct Options {
 /// If the caller is an agent in a run, and for an address that cannot be listened on.
 pub async fn serve(caller: Caller, options: Options) -> Result<()> {
     let state = state_folder(&caller)?;
-    let place = Place::open(as_installed(options.listen, options.quiet, &state), &state).await?;
-    let tokens = Tokens::of(&state);
+    let folder = folder_of_page(&caller, &state);
+    let place = Place::open(as_installed(options.listen, options.quiet, &folder), &folder).await?;
+    let tokens = Tokens::of(&folder).with_state(&state);
     if !options.quiet {
         let link = link::new(&tokens, &place.base, options.access)?;
         let note = place.remark(&options.access);
         show(&link, note.as_deref(), options.with_qr_code)?;
     }
-    let _known = place.publish(&state)?;
+    let _known = place.publish(&folder)?;
     let app = Arc::new(App::new(caller, tokens, place.names.clone(), place.cookie()));
     app.follow();
     server::serve(place.listener, place.tls, routes::router(app), options.idle).await;
     Ok(())
+}
+
+/// Where the page keeps its links. That of the system's sessions shares none with the user's own.
+fn folder_of_page(caller: &Caller, state: &Path) -> PathBuf {
+    match caller.scope {
+        Scope::User => state.to_owned(),
+        Scope::System => state.join("system"),
+    }
 }
 
 /// What a service manager started is behind the proxy that it was installed for.
@@ -105,7 +115,7 @@ fn as_installed(listen: Listen, by_manager: bool, state: &Path) -> Listen {
 /// # Errors
 /// If the caller is an agent in a run, and those of the disk.
 pub fn link_to_running(caller: &Caller, access: Access) -> Result<Option<String>> {
-    let state = state_folder(caller)?;
+    let state = folder_of_page(caller, &state_folder(caller)?);
     let Some(base) = served::running(&state) else { return Ok(None) };
     link::new(&Tokens::of(&state), &base, access).map(Some)
 }
@@ -125,7 +135,7 @@ pub fn note_unit(caller: &Caller, port: Option<u16>, host: Option<&str>) -> Resu
 /// Those of the disk.
 pub fn revoke_all(caller: &Caller) -> Result<usize> {
     let state = state_folder(caller)?;
-    let count = Tokens::of(&state).forget_all();
+    let count = Tokens::of(&folder_of_page(caller, &state)).forget_all();
     let messages = Subscriptions::of(&state).forget_all();
     count
         .and_then(|count| messages.map(|()| count))
@@ -138,9 +148,7 @@ fn state_folder(caller: &Caller) -> Result<PathBuf> {
         return Err(Error::refused("an agent in a run cannot open the web page")
             .hint("write a waiting signal and let a human answer"));
     }
-    let state = Dirs::user(&caller.env)?.state;
-    // Root's own page and that of the system's sessions do not share links.
-    Ok(if caller.scope == Scope::System { state.join("system") } else { state })
+    Ok(Dirs::user(&caller.env)?.state)
 }
 
 /// Prints a link for the human at the terminal.

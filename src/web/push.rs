@@ -36,11 +36,6 @@ pub(super) async fn known(
     if !visitor.may_act() {
         return Err(Refusal::new(StatusCode::FORBIDDEN, "You can look, and change nothing"));
     }
-    if !app.is_of_user() {
-        // Messages are sent by the workers, which belong to users and read their browsers.
-        return Err(Refusal::new(StatusCode::NOT_FOUND, "The page of the system has no messages")
-            .with("Turn notifications on, on the page of the user whose sessions they are."));
-    }
     let state = &app.tokens.state;
     let key = public_key(state).map_err(|error| disk("read the key for messages", &error))?;
     let on = Subscriptions::of(state).live().iter().any(|one| one.endpoint == asked.of);

@@ -49,6 +49,11 @@ impl Tokens {
         Self { state: state.to_owned(), dir: state.join("web/tokens") }
     }
 
+    /// The same beside what else is in another folder of the user's state.
+    pub(super) fn with_state(self, state: &Path) -> Self {
+        Self { state: state.to_owned(), ..self }
+    }
+
     /// The secret of a new link.
     pub(super) fn new_link(&self, access: Access, now: Timestamp) -> io::Result<String> {
         self.sweep(now);

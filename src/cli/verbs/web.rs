@@ -22,7 +22,7 @@ use super::{Common, output};
 /// this machine can connect, unless you say otherwise.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  samocode web                                 on this machine, until Ctrl-C\n  samocode web --open                          a link to it, and a QR code\n  samocode web --open --listen 0.0.0.0:8443    for a phone in the same network, by TLS\n  samocode web --open --read-only              a link to look and change nothing\n  samocode web --socket ~/web.sock --behind-proxy samo.example.org\n  samocode web --install                       always, at http://127.0.0.1:7266\n  samocode web --install --behind-proxy samo.example.org\n\nThe pages show what samocode top shows. `sudo samocode --system web` shows the system's sessions. Forms work without JavaScript."
+    after_help = "Examples:\n  samocode web                                 on this machine, until Ctrl-C\n  samocode web --open                          a link to it, and a QR code\n  samocode web --open --listen 0.0.0.0:8443    for a phone in the same network, by TLS\n  samocode web --open --read-only              a link to look and change nothing\n  samocode web --socket ~/web.sock --behind-proxy samo.example.org\n  samocode web --install                       always, at http://127.0.0.1:7266\n  samocode web --install --behind-proxy samo.example.org\n\nThe pages show what samocode top shows. `samocode --system web` shows the system's sessions. Forms work without JavaScript."
 )]
 pub(in crate::cli) struct Web {
     /// Print a link to the pages, and as a QR code; serve them unless they are served already
@@ -180,9 +180,10 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 /// The user, through a browser.
 fn caller(common: &Common) -> anyhow::Result<Caller> {
     let mut caller = common.caller()?;
-    if caller.scope == Scope::System && !rustix::process::geteuid().is_root() {
-        let why = "only root can serve the web page of the system's sessions";
-        return Err(Error::refused(why).hint("sudo samocode --system web").into());
+    if caller.scope == Scope::System && rustix::process::geteuid().is_root() {
+        let why = "root's powers are not for a browser";
+        let hint = "as the user that the system's sessions run as: samocode --system web";
+        return Err(Error::refused(why).hint(hint).into());
     }
     if let Origin::Outside(by) = &mut caller.origin {
         let user = Env::of_process();

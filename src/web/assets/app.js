@@ -35,6 +35,18 @@ function tick() {
   }
 }
 
+// Memory and CPU
+
+let loads = {};
+
+function showLoads(data = loads) {
+  loads = data;
+  for (const place of document.querySelectorAll("[data-load]")) {
+    const text = loads[place.dataset.load] ?? "";
+    if (place.textContent !== text) place.textContent = text;
+  }
+}
+
 // The list
 
 function showSessions(data) {
@@ -89,16 +101,17 @@ let wanted = null;
 /** Loads the rest of the page as it is at this stamp; again and again while that fails. */
 async function reload(stamp) {
   wanted = stamp;
-  let response;
+  let text;
   try {
-    response = await fetch(location.pathname, { headers: { accept: "text/html" } });
+    const response = await fetch(location.pathname, { headers: { accept: "text/html" } });
     if (!response.ok) throw new Error(response.statusText);
+    text = await response.text();
   } catch {
     // The server starts again, or the network is away.
     setTimeout(() => { if (wanted === stamp) reload(stamp); }, 3000);
     return;
   }
-  const page = new DOMParser().parseFromString(await response.text(), "text/html");
+  const page = new DOMParser().parseFromString(text, "text/html");
   let skipped = false;
   for (const id of ["needs", "part", "controls"]) {
     const [old, fresh] = [byId(id), page.getElementById(id)];
@@ -165,6 +178,7 @@ function follow(path, since, kinds, onOpen = () => {}) {
         if (event.lastEventId) since = event.lastEventId;
         show(JSON.parse(event.data));
         tick();
+        showLoads();
       });
     }
   };
@@ -181,9 +195,9 @@ function follow(path, since, kinds, onOpen = () => {}) {
 const { live, since } = document.body.dataset;
 if (live?.startsWith("/lines/")) {
   follow(live, "", { lines: showLines }, () => { isFresh = true; });
-  follow(live.replace("/lines/", "/events/"), "", { session: showSession });
+  follow(live.replace("/lines/", "/events/"), "", { session: showSession, loads: showLoads });
 } else if (live) {
-  follow(live, since, { sessions: showSessions, session: showSession });
+  follow(live, since, { sessions: showSessions, session: showSession, loads: showLoads });
 }
 
 // Forms

@@ -106,6 +106,7 @@ pub(in super::super) fn card(view: &View, now: Timestamp, zone: &TimeZone) -> Ma
             p.now { (parts::now(view)) }
             span.phase { (parts::bar(view.phase)) " " (view.phase) " " (view.iteration) }
             span.cost { (parts::cost(view)) }
+            (parts::load(view))
             @if let Some(at) = view.last_progress.or(view.since) {
                 span.when { (parts::moment(at, now, zone)) }
             }

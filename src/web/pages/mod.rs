@@ -2,6 +2,7 @@
 //! Markdown, and is escaped.
 
 pub(super) mod begin;
+mod belongs;
 pub(super) mod enter;
 mod layout;
 pub(super) mod list;

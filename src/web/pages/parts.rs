@@ -36,6 +36,11 @@ pub(super) fn cost(view: &View) -> String {
     dollars(view.cost_usd, view.certainty())
 }
 
+/// Where the script shows memory and CPU of a session that runs.
+pub(super) fn load(view: &View) -> Markup {
+    html! { span.load data-load=(view.instance) {} }
+}
+
 /// What a session needs from a human, in a few words.
 pub(super) fn needs(view: &View) -> Option<String> {
     let needs = view.needs.as_ref()?;

@@ -12,6 +12,7 @@ use crate::control::inbox::Inbox;
 use crate::control::inspect::Show;
 use crate::control::report::Report;
 use crate::control::timeline::History;
+use crate::control::tree::Tree;
 use crate::control::view::View;
 use crate::control::{Class, Error};
 use crate::report::{changes, chart, html as report, prose};
@@ -22,7 +23,7 @@ use super::super::app::App;
 use super::super::board::Session;
 use super::super::events::mark;
 use super::layout::{Live, Page};
-use super::{Refusal, log, mail, needs, parts, path_of, plain, timeline};
+use super::{Refusal, belongs, log, mail, needs, parts, path_of, plain, timeline};
 
 /// A page of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -42,10 +43,12 @@ pub(in super::super) enum Part {
     Timeline,
     /// What was written to it.
     Mail,
+    /// The sessions it belongs to.
+    Convoy,
 }
 
 impl Part {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Overview,
         Self::Plan,
         Self::Questions,
@@ -53,6 +56,7 @@ impl Part {
         Self::Log,
         Self::Timeline,
         Self::Mail,
+        Self::Convoy,
     ];
 
     const fn title(self) -> &'static str {
@@ -64,6 +68,7 @@ impl Part {
             Self::Log => "Log",
             Self::Timeline => "Timeline",
             Self::Mail => "Mail",
+            Self::Convoy => "Convoy",
         }
     }
 
@@ -135,6 +140,7 @@ pub(in super::super) fn now(view: &View, now: Timestamp, zone: &TimeZone) -> Mar
             (parts::state(view.state)) " " (parts::bar(view.phase)) " "
             span { (view.phase) ", iteration " (view.iteration) " (" (view.total_iterations) " in all)" } " "
             span { (parts::cost(view)) }
+            (parts::load(view))
             @if let Some(at) = view.last_progress.or(view.since) { " " (parts::moment(at, now, zone)) }
         }
         p.doing { (parts::now(view)) }
@@ -175,6 +181,16 @@ async fn content(app: &App, view: &View, part: Part) -> Result<Markup, Refusal> 
             let items = app.ask(History { session }).await?.0;
             let (now, zone) = app.now();
             timeline::page(&items, now, zone)
+        }
+        Part::Convoy => {
+            let tree = app.ask(Tree { session }).await?.0;
+            let sessions = app.board.snapshot().sessions;
+            let instance_of = |name: &str| {
+                let mut same = sessions.iter().map(|one| &one.view);
+                let found = same.find(|one| one.session == name && one.project == view.project)?;
+                Some(found.instance.clone())
+            };
+            belongs::page(&tree, &instance_of)
         }
         Part::Mail => {
             let (mail, warnings) = app.ask(Inbox { session, all: true }).await?;

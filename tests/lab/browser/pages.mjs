@@ -231,8 +231,17 @@ try {
   await plan.getByRole("button", { name: "Approve the plan" }).click();
   await plan.getByText("Approved: jwt").waitFor();
   await plan.close();
+  // What it uses of the machine while it works, on every page that shows it.
+  await page.locator("#now .load").getByText(/[KMG]iB|% CPU/).waitFor();
+  const sessions = await context.newPage();
+  await sessions.goto(base);
+  await sessions.locator(".card .load").getByText(/[KMG]iB|% CPU/).waitFor();
+  await accessible(sessions, "working");
+  await pictures(sessions, "working");
+  await sessions.close();
   // From here on the browser takes no messages.
   answer = 410;
+  await at("working");
   await page.locator("#now .state-done").waitFor();
   assert(await page.evaluate(() => globalThis.sameDocument), "the page was loaded again");
   await message("is done");
@@ -246,7 +255,7 @@ try {
   assert.deepEqual(await logOf(log), expected);
   assert(await log.evaluate(() => globalThis.sameDocument), "the log was loaded again");
 
-  for (const part of ["", "/questions", "/changes", "/log", "/timeline", "/mail"]) {
+  for (const part of ["", "/questions", "/changes", "/log", "/timeline", "/mail", "/convoy"]) {
     await fresh.goto(`${base}/s/jwt${part}`);
     await accessible(fresh, part || "overview");
     await pictures(fresh, part ? part.slice(1) : "overview");
