@@ -8,6 +8,8 @@
 
 mod quota;
 
+pub(crate) use quota::known;
+
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
