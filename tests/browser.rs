@@ -58,7 +58,7 @@ fn a_person_takes_a_session_to_its_end_on_pages_that_stay_open() {
     session.wait_to_rest("waiting", "requirements");
 
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
-    let (mut server, link) = serve(&user, &port);
+    let (server, link) = serve(&user, &port);
     let shots = user.disk();
     let script = ["node", "/repo/tests/lab/browser/pages.mjs", &link, chromium];
     let person = user.run(script).arg(shots.to_string_lossy()).stdin_open();

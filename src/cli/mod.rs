@@ -8,6 +8,7 @@ mod failure;
 mod front;
 mod log;
 mod origin;
+mod parse;
 mod usage;
 mod verbs;
 
@@ -15,7 +16,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, ValueHint};
+use clap::{Args, ColorChoice, CommandFactory as _, Parser, ValueHint};
 use clap_complete::CompleteEnv;
 
 use crate::control::Error;
@@ -83,8 +84,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
     let color = usage::color(&args);
     set_color(color);
-    let parsed = Cli::command().color(color).try_get_matches_from(&args);
-    let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
+    let cli = match parse::parse(&args, color) {
         Ok(cli) => cli,
         Err(error) => return usage::answer(&error, &args),
     };

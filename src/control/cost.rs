@@ -75,12 +75,20 @@ pub struct Bill {
     pub total: Sum,
     /// The phases that had runs.
     pub phases: BTreeMap<Phase, Sum>,
+    /// The part of the quality phase that reviewers had, by their names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub reviewers: BTreeMap<String, Sum>,
 }
 
 impl Bill {
     /// The bill of a session that had no runs.
     pub(crate) fn empty(session: &str) -> Self {
-        Self { session: session.to_owned(), total: Sum::default(), phases: BTreeMap::new() }
+        Self {
+            session: session.to_owned(),
+            total: Sum::default(),
+            phases: BTreeMap::new(),
+            reviewers: BTreeMap::new(),
+        }
     }
 }
 
@@ -102,7 +110,8 @@ impl Perform for Cost {
                 Some(By::Convoy) => convoy_of(&context.project, &session.name)?,
                 _ => None,
             };
-            for run in &ledger.runs {
+            let Ledger { phases, reviewers, runs, .. } = ledger;
+            for run in &runs {
                 let key = match self.by {
                     None => break,
                     Some(By::Phase) => Key::Phase(run.phase),
@@ -112,7 +121,7 @@ impl Perform for Cost {
                 };
                 groups.entry(key).or_default().add(&run.sum);
             }
-            sessions.push(Bill { session: session.name, total: sum, phases: ledger.phases });
+            sessions.push(Bill { session: session.name, total: sum, phases, reviewers });
         }
         let named = |(key, total): (Key, Sum)| Group { name: key.to_string(), total };
         let groups = groups.into_iter().map(named).collect();
@@ -145,6 +154,9 @@ pub struct Sum {
     pub usd: f64,
     /// Tokens of these runs, by kind.
     pub tokens: Usage,
+    /// How much of their input was read from the cache, in percent; absent if there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cached_percent: Option<u8>,
     /// How many runs the sum is of.
     pub runs: u32,
     /// Runs whose cost is unknown: they were interrupted, or have not ended.
@@ -161,6 +173,7 @@ impl Sum {
     pub(crate) fn add(&mut self, other: &Self) {
         self.usd = (self.usd + other.usd).min(f64::MAX);
         self.tokens.add(other.tokens);
+        self.cached_percent = self.tokens.cached_percent();
         self.runs += other.runs;
         self.unknown += other.unknown;
         self.estimated |= other.estimated;
@@ -178,8 +191,19 @@ impl Sum {
 #[derive(Debug, Default)]
 struct Ledger {
     phases: BTreeMap<Phase, Sum>,
+    reviewers: BTreeMap<String, Sum>,
     runs: Vec<Run>,
-    run: Option<(Phase, String, Timestamp)>,
+    under_way: Option<UnderWay>,
+}
+
+/// A run that has not ended.
+#[derive(Debug)]
+struct UnderWay {
+    phase: Phase,
+    agent: String,
+    /// Who reviews, if it is a review.
+    reviewer: Option<String>,
+    since: Timestamp,
 }
 
 /// A run that was counted.
@@ -203,8 +227,13 @@ impl Ledger {
 
     fn entry(&mut self, entry: &Entry) {
         match &entry.event {
-            Event::RunStarted(event::RunStarted { phase, agent, .. }) => {
-                self.run = Some((*phase, agent.clone(), entry.at))
+            Event::RunStarted(event::RunStarted { phase, agent, review, .. }) => {
+                self.under_way = Some(UnderWay {
+                    phase: *phase,
+                    agent: agent.clone(),
+                    reviewer: review.as_ref().map(|review| review.reviewer.clone()),
+                    since: entry.at,
+                });
             }
             Event::RunEnded(event::RunEnded { cost, .. }) => {
                 let tokens = cost.tokens;
@@ -226,10 +255,14 @@ impl Ledger {
     }
 
     fn count(&mut self, ended: Timestamp, mut sum: Sum) {
-        let Some((phase, agent, since)) = self.run.take() else { return };
+        let Some(run) = self.under_way.take() else { return };
+        let UnderWay { phase, agent, reviewer, since } = run;
         sum.runs = 1;
         sum.seconds = ended.duration_since(since).as_secs().max(0);
         self.phases.entry(phase).or_default().add(&sum);
+        if let Some(reviewer) = reviewer {
+            self.reviewers.entry(reviewer).or_default().add(&sum);
+        }
         self.runs.push(Run { phase, agent, ended, sum });
     }
 
@@ -262,6 +295,7 @@ mod tests {
             attempt: 1,
             log: "l".into(),
             confined: None,
+            review: None,
         })
     }
 
@@ -270,7 +304,7 @@ mod tests {
         let mut ledger = Ledger::default();
         let cost = RunCost {
             usd: Some(0.5),
-            tokens: Usage { input: 10, output: 2, ..Usage::default() },
+            tokens: Usage { input: 10, output: 2, cache_read: 20, ..Usage::default() },
             ..RunCost::default()
         };
         let ended = Event::RunEnded(event::RunEnded {
@@ -299,6 +333,7 @@ mod tests {
         ledger.running(Usage { input: 7, ..Usage::default() }, Timestamp::UNIX_EPOCH);
         let testing = &ledger.phases[&Phase::Testing];
         assert_eq!((testing.runs, testing.unknown, testing.seconds), (2, 1, 90));
+        assert_eq!(testing.cached_percent, Some(67));
         assert!((ledger.total().usd - 1.0).abs() < 1e-9);
         assert_eq!(ledger.total().tokens.input, 20);
         ledger.entry(&at(300, started(Phase::Done)));

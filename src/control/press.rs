@@ -72,8 +72,9 @@ async fn choose(on: &Operation<'_>, key: &str, letter: char) -> Result<Pressed> 
             question_key(&view.instance, &one.id, &one.text) == key
         };
         let Some(question) = asked.questions.iter().find(is_it) else { continue };
-        if question.answer.is_some() {
-            return Ok(Pressed::settled());
+        if let Some(answer) = &question.answer {
+            let said = format!("{} is settled: {answer}", question.id);
+            return Ok(Pressed { instance: None, said });
         }
         let (id, to) = (question.id.clone(), Some(question.text.clone()));
         let answers = vec![Answer { id, answer: letter.to_string(), to }];

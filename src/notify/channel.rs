@@ -242,7 +242,7 @@ pub(super) struct Routed {
 }
 
 impl Routed {
-    pub(super) fn new(
+    pub(super) fn around(
         inner: Arc<dyn Notifier>,
         only: Option<Vec<NoticeKind>>,
         except: Vec<NoticeKind>,
@@ -270,7 +270,7 @@ impl Browsers {
 
     /// Those that there are now.
     pub(super) fn lanes(&self) -> Vec<Arc<dyn Notifier>> {
-        let routed = |lane| Routed::new(lane, self.only.clone(), self.except.clone());
+        let routed = |lane| Routed::around(lane, self.only.clone(), self.except.clone());
         self.push.lanes().into_iter().map(routed).collect()
     }
 }

@@ -238,7 +238,7 @@ impl Reader<'_> {
         let built = kind.build(name, &mut fields, self.settings)?;
         fields.finish()?;
         Ok(match built {
-            Built::Ready(notifier) => Some(Set::One(Routed::new(notifier, only, except))),
+            Built::Ready(notifier) => Some(Set::One(Routed::around(notifier, only, except))),
             Built::Browsers(push) => Some(Set::Browsers(Browsers::new(push, only, except))),
             Built::Unavailable => None,
         })

@@ -166,6 +166,7 @@ mod tests {
             budget: Some(9.0),
             next: Vec::new(),
             complete: false,
+            outcome: None,
         };
         assert_eq!(
             lines(&Belongs { family: Vec::new(), convoy: Some(convoy.clone()) }),

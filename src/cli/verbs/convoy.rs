@@ -173,6 +173,7 @@ impl Create {
         let call = convoy::Create {
             id: self.id,
             sessions: self.sessions,
+            planned: Vec::new(),
             toml: toml.transpose()?,
             budget: self.budget,
             cap: self.cap,
@@ -214,10 +215,13 @@ fn summary(standing: &Standing) -> String {
 fn show(standing: &Standing) -> anyhow::Result<()> {
     output::line(summary(standing))?;
     picture(standing).lines(output::width()).into_iter().try_for_each(output::line)?;
-    if standing.next.is_empty() {
-        return Ok(());
+    if !standing.next.is_empty() {
+        output::line(format!("Next: {}", standing.next.join(", ")))?;
     }
-    output::line(format!("Next: {}", standing.next.join(", ")))
+    match &standing.outcome {
+        Some(outcome) => output::line(harmless(outcome)),
+        None => Ok(()),
+    }
 }
 
 /// A line a member: its way through the phases, its state, and what it depends on.
@@ -279,6 +283,7 @@ mod tests {
             budget: Some(20.0),
             next: vec!["client".into()],
             complete: false,
+            outcome: None,
         };
         let plain = |text: String| anstream::adapter::strip_str(&text).to_string();
         let lines: Vec<String> = picture(&standing).lines(None).into_iter().map(plain).collect();

@@ -12,13 +12,13 @@ use super::format::{count, number, span};
 use super::layout::{Cell, Grid};
 use super::output::{self, BOLD, DIM, painted};
 use super::{Common, complete};
-use crate::session::dollars;
 use crate::session::journal::Usage;
+use crate::session::{Phase, dollars};
 
 /// Show the cost of sessions
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  samocode cost                   all sessions of the project\n  samocode cost jwt-login         one session, phase by phase\n  samocode cost --by day          also phase, agent, convoy\n  samocode cost --csv >costs.csv\n\nThe cost of a run is known when it ends, and unknown if it was interrupted."
+    after_help = "Examples:\n  samocode cost                   all sessions of the project\n  samocode cost jwt-login         one session, phase by phase\n  samocode cost --by day          also phase, agent, convoy\n  samocode cost --csv >costs.csv\n\nThe cost of a run is known when it ends, and unknown if it was interrupted. FROM CACHE is how much of\nwhat the model read came from the cache, at a lower price."
 )]
 pub(in crate::cli) struct Cost {
     /// Names, dated folder names, or instances [default: all sessions of the project]
@@ -71,8 +71,16 @@ impl Cost {
         let Costs { sessions, total, groups } = costs;
         let (head, sums): (_, Vec<(String, Sum)>) = match (self.by, sessions.as_slice()) {
             (None, [bill]) if !self.sessions.is_empty() => {
-                let phases = bill.phases.iter();
-                ("PHASE", phases.map(|(phase, sum)| (phase.to_string(), sum.clone())).collect())
+                let mut sums = Vec::new();
+                for (phase, sum) in &bill.phases {
+                    sums.push((phase.to_string(), sum.clone()));
+                    let has_reviewers = *phase == Phase::Quality && !self.csv;
+                    let reviewers = bill.reviewers.iter().filter(|_| has_reviewers);
+                    sums.extend(
+                        reviewers.map(|(name, sum)| (format!("  of it {name}"), sum.clone())),
+                    );
+                }
+                ("PHASE", sums)
             }
             (None | Some(Group::Session), bills) => {
                 let bills = bills.iter().map(|bill| (bill.session.clone(), bill.total.clone()));
@@ -112,7 +120,7 @@ impl Cost {
     }
 }
 
-type Row = [String; 7];
+type Row = [String; 8];
 
 fn row(name: &str, sum: &Sum) -> Row {
     [
@@ -123,12 +131,13 @@ fn row(name: &str, sum: &Sum) -> Row {
         number(sum.tokens.input),
         number(sum.tokens.output),
         number(sum.tokens.cache_read.saturating_add(sum.tokens.cache_write)),
+        sum.cached_percent.map_or_else(String::new, |percent| format!("{percent} %")),
     ]
 }
 
 /// How long the longest bar is, and from which width of the terminal on there are bars.
 const BAR: usize = 12;
-const ROOM_FOR_BARS: usize = 90;
+const ROOM_FOR_BARS: usize = 100;
 
 /// A bar for each amount, on a terminal that has room for them.
 fn chart(sums: &[(String, Sum)], width: Option<usize>) -> Vec<String> {
@@ -154,7 +163,7 @@ fn csv(head: &str, sums: &[(String, Sum)]) -> anyhow::Result<()> {
         "runs,seconds,usd,estimated,runs_of_unknown_cost,input,output,cache_read,cache_write";
     output::line(format!("{head},{names}"))?;
     for (name, sum) in sums {
-        let Sum { runs, seconds, usd, estimated, unknown, tokens } = sum;
+        let Sum { runs, seconds, usd, estimated, unknown, tokens, .. } = sum;
         let Usage { input, output, cache_read, cache_write } = tokens;
         output::line(format!(
             "{},{runs},{seconds},{usd},{estimated},{unknown},{input},{output},{cache_read},{cache_write}",
@@ -175,7 +184,8 @@ fn field(text: &str) -> String {
 
 /// The table: names aligned left, amounts right, the total in bold.
 fn lines(head: &'static str, rows: &[Row], chart: &[String], width: Option<usize>) -> Vec<String> {
-    let names = [head, "RUNS", "TIME", "COST", "TOKENS READ", "WRITTEN", "CACHED", ""];
+    let names =
+        [head, "RUNS", "TIME", "COST", "TOKENS READ", "WRITTEN", "CACHED", "FROM CACHE", ""];
     let mut grid = Grid::labelled(&names);
     let last = rows.len().saturating_sub(1);
     for (at, row) in rows.iter().enumerate() {
@@ -202,7 +212,7 @@ mod tests {
             bars.iter().map(|bar| bar.chars().count()).collect()
         };
         assert_eq!(lengths(chart(&sums, Some(120))), [12, 6, 1, 0]);
-        assert_eq!(chart(&sums, Some(80)), [""; 0]);
+        assert_eq!(chart(&sums, Some(99)), [""; 0]);
         assert_eq!(chart(&sums, None), [""; 0]);
         assert_eq!(chart(&[sum(0.0)], Some(120)), [""; 0]);
     }

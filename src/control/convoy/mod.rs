@@ -39,6 +39,7 @@ pub use advance::{Advance, Advanced};
 pub use create::Create;
 pub use lifecycle::{Remove, Removed, Start, Stop};
 pub use plan::{Plan, Share, Task};
+pub use written::Planned;
 
 impl From<plan::Flaw> for Error {
     fn from(flaw: plan::Flaw) -> Self {
@@ -75,6 +76,9 @@ pub struct Standing {
     pub next: Vec<String>,
     /// Whether all are done.
     pub complete: bool,
+    /// What becomes of their branches once all are done, in a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
 }
 
 /// A member of a convoy.

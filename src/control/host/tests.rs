@@ -40,6 +40,7 @@ fn requests_come_through_json_as_they_were() {
         .into(),
         post::Approve { session: session(), message: "yes".into() }.into(),
         post::Reject { session: session(), reason: "no".into() }.into(),
+        press::Press { button: "y:0123456789abcdef".into(), reason: "no".into() }.into(),
         post::Send { session: session(), kind: Kind::Nudge, text: String::new() }.into(),
         mail::Write {
             to: Some(mail::Recipient::Human),
@@ -75,6 +76,7 @@ fn requests_come_through_json_as_they_were() {
         convoy::Create {
             id: Some("login".into()),
             sessions: vec![session()],
+            planned: vec![convoy::Planned { name: session(), ..convoy::Planned::default() }],
             toml: Some("id = 1".into()),
             budget: Some(2.5),
             cap: Some(3),

@@ -26,7 +26,10 @@ const MOST_BUTTONS: usize = 4;
 const LINGER: Duration = Duration::from_secs(2);
 
 /// How many signals may wait.
-const QUEUE: NonZeroUsize = NonZeroUsize::new(64).unwrap();
+const QUEUE: NonZeroUsize = match NonZeroUsize::new(64) {
+    Some(size) => size,
+    None => NonZeroUsize::MIN,
+};
 
 /// What a notice's buttons decide: their labels, and what a press on each means. None for what needs
 /// words: several questions, or one without options.

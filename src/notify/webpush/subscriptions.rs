@@ -235,7 +235,7 @@ pub(super) mod tests {
         let first = subscription("https://push.example.net/1", &[4; 65]);
         all.add(&first).unwrap();
         all.add(&first).unwrap();
-        assert_eq!(all.live(), [first.clone()]);
+        assert_eq!(all.live(), std::slice::from_ref(&first));
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&all.dir), mode(&all.path(&first.id(), LIVE))), (0o700, 0o600));
 

@@ -49,7 +49,10 @@ impl Service {
 }
 
 fn add(state: &Path, service: &Service, path: &str, key: &[u8]) -> Subscription {
-    let browser = subscription(&format!("{}{path}", service.url), key);
+    let browser = Subscription {
+        device: format!("Chrome at {path}"),
+        ..subscription(&format!("{}{path}", service.url), key)
+    };
     Subscriptions::of(state).add(&browser).unwrap();
     browser
 }
@@ -119,7 +122,7 @@ async fn a_browser_that_is_gone_is_dropped_and_named_and_delays_no_other() {
     assert!(!kept.is_empty() && kept.iter().all(|by| !by.ends_with(&well.id())), "{kept:?}");
 
     let ended = channels(state.path(), "").left_out;
-    assert!(ended.iter().any(|one| one.mistaken && one.reason.contains("Chrome on Android")));
+    assert!(ended.iter().any(|one| one.mistaken && one.reason.contains("Chrome at /410/gone")));
     // Turned off for good in that file, and for some kinds of events.
     assert!(channels(state.path(), "[channel.webpush]\nenabled = false\n").notifiers.is_empty());
     let some = channels(state.path(), "[channel.me]\ntype = \"webpush\"\nevents = [\"done\"]\n");

@@ -14,3 +14,5 @@ pub mod origin;
 pub mod parent;
 pub mod processes;
 pub mod strays;
+#[cfg(all(panic = "abort", target_env = "gnu"))]
+mod unwind;

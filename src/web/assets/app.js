@@ -84,9 +84,20 @@ function isInUse(element) {
     field.type === "radio" ? field.checked !== field.defaultChecked : field.type !== "hidden" && field.value !== field.defaultValue);
 }
 
-async function reload() {
-  const response = await fetch(location.pathname, { headers: { accept: "text/html" } });
-  if (!response.ok) return;
+let wanted = null;
+
+/** Loads the rest of the page as it is at this stamp; again and again while that fails. */
+async function reload(stamp) {
+  wanted = stamp;
+  let response;
+  try {
+    response = await fetch(location.pathname, { headers: { accept: "text/html" } });
+    if (!response.ok) throw new Error(response.statusText);
+  } catch {
+    // The server starts again, or the network is away.
+    setTimeout(() => { if (wanted === stamp) reload(stamp); }, 3000);
+    return;
+  }
   const page = new DOMParser().parseFromString(await response.text(), "text/html");
   let skipped = false;
   for (const id of ["needs", "part", "controls"]) {
@@ -113,7 +124,7 @@ function showSession(data) {
   fill(now, data.html);
   if (now.dataset.stamp !== data.stamp) {
     now.dataset.stamp = data.stamp;
-    reload();
+    reload(data.stamp);
   }
 }
 

@@ -104,10 +104,14 @@ await context.addInitScript(({ endpoint, p256dh, auth }) => {
 }, { endpoint: `${service.url}/to/me`, p256dh: keys.getPublicKey("base64url"), auth: secret.toString("base64url") });
 
 const wrong = [];
+let framed = 0;
 context.on("page", (page) => {
   page.on("pageerror", (error) => wrong.push(`${page.url()}: ${error}`));
   page.on("dialog", (dialog) => { wrong.push(`a dialog: ${dialog.message()}`); dialog.dismiss(); });
-  page.on("console", (line) => { if (/Content Security Policy/.test(line.text())) wrong.push(line.text()); });
+  page.on("console", (line) => {
+    if (line.text().startsWith(`Framing '${base}/' violates`)) framed += 1;
+    else if (/Content Security Policy/.test(line.text())) wrong.push(line.text());
+  });
 });
 
 /** Nothing that a person who cannot see, or sees little, could not use. */
@@ -251,6 +255,7 @@ try {
   await accessible(fresh, "new");
   await pictures(fresh, "new");
   assert.deepEqual(wrong, []);
+  assert.equal(framed, 1, "another site showed a page in a frame");
   await at("end");
   await browser.close();
   process.exit(0);

@@ -75,7 +75,10 @@ const INDENT: &str = "          ";
 const fn style_of(event: &Event) -> Style {
     match event {
         Event::RunStarted(_) => BOLD,
-        Event::SignalTaken(event::SignalTaken { step: Step::Block { .. }, .. })
+        Event::SignalTaken(event::SignalTaken {
+            step: Step::Block { .. } | Step::Dispute { .. },
+            ..
+        })
         | Event::Blocked(_)
         | Event::Stalled(_)
         | Event::RunLost(_)
