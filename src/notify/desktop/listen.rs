@@ -82,10 +82,15 @@ where
             return Err(error);
         }
     };
-    let rule =
-        MatchRule::builder().msg_type(message::Type::Signal).interface(SERVICE).path(PATH).build();
     let failed = |error: zbus::Error| NotifyError::Final(format!("desktop: {error}"));
-    let rule = rule.map_err(failed)?;
+    // Of the service alone: any program on the bus may say that a button was pressed.
+    let rule = MatchRule::builder()
+        .msg_type(message::Type::Signal)
+        .sender(SERVICE)
+        .interface(SERVICE)
+        .path(PATH)
+        .build()
+        .map_err(failed)?;
     let mut signals =
         MessageStream::for_match_rule(rule, &bus, Some(QUEUE)).await.map_err(failed)?;
     let (_watcher, mut changed) = watched(waiting.folder())?;

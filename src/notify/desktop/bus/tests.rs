@@ -75,7 +75,10 @@ enum Service {
 
 /// Runs a notification service on the bus; the channel receives whatever it is asked to show.
 async fn serve(bus: &Bus, service: Service) -> mpsc::UnboundedReceiver<Shown> {
-    let connection = bus.connection().await;
+    serve_on(bus.connection().await, service).await
+}
+
+async fn serve_on(connection: Connection, service: Service) -> mpsc::UnboundedReceiver<Shown> {
     let mut calls = MessageStream::from(&connection);
     connection.request_name(SERVICE).await.unwrap();
     let (shown, out) = mpsc::unbounded_channel();
@@ -193,7 +196,8 @@ fn plan(id: &str, key: &str) -> Notice {
 #[tokio::test]
 async fn a_press_on_a_button_is_done_and_what_came_of_it_is_shown() {
     let Some(bus) = Bus::start() else { return };
-    let mut shown = serve(&bus, Service::With(&["actions", "body"])).await;
+    let service = bus.connection().await;
+    let mut shown = serve_on(service.clone(), Service::With(&["actions", "body"])).await;
     let state = tempfile::tempdir().unwrap();
     let waiting = Waiting::of(state.path());
     let desktop = Desktop::new(bus.socket.clone()).with_buttons(Some(waiting.clone()));
@@ -205,21 +209,22 @@ async fn a_press_on_a_button_is_done_and_what_came_of_it_is_shown() {
     desktop.send(&plan("2", "0123456789abcdef")).await.unwrap();
     assert!(waiting.next().is_some(), "it is left for who shows it");
     let done = tokio::sync::Mutex::new(Vec::new());
-    let act = async |press: Press| {
-        done.lock().await.push(press);
-        "jwt: the plan is approved.".to_owned()
+    let act = |press: Press| {
+        let done = &done;
+        async move {
+            done.lock().await.push(press);
+            "jwt: the plan is approved.".to_owned()
+        }
     };
     let person = async {
         let actions = shown.recv().await.unwrap().5;
         assert_eq!(actions, ["0", "Approve", "1", "Reject"]);
-        let service = bus.connection().await;
-        let emit = async |member: &str, key: &str| {
+        let stranger = bus.connection().await;
+        // Another program on the bus, and a key that is not ours.
+        for (by, key) in [(&stranger, "1"), (&service, "default"), (&service, "0")] {
             let arguments = (1_u32, key);
-            service.emit_signal(None::<&str>, PATH, SERVICE, member, &arguments).await.unwrap();
-        };
-        // Not a key of ours.
-        emit("ActionInvoked", "default").await;
-        emit("ActionInvoked", "0").await;
+            by.emit_signal(None::<&str>, PATH, SERVICE, "ActionInvoked", &arguments).await.unwrap();
+        }
         assert_eq!(shown.recv().await.unwrap().3, "jwt: the plan is approved.");
     };
     let bound = Duration::from_secs(30);
