@@ -35,13 +35,13 @@ use verbs::completions::VARIABLE;
     name = "samocode",
     version,
     propagate_version = true,
-    after_help = "Examples:\n  samocode init\n  samocode enable jwt-login --task \"JWT login with httpOnly cookies\"\n  samocode status\n  samocode answer jwt-login\n\nA session is a task with its own folder of plain files. Each runs as a unit, samocode@NAME.service."
+    after_help = "Examples:\n  samocode                       the sessions, and what to do next\n  samocode init\n  samocode enable jwt-login --task \"JWT login with httpOnly cookies\"\n  samocode status\n  samocode answer jwt-login\n\nA session is a task with its own folder of plain files. Each runs as a unit, samocode@NAME.service."
 )]
 struct Cli {
     #[command(flatten)]
     common: Common,
     #[command(subcommand)]
-    verb: Verb,
+    verb: Option<Verb>,
 }
 
 /// Flags that every verb accepts: which project, whose service manager, and how output looks.
@@ -103,7 +103,12 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let result = runtime.block_on(cli.verb.exec(&cli.common));
+    let result = runtime.block_on(async {
+        match cli.verb {
+            Some(verb) => verb.exec(&cli.common).await,
+            None => verbs::overview(&cli.common).await,
+        }
+    });
     // A plain drop would block on DNS lookups that are still running.
     runtime.shutdown_background();
     match result {

@@ -1,16 +1,20 @@
 //! The cost of sessions, from their journals.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
+use crate::session::clock::shown_zone;
 use crate::session::journal::{Entry, Event, Usage};
 use crate::session::phase::Phase;
 use crate::session::store::read_journal;
 use crate::session::{Certainty, event};
 
+use super::convoy::convoy_of;
 use super::error::Result;
 use super::operation::{Operation, Perform};
 use super::registry;
@@ -22,6 +26,32 @@ use super::target::Target;
 pub struct Cost {
     /// The sessions, as typed; if empty, all sessions of the project.
     pub sessions: Vec<String>,
+    /// By what else to add up.
+    #[serde(default)]
+    pub by: Option<By>,
+}
+
+/// By what costs are added up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum By {
+    /// The phase of a run.
+    Phase,
+    /// The day on which a run ended, in local time.
+    Day,
+    /// The agent of a run.
+    Agent,
+    /// The convoy of its session.
+    Convoy,
+}
+
+/// What was spent on one day, in one phase and so on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Group {
+    /// The day, the phase, the agent or the convoy; `-` for sessions without one.
+    pub name: String,
+    /// The sum over its runs.
+    pub total: Sum,
 }
 
 /// The cost of each session, and their total.
@@ -31,6 +61,9 @@ pub struct Costs {
     pub sessions: Vec<Bill>,
     /// The sum over all of them.
     pub total: Sum,
+    /// What was asked for with `by`, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<Group>,
 }
 
 /// The cost of one session.
@@ -68,14 +101,49 @@ impl Perform for Cost {
         }
         let mut total = Sum::default();
         let mut sessions = Vec::with_capacity(found.len());
+        let mut groups: BTreeMap<Key, Sum> = BTreeMap::new();
         for session in found {
             let ledger = Ledger::of(&session)?;
             let sum = ledger.total();
             total.add(&sum);
-            let Ledger { phases, reviewers, .. } = ledger;
+            let convoy = match self.by {
+                Some(By::Convoy) => convoy_of(&context.project, &session.name)?,
+                _ => None,
+            };
+            let Ledger { phases, reviewers, runs, .. } = ledger;
+            for run in &runs {
+                let key = match self.by {
+                    None => break,
+                    Some(By::Phase) => Key::Phase(run.phase),
+                    Some(By::Day) => Key::Day(run.ended.to_zoned(shown_zone()).date()),
+                    Some(By::Agent) => Key::Name(run.agent.clone()),
+                    Some(By::Convoy) => Key::Name(convoy.clone().unwrap_or_else(|| "-".to_owned())),
+                };
+                groups.entry(key).or_default().add(&run.sum);
+            }
             sessions.push(Bill { session: session.name, total: sum, phases, reviewers });
         }
-        Ok(Costs { sessions, total })
+        let named = |(key, total): (Key, Sum)| Group { name: key.to_string(), total };
+        let groups = groups.into_iter().map(named).collect();
+        Ok(Costs { sessions, total, groups })
+    }
+}
+
+/// What a group is called, in its order.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Key {
+    Phase(Phase),
+    Day(Date),
+    Name(String),
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Phase(phase) => phase.fmt(f),
+            Self::Day(day) => day.fmt(f),
+            Self::Name(name) => f.write_str(name),
+        }
     }
 }
 
@@ -101,7 +169,8 @@ pub struct Sum {
 }
 
 impl Sum {
-    fn add(&mut self, other: &Self) {
+    /// Adds another sum to it.
+    pub(crate) fn add(&mut self, other: &Self) {
         self.usd = (self.usd + other.usd).min(f64::MAX);
         self.tokens.add(other.tokens);
         self.cached_percent = self.tokens.cached_percent();
@@ -123,8 +192,27 @@ impl Sum {
 struct Ledger {
     phases: BTreeMap<Phase, Sum>,
     reviewers: BTreeMap<String, Sum>,
-    /// The phase of the run under way, its reviewer if it is a review, and its start.
-    run: Option<(Phase, Option<String>, Timestamp)>,
+    runs: Vec<Run>,
+    under_way: Option<UnderWay>,
+}
+
+/// A run that has not ended.
+#[derive(Debug)]
+struct UnderWay {
+    phase: Phase,
+    agent: String,
+    /// Who reviews, if it is a review.
+    reviewer: Option<String>,
+    since: Timestamp,
+}
+
+/// A run that was counted.
+#[derive(Debug)]
+struct Run {
+    phase: Phase,
+    agent: String,
+    ended: Timestamp,
+    sum: Sum,
 }
 
 impl Ledger {
@@ -139,9 +227,13 @@ impl Ledger {
 
     fn entry(&mut self, entry: &Entry) {
         match &entry.event {
-            Event::RunStarted(event::RunStarted { phase, review, .. }) => {
-                let reviewer = review.as_ref().map(|review| review.reviewer.clone());
-                self.run = Some((*phase, reviewer, entry.at));
+            Event::RunStarted(event::RunStarted { phase, agent, review, .. }) => {
+                self.under_way = Some(UnderWay {
+                    phase: *phase,
+                    agent: agent.clone(),
+                    reviewer: review.as_ref().map(|review| review.reviewer.clone()),
+                    since: entry.at,
+                });
             }
             Event::RunEnded(event::RunEnded { cost, .. }) => {
                 let tokens = cost.tokens;
@@ -163,13 +255,15 @@ impl Ledger {
     }
 
     fn count(&mut self, ended: Timestamp, mut sum: Sum) {
-        let Some((phase, reviewer, since)) = self.run.take() else { return };
+        let Some(run) = self.under_way.take() else { return };
+        let UnderWay { phase, agent, reviewer, since } = run;
         sum.runs = 1;
         sum.seconds = ended.duration_since(since).as_secs().max(0);
         self.phases.entry(phase).or_default().add(&sum);
         if let Some(reviewer) = reviewer {
             self.reviewers.entry(reviewer).or_default().add(&sum);
         }
+        self.runs.push(Run { phase, agent, ended, sum });
     }
 
     fn total(&self) -> Sum {
@@ -245,6 +339,7 @@ mod tests {
         ledger.entry(&at(300, started(Phase::Done)));
         let now = Timestamp::from_second(310).unwrap();
         ledger.running(Usage { input: 7, ..Usage::default() }, now);
+        assert_eq!(ledger.runs.iter().filter(|run| run.agent == "claude").count(), 4);
         let total = ledger.total();
         assert_eq!((total.runs, total.unknown, total.tokens.input), (4, 2, 27));
         assert_eq!(total.seconds, 101);

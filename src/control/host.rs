@@ -19,7 +19,7 @@ use super::watch::{self, Change, Watch};
 use super::{
     answers, archive, bot, confine, convoy, cost, disk, doctor, documents, enable, inbox, init,
     inspect, load, mail, many, merge, notify, post, press, prompt, remove, report, role, run,
-    settings, stop, timeline, tree, unit, unit_files, view, wait, web,
+    settings, stop, timeline, tree, unit, unit_files, usage, view, wait, web,
 };
 
 /// A call that a host can perform.
@@ -90,6 +90,8 @@ calls! {
     Cost: cost::Cost => cost::Costs,
     /// What sessions take on the disk.
     Disk: disk::Disk => Vec<disk::Taken>,
+    /// How much of each account is used.
+    Usage: usage::Usage => Vec<usage::Account>,
     /// Memory and CPU time of the sessions that run.
     Load: load::Load => Vec<load::Used>,
     /// A session among those it belongs to.

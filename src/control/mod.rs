@@ -41,6 +41,7 @@
 //! | [`convoy`] | sessions towards one goal: started in order, announced together |
 //! | [`remove`], [`archive`] | take sessions away, but for their branches and files; bring one back |
 //! | [`load`], [`tree`] | memory and CPU of those that run; a session among those it belongs to |
+//! | [`usage`] | how much of each account is used |
 //! | [`disk`] | what sessions take on the disk; removing build output |
 //! | [`press`] | a decision by a button of a message |
 //! | [`answers`], [`post`], [`mail`] | questions and answers; approve, reject, send; mail to anyone, and asking |
@@ -117,6 +118,7 @@ pub mod tree;
 pub mod unit;
 pub mod unit_files;
 pub(crate) mod units;
+pub mod usage;
 pub mod view;
 pub mod wait;
 pub(crate) mod wake;

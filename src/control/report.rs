@@ -65,7 +65,7 @@ impl Perform for Report {
         let named = || session.instance.clone();
         let detail = Show { session: named() }.perform(on).await?;
         let history = History { session: named() }.perform(on).await?;
-        let bills = Cost { sessions: vec![named()] }.perform(on).await?.sessions;
+        let bills = Cost { sessions: vec![named()], by: None }.perform(on).await?.sessions;
         let questions = store::read(&session.folder.qa())?.unwrap_or_default();
         let commits = match &detail.view.branch {
             Some(branch) => {

@@ -20,7 +20,7 @@ const LONGEST: usize = 400;
 
 /// Reads the last lines.
 pub(super) async fn read(host: &dyn Host, session: String, most: usize) -> Result<End> {
-    let log = Log { session, last: Some(most), follow: false, raw: false };
+    let log = Log { session, last: Some(most), ..Log::default() };
     let mut received = host.log(log).await?;
     let (mut lines, mut warnings) = (VecDeque::new(), Vec::new());
     while let Some(line) = received.next().await {

@@ -8,17 +8,18 @@ use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
 use super::command::Command;
-use super::discord::Discord;
 use super::fields::Fields;
 use super::http::address;
+use super::incoming::Incoming;
 use super::mail::{Mail, is_address};
 use super::ntfy::{Ntfy, Page};
 use super::presses::Presses;
-use super::slack::Slack;
 use super::telegram::Telegram;
 use super::webhook::Webhook;
 use super::webpush::{Subscriptions, WebPush};
-use super::{BotAccount, Notice, NoticeKind, Notifier, NotifyError, Settings, desktop};
+use super::{
+    BotAccount, Notice, NoticeKind, Notifier, NotifyError, Settings, desktop, discord, slack,
+};
 use crate::config::Secret;
 
 /// A kind of channel.
@@ -64,7 +65,9 @@ impl Blueprint {
             Self::Telegram => Built::ready(telegram(name, fields, settings)?),
             Self::Desktop => {
                 let runtime_dir = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-                let desktop = desktop::notifier(name, runtime_dir).filter(|_| settings.desktop);
+                let state = settings.files.state.as_deref();
+                let desktop = desktop::notifier(name, runtime_dir, state);
+                let desktop = desktop.filter(|_| settings.desktop);
                 desktop.map_or(Built::Unavailable, Built::Ready)
             }
             Self::Ntfy => {
@@ -80,11 +83,21 @@ impl Blueprint {
             }
             Self::Slack => {
                 const FORM: &str = "\"https://hooks.slack.com/services/…\"";
-                Built::ready(Slack::new(name, secret_url(fields, FORM)?, proxies()))
+                Built::ready(Incoming::new(
+                    name,
+                    secret_url(fields, FORM)?,
+                    proxies(),
+                    slack::compose,
+                ))
             }
             Self::Discord => {
                 const FORM: &str = "\"https://discord.com/api/webhooks/…\"";
-                Built::ready(Discord::new(name, secret_url(fields, FORM)?, proxies()))
+                Built::ready(Incoming::new(
+                    name,
+                    secret_url(fields, FORM)?,
+                    proxies(),
+                    discord::compose,
+                ))
             }
             Self::Webhook => {
                 const FORM: &str = "\"https://example.org/hook\"";
@@ -276,6 +289,10 @@ impl Notifier for Routed {
 
     fn keeps(&self) -> bool {
         self.inner.keeps()
+    }
+
+    fn sends_here(&self) -> bool {
+        self.inner.sends_here()
     }
 
     async fn send(&self, notice: &Notice) -> Result<(), NotifyError> {

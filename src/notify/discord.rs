@@ -1,34 +1,16 @@
 //! Discord's webhooks (<https://docs.discord.com/developers/resources/webhook#execute-webhook>).
 //! `allowed_mentions` keeps any text from pinging; a backslash makes markdown plain.
 
-use async_trait::async_trait;
-use reqwest::Url;
 use serde_json::{Value, json};
 
-use super::http::Http;
 use super::text::{fit, tame_block, utf16_len};
-use super::{Notice, Notifier, NotifyError, Proxies, letter};
-use crate::config::Secret;
+use super::{Notice, letter};
 
 /// The longest message.
 const MAX_UNITS: usize = 2000;
 
 /// The flag that shows no preview of links.
 const SUPPRESS_EMBEDS: u32 = 1 << 2;
-
-/// Sends notices to a channel of Discord.
-pub(super) struct Discord {
-    name: String,
-    http: Http,
-}
-
-impl Discord {
-    /// The channel behind this webhook, whose address is a secret.
-    pub(super) fn new(name: &str, url: Url, proxies: Proxies) -> Self {
-        let secrets = vec![Secret::new(url.as_str()), Secret::new(url.path())];
-        Self { name: name.to_owned(), http: Http::new(name, url, secrets, proxies) }
-    }
-}
 
 /// The escape of a character that Discord may read as markdown.
 const fn escape(c: char) -> Option<&'static str> {
@@ -51,7 +33,8 @@ const fn escape(c: char) -> Option<&'static str> {
     })
 }
 
-fn compose(notice: &Notice) -> Value {
+/// A message, as Discord takes it.
+pub(super) fn compose(notice: &Notice) -> Value {
     let mut head = format!("**{}**", fit(&letter::title(notice, 200), 300, escape));
     let place = fit(&notice.place(), 200, escape);
     if !place.is_empty() {
@@ -68,20 +51,6 @@ fn compose(notice: &Notice) -> Value {
         "allowed_mentions": {"parse": []},
         "flags": SUPPRESS_EMBEDS,
     })
-}
-
-#[async_trait]
-impl Notifier for Discord {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    async fn send(&self, notice: &Notice) -> Result<(), NotifyError> {
-        let message = compose(notice);
-        let url = self.http.url().clone();
-        let answered = self.http.post(url, |request| request.json(&message)).await?;
-        self.http.judge(&answered, "check the url of this channel, or make a new webhook")
-    }
 }
 
 #[cfg(test)]

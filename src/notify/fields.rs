@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
+use super::elsewhere;
 use crate::config::Secret;
 
 /// What a table is read with.
@@ -21,6 +22,9 @@ pub(super) struct Around<'a> {
     /// Variables of the env file and the environment.
     pub(super) look_up: &'a dyn Fn(&str) -> Option<String>,
 }
+
+/// What follows a secret's key where its value is the name of a credential.
+const CREDENTIAL: &str = "_credential";
 
 /// A table, from which keys are taken until none is left.
 pub(super) struct Fields<'a> {
@@ -55,33 +59,69 @@ impl<'a> Fields<'a> {
     }
 
     /// A secret: `KEY` itself in a file that only its owner can read, `KEY_file` with such a file,
-    /// or `KEY_env` with the name of a variable.
+    /// `KEY_env` with the name of a variable, or `KEY_credential` with that of a credential that the
+    /// service manager hands to a unit.
     pub(super) fn secret(&mut self, key: &str) -> Result<Option<Secret>, String> {
         let (in_file, in_env) = (format!("{key}_file"), format!("{key}_env"));
+        let credential: Option<String> = self.take(&format!("{key}{CREDENTIAL}"), "\"NAME\"")?;
         let inline: Option<String> = self.take(key, "\"…\"")?;
         let file: Option<String> = self.take(&in_file, "\"~/.config/samocode/FILE\"")?;
         let variable: Option<String> = self.take(&in_env, "\"NAME\"")?;
-        let found = match (inline, file, variable) {
-            (None, None, None) => return Ok(None),
-            (Some(text), None, None) => match self.around.exposed {
+        let found = match (inline, file, variable, credential) {
+            (None, None, None, None) => return Ok(None),
+            (None, None, None, Some(name)) => {
+                let path = self.credential(&name)?;
+                let path = path.ok_or_else(|| format!("there is no credential {name} here"))?;
+                // Its folder is private to the unit.
+                fs::read_to_string(&path).map(Secret::new).map_err(|error| {
+                    format!("{key}{CREDENTIAL}: {}: {}", path.display(), in_words(&error))
+                })?
+            }
+            (Some(text), None, None, None) => match self.around.exposed {
                 Some(why) => return Err(format!("{key} is a secret, and {why}")),
                 None => Secret::new(text),
             },
-            (None, Some(file), None) => {
+            (None, Some(file), None, None) => {
                 let path = self.path(&file);
                 read_secret(&path).map_err(|why| format!("{in_file}: {}: {why}", path.display()))?
             }
-            (None, None, Some(name)) => {
+            (None, None, Some(name), None) => {
                 (self.around.look_up)(&name).map(Secret::new).ok_or_else(|| {
                     format!("{in_env}: {name} is not set; put it into ~/.config/samocode/env")
                 })?
             }
-            _ => return Err(format!("{key}, {in_file} and {in_env} exclude each other; keep one")),
+            _ => {
+                return Err(format!(
+                    "{key}, {in_file}, {in_env} and {key}{CREDENTIAL} exclude each other; keep one"
+                ));
+            }
         };
         if found.expose().is_empty() {
             return Err(format!("{key} is empty"));
         }
         Ok(Some(found))
+    }
+
+    /// A credential that the table names and that this process does not have, if there is one.
+    pub(super) fn absent_credential(&self) -> Result<Option<String>, String> {
+        for (key, value) in &self.table {
+            if let (true, Value::String(name)) = (key.ends_with(CREDENTIAL), value)
+                && self.credential(name)?.is_none()
+            {
+                return Ok(Some(name.clone()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The file of a credential; `None` if this process does not have it.
+    fn credential(&self, name: &str) -> Result<Option<PathBuf>, String> {
+        if name.is_empty() || name.starts_with('.') || name.contains('/') {
+            return Err(format!("{name:?} cannot be the name of a credential"));
+        }
+        let folder = (self.around.look_up)(elsewhere::FOLDER).map(PathBuf::from);
+        let path = folder.filter(|folder| folder.is_absolute()).map(|folder| folder.join(name));
+        Ok(path.filter(|path| path.is_file()))
     }
 
     /// A path, with `~` for the home folder; a relative one is relative to the file.

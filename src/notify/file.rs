@@ -19,6 +19,7 @@ use serde::Deserialize as _;
 use toml::{Table, Value};
 
 use super::channel::{Blueprint, Browsers, Built, Routed};
+use super::elsewhere::Elsewhere;
 use super::fields::{Around, Fields, exposed, table};
 use super::hours::{Hours, Quiet};
 use super::{LeftOut, NoticeKind, Notifier, Settings};
@@ -230,6 +231,10 @@ impl Reader<'_> {
             None => Blueprint::deserialize(Value::from(name))
                 .map_err(|_| format!("type is missing; add type = one of {TYPES}"))?,
         };
+        if let Some(credential) = fields.absent_credential()? {
+            let elsewhere = Arc::new(Elsewhere::new(name.to_owned(), credential));
+            return Ok(Some(Set::One(Routed::new(elsewhere, only, except))));
+        }
         let built = kind.build(name, &mut fields, self.settings)?;
         fields.finish()?;
         Ok(match built {

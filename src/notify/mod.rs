@@ -13,11 +13,13 @@ mod channel;
 mod command;
 pub mod desktop;
 mod discord;
+mod elsewhere;
 mod envelope;
 mod fields;
 pub mod file;
 pub mod hours;
 pub(crate) mod http;
+mod incoming;
 pub mod kind;
 mod letter;
 mod mail;
@@ -69,6 +71,11 @@ pub trait Notifier: Send + Sync {
         true
     }
 
+    /// Whether this process can send at all. If not, notices are left on disk for one that can.
+    fn sends_here(&self) -> bool {
+        true
+    }
+
     /// Sends a notice once, within the notifier's own time limit.
     ///
     /// # Errors
@@ -108,7 +115,7 @@ pub enum NotifyError {
     /// It will not work until someone changes something.
     #[error("{0}")]
     Final(String),
-    /// It is kept until the quiet hours are over. Not worth a warning.
+    /// It is kept until the quiet hours are over, or for another process. Not worth a warning.
     #[error("{0}")]
     Held(String),
     /// There is no one to show it to, as on a machine without a desktop. Not worth a warning.

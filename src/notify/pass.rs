@@ -53,6 +53,15 @@ impl Report {
         self.done.push(delivery);
     }
 
+    /// Leaves the notice that was posted to another process; `false` if none was.
+    fn leave(&mut self) -> bool {
+        let Some(mut own) = self.own.take() else { return false };
+        let why = "left to the unit that has the channel's credential";
+        own.result = Err(NotifyError::Held(why.to_owned()));
+        self.done.push(own);
+        true
+    }
+
     /// What has been done since the last call.
     pub(super) fn take(&mut self) -> Vec<Delivery> {
         std::mem::take(&mut self.done)
@@ -89,6 +98,9 @@ pub(super) async fn attempt(
 impl Pass {
     pub(super) async fn run(self) {
         let lane = self.shelf.folder.lane(self.notifier.name(), &self.shelf.config).await;
+        if !self.notifier.sends_here() && locked(&self.report).leave() {
+            return;
+        }
         lane.release(Timestamp::now());
         let mut refused: HashSet<PathBuf> = HashSet::new();
         let mut stopped_by = None;

@@ -193,7 +193,7 @@ fn desktop(settings: &Settings) -> Result<Arc<dyn Notifier>, LeftOut> {
         return Err(left_out("desktop notices are turned off"));
     }
     let runtime_dir = std::env::var_os("XDG_RUNTIME_DIR").map(Into::into);
-    desktop::notifier(DESKTOP, runtime_dir)
+    desktop::notifier(DESKTOP, runtime_dir, settings.files.state.as_deref())
         .ok_or_else(|| left_out("desktop notices need D-Bus, which samocode uses on Linux only"))
 }
 
@@ -257,7 +257,7 @@ mod tests {
         let all = Settings { desktop: true, ..settings(Some("1:a"), Some("5")) };
         let channels = from_settings(&all, &|_| None);
         let names: Vec<_> = channels.notifiers.iter().map(|n| n.name()).collect();
-        let has_desktop = desktop::notifier(DESKTOP, None).is_some();
+        let has_desktop = desktop::notifier(DESKTOP, None, None).is_some();
         assert_eq!(names, if has_desktop { vec!["telegram", "desktop"] } else { vec!["telegram"] });
     }
 

@@ -3,34 +3,17 @@
 //! All blocks are `plain_text`, in which Slack reads neither mentions nor markup. The text that its
 //! notifications show is not, so it is escaped: `<!channel>` needs a bare `<`.
 
-use async_trait::async_trait;
-use reqwest::Url;
 use serde_json::{Value, json};
 
-use super::http::Http;
 use super::text::{clip, escape_within, tame_block};
-use super::{Notice, Notifier, NotifyError, Proxies, letter};
-use crate::config::Secret;
+use super::{Notice, letter};
 
 /// The longest header, and the longest text of a section.
 const MAX_HEADER: usize = 150;
 const MAX_SECTION: usize = 3000;
 
-/// Sends notices to a channel of Slack.
-pub(super) struct Slack {
-    name: String,
-    http: Http,
-}
-
-impl Slack {
-    /// The channel behind this webhook, whose address is a secret.
-    pub(super) fn new(name: &str, url: Url, proxies: Proxies) -> Self {
-        let secrets = vec![Secret::new(url.as_str()), Secret::new(url.path())];
-        Self { name: name.to_owned(), http: Http::new(name, url, secrets, proxies) }
-    }
-}
-
-fn compose(notice: &Notice) -> Value {
+/// A message, as Slack takes it.
+pub(super) fn compose(notice: &Notice) -> Value {
     let text = |text: String| json!({"type": "plain_text", "text": text, "emoji": false});
     let section = |words: String| json!({"type": "section", "text": text(words)});
     let mut blocks =
@@ -46,20 +29,6 @@ fn compose(notice: &Notice) -> Value {
         "unfurl_links": false,
         "unfurl_media": false,
     })
-}
-
-#[async_trait]
-impl Notifier for Slack {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    async fn send(&self, notice: &Notice) -> Result<(), NotifyError> {
-        let message = compose(notice);
-        let url = self.http.url().clone();
-        let answered = self.http.post(url, |request| request.json(&message)).await?;
-        self.http.judge(&answered, "check the url of this channel, or make a new webhook")
-    }
 }
 
 #[cfg(test)]

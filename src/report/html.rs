@@ -8,7 +8,7 @@ use crate::control::timeline::Item;
 use crate::git::Commit;
 
 use super::changes::{FileChange, files};
-use super::{chart, moment, outline, prose};
+use super::{chart, moment, outline, prose, together};
 
 const STYLE: &str = include_str!("report.css");
 
@@ -16,8 +16,32 @@ const STYLE: &str = include_str!("report.css");
 const POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
 
+/// The page of a session.
 pub(super) fn page(story: &Story, zone: &TimeZone) -> String {
-    let view = &story.detail.view;
+    let body = html! {
+        (head(story, zone))
+        main { (content(story, zone)) }
+    };
+    whole(&story.detail.view.session, &body)
+}
+
+/// The page of a convoy: its sessions one after another.
+pub(super) fn page_of_all(title: &str, stories: &[Story], zone: &TimeZone) -> String {
+    let body = html! {
+        header {
+            h1 { "Convoy " (title) }
+            p { (together(stories)) "." }
+        }
+        main {
+            @for story in stories {
+                article { (head(story, zone)) (content(story, zone)) }
+            }
+        }
+    };
+    whole(title, &body)
+}
+
+fn whole(title: &str, body: &Markup) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -26,39 +50,47 @@ pub(super) fn page(story: &Story, zone: &TimeZone) -> String {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta http-equiv="Content-Security-Policy" content=(POLICY);
                 meta name="referrer" content="no-referrer";
-                title { (view.session) " · samocode" }
+                title { (title) " · samocode" }
                 style { (PreEscaped(STYLE)) }
             }
-            body {
-                header {
-                    h1 { (view.session) " " span.state { (view.state) } }
-                    p { (outline(story)) "." }
-                    @if let Some(reason) = &view.reason { p.reason { (reason) } }
-                    dl {
-                        @if let Some(branch) = &view.branch { dt { "Branch" } dd { (branch) } }
-                        @if let Some(agent) = &story.detail.agent { dt { "Agent" } dd { (agent) } }
-                        dt { "Project" } dd { (view.project) }
-                        dt { "Report date" } dd { (moment(story.at, zone)) }
-                    }
-                }
-                main {
-                    (section("Task", html! { pre.task { (story.detail.task) } }))
-                    @if let Some(text) = &story.summary { (section("Summary", prose::html(text))) }
-                    @if !story.bill.phases.is_empty() {
-                        (section("Time and cost by phase", chart::of_phases(&story.bill)))
-                    }
-                    @if !story.questions.is_empty() {
-                        (section("Questions and answers", questions(&story.questions)))
-                    }
-                    @if let Some(text) = &story.plan { (section("Plan", prose::html(text))) }
-                    @if !story.commits.is_empty() { (section("Commits", commits(&story.commits, zone))) }
-                    @if !story.history.is_empty() { (section("History", history(&story.history, zone))) }
-                    @if let Some(diff) = &story.diff { (section("Changes", changes(&files(diff)))) }
-                }
-            }
+            body { (body) }
         }
     };
     page.into_string()
+}
+
+fn head(story: &Story, zone: &TimeZone) -> Markup {
+    let view = &story.detail.view;
+    html! {
+        header {
+            h1 { (view.session) " " span.state { (view.state) } }
+            p { (outline(story)) "." }
+            @if let Some(reason) = &view.reason { p.reason { (reason) } }
+            dl {
+                @if let Some(branch) = &view.branch { dt { "Branch" } dd { (branch) } }
+                @if let Some(agent) = &story.detail.agent { dt { "Agent" } dd { (agent) } }
+                dt { "Project" } dd { (view.project) }
+                dt { "Report date" } dd { (moment(story.at, zone)) }
+            }
+        }
+    }
+}
+
+fn content(story: &Story, zone: &TimeZone) -> Markup {
+    html! {
+        (section("Task", html! { pre.task { (story.detail.task) } }))
+        @if let Some(text) = &story.summary { (section("Summary", prose::html(text))) }
+        @if !story.bill.phases.is_empty() {
+            (section("Time and cost by phase", chart::of_phases(&story.bill)))
+        }
+        @if !story.questions.is_empty() {
+            (section("Questions and answers", questions(&story.questions)))
+        }
+        @if let Some(text) = &story.plan { (section("Plan", prose::html(text))) }
+        @if !story.commits.is_empty() { (section("Commits", commits(&story.commits, zone))) }
+        @if !story.history.is_empty() { (section("History", history(&story.history, zone))) }
+        @if let Some(diff) = &story.diff { (section("Changes", changes(&files(diff)))) }
+    }
 }
 
 fn section(title: &str, body: Markup) -> Markup {

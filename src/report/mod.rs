@@ -17,6 +17,7 @@ use crate::control::format::span;
 use crate::control::report::Story;
 use crate::control::timeline::{Item, Iteration};
 use crate::session::dollars;
+use crate::session::state::StateName;
 
 /// The form of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +37,42 @@ impl Form {
             Self::Markdown => markdown::page(story, zone),
         }
     }
+}
+
+impl Form {
+    /// The report of a convoy: its sessions in order, with times in `zone`.
+    #[must_use]
+    pub fn render_all(self, convoy: &str, stories: &[Story], zone: &TimeZone) -> String {
+        match self {
+            Self::Html => html::page_of_all(convoy, stories, zone),
+            Self::Markdown => {
+                let mut page = format!(
+                    "# Convoy {}\n\n{}.\n",
+                    crate::session::describe::harmless(convoy),
+                    together(stories)
+                );
+                for story in stories {
+                    page.push_str("\n---\n\n");
+                    page.push_str(&markdown::page(story, zone));
+                }
+                page
+            }
+        }
+    }
+}
+
+/// Several sessions in one sentence.
+fn together(stories: &[Story]) -> String {
+    let is_done = |story: &&Story| story.detail.view.state == StateName::Done;
+    let mut total = Sum::default();
+    stories.iter().for_each(|story| total.add(&story.bill.total));
+    format!(
+        "{} of {} done, {} of work, {}",
+        stories.iter().filter(is_done).count(),
+        count(stories.len(), "session"),
+        worked(&total),
+        price(&total)
+    )
 }
 
 /// A date and a time of day.

@@ -72,3 +72,16 @@ fn the_same_as_markdown_is_safe_on_a_terminal() {
     assert!(!page.contains('\u{1b}'), "{page}");
     insta::assert_snapshot!(page);
 }
+
+#[test]
+fn a_convoys_page_has_all_its_sessions_and_what_they_cost_together() {
+    let stories = [story(), story()];
+    let page = Form::Html.render_all("login <b>", &stories, &TimeZone::UTC);
+    assert!(page.contains("Convoy login &lt;b&gt;") && !page.contains("<script"), "{page}");
+    assert!(page.contains("2 of 2 sessions done, 30 min of work, $3.00."), "{page}");
+    assert_eq!(page.matches("<h1>jwt").count(), 2);
+    assert_eq!(page.matches("<main").count(), 1);
+    let text = Form::Markdown.render_all("login", &stories, &TimeZone::UTC);
+    assert!(text.starts_with("# Convoy login\n\n2 of 2 sessions done"), "{text}");
+    assert_eq!(text.matches("# jwt: done").count(), 2);
+}

@@ -90,7 +90,7 @@ impl Effects {
 /// Hands a session's log over, several lines at a time when there are many.
 async fn follow(host: &dyn Host, opened: &Opened, sender: &Sender<Msg>) {
     let session = opened.session.clone();
-    let log = Log { session, last: Some(LINES_BEFORE), follow: true, raw: false };
+    let log = Log { session, last: Some(LINES_BEFORE), follow: true, ..Log::default() };
     let lines = match host.log(log).await {
         Ok(lines) => lines,
         Err(error) => {

@@ -45,9 +45,9 @@ const CTRL: KeyModifiers = KeyModifiers::CONTROL;
 const SHIFT: KeyModifiers = KeyModifiers::SHIFT;
 
 const BINDINGS: &[Binding] = &[
-    Binding(KeyCode::Down, NONE, "↓ j", Command::Down, "next session"),
+    Binding(KeyCode::Down, NONE, "↓ ↑ j k", Command::Down, "next, previous session"),
     Binding(KeyCode::Char('j'), NONE, "", Command::Down, ""),
-    Binding(KeyCode::Up, NONE, "↑ k", Command::Up, "previous session"),
+    Binding(KeyCode::Up, NONE, "", Command::Up, ""),
     Binding(KeyCode::Char('k'), NONE, "", Command::Up, ""),
     Binding(KeyCode::Char('g'), NONE, "g G", Command::First, "first, last session"),
     Binding(KeyCode::Char('G'), SHIFT, "", Command::Last, ""),
@@ -77,8 +77,14 @@ const BINDINGS: &[Binding] = &[
     Binding(KeyCode::Char('r'), NONE, "r", Command::Reject, "reject it, with a reason"),
     Binding(KeyCode::Char('m'), NONE, "m", Command::Send, "send it a message"),
     Binding(KeyCode::Char('b'), NONE, "b", Command::Start, "start or resume it"),
-    Binding(KeyCode::Char('s'), NONE, "s", Command::Stop, "stop it at the end of its iteration"),
-    Binding(KeyCode::Char('S'), SHIFT, "S", Command::StopNow, "stop it now"),
+    Binding(
+        KeyCode::Char('s'),
+        NONE,
+        "s S",
+        Command::Stop,
+        "stop it at the end of its iteration, now",
+    ),
+    Binding(KeyCode::Char('S'), SHIFT, "", Command::StopNow, ""),
     Binding(KeyCode::Char('R'), SHIFT, "R", Command::Restart, "restart its run"),
     Binding(
         KeyCode::Char('A'),

@@ -220,7 +220,7 @@ pub(super) async fn lines(
     Path(instance): Path<String>,
 ) -> Result<Response, Refusal> {
     let place = app.stream().ok_or_else(full)?;
-    let wanted = Log { session: instance, last: Some(log::LINES), follow: true, raw: false };
+    let wanted = Log { session: instance, last: Some(log::LINES), follow: true, ..Log::default() };
     let lines = app.host.log(wanted).await?.ready_chunks(LINES);
     let shown = stream::unfold(
         (lines, app, visitor, place),

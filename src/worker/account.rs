@@ -9,6 +9,8 @@
 mod quota;
 pub(super) mod spare;
 
+pub(crate) use quota::known;
+
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};

@@ -6,7 +6,7 @@
 //! so that a worker killed between any two lines is followed by one that resumes from there. The
 //! worker talks to the service manager only through its notify socket and the waker's spool.
 
-mod account;
+pub(crate) mod account;
 mod admission;
 mod background;
 mod budget;

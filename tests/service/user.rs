@@ -43,6 +43,8 @@ fn systemd_finds_nothing_wrong_with_the_units() {
         "samocode-notices.service",
         "samocode-held.timer",
         "samocode-held.service",
+        "samocode-desktop.path",
+        "samocode-desktop.service",
         "samocode-bot.service",
         "samocode-web.socket",
         "samocode-web.service",

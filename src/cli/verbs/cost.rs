@@ -3,29 +3,57 @@
 use std::process::ExitCode;
 
 use anstyle::Style;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use jiff::SignedDuration;
 
-use crate::control::cost::{self, Costs, Sum};
+use crate::control::cost::{self, By, Costs, Sum};
 
 use super::format::{count, number, span};
 use super::layout::{Cell, Grid};
 use super::output::{self, BOLD, DIM, painted};
 use super::{Common, complete};
+use crate::session::journal::Usage;
 use crate::session::{Phase, dollars};
 
 /// Show the cost of sessions
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  samocode cost                   all sessions of the project\n  samocode cost jwt-login         one session, phase by phase\n\nThe cost of a run is known when it ends, and unknown if it was interrupted. FROM CACHE is how much of\nwhat the model read came from the cache, at a lower price."
+    after_help = "Examples:\n  samocode cost                   all sessions of the project\n  samocode cost jwt-login         one session, phase by phase\n  samocode cost --by day          also phase, agent, convoy\n  samocode cost --csv >costs.csv\n\nThe cost of a run is known when it ends, and unknown if it was interrupted. FROM CACHE is how much of\nwhat the model read came from the cache, at a lower price."
 )]
 pub(in crate::cli) struct Cost {
     /// Names, dated folder names, or instances [default: all sessions of the project]
     #[arg(add = complete::sessions())]
     sessions: Vec<String>,
+    /// Add up by this instead of by session
+    #[arg(long, value_enum, value_name = "WHAT")]
+    by: Option<Group>,
+    /// Print it as CSV
+    #[arg(long, conflicts_with = "json")]
+    csv: bool,
     /// Print it as JSON
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Group {
+    Session,
+    Phase,
+    Day,
+    Agent,
+    Convoy,
+}
+
+impl Group {
+    const fn by(self) -> Option<By> {
+        match self {
+            Self::Session => None,
+            Self::Phase => Some(By::Phase),
+            Self::Day => Some(By::Day),
+            Self::Agent => Some(By::Agent),
+            Self::Convoy => Some(By::Convoy),
+        }
+    }
 }
 
 impl Cost {
@@ -34,28 +62,48 @@ impl Cost {
     }
 
     async fn show(&self, common: &Common) -> anyhow::Result<()> {
-        let costs = common.call(cost::Cost { sessions: self.sessions.clone() }).await?;
+        let costs = common
+            .call(cost::Cost { sessions: self.sessions.clone(), by: self.by.and_then(Group::by) })
+            .await?;
         if self.json {
             return output::json(&costs);
         }
-        let Costs { sessions, total } = costs;
-        let mut rows = Vec::new();
-        let head = match sessions.as_slice() {
-            [bill] if !self.sessions.is_empty() => {
+        let Costs { sessions, total, groups } = costs;
+        let (head, sums): (_, Vec<(String, Sum)>) = match (self.by, sessions.as_slice()) {
+            (None, [bill]) if !self.sessions.is_empty() => {
+                let mut sums = Vec::new();
                 for (phase, sum) in &bill.phases {
-                    rows.push(row(phase.as_str(), sum));
-                    let reviewers = bill.reviewers.iter().filter(|_| *phase == Phase::Quality);
-                    rows.extend(reviewers.map(|(name, sum)| row(&format!("  of it {name}"), sum)));
+                    sums.push((phase.to_string(), sum.clone()));
+                    let has_reviewers = *phase == Phase::Quality && !self.csv;
+                    let reviewers = bill.reviewers.iter().filter(|_| has_reviewers);
+                    sums.extend(
+                        reviewers.map(|(name, sum)| (format!("  of it {name}"), sum.clone())),
+                    );
                 }
-                "PHASE"
+                ("PHASE", sums)
             }
-            bills => {
-                rows.extend(bills.iter().map(|bill| row(&bill.session, &bill.total)));
-                "SESSION"
+            (None | Some(Group::Session), bills) => {
+                let bills = bills.iter().map(|bill| (bill.session.clone(), bill.total.clone()));
+                ("SESSION", bills.collect())
+            }
+            (Some(by), _) => {
+                let head = match by {
+                    Group::Day => "DAY",
+                    Group::Phase => "PHASE",
+                    Group::Agent => "AGENT",
+                    Group::Convoy => "CONVOY",
+                    Group::Session => "SESSION",
+                };
+                (head, groups.into_iter().map(|group| (group.name, group.total)).collect())
             }
         };
-        rows.push(row("total", &total));
-        for line in lines(head, &rows, output::width()) {
+        if self.csv {
+            return csv(head, &sums);
+        }
+        let rows: Vec<Row> = sums.iter().map(|(name, sum)| row(name, sum)).collect();
+        let rows = [rows, vec![row("total", &total)]].concat();
+        let chart = chart(&sums, output::width());
+        for line in lines(head, &rows, &chart, output::width()) {
             output::line(line)?;
         }
         if total.unknown > 0 {
@@ -87,8 +135,55 @@ fn row(name: &str, sum: &Sum) -> Row {
     ]
 }
 
+/// How long the longest bar is, and from which width of the terminal on there are bars.
+const BAR: usize = 12;
+const ROOM_FOR_BARS: usize = 100;
+
+/// A bar for each amount, on a terminal that has room for them.
+fn chart(sums: &[(String, Sum)], width: Option<usize>) -> Vec<String> {
+    let most = sums.iter().map(|(_, sum)| sum.usd).fold(0.0, f64::max);
+    if width.is_none_or(|width| width < ROOM_FOR_BARS) || most <= 0.0 {
+        return Vec::new();
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "between 0 and the length of a bar"
+    )]
+    let bar =
+        |sum: &Sum| "▇".repeat((sum.usd / most * BAR as f64).ceil().clamp(0.0, 12.0) as usize);
+    sums.iter().map(|(_, sum)| bar(sum)).collect()
+}
+
+/// Numbers as programs read them, a line each, without a total.
+fn csv(head: &str, sums: &[(String, Sum)]) -> anyhow::Result<()> {
+    let head = head.to_lowercase();
+    let names =
+        "runs,seconds,usd,estimated,runs_of_unknown_cost,input,output,cache_read,cache_write";
+    output::line(format!("{head},{names}"))?;
+    for (name, sum) in sums {
+        let Sum { runs, seconds, usd, estimated, unknown, tokens, .. } = sum;
+        let Usage { input, output, cache_read, cache_write } = tokens;
+        output::line(format!(
+            "{},{runs},{seconds},{usd},{estimated},{unknown},{input},{output},{cache_read},{cache_write}",
+            field(name)
+        ))?;
+    }
+    Ok(())
+}
+
+/// A text as a field of CSV (RFC 4180).
+fn field(text: &str) -> String {
+    if text.contains(['"', ',', '\n', '\r']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text.to_owned()
+    }
+}
+
 /// The table: names aligned left, amounts right, the total in bold.
-fn lines(head: &'static str, rows: &[Row], width: Option<usize>) -> Vec<String> {
+fn lines(head: &'static str, rows: &[Row], chart: &[String], width: Option<usize>) -> Vec<String> {
     let names =
         [head, "RUNS", "TIME", "COST", "TOKENS READ", "WRITTEN", "CACHED", "FROM CACHE", ""];
     let mut grid = Grid::labelled(&names);
@@ -99,7 +194,35 @@ fn lines(head: &'static str, rows: &[Row], width: Option<usize>) -> Vec<String> 
             let cell = Cell::new(cell).style(style);
             if at == 0 { cell } else { cell.right() }
         });
-        grid.row(cells.collect(), Cell::default());
+        let bar = chart.get(at).map(|bar| Cell::new(bar).style(DIM)).unwrap_or_default();
+        grid.row(cells.collect(), bar);
     }
     grid.lines(width)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bars_are_in_proportion_and_only_where_there_is_room() {
+        let sum = |usd: f64| (String::new(), Sum { usd, ..Sum::default() });
+        let sums = [sum(12.0), sum(6.0), sum(0.01), sum(0.0)];
+        let lengths = |bars: Vec<String>| -> Vec<usize> {
+            bars.iter().map(|bar| bar.chars().count()).collect()
+        };
+        assert_eq!(lengths(chart(&sums, Some(120))), [12, 6, 1, 0]);
+        assert_eq!(chart(&sums, Some(99)), [""; 0]);
+        assert_eq!(chart(&sums, None), [""; 0]);
+        assert_eq!(chart(&[sum(0.0)], Some(120)), [""; 0]);
+    }
+
+    #[test]
+    fn a_field_of_csv_is_quoted_where_it_has_to_be() {
+        for (text, quoted) in
+            [("jwt", "jwt"), ("a,b", "\"a,b\""), ("a\"b", "\"a\"\"b\""), ("a\nb", "\"a\nb\"")]
+        {
+            assert_eq!(field(text), quoted);
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! `samocode logs`: a session's journal merged with the output of its agents.
 
 mod format;
+mod when;
 
 use std::collections::VecDeque;
 use std::io::{IsTerminal as _, Write as _};
@@ -9,9 +10,12 @@ use std::process::ExitCode;
 use clap::Args;
 use futures_util::StreamExt as _;
 
+use crate::agent::Event as AgentEvent;
 use crate::control::Host as _;
 use crate::control::log::{Line, Log};
+use crate::session::Phase;
 use crate::session::describe::harmless;
+use crate::session::journal::Event;
 
 use super::{Common, complete, output, pager};
 use format::Form;
@@ -19,7 +23,7 @@ use format::Form;
 /// Show a session's events, and what its agents said and did
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  samocode logs jwt-login\n  samocode logs -f jwt-login          follow until Ctrl-C\n  samocode logs --raw jwt-login       the agent's output in the last run, byte for byte"
+    after_help = "Examples:\n  samocode logs jwt-login\n  samocode logs -f jwt-login          follow until Ctrl-C\n  samocode logs --since 2h jwt-login     also 10:30, 2026-11-20, \"2026-11-20 10:30\"\n  samocode logs --phase testing --grep error jwt-login\n  samocode logs --tools jwt-login     only what its agents did\n  samocode logs --raw jwt-login       the agent's output in the last run, byte for byte"
 )]
 pub(in crate::cli) struct Logs {
     /// A name, a dated folder name, or an instance
@@ -31,6 +35,18 @@ pub(in crate::cli) struct Logs {
     /// Only the last lines [default: all, or 20 with -f]
     #[arg(short = 'n', long, value_name = "LINES")]
     lines: Option<usize>,
+    /// Only what happened since then; earlier runs are not read
+    #[arg(long, value_name = "TIME", conflicts_with = "raw")]
+    since: Option<String>,
+    /// Only runs of this phase
+    #[arg(long, value_name = "PHASE", conflicts_with = "raw")]
+    phase: Option<Phase>,
+    /// Only the calls of tools, below the line that starts each iteration
+    #[arg(long, conflicts_with = "raw")]
+    tools: bool,
+    /// Only lines that contain this text, whatever its case
+    #[arg(long, value_name = "TEXT", conflicts_with = "raw")]
+    grep: Option<String>,
     /// The agent's unprocessed output in the current or last run
     #[arg(long, conflicts_with = "json")]
     raw: bool,
@@ -49,8 +65,13 @@ impl Logs {
 
     async fn show(&self, common: &Common) -> anyhow::Result<()> {
         let last = self.lines.or((self.follow && !self.raw).then_some(BEFORE));
-        let (session, follow, raw) = (self.session.clone(), self.follow, self.raw);
-        let mut lines = common.host()?.log(Log { session, last, follow, raw }).await?;
+        let since = self.since.as_deref().map(when::time).transpose()?;
+        // What is not shown does not count.
+        let last_read = last.filter(|_| !self.tools && self.grep.is_none());
+        let (session, follow, raw, phase) =
+            (self.session.clone(), self.follow, self.raw, self.phase);
+        let log = Log { session, last: last_read, follow, raw, since, phase };
+        let mut lines = common.host()?.log(log).await?;
         let _paged = pager::paged(!self.json && !self.follow && !self.raw);
         let form = Form::new(self.json);
         let closed = self.follow.then(output::Closed::of_stdout);
@@ -71,7 +92,15 @@ impl Logs {
                     }
                 }
                 line => {
+                    if self.tools && !is_of_tools(&line) {
+                        continue;
+                    }
                     let Some(text) = form.line(&line)? else { continue };
+                    let text = match &self.grep {
+                        Some(wanted) => matching(&text, wanted),
+                        None => Some(text),
+                    };
+                    let Some(text) = text else { continue };
                     match &mut held {
                         Some((most, texts)) => hold(texts, &text, *most),
                         None => output::line(text)?,
@@ -80,6 +109,25 @@ impl Logs {
             }
         }
     }
+}
+
+/// Whether it is a call of a tool, or begins an iteration.
+const fn is_of_tools(line: &Line) -> bool {
+    match line {
+        Line::Journal { entry } => matches!(entry.event, Event::RunStarted(_)),
+        Line::Agent { event, .. } => {
+            matches!(event, AgentEvent::Tool(_) | AgentEvent::Denied(_))
+        }
+        _ => false,
+    }
+}
+
+/// The lines of a text that contain this; `None` if none does.
+fn matching(text: &str, wanted: &str) -> Option<String> {
+    let wanted = wanted.to_lowercase();
+    let plain = |line: &str| anstream::adapter::strip_str(line).to_string().to_lowercase();
+    let found: Vec<&str> = text.lines().filter(|line| plain(line).contains(&wanted)).collect();
+    (!found.is_empty()).then(|| found.join("\n"))
 }
 
 fn hold(texts: &mut VecDeque<String>, text: &str, most: usize) {
@@ -100,4 +148,17 @@ fn write(bytes: &[u8]) -> anyhow::Result<()> {
         out.write_all(bytes)?;
     }
     Ok(out.flush()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_found_by_their_words_and_not_by_their_colours() {
+        let text = "\u{1b}[1mError\u{1b}[0m: no key\nall is well\nan ERROR";
+        assert_eq!(matching(text, "error:").as_deref(), Some("\u{1b}[1mError\u{1b}[0m: no key"));
+        assert_eq!(matching(text, "error").unwrap().lines().count(), 2);
+        assert_eq!(matching(text, "[1m"), None);
+    }
 }

@@ -14,6 +14,7 @@ mod confine;
 mod convoy;
 mod cost;
 mod demo;
+mod desktop;
 mod doctor;
 mod each;
 mod enable;
@@ -41,6 +42,7 @@ mod status;
 mod stop;
 mod top;
 mod units;
+mod usage;
 mod wait;
 mod wake;
 mod web;
@@ -57,6 +59,8 @@ use crate::agent::rehearsal;
 use super::parse::alone;
 use super::ui::{format, input, layout, output, pager, questions};
 use super::{Cli, Common, failure, front, log};
+
+pub(super) use status::overview;
 
 #[cfg(test)]
 pub(super) use run::code_of;
@@ -93,6 +97,7 @@ pub(super) enum Verb {
     Why(why::Why),
     History(history::History),
     Cost(cost::Cost),
+    Usage(usage::Usage),
     Report(report::Report),
     Prompt(prompt::Prompt),
     Role(role::Role),
@@ -117,6 +122,8 @@ pub(super) enum Verb {
     Notices(notices::Notices),
     #[command(hide = true)]
     Outgoing(outgoing::Outgoing),
+    #[command(hide = true)]
+    Desktop(desktop::Desktop),
     #[command(hide = true)]
     Rehearsal(Rehearsal),
 }
@@ -178,6 +185,7 @@ impl Verb {
             Self::Why(verb) => verb.exec(common).await,
             Self::History(verb) => verb.exec(common).await,
             Self::Cost(verb) => verb.exec(common).await,
+            Self::Usage(verb) => verb.exec(common).await,
             Self::Report(verb) => verb.exec(common).await,
             Self::Prompt(verb) => verb.exec(common).await,
             Self::Role(verb) => verb.exec(common).await,
@@ -195,6 +203,7 @@ impl Verb {
             Self::Failed(verb) => verb.exec(common).await,
             Self::Notices(verb) => verb.exec(common).await,
             Self::Outgoing(verb) => verb.exec(common).await,
+            Self::Desktop(verb) => verb.exec(common).await,
             Self::Rehearsal(Rehearsal {}) => Ok(rehearsal::main().map(|()| ExitCode::SUCCESS)?),
         }
     }

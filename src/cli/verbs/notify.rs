@@ -18,7 +18,7 @@ use super::{Common, front, input, output};
 /// Show and test how samocode notifies you
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  samocode notify list\n  samocode notify test\n  samocode notify test phone\n\nTo set up Telegram, put TELEGRAM_BOT_TOKEN and TELEGRAM_CHAT_ID into ~/.config/samocode/env.\nDesktop notifications need no setup. Other channels, and what each is for, go into\n~/.config/samocode/notify.toml, for one project into .samocode.d/notify.toml:\n\n  [channel.phone]\n  type = \"ntfy\"\n  url = \"https://ntfy.sh/TOPIC\"\n  events = [\"waiting\", \"blocked\", \"done\"]\n\n  [quiet]\n  from = \"22:00\"\n  to = \"07:00\"\n  except = [\"blocked\"]"
+    after_help = "Examples:\n  samocode notify list\n  samocode notify test\n  samocode notify test phone\n\nTo set up Telegram, put TELEGRAM_BOT_TOKEN and TELEGRAM_CHAT_ID into ~/.config/samocode/env.\nDesktop notifications need no setup. Other channels, and what each is for, go into\n~/.config/samocode/notify.toml, for one project into .samocode.d/notify.toml:\n\n  [channel.phone]\n  type = \"ntfy\"\n  url = \"https://ntfy.sh/TOPIC\"\n  events = [\"waiting\", \"blocked\", \"done\"]\n\n  [quiet]\n  from = \"22:00\"\n  to = \"07:00\"\n  except = [\"blocked\"]\n\nA secret is inline in a file of mode 0600, or token_file, token_env, or token_credential:\nthe name of a credential that only the units have which send messages. For that, in\n~/.config/systemd/user/samocode-.service.d/secret.conf:\n\n  [Service]\n  LoadCredential=NAME:/path/of/file"
 )]
 pub(in crate::cli) struct Notify {
     #[command(subcommand)]

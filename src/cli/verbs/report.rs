@@ -6,24 +6,26 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 
-use crate::control::{self, Class, Error};
+use crate::control::report::Story;
+use crate::control::{self, Class, Error, convoy};
 use crate::report::Form;
+use crate::service::quiet;
 use crate::session::clock;
 use crate::session::store::{self, StoreError};
 
 use super::output;
-use super::{Common, complete, pager};
+use super::{Common, complete, front, pager};
 
-/// Write a page about what was done in a session
+/// Write a page about what was done in a session or a convoy
 ///
 /// The page has the task, the summary, time and cost by phase, questions with their answers, the
 /// plan, commits, history and changes.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  samocode report jwt-login                    as Markdown, on the terminal\n  samocode report jwt-login -o jwt-login.html  one page that needs no other file\n\nExit codes: 0 written, 2 no such session, or the file cannot be written."
+    after_help = "Examples:\n  samocode report jwt-login                    as Markdown, on the terminal\n  samocode report jwt-login -o jwt-login.html  one page that needs no other file\n  samocode report login -o login.html          the sessions of a convoy\n\nExit codes: 0 written, 2 no such session, or the file cannot be written."
 )]
 pub(in crate::cli) struct Report {
-    /// A name, a dated folder name, or an instance
+    /// A name, a dated folder name, or an instance; or the id of a convoy
     #[arg(add = complete::sessions())]
     session: String,
     /// The file to write, instead of printing; .html or .htm makes it HTML, anything else Markdown
@@ -50,11 +52,23 @@ impl Report {
 
     async fn write(self, common: &Common) -> anyhow::Result<()> {
         let call = control::report::Report { session: self.session.clone() };
-        let story = common.call(call).await?;
-        if self.json {
-            return output::json(&story);
-        }
-        let page = self.form().render(&story, &clock::shown_zone());
+        let zone = clock::shown_zone();
+        let page =
+            match front::accept(common.call_with(call, &|line| output::progress(line)).await?) {
+                Ok(story) if self.json => return output::json(&story),
+                Ok(story) => self.form().render(&story, &zone),
+                Err(error) => {
+                    // A name that no session has may be a convoy's.
+                    let id = self.session.clone();
+                    let convoy = common.call_with(convoy::Status { id }, &quiet).await?.result;
+                    let Ok(convoy) = convoy else { return Err(error) };
+                    let stories = self.of_members(common, &convoy).await?;
+                    if self.json {
+                        return output::json(&stories);
+                    }
+                    self.form().render_all(&convoy.id, &stories, &zone)
+                }
+            };
         if let Some(file) = &self.output {
             written(file, page.as_bytes())?;
             outln!("Wrote {}.", file.display());
@@ -62,6 +76,23 @@ impl Report {
         }
         let _paged = pager::paged(true);
         page.lines().try_for_each(|line| output::line(line.to_owned()))
+    }
+
+    /// The stories of a convoy's sessions, as far as they exist.
+    async fn of_members(
+        &self,
+        common: &Common,
+        convoy: &convoy::Standing,
+    ) -> anyhow::Result<Vec<Story>> {
+        let mut stories = Vec::new();
+        for member in convoy.members.iter().filter(|member| member.state.is_some()) {
+            let call = control::report::Report { session: member.session.clone() };
+            match common.call_with(call, &quiet).await?.result {
+                Ok(story) => stories.push(*story),
+                Err(error) => output::note(&error.in_one_line()),
+            }
+        }
+        Ok(stories)
     }
 
     fn form(&self) -> Form {

@@ -19,6 +19,7 @@ use crate::service::{self, Scope};
 use crate::session::clock;
 
 use super::format::count;
+use super::output::{DIM, painted};
 use super::{Common, complete, output, pager};
 
 /// Show all sessions, or one in detail
@@ -56,6 +57,23 @@ fn tell_of_system_sessions(common: &Common) {
 #[derive(Serialize)]
 struct Listed {
     sessions: Vec<View>,
+}
+
+/// `samocode` alone: the sessions, and what to do next.
+pub(in crate::cli) async fn overview(common: &Common) -> anyhow::Result<ExitCode> {
+    output::until_closed(next_steps(common).await.map(|()| ExitCode::SUCCESS))
+}
+
+async fn next_steps(common: &Common) -> anyhow::Result<()> {
+    let caller = common.caller()?;
+    if is_outside(&caller) && common.call(List {}).await?.is_empty() {
+        output::line("There is no project here, and no session on this machine yet.")?;
+        output::line("Next, in a git repository: samocode init")?;
+        return output::line("All verbs: samocode --help");
+    }
+    Status { session: None, disk: false, json: false }.list(common).await?;
+    let note = "Watch and answer them: samocode top. All verbs: samocode --help";
+    output::line(painted(DIM, common.command(note)))
 }
 
 impl Status {

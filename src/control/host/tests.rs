@@ -26,8 +26,9 @@ fn requests_come_through_json_as_they_were() {
         inspect::Explain { session: session() }.into(),
         timeline::History { session: session() }.into(),
         load::Load {}.into(),
+        usage::Usage {}.into(),
         tree::Tree { session: session() }.into(),
-        cost::Cost { sessions: Vec::new() }.into(),
+        cost::Cost { sessions: Vec::new(), by: Some(cost::By::Day) }.into(),
         inbox::Inbox { session: session(), all: true }.into(),
         answers::Questions { session: session() }.into(),
         answers::Answers {

@@ -1,8 +1,10 @@
-//! What the units run: worker, waker, resending of notices, notification of a failure.
+//! What the units run: worker, waker, resending of notices, those of the desktop, notification of a
+//! failure.
 //!
 //! The service manager of this machine starts these, never a person, so they are plain functions
 //! and no calls of a [`Host`](super::Host).
 
+pub mod desktop;
 pub mod failed;
 pub mod notices;
 pub mod wake;

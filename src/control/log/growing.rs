@@ -4,7 +4,7 @@ use std::io::{self, Read};
 use std::path::PathBuf;
 
 use crate::control::error::{Attempt as _, Result};
-use crate::session::store::open_log;
+use crate::session::store::{open_log, open_log_end};
 
 /// Read buffer size, in bytes.
 const CHUNK: usize = 64 * 1024;
@@ -13,11 +13,18 @@ const CHUNK: usize = 64 * 1024;
 pub(super) struct Growing {
     path: PathBuf,
     file: Option<Box<dyn Read + Send>>,
+    /// Of what is there when it is opened, only about so many bytes at the end.
+    end: Option<u64>,
 }
 
 impl Growing {
     pub(super) const fn new(path: PathBuf) -> Self {
-        Self { path, file: None }
+        Self::at_end(path, None)
+    }
+
+    /// Begins with the first line among the last `end` bytes.
+    pub(super) const fn at_end(path: PathBuf, end: Option<u64>) -> Self {
+        Self { path, file: None, end }
     }
 
     /// Passes on the bytes added since the last call.
@@ -25,7 +32,10 @@ impl Growing {
         let doing = || format!("read {}", self.path.display());
         let file = match &mut self.file {
             Some(file) => file,
-            None => match open_log(&self.path) {
+            None => match self
+                .end
+                .map_or_else(|| open_log(&self.path), |end| open_log_end(&self.path, end))
+            {
                 Ok(file) => self.file.insert(file),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
                 Err(error) => return Err(error).attempt(doing),

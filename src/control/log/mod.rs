@@ -6,6 +6,7 @@ mod story;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::{Sender, channel};
 
@@ -17,10 +18,11 @@ use super::target::Target;
 use crate::agent;
 use crate::platform::limits::Limit;
 use crate::platform::threads;
+use crate::session::Phase;
 use crate::session::journal::Entry;
 
 use raw::Raw;
-use story::Story;
+use story::{Story, Wanted};
 
 /// Which part of a session's log is wanted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +39,13 @@ pub struct Log {
     /// `follow` in later runs. `last` counts its lines exactly.
     #[serde(default)]
     pub raw: bool,
+    /// Only what happened from then on; of the run that was under way, all that its agent said. Earlier
+    /// runs are not read.
+    #[serde(default)]
+    pub since: Option<Timestamp>,
+    /// Only runs of this phase, and what happened until the next run of another. Others are not read.
+    #[serde(default)]
+    pub phase: Option<Phase>,
 }
 
 /// One line of a log.
@@ -118,7 +127,8 @@ pub(super) async fn log(caller: &Caller, log: Log) -> Result<BoxStream<'static, 
     let source = if log.raw {
         Source::Raw(Raw::new(&session, log.last, log.follow)?)
     } else {
-        Source::Story(Box::new(Story::new(&session, skipped_runs(&session, log.last)?)))
+        let wanted = Wanted { since: log.since, phase: log.phase, ..Wanted::default() };
+        Source::Story(Box::new(Story::new(&session, skipped_runs(&session, log.last, wanted)?)))
     };
     let (lines, received) = channel(WAITING);
     if let Some(warning) = following.as_ref().and_then(|following| following.watch.remark()) {
@@ -193,21 +203,36 @@ fn send(to: &Sender<Result<Line>>, line: Line) -> Result<()> {
     to.blocking_send(Ok(line)).map_err(|_| Error::new(Class::Internal, "nobody reads the log"))
 }
 
-/// How many of a session's runs to leave out for the last lines: reads from the end, twice as many
-/// runs each time, until there are enough lines.
-fn skipped_runs(session: &Session, last: Option<usize>) -> Result<usize> {
-    let Some(most) = last else { return Ok(0) };
+/// How much of the end of the last run is tried first, in bytes: a run may have said a gigabyte.
+const ENDS: [u64; 2] = [1 << 20, 16 << 20];
+
+/// What of this to leave out for the last lines: reads from the end, twice as many runs each time, until
+/// there are enough lines.
+fn skipped_runs(session: &Session, last: Option<usize>, wanted: Wanted) -> Result<Wanted> {
+    let wanted = Wanted { skip: story::runs_before(session, wanted.since)?, ..wanted };
+    let Some(most) = last else { return Ok(wanted) };
     let runs = story::count_runs(session)?;
-    let mut looked_at = 1;
-    loop {
-        let skipped = runs.saturating_sub(looked_at);
+    let has_enough = |wanted: Wanted| -> Result<bool> {
         let mut lines = 0;
-        Story::new(session, skipped).read_on(&mut |line| {
+        Story::new(session, wanted).read_on(&mut |line| {
             lines += usize::from(line.says_something());
             Ok(())
         })?;
-        if lines >= most || skipped == 0 {
-            return Ok(skipped);
+        Ok(lines >= most)
+    };
+    for end in ENDS {
+        let skip = runs.saturating_sub(1).max(wanted.skip);
+        let some = Wanted { skip, end: Some(end), ..wanted };
+        if has_enough(some)? {
+            return Ok(some);
+        }
+    }
+    let mut looked_at = 1;
+    loop {
+        let skip = runs.saturating_sub(looked_at).max(wanted.skip);
+        let some = Wanted { skip, ..wanted };
+        if skip == wanted.skip || has_enough(some)? {
+            return Ok(some);
         }
         looked_at *= 2;
     }

@@ -5,9 +5,12 @@
 
 use std::path::PathBuf;
 
+use jiff::Timestamp;
+
 use crate::agent::event::{MAX_TEXT, cut};
 use crate::agent::stream::Lines;
 use crate::agent::{Decoder, Event as AgentEvent, REGISTRY};
+use crate::session::Phase;
 use crate::session::RunOutcome;
 use crate::session::event;
 use crate::session::journal::{Entry, Event, Scanner};
@@ -25,6 +28,30 @@ pub(super) fn count_runs(session: &Session) -> Result<usize> {
     Ok(runs)
 }
 
+/// How many runs had ended by then.
+pub(super) fn runs_before(session: &Session, since: Option<Timestamp>) -> Result<usize> {
+    let Some(since) = since else { return Ok(0) };
+    let (mut ended, mut begun) = (0, 0);
+    read_journal(&session.folder, |entry| match &entry.event {
+        _ if entry.at >= since => {}
+        Event::RunStarted(_) => (ended, begun) = (begun, begun + 1),
+        Event::RunEnded(_) | Event::RunLost(_) => ended = begun,
+        _ => {}
+    })?;
+    Ok(ended)
+}
+
+/// Which part of a session's log is read.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Wanted {
+    /// The first runs, and all before the next one, are left out.
+    pub(super) skip: usize,
+    pub(super) since: Option<Timestamp>,
+    pub(super) phase: Option<Phase>,
+    /// Of the first run that is read, only about so many bytes at the end.
+    pub(super) end: Option<u64>,
+}
+
 /// Reads a session's journal and output incrementally.
 pub(super) struct Story {
     folder: Folder,
@@ -33,8 +60,8 @@ pub(super) struct Story {
     /// A journal line that is still incomplete.
     part: Vec<u8>,
     damage_told: bool,
-    /// How many more runs to skip.
-    skip: usize,
+    /// What is still to be left out.
+    wanted: Wanted,
     /// Whether the current run is being skipped.
     passing: bool,
     working_dir: PathBuf,
@@ -51,16 +78,16 @@ struct Run {
 }
 
 impl Story {
-    /// A reader that leaves out the first `skip` runs and everything before them.
-    pub(super) fn new(session: &Session, skip: usize) -> Self {
+    /// A reader of a part.
+    pub(super) fn new(session: &Session, wanted: Wanted) -> Self {
         Self {
             folder: session.folder.clone(),
             journal: Growing::new(session.folder.journal()),
             scanner: Scanner::default(),
             part: Vec::new(),
             damage_told: false,
-            skip,
-            passing: skip > 0,
+            passing: wanted.skip > 0 || wanted.phase.is_some(),
+            wanted,
             working_dir: PathBuf::new(),
             run: None,
         }
@@ -95,15 +122,19 @@ impl Story {
         if let Event::Prepared(event::Prepared { working_dir, .. }) = &entry.event {
             self.working_dir = PathBuf::from(working_dir);
         }
-        if matches!(entry.event, Event::RunStarted(_)) && self.skip > 0 {
-            self.skip -= 1;
-            self.passing = true;
-            return Ok(());
-        }
-        if matches!(entry.event, Event::RunStarted(_)) {
+        let is_late = self.wanted.since.is_none_or(|since| entry.at >= since);
+        if let Event::RunStarted(started) = &entry.event {
+            let is_skipped = self.wanted.skip > 0;
+            self.wanted.skip = self.wanted.skip.saturating_sub(1);
+            let is_wanted = self.wanted.phase.is_none_or(|phase| phase == started.phase);
+            self.listen(out)?;
+            self.end_run(entry, out)?;
+            self.passing = is_skipped || !is_wanted;
+        } else if self.wanted.since.is_some() && is_late && self.wanted.phase.is_none() {
             self.passing = false;
         }
-        if self.passing {
+        // Before that time, only the start of the run that was under way is told.
+        if self.passing || (!is_late && !matches!(entry.event, Event::RunStarted(_))) {
             return Ok(());
         }
         self.listen(out)?;
@@ -115,7 +146,7 @@ impl Story {
             let log = self.folder.logs().join(log);
             self.run = Some(Run {
                 id: run.clone(),
-                stream: Growing::new(log.clone()),
+                stream: Growing::at_end(log.clone(), self.wanted.end.take()),
                 log,
                 lines: Lines::default(),
                 decoder: Readable(REGISTRY.decoder(agent, &self.working_dir)),

@@ -88,3 +88,49 @@ async fn a_followed_log_continues_with_later_runs() {
     until("run r3").await;
     until("r3: second of 3").await;
 }
+
+#[tokio::test]
+async fn a_log_since_a_time_or_of_a_phase_leaves_other_runs_unread() {
+    let root = tempfile::tempdir().unwrap();
+    let (caller, folder) = session(root.path());
+    let text = fs::read_to_string(folder.journal()).unwrap();
+    // The second run is a day later and in another phase, and something happens before it.
+    let (first, second) = text.split_once('\n').unwrap();
+    let second = second.replace("2026-11-20", "2026-11-21").replace("planning", "testing");
+    let end = r#"{"seq":2,"at":"2026-11-20T18:00:00Z","kind":"run_lost","run":"r1"}"#;
+    let killed = r#"{"seq":3,"at":"2026-11-21T16:00:00Z","kind":"run_lost","run":"r1"}"#;
+    let second = second.replace("\"seq\":2", "\"seq\":4");
+    fs::write(folder.journal(), format!("{first}\n{end}\n{killed}\n{second}")).unwrap();
+    let since = |at: &str| Log { since: Some(at.parse().unwrap()), ..of_jwt() };
+    let says = |lines: Vec<String>| {
+        lines.into_iter().filter(|line| line.starts_with('r')).collect::<Vec<_>>()
+    };
+    let second = ["run r2", "r2: first of 2", "r2: second of 2"];
+    let found = all(&caller, since("2026-11-21T00:00:00Z")).await;
+    assert!(found[0].contains("RunLost"), "what happened between runs is told: {found:?}");
+    assert_eq!(says(found), second);
+    // A run that was under way is told from its start.
+    assert_eq!(says(all(&caller, since("2026-11-20T17:30:00Z")).await).len(), 6);
+    assert_eq!(says(all(&caller, since("2026-11-22T00:00:00Z")).await), [""; 0]);
+    let of = |phase| Log { phase: Some(phase), ..of_jwt() };
+    assert_eq!(says(all(&caller, of(crate::session::Phase::Testing)).await), second);
+    assert_eq!(says(all(&caller, of(crate::session::Phase::Planning)).await).len(), 3);
+    assert_eq!(says(all(&caller, of(crate::session::Phase::Quality)).await).len(), 0);
+}
+
+#[tokio::test]
+async fn the_last_lines_of_a_long_run_are_read_from_its_end() {
+    let root = tempfile::tempdir().unwrap();
+    let (caller, folder) = session(root.path());
+    let log = folder.logs().join("2.jsonl");
+    let long = "x".repeat(1000);
+    let line = format!(r#"{{"event":"text","text":"{long}"}}"#);
+    fs::write(&log, format!("{}\n", line).repeat(3000)).unwrap();
+    append(&log, r#"{"event":"text","text":"the end"}"#);
+    let lines = all(&caller, Log { last: Some(2), ..of_jwt() }).await;
+    assert_eq!((lines[0].as_str(), lines[lines.len() - 2].as_str()), ("run r2", "r2: the end"));
+    assert!((100..1100).contains(&lines.len()), "{}", lines.len());
+    let whole = |line: &String| line.len() == "r2: ".len() + 1000;
+    assert!(lines[1..lines.len() - 2].iter().all(whole), "no line is cut");
+    assert_eq!(all(&caller, Log { last: Some(2900), ..of_jwt() }).await.len(), 3003);
+}

@@ -10,10 +10,12 @@ use tokio::net::UnixStream;
 use zbus::{Connection, Variant, connection};
 
 use super::super::text::{clip, escape_within, tame_block, tame_line};
-use super::super::{Notice, NoticeKind, Notifier, NotifyError};
+use super::super::{About, Notice, NoticeKind, Notifier, NotifyError};
+use super::Waiting;
+use super::listen::buttons;
 
-const SERVICE: &str = "org.freedesktop.Notifications";
-const PATH: &str = "/org/freedesktop/Notifications";
+pub(super) const SERVICE: &str = "org.freedesktop.Notifications";
+pub(super) const PATH: &str = "/org/freedesktop/Notifications";
 
 /// Time limit for the whole exchange. A bus that starts the service on demand may wait for minutes
 /// if it does not come up.
@@ -25,19 +27,27 @@ pub struct Desktop {
     name: String,
     socket: PathBuf,
     timeout: Duration,
+    /// Where notices with buttons are left.
+    waiting: Option<Waiting>,
 }
 
 impl Desktop {
     /// A notifier for the bus at this socket.
     #[must_use]
     pub fn new(socket: PathBuf) -> Self {
-        Self { name: "desktop".to_owned(), socket, timeout: TIMEOUT }
+        Self { name: "desktop".to_owned(), socket, timeout: TIMEOUT, waiting: None }
     }
 
     /// The same under another name.
     #[must_use]
     pub fn named(self, name: &str) -> Self {
         Self { name: name.to_owned(), ..self }
+    }
+
+    /// The same for which notices with buttons are left there, if somebody shows them.
+    #[must_use]
+    pub fn with_buttons(self, waiting: Option<Waiting>) -> Self {
+        Self { waiting, ..self }
     }
 
     /// Replaces the time limit of one attempt.
@@ -60,10 +70,10 @@ impl Desktop {
     }
 
     /// The result of an exchange with the bus, within the time limit.
-    async fn in_time(
+    async fn in_time<T>(
         &self,
-        exchange: impl Future<Output = Result<(), NotifyError>>,
-    ) -> Result<(), NotifyError> {
+        exchange: impl Future<Output = Result<T, NotifyError>>,
+    ) -> Result<T, NotifyError> {
         tokio::time::timeout(self.timeout, exchange).await.unwrap_or_else(|_| {
             Err(NotifyError::Final(format!(
                 "desktop: the notification service did not answer within {} s",
@@ -72,7 +82,7 @@ impl Desktop {
         })
     }
 
-    async fn connect(&self) -> Result<Connection, NotifyError> {
+    pub(super) async fn connect(&self) -> Result<Connection, NotifyError> {
         let absent = |why: String| {
             NotifyError::Absent(format!(
                 "desktop: no session bus at {} ({why}); log in to a desktop to see notices there",
@@ -100,10 +110,58 @@ impl Desktop {
     async fn notify(&self, notice: &Notice) -> Result<(), NotifyError> {
         let bus = self.connect().await?;
         let capabilities = Self::capabilities(&bus).await?;
-        let markup = capabilities.iter().any(|capability| capability == "body-markup");
+        let can = |what: &str| capabilities.iter().any(|capability| capability == what);
+        if let Some(waiting) = self.waiting.as_ref().filter(|_| can("actions"))
+            && !buttons(notice).is_empty()
+            // If it cannot be left there, it is shown without buttons.
+            && waiting.leave(notice).unwrap_or(false)
+        {
+            return Ok(());
+        }
+        self.show_with(&bus, notice, can("body-markup"), &[]).await.map(drop)
+    }
+
+    /// Shows a notice with buttons; returns its number. A press on the first one has the key `0`.
+    pub(super) async fn show(
+        &self,
+        bus: &Connection,
+        notice: &Notice,
+        labels: &[&str],
+    ) -> Result<u32, NotifyError> {
+        let shown = async {
+            let capabilities = Self::capabilities(bus).await?;
+            let markup = capabilities.iter().any(|capability| capability == "body-markup");
+            self.show_with(bus, notice, markup, labels).await
+        };
+        self.in_time(shown).await
+    }
+
+    /// Shows what came of a press.
+    pub(super) async fn say(
+        &self,
+        bus: &Connection,
+        session: &str,
+        text: &str,
+    ) -> Result<(), NotifyError> {
+        let about = About { session: session.to_owned(), ..About::default() };
+        let notice = Notice::mail(&about, "", None, "");
+        let notice =
+            Notice { text: tame_line(text), command: None, session: String::new(), ..notice };
+        self.show(bus, &notice, &[]).await.map(drop)
+    }
+
+    async fn show_with(
+        &self,
+        bus: &Connection,
+        notice: &Notice,
+        markup: bool,
+        labels: &[&str],
+    ) -> Result<u32, NotifyError> {
+        let keys: Vec<String> = (0..labels.len()).map(|at| at.to_string()).collect();
+        let actions: Vec<&str> =
+            keys.iter().zip(labels).flat_map(|(key, label)| [key.as_str(), *label]).collect();
         // No `desktop-entry`: with it GNOME removes the notice once its sender has left the bus.
         let hints = HashMap::from([("urgency", Variant::from(urgency(notice.kind)))]);
-        let no_actions: &[&str] = &[];
         let default_expiry = -1_i32;
         let arguments = (
             "samocode",
@@ -111,14 +169,14 @@ impl Desktop {
             "",
             summary(notice),
             body(notice, markup),
-            no_actions,
+            actions,
             hints,
             default_expiry,
         );
         bus.call_method(Some(SERVICE), PATH, Some(SERVICE), "Notify", &arguments)
             .await
-            .map_err(not_shown)?;
-        Ok(())
+            .and_then(|reply| reply.body().deserialize())
+            .map_err(not_shown)
     }
 }
 

@@ -33,7 +33,12 @@ impl Home {
             files,
             ..Settings::default()
         };
-        from_settings(&settings, &|name| (name == "HOOK_SECRET").then(|| "s3cret".to_owned()))
+        let folder = self.0.path().join("credentials").display().to_string();
+        from_settings(&settings, &|name| match name {
+            "HOOK_SECRET" => Some("s3cret".to_owned()),
+            "CREDENTIALS_DIRECTORY" => Some(folder.clone()),
+            _ => None,
+        })
     }
 
     fn user(&self, text: &str) -> Channels {
@@ -219,4 +224,33 @@ fn a_project_replaces_channels_by_name_and_never_the_quiet_hours() {
 
     let channels = home.channels(project("[channel.telegram]\nenabled = false\n"));
     assert_eq!(names(&channels), ["ops"]);
+}
+
+#[tokio::test]
+async fn a_credential_is_used_by_the_unit_that_has_it_and_left_to_it_by_others() {
+    let home = Home::new();
+    let text =
+        "[channel.bot]\ntype = \"telegram\"\ntoken_credential = \"token\"\nevents = [\"done\"]\n";
+    let elsewhere = home.user(text);
+    let find = |channels: &Channels| {
+        channels.notifiers.iter().find(|notifier| notifier.name() == "bot").cloned().unwrap()
+    };
+    let channel = find(&elsewhere);
+    assert!(!channel.sends_here() && channel.wants(NoticeKind::Done));
+    assert!(!channel.wants(NoticeKind::Waiting) && channel.bot().is_none());
+    let error = channel.send(&crate::notify::Notice::test("t", "")).await.unwrap_err();
+    assert!(error.to_string().contains("LoadCredential=token:"), "{error}");
+
+    fs::create_dir(home.0.path().join("credentials")).unwrap();
+    home.write("credentials/token", "12:abc\n", 0o400);
+    let here = home.user(text);
+    let channel = find(&here);
+    assert!(channel.sends_here());
+    assert_eq!(channel.bot().unwrap().token.expose(), "12:abc");
+
+    let said = home.mistake("[channel.bot]\ntype = \"telegram\"\ntoken_credential = \"../x\"\n");
+    assert!(said.contains("cannot be the name of a credential"), "{said}");
+    let both = "token_credential = \"token\"\ntoken_env = \"X\"\n";
+    let said = home.mistake(&format!("[channel.bot]\ntype = \"telegram\"\n{both}"));
+    assert!(said.contains("exclude each other"), "{said}");
 }

@@ -249,3 +249,24 @@ async fn a_digest_that_was_interrupted_tells_of_each_notice_once() {
     assert_eq!(line.got(), ["2 messages from the quiet hours"]);
     assert!(state.unsent().is_empty());
 }
+
+#[tokio::test]
+async fn what_another_process_has_to_send_is_kept_for_it_without_an_attempt() {
+    let state = State::new();
+    let shelf = Shelf::new(state.0.path(), Path::new(CONFIG));
+    let elsewhere = crate::notify::elsewhere::Elsewhere::new("a".to_owned(), "token".to_owned());
+    let outbox = Outbox::new(vec![Arc::new(elsewhere)]).with_shelf(shelf);
+    let about = About { session: "jwt".to_owned(), ..About::default() };
+    outbox.post(&Notice::mail(&about, "writes", None, "samocode inbox"));
+    let delivered = outbox.drain(LONG).await;
+    assert!(delivered[0].result.as_ref().unwrap_err().is_quiet(), "{delivered:?}");
+    let kept = state.unsent();
+    assert_eq!((kept.len(), kept[0].tries, kept[0].not_before), (1, 0, None));
+
+    // The process that has it.
+    let line = Line::new("a");
+    let outbox = state.outbox(&[&line]);
+    outbox.resend(Due::AsAsked, |_| true);
+    outbox.drain(LONG).await;
+    assert_eq!((line.got().len(), state.unsent().len()), (1, 0));
+}

@@ -49,6 +49,12 @@ pub const HELD_TIMER: &str = "samocode-held.timer";
 /// The service that sends them.
 pub const HELD_SERVICE: &str = "samocode-held.service";
 
+/// The path unit that watches for desktop notices with buttons.
+pub const DESKTOP_PATH: &str = "samocode-desktop.path";
+
+/// The service that shows them and hears presses.
+pub const DESKTOP_SERVICE: &str = "samocode-desktop.service";
+
 /// The service that answers people by Telegram.
 pub const BOT_SERVICE: &str = "samocode-bot.service";
 

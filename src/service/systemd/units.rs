@@ -7,7 +7,8 @@ use std::path::PathBuf;
 
 use super::limits::directives;
 use super::{
-    BOT_SERVICE, HELD_SERVICE, HELD_TIMER, NOTICES_OF_SESSION, NOTICES_PATH, NOTICES_SERVICE,
+    BOT_SERVICE, DESKTOP_PATH, DESKTOP_SERVICE, HELD_SERVICE, HELD_TIMER, NOTICES_OF_SESSION,
+    NOTICES_PATH, NOTICES_SERVICE,
 };
 use super::{WEB_SERVICE, WEB_SOCKET};
 use super::{convoys, escape};
@@ -42,7 +43,7 @@ pub fn parse_version(text: &str) -> Result<u32, String> {
 }
 
 /// The units that are installed once per manager: file name and source.
-const SOURCES: [(&str, &str); 14] = [
+const SOURCES: [(&str, &str); 16] = [
     ("samocode@.service", include_str!("../../../units/samocode@.service")),
     ("samocode-wake.path", include_str!("../../../units/samocode-wake.path")),
     ("samocode-wake.service", include_str!("../../../units/samocode-wake.service")),
@@ -52,6 +53,8 @@ const SOURCES: [(&str, &str); 14] = [
     (NOTICES_OF_SESSION, include_str!("../../../units/samocode-notices@.service")),
     (HELD_TIMER, include_str!("../../../units/samocode-held.timer")),
     (HELD_SERVICE, include_str!("../../../units/samocode-held.service")),
+    (DESKTOP_PATH, include_str!("../../../units/samocode-desktop.path")),
+    (DESKTOP_SERVICE, include_str!("../../../units/samocode-desktop.service")),
     (BOT_SERVICE, include_str!("../../../units/samocode-bot.service")),
     (WEB_SOCKET, include_str!("../../../units/samocode-web.socket")),
     (WEB_SERVICE, include_str!("../../../units/samocode-web.service")),
@@ -64,8 +67,8 @@ const SOURCES: [(&str, &str); 14] = [
 /// which runs as its user.
 fn is_for(scope: Scope, name: &str) -> bool {
     match name {
-        NOTICES_PATH | NOTICES_SERVICE | HELD_TIMER | HELD_SERVICE | BOT_SERVICE | WEB_SOCKET
-        | WEB_SERVICE => scope == Scope::User,
+        NOTICES_PATH | NOTICES_SERVICE | HELD_TIMER | HELD_SERVICE | DESKTOP_PATH
+        | DESKTOP_SERVICE | BOT_SERVICE | WEB_SOCKET | WEB_SERVICE => scope == Scope::User,
         NOTICES_OF_SESSION => scope == Scope::System,
         _ => true,
     }

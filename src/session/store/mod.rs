@@ -47,6 +47,6 @@ pub use journal_file::{Journal, JournalError, read_journal};
 pub use lock::{Lock, LockError};
 pub use mailbox::Unread;
 pub use outage::{HeldNote, Outage, OutageNotes};
-pub use packed::{compress_logs, open_log};
+pub use packed::{compress_logs, open_log, open_log_end};
 pub use unsynced::{Synced, Unsynced};
 pub use vouchers::Vouchers;

@@ -1,7 +1,7 @@
 //! Old logs are compressed in their place: `NAME.jsonl` becomes `NAME.jsonl.gz`.
 
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, BufRead as _, BufReader, ErrorKind, Read, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -29,6 +29,26 @@ pub fn open_log(path: &Path) -> io::Result<Box<dyn Read + Send>> {
         }
         Err(error) => Err(error),
     }
+}
+
+/// The same, beginning with the first line among the last `end` bytes. One that is compressed is read
+/// from its start.
+///
+/// # Errors
+/// As [`open_log`].
+pub fn open_log_end(path: &Path, end: u64) -> io::Result<Box<dyn Read + Send>> {
+    let mut file = match open_regular(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return open_log(path),
+        opened => opened?,
+    };
+    let Some(start) = file.metadata()?.len().checked_sub(end).filter(|start| *start > 0) else {
+        return Ok(Box::new(file));
+    };
+    // From the byte before, since that may be the end of a line.
+    file.seek(SeekFrom::Start(start - 1))?;
+    let mut file = BufReader::new(file);
+    file.skip_until(b'\n')?;
+    Ok(Box::new(file))
 }
 
 fn packed(path: &Path) -> PathBuf {

@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The end of a session's log, as it is now.
 pub(super) async fn page(app: &App, session: &str) -> Result<Markup, Refusal> {
-    let wanted = Log { session: session.to_owned(), last: Some(LINES), follow: false, raw: false };
+    let wanted = Log { session: session.to_owned(), last: Some(LINES), ..Log::default() };
     let stream = app.host.log(wanted).await?;
     let read = tokio::time::timeout(PATIENCE, stream.collect::<Vec<_>>()).await.unwrap_or_default();
     Ok(html! {

@@ -205,7 +205,7 @@ async fn content(app: &App, view: &View, part: Part) -> Result<Markup, Refusal> 
 
 async fn overview(app: &App, session: String) -> Result<Markup, Refusal> {
     let detail = app.ask(Show { session: session.clone() }).await?.0;
-    let costs = app.ask(Cost { sessions: vec![session.clone()] }).await?.0;
+    let costs = app.ask(Cost { sessions: vec![session.clone()], by: None }).await?.0;
     let summary = text(app, session, Topic::Summary).await?;
     let view = &detail.view;
     Ok(html! {

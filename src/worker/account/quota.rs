@@ -6,7 +6,7 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -19,6 +19,9 @@ use super::{Account, Stamps};
 
 /// For how long after a run that succeeded a single refusal is taken for a passing one.
 const WORKED_LATELY: SignedDuration = SignedDuration::from_mins(10);
+
+/// What ends its name.
+const ENDING: &str = ".usage.json";
 
 /// How long to wait before credentials are tried once more that have just worked.
 pub(in crate::worker) const ONCE_MORE: SignedDuration = SignedDuration::from_secs(30);
@@ -101,6 +104,38 @@ impl Quota {
     }
 }
 
+/// What is known of an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Known {
+    /// Its hash.
+    pub(crate) name: String,
+    /// When it was last seen.
+    pub(crate) seen: Option<Timestamp>,
+    /// How full its windows were.
+    pub(crate) windows: Vec<Window>,
+}
+
+/// All accounts of which a run has reported how full they are, in this folder.
+pub(crate) fn known(folder: &Path) -> Vec<Known> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let known = entries.filter_map(|entry| {
+        let name = entry.file_name().to_str()?.strip_suffix(ENDING)?.to_owned();
+        let bytes = store::read(&entry.path()).ok().flatten()?;
+        let quota: Quota = serde_json::from_slice(&bytes).ok()?;
+        let seen = entry.metadata().ok()?.modified().ok()?;
+        let window = |(kind, filled): (String, Filled)| Window {
+            kind,
+            percent: filled.percent,
+            resets_at: filled.resets_at,
+        };
+        let windows: Vec<Window> = quota.windows.into_iter().map(window).collect();
+        (!windows.is_empty()).then(|| Known { name, seen: seen.try_into().ok(), windows })
+    });
+    let mut known: Vec<Known> = known.collect();
+    known.sort_by_key(|one| std::cmp::Reverse(one.seen));
+    known
+}
+
 impl Account {
     /// Records how full a run saw the account's windows.
     pub(in crate::worker) fn saw(&self, windows: &[Window]) -> Result<(), StoreError> {
@@ -157,7 +192,7 @@ impl Account {
     }
 
     fn quota_file(&self) -> PathBuf {
-        self.file.with_extension("usage.json")
+        self.file.with_extension(&ENDING[1..])
     }
 }
 
@@ -165,6 +200,23 @@ impl Account {
 mod tests {
     use super::super::{Account, Sources};
     use super::*;
+
+    #[test]
+    fn accounts_are_known_by_what_runs_reported() {
+        let folder = tempfile::tempdir().unwrap();
+        let account = |hash: &str| Account::new(folder.path(), hash, Sources::default(), None);
+        account("aa").saw(&[window("five_hour", 42, 60)]).unwrap();
+        // One that only worked has reported nothing.
+        account("bb").worked(at(0)).unwrap();
+        let all = known(folder.path());
+        assert_eq!(all.len(), 1, "{all:?}");
+        assert_eq!(
+            (all[0].name.as_str(), &all[0].windows),
+            ("aa", &vec![window("five_hour", 42, 60)])
+        );
+        assert!(all[0].seen.is_some());
+        assert_eq!(known(&folder.path().join("none")), []);
+    }
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(1_800_000_000 + second).unwrap()

@@ -1,5 +1,7 @@
+use super::super::listen;
 use super::*;
 use crate::notify::About;
+use crate::notify::buttons::Press;
 use futures_util::StreamExt;
 use std::process::{Child, Command, Stdio};
 use tokio::sync::mpsc;
@@ -73,7 +75,10 @@ enum Service {
 
 /// Runs a notification service on the bus; the channel receives whatever it is asked to show.
 async fn serve(bus: &Bus, service: Service) -> mpsc::UnboundedReceiver<Shown> {
-    let connection = bus.connection().await;
+    serve_on(bus.connection().await, service).await
+}
+
+async fn serve_on(connection: Connection, service: Service) -> mpsc::UnboundedReceiver<Shown> {
     let mut calls = MessageStream::from(&connection);
     connection.request_name(SERVICE).await.unwrap();
     let (shown, out) = mpsc::unbounded_channel();
@@ -179,4 +184,73 @@ fn the_bus_is_in_the_runtime_folder() {
     let own = format!("/run/user/{}/bus", rustix::process::getuid().as_raw());
     assert_eq!(Desktop::user_bus(Some("relative".into())), PathBuf::from(&own));
     assert_eq!(Desktop::user_bus(None), PathBuf::from(own));
+}
+
+/// A notice of a plan that waits for approval, left for who shows it.
+fn plan(id: &str, key: &str) -> Notice {
+    let about = About { id: id.to_owned(), session: "jwt".to_owned(), ..About::default() };
+    let notice = Notice::mail(&about, "waits for your approval", None, "samocode approve jwt");
+    Notice { plan: Some(key.to_owned()), ..notice }
+}
+
+#[tokio::test]
+async fn a_press_on_a_button_is_done_and_what_came_of_it_is_shown() {
+    let Some(bus) = Bus::start() else { return };
+    let service = bus.connection().await;
+    let mut shown = serve_on(service.clone(), Service::With(&["actions", "body"])).await;
+    let state = tempfile::tempdir().unwrap();
+    let waiting = Waiting::of(state.path());
+    let desktop = Desktop::new(bus.socket.clone()).with_buttons(Some(waiting.clone()));
+    // Nobody would hear a press: it has no buttons.
+    desktop.send(&plan("1", "0123456789abcdef")).await.unwrap();
+    assert!(shown.recv().await.unwrap().5.is_empty());
+
+    std::fs::create_dir(waiting.folder()).unwrap();
+    desktop.send(&plan("2", "0123456789abcdef")).await.unwrap();
+    assert!(waiting.next().is_some(), "it is left for who shows it");
+    let done = tokio::sync::Mutex::new(Vec::new());
+    let act = |press: Press| {
+        let done = &done;
+        async move {
+            done.lock().await.push(press);
+            "jwt: the plan is approved.".to_owned()
+        }
+    };
+    let person = async {
+        let actions = shown.recv().await.unwrap().5;
+        assert_eq!(actions, ["0", "Approve", "1", "Reject"]);
+        let stranger = bus.connection().await;
+        // Another program on the bus, and a key that is not ours.
+        for (by, key) in [(&stranger, "1"), (&service, "default"), (&service, "0")] {
+            let arguments = (1_u32, key);
+            by.emit_signal(None::<&str>, PATH, SERVICE, "ActionInvoked", &arguments).await.unwrap();
+        }
+        assert_eq!(shown.recv().await.unwrap().3, "jwt: the plan is approved.");
+    };
+    let bound = Duration::from_secs(30);
+    let listening = listen::listen(&desktop, &waiting, act);
+    let (end, ()) = tokio::time::timeout(bound, async { tokio::join!(listening, person) })
+        .await
+        .expect("it ends when no notice is open");
+    end.unwrap();
+    assert_eq!(done.into_inner(), [Press::Approve("0123456789abcdef".to_owned())]);
+    assert!(waiting.next().is_none());
+}
+
+#[test]
+fn what_needs_words_has_no_buttons() {
+    let asked = |options: usize| crate::notify::Asked {
+        id: "Q1".to_owned(),
+        text: "Where?".to_owned(),
+        options: ('A'..).take(options).map(|letter| (letter, "there".to_owned())).collect(),
+        suggested: Some('B'),
+    };
+    let with = |questions| Notice { plan: None, questions, ..plan("1", "") };
+    let labels = |notice: &Notice| {
+        listen::buttons(notice).into_iter().map(|(label, _)| label).collect::<Vec<_>>()
+    };
+    assert_eq!(labels(&with(vec![asked(2)])), ["A there", "B ★ there"]);
+    assert_eq!(labels(&with(vec![asked(2), asked(2)])).len(), 0);
+    assert_eq!(labels(&with(vec![asked(5)])).len(), 0);
+    assert_eq!(labels(&with(vec![asked(0)])).len(), 0);
 }
