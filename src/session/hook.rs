@@ -138,6 +138,8 @@ impl Hook {
             }
             _ => {}
         }
+        let branch = state.branch().unwrap_or_default();
+        let strays = state.strays.iter().map(|stray| stray.describe(branch));
         Self {
             task_id: state.name.clone(),
             phase: state.phase(),
@@ -168,7 +170,7 @@ impl Hook {
             unpriced: state.costs.unpriced,
             estimated: state.costs.estimated,
             summary: state.last_signal.as_ref().and_then(|last| last.line.summary.clone()),
-            notes: state.notes.all(),
+            notes: state.notes.all().into_iter().chain(strays).collect(),
         }
     }
 }

@@ -197,6 +197,7 @@ impl Worker<'_> {
         if let Some(moved) = self.head_moved().await {
             self.writer.record(moved)?;
         }
+        self.look_beside();
         Ok(Ok(()))
     }
 

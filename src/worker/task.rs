@@ -119,6 +119,7 @@ impl Occasion<'_> {
             restarted: state.machine.restart_is_news(),
             restored: restored.as_deref(),
             elsewhere: state.elsewhere.as_ref(),
+            strays: &state.strays,
             handoff: state.handoff.as_ref(),
         };
         match &plan.asked {

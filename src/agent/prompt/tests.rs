@@ -43,6 +43,7 @@ fn input<'a>() -> PromptInput<'a> {
         restarted: false,
         restored: None,
         elsewhere: None,
+        strays: &[],
         handoff: None,
     }
 }

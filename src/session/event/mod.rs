@@ -26,7 +26,7 @@ pub use obstacle::{
 };
 pub use run::{
     ConversationNamed, HandoffAsked, HandoffMade, HeadMoved, Nudged, Repeated, RunEnded, RunLost,
-    RunStarted, SetAside, Stalled,
+    RunStarted, SetAside, Stalled, StraysFound,
 };
 pub use signal::{SignalAsked, SignalTaken, Step};
 pub use worker::{End, WorkerEnded, WorkerStarted};
@@ -127,6 +127,7 @@ events! {
     RunEnded = "run_ended",
     RunLost = "run_lost",
     HeadMoved = "head_moved",
+    StraysFound = "strays_found",
     SetAside = "set_aside",
     KeptOut = "kept_out",
     NotSent = "not_sent",
