@@ -90,7 +90,10 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let result = runtime.block_on(cli.verb.exec(&cli.common));
+    let result = runtime.block_on(async {
+        limits::survive_large_files().attempt(|| "start".to_owned())?;
+        cli.verb.exec(&cli.common).await
+    });
     // A plain drop would block on DNS lookups that are still running.
     runtime.shutdown_background();
     match result {

@@ -304,7 +304,13 @@ pub async fn supervise(
 ) -> io::Result<Outcome> {
     strays::gather();
     let spared = strays::children()?;
-    let folder = tempfile::Builder::new().prefix("samocode-run-").tempdir()?;
+    let folder = tempfile::Builder::new().prefix("samocode-run-").tempdir();
+    let folder = folder.map_err(|error| match error.kind() {
+        kind @ (io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => {
+            io::Error::new(kind, format!("{error}: set TMPDIR to a folder that you may write to"))
+        }
+        _ => error,
+    })?;
     let address = folder.path().join("notify");
     let socket = UnixDatagram::bind(&address)?;
     command
