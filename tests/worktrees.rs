@@ -56,6 +56,8 @@ fn a_session_whose_commits_are_elsewhere_is_not_done_until_its_branch_has_them()
          lost-implementation) git checkout -q --detach;;\n\
          late-quality) git checkout -qb other; echo more >more; git add more; git commit -qm more;;\n\
          late-done) [ ! -e ~/told ] || { git switch -q late; git merge -q other; }; touch ~/told;;\n\
+         side-done) [ ! -e ~/asked ] || git merge -q hers; [ -e ~/asked ] || {\n\
+           git worktree add -qb hers ~/hers; cd ~/hers; echo hers >hers; git add hers; git commit -qm hers; cd -; }; touch ~/asked;;\n\
          esac",
     );
     let project = user.project("shop").key("SAMOCODE_AGENT", &agent).create();
@@ -84,7 +86,22 @@ fn a_session_whose_commits_are_elsewhere_is_not_done_until_its_branch_has_them()
     assert_eq!(run(&lost), 0);
     project.samocode(["start", "late"]).output();
     assert_eq!(run(&project.named("late")), 0, "the agent brought them over");
-    for (name, commits) in [("lost", "Do the work\n"), ("late", "more\nDo the work\n")] {
+    // One works in a worktree of its own, and brings it over when it is asked.
+    let side = project.named("side");
+    assert_eq!(run(&side), 10);
+    side.answer();
+    assert_eq!(run(&side), 10);
+    side.approve();
+    assert_eq!(run(&side), 0);
+    let prompt = user.asked("side", side.journal("run_started").last().expect("a run"));
+    assert!(prompt.contains("    while the agent ran, branch 'hers' got 1 commit"), "{prompt}");
+    assert!(prompt.contains("\n    git merge hers\n"), "{prompt}");
+    assert_eq!(side.journal("strays_found").len(), 2, "found and settled");
+    for (name, commits) in [
+        ("lost", "Do the work\n"),
+        ("late", "more\nDo the work\n"),
+        ("side", "hers\nDo the work\n"),
+    ] {
         let range = format!("main..{name}");
         let log = user.run(["git", "log", "--format=%s", &range]).cwd(&project.dir).ok();
         assert_eq!(log.stdout, commits, "{name}");

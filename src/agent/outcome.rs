@@ -42,11 +42,8 @@ impl ProcessExit {
     }
 }
 
-/// Signals that mean that the program crashed.
-const ILL: i32 = 4;
-const ABRT: i32 = 6;
-const BUS: i32 = 7;
-const SEGV: i32 = 11;
+/// Signals that mean that the program crashed: SIGILL, SIGABRT, SIGBUS, SIGSEGV.
+const CRASHES: [i32; 4] = [4, 6, 7, 11];
 
 /// Why the worker ended a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -260,7 +257,7 @@ pub enum Outcome {
     },
 }
 
-/// Judges a run that has ended. The first matching rule applies:
+/// Judges a run that has ended, by the first rule that matches:
 ///
 /// | what is known | outcome |
 /// |---|---|
@@ -268,8 +265,7 @@ pub enum Outcome {
 /// | ended by the worker | timed out, stalled, budget, interrupted |
 /// | end reported with an error | by its caps, and its [`Remedy`], see [`of_error`] |
 /// | ended by a signal (or 128 + n) | out of memory if the kernel counted a kill, else killed; not resumed if it crashed before a reply when it was to resume |
-/// | code other than 0, kernel counted a kill | out of memory |
-/// | code 126 or 127 | would not start |
+/// | code other than 0, kernel counted a kill; code 126 or 127 | out of memory; would not start |
 /// | code other than 0, no reply, agent was to resume and reports its end | not resumed |
 /// | code other than 0, agent reports its start but never did | would not start |
 /// | code other than 0 | failed |
@@ -277,9 +273,8 @@ pub enum Outcome {
 #[must_use]
 pub fn judge(facts: &Facts<'_>) -> Outcome {
     let reported = facts.reported;
-    match &reported.finished {
-        Some(finished) if !finished.is_error => return Outcome::Finished,
-        _ => {}
+    if reported.finished.as_ref().is_some_and(|finished| !finished.is_error) {
+        return Outcome::Finished;
     }
     if let Some(by) = facts.ended_by {
         return match by {
@@ -296,7 +291,9 @@ pub fn judge(facts: &Facts<'_>) -> Outcome {
     if let Some(signal) = facts.exit.by_signal() {
         return match signal {
             _ if facts.oom_kills > 0 => Outcome::OutOfMemory,
-            ILL | ABRT | BUS | SEGV if unresumed => Outcome::NotResumed { why: last_words(facts) },
+            signal if unresumed && CRASHES.contains(&signal) => {
+                Outcome::NotResumed { why: last_words(facts) }
+            }
             signal => Outcome::Killed { signal },
         };
     }

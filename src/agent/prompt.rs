@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::session::advance::Gate;
 use crate::session::mail::{Kind, Message};
 use crate::session::review::Reviews;
-use crate::session::{Elsewhere, Phase, stamp};
+use crate::session::{Elsewhere, Phase, Stray, stamp};
 
 mod review;
 
@@ -62,6 +62,8 @@ pub struct PromptInput<'a> {
     pub elsewhere: Option<&'a Elsewhere>,
     /// The names of files in the session's folder that the run may want to read.
     pub files: &'a [String],
+    /// What changed in the repository beside the session's branch.
+    pub strays: &'a [Stray],
     /// The state that the previous conversation handed over.
     pub handoff: Option<&'a Value>,
     /// The reviews of the change, if there are any.
@@ -90,6 +92,7 @@ pub fn compose(input: &PromptInput<'_>) -> String {
     }
     restart(&mut text, input);
     off_branch(&mut text, input);
+    beside_branch(&mut text, input);
     if let Some(state) = input.handoff {
         let state = serde_json::to_string_pretty(state).unwrap_or_default();
         section(&mut text, "Handed over by the previous conversation", &state);
@@ -116,6 +119,7 @@ pub fn resume(input: &PromptInput<'_>) -> String {
     section(&mut text, "You were cut off", note);
     restart(&mut text, input);
     off_branch(&mut text, input);
+    beside_branch(&mut text, input);
     text.push_str(&mail(input.mail, input.now));
     text.push_str(
         "\nCheck the current state (git status, the session's files), finish this iteration, then write the signal.\n",
@@ -151,6 +155,26 @@ fn off_branch(text: &mut String, input: &PromptInput<'_>) {
     );
     let commands = elsewhere.remedy().into_iter().map(|words| format!("git {words}"));
     indented(text, &commands.collect::<Vec<_>>().join("\n"));
+}
+
+/// Names what changed beside the session's branch, and how to bring over what is the agent's.
+fn beside_branch(text: &mut String, input: &PromptInput<'_>) {
+    let (Some(branch), [_, ..]) = (input.branch.map(one_line), input.strays) else { return };
+    let said = input.strays.iter().map(|stray| one_line(&stray.describe(&branch)));
+    section(text, "Changed beside this session's branch", &said.collect::<Vec<_>>().join("\n"));
+    let _ = writeln!(
+        text,
+        "\nIt may have been you or somebody else. Work only in this worktree and on {branch}, and leave other branches, checkouts and stashes as they are."
+    );
+    let commands = input.strays.iter().filter_map(Stray::remedy);
+    let commands: Vec<_> = commands.map(|words| format!("git {}", one_line(&words))).collect();
+    if !commands.is_empty() {
+        let _ = writeln!(
+            text,
+            "Only commits on {branch} count. Bring over now what is your work for this task, and nothing else:\n"
+        );
+        indented(text, &commands.join("\n"));
+    }
 }
 
 /// The prompt that only asks for the signal, after a run that left none or a bad one; `wrong`

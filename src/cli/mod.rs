@@ -104,6 +104,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let result = runtime.block_on(async {
+        limits::survive_large_files().attempt(|| "start".to_owned())?;
         match cli.verb {
             Some(verb) => verb.exec(&cli.common).await,
             None => verbs::overview(&cli.common).await,

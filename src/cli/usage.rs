@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ColorChoice, CommandFactory as _, ValueEnum as _};
 
-use crate::session::names::nearest;
+use crate::session::names::{as_option, nearest};
 
 use super::{Cli, output};
 
@@ -90,7 +90,11 @@ fn line(error: &clap::Error, args: &[OsString]) -> String {
         && let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidSubcommand)
         && cli.find_subcommand(typed).is_none()
     {
-        return unknown_verb(typed, &cli);
+        let verb = args.iter().skip(1).find_map(|arg| cli.find_subcommand(arg));
+        return match verb.filter(|verb| verb.has_subcommands()) {
+            Some(verb) => unknown_below(typed, verb),
+            None => unknown_verb(typed, &cli),
+        };
     }
     let text = error.render().to_string();
     let said = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
@@ -102,6 +106,10 @@ fn line(error: &clap::Error, args: &[OsString]) -> String {
             line.push_str(if line.ends_with(':') { " " } else { "; " });
         }
         line.push_str(part.strip_prefix("error: ").unwrap_or(part));
+    }
+    let option = args.iter().skip(1).find_map(|arg| as_option(arg.to_str()?));
+    if let Some(option) = option {
+        line = format!("{line}; options begin with two hyphens: {option}");
     }
     match args.iter().skip(1).find_map(|arg| cli.find_subcommand(arg)) {
         Some(verb) => format!("{line}; see samocode {} --help", verb.get_name()),
@@ -116,6 +124,14 @@ fn unknown_verb(typed: &str, cli: &clap::Command) -> String {
     let verb = other.or_else(|| nearest(&word, shown.map(clap::Command::get_name)));
     let tip = verb.map_or_else(String::new, |verb| format!("; did you mean: samocode {verb}"));
     format!("there is no verb '{typed}'{tip}; see samocode --help")
+}
+
+fn unknown_below(typed: &str, verb: &clap::Command) -> String {
+    let name = verb.get_name();
+    let known = verb.get_subcommands().map(clap::Command::get_name);
+    let tip = nearest(typed, known).map(|near| format!("; did you mean: samocode {name} {near}"));
+    let tip = tip.unwrap_or_default();
+    format!("samocode {name} has no verb '{typed}'{tip}; see samocode {name} --help")
 }
 
 #[cfg(test)]
@@ -137,6 +153,13 @@ mod tests {
         assert_eq!(
             error_of(&["samocode", "--user", "wait", "a", "--timeout", "-1"]),
             "unexpected argument '-1' found; see samocode wait --help"
+        );
+        // As pasted from a page that made dashes of the hyphens.
+        let pasted = error_of(&["samocode", "run", "a", "—task", "x"]);
+        assert!(pasted.contains("; options begin with two hyphens: --task; see"), "{pasted}");
+        assert_eq!(
+            error_of(&["samocode", "notify", "tset"]),
+            "samocode notify has no verb 'tset'; did you mean: samocode notify test; see samocode notify --help"
         );
     }
 

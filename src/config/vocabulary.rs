@@ -135,8 +135,14 @@ pub enum Owner {
 const NOTICES: &[&str] = &["TELEGRAM_"];
 
 /// Variables for everyone, besides those that end in `_PROXY`.
-const EVERYONES: &[&str] =
-    &["NODE_EXTRA_CA_CERTS", "NODE_TLS_REJECT_UNAUTHORIZED", "SSL_CERT_DIR", "SSL_CERT_FILE"];
+const EVERYONES: &[&str] = &[
+    "NODE_EXTRA_CA_CERTS",
+    "NODE_TLS_REJECT_UNAUTHORIZED",
+    "NODE_USE_ENV_PROXY",
+    "NODE_USE_SYSTEM_CA",
+    "SSL_CERT_DIR",
+    "SSL_CERT_FILE",
+];
 
 /// The declarations of all agents together.
 #[derive(Debug, Clone)]

@@ -168,8 +168,8 @@ pub(super) fn merge_command(
     project: &Project,
     state: StateName,
     branch: Option<&str>,
+    session: &str,
 ) -> Option<String> {
     let branch = branch.filter(|_| state == StateName::Done)?;
-    let branch = shlex::try_quote(branch).ok()?;
-    Some(format!("git -C {} merge {branch}", quoted(&project.main_repo)))
+    Some(git::merge_command(&project.main_repo, branch, session))
 }

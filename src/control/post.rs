@@ -4,12 +4,12 @@
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::session::WaitsFor;
 use crate::session::describe::harmless;
 use crate::session::hook::Hook;
 use crate::session::mail::{Kind, Message};
 use crate::session::qa::Qa;
 use crate::session::state::StateName;
+use crate::session::{WaitsFor, is_blank};
 
 use super::below::{self, check_gate};
 use super::context::Context;
@@ -299,7 +299,7 @@ pub(super) fn check_words<'t>(kind: Kind, text: &'t str, to: &str) -> Result<&'t
             .hint("use text, nudge or handoff; answer, approve, reject and stop are calls"));
     }
     let text = text.trim();
-    if text.is_empty() && kind == Kind::Text {
+    if text.chars().all(is_blank) && kind == Kind::Text {
         return Err(Error::usage("there is nothing to send")
             .hint(format!("samocode send {to} \"…\", or pipe it in")));
     }

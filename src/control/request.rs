@@ -13,7 +13,7 @@ use crate::session::mail::{Kind, Message};
 use crate::session::overview::Overview;
 use crate::session::state::{Standing, State, StateName};
 use crate::session::store::{self, Folder, Journal, Lock, LockError, Vouchers};
-use crate::session::{Phase, RetryCause};
+use crate::session::{Phase, RetryCause, is_blank};
 
 use super::context::Caller;
 use super::error::{Class, Error, Result};
@@ -109,7 +109,7 @@ fn task_of<'w>(session: &Session, work: &'w Work, with_task: &str) -> Result<Opt
     let needs = |message: String| {
         Error::usage(message).hint(format!("say what is to be done: {with_task}"))
     };
-    match work.task.as_deref().map(str::trim) {
+    match work.task.as_deref().map(|task| task.trim_matches(is_blank)) {
         Some("") => Err(needs(format!("the task of session '{name}' is empty"))),
         None if !session.exists() => {
             Err(needs(format!("session '{name}' is new and needs a task")))

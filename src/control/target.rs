@@ -222,11 +222,18 @@ fn find(context: &Context, typed: &str) -> Result<Result<Session, Gone>> {
             "it is a session of another project: samocode status --config {} {typed}",
             service::quoted(&elsewhere.config)
         ),
+        (None, None) if is_key(typed) => "see the settings with: samocode config".to_owned(),
         (None, None) => format!("start it with: samocode enable {} --task \"…\"", session.name),
     };
     let place = context.project.sessions.display();
     let message = format!("there is no session '{}' in {place}", session.name);
     Err(Error::new(Class::NotFound, message).hint(hint))
+}
+
+/// Whether a word looks like the name of a setting.
+fn is_key(typed: &str) -> bool {
+    let fits = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    typed.contains('_') && typed.chars().all(fits)
 }
 
 /// The folder with this exact name, else the newest one with this session name.

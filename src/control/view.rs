@@ -244,7 +244,7 @@ impl View {
     /// Adds what depends on the project's settings.
     #[must_use]
     pub(crate) fn in_project(self, project: &Project) -> Self {
-        let merge = merge_command(project, self.state, self.branch.as_deref());
+        let merge = merge_command(project, self.state, self.branch.as_deref(), &self.session);
         Self { merge, ..self }
     }
 }

@@ -47,17 +47,19 @@ pub async fn elsewhere(worktree: &Path, branch: &str) -> Result<Option<Elsewhere
         && let Some(tip) = tip
     {
         let kept = format!("{KEPT}/{branch}/{}", tip.short);
-        keep(worktree, &kept, &tip.commit).await?;
+        keep_as(worktree, &kept, &tip.commit).await?;
         found.kept = Some(kept);
     }
     Ok(Some(found))
 }
 
-/// Whether a ref has a file of its own, as one has that a commit was made on.
+/// Whether a ref has a file of its own, as one has that a commit was made on. One that only names
+/// another ref has no commits: they are on that other one.
 fn has_loose(admin: &Path, name: &str) -> bool {
     let common = plain::text(&admin.join("commondir")).unwrap_or_default();
     let common = common.trim_end();
-    !common.is_empty() && admin.join(common).join(name).is_file()
+    let value = || plain::text(&admin.join(common).join(name)).unwrap_or_default();
+    !common.is_empty() && value().starts_with(|first: char| first.is_ascii_hexdigit())
 }
 
 fn compare(
@@ -68,7 +70,10 @@ fn compare(
 ) -> Result<Option<(Elsewhere, Option<Base>)>, Error> {
     let reader = open_worktree(worktree)?;
     let on = reader.symbolic("HEAD")?;
-    let of_branch = reader.commit(name)?;
+    let of_branch = match reader.symbolic(name)? {
+        Some(_) => None,
+        None => reader.commit(name)?,
+    };
     let tip = if on.as_deref() != Some(name) {
         reader.commit("HEAD")?
     } else if of_branch.is_some() {
@@ -116,7 +121,14 @@ fn last_in_reflog(admin: &Path) -> Option<String> {
     text.lines().rev().find_map(newest_first)
 }
 
-async fn keep(worktree: &Path, name: &str, commit: &str) -> Result<(), Error> {
+/// Keeps a commit for a session's branch, and returns the name of the ref that does.
+pub(super) async fn keep(worktree: &Path, branch: &str, commit: &str) -> Result<String, Error> {
+    let name = format!("{KEPT}/{branch}/{}", &commit[..commit.len().min(SHORT)]);
+    keep_as(worktree, &name, commit).await?;
+    Ok(name)
+}
+
+async fn keep_as(worktree: &Path, name: &str, commit: &str) -> Result<(), Error> {
     let doing = format!("keep commit {commit} of {}", worktree.display());
     let mut command = git_command(worktree);
     command.args(["update-ref", name, commit]);

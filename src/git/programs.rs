@@ -290,13 +290,17 @@ async fn own_settings(folder: &Path) -> Result<Vec<(String, String)>, Error> {
     Ok(settings)
 }
 
+/// What git says where no settings of a worktree count: the extension is on, and nothing was set yet;
+/// it is off, as by the value `false` or in an included file.
+const NONE_PER_WORKTREE: [&str; 2] =
+    ["No such file or directory", "cannot be used with multiple working trees"];
+
 async fn settings_in(folder: &Path, file: &str) -> Result<Vec<(String, String)>, Error> {
     let mut command = git_command(folder);
     command.args(["config", file, "--includes", "-z", "--list"]);
     let doing = format!("read the git settings of {}", folder.display());
     let finished = run(command, &doing, ASK_LIMIT).await?;
-    // The extension is on, and nothing was set yet.
-    if file == PER_WORKTREE && finished.said.contains("No such file or directory") {
+    if file == PER_WORKTREE && NONE_PER_WORKTREE.iter().any(|words| finished.said.contains(words)) {
         return Ok(Vec::new());
     }
     let listed = finished.checked(doing)?.stdout;

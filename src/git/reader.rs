@@ -94,6 +94,10 @@ impl Library {
         // Fails here, not later, on a repository with unreadable refs.
         repo.is_empty()?;
         let common = repo.commondir().to_owned();
+        // In a worktree it would not find where a shallow history ends.
+        if repo.is_worktree() && common.join("shallow").exists() {
+            return Err(git2::Error::from_str("the history is shallow"));
+        }
         let top = repo.workdir().map_or_else(|| common.clone(), Path::to_owned);
         Ok(Self { repo, place: Place { top: tidy(&top), common: tidy(&common) } })
     }

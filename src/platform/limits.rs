@@ -7,6 +7,7 @@ use std::path::Path;
 
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// A resource that is used up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub enum Limit {
     Disk,
     /// Space that the user may fill.
     Quota,
+    /// The size of a file that this process writes.
+    FileSize,
     /// Writing at all: the file system is mounted read-only.
     ReadOnly,
     /// Files that the user may watch at once.
@@ -41,6 +44,7 @@ impl Limit {
             Errno::NOMEM => Self::Memory,
             Errno::NOSPC => Self::Disk,
             Errno::DQUOT => Self::Quota,
+            Errno::FBIG => Self::FileSize,
             Errno::ROFS => Self::ReadOnly,
             _ => return None,
         })
@@ -99,6 +103,14 @@ impl Limit {
             Self::Quota => {
                 "your disk quota is used up: free some space, or ask for a larger one".to_owned()
             }
+            Self::FileSize => {
+                let limit = rustix::process::getrlimit(Resource::Fsize).current;
+                let limit =
+                    limit.map_or_else(String::new, |bytes| format!(" ({} KiB)", bytes >> 10));
+                format!(
+                    "this process has reached its limit on the size of files{limit}: raise it with ulimit -f, for a unit with LimitFSIZE="
+                )
+            }
             Self::ReadOnly => {
                 "the file system is read-only, as Linux makes it after an error of the disk: \
                 find out with sudo dmesg, then: sudo mount -o remount,rw MOUNTPOINT"
@@ -146,6 +158,16 @@ pub fn try_files() -> io::Result<()> {
     (1..FILES).map(|_| file.try_clone()).collect::<io::Result<Vec<_>>>().map(drop)
 }
 
+/// Makes a write beyond the limit on the size of files fail, where the system would end this process.
+/// Programs that it starts are ended as ever. Needs a runtime.
+///
+/// # Errors
+/// If the signal cannot be handled.
+pub fn survive_large_files() -> io::Result<()> {
+    const SIGXFSZ: i32 = nix::sys::signal::Signal::SIGXFSZ as i32;
+    signal(SignalKind::from_raw(SIGXFSZ)).map(drop)
+}
+
 /// A limit that sysctl sets: its value now, and the command that raises it.
 fn raise(what: &str, key: &str, least: u64) -> String {
     let path = Path::new("/proc/sys").join(key.replace('.', "/"));
@@ -168,6 +190,7 @@ mod tests {
             (Errno::NOMEM, "SAMOCODE_MAX_RUNNING"),
             (Errno::NOSPC, "free some space"),
             (Errno::DQUOT, "quota"),
+            (Errno::FBIG, "ulimit -f"),
             (Errno::ROFS, "remount,rw"),
         ] {
             let remedy = Limit::of(&error(errno)).map(Limit::remedy).unwrap_or_default();

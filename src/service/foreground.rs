@@ -283,7 +283,14 @@ impl Supervisor {
     pub fn new(options: Options) -> io::Result<Self> {
         strays::gather();
         let spared = strays::children()?;
-        let folder = tempfile::Builder::new().prefix("samocode-run-").tempdir()?;
+        let folder = tempfile::Builder::new().prefix("samocode-run-").tempdir();
+        let folder = folder.map_err(|error| match error.kind() {
+            kind @ (io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => {
+                let hint = "set TMPDIR to a folder that you may write to";
+                io::Error::new(kind, format!("{error}: {hint}"))
+            }
+            _ => error,
+        })?;
         let socket = UnixDatagram::bind(folder.path().join("notify"))?;
         Ok(Self { options, spared, socket, folder })
     }

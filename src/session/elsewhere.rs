@@ -47,7 +47,7 @@ impl Elsewhere {
         };
         let kept = self.kept.as_ref().map_or_else(String::new, |kept| format!(" (kept as {kept})"));
         if self.on.as_ref() == Some(branch) {
-            return format!("branch '{branch}', which HEAD is on, no longer exists{kept}");
+            return format!("branch '{branch}', which HEAD is on, is gone or names another{kept}");
         }
         let place = if self.rebasing { format!("{place} in an unfinished rebase") } else { place };
         let lacking = match self.lacking {
@@ -72,7 +72,7 @@ impl Elsewhere {
             // Makes the branch again, and leaves the files as they are.
             let from = self.kept.as_ref().or(self.commit.as_ref());
             let from = from.map_or("COMMIT", String::as_str);
-            return vec![format!("update-ref refs/heads/{branch} {from}")];
+            return vec![format!("update-ref --no-deref refs/heads/{branch} {from}")];
         }
         match (self.lacking, &self.on, source) {
             (None, Some(on), _) => vec![format!("branch -m {on} {branch}")],
@@ -132,8 +132,8 @@ mod tests {
             ),
             (
                 at(Some("t"), None, Some("refs/samocode/kept/t/c0ffee1")),
-                "branch 't', which HEAD is on, no longer exists (kept as refs/samocode/kept/t/c0ffee1)",
-                "update-ref refs/heads/t refs/samocode/kept/t/c0ffee1",
+                "branch 't', which HEAD is on, is gone or names another (kept as refs/samocode/kept/t/c0ffee1)",
+                "update-ref --no-deref refs/heads/t refs/samocode/kept/t/c0ffee1",
             ),
             (
                 at(None, Some(0), None),

@@ -142,6 +142,8 @@ impl Hook {
             }
             _ => {}
         }
+        let branch = state.branch().unwrap_or_default();
+        let strays = state.strays.iter().map(|stray| stray.describe(branch));
         Self {
             task_id: state.name.clone(),
             phase: state.phase(),
@@ -173,7 +175,7 @@ impl Hook {
             estimated: state.costs.estimated,
             summary: state.last_signal.as_ref().and_then(|last| last.line.summary.clone()),
             conversation: state.conversation().and_then(|known| known.kept.clone()),
-            notes: state.notes.all(),
+            notes: state.notes.all().into_iter().chain(strays).collect(),
         }
     }
 }

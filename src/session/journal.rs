@@ -68,6 +68,12 @@ impl Scanner {
         self.damage.get_or_insert(Damage { line: self.lines, what: problem });
         None
     }
+
+    /// Takes note of a line that is longer than any entry, of which only the beginning was read.
+    pub fn endless(&mut self) {
+        let what = "it is longer than any entry".to_owned();
+        self.damage.get_or_insert(Damage { line: self.lines + 1, what });
+    }
 }
 
 /// Describes a parse error, without the parser's own line number.

@@ -109,7 +109,7 @@ pub struct Message {
 pub enum MailError {
     /// The message's size in bytes exceeds [`MAX_BYTES`].
     #[error(
-        "the message has {0} bytes, more than the maximum of {MAX_BYTES}: put long text in a file and send its path"
+        "the message has more than {MAX_BYTES} bytes: put long text in a file and send its path"
     )]
     TooLarge(usize),
     /// The file holds nothing but white space.

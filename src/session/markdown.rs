@@ -3,6 +3,8 @@
 
 use std::ops::Range;
 
+use super::blank::is_blank;
+
 const BOM: &str = "\u{feff}";
 
 /// A line as byte offsets into its text.
@@ -194,7 +196,7 @@ pub(super) fn one_line(text: &str) -> String {
 
 /// Strips emphasis and code marks around a value.
 pub(super) fn bare(value: &str) -> &str {
-    value.trim_matches(|c: char| matches!(c, '*' | '_' | '`') || c.is_whitespace())
+    value.trim_matches(|c: char| matches!(c, '*' | '_' | '`') || is_blank(c))
 }
 
 /// The text's line ending, taken from its first line.

@@ -2,6 +2,7 @@
 
 pub mod advance;
 pub mod asked;
+mod blank;
 pub mod cached;
 pub mod clock;
 mod cost;
@@ -29,9 +30,11 @@ pub mod stamp;
 mod standing;
 pub mod state;
 pub mod store;
+mod strays;
 pub mod surrogates;
 mod vocabulary;
 
+pub use blank::is_blank;
 pub use cost::{Certainty, dollars};
 pub use elsewhere::Elsewhere;
 pub use hint::Hint;
@@ -40,4 +43,5 @@ pub use names::SessionName;
 pub use overview::Overview;
 pub use phase::Phase;
 pub use signal::{Signal, Status};
+pub use strays::Stray;
 pub use vocabulary::{Cause, Needs, RetryCause, RunOutcome, WaitsFor};

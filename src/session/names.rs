@@ -17,6 +17,9 @@ fn hint(word: &str) -> String {
         return String::new();
     }
     let mut near = String::new();
+    if let Some(option) = as_option(word) {
+        return format!(". Options begin with two hyphens: {option}");
+    }
     // Accept a unit name as systemctl shows it.
     let unit = word.strip_prefix("samocode@").unwrap_or(word);
     let word = unit.strip_suffix(".service").unwrap_or(unit);
@@ -39,6 +42,15 @@ fn hint(word: &str) -> String {
         }
     }
     if near.is_empty() { String::new() } else { format!(". Did you mean '{near}'?") }
+}
+
+/// The option that a word was before a web page or an editor made a dash of its hyphens.
+#[must_use]
+pub fn as_option(typed: &str) -> Option<String> {
+    let is_dash = |c: char| matches!(c, '\u{2010}'..='\u{2015}' | '\u{2212}');
+    let name = typed.strip_prefix(is_dash)?.trim_start_matches(|c| c == '-' || is_dash(c));
+    let is_plain = name.starts_with(|first: char| first.is_ascii_alphabetic());
+    (is_plain && name.chars().all(|c| is_allowed(c) || c == '=')).then(|| format!("--{name}"))
 }
 
 const fn is_allowed(c: char) -> bool {
@@ -203,6 +215,9 @@ mod tests {
         assert!(SessionName::new(&"x".repeat(65)).is_err());
         let told = SessionName::new("../../etc").unwrap_err().to_string();
         assert!(told.ends_with("Did you mean 'etc'?"), "{told}");
+        let dash = SessionName::new("–json").unwrap_err().to_string();
+        assert!(dash.ends_with(". Options begin with two hyphens: --json"), "{dash}");
+        assert_eq!(as_option("— a list"), None);
         let letters = SessionName::new("Schöne Grüße").unwrap_err().to_string();
         assert!(letters.ends_with("at most 64"), "{letters}");
     }

@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use super::blank::is_blank;
 use super::markdown::{self, Line};
 
 mod fill;
@@ -313,12 +314,12 @@ fn read_suggestion(words: &str, options: &[(char, String)]) -> (Option<char>, St
 
 /// Whether there is no answer yet: the text is empty, `waiting`, or starts with `_waiting_`.
 fn is_waiting(answer: &str) -> bool {
-    let words = answer.trim();
+    let words = answer.trim_matches(is_blank);
     let plain = words.trim_start_matches(['*', '_', '`']);
     let word = plain.get(..7).filter(|word| word.eq_ignore_ascii_case("waiting"));
     let behind = word.map(|word| &plain[word.len()..]);
     let marked = plain.len() < words.len();
-    plain.trim().is_empty()
+    plain.trim_matches(is_blank).is_empty()
         || behind.is_some_and(|b| b.is_empty() || (marked && b.starts_with(['*', '_', '`'])))
 }
 

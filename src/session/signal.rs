@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::blank::is_blank;
 use super::phase::Phase;
 use super::surrogates::without_halves;
 use super::vocabulary::{Needs, WaitsFor};
@@ -85,7 +86,9 @@ pub enum SignalError {
     #[error("_signal.json is missing")]
     Missing,
     /// It does not exist, but another file is where an agent may have meant to write it.
-    #[error("_signal.json is missing: {0} is not read, it must be in $SAMOCODE_SESSION_DIR")]
+    #[error(
+        "_signal.json is missing: {0} is not read, it must be $SAMOCODE_SESSION_DIR/_signal.json"
+    )]
     Misplaced(String),
     /// The file holds nothing but white space.
     #[error("_signal.json is empty")]
@@ -214,7 +217,8 @@ pub(super) fn text(
     match fields.get(field) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => {
-            Ok(Some(text.trim().to_owned()).filter(|text| !text.is_empty()))
+            let text = text.trim_matches(is_blank);
+            Ok(Some(text.to_owned()).filter(|text| !text.is_empty()))
         }
         Some(other) => {
             Err(SignalError::WrongType { field, found: type_of(other), expected: "a string" })
@@ -259,6 +263,7 @@ mod tests {
     fn kinds_of_damage_are_distinguished() {
         use SignalError as E;
         let cases = [
+            (r#"{"status":"Blockd\u200b"}"#, E::UnknownStatus("Blockd".into())),
             ("", E::Empty),
             (" \n\t", E::Empty),
             (r#"{"status":"cont"#, E::Torn),

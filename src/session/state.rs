@@ -3,12 +3,12 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::Elsewhere;
 use super::cost::Certainty;
 use super::history::HistoryLine;
 use super::journal::{Entry, RunCost, Step, Usage};
 use super::notes::Notes;
 use super::phase::Phase;
+use super::{Elsewhere, Stray};
 
 mod fold;
 mod iteration;
@@ -153,6 +153,8 @@ pub struct State {
     pub last_progress: Option<Timestamp>,
     /// Where the worktree's HEAD is, if it is not on the session's branch.
     pub elsewhere: Option<Elsewhere>,
+    /// What changed in the repository beside the session's branch, as of the last run.
+    pub strays: Vec<Stray>,
     /// Reboots of the machine and the damage they did.
     pub machine: Machine,
     /// Recent quick deaths of the worker, for the crash-loop delay.

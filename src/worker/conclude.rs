@@ -30,7 +30,8 @@ fn located(problem: SignalError, folder: &Folder, working_dir: Option<&str>) -> 
     let name = signal.file_name().and_then(OsStr::to_str).unwrap_or_default();
     let names = [name, name.trim_start_matches('_')];
     let there = names.iter().filter_map(|name| Some(Path::new(working_dir?).join(name)));
-    let found = there.into_iter().find(|path| path.is_file());
+    let beside = signal.with_file_name(name.trim_start_matches('_'));
+    let found = std::iter::once(beside).chain(there).find(|path| path.is_file());
     found.map_or(problem, |path| SignalError::Misplaced(path.display().to_string()))
 }
 
@@ -66,7 +67,7 @@ impl Worker<'_> {
             Next::Take(left) => return self.take_left(&plan.run, Some(run_ended), left).await,
             Next::WithoutSignal { events, delays } => (events, delays),
         };
-        let moved = self.head_moved().await;
+        let moved = self.head_moved().await.into_iter().chain(self.strays().await);
         self.writer.record_all([run_ended].into_iter().chain(moved).chain(events).collect())?;
         if delays && !self.signals.end {
             self.notify.status(&notices::status_line(self.writer.state(), Some("retrying"), None));

@@ -1,10 +1,13 @@
-//! Whether the worktree's HEAD is still on the session's branch. Commits made anywhere else are not
-//! part of the session's result, so it must not end with work there.
+//! Whether the worktree's HEAD is still on the session's branch, and what changed beside that branch.
+//! Commits made anywhere else are not part of the session's result, so it must not end with work there.
 
-use crate::git;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::git::{self, Checkout};
 use crate::session::event;
 use crate::session::journal::{Event, Step};
-use crate::session::{Elsewhere, Needs};
+use crate::session::{Elsewhere, Needs, Stray};
 
 use super::Worker;
 
@@ -23,6 +26,66 @@ impl Worker<'_> {
             }
         }
     }
+}
+
+/// What is known of the refs beside the session's branch.
+#[derive(Debug, Default)]
+pub(super) struct Beside {
+    /// Set once there is a worktree.
+    watch: Option<git::Watch>,
+    /// The refs as they were before the run.
+    before: Option<Arc<git::Refs>>,
+}
+
+impl Worker<'_> {
+    /// Takes the refs as they are before a run.
+    pub(super) fn look_beside(&mut self) {
+        self.beside.before = self.watch().and_then(git::Watch::look);
+    }
+
+    /// The watch over what is beside the session's branch, once there is a worktree.
+    fn watch(&mut self) -> Option<&mut git::Watch> {
+        if self.beside.watch.is_none() {
+            self.writer.state().branch()?;
+            let root = self.checkout()?.root().to_owned();
+            self.beside.watch = git::Watch::of(&root, Checkout::place(&self.setup.project));
+        }
+        self.beside.watch.as_mut()
+    }
+
+    /// The event that something changed beside the session's branch during the run, or is settled;
+    /// `None` if all is as the journal says.
+    pub(super) async fn strays(&mut self) -> Option<Event> {
+        let before = self.beside.before.take()?;
+        let after = self.watch()?.look()?;
+        let (state, watch) = (self.writer.state(), self.beside.watch.as_ref()?);
+        if Arc::ptr_eq(&before, &after) && state.strays.is_empty() {
+            return None;
+        }
+        let (branch, checkout) = (state.branch()?.to_owned(), self.checkout()?);
+        let (root, known) = (checkout.root(), &state.strays);
+        match git::strays(root, &branch, watch, &before, &after, known).await {
+            Ok(strays) if strays == state.strays => None,
+            Ok(strays) => Some(Event::StraysFound(event::StraysFound { branch, strays })),
+            Err(error) => {
+                tracing::warn!("cannot tell what changed beside branch {branch}: {error}");
+                None
+            }
+        }
+    }
+
+    /// Takes the refs as they were when a run began whose worker died, as far as git remembers.
+    pub(super) fn look_back(&mut self, since: SystemTime) {
+        self.beside.before = self.watch().and_then(|watch| watch.look_back(since)).map(Arc::new);
+    }
+}
+
+/// The step after a run during which something changed beside the session's branch. It may be the
+/// agent's work, so the agent gets one iteration to bring it over before the session ends.
+pub(super) fn unless_beside(step: Step, found: Option<&Event>, known: &[Stray]) -> Step {
+    let Some(Event::StraysFound(event::StraysFound { strays, .. })) = found else { return step };
+    let is_news = !known.iter().any(Stray::is_work) && strays.iter().any(Stray::is_work);
+    if step == Step::Finish && is_news { Step::Stay } else { step }
 }
 
 /// The step after a run that left HEAD `elsewhere`. A session does not end with work there: the
@@ -57,6 +120,25 @@ pub(super) fn unless_elsewhere(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_session_whose_agent_may_have_worked_elsewhere_gets_one_iteration_to_bring_it_over() {
+        let work = Stray::Stashed { commit: "c".into(), message: "WIP on t: x".into() };
+        let lost = Stray::Lost { name: "refs/heads/x".into(), commits: 1, kept: "k".into() };
+        let found = |strays: &[Stray]| {
+            let (branch, strays) = ("t".to_owned(), strays.to_vec());
+            Some(Event::StraysFound(event::StraysFound { branch, strays }))
+        };
+        let step = |step, found: Option<Event>, known: &[Stray]| {
+            unless_beside(step, found.as_ref(), known)
+        };
+        assert_eq!(step(Step::Finish, found(&[work.clone()]), &[]), Step::Stay);
+        assert_eq!(step(Step::Finish, found(&[work.clone()]), &[lost.clone()]), Step::Stay);
+        assert_eq!(step(Step::Finish, found(&[lost]), &[]), Step::Finish, "kept, and not its own");
+        assert_eq!(step(Step::Finish, found(&[work.clone()]), &[work.clone()]), Step::Finish);
+        assert_eq!(step(Step::Finish, None, &[work.clone()]), Step::Finish);
+        assert_eq!(step(Step::HandOver, found(&[work]), &[]), Step::HandOver);
+    }
 
     #[test]
     fn a_session_ends_only_with_its_work_on_its_branch() {

@@ -209,6 +209,7 @@ impl Worker<'_> {
         if let Some(moved) = self.head_moved().await {
             self.writer.record(moved)?;
         }
+        self.look_beside();
         Ok(Ok(()))
     }
 

@@ -264,6 +264,7 @@ struct Worker<'a> {
     may_start: bool,
     /// The worktree as it was before the last run, when git was known to work in it.
     worktree: Option<git::Confirmed>,
+    beside: head::Beside,
 }
 
 impl<'a> Worker<'a> {
@@ -295,6 +296,7 @@ impl<'a> Worker<'a> {
             share: None,
             ports: OnceLock::new(),
             worktree: None,
+            beside: head::Beside::default(),
         })
     }
 

@@ -1,19 +1,21 @@
 //! Notifications to the human, and the unit's status line.
 
-use std::path::PathBuf;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::git;
 use crate::notify::outbox::Due;
 use crate::notify::{About, Asked, Delivery, Notice, NoticeKind, Shelf};
-use crate::service::{Reader, quoted};
+use crate::service::Reader;
 use crate::session::describe::quiet;
 use crate::session::event;
 use crate::session::journal::Event;
 use crate::session::qa::{Answer, Question};
 use crate::session::state::{Standing, State};
-use crate::session::store::{Document, Folder};
+use crate::session::store::{self, Document, Folder};
 use crate::session::{WaitsFor, clock, dollars};
 
 use super::{Setup, Trouble, Worker};
@@ -56,7 +58,7 @@ impl Worker<'_> {
                 let command = self.command(&waits_for.answer_command(name));
                 let file = to_read(Some(waits_for));
                 let plan = file.as_deref().filter(|_| *waits_for == WaitsFor::PlanApproval);
-                let plan = plan.and_then(|plan| std::fs::read_to_string(plan).ok());
+                let plan = plan.and_then(|plan| beginning(plan).ok());
                 let words = reason.clone().or_else(|| first_words(plan.as_deref()?));
                 let detail = with_file(words.as_deref(), file);
                 Notice::waiting(&about, Some(waits_for), questions, detail.as_deref(), &command)
@@ -73,8 +75,8 @@ impl Worker<'_> {
                 let summary =
                     state.last_signal.as_ref().and_then(|last| last.line.summary.as_deref());
                 let detail = with_file(summary, to_read(None));
-                let repo = quoted(&self.setup.project.main_repo);
-                let merge = state.branch().map(|branch| format!("git -C {repo} merge {branch}"));
+                let repo = &self.setup.project.main_repo;
+                let merge = state.branch().map(|branch| git::merge_command(repo, branch, name));
                 Notice::done(&about, detail.as_deref(), state.branch(), merge.as_deref())
             }
             Standing::Paused { detail, .. } => Notice::paused(&about, detail, None),
@@ -219,6 +221,13 @@ fn with_file(words: Option<&str>, file: Option<PathBuf>) -> Option<String> {
     }
 }
 
+/// The beginning of a text that an agent wrote, which may be of any size.
+fn beginning(path: &Path) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    store::open_regular(path)?.take(64 << 10).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
 /// The first paragraph of a document, without its headings.
 fn first_words(text: &str) -> Option<String> {
     let is_heading = |line: &str| line.starts_with('#') || line.starts_with("---");
@@ -313,5 +322,15 @@ mod tests {
         assert_eq!(text.as_deref(), Some("3 questions asked\nRead /s/26-11-20-jwt/_qa.md"));
         assert_eq!(with_file(None, file()).as_deref(), Some("Read /s/26-11-20-jwt/_qa.md"));
         assert_eq!(with_file(Some("words"), None).as_deref(), Some("words"));
+    }
+
+    #[test]
+    fn a_plan_of_any_size_and_in_any_encoding_is_quoted_from_its_beginning() {
+        let folder = tempfile::tempdir().unwrap();
+        let plan = folder.path().join("01-01-00:20-plan-x.md");
+        std::fs::write(&plan, b"# Plan\n\nCaf\xe9 first\n\nmore").unwrap();
+        std::fs::File::options().write(true).open(&plan).unwrap().set_len(1 << 40).unwrap();
+        let words = beginning(&plan).ok().and_then(|text| first_words(&text));
+        assert_eq!(words.as_deref(), Some("Caf\u{fffd} first"));
     }
 }

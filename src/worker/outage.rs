@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use crate::config::Dirs;
 use crate::notify::{About, Notice, Outbox};
 use crate::platform::limits::Limit;
-use crate::service::Notify;
+use crate::service::{Notify, quoted};
 use crate::session::event;
 use crate::session::journal::Event;
 use crate::session::store::{HeldNote, Outage, OutageNotes, StoreError};
@@ -57,9 +57,15 @@ impl<'a> Outages<'a> {
     /// Reports the error, loudly the first time, and waits before the worker retries. Returns true
     /// if the worker was asked to stop.
     pub(super) async fn wait(&self, signals: &mut Signals, error: &StoreError) -> bool {
-        let limit = Limit::of(&error.source)
-            .map_or_else(String::new, |limit| format!(": {}", limit.remedy()));
-        let error = format!("{error}{limit}");
+        let folder = self.setup.folder.path();
+        let remedy = match Limit::of(&error.source) {
+            Some(limit) => format!(": {}", limit.remedy()),
+            None if error.is_refused() && error.path.starts_with(folder) => {
+                format!(": chmod -R u+rwX {}", quoted(folder))
+            }
+            None => String::new(),
+        };
+        let error = format!("{error}{remedy}");
         if self.current().is_none_or(|outage| outage.reason != error) {
             self.note(&error);
         }

@@ -134,13 +134,15 @@ impl Worker<'_> {
         }
         remove_temporary(&open.run);
         crash_point("the run's remains are removed");
+        self.look_back(SystemTime::from(open.since));
         self.writer.take_overview_back()?;
         let signal = self.read_left(&open.run).ok();
         let signal = signal.filter(|_| self.may_trust_signal());
         let tokens = self.writer.tokens_shown(&open.run);
         let Some(signal) = signal else {
-            let lost = event::RunLost { run: open.run.clone(), tokens };
-            return Ok(self.writer.record(Event::RunLost(lost))?);
+            let lost = Event::RunLost(event::RunLost { run: open.run.clone(), tokens });
+            let strays = self.strays().await;
+            return Ok(self.writer.record_all([lost].into_iter().chain(strays).collect())?);
         };
         self.settle_run(SystemTime::from(open.since) - TICK).await;
         let ended = Event::RunEnded(event::RunEnded {

@@ -14,7 +14,7 @@ use crate::session::signal::{Signal, Status};
 use crate::session::store::Vouchers;
 use crate::session::{Needs, WaitsFor, advance};
 
-use super::head::unless_elsewhere;
+use super::head::{unless_beside, unless_elsewhere};
 use super::review::{self, unless_unreviewed};
 use super::{Trouble, Worker};
 
@@ -30,7 +30,7 @@ impl Worker<'_> {
         let signal = self.without_secrets(signal);
         let fingerprint =
             if self.is_same_again(&signal) { Some(self.fingerprint().await) } else { None };
-        let moved = self.head_moved().await;
+        let (moved, strays) = (self.head_moved().await, self.strays().await);
         let state = self.writer.state();
         let vouchers = Vouchers::of(&self.setup.state_dir, &self.setup.instance);
         let mut unread = self.writer.folder.unread()?.messages;
@@ -42,6 +42,7 @@ impl Worker<'_> {
         let step = advance::advance(state.phase(), gate(state.visit.gate, &unread), &signal);
         let (was_told, folder) = (state.elsewhere.is_some(), state.working_dir());
         let step = unless_elsewhere(step, head, was_told, folder.unwrap_or_default());
+        let step = unless_beside(step, strays.as_ref(), &state.strays);
         let step = unless_unreviewed(
             step,
             state,
@@ -62,6 +63,7 @@ impl Worker<'_> {
             asked,
             step,
         });
+        let moved = moved.into_iter().chain(strays);
         self.writer.record_all(ended.into_iter().chain(moved).chain([taken]).collect())?;
         self.writer.settle()?;
         Ok(())

@@ -124,6 +124,7 @@ impl Occasion<'_> {
             restored: restored.as_deref(),
             elsewhere: state.elsewhere.as_ref(),
             files: &files,
+            strays: &state.strays,
             handoff: state.handoff.as_ref(),
             reviews: Some(&state.visit.reviews).filter(|reviews| !reviews.opinions().is_empty()),
         };

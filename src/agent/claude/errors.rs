@@ -17,8 +17,11 @@ pub(super) struct ApiError {
 impl ApiError {
     /// The error in an object, if it has one.
     pub(super) fn of(fields: &Fields<'_>) -> Option<Self> {
-        let names = NAMES.map(|key| fields.text(key));
-        let status = fields.whole("api_error_status").and_then(|status| u16::try_from(status).ok());
+        // Some versions pass on the service's own object.
+        let of_object = |key| fields.object(key)?.text("type");
+        let names = NAMES.map(|key| fields.text(key).or_else(|| of_object(key)));
+        let status = fields.whole("api_error_status").or_else(|| in_words(fields));
+        let status = status.and_then(|status| u16::try_from(status).ok());
         let is_error = names.iter().any(Option::is_some) || status.is_some_and(|s| s >= 400);
         is_error.then_some(Self { names, status })
     }
@@ -42,6 +45,11 @@ impl ApiError {
     pub(super) fn into_names(self) -> Vec<String> {
         self.names.into_iter().flatten().collect()
     }
+}
+
+/// A status that is followed by its meaning: `503 Service Unavailable`.
+fn in_words(fields: &Fields<'_>) -> Option<u64> {
+    fields.text("api_error_status")?.split_whitespace().next()?.parse().ok()
 }
 
 /// How to fix an error with this name in the configuration of samocode.
@@ -114,6 +122,10 @@ mod tests {
         assert_eq!(found.into_names(), ["usage_limit_reached", "rate_limit"]);
         assert_eq!(error(r#"{"api_error_status":null,"api_error":7}"#), None);
         assert_eq!(error(r#"{"api_error_status":200}"#), None);
+        let in_words = error(r#"{"api_error_status":"503 Service Unavailable"}"#).unwrap();
+        assert_eq!(in_words.status, Some(503));
+        let object = error(r#"{"error":{"type":"overloaded_error","message":"m"}}"#).unwrap();
+        assert_eq!(object.into_names(), ["overloaded_error"]);
     }
 
     #[test]

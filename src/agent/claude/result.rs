@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use memchr::memmem;
+use serde_json::value::RawValue;
 
 use super::decode::ClaudeDecoder;
 use super::errors::{self, ApiError};
@@ -136,7 +137,11 @@ fn count(fields: &Fields<'_>, key: &str) -> Option<u32> {
 /// The error messages: each entry is a string, or an object with a `message`.
 fn messages(fields: &Fields<'_>) -> Option<String> {
     let list = fields.list("errors")?;
-    let said = |value| fields::text(value).or_else(|| Fields::of(value.get())?.text("message"));
+    let said = |value: &RawValue| {
+        let object = || Fields::of(value.get());
+        let inner = || object()?.object("error")?.text("message");
+        fields::text(value).or_else(|| object()?.text("message")).or_else(inner)
+    };
     Some(list.into_iter().filter_map(said).collect::<Vec<_>>().join("; "))
 }
 

@@ -96,7 +96,7 @@ fn a_conversation_that_is_refused_or_crashes_the_program_is_not_resumed_again() 
     };
     let (none, some) = (Usage::default(), Usage { input: 9, ..Usage::default() });
     let (silent, replied) = (refused(None, none), refused(None, some));
-    let crashed = |reported| Facts { resumed: true, ..facts(reported, ProcessExit::Signal(SEGV)) };
+    let crashed = |reported| Facts { resumed: true, ..facts(reported, ProcessExit::Signal(11)) };
     for (reported, resumed, outcome) in [
         // It may be anything else: the conversation is kept for another try.
         (refused(Some(400), none), true, "Rejected"),
@@ -289,6 +289,10 @@ fn the_kernel_is_believed_where_the_stream_is_silent() {
     assert_eq!(name(&judge(&missing)), "WouldNotStart");
     assert_eq!(name(&judge(&facts(&working, ProcessExit::Code(1)))), "Failed");
     assert_eq!(name(&judge(&facts(&working, ProcessExit::Code(0)))), "Failed");
+    let portal =
+        Facts { stderr_tail: "<html>Log in</html>\n", ..facts(&working, ProcessExit::Code(0)) };
+    let Outcome::Failed { why } = judge(&portal) else { panic!() };
+    assert!(why.ends_with("; it printed last: <html>Log in</html>"), "{why}");
 }
 
 #[test]

@@ -44,6 +44,7 @@ pub(super) fn input<'a>() -> PromptInput<'a> {
         restored: None,
         elsewhere: None,
         files: &[],
+        strays: &[],
         handoff: None,
         reviews: None,
     }

@@ -28,8 +28,16 @@ pub(in crate::cli) fn file(path: &Path, most: usize) -> anyhow::Result<String> {
     }
     let file = std::fs::File::open(path)
         .map_err(|error| Error::usage(format!("cannot read {shown}: {error}")))?;
-    let convert = format!("convert it with: iconv -f LATIN1 -t UTF-8 {}", quoted(path));
+    let from = if is_utf16(path) { "UTF-16" } else { "LATIN1" };
+    let convert = format!("convert it with: iconv -f {from} -t UTF-8 {}", quoted(path));
     text(file, &shown, most, ["write a shorter text that names this file", &convert])
+}
+
+/// Whether a file begins as editors of Windows begin one in UTF-16.
+fn is_utf16(path: &Path) -> bool {
+    let mut mark = [0; 2];
+    let read = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut mark));
+    read.is_ok() && matches!(mark, [0xff, 0xfe] | [0xfe, 0xff])
 }
 
 /// Reads a text; the hints are for one that is too long, and for what is no text.
@@ -153,11 +161,13 @@ mod tests {
         assert!(file(Path::new("/nowhere"), 8).unwrap_err().to_string().contains("/nowhere"));
         let dir = tempfile::tempdir().unwrap();
         let latin = dir.path().join("a task");
-        std::fs::write(&latin, b"caf\xe9").unwrap();
-        let refused = file(&latin, 8).unwrap_err();
-        let hint = refused.downcast_ref::<Error>().and_then(|error| error.hint.clone());
-        let command = format!("iconv -f LATIN1 -t UTF-8 '{}'", latin.display());
-        assert!(hint.unwrap().ends_with(&command), "{command}");
+        for (bytes, from) in [(b"caf\xe9".as_slice(), "LATIN1"), (b"\xff\xfec\0a\0", "UTF-16")] {
+            std::fs::write(&latin, bytes).unwrap();
+            let refused = file(&latin, 8).unwrap_err();
+            let hint = refused.downcast_ref::<Error>().and_then(|error| error.hint.clone());
+            let command = format!("iconv -f {from} -t UTF-8 '{}'", latin.display());
+            assert!(hint.unwrap().ends_with(&command), "{command}");
+        }
     }
 
     #[test]

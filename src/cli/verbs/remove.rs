@@ -1,5 +1,6 @@
 //! `samocode remove`: removes a finished session, and keeps its branch and files.
 
+use std::collections::HashSet;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -42,7 +43,9 @@ impl Remove {
 }
 
 /// Checks all names first, so that a typo fails before anything happens to the other sessions.
-async fn all_of(common: &Common, sessions: Vec<String>) -> anyhow::Result<Vec<String>> {
+async fn all_of(common: &Common, mut sessions: Vec<String>) -> anyhow::Result<Vec<String>> {
+    let mut seen = HashSet::new();
+    sessions.retain(|session| seen.insert(session.clone()));
     if sessions.len() > 1 {
         common.call(Find { sessions: sessions.clone() }).await?;
     }

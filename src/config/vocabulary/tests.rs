@@ -60,7 +60,7 @@ fn variables_of_the_env_file_that_nobody_gets_are_warned_of() {
         warnings[0].to_string(),
         "/h/.config/samocode/env:2: GITHUB_TOKEN is not passed to agents: only ANTHROPIC_*, \
          CLAUDE_*, OPENAI_*, *_PROXY, NODE_EXTRA_CA_CERTS, NODE_TLS_REJECT_UNAUTHORIZED, \
-         SSL_CERT_DIR and SSL_CERT_FILE are"
+         NODE_USE_ENV_PROXY, NODE_USE_SYSTEM_CA, SSL_CERT_DIR and SSL_CERT_FILE are"
             .replace("/h/.config", "~/.config")
     );
 }

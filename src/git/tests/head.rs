@@ -48,7 +48,7 @@ async fn a_branch_that_was_deleted_under_head_is_kept_with_its_commits() {
         assert_eq!(look(&lab).await, None, "packed: {pack}");
         git(&path, &["update-ref", "-d", "refs/heads/t"]);
         let found = look(&lab).await.unwrap();
-        assert!(found.has_work() && found.describe().contains("no longer exists"), "{found:?}");
+        assert!(found.has_work() && found.describe().contains("is gone or"), "{found:?}");
         assert_eq!(git(&path, &["rev-parse", found.kept.as_ref().unwrap()]), tip);
         for words in found.remedy() {
             git(&path, &words.split(' ').collect::<Vec<_>>());
@@ -56,6 +56,44 @@ async fn a_branch_that_was_deleted_under_head_is_kept_with_its_commits() {
         assert_eq!(look(&lab).await, None);
         assert_eq!(git(&path, &["status", "--porcelain"]), "");
     }
+}
+
+#[tokio::test]
+async fn head_is_compared_where_the_history_is_shallow() {
+    let lab = Lab::cloned();
+    let (root, url) = (lab.root(), format!("file://{}", lab.root().join("upstream").display()));
+    std::fs::remove_dir_all(&lab.repo).unwrap();
+    git(&root, &["clone", "--quiet", "--depth", "1", &url, "repo"]);
+    lab.configure();
+    let created = lab.create("t").await.unwrap();
+    let path = lab.path("t");
+    git(&path, &["checkout", "--quiet", "-b", "other"]);
+    commit(&path, "work", "done\n");
+    let found = look(&lab).await.unwrap();
+    assert_eq!((found.on.as_deref(), found.lacking), (Some("other"), Some(1)));
+    assert_eq!(commits_of(&path, "other", created.base().unwrap()).unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_branch_that_only_names_another_is_made_a_branch_again() {
+    let lab = Lab::new();
+    lab.create("t").await.unwrap();
+    let path = lab.path("t");
+    // Its commits would be made on the other.
+    git(&path, &["symbolic-ref", "refs/heads/t", "refs/heads/main"]);
+    commit(&path, "work", "done\n");
+    let tip = git(&path, &["rev-parse", "HEAD"]);
+    let found = look(&lab).await.unwrap();
+    assert!(found.has_work() && found.describe().contains("names another"), "{found:?}");
+    for words in found.remedy() {
+        git(&path, &words.split(' ').collect::<Vec<_>>());
+    }
+    assert_eq!(look(&lab).await, None);
+    assert_eq!(git(&path, &["rev-parse", "refs/heads/t"]), tip);
+    // A loop names no commit at all.
+    git(&path, &["symbolic-ref", "refs/heads/t", "refs/heads/t"]);
+    let found = look(&lab).await.unwrap();
+    assert_eq!(git(&path, &["rev-parse", found.kept.as_ref().unwrap()]), tip);
 }
 
 #[tokio::test]

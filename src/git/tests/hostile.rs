@@ -3,6 +3,22 @@
 use super::*;
 
 #[tokio::test]
+async fn an_extension_that_is_off_or_in_an_included_file_leaves_no_settings_of_a_worktree() {
+    let lab = Lab::new();
+    lab.create("a").await.unwrap();
+    std::fs::write(lab.repo.join(".git/more"), "[extensions]\n\tworktreeConfig = true\n").unwrap();
+    for (key, value) in [("extensions.worktreeConfig", "false"), ("include.path", "more")] {
+        lab.git(&["config", key, value]);
+        // git is asked for more only where a word may name a program.
+        lab.git(&["config", "filter.x.clean", "cat"]);
+        lab.create(&key[..3]).await.unwrap();
+        let status = changed_files(&lab.path("a")).await;
+        assert!(status.is_ok(), "{key}: {status:?}");
+        lab.git(&["config", "--unset", key]);
+    }
+}
+
+#[tokio::test]
 async fn our_git_runs_no_program_that_the_repository_names() {
     let lab = Lab::new();
     lab.commit("x.big", "content\n");

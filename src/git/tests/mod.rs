@@ -19,6 +19,7 @@ mod hostile;
 mod reading;
 mod recovery;
 mod removal;
+mod strays;
 
 /// A repository and a place for worktrees, gone at the end.
 pub(super) struct Lab {

@@ -30,7 +30,7 @@ pub use program::{ConversationKept, ConversationLost, Unfamiliar};
 pub use review::Reviewed;
 pub use run::{
     ConversationNamed, HandoffAsked, HandoffMade, HeadMoved, Nudged, Repeated, RunEnded, RunLost,
-    RunStarted, SetAside, Stalled,
+    RunStarted, SetAside, Stalled, StraysFound,
 };
 pub use signal::{SignalAsked, SignalTaken, Step};
 pub use worker::{End, WorkerEnded, WorkerStarted};
@@ -134,6 +134,7 @@ events! {
     RunEnded = "run_ended",
     RunLost = "run_lost",
     HeadMoved = "head_moved",
+    StraysFound = "strays_found",
     SetAside = "set_aside",
     KeptOut = "kept_out",
     NotSent = "not_sent",

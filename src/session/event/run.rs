@@ -4,13 +4,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::session::Elsewhere;
 use crate::session::cost::{Certainty, RunCost, Usage, dollars};
 use crate::session::describe::{more, one_line, quiet};
 use crate::session::phase::Phase;
 use crate::session::review::Assignment;
 use crate::session::state::{Iteration, OpenRun, Standing, State};
 use crate::session::vocabulary::RunOutcome;
+use crate::session::{Elsewhere, Stray};
 
 use super::Occurrence;
 
@@ -239,6 +239,36 @@ impl Occurrence for HeadMoved {
 
     fn fold(&self, _at: Timestamp, state: &mut State) {
         state.elsewhere.clone_from(&self.head);
+    }
+}
+
+/// Something changed in the repository beside the session's branch while the agent ran, or is settled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StraysFound {
+    /// The session's branch.
+    pub branch: String,
+    /// All that is known of now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub strays: Vec<Stray>,
+}
+
+impl Occurrence for StraysFound {
+    const MESSAGE_ID: &str = "d7c1f0a85e0b4c1e9a5d3b7264ef8c10";
+
+    fn describe(&self) -> String {
+        if self.strays.is_empty() {
+            return format!("nothing is left of what had changed beside '{}'", self.branch);
+        }
+        let all = self.strays.iter().map(|stray| one_line(&stray.describe(&self.branch)));
+        all.collect::<Vec<_>>().join("; ")
+    }
+
+    fn is_warning(&self) -> bool {
+        !self.strays.is_empty()
+    }
+
+    fn fold(&self, _at: Timestamp, state: &mut State) {
+        state.strays.clone_from(&self.strays);
     }
 }
 

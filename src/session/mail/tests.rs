@@ -56,7 +56,7 @@ fn each_kind_of_damage_has_its_own_message() {
         (WHOLE.replace("17:04:11Z", "noon"), "'at' is"),
         (WHOLE.replace("\"text\"", "\"shout\""), "'kind' is \"shout\": it must be text, question"),
         (WHOLE.replace("\"go on\"", "[]"), "'body' is not a string"),
-        (WHOLE.replace("go on", &"x".repeat(MAX_BYTES)), "maximum of 262144"),
+        (WHOLE.replace("go on", &"x".repeat(MAX_BYTES)), "more than 262144 bytes"),
     ] {
         let error = parse(&damaged).unwrap_err().to_string();
         assert!(error.contains(told) && !error.contains('\n'), "{error}");

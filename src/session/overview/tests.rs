@@ -119,7 +119,7 @@ fn an_unknown_phase_is_kept_as_text() {
 
 #[test]
 fn values_are_read_in_the_forms_people_write() {
-    let text = "## **Status**\r\n\r\n- **Phase:** `Testing`\r\n- **Iteration**: 3 of 20\r\n\
+    let text = "## **Status**\r\n\r\n- **Phase:** `Testing`\u{200b}\r\n- **Iteration**: 3 of 20\r\n\
                 - __Total Iterations: 012__\r\n- Blocked: No (was yes)\r\n- Next:\r\n";
     let status = Overview::parse(text).status();
     assert_eq!(status.phase, Some(Phase::Testing));

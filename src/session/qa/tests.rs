@@ -59,7 +59,9 @@ fn a_second_question_in_the_body_of_the_first_waits_for_its_answer() {
     assert_eq!(qa.as_str(), bold.replace("_waiting_", "no"));
     // Not readable as a question, but its answer is missing all the same.
     for asked in ["Q2: x", "Second question", "- **Q2** x", "**Answer:** yes", ""] {
-        for mark in ["**Answer:** _waiting_", "Answer: waiting", "**Answer:**"] {
+        for mark in
+            ["**Answer:** _waiting_", "Answer: waiting", "**Answer:**", "**Answer:** \u{200b}"]
+        {
             let text = format!(
                 "### Q1: a?\n**Answer:** yes\n{asked}\n{mark}\n\n### Q3: c?\n**Answer:** 3\n"
             );

@@ -16,6 +16,12 @@ pub struct StoreError {
 }
 
 impl StoreError {
+    /// Whether the permissions of a file or folder do not allow it.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        self.source.kind() == io::ErrorKind::PermissionDenied
+    }
+
     /// Whether the disk is full or over quota. The worker waits until someone fixes that.
     #[must_use]
     pub fn is_disk_full(&self) -> bool {
@@ -46,6 +52,7 @@ fn remedy(error: &io::Error) -> &'static str {
              the lock service on both machines (systemctl start rpc-statd). Or set SESSIONS in \
              .samocode to a folder on a local disk"
         }
+        Some(rustix::io::Errno::ISDIR) => ". A folder is in its place: move it away",
         _ => "",
     }
 }

@@ -1,7 +1,7 @@
 //! Reading and appending to the journal's file.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -32,7 +32,7 @@ pub struct Journal {
 pub enum JournalError {
     /// A line other than a torn last one is unreadable.
     #[error(
-        "the journal {path} is damaged in {damage}; move it aside and start the session again to import it from its other files",
+        "the journal {path} is damaged in {damage}; move it aside and start the session again to import it from its other files: mv '{path}' '{path}.damaged'",
         path = .0.display(), damage = .1
     )]
     Damaged(PathBuf, Damage),
@@ -176,10 +176,22 @@ pub fn read_journal(folder: &Folder, each: impl FnMut(&Entry)) -> Result<(State,
     Ok((state, scanner.damage))
 }
 
+/// The longest line that is read. None that is written comes near, but an agent may write to the file.
+const LONGEST_LINE: u64 = 64 << 20;
+
 fn scan(file: &File, path: &Path, mut each: impl FnMut(&Entry)) -> Result<(State, Scanner)> {
     let mut reader = BufReader::with_capacity(64 * 1024, file);
     let (mut state, mut scanner, mut line) = (State::default(), Scanner::default(), Vec::new());
-    while reader.read_until(b'\n', &mut line).attempt("read", path)? > 0 {
+    loop {
+        let mut part = reader.by_ref().take(LONGEST_LINE);
+        let read = part.read_until(b'\n', &mut line).attempt("read", path)? as u64;
+        if read == 0 {
+            break;
+        }
+        if read == LONGEST_LINE && !line.ends_with(b"\n") {
+            scanner.endless();
+            break;
+        }
         if let Some(entry) = scanner.line(&line) {
             state.apply(&entry);
             each(&entry);
@@ -192,6 +204,18 @@ fn scan(file: &File, path: &Path, mut each: impl FnMut(&Entry)) -> Result<(State
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_without_an_end_is_damage_and_not_read_into_memory() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folder::new(place.path());
+        let entry = r#"{"seq":1,"at":"2026-11-20T18:30:00Z","kind":"stopped"}"#;
+        std::fs::write(folder.journal(), format!("{entry}\n")).unwrap();
+        let file = File::options().write(true).open(folder.journal()).unwrap();
+        file.set_len(1 << 40).unwrap();
+        let (state, damage) = read_journal(&folder, |_| {}).unwrap();
+        assert_eq!((state.seq, damage.unwrap().line), (1, 2));
+    }
 
     #[test]
     fn entries_are_in_order_unless_the_clock_was_set_back() {

@@ -79,9 +79,9 @@ impl OutageNotes {
     }
 }
 
-fn read(mut file: &File, folder: &Path) -> Option<Outage> {
+fn read(file: &File, folder: &Path) -> Option<Outage> {
     let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes).ok()?;
+    file.take(1 << 20).read_to_end(&mut bytes).ok()?;
     let outage: Outage = serde_json::from_slice(&bytes).ok()?;
     (outage.folder == folder).then_some(outage)
 }

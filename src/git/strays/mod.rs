@@ -1,0 +1,189 @@
+//! Finds what changed in a repository beside a session's own branch while its agent ran: commits on
+//! other branches and in other checkouts, deleted branches, stashes. Commits that would be lost get a ref
+//! of their own.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::Error;
+use super::command::{git_command, run};
+use super::create::SHORT_LIMIT;
+use super::elsewhere::keep;
+use super::leftovers::{branch_in, registered_in};
+use crate::session::Stray;
+
+pub use watch::{Refs, Watch};
+
+mod watch;
+
+/// The most changes that are named.
+const MOST: usize = 8;
+/// The most commits that are counted.
+const COUNTED: &str = "--max-count=1000";
+
+/// Compares the refs `before` a run with those `after` it. `known` are the changes that earlier runs
+/// left, of which those are returned too that still hold.
+///
+/// # Errors
+/// git's, if it cannot read the repository or write the refs that keep commits.
+pub async fn strays(
+    worktree: &Path,
+    branch: &str,
+    watch: &Watch,
+    before: &Refs,
+    after: &Refs,
+    known: &[Stray],
+) -> Result<Vec<Stray>, Error> {
+    let mut moved = after.moved(before);
+    moved.remove(&format!("refs/heads/{branch}"));
+    if !moved.is_empty() {
+        for others in branches_of_sessions(watch, &moved) {
+            moved.remove(&others);
+        }
+    }
+    if moved.is_empty() && before.stash == after.stash && known.is_empty() {
+        return Ok(Vec::new());
+    }
+    let lasting = known.iter().filter(|stray| lasts(stray, after));
+    let compared = Compared { worktree, branch, before, after };
+    let mut found = Vec::new();
+    for stray in lasting {
+        match stray {
+            Stray::Gained { name, .. } if !moved.contains(name) => {
+                let only = BTreeSet::from([name.clone()]);
+                found.extend(compared.gained(name, &only, true).await);
+            }
+            Stray::Gained { .. } => {}
+            _ => found.push(stray.clone()),
+        }
+    }
+    for name in moved.iter().take(MOST) {
+        let was_known =
+            known.iter().any(|stray| matches!(stray, Stray::Gained { name: known, fresh: true, .. } if known == name));
+        let fresh = was_known || before.get(name).is_none();
+        if !name.starts_with("refs/tags/") {
+            found.extend(compared.gained(name, &moved, fresh).await);
+        }
+        found.extend(compared.lost(name).await?);
+    }
+    found.extend(compared.stashes().await?);
+    let surplus = found.len().saturating_sub(MOST);
+    found.drain(..surplus);
+    Ok(found)
+}
+
+/// Whether a change that an earlier run left may still hold. What happened to branches that others work
+/// on is told once.
+fn lasts(stray: &Stray, after: &Refs) -> bool {
+    match stray {
+        Stray::Gained { name, fresh, .. } => *fresh && after.get(name).is_some(),
+        Stray::Stashed { commit, .. } => after.stash.iter().any(|(known, _)| known == commit),
+        Stray::Lost { .. } => true,
+        Stray::Dropped { .. } => false,
+    }
+}
+
+/// The branches among these that the worktrees of sessions are on, whose own workers watch over them.
+fn branches_of_sessions(watch: &Watch, moved: &BTreeSet<String>) -> Vec<String> {
+    let all = std::fs::read_dir(watch.common.join("worktrees")).into_iter().flatten().flatten();
+    let is_session = |admin: &Path| {
+        registered_in(admin).is_some_and(|known| known.folder.starts_with(&watch.place))
+    };
+    all.map(|entry| entry.path())
+        .filter_map(|admin| Some((branch_in(&admin.join("HEAD"))?, admin)))
+        .filter(|(branch, admin)| moved.contains(branch) && is_session(admin))
+        .map(|(branch, _)| branch)
+        .collect()
+}
+
+struct Compared<'a> {
+    worktree: &'a Path,
+    branch: &'a str,
+    before: &'a Refs,
+    after: &'a Refs,
+}
+
+impl Compared<'_> {
+    /// The commits that a ref got and nothing else has that did not move as well.
+    async fn gained(&self, name: &str, moved: &BTreeSet<String>, fresh: bool) -> Option<Stray> {
+        let tip = self.after.get(name)?;
+        let mut args = vec!["--no-merges".to_owned(), "--format=%h %s".to_owned(), tip.to_owned()];
+        args.push("--not".to_owned());
+        if !fresh {
+            args.extend(self.before.get(name).map(str::to_owned));
+        }
+        args.push("--exclude=refs/samocode/*".to_owned());
+        args.push("--exclude=refs/stash".to_owned());
+        args.extend(moved.iter().map(|name| format!("--exclude={name}")));
+        args.push("--glob=refs/*".to_owned());
+        // A ref to something that is no commit, or to one that is gone, has none to bring over.
+        let listed = self.rev_list(&args).await.ok()?;
+        let mut lines = listed.lines().filter(|line| !line.starts_with("commit "));
+        let (tip, subject) = lines.next()?.split_once(' ').unwrap_or_default();
+        Some(Stray::Gained {
+            name: name.to_owned(),
+            commits: 1 + lines.count(),
+            tip: tip.to_owned(),
+            subject: subject.to_owned(),
+            fresh,
+        })
+    }
+
+    /// The commits that a ref had and nothing has now, if it was deleted or moved back. One that was
+    /// rewritten has a reflog, as after every rebase of those who work on it.
+    async fn lost(&self, name: &str) -> Result<Option<Stray>, Error> {
+        let Some(old) = self.before.get(name) else { return Ok(None) };
+        if let Some(new) = self.after.get(name)
+            && !self.rev_list(&[new.into(), format!("^{old}")]).await?.is_empty()
+            && !name.starts_with("refs/tags/")
+        {
+            return Ok(None);
+        }
+        let Ok(listed) = self.rev_list(&[old.into(), "--not".into(), "--all".into()]).await else {
+            return Ok(None);
+        };
+        let commits = listed.lines().count();
+        if commits == 0 {
+            return Ok(None);
+        }
+        let kept = self.keep(old).await?;
+        Ok(Some(Stray::Lost { name: name.to_owned(), commits, kept }))
+    }
+
+    /// What was stashed on the session's branch and is still there, and what others had stashed.
+    async fn stashes(&self) -> Result<Vec<Stray>, Error> {
+        let (before, after) = (&self.before.stash, &self.after.stash);
+        let mut found = Vec::new();
+        for (commit, message) in after.iter().filter(|entry| !before.contains(entry)) {
+            if self.is_own(message) {
+                let (commit, message) = (commit.clone(), message.clone());
+                found.push(Stray::Stashed { commit, message });
+            }
+        }
+        for (commit, message) in before.iter().filter(|entry| !after.contains(entry)).take(MOST) {
+            if !self.is_own(message) {
+                let kept = self.keep(commit).await?;
+                found.push(Stray::Dropped { message: message.clone(), kept });
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether git's own words say that a stash was made on the session's branch.
+    fn is_own(&self, message: &str) -> bool {
+        let on = message.strip_prefix("WIP on ").or_else(|| message.strip_prefix("On "));
+        on.and_then(|rest| rest.strip_prefix(self.branch)).is_some_and(|rest| rest.starts_with(':'))
+    }
+
+    async fn keep(&self, commit: &str) -> Result<String, Error> {
+        keep(self.worktree, self.branch, commit).await
+    }
+
+    async fn rev_list(&self, args: &[String]) -> Result<String, Error> {
+        let doing = format!("look for commits beside branch {}", self.branch);
+        let mut command = git_command(self.worktree);
+        command.env("GIT_NO_LAZY_FETCH", "1").args(["rev-list", COUNTED]).args(args);
+        let finished = run(command, &doing, SHORT_LIMIT).await?.checked(doing)?;
+        Ok(String::from_utf8_lossy(&finished.stdout).into_owned())
+    }
+}

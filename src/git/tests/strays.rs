@@ -1,0 +1,153 @@
+//! What changes in a repository beside a session's branch.
+
+use super::*;
+use crate::session::Stray;
+
+/// A repository with the worktree of session `t`, whose refs are watched.
+struct Beside {
+    lab: Lab,
+    watch: Watch,
+    before: std::sync::Arc<Refs>,
+    known: Vec<Stray>,
+}
+
+impl Beside {
+    async fn of(lab: Lab) -> Self {
+        lab.create("t").await.unwrap();
+        let mut watch = Watch::of(&lab.path("t"), &lab.root().join("worktrees")).unwrap();
+        let before = watch.look().unwrap();
+        Self { lab, watch, before, known: Vec::new() }
+    }
+
+    /// What a run changed that ends now; the next one begins.
+    async fn found(&mut self) -> Vec<Stray> {
+        let after = self.watch.look().unwrap();
+        let (path, before) = (self.lab.path("t"), self.before.clone());
+        let found = strays(&path, "t", &self.watch, &before, &after, &self.known).await.unwrap();
+        self.before = after;
+        self.known.clone_from(&found);
+        found
+    }
+
+    async fn said(&mut self) -> Vec<String> {
+        let found = self.found().await;
+        found.iter().map(|stray| stray.describe("t").replace("while the agent ran, ", "")).collect()
+    }
+}
+
+fn has(said: &[String], expected: &[&str]) {
+    assert_eq!(said.len(), expected.len(), "{said:?}");
+    for (said, expected) in said.iter().zip(expected) {
+        assert!(said.starts_with(expected), "{said}, not {expected}");
+    }
+}
+
+#[tokio::test]
+async fn commits_in_other_checkouts_are_named_until_a_branch_has_them() {
+    for options in [&[][..], &["--object-format=sha256"]] {
+        let mut beside = Beside::of(Lab::with(options)).await;
+        let (path, root) = (beside.lab.path("t"), beside.lab.root());
+        commit(&path, "own", "work\n");
+        has(&beside.said().await, &[]);
+
+        // The main checkout; a worktree of the agent's, on a branch and on none.
+        beside.lab.commit("main", "work\n");
+        git(&path, &["worktree", "add", "--quiet", "-b", "a/side", "../../side"]);
+        commit(&root.join("side"), "side", "work\n");
+        git(&path, &["worktree", "add", "--quiet", "--detach", "../../loose"]);
+        commit(&root.join("loose"), "loose", "work\n");
+        let said = beside.said().await;
+        let loose = format!("the detached HEAD of {} got 1 commit", root.join("loose").display());
+        has(
+            &said,
+            &[&loose, "branch 'a/side' got 1 commit that 't' lacks", "branch 'main' got 1 commit"],
+        );
+        // What nobody but an agent may have made stays, the other was told.
+        git(&path, &["pack-refs", "--all"]);
+        has(&beside.said().await, &[&loose, "branch 'a/side' got 1 commit"]);
+        git(&path, &["merge", "--quiet", "--no-edit", "a/side"]);
+        has(&beside.said().await, &[&loose]);
+        // A removed worktree would take them along.
+        git(&path, &["worktree", "remove", "--force", "../../loose"]);
+        let said = beside.said().await;
+        has(&said, &["the detached HEAD of"]);
+        let kept = said[0].rsplit(' ').next().unwrap().trim_end_matches(')').to_owned();
+        assert_eq!(git(&path, &["log", "-1", "--format=%s", &kept]), "loose");
+        assert_eq!(beside.said().await, said, "it stays");
+    }
+}
+
+#[tokio::test]
+async fn what_others_do_is_not_the_agents_and_a_repository_at_rest_is_not_read() {
+    let mut beside = Beside::of(Lab::cloned()).await;
+    let path = beside.lab.path("t");
+    beside.lab.create("u").await.unwrap();
+    commit(&beside.lab.path("u"), "u", "work\n");
+    beside.lab.git(&["pull", "--quiet", "--ff-only"]);
+    beside.lab.git(&["merge", "--quiet", "--no-ff", "--no-edit", "u"]);
+    beside.lab.git(&["branch", "old", "main~1"]);
+    beside.lab.git(&["tag", "v1"]);
+    commit(&path, "own", "work\n");
+    has(&beside.said().await, &[]);
+    beside.lab.git(&["branch", "-D", "old"]);
+    has(&beside.said().await, &[]);
+    std::thread::sleep(Duration::from_millis(40));
+    let (one, other) = (beside.watch.look().unwrap(), beside.watch.look().unwrap());
+    assert!(std::sync::Arc::ptr_eq(&one, &other));
+}
+
+#[tokio::test]
+async fn commits_that_a_deleted_or_moved_branch_or_a_stash_had_are_kept() {
+    for options in [&[][..], &["--object-format=sha256"]] {
+        let mut beside = Beside::of(Lab::with(options)).await;
+        let path = beside.lab.path("t");
+        beside.lab.git(&["checkout", "--quiet", "-b", "theirs"]);
+        beside.lab.commit("theirs", "work\n");
+        beside.lab.git(&["tag", "v1"]);
+        beside.lab.commit("theirs", "more\n");
+        beside.lab.git(&["checkout", "--quiet", "main"]);
+        beside.lab.commit("main", "one\n");
+        std::fs::write(beside.lab.repo.join("main"), "not yet\n").unwrap();
+        beside.lab.git(&["stash"]);
+        beside.found().await;
+        beside.known.clear();
+
+        git(&path, &["stash", "drop", "--quiet"]);
+        git(&path, &["branch", "--quiet", "-D", "theirs"]);
+        git(&path, &["tag", "-d", "v1"]);
+        beside.lab.git(&["reset", "--quiet", "--hard", "HEAD~1"]);
+        std::fs::write(path.join("README"), "later\n").unwrap();
+        git(&path, &["stash"]);
+        let found = beside.found().await;
+        let said: Vec<_> = found.iter().map(|stray| stray.describe("t")).collect();
+        for expected in [
+            "branch 'main' lost 1 commit (kept as refs/samocode/kept/t/",
+            "branch 'theirs' lost 2 commits (kept as",
+            "changes were stashed and not restored: WIP on t: ",
+            "a stash was dropped: WIP on main: ",
+        ] {
+            assert!(said.iter().any(|said| said.contains(expected)), "{expected}: {said:?}");
+        }
+        git(&path, &["reflog", "expire", "--expire=now", "--all"]);
+        git(&path, &["gc", "--quiet", "--prune=now"]);
+        for stray in &found {
+            if let Stray::Lost { kept, .. } | Stray::Dropped { kept, .. } = stray {
+                git(&path, &["rev-parse", "--verify", &format!("{kept}^{{commit}}")]);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn reflogs_tell_what_a_run_did_whose_worker_died() {
+    let mut beside = Beside::of(Lab::new()).await;
+    let path = beside.lab.path("t");
+    let since = std::time::SystemTime::now() + Duration::from_secs(1);
+    while std::time::SystemTime::now() < since {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    beside.lab.commit("main", "work\n");
+    git(&path, &["branch", "new", "main"]);
+    beside.before = std::sync::Arc::new(beside.watch.look_back(since).unwrap());
+    has(&beside.said().await, &["branch 'main' got 1 commit", "branch 'new' got 1 commit"]);
+}
