@@ -155,13 +155,14 @@ async fn remove_worktree(
     session: &Session,
 ) -> Result<(Option<PathBuf>, Option<Rescue>)> {
     let project = &context.project;
-    let root = Checkout::of_session(project, &session.folder.name()).root().to_owned();
+    let checkout = Checkout::of_session(project, &session.folder.name());
+    let root = checkout.root().to_owned();
     let Some(repo) = git::root(&project.main_repo)? else { return Ok((None, None)) };
     let name = &session.name;
     if root.is_dir() {
         tear_down(context, session, &root).await?;
     }
-    match git::remove_worktree(&project.main_repo, &root, name).await? {
+    match checkout.remove(name).await? {
         Removal::Removed(saved) => {
             let rescued = saved.map(|saved| Rescue {
                 command: saved.command(&repo, name),

@@ -14,6 +14,8 @@ pub struct Notes {
     channels: Vec<(String, String)>,
     /// What was in the place of the session's files and is set aside, since the last signal.
     files: Vec<String>,
+    /// Why the session's branch lacks its work in the project's repository, with the command.
+    branch: Option<String>,
 }
 
 impl Notes {
@@ -38,6 +40,17 @@ impl Notes {
         self.channels.extend(remark.map(|remark| (by.to_owned(), remark.to_owned())));
     }
 
+    /// Replaces the remark about the branch.
+    pub(in crate::session) fn fetched(&mut self, note: Option<String>) {
+        self.branch = note;
+    }
+
+    /// Why the session's branch lacks its work in the project's repository.
+    #[must_use]
+    pub fn branch(&self) -> Option<&str> {
+        self.branch.as_deref()
+    }
+
     /// Forgets what the agent has heard of.
     pub(in crate::session) fn signalled(&mut self) {
         self.mail.clear();
@@ -54,6 +67,7 @@ impl Notes {
     #[must_use]
     pub fn all(&self) -> Vec<String> {
         let mut all = self.for_agent();
+        all.extend(self.branch.clone());
         all.extend(self.channels.iter().map(|(_, remark)| remark.clone()));
         all
     }

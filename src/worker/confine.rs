@@ -10,7 +10,7 @@ use crate::agent::confine::{self, Confinement, Place, Repository, caches};
 use crate::agent::{Agent, Environment};
 use crate::config::confine::{Confine, Level};
 use crate::config::dirs;
-use crate::git;
+use crate::git::{self, Checkout, Stores};
 use crate::platform::cage::Cage;
 use crate::session::event;
 use crate::session::journal::Event;
@@ -34,6 +34,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) agent: Option<&'a Agent>,
     /// The folder it works in.
     pub(crate) work: &'a Path,
+    /// The session's checkout, if that is in one.
+    pub(crate) checkout: Option<&'a Checkout>,
     /// The session's folder, if it works for one.
     pub(crate) session: Option<&'a Path>,
     /// Its folder for temporary files.
@@ -47,8 +49,11 @@ impl Scene<'_> {
         keys: &Confine,
         environment: &mut Environment,
     ) -> Option<Confinement> {
-        let Self { home, agent, work, session, temporary } = *self;
-        let stores = git::stores(work);
+        let Self { home, agent, work, checkout, session, temporary } = *self;
+        let stores = match checkout {
+            Some(checkout) => checkout.stores(),
+            None => git::stores(work),
+        };
         let login = agent.map(|agent| agent.login_places(home, environment));
         let place = Place {
             home,
@@ -58,7 +63,10 @@ impl Scene<'_> {
             work,
             session,
             temporary,
-            repository: stores.map(|git::Stores { common, own }| Repository { common, own }),
+            repository: stores.map(|stores| match stores {
+                Stores::Shared { common, own } => Repository::Shared { common, own },
+                Stores::Own { folder, objects } => Repository::Own { folder, objects },
+            }),
             login: login.unwrap_or_default(),
         };
         let level = confine::level(keys, &confine::support());
@@ -81,11 +89,11 @@ pub(crate) struct Caged {
 }
 
 impl Caged {
-    /// Confines a command that works in `work` as the keys say. The error is for a person.
+    /// Confines a command that works in a folder, which may be in a checkout, as the keys say. The error is for a person.
     pub(crate) fn command(
         keys: &Confine,
         home: &Path,
-        work: &Path,
+        (work, checkout): (&Path, Option<&Checkout>),
         session: Option<&Path>,
         mut env: Environment,
     ) -> Result<Self, String> {
@@ -100,7 +108,9 @@ impl Caged {
         let temporary = temporary.map_err(|error| format!("no temporary folder: {error}"))?;
         env.retain(|(name, _)| name != "TMPDIR");
         env.push(("TMPDIR".into(), temporary.path().into()));
-        let scene = Scene { home, agent: None, work, session, temporary: temporary.path() };
+        let temporary_files = temporary.path();
+        let scene =
+            Scene { home, agent: None, work, checkout, session, temporary: temporary_files };
         let confinement = scene.confinement(keys, &mut env);
         let cage = confinement.as_ref().map(Confinement::cage).transpose();
         let cage = cage.map_err(|error| error.to_string())?;
@@ -158,10 +168,12 @@ impl Worker<'_> {
         environment: &mut Environment,
         temporary: &Path,
     ) -> Option<Confinement> {
+        let checkout = self.checkout();
         let scene = Scene {
             home: &dirs::home(&self.setup.env).unwrap_or_default(),
             agent: Some(agent),
             work: Path::new(self.writer.state().working_dir().unwrap_or_default()),
+            checkout: checkout.as_ref(),
             session: Some(self.writer.folder.path()),
             temporary,
         };

@@ -32,6 +32,7 @@ mod notices;
 mod obstacles;
 mod old_logs;
 mod outage;
+mod own_repository;
 mod parent;
 mod ports;
 mod power;

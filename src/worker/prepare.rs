@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use crate::config::{Project, Settings};
-use crate::git::{self, Checkout, Programs, Severity};
+use crate::git::{self, Checkout, Programs, Repository, Severity};
 use crate::platform::limits::Limit;
 use crate::session::Hint as _;
 use crate::session::event;
@@ -124,7 +124,8 @@ async fn make_worktree(
     if let Err(error) = project.check_places() {
         return Ok(Err(error.in_one_line()));
     }
-    let made = match Checkout::of_session(project, &folder).make(&branch, programs).await {
+    let checkout = Checkout::of_session(project, &folder);
+    let made = match checkout.make(&branch, programs, Repository::wanted(settings)).await {
         Ok(made) => made,
         Err(git::Error::Io { doing: action, path, source }) if Limit::of(&source).is_some() => {
             return Err(StoreError { action, path, source });

@@ -18,9 +18,11 @@ pub mod words;
 use std::path::{Path, PathBuf};
 
 use super::{Agent, Task};
+use crate::config::Settings;
 use crate::config::confine::{Confine, LEVEL, Level};
 use crate::platform::cage::{self, Cage};
 use crate::platform::confinement::{CageError, Lack, Rule, Rules, Sockets, Support};
+use crate::session::Phase;
 
 pub use explain::{Verdict, explain, explain_port};
 pub use grants::{Because, Grant, Place, Repository, table};
@@ -106,6 +108,13 @@ pub fn obstacle(keys: &Confine, support: &Support) -> Option<String> {
 pub fn level(keys: &Confine, support: &Support) -> Level {
     let kept = keys.demanded || (cage::BY_DEFAULT && missing(keys.level, support, true).is_empty());
     if kept { keys.level } else { Level::Off }
+}
+
+/// Whether agents are confined in any phase on this host.
+#[must_use]
+pub fn is_used(settings: &Settings) -> bool {
+    let mut all = Phase::ALL.map(|phase| settings.confine(phase)).into_iter();
+    all.any(|keys| keys.level != Level::Off && level(keys, &support()) != Level::Off)
 }
 
 /// How agents are confined on this host, for the journal and the human: the level and what holds

@@ -17,17 +17,28 @@ pub fn for_agent(confinement: &Confinement) -> String {
         grant.access == Access::Write
             && !matches!(
                 grant.because,
-                Because::Device | Because::Repository | Because::Login | Because::Temporary
+                Because::Device
+                    | Because::Repository
+                    | Because::OwnRepository
+                    | Because::Login
+                    | Because::Temporary
             )
     };
     for grant in confinement.grants.iter().filter(own) {
         let _ = writeln!(text, "- {} ({})", grant.path.display(), grant.because.describe());
     }
     text.push_str(
-        "\nUse $TMPDIR for temporary files; /tmp is closed. You may commit, but not change the \
-         repository's settings, hooks or packed references. You may read the system and its \
+        "\nUse $TMPDIR for temporary files; /tmp is closed. You may read the system and its \
          toolchains, not the rest of the home folder. ",
     );
+    let has_own = confinement.grants.iter().any(|row| row.because == Because::OwnRepository);
+    text.push_str(if has_own {
+        "All of git works in this repository, which is a clone of yours. When you end, your branch is \
+         fetched into the project's repository, other branches are not, and settings and hooks that \
+         you changed are put back. "
+    } else {
+        "You may commit, but not change the repository's settings, hooks or packed references. "
+    });
     if !confinement.keys.any_socket {
         text.push_str("UNIX sockets are refused (ssh-agent, D-Bus, Docker, local databases). ");
     }

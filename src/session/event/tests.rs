@@ -21,6 +21,8 @@ const FULL: &str = r#"
 {"kind":"set_aside","file":"_x","what":"a file","kept":"_x.aside-1"}
 {"kind":"kept_out","run":"r","refused":[{"what":"/srv/x","opened_by":"SAMOCODE_ALLOW_READ=/srv/x","times":2}]}
 {"kind":"not_sent","why":"w"}
+{"kind":"fetched","lacking":"w"}
+{"kind":"fetched"}
 {"kind":"head_moved","head":{"branch":"t","on":"other","commit":"c0ffee1","lacking":2,"kept":"refs/samocode/kept/t/c0ffee1"}}
 {"kind":"signal_asked","run":"r","problem":"p"}
 {"kind":"signal_taken","run":"r","line":{"timestamp":"2026-11-20 10:00:00","iteration":1,"phase":"testing","status":"waiting","summary":"s","reason":null,"needs":null,"for":"human_action"},"phase":"testing","status":"waiting","fingerprint":"f","state":{"a":1},"asked":{"answers":"f","unread":["i"]},"step":{"next":"wait","for":"human_action"}}

@@ -12,7 +12,7 @@ fn place<'a>(environment: &'a Environment) -> Place<'a> {
         work: Path::new("/home/u/work/trees/jwt"),
         session: Some(Path::new("/home/u/work/sessions/26-01-01-jwt")),
         temporary: Path::new("/tmp/samocode-1"),
-        repository: Some(Repository {
+        repository: Some(Repository::Shared {
             common: "/home/u/work/main/.git".into(),
             own: "/home/u/work/main/.git/worktrees/jwt".into(),
         }),
@@ -101,7 +101,7 @@ fn a_path_is_judged_by_where_its_links_lead() {
 fn a_repository_of_its_own_is_the_agents() {
     let environment = environment();
     let own = PathBuf::from("/home/u/work/trees/jwt/.git");
-    let repository = Some(Repository { common: own.clone(), own });
+    let repository = Some(Repository::Shared { common: own.clone(), own });
     let place = Place { repository, ..place(&environment) };
     let verdict = explain(
         &table(&place, &keys(Level::Standard)),
