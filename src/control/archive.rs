@@ -8,10 +8,12 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::git::{self, Checkout, Plan, Repository, Start, WorktreePlan};
+use crate::git::{self, Checkout, Plan, Start, WorktreePlan};
 use crate::session::names::{name_in_folder, nearest};
 use crate::session::state::StateName;
 use crate::session::store::{Folder, crash_point, read_journal};
+
+use crate::worker::confine::repository;
 
 use super::context::Context;
 use super::error::{Attempt as _, Class, Error, Result};
@@ -232,7 +234,7 @@ async fn worktree_of(context: &Context, kept: &Kept) -> Result<(Option<PathBuf>,
     // Its worker gives it what a new one gets.
     folder.mark_unready()?;
     let programs = git::Programs::of(&context.dirs.state);
-    let made = checkout.make(&branch, &programs, Repository::wanted(&context.settings)).await?;
+    let made = checkout.make(&branch, &programs, repository(&context.settings)).await?;
     made.notes.iter().for_each(|note| context.warnings.add(note.to_string()));
     let root = checkout.root().to_owned();
     let rescued = git::bring_back(&root, &kept.name).await?;

@@ -12,8 +12,7 @@ use super::leftovers::{Found, is_whole, look, registered_as};
 use super::own::{Fetched, Made, OwnRepository};
 use super::plan::plan;
 use super::{Created, Error, Plan, Programs, Removal, Stores, remove_worktree, root, stores};
-use crate::agent::confine;
-use crate::config::{Project, Settings};
+use crate::config::Project;
 use crate::session::store::{self, Folder, StoreError};
 
 /// The repository that a new checkout is linked to.
@@ -36,14 +35,6 @@ pub struct Checkout {
     own: OwnRepository,
     /// Whether that is what it is linked to.
     is_own: bool,
-}
-
-impl Repository {
-    /// What a new session gets: one of its own where agents are confined.
-    #[must_use]
-    pub fn wanted(settings: &Settings) -> Self {
-        if confine::is_used(settings) { Self::Own } else { Self::Projects }
-    }
 }
 
 impl Checkout {

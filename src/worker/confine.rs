@@ -9,7 +9,7 @@ use crate::agent::confine::refusals::{Refused, refusals};
 use crate::agent::confine::{self, Confinement, Place, Repository, caches};
 use crate::agent::{Agent, Environment};
 use crate::config::confine::{Confine, Level};
-use crate::config::dirs;
+use crate::config::{Settings, dirs};
 use crate::git::{self, Checkout, Stores};
 use crate::platform::cage::Cage;
 use crate::session::event;
@@ -25,6 +25,11 @@ pub(crate) const CONFINED: &str = "SAMOCODE_CONFINED";
 
 /// How much of a run's log is searched for refusals, from its end, in bytes.
 const MOST_LOG: u64 = 16 * 1024 * 1024;
+
+/// What a new session's checkout is linked to: where agents are confined, a repository of its own.
+pub(crate) fn repository(settings: &Settings) -> git::Repository {
+    if confine::is_used(settings) { git::Repository::Own } else { git::Repository::Projects }
+}
 
 /// Where an agent works, or a command of the project's.
 pub(crate) struct Scene<'a> {

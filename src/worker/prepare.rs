@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use crate::config::{Project, Settings};
-use crate::git::{self, Checkout, Programs, Repository, Severity};
+use crate::git::{self, Checkout, Programs, Severity};
 use crate::platform::limits::Limit;
 use crate::session::Hint as _;
 use crate::session::event;
@@ -13,6 +13,7 @@ use crate::session::overview::{NewOverview, Overview};
 use crate::session::store::{self, StoreError};
 use crate::session::{Phase, clock, names, stamp};
 
+use super::confine;
 use super::provision::{Ground, Provided, provision};
 use super::writer::Writer;
 
@@ -125,7 +126,7 @@ async fn make_worktree(
         return Ok(Err(error.in_one_line()));
     }
     let checkout = Checkout::of_session(project, &folder);
-    let made = match checkout.make(&branch, programs, Repository::wanted(settings)).await {
+    let made = match checkout.make(&branch, programs, confine::repository(settings)).await {
         Ok(made) => made,
         Err(git::Error::Io { doing: action, path, source }) if Limit::of(&source).is_some() => {
             return Err(StoreError { action, path, source });

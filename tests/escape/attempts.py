@@ -98,16 +98,37 @@ add("write the other session's work", lambda: append(f"{OTHER_WORK}/README.md"))
 add("write the main repository's files", lambda: append(f"{MAIN}/README.md"))
 add("write the main repository's config", lambda: append(f"{MAIN}/.git/config"))
 add("create a hook", lambda: create(f"{MAIN}/.git/hooks/post-checkout"))
-add("write the main repository's HEAD", lambda: append(f"{MAIN}/.git/HEAD"))
 add("create git attributes", lambda: create(f"{MAIN}/.git/info/evil"))
 add("write the other worktree's HEAD",
     lambda: append(f"{MAIN}/.git/worktrees/{os.path.basename(OTHER_WORK)}/HEAD"))
 add("write the project's settings", lambda: append(f"{PROJECT}/.samocode"))
-add("set git's fsmonitor", lambda: run("git", "config", "core.fsmonitor", "x"))
-add("set git's hooks path", lambda: run("git", "config", "core.hooksPath", "/tmp"))
-add("add a remote", lambda: run("git", "remote", "add", "evil", "/tmp"))
-add("move another branch", lambda: run("git", "update-ref", "refs/heads/evil", "HEAD"))
-add("move the main branch", lambda: run("git", "update-ref", "refs/heads/main", "HEAD"))
+def git(*argv):
+    """git on the main repository, as it is seen from outside of the worktree."""
+    return run("git", f"--git-dir={MAIN}/.git", *argv)
+
+add("set git's fsmonitor", lambda: git("config", "samocode.fsmonitor", "x"))
+add("set git's hooks path", lambda: git("config", "samocode.hooksPath", "/tmp"))
+add("read the main repository's config", lambda: read(f"{MAIN}/.git/config"))
+add("add a remote", lambda: git("remote", "add", "evil", "/tmp"))
+add("move another branch", lambda: git("update-ref", "refs/heads/evil", "HEAD"))
+add("move the main branch", lambda: git("update-ref", "refs/heads/main", "HEAD"))
+add("create a reference", lambda: create(f"{MAIN}/.git/refs/heads/evil-2"))
+add("create a packed reference", lambda: create(f"{MAIN}/.git/packed-refs.lock"))
+add("add an object", lambda: create(f"{MAIN}/.git/objects/evil"))
+add("name other objects", lambda: create(f"{MAIN}/.git/objects/info/alternates"))
+add("write a reflog", lambda: append(f"{MAIN}/.git/logs/HEAD"))
+add("write the main repository's HEAD", lambda: append(f"{MAIN}/.git/HEAD"))
+add("write what is put back", lambda: append(f"{kept()}/config"))
+add("create beside what is put back", lambda: create(f"{kept()}/hooks/post-checkout"))
+
+def kept():
+    """What the worker puts back into this session's repository; the worktree's registration where
+    there is none."""
+    place = f"{os.path.dirname(WORK)}/.samocode-repositories/{os.path.basename(WORK)}.kept"
+    if not os.path.exists(os.path.dirname(place)):
+        place = f"{MAIN}/.git/evil-kept"
+        os.makedirs(f"{place}/hooks", exist_ok=True)
+    return place
 
 # Around names.
 @attempt
@@ -343,6 +364,20 @@ if __name__ == "__main__" and not os.path.exists("escape.tsv"):
                 got, why = False, str(error).replace("\n", " ").replace("\t", " ")
             report.write(f"{name.replace('_', ' ')}\t{'got' if got else 'held'}\t{why}\n")
             report.flush()
+    # For the worker's git, and the human's.
+    evil = f"{WORK}/evil.sh"
+    append_plain(evil, f"#!/bin/sh\ntouch {HOME}/ran-by-git\ncat\n")
+    os.chmod(evil, 0o755)
+    common = subprocess.run(["git", "rev-parse", "--git-common-dir"], capture_output=True, text=True)
+    common = common.stdout.strip()
+    if "samocode-repositories" in common:
+        for key in ["core.fsmonitor", "filter.x.clean", "filter.x.smudge", "core.sshCommand"]:
+            subprocess.run(["git", "config", key, evil])
+        append_plain(".gitattributes", "* filter=x\n")
+        for hook in ["post-index-change", "reference-transaction", "post-checkout"]:
+            append_plain(f"{common}/hooks/{hook}", open(evil).read())
+            os.chmod(f"{common}/hooks/{hook}", 0o755)
+        subprocess.run(["git", "commit", "-qam", "Escaped", "--allow-empty"])
     with open(f"{SESSION}/_signal.json", "w") as file:
         file.write('{"status":"blocked","run":"%s","needs":"human_decision",'
                    '"summary":"Tried.","reason":"Tried."}' % os.environ["SAMOCODE_RUN"])

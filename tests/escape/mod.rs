@@ -10,10 +10,8 @@ const ATTEMPTS: &str = include_str!("attempts.py");
 const VICTIM: &str = include_str!("victim.py");
 
 /// What gets through at the level standard, and the words of the README's table that say so.
-const NOT_COVERED: [(&str, &str); 12] = [
+const NOT_COVERED: [(&str, &str); 10] = [
     ("write the own journal", "the session's own files, the journal among them"),
-    ("move another branch", "other branches of the repository"),
-    ("move the main branch", "other branches of the repository"),
     ("connect to a port of the human's", "the network, local ports included"),
     ("send a datagram to the human's", "the network, local ports included"),
     ("change a file's mode", "mode, times, attributes, sizes of your files"),
@@ -106,7 +104,12 @@ fn a_hostile_agent_gets_through_without_a_cage() {
 #[test]
 fn a_confined_agent_gets_through_nowhere_but_where_the_readme_says() {
     let Some(lab) = lab::get() else { return };
-    let foreground = escape(&lab.user_without_manager("caged"), "standard", false);
+    let user = lab.user_without_manager("caged");
+    let foreground = escape(&user, "standard", false);
+    let fetched = user.sh("git -C shop log -1 --format=%s jwt").ok().stdout;
+    assert_eq!(fetched.trim(), "Escaped", "its branch is in the project's repository");
+    user.sh("cd shop-worktrees/*-jwt && git status && git diff && git checkout -q .").ok();
+    assert!(!user.exists("ran-by-git"), "git outside ran what the agent set up");
     let unit = escape(&lab.user("cagedunit"), "standard", true);
     println!("{foreground:#?}\n{unit:#?}");
     let readme = include_str!("../../README.md");
@@ -147,7 +150,7 @@ if [ -x /usr/bin/cargo ]; then
 fi
 script -qec true /dev/null </dev/null
 git switch -q -c side && git add -A && git commit -qm 'Side' && git switch -q -
-git merge -q side && git stash list && git log --oneline >/dev/null
+git merge -q side && git branch -d side && git gc -q && git config day.is over && git stash list && git log --oneline >/dev/null
 git add -A && git commit -qm 'Day' --allow-empty
 git status --porcelain
 samocode send --to human 'The day is over'
@@ -172,6 +175,8 @@ fn an_ordinary_days_work_passes_at_the_level_standard() {
     assert_eq!(ran.code, 10, "{ran}\n{log}");
     let worktree = project.worktree("jwt").expect("a worktree");
     assert!(user.exists(worktree.join("day-done")), "{log}");
+    let fetched = user.sh("git -C shop log -1 --format=%s jwt").ok().stdout;
+    assert_eq!(fetched.trim(), "Day");
     let inbox = project.samocode(["inbox"]).ok().stdout;
     assert!(inbox.contains("The day is over"), "{inbox}");
     let started = project.named("jwt").journal("run_started");
