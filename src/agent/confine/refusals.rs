@@ -128,6 +128,7 @@ mod tests {
                 grant(Path::new("/usr"), Access::Read, Because::System),
             ],
             keys: Confine::default(),
+            work: open.to_owned(),
         };
         let found = refusals(&confinement, closed, text.as_bytes());
         found.into_iter().map(|(refused, times)| (refused.what, refused.key, times)).collect()

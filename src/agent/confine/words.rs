@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use super::Confinement;
 use super::grants::{Because, Grant};
 use crate::config::confine::{CONNECT, Level, READ, SOCKETS, WRITE};
-use crate::platform::confinement::Access;
+use crate::platform::confinement::{Access, Lack, Support};
 
 /// The section for the prompt of a confined agent.
 #[must_use]
-pub fn for_agent(confinement: &Confinement) -> String {
+pub fn for_agent(confinement: &Confinement, support: &Support) -> String {
     let mut text =
         "# Confinement\n\nThe kernel confines you and all you start. You may write only below:\n"
             .to_owned();
@@ -28,8 +28,13 @@ pub fn for_agent(confinement: &Confinement) -> String {
          repository's settings, hooks or packed references. You may read the system and its \
          toolchains, not the rest of the home folder. ",
     );
-    if !confinement.keys.any_socket {
+    if !confinement.keys.any_socket && support.lacks.contains(&Lack::View) {
         text.push_str("UNIX sockets are refused (ssh-agent, D-Bus, Docker, local databases). ");
+    } else if !confinement.keys.any_socket {
+        text.push_str(
+            "What you may not use is not there: other programs' sockets (ssh-agent, D-Bus, Docker), \
+             the rest of the home folder. ",
+        );
     }
     if confinement.level == Level::Strict {
         let ports: Vec<_> = confinement.keys.ports.iter().map(u16::to_string).collect();
