@@ -55,6 +55,10 @@ impl Scene<'_> {
         environment: &mut Environment,
     ) -> Option<Confinement> {
         let Self { home, agent, work, checkout, session, temporary } = *self;
+        // Nothing is asked of the host.
+        if keys.level == Level::Off {
+            return None;
+        }
         let stores = match checkout {
             Some(checkout) => checkout.stores(),
             None => git::stores(work),
@@ -102,12 +106,16 @@ impl Caged {
         session: Option<&Path>,
         mut env: Environment,
     ) -> Result<Self, String> {
+        let open = |env| Ok(Self { env, cage: None, _temporary: None });
+        if keys.level == Level::Off {
+            return open(env);
+        }
         let support = confine::support();
         if let Some(why) = confine::obstacle(keys, &support) {
             return Err(why);
         }
         if confine::level(keys, &support) == Level::Off {
-            return Ok(Self { env, cage: None, _temporary: None });
+            return open(env);
         }
         let temporary = tempfile::Builder::new().prefix("samocode-command-").tempdir();
         let temporary = temporary.map_err(|error| format!("no temporary folder: {error}"))?;
@@ -157,7 +165,8 @@ impl Worker<'_> {
 
     /// Why this host cannot confine the agent as demanded.
     pub(super) fn not_confined(&self) -> Option<String> {
-        confine::obstacle(self.demanded(), &confine::support())
+        let keys = self.demanded();
+        (keys.level != Level::Off).then(|| confine::obstacle(keys, &confine::support()))?
     }
 
     /// How the agent is confined, for the journal; `None` if nobody wants it to be.

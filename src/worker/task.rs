@@ -6,7 +6,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::agent::confine::{Confinement, words};
+use crate::agent::confine::{self, Confinement, words};
 use crate::agent::prompt::{self, PromptInput};
 use crate::agent::roles::{self, Instructions, RoleError, Roles};
 use crate::agent::{Agent, ConversationId, Environment, Identity, Task};
@@ -61,7 +61,8 @@ impl RunPrompt {
         let mail = unseen(&state, folder);
         let occasion = Occasion { state: &state, folder, settings, plan: &plan, mail: &mail };
         let instructions = roles.parts(state.phase())?;
-        let confinement = confinement.map(words::for_agent);
+        let confinement =
+            confinement.map(|confined| words::for_agent(confined, &confine::support()));
         Ok(Self { instructions, confinement, prompt: occasion.prompt(), resume: plan.resume })
     }
 
@@ -169,7 +170,8 @@ impl Worker<'_> {
         let instructions = self.setup.roles().parts(state.phase())?;
         let run = RunPrompt {
             instructions,
-            confinement: confinement.map(words::for_agent),
+            confinement: confinement
+                .map(|confined| words::for_agent(confined, &confine::support())),
             prompt: occasion.prompt(),
             resume: plan.resume,
         };

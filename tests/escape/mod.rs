@@ -10,15 +10,19 @@ const ATTEMPTS: &str = include_str!("attempts.py");
 const VICTIM: &str = include_str!("victim.py");
 
 /// What gets through at the level standard, and the words of the README's table that say so.
-const NOT_COVERED: [(&str, &str); 10] = [
+const NOT_COVERED: [(&str, &str); 4] = [
     ("write the own journal", "the session's own files, the journal among them"),
     ("connect to a port of the human's", "the network, local ports included"),
     ("send a datagram to the human's", "the network, local ports included"),
+    ("see another's command line", "command lines of your processes"),
+];
+
+/// What gets through besides where a host lets nobody have a view of its own.
+const NOT_COVERED_WITHOUT_VIEW: [(&str, &str); 6] = [
     ("change a file's mode", "mode, times, attributes, sizes of your files"),
     ("change a file's times", "mode, times, attributes, sizes of your files"),
     ("set an attribute", "mode, times, attributes, sizes of your files"),
     ("see a file's size", "mode, times, attributes, sizes of your files"),
-    ("see another's command line", "command lines of your processes"),
     ("open another's terminal", "your other terminals"),
     ("read shared memory", "shared memory"),
 ];
@@ -93,6 +97,13 @@ fn passed(report: &Report) -> Vec<&str> {
     report.iter().filter(|(_, (got, _))| *got).map(|(name, _)| name.as_str()).collect()
 }
 
+/// Whether agents have a view of their own on this host, as the journal has it.
+fn has_view(user: &LabUser) -> bool {
+    let started = user.sh("cat shop-sessions/*-jwt/_journal.jsonl").ok().stdout;
+    assert!(started.contains("standard (Landlock "), "{started}");
+    started.contains("own view")
+}
+
 #[test]
 fn a_hostile_agent_gets_through_without_a_cage() {
     let Some(lab) = lab::get() else { return };
@@ -113,14 +124,20 @@ fn a_confined_agent_gets_through_nowhere_but_where_the_readme_says() {
     let unit = escape(&lab.user("cagedunit"), "standard", true);
     println!("{foreground:#?}\n{unit:#?}");
     let readme = include_str!("../../README.md");
+    let has_view = has_view(&user);
+    println!("a view of its own: {has_view}");
+    let not_covered: Vec<_> = match has_view {
+        true => NOT_COVERED.to_vec(),
+        false => [&NOT_COVERED[..], &NOT_COVERED_WITHOUT_VIEW].concat(),
+    };
     for report in [&foreground, &unit] {
         let open: Vec<_> = passed(report)
             .into_iter()
-            .filter(|name| !NOT_COVERED.iter().any(|(known, _)| known == name))
+            .filter(|name| !not_covered.iter().any(|(known, _)| known == name))
             .collect();
         assert!(open.is_empty(), "{open:?}");
     }
-    for (attempt, words) in NOT_COVERED {
+    for (attempt, words) in not_covered {
         assert!(passed(&unit).contains(&attempt), "{attempt} is held: say so in the README");
         assert!(readme.contains(words), "{attempt}: {words}");
     }
@@ -142,6 +159,17 @@ assert subprocess.run(["sh", "-c", "exit 3"]).returncode == 3
 server = socket.create_server(("127.0.0.1", 0))
 client = socket.create_connection(server.getsockname())
 pair = socket.socketpair()
+import os
+if os.access("/tmp", os.W_OK):
+    # A view of its own.
+    for folder in "/tmp", os.environ["TMPDIR"]:
+        server = socket.socket(socket.AF_UNIX)
+        server.bind(folder + "/day.sock")
+        server.listen()
+        socket.socket(socket.AF_UNIX).connect(folder + "/day.sock")
+    with multiprocessing.Manager() as manager:
+        assert manager.dict(a=1)["a"] == 1
+    open("/dev/shm/day", "w").write("x")
 P
 ! command -v node || node -e 'require("child_process").execSync("true"); require("fs").writeFileSync("n", "n")'
 if [ -x /usr/bin/cargo ]; then
@@ -207,7 +235,9 @@ fn the_real_cli_works_in_its_cage_and_what_it_is_refused_is_told() {
         api.requests().iter().flat_map(crate::lab::api::Request::tool_results).collect();
     let results = results.join("\n");
     assert!(results.contains("committed") && !results.contains("SECRET"), "{results}");
-    assert!(results.contains("id_ed25519: Permission denied"), "{results}");
+    let refused = ["Permission denied", "No such file or directory"];
+    let is_refused = |how: &&str| results.contains(&format!("id_ed25519: {how}"));
+    assert!(refused.iter().any(is_refused), "{results}");
     assert!(!user.sh("cat ~/.bashrc").ok().stdout.contains("escaped"));
     let kept_out = project.named("jwt").journal("kept_out").remove(0).to_string();
     let key = format!("SAMOCODE_ALLOW_READ={}/.ssh/id_ed25519", user.home.display());

@@ -36,6 +36,8 @@ pub struct Confinement {
     pub grants: Vec<Grant>,
     /// What the keys say.
     pub keys: Confine,
+    /// The folder it starts in.
+    pub work: PathBuf,
 }
 
 impl Confinement {
@@ -43,7 +45,12 @@ impl Confinement {
     #[must_use]
     pub fn of(level: Level, keys: &Confine, place: &Place<'_>) -> Option<Self> {
         let confined = level != Level::Off;
-        confined.then(|| Self { level, grants: table(place, keys), keys: keys.clone() })
+        confined.then(|| Self {
+            level,
+            grants: table(place, keys),
+            keys: keys.clone(),
+            work: place.work.to_owned(),
+        })
     }
 
     /// The rules for the cage.
@@ -52,6 +59,7 @@ impl Confinement {
         let rule = |grant: &Grant| Rule { path: grant.path.clone(), access: grant.access };
         Rules {
             paths: self.grants.iter().map(rule).collect(),
+            work: self.work.clone(),
             sockets: if self.keys.any_socket { Sockets::Any } else { Sockets::None },
             ports: (self.level == Level::Strict).then(|| self.keys.ports.clone()),
         }

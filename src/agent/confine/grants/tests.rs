@@ -1,7 +1,7 @@
 use super::*;
 use crate::agent::confine::{Confinement, Verdict, explain, explain_port, words};
 use crate::config::confine::{CONNECT, Level};
-use crate::platform::confinement::Sockets;
+use crate::platform::confinement::{Lack, Sockets, Support};
 
 fn place<'a>(environment: &'a Environment) -> Place<'a> {
     Place {
@@ -150,8 +150,10 @@ fn the_rules_of_the_cage_are_the_table() {
 #[test]
 fn the_agent_is_told_where_it_may_write_and_what_to_ask_for() {
     let environment = environment();
+    let support = Support { by: String::new(), lacks: vec![Lack::View] };
     let of = |level| {
-        words::for_agent(&Confinement::of(level, &keys(level), &place(&environment)).unwrap())
+        let confinement = Confinement::of(level, &keys(level), &place(&environment)).unwrap();
+        words::for_agent(&confinement, &support)
     };
     let standard = of(Level::Standard);
     for wanted in
