@@ -69,7 +69,8 @@ impl Scene<'_> {
             environment,
             program: agent.map(Agent::program),
             files: agent.map(confine::named_files).unwrap_or_default(),
-            work,
+            // A project in a folder of its repository needs the rest of the checkout, too.
+            work: checkout.map_or(work, Checkout::root),
             session,
             temporary,
             repository: stores.map(|stores| match stores {
@@ -80,6 +81,7 @@ impl Scene<'_> {
         };
         let level = confine::level(keys, &confine::support());
         let confinement = Confinement::of(level, keys, &place)?;
+        let confinement = Confinement { work: work.to_owned(), ..confinement };
         let cache = caches::folder(environment, home);
         caches::redirect(environment, &cache, &keys.write);
         environment.push((CONFINED.into(), level.as_str().into()));
