@@ -40,6 +40,9 @@ pub struct Rules {
     pub paths: Vec<Rule>,
     /// The folder it starts in.
     pub work: PathBuf,
+    /// Files and folders that may only be read, though they are below one that may be written. Only
+    /// a view holds that.
+    pub kept: Vec<PathBuf>,
     /// UNIX sockets.
     pub sockets: Sockets,
     /// The TCP ports it may connect to; `None` for all.

@@ -11,14 +11,18 @@ const VICTIM: &str = include_str!("victim.py");
 
 /// What gets through at the level standard, and the words of the README's table that say so.
 const NOT_COVERED: [(&str, &str); 4] = [
-    ("write the own journal", "the session's own files, the journal among them"),
+    ("write the own hook", "the session's own files, its hook among them"),
     ("connect to a port of the human's", "the network, local ports included"),
     ("send a datagram to the human's", "the network, local ports included"),
     ("see another's command line", "command lines of your processes"),
 ];
 
 /// What gets through besides where a host lets nobody have a view of its own.
-const NOT_COVERED_WITHOUT_VIEW: [(&str, &str); 6] = [
+const NOT_COVERED_WITHOUT_VIEW: [(&str, &str); 10] = [
+    ("write the own journal", "the session's journal, mail and logs"),
+    ("write an own log", "the session's journal, mail and logs"),
+    ("write the own inbox", "the session's journal, mail and logs"),
+    ("replace the own mail", "the session's journal, mail and logs"),
     ("change a file's mode", "mode, times, attributes, sizes of your files"),
     ("change a file's times", "mode, times, attributes, sizes of your files"),
     ("set an attribute", "mode, times, attributes, sizes of your files"),

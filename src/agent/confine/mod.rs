@@ -23,6 +23,7 @@ use crate::config::confine::{Confine, LEVEL, Level};
 use crate::platform::cage::{self, Cage};
 use crate::platform::confinement::{CageError, Lack, Rule, Rules, Sockets, Support};
 use crate::session::Phase;
+use crate::session::store::Folder;
 
 pub use explain::{Verdict, explain, explain_port};
 pub use grants::{Because, Grant, Place, Repository, table};
@@ -38,6 +39,8 @@ pub struct Confinement {
     pub keys: Confine,
     /// The folder it starts in.
     pub work: PathBuf,
+    /// What of the session's folder is not the agent's.
+    pub kept: Vec<PathBuf>,
 }
 
 impl Confinement {
@@ -50,6 +53,7 @@ impl Confinement {
             grants: table(place, keys),
             keys: keys.clone(),
             work: place.work.to_owned(),
+            kept: place.session.map(|folder| Folder::new(folder).record()).unwrap_or_default(),
         })
     }
 
@@ -60,6 +64,7 @@ impl Confinement {
         Rules {
             paths: self.grants.iter().map(rule).collect(),
             work: self.work.clone(),
+            kept: self.kept.clone(),
             sockets: if self.keys.any_socket { Sockets::Any } else { Sockets::None },
             ports: (self.level == Level::Strict).then(|| self.keys.ports.clone()),
         }

@@ -144,6 +144,7 @@ mod tests {
             ],
             keys: Confine::default(),
             work: open.to_owned(),
+            kept: Vec::new(),
         };
         let found = refusals(&confinement, closed, text.as_bytes());
         found.into_iter().map(|(refused, times)| (refused.what, refused.key, times)).collect()

@@ -78,7 +78,7 @@ impl Cage {
         // With a view, the sockets of others are not there to be connected to, and Landlock holds
         // those without a name.
         let has_view = rules.sockets == Sockets::None && has_view(landlock);
-        let view = has_view.then(|| View::of(&rules.paths, &rules.work, files::own(landlock)));
+        let view = has_view.then(|| View::of(rules, files::own(landlock)));
         let view = view.transpose().map_err(|error| CageError {
             doing: "plan a view of the agent's own".to_owned(),
             why: error.to_string(),

@@ -15,7 +15,7 @@ use std::path::{Component, Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use crate::platform::confinement::{Access, Rule};
+use crate::platform::confinement::{Access, Rule, Rules};
 
 /// Where the new root is mounted before it becomes the root. What is there stays reachable below `OLD`.
 const BASE: &CStr = c"/tmp";
@@ -45,6 +45,8 @@ enum Step {
     File(CString),
     Link { target: CString, at: CString },
     Bind { from: CString, at: CString },
+    /// Makes what is there read-only, with the flags that its mount has.
+    Keep { at: CString, flags: libc::c_ulong },
 }
 
 /// A view that is ready to be entered.
@@ -74,6 +76,8 @@ struct Plan {
     real: BTreeSet<PathBuf>,
     /// Links, with what they say.
     links: Vec<(PathBuf, PathBuf)>,
+    /// What is made read-only: real paths, with the flags of their mounts.
+    kept: Vec<(PathBuf, libc::c_ulong)>,
 }
 
 impl Plan {
@@ -135,20 +139,40 @@ impl Plan {
                 steps.push(Step::Link { target: text(target)?, at: text(at)? });
             }
         }
+        for (at, flags) in &self.kept {
+            if bound.iter().any(|outer| at.starts_with(outer)) {
+                steps.push(Step::Keep { at: text(at)?, flags: *flags });
+            }
+        }
         Ok(steps)
+    }
+
+    /// Adds what is to be read-only, unless it does not exist or is a link.
+    fn keep(&mut self, path: &Path) {
+        let is_link = |meta: std::fs::Metadata| meta.file_type().is_symlink();
+        if path.symlink_metadata().map_or(true, is_link) {
+            return;
+        }
+        if let (Ok(real), Ok(volume)) = (path.canonicalize(), rustix::fs::statvfs(path)) {
+            // What a mount was given besides may not be taken from it.
+            let flags = volume.f_flag.bits() & (libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC);
+            self.kept.push((real, flags));
+        }
     }
 }
 
 impl View {
-    /// A view with what the rules name, for a process that works in `work`.
-    pub(super) fn of(rules: &[Rule], work: &Path, rights: Rights) -> io::Result<Self> {
+    /// A view with what the rules name.
+    pub(super) fn of(rules: &Rules, rights: Rights) -> io::Result<Self> {
+        let Rules { paths, work, kept, .. } = rules;
         let mut plan = Plan::default();
         let own = [TERMINALS, SHARED_MEMORY, "/dev/ptmx"].map(Path::new);
-        for rule in rules.iter().filter(|rule| !own.contains(&rule.path.as_path())) {
+        for rule in paths.iter().filter(|rule| !own.contains(&rule.path.as_path())) {
             if let Some(real) = plan.walk(&rule.path, MOST_LINKS) {
                 plan.real.insert(real);
             }
         }
+        kept.iter().for_each(|path| plan.keep(path));
         let may_write =
             |rule: &Rule| !rule.path.starts_with(TEMPORARY) || rule.access == Access::Write;
         plan.links.extend(LINKS.map(|(at, target)| (at.into(), target.into())));
@@ -157,7 +181,7 @@ impl View {
         Ok(Self {
             steps: plan.steps()?,
             work: text(work)?,
-            has_temporary: rules.iter().all(may_write),
+            has_temporary: paths.iter().all(may_write),
             uid_map: map(uid.as_raw()),
             gid_map: map(gid.as_raw()),
             rights,
@@ -177,7 +201,12 @@ impl View {
                     exists_or(unsafe { libc::symlink(target.as_ptr(), at.as_ptr()) })?;
                 }
                 Step::Bind { from, at } => {
-                    mount(from, at, None, libc::MS_BIND | libc::MS_REC, None)?
+                    mount(from, at, None, libc::MS_BIND | libc::MS_REC, None)?;
+                }
+                Step::Keep { at, flags } => {
+                    mount(at, at, None, libc::MS_BIND, None)?;
+                    let read_only = libc::MS_BIND | libc::MS_REMOUNT | libc::MS_RDONLY | flags;
+                    mount(c"none", at, None, read_only, None)?;
                 }
             }
         }
