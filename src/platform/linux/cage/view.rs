@@ -43,10 +43,19 @@ const TEMPORARY: &str = "/tmp";
 enum Step {
     Folder(CString),
     File(CString),
-    Link { target: CString, at: CString },
-    Bind { from: CString, at: CString },
+    Link {
+        target: CString,
+        at: CString,
+    },
+    Bind {
+        from: CString,
+        at: CString,
+    },
     /// Makes what is there read-only, with the flags that its mount has.
-    Keep { at: CString, flags: libc::c_ulong },
+    Keep {
+        at: CString,
+        flags: libc::c_ulong,
+    },
 }
 
 /// A view that is ready to be entered.
