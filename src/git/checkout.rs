@@ -90,6 +90,12 @@ impl Checkout {
         if self.is_own { Repository::Own } else { Repository::Projects }
     }
 
+    /// The session's own repository, if it is linked to that.
+    #[must_use]
+    pub fn own_repository(&self) -> Option<&Path> {
+        self.is_own.then(|| self.own.folder())
+    }
+
     /// A folder in the repository it is linked to.
     fn linked_to(&self) -> &Path {
         if self.is_own { self.own.folder() } else { &self.source }
@@ -194,6 +200,7 @@ impl Checkout {
             return Ok(Fetched::Up);
         }
         self.own.put_back()?;
+        self.own.put_back_link(&self.root)?;
         self.own.fetch().await
     }
 

@@ -6,6 +6,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::{CONFIG, MIRRORED, OwnRepository, io, stored};
+use crate::git::leftovers::{pointed_to, registered_as};
+use crate::git::reader::tidy;
 use crate::git::{Error, plain, quoted};
 use crate::session::store;
 
@@ -17,6 +19,9 @@ const FOLDERS: [&str; 7] =
 /// replacements for history.
 const FOREIGN: [&str; 5] =
     ["commondir", "gitdir", "config.worktree", "shallow", "objects/info/http-alternates"];
+
+/// What was in the place of a worktree's `.git`, beside the repository.
+pub(super) const SET_ASIDE: &str = "set-aside";
 
 /// The file that says where other objects are.
 pub(super) const ALTERNATES: &str = "objects/info/alternates";
@@ -41,6 +46,26 @@ impl OwnRepository {
             mirror(&self.kept.join(folder), &self.folder.join(folder))?;
         }
         Ok(())
+    }
+
+    /// Makes the worktree's `.git` name this repository again, if something else is there. That is
+    /// moved aside.
+    pub(in crate::git) fn put_back_link(&self, root: &Path) -> Result<(), Error> {
+        let (link, all) = (root.join(".git"), tidy(&self.folder.join("worktrees")));
+        let is_file = link.symlink_metadata().is_ok_and(|meta| meta.is_file());
+        let named = plain::read(&link).ok().filter(|_| is_file);
+        let named = named.and_then(|bytes| pointed_to(bytes.strip_prefix(b"gitdir: ")?, root));
+        if named.is_some_and(|named| tidy(&named).parent() == Some(&all)) {
+            return Ok(());
+        }
+        let Some(known) = registered_as(&tidy(&self.folder), &tidy(root)) else { return Ok(()) };
+        if link.symlink_metadata().is_ok() {
+            let aside = self.aside(SET_ASIDE);
+            remove(&aside)?;
+            fs::rename(&link, &aside).map_err(io("move away", &link))?;
+        }
+        let line = format!("gitdir: {}\n", known.admin.display());
+        put(&link, line.as_bytes())
     }
 
     /// The file that names the project's objects.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::put_back::remove;
+use super::put_back::{SET_ASIDE, remove};
 use super::references::{References, listed, update};
 use super::{BASE, OwnRepository, RESCUED, WORK, io};
 use crate::git::command::{git_for_reading, read};
@@ -49,7 +49,7 @@ impl OwnRepository {
 
     /// Removes what a removal that was killed left.
     pub(in crate::git) fn sweep(&self) -> Result<(), Error> {
-        for what in ["removed", "making"] {
+        for what in ["removed", "making", SET_ASIDE] {
             remove(&self.aside(what))?;
         }
         if self.exists() { Ok(()) } else { remove(&self.kept) }
