@@ -24,9 +24,7 @@ use jiff::Timestamp;
 use tokio::process::Command;
 
 use super::command::{Finished, git_command, git_for_reading, read, run};
-use super::plain;
-use super::remove::Reflog;
-use super::{Error, programs::Barred, quoted};
+use super::{Error, plain, programs::Barred, quoted, remove::Reflog};
 
 pub use back::bring_back;
 

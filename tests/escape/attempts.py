@@ -213,6 +213,10 @@ def remove_a_folder():
     os.rmdir(f"{HOME}/removable-folder")
     return True
 
+def is_shared():
+    """Whether /tmp is the one that others use."""
+    return os.path.exists(f"/tmp/mine-{NAME}")
+
 add("list the home folder", lambda: len(os.listdir(HOME)) > 0)
 add("list the folder of sessions", lambda: len(os.listdir(os.path.dirname(SESSION))) > 0)
 add("make a folder", lambda: os.mkdir(f"{HOME}/evil-folder") or True)
@@ -220,11 +224,11 @@ add("make a pipe", lambda: os.mkfifo(f"{HOME}/evil-pipe") or True)
 add("make a symbolic link", lambda: os.symlink("/etc", f"{HOME}/evil-symlink") or True)
 add("run a program of the home folder", lambda: run(f"{HOME}/bin-elsewhere/tool"))
 add("read another's temporary file", lambda: read(f"/tmp/mine-{NAME}"))
-add("write another's temporary file", lambda: append(f"/tmp/mine-{NAME}"))
+add("write another's temporary file", lambda: is_shared() and append(f"/tmp/mine-{NAME}"))
 add("read in /var/tmp", lambda: read(f"/var/tmp/mine-{NAME}"))
-add("create in /tmp", lambda: create(f"/tmp/evil-{NAME}"))
+add("create in /tmp", lambda: is_shared() and create(f"/tmp/evil-{NAME}"))
 add("create in /var/tmp", lambda: create(f"/var/tmp/evil-{NAME}"))
-add("list /tmp", lambda: len(os.listdir("/tmp")) > 0)
+add("list /tmp", lambda: is_shared() and len(os.listdir("/tmp")) > 0)
 add("read shared memory", lambda: read(f"/dev/shm/mine-{NAME}"))
 add("change a file's mode", lambda: os.chmod(f"{HOME}/.ssh/id_ed25519", 0o644) or True)
 add("change a file's times", lambda: os.utime(f"{HOME}/.bashrc", (1, 1)) or True)
