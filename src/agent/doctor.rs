@@ -1,9 +1,10 @@
 //! Checks that the chosen agents would work: their programs, versions and credentials.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::canary::{self, Met};
 use super::environment::RunIds;
 use super::exam::{About, Exam, Finding, Status};
 use super::registry::Registry;
@@ -19,12 +20,11 @@ fn broken(error: &AgentError) -> Finding {
     Finding::new(About::Program, Status::Broken, error.to_string(), remedy)
 }
 
-/// Checks each agent that some phase uses.
+/// Checks each agent that some phase uses, or that reviews.
 pub async fn examine(registry: &Registry, exam: &Exam<'_>) -> Vec<Finding> {
     let mut names: Vec<&AgentName> = Vec::new();
     let mut findings = Vec::new();
-    for phase in Phase::ALL {
-        let name = exam.settings.agent(phase);
+    for (phase, name) in exam.settings.agents() {
         if names.contains(&name) {
             continue;
         }
@@ -53,8 +53,8 @@ pub async fn examine(registry: &Registry, exam: &Exam<'_>) -> Vec<Finding> {
 pub fn without_credentials(registry: &Registry, exam: &Exam<'_>) -> Vec<Finding> {
     let specs = registry.specs().filter(|spec| {
         let word = spec.manifest().name;
-        let is_used = |phase| exam.settings.agent(phase).word() == word;
-        !spec.manifest().credentials.keys.is_empty() && Phase::ALL.into_iter().any(is_used)
+        let is_used = exam.settings.agents().any(|(_, name)| name.word() == word);
+        !spec.manifest().credentials.keys.is_empty() && is_used
     });
     let found = specs.map(|spec| credentials(exam, spec));
     found.filter(|finding| finding.status != Status::Ok).collect()
@@ -69,6 +69,7 @@ async fn program(registry: &Registry, exam: &Exam<'_>, agent: &Agent) -> Finding
         run: "doctor".to_owned(),
         tmpdir: std::env::temp_dir(),
         port_base: None,
+        own_caches: Vec::new(),
         path_additions: agent.path_additions().to_vec(),
     };
     let environment: Environment =
@@ -85,9 +86,29 @@ async fn program(registry: &Registry, exam: &Exam<'_>, agent: &Agent) -> Finding
         return found(Status::Ok, format!("{} ({path})", agent.name()));
     }
     match agent.version(&environment).await {
-        Ok(version) => found(Status::Ok, format!("{} {version} ({path})", agent.word())),
+        Ok(version) => {
+            let what = format!("{} {version} ({path})", agent.word());
+            newer(&exam.dirs.state, agent, &version, &what)
+                .unwrap_or_else(|| found(Status::Ok, what))
+        }
         Err(error) => broken(&error),
     }
+}
+
+/// What there is to say of a program that is newer than the one that was tested.
+fn newer(state: &Path, agent: &Agent, version: &str, what: &str) -> Option<Finding> {
+    let tested = agent.spec().tested().filter(|tested| canary::is_newer(version, tested))?;
+    let what = format!("{what} is newer than {tested}, which samocode was tested with");
+    let met = Met::read(state, agent.word());
+    if met.version != version || met.unknown.is_empty() {
+        return Some(Finding::new(About::Program, Status::Ok, what, ""));
+    }
+    let what = format!("{what}; unknown in its output: {}", met.describe());
+    let remedy = format!(
+        "update samocode if something looks wrong, or try what it expects: samocode doctor --agent {} --live",
+        agent.word()
+    );
+    Some(Finding::new(About::Program, Status::Note, what, remedy))
 }
 
 /// What an agent cannot do that others can.
@@ -211,10 +232,9 @@ fn credentials(exam: &Exam<'_>, spec: &dyn spec::AgentSpec) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
-    use crate::agent::registry::testing::settings;
+    use crate::agent::registry::testing::{agent_of, settings};
+    use crate::agent::unknown::Unknown;
     use crate::agent::{REGISTRY, claude};
     use crate::config::file::ConfigFile;
     use crate::config::{Dirs, Env};
@@ -289,6 +309,25 @@ mod tests {
         );
         assert!(shared.remedy.contains("claude setup-token"), "{}", shared.remedy);
         assert!(look(3, -5).what.contains("token has ended"));
+    }
+
+    #[test]
+    fn a_program_that_is_newer_than_the_tested_one_is_worth_a_look_once_something_is_unknown() {
+        let state = tempfile::tempdir().unwrap();
+        let agent = agent_of(&REGISTRY, "claude", "CLAUDE_PATH=/bin/true").unwrap();
+        let look = |version: &str| newer(state.path(), &agent, version, "claude X");
+        assert_eq!(look("2.1.329 (Claude Code)"), None);
+        let fine = look("3.0.1 (Claude Code)").unwrap();
+        assert_eq!(fine.status, Status::Ok);
+        assert!(fine.what.starts_with("claude X is newer than 2.1.329, which"), "{}", fine.what);
+        let mut unknown = Unknown::default();
+        unknown.note("event sketch");
+        Met::add(state.path(), "claude", "3.0.1 (Claude Code)", &unknown).unwrap();
+        let met = look("3.0.1 (Claude Code)").unwrap();
+        assert_eq!(met.status, Status::Note);
+        assert!(met.what.ends_with("unknown in its output: event sketch (1)"), "{}", met.what);
+        assert!(met.remedy.contains("samocode doctor --agent claude --live"), "{}", met.remedy);
+        assert_eq!(look("3.0.2").unwrap().status, Status::Ok, "another version");
     }
 
     #[test]

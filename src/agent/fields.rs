@@ -97,6 +97,11 @@ impl<'a> Fields<'a> {
         serde_json::from_str(self.get(key)?.get()).ok()
     }
 
+    /// The names of all fields.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
+
     /// The objects among the values, with their keys.
     pub(super) fn entries(&self) -> impl Iterator<Item = (&str, Self)> {
         self.0.iter().filter_map(|(key, value)| Some((key.as_str(), Self::of(value.get())?)))

@@ -12,10 +12,12 @@
 //! salvage, fields, …     what can be read of a damaged line  (pure)
 //! outcome, remedy        how its end is judged               (pure)
 //! cost, price            what it cost, reported or estimated (price reads a file)
+//! unknown, canary        what of its output is unknown, in a run and in all
 //! ```
 
 pub mod account;
 pub mod acp;
+pub mod canary;
 pub mod claude;
 pub mod codex;
 pub mod command;
@@ -56,7 +58,7 @@ pub use error::AgentError;
 pub use event::{Cost, Decoder, Denied, Event, Finished, Limit, Tool, Usage, Window};
 pub use outcome::{Outcome, judge};
 pub use registry::{REGISTRY, vocabulary};
-pub use spec::{AgentSpec, Capabilities, ConversationId, Records};
+pub use spec::{AgentSpec, Capabilities, ConversationId, Kept, Records};
 
 use crate::config::AgentName;
 

@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::event::{Decoder, Usage, Window};
 use super::exam::{Exam, Finding};
@@ -81,6 +81,17 @@ pub trait AgentSpec: Sync {
         None
     }
 
+    /// How long it keeps a conversation in its own folder, if it deletes them after a while.
+    fn kept(&self, folder: &Path, working_dir: &Path, conversation: &str) -> Option<Kept> {
+        let _ = (folder, working_dir, conversation);
+        None
+    }
+
+    /// The version of its program that this samocode was tested with, as `--version` prints it.
+    fn tested(&self) -> Option<&'static str> {
+        None
+    }
+
     /// The login found in its own folder, if there is one.
     fn logged_in(&self, folder: &Path) -> Option<Login> {
         let logins = self.manifest().credentials.logins;
@@ -115,6 +126,17 @@ pub struct Records {
     pub model: Option<String>,
     /// How full the account's windows are.
     pub windows: Vec<Window>,
+}
+
+/// How long a program keeps a conversation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// When the conversation was last used; `None` if the program has no file of it.
+    pub used: Option<Timestamp>,
+    /// For how long it may be unused until the program deletes it.
+    pub unused: SignedDuration,
+    /// The rule, in a sentence without a full stop.
+    pub rule: String,
 }
 
 /// A login that was found.

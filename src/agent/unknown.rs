@@ -27,6 +27,18 @@ impl Unknown {
         *count = count.saturating_add(1);
     }
 
+    /// Counts the names that are not among those known of something: `field mood of turn`.
+    pub fn note_fields<'a>(
+        &mut self,
+        about: &str,
+        names: impl IntoIterator<Item = &'a str>,
+        known: &[&str],
+    ) {
+        for name in names.into_iter().filter(|name| !known.contains(name)) {
+            self.note(&format!("field {name} of {about}"));
+        }
+    }
+
     /// The names and how often each came.
     pub fn iter(&self) -> impl Iterator<Item = (&str, u64)> {
         self.0.iter().map(|(name, count)| (name.as_str(), *count))

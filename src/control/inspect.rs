@@ -10,7 +10,7 @@ use crate::config::{Env, Flags, Settings};
 use crate::git;
 use crate::service::{self, Active, Scope};
 use crate::session::Hint as _;
-use crate::session::Phase;
+use crate::session::cached::CachedShares;
 use crate::session::journal::Event;
 use crate::session::qa::{Answer, Qa};
 use crate::session::state::{State, StateName};
@@ -232,7 +232,7 @@ fn named_agent(context: &Context, session: &Session, word: String) -> String {
     let words = vocabulary();
     let settings = Settings::load(&words, Some(&context.project), &env, &Flags::default());
     let Ok(settings) = settings else { return word };
-    let mut chosen = Phase::ALL.into_iter().map(|phase| settings.agent(phase));
+    let mut chosen = settings.agents().map(|(_, agent)| agent);
     match chosen.find(|agent| agent.word() == word && agent.command().is_some()) {
         Some(agent) => agent.to_string(),
         None => word,
@@ -271,7 +271,10 @@ impl Perform for Explain {
         let units = Units::ask(on.caller.scope, &on.warnings).await;
         let unit = units.get(&session.instance);
         let view = View::of(&context.caller, &context.project.root, &session, unit.as_ref())?;
-        let view = view.in_project(&context.project);
+        let mut view = view.in_project(&context.project);
+        let mut shares = CachedShares::default();
+        store::read_journal(&session.folder, |entry| shares.take(&entry.event))?;
+        view.notes.extend(shares.fall().map(|fall| fall.describe()));
         let mut events = timeline::read(&session)?;
         events.retain(|item| matches!(item, Item::Event { .. }));
         events.reverse();

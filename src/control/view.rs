@@ -193,7 +193,12 @@ impl View {
                 active: unit.active.to_string(),
                 restarts: None,
             }),
-            notes: notes(caller, session, hook.notes),
+            notes: notes(caller, session, {
+                let mut notes = hook.notes;
+                let kept = hook.conversation.filter(|_| running.is_none());
+                notes.extend(kept.and_then(|kept| kept.warning(hook.until, Timestamp::now())));
+                notes
+            }),
         })
     }
 }

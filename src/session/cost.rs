@@ -66,6 +66,14 @@ impl Usage {
     pub const fn taken_in(self) -> u64 {
         self.input.saturating_add(self.cache_read).saturating_add(self.cache_write)
     }
+
+    /// How much of what went in was read from the cache, in whole percent; `None` if nothing went in.
+    #[must_use]
+    pub fn cached_percent(self) -> Option<u8> {
+        let all = u128::from(self.taken_in());
+        let percent = (u128::from(self.cache_read) * 100 + all / 2).checked_div(all)?;
+        u8::try_from(percent.min(100)).ok()
+    }
 }
 
 /// What is known of an amount in US dollars.
@@ -130,6 +138,19 @@ mod tests {
         assert_eq!(dollars(2.309, part), "$2.31 + ?");
         assert_eq!(dollars(1.2, Certainty { estimated: true, ..known }), "~$1.20");
         assert_eq!(dollars(1.2, Certainty { estimated: true, ..part }), "~$1.20 + ?");
+    }
+
+    #[test]
+    fn the_cached_share_is_of_everything_that_went_in() {
+        let usage = |input, cache_read, cache_write| {
+            Usage { input, output: 9, cache_read, cache_write }.cached_percent()
+        };
+        assert_eq!(usage(0, 0, 0), None);
+        assert_eq!(usage(10, 0, 0), Some(0));
+        assert_eq!(usage(100, 870, 30), Some(87));
+        assert_eq!(usage(1, 199, 0), Some(100));
+        assert_eq!(usage(u64::MAX, u64::MAX, 1), Some(100));
+        assert_eq!(usage(0, 1, 2), Some(33));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Elsewhere;
+use super::event::ConversationKept;
 use super::journal::Usage;
 use super::phase::Phase;
 use super::state::{Standing, State, StateName};
@@ -73,6 +74,9 @@ pub struct Hook {
     /// What the last iteration did, from its signal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub summary: Option<String>,
+    /// How long the agent's program keeps the conversation of an iteration that rests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conversation: Option<ConversationKept>,
     /// What a human should know beside the state.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -168,6 +172,7 @@ impl Hook {
             unpriced: state.costs.unpriced,
             estimated: state.costs.estimated,
             summary: state.last_signal.as_ref().and_then(|last| last.line.summary.clone()),
+            conversation: state.conversation().and_then(|known| known.kept.clone()),
             notes: state.notes.all(),
         }
     }

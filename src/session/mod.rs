@@ -2,6 +2,7 @@
 
 pub mod advance;
 pub mod asked;
+pub mod cached;
 pub mod clock;
 mod cost;
 mod deaths;
@@ -22,6 +23,7 @@ pub mod overview;
 pub mod phase;
 pub mod qa;
 pub mod restored;
+pub mod review;
 pub mod signal;
 pub mod stamp;
 mod standing;

@@ -1,5 +1,7 @@
 //! What a human should know of a session beside its state, though it stops nothing.
 
+use super::event::{Occurrence, Unfamiliar};
+
 /// The most remarks kept of a kind, so that a flood of files cannot fill the hook.
 const MOST: usize = 5;
 
@@ -16,6 +18,8 @@ pub struct Notes {
     files: Vec<String>,
     /// Why the session's branch lacks its work in the project's repository, with the command.
     branch: Option<String>,
+    /// What of the output of agents' programs is unknown, one for each agent.
+    programs: Vec<Unfamiliar>,
 }
 
 impl Notes {
@@ -51,6 +55,32 @@ impl Notes {
         self.branch.as_deref()
     }
 
+    /// Adds what of an agent's output is unknown; a newer version of its program replaces the rest.
+    pub(in crate::session) fn unfamiliar(&mut self, found: &Unfamiliar) {
+        let of_agent = |known: &&mut Unfamiliar| known.agent == found.agent;
+        match self.programs.iter_mut().find(of_agent) {
+            Some(known) if known.version == found.version => {
+                for one in &found.unknown {
+                    if !known.names().any(|name| name == one.0) {
+                        known.unknown.push(one.clone());
+                    }
+                }
+            }
+            Some(known) => known.clone_from(found),
+            None => self.programs.push(found.clone()),
+        }
+    }
+
+    /// Whether all that is unknown here was found before in this version.
+    #[must_use]
+    pub fn has_found(&self, found: &Unfamiliar) -> bool {
+        let same =
+            |known: &&Unfamiliar| known.agent == found.agent && known.version == found.version;
+        let known = self.programs.iter().find(same);
+        known
+            .is_some_and(|known| found.names().all(|name| known.names().any(|other| other == name)))
+    }
+
     /// Forgets what the agent has heard of.
     pub(in crate::session) fn signalled(&mut self) {
         self.mail.clear();
@@ -69,6 +99,7 @@ impl Notes {
         let mut all = self.for_agent();
         all.extend(self.branch.clone());
         all.extend(self.channels.iter().map(|(_, remark)| remark.clone()));
+        all.extend(self.programs.iter().map(Occurrence::describe));
         all
     }
 }
@@ -79,4 +110,35 @@ fn add(notes: &mut Vec<String>, note: String) {
     }
     let surplus = notes.len().saturating_sub(MOST);
     notes.drain(..surplus);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_unknown_of_a_program_is_news_once_for_each_version() {
+        let found = |version: &str, names: &[&str]| Unfamiliar {
+            agent: "claude".into(),
+            version: version.into(),
+            tested: "2.1".into(),
+            unknown: names.iter().map(|name| ((*name).to_owned(), 1)).collect(),
+        };
+        let mut notes = Notes::default();
+        assert!(!notes.has_found(&found("2.2", &["x"])));
+        notes.unfamiliar(&found("2.2", &["x"]));
+        assert!(notes.has_found(&found("2.2", &["x"])));
+        assert!(
+            !notes.has_found(&found("2.2", &["x", "y"])) && !notes.has_found(&found("2.3", &["x"]))
+        );
+        notes.unfamiliar(&found("2.2", &["x", "y"]));
+        notes.signalled();
+        let all = notes.all();
+        assert_eq!(all.len(), 1, "{all:?}");
+        assert!(all[0].starts_with("claude 2.2 is newer than 2.1, which"), "{all:?}");
+        assert!(all[0].contains("does not know: x (1), y (1); the session continues"), "{all:?}");
+        assert!(notes.for_agent().is_empty(), "it is none of the agent's business");
+        notes.unfamiliar(&found("2.3", &["z"]));
+        assert!(notes.all()[0].contains("know: z (1);"), "{:?}", notes.all());
+    }
 }

@@ -127,6 +127,8 @@ words! {
         Budget = "budget",
         /// A limit of the machine is reached, such as that of processes.
         Machine = "machine",
+        /// Other sessions of the account are at work, to which this one leaves the quota.
+        Quota = "quota",
     }
 }
 

@@ -7,6 +7,7 @@
 //! ```
 
 mod quota;
+pub(super) mod spare;
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -22,6 +23,8 @@ use crate::session::store::{self, StoreError};
 use crate::session::{Cause, clock};
 
 use super::file_stamp::FileStamp;
+
+pub(super) use quota::ONCE_MORE;
 
 /// Interval at which one session retries refused credentials on behalf of all.
 pub(super) const AUTH_RETRY: SignedDuration = SignedDuration::from_mins(10);
@@ -185,7 +188,10 @@ impl Account {
 
     /// Whether a waiting session can resume. Polled every few seconds, so it neither locks the file
     /// nor claims a retry.
-    pub(super) fn is_free(&self, now: Timestamp) -> bool {
+    pub(super) fn is_free(&self, instance: &str, now: Timestamp) -> bool {
+        if self.waits_to_try(instance, now) {
+            return false;
+        }
         let Ok(known) = self.read() else { return false };
         let known = known.true_at(now);
         let is_full = self.over_quota(now).is_some();

@@ -45,6 +45,7 @@ impl Worker<'_> {
 
     /// Gives up its slot, or its wait for one, and has the next session started.
     pub(super) fn make_room(&mut self) -> Result<(), StoreError> {
+        self.share.take_if(|share| share.is_at_work());
         if matches!(self.admission, Admission::Unasked | Admission::Queued) {
             return Ok(());
         }

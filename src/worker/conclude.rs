@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::agent::Outcome;
 use crate::agent::price::Prices;
@@ -13,15 +13,12 @@ use crate::session::journal::Event;
 use crate::session::signal::SignalError;
 use crate::session::store::{Folder, StoreError};
 
-use super::account::Account;
+use super::account::{Account, ONCE_MORE};
 use super::conclusion::{Conclusion, Next, conclude};
 use super::iterate::Plan;
 use super::rules::{self, Rule};
 use super::under_way::Ended;
 use super::{Trouble, Worker, notices};
-
-/// How long to wait before credentials are tried once more that have just worked.
-const ONCE_MORE: SignedDuration = SignedDuration::from_secs(30);
 
 /// The problem with a signal, or where the agent wrote it instead: agents confuse the session's folder
 /// with the one they work in.
@@ -46,7 +43,7 @@ impl Worker<'_> {
         account: Option<&Account>,
     ) -> Result<(), Trouble> {
         self.writer.set_aside()?;
-        let signal = self.writer.folder.read_signal(&plan.run);
+        let signal = self.read_left(&plan.run);
         let (folder, work) = (&self.writer.folder, self.writer.state().working_dir());
         let signal = signal.map_err(|problem| located(problem, folder, work));
         self.writer.take_overview_back()?;
@@ -66,9 +63,7 @@ impl Worker<'_> {
             &self.prices(),
         );
         let (events, delays) = match next {
-            Next::TakeSignal(signal) => {
-                return self.take_signal(&plan.run, Some(run_ended), signal).await;
-            }
+            Next::Take(left) => return self.take_left(&plan.run, Some(run_ended), left).await,
             Next::WithoutSignal { events, delays } => (events, delays),
         };
         let moved = self.head_moved().await;

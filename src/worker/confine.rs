@@ -1,9 +1,10 @@
 //! Confining the agent of a run.
 
 pub(super) mod outbox;
+mod own_repository;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::agent::confine::refusals::{Refused, refusals};
 use crate::agent::confine::{self, Confinement, Place, Repository, caches};
@@ -14,7 +15,7 @@ use crate::git::{self, Checkout, Stores};
 use crate::platform::cage::Cage;
 use crate::session::event;
 use crate::session::journal::Event;
-use crate::session::store;
+use crate::session::store::{self, Folder};
 
 use super::iterate::Plan;
 use super::under_way::Ended;
@@ -83,7 +84,9 @@ impl Scene<'_> {
         let confinement = Confinement::of(level, keys, &place)?;
         let confinement = Confinement { work: work.to_owned(), ..confinement };
         let cache = caches::folder(environment, home);
-        caches::redirect(environment, &cache, &keys.write);
+        let own = session.map(|session| Folder::new(session).own_caches());
+        let opened: Vec<PathBuf> = keys.write.iter().cloned().chain(own).collect();
+        caches::redirect(environment, &cache, &opened);
         environment.push((CONFINED.into(), level.as_str().into()));
         Some(confinement)
     }

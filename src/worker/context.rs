@@ -1,6 +1,8 @@
 //! Handoffs before the context is full. The worker asks the agent for one; if the conversation ends
 //! without it, the worker writes one from the last output.
 
+mod kept;
+
 use serde_json::{Value, json};
 
 use crate::agent::event::cut;

@@ -30,6 +30,7 @@ impl Worker<'_> {
     pub(super) async fn rest(&mut self) -> Result<WorkerExit, Trouble> {
         self.end_outage()?;
         self.make_room()?;
+        self.note_kept(None)?;
         self.writer.catch_up_in_background()?;
         self.tell_human();
         self.note_last_deliveries().await?;

@@ -10,6 +10,7 @@ mod account;
 mod admission;
 mod background;
 mod budget;
+mod canaries;
 mod checks;
 mod conclude;
 mod conclusion;
@@ -32,7 +33,6 @@ mod notices;
 mod obstacles;
 mod old_logs;
 mod outage;
-mod own_repository;
 mod parent;
 mod ports;
 mod power;
@@ -43,6 +43,7 @@ mod queue;
 mod recover;
 mod reload;
 mod repeat;
+pub(crate) mod review;
 mod rules;
 mod signal;
 mod signals;
@@ -255,6 +256,8 @@ struct Worker<'a> {
     redactor: Redactor,
     /// Whether it may run now.
     admission: Admission,
+    /// Its place among the sessions of its account, while it has one.
+    share: Option<account::spare::Share>,
     /// The first of its ports, once known.
     ports: OnceLock<Option<u16>>,
     /// Whether processes could be started when that was last tried.
@@ -289,6 +292,7 @@ impl<'a> Worker<'a> {
             may_start: false,
             redactor,
             admission: Admission::Unasked,
+            share: None,
             ports: OnceLock::new(),
             worktree: None,
         })
@@ -338,7 +342,7 @@ impl<'a> Worker<'a> {
                 Decision::SleepUntil(until) => self.sleep_until(until).await?,
                 Decision::Block { reason, needs } => self.block(reason, needs)?,
                 Decision::Prepare => self.prepare().await?,
-                Decision::Run(numbers) => self.iterate(numbers).await?,
+                Decision::Run(_) => self.iterate().await?,
             }
             if matches!(self.admission, Admission::Queued) {
                 return self.rest().await;

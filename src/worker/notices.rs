@@ -79,7 +79,10 @@ impl Worker<'_> {
             }
             Standing::Paused { detail, .. } => Notice::paused(&about, detail, None),
             Standing::Limited { until, .. } if is_long(*until, Timestamp::now()) => {
-                Notice::limit(&about, &format!("until {}", local(*until)))
+                let kept = state.conversation().and_then(|known| known.kept.as_ref());
+                let kept = kept.and_then(|kept| kept.warning(Some(*until), Timestamp::now()));
+                let kept = kept.map_or_else(String::new, |kept| format!("; {kept}"));
+                Notice::limit(&about, &format!("until {}{kept}", local(*until)))
             }
             _ => return,
         };

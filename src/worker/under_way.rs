@@ -11,6 +11,7 @@ use crate::agent::outcome::{Facts, Reported};
 use crate::agent::process::StartError;
 use crate::agent::run::{GRACE, Run, Setting, TERM_GRACE};
 use crate::agent::stream::Log;
+use crate::agent::unknown::Unknown;
 use crate::agent::{self, Agent, Outcome, Records};
 use crate::config::settings::Inhibit;
 use crate::platform::Counted;
@@ -55,6 +56,8 @@ pub(super) struct Ended {
     pub(super) reported: Reported,
     /// What to change so that the agent may make its calls, if some were denied.
     pub(super) denied_by: Option<String>,
+    /// What was in its output that is unknown.
+    pub(super) unknown: Unknown,
     pub(super) counted: Counted,
     pub(super) log_error: Option<String>,
     pub(super) seen: LastSeen,
@@ -214,6 +217,7 @@ impl<'w, 'a> RunUnderWay<'w, 'a> {
             records,
             denied_by,
             reported: watch.reported,
+            unknown: summary.unknown,
             counted,
             log_error,
             seen: watch.seen,
@@ -233,6 +237,7 @@ impl Ended {
             records: Records::default(),
             reported: Reported::default(),
             denied_by: None,
+            unknown: Unknown::default(),
             counted: Counted::default(),
             log_error: None,
             seen: LastSeen::default(),

@@ -35,6 +35,7 @@ impl Worker<'_> {
     pub(super) async fn sleep_until(&mut self, until: Timestamp) -> Result<(), Trouble> {
         self.make_room()?;
         self.end_outage()?;
+        self.note_kept(Some(until))?;
         self.writer.settle()?;
         self.writer.write_hook()?;
         self.tell_human();
@@ -67,10 +68,12 @@ impl Worker<'_> {
     }
 
     /// Whether the account that the session is waiting for can be used again: a human logged in or
-    /// fixed the env file (read again if it changed), or another session's run succeeded.
+    /// fixed the env file (read again if it changed), another session's run succeeded, or the others
+    /// to which it leaves the quota are idle.
     fn account_is_free(&mut self) -> bool {
         let now = Timestamp::now();
         let waits_for_account = match &self.writer.state().standing {
+            Standing::Paused { cause: Cause::Quota, .. } => return self.others_are_idle(),
             Standing::Paused { cause, .. } => *cause == Cause::Credentials,
             // After the reset, the session only waits to keep its distance from the others.
             Standing::Limited { until, .. } => *until > now,
@@ -82,7 +85,7 @@ impl Worker<'_> {
         if self.env_file_path().as_deref().and_then(FileStamp::of) != self.env_file_read {
             self.read_env_file();
         }
-        self.account().is_some_and(|account| account.is_free(now))
+        self.account().is_some_and(|account| account.is_free(&self.setup.instance, now))
     }
 
     /// Path of the user's env file.

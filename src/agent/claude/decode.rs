@@ -12,12 +12,13 @@ use serde_json::value::RawValue;
 
 use super::errors::ApiError;
 use super::message::{Assistant, Block};
-use super::{excerpt, result, summary};
+use super::{excerpt, known, result, summary};
 use crate::agent::event::{Decoder, Denied, Event, Limit, Tool, Usage, fingerprint, one_line};
 use crate::agent::fields::Fields;
 use crate::agent::salvage;
 use crate::agent::salvage::RESULT;
 use crate::agent::stream::MAX_LINE;
+use crate::agent::unknown::{NOT_JSON, Unknown};
 
 /// The most blocks of one message to report.
 const MAX_BLOCKS: usize = 64;
@@ -50,6 +51,7 @@ pub struct ClaudeDecoder {
     pub(super) prompt_refused: Option<String>,
     /// The beginning of an object whose rest may be on the next line.
     torn: String,
+    unknown: Unknown,
 }
 
 impl ClaudeDecoder {
@@ -75,7 +77,9 @@ impl ClaudeDecoder {
                     emit(Event::Tool(self.tool(block)));
                     quiet = false;
                 }
-                _ => {}
+                "thinking" | "redacted_thinking" => {}
+                other if other.ends_with("_tool_result") => {}
+                other => self.unknown.note(&format!("block {other}")),
             }
         }
         if let (Some(usage), Some(id)) = (message.usage, message.id.filter(|id| self.reply != *id))
@@ -158,6 +162,7 @@ impl ClaudeDecoder {
     /// Reports the events of one object.
     fn object(&mut self, json: &str, emit: &mut dyn FnMut(Event)) {
         let Some(fields) = Fields::of(json) else { return emit(Event::Progress) };
+        known::check(&fields, &mut self.unknown);
         match (fields.text("type").as_deref(), fields.text("subtype").as_deref()) {
             (Some("result"), _) => emit(self.result(&fields)),
             (Some("assistant"), _) => {
@@ -208,6 +213,9 @@ impl ClaudeDecoder {
         let torn = std::mem::take(&mut self.torn);
         let found = salvage::joined(&torn, line);
         if found.objects.is_empty() {
+            if found.torn.is_empty() {
+                self.unknown.note(NOT_JSON);
+            }
             emit(Event::Progress);
         }
         for object in &found.objects {
@@ -252,6 +260,10 @@ impl Decoder for ClaudeDecoder {
         } else {
             self.damaged(&text, emit);
         }
+    }
+
+    fn unknown(&self) -> Option<&Unknown> {
+        Some(&self.unknown)
     }
 
     fn message(&mut self, text: &str) -> Option<Vec<u8>> {

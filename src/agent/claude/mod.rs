@@ -4,9 +4,11 @@
 pub mod decode;
 mod errors;
 mod excerpt;
+mod known;
 mod message;
 mod permissions;
 mod result;
+mod retention;
 pub mod summary;
 
 use std::ffi::OsString;
@@ -19,7 +21,7 @@ use serde_json::json;
 use super::event::Decoder;
 use super::exam::{About, Exam, Finding, Status};
 use super::process::MAX_ARGUMENT;
-use super::spec::{AgentSpec, Capabilities, ConversationId, Login, Program, Token};
+use super::spec::{AgentSpec, Capabilities, ConversationId, Kept, Login, Program, Token};
 use super::{Agent, AgentError, Environment, Input, Launch, Task, variable};
 use crate::config::keys::{Key, Kind, key};
 use crate::config::{AgentManifest, AgentName, Credentials, Reach, Settings, Variables};
@@ -299,6 +301,14 @@ impl AgentSpec for Claude {
         let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
         let project: String = working_dir.to_str()?.chars().map(plain).collect();
         Some(folder.join("projects").join(project))
+    }
+
+    fn kept(&self, folder: &Path, working_dir: &Path, conversation: &str) -> Option<Kept> {
+        retention::kept(folder, working_dir, conversation)
+    }
+
+    fn tested(&self) -> Option<&'static str> {
+        Some("2.1.329")
     }
 
     /// OAuth, or a helper that prints a key.

@@ -8,7 +8,7 @@ use crate::session::store;
 
 /// Where an administrator's settings are: <https://code.claude.com/docs/en/settings>. Each system has
 /// one of them.
-const MANAGED: &[&str] = &[
+pub(super) const MANAGED: &[&str] = &[
     "/etc/claude-code/managed-settings.json",
     "/Library/Application Support/ClaudeCode/managed-settings.json",
 ];

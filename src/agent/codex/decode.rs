@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::agent::command_words::{first_words, unwrapped};
 use crate::agent::event::{
@@ -14,6 +14,16 @@ use crate::agent::unknown::{NOT_JSON, Unknown};
 
 /// How many ids of tools under way are remembered.
 const MAX_TOOLS: usize = 64;
+
+/// The fields of a turn's tokens in the tested version.
+const OF_USAGE: &[&str] = &[
+    "cache_write_input_tokens",
+    "cached_input_tokens",
+    "input_tokens",
+    "output_tokens",
+    "reasoning_output_tokens",
+    "total_tokens",
+];
 
 /// Decodes the output of one run.
 #[derive(Debug, Default)]
@@ -48,11 +58,18 @@ impl CodexDecoder {
                 }
                 None => Event::Progress,
             }),
-            "turn.completed" => emit(Event::Finished(Box::new(Finished {
-                subtype: "success".to_owned(),
-                conversation_usage: usage(&value["usage"]),
-                ..Finished::default()
-            }))),
+            "turn.completed" => {
+                let names = value["usage"].as_object().into_iter().flat_map(Map::keys);
+                self.unknown.note_fields("usage", names.map(String::as_str), OF_USAGE);
+                if value["usage"].is_null() {
+                    self.unknown.note("turn.completed without usage");
+                }
+                emit(Event::Finished(Box::new(Finished {
+                    subtype: "success".to_owned(),
+                    conversation_usage: usage(&value["usage"]),
+                    ..Finished::default()
+                })));
+            }
             "turn.failed" => {
                 let said = said(value["error"]["message"].as_str().unwrap_or_default());
                 emit(Event::Finished(Box::new(Finished {

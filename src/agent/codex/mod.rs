@@ -152,6 +152,10 @@ impl AgentSpec for Codex {
         Box::new(decode::CodexDecoder::new(working_dir))
     }
 
+    fn tested(&self) -> Option<&'static str> {
+        Some("0.171.0")
+    }
+
     fn outcome(&self, facts: &Facts<'_>) -> Outcome {
         if facts.stderr_tail.contains(ACTIVE_WRITER) && facts.ended_by.is_none() {
             let why = format!(

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::agent::command_words::first_words;
 use crate::agent::event::{
@@ -10,6 +10,24 @@ use crate::agent::event::{
 };
 use crate::agent::lenient;
 use crate::agent::unknown::{NOT_JSON, Unknown};
+
+/// The states of a result in the tested version.
+const STATES: &[&str] = &["success", "error"];
+
+/// The fields of a result.
+const OF_RESULT: &[&str] = &["type", "timestamp", "status", "error", "stats"];
+
+/// The fields of its counts.
+const OF_STATS: &[&str] = &[
+    "cached",
+    "duration_ms",
+    "input",
+    "input_tokens",
+    "models",
+    "output_tokens",
+    "tool_calls",
+    "total_tokens",
+];
 
 /// Decodes the output of one run.
 #[derive(Debug, Default)]
@@ -48,7 +66,19 @@ impl GeminiDecoder {
             }
             "tool_use" => emit(Event::Tool(self.tool(text("tool_name"), &value["parameters"]))),
             "message" | "tool_result" | "error" => emit(Event::Progress),
-            "result" => emit(Event::Finished(Box::new(result(value)))),
+            "result" => {
+                let status = text("status");
+                if !STATES.contains(&status) {
+                    self.unknown.note(&format!("result {status}"));
+                }
+                for (about, object, known) in
+                    [("result", value, OF_RESULT), ("stats", &value["stats"], OF_STATS)]
+                {
+                    let names = object.as_object().into_iter().flat_map(Map::keys);
+                    self.unknown.note_fields(about, names.map(String::as_str), known);
+                }
+                emit(Event::Finished(Box::new(result(value))));
+            }
             other => {
                 self.unknown.note(other);
                 emit(Event::Progress);

@@ -130,6 +130,10 @@ impl AgentSpec for Gemini {
         Box::new(decode::GeminiDecoder::new(working_dir))
     }
 
+    fn tested(&self) -> Option<&'static str> {
+        Some("0.61.0")
+    }
+
     fn outcome(&self, facts: &Facts<'_>) -> Outcome {
         let mut reported = facts.reported.clone();
         let Some(finished) = reported.finished.as_mut().filter(|finished| finished.is_error) else {

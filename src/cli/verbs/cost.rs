@@ -12,12 +12,12 @@ use super::format::{count, number, span};
 use super::layout::{Cell, Grid};
 use super::output::{self, BOLD, DIM, painted};
 use super::{Common, complete};
-use crate::session::dollars;
+use crate::session::{Phase, dollars};
 
 /// Show the cost of sessions
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  samocode cost                   all sessions of the project\n  samocode cost jwt-login         one session, phase by phase\n\nThe cost of a run is known when it ends, and unknown if it was interrupted."
+    after_help = "Examples:\n  samocode cost                   all sessions of the project\n  samocode cost jwt-login         one session, phase by phase\n\nThe cost of a run is known when it ends, and unknown if it was interrupted. FROM CACHE is how much of\nwhat the model read came from the cache, at a lower price."
 )]
 pub(in crate::cli) struct Cost {
     /// Names, dated folder names, or instances [default: all sessions of the project]
@@ -42,7 +42,11 @@ impl Cost {
         let mut rows = Vec::new();
         let head = match sessions.as_slice() {
             [bill] if !self.sessions.is_empty() => {
-                rows.extend(bill.phases.iter().map(|(phase, sum)| row(phase.as_str(), sum)));
+                for (phase, sum) in &bill.phases {
+                    rows.push(row(phase.as_str(), sum));
+                    let reviewers = bill.reviewers.iter().filter(|_| *phase == Phase::Quality);
+                    rows.extend(reviewers.map(|(name, sum)| row(&format!("  of it {name}"), sum)));
+                }
                 "PHASE"
             }
             bills => {
@@ -68,7 +72,7 @@ impl Cost {
     }
 }
 
-type Row = [String; 7];
+type Row = [String; 8];
 
 fn row(name: &str, sum: &Sum) -> Row {
     [
@@ -79,12 +83,14 @@ fn row(name: &str, sum: &Sum) -> Row {
         number(sum.tokens.input),
         number(sum.tokens.output),
         number(sum.tokens.cache_read.saturating_add(sum.tokens.cache_write)),
+        sum.cached_percent.map_or_else(String::new, |percent| format!("{percent} %")),
     ]
 }
 
 /// The table: names aligned left, amounts right, the total in bold.
 fn lines(head: &'static str, rows: &[Row], width: Option<usize>) -> Vec<String> {
-    let names = [head, "RUNS", "TIME", "COST", "TOKENS READ", "WRITTEN", "CACHED", ""];
+    let names =
+        [head, "RUNS", "TIME", "COST", "TOKENS READ", "WRITTEN", "CACHED", "FROM CACHE", ""];
     let mut grid = Grid::labelled(&names);
     let last = rows.len().saturating_sub(1);
     for (at, row) in rows.iter().enumerate() {

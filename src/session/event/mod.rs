@@ -12,6 +12,8 @@ mod confinement;
 mod life;
 mod mail;
 mod obstacle;
+mod program;
+mod review;
 mod run;
 mod signal;
 mod worker;
@@ -24,6 +26,8 @@ pub use mail::{ForeignMail, Mail, Notified};
 pub use obstacle::{
     Blocked, BudgetWarned, Continued, Held, Limited, Outage, Paused, Queued, Released,
 };
+pub use program::{ConversationKept, ConversationLost, Unfamiliar};
+pub use review::Reviewed;
 pub use run::{
     ConversationNamed, HandoffAsked, HandoffMade, HeadMoved, Nudged, Repeated, RunEnded, RunLost,
     RunStarted, SetAside, Stalled,
@@ -124,6 +128,9 @@ events! {
     WorkerEnded = "worker_ended",
     RunStarted = "run_started",
     ConversationNamed = "conversation_named",
+    ConversationKept = "conversation_kept",
+    ConversationLost = "conversation_lost",
+    Unfamiliar = "unfamiliar",
     RunEnded = "run_ended",
     RunLost = "run_lost",
     HeadMoved = "head_moved",
@@ -131,6 +138,7 @@ events! {
     KeptOut = "kept_out",
     NotSent = "not_sent",
     Fetched = "fetched",
+    Reviewed = "reviewed",
     SignalAsked = "signal_asked",
     SignalTaken = "signal_taken",
     Blocked = "blocked",

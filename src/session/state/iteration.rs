@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::session::cost::Usage;
-use crate::session::event::RunEnded;
+use crate::session::event::{ConversationKept, RunEnded};
 use crate::session::vocabulary::RunOutcome;
 
 /// The current iteration, with the state that its runs share.
@@ -71,6 +71,8 @@ pub struct Conversation {
     pub usd: Option<f64>,
     /// Tokens so far, from an agent that counts them by conversation.
     pub tokens: Option<Usage>,
+    /// How long the agent's program keeps it, if that may be too short.
+    pub kept: Option<ConversationKept>,
 }
 
 /// Failed runs of an iteration, of one kind.
@@ -124,7 +126,10 @@ impl Iteration {
                 agent: agent.to_owned(),
                 usd: None,
                 tokens: None,
+                kept: None,
             });
+        } else if let Some(conversation) = &mut self.conversation {
+            conversation.kept = None;
         }
     }
 
@@ -135,7 +140,8 @@ impl Iteration {
         {
             let agent = std::mem::take(&mut conversation.agent);
             let id = id.to_owned();
-            *conversation = Conversation { id, resumable: false, agent, usd: None, tokens: None };
+            *conversation =
+                Conversation { id, resumable: false, agent, usd: None, tokens: None, kept: None };
         }
     }
 

@@ -15,10 +15,13 @@ use crate::agent::Window;
 use crate::session::event;
 use crate::session::store::{self, StoreError};
 
-use super::Account;
+use super::{Account, Stamps};
 
 /// For how long after a run that succeeded a single refusal is taken for a passing one.
 const WORKED_LATELY: SignedDuration = SignedDuration::from_mins(10);
+
+/// How long to wait before credentials are tried once more that have just worked.
+pub(in crate::worker) const ONCE_MORE: SignedDuration = SignedDuration::from_secs(30);
 
 /// The file's content. Losing it costs nothing but a run, so it need not be durable.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,8 +31,19 @@ pub(super) struct Quota {
     windows: BTreeMap<String, Filled>,
     /// When a run last succeeded.
     worked: Option<Timestamp>,
-    /// The session that was refused since, and when: it tries once more.
-    doubted: Option<(String, Timestamp)>,
+    /// The last refusal of each session that is to try once more.
+    doubts: BTreeMap<String, Doubt>,
+}
+
+/// A refusal that may be a passing one.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+struct Doubt {
+    at: Timestamp,
+    /// Whether a run has succeeded since.
+    settled: bool,
+    /// The state of the files that the refused credentials came from.
+    sources: Stamps,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,14 +80,24 @@ impl Quota {
 
     /// Whether a refusal of this session may be a passing one, as when another session has just
     /// refreshed the login that both use. The second in a row is not.
-    fn may_pass(&mut self, instance: &str, now: Timestamp) -> bool {
+    fn may_pass(&mut self, instance: &str, sources: Stamps, now: Timestamp) -> bool {
         let lately = |at: Timestamp| now.duration_since(at).abs() < WORKED_LATELY;
-        let again = self.doubted.as_ref().is_some_and(|(by, at)| by == instance && lately(*at));
+        self.doubts.retain(|_, doubt| lately(doubt.at));
+        let again = self.doubts.get(instance).is_some_and(|doubt| !doubt.settled);
         if again || !self.worked.is_some_and(lately) {
             return false;
         }
-        self.doubted = Some((instance.to_owned(), now));
+        self.doubts.insert(instance.to_owned(), Doubt { at: now, settled: false, sources });
         true
+    }
+
+    /// Whether this session was refused a moment ago and has yet to wait before it tries once more.
+    /// Files that have changed since end the wait: another session has refreshed the login.
+    fn waits(&self, instance: &str, sources: &Stamps, now: Timestamp) -> bool {
+        self.doubts.get(instance).is_some_and(|doubt| {
+            let ends = doubt.at.checked_add(ONCE_MORE).unwrap_or(doubt.at);
+            doubt.at <= now && now < ends && doubt.sources == *sources
+        })
     }
 }
 
@@ -88,7 +112,10 @@ impl Account {
 
     /// Records that a run succeeded with its credentials.
     pub(super) fn worked(&self, now: Timestamp) -> Result<(), StoreError> {
-        self.change_quota(|quota| (quota.worked, quota.doubted) = (Some(now), None))
+        self.change_quota(|quota| {
+            quota.worked = Some(now);
+            quota.doubts.values_mut().for_each(|doubt| doubt.settled = true);
+        })
     }
 
     /// Whether refused credentials are to be tried once more before the account pauses.
@@ -97,7 +124,13 @@ impl Account {
         instance: &str,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        self.change_quota(|quota| quota.may_pass(instance, now))
+        let sources = self.sources.used();
+        self.change_quota(|quota| quota.may_pass(instance, sources, now))
+    }
+
+    /// Whether this session waits before it tries credentials once more.
+    pub(super) fn waits_to_try(&self, instance: &str, now: Timestamp) -> bool {
+        self.quota().waits(instance, &self.sources.now(), now)
     }
 
     /// The window that is too full for another iteration.
@@ -153,10 +186,10 @@ mod tests {
         assert_eq!((limited.until, limited.what.as_deref()), (at(600), Some("five_hour")));
         let said = limited.said.unwrap();
         assert!(said.starts_with("91 % of the account's five-hour window is used"), "{said}");
-        assert!(full.obstacle("a", at(0)).unwrap().is_some() && !full.is_free(at(0)));
+        assert!(full.obstacle("a", at(0)).unwrap().is_some() && !full.is_free("a", at(0)));
         full.saw(&[window("seven_day", 90, 9000)]).unwrap();
         assert_eq!(full.over_quota(at(0)).unwrap().until, at(9000));
-        assert!(full.is_free(at(9000)));
+        assert!(full.is_free("a", at(9000)));
         assert_eq!(account(None).over_quota(at(0)), None);
     }
 
@@ -172,5 +205,38 @@ mod tests {
         account.worked(at(70)).unwrap();
         assert!(may_pass("b", 80));
         assert!(!may_pass("c", 2000), "nobody has worked lately");
+    }
+
+    #[test]
+    fn a_refusal_that_may_pass_is_tried_again_when_its_event_says_and_not_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let login = folder.path().join(".credentials.json");
+        std::fs::write(&login, "{}").unwrap();
+        let sources = Sources { logins: vec![login.clone()], ..Sources::default() };
+        let account = Account::new(folder.path(), "abc", sources, None);
+        account.worked(at(0)).unwrap();
+        assert!(account.may_pass("a", at(1)).unwrap() && account.may_pass("b", at(2)).unwrap());
+        for second in [1, 2, 30] {
+            assert!(!account.is_free("a", at(second)), "after {second} s");
+        }
+        // Runs of others succeed all the time.
+        account.worked(at(20)).unwrap();
+        assert!(!account.is_free("a", at(30)) && !account.is_free("b", at(31)));
+        assert!(account.is_free("a", at(31)) && account.is_free("b", at(32)));
+        assert!(account.is_free("c", at(3)), "it was not refused");
+        assert!(account.is_free("a", at(-5)), "the clock was set back");
+        assert!(account.may_pass("a", at(40)).unwrap() && !account.is_free("a", at(41)));
+        std::fs::write(&login, "{ }").unwrap();
+        assert!(account.is_free("a", at(41)), "another session has refreshed the login");
+    }
+
+    #[test]
+    fn two_sessions_that_are_refused_in_turns_are_each_tried_once_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let account = Account::new(folder.path(), "abc", Sources::default(), None);
+        account.worked(at(0)).unwrap();
+        let may_pass = |instance, second| account.may_pass(instance, at(second)).unwrap();
+        assert!(may_pass("a", 1) && may_pass("b", 2));
+        assert!(!may_pass("a", 31) && !may_pass("b", 32));
     }
 }

@@ -81,9 +81,9 @@ fn a_new_login_makes_a_refusal_void() {
     let account = Account::new(folder.path(), "abc", sources, None);
     account.refused("401", at(0)).unwrap();
     assert!(account.obstacle("b", at(1)).unwrap().is_some());
-    assert!(!account.is_free(at(2)));
+    assert!(!account.is_free("b", at(2)));
     fs::write(&login, "{}").unwrap();
-    assert!(account.is_free(at(2)));
+    assert!(account.is_free("b", at(2)));
     assert_eq!(account.obstacle("b", at(2)).unwrap(), None);
 }
 
@@ -101,10 +101,10 @@ fn what_was_changed_in_the_env_file_while_a_run_used_it_is_yet_to_be_tried() {
     let running = account();
     fs::write(&env_file, "KEY=22").unwrap();
     running.refused("401", at(0)).unwrap();
-    assert!(account().is_free(at(0)));
+    assert!(account().is_free("b", at(0)));
     assert_eq!(account().obstacle("a", at(0)).unwrap(), None);
     account().refused("401", at(1)).unwrap();
-    assert!(!account().is_free(at(1)));
+    assert!(!account().is_free("b", at(1)));
     assert!(account().obstacle("a", at(1)).unwrap().is_some());
 }
 
@@ -118,7 +118,7 @@ fn a_refusal_of_credentials_from_other_files_holds() {
         Account::new(folder.path(), "abc", sources, None)
     };
     account("one").refused("401", at(0)).unwrap();
-    assert!(!account("other").is_free(at(1)));
+    assert!(!account("other").is_free("b", at(1)));
     assert!(account("other").obstacle("b", at(1)).unwrap().is_some());
 }
 
@@ -126,10 +126,10 @@ fn a_refusal_of_credentials_from_other_files_holds() {
 fn an_account_is_free_when_its_limit_is_over_or_was_lifted() {
     let folder = tempfile::tempdir().unwrap();
     account(&folder).limited(&limit(600, None), at(0)).unwrap();
-    assert!(!account(&folder).is_free(at(599)));
-    assert!(account(&folder).is_free(at(600)));
+    assert!(!account(&folder).is_free("b", at(599)));
+    assert!(account(&folder).is_free("b", at(600)));
     account(&folder).went_well(at(0), at(1)).unwrap();
-    assert!(account(&folder).is_free(at(1)));
+    assert!(account(&folder).is_free("b", at(1)));
 }
 
 #[test]

@@ -285,3 +285,57 @@ proptest! {
         prop_assert_eq!(events, whole);
     }
 }
+
+/// What is unknown in a stream.
+fn unknown(bytes: &[u8]) -> String {
+    let mut decoder = ClaudeDecoder::new("/w".into());
+    let mut log = Log::new(tempfile::tempfile().unwrap());
+    pump(bytes, &mut log, &mut decoder, &mut |_| ()).unwrap();
+    decoder.unknown().unwrap().describe()
+}
+
+#[test]
+fn streams_of_the_tested_version_have_nothing_unknown() {
+    for (name, stream) in [
+        ("connection-refused", fixture!("connection-refused")),
+        ("denied-by-hook", fixture!("denied-by-hook")),
+        ("denied-by-mode", fixture!("denied-by-mode")),
+        ("extra-usage-required", fixture!("extra-usage-required")),
+        ("invalid-request", fixture!("invalid-request")),
+        ("limit-warning", fixture!("limit-warning")),
+        ("max-budget", fixture!("max-budget")),
+        ("max-turns", fixture!("max-turns")),
+        ("no-credit", fixture!("no-credit")),
+        ("not-logged-in", fixture!("not-logged-in")),
+        ("overloaded", fixture!("overloaded")),
+        ("prompt-refused-by-hook", fixture!("prompt-refused-by-hook")),
+        ("prompt-too-long", fixture!("prompt-too-long")),
+        ("rate-limited", fixture!("rate-limited")),
+        ("refused-by-model", fixture!("refused-by-model")),
+        ("resumed", fixture!("resumed")),
+        ("success", fixture!("success")),
+        ("two-results", fixture!("two-results")),
+        ("unauthorized", fixture!("unauthorized")),
+        ("unknown-model", fixture!("unknown-model")),
+        ("usage-limit", fixture!("usage-limit")),
+    ] {
+        assert_eq!(unknown(stream), "", "{name}");
+    }
+}
+
+#[test]
+fn what_is_unknown_in_a_stream_is_counted_and_the_run_is_still_understood() {
+    let mut stream = br#"{"type":"sketch","strokes":3}
+no JSON at all
+{"type":"sketch"}
+{"type":"system","subtype":"weather"}
+{"type":"assistant","message":{"id":"m","content":[{"type":"hologram"},{"type":"text","text":"hi"}]}}
+"#
+    .to_vec();
+    stream.extend_from_slice(fixture!("success"));
+    assert_eq!(
+        unknown(&stream),
+        "block hologram (1), event sketch (2), lines that are not JSON (1), system weather (1)"
+    );
+    assert!(!finished(&stream).is_error);
+}

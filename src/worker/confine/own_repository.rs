@@ -5,13 +5,12 @@ use crate::session::Hint as _;
 use crate::session::event;
 use crate::session::journal::Event;
 use crate::session::store::crash_point;
-
-use super::under_way::end_strays;
-use super::{Trouble, Worker, pinging};
+use crate::worker::under_way::end_strays;
+use crate::worker::{Trouble, Worker, pinging};
 
 impl Worker<'_> {
-    /// The same for a run whose worker died.
-    pub(super) async fn take_lost_work_over(&mut self) -> Result<(), Trouble> {
+    /// Does [`take_work_over`](Self::take_work_over) for a run whose worker died.
+    pub(in crate::worker) async fn take_lost_work_over(&mut self) -> Result<(), Trouble> {
         let is_own = |checkout: &Checkout| checkout.repository() == Repository::Own;
         if !self.checkout().is_some_and(|checkout| is_own(&checkout)) {
             return Ok(());
@@ -25,7 +24,7 @@ impl Worker<'_> {
 
     /// Brings the session's commits into the project's repository, and records it if the branch there
     /// cannot have them. Nothing that the agent set up in its repository runs after this.
-    pub(super) async fn take_work_over(&mut self) -> Result<(), Trouble> {
+    pub(in crate::worker) async fn take_work_over(&mut self) -> Result<(), Trouble> {
         let Some(checkout) = self.checkout() else { return Ok(()) };
         if checkout.repository() == Repository::Projects {
             return Ok(());
