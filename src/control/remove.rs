@@ -16,6 +16,7 @@ use crate::session::store::{Folder, Lock, LockError, crash_point, make_folder};
 use super::context::Context;
 use super::error::{Attempt as _, Error, Result};
 use super::operation::{Operation, Perform};
+use super::own_repository;
 use super::privilege::Raised;
 use super::queue;
 use super::request;
@@ -160,6 +161,8 @@ async fn remove_worktree(
     let root = checkout.root().to_owned();
     let Some(repo) = git::root(&project.main_repo)? else { return Ok((None, None)) };
     let name = &session.name;
+    // Says where the work is, if its branch cannot have it.
+    own_repository::take_over(context, session).await;
     if root.is_dir() {
         tear_down(context, session, &root).await?;
     }
