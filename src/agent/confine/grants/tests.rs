@@ -111,6 +111,33 @@ fn a_repository_of_its_own_is_the_agents() {
 }
 
 #[test]
+fn in_a_sessions_own_repository_all_is_open_and_of_the_projects_only_objects_are_read() {
+    let environment = environment();
+    let repository = Some(Repository::Own {
+        folder: "/home/u/work/trees/.samocode-repositories/jwt".into(),
+        objects: "/home/u/work/main/.git/objects".into(),
+    });
+    let grants = table(&Place { repository, ..place(&environment) }, &Confine::default());
+    let access = |path: &str| match explain(&grants, Path::new(path)) {
+        Verdict::Open(access, _) => Some(access),
+        Verdict::Closed { .. } => None,
+    };
+    for (path, wanted) in [
+        ("/home/u/work/trees/.samocode-repositories/jwt/config", Some(Access::Write)),
+        ("/home/u/work/trees/.samocode-repositories/jwt/packed-refs.lock", Some(Access::Write)),
+        ("/home/u/work/trees/.samocode-repositories/jwt.kept/config", None),
+        ("/home/u/work/trees/.samocode-repositories/other/HEAD", None),
+        ("/home/u/work/main/.git/objects/ab/cd", Some(Access::Read)),
+        ("/home/u/work/main/.git/lfs/objects/ab", Some(Access::Read)),
+        ("/home/u/work/main/.git/config", None),
+        ("/home/u/work/main/.git/refs/heads/main", None),
+        ("/home/u/work/main/.git/hooks/pre-commit", None),
+    ] {
+        assert_eq!(access(path), wanted, "{path}");
+    }
+}
+
+#[test]
 fn a_place_that_is_not_known_opens_nothing() {
     let environment = environment();
     let place = Place { work: Path::new(""), ..place(&environment) };
