@@ -13,6 +13,8 @@ use crate::session::names::{name_in_folder, nearest};
 use crate::session::state::StateName;
 use crate::session::store::{Folder, crash_point, read_journal};
 
+use crate::worker::confine::repository;
+
 use super::context::Context;
 use super::error::{Attempt as _, Class, Error, Result};
 use super::operation::{Operation, Perform};
@@ -233,7 +235,8 @@ async fn worktree_of(context: &Context, kept: &Kept) -> Result<(Option<PathBuf>,
     }
     // Its worker gives it what a new one gets.
     folder.mark_unready()?;
-    let made = checkout.make(&branch, &git::Programs::of(&context.dirs.state)).await?;
+    let programs = git::Programs::of(&context.dirs.state);
+    let made = checkout.make(&branch, &programs, repository(&context.settings)).await?;
     made.notes.iter().for_each(|note| context.warnings.add(note.to_string()));
     let root = checkout.root().to_owned();
     let rescued = git::bring_back(&root, &kept.name).await?;

@@ -13,6 +13,7 @@ use crate::agent::process::{Start, Stdin};
 use crate::agent::{Agent, Environment, REGISTRY};
 use crate::config::confine::LEVEL;
 use crate::config::{self, Flags};
+use crate::git::Checkout;
 use crate::platform::confinement::Access;
 use crate::service::Progress;
 use crate::session::phase::Phase;
@@ -221,10 +222,12 @@ impl<'a> Scene<'a> {
 
     /// How it is confined; and points its tools to their caches.
     pub(super) fn confinement(&mut self) -> Option<Confinement> {
+        let checkout = Checkout::around(&self.target.context.project, &self.work);
         let scene = worker::confine::Scene {
             home: &self.target.context.dirs.home,
             agent: Some(&self.agent),
             work: &self.work,
+            checkout: checkout.as_ref(),
             session: Some(self.target.session.folder.path()),
             temporary: self.temporary,
         };

@@ -14,8 +14,10 @@ use crate::session::hook::Hook;
 use crate::session::state::StateName;
 use crate::session::store::{self, Document};
 
+use super::context::Context;
 use super::error::{Class, Error, Result};
 use super::operation::{Operation, Perform};
+use super::own_repository;
 use super::session::Session;
 use super::target::Target;
 
@@ -81,7 +83,7 @@ impl Perform for Read {
             Topic::Plan => file(&session, Document::Plan)?,
             Topic::Questions => file(&session, Document::Questions)?,
             Topic::Summary => file(&session, Document::Summary)?,
-            Topic::Diff => (None, difference(on, &context.project, &session, &hook).await?),
+            Topic::Diff => (None, difference(on, &context, &session, &hook).await?),
         };
         Ok(Text { session: session.name, topic, file, text })
     }
@@ -128,15 +130,17 @@ fn no(session: &Session, what: &str) -> Error {
 
 async fn difference(
     on: &Operation<'_>,
-    project: &Project,
+    context: &Context,
     session: &Session,
     hook: &Hook,
 ) -> Result<String> {
+    let project = &context.project;
     let name = &session.name;
     let Some(branch) = &hook.branch else {
         let why = format!("{name} has no branch: it is new, or its project has no git repository");
         return Err(Error::new(Class::NotFound, why));
     };
+    own_repository::take_over(context, session).await;
     let base = base(project, session)?;
     let diff = git::diff(&project.main_repo, &base, branch).await?;
     if diff.is_cut {

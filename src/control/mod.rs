@@ -94,6 +94,7 @@ pub mod merge;
 pub mod notify;
 pub(crate) mod operation;
 pub mod origin;
+mod own_repository;
 mod pending;
 pub mod post;
 pub mod press;

@@ -16,6 +16,7 @@ use crate::session::store::{Folder, Lock, LockError, crash_point, make_folder};
 use super::context::Context;
 use super::error::{Attempt as _, Error, Result};
 use super::operation::{Operation, Perform};
+use super::own_repository;
 use super::privilege::Raised;
 use super::queue;
 use super::request;
@@ -156,13 +157,16 @@ async fn remove_worktree(
     session: &Session,
 ) -> Result<(Option<PathBuf>, Option<Rescue>)> {
     let project = &context.project;
-    let root = Checkout::of_session(project, &session.folder.name()).root().to_owned();
+    let checkout = Checkout::of_session(project, &session.folder.name());
+    let root = checkout.root().to_owned();
     let Some(repo) = git::root(&project.main_repo)? else { return Ok((None, None)) };
     let name = &session.name;
+    // Says where the work is, if its branch cannot have it.
+    own_repository::take_over(context, session).await;
     if root.is_dir() {
         tear_down(context, session, &root).await?;
     }
-    match git::remove_worktree(&project.main_repo, &root, name).await? {
+    match checkout.remove(name).await? {
         Removal::Removed(saved) => {
             let rescued = saved.map(|saved| Rescue {
                 command: saved.command(&repo, name),

@@ -13,6 +13,7 @@ use super::documents::{self, Read, Topic};
 use super::error::{Class, Result};
 use super::inspect::{Detail, Show};
 use super::operation::{Operation, Perform};
+use super::own_repository;
 use super::target::Target;
 use super::timeline::{History, Item};
 
@@ -69,6 +70,7 @@ impl Perform for Report {
         let questions = store::read(&session.folder.qa())?.unwrap_or_default();
         let commits = match &detail.view.branch {
             Some(branch) => {
+                own_repository::take_over(&context, &session).await;
                 let base = documents::base(&context.project, &session)?;
                 git::commits(&context.project.main_repo, &base, branch).await?
             }

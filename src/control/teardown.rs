@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::agent::environment::{RunIds, agent_environment};
 use crate::agent::vocabulary;
+use crate::git::Checkout;
 use crate::platform::shell::{Ended, Shell};
 use crate::service::quoted;
 use crate::session::clock;
@@ -37,8 +38,9 @@ pub(super) async fn tear_down(context: &Context, session: &Session, root: &Path)
     let log = format!("{}-teardown.log", clock::local_now().strftime("%m-%d-%H%M"));
     let log = folder.logs().join(log);
     let keys = context.settings.confine(run.phase);
+    let checkout = Checkout::around(&context.project, root);
     let (home, env) = (&context.dirs.home, env.into_iter().collect());
-    let caged = Caged::command(keys, home, root, Some(folder.path()), env);
+    let caged = Caged::command(keys, home, (root, checkout.as_ref()), Some(folder.path()), env);
     let caged = caged.map_err(|why| {
         Error::refused(format!("cannot remove {name}: cannot run the teardown command: {why}"))
     })?;

@@ -1,16 +1,28 @@
-//! A session's checkout, and the one place that knows what it is: a linked worktree of the project's repository, in the project's folder for them, under the
-//! name of the session's folder. The rest of the tree asks here and assumes none of that.
+//! A session's checkout, and the one place that knows what it is: a linked worktree in the project's
+//! folder for them, under the name of the session's folder. It is linked to the project's repository,
+//! or where agents are confined, to [one of the session's own](super::own). The rest of the tree asks
+//! here and assumes none of that.
 
 use std::path::{Path, PathBuf};
 
 use super::confirm::{Confirmed, confirm};
-use super::create::{create, outlast_maker};
+use super::create::{below, create, outlast_maker};
 use super::durable::{Damage, Window, find_damage};
-use super::leftovers::is_whole;
+use super::leftovers::{Found, is_whole, look, registered_as};
+use super::own::{Fetched, Made, OwnRepository};
 use super::plan::plan;
-use super::{Created, Error, Plan, Programs};
+use super::{Created, Error, Plan, Programs, Removal, Stores, remove_worktree, root, stores};
 use crate::config::Project;
 use crate::session::store::{self, Folder, StoreError};
+
+/// The repository that a new checkout is linked to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repository {
+    /// The project's.
+    Projects,
+    /// One of the session's own, if the project's allows that.
+    Own,
+}
 
 /// Where a session's work is checked out, whether it is there yet or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,13 +31,24 @@ pub struct Checkout {
     source: PathBuf,
     /// The root of the checkout.
     root: PathBuf,
+    /// The session's own repository.
+    own: OwnRepository,
+    /// Whether that is what it is linked to.
+    is_own: bool,
 }
 
 impl Checkout {
+    fn new(project: &Project, name: impl AsRef<Path>) -> Self {
+        let place = Self::place(project);
+        let source = project.main_repo.clone();
+        let own = OwnRepository::of(place, name.as_ref(), &source);
+        Self { source, root: place.join(name), is_own: own.exists(), own }
+    }
+
     /// The checkout of the session in a folder of this name.
     #[must_use]
     pub fn of_session(project: &Project, folder: &str) -> Self {
-        Self { source: project.main_repo.clone(), root: Self::place(project).join(folder) }
+        Self::new(project, folder)
     }
 
     /// The checkouts that exist of the project's sessions.
@@ -37,18 +60,16 @@ impl Checkout {
             let below = folder.descendants();
             std::iter::once(folder).chain(below)
         });
-        let all = folders.map(|folder| Self::place(project).join(folder.name()));
-        all.filter(|root| root.is_dir())
-            .map(|root| Self { source: project.main_repo.clone(), root })
-            .collect()
+        let all = folders.map(|folder| Self::new(project, folder.name()));
+        all.filter(|checkout| checkout.root.is_dir()).collect()
     }
 
-    /// The checkout that a folder is in, as one that an agent works in is. `None` where it is in no checkout that was made for a session.
+    /// The checkout that a folder is in, as one that an agent works in is. `None` where it is in no
+    /// checkout that was made for a session.
     #[must_use]
     pub fn around(project: &Project, folder: &Path) -> Option<Self> {
         let below = folder.strip_prefix(Self::place(project)).ok()?;
-        let name = below.components().next()?;
-        Some(Self { source: project.main_repo.clone(), root: Self::place(project).join(name) })
+        Some(Self::new(project, below.components().next()?))
     }
 
     /// Where the checkouts of a project lie, whose disk has to have room for them.
@@ -63,21 +84,55 @@ impl Checkout {
         &self.root
     }
 
+    /// The repository it is linked to.
+    #[must_use]
+    pub const fn repository(&self) -> Repository {
+        if self.is_own { Repository::Own } else { Repository::Projects }
+    }
+
+    /// The session's own repository, if it is linked to that.
+    #[must_use]
+    pub fn own_repository(&self) -> Option<&Path> {
+        self.is_own.then(|| self.own.folder())
+    }
+
+    /// A folder in the repository it is linked to.
+    fn linked_to(&self) -> &Path {
+        if self.is_own { self.own.folder() } else { &self.source }
+    }
+
+    /// The folders of that repository.
+    #[must_use]
+    pub fn stores(&self) -> Option<Stores> {
+        if !self.is_own {
+            return stores(&self.root);
+        }
+        let objects = self.own.shared().ok()?;
+        Some(Stores::Own { folder: self.own.folder().to_owned(), objects })
+    }
+
     /// Reads what [`make`](Self::make) would do for this branch. Needs no network and changes nothing.
     ///
     /// # Errors
     /// When it cannot be made: a name that git does not take, a branch or a folder that exists
     /// already, git's own.
     pub fn plan(&self, branch: &str) -> Result<Plan, Error> {
-        plan(&self.source, branch, &self.root)
+        plan(self.linked_to(), branch, &self.root)
     }
 
-    /// Makes it on this branch, or completes one whose making was cut off. What is there already is left as it is, so it may be called any number of times, but
-    /// only while no agent of the session runs.
+    /// Makes it on this branch, or completes one whose making was cut off. One that is linked to a
+    /// repository stays with that. What is there already is left as it is, so it may be called any
+    /// number of times, but only while no agent of the session runs.
     ///
     /// # Errors
-    /// As [`plan`](Self::plan); a checkout that fails or takes longer than [`CHECKOUT_LIMIT`](super::CHECKOUT_LIMIT).
-    pub async fn make(&self, branch: &str, programs: &Programs) -> Result<Created, Error> {
+    /// As [`plan`](Self::plan); a checkout that fails or takes longer than
+    /// [`CHECKOUT_LIMIT`](super::CHECKOUT_LIMIT).
+    pub async fn make(
+        &self,
+        branch: &str,
+        programs: &Programs,
+        repository: Repository,
+    ) -> Result<Created, Error> {
         let place = self.root.parent().unwrap_or(&self.root);
         store::make_folder(place).map_err(|StoreError { action, path, source }| Error::Io {
             doing: action,
@@ -91,7 +146,82 @@ impl Checkout {
                 self.plan(branch)?
             }
         };
-        create(&plan, programs).await
+        if self.is_own {
+            return self.make_of_own(branch, programs, Vec::new()).await;
+        }
+        let mut why_not = None;
+        if repository == Repository::Own
+            && let Plan::Worktree(of_project) = &plan
+            && look(&self.root)? == Found::Nothing
+            && registered_as(&of_project.common, &of_project.path).is_none()
+        {
+            match self.own.make(of_project, programs).await? {
+                Made::Repository(notes) => return self.make_of_own(branch, programs, notes).await,
+                Made::Unfit(why) => why_not = Some(why),
+            }
+        }
+        let mut created = create(&plan, programs).await?;
+        created.notes.extend(why_not.map(|why| {
+            format!(
+                "the session has no repository of its own, since the project's does not allow it: {why}; \
+                 its agent can write the project's branches and objects"
+            )
+        }));
+        Ok(created)
+    }
+
+    /// Makes the worktree of the session's own repository, which is there.
+    async fn make_of_own(
+        &self,
+        branch: &str,
+        programs: &Programs,
+        notes: Vec<String>,
+    ) -> Result<Created, Error> {
+        self.own.put_back()?;
+        let plan = plan(self.own.folder(), branch, &self.root)?;
+        let mut created = create(&plan, programs).await?;
+        if let Some(top) = root(&self.source)? {
+            let source = self.source.canonicalize().unwrap_or_else(|_| self.source.clone());
+            let subfolder = source.strip_prefix(&top).unwrap_or(Path::new(""));
+            created.working_dir = below(&created.folder, subfolder);
+        }
+        created.notes.splice(0..0, notes);
+        Ok(created)
+    }
+
+    /// Takes over what a run left in the session's own repository: puts back its settings and hooks,
+    /// then fetches its branch into the project's. Does nothing where it has none. Safe to repeat;
+    /// call it only while no agent of the session runs.
+    ///
+    /// # Errors
+    /// git's; [`Error::Astray`] if parts of the repository were replaced.
+    pub async fn take_over(&self) -> Result<Fetched, Error> {
+        if !self.is_own {
+            return Ok(Fetched::Up);
+        }
+        self.own.put_back()?;
+        self.own.put_back_link(&self.root)?;
+        self.own.fetch().await
+    }
+
+    /// Shows the agent the project's branches as they are now, where it has a repository of its own.
+    ///
+    /// # Errors
+    /// git's.
+    pub fn refresh(&self) -> Result<(), Error> {
+        if self.is_own { self.own.refresh() } else { Ok(()) }
+    }
+
+    /// Removes it without losing anything of it, as [`remove_worktree`] does.
+    ///
+    /// # Errors
+    /// git's. Removing it again finishes what was left.
+    pub async fn remove(&self, session: &str) -> Result<Removal, Error> {
+        self.own.sweep()?;
+        if self.is_own {
+            return self.own.remove(&self.root, session).await;
+        }
+        remove_worktree(&self.source, &self.root, session).await
     }
 
     /// Confirms that git in it works on it and on no other folder. Cheap for one that is `known`
@@ -100,11 +230,11 @@ impl Checkout {
     /// # Errors
     /// [`Error::Astray`] with the command that fixes it; git's own.
     pub async fn confirm(&self, known: Option<&Confirmed>) -> Result<Confirmed, Error> {
-        confirm(&self.root, &self.source, known).await
+        confirm(&self.root, self.linked_to(), known).await
     }
 
-    /// Whether nothing that a killed git or worker leaves behind is in it: a few looks at files, where [`make`](Self::make) may start git several times. False
-    /// when in doubt.
+    /// Whether nothing that a killed git or worker leaves behind is in it: a few looks at files, where
+    /// [`make`](Self::make) may start git several times. False when in doubt.
     #[must_use]
     pub fn is_whole(&self, branch: Option<&str>) -> bool {
         is_whole(&self.root, branch)
@@ -136,7 +266,7 @@ mod tests {
         let project = project(&lab);
         let checkout = Checkout::of_session(&project, "26-11-20-jwt-login");
         assert!(!checkout.is_whole(None));
-        let made = checkout.make("jwt-login", &lab.programs()).await.unwrap();
+        let made = checkout.make("jwt-login", &lab.programs(), Repository::Projects).await.unwrap();
         assert_eq!(made.working_dir, checkout.root());
         assert!(made.base().is_some_and(|commit| commit.len() == 40), "{made:?}");
         assert!(checkout.is_whole(Some("jwt-login")));

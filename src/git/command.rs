@@ -40,7 +40,7 @@ const INHERITED: [&str; 17] = [
 const DIALOGUES: [&str; 4] = ["DISPLAY", "WAYLAND_DISPLAY", "GPG_TTY", "SSH_ASKPASS"];
 
 /// Hooks are programs that an agent can put into the repository.
-const WITHOUT_HOOKS: [&str; 2] = ["-c", "core.hooksPath=/dev/null"];
+pub(super) const WITHOUT_HOOKS: [&str; 2] = ["-c", "core.hooksPath=/dev/null"];
 
 /// How many bytes of a child's stdout are kept, from its start.
 pub(super) const STDOUT_KEPT: usize = 4 << 20;
@@ -299,7 +299,7 @@ fn telling_line(stderr: &[u8], status: ExitStatus) -> String {
 }
 
 /// Removes credentials from addresses: `scheme://user:secret@host` becomes `scheme://host`.
-fn without_credentials(line: &str) -> String {
+pub(super) fn without_credentials(line: &str) -> String {
     let mut clean = String::with_capacity(line.len());
     let mut rest = line;
     while let Some(at) = rest.find("://") {

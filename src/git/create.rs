@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::command::{git_command, run};
 use super::confirm::{confirm_by_git, confirm_unfinished};
 use super::durable::settle;
-use super::fetch::{fetch, missed};
+use super::fetch::freshened;
 use super::leftovers::{
     Found, OUR_LOCK, OUR_MARK, Registration, clear_stale_locks, holds_only_gitfile, look, maker,
     meant, outlast, registered_as,
@@ -152,13 +152,9 @@ async fn carry_out(planned: &Plan, programs: &Programs) -> Result<Created, Error
     let did = match (found, known) {
         (Found::Worktree(_), Some(known)) => complete(&plan, &known, &barred, &mut notes).await?,
         (_, known) => {
-            if plan.remote.is_some() && !matches!(plan.start, Start::Attach(_)) {
-                notes.extend(fetch(&plan, &barred).await);
-                if let Plan::Worktree(fresh) = again(&plan)? {
-                    plan = fresh;
-                }
-                notes.extend(missed(&plan));
-            }
+            let (fresh, said) = freshened(plan, &barred).await?;
+            plan = fresh;
+            notes.extend(said);
             add(&plan, known.as_ref(), &barred, &mut notes).await?;
             if was_registered { Did::Completed } else { Did::Made }
         }
@@ -175,7 +171,7 @@ async fn carry_out(planned: &Plan, programs: &Programs) -> Result<Created, Error
 }
 
 /// `folder/subfolder`, without the trailing slash that joining an empty path adds.
-fn below(folder: &Path, subfolder: &Path) -> PathBuf {
+pub(super) fn below(folder: &Path, subfolder: &Path) -> PathBuf {
     if subfolder.as_os_str().is_empty() { folder.to_owned() } else { folder.join(subfolder) }
 }
 
@@ -191,7 +187,7 @@ fn plain(folder: &Path, why: &str) -> Created {
     }
 }
 
-fn again(planned: &WorktreePlan) -> Result<Plan, Error> {
+pub(super) fn again(planned: &WorktreePlan) -> Result<Plan, Error> {
     plan(&below(&planned.repo, &planned.subfolder), &planned.branch, &planned.path)
 }
 

@@ -4,14 +4,32 @@
 use std::path::Path;
 use std::time::Instant;
 
-use super::FETCH_LIMIT;
 use super::command::{batch_ssh, first_line, git_command, git_for_reading, read, run, setting};
+use super::create::again;
 use super::plan::{Start, WorktreePlan};
 use super::programs::Barred;
 use super::reader::{Reader, open};
+use super::{Error, FETCH_LIMIT, Plan};
+
+/// The plan after a look at the remote, with notes for a human. One whose branch exists stays as it is.
+pub(super) async fn freshened(
+    plan: WorktreePlan,
+    barred: &Barred,
+) -> Result<(WorktreePlan, Vec<String>), Error> {
+    if plan.remote.is_none() || matches!(plan.start, Start::Attach(_)) {
+        return Ok((plan, Vec::new()));
+    }
+    let mut notes: Vec<String> = fetch(&plan, barred).await.into_iter().collect();
+    let plan = match again(&plan)? {
+        Plan::Worktree(fresh) => fresh,
+        Plan::Plain { .. } => plan,
+    };
+    notes.extend(missed(&plan));
+    Ok((plan, notes))
+}
 
 /// Updates the remote's default branch. Failures become notes.
-pub(super) async fn fetch(plan: &WorktreePlan, barred: &Barred) -> Option<String> {
+async fn fetch(plan: &WorktreePlan, barred: &Barred) -> Option<String> {
     let remote = plan.remote.as_deref()?;
     if let Some(why) = barred.no_fetch() {
         return Some(format!("did not fetch from {remote}: {why}; using the commits already here"));
@@ -72,7 +90,7 @@ pub(super) fn fetch_command(repo: &Path) -> tokio::process::Command {
 }
 
 /// Commits and branches that a human might expect in the new branch but that are not in it.
-pub(super) fn missed(plan: &WorktreePlan) -> Vec<String> {
+fn missed(plan: &WorktreePlan) -> Vec<String> {
     let (Some(remote), Start::New(base)) = (&plan.remote, &plan.start) else {
         return Vec::new();
     };

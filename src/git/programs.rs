@@ -25,7 +25,7 @@ use super::command::{git_command, git_with_hooks, run, setting};
 use super::leftovers::{Found, look};
 use super::plain;
 use super::plan::Start;
-use super::reader::open;
+use super::reader::{open, tidy};
 use super::{Error, quoted};
 use crate::session::store::{self, StoreError};
 
@@ -113,6 +113,11 @@ impl Programs {
         store::replace(record, &serde_json::to_vec(named).unwrap_or_default()).map_err(io)
     }
 
+    /// Forgets what was recorded of a repository, before another is made in its place.
+    pub(super) fn forget(&self, common: &Path) -> Result<(), Error> {
+        store::remove(&self.record(&tidy(common))).map_err(io)
+    }
+
     fn record(&self, common: &Path) -> PathBuf {
         self.folder.join(format!("{}.json", id(common.as_os_str().as_encoded_bytes())))
     }
@@ -198,6 +203,16 @@ impl Barred {
         command
     }
 
+    /// The filters that must not run, as in `filter.lfs`.
+    pub(super) fn filters(&self) -> &[String] {
+        &self.filters
+    }
+
+    /// Whether a hook must not run.
+    pub(super) const fn has_hooks(&self) -> bool {
+        !self.hooks.is_empty()
+    }
+
     /// Why nothing may be fetched.
     pub(super) fn no_fetch(&self) -> Option<String> {
         let key = self.network.first()?;
@@ -281,7 +296,7 @@ pub(super) async fn own_signer(folder: &Path) -> Result<Option<String>, Error> {
 }
 
 /// The settings of the repository's own files, and of what they include, in git's order.
-async fn own_settings(folder: &Path) -> Result<Vec<(String, String)>, Error> {
+pub(super) async fn own_settings(folder: &Path) -> Result<Vec<(String, String)>, Error> {
     let mut settings = settings_in(folder, "--local").await?;
     // Without that extension git would read the same file again, and before 2.20 it knows neither.
     if settings.iter().any(|(key, _)| key == "extensions.worktreeconfig") {

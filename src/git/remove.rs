@@ -34,6 +34,25 @@ pub enum Removal {
 /// # Errors
 /// git's, also for a worktree that is locked. Nothing has been removed then.
 pub async fn remove_worktree(repo: &Path, root: &Path, session: &str) -> Result<Removal, Error> {
+    remove_worktree_of(repo, root, session, Reflog::Stays).await
+}
+
+/// What becomes of the branch's reflog.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reflog {
+    /// It stays in the repository, which is the project's.
+    Stays,
+    /// It goes with the repository, which is the session's own.
+    Goes,
+}
+
+/// The same where the branch's reflog may go, too.
+pub(super) async fn remove_worktree_of(
+    repo: &Path,
+    root: &Path,
+    session: &str,
+    reflog: Reflog,
+) -> Result<Removal, Error> {
     let shown = root.display();
     let aside = aside(root);
     if fs::symlink_metadata(root).is_err() {
@@ -48,7 +67,7 @@ pub async fn remove_worktree(repo: &Path, root: &Path, session: &str) -> Result<
     }
     // What git says there has to be about this folder.
     confirm(root, repo, None).await?;
-    let saved = match rescue(root, session).await? {
+    let saved = match rescue(root, session, reflog).await? {
         Found::Nothing => None,
         Found::Saved(rescued) => Some(rescued),
         Found::Nested(nested) => return Ok(Removal::Nested(nested)),

@@ -24,8 +24,7 @@ use jiff::Timestamp;
 use tokio::process::Command;
 
 use super::command::{Finished, git_command, git_for_reading, read, run};
-use super::plain;
-use super::{Error, programs::Barred, quoted};
+use super::{Error, plain, programs::Barred, quoted, remove::Reflog};
 
 pub use back::bring_back;
 
@@ -99,8 +98,8 @@ pub(super) enum Found {
 ///
 /// # Errors
 /// git's. The worktree is unchanged then.
-pub(super) async fn rescue(root: &Path, session: &str) -> Result<Found, Error> {
-    let work = Worktree::open(root).await?;
+pub(super) async fn rescue(root: &Path, session: &str, reflog: Reflog) -> Result<Found, Error> {
+    let work = Worktree { reflog, ..Worktree::open(root).await? };
     let found = work.rescue(session).await;
     let _ = fs::remove_dir_all(&work.scratch);
     found
@@ -128,6 +127,7 @@ struct Worktree<'r> {
     /// Options that keep the repository's own filters from running: an agent may have set them.
     no_filters: Vec<OsString>,
     doing: String,
+    reflog: Reflog,
 }
 
 impl<'r> Worktree<'r> {
@@ -145,7 +145,7 @@ impl<'r> Worktree<'r> {
             source,
         })?;
         let no_filters = Barred::all_filters(root).await?.without_filters();
-        Ok(Self { root, admin, scratch, no_filters, doing })
+        Ok(Self { root, admin, scratch, no_filters, doing, reflog: Reflog::Stays })
     }
 
     async fn rescue(&self, session: &str) -> Result<Found, Error> {
@@ -217,8 +217,9 @@ impl<'r> Worktree<'r> {
         let mut listed = vec!["for-each-ref", "--format=%(objectname)"];
         listed.extend(own.iter().map(String::as_str));
         known.extend(self.lines(&listed)?);
-        // The branch's reflog stays. What it has needs no saving.
+        // A reflog that stays needs no saving.
         let branch = self.asked(&["symbolic-ref", "--quiet", "HEAD"])?;
+        let branch = branch.filter(|_| self.reflog == Reflog::Stays);
         let kept = match &branch {
             Some(branch) => self.lines(&["log", "-g", "--format=%H", branch]).unwrap_or_default(),
             None => Vec::new(),

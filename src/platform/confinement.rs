@@ -38,6 +38,11 @@ pub enum Sockets {
 pub struct Rules {
     /// Files and folders; all others are closed.
     pub paths: Vec<Rule>,
+    /// The folder it starts in.
+    pub work: PathBuf,
+    /// Files and folders that may only be read, though they are below one that may be written. Only
+    /// a view holds that.
+    pub kept: Vec<PathBuf>,
     /// UNIX sockets.
     pub sockets: Sockets,
     /// The TCP ports it may connect to; `None` for all.
@@ -55,6 +60,8 @@ pub enum Lack {
     Signals,
     /// TCP ports.
     Ports,
+    /// A view of its own, in which other programs' sockets, files and terminals are not there.
+    View,
 }
 
 impl Lack {
@@ -75,6 +82,10 @@ impl Lack {
             }
             Self::Signals => {
                 "signals to your other processes are not blocked: that needs Linux 6.12 or later"
+            }
+            Self::View => {
+                "all UNIX sockets are refused, and names, sizes and modes of your files can be seen: \
+                 that needs a host that lets programs make user namespaces, or Linux 7.1 or later"
             }
             Self::Ports => "TCP ports cannot be restricted: that needs Linux 6.7 or later",
         }

@@ -75,7 +75,7 @@ mod tests {
             assert!(lines.contains(&wanted), "{wanted} in {text}");
         }
         assert!(!text.contains("unix"), "{text}");
-        let strict = Rules { paths, sockets: Sockets::Any, ports: Some(vec![443]) };
+        let strict = Rules { paths, sockets: Sockets::Any, ports: Some(vec![443]), ..open };
         let text = profile(&strict);
         assert!(text.contains("(allow network-outbound (remote tcp \"*:443\"))"), "{text}");
         assert!(text.contains("(remote unix)") && !text.contains("(remote ip)"), "{text}");

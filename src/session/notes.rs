@@ -16,6 +16,8 @@ pub struct Notes {
     channels: Vec<(String, String)>,
     /// What was in the place of the session's files and is set aside, since the last signal.
     files: Vec<String>,
+    /// Why the session's branch lacks its work in the project's repository, with the command.
+    branch: Option<String>,
     /// What of the output of agents' programs is unknown, one for each agent.
     programs: Vec<Unfamiliar>,
 }
@@ -40,6 +42,17 @@ impl Notes {
     pub(in crate::session) fn notified(&mut self, by: &str, remark: Option<&str>) {
         self.channels.retain(|(channel, _)| channel != by);
         self.channels.extend(remark.map(|remark| (by.to_owned(), remark.to_owned())));
+    }
+
+    /// Replaces the remark about the branch.
+    pub(in crate::session) fn fetched(&mut self, note: Option<String>) {
+        self.branch = note;
+    }
+
+    /// Why the session's branch lacks its work in the project's repository.
+    #[must_use]
+    pub fn branch(&self) -> Option<&str> {
+        self.branch.as_deref()
     }
 
     /// Adds what of an agent's output is unknown; a newer version of its program replaces the rest.
@@ -84,6 +97,7 @@ impl Notes {
     #[must_use]
     pub fn all(&self) -> Vec<String> {
         let mut all = self.for_agent();
+        all.extend(self.branch.clone());
         all.extend(self.channels.iter().map(|(_, remark)| remark.clone()));
         all.extend(self.programs.iter().map(Occurrence::describe));
         all

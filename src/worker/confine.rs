@@ -1,6 +1,7 @@
 //! Confining the agent of a run.
 
 pub(super) mod outbox;
+mod own_repository;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,8 +10,8 @@ use crate::agent::confine::refusals::{Refused, refusals};
 use crate::agent::confine::{self, Confinement, Place, Repository, caches};
 use crate::agent::{Agent, Environment};
 use crate::config::confine::{Confine, Level};
-use crate::config::dirs;
-use crate::git;
+use crate::config::{Settings, dirs};
+use crate::git::{self, Checkout, Stores};
 use crate::platform::cage::Cage;
 use crate::session::event;
 use crate::session::journal::Event;
@@ -26,6 +27,11 @@ pub(crate) const CONFINED: &str = "SAMOCODE_CONFINED";
 /// How much of a run's log is searched for refusals, from its end, in bytes.
 const MOST_LOG: u64 = 16 * 1024 * 1024;
 
+/// What a new session's checkout is linked to: where agents are confined, a repository of its own.
+pub(crate) fn repository(settings: &Settings) -> git::Repository {
+    if confine::is_used(settings) { git::Repository::Own } else { git::Repository::Projects }
+}
+
 /// Where an agent works, or a command of the project's.
 pub(crate) struct Scene<'a> {
     /// The home folder.
@@ -34,6 +40,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) agent: Option<&'a Agent>,
     /// The folder it works in.
     pub(crate) work: &'a Path,
+    /// The session's checkout, if that is in one.
+    pub(crate) checkout: Option<&'a Checkout>,
     /// The session's folder, if it works for one.
     pub(crate) session: Option<&'a Path>,
     /// Its folder for temporary files.
@@ -47,22 +55,34 @@ impl Scene<'_> {
         keys: &Confine,
         environment: &mut Environment,
     ) -> Option<Confinement> {
-        let Self { home, agent, work, session, temporary } = *self;
-        let stores = git::stores(work);
+        let Self { home, agent, work, checkout, session, temporary } = *self;
+        // Nothing is asked of the host.
+        if keys.level == Level::Off {
+            return None;
+        }
+        let stores = match checkout {
+            Some(checkout) => checkout.stores(),
+            None => git::stores(work),
+        };
         let login = agent.map(|agent| agent.login_places(home, environment));
         let place = Place {
             home,
             environment,
             program: agent.map(Agent::program),
             files: agent.map(confine::named_files).unwrap_or_default(),
-            work,
+            // A project in a folder of its repository needs the rest of the checkout, too.
+            work: checkout.map_or(work, Checkout::root),
             session,
             temporary,
-            repository: stores.map(|git::Stores { common, own }| Repository { common, own }),
+            repository: stores.map(|stores| match stores {
+                Stores::Shared { common, own } => Repository::Shared { common, own },
+                Stores::Own { folder, objects } => Repository::Own { folder, objects },
+            }),
             login: login.unwrap_or_default(),
         };
         let level = confine::level(keys, &confine::support());
         let confinement = Confinement::of(level, keys, &place)?;
+        let confinement = Confinement { work: work.to_owned(), ..confinement };
         let cache = caches::folder(environment, home);
         let own = session.map(|session| Folder::new(session).own_caches());
         let opened: Vec<PathBuf> = keys.write.iter().cloned().chain(own).collect();
@@ -83,26 +103,32 @@ pub(crate) struct Caged {
 }
 
 impl Caged {
-    /// Confines a command that works in `work` as the keys say. The error is for a person.
+    /// Confines a command that works in a folder, which may be in a checkout, as the keys say. The error is for a person.
     pub(crate) fn command(
         keys: &Confine,
         home: &Path,
-        work: &Path,
+        (work, checkout): (&Path, Option<&Checkout>),
         session: Option<&Path>,
         mut env: Environment,
     ) -> Result<Self, String> {
+        let open = |env| Ok(Self { env, cage: None, _temporary: None });
+        if keys.level == Level::Off {
+            return open(env);
+        }
         let support = confine::support();
         if let Some(why) = confine::obstacle(keys, &support) {
             return Err(why);
         }
         if confine::level(keys, &support) == Level::Off {
-            return Ok(Self { env, cage: None, _temporary: None });
+            return open(env);
         }
         let temporary = tempfile::Builder::new().prefix("samocode-command-").tempdir();
         let temporary = temporary.map_err(|error| format!("no temporary folder: {error}"))?;
         env.retain(|(name, _)| name != "TMPDIR");
         env.push(("TMPDIR".into(), temporary.path().into()));
-        let scene = Scene { home, agent: None, work, session, temporary: temporary.path() };
+        let temporary_files = temporary.path();
+        let scene =
+            Scene { home, agent: None, work, checkout, session, temporary: temporary_files };
         let confinement = scene.confinement(keys, &mut env);
         let cage = confinement.as_ref().map(Confinement::cage).transpose();
         let cage = cage.map_err(|error| error.to_string())?;
@@ -144,7 +170,8 @@ impl Worker<'_> {
 
     /// Why this host cannot confine the agent as demanded.
     pub(super) fn not_confined(&self) -> Option<String> {
-        confine::obstacle(self.demanded(), &confine::support())
+        let keys = self.demanded();
+        (keys.level != Level::Off).then(|| confine::obstacle(keys, &confine::support()))?
     }
 
     /// How the agent is confined, for the journal; `None` if nobody wants it to be.
@@ -160,10 +187,12 @@ impl Worker<'_> {
         environment: &mut Environment,
         temporary: &Path,
     ) -> Option<Confinement> {
+        let checkout = self.checkout();
         let scene = Scene {
             home: &dirs::home(&self.setup.env).unwrap_or_default(),
             agent: Some(agent),
             work: Path::new(self.writer.state().working_dir().unwrap_or_default()),
+            checkout: checkout.as_ref(),
             session: Some(self.writer.folder.path()),
             temporary,
         };

@@ -166,6 +166,7 @@ impl Worker<'_> {
         crash_point("the run is over");
         self.may_start = !matches!(ended.outcome, Outcome::Exhausted { .. });
         self.settle_run(since).await;
+        self.take_work_over().await?;
         if let Some(removal) = ended.removal.take() {
             // A run may leave gigabytes there.
             while !removal.is_done_within(tick(self.notify)) {
@@ -197,6 +198,9 @@ impl Worker<'_> {
             if let Err(reason) = super::pinging(self.notify, restored).await? {
                 tracing::warn!("the worktree may be in a bad state: {reason}");
             }
+        }
+        if let Err(error) = checkout.refresh() {
+            tracing::warn!("the agent sees the project's branches as they were: {error}");
         }
         match checkout.confirm(self.worktree.as_ref()).await {
             Ok(confirmed) => self.worktree = Some(confirmed),

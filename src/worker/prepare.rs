@@ -13,6 +13,7 @@ use crate::session::overview::{NewOverview, Overview};
 use crate::session::store::{self, StoreError};
 use crate::session::{Phase, clock, names, stamp};
 
+use super::confine;
 use super::provision::{Ground, Provided, provision};
 use super::writer::Writer;
 
@@ -124,7 +125,8 @@ async fn make_worktree(
     if let Err(error) = project.check_places() {
         return Ok(Err(error.in_one_line()));
     }
-    let made = match Checkout::of_session(project, &folder).make(&branch, programs).await {
+    let checkout = Checkout::of_session(project, &folder);
+    let made = match checkout.make(&branch, programs, confine::repository(settings)).await {
         Ok(made) => made,
         Err(git::Error::Io { doing: action, path, source }) if Limit::of(&source).is_some() => {
             return Err(StoreError { action, path, source });

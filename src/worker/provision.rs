@@ -10,10 +10,11 @@ use uuid::Uuid;
 
 use crate::agent::environment::{RunIds, agent_environment};
 use crate::agent::vocabulary;
+use crate::config::Project;
 use crate::config::confine::Confine;
 use crate::config::dirs;
 use crate::config::settings::Provision;
-use crate::git;
+use crate::git::{self, Checkout};
 use crate::platform::cgroup::UnitCgroup;
 use crate::platform::shell::{Ended, Shell};
 use crate::session::describe::harmless;
@@ -38,8 +39,8 @@ pub(super) struct Provided {
 /// What providing for a worktree needs of its worker.
 pub(super) struct Ground<'a> {
     settings: &'a Provision,
-    /// The project's folder in the repository.
-    source: &'a Path,
+    /// The project, whose folder is in the repository.
+    project: &'a Project,
     instance: &'a str,
     env: Vec<(OsString, OsString)>,
     log: PathBuf,
@@ -69,7 +70,7 @@ impl<'a> Worker<'a> {
         let name = format!("{}-setup.log", clock::local_now().strftime("%m-%d-%H%M"));
         Ground {
             settings: &setup.settings.provision,
-            source: &setup.project.main_repo,
+            project: &setup.project,
             instance: &setup.instance,
             env: env.into_iter().collect(),
             log: folder.logs().join(name),
@@ -102,7 +103,7 @@ pub(super) async fn provision(
             .await
             .map_err(|error| format!("{error}; fix that, {retry}"))?;
     }
-    if let Some(repo) = git::root(ground.source).map_err(|error| error.in_one_line())? {
+    if let Some(repo) = git::root(&ground.project.main_repo).map_err(|error| error.in_one_line())? {
         let included =
             git::include(&repo, root).map_err(|error| format!("{error}; fix that, {retry}"))?;
         provided.copied = included.copied;
@@ -112,8 +113,10 @@ pub(super) async fn provision(
     if let Some(command) = &ground.settings.setup {
         let log = ground.log.display().to_string();
         let run = Uuid::now_v7().to_string();
-        let Ground { confine, home, session, env, .. } = ground;
-        let caged = Caged::command(confine, &home, working_dir, Some(session), env)
+        let Ground { confine, home, session, env, project, .. } = ground;
+        let checkout = Checkout::around(project, working_dir);
+        let place = (working_dir, checkout.as_ref());
+        let caged = Caged::command(confine, &home, place, Some(session), env)
             .map_err(|why| format!("cannot run the setup command: {why}. Fix that, {retry}"))?;
         let shell = Shell {
             command,

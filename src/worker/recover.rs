@@ -96,6 +96,7 @@ impl Worker<'_> {
         self.writer.restore_overview()?;
         self.enter_in_ledger()?;
         self.writer.take_over_history()?;
+        self.take_lost_work_over().await?;
         let state = self.writer.state();
         match state.iteration.as_ref().map(|iteration| iteration.run.clone()) {
             Some(RunState::Open(open)) => {

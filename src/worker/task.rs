@@ -6,7 +6,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::agent::confine::{Confinement, words};
+use crate::agent::confine::{self, Confinement, words};
 use crate::agent::prompt::{self, PromptInput};
 use crate::agent::roles::{self, Instructions, RoleError, Roles};
 use crate::agent::{Agent, ConversationId, Environment, Identity, Task};
@@ -64,7 +64,8 @@ impl RunPrompt {
         let occasion = Occasion { state: &state, folder, settings, plan: &plan, mail: &mail };
         let instructions =
             if is_review { roles.of_reviewer()? } else { roles.parts(state.phase())? };
-        let confinement = confinement.map(words::for_agent);
+        let confinement =
+            confinement.map(|confined| words::for_agent(confined, &confine::support()));
         Ok(Self { instructions, confinement, prompt: occasion.prompt(), resume: plan.resume })
     }
 
@@ -186,7 +187,8 @@ impl Worker<'_> {
         };
         let run = RunPrompt {
             instructions,
-            confinement: confinement.map(words::for_agent),
+            confinement: confinement
+                .map(|confined| words::for_agent(confined, &confine::support())),
             prompt: occasion.prompt(),
             resume: plan.resume,
         };

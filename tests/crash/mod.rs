@@ -7,6 +7,7 @@
 
 mod damage;
 mod messages;
+mod own_repository;
 mod queue;
 mod signals;
 mod stage;

@@ -79,6 +79,11 @@ impl End {
 impl Stage {
     /// A project with the session `demo`, which may or may not have been created already.
     pub(super) fn new(asked_for: bool) -> Self {
+        Self::at_level(asked_for, "off")
+    }
+
+    /// The same with the agent confined at a level.
+    pub(super) fn at_level(asked_for: bool, level: &str) -> Self {
         let root = tempfile::Builder::new()
             .prefix("crash-")
             .tempdir_in(env!("CARGO_TARGET_TMPDIR"))
@@ -94,7 +99,7 @@ impl Stage {
         )
         .unwrap();
         fs::write(at("repo/.samocode"), format!(
-            "MAIN_REPO={0}/repo\nWORKTREES={0}/worktrees\nSESSIONS={0}/sessions\nSAMOCODE_DISK_FLOOR=0\nSAMOCODE_RETRY_DELAY=0\nSAMOCODE_CONFINE=off\nSAMOCODE_AGENT=command:/bin/sh {0}/agent.sh\n",
+            "MAIN_REPO={0}/repo\nWORKTREES={0}/worktrees\nSESSIONS={0}/sessions\nSAMOCODE_DISK_FLOOR=0\nSAMOCODE_RETRY_DELAY=0\nSAMOCODE_CONFINE={level}\nSAMOCODE_AGENT=command:/bin/sh {0}/agent.sh\n",
             root.path().display()
         ))
         .unwrap();
@@ -281,6 +286,16 @@ impl Stage {
             ),
             commits: self.git(worktree, &["log", "--format=%s"]),
         }
+    }
+
+    /// The titles of the commits that the session's branch has in the project's repository.
+    pub(super) fn fetched(&self) -> String {
+        self.git("repo", &["log", "--format=%s", "demo"])
+    }
+
+    /// Whether those are all.
+    pub(super) fn is_fetched(&self) -> bool {
+        self.fetched() == self.git("worktrees/26-11-20-demo", &["log", "--format=%s"])
     }
 
     /// No process of any run, and no temporary folder.

@@ -98,16 +98,37 @@ add("write the other session's work", lambda: append(f"{OTHER_WORK}/README.md"))
 add("write the main repository's files", lambda: append(f"{MAIN}/README.md"))
 add("write the main repository's config", lambda: append(f"{MAIN}/.git/config"))
 add("create a hook", lambda: create(f"{MAIN}/.git/hooks/post-checkout"))
-add("write the main repository's HEAD", lambda: append(f"{MAIN}/.git/HEAD"))
 add("create git attributes", lambda: create(f"{MAIN}/.git/info/evil"))
 add("write the other worktree's HEAD",
     lambda: append(f"{MAIN}/.git/worktrees/{os.path.basename(OTHER_WORK)}/HEAD"))
 add("write the project's settings", lambda: append(f"{PROJECT}/.samocode"))
-add("set git's fsmonitor", lambda: run("git", "config", "core.fsmonitor", "x"))
-add("set git's hooks path", lambda: run("git", "config", "core.hooksPath", "/tmp"))
-add("add a remote", lambda: run("git", "remote", "add", "evil", "/tmp"))
-add("move another branch", lambda: run("git", "update-ref", "refs/heads/evil", "HEAD"))
-add("move the main branch", lambda: run("git", "update-ref", "refs/heads/main", "HEAD"))
+def git(*argv):
+    """git on the main repository, as it is seen from outside of the worktree."""
+    return run("git", f"--git-dir={MAIN}/.git", *argv)
+
+add("set git's fsmonitor", lambda: git("config", "samocode.fsmonitor", "x"))
+add("set git's hooks path", lambda: git("config", "samocode.hooksPath", "/tmp"))
+add("read the main repository's config", lambda: read(f"{MAIN}/.git/config"))
+add("add a remote", lambda: git("remote", "add", "evil", "/tmp"))
+add("move another branch", lambda: git("update-ref", "refs/heads/evil", "HEAD"))
+add("move the main branch", lambda: git("update-ref", "refs/heads/main", "HEAD"))
+add("create a reference", lambda: create(f"{MAIN}/.git/refs/heads/evil-2"))
+add("create a packed reference", lambda: create(f"{MAIN}/.git/packed-refs.lock"))
+add("add an object", lambda: create(f"{MAIN}/.git/objects/evil"))
+add("name other objects", lambda: create(f"{MAIN}/.git/objects/info/alternates"))
+add("write a reflog", lambda: append(f"{MAIN}/.git/logs/HEAD"))
+add("write the main repository's HEAD", lambda: append(f"{MAIN}/.git/HEAD"))
+add("write what is put back", lambda: append(f"{kept()}/config"))
+add("create beside what is put back", lambda: create(f"{kept()}/hooks/post-checkout"))
+
+def kept():
+    """What the worker puts back into this session's repository; the worktree's registration where
+    there is none."""
+    place = f"{os.path.dirname(WORK)}/.samocode-repositories/{os.path.basename(WORK)}.kept"
+    if not os.path.exists(os.path.dirname(place)):
+        place = f"{MAIN}/.git/evil-kept"
+        os.makedirs(f"{place}/hooks", exist_ok=True)
+    return place
 
 # Around names.
 @attempt
@@ -192,6 +213,10 @@ def remove_a_folder():
     os.rmdir(f"{HOME}/removable-folder")
     return True
 
+def is_shared():
+    """Whether /tmp is the one that others use."""
+    return os.path.exists(f"/tmp/mine-{NAME}")
+
 add("list the home folder", lambda: len(os.listdir(HOME)) > 0)
 add("list the folder of sessions", lambda: len(os.listdir(os.path.dirname(SESSION))) > 0)
 add("make a folder", lambda: os.mkdir(f"{HOME}/evil-folder") or True)
@@ -199,11 +224,11 @@ add("make a pipe", lambda: os.mkfifo(f"{HOME}/evil-pipe") or True)
 add("make a symbolic link", lambda: os.symlink("/etc", f"{HOME}/evil-symlink") or True)
 add("run a program of the home folder", lambda: run(f"{HOME}/bin-elsewhere/tool"))
 add("read another's temporary file", lambda: read(f"/tmp/mine-{NAME}"))
-add("write another's temporary file", lambda: append(f"/tmp/mine-{NAME}"))
+add("write another's temporary file", lambda: is_shared() and append(f"/tmp/mine-{NAME}"))
 add("read in /var/tmp", lambda: read(f"/var/tmp/mine-{NAME}"))
-add("create in /tmp", lambda: create(f"/tmp/evil-{NAME}"))
+add("create in /tmp", lambda: is_shared() and create(f"/tmp/evil-{NAME}"))
 add("create in /var/tmp", lambda: create(f"/var/tmp/evil-{NAME}"))
-add("list /tmp", lambda: len(os.listdir("/tmp")) > 0)
+add("list /tmp", lambda: is_shared() and len(os.listdir("/tmp")) > 0)
 add("read shared memory", lambda: read(f"/dev/shm/mine-{NAME}"))
 add("change a file's mode", lambda: os.chmod(f"{HOME}/.ssh/id_ed25519", 0o644) or True)
 add("change a file's times", lambda: os.utime(f"{HOME}/.bashrc", (1, 1)) or True)
@@ -317,20 +342,26 @@ add("make a socket to the host", lambda: socket.socket(40, socket.SOCK_STREAM) i
 add("count events", lambda: call({"x86_64": 298, "aarch64": 241}[os.uname().machine],
                                  struct.pack("IIQQ", 1, 112, 0, 0) + bytes(88), 0, -1, -1, 0) >= 0)
 
-# Terminals.
+# Terminals. The other one first: in a view of its own there is none until this one makes one.
+add("open another's terminal", lambda: os.open(TTY, os.O_RDWR | os.O_NOCTTY) >= 0)
+
 @attempt
 def type_into_a_terminal():
     master, slave = os.openpty()
     return in_child(lambda: os.setsid() and (fcntl.ioctl(slave, 0x540E, 0), fcntl.ioctl(slave, 0x5412, b"x")) and True)
 
 add("open the terminal", lambda: open("/dev/tty", "rb") is not None)
-add("open another's terminal", lambda: os.open(TTY, os.O_RDWR | os.O_NOCTTY) >= 0)
 
 # The worker.
 add("write to the spool", lambda: create(f"{RUNTIME}/samocode/wake/evil"))
 add("approve by the verb", lambda: run("samocode", "approve", "other"))
 add("stop the other session", lambda: run("samocode", "stop", "other"))
 add("write the own journal", lambda: append(f"{SESSION}/_journal.jsonl"))
+add("write the own hook", lambda: append(f"{SESSION}/_hook.json"))
+add("write an own log", lambda: create(f"{SESSION}/_logs/evil"))
+add("write the own inbox", lambda: create(f"{SESSION}/_inbox/evil.json"))
+add("replace the own mail", lambda: os.rename(f"{SESSION}/_mail", f"{SESSION}/_mail-2")
+    or os.rename(f"{SESSION}/_mail-2", f"{SESSION}/_mail") or True)
 add("replace samocode", lambda: append("/opt/samocode/bin/samocode"))
 add("be another user", lambda: run("su", "-c", "true", "root"))
 
@@ -343,6 +374,20 @@ if __name__ == "__main__" and not os.path.exists("escape.tsv"):
                 got, why = False, str(error).replace("\n", " ").replace("\t", " ")
             report.write(f"{name.replace('_', ' ')}\t{'got' if got else 'held'}\t{why}\n")
             report.flush()
+    # For the worker's git, and the human's.
+    evil = f"{WORK}/evil.sh"
+    append_plain(evil, f"#!/bin/sh\ntouch {HOME}/ran-by-git\ncat\n")
+    os.chmod(evil, 0o755)
+    common = subprocess.run(["git", "rev-parse", "--git-common-dir"], capture_output=True, text=True)
+    common = common.stdout.strip()
+    if "samocode-repositories" in common:
+        for key in ["core.fsmonitor", "filter.x.clean", "filter.x.smudge", "core.sshCommand"]:
+            subprocess.run(["git", "config", key, evil])
+        append_plain(".gitattributes", "* filter=x\n")
+        for hook in ["post-index-change", "reference-transaction", "post-checkout"]:
+            append_plain(f"{common}/hooks/{hook}", open(evil).read())
+            os.chmod(f"{common}/hooks/{hook}", 0o755)
+        subprocess.run(["git", "commit", "-qam", "Escaped", "--allow-empty"])
     with open(f"{SESSION}/_signal.json", "w") as file:
         file.write('{"status":"blocked","run":"%s","needs":"human_decision",'
                    '"summary":"Tried.","reason":"Tried."}' % os.environ["SAMOCODE_RUN"])

@@ -10,17 +10,23 @@ const ATTEMPTS: &str = include_str!("attempts.py");
 const VICTIM: &str = include_str!("victim.py");
 
 /// What gets through at the level standard, and the words of the README's table that say so.
-const NOT_COVERED: [(&str, &str); 12] = [
-    ("write the own journal", "the session's own files, the journal among them"),
-    ("move another branch", "other branches of the repository"),
-    ("move the main branch", "other branches of the repository"),
+const NOT_COVERED: [(&str, &str); 4] = [
+    ("write the own hook", "the session's own files, its hook among them"),
     ("connect to a port of the human's", "the network, local ports included"),
     ("send a datagram to the human's", "the network, local ports included"),
+    ("see another's command line", "command lines of your processes"),
+];
+
+/// What gets through besides where a host lets nobody have a view of its own.
+const NOT_COVERED_WITHOUT_VIEW: [(&str, &str); 10] = [
+    ("write the own journal", "the session's journal, mail and logs"),
+    ("write an own log", "the session's journal, mail and logs"),
+    ("write the own inbox", "the session's journal, mail and logs"),
+    ("replace the own mail", "the session's journal, mail and logs"),
     ("change a file's mode", "mode, times, attributes, sizes of your files"),
     ("change a file's times", "mode, times, attributes, sizes of your files"),
     ("set an attribute", "mode, times, attributes, sizes of your files"),
     ("see a file's size", "mode, times, attributes, sizes of your files"),
-    ("see another's command line", "command lines of your processes"),
     ("open another's terminal", "your other terminals"),
     ("read shared memory", "shared memory"),
 ];
@@ -95,6 +101,13 @@ fn passed(report: &Report) -> Vec<&str> {
     report.iter().filter(|(_, (got, _))| *got).map(|(name, _)| name.as_str()).collect()
 }
 
+/// Whether agents have a view of their own on this host, as the journal has it.
+fn has_view(user: &LabUser) -> bool {
+    let started = user.sh("cat shop-sessions/*-jwt/_journal.jsonl").ok().stdout;
+    assert!(started.contains("standard (Landlock "), "{started}");
+    started.contains("own view")
+}
+
 #[test]
 fn a_hostile_agent_gets_through_without_a_cage() {
     let Some(lab) = lab::get() else { return };
@@ -106,18 +119,29 @@ fn a_hostile_agent_gets_through_without_a_cage() {
 #[test]
 fn a_confined_agent_gets_through_nowhere_but_where_the_readme_says() {
     let Some(lab) = lab::get() else { return };
-    let foreground = escape(&lab.user_without_manager("caged"), "standard", false);
+    let user = lab.user_without_manager("caged");
+    let foreground = escape(&user, "standard", false);
+    let fetched = user.sh("git -C shop log -1 --format=%s jwt").ok().stdout;
+    assert_eq!(fetched.trim(), "Escaped", "its branch is in the project's repository");
+    user.sh("cd shop-worktrees/*-jwt && git status && git diff && git checkout -q .").ok();
+    assert!(!user.exists("ran-by-git"), "git outside ran what the agent set up");
     let unit = escape(&lab.user("cagedunit"), "standard", true);
     println!("{foreground:#?}\n{unit:#?}");
     let readme = include_str!("../../README.md");
+    let has_view = has_view(&user);
+    println!("a view of its own: {has_view}");
+    let not_covered: Vec<_> = match has_view {
+        true => NOT_COVERED.to_vec(),
+        false => [&NOT_COVERED[..], &NOT_COVERED_WITHOUT_VIEW].concat(),
+    };
     for report in [&foreground, &unit] {
         let open: Vec<_> = passed(report)
             .into_iter()
-            .filter(|name| !NOT_COVERED.iter().any(|(known, _)| known == name))
+            .filter(|name| !not_covered.iter().any(|(known, _)| known == name))
             .collect();
         assert!(open.is_empty(), "{open:?}");
     }
-    for (attempt, words) in NOT_COVERED {
+    for (attempt, words) in not_covered {
         assert!(passed(&unit).contains(&attempt), "{attempt} is held: say so in the README");
         assert!(readme.contains(words), "{attempt}: {words}");
     }
@@ -139,6 +163,17 @@ assert subprocess.run(["sh", "-c", "exit 3"]).returncode == 3
 server = socket.create_server(("127.0.0.1", 0))
 client = socket.create_connection(server.getsockname())
 pair = socket.socketpair()
+import os
+if os.access("/tmp", os.W_OK):
+    # A view of its own.
+    for folder in "/tmp", os.environ["TMPDIR"]:
+        server = socket.socket(socket.AF_UNIX)
+        server.bind(folder + "/day.sock")
+        server.listen()
+        socket.socket(socket.AF_UNIX).connect(folder + "/day.sock")
+    with multiprocessing.Manager() as manager:
+        assert manager.dict(a=1)["a"] == 1
+    open("/dev/shm/day", "w").write("x")
 P
 ! command -v node || node -e 'require("child_process").execSync("true"); require("fs").writeFileSync("n", "n")'
 if [ -x /usr/bin/cargo ]; then
@@ -147,7 +182,7 @@ if [ -x /usr/bin/cargo ]; then
 fi
 script -qec true /dev/null </dev/null
 git switch -q -c side && git add -A && git commit -qm 'Side' && git switch -q -
-git merge -q side && git stash list && git log --oneline >/dev/null
+git merge -q side && git branch -d side && git gc -q && git config day.is over && git stash list && git log --oneline >/dev/null
 git add -A && git commit -qm 'Day' --allow-empty
 git status --porcelain
 samocode send --to human 'The day is over'
@@ -172,6 +207,8 @@ fn an_ordinary_days_work_passes_at_the_level_standard() {
     assert_eq!(ran.code, 10, "{ran}\n{log}");
     let worktree = project.worktree("jwt").expect("a worktree");
     assert!(user.exists(worktree.join("day-done")), "{log}");
+    let fetched = user.sh("git -C shop log -1 --format=%s jwt").ok().stdout;
+    assert_eq!(fetched.trim(), "Day");
     let inbox = project.samocode(["inbox"]).ok().stdout;
     assert!(inbox.contains("The day is over"), "{inbox}");
     let started = project.named("jwt").journal("run_started");
@@ -202,7 +239,9 @@ fn the_real_cli_works_in_its_cage_and_what_it_is_refused_is_told() {
         api.requests().iter().flat_map(crate::lab::api::Request::tool_results).collect();
     let results = results.join("\n");
     assert!(results.contains("committed") && !results.contains("SECRET"), "{results}");
-    assert!(results.contains("id_ed25519: Permission denied"), "{results}");
+    let refused = ["Permission denied", "No such file or directory"];
+    let is_refused = |how: &&str| results.contains(&format!("id_ed25519: {how}"));
+    assert!(refused.iter().any(is_refused), "{results}");
     assert!(!user.sh("cat ~/.bashrc").ok().stdout.contains("escaped"));
     let kept_out = project.named("jwt").journal("kept_out").remove(0).to_string();
     let key = format!("SAMOCODE_ALLOW_READ={}/.ssh/id_ed25519", user.home.display());

@@ -29,6 +29,10 @@ pub enum Because {
     Temporary,
     /// The part of the repository that a commit needs.
     Repository,
+    /// The session's own repository.
+    OwnRepository,
+    /// The objects of the project's repository.
+    SharedObjects,
     /// The agent's own settings and login.
     Login,
     /// The cache that agents share.
@@ -51,6 +55,8 @@ impl Because {
             Self::Session => "the session's folder".to_owned(),
             Self::Temporary => "its temporary files".to_owned(),
             Self::Repository => "the repository, as far as commits need it".to_owned(),
+            Self::OwnRepository => "the session's own repository".to_owned(),
+            Self::SharedObjects => "the objects of the project's repository".to_owned(),
             Self::Login => "the agent's own settings and login".to_owned(),
             Self::Cache => "the cache that agents share".to_owned(),
             Self::Key(key) => format!("opened by {key}"),
@@ -71,11 +77,21 @@ pub struct Grant {
 
 /// The repository of the folder an agent works in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Repository {
-    /// What all its checkouts share.
-    pub common: PathBuf,
-    /// What is this checkout's own.
-    pub own: PathBuf,
+pub enum Repository {
+    /// One that others use, too.
+    Shared {
+        /// What all its checkouts share.
+        common: PathBuf,
+        /// What is this checkout's own.
+        own: PathBuf,
+    },
+    /// The session's own.
+    Own {
+        /// The repository.
+        folder: PathBuf,
+        /// The folder with the project's objects, which it reads.
+        objects: PathBuf,
+    },
 }
 
 /// Where a run takes place.
@@ -131,6 +147,9 @@ const GIT_SETTINGS: &[&str] = &[".gitconfig", ".config/git"];
 
 /// What a commit writes of a repository that a linked checkout shares with others.
 const OF_A_COMMIT: &[&str] = &["objects", "refs", "logs", "reftable", "lfs"];
+
+/// Where git-lfs keeps its files in a repository.
+const LARGE: &str = "lfs";
 
 /// The table for one run. Rows add up: what one of them opens, no other closes.
 #[must_use]
@@ -213,7 +232,15 @@ impl Rows {
     }
 
     fn repository(&mut self, repository: &Repository) {
-        let Repository { common, own } = repository;
+        let (common, own) = match repository {
+            Repository::Shared { common, own } => (common, own),
+            Repository::Own { folder, objects } => {
+                self.add(folder, Access::Write, Because::OwnRepository);
+                self.add(objects, Access::Read, Because::SharedObjects);
+                let large = objects.with_file_name(LARGE);
+                return self.add(large, Access::Read, Because::SharedObjects);
+            }
+        };
         self.add(common, Access::Read, Because::Repository);
         if own == common {
             self.add(own, Access::Write, Because::Repository);

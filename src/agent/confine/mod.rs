@@ -18,9 +18,12 @@ pub mod words;
 use std::path::{Path, PathBuf};
 
 use super::{Agent, Task};
+use crate::config::Settings;
 use crate::config::confine::{Confine, LEVEL, Level};
 use crate::platform::cage::{self, Cage};
 use crate::platform::confinement::{CageError, Lack, Rule, Rules, Sockets, Support};
+use crate::session::Phase;
+use crate::session::store::Folder;
 
 pub use explain::{Verdict, explain, explain_port};
 pub use grants::{Because, Grant, Place, Repository, table};
@@ -34,6 +37,10 @@ pub struct Confinement {
     pub grants: Vec<Grant>,
     /// What the keys say.
     pub keys: Confine,
+    /// The folder it starts in.
+    pub work: PathBuf,
+    /// What of the session's folder is not the agent's.
+    pub kept: Vec<PathBuf>,
 }
 
 impl Confinement {
@@ -41,7 +48,13 @@ impl Confinement {
     #[must_use]
     pub fn of(level: Level, keys: &Confine, place: &Place<'_>) -> Option<Self> {
         let confined = level != Level::Off;
-        confined.then(|| Self { level, grants: table(place, keys), keys: keys.clone() })
+        confined.then(|| Self {
+            level,
+            grants: table(place, keys),
+            keys: keys.clone(),
+            work: place.work.to_owned(),
+            kept: place.session.map(|folder| Folder::new(folder).record()).unwrap_or_default(),
+        })
     }
 
     /// The rules for the cage.
@@ -50,6 +63,8 @@ impl Confinement {
         let rule = |grant: &Grant| Rule { path: grant.path.clone(), access: grant.access };
         Rules {
             paths: self.grants.iter().map(rule).collect(),
+            work: self.work.clone(),
+            kept: self.kept.clone(),
             sockets: if self.keys.any_socket { Sockets::Any } else { Sockets::None },
             ports: (self.level == Level::Strict).then(|| self.keys.ports.clone()),
         }
@@ -106,6 +121,13 @@ pub fn obstacle(keys: &Confine, support: &Support) -> Option<String> {
 pub fn level(keys: &Confine, support: &Support) -> Level {
     let kept = keys.demanded || (cage::BY_DEFAULT && missing(keys.level, support, true).is_empty());
     if kept { keys.level } else { Level::Off }
+}
+
+/// Whether agents are confined in any phase on this host.
+#[must_use]
+pub fn is_used(settings: &Settings) -> bool {
+    let mut all = Phase::ALL.map(|phase| settings.confine(phase)).into_iter();
+    all.any(|keys| keys.level != Level::Off && level(keys, &support()) != Level::Off)
 }
 
 /// How agents are confined on this host, for the journal and the human: the level and what holds

@@ -13,10 +13,13 @@ use crate::config::confine::{READ, SOCKETS, WRITE};
 use crate::platform::confinement::Access;
 
 /// How programs say EACCES, EPERM and EROFS, without the first letter: some capitalize it.
-const REFUSALS: [&str; 2] = ["ermission denied", BY_FILTER];
+const REFUSALS: [&str; 3] = ["ermission denied", BY_FILTER, NOT_THERE];
 
 /// What a filter of system calls answers, and Landlock does not.
 const BY_FILTER: &str = "peration not permitted";
+
+/// How they say ENOENT, which is what a view of its own makes of what is closed.
+const NOT_THERE: &str = "o such file or directory";
 
 /// How far from these words the path may be, in bytes.
 const NEAR: usize = 240;
@@ -42,7 +45,9 @@ pub fn refusals(confinement: &Confinement, home: &Path, text: &[u8]) -> BTreeMap
     for words in REFUSALS {
         for at in memmem::find_iter(text, words) {
             let context = context(text, at);
-            let Some(refused) = refused(confinement, home, &context) else { continue };
+            let is_not_there = words == NOT_THERE;
+            let refused = refused(confinement, home, &context, is_not_there);
+            let Some(refused) = refused else { continue };
             if found.len() < MOST || found.contains_key(&refused) {
                 *found.entry(refused).or_insert(0) += 1;
             }
@@ -63,17 +68,27 @@ fn context(text: &[u8], at: usize) -> String {
     format!("{before}{}", after.lines().next().unwrap_or_default())
 }
 
-fn refused(confinement: &Confinement, home: &Path, context: &str) -> Option<Refused> {
+fn refused(
+    confinement: &Confinement,
+    home: &Path,
+    context: &str,
+    is_not_there: bool,
+) -> Option<Refused> {
+    // What is not there outside either was not refused.
+    let may_be_hidden = |path: &Path| !is_not_there || path.symlink_metadata().is_ok();
+
     let has = |words: &[&str]| words.iter().any(|word| context.contains(word));
     let is_socket =
         has(&["to bus", ".sock", "dial unix", "unix:"]) || (has(&[BY_FILTER]) && has(&["socket"]));
-    if !confinement.keys.any_socket && is_socket {
+    let is_meant =
+        !is_not_there || has(&["to bus"]) || paths(context, home).any(|path| may_be_hidden(&path));
+    if !confinement.keys.any_socket && is_socket && is_meant {
         let (what, value) = ("UNIX sockets".to_owned(), "any".to_owned());
         return Some(Refused { what, key: SOCKETS, value });
     }
     let wants_to_write =
         has(&["creat", "writ", "mkdir", "touch", "remov", "unlink", "rm:", "mv:", "cp:", "rename"]);
-    paths(context, home).find_map(|path| {
+    paths(context, home).filter(|path| may_be_hidden(path)).find_map(|path| {
         let (key, mode) =
             if wants_to_write { (WRITE, Mode::WRITE_OK) } else { (READ, Mode::READ_OK) };
         let closed = match allowed(&confinement.grants, &path) {
@@ -128,6 +143,8 @@ mod tests {
                 grant(Path::new("/usr"), Access::Read, Because::System),
             ],
             keys: Confine::default(),
+            work: open.to_owned(),
+            kept: Vec::new(),
         };
         let found = refusals(&confinement, closed, text.as_bytes());
         found.into_iter().map(|(refused, times)| (refused.what, refused.key, times)).collect()
@@ -153,6 +170,7 @@ mod tests {
             (format!("Error: EACCES: permission denied, open '{file}'"), &file, READ),
             (format!("error: failed to read {file}\nPermission denied (os error 13)"), &file, READ),
             ("cat: ~/data.csv: Permission denied".to_owned(), &file, READ),
+            (format!("cat: {file}: No such file or directory"), &file, READ),
             (format!("mkdir: cannot create directory ‘{new}’: Permission denied"), &new, WRITE),
             (format!("touch: cannot touch '{new}': Permission denied"), &new, WRITE),
         ] {
@@ -169,6 +187,7 @@ mod tests {
             "Failed to connect to bus: Operation not permitted",
             "dial unix /var/run/docker.sock: socket: operation not permitted",
             "tmux: error connecting to socket (Operation not permitted)",
+            "Failed to connect to bus: No such file or directory",
         ] {
             let wanted = [("UNIX sockets".to_owned(), SOCKETS, 1)];
             assert_eq!(found(none, none, said), wanted, "{said}");
@@ -186,6 +205,7 @@ mod tests {
             "git@github.com: Permission denied (publickey).".to_owned(),
             "/tmp is closed. \"Permission denied\" mostly means this.".to_owned(),
             "cat: /usr/share/x: Permission denied".to_owned(),
+            format!("cat: {}/none: No such file or directory", root.path().display()),
             "all is well".to_owned(),
         ] {
             assert_eq!(found(root.path(), &open, &said), [], "{said}");

@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use super::Confinement;
 use super::grants::{Because, Grant};
 use crate::config::confine::{CONNECT, Level, READ, SOCKETS, WRITE};
-use crate::platform::confinement::Access;
+use crate::platform::confinement::{Access, Lack, Support};
 
 /// The section for the prompt of a confined agent.
 #[must_use]
-pub fn for_agent(confinement: &Confinement) -> String {
+pub fn for_agent(confinement: &Confinement, support: &Support) -> String {
     let mut text =
         "# Confinement\n\nThe kernel confines you and every program that you start. You may write only below:\n"
             .to_owned();
@@ -17,19 +17,39 @@ pub fn for_agent(confinement: &Confinement) -> String {
         grant.access == Access::Write
             && !matches!(
                 grant.because,
-                Because::Device | Because::Repository | Because::Login | Because::Temporary
+                Because::Device
+                    | Because::Repository
+                    | Because::OwnRepository
+                    | Because::Login
+                    | Because::Temporary
             )
     };
     for grant in confinement.grants.iter().filter(own) {
         let _ = writeln!(text, "- {} ({})", grant.path.display(), grant.because.describe());
     }
     text.push_str(
-        "\nUse $TMPDIR for temporary files; /tmp is closed. You may commit, but not change the \
-         repository's settings, hooks or packed references. You may read the system and its \
-         toolchains, not the rest of the home folder. ",
+        "\nUse $TMPDIR for temporary files. You may read the system and its toolchains, not the rest \
+         of the home folder. ",
     );
-    if !confinement.keys.any_socket {
+    let has_view = !support.lacks.contains(&Lack::View) && !confinement.keys.any_socket;
+    if !has_view {
+        text.push_str("/tmp is closed. ");
+    }
+    let has_own = confinement.grants.iter().any(|row| row.because == Because::OwnRepository);
+    text.push_str(if has_own {
+        "All of git works in this repository, which is a clone of yours. When you end, your branch is \
+         fetched into the project's repository, other branches are not, and settings and hooks that \
+         you changed are put back. "
+    } else {
+        "You may commit, but not change the repository's settings, hooks or packed references. "
+    });
+    if !confinement.keys.any_socket && !has_view {
         text.push_str("UNIX sockets are refused (ssh-agent, D-Bus, Docker, local databases). ");
+    } else if has_view {
+        text.push_str(
+            "What you may not use is not there: other programs' sockets (ssh-agent, D-Bus, Docker), \
+             the rest of the home folder. ",
+        );
     }
     if confinement.level == Level::Strict {
         let ports: Vec<_> = confinement.keys.ports.iter().map(u16::to_string).collect();

@@ -91,7 +91,9 @@ fn taken(context: &Context, session: &Session) -> Result<Taken> {
     let root = hook.worktree.as_deref().map(Path::new).and_then(|folder| root_of(context, folder));
     let (mut worktree, mut build) = (0, 0);
     if let Some(root) = &root {
-        worktree = extent(root).bytes;
+        let checkout = git::Checkout::around(&context.project, root);
+        let own = checkout.as_ref().and_then(git::Checkout::own_repository);
+        worktree = extent(root).bytes + own.map_or(0, |own| extent(own).bytes);
         // Where git cannot read it, all of it counts as the worktree's.
         let folders = git::ignored_folders(root, &context.settings.cache_folders);
         build = folders.unwrap_or_default().iter().map(|path| extent(&root.join(path)).bytes).sum();

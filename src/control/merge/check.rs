@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::control::context::Context;
 use crate::control::error::{Class, Error, Result};
+use crate::control::own_repository;
 use crate::control::session::Session;
 use crate::git::merge::{
     Tips, branch_names, checked_out_at, commits_beyond, contained, contains, is_unrelated,
@@ -167,6 +168,7 @@ async fn member(
     let Some(branch) = hook.branch.clone() else {
         return Err(refused("it has no branch".to_owned()));
     };
+    own_repository::take_over(context, session).await;
     let Some(at) = Tips(&target.repo).of(&branch)? else {
         return Err(refused(format!("its branch {branch} no longer exists")));
     };

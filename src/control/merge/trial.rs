@@ -74,7 +74,7 @@ impl Trial {
         let is_of_a_run = |name: &str| matches!(name, "SAMOCODE_SESSION" | "SAMOCODE_SESSION_DIR");
         let env = self.env.iter().filter(|(name, _)| !name.to_str().is_some_and(is_of_a_run));
         let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        let caged = Caged::command(&self.confine, &self.home, &self.folder, None, env);
+        let caged = Caged::command(&self.confine, &self.home, (&self.folder, None), None, env);
         let caged = caged
             .map_err(|why| Error::new(Class::Configuration, format!("cannot {doing}: {why}")))?;
         let shell = Shell {

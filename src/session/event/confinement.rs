@@ -1,4 +1,4 @@
-//! What confinement kept a run from.
+//! What confinement kept a run from, and what became of its work.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -64,5 +64,33 @@ impl Occurrence for NotSent {
 
     fn fold(&self, _at: Timestamp, state: &mut State) {
         state.notes.mail(self.describe());
+    }
+}
+
+/// Whether the project's repository has the work of a session that has a repository of its own. Recorded
+/// when that changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fetched {
+    /// Why the session's branch there lacks it, with the command that helps; `None` if it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lacking: Option<String>,
+}
+
+impl Occurrence for Fetched {
+    const MESSAGE_ID: &str = "6d2c8f14b7a34e0f9c51a0e83b6f27d9";
+
+    fn describe(&self) -> String {
+        match &self.lacking {
+            Some(why) => one_line(why),
+            None => "the session's work is on its branch in the project's repository".to_owned(),
+        }
+    }
+
+    fn is_warning(&self) -> bool {
+        self.lacking.is_some()
+    }
+
+    fn fold(&self, _at: Timestamp, state: &mut State) {
+        state.notes.fetched(self.lacking.as_ref().map(|_| self.describe()));
     }
 }

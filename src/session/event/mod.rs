@@ -18,7 +18,7 @@ mod run;
 mod signal;
 mod worker;
 
-pub use confinement::{KeptOut, NotSent, Refusal};
+pub use confinement::{Fetched, KeptOut, NotSent, Refusal};
 pub use life::{
     Answered, Created, Delegated, Imported, PhaseSet, Prepared, Resumed, Retried, Started, Stopped,
 };
@@ -138,6 +138,7 @@ events! {
     SetAside = "set_aside",
     KeptOut = "kept_out",
     NotSent = "not_sent",
+    Fetched = "fetched",
     Reviewed = "reviewed",
     SignalAsked = "signal_asked",
     SignalTaken = "signal_taken",

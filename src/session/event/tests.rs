@@ -25,6 +25,8 @@ const FULL: &str = r#"
 {"kind":"set_aside","file":"_x","what":"a file","kept":"_x.aside-1"}
 {"kind":"kept_out","run":"r","refused":[{"what":"/srv/x","opened_by":"SAMOCODE_ALLOW_READ=/srv/x","times":2}]}
 {"kind":"not_sent","why":"w"}
+{"kind":"fetched","lacking":"w"}
+{"kind":"fetched"}
 {"kind":"head_moved","head":{"branch":"t","on":"other","commit":"c0ffee1","lacking":2,"kept":"refs/samocode/kept/t/c0ffee1"}}
 {"kind":"reviewed","run":"r","on":{"reviewer":"codex","round":2,"commit":"c0ffee"},"verdict":{"approves":false,"summary":"s","findings":["f"]}}
 {"kind":"strays_found","branch":"t","strays":[{"what":"gained","name":"refs/heads/x","commits":2,"tip":"c0ffee1","subject":"s","fresh":true},{"what":"lost","name":"refs/heads/y","commits":1,"kept":"refs/samocode/kept/t/c0ffee1"},{"what":"stashed","commit":"c0ffee1","message":"WIP on t: x"},{"what":"dropped","message":"On main: y","kept":"refs/samocode/kept/t/c0ffee1"}]}

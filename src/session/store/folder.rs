@@ -177,6 +177,15 @@ impl Folder {
         self.workers.join(LOCK)
     }
 
+    /// What only the worker writes: a confined agent may read it. The hook and other files that are
+    /// replaced, and so cannot be held in their place, are not among it.
+    #[must_use]
+    pub fn record(&self) -> Vec<PathBuf> {
+        let (journal, history, lock) = (self.journal(), self.history(), self.lock());
+        let (inbox, mail, logs) = (self.inbox(), self.mail(), self.logs());
+        vec![journal, history, lock, inbox, mail, logs, self.damaged(), self.workers()]
+    }
+
     /// `_stop`, an empty file that marks a stop if the journal is not writable. Being empty, it
     /// fits on a full disk.
     #[must_use]

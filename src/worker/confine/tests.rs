@@ -9,7 +9,7 @@ use crate::platform::shell::{Ended, Shell};
 async fn run(keys: &Confine, root: &Path, command: &str) -> Ended {
     let work = root.join("work");
     let env = vec![("PATH".into(), "/usr/bin:/bin".into())];
-    let caged = Caged::command(keys, &root.join("home"), &work, None, env).unwrap();
+    let caged = Caged::command(keys, &root.join("home"), (&work, None), None, env).unwrap();
     let shell = Shell {
         command,
         folder: &work,

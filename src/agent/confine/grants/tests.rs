@@ -1,7 +1,7 @@
 use super::*;
 use crate::agent::confine::{Confinement, Verdict, explain, explain_port, words};
 use crate::config::confine::{CONNECT, Level};
-use crate::platform::confinement::Sockets;
+use crate::platform::confinement::{Lack, Sockets, Support};
 
 fn place<'a>(environment: &'a Environment) -> Place<'a> {
     Place {
@@ -12,7 +12,7 @@ fn place<'a>(environment: &'a Environment) -> Place<'a> {
         work: Path::new("/home/u/work/trees/jwt"),
         session: Some(Path::new("/home/u/work/sessions/26-01-01-jwt")),
         temporary: Path::new("/tmp/samocode-1"),
-        repository: Some(Repository {
+        repository: Some(Repository::Shared {
             common: "/home/u/work/main/.git".into(),
             own: "/home/u/work/main/.git/worktrees/jwt".into(),
         }),
@@ -101,13 +101,40 @@ fn a_path_is_judged_by_where_its_links_lead() {
 fn a_repository_of_its_own_is_the_agents() {
     let environment = environment();
     let own = PathBuf::from("/home/u/work/trees/jwt/.git");
-    let repository = Some(Repository { common: own.clone(), own });
+    let repository = Some(Repository::Shared { common: own.clone(), own });
     let place = Place { repository, ..place(&environment) };
     let verdict = explain(
         &table(&place, &keys(Level::Standard)),
         Path::new("/home/u/work/trees/jwt/.git/config"),
     );
     assert!(matches!(verdict, Verdict::Open(Access::Write, _)), "{verdict:?}");
+}
+
+#[test]
+fn in_a_sessions_own_repository_all_is_open_and_of_the_projects_only_objects_are_read() {
+    let environment = environment();
+    let repository = Some(Repository::Own {
+        folder: "/home/u/work/trees/.samocode-repositories/jwt".into(),
+        objects: "/home/u/work/main/.git/objects".into(),
+    });
+    let grants = table(&Place { repository, ..place(&environment) }, &Confine::default());
+    let access = |path: &str| match explain(&grants, Path::new(path)) {
+        Verdict::Open(access, _) => Some(access),
+        Verdict::Closed { .. } => None,
+    };
+    for (path, wanted) in [
+        ("/home/u/work/trees/.samocode-repositories/jwt/config", Some(Access::Write)),
+        ("/home/u/work/trees/.samocode-repositories/jwt/packed-refs.lock", Some(Access::Write)),
+        ("/home/u/work/trees/.samocode-repositories/jwt.kept/config", None),
+        ("/home/u/work/trees/.samocode-repositories/other/HEAD", None),
+        ("/home/u/work/main/.git/objects/ab/cd", Some(Access::Read)),
+        ("/home/u/work/main/.git/lfs/objects/ab", Some(Access::Read)),
+        ("/home/u/work/main/.git/config", None),
+        ("/home/u/work/main/.git/refs/heads/main", None),
+        ("/home/u/work/main/.git/hooks/pre-commit", None),
+    ] {
+        assert_eq!(access(path), wanted, "{path}");
+    }
 }
 
 #[test]
@@ -150,8 +177,10 @@ fn the_rules_of_the_cage_are_the_table() {
 #[test]
 fn the_agent_is_told_where_it_may_write_and_what_to_ask_for() {
     let environment = environment();
+    let support = Support { by: String::new(), lacks: vec![Lack::View] };
     let of = |level| {
-        words::for_agent(&Confinement::of(level, &keys(level), &place(&environment)).unwrap())
+        let confinement = Confinement::of(level, &keys(level), &place(&environment)).unwrap();
+        words::for_agent(&confinement, &support)
     };
     let standard = of(Level::Standard);
     for wanted in

@@ -8,6 +8,7 @@ use landlock::{
     RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, Scope,
 };
 
+use super::view::Rights;
 use crate::platform::confinement::{Access, CageError, Rules, Sockets};
 
 /// The latest version whose rights are used; the crate leaves out those that the kernel lacks.
@@ -54,6 +55,21 @@ fn create(rules: &Rules) -> Result<RulesetCreated, RulesetError> {
 /// Whether sockets in the file system are held by the rules for files, so that no filter is needed.
 pub(super) const fn hold_sockets(landlock: u32) -> bool {
     landlock >= HOLDS_SOCKETS
+}
+
+/// The rights for the folders that only a view has, as far as this kernel knows them: an unknown one
+/// is refused.
+pub(super) fn own(landlock: u32) -> Rights {
+    // The rights that versions brought: 13 with the first, then refer, truncate and ioctl.
+    let known: u64 = match landlock {
+        0 | 1 => 0x1FFF,
+        2 => 0x3FFF,
+        3 | 4 => 0x7FFF,
+        5..HOLDS_SOCKETS => 0xFFFF,
+        _ => 0x1_FFFF,
+    };
+    let of = |access| rights(access, Path::new("/"), Sockets::None).bits() & known;
+    Rights { terminals: of(Access::Device), shared_memory: of(Access::Write) }
 }
 
 fn rights(access: Access, path: &Path, sockets: Sockets) -> BitFlags<AccessFs> {

@@ -6,6 +6,7 @@ mod enter;
 mod files;
 pub mod places;
 mod syscalls;
+mod view;
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -14,7 +15,9 @@ use std::process::Command;
 
 use seccompiler::BpfProgram;
 
-use crate::platform::confinement::{CageError, Lack, Rules, Support};
+use view::View;
+
+use crate::platform::confinement::{CageError, Lack, Rules, Sockets, Support};
 
 /// Whether processes are confined unless somebody says otherwise.
 pub const BY_DEFAULT: bool = true;
@@ -29,20 +32,27 @@ const SIGNALS: u32 = 6;
 pub fn support() -> Support {
     let landlock = enter::landlock_version();
     let seccomp = Path::new("/proc/sys/kernel/seccomp/actions_avail").exists();
-    of(landlock, seccomp)
+    of(landlock, seccomp, has_view(landlock))
+}
+
+/// Whether a process gets a view of its own.
+fn has_view(landlock: u32) -> bool {
+    landlock >= SIGNALS && view::is_possible()
 }
 
 /// What a kernel with this version of Landlock can hold; 0 for one without.
-fn of(landlock: u32, seccomp: bool) -> Support {
+fn of(landlock: u32, seccomp: bool, view: bool) -> Support {
     let lacks = [
         (landlock == 0, Lack::Files),
         (!seccomp, Lack::Calls),
         (landlock < SIGNALS, Lack::Signals),
         (landlock < PORTS, Lack::Ports),
+        (!view && !files::hold_sockets(landlock), Lack::View),
     ];
     let by = [
         (landlock > 0).then(|| format!("Landlock {landlock}")),
         seccomp.then(|| "seccomp".to_owned()),
+        view.then(|| "own view".to_owned()),
     ];
     Support {
         by: by.into_iter().flatten().collect::<Vec<_>>().join(", "),
@@ -55,6 +65,7 @@ fn of(landlock: u32, seccomp: bool) -> Support {
 pub struct Cage {
     ruleset: OwnedFd,
     filters: [BpfProgram; 2],
+    view: Option<View>,
 }
 
 impl Cage {
@@ -64,9 +75,19 @@ impl Cage {
     /// If the kernel has no Landlock, or refuses a rule.
     pub fn build(rules: &Rules) -> Result<Self, CageError> {
         let landlock = enter::landlock_version();
+        // With a view, the sockets of others are not there to be connected to, and Landlock holds
+        // those without a name.
+        let has_view = rules.sockets == Sockets::None && has_view(landlock);
+        let view = has_view.then(|| View::of(rules, files::own(landlock)));
+        let view = view.transpose().map_err(|error| CageError {
+            doing: "plan a view of the agent's own".to_owned(),
+            why: error.to_string(),
+        })?;
+        let sockets = if has_view { Sockets::Any } else { rules.sockets };
         Ok(Self {
             ruleset: files::ruleset(rules, landlock)?,
-            filters: syscalls::filters(rules.sockets, landlock)?,
+            filters: syscalls::filters(sockets, landlock)?,
+            view,
         })
     }
 
@@ -81,6 +102,9 @@ impl Cage {
     /// # Errors
     /// The kernel's.
     pub fn enter(&self) -> io::Result<()> {
+        if let Some(view) = &self.view {
+            view.enter(&self.ruleset)?;
+        }
         enter::enter(&self.ruleset, &self.filters)
     }
 }
@@ -91,13 +115,16 @@ mod tests {
 
     #[test]
     fn what_a_kernel_lacks_is_known_by_its_version_of_landlock() {
-        let lacks = |landlock| of(landlock, true).lacks;
+        let lacks = |landlock| of(landlock, true, true).lacks;
         assert_eq!(lacks(0), [Lack::Files, Lack::Signals, Lack::Ports]);
         assert_eq!(lacks(2), [Lack::Signals, Lack::Ports]);
         assert_eq!(lacks(5), [Lack::Signals]);
         assert_eq!(lacks(7), []);
-        assert_eq!(of(0, false).by, "");
-        assert_eq!(of(7, true).by, "Landlock 7, seccomp");
-        assert_eq!(of(7, false).lacks, [Lack::Calls]);
+        assert_eq!(of(0, false, false).by, "");
+        assert_eq!(of(7, true, false).by, "Landlock 7, seccomp");
+        assert_eq!(of(7, true, true).by, "Landlock 7, seccomp, own view");
+        assert_eq!(of(7, false, true).lacks, [Lack::Calls]);
+        assert_eq!(of(7, true, false).lacks, [Lack::View]);
+        assert_eq!(of(9, true, false).lacks, []);
     }
 }

@@ -1,0 +1,111 @@
+//! What an agent may put into its repository so that others run or read it.
+
+use super::*;
+
+#[tokio::test]
+async fn what_an_agent_puts_into_its_repository_runs_nowhere_outside() {
+    let bench = Bench::new(Lab::new());
+    bench.lab.hook("pre-commit", "true");
+    let tree = bench.made().await;
+    assert!(bench.own().join("hooks/pre-commit").exists(), "the project's hooks run inside");
+    bench.commit(&tree, "a");
+    let ran = bench.lab.root().join("ran");
+    let evil = bench.lab.root().join("evil");
+    std::fs::write(&evil, format!("#!/bin/sh\ntouch {}\ncat\n", ran.display())).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&evil, mode).unwrap();
+    let evil = evil.to_str().unwrap();
+    for key in [
+        "core.fsmonitor",
+        "core.sshCommand",
+        "filter.x.clean",
+        "filter.x.smudge",
+        "filter.x.process",
+        "uploadpack.packObjectsHook",
+        "diff.external",
+        "core.alternateRefsCommand",
+        "core.pager",
+    ] {
+        git(&tree, &["config", key, evil]);
+    }
+    std::fs::write(tree.join(".gitattributes"), "* filter=x\n").unwrap();
+    for hook in ["post-checkout", "reference-transaction", "pre-auto-gc", "post-index-change"] {
+        std::fs::copy(evil, bench.own().join("hooks").join(hook)).unwrap();
+    }
+    std::fs::write(bench.own().join("info/attributes"), "* filter=x\n").unwrap();
+    // A whole other place for what is shared.
+    let other = tree.join("other.git");
+    git(&tree, &["init", "--quiet", "--bare", "other.git"]);
+    std::fs::write(bench.own().join("commondir"), format!("{}\n", other.display())).unwrap();
+    let _ = std::fs::remove_file(&ran);
+    assert_eq!(bench.take_over().await, Fetched::Up);
+    assert!(!ran.exists(), "the worker ran it");
+    // The human's own git, without any of samocode's options.
+    let plain = |args: &[&str]| {
+        let done = std::process::Command::new("git").arg("-C").arg(&tree).args(args).output();
+        assert!(done.unwrap().status.success());
+    };
+    plain(&["status"]);
+    plain(&["diff"]);
+    plain(&["checkout", "--quiet", "--", "README"]);
+    assert!(!ran.exists(), "the human's git ran it");
+    assert!(bench.own().join("hooks/pre-commit").exists());
+    assert!(!bench.own().join("hooks/post-checkout").exists());
+
+    // Another repository altogether.
+    let before = git(&tree, &["rev-parse", "HEAD"]);
+    std::fs::remove_file(tree.join(".git")).unwrap();
+    git(&tree, &["init", "--quiet"]);
+    git(&tree, &["config", "core.fsmonitor", evil]);
+    assert_eq!(bench.take_over().await, Fetched::Up);
+    plain(&["status"]);
+    assert!(!ran.exists(), "the human's git ran it");
+    assert_eq!(git(&tree, &["rev-parse", "HEAD"]), before);
+    assert!(bench.own().with_file_name("26-11-20-jwt.set-aside").is_dir());
+    assert_eq!(git(&tree, &["status", "--porcelain"]), "?? .gitattributes\n?? other.git/");
+}
+
+#[tokio::test]
+async fn objects_that_are_links_to_other_repositories_are_not_taken_in() {
+    let secret = Lab::new();
+    secret.commit("secret", "s3cret\n");
+    let hidden = secret.git(&["rev-parse", "HEAD"]);
+    for attack in ["alternates", "objects", "one object", "refs"] {
+        let bench = Bench::new(Lab::new());
+        let tree = bench.made().await;
+        let (own, theirs) = (bench.own(), secret.repo.join(".git/objects"));
+        match attack {
+            "alternates" => {
+                let path = own.join("objects/info/alternates");
+                std::fs::write(path, format!("{}\n", theirs.display())).unwrap();
+            }
+            "objects" => {
+                std::fs::remove_dir_all(own.join("objects")).unwrap();
+                std::os::unix::fs::symlink(&theirs, own.join("objects")).unwrap();
+            }
+            "one object" => {
+                let (folder, name) = hidden.split_at(2);
+                std::fs::create_dir_all(own.join("objects").join(folder)).unwrap();
+                let (from, to) = (theirs.join(folder), own.join("objects").join(folder));
+                std::os::unix::fs::symlink(from.join(name), to.join(name)).unwrap();
+            }
+            _ => {
+                std::fs::remove_dir_all(own.join("refs/heads")).unwrap();
+                let refs = secret.repo.join(".git/refs/heads");
+                std::os::unix::fs::symlink(refs, own.join("refs/heads")).unwrap();
+            }
+        }
+        if attack != "refs" {
+            std::fs::write(own.join("refs/heads/jwt"), format!("{hidden}\n")).unwrap();
+        }
+        let error = bench.checkout().take_over().await.unwrap_err().in_one_line();
+        let has = std::process::Command::new("git")
+            .arg("-C")
+            .arg(&bench.lab.repo)
+            .args(["cat-file", "-e", &hidden])
+            .output()
+            .unwrap();
+        assert!(!has.status.success(), "{attack}: {error}");
+        assert!(tree.exists());
+    }
+}
