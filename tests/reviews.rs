@@ -96,8 +96,8 @@ fn claude_and_codex_review_what_claude_wrote_and_a_kill_between_them_repeats_not
     for line in ["codex asks for changes in ", "claude approves ", "continue → review"] {
         assert!(history.contains(line), "{line}: {history}");
     }
-    let left = user.sh("pgrep -u $USER -x -a 'codex|sleep|samocode'").output();
-    assert_eq!(left.stdout, "");
+    let left = "pgrep -u $USER -x -a 'codex|sleep|samocode'";
+    user.wait_until("no process is left", BOUND, || user.sh(left).output().stdout.is_empty());
 }
 
 #[test]
