@@ -34,7 +34,7 @@ pub(super) fn parse(args: &[OsString], color: ColorChoice) -> Result<Cli, clap::
 pub(super) fn alone<V: Args>(args: &[OsString], verb: impl FnOnce(V) -> Verb) -> Option<Cli> {
     let words = iter::once(args.first()?).chain(args.get(2..)?);
     let read = Alone::try_parse_from(words).ok()?;
-    Some(Cli { common: read.common, verb: verb(read.verb) })
+    Some(Cli { common: read.common, verb: Some(verb(read.verb)) })
 }
 
 #[cfg(test)]

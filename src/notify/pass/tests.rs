@@ -257,7 +257,7 @@ async fn what_another_process_has_to_send_is_kept_for_it_without_an_attempt() {
     let elsewhere = crate::notify::elsewhere::Elsewhere::new("a".to_owned(), "token".to_owned());
     let outbox = Outbox::new(vec![Arc::new(elsewhere)]).with_shelf(shelf);
     let about = About { session: "jwt".to_owned(), ..About::default() };
-    outbox.post(&Notice::mail(&about, "writes", None, "samocode inbox"));
+    outbox.post(Notice::mail(&about, "writes", None, "samocode inbox"));
     let delivered = outbox.drain(LONG).await;
     assert!(delivered[0].result.as_ref().unwrap_err().is_quiet(), "{delivered:?}");
     let kept = state.unsent();
