@@ -179,7 +179,7 @@ async fn from_enable_to_done(host: &Distant) {
     let said = log.iter().filter(|line| matches!(line, Line::Agent { .. })).count();
     assert!(said >= iterations, "{log:?}");
     assert_eq!(log.last(), Some(&Line::UpToDate));
-    let costs = host.ask(cost::Cost { sessions: vec![session()] }).await;
+    let costs = host.ask(cost::Cost { sessions: vec![session()], ..cost::Cost::default() }).await;
     assert!(costs.total.runs as usize >= iterations, "{costs:?}");
     let mail = host.ask(inbox::Inbox { session: session(), all: true }).await;
     assert!(mail.iter().all(|mail| mail.read && mail.message.from == "human"), "{mail:?}");

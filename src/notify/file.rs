@@ -233,7 +233,7 @@ impl Reader<'_> {
         };
         if let Some(credential) = fields.absent_credential()? {
             let elsewhere = Arc::new(Elsewhere::new(name.to_owned(), credential));
-            return Ok(Some(Set::One(Routed::new(elsewhere, only, except))));
+            return Ok(Some(Set::One(Routed::around(elsewhere, only, except))));
         }
         let built = kind.build(name, &mut fields, self.settings)?;
         fields.finish()?;

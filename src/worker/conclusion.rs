@@ -245,7 +245,7 @@ mod tests {
             &state,
             &plan,
             &ended,
-            Ok(signal),
+            Ok(Left::Signal(signal)),
             Rule::TakeSignal,
             &Redactor::default(),
             &none,

@@ -78,6 +78,7 @@ impl Perform for TryAgent {
                 run: run.to_owned(),
                 tmpdir: std::env::temp_dir(),
                 port_base: None,
+                own_caches: Vec::new(),
                 path_additions: agent.path_additions().to_vec(),
             };
             REGISTRY.environment(patient.env(), &file, name, &ids).into_iter().collect()

@@ -64,7 +64,7 @@ struct Open {
 ///
 /// # Errors
 /// If there is no bus, or the notices cannot be watched.
-pub async fn listen<F>(
+pub(super) async fn listen<F>(
     desktop: &Desktop,
     waiting: &Waiting,
     act: impl Fn(Press) -> F,

@@ -137,6 +137,7 @@ mod tests {
             budget: Some(9.0),
             next: Vec::new(),
             complete: false,
+            outcome: None,
         };
         let belongs = Belongs { family: vec![kin("big", 0), kin("a<b", 1)], convoy: Some(convoy) };
         let instance_of = |name: &str| (name == "schema").then(|| "schema--shop".to_owned());
