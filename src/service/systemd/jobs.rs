@@ -110,8 +110,9 @@ impl Jobs {
             };
             Error::Job { verb, unit: unit.to_owned(), result, ask }
         };
-        // Only for the call: the job itself takes as long as it takes.
-        let own = turn().await;
+        // Only for the call: the job itself takes as long as it takes. The waker's calls do not wait:
+        // several for one unit become one job as long as they are made at the same time.
+        let own = if matches!(mode, Mode::Fail) { None } else { turn().await };
         let call = self.expect();
         let (name, mode) = (unit.to_owned(), mode.word().to_owned());
         let job = match verb {
