@@ -88,8 +88,10 @@ pub struct Each {
 /// How many are acted on at the same time. Most of it is waiting: for workers and the manager.
 const SIDE_BY_SIDE: usize = 64;
 
-/// How many begin at the same time: the first of them are at work while the last are not there yet.
-const BEGUN_TOGETHER: usize = 16;
+/// How many begin at the same time. The manager answers one call after the other, in some milliseconds
+/// each, and runs its jobs when no call is left: with more, nothing starts meanwhile, nor does a session
+/// for which a place is free.
+const BEGUN_TOGETHER: usize = 12;
 
 #[async_trait]
 impl Perform for Many {
