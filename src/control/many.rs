@@ -88,13 +88,22 @@ pub struct Each {
 /// How many are acted on at the same time. Most of it is waiting: for workers and the manager.
 const SIDE_BY_SIDE: usize = 64;
 
+/// How many begin at the same time. The manager answers one call after the other, in some milliseconds
+/// each, and runs its jobs when no call is left: with more, nothing starts meanwhile, nor does a session
+/// for which a place is free.
+const BEGUN_TOGETHER: usize = 12;
+
 #[async_trait]
 impl Perform for Many {
     async fn perform(self, on: &Operation<'_>) -> Result<Vec<Each>> {
         let chosen = self.chosen(on)?;
         // Root's privileges are raised and dropped for the whole process: one at a time then.
         let is_alone = on.caller.scope == Scope::System && rustix::process::getuid().is_root();
-        let side_by_side = if is_alone { 1 } else { SIDE_BY_SIDE };
+        let side_by_side = match self.action {
+            _ if is_alone => 1,
+            Action::Enable { .. } => BEGUN_TOGETHER,
+            _ => SIDE_BY_SIDE,
+        };
         let (of, ended) = (chosen.len(), AtomicUsize::new(0));
         let mut calls: Vec<BoxFuture<'_, Each>> = Vec::with_capacity(of);
         for session in chosen {

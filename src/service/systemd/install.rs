@@ -7,7 +7,6 @@ use zbus_systemd::systemd1::UnitProxy;
 
 use super::files;
 use super::manager::{Systemd, is_unknown};
-use super::turns::turn;
 use super::units::UnitSet;
 use crate::service::unit_files::Written;
 use crate::service::{Error, Scope};
@@ -38,7 +37,6 @@ impl Systemd {
     /// necessary. `drop_in` must be among its files: managers before 246 do not notice a new
     /// drop-in folder until they are reloaded.
     async fn is_stale(&self, unit: &str, drop_in: Option<&Path>) -> Result<bool, Error> {
-        let _turn = turn().await;
         let read = async {
             let path = self.manager.load_unit(unit.to_owned()).await?;
             // Not all properties, since some take the manager long to compute.
@@ -110,14 +108,12 @@ impl Systemd {
 
     /// Makes a unit start at boot.
     pub(super) async fn enable_unit(&self, unit: &str) -> Result<(), Error> {
-        let _turn = turn().await;
         // Persistently (not in /run), and replacing links that point elsewhere.
         let done = self.manager.enable_unit_files(vec![unit.to_owned()], false, true).await;
         done.map(|_| ()).map_err(self.failed(format!("enable {unit}")))
     }
 
     pub(super) async fn disable_unit(&self, unit: &str) -> Result<(), Error> {
-        let _turn = turn().await;
         // Not by the proxy, which passes a third argument that the manager refuses.
         let done =
             self.manager.inner().call_method("DisableUnitFiles", &([unit].as_slice(), false)).await;
@@ -126,7 +122,6 @@ impl Systemd {
 
     /// Makes a failed unit startable again. A unit that is not loaded is not an error.
     pub(super) async fn reset_failed_unit(&self, unit: &str) -> Result<(), Error> {
-        let _turn = turn().await;
         match self.manager.reset_failed_unit(unit.to_owned()).await {
             Err(error) if !is_unknown(&error) => {
                 Err(self.failed(format!("reset the failure of {unit}"))(error))

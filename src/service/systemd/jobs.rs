@@ -13,7 +13,6 @@ use zbus_systemd::systemd1::ManagerProxy;
 
 use super::instance_of;
 use super::manager::{error_name, is_unknown};
-use super::turns::turn;
 use crate::service::{Error, JOB_BOUND, JobResult, Progress, Verb};
 
 /// A job that takes longer than this is reported to the user.
@@ -110,8 +109,6 @@ impl Jobs {
             };
             Error::Job { verb, unit: unit.to_owned(), result, ask }
         };
-        // Only for the call: the job itself takes as long as it takes.
-        let own = turn().await;
         let call = self.expect();
         let (name, mode) = (unit.to_owned(), mode.word().to_owned());
         let job = match verb {
@@ -119,7 +116,6 @@ impl Jobs {
             Verb::Stop => manager.stop_unit(name, mode).await,
             Verb::Restart => manager.restart_unit(name, mode).await,
         };
-        drop(own);
         let job = match job {
             // There is nothing to stop.
             Err(error) if verb == Verb::Stop && is_unknown(&error) => return Ok(()),

@@ -22,8 +22,6 @@ mod private;
 pub mod registry;
 #[cfg(target_os = "linux")]
 mod status;
-#[cfg(target_os = "linux")]
-mod turns;
 pub mod units;
 mod verify;
 #[cfg(target_os = "linux")]
