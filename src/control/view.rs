@@ -159,6 +159,8 @@ impl View {
         let live = hook.run.as_ref().map(|run| run.tokens).unwrap_or_default();
         let tokens = hook.tokens.plus(live);
         let running = hook.run.as_ref().filter(|_| state == StateName::Running);
+        let kept = hook.conversation.as_ref().filter(|_| running.is_none());
+        let kept = kept.and_then(|kept| kept.warning(hook.until, Timestamp::now()));
         Ok(Self {
             session: session.name.clone(),
             instance: session.instance.clone(),
@@ -193,12 +195,7 @@ impl View {
                 active: unit.active.to_string(),
                 restarts: None,
             }),
-            notes: notes(caller, session, {
-                let mut notes = hook.notes;
-                let kept = hook.conversation.filter(|_| running.is_none());
-                notes.extend(kept.and_then(|kept| kept.warning(hook.until, Timestamp::now())));
-                notes
-            }),
+            notes: notes(caller, session, hook.notes.into_iter().chain(kept).collect()),
         })
     }
 }
