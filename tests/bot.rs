@@ -47,10 +47,37 @@ fn a_session_is_taken_from_start_to_done_by_buttons_and_commands() {
     bot.write("keep it small", Some("jwt"));
     user.wait_until("the reply is sent", BOUND, || bot.count_of("jwt: sent.") == 1);
     session.wait_to_rest("waiting", "planning");
+
+    // Rejected: the bot asks why, and the agent plans again.
+    let (approve, reject) = (button("Approve"), button("Reject…"));
+    bot.press(&reject);
+    let asks = || bot.messages().into_iter().find(|text| text.contains("\nref "));
+    let question = user.wait_for("the bot asks why", BOUND, asks);
+    bot.reply_to(&question, "use what is there");
+    user.wait_until("it is rejected", BOUND, || bot.count_of("the plan is rejected") == 1);
+    user.wait_until("it plans again", BOUND, || button("Approve") != approve);
+    session.wait_to_rest("waiting", "planning");
+    bot.press(&approve);
+    user.wait_until("an old plan is settled", BOUND, || {
+        bot.toasts().last().is_some_and(|toast| toast.contains("settled already"))
+    });
+
     bot.press(&button("Approve"));
     session.wait_to_rest("done", "done");
     assert_eq!(bot.count_of("the plan is approved"), 1, "{:?}", bot.messages());
     let mail = session.journal("mail");
     let kinds: Vec<_> = mail.iter().filter_map(|line| line["mail"].as_str()).collect();
-    assert_eq!(kinds, ["answer", "text", "approve"]);
+    assert_eq!(kinds, ["answer", "text", "reject", "approve"]);
+    // One message tells how it proceeds, until it is done.
+    user.wait_until("the last edit", BOUND, || {
+        bot.edits().last().is_some_and(|text| text.contains("the plan is approved"))
+            && bot.edits().last().is_some_and(|text| text.ends_with("done"))
+    });
+
+    // Another session, in the only project there is.
+    bot.write("/new login build the login", None);
+    user.wait_until("it has begun", BOUND, || bot.count_of("login</b> has begun") == 1);
+    project.named("login").wait_to_rest("waiting", "requirements");
+    bot.write("/stop login", None);
+    user.wait_until("it is stopped", BOUND, || bot.count_of("login is stopped") == 1);
 }

@@ -51,7 +51,7 @@ fn the_inspector_takes_a_session_to_done_and_reads_its_documents() {
     };
 
     let listed = inspect(&user, &project, &["tools/list"]);
-    assert_eq!(listed["tools"].as_array().unwrap().len(), 13, "{listed}");
+    assert_eq!(listed["tools"].as_array().unwrap().len(), 18, "{listed}");
     let wrong = call("session_answer", &["session=jwt"]);
     assert_eq!(wrong["isError"], true);
     assert!(text(&wrong).contains("hint: pass `answers`"), "{wrong}");

@@ -8,7 +8,7 @@ use crate::lab::{self, Api, LabUser, Machine, Reply, Script};
 use crate::session::{BOUND, Session};
 
 /// A user whose units run without a login, from boot.
-fn lingering_user(machine: &Machine, name: &str) -> LabUser {
+pub(crate) fn lingering_user(machine: &Machine, name: &str) -> LabUser {
     let user = machine.lab.user(name);
     machine.lab.root(["loginctl", "enable-linger", &user.name]).ok();
     user

@@ -5,8 +5,9 @@
 #   ./tests/run.sh FILTER     only the tests whose name contains FILTER
 #
 # As root on Debian it installs the packages that are missing, after saying which
-# and how large they are. The agents' CLIs, the MCP Inspector, a Debian 13 for its newer
-# systemd, and a virtual machine are fetched into tests/.cache (1.8 GB); target/ takes 2.5 GB.
+# and how large they are; Chromium is the largest (some 150 MB). The agents' CLIs, the MCP
+# Inspector, what drives the browser, a Debian 13 for its newer systemd, and a virtual machine
+# are fetched into tests/.cache (1.8 GB); target/ takes 2.5 GB.
 # A test that cannot run here prints SKIPPED and the reason; with CI=true that is
 # a failure.
 set -euo pipefail
@@ -108,6 +109,7 @@ zsh zsh
 fish fish
 libplist-utils plistutil
 busybox busybox
+chromium chromium chromium-headless-shell
 LIST
     # Any npm can fetch Claude Code.
     if ! claude_is_current && ! command -v npm >/dev/null; then
@@ -295,6 +297,28 @@ fetch_inspector() {
     note "fetched the MCP Inspector"
 }
 
+# What drives a browser, at the versions and hashes in package-lock.json. The browser itself is
+# Debian's.
+fetch_playwright() {
+    local new=$cache/browser.$$
+    cmp -s tests/lab/browser/package-lock.json "$cache/browser/package-lock.json" && return 0
+    command -v npm >/dev/null || {
+        note "Playwright cannot be fetched: npm is missing"
+        return 1
+    }
+    rm -rf "$new"
+    mkdir -p "$new"
+    cp tests/lab/browser/package.json tests/lab/browser/package-lock.json "$new/"
+    echo "fetching with npm (18 MB)"
+    if ! quietly playwright.log env -C "$new" npm ci --ignore-scripts --no-audit --no-fund; then
+        rm -rf "$new"
+        return 1
+    fi
+    rm -rf "$cache/browser"
+    mv "$new" "$cache/browser"
+    note "fetched Playwright"
+}
+
 # Debian's newer systemd, for the tests that run on two of them.
 debian13=(systemd systemd-sysv dbus dbus-user-session libpam-systemd git util-linux bsdutils
     procps hostname passwd ca-certificates)
@@ -474,6 +498,7 @@ main() {
     step "Codex" fetch_npm_cli codex "420 MB"
     step "Gemini CLI" fetch_npm_cli gemini "280 MB"
     step "MCP Inspector" fetch_inspector
+    step "Playwright" fetch_playwright
     step "Debian 13" make_debian13
     step "virtual machine" make_machine
     if [[ -z $filter ]]; then

@@ -2,6 +2,7 @@
 
 use crate::lab::{self, Lab, LabCommand, Project, secs};
 use crate::session::{BOUND, Session};
+use crate::web::{Browser, link};
 
 /// A command of samocode's as root, in the project's folder.
 fn root<const N: usize>(lab: &'static Lab, project: &Project<'_>, args: [&str; N]) -> LabCommand {
@@ -37,7 +38,12 @@ fn a_session_of_the_systems_manager_is_its_users_from_first_to_last() {
     // Answers are the user's: they need no power of root's.
     project.samocode(["answer", "--system", "sysjwt", "--accept-suggestions"]).ok();
     wait_to_rest(lab, &session, "waiting", "planning");
-    project.samocode(["approve", "--system", "sysjwt"]).ok();
+    // On root's page too: what is written there belongs to the user all the same.
+    let mut server = root(lab, &project, ["web", "--system"]).spawn();
+    server.wait_for_stdout("/enter?token=", secs(30));
+    let browser = Browser::open(&user, link(&server.stdout()));
+    browser.wait("/", "needs your approval of its plan");
+    browser.submit("/s/sysjwt", "/s/sysjwt/approve", &[("message", "Good.")]);
     wait_to_rest(lab, &session, "done", "done");
 
     let folders = format!(
@@ -167,4 +173,62 @@ fn the_systems_manager_is_for_root_and_runs_nothing_as_root() {
     assert!(matches!(as_user.code, 1 | 2), "{as_user}");
     assert!(as_user.is_one_error(), "{as_user}");
     assert!(project.session("a").is_none());
+}
+
+#[test]
+fn a_convoy_of_the_systems_manager_is_its_users_from_its_file_to_its_merge() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user_without_manager("sysfleet");
+    let agent = user.obedient_agent("mkdir -p $SAMOCODE_SESSION; cd $SAMOCODE_SESSION");
+    let project = user
+        .project("shop")
+        .key("SAMOCODE_AGENT", &agent)
+        .key("SAMOCODE_TEST_COMMAND", "test -e sysfirst/work.txt && test $(id -un) = sysfleet")
+        .repo(|repo| repo.then("git branch develop"))
+        .create();
+    user.write(
+        project.dir.join("fleet.toml"),
+        "id = \"sysfleet\"\nmerge = true\ninto = \"develop\"\n\
+         [[session]]\nname = \"syssecond\"\ntask = \"t\"\nafter = [\"sysfirst\"]\n\
+         [[session]]\nname = \"sysfirst\"\ntask = \"t\"\n",
+    );
+    let [first, second] = ["sysfirst", "syssecond"].map(|name| project.named(name));
+    root(lab, &project, ["convoy", "create", "--system", "--file", "fleet.toml"]).ok();
+    wait_to_rest(lab, &first, "waiting", "requirements");
+    assert!(second.journal("run_started").is_empty());
+    let slice = ["systemctl", "show", "--value", "--property=Slice", &second.unit()];
+    assert_eq!(lab.root(slice).ok().stdout.trim(), "samocode-convoy-sysfleet.slice");
+    let target = "samocode-convoy@sysfleet.target";
+    assert_eq!(active(lab, target), "active");
+    let listed = lab.root(["samocode", "status", "--system"]).cwd("/").ok().stdout;
+    assert!(listed.contains("syssecond") && listed.contains("queued"), "{listed}");
+    let why = root(lab, &project, ["why", "--system", "syssecond"]).ok().stdout;
+    assert!(why.contains("starts after sysfirst"), "{why}");
+
+    for session in [&first, &second] {
+        let name = session.name;
+        wait_to_rest(lab, session, "waiting", "requirements");
+        project.samocode(["answer", "--system", name, "--accept-suggestions"]).ok();
+        wait_to_rest(lab, session, "waiting", "planning");
+        project.samocode(["approve", "--system", name]).ok();
+        wait_to_rest(lab, session, "done", "done");
+    }
+    let within = ["git", "merge-base", "--is-ancestor", "sysfirst", "syssecond"];
+    user.run(within).cwd(&project.dir).ok();
+    let shows = || project.samocode(["inbox", "--system"]).output().stdout;
+    user.wait_until("it is merged", BOUND, || {
+        shows().contains("convoy sysfleet is merged: develop has 2 sessions; tested with")
+    });
+    user.run(["git", "merge-base", "--is-ancestor", "syssecond", "develop"]).cwd(&project.dir).ok();
+    user.wait_until("the target has ended", BOUND, || active(lab, target) == "inactive");
+    let shown = root(lab, &project, ["convoy", "status", "--system", "sysfleet"]).ok().stdout;
+    assert!(shown.contains("2 of 2 sessions done"), "{shown}");
+
+    root(lab, &project, ["convoy", "remove", "--system", "sysfleet"]).ok();
+    root(lab, &project, ["archive", "--system", "--done"]).ok();
+    let foreign =
+        format!("find {} -not -user {n} -o -not -group {n}", user.home.display(), n = user.name);
+    assert_eq!(lab.root_sh(&foreign).ok().stdout, "", "not the user's");
+    let left = "ls -d /etc/systemd/system/samocode@sys{first,second}.service.d /etc/systemd/system/samocode-convoy*sysfleet* 2>/dev/null";
+    assert_eq!(lab.root_sh(left).output().stdout, "", "units are left");
 }

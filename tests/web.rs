@@ -10,7 +10,7 @@ use rustix::process::Signal;
 use crate::lab::{self, LabUser, secs};
 
 /// What a browser does, without a script.
-struct Browser<'u> {
+pub(crate) struct Browser<'u> {
     user: &'u LabUser,
     runtime: tokio::runtime::Runtime,
     client: Client,
@@ -20,7 +20,7 @@ struct Browser<'u> {
 
 impl<'u> Browser<'u> {
     /// Opens a link, as it was printed.
-    fn open(user: &'u LabUser, link: &str) -> Self {
+    pub(crate) fn open(user: &'u LabUser, link: &str) -> Self {
         if rustls::crypto::CryptoProvider::get_default().is_none() {
             let _installed = rustls::crypto::ring::default_provider().install_default();
         }
@@ -61,7 +61,7 @@ impl<'u> Browser<'u> {
 
     /// Fills in the form of a page that is sent to `action`, and presses its button; the page it
     /// leads to.
-    fn submit(&self, page: &str, action: &str, typed: &[(&str, &str)]) -> String {
+    pub(crate) fn submit(&self, page: &str, action: &str, typed: &[(&str, &str)]) -> String {
         let page = self.get(page);
         let form = page.split("<form").find(|form| form.contains(&format!("action=\"{action}\"")));
         let form = form.unwrap_or_else(|| panic!("no form for {action}: {page}"));
@@ -91,7 +91,7 @@ impl<'u> Browser<'u> {
         self.get(sent.headers()["location"].to_str().unwrap())
     }
 
-    fn wait(&self, path: &str, text: &str) -> String {
+    pub(crate) fn wait(&self, path: &str, text: &str) -> String {
         let mut page = String::new();
         self.user.wait_until(&format!("{path} shows {text:?}"), secs(60), || {
             page = self.get(path);
@@ -116,7 +116,7 @@ impl<'u> Browser<'u> {
 }
 
 /// The link in what was printed.
-fn link(printed: &str) -> &str {
+pub(crate) fn link(printed: &str) -> &str {
     let found = printed.split_whitespace().find(|word| word.contains("/enter?token="));
     found.unwrap_or_else(|| panic!("no link: {printed}"))
 }

@@ -20,12 +20,11 @@ fn broken(error: &AgentError) -> Finding {
     Finding::new(About::Program, Status::Broken, error.to_string(), remedy)
 }
 
-/// Checks each agent that some phase uses.
+/// Checks each agent that some phase uses, or that reviews.
 pub async fn examine(registry: &Registry, exam: &Exam<'_>) -> Vec<Finding> {
     let mut names: Vec<&AgentName> = Vec::new();
     let mut findings = Vec::new();
-    for phase in Phase::ALL {
-        let name = exam.settings.agent(phase);
+    for (phase, name) in exam.settings.agents() {
         if names.contains(&name) {
             continue;
         }
@@ -54,8 +53,8 @@ pub async fn examine(registry: &Registry, exam: &Exam<'_>) -> Vec<Finding> {
 pub fn without_credentials(registry: &Registry, exam: &Exam<'_>) -> Vec<Finding> {
     let specs = registry.specs().filter(|spec| {
         let word = spec.manifest().name;
-        let is_used = |phase| exam.settings.agent(phase).word() == word;
-        !spec.manifest().credentials.keys.is_empty() && Phase::ALL.into_iter().any(is_used)
+        let is_used = exam.settings.agents().any(|(_, name)| name.word() == word);
+        !spec.manifest().credentials.keys.is_empty() && is_used
     });
     let found = specs.map(|spec| credentials(exam, spec));
     found.filter(|finding| finding.status != Status::Ok).collect()
@@ -70,6 +69,7 @@ async fn program(registry: &Registry, exam: &Exam<'_>, agent: &Agent) -> Finding
         run: "doctor".to_owned(),
         tmpdir: std::env::temp_dir(),
         port_base: None,
+        own_caches: Vec::new(),
         path_additions: agent.path_additions().to_vec(),
     };
     let environment: Environment =

@@ -14,6 +14,7 @@ use crate::config::{
     dirs, keys,
 };
 use crate::session::Phase;
+use crate::session::store::Folder;
 
 /// Variables that a service manager sets for the one process it started (systemd.exec(5),
 /// `sd_listen_fds`(3); launchd's begin with XPC). Agents do not get the session bus either: over it they could start and stop
@@ -92,6 +93,8 @@ pub struct RunIds {
     pub tmpdir: PathBuf,
     /// The first of the ports that the session has for itself.
     pub port_base: Option<u16>,
+    /// Variables of package caches of which the session has its own: `SAMOCODE_OWN_CACHES`.
+    pub own_caches: Vec<String>,
     /// Folders to put first in PATH, from [`Found`](super::find::Found).
     pub path_additions: Vec<PathBuf>,
 }
@@ -144,6 +147,9 @@ pub fn agent_environment(
     env.set("TMPDIR", &run.tmpdir);
     if let Some(base) = run.port_base {
         env.set("SAMOCODE_PORT_BASE", base.to_string());
+    }
+    for name in &run.own_caches {
+        env.set(name.as_str(), Folder::new(&run.session_dir).own_caches().join(name));
     }
     env.set("GIT_TERMINAL_PROMPT", "0");
     make_git_durable(&mut env);
@@ -207,6 +213,14 @@ pub fn recorded(vocabulary: &Vocabulary, env: &Env, cwd: &Path) -> Vec<(String, 
                 Some(keys::Kind::Program) => program_path(value, cwd, None).ok(),
                 Some(keys::Kind::Agent) => {
                     AgentName::parse(value, cwd, None, vocabulary).ok().map(|name| name.to_string())
+                }
+                Some(keys::Kind::Agents) => {
+                    let names = AgentName::parse_list(value, cwd, None, vocabulary).ok();
+                    let names = names.filter(|names| !names.is_empty());
+                    names.map(|names| {
+                        let texts: Vec<_> = names.iter().map(ToString::to_string).collect();
+                        texts.join(", ")
+                    })
                 }
                 _ => None,
             }

@@ -206,6 +206,11 @@ pub trait Decoder: Send {
         None
     }
 
+    /// The bytes that ask the agent to end its turn in order; `None` if only a signal does that.
+    fn cancel(&mut self) -> Option<Vec<u8>> {
+        None
+    }
+
     /// Replies to what the agent has written, such as answers to its requests. They are taken after
     /// every chunk that is read, and written to its input if that is open.
     fn take_replies(&mut self) -> Vec<u8> {

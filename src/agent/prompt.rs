@@ -8,7 +8,12 @@ use serde_json::Value;
 
 use crate::session::advance::Gate;
 use crate::session::mail::{Kind, Message};
+use crate::session::review::Reviews;
 use crate::session::{Elsewhere, Phase, stamp};
+
+mod review;
+
+pub use review::{ask_for_verdict, review};
 
 /// Everything that goes into a prompt.
 #[derive(Debug, Clone)]
@@ -57,6 +62,8 @@ pub struct PromptInput<'a> {
     pub elsewhere: Option<&'a Elsewhere>,
     /// The state that the previous conversation handed over.
     pub handoff: Option<&'a Value>,
+    /// The reviews of the change, if there are any.
+    pub reviews: Option<&'a Reviews>,
 }
 
 /// The most text of a letter, a task or a handoff that goes into a prompt, in bytes. The session's
@@ -87,6 +94,9 @@ pub fn compose(input: &PromptInput<'_>) -> String {
     }
     if let Some(task) = input.task {
         section(&mut text, "The task", task);
+    }
+    if let Some(reviews) = input.reviews {
+        review::findings(&mut text, reviews);
     }
     if !input.notes.is_empty() {
         section(&mut text, "Worth knowing", &input.notes.join("\n"));

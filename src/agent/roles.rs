@@ -131,12 +131,25 @@ impl Roles {
     }
 }
 
+/// The instructions of a reviewer, which replace all others: it does no work of the session's.
+const REVIEWER: (&str, &str) = ("agents/reviewer.md", include_str!("../../agents/reviewer.md"));
+
+impl Roles {
+    /// The parts of a reviewer's system prompt.
+    ///
+    /// # Errors
+    /// As [`parts`](Self::parts).
+    pub fn of_reviewer(&self) -> Result<Vec<Instructions>, RoleError> {
+        Ok(vec![instructions(REVIEWER.0, Some(REVIEWER.1), &self.folders)?])
+    }
+}
+
 /// The files that replace embedded ones, with the name of what each replaces.
 #[must_use]
 pub fn overrides(folders: &[PathBuf]) -> Vec<(String, PathBuf)> {
     let phases = Phase::ALL.map(|phase| format!("agents/{phase}-agent.md"));
     let roles = ROLES.map(|(role, _)| format!("agents/{role}.md"));
-    let first = ["workflow.md".to_owned(), rules::FILE.to_owned()];
+    let first = ["workflow.md".to_owned(), rules::FILE.to_owned(), REVIEWER.0.to_owned()];
     let names = first.into_iter().chain(roles).chain(phases);
     let replaced = names.filter_map(|name| {
         let mut files = folders.iter().map(|folder| folder.join(&name));

@@ -1,5 +1,6 @@
 //! One process of an agent, from its start to its end, as a worker drives it.
 
+mod emit;
 mod feed;
 mod files;
 mod pipe;
@@ -22,6 +23,7 @@ use super::stream::{CHUNK, Lines, Log, Tail};
 use super::unknown::Unknown;
 use super::{Environment, Input, Launch};
 use crate::platform::cage::Cage;
+use emit::emitter;
 use feed::Feed;
 use pipe::{is_passing, lying_in, readable};
 
@@ -29,6 +31,9 @@ use pipe::{is_passing, lying_in, readable};
 pub const GRACE: Duration = Duration::from_secs(30);
 /// How long it may take to exit after SIGTERM: Claude Code needs about 1.6 s for its children.
 pub const TERM_GRACE: Duration = Duration::from_secs(15);
+
+/// How long it may take to end its turn, where it can be asked to, before SIGTERM.
+pub const CANCEL_GRACE: Duration = Duration::from_secs(3);
 
 /// How many chunks to read before yielding, so that endless output starves no timer or signal.
 const CHUNKS_PER_TURN: u32 = 8;
@@ -102,6 +107,8 @@ pub struct Run {
     grace: Duration,
     term_grace: Duration,
     deadline: Option<(Instant, Signal)>,
+    /// Whether it was asked to exit: whatever it does now, the deadline holds.
+    ending: bool,
     exited: Option<ExitStatus>,
     /// `ClosedStdout` has yet to be reported.
     closed: bool,
@@ -165,6 +172,7 @@ impl Run {
             grace: setting.grace,
             term_grace: setting.term_grace,
             deadline: None,
+            ending: false,
             exited: None,
             closed: false,
         };
@@ -195,7 +203,8 @@ impl Run {
         let open = self.input.add(&message);
         if open {
             // It keeps working: the end it reported was not final.
-            self.deadline = self.deadline.filter(|(_, signal)| *signal != Signal::TERM);
+            self.deadline =
+                self.deadline.filter(|(_, signal)| self.ending || *signal != Signal::TERM);
         }
         open
     }
@@ -206,8 +215,17 @@ impl Run {
         self.input.close();
     }
 
-    /// Asks the process group to exit (SIGTERM), and kills it if that takes too long.
+    /// Asks the agent to end its turn, if it can be asked, or the process group to exit (SIGTERM), and
+    /// goes one step further each time that takes too long.
     pub fn terminate(&mut self) {
+        if let Some(cancel) = self.decoder.cancel().filter(|_| !self.ending)
+            && self.input.add(&cancel)
+        {
+            self.ending = true;
+            self.deadline = Some((Instant::now() + CANCEL_GRACE, Signal::TERM));
+            return;
+        }
+        self.ending = true;
         self.signal(Signal::TERM);
         self.deadline = Some((Instant::now() + self.term_grace, Signal::KILL));
     }
@@ -276,7 +294,7 @@ impl Run {
         self.bytes += count as u64;
         self.chunks += 1;
         self.log.write(chunk);
-        let mut emit = emitter(&mut self.events, &mut self.deadline, self.grace);
+        let mut emit = emitter(&mut self.events, &mut self.deadline, self.grace, self.ending);
         self.lines.feed(chunk, &mut *self.decoder, &mut emit);
         let replies = self.decoder.take_replies();
         if !replies.is_empty() {
@@ -286,7 +304,7 @@ impl Run {
 
     fn close_stdout(&mut self) {
         if self.stdout.take().is_some() {
-            let mut emit = emitter(&mut self.events, &mut self.deadline, self.grace);
+            let mut emit = emitter(&mut self.events, &mut self.deadline, self.grace, self.ending);
             self.lines.finish(&mut *self.decoder, &mut emit);
             self.closed = true;
         }
@@ -370,26 +388,6 @@ impl std::fmt::Debug for Run {
             .field("pid", &self.pid)
             .field("exited", &self.exited)
             .finish_non_exhaustive()
-    }
-}
-
-fn emitter<'a>(
-    events: &'a mut VecDeque<Event>,
-    deadline: &'a mut Option<(Instant, Signal)>,
-    grace: Duration,
-) -> impl FnMut(Event) + 'a {
-    move |event| {
-        let terminated = matches!(deadline, Some((_, Signal::KILL)));
-        match event {
-            Event::Progress if matches!(events.back(), Some(Event::Progress)) => return,
-            Event::Finished(_) if !terminated => {
-                *deadline = Some((Instant::now() + grace, Signal::TERM));
-            }
-            // It resumed after it had reported an end: that end was not the last.
-            Event::Started { .. } | Event::Tool(_) if !terminated => *deadline = None,
-            _ => {}
-        }
-        events.push_back(event);
     }
 }
 

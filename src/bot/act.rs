@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::api::Api;
+use super::live::Message;
 use super::update::{Command, Heard, REASON_MARK, What};
 use crate::control::answers::{Answer, Answers, Questions};
 use crate::control::documents::{Read, Topic};
@@ -37,23 +38,36 @@ pub(super) struct Conversation<'a> {
 }
 
 impl Conversation<'_> {
-    pub(super) async fn answer(&self) {
+    /// Returns the message that says how it continues, if work does.
+    pub(super) async fn answer(&self) -> Option<Message> {
         let done = match &self.heard.what {
             What::Pressed { query, press, keyboard } => {
-                self.pressed(query, press.as_ref(), keyboard.as_ref()).await;
-                return;
+                return self.pressed(query, press.as_ref(), keyboard.as_ref()).await;
             }
             What::Command(command) => self.command(command).await,
-            What::Reply { session, text } => self.send(session, text).await,
+            What::Reply { session, text } => self.send(session, text).await.map(Told::of),
             What::Reason { key, text } => self.reject(key, text).await,
-            What::Text => Ok(HELP.to_owned()),
+            What::Text => Ok(Told::of(HELP.to_owned())),
         };
-        let text = done.unwrap_or_else(|error| error.in_one_line());
-        self.say(&escape_within(&text, MAX_UNITS), json!({})).await;
+        let told = done.unwrap_or_else(|error| Told::of(error.in_one_line()));
+        self.tell(told).await
     }
 
-    async fn say(&self, html: &str, more: Value) {
-        self.api.say(self.heard.chat, self.heard.message, html, more).await;
+    /// Says what was done; returns the message if the session works now.
+    async fn tell(&self, Told { text, works }: Told) -> Option<Message> {
+        let said = match works.as_deref().and_then(|instance| after_name(&text, instance)) {
+            // In bold, so that a reply to it goes to the session.
+            Some((instance, rest)) => {
+                format!("<b>{}</b>{}", escape_within(instance, 300), escape_within(rest, 3000))
+            }
+            None => escape_within(&text, MAX_UNITS),
+        };
+        let message = self.say(&said, json!({})).await?;
+        Some(Message { instance: works?, chat: self.heard.chat, message, said })
+    }
+
+    async fn say(&self, html: &str, more: Value) -> Option<i64> {
+        self.api.say(self.heard.chat, self.heard.message, html, more).await
     }
 
     async fn call<C: Call>(&self, of: C) -> Result<C::Reply> {
@@ -61,7 +75,12 @@ impl Conversation<'_> {
         call(&host, of, &crate::service::quiet).await.result
     }
 
-    async fn pressed(&self, query: &str, press: Option<&Press>, keyboard: Option<&Value>) {
+    async fn pressed(
+        &self,
+        query: &str,
+        press: Option<&Press>,
+        keyboard: Option<&Value>,
+    ) -> Option<Message> {
         let done = match press {
             Some(press) => self.settle(press).await,
             None => Ok(Pressed::Settled("This button is not from this samocode.".to_owned())),
@@ -69,15 +88,18 @@ impl Conversation<'_> {
         let done = done.unwrap_or_else(|error| Pressed::Failed(error.in_one_line()));
         let short = clip(&tame_line(done.text()), 190);
         self.api.answer_press(query, &short, !matches!(done, Pressed::Done(_))).await;
-        if let Pressed::Done(text) = &done {
+        let mut message = None;
+        if let Pressed::Done(Told { text, works }) = &done {
             let by = tame_line(&self.heard.who());
-            self.say(&escape_within(&format!("{text} ({by})"), MAX_UNITS), json!({})).await;
+            let told = Told { text: format!("{text} ({by})"), works: works.clone() };
+            message = self.tell(told).await;
         }
         let is_over = matches!(done, Pressed::Done(_) | Pressed::Settled(_));
         if let (true, Some(press), Some(keyboard)) = (is_over, press, keyboard) {
             let rows = without(keyboard, press.key());
             self.api.set_buttons(self.heard.chat, self.heard.message, &rows).await;
         }
+        message
     }
 
     async fn settle(&self, press: &Press) -> Result<Pressed> {
@@ -86,10 +108,10 @@ impl Conversation<'_> {
             Press::Approve(key) => {
                 let Some((session, _)) = self.plan(key).await? else { return Ok(settled()) };
                 let sent = self.call(Approve { session, message: String::new() }).await?.sent;
-                Ok(Pressed::Done(format!(
-                    "{}: the plan is approved. It {}",
-                    sent.session, sent.outcome
-                )))
+                Ok(Pressed::Done(Told {
+                    text: format!("{}: the plan is approved. It {}", sent.session, sent.outcome),
+                    works: Some(sent.instance),
+                }))
             }
             Press::Reject(key) => {
                 let Some((session, _)) = self.plan(key).await? else { return Ok(settled()) };
@@ -139,7 +161,10 @@ impl Conversation<'_> {
                 Some(sent) => format!("It {}", sent.outcome),
                 None => format!("Still open: {}.", answered.open.join(", ")),
             };
-            return Ok(Pressed::Done(format!("{}: {said}. {then}", answered.session)));
+            return Ok(Pressed::Done(Told {
+                text: format!("{}: {said}. {then}", answered.session),
+                works: answered.sent.is_some().then_some(answered.instance),
+            }));
         }
         Ok(settled())
     }
@@ -177,10 +202,13 @@ impl Conversation<'_> {
         }
     }
 
-    async fn reject(&self, key: &str, reason: &str) -> Result<String> {
-        let Some((session, _)) = self.plan(key).await? else { return Ok(SETTLED.to_owned()) };
+    async fn reject(&self, key: &str, reason: &str) -> Result<Told> {
+        let Some((session, _)) = self.plan(key).await? else {
+            return Ok(Told::of(SETTLED.to_owned()));
+        };
         let sent = self.call(Reject { session, reason: reason.to_owned() }).await?.sent;
-        Ok(format!("{}: the plan is rejected. It {}", sent.session, sent.outcome))
+        let text = format!("{}: the plan is rejected. It {}", sent.session, sent.outcome);
+        Ok(Told { text, works: Some(sent.instance) })
     }
 
     async fn waiting(&self) -> Result<Vec<View>> {
@@ -189,24 +217,26 @@ impl Conversation<'_> {
         Ok(views)
     }
 
-    async fn command(&self, command: &Command) -> Result<String> {
-        match command {
-            Command::Status => Ok(status(&self.call(List {}).await?)),
+    async fn command(&self, command: &Command) -> Result<Told> {
+        let text = match command {
+            Command::Status => status(&self.call(List {}).await?),
             Command::Stop(session) => {
                 let stopped = self.call(Stop { session: session.clone(), now: false }).await?;
-                Ok(format!(
+                format!(
                     "{} is stopped. Resume it with /start {}",
                     stopped.session, stopped.instance
-                ))
+                )
             }
             Command::Start(session) => {
                 let started = self.call(Start { session: session.clone() }).await?;
-                Ok(format!("{} is started.", started.session))
+                let text = format!("{} is started.", started.session);
+                return Ok(Told { text, works: Some(started.instance) });
             }
-            Command::Send { session, text } => self.send(session, text).await,
-            Command::New { session, task } => self.begin(session, task).await,
-            Command::Help => Ok(HELP.to_owned()),
-        }
+            Command::Send { session, text } => self.send(session, text).await?,
+            Command::New { session, task } => return self.begin(session, task).await,
+            Command::Help => HELP.to_owned(),
+        };
+        Ok(Told::of(text))
     }
 
     async fn send(&self, session: &str, text: &str) -> Result<String> {
@@ -219,9 +249,9 @@ impl Conversation<'_> {
     }
 
     /// Begins a session in the project that the bot is for, or in the only one with sessions.
-    async fn begin(&self, session: &str, task: &str) -> Result<String> {
+    async fn begin(&self, session: &str, task: &str) -> Result<Told> {
         if self.is_again {
-            return Ok(interrupted());
+            return Ok(Told::of(interrupted()));
         }
         let mut caller = self.caller.clone();
         if caller.config.is_none() {
@@ -241,14 +271,34 @@ impl Conversation<'_> {
             ..Enable::default()
         };
         let enabled = call(&Local::new(caller), enable, &crate::service::quiet).await.result?;
-        Ok(format!("{} has begun.", enabled.session))
+        let text = format!("{} has begun.", enabled.session);
+        Ok(Told { text, works: Some(enabled.instance) })
+    }
+}
+
+/// What was done.
+struct Told {
+    text: String,
+    /// The session that works now because of it.
+    works: Option<String>,
+}
+
+/// The instance, and what follows the session's name in a text about it.
+fn after_name<'a>(text: &'a str, instance: &'a str) -> Option<(&'a str, &'a str)> {
+    let name = instance.split("--").next().unwrap_or(instance);
+    Some((instance, text.strip_prefix(name)?))
+}
+
+impl Told {
+    const fn of(text: String) -> Self {
+        Self { text, works: None }
     }
 }
 
 /// What became of a press.
 enum Pressed {
     /// It had its effect.
-    Done(String),
+    Done(Told),
     /// What it was about is settled.
     Settled(String),
     /// It stays open.
@@ -260,7 +310,10 @@ enum Pressed {
 impl Pressed {
     fn text(&self) -> &str {
         match self {
-            Self::Done(text) | Self::Settled(text) | Self::Open(text) | Self::Failed(text) => text,
+            Self::Done(Told { text, .. })
+            | Self::Settled(text)
+            | Self::Open(text)
+            | Self::Failed(text) => text,
         }
     }
 }

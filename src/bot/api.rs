@@ -38,6 +38,22 @@ struct Parameters {
     retry_after: Option<u64>,
 }
 
+/// A message that was sent.
+#[derive(Deserialize)]
+struct Said {
+    message_id: i64,
+}
+
+/// What became of replacing a message's text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Edited {
+    Done,
+    /// It may work later.
+    Later,
+    /// It will not: the message was deleted, say.
+    Never,
+}
+
 /// The bot itself.
 #[derive(Deserialize)]
 pub(super) struct Me {
@@ -80,15 +96,35 @@ impl Api {
         Ok(updates.into_iter().filter_map(|update| serde_json::from_value(update).ok()).collect())
     }
 
-    /// Says something in reply to a message. `more` are further fields.
-    pub(super) async fn say(&self, chat: i64, to: i64, html: &str, more: Value) {
+    /// Says something in reply to a message; returns the number of what was said. `more` are further
+    /// fields.
+    pub(super) async fn say(&self, chat: i64, to: i64, html: &str, more: Value) -> Option<i64> {
         let mut message = json!({"chat_id": chat, "text": html, "parse_mode": "HTML",
             "disable_web_page_preview": true,
             "reply_parameters": {"message_id": to, "allow_sending_without_reply": true}});
         if let (Some(message), Value::Object(more)) = (message.as_object_mut(), more) {
             message.extend(more);
         }
-        self.tell("sendMessage", &message).await;
+        match self.call::<Said>(&self.http, "sendMessage", &message).await {
+            Ok(said) => Some(said.message_id),
+            Err(error) => {
+                tracing::warn!("sendMessage: {error}");
+                None
+            }
+        }
+    }
+
+    /// Replaces the text of a message.
+    pub(super) async fn edit(&self, chat: i64, message: i64, html: &str) -> Edited {
+        let edit = json!({"chat_id": chat, "message_id": message, "text": html,
+            "parse_mode": "HTML", "disable_web_page_preview": true});
+        match self.call::<Value>(&self.http, "editMessageText", &edit).await {
+            Ok(_) => Edited::Done,
+            Err(error) => {
+                tracing::info!("editMessageText: {error}");
+                if error.is_retryable() { Edited::Later } else { Edited::Never }
+            }
+        }
     }
 
     /// Answers a press with a line that is shown to who pressed.

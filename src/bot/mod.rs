@@ -10,11 +10,13 @@
 
 mod act;
 mod api;
+mod live;
 pub mod pairing;
 mod progress;
 mod update;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::control::origin::Origin;
@@ -40,9 +42,11 @@ const STRANGERS: Duration = Duration::from_secs(3600);
 /// # Errors
 /// If the bot may not be used, or its state cannot be written.
 pub async fn run(account: BotAccount, caller: Caller, folder: PathBuf) -> Result<()> {
-    let api = Api::new(&account)?;
+    let api = Arc::new(Api::new(&account)?);
     let me = retried(|| api.me()).await?.id;
-    let mut bot = Bot { progress: Progress::open(folder)?, account, caller, api, me, warned: None };
+    let live = live::Progress::begin(Arc::clone(&api), caller.clone(), &folder);
+    let progress = Progress::open(folder)?;
+    let mut bot = Bot { progress, live, account, caller, api, me, warned: None };
     tracing::info!("hearing the chat {} as bot {}", bot.account.chat, bot.me);
     loop {
         let offset = bot.progress.next();
@@ -74,10 +78,11 @@ async fn retried<T, F: Future<Output = std::result::Result<T, NotifyError>>>(
 struct Bot {
     account: BotAccount,
     caller: Caller,
-    api: Api,
+    api: Arc<Api>,
     /// The bot's own id.
     me: i64,
     progress: Progress,
+    live: live::Progress,
     /// When strangers were last mentioned.
     warned: Option<Instant>,
 }
@@ -94,7 +99,10 @@ impl Bot {
                 let by = format!("{} by Telegram", heard.who());
                 let origin = Origin::Outside(by);
                 let caller = Caller { origin, ..self.caller.clone() };
-                Conversation { api: &self.api, caller, heard: &heard, is_again }.answer().await;
+                let it = Conversation { api: &self.api, caller, heard: &heard, is_again };
+                if let Some(message) = it.answer().await {
+                    self.live.follow(message);
+                }
             }
             Some(heard) => self.mention(&heard),
             None => {}

@@ -9,6 +9,7 @@ use crate::config::Env;
 use crate::control::{self, Answer, Call, Caller, Local};
 use crate::service::Reader;
 
+use super::ui::progress::Shown;
 use super::{Common, origin, output};
 
 impl Common {
@@ -39,7 +40,9 @@ impl Common {
 
     /// Performs a call; prints its warnings and, while it waits, its progress.
     pub(super) async fn call<C: Call>(&self, call: C) -> anyhow::Result<C::Reply> {
-        let answer = self.call_with(call, &|line| output::note(line)).await?;
+        let shown = Shown::begin();
+        let answer = self.call_with(call, &|line| shown.line(line)).await?;
+        drop(shown);
         accept(answer)
     }
 

@@ -8,6 +8,7 @@ mod failure;
 mod front;
 mod log;
 mod origin;
+mod parse;
 mod usage;
 mod verbs;
 
@@ -15,13 +16,14 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, ValueHint};
+use clap::{Args, ColorChoice, CommandFactory as _, Parser, ValueHint};
 use clap_complete::CompleteEnv;
 
 use crate::control::Error;
 use crate::control::error::Attempt as _;
 use crate::platform::limits;
 use crate::service::Scope;
+use crate::session::clock;
 
 use ui::output;
 use verbs::Verb;
@@ -58,6 +60,12 @@ struct Common {
     /// When to use colours: auto, always or never
     #[arg(long, global = true, value_name = "WHEN", default_value_t = ColorChoice::Auto, hide_default_value = true, hide_possible_values = true)]
     color: ColorChoice,
+    /// Show times in UTC instead of local time
+    #[arg(long, global = true)]
+    utc: bool,
+    /// Print only what was asked for, warnings and errors
+    #[arg(short, long, global = true)]
+    quiet: bool,
 }
 
 impl Common {
@@ -76,11 +84,16 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
     let color = usage::color(&args);
     set_color(color);
-    let parsed = Cli::command().color(color).try_get_matches_from(&args);
-    let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
+    let cli = match parse::parse(&args, color) {
         Ok(cli) => cli,
         Err(error) => return usage::answer(&error, &args),
     };
+    if cli.common.utc {
+        clock::show_utc();
+    }
+    if cli.common.quiet {
+        output::be_quiet();
+    }
     let built = limits::make_room_for_files()
         .and_then(|()| tokio::runtime::Builder::new_current_thread().enable_all().build());
     let runtime = match built.attempt(|| "start".to_owned()) {

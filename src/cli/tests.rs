@@ -333,7 +333,9 @@ fn exit_codes_states_and_tools_are_the_programs() {
     assert_eq!(listed.split(' ').collect::<BTreeSet<_>>(), all);
     let tools = crate::mcp::tool_names();
     for text in texts() {
-        for span in text.spans().iter().filter(|span| span.starts_with("session_")) {
+        let is_tool =
+            |span: &&String| ["session_", "convoy_"].iter().any(|of| span.starts_with(of));
+        for span in text.spans().iter().filter(is_tool) {
             assert!(tools.contains(&span.as_str()), "{}: {span}", text.path);
         }
     }

@@ -51,6 +51,30 @@ impl AgentName {
         Ok(Self { word, command: Some(CommandLine { program, args: words.collect() }) })
     }
 
+    /// Reads several, with commas between them, or `none`.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse) for the first bad one, and for one that is named twice.
+    pub fn parse_list(
+        text: &str,
+        base: &Path,
+        home: Option<&Path>,
+        vocabulary: &Vocabulary,
+    ) -> Result<Vec<Self>, String> {
+        let mut all = Vec::new();
+        if text.trim().eq_ignore_ascii_case("none") {
+            return Ok(all);
+        }
+        for part in text.split(',').filter(|part| !part.trim().is_empty()) {
+            let name = Self::parse(part, base, home, vocabulary)?;
+            if all.contains(&name) {
+                return Err(format!("name each agent once: {name} is there twice"));
+            }
+            all.push(name);
+        }
+        Ok(all)
+    }
+
     /// The agent's name alone, without a command line.
     #[must_use]
     pub const fn word(&self) -> &'static str {
@@ -109,6 +133,24 @@ mod tests {
         let bad = ["", "cluade", "command:", "command: ''", "command:a 'b", "command", "claude:x"];
         for bad in bad {
             assert!(parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_list_is_read_in_its_order_and_names_each_agent_once() {
+        let list = |text: &str| {
+            AgentName::parse_list(text, Path::new("/p"), None, &sample::vocabulary())
+                .map(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>())
+        };
+        assert_eq!(list(" Claude , rehearsal,").unwrap(), ["claude", "rehearsal"]);
+        assert_eq!(
+            list("command:./a b, command:./a c").unwrap(),
+            ["command:/p/a b", "command:/p/a c"]
+        );
+        assert_eq!(list(" none ").unwrap(), Vec::<String>::new());
+        for (bad, says) in [("claude,cluade", "did you mean 'claude'"), ("claude, CLAUDE", "twice")]
+        {
+            assert!(list(bad).unwrap_err().contains(says), "{bad}");
         }
     }
 

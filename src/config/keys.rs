@@ -27,6 +27,8 @@ pub enum Kind {
     Timeout,
     /// The name of an agent, with a command line for some.
     Agent,
+    /// The names of agents, with commas between them, or `none`.
+    Agents,
     /// An amount in US dollars above 0, or `none`.
     Money,
     /// A number of tokens, or `none`.
@@ -57,6 +59,8 @@ pub enum Kind {
     YesNo,
     /// Names of folders, with spaces between them.
     Names,
+    /// Names of environment variables, with spaces between them, or `none`.
+    Variables,
 }
 
 impl Kind {
@@ -81,6 +85,9 @@ impl Kind {
                     .to_owned()
             }
             Self::Agent => "use the name of an agent".to_owned(),
+            Self::Agents => {
+                "use names of agents with commas between them, as in claude, codex".to_owned()
+            }
             Self::Money => "use dollars above 0, as in 5 or 5.50, or none".to_owned(),
             Self::Tokens => "use a number above 0, as in 200000, 200k or 2M, or none".to_owned(),
             Self::Memory => "use a size, a percentage or infinity, as in 4G or 50%".to_owned(),
@@ -98,6 +105,10 @@ impl Kind {
             Self::Sockets => "use none or any".to_owned(),
             Self::YesNo => "use yes or no".to_owned(),
             Self::Names => "use names of folders, as in target node_modules".to_owned(),
+            Self::Variables => {
+                "use variables that name a cache's folder, as in YARN_CACHE_FOLDER, or none"
+                    .to_owned()
+            }
         }
     }
 }
@@ -154,6 +165,18 @@ pub const KEYS: &[Key] = &[
     key("SESSIONS", "none", Kind::Folder, "where each session's folder of plain files is made")
         .of_project(),
     key("SAMOCODE_AGENT", "claude", Kind::Agent, "the program that does the work").by_phase(),
+    key(
+        "SAMOCODE_REVIEWERS",
+        "none",
+        Kind::Agents,
+        "agents that review in the quality phase, as in claude, codex; all must approve",
+    ),
+    key(
+        "SAMOCODE_REVIEW_ROUNDS",
+        "3",
+        Kind::Number(1, 100),
+        "rounds of review without agreement before a human decides",
+    ),
     key("CLAUDE_TIMEOUT", "1800", Kind::Timeout, "time limit of one run, however busy it is"),
     key(
         "SAMOCODE_MAX_RETRIES",
@@ -234,6 +257,12 @@ pub const KEYS: &[Key] = &[
         "target node_modules .venv __pycache__ .pytest_cache .mypy_cache .tox .gradle .next build dist",
         Kind::Names,
         "ignored folders that samocode archive --caches removes",
+    ),
+    key(
+        "SAMOCODE_OWN_CACHES",
+        "none",
+        Kind::Variables,
+        "variables of package caches that sessions do not share: those of tools that do not lock them",
     ),
     key(
         "SAMOCODE_COMPRESS_LOGS_AFTER",

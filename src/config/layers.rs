@@ -247,6 +247,13 @@ impl<'a> Layers<'a> {
         })
     }
 
+    pub(super) fn agents(&self, name: &str) -> Result<Vec<AgentName>, Error> {
+        self.read(name, |setting| {
+            let home = Some(self.dirs.home.as_path());
+            AgentName::parse_list(&setting.text, &setting.base, home, self.vocabulary)
+        })
+    }
+
     /// The values of the keys that agents declare, by phase, each checked by its kind: a program's
     /// path is absolute. There is none where a key has neither a value nor a default.
     pub(super) fn of_agents(&self) -> Result<BTreeMap<&'static str, ByPhase>, Error> {

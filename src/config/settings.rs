@@ -162,6 +162,8 @@ pub struct Settings {
     pub disk_floor: u64,
     /// `SAMOCODE_CACHE_FOLDERS`: names of folders that can be made again.
     pub cache_folders: Vec<String>,
+    /// `SAMOCODE_OWN_CACHES`: variables that name a folder of the session's own.
+    pub own_caches: Vec<String>,
     /// `SAMOCODE_COMPRESS_LOGS_AFTER`; `None` leaves logs as they are.
     pub compress_logs_after: Option<Duration>,
     /// `SAMOCODE_CONTEXT_HANDOFF_AT`, in percent, 1 to 100.
@@ -180,6 +182,10 @@ pub struct Settings {
     pub test_timeout: Duration,
     /// What a worktree gets and loses with its session.
     pub provision: Provision,
+    /// `SAMOCODE_REVIEWERS`: the agents whose verdict counts in the quality phase.
+    pub reviewers: Vec<AgentName>,
+    /// `SAMOCODE_REVIEW_ROUNDS`: rounds of review without agreement before a human decides.
+    pub review_rounds: u32,
     /// `SAMOCODE_MAIL_BUDGET`: how many messages an agent may send in one run.
     pub mail_budget: u32,
     /// `SAMOCODE_INHIBIT`: which sleep to prevent during an iteration.
@@ -282,6 +288,9 @@ impl Settings {
             cpu_weight: layers.value("SAMOCODE_CPU_WEIGHT", values::cpu_weight)?,
             disk_floor: layers.value("SAMOCODE_DISK_FLOOR", values::size)?,
             cache_folders: layers.value("SAMOCODE_CACHE_FOLDERS", values::names)?,
+            own_caches: layers
+                .unless_none("SAMOCODE_OWN_CACHES", values::variables)?
+                .unwrap_or_default(),
             compress_logs_after: Some(
                 layers.value("SAMOCODE_COMPRESS_LOGS_AFTER", values::duration)?,
             )
@@ -299,6 +308,8 @@ impl Settings {
                 limit: layers.value("SAMOCODE_SETUP_TIMEOUT", timeout)?,
                 submodules: layers.value("SAMOCODE_SUBMODULES", values::yes_no)?,
             },
+            reviewers: layers.agents("SAMOCODE_REVIEWERS")?,
+            review_rounds: layers.number("SAMOCODE_REVIEW_ROUNDS")?,
             mail_budget: layers.number("SAMOCODE_MAIL_BUDGET")?,
             inhibit: layers.value("SAMOCODE_INHIBIT", inhibit)?,
             telegram_bot_token: layers.text("TELEGRAM_BOT_TOKEN")?.map(Secret::new),
@@ -317,6 +328,12 @@ impl Settings {
     #[must_use]
     pub const fn agent(&self, phase: Phase) -> &AgentName {
         &self.agents[phase as usize]
+    }
+
+    /// Every agent that runs, with a phase in which it does.
+    pub fn agents(&self) -> impl Iterator<Item = (Phase, &AgentName)> {
+        let reviewers = self.reviewers.iter().map(|name| (Phase::Quality, name));
+        Phase::ALL.into_iter().map(|phase| (phase, self.agent(phase))).chain(reviewers)
     }
 
     /// The value of a key that an agent declares, which is the same in all phases; `None` if it has neither a value nor a default.

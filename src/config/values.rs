@@ -25,6 +25,24 @@ pub fn names(text: &str) -> Option<Vec<String>> {
     names.iter().all(is_name).then(|| names.into_iter().map(str::to_owned).collect())
 }
 
+/// Variables that an agent's environment cannot do without as they are.
+const NOT_OF_CACHES: [&str; 7] = ["PATH", "HOME", "TMPDIR", "SHELL", "USER", "LOGNAME", "PWD"];
+
+/// Names of environment variables with spaces or commas between them. None of our own, and none that
+/// every program needs.
+#[must_use]
+pub fn variables(text: &str) -> Option<Vec<String>> {
+    let names: Vec<&str> = text.split([' ', ',']).filter(|name| !name.is_empty()).collect();
+    let is_name = |name: &&str| {
+        name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+            && !name.starts_with(|first: char| first.is_ascii_digit())
+            && !name.starts_with("SAMOCODE_")
+            && !NOT_OF_CACHES.contains(name)
+    };
+    let is_list = !names.is_empty() && names.iter().all(is_name);
+    is_list.then(|| names.into_iter().map(str::to_owned).collect())
+}
+
 /// `1800` (seconds), `2.5`, `30s`, `10 min`, `1h 30min`, `2h`, `500 ms`, `1 day`.
 #[must_use]
 pub fn duration(text: &str) -> Option<Duration> {
@@ -208,6 +226,15 @@ mod tests {
             "5µs",
         ] {
             assert_eq!(duration(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn variables_of_caches_are_names_and_none_that_programs_need() {
+        let parsed = variables("YARN_CACHE_FOLDER, npm_config_cache").unwrap();
+        assert_eq!(parsed, ["YARN_CACHE_FOLDER", "npm_config_cache"]);
+        for bad in ["", " ", "HOME", "A PATH", "SAMOCODE_RUN", "1A", "A=b", "~/.yarn", "a-b"] {
+            assert_eq!(variables(bad), None, "{bad}");
         }
     }
 

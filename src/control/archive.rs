@@ -108,8 +108,10 @@ impl Perform for Archive {
         // Those below others first.
         chosen.sort_by_key(|session| Reverse(session.folder.path().components().count()));
         let mut all = Archived { archived: Vec::new(), left: Vec::new() };
-        for session in chosen {
+        let of = chosen.len();
+        for (done, session) in chosen.into_iter().enumerate() {
             let name = session.name.clone();
+            on.step(done + 1, of, format!("archiving {name}"));
             match put_away(on, Target { context: context.clone(), session }).await {
                 Ok(removed) => all.archived.push(removed),
                 Err(error) => {

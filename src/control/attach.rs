@@ -168,6 +168,7 @@ impl Attach {
             run: last.run,
             tmpdir: temporary.path().to_owned(),
             port_base: port_base(&context.dirs.state, session.folder.path())?,
+            own_caches: unit.settings.own_caches.clone(),
             path_additions: agent.path_additions().to_vec(),
         };
         let file = context.env_file()?;
@@ -230,7 +231,10 @@ fn resting(state: &State) -> StateName {
 fn last_run(session: &Session) -> Result<LastRun> {
     let mut last = None;
     read_journal(&session.folder, |entry| {
-        if let Event::RunStarted(started) = &entry.event {
+        // A reviewer's conversation is over with its verdict.
+        if let Event::RunStarted(started) = &entry.event
+            && started.review.is_none()
+        {
             let event::RunStarted { run, agent, command, conversation, .. } = started.clone();
             last = Some(LastRun { run, agent, command, conversation });
         }
@@ -277,6 +281,7 @@ fn start_run(session: &Session, journal: &mut Journal, last: &LastRun) -> Result
         attempt: numbers.attempt,
         log,
         confined: None,
+        review: None,
     };
     Ok(journal.append(Event::RunStarted(started))?)
 }

@@ -17,6 +17,7 @@ pub(crate) fn files(dirs: &Dirs, project: Option<&Project>) -> Files {
         user: Some(dirs.config.join(file::FILE)),
         project: project.map(|project| project.root.join(PROJECT_FOLDER).join(file::FILE)),
         home: dirs.home.clone(),
+        state: Some(dirs.state.clone()),
         has_bot: bot_folder(dirs).exists(),
     }
 }

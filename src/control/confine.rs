@@ -209,6 +209,7 @@ impl<'a> Scene<'a> {
             iteration: state.total,
             tmpdir: temporary.to_owned(),
             port_base: port_base(&context.dirs.state, session.folder.path())?,
+            own_caches: unit.settings.own_caches.clone(),
             path_additions: agent.path_additions().to_vec(),
             ..RunIds::default()
         };

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::agent::vocabulary;
 use crate::config::{Dirs, Env, EnvFile, Flags, Project, Settings};
 use crate::service::{self, Reader, Scope, ServiceManager, Spool};
+use crate::session::store::Folder;
 
 use super::error::{Error, Result};
 use super::origin::Origin;
@@ -64,6 +65,13 @@ impl Caller {
             Origin::Outside(by) if self.session().is_none() => Some(by),
             _ => None,
         }
+    }
+
+    /// Whether the caller is the agent of a session that coordinates others.
+    #[must_use]
+    pub fn coordinates(&self) -> bool {
+        let folder = self.env.text("SAMOCODE_SESSION_DIR").filter(|_| self.session().is_some());
+        folder.is_some_and(|folder| Folder::new(folder).coordinates())
     }
 
     /// The sender of the caller's mail: `human`, or the session's instance.

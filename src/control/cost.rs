@@ -42,12 +42,20 @@ pub struct Bill {
     pub total: Sum,
     /// The phases that had runs.
     pub phases: BTreeMap<Phase, Sum>,
+    /// The part of the quality phase that reviewers had, by their names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub reviewers: BTreeMap<String, Sum>,
 }
 
 impl Bill {
     /// The bill of a session that had no runs.
     pub(crate) fn empty(session: &str) -> Self {
-        Self { session: session.to_owned(), total: Sum::default(), phases: BTreeMap::new() }
+        Self {
+            session: session.to_owned(),
+            total: Sum::default(),
+            phases: BTreeMap::new(),
+            reviewers: BTreeMap::new(),
+        }
     }
 }
 
@@ -64,7 +72,8 @@ impl Perform for Cost {
             let ledger = Ledger::of(&session)?;
             let sum = ledger.total();
             total.add(&sum);
-            sessions.push(Bill { session: session.name, total: sum, phases: ledger.phases });
+            let Ledger { phases, reviewers, .. } = ledger;
+            sessions.push(Bill { session: session.name, total: sum, phases, reviewers });
         }
         Ok(Costs { sessions, total })
     }
@@ -113,7 +122,9 @@ impl Sum {
 #[derive(Debug, Default)]
 struct Ledger {
     phases: BTreeMap<Phase, Sum>,
-    run: Option<(Phase, Timestamp)>,
+    reviewers: BTreeMap<String, Sum>,
+    /// The phase of the run under way, its reviewer if it is a review, and its start.
+    run: Option<(Phase, Option<String>, Timestamp)>,
 }
 
 impl Ledger {
@@ -128,8 +139,9 @@ impl Ledger {
 
     fn entry(&mut self, entry: &Entry) {
         match &entry.event {
-            Event::RunStarted(event::RunStarted { phase, .. }) => {
-                self.run = Some((*phase, entry.at))
+            Event::RunStarted(event::RunStarted { phase, review, .. }) => {
+                let reviewer = review.as_ref().map(|review| review.reviewer.clone());
+                self.run = Some((*phase, reviewer, entry.at));
             }
             Event::RunEnded(event::RunEnded { cost, .. }) => {
                 let tokens = cost.tokens;
@@ -151,10 +163,13 @@ impl Ledger {
     }
 
     fn count(&mut self, ended: Timestamp, mut sum: Sum) {
-        let Some((phase, since)) = self.run.take() else { return };
+        let Some((phase, reviewer, since)) = self.run.take() else { return };
         sum.runs = 1;
         sum.seconds = ended.duration_since(since).as_secs().max(0);
         self.phases.entry(phase).or_default().add(&sum);
+        if let Some(reviewer) = reviewer {
+            self.reviewers.entry(reviewer).or_default().add(&sum);
+        }
     }
 
     fn total(&self) -> Sum {
@@ -186,6 +201,7 @@ mod tests {
             attempt: 1,
             log: "l".into(),
             confined: None,
+            review: None,
         })
     }
 

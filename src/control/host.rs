@@ -18,8 +18,8 @@ use super::operation::{Operation, Perform as _, Replies};
 use super::watch::{self, Change, Watch};
 use super::{
     answers, archive, confine, convoy, cost, disk, doctor, documents, enable, inbox, init, inspect,
-    mail, many, merge, notify, post, prompt, remove, report, role, run, settings, stop, timeline,
-    unit, unit_files, view, wait, web,
+    load, mail, many, merge, notify, post, press, prompt, remove, report, role, run, settings,
+    stop, timeline, tree, unit, unit_files, view, wait, web,
 };
 
 /// A call that a host can perform.
@@ -90,6 +90,10 @@ calls! {
     Cost: cost::Cost => cost::Costs,
     /// What sessions take on the disk.
     Disk: disk::Disk => Vec<disk::Taken>,
+    /// Memory and CPU time of the sessions that run.
+    Load: load::Load => Vec<load::Used>,
+    /// A session among those it belongs to.
+    Tree: tree::Tree => tree::Belongs,
     /// Remove build output of sessions that do not run.
     ClearCaches: disk::caches::ClearCaches => Vec<disk::caches::Cleared>,
     /// A session's mail: unread, or all of it.
@@ -102,6 +106,8 @@ calls! {
     Approve: post::Approve => post::Posted,
     /// Reject what a session is waiting for, with a reason.
     Reject: post::Reject => post::Posted,
+    /// Decide by a button of a message.
+    Press: press::Press => press::Pressed,
     /// Send a session a message.
     Send: post::Send => post::Sent,
     /// Write to sessions, a parent or the human.

@@ -10,7 +10,6 @@ use crate::config::{Env, Flags, Settings};
 use crate::git;
 use crate::service::{self, Active, Scope};
 use crate::session::Hint as _;
-use crate::session::Phase;
 use crate::session::cached::CachedShares;
 use crate::session::journal::Event;
 use crate::session::qa::{Answer, Qa};
@@ -233,7 +232,7 @@ fn named_agent(context: &Context, session: &Session, word: String) -> String {
     let words = vocabulary();
     let settings = Settings::load(&words, Some(&context.project), &env, &Flags::default());
     let Ok(settings) = settings else { return word };
-    let mut chosen = Phase::ALL.into_iter().map(|phase| settings.agent(phase));
+    let mut chosen = settings.agents().map(|(_, agent)| agent);
     match chosen.find(|agent| agent.word() == word && agent.command().is_some()) {
         Some(agent) => agent.to_string(),
         None => word,

@@ -1,6 +1,7 @@
 //! One action on many sessions, side by side.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
@@ -94,11 +95,15 @@ impl Perform for Many {
         // Root's privileges are raised and dropped for the whole process: one at a time then.
         let is_alone = on.caller.scope == Scope::System && rustix::process::getuid().is_root();
         let side_by_side = if is_alone { 1 } else { SIDE_BY_SIDE };
-        let mut calls: Vec<BoxFuture<'_, Each>> = Vec::with_capacity(chosen.len());
+        let (of, ended) = (chosen.len(), AtomicUsize::new(0));
+        let mut calls: Vec<BoxFuture<'_, Each>> = Vec::with_capacity(of);
         for session in chosen {
             let request = self.action.request(session.clone());
+            let ended = &ended;
             let call = async move {
                 let answer = answer(on.caller, request, on.progress).await;
+                let at = ended.fetch_add(1, Ordering::Relaxed) + 1;
+                on.step(at.min(of), of, session.clone());
                 Each { session, answer }
             };
             calls.push(call.boxed());

@@ -40,9 +40,12 @@
 //! | [`merge`] | the branches of finished sessions into one tested branch |
 //! | [`convoy`] | sessions towards one goal: started in order, announced together |
 //! | [`remove`], [`archive`] | take sessions away, but for their branches and files; bring one back |
+//! | [`load`], [`tree`] | memory and CPU of those that run; a session among those it belongs to |
 //! | [`disk`] | what sessions take on the disk; removing build output |
+//! | [`press`] | a decision by a button of a message |
 //! | [`answers`], [`post`], [`mail`] | questions and answers; approve, reject, send; mail to anyone, and asking |
 //! | [`log`] | its journal merged with what its agents said and did, as a stream |
+//! | [`progress`] | how far a call of several steps has come |
 //! | [`init`], [`settings`], [`doctor`], [`notify`], [`unit_files`] | set a project up: its file, its settings, what is broken, how you are notified, the unit files |
 //! | [`wait`], [`watch`] | wait until a session needs a human; see every change as it happens, by inotify and D-Bus |
 //! | [`web`] | serve the web page on demand |
@@ -81,6 +84,7 @@ pub mod init;
 pub mod inspect;
 pub(crate) mod install;
 pub mod jobs;
+pub mod load;
 pub mod log;
 pub mod mail;
 pub mod many;
@@ -90,7 +94,9 @@ pub(crate) mod operation;
 pub mod origin;
 mod pending;
 pub mod post;
+pub mod press;
 pub(crate) mod privilege;
+pub mod progress;
 pub mod prompt;
 pub(crate) mod questions;
 mod queue;
@@ -106,6 +112,7 @@ pub mod stop;
 pub(crate) mod target;
 mod teardown;
 pub mod timeline;
+pub mod tree;
 pub mod unit;
 pub mod unit_files;
 pub(crate) mod units;

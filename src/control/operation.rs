@@ -6,6 +6,7 @@ use crate::service::Progress;
 
 use super::context::{Caller, Warnings};
 use super::error::Result;
+use super::progress::Step;
 use super::target::Target;
 
 /// What a call is answered with.
@@ -28,6 +29,11 @@ pub(super) struct Operation<'a> {
 }
 
 impl Operation<'_> {
+    /// Reports a step of several.
+    pub(super) fn step(&self, at: usize, of: usize, what: String) {
+        (self.progress)(&Step { at, of, what }.to_string());
+    }
+
     /// Finds the session that was typed; an error if there is none.
     pub(super) fn resolve(&self, typed: &str) -> Result<Target> {
         Target::resolve(self.caller, &self.warnings, typed)

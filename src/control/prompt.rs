@@ -14,6 +14,7 @@ use crate::session::journal::{Entry, Event};
 use crate::session::state::{State, StateName};
 use crate::session::store::{self, Vouchers, read_journal};
 use crate::worker::mail::{portion, vouched};
+use crate::worker::review;
 use crate::worker::task::RunPrompt;
 
 use super::confine::{self, Scene};
@@ -126,7 +127,7 @@ fn next_run(on: &Operation<'_>, target: &Target) -> Result<RunPrompt> {
     }
     let unit = UnitFiles::new(context, session, &Flags::default())?;
     let (phase, binary) = (state.phase(), &context.caller.binary);
-    let agent = unit.settings.agent(phase);
+    let agent = review::agent(&state, &unit.settings);
     let agent = REGISTRY.agent(agent, phase, &unit.settings, &unit.env, binary)?;
     let roles = super::role::roles_of(context, &session.folder)?;
     let confinement = match &state.place {

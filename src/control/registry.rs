@@ -20,22 +20,28 @@ use super::whereabouts;
 /// All sessions of the project, newest first: by its folder, and those of its units that lie
 /// elsewhere, as where `~` in its file means another user's home.
 pub(crate) fn all_with_units(context: &Context) -> Result<Vec<Session>> {
-    let mut found = all(context)?;
-    let root = &context.project.root;
-    for (project, session) in recorded(context.scope(), &context.warnings)? {
-        if project == *root && !found.iter().any(|known| known.folder == session.folder) {
-            found.push(session);
-        }
-    }
+    // Read once, and compared by hash: a thousand sessions may have a unit each.
+    let units = service::registry(context.scope())?.all()?;
+    let mut found = in_folder(context, &Recorded::of(context, &units))?;
+    let here: HashSet<PathBuf> =
+        found.iter().map(|session| session.folder.path().to_owned()).collect();
+    let root = Some(context.project.root.as_path());
+    let elsewhere = units
+        .into_iter()
+        .filter(|(_, unit)| unit.config.parent() == root && !here.contains(unit.folder.as_path()));
+    found.extend(with_folders(elsewhere, &context.warnings).into_iter().map(|(_, it)| it));
     Ok(found)
 }
 
 /// All sessions in the project's folder, newest first, each before those below it.
 pub(crate) fn all(context: &Context) -> Result<Vec<Session>> {
+    in_folder(context, &Recorded::read(context))
+}
+
+fn in_folder(context: &Context, recorded: &Recorded) -> Result<Vec<Session>> {
     context.project.check_sessions()?;
     let folder = &context.project.sessions;
     let names = dated_folders(folder, &context.warnings)?;
-    let recorded = Recorded::read(context);
     let mut found = Vec::with_capacity(names.len());
     for own in names {
         let folder = Folder::new(folder.join(&own));
@@ -52,8 +58,15 @@ pub(crate) fn all(context: &Context) -> Result<Vec<Session>> {
 
 /// All sessions of any project that have a unit, newest first, each with its project's folder.
 pub(crate) fn recorded(scope: Scope, warnings: &Warnings) -> Result<Vec<(PathBuf, Session)>> {
-    let mut found: Vec<(PathBuf, Session)> = service::registry(scope)?
-        .all()?
+    Ok(with_folders(service::registry(scope)?.all()?, warnings))
+}
+
+/// The sessions of these units whose folders exist, newest first, each with its project's folder.
+fn with_folders(
+    units: impl IntoIterator<Item = (String, service::Recorded)>,
+    warnings: &Warnings,
+) -> Vec<(PathBuf, Session)> {
+    let mut found: Vec<(PathBuf, Session)> = units
         .into_iter()
         .filter_map(|(instance, recorded)| {
             let own = recorded.folder.file_name()?.to_string_lossy().into_owned();
@@ -68,7 +81,7 @@ pub(crate) fn recorded(scope: Scope, warnings: &Warnings) -> Result<Vec<(PathBuf
         let path = session.folder.path();
         Reverse(age(&session.folder.name(), fs::metadata(path).ok()))
     });
-    Ok(found)
+    found
 }
 
 /// Whether a session's folder exists; warns if another user does not let us read it.
@@ -137,14 +150,19 @@ pub(super) struct Recorded {
 
 impl Recorded {
     pub(super) fn read(context: &Context) -> Self {
-        let Ok(registry) = service::registry(context.scope()) else { return Self::default() };
-        let mut all = Self::default();
-        for (instance, recorded) in registry.all().unwrap_or_default() {
-            all.by_folder.insert(recorded.folder.into_os_string(), instance.clone());
-            all.known.insert(instance);
+        let all = service::registry(context.scope()).and_then(|registry| registry.all());
+        Self::of(context, &all.unwrap_or_default())
+    }
+
+    fn of(context: &Context, units: &[(String, service::Recorded)]) -> Self {
+        let by_folder = units
+            .iter()
+            .map(|(instance, unit)| (unit.folder.clone().into_os_string(), instance.clone()));
+        Self {
+            registry: service::registry(context.scope()).ok(),
+            by_folder: by_folder.collect(),
+            known: units.iter().map(|(instance, _)| instance.clone()).collect(),
         }
-        all.registry = Some(registry);
-        all
     }
 
     /// The instance of a session: its existing one, else the first free one of `NAME`,

@@ -2,6 +2,7 @@
 //! files are kept.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
@@ -219,6 +220,13 @@ fn archive(session: &Session) -> Result<PathBuf> {
         }
         Err(error) => return Err(error.into()),
     };
+    let caches = session.folder.own_caches();
+    match fs::remove_dir_all(&caches) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            session.warnings.add(format!("{} stays in the archive: {error}", caches.display()));
+        }
+        _ => {}
+    }
     let archive = folder.parent().unwrap_or(folder).join(ARCHIVE);
     make_folder(&archive)?;
     let to = free_name(&archive, &session.folder.name());

@@ -1,23 +1,26 @@
 //! Running a session in the foreground, without a service manager.
 
+use std::io;
 use std::process::Stdio;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tokio::process::Command;
 
-use crate::config::{Dirs, Flags};
+use crate::config::{Dirs, Env, Flags};
 use crate::platform::limits::Limit;
 use crate::service::Progress;
 use crate::service::exit::WorkerExit;
-use crate::service::foreground::{self, Ended};
+use crate::service::foreground::{Ended, Options, Orders, Outcome, Standby, Supervisor};
+use crate::session::names::SessionName;
 use crate::session::state::StateName;
 use crate::session::store::OutageNotes;
 
-use super::context::Context;
+use super::context::{Caller, Context};
 use super::enable::{Overrides, Waits};
 use super::error::{Class, Error, Result};
 use super::install::{check_agent, check_branch};
+use super::jobs::worker;
 use super::operation::{Operation, Perform};
 use super::request::{Became, Durable, Work, begin_or_resume};
 use super::session::Session;
@@ -59,6 +62,7 @@ pub struct Ran {
 impl Perform for Run {
     async fn perform(self, on: &Operation<'_>) -> Result<Ran> {
         let flags = self.set.flags();
+        let workers = Workers::new(on.caller, &flags, &self.session);
         let target = Target::begin(on.caller, &on.warnings, &self.session, &flags, None)?;
         let Target { context, session } = &target;
         context.project.check_places()?;
@@ -71,8 +75,68 @@ impl Perform for Run {
                 "see it with: samocode status {instance}; stop it with: samocode stop {instance}"
             )));
         }
-        work(context, session, &flags, on.progress).await
+        workers.work(context, session, on.progress).await
     }
+}
+
+/// The workers of a run in the foreground.
+struct Workers<'a> {
+    caller: &'a Caller,
+    env: Env,
+    /// Both are made ahead. Where that fails, so does the run, which then says why.
+    ready: io::Result<(Supervisor, Option<Standby>)>,
+}
+
+impl<'a> Workers<'a> {
+    /// Starts a worker ahead, for the session that is typed like this, unless it takes a look to
+    /// know which that is.
+    fn new(caller: &'a Caller, flags: &Flags, typed: &str) -> Self {
+        let env = flags.over(&caller.env);
+        let ready = Supervisor::new(Options::default()).map(|supervisor| {
+            let command = SessionName::new(typed).ok().map(|name| {
+                let mut command = command(caller, name.as_str(), &env);
+                command.env_remove(worker::SESSION_DIR);
+                command
+            });
+            let standby = command.and_then(|command| supervisor.stand_by(command).ok());
+            (supervisor, standby)
+        });
+        Self { caller, env, ready }
+    }
+
+    /// Runs a worker for the session in the foreground and returns how it ended.
+    async fn work(
+        self,
+        context: &Context,
+        session: &Session,
+        progress: Progress<'_>,
+    ) -> Result<Ran> {
+        let Self { caller, env, ready } = self;
+        let orders = Orders {
+            instance: session.instance.clone(),
+            config: context.project.config.clone(),
+            folder: session.folder.path().to_owned(),
+        };
+        let mut command = command(caller, &orders.instance, &env);
+        command.env(worker::CONFIG, &orders.config).env(worker::SESSION_DIR, &orders.folder);
+        let outcome = async {
+            let (supervisor, standby) = ready?;
+            let standby = standby.map(|standby| (standby, orders));
+            supervisor.supervise(command, standby, |status| progress(status)).await
+        };
+        let outcome = outcome.await.map_err(|error| {
+            let hint = Limit::of_start(&error).map(Limit::remedy);
+            let error = Error::unavailable(format!("cannot run {}: {error}", session.name));
+            Error { hint, ..error }
+        })?;
+        ran(context, session, outcome)
+    }
+}
+
+fn command(caller: &Caller, instance: &str, env: &Env) -> Command {
+    let mut command = Command::new(&caller.binary);
+    command.arg("worker").arg(instance).env_clear().envs(env).stdin(Stdio::null());
+    command
 }
 
 /// Runs a worker for the session in the foreground and returns how it ended.
@@ -82,24 +146,12 @@ pub(crate) async fn work(
     flags: &Flags,
     progress: Progress<'_>,
 ) -> Result<Ran> {
+    let workers = Workers::new(&context.caller, flags, &session.instance);
+    workers.work(context, session, progress).await
+}
+
+fn ran(context: &Context, session: &Session, outcome: Outcome) -> Result<Ran> {
     let caller = &context.caller;
-    let mut command = Command::new(&caller.binary);
-    command
-        .arg("worker")
-        .arg(&session.instance)
-        .env_clear()
-        .envs(&flags.over(&caller.env))
-        .env("SAMOCODE_CONFIG", &context.project.config)
-        .env("SAMOCODE_SESSION_DIR", session.folder.path())
-        .stdin(Stdio::null());
-    let outcome =
-        foreground::supervise(command, &foreground::Options::default(), |status| progress(status))
-            .await
-            .map_err(|error| {
-                let hint = Limit::of_start(&error).map(Limit::remedy);
-                let error = Error::unavailable(format!("cannot run {}: {error}", session.name));
-                Error { hint, ..error }
-            })?;
     let mut hook = session.hook()?;
     if matches!(outcome.ended, Ended::Stopped)
         && let Some(outage) = OutageNotes::of(Dirs::runtime(&caller.env))

@@ -29,6 +29,7 @@ pub(super) async fn tear_down(context: &Context, session: &Session, root: &Path)
         phase: session.hook()?.phase,
         tmpdir: std::env::temp_dir(),
         port_base: port_base(&context.dirs.state, folder.path())?,
+        own_caches: context.settings.own_caches.clone(),
         ..RunIds::default()
     };
     let env = agent_environment(&vocabulary(), &context.caller.env, &context.env_file()?, "", &run);

@@ -114,6 +114,11 @@ impl Chronicle {
                     self.note(entry);
                 }
             }
+            Event::Reviewed(_) => {
+                (self.began, self.runs) = (None, 0);
+                let cost = self.cost.take().map_or_else(String::new, |usd| format!(" (${usd:.2})"));
+                self.push(entry, format!("{}{cost}", entry.event.describe()));
+            }
             Event::SignalTaken(event::SignalTaken { phase, status, line, step, .. }) => {
                 let began = self.began.take().unwrap_or(entry.at);
                 self.items.push(Item::Iteration(Iteration {
@@ -227,6 +232,7 @@ mod tests {
             attempt,
             log: "l".into(),
             confined: None,
+            review: None,
         })
     }
 

@@ -1,4 +1,4 @@
-//! The calls that tools make, and what each gives back.
+//! The calls that the tools for sessions make, and what each gives back.
 
 use std::sync::Arc;
 
@@ -10,8 +10,7 @@ use crate::control::request::Work;
 use crate::control::view::View;
 use crate::control::wait::{self, Mark, Waited};
 use crate::control::{
-    Answer, Call, Error, Host, Result, answers, call, documents, enable, inspect, merge, post,
-    stop, unit,
+    Answer, Call, Host, Result, call, documents, enable, inspect, merge, stop, unit,
 };
 use crate::service::quiet;
 use crate::session::state::StateName;
@@ -24,7 +23,7 @@ use super::{LONGEST, cursor, logs};
 const LONGEST_TEXT: usize = 60_000;
 
 /// Makes a call of `control` and gives its reply as it is.
-async fn forward<C>(host: Arc<dyn Host>, of: C) -> Result<Output>
+pub(super) async fn forward<C>(host: Arc<dyn Host>, of: C) -> Result<Output>
 where
     C: Call + Send,
     C::Reply: Serialize + Send,
@@ -39,7 +38,15 @@ impl Arguments for args::Enable {
         let budget = self.budget_usd.map(|usd| usd.to_string());
         let call = enable::Enable {
             session: self.session,
-            work: Work { task: self.task, dive: self.dive, ..Work::default() },
+            work: Work {
+                task: self.task,
+                dive: self.dive,
+                parent: self.parent,
+                coordinates: self.coordinator,
+                delegate: self.delegate.map(Into::into),
+                after: self.after,
+                convoy: self.convoy,
+            },
             set: enable::Overrides { agent: self.agent, budget, ..Default::default() },
             ..enable::Enable::default()
         };
@@ -135,48 +142,6 @@ impl Arguments for args::Read {
             warnings.push("only the beginning is shown; the file has all of it".to_owned());
         }
         Ok(Output { value: serde_json::to_value(text)?, warnings })
-    }
-}
-
-#[async_trait]
-impl Arguments for args::Answer {
-    async fn perform(self, host: Arc<dyn Host>) -> Result<Output> {
-        if self.answers.is_empty() && !self.accept_suggestions {
-            return Err(Error::usage(format!("no answers for {} were given", self.session)).hint(
-                "pass `answers` such as {\"Q1\": \"A\"}, or `accept_suggestions` if the human said so",
-            ));
-        }
-        let answers = self.answers.into_iter();
-        let answers = answers.map(|(id, answer)| answers::Answer { id, answer, to: None });
-        let call = answers::Answers {
-            session: self.session,
-            answers: answers.collect(),
-            accept_suggestions: self.accept_suggestions,
-            hold: false,
-        };
-        forward(host, call).await
-    }
-}
-
-#[async_trait]
-impl Arguments for args::Approve {
-    async fn perform(self, host: Arc<dyn Host>) -> Result<Output> {
-        forward(host, post::Approve { session: self.session, message: self.message }).await
-    }
-}
-
-#[async_trait]
-impl Arguments for args::Reject {
-    async fn perform(self, host: Arc<dyn Host>) -> Result<Output> {
-        forward(host, post::Reject { session: self.session, reason: self.reason }).await
-    }
-}
-
-#[async_trait]
-impl Arguments for args::Send {
-    async fn perform(self, host: Arc<dyn Host>) -> Result<Output> {
-        let kind = self.kind.into();
-        forward(host, post::Send { session: self.session, kind, text: self.text }).await
     }
 }
 

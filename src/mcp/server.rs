@@ -31,6 +31,12 @@ const FOR_RUNS: &str = "\
 You are an agent in a run of a samocode session. Here you can look at sessions of the project and write to them. \
 What only a human can decide goes into a waiting signal.";
 
+const FOR_COORDINATORS: &str = "\
+You are an agent in a run of a samocode session that coordinates others. Here you begin, steer and merge the \
+sessions below yours, and look at all of the project. Do not wait for them: end the run with a waiting signal \
+for workers, and their mail wakes you. Their gates are the human's, unless the human delegated them to you; your own \
+are always. What only a human can decide goes into a waiting signal.";
+
 /// The server of one client, on standard input and output.
 pub(super) struct Server {
     host: Arc<dyn Host>,
@@ -54,7 +60,7 @@ impl Server {
             return Err(Error::usage(format!("there is no tool '{name}'")).hint(near));
         };
         if !entry.about.is_for(self.audience) {
-            let refused = format!("an agent in a run may not use {name}");
+            let refused = format!("an agent in a run of this session may not use {name}");
             return Err(Error::refused(refused)
                 .hint("if a human must decide or act, write a waiting or blocked signal"));
         }
@@ -65,18 +71,19 @@ impl Server {
         self.tools.iter().filter(|entry| entry.about.is_for(self.audience))
     }
 
-    const fn has_resources(&self) -> bool {
-        matches!(self.audience, Audience::Parent)
+    fn has_resources(&self) -> bool {
+        self.audience > Audience::Run
     }
 }
 
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
         let with_tools = ServerCapabilities::builder().enable_tools();
-        let (capabilities, instructions) = if self.has_resources() {
-            (with_tools.enable_resources().build(), FOR_PARENTS)
-        } else {
-            (with_tools.build(), FOR_RUNS)
+        let with_resources = ServerCapabilities::builder().enable_tools().enable_resources();
+        let (capabilities, instructions) = match self.audience {
+            Audience::Run => (with_tools.build(), FOR_RUNS),
+            Audience::Coordinator => (with_resources.build(), FOR_COORDINATORS),
+            Audience::Parent => (with_resources.build(), FOR_PARENTS),
         };
         ServerConfig::new(capabilities)
             .with_server_info(Implementation::new("samocode", env!("CARGO_PKG_VERSION")))

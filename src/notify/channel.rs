@@ -12,10 +12,12 @@ use super::discord::Discord;
 use super::fields::Fields;
 use super::http::address;
 use super::mail::{Mail, is_address};
-use super::ntfy::Ntfy;
+use super::ntfy::{Ntfy, Page};
+use super::presses::Presses;
 use super::slack::Slack;
 use super::telegram::Telegram;
 use super::webhook::Webhook;
+use super::webpush::{Subscriptions, WebPush};
 use super::{BotAccount, Notice, NoticeKind, Notifier, NotifyError, Settings, desktop};
 use crate::config::Secret;
 
@@ -29,6 +31,7 @@ pub(super) enum Blueprint {
     Slack,
     Discord,
     Webhook,
+    WebPush,
     Mail,
     Command,
 }
@@ -36,6 +39,8 @@ pub(super) enum Blueprint {
 /// What became of a channel's table.
 pub(super) enum Built {
     Ready(Arc<dyn Notifier>),
+    /// One for each browser.
+    Browsers(WebPush),
     /// There is no such thing on this machine, or not for this kind of unit.
     Unavailable,
 }
@@ -67,7 +72,11 @@ impl Blueprint {
                 let url = url(&fields.need::<String>("url", FORM)?, FORM)?;
                 let token = fields.secret("token")?;
                 let ntfy = Ntfy::new(name, url, token, proxies());
-                Built::ready(ntfy.ok_or_else(|| format!("url has no topic; write url = {FORM}"))?)
+                let ntfy = ntfy.ok_or_else(|| format!("url has no topic; write url = {FORM}"))?;
+                const PAGE: &str = "\"https://samo.example.org\"";
+                let page: Option<String> = fields.take("page", PAGE)?;
+                let page = page.map(|text| page_at(name, &text, settings)).transpose()?;
+                Built::ready(ntfy.with_page(page))
             }
             Self::Slack => {
                 const FORM: &str = "\"https://hooks.slack.com/services/…\"";
@@ -81,6 +90,17 @@ impl Blueprint {
                 const FORM: &str = "\"https://example.org/hook\"";
                 let url = url(&fields.need::<String>("url", FORM)?, FORM)?;
                 Built::ready(Webhook::new(name, url, fields.secret("secret")?, proxies()))
+            }
+            Self::WebPush => {
+                const FORM: &str = "\"mailto:you@example.org\"";
+                let contact: Option<String> = fields.take("contact", FORM)?;
+                if contact.as_deref().is_some_and(|text| !is_contact(text)) {
+                    return Err(format!("contact is not an address; write contact = {FORM}"));
+                }
+                match web_push(name, settings) {
+                    Some(push) => Built::Browsers(WebPush { contact, ..push }),
+                    None => Built::Unavailable,
+                }
             }
             Self::Mail => Built::ready(mail(name, fields)?),
             Self::Command => {
@@ -97,6 +117,28 @@ impl Blueprint {
             }
         })
     }
+}
+
+/// The page that buttons of messages act through.
+fn page_at(name: &str, text: &str, settings: &Settings) -> Result<Page, String> {
+    const FORM: &str = "\"https://samo.example.org\"";
+    let url =
+        address(text).ok_or_else(|| format!("page is not an address; write page = {FORM}"))?;
+    let state =
+        settings.files.state.as_ref().ok_or("page cannot be used without a state folder")?;
+    Page::new(name, url, Presses::of(state), settings.proxies.clone())
+}
+
+/// The browsers of the user, as long as nothing else is said.
+pub(super) fn web_push(name: &str, settings: &Settings) -> Option<WebPush> {
+    let browsers = Subscriptions::of(settings.files.state.as_ref()?);
+    let (name, proxies) = (name.to_owned(), settings.proxies.clone());
+    Some(WebPush { name, browsers, contact: None, proxies })
+}
+
+/// Whether a push service's operator can write there.
+fn is_contact(text: &str) -> bool {
+    text.strip_prefix("mailto:").map_or_else(|| text.starts_with("https://"), is_address)
 }
 
 /// A bot and a chat; each may be that of the settings.
@@ -187,12 +229,36 @@ pub(super) struct Routed {
 }
 
 impl Routed {
-    pub(super) fn new(
+    pub(super) fn around(
         inner: Arc<dyn Notifier>,
         only: Option<Vec<NoticeKind>>,
         except: Vec<NoticeKind>,
+    ) -> Arc<dyn Notifier> {
+        Arc::new(Self { inner, only, except })
+    }
+}
+
+/// The channels of browsers, of which there are more or fewer as time passes.
+#[derive(Clone)]
+pub(super) struct Browsers {
+    pub(super) push: WebPush,
+    only: Option<Vec<NoticeKind>>,
+    except: Vec<NoticeKind>,
+}
+
+impl Browsers {
+    pub(super) fn new(
+        push: WebPush,
+        only: Option<Vec<NoticeKind>>,
+        except: Vec<NoticeKind>,
     ) -> Self {
-        Self { inner, only, except }
+        Self { push, only, except }
+    }
+
+    /// Those that there are now.
+    pub(super) fn lanes(&self) -> Vec<Arc<dyn Notifier>> {
+        let routed = |lane| Routed::around(lane, self.only.clone(), self.except.clone());
+        self.push.lanes().into_iter().map(routed).collect()
     }
 }
 
@@ -204,7 +270,8 @@ impl Notifier for Routed {
 
     fn wants(&self, kind: NoticeKind) -> bool {
         let is_chosen = self.only.as_ref().is_none_or(|only| only.contains(&kind));
-        kind.is_for_all() || (is_chosen && !self.except.contains(&kind))
+        let is_chosen = is_chosen && !self.except.contains(&kind);
+        (kind.is_for_all() || is_chosen) && self.inner.wants(kind)
     }
 
     fn keeps(&self) -> bool {

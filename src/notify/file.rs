@@ -18,7 +18,7 @@ use jiff::civil::Time;
 use serde::Deserialize as _;
 use toml::{Table, Value};
 
-use super::channel::{Blueprint, Built, Routed};
+use super::channel::{Blueprint, Browsers, Built, Routed};
 use super::fields::{Around, Fields, exposed, table};
 use super::hours::{Hours, Quiet};
 use super::{LeftOut, NoticeKind, Notifier, Settings};
@@ -36,15 +36,32 @@ pub struct Files {
     pub project: Option<PathBuf>,
     /// The home folder, which paths may begin with as `~`.
     pub home: PathBuf,
+    /// The user's state folder, where the browsers are that take messages.
+    pub state: Option<PathBuf>,
     /// Whether a bot runs that hears presses on buttons.
     pub has_bot: bool,
+}
+
+/// A channel that is set up, and what it is for.
+#[derive(Clone)]
+pub(super) enum Set {
+    One(Arc<dyn Notifier>),
+    Browsers(Browsers),
+}
+
+impl Set {
+    /// What there is nothing of yet.
+    pub(super) fn missing(&self) -> Option<LeftOut> {
+        let Self::Browsers(browsers) = self else { return None };
+        browsers.push.missing()
+    }
 }
 
 /// What the files say.
 #[derive(Default)]
 pub(super) struct Configured {
     /// The channels by name; `None` for one that is turned off.
-    pub(super) channels: BTreeMap<String, Option<Arc<dyn Notifier>>>,
+    pub(super) channels: BTreeMap<String, Option<Set>>,
     /// Mistakes, one line each.
     pub(super) mistakes: Vec<LeftOut>,
     pub(super) hours: Hours,
@@ -197,7 +214,7 @@ impl Reader<'_> {
         Ok(Quiet { from, to, except })
     }
 
-    fn channel(&self, name: &str, value: Value) -> Result<Option<Arc<dyn Notifier>>, String> {
+    fn channel(&self, name: &str, value: Value) -> Result<Option<Set>, String> {
         let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_-".contains(c);
         if name.is_empty() || name.len() > 40 || !name.chars().all(allowed) {
             return Err("a channel's name has lower-case letters, digits, _ and - only".to_owned());
@@ -216,14 +233,15 @@ impl Reader<'_> {
         let built = kind.build(name, &mut fields, self.settings)?;
         fields.finish()?;
         Ok(match built {
-            Built::Ready(notifier) => Some(Arc::new(Routed::new(notifier, only, except))),
+            Built::Ready(notifier) => Some(Set::One(Routed::around(notifier, only, except))),
+            Built::Browsers(push) => Some(Set::Browsers(Browsers::new(push, only, except))),
             Built::Unavailable => None,
         })
     }
 }
 
 const KINDS: &str = "[\"waiting\", \"blocked\", \"done\"]";
-const TYPES: &str = "\"telegram\", \"desktop\", \"ntfy\", \"slack\", \"discord\", \"webhook\", \"mail\" or \"command\"";
+const TYPES: &str = "\"telegram\", \"desktop\", \"ntfy\", \"slack\", \"discord\", \"webhook\", \"webpush\", \"mail\" or \"command\"";
 
 fn time(key: &str, text: &str) -> Result<Time, String> {
     Time::strptime("%H:%M", text.trim())

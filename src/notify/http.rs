@@ -64,7 +64,16 @@ impl Http {
         url: Url,
         fill: impl FnOnce(RequestBuilder) -> RequestBuilder,
     ) -> Result<Answered, NotifyError> {
-        let request = fill(self.client()?.post(url));
+        self.exchange(fill(self.client()?.post(url))).await
+    }
+
+    /// Gets an address of the server; its own if none is given.
+    pub(super) async fn get(&self, url: Option<Url>) -> Result<Answered, NotifyError> {
+        let url = url.unwrap_or_else(|| self.url.clone());
+        self.exchange(self.client()?.get(url)).await
+    }
+
+    async fn exchange(&self, request: RequestBuilder) -> Result<Answered, NotifyError> {
         let response = request.send().await.map_err(|error| self.failed(error))?;
         let status = response.status().as_u16();
         let header = response.headers().get("retry-after");

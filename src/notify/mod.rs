@@ -25,6 +25,7 @@ pub mod notice;
 mod ntfy;
 pub mod outbox;
 mod pass;
+pub mod presses;
 mod program;
 mod proxies;
 pub mod setup;
@@ -33,6 +34,7 @@ pub mod telegram;
 pub(crate) mod text;
 pub mod unsent;
 mod webhook;
+pub mod webpush;
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! The outbox: sends notices in the background, with retries, and never holds up the work.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,6 +10,7 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 use tokio::task::JoinHandle;
 
+use super::channel::Browsers;
 use super::hours::Hours;
 use super::pass::{Pass, Report, attempt};
 use super::unsent::{Unsent, UnsentFolder};
@@ -117,11 +118,16 @@ pub enum Due {
     Now,
 }
 
+/// Held by whoever sends through a notifier.
+type Turn = Arc<tokio::sync::Mutex<()>>;
+
 /// Sends notices in the background, through each notifier independently, in order for each.
 pub struct Outbox {
     notifiers: Vec<Arc<dyn Notifier>>,
+    /// Notifiers that come and go while this process runs.
+    browsers: Vec<Browsers>,
     /// For each notifier, whose turn it is.
-    turns: Vec<Arc<tokio::sync::Mutex<()>>>,
+    turns: Mutex<HashMap<String, Turn>>,
     retry: Retry,
     hours: Hours,
     shelf: Option<Shelf>,
@@ -149,8 +155,9 @@ impl Outbox {
     #[must_use]
     pub fn with_retry(notifiers: Vec<Arc<dyn Notifier>>, retry: Retry) -> Self {
         Self {
-            turns: notifiers.iter().map(|_| Arc::default()).collect(),
+            turns: Mutex::default(),
             notifiers,
+            browsers: Vec::new(),
             retry,
             hours: Hours::default(),
             shelf: None,
@@ -166,25 +173,45 @@ impl Outbox {
         Self { shelf: Some(shelf), ..self }
     }
 
+    /// The same with these browsers.
+    pub(super) fn with_browsers(self, browsers: Vec<Browsers>) -> Self {
+        Self { browsers, ..self }
+    }
+
     /// The same with quiet hours. They need a shelf.
     #[must_use]
     pub fn with_hours(self, hours: Hours) -> Self {
         Self { hours, ..self }
     }
 
-    /// The notifiers that are for this kind, each with its turn.
-    fn for_kind(
-        &self,
-        kind: NoticeKind,
-    ) -> impl Iterator<Item = (&Arc<dyn Notifier>, &Arc<tokio::sync::Mutex<()>>)> {
-        let all = self.notifiers.iter().zip(&self.turns);
-        all.filter(move |(notifier, _)| notifier.wants(kind))
+    /// All notifiers that there are now.
+    fn all(&self) -> Vec<Arc<dyn Notifier>> {
+        let mut all = self.notifiers.clone();
+        for lane in self.browsers.iter().flat_map(Browsers::lanes) {
+            if !all.iter().any(|known| known.name() == lane.name()) {
+                all.push(lane);
+            }
+        }
+        all
+    }
+
+    /// The notifiers that are for this kind.
+    fn for_kind(&self, kind: NoticeKind) -> Vec<Arc<dyn Notifier>> {
+        let mut all = self.all();
+        all.retain(|notifier| notifier.wants(kind));
+        all
+    }
+
+    /// Whose turn it is at a notifier.
+    fn turn(&self, notifier: &dyn Notifier) -> Turn {
+        Arc::clone(locked(&self.turns).entry(notifier.name().to_owned()).or_default())
     }
 
     /// Accepts a notice and returns at once. Each notifier sends what it gets in this order. Call it
     /// inside the tokio runtime.
     pub fn post(&self, notice: Notice) {
-        for (notifier, turn) in self.for_kind(notice.kind) {
+        for notifier in &self.for_kind(notice.kind) {
+            let turn = &self.turn(notifier.as_ref());
             let shelf = self.shelf.as_ref().filter(|_| notifier.keeps());
             let kept = shelf.filter(|shelf| shelf.keep(&notice, notifier.name()));
             let own = Delivery::unfinished(&notice, notifier.name());
@@ -202,7 +229,7 @@ impl Outbox {
     /// Those of the disk.
     pub fn stage(&self, notice: &Notice) -> std::io::Result<()> {
         let Some(shelf) = &self.shelf else { return Ok(()) };
-        self.for_kind(notice.kind).try_for_each(|(one, _)| shelf.stage(notice, one.name()))
+        self.for_kind(notice.kind).iter().try_for_each(|one| shelf.stage(notice, one.name()))
     }
 
     /// Hands a notice that was staged over to whoever sends next, here or elsewhere. Does nothing for
@@ -212,7 +239,7 @@ impl Outbox {
     /// Those of the disk.
     pub fn release(&self, id: &str) -> std::io::Result<()> {
         let Some(shelf) = &self.shelf else { return Ok(()) };
-        self.notifiers.iter().try_for_each(|one| shelf.folder.release(one.name(), id))
+        self.all().iter().try_for_each(|one| shelf.folder.release(one.name(), id))
     }
 
     /// Sends notices that earlier processes of the project could not send. Those that `is_wanted`
@@ -224,7 +251,8 @@ impl Outbox {
             *locked(&self.looked) = last;
             return;
         }
-        for (notifier, turn) in self.notifiers.iter().zip(&self.turns) {
+        for notifier in &self.all() {
+            let turn = &self.turn(notifier.as_ref());
             let is_unwanted = |unsent: &Unsent| !is_wanted(&unsent.notice);
             shelf.folder.forget(notifier.name(), &shelf.config, is_unwanted);
             if shelf.folder.has_due(notifier.name(), &shelf.config, due, Timestamp::now()) {
@@ -237,7 +265,7 @@ impl Outbox {
     fn pass(
         &self,
         notifier: &Arc<dyn Notifier>,
-        turn: &Arc<tokio::sync::Mutex<()>>,
+        turn: &Turn,
         shelf: &Shelf,
         due: Due,
         own: Option<Delivery>,
@@ -264,7 +292,7 @@ impl Outbox {
     fn send_unkept(
         &self,
         notifier: &Arc<dyn Notifier>,
-        turn: &Arc<tokio::sync::Mutex<()>>,
+        turn: &Turn,
         notice: Notice,
         own: Delivery,
     ) {

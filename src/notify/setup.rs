@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 
+use super::channel::{Browsers, web_push};
+use super::file::Set;
 use super::{Files, Hours, Notice, Notifier, NotifyError, Outbox, Proxies};
 use super::{desktop, telegram::Telegram};
 use crate::config::Secret;
@@ -38,13 +40,29 @@ pub struct Channels {
     pub left_out: Vec<LeftOut>,
     /// When notices are held back.
     pub hours: Hours,
+    /// The browsers, which may become more while a process runs.
+    pub(super) browsers: Vec<Browsers>,
 }
 
 impl Channels {
     /// An outbox for them.
     #[must_use]
     pub fn outbox(&self) -> Outbox {
-        Outbox::new(self.notifiers.clone()).with_hours(self.hours.clone())
+        let browsers = self.browsers.clone();
+        Outbox::new(self.notifiers.clone()).with_browsers(browsers).with_hours(self.hours.clone())
+    }
+}
+
+impl Channels {
+    fn take(&mut self, set: Set) {
+        match set {
+            Set::One(notifier) => self.notifiers.push(notifier),
+            Set::Browsers(browsers) => {
+                self.notifiers.extend(browsers.lanes());
+                self.left_out.extend(browsers.push.ended());
+                self.browsers.push(browsers);
+            }
+        }
     }
 }
 
@@ -116,7 +134,17 @@ pub fn from_settings(settings: &Settings, look_up: &dyn Fn(&str) -> Option<Strin
             Err(left_out) => channels.left_out.push(left_out),
         }
     }
-    channels.notifiers.extend(configured.channels.into_values().flatten());
+    let has_browsers = |set: &Option<Set>| matches!(set, Some(Set::Browsers(_)));
+    if !is_named(WEB_PUSH)
+        && !configured.channels.values().any(has_browsers)
+        && let Some(push) = web_push(WEB_PUSH, settings)
+    {
+        channels.take(Set::Browsers(Browsers::new(push, None, Vec::new())));
+    }
+    for set in configured.channels.into_values().flatten() {
+        channels.left_out.extend(set.missing());
+        channels.take(set);
+    }
     channels.left_out.extend(configured.mistakes);
     channels
 }
@@ -124,6 +152,7 @@ pub fn from_settings(settings: &Settings, look_up: &dyn Fn(&str) -> Option<Strin
 /// The names of the channels that need no file.
 const TELEGRAM: &str = "telegram";
 const DESKTOP: &str = "desktop";
+const WEB_PUSH: &str = "webpush";
 
 fn telegram(settings: &Settings) -> Result<Telegram, LeftOut> {
     const FILE: &str = "~/.config/samocode/env";

@@ -93,7 +93,7 @@ impl Unsent {
     pub fn describe(&self) -> String {
         let (by, what) = (&self.by, super::text::tame_line(&self.notice.text));
         if let Some(until) = self.is_held(Timestamp::now()) {
-            let until = stamp::log(&until.to_zoned(clock::local_zone()));
+            let until = stamp::log(&until.to_zoned(clock::shown_zone()));
             return format!("the notice via {by} that it {what} is held back until {until}");
         }
         let why = self.error.as_deref().unwrap_or("it waits behind an earlier message");

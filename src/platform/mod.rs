@@ -1,6 +1,6 @@
 //! Everything that differs between operating systems. Each has a folder, behind the same names:
 //! [`cage`], [`cgroup`], [`strays`], [`awake`], [`beneath`], [`machine`], [`memory`], [`origin`],
-//! [`disk`], [`groups`] and [`parent`]; and [`limits`], [`privilege`], [`confinement`], [`child`],
+//! [`disk`], [`groups`], [`load`] and [`parent`]; and [`limits`], [`privilege`], [`confinement`], [`child`],
 //! [`shell`], [`threads`] and [`watch`], which all have in common. Nothing here knows about
 //! sessions.
 
@@ -13,7 +13,7 @@ pub mod seatbelt;
 mod linux;
 #[cfg(target_os = "linux")]
 pub use linux::{
-    awake, beneath, cage, cgroup, disk, groups, inotify, machine, memory, origin, parent,
+    awake, beneath, cage, cgroup, disk, groups, inotify, load, machine, memory, origin, parent,
     processes, strays,
 };
 
@@ -21,7 +21,7 @@ pub use linux::{
 mod macos;
 #[cfg(target_os = "macos")]
 pub use macos::{
-    awake, beneath, cage, cgroup, disk, groups, inotify, machine, memory, origin, parent,
+    awake, beneath, cage, cgroup, disk, groups, inotify, load, machine, memory, origin, parent,
     processes, strays,
 };
 
@@ -42,6 +42,17 @@ pub struct Counted {
     pub oom_kills: u64,
     /// Processes still alive at the end, which were killed.
     pub leftovers: u32,
+}
+
+/// What the processes of a unit use together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Load {
+    /// The unit's full name.
+    pub unit: String,
+    /// Memory now, in bytes.
+    pub memory: Option<u64>,
+    /// CPU time since the unit started.
+    pub cpu: Option<std::time::Duration>,
 }
 
 /// The space this user may still fill, in bytes, on the file system of `path`, which need not

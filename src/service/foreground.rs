@@ -5,6 +5,9 @@
 //! difference. The child subreaper (prctl(2)) replaces the cgroup: processes that a worker leaves
 //! behind become children of ours, and are killed before the next one starts.
 
+mod message;
+mod standby;
+
 use std::collections::VecDeque;
 use std::io;
 use std::os::unix::process::ExitStatusExt as _;
@@ -12,12 +15,16 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
 use tokio::net::UnixDatagram;
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
 use crate::platform::{parent, strays, threads};
+
+use message::Message;
+pub use standby::{Orders, Standby};
 
 /// Limits for supervising the child. The defaults are those of `samocode@.service`.
 #[derive(Debug, Clone)]
@@ -101,35 +108,6 @@ impl Starts {
         }
         self.0.push_back(now);
         true
-    }
-}
-
-/// The parts of a notify message that concern us.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Message {
-    status: Option<String>,
-    alive: bool,
-    trigger: bool,
-    ends: bool,
-    extend: Option<Duration>,
-}
-
-impl Message {
-    fn parse(bytes: &[u8]) -> Self {
-        let mut message = Self::default();
-        for line in String::from_utf8_lossy(bytes).lines() {
-            match line.split_once('=') {
-                Some(("READY", "1")) | Some(("WATCHDOG", "1")) => message.alive = true,
-                Some(("STOPPING", "1")) => message.ends = true,
-                Some(("WATCHDOG", "trigger")) => message.trigger = true,
-                Some(("STATUS", status)) => message.status = Some(status.to_owned()),
-                Some(("EXTEND_TIMEOUT_USEC", usec)) => {
-                    message.extend = usec.parse().ok().map(Duration::from_micros);
-                }
-                _ => {}
-            }
-        }
-        message
     }
 }
 
@@ -287,51 +265,90 @@ impl Supervised<'_> {
     }
 }
 
-/// Runs `command` and restarts it as `samocode@.service` would, until it has a result, it was
-/// started too often, or we are asked to stop (SIGTERM, SIGINT, a closed terminal; a second request
-/// kills it). SIGHUP is forwarded. Status lines go to `tell`.
-///
-/// A worker leaves our session at its start ([`end_with_parent`]), so that Ctrl-C reaches it only
-/// through us. This process becomes a child subreaper and kills every child that is reparented to it, but not those it had
-/// before.
-///
-/// # Errors
-/// If the command cannot be started, the socket cannot be created, or `/proc` cannot be read.
-pub async fn supervise(
-    mut command: Command,
-    options: &Options,
-    mut tell: impl FnMut(&str) + Send,
-) -> io::Result<Outcome> {
-    strays::gather();
-    let spared = strays::children()?;
-    let folder = tempfile::Builder::new().prefix("samocode-run-").tempdir()?;
-    let address = folder.path().join("notify");
-    let socket = UnixDatagram::bind(&address)?;
-    command
-        .env("NOTIFY_SOCKET", &address)
-        .env("WATCHDOG_USEC", options.watchdog.as_micros().to_string())
-        .env_remove("WATCHDOG_PID")
-        .env("SAMOCODE_FOREGROUND", std::process::id().to_string())
-        .kill_on_drop(true);
-    let mut asked = Asked::listen()?;
-    let mut starts = Starts::default();
-    starts.may(Instant::now(), options);
-    let mut restarts = 0;
-    loop {
-        let child = command.spawn()?;
-        let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
-        let pid = pid.ok_or_else(|| io::Error::other("the worker has no process id"))?;
-        let stage = Stage::Running { due: Instant::now() + options.watchdog };
-        let mut running = Supervised { child, pid, stage, stopping: false, hung: false, options };
-        let status = running.end(&socket, &mut asked, &mut tell).await?;
-        let (stopping, hung) = (running.stopping, running.hung);
-        end_strays(&spared).await?;
-        let ended = verdict(status, stopping, hung)
-            .or_else(|| (!starts.may(Instant::now(), options)).then_some(Ended::StartLimit));
-        if let Some(ended) = ended {
-            return Ok(Outcome { status, restarts, ended });
+/// The parent of workers. This process becomes a child subreaper and kills every child that is
+/// reparented to it, but not those it had before.
+#[derive(Debug)]
+pub struct Supervisor {
+    options: Options,
+    spared: Vec<Pid>,
+    socket: UnixDatagram,
+    folder: TempDir,
+}
+
+impl Supervisor {
+    /// Makes this process a supervisor.
+    ///
+    /// # Errors
+    /// If the socket cannot be created, or `/proc` cannot be read.
+    pub fn new(options: Options) -> io::Result<Self> {
+        strays::gather();
+        let spared = strays::children()?;
+        let folder = tempfile::Builder::new().prefix("samocode-run-").tempdir()?;
+        let socket = UnixDatagram::bind(folder.path().join("notify"))?;
+        Ok(Self { options, spared, socket, folder })
+    }
+
+    fn equip(&self, command: &mut Command) {
+        command
+            .env("NOTIFY_SOCKET", self.folder.path().join("notify"))
+            .env("WATCHDOG_USEC", self.options.watchdog.as_micros().to_string())
+            .env_remove("WATCHDOG_PID")
+            .env("SAMOCODE_FOREGROUND", std::process::id().to_string())
+            .kill_on_drop(true);
+    }
+
+    /// Starts a worker that waits for its [`Orders`].
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn stand_by(&self, mut command: Command) -> io::Result<Standby> {
+        self.equip(&mut command);
+        Standby::start(command)
+    }
+
+    /// Runs `command` and restarts it as `samocode@.service` would, until it has a result, it was
+    /// started too often, or we are asked to stop (SIGTERM, SIGINT, a closed terminal; a second
+    /// request kills it). A standby with its orders takes the place of the first start. SIGHUP is
+    /// forwarded. Status lines go to `tell`.
+    ///
+    /// A worker leaves our session at its start ([`end_with_parent`]), so that Ctrl-C reaches it
+    /// only through us.
+    ///
+    /// # Errors
+    /// If the command cannot be started, or `/proc` cannot be read.
+    pub async fn supervise(
+        self,
+        mut command: Command,
+        standby: Option<(Standby, Orders)>,
+        mut tell: impl FnMut(&str) + Send,
+    ) -> io::Result<Outcome> {
+        self.equip(&mut command);
+        let Self { options, spared, socket, folder: _folder } = self;
+        let mut asked = Asked::listen()?;
+        let mut starts = Starts::default();
+        starts.may(Instant::now(), &options);
+        let mut first = match standby {
+            Some((standby, orders)) => Some(standby.begin(&orders).await),
+            None => None,
+        };
+        let mut restarts = 0;
+        loop {
+            let child = first.take().map_or_else(|| command.spawn(), Ok)?;
+            let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+            let pid = pid.ok_or_else(|| io::Error::other("the worker has no process id"))?;
+            let stage = Stage::Running { due: Instant::now() + options.watchdog };
+            let mut running =
+                Supervised { child, pid, stage, stopping: false, hung: false, options: &options };
+            let status = running.end(&socket, &mut asked, &mut tell).await?;
+            let (stopping, hung) = (running.stopping, running.hung);
+            end_strays(&spared).await?;
+            let ended = verdict(status, stopping, hung)
+                .or_else(|| (!starts.may(Instant::now(), &options)).then_some(Ended::StartLimit));
+            if let Some(ended) = ended {
+                return Ok(Outcome { status, restarts, ended });
+            }
+            restarts += 1;
         }
-        restarts += 1;
     }
 }
 
@@ -352,7 +369,7 @@ async fn end_strays(spared: &[Pid]) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes this process lead a session of its own, and end when the parent that [`supervise`]s it
+/// Makes this process lead a session of its own, and end when its [`Supervisor`]
 /// ends, for whatever reason. The session has no terminal: nothing that this process starts can
 /// prompt on the parent's, or put text into the input of the person at it (TIOCSTI). Call it first
 /// thing.

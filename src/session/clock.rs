@@ -1,6 +1,7 @@
 //! The wall clock, which anyone may change at any time, and local time.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use jiff::tz::TimeZone;
@@ -39,6 +40,20 @@ pub fn local_zone() -> TimeZone {
         Some((since, zone)) if since.elapsed() < ZONE_KEPT => zone.clone(),
         _ => kept.insert((Instant::now(), read())).1.clone(),
     }
+}
+
+static IN_UTC: AtomicBool = AtomicBool::new(false);
+
+/// From now on, times are shown in UTC.
+pub fn show_utc() {
+    IN_UTC.store(true, Ordering::Relaxed);
+}
+
+/// The zone of the times that people are shown: the local one, or UTC if that was asked for. What
+/// goes into files and messages is in [`local_zone`].
+#[must_use]
+pub fn shown_zone() -> TimeZone {
+    if IN_UTC.load(Ordering::Relaxed) { TimeZone::UTC } else { local_zone() }
 }
 
 /// The current time in the machine's time zone, as session files show it.

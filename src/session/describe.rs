@@ -36,7 +36,7 @@ pub fn size(bytes: u64) -> String {
 
 /// Local time with its date, in the format of the flow log.
 pub(super) fn local(at: Timestamp) -> String {
-    stamp::log(&at.to_zoned(clock::local_zone()))
+    stamp::log(&at.to_zoned(clock::shown_zone()))
 }
 
 /// Makes untrusted text safe to print on a terminal: control characters and those that change the

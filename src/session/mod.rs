@@ -23,6 +23,7 @@ pub mod overview;
 pub mod phase;
 pub mod qa;
 pub mod restored;
+pub mod review;
 pub mod signal;
 pub mod stamp;
 mod standing;

@@ -123,6 +123,12 @@ pub enum SignalError {
         "_signal.json: '{0}' is not a phase: use init, investigation, requirements, planning, implementation, testing, quality or done"
     )]
     UnknownPhase(String),
+    /// A reviewer's verdict is missing or is not a known word.
+    #[error("_signal.json: '{0}' is not a verdict: use approve or changes")]
+    UnknownVerdict(String),
+    /// A reviewer does not say what to change.
+    #[error("_signal.json asks for changes without findings: list them in \"findings\"")]
+    NoFindings,
     /// The signal names another run.
     #[error("_signal.json is for run {found}, but this is run {expected}")]
     Stale {
@@ -139,28 +145,7 @@ impl Signal {
     /// # Errors
     /// A [`SignalError`] that describes the problem.
     pub fn parse(bytes: &[u8], run: &str) -> Result<Self, SignalError> {
-        if bytes.len() > MAX_BYTES {
-            return Err(SignalError::TooLarge(bytes.len() as u64));
-        }
-        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        if bytes.iter().all(u8::is_ascii_whitespace) {
-            return Err(SignalError::Empty);
-        }
-        let value: Value = serde_json::from_slice(bytes).or_else(|error| {
-            let text = without_halves(&String::from_utf8_lossy(bytes));
-            serde_json::from_str(&text).map_err(|_| match error.is_eof() {
-                true => SignalError::Torn,
-                false => {
-                    SignalError::NotJson(format!("{error}; it begins with {}", beginning(&text)))
-                }
-            })
-        })?;
-        let Value::Object(fields) = value else {
-            return Err(SignalError::NotAnObject(type_of(&value)));
-        };
-        if let Some(found) = text(&fields, "run")?.filter(|found| found != run) {
-            return Err(SignalError::Stale { found, expected: run.to_owned() });
-        }
+        let fields = fields(bytes, run)?;
         Ok(Self {
             status: status(&fields)?,
             phase: phase(&fields)?,
@@ -171,6 +156,31 @@ impl Signal {
             state: fields.get("state").filter(|value| !value.is_null()).cloned(),
         })
     }
+}
+
+/// The fields of the file that the run `run` left.
+pub(super) fn fields(bytes: &[u8], run: &str) -> Result<Map<String, Value>, SignalError> {
+    if bytes.len() > MAX_BYTES {
+        return Err(SignalError::TooLarge(bytes.len() as u64));
+    }
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Err(SignalError::Empty);
+    }
+    let value: Value = serde_json::from_slice(bytes).or_else(|error| {
+        let text = without_halves(&String::from_utf8_lossy(bytes));
+        serde_json::from_str(&text).map_err(|_| match error.is_eof() {
+            true => SignalError::Torn,
+            false => SignalError::NotJson(format!("{error}; it begins with {}", beginning(&text))),
+        })
+    })?;
+    let Value::Object(fields) = value else {
+        return Err(SignalError::NotAnObject(type_of(&value)));
+    };
+    if let Some(found) = text(&fields, "run")?.filter(|found| found != run) {
+        return Err(SignalError::Stale { found, expected: run.to_owned() });
+    }
+    Ok(fields)
 }
 
 /// The beginning of a text, quoted and in one line.
@@ -197,7 +207,10 @@ fn phase(fields: &Map<String, Value>) -> Result<Option<Phase>, SignalError> {
 }
 
 /// The trimmed text of a field; absent, null and empty are treated alike.
-fn text(fields: &Map<String, Value>, field: &'static str) -> Result<Option<String>, SignalError> {
+pub(super) fn text(
+    fields: &Map<String, Value>,
+    field: &'static str,
+) -> Result<Option<String>, SignalError> {
     match fields.get(field) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => {

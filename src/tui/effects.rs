@@ -13,13 +13,15 @@ use crate::control::documents::{Read, Topic};
 use crate::control::format::{clock, span, usd};
 use crate::control::inbox::Inbox;
 use crate::control::inspect::Explain;
+use crate::control::load::Load;
 use crate::control::log::Log;
 use crate::control::post::{Approve, Reject, Send};
 use crate::control::stop::{Stop, StopEnd};
 use crate::control::timeline::{History, Item};
+use crate::control::tree::Tree;
 use crate::control::unit::{Restart, Start};
 use crate::control::{Call, Host, Result, call};
-use crate::session::clock::local_zone;
+use crate::session::clock::shown_zone;
 use crate::session::mail::Kind;
 
 use super::messages::{Action, Msg, Opened};
@@ -65,6 +67,16 @@ impl Effects {
         }));
     }
 
+    /// Reads what the running sessions use. What cannot be read is not shown.
+    pub(super) fn measure(&self) {
+        let (host, sender) = (Arc::clone(&self.host), self.sender.clone());
+        tokio::spawn(async move {
+            if let Ok((used, _)) = ask(host.as_ref(), Load {}).await {
+                let _ = sender.send(Msg::Load(std::time::Instant::now(), used)).await;
+            }
+        });
+    }
+
     /// Makes a call; what came of it is reported.
     pub(super) fn call(&self, action: Action) {
         let (host, sender) = (Arc::clone(&self.host), self.sender.clone());
@@ -98,7 +110,7 @@ async fn follow(host: &dyn Host, opened: &Opened, sender: &Sender<Msg>) {
 async fn read(host: &dyn Host, opened: &Opened) -> Result<Vec<Text>> {
     let session = opened.session.clone();
     let document = |topic| Read { session: session.clone(), topic: Some(topic) };
-    let (now, zone) = (Timestamp::now(), local_zone());
+    let (now, zone) = (Timestamp::now(), shown_zone());
     Ok(match opened.tab {
         // It is followed instead.
         Tab::Log => Vec::new(),
@@ -125,6 +137,7 @@ async fn read(host: &dyn Host, opened: &Opened) -> Result<Vec<Text>> {
             });
             texts.collect()
         }
+        Tab::Convoy => super::tree::texts(&ask(host, Tree { session }).await?.0),
         Tab::Why => {
             let why = ask(host, Explain { session }).await?.0;
             let view = &why.view;
@@ -178,8 +191,8 @@ async fn act(host: &dyn Host, action: Action) -> Msg {
 /// Makes the call; says what it did.
 async fn change(host: &dyn Host, action: Action) -> Result<(String, Vec<String>)> {
     Ok(match action {
-        // Handled by the caller: its reply is not a sentence.
-        Action::Ask { session } => (session, Vec::new()),
+        // Handled by the caller: they end in no sentence.
+        Action::Ask { session } | Action::Attach { session } => (session, Vec::new()),
         Action::Answer { session, id, to, answer } => {
             let answers = vec![Answer { id, answer, to: Some(to) }];
             let call = Answers { session, answers, accept_suggestions: false, hold: false };

@@ -28,6 +28,7 @@ pub(super) enum Command {
     Stop,
     StopNow,
     Restart,
+    Attach,
     Edit,
     Shell,
     Help,
@@ -50,7 +51,7 @@ const BINDINGS: &[Binding] = &[
     Binding(KeyCode::Char('k'), NONE, "", Command::Up, ""),
     Binding(KeyCode::Char('g'), NONE, "g G", Command::First, "first, last session"),
     Binding(KeyCode::Char('G'), SHIFT, "", Command::Last, ""),
-    Binding(KeyCode::Tab, NONE, "Tab 1-7", Command::NextTab, "next page; page by number"),
+    Binding(KeyCode::Tab, NONE, "Tab 1-8", Command::NextTab, "next page; page by number"),
     Binding(KeyCode::Right, NONE, "", Command::NextTab, ""),
     Binding(KeyCode::BackTab, SHIFT, "", Command::PreviousTab, ""),
     Binding(KeyCode::Left, NONE, "", Command::PreviousTab, ""),
@@ -79,6 +80,13 @@ const BINDINGS: &[Binding] = &[
     Binding(KeyCode::Char('s'), NONE, "s", Command::Stop, "stop it at the end of its iteration"),
     Binding(KeyCode::Char('S'), SHIFT, "S", Command::StopNow, "stop it now"),
     Binding(KeyCode::Char('R'), SHIFT, "R", Command::Restart, "restart its run"),
+    Binding(
+        KeyCode::Char('A'),
+        SHIFT,
+        "A",
+        Command::Attach,
+        "open the agent's conversation here (attach)",
+    ),
     Binding(KeyCode::Char('e'), NONE, "e", Command::Edit, "open its worktree in $EDITOR"),
     Binding(KeyCode::Char('!'), NONE, "!", Command::Shell, "open a shell in its worktree"),
     Binding(KeyCode::Char('?'), NONE, "?", Command::Help, "this page"),
@@ -90,7 +98,7 @@ const BINDINGS: &[Binding] = &[
 
 /// What a key asks for; `None` if nothing.
 pub(super) fn command(key: KeyEvent) -> Option<Command> {
-    if let (KeyCode::Char(digit @ '1'..='7'), NONE) = (key.code, key.modifiers) {
+    if let (KeyCode::Char(digit @ '1'..='8'), NONE) = (key.code, key.modifiers) {
         return Some(Command::Tab(digit as usize - '1' as usize));
     }
     // Terminals differ in whether they report Shift with a character that needs it.

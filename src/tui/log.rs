@@ -35,7 +35,9 @@ fn aside(tone: Tone, text: &str) -> Text {
 const fn tone(event: &Event) -> Tone {
     match event {
         Event::RunStarted(_) => Tone::Strong,
-        Event::SignalTaken(SignalTaken { step: Step::Block { .. }, .. })
+        Event::SignalTaken(SignalTaken {
+            step: Step::Block { .. } | Step::Dispute { .. }, ..
+        })
         | Event::Blocked(_)
         | Event::Stalled(_)
         | Event::RunLost(_)

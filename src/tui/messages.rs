@@ -1,12 +1,14 @@
 //! What goes in and out of the model: messages, effects and actions.
 
 use std::path::PathBuf;
+use std::time::Instant;
 
 use crossterm::event::Event;
 use ratatui::layout::Rect;
 
 use crate::control::Result;
 use crate::control::answers::Asked;
+use crate::control::load::Used;
 use crate::control::log::Line;
 use crate::control::watch::Change;
 
@@ -27,6 +29,8 @@ pub(super) enum Msg {
     Page(u64, Result<Vec<Text>>),
     /// The questions that were asked for.
     Asked(Result<Asked>),
+    /// What the running sessions used of the machine at this moment.
+    Load(Instant, Vec<Used>),
     /// An action ended; what it did, in a sentence.
     Done(Result<String>),
     /// Time has passed: relative times need another look.
@@ -54,6 +58,8 @@ pub(super) struct Program {
     /// The program and its arguments; never empty.
     pub(super) words: Vec<String>,
     pub(super) folder: PathBuf,
+    /// Whether its last words stay on the screen until a key when it fails.
+    pub(super) hold: bool,
 }
 
 /// A page that is open.
@@ -97,6 +103,10 @@ pub(super) enum Action {
         now: bool,
     },
     Restart {
+        session: String,
+    },
+    /// Opens its agent's conversation on this terminal.
+    Attach {
         session: String,
     },
 }

@@ -16,12 +16,14 @@ mod dialog;
 mod draw;
 mod effects;
 mod keys;
+mod load;
 mod log;
 mod messages;
 mod model;
 mod page;
 mod sessions;
 mod terminal;
+mod tree;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,6 +60,8 @@ pub struct Programs {
     pub editor: String,
     /// What SHELL holds; `/bin/sh` if empty.
     pub shell: String,
+    /// This program with the options it was given, to which a verb can be added.
+    pub samocode: Vec<String>,
 }
 
 /// The screen is painted at most this often. A person sees no difference, and an agent that writes
@@ -75,10 +79,11 @@ pub async fn run(host: Arc<dyn Host>, options: Options) -> Result<()> {
     let mut screen = Screen::take(options.color).map_err(|error| no_terminal(&error))?;
     let (sender, mut messages) = mpsc::channel(1024);
     let mut effects = Effects::new(host, sender);
-    let mut model = Model::new(options.everywhere, clock::local_zone(), options.programs);
+    let mut model = Model::new(options.everywhere, clock::shown_zone(), options.programs);
     let mut terminated = ended_from_outside()?;
     let (mut is_drawn, mut last_drawn) = (false, Instant::now() - FRAME);
     let mut watching = true;
+    let mut measured = Instant::now() - load::EVERY;
     loop {
         let frame = last_drawn + FRAME;
         let msg = tokio::select! {
@@ -101,6 +106,11 @@ pub async fn run(host: Arc<dyn Host>, options: Options) -> Result<()> {
                 None => { watching = false; Msg::Unwatched }
             },
             Some(msg) = messages.recv() => msg,
+            () = sleep_until(measured + load::EVERY), if model.shows_loads() => {
+                measured = Instant::now();
+                effects.measure();
+                continue;
+            }
             () = sleep_until(last_drawn + model.until_next_tick()), if is_drawn => Msg::Tick,
         };
         for effect in model.update(msg) {

@@ -9,6 +9,7 @@ use ratatui::layout::Position;
 use tui_input::Input;
 
 use crate::control::answers::Asked;
+use crate::control::view::View;
 use crate::control::watch::Change;
 use crate::control::{Error, Result};
 use crate::session::WaitsFor;
@@ -17,6 +18,7 @@ use crate::session::state::StateName;
 use super::Programs;
 use super::dialog::{Dialog, Outcome, Purpose, Questions};
 use super::keys::{self, Command};
+use super::load::Loads;
 use super::log;
 use super::messages::{Action, Areas, Effect, Msg, Opened, Program};
 use super::page::{Page, Tab};
@@ -29,6 +31,7 @@ pub(super) struct Model {
     pub(super) everywhere: bool,
     pub(super) tab: Tab,
     pub(super) page: Page,
+    pub(super) loads: Loads,
     opened: Option<Opened>,
     number: u64,
     /// Whether the page has the screen to itself.
@@ -49,6 +52,7 @@ impl Model {
             everywhere,
             tab: Tab::default(),
             page: Page::default(),
+            loads: Loads::default(),
             opened: None,
             number: 0,
             zoomed: false,
@@ -67,6 +71,13 @@ impl Model {
         let is_young = |at: Timestamp| now.duration_since(at).as_secs() < 60;
         let has_seconds = self.sessions.shown().filter_map(|view| view.last_progress).any(is_young);
         Duration::from_secs(if has_seconds { 1 } else { 30 })
+    }
+
+    /// Whether memory and CPU are shown: a session runs, and the list has room for them.
+    pub(super) fn shows_loads(&self) -> bool {
+        let is_running = |view: &View| view.state == StateName::Running;
+        self.areas.list.width >= super::draw::ROOM_FOR_LOADS
+            && self.sessions.shown().any(is_running)
     }
 
     /// Takes in what happened; returns what is to be done about it.
@@ -99,6 +110,7 @@ impl Model {
                 }
             },
             Msg::Log(..) | Msg::Page(..) => {}
+            Msg::Load(at, used) => self.loads.read(at, used),
             Msg::Asked(asked) => self.ask(asked),
             Msg::Done(end) => self.note = Some(end),
         }
@@ -177,6 +189,10 @@ impl Model {
             Outcome::Closed => {
                 self.dialog = None;
                 Vec::new()
+            }
+            Outcome::Do(Action::Attach { session }) => {
+                self.dialog = None;
+                self.attach(session)
             }
             Outcome::Do(action) => {
                 self.dialog = None;
@@ -267,6 +283,15 @@ impl Model {
                 let question = format!("Interrupt the run of {session}, and resume it?");
                 self.dialog = confirm(question, Action::Restart { session });
             }
+            Command::Attach => {
+                let question = match view.state {
+                    StateName::Running => format!(
+                        "Open the conversation of {session} here, at the end of its iteration?"
+                    ),
+                    _ => format!("Open the conversation of {session} here?"),
+                };
+                self.dialog = confirm(question, Action::Attach { session });
+            }
             Command::Edit => return self.lend(&self.programs.editor, "vi", true),
             Command::Shell => return self.lend(&self.programs.shell, "/bin/sh", false),
             _ => {}
@@ -285,7 +310,15 @@ impl Model {
         if with_folder {
             words.push(".".to_owned());
         }
-        vec![Effect::Run(Program { words, folder: folder.into() })]
+        vec![Effect::Run(Program { words, folder: folder.into(), hold: false })]
+    }
+
+    /// Runs the verb that opens a conversation, in the session's project.
+    fn attach(&self, session: String) -> Vec<Effect> {
+        let Some(view) = self.sessions.get(&session) else { return Vec::new() };
+        let mut words = self.programs.samocode.clone();
+        words.extend(["attach".to_owned(), session]);
+        vec![Effect::Run(Program { words, folder: (&view.project).into(), hold: true })]
     }
 
     fn mouse(&mut self, mouse: MouseEvent) -> Vec<Effect> {

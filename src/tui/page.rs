@@ -20,11 +20,21 @@ pub(super) enum Tab {
     Mail,
     /// The reason for its state, and the remedy.
     Why,
+    /// The sessions it belongs to: those above and below it, and its convoy.
+    Convoy,
 }
 
 impl Tab {
-    pub(super) const ALL: [Self; 7] =
-        [Self::Log, Self::Story, Self::Plan, Self::Questions, Self::Diff, Self::Mail, Self::Why];
+    pub(super) const ALL: [Self; 8] = [
+        Self::Log,
+        Self::Story,
+        Self::Plan,
+        Self::Questions,
+        Self::Diff,
+        Self::Mail,
+        Self::Why,
+        Self::Convoy,
+    ];
 
     pub(super) const fn name(self) -> &'static str {
         match self {
@@ -35,6 +45,7 @@ impl Tab {
             Self::Diff => "Diff",
             Self::Mail => "Mail",
             Self::Why => "Why",
+            Self::Convoy => "Convoy",
         }
     }
 

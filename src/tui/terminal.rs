@@ -85,8 +85,11 @@ impl Screen {
             .stdin(Stdio::inherit())
             .status()
             .await;
+        if program.hold && end.as_ref().is_ok_and(|end| !end.success()) {
+            wait_for_enter().await;
+        }
         self.come_back();
-        let name = &program.words[0];
+        let name = if program.hold { program.words.join(" ") } else { program.words[0].clone() };
         match end {
             Ok(_) => Ok(format!("back from {name}")),
             Err(error) => {
@@ -107,6 +110,14 @@ impl Drop for Screen {
         self.events = None;
         leave();
     }
+}
+
+/// Leaves what a program said on the screen until it was read.
+async fn wait_for_enter() {
+    print!("\nPress Enter to return to samocode top. ");
+    let _ = io::Write::flush(&mut io::stdout());
+    let read = || io::stdin().read_line(&mut String::new());
+    let _ = tokio::task::spawn_blocking(read).await;
 }
 
 fn enter() -> io::Result<()> {

@@ -31,6 +31,12 @@ impl Visitor {
         super::tokens::hex(ring::hmac::sign(&key, b"form").as_ref())
     }
 
+    /// The visit's name where its cookie must not be.
+    pub(super) fn name(&self) -> String {
+        let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, self.token.as_bytes());
+        super::tokens::hex(&ring::hmac::sign(&key, b"name").as_ref()[..16])
+    }
+
     /// Whether a form is this visitor's. Takes equally long for every wrong value.
     pub(super) fn owns_form(&self, token: &str) -> bool {
         let own = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, b"compare");

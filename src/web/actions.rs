@@ -17,6 +17,7 @@ use crate::control::request::{Became, Work};
 use crate::control::stop::{Stop, StopEnd};
 use crate::control::unit::Start;
 use crate::control::{Error, Result as Done};
+use crate::notify::webpush::Subscriptions;
 use crate::session::mail::Kind;
 
 use super::app::{App, ask_on};
@@ -201,6 +202,7 @@ pub(super) async fn leave(
 ) -> Result<Response, Refusal> {
     app.tokens
         .forget(&visitor.token)
+        .and_then(|()| Subscriptions::of(&app.tokens.state).forget_visit(&visitor.name()))
         .map_err(|error| Error::unavailable(format!("cannot sign out: {error}")))?;
     let mut response = Redirect::to("/").into_response();
     end_visit(&app, &mut response);

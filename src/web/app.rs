@@ -9,7 +9,9 @@ use jiff::tz::TimeZone;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::control::context::is_outside;
+use crate::control::origin::Origin;
 use crate::control::{Call, Caller, Error, Host, Local, Result, call};
+use crate::service::Scope;
 use crate::session::clock;
 
 use super::board::Board;
@@ -38,6 +40,8 @@ pub(super) struct App {
     pub(super) changes: Buckets<String>,
     /// Requests without a visit, all together.
     pub(super) strangers: Buckets<()>,
+    /// Held by whoever presses a button of a message.
+    pub(super) pressing: tokio::sync::Mutex<()>,
     streams: Arc<Semaphore>,
     notes: Mutex<VecDeque<(String, Vec<String>)>>,
 }
@@ -51,10 +55,11 @@ impl App {
             tokens,
             names,
             cookie,
-            zone: clock::local_zone(),
+            zone: clock::shown_zone(),
             visits: Buckets::new(Rate { burst: 600.0, per_second: 100.0 }),
             changes: Buckets::new(Rate { burst: 30.0, per_second: 1.0 }),
             strangers: Buckets::new(Rate { burst: 60.0, per_second: 5.0 }),
+            pressing: tokio::sync::Mutex::default(),
             streams: Arc::new(Semaphore::new(MOST_STREAMS)),
             notes: Mutex::default(),
         }
@@ -67,6 +72,11 @@ impl App {
             let has_project = !is_outside(&app.caller);
             app.board.follow(Arc::clone(&app.host), has_project).await;
         });
+    }
+
+    /// Whether the sessions are a user's, not the system's.
+    pub(super) fn is_of_user(&self) -> bool {
+        self.caller.scope == Scope::User
     }
 
     /// This machine, for calls in one of its projects.
@@ -105,6 +115,19 @@ impl App {
         C::Reply: Send + 'static,
     {
         ask_on(Arc::clone(&self.host), request).await
+    }
+
+    /// Makes a call for somebody who pressed a button of a message.
+    pub(super) async fn ask_as_phone<C>(&self, request: C) -> Result<(C::Reply, Vec<String>)>
+    where
+        C: Call + Send + 'static,
+        C::Reply: Send + 'static,
+    {
+        let mut caller = self.caller.clone();
+        if let Origin::Outside(by) = &mut caller.origin {
+            *by = format!("{} by a button", by.trim_end_matches(" in a browser"));
+        }
+        ask_on(Arc::new(Local::new(caller)), request).await
     }
 
     /// A place for one more stream of events, if there is one.

@@ -59,6 +59,13 @@ pub(super) async fn serve(Path(name): Path<String>) -> Response {
     }
 }
 
+/// The service worker, which shows messages while no page is open. Its address decides which pages
+/// it is for: all.
+pub(super) async fn service_worker() -> impl IntoResponse {
+    let headers = [(CONTENT_TYPE, "text/javascript; charset=utf-8"), (CACHE_CONTROL, "no-cache")];
+    (headers, include_str!("assets/sw.js"))
+}
+
 /// Lets a browser install the pages as an app.
 pub(super) async fn manifest() -> impl IntoResponse {
     let icon = |name: &str, sizes: &str, purpose: &str| {

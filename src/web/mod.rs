@@ -27,6 +27,8 @@ mod guard;
 mod link;
 mod pages;
 mod place;
+mod press;
+mod push;
 mod rate;
 mod routes;
 mod served;
@@ -35,12 +37,14 @@ mod tls;
 mod tokens;
 
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::Dirs;
 use crate::control::{Caller, Error, Result};
+use crate::notify::webpush::Subscriptions;
+use crate::service::Scope;
 
 pub use access::Access;
 pub use link::link_text;
@@ -71,7 +75,7 @@ pub struct Options {
 /// If the caller is an agent in a run, and for an address that cannot be listened on.
 pub async fn serve(caller: Caller, options: Options) -> Result<()> {
     let state = state_folder(&caller)?;
-    let place = Place::open(options.listen, &state).await?;
+    let place = Place::open(as_installed(options.listen, &state), &state).await?;
     let tokens = Tokens::of(&state);
     if !options.quiet {
         let link = link::new(&tokens, &place.base, options.access)?;
@@ -85,6 +89,16 @@ pub async fn serve(caller: Caller, options: Options) -> Result<()> {
     Ok(())
 }
 
+/// A unit is behind the proxy that it was installed for.
+fn as_installed(listen: Listen, state: &Path) -> Listen {
+    match (listen, served::proxy_of_unit(state)) {
+        (Listen::Private(Private::Inherited), Some(host)) => {
+            Listen::Proxied { at: Reach::Private(Private::Inherited), host }
+        }
+        (listen, _) => listen,
+    }
+}
+
 /// Makes a link to the pages that are served already; `None` if none are.
 ///
 /// # Errors
@@ -95,12 +109,13 @@ pub fn link_to_running(caller: &Caller, access: Access) -> Result<Option<String>
     link::new(&Tokens::of(&state), &base, access).map(Some)
 }
 
-/// Notes that a unit serves the pages on this port, or no longer does, for [`link_to_running`].
+/// Notes that a unit serves the pages on this port, perhaps behind the proxy of a host, or no longer
+/// does, for [`link_to_running`] and for the unit itself.
 ///
 /// # Errors
 /// If the caller is an agent in a run, and those of the disk.
-pub fn note_unit(caller: &Caller, port: Option<u16>) -> Result<()> {
-    served::note_unit(&state_folder(caller)?, port)
+pub fn note_unit(caller: &Caller, port: Option<u16>, host: Option<&str>) -> Result<()> {
+    served::note_unit(&state_folder(caller)?, port, host)
 }
 
 /// Makes every link and every visit invalid.
@@ -108,8 +123,12 @@ pub fn note_unit(caller: &Caller, port: Option<u16>) -> Result<()> {
 /// # Errors
 /// Those of the disk.
 pub fn revoke_all(caller: &Caller) -> Result<usize> {
-    let tokens = Tokens::of(&state_folder(caller)?);
-    tokens.forget_all().map_err(|error| Error::unavailable(format!("cannot sign out: {error}")))
+    let state = state_folder(caller)?;
+    let count = Tokens::of(&state).forget_all();
+    let messages = Subscriptions::of(&state).forget_all();
+    count
+        .and_then(|count| messages.map(|()| count))
+        .map_err(|error| Error::unavailable(format!("cannot sign out: {error}")))
 }
 
 /// The folder of the user's state. Agents in a run get no page: gates are for a human to open.
@@ -118,7 +137,9 @@ fn state_folder(caller: &Caller) -> Result<PathBuf> {
         return Err(Error::refused("an agent in a run cannot open the web page")
             .hint("write a waiting signal and let a human answer"));
     }
-    Ok(Dirs::user(&caller.env)?.state)
+    let state = Dirs::user(&caller.env)?.state;
+    // Root's own page and that of the system's sessions do not share links.
+    Ok(if caller.scope == Scope::System { state.join("system") } else { state })
 }
 
 /// Prints a link for the human at the terminal.

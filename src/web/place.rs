@@ -350,6 +350,10 @@ mod tests {
         assert_eq!(place.names.hosts, ["samo.example.org"]);
         assert_eq!(place.names.origins, ["https://samo.example.org"]);
         assert_eq!(place.cookie().name, "__Host-samocode");
+        served::note_unit(dir.path(), Some(7266), None).unwrap();
+        assert_eq!(served::proxy_of_unit(dir.path()), None);
+        served::note_unit(dir.path(), Some(7266), Some("samo.example.org")).unwrap();
+        assert_eq!(served::proxy_of_unit(dir.path()).as_deref(), Some("samo.example.org"));
         let tls = Listen::Tls {
             address: "127.0.0.1:0".parse().unwrap(),
             certificate: Certificate::SelfMade,

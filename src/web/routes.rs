@@ -14,7 +14,7 @@ use super::access::Visitor;
 use super::app::App;
 use super::pages::session::Part;
 use super::pages::{self, Refusal};
-use super::{actions, assets, events, guard};
+use super::{actions, assets, events, guard, press, push};
 
 type Shared = State<Arc<App>>;
 type Shown = Result<Html<String>, Refusal>;
@@ -31,6 +31,10 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route("/lines/s/{session}", get(events::lines))
         .route("/enter", get(enter).post(actions::enter))
         .route("/leave", post(actions::leave))
+        .route("/press/{secret}/{button}", post(press::press))
+        .route("/push", get(push::known).post(push::subscribe))
+        .route("/push/off", post(push::unsubscribe))
+        .route("/sw.js", get(assets::service_worker))
         .route("/assets/{name}", get(assets::serve))
         .route("/manifest.webmanifest", get(assets::manifest))
         .fallback(|| async { Refusal::new(StatusCode::NOT_FOUND, "There is no such page") })

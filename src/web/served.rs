@@ -17,6 +17,9 @@ use crate::session::store;
 /// The longest time from a connection to a unit's socket until its service holds the note.
 const STARTS: Duration = Duration::from_secs(5);
 
+/// What the address of a proxy begins with.
+const TLS: &str = "https://";
+
 /// Where pages are served.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Note {
@@ -69,16 +72,23 @@ impl Drop for Published {
     }
 }
 
-/// Notes that a unit listens on this port of the loopback interface, or no longer does.
-pub(super) fn note_unit(state: &Path, port: Option<u16>) -> Result<()> {
+/// Notes that a unit listens on this port of the loopback interface, perhaps behind a proxy that
+/// browsers know by this host, or that it no longer does.
+pub(super) fn note_unit(state: &Path, port: Option<u16>, host: Option<&str>) -> Result<()> {
     let path = note_path(state, true);
     match port {
         Some(port) => {
             let at = format!("127.0.0.1:{port}");
-            Note { base: format!("http://{at}"), at }.write(&path)
+            let base = host.map_or_else(|| format!("http://{at}"), |host| format!("{TLS}{host}"));
+            Note { base, at }.write(&path)
         }
         None => Ok(store::remove(&path)?),
     }
+}
+
+/// The host of the proxy that the unit was set up for, if there is one.
+pub(super) fn proxy_of_unit(state: &Path) -> Option<String> {
+    Some(Note::read(&note_path(state, true))?.base.strip_prefix(TLS)?.to_owned())
 }
 
 fn note_path(state: &Path, is_unit: bool) -> PathBuf {

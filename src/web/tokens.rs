@@ -24,6 +24,8 @@ pub(super) const VISIT: SignedDuration = SignedDuration::from_hours(24 * 30);
 /// The user's links and visits.
 #[derive(Debug, Clone)]
 pub(super) struct Tokens {
+    /// The folder of the user's state.
+    pub(super) state: PathBuf,
     dir: PathBuf,
 }
 
@@ -44,7 +46,7 @@ struct Record {
 
 impl Tokens {
     pub(super) fn of(state: &Path) -> Self {
-        Self { dir: state.join("web/tokens") }
+        Self { state: state.to_owned(), dir: state.join("web/tokens") }
     }
 
     /// The secret of a new link.

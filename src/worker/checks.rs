@@ -29,7 +29,7 @@ const HELPERS: usize = 4;
 const TEMPORARY: u64 = 64 * 1024;
 
 impl Worker<'_> {
-    /// The agent for this phase, located and ready to run. A program that was there before gets
+    /// The agent of the coming run, located and ready to run. A program that was there before gets
     /// some time to come back: an updater replaces it. `None` if the worker is to stop.
     pub(super) async fn agent(&mut self) -> Option<Result<Agent, AgentError>> {
         let deadline = tokio::time::Instant::now() + AGENT_PATIENCE;
@@ -57,8 +57,7 @@ impl Worker<'_> {
 
     fn find_agent(&self) -> Result<Agent, AgentError> {
         let (settings, env) = (&self.setup.settings, &self.setup.env);
-        let phase = self.writer.state().phase();
-        let name = settings.agent(phase);
+        let (phase, name) = (self.writer.state().phase(), self.agent_name());
         let agent = REGISTRY.agent(name, phase, settings, env, &self.setup.binary)?;
         let environment: agent::Environment = env.clone().into_iter().collect();
         agent.ready(rustix::process::geteuid().is_root(), &environment)?;
@@ -125,7 +124,7 @@ impl Worker<'_> {
 
     /// The account the agent will use, if it has one.
     pub(super) fn account(&self) -> Option<Account> {
-        let name = self.setup.settings.agent(self.writer.state().phase());
+        let name = self.agent_name();
         let env = REGISTRY.environment(&self.setup.env, &self.env_file, name, &RunIds::default());
         let known = REGISTRY.account(name, &env)?;
         let sources = Sources {

@@ -43,7 +43,7 @@ impl Worker<'_> {
         account: Option<&Account>,
     ) -> Result<(), Trouble> {
         self.writer.set_aside()?;
-        let signal = self.writer.folder.read_signal(&plan.run);
+        let signal = self.read_left(&plan.run);
         let (folder, work) = (&self.writer.folder, self.writer.state().working_dir());
         let signal = signal.map_err(|problem| located(problem, folder, work));
         self.writer.take_overview_back()?;
@@ -63,9 +63,7 @@ impl Worker<'_> {
             &self.prices(),
         );
         let (events, delays) = match next {
-            Next::TakeSignal(signal) => {
-                return self.take_signal(&plan.run, Some(run_ended), signal).await;
-            }
+            Next::Take(left) => return self.take_left(&plan.run, Some(run_ended), left).await,
             Next::WithoutSignal { events, delays } => (events, delays),
         };
         let moved = self.head_moved().await;

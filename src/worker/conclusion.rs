@@ -5,12 +5,13 @@ use crate::agent::cost::difference;
 use crate::agent::price::Prices;
 use crate::config::Redactor;
 use crate::session::journal::{Event, RunCost};
-use crate::session::signal::{Signal, SignalError};
+use crate::session::signal::SignalError;
 use crate::session::state::State;
 use crate::session::{RunOutcome, event};
 
 use super::iterate::Plan;
 use super::missing_signal::{denials, explained};
+use super::review::Left;
 use super::rules::{self, Rule};
 use super::under_way::Ended;
 
@@ -26,8 +27,8 @@ pub(super) struct Conclusion {
 /// What comes of a run that has ended.
 #[derive(Debug)]
 pub(super) enum Next {
-    /// It left a signal, which decides the next step.
-    TakeSignal(Signal),
+    /// It left a signal, which decides the next step, or a review.
+    Take(Left),
     /// It left none. These events are recorded together with its end, since they must survive a
     /// worker that dies right after it.
     WithoutSignal {
@@ -44,7 +45,7 @@ pub(super) fn conclude(
     state: &State,
     plan: &Plan,
     ended: &Ended,
-    signal: Result<Signal, SignalError>,
+    signal: Result<Left, SignalError>,
     rule: Rule,
     redactor: &Redactor,
     prices: &Prices,
@@ -73,7 +74,7 @@ pub(super) fn conclude(
         cost: cost(state, plan, ended, prices),
     });
     let problem = match signal {
-        Ok(signal) => return Conclusion { run_ended, next: Next::TakeSignal(signal) },
+        Ok(left) => return Conclusion { run_ended, next: Next::Take(left) },
         Err(problem) => problem,
     };
     let run = || plan.run.clone();
@@ -147,7 +148,7 @@ mod tests {
     use crate::agent::registry::testing::agent_of;
     use crate::agent::{Outcome, REGISTRY};
     use crate::session::journal::Entry;
-    use crate::session::signal::Status;
+    use crate::session::signal::{Signal, Status};
     use crate::session::{Cause, Phase};
     use crate::worker::decide::Numbers;
     use jiff::Timestamp;
@@ -167,6 +168,7 @@ mod tests {
             attempt: 1,
             log: "l".into(),
             confined: None,
+            review: None,
         });
         let asked = event::SignalAsked { run: "r".into(), problem: "missing".into() };
         let events = [Some(started), was_asked.then_some(Event::SignalAsked(asked))];
@@ -287,12 +289,12 @@ mod tests {
             &state,
             &plan(true),
             &ended,
-            Ok(signal),
+            Ok(Left::Signal(signal)),
             Rule::Fail,
             &redactor,
             &Prices::default(),
         );
-        let Next::TakeSignal(signal) = &end.next else { panic!("{end:?}") };
+        let Next::Take(Left::Signal(signal)) = &end.next else { panic!("{end:?}") };
         assert_eq!(signal.status, Status::Continue);
         let Event::RunEnded(event::RunEnded { failure, .. }) = end.run_ended else { panic!() };
         assert!(!failure);

@@ -3,7 +3,7 @@
 pub(super) mod outbox;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::agent::confine::refusals::{Refused, refusals};
 use crate::agent::confine::{self, Confinement, Place, Repository, caches};
@@ -14,7 +14,7 @@ use crate::git;
 use crate::platform::cage::Cage;
 use crate::session::event;
 use crate::session::journal::Event;
-use crate::session::store;
+use crate::session::store::{self, Folder};
 
 use super::iterate::Plan;
 use super::under_way::Ended;
@@ -64,7 +64,9 @@ impl Scene<'_> {
         let level = confine::level(keys, &confine::support());
         let confinement = Confinement::of(level, keys, &place)?;
         let cache = caches::folder(environment, home);
-        caches::redirect(environment, &cache, &keys.write);
+        let own = session.map(|session| Folder::new(session).own_caches());
+        let opened: Vec<PathBuf> = keys.write.iter().cloned().chain(own).collect();
+        caches::redirect(environment, &cache, &opened);
         environment.push((CONFINED.into(), level.as_str().into()));
         Some(confinement)
     }

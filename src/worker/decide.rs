@@ -99,10 +99,14 @@ fn out_of_tries(
     iteration: Option<&Iteration>,
     max_retries: u32,
 ) -> Option<(String, Needs)> {
-    let (phase, number) = (visit.phase, visit.iterations);
+    let number = visit.iterations;
+    let phase = match visit.reviews.under_way().filter(|_| iteration.is_some()) {
+        Some(review) => format!("{}, while {} reviewed,", visit.phase, review.reviewer),
+        None => visit.phase.to_string(),
+    };
     let Some(iteration) = iteration else {
         return if visit.is_over() {
-            let limit = phase.limit();
+            let limit = visit.phase.limit();
             let reason = format!("{phase} has used all of its {limit} iterations");
             Some((reason, Needs::HumanDecision))
         } else {

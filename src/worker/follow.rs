@@ -240,7 +240,9 @@ impl RunUnderWay<'_, '_> {
             }
             Beat::Silent => {}
         }
-        if self.worker.writer.folder.has_unread()
+        // A reviewer gets no mail: it is for the phase's agent.
+        if self.plan.review.is_none()
+            && self.worker.writer.folder.has_unread()
             && self.worker.deliver_live(&mut |text| self.process.send(text))?
             && !self.watch.handoff_asked
         {
@@ -272,7 +274,13 @@ impl RunUnderWay<'_, '_> {
     fn announce(&mut self) -> Option<String> {
         let quiet = self.watch.pulse.quiet(Instant::now()).as_secs() / 60;
         // The text may contain a secret: it includes the arguments of commands.
-        let doing = self.worker.redactor.redact(&self.watch.doing);
+        let doing = match &self.plan.review {
+            Some(review) => {
+                format!("{} reviews {}: {}", review.reviewer, review.subject(), self.watch.doing)
+            }
+            None => self.watch.doing.clone(),
+        };
+        let doing = self.worker.redactor.redact(&doing);
         let line = notices::status_line(self.worker.writer.state(), Some(&doing), Some(quiet));
         self.watch.shown = Instant::now();
         let now = (line, self.watch.progress);

@@ -13,6 +13,7 @@ use crate::git::Programs;
 use crate::session::Hint as _;
 use crate::session::event;
 use crate::session::journal::Event;
+use crate::session::review::Assignment;
 use crate::session::state::{Conversation, Place, State};
 use crate::session::store::{self, crash_point};
 use crate::session::{Needs, Phase, clock, stamp};
@@ -22,7 +23,7 @@ use super::follow::STARTING;
 use super::obstacles::{self, Obstacle};
 use super::provision::{Provided, provision};
 use super::under_way::RunUnderWay;
-use super::{Trouble, Worker, prepare, tick};
+use super::{Trouble, Worker, prepare, review, tick};
 
 /// The coarsest resolution of file times: one kernel tick at 100 Hz.
 pub(super) const TICK: Duration = Duration::from_millis(10);
@@ -49,6 +50,8 @@ pub(super) struct Plan {
     pub(super) reports_cost: bool,
     /// Whether the agent has to be given the name and address for commits.
     pub(super) wants_identity: bool,
+    /// What it reviews, if it is a reviewer's.
+    pub(super) review: Option<Assignment>,
     agent: &'static str,
     /// Program and arguments of an agent that is chosen with a command line.
     program: Option<String>,
@@ -84,6 +87,7 @@ impl Plan {
             named_by,
             reports_cost: cost,
             wants_identity,
+            review: None,
             agent: agent.word(),
             program,
             path_additions: agent.path_additions().to_vec(),
@@ -110,13 +114,14 @@ impl Plan {
             attempt,
             log,
             confined,
+            review: self.review.clone(),
         }
     }
 }
 
 impl Worker<'_> {
     /// Runs the agent once and handles the result.
-    pub(super) async fn iterate(&mut self, numbers: Numbers) -> Result<(), Trouble> {
+    pub(super) async fn iterate(&mut self) -> Result<(), Trouble> {
         self.ask_to_run()?;
         let found = self.look_around()?;
         let (settings, instance) = (&self.setup.settings, &self.setup.instance);
@@ -132,7 +137,10 @@ impl Worker<'_> {
         self.read_env_file();
         let agent = match self.agent().await {
             Some(Ok(found)) => found,
-            Some(Err(error)) => return self.block(error.in_one_line(), Needs::HumanDecision),
+            Some(Err(error)) => {
+                let reason = self.as_reviewer() + &error.in_one_line();
+                return self.block(reason, Needs::HumanDecision);
+            }
             None => return Ok(()),
         };
         let account = self.account();
@@ -147,7 +155,7 @@ impl Worker<'_> {
             return Ok(());
         }
         self.forget_lost(&agent)?;
-        let plan = self.plan(numbers, &agent);
+        let plan = self.plan(&agent);
         let spent_before = self.spent();
         let log = self.record_start(&plan)?;
         let since = SystemTime::now() - TICK;
@@ -258,8 +266,11 @@ impl Worker<'_> {
         Ok(log)
     }
 
-    fn plan(&self, numbers: Numbers, agent: &Agent) -> Plan {
-        Plan::new(self.writer.state(), numbers, agent)
+    pub(super) fn plan(&self, agent: &Agent) -> Plan {
+        let settings = &self.setup.settings;
+        let (state, numbers) = review::turn(self.writer.state(), settings);
+        let review = review::assignment(&state, settings, || review::head(state.working_dir()));
+        Plan { review, ..Plan::new(&state, numbers, agent) }
     }
 
     pub(super) fn environment(&self, plan: &Plan, temporary: &Path) -> agent::Environment {
@@ -272,9 +283,10 @@ impl Worker<'_> {
             run: plan.run.clone(),
             tmpdir: temporary.to_owned(),
             port_base: self.port_base(),
+            own_caches: self.setup.settings.own_caches.clone(),
             path_additions: plan.path_additions.clone(),
         };
-        let name = self.setup.settings.agent(state.phase());
+        let name = self.agent_name();
         REGISTRY.environment(&self.setup.env, &self.env_file, name, &ids).into_iter().collect()
     }
 

@@ -65,7 +65,7 @@ impl Worker<'_> {
     }
 
     fn token_ends(&self) -> Option<Timestamp> {
-        let name = self.setup.settings.agent(self.writer.state().phase());
+        let name = self.agent_name();
         let env = REGISTRY.environment(&self.setup.env, &self.env_file, name, &RunIds::default());
         REGISTRY.token_ends(name, &env)
     }

@@ -43,6 +43,7 @@ mod queue;
 mod recover;
 mod reload;
 mod repeat;
+pub(crate) mod review;
 mod rules;
 mod signal;
 mod signals;
@@ -341,7 +342,7 @@ impl<'a> Worker<'a> {
                 Decision::SleepUntil(until) => self.sleep_until(until).await?,
                 Decision::Block { reason, needs } => self.block(reason, needs)?,
                 Decision::Prepare => self.prepare().await?,
-                Decision::Run(numbers) => self.iterate(numbers).await?,
+                Decision::Run(_) => self.iterate().await?,
             }
             if matches!(self.admission, Admission::Queued) {
                 return self.rest().await;

@@ -61,6 +61,7 @@ impl<'a> Worker<'a> {
             run: String::new(),
             tmpdir: std::env::temp_dir(),
             port_base: self.port_base(),
+            own_caches: setup.settings.own_caches.clone(),
             path_additions: Vec::new(),
         };
         // The command is no agent: it gets no agent's secrets.

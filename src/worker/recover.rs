@@ -105,9 +105,9 @@ impl Worker<'_> {
             // The last worker journaled the end of the run and died before it accepted the signal.
             Some(RunState::Ended { run }) => {
                 if self.may_trust_signal()
-                    && let Ok(signal) = self.writer.folder.read_signal(&run)
+                    && let Ok(left) = self.read_left(&run)
                 {
-                    return self.take_signal(&run, None, signal).await;
+                    return self.take_left(&run, None, left).await;
                 }
             }
             Some(RunState::Over) | None => {}
@@ -135,7 +135,7 @@ impl Worker<'_> {
         remove_temporary(&open.run);
         crash_point("the run's remains are removed");
         self.writer.take_overview_back()?;
-        let signal = self.writer.folder.read_signal(&open.run).ok();
+        let signal = self.read_left(&open.run).ok();
         let signal = signal.filter(|_| self.may_trust_signal());
         let tokens = self.writer.tokens_shown(&open.run);
         let Some(signal) = signal else {
@@ -153,7 +153,7 @@ impl Worker<'_> {
             context_window: None,
             cost: RunCost { tokens, ..RunCost::default() },
         });
-        self.take_signal(&open.run, Some(ended), signal).await
+        self.take_left(&open.run, Some(ended), signal).await
     }
 
     /// Reads a phase that a human set after the last worker died and before the effects of its last

@@ -53,15 +53,18 @@ pub(super) fn execute(setup: &Setup, lock: &Lock) -> String {
     }
     let text = |bytes: &[u8]| CString::new(bytes).ok();
     let handed_on = format!("{LOCK_FD}={}", lock.file().as_raw_fd());
-    let env: Vec<CString> = std::env::vars_os()
-        .filter(|(name, _)| name != LOCK_FD)
+    let env: Vec<CString> = setup
+        .env
+        .iter()
+        .filter(|(name, _)| *name != LOCK_FD)
         .filter_map(|(name, value)| text(&[name.as_bytes(), b"=", value.as_bytes()].concat()))
         .chain(text(handed_on.as_bytes()))
         .collect();
-    let args: Vec<CString> = std::env::args_os().filter_map(|arg| text(arg.as_bytes())).collect();
-    let Some(binary) = text(setup.binary.as_os_str().as_bytes()) else {
+    let words = (text(setup.binary.as_os_str().as_bytes()), text(setup.instance.as_bytes()));
+    let (Some(binary), Some(instance)) = words else {
         return failed(&"its path contains a zero byte");
     };
+    let args = [binary.clone(), c"worker".to_owned(), instance];
     match nix::unistd::execve(&binary, &args, &env) {
         Ok(never) => match never {},
         Err(error) => failed(&error),

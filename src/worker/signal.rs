@@ -15,6 +15,7 @@ use crate::session::store::Vouchers;
 use crate::session::{Needs, WaitsFor, advance};
 
 use super::head::unless_elsewhere;
+use super::review::{self, unless_unreviewed};
 use super::{Trouble, Worker};
 
 impl Worker<'_> {
@@ -41,6 +42,13 @@ impl Worker<'_> {
         let step = advance::advance(state.phase(), gate(state.visit.gate, &unread), &signal);
         let (was_told, folder) = (state.elsewhere.is_some(), state.working_dir());
         let step = unless_elsewhere(step, head, was_told, folder.unwrap_or_default());
+        let step = unless_unreviewed(
+            step,
+            state,
+            &self.setup.settings,
+            || review::head(state.working_dir()),
+            &signal,
+        );
         let asked = matches!(step, Step::Wait { .. }).then(|| self.asked(&unread));
         let phase = state.phase();
         let line = HistoryLine::from_signal(&signal, state.total, phase, &clock::local_now());

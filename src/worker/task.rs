@@ -19,10 +19,9 @@ use crate::session::state::State;
 use crate::session::store::Folder;
 use crate::session::{clock, names};
 
-use super::decide::next_run;
 use super::iterate::Plan;
 use super::mail;
-use super::{Setup, Worker};
+use super::{Setup, Worker, review};
 
 /// The prompt of a run, as it is kept beside the run's log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,14 +52,18 @@ impl RunPrompt {
         roles: &Roles,
         confinement: Option<&Confinement>,
     ) -> Result<Self, RoleError> {
-        let mut plan = Plan::new(&state, next_run(&state), agent);
+        let (seen, numbers) = review::turn(&state, settings);
+        let mut plan = Plan::new(&seen, numbers, agent);
+        plan.review = review::assignment(&seen, settings, || review::head(seen.working_dir()));
+        let is_review = plan.review.is_some();
         "(a new id)".clone_into(&mut plan.run);
         let started = Event::RunStarted(plan.started(state.phase(), String::new(), None));
         // As the worker sees it, which records the start first.
         state.apply(&Entry { seq: state.seq + 1, at: Timestamp::now(), event: started });
         let mail = unseen(&state, folder);
         let occasion = Occasion { state: &state, folder, settings, plan: &plan, mail: &mail };
-        let instructions = roles.parts(state.phase())?;
+        let instructions =
+            if is_review { roles.of_reviewer()? } else { roles.parts(state.phase())? };
         let confinement = confinement.map(words::for_agent);
         Ok(Self { instructions, confinement, prompt: occasion.prompt(), resume: plan.resume })
     }
@@ -120,7 +123,14 @@ impl Occasion<'_> {
             restored: restored.as_deref(),
             elsewhere: state.elsewhere.as_ref(),
             handoff: state.handoff.as_ref(),
+            reviews: Some(&state.visit.reviews).filter(|reviews| !reviews.opinions().is_empty()),
         };
+        if let Some(review) = &plan.review {
+            return match &plan.asked {
+                Some(problem) => prompt::ask_for_verdict(&input, problem),
+                None => prompt::review(&input, review, &state.visit.reviews),
+            };
+        }
         match &plan.asked {
             Some(problem) => prompt::ask_for_signal(&input, problem),
             // An agent that names its conversations may have lost a prompt it had not answered.
@@ -166,7 +176,11 @@ impl Worker<'_> {
             plan,
             mail: &unseen(state, &self.writer.folder),
         };
-        let instructions = self.setup.roles().parts(state.phase())?;
+        let roles = self.setup.roles();
+        let instructions = match &plan.review {
+            Some(_) => roles.of_reviewer()?,
+            None => roles.parts(state.phase())?,
+        };
         let run = RunPrompt {
             instructions,
             confinement: confinement.map(words::for_agent),

@@ -7,6 +7,7 @@
 //! word counts; a phase changes by hand only if a human did that; done stays done; and every message
 //! is shown to an agent before it is forgotten.
 
+mod reviews;
 mod rules;
 mod stage;
 
@@ -84,7 +85,7 @@ fn script() -> impl Strategy<Value = Script> {
         1 => Just(Fate::LoggedOut),
     ];
     (proptest::collection::vec(act(), 0..4), signal, outcome)
-        .prop_map(|(acts, signal, outcome)| Script { acts, signal, outcome })
+        .prop_map(|(acts, signal, outcome)| Script { acts, signal, approves: true, outcome })
 }
 
 fn faults() -> impl Strategy<Value = Faults> {
@@ -136,7 +137,7 @@ fn live(ops: &[Op]) -> Watcher {
 }
 
 fn run(acts: Vec<Act>, signal: Option<(Status, Option<Phase>)>) -> Script {
-    Script { acts, signal, outcome: Fate::Works }
+    Script { acts, signal, approves: true, outcome: Fate::Works }
 }
 
 fn start(scripts: Vec<Script>) -> Op {

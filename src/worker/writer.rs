@@ -364,7 +364,10 @@ fn flow_of(line: &HistoryLine, step: &Step) -> Option<String> {
         Step::Stay => return None,
         Step::Enter { phase } => format!("{from} -> {phase}"),
         Step::Wait { waits_for } => format!("{from} waits for {waits_for}"),
-        Step::Block { reason, .. } => format!("{from} blocked: {reason}"),
+        Step::Review => format!("{from}: the reviewers read the change again"),
+        Step::Block { reason, .. } | Step::Dispute { reason } => {
+            format!("{from} blocked: {reason}")
+        }
         Step::Finish => "Session done".to_owned(),
         Step::HandOver => format!("{from} handed over to a fresh conversation"),
     };

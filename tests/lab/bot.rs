@@ -16,6 +16,8 @@ use super::user::LabUser;
 #[derive(Default)]
 struct Chat {
     messages: Vec<String>,
+    /// The texts that replaced those of messages.
+    edits: Vec<String>,
     /// The buttons of all messages: label and data.
     buttons: Vec<(String, String)>,
     /// What was shown to those who pressed a button.
@@ -62,6 +64,19 @@ impl Bot {
     /// How many messages hold `text`.
     pub(crate) fn count_of(&self, text: &str) -> usize {
         self.messages().iter().filter(|message| message.contains(text)).count()
+    }
+
+    /// The texts that replaced those of messages, in order.
+    pub(crate) fn edits(&self) -> Vec<String> {
+        self.chat().edits.clone()
+    }
+
+    /// Anna replies to what the bot asked with a text that ends in this line.
+    pub(crate) fn reply_to(&self, own: &str, text: &str) {
+        self.update(json!({"message": {"message_id": 3, "chat": {"id": 1}, "text": text,
+            "from": {"id": 1, "first_name": "Anna"},
+            "reply_to_message": {"message_id": 1, "chat": {"id": 1}, "from": {"id": 99},
+                "text": own}}}));
     }
 
     /// Whether somebody asks for updates.
@@ -122,6 +137,10 @@ async fn take(State(chat): State<Shared>, uri: Uri, Json(body): Json<Value>) -> 
             json!(true)
         }
         "editMessageReplyMarkup" => json!(true),
+        "editMessageText" => {
+            locked(&chat).edits.push(text);
+            json!(true)
+        }
         _ => {
             let rows = body["reply_markup"]["inline_keyboard"].as_array().cloned();
             let buttons = rows.unwrap_or_default().into_iter();

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use samocode::platform::strays;
-use samocode::service::foreground::{Options, supervise as run};
+use samocode::service::foreground::{Options, Supervisor};
 
 use super::worker::runtime;
 
@@ -25,7 +25,9 @@ fn supervise() {
         options.abort = Duration::from_millis(100);
     }
     let tell = |line: &str| println!("status {line}");
-    let outcome = runtime().block_on(run(command, &options, tell)).unwrap();
+    let outcome = runtime()
+        .block_on(async { Supervisor::new(options)?.supervise(command, None, tell).await })
+        .unwrap();
     println!(
         "outcome {:?} {:?} {:?} after {}",
         outcome.ended,

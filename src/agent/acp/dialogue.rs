@@ -8,7 +8,7 @@ use super::wire::{self, Message, PermissionOption};
 use crate::agent::Task;
 use crate::agent::command_words::first_words;
 use crate::agent::event::{
-    Decoder, Denied, Event, Finished, MAX_TEXT, Tool, Usage, cut, fingerprint, one_line,
+    Cost, Decoder, Denied, Event, Finished, MAX_TEXT, Tool, Usage, cut, fingerprint, one_line,
 };
 use crate::agent::lenient;
 use crate::agent::unknown::{NOT_JSON, Unknown};
@@ -27,6 +27,12 @@ pub(super) struct Dialogue {
     text: String,
     /// Whether the agent has said or done anything since the prompt.
     has_acted: bool,
+    /// Whether the prompt has no result yet.
+    is_prompted: bool,
+    /// A tool call whose input is not known yet.
+    announced: Option<Value>,
+    /// What the session has cost so far in US dollars, if the agent says so.
+    cost: Option<f64>,
     replies: Vec<u8>,
     unknown: Unknown,
 }
@@ -40,6 +46,9 @@ impl Dialogue {
             session: String::new(),
             text: String::new(),
             has_acted: false,
+            is_prompted: false,
+            announced: None,
+            cost: None,
             replies: Vec::new(),
             unknown: Unknown::default(),
         }
@@ -101,7 +110,10 @@ impl Dialogue {
                 let id = message.result["sessionId"].as_str().unwrap_or_default().to_owned();
                 self.open(id, true, emit);
             }
-            (wire::PROMPT, None) => emit(self.ended(&message.result)),
+            (wire::PROMPT, None) => {
+                self.is_prompted = false;
+                emit(self.ended(&message.result));
+            }
             (wire::INITIALIZE | wire::NEW | wire::PROMPT, Some(error)) => emit(refused(&error)),
             _ => emit(Event::Progress),
         }
@@ -111,6 +123,7 @@ impl Dialogue {
         let text = if is_new { &self.prompts.1 } else { &self.prompts.0 };
         self.replies.extend(wire::prompt(&id, text));
         self.session.clone_from(&id);
+        self.is_prompted = true;
         emit(Event::Started { conversation: id, model: String::new(), permissions: None });
     }
 
@@ -119,26 +132,44 @@ impl Dialogue {
         if self.session.is_empty() {
             return emit(Event::Progress);
         }
+        if let Some(usage) = reply(&update["_meta"]["usage"]) {
+            self.has_acted = true;
+            emit(Event::Usage { usage, context_used: None });
+        }
         let kind = update["sessionUpdate"].as_str().unwrap_or_default();
         if kind != "agent_message_chunk" {
             self.text.clear();
         }
         match kind {
             "agent_message_chunk" => {
+                let text = update["content"]["text"].as_str().unwrap_or_default();
+                if text.is_empty() {
+                    return emit(Event::Progress);
+                }
                 self.has_acted = true;
-                self.text.push_str(update["content"]["text"].as_str().unwrap_or_default());
+                self.text.push_str(text);
                 self.text.truncate(cut(&self.text, MAX_TEXT).len());
                 emit(Event::Text { text: self.text.clone() });
             }
             "tool_call" => {
                 self.has_acted = true;
+                // Some agents announce a call before its input is written.
+                if update["status"] == "pending" {
+                    self.announced = Some(update.clone());
+                    return emit(Event::Progress);
+                }
                 emit(Event::Tool(tool(update)));
             }
-            "tool_call_update"
-            | "agent_thought_chunk"
+            "tool_call_update" => emit(self.described(update)),
+            "usage_update" => {
+                let cost = &update["cost"];
+                let amount = lenient::number(&cost["amount"]).filter(|_| cost["currency"] == "USD");
+                self.cost = amount.filter(|amount| amount.is_finite()).or(self.cost);
+                emit(Event::Progress);
+            }
+            "agent_thought_chunk"
             | "user_message_chunk"
             | "plan"
-            | "usage_update"
             | "available_commands_update"
             | "current_mode_update"
             | "config_option_update"
@@ -148,6 +179,20 @@ impl Dialogue {
                 emit(Event::Progress);
             }
         }
+    }
+
+    /// A call that was announced, once its input is known.
+    fn described(&mut self, update: &Value) -> Event {
+        let id = &update["toolCallId"];
+        let is_known = update["status"] != "pending" || !update["rawInput"].is_null();
+        let announced = self.announced.take_if(|call| call["toolCallId"] == *id && is_known);
+        let Some(mut call) = announced else { return Event::Progress };
+        for field in ["kind", "title", "rawInput"] {
+            if !update[field].is_null() {
+                call[field] = update[field].clone();
+            }
+        }
+        Event::Tool(tool(&call))
     }
 
     /// It works unattended, so whatever may be allowed is.
@@ -168,26 +213,21 @@ impl Dialogue {
 
     /// The result of the prompt.
     fn ended(&self, result: &Value) -> Event {
-        let usage = &result["usage"];
-        let count = |key: &str| lenient::count(&usage[key]).unwrap_or(0);
-        let cached = count("cachedReadTokens");
+        let usage = reply(&result["usage"]);
         let stop = result["stopReason"].as_str().unwrap_or_default();
         let (is_error, subtype) = match stop {
             "end_turn" => (false, "success"),
             "max_turn_requests" | "max_tokens" => (true, "error_max_turns"),
             _ => (true, "error_during_execution"),
         };
-        let silent = !is_error && !self.has_acted && usage.is_null();
+        let silent = !is_error && !self.has_acted && usage.is_none();
         Event::Finished(Box::new(Finished {
             is_error,
             subtype: subtype.to_owned(),
             refused: stop == "refusal",
-            usage: Usage {
-                input: count("inputTokens").saturating_sub(cached),
-                output: count("outputTokens"),
-                cache_read: cached,
-                cache_write: 0,
-            },
+            // It is of the whole session, also over several processes.
+            cost: self.cost.map(|total| Cost { total, own: Some(0.0) }),
+            usage: usage.unwrap_or_default(),
             text: match (silent, is_error) {
                 (true, _) => "its turn ended without any text or tool call".to_owned(),
                 (false, true) => format!("it stopped: {stop}"),
@@ -196,6 +236,19 @@ impl Dialogue {
             ..Finished::default()
         }))
     }
+}
+
+/// The tokens of a reply, from an agent that does not add them up.
+fn reply(usage: &Value) -> Option<Usage> {
+    let count = |key: &str| lenient::count(&usage[key]).unwrap_or(0);
+    let cached = count("cachedReadTokens");
+    let usage = Usage {
+        input: count("inputTokens").saturating_sub(cached),
+        output: count("outputTokens"),
+        cache_read: cached,
+        cache_write: 0,
+    };
+    (usage != Usage::default()).then_some(usage)
 }
 
 /// An error in place of a result. Agents put HTTP statuses into the code, or say more in the data.
@@ -255,6 +308,10 @@ impl Decoder for Dialogue {
             emit(Event::Progress);
         }
         told.into_iter().for_each(|told| self.take(Message::from(told), emit));
+    }
+
+    fn cancel(&mut self) -> Option<Vec<u8>> {
+        self.is_prompted.then(|| wire::cancel(&self.session))
     }
 
     fn take_replies(&mut self) -> Vec<u8> {

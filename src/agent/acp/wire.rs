@@ -101,6 +101,11 @@ pub(super) fn prompt(session: &str, text: &str) -> Vec<u8> {
     request(PROMPT, "session/prompt", &json!({"sessionId": session, "prompt": prompt}))
 }
 
+/// Ends the turn; the prompt's result follows.
+pub(super) fn cancel(session: &str) -> Vec<u8> {
+    line(&json!({"jsonrpc": "2.0", "method": "session/cancel", "params": {"sessionId": session}}))
+}
+
 /// The reply to a permission request: the option that was chosen, or none.
 pub(super) fn permission(id: &Value, option: Option<&str>) -> Vec<u8> {
     let outcome = match option {

@@ -30,7 +30,8 @@ pub fn folder(environment: &Environment, home: &Path) -> PathBuf {
     caches.unwrap_or_else(|| home.join(".cache")).join("samocode/agent")
 }
 
-/// Points the tools to the agents' cache, except those that point below a folder that a key opens.
+/// Points the tools to the agents' cache, except those that point below a folder that is opened: by a
+/// key, or as the session's own caches.
 pub fn redirect(environment: &mut Environment, cache: &Path, opened: &[PathBuf]) {
     for (name, below) in CACHES {
         let place = |value: &OsString| opened.iter().any(|path| Path::new(value).starts_with(path));

@@ -16,6 +16,7 @@ fn run() -> RunIds {
         run: "r-1".to_owned(),
         tmpdir: "/t/r-1".into(),
         port_base: Some(20_040),
+        own_caches: vec!["YARN_CACHE_FOLDER".to_owned()],
         path_additions: Vec::new(),
     }
 }
@@ -126,6 +127,7 @@ fn an_agent_gets_the_facts_about_its_run() {
         ("HOME", "/h"),
         ("SAMOCODE_RUN", "old"),
         ("TMPDIR", "/tmp"),
+        ("YARN_CACHE_FOLDER", "/h/.cache/yarn"),
         ("GIT_TERMINAL_PROMPT", "1"),
     ]);
     let got = environment(&worker, &EnvFile::default(), "claude", &run());
@@ -136,6 +138,7 @@ fn an_agent_gets_the_facts_about_its_run() {
         ("SAMOCODE_ITERATION", "7"),
         ("SAMOCODE_RUN", "r-1"),
         ("TMPDIR", "/t/r-1"),
+        ("YARN_CACHE_FOLDER", "/s/26-11-20-jwt-login/_caches/YARN_CACHE_FOLDER"),
         ("GIT_TERMINAL_PROMPT", "0"),
         ("DISABLE_AUTOUPDATER", "1"),
         ("HOME", "/h"),

@@ -20,7 +20,7 @@ fn letter(kind: Kind, from: &str, body: &str) -> Message {
     }
 }
 
-fn input<'a>() -> PromptInput<'a> {
+pub(super) fn input<'a>() -> PromptInput<'a> {
     PromptInput {
         session: "jwt-login",
         session_dir: Path::new("/s/26-11-20-jwt-login"),
@@ -44,6 +44,7 @@ fn input<'a>() -> PromptInput<'a> {
         restored: None,
         elsewhere: None,
         handoff: None,
+        reviews: None,
     }
 }
 

@@ -16,6 +16,19 @@ impl Decoder for Decoding {
     }
 }
 
+/// The same for an agent that can be asked to end its turn.
+struct Cancelling;
+
+impl Decoder for Cancelling {
+    fn line(&mut self, line: &[u8], emit: &mut dyn FnMut(Event)) {
+        Lines.line(line, emit);
+    }
+
+    fn cancel(&mut self) -> Option<Vec<u8>> {
+        Some(b"cancel\n".to_vec())
+    }
+}
+
 fn run(script: &str, input: Input, grace: Duration) -> (Run, File) {
     run_with(script, input, grace, TERM_GRACE)
 }
@@ -179,4 +192,19 @@ async fn a_flood_of_empty_signs_of_life_is_told_in_few_events() {
     let (told, _) = to_end(&mut run).await;
     assert!(told.len() < 20_000_000 / 1000, "{} events", told.len());
     assert_eq!(run.summary().bytes, 20_000_000);
+}
+
+#[tokio::test]
+async fn one_that_can_be_asked_ends_its_turn_itself_and_one_that_does_not_listen_is_ended() {
+    let (mut asked, _log) = run("read word; exit 7", Input::Feed(Vec::new()), GRACE);
+    asked.decoder = Box::new(Cancelling);
+    asked.terminate();
+    assert_eq!(to_end(&mut asked).await.1.code(), Some(7));
+    // Its report of an end gives it no more time.
+    let script = format!("{FINISHED}; exec sleep 3600");
+    let (mut deaf, _log) = run(&script, Input::Feed(Vec::new()), Duration::from_secs(3600));
+    deaf.decoder = Box::new(Cancelling);
+    deaf.terminate();
+    deaf.terminate();
+    assert_eq!(to_end(&mut deaf).await.1.signal(), Some(15));
 }

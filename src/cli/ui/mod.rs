@@ -7,5 +7,6 @@ pub(in crate::cli) mod input;
 pub(in crate::cli) mod layout;
 pub(in crate::cli) mod output;
 pub(in crate::cli) mod pager;
+pub(in crate::cli) mod progress;
 pub(in crate::cli) mod questions;
 pub(in crate::cli) use crate::control::format;

@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anstream::ColorChoice;
 use anstream::adapter::strip_str;
@@ -16,6 +17,18 @@ use crate::session::describe::harmless;
 use crate::session::state::StateName;
 
 use super::pager;
+
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// From now on, nobody is told what was done, or how far it is.
+pub(in crate::cli) fn be_quiet() {
+    QUIET.store(true, Ordering::Relaxed);
+}
+
+/// Whether only what was asked for, warnings and errors are printed.
+pub(in crate::cli) fn is_quiet() -> bool {
+    QUIET.load(Ordering::Relaxed)
+}
 
 /// Prints a line on standard error, marked as an error on a terminal.
 pub(in crate::cli) fn error(text: &str) {
@@ -36,6 +49,13 @@ pub(in crate::cli) fn failure(error: &crate::control::Error) {
 pub(in crate::cli) fn note(text: &str) {
     let yellow = AnsiColor::Yellow.on_default();
     errln!("{yellow}note{yellow:#}: {text}");
+}
+
+/// Prints a line on standard error about what a call waits for; nothing with `--quiet`.
+pub(in crate::cli) fn progress(text: &str) {
+    if !is_quiet() {
+        note(text);
+    }
 }
 
 /// Prints a line on standard output.

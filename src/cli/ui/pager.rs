@@ -1,4 +1,4 @@
-//! A pager for output that is longer than the screen, as git has one: `$PAGER`, else `less`. Only
+//! A pager for output that is longer than the screen, as git has one: `$SAMOCODE_PAGER`, `$PAGER`, else `less`. Only
 //! on a terminal, and never for JSON.
 
 use std::io::{self, IsTerminal as _, Write as _};
@@ -38,13 +38,18 @@ pub(in crate::cli) struct Paged(());
 pub(in crate::cli) fn paged(wanted: bool) -> Paged {
     if wanted
         && io::stdout().is_terminal()
-        && let Some(program) = program(std::env::var("PAGER").ok().as_deref())
+        && let Some(program) = program(chosen().as_deref())
         && let Some(screen) = screen()
     {
         let mut sink = SINK.lock().unwrap_or_else(PoisonError::into_inner);
         *sink = Sink::Held { text: String::new(), used: 0, screen, program };
     }
     Paged(())
+}
+
+/// What the person says about pagers: for samocode, else for all programs.
+fn chosen() -> Option<String> {
+    ["SAMOCODE_PAGER", "PAGER"].into_iter().find_map(|name| std::env::var(name).ok())
 }
 
 /// The pager that a person has chosen, `less` by default; `None` for none.

@@ -42,7 +42,7 @@ impl Attach {
             return Err(Error::usage("attach needs a terminal").into());
         }
         let caller = common.caller()?;
-        let progress = |line: &str| output::note(line);
+        let progress = |line: &str| output::progress(line);
         let request = attach::Attach { session: self.session, now: self.now };
         let attachment = front::accept(attach::attach(&caller, request, &progress).await)?;
         outln!(

@@ -49,7 +49,7 @@ impl Confine {
 /// Runs the command on this terminal to its end.
 async fn enter(common: &Common, request: Enter) -> anyhow::Result<ExitCode> {
     let name = request.command.first().map(|name| name.display().to_string()).unwrap_or_default();
-    let progress = |line: &str| output::note(line);
+    let progress = |line: &str| output::progress(line);
     let caged = front::accept(confine::enter(&common.caller()?, request, &progress).await)?;
     // Ctrl-C and Ctrl-\ are for the command.
     let _interrupts = signal(SignalKind::interrupt())?;

@@ -112,19 +112,21 @@ impl Convoy {
             Verb::Create(create) => create.exec(common).await,
             Verb::Start(One { id, json }) => {
                 let advanced = common.call(convoy::Start { id: id.clone() }).await?;
-                if json { output::json(&advanced) } else { report(&advanced, &id) }
+                if json {
+                    return output::json(&advanced);
+                }
+                report(&advanced, &id);
+                Ok(())
             }
             Verb::Stop(Stop { id, now, json }) => {
                 for stopped in common.call(convoy::Stop { id, now }).await? {
                     let name = painted(BOLD, &stopped.session);
                     match &stopped.end {
                         _ if json => output::json(&stopped)?,
-                        StopEnd::Stopped => output::line(format!("{name} stopped."))?,
-                        StopEnd::WasDone | StopEnd::Done => {
-                            output::line(format!("{name} is done."))?
-                        }
-                        StopEnd::CalledOff => output::line(format!("{name} was started again."))?,
-                        StopEnd::Gone { what } => output::line(format!("{name}: {what}"))?,
+                        StopEnd::Stopped => outln!("{name} stopped."),
+                        StopEnd::WasDone | StopEnd::Done => outln!("{name} is done."),
+                        StopEnd::CalledOff => outln!("{name} was started again."),
+                        StopEnd::Gone { what } => outln!("{name}: {what}"),
                     }
                 }
                 Ok(())
@@ -138,16 +140,14 @@ impl Convoy {
                 if json {
                     return output::json(&removed);
                 }
-                output::line(format!(
-                    "{} removed; its sessions stay.",
-                    painted(BOLD, &removed.id)
-                ))?;
+                outln!("{} removed; its sessions stay.", painted(BOLD, &removed.id));
                 let held = removed.held.join(" ");
                 if held.is_empty() {
                     return Ok(());
                 }
                 let start = common.command(&format!("samocode start {held}"));
-                output::line(format!("Not started yet. Start it with: {start}"))
+                outln!("Not started yet. Start it with: {start}");
+                Ok(())
             }
             Verb::List(List { json }) => {
                 let all = common.call(convoy::List {}).await?;
@@ -173,6 +173,7 @@ impl Create {
         let call = convoy::Create {
             id: self.id,
             sessions: self.sessions,
+            planned: Vec::new(),
             toml: toml.transpose()?,
             budget: self.budget,
             cap: self.cap,
@@ -186,17 +187,16 @@ impl Create {
     }
 }
 
-fn report(advanced: &Advanced, id: &str) -> anyhow::Result<()> {
+fn report(advanced: &Advanced, id: &str) {
     for name in &advanced.started {
-        output::line(format!("{} started.", painted(BOLD, name)))?;
+        outln!("{} started.", painted(BOLD, name));
     }
     for text in &advanced.announced {
-        output::line(harmless(text))?;
+        outln!("{}", harmless(text));
     }
     if advanced.started.is_empty() {
-        output::line(format!("Nothing to start now: samocode convoy status {id}"))?;
+        outln!("Nothing to start now: samocode convoy status {id}");
     }
-    Ok(())
 }
 
 fn summary(standing: &Standing) -> String {
@@ -215,10 +215,13 @@ fn summary(standing: &Standing) -> String {
 fn show(standing: &Standing) -> anyhow::Result<()> {
     output::line(summary(standing))?;
     picture(standing).lines(output::width()).into_iter().try_for_each(output::line)?;
-    if standing.next.is_empty() {
-        return Ok(());
+    if !standing.next.is_empty() {
+        output::line(format!("Next: {}", standing.next.join(", ")))?;
     }
-    output::line(format!("Next: {}", standing.next.join(", ")))
+    match &standing.outcome {
+        Some(outcome) => output::line(harmless(outcome)),
+        None => Ok(()),
+    }
 }
 
 /// A line a member: its way through the phases, its state, and what it depends on.
@@ -280,6 +283,7 @@ mod tests {
             budget: Some(20.0),
             next: vec!["client".into()],
             complete: false,
+            outcome: None,
         };
         let plain = |text: String| anstream::adapter::strip_str(&text).to_string();
         let lines: Vec<String> = picture(&standing).lines(None).into_iter().map(plain).collect();

@@ -12,7 +12,7 @@ use super::format::{count, number, span};
 use super::layout::{Cell, Grid};
 use super::output::{self, BOLD, DIM, painted};
 use super::{Common, complete};
-use crate::session::dollars;
+use crate::session::{Phase, dollars};
 
 /// Show the cost of sessions
 #[derive(Debug, Args)]
@@ -42,7 +42,11 @@ impl Cost {
         let mut rows = Vec::new();
         let head = match sessions.as_slice() {
             [bill] if !self.sessions.is_empty() => {
-                rows.extend(bill.phases.iter().map(|(phase, sum)| row(phase.as_str(), sum)));
+                for (phase, sum) in &bill.phases {
+                    rows.push(row(phase.as_str(), sum));
+                    let reviewers = bill.reviewers.iter().filter(|_| *phase == Phase::Quality);
+                    rows.extend(reviewers.map(|(name, sum)| row(&format!("  of it {name}"), sum)));
+                }
                 "PHASE"
             }
             bills => {

@@ -41,7 +41,7 @@ pub(super) async fn each<C: Call>(
     let is_all = sessions == Chosen::All;
     let done = common.call(Many { sessions, action }).await?;
     if is_all && done.is_empty() {
-        output::note("nothing to do: no session is in a state that this would change");
+        output::progress("nothing to do: no session is in a state that this would change");
     }
     let mut failed: Option<Error> = None;
     let mut warned = Vec::new();

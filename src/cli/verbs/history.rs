@@ -45,7 +45,7 @@ impl History {
         if items.is_empty() {
             return output::line(format!("Nothing has happened in {} yet.", self.session));
         }
-        let (now, zone) = (Timestamp::now(), clock::local_zone());
+        let (now, zone) = (Timestamp::now(), clock::shown_zone());
         let _paged = pager::paged(true);
         for line in lines(&items, output::width(), now, &zone) {
             output::line(line)?;
@@ -92,7 +92,8 @@ fn leads_to(status: Status, step: &Step) -> String {
         | (_, Step::Stay | Step::HandOver) => status.to_string(),
         (_, Step::Enter { phase }) => format!("{status} → {phase}"),
         (_, Step::Wait { waits_for }) => format!("{status} → {waits_for}"),
-        (_, Step::Block { .. }) => format!("{status} → blocked"),
+        (_, Step::Review) => format!("{status} → review"),
+        (_, Step::Block { .. } | Step::Dispute { .. }) => format!("{status} → blocked"),
         (_, Step::Finish) => format!("{status} → done"),
     }
 }

@@ -48,7 +48,7 @@ impl Inbox {
             return output::line(format!("{who} no{which} mail."));
         }
         let _paged = pager::paged(true);
-        let (now, zone) = (Timestamp::now(), clock::local_zone());
+        let (now, zone) = (Timestamp::now(), clock::shown_zone());
         for Mail { message, read } in &messages {
             let mark = if *read { " (read)" } else { "" };
             let at = clock(message.at, now, &zone);

@@ -16,8 +16,8 @@ use super::Common;
 /// Serve sessions to an agent as MCP tools, on standard input and output
 ///
 /// An MCP client starts this. The plugin for Claude Code does so. Only the human decides at gates:
-/// the tools tell the agent to ask. An agent inside a session gets only the tools that read, and
-/// the one that sends mail.
+/// the tools tell the agent to ask. An agent inside a session gets only the tools that look, and
+/// the one that sends mail; a coordinator also those for the sessions below its own.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  samocode mcp                             as a client starts it\n  claude mcp add samocode -- samocode mcp\n  npx @modelcontextprotocol/inspector --cli samocode mcp --method tools/list\n\nOther clients: the command is samocode, its argument mcp, its working folder the project."
@@ -33,6 +33,7 @@ impl Mcp {
         let mut caller = common.caller()?;
         let audience = match caller.voucher() {
             Some(_) => Audience::Parent,
+            None if caller.coordinates() => Audience::Coordinator,
             None => Audience::Run,
         };
         if let Origin::Outside(by) = &mut caller.origin {

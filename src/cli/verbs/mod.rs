@@ -47,14 +47,16 @@ mod web;
 mod why;
 mod worker;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
 use crate::agent::rehearsal;
 
+use super::parse::alone;
 use super::ui::{format, input, layout, output, pager, questions};
-use super::{Common, failure, front, log};
+use super::{Cli, Common, failure, front, log};
 
 #[cfg(test)]
 pub(super) use run::code_of;
@@ -124,6 +126,24 @@ pub(super) enum Verb {
 pub(in crate::cli) struct Rehearsal {}
 
 impl Verb {
+    /// Reads arguments that begin with one of the verbs that are started often, without the others.
+    pub(super) fn read_alone(args: &[OsString]) -> Option<Cli> {
+        match args.get(1)?.to_str()? {
+            "worker" => alone(args, Self::Worker),
+            "wake" => alone(args, Self::Wake),
+            "advance" => alone(args, Self::Advance),
+            "outgoing" => alone(args, Self::Outgoing),
+            "run" => alone(args, Self::Run),
+            "start" => alone(args, Self::Start),
+            "status" => alone(args, Self::Status),
+            "wait" => alone(args, Self::Wait),
+            "answer" => alone(args, Self::Answer),
+            "approve" => alone(args, Self::Approve),
+            "send" => alone(args, Self::Send),
+            _ => None,
+        }
+    }
+
     /// Runs the verb; returns the program's exit code.
     pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
         match self {

@@ -71,7 +71,8 @@ impl Notify {
         channel: Option<String>,
         json: bool,
     ) -> anyhow::Result<ExitCode> {
-        let answer = common.call_with(NotifyTest { channel }, &|line| output::note(line)).await?;
+        let answer =
+            common.call_with(NotifyTest { channel }, &|line| output::progress(line)).await?;
         if let Ok(tested) = &answer.result {
             if json {
                 let (results, late) = (&tested.results, tested.late);
@@ -91,8 +92,8 @@ async fn setup(common: &Common) -> anyhow::Result<ExitCode> {
     output::note("Make a bot if you have none: write /newbot to @BotFather in Telegram.");
     let token = input::secret("The bot's token (not shown)")?;
     let pairing = Pairing::begin(&token, Some(&api_url), proxies).await?;
-    outln!("Open {} on your phone,", pairing.link());
-    outln!("or send the bot this, also in a group it is in: {}", pairing.message());
+    dataln!("Open {} on your phone,", pairing.link());
+    dataln!("or send the bot this, also in a group it is in: {}", pairing.message());
     let paired = pairing.wait().await?;
     let file = save_bot(&caller, token, paired.chat)?;
     outln!("Paired with chat {}; saved in {file}.", paired.chat);
@@ -112,7 +113,7 @@ async fn setup(common: &Common) -> anyhow::Result<ExitCode> {
 }
 
 async fn list(common: &Common, json: bool) -> anyhow::Result<ExitCode> {
-    let answer = common.call_with(NotifyList {}, &|line| output::note(line)).await?;
+    let answer = common.call_with(NotifyList {}, &|line| output::progress(line)).await?;
     let listed = front::accept(answer)?;
     if json {
         output::json(&listed)?;
@@ -126,15 +127,15 @@ fn print_list(listed: &NotifyListed) {
     let width = listed.channels.iter().map(|channel| channel.name.len()).max().unwrap_or(0);
     for channel in &listed.channels {
         let name = output::painted(output::BOLD, format!("{:<width$}", channel.name));
-        outln!("{name}  {}", state(channel));
+        dataln!("{name}  {}", state(channel));
     }
     if let Some((from, to)) = &listed.quiet {
         let digest = listed.digest.as_ref();
         let digest = digest.map_or(String::new(), |at| format!("; a digest of them at {at}"));
-        outln!("Quiet hours from {from} to {to}{digest}.");
+        dataln!("Quiet hours from {from} to {to}{digest}.");
     }
     for file in &listed.files {
-        outln!("Set up in {file}.");
+        dataln!("Set up in {file}.");
     }
 }
 
@@ -166,18 +167,18 @@ fn print(tested: &NotifyTested) {
     let width = tested.results.iter().map(|tested| tested.notifier.len()).max().unwrap_or(0).max(9);
     for channel in &tested.results {
         let name = output::painted(output::BOLD, format!("{:<width$}", channel.notifier));
-        outln!("{name} {}", describe(channel));
+        dataln!("{name} {}", describe(channel));
     }
     let is_mute =
         |tested: &ChannelTested| matches!(tested.outcome, Outcome::Absent | Outcome::NotSetUp);
     if tested.results.iter().all(is_mute) {
-        outln!(
+        dataln!(
             "You would not be notified. Put TELEGRAM_BOT_TOKEN and TELEGRAM_CHAT_ID into {}, one per line, then try again.",
             tested.env_file
         );
     }
     if tested.late > 0 {
-        outln!(
+        dataln!(
             "Also sent {} that had failed to send earlier.",
             count(tested.late, "notice", "notices")
         );

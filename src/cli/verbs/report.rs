@@ -54,10 +54,11 @@ impl Report {
         if self.json {
             return output::json(&story);
         }
-        let page = self.form().render(&story, &clock::local_zone());
+        let page = self.form().render(&story, &clock::shown_zone());
         if let Some(file) = &self.output {
             written(file, page.as_bytes())?;
-            return output::line(format!("Wrote {}.", file.display()));
+            outln!("Wrote {}.", file.display());
+            return Ok(());
         }
         let _paged = pager::paged(true);
         page.lines().try_for_each(|line| output::line(line.to_owned()))

@@ -44,11 +44,11 @@ impl Role {
 fn show(found: &RoleFound) {
     let RoleFound { session, place, given, above, below, phase, parts, .. } = found;
     let role = given.as_ref().and_then(|given| given.role.as_deref());
-    outln!("{}   {}", painted(BOLD, session), role.unwrap_or("no role: by its phase alone"));
+    dataln!("{}   {}", painted(BOLD, session), role.unwrap_or("no role: by its phase alone"));
     let row = |word: &str, text: &str| {
         let first = format!("  {word:<14} ");
         for line in layout::wrap(text, &first, &" ".repeat(first.len()), output::width()) {
-            outln!("{line}");
+            dataln!("{line}");
         }
     };
     row("because", &because(place, given.as_ref()));

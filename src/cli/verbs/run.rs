@@ -60,6 +60,7 @@ struct Live {
 
 impl Live {
     fn new(name: &str, talks: bool) -> Self {
+        let talks = talks && !output::is_quiet();
         let in_place = talks && std::io::stderr().is_terminal();
         Self { name: name.to_owned(), talks, in_place }
     }

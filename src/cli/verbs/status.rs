@@ -92,7 +92,7 @@ impl Status {
             .into_iter()
             .map(|view| View { project: short(&view.project).unwrap_or(view.project), ..view })
             .collect();
-        let (now, zone) = (Timestamp::now(), clock::local_zone());
+        let (now, zone) = (Timestamp::now(), clock::shown_zone());
         let paste = |text: &str| common.command(text);
         let lines = list::lines(&views, columns, &paste, output::width(), now, &zone);
         output::line(lines.join("\n"))

@@ -75,8 +75,8 @@ impl Units {
             }
             Verb::Verify { for_version } => {
                 match common.call(Verify { for_version }).await? {
-                    Verified::Skipped(why) => outln!("Skipped: {why}"),
-                    Verified::Sound(what) => outln!("{what}"),
+                    Verified::Skipped(why) => dataln!("Skipped: {why}"),
+                    Verified::Sound(what) => dataln!("{what}"),
                     Verified::Faulty(lines) => {
                         lines.iter().for_each(|line| output::error(line));
                         return Ok(ExitCode::FAILURE);

@@ -22,7 +22,7 @@ use super::{Common, output};
 /// this machine can connect, unless you say otherwise.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  samocode web                                 on this machine, until Ctrl-C\n  samocode web --open                          a link to it, and a QR code\n  samocode web --open --listen 0.0.0.0:8443    for a phone in the same network, by TLS\n  samocode web --open --read-only              a link to look and change nothing\n  samocode web --socket ~/web.sock --behind-proxy samo.example.org\n  samocode web --install                       always, at http://127.0.0.1:7266\n\nThe pages show what samocode top shows. Forms work without JavaScript."
+    after_help = "Examples:\n  samocode web                                 on this machine, until Ctrl-C\n  samocode web --open                          a link to it, and a QR code\n  samocode web --open --listen 0.0.0.0:8443    for a phone in the same network, by TLS\n  samocode web --open --read-only              a link to look and change nothing\n  samocode web --socket ~/web.sock --behind-proxy samo.example.org\n  samocode web --install                       always, at http://127.0.0.1:7266\n  samocode web --install --behind-proxy samo.example.org\n\nThe pages show what samocode top shows. `sudo samocode --system web` shows the system's sessions. Forms work without JavaScript."
 )]
 pub(in crate::cli) struct Web {
     /// Print a link to the pages, and as a QR code; serve them unless they are served already
@@ -59,7 +59,7 @@ pub(in crate::cli) struct Web {
     #[arg(long, conflicts_with_all = ["open", "port", "socket", "listen", "read_only"], hide = true)]
     activated: bool,
     /// Serve the pages on demand, now and at boot, by a unit that ends when nobody is connected
-    #[arg(long, conflicts_with_all = ["open", "socket", "listen", "read_only", "behind_proxy", "idle"])]
+    #[arg(long, conflicts_with_all = ["open", "socket", "listen", "read_only", "idle"])]
     install: bool,
     /// Serve them on demand no longer
     #[arg(long, exclusive = true)]
@@ -74,11 +74,15 @@ impl Web {
         let caller = caller(common)?;
         if self.revoke {
             let count = web::revoke_all(&caller)?;
-            output::line(format!("Signed out everywhere: {count} links and browsers."))?;
+            outln!("Signed out everywhere: {count} links and browsers.");
             return Ok(ExitCode::SUCCESS);
         }
+        if self.install || self.remove {
+            check_scope(&caller)?;
+        }
         if self.install {
-            return install(common, &caller, self.port.unwrap_or(PORT)).await;
+            let port = self.port.unwrap_or(PORT);
+            return install(common, &caller, port, self.behind_proxy.as_deref()).await;
         }
         if self.remove {
             return remove(common, &caller).await;
@@ -128,21 +132,40 @@ impl Web {
     }
 }
 
-async fn install(common: &Common, caller: &Caller, port: u16) -> anyhow::Result<ExitCode> {
+async fn install(
+    common: &Common,
+    caller: &Caller,
+    port: u16,
+    proxy: Option<&str>,
+) -> anyhow::Result<ExitCode> {
     let listening = common.call(Install { port }).await?;
-    web::note_unit(caller, Some(port))?;
+    web::note_unit(caller, Some(port), proxy)?;
     let unit = listening.unit;
-    output::line(format!(
-        "{unit} serves http://127.0.0.1:{port} on demand. For a link: samocode web --open"
-    ))?;
+    let at = format!("http://127.0.0.1:{port}");
+    let serves = match proxy {
+        Some(host) => {
+            format!("{unit} serves https://{host} on demand, from a proxy that asks {at}")
+        }
+        None => format!("{unit} serves {at} on demand"),
+    };
+    output::line(format!("{serves}. For a link: samocode web --open"))?;
     Ok(ExitCode::SUCCESS)
 }
 
 async fn remove(common: &Common, caller: &Caller) -> anyhow::Result<ExitCode> {
     let listening = common.call(Remove {}).await?;
-    web::note_unit(caller, None)?;
+    web::note_unit(caller, None, None)?;
     output::line(format!("{} no longer listens.", listening.unit))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Units serve the page of a user.
+fn check_scope(caller: &Caller) -> anyhow::Result<()> {
+    if caller.scope == Scope::System {
+        let why = "a unit serves the web page of a user, not of the system's sessions";
+        return Err(Error::usage(why).hint("for as long as it runs: samocode --system web").into());
+    }
+    Ok(())
 }
 
 /// Parses an address that a person typed.
@@ -153,9 +176,9 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 /// The user, through a browser.
 fn caller(common: &Common) -> anyhow::Result<Caller> {
     let mut caller = common.caller()?;
-    if caller.scope == Scope::System {
-        let why = "the web page is for one user's sessions, not for the system's";
-        return Err(Error::usage(why).hint("as the user: samocode web").into());
+    if caller.scope == Scope::System && !rustix::process::geteuid().is_root() {
+        let why = "only root can serve the web page of the system's sessions";
+        return Err(Error::refused(why).hint("sudo samocode --system web").into());
     }
     if let Origin::Outside(by) = &mut caller.origin {
         let user = Env::of_process();

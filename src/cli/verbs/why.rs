@@ -44,7 +44,7 @@ impl Why {
     async fn show(&self, common: &Common) -> anyhow::Result<()> {
         let call = Explain { session: self.session.clone() };
         let Explained { view, remedy, events: happened } = common.call(call).await?;
-        let (now, zone) = (Timestamp::now(), clock::local_zone());
+        let (now, zone) = (Timestamp::now(), clock::shown_zone());
         let cause = cause(&view, now, &zone);
         if self.json {
             return output::json(&serde_json::json!({

@@ -48,7 +48,11 @@ impl Worker {
         }
         let env = Env::of_process();
         log::start(if job::is_in_foreground(&env) { Level::ERROR } else { Level::INFO });
-        let setup = job::setup(self.instance, env, front::own_binary()?)?;
+        let binary = front::own_binary()?;
+        let Some((instance, env)) = job::assignment(self.instance, env)? else {
+            return Ok(WorkerExit::Interrupted);
+        };
+        let setup = job::setup(instance, env, binary)?;
         Ok(worker::work(&setup).await)
     }
 }

@@ -80,6 +80,7 @@ pub(super) async fn advance(
         if memory.merged != Some(complete) {
             let before = memory.clone();
             memory.merged = Some(complete);
+            memory.outcome = Some(text.clone());
             memory.add(text);
             tell(context, plan, &files, &before, memory, &mut advanced)?;
         }

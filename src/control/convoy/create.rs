@@ -21,7 +21,7 @@ use crate::session::store::crash_point;
 use super::advance::advance;
 use super::files::{self, Files, convoy_of};
 use super::plan::{Plan, Share};
-use super::written::from_toml;
+use super::written::{Planned, from_toml};
 use super::{Standing, members, no_agents};
 
 /// Creates a convoy, or adds sessions to one. Sessions that do not exist are created, and start when
@@ -33,6 +33,8 @@ pub struct Create {
     pub id: Option<String>,
     /// Sessions that exist, as typed.
     pub sessions: Vec<String>,
+    /// More sessions: each with its task and what it comes after.
+    pub planned: Vec<Planned>,
     /// The text of a file that describes it, in TOML, instead of sessions.
     pub toml: Option<String>,
     /// What all of them together may cost, in US dollars.
@@ -119,7 +121,7 @@ pub(super) async fn establish(
 impl Create {
     fn plan(&self, context: &Context) -> Result<Plan> {
         let plan = match &self.toml {
-            Some(_) if !self.sessions.is_empty() => {
+            Some(_) if !self.sessions.is_empty() || !self.planned.is_empty() => {
                 return Err(Error::usage(
                     "a convoy comes from a file or from names, not from both",
                 ));
@@ -135,7 +137,13 @@ impl Create {
                 };
                 let sessions = self.sessions.iter().map(plain).collect::<Result<_>>()?;
                 let notify_on_complete = true;
-                Plan { id, sessions, notify_on_complete, ..Plan::default() }
+                let mut plan = Plan { id, sessions, notify_on_complete, ..Plan::default() };
+                for session in &self.planned {
+                    let name = plain(&session.name)?;
+                    let after = session.after.iter().map(plain).collect::<Result<_>>()?;
+                    plan.add(Planned { name, after, ..session.clone() });
+                }
+                plan
             }
         };
         let (budget, cap) = (self.budget.or(plan.budget), self.cap.or(plan.cap));

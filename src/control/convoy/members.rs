@@ -95,13 +95,30 @@ pub(super) fn standing(context: &Context, plan: &Plan) -> Result<Standing> {
     let next = members
         .iter()
         .filter(|member| waits(&member.session) && !member.waits_for.iter().any(waits));
+    let complete = complete_since(plan, &facts);
     Ok(Standing {
         id: plan.id.clone(),
         name: plan.name.clone(),
         cost_usd: cost(&facts),
         budget: plan.budget,
         next: next.map(|member| member.session.clone()).collect(),
-        complete: complete_since(plan, &facts).is_some(),
+        complete: complete.is_some(),
+        outcome: outcome(plan, complete, &memory),
         members,
     })
+}
+
+/// What becomes of the branches of a convoy that is complete.
+fn outcome(plan: &Plan, complete: Option<Timestamp>, memory: &Memory) -> Option<String> {
+    let id = &plan.id;
+    match (complete, &memory.outcome) {
+        (None, _) => None,
+        (Some(_), _) if !plan.merge => {
+            Some(format!("convoy {id} is complete; merge it with: samocode merge {id}"))
+        }
+        (Some(_), Some(outcome)) if memory.merged == complete => Some(outcome.clone()),
+        // By a version that did not keep it.
+        (Some(_), None) if memory.merged == complete => None,
+        (Some(_), _) => Some(format!("convoy {id} is complete; its branches are being merged")),
+    }
 }

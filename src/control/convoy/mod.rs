@@ -39,6 +39,7 @@ pub use advance::{Advance, Advanced};
 pub use create::Create;
 pub use lifecycle::{Remove, Removed, Start, Stop};
 pub use plan::{Plan, Share, Task};
+pub use written::Planned;
 
 impl From<plan::Flaw> for Error {
     fn from(flaw: plan::Flaw) -> Self {
@@ -75,6 +76,9 @@ pub struct Standing {
     pub next: Vec<String>,
     /// Whether all are done.
     pub complete: bool,
+    /// What becomes of their branches once all are done, in a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
 }
 
 /// A member of a convoy.
@@ -115,6 +119,13 @@ impl Perform for List {
         damaged.into_iter().for_each(|what| on.warnings.add(what));
         plans.iter().map(|plan| members::standing(&context, plan)).collect()
     }
+}
+
+/// The convoy that a session is in, as it is doing.
+pub(super) fn of_session(context: &Context, name: &str) -> Result<Option<Standing>> {
+    let Some(id) = convoy_of(&context.project, name)? else { return Ok(None) };
+    let plan = find(&context.project, &id)?;
+    plan.map(|plan| members::standing(context, &plan)).transpose()
 }
 
 fn no_agents(on: &Operation<'_>, what: &str) -> Result<()> {

@@ -86,6 +86,9 @@ pub(super) struct Memory {
     /// When it became complete the last time its branches were merged, or that was tried.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) merged: Option<Timestamp>,
+    /// What became of that merge, in a sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) outcome: Option<String>,
     /// What the human is still to be told.
     pub(super) pending: Vec<News>,
     /// What is ready to be sent to the human, by id.
@@ -209,6 +212,9 @@ pub(super) fn remember(
         memory.add(format!(
             "convoy {id} has cost ${cost:.2} and reached its budget: no other session of it starts"
         ));
+    }
+    if complete != before.complete {
+        memory.outcome = None;
     }
     memory.complete = complete;
     if complete.is_some() && complete != before.complete && plan.notify_on_complete {

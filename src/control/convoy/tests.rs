@@ -30,6 +30,11 @@ fn create(id: &str, sessions: &[&str]) -> Create {
     Create { id: Some(id.to_owned()), sessions, ..Create::default() }
 }
 
+fn planned(name: &str, task: &str, after: &[&str]) -> Planned {
+    let after = after.iter().map(|name| (*name).to_owned()).collect();
+    Planned { name: name.into(), task: task.into(), after, ..Planned::default() }
+}
+
 #[tokio::test]
 async fn a_convoy_is_created_shown_and_announced_once() {
     let root = tempfile::tempdir().unwrap();
@@ -62,6 +67,14 @@ async fn a_convoy_is_created_shown_and_announced_once() {
     assert_eq!(perform(&human, advance()).await.unwrap(), Advanced::default());
     let all = perform(&human, List {}).await.unwrap();
     assert_eq!((all.len(), all[0].complete), (1, true));
+
+    // One that is planned with names and what they come after.
+    for name in ["c", "d"] {
+        session(root.path(), name, StateName::Running, 0.5);
+    }
+    let plan = vec![planned("c", "", &[]), planned("26-11-20-d", "", &["c"])];
+    let made = perform(&human, Create { planned: plan, ..create("page", &[]) }).await.unwrap();
+    assert_eq!((made.members[1].session.as_str(), made.members[1].after[0].as_str()), ("d", "c"));
 }
 
 #[tokio::test]
@@ -93,6 +106,9 @@ async fn each_bad_convoy_is_refused_in_one_line_and_not_created() {
         (toml("id = \"x\"\n[[session]]\nname = \"b\"\nafter = [\"b\"]\n"), "b → b"),
         (toml("id = 3\n"), "cannot read the convoy: line 1"),
         (Create { sessions: vec!["b".into()], ..toml("id = \"x\"") }, "not from both"),
+        (Create { planned: vec![planned("b", "", &[])], ..toml("id = \"x\"") }, "not from both"),
+        (Create { planned: vec![planned("b", "t", &[])], ..create("x", &[]) }, "has another task"),
+        (Create { planned: vec![planned("b", "", &["c"])], ..create("x", &[]) }, "after 'c'"),
     ] {
         let error = perform(&human, request).await.unwrap_err();
         let line = error.in_one_line();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::plan::{Plan, Share, Task};
 
@@ -21,19 +21,40 @@ struct Written {
     #[serde(default)]
     limits: Share,
     #[serde(default)]
-    session: Vec<WrittenSession>,
+    session: Vec<Planned>,
 }
 
-#[derive(Debug, Deserialize)]
+/// A session of a convoy as it is planned, new or one that exists.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WrittenSession {
-    name: String,
+pub struct Planned {
+    /// Its name.
+    pub name: String,
+    /// What it is to do; empty for one that exists.
     #[serde(default)]
-    task: String,
-    agent: Option<String>,
-    budget: Option<f64>,
+    pub task: String,
+    /// The agent, if not the project's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+    /// The session's own budget, in US dollars.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<f64>,
+    /// The sessions that must be done before it starts.
     #[serde(default)]
-    after: Vec<String>,
+    pub after: Vec<String>,
+}
+
+impl Plan {
+    /// Adds a session as it is planned.
+    pub(super) fn add(&mut self, session: Planned) {
+        let Planned { name, task, agent, budget, after } = session;
+        if !after.is_empty() {
+            self.after.insert(name.clone(), after);
+        }
+        let budget = budget.map(|budget| budget.to_string());
+        self.tasks.insert(name.clone(), Task { task, agent, budget });
+        self.sessions.push(name);
+    }
 }
 
 /// Reads a convoy from TOML; `id` overrides the one in it.
@@ -62,14 +83,7 @@ pub(super) fn from_toml(text: &str, id: Option<&str>) -> Result<Plan, String> {
         into: written.into,
         limits: written.limits,
     };
-    for WrittenSession { name, task, agent, budget, after } in written.session {
-        if !after.is_empty() {
-            plan.after.insert(name.clone(), after);
-        }
-        let budget = budget.map(|budget| budget.to_string());
-        plan.tasks.insert(name.clone(), Task { task, agent, budget });
-        plan.sessions.push(name);
-    }
+    written.session.into_iter().for_each(|session| plan.add(session));
     Ok(plan)
 }
 
@@ -97,5 +111,14 @@ mod tests {
             let error = from_toml(text, None).unwrap_err();
             assert!(error.contains(said), "{text:?}: {error}");
         }
+    }
+
+    #[test]
+    fn the_skill_shows_a_convoy_as_it_is_written() {
+        let skill = concat!(env!("CARGO_MANIFEST_DIR"), "/plugin/skills/convoy/SKILL.md");
+        let skill = std::fs::read_to_string(skill).unwrap();
+        let (_, rest) = skill.split_once("```toml\n").unwrap();
+        let plan = from_toml(rest.split_once("```").unwrap().0, None).unwrap().checked().unwrap();
+        assert_eq!(plan.before("auth-tokens"), ["auth-api"]);
     }
 }

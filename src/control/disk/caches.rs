@@ -19,9 +19,9 @@ use crate::session::store::{Lock, LockError, crash_point};
 use super::walk::extent;
 use super::{in_a_thread, root_of};
 
-/// Removes what can be made again from the worktrees of sessions that do not run: folders that git
-/// ignores, of the names in `SAMOCODE_CACHE_FOLDERS`. The setup command runs again before the next
-/// agent.
+/// Removes what can be made again of sessions that do not run: folders of their worktrees that git
+/// ignores, of the names in `SAMOCODE_CACHE_FOLDERS`, and their own package caches. Where something
+/// of a worktree was removed, the setup command runs again before the next agent.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClearCaches {
     /// The sessions, as typed; if empty, all of the project that do not run.
@@ -33,7 +33,7 @@ pub struct ClearCaches {
 pub struct Cleared {
     /// The session's name, without date and project.
     pub session: String,
-    /// The folders, as paths below its worktree.
+    /// The folders: those of its worktree as paths below that, its own package caches absolute.
     pub folders: Vec<PathBuf>,
     /// What they took on the disk, in bytes.
     pub bytes: u64,
@@ -59,7 +59,9 @@ impl Perform for ClearCaches {
             found.retain(|session| !session.is_worked_on());
         }
         let mut all = Vec::new();
-        for session in found {
+        let of = found.len();
+        for (done, session) in found.into_iter().enumerate() {
+            on.step(done + 1, of, format!("removing build output of {}", session.name));
             let (context, of_one) = (context.clone(), session.clone());
             match in_a_thread(move || clear(&context, &of_one)).await {
                 Ok(Some(cleared)) => all.push(cleared),
@@ -116,11 +118,28 @@ fn clear(context: &Context, session: &Session) -> Result<Option<Cleared>> {
             cleared.bytes += extent.bytes;
             cleared.folders.push(path);
         }
+        let own = session.folder.own_caches();
+        if own.symlink_metadata().is_ok() {
+            let bytes = extent(&own).bytes;
+            fs::create_dir_all(&trash).attempt(|| format!("create {}", trash.display()))?;
+            crash_point("package caches are to be moved away");
+            move_away(&own, &trash.join("own"))?;
+            cleared.bytes += bytes;
+            cleared.folders.push(own);
+        }
     }
     crash_point("build output is to be deleted");
     delete(&trash)?;
     let is_empty = cleared.folders.is_empty() && cleared.kept.is_empty();
     Ok((!is_empty).then_some(cleared))
+}
+
+/// Moves a folder into the trash; deletes it where it is if the trash is on another file system.
+fn move_away(folder: &Path, aside: &Path) -> Result<()> {
+    match fs::rename(folder, aside) {
+        Err(error) if error.kind() == ErrorKind::CrossesDevices => delete(folder),
+        moved => moved.attempt(|| format!("move {} away", folder.display())),
+    }
 }
 
 fn delete(trash: &Path) -> Result<()> {

@@ -40,13 +40,14 @@ pub struct Taken {
     pub state: StateName,
     /// Its worktree, without build output. What the repository has of it is not included.
     pub worktree: u64,
-    /// Build output in its worktree that can be made again: `SAMOCODE_CACHE_FOLDERS`.
+    /// What can be made again: build output in its worktree, `SAMOCODE_CACHE_FOLDERS`, and its own
+    /// package caches, `SAMOCODE_OWN_CACHES`.
     pub caches: u64,
     /// Its `_logs/`: the agents' raw streams and stderr.
     pub logs: u64,
     /// What agents keep of its conversations in their own folders, as far as that is known.
     pub transcripts: u64,
-    /// Everything else in its folder.
+    /// Everything else in its folder, without the sessions below it.
     pub files: u64,
 }
 
@@ -97,11 +98,14 @@ fn taken(context: &Context, session: &Session) -> Result<Taken> {
     }
     let folder = &session.folder;
     let logs = extent(&folder.logs()).bytes;
+    let own_caches = extent(&folder.own_caches()).bytes;
+    // They are listed by themselves.
+    let below: u64 = folder.below().iter().map(|below| extent(below.path()).bytes).sum();
     Ok(Taken {
         session: session.name.clone(),
         state: hook.state,
         worktree: worktree.saturating_sub(build),
-        caches: build,
+        caches: build + own_caches,
         logs,
         transcripts: hook
             .worktree
@@ -109,7 +113,7 @@ fn taken(context: &Context, session: &Session) -> Result<Taken> {
             .flat_map(|place| transcripts(&context.caller.env, Path::new(place)))
             .map(|place| extent(&place).bytes)
             .sum(),
-        files: extent(folder.path()).bytes.saturating_sub(logs),
+        files: extent(folder.path()).bytes.saturating_sub(logs + own_caches + below),
     })
 }
 

@@ -60,6 +60,8 @@ impl Shop {
         let folder = self.folder(name);
         fs::create_dir_all(folder.logs()).unwrap();
         fs::write(folder.logs().join("1.jsonl"), vec![b'x'; 1 << 17]).unwrap();
+        fs::create_dir_all(folder.own_caches()).unwrap();
+        fs::write(folder.own_caches().join("package"), vec![b'x'; 1 << 18]).unwrap();
         let hook = Hook { worktree: Some(place), ..Hook::of(&State::default()) };
         replace(&folder.hook(), &serde_json::to_vec(&hook).unwrap()).unwrap();
         worktree
@@ -90,8 +92,12 @@ async fn each_part_of_a_session_is_told_and_only_build_output_is_removed() {
     assert!((1 << 17..1 << 18).contains(&before.logs), "{before:?}");
     assert!(before.total() > before.caches + before.logs);
 
+    assert!(before.files < 1 << 17, "{before:?}");
+
     let cleared = shop.clear(&[]).await.unwrap();
-    assert_eq!(cleared[0].folders, [Path::new("sub/node_modules"), Path::new("target")]);
+    let own = shop.folder("jwt").own_caches();
+    assert_eq!(cleared[0].folders, [Path::new("sub/node_modules"), Path::new("target"), &own]);
+    assert!(!own.exists());
     assert!(cleared[0].bytes == before.caches && cleared[0].kept.is_empty());
     assert!(!worktree.join("target").exists() && worktree.join("notes/mine").exists());
     assert!(
@@ -119,10 +125,31 @@ async fn what_runs_is_tracked_or_holds_a_repository_stays() {
     assert_eq!(cleared.len(), 1);
     assert_eq!(
         (cleared[0].folders.len(), &*cleared[0].kept),
-        (0, &[PathBuf::from("sub/node_modules")][..])
+        (1, &[PathBuf::from("sub/node_modules")][..])
     );
     assert!(running.join("target").exists() && tracked.join("target").exists());
     assert!(!shop.folder("tracked").is_unready());
     drop(lock);
-    assert_eq!(shop.clear(&["running"]).await.unwrap()[0].folders.len(), 2);
+    assert_eq!(shop.clear(&["running"]).await.unwrap()[0].folders.len(), 3);
+}
+
+#[tokio::test]
+async fn workers_are_listed_by_themselves_and_not_as_files_of_their_coordinator() {
+    let shop = Shop::new();
+    shop.session("lead");
+    let worktree = shop.session("impl-1");
+    let lead = shop.folder("lead");
+    fs::create_dir_all(lead.workers()).unwrap();
+    fs::rename(shop.folder("impl-1").path(), lead.workers().join("impl-1")).unwrap();
+    let mut caller = caller(shop.root.path());
+    caller.env.set("PATH", std::env::var_os("PATH").unwrap());
+    let all = call(&Local::new(caller), Disk::default(), &quiet).await.result.unwrap();
+    let names: Vec<&str> = all.iter().map(|taken| taken.session.as_str()).collect();
+    assert_eq!(names, ["lead", "impl-1"]);
+    for taken in &all {
+        assert!(taken.files < 1 << 17 && (1 << 17..1 << 18).contains(&taken.logs), "{taken:?}");
+        assert!((4 << 20..5 << 20).contains(&taken.caches), "{taken:?}");
+    }
+    assert_eq!(shop.clear(&["impl-1"]).await.unwrap()[0].folders.len(), 3);
+    assert!(!worktree.join("target").exists());
 }

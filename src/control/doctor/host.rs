@@ -79,7 +79,7 @@ fn unsent(all: &[Unsent], now: Timestamp) -> Vec<Check> {
     let mut checks: Vec<Check> = checks.collect();
     let held = all.iter().filter_map(|unsent| unsent.is_held(now)).min();
     if let Some(until) = held {
-        let until = stamp::log(&until.to_zoned(clock::local_zone()));
+        let until = stamp::log(&until.to_zoned(clock::shown_zone()));
         checks.push(Check::ok(
             Group::Notices,
             format!("the quiet hours hold notices back until {until}"),
@@ -160,7 +160,7 @@ fn judge_inotify(used: usize, limit: usize) -> Check {
 /// Checks the clock, which decides when a usage limit is over. A clock behind the time of this
 /// program's own file is certainly wrong.
 fn clock() -> Check {
-    let now = jiff::Zoned::now();
+    let now = jiff::Timestamp::now().to_zoned(clock::shown_zone());
     let what = format!("it is {}", now.strftime("%Y-%m-%d %H:%M %Z"));
     let made =
         std::env::current_exe().ok().and_then(|path| fs::metadata(path).ok()?.modified().ok());

@@ -63,7 +63,7 @@ impl Last {
 
     fn report(self, session: &str, now: Timestamp) -> Option<Check> {
         let (at, ended) = self.0.filter(|(at, _)| now.duration_since(*at) < RECENT)?;
-        let when = ago(at, now, &clock::local_zone());
+        let when = ago(at, now, &clock::shown_zone());
         let what = format!("{session}, {when}: {}", event::Occurrence::describe(&ended));
         Some(Check::note(Group::Runs, what, remedy(&ended.outcome, session)))
     }

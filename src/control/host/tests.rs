@@ -25,6 +25,8 @@ fn requests_come_through_json_as_they_were() {
         inspect::Show { session: session() }.into(),
         inspect::Explain { session: session() }.into(),
         timeline::History { session: session() }.into(),
+        load::Load {}.into(),
+        tree::Tree { session: session() }.into(),
         cost::Cost { sessions: Vec::new() }.into(),
         inbox::Inbox { session: session(), all: true }.into(),
         answers::Questions { session: session() }.into(),
@@ -37,6 +39,7 @@ fn requests_come_through_json_as_they_were() {
         .into(),
         post::Approve { session: session(), message: "yes".into() }.into(),
         post::Reject { session: session(), reason: "no".into() }.into(),
+        press::Press { button: "y:0123456789abcdef".into(), reason: "no".into() }.into(),
         post::Send { session: session(), kind: Kind::Nudge, text: String::new() }.into(),
         mail::Write {
             to: Some(mail::Recipient::Human),
@@ -72,6 +75,7 @@ fn requests_come_through_json_as_they_were() {
         convoy::Create {
             id: Some("login".into()),
             sessions: vec![session()],
+            planned: vec![convoy::Planned { name: session(), ..convoy::Planned::default() }],
             toml: Some("id = 1".into()),
             budget: Some(2.5),
             cap: Some(3),

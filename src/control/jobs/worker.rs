@@ -6,12 +6,15 @@ use crate::agent::{roles, vocabulary};
 use crate::config::{Dirs, Env, EnvFile, Flags, Project, Settings};
 use crate::control::channels::{channels, files};
 use crate::control::{Class, Error, Result, whereabouts};
+use crate::service::foreground::Orders;
 use crate::service::{Scope, Spool};
 use crate::session::store::Folder;
 use crate::worker::Setup;
 
-const CONFIG: &str = "SAMOCODE_CONFIG";
-const SESSION_DIR: &str = "SAMOCODE_SESSION_DIR";
+/// The project file.
+pub(in crate::control) const CONFIG: &str = "SAMOCODE_CONFIG";
+/// The session's folder.
+pub(in crate::control) const SESSION_DIR: &str = "SAMOCODE_SESSION_DIR";
 const SPOOL: &str = "SAMOCODE_SPOOL";
 
 /// Set if the worker is a child of `samocode run` instead of a unit's main process.
@@ -21,6 +24,24 @@ const FOREGROUND: &str = "SAMOCODE_FOREGROUND";
 #[must_use]
 pub fn is_in_foreground(env: &Env) -> bool {
     env.get(FOREGROUND).is_some()
+}
+
+/// What the worker with this instance and environment works on: they say it, or its standard input
+/// does if it was started ahead. `None` if `samocode run` has ended without a word.
+///
+/// # Errors
+/// If standard input cannot be read.
+pub fn assignment(instance: String, mut env: Env) -> Result<Option<(String, Env)>> {
+    if !is_in_foreground(&env) || env.get(SESSION_DIR).is_some() {
+        return Ok(Some((instance, env)));
+    }
+    let received = Orders::receive()
+        .map_err(|error| Error::unavailable(format!("cannot learn what to work on: {error}")))?;
+    Ok(received.map(|orders| {
+        env.set(CONFIG, orders.config);
+        env.set(SESSION_DIR, orders.folder);
+        (orders.instance, env)
+    }))
 }
 
 /// Reads everything that the worker of an instance needs. `binary` is the program's own path.

@@ -62,6 +62,13 @@ impl<'a> Worktree<'a> {
         &self.record.members[at]
     }
 
+    /// Reports what is done, and with how many branches it is settled what becomes of them.
+    fn step(&self, what: String) {
+        let of = self.record.members.len();
+        let settled = self.record.series.ends.len();
+        self.work.on.step((settled + 1).min(of), of, what);
+    }
+
     async fn go_there(&mut self) -> Result<()> {
         if !self.is_there {
             self.tree.put_at(&self.at).await?;
@@ -98,7 +105,7 @@ impl Ground for Worktree<'_> {
             return Ok(step);
         }
         self.go_there().await?;
-        (self.work.on.progress)(&format!("merging {}", member.session));
+        self.step(format!("merging {}", member.session));
         let session = self.work.sessions.iter().find(|session| session.name == member.session);
         let task = session.and_then(|session| session.state().ok()).map(|state| state.task);
         let task = task.unwrap_or_default();
@@ -127,7 +134,7 @@ impl Ground for Worktree<'_> {
     async fn test(&mut self) -> Result<Verdict> {
         let Some(trial) = self.trial.clone() else { return Ok(Verdict::Green) };
         self.go_there().await?;
-        (self.work.on.progress)(&format!("testing with: {}", trial.command));
+        self.step(format!("testing with: {}", trial.command));
         let verdict = trial.run().await?;
         // They may have changed files, or even committed.
         self.is_there = false;

@@ -89,6 +89,7 @@ impl Bench {
             Kind::Number(..) => "7".to_owned(),
             Kind::Duration | Kind::Timeout => "77".to_owned(),
             Kind::Agent => "rehearsal".to_owned(),
+            Kind::Agents => "rehearsal, claude".to_owned(),
             Kind::Money => "7.50".to_owned(),
             Kind::Tokens => "70k".to_owned(),
             Kind::Memory => "7G".to_owned(),
@@ -103,6 +104,7 @@ impl Bench {
             Kind::Sockets => "any".to_owned(),
             Kind::YesNo => "yes".to_owned(),
             Kind::Names => "target out".to_owned(),
+            Kind::Variables => "YARN_CACHE_FOLDER".to_owned(),
         }
     }
 
@@ -174,6 +176,8 @@ impl Bench {
             "WORKTREES" => project.worktrees.display().to_string(),
             "SESSIONS" => project.sessions.display().to_string(),
             "SAMOCODE_AGENT" => Phase::ALL.map(|phase| settings.agent(phase).to_string()).join(" "),
+            "SAMOCODE_REVIEWERS" => format!("{:?}", settings.reviewers),
+            "SAMOCODE_REVIEW_ROUNDS" => settings.review_rounds.to_string(),
             "SAMOCODE_STALL_AFTER" => {
                 Phase::ALL.map(|phase| format!("{:?}", settings.stall_after(phase))).join(" ")
             }
@@ -200,6 +204,7 @@ impl Bench {
             "SAMOCODE_QUOTA_STOP_AT" => format!("{:?}", settings.quota_stop_at),
             "SAMOCODE_MEMORY_MAX" | "SAMOCODE_TASKS_MAX" | "SAMOCODE_CPU_WEIGHT" => limits(),
             "SAMOCODE_CACHE_FOLDERS" => settings.cache_folders.join(" "),
+            "SAMOCODE_OWN_CACHES" => settings.own_caches.join(" "),
             "SAMOCODE_COMPRESS_LOGS_AFTER" => format!("{:?}", settings.compress_logs_after),
             "SAMOCODE_DISK_FLOOR" => settings.disk_floor.to_string(),
             "SAMOCODE_MAX_RUNNING" => format!("{:?}", settings.max_running),

@@ -118,7 +118,8 @@ async fn each_tool_says_what_it_takes_what_it_does_and_whose_the_gates_are() {
         let looks = ["status", "wait", "read", "logs", "why"];
         let looks = looks.iter().any(|end| name.ends_with(end));
         assert_eq!(tool["annotations"]["readOnlyHint"], looks, "{tool}");
-        let undoes = ["session_stop", "session_reject", "merge"].contains(&name);
+        let undoes = ["session_stop", "session_reject", "convoy_stop", "convoy_remove", "merge"];
+        let undoes = undoes.contains(&name);
         assert_eq!(tool["annotations"]["destructiveHint"] == true, undoes, "{tool}");
         let is_gate = ["session_answer", "session_approve", "session_reject"].contains(&name);
         let says_so = tool["description"].as_str().unwrap().contains("gate is the human's");
@@ -144,6 +145,14 @@ async fn what_does_not_fit_is_an_error_of_the_tool_with_a_hint_and_the_server_st
         ("session_send", json!({"session": "jwt", "kind": "stop"}), "stop", "kind"),
         ("session_enable", json!({"session": "../x", "task": "t"}), "../x", ""),
         ("session_aprove", json!({"session": "jwt"}), "no tool", "did you mean session_approve?"),
+        ("session_enable", json!({"session": "a", "delegate": "all"}), "all", "delegate"),
+        ("convoy_create", json!({"convoy": "c", "sessions": []}), "no sessions", ""),
+        ("convoy_create", json!({"sessions": []}), "missing field `convoy`", "convoy (required)"),
+        ("convoy_create", json!({"convoy": "c", "sessions": ["a"]}), "expected struct", "sessions"),
+        ("convoy_status", json!({"convoy": "c"}), "no convoy", "samocode convoy create c"),
+        ("convoy_start", json!({"convoy": "../c"}), "../c", ""),
+        ("convoy_stop", json!({"id": "c"}), "unknown field `id`", "convoy (required), now"),
+        ("convoy_remove", json!({}), "missing field", "convoy (required)"),
     ];
     for (tool, arguments, message, hint) in cases {
         let text = client.error(tool, arguments).await;
@@ -151,17 +160,89 @@ async fn what_does_not_fit_is_an_error_of_the_tool_with_a_hint_and_the_server_st
     }
     client.line("this is not JSON").await;
     client.line(r#"{"jsonrpc":"2.0","id":7000,"method":"no/such"}"#).await;
-    assert_eq!(client.names().await.len(), 13);
+    assert_eq!(client.names().await, PARENTS);
 }
+
+#[tokio::test]
+async fn convoys_are_planned_looked_at_and_removed() {
+    let root = tempfile::tempdir().unwrap();
+    session(root.path(), "Phase: implementation\nIteration: 2\nBlocked: no\n");
+    let mut client = Client::of(root.path(), Audience::Parent).await;
+    let planned = json!({"convoy": "login", "sessions": [{"session": "jwt"}], "budget_usd": 20.5});
+    let made = client.tool("convoy_create", planned).await;
+    assert_eq!(made["structuredContent"]["members"][0]["session"], "jwt", "{made}");
+    assert_eq!(made["structuredContent"]["budget"], 20.5, "{made}");
+    let wrong = [
+        (json!([{"session": "jwt", "after": ["api"]}]), "after 'api'"),
+        (json!([{"session": "jwt", "task": "other"}]), "has another task"),
+        (json!([{"session": "jwt"}, {"session": "page"}]), "there is no session 'page'"),
+        (json!([{"session": "jwt"}, {"session": "jwt"}]), "named twice"),
+    ];
+    for (sessions, message) in wrong {
+        let text = json!({"convoy": "login", "sessions": sessions});
+        let text = client.error("convoy_create", text).await;
+        assert!(text.contains(message), "{message}: {text}");
+    }
+    let one = client.tool("convoy_status", json!({"convoy": "login"})).await;
+    assert_eq!(one["structuredContent"]["complete"], false, "{one}");
+    let all = client.tool("convoy_status", json!({})).await;
+    assert_eq!(all["structuredContent"]["convoys"][0]["id"], "login", "{all}");
+    let near = client.error("convoy_status", json!({"convoy": "logn"})).await;
+    assert!(near.contains("did you mean 'login'?"), "{near}");
+    client.tool("convoy_remove", json!({"convoy": "login"})).await;
+    let none = client.tool("convoy_status", json!({})).await;
+    assert_eq!(none["structuredContent"]["convoys"], json!([]), "{none}");
+}
+
+#[tokio::test]
+async fn a_coordinator_acts_on_sessions_and_convoys_are_its_humans() {
+    let root = tempfile::tempdir().unwrap();
+    session(root.path(), WAITING);
+    let mut client = Client::of(root.path(), Audience::Coordinator).await;
+    let names = client.names().await;
+    let sessions = PARENTS.iter().filter(|name| !name.starts_with("convoy_"));
+    assert_eq!(names, sessions.copied().collect::<Vec<_>>());
+    let uri = json!({"uri": "samocode://session/jwt/plan"});
+    assert!(client.request("resources/read", uri).await["result"].is_object());
+    for convoy in PARENTS.iter().filter(|name| name.starts_with("convoy_")) {
+        let text = client.error(convoy, json!({"convoy": "login"})).await;
+        assert!(text.contains("in a run"), "{text}");
+    }
+}
+
+/// The tools of a run.
+const RUNS: [&str; 3] = ["session_status", "session_wait", "session_send"];
+
+/// The tools of a parent, in order.
+const PARENTS: [&str; 18] = [
+    "session_enable",
+    "session_status",
+    "session_wait",
+    "session_read",
+    "session_answer",
+    "session_approve",
+    "session_reject",
+    "session_send",
+    "session_stop",
+    "session_start",
+    "convoy_create",
+    "convoy_status",
+    "convoy_start",
+    "convoy_stop",
+    "convoy_remove",
+    "merge",
+    "session_logs",
+    "session_why",
+];
 
 #[tokio::test]
 async fn a_run_may_look_and_write_and_nothing_else() {
     let root = tempfile::tempdir().unwrap();
     session(root.path(), WAITING);
     let mut client = Client::of(root.path(), Audience::Run).await;
-    assert_eq!(client.names().await, ["session_status", "session_wait", "session_send"]);
-    for gate in ["session_approve", "session_enable", "session_stop", "session_read"] {
-        let text = client.error(gate, json!({"session": "jwt"})).await;
+    assert_eq!(client.names().await, RUNS);
+    for tool in PARENTS.iter().filter(|name| !RUNS.contains(name)) {
+        let text = client.error(tool, json!({"session": "jwt"})).await;
         assert!(text.contains("in a run") && text.contains("waiting"), "{text}");
     }
     let uri = json!({"uri": "samocode://session/jwt/plan"});

@@ -64,8 +64,7 @@ fn channels(folder: &tempfile::TempDir, text: &str) -> Channels {
     let path = folder.path().join("notify.toml");
     std::fs::write(&path, text).unwrap();
     std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-    let files =
-        Files { user: Some(path), project: None, home: folder.path().to_owned(), has_bot: false };
+    let files = Files { user: Some(path), home: folder.path().to_owned(), ..Files::default() };
     let channels = from_settings(&Settings { files, ..Settings::default() }, &|_| None);
     let mistakes: Vec<_> = channels.left_out.iter().filter(|one| one.mistaken).collect();
     assert!(mistakes.is_empty(), "{mistakes:?}");

@@ -25,7 +25,7 @@ impl Home {
             user: Some(self.0.path().join(FILE)),
             project,
             home: self.0.path().to_owned(),
-            has_bot: false,
+            ..Files::default()
         };
         let settings = Settings {
             telegram_token: Some(Secret::new("1:a")),

@@ -7,9 +7,12 @@ pub mod cgroup;
 pub mod disk;
 pub mod groups;
 pub mod inotify;
+pub mod load;
 pub mod machine;
 pub mod memory;
 pub mod origin;
 pub mod parent;
 pub mod processes;
 pub mod strays;
+#[cfg(all(panic = "abort", target_env = "gnu"))]
+mod unwind;

@@ -7,6 +7,7 @@ pub mod cgroup;
 pub mod disk;
 pub mod groups;
 pub mod inotify;
+pub mod load;
 pub mod machine;
 pub mod memory;
 pub mod origin;

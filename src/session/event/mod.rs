@@ -13,6 +13,7 @@ mod life;
 mod mail;
 mod obstacle;
 mod program;
+mod review;
 mod run;
 mod signal;
 mod worker;
@@ -26,6 +27,7 @@ pub use obstacle::{
     Blocked, BudgetWarned, Continued, Held, Limited, Outage, Paused, Queued, Released,
 };
 pub use program::{ConversationKept, ConversationLost, Unfamiliar};
+pub use review::Reviewed;
 pub use run::{
     ConversationNamed, HandoffAsked, HandoffMade, HeadMoved, Nudged, Repeated, RunEnded, RunLost,
     RunStarted, SetAside, Stalled,
@@ -135,6 +137,7 @@ events! {
     SetAside = "set_aside",
     KeptOut = "kept_out",
     NotSent = "not_sent",
+    Reviewed = "reviewed",
     SignalAsked = "signal_asked",
     SignalTaken = "signal_taken",
     Blocked = "blocked",

@@ -8,6 +8,7 @@ use crate::session::Elsewhere;
 use crate::session::cost::{Certainty, RunCost, Usage, dollars};
 use crate::session::describe::{more, one_line, quiet};
 use crate::session::phase::Phase;
+use crate::session::review::Assignment;
 use crate::session::state::{Iteration, OpenRun, Standing, State};
 use crate::session::vocabulary::RunOutcome;
 
@@ -40,6 +41,9 @@ pub struct RunStarted {
     /// How the agent is confined, and what that leaves open on this host; absent if it is not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confined: Option<String>,
+    /// What it reviews, if the agent is a reviewer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub review: Option<Assignment>,
 }
 
 impl Occurrence for RunStarted {
@@ -48,6 +52,10 @@ impl Occurrence for RunStarted {
     fn describe(&self) -> String {
         let Self { agent, phase, iteration, attempt, resume, .. } = self;
         let again = if *attempt > 1 { format!(", run {attempt}") } else { String::new() };
+        if let Some(review) = &self.review {
+            let resumes = if *resume { " in the same conversation" } else { "" };
+            return format!("{phase}: {agent} reviews {}{again}{resumes}", review.subject());
+        }
         let starts = if *resume { "resumes its conversation" } else { "starts" };
         format!("{phase} {iteration}{again}: {agent} {starts}")
     }
@@ -55,6 +63,9 @@ impl Occurrence for RunStarted {
     fn fold(&self, at: Timestamp, state: &mut State) {
         state.visit.phase = self.phase;
         state.visit.iterations = self.iteration;
+        if state.visit.reviews.run_started(self.review.as_ref()) {
+            state.iteration = None;
+        }
         state.total = self.total;
         state.forced = false;
         state.unsettled = false;

@@ -72,7 +72,10 @@ impl Occurrence for SignalTaken {
             Step::Stay => String::new(),
             Step::Enter { phase } => format!(" -> {phase}"),
             Step::Wait { waits_for } => format!(" -> waiting for {waits_for}"),
-            Step::Block { reason, .. } => return format!("{phase} blocked: {}", one_line(reason)),
+            Step::Block { reason, .. } | Step::Dispute { reason } => {
+                return format!("{phase} blocked: {}", one_line(reason));
+            }
+            Step::Review => " -> the reviewers".to_owned(),
             Step::Finish => return format!("session done{text}"),
             Step::HandOver => " -> a fresh conversation".to_owned(),
         };
@@ -80,7 +83,7 @@ impl Occurrence for SignalTaken {
     }
 
     fn is_warning(&self) -> bool {
-        matches!(self.step, Step::Block { .. })
+        matches!(self.step, Step::Block { .. } | Step::Dispute { .. })
     }
 
     fn fold(&self, _at: Timestamp, state: &mut State) {
@@ -103,6 +106,15 @@ impl Occurrence for SignalTaken {
             }
             Step::Block { reason, needs } => {
                 state.standing = Standing::Blocked { reason: reason.clone(), needs: needs.clone() };
+            }
+            Step::Review => {
+                let says = self.line.summary.as_ref().or(reason);
+                state.visit.reviews.next_round(says);
+            }
+            Step::Dispute { reason } => {
+                state.visit.reviews.disputed();
+                let needs = Needs::HumanDecision;
+                state.standing = Standing::Blocked { reason: reason.clone(), needs };
             }
             Step::Finish => state.standing = Standing::Done,
             Step::HandOver => {
@@ -137,6 +149,13 @@ pub enum Step {
         reason: String,
         /// What kind of help the session needs.
         needs: Needs,
+    },
+    /// Has the reviewers read what the author wants to leave the phase with.
+    Review,
+    /// Blocks the session, since reviewers and author do not agree, until a human decides.
+    Dispute {
+        /// Both views, as shown to the human.
+        reason: String,
     },
     /// Ends the session as done.
     Finish,

@@ -15,6 +15,7 @@ const FULL: &str = r#"
 {"kind":"worker_ended","end":"gave_up"}
 {"kind":"run_started","run":"r","agent":"claude","conversation":"c","resume":true,"phase":"testing","iteration":1,"total":2,"attempt":3,"log":"l.jsonl","confined":"standard (Landlock 7, seccomp)"}
 {"kind":"run_started","run":"r","agent":"acp","command":"acp:qwen --acp","conversation":"c","resume":true,"phase":"testing","iteration":1,"total":2,"attempt":3,"log":"l.jsonl"}
+{"kind":"run_started","run":"r","agent":"codex","conversation":"","resume":false,"phase":"quality","iteration":1,"total":2,"attempt":1,"log":"l.jsonl","review":{"reviewer":"codex","round":2,"commit":"c0ffee"}}
 {"kind":"conversation_named","run":"r","conversation":"c"}
 {"kind":"conversation_kept","conversation":"c","until":"2026-12-20T18:30:00Z","rule":"w"}
 {"kind":"conversation_lost","conversation":"c","rule":"w"}
@@ -25,8 +26,11 @@ const FULL: &str = r#"
 {"kind":"kept_out","run":"r","refused":[{"what":"/srv/x","opened_by":"SAMOCODE_ALLOW_READ=/srv/x","times":2}]}
 {"kind":"not_sent","why":"w"}
 {"kind":"head_moved","head":{"branch":"t","on":"other","commit":"c0ffee1","lacking":2,"kept":"refs/samocode/kept/t/c0ffee1"}}
+{"kind":"reviewed","run":"r","on":{"reviewer":"codex","round":2,"commit":"c0ffee"},"verdict":{"approves":false,"summary":"s","findings":["f"]}}
 {"kind":"signal_asked","run":"r","problem":"p"}
 {"kind":"signal_taken","run":"r","line":{"timestamp":"2026-11-20 10:00:00","iteration":1,"phase":"testing","status":"waiting","summary":"s","reason":null,"needs":null,"for":"human_action"},"phase":"testing","status":"waiting","fingerprint":"f","state":{"a":1},"asked":{"answers":"f","unread":["i"]},"step":{"next":"wait","for":"human_action"}}
+{"kind":"signal_taken","run":"r","line":{"timestamp":"2026-11-20 10:00:00","iteration":1,"phase":"quality","status":"continue","summary":"s","reason":null,"needs":null,"for":null},"phase":"quality","status":"continue","step":{"next":"review"}}
+{"kind":"signal_taken","run":"r","line":{"timestamp":"2026-11-20 10:00:00","iteration":1,"phase":"quality","status":"continue","summary":"s","reason":null,"needs":null,"for":null},"phase":"quality","status":"continue","step":{"next":"dispute","reason":"w"}}
 {"kind":"blocked","reason":"r","needs":"investigation"}
 {"kind":"mail","id":"i","from":"human","mail":"text","early":true,"by":"u on pts/3","unvouched":true}
 {"kind":"foreign_mail","file":"note.txt","kept":"file-0-note.txt","message":"file-0","problem":"p"}
@@ -61,6 +65,7 @@ const SHORT: &str = r#"
 {"kind":"worker_started","pid":1,"boot":"b","version":"0.1.0"}
 {"kind":"run_ended","run":"r","outcome":"finished"}
 {"kind":"mail","id":"i","from":"human","mail":"text"}
+{"kind":"reviewed","run":"r","on":{"reviewer":"x","round":1},"verdict":{"approves":true}}
 {"kind":"head_moved"}
 {"kind":"head_moved","head":{"branch":"t"}}
 {"kind":"foreign_mail","file":"note.txt","kept":"file-0-note.txt"}

@@ -64,6 +64,7 @@ impl Story {
             attempt,
             log: "l".into(),
             confined: None,
+            review: None,
         }))
     }
 

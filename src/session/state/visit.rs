@@ -3,6 +3,7 @@
 use crate::session::advance::Gate;
 use crate::session::asked::Asked;
 use crate::session::phase::Phase;
+use crate::session::review::Reviews;
 
 /// A session's stay in a phase, with everything that is counted there.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub struct Visit {
     pub unchanged: u32,
     /// Hash of worktree and session at the last repeated signal.
     pub fingerprint: Option<String>,
+    /// The reviews, in the quality phase.
+    pub reviews: Reviews,
 }
 
 impl Visit {
@@ -43,6 +46,7 @@ impl Visit {
     /// Clears the counters for a retry after a block, since a human has looked at it.
     pub(in crate::session) fn retried(&mut self) {
         self.unchanged = 0;
+        self.reviews.retried();
         if self.is_over() {
             self.iterations = 0;
         }

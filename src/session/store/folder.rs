@@ -12,6 +12,7 @@ use super::files::{make_unsynced, open, open_regular, read, remove_unsynced, syn
 use crate::session::hand_edit::QaFile;
 use crate::session::hook::Hook;
 use crate::session::qa::Qa;
+use crate::session::review::Review;
 use crate::session::signal::{MAX_BYTES, Signal, SignalError};
 use crate::session::state::StateName;
 
@@ -29,6 +30,7 @@ const OUTBOX: &str = "_outbox";
 const MAIL: &str = "_mail";
 const LOGS: &str = "_logs";
 const DAMAGED: &str = "_damaged";
+const OWN_CACHES: &str = "_caches";
 
 /// The folders of the worker's files, in which nothing is reached through a link.
 pub(super) const SUBFOLDERS: [&str; 5] = [INBOX, OUTBOX, MAIL, LOGS, DAMAGED];
@@ -95,6 +97,12 @@ impl Folder {
     #[must_use]
     pub fn name(&self) -> String {
         self.agents.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    /// `_caches/`, package caches that the session shares with no other.
+    #[must_use]
+    pub fn own_caches(&self) -> PathBuf {
+        self.agents.join(OWN_CACHES)
     }
 
     /// `_overview.md`, the state as people read it.
@@ -265,6 +273,18 @@ impl Folder {
     /// # Errors
     /// A [`SignalError`]: missing, too large, damaged, or for another run.
     pub fn read_signal(&self, run: &str) -> Result<Signal, SignalError> {
+        Signal::parse(&self.signal_bytes()?, run)
+    }
+
+    /// Reads what a reviewer's run left in place of a signal.
+    ///
+    /// # Errors
+    /// [`SignalError`] if it is missing, unreadable or not a review.
+    pub fn read_review(&self, run: &str) -> Result<Review, SignalError> {
+        Review::parse(&self.signal_bytes()?, run)
+    }
+
+    fn signal_bytes(&self) -> Result<Vec<u8>, SignalError> {
         let unreadable = |error: io::Error| SignalError::Unreadable(error.to_string());
         let file = match open_regular(&self.signal()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -278,7 +298,7 @@ impl Folder {
         }
         let mut bytes = Vec::new();
         file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-        Signal::parse(&bytes, run)
+        Ok(bytes)
     }
 
     /// Syncs the files that a run wrote to the folder since `since`. Agents do not sync, and a

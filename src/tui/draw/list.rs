@@ -10,11 +10,15 @@ use crate::control::format::{ago, bar, count, usd};
 use crate::control::view::View;
 use crate::session::state::StateName;
 
+use super::super::load::{self, Load};
 use super::super::model::Model;
 use super::{Palette, one_line};
 
 /// A column: its title, its width, and from which width of the list on it is shown.
 struct Column(&'static str, Constraint, u16);
+
+/// From this width of the list on, memory and CPU are shown.
+pub(in crate::tui) const ROOM_FOR_LOADS: u16 = 94;
 
 /// Longer names are cut.
 const LONGEST_NAME: usize = 26;
@@ -25,12 +29,14 @@ fn columns(model: &Model) -> Vec<(usize, Column)> {
     let name = u16::try_from(longest.clamp(7, LONGEST_NAME)).unwrap_or(u16::MAX);
     let all = [
         Column("SESSION", Constraint::Length(name), 0),
-        Column("PROJECT", Constraint::Length(14), if model.everywhere { 110 } else { u16::MAX }),
+        Column("PROJECT", Constraint::Length(14), if model.everywhere { 124 } else { u16::MAX }),
         Column("STATE", Constraint::Length(8), 0),
         Column("PHASE", Constraint::Length(8), 48),
-        Column("", Constraint::Length(14), 96),
+        Column("", Constraint::Length(14), 112),
         Column("IT", Constraint::Length(3), 64),
         Column("NOW", Constraint::Fill(1), 40),
+        Column("MEM", Constraint::Length(4), ROOM_FOR_LOADS),
+        Column("CPU", Constraint::Length(5), ROOM_FOR_LOADS),
         Column("PROGRESS", Constraint::Length(11), 84),
         Column("COST", Constraint::Length(8), 72),
     ];
@@ -55,7 +61,8 @@ pub(super) fn draw(
     let titles = columns.iter().map(|(_, column)| column.0);
     let zone = model.zone.clone();
     let rows = model.sessions.shown().map(|view| {
-        let mut cells: Vec<Line<'static>> = cells(view, palette, now, &zone);
+        let mut cells: Vec<Line<'static>> =
+            cells(view, model.loads.of(&view.instance), palette, now, &zone);
         Row::new(columns.iter().map(|(at, _)| std::mem::take(&mut cells[*at])).collect::<Vec<_>>())
     });
     let table = Table::new(rows, columns.iter().map(|(_, column)| column.1))
@@ -69,6 +76,7 @@ pub(super) fn draw(
 
 fn cells(
     view: &View,
+    load: Load,
     palette: Palette,
     now: Timestamp,
     zone: &jiff::tz::TimeZone,
@@ -87,6 +95,8 @@ fn cells(
         Line::from(view.phase.to_string()),
         Line::from(view.iteration.to_string()).right_aligned(),
         Line::from(Span::styled(one_line(&now_doing), style)),
+        Line::from(load.memory.map_or_else(String::new, load::memory)).right_aligned(),
+        Line::from(load.cpu.map_or_else(String::new, |cpu| format!("{cpu:.0}%"))).right_aligned(),
         Line::styled(progress, palette.dim()),
         Line::from(cost).right_aligned(),
     ]

@@ -19,6 +19,7 @@ use crate::session::state::StateName;
 use super::model::Model;
 use super::sessions::{Sort, needs_human};
 
+pub(super) use list::ROOM_FOR_LOADS;
 pub(super) use style::Palette;
 
 /// From this many columns on, list and page are side by side.
@@ -115,6 +116,7 @@ fn keys_that_fit(width: u16) -> String {
         "m message",
         "b start",
         "s stop",
+        "A attach",
         "/ filter",
     ];
     let mut line = String::new();

@@ -4,6 +4,7 @@ use ratatui::backend::TestBackend;
 
 use super::*;
 use crate::control::answers::{Asked, Choice, Question, Suggestion};
+use crate::control::load::Used;
 use crate::control::view::View;
 use crate::tui::messages::Msg;
 use crate::tui::model::tests::{model, opens, press, view};
@@ -48,6 +49,16 @@ fn some_sessions() -> Vec<View> {
 /// The dashboard with the log of the first session open.
 fn shown() -> Model {
     let mut model = model(some_sessions());
+    let start = std::time::Instant::now();
+    for (second, cpu_us) in [(0, 0), (2, 2_500_000)] {
+        let used = Used {
+            instance: "search".to_owned(),
+            memory_bytes: Some(1300 << 20),
+            cpu_us: Some(cpu_us),
+        };
+        let at = start + std::time::Duration::from_secs(second);
+        model.update(Msg::Load(at, vec![used]));
+    }
     let log = opens(&mut model, 'g');
     let line = |text: &str, tone| Text::new(tone, text).with_margin("17:59:01 ");
     let lines = vec![

@@ -171,17 +171,36 @@ fn an_error_is_shown_until_the_next_key_and_quits_nothing() {
 
 #[test]
 fn the_editor_opens_in_the_worktree() {
-    let programs = Programs { editor: "code -w".to_owned(), shell: String::new() };
+    let samocode = vec!["/bin/samocode".to_owned(), "--system".to_owned()];
+    let programs = Programs { editor: "code -w".to_owned(), shell: String::new(), samocode };
     let mut model = Model::new(false, TimeZone::UTC, programs);
     let change = Change::Session { view: Box::new(view("a", StateName::Done)) };
     model.update(Msg::Change(change));
     let folder = PathBuf::from("/home/u/worktrees/26-11-20-a");
     let run = |words: &[&str]| {
         let words = words.iter().map(|word| (*word).to_owned()).collect();
-        [Effect::Run(Program { words, folder: folder.clone() })]
+        [Effect::Run(Program { words, folder: folder.clone(), hold: false })]
     };
     assert_eq!(press(&mut model, KeyCode::Char('e')), run(&["code", "-w", "."]));
     assert_eq!(press(&mut model, KeyCode::Char('!')), run(&["/bin/sh"]));
+    // Its conversation is opened in the project, and what the verb says when it fails is read first.
+    assert_eq!(press(&mut model, KeyCode::Char('A')), []);
+    let words = ["/bin/samocode", "--system", "attach", "a"].map(str::to_owned).to_vec();
+    let attach = Program { words, folder: PathBuf::from("/home/u/shop"), hold: true };
+    assert_eq!(press(&mut model, KeyCode::Char('y')), [Effect::Run(attach)]);
+}
+
+#[test]
+fn memory_and_cpu_are_read_only_while_something_runs_and_there_is_room() {
+    let mut model = three();
+    model.areas.list = Rect::new(0, 2, 120, 3);
+    assert!(model.shows_loads());
+    model.areas.list.width = 80;
+    assert!(!model.shows_loads());
+    model.areas.list.width = 120;
+    let change = Change::Session { view: Box::new(view("b", StateName::Done)) };
+    model.update(Msg::Change(change));
+    assert!(!model.shows_loads());
 }
 
 #[test]

@@ -84,9 +84,20 @@ function isInUse(element) {
     field.type === "radio" ? field.checked !== field.defaultChecked : field.type !== "hidden" && field.value !== field.defaultValue);
 }
 
-async function reload() {
-  const response = await fetch(location.pathname, { headers: { accept: "text/html" } });
-  if (!response.ok) return;
+let wanted = null;
+
+/** Loads the rest of the page as it is at this stamp; again and again while that fails. */
+async function reload(stamp) {
+  wanted = stamp;
+  let response;
+  try {
+    response = await fetch(location.pathname, { headers: { accept: "text/html" } });
+    if (!response.ok) throw new Error(response.statusText);
+  } catch {
+    // The server starts again, or the network is away.
+    setTimeout(() => { if (wanted === stamp) reload(stamp); }, 3000);
+    return;
+  }
   const page = new DOMParser().parseFromString(await response.text(), "text/html");
   let skipped = false;
   for (const id of ["needs", "part", "controls"]) {
@@ -113,7 +124,7 @@ function showSession(data) {
   fill(now, data.html);
   if (now.dataset.stamp !== data.stamp) {
     now.dataset.stamp = data.stamp;
-    reload();
+    reload(data.stamp);
   }
 }
 
@@ -185,6 +196,68 @@ addEventListener("submit", (event) => {
 addEventListener("pageshow", () => {
   document.querySelectorAll("button:disabled").forEach((button) => { button.disabled = false; });
 });
+
+// Messages to this browser, also while the page is closed
+
+const urlOf = (subscription) => `/push${subscription ? `?of=${encodeURIComponent(subscription.endpoint)}` : ""}`;
+
+async function post(path, fields) {
+  const token = document.querySelector('footer [name="form-token"]').value;
+  const response = await fetch(path, { method: "POST", body: new URLSearchParams({ ...fields, "form-token": token }) });
+  if (!response.ok) throw new Error(await response.text());
+}
+
+async function subscribe(manager, key) {
+  const wanted = { userVisibleOnly: true, applicationServerKey: key };
+  // One that was made with another key is of no use.
+  const subscription = await manager.subscribe(wanted).catch(async (error) => {
+    if (error.name !== "InvalidStateError") throw error;
+    await (await manager.getSubscription())?.unsubscribe();
+    return manager.subscribe(wanted);
+  });
+  const { endpoint, keys } = subscription.toJSON();
+  await post("/push", { endpoint, p256dh: keys.p256dh, auth: keys.auth });
+  return subscription;
+}
+
+async function offerMessages(button) {
+  // A browser offers them only to a page that it trusts, such as one with TLS.
+  if (!("serviceWorker" in navigator && "PushManager" in window && "Notification" in window)) return;
+  await navigator.serviceWorker.register("/sw.js");
+  const manager = (await navigator.serviceWorker.ready).pushManager;
+  let subscription = await manager.getSubscription();
+  const answer = await fetch(urlOf(subscription));
+  if (!answer.ok) return;
+  let { key, on } = await answer.json();
+  const show = () => {
+    button.textContent = on ? "Turn notifications off" : "Turn notifications on";
+    button.hidden = false;
+  };
+  button.addEventListener("click", async () => {
+    button.disabled = true;
+    try {
+      if (on) {
+        await post("/push/off", { endpoint: subscription.endpoint });
+        await subscription.unsubscribe();
+      } else if (await Notification.requestPermission() === "granted") {
+        subscription = await subscribe(manager, key);
+      } else {
+        return say("This browser blocks notifications: allow them in its settings for this page.");
+      }
+      on = !on;
+      say(on ? "This browser gets notifications." : "This browser gets no more notifications.");
+    } catch (error) {
+      say(`Notifications could not be changed: ${error.message}`);
+    } finally {
+      button.disabled = false;
+      show();
+    }
+  });
+  show();
+}
+
+const messages = byId("messages");
+if (messages) offerMessages(messages).catch(() => {});
 
 const log = byId("log");
 if (log) log.scrollTop = log.scrollHeight;

@@ -67,6 +67,9 @@ impl Page<'_> {
                     }
                     footer {
                         span #live role="status" { }
+                        @if self.visitor.is_some_and(Visitor::may_act) {
+                            button.link #messages type="button" hidden { "Turn notifications on" }
+                        }
                         @if let Some(visitor) = self.visitor { (leave(visitor)) }
                     }
                 }

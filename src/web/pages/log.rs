@@ -71,7 +71,9 @@ fn entry(class: &str, at: Option<&str>, text: &str) -> Markup {
 const fn class(event: &Event) -> &'static str {
     match event {
         Event::RunStarted(_) => "head",
-        Event::SignalTaken(SignalTaken { step: Step::Block { .. }, .. })
+        Event::SignalTaken(SignalTaken {
+            step: Step::Block { .. } | Step::Dispute { .. }, ..
+        })
         | Event::Blocked(_)
         | Event::Stalled(_)
         | Event::RunLost(_)

@@ -1,6 +1,7 @@
 //! The real router behind a real socket, with a real client. What agents write is hostile here.
 
 mod guarded;
+mod phone;
 mod streams;
 
 use std::sync::Arc;

@@ -189,7 +189,11 @@ impl Watcher {
                     }
                     Step::Wait { .. } => self.begin_wait(),
                     Step::Finish => self.done = true,
-                    Step::Stay | Step::Block { .. } | Step::HandOver => {}
+                    Step::Stay
+                    | Step::Block { .. }
+                    | Step::Review
+                    | Step::Dispute { .. }
+                    | Step::HandOver => {}
                 }
             }
             Event::PhaseSet(set) => {

@@ -22,7 +22,6 @@ use crate::session::overview::{Field, NewOverview, Overview};
 use crate::session::state::State;
 use crate::session::store::{Journal, Vouchers, faults, read_journal};
 use crate::session::{Phase, Status};
-use crate::worker::iterate::Plan;
 use crate::worker::task::unseen;
 use crate::worker::under_way::Ended;
 
@@ -35,6 +34,8 @@ static AGENT: LazyLock<Agent> =
 pub(super) struct Script {
     pub(super) acts: Vec<Act>,
     pub(super) signal: Option<(Status, Option<Phase>)>,
+    /// The verdict instead of that, if it is asked for a review.
+    pub(super) approves: bool,
     pub(super) outcome: Fate,
 }
 
@@ -300,11 +301,11 @@ impl Stage {
                     return worker.interrupted().map(drop);
                 }
                 Decision::Block { reason, needs } => worker.block(reason, needs)?,
-                Decision::Run(numbers) => {
+                Decision::Run(_) => {
                     let Some(script) = scripts.next() else {
                         return worker.interrupted().map(drop);
                     };
-                    let plan = Plan::new(state, numbers, &AGENT);
+                    let plan = worker.plan(&AGENT);
                     let unseen = unseen(worker.writer.state(), &worker.writer.folder);
                     self.shown.extend(unseen.into_iter().map(|mail| mail.id));
                     worker.record_start(&plan)?;
@@ -355,7 +356,12 @@ impl Stage {
             crash_point("the agent did something");
         }
         if let Some((status, phase)) = script.signal {
-            let signal = serde_json::json!({"status": status, "phase": phase, "run": run});
+            let signal = match worker.writer.state().visit.reviews.under_way() {
+                Some(_) => serde_json::json!({
+                    "verdict": script.approves, "summary": "read it", "run": run,
+                }),
+                None => serde_json::json!({"status": status, "phase": phase, "run": run}),
+            };
             std::fs::write(folder.signal(), signal.to_string()).unwrap();
         }
         Ok(())

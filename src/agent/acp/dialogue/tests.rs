@@ -186,3 +186,59 @@ fn odd_lines_are_signs_of_life_and_nothing_is_sent() {
     assert_eq!(talk.sent.len(), sent);
     assert!(talk.dialogue.unknown.describe().contains("dance (1)"));
 }
+
+#[test]
+fn a_call_that_is_announced_counts_once_its_input_is_known() {
+    // As opencode and qwen do it; the fingerprints tell a loop from work.
+    let mut talk = Talk::opened();
+    let tools = |talk: &Talk| {
+        let tools = talk.events.iter().filter_map(|event| match event {
+            Event::Tool(tool) => Some((tool.summary.clone(), tool.fingerprint)),
+            _ => None,
+        });
+        tools.collect::<Vec<_>>()
+    };
+    for (id, command) in [("t1", "make"), ("t2", "make test")] {
+        talk.updated(&json!({"sessionUpdate": "tool_call", "toolCallId": id, "title": "bash",
+            "kind": "execute", "status": "pending", "rawInput": {"cwd": "/w"}}));
+        for status in ["in_progress", "in_progress", "completed"] {
+            talk.updated(&json!({"sessionUpdate": "tool_call_update", "toolCallId": id,
+                "status": status, "title": command, "rawInput": {"command": command}}));
+        }
+    }
+    let tools = tools(&talk);
+    assert_eq!(tools.len(), 2, "{tools:?}");
+    assert_eq!(tools[1].0, "running make test");
+    assert_ne!(tools[0].1, tools[1].1);
+    talk.updated(&json!({"sessionUpdate": "tool_call_update", "toolCallId": "t9", "title": "x"}));
+    assert_eq!(talk.events.last(), Some(&Event::Progress), "nobody announced it");
+}
+
+#[test]
+fn tokens_of_single_replies_and_a_sessions_cost_are_counted() {
+    let mut talk = Talk::opened();
+    let chunk = json!({"sessionUpdate": "agent_message_chunk", "content": {"type": "text", "text": ""},
+        "_meta": {"usage": {"inputTokens": 10, "cachedReadTokens": 4, "outputTokens": 5}}});
+    talk.updated(&chunk);
+    let usage = Usage { input: 6, output: 5, cache_read: 4, cache_write: 0 };
+    assert_eq!(talk.events[2], Event::Usage { usage, context_used: None });
+    for (amount, currency) in [(json!(0.25), "USD"), (json!(9), "EUR"), (json!("x"), "USD")] {
+        let cost = json!({"amount": amount, "currency": currency});
+        talk.updated(&json!({"sessionUpdate": "usage_update", "used": 10, "cost": cost}));
+    }
+    talk.hears(&json!({"id": 4, "result": {"stopReason": "end_turn"}}));
+    assert_eq!(talk.finished().cost, Some(Cost { total: 0.25, own: Some(0.0) }));
+    assert_eq!(talk.finished().text, "", "it has answered");
+}
+
+#[test]
+fn a_turn_is_cancelled_while_there_is_one() {
+    let mut talk = Talk::begun("", true);
+    assert_eq!(talk.dialogue.cancel(), None);
+    talk.hears(&json!({"id": 3, "result": {"sessionId": "s-1"}}));
+    let cancel: Value = serde_json::from_slice(&talk.dialogue.cancel().unwrap()).unwrap();
+    assert_eq!((&cancel["method"], &cancel["id"]), (&json!("session/cancel"), &Value::Null));
+    assert_eq!(cancel["params"]["sessionId"], "s-1");
+    talk.hears(&json!({"id": 4, "result": {"stopReason": "cancelled"}}));
+    assert_eq!(talk.dialogue.cancel(), None);
+}

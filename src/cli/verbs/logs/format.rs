@@ -23,7 +23,7 @@ pub(super) struct Form {
 
 impl Form {
     pub(super) fn new(json: bool) -> Self {
-        Self { json, zone: clock::local_zone() }
+        Self { json, zone: clock::shown_zone() }
     }
 
     /// One line of the log, which may be several of text; none for mere signs of life.
@@ -75,7 +75,10 @@ const INDENT: &str = "          ";
 const fn style_of(event: &Event) -> Style {
     match event {
         Event::RunStarted(_) => BOLD,
-        Event::SignalTaken(event::SignalTaken { step: Step::Block { .. }, .. })
+        Event::SignalTaken(event::SignalTaken {
+            step: Step::Block { .. } | Step::Dispute { .. },
+            ..
+        })
         | Event::Blocked(_)
         | Event::Stalled(_)
         | Event::RunLost(_)

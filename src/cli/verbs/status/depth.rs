@@ -27,7 +27,7 @@ pub(super) async fn show(common: &Common, typed: &str, json: bool) -> anyhow::Re
     if json {
         return output::json(&shown.view);
     }
-    let lines = lines(&shown, output::width(), Timestamp::now(), &clock::local_zone());
+    let lines = lines(&shown, output::width(), Timestamp::now(), &clock::shown_zone());
     lines.into_iter().try_for_each(output::line)
 }
 
