@@ -10,7 +10,6 @@ mod account;
 mod admission;
 mod background;
 mod budget;
-mod canaries;
 mod checks;
 mod conclude;
 mod conclusion;
