@@ -93,6 +93,7 @@ fn numbers(text: &str) -> Option<Vec<u64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agent::REGISTRY;
 
     #[test]
     fn versions_are_compared_number_by_number_whatever_is_around_them() {
@@ -139,5 +140,17 @@ mod tests {
             add("2.4", &names.iter().map(String::as_str).collect::<Vec<_>>());
         }
         assert_eq!(Met::read(state.path(), "claude").unknown.len(), MAX_NAMES);
+    }
+
+    #[test]
+    fn the_versions_that_were_tested_are_those_that_the_tests_run() {
+        for (agent, pinned) in [
+            ("claude", include_str!("../../tests/lab/claude/package.json")),
+            ("codex", include_str!("../../tests/lab/codex/package.json")),
+            ("gemini", include_str!("../../tests/lab/gemini/package.json")),
+        ] {
+            let tested = REGISTRY.spec(agent).unwrap().tested().unwrap();
+            assert!(pinned.contains(&format!("\": \"{tested}\"")), "{agent} {tested}");
+        }
     }
 }

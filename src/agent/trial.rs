@@ -22,6 +22,9 @@ use crate::session::Hint as _;
 /// How long a turn may take.
 const LIMIT: Duration = Duration::from_secs(180);
 
+/// How long the processes of a turn may take to exit after it.
+const CHILDREN: Duration = Duration::from_secs(3);
+
 /// How long killed processes may take to exit.
 const STRAYS_BOUND: Duration = Duration::from_secs(5);
 
@@ -200,7 +203,7 @@ impl Trial<'_> {
                 }
             }
         };
-        let left = strays::end_run(&id, STRAYS_BOUND);
+        let left = left_behind(&id).await;
         let summary = run.summary();
         let named = Some(reported.conversation.clone()).filter(|id| !id.is_empty());
         let conversation = named.unwrap_or_else(|| conversation.to_owned());
@@ -375,6 +378,15 @@ impl Trial<'_> {
     fn broken(what: impl Into<String>, remedy: &str) -> Finding {
         Finding::new(About::Program, Status::Broken, what, remedy)
     }
+}
+
+/// Ends what a turn left behind and counts it. Processes that are about to exit get a moment.
+async fn left_behind(run: &str) -> io::Result<usize> {
+    let patience = tokio::time::Instant::now() + CHILDREN;
+    while !strays::find(run)?.is_empty() && tokio::time::Instant::now() < patience {
+        tokio::time::sleep(CHILDREN / 60).await;
+    }
+    strays::end_run(run, STRAYS_BOUND)
 }
 
 fn said(exit: ProcessExit) -> String {

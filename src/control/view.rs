@@ -170,6 +170,8 @@ impl View {
         let live = hook.run.as_ref().map(|run| run.tokens).unwrap_or_default();
         let tokens = hook.tokens.plus(live);
         let running = hook.run.as_ref().filter(|_| state == StateName::Running);
+        let kept = hook.conversation.as_ref().filter(|_| running.is_none());
+        let kept = kept.and_then(|kept| kept.warning(hook.until, Timestamp::now()));
         Ok(Self {
             session: session.name.clone(),
             instance: session.instance.clone(),
@@ -204,12 +206,7 @@ impl View {
                 active: unit.active.to_string(),
                 restarts: None,
             }),
-            notes: {
-                let mut all = hook.notes;
-                let kept = hook.conversation.filter(|_| running.is_none());
-                all.extend(kept.and_then(|kept| kept.warning(hook.until, Timestamp::now())));
-                notes(session, all, unsent)
-            },
+            notes: notes(session, hook.notes.into_iter().chain(kept).collect(), unsent),
         })
     }
 }

@@ -1,6 +1,7 @@
 //! Handoffs before the context is full. The worker asks the agent for one; if the conversation ends
 //! without it, the worker writes one from the last output.
 
+mod canaries;
 mod kept;
 
 use serde_json::{Value, json};

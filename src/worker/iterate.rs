@@ -176,8 +176,8 @@ impl Worker<'_> {
         self.explain_age(&agent, &mut ended).await;
         self.conclude(&plan, &ended, account.as_ref()).await?;
         self.yields();
-        self.note_unknown(&agent, &ended.unknown).await?;
-        self.account_for(spent_before)
+        self.account_for(spent_before)?;
+        self.note_unknown(&agent, &ended.unknown).await
     }
 
     /// Makes sure that the place the agent works in is there, whole, and what it was. Otherwise

@@ -10,7 +10,6 @@ pub(crate) mod account;
 mod admission;
 mod background;
 mod budget;
-mod canaries;
 mod checks;
 mod conclude;
 mod conclusion;

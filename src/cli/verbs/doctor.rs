@@ -83,8 +83,8 @@ impl Doctor {
         } else {
             let lines = tried.checks.iter().map(line);
             let lines = lines.flat_map(|text| layout::wrap(&text, "", "    ", output::width()));
-            let mut all = std::iter::once(format!("{} ({})", tried.agent, tried.program.display()));
-            all.by_ref().chain(lines).try_for_each(output::line)
+            let head = format!("{} ({})", tried.agent, tried.program.display());
+            std::iter::once(head).chain(lines).try_for_each(output::line)
         };
         let verdict = if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE };
         output::until_closed(shown.map(|()| verdict))

@@ -8,13 +8,13 @@ use crate::agent::{Agent, AgentError, Outcome, REGISTRY};
 use crate::session::event;
 use crate::session::journal::Event;
 
-use super::under_way::Ended;
-use super::{Trouble, Worker, pinging};
+use super::super::under_way::Ended;
+use super::super::{Trouble, Worker, pinging};
 
 impl Worker<'_> {
     /// Adds to the reason of a run that failed before it reported anything that the agent's program
     /// is older than the one that was tested: it may not know the flags it was given.
-    pub(super) async fn explain_age(&self, agent: &Agent, ended: &mut Ended) {
+    pub(in crate::worker) async fn explain_age(&self, agent: &Agent, ended: &mut Ended) {
         let Outcome::Failed { why } = &mut ended.outcome else { return };
         let Some(tested) = agent.spec().tested().filter(|_| !ended.reported.anything) else {
             return;
@@ -32,7 +32,7 @@ impl Worker<'_> {
 
     /// Counts what was unknown in a run, if the agent's program is newer than the one that was
     /// tested, and records it unless the session has heard of all of it.
-    pub(super) async fn note_unknown(
+    pub(in crate::worker) async fn note_unknown(
         &mut self,
         agent: &Agent,
         unknown: &Unknown,
