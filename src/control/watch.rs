@@ -91,7 +91,7 @@ pub(super) async fn watch(caller: &Caller, watch: Watch) -> Result<BoxStream<'st
     let warnings = Warnings::default();
     // Watch before looking, so that no change in between is missed.
     let mut folders = FolderWatch::all([])?;
-    let (source, sessions) = if watch.everywhere && !watch.sessions.is_empty() {
+    let (source, mut sessions) = if watch.everywhere && !watch.sessions.is_empty() {
         let what = "all sessions of the machine are watched, or those that are named";
         return Err(Error::new(Class::Usage, format!("either {what}")));
     } else if watch.everywhere || (watch.sessions.is_empty() && is_outside(caller)) {
@@ -109,8 +109,13 @@ pub(super) async fn watch(caller: &Caller, watch: Watch) -> Result<BoxStream<'st
         }
         (source, sessions.into_iter().map(|session| (root.clone(), session)).collect())
     };
-    for (_, session) in &sessions {
-        folders.add(session.folder.path())?;
+    if matches!(source, Source::Machine) {
+        // Those of other users may be out of reach. They are tried again at every change.
+        sessions.retain(|(_, session)| folders.add(session.folder.path()).is_ok());
+    } else {
+        for (_, session) in &sessions {
+            folders.add(session.folder.path())?;
+        }
     }
     folders.remark().into_iter().for_each(|remark| warnings.add(remark));
     let instances = sessions.iter().map(|(_, session)| session.instance.clone()).collect();
