@@ -112,7 +112,7 @@ impl Logs {
 }
 
 /// Whether it is a call of a tool, or begins an iteration.
-const fn is_of_tools(line: &Line) -> bool {
+fn is_of_tools(line: &Line) -> bool {
     match line {
         Line::Journal { entry } => matches!(entry.event, Event::RunStarted(_)),
         Line::Agent { event, .. } => {
