@@ -62,6 +62,10 @@ async fn commits_in_other_checkouts_are_named_until_a_branch_has_them() {
             &said,
             &[&loose, "branch 'a/side' got 1 commit that 't' lacks", "branch 'main' got 1 commit"],
         );
+        // Branches without commits hide none.
+        for number in 0..10 {
+            git(&path, &["branch", &format!("a-{number}"), "main~1"]);
+        }
         // What nobody but an agent may have made stays, the other was told.
         git(&path, &["pack-refs", "--all"]);
         has(&beside.said().await, &[&loose, "branch 'a/side' got 1 commit"]);
