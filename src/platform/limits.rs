@@ -22,6 +22,8 @@ pub enum Limit {
     Memory,
     /// Space on the disk.
     Disk,
+    /// Files on the disk, of which each needs an inode.
+    Inodes,
     /// Space that the user may fill.
     Quota,
     /// The size of a file that this process writes.
@@ -48,6 +50,17 @@ impl Limit {
             Errno::ROFS => Self::ReadOnly,
             _ => return None,
         })
+    }
+
+    /// The same where the file is known: a disk with space left has no room for more files.
+    #[must_use]
+    pub fn at(error: &io::Error, path: &Path) -> Option<Self> {
+        let limit = Self::of(error)?;
+        let there = path.ancestors().find_map(|folder| rustix::fs::statvfs(folder).ok());
+        let is_by_count =
+            |disk: rustix::fs::StatVfs| disk.f_files > 0 && disk.f_favail == 0 && disk.f_bavail > 0;
+        let by_count = limit == Self::Disk && there.is_some_and(is_by_count);
+        Some(if by_count { Self::Inodes } else { limit })
     }
 
     /// The same for an error of starting a process.
@@ -100,6 +113,10 @@ impl Limit {
                 }
             },
             Self::Disk => "the disk is full: free some space".to_owned(),
+            Self::Inodes => {
+                "the disk can hold no more files (see df -i): delete some, small ones too"
+                    .to_owned()
+            }
             Self::Quota => {
                 "your disk quota is used up: free some space, or ask for a larger one".to_owned()
             }

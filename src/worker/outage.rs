@@ -58,7 +58,7 @@ impl<'a> Outages<'a> {
     /// if the worker was asked to stop.
     pub(super) async fn wait(&self, signals: &mut Signals, error: &StoreError) -> bool {
         let folder = self.setup.folder.path();
-        let remedy = match Limit::of(&error.source) {
+        let remedy = match Limit::at(&error.source, &error.path) {
             Some(limit) => format!(": {}", limit.remedy()),
             None if error.is_refused() && error.path.starts_with(folder) => {
                 format!(": chmod -R u+rwX {}", quoted(folder))

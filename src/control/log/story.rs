@@ -68,6 +68,9 @@ pub(super) struct Story {
     run: Option<Run>,
 }
 
+/// The longest line of a journal that is kept in memory. An agent may write to the file.
+const LONGEST_LINE: usize = 64 << 20;
+
 /// The run whose output is being read.
 struct Run {
     id: String,
@@ -99,6 +102,11 @@ impl Story {
         let (part, scanner) = (&mut self.part, &mut self.scanner);
         self.journal.read(&mut |bytes| {
             for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+                if part.len() + piece.len() > LONGEST_LINE {
+                    scanner.endless();
+                    part.clear();
+                    continue;
+                }
                 part.extend_from_slice(piece);
                 if part.ends_with(b"\n") {
                     entries.extend(scanner.line(part));

@@ -18,6 +18,8 @@ mod watch;
 
 /// The most changes that are named.
 const MOST: usize = 8;
+/// The most refs that git is asked about.
+const EXAMINED: usize = 100;
 /// The most commits that are counted.
 const COUNTED: &str = "--max-count=1000";
 
@@ -57,7 +59,10 @@ pub async fn strays(
             _ => found.push(stray.clone()),
         }
     }
-    for name in moved.iter().take(MOST) {
+    for name in moved.iter().take(EXAMINED) {
+        if found.len() >= MOST {
+            break;
+        }
         let was_known =
             known.iter().any(|stray| matches!(stray, Stray::Gained { name: known, fresh: true, .. } if known == name));
         let fresh = was_known || before.get(name).is_none();

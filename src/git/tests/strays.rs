@@ -56,6 +56,10 @@ async fn commits_in_other_checkouts_are_named_until_a_branch_has_them() {
         commit(&root.join("side"), "side", "work\n");
         git(&path, &["worktree", "add", "--quiet", "--detach", "../../loose"]);
         commit(&root.join("loose"), "loose", "work\n");
+        // Branches without commits hide none.
+        for number in 0..10 {
+            git(&path, &["branch", &format!("a-{number}"), "main~1"]);
+        }
         let said = beside.said().await;
         let loose = format!("the detached HEAD of {} got 1 commit", root.join("loose").display());
         has(

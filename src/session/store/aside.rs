@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::error::{Attempt, Result};
-use super::files::{read, replace, sync_folder};
+use super::files::{replace, sync_folder};
 use super::folder::Folder;
 
 /// Something in the place of a session's file or folder that has to be set aside.
@@ -58,7 +58,8 @@ impl Folder {
 /// If it cannot be read or replaced.
 pub(super) fn take_from_other_names(path: &Path) -> Result<()> {
     if fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file() && meta.nlink() > 1) {
-        replace(path, &read(path)?.unwrap_or_default())?;
+        let bytes = fs::read(path).attempt("read", path)?;
+        replace(path, &bytes)?;
     }
     Ok(())
 }
