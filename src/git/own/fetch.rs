@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::references::update;
-use super::{OwnRepository, WORK};
+use super::{MOVED, OwnRepository, WORK};
 use crate::git::command::{git_command, git_for_reading, run, setting};
 use crate::git::reader::open;
 use crate::git::{Error, quoted};
@@ -38,6 +38,8 @@ struct Standing {
     at: Option<String>,
     /// What was fetched last.
     work: Option<String>,
+    /// Where samocode moved the branch last.
+    moved: Option<String>,
 }
 
 impl OwnRepository {
@@ -51,19 +53,26 @@ impl OwnRepository {
         let branch = self.branch()?;
         let name = format!("refs/heads/{branch}");
         let work = format!("{WORK}/{branch}");
-        let Some(standing) = self.standing(&name, &work)? else { return Ok(Fetched::Up) };
-        let Standing { top, tip, at, work: known } = &standing;
+        let moved = format!("{MOVED}/{branch}");
+        let standing = self.standing([&name, &work, &moved])?;
+        let Some(standing) = standing else { return Ok(Fetched::Up) };
+        let Standing { top, tip, at, work: known, moved: before } = &standing;
         if known.as_ref() != Some(tip) {
             self.check_objects()?;
             self.copy_lfs()?;
             self.fetch_as(&[format!("+{name}:{work}")]).await?;
             crash_point("a session's commits are fetched, its branch is not moved");
         }
+        let doing = format!("move branch {branch} in {}", top.display());
+        let remember = format!("update {moved} {tip}\n");
         if at.as_ref() == Some(tip) {
+            if before.as_ref() != Some(tip) {
+                update(git_for_reading(top), &remember, &doing)?;
+            }
             return Ok(Fetched::Up);
         }
         let main = self.main()?;
-        if let Some(at) = at.as_ref().filter(|at| known.as_ref() != Some(at)) {
+        if let Some(at) = at.as_ref().filter(|at| before.as_ref() != Some(at)) {
             if main.ahead(tip, at)? == 0 {
                 return Ok(Fetched::Up);
             }
@@ -90,25 +99,25 @@ impl OwnRepository {
             return Ok(Fetched::Aside { why, remedy });
         }
         let line = match at {
-            Some(at) => format!("update {name} {tip} {at}\n"),
-            None => format!("create {name} {tip}\n"),
+            Some(at) => format!("update {name} {tip} {at}\n{remember}"),
+            None => format!("create {name} {tip}\n{remember}"),
         };
-        let doing = format!("move branch {branch} in {}", top.display());
         update(git_for_reading(top), &line, &doing)?;
         Ok(Fetched::Up)
     }
 
-    fn standing(&self, name: &str, work: &str) -> Result<Option<Standing>, Error> {
+    fn standing(&self, [name, work, moved]: [&String; 3]) -> Result<Option<Standing>, Error> {
         let own = open(&self.folder)?
             .ok_or_else(|| Error::NoRepository { folder: self.folder.clone() })?;
         let Some(tip) = own.commit(name)? else { return Ok(None) };
         let main = self.main()?;
-        let commit = |name| Ok::<_, Error>(main.commit(name)?.map(|base| base.commit));
+        let commit = |name: &str| Ok::<_, Error>(main.commit(name)?.map(|base| base.commit));
         Ok(Some(Standing {
             top: main.place().top.clone(),
             tip: tip.commit,
             at: commit(name)?,
             work: commit(work)?,
+            moved: commit(moved)?,
         }))
     }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::put_back::{ALTERNATES, remove};
 use super::references::{of_project, packed, update};
 use super::settings::{self, HOOKS_PATH, is_in_worktree};
-use super::{BASE, CONFIG, MIRRORED, OwnRepository, WORK, io};
+use super::{BASE, CONFIG, MIRRORED, MOVED, OwnRepository, WORK, io};
 use crate::git::command::git_for_reading;
 use crate::git::fetch::freshened;
 use crate::git::plan::{Start, WorktreePlan};
@@ -180,7 +180,9 @@ fn begin_branch(plan: &WorktreePlan, commit: &str) -> Result<(), Error> {
     if open(&plan.repo)?.is_some_and(|main| !matches!(main.commit(&base), Ok(Some(_)))) {
         lines.push_str(&format!("update {base} {commit}\n"));
     }
-    lines.push_str(&format!("update {WORK}/{branch} {commit}\n"));
+    for kept in [WORK, MOVED] {
+        lines.push_str(&format!("update {kept}/{branch} {commit}\n"));
+    }
     update(git_for_reading(&plan.repo), &lines, &format!("make branch {branch}"))
 }
 

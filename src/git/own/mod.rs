@@ -13,6 +13,7 @@
 //! ```text
 //! refs/samocode/base/BRANCH   where the branch began, so that no gc deletes what the clone builds on
 //! refs/samocode/work/BRANCH   what was fetched last
+//! refs/samocode/moved/BRANCH  where samocode last moved the branch: anything else is a human's doing
 //! ```
 //!
 //! The folder NAME appears whole, by a rename, and only then is a worktree made from it. Whatever is
@@ -42,6 +43,8 @@ const REPOSITORIES: &str = ".samocode-repositories";
 
 /// Branches that sessions' work was fetched as, in the project's repository.
 const WORK: &str = "refs/samocode/work";
+/// Where samocode moved those branches last.
+const MOVED: &str = "refs/samocode/moved";
 /// Where those branches began.
 const BASE: &str = "refs/samocode/base";
 /// The work that was saved from worktrees.

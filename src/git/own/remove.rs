@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::put_back::{SET_ASIDE, remove};
 use super::references::{References, listed, update};
-use super::{BASE, OwnRepository, RESCUED, WORK, io};
+use super::{BASE, MOVED, OwnRepository, RESCUED, WORK, io};
 use crate::git::command::{git_for_reading, read};
 use crate::git::remove::{Reflog, remove_worktree_of};
 use crate::git::{Error, Removal, plain};
@@ -111,7 +111,8 @@ impl OwnRepository {
         if main.ahead(&tip.commit, &at.commit)? > 0 {
             return Ok(());
         }
-        let lines = format!("delete {work}\ndelete {BASE}/{branch}\n");
+        let all = [WORK, MOVED, BASE].map(|kept| format!("delete {kept}/{branch}\n"));
+        let lines = all.concat();
         update(git_for_reading(&main.place().top), &lines, "forget a session's work")
     }
 }

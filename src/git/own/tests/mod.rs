@@ -145,7 +145,15 @@ async fn a_branch_that_a_human_moved_or_checked_out_is_left_alone_and_the_work_i
     assert_eq!(bench.branch(), tip);
     assert_eq!(bench.take_over().await, Fetched::Up);
 
+    // What the agent rewrites meanwhile is no commit of the human's.
+    git(&tree, &["commit", "--quiet", "--amend", "-m", "other words"]);
+    assert!(matches!(bench.take_over().await, Fetched::Aside { .. }));
+    bench.lab.git(&["switch", "--quiet", "main"]);
+    assert_eq!(bench.take_over().await, Fetched::Up);
+    assert_eq!(bench.branch(), git(&tree, &["rev-parse", "HEAD"]));
+
     // A commit of the human's own.
+    bench.lab.git(&["switch", "--quiet", "jwt"]);
     bench.lab.commit("mine", "m\n");
     bench.lab.git(&["switch", "--quiet", "main"]);
     let mine = bench.branch();
@@ -192,7 +200,12 @@ async fn nothing_is_lost_when_it_is_removed_and_it_can_be_made_again() {
         let stash = format!("refs/samocode/kept/jwt/stash-{number}:README");
         assert_eq!(bench.lab.git(&["show", &stash]), text);
     }
-    let left = bench.lab.git(&["for-each-ref", "refs/samocode/work", "refs/samocode/base"]);
+    let left = bench.lab.git(&[
+        "for-each-ref",
+        "refs/samocode/work",
+        "refs/samocode/base",
+        "refs/samocode/moved",
+    ]);
     assert_eq!(left, "", "its branch has all of it");
     let left: Vec<_> = std::fs::read_dir(bench.own().parent().unwrap()).unwrap().collect();
     assert!(left.is_empty(), "{left:?}");
