@@ -5,6 +5,7 @@
 //! difference. The child subreaper (prctl(2)) replaces the cgroup: processes that a worker leaves
 //! behind become children of ours, and are killed before the next one starts.
 
+mod asked;
 mod message;
 mod standby;
 
@@ -18,11 +19,11 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::net::UnixDatagram;
 use tokio::process::{Child, Command};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
 use crate::platform::{parent, strays, threads};
 
+use asked::{Asked, Wish};
 use message::Message;
 pub use standby::{Orders, Standby};
 
@@ -108,47 +109,6 @@ impl Starts {
         }
         self.0.push_back(now);
         true
-    }
-}
-
-/// Signals from a person or a script.
-struct Asked {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-    hangup: tokio::signal::unix::Signal,
-    on_terminal: bool,
-}
-
-/// The request behind a signal.
-#[derive(Debug, PartialEq, Eq)]
-enum Wish {
-    Stop,
-    Reload,
-}
-
-impl Asked {
-    fn listen() -> io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
-            on_terminal: rustix::termios::isatty(io::stdin()),
-        })
-    }
-
-    async fn next(&mut self) -> Wish {
-        tokio::select! {
-            _ = self.terminate.recv() => Wish::Stop,
-            _ = self.interrupt.recv() => Wish::Stop,
-            _ = self.hangup.recv() => {
-                // A closed terminal sends the same signal as `kill -HUP`.
-                if self.on_terminal && !rustix::termios::isatty(io::stdin()) {
-                    Wish::Stop
-                } else {
-                    Wish::Reload
-                }
-            }
-        }
     }
 }
 

@@ -44,6 +44,7 @@ mod reload;
 mod repeat;
 pub(crate) mod review;
 mod rules;
+mod setup;
 mod signal;
 mod signals;
 pub(crate) mod task;
@@ -52,27 +53,27 @@ mod wait;
 mod watchdog;
 mod writer;
 
-use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::config::secret::redactor;
-use crate::config::{Env, EnvFile, Project, Redactor, Settings};
+use crate::config::{EnvFile, Redactor};
 use crate::git;
-use crate::notify::{Channels, Outbox};
+use crate::notify::Outbox;
 use crate::platform::cgroup::UnitCgroup;
 use crate::platform::strays;
+use crate::service::Notify;
 use crate::service::exit::WorkerExit;
-use crate::service::{Notify, Scope, Spool};
 use crate::session::Needs;
 use crate::session::journal::{End, Event};
-use crate::session::store::{Folder, JournalError, Lock, LockError, StoreError, crash_point};
+use crate::session::store::{JournalError, Lock, LockError, StoreError, crash_point};
 use crate::session::{clock, event};
 
 pub use ports::base as port_base;
 pub use queue::{Limit, Queue};
+pub use setup::Setup;
 
 use admission::Admission;
 use decide::{Decision, decide};
@@ -84,37 +85,6 @@ use writer::Writer;
 
 /// How long to keep trying for a lock that is held.
 const LOCK_PATIENCE: Duration = Duration::from_secs(1);
-
-/// Everything a worker needs: its session, settings and environment.
-#[derive(Debug)]
-pub struct Setup {
-    /// The unit instance, which identifies the session on this machine.
-    pub instance: String,
-    /// The session's folder, which must exist.
-    pub folder: Folder,
-    /// The project that the session belongs to.
-    pub project: Project,
-    /// Settings from all layers, as they apply to this session.
-    pub settings: Settings,
-    /// The worker's own environment variables.
-    pub env: Env,
-    /// The user's env file, with its secrets.
-    pub env_file: EnvFile,
-    /// The channels through which the human is notified.
-    pub channels: Channels,
-    /// Whose service manager the session belongs to.
-    pub scope: Scope,
-    /// The waker's spool; `None` if no service manager runs the worker.
-    pub spool: Option<Spool>,
-    /// `$XDG_STATE_HOME/samocode`, for data that sessions share.
-    pub state_dir: PathBuf,
-    /// Folders that may hold a project's or a user's own agent instructions.
-    pub role_folders: Vec<PathBuf>,
-    /// Whether a person started the worker in the foreground.
-    pub foreground: bool,
-    /// The unit's binary, re-executed by a reload.
-    pub binary: PathBuf,
-}
 
 /// Why the worker left its loop early.
 #[derive(Debug, thiserror::Error)]
