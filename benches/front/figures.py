@@ -242,7 +242,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 # Notes when it begins, leaves its signal, and notes when that is on the disk.
 AGENT = """#!/bin/bash
-date +%s%N >"$SAMOCODE_SESSION_DIR/began.$SAMOCODE_PHASE"
+date +%s%N >"$SAMOCODE_SESSION_DIR/began"
 cat >/dev/null
 case $SAMOCODE_PHASE in
 planning)
@@ -313,10 +313,12 @@ def press(binary, home):
         if not approve:
             sys.exit(f"{name} asks without a button: {asked}")
         until(f"{name} rests", lambda: not unit_runs(name))
+        before = noted(ground, name, "began")
         number = telegram.press(approve)
-        began = until(f"{name} resumes", lambda: noted(ground, name, "began.implementation"))
+        until(f"{name} resumes", lambda: noted(ground, name, "began") > before)
+        began = noted(ground, name, "began")
         took.append((began - telegram.handed[number]) / 1e6)
-        until(f"{name} is blocked", lambda: not unit_runs(name))
+        until(f"{name} rests again", lambda: not unit_runs(name))
     subprocess.run(["systemctl", "--user", "stop", "samocode-bot"], capture_output=True)
     row("from a press on Approve to the agent's exec, systemd and bot included", 300, took)
     telegram.shutdown()
