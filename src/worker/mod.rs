@@ -48,6 +48,7 @@ mod setup;
 mod signal;
 mod signals;
 pub(crate) mod task;
+mod trouble;
 mod under_way;
 mod wait;
 mod watchdog;
@@ -68,7 +69,7 @@ use crate::service::Notify;
 use crate::service::exit::WorkerExit;
 use crate::session::Needs;
 use crate::session::journal::{End, Event};
-use crate::session::store::{JournalError, Lock, LockError, StoreError, crash_point};
+use crate::session::store::{Lock, LockError, crash_point};
 use crate::session::{clock, event};
 
 pub use ports::base as port_base;
@@ -80,29 +81,12 @@ use decide::{Decision, decide};
 use file_stamp::FileStamp;
 use outage::Outages;
 use signals::Signals;
+use trouble::Trouble;
 use watchdog::{pinging, tick};
 use writer::Writer;
 
 /// How long to keep trying for a lock that is held.
 const LOCK_PATIENCE: Duration = Duration::from_secs(1);
-
-/// Why the worker left its loop early.
-#[derive(Debug, thiserror::Error)]
-enum Trouble {
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error("{0}")]
-    Unusable(String),
-}
-
-impl From<JournalError> for Trouble {
-    fn from(error: JournalError) -> Self {
-        match error {
-            JournalError::Store(error) => Self::Store(error),
-            damaged @ JournalError::Damaged(..) => Self::Unusable(damaged.to_string()),
-        }
-    }
-}
 
 /// Works on a session until there is nothing left to do, then has those started that wait for a
 /// place. Returns how the process should exit.
