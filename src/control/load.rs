@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::platform;
-use crate::service::{Scope, systemd};
+use crate::service::{self, Scope};
 
 use super::error::Result;
 use super::operation::{Operation, Perform};
@@ -37,7 +37,7 @@ impl Perform for Load {
             Scope::System => None,
         };
         let used = |load: platform::Load| {
-            let instance = systemd::instance_of(&load.unit)?.to_owned();
+            let instance = service::instance_of(&load.unit)?.to_owned();
             let cpu_us = load.cpu.and_then(|cpu| u64::try_from(cpu.as_micros()).ok());
             Some(Used { instance, memory_bytes: load.memory, cpu_us })
         };

@@ -42,6 +42,12 @@ pub fn unit_name(instance: &str) -> String {
     if launchd::is_used() { launchd::label(instance) } else { systemd::service(instance) }
 }
 
+/// The instance of a session's unit, given the unit's name as cgroups have it.
+#[must_use]
+pub fn instance_of(unit: &str) -> Option<&str> {
+    systemd::instance_of(unit)
+}
+
 /// The last message that an instance's worker logged, where it logs to a file of ours.
 #[must_use]
 pub fn last_words(instance: &str) -> Option<String> {

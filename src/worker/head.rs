@@ -119,6 +119,8 @@ pub(super) fn unless_elsewhere(
 
 #[cfg(test)]
 mod tests {
+    use std::slice::from_ref;
+
     use super::*;
 
     #[test]
@@ -132,11 +134,11 @@ mod tests {
         let step = |step, found: Option<Event>, known: &[Stray]| {
             unless_beside(step, found.as_ref(), known)
         };
-        assert_eq!(step(Step::Finish, found(&[work.clone()]), &[]), Step::Stay);
-        assert_eq!(step(Step::Finish, found(&[work.clone()]), &[lost.clone()]), Step::Stay);
+        assert_eq!(step(Step::Finish, found(from_ref(&work)), &[]), Step::Stay);
+        assert_eq!(step(Step::Finish, found(from_ref(&work)), from_ref(&lost)), Step::Stay);
         assert_eq!(step(Step::Finish, found(&[lost]), &[]), Step::Finish, "kept, and not its own");
-        assert_eq!(step(Step::Finish, found(&[work.clone()]), &[work.clone()]), Step::Finish);
-        assert_eq!(step(Step::Finish, None, &[work.clone()]), Step::Finish);
+        assert_eq!(step(Step::Finish, found(from_ref(&work)), from_ref(&work)), Step::Finish);
+        assert_eq!(step(Step::Finish, None, from_ref(&work)), Step::Finish);
         assert_eq!(step(Step::HandOver, found(&[work]), &[]), Step::HandOver);
     }
 

@@ -91,9 +91,8 @@ fn results(requests: &[Request]) -> Vec<Vec<String>> {
     let mut runs: Vec<Vec<String>> = Vec::new();
     for request in requests {
         let results = request.tool_results();
-        for failed in failures(&request.body) {
-            panic!("a recorded call failed: {failed}");
-        }
+        let failed = failures(&request.body);
+        assert!(failed.is_empty(), "recorded calls failed: {failed:?}");
         match runs.last_mut().filter(|_| !results.is_empty()) {
             Some(run) => *run = results,
             None => runs.push(results),

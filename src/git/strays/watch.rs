@@ -216,8 +216,8 @@ impl Reading<'_> {
             return Some(self.ask_for_stash());
         }
         let stash = common.join("logs/refs/stash");
-        let is_there = self.source(stash.clone()).is_some();
-        let text = is_there.then(|| plain::read(&stash).unwrap_or_default()).unwrap_or_default();
+        let there = self.source(stash.clone());
+        let text = there.and_then(|_| plain::read(&stash).ok()).unwrap_or_default();
         Some(in_stash(&String::from_utf8_lossy(&text)))
     }
 
