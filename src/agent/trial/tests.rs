@@ -2,9 +2,9 @@ use super::*;
 use crate::agent::REGISTRY;
 use crate::agent::registry::testing::agent_of;
 
-/// A stand-in for claude, which is a shell script with these commands between its beginning and its
-/// result.
-fn stand_in(folder: &Path, commands: &str, result: &str) -> Agent {
+/// A stand-in for claude, which is a shell script with these commands before it says that it began,
+/// and between that and its result.
+fn stand_in(folder: &Path, first: &str, commands: &str, result: &str) -> Agent {
     use std::os::unix::fs::PermissionsExt as _;
 
     let program = folder.join("claude");
@@ -16,6 +16,7 @@ while [ $# -gt 0 ]; do
     shift
 done
 read line
+{first}
 echo '{{"type":"system","subtype":"init","session_id":"'$id'","model":"m"}}'
 {commands}
 echo '{{"type":"result","subtype":"success","is_error":false,"session_id":"'$id'",{result}}}'
@@ -29,8 +30,12 @@ cat >/dev/null
 
 /// The findings of a trial, each with a mark for its status.
 async fn tried(commands: &str, result: &str) -> Vec<String> {
+    tried_after("", commands, result).await
+}
+
+async fn tried_after(first: &str, commands: &str, result: &str) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
-    let agent = stand_in(folder.path(), commands, result);
+    let agent = stand_in(folder.path(), first, commands, result);
     let environment = |run: &str| -> Environment {
         vec![("PATH".into(), "/usr/bin:/bin".into()), ("SAMOCODE_RUN".into(), run.into())]
     };
@@ -78,7 +83,8 @@ async fn each_assumption_that_does_not_hold_is_named() {
     assert!(unknown.starts_with("note: unknown in the output of 9.9.9, tested with"), "{found:?}");
     assert!(unknown.contains("event sketch (2)"), "{found:?}");
     assert!(unknown.contains("result without total_cost_usd (2)"), "{found:?}");
-    let left = tried("setsid sleep 100 >/dev/null 2>&1 </dev/null & sleep 0.2", COUNTS).await;
+    let stays = "setsid sleep 100 >/dev/null 2>&1 </dev/null &";
+    let left = tried_after(stays, "sleep 0.2", COUNTS).await;
     assert!(left.iter().any(|text| text.starts_with("note: after SIGTERM it left")), "{left:?}");
 }
 

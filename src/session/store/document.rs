@@ -101,7 +101,7 @@ mod tests {
         write("12-31-23:10-plan-jwt.md", 600);
         write("01-01-00:20-plan-jwt.md", 60);
         write("01-01-00:30-plan-jwt.json", 0);
-        write("01-01-00:40-summary-jwt.md", 0);
+        write("01-01-00:40-summary-jwt.md", 40);
         let name = |which| folder.document(which).map(|path| path.file_name().unwrap().to_owned());
         assert_eq!(name(Document::Plan).unwrap(), "01-01-00:20-plan-jwt.md");
         assert_eq!(name(Document::Summary).unwrap(), "01-01-00:40-summary-jwt.md");

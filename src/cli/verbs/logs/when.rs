@@ -19,7 +19,9 @@ fn read(text: &str, now: &Zoned) -> Option<Timestamp> {
         return Some(at);
     }
     let local = |at: DateTime| at.to_zoned(now.time_zone().clone()).ok().map(|at| at.timestamp());
-    if let Ok(time) = text.parse::<Time>() {
+    // A day with a time would be read as a time, too, and as a day.
+    let words = text.split([' ', 'T']).count();
+    if let (Ok(time), 1) = (text.parse::<Time>(), words) {
         let today = local(now.date().to_datetime(time))?;
         // A time of day that is yet to come was yesterday's.
         let is_to_come = today > now.timestamp();
