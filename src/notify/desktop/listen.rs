@@ -156,9 +156,11 @@ fn watched(folder: &Path) -> Result<(RecommendedWatcher, mpsc::Receiver<()>), No
     let failed = |error: ::notify::Error| {
         NotifyError::Final(format!("desktop: cannot watch {}: {error}", folder.display()))
     };
-    let mut watcher = watch::watcher(move |_| {
-        // One that is pending stands for all.
-        let _ = sender.try_send(());
+    let mut watcher = watch::watcher(move |event: ::notify::Result<::notify::Event>| {
+        // Reading the folder is an event, too. One that is pending stands for all.
+        if !event.is_ok_and(|event| event.kind.is_access()) {
+            let _ = sender.try_send(());
+        }
     })
     .map_err(failed)?;
     watcher.watch(folder, RecursiveMode::NonRecursive).map_err(failed)?;
