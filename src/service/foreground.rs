@@ -12,6 +12,7 @@ mod standby;
 use std::collections::VecDeque;
 use std::io;
 use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
 
@@ -20,12 +21,16 @@ use tempfile::TempDir;
 use tokio::net::UnixDatagram;
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use crate::platform::{parent, strays, threads};
 
 use asked::{Asked, Wish};
 use message::Message;
 pub use standby::{Orders, Standby};
+
+/// The socket for a worker's messages, in its folder.
+const SOCKET: &str = "notify";
 
 /// Limits for supervising the child. The defaults are those of `samocode@.service`.
 #[derive(Debug, Clone)]
@@ -231,33 +236,25 @@ impl Supervised<'_> {
 pub struct Supervisor {
     options: Options,
     spared: Vec<Pid>,
-    socket: UnixDatagram,
-    folder: TempDir,
+    /// The socket's folder, which is made when there is something to run.
+    folder: PathBuf,
 }
 
 impl Supervisor {
     /// Makes this process a supervisor.
     ///
     /// # Errors
-    /// If the socket cannot be created, or `/proc` cannot be read.
+    /// If `/proc` cannot be read.
     pub fn new(options: Options) -> io::Result<Self> {
         strays::gather();
         let spared = strays::children()?;
-        let folder = tempfile::Builder::new().prefix("samocode-run-").tempdir();
-        let folder = folder.map_err(|error| match error.kind() {
-            kind @ (io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => {
-                let hint = "set TMPDIR to a folder that you may write to";
-                io::Error::new(kind, format!("{error}: {hint}"))
-            }
-            _ => error,
-        })?;
-        let socket = UnixDatagram::bind(folder.path().join("notify"))?;
-        Ok(Self { options, spared, socket, folder })
+        let name = format!("samocode-run-{:012x}", Uuid::new_v4().as_u128() >> 80);
+        Ok(Self { options, spared, folder: std::env::temp_dir().join(name) })
     }
 
     fn equip(&self, command: &mut Command) {
         command
-            .env("NOTIFY_SOCKET", self.folder.path().join("notify"))
+            .env("NOTIFY_SOCKET", self.folder.join(SOCKET))
             .env("WATCHDOG_USEC", self.options.watchdog.as_micros().to_string())
             .env_remove("WATCHDOG_PID")
             .env("SAMOCODE_FOREGROUND", std::process::id().to_string())
@@ -282,7 +279,7 @@ impl Supervisor {
     /// only through us.
     ///
     /// # Errors
-    /// If the command cannot be started, or `/proc` cannot be read.
+    /// If the socket cannot be created, the command cannot be started, or `/proc` cannot be read.
     pub async fn supervise(
         self,
         mut command: Command,
@@ -290,7 +287,9 @@ impl Supervisor {
         mut tell: impl FnMut(&str) + Send,
     ) -> io::Result<Outcome> {
         self.equip(&mut command);
-        let Self { options, spared, socket, folder: _folder } = self;
+        let Self { options, spared, folder } = self;
+        let folder = private(&folder)?;
+        let socket = UnixDatagram::bind(folder.path().join(SOCKET))?;
         let mut asked = Asked::listen()?;
         let mut starts = Starts::default();
         starts.may(Instant::now(), &options);
@@ -317,6 +316,20 @@ impl Supervisor {
             restarts += 1;
         }
     }
+}
+
+/// Makes a folder that is removed with this value.
+fn private(folder: &Path) -> io::Result<TempDir> {
+    let (parent, name) = (folder.parent().unwrap_or(folder), folder.file_name());
+    let made =
+        tempfile::Builder::new().prefix(name.unwrap_or_default()).rand_bytes(0).tempdir_in(parent);
+    made.map_err(|error| match error.kind() {
+        kind @ (io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => {
+            let hint = "set TMPDIR to a folder that you may write to";
+            io::Error::new(kind, format!("{error}: {hint}"))
+        }
+        _ => error,
+    })
 }
 
 async fn end_strays(spared: &[Pid]) -> io::Result<()> {
