@@ -35,7 +35,7 @@ fn included(source: &str) -> Vec<&str> {
 
 /// Whether only a test compiles this.
 fn is_of_tests(file: &Path, argument: &str) -> bool {
-    file.ends_with("tests.rs") || argument.contains("/tests/fixtures/")
+    file.ends_with("tests.rs") || argument.contains("/tests/")
 }
 
 /// The path without `..`, as cargo lists it.
