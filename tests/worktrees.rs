@@ -56,8 +56,8 @@ fn a_session_whose_commits_are_elsewhere_is_not_done_until_its_branch_has_them()
          lost-implementation) git checkout -q --detach;;\n\
          late-quality) git checkout -qb other; echo more >more; git add more; git commit -qm more;;\n\
          late-done) [ ! -e ~/told ] || { git switch -q late; git merge -q other; }; touch ~/told;;\n\
-         side-done) [ ! -e ~/asked ] || git merge -q hers; [ -e ~/asked ] || {\n\
-           git worktree add -qb hers ~/hers; cd ~/hers; echo hers >hers; git add hers; git commit -qm hers; cd -; }; touch ~/asked;;\n\
+         side-done) [ ! -e ~/sided ] || git merge -q hers; [ -e ~/sided ] || {\n\
+           git worktree add -qb hers ~/hers; cd ~/hers; echo hers >hers; git add hers; git commit -qm hers; cd -; }; touch ~/sided;;\n\
          esac",
     );
     let project = user.project("shop").key("SAMOCODE_AGENT", &agent).create();
@@ -92,7 +92,7 @@ fn a_session_whose_commits_are_elsewhere_is_not_done_until_its_branch_has_them()
     side.answer();
     assert_eq!(run(&side), 10);
     side.approve();
-    assert_eq!(run(&side), 0);
+    assert_eq!(run(&side), 0, "{}", side.reason());
     let prompt = user.asked("side", side.journal("run_started").last().expect("a run"));
     assert!(prompt.contains("    while the agent ran, branch 'hers' got 1 commit"), "{prompt}");
     assert!(prompt.contains("\n    git merge hers\n"), "{prompt}");
