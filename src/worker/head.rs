@@ -1,7 +1,9 @@
 //! Whether the worktree's HEAD is still on the session's branch, and what changed beside that branch.
 //! Commits made anywhere else are not part of the session's result, so it must not end with work there.
 
+use std::path::Path;
 use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 use std::time::SystemTime;
 
 use crate::git::{self, Checkout};
@@ -35,12 +37,51 @@ pub(super) struct Beside {
     watch: Option<git::Watch>,
     /// The refs as they were before the run.
     before: Option<Arc<git::Refs>>,
+    /// The first look, which takes milliseconds where there are hundreds of branches and worktrees: it
+    /// is taken while the first run starts.
+    first: Option<JoinHandle<Option<Look>>>,
+}
+
+type Look = (git::Watch, Option<Arc<git::Refs>>);
+
+fn first_look(root: &Path, place: &Path) -> Option<Look> {
+    let mut watch = git::Watch::of(root, place)?;
+    let before = watch.look();
+    Some((watch, before))
+}
+
+impl Beside {
+    /// Takes over what the first look has seen.
+    fn settle(&mut self) {
+        let first = self.first.take().and_then(|first| first.join().ok().flatten());
+        if let Some((watch, before)) = first {
+            (self.watch, self.before) = (Some(watch), before);
+        }
+    }
 }
 
 impl Worker<'_> {
     /// Takes the refs as they are before a run.
     pub(super) fn look_beside(&mut self) {
-        self.beside.before = self.watch().and_then(git::Watch::look);
+        self.beside.settle();
+        if let Some(watch) = &mut self.beside.watch {
+            self.beside.before = watch.look();
+            return;
+        }
+        let (Some(_), Some(checkout)) = (self.writer.state().branch(), self.checkout()) else {
+            return;
+        };
+        let root = checkout.root().to_owned();
+        let place = Checkout::place(&self.setup.project).to_owned();
+        let (in_thread, at) = (root.clone(), place.clone());
+        match thread::Builder::new().spawn(move || first_look(&in_thread, &at)) {
+            Ok(first) => self.beside.first = Some(first),
+            // A limit on processes may allow no thread.
+            Err(_) => {
+                let (watch, before) = first_look(&root, &place).unzip();
+                (self.beside.watch, self.beside.before) = (watch, before.flatten());
+            }
+        }
     }
 
     /// The watch over what is beside the session's branch, once there is a worktree.
@@ -56,6 +97,7 @@ impl Worker<'_> {
     /// The event that something changed beside the session's branch during the run, or is settled;
     /// `None` if all is as the journal says.
     pub(super) async fn strays(&mut self) -> Option<Event> {
+        self.beside.settle();
         let before = self.beside.before.take()?;
         let after = self.watch()?.look()?;
         let (state, watch) = (self.writer.state(), self.beside.watch.as_ref()?);

@@ -284,7 +284,10 @@ impl Reading<'_> {
             || stamp.as_ref().is_some_and(|stamp| stamp.is_recent(SystemTime::now()))
         {
             let entries = std::fs::read_dir(&all).into_iter().flatten().flatten();
-            let known = entries.filter_map(|entry| registered_in(&entry.path()));
+            // Sessions have hundreds: what is in their place under the same name is not opened.
+            let place = &self.watch.place;
+            let others = entries.filter(|it| !place.join(it.file_name()).join(".git").exists());
+            let known = others.filter_map(|entry| registered_in(&entry.path()));
             let foreign = known.filter(|known| !known.folder.starts_with(&self.watch.place));
             let foreign = foreign.map(|known| (known.admin.join("HEAD"), known.folder)).collect();
             self.watch.foreign = (stamp, foreign);
