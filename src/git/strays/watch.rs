@@ -90,7 +90,7 @@ pub struct Watch {
     files: HashMap<PathBuf, (Stamp, String)>,
     packed: (Option<Stamp>, Arc<BTreeMap<String, String>>),
     /// The worktrees that are no session's: the file of HEAD, and the folder.
-    foreign: (Option<Stamp>, Vec<(PathBuf, PathBuf)>),
+    foreign: (Option<Stamp>, BTreeMap<PathBuf, PathBuf>),
     refs: Arc<Refs>,
 }
 
@@ -108,7 +108,7 @@ impl Watch {
             sources: None,
             files: HashMap::new(),
             packed: (None, Arc::default()),
-            foreign: (None, Vec::new()),
+            foreign: (None, BTreeMap::new()),
             refs: Arc::default(),
         })
     }
@@ -125,7 +125,10 @@ impl Watch {
         let mut reading = Reading { watch: self, sources: Vec::new(), loose: BTreeMap::new() };
         let stash = reading.all()?;
         let Reading { sources, loose, .. } = reading;
-        self.files.retain(|path, _| loose.contains_key(&name_in(&self.common, path)));
+        let is_there = |path: &Path| {
+            path.ends_with("HEAD") || loose.contains_key(&name_in(&self.common, path))
+        };
+        self.files.retain(|path, _| is_there(path));
         self.sources = Some(sources);
         let packed = Arc::clone(&self.packed.1);
         self.refs = Arc::new(Refs { packed, loose, stash });
@@ -249,30 +252,33 @@ impl Reading<'_> {
 
     fn file(&mut self, path: &Path) {
         let Some(stamp) = Stamp::of(path) else { return };
-        let now = SystemTime::now();
-        let known = self.watch.files.get(path);
-        let known = known.filter(|(known, _)| *known == stamp && !stamp.is_recent(now));
-        let value = match known {
-            Some((_, value)) => value.clone(),
-            None => {
-                let text = plain::text(path).unwrap_or_default();
-                self.watch.files.insert(path.to_owned(), (stamp, text.trim().to_owned()));
-                text.trim().to_owned()
-            }
-        };
+        let value = self.content(path, stamp);
         if is_id(&value) {
             self.loose.insert(name_in(&self.watch.common, path), value);
         }
     }
 
+    /// What a small file holds, which is read only if it may have changed.
+    fn content(&mut self, path: &Path, stamp: Stamp) -> String {
+        let now = SystemTime::now();
+        let known = self.watch.files.get(path);
+        if let Some((_, text)) = known.filter(|(known, _)| *known == stamp && !stamp.is_recent(now))
+        {
+            return text.clone();
+        }
+        let text = plain::text(path).unwrap_or_default().trim().to_owned();
+        self.watch.files.insert(path.to_owned(), (stamp, text.clone()));
+        text
+    }
+
     /// Reads a HEAD, which is a ref of its own if it is on no branch.
     fn detached(&mut self, head: &Path, folder: &Path) {
-        self.source(head.to_owned());
-        let text = plain::text(head).unwrap_or_default();
-        if is_id(text.trim()) {
+        let Some(stamp) = self.source(head.to_owned()) else { return };
+        let text = self.content(head, stamp);
+        if is_id(&text) {
             let folder = if folder.ends_with(".git") { folder.parent() } else { Some(folder) };
             let name = format!("HEAD of {}", folder.unwrap_or(head).display());
-            self.loose.insert(name, text.trim().to_owned());
+            self.loose.insert(name, text);
         }
     }
 
@@ -284,12 +290,19 @@ impl Reading<'_> {
             || stamp.as_ref().is_some_and(|stamp| stamp.is_recent(SystemTime::now()))
         {
             let entries = std::fs::read_dir(&all).into_iter().flatten().flatten();
-            // Sessions have hundreds: what is in their place under the same name is not opened.
-            let place = &self.watch.place;
+            // There may be hundreds. What is in the sessions' place under the same name is not opened,
+            // and no other twice.
+            let (place, known) = (&self.watch.place, &self.watch.foreign.1);
             let others = entries.filter(|it| !place.join(it.file_name()).join(".git").exists());
-            let known = others.filter_map(|entry| registered_in(&entry.path()));
-            let foreign = known.filter(|known| !known.folder.starts_with(&self.watch.place));
-            let foreign = foreign.map(|known| (known.admin.join("HEAD"), known.folder)).collect();
+            let foreign = others.filter_map(|entry| {
+                let head = entry.path().join("HEAD");
+                let folder = match known.get(&head) {
+                    Some(folder) => folder.clone(),
+                    None => registered_in(&entry.path())?.folder,
+                };
+                Some((head, folder))
+            });
+            let foreign = foreign.filter(|(_, folder)| !folder.starts_with(place)).collect();
             self.watch.foreign = (stamp, foreign);
         }
         for (head, folder) in self.watch.foreign.1.clone() {
