@@ -18,9 +18,6 @@ fn main() -> io::Result<()> {
     let began = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
     let (mut last, mut bytes, mut long, mut note) = (1, 0, 0, None);
     for arg in std::env::args().skip(1) {
-        if arg == "--version" {
-            return writeln!(io::stdout(), "0.0.0");
-        }
         if let Some(value) = arg.strip_prefix("stream=") {
             bytes = value.parse().map_err(io::Error::other)?;
         } else if let Some(value) = arg.strip_prefix("line=") {
