@@ -15,11 +15,14 @@ pub(super) async fn ask(program: &Path, environment: &Environment) -> Result<Str
     let found = process::find_program(program, variable(environment, "PATH"))?;
     let failed =
         |what: String| AgentError::NoVersion { program: found.display().to_string(), what };
-    let mut command = std::process::Command::new(&found);
+    let absolute = std::path::absolute(&found).unwrap_or_else(|_| found.clone());
+    let mut command = std::process::Command::new(absolute);
     command
         .arg("--version")
         .env_clear()
         .envs(environment.iter().map(|(key, value)| (key, value)))
+        // A wrapper may drop its arguments and begin to work: not in somebody's folder.
+        .current_dir("/")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());

@@ -20,7 +20,7 @@ use super::pager;
 
 static QUIET: AtomicBool = AtomicBool::new(false);
 
-/// From now on, nobody is told what was done, or how far it is.
+/// From now on, prints neither what was done nor progress.
 pub(in crate::cli) fn be_quiet() {
     QUIET.store(true, Ordering::Relaxed);
 }

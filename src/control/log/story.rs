@@ -141,7 +141,7 @@ impl Story {
         } else if self.wanted.since.is_some() && is_late && self.wanted.phase.is_none() {
             self.passing = false;
         }
-        // Before that time, only the start of the run that was under way is told.
+        // Before that time, only the start of the run that was under way is shown.
         if self.passing || (!is_late && !matches!(entry.event, Event::RunStarted(_))) {
             return Ok(());
         }

@@ -107,9 +107,9 @@ async fn a_log_since_a_time_or_of_a_phase_leaves_other_runs_unread() {
     };
     let second = ["run r2", "r2: first of 2", "r2: second of 2"];
     let found = all(&caller, since("2026-11-21T00:00:00Z")).await;
-    assert!(found[0].contains("RunLost"), "what happened between runs is told: {found:?}");
+    assert!(found[0].contains("RunLost"), "what happened between runs is shown: {found:?}");
     assert_eq!(says(found), second);
-    // A run that was under way is told from its start.
+    // A run that was under way is shown from its start.
     assert_eq!(says(all(&caller, since("2026-11-20T17:30:00Z")).await).len(), 6);
     assert_eq!(says(all(&caller, since("2026-11-22T00:00:00Z")).await), second, "it still runs");
     let of = |phase| Log { phase: Some(phase), ..of_jwt() };

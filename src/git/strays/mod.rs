@@ -78,7 +78,7 @@ pub async fn strays(
 }
 
 /// Whether a change that an earlier run left may still hold. What happened to branches that others work
-/// on is told once.
+/// on is reported once.
 fn lasts(stray: &Stray, after: &Refs) -> bool {
     match stray {
         Stray::Gained { name, fresh, .. } => *fresh && after.get(name).is_some(),

@@ -1,5 +1,5 @@
 //! Conversations that an agent's program deletes after a while. A session that rests for longer starts a
-//! fresh one: that is said before, and the agent is told the reason.
+//! fresh one: people are warned before, and the prompt gives the reason.
 
 use std::path::Path;
 
