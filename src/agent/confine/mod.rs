@@ -21,7 +21,7 @@ use super::{Agent, Task};
 use crate::config::Settings;
 use crate::config::confine::{Confine, LEVEL, Level};
 use crate::platform::cage::{self, Cage};
-use crate::platform::confinement::{CageError, Lack, Rule, Rules, Sockets, Support};
+use crate::platform::confinement::{Access, CageError, Lack, Rule, Rules, Sockets, Support};
 use crate::session::Phase;
 use crate::session::store::Folder;
 
@@ -48,12 +48,20 @@ impl Confinement {
     #[must_use]
     pub fn of(level: Level, keys: &Confine, place: &Place<'_>) -> Option<Self> {
         let confined = level != Level::Off;
-        confined.then(|| Self {
-            level,
-            grants: table(place, keys),
-            keys: keys.clone(),
-            work: place.work.to_owned(),
-            kept: place.session.map(|folder| Folder::new(folder).record()).unwrap_or_default(),
+        confined.then(|| {
+            let session = place.session.map(Folder::new);
+            let record = session.as_ref().map(Folder::readable_record).unwrap_or_default();
+            let record = record.into_iter().map(|path| {
+                let because = Because::Record;
+                Grant { path, access: Access::Read, because }
+            });
+            Self {
+                level,
+                grants: table(place, keys).into_iter().chain(record).collect(),
+                keys: keys.clone(),
+                work: place.work.to_owned(),
+                kept: session.as_ref().map(Folder::held).unwrap_or_default(),
+            }
         })
     }
 
