@@ -365,7 +365,7 @@ add("write the own inbox", lambda: create(f"{SESSION}/_inbox/evil.json"))
 add("hold the own lock", lambda: os.open(f"{SESSION}/_lock", os.O_RDONLY) >= 0)
 add("mark the own session as stopped", lambda: create(f"{RECORD}/_stop-evil"))
 add("create beside the own record", lambda: create(f"{os.path.dirname(RECORD)}/evil"))
-add("link to another session's record",
+add("give the own journal another name",
     lambda: os.link(f"{RECORD}/_journal.jsonl", f"{SESSION}/journal-2") or os.unlink(f"{SESSION}/journal-2") or True)
 
 def there_and_back(path, away):
@@ -383,6 +383,7 @@ def replace_the_own_history():
 
 add("replace the own mail", lambda: there_and_back(os.path.realpath(f"{SESSION}/_mail"), f"{SESSION}/mail-2"))
 add("replace the own record", lambda: there_and_back(RECORD, f"{RECORD}-2"))
+add("rename the own session", lambda: there_and_back(SESSION, f"{SESSION}-2"))
 add("make a record for another session",
     lambda: os.makedirs(f"{os.path.dirname(SESSION)}/.samocode/{os.path.basename(OTHER)}-evil") or True)
 add("replace samocode", lambda: append("/opt/samocode/bin/samocode"))

@@ -124,7 +124,7 @@ fn a_confined_agent_gets_through_nowhere_but_where_the_readme_says() {
     let state = user.sh("cd shop && samocode status jwt --json").ok().stdout;
     assert!(state.contains("\"blocked\"") && state.contains("Tried."), "{state}");
     let profile = user.sh("cat .profile; ls").ok().stdout;
-    assert!(!profile.contains("Tried.") && !profile.contains("implementation"), "{profile}");
+    assert!(!profile.contains("Tried.") && !profile.contains(".jsonl"), "{profile}");
     let unit = escape(&lab.user("cagedunit"), "standard", true);
     println!("{foreground:#?}\n{unit:#?}");
     let readme = include_str!("../../README.md");

@@ -162,6 +162,10 @@ impl Folder {
         fs::rename(&record, &old).attempt("rename", &record)?;
         sync_folder(old.parent().unwrap_or(Path::new("/")))?;
         crash_point("the record counts in the session's folder");
+        // A message may have come meanwhile.
+        for name in RECORD_FOLDERS {
+            move_entries(&old.join(name), &self.path().join(name))?;
+        }
         discard(&old);
         drop(lock);
         Ok(own_lock)
