@@ -24,7 +24,7 @@ fn session() -> (TempDir, Folder) {
     let root = tempfile::tempdir().unwrap();
     let folder = Folder::new(root.path().join(NAME));
     fs::create_dir(folder.path()).unwrap();
-    let lock = lock(&folder);
+    let lock = taken(&folder);
     let mut journal = Journal::open(&folder, &lock).unwrap();
     let (name, task) = ("jwt".to_owned(), "a task".to_owned());
     journal
@@ -59,7 +59,7 @@ fn unheld<T>(mut act: impl FnMut() -> Result<T, LockError>) -> T {
     }
 }
 
-fn lock(folder: &Folder) -> Lock {
+fn taken(folder: &Folder) -> Lock {
     unheld(|| Lock::take(folder))
 }
 
@@ -96,7 +96,7 @@ fn at_each_crash_point(
         let (_root, folder) = session();
         prepare(&folder);
         let (before, everything) = (known(&folder), all(&folder));
-        let lock = lock(&folder);
+        let lock = taken(&folder);
         faults::set(Some(at), None);
         let done = catch_unwind(AssertUnwindSafe(|| step(&folder, lock).map(drop)));
         faults::set(None, None);
@@ -107,7 +107,7 @@ fn at_each_crash_point(
         // Anyone who looks finds it, without the lock.
         let folder = Folder::new(folder.path());
         assert_eq!(known(&folder), before, "after the death at {at}");
-        let lock = lock(&folder);
+        let lock = taken(&folder);
         let lock = step(&folder, lock).unwrap();
         assert_eq!(all(&folder), everything, "after the death at {at}");
         // It can be written.
@@ -125,7 +125,7 @@ fn at_each_crash_point(
 }
 
 fn apart(folder: &Folder) {
-    let lock = lock(folder);
+    let lock = taken(folder);
     folder.set_apart(lock).unwrap();
 }
 
@@ -145,7 +145,7 @@ fn whatever_was_cut_off_on_the_way_back_the_next_start_sets_it_apart_again() {
         let (_root, folder) = session();
         apart(&folder);
         let everything = all(&folder);
-        let lock = lock(&folder);
+        let lock = taken(&folder);
         faults::set(Some(at), None);
         let done = catch_unwind(AssertUnwindSafe(|| folder.put_together(lock).map(drop)));
         faults::set(None, None);
@@ -185,7 +185,7 @@ fn people_and_other_programs_find_the_record_where_it_used_to_be() {
     assert_eq!(folder.artifacts().unwrap().len(), 1);
 
     // In the archive it is in one folder again.
-    let lock = lock(&folder);
+    let lock = taken(&folder);
     folder.put_together(lock).unwrap();
     assert_eq!(folder.record(), None);
     assert!(!folder.journal().is_symlink() && !folder.logs().is_symlink());
@@ -253,7 +253,7 @@ fn a_lock_of_the_old_place_is_no_lock_once_the_record_has_moved() {
         locked => Ok(locked.unwrap()),
     });
     assert_eq!(Lock::adopt(&folder, stale).map(drop), None);
-    let lock = lock(&folder);
+    let lock = taken(&folder);
     assert!(matches!(Lock::take(&folder), Err(LockError::Held(_))));
     drop(lock);
 }
@@ -275,7 +275,7 @@ fn a_folder_that_was_renamed_without_its_record_says_where_that_belongs() {
     assert!(renamed.deliver(&message("x")).unwrap_err().to_string().ends_with(&command));
     fs::rename(&record, &belongs).unwrap();
     renamed.find().unwrap();
-    let lock = lock(&renamed);
+    let lock = taken(&renamed);
     let lock = renamed.set_apart(lock).unwrap();
     Journal::open(&renamed, &lock).unwrap();
     assert_eq!(renamed.unfit(), [], "its links are new ones");
@@ -289,7 +289,7 @@ fn a_new_session_does_not_get_the_record_of_one_whose_folder_was_removed() {
     apart(&folder);
     assert_eq!(folder.set_lost_record_aside().unwrap(), None);
     fs::remove_dir_all(folder.path()).unwrap();
-    let lock = lock(&folder);
+    let lock = taken(&folder);
     assert!(folder.set_lost_record_aside().is_err(), "a worker has it");
     drop(lock);
     let kept = unheld(|| folder.set_lost_record_aside()).unwrap();
