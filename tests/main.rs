@@ -54,6 +54,7 @@ mod predecessor;
 mod prompts;
 mod queue;
 mod quota;
+mod records;
 mod resume;
 mod reviews;
 mod run_script;

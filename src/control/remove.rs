@@ -213,7 +213,7 @@ async fn retire(on: &Operation<'_>, context: &Context, session: &Session) -> Res
 /// Moves the session's folder to the archive and returns its new path.
 fn archive(session: &Session) -> Result<PathBuf> {
     let folder = session.folder.path();
-    let _lock = match Lock::take(&session.folder) {
+    let lock = match Lock::take(&session.folder) {
         Ok(lock) => lock,
         Err(LockError::Held(holder)) => {
             return Err(Error::refused(format!(
@@ -231,6 +231,8 @@ fn archive(session: &Session) -> Result<PathBuf> {
         }
         _ => {}
     }
+    // What is archived is one folder: no agent works in it.
+    let _lock = session.folder.put_together(lock)?;
     let archive = folder.parent().unwrap_or(folder).join(ARCHIVE);
     make_folder(&archive)?;
     let to = free_name(&archive, &session.folder.name());

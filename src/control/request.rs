@@ -21,6 +21,7 @@ use super::session::Session;
 
 mod work;
 
+use work::make_folder;
 pub use work::{Delegate, Work};
 pub(crate) use work::{check_workers, coordinate};
 
@@ -70,7 +71,7 @@ const ENDING: Duration = Duration::from_secs(5);
 pub(crate) fn begin_or_resume(session: &Session, work: &Work, durable: Durable) -> Result<Became> {
     let with_task = format!("samocode {} {} --task \"…\"", durable.verb(), session.name);
     let task = task_of(session, work, &with_task)?;
-    store::make_folder(session.folder.path())?;
+    make_folder(session)?;
     let Some(lock) = lock(session)? else {
         let state = session.state()?;
         if task.is_some_and(|task| task != state.task) {

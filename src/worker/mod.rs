@@ -130,6 +130,7 @@ async fn work_until_the_end(setup: &Setup) -> WorkerExit {
             Some(lock) => Ok(lock),
             None => take_lock(setup, &mut signals).await,
         };
+        let lock = lock.and_then(|lock| confine::keep_record(setup, lock));
         let lock = match lock {
             Ok(lock) => lock,
             // Told to stop while someone held the lock briefly; that need not be another worker.

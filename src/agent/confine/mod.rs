@@ -24,7 +24,7 @@ use crate::config::Settings;
 use crate::config::confine::{Confine, LEVEL, Level, SOCKETS};
 use crate::platform::cage::{self, Cage};
 use crate::platform::confinement::{
-    self as platform, CageError, Lack, Rule, Rules, Sockets, Support,
+    self as platform, Access, CageError, Lack, Rule, Rules, Sockets, Support,
 };
 use crate::session::Phase;
 use crate::session::store::Folder;
@@ -64,14 +64,22 @@ impl Confinement {
     #[must_use]
     pub fn of(level: Level, keys: &Confine, place: &Place<'_>) -> Option<Self> {
         let confined = level != Level::Off;
-        confined.then(|| Self {
-            level,
-            grants: table(place, keys),
-            keys: keys.clone(),
-            work: place.work.to_owned(),
-            kept: place.session.map(|folder| Folder::new(folder).record()).unwrap_or_default(),
-            network: (level == Level::Strict)
-                .then(|| Network::of(&keys.connect, place.service.clone(), place.environment)),
+        confined.then(|| {
+            let session = place.session.map(Folder::new);
+            let record = session.as_ref().map(Folder::readable_record).unwrap_or_default();
+            let record = record.into_iter().map(|path| {
+                let because = Because::Record;
+                Grant { path, access: Access::Read, because }
+            });
+            Self {
+                level,
+                grants: table(place, keys).into_iter().chain(record).collect(),
+                keys: keys.clone(),
+                work: place.work.to_owned(),
+                kept: session.as_ref().map(Folder::held).unwrap_or_default(),
+                network: (level == Level::Strict)
+                    .then(|| Network::of(&keys.connect, place.service.clone(), place.environment)),
+            }
         })
     }
 
