@@ -93,6 +93,9 @@ impl Worker<'_> {
             };
             if let Some(words) = words {
                 *words = self.redactor.redact(words).into_owned();
+                if matches!(outcome, Outcome::Auth { .. }) {
+                    *words = format!("{words}: {}", self.log_in());
+                }
             }
         }
         if let Some(account) = account {
