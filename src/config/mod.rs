@@ -37,7 +37,7 @@ pub use find::Project;
 
 pub use secret::{Redactor, Secret};
 pub use settings::{Flags, Origin, Row, Settings};
-pub use vocabulary::{AgentManifest, Credentials, Reach, Variables, Vocabulary};
+pub use vocabulary::{AgentManifest, Credentials, Owner, Reach, Variables, Vocabulary};
 
 /// A problem with a project's files or settings, which only a human can fix. A program that ends
 /// because of one exits with the code for configuration errors, 78.

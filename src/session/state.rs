@@ -119,6 +119,8 @@ pub struct State {
     pub place: Option<Place>,
     /// The current phase, with its counters.
     pub visit: Visit,
+    /// The commit with which the quality phase was last left after reviews; empty outside of git.
+    pub reviewed: Option<String>,
     /// Iterations in all phases together, including the current one.
     pub total: u32,
     /// The session's state, with its details.

@@ -138,8 +138,11 @@ impl Worker<'_> {
         let agent = match self.agent().await {
             Some(Ok(found)) => found,
             Some(Err(error)) => {
-                let reason = self.as_reviewer() + &error.in_one_line();
-                return self.block(reason, Needs::HumanDecision);
+                let why = error.in_one_line();
+                if self.does_without(&why, None)? {
+                    return Ok(());
+                }
+                return self.block(self.as_reviewer() + &why, Needs::HumanDecision);
             }
             None => return Ok(()),
         };
@@ -147,6 +150,8 @@ impl Worker<'_> {
         if let (Some(account), false) = (&account, self.writer.state().forced)
             && let Some(obstacle) = account.obstacle(&self.setup.instance, Timestamp::now())?
         {
+            let obstacle = self.around_reviewer(obstacle);
+            self.tell_of_missing(std::slice::from_ref(&obstacle));
             return self.hold_back(obstacle).await;
         }
         if let Some(account) = &account

@@ -296,7 +296,7 @@ impl<'a> Worker<'a> {
             match decision {
                 Decision::Rest => return self.rest().await,
                 Decision::SleepUntil(until) => self.sleep_until(until).await?,
-                Decision::Block { reason, needs } => self.block(reason, needs)?,
+                Decision::Block { reason, needs } => self.give_up_on(reason, needs)?,
                 Decision::Prepare => self.prepare().await?,
                 Decision::Run(_) => self.iterate().await?,
             }

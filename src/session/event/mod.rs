@@ -27,7 +27,7 @@ pub use obstacle::{
     Blocked, BudgetWarned, Continued, Held, Limited, Outage, Paused, Queued, Released,
 };
 pub use program::{ConversationKept, ConversationLost, Unfamiliar};
-pub use review::Reviewed;
+pub use review::{ReviewMissed, Reviewed};
 pub use run::{
     ConversationNamed, HandoffAsked, HandoffMade, HeadMoved, Nudged, Repeated, RunEnded, RunLost,
     RunStarted, SetAside, Stalled, StraysFound,
@@ -140,6 +140,7 @@ events! {
     NotSent = "not_sent",
     Fetched = "fetched",
     Reviewed = "reviewed",
+    ReviewMissed = "review_missed",
     SignalAsked = "signal_asked",
     SignalTaken = "signal_taken",
     Blocked = "blocked",
