@@ -168,7 +168,11 @@ pub(super) async fn deliver(
 ) -> Result<Sent> {
     let kind = message.kind;
     let hook = session.hook()?;
-    let by = if kind.opens_gates() { below::voucher(context, session)? } else { None };
+    let by = if kind.opens_gates() {
+        below::voucher(context, session)?
+    } else {
+        context.caller.voucher().map(str::to_owned)
+    };
     if let Some(wait) = wait {
         message.id = wait.message_id(&message, &session.folder)?;
     }
