@@ -299,6 +299,16 @@ fn open_questions(hook: &Hook, session: &Session) -> Option<usize> {
     asked.filter(|qa| !qa.questions().is_empty()).map(|qa| qa.waiting()).or(hook.questions)
 }
 
+/// The command for a blocked session. Before the first agent there is nobody to write to: it is
+/// retried once the cause is fixed.
+pub(super) fn unblocking(hook: &Hook, instance: &str) -> String {
+    if hook.phase == Phase::Init {
+        format!("samocode start {instance}")
+    } else {
+        format!("samocode send {instance} \"…\"")
+    }
+}
+
 fn needs(hook: &Hook, of: &Session, state: StateName) -> Option<Needs> {
     let (waits_for, command) = match state {
         StateName::Waiting => {
@@ -308,7 +318,7 @@ fn needs(hook: &Hook, of: &Session, state: StateName) -> Option<Needs> {
         }
         StateName::Blocked => {
             let needs = hook.needs.as_ref().unwrap_or(&session::Needs::HumanDecision);
-            (needs.as_str().into(), format!("samocode send {} \"…\"", of.instance))
+            (needs.as_str().into(), unblocking(hook, &of.instance))
         }
         StateName::Failed => (
             session::Needs::Investigation.as_str().into(),

@@ -140,6 +140,8 @@ pub struct State {
     pub handoff: Option<Value>,
     /// IDs of messages taken from the inbox that no finished run has seen.
     pub unseen: Vec<String>,
+    /// IDs of unread messages that the last runs left in the inbox and that wake nothing.
+    pub left: Vec<String>,
     /// The last accepted signal; `None` before the first.
     pub last_signal: Option<LastSignal>,
     /// A change of course by a human since the last run.

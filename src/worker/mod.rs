@@ -50,6 +50,7 @@ mod signals;
 pub(crate) mod task;
 mod trouble;
 mod under_way;
+mod unready;
 mod wait;
 mod watchdog;
 mod writer;
@@ -327,8 +328,8 @@ impl<'a> Worker<'a> {
             () = self.signals.end() => return Ok(()),
         };
         match prepared {
-            prepare::Prepared::Ready => Ok(self.writer.settle()?),
-            prepare::Prepared::Blocked(reason) => self.block(reason, Needs::HumanDecision),
+            Ok(()) => Ok(self.writer.settle()?),
+            Err(unready) => self.hold_unready(unready).await,
         }
     }
 
