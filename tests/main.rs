@@ -67,6 +67,7 @@ mod skills;
 mod stalls;
 mod stopping;
 mod system_scope;
+mod timers;
 mod top;
 mod two_versions;
 mod upgrade;
