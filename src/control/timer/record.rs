@@ -169,7 +169,7 @@ pub(super) mod tests {
         let now = "2026-12-03T10:00:00Z".parse().unwrap();
         for (every, next) in [
             (Some("03:00"), Some("2026-12-04T03:00:00Z")),
-            (Some("7h"), Some("2026-12-03T13:00:00Z")),
+            (Some("7h"), Some("2026-12-03T16:00:00Z")),
             (None, None),
         ] {
             let mut record = record("2026-11-28T03:00:00Z", every);
