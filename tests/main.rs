@@ -69,6 +69,7 @@ mod stalls;
 mod stopping;
 mod strict;
 mod system_scope;
+mod timers;
 mod top;
 mod two_versions;
 mod upgrade;

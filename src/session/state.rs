@@ -188,7 +188,7 @@ impl State {
             Standing::Running => StateName::Running,
             Standing::Waiting { .. } => StateName::Waiting,
             Standing::Blocked { .. } => StateName::Blocked,
-            Standing::Queued | Standing::Held(_) => StateName::Queued,
+            Standing::Queued | Standing::Held(_) | Standing::Scheduled(_) => StateName::Queued,
             Standing::Limited { .. } => StateName::Limited,
             Standing::Paused { .. } => StateName::Paused,
             Standing::GaveUp => StateName::Failed,

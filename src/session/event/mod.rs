@@ -24,7 +24,7 @@ pub use life::{
 };
 pub use mail::{ForeignMail, Mail, MailLeft, Notified};
 pub use obstacle::{
-    Blocked, BudgetWarned, Continued, Held, Limited, Outage, Paused, Queued, Released,
+    Blocked, BudgetWarned, Continued, Held, Limited, Outage, Paused, Queued, Released, Scheduled,
 };
 pub use program::{ConversationKept, ConversationLost, Unfamiliar};
 pub use review::{ReviewMissed, Reviewed};
@@ -157,6 +157,7 @@ events! {
     Paused = "paused",
     Queued = "queued",
     Held = "held",
+    Scheduled = "scheduled",
     Released = "released",
     Continued = "continued",
     Outage = "outage",

@@ -50,6 +50,7 @@ const FULL: &str = r#"
 {"kind":"paused","cause":"disk","detail":"d","until":"2026-11-20T18:30:00Z","quiet":true}
 {"kind":"queued","cap":3}
 {"kind":"held","convoy":"c","after":["a"]}
+{"kind":"scheduled","begins":"2026-11-21T03:00:00Z"}
 {"kind":"released"}
 {"kind":"continued"}
 {"kind":"outage","since":"2026-11-20T18:30:00Z","what":"w"}
