@@ -14,7 +14,8 @@ use crate::session::store::{self, StoreError};
 use crate::session::{Phase, clock, names, stamp};
 
 use super::confine;
-use super::provision::{Ground, Provided, provision};
+use super::preparing::{Shown, provide};
+use super::provision::{Ground, Provided};
 use super::writer::Writer;
 
 /// The result of preparing a session.
@@ -33,6 +34,7 @@ pub(super) async fn prepare(
     settings: &Settings,
     programs: &Programs,
     ground: Ground<'_>,
+    shown: Shown<'_>,
 ) -> Result<Prepared, StoreError> {
     writer.folder.make_subfolders()?;
     // An imported session already has its working folder; any other gets a worktree.
@@ -60,7 +62,7 @@ pub(super) async fn prepare(
     store::crash_point("the worktree is made");
     if place.branch.is_some() {
         let root = Checkout::of_session(project, &writer.folder.name()).root().to_owned();
-        match provision(ground, &root, Path::new(&place.working_dir)).await {
+        match provide(writer, shown, ground, &root, Path::new(&place.working_dir)).await {
             Ok(Provided { copied, notes }) => {
                 place.copied = copied;
                 if settings.provision.submodules {

@@ -22,6 +22,7 @@ use crate::session::store::StoreError;
 use crate::session::{Hint as _, Phase, clock};
 
 use super::confine::Caged;
+use super::preparing::{self, Teller};
 use super::{Worker, ports};
 
 /// How many of the setup command's last lines a blocked session shows.
@@ -90,22 +91,25 @@ impl<'a> Worker<'a> {
     }
 }
 
-/// Provides for the worktree at `root`. The error is the reason to block.
+/// Provides for the worktree at `root`, and says what is done. The error is the reason to block.
 pub(super) async fn provision(
     ground: Ground<'_>,
+    teller: Teller,
     root: &Path,
     working_dir: &Path,
 ) -> Result<Provided, String> {
     let retry = format!("then: samocode start {}", ground.instance);
     let mut provided = Provided::default();
     if ground.settings.submodules {
+        teller.say("checking out submodules".to_owned());
         git::update_submodules(root)
             .await
             .map_err(|error| format!("{error}; fix that, {retry}"))?;
     }
     if let Some(repo) = git::root(&ground.project.main_repo).map_err(|error| error.in_one_line())? {
-        let included =
-            git::include(&repo, root).map_err(|error| format!("{error}; fix that, {retry}"))?;
+        let included = preparing::include(&teller, repo, root.to_owned())
+            .await
+            .map_err(|error| format!("{error}; fix that, {retry}"))?;
         provided.copied = included.copied;
         let notes = included.left_out.iter();
         provided.notes.extend(notes.map(|file| format!("could not copy to the worktree: {file}")));
@@ -128,7 +132,7 @@ pub(super) async fn provision(
             cage: caged.cage,
         };
         let cgroup = ground.cgroup.and_then(|unit| unit.run("setup").ok());
-        match shell.run(cgroup).await {
+        match teller.follow(command, &ground.log, shell.run(cgroup)).await {
             Ok(Ended::Well) => {}
             Ok(Ended::Badly { how, lines }) => {
                 let last = &lines[lines.len().saturating_sub(LINES)..];

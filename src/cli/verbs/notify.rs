@@ -11,9 +11,10 @@ use crate::control::notify::{
 };
 use crate::notify::NoticeKind;
 use crate::platform::memory;
+use crate::web;
 
 use super::format::count;
-use super::{Common, front, input, output};
+use super::{Common, front, output, secret};
 
 /// Show and test how samocode notifies you
 #[derive(Debug, Args)]
@@ -90,11 +91,16 @@ async fn setup(common: &Common) -> anyhow::Result<ExitCode> {
     let caller = common.caller()?;
     let (api_url, proxies) = bot_server(&caller)?;
     output::note("Make a bot if you have none: write /newbot to @BotFather in Telegram.");
-    let token = input::secret("The bot's token (not shown)")?;
+    let token = secret::ask("The bot's token (not shown)")?;
     let pairing = Pairing::begin(&token, Some(&api_url), proxies).await?;
-    dataln!("Open {} on your phone,", pairing.link());
+    let link = pairing.link();
+    if output::width().is_some() {
+        dataln!("\n{}", web::qr_code(&link));
+    }
+    dataln!("Open {link} on your phone,");
     dataln!("or send the bot this, also in a group it is in: {}", pairing.message());
-    let paired = pairing.wait().await?;
+    output::progress("Waiting for that; Ctrl-C leaves, and nothing is saved.");
+    let paired = pairing.wait(&|line| output::note(line)).await?;
     let file = save_bot(&caller, token, paired.chat)?;
     outln!("Paired with chat {}; saved in {file}.", paired.chat);
     if paired.user != paired.chat {

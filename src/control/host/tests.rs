@@ -40,7 +40,8 @@ fn requests_come_through_json_as_they_were() {
         .into(),
         post::Approve { session: session(), message: "yes".into() }.into(),
         post::Reject { session: session(), reason: "no".into() }.into(),
-        press::Press { button: "y:0123456789abcdef".into(), reason: "no".into() }.into(),
+        press::Press { button: "y:0123456789abcdef".into(), reason: "no".into(), again: false }
+            .into(),
         post::Send { session: session(), kind: Kind::Nudge, text: String::new() }.into(),
         mail::Write {
             to: Some(mail::Recipient::Human),
