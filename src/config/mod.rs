@@ -32,7 +32,7 @@ use crate::session::Hint;
 pub use agent_name::{AgentName, CommandLine};
 pub use dirs::Dirs;
 pub use env::Env;
-pub use env_file::EnvFile;
+pub use env_file::{EnvFile, replace_private};
 pub use find::Project;
 
 pub use secret::{Redactor, Secret};

@@ -93,6 +93,7 @@ impl Perform for Remove {
         }
         let target = on.resolve(&self.session)?;
         self.check(&target.session)?;
+        on.step(1, 1, format!("removing {}", target.session.name));
         put_away(on, target).await
     }
 }

@@ -22,9 +22,9 @@ use super::session::Session;
 mod turn;
 mod work;
 
-use work::make_folder;
 use turn::change;
 pub(crate) use turn::{hold, release, schedule};
+use work::make_folder;
 pub use work::{Delegate, Work};
 pub(crate) use work::{check_workers, coordinate};
 

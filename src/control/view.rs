@@ -179,6 +179,9 @@ impl View {
         let live = hook.run.as_ref().map(|run| run.tokens).unwrap_or_default();
         let tokens = hook.tokens.plus(live);
         let running = hook.run.as_ref().filter(|_| state == StateName::Running);
+        // A worker that was killed meanwhile leaves it there.
+        let is_up = matches!(state, StateName::New | StateName::Running);
+        let preparing = hook.preparing.take().filter(|_| is_up && session.is_worked_on());
         let kept = hook.conversation.as_ref().filter(|_| running.is_none());
         let kept = kept.and_then(|kept| kept.warning(hook.until, Timestamp::now()));
         Ok(Self {
@@ -193,7 +196,7 @@ impl View {
             phase: hook.phase,
             iteration: hook.iteration,
             total_iterations: hook.total_iterations,
-            doing: running.and_then(|run| run.doing.clone()),
+            doing: running.and_then(|run| run.doing.clone()).or(preparing),
             last_progress: hook.last_progress,
             since: Some(hook.since).filter(|since| *since != Timestamp::UNIX_EPOCH),
             until: hook.until.filter(|_| state != StateName::Stopped),

@@ -21,7 +21,8 @@ use crate::session::{Needs, Phase, clock, stamp};
 use super::decide::Numbers;
 use super::follow::STARTING;
 use super::obstacles::{self, Obstacle};
-use super::provision::{Provided, provision};
+use super::preparing::{Shown, provide};
+use super::provision::Provided;
 use super::under_way::RunUnderWay;
 use super::unready::Unready;
 use super::{Trouble, Worker, prepare, review, tick};
@@ -238,7 +239,10 @@ impl Worker<'_> {
         let root = self.checkout().map(|checkout| checkout.root().to_owned());
         let working_dir = self.writer.state().working_dir().unwrap_or_default().to_owned();
         if let Some(root) = root {
-            let provided = provision(self.ground(), &root, Path::new(&working_dir));
+            let (ground, shown) =
+                (self.ground(), Shown { notify: self.notify, redactor: &self.redactor });
+            let working_dir = Path::new(&working_dir);
+            let provided = provide(&mut self.writer, shown, ground, &root, working_dir);
             match super::pinging(self.notify, provided).await {
                 Ok(provided) => self.record_provided(provided)?,
                 Err(why) => return Ok(Err(why)),

@@ -36,6 +36,7 @@ mod parent;
 mod ports;
 mod power;
 mod prepare;
+mod preparing;
 mod provision;
 mod pulse;
 mod queue;
@@ -74,6 +75,7 @@ use crate::session::store::{Lock, LockError, crash_point};
 use crate::session::{clock, event};
 
 pub use ports::base as port_base;
+use preparing::Shown;
 pub use queue::{Limit, Queue};
 pub use setup::Setup;
 
@@ -320,7 +322,8 @@ impl<'a> Worker<'a> {
         let ground = self.ground();
         let programs = git::Programs::of(&self.setup.state_dir);
         let (project, settings) = (&self.setup.project, &self.setup.settings);
-        let work = prepare::prepare(&mut self.writer, project, settings, &programs, ground);
+        let shown = Shown { notify: self.notify, redactor: &self.redactor };
+        let work = prepare::prepare(&mut self.writer, project, settings, &programs, ground, shown);
         // Checking out a large repository can take longer than the watchdog or a stop allows. An
         // interrupted checkout is completed at the next start.
         let prepared = tokio::select! {
