@@ -21,6 +21,7 @@ mod layers;
 pub mod secret;
 pub mod settings;
 pub mod values;
+mod veil;
 pub mod vocabulary;
 
 use std::io;
@@ -36,6 +37,7 @@ pub use find::Project;
 
 pub use secret::{Redactor, Secret};
 pub use settings::{Flags, Origin, Row, Settings};
+pub use veil::Veil;
 pub use vocabulary::{AgentManifest, Credentials, Reach, Variables, Vocabulary};
 
 /// A problem with a project's files or settings, which only a human can fix. A program that ends

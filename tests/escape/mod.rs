@@ -98,9 +98,9 @@ fn escape(user: &LabUser, level: &str, how: How) -> Report {
     let begin = match how {
         How::Foreground => as_user("run"),
         How::UserUnit => as_user("enable"),
-        How::SystemUnit => user.lab.root(
-            ["samocode", "enable", "--system", "--run-as", &user.name, "jwt", "--task", "t"],
-        ),
+        How::SystemUnit => user
+            .lab
+            .root(["samocode", "enable", "--system", "--run-as", &user.name, "jwt", "--task", "t"]),
     };
     begin.cwd(user.home.join("shop")).output();
     let done = "cat ~/shop-worktrees/*-jwt/escape.tsv 2>/dev/null | grep -c ^be.another.user";

@@ -52,6 +52,11 @@ impl Bot {
         Self { url, chat }
     }
 
+    /// Where its Bot API is.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     fn chat(&self) -> MutexGuard<'_, Chat> {
         locked(&self.chat)
     }
