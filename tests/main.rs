@@ -60,6 +60,7 @@ mod resume;
 mod reviews;
 mod run_script;
 mod scripted_api;
+mod secrets;
 mod service;
 mod session;
 mod setting_up;

@@ -22,6 +22,7 @@ pub mod peers;
 pub mod secret;
 pub mod settings;
 pub mod values;
+mod veil;
 pub mod vocabulary;
 
 use std::io;
@@ -37,6 +38,7 @@ pub use find::Project;
 
 pub use secret::{Redactor, Secret};
 pub use settings::{Flags, Origin, Row, Settings};
+pub use veil::Veil;
 pub use vocabulary::{AgentManifest, Credentials, Owner, Reach, Variables, Vocabulary};
 
 /// A problem with a project's files or settings, which only a human can fix. A program that ends
