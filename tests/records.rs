@@ -10,7 +10,12 @@ fn a_session_of_before_is_moved_at_its_next_start_and_everyone_finds_it() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user_without_manager("records");
     let agent = user.obedient_agent("");
-    let project = user.project("shop").key("SAMOCODE_AGENT", &agent).create();
+    let project = user
+        .project("shop")
+        .key("SAMOCODE_AGENT", &agent)
+        .key("SAMOCODE_ALLOW_WRITE", "~/asked")
+        .create();
+    user.sh("mkdir -p ~/asked").ok();
     let session = project.named("jwt");
     let level = |level: &str| {
         let edit =
