@@ -137,6 +137,7 @@ impl Worker<'_> {
         crash_point("the run's remains are removed");
         self.look_back(SystemTime::from(open.since));
         self.writer.take_overview_back()?;
+        self.note_left()?;
         let signal = self.read_left(&open.run).ok();
         let signal = signal.filter(|_| self.may_trust_signal());
         let tokens = self.writer.tokens_shown(&open.run);

@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Agent, Task};
 use crate::config::Settings;
-use crate::config::confine::{Confine, LEVEL, Level};
+use crate::config::confine::{Confine, LEVEL, Level, SOCKETS};
 use crate::platform::cage::{self, Cage};
 use crate::platform::confinement::{
     self as platform, Access, CageError, Lack, Rule, Rules, Sockets, Support,
@@ -143,6 +143,13 @@ fn missing(level: Level, support: &Support, is_needed: bool) -> String {
 /// can, and if nobody did.
 #[must_use]
 pub fn obstacle(keys: &Confine, support: &Support) -> Option<String> {
+    if keys.level == Level::Strict && keys.any_socket {
+        let strict = Level::Strict;
+        return Some(format!(
+            "{LEVEL}={strict} and {SOCKETS}=any exclude each other: through a socket an agent reaches any network; \
+             remove one of them"
+        ));
+    }
     let missing = missing(keys.level, support, true);
     (keys.demanded && !missing.is_empty()).then(|| {
         let level = keys.level;
@@ -235,6 +242,8 @@ mod tests {
         let why = obstacle(&keys(Level::Standard, true), &none).unwrap();
         assert!(why.contains("SAMOCODE_CONFINE=off"), "{why}");
         assert_eq!(obstacle(&keys(Level::Strict, true), &support(&[])), None);
+        let any = Confine { any_socket: true, ..keys(Level::Strict, true) };
+        assert!(obstacle(&any, &support(&[])).unwrap().contains("SAMOCODE_ALLOW_SOCKETS=any"));
     }
 
     #[test]

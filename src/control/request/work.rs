@@ -29,6 +29,10 @@ pub struct Work {
     pub after: Vec<String>,
     /// The convoy that it is to be in.
     pub convoy: Option<String>,
+    /// When it begins, as typed; at once if absent. With an interval, its first time.
+    pub at: Option<String>,
+    /// The interval or the calendar at which it begins again, as typed.
+    pub every: Option<String>,
 }
 
 /// What a human lets a coordinator decide for them.

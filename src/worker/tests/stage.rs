@@ -307,7 +307,7 @@ impl Stage {
                 Decision::SleepUntil(_) | Decision::Prepare => {
                     return worker.interrupted().map(drop);
                 }
-                Decision::Block { reason, needs } => worker.block(reason, needs)?,
+                Decision::Block { reason, needs } => worker.give_up_on(reason, needs)?,
                 Decision::Run(_) => {
                     let Some(script) = scripts.next() else {
                         return worker.interrupted().map(drop);
