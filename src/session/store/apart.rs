@@ -21,8 +21,9 @@ use rustix::fs::{AtFlags, Dir, OFlags, renameat, symlinkat, unlinkat};
 use super::aside::{free_name, take_from_other_names};
 use super::crash::{crash_at, crash_point};
 use super::error::{Attempt, Result};
-use super::files::{make_folder, make_unsynced, open, open_regular, remove_unsynced, replace};
-use super::files::{remove, sync_folder};
+use super::files::{
+    make_folder, make_unsynced, open, open_regular, remove, remove_unsynced, replace, sync_folder,
+};
 use super::folder::{DAMAGED, Folder, JOURNAL, LOCK, MOVING};
 use super::lock::{Lock, LockError};
 use super::place::{ASIDE, open_folder, open_session};

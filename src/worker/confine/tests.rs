@@ -10,11 +10,13 @@ async fn run(keys: &Confine, root: &Path, command: &str) -> Ended {
     let work = root.join("work");
     let env = vec![("PATH".into(), "/usr/bin:/bin".into())];
     let caged = Caged::command(keys, &root.join("home"), (&work, None), None, env).unwrap();
+    // Whatever else has this run's ID on the machine is ended with it.
+    let run = format!("caged-command-{}", std::process::id());
     let shell = Shell {
         command,
         folder: &work,
         env: caged.env.clone(),
-        run: "caged-command",
+        run: &run,
         log: &root.join("log"),
         limit: Duration::from_secs(60),
         cage: caged.cage,
