@@ -20,6 +20,8 @@ mod shown;
 mod tell;
 mod tick;
 
+use jiff::Timestamp;
+
 use crate::service::{self, Shared, quiet};
 use crate::session::store::crash_point;
 
@@ -69,14 +71,14 @@ pub(super) async fn forget_single(context: &Context, session: &Session) -> Resul
     }
 }
 
-/// Sets the manager's timer as the record has it, and installs `unit` with it.
+/// Sets the manager's timer to this time, and installs `unit` with it.
 async fn arm(
     context: &Context,
     session: &Session,
-    record: &Record,
+    (record, at): (&Record, Option<Timestamp>),
     unit: Option<&service::Session>,
 ) -> Result<()> {
-    let Some(at) = record.next else { return unset(context, session).await };
+    let Some(at) = at else { return unset(context, session).await };
     let timer = service::Timer {
         instance: session.instance.clone(),
         at,
