@@ -61,7 +61,7 @@ pub(super) fn convoys() -> ArgValueCandidates {
 pub(super) fn recurring() -> ArgValueCandidates {
     ArgValueCandidates::new(|| {
         let examples = ["hourly", "daily", "weekly", "monthly", "6h", "03:00", "Mon..Fri 09:00"];
-        examples.map(CompletionCandidate::new).to_vec()
+        examples.into_iter().map(CompletionCandidate::new).collect()
     })
 }
 
