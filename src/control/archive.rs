@@ -110,7 +110,7 @@ impl Perform for Archive {
                     Some(timer) => on.warnings.add(format!(
                         "{} stays, for its timer: it starts {}; archive it by its name to end that",
                         session.name,
-                        timer.when()
+                        timer.in_short()
                     )),
                     None => chosen.push(session),
                 }

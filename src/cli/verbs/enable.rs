@@ -206,7 +206,7 @@ fn report(common: &Common, enabled: &Enabled) {
         return;
     }
     if let Some(timer) = &enabled.timer {
-        outln!("{pad}   next: {}", timer.when());
+        outln!("{pad}   again: {}", timer.when());
     }
     let logs = format!("samocode logs -f {instance}");
     let stop = format!("samocode stop {instance}");

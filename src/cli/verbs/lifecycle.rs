@@ -67,7 +67,7 @@ impl Disable {
             } else {
                 outln!("{name} no longer starts at boot.");
                 if let Some(upcoming) = &disabled.upcoming {
-                    outln!("{name} no longer starts {}.", upcoming.when());
+                    outln!("{name} no longer starts {}.", upcoming.in_short());
                 }
             }
             Ok(())

@@ -38,16 +38,22 @@ pub struct Skipped {
 }
 
 impl Upcoming {
-    /// When it begins, as in `tomorrow 03:00, and again every day at 03:00`.
+    /// When it begins: `tomorrow 22:00`, or `every day at 03:00, next tomorrow 03:00`.
     #[must_use]
     pub fn when(&self) -> String {
-        let now = clock::shown_now();
-        let next = self.next.map(|at| shown(at, &now));
-        match (next, &self.every) {
-            (Some(next), Some(every)) => format!("{next}, and {every}"),
-            (Some(next), None) => next,
-            (None, every) => every.clone().unwrap_or_default(),
+        match (self.next, &self.every) {
+            (Some(next), Some(every)) => {
+                format!("{every}, next {}", shown(next, &clock::shown_now()))
+            }
+            _ => self.in_short(),
         }
+    }
+
+    /// The same without the next time of several, for what no longer happens.
+    #[must_use]
+    pub fn in_short(&self) -> String {
+        let next = || self.next.map(|at| shown(at, &clock::shown_now()));
+        self.every.clone().or_else(next).unwrap_or_default()
     }
 
     /// Why a session that has not begun waits.
@@ -61,17 +67,9 @@ impl Upcoming {
     pub fn note(&self, session: &str, state: StateName) -> Option<String> {
         let now = clock::shown_now();
         let mut parts = Vec::new();
-        match (&self.every, self.next) {
-            (Some(every), Some(next)) => {
-                parts.push(format!("it starts {every}, next {}", shown(next, &now)));
-            }
-            (Some(every), None) => {
-                parts.push(format!("it was to start {every}, which never comes"))
-            }
-            // The reason for its state says it.
-            (None, Some(_)) if state == StateName::Queued => {}
-            (None, Some(next)) => parts.push(format!("it starts {}", shown(next, &now))),
-            (None, None) => {}
+        // The reason for its state says it.
+        if self.next.is_some() && state != StateName::Queued {
+            parts.push(self.reason());
         }
         if let Some(latest) = self.latest.as_ref().filter(|latest| *latest != session) {
             parts.push(format!("the last one is {latest}"));
