@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::session::clock;
 use crate::session::schedule::shown;
-use crate::session::state::StateName;
 
 /// What is to come of a session on its own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,13 +61,13 @@ impl Upcoming {
         format!("it starts {}", self.when())
     }
 
-    /// What a human should know of it, beside the session's state.
+    /// What a human should know of it, beside the session's state. `is_reason` if it is the reason
+    /// for that.
     #[must_use]
-    pub fn note(&self, session: &str, state: StateName) -> Option<String> {
+    pub fn note(&self, session: &str, is_reason: bool) -> Option<String> {
         let now = clock::shown_now();
         let mut parts = Vec::new();
-        // The reason for its state says it.
-        if self.next.is_some() && state != StateName::Queued {
+        if self.next.is_some() && !is_reason {
             parts.push(self.reason());
         }
         if let Some(latest) = self.latest.as_ref().filter(|latest| *latest != session) {
@@ -93,17 +92,17 @@ mod tests {
     fn a_note_says_what_comes_what_came_and_what_did_not() {
         let far = "2120-01-01T03:00:00Z";
         let mut record = record(far, Some("03:00"));
-        let note = |record: &super::super::record::Record, state| {
-            record.shown().note("deps", state).unwrap_or_default()
+        let note = |record: &super::super::record::Record, is_reason| {
+            record.shown().note("deps", is_reason).unwrap_or_default()
         };
-        let text = note(&record, StateName::Done);
+        let text = note(&record, false);
         assert!(text.starts_with("it starts every day at 03:00, next "), "{text}");
         assert!(!text.contains(';'), "{text}");
         record.latest = Some("deps-2".into());
         record.skipped =
             Some(Skipped { at: Timestamp::UNIX_EPOCH, why: "deps-2 was waiting".into() });
         record.is_set = false;
-        let text = note(&record, StateName::Done);
+        let text = note(&record, false);
         for part in
             ["; the last one is deps-2; nothing began ", ": deps-2 was waiting; its timer is not"]
         {
@@ -113,8 +112,8 @@ mod tests {
         record.latest = None;
         record.skipped = None;
         record.is_set = true;
-        assert_eq!(note(&record, StateName::Queued), "", "its reason says it");
-        assert!(note(&record, StateName::Stopped).starts_with("it starts "));
+        assert_eq!(note(&record, true), "", "its reason says it");
+        assert!(note(&record, false).starts_with("it starts "));
         assert!(record.shown().reason().starts_with("it starts "));
     }
 }
