@@ -59,16 +59,24 @@ pub(super) async fn cancel(context: &Context, session: &Session) -> Result<Optio
     Ok(record.map(|record| record.shown()))
 }
 
-/// Forgets the single time of a session that has begun anyway.
+/// Forgets the single time of a session that has begun anyway, and removes its timer.
 pub(super) async fn forget_single(context: &Context, session: &Session) -> Result<()> {
+    if forget_before_beginning(session)? { unset(context, session).await } else { Ok(()) }
+}
+
+/// Forgets what no longer holds when a session begins by hand: its single time, and what an earlier
+/// session of its name left. Returns whether there was any. The manager's timer, if it still has one,
+/// finds nothing to do.
+pub(super) fn forget_before_beginning(session: &Session) -> Result<bool> {
     let files = Files::of(session);
-    match files.read() {
-        Ok(Some(record)) if record.every.is_none() => {
-            files.remove()?;
-            unset(context, session).await
-        }
-        _ => Ok(()),
+    let is_over = match files.read() {
+        Ok(Some(record)) => record.every.is_none() || !session.exists(),
+        _ => false,
+    };
+    if is_over {
+        files.remove()?;
     }
+    Ok(is_over)
 }
 
 /// Sets the manager's timer to this time, and installs `unit` with it.
