@@ -197,6 +197,7 @@ impl Perform for Restore {
             .hint(format!("archive that one first: samocode archive {}", kept.folder)));
         }
         let action = || format!("move {} to {}", kept.path.display(), folder.display());
+        on.step(1, 1, format!("restoring {}", kept.name));
         // The worktree first: if it cannot be made, the session stays in the archive.
         let (worktree, rescued) = worktree_of(&context, &kept).await?;
         crash_point("the worktree is back");

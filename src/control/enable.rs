@@ -243,7 +243,7 @@ pub(super) async fn tell_notes(context: &Context, session: &Session) {
         let hook = session.hook().ok();
         hook.is_some_and(|hook| hook.worktree.is_some() || hook.state != StateName::New)
     };
-    if let Ok(watch) = FolderWatch::new(session.folder.path()) {
+    if let Ok(watch) = FolderWatch::session(&session.folder) {
         let _ = tokio::time::timeout(PREPARATION, watch.until(is_prepared)).await;
     }
     let notes = session.hook().map(|hook| hook.notes).unwrap_or_default();

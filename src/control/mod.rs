@@ -104,6 +104,7 @@ pub mod progress;
 pub mod prompt;
 pub(crate) mod questions;
 mod queue;
+pub mod quiet;
 pub(crate) mod registry;
 pub mod remove;
 pub mod report;

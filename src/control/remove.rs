@@ -94,6 +94,7 @@ impl Perform for Remove {
         }
         let target = on.resolve(&self.session)?;
         self.check(&target.session)?;
+        on.step(1, 1, format!("removing {}", target.session.name));
         put_away(on, target).await
     }
 }
@@ -217,7 +218,7 @@ async fn retire(on: &Operation<'_>, context: &Context, session: &Session) -> Res
 /// Moves the session's folder to the archive and returns its new path.
 fn archive(session: &Session) -> Result<PathBuf> {
     let folder = session.folder.path();
-    let _lock = match Lock::take(&session.folder) {
+    let lock = match Lock::take(&session.folder) {
         Ok(lock) => lock,
         Err(LockError::Held(holder)) => {
             return Err(Error::refused(format!(
@@ -235,6 +236,8 @@ fn archive(session: &Session) -> Result<PathBuf> {
         }
         _ => {}
     }
+    // What is archived is one folder: no agent works in it.
+    let _lock = session.folder.put_together(lock)?;
     let archive = folder.parent().unwrap_or(folder).join(ARCHIVE);
     make_folder(&archive)?;
     let to = free_name(&archive, &session.folder.name());

@@ -24,6 +24,7 @@ mod work;
 
 use turn::change;
 pub(crate) use turn::{hold, release, schedule};
+use work::make_folder;
 pub use work::{Delegate, Work};
 pub(crate) use work::{check_workers, coordinate};
 
@@ -73,7 +74,7 @@ const ENDING: Duration = Duration::from_secs(5);
 pub(crate) fn begin_or_resume(session: &Session, work: &Work, durable: Durable) -> Result<Became> {
     let with_task = format!("samocode {} {} --task \"…\"", durable.verb(), session.name);
     let task = task_of(session, work, &with_task)?;
-    store::make_folder(session.folder.path())?;
+    make_folder(session)?;
     let Some(lock) = lock(session)? else {
         let state = session.state()?;
         if task.is_some_and(|task| task != state.task) {
@@ -304,8 +305,7 @@ pub(crate) fn send(session: &Session, caller: &Caller, kind: Kind, body: &str) -
     Ok(message)
 }
 
-/// Records, before a message that opens a gate is delivered, who sent it and from where, unless
-/// nobody may open it.
+/// Records, before a message is delivered, who sent it and from where, unless it was sent by an agent.
 ///
 /// # Errors
 /// Those of the disk.
@@ -315,7 +315,7 @@ pub(crate) fn vouch(
     message: &Message,
     by: Option<&str>,
 ) -> Result<()> {
-    let Some(by) = by.filter(|_| message.kind.opens_gates()) else { return Ok(()) };
+    let Some(by) = by else { return Ok(()) };
     let state = Dirs::user(&caller.env)?.state;
     Ok(Vouchers::of(&state, &session.instance).vouch(message, by)?)
 }

@@ -131,7 +131,7 @@ impl Stop {
 
     /// Asks the worker to stop, and waits until it has.
     async fn drain(&self, on: &Operation<'_>, session: &Session) -> Result<Drained> {
-        let watch = FolderWatch::new(session.folder.path())?;
+        let watch = FolderWatch::session(&session.folder)?;
         watch.remark().iter().for_each(|remark| (on.progress)(remark));
         let message = match request::send(session, on.caller, Kind::Stop, "") {
             Ok(message) => message,

@@ -146,7 +146,7 @@ impl Perform for Reload {
             return Err(Error::usage(format!("{} is not running", session.name))
                 .hint("it will use the installed samocode when it starts"));
         }
-        let watch = FolderWatch::new(session.folder.path())?;
+        let watch = FolderWatch::session(&session.folder)?;
         watch.remark().iter().for_each(|remark| (on.progress)(remark));
         let since = session.state()?.seq;
         manager.reload(&session.instance).await?;

@@ -177,6 +177,9 @@ impl View {
         let live = hook.run.as_ref().map(|run| run.tokens).unwrap_or_default();
         let tokens = hook.tokens.plus(live);
         let running = hook.run.as_ref().filter(|_| state == StateName::Running);
+        // A worker that was killed meanwhile leaves it there.
+        let is_up = matches!(state, StateName::New | StateName::Running);
+        let preparing = hook.preparing.take().filter(|_| is_up && session.is_worked_on());
         let kept = hook.conversation.as_ref().filter(|_| running.is_none());
         let kept = kept.and_then(|kept| kept.warning(hook.until, Timestamp::now()));
         Ok(Self {
@@ -191,7 +194,7 @@ impl View {
             phase: hook.phase,
             iteration: hook.iteration,
             total_iterations: hook.total_iterations,
-            doing: running.and_then(|run| run.doing.clone()),
+            doing: running.and_then(|run| run.doing.clone()).or(preparing),
             last_progress: hook.last_progress,
             since: Some(hook.since).filter(|since| *since != Timestamp::UNIX_EPOCH),
             until: hook.until.filter(|_| state != StateName::Stopped),
@@ -315,6 +318,16 @@ fn open_questions(hook: &Hook, session: &Session) -> Option<usize> {
     asked.filter(|qa| !qa.questions().is_empty()).map(|qa| qa.waiting()).or(hook.questions)
 }
 
+/// The command for a blocked session. Before the first agent there is nobody to write to: it is
+/// retried once the cause is fixed.
+pub(super) fn unblocking(hook: &Hook, instance: &str) -> String {
+    if hook.phase == Phase::Init {
+        format!("samocode start {instance}")
+    } else {
+        format!("samocode send {instance} \"…\"")
+    }
+}
+
 fn needs(hook: &Hook, of: &Session, state: StateName) -> Option<Needs> {
     let (waits_for, command) = match state {
         StateName::Waiting => {
@@ -324,7 +337,7 @@ fn needs(hook: &Hook, of: &Session, state: StateName) -> Option<Needs> {
         }
         StateName::Blocked => {
             let needs = hook.needs.as_ref().unwrap_or(&session::Needs::HumanDecision);
-            (needs.as_str().into(), format!("samocode send {} \"…\"", of.instance))
+            (needs.as_str().into(), unblocking(hook, &of.instance))
         }
         StateName::Failed => (
             session::Needs::Investigation.as_str().into(),

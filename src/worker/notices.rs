@@ -124,6 +124,12 @@ impl Worker<'_> {
         self.outbox.post(Notice::budget(&self.about(), text));
     }
 
+    /// Notifies the human of a reviewer that could not review.
+    pub(super) fn tell_of_reviewer(&self, text: &str) {
+        let command = self.command(&format!("samocode why {}", self.setup.instance));
+        self.outbox.post(Notice::warning(&self.about(), text, Some(&command)));
+    }
+
     /// Completes a command so that the human, who is not root, can paste it.
     fn command(&self, text: &str) -> String {
         let reader = Reader { scope: self.setup.scope, config: None, is_root: false };

@@ -59,7 +59,7 @@ use clap::{Args, Subcommand};
 use crate::agent::rehearsal;
 
 use super::parse::alone;
-use super::ui::{format, input, layout, output, pager, questions};
+use super::ui::{format, input, layout, output, pager, questions, secret};
 use super::{Cli, Common, failure, front, log};
 
 pub(super) use status::overview;

@@ -75,3 +75,15 @@ pub(crate) fn coordinate(session: &Session, work: &Work) -> Result<()> {
         (state.opens_gates != gates).then_some(Event::Delegated(event::Delegated { gates }))
     })
 }
+
+/// Makes the session's folder. The record of an earlier one, whose folder was removed by hand, is not
+/// the new one's.
+pub(super) fn make_folder(session: &Session) -> Result<()> {
+    if let Some(kept) = session.folder.set_lost_record_aside()? {
+        let (name, kept) = (&session.name, kept.display());
+        session.warnings.add(format!(
+            "the folder of an earlier session {name} was removed; its journal and mail are in {kept}"
+        ));
+    }
+    Ok(store::make_folder(session.folder.path())?)
+}

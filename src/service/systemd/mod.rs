@@ -7,6 +7,7 @@ pub mod escape;
 pub mod files;
 #[cfg(target_os = "linux")]
 mod front;
+mod hardening;
 #[cfg(target_os = "linux")]
 mod install;
 mod installed;
