@@ -163,10 +163,7 @@ async fn six_sessions_become_one_tested_branch_and_each_that_is_left_out_is_expl
     assert!(shop.is_tidy());
     for (name, note) in [
         ("prose", "left it out: conflict in poem; have it resolved: samocode merge prose"),
-        (
-            "bad",
-            "left it out: the tests fail with it (2 failed); have it fixed: samocode enable bad",
-        ),
+        ("bad", "left it out: the tests fail with it (2 failed); have it fixed: samocode enable"),
         ("right", "left it out: the tests fail with it and left together (2 failed)"),
         ("onbad", "left it out: it is built on bad; when bad is in: samocode merge onbad"),
         ("rhyme", ""),
