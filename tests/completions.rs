@@ -152,6 +152,13 @@ fn sessions_agents_states_and_topics_are_completed_and_files_where_one_is_meant(
     assert_eq!(offered(&["enable", "x", "--agent", "task"]), [""; 0], "no file is an agent");
     assert_eq!(offered(&["wait", "x", "--until", "wai"]), ["waiting"]);
     assert_eq!(offered(&["show", "jwt-login", "pl"]), ["plan"]);
+    assert_eq!(offered(&["logs", "--phase", "test"]), ["testing"]);
+    assert_eq!(offered(&["enable", "x", "--every", "dai"]), ["daily"]);
+    let convoys = root.path().join("sessions/_convoys");
+    std::fs::create_dir_all(&convoys).expect("made");
+    let login = r#"{"id":"login","sessions":["jwt-login"]}"#;
+    std::fs::write(convoys.join("login.json"), login).expect("written");
+    assert_eq!(offered(&["convoy", "status", "lo"]), ["login"]);
     assert_eq!(offered(&["enable", "x", "--task-file", "ta"]), ["task.md"]);
     assert_eq!(offered(&["enab"]), ["enable"]);
 }

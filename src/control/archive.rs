@@ -98,8 +98,8 @@ impl Perform for Archive {
             if chosen[..at].iter().any(|other| other.folder == session.folder) {
                 return Err(Error::usage(format!("{} is named twice", session.name)));
             }
-            self.check(session)?;
         }
+        chosen.iter().try_for_each(|session| self.check(session))?;
         if self.done {
             for session in registry::all(&context)? {
                 let is_named = chosen.iter().any(|named| named.folder == session.folder);
@@ -110,7 +110,7 @@ impl Perform for Archive {
                     Some(timer) => on.warnings.add(format!(
                         "{} stays, for its timer: it starts {}; archive it by its name to end that",
                         session.name,
-                        timer.when()
+                        timer.in_short()
                     )),
                     None => chosen.push(session),
                 }

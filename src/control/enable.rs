@@ -154,7 +154,9 @@ impl Perform for Enable {
             import_env(context)?;
         }
         let is_new = !session.exists();
-        if !is_new {
+        if is_new {
+            timer::forget_before_beginning(session)?;
+        } else {
             below::check(context, session)?;
         }
         let mut upcoming = None;

@@ -15,6 +15,7 @@ use crate::session::store::{Folder, Lock, LockError, crash_point, make_folder};
 
 use super::context::Context;
 use super::error::{Attempt as _, Error, Result};
+use super::merge;
 use super::operation::{Operation, Perform};
 use super::own_repository;
 use super::privilege::Raised;
@@ -107,6 +108,7 @@ pub(super) async fn put_away(on: &Operation<'_>, target: Target) -> Result<Remov
     let (worktree, rescued) = remove_worktree(&context, &session).await?;
     crash_point("the worktree is removed");
     timer::cancel(&context, &session).await?;
+    merge::forget(&context.project, &session)?;
     retire(on, &context, &session).await?;
     crash_point("the unit is removed");
     // The folder last: while it exists, the command can be repeated.

@@ -25,6 +25,7 @@ use super::operation::{Operation, Perform};
 use super::request::{Became, Durable, Work, begin_or_resume};
 use super::session::Session;
 use super::target::Target;
+use super::timer;
 use super::view::View;
 
 mod again;
@@ -81,6 +82,7 @@ impl Perform for Run {
         context.project.check_places()?;
         check_agent(context, &context.settings, &context.caller.env, session)?;
         check_branch(&context.project, &context.settings, session)?;
+        timer::forget_before_beginning(session)?;
         if begin_or_resume(session, &self.work, Durable::WithTheWorker)? == Became::Running {
             let instance = &session.instance;
             let message = format!("{} is already running in another process", session.name);

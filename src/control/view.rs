@@ -158,6 +158,7 @@ impl View {
         };
         let state = state(&hook, unit, || session.is_worked_on(), has_unit);
         let timer = timer::of(session);
+        let is_unbegun = is_unbegun(&hook, state);
         let idle =
             matches!(hook.state, StateName::Running | StateName::Queued) && state != hook.state;
         let reason = if state == StateName::Failed {
@@ -171,10 +172,7 @@ impl View {
             Some("it stops at the end of its iteration".to_owned())
         } else {
             let own = || hook.reason.clone();
-            timer
-                .as_ref()
-                .filter(|_| is_unbegun(&hook, state))
-                .map_or_else(own, |timer| Some(timer.reason()))
+            timer.as_ref().filter(|_| is_unbegun).map_or_else(own, |timer| Some(timer.reason()))
         };
         let live = hook.run.as_ref().map(|run| run.tokens).unwrap_or_default();
         let tokens = hook.tokens.plus(live);
@@ -219,7 +217,7 @@ impl View {
                 restarts: None,
             }),
             notes: {
-                let told = timer.as_ref().and_then(|timer| timer.note(&session.name, state));
+                let told = timer.as_ref().and_then(|timer| timer.note(&session.name, is_unbegun));
                 notes(session, hook.notes.into_iter().chain(kept).chain(told).collect(), unsent)
             },
             timer,

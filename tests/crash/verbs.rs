@@ -109,7 +109,7 @@ const ACTS: [Act; 12] = [
         prepare: |_| {},
         verb: |name| vec!["enable", name, "--task", "Count", "--at", "20h"],
         state: "queued",
-        phase: "investigation",
+        phase: "init",
         enabled: "disabled",
     },
     Act {
@@ -117,7 +117,7 @@ const ACTS: [Act; 12] = [
         prepare: |session| session.enable(&["--task", "Count", "--every", "03:00"]),
         verb: |name| vec!["stop", name],
         state: "stopped",
-        phase: "investigation",
+        phase: "init",
         enabled: "disabled",
     },
     Act {

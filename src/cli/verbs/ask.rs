@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
 
@@ -9,12 +10,13 @@ use crate::control::mail;
 use crate::session::describe::harmless;
 use crate::session::mail::MAX_BYTES;
 
+use super::wait::bound;
 use super::{Common, complete, input, output};
 
 /// Ask a session something and wait for its answer
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  samocode ask jwt-login \"Which port does the login service use?\"\n  samocode ask jwt-login --timeout 600 \"…\"\n\nIts agent answers with: samocode send --reply-to ID \"…\". An answer that comes after the timeout is\ndelivered like any other mail: see samocode inbox.\n\nExit codes: 0 answered, 124 the timeout, 2 usage or no such session, 1 anything else."
+    after_help = "Examples:\n  samocode ask jwt-login \"Which port does the login service use?\"\n  samocode ask jwt-login --timeout 10m \"…\"\n\nIts agent answers with: samocode send --reply-to ID \"…\". An answer that comes after the timeout is\ndelivered like any other mail: see samocode inbox.\n\nExit codes: 0 answered, 124 the timeout, 2 usage or no such session, 1 anything else."
 )]
 pub(in crate::cli) struct Ask {
     /// A name, a dated folder name, or an instance
@@ -22,9 +24,9 @@ pub(in crate::cli) struct Ask {
     session: String,
     /// The question; '-' reads standard input, as does leaving it out in a pipe
     text: Option<String>,
-    /// The longest to wait, in seconds
-    #[arg(long, value_name = "SECONDS")]
-    timeout: Option<u64>,
+    /// Give up after this long: 90s, 10 min, 2h
+    #[arg(long, value_name = "TIME", value_parser = bound)]
+    timeout: Option<Duration>,
     /// Print question and answer as JSON
     #[arg(long)]
     json: bool,
@@ -41,7 +43,8 @@ impl Ask {
             None if std::io::stdin().is_terminal() => String::new(),
             None => input::stdin(MAX_BYTES, "shorten the question")?,
         };
-        let call = mail::Ask { session: self.session, text, timeout_s: self.timeout };
+        let timeout_s = self.timeout.map(|bound| bound.as_secs());
+        let call = mail::Ask { session: self.session, text, timeout_s };
         let asked = common.call(call).await?;
         if self.json {
             output::json(&asked)?;

@@ -5,10 +5,11 @@ use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 
 use crate::agent::vocabulary;
 use crate::config::Env;
-use crate::control::Caller;
 use crate::control::context::{Context, Warnings, is_outside};
 use crate::control::registry;
+use crate::control::{Caller, convoy};
 use crate::service::Scope;
+use crate::session::Phase;
 use crate::session::state::StateName;
 
 /// The sessions of the current project, or outside of any those that have a unit.
@@ -38,22 +39,52 @@ pub(super) fn states() -> ArgValueCandidates {
     })
 }
 
+/// The phases of a session.
+pub(super) fn phases() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        Phase::ALL.into_iter().map(|phase| CompletionCandidate::new(phase.as_str())).collect()
+    })
+}
+
+/// The convoys of the current project.
+pub(super) fn convoys() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        let ids = || -> anyhow::Result<Vec<String>> {
+            let context = Context::here(&caller()?, &Warnings::default())?;
+            Ok(convoy::ids(&context.project)?)
+        };
+        ids().unwrap_or_default().into_iter().map(CompletionCandidate::new).collect()
+    })
+}
+
+/// Examples of what `enable --every` takes.
+pub(super) fn recurring() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        let examples = ["hourly", "daily", "weekly", "monthly", "6h", "03:00", "Mon..Fri 09:00"];
+        examples.into_iter().map(CompletionCandidate::new).collect()
+    })
+}
+
 fn named(name: String, state: Option<StateName>) -> CompletionCandidate {
     let help = state.map(|state| state.as_str().into());
     CompletionCandidate::new(name).help(help)
 }
 
-/// Names with their states; nothing after an error, which a shell that completes cannot show.
-fn known_sessions() -> anyhow::Result<Vec<(String, Option<StateName>)>> {
+fn caller() -> anyhow::Result<Caller> {
     let env = Env::of_process();
-    let caller = Caller {
+    Ok(Caller {
         origin: crate::cli::origin::of_process(&env),
         env,
         cwd: std::env::current_dir()?,
         config: flag_value("--config").map(Into::into),
         scope: if is_given("--system") { Scope::System } else { Scope::User },
         binary: super::front::own_binary()?,
-    };
+    })
+}
+
+/// Names with their states; nothing after an error, which a shell that completes cannot show.
+fn known_sessions() -> anyhow::Result<Vec<(String, Option<StateName>)>> {
+    let caller = caller()?;
     let warnings = Warnings::default();
     let found = if is_outside(&caller) {
         let all = registry::recorded(caller.scope, &warnings)?.into_iter();

@@ -77,6 +77,7 @@ struct Create {
 #[derive(Debug, Args)]
 struct One {
     /// The convoy's id, as in its file
+    #[arg(add = complete::convoys())]
     id: String,
     /// Print it as JSON
     #[arg(long)]
@@ -86,6 +87,7 @@ struct One {
 #[derive(Debug, Args)]
 struct Stop {
     /// The convoy's id, as in its file
+    #[arg(add = complete::convoys())]
     id: String,
     /// Interrupt the runs instead of waiting for the end of iterations
     #[arg(long)]

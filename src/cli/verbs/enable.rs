@@ -47,7 +47,7 @@ pub(in crate::cli) struct Enable {
     #[arg(long, value_name = "SESSION", num_args = 1.., value_delimiter = ',', add = complete::sessions())]
     after: Vec<String>,
     /// Make it a member of this convoy, which may be new
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", add = complete::convoys())]
     convoy: Option<String>,
     /// Begin then, not now: 22:00, "tomorrow 06:30", "Mon 09:00", "2026-12-01 03:00", or 2h for in two
     /// hours. A machine that is off then catches up when it is on again
@@ -56,7 +56,7 @@ pub(in crate::cli) struct Enable {
     /// Begin again and again, each time a fresh session from the same task, unless the last is not
     /// done: an interval such as 6h, which begins now or at --at, or times such as daily, 03:00,
     /// "Mon..Fri 09:00"
-    #[arg(long, value_name = "WHEN")]
+    #[arg(long, value_name = "WHEN", add = complete::recurring())]
     every: Option<String>,
     /// Save the credentials found in this shell to ~/.config/samocode/env
     #[arg(long)]
@@ -206,7 +206,7 @@ fn report(common: &Common, enabled: &Enabled) {
         return;
     }
     if let Some(timer) = &enabled.timer {
-        outln!("{pad}   next: {}", timer.when());
+        outln!("{pad}   again: {}", timer.when());
     }
     let logs = format!("samocode logs -f {instance}");
     let stop = format!("samocode stop {instance}");

@@ -1,6 +1,7 @@
 //! `disable`, `start`, `restart`, `reload`: as users of systemctl expect them.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
 
@@ -8,6 +9,7 @@ use crate::control::many::Action;
 use crate::control::unit::{self, Started};
 
 use super::each::Sessions;
+use super::wait::bound;
 use super::{Common, output};
 
 /// Resume sessions that were stopped, blocked or failed
@@ -65,7 +67,7 @@ impl Disable {
             } else {
                 outln!("{name} no longer starts at boot.");
                 if let Some(upcoming) = &disabled.upcoming {
-                    outln!("{name} no longer starts {}.", upcoming.when());
+                    outln!("{name} no longer starts {}.", upcoming.in_short());
                 }
             }
             Ok(())
@@ -107,9 +109,9 @@ impl Restart {
 pub(in crate::cli) struct Reload {
     #[command(flatten)]
     sessions: Sessions,
-    /// How long to wait for the iterations to end, in seconds
-    #[arg(long, default_value_t = 3600, value_name = "SECONDS")]
-    timeout: u64,
+    /// How long to wait for the iterations to end: 90s, 10 min, 2h
+    #[arg(long, default_value = "1h", value_name = "TIME", value_parser = bound)]
+    timeout: Duration,
     /// Print what was done as JSON, a line for each session
     #[arg(long)]
     json: bool,
@@ -117,7 +119,7 @@ pub(in crate::cli) struct Reload {
 
 impl Reload {
     pub(super) async fn exec(self, common: &Common) -> anyhow::Result<ExitCode> {
-        let action = Action::Reload { timeout_s: self.timeout };
+        let action = Action::Reload { timeout_s: self.timeout.as_secs() };
         let report = |reloaded: &unit::Named| {
             if self.json {
                 output::json(reloaded)?;

@@ -39,7 +39,7 @@ pub(in crate::cli) struct Logs {
     #[arg(long, value_name = "TIME", conflicts_with = "raw")]
     since: Option<String>,
     /// Only runs of this phase
-    #[arg(long, value_name = "PHASE", conflicts_with = "raw")]
+    #[arg(long, value_name = "PHASE", conflicts_with = "raw", add = complete::phases())]
     phase: Option<Phase>,
     /// Only the calls of tools, below the line that starts each iteration
     #[arg(long, conflicts_with = "raw")]

@@ -49,7 +49,7 @@ impl Stop {
 fn report(common: &Common, stopped: &Stopped) {
     let name = output::painted(output::BOLD, &stopped.session);
     if let Some(upcoming) = &stopped.upcoming {
-        outln!("{name} no longer starts {}.", upcoming.when());
+        outln!("{name} no longer starts {}.", upcoming.in_short());
     }
     match &stopped.end {
         StopEnd::WasDone => outln!("{name} is already done."),

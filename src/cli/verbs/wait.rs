@@ -51,7 +51,8 @@ fn word(text: &str) -> Result<StateName, String> {
     })
 }
 
-fn bound(text: &str) -> Result<Duration, String> {
+/// How long to wait, as people write it; a number alone is in seconds.
+pub(super) fn bound(text: &str) -> Result<Duration, String> {
     values::duration(text).ok_or_else(|| "expected a time such as 90s, 10 min or 2h".to_owned())
 }
 

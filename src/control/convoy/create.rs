@@ -182,7 +182,8 @@ fn member(on: &Operation<'_>, context: &Context, plan: &Plan, name: &str) -> Res
     let session = target::resolve(context, name)?;
     let task = plan.tasks.get(name).map(|task| task.task.trim()).filter(|task| !task.is_empty());
     if let Some(other) = convoy_of(&context.project, &session.name)?.filter(|id| *id != plan.id) {
-        return Err(Error::refused(format!("{name} is in convoy '{other}' already")));
+        return Err(Error::refused(format!("{name} is in convoy '{other}' already"))
+            .hint(format!("see that one with: samocode convoy status {other}")));
     }
     match (session.exists(), task) {
         // The error for one that does not exist names the nearest one.

@@ -23,6 +23,7 @@ mod written;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+use crate::config::Project;
 use crate::session::Phase;
 use crate::session::state::StateName;
 
@@ -40,6 +41,11 @@ pub use create::Create;
 pub use lifecycle::{Remove, Removed, Start, Stop};
 pub use plan::{Plan, Share, Task};
 pub use written::Planned;
+
+/// The ids of a project's convoys.
+pub(crate) fn ids(project: &Project) -> Result<Vec<String>> {
+    Ok(files::all(project)?.0.into_iter().map(|plan| plan.id).collect())
+}
 
 impl From<plan::Flaw> for Error {
     fn from(flaw: plan::Flaw) -> Self {

@@ -14,6 +14,7 @@
 
 mod check;
 mod ground;
+mod left_out;
 mod record;
 mod report;
 mod resolve;
@@ -23,6 +24,7 @@ mod trial;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+use crate::config::Project;
 use crate::git::Checkout;
 use crate::git::merge::{Foreseen, Integration, Simulation, contains, move_branch};
 use crate::session::store::crash_point;
@@ -40,6 +42,7 @@ use ground::Worktree;
 use record::{Files, Landing, Member, Record};
 use series::Series;
 
+pub(super) use left_out::{forget, note};
 pub use report::{Landed, Merged, Part};
 pub use resolve::Resolving;
 pub use series::End;
@@ -83,7 +86,7 @@ impl Perform for Merge {
         let project = &context.project;
         let files = Files::of(&project.sessions, Checkout::place(project), &target.branch)?;
         trial::end_processes(&files.run)?;
-        let mut merged = match settle_landing(&files, &target, &found).await? {
+        let mut merged = match settle_landing(&files, project, &target, &found).await? {
             Some(landed) => landed,
             None => {
                 let work = Work { on, context: &context, sessions: &sessions, files: &files };
@@ -156,6 +159,7 @@ fn predict(target: &Target, members: &[Member]) -> Result<Option<Vec<Option<End>
 /// if it was this one.
 async fn settle_landing(
     files: &Files,
+    project: &Project,
     target: &Target,
     members: &[Member],
 ) -> Result<Option<Merged>> {
@@ -176,6 +180,7 @@ async fn settle_landing(
     let is_same = record.into == target.branch
         && record.members.len() == members.len()
         && record.members.iter().zip(members).all(same);
+    left_out::remember(project, &record)?;
     tidy_up(files, target).await?;
     Ok(is_same.then(|| report::of(target, &record, &files.log)))
 }
@@ -203,6 +208,8 @@ impl Work<'_> {
             let mut record = self.record(&target, members)?;
             self.settle(&target, &mut record).await?;
             if self.land(&target, &mut record).await? {
+                left_out::remember(&self.context.project, &record)?;
+                crash_point("what was left out is kept");
                 tidy_up(self.files, &target).await?;
                 return Ok(report::of(&target, &record, &self.files.log));
             }

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use super::*;
 use crate::control::host::tests::caller;
-use crate::control::{Caller, Local, call};
+use crate::control::{Caller, Local, call, inspect};
 use crate::service::quiet;
 use crate::session::hook::Hook;
 use crate::session::state::{State, StateName};
@@ -99,6 +99,13 @@ impl Shop {
         self.perform(self.call(sessions)).await.unwrap_err().in_one_line()
     }
 
+    /// What `why` says beside the state.
+    async fn notes(&self, session: &str) -> String {
+        let explain = inspect::Explain { session: session.to_owned() };
+        let answer = call(&Local::new(self.caller.clone()), explain, &quiet).await;
+        answer.result.unwrap().view.notes.join("\n")
+    }
+
     /// Whether nothing is left of a merge but its log.
     fn is_tidy(&self) -> bool {
         let is_gone = |path: &str| !self.root.path().join(path).exists();
@@ -154,12 +161,29 @@ async fn six_sessions_become_one_tested_branch_and_each_that_is_left_out_is_expl
     assert!(shop.git(&["log", "--format=%s", "main"]).contains("Merge branch 'rhyme' into main"));
     assert_eq!((shop.git(&["status", "--porcelain"]), shop.tip("HEAD")), before);
     assert!(shop.is_tidy());
+    for (name, note) in [
+        ("prose", "left it out: conflict in poem; have it resolved: samocode merge prose"),
+        ("bad", "left it out: the tests fail with it (2 failed); have it fixed: samocode enable"),
+        ("right", "left it out: the tests fail with it and left together (2 failed)"),
+        ("onbad", "left it out: it is built on bad; when bad is in: samocode merge onbad"),
+        ("rhyme", ""),
+    ] {
+        let notes = shop.notes(name).await;
+        assert!(
+            notes.contains(note) && note.is_empty() == !notes.contains("left it out"),
+            "{notes}"
+        );
+    }
 
     // What is in already stays in, and the rest fails as before.
     let again = shop.merge(&["rhyme", "prose"]).await;
     assert_eq!(end(&again, "rhyme"), &End::Contained);
     assert!(matches!(end(&again, "prose"), End::Conflicts { .. }));
     assert_eq!(again.landed, Landed::Nothing);
+
+    // What is in by now is no longer said to be left out.
+    shop.git(&["branch", "--force", "main", "prose"]);
+    assert!(!shop.notes("prose").await.contains("left it out"));
 }
 
 #[tokio::test]

@@ -20,6 +20,8 @@ mod shown;
 mod tell;
 mod tick;
 
+use jiff::Timestamp;
+
 use crate::service::{self, Shared, quiet};
 use crate::session::store::crash_point;
 
@@ -57,26 +59,34 @@ pub(super) async fn cancel(context: &Context, session: &Session) -> Result<Optio
     Ok(record.map(|record| record.shown()))
 }
 
-/// Forgets the single time of a session that has begun anyway.
+/// Forgets the single time of a session that has begun anyway, and removes its timer.
 pub(super) async fn forget_single(context: &Context, session: &Session) -> Result<()> {
-    let files = Files::of(session);
-    match files.read() {
-        Ok(Some(record)) if record.every.is_none() => {
-            files.remove()?;
-            unset(context, session).await
-        }
-        _ => Ok(()),
-    }
+    if forget_before_beginning(session)? { unset(context, session).await } else { Ok(()) }
 }
 
-/// Sets the manager's timer as the record has it, and installs `unit` with it.
+/// Forgets what no longer holds when a session begins by hand: its single time, and what an earlier
+/// session of its name left. Returns whether there was any. The manager's timer, if it still has one,
+/// finds nothing to do.
+pub(super) fn forget_before_beginning(session: &Session) -> Result<bool> {
+    let files = Files::of(session);
+    let is_over = match files.read() {
+        Ok(Some(record)) => record.every.is_none() || !session.exists(),
+        _ => false,
+    };
+    if is_over {
+        files.remove()?;
+    }
+    Ok(is_over)
+}
+
+/// Sets the manager's timer to this time, and installs `unit` with it.
 async fn arm(
     context: &Context,
     session: &Session,
-    record: &Record,
+    (record, at): (&Record, Option<Timestamp>),
     unit: Option<&service::Session>,
 ) -> Result<()> {
-    let Some(at) = record.next else { return unset(context, session).await };
+    let Some(at) = at else { return unset(context, session).await };
     let timer = service::Timer {
         instance: session.instance.clone(),
         at,

@@ -88,7 +88,7 @@ pub(in crate::control) async fn set(
     request::schedule(session, &record.work, asked.next)?;
     crash_point("a session waits for its time");
     request::coordinate(session, work)?;
-    arm(context, session, &record, Some(&unit.unit(None)?)).await?;
+    arm(context, session, (&record, record.next), Some(&unit.unit(None)?)).await?;
     record.is_set = true;
     files.write(&record)?;
     crash_point("a timer is known to be set");

@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::session::clock;
 use crate::session::schedule::shown;
-use crate::session::state::StateName;
 
 /// What is to come of a session on its own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,16 +37,22 @@ pub struct Skipped {
 }
 
 impl Upcoming {
-    /// When it begins, as in `tomorrow 03:00, and again every day at 03:00`.
+    /// When it begins: `tomorrow 22:00`, or `every day at 03:00, next tomorrow 03:00`.
     #[must_use]
     pub fn when(&self) -> String {
-        let now = clock::shown_now();
-        let next = self.next.map(|at| shown(at, &now));
-        match (next, &self.every) {
-            (Some(next), Some(every)) => format!("{next}, and {every}"),
-            (Some(next), None) => next,
-            (None, every) => every.clone().unwrap_or_default(),
+        match (self.next, &self.every) {
+            (Some(next), Some(every)) => {
+                format!("{every}, next {}", shown(next, &clock::shown_now()))
+            }
+            _ => self.in_short(),
         }
+    }
+
+    /// The same without the next time of several, for what no longer happens.
+    #[must_use]
+    pub fn in_short(&self) -> String {
+        let next = || self.next.map(|at| shown(at, &clock::shown_now()));
+        self.every.clone().or_else(next).unwrap_or_default()
     }
 
     /// Why a session that has not begun waits.
@@ -56,22 +61,14 @@ impl Upcoming {
         format!("it starts {}", self.when())
     }
 
-    /// What a human should know of it, beside the session's state.
+    /// What a human should know of it, beside the session's state. `is_reason` if it is the reason
+    /// for that.
     #[must_use]
-    pub fn note(&self, session: &str, state: StateName) -> Option<String> {
+    pub fn note(&self, session: &str, is_reason: bool) -> Option<String> {
         let now = clock::shown_now();
         let mut parts = Vec::new();
-        match (&self.every, self.next) {
-            (Some(every), Some(next)) => {
-                parts.push(format!("it starts {every}, next {}", shown(next, &now)));
-            }
-            (Some(every), None) => {
-                parts.push(format!("it was to start {every}, which never comes"))
-            }
-            // The reason for its state says it.
-            (None, Some(_)) if state == StateName::Queued => {}
-            (None, Some(next)) => parts.push(format!("it starts {}", shown(next, &now))),
-            (None, None) => {}
+        if self.next.is_some() && !is_reason {
+            parts.push(self.reason());
         }
         if let Some(latest) = self.latest.as_ref().filter(|latest| *latest != session) {
             parts.push(format!("the last one is {latest}"));
@@ -95,17 +92,17 @@ mod tests {
     fn a_note_says_what_comes_what_came_and_what_did_not() {
         let far = "2120-01-01T03:00:00Z";
         let mut record = record(far, Some("03:00"));
-        let note = |record: &super::super::record::Record, state| {
-            record.shown().note("deps", state).unwrap_or_default()
+        let note = |record: &super::super::record::Record, is_reason| {
+            record.shown().note("deps", is_reason).unwrap_or_default()
         };
-        let text = note(&record, StateName::Done);
+        let text = note(&record, false);
         assert!(text.starts_with("it starts every day at 03:00, next "), "{text}");
         assert!(!text.contains(';'), "{text}");
         record.latest = Some("deps-2".into());
         record.skipped =
             Some(Skipped { at: Timestamp::UNIX_EPOCH, why: "deps-2 was waiting".into() });
         record.is_set = false;
-        let text = note(&record, StateName::Done);
+        let text = note(&record, false);
         for part in
             ["; the last one is deps-2; nothing began ", ": deps-2 was waiting; its timer is not"]
         {
@@ -115,8 +112,8 @@ mod tests {
         record.latest = None;
         record.skipped = None;
         record.is_set = true;
-        assert_eq!(note(&record, StateName::Queued), "", "its reason says it");
-        assert!(note(&record, StateName::Stopped).starts_with("it starts "));
+        assert_eq!(note(&record, true), "", "its reason says it");
+        assert!(note(&record, false).starts_with("it starts "));
         assert!(record.shown().reason().starts_with("it starts "));
     }
 }

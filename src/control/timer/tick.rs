@@ -1,10 +1,10 @@
 //! What happens when a timer's time has come, or might have.
 
 use async_trait::async_trait;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::control::context::Context;
+use crate::control::context::{Caller, Context};
 use crate::control::enable::Enable;
 use crate::control::error::{Class, Error, Result};
 use crate::control::install::planned;
@@ -12,6 +12,7 @@ use crate::control::operation::{Operation, Perform};
 use crate::control::session::Session;
 use crate::control::target::{self, Target};
 use crate::git::{Plan, Start, WorktreePlan};
+use crate::session::schedule::whole;
 use crate::session::state::Standing;
 use crate::session::store::crash_point;
 
@@ -20,6 +21,9 @@ use super::record::{Last, Record, Turn};
 use super::shown::Skipped;
 use super::tell::tell;
 use super::{arm, unset};
+
+/// How long after what may pass on its own, such as a full disk, the beginning is tried again.
+const RETRY: SignedDuration = SignedDuration::from_mins(1);
 
 /// Begins what a session's timer is to begin now, if anything, and sets the timer again. Safe to repeat.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,8 +74,8 @@ pub(super) async fn tick(
         return Ok(None);
     };
     let now = Timestamp::now();
+    let had_skipped = record.skipped.is_some();
     if record.is_due(now) {
-        let had_skipped = record.skipped.is_some();
         plan(context, session, &mut record, now)?;
         files.write(&record)?;
         crash_point("what a timer begins is decided");
@@ -86,11 +90,19 @@ pub(super) async fn tick(
                 record.latest = Some(name);
                 record.skipped = None;
             }
-            Err(error) if error.class == Class::Unavailable => return Err(error),
             Err(error) => {
+                let may_pass = error.class == Class::Unavailable;
                 let why = on.caller.pasteable(error).in_one_line();
-                tell(context, session, &why).await;
+                if !had_skipped {
+                    tell(context, session, &why).await;
+                }
                 record.skipped = Some(Skipped { at: now, why });
+                if may_pass {
+                    files.write(&record)?;
+                    let again = now.checked_add(RETRY).ok().map(whole);
+                    arm(context, session, (&record, again), None).await?;
+                    return Ok(Some(record));
+                }
             }
         }
         record.pending = None;
@@ -102,7 +114,7 @@ pub(super) async fn tick(
         }
         files.write(&record)?;
     }
-    arm(context, session, &record, None).await?;
+    arm(context, session, (&record, record.next), None).await?;
     if !record.is_set {
         record.is_set = true;
         files.write(&record)?;
@@ -160,8 +172,11 @@ fn fresh(context: &Context, record: &Record) -> Result<(String, u32)> {
     }
 }
 
-/// Begins a session as a person does, or resumes it.
+/// Begins a session as a person does in the project's folder, or resumes it.
 async fn begin(on: &Operation<'_>, context: &Context, record: &Record, name: &str) -> Result<()> {
+    let config = Some(context.project.config.clone());
+    let caller = Caller { config, ..on.caller.clone() };
+    let on = &Operation { caller: &caller, warnings: on.warnings.clone(), progress: on.progress };
     let enable = Enable {
         session: name.to_owned(),
         work: record.work.clone(),

@@ -68,7 +68,8 @@ fn weekday(text: &str) -> Option<usize> {
 }
 
 /// Whole seconds: what the service managers can wait for. Never earlier than `at`.
-fn whole(at: Timestamp) -> Timestamp {
+#[must_use]
+pub fn whole(at: Timestamp) -> Timestamp {
     let second = at.as_second() + i64::from(at.subsec_nanosecond() > 0);
     Timestamp::from_second(second).unwrap_or(at)
 }
