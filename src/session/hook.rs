@@ -138,6 +138,7 @@ impl Hook {
                 until = Some(*end);
             }
             Standing::Held(held) => reason = Some(held.reason()),
+            Standing::Scheduled(scheduled) => reason = Some(scheduled.reason()),
             Standing::Paused { detail, until: end, cause } => {
                 pauses = Some(cause.clone());
                 reason = Some(detail.clone());

@@ -51,6 +51,7 @@ mod signals;
 pub(crate) mod task;
 mod trouble;
 mod under_way;
+mod unready;
 mod wait;
 mod watchdog;
 mod writer;
@@ -132,6 +133,7 @@ async fn work_until_the_end(setup: &Setup) -> WorkerExit {
             Some(lock) => Ok(lock),
             None => take_lock(setup, &mut signals).await,
         };
+        let lock = lock.and_then(|lock| confine::keep_record(setup, lock));
         let lock = match lock {
             Ok(lock) => lock,
             // Told to stop while someone held the lock briefly; that need not be another worker.
@@ -297,7 +299,7 @@ impl<'a> Worker<'a> {
             match decision {
                 Decision::Rest => return self.rest().await,
                 Decision::SleepUntil(until) => self.sleep_until(until).await?,
-                Decision::Block { reason, needs } => self.block(reason, needs)?,
+                Decision::Block { reason, needs } => self.give_up_on(reason, needs)?,
                 Decision::Prepare => self.prepare().await?,
                 Decision::Run(_) => self.iterate().await?,
             }
@@ -329,8 +331,8 @@ impl<'a> Worker<'a> {
             () = self.signals.end() => return Ok(()),
         };
         match prepared {
-            prepare::Prepared::Ready => Ok(self.writer.settle()?),
-            prepare::Prepared::Blocked(reason) => self.block(reason, Needs::HumanDecision),
+            Ok(()) => Ok(self.writer.settle()?),
+            Err(unready) => self.hold_unready(unready).await,
         }
     }
 

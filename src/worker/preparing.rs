@@ -8,12 +8,15 @@ use anstream::adapter::strip_str;
 use tokio::sync::watch;
 
 use crate::config::Redactor;
+use crate::git;
 use crate::notify::text::clip;
+use crate::platform::threads;
 use crate::service::Notify;
 use crate::session::describe::harmless;
 use crate::session::store;
 
 use super::provision::{Ground, Provided, provision};
+use super::unready::Unready;
 use super::writer::Writer;
 
 /// The shortest time between two writes of the hook.
@@ -77,14 +80,14 @@ pub(super) struct Shown<'a> {
 }
 
 /// Provides for the worktree at `root`, and shows what is done in the unit's status line and in the
-/// hook. The error is the reason to block.
+/// hook.
 pub(super) async fn provide(
     writer: &mut Writer,
     shown: Shown<'_>,
     ground: Ground<'_>,
     root: &Path,
     working_dir: &Path,
-) -> Result<Provided, String> {
+) -> Result<Provided, Unready> {
     let (teller, mut told) = watch::channel(String::new());
     let mut work = std::pin::pin!(provision(ground, Teller(teller), root, working_dir));
     loop {
@@ -109,12 +112,15 @@ pub(super) async fn include(
     teller: &Teller,
     repo: PathBuf,
     root: PathBuf,
-) -> Result<crate::git::Included, String> {
-    let teller = teller.clone();
-    let copy =
-        move || crate::git::include(&repo, &root, &|at, of, path| teller.copying(at, of, path));
-    let copied = crate::platform::threads::apart_or_here(copy).await;
-    copied.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+) -> Result<git::Included, git::Error> {
+    let (teller, folder) = (teller.clone(), root.clone());
+    let copy = move || git::include(&repo, &root, &|at, of, path| teller.copying(at, of, path));
+    let copied = threads::apart_or_here(copy).await;
+    copied.map_err(|source| git::Error::Io {
+        doing: "copy ignored files to",
+        path: folder,
+        source,
+    })?
 }
 
 #[cfg(test)]

@@ -103,7 +103,7 @@ impl Writer {
     /// done: a worker that dies in between finds it again.
     pub(super) fn set_aside(&mut self) -> Result<(), StoreError> {
         for unfit in self.folder.unfit() {
-            let store::Unfit { file, what, kept } = unfit.clone();
+            let store::Unfit { file, what, kept, .. } = unfit.clone();
             self.record(Event::SetAside(event::SetAside { file, what, kept }))?;
             self.folder.set_aside(&unfit)?;
         }

@@ -50,6 +50,7 @@ static WORDS: AgentManifest = AgentManifest {
     credentials: Credentials {
         folder: Some(("TOY_HOME", ".toy")),
         base_url: "TOY_URL",
+        hosts: &["toys.example"],
         keys: &["TOY_KEY"],
         logins: &["login"],
         remedy: "log in with: toy login, or put TOY_KEY into",
@@ -212,6 +213,7 @@ async fn it_is_launched_asked_answered_and_judged() {
         cage: None,
         log: tempfile::tempfile().unwrap(),
         stderr_log: Log::later(tempfile::tempfile),
+        veil: crate::config::Veil::default(),
         grace: GRACE,
         term_grace: TERM_GRACE,
     };

@@ -143,6 +143,7 @@ fn replies_and_errors_come_through_json_as_they_were() {
         session: "jwt".into(),
         instance: "jwt--shop".into(),
         end: stop::StopEnd::Gone { what: Error::usage("it is gone").hint("put it back") },
+        upcoming: None,
     };
     let waited = wait::Waited::TimedOut { standing: vec!["jwt is running".into()] };
     let reload = unit::Named { session: "jwt".into(), instance: "jwt".into() };
