@@ -9,16 +9,19 @@ fn what_the_night_holds_back_is_told_of_once_in_the_morning_by_a_timer() {
     let (user, bot) = (lab.user("sleeps"), Bot::start());
     user.gets_messages_from(&bot);
     let project = user.project("shop").key("SAMOCODE_AGENT", "rehearsal").create();
-    let clock = |offset: &str| user.sh(&format!("date -d '{offset}' +%H:%M")).ok().stdout;
-    let [from, to, digest] = ["-1 hour", "+2 hours", "+3 hours"].map(clock);
-    let quiet = |more: &[&str]| {
-        let words = ["notify", "quiet", "--from", from.trim(), "--to", to.trim()];
-        project.samocode([&words, more].concat())
+    let clock = |hours: i32| {
+        let time = user.sh(&format!("date -d '{hours:+} hours' +%H:%M")).ok().stdout;
+        time.trim().to_owned()
     };
-    let refused = quiet(&["--digest", from.trim()]).output();
+    let quiet = |from: i32, to: i32, digest: i32| {
+        let [from, to, digest] = [from, to, digest].map(clock);
+        let times = ["--from", &from, "--to", &to, "--digest", &digest];
+        project.samocode([&["notify", "quiet", "--except", "blocked"], &times[..]].concat())
+    };
+    let refused = quiet(-1, 2, 1).output();
     assert_eq!(refused.code, 2, "{refused}");
     assert!(refused.stderr.contains("digest is within the quiet hours"), "{refused}");
-    let set = quiet(&["--digest", digest.trim(), "--except", "blocked"]).ok();
+    let set = quiet(-1, 2, 3).ok();
     assert!(set.stdout.contains("told of in one message at"), "{set}");
 
     let sessions = ["jwt", "search"].map(|name| project.named(name));
@@ -29,16 +32,20 @@ fn what_the_night_holds_back_is_told_of_once_in_the_morning_by_a_timer() {
         session.wait_to_rest("waiting", "requirements");
     }
     let listed = || project.samocode(["notify", "list"]).ok().stdout;
-    user.wait_until("both are held back", BOUND, || listed().contains("2 notices held back"));
+    user.wait_until("both are held back", BOUND, || {
+        let held = |line: &str| line.starts_with("telegram") && line.contains("2 notices held");
+        listed().lines().any(held)
+    });
     assert_eq!(bot.messages(), [""; 0]);
     assert_eq!(user.unit_property("samocode-held.timer", "ActiveState"), "active");
 
     // The morning: as if the hours had passed, with a timer that does not wait for the next five minutes.
+    quiet(4, 5, 6).ok();
     let state = "~/.local/state/samocode/notices-held";
     user.sh(&format!("sed -i 's/\"held_until\":\"2/\"held_until\":\"1/' {state}/*")).ok();
     user.write(
         ".config/systemd/user/samocode-held.timer.d/soon.conf",
-        "[Timer]\nOnCalendar=\nOnCalendar=*:*:*\nAccuracySec=100ms\n",
+        "[Timer]\nOnCalendar=\nOnCalendar=*:*:0/4\nAccuracySec=100ms\n",
     );
     user.systemctl(["daemon-reload"]).ok();
     user.systemctl(["restart", "samocode-held.timer"]).ok();
