@@ -44,6 +44,7 @@ mod mail;
 mod mcp;
 mod mistakes;
 mod new_user;
+mod notify_quiet;
 mod notify_setup;
 mod notify_test;
 mod outcomes;

@@ -4,6 +4,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 
 use crate::lab::{self, Bot, Screen, WRONG_TOKEN};
+use crate::session::BOUND;
 
 const TOKEN: &str = "12345678:AAabcdefghijklmnopqrstuvwxyz0123456";
 
@@ -27,15 +28,28 @@ fn a_bot_is_paired_at_a_terminal_whatever_goes_wrong_before() {
     let nothing_is_saved = || {
         assert!(!user.host_path(user.home.join(".config/samocode/env")).exists(), "it is saved");
     };
-    let Some(screen) = Screen::open(&user, &user.home, "samocode notify setup") else { return };
+    let Some(screen) = Screen::open(&user, &user.home, "echo ready") else { return };
+    // On a clear screen: what an earlier attempt showed must not be taken for this one's.
+    let begin = || {
+        screen.keys("clear Enter");
+        user.wait_until("the screen is clear", BOUND, || !screen.text().contains(ASKS));
+        screen.keys("'samocode notify setup' Enter");
+        screen.shows(ASKS);
+    };
+
+    let is_left = || {
+        user.wait_until("it is left", BOUND, || {
+            user.sh("pgrep -u $USER -f '[s]amocode notify setup'").output().code != 0
+        });
+    };
 
     // Ctrl-C leaves a terminal that shows what is typed, Ctrl-Z as well.
-    screen.shows(ASKS);
+    begin();
     screen.keys("secret C-c");
+    is_left();
     screen.keys("'clear; stty -a | grep -qw -- -echo || echo it is $((40 + 2))' Enter");
     screen.shows("it is 42");
-    screen.keys("'clear; samocode notify setup' Enter");
-    screen.shows(ASKS);
+    begin();
     screen.keys("C-z");
     screen.shows("Stopped");
     screen.keys("'clear; stty -a | grep -qw -- -echo || echo it is $((40 + 3))' Enter");
@@ -52,25 +66,23 @@ fn a_bot_is_paired_at_a_terminal_whatever_goes_wrong_before() {
     let unused = TcpListener::bind("127.0.0.1:0").expect("a port");
     reaches(&format!("http://{}", unused.local_addr().expect("an address")));
     drop(unused);
-    screen.keys("'clear; samocode notify setup' Enter");
-    screen.shows(ASKS);
+    begin();
     screen.keys(&format!("{TOKEN} Enter"));
     screen.shows("cannot reach 127.0.0.1");
     screen.shows("nothing was saved");
     reaches(bot.url());
 
     // Left while it waits for the phone.
-    screen.keys("'clear; samocode notify setup' Enter");
-    screen.shows(ASKS);
+    begin();
     screen.keys(&format!("{TOKEN} Enter"));
     screen.shows("https://t.me/shop_bot?start=");
     screen.shows("Waiting for that");
     let left = code(&screen);
     screen.keys("C-c");
+    is_left();
     nothing_is_saved();
 
-    screen.keys("'clear; samocode notify setup' Enter");
-    screen.shows(ASKS);
+    begin();
     screen.keys(&format!("{TOKEN} Enter"));
     screen.shows("Waiting for that");
     let processes = user.sh("ps -u $USER -o args=").ok().stdout;

@@ -12,7 +12,8 @@ mod parse;
 mod usage;
 mod verbs;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -137,10 +138,27 @@ fn complete(args: Vec<OsString>) -> ExitCode {
 
 /// Colours for all output, unless the environment or the stream decide.
 fn set_color(color: ColorChoice) {
+    let force = std::env::var_os("CLICOLOR_FORCE");
+    if let Some(choice) = chosen(color, force.as_deref(), std::io::stdout().is_terminal()) {
+        choice.write_global();
+    }
+}
+
+/// The choice of colours; `None` leaves it to `anstream`, for which any `CLICOLOR_FORCE` forces them.
+/// By convention 0 does not.
+fn chosen(
+    color: ColorChoice,
+    force: Option<&OsStr>,
+    is_terminal: bool,
+) -> Option<anstream::ColorChoice> {
+    const OFF: &str = "0";
     match color {
-        ColorChoice::Auto => {}
-        ColorChoice::Always => anstream::ColorChoice::Always.write_global(),
-        ColorChoice::Never => anstream::ColorChoice::Never.write_global(),
+        ColorChoice::Always => Some(anstream::ColorChoice::Always),
+        ColorChoice::Never => Some(anstream::ColorChoice::Never),
+        ColorChoice::Auto if force == Some(OsStr::new(OFF)) && !is_terminal => {
+            Some(anstream::ColorChoice::Never)
+        }
+        ColorChoice::Auto => None,
     }
 }
 

@@ -363,3 +363,21 @@ fn skills_and_commands_are_named_as_they_are_found() {
         assert!(text.text.contains("**Common mistake:**"), "{folder}");
     }
 }
+
+#[test]
+fn colours_are_forced_by_anything_but_a_zero() {
+    use std::ffi::OsStr;
+
+    use anstream::ColorChoice::{Always, Never};
+    use clap::ColorChoice;
+
+    use super::chosen;
+
+    let zero = Some(OsStr::new("0"));
+    assert_eq!(chosen(ColorChoice::Always, zero, false), Some(Always));
+    assert_eq!(chosen(ColorChoice::Never, None, true), Some(Never));
+    assert_eq!(chosen(ColorChoice::Auto, zero, false), Some(Never));
+    for (force, is_terminal) in [(zero, true), (Some(OsStr::new("1")), false), (None, false)] {
+        assert_eq!(chosen(ColorChoice::Auto, force, is_terminal), None, "{force:?}");
+    }
+}

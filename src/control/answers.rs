@@ -102,7 +102,8 @@ pub struct Answer {
     pub id: String,
     /// The letter of an option, or free text.
     pub answer: String,
-    /// The question's text as the human saw it. If it has changed since, the answer is refused.
+    /// The question's text as the human saw it, open. If it has changed since, or somebody else has
+    /// answered it, the answer is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
 }
@@ -142,6 +143,15 @@ impl Perform for Questions {
             questions: qa.questions().iter().map(question).collect(),
             refusal,
         })
+    }
+}
+
+/// The answer that a question has.
+fn given(qa: &Qa, id: &str) -> Option<String> {
+    let mut all = qa.questions().iter();
+    match &all.find(|asked| asked.id.eq_ignore_ascii_case(id))?.answer {
+        Given::Waiting => None,
+        Given::Given(words) => Some(words.clone()),
     }
 }
 
@@ -215,7 +225,17 @@ impl Answers {
                     return Err(Error::refused(message)
                         .hint(format!("see it with: samocode answer {}", session.instance)));
                 }
-                saved.push(Saved { id: id.to_uppercase(), answer: qa.fill(id, answer)? });
+                let before = given(qa, id).filter(|_| to.is_some());
+                let answer = qa.fill(id, answer)?;
+                // Somebody else was first. Who names no text means to replace what is there.
+                if let Some(before) = before.filter(|before| *before != answer) {
+                    let message = format!("{id} is settled: {}", before.trim());
+                    return Err(Error::refused(message).hint(format!(
+                        "see what is open with: samocode answer {}",
+                        session.instance
+                    )));
+                }
+                saved.push(Saved { id: id.to_uppercase(), answer });
             }
             if self.accept_suggestions {
                 let accepted = qa.accept_suggestions()?.into_iter();

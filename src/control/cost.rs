@@ -9,6 +9,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::session::clock::shown_zone;
+use crate::session::describe::harmless;
 use crate::session::journal::{Entry, Event, Usage};
 use crate::session::phase::Phase;
 use crate::session::store::read_journal;
@@ -41,6 +42,8 @@ pub enum By {
     Day,
     /// The agent of a run.
     Agent,
+    /// The model that answered in a run.
+    Model,
     /// The convoy of its session.
     Convoy,
 }
@@ -48,7 +51,7 @@ pub enum By {
 /// What was spent on one day, in one phase and so on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Group {
-    /// The day, the phase, the agent or the convoy; `-` for sessions without one.
+    /// The day, the phase, the agent, the model or the convoy; `-` for what has none or is not known.
     pub name: String,
     /// The sum over its runs.
     pub total: Sum,
@@ -117,7 +120,8 @@ impl Perform for Cost {
                     Some(By::Phase) => Key::Phase(run.phase),
                     Some(By::Day) => Key::Day(run.ended.to_zoned(shown_zone()).date()),
                     Some(By::Agent) => Key::Name(run.agent.clone()),
-                    Some(By::Convoy) => Key::Name(convoy.clone().unwrap_or_else(|| "-".to_owned())),
+                    Some(By::Model) => Key::of(run.model.as_deref()),
+                    Some(By::Convoy) => Key::of(convoy.as_deref()),
                 };
                 groups.entry(key).or_default().add(&run.sum);
             }
@@ -135,6 +139,12 @@ enum Key {
     Phase(Phase),
     Day(Date),
     Name(String),
+}
+
+impl Key {
+    fn of(name: Option<&str>) -> Self {
+        Self::Name(name.map_or_else(|| "-".to_owned(), |name| harmless(name).into_owned()))
+    }
 }
 
 impl fmt::Display for Key {
@@ -211,6 +221,7 @@ struct UnderWay {
 struct Run {
     phase: Phase,
     agent: String,
+    model: Option<String>,
     ended: Timestamp,
     sum: Sum,
 }
@@ -239,10 +250,11 @@ impl Ledger {
                 let tokens = cost.tokens;
                 let unknown = u32::from(cost.usd.is_none() && !tokens.is_none());
                 let (usd, estimated) = (cost.usd.unwrap_or(0.0), cost.estimated);
-                self.count(entry.at, Sum { usd, tokens, unknown, estimated, ..Sum::default() });
+                let sum = Sum { usd, tokens, unknown, estimated, ..Sum::default() };
+                self.count(entry.at, cost.model.clone(), sum);
             }
             Event::RunLost(event::RunLost { tokens, .. }) => {
-                self.count(entry.at, Sum { tokens: *tokens, unknown: 1, ..Sum::default() });
+                self.count(entry.at, None, Sum { tokens: *tokens, unknown: 1, ..Sum::default() });
             }
             _ => {}
         }
@@ -251,10 +263,10 @@ impl Ledger {
     /// Counts a run that has not ended, with the tokens it has used so far.
     fn running(&mut self, tokens: Usage, now: Timestamp) {
         let unknown = u32::from(!tokens.is_none());
-        self.count(now, Sum { tokens, unknown, ..Sum::default() });
+        self.count(now, None, Sum { tokens, unknown, ..Sum::default() });
     }
 
-    fn count(&mut self, ended: Timestamp, mut sum: Sum) {
+    fn count(&mut self, ended: Timestamp, model: Option<String>, mut sum: Sum) {
         let Some(run) = self.under_way.take() else { return };
         let UnderWay { phase, agent, reviewer, since } = run;
         sum.runs = 1;
@@ -263,7 +275,7 @@ impl Ledger {
         if let Some(reviewer) = reviewer {
             self.reviewers.entry(reviewer).or_default().add(&sum);
         }
-        self.runs.push(Run { phase, agent, ended, sum });
+        self.runs.push(Run { phase, agent, model, ended, sum });
     }
 
     fn total(&self) -> Sum {
@@ -305,6 +317,7 @@ mod tests {
         let cost = RunCost {
             usd: Some(0.5),
             tokens: Usage { input: 10, output: 2, cache_read: 20, ..Usage::default() },
+            model: Some("opus-4".into()),
             ..RunCost::default()
         };
         let ended = Event::RunEnded(event::RunEnded {
@@ -340,6 +353,10 @@ mod tests {
         let now = Timestamp::from_second(310).unwrap();
         ledger.running(Usage { input: 7, ..Usage::default() }, now);
         assert_eq!(ledger.runs.iter().filter(|run| run.agent == "claude").count(), 4);
+        let models: Vec<_> = ledger.runs.iter().map(|run| run.model.as_deref()).collect();
+        assert_eq!(models, [Some("opus-4"), None, Some("opus-4"), None]);
+        assert_eq!(Key::of(models[0]).to_string(), "opus-4");
+        assert_eq!(Key::of(None).to_string(), "-");
         let total = ledger.total();
         assert_eq!((total.runs, total.unknown, total.tokens.input), (4, 2, 27));
         assert_eq!(total.seconds, 101);

@@ -113,7 +113,10 @@ impl Perform for Many {
             let call = async move {
                 let answer = answer(on.caller, request, on.progress).await;
                 let at = ended.fetch_add(1, Ordering::Relaxed) + 1;
-                on.step(at.min(of), of, session.clone());
+                // The next is under way, unless this was the last.
+                if at < of {
+                    on.step(at + 1, of, format!("{session}: done"));
+                }
                 Each { session, answer }
             };
             calls.push(call.boxed());

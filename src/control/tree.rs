@@ -66,7 +66,8 @@ impl Perform for Tree {
                 convoy_of.clone_from(&one.name);
             }
             let doing = hook.run.as_ref().and_then(|run| run.doing.clone());
-            let doing = doing.or_else(|| hook.preparing.clone());
+            let preparing = hook.preparing.clone().filter(|_| one.is_worked_on());
+            let doing = doing.or(preparing);
             family.push(Kin {
                 session: one.name,
                 instance: one.instance,

@@ -11,7 +11,7 @@ use super::{price, worked};
 const ROW: usize = 26;
 /// Where the bars begin, and how long the longest is.
 const LEFT: usize = 110;
-const LONGEST: f64 = 190.0;
+const LONGEST: f64 = 130.0;
 
 /// A picture with a bar for each phase that had runs; nothing if none had.
 pub(crate) fn of_phases(bill: &Bill) -> Markup {
@@ -20,7 +20,7 @@ pub(crate) fn of_phases(bill: &Bill) -> Markup {
     let height = phases.len() * ROW + 4;
     html! {
         @if !phases.is_empty() {
-            svg viewBox={ "0 0 430 " (height) } role="img" aria-label="Time and cost by phase" {
+            svg viewBox={ "0 0 360 " (height) } role="img" aria-label="Time and cost by phase" {
                 @for (at, (phase, sum)) in phases.iter().enumerate() {
                     text x="0" y=(at * ROW + 18) { (phase) }
                     rect x=(LEFT) y=(at * ROW + 6) height="16" rx="3" width=(width(sum.seconds, most)) {}
@@ -45,7 +45,7 @@ mod tests {
 
     #[test]
     fn bars_are_in_proportion() {
-        assert_eq!((width(0, 0), width(0, 100), width(50, 100), width(100, 100)), (2, 2, 95, 190));
+        assert_eq!((width(0, 0), width(0, 100), width(50, 100), width(100, 100)), (2, 2, 65, 130));
         assert_eq!(of_phases(&Bill::empty("jwt")).into_string(), "");
     }
 }

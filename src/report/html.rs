@@ -8,7 +8,7 @@ use crate::control::timeline::Item;
 use crate::git::Commit;
 
 use super::changes::{FileChange, files};
-use super::{chart, moment, outline, prose, together};
+use super::{chart, gist, moment, outline, prose, together};
 
 const STYLE: &str = include_str!("report.css");
 
@@ -77,16 +77,29 @@ fn head(story: &Story, zone: &TimeZone) -> Markup {
 }
 
 fn content(story: &Story, zone: &TimeZone) -> Markup {
+    let (tests, left) = (gist::tests(story), gist::left(story));
     html! {
         (section("Task", html! { pre.task { (story.detail.task) } }))
-        @if let Some(text) = &story.summary { (section("Summary", prose::html(text))) }
+        @if let Some(text) = &story.summary {
+            (section("Summary", prose::html(gist::without_title("Summary", text))))
+        }
+        @if !tests.is_empty() {
+            (section("Tests", html! {
+                table { @for (iteration, summary) in &tests { tr { td { (iteration) } td { (summary) } } } }
+            }))
+        }
+        @if !left.is_empty() {
+            (section("What is left", html! { ul { @for what in &left { li { (what) } } } }))
+        }
         @if !story.bill.phases.is_empty() {
             (section("Time and cost by phase", chart::of_phases(&story.bill)))
         }
         @if !story.questions.is_empty() {
             (section("Questions and answers", questions(&story.questions)))
         }
-        @if let Some(text) = &story.plan { (section("Plan", prose::html(text))) }
+        @if let Some(text) = &story.plan {
+            (section("Plan", prose::html(gist::without_title("Plan", text))))
+        }
         @if !story.commits.is_empty() { (section("Commits", commits(&story.commits, zone))) }
         @if !story.history.is_empty() { (section("History", history(&story.history, zone))) }
         @if let Some(diff) = &story.diff { (section("Changes", changes(&files(diff)))) }

@@ -8,8 +8,11 @@ use crate::control::report::Story;
 use crate::control::timeline::Item;
 use crate::session::describe::harmless;
 
-use super::changes::files;
-use super::{moment, outline, price, worked};
+use super::changes::{FileChange, files};
+use super::{gist, moment, outline, price, worked};
+
+/// How many lines of differences are shown at most.
+const MOST_LINES: usize = 3000;
 
 pub(super) fn page(story: &Story, zone: &TimeZone) -> String {
     let view = &story.detail.view;
@@ -28,6 +31,18 @@ pub(super) fn page(story: &Story, zone: &TimeZone) -> String {
     page.heading("Task");
     page.fenced("", &story.detail.task);
     page.document("Summary", story.summary.as_deref());
+    let tests = gist::tests(story);
+    if !tests.is_empty() {
+        page.heading("Tests");
+        for (iteration, summary) in tests {
+            page.line(format!("- **{iteration}** {}", one_line(summary)));
+        }
+    }
+    let left = gist::left(story);
+    if !left.is_empty() {
+        page.heading("What is left");
+        left.iter().for_each(|what| page.line(format!("- {what}")));
+    }
     if !story.bill.phases.is_empty() {
         page.heading("Time and cost by phase");
         page.line("| phase | time | cost |\n|---|---:|---:|");
@@ -67,9 +82,7 @@ pub(super) fn page(story: &Story, zone: &TimeZone) -> String {
     }
     if let Some(diff) = &story.diff {
         page.heading("Changes");
-        for file in files(diff) {
-            page.line(format!("- `{}` +{} −{}", file.path, file.added, file.removed));
-        }
+        page.changes(&files(diff));
     }
     // A terminal shows it too.
     harmless(&page.0).into_owned()
@@ -92,10 +105,28 @@ impl Page {
         let Some(text) = text else { return };
         self.heading(title);
         let mut fence = false;
-        for line in text.trim().lines() {
+        for line in gist::without_title(title, text).lines() {
             fence ^= line.trim_start().starts_with("```");
             let is_heading = !fence && line.starts_with('#');
             self.line(if is_heading { format!("##{line}") } else { line.to_owned() });
+        }
+    }
+
+    /// The files with what was changed in them, as long as that is not too much to read.
+    fn changes(&mut self, files: &[FileChange<'_>]) {
+        for file in files {
+            self.line(format!("- `{}` +{} −{}", file.path, file.added, file.removed));
+        }
+        let mut room = MOST_LINES;
+        for file in files {
+            let shown = file.lines.len() <= room;
+            room -= if shown { file.lines.len() } else { 0 };
+            self.line(format!("\n### `{}`\n", file.path));
+            if shown {
+                self.fenced("diff", &file.lines.join("\n"));
+            } else {
+                self.line("Too long for this page.");
+            }
         }
     }
 

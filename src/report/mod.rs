@@ -5,6 +5,7 @@
 
 pub(crate) mod changes;
 pub(crate) mod chart;
+mod gist;
 pub(crate) mod html;
 mod markdown;
 pub(crate) mod prose;
@@ -109,7 +110,12 @@ fn outline(story: &Story) -> String {
     let mut parts = vec![count(iterations, "iteration"), count(story.commits.len(), "commit")];
     parts.push(format!("{} of work", worked(total)));
     if let Some((first, last)) = period(story) {
-        parts.push(format!("{} from start to end", span(last.duration_since(first))));
+        let lasted = last.duration_since(first);
+        parts.push(format!("{} from start to end", span(lasted)));
+        let rest = lasted - SignedDuration::from_secs(total.seconds);
+        if rest.as_secs() > 0 {
+            parts.push(format!("{} of that at rest", span(rest)));
+        }
     }
     parts.push(price(total));
     parts.join(", ")

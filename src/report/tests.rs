@@ -28,6 +28,8 @@ fn story() -> Story {
         "history": [
             { "type": "iteration", "at": at, "total": 1, "phase": "planning", "iteration": 1,
               "status": "continue", "step": { "next": "stay" }, "summary": HOSTILE, "seconds": 600, "runs": 1 },
+            { "type": "iteration", "at": at, "total": 2, "phase": "testing", "iteration": 1,
+              "status": "continue", "step": { "next": "stay" }, "summary": "12 tests passed", "seconds": 300, "runs": 1 },
             { "type": "event", "at": later, "kind": "approved", "text": "approved by the human" },
         ],
         "bill": { "session": "jwt", "total": sum(1.5, 900), "phases": { "planning": sum(0.5, 600), "testing": sum(1.0, 300) } },
@@ -35,7 +37,7 @@ fn story() -> Story {
             { "id": "Q1", "text": format!("Where? {HOSTILE}"), "answer": "In a cookie" },
             { "id": "Q2", "text": "How long?", "answer": null },
         ],
-        "plan": format!("# Plan\n\n1. Read\n\n{HOSTILE}\n\n```\n# not a heading\n```"),
+        "plan": format!("# Plan\n\n1. Read\n\n- [ ] Rotate the keys\n\n{HOSTILE}\n\n```\n# not a heading\n```"),
         "summary": "## Done\n\nLogin **works**.",
         "commits": [{ "id": "1a2b3c4", "title": format!("Add login {HOSTILE}"), "at": at }],
         "diff": "diff --git a/a.rs b/a.rs\n--- a/a.rs\n+++ b/a.rs\n@@ -0,0 +1 @@\n+</pre><script>x</script>\n",
@@ -50,7 +52,7 @@ fn a_page_has_everything_and_lets_nothing_run() {
     assert!(page.contains("default-src 'none'"));
     for part in [
         "<h1>jwt",
-        "1 iteration, 1 commit, 15 min of work",
+        "2 iterations, 1 commit, 15 min of work",
         "$1.50",
         "JWT login",
         "<strong>works</strong>",
@@ -59,6 +61,10 @@ fn a_page_has_everything_and_lets_nothing_run() {
         "no answer yet",
         "1a2b3c4",
         "approved by the human",
+        "12 tests passed",
+        "What is left",
+        "<li>Rotate the keys",
+        "Q2 is not answered: How long?",
         "a.rs",
         "+1",
     ] {

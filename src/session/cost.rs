@@ -108,6 +108,9 @@ pub struct RunCost {
     /// Whether that cost is an estimate from tokens and a table of prices.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub estimated: bool,
+    /// The model that answered, in the agent's word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
     /// Tokens used by this run alone.
     #[serde(default)]
     pub tokens: Usage,

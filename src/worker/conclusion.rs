@@ -4,6 +4,7 @@
 use crate::agent::cost::difference;
 use crate::agent::price::Prices;
 use crate::config::Redactor;
+use crate::notify::text::clip;
 use crate::session::journal::{Event, RunCost};
 use crate::session::signal::SignalError;
 use crate::session::state::State;
@@ -114,6 +115,9 @@ fn detail(ended: &Ended, rule: &Rule, no_signal: Option<&SignalError>) -> Option
     detail.or_else(unexplained).or_else(|| ended.log_error.clone())
 }
 
+/// The longest name of a model that is kept, in characters.
+const LONGEST_MODEL: usize = 80;
+
 fn cost(state: &State, plan: &Plan, ended: &Ended, prices: &Prices) -> RunCost {
     let finished = ended.reported.finished.as_ref();
     let cost = finished.and_then(|finished| finished.cost);
@@ -127,13 +131,15 @@ fn cost(state: &State, plan: &Plan, ended: &Ended, prices: &Prices) -> RunCost {
     );
     let reported = cost.map(|cost| difference(before, cost));
     let model = Some(&ended.reported.model).filter(|model| !model.is_empty());
-    let estimate = || prices.estimate(model.or(ended.records.model.as_ref())?, tokens);
+    let model = model.or(ended.records.model.as_ref());
+    let estimate = || prices.estimate(model?, tokens);
     // An agent that reports the cost includes what a run before spent.
     let estimated = (!plan.reports_cost && reported.is_none()).then(estimate).flatten();
     RunCost {
         usd: reported.or(estimated),
         conversation_usd: cost.map(|cost| cost.total),
         estimated: estimated.is_some(),
+        model: model.map(|model| clip(model, LONGEST_MODEL)),
         tokens,
         conversation_tokens,
         cpu_ms: ended.counted.cpu.map(|cpu| u64::try_from(cpu.as_millis()).unwrap_or(u64::MAX)),

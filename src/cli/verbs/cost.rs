@@ -18,7 +18,7 @@ use crate::session::{Phase, dollars};
 /// Show the cost of sessions
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  samocode cost                   all sessions of the project\n  samocode cost jwt-login         one session, phase by phase\n  samocode cost --by day          also phase, agent, convoy\n  samocode cost --csv >costs.csv\n\nThe cost of a run is known when it ends, and unknown if it was interrupted. FROM CACHE is how much of\nwhat the model read came from the cache, at a lower price."
+    after_help = "Examples:\n  samocode cost                   all sessions of the project\n  samocode cost jwt-login         one session, phase by phase\n  samocode cost --by day          also phase, agent, model, convoy\n  samocode cost --csv >costs.csv\n\nThe cost of a run is known when it ends, and unknown if it was interrupted. FROM CACHE is how much of\nwhat the model read came from the cache, at a lower price."
 )]
 pub(in crate::cli) struct Cost {
     /// Names, dated folder names, or instances [default: all sessions of the project]
@@ -41,6 +41,7 @@ enum Group {
     Phase,
     Day,
     Agent,
+    Model,
     Convoy,
 }
 
@@ -51,6 +52,7 @@ impl Group {
             Self::Phase => Some(By::Phase),
             Self::Day => Some(By::Day),
             Self::Agent => Some(By::Agent),
+            Self::Model => Some(By::Model),
             Self::Convoy => Some(By::Convoy),
         }
     }
@@ -91,6 +93,7 @@ impl Cost {
                     Group::Day => "DAY",
                     Group::Phase => "PHASE",
                     Group::Agent => "AGENT",
+                    Group::Model => "MODEL",
                     Group::Convoy => "CONVOY",
                     Group::Session => "SESSION",
                 };

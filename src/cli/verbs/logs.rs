@@ -18,7 +18,7 @@ use crate::session::describe::harmless;
 use crate::session::journal::Event;
 
 use super::{Common, complete, output, pager};
-use format::Form;
+use format::{Form, fitted};
 
 /// Show a session's events, and what its agents said and did
 #[derive(Debug, Args)]
@@ -74,9 +74,11 @@ impl Logs {
         let mut lines = common.host()?.log(log).await?;
         let _paged = pager::paged(!self.json && !self.follow && !self.raw);
         let form = Form::new(self.json);
+        // Asked each time: a terminal that is followed changes its size.
+        let width = || output::width().filter(|_| !self.json);
         let closed = self.follow.then(output::Closed::of_stdout);
         // Old lines, of which only the last are printed.
-        let mut held = last.filter(|_| !self.raw).map(|most| (most, VecDeque::new()));
+        let mut held = last.filter(|_| !self.raw).map(|most| (most, VecDeque::<String>::new()));
         loop {
             let line = tokio::select! {
                 line = lines.next() => line,
@@ -88,7 +90,7 @@ impl Logs {
                 Line::Damaged { warning } | Line::Unwatched { warning } => output::note(&warning),
                 Line::UpToDate => {
                     for text in held.take().into_iter().flat_map(|(_, texts)| texts) {
-                        output::line(text)?;
+                        output::line(fitted(&text, width()))?;
                     }
                 }
                 line => {
@@ -103,7 +105,7 @@ impl Logs {
                     let Some(text) = text else { continue };
                     match &mut held {
                         Some((most, texts)) => hold(texts, &text, *most),
-                        None => output::line(text)?,
+                        None => output::line(fitted(&text, width()))?,
                     }
                 }
             }

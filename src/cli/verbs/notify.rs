@@ -15,6 +15,7 @@ use crate::platform::memory;
 use crate::web;
 
 use super::format::count;
+use super::layout::{self, Cell, Grid};
 use super::{Common, front, output, secret};
 
 /// Show and test how samocode notifies you
@@ -195,15 +196,16 @@ async fn list(common: &Common, json: bool) -> anyhow::Result<ExitCode> {
 }
 
 fn print_list(listed: &NotifyListed) {
-    let width = listed.channels.iter().map(|channel| channel.name.len()).max().unwrap_or(0);
+    let mut grid = Grid::new(&[]);
     for channel in &listed.channels {
-        let name = output::painted(output::BOLD, format!("{:<width$}", channel.name));
-        dataln!("{name}  {}", state(channel));
+        grid.row(vec![Cell::new(&channel.name).style(output::BOLD)], Cell::new(state(channel)));
     }
+    grid.lines(output::width()).iter().for_each(|line| dataln!("{line}"));
     if let Some((from, to)) = &listed.quiet {
         let digest = listed.digest.as_ref();
         let digest = digest.map_or(String::new(), |at| format!("; a digest of them at {at}"));
-        dataln!("Quiet hours from {from} to {to}{digest}.");
+        let text = format!("Quiet hours from {from} to {to}{digest}.");
+        layout::wrap(&text, "", "", output::width()).iter().for_each(|line| dataln!("{line}"));
     }
     for file in &listed.files {
         dataln!("Set up in {file}.");

@@ -67,7 +67,12 @@ impl Live {
 
     fn show(&self, status: &str) {
         if self.in_place {
-            // Return to the start of the line, and clear the rest of a longer one.
+            // Return to the start of the line, and clear the rest of a longer one. One that is wrapped
+            // would stay where it is.
+            let size = rustix::termios::tcgetwinsize(std::io::stderr()).ok();
+            let width = size.map(|size| usize::from(size.ws_col)).filter(|width| *width > 0);
+            let room = width.unwrap_or(80).saturating_sub(self.name.chars().count() + 2);
+            let status = output::in_line(status, room.max(1));
             let name = output::painted(output::BOLD, &self.name);
             let _ = write!(anstream::stderr(), "\r{name} {status}\x1b[K");
         } else if self.talks {

@@ -125,6 +125,9 @@ pub struct Prepared {
     pub copied: Vec<String>,
 }
 
+/// As many copied files are named; more are counted.
+const FEW: usize = 8;
+
 impl Occurrence for Prepared {
     const MESSAGE_ID: &str = "837dc26dedb2492fb85e8d28cfab9890";
 
@@ -135,8 +138,10 @@ impl Occurrence for Prepared {
             (Some(branch), None) => format!("branch {branch} in {working_dir}"),
             (None, _) => format!("working in {working_dir}"),
         };
-        if !self.copied.is_empty() {
-            text.push_str(&format!("; copied {}", one_line(&self.copied.join(", "))));
+        match self.copied.len() {
+            0 => {}
+            1..=FEW => text.push_str(&format!("; copied {}", one_line(&self.copied.join(", ")))),
+            many => text.push_str(&format!("; copied {many} ignored files")),
         }
         for note in &self.notes {
             text.push_str("; ");
@@ -309,5 +314,22 @@ impl Occurrence for Started {
         ) {
             state.proceed();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_few_copied_files_are_named_and_many_are_counted() {
+        let copied = |count: usize| {
+            let copied = (0..count).map(|at| format!("data/f{at}")).collect();
+            let working_dir = "/w/jwt".to_owned();
+            Prepared { working_dir, branch: None, base: None, notes: Vec::new(), copied }.describe()
+        };
+        assert_eq!(copied(0), "working in /w/jwt");
+        assert_eq!(copied(2), "working in /w/jwt; copied data/f0, data/f1");
+        assert_eq!(copied(6000), "working in /w/jwt; copied 6000 ignored files");
     }
 }

@@ -12,13 +12,33 @@ use crate::session::state::StateName;
 
 use super::super::load::{self, Load};
 use super::super::model::Model;
-use super::{Palette, one_line};
+use super::{Palette, cut, one_line, wrapped};
 
-/// A column: its title, its width, and from which width of the list on it is shown.
-struct Column(&'static str, Constraint, u16);
+/// A column of the list.
+struct Column {
+    title: &'static str,
+    width: Constraint,
+    /// From which width of the list on it is shown.
+    from: u16,
+    /// Whether it is aligned right.
+    is_amount: bool,
+}
+
+impl Column {
+    const fn text(title: &'static str, width: Constraint, from: u16) -> Self {
+        Self { title, width, from, is_amount: false }
+    }
+
+    const fn amount(title: &'static str, width: u16, from: u16) -> Self {
+        Self { title, width: Constraint::Length(width), from, is_amount: true }
+    }
+}
 
 /// From this width of the list on, memory and CPU are shown.
 pub(in crate::tui) const ROOM_FOR_LOADS: u16 = 94;
+
+/// The width of the column of projects.
+const PROJECT: u16 = 14;
 
 /// Longer names are cut.
 const LONGEST_NAME: usize = 26;
@@ -28,20 +48,24 @@ fn columns(model: &Model) -> Vec<(usize, Column)> {
     let longest = model.sessions.all().iter().map(width).max().unwrap_or(0);
     let name = u16::try_from(longest.clamp(7, LONGEST_NAME)).unwrap_or(u16::MAX);
     let all = [
-        Column("SESSION", Constraint::Length(name), 0),
-        Column("PROJECT", Constraint::Length(14), if model.everywhere { 124 } else { u16::MAX }),
-        Column("STATE", Constraint::Length(8), 0),
-        Column("PHASE", Constraint::Length(8), 48),
-        Column("", Constraint::Length(14), 112),
-        Column("IT", Constraint::Length(3), 64),
-        Column("NOW", Constraint::Fill(1), 40),
-        Column("MEM", Constraint::Length(4), ROOM_FOR_LOADS),
-        Column("CPU", Constraint::Length(5), ROOM_FOR_LOADS),
-        Column("PROGRESS", Constraint::Length(11), 84),
-        Column("COST", Constraint::Length(8), 72),
+        Column::text("SESSION", Constraint::Length(name), 0),
+        Column::text(
+            "PROJECT",
+            Constraint::Length(PROJECT),
+            if model.everywhere { 124 } else { u16::MAX },
+        ),
+        Column::text("STATE", Constraint::Length(8), 0),
+        Column::text("PHASE", Constraint::Length(8), 48),
+        Column::text("", Constraint::Length(14), 112),
+        Column::amount("IT", 3, 64),
+        Column::text("NOW", Constraint::Fill(1), 40),
+        Column::amount("MEM", 4, ROOM_FOR_LOADS),
+        Column::amount("CPU", 5, ROOM_FOR_LOADS),
+        Column::text("PROGRESS", Constraint::Length(11), 84),
+        Column::amount("COST", 8, 72),
     ];
     let width = model.areas.list.width;
-    all.into_iter().enumerate().filter(|(_, column)| width >= column.2).collect()
+    all.into_iter().enumerate().filter(|(_, column)| width >= column.from).collect()
 }
 
 pub(super) fn draw(
@@ -54,24 +78,54 @@ pub(super) fn draw(
     model.areas.list = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
     if model.sessions.all().is_empty() {
         let text = "No sessions yet. Begin one with: samocode enable NAME --task \"…\"";
-        frame.render_widget(Paragraph::new(text), area);
+        let lines = wrapped(text, area.width.into()).into_iter().map(Line::from);
+        frame.render_widget(Paragraph::new(lines.collect::<Vec<_>>()), area);
         return;
     }
     let columns = columns(model);
-    let titles = columns.iter().map(|(_, column)| column.0);
+    let room = Room::of(&columns, area.width);
+    let titles = columns.iter().map(|(_, column)| {
+        let title = Line::from(column.title);
+        if column.is_amount { title.right_aligned() } else { title }
+    });
     let zone = model.zone.clone();
     let rows = model.sessions.shown().map(|view| {
         let mut cells: Vec<Line<'static>> =
-            cells(view, model.loads.of(&view.instance), palette, now, &zone);
+            cells(view, model.loads.of(&view.instance), palette, now, &zone, room);
         Row::new(columns.iter().map(|(at, _)| std::mem::take(&mut cells[*at])).collect::<Vec<_>>())
     });
-    let table = Table::new(rows, columns.iter().map(|(_, column)| column.1))
+    let table = Table::new(rows, columns.iter().map(|(_, column)| column.width))
         .header(Row::new(titles.collect::<Vec<_>>()).style(palette.dim()))
         .row_highlight_style(palette.selected());
+    // In a list that has room again, what was scrolled away comes back.
+    let most = model.sessions.shown().count().saturating_sub(model.areas.list.height.into());
+    model.areas.first = model.areas.first.min(most);
     let mut state = TableState::new().with_selected(model.sessions.position());
     state = state.with_offset(model.areas.first);
     frame.render_stateful_widget(table, area, &mut state);
     model.areas.first = state.offset();
+}
+
+/// How wide the columns are whose text is cut.
+#[derive(Clone, Copy)]
+struct Room {
+    name: usize,
+    now: usize,
+}
+
+impl Room {
+    fn of(columns: &[(usize, Column)], width: u16) -> Self {
+        let length = |column: &Column| match column.width {
+            Constraint::Length(length) => length,
+            _ => 0,
+        };
+        // A column is separated from the next by a blank.
+        let gaps = u16::try_from(columns.len().saturating_sub(1)).unwrap_or(0);
+        let used: u16 = columns.iter().map(|(_, column)| length(column)).sum();
+        let name = columns.first().map_or(0, |(_, column)| length(column)).min(width);
+        let now = width.saturating_sub(used.saturating_add(gaps));
+        Self { name: name.into(), now: now.into() }
+    }
 }
 
 fn cells(
@@ -80,6 +134,7 @@ fn cells(
     palette: Palette,
     now: Timestamp,
     zone: &jiff::tz::TimeZone,
+    room: Room,
 ) -> Vec<Line<'static>> {
     let project = view.project.rsplit('/').next().unwrap_or_default();
     let (now_doing, style) = doing(view, palette);
@@ -88,13 +143,13 @@ fn cells(
     let cost = format!("{about}{}{unknown}", usd(view.cost_usd));
     let progress = view.last_progress.map_or_else(String::new, |at| ago(at, now, zone));
     vec![
-        Line::from(one_line(&view.instance)),
-        Line::styled(one_line(project), palette.dim()),
+        Line::from(cut(&one_line(&view.instance), room.name)),
+        Line::styled(cut(&one_line(project), PROJECT.into()), palette.dim()),
         Line::styled(view.state.to_string(), palette.state(view.state)),
         Line::styled(bar(view.phase), palette.state(view.state)),
         Line::from(view.phase.to_string()),
         Line::from(view.iteration.to_string()).right_aligned(),
-        Line::from(Span::styled(one_line(&now_doing), style)),
+        Line::from(Span::styled(cut(&one_line(&now_doing), room.now), style)),
         Line::from(load.memory.map_or_else(String::new, load::memory)).right_aligned(),
         Line::from(load.cpu.map_or_else(String::new, |cpu| format!("{cpu:.0}%"))).right_aligned(),
         Line::styled(progress, palette.dim()),
@@ -107,6 +162,7 @@ fn doing(view: &View, palette: Palette) -> (String, ratatui::style::Style) {
     let plain = ratatui::style::Style::new();
     if let Some(needs) = &view.needs {
         let what = match needs.count {
+            Some(0) => "its questions are answered".to_owned(),
             Some(open) => format!("needs {}", count(open, "answer", "answers")),
             None => format!("needs {}", needs.waits_for.as_str().replace('_', " ")),
         };

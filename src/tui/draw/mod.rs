@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::Paragraph;
+use ratatui::widgets::{Clear, Paragraph};
 
 use crate::control::format::{count, usd};
 use crate::session::state::StateName;
@@ -45,8 +45,7 @@ fn draw_at(frame: &mut Frame<'_>, model: &mut Model, palette: Palette, now: Time
         list::draw(frame, list, model, palette, now);
         page::draw(frame, page, model, palette);
     }
-    let line = footer(model, bottom.width, palette);
-    frame.render_widget(Paragraph::new(line), bottom);
+    footer(frame, middle, bottom, model, palette);
     if let Some(open) = &model.dialog {
         dialog::draw(frame, middle, bottom, open, palette);
     }
@@ -95,12 +94,53 @@ fn header(model: &Model, palette: Palette) -> Line<'static> {
     Line::from(spans)
 }
 
-fn footer(model: &Model, width: u16, palette: Palette) -> Line<'static> {
-    match &model.note {
-        Some(Ok(done)) => Line::styled(one_line(done), palette.good()),
-        Some(Err(error)) => Line::styled(one_line(&error.in_one_line()), palette.bad()),
-        None => Line::styled(keys_that_fit(width), palette.dim()),
+/// What was done or went wrong, else the keys. What does not fit the last line is painted over those
+/// above it, up to three: it may end with the command that helps.
+fn footer(frame: &mut Frame<'_>, above: Rect, bottom: Rect, model: &Model, palette: Palette) {
+    const MOST: usize = 3;
+    let (text, style) = match &model.note {
+        Some(Ok(done)) => (one_line(done), palette.good()),
+        Some(Err(error)) => (one_line(&error.in_one_line()), palette.bad()),
+        None if model.help => ("any key closes this page".to_owned(), palette.dim()),
+        None => (keys_that_fit(bottom.width), palette.dim()),
+    };
+    let mut lines = wrapped(&text, bottom.width.into());
+    if lines.len() > MOST {
+        let rest = lines.split_off(MOST - 1).join(" ");
+        lines.push(cut(&rest, bottom.width.into()));
     }
+    let more = u16::try_from(lines.len().saturating_sub(1)).unwrap_or(0).min(above.height);
+    let area = Rect { y: bottom.y - more, height: bottom.height + more, ..bottom };
+    frame.render_widget(Clear, area);
+    let lines: Vec<Line<'_>> = lines.into_iter().map(|line| Line::styled(line, style)).collect();
+    frame.render_widget(Paragraph::new(lines), area);
+}
+
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let options = textwrap::Options::new(width.max(1));
+    let whole = options.word_splitter(textwrap::WordSplitter::NoHyphenation);
+    let lines = textwrap::wrap(text, whole).into_iter();
+    lines.map(std::borrow::Cow::into_owned).collect()
+}
+
+/// The text, cut so that it fits, with a mark where it is.
+fn cut(text: &str, width: usize) -> String {
+    use textwrap::core::display_width;
+    if display_width(text) <= width {
+        return text.to_owned();
+    }
+    let mut room = width.saturating_sub(1);
+    let fits = |c: &char| {
+        let needed = display_width(c.encode_utf8(&mut [0; 4]));
+        let fits = needed <= room;
+        room = if fits { room - needed } else { 0 };
+        fits
+    };
+    let mut kept: String = text.chars().take_while(fits).collect();
+    if width > 0 {
+        kept.push('…');
+    }
+    kept
 }
 
 /// The keys to remember, as many as fit.

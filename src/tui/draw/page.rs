@@ -7,7 +7,7 @@ use ratatui::widgets::Paragraph;
 
 use super::super::model::Model;
 use super::super::page::Tab;
-use super::{Palette, one_line};
+use super::{Palette, cut, one_line, wrapped};
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &mut Model, palette: Palette) {
     let rows = [Constraint::Length(1), Constraint::Min(0)];
@@ -16,7 +16,9 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &mut Model, palette
     let line = tab_line(tabs, model, palette);
     frame.render_widget(Paragraph::new(line), tabs);
     if let Some(notice) = &model.page.notice {
-        frame.render_widget(Paragraph::new(Line::styled(one_line(notice), palette.dim())), page);
+        let lines = wrapped(&one_line(notice), page.width.into()).into_iter();
+        let lines = lines.map(|line| Line::styled(line, palette.dim())).collect::<Vec<_>>();
+        frame.render_widget(Paragraph::new(lines), page);
         return;
     }
     let lines = model.page.visible(page.width.into(), page.height.into()).into_iter();
@@ -32,9 +34,16 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &mut Model, palette
 /// From this many columns on, every tab has its name.
 const NAMED: u16 = 84;
 
+/// How many columns the tabs and what is beside them need at least.
+const TABS: usize = 38;
+
+/// Longer names are cut.
+const LONGEST_NAME: usize = 40;
+
 /// The session's name and the tabs; notes where each is.
 fn tab_line(area: Rect, model: &mut Model, palette: Palette) -> Line<'static> {
     let name = model.sessions.selected().map_or_else(String::new, |view| one_line(&view.instance));
+    let name = cut(&name, usize::from(area.width).saturating_sub(TABS).clamp(8, LONGEST_NAME));
     let mut spans = vec![Span::styled("── ", palette.dim()), Span::styled(name, palette.strong())];
     spans.push(Span::raw("  "));
     model.areas.tabs.clear();

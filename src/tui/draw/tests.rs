@@ -135,6 +135,44 @@ fn without_colours_nothing_is_coloured_and_the_meaning_stays() {
 }
 
 #[test]
+fn what_does_not_fit_is_cut_with_a_mark_or_wrapped() {
+    for (text, width, fits) in [
+        ("jwt", 3, "jwt"),
+        ("jwt-login", 4, "jwt…"),
+        ("日本語", 5, "日本…"),
+        ("日本語", 4, "日…"),
+        ("a", 0, ""),
+        ("ab", 1, "…"),
+    ] {
+        assert_eq!(cut(text, width), fits, "{text} in {width}");
+    }
+    let long = "a-session-with-a-name-that-is-longer-than-its-column";
+    let mut model = model([view(long, StateName::Running)]);
+    let refused = "it is not waiting for answers: implementation 3, for 2 hours. See its progress \
+                   with: samocode logs -f a-session-with-a-name-that-is-longer-than-its-column";
+    model.note = Some(Err(crate::control::Error::refused(refused.to_owned())));
+    let shown = text(&mut model, 60, 16);
+    assert!(shown.contains("a-session-with-a-name-tha…"), "{shown}");
+    let said = shown.lines().skip(13).collect::<Vec<_>>().join(" ");
+    assert!(
+        said.contains("See its progress with:") && said.ends_with("than-its-column"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn a_list_that_has_room_again_shows_what_was_scrolled_away() {
+    let mut model = model((0..5).map(|at| view(&format!("s{at}"), StateName::Running)));
+    for _ in 0..4 {
+        press(&mut model, KeyCode::Down);
+    }
+    let small = text(&mut model, 60, 7);
+    assert!(small.contains("s4") && !small.contains("s0"), "{small}");
+    let large = text(&mut model, 60, 24);
+    assert!(large.contains("s0") && large.contains("s4"), "{large}");
+}
+
+#[test]
 fn no_sessions_yet_says_how_to_begin_one() {
     let mut model = model([]);
     assert!(text(&mut model, 80, 10).contains("samocode enable NAME"));

@@ -57,7 +57,7 @@ fn questions(asked: &Asked, visitor: &Visitor, base: &str) -> Markup {
         // Filled in by hand, or not in a form that can be read.
         let fields = html! {
             input type="hidden" name="from-file" value="yes";
-            p { "No open question can be read in its file." }
+            p { "Its questions are answered, or what is open cannot be read in its file." }
             button.primary type="submit" { "Send the answers in the file" }
         };
         return form(visitor, &format!("{base}/answer"), "", fields);

@@ -45,6 +45,7 @@ pub(super) fn load(view: &View) -> Markup {
 pub(super) fn needs(view: &View) -> Option<String> {
     let needs = view.needs.as_ref()?;
     Some(match (&needs.waits_for, needs.count) {
+        (WaitsFor::QaAnswers, Some(0)) => "its questions are answered".to_owned(),
         (WaitsFor::QaAnswers, Some(open)) => format!("needs {}", count(open, "answer", "answers")),
         (WaitsFor::PlanApproval, _) => "needs your approval of its plan".to_owned(),
         (other, _) => format!("needs {}", other.as_str().replace('_', " ")),

@@ -3,6 +3,7 @@
 mod guarded;
 mod phone;
 mod streams;
+mod together;
 
 use std::sync::Arc;
 use std::time::Duration;

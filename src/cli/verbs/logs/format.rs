@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::agent::Event as AgentEvent;
 use crate::cli::ui::format::day;
+use crate::cli::ui::layout;
 use crate::cli::ui::output::{BOLD, DIM, in_line, painted};
 use crate::control::log::Line;
 use crate::session::clock;
@@ -72,6 +73,19 @@ impl Form {
 
 const INDENT: &str = "          ";
 
+/// The lines of a text, each wrapped between its words below its own beginning.
+pub(super) fn fitted(text: &str, width: Option<usize>) -> String {
+    if width.is_none() {
+        return text.to_owned();
+    }
+    let wrapped = text.lines().flat_map(|line| {
+        let blanks = line.len() - line.trim_start_matches(' ').len();
+        let rest = " ".repeat(blanks.max(INDENT.len()));
+        layout::wrap(&line[blanks..], &line[..blanks], &rest, width)
+    });
+    wrapped.collect::<Vec<_>>().join("\n")
+}
+
 const fn style_of(event: &Event) -> Style {
     match event {
         Event::RunStarted(_) => BOLD,
@@ -135,6 +149,20 @@ fn readable(said: &AgentEvent) -> Option<String> {
 mod tests {
     use super::*;
     use crate::agent::{Denied, Tool};
+
+    #[test]
+    fn a_line_that_is_too_long_continues_below_its_text() {
+        let text = "09:00:00  \u{1b}[36ma step to the next phase\u{1b}[0m\n          \
+                    said  with two blanks in it\n            fn indented() {}\n";
+        let fits = fitted(text, Some(26));
+        let plain = anstream::adapter::strip_str(&fits).to_string();
+        assert_eq!(
+            plain,
+            "09:00:00  a step to the\n          next phase\n          said  with two\n          \
+             blanks in it\n            fn indented()\n            {}"
+        );
+        assert_eq!(fitted(text, None), text);
+    }
 
     #[test]
     fn a_call_that_was_denied_does_not_look_like_one_that_runs() {
