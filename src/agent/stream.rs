@@ -1,4 +1,4 @@
-//! An agent's output: byte for byte into its log, line by line to its decoder.
+//! An agent's output: byte for byte into its log, but for secrets, line by line to its decoder.
 //!
 //! Memory does not grow with the output: a line within one chunk is passed on in place; one that
 //! spans chunks is assembled up to [`MAX_LINE`]; of a longer one only its beginning and end are
@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io::{self, Write};
 
 use super::event::{Decoder, Event};
+use crate::config::Veil;
 
 /// How much is read at once, in bytes.
 pub const CHUNK: usize = 256 * 1024;
@@ -103,6 +104,7 @@ fn hand_over(line: &[u8], to: &mut dyn Decoder, emit: &mut dyn FnMut(Event)) {
 /// once that the log is incomplete.
 pub struct Log {
     file: Sink,
+    veil: Veil,
     /// Bytes written so far.
     pub written: u64,
     /// The error that ended the writing, if one did.
@@ -112,18 +114,42 @@ pub struct Log {
 impl Log {
     /// A log that appends to this file.
     #[must_use]
-    pub const fn new(file: File) -> Self {
-        Self { file: Sink::Open(file), written: 0, error: None }
+    pub fn new(file: File) -> Self {
+        Self { file: Sink::Open(file), veil: Veil::default(), written: 0, error: None }
     }
 
     /// A log whose file is opened at the first byte: most runs write nothing to standard error.
     pub fn later(open: impl FnOnce() -> io::Result<File> + Send + 'static) -> Self {
-        Self { file: Sink::Later(Box::new(open)), written: 0, error: None }
+        let file = Sink::Later(Box::new(open));
+        Self { file, veil: Veil::default(), written: 0, error: None }
+    }
+
+    /// The same log without the secrets that this hides.
+    #[must_use]
+    pub fn behind(self, veil: Veil) -> Self {
+        Self { veil, ..self }
     }
 
     /// Appends the bytes; after the first error nothing more is written, so that a log never has
     /// a hole.
     pub fn write(&mut self, bytes: &[u8]) {
+        if self.veil.is_clear() {
+            return self.append(bytes);
+        }
+        let seen = self.veil.pass(bytes);
+        self.append(&seen);
+    }
+
+    /// Appends what was held back: nothing follows.
+    pub fn end(&mut self) {
+        let rest = self.veil.rest();
+        self.append(&rest);
+    }
+
+    fn append(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
         let written = match std::mem::replace(&mut self.file, Sink::Closed) {
             Sink::Closed => return,
             Sink::Later(open) => open(),

@@ -22,6 +22,7 @@ pub mod peers;
 pub mod secret;
 pub mod settings;
 pub mod values;
+mod veil;
 pub mod vocabulary;
 
 use std::io;
@@ -32,12 +33,13 @@ use crate::session::Hint;
 pub use agent_name::{AgentName, CommandLine};
 pub use dirs::Dirs;
 pub use env::Env;
-pub use env_file::EnvFile;
+pub use env_file::{EnvFile, replace_private};
 pub use find::Project;
 
 pub use secret::{Redactor, Secret};
 pub use settings::{Flags, Origin, Row, Settings};
-pub use vocabulary::{AgentManifest, Credentials, Reach, Variables, Vocabulary};
+pub use veil::Veil;
+pub use vocabulary::{AgentManifest, Credentials, Owner, Reach, Variables, Vocabulary};
 
 /// A problem with a project's files or settings, which only a human can fix. A program that ends
 /// because of one exits with the code for configuration errors, 78.

@@ -71,7 +71,7 @@ impl Error {
     pub fn is_unreachable(&self) -> bool {
         let Self::Git { said, .. } = self else { return false };
         let has = |words: &&str| said.contains(*words);
-        UNREACHABLE.iter().any(|words| has(&words)) && !REFUSED.iter().any(|words| has(&words))
+        UNREACHABLE.iter().any(&has) && !REFUSED.iter().any(has)
     }
 }
 

@@ -119,6 +119,8 @@ pub struct State {
     pub place: Option<Place>,
     /// The current phase, with its counters.
     pub visit: Visit,
+    /// The commit with which the quality phase was last left after reviews; empty outside of git.
+    pub reviewed: Option<String>,
     /// Iterations in all phases together, including the current one.
     pub total: u32,
     /// The session's state, with its details.
@@ -186,7 +188,7 @@ impl State {
             Standing::Running => StateName::Running,
             Standing::Waiting { .. } => StateName::Waiting,
             Standing::Blocked { .. } => StateName::Blocked,
-            Standing::Queued | Standing::Held(_) => StateName::Queued,
+            Standing::Queued | Standing::Held(_) | Standing::Scheduled(_) => StateName::Queued,
             Standing::Limited { .. } => StateName::Limited,
             Standing::Paused { .. } => StateName::Paused,
             Standing::GaveUp => StateName::Failed,

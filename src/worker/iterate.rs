@@ -21,7 +21,8 @@ use crate::session::{Needs, Phase, clock, stamp};
 use super::decide::Numbers;
 use super::follow::STARTING;
 use super::obstacles::{self, Obstacle};
-use super::provision::{Provided, provision};
+use super::preparing::{Shown, provide};
+use super::provision::Provided;
 use super::under_way::RunUnderWay;
 use super::unready::Unready;
 use super::{Trouble, Worker, prepare, review, tick};
@@ -139,8 +140,11 @@ impl Worker<'_> {
         let agent = match self.agent().await {
             Some(Ok(found)) => found,
             Some(Err(error)) => {
-                let reason = self.as_reviewer() + &error.in_one_line();
-                return self.block(reason, Needs::HumanDecision);
+                let why = error.in_one_line();
+                if self.does_without(&why, None)? {
+                    return Ok(());
+                }
+                return self.block(self.as_reviewer() + &why, Needs::HumanDecision);
             }
             None => return Ok(()),
         };
@@ -148,6 +152,8 @@ impl Worker<'_> {
         if let (Some(account), false) = (&account, self.writer.state().forced)
             && let Some(obstacle) = account.obstacle(&self.setup.instance, Timestamp::now())?
         {
+            let obstacle = self.around_reviewer(obstacle);
+            self.tell_of_missing(std::slice::from_ref(&obstacle));
             return self.hold_back(obstacle).await;
         }
         if let Some(account) = &account
@@ -233,7 +239,10 @@ impl Worker<'_> {
         let root = self.checkout().map(|checkout| checkout.root().to_owned());
         let working_dir = self.writer.state().working_dir().unwrap_or_default().to_owned();
         if let Some(root) = root {
-            let provided = provision(self.ground(), &root, Path::new(&working_dir));
+            let (ground, shown) =
+                (self.ground(), Shown { notify: self.notify, redactor: &self.redactor });
+            let working_dir = Path::new(&working_dir);
+            let provided = provide(&mut self.writer, shown, ground, &root, working_dir);
             match super::pinging(self.notify, provided).await {
                 Ok(provided) => self.record_provided(provided)?,
                 Err(why) => return Ok(Err(why)),

@@ -13,7 +13,8 @@ use crate::session::store::{self, StoreError};
 use crate::session::{Phase, clock, names, stamp};
 
 use super::confine;
-use super::provision::{Ground, Provided, provision};
+use super::preparing::{Shown, provide};
+use super::provision::{Ground, Provided};
 use super::unready::Unready;
 use super::writer::Writer;
 
@@ -24,6 +25,7 @@ pub(super) async fn prepare(
     settings: &Settings,
     programs: &Programs,
     ground: Ground<'_>,
+    shown: Shown<'_>,
 ) -> Result<Result<(), Unready>, StoreError> {
     writer.folder.make_subfolders()?;
     // An imported session already has its working folder; any other gets a worktree.
@@ -51,7 +53,7 @@ pub(super) async fn prepare(
     store::crash_point("the worktree is made");
     if place.branch.is_some() {
         let root = Checkout::of_session(project, &writer.folder.name()).root().to_owned();
-        match provision(ground, &root, Path::new(&place.working_dir)).await {
+        match provide(writer, shown, ground, &root, Path::new(&place.working_dir)).await {
             Ok(Provided { copied, notes }) => {
                 place.copied = copied;
                 if settings.provision.submodules {

@@ -22,6 +22,7 @@ use crate::session::store::StoreError;
 use crate::session::{Phase, clock};
 
 use super::confine::Caged;
+use super::preparing::{self, Teller};
 use super::unready::Unready;
 use super::{Worker, ports};
 
@@ -91,9 +92,10 @@ impl<'a> Worker<'a> {
     }
 }
 
-/// Provides for the worktree at `root`.
+/// Provides for the worktree at `root`, and says what is done.
 pub(super) async fn provision(
     ground: Ground<'_>,
+    teller: Teller,
     root: &Path,
     working_dir: &Path,
 ) -> Result<Provided, Unready> {
@@ -104,11 +106,13 @@ pub(super) async fn provision(
     };
     let mut provided = Provided::default();
     if ground.settings.submodules {
+        teller.say("checking out submodules".to_owned());
         git::update_submodules(root).await.map_err(|error| failed(&error))?;
     }
     let main = &ground.project.main_repo;
     if let Some(repo) = git::root(main).map_err(|error| Unready::of(&error, main))? {
-        let included = git::include(&repo, root).map_err(|error| failed(&error))?;
+        let included = preparing::include(&teller, repo, root.to_owned());
+        let included = included.await.map_err(|error| failed(&error))?;
         provided.copied = included.copied;
         let notes = included.left_out.iter();
         provided.notes.extend(notes.map(|file| format!("could not copy to the worktree: {file}")));
@@ -132,7 +136,7 @@ pub(super) async fn provision(
             cage: caged.cage,
         };
         let cgroup = ground.cgroup.and_then(|unit| unit.run("setup").ok());
-        match shell.run(cgroup).await {
+        match teller.follow(command, &ground.log, shell.run(cgroup)).await {
             Ok(Ended::Well) => {}
             Ok(Ended::Badly { how, lines }) => {
                 let last = &lines[lines.len().saturating_sub(LINES)..];

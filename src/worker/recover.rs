@@ -89,7 +89,7 @@ impl Worker<'_> {
 
     /// Finishes what the last worker left.
     pub(super) async fn recover(&mut self) -> Result<(), Trouble> {
-        store::sweep(self.writer.folder.path());
+        self.writer.folder.roots().iter().for_each(|root| store::sweep(root));
         self.writer.set_aside()?;
         self.writer.folder.make_subfolders()?;
         self.put_known_mail_away()?;

@@ -211,6 +211,7 @@ async fn it_is_launched_asked_answered_and_judged() {
         cage: None,
         log: tempfile::tempfile().unwrap(),
         stderr_log: Log::later(tempfile::tempfile),
+        veil: crate::config::Veil::default(),
         grace: GRACE,
         term_grace: TERM_GRACE,
     };

@@ -24,10 +24,10 @@ pub use life::{
 };
 pub use mail::{ForeignMail, Mail, MailLeft, Notified};
 pub use obstacle::{
-    Blocked, BudgetWarned, Continued, Held, Limited, Outage, Paused, Queued, Released,
+    Blocked, BudgetWarned, Continued, Held, Limited, Outage, Paused, Queued, Released, Scheduled,
 };
 pub use program::{ConversationKept, ConversationLost, Unfamiliar};
-pub use review::Reviewed;
+pub use review::{ReviewMissed, Reviewed};
 pub use run::{
     ConversationNamed, HandoffAsked, HandoffMade, HeadMoved, Nudged, Repeated, RunEnded, RunLost,
     RunStarted, SetAside, Stalled, StraysFound,
@@ -140,6 +140,7 @@ events! {
     NotSent = "not_sent",
     Fetched = "fetched",
     Reviewed = "reviewed",
+    ReviewMissed = "review_missed",
     SignalAsked = "signal_asked",
     SignalTaken = "signal_taken",
     Blocked = "blocked",
@@ -156,6 +157,7 @@ events! {
     Paused = "paused",
     Queued = "queued",
     Held = "held",
+    Scheduled = "scheduled",
     Released = "released",
     Continued = "continued",
     Outage = "outage",

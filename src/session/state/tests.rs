@@ -93,6 +93,7 @@ impl Story {
             state: None,
             asked: None,
             step,
+            reviewed: None,
         }))
     }
 
