@@ -79,3 +79,15 @@ pub(crate) fn skipped(why: &str) {
     let line = format!("SKIPPED: {}: {why}\n", test.name().unwrap_or("a test"));
     let _ = std::io::stderr().write_all(line.as_bytes());
 }
+
+/// Writes a program for a test to run. By another process: what is open for writing cannot be executed,
+/// and a process that another test starts meanwhile has our descriptors until it has executed its own.
+#[cfg(test)]
+pub(crate) fn write_program(path: &std::path::Path, text: impl AsRef<str>) {
+    use std::io::Write as _;
+    let mut writer = std::process::Command::new("sh");
+    writer.args(["-c", r#"cat >"$1" && chmod 755 "$1""#, "sh"]).arg(path);
+    let mut writer = writer.stdin(std::process::Stdio::piped()).spawn().unwrap();
+    writer.stdin.take().unwrap().write_all(text.as_ref().as_bytes()).unwrap();
+    assert!(writer.wait().unwrap().success());
+}

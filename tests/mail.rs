@@ -443,3 +443,31 @@ fn files_that_are_no_messages_reach_the_agent_and_notes_are_shown_everywhere() {
     let kept = user.sh("ls ~/shop-sessions/*-jwt/_mail").ok().stdout;
     assert!(kept.contains("-note.txt\n") && kept.contains("-box\n"), "{kept}");
 }
+
+/// Begun with `--agent`, which also holds for the runs after that.
+#[test]
+fn what_an_agent_leaves_in_its_own_inbox_does_not_wake_it() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user_without_manager("wakes");
+    let blocked = r#"{"status":"blocked","reason":"r","needs":"human_decision"}"#;
+    user.write_program(
+        "agent",
+        format!(
+            "#!/bin/sh\ncd $SAMOCODE_SESSION_DIR\ncat >>../prompts\necho once more >_inbox/note.txt\n\
+             echo '{blocked}' >_signal.json\n"
+        ),
+    );
+    let project = user.project("shop").create();
+    let session = project.named("x");
+    let begin = ["run", "x", "--task", "t", "--agent", "command:/home/wakes/agent"];
+    assert_eq!(project.samocode(begin).output().code, 11);
+    assert_eq!(session.journal("run_started").len(), 1, "{}", session.file("_journal.jsonl"));
+    assert_eq!(session.journal("mail_left").len(), 1);
+
+    let again = project.samocode(["run", "x"]).output();
+    assert_eq!(again.code, 11, "{again}");
+    assert!(again.stderr.contains("continues with command:/home/wakes/agent"), "{again}");
+    assert_eq!(session.journal("run_started").len(), 2);
+    let prompts = user.sh("cat ~/shop-sessions/prompts").ok().stdout;
+    assert!(prompts.contains("\n    once more\n"), "the next run gets it: {prompts}");
+}

@@ -147,7 +147,7 @@ fn a_worker_that_hangs_is_restarted_within_45_seconds() {
 fn a_silent_build_that_uses_the_cpu_is_left_alone() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user("builds");
-    impatient_watchdog(&user, 2);
+    impatient_watchdog(&user, 4);
     // Longer than both thresholds and the watchdog's time together.
     let lines = format!("{GO_ON}timeout 12 bash -c 'while :; do :; done'; finish");
     let agent = user.shell_agent(&lines);
@@ -170,7 +170,7 @@ fn a_silent_build_that_uses_the_cpu_is_left_alone() {
 fn an_agent_that_waits_for_a_tool_which_reports_progress_is_left_alone() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user("waits-long");
-    impatient_watchdog(&user, 2);
+    impatient_watchdog(&user, 4);
     let lines = format!("{GO_ON}for i in {{1..12}}; do sleep 1; echo still at it; done; finish");
     let agent = user.shell_agent(&lines);
     let project = user

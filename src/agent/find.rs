@@ -189,15 +189,14 @@ fn is_run_by_node(program: &Path) -> bool {
 mod tests {
     use super::*;
     use crate::session::Hint as _;
-    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::os::unix::fs::symlink;
 
     const NATIVE: &str = "\u{7f}ELF";
     const SCRIPT: &str = "#!/usr/bin/env node\n";
 
     fn program(path: &Path, text: &str) -> PathBuf {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+        crate::write_program(path, text);
         path.to_owned()
     }
 

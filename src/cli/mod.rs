@@ -105,7 +105,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let result = runtime.block_on(async {
-        limits::survive_large_files().attempt(|| "start".to_owned())?;
+        let ready = limits::survive_large_files().and_then(|()| limits::keep_exit_statuses());
+        ready.attempt(|| "start".to_owned())?;
         match cli.verb {
             Some(verb) => verb.exec(&cli.common).await,
             None => verbs::overview(&cli.common).await,

@@ -40,6 +40,9 @@ pub(super) struct Layers<'a> {
     pub(super) warnings: Vec<Warning>,
 }
 
+/// Variables of samocode's own that look like a key and are none.
+const OWN: [&str; 2] = ["SAMOCODE_CONFIG", "SAMOCODE_CONFINED"];
+
 impl<'a> Layers<'a> {
     pub(super) const fn new(dirs: &'a Dirs, vocabulary: &'a Vocabulary) -> Self {
         Self { dirs, vocabulary, set: BTreeMap::new(), warnings: Vec::new() }
@@ -125,7 +128,20 @@ impl<'a> Layers<'a> {
                 self.here(name, text, Origin::Environment, Rank::Environment);
             }
         }
+        self.mistyped(env);
         Ok(())
+    }
+
+    /// Reports variables that are a key but for a letter or two.
+    fn mistyped(&mut self, env: &Env) {
+        let names = env.iter().filter_map(|(name, _)| name.to_str());
+        let ours = names.filter(|name| name.starts_with("SAMOCODE_") && !OWN.contains(name));
+        for key in ours.filter(|name| self.vocabulary.lookup(name).is_none()) {
+            if let Some(near) = self.vocabulary.misspelt(key) {
+                let (at, key) = (Origin::Environment.to_string(), key.to_owned());
+                self.warnings.push(Warning::UnknownKey { at, key, near: Some(near) });
+            }
+        }
     }
 
     pub(super) fn flags(&mut self, flags: &Flags) {

@@ -82,9 +82,10 @@ impl Error {
     pub fn of(class: Class, error: &(dyn std::error::Error + 'static)) -> Self {
         let mut text = error.to_string();
         let mut cause = error.source();
-        let mut limit = limit(error);
+        let (mut limit, mut refused) = (limit(error), is_refused(error));
         while let Some(error) = cause {
             limit = limit.or_else(|| self::limit(error));
+            refused |= is_refused(error);
             let cause_text = error.to_string();
             // Many errors already quote their cause.
             if !text.contains(&cause_text) {
@@ -93,6 +94,7 @@ impl Error {
             cause = error.source();
         }
         let hint = limit.map(Limit::remedy).filter(|remedy| !text.contains(remedy.as_str()));
+        let hint = hint.or_else(|| refused.then(|| REFUSED.to_owned()));
         Self { hint, ..Self::new(class, text) }
     }
 
@@ -104,6 +106,15 @@ impl Error {
             None => self.message.clone(),
         }
     }
+}
+
+/// What to do about permissions that are missing.
+const REFUSED: &str = "check who owns it and the folders above it, and their permissions";
+
+/// Whether permissions are missing.
+fn is_refused(error: &(dyn std::error::Error + 'static)) -> bool {
+    let error = error.downcast_ref::<std::io::Error>();
+    error.is_some_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied)
 }
 
 /// The limit of the machine that an error of the operating system tells of.
@@ -169,6 +180,7 @@ hinted! {
     AgentError => |_| Class::Configuration,
     config::Error => |_| Class::Configuration,
     git::Error => |_| Class::Unavailable,
+    StoreError => |_| Class::Unavailable,
     service::Error => |error| match error {
         service::Error::Denied { .. } => Class::Refused,
         _ => Class::Unavailable,
@@ -179,7 +191,6 @@ classes! {
     BadName => Usage,
     QaError => Usage,
     MailError => Usage,
-    StoreError => Unavailable,
     LockError => Unavailable,
     StaysLow => Unavailable,
     serde_json::Error => Internal,
@@ -198,6 +209,16 @@ impl From<JournalError> for Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn missing_permissions_come_with_a_hint_that_names_the_path_where_it_is_known() {
+        let denied = || std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+        let of = Error::of(Class::Unavailable, &denied());
+        assert_eq!(of.hint.as_deref(), Some(REFUSED));
+        let stored = StoreError { action: "open", path: "/s/a b".into(), source: denied() };
+        let hint = Error::from(stored).hint.unwrap();
+        assert!(hint.ends_with("namei -l '/s/a b'"), "{hint}");
+    }
 
     #[test]
     fn an_error_travels_as_json_and_stays_one_line() {

@@ -254,6 +254,11 @@ fn failed_elsewhere(line: &str) -> bool {
         "packet write",
         "Not committing merge",
         "from promisor remote",
+        "into submodule path",
+        "Failed to clone",
+        "Cloning into",
+        "Please make sure you have the correct access rights",
+        "and the repository exists.",
     ]
     .iter()
     .any(|words| line.contains(words))

@@ -1,5 +1,7 @@
 //! The remedy for each failure of git.
 
+use std::io::ErrorKind;
+
 use crate::platform::limits::Limit;
 use crate::session::Hint;
 
@@ -56,6 +58,9 @@ impl Hint for Error {
             Self::TimedOut { .. } => {
                 "find out what blocked it (a hook, a filter, the network), then start again"
                     .to_owned()
+            }
+            Self::Io { path, source, .. } if source.kind() == ErrorKind::PermissionDenied => {
+                format!("find out which folder is closed to you: namei -l {}", quoted(path))
             }
             Self::Git { .. } | Self::Io { .. } => return None,
         })

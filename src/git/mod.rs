@@ -78,7 +78,7 @@ pub use reader::{Head, changed_files, commits_of, head};
 pub use remove::{Removal, remove_worktree};
 pub use rescue::{Nested, Rescued, bring_back};
 pub use stores::{Stores, merge_command, stores};
-pub use strays::{Refs, Watch, strays};
+pub use strays::{Refs, Watch, left_behind, strays};
 pub use submodules::{NO_SUBMODULES, update_submodules};
 
 /// Longest wait for the network when a worktree is made. Being offline must not hold up work.

@@ -185,6 +185,15 @@ pub fn survive_large_files() -> io::Result<()> {
     signal(SignalKind::from_raw(SIGXFSZ)).map(drop)
 }
 
+/// Makes sure that ended children can be waited for. Whoever started this process may have left SIGCHLD
+/// ignored, and then the system keeps no exit status. Needs a runtime.
+///
+/// # Errors
+/// If the signal cannot be handled.
+pub fn keep_exit_statuses() -> io::Result<()> {
+    signal(SignalKind::child()).map(drop)
+}
+
 /// A limit that sysctl sets: its value now, and the command that raises it.
 fn raise(what: &str, key: &str, least: u64) -> String {
     let path = Path::new("/proc/sys").join(key.replace('.', "/"));

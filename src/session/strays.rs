@@ -60,7 +60,7 @@ pub enum Stray {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         checkout: Option<String>,
     },
-    /// Commits were made on no branch, in a worktree that was removed again.
+    /// Commits were made that nothing named afterwards.
     Loose {
         /// How many there are.
         commits: usize,
@@ -112,7 +112,7 @@ impl Stray {
                 )
             }
             Self::Loose { commits, tip, subject, kept } => format!(
-                "while the agent ran, {} on no branch in a worktree that was removed: {} (kept as {kept})",
+                "while the agent ran, {} that no branch has: {} (kept as {kept})",
                 if *commits == 1 {
                     "1 commit was made".to_owned()
                 } else {
@@ -204,7 +204,7 @@ mod tests {
                     subject: "Add it".into(),
                     kept: "refs/k".into(),
                 },
-                "2 commits were made on no branch in a worktree that was removed: c0ffee1 Add it (kept as refs/k)",
+                "2 commits were made that no branch has: c0ffee1 Add it (kept as refs/k)",
                 Some("merge refs/k"),
             ),
         ] {

@@ -104,12 +104,13 @@ impl Worker<'_> {
         let before = self.beside.before.take()?;
         let after = self.watch()?.look()?;
         let (state, watch) = (self.writer.state(), self.beside.watch.as_ref()?);
-        if Arc::ptr_eq(&before, &after) && state.strays.is_empty() {
+        let since = self.beside.since.unwrap_or_else(SystemTime::now);
+        let is_same = Arc::ptr_eq(&before, &after) && state.strays.is_empty();
+        if is_same && git::left_behind(self.checkout()?.root(), &after, since).is_empty() {
             return None;
         }
         let (branch, checkout) = (state.branch()?.to_owned(), self.checkout()?);
         let (root, known) = (checkout.root(), &state.strays);
-        let since = self.beside.since.unwrap_or_else(SystemTime::now);
         match git::strays(root, &branch, watch, since, (&before, &after), known).await {
             Ok(strays) if strays == state.strays => None,
             Ok(strays) => Some(Event::StraysFound(event::StraysFound { branch, strays })),

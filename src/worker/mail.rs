@@ -9,7 +9,7 @@ use crate::agent::prompt;
 use crate::session::clock;
 use crate::session::event;
 use crate::session::journal::Event;
-use crate::session::mail::{HUMAN, Kind, Message};
+use crate::session::mail::{HUMAN, Kind, Message, foreign};
 use crate::session::state::State;
 use crate::session::store::{Folder, Vouchers};
 
@@ -142,7 +142,7 @@ fn mail(state: &State, message: &Message) -> event::Mail {
 /// Whether a session's own agent may have written a message that wakes a session.
 fn may_be_own(message: &Message, instance: &str) -> bool {
     matches!(message.kind, Kind::Text | Kind::Question | Kind::Nudge | Kind::Reject)
-        && (message.from == HUMAN || message.from == instance)
+        && [HUMAN, foreign::SENDER, instance].contains(&message.from.as_str())
 }
 
 /// How many messages are left in the inbox for later iterations. Zero where it cannot be read.

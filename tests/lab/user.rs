@@ -174,10 +174,21 @@ impl LabUser {
         fs::rename(self.host_path(aside), self.host_path(path)).expect("rename");
     }
 
-    /// Writes an executable script.
+    /// Writes an executable script. By another process: what is open for writing cannot be executed, and
+    /// a command that another test starts meanwhile has our descriptors until it has executed its own.
     #[track_caller]
     pub(crate) fn write_program(&self, path: impl AsRef<Path>, text: impl AsRef<[u8]>) {
-        self.write(&path, text);
+        let full = self.home.join(&path);
+        self.own_folder(full.parent().expect("a file lies in a folder"));
+        let host = self.lab.host_path(&full);
+        let mut writer = std::process::Command::new("sh");
+        writer.args(["-c", r#"cat >"$1""#, "sh"]).arg(&host).stdin(std::process::Stdio::piped());
+        let mut writer = writer.spawn().expect("sh");
+        let mut input = writer.stdin.take().expect("a pipe");
+        std::io::Write::write_all(&mut input, text.as_ref()).expect("a reader");
+        drop(input);
+        assert!(writer.wait().expect("wait").success(), "{}", full.display());
+        chown(&host, Some(self.uid), Some(self.uid)).expect("chown");
         self.set_mode(path, 0o755);
     }
 

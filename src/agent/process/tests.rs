@@ -16,7 +16,7 @@ fn start<'a>(program: &'a str, args: &'a [OsString], environment: &'a Environmen
 fn file(mode: u32, text: &str) -> (tempfile::TempDir, String) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("agent");
-    std::fs::write(&path, text).unwrap();
+    crate::write_program(&path, text);
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
     let path = path.to_str().unwrap().to_owned();
     (folder, path)

@@ -2,7 +2,6 @@
 
 use crate::agent::stream::Log;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use super::testing::{PLANNED, agent_of, settings};
@@ -177,8 +176,7 @@ impl Place {
     fn new(play: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("toy");
-        fs::write(&path, play).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        crate::write_program(&path, play);
         Self { folder }
     }
 

@@ -5,8 +5,6 @@ use crate::agent::registry::testing::agent_of;
 /// A stand-in for claude, which is a shell script with these commands before it says that it began,
 /// and between that and its result. Its third turn waits to be cut off.
 fn stand_in(folder: &Path, first: &str, commands: &str, result: &str) -> Agent {
-    use std::os::unix::fs::PermissionsExt as _;
-
     let program = folder.join("claude");
     let script = format!(
         r#"#!/bin/sh
@@ -25,8 +23,7 @@ echo '{{"type":"result","subtype":"success","is_error":false,"session_id":"'$id'
 cat >/dev/null
 "#
     );
-    std::fs::write(&program, script).unwrap();
-    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    crate::write_program(&program, script);
     agent_of(&REGISTRY, "claude", &format!("CLAUDE_PATH={}", program.display())).unwrap()
 }
 

@@ -361,3 +361,27 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_mistyped_variable_is_reported_and_one_of_ours_is_not() {
+    let given = Given {
+        env: vec![
+            ("SAMOCODE_AGNET", "codex"),
+            ("SAMOCODE_CONFIG", "/p/.samocode"),
+            ("SAMOCODE_CONFINED", "1"),
+            ("SAMOCODE_SESSION", "x"),
+            ("SAMOCODE_SESSION_DIR", "/s"),
+            ("SAMOCODE_PHASE", "testing"),
+            ("SAMOCODE_RUN", "r"),
+            ("SAMOCODE_PAGER", "less"),
+            ("SAMOCODE_TEST", "1"),
+        ],
+        ..Given::default()
+    };
+    let settings = given.load().unwrap();
+    let told: Vec<_> = settings.warnings().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        ["environment: SAMOCODE_AGNET is not a key of samocode: did you mean SAMOCODE_AGENT?"]
+    );
+}

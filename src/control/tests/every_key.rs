@@ -246,9 +246,7 @@ async fn every_key_acts_from_every_layer() {
     let bench = Bench { root, servers: [Server::start().await, Server::start().await] };
     for program in ["program", "claude", "codex", "gemini"] {
         let path = bench.path(program);
-        std::fs::write(&path, "#!/bin/sh\n").unwrap();
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        std::fs::set_permissions(&path, mode).unwrap();
+        crate::write_program(path.as_ref(), "#!/bin/sh\n");
     }
     let words = vocabulary();
     let mut seen = 0;

@@ -82,3 +82,23 @@ fn ssh_is_put_in_batch_mode_and_other_programs_are_left_alone() {
     assert_eq!(batch_ssh(Some("plink -batch"), None), None);
     assert_eq!(batch_ssh(None, Some("/opt/wrapper")), None);
 }
+
+#[test]
+fn the_telling_line_of_a_clone_within_git_is_why_it_failed() {
+    let of = |stderr: &str| telling_line(stderr.as_bytes(), ExitStatus::from_raw(0));
+    let said = of(
+        "Cloning into '/w/lib'...\nfatal: unable to access 'https://e/l/': Could not resolve host: e\n\
+         fatal: clone of 'https://e/l' into submodule path '/w/lib' failed\n\
+         Failed to clone 'lib' a second time, aborting\n",
+    );
+    assert_eq!(said, "unable to access 'https://e/l/': Could not resolve host: e");
+    let said = of(
+        "fatal: '/gone/up' does not appear to be a git repository\nfatal: Could not read from remote repository.\n\n\
+         Please make sure you have the correct access rights\nand the repository exists.\n\
+         fatal: could not fetch 45b983 from promisor remote\n",
+    );
+    assert_eq!(
+        said,
+        "could not fetch 45b983 from promisor remote ('/gone/up' does not appear to be a git repository)"
+    );
+}

@@ -1,6 +1,7 @@
-//! Finds commits that nothing names: those of a worktree on no branch that was made and removed within
-//! one run. git removes its reflog along with it, so only the objects themselves are left. Those that git
-//! has packed meanwhile are not found; it deletes them after two weeks at the earliest.
+//! Finds commits that nothing names any more: those that a run made on a detached HEAD, or on a branch that
+//! it deleted, before it returned to the session's branch; and those of a worktree on no branch that was
+//! made and removed within one run. git removes the reflog of such a worktree along with it, so only the
+//! objects themselves are left. Those that git has packed meanwhile are not found.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,9 +9,12 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use crate::git::Error;
+use crate::git::leftovers::{Found, look};
+use crate::git::plain;
 use crate::session::Stray;
 
-use super::Compared;
+use super::watch::{entries, is_id};
+use super::{Compared, Refs};
 
 /// With more new objects than this, git is not asked about them.
 const MOST_OBJECTS: usize = 10_000;
@@ -31,13 +35,13 @@ struct Commit<'a> {
 }
 
 impl Compared<'_> {
-    /// The commits that were made since then and that no ref and no reflog has. They get refs.
+    /// Those among these objects that are commits which no ref has, nor anything else that git is to
+    /// look at. They get refs.
     pub(super) async fn loose(
         &self,
-        common: &Path,
-        since: SystemTime,
+        ids: Vec<String>,
+        looking_at: &[&str],
     ) -> Result<Vec<Stray>, Error> {
-        let ids = new_objects(&common.join("objects"), since.checked_sub(TICK).unwrap_or(since));
         if ids.is_empty() || ids.len() > MOST_OBJECTS {
             return Ok(Vec::new());
         }
@@ -45,7 +49,8 @@ impl Compared<'_> {
         let format = "--format=%H %P%n%h %s";
         let mut args = vec!["--no-merges".to_owned(), "--ignore-missing".to_owned(), format.into()];
         args.extend(ids);
-        args.extend(["--not", "--all", "--reflog"].map(str::to_owned));
+        args.push("--not".to_owned());
+        args.extend(looking_at.iter().map(|what| (*what).to_owned()));
         let listed = self.rev_list(&args).await?;
         let (tips, count) = tips(&listed);
         let mut found = Vec::new();
@@ -62,8 +67,38 @@ impl Compared<'_> {
     }
 }
 
+/// Where HEAD of a worktree was, on no branch that still exists, when something else was checked out,
+/// since then.
+#[must_use]
+pub fn left_behind(worktree: &Path, after: &Refs, since: SystemTime) -> Vec<String> {
+    let Ok(Found::Worktree(admin)) = look(worktree) else { return Vec::new() };
+    let log = admin.join("logs/HEAD");
+    let modified = fs::metadata(&log).and_then(|meta| meta.modified());
+    let since = since.checked_sub(TICK).unwrap_or(since);
+    if modified.is_ok_and(|modified| modified < since) {
+        return Vec::new();
+    }
+    let Ok(bytes) = plain::read(&log) else { return Vec::new() };
+    let since = since.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    departures(&String::from_utf8_lossy(&bytes), since, |branch| {
+        after.get(&format!("refs/heads/{branch}")).is_some()
+    })
+}
+
+/// The commits that a reflog of HEAD says it left, from a second since 1970 on, unless on a branch that
+/// exists: what became of that is seen by itself.
+fn departures(log: &str, since: u64, exists: impl Fn(&str) -> bool) -> Vec<String> {
+    let left = entries(log).filter(|entry| {
+        let from = entry.what.strip_prefix("checkout: moving from ");
+        let from = from.and_then(|names| names.split(' ').next());
+        from.is_some_and(|from| !exists(from)) && entry.time >= since && is_id(entry.old)
+    });
+    left.map(|entry| entry.old.to_owned()).collect()
+}
+
 /// The ids of the objects that have files of their own, changed since then.
-fn new_objects(objects: &Path, since: SystemTime) -> Vec<String> {
+pub(super) fn new_objects(objects: &Path, since: SystemTime) -> Vec<String> {
+    let since = since.checked_sub(TICK).unwrap_or(since);
     let mut ids = Vec::new();
     for folder in fs::read_dir(objects).into_iter().flatten().flatten() {
         let first = folder.file_name();
@@ -105,6 +140,20 @@ fn tips(listed: &str) -> (Vec<Commit<'_>>, usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reflog_tells_what_a_checkout_left() {
+        let (a, b, c) = ("a".repeat(40), "b".repeat(40), "c".repeat(40));
+        let log = format!(
+            "{a} {b} T <t@x> 100 +0000\tcheckout: moving from t to x\n\
+             {b} {c} T U <t@x> 200 +0100\tcommit: checkout: moving from\n\
+             {c} {a} T U <t@x> 300 +0100\tcheckout: moving from {c} to t\nrubbish\n"
+        );
+        let from = |since, branch: &str| departures(&log, since, |name| name == branch);
+        assert_eq!(from(150, ""), [c.clone()]);
+        assert_eq!(from(100, "t"), [c.clone()]);
+        assert_eq!(from(100, ""), [a, c]);
+    }
 
     #[test]
     fn only_the_ends_of_lines_of_commits_are_named() {

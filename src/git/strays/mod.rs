@@ -13,6 +13,8 @@ use super::elsewhere::keep;
 use super::leftovers::{branch_in, registered_in};
 use crate::session::Stray;
 
+pub use loose::left_behind;
+use loose::new_objects;
 pub use watch::{Refs, Watch};
 
 mod loose;
@@ -22,6 +24,8 @@ mod watch;
 const MOST: usize = 8;
 /// The most refs that git is asked about.
 const EXAMINED: usize = 100;
+/// The refs whose commits somebody has; the agent may have put its own under others.
+const HELD: [&str; 3] = ["refs/heads/*", "refs/tags/*", "refs/remotes/*"];
 /// The most commits that are counted.
 const COUNTED: &str = "--max-count=1000";
 
@@ -49,7 +53,9 @@ pub async fn strays(
         }
     }
     let registered = before.worktrees != after.worktrees;
-    if moved.is_empty() && before.stash == after.stash && !registered && known.is_empty() {
+    let commits = left_behind(worktree, after, since);
+    let is_same = moved.is_empty() && before.stash == after.stash && !registered;
+    if is_same && commits.is_empty() && known.is_empty() {
         return Ok(Vec::new());
     }
     let lasting = known.iter().filter(|stray| lasts(stray, after));
@@ -80,8 +86,10 @@ pub async fn strays(
         found.extend(compared.deleted(name, watch));
     }
     found.extend(compared.stashes().await?);
+    found.extend(compared.loose(commits, &["--all"]).await?);
     if registered {
-        found.extend(compared.loose(&watch.common, since).await?);
+        let new = new_objects(&watch.common.join("objects"), since);
+        found.extend(compared.loose(new, &["--all", "--reflog"]).await?);
     }
     let surplus = found.len().saturating_sub(MOST);
     found.drain(..surplus);
@@ -141,10 +149,11 @@ impl Compared<'_> {
         if !fresh {
             args.extend(self.before.get(name).map(str::to_owned));
         }
-        args.push("--exclude=refs/samocode/*".to_owned());
-        args.push("--exclude=refs/stash".to_owned());
-        args.extend(moved.iter().map(|name| format!("--exclude={name}")));
-        args.push("--glob=refs/*".to_owned());
+        for folder in HELD {
+            // git forgets what to exclude after each of these.
+            args.extend(moved.iter().map(|name| format!("--exclude={name}")));
+            args.push(format!("--glob={folder}"));
+        }
         // A ref to something that is no commit, or to one that is gone, has none to bring over.
         let listed = self.rev_list(&args).await.ok()?;
         let mut lines = listed.lines().filter(|line| !line.starts_with("commit "));

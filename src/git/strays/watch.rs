@@ -162,19 +162,33 @@ impl Watch {
 /// The commit that a ref with this reflog named at a moment, in seconds since 1970; `None` if there
 /// was no such ref.
 fn value_at(log: &str, moment: u64) -> Option<String> {
-    let first_after = log.lines().find(|line| {
-        let who = line.split('\t').next().unwrap_or_default();
-        let time = who.rsplit(' ').nth(1).and_then(|word| word.parse::<u64>().ok());
-        time.is_some_and(|time| time >= moment)
-    });
-    let old = match first_after {
-        Some(line) => line.split(' ').next(),
+    let old = match entries(log).find(|entry| entry.time >= moment) {
+        Some(entry) => Some(entry.old),
         None => log.lines().last().and_then(|line| line.split(' ').nth(1)),
     };
     old.filter(|id| is_id(id)).map(str::to_owned)
 }
 
-fn is_id(text: &str) -> bool {
+/// A line of a reflog.
+pub(super) struct LogEntry<'a> {
+    /// The commit before.
+    pub(super) old: &'a str,
+    /// When it was changed, in seconds since 1970.
+    pub(super) time: u64,
+    /// What changed it.
+    pub(super) what: &'a str,
+}
+
+/// The lines of a reflog, oldest first: OLD NEW NAME <MAIL> TIME ZONE\tWHAT.
+pub(super) fn entries(log: &str) -> impl Iterator<Item = LogEntry<'_>> {
+    log.lines().filter_map(|line| {
+        let (who, what) = line.split_once('\t').unwrap_or((line, ""));
+        let time = who.rsplit(' ').nth(1)?.parse().ok()?;
+        Some(LogEntry { old: line.split(' ').next()?, time, what })
+    })
+}
+
+pub(super) fn is_id(text: &str) -> bool {
     text.len() >= 40
         && text.bytes().all(|byte| byte.is_ascii_hexdigit())
         && text.bytes().any(|byte| byte != b'0')

@@ -41,8 +41,7 @@ async fn a_key_nobody_can_unlock_is_found_by_signing() {
     lab.git(&["config", "commit.gpgSign", "true"]);
     let gpg = lab.root().join("gpg");
     let program = |script: &str| {
-        std::fs::write(&gpg, format!("#!/bin/sh\n{script}\n")).unwrap();
-        std::fs::set_permissions(&gpg, std::fs::Permissions::from_mode(0o755)).unwrap();
+        crate::write_program(&gpg, format!("#!/bin/sh\n{script}\n"));
     };
     lab.git(&["config", "--global", "gpg.program", gpg.to_str().unwrap()]);
     program("echo 'gpg: signing failed: Inappropriate ioctl for device' >&2; exit 2");

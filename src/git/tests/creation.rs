@@ -95,8 +95,7 @@ async fn git_does_not_ask_for_a_password() {
     let (port, server) = ask_for_password().await;
     let asked = lab.root().join("asked");
     let askpass = lab.root().join("askpass");
-    std::fs::write(&askpass, format!("#!/bin/sh\ntouch {}\n", asked.display())).unwrap();
-    std::fs::set_permissions(&askpass, std::fs::Permissions::from_mode(0o755)).unwrap();
+    crate::write_program(&askpass, format!("#!/bin/sh\ntouch {}\n", asked.display()));
     lab.git(&["config", "core.askPass", askpass.to_str().unwrap()]);
     lab.git(&["config", "credential.helper", ""]);
     lab.git(&["remote", "set-url", "origin", &format!("http://127.0.0.1:{port}/x.git")]);
@@ -238,8 +237,7 @@ async fn a_new_worktree_and_its_checks_take_three_gits_and_open_no_other_worktre
     let wrapper = calls.path().join("git");
     let script =
         format!("#!/bin/sh\necho \"$*\" >> \"${CALLS}\"\nPATH=${{PATH#*:}} exec git \"$@\"\n");
-    std::fs::write(&wrapper, script).unwrap();
-    std::fs::set_permissions(&wrapper, std::fs::Permissions::from_mode(0o755)).unwrap();
+    crate::write_program(&wrapper, script);
     let path = format!("{}:{}", calls.path().display(), real.display());
     let variables = [("PATH", path.as_str()), (CALLS, log.to_str().unwrap())];
     let name = "creation::a_new_worktree_and_its_checks_take_three_gits_and_open_no_other_worktree";
@@ -279,4 +277,22 @@ async fn a_repository_with_settings_of_its_own_for_worktrees_is_left_to_git() {
     assert!(matches!(lab.plan("a").unwrap(), Plan::Worktree(WorktreePlan { is_plain: false, .. })));
     lab.create("a").await.unwrap();
     assert_healthy(&lab, "a").await;
+}
+
+#[tokio::test]
+async fn a_partial_clone_waits_for_a_server_that_cannot_be_reached() {
+    let lab = Lab::new();
+    let (root, upstream) = (lab.root(), lab.root().join("upstream"));
+    std::fs::rename(&lab.repo, &upstream).unwrap();
+    git(&upstream, &["config", "uploadpack.allowFilter", "true"]);
+    let address = format!("file://{}", upstream.display());
+    let clone = ["clone", "--quiet", "--no-checkout", "--filter=blob:none", &address, "repo"];
+    git(&root, &clone);
+    lab.configure();
+    std::fs::rename(&upstream, root.join("away")).unwrap();
+    let error = lab.create("a").await.unwrap_err();
+    assert!(error.is_unreachable(), "{error}");
+    std::fs::rename(root.join("away"), &upstream).unwrap();
+    lab.create("a").await.unwrap();
+    assert_eq!(std::fs::read_to_string(lab.path("a").join("README")).unwrap(), "hello\n");
 }

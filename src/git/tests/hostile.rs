@@ -29,8 +29,7 @@ async fn our_git_runs_no_program_that_the_repository_names() {
     let script = format!("#!/bin/sh\necho \"$0 $*\" >>{}\nexit 1\n", ran.display());
     let program = |path: &Path| {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, &script).unwrap();
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        crate::write_program(path, &script);
     };
     program(&trap);
     // What an agent may do in its worktree.
@@ -83,8 +82,7 @@ async fn our_git_runs_no_program_that_the_repository_names() {
 /// A program that notes that it ran, and the note.
 fn trap(lab: &Lab) -> (String, PathBuf) {
     let (trap, ran) = (lab.root().join("trap"), lab.root().join("ran"));
-    std::fs::write(&trap, format!("#!/bin/sh\necho \"$*\" >>{}\ncat\n", ran.display())).unwrap();
-    std::fs::set_permissions(&trap, std::fs::Permissions::from_mode(0o755)).unwrap();
+    crate::write_program(&trap, format!("#!/bin/sh\necho \"$*\" >>{}\ncat\n", ran.display()));
     (trap.to_str().unwrap().to_owned(), ran)
 }
 

@@ -88,8 +88,7 @@ impl Lab {
     pub(super) fn hook(&self, name: &str, script: &str) {
         let hook = self.repo.join(".git/hooks").join(name);
         std::fs::create_dir_all(hook.parent().unwrap()).unwrap();
-        std::fs::write(&hook, format!("#!/bin/sh\n{script}\n")).unwrap();
-        std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755)).unwrap();
+        crate::write_program(&hook, format!("#!/bin/sh\n{script}\n"));
     }
 
     /// Files named `*.big` are upper-cased on the way out, as LFS fetches them, by a script.

@@ -173,7 +173,7 @@ async fn commits_of_a_worktree_that_lived_within_one_run_are_kept() {
             commit(folder, "two", "work\n");
         });
         let said = beside.said().await;
-        has(&said, &["2 commits were made on no branch in a worktree that was removed: "]);
+        has(&said, &["2 commits were made that no branch has: "]);
         let kept = said[0].rsplit(' ').next().unwrap().trim_end_matches(')').to_owned();
         assert_eq!(git(&path, &["log", "-1", "--format=%s", &kept]), "two");
         assert_eq!(beside.said().await, said, "it stays until the branch has it");
@@ -182,6 +182,36 @@ async fn commits_of_a_worktree_that_lived_within_one_run_are_kept() {
         git(&path, &["stash", "pop", "--quiet"]);
         assert_eq!(beside.said().await, [""; 0]);
     }
+}
+
+#[tokio::test]
+async fn commits_that_a_run_left_on_the_way_back_to_its_branch_are_kept() {
+    let mut beside = Beside::of(Lab::new()).await;
+    let path = beside.lab.path("t");
+    // A rebase and a branch that stays leave nothing behind.
+    commit(&path, "own", "work\n");
+    git(&path, &["commit", "--quiet", "--amend", "-m", "better"]);
+    git(&path, &["checkout", "--quiet", "-b", "other", "HEAD~1"]);
+    git(&path, &["checkout", "--quiet", "t"]);
+    git(&path, &["rebase", "--quiet", "main"]);
+    git(&path, &["branch", "--quiet", "-D", "other"]);
+    assert_eq!(beside.said().await, [""; 0]);
+    git(&path, &["checkout", "--quiet", "--detach"]);
+    commit(&path, "loose", "work\n");
+    git(&path, &["checkout", "--quiet", "-b", "short"]);
+    commit(&path, "short", "work\n");
+    git(&path, &["checkout", "--quiet", "t"]);
+    git(&path, &["branch", "--quiet", "-D", "short"]);
+    let said = beside.said().await;
+    has(&said, &["2 commits were made that no branch has: "]);
+    let kept = said[0].rsplit(' ').next().unwrap().trim_end_matches(')').to_owned();
+    git(&path, &["merge", "--quiet", &kept]);
+    assert_eq!(beside.said().await, [""; 0]);
+    // Under other refs than those of branches nobody sees them.
+    let other = git(&path, &["commit-tree", "HEAD^{tree}", "-p", "HEAD", "-m", "hidden"]);
+    git(&path, &["update-ref", "refs/heads/pushed", other.trim()]);
+    git(&path, &["update-ref", "refs/hidden/x", other.trim()]);
+    has(&beside.said().await, &["branch 'pushed' got 1 commit that 't' lacks: "]);
 }
 
 #[tokio::test]

@@ -163,13 +163,11 @@ async fn an_answer_says_whether_a_retry_helps_and_never_shows_the_address() {
 
 #[tokio::test]
 async fn mail_goes_through_sendmail_and_a_command_gets_json() {
-    use std::os::unix::fs::PermissionsExt as _;
     let home = tempfile::tempdir().unwrap();
     let script = home.path().join("sendmail");
     let out = home.path().display();
     let text = format!("#!/bin/sh\nprintf '%s\\n' \"$@\" >{out}/arguments\ncat >{out}/input\n");
-    std::fs::write(&script, text).unwrap();
-    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    crate::write_program(&script, text);
     let read = |name: &str| std::fs::read_to_string(home.path().join(name)).unwrap();
 
     let table = "[channel.mail]\nto = [\"a@example.org\", \"root\"]\nfrom = \"s@example.org\"\n\

@@ -259,9 +259,10 @@ async fn a_server_that_hangs_is_abandoned_at_the_time_limit() {
 
 #[tokio::test]
 async fn an_unreachable_server_is_worth_a_retry() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    drop(listener);
+    // Bound, so that no other test gets the port, and not listening.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let url = format!("http://{}", socket.local_addr().unwrap());
     let telegram = Telegram::new(Secret::new(TOKEN), "5", Some(&url), Proxies::default()).unwrap();
     let error = error_of(&telegram).await;
     assert!(error.is_retryable());

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Kind, MAX_BYTES, MailError, Message, is_party};
 
 /// The sender of a message made from such a file. It is no person: it opens no gate.
-const SENDER: &str = "unknown";
+pub const SENDER: &str = "unknown";
 
 /// The recipient if the session's folder has no name that a message could carry.
 const ANY_SESSION: &str = "session";

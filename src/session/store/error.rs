@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::session::Hint;
+
 /// A file operation that failed, with its path.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {action} {path}: {source}{remedy}", path = path.display(), remedy = remedy(source))]
@@ -29,6 +31,15 @@ impl StoreError {
             self.source.kind(),
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
         )
+    }
+}
+
+impl Hint for StoreError {
+    fn hint(&self) -> Option<String> {
+        let path = self.path.to_string_lossy();
+        let path = shlex::try_quote(&path).ok()?;
+        self.is_refused()
+            .then(|| format!("find out which folder is closed to you: namei -l {path}"))
     }
 }
 

@@ -145,5 +145,4 @@ async fn it_ends_when_idle_and_not_while_a_page_is_open() {
     assert!(while_open.is_err(), "somebody is connected");
     drop(connection);
     tokio::time::timeout(Duration::from_secs(60), serving).await.unwrap().unwrap();
-    assert!(std::net::TcpStream::connect(&address).is_err());
 }

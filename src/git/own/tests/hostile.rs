@@ -11,9 +11,7 @@ async fn what_an_agent_puts_into_its_repository_runs_nowhere_outside() {
     bench.commit(&tree, "a");
     let ran = bench.lab.root().join("ran");
     let evil = bench.lab.root().join("evil");
-    std::fs::write(&evil, format!("#!/bin/sh\ntouch {}\ncat\n", ran.display())).unwrap();
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(&evil, mode).unwrap();
+    crate::write_program(&evil, format!("#!/bin/sh\ntouch {}\ncat\n", ran.display()));
     let evil = evil.to_str().unwrap();
     for key in [
         "core.fsmonitor",

@@ -102,3 +102,22 @@ fn a_word_from_before_the_wait_is_kept_for_the_agent_and_opens_nothing() {
         assert_eq!(story.state.unseen, ["m1"]);
     }
 }
+
+#[test]
+fn mail_that_a_run_left_itself_wakes_nothing_and_reaches_the_next_run() {
+    let left = |id: &str| Event::MailLeft(event::MailLeft { ids: vec![id.into()] });
+    let mut blocked = Story::new();
+    blocked.run().apply(left("own")).end("failed", true, 0.0);
+    blocked.apply(Event::Blocked(event::Blocked { reason: "r".into(), needs: "n".into() }));
+    let mut waiting = Story::new();
+    waiting.run().apply(left("own")).end("finished", false, 0.1);
+    waiting.signal(Status::Waiting, Step::Wait { waits_for: "qa_answers".into() });
+    for mut story in [blocked, waiting] {
+        let word = story.state.name();
+        story.mail("own", Kind::Text);
+        assert_eq!((story.state.name(), &story.state.unseen), (word, &vec!["own".to_owned()]));
+        story.mail("from a human", Kind::Text);
+        assert_eq!(story.state.name(), StateName::Running, "{word}");
+        assert_eq!(story.state.unseen.len(), 2);
+    }
+}
