@@ -150,8 +150,8 @@ mod tests {
              {c} {a} T U <t@x> 300 +0100\tcheckout: moving from {c} to t\nrubbish\n"
         );
         let from = |since, branch: &str| departures(&log, since, |name| name == branch);
-        assert_eq!(from(150, ""), [c.clone()]);
-        assert_eq!(from(100, "t"), [c.clone()]);
+        assert_eq!(from(150, ""), std::slice::from_ref(&c));
+        assert_eq!(from(100, "t"), std::slice::from_ref(&c));
         assert_eq!(from(100, ""), [a, c]);
     }
 
