@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use jiff::Timestamp;
 use tempfile::TempDir;
 
-use super::super::folder::{INBOX, LOGS, MAIL};
+use super::super::folder::{HISTORY, INBOX, LOGS, MAIL};
 use super::super::{self as store, Journal, faults, read_journal};
 use super::*;
 use crate::session::event;
@@ -177,8 +177,7 @@ fn people_and_other_programs_find_the_record_where_it_used_to_be() {
     }
     assert_eq!(names(&folder.path().join(MAIL)), names(&folder.mail()));
     // What the predecessor appends is in the history.
-    let history =
-        fs::File::options().append(true).open(folder.path().join("_signal_history.jsonl"));
+    let history = fs::File::options().append(true).open(folder.path().join(HISTORY));
     io::Write::write_all(&mut history.unwrap(), b"{}\n").unwrap();
     assert!(fs::read_to_string(folder.history()).unwrap().ends_with("{}\n"));
     // Nothing of it is a file in the agent's folder, nor taken for one the agent wrote.
