@@ -212,7 +212,9 @@ impl Act {
                 && user.unit_property(&unit, "UnitFileState") == self.enabled
         });
         let mail = session.journal("mail").into_iter();
-        let overview = session.file("_overview.md");
+        // One that waits for its time has none yet.
+        let overview = session.project.session_file(session.name, "_overview.md");
+        let overview = overview.unwrap_or_default();
         Came {
             signals: session.history(),
             mail: mail.map(|line| line["mail"].as_str().unwrap_or_default().to_owned()).collect(),
