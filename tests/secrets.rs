@@ -69,7 +69,13 @@ fn set_up<'u>(user: &'u LabUser, api: &Api, bot: &Bot) -> Project<'u> {
             format!("[Service]\nLoadCredential={name}:{}/keys/{file}\n", user.home.display());
         user.write(format!(".config/systemd/user/{units}.service.d/secret.conf"), drop_in);
     }
-    let project = user.project("shop").key("SAMOCODE_CONFINE", "standard").create();
+    // The real CLI where the secrets are looked for, then an agent that takes no time.
+    let project = user
+        .project("shop")
+        .key("SAMOCODE_CONFINE", "standard")
+        .key("SAMOCODE_AGENT", "rehearsal")
+        .key("SAMOCODE_AGENT_INVESTIGATION", "claude")
+        .create();
     user.sh(&format!("git -C shop remote add origin {REMOTE}")).ok();
     project
 }
@@ -136,13 +142,16 @@ fn what_is_said(session: &Session<'_>) -> Vec<(String, String)> {
 
 #[track_caller]
 fn assert_hidden(session: &Session<'_>, agents: &str) {
+    let begun = std::time::Instant::now();
     let mut files = files_with_secrets(session.user());
     files.retain(|path| !path.starts_with(agents));
     assert_eq!(files, [""; 0]);
+    eprintln!("files {:?}", begun.elapsed());
     for (what, text) in what_is_said(session) {
         let line = text.lines().find(|line| line.contains(MARK));
         assert_eq!(line, None, "{what}");
     }
+    eprintln!("said {:?}", begun.elapsed());
 }
 
 #[test]
