@@ -126,9 +126,10 @@ fn refused_credentials_pause_all_sessions_of_the_account_and_are_reported_once()
     first.wait_for_state("paused");
     let paused = first.journal("paused");
     assert_eq!((&paused[0]["cause"], &paused[0]["quiet"]), (&"credentials".into(), &false.into()));
-    assert!(first.hook()["reason"].as_str().is_some_and(|why| why.contains("log in again")));
+    let advice = "fix ANTHROPIC_API_KEY in ~/.config/samocode/env";
+    assert!(first.hook()["reason"].as_str().is_some_and(|why| why.contains(advice)));
     assert_eq!(first.journal("run_ended")[0]["failure"], false);
-    user.wait_until("the user is notified", BOUND, || bot.count_of("log in again") == 1);
+    user.wait_until("the user is notified", BOUND, || bot.count_of(advice) == 1);
     let asked = api.requests().len();
 
     second.enable(&["--task", "Mow the lawn"]);

@@ -1,7 +1,7 @@
 //! Reviewers in the quality phase: other programs read the change, and their verdict counts.
 
 use crate::lab::api::Request;
-use crate::lab::{self, Api, Script};
+use crate::lab::{self, Api, Bot, Script};
 use crate::session::BOUND;
 
 /// A line of shell with which a reviewer gives its verdict.
@@ -137,4 +137,66 @@ fn a_dispute_is_decided_by_the_human_and_never_by_the_author() {
     let last = user.asked("jwt", quality[4]);
     assert!(last.contains("A human has decided") && last.contains("it is a feature"), "{last}");
     assert_eq!(session.journal("reviewed").len(), 2);
+}
+
+#[test]
+fn reviewers_that_cannot_review_are_named_and_the_verdict_of_the_one_that_can_counts() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user("unable");
+    let bot = Bot::start();
+    user.gets_messages_from(&bot);
+    let ends = |event: &str| {
+        format!(
+            "#!/bin/bash\ncat >/dev/null\n{event}\necho '{{\"event\":\"finished\",\"is_error\":true,\"error_kind\":\"'$KIND'\",\"text\":\"they say no\"}}'\n"
+        )
+    };
+    user.write_program("gone", "#!/bin/bash\n");
+    user.write_program(
+        "limited",
+        ends(r#"KIND=usage_limit_reached; echo '{"event":"limit","reached":true,"resets_at":"2099-01-01T00:00:00Z"}'"#),
+    );
+    user.write_program("refused", ends("KIND=authentication_failed"));
+    let asked = "~/asked/$SAMOCODE_SESSION.$SAMOCODE_RUN";
+    let approves = verdict("approve", "nothing");
+    let agent =
+        user.obedient_agent(&format!("if grep -q '{REVIEW}' {asked}; then {approves}; exit; fi"));
+    let named = |name: &str| format!("command:{}", user.home.join(name).display());
+    let unable = ["gone", "limited", "refused"].map(named);
+    let project = user
+        .project("shop")
+        .key("SAMOCODE_AGENT", &agent)
+        .key("SAMOCODE_REVIEWERS", &format!("{}, {agent}", unable.join(", ")))
+        .create();
+    let session = project.named("jwt");
+
+    session.enable(&["--task", "JWT login"]);
+    session.wait_to_rest("waiting", "requirements");
+    session.answer();
+    session.wait_to_rest("waiting", "planning");
+    user.sh("rm ~/gone").ok();
+    session.approve();
+    session.wait_to_rest("done", "done");
+
+    let missed = session.journal("review_missed");
+    let found: Vec<_> = missed
+        .iter()
+        .map(|line| (line["on"]["reviewer"].as_str().unwrap(), line["why"].as_str().unwrap()))
+        .collect();
+    assert_eq!(found.iter().map(|(name, _)| *name).collect::<Vec<_>>(), unable);
+    for ((_, why), part) in
+        found.iter().zip(["no such file", "they say no", "log in again, or fix"])
+    {
+        assert!(why.contains(part), "{part}: {why}");
+    }
+    assert_eq!(session.journal("reviewed").len(), 1);
+    assert!(session.journal("blocked").is_empty() && session.journal("limited").is_empty());
+    user.wait_until("the human is told of each", BOUND, || bot.count_of("could not review") == 3);
+    let status = project.samocode(["status", "jwt"]).ok().stdout;
+    for reviewer in &unable {
+        assert!(status.contains(&format!("{reviewer} could not review ")), "{status}");
+    }
+    let runs = session.journal("run_started");
+    let author = runs.iter().find(|run| run["phase"] == "quality" && run["review"].is_null());
+    let author = user.asked("jwt", author.expect("a run of the author"));
+    assert!(author.contains("could not review") && author.contains("All reviewers approve"));
 }

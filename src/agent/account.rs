@@ -50,7 +50,9 @@ pub(super) fn of(vocabulary: &Vocabulary, name: &AgentName, env: &Env) -> Option
     let urls: Vec<&str> =
         of_all.clone().map(|all| text(all.base_url).trim_end_matches('/')).collect();
     // An unset key is hashed too: the same text under another name is another account.
-    let keys: Vec<&str> = of_all.clone().flat_map(|all| all.keys).map(|key| text(key)).collect();
+    let of_program = super::environment::of_program(vocabulary, name);
+    let keys = of_all.clone().flat_map(|all| all.keys).chain(of_program);
+    let keys: Vec<&str> = keys.map(|key| text(key)).collect();
     let folder = folders.join(OsStr::new("\0"));
     let (url, key) = (urls.join("\0"), keys.join("\0"));
     let logins = agent.credentials.logins.iter();

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use crate::config::agent_name::program_path;
 use crate::config::secret::is_secret;
 use crate::config::{
-    AgentManifest, AgentName, Credentials, Env, EnvFile, Reach, Secret, Variables, Vocabulary,
-    dirs, keys,
+    AgentManifest, AgentName, Credentials, Env, EnvFile, Owner, Reach, Secret, Variables,
+    Vocabulary, dirs, keys,
 };
 use crate::session::Phase;
 use crate::session::store::Folder;
@@ -159,6 +159,29 @@ pub fn agent_environment(
     env
 }
 
+/// Adds what only the program of the agent's command line gets.
+pub(super) fn add_of_program(
+    env: &mut Env,
+    vocabulary: &Vocabulary,
+    worker: &Env,
+    file: &EnvFile,
+    name: &AgentName,
+) {
+    for variable in of_program(vocabulary, name) {
+        let of_file = || Some(file.get(variable)?.expose().into());
+        if let Some(value) = worker.get(variable).map(OsStr::to_owned).or_else(of_file) {
+            env.set(*variable, value);
+        }
+    }
+}
+
+/// The variables that only the program of the agent's command line gets.
+pub(super) fn of_program(vocabulary: &Vocabulary, name: &AgentName) -> &'static [&'static str] {
+    let program = name.command().map(|command| Path::new(&command.program));
+    let agent = vocabulary.agent(name.word());
+    agent.zip(program).map_or(&[], |(agent, program)| agent.of_program(program))
+}
+
 /// Makes git flush a commit to disk before it reports success (git-config(1), `core.fsync`). By
 /// default git leaves that to the kernel, and after a power cut within half a minute a branch may
 /// point to an empty file. A value in the caller's environment wins.
@@ -259,7 +282,7 @@ pub(super) fn of_families<'a>(
         let (name, value) = (name.to_str()?, value.to_str()?);
         let is_recorded = places(vocabulary).any(|place| place == name)
             || vocabulary.lookup(name).is_some_and(|(key, _)| !key.secret);
-        let wanted = vocabulary.owner(name).is_some()
+        let wanted = vocabulary.owner(name).is_some_and(|owner| owner != Owner::Program)
             && !vocabulary.is_of_parent(name)
             && !is_recorded
             && !value.is_empty();

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::environment::{RunIds, agent_environment};
+use super::environment::{RunIds, add_of_program, agent_environment};
 use super::event::Decoder;
 use super::find::find_program;
 use super::spec::{AgentSpec, Program};
@@ -131,7 +131,10 @@ impl Registry {
     /// The whole environment of an agent; see [`agent_environment`].
     #[must_use]
     pub fn environment(&self, worker: &Env, file: &EnvFile, name: &AgentName, run: &RunIds) -> Env {
-        agent_environment(&self.vocabulary(), worker, file, name.word(), run)
+        let vocabulary = self.vocabulary();
+        let mut env = agent_environment(&vocabulary, worker, file, name.word(), run);
+        add_of_program(&mut env, &vocabulary, worker, file, name);
+        env
     }
 
     /// When the token of the login ends that an agent uses, given the environment it will get. One
@@ -144,6 +147,15 @@ impl Registry {
             credentials.keys.iter().any(|key| env.text(key).is_some_and(|key| !key.is_empty()));
         let folder = credentials.folder(env).filter(|_| !has_key)?;
         Some(spec.token(&folder)?.ends)
+    }
+
+    /// What a human does when the credentials of an agent are refused, given the environment it gets
+    /// and the user's env file.
+    #[must_use]
+    pub fn log_in(&self, name: &AgentName, env: &Env, env_file: &str) -> String {
+        let has = |name: &str| env.get(name).is_some_and(|value| !value.is_empty());
+        let advice = self.spec(name.word()).map(|spec| spec.log_in(&has));
+        format!("{} {env_file}", advice.unwrap_or_else(|| "fix".to_owned()))
     }
 
     /// The account an agent will use, given the environment it will get; `None` for one that has

@@ -10,7 +10,7 @@ use super::event::{Decoder, Usage, Window};
 use super::exam::{Exam, Finding};
 use super::outcome::{Facts, Outcome, judge};
 use super::{Agent, AgentError, Environment, Launch, Task};
-use crate::config::{AgentManifest, AgentName, Settings};
+use crate::config::{AgentManifest, AgentName, Credentials, Settings};
 
 /// One kind of agent: how it is configured, found, started, decoded and judged.
 ///
@@ -97,6 +97,22 @@ pub trait AgentSpec: Sync {
         let logins = self.manifest().credentials.logins;
         let file = logins.iter().map(|file| folder.join(file)).find(|file| file.is_file())?;
         Some(Login { how: "logged in by", file })
+    }
+
+    /// What helps when its credentials are refused, worded so that the env file's path can follow.
+    /// `has` tells which variables it gets.
+    fn log_in(&self, has: &dyn Fn(&str) -> bool) -> String {
+        let Credentials { keys, switches, remedy, .. } = self.manifest().credentials;
+        let set = |names: &[&'static str]| names.iter().copied().find(|name| has(name));
+        if let Some(key) = set(keys) {
+            return format!("fix {key} in");
+        }
+        if let Some(switch) = set(switches) {
+            return format!(
+                "fix the credentials of the service that {switch} chooses, or put them into"
+            );
+        }
+        if remedy.is_empty() { "log in again, or fix".to_owned() } else { remedy.to_owned() }
     }
 
     /// Files in the home folder that its program writes, besides those in its own folder.

@@ -15,7 +15,7 @@ use super::process::StartError;
 use super::run::{GRACE, Run, Setting, Step, TERM_GRACE};
 use super::stream::Log;
 use super::unknown::Unknown;
-use super::{Agent, ConversationId, Environment, Event, Outcome, Records, Task};
+use super::{Agent, ConversationId, Environment, Event, Outcome, Records, Task, variable};
 use crate::platform::strays;
 use crate::session::Hint as _;
 
@@ -244,12 +244,11 @@ impl Trial<'_> {
             }
             Outcome::Finished => return Self::ok(what),
             Outcome::Auth { .. } => {
-                let remedy = self.agent.spec().manifest().credentials.remedy;
-                if remedy.is_empty() {
-                    "log in again".to_owned()
-                } else {
-                    format!("{remedy} ~/.config/samocode/env")
-                }
+                let environment = (self.environment)("doctor");
+                let has = |name: &str| {
+                    variable(&environment, name).is_some_and(|value| !value.is_empty())
+                };
+                format!("{} ~/.config/samocode/env", self.agent.spec().log_in(&has))
             }
             Outcome::Limit { .. } | Outcome::Throttled { .. } | Outcome::Transient { .. } => {
                 "try again later".to_owned()

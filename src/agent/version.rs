@@ -1,5 +1,6 @@
 //! The version that a program prints.
 
+use std::ffi::OsStr;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -9,6 +10,11 @@ use crate::platform::privilege::{hand_over, started};
 
 /// How long a program may take to print its version.
 pub const VERSION_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Whether a variable tells a program that it works for a session.
+fn is_of_session(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(b"SAMOCODE_")
+}
 
 /// Runs `PROGRAM --version` and returns the version it prints.
 pub(super) async fn ask(program: &Path, environment: &Environment) -> Result<String, AgentError> {
@@ -20,8 +26,14 @@ pub(super) async fn ask(program: &Path, environment: &Environment) -> Result<Str
     command
         .arg("--version")
         .env_clear()
-        .envs(environment.iter().map(|(key, value)| (key, value)))
-        // A wrapper may drop its arguments and begin to work: not in somebody's folder.
+        .envs(
+            environment
+                .iter()
+                .filter(|(name, _)| !is_of_session(name))
+                .map(|(name, value)| (name, value)),
+        )
+        // A wrapper may drop its arguments and begin to work: not in somebody's folder, and not on
+        // a session.
         .current_dir("/")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -44,5 +56,24 @@ pub(super) async fn ask(program: &Path, environment: &Environment) -> Result<Str
             let why = why.map_or_else(String::new, |line| format!(": {}", event::cut(line, 200)));
             Err(failed(format!("exited with {}{why}", output.status)))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[tokio::test]
+    async fn a_wrapper_that_drops_its_arguments_does_not_believe_to_be_in_a_session() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("agent");
+        let script = "#!/bin/sh\necho \"$SAMOCODE_SESSION_DIR$SAMOCODE_RUN in $PWD with $KEPT\"\n";
+        std::fs::write(&program, script).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let set = [("SAMOCODE_SESSION_DIR", "/s"), ("SAMOCODE_RUN", "r"), ("KEPT", "this")];
+        let environment: Environment =
+            set.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        assert_eq!(ask(&program, &environment).await.unwrap(), "in / with this");
     }
 }

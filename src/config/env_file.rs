@@ -103,25 +103,29 @@ impl EnvFile {
             Err(reason) => return Err(Error::io("read", &path, reason)),
         };
         let new = Zeroizing::new(merged(&old, variables)?);
-        let fail = |reason| Error::io("write", &path, reason);
-        let folder = path.parent().unwrap_or(Path::new("/"));
-        make_private(folder).map_err(fail)?;
-        let write = || -> io::Result<()> {
-            let mut file = tempfile::Builder::new()
-                .prefix(".env.")
-                .permissions(fs::Permissions::from_mode(0o600))
-                .tempfile_in(folder)?;
-            file.write_all(new.as_bytes())?;
-            if rustix::process::geteuid().is_root() {
-                let owner = fs::metadata(&path).or_else(|_| fs::metadata(folder))?;
-                fchown(file.as_file(), Some(owner.uid()), Some(owner.gid()))?;
-            }
-            file.as_file().sync_all()?;
-            file.persist(&path).map_err(|error| error.error)?;
-            fs::File::open(folder)?.sync_all()
-        };
-        write().map_err(fail)
+        replace_private(&path, new.as_bytes()).map_err(|reason| Error::io("write", &path, reason))
     }
+}
+
+/// Replaces a file of the user's settings as a whole, or creates it, accessible to the user only.
+///
+/// # Errors
+/// Those of the disk.
+pub fn replace_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    make_private(folder)?;
+    let mut file = tempfile::Builder::new()
+        .prefix(".settings.")
+        .permissions(fs::Permissions::from_mode(0o600))
+        .tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    if rustix::process::geteuid().is_root() {
+        let owner = fs::metadata(path).or_else(|_| fs::metadata(folder))?;
+        fchown(file.as_file(), Some(owner.uid()), Some(owner.gid()))?;
+    }
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    fs::File::open(folder)?.sync_all()
 }
 
 /// Creates a folder and its parents, accessible to the user only. Those that root creates belong to

@@ -3,7 +3,7 @@
 //! Each agent declares this in its own folder, and the registry passes it in. So settings are read
 //! and secrets are kept apart here without naming any agent.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::keys::{self, KEYS, Key};
 use super::secret::is_secret;
@@ -46,6 +46,9 @@ pub struct Variables {
     pub prefixes: &'static [&'static str],
     /// Names of further variables of its own.
     pub names: &'static [&'static str],
+    /// Variables that only one program gets, of those that a command line after the agent's name may
+    /// name: the program's file name, and its variables.
+    pub of_programs: &'static [(&'static str, &'static [&'static str])],
     /// Prefixes of variables that everyone may see unless they are secret, such as cloud settings.
     pub shared: &'static [&'static str],
     /// Prefixes of variables that decide where its requests go: provider, address, region, model.
@@ -64,6 +67,7 @@ impl Variables {
     pub const NONE: Self = Self {
         prefixes: &[],
         names: &[],
+        of_programs: &[],
         shared: &[],
         routes: &[],
         places: &[],
@@ -79,6 +83,8 @@ pub struct Credentials {
     pub folder: Option<(&'static str, &'static str)>,
     /// The variable with the address of its service.
     pub base_url: &'static str,
+    /// The hosts of its service and of its login, as entries of `SAMOCODE_ALLOW_CONNECT`.
+    pub hosts: &'static [&'static str],
     /// Variables that hold keys, in order of precedence.
     pub keys: &'static [&'static str],
     /// Files in its folder that a login writes.
@@ -91,8 +97,15 @@ pub struct Credentials {
 
 impl Credentials {
     /// For a program that needs no credentials.
-    pub const NONE: Self =
-        Self { folder: None, base_url: "", keys: &[], logins: &[], switches: &[], remedy: "" };
+    pub const NONE: Self = Self {
+        folder: None,
+        base_url: "",
+        hosts: &[],
+        keys: &[],
+        logins: &[],
+        switches: &[],
+        remedy: "",
+    };
 
     /// The folder with the program's settings and logins, given its environment.
     #[must_use]
@@ -111,6 +124,18 @@ impl AgentManifest {
         variables.names.contains(&name) || begins_with(name, variables.prefixes)
     }
 
+    /// The variables that the program of this path gets, and no other.
+    #[must_use]
+    pub fn of_program(&self, program: &Path) -> &'static [&'static str] {
+        let programs = self.variables.of_programs.iter();
+        let mut named = programs.filter(|(name, _)| program.file_name() == Some(name.as_ref()));
+        named.next().map_or(&[], |(_, names)| *names)
+    }
+
+    fn is_of_program(&self, name: &str) -> bool {
+        self.variables.of_programs.iter().any(|(_, names)| names.contains(&name))
+    }
+
     /// Whether everyone may see this variable of the program.
     #[must_use]
     pub fn shares(&self, name: &str) -> bool {
@@ -123,6 +148,8 @@ impl AgentManifest {
 pub enum Owner {
     /// An agent's, or several agents'.
     Agent,
+    /// A program's that some agent may be told to run. No other gets it.
+    Program,
     /// An agent's, but open to others unless it is secret.
     Shared,
     /// For notices only; no agent gets it.
@@ -270,6 +297,8 @@ impl Vocabulary {
     pub fn owner(&self, name: &str) -> Option<Owner> {
         if self.agents.iter().any(|agent| agent.owns(name)) {
             Some(Owner::Agent)
+        } else if self.agents.iter().any(|agent| agent.is_of_program(name)) {
+            Some(Owner::Program)
         } else if begins_with(name, NOTICES) {
             Some(Owner::Notices)
         } else if name.ends_with("_PROXY") || name.ends_with("_proxy") || EVERYONES.contains(&name)
@@ -294,7 +323,7 @@ impl Vocabulary {
     pub fn reaches(&self, agent: &AgentManifest, name: &str, value: &str) -> bool {
         let is_secret = is_secret(name, value);
         match (self.owner(name), agent.reach) {
-            (Some(Owner::Notices), _) => false,
+            (Some(Owner::Notices | Owner::Program), _) => false,
             (Some(Owner::Agent), reach) => match reach {
                 Reach::Own => agent.owns(name),
                 Reach::All => true,

@@ -114,7 +114,7 @@ impl Chronicle {
                     self.note(entry);
                 }
             }
-            Event::Reviewed(_) => {
+            Event::Reviewed(_) | Event::ReviewMissed(_) => {
                 (self.began, self.runs) = (None, 0);
                 let cost = self.cost.take().map_or_else(String::new, |usd| format!(" (${usd:.2})"));
                 self.push(entry, format!("{}{cost}", entry.event.describe()));
@@ -263,6 +263,7 @@ mod tests {
             state: None,
             asked: None,
             step: Step::Enter { phase: Phase::Requirements },
+            reviewed: None,
         })
     }
 

@@ -18,6 +18,8 @@ pub struct Notes {
     files: Vec<String>,
     /// Why the session's branch lacks its work in the project's repository, with the command.
     branch: Option<String>,
+    /// Reviewers that could not review, and why.
+    reviewers: Vec<(String, String)>,
     /// What of the output of agents' programs is unknown, one for each agent.
     programs: Vec<Unfamiliar>,
 }
@@ -42,6 +44,12 @@ impl Notes {
     pub(in crate::session) fn notified(&mut self, by: &str, remark: Option<&str>) {
         self.channels.retain(|(channel, _)| channel != by);
         self.channels.extend(remark.map(|remark| (by.to_owned(), remark.to_owned())));
+    }
+
+    /// Replaces the remark about a reviewer.
+    pub(in crate::session) fn reviewer(&mut self, name: &str, note: Option<String>) {
+        self.reviewers.retain(|(known, _)| known != name);
+        self.reviewers.extend(note.map(|note| (name.to_owned(), note)));
     }
 
     /// Replaces the remark about the branch.
@@ -98,6 +106,7 @@ impl Notes {
     pub fn all(&self) -> Vec<String> {
         let mut all = self.for_agent();
         all.extend(self.branch.clone());
+        all.extend(self.reviewers.iter().map(|(_, note)| note.clone()));
         all.extend(self.channels.iter().map(|(_, remark)| remark.clone()));
         all.extend(self.programs.iter().map(Occurrence::describe));
         all

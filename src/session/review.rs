@@ -10,6 +10,10 @@ use serde_json::{Map, Value};
 use super::describe::one_line;
 use super::signal::{SignalError, Status, fields, text};
 
+mod missing;
+
+pub use missing::Missing;
+
 /// The most findings of a review that are kept, and the most characters of each.
 const MOST: usize = 60;
 const LONGEST: usize = 1000;
@@ -225,6 +229,8 @@ pub struct Reviews {
     done: u32,
     /// The verdicts of the current round.
     opinions: Vec<Opinion>,
+    /// The reviewers that could not review in the current round.
+    missing: Vec<Missing>,
     /// The verdicts of the round before.
     earlier: Vec<Opinion>,
     /// What the author said at the end of that round.
@@ -282,7 +288,8 @@ impl Reviews {
         if self.handed_over || self.decided {
             return None;
         }
-        reviewers.iter().find(|name| self.opinions.iter().all(|known| known.on.reviewer != **name))
+        let has_answered = |name: &str| self.opinions.iter().any(|known| known.on.reviewer == name);
+        reviewers.iter().find(|name| !has_answered(name) && !self.is_missing(name))
     }
 
     /// What `reviewer` is to read: all of a round read the same commit, `head` if it is the first.
@@ -293,14 +300,15 @@ impl Reviews {
         Assignment { reviewer: reviewer.to_owned(), round: self.round(), commit }
     }
 
-    /// Whether all `reviewers` approve the commit `head`, or a human has decided.
+    /// Whether all `reviewers` that could review approve the commit `head`, or a human has decided.
     #[must_use]
     pub fn agree(&self, reviewers: &[String], head: Option<&str>) -> bool {
         let approves = |name: &String| {
             let mut own = self.opinions.iter().filter(|known| known.on.reviewer == *name);
             own.any(|known| known.verdict.approves && known.on.commit.as_deref() == head)
         };
-        self.decided || reviewers.iter().all(approves)
+        let mut able = reviewers.iter().filter(|name| !self.is_missing(name)).peekable();
+        self.decided || (able.peek().is_some() && able.all(approves))
     }
 
     /// Why a human has to decide, with both views; `author` is what the author says.
@@ -310,6 +318,7 @@ impl Reviews {
         if !self.opinions.is_empty() && self.opinions.iter().all(|known| known.verdict.approves) {
             views.push("the change was changed after that".to_owned());
         }
+        views.extend(self.missing.iter().map(Missing::in_short));
         let author = author.map_or_else(|| "nothing".to_owned(), shortened);
         format!(
             "no agreement after {} of review. {}. The author says: {author}. Decide: your word is carried out without another review",
@@ -335,6 +344,7 @@ impl Reviews {
     /// Records a verdict.
     pub(crate) fn reviewed(&mut self, opinion: Opinion) {
         self.opinions.retain(|known| known.on.reviewer != opinion.on.reviewer);
+        self.missing.retain(|known| known.on.reviewer != opinion.on.reviewer);
         self.opinions.push(opinion);
     }
 
@@ -342,6 +352,7 @@ impl Reviews {
     pub(crate) fn next_round(&mut self, author: Option<&String>) {
         self.done += 1;
         self.earlier = std::mem::take(&mut self.opinions);
+        self.missing.clear();
         self.author = author.cloned();
         self.handed_over = false;
     }
@@ -353,6 +364,7 @@ impl Reviews {
 
     /// Records that a human unblocked the session, which decides a dispute.
     pub(crate) fn retried(&mut self) {
+        self.ask_again();
         self.decided |= std::mem::take(&mut self.disputed);
     }
 }

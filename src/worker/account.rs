@@ -108,6 +108,8 @@ pub(super) struct Account {
     sources: Sources,
     /// From which percentage of a window on no iteration may start.
     stop_at: Option<u8>,
+    /// What a human does when the credentials are refused.
+    log_in: String,
 }
 
 impl Account {
@@ -119,7 +121,13 @@ impl Account {
             lock: folder.join(format!("{hash}.lock")),
             sources,
             stop_at,
+            log_in: "log in again".to_owned(),
         }
+    }
+
+    /// The same account, with what a human does when its credentials are refused.
+    pub(super) fn with_remedy(self, log_in: String) -> Self {
+        Self { log_in, ..self }
     }
 
     /// What currently prevents a run of the session `instance`, as an event. If refused credentials
@@ -142,7 +150,10 @@ impl Account {
             store::remove(&self.file)?;
             return Ok(None);
         }
-        let (obstacle, claims) = judge(&known, instance, now);
+        let (mut obstacle, claims) = judge(&known, instance, now);
+        if let Some(Event::Paused(paused)) = &mut obstacle {
+            paused.detail = format!("{}: {}", paused.detail, self.log_in);
+        }
         if claims {
             known.next_try = now.checked_add(AUTH_RETRY).ok();
             known.found = Some(now);
@@ -238,11 +249,6 @@ impl Account {
     }
 }
 
-/// The advice for refused credentials, used by every session of the account.
-pub(super) fn log_in_again(refused: &str) -> String {
-    format!("{refused}: log in again, or fix ~/.config/samocode/env")
-}
-
 /// What prevents a run, and whether this session claims the retry of refused credentials.
 fn judge(known: &Known, instance: &str, now: Timestamp) -> (Option<Event>, bool) {
     if let Some(until) = known.limited_until {
@@ -254,7 +260,7 @@ fn judge(known: &Known, instance: &str, now: Timestamp) -> (Option<Event>, bool)
         Some(at) => (
             Some(Event::Paused(event::Paused {
                 cause: Cause::Credentials,
-                detail: log_in_again(refused),
+                detail: refused.clone(),
                 until: at.checked_add(spread(instance)).ok(),
                 quiet: true,
             })),

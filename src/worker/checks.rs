@@ -133,7 +133,17 @@ impl Worker<'_> {
             logins: known.logins,
         };
         let folder = self.setup.state_dir.join("accounts");
-        Some(Account::new(&folder, &known.hash, sources, self.setup.settings.quota_stop_at))
+        let stop_at = self.setup.settings.quota_stop_at;
+        Some(Account::new(&folder, &known.hash, sources, stop_at).with_remedy(self.log_in()))
+    }
+
+    /// What a human does when the credentials of the agent are refused.
+    pub(super) fn log_in(&self) -> String {
+        let name = self.agent_name();
+        let env = REGISTRY.environment(&self.setup.env, &self.env_file, name, &RunIds::default());
+        let dirs = Dirs::user(&self.setup.env).ok();
+        let env_file = dirs.map(|dirs| dirs.short(&dirs.env_file()));
+        REGISTRY.log_in(name, &env, env_file.as_deref().unwrap_or("~/.config/samocode/env"))
     }
 
     /// A fingerprint of worktree and session, to see whether an iteration changed anything: the

@@ -44,6 +44,7 @@ impl Worker<'_> {
         account: Option<&Account>,
     ) -> Result<(), Trouble> {
         self.writer.set_aside()?;
+        self.note_left()?;
         let signal = self.read_left(&plan.run);
         let (folder, work) = (&self.writer.folder, self.writer.state().working_dir());
         let signal = signal.map_err(|problem| located(problem, folder, work));
@@ -68,7 +69,9 @@ impl Worker<'_> {
             Next::WithoutSignal { events, delays } => (events, delays),
         };
         let moved = self.head_moved().await.into_iter().chain(self.strays().await);
-        self.writer.record_all([run_ended].into_iter().chain(moved).chain(events).collect())?;
+        let recorded = [run_ended].into_iter().chain(moved).chain(events.clone()).collect();
+        self.writer.record_all(recorded)?;
+        self.tell_of_missing(&events);
         if delays && !self.signals.end {
             self.notify.status(&notices::status_line(self.writer.state(), Some("retrying"), None));
             self.pause(self.setup.settings.retry_delay).await;
@@ -91,13 +94,16 @@ impl Worker<'_> {
             };
             if let Some(words) = words {
                 *words = self.redactor.redact(words).into_owned();
+                if matches!(outcome, Outcome::Auth { .. }) {
+                    *words = format!("{words}: {}", self.log_in());
+                }
             }
         }
         if let Some(account) = account {
             let since = state.open_run().map(|run| run.since);
             share(account, &self.setup.instance, outcome, since, &mut rule)?;
         }
-        Ok(rule)
+        Ok(self.rule_of_round(rule, outcome, attempt))
     }
 
     /// The prices to estimate costs by: the user's, and the built-in ones.

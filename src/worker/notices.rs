@@ -124,6 +124,12 @@ impl Worker<'_> {
         self.outbox.post(Notice::budget(&self.about(), text));
     }
 
+    /// Notifies the human of a reviewer that could not review.
+    pub(super) fn tell_of_reviewer(&self, text: &str) {
+        let command = self.command(&format!("samocode why {}", self.setup.instance));
+        self.outbox.post(Notice::warning(&self.about(), text, Some(&command)));
+    }
+
     /// Completes a command so that the human, who is not root, can paste it.
     fn command(&self, text: &str) -> String {
         let reader = Reader { scope: self.setup.scope, config: None, is_root: false };
@@ -261,6 +267,7 @@ pub(super) fn status_line(state: &State, doing: Option<&str>, quiet_min: Option<
             parts.push(format!("usage limit until {}", local(*until)))
         }
         Standing::Held(held) => parts.push(format!("queued: {}", held.reason())),
+        Standing::Scheduled(scheduled) => parts.push(format!("queued: {}", scheduled.reason())),
         Standing::Paused { detail, .. } => parts.push(format!("paused: {detail}")),
         Standing::Done => parts.push("done".to_owned()),
         Standing::New | Standing::Running | Standing::GaveUp => {

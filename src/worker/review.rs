@@ -14,6 +14,8 @@ use crate::session::{Needs, Phase, event};
 use super::decide::{Numbers, next_run};
 use super::{Trouble, Worker};
 
+mod missing;
+
 /// What a run left in the place of its signal.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Left {
@@ -86,8 +88,24 @@ pub(crate) fn head(working_dir: Option<&str>) -> Option<String> {
     git::head(Path::new(working_dir?)).ok().and_then(|head| head.commit)
 }
 
+/// A commit as it is recorded when it is reviewed.
+fn at(head: Option<String>) -> String {
+    head.unwrap_or_default()
+}
+
+/// What is recorded as reviewed if this step leaves the quality phase.
+pub(super) fn reviewed(
+    step: &Step,
+    state: &State,
+    settings: &Settings,
+    head: impl FnOnce() -> Option<String>,
+) -> Option<String> {
+    let leaves = state.phase() == Phase::Quality && matches!(step, Step::Enter { .. });
+    (leaves && !settings.reviewers.is_empty()).then(|| at(head()))
+}
+
 /// The step after a signal of the phase's agent: the quality phase is left only when all reviewers
-/// approve what is at `head`.
+/// approve what is at `head`, and what was changed after that goes back there.
 pub(super) fn unless_unreviewed(
     step: Step,
     state: &State,
@@ -95,9 +113,17 @@ pub(super) fn unless_unreviewed(
     head: impl FnOnce() -> Option<String>,
     signal: &Signal,
 ) -> Step {
-    let leaves = state.phase() == Phase::Quality && matches!(step, Step::Enter { .. });
     let (reviews, names) = (&state.visit.reviews, names(settings));
-    if !leaves || names.is_empty() || reviews.agree(&names, head().as_deref()) {
+    let Step::Enter { phase: to } = step else { return step };
+    if names.is_empty() {
+        return step;
+    }
+    // What was changed since the reviewers agreed, or was never reviewed, is not done.
+    if state.phase() == Phase::Testing && to == Phase::Done {
+        let is_reviewed = state.reviewed.as_ref().is_some_and(|known| *known == at(head()));
+        return if is_reviewed { step } else { Step::Enter { phase: Phase::Quality } };
+    }
+    if state.phase() != Phase::Quality || reviews.agree(&names, head().as_deref()) {
         return step;
     }
     if reviews.round() < settings.review_rounds {
@@ -158,14 +184,19 @@ impl Worker<'_> {
                 let verdict = Verdict { approves, summary, findings };
                 Event::Reviewed(event::Reviewed { run: run.to_owned(), on, verdict })
             }
-            Review::Impossible(why) => Event::Blocked(event::Blocked {
-                reason: format!("{} cannot review: {}", on.reviewer, redact(&why)),
-                needs: Needs::HumanDecision,
-            }),
+            Review::Impossible(why) => match self.missed(&why, None) {
+                Some(missed) => Event::ReviewMissed(missed),
+                None => Event::Blocked(event::Blocked {
+                    reason: format!("{} cannot review: {}", on.reviewer, redact(&why)),
+                    needs: Needs::HumanDecision,
+                }),
+            },
         };
         let is_blocked = matches!(taken, Event::Blocked(_));
         let moved = self.head_moved().await;
+        let missed = [taken.clone()];
         self.writer.record_all(ended.into_iter().chain(moved).chain([taken]).collect())?;
+        self.tell_of_missing(&missed);
         if is_blocked { Ok(self.writer.settle()?) } else { Ok(()) }
     }
 }
@@ -235,6 +266,22 @@ mod tests {
         assert_eq!(step(Step::Stay, &state, &two), Step::Stay);
         assert_eq!(step(enter(), &State::default(), &two), enter(), "another phase");
         assert_eq!(step(enter(), &state, &two), Step::Review);
+        // Left and changed: it is reviewed again, and so is what never was.
+        let mut testing = State {
+            visit: Visit { phase: Phase::Testing, ..Visit::default() },
+            ..State::default()
+        };
+        assert_eq!(step(enter(), &testing, &none), enter());
+        for (reviewed, leads) in
+            [(None, Phase::Quality), (Some("c0"), Phase::Quality), (Some("c1"), Phase::Done)]
+        {
+            testing.reviewed = reviewed.map(str::to_owned);
+            assert_eq!(step(enter(), &testing, &two), Step::Enter { phase: leads }, "{reviewed:?}");
+        }
+        let leaves =
+            |state: &State, settings| reviewed(&enter(), state, settings, || Some("c1".into()));
+        assert_eq!(leaves(&state, &two).as_deref(), Some("c1"));
+        assert_eq!((leaves(&state, &none), leaves(&testing, &two)), (None, None));
         state.visit.reviews.next_round(None);
         let Step::Dispute { reason } = step(enter(), &state, &two) else { panic!() };
         assert!(reason.contains("after 2 rounds") && reason.contains("It is fine"), "{reason}");

@@ -7,7 +7,7 @@ use crate::session::event;
 use crate::session::journal::Event;
 use crate::session::{Cause, RunOutcome};
 
-use super::account::{AUTH_RETRY, log_in_again};
+use super::account::AUTH_RETRY;
 use super::decide::MAX_REFUSALS;
 
 /// What to do after a run without a signal.
@@ -71,7 +71,7 @@ pub(super) fn rule(outcome: &Outcome, attempt: u32, refusals: u32, now: Timestam
         }))),
         Outcome::Auth { what } => Rule::Pause(Box::new(Event::Paused(event::Paused {
             cause: Cause::Credentials,
-            detail: log_in_again(what),
+            detail: what.clone(),
             until: now.checked_add(AUTH_RETRY).ok(),
             quiet: false,
         }))),

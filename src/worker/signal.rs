@@ -50,6 +50,9 @@ impl Worker<'_> {
             || review::head(state.working_dir()),
             &signal,
         );
+        let reviewed = review::reviewed(&step, state, &self.setup.settings, || {
+            review::head(state.working_dir())
+        });
         let asked = matches!(step, Step::Wait { .. }).then(|| self.asked(&unread));
         let phase = state.phase();
         let line = HistoryLine::from_signal(&signal, state.total, phase, &clock::local_now());
@@ -62,6 +65,7 @@ impl Worker<'_> {
             state: signal.state,
             asked,
             step,
+            reviewed,
         });
         let moved = moved.into_iter().chain(strays);
         self.writer.record_all(ended.into_iter().chain(moved).chain([taken]).collect())?;

@@ -14,19 +14,14 @@ const ATTEMPTS: &str = include_str!("attempts.py");
 const VICTIM: &str = include_str!("victim.py");
 
 /// What gets through at the level standard, and the words of the README's table that say so.
-const NOT_COVERED: [(&str, &str); 4] = [
-    ("write the own hook", "the session's own files, its hook among them"),
+const NOT_COVERED: [(&str, &str); 3] = [
     ("connect to a port of the human's", "the network, local ports included"),
     ("send a datagram to the human's", "the network, local ports included"),
     ("see another's command line", "command lines of your processes"),
 ];
 
 /// What gets through besides where a host lets nobody have a view of its own.
-const NOT_COVERED_WITHOUT_VIEW: [(&str, &str); 10] = [
-    ("write the own journal", "the session's journal, mail and logs"),
-    ("write an own log", "the session's journal, mail and logs"),
-    ("write the own inbox", "the session's journal, mail and logs"),
-    ("replace the own mail", "the session's journal, mail and logs"),
+const NOT_COVERED_WITHOUT_VIEW: [(&str, &str); 6] = [
     ("change a file's mode", "mode, times, attributes, sizes of your files"),
     ("change a file's times", "mode, times, attributes, sizes of your files"),
     ("set an attribute", "mode, times, attributes, sizes of your files"),
@@ -122,7 +117,7 @@ fn passed(report: &Report) -> Vec<&str> {
 
 /// Whether agents have a view of their own on this host, as the journal has it.
 fn has_view(user: &LabUser) -> bool {
-    let started = user.sh("cat shop-sessions/*-jwt/_journal.jsonl").ok().stdout;
+    let started = user.sh("cat shop-sessions/.samocode/*-jwt/_journal.jsonl").ok().stdout;
     assert!(started.contains("standard (Landlock "), "{started}");
     started.contains("own view")
 }
@@ -164,6 +159,11 @@ fn a_confined_agent_gets_through_nowhere_but_where_the_readme_says() {
     assert_eq!(fetched.trim(), "Escaped", "its branch is in the project's repository");
     user.sh("cd shop-worktrees/*-jwt && git status && git diff && git checkout -q .").ok();
     assert!(!user.exists("ran-by-git"), "git outside ran what the agent set up");
+    // What it put in the place of its record counts for nothing.
+    let state = user.sh("cd shop && samocode status jwt --json").ok().stdout;
+    assert!(state.contains("\"blocked\"") && state.contains("Tried."), "{state}");
+    let profile = user.sh("cat .profile; ls").ok().stdout;
+    assert!(!profile.contains("Tried.") && !profile.contains(".jsonl"), "{profile}");
 
     let user = lab.user("cagedunit");
     let unit = escape(&user, "standard", How::UserUnit);

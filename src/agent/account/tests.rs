@@ -43,6 +43,9 @@ fn a_command_is_known_by_every_agents_credentials_and_the_rehearsal_has_no_accou
     assert_ne!(command(&[]), command(&[("OPENAI_API_KEY", "x")]));
     assert_ne!(command(&[]), command(&[("ANTHROPIC_BASE_URL", "http://x")]));
     assert_eq!(account("rehearsal", &[]), None);
+    let acp = |agent: &str, token| account(agent, &[("GH_TOKEN", token)]).unwrap().hash;
+    assert_ne!(acp("acp:copilot --acp", "x"), acp("acp:copilot --acp", "y"));
+    assert_eq!(acp("acp:qwen --acp", "x"), acp("acp:qwen --acp", "y"));
 }
 
 #[test]

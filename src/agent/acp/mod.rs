@@ -33,6 +33,8 @@ const WORDS: AgentManifest = AgentManifest {
             "OPENROUTER_",
             "QWEN_",
         ],
+        // With these it may do more than talk to a model: no other program gets them.
+        of_programs: &[("copilot", &["GH_TOKEN", "GITHUB_TOKEN"])],
         ..Variables::NONE
     },
     credentials: Credentials::NONE,

@@ -34,6 +34,9 @@ const EFFORT: &str = "CLAUDE_EFFORT";
 const PERMISSIONS: &str = "CLAUDE_PERMISSIONS";
 const MAX_TURNS: &str = "CLAUDE_MAX_TURNS";
 
+/// The variable with a token of `claude setup-token`.
+const TOKEN: &str = "CLAUDE_CODE_OAUTH_TOKEN";
+
 /// Values of [`PERMISSIONS`] that are no file.
 const SKIP: &str = "skip";
 const AUTO: &str = "auto";
@@ -124,10 +127,11 @@ const WORDS: AgentManifest = AgentManifest {
     credentials: Credentials {
         folder: Some(("CLAUDE_CONFIG_DIR", ".claude")),
         base_url: "ANTHROPIC_BASE_URL",
+        hosts: &["api.anthropic.com", "console.anthropic.com", "platform.claude.com", "claude.ai"],
         keys: &[
             "ANTHROPIC_API_KEY",
             "ANTHROPIC_AUTH_TOKEN",
-            "CLAUDE_CODE_OAUTH_TOKEN",
+            TOKEN,
             "AWS_BEARER_TOKEN_BEDROCK",
             "AWS_ACCESS_KEY_ID",
             "AWS_PROFILE",
@@ -295,6 +299,20 @@ impl AgentSpec for Claude {
         let lasting =
             "make one that lasts with: claude setup-token, and put CLAUDE_CODE_OAUTH_TOKEN into";
         Some(Token { ends, lasting })
+    }
+
+    /// A login ends and has to be refreshed; a token made for unattended use lasts.
+    fn log_in(&self, has: &dyn Fn(&str) -> bool) -> String {
+        let credentials = &WORDS.credentials;
+        match credentials.keys.iter().chain(credentials.switches).find(|name| has(name)) {
+            Some(&TOKEN) => {
+                format!("make a new token with: claude setup-token, and put it as {TOKEN} into")
+            }
+            Some(name) => format!("fix {name} in"),
+            None => format!(
+                "log in with: claude /login, or make a token that lasts with: claude setup-token, and put it as {TOKEN} into"
+            ),
+        }
     }
 
     fn transcripts(&self, folder: &Path, working_dir: &Path) -> Option<PathBuf> {

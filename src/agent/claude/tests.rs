@@ -1,6 +1,7 @@
 use super::*;
-use crate::agent::REGISTRY;
 use crate::agent::registry::testing::{agent_in, agent_of};
+use crate::agent::{REGISTRY, vocabulary};
+use crate::config::Env;
 use crate::session::Phase;
 
 fn task() -> Task {
@@ -99,4 +100,32 @@ fn it_is_logged_in_by_oauth_or_a_helper() {
     assert_eq!(how(), Some("apiKeyHelper in"));
     fs::write(folder.path().join(".credentials.json"), "{}").unwrap();
     assert_eq!(how(), Some("logged in by"));
+}
+
+#[test]
+fn what_helps_against_refused_credentials_depends_on_what_they_are() {
+    let advice = |set: &[&str]| {
+        let env: Env = set.iter().map(|name| (*name, "x")).collect();
+        let name = AgentName::parse("claude", "/".as_ref(), None, &vocabulary()).unwrap();
+        REGISTRY.log_in(&name, &env, "~/env")
+    };
+    let login = advice(&[]);
+    assert!(login.starts_with(
+        "log in with: claude /login, or make a token that lasts with: claude setup-token"
+    ));
+    assert!(login.ends_with("put it as CLAUDE_CODE_OAUTH_TOKEN into ~/env"), "{login}");
+    let token = advice(&["CLAUDE_CODE_OAUTH_TOKEN"]);
+    assert!(token.starts_with("make a new token with: claude setup-token"), "{token}");
+    for name in ["ANTHROPIC_API_KEY", "CLAUDE_CODE_USE_BEDROCK"] {
+        assert_eq!(advice(&[name]), format!("fix {name} in ~/env"), "no token would help");
+    }
+    for (agent, set, expected) in [
+        ("codex", &[][..], "log in with: codex login, or put CODEX_API_KEY into ~/env"),
+        ("codex", &["CODEX_API_KEY"], "fix CODEX_API_KEY in ~/env"),
+        ("acp:qwen --acp", &[], "log in again, or fix ~/env"),
+    ] {
+        let env: Env = set.iter().map(|name| (*name, "x")).collect();
+        let name = AgentName::parse(agent, "/".as_ref(), None, &vocabulary()).unwrap();
+        assert_eq!(REGISTRY.log_in(&name, &env, "~/env"), expected);
+    }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{caches, resolved};
 use crate::agent::{Environment, variable};
 use crate::config::confine::{Confine, READ, WRITE};
+use crate::config::peers::Peer;
 use crate::platform::cage::places::{DEVICES, LINKED, SHARED_MEMORY, SYSTEM};
 use crate::platform::confinement::Access;
 
@@ -25,6 +26,8 @@ pub enum Because {
     Work,
     /// The session's folder.
     Session,
+    /// What the worker recorded of the session.
+    Record,
     /// The run's folder for temporary files.
     Temporary,
     /// The part of the repository that a commit needs.
@@ -53,6 +56,7 @@ impl Because {
             Self::GitSettings => "git's settings".to_owned(),
             Self::Work => "the folder it works in".to_owned(),
             Self::Session => "the session's folder".to_owned(),
+            Self::Record => "the session's record, which only its worker writes".to_owned(),
             Self::Temporary => "its temporary files".to_owned(),
             Self::Repository => "the repository, as far as commits need it".to_owned(),
             Self::OwnRepository => "the session's own repository".to_owned(),
@@ -103,6 +107,8 @@ pub struct Place<'a> {
     pub environment: &'a Environment,
     /// The agent's program, if it is an agent that runs.
     pub program: Option<&'a Path>,
+    /// The hosts of the agent's own service.
+    pub service: Vec<Peer>,
     /// Files that its command line names.
     pub files: Vec<PathBuf>,
     /// The folder it works in.

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use memchr::memmem;
 use rustix::fs::{Access as Mode, access};
 
-use super::grants::Grant;
+use super::grants::{Because, Grant};
 use super::{Confinement, resolved};
-use crate::config::confine::{READ, SOCKETS, WRITE};
+use crate::config::confine::{CONNECT, READ, SOCKETS, WRITE};
+use crate::config::peers::{Peer, listed};
 use crate::platform::confinement::Access;
 
 /// How programs say EACCES, EPERM and EROFS, without the first letter: some capitalize it.
@@ -36,6 +37,16 @@ pub struct Refused {
     pub key: &'static str,
     /// The key's value.
     pub value: String,
+}
+
+impl Refused {
+    /// A host that the proxy refused.
+    #[must_use]
+    pub fn peer(confinement: &Confinement, host: String, port: u16) -> Self {
+        let peer = Peer::Host { name: host, port: Some(port) };
+        let all = [confinement.keys.connect.as_slice(), std::slice::from_ref(&peer)].concat();
+        Self { what: peer.to_string(), key: CONNECT, value: listed(&all) }
+    }
 }
 
 /// What is refused in this text, and how often.
@@ -88,7 +99,15 @@ fn refused(
     }
     let wants_to_write =
         has(&["creat", "writ", "mkdir", "touch", "remov", "unlink", "rm:", "mv:", "cp:", "rename"]);
-    paths(context, home).filter(|path| may_be_hidden(path)).find_map(|path| {
+    // No key should open the record.
+    let records = confinement.grants.iter().filter(|grant| grant.because == Because::Record);
+    let records: Vec<&Path> = records.filter_map(|grant| grant.path.parent()).collect();
+    let is_of_record = |path: &Path| {
+        let path = resolved(path);
+        records.iter().any(|record| path.starts_with(resolved(record)))
+    };
+    let mut meant = paths(context, home).filter(|path| may_be_hidden(path) && !is_of_record(path));
+    meant.find_map(|path| {
         let (key, mode) =
             if wants_to_write { (WRITE, Mode::WRITE_OK) } else { (READ, Mode::READ_OK) };
         let closed = match allowed(&confinement.grants, &path) {
@@ -131,7 +150,6 @@ fn paths<'a>(context: &'a str, home: &'a Path) -> impl Iterator<Item = PathBuf> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agent::confine::Because;
     use crate::config::confine::{Confine, Level};
 
     fn found(closed: &Path, open: &Path, text: &str) -> Vec<(String, &'static str, u32)> {
@@ -145,6 +163,7 @@ mod tests {
             keys: Confine::default(),
             work: open.to_owned(),
             kept: Vec::new(),
+            network: None,
         };
         let found = refusals(&confinement, closed, text.as_bytes());
         found.into_iter().map(|(refused, times)| (refused.what, refused.key, times)).collect()

@@ -45,6 +45,8 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("GEMINI_API_KEY", "k", "..gc."),
     ("GOOGLE_API_KEY", "k", "..gc."),
     ("QWEN_API_KEY", "k", "...c."),
+    ("GH_TOKEN", "t", NONE),
+    ("GITHUB_TOKEN", "t", NONE),
     ("DASHSCOPE_API_KEY", "k", "...c."),
     ("GOOSE_PROVIDER", "x", "...c."),
     ("GOOGLE_CLOUD_PROJECT", "p", ALL),
@@ -268,4 +270,30 @@ proptest! {
             prop_assert_eq!(got.get(&name), None);
         }
     }
+}
+
+#[test]
+fn the_tokens_of_one_program_reach_it_wherever_they_are_set_and_no_other() {
+    let worker = Env::from_iter([("HOME", "/h"), ("GH_TOKEN", "of-units")]);
+    let file = file("GITHUB_TOKEN=of-file\nGH_TOKEN=of-file\n");
+    let of = |agent: &str| {
+        let name = AgentName::parse(agent, Path::new("/"), None, &vocabulary()).unwrap();
+        let env = crate::agent::REGISTRY.environment(&worker, &file, &name, &run());
+        ["GH_TOKEN", "GITHUB_TOKEN"].map(|name| env.text(name).map(str::to_owned))
+    };
+    let both = [Some("of-units".to_owned()), Some("of-file".to_owned())];
+    for copilot in ["acp:copilot --acp", "acp:/opt/node/bin/copilot --acp --allow-all-tools"] {
+        assert_eq!(of(copilot), both, "{copilot}");
+    }
+    for other in
+        ["acp:qwen --acp", "acp:copilot-x --acp", "command:copilot", "claude", "codex", "rehearsal"]
+    {
+        assert_eq!(of(other), [None, None], "{other}");
+    }
+    assert!(
+        vocabulary()
+            .not_handed_on(&file, &crate::config::Dirs::of_home(Path::new("/h")))
+            .is_empty()
+    );
+    assert_eq!(importable(&vocabulary(), &worker, &EnvFile::default()), []);
 }

@@ -49,6 +49,10 @@ pub fn ask_for_verdict(input: &PromptInput<'_>, wrong: &str) -> String {
 pub(super) fn findings(text: &mut String, reviews: &Reviews) {
     let _ = writeln!(text, "\n## Reviews, round {}", reviews.round());
     opinions(text, reviews.opinions());
+    for missing in reviews.missing() {
+        text.push('\n');
+        indented(text, &missing.headline());
+    }
     text.push_str(if reviews.is_decided() {
         "\nA human has decided between you and the reviewers; the word is in the mail, and without one it is to continue. Carry it out. Nothing is reviewed again.\n"
     } else if reviews.opinions().iter().all(|known| known.verdict.approves) {

@@ -15,6 +15,8 @@ mod installed;
 mod jobs;
 mod limits;
 #[cfg(target_os = "linux")]
+mod linger;
+#[cfg(target_os = "linux")]
 pub mod manager;
 #[cfg(target_os = "linux")]
 mod of_system;
@@ -23,6 +25,7 @@ mod private;
 pub mod registry;
 #[cfg(target_os = "linux")]
 mod status;
+mod timers;
 pub mod units;
 mod verify;
 #[cfg(target_os = "linux")]
@@ -76,6 +79,11 @@ pub fn service(instance: &str) -> String {
 #[cfg(target_os = "linux")]
 fn convoy(id: &str) -> String {
     format!("samocode-convoy@{id}.target")
+}
+
+/// The name of a session's timer.
+fn timer(instance: &str) -> String {
+    format!("samocode-timer@{instance}.timer")
 }
 
 /// The instance in the name of a session's unit.

@@ -43,7 +43,7 @@ pub fn parse_version(text: &str) -> Result<u32, String> {
 }
 
 /// The units that are installed once per manager: file name and source.
-const SOURCES: [(&str, &str); 16] = [
+const SOURCES: [(&str, &str); 18] = [
     ("samocode@.service", include_str!("../../../units/samocode@.service")),
     ("samocode-wake.path", include_str!("../../../units/samocode-wake.path")),
     ("samocode-wake.service", include_str!("../../../units/samocode-wake.service")),
@@ -60,6 +60,8 @@ const SOURCES: [(&str, &str); 16] = [
     (WEB_SERVICE, include_str!("../../../units/samocode-web.service")),
     ("samocode.slice", include_str!("../../../units/samocode.slice")),
     ("samocode-convoy@.target", include_str!("../../../units/samocode-convoy@.target")),
+    ("samocode-timer@.timer", include_str!("../../../units/samocode-timer@.timer")),
+    ("samocode-timer@.service", include_str!("../../../units/samocode-timer@.service")),
 ];
 
 /// Whether a unit is for this manager. A user's has one unit for each kind of work on the user's
@@ -84,9 +86,9 @@ const ON_SUCCESS: &str = "OnSuccess";
 
 /// The first systemd that knows a directive, for all that the units use. From the "Added in
 /// version" notes of systemd.unit(5), systemd.service(5), systemd.path(5), systemd.exec(5),
-/// systemd.kill(5), systemd.resource-control(5). Directives without a note have 0: they came before
+/// systemd.kill(5), systemd.resource-control(5), systemd.timer(5). Directives without a note have 0: they came before
 /// 211, or before the notes.
-const SINCE: [(&str, u32); 66] = [
+const SINCE: [(&str, u32); 68] = [
     ("AccuracySec", 209),
     ("CPUWeight", 232),
     ("CapabilityBoundingSet", 0),
@@ -110,10 +112,12 @@ const SINCE: [(&str, u32); 66] = [
     ("NoNewPrivileges", 187),
     ("NotifyAccess", 0),
     ("OOMPolicy", 243),
+    ("OnActiveSec", 0),
     ("OnCalendar", 0),
     ("OnFailure", 0),
     (ON_SUCCESS, 249),
     ("PartOf", 0),
+    ("Persistent", 212),
     ("PrivateMounts", 239),
     ("ProtectClock", 245),
     ("ProtectControlGroups", 232),

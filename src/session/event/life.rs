@@ -302,6 +302,7 @@ impl Occurrence for Started {
         state.stopped = false;
         state.forced = true;
         state.deaths = Deaths::default();
+        state.visit.reviews.ask_again();
         if matches!(
             state.standing,
             Standing::GaveUp | Standing::Paused { .. } | Standing::Limited { .. }

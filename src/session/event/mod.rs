@@ -22,12 +22,12 @@ pub use confinement::{Fetched, KeptOut, NotSent, Refusal};
 pub use life::{
     Answered, Created, Delegated, Imported, PhaseSet, Prepared, Resumed, Retried, Started, Stopped,
 };
-pub use mail::{ForeignMail, Mail, Notified};
+pub use mail::{ForeignMail, Mail, MailLeft, Notified};
 pub use obstacle::{
-    Blocked, BudgetWarned, Continued, Held, Limited, Outage, Paused, Queued, Released,
+    Blocked, BudgetWarned, Continued, Held, Limited, Outage, Paused, Queued, Released, Scheduled,
 };
 pub use program::{ConversationKept, ConversationLost, Unfamiliar};
-pub use review::Reviewed;
+pub use review::{ReviewMissed, Reviewed};
 pub use run::{
     ConversationNamed, HandoffAsked, HandoffMade, HeadMoved, Nudged, Repeated, RunEnded, RunLost,
     RunStarted, SetAside, Stalled, StraysFound,
@@ -140,11 +140,13 @@ events! {
     NotSent = "not_sent",
     Fetched = "fetched",
     Reviewed = "reviewed",
+    ReviewMissed = "review_missed",
     SignalAsked = "signal_asked",
     SignalTaken = "signal_taken",
     Blocked = "blocked",
     Mail = "mail",
     ForeignMail = "foreign_mail",
+    MailLeft = "mail_left",
     Answered = "answered",
     PhaseSet = "phase_set",
     Retried = "retried",
@@ -155,6 +157,7 @@ events! {
     Paused = "paused",
     Queued = "queued",
     Held = "held",
+    Scheduled = "scheduled",
     Released = "released",
     Continued = "continued",
     Outage = "outage",

@@ -60,6 +60,9 @@ pub struct SignalTaken {
     pub asked: Option<Asked>,
     /// What the session does next.
     pub step: Step,
+    /// The commit with which the quality phase is left after reviews; empty outside of git.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reviewed: Option<String>,
 }
 
 impl Occurrence for SignalTaken {
@@ -89,6 +92,9 @@ impl Occurrence for SignalTaken {
     fn fold(&self, _at: Timestamp, state: &mut State) {
         state.visit.signalled(self.fingerprint.as_ref());
         let reason = self.line.reason.as_ref().or(self.line.summary.as_ref());
+        if self.reviewed.is_some() {
+            state.reviewed.clone_from(&self.reviewed);
+        }
         state.last_signal = Some(LastSignal { line: self.line.clone(), step: self.step.clone() });
         state.unsettled = true;
         state.unseen.clear();

@@ -70,12 +70,12 @@ fn what_is_no_verdict_is_said_so_that_the_reviewer_can_fix_it() {
 
 const BOTH: [&str; 2] = ["claude", "codex"];
 
-fn names(names: &[&str]) -> Vec<String> {
+pub(super) fn names(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 
 /// Has one of them review what is at `head`.
-fn review(reviews: &mut Reviews, reviewer: &str, head: &str, approves: bool) {
+pub(super) fn review(reviews: &mut Reviews, reviewer: &str, head: &str, approves: bool) {
     let on = reviews.assign(reviewer, Some(head.to_owned()));
     reviews.run_started(Some(&on));
     let (summary, findings) = if approves {

@@ -36,6 +36,7 @@ fn told(stage: &Stage) -> Vec<String> {
         Event::RunStarted(event::RunStarted { review: Some(on), .. }) => {
             Some(format!("{} {}", on.reviewer, on.round))
         }
+        Event::ReviewMissed(missed) => Some(format!("{} is missing", missed.on.reviewer)),
         Event::RunStarted(event::RunStarted { phase, .. }) => Some(format!("author in {phase}")),
         Event::Reviewed(event::Reviewed { on, verdict, .. }) => {
             let says = if verdict.approves { "approves" } else { "objects" };
@@ -101,4 +102,54 @@ fn reviewers_who_never_approve_leave_it_to_a_human_with_both_views() {
     let state = stage.state();
     assert_eq!((state.name(), state.phase()), (StateName::Running, Phase::Done));
     assert_eq!(told(&stage).len(), 11, "the human's word is carried out, not reviewed");
+}
+
+/// The agent's runs end this way, without a word.
+fn fails(outcome: Fate) -> Script {
+    Script { acts: Vec::new(), signal: None, approves: false, outcome }
+}
+
+#[test]
+fn a_reviewer_that_cannot_review_is_left_out_and_the_verdict_of_the_other_counts() {
+    for (fate, runs) in [
+        (Fate::Limited { is_over: false }, 1),
+        (Fate::LoggedOut, 1),
+        (Fate::Throttled, 1),
+        (Fate::Fails, 3),
+    ] {
+        let mut stage = quality(3);
+        let mut scripts = vec![fails(fate); runs];
+        scripts.extend([script(true), script(true)]);
+        stage.start(Faults::default(), &scripts);
+        let mut expected = vec!["codex 1"; runs];
+        expected.extend(["codex is missing", "gemini 1", "gemini 1 approves", "author in quality"]);
+        assert_eq!(told(&stage), expected, "{fate:?}");
+        let state = stage.state();
+        assert_eq!(state.phase(), Phase::Done);
+        let notes = state.notes.all();
+        assert!(
+            notes.iter().any(|note| note.contains("codex could not review the change, round 1: ")
+                && note.contains("what")),
+            "{notes:?}"
+        );
+    }
+}
+
+#[test]
+fn a_round_that_nobody_can_review_waits_and_asks_again_whoever_is_back() {
+    let mut stage = quality(3);
+    let scripts = [fails(Fate::LoggedOut), fails(Fate::Limited { is_over: false })];
+    stage.start(Faults::default(), &scripts);
+    assert_eq!(told(&stage), ["codex 1", "codex is missing", "gemini 1"]);
+    let state = stage.state();
+    let Standing::Limited { until, .. } = state.standing else { panic!("{:?}", state.standing) };
+    let back = state.visit.reviews.first_back().unwrap();
+    assert_eq!(until, back, "codex is tried again long before the limit of gemini ends");
+    // A human says that all is well again.
+    stage.journal([Event::Started(event::Started {})]);
+    stage.start(Faults::default(), &[script(true), script(true), script(true)]);
+    assert_eq!(
+        told(&stage)[3..],
+        ["gemini 1", "gemini 1 approves", "codex 1", "codex 1 approves", "author in quality"]
+    );
 }

@@ -4,6 +4,7 @@
 
 mod enter;
 mod files;
+mod network;
 pub mod places;
 mod syscalls;
 mod view;
@@ -15,16 +16,16 @@ use std::process::Command;
 
 use seccompiler::BpfProgram;
 
-use view::View;
+use network::Listeners;
+use view::{Possible, View};
 
-use crate::platform::confinement::{CageError, Lack, Rules, Sockets, Support};
+use crate::platform::confinement::{CageError, Lack, Network, Rules, Sockets, Support};
+use crate::platform::handover::Handover;
 
 /// Whether processes are confined unless somebody says otherwise.
 pub const BY_DEFAULT: bool = true;
 
-/// The version of Landlock that holds TCP ports.
-const PORTS: u32 = 4;
-/// The version that holds signals and abstract sockets.
+/// The version of Landlock that holds signals and abstract sockets.
 const SIGNALS: u32 = 6;
 
 /// What this kernel can hold.
@@ -32,21 +33,22 @@ const SIGNALS: u32 = 6;
 pub fn support() -> Support {
     let landlock = enter::landlock_version();
     let seccomp = Path::new("/proc/sys/kernel/seccomp/actions_avail").exists();
-    of(landlock, seccomp, has_view(landlock))
+    of(landlock, seccomp, possible(landlock))
 }
 
-/// Whether a process gets a view of its own.
-fn has_view(landlock: u32) -> bool {
-    landlock >= SIGNALS && view::is_possible()
+/// What a process gets of its own.
+fn possible(landlock: u32) -> Possible {
+    if landlock >= SIGNALS { view::possible() } else { Possible::Nothing }
 }
 
 /// What a kernel with this version of Landlock can hold; 0 for one without.
-fn of(landlock: u32, seccomp: bool, view: bool) -> Support {
+fn of(landlock: u32, seccomp: bool, possible: Possible) -> Support {
+    let view = possible >= Possible::View;
     let lacks = [
         (landlock == 0, Lack::Files),
         (!seccomp, Lack::Calls),
         (landlock < SIGNALS, Lack::Signals),
-        (landlock < PORTS, Lack::Ports),
+        (possible < Possible::Network, Lack::Network),
         (!view && !files::hold_sockets(landlock), Lack::View),
     ];
     let by = [
@@ -66,29 +68,52 @@ pub struct Cage {
     ruleset: OwnedFd,
     filters: [BpfProgram; 2],
     view: Option<View>,
+    handover: Option<Handover>,
 }
 
 impl Cage {
     /// Builds a cage with these rules.
     ///
     /// # Errors
-    /// If the kernel has no Landlock, or refuses a rule.
+    /// If the kernel has no Landlock or refuses a rule, or a network of its own is not possible.
     pub fn build(rules: &Rules) -> Result<Self, CageError> {
         let landlock = enter::landlock_version();
         // With a view, the sockets of others are not there to be connected to, and Landlock holds
         // those without a name.
-        let has_view = rules.sockets == Sockets::None && has_view(landlock);
-        let view = has_view.then(|| View::of(rules, files::own(landlock)));
-        let view = view.transpose().map_err(|error| CageError {
+        let possible = possible(landlock);
+        let has_view = rules.sockets == Sockets::None && possible >= Possible::View;
+        let failed = |error: io::Error| CageError {
             doing: "plan a view of the agent's own".to_owned(),
             why: error.to_string(),
-        })?;
+        };
+        let (listeners, handover) = match &rules.network {
+            Network::Host => (None, None),
+            Network::Own(_) if !has_view || possible < Possible::Network => {
+                return Err(CageError {
+                    doing: "make a network of the agent's own".to_owned(),
+                    why: Lack::Network.describe().to_owned(),
+                });
+            }
+            Network::Own(ports) => {
+                let (listeners, handover) = Listeners::at(ports).map_err(failed)?;
+                (Some(listeners), Some(handover))
+            }
+        };
+        let view = has_view.then(|| View::of(rules, files::own(landlock), listeners));
+        let view = view.transpose().map_err(failed)?;
         let sockets = if has_view { Sockets::Any } else { rules.sockets };
         Ok(Self {
             ruleset: files::ruleset(rules, landlock)?,
             filters: syscalls::filters(sockets, landlock)?,
             view,
+            handover,
         })
+    }
+
+    /// Our end of the handover of listeners in the process's own network, if it gets one. To be taken
+    /// before the cage is entered.
+    pub const fn take_handover(&mut self) -> Option<Handover> {
+        self.handover.take()
     }
 
     /// The command that starts a program in the cage.
@@ -115,16 +140,17 @@ mod tests {
 
     #[test]
     fn what_a_kernel_lacks_is_known_by_its_version_of_landlock() {
-        let lacks = |landlock| of(landlock, true, true).lacks;
-        assert_eq!(lacks(0), [Lack::Files, Lack::Signals, Lack::Ports]);
-        assert_eq!(lacks(2), [Lack::Signals, Lack::Ports]);
+        let lacks = |landlock| of(landlock, true, Possible::Network).lacks;
+        assert_eq!(lacks(0), [Lack::Files, Lack::Signals]);
+        assert_eq!(lacks(2), [Lack::Signals]);
         assert_eq!(lacks(5), [Lack::Signals]);
         assert_eq!(lacks(7), []);
-        assert_eq!(of(0, false, false).by, "");
-        assert_eq!(of(7, true, false).by, "Landlock 7, seccomp");
-        assert_eq!(of(7, true, true).by, "Landlock 7, seccomp, own view");
-        assert_eq!(of(7, false, true).lacks, [Lack::Calls]);
-        assert_eq!(of(7, true, false).lacks, [Lack::View]);
-        assert_eq!(of(9, true, false).lacks, []);
+        assert_eq!(of(0, false, Possible::Nothing).by, "");
+        assert_eq!(of(7, true, Possible::Nothing).by, "Landlock 7, seccomp");
+        assert_eq!(of(7, true, Possible::View).by, "Landlock 7, seccomp, own view");
+        assert_eq!(of(7, false, Possible::Network).lacks, [Lack::Calls]);
+        assert_eq!(of(7, true, Possible::Nothing).lacks, [Lack::Network, Lack::View]);
+        assert_eq!(of(7, true, Possible::View).lacks, [Lack::Network]);
+        assert_eq!(of(9, true, Possible::Nothing).lacks, [Lack::Network]);
     }
 }
