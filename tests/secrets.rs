@@ -142,16 +142,13 @@ fn what_is_said(session: &Session<'_>) -> Vec<(String, String)> {
 
 #[track_caller]
 fn assert_hidden(session: &Session<'_>, agents: &str) {
-    let begun = std::time::Instant::now();
     let mut files = files_with_secrets(session.user());
     files.retain(|path| !path.starts_with(agents));
     assert_eq!(files, [""; 0]);
-    eprintln!("files {:?}", begun.elapsed());
     for (what, text) in what_is_said(session) {
         let line = text.lines().find(|line| line.contains(MARK));
         assert_eq!(line, None, "{what}");
     }
-    eprintln!("said {:?}", begun.elapsed());
 }
 
 #[test]
