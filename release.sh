@@ -6,7 +6,9 @@
 #   ./release.sh --binary FILE    packs this program instead of building one
 #   ./release.sh --into DIR       writes there instead of into dist/
 #
-# Beside the archive goes its SHA-256, which install.sh checks.
+# Beside the archive goes its SHA-256, which install.sh checks, and what the program consists of
+# (CycloneDX). The program itself has that list, too: cargo audit bin samocode reads it. The same
+# commit, compiler and linker give the same bytes, wherever it is built: ./reproduce.sh shows it.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -36,16 +38,42 @@ while [[ $# -gt 0 ]]; do
     shift
 done
 
+# The time of the commit stands for that of the build.
+export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git -C "$here" log -1 --format=%ct 2>/dev/null || echo 0)}
+export LC_ALL=C TZ=UTC
+
+temporary=$(mktemp -d)
+trap 'rm -rf "$temporary"' EXIT
+bom=
 if [[ -z $binary ]]; then
-    (cd "$here" && cargo build --release --locked --bin samocode) || die "the build failed"
-    binary=${CARGO_TARGET_DIR:-$here/target}/release/samocode
+    command -v python3 >/dev/null || die "python3 is missing, for the list of what is built"
+    # Where the sources are is no part of the program. By a wrapper, since cargo would make other
+    # names of other RUSTFLAGS.
+    target=${CARGO_TARGET_DIR:-$here/target}
+    wrapper=$target/rustc-for-a-release
+    mkdir -p "$target"
+    cat >"$wrapper" <<WRAPPER
+#!/bin/sh
+exec "\$@" --remap-path-prefix='$here=/samocode' \\
+    --remap-path-prefix='${CARGO_HOME:-$HOME/.cargo}=/cargo' --remap-path-prefix='$(rustc --print sysroot)=/rust'
+WRAPPER
+    chmod 755 "$wrapper"
+    (cd "$here" && RUSTC_WRAPPER=$wrapper cargo build --release --locked --bin samocode) ||
+        die "the build failed"
+    binary=$temporary/samocode.built
+    cp "$target/release/samocode" "$binary"
+    bom=$temporary/bom
+    "$here/sbom.py" bom >"$bom" || die "the list of what is built cannot be made"
+    if [[ $(uname -s) == Linux ]]; then
+        command -v objcopy >/dev/null || die "objcopy is missing: install binutils"
+        "$here/sbom.py" section >"$temporary/section" || die "the list for the program cannot be made"
+        objcopy --add-section ".dep-v0=$temporary/section" "$binary" || die "objcopy failed"
+    fi
 fi
 version=$("$binary" --version) || die "cannot run $binary --version"
 version=${version##* }
 name=samocode-$version-$(uname -m)-$(uname -s | tr '[:upper:]' '[:lower:]')
 
-temporary=$(mktemp -d)
-trap 'rm -rf "$temporary"' EXIT
 root=$temporary/$name
 mkdir -p "$root/units" "$into"
 cp "$binary" "$root/samocode"
@@ -54,10 +82,19 @@ cp "$here/install.sh" "$here/LICENSE" "$here/README.md" "$here/CHANGELOG.md" "$r
 cp "$here/units/samocode.catalog" "$root/units/"
 cp -R "$here/plugin" "$here/.claude-plugin" "$here/agents" "$root/"
 # Beside the archive first and then renamed: never half of one.
-tar -czf "$into/.$name.tar.gz" -C "$temporary" "$name"
+# bsdtar cannot order what it packs.
+options=()
+tar --version | grep -q GNU &&
+    options=(--sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner
+        "--mode=go=rX,u+rw")
+tar -c ${options[@]+"${options[@]}"} -C "$temporary" "$name" | gzip -9n >"$into/.$name.tar.gz"
 mv "$into/.$name.tar.gz" "$into/$name.tar.gz"
 (cd "$into" && { sha256sum "$name.tar.gz" 2>/dev/null || shasum -a 256 "$name.tar.gz"; } >"$name.tar.gz.sha256")
 echo "release.sh: wrote $into/$name.tar.gz"
+if [[ -n $bom ]]; then
+    cp "$bom" "$into/$name.cdx.json"
+    echo "release.sh: wrote $into/$name.cdx.json"
+fi
 
 # ---- a Debian package ------------------------------------------------------------
 

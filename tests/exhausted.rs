@@ -79,3 +79,28 @@ fn a_full_disk_is_named_and_what_only_looks_works() {
     assert_eq!(project.samocode(["run", "jwt"]).output().code, 10);
     lab.root_sh(&format!("umount -l {path}")).ok();
 }
+
+#[test]
+fn a_session_that_takes_too_much_of_the_disk_is_ended_and_what_is_large_is_named() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user_without_manager("filler");
+    let agent = user.shell_agent("head -c 40M /dev/zero >big; exec sleep 1000");
+    let project = user
+        .project("shop")
+        .key("SAMOCODE_AGENT", &agent)
+        .key("SAMOCODE_DISK_MAX", "20 MiB")
+        .create();
+    let mut run = project.samocode(["run", "jwt", "--task", "t"]).within(secs(180)).spawn();
+    let session = project.named("jwt");
+    user.wait_until("it is paused", secs(120), || session.stands().0 == "paused");
+    let reason = session.reason();
+    assert!(reason.contains("SAMOCODE_DISK_MAX allows 20 MiB"), "{reason}");
+    assert!(reason.contains("/big (40 MiB)"), "{reason}");
+    let ended = session.journal("run_ended").remove(0);
+    assert_eq!(ended["outcome"], "failed", "{ended}");
+    assert!(ended["detail"].to_string().contains("/big (40 MiB)"), "{ended}");
+    let why = project.samocode(["why", "jwt"]).output().stdout;
+    assert!(why.contains("SAMOCODE_DISK_MAX"), "{why}");
+    run.signal(rustix::process::Signal::INT);
+    run.wait(secs(60));
+}

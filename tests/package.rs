@@ -68,3 +68,31 @@ fn a_build_from_the_package_finds_all_that_it_embeds_and_no_lab() {
     let lab: Vec<_> = packaged.iter().filter(|file| file.starts_with("tests")).collect();
     assert!(lab.is_empty(), "{lab:?}");
 }
+
+#[test]
+fn what_a_release_consists_of_is_listed_without_what_only_tests_need() {
+    let list = |what: &str| {
+        let listed = Command::new(root().join("sbom.py"))
+            .arg(what)
+            .env("CARGO", env!("CARGO"))
+            .env("CARGO_NET_OFFLINE", "true")
+            .output()
+            .expect("python3");
+        assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
+        listed.stdout
+    };
+    let text = list("bom");
+    assert!(text == list("bom"), "the same sources have another list");
+    let bom: serde_json::Value = serde_json::from_slice(&text).unwrap();
+    assert_eq!(bom["metadata"]["component"]["name"], "samocode");
+    let components = bom["components"].as_array().unwrap();
+    let of = |name: &str| components.iter().find(|component| component["name"] == name);
+    let tokio = of("tokio").expect("tokio");
+    assert_eq!(tokio["scope"], "required");
+    assert_eq!(tokio["hashes"][0]["content"].as_str().map(str::len), Some(64));
+    assert_eq!(of("clap_derive").expect("clap's macro")["scope"], "excluded");
+    assert!(of("insta").is_none() && of("proptest").is_none(), "only tests need them");
+    // zlib, as cargo-auditable has it, and small enough to be in the program.
+    let section = list("section");
+    assert!(section.starts_with(&[0x78]) && section.len() < 16 << 10, "{}", section.len());
+}

@@ -6,6 +6,7 @@
 //! figures units SAMOCODE AGENT DISK    what needs one: run inside a session of a user's manager
 //! ```
 
+mod cage;
 mod counts;
 mod numbers;
 mod project;
@@ -69,6 +70,7 @@ fn here(samocode: &Path, agent: &Path, disk: &Path) -> io::Result<()> {
     stream(&project)?;
     references(&project)?;
     project.remove();
+    cage::measure(samocode, agent)?;
     let size = fs::metadata(samocode)?.len() as f64 / f64::from(1 << 20);
     row("release binary", "≤ 12 MiB", Some(size <= 12.0), &format!("{size:.2} MiB"));
     Ok(())

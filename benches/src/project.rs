@@ -117,12 +117,18 @@ impl Project {
 
     /// The program with these arguments, quiet.
     pub(crate) fn samocode(&self, args: &[&str]) -> Command {
+        self.samocode_with(args, &[])
+    }
+
+    /// The same with arguments that come after all options.
+    pub(crate) fn samocode_with(&self, args: &[&str], last: &[&str]) -> Command {
         let mut command = Command::new(&self.samocode);
         self.surround(&mut command);
         command
             .args(args)
             .arg("--config")
             .arg(self.config())
+            .args(last)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());

@@ -54,6 +54,8 @@ pub enum EndedBy {
     Stall,
     /// The budget was used up.
     Budget,
+    /// A limit of the session's or of the machine's was reached: the disk, or processes.
+    Limit,
     /// The worker itself was asked to stop.
     Shutdown,
 }
@@ -262,7 +264,7 @@ pub enum Outcome {
 /// | what is known | outcome |
 /// |---|---|
 /// | end reported, no error | finished, however the process exited after that |
-/// | ended by the worker | timed out, stalled, budget, interrupted |
+/// | ended by the worker | timed out, stalled, budget, failed at a limit, interrupted |
 /// | end reported with an error | by its caps, and its [`Remedy`], see [`of_error`] |
 /// | ended by a signal (or 128 + n) | out of memory if the kernel counted a kill, else killed; not resumed if it crashed before a reply when it was to resume |
 /// | code other than 0, kernel counted a kill; code 126 or 127 | out of memory; would not start |
@@ -281,6 +283,7 @@ pub fn judge(facts: &Facts<'_>) -> Outcome {
             EndedBy::Timeout => Outcome::TimedOut,
             EndedBy::Stall => Outcome::Stalled,
             EndedBy::Budget => Outcome::Budget,
+            EndedBy::Limit => Outcome::Failed { why: "it reached a limit".to_owned() },
             EndedBy::Shutdown => Outcome::Interrupted,
         };
     }

@@ -255,6 +255,7 @@ pub const KEYS: &[Key] = &[
     key("SAMOCODE_TASKS_MAX", "4096", Kind::Tasks, "limit on a session's processes and threads"),
     key("SAMOCODE_CPU_WEIGHT", "100", Kind::CpuWeight, "CPU share relative to other units"),
     key("SAMOCODE_DISK_FLOOR", "1 GiB", Kind::Size, "free space below which sessions pause"),
+    key("SAMOCODE_DISK_MAX", "none", Kind::Size, "what a session may take on the disk"),
     key(
         "SAMOCODE_CACHE_FOLDERS",
         "target node_modules .venv __pycache__ .pytest_cache .mypy_cache .tox .gradle .next build dist",

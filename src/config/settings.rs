@@ -160,6 +160,8 @@ pub struct Settings {
     pub cpu_weight: String,
     /// `SAMOCODE_DISK_FLOOR` in bytes: below this much free space, no run starts.
     pub disk_floor: u64,
+    /// `SAMOCODE_DISK_MAX` in bytes: what a session may take on the disk.
+    pub disk_max: Option<u64>,
     /// `SAMOCODE_CACHE_FOLDERS`: names of folders that can be made again.
     pub cache_folders: Vec<String>,
     /// `SAMOCODE_OWN_CACHES`: variables that name a folder of the session's own.
@@ -287,6 +289,7 @@ impl Settings {
             tasks_max: layers.value("SAMOCODE_TASKS_MAX", values::tasks)?,
             cpu_weight: layers.value("SAMOCODE_CPU_WEIGHT", values::cpu_weight)?,
             disk_floor: layers.value("SAMOCODE_DISK_FLOOR", values::size)?,
+            disk_max: layers.unless_none("SAMOCODE_DISK_MAX", values::size)?,
             cache_folders: layers.value("SAMOCODE_CACHE_FOLDERS", values::names)?,
             own_caches: layers
                 .unless_none("SAMOCODE_OWN_CACHES", values::variables)?

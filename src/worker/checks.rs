@@ -17,6 +17,7 @@ use crate::session::store::StoreError;
 use super::account::{Account, Sources};
 use super::file_stamp::FileStamp;
 use super::obstacles::{Found, Space};
+use super::room::{BRIEFLY, Places, Taken};
 use super::{Worker, notices};
 
 /// How long an agent's program may be missing between two runs before the session blocks.
@@ -115,10 +116,25 @@ impl Worker<'_> {
         let no_processes = (!self.may_start).then(try_processes).flatten();
         let processes = no_processes.and_then(|error| Limit::of_start(&error));
         let files = || limits::try_files().err().and_then(|error| Limit::of(&error));
+        let most = self.setup.settings.disk_max;
+        let too_much = |most| Taken::of(&self.places(), BRIEFLY).too_much(most);
         Space {
+            too_much: most.and_then(too_much),
             free: places.into_iter().filter_map(free).collect(),
             no_temporary_files,
             limit: processes.or_else(files),
+        }
+    }
+
+    /// Where the session's files are.
+    pub(super) fn places(&self) -> Places {
+        let folder = &self.writer.folder;
+        let checkout = self.checkout();
+        let own = checkout.as_ref().and_then(Checkout::own_repository).map(Path::to_owned);
+        let root = checkout.as_ref().map(|checkout| checkout.root().to_owned());
+        Places {
+            all: [folder.path().to_owned()].into_iter().chain(root).chain(own).collect(),
+            without: folder.below().iter().map(|below| below.path().to_owned()).collect(),
         }
     }
 

@@ -16,6 +16,7 @@ use crate::session::journal::Event;
 use super::context::{self, LastSeen};
 use super::pulse::{self, Beat, Pulse};
 use super::repeat::{Repeats, Verdict};
+use super::room::Room;
 use super::signals::Request;
 use super::under_way::RunUnderWay;
 use super::{Trouble, Worker, notices};
@@ -38,6 +39,7 @@ pub(super) struct Watch {
     /// Why the worker ended the run.
     pub(super) ended_by: Option<EndedBy>,
     repeats: Repeats,
+    room: Room,
     /// The agent's last output, for a handoff on its behalf.
     pub(super) seen: LastSeen,
     /// Whether the agent was asked for a handoff.
@@ -47,7 +49,7 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn new(worker: &Worker<'_>) -> Self {
+    pub(super) fn new(worker: &Worker<'_>, room: Room) -> Self {
         let settings = &worker.setup.settings;
         let now = Instant::now();
         Self {
@@ -60,6 +62,7 @@ impl Watch {
             timeout: tokio::time::Instant::now() + settings.run_timeout,
             ended_by: None,
             repeats: Repeats::default(),
+            room,
             seen: LastSeen::default(),
             handoff_asked: false,
             why_ended: None,
@@ -249,8 +252,21 @@ impl RunUnderWay<'_, '_> {
             self.ask_for_handoff(None)?;
         }
         self.worker.note_deliveries()?;
+        self.look_for_room(now);
         self.show();
         Ok(())
+    }
+
+    /// Ends a run that fills the disk, or starts processes without end.
+    fn look_for_room(&mut self, now: Instant) {
+        if self.watch.ended_by.is_some() {
+            return;
+        }
+        if let Some(short) = self.watch.room.look(now, self.cgroup.as_ref()) {
+            self.watch.ended_by = Some(EndedBy::Limit);
+            self.process.terminate();
+            self.watch.why_ended = Some(self.watch.room.why(&short));
+        }
     }
 
     /// Sends what a confined agent left in its outbox.

@@ -44,6 +44,7 @@ mod recover;
 mod reload;
 mod repeat;
 pub(crate) mod review;
+mod room;
 mod rules;
 mod setup;
 mod signal;

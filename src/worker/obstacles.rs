@@ -39,6 +39,8 @@ pub(super) struct Found {
 pub(super) struct Space {
     /// Free bytes on the disk of each folder, where the system knows.
     pub(super) free: Vec<(PathBuf, u64)>,
+    /// Why the session takes too much.
+    pub(super) too_much: Option<String>,
     /// Why no temporary file can be written.
     pub(super) no_temporary_files: Option<String>,
     /// A limit of the machine that leaves no room for git or an agent.
@@ -88,7 +90,10 @@ pub(super) fn no_space(space: &Space, floor: u64, now: &Zoned) -> Option<Event> 
             size(floor)
         )
     });
-    let disk = full.or_else(|| space.no_temporary_files.clone()).map(|full| (Cause::Disk, full));
+    let disk = full
+        .or_else(|| space.too_much.clone())
+        .or_else(|| space.no_temporary_files.clone())
+        .map(|full| (Cause::Disk, full));
     let machine = space.limit.map(|limit| (Cause::Machine, limit.remedy()));
     let (cause, detail) = machine.or(disk)?;
     Some(Event::Paused(event::Paused {
@@ -178,6 +183,9 @@ mod tests {
         found.spent_today = Some((9.0, 0));
         let state = State { forced: true, ..State::default() };
         assert_eq!(first(&found, &state, &settings, "jwt"), None);
+        found.space.too_much = Some("it takes too much".to_owned());
+        assert_eq!(cause(first(&found, &state, &settings, "jwt")), Cause::Disk);
+        found.space.too_much = None;
         found.space.free = vec![("/w".into(), settings.disk_floor - 1)];
         assert_eq!(cause(first(&found, &state, &settings, "jwt")), Cause::Disk);
     }

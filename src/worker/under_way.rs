@@ -26,6 +26,7 @@ use super::confine::outbox::Outbox;
 use super::context::LastSeen;
 use super::follow::Watch;
 use super::iterate::{Plan, RunLog, temporary_name};
+use super::room::Room;
 use super::{Trouble, Worker, rules};
 
 /// How long killed processes may take to exit.
@@ -144,7 +145,8 @@ impl<'w, 'a> RunUnderWay<'w, 'a> {
             Inhibit::None => None,
         };
         crash_point("the agent is started");
-        let watch = Watch::new(worker);
+        let room = Room::of(worker, temporary.path(), cgroup.as_ref());
+        let watch = Watch::new(worker, room);
         let log = worker.writer.folder.logs().join(log);
         Ok(Ok(Self {
             worker,

@@ -335,6 +335,7 @@ fn a_run_that_the_worker_ended_is_not_called_killed() {
         (EndedBy::Timeout, Outcome::TimedOut),
         (EndedBy::Stall, Outcome::Stalled),
         (EndedBy::Budget, Outcome::Budget),
+        (EndedBy::Limit, Outcome::Failed { why: "it reached a limit".to_owned() }),
         (EndedBy::Shutdown, Outcome::Interrupted),
     ] {
         let ended = Facts { ended_by: Some(by), ..facts(&working, ProcessExit::Signal(15)) };

@@ -202,8 +202,7 @@ async fn it_is_launched_asked_answered_and_judged() {
     let agent = place.agent();
     let (prompt, conversation) = ("Work.".to_owned(), "c-0".to_owned());
     let task = Task { prompt, conversation, resume: true, ..Task::default() };
-    let environment: Environment =
-        environment("toy", &[("PATH", "/usr/bin:/bin")], "").into_iter().collect();
+    let environment: Environment = environment("toy", &[], "").into_iter().collect();
     let setting = Setting {
         environment: environment.clone(),
         working_dir: place.folder.path(),

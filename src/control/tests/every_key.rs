@@ -207,6 +207,7 @@ impl Bench {
             "SAMOCODE_OWN_CACHES" => settings.own_caches.join(" "),
             "SAMOCODE_COMPRESS_LOGS_AFTER" => format!("{:?}", settings.compress_logs_after),
             "SAMOCODE_DISK_FLOOR" => settings.disk_floor.to_string(),
+            "SAMOCODE_DISK_MAX" => format!("{:?}", settings.disk_max),
             "SAMOCODE_MAX_RUNNING" => format!("{:?}", settings.max_running),
             "SAMOCODE_PRIORITY" => settings.priority.to_string(),
             "SAMOCODE_INHIBIT" => format!("{:?}", settings.inhibit),

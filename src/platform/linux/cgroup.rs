@@ -118,6 +118,16 @@ impl RunCgroup {
         keyed(&self.path.join("cpu.stat"), "usage_usec").map(Duration::from_micros)
     }
 
+    /// How often the unit's limit refused one of its processes a child so far. Older kernels count
+    /// where the process is, newer ones where the limit is.
+    #[must_use]
+    pub fn refused_processes(&self) -> Option<u64> {
+        let counted = |folder: &Path| keyed(&folder.join("pids.events"), "max");
+        let unit = self.path.parent().and_then(counted);
+        let own = counted(&self.path);
+        (unit.is_some() || own.is_some()).then(|| unit.unwrap_or(0) + own.unwrap_or(0))
+    }
+
     /// Kills everything alive in it and removes it.
     #[must_use]
     pub fn end(self) -> Counted {

@@ -57,6 +57,12 @@ impl RunCgroup {
         match self.0 {}
     }
 
+    /// Would be how often one of its processes was refused a child.
+    #[must_use]
+    pub const fn refused_processes(&self) -> Option<u64> {
+        match self.0 {}
+    }
+
     /// Would kill everything alive in it and remove it.
     #[must_use]
     pub const fn end(self) -> Counted {
