@@ -66,6 +66,7 @@ mod six_sessions;
 mod skills;
 mod stalls;
 mod stopping;
+mod strict;
 mod system_scope;
 mod top;
 mod two_versions;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::dirs;
 use super::layers::{Layers, Rank};
+use super::peers::Peer;
 use super::{Error, keys};
 use crate::session::Phase;
 
@@ -16,7 +17,7 @@ pub enum Level {
     /// Files, system calls, signals and UNIX sockets; the network is open.
     #[default]
     Standard,
-    /// The same, and only the TCP ports that are named.
+    /// The same, with a network of its own: only the peers that are named.
     Strict,
 }
 
@@ -55,8 +56,8 @@ pub struct Confine {
     pub read: Vec<PathBuf>,
     /// `SAMOCODE_ALLOW_WRITE`: what else it may write.
     pub write: Vec<PathBuf>,
-    /// `SAMOCODE_ALLOW_CONNECT`: the TCP ports it may connect to at the level strict.
-    pub ports: Vec<u16>,
+    /// `SAMOCODE_ALLOW_CONNECT`: whom it may connect to at the level strict, besides its own service.
+    pub connect: Vec<Peer>,
     /// `SAMOCODE_ALLOW_SOCKETS`: whether it may use any UNIX socket.
     pub any_socket: bool,
 }
@@ -67,7 +68,7 @@ pub const LEVEL: &str = "SAMOCODE_CONFINE";
 pub const READ: &str = "SAMOCODE_ALLOW_READ";
 /// The key of what may be written.
 pub const WRITE: &str = "SAMOCODE_ALLOW_WRITE";
-/// The key of ports.
+/// The key of peers.
 pub const CONNECT: &str = "SAMOCODE_ALLOW_CONNECT";
 /// The key of UNIX sockets.
 pub const SOCKETS: &str = "SAMOCODE_ALLOW_SOCKETS";
@@ -82,14 +83,14 @@ pub(super) fn by_phase(layers: &Layers<'_>) -> Result<[Confine; Phase::ALL.len()
     })?;
     let read = layers.by_phase(READ, |name| folders(layers, name))?;
     let write = layers.by_phase(WRITE, |name| folders(layers, name))?;
-    let connect = layers.by_phase(CONNECT, |name| layers.value(name, ports))?;
+    let connect = layers.by_phase(CONNECT, |name| layers.value(name, Peer::parse_list))?;
     let sockets = layers.by_phase(SOCKETS, |name| layers.value(name, any_socket))?;
     Ok(std::array::from_fn(|phase| Confine {
         level: levels[phase].0,
         demanded: levels[phase].1,
         read: read[phase].clone(),
         write: write[phase].clone(),
-        ports: connect[phase].clone(),
+        connect: connect[phase].clone(),
         any_socket: sockets[phase],
     }))
 }
@@ -110,18 +111,7 @@ fn folders(layers: &Layers<'_>, name: &str) -> Result<Vec<PathBuf>, Error> {
 }
 
 /// The word for an empty list.
-const NONE: &str = "none";
-
-/// Ports with commas or spaces between them, or `none`.
-fn ports(text: &str) -> Option<Vec<u16>> {
-    if text.eq_ignore_ascii_case(NONE) {
-        return Some(Vec::new());
-    }
-    let words = text.split([',', ' ']).filter(|word| !word.is_empty());
-    let ports: Option<Vec<u16>> =
-        words.map(|word| word.parse().ok().filter(|port| *port > 0)).collect();
-    ports.filter(|ports| !ports.is_empty())
-}
+pub(super) const NONE: &str = "none";
 
 fn any_socket(text: &str) -> Option<bool> {
     [(NONE, false), ("any", true)]
@@ -132,6 +122,7 @@ fn any_socket(text: &str) -> Option<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::peers::listed;
     use crate::config::vocabulary::sample;
     use crate::config::{Env, Flags, Settings};
     use crate::session::Hint as _;
@@ -156,7 +147,7 @@ mod tests {
                 (confine.read.len(), confine.write.len(), confine.any_socket),
                 (0, 0, false)
             );
-            assert_eq!(confine.ports, [443, 80]);
+            assert_eq!(confine.connect, [Peer::Registries]);
         }
     }
 
@@ -167,7 +158,7 @@ mod tests {
             ("SAMOCODE_CONFINE_TESTING", "strict"),
             (READ, "/data: /etc/models"),
             (WRITE, "/var/cache/x"),
-            (CONNECT, "443, 5432"),
+            (CONNECT, "example.org, 5432"),
             ("SAMOCODE_ALLOW_SOCKETS_TESTING", "any"),
         ])
         .unwrap();
@@ -178,16 +169,16 @@ mod tests {
         assert_eq!((work.any_socket, testing.any_socket), (false, true));
         assert_eq!(work.read, [PathBuf::from("/data"), PathBuf::from("/etc/models")]);
         assert_eq!(work.write, [PathBuf::from("/var/cache/x")]);
-        assert_eq!(testing.ports, [443, 5432]);
+        assert_eq!(listed(&testing.connect), "example.org, 5432");
     }
 
     #[test]
     fn a_value_that_is_not_understood_is_refused_with_those_that_are() {
         for (key, value, hint) in [
             (LEVEL, "strickt", "off, standard or strict"),
-            (CONNECT, "example.org", "port"),
-            (CONNECT, "443, 99999", "port"),
-            (CONNECT, "0", "port"),
+            (CONNECT, "https://example.org", "hosts, ports"),
+            (CONNECT, "443, 99999", "hosts, ports"),
+            (CONNECT, "0", "hosts, ports"),
             (SOCKETS, "/run/x", "none or any"),
         ] {
             let error = settings(&[(key, value)]).unwrap_err().in_one_line();

@@ -52,7 +52,7 @@ pub enum Kind {
     /// Paths with `:` between them, or `none`.
     Paths,
     /// TCP ports, or `none`.
-    Ports,
+    Peers,
     /// UNIX sockets: `none` or `any`.
     Sockets,
     /// A switch: `yes` or `no`.
@@ -101,7 +101,10 @@ impl Kind {
             Self::Paths => {
                 "use paths with : between them, as in ~/data:/srv/models, or none".to_owned()
             }
-            Self::Ports => "use TCP ports from 1 to 65535, as in 443, 5432, or none".to_owned(),
+            Self::Peers => {
+                "use hosts, ports and the word registries, as in registries, example.org, *.example.org:8443, 5432; or none"
+                    .to_owned()
+            }
             Self::Sockets => "use none or any".to_owned(),
             Self::YesNo => "use yes or no".to_owned(),
             Self::Names => "use names of folders, as in target node_modules".to_owned(),
@@ -312,9 +315,9 @@ pub const KEYS: &[Key] = &[
     .by_phase(),
     key(
         "SAMOCODE_ALLOW_CONNECT",
-        "443, 80",
-        Kind::Ports,
-        "TCP ports a strictly confined agent may connect to",
+        "registries",
+        Kind::Peers,
+        "whom a strictly confined agent may connect to besides its own service",
     )
     .by_phase(),
     key(

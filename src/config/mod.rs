@@ -18,6 +18,7 @@ pub mod find;
 pub mod init;
 pub mod keys;
 mod layers;
+pub mod peers;
 pub mod secret;
 pub mod settings;
 pub mod values;

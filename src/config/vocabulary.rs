@@ -83,6 +83,8 @@ pub struct Credentials {
     pub folder: Option<(&'static str, &'static str)>,
     /// The variable with the address of its service.
     pub base_url: &'static str,
+    /// The hosts of its service and of its login, as entries of `SAMOCODE_ALLOW_CONNECT`.
+    pub hosts: &'static [&'static str],
     /// Variables that hold keys, in order of precedence.
     pub keys: &'static [&'static str],
     /// Files in its folder that a login writes.
@@ -95,8 +97,15 @@ pub struct Credentials {
 
 impl Credentials {
     /// For a program that needs no credentials.
-    pub const NONE: Self =
-        Self { folder: None, base_url: "", keys: &[], logins: &[], switches: &[], remedy: "" };
+    pub const NONE: Self = Self {
+        folder: None,
+        base_url: "",
+        hosts: &[],
+        keys: &[],
+        logins: &[],
+        switches: &[],
+        remedy: "",
+    };
 
     /// The folder with the program's settings and logins, given its environment.
     #[must_use]

@@ -7,11 +7,12 @@ use std::process::Command;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::agent::confine::{self, Confinement, Grant};
+use crate::agent::confine::{self, Closed, Confinement, Grant, Proxy};
 use crate::agent::environment::RunIds;
 use crate::agent::process::{Start, Stdin};
 use crate::agent::{Agent, Environment, REGISTRY};
 use crate::config::confine::LEVEL;
+use crate::config::peers::Peer;
 use crate::config::{self, Flags};
 use crate::git::Checkout;
 use crate::platform::confinement::Access;
@@ -31,7 +32,7 @@ use super::target::Target;
 pub struct Confine {
     /// A name, a dated folder name or an instance, as typed.
     pub session: String,
-    /// A path, a port, or a host with a port: the reply is only about that.
+    /// A path, a host with or without a port, or a port: the reply is only about that.
     #[serde(default)]
     pub about: Option<String>,
 }
@@ -70,7 +71,10 @@ pub struct Confined {
     pub level: String,
     /// What is open; empty if the agent is not confined.
     pub open: Vec<Open>,
-    /// The answer about the path or port that was asked for.
+    /// Whom it may connect to, if it has a network of its own.
+    #[serde(default)]
+    pub connect: Option<Vec<String>>,
+    /// The answer about the path, host or port that was asked for.
     pub verdict: Option<String>,
 }
 
@@ -94,6 +98,8 @@ pub struct Caged {
     pub level: String,
     /// Its folder for temporary files, which goes away with this.
     pub temporary: tempfile::TempDir,
+    /// The way out of its network, if it has one of its own; it ends with this.
+    pub proxy: Option<Proxy>,
 }
 
 /// Builds the cage of a session's agent for a command.
@@ -112,12 +118,15 @@ impl Perform for Confine {
         let confinement = scene.confinement();
         let verdict = self.about.as_deref();
         let verdict = verdict.map(|about| verdict_on(&target, confinement.as_ref(), about));
+        let network = confinement.as_ref().and_then(|confinement| confinement.network.as_ref());
+        let connect = network.map(|network| network.peers().map(Peer::to_string).collect());
         let grants = confinement.into_iter().flat_map(|confinement| confinement.grants);
         Ok(Confined {
             session: target.session.name.clone(),
             phase: scene.phase,
             level: confine::describe(scene.keys, &confine::support()),
             open: grants.filter(|grant| exists(&grant.path)).map(open).collect(),
+            connect,
             verdict: verdict.transpose()?,
         })
     }
@@ -138,8 +147,9 @@ impl Enter {
         if let Some(why) = confine::obstacle(scene.keys, &support) {
             return Err(Error::new(Class::Configuration, why));
         }
-        let cage = scene.confinement().as_ref().map(Confinement::cage).transpose();
-        let cage = cage.map_err(|error| Error::of(Class::Unavailable, &error))?;
+        let closed = scene.confinement().as_ref().map(Confinement::close).transpose();
+        let closed = closed.map_err(|error| Error::of(Class::Unavailable, &error))?;
+        let (cage, proxy) = closed.map(|Closed { cage, proxy }| (cage, proxy)).unzip();
         let terminal =
             OF_TERMINALS.iter().filter_map(|name| Some((name, on.caller.env.get(name)?)));
         scene.environment.extend(terminal.map(|(name, value)| (name.into(), value.to_owned())));
@@ -155,7 +165,7 @@ impl Enter {
         .here()
         .map_err(|error| Error::of(Class::NotFound, &error))?;
         let level = confine::describe(scene.keys, &support);
-        Ok(Caged { command, level, temporary })
+        Ok(Caged { command, level, temporary, proxy: proxy.flatten() })
     }
 }
 
@@ -235,27 +245,26 @@ impl<'a> Scene<'a> {
     }
 }
 
-/// Whether a path, a port, or a host with a port is open, and what opens it.
+/// Whether a path, a host or a port is open, and what opens it.
 fn verdict_on(target: &Target, confinement: Option<&Confinement>, about: &str) -> Result<String> {
     let Some(confinement) = confinement else {
         return Ok(format!(
             "{about} is open: agents are not confined; {LEVEL}=standard confines them"
         ));
     };
-    let port = about.rsplit_once(':').map_or(about, |(_, port)| port);
-    if let Ok(port) = port.parse() {
-        let verdict = confine::explain_port(confinement, port);
-        return Ok(format!("TCP port {port} {}", verdict.describe()));
-    }
     let caller = &target.context.caller;
     let path = match about.strip_prefix("~/") {
         Some(below) => target.context.dirs.home.join(below),
         None => caller.cwd.join(about),
     };
     if !about.contains('/') && !path.exists() {
-        let message = format!("'{about}' is neither a path that exists nor a port");
-        return Err(Error::usage(message)
-            .hint("name a path with a /, or a host with its port, as in example.org:443"));
+        let peer = Peer::parse(about).ok_or_else(|| {
+            let message = format!("'{about}' is neither a path that exists nor a host or port");
+            Error::usage(message)
+                .hint("name a path with a /, or a host with its port, as in example.org:443")
+        })?;
+        let verdict = confine::explain_peer(confinement, &peer);
+        return Ok(format!("{peer} {}", verdict.describe()));
     }
     let verdict = confine::explain(&confinement.grants, &path);
     Ok(format!("{} {}", path.display(), verdict.describe()))

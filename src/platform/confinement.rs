@@ -45,8 +45,19 @@ pub struct Rules {
     pub kept: Vec<PathBuf>,
     /// UNIX sockets.
     pub sockets: Sockets,
-    /// The TCP ports it may connect to; `None` for all.
-    pub ports: Option<Vec<u16>>,
+    /// The network.
+    pub network: Network,
+}
+
+/// The network of a process.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Network {
+    /// The host's.
+    #[default]
+    Host,
+    /// One of its own, in which nothing is but itself. At these ports of its loopback interface
+    /// somebody outside accepts connections.
+    Own(Vec<u16>),
 }
 
 /// What the host cannot restrict.
@@ -58,8 +69,8 @@ pub enum Lack {
     Calls,
     /// Signals to processes outside.
     Signals,
-    /// TCP ports.
-    Ports,
+    /// The network.
+    Network,
     /// A view of its own, in which other programs' sockets, files and terminals are not there.
     View,
 }
@@ -87,7 +98,10 @@ impl Lack {
                 "all UNIX sockets are refused, and names, sizes and modes of your files can be seen: \
                  that needs a host that lets programs make user namespaces, or Linux 7.1 or later"
             }
-            Self::Ports => "TCP ports cannot be restricted: that needs Linux 6.7 or later",
+            Self::Network => {
+                "connections cannot be restricted: that needs a host that lets programs make user namespaces, \
+                 and a user other than root"
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Everything that differs between operating systems. Each has a folder, behind the same names:
 //! [`cage`], [`cgroup`], [`strays`], [`awake`], [`beneath`], [`machine`], [`memory`], [`origin`],
 //! [`disk`], [`groups`], [`load`] and [`parent`]; and [`limits`], [`privilege`], [`confinement`], [`child`],
-//! [`shell`], [`threads`] and [`watch`], which all have in common. Nothing here knows about
+//! [`handover`], [`shell`], [`threads`] and [`watch`], which all have in common. Nothing here knows about
 //! sessions.
 
 pub mod confinement;
@@ -26,6 +26,7 @@ pub use macos::{
 };
 
 pub mod child;
+pub mod handover;
 pub mod shell;
 mod steps;
 pub mod threads;

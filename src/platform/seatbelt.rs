@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use super::confinement::{Access, Rules, Sockets};
+use super::confinement::{Access, Network, Rules, Sockets};
 
 /// What programs need of the system besides files: their own processes, and asking it things.
 const BASE: &str = "(version 1)
@@ -32,12 +32,13 @@ pub fn profile(rules: &Rules) -> String {
     if rules.sockets == Sockets::Any {
         text.push_str("(allow network* (local unix) (remote unix))\n");
     }
-    match &rules.ports {
-        None => text.push_str("(allow network* (local ip) (remote ip))\n"),
-        Some(ports) => {
-            for port in ports {
-                let _ = writeln!(text, "(allow network-outbound (remote tcp \"*:{port}\"))");
-            }
+    match &rules.network {
+        Network::Host => text.push_str("(allow network* (local ip) (remote ip))\n"),
+        // Its profiles know no host but this one.
+        Network::Own(_) => {
+            text.push_str(
+                "(allow network* (local ip \"localhost:*\") (remote ip \"localhost:*\"))\n",
+            );
         }
     }
     text
@@ -75,9 +76,10 @@ mod tests {
             assert!(lines.contains(&wanted), "{wanted} in {text}");
         }
         assert!(!text.contains("unix"), "{text}");
-        let strict = Rules { paths, sockets: Sockets::Any, ports: Some(vec![443]), ..open };
+        let strict =
+            Rules { paths, sockets: Sockets::Any, network: Network::Own(vec![3128]), ..open };
         let text = profile(&strict);
-        assert!(text.contains("(allow network-outbound (remote tcp \"*:443\"))"), "{text}");
+        assert!(text.contains("(remote ip \"localhost:*\")"), "{text}");
         assert!(text.contains("(remote unix)") && !text.contains("(remote ip)"), "{text}");
     }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::agent::confine::refusals::{Refused, refusals};
-use crate::agent::confine::{self, Confinement, Place, Repository, caches};
+use crate::agent::confine::{self, Closed, Confinement, Place, Proxy, Repository, caches, network};
 use crate::agent::{Agent, Environment};
 use crate::config::confine::{Confine, Level};
 use crate::config::{Settings, dirs};
@@ -79,6 +79,9 @@ impl Scene<'_> {
                 Stores::Own { folder, objects } => Repository::Own { folder, objects },
             }),
             login: login.unwrap_or_default(),
+            service: agent
+                .map(|agent| network::service(agent.spec().manifest(), environment))
+                .unwrap_or_default(),
         };
         let level = confine::level(keys, &confine::support());
         let confinement = Confinement::of(level, keys, &place)?;
@@ -87,6 +90,9 @@ impl Scene<'_> {
         let own = session.map(|session| Folder::new(session).own_caches());
         let opened: Vec<PathBuf> = keys.write.iter().cloned().chain(own).collect();
         caches::redirect(environment, &cache, &opened);
+        if let Some(network) = &confinement.network {
+            network.redirect(environment);
+        }
         environment.push((CONFINED.into(), level.as_str().into()));
         Some(confinement)
     }
@@ -98,6 +104,8 @@ impl Scene<'_> {
 pub(crate) struct Caged {
     pub(crate) env: Environment,
     pub(crate) cage: Option<Cage>,
+    /// The way out of its network. Keep it until the command has ended.
+    _proxy: Option<Proxy>,
     /// Its folder for temporary files, which goes away with this.
     _temporary: Option<tempfile::TempDir>,
 }
@@ -111,7 +119,7 @@ impl Caged {
         session: Option<&Path>,
         mut env: Environment,
     ) -> Result<Self, String> {
-        let open = |env| Ok(Self { env, cage: None, _temporary: None });
+        let open = |env| Ok(Self { env, cage: None, _proxy: None, _temporary: None });
         if keys.level == Level::Off {
             return open(env);
         }
@@ -130,9 +138,10 @@ impl Caged {
         let scene =
             Scene { home, agent: None, work, checkout, session, temporary: temporary_files };
         let confinement = scene.confinement(keys, &mut env);
-        let cage = confinement.as_ref().map(Confinement::cage).transpose();
-        let cage = cage.map_err(|error| error.to_string())?;
-        Ok(Self { env, cage, _temporary: Some(temporary) })
+        let closed = confinement.as_ref().map(Confinement::close).transpose();
+        let closed = closed.map_err(|error| error.to_string())?;
+        let (cage, proxy) = closed.map(|Closed { cage, proxy }| (cage, proxy)).unzip();
+        Ok(Self { env, cage, _proxy: proxy.flatten(), _temporary: Some(temporary) })
     }
 }
 
@@ -149,6 +158,9 @@ impl Worker<'_> {
             for (refused, times) in refusals(confinement, &home, &text) {
                 *all.entry(refused).or_insert(0) += times;
             }
+        }
+        for ((host, port), times) in ended.proxy.as_ref().map(Proxy::refused).unwrap_or_default() {
+            all.insert(Refused::peer(confinement, host, port), times);
         }
         if all.is_empty() {
             return Ok(());

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::agent::confine::Confinement;
+use crate::agent::confine::{Closed, Confinement, Proxy};
 use crate::agent::outcome::{Facts, Reported};
 use crate::agent::process::StartError;
 use crate::agent::run::{GRACE, Run, Setting, TERM_GRACE};
@@ -41,6 +41,8 @@ pub(super) struct RunUnderWay<'w, 'a> {
     pub(super) watch: Watch,
     pub(super) environment: agent::Environment,
     pub(super) confinement: Option<Confinement>,
+    /// The way out of its network, if it has one of its own.
+    proxy: Option<Proxy>,
     pub(super) outbox: Outbox,
     /// The file that its output is in.
     log: PathBuf,
@@ -66,6 +68,8 @@ pub(super) struct Ended {
     pub(super) why: Option<String>,
     /// How it was confined.
     pub(super) confinement: Option<Confinement>,
+    /// What led out of its network, and knows what it refused.
+    pub(super) proxy: Option<Proxy>,
     /// The removal of its temporary folder. Wait for it before the end is recorded: recovery looks
     /// for such a folder only of a run that is open.
     pub(super) removal: Option<Pending<()>>,
@@ -102,10 +106,11 @@ impl<'w, 'a> RunUnderWay<'w, 'a> {
             Ok(task) => task,
             Err(error) => return Ok(Err(Ended::would_not_start(error.to_string()))),
         };
-        let cage = match confinement.as_ref().map(Confinement::cage).transpose() {
-            Ok(cage) => cage,
+        let closed = match confinement.as_ref().map(Confinement::close).transpose() {
+            Ok(closed) => closed,
             Err(error) => return Ok(Err(Ended::would_not_start(error.to_string()))),
         };
+        let (cage, proxy) = closed.map(|Closed { cage, proxy }| (cage, proxy)).unzip();
         let folder = worker.writer.folder.clone();
         let errors = log.replace(".jsonl", ".stderr");
         let setting = Setting {
@@ -149,6 +154,7 @@ impl<'w, 'a> RunUnderWay<'w, 'a> {
             watch,
             environment,
             confinement,
+            proxy: proxy.flatten(),
             outbox: Outbox::default(),
             log,
             temporary,
@@ -169,6 +175,7 @@ impl<'w, 'a> RunUnderWay<'w, 'a> {
             mut watch,
             environment,
             confinement,
+            proxy,
             outbox,
             log,
             temporary,
@@ -224,6 +231,7 @@ impl<'w, 'a> RunUnderWay<'w, 'a> {
             handoff_asked: watch.handoff_asked,
             why: watch.why_ended,
             confinement,
+            proxy,
             removal: Some(removal),
         })
     }
@@ -244,6 +252,7 @@ impl Ended {
             handoff_asked: false,
             why: None,
             confinement: None,
+            proxy: None,
             removal: None,
         }
     }

@@ -127,6 +127,7 @@ const WORDS: AgentManifest = AgentManifest {
     credentials: Credentials {
         folder: Some(("CLAUDE_CONFIG_DIR", ".claude")),
         base_url: "ANTHROPIC_BASE_URL",
+        hosts: &["api.anthropic.com", "console.anthropic.com", "platform.claude.com", "claude.ai"],
         keys: &[
             "ANTHROPIC_API_KEY",
             "ANTHROPIC_AUTH_TOKEN",

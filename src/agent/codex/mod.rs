@@ -57,6 +57,7 @@ const WORDS: AgentManifest = AgentManifest {
     credentials: Credentials {
         folder: Some(("CODEX_HOME", ".codex")),
         base_url: "OPENAI_BASE_URL",
+        hosts: &["api.openai.com", "chatgpt.com", "auth.openai.com"],
         keys: &["CODEX_API_KEY", "OPENAI_API_KEY"],
         logins: &["auth.json"],
         remedy: "log in with: codex login, or put CODEX_API_KEY into",

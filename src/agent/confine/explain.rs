@@ -4,7 +4,8 @@ use std::path::Path;
 
 use super::grants::{Because, Grant};
 use super::{Confinement, resolved};
-use crate::config::confine::{CONNECT, Level, READ};
+use crate::config::confine::{CONNECT, READ};
+use crate::config::peers::{Peer, listed};
 use crate::platform::confinement::Access;
 
 /// Whether something is open to a confined agent.
@@ -45,17 +46,26 @@ pub fn explain(grants: &[Grant], path: &Path) -> Verdict {
     }
 }
 
-/// Whether a TCP port is open.
+/// Whether a host is open, at a port or at those of the web.
 #[must_use]
-pub fn explain_port(confinement: &Confinement, port: u16) -> Verdict {
-    let ports = &confinement.keys.ports;
-    if confinement.level != Level::Strict {
+pub fn explain_peer(confinement: &Confinement, peer: &Peer) -> Verdict {
+    let Some(network) = &confinement.network else {
         let why = format!("the network is open at the level {}", confinement.level);
         return Verdict::Open(Access::Device, why);
+    };
+    let open = match peer {
+        Peer::Host { name, port } => {
+            let port = port.unwrap_or(443);
+            network.trust(name, port).map(|_| network.is_service(name, port))
+        }
+        entry => network.peers().any(|known| known == entry).then_some(false),
+    };
+    match open {
+        Some(true) => Verdict::Open(Access::Device, "the agent's own service".to_owned()),
+        Some(false) => Verdict::Open(Access::Device, Because::Key(CONNECT).describe()),
+        None => {
+            let all = [confinement.keys.connect.as_slice(), std::slice::from_ref(peer)].concat();
+            Verdict::Closed { key: CONNECT, value: listed(&all) }
+        }
     }
-    if ports.contains(&port) {
-        return Verdict::Open(Access::Device, Because::Key(CONNECT).describe());
-    }
-    let all = ports.iter().chain([&port]).map(u16::to_string).collect::<Vec<_>>();
-    Verdict::Closed { key: CONNECT, value: all.join(", ") }
 }

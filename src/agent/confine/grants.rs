@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{caches, resolved};
 use crate::agent::{Environment, variable};
 use crate::config::confine::{Confine, READ, WRITE};
+use crate::config::peers::Peer;
 use crate::platform::cage::places::{DEVICES, LINKED, SHARED_MEMORY, SYSTEM};
 use crate::platform::confinement::Access;
 
@@ -103,6 +104,8 @@ pub struct Place<'a> {
     pub environment: &'a Environment,
     /// The agent's program, if it is an agent that runs.
     pub program: Option<&'a Path>,
+    /// The hosts of the agent's own service.
+    pub service: Vec<Peer>,
     /// Files that its command line names.
     pub files: Vec<PathBuf>,
     /// The folder it works in.

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! grants     the table                                   (pure)
+//! network    whom it may connect to at the level strict
 //! caches     where tools keep what they download         (pure)
 //! explain    why a path is open or closed                (pure, resolves links)
 //! refusals   what its output says it was refused     (looks at the files)
@@ -12,6 +13,7 @@
 pub mod caches;
 pub mod explain;
 pub mod grants;
+pub mod network;
 pub mod refusals;
 pub mod words;
 
@@ -21,12 +23,15 @@ use super::{Agent, Task};
 use crate::config::Settings;
 use crate::config::confine::{Confine, LEVEL, Level};
 use crate::platform::cage::{self, Cage};
-use crate::platform::confinement::{CageError, Lack, Rule, Rules, Sockets, Support};
+use crate::platform::confinement::{
+    self as platform, CageError, Lack, Rule, Rules, Sockets, Support,
+};
 use crate::session::Phase;
 use crate::session::store::Folder;
 
-pub use explain::{Verdict, explain, explain_port};
+pub use explain::{Verdict, explain, explain_peer};
 pub use grants::{Because, Grant, Place, Repository, table};
+pub use network::{Network, Proxy};
 
 /// The confinement of one run: its level, and what it grants.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +46,17 @@ pub struct Confinement {
     pub work: PathBuf,
     /// What of the session's folder is not the agent's.
     pub kept: Vec<PathBuf>,
+    /// Its own network, at the level strict.
+    pub network: Option<Network>,
+}
+
+/// A cage to enter, and the proxy of its network; drop that when what is in the cage has ended.
+#[derive(Debug)]
+pub struct Closed {
+    /// The cage.
+    pub cage: Cage,
+    /// The way out of its network, if it has one of its own.
+    pub proxy: Option<Proxy>,
 }
 
 impl Confinement {
@@ -54,6 +70,8 @@ impl Confinement {
             keys: keys.clone(),
             work: place.work.to_owned(),
             kept: place.session.map(|folder| Folder::new(folder).record()).unwrap_or_default(),
+            network: (level == Level::Strict)
+                .then(|| Network::of(&keys.connect, place.service.clone(), place.environment)),
         })
     }
 
@@ -66,22 +84,32 @@ impl Confinement {
             work: self.work.clone(),
             kept: self.kept.clone(),
             sockets: if self.keys.any_socket { Sockets::Any } else { Sockets::None },
-            ports: (self.level == Level::Strict).then(|| self.keys.ports.clone()),
+            network: match &self.network {
+                Some(network) => platform::Network::Own(network.listeners()),
+                None => platform::Network::Host,
+            },
         }
     }
 
-    /// Builds the cage, and the folder of the shared cache.
+    /// Builds the cage and the folder of the shared cache, and starts the proxy of its network.
     ///
     /// # Errors
     /// If the system refuses.
-    pub fn cage(&self) -> Result<Cage, CageError> {
+    pub fn close(&self) -> Result<Closed, CageError> {
         for grant in self.grants.iter().filter(|grant| grant.because == Because::Cache) {
             std::fs::create_dir_all(&grant.path).map_err(|error| CageError {
                 doing: format!("make the agents' cache {}", grant.path.display()),
                 why: error.to_string(),
             })?;
         }
-        Cage::build(&self.rules())
+        let mut cage = Cage::build(&self.rules())?;
+        let handover = self.network.clone().zip(cage.take_handover());
+        let proxy = handover.map(|(network, handover)| Proxy::serve(network, handover));
+        let proxy = proxy.transpose().map_err(|error| CageError {
+            doing: "start the proxy of the agent's network".to_owned(),
+            why: error.to_string(),
+        })?;
+        Ok(Closed { cage, proxy })
     }
 }
 
@@ -97,7 +125,7 @@ pub const fn needs(level: Level, lack: Lack) -> bool {
 
 /// What a level leaves open on this host, a clause each.
 fn missing(level: Level, support: &Support, is_needed: bool) -> String {
-    let concerns = |lack: Lack| lack != Lack::Ports || level == Level::Strict;
+    let concerns = |lack: Lack| lack != Lack::Network || level == Level::Strict;
     let wanted = |lack: &Lack| concerns(*lack) && needs(level, *lack) == is_needed;
     let lacks = support.lacks.iter().copied().filter(wanted);
     lacks.map(Lack::describe).collect::<Vec<_>>().join("; ")
@@ -187,12 +215,15 @@ mod tests {
 
     #[test]
     fn a_level_that_is_written_down_and_cannot_be_kept_is_an_obstacle_with_its_remedy() {
-        let old = support(&[Lack::Signals, Lack::Ports]);
+        let old = support(&[Lack::Signals, Lack::Network]);
         let none = support(&[Lack::Files]);
         assert_eq!(obstacle(&keys(Level::Off, true), &none), None);
         assert_eq!(obstacle(&keys(Level::Standard, true), &old), None);
         let why = obstacle(&keys(Level::Strict, true), &old).unwrap();
-        assert!(why.contains("6.7") && why.contains("SAMOCODE_CONFINE=strict"), "{why}");
+        assert!(
+            why.contains("user namespaces") && why.contains("SAMOCODE_CONFINE=strict"),
+            "{why}"
+        );
         let why = obstacle(&keys(Level::Standard, true), &none).unwrap();
         assert!(why.contains("SAMOCODE_CONFINE=off"), "{why}");
         assert_eq!(obstacle(&keys(Level::Strict, true), &support(&[])), None);
@@ -215,7 +246,10 @@ mod tests {
         let standard = keys(Level::Standard, true);
         assert_eq!(describe(&keys(Level::Off, true), &support(&[Lack::Files])), "off");
         assert_eq!(describe(&standard, &support(&[])), "standard (Landlock 2, seccomp)");
-        assert_eq!(describe(&standard, &support(&[Lack::Ports])), "standard (Landlock 2, seccomp)");
+        assert_eq!(
+            describe(&standard, &support(&[Lack::Network])),
+            "standard (Landlock 2, seccomp)"
+        );
         let text = describe(&standard, &support(&[Lack::Signals]));
         assert!(text.starts_with("standard (Landlock 2, seccomp); signals"), "{text}");
     }

@@ -9,7 +9,8 @@ use rustix::fs::{Access as Mode, access};
 
 use super::grants::Grant;
 use super::{Confinement, resolved};
-use crate::config::confine::{READ, SOCKETS, WRITE};
+use crate::config::confine::{CONNECT, READ, SOCKETS, WRITE};
+use crate::config::peers::{Peer, listed};
 use crate::platform::confinement::Access;
 
 /// How programs say EACCES, EPERM and EROFS, without the first letter: some capitalize it.
@@ -36,6 +37,16 @@ pub struct Refused {
     pub key: &'static str,
     /// The key's value.
     pub value: String,
+}
+
+impl Refused {
+    /// A host that the proxy refused.
+    #[must_use]
+    pub fn peer(confinement: &Confinement, host: String, port: u16) -> Self {
+        let peer = Peer::Host { name: host, port: Some(port) };
+        let all = [confinement.keys.connect.as_slice(), std::slice::from_ref(&peer)].concat();
+        Self { what: peer.to_string(), key: CONNECT, value: listed(&all) }
+    }
 }
 
 /// What is refused in this text, and how often.
@@ -145,6 +156,7 @@ mod tests {
             keys: Confine::default(),
             work: open.to_owned(),
             kept: Vec::new(),
+            network: None,
         };
         let found = refusals(&confinement, closed, text.as_bytes());
         found.into_iter().map(|(refused, times)| (refused.what, refused.key, times)).collect()

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use super::Confinement;
 use super::grants::{Because, Grant};
-use crate::config::confine::{CONNECT, Level, READ, SOCKETS, WRITE};
+use crate::config::confine::{CONNECT, READ, SOCKETS, WRITE};
+use crate::config::peers::listed;
 use crate::platform::confinement::{Access, Lack, Support};
 
 /// The section for the prompt of a confined agent.
@@ -51,9 +52,15 @@ pub fn for_agent(confinement: &Confinement, support: &Support) -> String {
              the rest of the home folder. ",
         );
     }
-    if confinement.level == Level::Strict {
-        let ports: Vec<_> = confinement.keys.ports.iter().map(u16::to_string).collect();
-        let _ = write!(text, "TCP connections work only to these ports: {}. ", ports.join(", "));
+    if let Some(network) = &confinement.network {
+        let peers: Vec<_> = network.peers().cloned().collect();
+        let _ = write!(
+            text,
+            "You have a network of your own. localhost there is yours; the rest is reached only through \
+             the proxy that $HTTPS_PROXY names, which lets these through: {}. (registries are those of \
+             cargo, npm, pip, go, Maven, Gradle and gems.) Names are not looked up otherwise. ",
+            listed(&peers)
+        );
     }
     let _ = writeln!(
         text,

@@ -47,6 +47,12 @@ const WORDS: AgentManifest = AgentManifest {
     credentials: Credentials {
         folder: Some(("GEMINI_CONFIG_DIR", ".gemini")),
         base_url: "GOOGLE_GEMINI_BASE_URL",
+        hosts: &[
+            "generativelanguage.googleapis.com",
+            "cloudcode-pa.googleapis.com",
+            "oauth2.googleapis.com",
+            "www.googleapis.com",
+        ],
         keys: &[KEY, "GOOGLE_API_KEY"],
         logins: &["oauth_creds.json"],
         remedy: "log in with: gemini, or put GEMINI_API_KEY into",

@@ -50,6 +50,7 @@ static WORDS: AgentManifest = AgentManifest {
     credentials: Credentials {
         folder: Some(("TOY_HOME", ".toy")),
         base_url: "TOY_URL",
+        hosts: &["toys.example"],
         keys: &["TOY_KEY"],
         logins: &["login"],
         remedy: "log in with: toy login, or put TOY_KEY into",

@@ -54,7 +54,7 @@ async fn enter(common: &Common, request: Enter) -> anyhow::Result<ExitCode> {
     // Ctrl-C and Ctrl-\ are for the command.
     let _interrupts = signal(SignalKind::interrupt())?;
     let _quits = signal(SignalKind::quit())?;
-    let Caged { command, temporary: _temporary, .. } = caged;
+    let Caged { command, temporary: _temporary, proxy: _proxy, .. } = caged;
     let status = Command::from(command).status().await.attempt(|| format!("run {name}"))?;
     let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
     Ok(ExitCode::from(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
@@ -68,7 +68,7 @@ fn print(confined: &Confined, json: bool) -> anyhow::Result<()> {
         return output::line(verdict);
     }
     let _paged = pager::paged(true);
-    let Confined { session, phase, level, open, .. } = confined;
+    let Confined { session, phase, level, open, connect, .. } = confined;
     output::line(painted(BOLD, format!("{session} in {phase}: {level}")))?;
     for (may, title) in
         [(May::Write, "May write"), (May::Use, "May use"), (May::Read, "May read and execute")]
@@ -80,6 +80,12 @@ fn print(confined: &Confined, json: bool) -> anyhow::Result<()> {
         output::line(title)?;
         for row in rows {
             output::line(format!("  {}  {}", row.path.display(), row.why))?;
+        }
+    }
+    if let Some(connect) = connect {
+        output::line("May connect to")?;
+        for peer in connect {
+            output::line(format!("  {peer}"))?;
         }
     }
     Ok(())

@@ -100,7 +100,7 @@ impl Bench {
             Kind::Inhibit => "idle".to_owned(),
             Kind::Confine => "strict".to_owned(),
             Kind::Paths => "/srv/models:~/data".to_owned(),
-            Kind::Ports => "443, 5432".to_owned(),
+            Kind::Peers => "example.org, 5432".to_owned(),
             Kind::Sockets => "any".to_owned(),
             Kind::YesNo => "yes".to_owned(),
             Kind::Names => "target out".to_owned(),

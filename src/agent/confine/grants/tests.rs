@@ -1,7 +1,7 @@
 use super::*;
-use crate::agent::confine::{Confinement, Verdict, explain, explain_port, words};
+use crate::agent::confine::{Confinement, Verdict, explain, explain_peer, words};
 use crate::config::confine::{CONNECT, Level};
-use crate::platform::confinement::{Lack, Sockets, Support};
+use crate::platform::confinement::{Lack, Network, Sockets, Support};
 
 fn place<'a>(environment: &'a Environment) -> Place<'a> {
     Place {
@@ -17,6 +17,7 @@ fn place<'a>(environment: &'a Environment) -> Place<'a> {
             own: "/home/u/work/main/.git/worktrees/jwt".into(),
         }),
         login: vec!["/home/u/.agent".into()],
+        service: vec![Peer::parse("api.example").unwrap()],
     }
 }
 
@@ -30,7 +31,7 @@ fn keys(level: Level) -> Confine {
         level,
         read: vec!["/srv/models".into()],
         write: vec!["/srv/out".into()],
-        ports: vec![443],
+        connect: vec![Peer::parse("example.org").unwrap()],
         any_socket: false,
     }
 }
@@ -155,11 +156,16 @@ fn the_key_that_opens_something_is_named() {
     assert_eq!(closed, "is closed; SAMOCODE_ALLOW_READ=/srv/data/x opens it");
     let open = explain(&standard.grants, Path::new("/srv/out/x")).describe();
     assert_eq!(open, "may be written: opened by SAMOCODE_ALLOW_WRITE");
-    assert!(matches!(explain_port(&standard, 25), Verdict::Open(..)));
+    let peer = |text: &str| Peer::parse(text).unwrap();
+    assert!(matches!(explain_peer(&standard, &peer("25")), Verdict::Open(..)));
     let strict = of(Level::Strict).unwrap();
-    assert!(matches!(explain_port(&strict, 443), Verdict::Open(..)));
-    let closed = Verdict::Closed { key: CONNECT, value: "443, 25".to_owned() };
-    assert_eq!(explain_port(&strict, 25), closed);
+    assert!(matches!(explain_peer(&strict, &peer("example.org:443")), Verdict::Open(..)));
+    let open = explain_peer(&strict, &peer("api.example")).describe();
+    assert_eq!(open, "may be used: the agent's own service");
+    for (closed, value) in [("25", "example.org, 25"), ("b.example", "example.org, b.example")] {
+        let closed_by = Verdict::Closed { key: CONNECT, value: value.to_owned() };
+        assert_eq!(explain_peer(&strict, &peer(closed)), closed_by);
+    }
 }
 
 #[test]
@@ -169,9 +175,9 @@ fn the_rules_of_the_cage_are_the_table() {
     let standard = of(keys(Level::Standard));
     let rules = standard.rules();
     assert_eq!(rules.paths.len(), standard.grants.len());
-    assert_eq!((rules.sockets, rules.ports), (Sockets::None, None));
+    assert_eq!((rules.sockets, rules.network), (Sockets::None, Network::Host));
     let strict = of(Confine { any_socket: true, ..keys(Level::Strict) }).rules();
-    assert_eq!((strict.sockets, strict.ports), (Sockets::Any, Some(vec![443])));
+    assert_eq!((strict.sockets, strict.network), (Sockets::Any, Network::Own(vec![3128])));
 }
 
 #[test]
@@ -188,6 +194,6 @@ fn the_agent_is_told_where_it_may_write_and_what_to_ask_for() {
     {
         assert!(standard.contains(wanted), "{wanted} in {standard}");
     }
-    assert!(!standard.contains(".agent") && !standard.contains("ports:"), "{standard}");
-    assert!(of(Level::Strict).contains("only to these ports: 443."));
+    assert!(!standard.contains(".agent") && !standard.contains("proxy"), "{standard}");
+    assert!(of(Level::Strict).contains("lets these through: example.org, api.example."));
 }

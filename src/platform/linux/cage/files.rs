@@ -1,11 +1,11 @@
-//! Landlock's rules for files, sockets, signals and ports.
+//! Landlock's rules for files, sockets and signals.
 
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use landlock::{
-    ABI, Access as _, AccessFs, AccessNet, BitFlags, NetPort, PathBeneath, PathFd, Ruleset,
-    RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, Scope,
+    ABI, Access as _, AccessFs, BitFlags, PathBeneath, PathFd, Ruleset, RulesetAttr,
+    RulesetCreated, RulesetCreatedAttr, RulesetError, Scope,
 };
 
 use super::view::Rights;
@@ -28,11 +28,6 @@ pub(super) fn ruleset(rules: &Rules, landlock: u32) -> Result<OwnedFd, CageError
             failed(&format!("open {} in the cage", rule.path.display()), &error)
         })?;
     }
-    for port in rules.ports.iter().flatten() {
-        ruleset = ruleset
-            .add_rule(NetPort::new(*port, AccessNet::ConnectTcp))
-            .map_err(|error| failed(&format!("open port {port} in the cage"), &error))?;
-    }
     let descriptor: Option<OwnedFd> = ruleset.into();
     descriptor.ok_or_else(|| CageError {
         doing: "create Landlock's rules".to_owned(),
@@ -45,11 +40,7 @@ fn create(rules: &Rules) -> Result<RulesetCreated, RulesetError> {
     if rules.sockets == Sockets::Any {
         held.remove(AccessFs::ResolveUnix);
     }
-    let mut ruleset = Ruleset::default().handle_access(held)?.scope(Scope::from_all(LATEST))?;
-    if rules.ports.is_some() {
-        ruleset = ruleset.handle_access(BitFlags::from(AccessNet::ConnectTcp))?;
-    }
-    ruleset.create()
+    Ruleset::default().handle_access(held)?.scope(Scope::from_all(LATEST))?.create()
 }
 
 /// Whether sockets in the file system are held by the rules for files, so that no filter is needed.

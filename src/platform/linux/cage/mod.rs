@@ -4,6 +4,7 @@
 
 mod enter;
 mod files;
+mod network;
 pub mod places;
 mod syscalls;
 mod view;
@@ -15,16 +16,16 @@ use std::process::Command;
 
 use seccompiler::BpfProgram;
 
+use network::Listeners;
 use view::View;
 
-use crate::platform::confinement::{CageError, Lack, Rules, Sockets, Support};
+use crate::platform::confinement::{CageError, Lack, Network, Rules, Sockets, Support};
+use crate::platform::handover::Handover;
 
 /// Whether processes are confined unless somebody says otherwise.
 pub const BY_DEFAULT: bool = true;
 
-/// The version of Landlock that holds TCP ports.
-const PORTS: u32 = 4;
-/// The version that holds signals and abstract sockets.
+/// The version of Landlock that holds signals and abstract sockets.
 const SIGNALS: u32 = 6;
 
 /// What this kernel can hold.
@@ -46,7 +47,7 @@ fn of(landlock: u32, seccomp: bool, view: bool) -> Support {
         (landlock == 0, Lack::Files),
         (!seccomp, Lack::Calls),
         (landlock < SIGNALS, Lack::Signals),
-        (landlock < PORTS, Lack::Ports),
+        (!view, Lack::Network),
         (!view && !files::hold_sockets(landlock), Lack::View),
     ];
     let by = [
@@ -66,29 +67,51 @@ pub struct Cage {
     ruleset: OwnedFd,
     filters: [BpfProgram; 2],
     view: Option<View>,
+    handover: Option<Handover>,
 }
 
 impl Cage {
     /// Builds a cage with these rules.
     ///
     /// # Errors
-    /// If the kernel has no Landlock, or refuses a rule.
+    /// If the kernel has no Landlock or refuses a rule, or a network of its own is not possible.
     pub fn build(rules: &Rules) -> Result<Self, CageError> {
         let landlock = enter::landlock_version();
         // With a view, the sockets of others are not there to be connected to, and Landlock holds
         // those without a name.
         let has_view = rules.sockets == Sockets::None && has_view(landlock);
-        let view = has_view.then(|| View::of(rules, files::own(landlock)));
-        let view = view.transpose().map_err(|error| CageError {
+        let failed = |error: io::Error| CageError {
             doing: "plan a view of the agent's own".to_owned(),
             why: error.to_string(),
-        })?;
+        };
+        let (listeners, handover) = match &rules.network {
+            Network::Host => (None, None),
+            Network::Own(_) if !has_view => {
+                return Err(CageError {
+                    doing: "make a network of the agent's own".to_owned(),
+                    why: Lack::Network.describe().to_owned(),
+                });
+            }
+            Network::Own(ports) => {
+                let (listeners, handover) = Listeners::at(ports).map_err(failed)?;
+                (Some(listeners), Some(handover))
+            }
+        };
+        let view = has_view.then(|| View::of(rules, files::own(landlock), listeners));
+        let view = view.transpose().map_err(failed)?;
         let sockets = if has_view { Sockets::Any } else { rules.sockets };
         Ok(Self {
             ruleset: files::ruleset(rules, landlock)?,
             filters: syscalls::filters(sockets, landlock)?,
             view,
+            handover,
         })
+    }
+
+    /// Our end of the handover of listeners in the process's own network, if it gets one. To be taken
+    /// before the cage is entered.
+    pub const fn take_handover(&mut self) -> Option<Handover> {
+        self.handover.take()
     }
 
     /// The command that starts a program in the cage.
@@ -116,15 +139,15 @@ mod tests {
     #[test]
     fn what_a_kernel_lacks_is_known_by_its_version_of_landlock() {
         let lacks = |landlock| of(landlock, true, true).lacks;
-        assert_eq!(lacks(0), [Lack::Files, Lack::Signals, Lack::Ports]);
-        assert_eq!(lacks(2), [Lack::Signals, Lack::Ports]);
+        assert_eq!(lacks(0), [Lack::Files, Lack::Signals]);
+        assert_eq!(lacks(2), [Lack::Signals]);
         assert_eq!(lacks(5), [Lack::Signals]);
         assert_eq!(lacks(7), []);
         assert_eq!(of(0, false, false).by, "");
         assert_eq!(of(7, true, false).by, "Landlock 7, seccomp");
         assert_eq!(of(7, true, true).by, "Landlock 7, seccomp, own view");
         assert_eq!(of(7, false, true).lacks, [Lack::Calls]);
-        assert_eq!(of(7, true, false).lacks, [Lack::View]);
-        assert_eq!(of(9, true, false).lacks, []);
+        assert_eq!(of(7, true, false).lacks, [Lack::Network, Lack::View]);
+        assert_eq!(of(9, true, false).lacks, [Lack::Network]);
     }
 }

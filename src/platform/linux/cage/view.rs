@@ -15,6 +15,7 @@ use std::path::{Component, Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use super::network::Listeners;
 use crate::platform::confinement::{Access, Rule, Rules};
 
 /// Where the new root is mounted before it becomes the root. What is there stays reachable below `OLD`.
@@ -69,6 +70,8 @@ pub(super) struct View {
     gid_map: String,
     /// Landlock's rights for the folders that only the view has.
     rights: Rights,
+    /// What listens in a network of its own, if it gets one.
+    listeners: Option<Listeners>,
 }
 
 /// Landlock's rights, as bits that this kernel knows.
@@ -172,7 +175,11 @@ impl Plan {
 
 impl View {
     /// A view with what the rules name.
-    pub(super) fn of(rules: &Rules, rights: Rights) -> io::Result<Self> {
+    pub(super) fn of(
+        rules: &Rules,
+        rights: Rights,
+        listeners: Option<Listeners>,
+    ) -> io::Result<Self> {
         let Rules { paths, work, kept, .. } = rules;
         let mut plan = Plan::default();
         let own = [TERMINALS, SHARED_MEMORY, "/dev/ptmx"].map(Path::new);
@@ -194,13 +201,18 @@ impl View {
             uid_map: map(uid.as_raw()),
             gid_map: map(gid.as_raw()),
             rights,
+            listeners,
         })
     }
 
     /// Moves this process into the view, and adds to the rules what only the view has.
     /// Async-signal-safe.
     pub(super) fn enter(&self, ruleset: &OwnedFd) -> io::Result<()> {
-        new_root(&self.uid_map, &self.gid_map)?;
+        let network = if self.listeners.is_some() { libc::CLONE_NEWNET } else { 0 };
+        new_root(&self.uid_map, &self.gid_map, network)?;
+        if let Some(listeners) = &self.listeners {
+            listeners.open()?;
+        }
         for step in &self.steps {
             match step {
                 Step::Folder(at) => make_folder(at)?,
@@ -263,7 +275,7 @@ pub(super) fn is_possible() -> bool {
         let gid_map = map(rustix::process::getegid().as_raw());
         let mut command = Command::new("/proc/self/exe");
         let in_child = move || {
-            new_root(&uid_map, &gid_map)?;
+            new_root(&uid_map, &gid_map, libc::CLONE_NEWNET)?;
             Err(io::Error::from_raw_os_error(ENTERED))
         };
         // SAFETY: the closure makes system calls only.
@@ -272,9 +284,9 @@ pub(super) fn is_possible() -> bool {
     })
 }
 
-/// Makes namespaces, and an empty root with the old one in `OLD`.
-fn new_root(uid_map: &str, gid_map: &str) -> io::Result<()> {
-    let spaces = libc::CLONE_NEWUSER | libc::CLONE_NEWNS | libc::CLONE_NEWIPC;
+/// Makes namespaces, these and those of every view, and an empty root with the old one in `OLD`.
+fn new_root(uid_map: &str, gid_map: &str, more: libc::c_int) -> io::Result<()> {
+    let spaces = libc::CLONE_NEWUSER | libc::CLONE_NEWNS | libc::CLONE_NEWIPC | more;
     // SAFETY: system calls on numbers and C strings. A process that is not dumpable cannot write its
     // own maps; exec would make it dumpable a moment later.
     unsafe {

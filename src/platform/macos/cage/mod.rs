@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::platform::confinement::{CageError, Lack, Rules, Support};
+use crate::platform::handover::Handover;
 use crate::platform::seatbelt;
 
 /// Whether processes are confined unless somebody says otherwise: not before this was tried on a Mac.
@@ -22,7 +23,11 @@ pub fn support() -> Support {
     let exists = Path::new(SANDBOX).exists();
     Support {
         by: if exists { "sandbox-exec".to_owned() } else { String::new() },
-        lacks: if exists { Vec::new() } else { vec![Lack::Files, Lack::Calls] },
+        lacks: if exists {
+            vec![Lack::Network]
+        } else {
+            vec![Lack::Files, Lack::Calls, Lack::Network]
+        },
     }
 }
 
@@ -39,6 +44,11 @@ impl Cage {
     /// None here.
     pub fn build(rules: &Rules) -> Result<Self, CageError> {
         Ok(Self { profile: seatbelt::profile(rules).into() })
+    }
+
+    /// Nothing: there are no networks of a process's own.
+    pub const fn take_handover(&mut self) -> Option<Handover> {
+        None
     }
 
     /// The command that starts a program in the cage.
