@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io::{self, Write};
 
 use super::event::{Decoder, Event};
+use crate::session::describe::size;
 
 /// How much is read at once, in bytes.
 pub const CHUNK: usize = 256 * 1024;
@@ -99,10 +100,16 @@ fn hand_over(line: &[u8], to: &mut dyn Decoder, emit: &mut dyn FnMut(Event)) {
     }
 }
 
-/// A log that is written until the first error. A full disk does not stop the agent; it is reported
-/// once that the log is incomplete.
+/// The most of a run's output that is kept, in bytes: a program that prints without end must not fill
+/// the disk.
+pub const MAX_LOG: u64 = 1 << 30;
+
+/// A log that is written until the first error, or until it is [`MAX_LOG`] long. A full disk does not
+/// stop the agent; it is reported once that the log is incomplete.
 pub struct Log {
     file: Sink,
+    /// How much it may hold, in bytes.
+    room: u64,
     /// Bytes written so far.
     pub written: u64,
     /// The error that ended the writing, if one did.
@@ -113,17 +120,25 @@ impl Log {
     /// A log that appends to this file.
     #[must_use]
     pub const fn new(file: File) -> Self {
-        Self { file: Sink::Open(file), written: 0, error: None }
+        Self { file: Sink::Open(file), room: MAX_LOG, written: 0, error: None }
+    }
+
+    /// The same log, which holds no more than this many bytes.
+    #[cfg(test)]
+    fn with_room(self, room: u64) -> Self {
+        Self { room, ..self }
     }
 
     /// A log whose file is opened at the first byte: most runs write nothing to standard error.
     pub fn later(open: impl FnOnce() -> io::Result<File> + Send + 'static) -> Self {
-        Self { file: Sink::Later(Box::new(open)), written: 0, error: None }
+        Self { file: Sink::Later(Box::new(open)), room: MAX_LOG, written: 0, error: None }
     }
 
     /// Appends the bytes; after the first error nothing more is written, so that a log never has
     /// a hole.
     pub fn write(&mut self, bytes: &[u8]) {
+        let room = usize::try_from(self.room - self.written).unwrap_or(usize::MAX);
+        let (bytes, rest) = bytes.split_at(room.min(bytes.len()));
         let written = match std::mem::replace(&mut self.file, Sink::Closed) {
             Sink::Closed => return,
             Sink::Later(open) => open(),
@@ -131,6 +146,11 @@ impl Log {
         }
         .and_then(|mut file| file.write_all(bytes).map(|()| file));
         match written {
+            Ok(_) if !rest.is_empty() => {
+                self.written += bytes.len() as u64;
+                let most = size(self.room);
+                self.error = Some(io::Error::other(format!("the agent printed more than {most}")));
+            }
             Ok(file) => {
                 self.written += bytes.len() as u64;
                 self.file = Sink::Open(file);
@@ -293,6 +313,25 @@ mod tests {
         assert_eq!(notes.0.len(), 2);
         assert_eq!(log.written, 0);
         assert_eq!(log.error.unwrap().kind(), io::ErrorKind::StorageFull);
+    }
+
+    #[test]
+    fn a_log_ends_where_it_is_full_and_says_so_while_the_output_is_read_on() {
+        let file = tempfile::tempfile().unwrap();
+        let mut log = Log::new(file.try_clone().unwrap()).with_room(4);
+        let mut notes = Notes::default();
+        pump(&b"ab\ncd\nef\n"[..], &mut log, &mut notes, &mut |_| ()).unwrap();
+        log.write(b"gh");
+        assert_eq!((notes.0.len(), log.written), (3, 4));
+        assert_eq!(log.error.unwrap().to_string(), "the agent printed more than 4 bytes");
+        let (mut file, mut found) = (file, Vec::new());
+        file.rewind().unwrap();
+        file.read_to_end(&mut found).unwrap();
+        assert_eq!(found, b"ab\nc");
+        let mut exact = Log::new(tempfile::tempfile().unwrap()).with_room(4);
+        exact.write(b"abcd");
+        exact.write(b"");
+        assert!(exact.error.is_none());
     }
 
     #[test]

@@ -114,7 +114,9 @@ fn detail(ended: &Ended, rule: &Rule, no_signal: Option<&SignalError>) -> Option
         let problem = no_signal.filter(|_| *rule == Rule::TakeSignal)?.to_string();
         Some(explained(&problem, &ended.reported, by, ended.seen.text()))
     };
-    detail.or_else(unexplained).or_else(|| ended.log_error.clone()).or_else(|| foreign(ended))
+    let detail = detail.or_else(unexplained).or_else(|| foreign(ended));
+    let all: Vec<String> = detail.into_iter().chain(ended.log_error.clone()).collect();
+    (!all.is_empty()).then(|| all.join("; "))
 }
 
 /// What there is to say of a program that hung, and printed nothing that its agent's would.
@@ -289,7 +291,10 @@ mod tests {
         ended.unknown.note(NOT_JSON);
         let said = detail(&ended).unwrap();
         assert!(said.contains("no event") && said.contains("samocode doctor"), "{said}");
+        ended.log_error = Some("the log is incomplete: disk full".to_owned());
+        assert!(detail(&ended).unwrap().ends_with("; the log is incomplete: disk full"));
         ended.reported.started = true;
+        ended.log_error = None;
         assert_eq!(detail(&ended), None, "it is the agent's");
     }
 
