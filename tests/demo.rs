@@ -141,7 +141,7 @@ fn a_demo_that_is_killed_while_its_unit_is_being_woken_can_be_removed() {
     let mut demo = user.samocode(["demo"]).spawn();
     demo.wait_for_stdout("samocode answer demo", secs(20));
     demo.signal(Signal::KILL);
-    demo.wait(secs(5));
+    demo.wait(secs(60));
 
     user.samocode(["demo", "--remove"]).ok();
 

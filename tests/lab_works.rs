@@ -16,7 +16,7 @@ fn a_unit_that_is_killed_is_started_again() {
 
     user.systemctl(["kill", "--signal=KILL", "sleeper"]).ok();
 
-    user.wait_until("a second sleep runs", secs(5), || {
+    user.wait_until("a second sleep runs", secs(60), || {
         user.unit_property("sleeper", "NRestarts") == "1"
             && user.unit_property("sleeper", "ActiveState") == "active"
     });
@@ -70,10 +70,10 @@ fn a_spawned_command_can_be_watched_and_signalled() {
 
     let mut running =
         user.sh("trap 'echo bye; exit 3' TERM; echo hi; while :; do sleep 0.01; done").spawn();
-    running.wait_for_stdout("hi", secs(5));
+    running.wait_for_stdout("hi", secs(60));
     running.signal(rustix::process::Signal::TERM);
 
-    let out = running.wait(secs(5));
+    let out = running.wait(secs(60));
     assert_eq!((out.code, out.stdout.as_str()), (3, "hi\nbye\n"));
 }
 

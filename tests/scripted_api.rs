@@ -61,7 +61,16 @@ fn a_whole_reply_ends_with_message_stop_and_its_usage() {
 fn a_silent_stream_starts_and_stays_open() {
     let api = Api::start(Script::new().reply(Reply::silent()));
 
-    let (text, ended) = read(ask(&api, "Start"), Duration::from_millis(700));
+    let mut stream = ask(&api, "Start");
+    stream.set_read_timeout(Some(secs(60))).unwrap();
+    let (mut text, mut buffer) = (String::new(), [0; 4096]);
+    while !text.contains("content_block_delta") {
+        let count = stream.read(&mut buffer).expect("the beginning");
+        assert_ne!(count, 0, "ended: {text}");
+        text.push_str(&String::from_utf8_lossy(&buffer[..count]));
+    }
+    let (rest, ended) = read(stream, Duration::from_millis(700));
+    text.push_str(&rest);
 
     assert!(!ended);
     assert!(text.contains("content_block_delta"), "{text}");

@@ -13,7 +13,7 @@ const DAMAGED: [(&str, &str, &str); 11] = [
     ("list", "echo '[1]' >$signal", "holds a list"),
     ("prose", "echo 'All done!' >$signal", "not JSON"),
     ("wrongtype", r#"echo '{"status":["continue"]}' >$signal"#, "'status' is a list"),
-    ("nostatus", r#"echo '{"phase":"planning"}' >$signal"#, "is not a status"),
+    ("nostatus", r#"echo '{"phase":"planning"}' >$signal"#, "has no status"),
     ("nophase", r#"echo '{"status":"continue","phase":"shipping"}' >$signal"#, "'shipping'"),
     ("folder", "mkdir $signal", "cannot be read"),
 ];

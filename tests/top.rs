@@ -1,48 +1,6 @@
 //! The dashboard, looked at in a real terminal.
 
-use std::path::Path;
-
-use crate::lab::{self, LabUser, secs};
-
-/// A terminal of its own, in which the dashboard runs.
-struct Screen<'u> {
-    user: &'u LabUser,
-}
-
-impl<'u> Screen<'u> {
-    /// Opens a terminal of 100 by 30 and starts a command in it.
-    fn open(user: &'u LabUser, folder: &Path, command: &str) -> Option<Self> {
-        if user.sh("command -v tmux").output().code != 0 {
-            lab::skipped("tmux is missing");
-            return None;
-        }
-        let screen = Self { user };
-        screen.tmux(&format!("new-session -d -s top -x 100 -y 30 -c {} sh", folder.display()));
-        screen.keys(&format!("'{command}' Enter"));
-        Some(screen)
-    }
-
-    fn tmux(&self, arguments: &str) -> String {
-        self.user.sh(&format!("tmux -L test {arguments}")).ok().stdout
-    }
-
-    fn keys(&self, keys: &str) {
-        self.tmux(&format!("send-keys -t top {keys}"));
-    }
-
-    fn text(&self) -> String {
-        self.tmux("capture-pane -p -t top")
-    }
-
-    /// Waits until the screen shows this.
-    fn shows(&self, what: &str) {
-        let mut text = String::new();
-        self.user.wait_until(&format!("the screen shows {what:?}"), secs(60), || {
-            text = self.text();
-            text.contains(what)
-        });
-    }
-}
+use crate::lab::{self, Screen, secs};
 
 #[test]
 fn a_session_goes_from_enable_to_done_by_keys_in_a_real_terminal() {

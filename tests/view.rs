@@ -243,7 +243,7 @@ fn wait_returns_on_file_changes_with_the_exit_code_of_the_state() {
 
     shop.made_up("26-11-20-b", WAITING);
 
-    let out = wait.wait(secs(3));
+    let out = wait.wait(secs(60));
     assert_eq!((out.code, out.stdout.as_str()), (10, "b waiting  (samocode answer b)\n"), "{out}");
     let only_done = |timeout| {
         shop.samocode(["wait", "a", "b", "--until", "done", "--timeout", timeout]).output()

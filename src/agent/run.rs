@@ -22,6 +22,7 @@ use super::process::{Start, StartError, Stdin};
 use super::stream::{CHUNK, Lines, Log, Tail};
 use super::unknown::Unknown;
 use super::{Environment, Input, Launch};
+use crate::config::Veil;
 use crate::platform::cage::Cage;
 use emit::emitter;
 use feed::Feed;
@@ -53,6 +54,8 @@ pub struct Setting<'a> {
     pub log: File,
     /// The log of its standard error output.
     pub stderr_log: Log,
+    /// Keeps secrets out of both.
+    pub veil: Veil,
     /// How long it may take to exit after it finished, usually [`GRACE`].
     pub grace: Duration,
     /// How long it may take to exit after SIGTERM, usually [`TERM_GRACE`].
@@ -166,8 +169,8 @@ impl Run {
             events: VecDeque::new(),
             bytes: 0,
             chunks: 0,
-            log: Log::new(setting.log),
-            stderr_log: setting.stderr_log,
+            log: Log::new(setting.log).behind(setting.veil.clone()),
+            stderr_log: setting.stderr_log.behind(setting.veil),
             tail: Tail::default(),
             grace: setting.grace,
             term_grace: setting.term_grace,
@@ -367,6 +370,8 @@ impl Run {
     /// The facts about the run at its end.
     #[must_use]
     pub fn summary(&mut self) -> Summary {
+        self.log.end();
+        self.stderr_log.end();
         Summary {
             stderr_tail: self.tail.text(),
             bytes: self.bytes,

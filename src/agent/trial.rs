@@ -170,6 +170,7 @@ impl Trial<'_> {
             cage: None,
             log,
             stderr_log: Log::later(tempfile::tempfile),
+            veil: crate::config::Veil::default(),
             grace: GRACE,
             term_grace: TERM_GRACE,
         };

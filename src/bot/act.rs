@@ -5,19 +5,17 @@ use serde_json::{Value, json};
 use super::api::Api;
 use super::live::Message;
 use super::update::{Command, Heard, REASON_MARK, What};
-use crate::control::answers::{Answer, Answers, Questions};
-use crate::control::documents::{Read, Topic};
 use crate::control::enable::Enable;
 use crate::control::inspect::List;
-use crate::control::post::{Approve, Reject, Send};
+use crate::control::post::Send;
+use crate::control::press;
 use crate::control::request::Work;
 use crate::control::stop::Stop;
 use crate::control::unit::Start;
 use crate::control::view::View;
 use crate::control::{Call, Caller, Error, Local, Result, call};
-use crate::notify::buttons::{Press, plan_key, question_key};
+use crate::notify::buttons::Press;
 use crate::notify::text::{clip, escape_within, tame_block, tame_line};
-use crate::session::WaitsFor;
 use crate::session::mail::Kind;
 use crate::session::state::StateName;
 
@@ -104,85 +102,45 @@ impl Conversation<'_> {
 
     async fn settle(&self, press: &Press) -> Result<Pressed> {
         match press {
-            Press::Answer { key, letter } => self.choose(key, *letter).await,
-            Press::Approve(key) => {
-                let Some((session, _)) = self.plan(key).await? else { return Ok(settled()) };
-                let sent = self.call(Approve { session, message: String::new() }).await?.sent;
-                Ok(Pressed::Done(Told {
-                    text: format!("{}: the plan is approved. It {}", sent.session, sent.outcome),
-                    works: Some(sent.instance),
-                }))
-            }
-            Press::Reject(key) => {
-                let Some((session, _)) = self.plan(key).await? else { return Ok(settled()) };
-                let session = escape_within(&session, 200);
-                let ask = format!(
-                    "<b>{session}</b> What should the plan do differently? Reply to this \
-                     message.\n{REASON_MARK}{key}"
-                );
-                self.say(&ask, json!({"reply_markup": {"force_reply": true}})).await;
-                Ok(Pressed::Open("Reply with the reason.".to_owned()))
-            }
-            Press::ShowPlan(key) => {
-                let Some((session, text)) = self.plan(key).await? else { return Ok(settled()) };
-                self.show_plan(&session, &text).await;
-                Ok(Pressed::Open("Here it is.".to_owned()))
-            }
+            Press::Answer { .. } | Press::Approve(_) => Ok(self.press(press).await?.into()),
+            // The reason is asked for first.
+            Press::Reject(key) => Ok(match self.plan(key).await? {
+                Ok((session, _)) => {
+                    let session = escape_within(&session, 200);
+                    let ask = format!(
+                        "<b>{session}</b> What should the plan do differently? Reply to this \
+                         message.\n{REASON_MARK}{key}"
+                    );
+                    self.say(&ask, json!({"reply_markup": {"force_reply": true}})).await;
+                    Pressed::Open("Reply with the reason.".to_owned())
+                }
+                Err(settled) => settled.into(),
+            }),
+            Press::ShowPlan(key) => Ok(match self.plan(key).await? {
+                Ok((session, text)) => {
+                    self.show_plan(&session, &text).await;
+                    Pressed::Open("Here it is.".to_owned())
+                }
+                Err(settled) => settled.into(),
+            }),
         }
     }
 
-    /// Answers the question with this key.
-    async fn choose(&self, key: &str, letter: char) -> Result<Pressed> {
-        for view in self.waiting().await? {
-            let asked = self.call(Questions { session: view.instance.clone() }).await?;
-            let is_it = |question: &&crate::control::answers::Question| {
-                question_key(&view.instance, &question.id, &question.text) == key
-            };
-            let Some(question) = asked.questions.iter().find(is_it) else { continue };
-            if let Some(answer) = question.answer.as_ref().filter(|_| !self.is_again) {
-                let answer = tame_line(answer);
-                return Ok(Pressed::Settled(format!("{} is settled: {answer}", question.id)));
-            }
-            let answer = Answer {
-                id: question.id.clone(),
-                answer: letter.to_string(),
-                to: Some(question.text.clone()),
-            };
-            let answered = self
-                .call(Answers {
-                    session: view.instance.clone(),
-                    answers: vec![answer],
-                    ..Answers::default()
-                })
-                .await?;
-            let said = answered.saved.iter().map(|saved| format!("{}: {}", saved.id, saved.answer));
-            let said = tame_line(&said.collect::<Vec<_>>().join(", "));
-            let then = match &answered.sent {
-                Some(sent) => format!("It {}", sent.outcome),
-                None => format!("Still open: {}.", answered.open.join(", ")),
-            };
-            return Ok(Pressed::Done(Told {
-                text: format!("{}: {said}. {then}", answered.session),
-                works: answered.sent.is_some().then_some(answered.instance),
-            }));
-        }
-        Ok(settled())
+    async fn press(&self, button: &Press) -> Result<press::Pressed> {
+        let again = self.is_again;
+        self.call(press::Press { again, ..press::Press::on(button) }).await
     }
 
-    /// The session whose plan has this key, and the plan.
-    async fn plan(&self, key: &str) -> Result<Option<(String, String)>> {
-        for view in self.waiting().await? {
-            let waits_for = view.needs.as_ref().map(|needs| &needs.waits_for);
-            if waits_for != Some(&WaitsFor::PlanApproval) {
-                continue;
-            }
-            let read = Read { session: view.instance.clone(), topic: Some(Topic::Plan) };
-            let Ok(plan) = self.call(read).await else { continue };
-            if plan_key(&view.instance, &plan.text) == key {
-                return Ok(Some((view.instance, plan.text)));
-            }
-        }
-        Ok(None)
+    /// The session whose plan has this key, and the plan; or that it is settled.
+    async fn plan(
+        &self,
+        key: &str,
+    ) -> Result<std::result::Result<(String, String), press::Pressed>> {
+        let mut shown = self.press(&Press::ShowPlan(key.to_owned())).await?;
+        Ok(match (shown.instance.take(), shown.plan.take()) {
+            (Some(session), Some(text)) => Ok((session, text)),
+            _ => Err(shown),
+        })
     }
 
     async fn show_plan(&self, session: &str, text: &str) {
@@ -203,18 +161,10 @@ impl Conversation<'_> {
     }
 
     async fn reject(&self, key: &str, reason: &str) -> Result<Told> {
-        let Some((session, _)) = self.plan(key).await? else {
-            return Ok(Told::of(SETTLED.to_owned()));
-        };
-        let sent = self.call(Reject { session, reason: reason.to_owned() }).await?.sent;
-        let text = format!("{}: the plan is rejected. It {}", sent.session, sent.outcome);
-        Ok(Told { text, works: Some(sent.instance) })
-    }
-
-    async fn waiting(&self) -> Result<Vec<View>> {
-        let mut views = self.call(List {}).await?;
-        views.retain(|view| view.state == StateName::Waiting);
-        Ok(views)
+        let button = Press::Reject(key.to_owned());
+        let press = press::Press { reason: reason.to_owned(), ..press::Press::on(&button) };
+        let pressed = self.call(press).await?;
+        Ok(Told { text: pressed.said, works: pressed.instance.filter(|_| pressed.resumes) })
     }
 
     async fn command(&self, command: &Command) -> Result<Told> {
@@ -318,10 +268,15 @@ impl Pressed {
     }
 }
 
-const SETTLED: &str = "This is settled already. See /status";
-
-fn settled() -> Pressed {
-    Pressed::Settled(SETTLED.to_owned())
+impl From<press::Pressed> for Pressed {
+    fn from(pressed: press::Pressed) -> Self {
+        match pressed.instance {
+            Some(instance) => {
+                Self::Done(Told { text: pressed.said, works: pressed.resumes.then_some(instance) })
+            }
+            None => Self::Settled(pressed.said),
+        }
+    }
 }
 
 fn interrupted() -> String {

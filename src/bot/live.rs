@@ -216,7 +216,8 @@ fn text(said: &str, view: &View) -> String {
     let (phase, iteration) = (view.phase, view.iteration);
     let mut text = format!("{said}\n\n{} {phase} {iteration}{cost}", bar(view.phase));
     let now = match view.state {
-        StateName::Running => view.doing.clone().or_else(|| view.summary.clone()),
+        StateName::Running | StateName::New if view.doing.is_some() => view.doing.clone(),
+        StateName::Running => view.summary.clone(),
         state => {
             let reason = view.reason.as_deref().map_or_else(String::new, |why| format!(": {why}"));
             Some(format!("{state}{reason}"))

@@ -1,12 +1,17 @@
 //! Pairing: whoever sends the bot a code that only this terminal shows is the human.
 
+use std::time::Duration;
+
 use super::api::Api;
-use super::retried;
 use super::update::{Command, What};
 use crate::config::Secret;
 use crate::control::{Error, Result};
 use crate::notify::telegram::API_URL;
 use crate::notify::{BotAccount, NotifyError, Proxies, http};
+use crate::service::Progress;
+
+/// The pause after an attempt to hear that failed.
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// A bot that waits for its human.
 pub struct Pairing {
@@ -48,7 +53,6 @@ impl Pairing {
             proxies,
         };
         let api = Api::new(&account)?;
-        let failed = |error: NotifyError| Error::unavailable(error.to_string());
         let me = api.me().await.map_err(failed)?;
         let code = uuid::Uuid::new_v4().simple().to_string()[..8].to_owned();
         Ok(Self { api, me: me.id, name: me.username, code })
@@ -66,14 +70,30 @@ impl Pairing {
         format!("/start {}", self.code)
     }
 
-    /// Waits for the code.
+    /// Waits for the code; says why it does not hear, if it does not.
     ///
     /// # Errors
     /// If the bot may not be used any more.
-    pub async fn wait(&self) -> Result<Paired> {
+    pub async fn wait(&self, progress: Progress<'_>) -> Result<Paired> {
         let mut next = 0;
+        let mut said = None;
         loop {
-            for update in retried(|| self.api.updates(next)).await? {
+            let updates = match self.api.updates(next).await {
+                Ok(updates) => updates,
+                Err(NotifyError::Retryable { reason, after }) => {
+                    if said.as_ref() != Some(&reason) {
+                        progress(&format!("{reason}; trying again until it works"));
+                        said = Some(reason);
+                    }
+                    tokio::time::sleep(after.unwrap_or(PAUSE)).await;
+                    continue;
+                }
+                Err(error) => return Err(failed(error)),
+            };
+            if said.take().is_some() {
+                progress("Telegram can be reached again");
+            }
+            for update in updates {
                 next = update.update_id + 1;
                 let Some(heard) = update.heard(self.me) else { continue };
                 let is_code = |typed: &str| typed == self.code;
@@ -85,4 +105,18 @@ impl Pairing {
             }
         }
     }
+}
+
+/// Why the bot cannot be paired, and what to do about it at a terminal.
+fn failed(error: NotifyError) -> Error {
+    let hint = match &error {
+        NotifyError::Retryable { .. } => {
+            "nothing was saved; check the network and TELEGRAM_API_URL, then: samocode notify setup"
+        }
+        _ => {
+            "nothing was saved; copy the token from @BotFather, which /mybots shows, then: samocode \
+             notify setup"
+        }
+    };
+    Error::unavailable(error.to_string()).hint(hint)
 }

@@ -176,7 +176,8 @@ async fn whoever_sends_the_code_is_paired_and_nobody_else() {
     assert!(pairing.link().starts_with("https://t.me/my_bot?start="), "{}", pairing.link());
     let code = pairing.message();
     stage.shared.lock().unwrap().updates.push(message(4, 5, -7, &code));
-    let paired = tokio::time::timeout(Duration::from_secs(30), pairing.wait()).await;
+    let paired =
+        tokio::time::timeout(Duration::from_secs(30), pairing.wait(&crate::service::quiet)).await;
     assert_eq!(paired.unwrap().unwrap(), pairing::Paired { chat: -7, user: 5 });
     let asked = stage.shared.lock().unwrap().asked.clone();
     let (method, last) = asked.last().unwrap();

@@ -19,7 +19,9 @@ impl Common {
         Ok(Caller {
             origin: origin::of_process(&env),
             env,
-            cwd: std::env::current_dir().context("cannot tell the current folder")?,
+            cwd: std::env::current_dir().context(
+                "cannot tell the current folder, which may have been deleted: cd to another one",
+            )?,
             config: self.config.clone(),
             scope: self.scope(),
             binary: own_binary()?,

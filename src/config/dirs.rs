@@ -7,6 +7,9 @@ use super::{Env, Error};
 /// Where sessions in system scope keep their state.
 pub const SYSTEM_STATE: &str = "/var/lib/samocode";
 
+/// The variable with the folder of a unit's credentials.
+const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
+
 /// The folders of one user, all absolute. They need not exist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dirs {
@@ -18,6 +21,8 @@ pub struct Dirs {
     pub state: PathBuf,
     /// `$XDG_CACHE_HOME/samocode`, else `~/.cache/samocode`: files that may be deleted at any time.
     pub cache: PathBuf,
+    /// The credentials that the service manager handed to this process's unit (systemd.exec(5)).
+    pub credentials: Option<PathBuf>,
 }
 
 impl Dirs {
@@ -36,6 +41,7 @@ impl Dirs {
             config: folder("XDG_CONFIG_HOME", ".config"),
             state: folder("XDG_STATE_HOME", ".local/state"),
             cache: folder("XDG_CACHE_HOME", ".cache"),
+            credentials: absolute(env, CREDENTIALS),
             home,
         })
     }
@@ -48,6 +54,7 @@ impl Dirs {
             config: home.join(".config/samocode"),
             state: home.join(".local/state/samocode"),
             cache: home.join(".cache/samocode"),
+            credentials: None,
         }
     }
 
@@ -86,6 +93,12 @@ impl Dirs {
     #[must_use]
     pub fn env_file(&self) -> PathBuf {
         self.config.join("env")
+    }
+
+    /// The credential with lines like those of that file, encrypted on the disk if the unit says so.
+    #[must_use]
+    pub fn env_credential(&self) -> Option<PathBuf> {
+        self.credentials.as_ref().map(|folder| folder.join("samocode.env"))
     }
 
     /// Holds one file per account, named by [`account`](super::secret::account).

@@ -1,5 +1,6 @@
 //! The user's credentials file, `~/.config/samocode/env`. Units do not see the shell's variables,
-//! so the secrets that agents need are kept here, readable by the user only.
+//! so the secrets that agents need are kept here, readable by the user only. A unit may also be handed
+//! them by its service manager, as the credential `samocode.env` with the same lines.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,12 +21,22 @@ pub struct EnvFile {
 }
 
 impl EnvFile {
-    /// Reads the user's file. A missing file is treated as empty.
+    /// Reads the user's file, and the credential, which overrides it. What is missing is treated as
+    /// empty.
     ///
     /// # Errors
     /// [`Error::StrangersEnv`] when it belongs to someone else, [`Error::Syntax`] with its line,
     /// [`Error::Io`] when it cannot be read.
     pub fn read(dirs: &Dirs) -> Result<Self, Error> {
+        let mut read = Self::read_file(dirs)?;
+        if let Some(credential) = dirs.env_credential() {
+            let credential = Self::of(&ConfigFile::read_if_exists(&credential)?);
+            read.variables.extend(credential.variables);
+        }
+        Ok(read)
+    }
+
+    fn read_file(dirs: &Dirs) -> Result<Self, Error> {
         let path = dirs.env_file();
         let mut warnings = Vec::new();
         match fs::metadata(&path) {
@@ -92,25 +103,29 @@ impl EnvFile {
             Err(reason) => return Err(Error::io("read", &path, reason)),
         };
         let new = Zeroizing::new(merged(&old, variables)?);
-        let fail = |reason| Error::io("write", &path, reason);
-        let folder = path.parent().unwrap_or(Path::new("/"));
-        make_private(folder).map_err(fail)?;
-        let write = || -> io::Result<()> {
-            let mut file = tempfile::Builder::new()
-                .prefix(".env.")
-                .permissions(fs::Permissions::from_mode(0o600))
-                .tempfile_in(folder)?;
-            file.write_all(new.as_bytes())?;
-            if rustix::process::geteuid().is_root() {
-                let owner = fs::metadata(&path).or_else(|_| fs::metadata(folder))?;
-                fchown(file.as_file(), Some(owner.uid()), Some(owner.gid()))?;
-            }
-            file.as_file().sync_all()?;
-            file.persist(&path).map_err(|error| error.error)?;
-            fs::File::open(folder)?.sync_all()
-        };
-        write().map_err(fail)
+        replace_private(&path, new.as_bytes()).map_err(|reason| Error::io("write", &path, reason))
     }
+}
+
+/// Replaces a file of the user's settings as a whole, or creates it, accessible to the user only.
+///
+/// # Errors
+/// Those of the disk.
+pub fn replace_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    make_private(folder)?;
+    let mut file = tempfile::Builder::new()
+        .prefix(".settings.")
+        .permissions(fs::Permissions::from_mode(0o600))
+        .tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    if rustix::process::geteuid().is_root() {
+        let owner = fs::metadata(path).or_else(|_| fs::metadata(folder))?;
+        fchown(file.as_file(), Some(owner.uid()), Some(owner.gid()))?;
+    }
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    fs::File::open(folder)?.sync_all()
 }
 
 /// Creates a folder and its parents, accessible to the user only. Those that root creates belong to
@@ -217,6 +232,31 @@ mod tests {
         assert!(!format!("{file:?}").contains("sk-1"));
         fs::set_permissions(dirs.env_file(), fs::Permissions::from_mode(0o600)).unwrap();
         assert!(EnvFile::read(&dirs).unwrap().warnings().is_empty());
+    }
+
+    #[test]
+    fn a_credential_of_the_unit_overrides_the_file_and_is_never_saved_to_it() {
+        let (home, mut dirs) = dirs();
+        write(&dirs, "ANTHROPIC_API_KEY=sk-file\nHTTPS_PROXY=p\n", 0o600);
+        let folder = home.path().join("credentials");
+        dirs.credentials = Some(folder.clone());
+        let value = |name: &str| {
+            let file = EnvFile::read(&dirs).unwrap();
+            file.get(name).map(|value| value.expose().to_owned()).unwrap_or_default()
+        };
+        assert_eq!(value("ANTHROPIC_API_KEY"), "sk-file", "the unit has no such credential");
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("samocode.env"), "ANTHROPIC_API_KEY=sk-unit\nGEMINI_API_KEY=g\n")
+            .unwrap();
+        assert_eq!(value("ANTHROPIC_API_KEY"), "sk-unit");
+        assert_eq!((value("HTTPS_PROXY"), value("GEMINI_API_KEY")), ("p".into(), "g".into()));
+        EnvFile::save(&dirs, &[secret("OPENAI_API_KEY", "o")]).unwrap();
+        let file = fs::read_to_string(dirs.env_file()).unwrap();
+        assert_eq!(file, "ANTHROPIC_API_KEY=sk-file\nHTTPS_PROXY=p\nOPENAI_API_KEY=o\n");
+        let variables = [("HOME", "/h"), ("CREDENTIALS_DIRECTORY", "/run/credentials/x")];
+        let unit = Dirs::user(&variables.into_iter().collect::<crate::config::Env>()).unwrap();
+        let path = unit.env_credential().unwrap();
+        assert_eq!(path, Path::new("/run/credentials/x/samocode.env"));
     }
 
     #[test]

@@ -49,13 +49,12 @@ pub fn init(dir: &Path, dirs: &Dirs, options: &InitOptions) -> Result<InitReport
     let config = root.join(FILE_NAME);
     let written = write_new(&config, &text(&root, dirs, options)?)?;
     let project = Project::read(&config, Some(&dirs.home))?;
-    let mut made = Vec::new();
-    for folder in [&project.worktrees, &project.sessions] {
-        if !folder.is_dir() {
-            fs::create_dir_all(folder).map_err(|reason| Error::io("make", folder, reason))?;
-            made.push(folder.clone());
+    let made = make_folders(&project).inspect_err(|_| {
+        // A file that names places nobody can use would make a project of all that is below.
+        if written {
+            let _ = fs::remove_file(&config);
         }
-    }
+    })?;
     let excluded = match &repository {
         Some(repository) => exclude(repository)?,
         None => false,
@@ -65,6 +64,18 @@ pub fn init(dir: &Path, dirs: &Dirs, options: &InitOptions) -> Result<InitReport
     let in_repository =
         repository.as_ref().is_some_and(is_in) || Repository::open(&project.main_repo).is_ok();
     Ok(InitReport { in_repository, project, written, made, excluded })
+}
+
+/// Creates the folders that a project lacks, and returns them.
+fn make_folders(project: &Project) -> Result<Vec<PathBuf>, Error> {
+    let mut made = Vec::new();
+    for folder in [&project.worktrees, &project.sessions] {
+        if !folder.is_dir() {
+            fs::create_dir_all(folder).map_err(|reason| Error::io("make", folder, reason))?;
+            made.push(folder.clone());
+        }
+    }
+    Ok(made)
 }
 
 /// The repository that contains a folder. A repository of the whole home folder, as some people
@@ -200,6 +211,15 @@ mod tests {
             assert!(matches!(done, Err(Error::Unwritable(key)) if key == "MAIN_REPO"));
             assert!(!dir.join(".samocode").exists());
         }
+    }
+
+    #[test]
+    fn a_project_whose_folders_cannot_be_made_is_none() {
+        let place = Place::new();
+        fs::create_dir(place.home.join("shop")).unwrap();
+        fs::write(place.home.join("shop-sessions"), "in the way").unwrap();
+        assert!(matches!(place.init("shop"), Err(Error::Io { action: "make", .. })));
+        assert!(!place.home.join("shop/.samocode").exists());
     }
 
     #[test]

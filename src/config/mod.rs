@@ -22,6 +22,7 @@ pub mod peers;
 pub mod secret;
 pub mod settings;
 pub mod values;
+mod veil;
 pub mod vocabulary;
 
 use std::io;
@@ -32,11 +33,12 @@ use crate::session::Hint;
 pub use agent_name::{AgentName, CommandLine};
 pub use dirs::Dirs;
 pub use env::Env;
-pub use env_file::EnvFile;
+pub use env_file::{EnvFile, replace_private};
 pub use find::Project;
 
 pub use secret::{Redactor, Secret};
 pub use settings::{Flags, Origin, Row, Settings};
+pub use veil::Veil;
 pub use vocabulary::{AgentManifest, Credentials, Owner, Reach, Variables, Vocabulary};
 
 /// A problem with a project's files or settings, which only a human can fix. A program that ends
@@ -162,6 +164,12 @@ impl Hint for Error {
                 io::ErrorKind::PermissionDenied => "check who owns it and its permissions",
                 io::ErrorKind::NotFound => "check the path",
                 io::ErrorKind::ReadOnlyFilesystem => "choose a writable place",
+                io::ErrorKind::NotADirectory => {
+                    "a part of this path is a file, not a folder: check the path, HOME and XDG_CONFIG_HOME"
+                }
+                _ if reason.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => {
+                    "it is a link that leads to itself: remove it"
+                }
                 _ => return None,
             }
             .to_owned(),
@@ -182,7 +190,11 @@ impl Hint for Error {
             Self::Value { allowed, .. } => allowed.clone(),
             Self::NoHome => "set HOME to your home folder".to_owned(),
             Self::NoName(_) => "choose a folder other than the root of the file system".to_owned(),
-            Self::Syntax { .. } | Self::Unwritable(_) => return None,
+            Self::Unwritable(_) => {
+                "use a name in UTF-8, without line ends, tabs and other control characters"
+                    .to_owned()
+            }
+            Self::Syntax { .. } => return None,
         })
     }
 }

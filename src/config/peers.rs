@@ -13,7 +13,6 @@ const REGISTRIES: &str = "registries";
 pub const HOSTS_OF_REGISTRIES: &[&str] = &[
     "index.crates.io",
     "static.crates.io",
-    "crates.io",
     "registry.npmjs.org",
     "registry.yarnpkg.com",
     "pypi.org",

@@ -6,7 +6,7 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-use super::{Env, EnvFile};
+use super::{Env, EnvFile, Veil};
 
 /// A secret text. Neither `Debug` nor any other formatting shows it, and its memory is wiped when it
 /// is dropped.
@@ -144,6 +144,12 @@ impl Redactor {
             }
         }
         clean
+    }
+
+    /// The same for a stream.
+    #[must_use]
+    pub fn veil(&self) -> Veil {
+        Veil::new(self.secrets.clone())
     }
 
     /// The same for every string in a JSON value; field names are left alone.

@@ -22,6 +22,7 @@ use super::registry;
 use super::remove::{ARCHIVE, Removed, check_at_rest, put_away};
 use super::session::Session;
 use super::target::Target;
+use super::timer;
 
 /// Removes sessions as [`Remove`](super::remove::Remove) does: those named, and with `done` all of
 /// the project that are done. If a named one may not be archived, nothing is done to any.
@@ -102,8 +103,16 @@ impl Perform for Archive {
         if self.done {
             for session in registry::all(&context)? {
                 let is_named = chosen.iter().any(|named| named.folder == session.folder);
-                if !is_named && self.is_due(&session)? {
-                    chosen.push(session);
+                if is_named || !self.is_due(&session)? {
+                    continue;
+                }
+                match timer::of(&session) {
+                    Some(timer) => on.warnings.add(format!(
+                        "{} stays, for its timer: it starts {}; archive it by its name to end that",
+                        session.name,
+                        timer.when()
+                    )),
+                    None => chosen.push(session),
                 }
             }
         }
@@ -188,6 +197,7 @@ impl Perform for Restore {
             .hint(format!("archive that one first: samocode archive {}", kept.folder)));
         }
         let action = || format!("move {} to {}", kept.path.display(), folder.display());
+        on.step(1, 1, format!("restoring {}", kept.name));
         // The worktree first: if it cannot be made, the session stays in the archive.
         let (worktree, rescued) = worktree_of(&context, &kept).await?;
         crash_point("the worktree is back");

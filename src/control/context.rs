@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::agent::vocabulary;
 use crate::config::{Dirs, Env, EnvFile, Flags, Project, Settings};
 use crate::service::{self, Reader, Scope, ServiceManager, Spool};
+use crate::session::mail::HUMAN;
 use crate::session::store::Folder;
 
 use super::error::{Error, Result};
@@ -77,7 +78,7 @@ impl Caller {
     /// The sender of the caller's mail: `human`, or the session's instance.
     #[must_use]
     pub fn name(&self) -> &str {
-        self.session().unwrap_or("human")
+        self.session().unwrap_or(HUMAN)
     }
 }
 

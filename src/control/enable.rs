@@ -27,6 +27,7 @@ use super::queue;
 use super::request::{Became, Work, coordinate, resume_despite_stop};
 use super::session::Session;
 use super::target::Target;
+use super::timer;
 
 /// Finds or creates a session, writes its unit, and starts it now and at every boot.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -90,9 +91,20 @@ pub struct Enabled {
     /// What an existing session is waiting for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits: Option<Waits>,
+    /// Whether it has begun; otherwise it waits for its time.
+    #[serde(default = "yes")]
+    pub has_begun: bool,
+    /// When it begins, if not now, or again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timer: Option<timer::Upcoming>,
     /// Its branch and the commit it starts from, as far as known without a fetch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch: Option<String>,
+}
+
+/// What a version that knew no timers says.
+const fn yes() -> bool {
+    true
 }
 
 /// What a session needs from a human before it can continue.
@@ -145,7 +157,11 @@ impl Perform for Enable {
         if !is_new {
             below::check(context, session)?;
         }
-        let became = if work.after.is_empty() && work.convoy.is_none() {
+        let mut upcoming = None;
+        let became = if work.at.is_some() || work.every.is_some() {
+            upcoming = Some(timer::set(on, context, session, &unit, (&work, &self.set)).await?);
+            if is_new { Became::Created } else { Became::Known }
+        } else if work.after.is_empty() && work.convoy.is_none() {
             if is_new {
                 let above = session.folder.above();
                 branch_below(context, &session.name, above.as_ref()).await?;
@@ -156,6 +172,7 @@ impl Perform for Enable {
             coordinate(session, &work)?;
             unit.install(manager.as_ref(), on.progress).await?;
             unit.start(manager.as_ref(), on.progress).await?;
+            timer::forget_single(context, session).await?;
             became
         } else {
             convoy::join(on, context, session, &work, &self.set).await?;
@@ -167,7 +184,9 @@ impl Perform for Enable {
         let of_units = manager.environment().await?.into_iter().collect();
         warn_of_unseen(context, &of_units)?;
         warn_of_credentials(context, &unit, &of_units)?;
-        tell_notes(context, session).await;
+        if upcoming.is_none() {
+            tell_notes(context, session).await;
+        }
         Ok(Enabled {
             session: session.name.clone(),
             instance: session.instance.clone(),
@@ -176,6 +195,11 @@ impl Perform for Enable {
             became,
             lingering: manager.lingering().await.ok(),
             waits,
+            has_begun: match &upcoming {
+                Some(upcoming) => upcoming.latest.as_ref() == Some(&session.name),
+                None => true,
+            },
+            timer: upcoming.or_else(|| timer::of(session)),
             branch: planned_branch(context, session),
         })
     }
@@ -217,7 +241,7 @@ pub(super) async fn tell_notes(context: &Context, session: &Session) {
         let hook = session.hook().ok();
         hook.is_some_and(|hook| hook.worktree.is_some() || hook.state != StateName::New)
     };
-    if let Ok(watch) = FolderWatch::new(session.folder.path()) {
+    if let Ok(watch) = FolderWatch::session(&session.folder) {
         let _ = tokio::time::timeout(PREPARATION, watch.until(is_prepared)).await;
     }
     let notes = session.hook().map(|hook| hook.notes).unwrap_or_default();

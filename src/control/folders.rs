@@ -10,6 +10,7 @@ use tokio::sync::mpsc::{Receiver, channel};
 use super::error::{Attempt as _, Result};
 use crate::platform::limits::Limit;
 use crate::platform::watch;
+use crate::session::store::Folder;
 
 /// Watches folders for changes. It also reports a change every few seconds, because some file
 /// systems, such as network ones, send no events. If a limit of the machine allows no watching, it
@@ -20,6 +21,8 @@ pub(crate) struct FolderWatch {
     changed: Receiver<()>,
     /// Which limit keeps it from watching.
     limit: Option<Limit>,
+    /// Sessions whose record may get a folder of its own.
+    sessions: Vec<Folder>,
 }
 
 /// How long a change can go unnoticed on a file system that sends no events.
@@ -37,6 +40,16 @@ impl FolderWatch {
         Self::all([folder])
     }
 
+    /// Watches a session's files.
+    ///
+    /// # Errors
+    /// As [`FolderWatch::new`].
+    pub(crate) fn session(folder: &Folder) -> Result<Self> {
+        let mut watch = Self::all([])?;
+        watch.add_session(folder)?;
+        Ok(watch)
+    }
+
     /// Watches several folders.
     ///
     /// # Errors
@@ -51,13 +64,15 @@ impl FolderWatch {
             }
         });
         let mut all = match watcher {
-            Ok(watcher) => Self { watcher: Some(watcher), changed, limit: None },
+            Ok(watcher) => {
+                Self { watcher: Some(watcher), changed, limit: None, sessions: Vec::new() }
+            }
             Err(error) => {
                 let limit = limit(&error);
                 if limit.is_none() {
                     return Err(error).attempt(|| "watch files".to_owned());
                 }
-                Self { watcher: None, changed, limit }
+                Self { watcher: None, changed, limit, sessions: Vec::new() }
             }
         };
         folders.into_iter().try_for_each(|folder| all.add(folder))?;
@@ -80,6 +95,31 @@ impl FolderWatch {
         }
     }
 
+    /// Watches the files of another session.
+    ///
+    /// # Errors
+    /// As [`FolderWatch::new`].
+    pub(crate) fn add_session(&mut self, folder: &Folder) -> Result<()> {
+        if folder.record().is_none() {
+            self.sessions.push(folder.clone());
+        }
+        folder.roots().iter().try_for_each(|root| self.add(root))
+    }
+
+    /// Watches the records that were moved since. That changes the session's folder, too, so it is
+    /// noticed.
+    fn follow_records(&mut self) {
+        let (moved, rest) =
+            std::mem::take(&mut self.sessions).into_iter().partition(|it| it.record().is_some());
+        self.sessions = rest;
+        let moved: Vec<Folder> = moved;
+        for record in moved.iter().filter_map(Folder::record) {
+            if let Err(error) = self.add(&record) {
+                tracing::info!("{error}");
+            }
+        }
+    }
+
     /// What a human should know if nothing can be watched: one line, with the remedy.
     pub(crate) fn remark(&self) -> Option<String> {
         let remedy = self.limit?.remedy();
@@ -92,6 +132,7 @@ impl FolderWatch {
             return tokio::time::sleep(QUICK_LOOK).await;
         }
         let _ = tokio::time::timeout(SLOW_LOOK, self.changed.recv()).await;
+        self.follow_records();
     }
 
     /// Waits until `is_true` holds; checks it after each change.
@@ -119,8 +160,9 @@ fn is_reading(event: &::notify::Result<::notify::Event>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::store::Lock;
 
-    /// Whether a change is reported within a second, well before [`SLOW_LOOK`].
+    /// Whether a change is reported within a second.
     async fn is_heard(watch: &mut FolderWatch) -> bool {
         tokio::time::timeout(Duration::from_secs(1), watch.changed()).await.is_ok()
     }
@@ -128,7 +170,7 @@ mod tests {
     #[tokio::test]
     async fn a_write_is_heard_and_reading_the_file_then_is_not() {
         let folder = tempfile::tempdir().unwrap();
-        let file = crate::session::store::Folder::new(folder.path()).hook();
+        let file = Folder::new(folder.path()).hook();
         let mut watch = FolderWatch::new(folder.path()).unwrap();
         std::fs::write(&file, "1").unwrap();
         while is_heard(&mut watch).await {}
@@ -136,7 +178,21 @@ mod tests {
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "1");
         assert!(!is_heard(&mut watch).await, "reading woke the reader");
         std::fs::write(&file, "2").unwrap();
-        assert!(is_heard(&mut watch).await);
+        let heard = tokio::time::timeout(SLOW_LOOK * 4 / 5, watch.changed()).await;
+        assert!(heard.is_ok(), "a change is heard, not found by looking");
+    }
+
+    #[tokio::test]
+    async fn a_record_that_is_moved_is_watched_in_its_new_place() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = Folder::new(root.path().join("26-11-20-jwt"));
+        std::fs::create_dir(folder.path()).unwrap();
+        let mut watch = FolderWatch::session(&folder).unwrap();
+        assert_eq!(watch.sessions, std::slice::from_ref(&folder));
+        let lock = Lock::take(&folder).unwrap();
+        folder.set_apart(lock).unwrap();
+        watch.changed().await;
+        assert_eq!(watch.sessions, []);
     }
 
     #[test]
@@ -154,7 +210,12 @@ mod tests {
     #[tokio::test]
     async fn without_a_watcher_it_looks_once_a_second_and_says_so() {
         let (_sender, changed) = channel(1);
-        let mut watch = FolderWatch { watcher: None, changed, limit: Some(Limit::Watchers) };
+        let mut watch = FolderWatch {
+            watcher: None,
+            changed,
+            limit: Some(Limit::Watchers),
+            sessions: Vec::new(),
+        };
         let remark = watch.remark().unwrap();
         assert!(remark.contains("sudo sysctl fs.inotify.max_user_instances="), "{remark}");
         watch.add(Path::new("/")).unwrap();

@@ -5,11 +5,14 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::session::phase::Phase;
 
+/// From this far away on, a date needs its year.
+const NEAR: SignedDuration = SignedDuration::from_hours(300 * 24);
+
 /// How long ago something happened. More than an hour ago: the time of day, with the date unless it
-/// is today.
+/// is today. The same for what lies in the future, as after a clock that was wrong.
 pub(crate) fn ago(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
-    match now.duration_since(at).as_secs().max(0) {
-        seconds @ 0..60 => format!("{seconds} s ago"),
+    match now.duration_since(at).as_secs() {
+        seconds @ -60..60 => format!("{} s ago", seconds.max(0)),
         seconds @ 60..3600 => format!("{} min ago", seconds / 60),
         _ => clock(at, now, zone),
     }
@@ -17,17 +20,24 @@ pub(crate) fn ago(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
 
 /// The time of day, with the date unless it is today.
 pub(crate) fn clock(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
-    let (at, now) = (at.to_zoned(zone.clone()), now.to_zoned(zone.clone()));
-    let form = if at.date() == now.date() { "%H:%M" } else { "%m-%d %H:%M" };
-    at.strftime(form).to_string()
+    let time = at.to_zoned(zone.clone()).strftime("%H:%M").to_string();
+    day(at, now, zone).map_or(time.clone(), |day| format!("{day} {time}"))
 }
 
 /// The time of day to the second; on another day, the date and the time to the minute.
 pub(crate) fn instant(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
-    let at = at.to_zoned(zone.clone());
-    let form =
-        if at.date() == now.to_zoned(zone.clone()).date() { "%H:%M:%S" } else { "%m-%d %H:%M" };
-    at.strftime(form).to_string()
+    match day(at, now, zone) {
+        Some(_) => clock(at, now, zone),
+        None => at.to_zoned(zone.clone()).strftime("%H:%M:%S").to_string(),
+    }
+}
+
+/// The date, unless it is today's; with its year if it is far away.
+pub(crate) fn day(at: Timestamp, now: Timestamp, zone: &TimeZone) -> Option<String> {
+    let is_near = now.duration_since(at).abs() < NEAR;
+    let (at, now) = (at.to_zoned(zone.clone()), now.to_zoned(zone.clone()));
+    let form = if is_near { "%m-%d" } else { "%Y-%m-%d" };
+    (at.date() != now.date()).then(|| at.strftime(form).to_string())
 }
 
 /// A duration in its largest unit, or its two largest from an hour up.
@@ -89,6 +99,13 @@ mod tests {
         assert_eq!(told("2026-11-20T09:02:00Z"), "09:02");
         assert_eq!(told("2026-11-18T09:02:00Z"), "11-18 09:02");
         assert_eq!(told("2026-11-20T18:00:30Z"), "0 s ago");
+        // The clock was wrong, or is.
+        assert_eq!(told("2026-11-20T19:30:00Z"), "19:30");
+        assert_eq!(told("2031-11-20T18:00:00Z"), "2031-11-20 18:00");
+        assert_eq!(told("1970-01-01T00:00:05Z"), "1970-01-01 00:00");
+        assert_eq!(told("2026-03-01T09:02:00Z"), "03-01 09:02");
+        assert_eq!(instant(at("2023-11-20T18:00:00Z"), now, &TimeZone::UTC), "2023-11-20 18:00");
+        assert_eq!(instant(at("2026-11-20T17:00:09Z"), now, &TimeZone::UTC), "17:00:09");
     }
 
     #[test]

@@ -18,8 +18,8 @@ use super::operation::{Operation, Perform as _, Replies};
 use super::watch::{self, Change, Watch};
 use super::{
     answers, archive, bot, confine, convoy, cost, disk, doctor, documents, enable, inbox, init,
-    inspect, load, mail, many, merge, notify, post, press, prompt, remove, report, role, run,
-    settings, stop, timeline, tree, unit, unit_files, usage, view, wait, web,
+    inspect, load, mail, many, merge, notify, post, press, prompt, quiet, remove, report, role,
+    run, settings, stop, timeline, timer, tree, unit, unit_files, usage, view, wait, web,
 };
 
 /// A call that a host can perform.
@@ -162,6 +162,8 @@ calls! {
     ConvoyList: convoy::List => Vec<convoy::Standing>,
     /// Start what may start after a member has stopped, and announce what changed.
     ConvoyAdvance: convoy::Advance => convoy::Advanced,
+    /// Begin what a session's timer is to begin now.
+    Tick: timer::Tick => timer::Ticked,
     /// Merge the branches of finished sessions, and test the result.
     Merge: merge::Merge => merge::Merged,
     /// Wait until a session needs a human.
@@ -178,6 +180,8 @@ calls! {
     NotifyTest: notify::NotifyTest => notify::NotifyTested,
     /// Which channels there are, what each is for, and what they have not sent.
     NotifyList: notify::NotifyList => notify::NotifyListed,
+    /// Set the quiet hours and the digest of the night, or remove them.
+    SetQuiet: quiet::SetQuiet => quiet::QuietNow,
     /// The unit files as they would be installed.
     PrintUnits: unit_files::Print => unit_files::Printed,
     /// Install the shared units and watch for mail.

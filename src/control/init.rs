@@ -1,6 +1,6 @@
 //! Turning a folder into a project.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -67,10 +67,20 @@ impl Perform for Init {
             worktrees: self.worktrees.map(below),
             sessions: self.sessions.map(below),
         };
-        let dir = self.dir.map_or_else(|| caller.cwd.clone(), below);
+        let (is_chosen, dir) = match self.dir {
+            Some(dir) => (true, below(dir)),
+            None => (false, caller.cwd.clone()),
+        };
         if dir.is_dir() {
             // Fail early: an unreadable repository would pass for a plain folder.
-            git::root(&dir)?;
+            let root = git::root(&dir)?;
+            let same = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+            if !is_chosen && root.is_none() && same(&dir) == same(&dirs.home) {
+                return Err(Error::usage(
+                    "this is your home folder: agents would work in all of it",
+                )
+                .hint("cd to the project first; or, if you mean it: samocode init ~"));
+            }
         }
         let report = init(&dir, &dirs, &options)?;
         let project = report.project;

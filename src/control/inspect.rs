@@ -301,6 +301,9 @@ fn remedy(view: &View) -> String {
             format!("give it a new task with: samocode enable {instance} --task \"…\"")
         }
         StateName::Stopped => format!("it resumes after: {}", view.start_command()),
+        StateName::Queued if view.timer.is_some() => format!(
+            "to start it now: samocode start {instance}; to call it off: samocode stop {instance}"
+        ),
         StateName::Queued => view
             .reason
             .clone()

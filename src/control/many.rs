@@ -21,6 +21,7 @@ use super::request::Work;
 use super::session::Session;
 use super::stop::Stop;
 use super::target::Target;
+use super::timer;
 use super::unit::{Disable, Reload, Restart, Start};
 
 /// Does the same to several sessions. What fails for one does not keep the others from it, but a
@@ -205,6 +206,7 @@ impl Action {
             Self::Stop { .. } => {
                 session.is_worked_on()
                     || !matches!(hook.state, StateName::Stopped | StateName::Done)
+                    || timer::of(session).is_some()
             }
             Self::Restart | Self::Reload { .. } => session.is_worked_on(),
             Self::Disable => true,

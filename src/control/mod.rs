@@ -38,6 +38,7 @@
 //! | [`attach`] | take a conversation over in a terminal, and hand it back |
 //! | [`prompt`], [`role`] | the prompt of a run; the role of a session |
 //! | [`merge`] | the branches of finished sessions into one tested branch |
+//! | [`timer`] | sessions that begin on their own: at a time, or again and again |
 //! | [`convoy`] | sessions towards one goal: started in order, announced together |
 //! | [`remove`], [`archive`] | take sessions away, but for their branches and files; bring one back |
 //! | [`load`], [`tree`] | memory and CPU of those that run; a session among those it belongs to |
@@ -103,6 +104,7 @@ pub mod progress;
 pub mod prompt;
 pub(crate) mod questions;
 mod queue;
+pub mod quiet;
 pub(crate) mod registry;
 pub mod remove;
 pub mod report;
@@ -115,6 +117,7 @@ pub mod stop;
 pub(crate) mod target;
 mod teardown;
 pub mod timeline;
+pub mod timer;
 pub mod tree;
 pub mod unit;
 pub mod unit_files;

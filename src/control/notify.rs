@@ -13,7 +13,7 @@ use crate::agent::vocabulary;
 use crate::config::{Dirs, EnvFile, Error as ProjectError, Flags, Secret, Settings};
 use crate::notify::outbox::Due;
 use crate::notify::{
-    self, BotAccount, Channels, Files, LeftOut, Notice, NoticeKind, Proxies, TestOutcome,
+    self, BotAccount, Channels, Files, Hours, LeftOut, Notice, NoticeKind, Proxies, TestOutcome,
     TestResult, UnsentFolder,
 };
 use crate::service::Scope;
@@ -279,7 +279,6 @@ impl Perform for NotifyList {
         let left_out = channels.left_out.iter();
         let left_out =
             left_out.map(|left_out| listed(&left_out.notifier, Vec::new(), Some(left_out)));
-        let clock = |time: Time| time.strftime("%H:%M").to_string();
         let hours = &channels.hours;
         Ok(NotifyListed {
             quiet: hours.quiet.as_ref().map(|quiet| (clock(quiet.from), clock(quiet.to))),
@@ -293,6 +292,19 @@ impl Perform for NotifyList {
             channels: ready.chain(left_out).collect(),
         })
     }
+}
+
+/// A time of day as `notify.toml` has it.
+pub(super) fn clock(time: Time) -> String {
+    time.strftime("%H:%M").to_string()
+}
+
+/// The user's `notify.toml`, its name for people, and the hours that hold now.
+pub(super) fn hours_now(caller: &Caller) -> Result<(PathBuf, String, Hours)> {
+    let Looked { dirs, files, channels, .. } = look(caller)?;
+    let user = files.user.ok_or_else(|| Error::usage("there is no home folder"))?;
+    let short = dirs.short(&user);
+    Ok((user, short, channels.hours))
 }
 
 const TOKEN: &str = "TELEGRAM_BOT_TOKEN";

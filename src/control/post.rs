@@ -21,6 +21,7 @@ use super::questions;
 use super::request::{deliver_last, deliver_once, message, vouch};
 use super::session::Session;
 use super::target::Target;
+use super::view::unblocking;
 use super::wake::rouse;
 
 /// Approves what a session is waiting for. If it is waiting for answers, accepts the suggestions; if
@@ -68,11 +69,11 @@ pub(super) fn not_waiting(session: &Session, hook: &Hook, what: &str) -> Error {
             format!("{place} is waiting for {waits_for}: {command}")
         }
         StateName::Blocked => format!(
-            "{place} is blocked ({}): samocode send {} \"…\"",
+            "{place} is blocked ({}): {}",
             hook.reason
                 .as_deref()
                 .map_or_else(|| "no reason given".to_owned(), |why| harmless(why).into_owned()),
-            session.instance
+            unblocking(hook, &session.instance)
         ),
         StateName::Done => "it is done".to_owned(),
         word => format!("{place} is {word}"),
@@ -167,7 +168,11 @@ pub(super) async fn deliver(
 ) -> Result<Sent> {
     let kind = message.kind;
     let hook = session.hook()?;
-    let by = if kind.opens_gates() { below::voucher(context, session)? } else { None };
+    let by = if kind.opens_gates() {
+        below::voucher(context, session)?
+    } else {
+        context.caller.voucher().map(str::to_owned)
+    };
     if let Some(wait) = wait {
         message.id = wait.message_id(&message, &session.folder)?;
     }

@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::notify::buttons::{Press as Button, plan_key, question_key};
+use crate::notify::text::tame_line;
 use crate::session::WaitsFor;
 use crate::session::state::StateName;
 
@@ -23,6 +24,18 @@ pub struct Press {
     pub button: String,
     /// Why a plan is rejected.
     pub reason: String,
+    /// Whether this very press was taken before, by a process that may have been killed while it did
+    /// what the button says: then an answer that is there may be its own.
+    #[serde(default)]
+    pub again: bool,
+}
+
+impl Press {
+    /// A press on this button.
+    #[must_use]
+    pub fn on(button: &Button) -> Self {
+        Self { button: button.data(), reason: String::new(), again: false }
+    }
 }
 
 /// What became of it.
@@ -32,68 +45,106 @@ pub struct Pressed {
     pub instance: Option<String>,
     /// What was done, in a sentence.
     pub said: String,
+    /// Whether the session resumes because of it.
+    #[serde(default)]
+    pub resumes: bool,
+    /// The plan, if the button shows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
 }
 
 impl Pressed {
-    fn settled() -> Self {
-        Self { instance: None, said: "This is settled already.".to_owned() }
+    fn settled(said: String) -> Self {
+        Self { instance: None, said, resumes: false, plan: None }
+    }
+
+    fn done(instance: String, said: String, resumes: bool) -> Self {
+        Self { instance: Some(instance), said, resumes, plan: None }
     }
 }
 
 #[async_trait]
 impl Perform for Press {
     async fn perform(self, on: &Operation<'_>) -> Result<Pressed> {
-        match Button::parse(&self.button) {
-            Some(Button::Answer { key, letter }) => choose(on, &key, letter).await,
-            Some(Button::Approve(key)) => {
-                let Some(session) = planned(on, &key).await? else { return Ok(Pressed::settled()) };
-                let sent = Approve { session, message: String::new() }.perform(on).await?.sent;
-                let said = format!("{}: the plan is approved. It {}", sent.session, sent.outcome);
-                Ok(Pressed { instance: Some(sent.instance), said })
-            }
-            Some(Button::Reject(key)) => {
-                let Some(session) = planned(on, &key).await? else { return Ok(Pressed::settled()) };
-                let sent = Reject { session, reason: self.reason }.perform(on).await?.sent;
-                let said = format!("{}: the plan is rejected. It {}", sent.session, sent.outcome);
-                Ok(Pressed { instance: Some(sent.instance), said })
-            }
-            Some(Button::ShowPlan(_)) | None => {
-                Err(Error::usage("this button decides nothing").hint("use samocode web"))
-            }
-        }
+        let button = Button::parse(&self.button);
+        let button = button
+            .ok_or_else(|| Error::usage("this button decides nothing").hint("use samocode web"))?;
+        let (key, letter) = match &button {
+            Button::Answer { key, letter } => (key, Some(*letter)),
+            Button::Approve(key) | Button::Reject(key) | Button::ShowPlan(key) => (key, None),
+        };
+        let done = match letter {
+            Some(letter) => choose(on, key, letter, self.again).await?,
+            None => match planned(on, key).await? {
+                Some(found) => Some(self.about_plan(on, &button, found).await?),
+                None => None,
+            },
+        };
+        Ok(done.unwrap_or_else(|| Pressed::settled("This is settled already.".to_owned())))
     }
 }
 
-/// Answers the question with this key.
-async fn choose(on: &Operation<'_>, key: &str, letter: char) -> Result<Pressed> {
+impl Press {
+    async fn about_plan(
+        self,
+        on: &Operation<'_>,
+        button: &Button,
+        (session, plan): (String, String),
+    ) -> Result<Pressed> {
+        let (sent, became) = match button {
+            Button::Approve(_) => {
+                let approve = Approve { session, message: String::new() };
+                (approve.perform(on).await?.sent, "approved")
+            }
+            Button::Reject(_) => {
+                let reject = Reject { session, reason: self.reason };
+                (reject.perform(on).await?.sent, "rejected")
+            }
+            Button::Answer { .. } | Button::ShowPlan(_) => {
+                let said = format!("The plan of {session}.");
+                return Ok(Pressed { plan: Some(plan), ..Pressed::done(session, said, false) });
+            }
+        };
+        let said = format!("{}: the plan is {became}. It {}", sent.session, sent.outcome);
+        Ok(Pressed::done(sent.instance, said, true))
+    }
+}
+
+/// Answers the question with this key, if it is still asked.
+async fn choose(
+    on: &Operation<'_>,
+    key: &str,
+    letter: char,
+    again: bool,
+) -> Result<Option<Pressed>> {
     for view in waiting(on).await? {
         let asked = Questions { session: view.instance.clone() }.perform(on).await?;
         let is_it = |one: &&super::answers::Question| {
             question_key(&view.instance, &one.id, &one.text) == key
         };
         let Some(question) = asked.questions.iter().find(is_it) else { continue };
-        if let Some(answer) = &question.answer {
-            let said = format!("{} is settled: {answer}", question.id);
-            return Ok(Pressed { instance: None, said });
+        if let Some(answer) = question.answer.as_ref().filter(|_| !again) {
+            let said = format!("{} is settled: {}", question.id, tame_line(answer));
+            return Ok(Some(Pressed::settled(said)));
         }
         let (id, to) = (question.id.clone(), Some(question.text.clone()));
         let answers = vec![Answer { id, answer: letter.to_string(), to }];
         let session = view.instance.clone();
         let answered = Answers { session, answers, ..Answers::default() }.perform(on).await?;
         let saved = answered.saved.iter().map(|saved| format!("{}: {}", saved.id, saved.answer));
+        let saved = tame_line(&saved.collect::<Vec<_>>().join(", "));
         let then = match &answered.sent {
             Some(sent) => format!("It {}", sent.outcome),
             None => format!("Still open: {}.", answered.open.join(", ")),
         };
-        let saved = saved.collect::<Vec<_>>().join(", ");
         let said = format!("{}: {saved}. {then}", answered.session);
-        return Ok(Pressed { instance: Some(view.instance), said });
+        return Ok(Some(Pressed::done(view.instance, said, answered.sent.is_some())));
     }
-    Ok(Pressed::settled())
+    Ok(None)
 }
 
-/// The session that waits for approval of the plan with this key.
-async fn planned(on: &Operation<'_>, key: &str) -> Result<Option<String>> {
+/// The session that waits for approval of the plan with this key, and the plan.
+async fn planned(on: &Operation<'_>, key: &str) -> Result<Option<(String, String)>> {
     for view in waiting(on).await? {
         let waits_for = view.needs.as_ref().map(|needs| &needs.waits_for);
         if waits_for != Some(&WaitsFor::PlanApproval) {
@@ -102,7 +153,7 @@ async fn planned(on: &Operation<'_>, key: &str) -> Result<Option<String>> {
         let read = Read { session: view.instance.clone(), topic: Some(Topic::Plan) };
         let Ok(plan) = read.perform(on).await else { continue };
         if plan_key(&view.instance, &plan.text) == key {
-            return Ok(Some(view.instance));
+            return Ok(Some((view.instance, plan.text)));
         }
     }
     Ok(None)

@@ -22,6 +22,11 @@ impl RunAs {
         self.0.uid.as_raw()
     }
 
+    /// The user's name.
+    pub(crate) fn name(&self) -> &str {
+        &self.0.name
+    }
+
     /// The user that root acts for: the one `named` with `--run-as`, else the `owner` of the
     /// session's unit, else the user who called sudo. `None` if none of these is known, or if the
     /// caller is not root.

@@ -23,6 +23,7 @@ use super::request;
 use super::session::Session;
 use super::target::Target;
 use super::teardown::tear_down;
+use super::timer;
 
 /// Removes a session's unit and worktree, and moves its folder to the archive. Uncommitted files and
 /// commits that are on no branch are saved first.
@@ -92,6 +93,7 @@ impl Perform for Remove {
         }
         let target = on.resolve(&self.session)?;
         self.check(&target.session)?;
+        on.step(1, 1, format!("removing {}", target.session.name));
         put_away(on, target).await
     }
 }
@@ -104,6 +106,7 @@ pub(super) async fn put_away(on: &Operation<'_>, target: Target) -> Result<Remov
     // The worktree first: only its removal may be refused, and then nothing has been changed.
     let (worktree, rescued) = remove_worktree(&context, &session).await?;
     crash_point("the worktree is removed");
+    timer::cancel(&context, &session).await?;
     retire(on, &context, &session).await?;
     crash_point("the unit is removed");
     // The folder last: while it exists, the command can be repeated.
@@ -213,7 +216,7 @@ async fn retire(on: &Operation<'_>, context: &Context, session: &Session) -> Res
 /// Moves the session's folder to the archive and returns its new path.
 fn archive(session: &Session) -> Result<PathBuf> {
     let folder = session.folder.path();
-    let _lock = match Lock::take(&session.folder) {
+    let lock = match Lock::take(&session.folder) {
         Ok(lock) => lock,
         Err(LockError::Held(holder)) => {
             return Err(Error::refused(format!(
@@ -231,6 +234,8 @@ fn archive(session: &Session) -> Result<PathBuf> {
         }
         _ => {}
     }
+    // What is archived is one folder: no agent works in it.
+    let _lock = session.folder.put_together(lock)?;
     let archive = folder.parent().unwrap_or(folder).join(ARCHIVE);
     make_folder(&archive)?;
     let to = free_name(&archive, &session.folder.name());

@@ -19,8 +19,12 @@ use super::context::Caller;
 use super::error::{Class, Error, Result};
 use super::session::Session;
 
+mod turn;
 mod work;
 
+use turn::change;
+pub(crate) use turn::{hold, release, schedule};
+use work::make_folder;
 pub use work::{Delegate, Work};
 pub(crate) use work::{check_workers, coordinate};
 
@@ -70,7 +74,7 @@ const ENDING: Duration = Duration::from_secs(5);
 pub(crate) fn begin_or_resume(session: &Session, work: &Work, durable: Durable) -> Result<Became> {
     let with_task = format!("samocode {} {} --task \"…\"", durable.verb(), session.name);
     let task = task_of(session, work, &with_task)?;
-    store::make_folder(session.folder.path())?;
+    make_folder(session)?;
     let Some(lock) = lock(session)? else {
         let state = session.state()?;
         if task.is_some_and(|task| task != state.task) {
@@ -212,6 +216,11 @@ fn revive(journal: &mut Journal, durable: Durable) -> Result<Became> {
     if journal.state().name() == StateName::Blocked {
         append(journal, Event::Retried(event::Retried { by: RetryCause::Start }))?;
     }
+    // Sooner than at its time.
+    if matches!(journal.state().standing, Standing::Scheduled(_)) {
+        append(journal, Event::Released(event::Released {}))?;
+        return Ok(Became::Revived);
+    }
     Ok(if journal.state().name() == word { Became::Known } else { Became::Revived })
 }
 
@@ -251,47 +260,6 @@ fn lock(session: &Session) -> Result<Option<Lock>> {
             Err(LockError::Store(error)) => return Err(error.into()),
         }
     }
-}
-
-/// Records that other sessions of its convoy come first. Changes nothing once it has begun.
-///
-/// # Errors
-/// If a worker is running, and those of the disk.
-pub(crate) fn hold(session: &Session, held: &event::Held) -> Result<()> {
-    change(session, |state| match &state.standing {
-        Standing::New if state.place.is_none() => Some(Event::Held(held.clone())),
-        Standing::Held(known) if known != held => Some(Event::Held(held.clone())),
-        _ => None,
-    })
-}
-
-/// Records that the turn of a session that is held has come.
-///
-/// # Errors
-/// As [`hold`].
-pub(crate) fn release(session: &Session) -> Result<()> {
-    change(session, |state| {
-        matches!(state.standing, Standing::Held(_)).then(|| Event::Released(event::Released {}))
-    })
-}
-
-/// Appends an event to the journal, if one is needed, and writes the hook.
-fn change(session: &Session, event: impl Fn(&State) -> Option<Event>) -> Result<()> {
-    let Some(lock) = lock(session)? else {
-        return if event(&session.state()?).is_none() {
-            Ok(())
-        } else {
-            Err(Error::unavailable(format!("{} is being worked on", session.name)))
-        };
-    };
-    let mut journal = Journal::open(&session.folder, &lock)?;
-    if let Some(event) = event(journal.state()) {
-        journal.append(event)?;
-    }
-    if session.folder.read_hook().is_none_or(|hook| hook.seq != journal.state().seq) {
-        write_hook(session, journal.state())?;
-    }
-    Ok(())
 }
 
 /// Records in the journal that a human stopped the session. Returns false, and records nothing, if a
@@ -337,8 +305,7 @@ pub(crate) fn send(session: &Session, caller: &Caller, kind: Kind, body: &str) -
     Ok(message)
 }
 
-/// Records, before a message that opens a gate is delivered, who sent it and from where, unless
-/// nobody may open it.
+/// Records, before a message is delivered, who sent it and from where, unless it was sent by an agent.
 ///
 /// # Errors
 /// Those of the disk.
@@ -348,7 +315,7 @@ pub(crate) fn vouch(
     message: &Message,
     by: Option<&str>,
 ) -> Result<()> {
-    let Some(by) = by.filter(|_| message.kind.opens_gates()) else { return Ok(()) };
+    let Some(by) = by else { return Ok(()) };
     let state = Dirs::user(&caller.env)?.state;
     Ok(Vouchers::of(&state, &session.instance).vouch(message, by)?)
 }

@@ -27,6 +27,8 @@ use super::session::Session;
 use super::target::Target;
 use super::view::View;
 
+mod again;
+
 /// Runs a session until it is waiting, blocked or done. Each status line of the worker goes to
 /// `progress`. The worker ends with the caller.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -62,8 +64,19 @@ pub struct Ran {
 impl Perform for Run {
     async fn perform(self, on: &Operation<'_>) -> Result<Ran> {
         let flags = self.set.flags();
-        let workers = Workers::new(on.caller, &flags, &self.session);
-        let target = Target::begin(on.caller, &on.warnings, &self.session, &flags, None)?;
+        let mut workers = Workers::new(on.caller, &flags, &self.session);
+        let mut target = Target::begin(on.caller, &on.warnings, &self.session, &flags, None)?;
+        if let Some(agent) = again::agent(&self.set, &target) {
+            let flags = Overrides { agent: Some(agent.clone()), ..self.set.clone() }.flags();
+            // An agent that is no longer known stays what it is in the settings.
+            if let Ok(with) = Target::begin(on.caller, &on.warnings, &self.session, &flags, None) {
+                let name = &with.session.name;
+                on.warnings.add(format!(
+                    "{name} continues with {agent}, as before; to change that, use --agent"
+                ));
+                (workers, target) = (Workers::new(on.caller, &flags, &self.session), with);
+            }
+        }
         let Target { context, session } = &target;
         context.project.check_places()?;
         check_agent(context, &context.settings, &context.caller.env, session)?;

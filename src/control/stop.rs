@@ -20,6 +20,7 @@ use super::queue;
 use super::request;
 use super::session::Session;
 use super::target::Target;
+use super::timer::{self, Upcoming};
 
 /// Stops a session until someone starts it again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +40,9 @@ pub struct Stopped {
     pub instance: String,
     /// How the stop ended: not every session stops.
     pub end: StopEnd,
+    /// What was to come of it on its own, and no longer does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upcoming: Option<Upcoming>,
 }
 
 /// How stopping a session ended.
@@ -87,12 +91,14 @@ impl Perform for Stop {
                 retire::stop(manager.as_ref(), &gone.instance, on.progress).await?;
                 let instance = gone.instance.clone();
                 let end = StopEnd::Gone { what: on.caller.pasteable(gone.into()) };
-                return Ok(Stopped { session: instance.clone(), instance, end });
+                let session = instance.clone();
+                return Ok(Stopped { session, instance, end, upcoming: None });
             }
         };
+        let upcoming = timer::cancel(&context, &session).await?;
         let end = self.stop(on, manager.as_ref(), &session).await?;
         queue::pass_on(&context);
-        Ok(Stopped { session: session.name, instance: session.instance, end })
+        Ok(Stopped { session: session.name, instance: session.instance, end, upcoming })
     }
 }
 
@@ -125,7 +131,7 @@ impl Stop {
 
     /// Asks the worker to stop, and waits until it has.
     async fn drain(&self, on: &Operation<'_>, session: &Session) -> Result<Drained> {
-        let watch = FolderWatch::new(session.folder.path())?;
+        let watch = FolderWatch::session(&session.folder)?;
         watch.remark().iter().for_each(|remark| (on.progress)(remark));
         let message = match request::send(session, on.caller, Kind::Stop, "") {
             Ok(message) => message,

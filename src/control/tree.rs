@@ -66,6 +66,7 @@ impl Perform for Tree {
                 convoy_of.clone_from(&one.name);
             }
             let doing = hook.run.as_ref().and_then(|run| run.doing.clone());
+            let doing = doing.or_else(|| hook.preparing.clone());
             family.push(Kin {
                 session: one.name,
                 instance: one.instance,

@@ -24,6 +24,7 @@ use super::privilege::Raised;
 use super::queue;
 use super::request::{Became, Durable, Work, begin_or_resume, resume_despite_stop};
 use super::target::Target;
+use super::timer;
 
 /// Resumes a session that was stopped, blocked or failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,6 +84,9 @@ pub struct Disabled {
     pub instance: String,
     /// Whether it was removed, since the session no longer exists.
     pub removed: bool,
+    /// What was to come of it on its own, and no longer does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upcoming: Option<timer::Upcoming>,
 }
 
 #[async_trait]
@@ -106,6 +110,7 @@ impl Perform for Start {
         }
         unit.install(manager.as_ref(), on.progress).await?;
         unit.start(manager.as_ref(), on.progress).await?;
+        timer::forget_single(context, session).await?;
         queue::look(context);
         tell_notes(context, session).await;
         Ok(Started {
@@ -141,7 +146,7 @@ impl Perform for Reload {
             return Err(Error::usage(format!("{} is not running", session.name))
                 .hint("it will use the installed samocode when it starts"));
         }
-        let watch = FolderWatch::new(session.folder.path())?;
+        let watch = FolderWatch::session(&session.folder)?;
         watch.remark().iter().for_each(|remark| (on.progress)(remark));
         let since = session.state()?.seq;
         manager.reload(&session.instance).await?;
@@ -177,16 +182,18 @@ impl Perform for Disable {
     async fn perform(self, on: &Operation<'_>) -> Result<Disabled> {
         let found = Target::look_up(on.caller, &on.warnings, &self.session)?;
         let manager = manager(on.caller.scope).await?;
-        let _root = Raised::up()?;
         match found {
             Ok(Target { context, session }) => {
                 below::check(&context, &session)?;
+                let upcoming = timer::cancel(&context, &session).await?;
+                let _root = Raised::up()?;
                 manager.disable(&session.instance).await?;
-                Ok(Disabled { instance: session.instance, removed: false })
+                Ok(Disabled { instance: session.instance, removed: false, upcoming })
             }
             Err(gone) => {
+                let _root = Raised::up()?;
                 retire::retire(manager.as_ref(), &gone.instance, on.progress).await?;
-                Ok(Disabled { instance: gone.instance, removed: true })
+                Ok(Disabled { instance: gone.instance, removed: true, upcoming: None })
             }
         }
     }

@@ -21,6 +21,7 @@ use super::documents::merge_command;
 use super::error::Result;
 use super::questions;
 use super::session::Session;
+use super::timer::{self, Upcoming};
 
 /// A session, with everything that `status --json` prints about it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -83,6 +84,9 @@ pub struct View {
     pub tokens: Tokens,
     /// Its unit; `None` without a service manager.
     pub unit: Option<Unit>,
+    /// When it begins on its own, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timer: Option<Upcoming>,
     /// Other things a human should know, one sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -153,6 +157,7 @@ impl View {
                 .any(|scope| matches!(service::recorded(scope, &session.instance), Ok(Some(_))))
         };
         let state = state(&hook, unit, || session.is_worked_on(), has_unit);
+        let timer = timer::of(session);
         let idle =
             matches!(hook.state, StateName::Running | StateName::Queued) && state != hook.state;
         let reason = if state == StateName::Failed {
@@ -165,11 +170,18 @@ impl View {
         } else if state == StateName::Running && is_to_stop(session) {
             Some("it stops at the end of its iteration".to_owned())
         } else {
-            hook.reason.clone()
+            let own = || hook.reason.clone();
+            timer
+                .as_ref()
+                .filter(|_| is_unbegun(&hook, state))
+                .map_or_else(own, |timer| Some(timer.reason()))
         };
         let live = hook.run.as_ref().map(|run| run.tokens).unwrap_or_default();
         let tokens = hook.tokens.plus(live);
         let running = hook.run.as_ref().filter(|_| state == StateName::Running);
+        // A worker that was killed meanwhile leaves it there.
+        let is_up = matches!(state, StateName::New | StateName::Running);
+        let preparing = hook.preparing.take().filter(|_| is_up && session.is_worked_on());
         let kept = hook.conversation.as_ref().filter(|_| running.is_none());
         let kept = kept.and_then(|kept| kept.warning(hook.until, Timestamp::now()));
         Ok(Self {
@@ -184,7 +196,7 @@ impl View {
             phase: hook.phase,
             iteration: hook.iteration,
             total_iterations: hook.total_iterations,
-            doing: running.and_then(|run| run.doing.clone()),
+            doing: running.and_then(|run| run.doing.clone()).or(preparing),
             last_progress: hook.last_progress,
             since: Some(hook.since).filter(|since| *since != Timestamp::UNIX_EPOCH),
             until: hook.until.filter(|_| state != StateName::Stopped),
@@ -206,9 +218,18 @@ impl View {
                 active: unit.active.to_string(),
                 restarts: None,
             }),
-            notes: notes(session, hook.notes.into_iter().chain(kept).collect(), unsent),
+            notes: {
+                let told = timer.as_ref().and_then(|timer| timer.note(&session.name, state));
+                notes(session, hook.notes.into_iter().chain(kept).chain(told).collect(), unsent)
+            },
+            timer,
         })
     }
+}
+
+/// Whether it waits for its time: one that waits for a place gives no reason.
+fn is_unbegun(hook: &Hook, state: StateName) -> bool {
+    state == StateName::Queued && hook.reason.is_some()
 }
 
 /// The hook's notes, and the notices about the session that could not be sent.
@@ -299,6 +320,16 @@ fn open_questions(hook: &Hook, session: &Session) -> Option<usize> {
     asked.filter(|qa| !qa.questions().is_empty()).map(|qa| qa.waiting()).or(hook.questions)
 }
 
+/// The command for a blocked session. Before the first agent there is nobody to write to: it is
+/// retried once the cause is fixed.
+pub(super) fn unblocking(hook: &Hook, instance: &str) -> String {
+    if hook.phase == Phase::Init {
+        format!("samocode start {instance}")
+    } else {
+        format!("samocode send {instance} \"…\"")
+    }
+}
+
 fn needs(hook: &Hook, of: &Session, state: StateName) -> Option<Needs> {
     let (waits_for, command) = match state {
         StateName::Waiting => {
@@ -308,7 +339,7 @@ fn needs(hook: &Hook, of: &Session, state: StateName) -> Option<Needs> {
         }
         StateName::Blocked => {
             let needs = hook.needs.as_ref().unwrap_or(&session::Needs::HumanDecision);
-            (needs.as_str().into(), format!("samocode send {} \"…\"", of.instance))
+            (needs.as_str().into(), unblocking(hook, &of.instance))
         }
         StateName::Failed => (
             session::Needs::Investigation.as_str().into(),

@@ -98,7 +98,8 @@ impl Wait {
     ) -> Result<View> {
         let (warnings, root) = (&context.warnings, &context.project.root);
         // Subscribe before looking, so that no change in between is missed.
-        let mut files = FolderWatch::all(found.iter().map(|session| session.folder.path()))?;
+        let mut files = FolderWatch::all([])?;
+        found.iter().try_for_each(|session| files.add_session(&session.folder))?;
         files.remark().iter().for_each(|remark| progress(remark));
         let instances: Vec<String> = found.iter().map(|one| one.instance.clone()).collect();
         let mut bus = Bus::listen(context.scope(), &instances, warnings).await;

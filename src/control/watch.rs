@@ -111,10 +111,10 @@ pub(super) async fn watch(caller: &Caller, watch: Watch) -> Result<BoxStream<'st
     };
     if matches!(source, Source::Machine) {
         // Those of other users may be out of reach. They are tried again at every change.
-        sessions.retain(|(_, session)| folders.add(session.folder.path()).is_ok());
+        sessions.retain(|(_, session)| folders.add_session(&session.folder).is_ok());
     } else {
         for (_, session) in &sessions {
-            folders.add(session.folder.path())?;
+            folders.add_session(&session.folder)?;
         }
     }
     folders.remark().into_iter().for_each(|remark| warnings.add(remark));
@@ -200,7 +200,7 @@ impl Watching {
         for (root, session) in found.unwrap_or_default() {
             let is_known = self.sessions.iter().any(|(_, known)| known.folder == session.folder);
             // A folder that cannot be watched yet is tried again at the next change.
-            if !is_known && self.folders.add(session.folder.path()).is_ok() {
+            if !is_known && self.folders.add_session(&session.folder).is_ok() {
                 self.sessions.push((root, session));
             }
         }

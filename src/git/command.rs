@@ -253,6 +253,7 @@ fn failed_elsewhere(line: &str) -> bool {
         "Could not write client identification",
         "packet write",
         "Not committing merge",
+        "from promisor remote",
     ]
     .iter()
     .any(|words| line.contains(words))
@@ -277,7 +278,9 @@ fn telling_line(stderr: &[u8], status: ExitStatus) -> String {
             let helps =
                 |line: &&&str| !failed_elsewhere(line) && !line.starts_with("Preparing worktree");
             match lines[..at].iter().rfind(helps).filter(|_| failed_elsewhere(lines[at])) {
-                Some(before) if lines[at].contains("filter") => {
+                Some(before)
+                    if ["filter", "promisor"].iter().any(|word| lines[at].contains(word)) =>
+                {
                     format!("{} ({})", bare(lines[at]), bare(before))
                 }
                 Some(before) => bare(before),

@@ -46,11 +46,16 @@ fn is_same(one: &Path, other: &Path) -> bool {
 
 /// Copies the files of `repo`, a working tree's root, that match `.worktreeinclude` and are ignored
 /// by git into the worktree at `root`. A file that is there stays as it is. Never follows a link.
-/// The kernel shares the data of both where the file system can.
+/// The kernel shares the data of both where the file system can. Before each file, `progress` gets its
+/// number, how many there are, and its path.
 ///
 /// # Errors
 /// git's, and those of the disk. Copies made before that stay.
-pub fn include(repo: &Path, root: &Path) -> Result<Included, Error> {
+pub fn include(
+    repo: &Path,
+    root: &Path,
+    progress: &dyn Fn(usize, usize, &Path),
+) -> Result<Included, Error> {
     let patterns = repo.join(PATTERNS);
     if !patterns.is_file() {
         return Ok(Included::default());
@@ -69,17 +74,19 @@ pub fn include(repo: &Path, root: &Path) -> Result<Included, Error> {
         list(&["--exclude-standard", "--directory"])?.into_iter().collect();
     let (from, to) = (folder(repo)?, folder(root)?);
     let mut included = Included::default();
-    for path in wanted {
+    let is_copied = |path: &PathBuf| {
         // With a slash at its end: another repository, such as a worktree inside this one.
         let is_repository = path.as_os_str().as_encoded_bytes().ends_with(b"/");
-        if is_repository || !path.ancestors().any(|above| ignored.contains(above)) {
-            continue;
-        }
+        !is_repository && path.ancestors().any(|above| ignored.contains(above))
+    };
+    let wanted: Vec<PathBuf> = wanted.into_iter().filter(is_copied).collect();
+    for (done, path) in wanted.iter().enumerate() {
+        progress(done + 1, wanted.len(), path);
         let shown = path.display();
-        match copy(&from, &to, &path) {
+        match copy(&from, &to, path) {
             Ok(Copied::Done) => included.copied.push(shown.to_string()),
             // Copied before, by one who was interrupted or whose setup failed.
-            Ok(Copied::Exists) if is_same(&repo.join(&path), &root.join(&path)) => {
+            Ok(Copied::Exists) if is_same(&repo.join(path), &root.join(path)) => {
                 included.copied.push(shown.to_string());
             }
             Ok(Copied::Exists) => {}
@@ -199,8 +206,10 @@ mod tests {
         (lab, root)
     }
 
+    fn silent(_: usize, _: usize, _: &Path) {}
+
     fn copied(lab: &Lab, root: &Path) -> Vec<String> {
-        let mut all = include(&lab.repo, root).unwrap().copied;
+        let mut all = include(&lab.repo, root, &silent).unwrap().copied;
         all.sort_unstable();
         all
     }
@@ -228,11 +237,28 @@ mod tests {
     }
 
     #[test]
+    fn each_copy_is_announced_with_how_many_there_are() {
+        let (lab, root) = lab(".env*\nconfig/local/\nnotes\n");
+        let told = std::cell::RefCell::new(Vec::new());
+        let tell = |at, of, path: &Path| {
+            told.borrow_mut().push((at, of, path.display().to_string()));
+        };
+        include(&lab.repo, &root, &tell).unwrap();
+        let mut told = told.into_inner();
+        assert_eq!(
+            told.iter().map(|one| (one.0, one.1)).collect::<Vec<_>>(),
+            [(1, 4), (2, 4), (3, 4), (4, 4)]
+        );
+        told.sort_by(|one, other| one.2.cmp(&other.2));
+        assert_eq!(told[2].2, "config/local/a/b.json", "{told:?}");
+    }
+
+    #[test]
     fn nothing_is_copied_without_patterns() {
         let (lab, root) = lab("# none\n");
-        assert_eq!(include(&lab.repo, &root).unwrap(), Included::default());
+        assert_eq!(include(&lab.repo, &root, &silent).unwrap(), Included::default());
         fs::remove_file(lab.repo.join(PATTERNS)).unwrap();
-        assert_eq!(include(&lab.repo, &root).unwrap(), Included::default());
+        assert_eq!(include(&lab.repo, &root, &silent).unwrap(), Included::default());
     }
 
     #[test]
@@ -243,7 +269,7 @@ mod tests {
         symlink(outside.join("secret"), lab.repo.join("own.link")).unwrap();
         fs::create_dir_all(root.join("config")).unwrap();
         symlink(&outside, root.join("config/local")).unwrap();
-        let included = include(&lab.repo, &root).unwrap();
+        let included = include(&lab.repo, &root, &silent).unwrap();
         let mut left_out = included.left_out;
         left_out.sort_unstable();
         assert_eq!(

@@ -40,6 +40,7 @@ mod include;
 mod leftovers;
 mod log;
 pub mod merge;
+mod outside;
 mod own;
 mod plain;
 mod plan;

@@ -31,6 +31,12 @@ pub(super) struct Enable {
     pub(super) after: Vec<String>,
     /// The convoy to make it a member of, which may be new
     pub(super) convoy: Option<String>,
+    /// When to begin, if not now: 22:00, "tomorrow 06:30", "Mon 09:00", "2026-12-01 03:00", or 2h for in
+    /// two hours. In the human's time zone; only if they named a time
+    pub(super) at: Option<String>,
+    /// Begin again and again, each time a fresh session from the same task: an interval such as 6h, or
+    /// times such as daily, 03:00, "Mon..Fri 09:00"; only if the human asked for that. session_stop ends it
+    pub(super) every: Option<String>,
     /// The session that it works for: that one hears when it waits, is blocked or done
     pub(super) parent: Option<String>,
     /// Let it split its task and begin sessions of its own for the parts

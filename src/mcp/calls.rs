@@ -46,6 +46,8 @@ impl Arguments for args::Enable {
                 delegate: self.delegate.map(Into::into),
                 after: self.after,
                 convoy: self.convoy,
+                at: self.at,
+                every: self.every,
             },
             set: enable::Overrides { agent: self.agent, budget, ..Default::default() },
             ..enable::Enable::default()

@@ -7,6 +7,8 @@
 //!
 //! Each channel is read by itself: a mistake in one is reported and costs that one.
 
+pub mod quiet;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
@@ -165,54 +167,11 @@ impl Reader<'_> {
                 }
             }
         }
-        match self.hours(file, owner) {
+        match hours(self.around, file, owner) {
             Ok(Some(hours)) => into.hours = hours,
             Ok(None) => {}
             Err(why) => into.mistakes.push((self.mistake)(FILE, why)),
         }
-    }
-
-    /// The hours, from what is left of the file.
-    fn hours(&self, file: Table, owner: Owner) -> Result<Option<Hours>, String> {
-        let mut fields = Fields::new(file, self.around);
-        let quiet: Option<Value> = fields.take("quiet", "{ from = \"22:00\", to = \"07:00\" }")?;
-        let digest: Option<String> = fields.take("digest", "\"08:00\"")?;
-        fields.finish()?;
-        let mine = "belongs into ~/.config/samocode/notify.toml: it holds for all projects";
-        if owner == Owner::Project && (quiet.is_some() || digest.is_some()) {
-            return Err(format!("{} {mine}", if quiet.is_some() { "[quiet]" } else { "digest" }));
-        }
-        let digest = digest.map(|text| time("digest", &text)).transpose()?;
-        let Some(quiet) = quiet else {
-            return match digest {
-                Some(_) => Err("digest tells of quiet hours and there are none; add [quiet] with \
-                                from = \"22:00\" and to = \"07:00\""
-                    .to_owned()),
-                None => Ok(None),
-            };
-        };
-        let within = |why: String| format!("[quiet]: {why}");
-        let quiet = self.quiet(quiet).map_err(within)?;
-        if digest.is_some_and(|digest| quiet.includes(digest)) {
-            return Err(format!(
-                "digest is within the quiet hours; set it to {} or later",
-                quiet.to.strftime("%H:%M")
-            ));
-        }
-        Ok(Some(Hours { quiet: Some(quiet), digest }))
-    }
-
-    fn quiet(&self, value: Value) -> Result<Quiet, String> {
-        let mut fields = Fields::new(table(value)?, self.around);
-        let from = fields.need::<String>("from", "\"22:00\"")?;
-        let to = fields.need::<String>("to", "\"07:00\"")?;
-        let except = fields.take("except", KINDS)?.unwrap_or_default();
-        fields.finish()?;
-        let (from, to) = (time("from", &from)?, time("to", &to)?);
-        if from == to {
-            return Err("from and to are the same time".to_owned());
-        }
-        Ok(Quiet { from, to, except })
     }
 
     fn channel(&self, name: &str, value: Value) -> Result<Option<Set>, String> {
@@ -243,6 +202,49 @@ impl Reader<'_> {
             Built::Unavailable => None,
         })
     }
+}
+
+/// The hours, from what is left of the file.
+fn hours(around: &Around<'_>, file: Table, owner: Owner) -> Result<Option<Hours>, String> {
+    let mut fields = Fields::new(file, around);
+    let quiet: Option<Value> = fields.take("quiet", "{ from = \"22:00\", to = \"07:00\" }")?;
+    let digest: Option<String> = fields.take("digest", "\"08:00\"")?;
+    fields.finish()?;
+    let mine = "belongs into ~/.config/samocode/notify.toml: it holds for all projects";
+    if owner == Owner::Project && (quiet.is_some() || digest.is_some()) {
+        return Err(format!("{} {mine}", if quiet.is_some() { "[quiet]" } else { "digest" }));
+    }
+    let digest = digest.map(|text| time("digest", &text)).transpose()?;
+    let Some(quiet) = quiet else {
+        return match digest {
+            Some(_) => Err("digest tells of quiet hours and there are none; add [quiet] with \
+                            from = \"22:00\" and to = \"07:00\""
+                .to_owned()),
+            None => Ok(None),
+        };
+    };
+    let within = |why: String| format!("[quiet]: {why}");
+    let quiet = quiet_hours(around, quiet).map_err(within)?;
+    if digest.is_some_and(|digest| quiet.includes(digest)) {
+        return Err(format!(
+            "digest is within the quiet hours; set it to {} or later",
+            quiet.to.strftime("%H:%M")
+        ));
+    }
+    Ok(Some(Hours { quiet: Some(quiet), digest }))
+}
+
+fn quiet_hours(around: &Around<'_>, value: Value) -> Result<Quiet, String> {
+    let mut fields = Fields::new(table(value)?, around);
+    let from = fields.need::<String>("from", "\"22:00\"")?;
+    let to = fields.need::<String>("to", "\"07:00\"")?;
+    let except = fields.take("except", KINDS)?.unwrap_or_default();
+    fields.finish()?;
+    let (from, to) = (time("from", &from)?, time("to", &to)?);
+    if from == to {
+        return Err("from and to are the same time".to_owned());
+    }
+    Ok(Quiet { from, to, except })
 }
 
 const KINDS: &str = "[\"waiting\", \"blocked\", \"done\"]";

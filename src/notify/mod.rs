@@ -44,7 +44,7 @@ use async_trait::async_trait;
 
 pub use asked::Asked;
 pub use file::Files;
-pub use hours::Hours;
+pub use hours::{Hours, Quiet};
 pub use kind::NoticeKind;
 pub use notice::{About, Notice};
 pub use outbox::{Delivery, Outbox, Shelf};

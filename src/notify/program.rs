@@ -11,6 +11,7 @@ use tokio::process::{Child, Command};
 
 use super::NotifyError;
 use super::text::{clip, tame_line};
+use crate::platform::privilege;
 
 /// Time limit for a program.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -74,11 +75,20 @@ pub(super) async fn run(
     }
     let said = clip(&tame_line(&said), 200);
     let said = if said.is_empty() { String::new() } else { format!(": {said}") };
-    let reason = format!("{channel}: {shown} failed ({status}){said}");
+    let reason = format!("{channel}: {shown} failed ({status}){said}{}", privileges_note());
     Err(match status.code() {
         Some(TEMPORARY) => NotifyError::retryable(reason),
         _ => NotifyError::Final(reason),
     })
+}
+
+/// Why a local mailer may have failed that works in a shell.
+fn privileges_note() -> &'static str {
+    if privilege::are_never_gained() {
+        "; in this unit no program gains privileges, so use one that needs none, such as msmtp"
+    } else {
+        ""
+    }
 }
 
 /// The processes of a program, killed when this is dropped.
@@ -141,7 +151,9 @@ mod tests {
         sh("exit 0").await.unwrap();
         let error = sh("echo no such user >&2; exit 67").await.unwrap_err();
         assert!(!error.is_retryable());
-        assert_eq!(error.to_string(), "hook: /bin/sh failed (exit status: 67): no such user");
+        // Where this runs, no program may gain privileges, which is added.
+        let said = error.to_string();
+        assert!(said.starts_with("hook: /bin/sh failed (exit status: 67): no such user"), "{said}");
         assert!(sh("exit 75").await.unwrap_err().is_retryable());
         let missing = run("hook", Path::new("/no/such"), &[], b"").await.unwrap_err();
         assert!(missing.to_string().starts_with("hook: cannot run /no/such: "), "{missing}");

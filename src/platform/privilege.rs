@@ -71,3 +71,17 @@ pub fn started<T>(start: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     let _root = Raised::up().map_err(io::Error::other)?;
     start()
 }
+
+/// Whether no program that this process starts can gain privileges, whatever its file's mode says:
+/// hardened units have it so.
+#[must_use]
+pub fn are_never_gained() -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        rustix::thread::no_new_privs().unwrap_or(false)
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        false
+    }
+}

@@ -176,7 +176,10 @@ fn without_manager(scope: Scope, is_root: bool) -> &'static str {
             "as root, use the system's with --system and --run-as USER; or run `samocode run SESSION` as a user, which needs none"
         }
         (Scope::System, true) => "use `samocode run SESSION` as a user, which needs none",
-        (_, false) => "use `samocode run SESSION`, which needs none",
+        (Scope::System, false) => "use `samocode run SESSION`, which needs none",
+        (Scope::User, false) => {
+            "log in by ssh or on a console (su and sudo start none), or use `samocode run SESSION`, which needs none"
+        }
     }
 }
 

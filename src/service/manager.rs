@@ -3,7 +3,9 @@
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 
-use super::{Convoy, Error, Registry, Scope, Session, Shared, UnitChange, UnitDetail, UnitStatus};
+use super::{
+    Convoy, Error, Registry, Scope, Session, Shared, Timer, UnitChange, UnitDetail, UnitStatus,
+};
 
 /// Called once a job has taken a second, with a line about what it is waiting for.
 pub type Progress<'a> = &'a (dyn Fn(&str) + Send + Sync);
@@ -93,6 +95,25 @@ pub trait ServiceManager: Send + Sync {
     /// # Errors
     /// As [`ServiceManager::remove`].
     async fn remove_convoy(&self, id: &str) -> Result<(), Error>;
+
+    /// Sets the timer of a session, now and at boot, and reads back when it is due. Installs the
+    /// unit of `session` with it, if given, with at most one reload. Changes nothing if it is set so
+    /// already.
+    ///
+    /// # Errors
+    /// As [`ServiceManager::install`] and [`ServiceManager::start`].
+    async fn set_timer(
+        &self,
+        shared: Shared<'_>,
+        session: Option<&Session>,
+        timer: &Timer,
+    ) -> Result<(), Error>;
+
+    /// Stops and removes the timer of a session, if it has one.
+    ///
+    /// # Errors
+    /// As [`ServiceManager::remove`] and [`ServiceManager::stop`].
+    async fn remove_timer(&self, instance: &str, progress: Progress<'_>) -> Result<(), Error>;
 
     /// Removes the unit of a session that is disabled and stopped, and the manager's record of its
     /// failures.

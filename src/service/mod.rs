@@ -27,8 +27,8 @@ pub use error::{Error, JOB_BOUND, Unfit, Verb};
 pub use manager::{About, FrontEnd, Progress, ServiceManager, connect, quiet};
 pub use notify_socket::Notify;
 pub use registry::{
-    Convoy, Installed, Limits, Recorded, Registry, Session, Shared, UnitFile, Verified, recorded,
-    registry,
+    Convoy, Installed, Limits, Recorded, Registry, Session, Shared, Timer, UnitFile, Verified,
+    recorded, registry,
 };
 pub use spool::{Action, Spool, Token};
 pub use systemd::WEB_PORT;

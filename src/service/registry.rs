@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Error, Scope};
@@ -93,6 +94,17 @@ pub struct Convoy {
     pub members: Vec<String>,
     /// Limits for all of them together.
     pub limits: Limits,
+}
+
+/// Everything the timer of a session contains.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timer {
+    /// The instance of the session's unit.
+    pub instance: String,
+    /// The next time at which it is due, in whole seconds.
+    pub at: Timestamp,
+    /// What it is for, for people who list the timers.
+    pub what: String,
 }
 
 /// A session's whereabouts, as its unit records them.

@@ -45,6 +45,7 @@ pub async fn retire(
     instance: &str,
     progress: Progress<'_>,
 ) -> Result<(), Error> {
+    manager.remove_timer(instance, progress).await?;
     manager.disable(instance).await?;
     settle(manager, instance, progress).await?;
     manager.remove(instance).await?;

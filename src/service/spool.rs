@@ -5,6 +5,7 @@
 //! wake/disable@jwt-login      no longer start it at boot
 //! wake/stop-target@login      stop samocode-convoy@login.target
 //! wake/advance@jwt-login      start what waits for it in its convoy, and announce what changed
+//! wake/tick@jwt-login         begin it, if its time has come
 //! wake/jwt-login:1000         the same as the first, where another user's token has that name
 //! ```
 //!
@@ -36,6 +37,8 @@ pub enum Action {
     StopTarget,
     /// Look after the convoy of a session that has come to rest.
     Advance,
+    /// Look whether the timer of a session is due.
+    Tick,
 }
 
 /// A request left in the spool as an empty file.
@@ -54,6 +57,7 @@ impl std::fmt::Display for Token {
             Action::Disable => "disable@",
             Action::StopTarget => "stop-target@",
             Action::Advance => "advance@",
+            Action::Tick => "tick@",
         };
         write!(f, "{action}{}", self.name)
     }
@@ -77,6 +81,7 @@ impl Token {
             Some(("disable", name)) => (Action::Disable, name),
             Some(("stop-target", name)) => (Action::StopTarget, name),
             Some(("advance", name)) => (Action::Advance, name),
+            Some(("tick", name)) => (Action::Tick, name),
             Some(_) => return None,
         };
         Self::new(action, name)
@@ -383,8 +388,8 @@ mod tests {
         }
 
         #[test]
-        fn a_token_is_read_back(name in "[a-z0-9]{1,20}(--[a-z0-9]{1,9})?", action in 0..4_usize) {
-            let all = [Action::Start, Action::Disable, Action::StopTarget, Action::Advance];
+        fn a_token_is_read_back(name in "[a-z0-9]{1,20}(--[a-z0-9]{1,9})?", action in 0..5_usize) {
+            let all = [Action::Start, Action::Disable, Action::StopTarget, Action::Advance, Action::Tick];
             let action = all[action];
             let token = Token::new(action, &name).unwrap();
             prop_assert_eq!(Token::parse(OsStr::new(&token.to_string())), Some(token.clone()));

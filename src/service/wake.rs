@@ -1,5 +1,6 @@
 //! The waker, `samocode wake`: acts on the tokens in the spool.
 
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use futures_util::StreamExt as _;
@@ -37,34 +38,62 @@ fn may(scope: Scope, token: &Token, owner: u32, runs_as: impl Fn(&str) -> Option
         return true;
     }
     match token.action {
-        Action::Start | Action::Disable | Action::Advance => runs_as(&token.name) == Some(owner),
+        Action::Start | Action::Disable | Action::Advance | Action::Tick => {
+            runs_as(&token.name) == Some(owner)
+        }
         Action::StopTarget => false,
     }
 }
 
-/// Looks after the convoy of the session with this instance.
-pub type Advance<'a> = &'a (dyn Fn(String) -> BoxFuture<'a, Result<(), Error>> + Sync);
+/// Does for the session with this instance what takes a process of its own: looks after its convoy, or
+/// its timer.
+pub type Helper<'a> = &'a (dyn Fn(Action, String) -> BoxFuture<'a, Result<(), Error>> + Sync);
 
-/// Carries out a claim and returns whether it had an effect. The claim is settled whatever the
-/// result, unless the manager has gone away, or the process that did it was killed.
+/// Carries out claims of the same request, once for all, and returns whether it had an effect. The
+/// claims are settled whatever the result, unless the manager has gone away, or the process that did it
+/// was killed.
 async fn act(
     manager: &dyn ServiceManager,
-    advance: Advance<'_>,
-    claim: Claim,
-) -> Result<(Token, bool), Error> {
-    let name = &claim.token.name;
-    let acted = match claim.token.action {
+    helper: Helper<'_>,
+    token: Token,
+    claims: Vec<Claim>,
+) -> (Token, Result<bool, Error>) {
+    let name = &token.name;
+    let acted = match token.action {
         Action::Start => manager.wake(name).await,
         Action::Disable => manager.disable(name).await.map(|()| true),
         Action::StopTarget => manager.stop_convoy(name).await.map(|()| true),
-        Action::Advance => advance(name.clone()).await.map(|()| true),
+        Action::Advance | Action::Tick => helper(token.action, name.clone()).await.map(|()| true),
     };
-    match acted {
-        Err(error @ (Error::Gone(_) | Error::Killed(_))) => Err(error),
-        acted => {
-            let token = claim.settle();
-            acted.map(|done| (token, done))
+    if !matches!(acted, Err(Error::Gone(_) | Error::Killed(_))) {
+        for claim in claims {
+            claim.settle();
         }
+    }
+    (token, acted)
+}
+
+/// Claims that wait while the same request is carried out: what they tell of may have come after it
+/// began. However many there are, it is carried out once more.
+#[derive(Debug, Default)]
+struct Waiting {
+    under_way: HashSet<Token>,
+    claims: HashMap<Token, Vec<Claim>>,
+}
+
+impl Waiting {
+    fn add(&mut self, claim: Claim) {
+        self.claims.entry(claim.token.clone()).or_default().push(claim);
+    }
+
+    /// The requests that may be carried out now, each with all of its claims.
+    fn take(&mut self) -> Vec<(Token, Vec<Claim>)> {
+        let ready = |token: &&Token| !self.under_way.contains(token);
+        let ready: Vec<Token> = self.claims.keys().filter(ready).cloned().collect();
+        let taken = ready.into_iter().filter_map(|token| self.claims.remove_entry(&token));
+        let taken: Vec<_> = taken.collect();
+        self.under_way.extend(taken.iter().map(|(token, _)| token.clone()));
+        taken
     }
 }
 
@@ -94,7 +123,7 @@ pub async fn run(
     manager: &dyn ServiceManager,
     spool: &Spool,
     is_stopped: impl Fn(&str) -> bool,
-    advance: Advance<'_>,
+    helper: Helper<'_>,
 ) -> Result<Report, Error> {
     let scope = manager.scope();
     let registry = manager.registry().await?;
@@ -103,6 +132,7 @@ pub async fn run(
     let (_watcher, mut changed) = changes(spool.dir());
     let mut report = Report::default();
     let mut jobs = FuturesUnordered::new();
+    let mut waiting = Waiting::default();
     let mut lost = Vec::new();
     let mut claims = spool.owed()?;
     loop {
@@ -118,20 +148,26 @@ pub async fn run(
             if stopped || !may(scope, token, claim.owner, runs_as) {
                 report.ignored.push(claim.settle());
             } else {
-                jobs.push(act(manager, advance, claim));
+                waiting.add(claim);
             }
+        }
+        for (token, claims) in waiting.take() {
+            jobs.push(act(manager, helper, token, claims));
         }
         if jobs.is_empty() {
             report.stuck.extend(lost);
             return Ok(report);
         }
         tokio::select! {
-            Some(ended) = jobs.next() => match ended {
-                Ok((token, true)) => report.done.push(token),
-                Ok((token, false)) => report.ignored.push(token),
-                Err(error @ (Error::Gone(_) | Error::Killed(_))) => lost.push(error),
-                Err(error) => report.failed.push(error),
-            },
+            Some((token, ended)) = jobs.next() => {
+                waiting.under_way.remove(&token);
+                match ended {
+                    Ok(true) => report.done.push(token),
+                    Ok(false) => report.ignored.push(token),
+                    Err(error @ (Error::Gone(_) | Error::Killed(_))) => lost.push(error),
+                    Err(error) => report.failed.push(error),
+                }
+            }
             Some(()) = changed.recv() => {}
         }
     }
@@ -140,6 +176,29 @@ pub async fn run(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn equal_requests_are_carried_out_once_and_once_more_for_those_that_came_meanwhile() {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = Spool::new(dir.path().join("wake"));
+        spool.create(Scope::User).unwrap();
+        let (a, b) = ("a", "b");
+        let claim = |name: &str| {
+            spool.leave(&Token::new(Action::Start, name).unwrap()).unwrap();
+            spool.take().unwrap().claims.remove(0)
+        };
+        let mut waiting = Waiting::default();
+        (0..1000).for_each(|_| waiting.add(claim(a)));
+        let taken = waiting.take();
+        assert_eq!((taken.len(), taken[0].1.len()), (1, 1000));
+        (0..3).for_each(|_| waiting.add(claim(a)));
+        waiting.add(claim(b));
+        let others = waiting.take();
+        assert_eq!((others.len(), others[0].0.name.as_str()), (1, b), "a is under way");
+        waiting.under_way.remove(&taken[0].0);
+        assert_eq!(waiting.take().iter().map(|(_, claims)| claims.len()).collect::<Vec<_>>(), [3]);
+        assert!(waiting.take().is_empty());
+    }
 
     #[test]
     fn in_system_scope_only_tokens_of_root_and_the_sessions_user_are_valid() {

@@ -56,6 +56,12 @@ pub fn shown_zone() -> TimeZone {
     if IN_UTC.load(Ordering::Relaxed) { TimeZone::UTC } else { local_zone() }
 }
 
+/// The current time in the zone of the times that people are shown.
+#[must_use]
+pub fn shown_now() -> Zoned {
+    Timestamp::now().to_zoned(shown_zone())
+}
+
 /// The current time in the machine's time zone, as session files show it.
 #[must_use]
 pub fn local_now() -> Zoned {

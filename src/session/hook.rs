@@ -31,6 +31,9 @@ pub struct Hook {
     /// The current run, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<HookRun>,
+    /// What the worker does to the worktree before a run, while it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preparing: Option<String>,
     /// What the session is waiting for.
     #[serde(default, rename = "for", skip_serializing_if = "Option::is_none")]
     pub waits_for: Option<WaitsFor>,
@@ -135,6 +138,7 @@ impl Hook {
                 until = Some(*end);
             }
             Standing::Held(held) => reason = Some(held.reason()),
+            Standing::Scheduled(scheduled) => reason = Some(scheduled.reason()),
             Standing::Paused { detail, until: end, cause } => {
                 pauses = Some(cause.clone());
                 reason = Some(detail.clone());
@@ -159,6 +163,7 @@ impl Hook {
                 doing: None,
                 tokens: Usage::default(),
             }),
+            preparing: None,
             waits_for,
             questions: None,
             reason,

@@ -14,6 +14,9 @@ pub const MAX_BYTES: usize = 256 * 1024;
 /// The longest id, in bytes: the file name `ID.json` must stay a file name everywhere.
 const MAX_ID: usize = 64;
 
+/// The sender of what a human says.
+pub const HUMAN: &str = "human";
+
 /// The kinds of messages; the kind decides what a message does to the session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -276,7 +279,7 @@ fn is_id(word: &str) -> bool {
 }
 
 fn is_party(word: &str) -> bool {
-    matches!(word, "human" | "parent") || names::is_instance(word)
+    matches!(word, HUMAN | "parent") || names::is_instance(word)
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ pub mod phase;
 pub mod qa;
 pub mod restored;
 pub mod review;
+pub mod schedule;
 pub mod signal;
 pub mod stamp;
 mod standing;

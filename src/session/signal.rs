@@ -119,7 +119,7 @@ pub enum SignalError {
         expected: &'static str,
     },
     /// The status is missing or is not a known word.
-    #[error("_signal.json: '{0}' is not a status: use continue, waiting, blocked, done or handoff")]
+    #[error("_signal.json {}: use continue, waiting, blocked, done or handoff", of_status(.0))]
     UnknownStatus(String),
     /// The phase is not the name of a phase.
     #[error(
@@ -186,6 +186,10 @@ pub(super) fn fields(bytes: &[u8], run: &str) -> Result<Map<String, Value>, Sign
     Ok(fields)
 }
 
+fn of_status(word: &str) -> String {
+    if word.is_empty() { "has no status".to_owned() } else { format!("has status '{word}'") }
+}
+
 /// The beginning of a text, quoted and in one line.
 fn beginning(text: &str) -> String {
     const LONGEST: usize = 60;
@@ -214,7 +218,9 @@ pub(super) fn text(
     fields: &Map<String, Value>,
     field: &'static str,
 ) -> Result<Option<String>, SignalError> {
-    match fields.get(field) {
+    // Some write "Status".
+    let other_case = || fields.iter().find(|(name, _)| name.trim().eq_ignore_ascii_case(field));
+    match fields.get(field).or_else(|| other_case().map(|(_, value)| value)) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => {
             let text = text.trim_matches(is_blank);
@@ -294,6 +300,11 @@ mod tests {
         );
         let long = parse(&"x ".repeat(1000)).unwrap_err().to_string();
         assert!(long.ends_with("x…`") && long.len() < 160, "{long}");
+        let said = |text| parse(text).unwrap_err().to_string();
+        assert!(said("{}").starts_with("_signal.json has no status: use continue, "));
+        assert!(said(r#"{"status":"fin"}"#).starts_with("_signal.json has status 'fin': use "));
+        let capital = parse(r#"{"Status":"blocked","Reason":"r"}"#).unwrap();
+        assert_eq!((capital.status, capital.reason.as_deref()), (Status::Blocked, Some("r")));
         // A summary that was cut within an emoji.
         let cut = parse(r#"{"status":"done","summary":"cut \ud83d"}"#).unwrap();
         assert_eq!(cut.summary.as_deref(), Some("cut \u{fffd}"));

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::event::Held;
+use super::event::{Held, Scheduled};
 use super::vocabulary::{Cause, Needs, WaitsFor};
 
 /// A session's state in one word, shared by `status --json`, hook and status line.
@@ -22,7 +22,7 @@ pub enum StateName {
     Done,
     /// Stopped by a human, until a human starts it again.
     Stopped,
-    /// More sessions are active than may run at once, or others come first; this one waits.
+    /// More sessions are active than may run at once, others come first, or its time has not come.
     Queued,
     /// The account's usage limit is reached; resumes when it resets.
     Limited,
@@ -99,6 +99,8 @@ pub enum Standing {
     Queued,
     /// Other sessions of its convoy come first; nothing runs.
     Held(Held),
+    /// It begins at a time that has not come; nothing runs.
+    Scheduled(Scheduled),
     /// The account's usage limit is reached.
     Limited {
         /// When the limit resets and runs may start again.

@@ -140,6 +140,8 @@ pub struct State {
     pub handoff: Option<Value>,
     /// IDs of messages taken from the inbox that no finished run has seen.
     pub unseen: Vec<String>,
+    /// IDs of unread messages that the last runs left in the inbox and that wake nothing.
+    pub left: Vec<String>,
     /// The last accepted signal; `None` before the first.
     pub last_signal: Option<LastSignal>,
     /// A change of course by a human since the last run.
@@ -186,7 +188,7 @@ impl State {
             Standing::Running => StateName::Running,
             Standing::Waiting { .. } => StateName::Waiting,
             Standing::Blocked { .. } => StateName::Blocked,
-            Standing::Queued | Standing::Held(_) => StateName::Queued,
+            Standing::Queued | Standing::Held(_) | Standing::Scheduled(_) => StateName::Queued,
             Standing::Limited { .. } => StateName::Limited,
             Standing::Paused { .. } => StateName::Paused,
             Standing::GaveUp => StateName::Failed,

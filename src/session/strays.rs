@@ -50,13 +50,35 @@ pub enum Stray {
         /// The ref that keeps it now.
         kept: String,
     },
+    /// A branch that others rely on was deleted, whether or not its commits are on another one.
+    Deleted {
+        /// The full name of the ref.
+        name: String,
+        /// The commit it was at.
+        commit: String,
+        /// The checkout that is on this branch.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        checkout: Option<String>,
+    },
+    /// Commits were made on no branch, in a worktree that was removed again.
+    Loose {
+        /// How many there are.
+        commits: usize,
+        /// The newest of them, in short.
+        tip: String,
+        /// The first line of its message.
+        #[serde(default)]
+        subject: String,
+        /// The ref that keeps them now.
+        kept: String,
+    },
 }
 
 impl Stray {
     /// Whether it may be work of the session that its branch does not have.
     #[must_use]
     pub const fn is_work(&self) -> bool {
-        matches!(self, Self::Gained { .. } | Self::Stashed { .. })
+        matches!(self, Self::Gained { .. } | Self::Stashed { .. } | Self::Loose { .. })
     }
 
     /// Describes it in a sentence without a full stop; `branch` is the session's.
@@ -80,6 +102,24 @@ impl Stray {
             Self::Dropped { message, kept } => {
                 format!("while the agent ran, a stash was dropped: {message} (kept as {kept})")
             }
+            Self::Deleted { name, commit, checkout } => {
+                let on = checkout
+                    .as_deref()
+                    .map_or_else(String::new, |folder| format!(", which {folder} is on"));
+                format!(
+                    "while the agent ran, {} was deleted{on} (it is restored by: git update-ref {name} {commit})",
+                    named(name)
+                )
+            }
+            Self::Loose { commits, tip, subject, kept } => format!(
+                "while the agent ran, {} on no branch in a worktree that was removed: {} (kept as {kept})",
+                if *commits == 1 {
+                    "1 commit was made".to_owned()
+                } else {
+                    format!("{commits} commits were made")
+                },
+                format!("{tip} {subject}").trim_end()
+            ),
         }
     }
 
@@ -91,7 +131,8 @@ impl Stray {
                 Some(format!("merge {}", name.strip_prefix(BRANCHES).unwrap_or(tip)))
             }
             Self::Stashed { commit, .. } => Some(format!("stash apply {commit}")),
-            Self::Lost { .. } | Self::Dropped { .. } => None,
+            Self::Loose { kept, .. } => Some(format!("merge {kept}")),
+            Self::Lost { .. } | Self::Dropped { .. } | Self::Deleted { .. } => None,
         }
     }
 }
@@ -146,6 +187,25 @@ mod tests {
                 Stray::Dropped { message: "On main: mine".into(), kept: "refs/k".into() },
                 "a stash was dropped: On main: mine (kept as refs/k)",
                 None,
+            ),
+            (
+                Stray::Deleted {
+                    name: "refs/heads/main".into(),
+                    commit: "c0ffee1".into(),
+                    checkout: Some("/w".into()),
+                },
+                "branch 'main' was deleted, which /w is on (it is restored by: git update-ref refs/heads/main c0ffee1)",
+                None,
+            ),
+            (
+                Stray::Loose {
+                    commits: 2,
+                    tip: "c0ffee1".into(),
+                    subject: "Add it".into(),
+                    kept: "refs/k".into(),
+                },
+                "2 commits were made on no branch in a worktree that was removed: c0ffee1 Add it (kept as refs/k)",
+                Some("merge refs/k"),
             ),
         ] {
             assert_eq!(stray.describe("t"), format!("while the agent ran, {said}"));

@@ -26,7 +26,8 @@ pub fn link_text(link: &str, with_qr_code: bool) -> String {
 
 /// A link as a QR code for a terminal, dark on light as cameras expect; empty for a link that is
 /// too long for one.
-fn qr_code(link: &str) -> String {
+#[must_use]
+pub fn qr_code(link: &str) -> String {
     let Ok(code) = QrCode::new(link.as_bytes()) else { return String::new() };
     // A terminal is taken to be dark: what is printed is light.
     let picture =

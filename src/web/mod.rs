@@ -48,7 +48,7 @@ use crate::notify::webpush::Subscriptions;
 use crate::service::Scope;
 
 pub use access::Access;
-pub use link::link_text;
+pub use link::{link_text, qr_code};
 pub use place::{Certificate, Listen, Private, Reach};
 
 use app::App;

@@ -34,7 +34,8 @@ pub(super) async fn press(
         return Err(Refusal::new(StatusCode::GONE, "This button does not work any more")
             .with("It works once, for a week. Answer on the page instead."));
     };
-    let pressed = app.ask_as_phone(Press { button, reason: REASON.to_owned() }).await?.0;
+    let pressed =
+        app.ask_as_phone(Press { button, reason: REASON.to_owned(), again: false }).await?.0;
     presses.spend(&secret).map_err(disk)?;
     if pressed.instance.is_none() {
         return Err(Refusal::new(StatusCode::GONE, pressed.said));

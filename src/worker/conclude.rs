@@ -44,6 +44,7 @@ impl Worker<'_> {
         account: Option<&Account>,
     ) -> Result<(), Trouble> {
         self.writer.set_aside()?;
+        self.note_left()?;
         let signal = self.read_left(&plan.run);
         let (folder, work) = (&self.writer.folder, self.writer.state().working_dir());
         let signal = signal.map_err(|problem| located(problem, folder, work));

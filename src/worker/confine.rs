@@ -15,11 +15,11 @@ use crate::git::{self, Checkout, Stores};
 use crate::platform::cage::Cage;
 use crate::session::event;
 use crate::session::journal::Event;
-use crate::session::store::{self, Folder};
+use crate::session::store::{self, Folder, Lock, LockError};
 
 use super::iterate::Plan;
 use super::under_way::Ended;
-use super::{Trouble, Worker};
+use super::{Setup, Trouble, Worker};
 
 /// Tells an agent, and samocode in its hands, that it is confined, with the level.
 pub(crate) const CONFINED: &str = "SAMOCODE_CONFINED";
@@ -30,6 +30,16 @@ const MOST_LOG: u64 = 16 * 1024 * 1024;
 /// What a new session's checkout is linked to: where agents are confined, a repository of its own.
 pub(crate) fn repository(settings: &Settings) -> git::Repository {
     if confine::is_used(settings) { git::Repository::Own } else { git::Repository::Projects }
+}
+
+/// Moves the session's record out of the reach of agents that are confined. Once it is there it
+/// stays, whatever the settings say later.
+pub(super) fn keep_record(setup: &Setup, lock: Lock) -> Result<Lock, LockError> {
+    if confine::is_used(&setup.settings) {
+        return setup.folder.set_apart(lock);
+    }
+    setup.folder.settle_record()?;
+    Ok(lock)
 }
 
 /// Where an agent works, or a command of the project's.

@@ -63,6 +63,7 @@ pub(super) fn decide(
         | Standing::Blocked { .. }
         | Standing::GaveUp
         | Standing::Held(_)
+        | Standing::Scheduled(_)
         | Standing::Paused { until: None, .. } => return Decision::Rest,
         _ => {}
     }

@@ -37,6 +37,8 @@ pub(super) struct Beside {
     watch: Option<git::Watch>,
     /// The refs as they were before the run.
     before: Option<Arc<git::Refs>>,
+    /// When the run began.
+    since: Option<SystemTime>,
     /// The first look, which takes milliseconds where there are hundreds of branches and worktrees: it
     /// is taken while the first run starts.
     first: Option<JoinHandle<Option<Look>>>,
@@ -64,6 +66,7 @@ impl Worker<'_> {
     /// Takes the refs as they are before a run.
     pub(super) fn look_beside(&mut self) {
         self.beside.settle();
+        self.beside.since = Some(SystemTime::now());
         if let Some(watch) = &mut self.beside.watch {
             self.beside.before = watch.look();
             return;
@@ -106,7 +109,8 @@ impl Worker<'_> {
         }
         let (branch, checkout) = (state.branch()?.to_owned(), self.checkout()?);
         let (root, known) = (checkout.root(), &state.strays);
-        match git::strays(root, &branch, watch, &before, &after, known).await {
+        let since = self.beside.since.unwrap_or_else(SystemTime::now);
+        match git::strays(root, &branch, watch, since, (&before, &after), known).await {
             Ok(strays) if strays == state.strays => None,
             Ok(strays) => Some(Event::StraysFound(event::StraysFound { branch, strays })),
             Err(error) => {
@@ -119,6 +123,7 @@ impl Worker<'_> {
     /// Takes the refs as they were when a run began whose worker died, as far as git remembers.
     pub(super) fn look_back(&mut self, since: SystemTime) {
         self.beside.before = self.watch().and_then(|watch| watch.look_back(since)).map(Arc::new);
+        self.beside.since = Some(since);
     }
 }
 

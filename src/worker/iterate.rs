@@ -21,8 +21,10 @@ use crate::session::{Needs, Phase, clock, stamp};
 use super::decide::Numbers;
 use super::follow::STARTING;
 use super::obstacles::{self, Obstacle};
-use super::provision::{Provided, provision};
+use super::preparing::{Shown, provide};
+use super::provision::Provided;
 use super::under_way::RunUnderWay;
+use super::unready::Unready;
 use super::{Trouble, Worker, prepare, review, tick};
 
 /// The coarsest resolution of file times: one kernel tick at 100 Hz.
@@ -131,8 +133,8 @@ impl Worker<'_> {
             Some(Obstacle::Block(reason)) => return self.block(reason, Needs::HumanDecision),
             None => self.may_start = true,
         }
-        if let Err(reason) = self.ready_place().await? {
-            return self.block(reason, Needs::HumanDecision);
+        if let Err(unready) = self.ready_place().await? {
+            return self.hold_unready(unready).await;
         }
         self.read_env_file();
         let agent = match self.agent().await {
@@ -187,7 +189,7 @@ impl Worker<'_> {
 
     /// Makes sure that the place the agent works in is there, whole, and what it was. Otherwise
     /// returns why not.
-    async fn ready_place(&mut self) -> Result<Result<(), String>, Trouble> {
+    async fn ready_place(&mut self) -> Result<Result<(), Unready>, Trouble> {
         let (project, settings) = (&self.setup.project, &self.setup.settings);
         if self.working_dir_is_gone() || self.writer.folder.is_unready() {
             self.writer.keep_hook_up()?;
@@ -200,8 +202,8 @@ impl Worker<'_> {
             let programs = Programs::of(&self.setup.state_dir);
             let restored =
                 prepare::restore_worktree(&mut self.writer, project, settings, &programs);
-            if let Err(reason) = super::pinging(self.notify, restored).await? {
-                tracing::warn!("the worktree may be in a bad state: {reason}");
+            if let Err(unready) = super::pinging(self.notify, restored).await? {
+                tracing::warn!("the worktree may be in a bad state: {unready}");
             }
         }
         if let Err(error) = checkout.refresh() {
@@ -209,7 +211,7 @@ impl Worker<'_> {
         }
         match checkout.confirm(self.worktree.as_ref()).await {
             Ok(confirmed) => self.worktree = Some(confirmed),
-            Err(error) => return Ok(Err(error.in_one_line())),
+            Err(error) => return Ok(Err(Unready::of(&error, checkout.root()))),
         }
         if self.writer.state().machine.is_first_run_since_boot() {
             self.restore_damaged(&checkout).await?;
@@ -223,7 +225,7 @@ impl Worker<'_> {
     }
 
     /// Makes the worktree again, with what a new one gets. Otherwise returns why not.
-    async fn restore_worktree(&mut self) -> Result<Result<(), String>, Trouble> {
+    async fn restore_worktree(&mut self) -> Result<Result<(), Unready>, Trouble> {
         if self.working_dir_is_gone() {
             self.writer.folder.mark_unready()?;
         }
@@ -237,7 +239,10 @@ impl Worker<'_> {
         let root = self.checkout().map(|checkout| checkout.root().to_owned());
         let working_dir = self.writer.state().working_dir().unwrap_or_default().to_owned();
         if let Some(root) = root {
-            let provided = provision(self.ground(), &root, Path::new(&working_dir));
+            let (ground, shown) =
+                (self.ground(), Shown { notify: self.notify, redactor: &self.redactor });
+            let working_dir = Path::new(&working_dir);
+            let provided = provide(&mut self.writer, shown, ground, &root, working_dir);
             match super::pinging(self.notify, provided).await {
                 Ok(provided) => self.record_provided(provided)?,
                 Err(why) => return Ok(Err(why)),

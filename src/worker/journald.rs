@@ -68,7 +68,9 @@ mod tests {
             assert_eq!(lines.collect::<Vec<_>>(), ["Defined-By: samocode"], "{id}");
             assert!(text.contains("@SAMOCODE_SESSION@"), "{id}: which session?");
             // The @ before a unit's instance is literal.
-            let text = text.replace("samocode@@", "samocode of @");
+            let text = text
+                .replace("samocode@@", "samocode of @")
+                .replace("samocode-timer@@", "the timer of @");
             let named: Vec<_> = text.split('@').skip(1).step_by(2).collect();
             assert!(named.iter().all(|field| FIELDS.contains(field)), "{id}: {named:?}");
             assert!(text.lines().all(|line| line.chars().count() <= 78), "{id}: a long line");

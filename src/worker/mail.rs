@@ -9,7 +9,7 @@ use crate::agent::prompt;
 use crate::session::clock;
 use crate::session::event;
 use crate::session::journal::Event;
-use crate::session::mail::{Kind, Message};
+use crate::session::mail::{HUMAN, Kind, Message};
 use crate::session::state::State;
 use crate::session::store::{Folder, Vouchers};
 
@@ -54,6 +54,25 @@ impl Worker<'_> {
         Ok(())
     }
 
+    /// Records the mail that is there when a run ends and that may be the agent's own: it must not wake
+    /// itself. A human's verb vouches for what it sends.
+    pub(super) fn note_left(&mut self) -> Result<(), Trouble> {
+        self.take_foreign(|_| true)?;
+        let vouchers = Vouchers::of(&self.setup.state_dir, &self.setup.instance);
+        let (own, state) = (&self.setup.instance, self.writer.state());
+        let unread = self.writer.folder.unread()?.messages.into_iter();
+        let ids: Vec<String> = unread
+            .map(|(_, message)| message)
+            .filter(|message| may_be_own(message, own) && vouchers.by(message).is_none())
+            .map(|message| message.id)
+            .filter(|id| !state.unseen.contains(id) && !state.left.contains(id))
+            .collect();
+        if !ids.is_empty() {
+            self.writer.record(Event::MailLeft(event::MailLeft { ids }))?;
+        }
+        Ok(())
+    }
+
     /// Moves mail that was journaled but not moved. After the next signal the state no longer lists
     /// it, and it would be processed a second time.
     pub(super) fn put_known_mail_away(&self) -> Result<(), Trouble> {
@@ -93,6 +112,7 @@ impl Worker<'_> {
             let event = mail(self.writer.state(), &message);
             self.writer.record(Event::Mail(event))?;
             self.writer.folder.put_away(&file, &message.file_name())?;
+            Vouchers::of(&self.setup.state_dir, &self.setup.instance).forget(&message);
         }
         Ok(handoff)
     }
@@ -117,6 +137,12 @@ fn mail(state: &State, message: &Message) -> event::Mail {
         by: None,
         unvouched: false,
     }
+}
+
+/// Whether a session's own agent may have written a message that wakes a session.
+fn may_be_own(message: &Message, instance: &str) -> bool {
+    matches!(message.kind, Kind::Text | Kind::Question | Kind::Nudge | Kind::Reject)
+        && (message.from == HUMAN || message.from == instance)
 }
 
 /// How many messages are left in the inbox for later iterations. Zero where it cannot be read.

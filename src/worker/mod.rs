@@ -36,6 +36,7 @@ mod parent;
 mod ports;
 mod power;
 mod prepare;
+mod preparing;
 mod provision;
 mod pulse;
 mod queue;
@@ -50,6 +51,7 @@ mod signals;
 pub(crate) mod task;
 mod trouble;
 mod under_way;
+mod unready;
 mod wait;
 mod watchdog;
 mod writer;
@@ -73,6 +75,7 @@ use crate::session::store::{Lock, LockError, crash_point};
 use crate::session::{clock, event};
 
 pub use ports::base as port_base;
+use preparing::Shown;
 pub use queue::{Limit, Queue};
 pub use setup::Setup;
 
@@ -130,6 +133,7 @@ async fn work_until_the_end(setup: &Setup) -> WorkerExit {
             Some(lock) => Ok(lock),
             None => take_lock(setup, &mut signals).await,
         };
+        let lock = lock.and_then(|lock| confine::keep_record(setup, lock));
         let lock = match lock {
             Ok(lock) => lock,
             // Told to stop while someone held the lock briefly; that need not be another worker.
@@ -318,7 +322,8 @@ impl<'a> Worker<'a> {
         let ground = self.ground();
         let programs = git::Programs::of(&self.setup.state_dir);
         let (project, settings) = (&self.setup.project, &self.setup.settings);
-        let work = prepare::prepare(&mut self.writer, project, settings, &programs, ground);
+        let shown = Shown { notify: self.notify, redactor: &self.redactor };
+        let work = prepare::prepare(&mut self.writer, project, settings, &programs, ground, shown);
         // Checking out a large repository can take longer than the watchdog or a stop allows. An
         // interrupted checkout is completed at the next start.
         let prepared = tokio::select! {
@@ -326,8 +331,8 @@ impl<'a> Worker<'a> {
             () = self.signals.end() => return Ok(()),
         };
         match prepared {
-            prepare::Prepared::Ready => Ok(self.writer.settle()?),
-            prepare::Prepared::Blocked(reason) => self.block(reason, Needs::HumanDecision),
+            Ok(()) => Ok(self.writer.settle()?),
+            Err(unready) => self.hold_unready(unready).await,
         }
     }
 

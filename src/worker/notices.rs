@@ -267,6 +267,7 @@ pub(super) fn status_line(state: &State, doing: Option<&str>, quiet_min: Option<
             parts.push(format!("usage limit until {}", local(*until)))
         }
         Standing::Held(held) => parts.push(format!("queued: {}", held.reason())),
+        Standing::Scheduled(scheduled) => parts.push(format!("queued: {}", scheduled.reason())),
         Standing::Paused { detail, .. } => parts.push(format!("paused: {detail}")),
         Standing::Done => parts.push("done".to_owned()),
         Standing::New | Standing::Running | Standing::GaveUp => {

@@ -2,6 +2,7 @@
 //! system, notifies the human, and retries until it works.
 
 use std::cell::RefCell;
+use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -61,7 +62,7 @@ impl<'a> Outages<'a> {
         let remedy = match Limit::at(&error.source, &error.path) {
             Some(limit) => format!(": {}", limit.remedy()),
             None if error.is_refused() && error.path.starts_with(folder) => {
-                format!(": chmod -R u+rwX {}", quoted(folder))
+                format!(": {}", permitting(folder))
             }
             None => String::new(),
         };
@@ -116,6 +117,15 @@ impl<'a> Outages<'a> {
         }
         let note = self.notes.hold(instance, &outage);
         self.current.replace(Some(Current { outage, _note: note }));
+    }
+}
+
+/// The command that makes a folder accessible: one above it may be what is closed.
+fn permitting(folder: &Path) -> String {
+    let seen = folder.ancestors().find(|path| path.symlink_metadata().is_ok());
+    match seen.filter(|seen| *seen != folder) {
+        Some(closed) => format!("chmod u+rwx {}", quoted(closed)),
+        None => format!("chmod -R u+rwX {}", quoted(folder)),
     }
 }
 

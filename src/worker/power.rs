@@ -67,7 +67,7 @@ impl Worker<'_> {
             Ok(kept) => kept,
             Err(error) => return tolerate(&error),
         };
-        let below = folder.strip_prefix(self.writer.folder.path()).unwrap_or(&folder);
+        let below = folder.strip_prefix(self.writer.folder.record_root()).unwrap_or(&folder);
         let (files, first) = counted(damage.restorable());
         let (lost, first_lost) = counted(&lost);
         let kept = kept.then(|| below.to_string_lossy().into_owned());

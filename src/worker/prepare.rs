@@ -5,7 +5,6 @@ use std::path::Path;
 
 use crate::config::{Project, Settings};
 use crate::git::{self, Checkout, Programs, Severity};
-use crate::platform::limits::Limit;
 use crate::session::Hint as _;
 use crate::session::event;
 use crate::session::journal::Event;
@@ -14,26 +13,20 @@ use crate::session::store::{self, StoreError};
 use crate::session::{Phase, clock, names, stamp};
 
 use super::confine;
-use super::provision::{Ground, Provided, provision};
+use super::preparing::{Shown, provide};
+use super::provision::{Ground, Provided};
+use super::unready::Unready;
 use super::writer::Writer;
 
-/// The result of preparing a session.
-#[derive(Debug)]
-pub(super) enum Prepared {
-    /// Worktree and overview exist, so the agent can start.
-    Ready,
-    /// A human has to fix something first; holds the reason.
-    Blocked(String),
-}
-
-/// Creates whatever a session still lacks, and journals that it is prepared.
+/// Creates whatever a session still lacks, so that the agent can start, and journals that it is prepared.
 pub(super) async fn prepare(
     writer: &mut Writer,
     project: &Project,
     settings: &Settings,
     programs: &Programs,
     ground: Ground<'_>,
-) -> Result<Prepared, StoreError> {
+    shown: Shown<'_>,
+) -> Result<Result<(), Unready>, StoreError> {
     writer.folder.make_subfolders()?;
     // An imported session already has its working folder; any other gets a worktree.
     let known = writer.overview()?.as_ref().and_then(Overview::working_dir).map(str::to_owned);
@@ -50,17 +43,17 @@ pub(super) async fn prepare(
             let (made, commits_work) = tokio::join!(made, git::commits_work(&project.main_repo));
             match made? {
                 Ok(place) => (place, commits_work),
-                Err(reason) => return Ok(Prepared::Blocked(reason)),
+                Err(unready) => return Ok(Err(unready)),
             }
         }
     };
-    if !commits_work && let Some(reason) = blocking_finding(&place.working_dir).await {
-        return Ok(Prepared::Blocked(reason));
+    if !commits_work && let Some(unready) = blocking_finding(&place.working_dir).await {
+        return Ok(Err(unready));
     }
     store::crash_point("the worktree is made");
     if place.branch.is_some() {
         let root = Checkout::of_session(project, &writer.folder.name()).root().to_owned();
-        match provision(ground, &root, Path::new(&place.working_dir)).await {
+        match provide(writer, shown, ground, &root, Path::new(&place.working_dir)).await {
             Ok(Provided { copied, notes }) => {
                 place.copied = copied;
                 if settings.provision.submodules {
@@ -68,7 +61,7 @@ pub(super) async fn prepare(
                 }
                 place.notes.extend(notes);
             }
-            Err(reason) => return Ok(Prepared::Blocked(reason)),
+            Err(unready) => return Ok(Err(unready)),
         }
         store::crash_point("the worktree is ready");
     }
@@ -80,7 +73,7 @@ pub(super) async fn prepare(
         notes: place.notes,
         copied: place.copied,
     }))?;
-    Ok(Prepared::Ready)
+    Ok(Ok(()))
 }
 
 /// Creates the worktree again if someone removed it, or locates it if the project was moved.
@@ -89,10 +82,10 @@ pub(super) async fn restore_worktree(
     project: &Project,
     settings: &Settings,
     programs: &Programs,
-) -> Result<Result<(), String>, StoreError> {
+) -> Result<Result<(), Unready>, StoreError> {
     let place = match make_worktree(writer, project, settings, programs).await? {
         Ok(place) => place,
-        Err(why) => return Ok(Err(why)),
+        Err(unready) => return Ok(Err(unready)),
     };
     if writer.state().working_dir() != Some(&place.working_dir) {
         let base = writer.state().base().map(str::to_owned);
@@ -111,27 +104,23 @@ struct Place {
     copied: Vec<String>,
 }
 
-/// Makes the worktree, or says why a human has to do something first. A limit of the machine, such as a
-/// full or read-only disk, is an error: it is waited out like any other.
+/// Makes the worktree, or says why that cannot be done now.
 async fn make_worktree(
     writer: &Writer,
     project: &Project,
     settings: &Settings,
     programs: &Programs,
-) -> Result<Result<Place, String>, StoreError> {
+) -> Result<Result<Place, Unready>, StoreError> {
     let folder = writer.folder.name();
     let name = names::name_in_folder(&folder).unwrap_or(&writer.state().name);
     let branch = settings.branch_of(name);
     if let Err(error) = project.check_places() {
-        return Ok(Err(error.in_one_line()));
+        return Ok(Err(Unready::Blocked(error.in_one_line())));
     }
     let checkout = Checkout::of_session(project, &folder);
     let made = match checkout.make(&branch, programs, confine::repository(settings)).await {
         Ok(made) => made,
-        Err(git::Error::Io { doing: action, path, source }) if Limit::of(&source).is_some() => {
-            return Err(StoreError { action, path, source });
-        }
-        Err(error) => return Ok(Err(error.in_one_line())),
+        Err(error) => return Ok(Err(Unready::of(&error, checkout.root()))),
     };
     Ok(Ok(Place {
         working_dir: made.working_dir.to_string_lossy().into_owned(),
@@ -143,13 +132,14 @@ async fn make_worktree(
 }
 
 /// A problem that would prevent the agent's first commit, found before any money is spent.
-async fn blocking_finding(working_dir: &str) -> Option<String> {
-    match git::check(Path::new(working_dir)).await {
+async fn blocking_finding(working_dir: &str) -> Option<Unready> {
+    let folder = Path::new(working_dir);
+    match git::check(folder).await {
         Ok(findings) => findings
             .into_iter()
             .find(|finding| finding.severity == Severity::Blocking)
-            .map(|finding| format!("{}: {}", finding.what, finding.remedy)),
-        Err(error) => Some(error.in_one_line()),
+            .map(|finding| Unready::Blocked(format!("{}: {}", finding.what, finding.remedy))),
+        Err(error) => Some(Unready::of(&error, folder)),
     }
 }
 

@@ -19,9 +19,11 @@ use crate::platform::cgroup::UnitCgroup;
 use crate::platform::shell::{Ended, Shell};
 use crate::session::describe::harmless;
 use crate::session::store::StoreError;
-use crate::session::{Hint as _, Phase, clock};
+use crate::session::{Phase, clock};
 
 use super::confine::Caged;
+use super::preparing::{self, Teller};
+use super::unready::Unready;
 use super::{Worker, ports};
 
 /// How many of the setup command's last lines a blocked session shows.
@@ -90,22 +92,27 @@ impl<'a> Worker<'a> {
     }
 }
 
-/// Provides for the worktree at `root`. The error is the reason to block.
+/// Provides for the worktree at `root`, and says what is done.
 pub(super) async fn provision(
     ground: Ground<'_>,
+    teller: Teller,
     root: &Path,
     working_dir: &Path,
-) -> Result<Provided, String> {
+) -> Result<Provided, Unready> {
     let retry = format!("then: samocode start {}", ground.instance);
+    let failed = |error: &git::Error| match Unready::of(error, root) {
+        Unready::Blocked(_) => Unready::Blocked(format!("{error}; fix that, {retry}")),
+        other => other,
+    };
     let mut provided = Provided::default();
     if ground.settings.submodules {
-        git::update_submodules(root)
-            .await
-            .map_err(|error| format!("{error}; fix that, {retry}"))?;
+        teller.say("checking out submodules".to_owned());
+        git::update_submodules(root).await.map_err(|error| failed(&error))?;
     }
-    if let Some(repo) = git::root(&ground.project.main_repo).map_err(|error| error.in_one_line())? {
-        let included =
-            git::include(&repo, root).map_err(|error| format!("{error}; fix that, {retry}"))?;
+    let main = &ground.project.main_repo;
+    if let Some(repo) = git::root(main).map_err(|error| Unready::of(&error, main))? {
+        let included = preparing::include(&teller, repo, root.to_owned());
+        let included = included.await.map_err(|error| failed(&error))?;
         provided.copied = included.copied;
         let notes = included.left_out.iter();
         provided.notes.extend(notes.map(|file| format!("could not copy to the worktree: {file}")));
@@ -117,7 +124,8 @@ pub(super) async fn provision(
         let checkout = Checkout::around(project, working_dir);
         let place = (working_dir, checkout.as_ref());
         let caged = Caged::command(confine, &home, place, Some(session), env)
-            .map_err(|why| format!("cannot run the setup command: {why}. Fix that, {retry}"))?;
+            .map_err(|why| format!("cannot run the setup command: {why}. Fix that, {retry}"))
+            .map_err(Unready::Blocked)?;
         let shell = Shell {
             command,
             folder: working_dir,
@@ -128,22 +136,22 @@ pub(super) async fn provision(
             cage: caged.cage,
         };
         let cgroup = ground.cgroup.and_then(|unit| unit.run("setup").ok());
-        match shell.run(cgroup).await {
+        match teller.follow(command, &ground.log, shell.run(cgroup)).await {
             Ok(Ended::Well) => {}
             Ok(Ended::Badly { how, lines }) => {
                 let last = &lines[lines.len().saturating_sub(LINES)..];
                 let last: Vec<String> =
                     last.iter().map(|line| harmless(line).into_owned()).collect();
                 let said = if last.is_empty() { "no output".to_owned() } else { last.join(" | ") };
-                return Err(format!(
+                return Err(Unready::Blocked(format!(
                     "the setup command failed ({how}): {said}. Read {log}, fix it, {retry}"
-                ));
+                )));
             }
             Err(error) => {
-                return Err(format!(
+                return Err(Unready::Blocked(format!(
                     "cannot run the setup command in {}: {error}. Fix that, {retry}",
                     working_dir.display()
-                ));
+                )));
             }
         }
     }

@@ -89,7 +89,7 @@ impl Worker<'_> {
 
     /// Finishes what the last worker left.
     pub(super) async fn recover(&mut self) -> Result<(), Trouble> {
-        store::sweep(self.writer.folder.path());
+        self.writer.folder.roots().iter().for_each(|root| store::sweep(root));
         self.writer.set_aside()?;
         self.writer.folder.make_subfolders()?;
         self.put_known_mail_away()?;
@@ -137,6 +137,7 @@ impl Worker<'_> {
         crash_point("the run's remains are removed");
         self.look_back(SystemTime::from(open.since));
         self.writer.take_overview_back()?;
+        self.note_left()?;
         let signal = self.read_left(&open.run).ok();
         let signal = signal.filter(|_| self.may_trust_signal());
         let tokens = self.writer.tokens_shown(&open.run);

@@ -120,6 +120,7 @@ impl<'w, 'a> RunUnderWay<'w, 'a> {
             cage,
             log: file,
             stderr_log: Log::later(move || folder.open_log(&errors).map_err(io::Error::other)),
+            veil: worker.redactor.veil(),
             grace: GRACE,
             term_grace: TERM_GRACE,
         };

@@ -103,7 +103,7 @@ impl Writer {
     /// done: a worker that dies in between finds it again.
     pub(super) fn set_aside(&mut self) -> Result<(), StoreError> {
         for unfit in self.folder.unfit() {
-            let store::Unfit { file, what, kept } = unfit.clone();
+            let store::Unfit { file, what, kept, .. } = unfit.clone();
             self.record(Event::SetAside(event::SetAside { file, what, kept }))?;
             self.folder.set_aside(&unfit)?;
         }
@@ -286,6 +286,15 @@ impl Writer {
         self.show_hook()
     }
 
+    /// Shows what is done to the worktree before a run, until the hook is written the next time.
+    pub(super) fn show_preparing(&mut self, doing: &str) {
+        let shown = Hook { preparing: Some(doing.to_owned()), ..Hook::of(self.state()) };
+        if let Err(error) = store::replace_derived(&self.folder.hook(), &bytes_of(&shown)) {
+            tracing::info!("cannot update the hook: {error}");
+        }
+        self.hook_is_behind = true;
+    }
+
     /// Writes the hook durably, before the worker exits.
     pub(super) fn write_hook(&mut self) -> Result<(), StoreError> {
         store::replace(&self.folder.hook(), &self.hook(None))?;
@@ -320,10 +329,14 @@ impl Writer {
             run.tokens = self.tokens;
         }
         hook.last_progress = hook.last_progress.max(progress);
-        let mut bytes = serde_json::to_vec(&hook).unwrap_or_default();
-        bytes.push(b'\n');
-        bytes
+        bytes_of(&hook)
     }
+}
+
+fn bytes_of(hook: &Hook) -> Vec<u8> {
+    let mut bytes = serde_json::to_vec(hook).unwrap_or_default();
+    bytes.push(b'\n');
+    bytes
 }
 
 /// The last lines of a history, among which its last signal would be.

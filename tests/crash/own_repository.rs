@@ -1,5 +1,6 @@
 //! The worker of a confined session dies between making its repository, fetching its work and moving
-//! its branch. The next one brings all of it into the project's repository.
+//! its branch, and while it moves what it recorded. The next one brings all of it into the project's
+//! repository.
 
 use samocode::agent::confine;
 use samocode::platform::confinement::Lack;
@@ -39,11 +40,15 @@ fn the_work_of_a_confined_session_reaches_the_project_wherever_its_worker_dies()
     let at = |name: &String| STEPS.contains(&name.as_str());
     let all: Vec<usize> = (0..first.len()).filter(|point| at(&first[*point])).collect();
     let mut dice = Dice::new();
+    let moved = first.iter().position(|name| name == "the record is apart");
+    let moved = moved.expect("the record is moved before the first run");
     // All of those that make it; the later parts only have runs, at about the same numbers.
     let cases: Vec<[Vec<usize>; 3]> = dice
         .sample(all.len(), TRIED)
         .into_iter()
-        .map(|case| [vec![all[case] + 1], vec![1 + dice.below(40)], vec![1 + dice.below(160)]])
+        .map(|case| all[case])
+        .chain([moved])
+        .map(|point| [vec![point + 1], vec![1 + dice.below(40)], vec![1 + dice.below(160)]])
         .collect();
     each(&cases, |deaths| {
         let stage = Stage::at_level(true, "standard");

@@ -95,7 +95,7 @@ fn stopped(session: &Session<'_>) {
     session.project.samocode(["stop", "--now", session.name]).ok();
 }
 
-const ACTS: [Act; 10] = [
+const ACTS: [Act; 12] = [
     Act {
         what: "a session is created",
         prepare: |_| {},
@@ -103,6 +103,22 @@ const ACTS: [Act; 10] = [
         state: "waiting",
         phase: "requirements",
         enabled: "enabled",
+    },
+    Act {
+        what: "a session is given a time",
+        prepare: |_| {},
+        verb: |name| vec!["enable", name, "--task", "Count", "--at", "20h"],
+        state: "queued",
+        phase: "investigation",
+        enabled: "disabled",
+    },
+    Act {
+        what: "a session that waits for its time is stopped",
+        prepare: |session| session.enable(&["--task", "Count", "--every", "03:00"]),
+        verb: |name| vec!["stop", name],
+        state: "stopped",
+        phase: "investigation",
+        enabled: "disabled",
     },
     Act {
         what: "a finished session is given a new task",

@@ -8,6 +8,8 @@ HOME = os.path.expanduser("~")
 NAME = os.path.basename(HOME)
 WORK = os.getcwd()
 SESSION = os.environ["SAMOCODE_SESSION_DIR"]
+# Where the worker keeps what it records of this session.
+RECORD = os.path.dirname(os.path.realpath(f"{SESSION}/_journal.jsonl"))
 PROJECT = f"{HOME}/shop"
 MAIN, OTHER, OTHER_WORK = sys.argv[1:4]
 VICTIM, PORT, UDP, TTY, FD = sys.argv[4:9]
@@ -360,8 +362,30 @@ add("write the own journal", lambda: append(f"{SESSION}/_journal.jsonl"))
 add("write the own hook", lambda: append(f"{SESSION}/_hook.json"))
 add("write an own log", lambda: create(f"{SESSION}/_logs/evil"))
 add("write the own inbox", lambda: create(f"{SESSION}/_inbox/evil.json"))
-add("replace the own mail", lambda: os.rename(f"{SESSION}/_mail", f"{SESSION}/_mail-2")
-    or os.rename(f"{SESSION}/_mail-2", f"{SESSION}/_mail") or True)
+add("hold the own lock", lambda: os.open(f"{SESSION}/_lock", os.O_RDONLY) >= 0)
+add("mark the own session as stopped", lambda: create(f"{RECORD}/_stop-evil"))
+add("create beside the own record", lambda: create(f"{os.path.dirname(RECORD)}/evil"))
+add("give the own journal another name",
+    lambda: os.link(f"{RECORD}/_journal.jsonl", f"{SESSION}/journal-2") or os.unlink(f"{SESSION}/journal-2") or True)
+
+def there_and_back(path, away):
+    os.rename(path, away)
+    os.rename(away, path)
+    return True
+
+@attempt
+def replace_the_own_history():
+    path = os.path.realpath(f"{SESSION}/_signal_history.jsonl")
+    text = open(path).read() if os.path.exists(path) else ""
+    append_plain(f"{SESSION}/evil", text)
+    os.rename(f"{SESSION}/evil", path)
+    return True
+
+add("replace the own mail", lambda: there_and_back(os.path.realpath(f"{SESSION}/_mail"), f"{SESSION}/mail-2"))
+add("replace the own record", lambda: there_and_back(RECORD, f"{RECORD}-2"))
+add("rename the own session", lambda: there_and_back(SESSION, f"{SESSION}-2"))
+add("make a record for another session",
+    lambda: os.makedirs(f"{os.path.dirname(SESSION)}/.samocode/{os.path.basename(OTHER)}-evil") or True)
 add("replace samocode", lambda: append("/opt/samocode/bin/samocode"))
 add("be another user", lambda: run("su", "-c", "true", "root"))
 
@@ -388,6 +412,15 @@ if __name__ == "__main__" and not os.path.exists("escape.tsv"):
             append_plain(f"{common}/hooks/{hook}", open(evil).read())
             os.chmod(f"{common}/hooks/{hook}", 0o755)
         subprocess.run(["git", "commit", "-qam", "Escaped", "--allow-empty"])
+    # For the worker, and for whoever reads what it recorded.
+    if RECORD != SESSION:
+        for name in ["_journal.jsonl", "_signal_history.jsonl", "_hook.json", "_logs", "_mail"]:
+            os.unlink(f"{SESSION}/{name}")
+        append_plain(f"{SESSION}/_journal.jsonl", "forged")
+        append_plain(f"{SESSION}/_hook.json", '{"state":"done"}')
+        os.symlink(f"{HOME}/.profile", f"{SESSION}/_signal_history.jsonl")
+        for name in ["_logs", "_mail"]:
+            os.symlink(HOME, f"{SESSION}/{name}")
     with open(f"{SESSION}/_signal.json", "w") as file:
         file.write('{"status":"blocked","run":"%s","needs":"human_decision",'
                    '"summary":"Tried.","reason":"Tried."}' % os.environ["SAMOCODE_RUN"])

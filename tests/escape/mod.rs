@@ -4,25 +4,24 @@
 
 use std::collections::BTreeMap;
 
-use crate::lab::{self, Api, LabUser, Script, secs};
+use std::process::Command;
+use std::sync::Mutex;
+
+use crate::lab::{self, Api, Lab, LabUser, Script, System, secs};
+use crate::session::BOUND;
 
 const ATTEMPTS: &str = include_str!("attempts.py");
 const VICTIM: &str = include_str!("victim.py");
 
 /// What gets through at the level standard, and the words of the README's table that say so.
-const NOT_COVERED: [(&str, &str); 4] = [
-    ("write the own hook", "the session's own files, its hook among them"),
+const NOT_COVERED: [(&str, &str); 3] = [
     ("connect to a port of the human's", "the network, local ports included"),
     ("send a datagram to the human's", "the network, local ports included"),
     ("see another's command line", "command lines of your processes"),
 ];
 
 /// What gets through besides where a host lets nobody have a view of its own.
-const NOT_COVERED_WITHOUT_VIEW: [(&str, &str); 10] = [
-    ("write the own journal", "the session's journal, mail and logs"),
-    ("write an own log", "the session's journal, mail and logs"),
-    ("write the own inbox", "the session's journal, mail and logs"),
-    ("replace the own mail", "the session's journal, mail and logs"),
+const NOT_COVERED_WITHOUT_VIEW: [(&str, &str); 6] = [
     ("change a file's mode", "mode, times, attributes, sizes of your files"),
     ("change a file's times", "mode, times, attributes, sizes of your files"),
     ("set an attribute", "mode, times, attributes, sizes of your files"),
@@ -61,7 +60,15 @@ fn other_session(user: &LabUser) {
 /// What became of each attempt: whether it got through, and the error.
 type Report = BTreeMap<String, (bool, String)>;
 
-fn escape(user: &LabUser, level: &str, as_unit: bool) -> Report {
+/// How the session runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    Foreground,
+    UserUnit,
+    SystemUnit,
+}
+
+fn escape(user: &LabUser, level: &str, how: How) -> Report {
     user.sh(HOME).ok();
     other_session(user);
     user.write("victim.py", VICTIM);
@@ -82,8 +89,15 @@ fn escape(user: &LabUser, level: &str, as_unit: bool) -> Report {
          SAMOCODE_CONFINE={level} SAMOCODE_MAX_RETRIES=0 >>shop/.samocode"
     ))
     .ok();
-    let verb = if as_unit { "enable" } else { "run" };
-    user.samocode([verb, "jwt", "--task", "t"]).cwd(user.home.join("shop")).output();
+    let as_user = |verb: &str| user.samocode([verb, "jwt", "--task", "t"]);
+    let begin = match how {
+        How::Foreground => as_user("run"),
+        How::UserUnit => as_user("enable"),
+        How::SystemUnit => user
+            .lab
+            .root(["samocode", "enable", "--system", "--run-as", &user.name, "jwt", "--task", "t"]),
+    };
+    begin.cwd(user.home.join("shop")).output();
     let done = "cat ~/shop-worktrees/*-jwt/escape.tsv 2>/dev/null | grep -c ^be.another.user";
     user.wait_until("the attempts are made", secs(90), || {
         user.sh(done).output().stdout.trim() == "1"
@@ -103,7 +117,7 @@ fn passed(report: &Report) -> Vec<&str> {
 
 /// Whether agents have a view of their own on this host, as the journal has it.
 fn has_view(user: &LabUser) -> bool {
-    let started = user.sh("cat shop-sessions/*-jwt/_journal.jsonl").ok().stdout;
+    let started = user.sh("cat shop-sessions/.samocode/*-jwt/_journal.jsonl").ok().stdout;
     assert!(started.contains("standard (Landlock "), "{started}");
     started.contains("own view")
 }
@@ -111,40 +125,89 @@ fn has_view(user: &LabUser) -> bool {
 #[test]
 fn a_hostile_agent_gets_through_without_a_cage() {
     let Some(lab) = lab::get() else { return };
-    let report = escape(&lab.user("free"), "off", true);
+    let report = escape(&lab.user("free"), "off", How::UserUnit);
     println!("{report:#?}");
     assert!(passed(&report).len() >= 100, "{}: {report:#?}", passed(&report).len());
+}
+
+/// Fails if anything got through that the README does not list.
+#[track_caller]
+fn assert_held(user: &LabUser, how: How, report: &Report) {
+    println!("{how:?}: {report:#?}");
+    let known = not_covered(user);
+    let open: Vec<_> = passed(report)
+        .into_iter()
+        .filter(|name| !known.iter().any(|(known, _)| known == name))
+        .collect();
+    assert!(open.is_empty(), "{how:?}: {open:?}");
+}
+
+/// What may get through on this host.
+fn not_covered(user: &LabUser) -> Vec<(&'static str, &'static str)> {
+    match has_view(user) {
+        true => NOT_COVERED.to_vec(),
+        false => [&NOT_COVERED[..], &NOT_COVERED_WITHOUT_VIEW].concat(),
+    }
 }
 
 #[test]
 fn a_confined_agent_gets_through_nowhere_but_where_the_readme_says() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user_without_manager("caged");
-    let foreground = escape(&user, "standard", false);
+    assert_held(&user, How::Foreground, &escape(&user, "standard", How::Foreground));
     let fetched = user.sh("git -C shop log -1 --format=%s jwt").ok().stdout;
     assert_eq!(fetched.trim(), "Escaped", "its branch is in the project's repository");
     user.sh("cd shop-worktrees/*-jwt && git status && git diff && git checkout -q .").ok();
     assert!(!user.exists("ran-by-git"), "git outside ran what the agent set up");
-    let unit = escape(&lab.user("cagedunit"), "standard", true);
-    println!("{foreground:#?}\n{unit:#?}");
+    // What it put in the place of its record counts for nothing.
+    let state = user.sh("cd shop && samocode status jwt --json").ok().stdout;
+    assert!(state.contains("\"blocked\"") && state.contains("Tried."), "{state}");
+    let profile = user.sh("cat .profile; ls").ok().stdout;
+    assert!(!profile.contains("Tried.") && !profile.contains(".jsonl"), "{profile}");
+
+    let user = lab.user("cagedunit");
+    let unit = escape(&user, "standard", How::UserUnit);
+    assert_held(&user, How::UserUnit, &unit);
     let readme = include_str!("../../README.md");
-    let has_view = has_view(&user);
-    println!("a view of its own: {has_view}");
-    let not_covered: Vec<_> = match has_view {
-        true => NOT_COVERED.to_vec(),
-        false => [&NOT_COVERED[..], &NOT_COVERED_WITHOUT_VIEW].concat(),
-    };
-    for report in [&foreground, &unit] {
-        let open: Vec<_> = passed(report)
-            .into_iter()
-            .filter(|name| !not_covered.iter().any(|(known, _)| known == name))
-            .collect();
-        assert!(open.is_empty(), "{open:?}");
-    }
-    for (attempt, words) in not_covered {
+    for (attempt, words) in not_covered(&user) {
         assert!(passed(&unit).contains(&attempt), "{attempt} is held: say so in the README");
         assert!(readme.contains(words), "{attempt}: {words}");
     }
+}
+
+#[test]
+fn nor_does_it_as_a_unit_of_the_systems_manager_of_either_version() {
+    for system in [System::Ours, System::Debian13] {
+        let Some(lab) = lab::on(system) else { return };
+        lend_python(lab);
+        let user = lab.user("cagedsystem");
+        assert_held(&user, How::SystemUnit, &escape(&user, "standard", How::SystemUnit));
+    }
+}
+
+#[test]
+fn nor_does_it_as_a_unit_of_a_users_manager_of_version_257() {
+    let Some(lab) = lab::on(System::Debian13) else { return };
+    lend_python(lab);
+    let user = lab.user("cagedunit");
+    assert_held(&user, How::UserUnit, &escape(&user, "standard", How::UserUnit));
+}
+
+/// This machine's Python, for a lab that has none. What it is linked with, the lab has.
+fn lend_python(lab: &Lab) {
+    static LENT: Mutex<()> = Mutex::new(());
+    let _alone = LENT.lock().unwrap_or_else(|e| e.into_inner());
+    if lab.root(["/usr/bin/python3", "-c", ""]).output().code == 0 {
+        return;
+    }
+    let copy = "set -eu -o pipefail
+        python=$(basename \"$(realpath /usr/bin/python3)\")
+        tar -C /usr -c --exclude=__pycache__ --exclude=test --exclude=dist-packages \
+            bin/python3 bin/$python lib/$python | tar -C \"$1\" -x";
+    let into = lab.host_path("/usr");
+    let done = Command::new("bash").args(["-c", copy, "-"]).arg(&into).output().expect("bash");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    lab.root(["/usr/bin/python3", "-c", "import ctypes, socket, subprocess"]).ok();
 }
 
 /// An ordinary day's work, which ends with its last line only if all of it went well.
@@ -152,8 +215,8 @@ const DAY: &str = r#"[ -e day-done ] || bash -eux 2>"$SAMOCODE_SESSION_DIR/day.l
 git config --get user.name
 printf 'int main(void) { return 0; }\n' >a.c
 printf 'a: a.c\n\tgcc -o a a.c\n' >Makefile
-make && ./a
-/usr/bin/python3 - <<'P'
+! command -v make || { make && ./a; }
+! command -v python3 || /usr/bin/python3 - <<'P'
 import multiprocessing, subprocess, tempfile, threading, socket
 with tempfile.TemporaryDirectory() as folder:
     open(folder + "/x", "w").write("x")
@@ -174,7 +237,23 @@ if os.access("/tmp", os.W_OK):
     with multiprocessing.Manager() as manager:
         assert manager.dict(a=1)["a"] == 1
     open("/dev/shm/day", "w").write("x")
+# A debugger's way.
+import ctypes, signal
+libc = ctypes.CDLL(None)
+child = os.fork()
+if child == 0:
+    libc.ptrace(0, 0, 0, 0)
+    os.kill(os.getpid(), signal.SIGSTOP)
+    os._exit(3)
+os.waitpid(child, 0)
+assert libc.ptrace(7, child, 0, 0) == 0
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3
+# What compilers at run time do.
+import mmap
+mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
 P
+[ ! -e ~/sandboxes ] || unshare --user --map-root-user --mount --net --pid --fork --mount-proc true
+nice -n 5 true && setarch -R true
 ! command -v node || node -e 'require("child_process").execSync("true"); require("fs").writeFileSync("n", "n")'
 if [ -x /usr/bin/cargo ]; then
     /usr/bin/cargo init -q --vcs none --name day rust && (cd rust && /usr/bin/cargo test -q --offline)
@@ -217,6 +296,49 @@ fn an_ordinary_days_work_passes_at_the_level_standard() {
     let run = project.named("jwt").journal("run_started").remove(0);
     let asked = user.asked("jwt", &run);
     assert!(asked.contains("# Confinement") && asked.contains("SAMOCODE_ALLOW_READ"), "{asked}");
+}
+
+#[test]
+fn units_of_the_system_are_hardened_and_leave_an_ordinary_days_work_alone() {
+    for system in [System::Ours, System::Debian13] {
+        let Some(lab) = lab::on(system) else { return };
+        let user = lab.user_without_manager("hardened");
+        let agent = user.obedient_agent(DAY);
+        let project = user
+            .project("shop")
+            .key("SAMOCODE_AGENT", &agent)
+            .key("SAMOCODE_CONFINE", "off")
+            .create();
+        // Without a cage an agent may have sandboxes of its own, if the host lets its user.
+        let sandbox = "unshare --user --map-root-user --mount --net --pid --fork --mount-proc true \
+             && touch sandboxes";
+        user.sh(sandbox).output();
+        let root = |line: &str| lab.root(["sh", "-c", line]).cwd(&project.dir);
+        root("samocode enable --system --run-as hardened hardened --task t").ok();
+        let session = project.named("hardened");
+        user.wait_until("the day is over", BOUND, || session.stands().0 == "waiting");
+        let log = project.session_file("hardened", "day.log").unwrap_or_default();
+        let worktree = project.worktree("hardened").expect("a worktree");
+        assert!(user.exists(worktree.join("day-done")), "{system:?}: {log}");
+        for unit in
+            ["samocode@", "samocode-failed@", "samocode-notices@"].map(|of| format!("{of}hardened"))
+        {
+            assert_hardened(lab, &format!("{unit}.service"));
+        }
+        assert_hardened(lab, "samocode-wake.service");
+        // The waker can still start what has mail.
+        project.samocode(["answer", "--system", "hardened", "--accept-suggestions"]).ok();
+        user.wait_until("the answers are taken", BOUND, || session.stands().1 == "planning");
+    }
+}
+
+/// Fails if systemd rates a unit's exposure above 4 of 10.
+#[track_caller]
+fn assert_hardened(lab: &Lab, unit: &str) {
+    let analyze = ["systemd-analyze", "security", "--no-pager", "--threshold=40", unit];
+    let rated = lab.root(analyze).output();
+    assert!(rated.code == 0 && rated.stdout.contains("Overall exposure level"), "{rated}");
+    println!("{}", rated.stdout.lines().last().unwrap_or_default());
 }
 
 /// What the model asks of the real CLI's Bash tool.

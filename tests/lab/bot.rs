@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::Router;
 use axum::extract::State;
-use axum::http::Uri;
+use axum::http::{StatusCode, Uri};
 use serde_json::{Value, json};
 
 use super::user::LabUser;
@@ -26,6 +26,9 @@ struct Chat {
     count: i64,
     is_polled: bool,
 }
+
+/// A token that the server does not know.
+pub(crate) const WRONG_TOKEN: &str = "1:wrong";
 
 type Shared = Arc<Mutex<Chat>>;
 
@@ -50,6 +53,11 @@ impl Bot {
             });
         });
         Self { url, chat }
+    }
+
+    /// The address of the server.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
     }
 
     fn chat(&self) -> MutexGuard<'_, Chat> {
@@ -127,10 +135,18 @@ fn locked(chat: &Mutex<Chat>) -> MutexGuard<'_, Chat> {
     chat.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn take(State(chat): State<Shared>, uri: Uri, Json(body): Json<Value>) -> Json<Value> {
+async fn take(
+    State(chat): State<Shared>,
+    uri: Uri,
+    Json(body): Json<Value>,
+) -> (StatusCode, Json<Value>) {
+    if uri.path().contains(WRONG_TOKEN) {
+        let refused = json!({"ok": false, "error_code": 401, "description": "Unauthorized"});
+        return (StatusCode::UNAUTHORIZED, Json(refused));
+    }
     let text = body["text"].as_str().unwrap_or_default().to_owned();
     let result = match uri.path().rsplit('/').next().unwrap_or_default() {
-        "getMe" => json!({"id": 99}),
+        "getMe" => json!({"id": 99, "username": "shop_bot"}),
         "getUpdates" => updates(&chat, body["offset"].as_i64().unwrap_or_default()).await,
         "answerCallbackQuery" => {
             locked(&chat).toasts.push(text);
@@ -155,7 +171,7 @@ async fn take(State(chat): State<Shared>, uri: Uri, Json(body): Json<Value>) -> 
             json!({"message_id": 1})
         }
     };
-    Json(json!({"ok": true, "result": result}))
+    (StatusCode::OK, Json(json!({"ok": true, "result": result})))
 }
 
 /// Waits for updates, as Telegram does.

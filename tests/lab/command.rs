@@ -233,10 +233,17 @@ impl Running {
 
     #[track_caller]
     fn wait_for(&mut self, printed: fn(&Self) -> String, text: &str, bound: Duration) {
-        let end = Instant::now() + bound;
-        while !printed(self).contains(text) {
+        let mut end = Instant::now() + bound;
+        loop {
+            // Asked first: what it printed before it ended may still be on its way here.
+            if !self.is_running() {
+                end = end.min(Instant::now() + QUIET);
+            }
+            if printed(self).contains(text) {
+                break;
+            }
             assert!(
-                Instant::now() < end && self.is_running(),
+                Instant::now() < end,
                 "{} did not print {text:?} within {bound:?}\n{}\n{}",
                 self.what,
                 self.stdout(),
@@ -289,6 +296,9 @@ impl Drop for Running {
     }
 }
 
+/// How long nothing may come before a command that has ended has said all.
+const QUIET: Duration = Duration::from_secs(1);
+
 /// A pipe that is read as it fills.
 struct Collected {
     bytes: Arc<Mutex<Vec<u8>>>,
@@ -314,13 +324,17 @@ impl Collected {
         String::from_utf8_lossy(&self.bytes.lock().expect("no reader panics")).into_owned()
     }
 
-    /// All of it; waits at most a second, since something that the
+    /// All of it; waits until nothing came for a second, since something that the
     /// command left in the background may hold the pipe.
     fn finished(&mut self) -> String {
-        let end = Instant::now() + secs(1);
+        let length = |all: &Self| all.bytes.lock().expect("no reader panics").len();
+        let (mut known, mut end) = (length(self), Instant::now() + QUIET);
         if let Some(reader) = self.reader.take() {
             while !reader.is_finished() && Instant::now() < end {
                 std::thread::sleep(Duration::from_micros(200));
+                if length(self) != known {
+                    (known, end) = (length(self), Instant::now() + QUIET);
+                }
             }
         }
         self.text()

@@ -54,6 +54,7 @@ mod boot;
 mod bot;
 mod command;
 mod fixtures;
+mod screen;
 mod user;
 
 pub(crate) use api::{Api, Reply, Script};
@@ -61,9 +62,10 @@ pub(crate) use boot::{
     Lab, Machine, System, get, is_installed, machine, on, place, spawn_for_life, sweep, target_dir,
     with_claude, with_cli,
 };
-pub(crate) use bot::Bot;
+pub(crate) use bot::{Bot, WRONG_TOKEN};
 pub(crate) use command::{LabCommand, Outcome, Running, quoted};
 pub(crate) use fixtures::Project;
+pub(crate) use screen::Screen;
 pub(crate) use user::LabUser;
 
 /// Seconds, for the bounds of waits.

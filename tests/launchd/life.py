@@ -10,6 +10,7 @@ report. With the real launchd, the user's own sessions are left alone: every ses
 has a name that begins with "life-".
 """
 
+import datetime
 import glob
 import json
 import os
@@ -348,6 +349,79 @@ def a_logout_interrupts_and_a_login_resumes():
     working.reaches("waiting", "requirements")
 
 
+class Timer(Session):
+    """The agent that begins a session at its time."""
+
+    def __init__(self, name):
+        self.name = name
+        self.label = f"dev.samocode.timer.{name}"
+        self.target = f"{DOMAIN}/{self.label}"
+        self.record = os.path.join(ROOT, f"shop-sessions/_timers/{name}.json")
+
+    def plist(self):
+        with open(os.path.join(AGENTS, f"{self.label}.plist"), "rb") as file:
+            return plistlib.load(file)
+
+    def starts(self):
+        lines = [line.strip() for line in (self.job() or "").splitlines()]
+        return next((int(line[7:]) for line in lines if line.startswith("runs = ")), 0)
+
+    def gone(self):
+        left = lambda: self.job() or self.at_login() or os.path.exists(self.record)
+        wait(f"the timer of {self.name} is gone", lambda: not left())
+
+
+def a_session_begins_at_its_time_whatever_the_machine_did_meanwhile():
+    soon, later, daily = Session("life-soon"), Session("life-later"), Session("life-daily")
+    soon.enable("--at", "2s")
+    later.enable("--at", "3h")
+    daily.enable("--every", "daily")
+    timer = Timer(later.name)
+    equal((later.stands()[0], later.job()), ("queued", None), "one that waits")
+    agent = timer.plist()
+    at = datetime.datetime.fromisoformat(agent["ProgramArguments"][3].replace("Z", "+00:00"))
+    at = at.astimezone()
+    minute = {"Month": at.month, "Day": at.day, "Hour": at.hour, "Minute": at.minute}
+    equal(agent["StartCalendarInterval"], minute, "when launchd starts it")
+    check(abs(at.timestamp() - time.time() - 3 * 3600) < BOUND, f"in three hours: {at}")
+    midnight = Timer(daily.name).plist()["StartCalendarInterval"]
+    equal((midnight["Hour"], midnight["Minute"]), (0, 0), "each day")
+    said = samocode("why", daily.name)
+    check("every day at 00:00, next " in said, said)
+
+    soon.reaches("waiting", "requirements")
+    Timer(soon.name).gone()
+    if STANDIN:
+        # It was asleep at that time, and ten hours more: launchd starts the agent once.
+        wait("the first look is over", lambda: timer.starts() == 1 and not timer.pid())
+        launchctl("slept", str(13 * 3600))
+        wait("it looks at the wake", lambda: timer.starts() == 2 and not timer.pid())
+        # By the machine's own clock it is not time.
+        equal(later.stands()[0], "queued", "its state")
+        log_out()
+        record = json.loads(read(timer.record))
+        write(timer.record, json.dumps({**record, "next": "2026-01-01T00:00:00Z"}))
+        log_in()
+    else:
+        samocode("start", later.name)
+    later.reaches("waiting", "requirements")
+    timer.gone()
+    equal(len(later.journal("created")), 1, "it began once")
+    said = samocode("stop", daily.name)
+    check("no longer starts" in said, said)
+    Timer(daily.name).gone()
+
+
+def notices_that_quiet_hours_hold_back_are_looked_at():
+    held = Front("held")
+    check(held.at_login(), "it starts at login")
+    folder = os.path.join(HOME, ".local/state/samocode/notices-held")
+    if STANDIN:
+        check("runs = 0" in held.job(), f"nothing is held back: {held.job()}")
+        write(os.path.join(folder, "no-notice.json"), "{}")
+        wait("it is looked at", lambda: "runs = 0" not in held.job())
+
+
 def an_upgrade_reaches_running_and_resting_sessions():
     session = Session("life-upgrade")
     hold(session)
@@ -559,6 +633,8 @@ PLAYED = [
     a_run_that_stalls_is_ended_by_the_timer_of_the_kernel,
     a_session_that_is_stopped_stays_stopped,
     a_logout_interrupts_and_a_login_resumes,
+    a_session_begins_at_its_time_whatever_the_machine_did_meanwhile,
+    notices_that_quiet_hours_hold_back_are_looked_at,
     an_upgrade_reaches_running_and_resting_sessions,
     a_worker_that_cannot_work_is_not_restarted_and_the_human_is_told,
     an_agent_that_somebody_disabled_is_named,

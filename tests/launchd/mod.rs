@@ -19,7 +19,7 @@ fn the_whole_life_of_sessions_under_launchd() {
         .ok();
 
     let played = out.stdout.lines().filter(|line| line.starts_with("ok: ")).count();
-    assert_eq!(played, 14, "{out}");
+    assert_eq!(played, 16, "{out}");
     // The worker that could not read its settings could not send this itself.
     let about_broken = |text: &&String| text.contains("life-broken");
     let told = bot.messages();

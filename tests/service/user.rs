@@ -50,6 +50,8 @@ fn systemd_finds_nothing_wrong_with_the_units() {
         "samocode-web.service",
         "samocode-failed@verified.service",
         "samocode-convoy@c.target",
+        "samocode-timer@verified.timer",
+        "samocode-timer@verified.service",
         "samocode.slice",
     ];
     let paths = names.map(|name| format!(".config/systemd/user/{name}")).join(" ");

@@ -105,7 +105,8 @@ fn wake() {
             session.is_some_and(|session| session.folder.join("stopped").exists())
         };
         let spool = Spool::of(scope).unwrap();
-        let advance = |_| -> futures_util::future::BoxFuture<'_, _> { Box::pin(async { Ok(()) }) };
+        let advance =
+            |_, _| -> futures_util::future::BoxFuture<'_, _> { Box::pin(async { Ok(()) }) };
         service::wake::run(&*manager, &spool, is_stopped, &advance).await.unwrap()
     });
     println!("waker: {report:?}");

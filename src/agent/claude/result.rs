@@ -112,10 +112,13 @@ impl ClaudeDecoder {
         if is_error.is_none() && subtype.is_empty() && error.is_none() {
             return None;
         }
-        // The whole result may still follow: it has the error's other names too.
-        let kept = self.error.clone();
+        // The whole result may still follow: it has the error's other names too, and the tokens.
+        let (kept, before) = (self.error.clone(), self.usage);
+        if let Some(usage) = object(ends, br#""usage":"#).and_then(Fields::of) {
+            self.usage = before.plus(usage_of(&usage, &OF_A_REPLY));
+        }
         let finished = self.finished(is_error, subtype, error);
-        self.error = kept;
+        (self.error, self.usage) = (kept, before);
         Some(Event::Finished(Box::new(Finished {
             terminal_reason: text(br#""terminal_reason":"#),
             cost: number(br#""total_cost_usd":"#).map(|total| Cost { total, own: self.own_cost }),
@@ -123,6 +126,15 @@ impl ClaudeDecoder {
             ..finished
         })))
     }
+}
+
+/// The object that is the value of a key, if it is whole.
+fn object<'a>(ends: [&'a [u8]; 2], key: &[u8]) -> Option<&'a str> {
+    let (end, at) = ends.into_iter().find_map(|end| Some((end, memmem::find(end, key)?)))?;
+    let value = end.get(at + key.len()..)?.trim_ascii_start();
+    let valid = value.utf8_chunks().next()?.valid();
+    let mut values = serde_json::Deserializer::from_str(valid).into_iter::<&RawValue>();
+    values.next()?.ok().map(RawValue::get).filter(|text| text.starts_with('{'))
 }
 
 /// What all models cost together; `None` if that is reported for none.

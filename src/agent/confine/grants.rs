@@ -26,6 +26,8 @@ pub enum Because {
     Work,
     /// The session's folder.
     Session,
+    /// What the worker recorded of the session.
+    Record,
     /// The run's folder for temporary files.
     Temporary,
     /// The part of the repository that a commit needs.
@@ -54,6 +56,7 @@ impl Because {
             Self::GitSettings => "git's settings".to_owned(),
             Self::Work => "the folder it works in".to_owned(),
             Self::Session => "the session's folder".to_owned(),
+            Self::Record => "the session's record, which only its worker writes".to_owned(),
             Self::Temporary => "its temporary files".to_owned(),
             Self::Repository => "the repository, as far as commits need it".to_owned(),
             Self::OwnRepository => "the session's own repository".to_owned(),

@@ -21,10 +21,10 @@ use std::path::{Path, PathBuf};
 
 use super::{Agent, Task};
 use crate::config::Settings;
-use crate::config::confine::{Confine, LEVEL, Level};
+use crate::config::confine::{Confine, LEVEL, Level, SOCKETS};
 use crate::platform::cage::{self, Cage};
 use crate::platform::confinement::{
-    self as platform, CageError, Lack, Rule, Rules, Sockets, Support,
+    self as platform, Access, CageError, Lack, Rule, Rules, Sockets, Support,
 };
 use crate::session::Phase;
 use crate::session::store::Folder;
@@ -64,14 +64,22 @@ impl Confinement {
     #[must_use]
     pub fn of(level: Level, keys: &Confine, place: &Place<'_>) -> Option<Self> {
         let confined = level != Level::Off;
-        confined.then(|| Self {
-            level,
-            grants: table(place, keys),
-            keys: keys.clone(),
-            work: place.work.to_owned(),
-            kept: place.session.map(|folder| Folder::new(folder).record()).unwrap_or_default(),
-            network: (level == Level::Strict)
-                .then(|| Network::of(&keys.connect, place.service.clone(), place.environment)),
+        confined.then(|| {
+            let session = place.session.map(Folder::new);
+            let record = session.as_ref().map(Folder::readable_record).unwrap_or_default();
+            let record = record.into_iter().map(|path| {
+                let because = Because::Record;
+                Grant { path, access: Access::Read, because }
+            });
+            Self {
+                level,
+                grants: table(place, keys).into_iter().chain(record).collect(),
+                keys: keys.clone(),
+                work: place.work.to_owned(),
+                kept: session.as_ref().map(Folder::held).unwrap_or_default(),
+                network: (level == Level::Strict)
+                    .then(|| Network::of(&keys.connect, place.service.clone(), place.environment)),
+            }
         })
     }
 
@@ -135,6 +143,13 @@ fn missing(level: Level, support: &Support, is_needed: bool) -> String {
 /// can, and if nobody did.
 #[must_use]
 pub fn obstacle(keys: &Confine, support: &Support) -> Option<String> {
+    if keys.level == Level::Strict && keys.any_socket {
+        let strict = Level::Strict;
+        return Some(format!(
+            "{LEVEL}={strict} and {SOCKETS}=any exclude each other: through a socket an agent reaches any network; \
+             remove one of them"
+        ));
+    }
     let missing = missing(keys.level, support, true);
     (keys.demanded && !missing.is_empty()).then(|| {
         let level = keys.level;
@@ -227,6 +242,8 @@ mod tests {
         let why = obstacle(&keys(Level::Standard, true), &none).unwrap();
         assert!(why.contains("SAMOCODE_CONFINE=off"), "{why}");
         assert_eq!(obstacle(&keys(Level::Strict, true), &support(&[])), None);
+        let any = Confine { any_socket: true, ..keys(Level::Strict, true) };
+        assert!(obstacle(&any, &support(&[])).unwrap().contains("SAMOCODE_ALLOW_SOCKETS=any"));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use memchr::memmem;
 use rustix::fs::{Access as Mode, access};
 
-use super::grants::Grant;
+use super::grants::{Because, Grant};
 use super::{Confinement, resolved};
 use crate::config::confine::{CONNECT, READ, SOCKETS, WRITE};
 use crate::config::peers::{Peer, listed};
@@ -99,7 +99,15 @@ fn refused(
     }
     let wants_to_write =
         has(&["creat", "writ", "mkdir", "touch", "remov", "unlink", "rm:", "mv:", "cp:", "rename"]);
-    paths(context, home).filter(|path| may_be_hidden(path)).find_map(|path| {
+    // No key should open the record.
+    let records = confinement.grants.iter().filter(|grant| grant.because == Because::Record);
+    let records: Vec<&Path> = records.filter_map(|grant| grant.path.parent()).collect();
+    let is_of_record = |path: &Path| {
+        let path = resolved(path);
+        records.iter().any(|record| path.starts_with(resolved(record)))
+    };
+    let mut meant = paths(context, home).filter(|path| may_be_hidden(path) && !is_of_record(path));
+    meant.find_map(|path| {
         let (key, mode) =
             if wants_to_write { (WRITE, Mode::WRITE_OK) } else { (READ, Mode::READ_OK) };
         let closed = match allowed(&confinement.grants, &path) {
@@ -142,7 +150,6 @@ fn paths<'a>(context: &'a str, home: &'a Path) -> impl Iterator<Item = PathBuf> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agent::confine::Because;
     use crate::config::confine::{Confine, Level};
 
     fn found(closed: &Path, open: &Path, text: &str) -> Vec<(String, &'static str, u32)> {

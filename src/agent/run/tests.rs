@@ -50,6 +50,7 @@ fn run_with(script: &str, input: Input, grace: Duration, term_grace: Duration) -
         cage: None,
         log: log.try_clone().unwrap(),
         stderr_log: Log::later(tempfile::tempfile),
+        veil: crate::config::Veil::default(),
         grace,
         term_grace,
     };

@@ -5,10 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, bail};
-use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
-use zeroize::Zeroizing;
 
-use crate::config::Secret;
 use crate::control::Error;
 use crate::git::quoted;
 
@@ -70,43 +67,6 @@ pub(in crate::cli) fn agrees(question: &str) -> anyhow::Result<bool> {
     let mut line = String::new();
     stdin.lock().take(64).read_line(&mut line).context("cannot read standard input")?;
     Ok(matches!(line.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
-}
-
-/// Asks for a secret: on a terminal without showing it, else the first line of standard input.
-pub(in crate::cli) fn secret(question: &str) -> anyhow::Result<Secret> {
-    let stdin = std::io::stdin();
-    let silent = Silent::begin(&stdin);
-    if silent.is_some() {
-        eprint!("{question}: ");
-    }
-    let mut line = Zeroizing::new(String::new());
-    stdin.lock().take(1024).read_line(&mut line).context("cannot read standard input")?;
-    if silent.is_some() {
-        eprintln!();
-    }
-    Ok(Secret::new(line.as_str()))
-}
-
-/// A terminal that does not show what is typed, until this is dropped.
-struct Silent {
-    before: Termios,
-}
-
-impl Silent {
-    /// `None` if it is no terminal.
-    fn begin(stdin: &std::io::Stdin) -> Option<Self> {
-        let before = tcgetattr(stdin).ok()?;
-        let mut silent = before.clone();
-        silent.local_modes.remove(LocalModes::ECHO);
-        tcsetattr(stdin, OptionalActions::Flush, &silent).ok()?;
-        Some(Self { before })
-    }
-}
-
-impl Drop for Silent {
-    fn drop(&mut self) {
-        let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, &self.before);
-    }
 }
 
 /// What is below this line in an editor is not part of the text.

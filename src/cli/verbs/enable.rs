@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum, ValueHint};
 use crate::control::enable::{self, Enabled, Overrides, Waits};
 use crate::control::many::{Action, Chosen};
 use crate::control::request::{self, Became, Work};
+use crate::control::timer::Upcoming;
 use crate::control::{Class, inspect};
 use crate::service;
 use crate::session::Hint as _;
@@ -20,7 +21,7 @@ use super::{Common, complete, input, output};
 /// Start a session, new or existing, now and at boot
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  samocode enable jwt-login --task \"JWT login with httpOnly cookies\"\n  samocode enable jwt-login --task \"…\" --dive \"how sessions work today\" --budget 20\n  samocode enable jwt-login --task-file task.md  the task from a file; --task - from a pipe\n  samocode enable jwt-login                      resume it; a new one: write its task in $EDITOR\n  samocode enable a b c --task \"…\"               three sessions with the same task\n  samocode enable server --task \"…\" --after schema,model   when those are done, from their branches\n  samocode enable login --task \"…\" --coordinator --delegate gates --budget 50\n  sudo samocode enable --system --run-as dev jwt-login --task \"…\""
+    after_help = "Examples:\n  samocode enable jwt-login --task \"JWT login with httpOnly cookies\"\n  samocode enable jwt-login --task \"…\" --dive \"how sessions work today\" --budget 20\n  samocode enable jwt-login --task-file task.md  the task from a file; --task - from a pipe\n  samocode enable jwt-login                      resume it; a new one: write its task in $EDITOR\n  samocode enable a b c --task \"…\"               three sessions with the same task\n  samocode enable jwt-login --task \"…\" --at 22:00           begin then; also \"Mon 09:00\", 2h\n  samocode enable deps --task \"…\" --every \"Mon..Fri 03:00\"  a fresh session each time: deps, deps-2, …\n  samocode enable server --task \"…\" --after schema,model   when those are done, from their branches\n  samocode enable login --task \"…\" --coordinator --delegate gates --budget 50\n  sudo samocode enable --system --run-as dev jwt-login --task \"…\""
 )]
 pub(in crate::cli) struct Enable {
     /// Names, dated folder names, or instances; new ones get the same task
@@ -48,6 +49,15 @@ pub(in crate::cli) struct Enable {
     /// Make it a member of this convoy, which may be new
     #[arg(long, value_name = "ID")]
     convoy: Option<String>,
+    /// Begin then, not now: 22:00, "tomorrow 06:30", "Mon 09:00", "2026-12-01 03:00", or 2h for in two
+    /// hours. A machine that is off then catches up when it is on again
+    #[arg(long, value_name = "TIME")]
+    at: Option<String>,
+    /// Begin again and again, each time a fresh session from the same task, unless the last is not
+    /// done: an interval such as 6h, which begins now or at --at, or times such as daily, 03:00,
+    /// "Mon..Fri 09:00"
+    #[arg(long, value_name = "WHEN")]
+    every: Option<String>,
     /// Save the credentials found in this shell to ~/.config/samocode/env
     #[arg(long)]
     import_env: bool,
@@ -141,6 +151,8 @@ impl Enable {
             delegate,
             after: self.after,
             convoy: self.convoy,
+            at: self.at,
+            every: self.every,
             ..work
         };
         let (import_env, run_as) = (self.import_env, self.run_as);
@@ -169,6 +181,10 @@ fn report(common: &Common, enabled: &Enabled) {
     let Enabled { session, instance, unit, .. } = enabled;
     let name = output::painted(output::BOLD, session);
     let how = match enabled.became {
+        _ if !enabled.has_begun => {
+            let when = enabled.timer.as_ref().map(Upcoming::when).unwrap_or_default();
+            format!("starts {when}")
+        }
         Became::Created => format!("started as {unit}"),
         Became::Resumed => format!("resumed with a new task as {unit}"),
         Became::Revived => format!("resumed as {unit}"),
@@ -183,6 +199,15 @@ fn report(common: &Common, enabled: &Enabled) {
     let branch = enabled.branch.as_ref().map_or_else(String::new, |text| format!("   {text}"));
     outln!("{name}   {how}{branch}");
     let pad = " ".repeat(session.len());
+    if !enabled.has_begun {
+        let start = common.command(&format!("samocode start {instance}"));
+        let stop = common.command(&format!("samocode stop {instance}"));
+        outln!("{pad}   start it now: {start}      call it off: {stop}");
+        return;
+    }
+    if let Some(timer) = &enabled.timer {
+        outln!("{pad}   next: {}", timer.when());
+    }
     let logs = format!("samocode logs -f {instance}");
     let stop = format!("samocode stop {instance}");
     outln!("{pad}   logs: {}      stop: {}", common.command(&logs), common.command(&stop));

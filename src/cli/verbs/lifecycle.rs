@@ -64,6 +64,9 @@ impl Disable {
                 outln!("{name} no longer exists; its unit was removed.");
             } else {
                 outln!("{name} no longer starts at boot.");
+                if let Some(upcoming) = &disabled.upcoming {
+                    outln!("{name} no longer starts {}.", upcoming.when());
+                }
             }
             Ok(())
         };

@@ -16,6 +16,7 @@ mod cost;
 mod demo;
 mod desktop;
 mod doctor;
+mod due;
 mod each;
 mod enable;
 mod failed;
@@ -40,6 +41,7 @@ mod send;
 mod show;
 mod status;
 mod stop;
+mod tick;
 mod top;
 mod units;
 mod usage;
@@ -57,7 +59,7 @@ use clap::{Args, Subcommand};
 use crate::agent::rehearsal;
 
 use super::parse::alone;
-use super::ui::{format, input, layout, output, pager, questions};
+use super::ui::{format, input, layout, output, pager, questions, secret};
 use super::{Cli, Common, failure, front, log};
 
 pub(super) use status::overview;
@@ -116,6 +118,10 @@ pub(super) enum Verb {
     Wake(wake::Wake),
     #[command(hide = true)]
     Advance(advance::Advance),
+    #[command(hide = true)]
+    Due(due::Due),
+    #[command(hide = true)]
+    Tick(tick::Tick),
     #[command(hide = true)]
     Failed(failed::Failed),
     #[command(hide = true)]
@@ -200,6 +206,8 @@ impl Verb {
             Self::Mcp(verb) => verb.exec(common).await,
             Self::Worker(verb) => verb.exec().await,
             Self::Wake(verb) => verb.exec(common).await,
+            Self::Due(verb) => verb.exec(common).await,
+            Self::Tick(verb) => verb.exec(common).await,
             Self::Failed(verb) => verb.exec(common).await,
             Self::Notices(verb) => verb.exec(common).await,
             Self::Outgoing(verb) => verb.exec(common).await,

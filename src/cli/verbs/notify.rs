@@ -9,11 +9,13 @@ use crate::control::notify::{
     ChannelListed, ChannelTested, NotifyList, NotifyListed, NotifyTest, NotifyTested, Outcome,
     bot_server, save_bot,
 };
+use crate::control::quiet::{QuietHours, QuietNow, SetQuiet};
 use crate::notify::NoticeKind;
 use crate::platform::memory;
+use crate::web;
 
 use super::format::count;
-use super::{Common, front, input, output};
+use super::{Common, front, output, secret};
 
 /// Show and test how samocode notifies you
 #[derive(Debug, Args)]
@@ -42,6 +44,33 @@ enum Verb {
         after_help = "Examples:\n  samocode notify setup\n  samocode notify setup <token-file\n\nMake a bot first: write /newbot to @BotFather in Telegram."
     )]
     Setup {},
+    /// Hold messages back at night, and tell of them in one in the morning
+    ///
+    /// Writes [quiet] and digest into ~/.config/samocode/notify.toml; what is not given stays as it
+    /// is. Nothing is lost: what is held back is sent when the quiet hours end, or in the digest.
+    #[command(
+        after_help = "Examples:\n  samocode notify quiet --digest 08:00\n  samocode notify quiet --from 23:00 --to 06:30 --except blocked\n  samocode notify quiet --off"
+    )]
+    Quiet {
+        /// When the quiet hours begin, by the local clock [default: 22:00]
+        #[arg(long, value_name = "HH:MM", value_parser = time)]
+        from: Option<String>,
+        /// When they end [default: 07:00]
+        #[arg(long, value_name = "HH:MM", value_parser = time)]
+        to: Option<String>,
+        /// A kind of event that is sent all the same; may be given several times
+        #[arg(long, value_name = "KIND", value_parser = kind)]
+        except: Option<Vec<NoticeKind>>,
+        /// When one message tells of all that was held back
+        #[arg(long, value_name = "HH:MM", value_parser = time)]
+        digest: Option<String>,
+        /// Hold nothing back
+        #[arg(long, conflicts_with_all = ["from", "to", "except", "digest"])]
+        off: bool,
+        /// Print the result as JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Send a test message through every channel
     #[command(
         after_help = "Examples:\n  samocode notify test\n  samocode notify test phone\n\nExit code 0 when at least one message was sent and none failed, else 1."
@@ -61,6 +90,16 @@ impl Notify {
         memory::seal();
         match self.verb {
             Verb::Setup {} => setup(common).await,
+            Verb::Quiet { from, to, except, digest, off, json } => {
+                let hours = QuietHours { from, to, except, digest };
+                let set = common.call(SetQuiet { hours: (!off).then_some(hours) }).await?;
+                if json {
+                    output::json(&set)?;
+                } else {
+                    print_quiet(&set);
+                }
+                Ok(ExitCode::SUCCESS)
+            }
             Verb::List { json } => list(common, json).await,
             Verb::Test { channel, json } => Self::test(common, channel, json).await,
         }
@@ -86,15 +125,50 @@ impl Notify {
     }
 }
 
+/// A time of day, `HH:MM`.
+fn time(text: &str) -> Result<String, String> {
+    let read = jiff::civil::Time::strptime("%H:%M", text.trim());
+    let read = read.map_err(|_| "expected a time such as 07:30".to_owned())?;
+    Ok(read.strftime("%H:%M").to_string())
+}
+
+fn kind(text: &str) -> Result<NoticeKind, String> {
+    let mut kinds = NoticeKind::ALL.into_iter().filter(|kind| !kind.is_for_all());
+    kinds.find(|kind| kind.as_str() == text).ok_or_else(|| {
+        let kinds = NoticeKind::ALL.into_iter().filter(|kind| !kind.is_for_all());
+        format!("expected one of {}", kinds.map(NoticeKind::as_str).collect::<Vec<_>>().join(", "))
+    })
+}
+
+fn print_quiet(set: &QuietNow) {
+    let Some((from, to)) = &set.quiet else {
+        outln!("There are no quiet hours now: every message is sent at once.");
+        return;
+    };
+    let digest = set.digest.as_ref();
+    let then =
+        digest.map_or("sent then".to_owned(), |at| format!("told of in one message at {at}"));
+    outln!("From {from} to {to} messages are held back, and {then}. Saved in {}.", set.file);
+    if !set.except.is_empty() {
+        let kinds = set.except.iter().map(|kind| kind.as_str()).collect::<Vec<_>>();
+        outln!("Sent all the same: {}.", kinds.join(", "));
+    }
+}
+
 async fn setup(common: &Common) -> anyhow::Result<ExitCode> {
     let caller = common.caller()?;
     let (api_url, proxies) = bot_server(&caller)?;
     output::note("Make a bot if you have none: write /newbot to @BotFather in Telegram.");
-    let token = input::secret("The bot's token (not shown)")?;
+    let token = secret::ask("The bot's token (not shown)")?;
     let pairing = Pairing::begin(&token, Some(&api_url), proxies).await?;
-    dataln!("Open {} on your phone,", pairing.link());
+    let link = pairing.link();
+    if output::width().is_some() {
+        dataln!("\n{}", web::qr_code(&link));
+    }
+    dataln!("Open {link} on your phone,");
     dataln!("or send the bot this, also in a group it is in: {}", pairing.message());
-    let paired = pairing.wait().await?;
+    output::progress("Waiting for that; Ctrl-C leaves, and nothing is saved.");
+    let paired = pairing.wait(&|line| output::note(line)).await?;
     let file = save_bot(&caller, token, paired.chat)?;
     outln!("Paired with chat {}; saved in {file}.", paired.chat);
     if paired.user != paired.chat {
@@ -195,6 +269,17 @@ fn describe(tested: &ChannelTested) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_and_kinds_are_read_as_the_file_has_them() {
+        assert_eq!(time(" 7:05 ").as_deref(), Ok("07:05"));
+        for wrong in ["7", "24:00", "7:5 pm", ""] {
+            assert!(time(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(kind("blocked"), Ok(NoticeKind::Blocked));
+        assert!(kind("nothing").unwrap_err().contains("waiting, blocked, done"));
+        assert!(kind("digest").is_err(), "it is for all channels");
+    }
 
     #[test]
     fn each_outcome_has_its_words() {

@@ -48,6 +48,9 @@ impl Stop {
 
 fn report(common: &Common, stopped: &Stopped) {
     let name = output::painted(output::BOLD, &stopped.session);
+    if let Some(upcoming) = &stopped.upcoming {
+        outln!("{name} no longer starts {}.", upcoming.when());
+    }
     match &stopped.end {
         StopEnd::WasDone => outln!("{name} is already done."),
         StopEnd::Done => outln!("{name} is done."),

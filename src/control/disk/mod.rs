@@ -115,7 +115,12 @@ fn taken(context: &Context, session: &Session) -> Result<Taken> {
             .flat_map(|place| transcripts(&context.caller.env, Path::new(place)))
             .map(|place| extent(&place).bytes)
             .sum(),
-        files: extent(folder.path()).bytes.saturating_sub(logs + own_caches + below),
+        files: folder
+            .roots()
+            .iter()
+            .map(|root| extent(root).bytes)
+            .sum::<u64>()
+            .saturating_sub(logs + own_caches + below),
     })
 }
 

@@ -8,6 +8,7 @@ use crate::config::Env;
 use crate::control::enable::{Enable, Overrides};
 use crate::control::request::Work;
 use crate::control::{answers, call};
+use crate::notify::NoticeKind;
 use crate::service::{Scope, quiet};
 use crate::session::mail::Kind;
 use crate::session::state::StateName;
@@ -40,7 +41,8 @@ fn requests_come_through_json_as_they_were() {
         .into(),
         post::Approve { session: session(), message: "yes".into() }.into(),
         post::Reject { session: session(), reason: "no".into() }.into(),
-        press::Press { button: "y:0123456789abcdef".into(), reason: "no".into() }.into(),
+        press::Press { button: "y:0123456789abcdef".into(), reason: "no".into(), again: false }
+            .into(),
         post::Send { session: session(), kind: Kind::Nudge, text: String::new() }.into(),
         mail::Write {
             to: Some(mail::Recipient::Human),
@@ -111,6 +113,15 @@ fn requests_come_through_json_as_they_were() {
         doctor::live::TryAgent { agent: Some("claude".into()), agreed: true }.into(),
         notify::NotifyTest::default().into(),
         notify::NotifyList {}.into(),
+        quiet::SetQuiet {
+            hours: Some(quiet::QuietHours {
+                from: Some("22:00".into()),
+                except: Some(vec![NoticeKind::Blocked]),
+                digest: Some("08:00".into()),
+                ..quiet::QuietHours::default()
+            }),
+        }
+        .into(),
         unit_files::Print { for_version: Some(239) }.into(),
         unit_files::Install {}.into(),
         bot::Install {}.into(),
@@ -132,6 +143,7 @@ fn replies_and_errors_come_through_json_as_they_were() {
         session: "jwt".into(),
         instance: "jwt--shop".into(),
         end: stop::StopEnd::Gone { what: Error::usage("it is gone").hint("put it back") },
+        upcoming: None,
     };
     let waited = wait::Waited::TimedOut { standing: vec!["jwt is running".into()] };
     let reload = unit::Named { session: "jwt".into(), instance: "jwt".into() };

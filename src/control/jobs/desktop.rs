@@ -23,7 +23,7 @@ pub async fn listen(caller: Caller) -> Result<()> {
     let runtime_dir = caller.env.text("XDG_RUNTIME_DIR").map(Into::into);
     let act = |button: crate::notify::buttons::Press| {
         let host = Local::new(caller.clone());
-        let press = Press { button: button.data(), reason: REASON.to_owned() };
+        let press = Press { reason: REASON.to_owned(), ..Press::on(&button) };
         async move {
             let pressed = call(&host, press, &quiet).await.result;
             pressed.map_or_else(|error| error.in_one_line(), |pressed| pressed.said)

@@ -5,6 +5,7 @@
 //! and no calls of a [`Host`](super::Host).
 
 pub mod desktop;
+pub mod due;
 pub mod failed;
 pub mod notices;
 pub mod wake;

@@ -8,7 +8,7 @@ use tokio::process::Command;
 use crate::config::{Dirs, Env};
 use crate::control::{Result, whereabouts};
 use crate::service::wake::{self, Report};
-use crate::service::{self, Scope, Spool};
+use crate::service::{self, Action, Scope, Spool};
 use crate::session::state::StateName;
 use crate::session::store::Folder;
 use crate::worker::Queue;
@@ -30,7 +30,7 @@ pub async fn process_tokens(program: &Path, env: &Env, scope: Scope) -> Result<R
         Ok(None) => true,
         Err(_) => false,
     };
-    let advance = |instance: String| {
+    let helper = |action: Action, instance: String| {
         let environment = match registry.recorded(&instance) {
             Ok(Some(recorded))
                 if whereabouts::looked_for(&instance, &recorded.config, &recorded.folder)
@@ -41,9 +41,9 @@ pub async fn process_tokens(program: &Path, env: &Env, scope: Scope) -> Result<R
             // Its session no longer exists or was moved, so nothing can wait for it here.
             _ => return futures_util::future::ready(Ok(())).boxed(),
         };
-        advance(program, scope, instance, environment).boxed()
+        help(program, scope, action, instance, environment).boxed()
     };
-    let report = wake::run(manager.as_ref(), &spool, is_stopped, &advance).await?;
+    let report = wake::run(manager.as_ref(), &spool, is_stopped, &helper).await?;
     // Root does not write into a user's folder: there, `status` and `start` notice.
     if scope == Scope::User
         && let Err(error) = Queue::of(&Dirs::user(env)?.state).recover()
@@ -53,11 +53,12 @@ pub async fn process_tokens(program: &Path, env: &Env, scope: Scope) -> Result<R
     Ok(report)
 }
 
-/// Looks after the convoy of a session, in a process of its own: a merge may take hours, and acts
-/// with the privileges and the PATH that the session's unit has.
-async fn advance(
+/// Looks after the convoy of a session or its timer, in a process of its own: a merge may take hours,
+/// and acts with the privileges and the PATH that the session's unit has.
+async fn help(
     program: &Path,
     scope: Scope,
+    action: Action,
     instance: String,
     environment: Vec<(String, String)>,
 ) -> std::result::Result<(), service::Error> {
@@ -65,8 +66,12 @@ async fn advance(
     if scope == Scope::System {
         command.arg("--system");
     }
-    command.arg("advance").arg(&instance).envs(environment).current_dir("/");
-    let what = format!("update the convoy of {instance}");
+    let (verb, of) = match action {
+        Action::Tick => ("tick", "timer"),
+        _ => ("advance", "convoy"),
+    };
+    command.arg(verb).arg(&instance).envs(environment).current_dir("/");
+    let what = format!("update the {of} of {instance}");
     let failed = |source: Box<dyn std::error::Error + Send + Sync>| {
         let what = what.clone();
         service::Error::Call { what, source }

@@ -248,7 +248,7 @@ struct Following {
 
 impl Following {
     fn new(session: &Session) -> Result<Self> {
-        let mut watch = FolderWatch::new(session.folder.path())?;
+        let mut watch = FolderWatch::session(&session.folder)?;
         let logs = session.folder.logs();
         let with_logs = logs.is_dir();
         if with_logs {

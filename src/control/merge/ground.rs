@@ -134,8 +134,7 @@ impl Ground for Worktree<'_> {
     async fn test(&mut self) -> Result<Verdict> {
         let Some(trial) = self.trial.clone() else { return Ok(Verdict::Green) };
         self.go_there().await?;
-        self.step(format!("testing with: {}", trial.command));
-        let verdict = trial.run().await?;
+        let verdict = trial.run(&|what| self.step(what)).await?;
         // They may have changed files, or even committed.
         self.is_there = false;
         crash_point("the tests have run");

@@ -49,23 +49,27 @@ pub(super) struct Trial {
 impl Trial {
     /// Runs the tests once, in a worktree that has what a session's gets: submodules, the files of
     /// `.worktreeinclude`, and what the setup command makes. Each time, since a branch may change
-    /// what that needs.
+    /// what that needs. `progress` gets what is done.
     ///
     /// # Errors
     /// If they cannot be started, or their processes do not end.
-    pub(super) async fn run(&self) -> Result<Verdict> {
+    pub(super) async fn run(&self, progress: &(dyn Fn(String) + Send + Sync)) -> Result<Verdict> {
         if self.provision.submodules
             && let Err(error) = git::update_submodules(&self.root).await
         {
             return Ok(Verdict::Red(error.to_string()));
         }
-        git::include(&self.repo, &self.root)?;
+        git::include(&self.repo, &self.root, &|at, of, path| {
+            progress(format!("copying ignored files, {at} of {of}: {}", path.display()));
+        })?;
         if let Some(setup) = &self.provision.setup {
+            progress(format!("the setup command runs: {setup}"));
             let verdict = self.shell(setup, self.provision.limit, "run the setup command").await?;
             if let Verdict::Red(lines) = verdict {
                 return Ok(Verdict::Red(format!("the setup command failed:\n{lines}")));
             }
         }
+        progress(format!("testing with: {}", self.command));
         self.shell(&self.command, self.limit, "run the tests").await
     }
 
@@ -138,17 +142,17 @@ mod tests {
     async fn the_last_lines_of_red_tests_are_kept_and_those_of_earlier_ones_are_not_mixed_in() {
         let root = tempfile::tempdir().unwrap();
         let first = trial(root.path(), "echo earlier; exit 3");
-        assert_eq!(first.run().await.unwrap(), Verdict::Red("earlier".into()));
+        assert_eq!(first.run(&drop).await.unwrap(), Verdict::Red("earlier".into()));
         let later = trial(root.path(), "seq 1 40; echo; printf '\\033[31mred\\n' >&2; exit 1");
-        let Verdict::Red(lines) = later.run().await.unwrap() else { panic!("green") };
+        let Verdict::Red(lines) = later.run(&drop).await.unwrap() else { panic!("green") };
         assert!(lines.starts_with("27\n") && lines.ends_with("red"), "{lines}");
         assert!(!lines.contains('\u{1b}'), "{lines}");
-        let silent = trial(root.path(), "exit 1").run().await.unwrap();
+        let silent = trial(root.path(), "exit 1").run(&drop).await.unwrap();
         assert_eq!(
             silent,
             Verdict::Red("exit 1 ended with exit status: 1 and wrote nothing".into())
         );
-        let green = trial(root.path(), "test -z \"$SAMOCODE_SESSION\"").run().await.unwrap();
+        let green = trial(root.path(), "test -z \"$SAMOCODE_SESSION\"").run(&drop).await.unwrap();
         assert_eq!(green, Verdict::Green);
         let log = std::fs::read_to_string(root.path().join("log")).unwrap();
         assert!(log.starts_with("$ echo earlier; exit 3\nearlier\n$ seq"), "{log}");
@@ -162,9 +166,9 @@ mod tests {
             let provision = Provision { setup: Some(setup.into()), limit, ..Provision::default() };
             Trial { provision, ..trial(root.path(), command) }
         };
-        let green = with("touch built", "rm built").run().await.unwrap();
+        let green = with("touch built", "rm built").run(&drop).await.unwrap();
         assert_eq!(green, Verdict::Green);
-        let red = with("echo no network; exit 1", "true").run().await.unwrap();
+        let red = with("echo no network; exit 1", "true").run(&drop).await.unwrap();
         assert_eq!(red, Verdict::Red("the setup command failed:\nno network".into()));
     }
 
@@ -173,7 +177,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let hangs = "setsid flock held sh -c 'touch started; sleep 1000' & sleep 1000";
         let trial = Trial { limit: Duration::from_secs(1), ..trial(root.path(), hangs) };
-        let Verdict::Red(lines) = trial.run().await.unwrap() else { panic!("green") };
+        let Verdict::Red(lines) = trial.run(&drop).await.unwrap() else { panic!("green") };
         assert!(lines.contains("killed after 1 s"), "{lines}");
         assert!(root.path().join("started").exists(), "it had no time to start");
         let held = std::fs::File::open(root.path().join("held")).unwrap();

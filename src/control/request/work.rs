@@ -29,6 +29,10 @@ pub struct Work {
     pub after: Vec<String>,
     /// The convoy that it is to be in.
     pub convoy: Option<String>,
+    /// When it begins, as typed; at once if absent. With an interval, its first time.
+    pub at: Option<String>,
+    /// The interval or the calendar at which it begins again, as typed.
+    pub every: Option<String>,
 }
 
 /// What a human lets a coordinator decide for them.
@@ -70,4 +74,16 @@ pub(crate) fn coordinate(session: &Session, work: &Work) -> Result<()> {
     change(session, |state| {
         (state.opens_gates != gates).then_some(Event::Delegated(event::Delegated { gates }))
     })
+}
+
+/// Makes the session's folder. The record of an earlier one, whose folder was removed by hand, is not
+/// the new one's.
+pub(super) fn make_folder(session: &Session) -> Result<()> {
+    if let Some(kept) = session.folder.set_lost_record_aside()? {
+        let (name, kept) = (&session.name, kept.display());
+        session.warnings.add(format!(
+            "the folder of an earlier session {name} was removed; its journal and mail are in {kept}"
+        ));
+    }
+    Ok(store::make_folder(session.folder.path())?)
 }

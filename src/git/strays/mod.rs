@@ -3,7 +3,8 @@
 //! of their own.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use super::Error;
 use super::command::{git_command, run};
@@ -14,6 +15,7 @@ use crate::session::Stray;
 
 pub use watch::{Refs, Watch};
 
+mod loose;
 mod watch;
 
 /// The most changes that are named.
@@ -23,8 +25,11 @@ const EXAMINED: usize = 100;
 /// The most commits that are counted.
 const COUNTED: &str = "--max-count=1000";
 
-/// Compares the refs `before` a run with those `after` it. `known` are the changes that earlier runs
-/// left, of which those are returned too that still hold.
+/// The branches that others start from, even if no checkout is on them.
+const TRUNKS: [&str; 3] = ["refs/heads/main", "refs/heads/master", "refs/heads/trunk"];
+
+/// Compares the refs `before` a run that began at `since` with those `after` it. `known` are the changes
+/// that earlier runs left, of which those are returned too that still hold.
 ///
 /// # Errors
 /// git's, if it cannot read the repository or write the refs that keep commits.
@@ -32,8 +37,8 @@ pub async fn strays(
     worktree: &Path,
     branch: &str,
     watch: &Watch,
-    before: &Refs,
-    after: &Refs,
+    since: SystemTime,
+    (before, after): (&Refs, &Refs),
     known: &[Stray],
 ) -> Result<Vec<Stray>, Error> {
     let mut moved = after.moved(before);
@@ -43,7 +48,8 @@ pub async fn strays(
             moved.remove(&others);
         }
     }
-    if moved.is_empty() && before.stash == after.stash && known.is_empty() {
+    let registered = before.worktrees != after.worktrees;
+    if moved.is_empty() && before.stash == after.stash && !registered && known.is_empty() {
         return Ok(Vec::new());
     }
     let lasting = known.iter().filter(|stray| lasts(stray, after));
@@ -56,6 +62,7 @@ pub async fn strays(
                 found.extend(compared.gained(name, &only, true).await);
             }
             Stray::Gained { .. } => {}
+            Stray::Loose { kept, .. } if compared.has(kept).await => {}
             _ => found.push(stray.clone()),
         }
     }
@@ -70,8 +77,12 @@ pub async fn strays(
             found.extend(compared.gained(name, &moved, fresh).await);
         }
         found.extend(compared.lost(name).await?);
+        found.extend(compared.deleted(name, watch));
     }
     found.extend(compared.stashes().await?);
+    if registered {
+        found.extend(compared.loose(&watch.common, since).await?);
+    }
     let surplus = found.len().saturating_sub(MOST);
     found.drain(..surplus);
     Ok(found)
@@ -83,7 +94,8 @@ fn lasts(stray: &Stray, after: &Refs) -> bool {
     match stray {
         Stray::Gained { name, fresh, .. } => *fresh && after.get(name).is_some(),
         Stray::Stashed { commit, .. } => after.stash.iter().any(|(known, _)| known == commit),
-        Stray::Lost { .. } => true,
+        Stray::Deleted { name, .. } => after.get(name).is_none(),
+        Stray::Lost { .. } | Stray::Loose { .. } => true,
         Stray::Dropped { .. } => false,
     }
 }
@@ -99,6 +111,18 @@ fn branches_of_sessions(watch: &Watch, moved: &BTreeSet<String>) -> Vec<String> 
         .filter(|(branch, admin)| moved.contains(branch) && is_session(admin))
         .map(|(branch, _)| branch)
         .collect()
+}
+
+/// The checkout whose HEAD names a branch.
+fn checkout_on(common: &Path, branch: &str) -> Option<PathBuf> {
+    let is_on = |head: &Path| branch_in(head).as_deref() == Some(branch);
+    if is_on(&common.join("HEAD")) {
+        let folder = if common.ends_with(".git") { common.parent() } else { Some(common) };
+        return folder.map(Path::to_owned);
+    }
+    let all = std::fs::read_dir(common.join("worktrees")).into_iter().flatten().flatten();
+    let admin = all.map(|entry| entry.path()).find(|admin| is_on(&admin.join("HEAD")))?;
+    Some(registered_in(&admin)?.folder)
 }
 
 struct Compared<'a> {
@@ -153,6 +177,26 @@ impl Compared<'_> {
         }
         let kept = self.keep(old).await?;
         Ok(Some(Stray::Lost { name: name.to_owned(), commits, kept }))
+    }
+
+    /// A branch that was deleted although a checkout is on it, or others usually start from it.
+    fn deleted(&self, name: &str, watch: &Watch) -> Option<Stray> {
+        let commit = self.before.get(name).filter(|_| self.after.get(name).is_none())?;
+        let checkout = name.starts_with("refs/heads/").then(|| checkout_on(&watch.common, name))?;
+        if checkout.is_none() && !TRUNKS.contains(&name) {
+            return None;
+        }
+        Some(Stray::Deleted {
+            name: name.to_owned(),
+            commit: commit.to_owned(),
+            checkout: checkout.map(|folder| folder.display().to_string()),
+        })
+    }
+
+    /// Whether the session's branch has the commit of a ref, or the ref is gone.
+    async fn has(&self, name: &str) -> bool {
+        let missing = [name.to_owned(), format!("^refs/heads/{}", self.branch)];
+        self.rev_list(&missing).await.map_or(true, |listed| listed.is_empty())
     }
 
     /// What was stashed on the session's branch and is still there, and what others had stashed.

@@ -28,6 +28,8 @@ pub struct Refs {
     loose: BTreeMap<String, String>,
     /// The stash, newest first: commit and message.
     pub(super) stash: Vec<(String, String)>,
+    /// The state of the folder in which git registers worktrees; `None` if it is not known.
+    pub(super) worktrees: Option<Stamp>,
 }
 
 impl Refs {
@@ -49,7 +51,7 @@ impl Refs {
 
 /// What differs after every change of a file or folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Stamp {
+pub(super) struct Stamp {
     inode: u64,
     size: i64,
     modified: (i64, u64),
@@ -131,14 +133,15 @@ impl Watch {
         self.files.retain(|path, _| is_there(path));
         self.sources = Some(sources);
         let packed = Arc::clone(&self.packed.1);
-        self.refs = Arc::new(Refs { packed, loose, stash });
+        let worktrees = self.foreign.0.clone();
+        self.refs = Arc::new(Refs { packed, loose, stash, worktrees });
         Some(Arc::clone(&self.refs))
     }
 
     /// Where the refs were at a moment in the past, as far as reflogs tell: not of those that were
     /// deleted since.
     pub fn look_back(&mut self, since: SystemTime) -> Option<Refs> {
-        let mut before = Refs::clone(&*self.look()?);
+        let mut before = Refs { worktrees: None, ..Refs::clone(&*self.look()?) };
         let since_epoch = since.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         for name in before.loose.keys().cloned().collect::<Vec<_>>() {
             let log = self.common.join("logs").join(&name);

@@ -193,13 +193,21 @@ async fn a_git_that_outlived_its_samocode_is_not_disturbed() {
 async fn a_git_that_hangs_is_ended_with_its_helpers() {
     let lab = Lab::new();
     let pidfile = lab.root().join("pid");
-    let mut command = git_command(&lab.repo);
-    let hang = format!("alias.hang=!echo $$ > {}; mkfifo f; cat f", pidfile.display());
-    command.args(["-c", &hang, "hang"]);
-    let error =
-        super::super::command::run(command, "hang", Duration::from_millis(300)).await.unwrap_err();
-    assert!(matches!(error, Error::TimedOut { .. }));
-    let pid: i32 = std::fs::read_to_string(pidfile).unwrap().trim().parse().unwrap();
+    let hang = format!("alias.hang=!echo $$ > {}; mkfifo -m 600 f$$; cat f$$", pidfile.display());
+    // The limit that is enough for git to start its helper depends on the machine.
+    let mut limit = Duration::from_millis(300);
+    let pid: i32 = loop {
+        let mut command = git_command(&lab.repo);
+        command.args(["-c", &hang, "hang"]);
+        let error = super::super::command::run(command, "hang", limit).await.unwrap_err();
+        assert!(matches!(error, Error::TimedOut { .. }));
+        let written = std::fs::read_to_string(&pidfile).unwrap_or_default();
+        if let Some(pid) = written.strip_suffix('\n').and_then(|pid| pid.parse().ok()) {
+            break pid;
+        }
+        limit *= 4;
+        assert!(limit < Duration::from_secs(100), "git never started its helper");
+    };
     super::super::leftovers::outlast(pid).await;
     let listed = Command::new("ps").args(["-o", "stat=", "-p", &pid.to_string()]).output().unwrap();
     let state = String::from_utf8(listed.stdout).unwrap();

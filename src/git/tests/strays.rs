@@ -8,6 +8,7 @@ struct Beside {
     lab: Lab,
     watch: Watch,
     before: std::sync::Arc<Refs>,
+    since: std::time::SystemTime,
     known: Vec<Stray>,
 }
 
@@ -16,14 +17,15 @@ impl Beside {
         lab.create("t").await.unwrap();
         let mut watch = Watch::of(&lab.path("t"), &lab.root().join("worktrees")).unwrap();
         let before = watch.look().unwrap();
-        Self { lab, watch, before, known: Vec::new() }
+        Self { lab, watch, before, since: std::time::SystemTime::now(), known: Vec::new() }
     }
 
     /// What a run changed that ends now; the next one begins.
     async fn found(&mut self) -> Vec<Stray> {
         let after = self.watch.look().unwrap();
         let (path, before) = (self.lab.path("t"), self.before.clone());
-        let found = strays(&path, "t", &self.watch, &before, &after, &self.known).await.unwrap();
+        let (watch, since) = (&self.watch, self.since);
+        let found = strays(&path, "t", watch, since, (&before, &after), &self.known).await.unwrap();
         self.before = after;
         self.known.clone_from(&found);
         found
@@ -140,6 +142,76 @@ async fn commits_that_a_deleted_or_moved_branch_or_a_stash_had_are_kept() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn commits_of_a_worktree_that_lived_within_one_run_are_kept() {
+    for options in [&[][..], &["--object-format=sha256"]] {
+        let mut beside = Beside::of(Lab::with(options)).await;
+        let path = beside.lab.path("t");
+        let aside = |work: &dyn Fn(&Path)| {
+            git(&path, &["worktree", "add", "--quiet", "--detach", "../../aside"]);
+            work(&beside.lab.root().join("aside"));
+            git(&path, &["worktree", "remove", "--force", "../../aside"]);
+        };
+        // What is rewritten or stashed on the way is not lost, and no work is none.
+        commit(&path, "own", "work\n");
+        git(&path, &["commit", "--quiet", "--amend", "-m", "own, better"]);
+        std::fs::write(path.join("README"), "later\n").unwrap();
+        git(&path, &["stash"]);
+        git(&path, &["stash", "pop", "--quiet"]);
+        aside(&|_| ());
+        assert_eq!(beside.said().await, [""; 0]);
+
+        let aside = |work: &dyn Fn(&Path)| {
+            git(&path, &["worktree", "add", "--quiet", "--detach", "../../aside"]);
+            work(&beside.lab.root().join("aside"));
+            git(&path, &["worktree", "remove", "--force", "../../aside"]);
+        };
+        aside(&|folder| {
+            commit(folder, "one", "work\n");
+            commit(folder, "two", "work\n");
+        });
+        let said = beside.said().await;
+        has(&said, &["2 commits were made on no branch in a worktree that was removed: "]);
+        let kept = said[0].rsplit(' ').next().unwrap().trim_end_matches(')').to_owned();
+        assert_eq!(git(&path, &["log", "-1", "--format=%s", &kept]), "two");
+        assert_eq!(beside.said().await, said, "it stays until the branch has it");
+        git(&path, &["stash"]);
+        git(&path, &["merge", "--quiet", "--no-edit", &kept]);
+        git(&path, &["stash", "pop", "--quiet"]);
+        assert_eq!(beside.said().await, [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn a_deleted_branch_that_others_need_is_named_although_its_commits_are_elsewhere() {
+    let mut beside = Beside::of(Lab::new()).await;
+    let (path, root) = (beside.lab.path("t"), beside.lab.root());
+    beside.lab.git(&["branch", "merged"]);
+    git(&path, &["worktree", "add", "--quiet", "-b", "other", "../../other"]);
+    beside.found().await;
+    git(&path, &["update-ref", "-d", "refs/heads/main"]);
+    git(&path, &["update-ref", "-d", "refs/heads/other"]);
+    git(&path, &["branch", "--quiet", "-D", "merged"]);
+    let said = beside.said().await;
+    let on = |name: &str, folder: &Path| {
+        format!("branch '{name}' was deleted, which {} is on (it is", folder.display())
+    };
+    has(&said, &[&on("main", &beside.lab.repo), &on("other", &root.join("other"))]);
+    // The command is right, and once it was used nothing more is said.
+    for said in &said {
+        let command = said.rsplit_once(": git ").unwrap().1.trim_end_matches(')');
+        git(&path, &command.split(' ').collect::<Vec<_>>());
+    }
+    beside.lab.git(&["status"]);
+    assert_eq!(beside.said().await, [""; 0]);
+    // With no checkout on it, a name tells that others start from it.
+    beside.lab.git(&["checkout", "--quiet", "--detach"]);
+    beside.found().await;
+    beside.known.clear();
+    git(&path, &["update-ref", "-d", "refs/heads/main"]);
+    has(&beside.said().await, &["branch 'main' was deleted (it is restored by: "]);
 }
 
 #[tokio::test]

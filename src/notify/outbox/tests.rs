@@ -111,10 +111,10 @@ async fn waiting_at_the_end_is_bounded_and_keeps_the_last_error() {
     let outbox = Outbox::with_retry(vec![hangs, fine], QUICK);
     outbox.post(notice());
     let before = Instant::now();
-    let got = outbox.drain(Duration::from_millis(50)).await;
-    assert!(before.elapsed() < Duration::from_secs(10));
+    let got = outbox.drain(Duration::from_secs(2)).await;
+    assert!(before.elapsed() < Duration::from_secs(60));
     let text = got[0].result.as_ref().map_err(ToString::to_string);
-    assert_eq!(text, Err("gave up after 0.1 s: busy".to_owned()));
+    assert_eq!(text, Err("gave up after 2.0 s: busy".to_owned()));
     assert_eq!(got[1].result, Ok(()), "one that hangs does not hold up the other");
 }
 

@@ -12,5 +12,8 @@ fn a_failed_job_names_the_commands_that_tell_more() {
     assert!(error.in_one_line().contains("`samocode run SESSION`"));
     let as_root = without_manager(Scope::User, true);
     assert!(as_root.contains("--system") && as_root.contains("--run-as USER"));
-    assert_eq!(without_manager(Scope::User, false), "use `samocode run SESSION`, which needs none");
+    let as_user = without_manager(Scope::User, false);
+    assert!(as_user.contains("su and sudo start none"), "{as_user}");
+    let system = without_manager(Scope::System, false);
+    assert_eq!(system, "use `samocode run SESSION`, which needs none");
 }

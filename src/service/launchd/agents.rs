@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use plist::{Dictionary, Value};
 
-use super::{BOT, FAILED, NOTICES, Places, WAKE, WEB, label};
-use crate::service::{Convoy, Recorded, Session, Unfit, UnitFile};
+use super::{BOT, FAILED, HELD, NOTICES, Places, WAKE, WEB, label, timer_label};
+use crate::service::{Convoy, Recorded, Session, Timer, Unfit, UnitFile};
+use crate::session::clock;
 
 const CONFIG: &str = "SAMOCODE_CONFIG";
 const FOLDER: &str = "SAMOCODE_SESSION_DIR";
@@ -26,7 +27,7 @@ struct Shared {
     queue: fn(&Places) -> &Path,
 }
 
-const SHARED: [Shared; 3] = [
+const SHARED: [Shared; 4] = [
     Shared {
         label: WAKE,
         source: include_str!("../../../launchd/wake.plist"),
@@ -45,9 +46,17 @@ const SHARED: [Shared; 3] = [
         verb: "failed",
         queue: |places| &places.failed,
     },
+    Shared {
+        label: HELD,
+        source: include_str!("../../../launchd/held.plist"),
+        verb: "notices",
+        queue: |places| &places.held,
+    },
 ];
 
 const SESSION_SOURCE: &str = include_str!("../../../launchd/session.plist");
+
+const TIMER_SOURCE: &str = include_str!("../../../launchd/timer.plist");
 
 const FRONT_SOURCE: &str = include_str!("../../../launchd/front.plist");
 
@@ -130,6 +139,37 @@ pub fn session(of: &Session, ground: Ground<'_>) -> Result<UnitFile, Unfit> {
     insert(&mut agent, "EnvironmentVariables", variables(environment)?);
     let log = ground.places.log_of(&of.instance);
     finish(agent, &label(&of.instance), &["worker", &of.instance], &log, ground.binary)
+}
+
+/// The timer of a session, at its next time.
+///
+/// # Errors
+/// As [`session`].
+pub fn timer(of: &Timer, ground: Ground<'_>) -> Result<UnitFile, Unfit> {
+    if !crate::session::names::is_instance(&of.instance) {
+        return Err(Unfit::Name(of.instance.clone()));
+    }
+    let mut agent = template(TIMER_SOURCE);
+    insert(
+        &mut agent,
+        "StartCalendarInterval",
+        calendar_interval(&of.at.to_zoned(clock::local_zone())),
+    );
+    insert(&mut agent, "EnvironmentVariables", variables(ground.inherited.iter().cloned())?);
+    let (label, log) = (timer_label(&of.instance), ground.places.logs.join("timers.log"));
+    finish(agent, &label, &["due", &of.instance, &of.at.to_string()], &log, ground.binary)
+}
+
+/// The minute that a time is in, by the local clock, as launchd compares it: no seconds, and no year.
+/// The agent waits for the seconds.
+fn calendar_interval(at: &jiff::Zoned) -> Dictionary {
+    let mut interval = Dictionary::new();
+    for (key, value) in
+        [("Month", at.month()), ("Day", at.day()), ("Hour", at.hour()), ("Minute", at.minute())]
+    {
+        insert(&mut interval, key, i64::from(value));
+    }
+    interval
 }
 
 /// Adds label, program and log.

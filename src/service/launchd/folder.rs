@@ -65,9 +65,15 @@ impl AgentFolder {
     pub(super) fn install_shared(&self, of: Shared<'_>) -> Result<bool, Error> {
         let places = &self.places;
         let logs = places.logs.join("sessions");
-        for dir in
-            [&places.notices, &places.failed, &places.status, &places.locks, &places.loaded, &logs]
-        {
+        for dir in [
+            &places.notices,
+            &places.held,
+            &places.failed,
+            &places.status,
+            &places.locks,
+            &places.loaded,
+            &logs,
+        ] {
             fs::create_dir_all(dir).map_err(fault("create", dir))?;
         }
         let files = agents::shared(self.ground(of.binary))?;

@@ -14,7 +14,7 @@ use super::{WAKE, agents, label, program, state, watch};
 use crate::service::unit_files::fault;
 use crate::service::{
     About, Active, Convoy, Error, FrontEnd, JobResult, Progress, Registry, Scope, ServiceManager,
-    Session, Shared, UnitChange, UnitDetail, UnitStatus, Verb, quiet,
+    Session, Shared, Timer, UnitChange, UnitDetail, UnitStatus, Verb, quiet,
 };
 use crate::session::names;
 
@@ -156,6 +156,19 @@ impl ServiceManager for Launchd {
 
     async fn remove_convoy(&self, id: &str) -> Result<(), Error> {
         self.folder.remove_convoy(id)
+    }
+
+    async fn set_timer(
+        &self,
+        shared: Shared<'_>,
+        session: Option<&Session>,
+        timer: &Timer,
+    ) -> Result<(), Error> {
+        self.set_session_timer(shared, session, timer).await
+    }
+
+    async fn remove_timer(&self, instance: &str, progress: Progress<'_>) -> Result<(), Error> {
+        self.remove_session_timer(instance, progress).await
     }
 
     async fn remove(&self, instance: &str) -> Result<(), Error> {

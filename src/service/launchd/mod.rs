@@ -7,6 +7,7 @@
 //! launchctl    the program, run with a time limit
 //! job          its text output, read leniently
 //! state        what job and worker together say about a session
+//! timers       the agents that start sessions at a time
 //! status       the file in which a worker reports to us
 //! supervised   the worker's side: watchdog, readiness, exit codes
 //! operation    start, stop and restart, one at a time per session
@@ -31,6 +32,7 @@ mod places;
 mod state;
 mod status;
 pub mod supervised;
+mod timers;
 mod watch;
 
 use std::path::PathBuf;
@@ -51,6 +53,9 @@ pub const WAKE: &str = "dev.samocode.wake";
 /// The agent that sends notices again.
 pub const NOTICES: &str = "dev.samocode.notices";
 
+/// The agent that sends notices whose quiet hours are over.
+pub const HELD: &str = "dev.samocode.held";
+
 /// The agent that messages the human about sessions that have given up.
 pub const FAILED: &str = "dev.samocode.failed";
 
@@ -64,6 +69,12 @@ pub const BOT: &str = "dev.samocode.bot";
 #[must_use]
 pub fn label(instance: &str) -> String {
     format!("{SESSION}{instance}")
+}
+
+/// The label of a session's timer.
+#[must_use]
+pub fn timer_label(instance: &str) -> String {
+    format!("dev.samocode.timer.{instance}")
 }
 
 /// The instance in the label of a session's agent.

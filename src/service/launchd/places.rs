@@ -25,6 +25,8 @@ pub struct Places {
     pub spool: PathBuf,
     /// Notices that have not been sent.
     pub notices: PathBuf,
+    /// Notices that quiet hours hold back.
+    pub held: PathBuf,
     /// An empty file per session that has given up and whose human has not been messaged.
     pub failed: PathBuf,
 }
@@ -54,6 +56,7 @@ impl Places {
             logs: library.join("Logs/samocode"),
             spool: spool.to_owned(),
             notices: spool.with_file_name("notices"),
+            held: spool.with_file_name("notices-held"),
             failed: spool.with_file_name("failed"),
         }
     }

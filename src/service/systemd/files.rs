@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::units::{self, UnitSet};
+use crate::config::{Env, dirs};
 use crate::service::unit_files::{self, Written, fault};
 use crate::service::{Error, Recorded, Scope};
 use crate::session::names;
@@ -20,7 +21,7 @@ pub fn unit_dir(scope: Scope) -> Result<PathBuf, Error> {
     }
     let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|dir| dir.is_absolute());
     absolute("XDG_CONFIG_HOME")
-        .or_else(|| absolute("HOME").map(|home| home.join(".config")))
+        .or_else(|| dirs::home(&Env::of_process()).map(|home| home.join(".config")))
         .map(|config| config.join("systemd/user"))
         .ok_or(Error::NoHome)
 }

@@ -8,7 +8,6 @@ use futures_util::stream::BoxStream;
 use tokio::sync::OnceCell;
 use zbus::proxy::CacheProperties;
 use zbus::{Connection, MatchRule, MessageStream, message};
-use zbus_systemd::login1;
 use zbus_systemd::systemd1::ManagerProxy;
 
 use super::front::front_unit;
@@ -20,7 +19,7 @@ use super::{
 };
 use crate::service::{
     About, Convoy, Error, FrontEnd, Progress, Registry, Scope, ServiceManager, Session, Shared,
-    UnitChange, UnitDetail, UnitStatus, Verb, quiet,
+    Timer, UnitChange, UnitDetail, UnitStatus, Verb, quiet,
 };
 
 const MANAGER: &str = "/org/freedesktop/systemd1";
@@ -130,7 +129,7 @@ impl Systemd {
 
     /// All properties of an object in one answer, so that they are consistent. An empty interface
     /// name selects all.
-    async fn properties(&self, path: &str) -> zbus::Result<Properties> {
+    pub(super) async fn properties(&self, path: &str) -> zbus::Result<Properties> {
         let name = Some("org.freedesktop.systemd1");
         let all = self.connection.call_method(name, path, Some(PROPERTIES), "GetAll", &"").await?;
         all.body().deserialize()
@@ -202,43 +201,11 @@ impl ServiceManager for Systemd {
     }
 
     async fn lingering(&self) -> Result<bool, Error> {
-        if self.scope == Scope::System {
-            return Ok(true);
-        }
-        let uid = rustix::process::geteuid().as_raw();
-        let ask = async {
-            let bus = bus::system_bus().await?;
-            let logind = login1::ManagerProxy::new(&bus).await?;
-            let path = logind.get_user(uid).await?;
-            let user = login1::UserProxy::builder(&bus)
-                .path(path)
-                .cache_properties(CacheProperties::No)
-                .build()
-                .await?;
-            user.linger().await
-        };
-        match ask.await {
-            // A user who is neither logged in nor lingers.
-            Err(error) if error_name(&error) == "org.freedesktop.login1.NoSuchUser" => Ok(false),
-            other => other.map_err(self.failed("ask logind about lingering")),
-        }
+        self.units_linger().await
     }
 
     async fn enable_linger(&self) -> Result<(), Error> {
-        if self.scope == Scope::System {
-            return Ok(());
-        }
-        let uid = rustix::process::geteuid().as_raw();
-        let ask = async {
-            let bus = bus::system_bus().await?;
-            login1::ManagerProxy::new(&bus).await?.set_user_linger(uid, true, false).await
-        };
-        ask.await.map_err(|error| match self.failed("turn lingering on")(error) {
-            Error::Denied { scope, what, .. } => {
-                Error::Denied { scope, what, hint: "run `sudo loginctl enable-linger $USER`" }
-            }
-            other => other,
-        })
+        self.make_units_linger().await
     }
 
     async fn install(&self, shared: Shared<'_>, session: Option<&Session>) -> Result<bool, Error> {
@@ -275,6 +242,19 @@ impl ServiceManager for Systemd {
         convoys::remove(&self.unit_dir().await?, id)?;
         self.reload_if_needed(&convoy(id)).await?;
         Ok(())
+    }
+
+    async fn set_timer(
+        &self,
+        shared: Shared<'_>,
+        session: Option<&Session>,
+        timer: &Timer,
+    ) -> Result<(), Error> {
+        self.set_session_timer(shared, session, timer).await
+    }
+
+    async fn remove_timer(&self, instance: &str, progress: Progress<'_>) -> Result<(), Error> {
+        self.remove_session_timer(instance, progress).await
     }
 
     async fn remove(&self, instance: &str) -> Result<(), Error> {

@@ -7,12 +7,15 @@ pub mod escape;
 pub mod files;
 #[cfg(target_os = "linux")]
 mod front;
+mod hardening;
 #[cfg(target_os = "linux")]
 mod install;
 mod installed;
 #[cfg(target_os = "linux")]
 mod jobs;
 mod limits;
+#[cfg(target_os = "linux")]
+mod linger;
 #[cfg(target_os = "linux")]
 pub mod manager;
 #[cfg(target_os = "linux")]
@@ -22,6 +25,7 @@ mod private;
 pub mod registry;
 #[cfg(target_os = "linux")]
 mod status;
+mod timers;
 pub mod units;
 mod verify;
 #[cfg(target_os = "linux")]
@@ -75,6 +79,11 @@ pub fn service(instance: &str) -> String {
 #[cfg(target_os = "linux")]
 fn convoy(id: &str) -> String {
     format!("samocode-convoy@{id}.target")
+}
+
+/// The name of a session's timer.
+fn timer(instance: &str) -> String {
+    format!("samocode-timer@{instance}.timer")
 }
 
 /// The instance in the name of a session's unit.

@@ -57,6 +57,12 @@ fn number(properties: &Properties, name: &str) -> Option<u32> {
     u32::try_from(properties.get(name)?.clone()).ok()
 }
 
+/// When a timer elapses next by the wall clock, in microseconds.
+pub(super) fn next_elapse(properties: &Properties) -> Option<u64> {
+    let next = u64::try_from(properties.get("NextElapseUSecRealtime")?.clone()).ok()?;
+    (next != 0 && next != u64::MAX).then_some(next)
+}
+
 /// An entry of the answer to `ListUnitsByPatterns`: name, description, load state, active state,
 /// sub-state, followed unit, object path, job id, job type, job path.
 pub(super) type ListedUnit =

@@ -11,7 +11,7 @@ use super::{
     NOTICES_PATH, NOTICES_SERVICE,
 };
 use super::{WEB_SERVICE, WEB_SOCKET};
-use super::{convoys, escape};
+use super::{convoys, escape, hardening};
 use crate::service::{Recorded, Scope, Session, Shared, Unfit, UnitFile};
 
 /// The oldest supported systemd (RHEL 8's).
@@ -43,7 +43,7 @@ pub fn parse_version(text: &str) -> Result<u32, String> {
 }
 
 /// The units that are installed once per manager: file name and source.
-const SOURCES: [(&str, &str); 16] = [
+const SOURCES: [(&str, &str); 18] = [
     ("samocode@.service", include_str!("../../../units/samocode@.service")),
     ("samocode-wake.path", include_str!("../../../units/samocode-wake.path")),
     ("samocode-wake.service", include_str!("../../../units/samocode-wake.service")),
@@ -60,6 +60,8 @@ const SOURCES: [(&str, &str); 16] = [
     (WEB_SERVICE, include_str!("../../../units/samocode-web.service")),
     ("samocode.slice", include_str!("../../../units/samocode.slice")),
     ("samocode-convoy@.target", include_str!("../../../units/samocode-convoy@.target")),
+    ("samocode-timer@.timer", include_str!("../../../units/samocode-timer@.timer")),
+    ("samocode-timer@.service", include_str!("../../../units/samocode-timer@.service")),
 ];
 
 /// Whether a unit is for this manager. A user's has one unit for each kind of work on the user's
@@ -84,14 +86,17 @@ const ON_SUCCESS: &str = "OnSuccess";
 
 /// The first systemd that knows a directive, for all that the units use. From the "Added in
 /// version" notes of systemd.unit(5), systemd.service(5), systemd.path(5), systemd.exec(5),
-/// systemd.kill(5), systemd.resource-control(5). Directives without a note have 0: they came before
+/// systemd.kill(5), systemd.resource-control(5), systemd.timer(5). Directives without a note have 0: they came before
 /// 211, or before the notes.
-const SINCE: [(&str, u32); 44] = [
+const SINCE: [(&str, u32); 68] = [
     ("AccuracySec", 209),
     ("CPUWeight", 232),
+    ("CapabilityBoundingSet", 0),
     ("ConditionDirectoryNotEmpty", 0),
     ("Delegate", 218),
     ("Description", 0),
+    ("DeviceAllow", 208),
+    ("DevicePolicy", 208),
     ("DirectoryMode", 0),
     ("DirectoryNotEmpty", 0),
     ("Environment", 0),
@@ -100,15 +105,29 @@ const SINCE: [(&str, u32); 44] = [
     ("KillMode", 0),
     ("LimitCORE", 0),
     ("ListenStream", 0),
+    ("LockPersonality", 235),
     ("MakeDirectory", 0),
     ("MemoryHigh", 231),
     ("MemoryMax", 231),
+    ("NoNewPrivileges", 187),
     ("NotifyAccess", 0),
     ("OOMPolicy", 243),
+    ("OnActiveSec", 0),
     ("OnCalendar", 0),
     ("OnFailure", 0),
     (ON_SUCCESS, 249),
     ("PartOf", 0),
+    ("Persistent", 212),
+    ("PrivateMounts", 239),
+    ("ProtectClock", 245),
+    ("ProtectControlGroups", 232),
+    ("ProtectHostname", 242),
+    ("ProtectKernelLogs", 244),
+    ("ProtectKernelModules", 232),
+    ("ProtectKernelTunables", 232),
+    ("ProtectProc", 247),
+    ("ProtectSystem", 214),
+    ("ReadWritePaths", 231),
     ("Restart", 0),
     ("RestartForceExitStatus", 215),
     ("RestartMaxDelaySec", 254),
@@ -116,12 +135,19 @@ const SINCE: [(&str, u32); 44] = [
     ("RestartPreventExitStatus", 0),
     ("RestartSec", 0),
     ("RestartSteps", 254),
+    ("RestrictAddressFamilies", 211),
+    ("RestrictNamespaces", 233),
+    ("RestrictRealtime", 231),
+    ("RestrictSUIDSGID", 242),
     ("RuntimeMaxSec", 229),
     ("Slice", 0),
     ("StartLimitBurst", 229),
     ("StartLimitIntervalSec", 230),
     ("SuccessExitStatus", 0),
     ("SyslogIdentifier", 0),
+    ("SystemCallArchitectures", 209),
+    ("SystemCallErrorNumber", 209),
+    ("SystemCallFilter", 187),
     ("TasksMax", 227),
     ("TimeoutAbortSec", 243),
     ("TimeoutStopSec", 0),
@@ -189,7 +215,9 @@ pub fn shared(of: Shared<'_>, scope: Scope, version: u32) -> Result<UnitSet, Unf
         .iter()
         .filter(|(name, _)| is_for(scope, name))
         .map(|(name, source)| {
-            let lines = source.lines().filter(|line| has(scope, line)).collect::<Vec<_>>();
+            let lines = source.lines().filter(|line| has(scope, line));
+            let lines = lines.flat_map(|line| hardening::in_place_of(line, scope));
+            let lines = lines.collect::<Vec<_>>();
             let text = fill(&for_version(&lines.join("\n"), version), &filled);
             UnitFile { path: PathBuf::from(name), text }
         })

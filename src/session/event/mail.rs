@@ -70,6 +70,10 @@ impl Occurrence for Mail {
             return;
         }
         state.unseen.push(self.id.clone());
+        if let Some(at) = state.left.iter().position(|id| *id == self.id) {
+            state.left.swap_remove(at);
+            return;
+        }
         match self.mail {
             Kind::Stop => {
                 state.stopped = true;
@@ -130,6 +134,32 @@ impl Occurrence for ForeignMail {
         if self.problem.is_some() {
             state.notes.mail(self.describe());
         }
+    }
+}
+
+/// When a run ended, the inbox had messages that no verb sent. The agent may have put them there itself:
+/// it gets them in its next run, but they do not cause one. Otherwise it could wake itself for ever.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MailLeft {
+    /// The IDs of the messages.
+    pub ids: Vec<String>,
+}
+
+impl Occurrence for MailLeft {
+    const MESSAGE_ID: &str = "fe3dbb132c50476e8258f95298ace8a8";
+
+    fn describe(&self) -> String {
+        let (what, which) = match self.ids.len() {
+            1 => ("a message".to_owned(), "it alone does"),
+            count => (format!("{count} messages"), "they alone do"),
+        };
+        format!(
+            "the run left {what} in _inbox/ that no samocode command sent: read in the next run, which {which} not start"
+        )
+    }
+
+    fn fold(&self, _at: Timestamp, state: &mut State) {
+        state.left.extend(self.ids.iter().cloned());
     }
 }
 

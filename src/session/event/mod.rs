@@ -22,9 +22,9 @@ pub use confinement::{Fetched, KeptOut, NotSent, Refusal};
 pub use life::{
     Answered, Created, Delegated, Imported, PhaseSet, Prepared, Resumed, Retried, Started, Stopped,
 };
-pub use mail::{ForeignMail, Mail, Notified};
+pub use mail::{ForeignMail, Mail, MailLeft, Notified};
 pub use obstacle::{
-    Blocked, BudgetWarned, Continued, Held, Limited, Outage, Paused, Queued, Released,
+    Blocked, BudgetWarned, Continued, Held, Limited, Outage, Paused, Queued, Released, Scheduled,
 };
 pub use program::{ConversationKept, ConversationLost, Unfamiliar};
 pub use review::{ReviewMissed, Reviewed};
@@ -146,6 +146,7 @@ events! {
     Blocked = "blocked",
     Mail = "mail",
     ForeignMail = "foreign_mail",
+    MailLeft = "mail_left",
     Answered = "answered",
     PhaseSet = "phase_set",
     Retried = "retried",
@@ -156,6 +157,7 @@ events! {
     Paused = "paused",
     Queued = "queued",
     Held = "held",
+    Scheduled = "scheduled",
     Released = "released",
     Continued = "continued",
     Outage = "outage",

@@ -163,7 +163,36 @@ impl Occurrence for Held {
     }
 }
 
-/// The session's turn in its convoy has come, or a human starts it anyway.
+/// The session was requested for a later time. Changes nothing once it has begun.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Scheduled {
+    /// When it begins.
+    pub begins: Timestamp,
+}
+
+impl Scheduled {
+    /// What it waits for.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        format!("it starts at {}", local(self.begins))
+    }
+}
+
+impl Occurrence for Scheduled {
+    const MESSAGE_ID: &str = "4f0c5b7e2a8d4d1f9b36c7a0e95d1842";
+
+    fn describe(&self) -> String {
+        format!("scheduled: {}", self.reason())
+    }
+
+    fn fold(&self, _at: Timestamp, state: &mut State) {
+        if state.place.is_none() {
+            state.standing = Standing::Scheduled(self.clone());
+        }
+    }
+}
+
+/// The session's turn in its convoy or its time has come, or a human starts it anyway.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Released {}
 
@@ -175,7 +204,7 @@ impl Occurrence for Released {
     }
 
     fn fold(&self, _at: Timestamp, state: &mut State) {
-        if matches!(state.standing, Standing::Held(_)) {
+        if matches!(state.standing, Standing::Held(_) | Standing::Scheduled(_)) {
             state.proceed();
         }
     }

@@ -30,7 +30,7 @@ const FULL: &str = r#"
 {"kind":"head_moved","head":{"branch":"t","on":"other","commit":"c0ffee1","lacking":2,"kept":"refs/samocode/kept/t/c0ffee1"}}
 {"kind":"reviewed","run":"r","on":{"reviewer":"codex","round":2,"commit":"c0ffee"},"verdict":{"approves":false,"summary":"s","findings":["f"]}}
 {"kind":"review_missed","on":{"reviewer":"codex","round":2,"commit":"c0ffee"},"why":"w","until":"2026-11-20T18:30:00Z"}
-{"kind":"strays_found","branch":"t","strays":[{"what":"gained","name":"refs/heads/x","commits":2,"tip":"c0ffee1","subject":"s","fresh":true},{"what":"lost","name":"refs/heads/y","commits":1,"kept":"refs/samocode/kept/t/c0ffee1"},{"what":"stashed","commit":"c0ffee1","message":"WIP on t: x"},{"what":"dropped","message":"On main: y","kept":"refs/samocode/kept/t/c0ffee1"}]}
+{"kind":"strays_found","branch":"t","strays":[{"what":"gained","name":"refs/heads/x","commits":2,"tip":"c0ffee1","subject":"s","fresh":true},{"what":"lost","name":"refs/heads/y","commits":1,"kept":"refs/samocode/kept/t/c0ffee1"},{"what":"stashed","commit":"c0ffee1","message":"WIP on t: x"},{"what":"dropped","message":"On main: y","kept":"refs/samocode/kept/t/c0ffee1"},{"what":"deleted","name":"refs/heads/main","commit":"c0ffee1","checkout":"/w"},{"what":"loose","commits":1,"tip":"c0ffee1","subject":"s","kept":"refs/samocode/kept/t/c0ffee1"}]}
 {"kind":"signal_asked","run":"r","problem":"p"}
 {"kind":"signal_taken","run":"r","line":{"timestamp":"2026-11-20 10:00:00","iteration":1,"phase":"testing","status":"waiting","summary":"s","reason":null,"needs":null,"for":"human_action"},"phase":"testing","status":"waiting","fingerprint":"f","state":{"a":1},"asked":{"answers":"f","unread":["i"]},"step":{"next":"wait","for":"human_action"}}
 {"kind":"signal_taken","run":"r","line":{"timestamp":"2026-11-20 10:00:00","iteration":1,"phase":"quality","status":"continue","summary":"s","reason":null,"needs":null,"for":null},"phase":"quality","status":"continue","step":{"next":"review"}}
@@ -39,6 +39,7 @@ const FULL: &str = r#"
 {"kind":"blocked","reason":"r","needs":"investigation"}
 {"kind":"mail","id":"i","from":"human","mail":"text","early":true,"by":"u on pts/3","unvouched":true}
 {"kind":"foreign_mail","file":"note.txt","kept":"file-0-note.txt","message":"file-0","problem":"p"}
+{"kind":"mail_left","ids":["i"]}
 {"kind":"answered"}
 {"kind":"phase_set","phase":"planning"}
 {"kind":"retried","by":"start"}
@@ -49,6 +50,7 @@ const FULL: &str = r#"
 {"kind":"paused","cause":"disk","detail":"d","until":"2026-11-20T18:30:00Z","quiet":true}
 {"kind":"queued","cap":3}
 {"kind":"held","convoy":"c","after":["a"]}
+{"kind":"scheduled","begins":"2026-11-21T03:00:00Z"}
 {"kind":"released"}
 {"kind":"continued"}
 {"kind":"outage","since":"2026-11-20T18:30:00Z","what":"w"}

@@ -233,6 +233,25 @@ fn mail_is_shown_until_a_signal_shows_that_it_was_read() {
 }
 
 #[test]
+fn mail_that_a_run_left_itself_wakes_nothing_and_reaches_the_next_run() {
+    let left = |id: &str| Event::MailLeft(event::MailLeft { ids: vec![id.into()] });
+    let mut blocked = Story::new();
+    blocked.run().apply(left("own")).end("failed", true, 0.0);
+    blocked.apply(Event::Blocked(event::Blocked { reason: "r".into(), needs: "n".into() }));
+    let mut waiting = Story::new();
+    waiting.run().apply(left("own")).end("finished", false, 0.1);
+    waiting.signal(Status::Waiting, Step::Wait { waits_for: "qa_answers".into() });
+    for mut story in [blocked, waiting] {
+        let word = story.state.name();
+        story.mail("own", Kind::Text);
+        assert_eq!((story.state.name(), &story.state.unseen), (word, &vec!["own".to_owned()]));
+        story.mail("from a human", Kind::Text);
+        assert_eq!(story.state.name(), StateName::Running, "{word}");
+        assert_eq!(story.state.unseen.len(), 2);
+    }
+}
+
+#[test]
 fn a_blocked_session_tries_again_with_fresh_retries() {
     let mut story = Story::new();
     story.run().end("failed", true, 0.0).run().end("failed", true, 0.0);

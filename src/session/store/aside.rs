@@ -16,8 +16,9 @@ pub struct Unfit {
     pub file: String,
     /// What is in its place: `a symbolic link to /home/u`.
     pub what: String,
-    /// The name it gets, in the session's folder.
+    /// The name it gets, in the same folder.
     pub kept: String,
+    folder: PathBuf,
 }
 
 impl Folder {
@@ -26,6 +27,12 @@ impl Folder {
     /// signal's place is removed before each run.
     #[must_use]
     pub fn unfit(&self) -> Vec<Unfit> {
+        let record = self.record();
+        let links = record.as_deref().map(|record| self.links_to(record)).unwrap_or_default();
+        let links = links.into_iter().map(|(name, target)| {
+            let path = self.path().join(name);
+            (not_this_link(&path, &target), path)
+        });
         let files = [self.overview(), self.qa(), self.history(), self.hook(), self.stop_mark()];
         let folders = [self.inbox(), self.outbox(), self.mail(), self.logs(), self.damaged()];
         let files = files.into_iter().map(|path| (not_a_file(&path), path));
@@ -34,8 +41,11 @@ impl Folder {
             |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         files
             .chain(folders)
+            .chain(links)
             .filter_map(|(what, path)| {
-                Some(Unfit { file: name(&path), what: what?, kept: name(&free_name(&path)) })
+                let (file, kept) = (name(&path), name(&free_name(&path)));
+                let folder = path.parent()?.to_owned();
+                Some(Unfit { file, what: what?, kept, folder })
             })
             .collect()
     }
@@ -45,9 +55,10 @@ impl Folder {
     /// # Errors
     /// If it cannot be renamed.
     pub fn set_aside(&self, unfit: &Unfit) -> Result<()> {
-        let path = self.path().join(&unfit.file);
-        fs::rename(&path, self.path().join(&unfit.kept)).attempt("set aside", &path)?;
-        sync_folder(self.path())
+        let path = unfit.folder.join(&unfit.file);
+        fs::rename(&path, unfit.folder.join(&unfit.kept)).attempt("set aside", &path)?;
+        sync_folder(&unfit.folder)?;
+        self.settle_record()
     }
 }
 
@@ -79,6 +90,17 @@ fn not_a_folder(path: &Path) -> Option<String> {
     Some(if meta.is_file() { "a file".to_owned() } else { kind(path, &meta) })
 }
 
+/// What is in the place of a link to the session's record and is another one, or none.
+fn not_this_link(path: &Path, target: &Path) -> Option<String> {
+    let meta = fs::symlink_metadata(path).ok()?;
+    match fs::read_link(path) {
+        Ok(found) if found == target => None,
+        _ if meta.is_dir() => Some("a folder".to_owned()),
+        _ if meta.is_file() => Some("a file".to_owned()),
+        _ => Some(kind(path, &meta)),
+    }
+}
+
 fn kind(path: &Path, meta: &fs::Metadata) -> String {
     if meta.is_symlink() {
         let to = fs::read_link(path).unwrap_or_default();
@@ -88,7 +110,7 @@ fn kind(path: &Path, meta: &fs::Metadata) -> String {
 }
 
 /// `NAME.aside-1`, or with the next number that is free.
-fn free_name(path: &Path) -> PathBuf {
+pub(super) fn free_name(path: &Path) -> PathBuf {
     let with = |number: u64| {
         let mut name = path.as_os_str().to_owned();
         name.push(format!(".aside-{number}"));

@@ -53,6 +53,10 @@ fn remedy(error: &io::Error) -> &'static str {
              .samocode to a folder on a local disk"
         }
         Some(rustix::io::Errno::ISDIR) => ". A folder is in its place: move it away",
+        Some(rustix::io::Errno::NOTDIR) => {
+            ". A part of this path is a file, not a folder: move it away, or check XDG_STATE_HOME, HOME \
+             and .samocode"
+        }
         _ => "",
     }
 }

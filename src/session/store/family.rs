@@ -7,7 +7,7 @@ use super::Folder;
 use crate::session::names;
 
 /// The folder of a session in which the sessions below it lie.
-const WORKERS: &str = "workers";
+pub(super) const WORKERS: &str = "workers";
 
 /// How deep sessions may lie below one another. Deeper folders are not looked at.
 const DEEPEST: usize = 8;

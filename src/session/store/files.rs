@@ -11,6 +11,7 @@ use rustix::fs::OFlags;
 use super::crash::{crash_at, tears};
 use super::error::{Attempt, Result};
 use super::place::{ASIDE, Place, open_folder, open_session};
+use super::record::missing_record;
 use super::unsynced::Unsynced;
 
 /// Replaces a whole file durably: after a crash it holds the old contents or the new.
@@ -231,7 +232,10 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
 
 /// Opens a regular file, and one of a session's own without following links.
 pub(super) fn open(path: &Path, flags: OFlags) -> io::Result<File> {
-    Place::of(path)?.open(flags)
+    Place::of(path)?.open(flags).map_err(|error| {
+        let name = path.file_name().unwrap_or_default();
+        missing_record(parent(path), name).unwrap_or(error)
+    })
 }
 
 /// Reads the last `most` bytes of a file; empty if it does not exist.
@@ -279,6 +283,10 @@ pub(super) fn make_unsynced(path: &Path) -> Result<bool> {
     match fs::symlink_metadata(path) {
         Ok(meta) if meta.is_dir() => return Ok(false),
         Ok(_) => {
+            if let Some(error) = missing_record(parent(path), path.file_name().unwrap_or_default())
+            {
+                return Err(error).attempt("create the folder", path);
+            }
             let mut aside = path.as_os_str().to_owned();
             aside.push(format!(".file-{}", std::process::id()));
             fs::rename(path, aside).attempt("move away", path)?;

@@ -9,6 +9,7 @@ use rustix::fs::OFlags;
 
 use super::error::{Attempt, Result};
 use super::files::{make_unsynced, open, open_regular, read, remove_unsynced, sync_folder};
+use super::record::Apart;
 use crate::session::hand_edit::QaFile;
 use crate::session::hook::Hook;
 use crate::session::qa::Qa;
@@ -18,44 +19,57 @@ use crate::session::state::StateName;
 
 const OVERVIEW: &str = "_overview.md";
 const SIGNAL: &str = "_signal.json";
-const HISTORY: &str = "_signal_history.jsonl";
-const HOOK: &str = "_hook.json";
-const JOURNAL: &str = "_journal.jsonl";
+pub(super) const HISTORY: &str = "_signal_history.jsonl";
+pub(super) const HOOK: &str = "_hook.json";
+pub(super) const JOURNAL: &str = "_journal.jsonl";
 const QA: &str = "_qa.md";
-const LOCK: &str = "_lock";
-const STOP: &str = "_stop";
-const UNREADY: &str = "_unready";
-const INBOX: &str = "_inbox";
+pub(super) const LOCK: &str = "_lock";
+pub(super) const STOP: &str = "_stop";
+pub(super) const UNREADY: &str = "_unready";
+/// Marks a record on its way between the session's folder and its own.
+pub(super) const MOVING: &str = "_moving";
+pub(super) const INBOX: &str = "_inbox";
 const OUTBOX: &str = "_outbox";
-const MAIL: &str = "_mail";
-const LOGS: &str = "_logs";
-const DAMAGED: &str = "_damaged";
+pub(super) const MAIL: &str = "_mail";
+pub(super) const LOGS: &str = "_logs";
+pub(super) const DAMAGED: &str = "_damaged";
 const OWN_CACHES: &str = "_caches";
 
 /// The folders of the worker's files, in which nothing is reached through a link.
 pub(super) const SUBFOLDERS: [&str; 5] = [INBOX, OUTBOX, MAIL, LOGS, DAMAGED];
 
 /// The session's own files, directly in its folder.
-pub(super) const FILES: [&str; 9] =
-    [OVERVIEW, SIGNAL, HISTORY, HOOK, JOURNAL, QA, LOCK, STOP, UNREADY];
+pub(super) const FILES: [&str; 10] =
+    [OVERVIEW, SIGNAL, HISTORY, HOOK, JOURNAL, QA, LOCK, STOP, UNREADY, MOVING];
 
 /// A session's folder. Only this type knows where its files are.
 ///
-/// It has two parts, both in the same folder: the agent's files and the worker's own.
+/// It has two parts: the agent's files and the worker's own, which are its record. Both are in the
+/// same folder, or the record is [apart](Self::record).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Folder {
     /// Holds the overview, the questions, the signal and the artifacts.
     agents: PathBuf,
-    /// Holds the journal and what derives from it, mail, logs and lock.
-    workers: PathBuf,
+    /// Where a record that is apart lies.
+    apart: Option<Apart>,
 }
 
 impl Folder {
     /// Refers to the session in `path`, which need not exist.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        let path = path.into();
-        Self { workers: path.clone(), agents: path }
+        let agents = path.into();
+        Self { apart: Apart::of(&agents), agents }
+    }
+
+    /// Where a record that is apart lies; it need not.
+    pub(super) const fn apart(&self) -> Option<&Apart> {
+        self.apart.as_ref()
+    }
+
+    /// The path of a file or folder of the record.
+    fn recorded(&self, name: &str) -> PathBuf {
+        self.record_root().join(name)
     }
 
     /// The session's folder, where the agent keeps its files.
@@ -81,7 +95,10 @@ impl Folder {
                 "a symbolic link to {} is in its place: move it away",
                 place.display()
             )),
-            None if self.agents.is_dir() => return Ok(()),
+            None if self.agents.is_dir() => match self.missing_record() {
+                Some(error) => error,
+                None => return Ok(()),
+            },
             None => rustix::io::Errno::NOENT.into(),
         };
         Err(error).attempt("find the session's folder", &self.agents)
@@ -120,19 +137,19 @@ impl Folder {
     /// `_signal_history.jsonl`, one line per signal.
     #[must_use]
     pub fn history(&self) -> PathBuf {
-        self.workers.join(HISTORY)
+        self.recorded(HISTORY)
     }
 
     /// `_hook.json`, a summary for quick reading.
     #[must_use]
     pub fn hook(&self) -> PathBuf {
-        self.workers.join(HOOK)
+        self.recorded(HOOK)
     }
 
     /// `_journal.jsonl`, the record everything derives from.
     #[must_use]
     pub fn journal(&self) -> PathBuf {
-        self.workers.join(JOURNAL)
+        self.recorded(JOURNAL)
     }
 
     /// `_qa.md`, the agent's questions and their answers.
@@ -144,7 +161,7 @@ impl Folder {
     /// `_inbox/`, messages that have not been read yet.
     #[must_use]
     pub fn inbox(&self) -> PathBuf {
-        self.workers.join(INBOX)
+        self.recorded(INBOX)
     }
 
     /// `_outbox/`, messages that a confined agent left for its worker to send.
@@ -156,79 +173,25 @@ impl Folder {
     /// `_mail/`, messages that were read.
     #[must_use]
     pub fn mail(&self) -> PathBuf {
-        self.workers.join(MAIL)
+        self.recorded(MAIL)
     }
 
     /// `_logs/`, raw streams and stderr of the runs.
     #[must_use]
     pub fn logs(&self) -> PathBuf {
-        self.workers.join(LOGS)
+        self.recorded(LOGS)
     }
 
     /// `_damaged/`, damaged versions of files restored after a power cut.
     #[must_use]
     pub fn damaged(&self) -> PathBuf {
-        self.workers.join(DAMAGED)
+        self.recorded(DAMAGED)
     }
 
     /// `_lock`, held by the session's worker.
     #[must_use]
     pub fn lock(&self) -> PathBuf {
-        self.workers.join(LOCK)
-    }
-
-    /// What only the worker writes: a confined agent may read it. The hook and other files that are
-    /// replaced, and so cannot be held in their place, are not among it.
-    #[must_use]
-    pub fn record(&self) -> Vec<PathBuf> {
-        let (journal, history, lock) = (self.journal(), self.history(), self.lock());
-        let (inbox, mail, logs) = (self.inbox(), self.mail(), self.logs());
-        vec![journal, history, lock, inbox, mail, logs, self.damaged(), self.workers()]
-    }
-
-    /// `_stop`, an empty file that marks a stop if the journal is not writable. Being empty, it
-    /// fits on a full disk.
-    #[must_use]
-    pub fn stop_mark(&self) -> PathBuf {
-        self.workers.join(STOP)
-    }
-
-    /// Marks the session as stopped outside the journal.
-    ///
-    /// # Errors
-    /// If not even an empty file can be created.
-    pub fn mark_stopped(&self) -> Result<()> {
-        let path = self.stop_mark();
-        open(&path, OFlags::WRONLY | OFlags::CREATE).attempt("create", &path)?;
-        sync_folder(&self.workers)
-    }
-
-    /// Whether the session is marked as stopped outside the journal.
-    #[must_use]
-    pub fn is_marked_stopped(&self) -> bool {
-        fs::symlink_metadata(self.stop_mark()).is_ok()
-    }
-
-    /// `_unready`, an empty file: the worktree was made again and has not got yet what a new one gets.
-    #[must_use]
-    pub fn unready_mark(&self) -> PathBuf {
-        self.workers.join(UNREADY)
-    }
-
-    /// Marks the worktree as not ready, before it is made again.
-    ///
-    /// # Errors
-    /// If the file cannot be created.
-    pub fn mark_unready(&self) -> Result<()> {
-        let path = self.unready_mark();
-        open(&path, OFlags::WRONLY | OFlags::CREATE).attempt("create", &path)?;
-        sync_folder(&self.workers)
-    }
-
-    /// Whether the worktree is marked as not ready.
-    #[must_use]
-    pub fn is_unready(&self) -> bool {
-        fs::symlink_metadata(self.unready_mark()).is_ok()
+        self.recorded(LOCK)
     }
 
     /// Creates `_inbox/`, `_mail/` and `_logs/` if missing. A file of that name is moved aside.
@@ -240,7 +203,7 @@ impl Folder {
         for path in [self.inbox(), self.mail(), self.logs()] {
             made |= make_unsynced(&path)?;
         }
-        if made { sync_folder(&self.workers) } else { Ok(()) }
+        if made { sync_folder(&self.record_root()) } else { Ok(()) }
     }
 
     /// Opens one of a run's logs for appending.

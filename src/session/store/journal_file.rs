@@ -61,7 +61,7 @@ impl Journal {
         }
         // A journal with entries was made durable before its first entry was written.
         if scanner.whole == 0 {
-            sync_folder(folder.path())?;
+            sync_folder(&folder.record_root())?;
         }
         Ok(Self { path, file, length: scanner.whole, state })
     }

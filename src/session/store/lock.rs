@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use jiff::Timestamp;
 use rustix::fs::OFlags;
@@ -32,14 +33,31 @@ impl Lock {
     /// # Errors
     /// [`LockError::Held`] with the holder's description of itself, otherwise a [`StoreError`].
     pub fn take(folder: &Folder) -> Result<Self, LockError> {
-        let path = folder.lock();
-        let mut file = open(&path, OFlags::RDWR | OFlags::CREATE).attempt("open", &path)?;
+        let lock = Self::take_file(&folder.lock())?;
+        // The record may have been moved while its lock was taken.
+        match fs::symlink_metadata(folder.lock()) {
+            Ok(there) if !lock.is(&there)? => {
+                Err(LockError::Held("a process that moves its record".to_owned()))
+            }
+            _ => Ok(lock),
+        }
+    }
+
+    /// Whether this is the lock of the file that was found.
+    fn is(&self, there: &fs::Metadata) -> Result<bool, StoreError> {
+        let ours = self.0.metadata().attempt("read", Path::new("the lock"))?;
+        Ok((ours.dev(), ours.ino()) == (there.dev(), there.ino()))
+    }
+
+    /// Tries to take the lock that a file is.
+    pub(super) fn take_file(path: &Path) -> Result<Self, LockError> {
+        let mut file = open(path, OFlags::RDWR | OFlags::CREATE).attempt("open", path)?;
         match file.try_lock() {
             Ok(()) => {
                 // Fixed width, so that it can be rewritten in place. Only people read it.
                 let holder =
                     format!("process {:<10} since {:<40}\n", std::process::id(), Timestamp::now());
-                file.write_all(holder.as_bytes()).attempt("write", &path)?;
+                file.write_all(holder.as_bytes()).attempt("write", path)?;
                 Ok(Self(file))
             }
             Err(fs::TryLockError::WouldBlock) => {
@@ -52,7 +70,7 @@ impl Lock {
                     holder
                 }))
             }
-            Err(fs::TryLockError::Error(error)) => Err(error).attempt("lock", &path)?,
+            Err(fs::TryLockError::Error(error)) => Err(error).attempt("lock", path)?,
         }
     }
 

@@ -2,11 +2,15 @@
 //!
 //! ```text
 //! SESSIONS/26-11-20-jwt-login/
-//!   _stop                 a stop that could not be journaled
-//!   _overview.md  _signal.json  _signal_history.jsonl  _hook.json  _journal.jsonl  _qa.md  _lock
+//!   _overview.md  _signal.json  _qa.md   the agent's, and its artifacts
+//!   _outbox/ID.json      messages that a confined agent sends
+//!   workers/NAME/        sessions below this one
+//!
+//! there too, or apart in SESSIONS/.samocode/26-11-20-jwt-login/:
+//!   _signal_history.jsonl  _hook.json  _journal.jsonl  _lock
+//!   _stop                a stop that could not be journaled
 //!   _inbox/ID.json   unread messages      _mail/ID.json   read ones
 //!   _damaged/11-20-18:01/PATH   damaged version of a file restored after a power cut
-//!   workers/NAME/        sessions below this one
 //!   _logs/11-20-1801-001-investigation.jsonl  and  ….stderr; old ones are ….jsonl.gz
 //! ```
 //!
@@ -14,6 +18,7 @@
 //! write and an fsync, which may come later if the journal has the same data. Only a torn last line
 //! is ever truncated in place, and only the digits of counters are overwritten.
 
+mod apart;
 mod aside;
 mod asking;
 mod crash;
@@ -25,9 +30,11 @@ mod folder;
 mod journal_file;
 mod lock;
 mod mailbox;
+mod marks;
 mod outage;
 mod packed;
 mod place;
+mod record;
 mod unsynced;
 mod vouchers;
 

@@ -114,7 +114,7 @@ fn doing(view: &View, palette: Palette) -> (String, ratatui::style::Style) {
         return (what + &why, palette.attention());
     }
     let text = match view.state {
-        StateName::Running => view.doing.clone().or_else(|| view.reason.clone()),
+        StateName::Running | StateName::New => view.doing.clone().or_else(|| view.reason.clone()),
         _ => view.reason.clone().or_else(|| view.summary.clone()),
     };
     (text.unwrap_or_default(), plain)

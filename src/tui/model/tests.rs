@@ -42,6 +42,7 @@ pub(in crate::tui) fn view(instance: &str, state: StateName) -> View {
         cost_estimated: false,
         tokens: Tokens { input: 91_000, output: 4200 },
         unit: None,
+        timer: None,
         notes: Vec::new(),
     }
 }

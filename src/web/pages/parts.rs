@@ -54,7 +54,7 @@ pub(super) fn needs(view: &View) -> Option<String> {
 /// What a session does this second, or why it does nothing.
 pub(super) fn doing(view: &View) -> Option<&str> {
     let text = match view.state {
-        StateName::Running => view.doing.as_deref().or(view.reason.as_deref()),
+        StateName::Running | StateName::New => view.doing.as_deref().or(view.reason.as_deref()),
         _ => view.reason.as_deref().or(view.summary.as_deref()),
     };
     text.filter(|text| !text.is_empty())

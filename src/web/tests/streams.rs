@@ -138,8 +138,9 @@ async fn it_ends_when_idle_and_not_while_a_page_is_open() {
     let place = Place::open(Listen::Private(Private::Loopback(None)), root.path()).await.unwrap();
     let address = place.base.trim_start_matches("http://").to_owned();
     let idle = Some(Duration::from_millis(300));
-    let mut serving = tokio::spawn(server::serve(place.listener, None, axum::Router::new(), idle));
+    // It is connected before the server first looks, however slow the machine is.
     let connection = tokio::net::TcpStream::connect(&address).await.unwrap();
+    let mut serving = tokio::spawn(server::serve(place.listener, None, axum::Router::new(), idle));
     let while_open = tokio::time::timeout(Duration::from_secs(1), &mut serving).await;
     assert!(while_open.is_err(), "somebody is connected");
     drop(connection);

@@ -125,7 +125,7 @@ impl Worker<'_> {
         let reviews = &state.visit.reviews;
         let can = reviews.can_do_without(&on.reviewer, &names(settings), Timestamp::now());
         let why = self.redactor.redact(why).into_owned();
-        can.then(|| event::ReviewMissed { on, why, until })
+        can.then_some(event::ReviewMissed { on, why, until })
     }
 
     /// When another reviewer may be able to review, if one was to run and cannot.

@@ -20,7 +20,7 @@ use crate::session::journal::Entry;
 use crate::session::mail::{Kind, Message};
 use crate::session::overview::{Field, NewOverview, Overview};
 use crate::session::state::State;
-use crate::session::store::{Folder, Journal, Vouchers, faults, read_journal};
+use crate::session::store::{Folder, Journal, LockError, Vouchers, faults, read_journal};
 use crate::session::{Phase, Status};
 use crate::worker::task::unseen;
 use crate::worker::under_way::Ended;
@@ -281,7 +281,14 @@ impl Stage {
         let setup = Arc::clone(&self.setup);
         let (notify, mut signals) = (Notify::from_env(), Signals::listen().unwrap());
         let outages = Outages::new(&setup, &notify);
-        let lock = lock(&setup.folder);
+        let mut lock = lock(&setup.folder);
+        if self.sent > 1 {
+            // From then on agents are confined.
+            lock = setup.folder.set_apart(lock).map_err(|error| match error {
+                LockError::Store(error) => Trouble::Store(error),
+                LockError::Held(by) => panic!("{by}"),
+            })?;
+        }
         let mut worker = Worker::open(&setup, &notify, None, &mut signals, &outages, &lock)?;
         if !*is_started || worker.writer.state().seq == 0 {
             worker.record_worker_start()?;

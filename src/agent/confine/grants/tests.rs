@@ -2,6 +2,7 @@ use super::*;
 use crate::agent::confine::{Confinement, Verdict, explain, explain_peer, words};
 use crate::config::confine::{CONNECT, Level};
 use crate::platform::confinement::{Lack, Network, Sockets, Support};
+use crate::session::store::{Folder, Lock};
 
 fn place<'a>(environment: &'a Environment) -> Place<'a> {
     Place {
@@ -196,4 +197,41 @@ fn the_agent_is_told_where_it_may_write_and_what_to_ask_for() {
     }
     assert!(!standard.contains(".agent") && !standard.contains("proxy"), "{standard}");
     assert!(of(Level::Strict).contains("lets these through: example.org, api.example."));
+}
+
+#[test]
+fn a_record_that_is_apart_may_be_read_and_nothing_of_it_written_or_held() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = Folder::new(root.path().join("26-11-20-jwt"));
+    std::fs::create_dir(folder.path()).unwrap();
+    let environment = environment();
+    let confinement = || {
+        let place = Place { session: Some(folder.path()), ..place(&environment) };
+        Confinement::of(Level::Standard, &keys(Level::Standard), &place).unwrap()
+    };
+    assert!(confinement().kept.contains(&folder.journal()), "held in its place until it is moved");
+    let lock = Lock::take(&folder).unwrap();
+    let _lock = folder.set_apart(lock).unwrap();
+    let confinement = confinement();
+    assert_eq!(confinement.kept, [folder.workers()]);
+    let access = |path: &Path| match explain(&confinement.grants, path) {
+        Verdict::Open(access, _) => Some(access),
+        Verdict::Closed { .. } => None,
+    };
+    let record = folder.record().unwrap();
+    for (path, wanted) in [
+        (folder.journal(), Some(Access::Read)),
+        (folder.history(), Some(Access::Read)),
+        (folder.mail().join("x.json"), Some(Access::Read)),
+        (folder.logs().join("x.jsonl"), Some(Access::Read)),
+        (folder.lock(), None),
+        (folder.hook(), None),
+        (folder.stop_mark(), None),
+        (record.join("new"), None),
+        (record.with_file_name("26-11-20-other"), None),
+        (folder.overview(), Some(Access::Write)),
+        (folder.outbox().join("x.json"), Some(Access::Write)),
+    ] {
+        assert_eq!(access(&path), wanted, "{}", path.display());
+    }
 }

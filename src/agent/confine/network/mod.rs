@@ -14,6 +14,8 @@ pub mod proxy;
 mod request;
 mod upstream;
 
+use std::ffi::OsStr;
+
 use crate::agent::Environment;
 use crate::config::AgentManifest;
 use crate::config::peers::{Peer, Trust};
@@ -80,14 +82,17 @@ impl Network {
         [proxy].into_iter().chain(local).collect()
     }
 
-    /// Points programs to the proxy. Its own servers at localhost are reached directly.
+    /// Points programs to the proxy, also those with a variable of their own. Its own servers at
+    /// localhost are reached directly.
     pub fn redirect(&self, environment: &mut Environment) {
         let names = VARIABLES.into_iter().chain(DIRECT).chain([OF_NODE]);
         let names: Vec<&str> = names.collect();
         environment.retain(|(name, _)| !names.iter().any(|known| name == known));
-        let proxy = self.listeners()[0];
+        let proxy = format!("http://127.0.0.1:{}", self.listeners()[0]);
+        let of_programs = environment.iter_mut().filter(|(name, _)| is_of_proxy(name));
+        of_programs.for_each(|(_, value)| *value = proxy.clone().into());
         for name in VARIABLES {
-            environment.push((name.into(), format!("http://127.0.0.1:{proxy}").into()));
+            environment.push((name.into(), proxy.clone().into()));
         }
         for name in DIRECT {
             environment.push((name.into(), "localhost,127.0.0.1,::1".into()));
@@ -106,10 +111,16 @@ pub fn service(manifest: &AgentManifest, environment: &Environment) -> Vec<Peer>
             || manifest.variables.routes.iter().any(|prefix| name.starts_with(prefix))
     };
     let addresses = environment.iter().filter_map(|(name, value)| {
-        routes(name.to_str()?).then_some(())?;
+        // Whoever may speak to a proxy reaches whatever that reaches.
+        (routes(name.to_str()?) && !is_of_proxy(name)).then_some(())?;
         peer_of(value.to_str()?)
     });
     hosts.chain(addresses).collect()
+}
+
+/// Whether a variable names a proxy, as `CLAUDE_CODE_HTTPS_PROXY` and `npm_config_proxy` do.
+fn is_of_proxy(name: &OsStr) -> bool {
+    name.to_ascii_lowercase().to_str().is_some_and(|name| name.ends_with("_proxy"))
 }
 
 /// The host and port of an address for requests.

@@ -7,9 +7,10 @@ use super::host_of;
 /// The most headers that a request may have.
 const HEADERS: usize = 100;
 
-/// What concerns the connection to a proxy and not the host behind it.
-const FOR_PROXIES: [&str; 4] =
-    ["connection", "proxy-connection", "proxy-authorization", "keep-alive"];
+/// What concerns the connection to a proxy and not the host behind it, and the host, which is the one
+/// that was let through.
+const NOT_SENT_ON: [&str; 5] =
+    ["connection", "proxy-connection", "proxy-authorization", "keep-alive", "host"];
 
 /// A request's head.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,12 +57,13 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Option<Request>, &'static str> {
     let head_for = |address: &str| {
         let mut text = format!("{method} {address} HTTP/1.1\r\n").into_bytes();
         for header in head.headers.iter() {
-            if !FOR_PROXIES.iter().any(|name| header.name.eq_ignore_ascii_case(name)) {
+            if !NOT_SENT_ON.iter().any(|name| header.name.eq_ignore_ascii_case(name)) {
                 text.extend([header.name.as_bytes(), b": ", header.value, b"\r\n"].concat());
             }
         }
+        let place = place.rsplit_once('@').map_or(place, |(_, place)| place);
         // One request a connection, so that a second one does not pass unread.
-        text.extend(b"Connection: close\r\n");
+        text.extend(format!("Host: {place}\r\nConnection: close\r\n").as_bytes());
         text
     };
     let kind = Kind::Plain {
@@ -118,13 +120,13 @@ mod tests {
     #[test]
     fn a_request_in_the_clear_is_sent_on_as_its_host_expects_it_and_alone() {
         let request = read(
-            "GET http://u:p@example.org:8080?a=1 HTTP/1.1\r\nHost: example.org\r\nProxy-Connection: keep-alive\r\n\
+            "GET http://u:p@example.org:8080?a=1 HTTP/1.1\r\nHost: elsewhere.example\r\nProxy-Connection: keep-alive\r\n\
              Connection: keep-alive\r\nProxy-Authorization: Basic eA==\r\nAccept: */*\r\n\r\n",
         );
         assert_eq!((request.host.as_str(), request.port), ("example.org", 8080));
         let Kind::Plain { to_host, to_proxy } = request.kind else { panic!("{request:?}") };
         let text = String::from_utf8(to_host).unwrap();
-        let rest = "Host: example.org\r\nAccept: */*\r\nConnection: close\r\n";
+        let rest = "Accept: */*\r\nHost: example.org:8080\r\nConnection: close\r\n";
         assert_eq!(text, format!("GET /?a=1 HTTP/1.1\r\n{rest}"));
         let text = String::from_utf8(to_proxy).unwrap();
         assert_eq!(text, format!("GET http://u:p@example.org:8080/?a=1 HTTP/1.1\r\n{rest}"));

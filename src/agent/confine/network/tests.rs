@@ -34,6 +34,7 @@ fn an_agents_own_service_is_let_through_wherever_the_human_put_it() {
             ("TOY_REGIONAL_URL", "http://10.0.0.7:4000"),
             ("TOY_MODEL", "large"),
             ("OTHER_URL", "https://elsewhere.example"),
+            ("TOY_HTTPS_PROXY", "http://proxy.corp.example:3128"),
         ],
     );
     for (host, port) in [
@@ -44,9 +45,13 @@ fn an_agents_own_service_is_let_through_wherever_the_human_put_it() {
     ] {
         assert!(open.trust(host, port).is_some() && open.is_service(host, port), "{host}:{port}");
     }
-    for (host, port) in
-        [("gateway.corp.example", 80), ("elsewhere.example", 443), ("large", 443), ("10.0.0.7", 22)]
-    {
+    for (host, port) in [
+        ("gateway.corp.example", 80),
+        ("elsewhere.example", 443),
+        ("large", 443),
+        ("10.0.0.7", 22),
+        ("proxy.corp.example", 3128),
+    ] {
         assert_eq!(open.trust(host, port), None, "{host}:{port}");
     }
 }
@@ -61,12 +66,17 @@ fn ports_of_this_machine_that_somebody_named_lead_to_it() {
 
 #[test]
 fn programs_are_pointed_to_the_proxy_and_not_past_it() {
-    let before = [("HTTPS_PROXY", "http://bob:secret@corp:1"), ("no_proxy", "*"), ("HOME", "/h")];
+    let before = [
+        ("HTTPS_PROXY", "http://bob:secret@corp:1"),
+        ("TOY_HTTPS_PROXY", "http://bob:secret@corp:1"),
+        ("no_proxy", "*"),
+        ("HOME", "/h"),
+    ];
     let network = network("registries", &before);
     let mut environment = environment(&before);
     network.redirect(&mut environment);
     let value = |name| variable(&environment, name).unwrap().to_str().unwrap();
-    for name in VARIABLES {
+    for name in VARIABLES.into_iter().chain(["TOY_HTTPS_PROXY"]) {
         assert_eq!(value(name), "http://127.0.0.1:3128");
     }
     assert_eq!(

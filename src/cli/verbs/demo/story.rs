@@ -53,7 +53,7 @@ impl<'a> Story<'a> {
         &mut self,
         manager: Option<&dyn ServiceManager>,
     ) -> anyhow::Result<()> {
-        let mut watch = FolderWatch::new(self.session.folder.path())?;
+        let mut watch = FolderWatch::session(&self.session.folder)?;
         let mut progress = Instant::now();
         loop {
             let before = self.seq;
@@ -90,7 +90,7 @@ impl<'a> Story<'a> {
 
     /// Prints each event, for as long as it is polled.
     pub(super) async fn watch(&mut self) -> anyhow::Result<()> {
-        let mut watch = FolderWatch::new(self.session.folder.path())?;
+        let mut watch = FolderWatch::session(&self.session.folder)?;
         loop {
             self.tell_new()?;
             watch.changed().await;

@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use crate::agent::Event as AgentEvent;
-use crate::cli::ui::format::clock;
+use crate::cli::ui::format::day;
 use crate::cli::ui::output::{BOLD, DIM, in_line, painted};
 use crate::control::log::Line;
 use crate::session::clock;
@@ -45,8 +45,8 @@ impl Form {
             return Ok(value.to_string());
         }
         let at = entry.at.to_zoned(self.zone.clone()).strftime("%H:%M:%S").to_string();
-        let day = clock(entry.at, Timestamp::now(), &self.zone);
-        let at = if day.len() > 5 { format!("{} {at}", &day[..5]) } else { at };
+        let day = day(entry.at, Timestamp::now(), &self.zone);
+        let at = day.map_or(at.clone(), |day| format!("{day} {at}"));
         let text = harmless(&entry.event.describe()).into_owned();
         Ok(format!("{}  {}", painted(DIM, at), painted(style_of(&entry.event), text)))
     }

@@ -84,6 +84,7 @@ fn needs(view: &View, now: Timestamp, zone: &TimeZone) -> (String, String) {
             (format!("{reason}{until}"), String::new())
         }
         (StateName::Running | StateName::Blocked, _) => (reason, command),
+        (StateName::Queued, _) if view.timer.is_some() => (reason, command),
         _ => (String::new(), command),
     }
 }
@@ -161,6 +162,7 @@ mod tests {
             cost_estimated: false,
             tokens: Tokens { input: 0, output: 0 },
             unit: None,
+            timer: None,
             notes: Vec::new(),
         }
     }

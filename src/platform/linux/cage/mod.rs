@@ -17,7 +17,7 @@ use std::process::Command;
 use seccompiler::BpfProgram;
 
 use network::Listeners;
-use view::View;
+use view::{Possible, View};
 
 use crate::platform::confinement::{CageError, Lack, Network, Rules, Sockets, Support};
 use crate::platform::handover::Handover;
@@ -33,21 +33,22 @@ const SIGNALS: u32 = 6;
 pub fn support() -> Support {
     let landlock = enter::landlock_version();
     let seccomp = Path::new("/proc/sys/kernel/seccomp/actions_avail").exists();
-    of(landlock, seccomp, has_view(landlock))
+    of(landlock, seccomp, possible(landlock))
 }
 
-/// Whether a process gets a view of its own.
-fn has_view(landlock: u32) -> bool {
-    landlock >= SIGNALS && view::is_possible()
+/// What a process gets of its own.
+fn possible(landlock: u32) -> Possible {
+    if landlock >= SIGNALS { view::possible() } else { Possible::Nothing }
 }
 
 /// What a kernel with this version of Landlock can hold; 0 for one without.
-fn of(landlock: u32, seccomp: bool, view: bool) -> Support {
+fn of(landlock: u32, seccomp: bool, possible: Possible) -> Support {
+    let view = possible >= Possible::View;
     let lacks = [
         (landlock == 0, Lack::Files),
         (!seccomp, Lack::Calls),
         (landlock < SIGNALS, Lack::Signals),
-        (!view, Lack::Network),
+        (possible < Possible::Network, Lack::Network),
         (!view && !files::hold_sockets(landlock), Lack::View),
     ];
     let by = [
@@ -79,14 +80,15 @@ impl Cage {
         let landlock = enter::landlock_version();
         // With a view, the sockets of others are not there to be connected to, and Landlock holds
         // those without a name.
-        let has_view = rules.sockets == Sockets::None && has_view(landlock);
+        let possible = possible(landlock);
+        let has_view = rules.sockets == Sockets::None && possible >= Possible::View;
         let failed = |error: io::Error| CageError {
             doing: "plan a view of the agent's own".to_owned(),
             why: error.to_string(),
         };
         let (listeners, handover) = match &rules.network {
             Network::Host => (None, None),
-            Network::Own(_) if !has_view => {
+            Network::Own(_) if !has_view || possible < Possible::Network => {
                 return Err(CageError {
                     doing: "make a network of the agent's own".to_owned(),
                     why: Lack::Network.describe().to_owned(),
@@ -138,16 +140,17 @@ mod tests {
 
     #[test]
     fn what_a_kernel_lacks_is_known_by_its_version_of_landlock() {
-        let lacks = |landlock| of(landlock, true, true).lacks;
+        let lacks = |landlock| of(landlock, true, Possible::Network).lacks;
         assert_eq!(lacks(0), [Lack::Files, Lack::Signals]);
         assert_eq!(lacks(2), [Lack::Signals]);
         assert_eq!(lacks(5), [Lack::Signals]);
         assert_eq!(lacks(7), []);
-        assert_eq!(of(0, false, false).by, "");
-        assert_eq!(of(7, true, false).by, "Landlock 7, seccomp");
-        assert_eq!(of(7, true, true).by, "Landlock 7, seccomp, own view");
-        assert_eq!(of(7, false, true).lacks, [Lack::Calls]);
-        assert_eq!(of(7, true, false).lacks, [Lack::Network, Lack::View]);
-        assert_eq!(of(9, true, false).lacks, [Lack::Network]);
+        assert_eq!(of(0, false, Possible::Nothing).by, "");
+        assert_eq!(of(7, true, Possible::Nothing).by, "Landlock 7, seccomp");
+        assert_eq!(of(7, true, Possible::View).by, "Landlock 7, seccomp, own view");
+        assert_eq!(of(7, false, Possible::Network).lacks, [Lack::Calls]);
+        assert_eq!(of(7, true, Possible::Nothing).lacks, [Lack::Network, Lack::View]);
+        assert_eq!(of(7, true, Possible::View).lacks, [Lack::Network]);
+        assert_eq!(of(9, true, Possible::Nothing).lacks, [Lack::Network]);
     }
 }

@@ -260,28 +260,44 @@ impl View {
     }
 }
 
-/// Whether this host lets an unprivileged process have a view: asked by making one.
-pub(super) fn is_possible() -> bool {
-    static POSSIBLE: OnceLock<bool> = OnceLock::new();
-    /// What the child answers after it has entered; exec is not tried.
-    const ENTERED: i32 = libc::ENOTRECOVERABLE;
+/// What this host lets an unprivileged process have of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Possible {
+    Nothing,
+    View,
+    /// A view, and a network.
+    Network,
+}
+
+/// What is possible on this host: asked by making it.
+pub(super) fn possible() -> Possible {
+    static POSSIBLE: OnceLock<Possible> = OnceLock::new();
     *POSSIBLE.get_or_init(|| {
         // Root's files belong to others there, whom it could no longer overrule.
         if rustix::process::geteuid().is_root() || rustix::process::getuid().is_root() {
-            return false;
+            return Possible::Nothing;
         }
-        let map = |id: u32| format!("{id} {id} 1");
-        let uid_map = map(rustix::process::geteuid().as_raw());
-        let gid_map = map(rustix::process::getegid().as_raw());
-        let mut command = Command::new("/proc/self/exe");
-        let in_child = move || {
-            new_root(&uid_map, &gid_map, libc::CLONE_NEWNET)?;
-            Err(io::Error::from_raw_os_error(ENTERED))
-        };
-        // SAFETY: the closure makes system calls only.
-        unsafe { command.pre_exec(in_child) };
-        command.spawn().is_err_and(|error| error.raw_os_error() == Some(ENTERED))
+        let tried = [(libc::CLONE_NEWNET, Possible::Network), (0, Possible::View)];
+        let first = tried.into_iter().find(|(more, _)| enters(*more));
+        first.map_or(Possible::Nothing, |(_, possible)| possible)
     })
+}
+
+/// Whether a child can enter a view with these namespaces besides.
+fn enters(more: libc::c_int) -> bool {
+    /// What the child answers after it has entered; exec is not tried.
+    const ENTERED: i32 = libc::ENOTRECOVERABLE;
+    let map = |id: u32| format!("{id} {id} 1");
+    let uid_map = map(rustix::process::geteuid().as_raw());
+    let gid_map = map(rustix::process::getegid().as_raw());
+    let mut command = Command::new("/proc/self/exe");
+    let in_child = move || {
+        new_root(&uid_map, &gid_map, more)?;
+        Err(io::Error::from_raw_os_error(ENTERED))
+    };
+    // SAFETY: the closure makes system calls only.
+    unsafe { command.pre_exec(in_child) };
+    command.spawn().is_err_and(|error| error.raw_os_error() == Some(ENTERED))
 }
 
 /// Makes namespaces, these and those of every view, and an empty root with the old one in `OLD`.

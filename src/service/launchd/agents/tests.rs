@@ -34,12 +34,18 @@ fn example() -> Session {
     }
 }
 
+fn example_timer() -> Timer {
+    let at = "2026-11-29T02:00:05Z".parse().unwrap();
+    Timer { instance: "jwt-login--shop".into(), at, what: "w".into() }
+}
+
 fn all(places: &Places) -> Vec<UnitFile> {
     let inherited = [pair("XDG_STATE_HOME", "/Users/dev/.local/state")];
     let mut files = shared(ground(places, &inherited)).unwrap();
     files.push(session(&example(), ground(places, &inherited)).unwrap());
     files.push(web(7266, ground(places, &inherited)).unwrap());
     files.push(bot(ground(places, &inherited)).unwrap());
+    files.push(timer(&example_timer(), ground(places, &inherited)).unwrap());
     files
 }
 
@@ -48,6 +54,9 @@ fn every_source_parses_and_says_when_it_is_started() {
     for agent in &SHARED {
         assert!(template(agent.source).contains_key("ThrottleInterval"), "{}", agent.label);
     }
+    let timer = template(TIMER_SOURCE);
+    assert_eq!(timer.get("RunAtLoad").and_then(Value::as_boolean), Some(true));
+    assert!(timer.contains_key("ThrottleInterval"));
     let front = template(FRONT_SOURCE);
     assert_eq!(front.get("KeepAlive").and_then(Value::as_boolean), Some(true));
     assert!(front.contains_key("ThrottleInterval"));
@@ -134,7 +143,7 @@ fn two_parsers_that_are_not_ours_read_the_same_values() {
     let places = places();
     let files = all(&places);
     crate::service::unit_files::install(folder.path(), &files).unwrap();
-    let name = files[3].path.to_str().unwrap();
+    let name = files[4].path.to_str().unwrap();
 
     const PYTHON: &str = "import json, plistlib, sys\n\
         for name in sys.argv[1:]: print(json.dumps(plistlib.load(open(name, 'rb'))))";
@@ -145,18 +154,28 @@ fn two_parsers_that_are_not_ours_read_the_same_values() {
         Some(said) => {
             let read: Vec<serde_json::Value> =
                 said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-            assert_eq!(read.len(), 6);
+            assert_eq!(read.len(), 8);
             assert_eq!(read[0]["QueueDirectories"][0], places.spool.to_str().unwrap());
-            assert_eq!(read[3]["ProgramArguments"][2], "jwt-login--shop");
-            let variables = &read[3]["EnvironmentVariables"];
+            assert!(read[3]["QueueDirectories"][0].as_str().unwrap().ends_with("/notices-held"));
+            assert_eq!(read[3]["ThrottleInterval"], 300);
+            assert_eq!(read[4]["ProgramArguments"][2], "jwt-login--shop");
+            let variables = &read[4]["EnvironmentVariables"];
             for (name, value) in example().environment {
                 assert_eq!(variables[name], value);
             }
             assert_eq!(variables[CONFIG], "/Users/dev/my shop <&>/.samocode");
-            assert_eq!(read[3]["KeepAlive"]["SuccessfulExit"], false);
+            assert_eq!(read[4]["KeepAlive"]["SuccessfulExit"], false);
             let web = ["web", "--quiet", "--port", "7266"];
-            assert_eq!(read[4]["ProgramArguments"].as_array().unwrap()[1..], web);
-            assert_eq!((&read[5]["Label"], &read[5]["KeepAlive"]), (&BOT.into(), &true.into()));
+            assert_eq!(read[5]["ProgramArguments"].as_array().unwrap()[1..], web);
+            assert_eq!((&read[6]["Label"], &read[6]["KeepAlive"]), (&BOT.into(), &true.into()));
+            let at = example_timer().at.to_zoned(clock::local_zone());
+            let minute = serde_json::json!({
+                "Month": at.month(), "Day": at.day(), "Hour": at.hour(), "Minute": at.minute(),
+            });
+            assert_eq!(read[7]["StartCalendarInterval"], minute);
+            let due = ["due", "jwt-login--shop", "2026-11-29T02:00:05Z"];
+            assert_eq!(read[7]["ProgramArguments"].as_array().unwrap()[1..], due);
+            assert_eq!(read[7]["Label"], "dev.samocode.timer.jwt-login--shop");
         }
     }
 
@@ -167,7 +186,7 @@ fn two_parsers_that_are_not_ours_read_the_same_values() {
         Some(_) => {
             let binary = std::fs::read(folder.path().join("binary.plist")).unwrap();
             assert!(binary.starts_with(b"bplist"));
-            assert_eq!(read(&binary), read(files[3].text.as_bytes()));
+            assert_eq!(read(&binary), read(files[4].text.as_bytes()));
         }
     }
 }

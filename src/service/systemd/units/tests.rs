@@ -47,7 +47,9 @@ fn the_units_of_each_version_are_as_designed() {
 
 #[test]
 fn every_directive_of_the_sources_has_its_version() {
-    let texts = SOURCES.iter().map(|(_, text)| (*text).to_owned());
+    // As installed, with what hardens them.
+    let texts = [Scope::User, Scope::System].into_iter().flat_map(|scope| set(scope, 257).files);
+    let texts = texts.map(|file| file.text);
     let session = session(&example(), 257).unwrap().files.into_iter().map(|file| file.text);
     let of = crate::service::Convoy {
         id: "c".to_owned(),
@@ -66,7 +68,9 @@ fn every_directive_of_the_sources_has_its_version() {
 
 #[test]
 fn no_placeholder_is_left() {
-    for file in set(Scope::System, 252).files {
+    let both = [Scope::User, Scope::System].into_iter().flat_map(|scope| set(scope, 252).files);
+    for file in both {
+        assert!(!file.text.contains("hardened"), "{}", file.text);
         let named = file.path.display().to_string();
         let text = file.text.replace(&named, "");
         let left = text.split_whitespace().any(|word| word.matches('@').count() > 1);

@@ -175,6 +175,12 @@ fn a_result_that_is_cut_off_is_one_only_if_it_shows_how_it_ended() {
     let cut = br#"{"num_turns":3,"is_error":false,"total_cost_usd":0.5,"subtype":"success","type":"result","x":"#;
     assert_eq!(finished(cut).cost, Some(Cost { total: 0.5, own: None }));
     assert_eq!(decode(br#"{"type":"result","x":"#).last(), Some(&Event::Progress));
+    for end in ["\"duration_ms\":NaN}", "}", "\"result\":\"a\tb\"}"] {
+        let usage = r#""usage":{"input_tokens":7,"output_tokens":3,"server":{"x":0}}"#;
+        let line = format!(r#"{{"is_error":false,{usage},"type":"result","x":1,{end}"#);
+        let usage = finished(line.as_bytes()).usage;
+        assert_eq!((usage.input, usage.output), (7, 3), "{end}");
+    }
     let refused = br#"{"type":"result","api_error_status":529,"total_cost_usd":0.5,"x":"#;
     let refused = finished(refused);
     assert!(refused.is_error);
