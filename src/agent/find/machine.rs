@@ -75,9 +75,11 @@ const fn processor(number: u16) -> Option<(&'static str, &'static [&'static str]
 /// Whether the kernel hands files of some format to an emulator. Which ones, only starting them
 /// shows.
 fn has_handlers() -> bool {
-    let entries = fs::read_dir(HANDLERS).into_iter().flatten().flatten();
-    let names = entries.map(|entry| entry.file_name());
-    names.into_iter().any(|name| name != "register" && name != "status")
+    let mut entries = fs::read_dir(HANDLERS).into_iter().flatten().flatten();
+    entries.any(|entry| {
+        let name = entry.file_name();
+        name != "register" && name != "status"
+    })
 }
 
 #[cfg(test)]
