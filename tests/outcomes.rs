@@ -54,6 +54,13 @@ fn an_agent_that_cannot_be_executed_is_reported_as_such() {
     let user = lab.user("unstartable");
     user.write_program("agent", "#!/no/such/interpreter\n");
     let agent = format!("command:{}", user.home.join("agent").display());
+    let none = user.project("none").key("SAMOCODE_AGENT", &agent).create();
+    let refused = none.samocode(["enable", "x", "--task", "t"]).output();
+    assert_eq!(refused.code, 78, "{refused}");
+    assert!(refused.stderr.contains("/no/such/interpreter, which does not exist"), "{refused}");
+    // What only an attempt shows: that the interpreter itself cannot be started.
+    user.write_program("between", "#!/no/such/interpreter\n");
+    user.write_program("agent", format!("#!{}\n", user.home.join("between").display()));
     let project = user
         .project("shop")
         .key("SAMOCODE_AGENT", &agent)

@@ -150,7 +150,7 @@ fn reviewers_that_cannot_review_are_named_and_the_verdict_of_the_one_that_can_co
             "#!/bin/bash\ncat >/dev/null\n{event}\necho '{{\"event\":\"finished\",\"is_error\":true,\"error_kind\":\"'$KIND'\",\"text\":\"they say no\"}}'\n"
         )
     };
-    user.write_program("gone", "#!/bin/bash\n");
+    user.write_program("broken", "#!/bin/bash\necho it broke >&2; exit 3\n");
     user.write_program(
         "limited",
         ends(r#"KIND=usage_limit_reached; echo '{"event":"limit","reached":true,"resets_at":"2099-01-01T00:00:00Z"}'"#),
@@ -161,11 +161,12 @@ fn reviewers_that_cannot_review_are_named_and_the_verdict_of_the_one_that_can_co
     let agent =
         user.obedient_agent(&format!("if grep -q '{REVIEW}' {asked}; then {approves}; exit; fi"));
     let named = |name: &str| format!("command:{}", user.home.join(name).display());
-    let unable = ["gone", "limited", "refused"].map(named);
+    let unable = ["broken", "limited", "refused"].map(named);
     let project = user
         .project("shop")
         .key("SAMOCODE_AGENT", &agent)
         .key("SAMOCODE_REVIEWERS", &format!("{}, {agent}", unable.join(", ")))
+        .key("SAMOCODE_MAX_RETRIES", "1")
         .create();
     let session = project.named("jwt");
 
@@ -173,7 +174,6 @@ fn reviewers_that_cannot_review_are_named_and_the_verdict_of_the_one_that_can_co
     session.wait_to_rest("waiting", "requirements");
     session.answer();
     session.wait_to_rest("waiting", "planning");
-    user.sh("rm ~/gone").ok();
     session.approve();
     session.wait_to_rest("done", "done");
 
@@ -183,9 +183,7 @@ fn reviewers_that_cannot_review_are_named_and_the_verdict_of_the_one_that_can_co
         .map(|line| (line["on"]["reviewer"].as_str().unwrap(), line["why"].as_str().unwrap()))
         .collect();
     assert_eq!(found.iter().map(|(name, _)| *name).collect::<Vec<_>>(), unable);
-    for ((_, why), part) in
-        found.iter().zip(["no such file", "they say no", "log in again, or fix"])
-    {
+    for ((_, why), part) in found.iter().zip(["it broke", "they say no", "log in again, or fix"]) {
         assert!(why.contains(part), "{part}: {why}");
     }
     assert_eq!(session.journal("reviewed").len(), 1);

@@ -86,6 +86,15 @@ async fn program(registry: &Registry, exam: &Exam<'_>, agent: &Agent) -> Finding
         return found(Status::Ok, format!("{} ({path})", agent.name()));
     }
     match agent.version(&environment).await {
+        Ok(printed) if !printed.contains(|c: char| c.is_ascii_digit()) => Finding::new(
+            About::Program,
+            Status::Note,
+            format!("'{path} --version' printed '{printed}', which is no version"),
+            format!(
+                "check that this is the {} program, or set its path in .samocode",
+                agent.word()
+            ),
+        ),
         Ok(version) => {
             let what = format!("{} {version} ({path})", agent.word());
             newer(&exam.dirs.state, agent, &version, &what)

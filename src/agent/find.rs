@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{Env, dirs, shown};
 
+mod machine;
+
 /// The key that chooses an agent, and names the program of one that is a command.
 pub(super) const CHOICE: &str = "SAMOCODE_AGENT";
 
@@ -38,7 +40,7 @@ pub enum NotFound {
         /// The path as it is configured.
         path: String,
         /// The reason, to follow the path.
-        why: &'static str,
+        why: String,
         /// A hint on how to fix it.
         hint: String,
     },
@@ -60,12 +62,12 @@ pub fn find_program(name: &str, key: &str, before: &str, env: &Env) -> Result<Fo
     let found = if name.contains('/') {
         let why = why_not_runnable(Path::new(name));
         if let Some(why) = why {
-            let hint = if before.is_empty() {
-                format!("set {key} to the program, or leave it unset to look on PATH")
-            } else {
-                format!("set {key}={before}/path/to/it, or only its name to look on PATH")
-            };
-            return Err(NotFound::AtPath { path: name.escape_debug().to_string(), why, hint });
+            let path = name.escape_debug().to_string();
+            return Err(NotFound::AtPath {
+                path,
+                why: why.to_owned(),
+                hint: path_hint(key, before),
+            });
         }
         PathBuf::from(name)
     } else {
@@ -84,9 +86,23 @@ pub fn find_program(name: &str, key: &str, before: &str, env: &Env) -> Result<Fo
             }
         })?
     };
+    if let Some(why) = machine::why_not_startable(&found) {
+        let (os, arch) = (std::env::consts::OS, std::env::consts::ARCH);
+        let hint = format!("install the one for {arch} {os}, or {}", path_hint(key, before));
+        return Err(NotFound::AtPath { path: shown(&found), why, hint });
+    }
     let found = without_shell_folder(found);
     let path_additions = node_folder(&found, &folders)?.into_iter().collect();
     Ok(Found { path: found, path_additions })
+}
+
+/// How to name another program.
+fn path_hint(key: &str, before: &str) -> String {
+    if before.is_empty() {
+        format!("set {key} to the program, or leave it unset to look on PATH")
+    } else {
+        format!("set {key}={before}/path/to/it, or only its name to look on PATH")
+    }
 }
 
 /// `None` for an executable file.
@@ -191,7 +207,8 @@ mod tests {
     use crate::session::Hint as _;
     use std::os::unix::fs::symlink;
 
-    const NATIVE: &str = "\u{7f}ELF";
+    /// No format that this machine could refuse.
+    const NATIVE: &str = "\0native";
     const SCRIPT: &str = "#!/usr/bin/env node\n";
 
     fn program(path: &Path, text: &str) -> PathBuf {
@@ -306,5 +323,11 @@ mod tests {
 
         let told = find(&bin.join("claude").to_string_lossy(), &env).unwrap_err().in_one_line();
         assert!(told.contains("it is not executable: set CLAUDE_PATH"), "{told}");
+
+        // What is there and cannot be started is not looked past.
+        program(&bin.join("claude"), "#!/no/such/interpreter\n");
+        let told = find("claude", &env).unwrap_err().in_one_line();
+        let why = "claude: its first line names /no/such/interpreter, which does not exist: install the one for ";
+        assert!(told.contains(why) && told.contains("set CLAUDE_PATH"), "{told}");
     }
 }

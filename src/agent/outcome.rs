@@ -12,6 +12,7 @@ use super::remedy::Remedy;
 
 mod words;
 
+pub(crate) use words::ANOTHER;
 use words::{last_words, unspoken, without_result};
 
 /// How a process ended.

@@ -1,8 +1,11 @@
 //! What follows from the end of a run, decided without effects: what is recorded, whether its signal is
 //! taken, and when the next run starts.
 
+use crate::agent::Outcome;
 use crate::agent::cost::difference;
+use crate::agent::outcome::ANOTHER;
 use crate::agent::price::Prices;
+use crate::agent::unknown::NOT_JSON;
 use crate::config::Redactor;
 use crate::notify::text::clip;
 use crate::session::journal::{Event, RunCost};
@@ -112,7 +115,17 @@ fn detail(ended: &Ended, rule: &Rule, no_signal: Option<&SignalError>) -> Option
         let problem = no_signal.filter(|_| *rule == Rule::TakeSignal)?.to_string();
         Some(explained(&problem, &ended.reported, by, ended.seen.text()))
     };
-    detail.or_else(unexplained).or_else(|| ended.log_error.clone())
+    let detail = detail.or_else(unexplained).or_else(|| foreign(ended));
+    let all: Vec<String> = detail.into_iter().chain(ended.log_error.clone()).collect();
+    (!all.is_empty()).then(|| all.join("; "))
+}
+
+/// What there is to say of a program that hung, and printed nothing that its agent's would.
+fn foreign(ended: &Ended) -> Option<String> {
+    let hung = matches!(ended.outcome, Outcome::Stalled | Outcome::TimedOut);
+    let prints_other = ended.unknown.iter().any(|(name, _)| name == NOT_JSON);
+    let is_foreign = hung && prints_other && !ended.reported.started;
+    is_foreign.then(|| format!("it printed no event, but {NOT_JSON} ({ANOTHER})"))
 }
 
 /// The longest name of a model that is kept, in characters.
@@ -151,8 +164,8 @@ fn cost(state: &State, plan: &Plan, ended: &Ended, prices: &Prices) -> RunCost {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agent::REGISTRY;
     use crate::agent::registry::testing::agent_of;
-    use crate::agent::{Outcome, REGISTRY};
     use crate::session::journal::Entry;
     use crate::session::signal::{Signal, Status};
     use crate::session::{Cause, Phase};
@@ -270,6 +283,25 @@ mod tests {
         ended.handoff_asked = true;
         assert_eq!(conclude(&ended, Rule::Fail), (vec!["handoff_made"], false, false));
         assert_eq!(conclude(&ended, Rule::Resume), (vec![], false, false));
+    }
+
+    #[test]
+    fn a_program_that_hangs_and_prints_no_event_is_probably_another() {
+        let mut ended = Ended::with(Outcome::Stalled);
+        let detail = |ended: &Ended| {
+            let end = without_signal(&state(false), &plan(true), ended, Rule::Fail);
+            let Event::RunEnded(event::RunEnded { detail, .. }) = end.run_ended else { panic!() };
+            detail
+        };
+        assert_eq!(detail(&ended), None);
+        ended.unknown.note(NOT_JSON);
+        let said = detail(&ended).unwrap();
+        assert!(said.contains("no event") && said.contains("samocode doctor"), "{said}");
+        ended.log_error = Some("the log is incomplete: disk full".to_owned());
+        assert!(detail(&ended).unwrap().ends_with("; the log is incomplete: disk full"));
+        ended.reported.started = true;
+        ended.log_error = None;
+        assert_eq!(detail(&ended), None, "it is the agent's");
     }
 
     #[test]

@@ -314,8 +314,7 @@ fn a_program_that_is_another_or_too_old_is_told_by_what_it_prints() {
             other => panic!("{other:?}"),
         }
     };
-    let advice =
-        "(is it the program of this agent, in a version that samocode knows? See samocode doctor)";
+    let advice = format!("({ANOTHER})");
     assert_eq!(
         with(0, "Welcome!\nno json here\n"),
         format!("it exited without reporting a result; it printed last: no json here {advice}")

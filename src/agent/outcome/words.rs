@@ -49,8 +49,8 @@ pub(super) fn without_result(facts: &Facts<'_>) -> String {
     if facts.reported.started { said } else { format!("{said} ({ANOTHER})") }
 }
 
-const ANOTHER: &str =
-    "is it the program of this agent, in a version that samocode knows? See samocode doctor";
+/// What to do about a program that is none of this agent's, or of a version too old.
+pub(crate) const ANOTHER: &str = "another program, or too old a version? Update it, or set its path; samocode doctor shows what it is";
 
 /// The last line of the standard error output, else the bare fact.
 pub(super) fn last_words(facts: &Facts<'_>) -> String {

@@ -387,8 +387,7 @@ fn names_keys_and_variables_of_the_built_in_agents_do_not_collide() {
     let words = vocabulary();
     let mut names: Vec<String> = words.names().collect();
     names.extend(words.agents().iter().map(|agent| agent.name.to_owned()));
-    let different: std::collections::BTreeSet<&String> = names.iter().collect();
-    assert_eq!(different.len(), names.len());
+    assert_eq!(names.iter().collect::<std::collections::BTreeSet<_>>().len(), names.len());
     for spec in REGISTRY.specs() {
         let declared = spec.manifest();
         for key in declared.credentials.keys {

@@ -197,8 +197,11 @@ async fn a_flood_of_empty_signs_of_life_is_told_in_few_events() {
 
 #[tokio::test]
 async fn one_that_can_be_asked_ends_its_turn_itself_and_one_that_does_not_listen_is_ended() {
-    let (mut asked, _log) = run("read word; exit 7", Input::Feed(Vec::new()), GRACE);
+    let script = r#"echo '{"event":"text","text":"up"}'; read word; exit 7"#;
+    let (mut asked, _log) = run(script, Input::Feed(Vec::new()), GRACE);
     asked.decoder = Box::new(Cancelling);
+    // Its start is no part of the time it has to listen.
+    assert!(matches!(asked.next().await, Step::Event(Event::Text { .. })));
     asked.terminate();
     assert_eq!(to_end(&mut asked).await.1.code(), Some(7));
     // Its report of an end gives it no more time.
