@@ -198,6 +198,9 @@ fn marked_secrets_of_a_whole_session_are_only_where_they_belong() {
     }
     project.samocode(["approve", "jwt"]).ok();
     session.wait_for_state("done");
+    // What the worker has no token for is sent by the unit that has the credential.
+    user.wait_until("one bot has said so", BOUND, || bot.count_of("done") >= 1);
+    user.systemctl(["start", "samocode-notices.service"]).ok();
     user.wait_until("both bots have said so", BOUND, || bot.count_of("done") >= 2);
     let nobodys = "//";
     assert_hidden(&session, nobodys);

@@ -9,10 +9,14 @@ use serde::{Deserialize, Serialize};
 use crate::agent::{roles, vocabulary};
 use crate::config::{self, Dirs, Env, Flags, Origin, Row, keys};
 use crate::service::{self, Recorded};
+use crate::session::Phase;
+use crate::session::journal::Event;
+use crate::session::store;
 
 use super::context::{Context, is_outside};
 use super::error::Result;
 use super::operation::{Operation, Perform};
+use super::session::Session;
 use super::target::Target;
 
 /// Looks up all settings for commands run here, or those of a session's unit.
@@ -63,6 +67,9 @@ pub struct OfSession {
     /// Instructions of the agents that are not the built-in ones.
     #[serde(default)]
     pub instructions: Vec<Replaced>,
+    /// The agents that worked on it so far, reviewers aside.
+    #[serde(default)]
+    pub worked: Vec<Worked>,
 }
 
 /// The settings that a session's worker uses.
@@ -83,6 +90,20 @@ pub struct OfUnit {
     /// Instructions of the agents that are not the built-in ones.
     #[serde(default)]
     pub instructions: Vec<Replaced>,
+    /// The agents that worked on it so far, reviewers aside.
+    #[serde(default)]
+    pub worked: Vec<Worked>,
+}
+
+/// An agent, and where in a session it took over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Worked {
+    /// The agent, with its command line if it has one.
+    pub agent: String,
+    /// The phase of its first run.
+    pub from: Phase,
+    /// The number of that iteration in the session.
+    pub total: u32,
 }
 
 /// Built-in instructions that a file replaces.
@@ -184,10 +205,28 @@ fn is_projects(row: &Row) -> bool {
     keys::KEYS.iter().any(|key| key.of_project && key.name == row.key)
 }
 
+/// The agents that worked on a session, each where it took over from another.
+fn worked(session: &Session) -> Result<Vec<Worked>> {
+    let mut all: Vec<Worked> = Vec::new();
+    if !session.exists() {
+        return Ok(all);
+    }
+    store::read_journal(&session.folder, |entry| {
+        let Event::RunStarted(run) = &entry.event else { return };
+        let command = run.command.as_ref().map(|command| format!("{}:{command}", run.agent));
+        let agent = command.unwrap_or_else(|| run.agent.clone());
+        if run.review.is_none() && all.last().is_none_or(|last| last.agent != agent) {
+            all.push(Worked { agent, from: run.phase, total: run.total });
+        }
+    })?;
+    Ok(all)
+}
+
 fn of_session(on: &Operation<'_>, target: &Target) -> Result<Configured> {
     let Target { context, session } = target;
     let here = context.settings.rows();
     let (name, instance) = (session.name.clone(), session.instance.clone());
+    let worked = worked(session)?;
     let Some(recorded) = service::recorded(context.scope(), &instance)? else {
         on.warnings
             .add(format!("{name} has no unit: enable would record the settings of this shell"));
@@ -198,6 +237,7 @@ fn of_session(on: &Operation<'_>, target: &Target) -> Result<Configured> {
             unit: None,
             settings,
             instructions: replaced(&context.project.root, &context.dirs),
+            worked,
         }));
     };
     let words = vocabulary();
@@ -220,6 +260,7 @@ fn of_session(on: &Operation<'_>, target: &Target) -> Result<Configured> {
         settings,
         environment: others.collect(),
         instructions: replaced(&context.project.root, &context.dirs),
+        worked,
     }))
 }
 
@@ -233,6 +274,10 @@ fn units_env(dirs: &Dirs, recorded: &Recorded) -> Env {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::context::Warnings;
+    use crate::control::target;
+    use crate::session::event;
+    use crate::session::store::{Journal, Lock};
 
     fn row(value: &str, origin: Origin) -> Row {
         Row { key: "CLAUDE_MODEL".to_owned(), value: value.to_owned(), origin, doc: "the model" }
@@ -261,6 +306,7 @@ mod tests {
             settings: vec![UnitSetting { setting: setting.clone(), here: None }],
             environment: BTreeMap::from([("PATH".to_owned(), "/bin".to_owned())]),
             instructions: vec![Replaced { name: "workflow.md".into(), file: "/p/w.md".into() }],
+            worked: vec![Worked { agent: "codex".into(), from: Phase::Quality, total: 9 }],
         };
         let settings = vec![setting];
         for configured in [
@@ -271,6 +317,7 @@ mod tests {
                 unit: None,
                 settings: settings.clone(),
                 instructions: Vec::new(),
+                worked: Vec::new(),
             }),
             Configured::Here(Here {
                 project: None,
@@ -282,5 +329,46 @@ mod tests {
             let text = serde_json::to_string(&configured).unwrap();
             assert_eq!(serde_json::from_str::<Configured>(&text).unwrap(), configured, "{text}");
         }
+    }
+
+    #[test]
+    fn an_agent_is_named_with_the_phase_from_which_it_worked() {
+        let root = tempfile::tempdir().unwrap();
+        let caller = crate::control::host::tests::caller(root.path());
+        let context = Context::here(&caller, &Warnings::default()).unwrap();
+        let session = target::resolve(&context, "jwt").unwrap();
+        assert_eq!(worked(&session), Ok(Vec::new()));
+        std::fs::create_dir_all(session.folder.path()).unwrap();
+        let lock = Lock::take(&session.folder).unwrap();
+        let mut journal = Journal::open(&session.folder, &lock).unwrap();
+        let mut ran = |agent: &str, command: Option<&str>, phase, total| {
+            let run = event::RunStarted {
+                run: format!("r{total}"),
+                agent: agent.to_owned(),
+                command: command.map(str::to_owned),
+                conversation: String::new(),
+                resume: false,
+                phase,
+                iteration: 1,
+                total,
+                attempt: 1,
+                log: String::new(),
+                confined: None,
+                review: None,
+            };
+            journal.append(Event::RunStarted(run)).unwrap();
+        };
+        ran("claude", None, Phase::Planning, 1);
+        ran("claude", None, Phase::Implementation, 2);
+        ran("command", Some("a b"), Phase::Implementation, 3);
+        ran("codex", None, Phase::Quality, 4);
+        let found = worked(&session).unwrap();
+        let found: Vec<_> = found.iter().map(|it| (it.agent.as_str(), it.from, it.total)).collect();
+        let wanted = [
+            ("claude", Phase::Planning, 1),
+            ("command:a b", Phase::Implementation, 3),
+            ("codex", Phase::Quality, 4),
+        ];
+        assert_eq!(found, wanted);
     }
 }

@@ -26,7 +26,7 @@ enum Needs {
 }
 
 /// The verbs that act on sessions.
-const VERBS: [(&str, Needs); 21] = [
+const VERBS: [(&str, Needs); 31] = [
     ("enable", Needs::Root),
     ("disable", Needs::Root),
     ("start", Needs::Root),
@@ -34,6 +34,10 @@ const VERBS: [(&str, Needs); 21] = [
     ("restart", Needs::Root),
     ("reload", Needs::Root),
     ("remove", Needs::Root),
+    ("archive", Needs::Root),
+    ("restore", Needs::Root),
+    ("attach", Needs::Root),
+    ("convoy", Needs::Place),
     ("doctor", Needs::Root),
     ("status", Needs::Place),
     ("show", Needs::Place),
@@ -48,6 +52,12 @@ const VERBS: [(&str, Needs); 21] = [
     ("send", Needs::Place),
     ("inbox", Needs::Place),
     ("config", Needs::Place),
+    ("ask", Needs::Place),
+    ("confine", Needs::Place),
+    ("merge", Needs::Place),
+    ("prompt", Needs::Place),
+    ("report", Needs::Place),
+    ("role", Needs::Place),
 ];
 
 impl Reader<'_> {

@@ -4,7 +4,10 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::control::settings::{Configure, Configured, RECORDED, Replaced, Setting, UnitSetting};
+use crate::control::settings::{
+    Configure, Configured, RECORDED, Replaced, Setting, UnitSetting, Worked,
+};
+use crate::session::describe::harmless;
 
 use super::layout::{Cell, Grid};
 use super::{Common, complete, output, pager};
@@ -54,6 +57,18 @@ fn print(configured: &Configured) -> anyhow::Result<()> {
     };
     for Replaced { name, file } in instructions {
         output::line(format!("{name} is replaced by {}", file.display()))?;
+    }
+    let worked = match configured {
+        Configured::Here(_) => &[][..],
+        Configured::Session(session) => &session.worked,
+        Configured::Unit(unit) => &unit.worked,
+    };
+    // One agent for all of it needs no line.
+    if let [_, _, ..] = worked {
+        output::line("Agents so far:")?;
+        for Worked { agent, from, total } in worked {
+            output::line(format!("  {} from {from} (iteration {total})", harmless(agent)))?;
+        }
     }
     Ok(())
 }
