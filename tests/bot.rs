@@ -35,10 +35,13 @@ fn a_session_is_taken_from_start_to_done_by_buttons_and_commands() {
     user.systemctl(["kill", "--signal=KILL", "samocode-bot"]).ok();
     bot.press(&second);
     session.wait_to_rest("waiting", "planning");
-    assert_eq!(bot.toasts().len(), 3, "nothing is done twice: {:?}", bot.toasts());
+    // A press that it had answered when it was killed may be answered again, but nothing is done twice.
+    let done = |text: &str| bot.toasts().iter().filter(|toast| toast.contains(text)).count();
+    assert_eq!((done("jwt: Q1: B - "), done("jwt: Q2: A - ")), (1, 1), "{:?}", bot.toasts());
+    let before = bot.toasts().len();
     bot.press(&first);
-    user.wait_until("an old press is answered", BOUND, || bot.toasts().len() == 4);
-    assert!(bot.toasts()[3].contains("Q1 is settled"), "{:?}", bot.toasts());
+    user.wait_until("an old press is answered", BOUND, || bot.toasts().len() > before);
+    assert!(bot.toasts()[before].contains("Q1 is settled"), "{:?}", bot.toasts());
 
     bot.press(&button("Read it"));
     bot.write("/status", None);
