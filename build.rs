@@ -1,6 +1,6 @@
-//! Leaves out of a release what only a stack trace needs.
+//! Leaves out of a release what only a stack trace needs, and writes its relocations short.
 
-use std::{env, fs, path::Path};
+use std::{env, fs, path::Path, process::Command};
 
 /// Unwind tables: an eleventh of a release. GNU ld and LLD both read it beside their own script.
 const WITHOUT_UNWIND_TABLES: &str = "SECTIONS { /DISCARD/ : { *(.eh_frame) *(.gcc_except_table .gcc_except_table.*) } } INSERT AFTER .text;\n";
@@ -16,6 +16,21 @@ fn main() -> std::io::Result<()> {
         for argument in ["-Xlinker", "-T", "-Xlinker", &script.to_string_lossy()] {
             println!("cargo::rustc-link-arg-bins={argument}");
         }
+        let is_of_this_machine = env::var("HOST") == env::var("TARGET");
+        if is_of_this_machine && is("CARGO_CFG_TARGET_ENV", "gnu") && loads_short_relocations() {
+            println!("cargo::rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
+        }
     }
     Ok(())
+}
+
+/// Whether the C library of this machine is of the first version that loads them, 2.36, or later. A
+/// program that has them starts with no earlier one.
+fn loads_short_relocations() -> bool {
+    let Ok(output) = Command::new("getconf").arg("GNU_LIBC_VERSION").output() else { return false };
+    let text = String::from_utf8_lossy(&output.stdout);
+    let version = text.trim().rsplit(' ').next().and_then(|version| version.split_once('.'));
+    let number = |text: &str| text.parse::<u32>().ok();
+    let version = version.and_then(|(major, minor)| Some((number(major)?, number(minor)?)));
+    version.is_some_and(|version| version >= (2, 36))
 }

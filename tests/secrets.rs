@@ -21,6 +21,8 @@ const REMOTE: &str = "https://me:marked-secret-remote@127.0.0.1:9/shop.git";
 /// Files that hold secrets because a person put them there, or the CLI its own. The service manager
 /// keeps credentials in memory, for the unit's processes.
 const THEIR_OWN: &[&str] = &[
+    // This very program, which other tests put there.
+    "/srv/lab/samocode-tests",
     "/.config/samocode/env",
     "/.config/samocode/token",
     "/keys/",

@@ -230,5 +230,5 @@ fn units_verify_fails_where_systemd_finds_a_mistake() {
     let out = user.samocode(["units", "verify"]).env("PATH", path).output();
 
     assert_eq!((out.code, out.stdout.as_str()), (1, ""), "{out}");
-    assert_eq!(out.stderr, "error: samocode-convoy@.target:3: Unknown key name 'Foo', ignoring.\n");
+    assert_eq!(out.stderr, "error: samocode-timer@.service:3: Unknown key name 'Foo', ignoring.\n");
 }

@@ -1,12 +1,11 @@
 //! Whether this machine can start a program's file, by its first bytes: it may be built for another
 //! processor or another system, have no first line, or one that names nothing.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
-/// Handlers of other formats, as `qemu-user` registers them.
-const HANDLERS: &str = "/proc/sys/fs/binfmt_misc";
+use crate::platform::machine;
 
 /// Why this machine cannot start the program, if that is so. One that cannot be read is not judged.
 pub(super) fn why_not_startable(program: &Path) -> Option<String> {
@@ -16,7 +15,7 @@ pub(super) fn why_not_startable(program: &Path) -> Option<String> {
         return missing_interpreter(line);
     }
     let built_for = built_for(&start, std::env::consts::OS, std::env::consts::ARCH)?;
-    (!has_handlers()).then_some(built_for)
+    (!machine::runs_foreign_programs()).then_some(built_for)
 }
 
 /// The interpreter of a script's first line, if it is not there.
@@ -69,16 +68,6 @@ const fn processor(number: u16) -> Option<(&'static str, &'static [&'static str]
         243 => ("RISC-V", &["riscv64", "riscv32"]),
         258 => ("LoongArch", &["loongarch64"]),
         _ => return None,
-    })
-}
-
-/// Whether the kernel hands files of some format to an emulator. Which ones, only starting them
-/// shows.
-fn has_handlers() -> bool {
-    let mut entries = fs::read_dir(HANDLERS).into_iter().flatten().flatten();
-    entries.any(|entry| {
-        let name = entry.file_name();
-        name != "register" && name != "status"
     })
 }
 

@@ -33,3 +33,15 @@ pub fn memory() -> u64 {
     let info = rustix::system::sysinfo();
     info.totalram.saturating_mul(u64::from(info.mem_unit))
 }
+
+/// Whether the kernel hands programs of some other format to an emulator, as `qemu-user` registers
+/// them (binfmt_misc). Of which formats, only starting one shows.
+#[must_use]
+pub fn runs_foreign_programs() -> bool {
+    let handlers = std::fs::read_dir("/proc/sys/fs/binfmt_misc");
+    let mut entries = handlers.into_iter().flatten().flatten();
+    entries.any(|entry| {
+        let name = entry.file_name();
+        name != "register" && name != "status"
+    })
+}

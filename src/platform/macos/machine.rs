@@ -59,3 +59,9 @@ pub fn booted() -> Option<SystemTime> {
 pub fn memory() -> u64 {
     sysctl::<8>(c"hw.memsize").map_or(0, u64::from_ne_bytes)
 }
+
+/// Whether the system runs programs for another processor: Rosetta does.
+#[must_use]
+pub const fn runs_foreign_programs() -> bool {
+    true
+}
