@@ -118,10 +118,19 @@ pub(super) enum Short {
     Processes,
 }
 
+/// The least that a run may leave of this much free space: sessions do not start below the floor, and
+/// one that runs gets half of that. A disk that had less from the start, such as a small `/tmp`, may
+/// be filled to the half.
+fn least(floor: u64, free: u64) -> u64 {
+    floor.min(free) / 2
+}
+
 /// Watches over one run.
 #[derive(Debug)]
 pub(super) struct Room {
     places: Places,
+    /// The least that may be free on the disk of each place, in bytes.
+    least: Vec<(PathBuf, u64)>,
     floor: u64,
     most: Option<u64>,
     tasks: String,
@@ -137,7 +146,11 @@ impl Room {
         let settings = &worker.setup.settings;
         let mut places = worker.places();
         places.all.push(temporary.to_owned());
+        let free = places.all.iter().map(|place| (place.clone(), free_space(place)));
+        let least =
+            free.filter_map(|(place, free)| Some((place, least(settings.disk_floor, free?))));
         Self {
+            least: least.collect(),
             places,
             floor: settings.disk_floor,
             most: settings.disk_max,
@@ -149,14 +162,13 @@ impl Room {
         }
     }
 
-    /// Looks whether something is used up. Sessions do not start below the floor; one that runs
-    /// gets the half of what is left.
+    /// Looks whether something is used up.
     pub(super) fn look(&mut self, now: Instant, run: Option<&RunCgroup>) -> Option<Short> {
-        let low = |place: &PathBuf| {
-            let free = free_space(place).filter(|free| *free < self.floor / 2)?;
+        let low = |(place, least): &(PathBuf, u64)| {
+            let free = free_space(place).filter(|free| free < least)?;
             Some(Short::Disk(place.clone(), free))
         };
-        if let Some(short) = self.places.all.iter().find_map(low) {
+        if let Some(short) = self.least.iter().find_map(low) {
             return Some(short);
         }
         let refused = run.and_then(RunCgroup::refused_processes);
@@ -201,8 +213,8 @@ impl Room {
     pub(super) fn why(&self, short: &Short) -> String {
         match short {
             Short::Disk(place, free) => format!(
-                "only {} was left on the disk of {}, and SAMOCODE_DISK_FLOOR is {}. The largest of \
-                 this session: {}",
+                "only {} was left on the disk of {}: a run leaves at least half of SAMOCODE_DISK_FLOOR \
+                 ({}), or of what was free before, if that was less. The largest of this session: {}",
                 size(*free),
                 place.display(),
                 size(self.floor),
@@ -224,6 +236,7 @@ mod tests {
 
     fn room(places: Places) -> Room {
         Room {
+            least: Vec::new(),
             places,
             floor: 0,
             most: None,
@@ -284,12 +297,15 @@ mod tests {
     #[test]
     fn a_disk_with_too_little_room_is_found_and_what_is_large_is_named() {
         let (root, places) = place();
-        let mut room = Room { floor: u64::MAX, ..room(places) };
+        let least = vec![(root.path().to_owned(), super::least(u64::MAX, u64::MAX))];
+        let mut room = Room { least, floor: u64::MAX, ..room(places) };
         let short = room.look(Instant::now(), None).unwrap();
         assert!(matches!(&short, Short::Disk(place, _) if place == root.path()), "{short:?}");
         let why = room.why(&short);
         assert!(why.contains("SAMOCODE_DISK_FLOOR") && why.contains("(1 MiB)"), "{why}");
-        room.floor = 0;
+        // Half of the floor is left, or half of what a small disk had.
+        assert_eq!((super::least(1000, 5000), super::least(1000, 400)), (500, 200));
+        room.least = vec![(root.path().to_owned(), super::least(0, u64::MAX))];
         assert_eq!(room.look(Instant::now(), None), None);
     }
 

@@ -25,6 +25,7 @@ mod private;
 pub mod registry;
 #[cfg(target_os = "linux")]
 mod status;
+#[cfg(target_os = "linux")]
 mod timers;
 pub mod units;
 mod verify;
@@ -82,6 +83,7 @@ fn convoy(id: &str) -> String {
 }
 
 /// The name of a session's timer.
+#[cfg(target_os = "linux")]
 fn timer(instance: &str) -> String {
     format!("samocode-timer@{instance}.timer")
 }

@@ -8,7 +8,6 @@ use super::units::{UnitSet, for_version};
 use super::{escape, timer};
 use crate::service::{Error, Timer, Unfit, UnitFile};
 
-#[cfg(target_os = "linux")]
 mod set;
 
 fn drop_in(instance: &str) -> PathBuf {
