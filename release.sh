@@ -98,9 +98,13 @@ fi
 
 # ---- a Debian package ------------------------------------------------------------
 
-# The oldest glibc that the program runs with.
+# The oldest glibc that the program runs with. Short relocations, which build.rs uses where it can,
+# have a name of their own and came with 2.36.
 glibc() {
-    grep -ao 'GLIBC_2\.[0-9]*' "$binary" | sort -uV | tail -n 1 | cut -d _ -f 2
+    {
+        grep -ao 'GLIBC_2\.[0-9]*' "$binary"
+        ! grep -aq GLIBC_ABI_DT_RELR "$binary" || echo GLIBC_2.36
+    } | sort -uV | tail -n 1 | cut -d _ -f 2
 }
 
 make_deb() {
