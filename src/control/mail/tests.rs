@@ -231,7 +231,7 @@ async fn what_cannot_be_delivered_is_refused_in_one_line_and_leaves_nothing() {
         ("search/", Class::Usage, "search/"),
         ("search\0", Class::Usage, "search"),
         ("convoy:..", Class::Usage, ".."),
-        ("convoy:nobody", Class::NotFound, "samocode convoy list"),
+        ("convoy:nobody", Class::NotFound, "list them with: samocode convoy --config"),
         ("role:../x", Class::NotFound, "role '../x'"),
         ("role:", Class::NotFound, "role ''"),
     ] {

@@ -162,10 +162,10 @@ async fn six_sessions_become_one_tested_branch_and_each_that_is_left_out_is_expl
     assert_eq!((shop.git(&["status", "--porcelain"]), shop.tip("HEAD")), before);
     assert!(shop.is_tidy());
     for (name, note) in [
-        ("prose", "left it out: conflict in poem; have it resolved: samocode merge prose"),
+        ("prose", "left it out: conflict in poem; have it resolved: samocode merge --config"),
         ("bad", "left it out: the tests fail with it (2 failed); have it fixed: samocode enable"),
         ("right", "left it out: the tests fail with it and left together (2 failed)"),
-        ("onbad", "left it out: it is built on bad; when bad is in: samocode merge onbad"),
+        ("onbad", "left it out: it is built on bad; when bad is in: samocode merge --config"),
         ("rhyme", ""),
     ] {
         let notes = shop.notes(name).await;
