@@ -7,6 +7,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, Command};
 
 use crate::agent::Environment;
+use crate::agent::confine::network;
 use crate::session::event;
 use crate::session::journal::Event;
 use crate::worker::{Trouble, Worker};
@@ -42,7 +43,7 @@ impl Outbox {
         let mut command = Command::new(&worker.setup.binary);
         command.arg("--config").arg(&worker.setup.project.config).arg("outgoing");
         // As the agent: that is who sends it.
-        command.env_clear().envs(environment.iter().map(|(name, value)| (name, value)));
+        command.env_clear().envs(network::outside(environment, &worker.setup.env));
         command.env_remove(CONFINED).env_remove("TMPDIR");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         command.kill_on_drop(true).current_dir(&worker.setup.project.root);

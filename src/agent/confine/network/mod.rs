@@ -17,8 +17,8 @@ mod upstream;
 use std::ffi::OsStr;
 
 use crate::agent::Environment;
-use crate::config::AgentManifest;
 use crate::config::peers::{Peer, Trust};
+use crate::config::{AgentManifest, Env};
 
 pub use proxy::Proxy;
 use upstream::Upstream;
@@ -118,7 +118,20 @@ pub fn service(manifest: &AgentManifest, environment: &Environment) -> Vec<Peer>
     hosts.chain(addresses).collect()
 }
 
-/// Whether a variable names a proxy, as `CLAUDE_CODE_HTTPS_PROXY` and `npm_config_proxy` do.
+/// The environment of an agent for a process outside of its network, where its proxy is not: with the
+/// human's own proxies.
+pub fn outside<'a>(
+    environment: &'a Environment,
+    own: &'a Env,
+) -> impl Iterator<Item = (&'a OsStr, &'a OsStr)> {
+    let inside = environment.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()));
+    let own = own.iter().map(|(name, value)| (name.as_ref(), value.as_ref()));
+    let of_proxies = own.filter(|(name, _): &(&OsStr, &OsStr)| is_of_proxy(name));
+    inside.filter(|(name, _)| !is_of_proxy(name)).chain(of_proxies)
+}
+
+/// Whether a variable names a proxy, as `CLAUDE_CODE_HTTPS_PROXY` and `npm_config_proxy` do, or hosts
+/// that need none.
 fn is_of_proxy(name: &OsStr) -> bool {
     name.to_ascii_lowercase().to_str().is_some_and(|name| name.ends_with("_proxy"))
 }

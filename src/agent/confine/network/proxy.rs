@@ -113,7 +113,7 @@ fn run(
         let _ = ended.await;
         io::Result::Ok(())
     })?;
-    // A name that is being looked up is not waited for.
+    // Do not wait for a name that is still being looked up.
     runtime.shutdown_background();
     Ok(())
 }

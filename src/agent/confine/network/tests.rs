@@ -86,3 +86,23 @@ fn programs_are_pointed_to_the_proxy_and_not_past_it() {
     assert_eq!((value("HOME"), value(OF_NODE)), ("/h", "1"));
     assert!(!format!("{environment:?}{network:?}").contains("secret"));
 }
+
+#[test]
+fn what_works_for_an_agent_outside_uses_the_humans_proxies() {
+    let mut environment = environment(&[("HOME", "/h"), ("HTTPS_PROXY", "http://corp:1")]);
+    network("registries", &[]).redirect(&mut environment);
+    let mut own = Env::default();
+    own.set("HTTPS_PROXY", "http://corp:1");
+    own.set("SECRET", "s");
+    let found: Vec<_> = outside(&environment, &own).collect();
+    let of = |wanted: &str| -> Vec<_> {
+        found.iter().filter(|(name, _)| *name == wanted).map(|(_, value)| *value).collect()
+    };
+    assert_eq!(
+        (of("HTTPS_PROXY"), of("HOME")),
+        (vec![OsStr::new("http://corp:1")], vec![OsStr::new("/h")])
+    );
+    for gone in ["https_proxy", "no_proxy", "SECRET"] {
+        assert!(of(gone).is_empty(), "{gone}");
+    }
+}
