@@ -13,6 +13,7 @@ mod awake;
 mod bot;
 mod browser;
 mod budgets;
+mod caged;
 mod cli_protocol;
 mod clock;
 mod completions;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 
 use crate::config::Env;
-use crate::control::{self, Answer, Call, Caller, Local};
+use crate::control::{self, Answer, Call, Caller, Host};
 use crate::service::Reader;
 
 use super::ui::progress::Shown;
@@ -28,9 +28,9 @@ impl Common {
         })
     }
 
-    /// This machine, as the user may use it.
-    pub(super) fn host(&self) -> anyhow::Result<Local> {
-        Ok(Local::new(self.caller()?))
+    /// This machine, as the user may use it, or a confined agent.
+    pub(super) fn host(&self) -> anyhow::Result<Box<dyn Host>> {
+        Ok(control::host_of(self.caller()?))
     }
 
     /// A text of ours in which every command can be pasted as it stands.
@@ -55,7 +55,7 @@ impl Common {
         progress: crate::service::Progress<'_>,
     ) -> anyhow::Result<Answer<C::Reply>> {
         let host = self.host()?;
-        Ok(control::call(&host, call, progress).await)
+        Ok(control::call(host.as_ref(), call, progress).await)
     }
 }
 

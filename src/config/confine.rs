@@ -73,6 +73,15 @@ pub const CONNECT: &str = "SAMOCODE_ALLOW_CONNECT";
 /// The key of UNIX sockets.
 pub const SOCKETS: &str = "SAMOCODE_ALLOW_SOCKETS";
 
+/// Whether a variable says how agents are confined, in all phases or in one.
+#[must_use]
+pub fn is_of_confinement(name: &str) -> bool {
+    let all = [LEVEL, READ, WRITE, CONNECT, SOCKETS];
+    all.iter().any(|key| {
+        name.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
+    })
+}
+
 /// Reads the keys for every phase.
 pub(super) fn by_phase(layers: &Layers<'_>) -> Result<[Confine; Phase::ALL.len()], Error> {
     let levels = layers.by_phase(LEVEL, |name| {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::git::{self, Checkout, Plan, Start, WorktreePlan};
 use crate::session::names::{name_in_folder, nearest};
 use crate::session::state::StateName;
-use crate::session::store::{Folder, crash_point, read_journal};
+use crate::session::store::{Folder, Lock, crash_point, read_journal};
 
 use crate::worker::confine::repository;
 
@@ -204,6 +204,11 @@ impl Perform for Restore {
         fs::rename(&kept.path, &folder).attempt(action)?;
         for place in [&kept.home, &kept.home.join(ARCHIVE)] {
             fs::File::open(place).and_then(|place| place.sync_all()).attempt(action)?;
+        }
+        let restored = Folder::new(&folder);
+        if restored.lacks_record() {
+            // In the archive its record is in its folder, which the agent of the one above may not write.
+            restored.set_apart(Lock::take(&restored)?)?;
         }
         let target = on.resolve(&kept.folder)?;
         Ok(Restored {

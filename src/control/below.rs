@@ -29,6 +29,15 @@ pub(super) fn check(context: &Context, session: &Session) -> Result<()> {
     Err(Error::refused(what).hint("write to it, or to the human: samocode send --to human \"…\""))
 }
 
+/// Whether the caller is the agent of this session, or of one that it is below.
+///
+/// # Errors
+/// Those of the disk.
+pub(super) fn is_own_or_below(context: &Context, session: &Session) -> Result<bool> {
+    let Some(own) = context.caller.session() else { return Ok(true) };
+    Ok(session.instance == own || is_below(context, session, own)?)
+}
+
 /// Whether a session lies below the one with the instance `above`, or was begun by it or by one below
 /// that.
 fn is_below(context: &Context, session: &Session, above: &str) -> Result<bool> {

@@ -75,6 +75,12 @@ impl Caller {
         folder.is_some_and(|folder| Folder::new(folder).coordinates())
     }
 
+    /// Whether the call is performed for a confined agent, outside of its cage.
+    #[must_use]
+    pub const fn is_for_confined(&self) -> bool {
+        matches!(self.origin, Origin::Confined { .. })
+    }
+
     /// The sender of the caller's mail: `human`, or the session's instance.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -219,5 +225,7 @@ pub(super) fn project_here(caller: &Caller) -> Result<Project, crate::config::Er
 
 /// Whether the caller is outside any project and has not named one.
 pub(crate) fn is_outside(caller: &Caller) -> bool {
-    matches!(project_here(caller), Err(crate::config::Error::NoProject { .. }))
+    // A confined agent cannot read its project's file.
+    !super::calls::is_confined(caller)
+        && matches!(project_here(caller), Err(crate::config::Error::NoProject { .. }))
 }

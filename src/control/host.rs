@@ -17,9 +17,9 @@ use super::log::{Line, Log};
 use super::operation::{Operation, Perform as _, Replies};
 use super::watch::{self, Change, Watch};
 use super::{
-    answers, archive, bot, confine, convoy, cost, disk, doctor, documents, enable, inbox, init,
-    inspect, load, mail, many, merge, notify, post, press, prompt, quiet, remove, report, role,
-    run, settings, stop, timeline, timer, tree, unit, unit_files, usage, view, wait, web,
+    answers, archive, bot, calls, confine, convoy, cost, disk, doctor, documents, enable, inbox,
+    init, inspect, load, mail, many, merge, notify, post, press, prompt, quiet, remove, report,
+    role, run, settings, stop, timeline, timer, tree, unit, unit_files, usage, view, wait, web,
 };
 
 /// A call that a host can perform.
@@ -227,7 +227,7 @@ pub async fn call<C: Call>(host: &dyn Host, call: C, progress: Progress<'_>) -> 
     Answer { result, warnings }
 }
 
-/// This machine, as its caller may use it. The only [`Host`] so far.
+/// This machine, as its caller may use it.
 #[derive(Debug, Clone)]
 pub struct Local {
     caller: Caller,
@@ -248,10 +248,12 @@ impl Host for Local {
     }
 
     async fn watch(&self, watch: Watch) -> Result<BoxStream<'static, Change>> {
+        calls::check_watch(&self.caller)?;
         watch::watch(&self.caller, watch).await
     }
 
     async fn log(&self, log: Log) -> Result<BoxStream<'static, Result<Line>>> {
+        calls::check_log(&self.caller, &log)?;
         super::log::log(&self.caller, log).await
     }
 }
@@ -263,7 +265,11 @@ pub(super) async fn answer(
     progress: Progress<'_>,
 ) -> Answer<Reply> {
     let on = Operation { caller, warnings: Warnings::default(), progress };
-    let result = perform(request, &on).await.map_err(|error| caller.pasteable(error));
+    let result = async {
+        calls::check(&on, &request)?;
+        calls::narrowed(&on, perform(request, &on).await?)
+    };
+    let result = result.await.map_err(|error| caller.pasteable(error));
     let warnings = on.warnings.take().iter().map(|text| caller.command(text)).collect();
     Answer { result, warnings }
 }

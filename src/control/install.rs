@@ -2,6 +2,7 @@
 
 use crate::agent::environment::recorded;
 use crate::agent::{REGISTRY, vocabulary};
+use crate::config::confine::is_of_confinement;
 use crate::config::{Env, Flags, Project, Settings};
 use crate::git::{self, Checkout, Plan};
 use crate::service::{self, Limits, Progress, Scope, ServiceManager, Shared, retire};
@@ -83,6 +84,10 @@ impl<'a> UnitFiles<'a> {
         let mut environment =
             recorded(&vocabulary(), &flags.over(&context.caller.env), &context.caller.cwd);
         let before = service::recorded(context.scope(), &session.instance)?;
+        if before.is_some() && context.caller.is_for_confined() {
+            // It stays confined as whoever began it wanted.
+            environment.retain(|(name, _)| !is_of_confinement(name));
+        }
         let uid = context.run_as.as_ref().map(RunAs::uid);
         if let Some(before) = before.as_ref().and_then(|before| before.uid)
             && Some(before) != uid

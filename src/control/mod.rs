@@ -69,6 +69,7 @@ pub mod attach;
 mod below;
 pub mod bot;
 mod bus;
+pub mod calls;
 pub(crate) mod channels;
 pub mod confine;
 pub mod context;
@@ -130,6 +131,7 @@ pub mod watch;
 pub mod web;
 pub(crate) mod whereabouts;
 
+pub use calls::host_of;
 pub use context::{Answer, Caller};
 pub use error::{Class, Error, Result};
 pub use host::{Call, Host, Local, Reply, Request, call};

@@ -8,6 +8,12 @@ use serde::{Deserialize, Serialize};
 pub enum Origin {
     /// A run of an agent, which must not open gates.
     Run,
+    /// A run of a confined agent, for which its worker performs the call outside of the cage.
+    Confined {
+        /// Whether its session coordinated others when the run began. Only then are the files of those
+        /// below it held from it.
+        coordinates: bool,
+    },
     /// A person or a program outside of any run, described for people: `u on /dev/pts/3`.
     Outside(String),
 }

@@ -13,7 +13,7 @@ use crate::session::names;
 use crate::session::store::Folder;
 
 use super::context::{Caller, Context, Warnings, project_here};
-use super::error::{Attempt as _, Result};
+use super::error::{Attempt as _, Error, Result};
 use super::session::Session;
 use super::whereabouts;
 
@@ -45,7 +45,14 @@ fn in_folder(context: &Context, recorded: &Recorded) -> Result<Vec<Session>> {
     let mut found = Vec::with_capacity(names.len());
     for own in names {
         let folder = Folder::new(folder.join(&own));
-        let below = folder.descendants();
+        let mut below = folder.descendants();
+        below.retain(|below| match recorded.check(below.path()) {
+            Ok(()) => true,
+            Err(error) => {
+                context.warnings.add(error.in_one_line());
+                false
+            }
+        });
         for folder in std::iter::once(folder).chain(below) {
             let own = folder.name();
             let name = names::name_in_folder(&own).unwrap_or(&own).to_owned();
@@ -181,6 +188,26 @@ impl Recorded {
         let project = names::project_slug(&context.project.name);
         let second = format!("{name}--{project}");
         if self.known.contains(&second) { format!("{own}--{project}") } else { second }
+    }
+}
+
+impl Recorded {
+    /// Refuses a folder below a confined session that has neither a record nor a unit: the agent of that
+    /// session can have made it, with a past of its own invention.
+    pub(super) fn check(&self, folder: &Path) -> Result<()> {
+        let is_known = || self.by_folder.contains_key(folder.as_os_str());
+        if !Folder::new(folder).lacks_record() || !folder.is_dir() || is_known() {
+            return Ok(());
+        }
+        let place = folder.display();
+        let message = format!("{place} is no session that samocode began: it has no record");
+        Err(Error::refused(message)
+            .hint(format!(
+                "an agent can make such a folder, so remove it; if it is yours: mkdir -p {0}/_archive && mv {1} {0}/_archive && samocode restore {2}",
+                service::quoted(folder.parent().unwrap_or(folder)),
+                service::quoted(folder),
+                folder.file_name().unwrap_or_default().to_string_lossy(),
+            )))
     }
 }
 

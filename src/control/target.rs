@@ -197,9 +197,11 @@ pub(super) fn at(context: &Context, folder: &Path) -> Result<Session> {
 
 fn in_folder(context: &Context, folder: PathBuf) -> Result<Session> {
     check_folder(&folder)?;
+    let registry = Recorded::read(context);
+    registry.check(&folder)?;
     let own = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let plain = names::name_in_folder(&own).unwrap_or(&own).to_owned();
-    let instance = Recorded::read(context).instance(context, &plain, &folder);
+    let instance = registry.instance(context, &plain, &folder);
     let warnings = context.warnings.clone();
     Ok(Session { name: plain, instance, folder: Folder::new(folder), warnings })
 }

@@ -204,6 +204,15 @@ impl Checkout {
         self.own.fetch().await
     }
 
+    /// Takes over what the agent of a session with a repository of its own has committed so far, from a
+    /// bundle of it. It may run meanwhile.
+    ///
+    /// # Errors
+    /// git's.
+    pub async fn take_bundle_over(&self, bundle: &Path) -> Result<Fetched, Error> {
+        if self.is_own { self.own.fetch_bundle(bundle).await } else { Ok(Fetched::Up) }
+    }
+
     /// Shows the agent the project's branches as they are now, where it has a repository of its own.
     ///
     /// # Errors

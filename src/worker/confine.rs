@@ -1,5 +1,6 @@
 //! Confining the agent of a run.
 
+pub(super) mod calls;
 pub(super) mod outbox;
 mod own_repository;
 
@@ -36,6 +37,16 @@ pub(crate) fn repository(settings: &Settings) -> git::Repository {
 /// stays, whatever the settings say later.
 pub(super) fn keep_record(setup: &Setup, lock: Lock) -> Result<Lock, LockError> {
     if confine::is_used(&setup.settings) {
+        if setup.folder.record().is_none() {
+            // From then on its agent could make up sessions below it: those that are there are known by
+            // records of their own. One that is worked on sees to it itself.
+            let is_session = |below: &&Folder| below.is_begun() || below.journal().exists();
+            for below in setup.folder.descendants().iter().filter(is_session) {
+                if let Ok(lock) = Lock::take(below) {
+                    below.set_apart(lock)?;
+                }
+            }
+        }
         return setup.folder.set_apart(lock);
     }
     setup.folder.settle_record()?;

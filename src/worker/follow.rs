@@ -91,8 +91,9 @@ impl RunUnderWay<'_, '_> {
                 },
                 _ = tick.tick() => {
                     self.look()?;
-                    self.send_outgoing().await?;
+                    self.serve().await?;
                 }
+                () = self.calls.next() => self.serve().await?,
                 ask = self.worker.signals.next() => if ask == Request::End && self.watch.ended_by.is_none() {
                     self.watch.ended_by = Some(EndedBy::Shutdown);
                     self.worker.notify.status(&notices::status_line(
@@ -269,11 +270,12 @@ impl RunUnderWay<'_, '_> {
         }
     }
 
-    /// Sends what a confined agent left in its outbox.
-    async fn send_outgoing(&mut self) -> Result<(), Trouble> {
+    /// Has done what a confined agent left to be done: mail in its outbox, and calls.
+    async fn serve(&mut self) -> Result<(), Trouble> {
         if self.confinement.is_none() {
             return Ok(());
         }
+        self.calls.serve(self.worker, &self.environment);
         self.outbox.look(self.worker, &self.environment).await
     }
 

@@ -22,6 +22,7 @@ use crate::session::Hint as _;
 use crate::session::store::{self, crash_point};
 
 use super::background::Pending;
+use super::confine::calls::Served;
 use super::confine::outbox::Outbox;
 use super::context::LastSeen;
 use super::follow::Watch;
@@ -45,6 +46,8 @@ pub(super) struct RunUnderWay<'w, 'a> {
     /// The way out of its network, if it has one of its own.
     proxy: Option<Proxy>,
     pub(super) outbox: Outbox,
+    /// The calls that it makes from its cage.
+    pub(super) calls: Served,
     /// The file that its output is in.
     log: PathBuf,
     temporary: tempfile::TempDir,
@@ -103,6 +106,10 @@ impl<'w, 'a> RunUnderWay<'w, 'a> {
         });
         let mut environment = worker.environment(plan, temporary.path());
         let confinement = worker.confinement(agent, &mut environment, temporary.path());
+        let calls = match &confinement {
+            Some(_) => Served::open(worker, temporary.path(), &mut environment),
+            None => Served::default(),
+        };
         let task = match worker.task(plan, &log, &environment, confinement.as_ref()) {
             Ok(task) => task,
             Err(error) => return Ok(Err(Ended::would_not_start(error.to_string()))),
@@ -159,6 +166,7 @@ impl<'w, 'a> RunUnderWay<'w, 'a> {
             confinement,
             proxy: proxy.flatten(),
             outbox: Outbox::default(),
+            calls,
             log,
             temporary,
             _awake: awake,
@@ -180,10 +188,13 @@ impl<'w, 'a> RunUnderWay<'w, 'a> {
             confinement,
             proxy,
             outbox,
+            calls,
             log,
             temporary,
             ..
         } = self;
+        // Those who made them have ended.
+        drop(calls);
         let mut counted = cgroup.map(RunCgroup::end).unwrap_or_default();
         if worker.cgroup.is_none() {
             let left = strays::end_left_behind(&plan.run, STRAYS_BOUND);

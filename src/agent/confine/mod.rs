@@ -5,12 +5,14 @@
 //! grants     the table                                   (pure)
 //! network    whom it may connect to at the level strict
 //! caches     where tools keep what they download         (pure)
+//! calls      what its samocode leaves to its worker      (files)
 //! explain    why a path is open or closed                (pure, resolves links)
 //! refusals   what its output says it was refused     (looks at the files)
 //! words      what the agent and the human read            (pure)
 //! ```
 
 pub mod caches;
+pub mod calls;
 pub mod explain;
 pub mod grants;
 pub mod network;

@@ -64,7 +64,7 @@ pub fn for_agent(confinement: &Confinement, support: &Support) -> String {
     }
     let _ = writeln!(
         text,
-        "samocode send leaves a message to your worker, which sends it; its other verbs need the human. \
+        "samocode's verbs work: your worker performs them for your own session and those below it. \
          \"Permission denied\" and \"Operation not permitted\" mostly mean this. Do not look for a \
          way around it: find another way to do the work, or block and ask the human to set the key \
          that opens what you need: {READ}, {WRITE}, {CONNECT} or {SOCKETS}."

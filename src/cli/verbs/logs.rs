@@ -11,7 +11,6 @@ use clap::Args;
 use futures_util::StreamExt as _;
 
 use crate::agent::Event as AgentEvent;
-use crate::control::Host as _;
 use crate::control::log::{Line, Log};
 use crate::session::Phase;
 use crate::session::describe::harmless;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use crate::control::origin::Origin;
-use crate::control::{Error, Local};
+use crate::control::{Error, host_of};
 use crate::mcp::{self, Audience};
 
 use super::Common;
@@ -39,7 +39,7 @@ impl Mcp {
         if let Origin::Outside(by) = &mut caller.origin {
             by.push_str(", through an agent");
         }
-        mcp::serve(Arc::new(Local::new(caller)), audience).await?;
+        mcp::serve(Arc::from(host_of(caller)), audience).await?;
         Ok(ExitCode::SUCCESS)
     }
 }

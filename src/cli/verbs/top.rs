@@ -33,7 +33,7 @@ impl Top {
             samocode: itself(common)?,
         };
         let color = anstream::stdout().current_choice() != ColorChoice::Never;
-        tui::run(Arc::new(common.host()?), Options { everywhere: self.all, color, programs })
+        tui::run(Arc::from(common.host()?), Options { everywhere: self.all, color, programs })
             .await?;
         Ok(ExitCode::SUCCESS)
     }

@@ -17,10 +17,10 @@ fn travelled(request: &Request) -> Request {
     serde_json::from_str(&serde_json::to_string(request).unwrap()).unwrap()
 }
 
-#[test]
-fn requests_come_through_json_as_they_were() {
+/// A request of every kind.
+pub(in crate::control) fn every() -> Vec<Request> {
     let session = || "jwt".to_owned();
-    let requests: Vec<Request> = vec![
+    vec![
         inspect::Find { sessions: vec![session()] }.into(),
         inspect::List {}.into(),
         inspect::Show { session: session() }.into(),
@@ -129,11 +129,20 @@ fn requests_come_through_json_as_they_were() {
         web::Install { port: 7266 }.into(),
         web::Remove {}.into(),
         unit_files::Verify { for_version: None }.into(),
-    ];
+        disk::Disk { sessions: vec![session()] }.into(),
+        disk::caches::ClearCaches { sessions: vec![session()] }.into(),
+        timer::Tick { session: session() }.into(),
+    ]
+}
+
+#[test]
+fn requests_come_through_json_as_they_were() {
+    let requests = every();
     for request in requests {
         assert_eq!(travelled(&request), request);
     }
-    let text = serde_json::to_string(&Request::from(inspect::Show { session: session() })).unwrap();
+    let text =
+        serde_json::to_string(&Request::from(inspect::Show { session: "jwt".into() })).unwrap();
     assert_eq!(text, r#"{"call":"show","session":"jwt"}"#);
 }
 

@@ -16,7 +16,6 @@ use crate::session::state::StateName;
 use crate::session::store::{self, Folder};
 
 use super::allowed::{self, check_writer};
-use super::outbox;
 use super::recipient::own_folder;
 
 /// Sends a session a question and waits for its answer.
@@ -43,14 +42,6 @@ pub struct Asked {
 #[async_trait]
 impl Perform for Ask {
     async fn perform(self, on: &Operation<'_>) -> Result<Asked> {
-        if outbox::own_folder(on.caller).is_some() {
-            return Err(Error::refused("a confined agent cannot wait for an answer").hint(
-                format!(
-                    "send it, and read the answer among your mail later: samocode send {} \"…\"",
-                    self.session
-                ),
-            ));
-        }
         let target = on.resolve(&self.session)?;
         check_writer(on.caller, &target)?;
         let Target { context, session } = &target;

@@ -2,20 +2,19 @@
 //! until its worker has them sent, outside of the cage: as the agent, which the worker stamps, and
 //! never an approval.
 
+use crate::control::calls::is_confined;
 use crate::control::context::{Caller, Warnings};
 use crate::control::error::{Error, Result};
 use crate::control::operation::{Operation, Perform as _};
 use crate::service::Progress;
 use crate::session::mail::Kind;
 use crate::session::store::Folder;
-use crate::worker::confine::CONFINED;
 
 use super::{Write, Written};
 
 /// The folder of the session whose confined agent the caller is.
 pub(super) fn own_folder(caller: &Caller) -> Option<Folder> {
-    let confined = caller.session().is_some() && caller.env.get(CONFINED).is_some();
-    let folder = caller.env.get("SAMOCODE_SESSION_DIR").filter(|_| confined)?;
+    let folder = caller.env.get("SAMOCODE_SESSION_DIR").filter(|_| is_confined(caller))?;
     Some(Folder::new(folder))
 }
 

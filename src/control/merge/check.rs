@@ -58,7 +58,10 @@ impl Target {
     /// # Errors
     /// If it does not exist, an operation of git is under way there, or it has changes that are not
     /// committed.
-    pub(super) async fn of(repo: &Path, into: Option<&str>) -> Result<Self> {
+    ///
+    /// `held` is the worktree of a confined agent that merges into its own branch. It has that branch checked
+    /// out in a repository of its own, in which no git may run outside of the cage.
+    pub(super) async fn of(repo: &Path, into: Option<&str>, held: Option<&Path>) -> Result<Self> {
         let branch = match into {
             Some(into) => into.to_owned(),
             None => git::default_branch(repo)?.ok_or_else(|| {
@@ -72,7 +75,7 @@ impl Target {
             );
         }
         let checked_out = checked_out_at(repo, &branch)?;
-        if let Some(folder) = &checked_out {
+        if let (Some(folder), None) = (&checked_out, held) {
             let changed = tracked_changes(folder).await?;
             if changed > 0 {
                 let files = if changed == 1 { "file is" } else { "files are" };
@@ -86,6 +89,7 @@ impl Target {
                 )));
             }
         }
+        let checked_out = checked_out.or_else(|| held.map(Path::to_owned));
         let result =
             if checked_out.is_some() { format!("{RESULTS}/{branch}") } else { branch.clone() };
         let result_at = Tips(repo).of(&result)?.map(|at| at.commit);

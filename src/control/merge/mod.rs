@@ -25,8 +25,8 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Project;
-use crate::git::Checkout;
 use crate::git::merge::{Foreseen, Integration, Simulation, contains, move_branch};
+use crate::git::{Checkout, Repository};
 use crate::session::store::crash_point;
 
 use super::below;
@@ -77,7 +77,8 @@ impl Perform for Merge {
         }
         check_names(&sessions)?;
         let repo = repository(&context)?;
-        let target = Target::of(&repo, self.into.as_deref()).await?;
+        let held = held(on)?;
+        let target = Target::of(&repo, self.into.as_deref(), held.as_deref()).await?;
         let found = members(&context, &sessions, &target, self.unfinished).await?;
         if self.dry_run {
             let ends = predict(&target, &found)?;
@@ -89,7 +90,8 @@ impl Perform for Merge {
         let mut merged = match settle_landing(&files, project, &target, &found).await? {
             Some(landed) => landed,
             None => {
-                let work = Work { on, context: &context, sessions: &sessions, files: &files };
+                let held = held.as_deref();
+                let work = Work { on, context: &context, sessions: &sessions, files: &files, held };
                 work.rounds(&self, &repo).await?
             }
         };
@@ -131,6 +133,17 @@ impl Merge {
             (found, _) => found,
         }
     }
+}
+
+/// The worktree of a confined agent that merges into its own branch, if its repository is its own.
+fn held(on: &Operation<'_>) -> Result<Option<std::path::PathBuf>> {
+    let Some(own) = on.caller.session().filter(|_| on.caller.is_for_confined()) else {
+        return Ok(None);
+    };
+    let own = on.resolve(own)?;
+    let checkout = Checkout::of_session(&own.context.project, &own.session.folder.name());
+    let is_own = checkout.repository() == Repository::Own;
+    Ok(is_own.then(|| checkout.root().to_owned()))
 }
 
 /// Merges all members in memory, one after another, without those that conflict.
@@ -197,13 +210,15 @@ struct Work<'a> {
     context: &'a Context,
     sessions: &'a [Session],
     files: &'a Files,
+    /// As [`Target::of`] takes it.
+    held: Option<&'a std::path::Path>,
 }
 
 impl Work<'_> {
     /// Merges on the target's tip, again for as long as the target moves meanwhile.
     async fn rounds(&self, call: &Merge, repo: &std::path::Path) -> Result<Merged> {
         for _ in 0..ROUNDS {
-            let target = Target::of(repo, call.into.as_deref()).await?;
+            let target = Target::of(repo, call.into.as_deref(), self.held).await?;
             let members = members(self.context, self.sessions, &target, call.unfinished).await?;
             let mut record = self.record(&target, members)?;
             self.settle(&target, &mut record).await?;
@@ -218,7 +233,8 @@ impl Work<'_> {
                 target.branch
             ));
         }
-        tidy_up(self.files, &Target::of(repo, call.into.as_deref()).await?).await?;
+        let target = Target::of(repo, call.into.as_deref(), self.held).await?;
+        tidy_up(self.files, &target).await?;
         Err(Error::unavailable(format!(
             "the target branch changed {ROUNDS} times during the merge; nothing was changed"
         )))
@@ -262,7 +278,7 @@ impl Work<'_> {
             return Ok(true);
         }
         // The human's branch may have moved, been checked out, or become dirty meanwhile.
-        if Target::of(&target.repo, Some(&target.branch)).await? != *target {
+        if Target::of(&target.repo, Some(&target.branch), self.held).await? != *target {
             return Ok(false);
         }
         let from = target.result_at.clone();

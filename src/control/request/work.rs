@@ -85,5 +85,8 @@ pub(super) fn make_folder(session: &Session) -> Result<()> {
             "the folder of an earlier session {name} was removed; its journal and mail are in {kept}"
         ));
     }
+    if !session.exists() {
+        session.folder.make_record()?;
+    }
     Ok(store::make_folder(session.folder.path())?)
 }

@@ -1,6 +1,6 @@
 //! Takes a session's branch over into the project's repository.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::references::update;
@@ -56,13 +56,45 @@ impl OwnRepository {
         let moved = format!("{MOVED}/{branch}");
         let standing = self.standing([&name, &work, &moved])?;
         let Some(standing) = standing else { return Ok(Fetched::Up) };
-        let Standing { top, tip, at, work: known, moved: before } = &standing;
+        let Standing { tip, work: known, .. } = &standing;
         if known.as_ref() != Some(tip) {
             self.check_objects()?;
             self.copy_lfs()?;
             self.fetch_as(&[format!("+{name}:{work}")]).await?;
             crash_point("a session's commits are fetched, its branch is not moved");
         }
+        self.move_up(&branch, &standing)
+    }
+
+    /// Brings commits into the project's repository while the agent runs, from a bundle that its own git
+    /// made: nothing of its repository is read.
+    ///
+    /// # Errors
+    /// git's.
+    pub(in crate::git) async fn fetch_bundle(&self, bundle: &Path) -> Result<Fetched, Error> {
+        let branch = self.branch()?;
+        let name = format!("refs/heads/{branch}");
+        let work = format!("{WORK}/{branch}");
+        self.fetch_from(bundle, &[format!("+{name}:{work}")]).await?;
+        let main = self.main()?;
+        let commit = |name: &str| Ok::<_, Error>(main.commit(name)?.map(|base| base.commit));
+        let Some(tip) = commit(&work)? else { return Ok(Fetched::Up) };
+        let standing = Standing {
+            top: main.place().top.clone(),
+            at: commit(&name)?,
+            work: Some(tip.clone()),
+            moved: commit(&format!("{MOVED}/{branch}"))?,
+            tip,
+        };
+        self.move_up(&branch, &standing)
+    }
+
+    /// Moves the branch in the project's repository to what was fetched, unless a human has moved it.
+    fn move_up(&self, branch: &str, standing: &Standing) -> Result<Fetched, Error> {
+        let Standing { top, tip, at, moved: before, .. } = standing;
+        let name = format!("refs/heads/{branch}");
+        let work = format!("{WORK}/{branch}");
+        let moved = format!("{MOVED}/{branch}");
         let doing = format!("move branch {branch} in {}", top.display());
         let remember = format!("update {moved} {tip}\n");
         if at.as_ref() == Some(tip) {
@@ -123,8 +155,12 @@ impl OwnRepository {
 
     /// Fetches references of the session's repository into the project's.
     pub(super) async fn fetch_as(&self, specs: &[String]) -> Result<(), Error> {
+        self.fetch_from(&self.folder, specs).await
+    }
+
+    async fn fetch_from(&self, source: &Path, specs: &[String]) -> Result<(), Error> {
         let top = self.main()?.place().top.clone();
-        let doing = format!("fetch the session's work from {}", self.folder.display());
+        let doing = format!("fetch the session's work from {}", source.display());
         let mut finished = None;
         for option in [Some("--no-write-fetch-head"), None] {
             let mut command = git_command(&top);
@@ -137,7 +173,7 @@ impl OwnRepository {
                 command.args(setting(key, value));
             }
             command.args(["fetch", "--quiet", "--no-tags", "--no-recurse-submodules"]);
-            command.args(option).arg("--").arg(&self.folder).args(specs);
+            command.args(option).arg("--").arg(source).args(specs);
             let done = run(command, &doing, LIMIT).await?;
             let is_unknown = done.status.code() == Some(USAGE);
             finished = Some(done);

@@ -50,13 +50,7 @@ impl Folder {
             Err::<(), _>(error).attempt("find the record of", self.path())?;
         }
         let place = apart.place();
-        let home = place.parent().unwrap_or(&apart.sessions);
-        make_folder(home)?;
-        for folder in
-            home.ancestors().skip(1).take_while(|above| above.starts_with(&apart.sessions))
-        {
-            sync_folder(folder)?;
-        }
+        let home = make_home(&apart.sessions, &place)?;
         let new = beside(&place, NEW);
         discard(&beside(&place, OLD));
         // All of it was copied.
@@ -80,6 +74,22 @@ impl Folder {
         self.settle_record()?;
         drop(lock);
         Ok(apart_lock)
+    }
+
+    /// Makes the record of a session that is to be begun below another one, whose record is apart. Its
+    /// folder need not exist yet.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn make_record(&self) -> Result<()> {
+        if !self.lacks_record() {
+            return Ok(());
+        }
+        let Some(apart) = self.apart() else { return Ok(()) };
+        let place = apart.place();
+        let home = make_home(&apart.sessions, &place)?;
+        fs::create_dir(&place).attempt("create the folder", &place)?;
+        sync_folder(home)
     }
 
     /// Finishes the move of a record that is apart, and replaces links that are missing in the
@@ -187,6 +197,16 @@ impl Folder {
         sync_folder(record.parent().unwrap_or(Path::new("/")))?;
         Ok(Some(to))
     }
+}
+
+/// Makes the folder that a record is to be in, durably.
+fn make_home<'a>(sessions: &'a Path, place: &'a Path) -> Result<&'a Path> {
+    let home = place.parent().unwrap_or(sessions);
+    make_folder(home)?;
+    for folder in home.ancestors().skip(1).take_while(|above| above.starts_with(sessions)) {
+        sync_folder(folder)?;
+    }
+    Ok(home)
 }
 
 /// Whether a link leads to a record, but not to this one: its session was renamed.

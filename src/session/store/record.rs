@@ -110,6 +110,13 @@ impl Folder {
         self.record().unwrap_or_else(|| self.path().to_owned())
     }
 
+    /// Whether it may have been made up by the agent of the session above: it lies in that one's folder,
+    /// whose record is apart, and has none itself.
+    #[must_use]
+    pub fn lacks_record(&self) -> bool {
+        self.record().is_none() && self.above().is_some_and(|above| above.record().is_some())
+    }
+
     /// The folders with the session's files: its own, and that of a record that is apart.
     #[must_use]
     pub fn roots(&self) -> Vec<PathBuf> {
@@ -235,5 +242,14 @@ mod tests {
         assert_eq!(folder.overview().parent(), Some(folder.path()));
         assert_eq!(folder.outbox().parent(), Some(folder.path()));
         assert_eq!(folder.held(), [folder.workers()]);
+        // One below it needs a record of its own, since its folder is not out of the agent's reach.
+        let below = Folder::new(folder.workers().join("impl"));
+        assert!(below.lacks_record() && !folder.lacks_record());
+        below.make_record().unwrap();
+        below.make_record().unwrap();
+        assert!(!below.lacks_record());
+        assert!(below.journal().starts_with(root.path().join(RECORDS_OF_A_PROJECT)));
+        let deeper = Folder::new(below.workers().join("detail"));
+        assert!(deeper.lacks_record());
     }
 }

@@ -20,6 +20,17 @@ const BOUND: Duration = Duration::from_secs(30);
 /// The most of the sender's words that are read, in bytes.
 const MOST: u64 = 64 * 1024;
 
+/// samocode as the confined agent's, outside of its cage: what it does it does as that agent.
+pub(super) fn outside(worker: &Worker<'_>, environment: &Environment) -> Command {
+    let mut command = Command::new(&worker.setup.binary);
+    command.arg("--config").arg(&worker.setup.project.config);
+    command.env_clear().envs(network::outside(environment, &worker.setup.env));
+    command.env_remove(CONFINED).env_remove("TMPDIR");
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.kill_on_drop(true).current_dir(&worker.setup.project.root);
+    command
+}
+
 /// The process that sends, while there is one.
 #[derive(Debug, Default)]
 pub(in crate::worker) struct Outbox(Option<Child>);
@@ -40,14 +51,8 @@ impl Outbox {
         if !worker.writer.folder.has_outgoing() {
             return Ok(());
         }
-        let mut command = Command::new(&worker.setup.binary);
-        command.arg("--config").arg(&worker.setup.project.config).arg("outgoing");
-        // As the agent: that is who sends it.
-        command.env_clear().envs(network::outside(environment, &worker.setup.env));
-        command.env_remove(CONFINED).env_remove("TMPDIR");
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-        command.kill_on_drop(true).current_dir(&worker.setup.project.root);
-        match command.spawn() {
+        let mut command = outside(worker, environment);
+        match command.arg("outgoing").stdout(Stdio::piped()).spawn() {
             Ok(child) => self.0 = Some(child),
             Err(error) => tracing::warn!("cannot send the agent's mail: {error}"),
         }
