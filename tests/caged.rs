@@ -23,10 +23,15 @@ leads() {
         done
         samocode ask api "Which table?" --timeout 1s >>$says 2>&1 || echo "asked: $?" >>$says
         samocode answer api --accept-suggestions >>$says 2>&1 || echo "FAILED answer: $?" >>$says
+        mkfifo "$TMPDIR/in"
+        samocode mcp <"$TMPDIR/in" >"$TMPDIR/out" 2>>$says &
+        exec 8>"$TMPDIR/in"
         printf '%s\n' '{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}' \
             '{"jsonrpc":"2.0","method":"notifications/initialized"}' \
-            '{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"session_status","arguments":{"session":"api"}}}' |
-            samocode mcp >>$says 2>&1
+            '{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"session_status","arguments":{"session":"api"}}}' >&8
+        until grep -q '"id":2' "$TMPDIR/out"; do sleep 0.1; done
+        exec 8>&-
+        cat "$TMPDIR/out" >>$says
         for verb in "stop other" "merge other" "approve other" "show other" "enable x --parent other --task t" \
             "merge api --into main" "enable api --delegate gates" "approve lead" "run x --task t" "logs -f api" \
             "enable x --task t --agent command:/bin/cat" "enable x --task t --import-env" "archive api" config; do

@@ -149,8 +149,10 @@ async fn difference(
             quoted(&project.main_repo)
         ));
     }
+    // An agent that asks could change meanwhile which programs git runs there.
+    let may_look = !on.caller.is_for_confined() || !session.is_worked_on();
     if let Some(worktree) =
-        hook.worktree.as_ref().filter(|worktree| PathBuf::from(worktree).is_dir())
+        hook.worktree.as_ref().filter(|worktree| may_look && PathBuf::from(worktree).is_dir())
         && let Ok(files @ 1..) = git::changed_files(worktree.as_ref()).await
     {
         let files = if files == 1 { "1 file".to_owned() } else { format!("{files} files") };

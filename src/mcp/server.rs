@@ -28,12 +28,12 @@ Questions and plans are gates, and gates are the human's: never answer, approve 
 the session's work yourself, and do not edit its folder.";
 
 const FOR_RUNS: &str = "\
-You are an agent in a run of a samocode session. Here you can look at sessions of the project and write to them. \
+You are an agent in a run of a samocode session. Here you can look at sessions and write to those of the project. \
 What only a human can decide goes into a waiting signal.";
 
 const FOR_COORDINATORS: &str = "\
 You are an agent in a run of a samocode session that coordinates others. Here you begin, steer and merge the \
-sessions below yours, and look at all of the project. Do not wait for them: end the run with a waiting signal \
+sessions below yours, and look at those that you may see. Do not wait for them: end the run with a waiting signal \
 for workers, and their mail wakes you. Their gates are the human's, unless the human delegated them to you; your own \
 are always. What only a human can decide goes into a waiting signal.";
 

@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 
 use crate::agent::confine::refusals::{Refused, refusals};
 use crate::agent::confine::{self, Closed, Confinement, Place, Proxy, Repository, caches, network};
+use crate::agent::roles::PROJECT_FOLDER;
 use crate::agent::{Agent, Environment};
 use crate::config::confine::{Confine, Level};
-use crate::config::{Settings, dirs};
+use crate::config::{Project, Settings, dirs};
 use crate::git::{self, Checkout, Stores};
 use crate::platform::cage::Cage;
 use crate::session::event;
@@ -229,8 +230,30 @@ impl Worker<'_> {
             session: Some(self.writer.folder.path()),
             temporary,
         };
-        scene.confinement(self.demanded(), environment)
+        let mut confinement = scene.confinement(self.demanded(), environment)?;
+        confinement.kept.extend(settings_in(&self.setup.project, scene.work));
+        Some(confinement)
     }
+}
+
+/// The project's settings, if they are where the agent works: in a project without a repository. They say
+/// how it is confined, and name programs.
+fn settings_in(project: &Project, work: &Path) -> Vec<PathBuf> {
+    let is_below = |path: &Path| match (path.canonicalize(), work.canonicalize()) {
+        (Ok(path), Ok(work)) => path.starts_with(work),
+        _ => false,
+    };
+    if !is_below(&project.config) {
+        return Vec::new();
+    }
+    let folder = project.root.join(PROJECT_FOLDER);
+    // What does not exist cannot be held.
+    if let Err(error) = std::fs::create_dir(&folder)
+        && error.kind() != std::io::ErrorKind::AlreadyExists
+    {
+        tracing::warn!("cannot make {}: {error}", folder.display());
+    }
+    vec![project.config.clone(), folder]
 }
 
 #[cfg(test)]

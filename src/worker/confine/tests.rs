@@ -45,3 +45,16 @@ async fn a_projects_command_works_in_its_folder_and_reaches_nothing_else() {
     let off = Confine { level: Level::Off, ..keys };
     assert_eq!(run(&off, root.path(), "touch ../made").await, Ended::Well);
 }
+
+#[test]
+fn a_projects_settings_are_held_from_an_agent_that_works_in_its_folder() {
+    let root = tempfile::tempdir().unwrap();
+    let config = root.path().join(".samocode");
+    std::fs::create_dir(root.path().join("repo")).unwrap();
+    std::fs::write(&config, "MAIN_REPO=.\nWORKTREES=w\nSESSIONS=s\n").unwrap();
+    let project = Project::read(&config, None).unwrap();
+    assert!(settings_in(&project, &root.path().join("repo")).is_empty());
+    let held = settings_in(&project, root.path());
+    assert_eq!(held, [config, root.path().join(PROJECT_FOLDER)]);
+    assert!(held.iter().all(|path| path.exists()));
+}
