@@ -142,7 +142,7 @@ call() { printf '%s/0193a0c4-6a5e-7000-8000-%012x.%s' "$SAMOCODE_CALLS" $1 $2; }
 approve='{"system":false,"what":{"request":{"call":"approve","session":"other","message":"yes"}}}'
 ln -s ~/.ssh/key $(call 1 call); mkfifo $(call 2 call); truncate -s 100M $(call 3 call); mkdir $(call 4 call)
 echo "$approve" >$(call 5 call); ln -s ~/planted $(call 5 reply)
-for n in $(seq 100 10100); do : >$(call $n call); done
+for n in $(seq 100 10100); do printf -v name '%s/0193a0c4-6a5e-7000-8000-%012x.call' "$SAMOCODE_CALLS" $n; : >"$name"; done
 (flock 9; ln -s ~/planted $(call 6 reply); echo "$approve" >&9; mv $(call 6 new) $(call 6 call)
     until [ -s $(call 6 reply) ]; do sleep 0.1; done; cat $(call 6 reply) >>$out) 9>$(call 6 new)
 samocode status lead >>$out 2>&1 && echo "still served" >>$out
