@@ -146,7 +146,8 @@ for n in $(seq 100 10100); do printf -v name '%s/0193a0c4-6a5e-7000-8000-%012x.c
 (flock 9; ln -s ~/planted $(call 6 reply); echo "$approve" >&9; mv $(call 6 new) $(call 6 call)
     until [ -s $(call 6 reply) ]; do sleep 0.1; done; cat $(call 6 reply) >>$out) 9>$(call 6 new)
 samocode status lead >>$out 2>&1 && echo "still served" >>$out
-SAMOCODE_CONFINE=off SAMOCODE_AGENT=command:/bin/cat samocode enable child --task t >>$out 2>&1
+[ -d $SAMOCODE_SESSION_DIR/workers/child ] ||
+    SAMOCODE_CONFINE=off SAMOCODE_AGENT=command:/bin/cat samocode enable child --task t >>$out 2>&1
 samocode wait child --timeout 5min >>$out 2>&1
 echo '{"answers":"mine"}' >$SAMOCODE_SESSION_DIR/workers/child/_qa.md && echo "ALLOWED write" >>$out
 mv $SAMOCODE_SESSION_DIR/workers/child $SAMOCODE_SESSION_DIR/moved && echo "ALLOWED move" >>$out
