@@ -1,7 +1,12 @@
 //! What samocode relies on in the real `claude` CLI, asserted against the
 //! pinned version: when an update changes one of these, this says which.
 
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
 use rustix::process::Signal;
+use samocode::agent::remedy::Remedy;
 use serde_json::{Value, json};
 
 use crate::lab::{self, Api, LabCommand, LabUser, Outcome, Reply, Script, secs};
@@ -281,4 +286,59 @@ fn claude_refuses_to_work_as_root() {
 
     assert_eq!((out.code, out.stdout.as_str()), (1, ""), "{out}");
     assert!(out.stderr.contains("root"), "{out}");
+}
+
+/// The native program of the pinned version.
+fn program() -> PathBuf {
+    let packages = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/.cache/claude/node_modules/@anthropic-ai");
+    let found = std::fs::read_dir(&packages).into_iter().flatten().flatten();
+    let programs = found.map(|entry| entry.path().join("claude"));
+    let programs = programs.filter(|path| path.metadata().is_ok_and(|meta| meta.len() > 1 << 20));
+    programs.last().unwrap_or_else(|| panic!("no program in {}", packages.display()))
+}
+
+/// The lists of words in a part of the program that have this word.
+fn lists(part: &[u8], word: &str) -> Vec<Vec<String>> {
+    let quoted = format!("{word:?}");
+    let places = memchr::memmem::find_iter(part, quoted.as_bytes());
+    let list = |place: usize| {
+        let begin = memchr::memrchr(b'[', &part[..place])?;
+        let end = place + memchr::memchr(b']', &part[place..])?;
+        serde_json::from_slice::<Vec<String>>(&part[begin..=end]).ok()
+    };
+    places.filter_map(list).collect()
+}
+
+/// An error that samocode does not know is judged by its HTTP status alone, and a failed start has none.
+#[test]
+fn every_kind_of_error_in_the_schema_of_claude_has_a_remedy() {
+    const STEP: usize = 16 << 20;
+    const LONGEST: usize = 64 << 10;
+    if lab::with_claude().is_none() {
+        return;
+    }
+    let mut file = File::open(program()).expect("the program");
+    // A word of each of the schema's three lists: of responses, coarser ones, of failed starts.
+    let words = ["stream_idle_timeout", "verification_required", "temp_dir_unusable"];
+    let (mut part, mut found) = (Vec::new(), words.map(|_| 0));
+    loop {
+        let kept = part.len().saturating_sub(LONGEST);
+        part.drain(..kept);
+        if (&mut file).take(STEP as u64).read_to_end(&mut part).expect("read") == 0 {
+            break;
+        }
+        for (word, found) in words.iter().zip(&mut found) {
+            for list in lists(&part, word).into_iter().filter(|list| list.len() > 9) {
+                let unknown: Vec<_> =
+                    list.iter().filter(|kind| Remedy::of_name(kind).is_none()).collect();
+                // It says so itself.
+                let unknown: Vec<_> =
+                    unknown.into_iter().filter(|kind| *kind != "unknown").collect();
+                assert!(unknown.is_empty(), "without a remedy: {unknown:?}");
+                *found += 1;
+            }
+        }
+    }
+    assert!(found.iter().all(|count| *count > 0), "the lists are elsewhere now: {found:?}");
 }

@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use super::mend::mended;
 use super::salvage;
 use crate::session::surrogates::without_halves;
 
@@ -14,7 +15,8 @@ pub(super) fn objects(line: &[u8]) -> Vec<Value> {
         _ if !line.contains(&b'{') => return Vec::new(),
         _ => {}
     }
-    let text = without_halves(&String::from_utf8_lossy(line));
+    let text = String::from_utf8_lossy(line);
+    let text = without_halves(&mended(&text));
     let found = salvage::objects(&text).objects;
     let objects = found.iter().filter_map(|object| serde_json::from_str(object).ok());
     objects.filter(Value::is_object).collect()
@@ -60,6 +62,7 @@ mod tests {
         assert_eq!(objects(br#"{"a":1}{"b":2}"#), [json!({"a": 1}), json!({"b": 2})]);
         assert_eq!(objects(br#"{"a":"cut \ud83d"}"#), [json!({"a": "cut \u{fffd}"})]);
         assert_eq!(objects(b"{\"a\":\"\xff\"}"), [json!({"a": "\u{fffd}"})]);
+        assert_eq!(objects(b"{\"a\":NaN,\"b\":\"\x01\"}"), [json!({"a": null, "b": "\u{1}"})]);
         assert!(objects(b"compiling {").is_empty() && objects(b"7").is_empty());
         for three in [json!(3), json!(3.0), json!("3"), json!(" 3.2 ")] {
             assert_eq!(count(&three), Some(3), "{three}");

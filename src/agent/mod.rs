@@ -34,6 +34,7 @@ mod fields;
 pub mod find;
 pub mod gemini;
 mod lenient;
+mod mend;
 pub mod outcome;
 pub mod price;
 pub mod process;

@@ -108,6 +108,9 @@ const NAMES: &[(Remedy, &[&str])] = &[
             "bypass_root",
             "sandbox_required_unavailable",
             "config_file_invalid",
+            "shell_tool_missing",
+            "initialize_not_first",
+            "initialize_fields_not_delivered",
         ],
     ),
     (Remedy::Room, &["autocompact_thrashing"]),
@@ -191,7 +194,8 @@ impl Remedy {
 }
 
 fn named(table: &[(Remedy, &[&str])], name: &str) -> Option<Remedy> {
-    let known = table.iter().find(|(_, names)| names.contains(&name));
+    let name = name.trim().to_ascii_lowercase();
+    let known = table.iter().find(|(_, names)| names.contains(&name.as_str()));
     // A family of names that grows with the ways to store a login.
     let is_login = || name.starts_with("stored_login_").then_some(Remedy::LogIn);
     known.map(|(remedy, _)| *remedy).or_else(is_login)

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use reqwest::Url;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::Value;
 
 use super::buttons::{self, Button};
 use super::http::{Http, address};
@@ -156,8 +157,7 @@ impl Telegram {
 
     /// Interprets an answer: status and body become success or a reason.
     fn judge(&self, status: u16, body: &[u8]) -> Result<Answered, NotifyError> {
-        let answer = serde_json::from_slice::<Answer>(body).ok();
-        let parameters = answer.as_ref().and_then(|answer| answer.parameters.as_ref());
+        let answer = Answer::of(body);
         let said = match answer.as_ref().and_then(|answer| answer.description.as_deref()) {
             Some(said) => format!("{status}, \"{}\"", self.http.safe(said)),
             None => status.to_string(),
@@ -168,7 +168,10 @@ impl Telegram {
             200 if ok => return Ok(Answered::Sent),
             429 => NotifyError::Retryable {
                 reason: format!("Telegram: too many messages ({said})"),
-                after: parameters.and_then(|p| p.retry_after).map(Duration::from_secs),
+                after: answer
+                    .as_ref()
+                    .and_then(|answer| answer.retry_after)
+                    .map(Duration::from_secs),
             },
             408 | 500..=599 => {
                 NotifyError::retryable(format!("Telegram: {host} has an internal problem ({said})"))
@@ -177,7 +180,7 @@ impl Telegram {
             401 | 404 if answer.is_some() => NotifyError::Final(format!(
                 "Telegram rejected the bot's token ({said}); check TELEGRAM_BOT_TOKEN"
             )),
-            400 => match parameters.and_then(|p| p.migrate_to_chat_id) {
+            400 => match answer.as_ref().and_then(|answer| answer.migrate_to_chat_id) {
                 Some(id) => return Ok(Answered::Moved(id)),
                 None => NotifyError::Final(format!(
                     "Telegram rejected the message ({said}); check TELEGRAM_CHAT_ID, \
@@ -269,18 +272,31 @@ struct Keyboard {
     inline_keyboard: Vec<Vec<Button>>,
 }
 
-/// The common form of all answers (<https://core.telegram.org/bots/api#making-requests>).
-#[derive(Deserialize)]
+/// The common form of all answers (<https://core.telegram.org/bots/api#making-requests>), read field by
+/// field: a gateway may write numbers as text.
 struct Answer {
     ok: bool,
     description: Option<String>,
-    parameters: Option<Parameters>,
-}
-
-#[derive(Deserialize)]
-struct Parameters {
     retry_after: Option<u64>,
     migrate_to_chat_id: Option<i64>,
+}
+
+impl Answer {
+    fn of(body: &[u8]) -> Option<Self> {
+        let answer: Value = serde_json::from_slice(body).ok()?;
+        let word = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let number = |key| {
+            let written = word(answer.get("parameters")?.get(key)?);
+            let whole = written.trim().split('.').next().unwrap_or_default();
+            whole.parse::<i64>().ok()
+        };
+        Some(Self {
+            ok: word(answer.get("ok")?).parse().ok()?,
+            description: answer.get("description").and_then(Value::as_str).map(str::to_owned),
+            retry_after: number("retry_after").and_then(|after| u64::try_from(after).ok()),
+            migrate_to_chat_id: number("migrate_to_chat_id"),
+        })
+    }
 }
 
 /// The message in the Bot API's HTML. Session, place and command each have a fixed limit; the

@@ -60,6 +60,11 @@ pub enum Stray {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         checkout: Option<String>,
     },
+    /// Notes of commits were written: they are on no branch.
+    Noted {
+        /// The full name of their ref.
+        name: String,
+    },
     /// Commits were made that nothing named afterwards.
     Loose {
         /// How many there are.
@@ -111,6 +116,9 @@ impl Stray {
                     named(name)
                 )
             }
+            Self::Noted { name } => {
+                format!("while the agent ran, {name} changed: git's notes are on no branch")
+            }
             Self::Loose { commits, tip, subject, kept } => format!(
                 "while the agent ran, {} that no branch has: {} (kept as {kept})",
                 if *commits == 1 {
@@ -132,7 +140,10 @@ impl Stray {
             }
             Self::Stashed { commit, .. } => Some(format!("stash apply {commit}")),
             Self::Loose { kept, .. } => Some(format!("merge {kept}")),
-            Self::Lost { .. } | Self::Dropped { .. } | Self::Deleted { .. } => None,
+            Self::Lost { .. }
+            | Self::Dropped { .. }
+            | Self::Deleted { .. }
+            | Self::Noted { .. } => None,
         }
     }
 }
@@ -176,6 +187,16 @@ mod tests {
             (
                 Stray::Lost { name: "refs/tags/v1".into(), commits: 3, kept: "refs/k".into() },
                 "tag 'v1' lost 3 commits (kept as refs/k)",
+                None,
+            ),
+            (
+                gained("refs/tags/v1", 1),
+                "tag 'v1' got 1 commit that 't' lacks: c0ffee1 Add it",
+                Some("merge c0ffee1"),
+            ),
+            (
+                Stray::Noted { name: "refs/notes/commits".into() },
+                "refs/notes/commits changed: git's notes are on no branch",
                 None,
             ),
             (

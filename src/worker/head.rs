@@ -46,8 +46,8 @@ pub(super) struct Beside {
 
 type Look = (git::Watch, Option<Arc<git::Refs>>);
 
-fn first_look(root: &Path, place: &Path) -> Option<Look> {
-    let mut watch = git::Watch::of(root, place)?;
+fn first_look(root: &Path, place: &Path, sessions: &Path) -> Option<Look> {
+    let mut watch = git::Watch::of(root, place, sessions)?;
     let before = watch.look();
     Some((watch, before))
 }
@@ -76,12 +76,13 @@ impl Worker<'_> {
         };
         let root = checkout.root().to_owned();
         let place = Checkout::place(&self.setup.project).to_owned();
-        let (in_thread, at) = (root.clone(), place.clone());
-        match thread::Builder::new().spawn(move || first_look(&in_thread, &at)) {
+        let sessions = self.setup.project.sessions.clone();
+        let (in_thread, at, of) = (root.clone(), place.clone(), sessions.clone());
+        match thread::Builder::new().spawn(move || first_look(&in_thread, &at, &of)) {
             Ok(first) => self.beside.first = Some(first),
             // A limit on processes may allow no thread.
             Err(_) => {
-                let (watch, before) = first_look(&root, &place).unzip();
+                let (watch, before) = first_look(&root, &place, &sessions).unzip();
                 (self.beside.watch, self.beside.before) = (watch, before.flatten());
             }
         }
@@ -92,7 +93,9 @@ impl Worker<'_> {
         if self.beside.watch.is_none() {
             self.writer.state().branch()?;
             let root = self.checkout()?.root().to_owned();
-            self.beside.watch = git::Watch::of(&root, Checkout::place(&self.setup.project));
+            let project = &self.setup.project;
+            let (place, sessions) = (Checkout::place(project), &project.sessions);
+            self.beside.watch = git::Watch::of(&root, place, sessions);
         }
         self.beside.watch.as_mut()
     }

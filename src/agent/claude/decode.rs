@@ -15,6 +15,7 @@ use super::message::{Assistant, Block};
 use super::{excerpt, known, result, summary};
 use crate::agent::event::{Decoder, Denied, Event, Limit, Tool, Usage, fingerprint, one_line};
 use crate::agent::fields::Fields;
+use crate::agent::mend::mended;
 use crate::agent::salvage;
 use crate::agent::salvage::RESULT;
 use crate::agent::stream::MAX_LINE;
@@ -254,9 +255,13 @@ impl Decoder for ClaudeDecoder {
             return emit(Event::Progress);
         }
         let text = String::from_utf8_lossy(line);
+        let mended = || Some(mended(&text)).filter(|mended| Fields::of(mended).is_some());
         if Fields::of(&text).is_some() {
             self.torn.clear();
             self.object(&text, emit);
+        } else if let Some(mended) = mended() {
+            self.torn.clear();
+            self.object(&mended, emit);
         } else {
             self.damaged(&text, emit);
         }

@@ -52,6 +52,14 @@ fn in_words(fields: &Fields<'_>) -> Option<u64> {
     fields.text("api_error_status")?.split_whitespace().next()?.parse().ok()
 }
 
+/// The status at the beginning of what older versions say of an error: `API Error: 529 {…}`.
+pub(super) fn status_in(text: &str) -> Option<u16> {
+    let rest = text.trim_start().strip_prefix("API Error")?;
+    let rest = rest.trim_start_matches([':', ' ', '(']);
+    let digits = rest.split(|c: char| !c.is_ascii_digit()).next()?;
+    digits.parse().ok().filter(|status| (400..600).contains(status))
+}
+
 /// How to fix an error with this name in the configuration of samocode.
 pub(super) fn advice(name: &str) -> Option<&'static str> {
     Some(match name {
@@ -93,6 +101,10 @@ pub(super) fn advice(name: &str) -> Option<&'static str> {
             "install what Claude Code's sandbox needs, or turn it off in Claude Code's settings"
         }
         "config_file_invalid" => "fix the file, or move it away and log in again",
+        "shell_tool_missing" => "install a shell that Claude Code finds",
+        "initialize_not_first" | "initialize_fields_not_delivered" => {
+            "use a version of Claude Code that samocode was tested with, or update samocode"
+        }
         "billing_error" => "pay, or buy credits for the account",
         "account_on_hold" | "verification_required" => "clear it up at https://claude.ai",
         "oauth_org_not_allowed" | "org_pin_mismatch" | "org_pin_api_key_conflict" => {
@@ -126,6 +138,19 @@ mod tests {
         assert_eq!(in_words.status, Some(503));
         let object = error(r#"{"error":{"type":"overloaded_error","message":"m"}}"#).unwrap();
         assert_eq!(object.into_names(), ["overloaded_error"]);
+    }
+
+    #[test]
+    fn an_older_version_says_the_status_in_words_only() {
+        for (text, status) in [
+            ("API Error: 529 {\"type\":\"error\"}", Some(529)),
+            ("API Error (401 unauthorized)", Some(401)),
+            ("API Error: Connection error.", None),
+            ("API Error: 5290", None),
+            ("The API Error: 529 is in the log", None),
+        ] {
+            assert_eq!(status_in(text), status, "{text}");
+        }
     }
 
     #[test]

@@ -37,7 +37,8 @@ impl ClaudeDecoder {
         let window =
             shares.and_then(|all| all.values().filter_map(|m| m.whole("contextWindow")).max());
         self.context_window = window.or(self.context_window);
-        let text = fields.text("result").or_else(|| messages(fields)).unwrap_or_default();
+        let text = fields.text("result").or_else(|| messages(fields, "result"));
+        let text = text.or_else(|| messages(fields, "errors")).unwrap_or_default();
         let subtype = fields.text("subtype").unwrap_or_default();
         let refused = self.prompt_refused.take();
         let error = match &refused {
@@ -53,6 +54,9 @@ impl ClaudeDecoder {
             text: cut(&text, MAX_TEXT).to_owned(),
             ..self.finished(fields.flag("is_error"), subtype, error)
         };
+        if finished.is_error && finished.error_kind.is_empty() {
+            finished.api_status = finished.api_status.or_else(|| errors::status_in(&text));
+        }
         if let Some(reason) = &refused {
             finished.text = format!("a hook refused the prompt: {}", one_line(reason, 300));
         }
@@ -146,13 +150,14 @@ fn count(fields: &Fields<'_>, key: &str) -> Option<u32> {
     fields.whole(key).map(|n| u32::try_from(n).unwrap_or(u32::MAX))
 }
 
-/// The error messages: each entry is a string, or an object with a `message`.
-fn messages(fields: &Fields<'_>) -> Option<String> {
-    let list = fields.list("errors")?;
+/// The messages in a list: each entry is a string, or an object with a `message` or a `text`.
+fn messages(fields: &Fields<'_>, key: &str) -> Option<String> {
+    let list = fields.list(key)?;
     let said = |value: &RawValue| {
         let object = || Fields::of(value.get());
         let inner = || object()?.object("error")?.text("message");
-        fields::text(value).or_else(|| object()?.text("message")).or_else(inner)
+        let own = || object()?.text("message").or_else(|| object()?.text("text"));
+        fields::text(value).or_else(own).or_else(inner)
     };
     Some(list.into_iter().filter_map(said).collect::<Vec<_>>().join("; "))
 }

@@ -29,6 +29,11 @@ fn every_name_of_the_schema_has_a_remedy() {
 }
 
 #[test]
+fn names_count_in_any_case() {
+    assert_eq!(Remedy::of_name(" Authentication_Failed"), Some(Remedy::LogIn));
+}
+
+#[test]
 fn a_name_is_in_one_group_only() {
     let mut names: Vec<_> = NAMES.iter().chain(VAGUE).flat_map(|(_, names)| *names).collect();
     let all = names.len();

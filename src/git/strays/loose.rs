@@ -14,7 +14,7 @@ use crate::git::plain;
 use crate::session::Stray;
 
 use super::watch::{entries, is_id};
-use super::{Compared, Refs};
+use super::{Compared, Refs, youngest};
 
 /// With more new objects than this, git is not asked about them.
 const MOST_OBJECTS: usize = 10_000;
@@ -22,7 +22,7 @@ const MOST_OBJECTS: usize = 10_000;
 const MOST_TIPS: usize = 4;
 /// How much earlier than a run an object's file may seem to be: file times advance in ticks, some file
 /// systems know only seconds.
-const TICK: Duration = Duration::from_secs(2);
+pub(super) const TICK: Duration = Duration::from_secs(2);
 /// The first words of the commits that git makes to hold a stash.
 const OF_STASHES: [&str; 2] = ["index on ", "untracked files on "];
 
@@ -64,6 +64,18 @@ impl Compared<'_> {
             });
         }
         Ok(found)
+    }
+}
+
+impl Compared<'_> {
+    /// Those among these commits that were made meanwhile and that only a remote's branches have: the
+    /// branch they were made on was deleted once it was pushed.
+    pub(super) async fn pushed(&self, ids: Vec<String>) -> Result<Vec<Stray>, Error> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let young = youngest(self.since);
+        self.loose(ids, &["--exclude=refs/remotes/*", "--all", &young]).await
     }
 }
 

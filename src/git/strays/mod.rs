@@ -14,7 +14,7 @@ use super::leftovers::{branch_in, registered_in};
 use crate::session::Stray;
 
 pub use loose::left_behind;
-use loose::new_objects;
+use loose::{TICK, new_objects};
 pub use watch::{Refs, Watch};
 
 mod loose;
@@ -26,6 +26,10 @@ const MOST: usize = 8;
 const EXAMINED: usize = 100;
 /// The refs whose commits somebody has; the agent may have put its own under others.
 const HELD: [&str; 3] = ["refs/heads/*", "refs/tags/*", "refs/remotes/*"];
+/// The folder of tags.
+const TAGS: &str = "refs/tags/";
+/// The folder of notes, which belong to no branch.
+const NOTES: &str = "refs/notes/";
 /// The most commits that are counted.
 const COUNTED: &str = "--max-count=1000";
 
@@ -59,13 +63,13 @@ pub async fn strays(
         return Ok(Vec::new());
     }
     let lasting = known.iter().filter(|stray| lasts(stray, after));
-    let compared = Compared { worktree, branch, before, after };
+    let compared = Compared { worktree, branch, before, after, since };
     let mut found = Vec::new();
     for stray in lasting {
         match stray {
             Stray::Gained { name, .. } if !moved.contains(name) => {
                 let only = BTreeSet::from([name.clone()]);
-                found.extend(compared.gained(name, &only, true).await);
+                found.extend(compared.still_gained(name, &only).await);
             }
             Stray::Gained { .. } => {}
             Stray::Loose { kept, .. } if compared.has(kept).await => {}
@@ -79,14 +83,17 @@ pub async fn strays(
         let was_known =
             known.iter().any(|stray| matches!(stray, Stray::Gained { name: known, fresh: true, .. } if known == name));
         let fresh = was_known || before.get(name).is_none();
-        if !name.starts_with("refs/tags/") {
-            found.extend(compared.gained(name, &moved, fresh).await);
+        if name.starts_with(NOTES) {
+            found.extend(after.get(name).map(|_| Stray::Noted { name: name.clone() }));
+            continue;
         }
+        found.extend(compared.gained(name, &moved, fresh).await);
         found.extend(compared.lost(name).await?);
         found.extend(compared.deleted(name, watch));
     }
     found.extend(compared.stashes().await?);
-    found.extend(compared.loose(commits, &["--all"]).await?);
+    found.extend(compared.loose(commits.clone(), &["--all"]).await?);
+    found.extend(compared.pushed(commits).await?);
     if registered {
         let new = new_objects(&watch.common.join("objects"), since);
         found.extend(compared.loose(new, &["--all", "--reflog"]).await?);
@@ -104,16 +111,15 @@ fn lasts(stray: &Stray, after: &Refs) -> bool {
         Stray::Stashed { commit, .. } => after.stash.iter().any(|(known, _)| known == commit),
         Stray::Deleted { name, .. } => after.get(name).is_none(),
         Stray::Lost { .. } | Stray::Loose { .. } => true,
-        Stray::Dropped { .. } => false,
+        Stray::Dropped { .. } | Stray::Noted { .. } => false,
     }
 }
 
 /// The branches among these that the worktrees of sessions are on, whose own workers watch over them.
 fn branches_of_sessions(watch: &Watch, moved: &BTreeSet<String>) -> Vec<String> {
     let all = std::fs::read_dir(watch.common.join("worktrees")).into_iter().flatten().flatten();
-    let is_session = |admin: &Path| {
-        registered_in(admin).is_some_and(|known| known.folder.starts_with(&watch.place))
-    };
+    let is_session =
+        |admin: &Path| registered_in(admin).is_some_and(|known| watch.is_of_session(&known.folder));
     all.map(|entry| entry.path())
         .filter_map(|admin| Some((branch_in(&admin.join("HEAD"))?, admin)))
         .filter(|(branch, admin)| moved.contains(branch) && is_session(admin))
@@ -133,18 +139,44 @@ fn checkout_on(common: &Path, branch: &str) -> Option<PathBuf> {
     Some(registered_in(&admin)?.folder)
 }
 
+/// The option by which git leaves out commits from before a moment.
+fn youngest(since: SystemTime) -> String {
+    let since = since.checked_sub(TICK).unwrap_or(since);
+    let seconds = since.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    format!("--max-age={seconds}")
+}
+
 struct Compared<'a> {
     worktree: &'a Path,
     branch: &'a str,
     before: &'a Refs,
     after: &'a Refs,
+    since: SystemTime,
 }
 
 impl Compared<'_> {
-    /// The commits that a ref got and nothing else has that did not move as well.
+    /// The commits that a ref got and nothing else has that did not move as well. Tags of others come with
+    /// each fetch: only commits as young as the run count there.
     async fn gained(&self, name: &str, moved: &BTreeSet<String>, fresh: bool) -> Option<Stray> {
+        let young = name.starts_with(TAGS).then(|| youngest(self.since));
+        self.gained_of(name, moved, fresh, young).await
+    }
+
+    /// Those that a ref had got in an earlier run and still has.
+    async fn still_gained(&self, name: &str, only: &BTreeSet<String>) -> Option<Stray> {
+        self.gained_of(name, only, true, None).await
+    }
+
+    async fn gained_of(
+        &self,
+        name: &str,
+        moved: &BTreeSet<String>,
+        fresh: bool,
+        young: Option<String>,
+    ) -> Option<Stray> {
         let tip = self.after.get(name)?;
         let mut args = vec!["--no-merges".to_owned(), "--format=%h %s".to_owned(), tip.to_owned()];
+        args.extend(young);
         args.push("--not".to_owned());
         if !fresh {
             args.extend(self.before.get(name).map(str::to_owned));
@@ -173,7 +205,7 @@ impl Compared<'_> {
         let Some(old) = self.before.get(name) else { return Ok(None) };
         if let Some(new) = self.after.get(name)
             && !self.rev_list(&[new.into(), format!("^{old}")]).await?.is_empty()
-            && !name.starts_with("refs/tags/")
+            && !name.starts_with(TAGS)
         {
             return Ok(None);
         }

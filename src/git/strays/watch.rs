@@ -11,9 +11,10 @@ use rustix::fs::Stat;
 use crate::git::command::{git_for_reading, read};
 use crate::git::leftovers::{Found, look, pointed_to, registered_in};
 use crate::git::plain;
+use crate::session::store::Folder;
 
 /// The folders of refs that are watched.
-const WATCHED: [&str; 2] = ["refs/heads", "refs/tags"];
+const WATCHED: [&str; 3] = ["refs/heads", "refs/tags", "refs/notes"];
 /// With more refs in files of their own than this, a repository is not watched.
 const MOST: usize = 20_000;
 /// File times advance in ticks of up to 10 ms. What changed this recently may change again unseen.
@@ -85,7 +86,9 @@ pub struct Watch {
     /// git's folder that all worktrees share.
     pub(super) common: PathBuf,
     /// The folder of the sessions' worktrees, which are watched by their own workers.
-    pub(super) place: PathBuf,
+    place: PathBuf,
+    /// The folder of the sessions: an agent may make a worktree of its own beside theirs.
+    sessions: PathBuf,
     /// All that the refs were read from; `None` before the first look.
     sources: Option<Vec<(PathBuf, Option<Stamp>)>>,
     /// The refs' files as they were read last.
@@ -97,22 +100,35 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Of the repository of a worktree; `place` is the folder with the worktrees of sessions. `None` if
-    /// there is no such worktree.
+    /// Of the repository of a worktree; `place` is the folder with the worktrees of the sessions in the
+    /// folder `sessions`. `None` if there is no such worktree.
     #[must_use]
-    pub fn of(worktree: &Path, place: &Path) -> Option<Self> {
+    pub fn of(worktree: &Path, place: &Path, sessions: &Path) -> Option<Self> {
         let Ok(Found::Worktree(admin)) = look(worktree) else { return None };
         let common = plain::read(&admin.join("commondir")).ok()?;
         let common = pointed_to(&common, &admin)?.canonicalize().ok()?;
         Some(Self {
             common,
             place: place.canonicalize().unwrap_or_else(|_| place.to_owned()),
+            sessions: sessions.to_owned(),
             sources: None,
             files: HashMap::new(),
             packed: (None, Arc::default()),
             foreign: (None, BTreeMap::new()),
             refs: Arc::default(),
         })
+    }
+
+    /// Whether a folder is in the worktree of a session, which has its name.
+    pub(super) fn is_of_session(&self, folder: &Path) -> bool {
+        let below = folder.strip_prefix(&self.place).ok();
+        let Some(name) = below.and_then(|below| below.iter().next()) else { return false };
+        if self.sessions.join(name).is_dir() {
+            return true;
+        }
+        let all = std::fs::read_dir(&self.sessions).into_iter().flatten().flatten();
+        let below = all.flat_map(|entry| Folder::new(entry.path()).descendants());
+        below.into_iter().any(|folder| folder.path().file_name() == Some(name))
     }
 
     /// Where the refs are now; `None` if there are too many.
@@ -307,10 +323,13 @@ impl Reading<'_> {
             || stamp.as_ref().is_some_and(|stamp| stamp.is_recent(SystemTime::now()))
         {
             let entries = std::fs::read_dir(&all).into_iter().flatten().flatten();
-            // There may be hundreds. What is in the sessions' place under the same name is not opened,
-            // and no other twice.
-            let (place, known) = (&self.watch.place, &self.watch.foreign.1);
-            let others = entries.filter(|it| !place.join(it.file_name()).join(".git").exists());
+            // There may be hundreds. What is a session's under the same name is not opened, and no other
+            // twice.
+            let Watch { place, sessions, foreign: (_, known), .. } = &*self.watch;
+            let others = entries.filter(|it| {
+                let name = it.file_name();
+                !(place.join(&name).join(".git").exists() && sessions.join(&name).is_dir())
+            });
             let foreign = others.filter_map(|entry| {
                 let head = entry.path().join("HEAD");
                 let folder = match known.get(&head) {
@@ -319,7 +338,7 @@ impl Reading<'_> {
                 };
                 Some((head, folder))
             });
-            let foreign = foreign.filter(|(_, folder)| !folder.starts_with(place)).collect();
+            let foreign = foreign.filter(|(_, folder)| !self.watch.is_of_session(folder)).collect();
             self.watch.foreign = (stamp, foreign);
         }
         for (head, folder) in self.watch.foreign.1.clone() {

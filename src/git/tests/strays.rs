@@ -15,7 +15,8 @@ struct Beside {
 impl Beside {
     async fn of(lab: Lab) -> Self {
         lab.create("t").await.unwrap();
-        let mut watch = Watch::of(&lab.path("t"), &lab.root().join("worktrees")).unwrap();
+        let (place, sessions) = (lab.root().join("worktrees"), lab.root().join("sessions"));
+        let mut watch = Watch::of(&lab.path("t"), &place, &sessions).unwrap();
         let before = watch.look().unwrap();
         Self { lab, watch, before, since: std::time::SystemTime::now(), known: Vec::new() }
     }
@@ -58,6 +59,9 @@ async fn commits_in_other_checkouts_are_named_until_a_branch_has_them() {
         commit(&root.join("side"), "side", "work\n");
         git(&path, &["worktree", "add", "--quiet", "--detach", "../../loose"]);
         commit(&root.join("loose"), "loose", "work\n");
+        // One among the worktrees of sessions.
+        git(&path, &["worktree", "add", "--quiet", "-b", "among", "../among"]);
+        commit(&root.join("worktrees/among"), "among", "work\n");
         // Branches without commits hide none.
         for number in 0..10 {
             git(&path, &["branch", &format!("a-{number}"), "main~1"]);
@@ -66,8 +70,14 @@ async fn commits_in_other_checkouts_are_named_until_a_branch_has_them() {
         let loose = format!("the detached HEAD of {} got 1 commit", root.join("loose").display());
         has(
             &said,
-            &[&loose, "branch 'a/side' got 1 commit that 't' lacks", "branch 'main' got 1 commit"],
+            &[
+                &loose,
+                "branch 'a/side' got 1 commit that 't' lacks",
+                "branch 'among' got 1 commit that 't' lacks",
+                "branch 'main' got 1 commit",
+            ],
         );
+        git(&path, &["merge", "--quiet", "--no-edit", "among"]);
         // What nobody but an agent may have made stays, the other was told.
         git(&path, &["pack-refs", "--all"]);
         has(&beside.said().await, &[&loose, "branch 'a/side' got 1 commit"]);
@@ -87,8 +97,12 @@ async fn commits_in_other_checkouts_are_named_until_a_branch_has_them() {
 async fn what_others_do_is_not_the_agents_and_a_repository_at_rest_is_not_read() {
     let mut beside = Beside::of(Lab::cloned()).await;
     let path = beside.lab.path("t");
-    beside.lab.create("u").await.unwrap();
-    commit(&beside.lab.path("u"), "u", "work\n");
+    // Two other sessions, one of them below another.
+    for (name, folder) in [("u", "sessions/u"), ("v", "sessions/lead/workers/v")] {
+        std::fs::create_dir_all(beside.lab.root().join(folder)).unwrap();
+        beside.lab.create(name).await.unwrap();
+        commit(&beside.lab.path(name), name, "work\n");
+    }
     beside.lab.git(&["pull", "--quiet", "--ff-only"]);
     beside.lab.git(&["merge", "--quiet", "--no-ff", "--no-edit", "u"]);
     beside.lab.git(&["branch", "old", "main~1"]);
@@ -256,4 +270,51 @@ async fn reflogs_tell_what_a_run_did_whose_worker_died() {
     git(&path, &["branch", "new", "main"]);
     beside.before = std::sync::Arc::new(beside.watch.look_back(since).unwrap());
     has(&beside.said().await, &["branch 'main' got 1 commit", "branch 'new' got 1 commit"]);
+}
+
+#[tokio::test]
+async fn commits_that_only_a_tag_or_a_remote_has_are_named_and_notes_too() {
+    let mut beside = Beside::of(Lab::cloned()).await;
+    let path = beside.lab.path("t");
+    // What came with a fetch is older than the run.
+    let old = [
+        "-c",
+        "user.name=o",
+        "-c",
+        "user.email=o@example.org",
+        "commit-tree",
+        "-m",
+        "old",
+        "HEAD^{tree}",
+    ];
+    let commit_tree = std::process::Command::new("git")
+        .args(old)
+        .current_dir(&path)
+        .envs([
+            ("GIT_COMMITTER_DATE", "@1500000000 +0000"),
+            ("GIT_AUTHOR_DATE", "@1500000000 +0000"),
+        ])
+        .output()
+        .unwrap();
+    let old = String::from_utf8(commit_tree.stdout).unwrap();
+    git(&path, &["tag", "theirs", old.trim()]);
+    has(&beside.said().await, &[]);
+
+    commit(&path, "tagged", "work\n");
+    git(&path, &["tag", "-a", "-m", "v9", "v9"]);
+    git(&path, &["reset", "--quiet", "--hard", "HEAD~1"]);
+    git(&path, &["notes", "add", "-m", "the work"]);
+    let tagged = "tag 'v9' got 1 commit that 't' lacks";
+    has(&beside.said().await, &["refs/notes/commits changed", tagged]);
+    // The notes were told.
+    has(&beside.said().await, &[tagged]);
+    git(&path, &["merge", "--quiet", "v9"]);
+    has(&beside.said().await, &[]);
+
+    git(&path, &["checkout", "--quiet", "-b", "side"]);
+    commit(&path, "pushed", "work\n");
+    git(&path, &["push", "--quiet", "origin", "side"]);
+    git(&path, &["checkout", "--quiet", "t"]);
+    git(&path, &["branch", "-D", "side"]);
+    has(&beside.said().await, &["1 commit was made that no branch has"]);
 }

@@ -168,6 +168,18 @@ async fn errors_that_need_a_human_are_final_and_name_the_remedy() {
     }
 }
 
+#[test]
+fn an_answer_is_read_field_by_field() {
+    let parameters = json!({"retry_after": 7.0, "migrate_to_chat_id": "-100987"});
+    let answer = json!({"ok": "false", "description": 3, "parameters": parameters});
+    let answer = Answer::of(answer.to_string().as_bytes()).unwrap();
+    assert_eq!((answer.ok, answer.description), (false, None));
+    assert_eq!((answer.retry_after, answer.migrate_to_chat_id), (Some(7), Some(-100_987)));
+    for other in ["{}", "<html>", "[true]", r#"{"ok":"maybe"}"#] {
+        assert!(Answer::of(other.as_bytes()).is_none(), "{other}");
+    }
+}
+
 #[tokio::test]
 async fn a_group_that_moved_gets_its_messages_under_its_new_number_and_says_so() {
     let moved = json!({"ok": false, "description": "Bad Request: group chat was upgraded",

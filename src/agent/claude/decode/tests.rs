@@ -225,6 +225,22 @@ fn retries_are_told() {
 }
 
 #[test]
+fn a_result_as_other_languages_write_it_is_one() {
+    for (line, text) in [
+        ("\"result\":\"cut\u{0} off\"", "cut\u{0} off"),
+        ("\"result\":\"a\u{1b}[0m\",\"num_turns\":NaN", "a\u{1b}[0m"),
+        ("\"result\":[\"a\",{\"type\":\"text\",\"text\":\"b\"}]", "a; b"),
+    ] {
+        let line = format!(
+            "{{\"type\":\"result\",\"subtype\":\"success\",\"is_error\":false,\"total_cost_usd\":0.5,{line}}}\n"
+        );
+        let end = finished(line.as_bytes());
+        assert_eq!(end.text, text);
+        assert!(end.cost.is_some_and(|cost| (cost.total - 0.5).abs() < 1e-9) && !end.is_error);
+    }
+}
+
+#[test]
 fn a_torn_last_line_is_a_sign_of_life() {
     assert_eq!(decode(fixture!("killed")).last(), Some(&Event::Progress));
 }
