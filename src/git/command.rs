@@ -169,11 +169,7 @@ pub(super) fn read(command: &mut std::process::Command) -> Result<Finished, Erro
 }
 
 /// Runs git for at most `limit`, then kills it with every helper it started.
-pub(super) async fn run(
-    command: Command,
-    doing: &str,
-    limit: Duration,
-) -> Result<Finished, Error> {
+pub(super) async fn run(command: Command, doing: &str, limit: Duration) -> Result<Finished, Error> {
     run_and_tell(command, doing, limit, &|_| {}).await
 }
 

@@ -122,11 +122,7 @@ pub(super) async fn create(
     }
 }
 
-async fn carry_out(
-    planned: &Plan,
-    programs: &Programs,
-    told: Told<'_>,
-) -> Result<Created, Error> {
+async fn carry_out(planned: &Plan, programs: &Programs, told: Told<'_>) -> Result<Created, Error> {
     let mut plan = match planned {
         Plan::Plain { folder, why } => return Ok(plain(folder, why)),
         Plan::Worktree(plan) => plan.clone(),
@@ -159,7 +155,9 @@ async fn carry_out(
         found = look(&plan.path)?;
     }
     let did = match (found, known) {
-        (Found::Worktree(_), Some(known)) => complete(&plan, &known, &barred, &mut notes, told).await?,
+        (Found::Worktree(_), Some(known)) => {
+            complete(&plan, &known, &barred, &mut notes, told).await?
+        }
         (_, known) => {
             let (fresh, said) = freshened(plan, &barred).await?;
             plan = fresh;

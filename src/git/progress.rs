@@ -60,7 +60,9 @@ mod tests {
         let mut progress = Progress::default();
         let filters = b"Filtering content: 100% (2/2), 20 MiB | 3 MiB/s, done.\n";
         assert_eq!(progress.read(filters).unwrap(), "filtering content, 100 % (2 of 2)");
-        for other in ["fatal: 50% (of/it)\n", "\n", "warning: x: 5% (1/2)\n", "Note: 5%\n", ": 5% (1/2)\n"] {
+        for other in
+            ["fatal: 50% (of/it)\n", "\n", "warning: x: 5% (1/2)\n", "Note: 5%\n", ": 5% (1/2)\n"]
+        {
             assert_eq!(progress.read(other.as_bytes()), None, "{other}");
         }
         for _ in 0..1000 {

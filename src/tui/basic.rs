@@ -97,7 +97,10 @@ mod tests {
         ] {
             assert_eq!(basic(long), short);
         }
-        assert_eq!(plain(b"a\x1b[38;5;2mb\x1b[2J\x1b[3;5Hc\x1b["), b"a\x1b[32mb\x1b[2J\x1b[3;5Hc\x1b[");
+        assert_eq!(
+            plain(b"a\x1b[38;5;2mb\x1b[2J\x1b[3;5Hc\x1b["),
+            b"a\x1b[32mb\x1b[2J\x1b[3;5Hc\x1b["
+        );
     }
 
     #[test]
