@@ -19,7 +19,7 @@ pub struct Load {}
 pub struct Used {
     /// The instance of its unit.
     pub instance: String,
-    /// Memory now, in bytes; `None` where the kernel does not count it.
+    /// Memory now, in bytes; `None` where that cannot be known.
     pub memory_bytes: Option<u64>,
     /// CPU time since the unit started, in microseconds. The difference of two readings by the time
     /// between them is the share of one core.

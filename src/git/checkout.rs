@@ -11,6 +11,7 @@ use super::durable::{Damage, Window, find_damage};
 use super::leftovers::{Found, is_whole, look, registered_as};
 use super::own::{Fetched, Made, OwnRepository};
 use super::plan::plan;
+use super::progress::Told;
 use super::{Created, Error, Plan, Programs, Removal, Stores, remove_worktree, root, stores};
 use crate::config::Project;
 use crate::session::store::{self, Folder, StoreError};
@@ -133,6 +134,20 @@ impl Checkout {
         programs: &Programs,
         repository: Repository,
     ) -> Result<Created, Error> {
+        self.make_and_tell(branch, programs, repository, &|_| {}).await
+    }
+
+    /// The same, and tells how far git's checkout is, if it takes seconds.
+    ///
+    /// # Errors
+    /// As [`make`](Self::make).
+    pub async fn make_and_tell(
+        &self,
+        branch: &str,
+        programs: &Programs,
+        repository: Repository,
+        told: &(dyn Fn(&str) + Send + Sync),
+    ) -> Result<Created, Error> {
         let place = self.root.parent().unwrap_or(&self.root);
         store::make_folder(place).map_err(|StoreError { action, path, source }| Error::Io {
             doing: action,
@@ -147,7 +162,7 @@ impl Checkout {
             }
         };
         if self.is_own {
-            return self.make_of_own(branch, programs, Vec::new()).await;
+            return self.make_of_own(branch, programs, Vec::new(), told).await;
         }
         let mut why_not = None;
         if repository == Repository::Own
@@ -156,11 +171,13 @@ impl Checkout {
             && registered_as(&of_project.common, &of_project.path).is_none()
         {
             match self.own.make(of_project, programs).await? {
-                Made::Repository(notes) => return self.make_of_own(branch, programs, notes).await,
+                Made::Repository(notes) => {
+                    return self.make_of_own(branch, programs, notes, told).await;
+                }
                 Made::Unfit(why) => why_not = Some(why),
             }
         }
-        let mut created = create(&plan, programs).await?;
+        let mut created = create(&plan, programs, told).await?;
         created.notes.extend(why_not.map(|why| {
             format!(
                 "the session has no repository of its own, since the project's does not allow it: {why}; \
@@ -176,10 +193,11 @@ impl Checkout {
         branch: &str,
         programs: &Programs,
         notes: Vec<String>,
+        told: Told<'_>,
     ) -> Result<Created, Error> {
         self.own.put_back()?;
         let plan = plan(self.own.folder(), branch, &self.root)?;
-        let mut created = create(&plan, programs).await?;
+        let mut created = create(&plan, programs, told).await?;
         if let Some(top) = root(&self.source)? {
             let source = self.source.canonicalize().unwrap_or_else(|_| self.source.clone());
             let subfolder = source.strip_prefix(&top).unwrap_or(Path::new(""));

@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 
 use super::Error;
+use super::progress::{Progress, Told};
 use crate::platform::child;
 use crate::platform::privilege::{hand_over, started};
 
@@ -168,10 +169,16 @@ pub(super) fn read(command: &mut std::process::Command) -> Result<Finished, Erro
 }
 
 /// Runs git for at most `limit`, then kills it with every helper it started.
-pub(super) async fn run(
+pub(super) async fn run(command: Command, doing: &str, limit: Duration) -> Result<Finished, Error> {
+    run_and_tell(command, doing, limit, &|_| {}).await
+}
+
+/// The same, and tells what git says of its progress.
+pub(super) async fn run_and_tell(
     mut command: Command,
     doing: &str,
     limit: Duration,
+    told: Told<'_>,
 ) -> Result<Finished, Error> {
     let mut child = started(|| command.spawn()).map_err(Error::NoGit)?;
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
@@ -180,7 +187,7 @@ pub(super) async fn run(
     let (mut kept_out, mut kept_err) = (Vec::new(), Vec::new());
     let ended = tokio::time::timeout(limit, async {
         let drained = async {
-            tokio::join!(keep_head(stdout, &mut kept_out), keep_tail(stderr, &mut kept_err))
+            tokio::join!(keep_head(stdout, &mut kept_out), keep_tail(stderr, &mut kept_err, told))
         };
         tokio::pin!(drained);
         tokio::select! {
@@ -225,9 +232,13 @@ async fn keep_head(pipe: Option<impl AsyncRead + Unpin>, kept: &mut Vec<u8>) {
     .await;
 }
 
-async fn keep_tail(pipe: Option<impl AsyncRead + Unpin>, kept: &mut Vec<u8>) {
+async fn keep_tail(pipe: Option<impl AsyncRead + Unpin>, kept: &mut Vec<u8>, told: Told<'_>) {
+    let mut progress = Progress::default();
     drain(pipe, |bytes| {
         kept.extend_from_slice(bytes);
+        if let Some(step) = progress.read(bytes) {
+            told(&step);
+        }
         if kept.len() > 2 * STDERR_KEPT {
             kept.drain(..kept.len() - STDERR_KEPT);
         }

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::command::{git_command, run};
+use super::command::{git_command, run, run_and_tell};
 use super::confirm::{confirm_by_git, confirm_unfinished};
 use super::durable::settle;
 use super::fetch::freshened;
@@ -15,6 +15,7 @@ use super::leftovers::{
 use super::plain;
 use super::plan::{Plan, Start, WorktreePlan, plan};
 use super::programs::{Barred, Programs};
+use super::progress::Told;
 use super::register::register;
 use super::submodules::NO_SUBMODULES;
 use super::{CHECKOUT_LIMIT, Error, head};
@@ -38,7 +39,7 @@ pub enum Did {
     Completed,
 }
 
-/// The place where a session works, once it is ready.
+/// Where a session works, once it is ready.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Created {
     /// The worktree's root, or without a worktree the project's folder.
@@ -80,12 +81,16 @@ pub(super) async fn outlast_maker(path: &Path) {
 }
 
 /// Carries out a plan. Safe to call any number of times, after a crash at any point; a complete
-/// worktree is left as it is.
+/// worktree is left as it is. `told` hears how far the checkout is.
 ///
 /// Call it only while no agent of the session runs, since it removes lock files left by a killed
 /// git. An unreachable remote is a note, not an error. Takes as long as the checkout, at most
 /// [`CHECKOUT_LIMIT`], plus [`FETCH_LIMIT`] for the network.
-pub(super) async fn create(planned: &Plan, programs: &Programs) -> Result<Created, Error> {
+pub(super) async fn create(
+    planned: &Plan,
+    programs: &Programs,
+    told: Told<'_>,
+) -> Result<Created, Error> {
     let planned = match planned {
         Plan::Plain { folder, why } => return Ok(plain(folder, why)),
         Plan::Worktree(planned) => planned,
@@ -93,7 +98,7 @@ pub(super) async fn create(planned: &Plan, programs: &Programs) -> Result<Create
     let patience = Instant::now() + PATIENCE;
     let mut plan = Plan::Worktree(planned.clone());
     loop {
-        let done = carry_out(&plan, programs).await;
+        let done = carry_out(&plan, programs, told).await;
         if Instant::now() > patience {
             return done;
         }
@@ -117,7 +122,7 @@ pub(super) async fn create(planned: &Plan, programs: &Programs) -> Result<Create
     }
 }
 
-async fn carry_out(planned: &Plan, programs: &Programs) -> Result<Created, Error> {
+async fn carry_out(planned: &Plan, programs: &Programs, told: Told<'_>) -> Result<Created, Error> {
     let mut plan = match planned {
         Plan::Plain { folder, why } => return Ok(plain(folder, why)),
         Plan::Worktree(plan) => plan.clone(),
@@ -150,12 +155,14 @@ async fn carry_out(planned: &Plan, programs: &Programs) -> Result<Created, Error
         found = look(&plan.path)?;
     }
     let did = match (found, known) {
-        (Found::Worktree(_), Some(known)) => complete(&plan, &known, &barred, &mut notes).await?,
+        (Found::Worktree(_), Some(known)) => {
+            complete(&plan, &known, &barred, &mut notes, told).await?
+        }
         (_, known) => {
             let (fresh, said) = freshened(plan, &barred).await?;
             plan = fresh;
             notes.extend(said);
-            add(&plan, known.as_ref(), &barred, &mut notes).await?;
+            add(&plan, known.as_ref(), &barred, &mut notes, told).await?;
             if was_registered { Did::Completed } else { Did::Made }
         }
     };
@@ -251,6 +258,7 @@ async fn complete(
     known: &Registration,
     barred: &Barred,
     notes: &mut Vec<String>,
+    told: Told<'_>,
 ) -> Result<Did, Error> {
     let doing = format!("complete the worktree {}", plan.path.display());
     if !known.unfinished() {
@@ -264,7 +272,7 @@ async fn complete(
     }
     confirm_unfinished(&plan.path, &plan.common).await?;
     let mut command = barred.git_for_checkout(&plan.path, &plan.start);
-    command.args(["-c", OUR_MARK, "checkout", "--quiet", "--no-recurse-submodules"]);
+    command.args(["-c", OUR_MARK, "checkout", "--quiet", "--progress", "--no-recurse-submodules"]);
     // Without an index, the checkout was interrupted and the files there are git's own partial
     // work. With one, it finished and only the hook may be missing.
     if !known.has_index() {
@@ -275,7 +283,7 @@ async fn complete(
         _ => command.arg(&plan.branch),
     };
     command.arg("--");
-    let finished = run(command, &doing, CHECKOUT_LIMIT).await?;
+    let finished = run_and_tell(command, &doing, CHECKOUT_LIMIT, told).await?;
     if !finished.status.success() {
         if !(known.has_index() && head(&plan.path)?.branch.as_ref() == Some(&plan.branch)) {
             finished.checked(doing)?;
@@ -313,6 +321,7 @@ async fn add(
     known: Option<&Registration>,
     barred: &Barred,
     notes: &mut Vec<String>,
+    told: Told<'_>,
 ) -> Result<(), Error> {
     if let Some(known) = known
         && let Some(reason) = &known.lock
@@ -329,14 +338,15 @@ async fn add(
         && matches!(plan.start, Start::New(_))
         && let Some(made) = register(plan)?
     {
-        return complete(plan, &made, barred, notes).await.map(drop);
+        return complete(plan, &made, barred, notes, told).await.map(drop);
     }
     let doing = format!("make the worktree {} of {}", plan.path.display(), plan.repo.display());
-    let mut finished = run(add_command(plan, known, barred, true), &doing, CHECKOUT_LIMIT).await?;
+    let add = |reason| add_command(plan, known, barred, reason);
+    let mut finished = run_and_tell(add(true), &doing, CHECKOUT_LIMIT, told).await?;
     if finished.status.code() == Some(USAGE) {
         // Before 2.33 a lock has no reason. Without ours the hook does not run again after a crash
         // in it, but the checkout is still completed.
-        finished = run(add_command(plan, known, barred, false), &doing, CHECKOUT_LIMIT).await?;
+        finished = run_and_tell(add(false), &doing, CHECKOUT_LIMIT, told).await?;
         if finished.status.code() == Some(USAGE) && plan.start == Start::Orphan {
             return Err(Error::NoCommit { repo: plan.repo.clone() });
         }

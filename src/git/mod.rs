@@ -45,6 +45,7 @@ mod own;
 mod plain;
 mod plan;
 mod programs;
+mod progress;
 mod reader;
 mod register;
 mod remove;

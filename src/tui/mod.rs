@@ -12,6 +12,7 @@
 //! [`model::Model`] holds all there is to show and decides what a message changes; it does no I/O, so
 //! its tests need no terminal. [`draw`] paints it. [`effects`] does what the model asks for.
 
+mod basic;
 mod dialog;
 mod draw;
 mod effects;

@@ -18,13 +18,14 @@ use ratatui::backend::CrosstermBackend;
 
 use crate::control::{Class, Error, Result};
 
+use super::basic::Basic;
 use super::draw::{self, Palette};
 use super::messages::Program;
 use super::model::Model;
 
 /// The screen while the dashboard is on it. Gives the terminal back when dropped.
 pub(super) struct Screen {
-    terminal: Terminal<CrosstermBackend<Stdout>>,
+    terminal: Terminal<CrosstermBackend<Basic<Stdout>>>,
     palette: Palette,
     /// `None` while another program reads the keys.
     events: Option<EventStream>,
@@ -46,8 +47,10 @@ impl Screen {
             leave();
             usual(info);
         }));
-        let terminal =
-            Terminal::new(CrosstermBackend::new(io::stdout())).inspect_err(|_| leave())?;
+        // What was asked for here wins over NO_COLOR, which crossterm reads by itself.
+        crossterm::style::force_color_output(color);
+        let backend = CrosstermBackend::new(Basic::new(io::stdout()));
+        let terminal = Terminal::new(backend).inspect_err(|_| leave())?;
         Ok(Self { terminal, palette: Palette::new(color), events: Some(EventStream::new()) })
     }
 

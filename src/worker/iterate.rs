@@ -200,8 +200,9 @@ impl Worker<'_> {
             self.writer.keep_hook_up()?;
             // A git process killed with its agent leaves locks that would block the next one.
             let programs = Programs::of(&self.setup.state_dir);
-            let restored =
-                prepare::restore_worktree(&mut self.writer, project, settings, &programs);
+            let shown = Shown { notify: self.notify, redactor: &self.redactor };
+            let writer = &mut self.writer;
+            let restored = prepare::restore_worktree(writer, project, settings, &programs, shown);
             if let Err(unready) = super::pinging(self.notify, restored).await? {
                 tracing::warn!("the worktree may be in a bad state: {unready}");
             }
@@ -231,7 +232,9 @@ impl Worker<'_> {
         }
         let (project, settings) = (&self.setup.project, &self.setup.settings);
         let programs = Programs::of(&self.setup.state_dir);
-        let restore = prepare::restore_worktree(&mut self.writer, project, settings, &programs);
+        let shown = Shown { notify: self.notify, redactor: &self.redactor };
+        let writer = &mut self.writer;
+        let restore = prepare::restore_worktree(writer, project, settings, &programs, shown);
         if let Err(why) = super::pinging(self.notify, restore).await? {
             return Ok(Err(why));
         }
@@ -239,8 +242,7 @@ impl Worker<'_> {
         let root = self.checkout().map(|checkout| checkout.root().to_owned());
         let working_dir = self.writer.state().working_dir().unwrap_or_default().to_owned();
         if let Some(root) = root {
-            let (ground, shown) =
-                (self.ground(), Shown { notify: self.notify, redactor: &self.redactor });
+            let ground = self.ground();
             let working_dir = Path::new(&working_dir);
             let provided = provide(&mut self.writer, shown, ground, &root, working_dir);
             match super::pinging(self.notify, provided).await {

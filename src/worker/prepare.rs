@@ -13,7 +13,7 @@ use crate::session::store::{self, StoreError};
 use crate::session::{Phase, clock, names, stamp};
 
 use super::confine;
-use super::preparing::{Shown, provide};
+use super::preparing::{Shown, provide, show};
 use super::provision::{Ground, Provided};
 use super::unready::Unready;
 use super::writer::Writer;
@@ -39,9 +39,15 @@ pub(super) async fn prepare(
         }
         None => {
             // Check git's settings while git checks out.
-            let made = make_worktree(writer, project, settings, programs);
-            let (made, commits_work) = tokio::join!(made, git::commits_work(&project.main_repo));
-            match made? {
+            let branch = branch(writer, settings);
+            let folder = writer.folder.name();
+            let made = show(writer, shown, |teller| async move {
+                let told = |progress: &str| teller.say(progress.to_owned());
+                let made = make_worktree((&folder, &branch), project, settings, programs, &told);
+                tokio::join!(made, git::commits_work(&project.main_repo))
+            });
+            let (made, commits_work) = made.await;
+            match made {
                 Ok(place) => (place, commits_work),
                 Err(unready) => return Ok(Err(unready)),
             }
@@ -82,8 +88,14 @@ pub(super) async fn restore_worktree(
     project: &Project,
     settings: &Settings,
     programs: &Programs,
+    shown: Shown<'_>,
 ) -> Result<Result<(), Unready>, StoreError> {
-    let place = match make_worktree(writer, project, settings, programs).await? {
+    let (folder, branch) = (writer.folder.name(), branch(writer, settings));
+    let made = show(writer, shown, |teller| async move {
+        let told = |progress: &str| teller.say(progress.to_owned());
+        make_worktree((&folder, &branch), project, settings, programs, &told).await
+    });
+    let place = match made.await {
         Ok(place) => place,
         Err(unready) => return Ok(Err(unready)),
     };
@@ -104,31 +116,36 @@ struct Place {
     copied: Vec<String>,
 }
 
-/// Makes the worktree, or says why that cannot be done now.
+/// The session's branch.
+fn branch(writer: &Writer, settings: &Settings) -> String {
+    let folder = writer.folder.name();
+    settings.branch_of(names::name_in_folder(&folder).unwrap_or(&writer.state().name))
+}
+
+/// Makes the worktree, or says why that cannot be done now. `told` hears how far git is.
 async fn make_worktree(
-    writer: &Writer,
+    (folder, branch): (&str, &str),
     project: &Project,
     settings: &Settings,
     programs: &Programs,
-) -> Result<Result<Place, Unready>, StoreError> {
-    let folder = writer.folder.name();
-    let name = names::name_in_folder(&folder).unwrap_or(&writer.state().name);
-    let branch = settings.branch_of(name);
+    told: &(dyn Fn(&str) + Send + Sync),
+) -> Result<Place, Unready> {
     if let Err(error) = project.check_places() {
-        return Ok(Err(Unready::Blocked(error.in_one_line())));
+        return Err(Unready::Blocked(error.in_one_line()));
     }
-    let checkout = Checkout::of_session(project, &folder);
-    let made = match checkout.make(&branch, programs, confine::repository(settings)).await {
+    let checkout = Checkout::of_session(project, folder);
+    let repository = confine::repository(settings);
+    let made = match checkout.make_and_tell(branch, programs, repository, told).await {
         Ok(made) => made,
-        Err(error) => return Ok(Err(Unready::of(&error, checkout.root()))),
+        Err(error) => return Err(Unready::of(&error, checkout.root())),
     };
-    Ok(Ok(Place {
+    Ok(Place {
         working_dir: made.working_dir.to_string_lossy().into_owned(),
         base: made.base().map(str::to_owned),
         branch: made.branch,
         notes: made.notes,
         copied: Vec::new(),
-    }))
+    })
 }
 
 /// A problem that would prevent the agent's first commit, found before any money is spent.

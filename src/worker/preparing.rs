@@ -88,8 +88,17 @@ pub(super) async fn provide(
     root: &Path,
     working_dir: &Path,
 ) -> Result<Provided, Unready> {
+    show(writer, shown, |teller| provision(ground, teller, root, working_dir)).await
+}
+
+/// Shows what some work tells, while it lasts.
+pub(super) async fn show<T, W: Future<Output = T>>(
+    writer: &mut Writer,
+    shown: Shown<'_>,
+    work: impl FnOnce(Teller) -> W,
+) -> T {
     let (teller, mut told) = watch::channel(String::new());
-    let mut work = std::pin::pin!(provision(ground, Teller(teller), root, working_dir));
+    let mut work = std::pin::pin!(work(Teller(teller)));
     loop {
         tokio::select! {
             done = &mut work => return done,

@@ -296,3 +296,24 @@ async fn a_partial_clone_waits_for_a_server_that_cannot_be_reached() {
     lab.create("a").await.unwrap();
     assert_eq!(std::fs::read_to_string(lab.path("a").join("README")).unwrap(), "hello\n");
 }
+
+#[tokio::test]
+async fn a_checkout_that_lasts_tells_how_far_it_is() {
+    let lab = Lab::new();
+    for file in 0..200 {
+        std::fs::write(lab.repo.join(format!("f{file}")), "x").unwrap();
+    }
+    lab.commit("one", "more");
+    // Each file of the checkout passes a filter, so that git has something to say after its two
+    // seconds of silence.
+    let told = std::sync::Mutex::new(Vec::new());
+    let tell = |step: &str| told.lock().unwrap().push(step.to_owned());
+    std::fs::write(lab.repo.join(".git/info/attributes"), "f1? filter=slow\n").unwrap();
+    git(&lab.repo, &["config", "filter.slow.smudge", "sleep 0.3; cat"]);
+    let planned = plan(&lab.repo, "a", &lab.path("a")).unwrap();
+    super::super::create::create(&planned, &lab.programs(), &tell).await.unwrap();
+    let told = told.into_inner().unwrap();
+    let last = told.last().expect("git said nothing");
+    assert!(last.starts_with("updating files, "), "{told:?}");
+    assert!(told.iter().all(|step| step.contains(" % (") && step.contains(" of 20")), "{told:?}");
+}

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use super::create::create;
 use super::leftovers::{OUR_LOCK, Registration, is_whole, registered_in};
 use super::plan::plan;
 use super::*;
@@ -20,6 +19,11 @@ mod reading;
 mod recovery;
 mod removal;
 mod strays;
+
+/// Carries out a plan, and tells nobody how far it is.
+async fn create(planned: &Plan, programs: &Programs) -> Result<Created, Error> {
+    super::create::create(planned, programs, &|_| {}).await
+}
 
 /// A repository and a place for worktrees, gone at the end.
 pub(super) struct Lab {

@@ -1,5 +1,6 @@
 //! What units use now, from the files of their cgroups. Nothing is asked of the service manager: a
-//! directory per running unit, and two small files in it.
+//! directory per running unit, and two small files in it. Where the kernel does not count a unit's
+//! memory, since nobody delegated its controller, the memory of its processes is added up.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -41,7 +42,7 @@ fn collect(slice: &Path, depth: usize, loads: &mut Vec<Load>) {
             collect(&path, depth - 1, loads);
         } else if name.ends_with(".service") {
             loads.push(Load {
-                memory: number(&path.join("memory.current")),
+                memory: number(&path.join("memory.current")).or_else(|| added_up(&path)),
                 cpu: keyed(&path.join("cpu.stat"), "usage_usec").map(Duration::from_micros),
                 unit: name,
             });
@@ -49,9 +50,61 @@ fn collect(slice: &Path, depth: usize, loads: &mut Vec<Load>) {
     }
 }
 
+/// How deep a unit's own cgroups are looked into: the worker's, the run's, and what it may make.
+const WITHIN: usize = 3;
+
+/// The memory of all processes in a cgroup and in those below it that is theirs alone: what they
+/// share, such as programs and libraries, would count once for each.
+fn added_up(cgroup: &Path) -> Option<u64> {
+    let mut pids = Vec::new();
+    processes(cgroup, WITHIN, &mut pids);
+    let own: Vec<u64> = pids.into_iter().filter_map(own_memory).collect();
+    (!own.is_empty()).then(|| own.iter().sum())
+}
+
+fn processes(cgroup: &Path, depth: usize, pids: &mut Vec<u32>) {
+    let listed = fs::read_to_string(cgroup.join("cgroup.procs")).unwrap_or_default();
+    pids.extend(listed.lines().filter_map(|pid| pid.parse::<u32>().ok()).filter(|pid| *pid != 0));
+    if depth > 0 {
+        let below = fs::read_dir(cgroup).into_iter().flatten().flatten();
+        let below = below.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        below.for_each(|entry| processes(&entry.path(), depth - 1, pids));
+    }
+}
+
+/// What a process has in memory less what it shares, in bytes; `None` if it has ended.
+fn own_memory(pid: u32) -> Option<u64> {
+    let pages = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
+    let mut pages = pages.split_whitespace().skip(1).map(str::parse::<u64>);
+    let (resident, shared) = (pages.next()?.ok()?, pages.next()?.ok()?);
+    Some(resident.saturating_sub(shared) * rustix::param::page_size() as u64)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn memory_that_the_kernel_does_not_count_is_added_up_from_the_processes() {
+        let folder = tempfile::tempdir().unwrap();
+        let of_the_run = folder.path().join("samocode@jwt.service/worker/run-1");
+        fs::create_dir_all(&of_the_run).unwrap();
+        let load = || {
+            let mut loads = Vec::new();
+            collect(folder.path(), DEEPEST, &mut loads);
+            loads.remove(0).memory
+        };
+        assert_eq!(load(), None, "it has no process");
+        let block = vec![1_u8; 32 << 20];
+        // The last is a process of another namespace, and none has the number before it.
+        fs::write(of_the_run.join("cgroup.procs"), format!("{}\n4194305\n0\n", std::process::id()))
+            .unwrap();
+        let counted = load().unwrap();
+        assert!(counted > 32 << 20, "{counted}");
+        assert_eq!(block.iter().map(|byte| usize::from(*byte)).sum::<usize>(), block.len());
+        fs::write(folder.path().join("samocode@jwt.service/memory.current"), "7\n").unwrap();
+        assert_eq!(load(), Some(7), "the kernel knows better");
+    }
 
     #[test]
     fn services_are_found_in_the_slice_and_in_those_below_it_with_what_they_use() {
