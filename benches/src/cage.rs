@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::numbers::{Spread, ms};
-use crate::project::{Project, timed};
-use crate::{BLOCKED, TIMES, row};
+use crate::project::{BEHIND, Project, timed};
+use crate::{BLOCKED, TIMES, row, settle};
 
 /// The levels that are compared.
 const LEVELS: [&str; 2] = ["off", "standard"];
@@ -66,13 +66,19 @@ pub(crate) fn measure(samocode: &Path, agent: &Path) -> io::Result<()> {
     measured
 }
 
-/// A run of one iteration with a cage less one without, alternating.
+/// A run of one iteration with a cage less one without, alternating. Each level has a session of its
+/// own: the first run with a cage moves a session's record out of the agent's reach, once and for all.
 fn start(place: &Place) -> io::Result<()> {
     let mut times = LEVELS.map(|_| Vec::new());
+    for level in LEVELS {
+        place.project.copy(level)?;
+    }
     for at in 0..=TIMES {
         for (level, times) in LEVELS.iter().zip(&mut times) {
-            let run = place.project.iterations(&format!("{level}-{at}"), 1, &[])?;
-            let took = ms(timed(&mut place.at(level, run)?, &[BLOCKED])?);
+            let run = place.project.session(level, BEHIND + 1 + at, &[])?;
+            let mut run = place.at(level, run)?;
+            settle(&place.project)?;
+            let took = ms(timed(&mut run, &[BLOCKED])?);
             // The first of each brings programs into memory.
             if at > 0 {
                 times.push(took);
@@ -91,9 +97,9 @@ fn start(place: &Place) -> io::Result<()> {
     Ok(())
 }
 
-/// How the agent of the first confined run was confined, as its journal has it.
+/// How the agent of the confined runs was confined, as its journal has it.
 fn how(place: &Place) -> io::Result<String> {
-    let journal = place.project.folder("standard-1")?.join("_journal.jsonl");
+    let journal = place.project.folder("standard")?.join("_journal.jsonl");
     let text = fs::read_to_string(journal)?;
     let found = text.lines().rev().find_map(|line| line.split("\"confined\":\"").nth(1));
     let found = found.and_then(|rest| rest.split('"').next());
@@ -110,7 +116,7 @@ fn build(place: &Place) -> io::Result<()> {
     let mut times = LEVELS.map(|_| Vec::new());
     for at in 0..=BUILDS {
         for (level, times) in LEVELS.iter().zip(&mut times) {
-            let build = ["confine", "standard-1", "--", "sh", "-c", BUILD];
+            let build = ["confine", "standard", "--", "sh", "-c", BUILD];
             let command = place.project.samocode_with(&build[..2], &build[2..]);
             let took = ms(timed(&mut place.at(level, command)?, &[0])?);
             if at > 0 {

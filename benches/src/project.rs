@@ -17,7 +17,7 @@ pub(crate) struct Project {
 }
 
 /// How many iterations the template has behind it.
-const BEHIND: u32 = 2;
+pub(crate) const BEHIND: u32 = 2;
 
 impl Project {
     /// Makes a project with a git repository, and in it a session in `implementation` that is
@@ -154,7 +154,7 @@ impl Project {
     }
 
     /// A run of a session to the iteration `last`.
-    fn session(&self, name: &str, last: u32, options: &[String]) -> io::Result<Command> {
+    pub(crate) fn session(&self, name: &str, last: u32, options: &[String]) -> io::Result<Command> {
         let mut command = self.samocode(&["run", name]);
         command.env("SAMOCODE_AGENT", self.agent_choice(last, options));
         if self.folder(name).is_err() {

@@ -124,7 +124,7 @@ impl Perform for Confine {
         Ok(Confined {
             session: target.session.name.clone(),
             phase: scene.phase,
-            level: confine::describe(scene.keys, &confine::support()),
+            level: confine::describe(scene.keys, &confine::support(scene.keys.level)),
             open: grants.filter(|grant| exists(&grant.path)).map(open).collect(),
             connect,
             verdict: verdict.transpose()?,
@@ -143,7 +143,7 @@ impl Enter {
         let temporary = tempfile::Builder::new().prefix("samocode-confine-").tempdir();
         let temporary = temporary.attempt(|| "make a temporary folder".to_owned())?;
         let mut scene = Scene::of(&target, &unit, temporary.path())?;
-        let support = confine::support();
+        let support = confine::support(scene.keys.level);
         if let Some(why) = confine::obstacle(scene.keys, &support) {
             return Err(Error::new(Class::Configuration, why));
         }

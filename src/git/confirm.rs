@@ -117,7 +117,7 @@ fn look(worktree: &Path, common: PathBuf) -> Result<Confirmed, Error> {
         let link = worktree.read_link().map(|to| format!("it is a link to {}, and ", to.display()));
         return astray(format!("{}{what}", link.unwrap_or_default()), moved_away());
     }
-    let bytes = plain::read(&gitfile).unwrap_or_default();
+    let bytes = plain::line(&gitfile).unwrap_or_default();
     let named = bytes.strip_prefix(b"gitdir: ").and_then(|rest| pointed_to(rest, worktree));
     let Some(admin) = named.map(|named| tidy(&named)) else {
         return astray("its .git does not name a repository".to_owned(), moved_away());
@@ -132,7 +132,7 @@ fn look(worktree: &Path, common: PathBuf) -> Result<Confirmed, Error> {
         return astray(what, remedy);
     }
     let file = admin.join("commondir");
-    let shared = plain::read(&file).ok().and_then(|bytes| pointed_to(&bytes, &admin));
+    let shared = plain::line(&file).ok().and_then(|bytes| pointed_to(&bytes, &admin));
     if shared.is_none_or(|shared| tidy(&shared) != common) {
         let what = format!("{} does not name {}", file.display(), common.display());
         return astray(what, format!("echo ../.. > {}", quoted(&file)));

@@ -56,9 +56,8 @@ pub async fn elsewhere(worktree: &Path, branch: &str) -> Result<Option<Elsewhere
 /// Whether a ref has a file of its own, as one has that a commit was made on. One that only names
 /// another ref has no commits: they are on that other one.
 fn has_loose(admin: &Path, name: &str) -> bool {
-    let common = plain::text(&admin.join("commondir")).unwrap_or_default();
-    let common = common.trim_end();
-    let value = || plain::text(&admin.join(common).join(name)).unwrap_or_default();
+    let common = plain::word(&admin.join("commondir"));
+    let value = || plain::word(&admin.join(&common).join(name));
     !common.is_empty() && value().starts_with(|first: char| first.is_ascii_hexdigit())
 }
 

@@ -44,7 +44,7 @@ impl Registration {
 
 /// Reads the registration in an admin folder; `None` if it does not name a worktree.
 pub(super) fn registered_in(admin: &Path) -> Option<Registration> {
-    let gitfile = pointed_to(&plain::read(&admin.join("gitdir")).ok()?, admin)?;
+    let gitfile = pointed_to(&plain::line(&admin.join("gitdir")).ok()?, admin)?;
     let lock = plain::text(&admin.join("locked")).ok();
     Some(Registration {
         folder: tidy(gitfile.parent()?),
@@ -91,8 +91,7 @@ pub(super) fn worktree_on(
 
 /// The branch (full name) in a HEAD file.
 pub(super) fn branch_in(head: &Path) -> Option<String> {
-    let text = plain::text(head).ok()?;
-    Some(text.strip_prefix("ref: ")?.trim_end().to_owned())
+    Some(plain::word(head).strip_prefix("ref: ")?.to_owned())
 }
 
 /// The registration that belongs to the `.git` of the worktree at `path`: the one it names. If that
@@ -152,7 +151,7 @@ pub(super) fn look(path: &Path) -> Result<Found, Error> {
     if gitfile.is_dir() {
         return Ok(Found::Else("it is a separate repository"));
     }
-    let admin = plain::read(&gitfile)
+    let admin = plain::line(&gitfile)
         .ok()
         .and_then(|bytes| pointed_to(bytes.strip_prefix(b"gitdir: ")?, path));
     if let Some(admin) = admin {
@@ -174,7 +173,7 @@ pub(super) fn is_whole(worktree: &Path, branch: Option<&str>) -> bool {
     let Ok(Found::Worktree(admin)) = look(worktree) else {
         return false;
     };
-    let common = plain::read(&admin.join("commondir")).ok();
+    let common = plain::line(&admin.join("commondir")).ok();
     let Some(common) = common.and_then(|bytes| pointed_to(&bytes, &admin)) else {
         return false;
     };

@@ -105,7 +105,7 @@ impl Scene<'_> {
                 .map(|agent| network::service(agent.spec().manifest(), environment))
                 .unwrap_or_default(),
         };
-        let level = confine::level(keys, &confine::support());
+        let level = confine::level(keys, &confine::support(keys.level));
         let confinement = Confinement::of(level, keys, &place)?;
         let confinement = Confinement { work: work.to_owned(), ..confinement };
         let cache = caches::folder(environment, home);
@@ -145,7 +145,7 @@ impl Caged {
         if keys.level == Level::Off {
             return open(env);
         }
-        let support = confine::support();
+        let support = confine::support(keys.level);
         if let Some(why) = confine::obstacle(keys, &support) {
             return Err(why);
         }
@@ -205,13 +205,14 @@ impl Worker<'_> {
     /// Why this host cannot confine the agent as demanded.
     pub(super) fn not_confined(&self) -> Option<String> {
         let keys = self.demanded();
-        (keys.level != Level::Off).then(|| confine::obstacle(keys, &confine::support()))?
+        (keys.level != Level::Off)
+            .then(|| confine::obstacle(keys, &confine::support(keys.level)))?
     }
 
     /// How the agent is confined, for the journal; `None` if nobody wants it to be.
     pub(super) fn confined(&self) -> Option<String> {
         let keys = self.demanded();
-        (keys.level != Level::Off).then(|| confine::describe(keys, &confine::support()))
+        (keys.level != Level::Off).then(|| confine::describe(keys, &confine::support(keys.level)))
     }
 
     /// How the agent of a run is confined; and points its tools to their caches.

@@ -1,10 +1,12 @@
 //! One run of an iteration: record the intent, run the agent, record the outcome.
 
 use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
+use tempfile::TempDir;
 use uuid::Uuid;
 
 use crate::agent::environment::RunIds;
@@ -18,6 +20,7 @@ use crate::session::state::{Conversation, Place, State};
 use crate::session::store::{self, crash_point};
 use crate::session::{Needs, Phase, clock, stamp};
 
+use super::background::Pending;
 use super::decide::Numbers;
 use super::follow::STARTING;
 use super::obstacles::{self, Obstacle};
@@ -30,10 +33,12 @@ use super::{Trouble, Worker, prepare, review, tick};
 /// The coarsest resolution of file times: one kernel tick at 100 Hz.
 pub(super) const TICK: Duration = Duration::from_millis(10);
 
-/// A run's log, open for appending.
-pub(super) struct RunLog {
-    pub(super) name: String,
+/// The files of a run: its log, open for appending, and its folder for temporary files, which is being
+/// made. That may take longer than all else, where the folder is on a disk.
+pub(super) struct RunFiles {
+    pub(super) log: String,
     pub(super) file: File,
+    pub(super) temporary: Pending<io::Result<TempDir>>,
 }
 
 /// The parameters of a run, fixed before it starts.
@@ -164,9 +169,9 @@ impl Worker<'_> {
         self.forget_lost(&agent)?;
         let plan = self.plan(&agent);
         let spent_before = self.spent();
-        let log = self.record_start(&plan)?;
+        let files = self.record_start(&plan)?;
         let since = SystemTime::now() - TICK;
-        let mut ended = match RunUnderWay::start(self, &agent, &plan, log)? {
+        let mut ended = match RunUnderWay::start(self, &agent, &plan, files)? {
             Ok(run) => run.follow().await?,
             Err(not_started) => *not_started,
         };
@@ -268,20 +273,22 @@ impl Worker<'_> {
 
     /// Records that the agent is about to start, and brings the files in line. A run whose log
     /// cannot be written is not recorded.
-    pub(super) fn record_start(&mut self, plan: &Plan) -> Result<RunLog, Trouble> {
-        let name = self.log_name(plan.numbers);
+    pub(super) fn record_start(&mut self, plan: &Plan) -> Result<RunFiles, Trouble> {
+        let log = self.log_name(plan.numbers);
         self.writer.folder.make_subfolders()?;
-        let log = RunLog { file: self.writer.folder.open_log(&name)?, name };
+        let file = self.writer.folder.open_log(&log)?;
         self.writer.folder.clear_signal()?;
         self.end_outage()?;
         let phase = self.writer.state().phase();
-        let started = plan.started(phase, log.name.clone(), self.confined());
-        self.writer.record(Event::RunStarted(started))?;
+        let started = plan.started(phase, log.clone(), self.confined());
+        let temporary = temporary_name(&plan.run);
+        let make = move || tempfile::Builder::new().prefix(&temporary).rand_bytes(0).tempdir();
+        let temporary = self.writer.record_start(started, make)?;
         self.writer.restore_overview()?;
         self.writer.open_overview()?;
         let doing = plan.review.as_ref().map(|review| review.doing(STARTING));
         self.writer.show_start(doing.as_deref().unwrap_or(STARTING))?;
-        Ok(log)
+        Ok(RunFiles { log, file, temporary })
     }
 
     pub(super) fn plan(&self, agent: &Agent) -> Plan {

@@ -25,6 +25,7 @@ mod head;
 mod iterate;
 mod journald;
 mod ledger;
+mod lines;
 mod login;
 pub(crate) mod mail;
 mod missing_signal;

@@ -64,8 +64,8 @@ impl RunPrompt {
         let occasion = Occasion { state: &state, folder, settings, plan: &plan, mail: &mail };
         let instructions =
             if is_review { roles.of_reviewer()? } else { roles.parts(state.phase())? };
-        let confinement =
-            confinement.map(|confined| words::for_agent(confined, &confine::support()));
+        let confinement = confinement
+            .map(|confined| words::for_agent(confined, &confine::support(confined.level)));
         Ok(Self { instructions, confinement, prompt: occasion.prompt(), resume: plan.resume })
     }
 
@@ -188,7 +188,7 @@ impl Worker<'_> {
         let run = RunPrompt {
             instructions,
             confinement: confinement
-                .map(|confined| words::for_agent(confined, &confine::support())),
+                .map(|confined| words::for_agent(confined, &confine::support(confined.level))),
             prompt: occasion.prompt(),
             resume: plan.resume,
         };

@@ -26,7 +26,7 @@ use super::confine::calls::Served;
 use super::confine::outbox::Outbox;
 use super::context::LastSeen;
 use super::follow::Watch;
-use super::iterate::{Plan, RunLog, temporary_name};
+use super::iterate::{Plan, RunFiles};
 use super::room::Room;
 use super::{Trouble, Worker, rules};
 
@@ -85,12 +85,13 @@ impl<'w, 'a> RunUnderWay<'w, 'a> {
         worker: &'w mut Worker<'a>,
         agent: &'w Agent,
         plan: &'w Plan,
-        RunLog { name: log, file }: RunLog,
+        RunFiles { log, file, temporary }: RunFiles,
     ) -> Result<Result<Self, Box<Ended>>, Trouble> {
         let state = worker.writer.state();
         let working_dir = state.working_dir().unwrap_or_default().to_owned();
-        let name = temporary_name(&plan.run);
-        let temporary = match tempfile::Builder::new().prefix(&name).rand_bytes(0).tempdir() {
+        // A thread that panicked has said why.
+        let made = temporary.wait().unwrap_or_else(|| Err(io::Error::other("it was not made")));
+        let temporary = match made {
             Ok(folder) => folder,
             Err(error) => {
                 return Ok(Err(Ended::would_not_start(format!("no temporary folder: {error}"))));

@@ -4,17 +4,18 @@
 use std::path::Path;
 
 use crate::session::event;
-use crate::session::history::{History, HistoryLine};
+use crate::session::history::History;
 use crate::session::journal::{Event, Step, Usage};
-use crate::session::overview::{Blocked, Field, NewOverview, Overview};
+use crate::session::overview::{Field, NewOverview, Overview};
 use crate::session::state::{Redirection, Standing, State};
 use crate::session::store::{
     self, Folder, Journal, JournalError, Lock, StoreError, Synced, Unsynced,
 };
-use crate::session::{Phase, WaitsFor, clock, stamp};
+use crate::session::{WaitsFor, clock, stamp};
 
 use super::background::{Background, Pending};
 use super::journald;
+use super::lines::{blocked, flow_of, set_counters, set_of_run};
 use crate::session::hook::Hook;
 
 /// How much of the end of the history to read, in bytes, beside the length of the line looked for.
@@ -67,10 +68,6 @@ impl Writer {
 
     /// Records an event: durably in the journal, then in journald.
     pub(super) fn record(&mut self, event: Event) -> Result<(), StoreError> {
-        if matches!(event, Event::RunStarted(_)) {
-            self.doing = None;
-            self.tokens = Usage::default();
-        }
         self.record_all(vec![event])
     }
 
@@ -78,13 +75,28 @@ impl Writer {
     pub(super) fn record_all(&mut self, events: Vec<Event>) -> Result<(), StoreError> {
         // Pending lines are synced before an event after which recovery could no longer rewrite
         // them. A run's start is none.
-        if matches!(events.as_slice(), [Event::RunStarted(_)]) {
-            self.catch_up_in_background()?;
-        } else {
-            self.catch_up()?;
-        }
+        self.catch_up()?;
         let instance = &self.instance;
         self.journal.append_all(events, |state, event| journald::log(instance, state, event))
+    }
+
+    /// Records that a run starts. Meanwhile `work` is done, which recovery undoes where the run is
+    /// recorded, then the postponed syncs.
+    pub(super) fn record_start<T: Send + 'static>(
+        &mut self,
+        started: event::RunStarted,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<Pending<T>, StoreError> {
+        self.doing = None;
+        self.tokens = Usage::default();
+        self.end_syncing()?;
+        let Self { journal, background, unsynced, syncing, instance, .. } = self;
+        let each = |state: &State, event: &Event| journald::log(instance, state, event);
+        journal.append_beside(Event::RunStarted(started), each, || {
+            let done = background.run(work);
+            *syncing = sync_in(background, std::mem::take(unsynced));
+            done
+        })
     }
 
     /// Records an event that the next one makes durable. Nothing may depend on it before that.
@@ -120,20 +132,21 @@ impl Writer {
 
     /// Performs the postponed syncs.
     pub(super) fn catch_up(&mut self) -> Result<(), StoreError> {
-        let synced = self.syncing.take().and_then(Pending::wait).unwrap_or_default();
-        synced.into_iter().try_for_each(Synced::confirm)?;
+        self.end_syncing()?;
         self.unsynced.drain(..).try_for_each(Unsynced::sync)
+    }
+
+    /// Waits for those that were started.
+    fn end_syncing(&mut self) -> Result<(), StoreError> {
+        let synced = self.syncing.take().and_then(Pending::wait).unwrap_or_default();
+        synced.into_iter().try_for_each(Synced::confirm)
     }
 
     /// Starts the postponed syncs. [`Writer::catch_up`], and with it the next event, waits for them.
     pub(super) fn catch_up_in_background(&mut self) -> Result<(), StoreError> {
-        let files = std::mem::take(&mut self.unsynced);
         // Of an earlier call.
-        self.catch_up()?;
-        if !files.is_empty() {
-            let sync = move || files.into_iter().map(Unsynced::sync_aside).collect();
-            self.syncing = Some(self.background.run(sync));
-        }
+        self.end_syncing()?;
+        self.syncing = sync_in(&self.background, std::mem::take(&mut self.unsynced));
         Ok(())
     }
 
@@ -333,6 +346,12 @@ impl Writer {
     }
 }
 
+/// Starts the syncs of these files, if there are any.
+fn sync_in(background: &Background, files: Vec<Unsynced>) -> Option<Pending<Vec<Synced>>> {
+    let are_there = !files.is_empty();
+    are_there.then(|| background.run(|| files.into_iter().map(Unsynced::sync_aside).collect()))
+}
+
 fn bytes_of(hook: &Hook) -> Vec<u8> {
     let mut bytes = serde_json::to_vec(hook).unwrap_or_default();
     bytes.push(b'\n');
@@ -347,44 +366,4 @@ fn last_lines(history: &[u8]) -> &[u8] {
         Some(start) => &history[start..],
         None => history,
     }
-}
-
-/// The worker's lines while a run is active.
-fn set_of_run(overview: &mut Overview, state: &State) {
-    overview.set(Field::Phase, state.phase().as_str());
-    set_counters(overview, state);
-    overview.set(Field::Blocked, Blocked::No.as_str());
-}
-
-fn set_counters(overview: &mut Overview, state: &State) {
-    overview.set(Field::Iteration, &state.visit.iterations.to_string());
-    overview.set(Field::TotalIterations, &state.total.to_string());
-}
-
-const fn blocked(standing: &Standing) -> Blocked {
-    match standing {
-        Standing::Waiting { .. } => Blocked::WaitingHuman,
-        Standing::Blocked { .. } | Standing::GaveUp => Blocked::Yes,
-        _ => Blocked::No,
-    }
-}
-
-/// The flow-log line for a signal and its next step. It uses the signal's own time, so that a
-/// replay writes the same line.
-fn flow_of(line: &HistoryLine, step: &Step) -> Option<String> {
-    let from: Phase = line.phase.as_deref()?.parse().ok()?;
-    let what = match step {
-        Step::Stay => return None,
-        Step::Enter { phase } => format!("{from} -> {phase}"),
-        Step::Wait { waits_for } => format!("{from} waits for {waits_for}"),
-        Step::Review => format!("{from}: the reviewers read the change again"),
-        Step::Block { reason, .. } | Step::Dispute { reason } => {
-            format!("{from} blocked: {reason}")
-        }
-        Step::Finish => "Session done".to_owned(),
-        Step::HandOver => format!("{from} handed over to a fresh conversation"),
-    };
-    // `YYYY-MM-DD HH:MM:SS` of the history, shortened to the flow log's `MM-DD HH:MM`.
-    let at = line.timestamp.as_deref()?.get(5..16)?;
-    Some(format!("[{:03} @ {at}] {what}", line.iteration?))
 }

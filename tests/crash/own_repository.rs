@@ -3,6 +3,7 @@
 //! repository.
 
 use samocode::agent::confine;
+use samocode::config::confine::Level;
 use samocode::platform::confinement::Lack;
 
 use super::stage::Stage;
@@ -23,7 +24,7 @@ const TRIED: usize = 7;
 
 #[test]
 fn the_work_of_a_confined_session_reaches_the_project_wherever_its_worker_dies() {
-    if confine::support().lacks.contains(&Lack::Files) {
+    if confine::support(Level::Standard).lacks.contains(&Lack::Files) {
         return crate::lab::skipped("the kernel has no Landlock");
     }
     let peace = Stage::at_level(true, "standard");

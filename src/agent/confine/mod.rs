@@ -172,7 +172,7 @@ pub fn level(keys: &Confine, support: &Support) -> Level {
 #[must_use]
 pub fn is_used(settings: &Settings) -> bool {
     let mut all = Phase::ALL.map(|phase| settings.confine(phase)).into_iter();
-    all.any(|keys| keys.level != Level::Off && level(keys, &support()) != Level::Off)
+    all.any(|keys| keys.level != Level::Off && level(keys, &support(keys.level)) != Level::Off)
 }
 
 /// How agents are confined on this host, for the journal and the human: the level and what holds
@@ -194,10 +194,13 @@ pub fn describe(keys: &Confine, support: &Support) -> String {
     format!("{level} ({}){open}", support.by)
 }
 
-/// What this host can hold.
+/// What this host can hold, as far as it matters to a level.
 #[must_use]
-pub fn support() -> Support {
-    cage::support()
+pub fn support(level: Level) -> Support {
+    cage::support(&match level {
+        Level::Strict => platform::Network::Own(Vec::new()),
+        Level::Off | Level::Standard => platform::Network::Host,
+    })
 }
 
 /// The files that an agent's command line names.

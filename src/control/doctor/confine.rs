@@ -11,7 +11,8 @@ use super::check::Check;
 
 pub(super) fn look(settings: &Settings) -> Vec<Check> {
     let all: Vec<_> = Phase::ALL.map(|phase| settings.confine(phase)).into_iter().collect();
-    vec![check(&all, &confine::support())]
+    let levels = all.iter().map(|keys| keys.level);
+    vec![check(&all, &confine::support(levels.max().unwrap_or(Level::Off)))]
 }
 
 /// What is to be said of the phases' levels: the first that cannot be kept, else the closest.

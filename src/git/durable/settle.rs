@@ -99,7 +99,7 @@ fn touched(
     }
     let mut search = Search { worktree, rules: None, since, left: entries, found: Vec::new() };
     search.folder(worktree, Path::new(""))?;
-    let common = plain::read(&admin.join("commondir")).ok()?;
+    let common = plain::line(&admin.join("commondir")).ok()?;
     let common = pointed_to(&common, &admin)?;
     let branch = branch_in(&admin.join("HEAD"));
     let reflogs = branch.map(|branch| common.join("logs").join(branch));

@@ -1,7 +1,8 @@
 //! Reads the refs that a run could move. A ref's file is replaced whenever the ref moves, which changes
 //! the folder it is in: as long as folders and the few single files are as they were, nothing is read.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -94,8 +95,10 @@ pub struct Watch {
     /// The refs' files as they were read last.
     files: HashMap<PathBuf, (Stamp, String)>,
     packed: (Option<Stamp>, Arc<BTreeMap<String, String>>),
-    /// The worktrees that are no session's: the file of HEAD, and the folder.
-    foreign: (Option<Stamp>, BTreeMap<PathBuf, PathBuf>),
+    /// git's folders of the worktrees that are not in the sessions' place under the same name.
+    others: (Option<Stamp>, Vec<PathBuf>),
+    /// The worktrees of those folders, as far as somebody asked.
+    folders: HashMap<PathBuf, Option<PathBuf>>,
     refs: Arc<Refs>,
 }
 
@@ -105,7 +108,7 @@ impl Watch {
     #[must_use]
     pub fn of(worktree: &Path, place: &Path, sessions: &Path) -> Option<Self> {
         let Ok(Found::Worktree(admin)) = look(worktree) else { return None };
-        let common = plain::read(&admin.join("commondir")).ok()?;
+        let common = plain::line(&admin.join("commondir")).ok()?;
         let common = pointed_to(&common, &admin)?.canonicalize().ok()?;
         Some(Self {
             common,
@@ -114,7 +117,8 @@ impl Watch {
             sources: None,
             files: HashMap::new(),
             packed: (None, Arc::default()),
-            foreign: (None, BTreeMap::new()),
+            others: (None, Vec::new()),
+            folders: HashMap::new(),
             refs: Arc::default(),
         })
     }
@@ -149,7 +153,7 @@ impl Watch {
         self.files.retain(|path, _| is_there(path));
         self.sources = Some(sources);
         let packed = Arc::clone(&self.packed.1);
-        let worktrees = self.foreign.0.clone();
+        let worktrees = self.others.0.clone();
         self.refs = Arc::new(Refs { packed, loose, stash, worktrees });
         Some(Arc::clone(&self.refs))
     }
@@ -246,7 +250,10 @@ impl Reading<'_> {
                 self.watch.packed.0 = stamp;
             }
         }
-        self.detached(&common.join("HEAD"), &common);
+        if let Some(commit) = self.detached(&common) {
+            let folder = if common.ends_with(".git") { common.parent() } else { None };
+            self.head(folder.unwrap_or(&common), commit);
+        }
         self.worktrees();
         if tables.is_some() {
             return Some(self.ask_for_stash());
@@ -299,50 +306,52 @@ impl Reading<'_> {
         {
             return text.clone();
         }
-        let text = plain::text(path).unwrap_or_default().trim().to_owned();
+        let text = plain::word(path);
         self.watch.files.insert(path.to_owned(), (stamp, text.clone()));
         text
     }
 
-    /// Reads a HEAD, which is a ref of its own if it is on no branch.
-    fn detached(&mut self, head: &Path, folder: &Path) {
-        let Some(stamp) = self.source(head.to_owned()) else { return };
-        let text = self.content(head, stamp);
-        if is_id(&text) {
-            let folder = if folder.ends_with(".git") { folder.parent() } else { Some(folder) };
-            let name = format!("HEAD of {}", folder.unwrap_or(head).display());
-            self.loose.insert(name, text);
-        }
+    /// The commit of the HEAD in one of git's folders, if it is on no branch.
+    fn detached(&mut self, admin: &Path) -> Option<String> {
+        let head = admin.join("HEAD");
+        let stamp = self.source(head.clone())?;
+        Some(self.content(&head, stamp)).filter(|text| is_id(text))
+    }
+
+    /// A HEAD that is on no branch is a ref of its own.
+    fn head(&mut self, folder: &Path, commit: String) {
+        self.loose.insert(format!("HEAD of {}", folder.display()), commit);
     }
 
     /// Reads the HEADs of worktrees that are no session's.
     fn worktrees(&mut self) {
         let all = self.watch.common.join("worktrees");
         let stamp = self.source(all.clone());
-        if self.watch.foreign.0 != stamp
+        if self.watch.others.0 != stamp
             || stamp.as_ref().is_some_and(|stamp| stamp.is_recent(SystemTime::now()))
         {
-            let entries = std::fs::read_dir(&all).into_iter().flatten().flatten();
-            // There may be hundreds. What is a session's under the same name is not opened, and no other
-            // twice.
-            let Watch { place, sessions, foreign: (_, known), .. } = &*self.watch;
-            let others = entries.filter(|it| {
-                let name = it.file_name();
-                !(place.join(&name).join(".git").exists() && sessions.join(&name).is_dir())
-            });
-            let foreign = others.filter_map(|entry| {
-                let head = entry.path().join("HEAD");
-                let folder = match known.get(&head) {
-                    Some(folder) => folder.clone(),
-                    None => registered_in(&entry.path())?.folder,
-                };
-                Some((head, folder))
-            });
-            let foreign = foreign.filter(|(_, folder)| !self.watch.is_of_session(folder)).collect();
-            self.watch.foreign = (stamp, foreign);
+            // What is a session's under the same name is not opened.
+            let Watch { place, sessions, .. } = &*self.watch;
+            let placed: HashSet<OsString> = names_in(place).collect();
+            let begun: HashSet<OsString> = names_in(sessions).collect();
+            let is_session = |name: &OsString| {
+                placed.contains(name)
+                    && begun.contains(name)
+                    && place.join(name).join(".git").exists()
+            };
+            let others = names_in(&all).filter(|name| !is_session(name));
+            let others: Vec<_> = others.map(|name| all.join(name)).collect();
+            self.watch.folders.clear();
+            self.watch.others = (stamp, others);
         }
-        for (head, folder) in self.watch.foreign.1.clone() {
-            self.detached(&head, &folder);
+        for admin in self.watch.others.1.clone() {
+            // Most are on a branch. There may be hundreds: nothing else of those is read.
+            let Some(commit) = self.detached(&admin) else { continue };
+            let folder = || registered_in(&admin).map(|known| known.folder);
+            let folder = self.watch.folders.entry(admin.clone()).or_insert_with(folder).clone();
+            if let Some(folder) = folder.filter(|folder| !self.watch.is_of_session(folder)) {
+                self.head(&folder, commit);
+            }
         }
     }
 
@@ -362,6 +371,12 @@ impl Reading<'_> {
         let entries = listed.lines().filter_map(|line| line.split_once(' '));
         entries.map(|(id, message)| (id.to_owned(), message.to_owned())).collect()
     }
+}
+
+/// The names of what is in a folder.
+fn names_in(folder: &Path) -> impl Iterator<Item = OsString> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| entry.file_name())
 }
 
 /// The branches and tags in git's file of packed refs.

@@ -100,7 +100,7 @@ impl Journal {
         events: Vec<Event>,
         each: impl FnMut(&State, &Event),
     ) -> Result<()> {
-        self.write(events, each, true)
+        self.write(events, each, true, || ())
     }
 
     /// Appends an event without a sync; the next event makes it durable. For events that nothing
@@ -113,15 +113,30 @@ impl Journal {
         event: Event,
         each: impl FnMut(&State, &Event),
     ) -> Result<()> {
-        self.write(vec![event], each, false)
+        self.write(vec![event], each, false, || ())
     }
 
-    fn write(
+    /// Appends an event, and calls `beside` once it is written, before the sync: what that starts runs
+    /// beside it. For what a later worker undoes when it reads of the event.
+    ///
+    /// # Errors
+    /// If it cannot be written; the journal is then unchanged.
+    pub fn append_beside<T>(
+        &mut self,
+        event: Event,
+        each: impl FnMut(&State, &Event),
+        beside: impl FnOnce() -> T,
+    ) -> Result<T> {
+        self.write(vec![event], each, true, beside)
+    }
+
+    fn write<T>(
         &mut self,
         events: Vec<Event>,
         mut each: impl FnMut(&State, &Event),
         durably: bool,
-    ) -> Result<()> {
+        beside: impl FnOnce() -> T,
+    ) -> Result<T> {
         self.still_there().attempt("append to", &self.path)?;
         let at = in_order(Timestamp::now(), self.state.at);
         let entries: Vec<Entry> = (self.state.seq + 1..)
@@ -135,21 +150,27 @@ impl Journal {
                 .attempt("append to", &self.path)?;
             lines.push(b'\n');
         }
-        let mut written = write_end(&self.file, &self.path, &lines);
-        if durably && written.is_ok() {
-            written = sync_end(&self.file, &self.path);
-        }
-        if let Err(error) = written {
-            // A torn line would damage the next one.
-            let _ = self.file.set_len(self.length);
-            return Err(error).attempt("append to", &self.path);
-        }
+        let written = write_end(&self.file, &self.path, &lines).and_then(|()| {
+            let started = beside();
+            if durably {
+                sync_end(&self.file, &self.path)?;
+            }
+            Ok(started)
+        });
+        let started = match written {
+            Ok(started) => started,
+            Err(error) => {
+                // A torn line would damage the next one.
+                let _ = self.file.set_len(self.length);
+                return Err(error).attempt("append to", &self.path);
+            }
+        };
         self.length += lines.len() as u64;
         for entry in &entries {
             self.state.apply(entry);
             each(&self.state, &entry.event);
         }
-        Ok(())
+        Ok(started)
     }
 }
 
@@ -204,6 +225,7 @@ fn scan(file: &File, path: &Path, mut each: impl FnMut(&Entry)) -> Result<(State
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::event::Stopped;
 
     #[test]
     fn a_line_without_an_end_is_damage_and_not_read_into_memory() {
@@ -215,6 +237,22 @@ mod tests {
         file.set_len(1 << 40).unwrap();
         let (state, damage) = read_journal(&folder, |_| {}).unwrap();
         assert_eq!((state.seq, damage.unwrap().line), (1, 2));
+    }
+
+    #[test]
+    fn what_an_event_starts_finds_it_written_and_starts_for_no_other() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folder::new(place.path());
+        let lock = Lock::take(&folder).unwrap();
+        let mut journal = Journal::open(&folder, &lock).unwrap();
+        let stopped = || Event::from(Stopped {});
+        let seen = || std::fs::read_to_string(folder.journal()).unwrap();
+        let seen = journal.append_beside(stopped(), |_, _| (), seen).unwrap();
+        assert!(seen.contains("stopped"), "{seen}");
+        std::fs::remove_file(folder.journal()).unwrap();
+        let mut is_started = false;
+        journal.append_beside(stopped(), |_, _| (), || is_started = true).unwrap_err();
+        assert!(!is_started && journal.state().seq == 1);
     }
 
     #[test]

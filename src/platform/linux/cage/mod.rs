@@ -28,27 +28,28 @@ pub const BY_DEFAULT: bool = true;
 /// The version of Landlock that holds signals and abstract sockets.
 const SIGNALS: u32 = 6;
 
-/// What this kernel can hold.
+/// What this kernel can hold. Whether a process may have a network of its own is asked only if one is
+/// `wanted`: making one to see takes longer than all the rest.
 #[must_use]
-pub fn support() -> Support {
+pub fn support(wanted: &Network) -> Support {
     let landlock = enter::landlock_version();
     let seccomp = Path::new("/proc/sys/kernel/seccomp/actions_avail").exists();
-    of(landlock, seccomp, possible(landlock))
+    of(landlock, seccomp, possible(landlock, wanted), wanted)
 }
 
 /// What a process gets of its own.
-fn possible(landlock: u32) -> Possible {
-    if landlock >= SIGNALS { view::possible() } else { Possible::Nothing }
+fn possible(landlock: u32, wanted: &Network) -> Possible {
+    if landlock < SIGNALS { Possible::Nothing } else { view::possible(*wanted != Network::Host) }
 }
 
 /// What a kernel with this version of Landlock can hold; 0 for one without.
-fn of(landlock: u32, seccomp: bool, possible: Possible) -> Support {
+fn of(landlock: u32, seccomp: bool, possible: Possible, wanted: &Network) -> Support {
     let view = possible >= Possible::View;
     let lacks = [
         (landlock == 0, Lack::Files),
         (!seccomp, Lack::Calls),
         (landlock < SIGNALS, Lack::Signals),
-        (possible < Possible::Network, Lack::Network),
+        (*wanted != Network::Host && possible < Possible::Network, Lack::Network),
         (!view && !files::hold_sockets(landlock), Lack::View),
     ];
     let by = [
@@ -80,7 +81,7 @@ impl Cage {
         let landlock = enter::landlock_version();
         // With a view, the sockets of others are not there to be connected to, and Landlock holds
         // those without a name.
-        let possible = possible(landlock);
+        let possible = possible(landlock, &rules.network);
         let has_view = rules.sockets == Sockets::None && possible >= Possible::View;
         let failed = |error: io::Error| CageError {
             doing: "plan a view of the agent's own".to_owned(),
@@ -140,6 +141,8 @@ mod tests {
 
     #[test]
     fn what_a_kernel_lacks_is_known_by_its_version_of_landlock() {
+        let own = Network::Own(Vec::new());
+        let of = |landlock, seccomp, possible| of(landlock, seccomp, possible, &own);
         let lacks = |landlock| of(landlock, true, Possible::Network).lacks;
         assert_eq!(lacks(0), [Lack::Files, Lack::Signals]);
         assert_eq!(lacks(2), [Lack::Signals]);
@@ -152,5 +155,6 @@ mod tests {
         assert_eq!(of(7, true, Possible::Nothing).lacks, [Lack::Network, Lack::View]);
         assert_eq!(of(7, true, Possible::View).lacks, [Lack::Network]);
         assert_eq!(of(9, true, Possible::Nothing).lacks, [Lack::Network]);
+        assert_eq!(super::of(7, true, Possible::View, &Network::Host).lacks, []);
     }
 }

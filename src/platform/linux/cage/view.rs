@@ -269,18 +269,18 @@ pub(super) enum Possible {
     Network,
 }
 
-/// What is possible on this host: asked by making it.
-pub(super) fn possible() -> Possible {
-    static POSSIBLE: OnceLock<Possible> = OnceLock::new();
-    *POSSIBLE.get_or_init(|| {
-        // Root's files belong to others there, whom it could no longer overrule.
-        if rustix::process::geteuid().is_root() || rustix::process::getuid().is_root() {
-            return Possible::Nothing;
-        }
-        let tried = [(libc::CLONE_NEWNET, Possible::Network), (0, Possible::View)];
-        let first = tried.into_iter().find(|(more, _)| enters(*more));
-        first.map_or(Possible::Nothing, |(_, possible)| possible)
-    })
+/// What is possible on this host: asked by making it, a network only if one is wanted.
+pub(super) fn possible(wants_network: bool) -> Possible {
+    static WITH_NETWORK: OnceLock<bool> = OnceLock::new();
+    static VIEW: OnceLock<bool> = OnceLock::new();
+    // Root's files belong to others there, whom it could no longer overrule.
+    if rustix::process::geteuid().is_root() || rustix::process::getuid().is_root() {
+        return Possible::Nothing;
+    }
+    if wants_network && *WITH_NETWORK.get_or_init(|| enters(libc::CLONE_NEWNET)) {
+        return Possible::Network;
+    }
+    if *VIEW.get_or_init(|| enters(0)) { Possible::View } else { Possible::Nothing }
 }
 
 /// Whether a child can enter a view with these namespaces besides.
