@@ -131,8 +131,8 @@ pub struct State {
     pub notified: bool,
     /// Whether a human stopped the session.
     pub stopped: bool,
-    /// Whether a human started the session since its last run. Limits and pauses found before that
-    /// no longer apply.
+    /// Whether a human started the session since its last run, or for one that could not resume its
+    /// conversation. Limits and pauses found before that no longer apply.
     pub forced: bool,
     /// The current iteration: started, and no signal accepted yet.
     pub iteration: Option<Iteration>,
