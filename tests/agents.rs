@@ -4,8 +4,8 @@
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
 
+use crate::clock::time;
 use crate::lab::{self, Api, LabUser, Reply, Script};
 use crate::session::{BOUND, Session, straight_through};
 
@@ -18,7 +18,7 @@ struct Cli {
     uses: fn(&LabUser, &Api, &str),
     /// The key that chooses its model, and one that has a price.
     model: (&'static str, &'static str),
-    /// Whether it says when a limit ends. Where it does not, nobody waits for that here.
+    /// Whether it says when a limit ends. Where it does not, a human starts the session here.
     says_reset: bool,
 }
 
@@ -91,11 +91,11 @@ fn goes_through_everything(cli: &Cli) {
 
     session.wait_for_state("paused");
     assert_eq!(session.journal("paused")[0]["cause"], "credentials", "{}", user.diagnosis());
-    if cli.says_reset {
-        is_limited_until_the_reset(cli, &user, &api, &session);
-    }
+    is_limited(cli, &user, &api, &session);
     api.now(Script::obedient());
-    (cli.uses)(&user, &api, "second-key");
+    if !cli.says_reset {
+        project.samocode(["start", &name]).ok();
+    }
     session.through_the_gates();
 
     assert_eq!(session.history(), straight_through());
@@ -106,11 +106,10 @@ fn goes_through_everything(cli: &Cli) {
         .iter()
         .map(|run| run["outcome"].as_str().expect("a word").to_owned())
         .collect();
-    let limits: &[&str] = if cli.says_reset { &["limit"] } else { &[] };
-    let expected = [&["killed", "auth"], limits, &["finished"]].concat();
+    let expected = ["killed", "auth", "limit", "finished"];
     assert_eq!(ends[..expected.len()], expected, "{ends:?}");
     assert_eq!(session.journal("run_lost").len(), 1);
-    is_one_conversation(&session, 4 + limits.len());
+    is_one_conversation(&session, 5);
     let failures = session.journal("run_ended");
     assert_eq!(failures.iter().filter(|run| run["failure"] == true).count(), 1, "the kill alone");
     let cost = project.samocode(["cost", &name]).ok().stdout;
@@ -119,17 +118,22 @@ fn goes_through_everything(cli: &Cli) {
 }
 
 /// Gives it a new key whose account is at its limit, and looks at when it resumes.
-fn is_limited_until_the_reset(cli: &Cli, user: &LabUser, api: &Api, session: &Session<'_>) {
+fn is_limited(cli: &Cli, user: &LabUser, api: &Api, session: &Session<'_>) {
     let until = Timestamp::now() + SignedDuration::from_secs(12);
+    let until = Timestamp::from_second(until.as_second()).expect("a time");
     let limit = Reply::usage_limit(until.as_second().unsigned_abs());
     api.now(Script::new().reply(limit).forever());
     (cli.uses)(user, api, "second-key");
 
     session.wait_for_state("limited");
-    assert_eq!(
-        session.hook()["until"],
-        Value::from(Timestamp::from_second(until.as_second()).unwrap().to_string())
-    );
+    let found = time(&session.hook()["until"]);
+    if cli.says_reset {
+        assert_eq!(found, until);
+    } else {
+        let ended = time(&session.journal("run_ended").last().expect("a run")["at"]);
+        let pause = found.duration_since(ended).as_secs();
+        assert!((14 * 60..=15 * 60).contains(&pause), "{pause} s");
+    }
 }
 
 /// Asserts that all runs of the first iteration were in one conversation, and no other run in it.
@@ -152,6 +156,41 @@ fn the_real_codex_goes_through_everything_and_loses_nothing() {
 #[test]
 fn the_real_gemini_goes_through_everything_and_loses_nothing() {
     goes_through_everything(&GEMINI);
+}
+
+#[test]
+fn a_model_that_the_account_does_not_have_is_named_with_the_key_to_set() {
+    let Some(lab) = lab::with_claude() else { return };
+    for cli in [&CODEX, &GEMINI] {
+        if lab::with_cli(cli.name).is_none() {
+            return;
+        }
+    }
+    let user = lab.user("models");
+    let api = Api::start(Script::new().reply(Reply::error(404)).forever());
+    let mut env = String::new();
+    for uses in
+        [CODEX.uses, GEMINI.uses, |user: &LabUser, api: &Api, _: &str| user.uses_claude(api)]
+    {
+        uses(&user, &api, "a-key");
+        env += &user.read(".config/samocode/env");
+    }
+    user.write_env_file(env);
+    for agent in ["claude", "codex", "gemini"] {
+        let project = user
+            .project(&format!("of-{agent}"))
+            .key("SAMOCODE_AGENT", agent)
+            .key("SAMOCODE_RETRY_DELAY", "0")
+            .key("SAMOCODE_MAX_RETRIES", "1")
+            .create();
+        let session = project.named(agent);
+        session.enable(&["--task", "Paint the fence"]);
+        session.wait_for_state("blocked");
+        let advice = format!("set {}_MODEL to a model that", agent.to_ascii_uppercase());
+        assert!(session.reason().contains(&advice), "{}", session.reason());
+        let doctor = project.samocode(["doctor"]).output();
+        assert!(doctor.stdout.contains(&advice), "{doctor}");
+    }
 }
 
 #[test]

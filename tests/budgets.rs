@@ -243,3 +243,40 @@ fn the_real_cli_is_ended_when_its_run_has_used_its_tokens() {
     user.wait_until("it resumes", secs(60), || session.journal("run_started").len() == 2);
     session.wait_to_rest("waiting", "requirements");
 }
+
+#[test]
+fn a_budget_in_dollars_counts_the_estimate_of_codex_and_names_a_model_without_a_price() {
+    let Some(lab) = lab::with_cli("codex") else { return };
+    let user = lab.user("priced");
+    let api = Api::start(Script::obedient());
+    user.uses_codex(&api, "a-key");
+    // 200 tokens read and 40 written in each iteration.
+    user.write(".config/samocode/prices", "gpt-5 5000 0 2500\ngpt-5 cheap\n");
+    let project = user
+        .project("shop")
+        .key("SAMOCODE_AGENT", "codex")
+        .key("CODEX_MODEL", "gpt-5")
+        .key("SAMOCODE_BUDGET_USD", "1")
+        .create();
+    let session = project.named("jwt");
+
+    session.enable(&["--task", "Paint the fence"]);
+    session.wait_for_state("blocked");
+    let spent = "(~$1.10 of $1.00)";
+    assert!(session.reason().contains(spent), "{}", session.reason());
+    let warned = session.journal("budget_warned");
+    assert_eq!(warned[0]["text"], "80 % of the session's budget is used: ~$1.10 of $1.00");
+    let doctor = project.samocode(["doctor"]).output();
+    assert!(doctor.stdout.contains("prices:2: 'gpt-5 cheap' is not a price"), "{doctor}");
+
+    let other = project.named("other");
+    let enabled = project.samocode(["enable", "other", "--task", "Mow the lawn"]);
+    enabled.env("CODEX_MODEL", "gpt-of-the-house").ok();
+    other.wait_to_rest("waiting", "requirements");
+    let warned = other.journal("budget_warned");
+    assert_eq!(warned.len(), 1, "once, in two runs: {warned:?}");
+    let text = warned[0]["text"].as_str().expect("a text");
+    for part in ["gpt-of-the-house, which has no price", "~/.config/samocode/prices"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}

@@ -88,6 +88,8 @@ fn the_real_cli_at_its_last_turn_resumes_the_same_conversation() {
     assert_eq!(session.reason(), "that is all");
     let ended = outcomes(&session);
     assert_eq!(ended[0], ("max_turns".into(), true, true), "{ended:?}");
+    let detail = &session.journal("run_ended")[0]["detail"];
+    assert_eq!(detail, "it used all of CLAUDE_MAX_TURNS");
     let runs = session.journal("run_started");
     assert_eq!(
         (&runs[1]["conversation"], &runs[1]["resume"]),

@@ -184,6 +184,30 @@ fn stop_now_interrupts_the_run_and_is_remembered() {
 }
 
 #[test]
+fn a_session_stopped_in_the_middle_of_a_run_says_until_when_its_conversation_is_kept() {
+    let Some(lab) = lab::with_claude() else { return };
+    let user = lab.user("kept");
+    let api = holding_api();
+    user.uses_claude(&api);
+    user.write(".claude/settings.json", r#"{"cleanupPeriodDays":2}"#);
+    let project = user.project("shop").create();
+    let session = project.named("jwt");
+    session.enable(&["--task", "JWT login"]);
+    user.wait_until("the agent runs", BOUND, || user.exists("held"));
+
+    project.samocode(["stop", "--now", "jwt"]).ok();
+
+    assert_eq!(session.journal("conversation_kept").len(), 1, "{:?}", session.journal(""));
+    let why = project.samocode(["why", "jwt"]).ok().stdout;
+    assert!(why.contains("not used for 2 days"), "{why}");
+    user.write("go", "");
+    project.samocode(["start", "jwt"]).ok();
+    session.wait_to_rest("waiting", "requirements");
+    let runs = session.conversations();
+    assert_eq!(runs[1], (runs[0].0.clone(), true), "{runs:?}");
+}
+
+#[test]
 fn a_worker_killed_while_it_is_stopped_does_not_stop_again_when_started() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user("killstop");
@@ -294,5 +318,32 @@ fn two_projects_may_have_a_session_of_the_same_name() {
     for (project, name) in [(&shop, "shop"), (&blog, "blog")] {
         let log = user.run(["git", "log", "--format=%s", "main..jwt"]).cwd(&project.dir).ok();
         assert_eq!(log.stdout.lines().count(), 3, "{name}: {log}");
+    }
+}
+
+#[test]
+fn sessions_of_one_name_that_projects_begin_at_the_same_moment_all_run() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user("triplets");
+    let agent = user.obedient_agent("");
+    let names = ["shop", "blog", "wiki"];
+    let projects = names.map(|name| user.project(name).key("SAMOCODE_AGENT", &agent).create());
+
+    std::thread::scope(|scope| {
+        let begun = projects.each_ref().map(|project| {
+            let enable = || project.samocode(["enable", "jwt", "--task", "JWT login"]).output();
+            scope.spawn(enable)
+        });
+        for (project, begun) in projects.iter().zip(begun) {
+            let begun = begun.join().expect("no panic");
+            if begun.code != 0 {
+                assert!(begun.stderr.contains("samocode start jwt"), "{begun}");
+                project.samocode(["start", "jwt"]).ok();
+            }
+        }
+    });
+
+    for project in &projects {
+        project.named("jwt").wait_for_state("waiting");
     }
 }

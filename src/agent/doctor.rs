@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::canary::{self, Met};
 use super::environment::RunIds;
 use super::exam::{About, Exam, Finding, Status};
+use super::price::Prices;
 use super::registry::Registry;
 use super::unseen::Unseen;
 use super::{Agent, AgentError, Environment, spec};
@@ -41,6 +42,7 @@ pub async fn examine(registry: &Registry, exam: &Exam<'_>) -> Vec<Finding> {
             }
         }
     }
+    findings.extend(prices(exam));
     findings.extend(shell_only(registry, exam, &names));
     let specs = names.iter().filter_map(|name| registry.spec(name.word()));
     let mut with_keys = specs.filter(|spec| !spec.manifest().credentials.keys.is_empty());
@@ -126,6 +128,12 @@ fn newer(state: &Path, agent: &Agent, version: &str, what: &str) -> Option<Findi
         agent.word()
     );
     Some(Finding::new(About::Program, Status::Note, what, remedy))
+}
+
+/// The lines of the user's prices that cannot be read.
+fn prices(exam: &Exam<'_>) -> impl Iterator<Item = Finding> {
+    let (_, problems) = Prices::load(Some(&exam.dirs.prices_file()));
+    problems.into_iter().map(|what| Finding::new(About::Program, Status::Note, what, ""))
 }
 
 /// What an agent cannot do that others can.

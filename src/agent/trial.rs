@@ -102,9 +102,9 @@ impl Trial<'_> {
             Ok(turn) => turn,
             Err(error) => return vec![Self::broken(error.in_one_line(), "")],
         };
-        let mut found = vec![self.ended("a turn ends with a report", &first)];
-        let failed = found.iter().any(|finding| finding.status == Status::Broken);
-        if failed {
+        let what = if can.reports_end { "a turn ends with a report" } else { "a turn ends" };
+        let mut found = vec![self.ended(what, &first)];
+        if found.iter().any(|finding| finding.status == Status::Broken) {
             return found;
         }
         found.push(self.named(&chosen, &first));
@@ -265,8 +265,9 @@ impl Trial<'_> {
     }
 
     fn named(&self, chosen: &str, turn: &Turn) -> Finding {
-        let id = &turn.reported.conversation;
-        match self.agent.capabilities().conversation {
+        let (id, can) = (&turn.reported.conversation, self.agent.capabilities());
+        match can.conversation {
+            _ if id.is_empty() && !can.resumes => Self::ok("its conversation has no id"),
             ConversationId::Ours if id == chosen => {
                 Self::ok("it takes the id of a conversation from samocode")
             }
@@ -280,10 +281,9 @@ impl Trial<'_> {
             ConversationId::Agents if !id.is_empty() => {
                 Self::ok("it reports the id of its conversation")
             }
-            ConversationId::Agents if self.agent.capabilities().resumes => {
+            ConversationId::Agents => {
                 Self::broken("it reports no id, so its conversation cannot be resumed", "")
             }
-            ConversationId::Agents => Self::ok("its conversation has no id"),
         }
     }
 

@@ -1,17 +1,21 @@
 //! Writing and starting a session's unit, and the checks before that.
 
+use std::fs::{File, OpenOptions};
+use std::path::Path;
+
 use crate::agent::environment::recorded;
 use crate::agent::{REGISTRY, vocabulary};
 use crate::config::confine::is_of_confinement;
 use crate::config::{Env, Flags, Project, Settings};
 use crate::git::{self, Checkout, Plan};
+use crate::platform::threads;
 use crate::service::{self, Limits, Progress, Scope, ServiceManager, Shared, retire};
 use crate::session::Phase;
-use crate::session::store::crash_point;
+use crate::session::store::{self, crash_point};
 
 use super::context::Context;
 use super::convoy::convoy_of;
-use super::error::{Error, Result};
+use super::error::{Attempt as _, Error, Result};
 use super::privilege::{Raised, RunAs};
 use super::session::Session;
 
@@ -22,6 +26,17 @@ pub(super) fn check_user(context: &Context) -> Result<()> {
             .hint("sudo samocode enable --system --run-as USER …"));
     }
     Ok(())
+}
+
+/// Waits until no other process is about to give a session of this user's a unit.
+async fn alone(context: &Context) -> Result<File> {
+    store::make_folder(&context.dirs.state)?;
+    let path = context.dirs.state.join("units.lock");
+    let opened = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
+    let shown = path.display().to_string();
+    let file = opened.attempt(|| format!("open {shown}"))?;
+    let locked = threads::apart_or_here(move || file.lock().map(|()| file)).await;
+    locked.unwrap_or_else(Err).attempt(|| format!("lock {shown}"))
 }
 
 /// Checks that the agent is installed and willing to run, before anything is created.
@@ -160,20 +175,43 @@ impl<'a> UnitFiles<'a> {
         let spool = context.spool()?;
         let shared = Shared { binary: &context.caller.binary, spool: spool.dir() };
         let session = self.unit(convoy_of(&context.project, &self.session.name)?)?;
+        let alone = alone(context).await?;
         let _root = Raised::up()?;
         let before = service::recorded(scope, &self.session.instance)?;
-        if before.is_some_and(|before| before.folder != self.session.folder.path()) {
+        if let Some(before) = before.filter(|before| before.folder != self.session.folder.path()) {
+            self.check_free(&before.folder)?;
             // A worker that still runs there works on a folder that no longer exists.
             retire::stop(manager, &self.session.instance, progress).await?;
         }
         spool.create(scope)?;
         manager.install(shared, Some(&session)).await?;
+        drop(alone);
         crash_point("the unit is installed");
         manager.watch_spool().await?;
         crash_point("the waker watches");
         manager.enable(&self.session.instance).await?;
         crash_point("the unit is enabled");
         Ok(())
+    }
+
+    /// Whether the unit, which was last that of the session in this folder, is no longer. Another
+    /// project's may have got the same name since this session chose it.
+    fn check_free(&self, folder: &Path) -> Result<()> {
+        let at = |path: &Path| path.canonicalize().ok();
+        let there = at(folder);
+        if there.is_none() || there == at(self.session.folder.path()) {
+            return Ok(());
+        }
+        let Session { name, instance, .. } = self.session;
+        let message = format!(
+            "cannot start '{name}': the unit {instance} has just become that of the session in {}",
+            folder.display()
+        );
+        let hint = self
+            .context
+            .caller
+            .command(&format!("give it another one with: samocode start {name}"));
+        Err(Error::refused(message).hint(hint))
     }
 
     /// Starts the unit and waits until the manager reports it as running.

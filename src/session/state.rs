@@ -43,6 +43,8 @@ pub struct LastCost {
     pub usd: f64,
     /// Tokens used by the run.
     pub tokens: Usage,
+    /// The model, if it is known.
+    pub model: Option<String>,
 }
 
 /// Total cost of a session's runs.
@@ -68,7 +70,8 @@ impl Costs {
         // JSON, and with it the hook, has no infinity.
         self.usd = (self.usd + usd).min(f64::MAX);
         self.tokens.add(tokens);
-        self.last = Some(LastCost { run: run.to_owned(), at, usd, tokens });
+        self.last =
+            Some(LastCost { run: run.to_owned(), at, usd, tokens, model: cost.model.clone() });
     }
 
     /// What is known of the cost in US dollars.
@@ -131,8 +134,8 @@ pub struct State {
     pub notified: bool,
     /// Whether a human stopped the session.
     pub stopped: bool,
-    /// Whether a human started the session since its last run. Limits and pauses found before that
-    /// no longer apply.
+    /// Whether a human started the session since its last run, or for one that could not resume its
+    /// conversation. Limits and pauses found before that no longer apply.
     pub forced: bool,
     /// The current iteration: started, and no signal accepted yet.
     pub iteration: Option<Iteration>,

@@ -4,12 +4,13 @@
 
 use jiff::{Timestamp, ToSpan as _, Zoned};
 
+use crate::config::Dirs;
 use crate::config::settings::Budget;
 use crate::session::event;
 use crate::session::journal::{Event, Usage};
-use crate::session::state::State;
+use crate::session::state::{Costs, State};
 use crate::session::store::StoreError;
-use crate::session::{Cause, clock};
+use crate::session::{Cause, Certainty, clock, dollars};
 
 use super::ledger::{Ledger, Line};
 use super::{Trouble, Worker};
@@ -26,8 +27,8 @@ fn share(budget: &Budget, usd: f64, tokens: u64) -> Option<f64> {
     [by_usd, by_tokens].into_iter().flatten().reduce(f64::max)
 }
 
-fn in_words(budget: &Budget, usd: f64, tokens: u64) -> String {
-    let usd = budget.usd.map(|most| format!("${usd:.2} of ${most:.2}"));
+fn in_words(budget: &Budget, usd: f64, tokens: u64, known: Certainty) -> String {
+    let usd = budget.usd.map(|most| format!("{} of ${most:.2}", dollars(usd, known)));
     let tokens = budget.tokens.map(|most| format!("{tokens} of {most} tokens"));
     [usd, tokens].into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
@@ -56,10 +57,11 @@ pub(super) const fn used(tokens: Usage) -> u64 {
 pub(super) fn session_is_spent(
     budget: &Budget,
     (usd, tokens): (f64, u64),
+    known: Certainty,
     instance: &str,
 ) -> Option<String> {
     share(budget, usd, tokens).filter(|share| *share >= 100.0)?;
-    let words = in_words(budget, usd, tokens);
+    let words = in_words(budget, usd, tokens, known);
     let remedy = remedy(budget, usd, instance);
     Some(format!("the session's budget is spent ({words}): raise it with {remedy}"))
 }
@@ -71,7 +73,7 @@ pub(super) fn above_is_spent(
     instance: &str,
 ) -> Option<String> {
     share(budget, usd, tokens).filter(|share| *share >= 100.0)?;
-    let words = in_words(budget, usd, tokens);
+    let words = in_words(budget, usd, tokens, Certainty::default());
     let remedy = remedy(budget, usd, instance);
     Some(format!(
         "the budget of {instance}, which coordinates this session, is spent ({words}): raise it with {remedy}"
@@ -85,7 +87,7 @@ pub(super) fn day_is_spent(
     now: &Zoned,
 ) -> Option<Event> {
     share(budget, usd, tokens).filter(|share| *share >= 100.0)?;
-    let words = in_words(budget, usd, tokens);
+    let words = in_words(budget, usd, tokens, Certainty::default());
     Some(Event::Paused(event::Paused {
         cause: Cause::Budget,
         detail: format!("the day's budget is spent ({words}); resumes tomorrow"),
@@ -103,10 +105,19 @@ impl Worker<'_> {
         self.ledger(now).sum().map(Some)
     }
 
-    /// Adds the last run's cost to the day's ledger, and warns when 80 % of a budget is used.
-    pub(super) fn account_for(&mut self, before: (f64, u64)) -> Result<(), Trouble> {
+    /// Adds the last run's cost to the day's ledger, and warns when 80 % of a budget is used, or when
+    /// one in dollars begins to miss what an agent costs that does not report it.
+    pub(super) fn account_for(&mut self, before: &Costs, reported: bool) -> Result<(), Trouble> {
         self.enter_in_ledger()?;
         let budgets = self.setup.settings.budgets;
+        let costs = &self.writer.state().costs;
+        let in_dollars =
+            [budgets.session, budgets.run, budgets.day].iter().any(|b| b.usd.is_some());
+        if !reported && in_dollars && before.unpriced == 0 && costs.unpriced > 0 {
+            let model = costs.last.as_ref().and_then(|last| last.model.clone());
+            self.warn_of_price(model.as_deref())?;
+        }
+        let before = (before.usd, used(before.tokens));
         let state = self.writer.state();
         let now = (state.costs.usd, used(state.costs.tokens));
         self.warn("the session", &budgets.session, before, now)?;
@@ -143,11 +154,30 @@ impl Worker<'_> {
     ) -> Result<(), Trouble> {
         let warned = |(usd, tokens)| share(budget, usd, tokens).is_some_and(|s| s >= WARN_AT);
         if warned(now) && !warned(before) {
-            let words = in_words(budget, now.0, now.1);
-            let text = format!("80 % of {whose}'s budget is used: {words}");
-            self.writer.record(Event::BudgetWarned(event::BudgetWarned { text: text.clone() }))?;
-            self.tell_of_budget(&text);
+            let known = self.writer.state().costs.certainty();
+            let words = in_words(budget, now.0, now.1, known);
+            self.say_of_budget(format!("80 % of {whose}'s budget is used: {words}"))?;
         }
+        Ok(())
+    }
+
+    fn warn_of_price(&mut self, model: Option<&str>) -> Result<(), Trouble> {
+        let tokens = "set SAMOCODE_BUDGET_TOKENS";
+        let dirs = Dirs::user(&self.setup.env).ok();
+        let file = dirs.map_or_else(String::new, |dirs| dirs.short(&dirs.prices_file()));
+        self.say_of_budget(match model {
+            Some(model) => format!(
+                "budgets in dollars do not count the runs of {model}, which has no price: write one into {file}, or {tokens}"
+            ),
+            None => format!(
+                "budgets in dollars do not count this agent's runs, whose model is unknown: {tokens}"
+            ),
+        })
+    }
+
+    fn say_of_budget(&mut self, text: String) -> Result<(), Trouble> {
+        self.writer.record(Event::BudgetWarned(event::BudgetWarned { text: text.clone() }))?;
+        self.tell_of_budget(&text);
         Ok(())
     }
 
@@ -180,6 +210,15 @@ mod tests {
         assert_eq!(used(most), u64::MAX);
         let budget = Budget { usd: None, tokens: Some(1000) };
         assert!(share(&budget, 0.0, used(most)).is_some_and(|share| share > 100.0));
+    }
+
+    #[test]
+    fn what_is_spent_is_marked_where_it_is_an_estimate() {
+        let budget = Budget { usd: Some(1.0), tokens: None };
+        let spent = |known| session_is_spent(&budget, (1.2, 0), known, "jwt").unwrap_or_default();
+        assert!(spent(Certainty::default()).contains(" ($1.20 of $1.00)"));
+        let known = Certainty { estimated: true, incomplete: true };
+        assert!(spent(known).contains(" (~$1.20 + ? of $1.00)"));
     }
 
     #[test]

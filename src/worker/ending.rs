@@ -82,6 +82,10 @@ impl Worker<'_> {
     }
 
     pub(super) fn interrupted(&mut self) -> Result<WorkerExit, Trouble> {
+        // Stopped in the middle of a run, it rests until a human starts it.
+        if self.writer.state().stopped {
+            self.note_kept(None)?;
+        }
         self.writer.record(Event::WorkerEnded(event::WorkerEnded { end: End::Interrupted }))?;
         self.writer.write_hook()?;
         self.notify.stopping();

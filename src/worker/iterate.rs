@@ -168,7 +168,7 @@ impl Worker<'_> {
         }
         self.forget_lost(&agent)?;
         let plan = self.plan(&agent);
-        let spent_before = self.spent();
+        let costs_before = self.writer.state().costs.clone();
         let files = self.record_start(&plan)?;
         let since = SystemTime::now() - TICK;
         let mut ended = match RunUnderWay::start(self, &agent, &plan, files)? {
@@ -186,9 +186,12 @@ impl Worker<'_> {
             }
         }
         self.explain_age(&agent, &mut ended).await;
+        if let (Outcome::MaxTurns, Some(key)) = (&ended.outcome, agent.capabilities().max_turns) {
+            ended.why.get_or_insert_with(|| format!("it used all of {key}"));
+        }
         self.conclude(&plan, &ended, account.as_ref()).await?;
         self.yields();
-        self.account_for(spent_before)?;
+        self.account_for(&costs_before, plan.reports_cost)?;
         self.note_unknown(&agent, &ended.unknown).await
     }
 

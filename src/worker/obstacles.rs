@@ -68,10 +68,12 @@ pub(super) fn first(
     let pause = |event: Event| Obstacle::Pause(Box::new(event));
     let budgets = &settings.budgets;
     let day = found.spent_today.filter(|_| !state.forced);
+    let known = state.costs.certainty();
     let obstacles = [
         (!found.has_slot).then_some(Obstacle::Queue),
         no_space(&found.space, settings.disk_floor, &found.now).map(pause),
-        budget::session_is_spent(&budgets.session, found.spent, instance).map(Obstacle::Block),
+        budget::session_is_spent(&budgets.session, found.spent, known, instance)
+            .map(Obstacle::Block),
         found.spent_above.clone().map(Obstacle::Block),
         found.not_confined.clone().map(Obstacle::Block),
         day.and_then(|spent| budget::day_is_spent(&budgets.day, spent, &found.now)).map(pause),

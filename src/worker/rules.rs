@@ -164,7 +164,7 @@ pub(super) fn detail(outcome: &Outcome) -> Option<String> {
         Outcome::Killed { signal } => format!("the agent was killed by signal {signal}"),
         Outcome::OutOfMemory => "it ran out of memory; raise SAMOCODE_MEMORY_MAX".to_owned(),
         Outcome::TimedOut => "it took longer than CLAUDE_TIMEOUT".to_owned(),
-        Outcome::MaxTurns => "it used all of CLAUDE_MAX_TURNS".to_owned(),
+        Outcome::MaxTurns => "it used all its turns".to_owned(),
         Outcome::Budget => "it used up the budget of a run".to_owned(),
         Outcome::ContextFull => "the conversation no longer fits the model's context".to_owned(),
         Outcome::Finished | Outcome::Stalled | Outcome::Interrupted => return None,

@@ -238,8 +238,9 @@ fn interrupted(state: &State) -> Option<String> {
     let iteration = state.iteration.as_ref().filter(|iteration| iteration.cut_off)?;
     Some(match &iteration.failures.last {
         Some(why) => format!(
-            "The previous run ended early: {why}. Its work is still there: check git status and \
-             the session's files before you repeat anything."
+            "The previous run ended early: {}. Its work is still there: check git status and \
+             the session's files before you repeat anything.",
+            why.trim_end_matches('.')
         ),
         None => {
             "The previous run was interrupted from outside. Its work is still there: check git \

@@ -17,7 +17,8 @@ use faults::{Cast, Plan, hangs, quiet};
 use lab::{System, secs};
 
 const USAGE: &str = "usage: benches/faults [--seed N] [--faults N] [--rehearsals N] [--claude N] \
-    [--codex N] [--gemini N] [--sessions N] [--restarts N] [--hangs N] [--quiet N] [--debian13]";
+    [--codex N] [--gemini N] [--qwen N] [--opencode N] [--sessions N] [--restarts N] [--hangs N] [--quiet N] \
+    [--debian13]";
 
 fn main() -> ExitCode {
     let mut plan = Plan {
@@ -29,7 +30,7 @@ fn main() -> ExitCode {
         manager_restarts: 5,
     };
     let (mut rehearsals, mut claude, mut hang, mut quiet_sessions) = (100, 40, 4, 50);
-    let (mut codex, mut gemini) = (40, 40);
+    let (mut codex, mut gemini, mut qwen, mut opencode) = (40, 40, 40, 40);
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         let mut number = || args.next().and_then(|value| value.parse::<u64>().ok());
@@ -46,6 +47,8 @@ fn main() -> ExitCode {
             "--claude" => count(&mut claude),
             "--codex" => count(&mut codex),
             "--gemini" => count(&mut gemini),
+            "--qwen" => count(&mut qwen),
+            "--opencode" => count(&mut opencode),
             "--sessions" => count(&mut plan.sessions),
             "--restarts" => count(&mut plan.manager_restarts),
             "--hangs" => count(&mut hang),
@@ -64,6 +67,8 @@ fn main() -> ExitCode {
         Plan { cast: Cast::Claude, faults: claude, manager_restarts: 0, ..plan },
         Plan { cast: Cast::Codex, faults: codex, manager_restarts: 0, ..plan },
         Plan { cast: Cast::Gemini, faults: gemini, manager_restarts: 0, ..plan },
+        Plan { cast: Cast::Qwen, faults: qwen, manager_restarts: 0, ..plan },
+        Plan { cast: Cast::Opencode, faults: opencode, manager_restarts: 0, ..plan },
     ];
     let mut whole = true;
     for plan in plans.into_iter().filter(|plan| plan.faults + plan.manager_restarts > 0) {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use crate::lab::{Api, LabUser, Project, Reply};
 
 /// The agent.
@@ -17,6 +19,10 @@ pub(crate) enum Cast {
     Codex,
     /// The same with Gemini CLI.
     Gemini,
+    /// The same with Qwen Code, over the Agent Client Protocol.
+    Qwen,
+    /// The same with opencode, over that protocol too.
+    Opencode,
 }
 
 impl Cast {
@@ -34,7 +40,8 @@ mkdir -p "$notes"
             Self::Rehearsal => "samocode",
             Self::Claude => "claude",
             Self::Codex => "codex",
-            Self::Gemini => "node",
+            Self::Gemini | Self::Qwen => "node",
+            Self::Opencode => "opencode",
         }
     }
 
@@ -45,6 +52,8 @@ mkdir -p "$notes"
             Self::Claude => Some("claude"),
             Self::Codex => Some("codex"),
             Self::Gemini => Some("gemini"),
+            Self::Qwen => Some("qwen"),
+            Self::Opencode => Some("opencode"),
         }
     }
 
@@ -53,6 +62,7 @@ mkdir -p "$notes"
         match self {
             Self::Noting | Self::Rehearsal => Duration::from_millis(700),
             Self::Claude | Self::Codex | Self::Gemini => Duration::from_millis(2500),
+            Self::Qwen | Self::Opencode => Duration::from_secs(5),
         }
     }
 
@@ -62,6 +72,7 @@ mkdir -p "$notes"
         match self {
             Self::Noting | Self::Rehearsal => 2,
             Self::Claude | Self::Codex | Self::Gemini => 8,
+            Self::Qwen | Self::Opencode => 15,
         }
     }
 
@@ -78,6 +89,13 @@ mkdir -p "$notes"
                 "exec /opt/codex/node_modules/@openai/codex-*/vendor/*/bin/codex \"$@\"\n"
             }
             Self::Gemini => "PATH=/opt/gemini/bin:$PATH exec /opt/gemini/bin/gemini \"$@\"\n",
+            Self::Qwen => concat!(
+                "export PATH=/opt/qwen/bin:$PATH ANTHROPIC_MODEL=claude-lab\n",
+                "exec qwen --acp --yolo --auth-type anthropic\n"
+            ),
+            Self::Opencode => {
+                "OPENCODE_DISABLE_MODELS_FETCH=1 exec /opt/opencode/bin/opencode acp\n"
+            }
         };
         format!("{}{rest}", Self::BEGIN)
     }
@@ -105,11 +123,20 @@ impl<'u> Stage<'u> {
             .key("SAMOCODE_RETRY_DELAY", "0 s");
         let mut api = None;
         if let Some(cli) = cast.cli() {
-            let path = format!("{}_PATH", cli.to_ascii_uppercase());
-            project = project.key("SAMOCODE_AGENT", cli).key(&path, &begin);
+            project = match cast {
+                Cast::Qwen | Cast::Opencode => {
+                    project.key("SAMOCODE_AGENT", &format!("acp:{begin}"))
+                }
+                _ => {
+                    let path = format!("{}_PATH", cli.to_ascii_uppercase());
+                    project.key("SAMOCODE_AGENT", cli).key(&path, &begin)
+                }
+            };
             let served = Api::start_with(|request| {
                 // One Bash call for each prompt of samocode, and nothing after its result.
-                if request.ends_with_tool_result() {
+                let is_beside = request.says("Managed memory")
+                    || request.last_prompt().contains("SUGGESTION MODE");
+                if is_beside || request.ends_with_tool_result() {
                     Reply::say("Done.")
                 } else {
                     Reply::bash(WORK)
@@ -121,6 +148,15 @@ impl<'u> Stage<'u> {
                     project = project.key("CODEX_MODEL", "gpt-5");
                 }
                 Cast::Gemini => user.uses_gemini(&served, "key"),
+                Cast::Opencode => {
+                    let service = json!({"baseURL": format!("{}/v1", served.url()), "apiKey": "k"});
+                    let config = json!({
+                        "permission": "allow", "autoupdate": false,
+                        "provider": {"anthropic": {"options": service}},
+                        "model": "anthropic/claude-sonnet-4-5",
+                    });
+                    user.write(".config/opencode/opencode.json", config.to_string());
+                }
                 _ => user.uses_claude(&served),
             }
             api = Some(served);

@@ -212,6 +212,13 @@ fn sessions_of_the_real_cli_survive_random_faults_without_loss() {
 }
 
 #[test]
+fn sessions_of_agents_that_speak_acp_survive_random_faults_without_loss() {
+    for cast in [Cast::Qwen, Cast::Opencode] {
+        survives(Plan { cast, sessions: 2, faults: 4, manager_restarts: 0, ..SHORT });
+    }
+}
+
+#[test]
 fn sessions_of_the_real_codex_and_gemini_survive_random_faults_without_loss() {
     for cast in [Cast::Codex, Cast::Gemini] {
         survives(Plan { cast, sessions: 3, faults: 6, manager_restarts: 0, ..SHORT });

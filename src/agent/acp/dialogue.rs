@@ -251,18 +251,24 @@ fn reply(usage: &Value) -> Option<Usage> {
     (usage != Usage::default()).then_some(usage)
 }
 
-/// An error in place of a result. Agents put HTTP statuses into the code, or say more in the data.
+/// An error in place of a result. Agents put HTTP statuses into the code, say more in the data, or quote
+/// what the service replied.
 fn refused(error: &wire::Error) -> Event {
     let status = u16::try_from(error.code).ok().filter(|code| (400..600).contains(code));
+    let quoted = serde_json::from_str::<Value>(&error.message).unwrap_or_default();
+    let message = quoted["error"]["message"].as_str().unwrap_or(&error.message);
     let details = ["details", "message"].into_iter().find_map(|key| error.data[key].as_str());
     let text = match details {
-        Some(details) if details != error.message => format!("{}: {details}", error.message),
-        _ => error.message.clone(),
+        Some(details) if details != message => format!("{message}: {details}"),
+        _ => message.to_owned(),
     };
+    let reasons = quoted["error"]["details"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let refuses_key = reasons.iter().any(|detail| detail["reason"] == "API_KEY_INVALID");
     // -32000 is the protocol's "authentication required".
     let name = match (error.code, error.data["codexErrorInfo"].as_str()) {
         (_, Some("usage_limit_exceeded" | "usageLimitExceeded")) => "usage_limit_reached",
         (_, Some("unauthorized")) | (-32000, _) => "authentication_failed",
+        _ if refuses_key => "authentication_failed",
         _ => "",
     };
     failed(text, status, name)

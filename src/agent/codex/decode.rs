@@ -184,7 +184,9 @@ fn attempt(message: &str) -> Option<u32> {
 /// The service's own words in an error, if it is quoted as JSON.
 fn said(message: &str) -> String {
     let quoted = serde_json::from_str::<Value>(message).ok();
-    let inner = quoted.as_ref().and_then(|quoted| quoted["error"]["message"].as_str());
+    let inner = quoted.as_ref().and_then(|quoted| {
+        quoted["error"]["message"].as_str().or_else(|| quoted["detail"].as_str())
+    });
     inner.unwrap_or(message).to_owned()
 }
 

@@ -45,7 +45,8 @@ impl Error {
         let info = error.get("codex_error_info")?;
         let message = error["message"].as_str().unwrap_or_default();
         let quoted = serde_json::from_str::<Value>(message).ok();
-        let is_quoted = quoted.is_some_and(|message| message["error"].is_object());
+        let is_quoted = quoted
+            .is_some_and(|message| message["error"].is_object() || message["detail"].is_string());
         let (class, status) = match info {
             Value::String(class) => (class.clone(), None),
             Value::Object(info) => {
@@ -68,6 +69,7 @@ impl Error {
             "unauthorized" => "authentication_failed",
             "cyber_policy" => "policy_blocked",
             "bad_request" => "invalid_request",
+            "model_not_found" => "model_not_found",
             "context_window_exceeded" => {
                 finished.terminal_reason = Some("prompt_too_long".to_owned());
                 return;
@@ -76,6 +78,8 @@ impl Error {
                 finished.subtype = "error_max_budget_usd".to_owned();
                 return;
             }
+            // A service that has no such address, or has the model's name in the address.
+            _ if self.status == Some(404) => "model_not_found",
             // A refused request is of no class of its own.
             "other" if self.is_quoted => "invalid_request",
             "http_connection_failed"
@@ -89,9 +93,13 @@ impl Error {
             _ => return,
         };
         finished.error_kind = vec![name.to_owned()];
-        if finished.error_kind == ["authentication_failed"] {
-            finished.advice = Some("log in with: codex login".to_owned());
-        }
+        finished.advice = match name {
+            "authentication_failed" => Some("log in with: codex login".to_owned()),
+            "model_not_found" => {
+                Some("set CODEX_MODEL to a model that the account may use".to_owned())
+            }
+            _ => return,
+        };
     }
 }
 

@@ -100,6 +100,15 @@ fn an_outcome_has_its_class_and_reset_time_from_the_conversations_file() {
     assert!(matches!(judged(FAILED, throttled, "", false), Outcome::Throttled { .. }));
     let server = include_str!("../../../tests/fixtures/codex/server-error.rollout.jsonl");
     assert!(matches!(judged(FAILED, server, "", false), Outcome::Transient { .. }));
+    let unknown = include_str!("../../../tests/fixtures/codex/unknown-model.rollout.jsonl");
+    let named = unknown
+        .replace("{\"http_connection_failed\":{\"http_status_code\":404}}", "\"model_not_found\"");
+    assert_ne!(unknown, named);
+    for rollout in [unknown, &named] {
+        let outcome = judged(FAILED, rollout, "", false);
+        let Outcome::Failed { why } = outcome else { panic!("{outcome:?}") };
+        assert_eq!(why, "Said. (set CODEX_MODEL to a model that the account may use)");
+    }
     // Without the file there is still the failure, in words.
     assert!(matches!(judged(FAILED, "", "", false), Outcome::Failed { why } if why == "Said."));
 }
@@ -113,4 +122,15 @@ fn a_thread_that_is_gone_is_begun_again_and_one_that_is_open_elsewhere_is_not() 
     assert!(matches!(&outcome, Outcome::Failed { why } if why.contains(ID)), "{outcome:?}");
     let flag = "error: unexpected argument '--nonsense' found";
     assert!(matches!(judged("", "", flag, false), Outcome::WouldNotStart { .. }));
+}
+
+#[test]
+fn a_request_that_a_login_may_not_make_is_refused_in_the_services_words() {
+    let said = r#"{\"detail\":\"The 'x' model is not supported with this account.\"}"#;
+    let stream = FAILED.replace("Said.", said);
+    let rollout = format!(
+        r#"{{"type":"event_msg","payload":{{"type":"task_complete","error":{{"message":"{said}","codex_error_info":"other"}}}}}}"#
+    );
+    let why = "The 'x' model is not supported with this account.".to_owned();
+    assert_eq!(judged(&stream, &rollout, "", false), Outcome::Rejected { why });
 }

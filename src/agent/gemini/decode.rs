@@ -122,11 +122,12 @@ fn result(value: &Value) -> Finished {
         Some(status) => status != "success",
         None => !value["error"].is_null(),
     };
-    let message = value["error"]["message"].as_str().unwrap_or_default();
+    let (said, is_key) = said(value["error"]["message"].as_str().unwrap_or_default());
     Finished {
         is_error,
         subtype: value["status"].as_str().unwrap_or_default().to_owned(),
-        text: cut(&said(message), MAX_TEXT).to_owned(),
+        error_kind: is_key.then(|| "authentication_failed".to_owned()).into_iter().collect(),
+        text: cut(&said, MAX_TEXT).to_owned(),
         usage: Usage {
             input: count("input_tokens").saturating_sub(count("cached")),
             output: count("output_tokens"),
@@ -137,13 +138,17 @@ fn result(value: &Value) -> Finished {
     }
 }
 
-/// The service's words in `[API Error: {"error":{"message":…}}]`.
-fn said(message: &str) -> String {
-    let inner = message.strip_prefix("[API Error: ").unwrap_or(message);
-    let inner = inner.strip_suffix(']').unwrap_or(inner);
-    let quoted = serde_json::from_str::<Value>(inner).ok();
-    let quoted = quoted.as_ref().and_then(|quoted| quoted["error"]["message"].as_str());
-    quoted.unwrap_or(inner).to_owned()
+/// The service's words in `[API Error: {"error":{"message":…}}]`, which may be followed by lines of
+/// the program's own, and whether it refuses the key, as it does with the status of an invalid request.
+fn said(message: &str) -> (String, bool) {
+    let bare = message.strip_prefix("[API Error: ").and_then(|rest| {
+        rest.strip_suffix(']').or_else(|| rest.split_once("]\n").map(|(said, _)| said))
+    });
+    let inner = bare.unwrap_or(message);
+    let quoted = serde_json::from_str::<Value>(inner).unwrap_or_default();
+    let details = quoted["error"]["details"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let is_key = details.iter().any(|detail| detail["reason"] == "API_KEY_INVALID");
+    (quoted["error"]["message"].as_str().unwrap_or(inner).to_owned(), is_key)
 }
 
 impl Decoder for GeminiDecoder {

@@ -13,7 +13,9 @@ mod home;
 use std::ffi::OsString;
 use std::path::Path;
 
-use super::event::{Decoder, Finished};
+use jiff::{SignedDuration, Timestamp};
+
+use super::event::{Decoder, Finished, Limit};
 use super::exam::{About, Exam, Finding, Status};
 use super::outcome::{Facts, Outcome, ProcessExit, judge};
 use super::spec::{AgentSpec, Capabilities, ConversationId, Login, Program};
@@ -146,6 +148,12 @@ impl AgentSpec for Gemini {
             return judge(facts);
         };
         explain(finished, facts);
+        // Only if the service asked for a delay: the day's quota ends at no known time.
+        if let Some(delay) = delay_in(facts.stderr_tail) {
+            let resets_at = Timestamp::now().checked_add(delay).ok();
+            let (kind, windows) = (String::new(), Vec::new());
+            reported.limit = Some(Limit { reached: true, kind, resets_at, windows });
+        }
         judge(&Facts { reported: &reported, ..*facts })
     }
 
@@ -177,7 +185,7 @@ impl AgentSpec for Gemini {
 fn explain(finished: &mut Finished, facts: &Facts<'_>) {
     finished.api_status = status_in(facts.stderr_tail).or_else(|| status_of(facts.exit));
     let has = |class: &str| facts.stderr_tail.contains(class);
-    // The day's quota, or a delay that is too long to wait for: the reset is only in prose.
+    // The day's quota, or a delay that is too long for it to wait.
     if has("TerminalQuotaError") {
         finished.error_kind = vec!["usage_limit_reached".to_owned()];
     } else if has("ModelNotFoundError") {
@@ -203,6 +211,13 @@ fn status_in(stderr: &str) -> Option<u16> {
         is_status.then(|| value.parse::<u16>().ok())?.filter(|status| (400..600).contains(status))
     };
     stderr.lines().rev().find_map(field)
+}
+
+/// How long the service wants no request, in the error that it gave up at: `  retryDelayMs: 3600000,`.
+fn delay_in(stderr: &str) -> Option<SignedDuration> {
+    let error = stderr.rsplit_once("TerminalQuotaError")?.1;
+    let field = error.lines().find_map(|line| line.trim().strip_prefix("retryDelayMs: "))?;
+    field.trim_end_matches(',').parse().ok().map(SignedDuration::from_millis)
 }
 
 /// The status that it exits with, modulo 256.

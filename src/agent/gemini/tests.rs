@@ -117,12 +117,24 @@ fn each_failure_has_its_outcome() {
         "Full report … TerminalQuotaError: You have exhausted your daily quota\n  status: 429\n}";
     let outcome = judged(fixture!("daily"), 173, quota, false);
     let Outcome::Limit { resets_at: None, what, .. } = outcome else { panic!("{outcome:?}") };
-    assert!(what.contains("daily quota"), "{what}");
+    assert_eq!(what, "You have exhausted your daily quota on this model.");
+    let delayed = quota.replace("  status", "  retryDelayMs: 3600000,\n  status");
+    let outcome = judged(fixture!("daily"), 173, &delayed, false);
+    let Outcome::Limit { resets_at: Some(at), .. } = outcome else { panic!("{outcome:?}") };
+    let minutes = at.duration_since(jiff::Timestamp::now()).as_mins();
+    assert!((50..=60).contains(&minutes), "{minutes}");
+    let unknown = quota.replace("  status", "  retryDelayMs: undefined,\n  status");
+    let outcome = judged(fixture!("daily"), 173, &unknown, false);
+    assert!(matches!(outcome, Outcome::Limit { resets_at: None, .. }), "{outcome:?}");
     assert!(matches!(judged(fixture!("daily"), 173, "", false), Outcome::Throttled { .. }));
     let outcome = judged(fixture!("401"), 145, "}\n  status: 401\n}", false);
     assert_eq!(outcome, Outcome::Auth { what: "the script says 401".into() });
     assert!(matches!(judged(fixture!("401"), 145, "", false), Outcome::Auth { .. }));
     assert!(matches!(judged(fixture!("400"), 144, "", false), Outcome::Rejected { .. }));
+    // As the service refuses a key that is wrong or expired.
+    let outcome = judged(fixture!("bad-key"), 144, "}\n  status: 400\n}", false);
+    let what = "API key not valid. Please pass a valid API key.".to_owned();
+    assert_eq!(outcome, Outcome::Auth { what });
     let missing = "… ModelNotFoundError:\n  code: 404\n}";
     let outcome = judged(fixture!("404"), 1, missing, false);
     assert!(

@@ -34,12 +34,15 @@ async fn tried(commands: &str, result: &str) -> Vec<String> {
 
 async fn tried_after(first: &str, commands: &str, result: &str) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
-    let agent = stand_in(folder.path(), first, commands, result);
+    tried_with(&stand_in(folder.path(), first, commands, result), &folder).await
+}
+
+async fn tried_with(agent: &Agent, folder: &tempfile::TempDir) -> Vec<String> {
     let environment = |run: &str| -> Environment {
         vec![("PATH".into(), "/usr/bin:/bin".into()), ("SAMOCODE_RUN".into(), run.into())]
     };
     let trial = Trial {
-        agent: &agent,
+        agent,
         environment: &environment,
         folder: folder.path(),
         state: folder.path(),
@@ -99,4 +102,13 @@ async fn a_turn_that_fails_ends_the_trial_with_the_programs_own_words() {
     )
     .await;
     assert_eq!(refused, ["broken: a turn failed: Invalid API key"]);
+}
+
+#[tokio::test]
+async fn a_program_that_reports_nothing_has_no_end_and_no_id_to_miss() {
+    let folder = tempfile::tempdir().unwrap();
+    let agent = agent_of(&REGISTRY, "command:/bin/true", "").unwrap();
+    let found = tried_with(&agent, &folder).await;
+    assert_eq!(found[..2], ["ok: a turn ends", "ok: its conversation has no id"]);
+    assert!(found.iter().all(|text| !text.starts_with("broken")), "{found:?}");
 }

@@ -76,7 +76,7 @@ fn remedy(outcome: &RunOutcome, session: &str) -> String {
         RunOutcome::Denied => "allow the calls with CLAUDE_PERMISSIONS",
         RunOutcome::OutOfMemory => "raise SAMOCODE_MEMORY_MAX",
         RunOutcome::TimedOut => "raise CLAUDE_TIMEOUT",
-        RunOutcome::MaxTurns => "raise CLAUDE_MAX_TURNS",
+        RunOutcome::MaxTurns => "raise the limit of its turns",
         RunOutcome::Budget => "raise SAMOCODE_BUDGET_USD_RUN or SAMOCODE_BUDGET_TOKENS_RUN",
         RunOutcome::Limit => return "nothing; it resumes when the limit ends".to_owned(),
         RunOutcome::Transient => return "nothing; it retries on its own".to_owned(),

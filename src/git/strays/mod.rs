@@ -18,6 +18,7 @@ use loose::{TICK, new_objects};
 pub use watch::{Refs, Watch};
 
 mod loose;
+mod stamp;
 mod watch;
 
 /// The most changes that are named.

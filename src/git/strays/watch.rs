@@ -5,21 +5,19 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
-
-use rustix::fs::Stat;
+use std::time::SystemTime;
 
 use crate::git::command::{git_for_reading, read};
 use crate::git::leftovers::{Found, look, pointed_to, registered_in};
 use crate::git::plain;
 use crate::session::store::Folder;
 
+use super::stamp::Stamp;
+
 /// The folders of refs that are watched.
 const WATCHED: [&str; 3] = ["refs/heads", "refs/tags", "refs/notes"];
 /// With more refs in files of their own than this, a repository is not watched.
 const MOST: usize = 20_000;
-/// File times advance in ticks of up to 10 ms. What changed this recently may change again unseen.
-const TICKS: Duration = Duration::from_millis(30);
 
 /// Where the refs of a repository were at some moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -48,36 +46,6 @@ impl Refs {
         }
         let is_moved = |name: &&String| self.get(name) != before.get(name);
         names.into_iter().filter(is_moved).cloned().collect()
-    }
-}
-
-/// What differs after every change of a file or folder.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Stamp {
-    inode: u64,
-    size: i64,
-    modified: (i64, u64),
-    changed: (i64, u64),
-}
-
-impl Stamp {
-    #[expect(clippy::useless_conversion, reason = "the types differ between systems")]
-    fn of(path: &Path) -> Option<Self> {
-        let stat: Stat = rustix::fs::stat(path).ok()?;
-        let nanoseconds = |count| u64::try_from(count).unwrap_or_default();
-        Some(Self {
-            inode: stat.st_ino,
-            size: stat.st_size,
-            modified: (stat.st_mtime.into(), nanoseconds(stat.st_mtime_nsec)),
-            changed: (stat.st_ctime.into(), nanoseconds(stat.st_ctime_nsec)),
-        })
-    }
-
-    /// Whether it is so new that another change may have left it as it is.
-    fn is_recent(&self, now: SystemTime) -> bool {
-        let seconds = Duration::from_secs(u64::try_from(self.modified.0).unwrap_or_default());
-        let at = SystemTime::UNIX_EPOCH + seconds + Duration::from_nanos(self.modified.1);
-        at + TICKS > now
     }
 }
 

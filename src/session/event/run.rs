@@ -67,14 +67,14 @@ impl Occurrence for RunStarted {
             state.iteration = None;
         }
         state.total = self.total;
-        state.forced = false;
+        let forced = std::mem::take(&mut state.forced);
         state.unsettled = false;
         state.redirection = None;
         state.machine.run_started();
         state.visit.run_started();
         state.standing = Standing::Running;
         state.last_progress = Some(at);
-        let open = OpenRun { run: self.run.clone(), log: self.log.clone(), since: at };
+        let open = OpenRun { run: self.run.clone(), log: self.log.clone(), since: at, forced };
         state.iteration.get_or_insert_with(|| Iteration::new(open.clone())).run_started(
             open,
             self.attempt,
@@ -155,7 +155,7 @@ impl Occurrence for RunEnded {
         state.last_progress = Some(at);
         state.machine.run_ended();
         if let Some(iteration) = &mut state.iteration {
-            iteration.run_ended(self);
+            state.forced |= iteration.run_ended(self);
         }
     }
 }

@@ -56,6 +56,8 @@ pub struct OpenRun {
     pub log: String,
     /// When the run was started.
     pub since: Timestamp,
+    /// Whether a human started the session for it.
+    pub forced: bool,
 }
 
 /// An agent's conversation, which several runs may share.
@@ -145,8 +147,10 @@ impl Iteration {
         }
     }
 
-    /// Records the end of a run.
-    pub(in crate::session) fn run_ended(&mut self, ended: &RunEnded) {
+    /// Records the end of a run. Returns whether a human's start is for the next run too, as this one
+    /// ended before it asked anything of the account.
+    pub(in crate::session) fn run_ended(&mut self, ended: &RunEnded) -> bool {
+        let forced = matches!(&self.run, RunState::Open(open) if open.forced);
         self.run = RunState::Ended { run: ended.run.clone() };
         let why = || ended.detail.clone().unwrap_or_else(|| ended.outcome.to_string());
         if ended.failure {
@@ -165,6 +169,7 @@ impl Iteration {
             conversation.usd = ended.cost.conversation_usd.or(conversation.usd);
             conversation.tokens = ended.cost.conversation_tokens.or(conversation.tokens);
         }
+        forced && ended.outcome == RunOutcome::NotResumed
     }
 
     /// Records that the run died with its worker.

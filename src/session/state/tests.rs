@@ -9,6 +9,7 @@ use jiff::SignedDuration;
 use proptest::prelude::*;
 
 mod gates;
+mod starts;
 
 struct Story {
     state: State,

@@ -48,17 +48,32 @@ pub(super) fn plain(command: &str) -> String {
     format!("printf '%b' '{bytes}' | bash")
 }
 
-/// The body of an error; a usage limit is the day's quota.
-pub(super) fn error(status: u16, message: &str, is_limit: bool) -> Value {
-    if !is_limit {
-        return json!({"error": {"code": status, "message": message, "status": "LAB"}});
+/// An error's status and body; a usage limit is the day's quota. A key that is wrong or has expired
+/// is an invalid request here.
+pub(super) fn error(status: u16, message: &str, is_limit: bool) -> (u16, Value) {
+    let details = json!({
+        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+        "reason": "API_KEY_INVALID", "domain": "googleapis.com",
+    });
+    if status == 401 {
+        return (
+            400,
+            json!({"error": {
+                "code": 400, "status": "INVALID_ARGUMENT", "details": [details],
+                "message": "API key expired. Please renew the API key.",
+            }}),
+        );
     }
-    json!({"error": {
+    if !is_limit {
+        return (status, json!({"error": {"code": status, "message": message, "status": "LAB"}}));
+    }
+    let quota = json!({"error": {
         "code": 429, "status": "RESOURCE_EXHAUSTED",
         "message": "You exceeded your current quota",
         "details": [{
             "@type": "type.googleapis.com/google.rpc.QuotaFailure",
             "violations": [{"quotaId": "GenerateRequestsPerDayPerProjectPerModel"}],
         }],
-    }})
+    }});
+    (429, quota)
 }

@@ -178,8 +178,8 @@ impl Reply {
                 (status, Json(body)).into_response()
             }
             Content::Error { status, message, resets_at } if dialect == Dialect::Gemini => {
-                let body = gemini::error(*status, message, resets_at.is_some());
-                let status = StatusCode::from_u16(*status).expect("an HTTP status");
+                let (status, body) = gemini::error(*status, message, resets_at.is_some());
+                let status = StatusCode::from_u16(status).expect("an HTTP status");
                 (status, Json(body)).into_response()
             }
             Content::Error { status, message, .. } => {

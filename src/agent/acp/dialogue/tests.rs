@@ -167,6 +167,13 @@ fn errors_have_a_status_or_a_name() {
         talk.hears(&json!({"id": 4, "error": error}));
         assert_eq!(Remedy::of(talk.finished()), remedy, "{error}");
     }
+    // As the Gemini CLI quotes its service.
+    let reason = json!([{"reason": "API_KEY_INVALID"}]);
+    let said = json!({"error": {"code": 400, "message": "API key expired.", "details": reason}});
+    let mut talk = Talk::opened();
+    talk.hears(&json!({"id": 4, "error": {"code": 400, "message": said.to_string()}}));
+    assert_eq!(Remedy::of(talk.finished()), Some(Remedy::LogIn));
+    assert_eq!(talk.finished().text, "API key expired.");
     let mut talk = Talk::new("");
     talk.hears(&json!({"id": 1, "result": {"protocolVersion": 2}}));
     assert_eq!(Remedy::of(talk.finished()), Some(Remedy::Setup));
