@@ -28,10 +28,12 @@ impl Secret {
         &self.0
     }
 
-    /// Hides every occurrence of the secret in a text that someone else wrote.
+    /// Hides every occurrence of the secret in a text that someone else wrote; of one that is too
+    /// short to be a secret, none.
     #[must_use]
     pub fn redact(&self, text: &str) -> String {
-        if self.0.is_empty() { text.to_owned() } else { text.replace(self.expose(), "[hidden]") }
+        let is_short = self.0.len() < SHORTEST;
+        if is_short { text.to_owned() } else { text.replace(self.expose(), "[hidden]") }
     }
 }
 
@@ -232,6 +234,7 @@ mod tests {
         assert_eq!(Secret::new(" 12:abc\n").expose(), "12:abc");
         assert_eq!(Secret::new("12:abc").redact("x/bot12:abc/y"), "x/bot[hidden]/y");
         assert_eq!(Secret::new("").redact("abc"), "abc");
+        assert_eq!(Secret::new("e").redact("the server said"), "the server said");
         let env = Env::from_iter([("ANTHROPIC_API_KEY", "sk-ant-12345")]);
         assert!(!format!("{:?}", Redactor::of_env(&env)).contains("sk-ant"));
     }

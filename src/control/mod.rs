@@ -75,6 +75,7 @@ pub mod confine;
 pub mod context;
 pub mod convoy;
 pub mod cost;
+pub mod decisions;
 pub mod disk;
 pub mod doctor;
 pub mod documents;

@@ -9,6 +9,7 @@ use crate::session::qa::{Answer, Qa};
 use crate::session::store;
 
 use super::cost::{Bill, Cost};
+use super::decisions::{self, Decision};
 use super::documents::{self, Read, Topic};
 use super::error::{Class, Result};
 use super::inspect::{Detail, Show};
@@ -38,6 +39,9 @@ pub struct Story {
     pub bill: Bill,
     /// What it asked, and was answered.
     pub questions: Vec<Question>,
+    /// What people and reviewers decided.
+    #[serde(default)]
+    pub decisions: Vec<Decision>,
     /// The newest plan, in Markdown.
     pub plan: Option<String>,
     /// The newest summary, in Markdown.
@@ -80,6 +84,7 @@ impl Perform for Report {
             at: Timestamp::now(),
             bill: bills.into_iter().next().unwrap_or_else(|| Bill::empty(&session.name)),
             questions: asked(&questions),
+            decisions: decisions::read(&session)?,
             plan: text(on, named(), Topic::Plan).await?,
             summary: text(on, named(), Topic::Summary).await?,
             diff: text(on, named(), Topic::Diff).await?,

@@ -6,11 +6,11 @@
 use std::path::{Path, PathBuf};
 
 use super::confirm::{Confirmed, confirm};
-use super::create::{below, create, outlast_maker};
+use super::create::{create, outlast_maker};
 use super::durable::{Damage, Window, find_damage};
 use super::leftovers::{Found, is_whole, look, registered_as};
 use super::own::{Fetched, Made, OwnRepository};
-use super::plan::plan;
+use super::plan::{below, plan};
 use super::progress::Told;
 use super::{Created, Error, Plan, Programs, Removal, Stores, remove_worktree, root, stores};
 use crate::config::Project;

@@ -13,7 +13,7 @@ use super::leftovers::{
     meant, outlast, registered_as,
 };
 use super::plain;
-use super::plan::{Plan, Start, WorktreePlan, plan};
+use super::plan::{Plan, Start, WorktreePlan, below, plan};
 use super::programs::{Barred, Programs};
 use super::progress::Told;
 use super::register::register;
@@ -175,11 +175,6 @@ async fn carry_out(planned: &Plan, programs: &Programs, told: Told<'_>) -> Resul
     }
     let (working_dir, branch) = (below(&plan.path, &plan.subfolder), Some(plan.branch));
     Ok(Created { folder: plan.path, working_dir, branch, start: Some(plan.start), did, notes })
-}
-
-/// `folder/subfolder`, without the trailing slash that joining an empty path adds.
-pub(super) fn below(folder: &Path, subfolder: &Path) -> PathBuf {
-    if subfolder.as_os_str().is_empty() { folder.to_owned() } else { folder.join(subfolder) }
 }
 
 fn plain(folder: &Path, why: &str) -> Created {

@@ -288,3 +288,8 @@ fn branch_of(base: &Base, remote: Option<&str>) -> String {
     let of_remote = remote.and_then(|remote| base.name.strip_prefix(&format!("{remote}/")));
     of_remote.unwrap_or(&base.name).to_owned()
 }
+
+/// `folder/subfolder`, without the trailing slash that joining an empty path adds.
+pub(super) fn below(folder: &Path, subfolder: &Path) -> PathBuf {
+    if subfolder.as_os_str().is_empty() { folder.to_owned() } else { folder.join(subfolder) }
+}

@@ -102,7 +102,13 @@ impl Blueprint {
             Self::Webhook => {
                 const FORM: &str = "\"https://example.org/hook\"";
                 let url = url(&fields.need::<String>("url", FORM)?, FORM)?;
-                Built::ready(Webhook::new(name, url, fields.secret("secret")?, proxies()))
+                let secret = fields.secret("secret")?;
+                if secret.as_ref().is_some_and(|secret| secret.expose().len() < SHORTEST_KEY) {
+                    return Err(format!(
+                        "the secret is too short to prove anything; take one of {SHORTEST_KEY} characters or more, such as openssl rand -hex 20 prints"
+                    ));
+                }
+                Built::ready(Webhook::new(name, url, secret, proxies()))
             }
             Self::WebPush => {
                 const FORM: &str = "\"mailto:you@example.org\"";
@@ -131,6 +137,9 @@ impl Blueprint {
         })
     }
 }
+
+/// The shortest secret of a webhook: a shorter one is guessed from a single message.
+const SHORTEST_KEY: usize = 8;
 
 /// The page that buttons of messages act through.
 fn page_at(name: &str, text: &str, settings: &Settings) -> Result<Page, String> {

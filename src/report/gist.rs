@@ -37,8 +37,47 @@ fn open_step(line: &str) -> Option<&str> {
     Some(marked.trim_start().strip_prefix("[ ]")?.trim()).filter(|text| !text.is_empty())
 }
 
+/// What the agent says it decided: passages of its plan and summary under a heading about that.
+pub(super) fn choices(story: &Story) -> Vec<String> {
+    let documents = [&story.plan, &story.summary].into_iter().flatten();
+    documents.flat_map(|text| passages(text)).collect()
+}
+
+/// The passages below headings such as `Decisions`, `Approach` and `Changed after review`.
+fn passages(text: &str) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    let (mut inside, mut fence) = (None, false);
+    for line in text.lines() {
+        fence ^= line.trim_start().starts_with("```");
+        let level = line.chars().take_while(|c| *c == '#').count();
+        if (1..=6).contains(&level) && !fence && line[level..].starts_with(' ') {
+            if inside.is_some_and(|outer| level <= outer) {
+                inside = None;
+            }
+            if inside.is_none() && is_about_decisions(line[level..].trim()) {
+                inside = Some(level);
+                found.push(String::new());
+                continue;
+            }
+        }
+        if inside.is_some()
+            && let Some(passage) = found.last_mut()
+        {
+            passage.push_str(line);
+            passage.push('\n');
+        }
+    }
+    let passages = found.into_iter().map(|passage| passage.trim().to_owned());
+    passages.filter(|passage| !passage.is_empty()).collect()
+}
+
+fn is_about_decisions(heading: &str) -> bool {
+    let heading = heading.to_lowercase();
+    heading.contains("decision") || ["approach", "changed after review"].contains(&heading.as_str())
+}
+
 /// A document without a heading at its beginning that repeats its title.
-pub(super) fn without_title<'a>(title: &str, text: &'a str) -> &'a str {
+pub(crate) fn without_title<'a>(title: &str, text: &'a str) -> &'a str {
     let text = text.trim();
     let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
     let heading = first.trim_start_matches('#');
@@ -66,6 +105,15 @@ mod tests {
         ] {
             assert_eq!(open_step(line), open, "{line}");
         }
+    }
+
+    #[test]
+    fn passages_about_decisions_are_found_with_all_that_is_below_their_heading() {
+        let plan = "# Plan: x\n## Approach\nA cookie.\n### Why\nIt is short.\n```\n# no heading\n```\n## Steps\n\
+                    1. do\n## Open decisions\n\n## Changed after review\n- a file";
+        let cookie = "A cookie.\n### Why\nIt is short.\n```\n# no heading\n```";
+        assert_eq!(passages(plan), [cookie, "- a file"]);
+        assert_eq!(passages("Approach\n#Approach\nx"), Vec::<String>::new());
     }
 
     #[test]

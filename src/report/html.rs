@@ -3,11 +3,13 @@
 use jiff::tz::TimeZone;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use crate::control::decisions::Decision;
 use crate::control::report::{Question, Story};
 use crate::control::timeline::Item;
 use crate::git::Commit;
 
 use super::changes::{FileChange, files};
+use super::pauses::{self, Pause};
 use super::{chart, gist, moment, outline, prose, together};
 
 const STYLE: &str = include_str!("report.css");
@@ -78,6 +80,7 @@ fn head(story: &Story, zone: &TimeZone) -> Markup {
 
 fn content(story: &Story, zone: &TimeZone) -> Markup {
     let (tests, left) = (gist::tests(story), gist::left(story));
+    let (choices, pauses) = (gist::choices(story), pauses::of(story));
     html! {
         (section("Task", html! { pre.task { (story.detail.task) } }))
         @if let Some(text) = &story.summary {
@@ -97,10 +100,14 @@ fn content(story: &Story, zone: &TimeZone) -> Markup {
         @if !story.questions.is_empty() {
             (section("Questions and answers", questions(&story.questions)))
         }
+        @if !story.decisions.is_empty() || !choices.is_empty() {
+            (section("Decisions", decisions(&story.decisions, &choices, zone)))
+        }
         @if let Some(text) = &story.plan {
             (section("Plan", prose::html(gist::without_title("Plan", text))))
         }
         @if !story.commits.is_empty() { (section("Commits", commits(&story.commits, zone))) }
+        @if !pauses.is_empty() { (section("Restarts and waits", rests(&pauses, zone))) }
         @if !story.history.is_empty() { (section("History", history(&story.history, zone))) }
         @if let Some(diff) = &story.diff { (section("Changes", changes(&files(diff)))) }
     }
@@ -118,6 +125,39 @@ fn questions(all: &[Question]) -> Markup {
             @match &question.answer {
                 Some(answer) => p.answer { (answer) },
                 None => p.answer.open { "no answer yet" },
+            }
+        }
+    }
+}
+
+fn decisions(all: &[Decision], choices: &[String], zone: &TimeZone) -> Markup {
+    html! {
+        @if !all.is_empty() {
+            table {
+                @for one in all {
+                    tr {
+                        td.when { (moment(one.at, zone)) }
+                        td {
+                            (one.what)
+                            @if let Some(words) = &one.words { p.answer { (words) } }
+                        }
+                    }
+                }
+            }
+        }
+        @for choice in choices { (prose::html(choice)) }
+    }
+}
+
+fn rests(pauses: &[Pause<'_>], zone: &TimeZone) -> Markup {
+    html! {
+        table {
+            @for pause in pauses {
+                tr {
+                    td.when { (moment(pause.at, zone)) }
+                    td { (pause.what) }
+                    td { (pause.length()) }
+                }
             }
         }
     }

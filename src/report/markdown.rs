@@ -9,7 +9,7 @@ use crate::control::timeline::Item;
 use crate::session::describe::harmless;
 
 use super::changes::{FileChange, files};
-use super::{gist, moment, outline, price, worked};
+use super::{gist, moment, outline, pauses, price, worked};
 
 /// How many lines of differences are shown at most.
 const MOST_LINES: usize = 3000;
@@ -58,11 +58,37 @@ pub(super) fn page(story: &Story, zone: &TimeZone) -> String {
             page.line(format!("> {}\n", answer.trim().replace('\n', "\n> ")));
         }
     }
+    let choices = gist::choices(story);
+    if !story.decisions.is_empty() || !choices.is_empty() {
+        page.heading("Decisions");
+        for one in &story.decisions {
+            let words = one.words.as_deref().map(|words| format!(": {}", one_line(words)));
+            let (at, what) = (moment(one.at, zone), one_line(&one.what));
+            page.line(format!("- {at} {what}{}", words.unwrap_or_default()));
+        }
+        for choice in &choices {
+            page.line("");
+            page.below(choice);
+        }
+    }
     page.document("Plan", story.plan.as_deref());
     if !story.commits.is_empty() {
         page.heading("Commits");
         for commit in &story.commits {
             page.line(format!("- `{}` {}", commit.id, commit.title));
+        }
+    }
+    let pauses = pauses::of(story);
+    if !pauses.is_empty() {
+        page.heading("Restarts and waits");
+        for pause in &pauses {
+            let length = pause.length();
+            let after = if length.is_empty() { "" } else { ": " };
+            page.line(format!(
+                "- {} {}{after}{length}",
+                moment(pause.at, zone),
+                one_line(pause.what)
+            ));
         }
     }
     if !story.history.is_empty() {
@@ -104,8 +130,13 @@ impl Page {
     fn document(&mut self, title: &str, text: Option<&str>) {
         let Some(text) = text else { return };
         self.heading(title);
+        self.below(gist::without_title(title, text));
+    }
+
+    /// An agent's text, with its headings below ours.
+    fn below(&mut self, text: &str) {
         let mut fence = false;
-        for line in gist::without_title(title, text).lines() {
+        for line in text.lines() {
             fence ^= line.trim_start().starts_with("```");
             let is_heading = !fence && line.starts_with('#');
             self.line(if is_heading { format!("##{line}") } else { line.to_owned() });

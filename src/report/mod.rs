@@ -5,9 +5,10 @@
 
 pub(crate) mod changes;
 pub(crate) mod chart;
-mod gist;
+pub(crate) mod gist;
 pub(crate) mod html;
 mod markdown;
+mod pauses;
 pub(crate) mod prose;
 
 use jiff::tz::TimeZone;

@@ -7,7 +7,7 @@ use crate::control::report::Story;
 const HOSTILE: &str = "</pre><script>alert('x')</script>\u{1b}[2J";
 
 /// A story as another host would send it.
-fn story() -> Story {
+pub(super) fn story() -> Story {
     let at = Timestamp::from_second(1_764_000_000).unwrap();
     let later = Timestamp::from_second(1_764_009_000).unwrap();
     let sum = |usd, seconds| {
@@ -30,14 +30,16 @@ fn story() -> Story {
               "status": "continue", "step": { "next": "stay" }, "summary": HOSTILE, "seconds": 600, "runs": 1 },
             { "type": "iteration", "at": at, "total": 2, "phase": "testing", "iteration": 1,
               "status": "continue", "step": { "next": "stay" }, "summary": "12 tests passed", "seconds": 300, "runs": 1 },
-            { "type": "event", "at": later, "kind": "approved", "text": "approved by the human" },
+            { "type": "event", "at": at, "kind": "limited", "text": "usage limit until 18:30" },
+            { "type": "event", "at": later, "kind": "mail", "text": "human approved" },
         ],
         "bill": { "session": "jwt", "total": sum(1.5, 900), "phases": { "planning": sum(0.5, 600), "testing": sum(1.0, 300) } },
         "questions": [
             { "id": "Q1", "text": format!("Where? {HOSTILE}"), "answer": "In a cookie" },
             { "id": "Q2", "text": "How long?", "answer": null },
         ],
-        "plan": format!("# Plan\n\n1. Read\n\n- [ ] Rotate the keys\n\n{HOSTILE}\n\n```\n# not a heading\n```"),
+        "decisions": [{ "at": later, "what": "human approved", "words": format!("fine {HOSTILE}") }],
+        "plan": format!("# Plan\n\n1. Read\n\n- [ ] Rotate the keys\n\n{HOSTILE}\n\n```\n# not a heading\n```\n\n## Approach\n\nOne cookie."),
         "summary": "## Done\n\nLogin **works**.",
         "commits": [{ "id": "1a2b3c4", "title": format!("Add login {HOSTILE}"), "at": at }],
         "diff": "diff --git a/a.rs b/a.rs\n--- a/a.rs\n+++ b/a.rs\n@@ -0,0 +1 @@\n+</pre><script>x</script>\n",
@@ -60,7 +62,13 @@ fn a_page_has_everything_and_lets_nothing_run() {
         "In a cookie",
         "no answer yet",
         "1a2b3c4",
-        "approved by the human",
+        "human approved",
+        "Decisions",
+        "fine &lt;/pre&gt;",
+        "One cookie",
+        "Restarts and waits",
+        "usage limit until 18:30",
+        "2 h 30 min",
         "12 tests passed",
         "What is left",
         "<li>Rotate the keys",

@@ -18,8 +18,8 @@ use super::{Common, complete, front, pager};
 
 /// Write a page about what was done in a session or a convoy
 ///
-/// The page has the task, the summary, time and cost by phase, questions with their answers, the
-/// plan, commits, history and changes.
+/// The page has the task, the summary, time and cost by phase, questions with their answers,
+/// decisions, the plan, commits, restarts and waits, history and changes.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  samocode report jwt-login                    as Markdown, on the terminal\n  samocode report jwt-login -o jwt-login.html  one page that needs no other file\n  samocode report login -o login.html          the sessions of a convoy\n\nExit codes: 0 written, 2 no such session, or the file cannot be written."

@@ -105,7 +105,8 @@ async fn each_service_gets_what_its_documentation_asks_for() {
     send(&channels(&home, &slack)).await.unwrap();
     let discord = table("discord", &format!("url = \"{url}/api/webhooks/1/x\""));
     send(&channels(&home, &discord)).await.unwrap();
-    let hook = table("webhook", &format!("url = \"{url}/hook?a=b\"\nsecret = \"Jefe\""));
+    let hook =
+        table("webhook", &format!("url = \"{url}/hook?a=b\"\nsecret = \"Jefe of RFC 4231\""));
     send(&channels(&home, &hook)).await.unwrap();
 
     let seen = server.seen();
@@ -128,7 +129,7 @@ async fn each_service_gets_what_its_documentation_asks_for() {
     let body = seen[3].json();
     assert_eq!((&body["id"], &body["event"]), (&json!("jwt-7"), &json!("waiting")));
     assert_eq!(body["questions"][0]["options"][1], json!(["B", "There"]));
-    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, b"Jefe");
+    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, b"Jefe of RFC 4231");
     let signature = seen[3].headers["x-samocode-signature-256"].to_str().unwrap();
     let digits = signature.strip_prefix("sha256=").unwrap();
     let tag: Vec<u8> = (0..digits.len())

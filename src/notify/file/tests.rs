@@ -35,7 +35,7 @@ impl Home {
         };
         let folder = self.0.path().join("credentials").display().to_string();
         from_settings(&settings, &|name| match name {
-            "HOOK_SECRET" => Some("s3cret".to_owned()),
+            "HOOK_SECRET" => Some("s3cret-of-the-hook".to_owned()),
             "CREDENTIALS_DIRECTORY" => Some(folder.clone()),
             _ => None,
         })
@@ -253,4 +253,18 @@ async fn a_credential_is_used_by_the_unit_that_has_it_and_left_to_it_by_others()
     let both = "token_credential = \"token\"\ntoken_env = \"X\"\n";
     let said = home.mistake(&format!("[channel.bot]\ntype = \"telegram\"\n{both}"));
     assert!(said.contains("exclude each other"), "{said}");
+}
+
+#[test]
+fn a_webhooks_secret_that_anybody_could_guess_is_refused() {
+    let home = Home::new();
+    let hook = |secret: &str| {
+        format!(
+            "[channel.hook]\ntype = \"webhook\"\nurl = \"https://example.org/hook\"\nsecret = \"{secret}\"\n"
+        )
+    };
+    let said = home.mistake(&hook("e"));
+    assert!(said.contains("too short") && said.contains("openssl rand"), "{said}");
+    let channels = home.user(&hook("a longer one"));
+    assert!(names(&channels).contains(&"hook".to_owned()), "{:?}", channels.left_out);
 }

@@ -31,9 +31,6 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &mut Model, palette
     frame.render_widget(Paragraph::new(lines), page);
 }
 
-/// From this many columns on, every tab has its name.
-const NAMED: u16 = 84;
-
 /// How many columns the tabs and what is beside them need at least.
 const TABS: usize = 38;
 
@@ -47,13 +44,13 @@ fn tab_line(area: Rect, model: &mut Model, palette: Palette) -> Line<'static> {
     let mut spans = vec![Span::styled("── ", palette.dim()), Span::styled(name, palette.strong())];
     spans.push(Span::raw("  "));
     model.areas.tabs.clear();
+    let hint = if model.page.is_at_end() { "" } else { "scrolled up; End follows again" };
+    // Every tab has its name where there is room for all of them.
+    let lengths = Tab::ALL.iter().enumerate().map(|(at, tab)| named(at, *tab).len() + 2);
+    let needed = spans.iter().map(Span::width).sum::<usize>() + lengths.sum::<usize>() + hint.len();
+    let has_room = needed <= usize::from(area.width) + if hint.is_empty() { 2 } else { 0 };
     for (at, tab) in Tab::ALL.into_iter().enumerate() {
-        let number = at + 1;
-        let text = if tab == model.tab || area.width >= NAMED {
-            format!("{number} {}", tab.name())
-        } else {
-            number.to_string()
-        };
+        let text = if tab == model.tab || has_room { named(at, tab) } else { (at + 1).to_string() };
         let left: usize = spans.iter().map(Span::width).sum();
         let x = area.x.saturating_add(u16::try_from(left).unwrap_or(u16::MAX));
         let width = u16::try_from(text.len()).unwrap_or(0);
@@ -61,8 +58,11 @@ fn tab_line(area: Rect, model: &mut Model, palette: Palette) -> Line<'static> {
         let style = if tab == model.tab { palette.selected() } else { palette.dim() };
         spans.extend([Span::styled(text, style), Span::raw("  ")]);
     }
-    if !model.page.is_at_end() {
-        spans.push(Span::styled("scrolled up; End follows again", palette.attention()));
-    }
+    spans.push(Span::styled(hint, palette.attention()));
     Line::from(spans)
+}
+
+/// A tab's key and name.
+fn named(at: usize, tab: Tab) -> String {
+    format!("{} {}", at + 1, tab.name())
 }

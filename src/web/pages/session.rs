@@ -15,7 +15,7 @@ use crate::control::timeline::History;
 use crate::control::tree::Tree;
 use crate::control::view::View;
 use crate::control::{Class, Error};
-use crate::report::{changes, chart, html as report, prose};
+use crate::report::{changes, chart, gist, html as report, prose};
 use crate::session::WaitsFor;
 
 use super::super::access::Visitor;
@@ -211,7 +211,7 @@ async fn overview(app: &App, session: String) -> Result<Markup, Refusal> {
     Ok(html! {
         h2 { "Task" }
         pre.task { (plain(&detail.task)) }
-        @if let Some(summary) = &summary { h2 { "Summary" } (prose::html(&plain(summary))) }
+        @if let Some(summary) = &summary { h2 { "Summary" } (prose::html(gist::without_title("Summary", &plain(summary)))) }
         @for bill in &costs.sessions {
             @if !bill.phases.is_empty() { h2 { "Time and cost by phase" } (chart::of_phases(bill)) }
         }
