@@ -133,3 +133,69 @@ fn a_strictly_confined_coordinator_begins_waits_answers_and_merges() {
     let Some(lab) = lab::get() else { return };
     leads(&lab.user("strictlead"), "strict");
 }
+
+/// What a hostile coordinator puts into the folder of calls, and what it asks for.
+const HOSTILE: &str = r#"
+out=$SAMOCODE_SESSION_DIR/out
+[ "$SAMOCODE_SESSION" = lead ] || exec sh -c 'printf "{\"status\":\"blocked\",\"reason\":\"idle\"}" >$SAMOCODE_SESSION_DIR/_signal.json'
+call() { printf '%s/0193a0c4-6a5e-7000-8000-%012x.%s' "$SAMOCODE_CALLS" $1 $2; }
+approve='{"system":false,"what":{"request":{"call":"approve","session":"other","message":"yes"}}}'
+ln -s ~/.ssh/key $(call 1 call); mkfifo $(call 2 call); truncate -s 100M $(call 3 call); mkdir $(call 4 call)
+echo "$approve" >$(call 5 call); ln -s ~/planted $(call 5 reply)
+for n in $(seq 100 10100); do printf -v name '%s/0193a0c4-6a5e-7000-8000-%012x.call' "$SAMOCODE_CALLS" $n; : >"$name"; done
+(flock 9; ln -s ~/planted $(call 6 reply); echo "$approve" >&9; mv $(call 6 new) $(call 6 call)
+    until [ -s $(call 6 reply) ]; do sleep 0.1; done; cat $(call 6 reply) >>$out) 9>$(call 6 new)
+samocode status lead >>$out 2>&1 && echo "still served" >>$out
+[ -d $SAMOCODE_SESSION_DIR/workers/child ] ||
+    SAMOCODE_CONFINE=off SAMOCODE_AGENT=command:/bin/cat samocode enable child --task t >>$out 2>&1
+samocode wait child --timeout 5min >>$out 2>&1
+echo '{"answers":"mine"}' >$SAMOCODE_SESSION_DIR/workers/child/_qa.md && echo "ALLOWED write" >>$out
+mv $SAMOCODE_SESSION_DIR/workers/child $SAMOCODE_SESSION_DIR/moved && echo "ALLOWED move" >>$out
+samocode approve child >>$out 2>&1 && echo "ALLOWED approve" >>$out
+samocode wait child --until done &
+kill -9 $!
+touch $SAMOCODE_SESSION_DIR/out.done
+[ ! -e $SAMOCODE_SESSION_DIR/stays ] || exec samocode wait child --until done
+printf '{"status":"blocked","reason":"tried"}' >$SAMOCODE_SESSION_DIR/_signal.json
+"#;
+
+#[test]
+fn what_a_hostile_agent_leaves_as_calls_opens_nothing_and_blocks_nobody() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user("hostilelead");
+    let agent = user.shell_agent(HOSTILE);
+    user.sh("mkdir -p .ssh; echo SECRET >.ssh/key").ok();
+    let project = user
+        .project("shop")
+        .key("SAMOCODE_AGENT", &agent)
+        .key("SAMOCODE_CONFINE", "standard")
+        .create();
+    let [lead, child, other] = ["lead", "child", "other"].map(|name| project.named(name));
+    other.enable(&["--task", "t"]);
+    other.wait_to_rest("blocked", "investigation");
+    lead.enable(&["--task", "t", "--coordinator"]);
+    lead.wait_to_rest("blocked", "investigation");
+    let out = says(&lead, "out");
+    assert!(out.contains("still served"), "{out}");
+    assert!(out.contains("other is not below your session") && !out.contains("SECRET"), "{out}");
+    assert!(out.contains("the gates of child are the human's"), "{out}");
+    assert!(!out.contains("ALLOWED") && !user.exists("planted"), "{out}");
+    assert!(other.journal("mail").is_empty());
+    let confined = child.journal("run_started")[0]["confined"].to_string();
+    assert!(confined.starts_with("\"standard (Landlock"), "{confined}");
+
+    // Its worker is killed in the middle of a call, and nothing of that stays.
+    let folder = project.session("lead").expect("a session");
+    user.write(folder.join("stays"), "");
+    user.sh(&format!("rm {}/out.done", folder.display())).ok();
+    lead.send("Again");
+    user.wait_until("it waits", BOUND, || user.exists(folder.join("out.done")));
+    let waits = "pgrep -u hostilelead -f 'outgoing --cal[l]' | wc -l";
+    user.wait_until("its call is performed", BOUND, || {
+        user.sh(waits).output().stdout.trim() == "1"
+    });
+    user.sh(&format!("rm {}/stays", folder.display())).ok();
+    user.sh("systemctl --user kill -s KILL samocode@lead").ok();
+    lead.wait_to_rest("blocked", "investigation");
+    assert_eq!(user.sh(waits).output().stdout.trim(), "0");
+}

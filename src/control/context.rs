@@ -47,7 +47,9 @@ impl Caller {
     #[must_use]
     pub fn command(&self, text: &str) -> String {
         let is_root = rustix::process::getuid().is_root();
-        let reader = Reader { scope: self.scope, config: self.config.as_deref(), is_root };
+        // A confined agent's samocode is told the project by its worker.
+        let config = self.config.as_deref().filter(|_| !self.is_for_confined());
+        let reader = Reader { scope: self.scope, config, is_root };
         reader.pasteable(text)
     }
 

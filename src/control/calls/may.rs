@@ -20,11 +20,12 @@ pub(super) enum May<'a> {
     Act(Vec<&'a str>),
     /// It begins a session below the agent's own, or gives one a new task.
     Begin,
+    /// It would be about all sessions of the project.
+    NamesNone,
     /// It is not, and why.
     Never(&'static str),
 }
 
-const ALL: &str = "name the sessions";
 const HUMANS: &str = "it is the human's to do";
 const MACHINE: &str = "it is about the whole machine";
 const WORKERS: &str = "only samocode itself calls it";
@@ -42,6 +43,8 @@ pub(super) fn of(request: &Request) -> May<'_> {
         Request::Show(call) => look(&call.session),
         Request::Explain(call) => look(&call.session),
         Request::History(call) => look(&call.session),
+        // Without a session it is the human's inbox, which the call keeps from agents.
+        Request::Inbox(call) if call.session.is_empty() => May::Always,
         Request::Inbox(call) => look(&call.session),
         Request::Questions(call) => look(&call.session),
         Request::Prompt(call) => look(&call.session),
@@ -77,7 +80,7 @@ pub(super) fn of(request: &Request) -> May<'_> {
         Request::Disable(call) => act(&call.session),
         // Each of them comes here again, as a call of its own.
         Request::Many(call) => match (&call.sessions, &call.action) {
-            (Chosen::All, _) => May::Never(ALL),
+            (Chosen::All, _) => May::NamesNone,
             (_, Action::Enable { set, import_env, run_as, .. }) => {
                 begins(set, *import_env, run_as.as_deref())
             }
@@ -122,7 +125,7 @@ fn act(session: &str) -> May<'_> {
 
 fn looks(sessions: &[String]) -> May<'_> {
     if sessions.is_empty() {
-        return May::Never(ALL);
+        return May::NamesNone;
     }
     May::Look(sessions.iter().map(String::as_str).collect())
 }

@@ -202,6 +202,8 @@ pub(super) fn check(on: &Operation<'_>, request: &Request) -> Result<()> {
         }),
         May::Begin => coordinates(),
         May::LookAtConvoy(id) => members(on, id)?.iter().try_for_each(|typed| look(on, typed)),
+        May::NamesNone => Err(Error::usage("a confined agent names the sessions that it means")
+            .hint("those that you may see: samocode status")),
         May::Never(why) => Err(Error::refused(format!("a confined agent cannot do that: {why}"))
             .hint("ask the human: samocode send --to human \"…\"")),
     }

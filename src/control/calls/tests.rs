@@ -66,7 +66,7 @@ fn no_call_takes_a_program_a_user_or_credentials_of_the_agents_choice() {
         assert!(matches!(may::of(&enable.into()), May::Never(_)));
     }
     let all = Many { sessions: Chosen::All, action: Action::Start };
-    assert!(matches!(may::of(&all.into()), May::Never(_)));
+    assert_eq!(may::of(&all.into()), May::NamesNone);
     for kind in [Kind::Approve, Kind::Reject, Kind::Answer, Kind::Stop, Kind::Question] {
         let send = post::Send { session: "a".into(), kind, text: "yes".into() };
         assert!(matches!(may::of(&send.into()), May::Never(_)), "{kind}");
@@ -139,6 +139,8 @@ async fn a_confined_agent_sees_its_own_session_and_those_below_and_no_other() {
     let error = ask(&alone, begin.into()).await.unwrap_err();
     assert!(error.message.contains("does not coordinate others"), "{error:?}");
 
+    let hint = ask(&agent, show("nobody")).await.unwrap_err().hint.unwrap();
+    assert!(!hint.contains("--config"), "in its cage it names no file: {hint}");
     let log = |name: &str, follow| Log { session: name.into(), follow, ..Log::default() };
     let host = Local::new(agent);
     assert!(host.log(log("impl", false)).await.is_ok());
