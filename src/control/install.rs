@@ -79,6 +79,21 @@ pub(super) fn planned(
     Checkout::of_session(project, &session.folder.name()).plan(&branch)
 }
 
+/// How a session is confined is not up to a confined agent: one that is there stays as whoever began it
+/// wanted, and a new one is confined as the agent, whatever a unit of its name says that was left behind.
+fn settle_confinement(
+    environment: &mut Vec<(String, String)>,
+    before: &mut service::Recorded,
+    folder: &Path,
+) {
+    let not = |(name, _): &(String, String)| !is_of_confinement(name);
+    if before.folder == folder {
+        environment.retain(not);
+    } else {
+        before.environment.retain(not);
+    }
+}
+
 /// A session's unit as it will be installed.
 pub(crate) struct UnitFiles<'a> {
     context: &'a Context,
@@ -99,10 +114,6 @@ impl<'a> UnitFiles<'a> {
         let mut environment =
             recorded(&vocabulary(), &flags.over(&context.caller.env), &context.caller.cwd);
         let before = service::recorded(context.scope(), &session.instance)?;
-        if before.is_some() && context.caller.is_for_confined() {
-            // It stays confined as whoever began it wanted.
-            environment.retain(|(name, _)| !is_of_confinement(name));
-        }
         let uid = context.run_as.as_ref().map(RunAs::uid);
         if let Some(before) = before.as_ref().and_then(|before| before.uid)
             && Some(before) != uid
@@ -114,9 +125,14 @@ impl<'a> UnitFiles<'a> {
             return Err(Error::usage(message)
                 .hint("run the command for this session alone, without --run-as"));
         }
-        for (name, value) in before.map(|before| before.environment).unwrap_or_default() {
-            if !environment.iter().any(|(known, _)| *known == name) {
-                environment.push((name, value));
+        if let Some(mut before) = before {
+            if context.caller.is_for_confined() {
+                settle_confinement(&mut environment, &mut before, session.folder.path());
+            }
+            for (name, value) in before.environment {
+                if !environment.iter().any(|(known, _)| *known == name) {
+                    environment.push((name, value));
+                }
             }
         }
         let mut env = context.caller.env.clone();
@@ -226,5 +242,30 @@ impl<'a> UnitFiles<'a> {
         manager.start(instance, progress).await?;
         crash_point("the unit is started");
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_confined_agent_weakens_no_cage_neither_of_a_session_that_is_there_nor_of_a_new_one() {
+        let set = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
+            pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
+        };
+        let recorded = || service::Recorded {
+            config: "/p/.samocode".into(),
+            folder: "/s/lead/workers/impl".into(),
+            environment: set(&[("PATH", "/bin"), ("SAMOCODE_CONFINE", "strict")]),
+            uid: None,
+        };
+        let agents = set(&[("SAMOCODE_CONFINE", "standard"), ("SAMOCODE_ALLOW_READ", "/x")]);
+        let (mut environment, mut before) = (agents.clone(), recorded());
+        settle_confinement(&mut environment, &mut before, Path::new("/s/lead/workers/impl"));
+        assert_eq!((environment, before.environment), (Vec::new(), recorded().environment));
+        let (mut environment, mut before) = (agents.clone(), recorded());
+        settle_confinement(&mut environment, &mut before, Path::new("/s/lead/workers/new"));
+        assert_eq!((environment, before.environment), (agents, set(&[("PATH", "/bin")])));
     }
 }

@@ -235,3 +235,25 @@ async fn a_session_with_others_below_it_is_archived_after_them_and_they_come_bac
     let restored = ask(root, Restore { session: "impl-1".to_owned() }).await.unwrap();
     assert_eq!((restored.folder.as_path(), below.exists()), (below.as_path(), true));
 }
+
+#[tokio::test]
+async fn one_that_comes_back_below_a_confined_session_gets_a_record_of_its_own() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    caller(root);
+    let lead = Folder::new(session(root, "lead", "done", LONG_AGO));
+    let lock = Lock::take(&lead).unwrap();
+    drop(lead.set_apart(lock).unwrap());
+    let kept = lead.workers().join("_archive/impl");
+    fs::create_dir_all(&kept).unwrap();
+    let old = session(root, "impl", "done", LONG_AGO);
+    for file in fs::read_dir(&old).unwrap().flatten() {
+        fs::rename(file.path(), kept.join(file.file_name())).unwrap();
+    }
+    fs::remove_dir(&old).unwrap();
+    let restored = ask(root, Restore { session: "impl".into() }).await.unwrap();
+    let folder = Folder::new(&restored.folder);
+    assert_eq!(restored.folder, lead.workers().join("impl"));
+    assert!(!folder.lacks_record() && folder.hook().starts_with(root.join("sessions/.samocode")));
+    assert_eq!(restored.state, StateName::Done);
+}

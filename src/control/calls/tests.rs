@@ -12,7 +12,7 @@ use crate::control::{archive, call, convoy, inspect, post, target, unit};
 use crate::service::quiet;
 use crate::session::event;
 use crate::session::journal::Event;
-use crate::session::store::{Journal, Lock};
+use crate::session::store::{Folder, Journal, Lock};
 
 fn kind(request: &Request) -> String {
     serde_json::to_value(request).unwrap()["call"].as_str().unwrap().to_owned()
@@ -156,8 +156,9 @@ async fn a_session_that_an_agent_made_up_below_its_own_is_none() {
     let lead = target::resolve(&context, "lead").unwrap();
     let forged = lead.folder.workers().join("forged");
     std::fs::create_dir_all(&forged).unwrap();
-    std::fs::write(forged.join("_journal.jsonl"), "{}\n").unwrap();
-    std::fs::write(forged.join("_overview.md"), "# Session: forged\n").unwrap();
+    let folder = Folder::new(&forged);
+    std::fs::write(folder.journal(), "{}\n").unwrap();
+    std::fs::write(folder.overview(), "# Session: forged\n").unwrap();
     let error = target::resolve(&context, "forged").unwrap_err();
     assert!(error.message.contains("is no session that samocode began"), "{error:?}");
     let host = Local::new(human);

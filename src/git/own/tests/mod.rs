@@ -8,6 +8,7 @@ use crate::git::tests::{Lab, git};
 use crate::git::{Checkout, Created, Did, Removal, Repository};
 use crate::session::Hint as _;
 
+mod bundle;
 mod hostile;
 
 struct Bench {
