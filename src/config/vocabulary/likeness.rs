@@ -23,7 +23,17 @@ impl Vocabulary {
     pub fn misspelt(&self, typed: &str) -> Option<String> {
         const MOST: usize = 2;
         let upper = typed.to_ascii_uppercase();
-        let scored = self.names().map(|name| (strsim::damerau_levenshtein(&upper, &name), name));
+        // A worker asks this at its start, of variables that are no keys: most names are too long or
+        // too short, and the others begin alike.
+        let like = self.names().filter(|name| name.len().abs_diff(upper.len()) <= MOST);
+        let scored = like.map(|name| (distance(&upper, &name), name));
         scored.filter(|(far, _)| *far <= MOST).min().map(|(_, name)| name)
     }
+}
+
+/// In how many letters two words differ. What both begin with makes no difference.
+fn distance(one: &str, other: &str) -> usize {
+    let alike = one.chars().zip(other.chars()).take_while(|(one, other)| one == other);
+    let alike = alike.map(|(letter, _)| letter.len_utf8()).sum::<usize>();
+    strsim::damerau_levenshtein(&one[alike..], &other[alike..])
 }

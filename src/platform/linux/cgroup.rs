@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use super::proc;
 use crate::platform::Counted;
 
 const WORKER_LEAF: &str = "worker";
@@ -227,9 +228,9 @@ pub(super) fn keyed(path: &Path, key: &str) -> Option<u64> {
 
 /// The worker's cgroup in the unified hierarchy: the line that starts with `0::`.
 fn own_cgroup() -> Option<PathBuf> {
-    let lines = fs::read_to_string("/proc/self/cgroup").ok()?;
+    let lines = proc::text("/proc/self/cgroup").ok()?;
     let path = lines.lines().find_map(|line| line.strip_prefix("0::"))?;
-    let mount = unified_mount(&fs::read_to_string("/proc/self/mountinfo").ok()?)?;
+    let mount = unified_mount(&proc::text("/proc/self/mountinfo").ok()?)?;
     Some(mount.join(path.trim_start_matches('/')))
 }
 

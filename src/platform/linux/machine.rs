@@ -7,7 +7,7 @@ use rustix::time::{ClockId, clock_gettime};
 /// The kernel's id of this boot. Where it is unknown, a reboot looks like a crash.
 #[must_use]
 pub fn boot_id() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+    super::proc::text("/proc/sys/kernel/random/boot_id")
         .map_or_else(|_| "unknown".to_owned(), |id| id.trim().to_owned())
 }
 

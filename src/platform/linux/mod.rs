@@ -12,6 +12,7 @@ pub mod machine;
 pub mod memory;
 pub mod origin;
 pub mod parent;
+mod proc;
 pub mod processes;
 pub mod strays;
 #[cfg(all(panic = "abort", target_env = "gnu"))]

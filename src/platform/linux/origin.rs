@@ -1,12 +1,12 @@
 //! Where this process was called from.
 
-use std::fs;
+use super::proc;
 
 /// Whether this process belongs to a run of an agent, whatever its environment says: it is in the
 /// cgroup of a session's unit, or it descends from a worker or from a process of a run.
 #[must_use]
 pub fn is_in_run() -> bool {
-    let cgroup = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let cgroup = proc::text("/proc/self/cgroup").unwrap_or_default();
     if cgroup.contains("/samocode@") {
         return true;
     }
@@ -23,8 +23,8 @@ pub fn is_in_run() -> bool {
 }
 
 fn is_of_run(pid: u32) -> bool {
-    let environ = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-    let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let environ = proc::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    let words = proc::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     has_mark(&environ) || is_worker(&words)
 }
 
@@ -41,9 +41,13 @@ fn is_worker(words: &[u8]) -> bool {
     name == b"samocode" && words.next() == Some(b"worker")
 }
 
-/// The fourth field of `/proc/PID/stat`; the second may hold anything, in parentheses.
 fn parent(pid: u32) -> Option<u32> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    parent_in(&proc::read(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// The fourth field of `/proc/PID/stat`; the second may hold anything, in parentheses.
+fn parent_in(stat: &[u8]) -> Option<u32> {
+    let stat = String::from_utf8_lossy(stat);
     let (_, after) = stat.rsplit_once(')')?;
     after.split_whitespace().nth(1)?.parse().ok()
 }
@@ -59,6 +63,7 @@ mod tests {
         assert!(is_worker(b"/usr/local/bin/samocode\0worker\0jwt\0"));
         assert!(!is_worker(b"samocode\0wait\0worker\0"));
         assert_eq!(parent(std::process::id()), Some(std::os::unix::process::parent_id()));
+        assert_eq!(parent_in(b"7 (a \xFF) 1 2) S 5 7 7 0"), Some(5), "a name is no reason to stop");
         // This very process is the child of one that carries the mark.
         const INNER: &str = "SAMOCODE_TEST_ORIGIN";
         if let Ok(expected) = std::env::var(INNER) {

@@ -43,9 +43,10 @@ impl Folder {
             .chain(folders)
             .chain(links)
             .filter_map(|(what, path)| {
+                let what = what?;
                 let (file, kept) = (name(&path), name(&free_name(&path)));
                 let folder = path.parent()?.to_owned();
-                Some(Unfit { file, what: what?, kept, folder })
+                Some(Unfit { file, what, kept, folder })
             })
             .collect()
     }
