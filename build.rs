@@ -1,17 +1,68 @@
-//! Leaves out of a release what only a stack trace needs, and writes its relocations short.
+//! Leaves out of a release what only a stack trace needs, writes its relocations short, and keeps its
+//! front ends apart from what a worker runs.
 
 use std::{env, fs, path::Path, process::Command};
 
 /// Unwind tables: an eleventh of a release. GNU ld and LLD both read it beside their own script.
 const WITHOUT_UNWIND_TABLES: &str = "SECTIONS { /DISCARD/ : { *(.eh_frame) *(.gcc_except_table .gcc_except_table.*) } } INSERT AFTER .text;\n";
 
+/// The modules that no worker needs, from above it in the list of `src/lib.rs`, or as others call
+/// service managers.
+const FRONT_ENDS: [&[&str]; 9] = [
+    &["control"],
+    &["tui"],
+    &["bot"],
+    &["report"],
+    &["mcp"],
+    &["web"],
+    &["cli"],
+    &["service", "systemd"],
+    &["service", "launchd"],
+];
+
+/// The crates that only these use.
+const OF_FRONT_ENDS: [&str; 32] = [
+    "axum",
+    "clap_complete",
+    "clap_mangen",
+    "crossterm",
+    "http",
+    "httparse",
+    "hyper",
+    "idna",
+    "kasuari",
+    "matchit",
+    "maud",
+    "ordered_stream",
+    "plist",
+    "pulldown_cmark",
+    "qrcode",
+    "ratatui",
+    "rcgen",
+    "reqwest",
+    "ring_core",
+    "rmcp",
+    "rustls",
+    "schemars",
+    "serde_path_to_error",
+    "toml",
+    "tower",
+    "tui_input",
+    "untrusted",
+    "url",
+    "webpki",
+    "yasna",
+    "zbus",
+    "zvariant",
+];
+
 fn main() -> std::io::Result<()> {
     println!("cargo::rerun-if-changed=build.rs");
     let is = |name: &str, value: &str| env::var(name).is_ok_and(|known| known == value);
     // A panic aborts a release: nobody looks up the frames above it.
     if is("PROFILE", "release") && is("CARGO_CFG_TARGET_OS", "linux") {
-        let script = Path::new(&env::var("OUT_DIR").unwrap_or_default()).join("unwind-tables.ld");
-        fs::write(&script, WITHOUT_UNWIND_TABLES)?;
+        let script = Path::new(&env::var("OUT_DIR").unwrap_or_default()).join("release.ld");
+        fs::write(&script, WITHOUT_UNWIND_TABLES.to_owned() + &front_ends_apart())?;
         println!("cargo::rustc-link-arg-bins=-Wl,--no-eh-frame-hdr");
         for argument in ["-Xlinker", "-T", "-Xlinker", &script.to_string_lossy()] {
             println!("cargo::rustc-link-arg-bins={argument}");
@@ -22,6 +73,22 @@ fn main() -> std::io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Puts the code of front ends behind all other. The kernel maps code in pieces of 64 KiB: a worker
+/// that runs something of each has all of them in memory, most of it code that it never runs.
+fn front_ends_apart() -> String {
+    // A function's section has its name, where a path is samocode::web or 8samocode3web.
+    let named = |path: &[&str]| format!("samocode..{}..", path.join(".."));
+    let counted = |path: &[&str]| {
+        let counted = path.iter().map(|name| format!("{}{name}", name.len()));
+        format!("8samocode{}", counted.collect::<String>())
+    };
+    let modules = FRONT_ENDS.iter().flat_map(|path| [named(path), counted(path)]);
+    let words = modules.chain(OF_FRONT_ENDS.map(str::to_owned));
+    let sections = words.map(|word| format!("*(.text.*{word}*)")).collect::<Vec<_>>();
+    let sections = sections.join(" ");
+    format!("SECTIONS {{ .text.front_ends : {{ {sections} }} }} INSERT AFTER .text;\n")
 }
 
 /// Whether the C library of this machine is of the first version that loads them, 2.36, or later. A

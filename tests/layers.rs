@@ -65,6 +65,29 @@ fn folders_of_src_import_only_from_layers_below() {
 }
 
 #[test]
+fn what_a_release_keeps_apart_exists_and_no_worker_needs_it() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let build = fs::read_to_string(root.join("build.rs")).unwrap();
+    let list = |name: &str| {
+        let (_, after) = build.split_once(&format!("const {name}:")).unwrap();
+        after.split_once("= [").unwrap().1.split_once("];").unwrap().0.to_owned()
+    };
+    let worker = layer("worker").unwrap();
+    for line in list("FRONT_ENDS").lines().filter(|line| line.contains('"')) {
+        let path: Vec<&str> = line.split('"').skip(1).step_by(2).collect();
+        assert!(root.join("src").join(path.join("/")).is_dir(), "{line}");
+        let is_above = layer(path[0]).unwrap() > worker;
+        assert!(is_above || path[0] == "service", "a worker runs {path:?}");
+    }
+    let lock = fs::read_to_string(root.join("Cargo.lock")).unwrap();
+    let packages = || lock.lines().filter_map(|line| line.strip_prefix("name = \""));
+    for word in list("OF_FRONT_ENDS").split('"').skip(1).step_by(2) {
+        let begins = |name: &str| word.starts_with(&name.trim_end_matches('"').replace('-', "_"));
+        assert!(packages().any(begins), "no crate is called like {word}");
+    }
+}
+
+#[test]
 fn only_some_layers_know_the_operating_system() {
     let mut wrong = Vec::new();
     for (path, text) in sources() {
