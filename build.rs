@@ -21,7 +21,7 @@ const FRONT_ENDS: [&[&str]; 9] = [
 ];
 
 /// The crates that only these use.
-const OF_FRONT_ENDS: [&str; 32] = [
+const OF_FRONT_ENDS: [&str; 31] = [
     "axum",
     "clap_complete",
     "clap_mangen",
@@ -53,7 +53,6 @@ const OF_FRONT_ENDS: [&str; 32] = [
     "webpki",
     "yasna",
     "zbus",
-    "zvariant",
 ];
 
 fn main() -> std::io::Result<()> {
