@@ -107,7 +107,7 @@ impl<'a> Workers<'a> {
     /// know which that is.
     fn new(caller: &'a Caller, flags: &Flags, typed: &str) -> Self {
         let env = flags.over(&caller.env);
-        let ready = Supervisor::new(Options::default()).map(|mut supervisor| {
+        let ready = Supervisor::new(Options::default()).map(|supervisor| {
             let command = SessionName::new(typed).ok().map(|name| {
                 let mut command = command(caller, name.as_str(), &env);
                 command.env_remove(worker::SESSION_DIR);

@@ -7,16 +7,17 @@
 
 mod asked;
 mod message;
-mod socket;
 mod standby;
 
 use std::collections::VecDeque;
 use std::io;
 use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
 use tokio::net::UnixDatagram;
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
@@ -26,8 +27,10 @@ use crate::platform::{parent, strays, threads};
 
 use asked::{Asked, Wish};
 use message::Message;
-use socket::Socket;
 pub use standby::{Orders, Standby};
+
+/// The socket for a worker's messages, in its folder.
+const SOCKET: &str = "notify";
 
 /// Limits for supervising the child. The defaults are those of `samocode@.service`.
 #[derive(Debug, Clone)]
@@ -233,8 +236,8 @@ impl Supervised<'_> {
 pub struct Supervisor {
     options: Options,
     spared: Vec<Pid>,
-    /// What the workers send their messages to.
-    socket: Socket,
+    /// The socket's folder, which is made when there is something to run.
+    folder: PathBuf,
 }
 
 impl Supervisor {
@@ -246,28 +249,25 @@ impl Supervisor {
         strays::gather();
         let spared = strays::children()?;
         let name = format!("samocode-run-{:012x}", Uuid::new_v4().as_u128() >> 80);
-        let socket = Socket::in_folder(std::env::temp_dir().join(name));
-        Ok(Self { options, spared, socket })
+        Ok(Self { options, spared, folder: std::env::temp_dir().join(name) })
     }
 
     fn equip(&self, command: &mut Command) {
         command
-            .env("NOTIFY_SOCKET", self.socket.path())
+            .env("NOTIFY_SOCKET", self.folder.join(SOCKET))
             .env("WATCHDOG_USEC", self.options.watchdog.as_micros().to_string())
             .env_remove("WATCHDOG_PID")
             .env("SAMOCODE_FOREGROUND", std::process::id().to_string())
             .kill_on_drop(true);
     }
 
-    /// Starts a worker that waits for its [`Orders`], and makes the socket meanwhile.
+    /// Starts a worker that waits for its [`Orders`].
     ///
     /// # Errors
     /// If it cannot be started.
-    pub fn stand_by(&mut self, mut command: Command) -> io::Result<Standby> {
+    pub fn stand_by(&self, mut command: Command) -> io::Result<Standby> {
         self.equip(&mut command);
-        let standby = Standby::start(command)?;
-        self.socket.make_aside();
-        Ok(standby)
+        Standby::start(command)
     }
 
     /// Runs `command` and restarts it as `samocode@.service` would, until it has a result, it was
@@ -287,9 +287,9 @@ impl Supervisor {
         mut tell: impl FnMut(&str) + Send,
     ) -> io::Result<Outcome> {
         self.equip(&mut command);
-        let Self { options, spared, socket } = self;
-        let (socket, _folder) = socket.made()?;
-        let socket = UnixDatagram::from_std(socket)?;
+        let Self { options, spared, folder } = self;
+        let folder = private(&folder)?;
+        let socket = UnixDatagram::bind(folder.path().join(SOCKET))?;
         let mut asked = Asked::listen()?;
         let mut starts = Starts::default();
         starts.may(Instant::now(), &options);
@@ -316,6 +316,20 @@ impl Supervisor {
             restarts += 1;
         }
     }
+}
+
+/// Makes a folder that is removed with this value.
+fn private(folder: &Path) -> io::Result<TempDir> {
+    let (parent, name) = (folder.parent().unwrap_or(folder), folder.file_name());
+    let made =
+        tempfile::Builder::new().prefix(name.unwrap_or_default()).rand_bytes(0).tempdir_in(parent);
+    made.map_err(|error| match error.kind() {
+        kind @ (io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => {
+            let hint = "set TMPDIR to a folder that you may write to";
+            io::Error::new(kind, format!("{error}: {hint}"))
+        }
+        _ => error,
+    })
 }
 
 async fn end_strays(spared: &[Pid]) -> io::Result<()> {
