@@ -10,7 +10,7 @@ use crate::session::store::crash_point;
 
 use super::context::Context;
 use super::convoy::convoy_of;
-use super::error::{Error, Result};
+use super::error::{Class, Error, Result};
 use super::privilege::{Raised, RunAs};
 use super::session::Session;
 
@@ -49,7 +49,9 @@ pub(super) fn check_branch(
         return Ok(());
     }
     match planned(project, settings, session) {
-        Err(error) if error.is_about_name() => Err(Error::usage(error)),
+        Err(error) if error.is_about_name() => {
+            Err(Error { class: Class::Usage, ..Error::from(error) })
+        }
         _ => Ok(()),
     }
 }
@@ -94,7 +96,17 @@ impl<'a> UnitFiles<'a> {
             return Err(Error::usage(message)
                 .hint("run the command for this session alone, without --run-as"));
         }
-        for (name, value) in before.map(|before| before.environment).unwrap_or_default() {
+        // A session that was only run in the foreground keeps the settings it was given there.
+        let kept = match before {
+            Some(before) => before.environment,
+            None if session.exists() => {
+                // A journal that cannot be read is reported by what reads it next.
+                let chosen = session.state().map(|state| state.chosen).unwrap_or_default();
+                chosen.into_iter().collect()
+            }
+            None => Vec::new(),
+        };
+        for (name, value) in kept {
             if !environment.iter().any(|(known, _)| *known == name) {
                 environment.push((name, value));
             }
