@@ -4,6 +4,8 @@
 #   ./fuzz/run.sh                     every target for half a minute
 #   ./fuzz/run.sh SECONDS TARGET…     only these
 #
+# CI runs all of them (.github/workflows/ci.yml); `cargo test` tries changed seeds for some seconds.
+#
 # Needs no nightly compiler: coverage is stable, and a sanitizer would find nothing in code without
 # `unsafe`. The build takes some minutes, as everything is built once more with coverage. An input
 # that fails is left in fuzz/artifacts.

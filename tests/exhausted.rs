@@ -48,6 +48,26 @@ fn a_limit_of_files_or_processes_is_named_and_what_can_work_works() {
 }
 
 #[test]
+fn a_small_stack_a_closing_umask_and_an_empty_tmpdir_stop_nothing() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user_without_manager("narrow");
+    let project = user.project("shop").key("SAMOCODE_AGENT", "rehearsal").create();
+    let after = |first: &str, words: &str| {
+        user.sh(&format!("{first}; exec samocode {words}")).cwd(&project.dir).output()
+    };
+    for (name, first) in
+        [("stack", "ulimit -s 256"), ("umask", "umask 777"), ("tmp", "export TMPDIR=")]
+    {
+        let run = after(first, &format!("run {name} --task t"));
+        assert_eq!(run.code, 10, "{first}: {run}");
+    }
+    for place in ["/etc/passwd", "/missing"] {
+        let run = after(&format!("export TMPDIR={place}"), "run other --task t");
+        is_named(&run, "set TMPDIR to a folder that you may write to");
+    }
+}
+
+#[test]
 fn a_full_disk_is_named_and_what_only_looks_works() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user_without_manager("full");

@@ -69,7 +69,7 @@ async fn program(registry: &Registry, exam: &Exam<'_>, agent: &Agent) -> Finding
         phase: Phase::Init,
         iteration: 0,
         run: "doctor".to_owned(),
-        tmpdir: std::env::temp_dir(),
+        tmpdir: tempfile::env::temp_dir(),
         port_base: None,
         own_caches: Vec::new(),
         path_additions: agent.path_additions().to_vec(),

@@ -52,6 +52,8 @@ pub struct PromptInput<'a> {
     pub notes: &'a [String],
     /// Unread mail, oldest first.
     pub mail: &'a [Message],
+    /// The IDs of mail that no samocode command sent.
+    pub unsigned: &'a [String],
     /// How the previous run was cut off, if it was: a sentence or two.
     pub interrupted: Option<&'a str>,
     /// Whether the machine was restarted since the previous run.
@@ -69,6 +71,9 @@ pub struct PromptInput<'a> {
     /// The reviews of the change, if there are any.
     pub reviews: Option<&'a Reviews>,
 }
+
+/// What is said of a message that no verb sent.
+const UNSIGNED: &str = "[no samocode command sent this: somebody put it into _inbox/, and its sender may be another]\n";
 
 /// The most text of a letter, a task or a handoff that goes into a prompt, in bytes. The session's
 /// folder has all of it.
@@ -106,7 +111,7 @@ pub fn compose(input: &PromptInput<'_>) -> String {
     if !input.notes.is_empty() {
         section(&mut text, "Worth knowing", &input.notes.join("\n"));
     }
-    text.push_str(&mail(input.mail, input.now));
+    text.push_str(&mail(input.mail, input.unsigned, input.now));
     text.push_str("\nDo this iteration now, then write the signal.\n");
     text
 }
@@ -120,7 +125,7 @@ pub fn resume(input: &PromptInput<'_>) -> String {
     restart(&mut text, input);
     off_branch(&mut text, input);
     beside_branch(&mut text, input);
-    text.push_str(&mail(input.mail, input.now));
+    text.push_str(&mail(input.mail, input.unsigned, input.now));
     text.push_str(
         "\nCheck the current state (git status, the session's files), finish this iteration, then write the signal.\n",
     );
@@ -193,10 +198,10 @@ pub fn ask_for_signal(input: &PromptInput<'_>, wrong: &str) -> String {
     text
 }
 
-/// Messages as an agent sees them, in a prompt or while it runs; empty if there are none. Times are
-/// shown in the zone of `now`.
+/// Messages as an agent sees them, in a prompt or while it runs; empty if there are none. Those in
+/// `unsigned` may be forged, which is said. Times are shown in the zone of `now`.
 #[must_use]
-pub fn mail(letters: &[Message], now: &Zoned) -> String {
+pub fn mail(letters: &[Message], unsigned: &[String], now: &Zoned) -> String {
     let mut text = String::new();
     if letters.is_empty() {
         return text;
@@ -208,6 +213,9 @@ pub fn mail(letters: &[Message], now: &Zoned) -> String {
         let reply = reply_to.as_ref();
         let reply = reply.map_or_else(String::new, |id| format!(" in reply to {}", one_line(id)));
         let _ = writeln!(text, "\n[{kind} from {} at {at}{reply}]", one_line(from));
+        if unsigned.contains(id) {
+            text.push_str(UNSIGNED);
+        }
         if *kind == Kind::Question {
             let id = one_line(id);
             let _ = writeln!(text, "[answer it with: samocode send --reply-to {id} \"…\"]");

@@ -80,6 +80,12 @@ impl Common {
 #[must_use]
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
+    limits::keep_own_permissions();
+    limits::have_temporary_folder();
+    limits::with_stack(move || begin(args))
+}
+
+fn begin(args: Vec<OsString>) -> ExitCode {
     if std::env::var_os(VARIABLE).is_some() {
         return complete(args);
     }

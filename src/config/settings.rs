@@ -68,6 +68,11 @@ impl Flags {
         self
     }
 
+    /// Each key with its value.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(_, key, value)| (key.as_str(), value.as_str()))
+    }
+
     /// The environment that gives the same settings without the flags. `enable` passes it to
     /// [`recorded`](super::environment::recorded), so that the flags apply to the unit.
     #[must_use]

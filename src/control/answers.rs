@@ -132,6 +132,7 @@ impl Perform for Questions {
     async fn perform(self, on: &Operation<'_>) -> Result<Asked> {
         let session = on.resolve(&self.session)?.session;
         let hook = session.hook()?;
+        questions::put_back(&session);
         let qa = questions::read(&session.folder)?.unwrap_or_else(|| Qa::parse(""));
         let refusal = wait_for_answers(&session, &hook, &qa).err();
         Ok(Asked {
@@ -181,6 +182,7 @@ impl Perform for Answers {
         let target = on.resolve(&self.session)?;
         let Target { context, session } = &target;
         let hook = session.hook()?;
+        questions::put_back(session);
         let qa = questions::read(&session.folder)?.unwrap_or_else(|| Qa::parse(""));
         let wait = wait_for_answers(session, &hook, &qa)?;
         check_gate(context, session)?;
@@ -265,7 +267,10 @@ fn wait_for_answers(session: &Session, hook: &Hook, qa: &Qa) -> Result<Wait> {
             session.name,
             session.folder.qa().display()
         ))
-        .hint(format!("reply with: samocode send {} \"…\"", session.instance)));
+        .hint(format!(
+            "ask it to write them down: samocode send {0} \"…\"; or let it decide: samocode approve {0}",
+            session.instance
+        )));
     }
     Ok(wait)
 }

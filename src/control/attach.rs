@@ -28,7 +28,7 @@ use super::context::{Answer, Caller, Context, Warnings};
 use super::error::{Attempt as _, Class, Error, Result};
 use super::install::UnitFiles;
 use super::operation::{Operation, Perform as _};
-use super::request::{deliver_last, message};
+use super::request::{deliver_last, message, vouch};
 use super::session::Session;
 use super::stop::{Stop, StopEnd};
 use super::target::Target;
@@ -319,7 +319,9 @@ impl Attachment {
         let is_done = read_journal(&session.folder, |_| {})?.0.name() == StateName::Done;
         // One that waits is woken by mail, so only for something.
         if !is_done && (is_run || before != after) {
-            let mut message = message(&session, &context.caller, Kind::Text, &note, None)?;
+            let caller = &context.caller;
+            let mut message = message(&session, caller, Kind::Text, &note, None)?;
+            vouch(caller, &session, &message, caller.sender(&session.instance))?;
             deliver_last(&session.folder, &mut message)?;
         }
         drop(lock);

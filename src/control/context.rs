@@ -70,6 +70,14 @@ impl Caller {
         }
     }
 
+    /// Who sends mail of any other kind to a session, for its voucher; `None` for an agent that writes to
+    /// itself, which must not wake it.
+    #[must_use]
+    pub(crate) fn sender(&self, to: &str) -> Option<&str> {
+        let agent = self.session().filter(|own| *own != to).map(|_| "in a run");
+        self.voucher().or(agent)
+    }
+
     /// Whether the caller is the agent of a session that coordinates others.
     #[must_use]
     pub fn coordinates(&self) -> bool {

@@ -18,6 +18,7 @@ use super::context::Context;
 use super::error::{Class, Error, Result};
 use super::operation::{Operation, Perform};
 use super::own_repository;
+use super::questions;
 use super::session::Session;
 use super::target::Target;
 
@@ -106,6 +107,9 @@ fn due(session: &Session, hook: &Hook) -> Topic {
 }
 
 fn file(session: &Session, which: Document) -> Result<(Option<PathBuf>, String)> {
+    if which == Document::Questions {
+        questions::put_back(session);
+    }
     let none = || {
         let what = match which {
             Document::Plan => "plan",

@@ -59,17 +59,18 @@ pub struct Overrides {
 
 impl Overrides {
     pub(super) fn flags(&self) -> Flags {
-        let mut flags = Flags::default();
-        if let Some(agent) = &self.agent {
-            flags = flags.with("--agent", "SAMOCODE_AGENT", agent);
-        }
-        if let Some(budget) = &self.budget {
-            flags = flags.with("--budget", "SAMOCODE_BUDGET_USD", budget);
-        }
-        if let Some(priority) = &self.priority {
-            flags = flags.with("--priority", "SAMOCODE_PRIORITY", priority);
-        }
-        flags
+        let given = self.clone().each().map(|(flag, key, value)| (flag, key, value.take()));
+        let given = given.into_iter().filter_map(|(flag, key, value)| Some((flag, key, value?)));
+        given.fold(Flags::default(), |flags, (flag, key, value)| flags.with(flag, key, value))
+    }
+
+    /// Each value with its flag and its key.
+    pub(super) fn each(&mut self) -> [(&'static str, &'static str, &mut Option<String>); 3] {
+        [
+            ("--agent", "SAMOCODE_AGENT", &mut self.agent),
+            ("--budget", "SAMOCODE_BUDGET_USD", &mut self.budget),
+            ("--priority", "SAMOCODE_PRIORITY", &mut self.priority),
+        ]
     }
 }
 

@@ -15,7 +15,7 @@ use crate::session::store::{self, crash_point};
 
 use super::context::Context;
 use super::convoy::convoy_of;
-use super::error::{Attempt as _, Error, Result};
+use super::error::{Attempt as _, Class, Error, Result};
 use super::privilege::{Raised, RunAs};
 use super::session::Session;
 
@@ -65,7 +65,9 @@ pub(super) fn check_branch(
         return Ok(());
     }
     match planned(project, settings, session) {
-        Err(error) if error.is_about_name() => Err(Error::usage(error)),
+        Err(error) if error.is_about_name() => {
+            Err(Error { class: Class::Usage, ..Error::from(error) })
+        }
         _ => Ok(()),
     }
 }
@@ -125,14 +127,24 @@ impl<'a> UnitFiles<'a> {
             return Err(Error::usage(message)
                 .hint("run the command for this session alone, without --run-as"));
         }
-        if let Some(mut before) = before {
-            if context.caller.is_for_confined() {
-                settle_confinement(&mut environment, &mut before, session.folder.path());
-            }
-            for (name, value) in before.environment {
-                if !environment.iter().any(|(known, _)| *known == name) {
-                    environment.push((name, value));
+        // A session that was only run in the foreground keeps the settings it was given there.
+        let kept = match before {
+            Some(mut before) => {
+                if context.caller.is_for_confined() {
+                    settle_confinement(&mut environment, &mut before, session.folder.path());
                 }
+                before.environment
+            }
+            None if session.exists() => {
+                // A journal that cannot be read is reported by what reads it next.
+                let chosen = session.state().map(|state| state.chosen).unwrap_or_default();
+                chosen.into_iter().collect()
+            }
+            None => Vec::new(),
+        };
+        for (name, value) in kept {
+            if !environment.iter().any(|(known, _)| *known == name) {
+                environment.push((name, value));
             }
         }
         let mut env = context.caller.env.clone();

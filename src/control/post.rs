@@ -171,7 +171,7 @@ pub(super) async fn deliver(
     let by = if kind.opens_gates() {
         below::voucher(context, session)?
     } else {
-        context.caller.voucher().map(str::to_owned)
+        context.caller.sender(&session.instance).map(str::to_owned)
     };
     if let Some(wait) = wait {
         message.id = wait.message_id(&message, &session.folder)?;
@@ -193,7 +193,13 @@ pub(super) async fn deliver(
         vouch(&context.caller, session, &message, by.as_deref())?;
         match wait {
             Some(_) => deliver_last(&session.folder, &mut message)?,
-            None => deliver_once(&session.folder, &mut message)?,
+            None => {
+                let id = message.id.clone();
+                deliver_once(&session.folder, &mut message)?;
+                if message.id != id {
+                    vouch(&context.caller, session, &message, by.as_deref())?;
+                }
+            }
         }
         rouse(context, session, hook.state, &message).await
     };
@@ -251,6 +257,7 @@ impl Perform for Approve {
         let mut body = self.message.trim().to_owned();
         let mut taken = Vec::new();
         if wait.waits_for == WaitsFor::QaAnswers {
+            questions::put_back(session);
             taken = take_suggestions(session)?;
             // All answers, not only those accepted now: an approval interrupted after it saved them
             // is given again and must say the same.

@@ -4,10 +4,14 @@ use std::fs::File;
 
 use rustix::fs::{FlockOperation, flock};
 
+use crate::session::WaitsFor;
 use crate::session::qa::{Answer, Qa, Question};
+use crate::session::state::Standing;
 use crate::session::store::{self, Folder};
+use crate::session::utf16::utf16;
 
 use super::error::{Attempt as _, Error, Result};
+use super::session::Session;
 
 /// Reads the questions from disk; `None` if there is no `_qa.md`.
 ///
@@ -16,6 +20,9 @@ use super::error::{Attempt as _, Error, Result};
 pub(crate) fn read(folder: &Folder) -> Result<Option<Qa>> {
     let path = folder.qa();
     let Some(bytes) = store::read(&path)? else { return Ok(None) };
+    if let Some(text) = utf16(&bytes) {
+        return Ok(Some(Qa::parse(text)));
+    }
     match String::from_utf8(bytes) {
         Ok(text) => Ok(Some(Qa::parse(text))),
         Err(_) => {
@@ -23,6 +30,24 @@ pub(crate) fn read(folder: &Folder) -> Result<Option<Qa>> {
             Err(Error::unavailable(message).hint("save it as UTF-8"))
         }
     }
+}
+
+/// Puts questions back that were removed while the session waits for their answers, from its journal.
+pub(crate) fn put_back(session: &Session) {
+    let path = session.folder.qa();
+    if path.symlink_metadata().is_ok_and(|meta| meta.len() > 0) {
+        return;
+    }
+    let Ok(state) = session.state() else { return };
+    if !matches!(&state.standing, Standing::Waiting { waits_for: WaitsFor::QaAnswers, .. }) {
+        return;
+    }
+    let Some(text) = state.visit.asked.and_then(|asked| asked.text) else { return };
+    let (name, file) = (&session.name, path.display());
+    session.warnings.add(match store::replace(&path, text.as_bytes()) {
+        Ok(()) => format!("{file} was removed: the questions are back, as {name} asked them"),
+        Err(error) => format!("{file} was removed, and the questions cannot be put back: {error}"),
+    });
 }
 
 /// Changes the questions under a lock and returns the result of `change`, which is called again if
@@ -124,6 +149,20 @@ mod tests {
         std::fs::write(folder.qa(), b"### Q1: \xff?\n**Answer:** _waiting_\n").unwrap();
         let told = edit(&folder, |qa| Ok(qa.fill("Q1", "x")?)).unwrap_err().to_string();
         assert!(told.contains("_qa.md is not UTF-8"), "{told}");
+    }
+
+    #[test]
+    fn answers_that_an_editor_saved_as_utf_16_are_read_and_kept_as_utf_8() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::new(dir.path());
+        let answered = TWO.replacen("_waiting_", "größer", 1);
+        let bytes = [0xfeff].into_iter().chain(answered.encode_utf16());
+        std::fs::write(folder.qa(), bytes.flat_map(u16::to_le_bytes).collect::<Vec<_>>()).unwrap();
+        let file = folder.questions().unwrap();
+        assert!(file.is_utf8 && file.qa.waiting() == 1);
+        edit(&folder, |qa| Ok(qa.fill("Q2", "now")?)).unwrap();
+        let text = std::fs::read_to_string(folder.qa()).unwrap();
+        assert!(text.contains("größer") && text.contains("**Answer:** now"), "{text}");
     }
 
     #[test]

@@ -22,8 +22,7 @@ use super::session::Session;
 mod turn;
 mod work;
 
-use turn::change;
-pub(crate) use turn::{hold, release, schedule};
+pub(crate) use turn::{change, hold, release, schedule};
 use work::make_folder;
 pub use work::{Delegate, Work};
 pub(crate) use work::{check_workers, coordinate};
@@ -296,16 +295,16 @@ fn write_hook(session: &Session, state: &State) -> Result<()> {
 /// If the message is too large, and those of the disk.
 pub(crate) fn send(session: &Session, caller: &Caller, kind: Kind, body: &str) -> Result<Message> {
     let mut message = message(session, caller, kind, body, None)?;
-    vouch(caller, session, &message, caller.voucher())?;
+    vouch(caller, session, &message, caller.sender(&session.instance))?;
     let id = message.id.clone();
     deliver_once(&session.folder, &mut message)?;
     if message.id != id {
-        vouch(caller, session, &message, caller.voucher())?;
+        vouch(caller, session, &message, caller.sender(&session.instance))?;
     }
     Ok(message)
 }
 
-/// Records, before a message is delivered, who sent it and from where, unless it was sent by an agent.
+/// Records, before a message is delivered, who sent it and from where, if somebody vouches for it.
 ///
 /// # Errors
 /// Those of the disk.

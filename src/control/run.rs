@@ -67,14 +67,11 @@ impl Perform for Run {
         let flags = self.set.flags();
         let mut workers = Workers::new(on.caller, &flags, &self.session);
         let mut target = Target::begin(on.caller, &on.warnings, &self.session, &flags, None)?;
-        if let Some(agent) = again::agent(&self.set, &target) {
-            let flags = Overrides { agent: Some(agent.clone()), ..self.set.clone() }.flags();
+        if let Some((kept, said)) = again::kept(&self.set, &target) {
+            let flags = kept.flags();
             // An agent that is no longer known stays what it is in the settings.
             if let Ok(with) = Target::begin(on.caller, &on.warnings, &self.session, &flags, None) {
-                let name = &with.session.name;
-                on.warnings.add(format!(
-                    "{name} continues with {agent}, as before; to change that, use --agent"
-                ));
+                said.iter().for_each(|said| on.warnings.add(said));
                 (workers, target) = (Workers::new(on.caller, &flags, &self.session), with);
             }
         }
@@ -90,6 +87,7 @@ impl Perform for Run {
                 "see it with: samocode status {instance}; stop it with: samocode stop {instance}"
             )));
         }
+        again::remember(&self.set, session)?;
         workers.work(context, session, on.progress).await
     }
 }

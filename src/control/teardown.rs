@@ -28,7 +28,7 @@ pub(super) async fn tear_down(context: &Context, session: &Session, root: &Path)
         session: session.instance.clone(),
         session_dir: folder.path().to_owned(),
         phase: session.hook()?.phase,
-        tmpdir: std::env::temp_dir(),
+        tmpdir: tempfile::env::temp_dir(),
         port_base: port_base(&context.dirs.state, folder.path())?,
         own_caches: context.settings.own_caches.clone(),
         ..RunIds::default()

@@ -163,7 +163,8 @@ async fn signing(folder: &Path, at: &str) -> Result<Option<Finding>, Error> {
 }
 
 async fn sign(folder: &Path) -> Result<Finished, Error> {
-    let io = |source| Error::Io { doing: "create a folder in", path: std::env::temp_dir(), source };
+    let io =
+        |source| Error::Io { doing: "create a folder in", path: tempfile::env::temp_dir(), source };
     let scratch = tempfile::tempdir().map_err(io)?;
     let git = |args: &[&str]| {
         let mut command = git_command(folder);

@@ -280,7 +280,7 @@ async fn complete(
     command.arg("--");
     let finished = run_and_tell(command, &doing, CHECKOUT_LIMIT, told).await?;
     if !finished.status.success() {
-        if !(known.has_index() && head(&plan.path)?.branch.as_ref() == Some(&plan.branch)) {
+        if !(known.has_index() && is_on_branch(plan)?) {
             finished.checked(doing)?;
             return Ok(Did::Nothing);
         }
@@ -289,6 +289,13 @@ async fn complete(
     settle_and_confirm(plan).await?;
     unlock(known)?;
     Ok(Did::Completed)
+}
+
+/// Whether HEAD is on the plan's branch, and that exists.
+fn is_on_branch(plan: &WorktreePlan) -> Result<bool, Error> {
+    let head = head(&plan.path)?;
+    let exists = head.commit.is_some() || plan.start == Start::Orphan;
+    Ok(exists && head.branch.as_ref() == Some(&plan.branch))
 }
 
 /// Flushes a worktree that was just checked out, and asks git meanwhile whether it works in it.
@@ -349,9 +356,7 @@ async fn add(
     let made = registration(plan);
     if !finished.status.success() {
         // git exits with the hook's status once everything else is done.
-        if !made.as_ref().is_some_and(Registration::has_index)
-            || head(&plan.path)?.branch.as_ref() != Some(&plan.branch)
-        {
+        if !made.as_ref().is_some_and(Registration::has_index) || !is_on_branch(plan)? {
             return finished.checked(doing).map(drop);
         }
         notes.push(format!("the post-checkout hook failed: {}", finished.said));

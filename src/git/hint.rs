@@ -36,7 +36,10 @@ impl Hint for Error {
                 "choose another name for the session, or set GIT_BRANCH_PREFIX".to_owned()
             }
             Self::BranchCollides { .. } => {
-                "rename one of them, or change GIT_BRANCH_PREFIX".to_owned()
+                "choose another name for the session, or rename that branch, or change GIT_BRANCH_PREFIX".to_owned()
+            }
+            Self::BranchBlocked { file, .. } => {
+                format!("if nobody needs it, move it away: mv {} /tmp/", quoted(file))
             }
             Self::Occupied { .. } => "move it away, then start again".to_owned(),
             Self::Locked { path, .. } => {

@@ -130,6 +130,17 @@ pub enum Error {
         /// The branch in its way.
         existing: String,
     },
+    /// A file that is no branch is where git would keep the branch.
+    #[error(
+        "cannot create branch '{branch}': {file} is in its way, and is no branch",
+        file = file.display()
+    )]
+    BranchBlocked {
+        /// The session's branch, prefix included.
+        branch: String,
+        /// The file in its way.
+        file: PathBuf,
+    },
     /// Something other than this session's worktree is at its path.
     #[error("cannot create the worktree {path}: {what}", path = path.display())]
     Occupied {
@@ -234,6 +245,7 @@ impl Error {
                 | Self::BaseBranch(_)
                 | Self::BranchElsewhere { .. }
                 | Self::BranchCollides { .. }
+                | Self::BranchBlocked { .. }
         )
     }
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::Error;
 use super::leftovers::{Found, Registration, branch_in, look, meant, registered_as};
+use super::plain;
 use super::reader::{Reader, open, tidy};
 
 /// The result of [`plan`].
@@ -107,6 +108,7 @@ pub(super) fn plan(folder: &Path, branch: &str, path: &Path) -> Result<Plan, Err
     let start = match reader.commit(&format!("refs/heads/{branch}"))? {
         Some(tip) => Start::Attach(tip),
         None => {
+            refuse_blocked(&place.common, branch)?;
             refuse_collision(&*reader, branch)?;
             base.map_or(Start::Orphan, Start::New)
         }
@@ -188,6 +190,35 @@ fn refuse_collision(reader: &dyn Reader, branch: &str) -> Result<(), Error> {
         Some(existing) => Err(Error::BranchCollides { branch: branch.to_owned(), existing }),
         None => Ok(()),
     }
+}
+
+/// What git would keep as the branch's file, or as a folder on the way to it, may be taken by files that
+/// are no branches, such as what a tool left there.
+fn refuse_blocked(common: &Path, branch: &str) -> Result<(), Error> {
+    let heads = common.join("refs/heads");
+    let mut above = branch.match_indices('/').map(|(at, _)| heads.join(&branch[..at]));
+    let above = above.find(|path| path.is_file() && !is_branch(path));
+    match above.or_else(|| any_file(&heads.join(branch))) {
+        Some(file) => Err(Error::BranchBlocked { branch: branch.to_owned(), file }),
+        None => Ok(()),
+    }
+}
+
+/// Whether a file is a branch: it has a commit's ID, or names another branch.
+fn is_branch(file: &Path) -> bool {
+    let text = plain::text(file).unwrap_or_default();
+    let text = text.trim();
+    text.starts_with("ref:") || (text.len() >= 40 && text.bytes().all(|c| c.is_ascii_hexdigit()))
+}
+
+/// A file in a folder or below that is no branch.
+fn any_file(folder: &Path) -> Option<PathBuf> {
+    let entries = std::fs::read_dir(folder).ok()?.flatten();
+    let mut paths = entries.map(|entry| (entry.path(), entry.file_type()));
+    paths.find_map(|(path, kind)| match kind {
+        Ok(kind) if kind.is_dir() => any_file(&path),
+        _ => Some(path).filter(|path| !is_branch(path)),
+    })
 }
 
 /// git checks out a branch in one worktree at most: if this one has it, no other does. A branch

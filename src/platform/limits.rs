@@ -4,7 +4,9 @@
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use rustix::fs::Mode;
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit};
 use tokio::signal::unix::{SignalKind, signal};
@@ -67,7 +69,12 @@ impl Limit {
     #[must_use]
     pub fn of_start(error: &io::Error) -> Option<Self> {
         let is_again = error.raw_os_error() == Some(Errno::AGAIN.raw_os_error());
-        if is_again { Some(Self::Processes) } else { Self::of(error) }
+        match is_again {
+            // A thread without memory for its stack is told by the same error.
+            true if low_on_memory().is_some() => Some(Self::Memory),
+            true => Some(Self::Processes),
+            false => Self::of(error),
+        }
     }
 
     /// The same for an error of watching files.
@@ -102,9 +109,9 @@ impl Limit {
                     "the limit on processes is reached: end some, or raise SAMOCODE_TASKS_MAX, which is TasksMax= of the unit, or ulimit -u{limit}"
                 )
             }
-            Self::Memory => match rustix::process::getrlimit(Resource::As).current {
-                Some(bytes) => format!(
-                    "this process has reached its limit on memory ({} KiB): raise it with ulimit -v",
+            Self::Memory => match low_on_memory() {
+                Some((option, bytes)) => format!(
+                    "this process has reached its limit on memory ({} KiB): raise it with ulimit {option}",
                     bytes >> 10
                 ),
                 None => {
@@ -151,6 +158,50 @@ impl Limit {
 /// that it has open at once.
 const FILES: usize = 32;
 
+/// The least that the first thread needs of the stack, in bytes.
+const STACK: u64 = 1 << 20;
+/// What it gets where the limit is lower: threads of a process are not bound by it.
+const OWN_STACK: usize = 8 << 20;
+
+/// Does the work of the program, in a thread with a stack of its own if `ulimit -s` leaves too little
+/// for the first one. Programs that it starts have the low limit all the same.
+pub fn with_stack<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let limit = rustix::process::getrlimit(Resource::Stack).current;
+    if limit.is_none_or(|limit| limit >= STACK) {
+        return work();
+    }
+    let work = Arc::new(Mutex::new(Some(work)));
+    let theirs = Arc::clone(&work);
+    let take = |slot: &Mutex<Option<_>>| slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let inner = move || take(&theirs).map(|work| work());
+    let thread = std::thread::Builder::new().stack_size(OWN_STACK).spawn(inner);
+    match thread.map(std::thread::JoinHandle::join) {
+        Ok(Ok(Some(done))) => done,
+        Ok(Err(panic)) => std::panic::resume_unwind(panic),
+        // No thread could be started: it is tried here.
+        Ok(Ok(None)) | Err(_) => match take(&work) {
+            Some(work) => work(),
+            None => std::process::abort(),
+        },
+    }
+}
+
+/// Lets this process and those it starts read and write what they make: a umask may take even that from
+/// their own user. What it says of others stays.
+pub fn keep_own_permissions() {
+    const OWNER: Mode = Mode::RWXU;
+    let umask = rustix::process::umask(Mode::RWXG.union(Mode::RWXO));
+    rustix::process::umask(umask.difference(OWNER));
+}
+
+/// Takes an empty TMPDIR as none at all, as most programs do.
+pub fn have_temporary_folder() {
+    if std::env::var_os("TMPDIR").is_some_and(|folder| folder.is_empty()) {
+        // It was set before, which is as good.
+        let _ = tempfile::env::override_temp_dir(Path::new("/tmp"));
+    }
+}
+
 /// Makes sure that this process can open some files: a runtime that cannot panics. If it may raise
 /// its own limit, it does.
 ///
@@ -194,6 +245,17 @@ pub fn keep_exit_statuses() -> io::Result<()> {
     signal(SignalKind::child()).map(drop)
 }
 
+/// The lowest limit on the memory of this process, with the option of `ulimit` that raises it; `None` if
+/// there is none that it could reach.
+fn low_on_memory() -> Option<(&'static str, u64)> {
+    const AMPLE: u64 = 1 << 32;
+    let limits = [("-v", Resource::As), ("-d", Resource::Data)];
+    let set = limits
+        .into_iter()
+        .filter_map(|(option, kind)| Some((option, rustix::process::getrlimit(kind).current?)));
+    set.filter(|(_, bytes)| *bytes < AMPLE).min_by_key(|(_, bytes)| *bytes)
+}
+
 /// A limit that sysctl sets: its value now, and the command that raises it.
 fn raise(what: &str, key: &str, least: u64) -> String {
     let path = Path::new("/proc/sys").join(key.replace('.', "/"));
@@ -231,5 +293,30 @@ mod tests {
         assert_eq!(Limit::of_watching(&error(Errno::AGAIN)), Some(Limit::Processes));
         let remedy = Limit::Watchers.remedy();
         assert!(remedy.contains("sudo sysctl fs.inotify.max_user_instances="), "{remedy}");
+    }
+
+    /// A Mac's shell cannot set them.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_limit_on_memory_is_told_from_one_on_processes() {
+        const INNER: &str = "SAMOCODE_TEST_LIMIT";
+        if let Ok(option) = std::env::var(INNER) {
+            let again = io::Error::from_raw_os_error(Errno::AGAIN.raw_os_error());
+            let remedy = Limit::of_start(&again).map(Limit::remedy).unwrap_or_default();
+            assert!(remedy.ends_with(&format!("raise it with ulimit {option}")), "{remedy}");
+            return;
+        }
+        let test = "platform::limits::tests::a_limit_on_memory_is_told_from_one_on_processes";
+        for option in ["-d", "-v"] {
+            let script =
+                format!("ulimit {option} 4000000 && {INNER}={option} exec \"$0\" --exact {test}");
+            let done = std::process::Command::new("sh")
+                .args(["-c", &script])
+                .arg(std::env::current_exe().unwrap())
+                .output()
+                .unwrap();
+            let said = String::from_utf8_lossy(&done.stdout);
+            assert!(done.status.success() && said.contains("1 passed"), "{option}: {said}");
+        }
     }
 }

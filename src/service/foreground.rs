@@ -249,7 +249,7 @@ impl Supervisor {
         strays::gather();
         let spared = strays::children()?;
         let name = format!("samocode-run-{:012x}", Uuid::new_v4().as_u128() >> 80);
-        Ok(Self { options, spared, folder: std::env::temp_dir().join(name) })
+        Ok(Self { options, spared, folder: tempfile::env::temp_dir().join(name) })
     }
 
     fn equip(&self, command: &mut Command) {
@@ -324,7 +324,9 @@ fn private(folder: &Path) -> io::Result<TempDir> {
     let made =
         tempfile::Builder::new().prefix(name.unwrap_or_default()).rand_bytes(0).tempdir_in(parent);
     made.map_err(|error| match error.kind() {
-        kind @ (io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => {
+        kind @ (io::ErrorKind::NotFound
+        | io::ErrorKind::NotADirectory
+        | io::ErrorKind::PermissionDenied) => {
             let hint = "set TMPDIR to a folder that you may write to";
             io::Error::new(kind, format!("{error}: {hint}"))
         }

@@ -89,7 +89,7 @@ mod tests {
     const ANSWERED: &str = "### Q1: a?\n**Answer:** yes\n";
 
     fn waiting(before: &str) -> State {
-        let asked = Asked { answers: Qa::parse(before).fingerprint(), unread: Vec::new() };
+        let asked = Asked { answers: Qa::parse(before).fingerprint(), ..Asked::default() };
         State {
             standing: Standing::Waiting { waits_for: WaitsFor::QaAnswers, reason: None },
             visit: Visit { phase: Phase::Requirements, asked: Some(asked), ..Visit::default() },

@@ -79,7 +79,7 @@ pub fn import(name: &str, files: Files<'_>) -> Result<Event, String> {
         // Answers that a session of the predecessor has count, whenever they were given.
         asked: waits_for.as_ref().map(|_| Asked {
             answers: files.qa.filter(|_| files.has_hook).and_then(Qa::fingerprint),
-            unread: Vec::new(),
+            ..Asked::default()
         }),
         waits_for,
         blocked: reason,

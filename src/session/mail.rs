@@ -1,5 +1,7 @@
 //! Mail: one JSON file per message, in `_inbox/` until an agent has seen it.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -62,6 +64,12 @@ impl Kind {
     #[must_use]
     pub const fn opens_gates(self) -> bool {
         matches!(self, Self::Answer | Self::Approve)
+    }
+
+    /// Whether it counts only if a verb vouches for it: it decides in a human's place.
+    #[must_use]
+    pub const fn needs_voucher(self) -> bool {
+        matches!(self, Self::Answer | Self::Approve | Self::Reject | Self::Stop)
     }
 
     /// The word used in the message's file.
@@ -227,6 +235,15 @@ impl Message {
     pub fn in_reply_to(self, id: Option<&str>) -> Result<Self, MailError> {
         let reply_to = id.map(|id| checked("reply_to", id, is_id, ID)).transpose()?;
         Ok(Self { reply_to, ..self })
+    }
+
+    /// The same message with an ID that depends on its words alone.
+    #[must_use]
+    pub fn with_own_id(&self) -> Self {
+        let mut hasher = DefaultHasher::new();
+        (self.kind, &self.from, &self.to, &self.at.as_nanosecond()).hash(&mut hasher);
+        (&self.body, &self.reply_to).hash(&mut hasher);
+        Self { id: format!("mail-{:016x}", hasher.finish()), ..self.clone() }
     }
 
     /// Whether another message has the same sender, kind and words, and answers the same.

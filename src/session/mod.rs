@@ -33,6 +33,7 @@ pub mod state;
 pub mod store;
 mod strays;
 pub mod surrogates;
+pub mod utf16;
 mod vocabulary;
 
 pub use blank::is_blank;

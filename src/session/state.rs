@@ -1,5 +1,7 @@
 //! The state of a session, computed from the entries of its journal.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -118,6 +120,8 @@ pub struct State {
     pub parent: Option<String>,
     /// Whether its human lets it open the gates of the sessions below it.
     pub opens_gates: bool,
+    /// Settings of this session alone, by key, as the last `run` with such flags said.
+    pub chosen: BTreeMap<String, String>,
     /// The place the agent works in; `None` until it is prepared.
     pub place: Option<Place>,
     /// The current phase, with its counters.
@@ -143,6 +147,8 @@ pub struct State {
     pub handoff: Option<Value>,
     /// IDs of messages taken from the inbox that no finished run has seen.
     pub unseen: Vec<String>,
+    /// Those of them that no samocode command sent: their sender is not certain.
+    pub unsigned: Vec<String>,
     /// IDs of unread messages that the last runs left in the inbox and that wake nothing.
     pub left: Vec<String>,
     /// The last accepted signal; `None` before the first.

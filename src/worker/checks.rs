@@ -108,7 +108,7 @@ impl Worker<'_> {
     pub(super) fn space(&self) -> Space {
         let places = [self.writer.folder.path(), Checkout::place(&self.setup.project)];
         let free = |path: &Path| Some((path.to_owned(), free_space(path)?));
-        let temporary = std::env::temp_dir();
+        let temporary = tempfile::env::temp_dir();
         let no_temporary_files = try_room(&temporary, TEMPORARY).err().map(|error| {
             format!("cannot write temporary files to {}: {error}", temporary.display())
         });

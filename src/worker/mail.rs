@@ -1,7 +1,7 @@
 //! Mail: from the inbox to the journal and the agent. Each message is journaled before it is moved,
 //! so that a duplicate is recognized.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 use jiff::Timestamp;
 
@@ -9,7 +9,7 @@ use crate::agent::prompt;
 use crate::session::clock;
 use crate::session::event;
 use crate::session::journal::Event;
-use crate::session::mail::{HUMAN, Kind, Message, foreign};
+use crate::session::mail::{Kind, Message, foreign};
 use crate::session::state::State;
 use crate::session::store::{Folder, Vouchers};
 
@@ -30,7 +30,12 @@ impl Worker<'_> {
         self.take_foreign(|_| true)?;
         let unread = self.writer.folder.unread()?.messages;
         let before = self.writer.state().name();
+        let mut has_reused = false;
         for (file, message) in portion(&self.writer.folder, unread) {
+            if self.take_reused(&file, &message)? {
+                has_reused = true;
+                continue;
+            }
             // A message that was read before is a repetition, such as an approval sent twice. It
             // was meant for what the session was waiting on then, not for what it is waiting on
             // now.
@@ -51,22 +56,47 @@ impl Worker<'_> {
         if self.writer.state().name() != before {
             self.writer.settle()?;
         }
-        Ok(())
+        if has_reused { self.take_mail() } else { Ok(()) }
     }
 
-    /// Records the mail that is there when a run ends and that may be the agent's own: it must not wake
-    /// itself. A human's verb vouches for what it sends.
+    /// Gives a message an ID of its own that has the one of another message, as what a script writes
+    /// may: it would count as a repetition, and take the other's place in `_mail/`. Returns whether it
+    /// was one.
+    fn take_reused(&self, file: &OsStr, message: &Message) -> Result<bool, Trouble> {
+        let folder = &self.writer.folder;
+        if !is_reused(folder, message) {
+            return Ok(false);
+        }
+        let own = message.with_own_id();
+        if !folder.is_unread(&own.id) && !folder.was_read(&own.id) {
+            folder.deliver(&own)?;
+        }
+        folder.put_away(file, &format!("reused-{}", own.file_name()))?;
+        Ok(true)
+    }
+
+    /// Records the mail that is there when a run ends and that may be the agent's own, whomever it names
+    /// as its sender: it must not wake itself. Verbs vouch for what they send.
     pub(super) fn note_left(&mut self) -> Result<(), Trouble> {
         self.take_foreign(|_| true)?;
         let vouchers = Vouchers::of(&self.setup.state_dir, &self.setup.instance);
-        let (own, state) = (&self.setup.instance, self.writer.state());
-        let unread = self.writer.folder.unread()?.messages.into_iter();
-        let ids: Vec<String> = unread
-            .map(|(_, message)| message)
-            .filter(|message| may_be_own(message, own) && vouchers.by(message).is_none())
-            .map(|message| message.id)
-            .filter(|id| !state.unseen.contains(id) && !state.left.contains(id))
-            .collect();
+        let (state, folder) = (self.writer.state(), &self.writer.folder);
+        let mut earlier: Vec<Message> = Vec::new();
+        let mut ids = Vec::new();
+        for (_, message) in folder.unread()?.messages {
+            let is_same_id = |known: &Message| known.id == message.id;
+            let is_reused = is_reused(folder, &message)
+                || earlier
+                    .iter()
+                    .filter(|known| is_same_id(known))
+                    .any(|it| !it.says_the_same(&message));
+            let id = if is_reused { message.with_own_id().id } else { message.id.clone() };
+            let is_known = state.unseen.contains(&id) || state.left.contains(&id);
+            if wakes(message.kind) && vouchers.by(&message).is_none() && !is_known {
+                ids.push(id);
+            }
+            earlier.push(message);
+        }
         if !ids.is_empty() {
             self.writer.record(Event::MailLeft(event::MailLeft { ids }))?;
         }
@@ -77,8 +107,9 @@ impl Worker<'_> {
     /// it, and it would be processed a second time.
     pub(super) fn put_known_mail_away(&self) -> Result<(), Trouble> {
         for (file, message) in self.writer.folder.unread()?.messages {
-            if self.writer.state().unseen.contains(&message.id) {
-                self.writer.folder.put_away(&file, &message.file_name())?;
+            let folder = &self.writer.folder;
+            if self.writer.state().unseen.contains(&message.id) && !is_reused(folder, &message) {
+                folder.put_away(&file, &message.file_name())?;
             }
         }
         Ok(())
@@ -95,6 +126,7 @@ impl Worker<'_> {
         let (mut handoff, mut live) = (false, 0);
         // Whoever writes a file in place may not be done yet.
         self.take_foreign(|foreign| foreign.is_settled(Timestamp::now()))?;
+        let vouchers = Vouchers::of(&self.setup.state_dir, &self.setup.instance);
         for (file, message) in self.writer.folder.unread()?.messages {
             if !matches!(message.kind, Kind::Text | Kind::Question | Kind::Nudge | Kind::Handoff)
                 || is_awaited(&self.writer.folder, &message)
@@ -105,25 +137,43 @@ impl Worker<'_> {
             if live > PORTION {
                 break;
             }
-            if !say(&prompt::mail(std::slice::from_ref(&message), &clock::local_now())) {
+            let event = vouched(self.writer.state(), &message, &vouchers);
+            let unsigned = if event.unsigned { vec![message.id.clone()] } else { Vec::new() };
+            let letter = std::slice::from_ref(&message);
+            if !say(&prompt::mail(letter, &unsigned, &clock::local_now())) {
                 break;
             }
             handoff |= message.kind == Kind::Handoff;
-            let event = mail(self.writer.state(), &message);
             self.writer.record(Event::Mail(event))?;
             self.writer.folder.put_away(&file, &message.file_name())?;
-            Vouchers::of(&self.setup.state_dir, &self.setup.instance).forget(&message);
+            vouchers.forget(&message);
         }
         Ok(handoff)
     }
 }
 
-/// The event of a message that the worker takes between runs: a message that opens a gate counts
-/// only with its voucher.
+/// The event of a message that the worker takes: one that decides something counts only with its
+/// voucher, and any other without one is marked.
 pub(crate) fn vouched(state: &State, message: &Message, vouchers: &Vouchers) -> event::Mail {
-    let by = vouchers.by(message).filter(|_| message.kind.opens_gates());
-    let unvouched = message.kind.opens_gates() && by.is_none();
-    event::Mail { by, unvouched, ..mail(state, message) }
+    let by = vouchers.by(message);
+    let (decides, lacks) = (message.kind.needs_voucher(), by.is_none());
+    event::Mail {
+        by: by.filter(|_| decides),
+        unvouched: decides && lacks,
+        unsigned: !decides && is_unsigned(message, vouchers),
+        ..mail(state, message)
+    }
+}
+
+/// Whether another message that was read has the ID of this one.
+fn is_reused(folder: &Folder, message: &Message) -> bool {
+    let read = || folder.read_message(&message.id);
+    !message.kind.needs_voucher() && read().is_some_and(|read| !read.says_the_same(message))
+}
+
+/// Whether a message names a sender for whom no verb vouches.
+fn is_unsigned(message: &Message, vouchers: &Vouchers) -> bool {
+    message.from != foreign::SENDER && vouchers.by(message).is_none()
 }
 
 /// The event of a message that is read now.
@@ -136,13 +186,13 @@ fn mail(state: &State, message: &Message) -> event::Mail {
         early: asked.is_some_and(|asked| asked.unread.contains(&message.id)),
         by: None,
         unvouched: false,
+        unsigned: false,
     }
 }
 
-/// Whether a session's own agent may have written a message that wakes a session.
-fn may_be_own(message: &Message, instance: &str) -> bool {
-    matches!(message.kind, Kind::Text | Kind::Question | Kind::Nudge | Kind::Reject)
-        && [HUMAN, foreign::SENDER, instance].contains(&message.from.as_str())
+/// Whether mail of this kind wakes a session although no verb vouches for it.
+const fn wakes(kind: Kind) -> bool {
+    matches!(kind, Kind::Text | Kind::Question | Kind::Nudge)
 }
 
 /// How many messages are left in the inbox for later iterations. Zero where it cannot be read.

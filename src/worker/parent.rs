@@ -10,7 +10,7 @@ use crate::session::Hint as _;
 use crate::session::WaitsFor;
 use crate::session::mail::{Kind, Message};
 use crate::session::state::{Standing, State};
-use crate::session::store::{Folder, read_journal};
+use crate::session::store::{Folder, Vouchers, read_journal};
 
 use super::Worker;
 
@@ -47,6 +47,8 @@ impl Worker<'_> {
                 .map_err(|error| error.to_string())?;
         let message = Message { id: id_of(&self.setup.instance, state.since), ..message };
         if !folder.was_read(&message.id) && !folder.is_unread(&message.id) {
+            let vouchers = Vouchers::of(&self.setup.state_dir, parent);
+            vouchers.vouch(&message, "its worker").map_err(|error| error.to_string())?;
             folder.deliver(&message).map_err(|error| error.to_string())?;
         }
         if let Some(spool) = &self.setup.spool

@@ -62,7 +62,7 @@ impl<'a> Worker<'a> {
             phase: Phase::Init,
             iteration: 0,
             run: String::new(),
-            tmpdir: std::env::temp_dir(),
+            tmpdir: tempfile::env::temp_dir(),
             port_base: self.port_base(),
             own_caches: setup.settings.own_caches.clone(),
             path_additions: Vec::new(),

@@ -205,7 +205,7 @@ impl Worker<'_> {
 
 /// Removes the private temporary folder of a run whose worker could not.
 fn remove_temporary(run: &str) {
-    let path = std::env::temp_dir().join(temporary_name(run));
+    let path = tempfile::env::temp_dir().join(temporary_name(run));
     match std::fs::remove_dir_all(&path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             tracing::warn!("cannot remove {}: {error}", path.display());

@@ -18,6 +18,9 @@ use super::head::{unless_beside, unless_elsewhere};
 use super::review::{self, unless_unreviewed};
 use super::{Trouble, Worker};
 
+/// The longest questions that the journal keeps, in bytes.
+const MAX_QUESTIONS: usize = 64 * 1024;
+
 impl Worker<'_> {
     /// Journals the end of a run (if it is not journaled yet), its signal and the next step with a
     /// single write, then applies the effects.
@@ -34,7 +37,7 @@ impl Worker<'_> {
         let state = self.writer.state();
         let vouchers = Vouchers::of(&self.setup.state_dir, &self.setup.instance);
         let mut unread = self.writer.folder.unread()?.messages;
-        unread.retain(|(_, word)| !word.kind.opens_gates() || vouchers.by(word).is_some());
+        unread.retain(|(_, word)| !word.kind.needs_voucher() || vouchers.by(word).is_some());
         let head = match &moved {
             Some(Event::HeadMoved(moved)) => moved.head.as_ref(),
             _ => state.elsewhere.as_ref(),
@@ -75,8 +78,15 @@ impl Worker<'_> {
 
     /// The answers and mail that exist already when the session begins to wait.
     fn asked(&self, unread: &[(OsString, Message)]) -> Asked {
+        let file = self.writer.folder.questions();
+        let text = file.as_ref().filter(|file| file.is_utf8).map(|file| file.qa.as_str());
+        let text = text.filter(|text| text.len() <= MAX_QUESTIONS);
+        let answers = file.as_ref().and_then(|file| file.qa.fingerprint());
         Asked {
-            answers: self.writer.folder.questions().and_then(|file| file.qa.fingerprint()),
+            text: text
+                .filter(|_| answers.is_some())
+                .map(|text| self.redactor.redact(text).into_owned()),
+            answers,
             unread: unread.iter().map(|(_, message)| message.id.clone()).collect(),
         }
     }

@@ -120,6 +120,7 @@ impl Occasion<'_> {
             dive: state.dive.as_deref(),
             notes: &notes,
             mail: self.mail,
+            unsigned: &state.unsigned,
             interrupted: interrupted.as_deref(),
             restarted: state.machine.restart_is_news(),
             restored: restored.as_deref(),

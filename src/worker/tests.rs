@@ -313,6 +313,24 @@ fn mail_that_an_agent_takes_while_it_works_is_shown_once_and_gates_wait_for_the_
 }
 
 #[test]
+fn messages_of_one_id_are_all_read_and_kept() {
+    let mut watcher = Watcher::new();
+    let folder = watcher.stage.setup.folder.clone();
+    std::fs::create_dir_all(folder.inbox()).unwrap();
+    for (file, body) in [("a.json", "one"), ("b.json", "two"), ("c.json", "two")] {
+        let message = serde_json::json!({
+            "id": "note", "from": "human", "to": "x", "at": "2026-11-20T17:04:11Z",
+            "kind": "text", "body": body,
+        });
+        std::fs::write(folder.inbox().join(file), message.to_string()).unwrap();
+    }
+    watcher.start(Faults::default(), &[run(Vec::new(), Some((Status::Continue, None)))]);
+    let kept: Vec<_> = folder.read_mail().unwrap().into_iter().map(|read| read.body).collect();
+    assert!(["one", "two"].iter().all(|body| kept.iter().any(|kept| kept == body)), "{kept:?}");
+    assert_eq!(watcher.stage.shown.len(), 2, "{:?}", watcher.stage.shown);
+}
+
+#[test]
 fn a_limit_or_a_reboot_opens_no_gate() {
     for outcome in [Fate::Limited { is_over: true }, Fate::Throttled, Fate::LoggedOut] {
         let script = Script { outcome, ..leaves(Phase::Planning) };

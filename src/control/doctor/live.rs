@@ -76,7 +76,7 @@ impl Perform for TryAgent {
                 phase,
                 iteration: 1,
                 run: run.to_owned(),
-                tmpdir: std::env::temp_dir(),
+                tmpdir: tempfile::env::temp_dir(),
                 port_base: None,
                 own_caches: Vec::new(),
                 path_additions: agent.path_additions().to_vec(),

@@ -53,7 +53,7 @@ pub(crate) fn release(session: &Session) -> Result<()> {
 }
 
 /// Appends an event to the journal, if one is needed, and writes the hook.
-pub(super) fn change(session: &Session, event: impl Fn(&State) -> Option<Event>) -> Result<()> {
+pub(crate) fn change(session: &Session, event: impl Fn(&State) -> Option<Event>) -> Result<()> {
     let Some(lock) = lock(session)? else {
         return if event(&session.state()?).is_none() {
             Ok(())

@@ -12,6 +12,7 @@ use super::create::SHORT_LIMIT;
 use super::elsewhere::keep;
 use super::leftovers::{branch_in, registered_in};
 use crate::session::Stray;
+use crate::session::store::Folder;
 
 pub use loose::left_behind;
 use loose::{TICK, new_objects};
@@ -113,6 +114,20 @@ fn lasts(stray: &Stray, after: &Refs) -> bool {
         Stray::Deleted { name, .. } => after.get(name).is_none(),
         Stray::Lost { .. } | Stray::Loose { .. } => true,
         Stray::Dropped { .. } | Stray::Noted { .. } => false,
+    }
+}
+
+impl Watch {
+    /// Whether a folder is in the worktree of a session, which has its name.
+    fn is_of_session(&self, folder: &Path) -> bool {
+        let below = folder.strip_prefix(&self.place).ok();
+        let Some(name) = below.and_then(|below| below.iter().next()) else { return false };
+        if self.sessions.join(name).is_dir() {
+            return true;
+        }
+        let all = std::fs::read_dir(&self.sessions).into_iter().flatten().flatten();
+        let mut below = all.flat_map(|entry| Folder::new(entry.path()).descendants());
+        below.any(|folder| folder.path().file_name() == Some(name))
     }
 }
 

@@ -10,7 +10,6 @@ use std::time::SystemTime;
 use crate::git::command::{git_for_reading, read};
 use crate::git::leftovers::{Found, look, pointed_to, registered_in};
 use crate::git::plain;
-use crate::session::store::Folder;
 
 use super::stamp::Stamp;
 
@@ -55,9 +54,9 @@ pub struct Watch {
     /// git's folder that all worktrees share.
     pub(super) common: PathBuf,
     /// The folder of the sessions' worktrees, which are watched by their own workers.
-    place: PathBuf,
+    pub(super) place: PathBuf,
     /// The folder of the sessions: an agent may make a worktree of its own beside theirs.
-    sessions: PathBuf,
+    pub(super) sessions: PathBuf,
     /// All that the refs were read from; `None` before the first look.
     sources: Option<Vec<(PathBuf, Option<Stamp>)>>,
     /// The refs' files as they were read last.
@@ -89,18 +88,6 @@ impl Watch {
             folders: HashMap::new(),
             refs: Arc::default(),
         })
-    }
-
-    /// Whether a folder is in the worktree of a session, which has its name.
-    pub(super) fn is_of_session(&self, folder: &Path) -> bool {
-        let below = folder.strip_prefix(&self.place).ok();
-        let Some(name) = below.and_then(|below| below.iter().next()) else { return false };
-        if self.sessions.join(name).is_dir() {
-            return true;
-        }
-        let all = std::fs::read_dir(&self.sessions).into_iter().flatten().flatten();
-        let below = all.flat_map(|entry| Folder::new(entry.path()).descendants());
-        below.into_iter().any(|folder| folder.path().file_name() == Some(name))
     }
 
     /// Where the refs are now; `None` if there are too many.

@@ -100,6 +100,29 @@ fn names_git_cannot_take_are_refused() {
 }
 
 #[tokio::test]
+async fn a_file_that_is_no_branch_but_where_one_would_be_is_named() {
+    let lab = Lab::new();
+    let heads = lab.repo.join(".git/refs/heads");
+    std::fs::create_dir_all(heads.join("a/b")).unwrap();
+    assert!(lab.plan("a").is_ok(), "git removes empty folders");
+    for (file, name) in [("a/b/lock", "a"), ("c", "c/d/e")] {
+        std::fs::write(heads.join(file), "junk").unwrap();
+        let error = lab.plan(name).unwrap_err();
+        assert!(matches!(error, Error::BranchBlocked { .. }) && error.is_about_name());
+        let said = error.in_one_line();
+        assert!(said.contains(&format!("cannot create branch '{name}': ")), "{said}");
+        assert!(said.contains(&format!("mv {} ", heads.join(file).display())), "{said}");
+        std::fs::remove_file(heads.join(file)).unwrap();
+        assert!(lab.plan(name).is_ok());
+    }
+    // One that comes between looking and making.
+    let planned = lab.plan("a").unwrap();
+    std::fs::write(heads.join("a/lock"), "junk").unwrap();
+    let error = create(&planned, &lab.programs()).await.unwrap_err().in_one_line();
+    assert!(error.contains("refs/heads/a/lock"), "{error}");
+}
+
+#[tokio::test]
 async fn what_is_in_the_way_is_named_and_left_alone() {
     let lab = Lab::new();
     let path = lab.path("a");

@@ -217,7 +217,7 @@ impl Registry for AgentFolder {
     }
 
     async fn verify(&self, of: Shared<'_>, version: u32) -> Result<Verified, Error> {
-        let dir = tempfile::tempdir().map_err(fault("create", &std::env::temp_dir()))?;
+        let dir = tempfile::tempdir().map_err(fault("create", &tempfile::env::temp_dir()))?;
         let mut files = self.shared(of, version)?;
         files.push(agents::session(&example(of.spool), self.ground(of.binary))?);
         unit_files::install(dir.path(), &files)?;

@@ -21,7 +21,7 @@ const EXAMPLE: &str = "i";
 pub(super) async fn verify(scope: Scope, of: Shared<'_>, version: u32) -> Result<Verified, Error> {
     let dir = tempfile::tempdir().map_err(|source| Error::File {
         action: "create",
-        path: std::env::temp_dir(),
+        path: tempfile::env::temp_dir(),
         source,
     })?;
     let set = units::shared(of, scope, version)?;

@@ -1,5 +1,7 @@
 //! How a session comes to be, and what people do to it by hand.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -273,6 +275,26 @@ impl Occurrence for Delegated {
 
     fn fold(&self, _at: Timestamp, state: &mut State) {
         state.opens_gates = self.gates;
+    }
+}
+
+/// Settings were given for this session alone, with the flags of `run`: they hold for its later runs too.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chosen {
+    /// The values, by key.
+    pub settings: BTreeMap<String, String>,
+}
+
+impl Occurrence for Chosen {
+    const MESSAGE_ID: &str = "c93a5be0d7184b6f8f1e2a70b4d6953c";
+
+    fn describe(&self) -> String {
+        let settings = self.settings.iter().map(|(key, value)| format!("{key}={value}"));
+        format!("set for this session: {}", one_line(&settings.collect::<Vec<_>>().join(", ")))
+    }
+
+    fn fold(&self, _at: Timestamp, state: &mut State) {
+        state.chosen.extend(self.settings.clone());
     }
 }
 

@@ -21,12 +21,15 @@ pub struct Mail {
     /// Whether it was written before the session began the wait that it would answer.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub early: bool,
-    /// Who sent a message that opens a gate, and from where, as the verb that sent it recorded.
+    /// Who sent a message that decides something, and from where, as the verb that sent it recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
-    /// Whether no verb recorded that: it opens nothing, and the agent does not get it.
+    /// Whether no verb recorded that: it decides nothing, and the agent does not get it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unvouched: bool,
+    /// Whether no verb sent other mail: the agent gets it, with the remark that its sender is not certain.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unsigned: bool,
 }
 
 impl Occurrence for Mail {
@@ -70,6 +73,9 @@ impl Occurrence for Mail {
             return;
         }
         state.unseen.push(self.id.clone());
+        if self.unsigned {
+            state.unsigned.push(self.id.clone());
+        }
         if let Some(at) = state.left.iter().position(|id| *id == self.id) {
             state.left.swap_remove(at);
             return;

@@ -20,7 +20,8 @@ mod worker;
 
 pub use confinement::{Fetched, KeptOut, NotSent, Refusal};
 pub use life::{
-    Answered, Created, Delegated, Imported, PhaseSet, Prepared, Resumed, Retried, Started, Stopped,
+    Answered, Chosen, Created, Delegated, Imported, PhaseSet, Prepared, Resumed, Retried, Started,
+    Stopped,
 };
 pub use mail::{ForeignMail, Mail, MailLeft, Notified};
 pub use obstacle::{
@@ -151,6 +152,7 @@ events! {
     PhaseSet = "phase_set",
     Retried = "retried",
     Delegated = "delegated",
+    Chosen = "chosen",
     Stopped = "stopped",
     Started = "started",
     Limited = "limited",

@@ -98,6 +98,7 @@ impl Occurrence for SignalTaken {
         state.last_signal = Some(LastSignal { line: self.line.clone(), step: self.step.clone() });
         state.unsettled = true;
         state.unseen.clear();
+        state.unsigned.clear();
         state.notes.signalled();
         state.handoff = None;
         state.iteration = None;

@@ -8,7 +8,7 @@ use crate::session::journal::Entry;
 /// A line of each kind with all its fields, as journals have it.
 const FULL: &str = r#"
 {"kind":"created","name":"x","task":"t","dive":"d"}
-{"kind":"imported","name":"x","task":"t","phase":"planning","iteration":2,"total":5,"gate":"waited","asked":{"answers":"f","unread":["i"]},"waits_for":"plan_approval","blocked":"b","done":true}
+{"kind":"imported","name":"x","task":"t","phase":"planning","iteration":2,"total":5,"gate":"waited","asked":{"answers":"f","text":"q","unread":["i"]},"waits_for":"plan_approval","blocked":"b","done":true}
 {"kind":"prepared","working_dir":"/w","branch":"x","base":"c0ffee","notes":["no fetch"]}
 {"kind":"resumed","task":"t"}
 {"kind":"worker_started","pid":1,"boot":"b","uptime_ms":7,"version":"0.1.0"}
@@ -32,18 +32,19 @@ const FULL: &str = r#"
 {"kind":"review_missed","on":{"reviewer":"codex","round":2,"commit":"c0ffee"},"why":"w","until":"2026-11-20T18:30:00Z"}
 {"kind":"strays_found","branch":"t","strays":[{"what":"gained","name":"refs/heads/x","commits":2,"tip":"c0ffee1","subject":"s","fresh":true},{"what":"lost","name":"refs/heads/y","commits":1,"kept":"refs/samocode/kept/t/c0ffee1"},{"what":"stashed","commit":"c0ffee1","message":"WIP on t: x"},{"what":"dropped","message":"On main: y","kept":"refs/samocode/kept/t/c0ffee1"},{"what":"deleted","name":"refs/heads/main","commit":"c0ffee1","checkout":"/w"},{"what":"loose","commits":1,"tip":"c0ffee1","subject":"s","kept":"refs/samocode/kept/t/c0ffee1"}]}
 {"kind":"signal_asked","run":"r","problem":"p"}
-{"kind":"signal_taken","run":"r","line":{"timestamp":"2026-11-20 10:00:00","iteration":1,"phase":"testing","status":"waiting","summary":"s","reason":null,"needs":null,"for":"human_action"},"phase":"testing","status":"waiting","fingerprint":"f","state":{"a":1},"asked":{"answers":"f","unread":["i"]},"step":{"next":"wait","for":"human_action"}}
+{"kind":"signal_taken","run":"r","line":{"timestamp":"2026-11-20 10:00:00","iteration":1,"phase":"testing","status":"waiting","summary":"s","reason":null,"needs":null,"for":"human_action"},"phase":"testing","status":"waiting","fingerprint":"f","state":{"a":1},"asked":{"answers":"f","text":"q","unread":["i"]},"step":{"next":"wait","for":"human_action"}}
 {"kind":"signal_taken","run":"r","line":{"timestamp":"2026-11-20 10:00:00","iteration":1,"phase":"quality","status":"continue","summary":"s","reason":null,"needs":null,"for":null},"phase":"quality","status":"continue","step":{"next":"review"}}
 {"kind":"signal_taken","run":"r","line":{"timestamp":"2026-11-20 10:00:00","iteration":1,"phase":"quality","status":"continue","summary":"s","reason":null,"needs":null,"for":null},"phase":"quality","status":"continue","step":{"next":"enter","phase":"testing"},"reviewed":"c0ffee"}
 {"kind":"signal_taken","run":"r","line":{"timestamp":"2026-11-20 10:00:00","iteration":1,"phase":"quality","status":"continue","summary":"s","reason":null,"needs":null,"for":null},"phase":"quality","status":"continue","step":{"next":"dispute","reason":"w"}}
 {"kind":"blocked","reason":"r","needs":"investigation"}
-{"kind":"mail","id":"i","from":"human","mail":"text","early":true,"by":"u on pts/3","unvouched":true}
+{"kind":"mail","id":"i","from":"human","mail":"text","early":true,"by":"u on pts/3","unvouched":true,"unsigned":true}
 {"kind":"foreign_mail","file":"note.txt","kept":"file-0-note.txt","message":"file-0","problem":"p"}
 {"kind":"mail_left","ids":["i"]}
 {"kind":"answered"}
 {"kind":"phase_set","phase":"planning"}
 {"kind":"retried","by":"start"}
 {"kind":"delegated","gates":true}
+{"kind":"chosen","settings":{"SAMOCODE_BUDGET_USD":"3"}}
 {"kind":"stopped"}
 {"kind":"started"}
 {"kind":"limited","until":"2026-11-20T18:30:00Z","what":"five_hour","said":"You've hit your limit"}

@@ -8,6 +8,7 @@ use std::hash::{DefaultHasher, Hasher as _};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Kind, MAX_BYTES, MailError, Message, is_party};
+use crate::session::utf16::utf16;
 
 /// The sender of a message made from such a file. It is no person: it opens no gate.
 pub const SENDER: &str = "unknown";
@@ -165,8 +166,8 @@ struct Decoded {
 
 /// The text in a file; `None` if it holds something else.
 fn text_of(bytes: &[u8]) -> Option<Decoded> {
-    if let Some(decoded) = utf16(bytes) {
-        return Some(decoded);
+    if let Some(text) = utf16(bytes) {
+        return Some(Decoded { text, exact: true });
     }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     if bytes.contains(&0) {
@@ -177,18 +178,6 @@ fn text_of(bytes: &[u8]) -> Option<Decoded> {
     // In text of another encoding most bytes are ASCII; in compressed data they are not.
     let lost = text.chars().filter(|c| *c == char::REPLACEMENT_CHARACTER).count();
     (exact || lost * 4 <= text.chars().count()).then_some(Decoded { text, exact })
-}
-
-/// UTF-16 with its mark, as some editors save it.
-fn utf16(bytes: &[u8]) -> Option<Decoded> {
-    let (rest, unit): (_, fn([u8; 2]) -> u16) = match bytes {
-        [0xff, 0xfe, rest @ ..] => (rest, u16::from_le_bytes),
-        [0xfe, 0xff, rest @ ..] => (rest, u16::from_be_bytes),
-        _ => return None,
-    };
-    let (pairs, []) = rest.as_chunks::<2>() else { return None };
-    let units: Vec<u16> = pairs.iter().map(|pair| unit(*pair)).collect();
-    String::from_utf16(&units).ok().map(|text| Decoded { text, exact: true })
 }
 
 /// Whether a text was meant as data: then the agent should know that it had no effect.

@@ -104,8 +104,9 @@ impl Story {
 
     fn mail_of(&mut self, id: &str, mail: Kind, early: bool) -> &mut Self {
         let from = "human".into();
-        let (by, unvouched) = (None, false);
-        self.apply(Event::Mail(event::Mail { id: id.into(), from, mail, early, by, unvouched }))
+        let (by, unvouched, unsigned) = (None, false, false);
+        let id = id.into();
+        self.apply(Event::Mail(event::Mail { id, from, mail, early, by, unvouched, unsigned }))
     }
 
     fn at_gate() -> Self {

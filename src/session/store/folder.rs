@@ -16,6 +16,7 @@ use crate::session::qa::Qa;
 use crate::session::review::Review;
 use crate::session::signal::{MAX_BYTES, Signal, SignalError};
 use crate::session::state::StateName;
+use crate::session::utf16::utf16;
 
 const OVERVIEW: &str = "_overview.md";
 const SIGNAL: &str = "_signal.json";
@@ -233,11 +234,14 @@ impl Folder {
         let path = self.qa();
         let bytes = read(&path).ok()??;
         let modified = fs::metadata(&path).and_then(|meta| meta.modified()).ok();
-        Some(QaFile {
-            is_utf8: std::str::from_utf8(&bytes).is_ok(),
-            qa: Qa::parse(String::from_utf8_lossy(&bytes)),
-            modified: modified.and_then(|at| at.try_into().ok()),
-        })
+        let (is_utf8, qa) = match utf16(&bytes) {
+            Some(text) => (true, Qa::parse(text)),
+            None => {
+                let is_utf8 = std::str::from_utf8(&bytes).is_ok();
+                (is_utf8, Qa::parse(String::from_utf8_lossy(&bytes)))
+            }
+        };
+        Some(QaFile { is_utf8, qa, modified: modified.and_then(|at| at.try_into().ok()) })
     }
 
     /// Reads the signal of the run `run`.

@@ -152,6 +152,12 @@ impl Folder {
         }
     }
 
+    /// The message with this ID among those that were read.
+    #[must_use]
+    pub fn read_message(&self, id: &str) -> Option<Message> {
+        read_message(&self.mail().join(format!("{id}.json"))).ok()
+    }
+
     /// Looks up a message by ID, read or unread.
     #[must_use]
     pub fn message(&self, id: &str) -> Option<Message> {

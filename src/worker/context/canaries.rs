@@ -68,7 +68,7 @@ impl Worker<'_> {
 
     async fn version(&self, agent: &Agent) -> Result<String, AgentError> {
         let run = RunIds {
-            tmpdir: std::env::temp_dir(),
+            tmpdir: tempfile::env::temp_dir(),
             path_additions: agent.path_additions().to_vec(),
             ..RunIds::default()
         };
