@@ -114,3 +114,11 @@ fn a_thread_that_is_gone_is_begun_again_and_one_that_is_open_elsewhere_is_not() 
     let flag = "error: unexpected argument '--nonsense' found";
     assert!(matches!(judged("", "", flag, false), Outcome::WouldNotStart { .. }));
 }
+
+#[test]
+fn on_a_terminal_it_resumes_the_conversation_with_the_same_model() {
+    let task = Task { resume: true, conversation: ID.to_owned(), ..Task::default() };
+    let agent = agent_of(&REGISTRY, "codex", "CODEX_PATH=/bin/true\nCODEX_MODEL=gpt-5\n").unwrap();
+    let launch = agent.interactive(&task).unwrap();
+    assert_eq!(launch.args, ["resume", "-m", "gpt-5", ID]);
+}
