@@ -5,8 +5,8 @@ use crate::agent::{REGISTRY, vocabulary};
 use crate::config::{Env, Flags, Project, Settings};
 use crate::git::{self, Checkout, Plan};
 use crate::service::{self, Limits, Progress, Scope, ServiceManager, Shared, retire};
-use crate::session::Phase;
 use crate::session::store::crash_point;
+use crate::session::{Hint as _, Phase};
 
 use super::context::Context;
 use super::convoy::convoy_of;
@@ -49,7 +49,14 @@ pub(super) fn check_branch(
         return Ok(());
     }
     match planned(project, settings, session) {
-        Err(error) if error.is_about_name() => Err(Error::usage(error)),
+        Err(error) if error.is_about_name() => {
+            let hint = error.hint();
+            let usage = Error::usage(error);
+            Err(match hint {
+                Some(hint) => usage.hint(hint),
+                None => usage,
+            })
+        }
         _ => Ok(()),
     }
 }
