@@ -98,13 +98,17 @@ fn a_second_attach_is_refused_and_a_killed_terminal_leaves_the_session_stopped()
     session.enable(&["--task", "JWT login"]);
     user.wait_until("the model was asked", BOUND, || !api.requests().is_empty());
 
-    user.write("in-terminal", "echo in; until [ -e ~/out ]; do sleep 0.02; done");
+    user.write("in-terminal", "echo $$ >~/agent; until [ -e ~/out ]; do sleep 0.02; done");
     let mut terminal = attach(&project, &["--now"]).spawn();
-    user.wait_until("it is attached", BOUND, || user.exists("attached"));
+    user.wait_until("it is attached", BOUND, || user.exists("agent"));
     let second = attach(&project, &[]).output();
     assert_eq!(second.code, 1, "{second}");
     assert!(second.stdout.contains("is already attached"), "{second}");
 
+    // Its agent ends too, and works beside no other run.
+    user.sh("pkill -KILL -u $USER -f 'attach jwt --now$'").ok();
+    let agent = "kill -0 $(cat ~/agent)";
+    user.wait_until("the agent has ended", BOUND, || user.sh(agent).output().code != 0);
     terminal.signal(Signal::KILL);
     terminal.wait(secs(30));
     user.write("out", "");
@@ -113,6 +117,72 @@ fn a_second_attach_is_refused_and_a_killed_terminal_leaves_the_session_stopped()
     settles(&session, "waiting", "requirements");
     let all = session.conversations();
     assert_eq!(all[0].0, all[2].0, "it resumed the conversation: {all:?}");
+}
+
+/// Codex and Gemini CLI, but for their interactive modes: there a human adds to one file of the worktree
+/// and to the questions.
+fn others(cli: &str, headless: &str) -> String {
+    format!(
+        "#!/bin/sh
+case \"$*\" in
+*{headless}*) exec /opt/{cli}/bin/{cli} \"$@\" ;;
+*resume*) ;;
+*) exec /opt/{cli}/bin/{cli} \"$@\" ;;
+esac
+echo \"$@\" >>~/attached
+echo more >>README.md
+echo >>\"$SAMOCODE_SESSION_DIR/_qa.md\"
+"
+    )
+}
+
+#[test]
+fn codex_and_gemini_are_taken_over_too_and_every_change_is_told() {
+    for (cli, headless, key) in
+        [("codex", "--json", "CODEX_PATH"), ("gemini", "stream-json", "GEMINI_PATH")]
+    {
+        let Some(lab) = lab::with_cli(cli) else { return };
+        let user = lab.user(&format!("takes-{cli}"));
+        let api = Api::start(Script::obedient());
+        match cli {
+            "codex" => user.uses_codex(&api, "k"),
+            _ => user.uses_gemini(&api, "k"),
+        }
+        user.write_program("cli", others(cli, headless));
+        let project = user
+            .project("shop")
+            .key("SAMOCODE_AGENT", cli)
+            .key(key, &user.home.join("cli").display().to_string())
+            .create();
+        let session = project.named("jwt");
+        session.enable(&["--task", "JWT login"]);
+        settles(&session, "waiting", "requirements");
+        let named = session.journal("conversation_named");
+        let started = session.journal("run_started");
+        let last = named.last().or(started.last()).expect("a conversation");
+        let conversation = last["conversation"].as_str().expect("its ID").to_owned();
+
+        // The second time, a file that had changes already has others.
+        for _ in 0..2 {
+            let out = attach(&project, &["--stop"]).output();
+            assert_eq!(out.code, 0, "{out}\n{}", user.diagnosis());
+            let said = out.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+            for part in ["1 file has changes", "Changed in the session's folder: _qa.md."] {
+                assert!(said.contains(part), "{cli}: {part}: {out}");
+            }
+        }
+        let attached = user.read("attached");
+        assert_eq!(attached.lines().count(), 2, "{attached}");
+        assert!(attached.contains("resume") && attached.contains(&conversation), "{attached}");
+        let runs = session.conversations().len();
+        project.samocode(["start", "jwt"]).ok();
+        user.wait_until("it has run", BOUND, || session.conversations().len() > runs);
+        settles(&session, "waiting", "requirements");
+        let told = api.requests();
+        let told =
+            told.iter().filter(|request| request.says("A human took this conversation over"));
+        assert!(told.count() > 0, "{cli} was not told");
+    }
 }
 
 #[test]

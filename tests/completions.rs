@@ -110,6 +110,24 @@ const TYPED: [(&str, &str); 4] = [
 ];
 
 #[test]
+fn bash_itself_completes() {
+    let root = project();
+    for (typed, completed) in TYPED {
+        let script = format!(
+            r#"source <(samocode completions bash)
+            function=$(complete -p samocode | sed 's/.*-F \([^ ]*\).*/\1/')
+            COMP_LINE='samocode {typed}' COMP_WORDS=(samocode {typed})
+            COMP_POINT=${{#COMP_LINE}} COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)) COMP_TYPE=9 COMP_KEY=9
+            "$function" samocode "${{COMP_WORDS[COMP_CWORD]}}" "${{COMP_WORDS[COMP_CWORD - 1]}}"
+            printf '%s\n' "${{COMPREPLY[@]}}""#
+        );
+        let Some(offered) = shell(&["bash", "--norc"], &script, root.path()) else { return };
+        let words: Vec<_> = offered.lines().map(str::trim).collect();
+        assert_eq!(words, [completed], "{typed}");
+    }
+}
+
+#[test]
 fn fish_itself_completes() {
     let root = project();
     for (typed, completed) in TYPED {

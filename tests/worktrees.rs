@@ -111,3 +111,46 @@ fn a_session_whose_commits_are_elsewhere_is_not_done_until_its_branch_has_them()
         serde_json::Value::Null
     );
 }
+
+#[test]
+fn a_worktree_that_a_run_deletes_is_made_again_and_a_repository_moved_away_is_named() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user_without_manager("gone");
+    let agent = user.obedient_agent(
+        "case $SAMOCODE_SESSION-$SAMOCODE_PHASE in\n\
+         gone-investigation) rm -r \"$PWD\"; cd /;;\n\
+         moved-investigation) mv ~/shop ~/elsewhere;;\n\
+         esac",
+    );
+    let project = user.project("shop").key("SAMOCODE_AGENT", &agent).create();
+    let gone = project.named("gone");
+    assert_eq!(run(&gone), 10);
+    let prompt = user.asked("gone", gone.journal("run_started").last().expect("a run"));
+    assert!(prompt.contains("had disappeared and was made again from gone"), "{prompt}");
+    let history = project.samocode(["history", "gone"]).ok().stdout;
+    assert!(history.contains("what was not committed there is lost"), "{history}");
+
+    let moved = project.named("moved");
+    assert_eq!(run(&moved), 11);
+    let reason = moved.reason();
+    assert!(
+        reason.contains("/shop/.git does not exist: move it back, or set MAIN_REPO"),
+        "{reason}"
+    );
+    assert_eq!(moved.journal("strays_found").len(), 0, "its branches were not deleted");
+    user.sh("mv ~/elsewhere ~/shop").ok();
+    project.samocode(["start", "moved"]).output();
+    assert_eq!(run(&moved), 10);
+}
+
+#[test]
+fn a_branch_that_another_worktree_has_is_refused_with_what_to_do() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user_without_manager("taken");
+    let project = user.project("shop").key("SAMOCODE_AGENT", "rehearsal").create();
+    user.sh("git worktree add -q -b jwt ~/hers").cwd(&project.dir).ok();
+    let out = project.samocode(["run", "jwt", "--task", "t"]).output();
+    assert_eq!(out.code, 2, "{out}");
+    assert!(out.stderr.contains("branch 'jwt' is checked out in"), "{out}");
+    assert!(out.stderr.contains("hint: switch that worktree to another branch"), "{out}");
+}

@@ -131,6 +131,14 @@ pub struct Launch {
     pub files: Vec<(PathBuf, Vec<u8>)>,
 }
 
+impl Launch {
+    /// The agent's program on a terminal.
+    fn on_terminal(agent: &Agent, args: Vec<OsString>) -> Self {
+        let program = agent.program().to_owned();
+        Self { program, args, input: Input::Null, defaults: Vec::new(), files: Vec::new() }
+    }
+}
+
 /// The standard input of an agent's process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
@@ -210,10 +218,10 @@ impl Agent {
         self.spec.launch(self, task)
     }
 
-    /// The arguments with which its interactive mode resumes a conversation.
+    /// How its interactive mode resumes this task's conversation on a terminal.
     #[must_use]
-    pub fn interactive(&self, conversation: &str) -> Option<Vec<OsString>> {
-        self.spec.interactive(self, conversation)
+    pub fn interactive(&self, task: &Task) -> Option<Launch> {
+        self.spec.interactive(self, task)
     }
 
     /// A new decoder for one run in `working_dir`.

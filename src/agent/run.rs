@@ -127,17 +127,7 @@ impl Run {
         decoder: Box<dyn Decoder>,
         mut setting: Setting<'_>,
     ) -> Result<Self, StartError> {
-        for (key, value) in launch.defaults {
-            if super::variable(&setting.environment, key).is_none() {
-                setting.environment.push((key.into(), value));
-            }
-        }
-        for (path, content) in &launch.files {
-            files::place(path, content).map_err(|error| StartError::Other {
-                program: launch.program.display().to_string(),
-                error,
-            })?;
-        }
+        launch.prepare(&mut setting.environment)?;
         let other =
             |error| StartError::Other { program: launch.program.display().to_string(), error };
         let (feed, input) = match launch.input {

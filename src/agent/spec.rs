@@ -1,7 +1,6 @@
 //! The description of one agent program. Each has its own folder with one [`AgentSpec`], and one
 //! line in the [registry](super::registry); no other module knows about it.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
@@ -40,10 +39,10 @@ pub trait AgentSpec: Sync {
     /// How to start a run of this task.
     fn launch(&self, agent: &Agent, task: &Task) -> Launch;
 
-    /// The arguments with which its interactive mode resumes a conversation on a terminal; `None` if
-    /// it has none.
-    fn interactive(&self, agent: &Agent, conversation: &str) -> Option<Vec<OsString>> {
-        let _ = (agent, conversation);
+    /// How its interactive mode resumes this task's conversation on a terminal; `None` if it has
+    /// none.
+    fn interactive(&self, agent: &Agent, task: &Task) -> Option<Launch> {
+        let _ = (agent, task);
         None
     }
 

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::environment::RunIds;
-use crate::agent::{Agent, REGISTRY};
+use crate::agent::{Agent, Environment, Identity, Launch, REGISTRY, Task};
 use crate::config::{Flags, Settings};
 use crate::git;
 use crate::service::{self, Progress};
@@ -33,6 +33,9 @@ use super::session::Session;
 use super::stop::{Stop, StopEnd};
 use super::target::Target;
 use super::unit;
+use place::Place;
+
+mod place;
 
 /// Which conversation to take over, and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,14 +75,8 @@ pub struct Attachment {
     pub interactive: Interactive,
     /// The session's name, without date and project.
     pub name: String,
-}
-
-/// What is to be compared afterwards.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Place {
-    commit: Option<String>,
-    changed: Option<usize>,
-    phase: Option<Phase>,
+    /// Whether the session is done, and stays so.
+    pub is_done: bool,
 }
 
 /// A conversation that was handed back.
@@ -91,6 +88,9 @@ pub struct Left {
     pub note: String,
     /// Whether the session was started again.
     pub resumed: bool,
+    /// Whether it is done: only a new task gets it going.
+    #[serde(default)]
+    pub done: bool,
 }
 
 /// Variables that a program on a terminal needs and an agent's environment lacks.
@@ -136,10 +136,12 @@ impl Attach {
         let last = last_run(&session)?;
         let unit = UnitFiles::new(&context, &session, &Flags::default())?;
         let agent = agent_of(&last, &unit, on.caller, &name)?;
-        let args = agent.interactive(&last.conversation).ok_or_else(|| {
-            Error::refused(format!("the agent of {name}, {}, has no interactive mode", last.agent))
-                .hint(format!("write to it: samocode send {} \"…\"", session.instance))
-        })?;
+        if agent.interactive(&Task::default()).is_none() {
+            let agent = agent.name();
+            let message = format!("the agent of {name}, {agent}, has no interactive mode");
+            let hint = format!("write to it: samocode send {} \"…\"", session.instance);
+            return Err(Error::refused(message).hint(hint));
+        }
         let folder = session.hook()?.worktree.map(PathBuf::from);
         let folder = folder.filter(|folder| folder.is_dir()).ok_or_else(|| {
             Error::new(Class::NotFound, format!("the worktree of {name} does not exist"))
@@ -147,8 +149,12 @@ impl Attach {
         })?;
         self.stop(on, &session).await?;
         let lock = take(&session)?;
+        // Before it stopped it may have begun another.
+        let last = last_run(&session)?;
+        let agent = agent_of(&last, &unit, on.caller, &name)?;
         let mut journal = Journal::open(&session.folder, &lock)?;
-        let is_run = !matches!(resting(journal.state()), StateName::Waiting | StateName::Done);
+        let rests = resting(journal.state());
+        let is_run = !matches!(rests, StateName::Waiting | StateName::Done);
         if is_run {
             // A signal of a run that has not been settled yet still counts.
             if journal.state().open_run().is_none() {
@@ -177,11 +183,13 @@ impl Attach {
         let terminal =
             OF_TERMINALS.iter().filter_map(|name| Some((name, on.caller.env.get(name)?)));
         environment.extend(terminal.map(|(name, value)| (name.into(), value.to_owned())));
-        let interactive =
-            Interactive { program: agent.program().to_owned(), args, environment, folder };
+        let launch = resumed(&agent, last.conversation, &folder, &mut environment)?;
+        let Launch { program, args, .. } = launch;
+        let interactive = Interactive { program, args, environment, folder };
         Ok(Attachment {
             lock,
             is_run,
+            is_done: rests == StateName::Done,
             began: Timestamp::now(),
             before,
             _temporary: temporary,
@@ -223,6 +231,26 @@ fn take(session: &Session) -> Result<Lock> {
     }
 }
 
+/// How the agent's program resumes the conversation here. Its variables are added, its files written.
+fn resumed(
+    agent: &Agent,
+    conversation: String,
+    folder: &Path,
+    environment: &mut Environment,
+) -> Result<Launch> {
+    let identity = git::identity(folder).map(|(name, email)| Identity { name, email });
+    let task = Task {
+        conversation,
+        resume: true,
+        identity,
+        environment: environment.clone(),
+        ..Task::default()
+    };
+    let launch = agent.interactive(&task).ok_or_else(|| Error::refused("it has no such mode"))?;
+    launch.prepare(environment).map_err(|error| Error::refused(error.to_string()))?;
+    Ok(launch)
+}
+
 /// The state under a stop.
 fn resting(state: &State) -> StateName {
     State { stopped: false, ..state.clone() }.name()
@@ -231,16 +259,24 @@ fn resting(state: &State) -> StateName {
 fn last_run(session: &Session) -> Result<LastRun> {
     let mut last = None;
     read_journal(&session.folder, |entry| {
-        // A reviewer's conversation is over with its verdict.
-        if let Event::RunStarted(started) = &entry.event
-            && started.review.is_none()
-        {
-            let event::RunStarted { run, agent, command, conversation, .. } = started.clone();
-            last = Some(LastRun { run, agent, command, conversation });
+        match &entry.event {
+            // A reviewer's conversation is over with its verdict.
+            Event::RunStarted(started) if started.review.is_none() => {
+                let event::RunStarted { run, agent, command, conversation, .. } = started.clone();
+                last = Some(LastRun { run, agent, command, conversation });
+            }
+            Event::ConversationNamed(named) => {
+                if let Some(last) =
+                    last.as_mut().filter(|last: &&mut LastRun| last.run == named.run)
+                {
+                    last.conversation.clone_from(&named.conversation);
+                }
+            }
+            _ => {}
         }
     })?;
-    last.ok_or_else(|| {
-        let message = format!("{} has not run yet: there is no conversation", session.name);
+    last.filter(|last| !last.conversation.is_empty()).ok_or_else(|| {
+        let message = format!("{} has no conversation yet", session.name);
         Error::refused(message).hint(format!("samocode start {}", session.instance))
     })
 }
@@ -249,11 +285,11 @@ fn last_run(session: &Session) -> Result<LastRun> {
 fn agent_of(last: &LastRun, unit: &UnitFiles<'_>, caller: &Caller, name: &str) -> Result<Agent> {
     let settings: &Settings = &unit.settings;
     let mut phases = Phase::ALL.into_iter();
+    let used = last.command.as_ref().unwrap_or(&last.agent);
     let phase =
-        phases.find(|phase| settings.agent(*phase).word() == last.agent).ok_or_else(|| {
+        phases.find(|phase| settings.agent(*phase).to_string() == *used).ok_or_else(|| {
             let message = format!(
-                "the last run of {name} used {}, but the settings now name another agent",
-                last.agent
+                "the last run of {name} used {used}, but the settings now name another agent"
             );
             Error::new(Class::Configuration, message).hint("samocode config")
         })?;
@@ -286,16 +322,6 @@ fn start_run(session: &Session, journal: &mut Journal, last: &LastRun) -> Result
     Ok(journal.append(Event::RunStarted(started))?)
 }
 
-impl Place {
-    async fn of(session: &Session, folder: &Path) -> Self {
-        Self {
-            commit: git::head(folder).ok().and_then(|head| head.commit),
-            changed: git::changed_files(folder).await.ok(),
-            phase: session.overview().status().phase,
-        }
-    }
-}
-
 impl Attachment {
     /// Hands the conversation back: with a note for the agent, and unless `stay_stopped` the session
     /// is started.
@@ -312,11 +338,10 @@ impl Attachment {
     }
 
     async fn hand_back(self, on: &Operation<'_>, stay_stopped: bool) -> Result<Left> {
-        let Self { context, session, lock, is_run, began, before, interactive, .. } = self;
+        let Self { context, session, lock, is_run, is_done, began, before, interactive, .. } = self;
         let after = Place::of(&session, &interactive.folder).await;
         let signalled = is_run && session.folder.signal().exists();
-        let note = note(began, &before, &after, signalled);
-        let is_done = read_journal(&session.folder, |_| {})?.0.name() == StateName::Done;
+        let note = place::note(began, &before, &after, signalled);
         // One that waits is woken by mail, so only for something.
         if !is_done && (is_run || before != after) {
             let caller = &context.caller;
@@ -328,70 +353,13 @@ impl Attachment {
         let instance = session.instance.clone();
         let has_unit = service::recorded(context.scope(), &instance)?.is_some();
         if stay_stopped || is_done {
-            return Ok(Left { instance, note, resumed: false });
+            return Ok(Left { instance, note, resumed: false, done: is_done });
         }
         if !has_unit {
             on.warnings.add(format!("it has no unit; it resumes with: samocode run {instance}"));
-            return Ok(Left { instance, note, resumed: false });
+            return Ok(Left { instance, note, resumed: false, done: false });
         }
         unit::Start { session: instance.clone() }.perform(on).await?;
-        Ok(Left { instance, note, resumed: true })
-    }
-}
-
-/// What happened, for the agent and the human.
-fn note(began: Timestamp, before: &Place, after: &Place, signalled: bool) -> String {
-    let zone = clock::local_zone();
-    let at = |at: Timestamp| at.to_zoned(zone.clone()).strftime("%H:%M").to_string();
-    let mut text = format!(
-        "A human took this conversation over in a terminal from {} to {}.",
-        at(began),
-        at(Timestamp::now())
-    );
-    if before.commit != after.commit {
-        let commit = after.commit.as_deref().unwrap_or("none");
-        text += &format!(" There are new commits: HEAD is {commit}.");
-    }
-    match after.changed.filter(|_| before.changed != after.changed) {
-        Some(0) => text += " All changes are committed.",
-        Some(1) => text += " 1 file has changes that are not committed.",
-        Some(files) => text += &format!(" {files} files have changes that are not committed."),
-        None => {}
-    }
-    if before.phase != after.phase
-        && let Some(phase) = after.phase
-    {
-        text += &format!(" The phase was set to {phase}.");
-    }
-    if signalled {
-        text += " A signal was written, and it counts.";
-    }
-    if before == after && !signalled {
-        text += " Nothing was changed.";
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_note_says_what_changed_and_nothing_else() {
-        let place = |commit: &str, changed, phase| Place {
-            commit: Some(commit.to_owned()),
-            changed: Some(changed),
-            phase: Some(phase),
-        };
-        let before = place("3f2a9c1", 0, Phase::Implementation);
-        let told = |after: &Place, signalled| note(Timestamp::now(), &before, after, signalled);
-        assert!(told(&before, false).ends_with(" Nothing was changed."));
-        assert!(told(&before, true).ends_with(" A signal was written, and it counts."));
-        let after = place("88c1d20", 2, Phase::Testing);
-        let text = told(&after, false);
-        for part in ["HEAD is 88c1d20", "2 files have changes", "The phase was set to testing"] {
-            assert!(text.contains(part), "{part}: {text}");
-        }
-        assert!(!text.contains("Nothing") && !text.contains("signal"), "{text}");
+        Ok(Left { instance, note, resumed: true, done: false })
     }
 }

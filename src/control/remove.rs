@@ -184,13 +184,16 @@ async fn remove_worktree(
         Removal::Absent => Ok((None, None)),
         Removal::Nested(Nested { path, files, commits }) => {
             let at = quoted(&path);
+            let look =
+                if files > 0 { "status" } else { "log --oneline HEAD --branches --not --remotes" };
             let files = plural(files, "uncommitted file", "uncommitted files");
             let commits = plural(commits, "commit on no remote", "commits on no remote");
-            let message = format!(
-                "cannot remove {name}: the repository {at} inside its worktree has {files} and {commits}"
-            );
+            let has = [files, commits].into_iter().filter(|what| !what.starts_with("0 "));
+            let has = has.collect::<Vec<_>>().join(" and ");
+            let message =
+                format!("cannot remove {name}: the repository {at} inside its worktree has {has}");
             Err(Error::refused(message).hint(format!(
-                "see what it has with: git -C {at} status; push it or move it away, then run this again"
+                "see what it has with: git -C {at} {look}; push it or move it away, then run this again"
             )))
         }
     }

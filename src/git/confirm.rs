@@ -93,6 +93,10 @@ fn look(worktree: &Path, common: PathBuf) -> Result<Confirmed, Error> {
         let worktree = worktree.to_owned();
         Err(Error::Astray { worktree, what, remedy })
     };
+    if !common.is_dir() {
+        let remedy = "move it back, or set MAIN_REPO to its new place".to_owned();
+        return astray(format!("its repository {} does not exist", common.display()), remedy);
+    }
     let moved_away = || {
         if worktree.is_symlink() {
             // What is there may be the repository itself.
@@ -124,6 +128,11 @@ fn look(worktree: &Path, common: PathBuf) -> Result<Confirmed, Error> {
     };
     if admin.parent() != Some(common.join("worktrees").as_path()) {
         let what = format!("its .git names {}, not {}", admin.display(), common.display());
+        let known = admin.file_name().map(|name| common.join("worktrees").join(name));
+        if !admin.exists() && known.is_some_and(|known| known.is_dir()) {
+            let repair = format!("git -C {} worktree repair", quoted(&common));
+            return astray(what, format!("the next start repairs that, or now: {repair}"));
+        }
         return astray(what, moved_away());
     }
     if registered_in(&admin).is_none_or(|known| known.folder != tidy(worktree)) {

@@ -75,7 +75,7 @@ pub use log::{Commit, commits};
 pub use own::Fetched;
 pub use plan::{Base, Plan, Start, WorktreePlan, default_branch, root};
 pub use programs::Programs;
-pub use reader::{Head, changed_files, commits_of, head};
+pub use reader::{Head, changed_files, changes, commits_of, head};
 pub use remove::{Removal, remove_worktree};
 pub use rescue::{Nested, Rescued, bring_back};
 pub use stores::{Stores, merge_command, stores};

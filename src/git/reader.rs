@@ -1,7 +1,7 @@
 //! Reads a repository through libgit2, or through the git program if libgit2 cannot read it.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -286,6 +286,19 @@ pub fn commits_of(worktree: &Path, branch: &str, base: &str) -> Result<usize, Er
 /// of a filter that the repository itself defines do count as changed, since it is not run.
 /// Takes no lock that could get in an agent's way, and runs no program that the repository names.
 pub async fn changed_files(worktree: &Path) -> Result<usize, Error> {
+    Ok(status(worktree, "normal").await?.len())
+}
+
+/// The same files by their paths, each in an untracked folder too.
+pub async fn changes(worktree: &Path) -> Result<Vec<PathBuf>, Error> {
+    let entries = status(worktree, "all").await?;
+    // Each begins with two letters and a space.
+    let path = |entry: Vec<u8>| OsString::from_vec(entry.get(3..).unwrap_or_default().to_vec());
+    Ok(entries.into_iter().map(|entry| worktree.join(path(entry))).collect())
+}
+
+/// What `git status` prints, an entry for each file.
+async fn status(worktree: &Path, untracked: &str) -> Result<Vec<Vec<u8>>, Error> {
     let doing = format!("look for changes in {}", worktree.display());
     let mut command = git_command(worktree);
     command.args(Barred::all_filters(worktree).await?.without_filters());
@@ -294,10 +307,11 @@ pub async fn changed_files(worktree: &Path) -> Result<usize, Error> {
         "--porcelain",
         "-z",
         "--no-renames",
-        "--untracked-files=normal",
+        &format!("--untracked-files={untracked}"),
     ]);
     let finished = run(command, &doing, STATUS_LIMIT).await?.checked(doing)?;
-    Ok(finished.stdout.iter().filter(|byte| **byte == 0).count())
+    let entries = finished.stdout.split(|byte| *byte == 0);
+    Ok(entries.filter(|entry| !entry.is_empty()).map(<[u8]>::to_vec).collect())
 }
 
 /// The canonical form of a path, as far as it exists.

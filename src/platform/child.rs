@@ -18,6 +18,20 @@ pub fn own_session(command: &mut Command) {
     unsafe { command.pre_exec(in_child) };
 }
 
+/// Makes the command's process get SIGTERM when this one ends, even by SIGKILL. macOS has no such
+/// request.
+pub fn end_with_us(command: &mut Command) {
+    #[cfg(target_os = "linux")]
+    {
+        let us = rustix::process::getpid().as_raw_nonzero().get();
+        let in_child = move || super::parent::end_with(us);
+        // SAFETY: as above; `end_with` makes two system calls.
+        unsafe { command.pre_exec(in_child) };
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = command;
+}
+
 /// Makes the command's process enter the cgroup with this `cgroup.procs`, before its program starts.
 pub fn join(command: &mut Command, procs: File) {
     let in_child = move || match rustix::io::write(&procs, b"0") {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// advance in kernel ticks of up to 10 ms, and a copy may preserve them. Compare stamps for
 /// equality only, never for age.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct FileStamp {
+pub struct FileStamp {
     inode: u64,
     size: u64,
     /// Modification time of the contents (mtime), in seconds and nanoseconds since 1970.
@@ -22,7 +22,8 @@ pub(super) struct FileStamp {
 impl FileStamp {
     /// The stamp of the file at `path`, following links; `None` if it is missing or cannot be
     /// examined.
-    pub(super) fn of(path: &Path) -> Option<Self> {
+    #[must_use]
+    pub fn of(path: &Path) -> Option<Self> {
         let of = |meta: Metadata| Self {
             inode: meta.ino(),
             size: meta.size(),

@@ -235,7 +235,8 @@ impl Worker<'_> {
 
     /// Makes the worktree again, with what a new one gets. Otherwise returns why not.
     async fn restore_worktree(&mut self) -> Result<Result<(), Unready>, Trouble> {
-        if self.working_dir_is_gone() {
+        let is_gone = self.working_dir_is_gone();
+        if is_gone {
             self.writer.folder.mark_unready()?;
         }
         let (project, settings) = (&self.setup.project, &self.setup.settings);
@@ -247,6 +248,12 @@ impl Worker<'_> {
             return Ok(Err(why));
         }
         crash_point("the worktree is made again");
+        let state = self.writer.state();
+        let place = state.working_dir().zip(state.branch()).filter(|_| is_gone);
+        if let Some((working_dir, branch)) = place {
+            let (working_dir, branch) = (working_dir.to_owned(), branch.to_owned());
+            self.writer.record(Event::Remade(event::Remade { working_dir, branch }))?;
+        }
         let root = self.checkout().map(|checkout| checkout.root().to_owned());
         let working_dir = self.writer.state().working_dir().unwrap_or_default().to_owned();
         if let Some(root) = root {

@@ -76,6 +76,7 @@ use crate::session::journal::{End, Event};
 use crate::session::store::{Lock, LockError, crash_point};
 use crate::session::{clock, event};
 
+pub use file_stamp::FileStamp;
 pub use ports::base as port_base;
 use preparing::Shown;
 pub use queue::{Limit, Queue};
@@ -83,7 +84,6 @@ pub use setup::Setup;
 
 use admission::Admission;
 use decide::{Decision, decide};
-use file_stamp::FileStamp;
 use outage::Outages;
 use signals::Signals;
 use trouble::Trouble;

@@ -40,6 +40,11 @@ const WORDS: AgentManifest = AgentManifest {
     credentials: Credentials::NONE,
 };
 
+/// Programs with an interactive mode that knows the same conversations: the argument that makes them
+/// speak the protocol instead, and the option that resumes one.
+const INTERACTIVE: [(&str, &str, &str); 2] =
+    [("opencode", "acp", "--session"), ("qwen", "--acp", "--resume")];
+
 /// The agent `acp:PROGRAM ARGS`.
 #[derive(Debug, Clone, Copy)]
 pub struct Acp;
@@ -82,6 +87,16 @@ impl AgentSpec for Acp {
         }
     }
 
+    /// The protocol knows no terminal, but of some programs it is known how they resume there.
+    fn interactive(&self, agent: &Agent, task: &Task) -> Option<Launch> {
+        let name = agent.program().file_name()?.to_str()?;
+        let (_, speaks, resumes) = INTERACTIVE.iter().find(|(known, ..)| *known == name)?;
+        let words = agent.name().command().map(|command| command.args.as_slice());
+        let words = words.unwrap_or_default().iter().map(String::as_str);
+        let words = words.filter(|word| word != speaks).chain([*resumes, &task.conversation]);
+        Some(Launch::on_terminal(agent, words.map(Into::into).collect()))
+    }
+
     /// For reading a log: what the agent said, without anyone to reply.
     fn decoder(&self, working_dir: &Path) -> Box<dyn Decoder> {
         Box::new(dialogue::Dialogue::new(working_dir, &Task::default()))
@@ -89,5 +104,27 @@ impl AgentSpec for Acp {
 
     fn driver(&self, task: &Task, working_dir: &Path) -> Box<dyn Decoder> {
         Box::new(dialogue::Dialogue::new(working_dir, task))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::agent::registry::testing::agent_of;
+    use crate::agent::{REGISTRY, Task};
+
+    #[test]
+    fn known_programs_resume_on_a_terminal_and_others_have_no_such_mode() {
+        let folder = tempfile::tempdir().unwrap();
+        let task = Task { resume: true, conversation: "ses_1".to_owned(), ..Task::default() };
+        let args = |name: &str, args: &str| {
+            let program = folder.path().join(name);
+            crate::write_program(&program, "#!/bin/sh\n");
+            let choice = format!("acp:{} {args}", program.display());
+            agent_of(&REGISTRY, &choice, "").unwrap().interactive(&task).map(|launch| launch.args)
+        };
+        assert_eq!(args("opencode", "acp").unwrap(), ["--session", "ses_1"]);
+        let qwen = args("qwen", "--acp --auth-type anthropic").unwrap();
+        assert_eq!(qwen, ["--auth-type", "anthropic", "--resume", "ses_1"]);
+        assert_eq!(args("goose", "acp"), None);
     }
 }

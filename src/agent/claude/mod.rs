@@ -253,10 +253,10 @@ impl AgentSpec for Claude {
     }
 
     /// With its own questions about permissions: a human is there to answer them.
-    fn interactive(&self, agent: &Agent, conversation: &str) -> Option<Vec<OsString>> {
-        let mut words = vec!["--resume", conversation];
+    fn interactive(&self, agent: &Agent, task: &Task) -> Option<Launch> {
+        let mut words = vec!["--resume", &task.conversation];
         words.extend(agent.value(MODEL).into_iter().flat_map(|model| ["--model", model]));
-        Some(words.into_iter().map(OsString::from).collect())
+        Some(Launch::on_terminal(agent, words.into_iter().map(OsString::from).collect()))
     }
 
     fn decoder(&self, working_dir: &Path) -> Box<dyn Decoder> {

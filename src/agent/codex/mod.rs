@@ -152,6 +152,13 @@ impl AgentSpec for Codex {
         }
     }
 
+    fn interactive(&self, agent: &Agent, task: &Task) -> Option<Launch> {
+        let mut words = vec!["resume"];
+        words.extend(agent.value(MODEL).into_iter().flat_map(|model| ["-m", model]));
+        words.push(&task.conversation);
+        Some(Launch::on_terminal(agent, words.into_iter().map(OsString::from).collect()))
+    }
+
     fn decoder(&self, working_dir: &Path) -> Box<dyn Decoder> {
         Box::new(decode::CodexDecoder::new(working_dir))
     }

@@ -134,3 +134,11 @@ fn a_request_that_a_login_may_not_make_is_refused_in_the_services_words() {
     let why = "The 'x' model is not supported with this account.".to_owned();
     assert_eq!(judged(&stream, &rollout, "", false), Outcome::Rejected { why });
 }
+
+#[test]
+fn on_a_terminal_it_resumes_the_conversation_with_the_same_model() {
+    let task = Task { resume: true, conversation: ID.to_owned(), ..Task::default() };
+    let agent = agent_of(&REGISTRY, "codex", "CODEX_PATH=/bin/true\nCODEX_MODEL=gpt-5\n").unwrap();
+    let launch = agent.interactive(&task).unwrap();
+    assert_eq!(launch.args, ["resume", "-m", "gpt-5", ID]);
+}

@@ -10,8 +10,8 @@
 mod decode;
 mod home;
 
-use std::ffi::OsString;
-use std::path::Path;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -101,37 +101,25 @@ impl AgentSpec for Gemini {
             add(&["-m", model]);
         }
         add(&[if task.resume { "--resume" } else { "--session-id" }, &task.conversation]);
-        if let Some(folder) = variable(&task.environment, "SAMOCODE_SESSION_DIR") {
-            args.extend(["--include-directories".into(), folder.to_owned()]);
-        }
+        args.extend(session_folder(task));
         // It has no flag for instructions that leaves its own in place; the conversation remembers.
         let prompt = if task.resume { task.prompt.clone() } else { task.whole_prompt() };
-        let mut defaults = vec![
-            // Otherwise a parent swallows signals, and outlives nothing but itself when killed.
-            ("GEMINI_CLI_NO_RELAUNCH", "true".into()),
-            // Its shell replaces the settings that git gets by numbered variables, but not these.
-            ("GIT_CONFIG_PARAMETERS", "'core.fsync=all'".into()),
-        ];
-        let own = home::own(&task.environment);
-        defaults.extend(own.as_ref().map(|home| ("GEMINI_CLI_HOME", home.clone().into())));
-        if let Some(identity) = &task.identity {
-            // Its shell hides the user's git configuration.
-            for (name, value) in [
-                ("GIT_AUTHOR_NAME", &identity.name),
-                ("GIT_AUTHOR_EMAIL", &identity.email),
-                ("GIT_COMMITTER_NAME", &identity.name),
-                ("GIT_COMMITTER_EMAIL", &identity.email),
-            ] {
-                defaults.push((name, value.into()));
-            }
-        }
         Launch {
             program: agent.program().to_owned(),
             args,
             input: Input::Text(prompt.into_bytes()),
-            defaults,
-            files: own.map(|own| home::settings(&own, &task.environment)).into_iter().collect(),
+            defaults: defaults(task),
+            files: files(task),
         }
+    }
+
+    fn interactive(&self, agent: &Agent, task: &Task) -> Option<Launch> {
+        let mut args: Vec<OsString> = vec!["--skip-trust".into()];
+        args.extend(agent.value(MODEL).into_iter().flat_map(|model| ["-m", model]).map(Into::into));
+        args.extend(["--resume".into(), (&task.conversation).into()]);
+        args.extend(session_folder(task));
+        let launch = Launch::on_terminal(agent, args);
+        Some(Launch { defaults: defaults(task), files: files(task), ..launch })
     }
 
     fn decoder(&self, working_dir: &Path) -> Box<dyn Decoder> {
@@ -178,6 +166,42 @@ impl AgentSpec for Gemini {
             ),
         }]
     }
+}
+
+/// The session's folder is outside of its working folder.
+fn session_folder(task: &Task) -> impl Iterator<Item = OsString> {
+    let folder = variable(&task.environment, "SAMOCODE_SESSION_DIR").map(OsStr::to_owned);
+    folder.into_iter().flat_map(|folder| ["--include-directories".into(), folder])
+}
+
+/// The settings that it reads from its own home, where it has one.
+fn files(task: &Task) -> Vec<(PathBuf, Vec<u8>)> {
+    let own = home::own(&task.environment);
+    own.map(|own| home::settings(&own, &task.environment)).into_iter().collect()
+}
+
+/// The variables that it gets unless they are set.
+fn defaults(task: &Task) -> Vec<(&'static str, OsString)> {
+    let mut defaults = vec![
+        // Otherwise a parent swallows signals, and outlives nothing but itself when killed.
+        ("GEMINI_CLI_NO_RELAUNCH", "true".into()),
+        // Its shell replaces the settings that git gets by numbered variables, but not these.
+        ("GIT_CONFIG_PARAMETERS", "'core.fsync=all'".into()),
+    ];
+    let own = home::own(&task.environment);
+    defaults.extend(own.map(|home| ("GEMINI_CLI_HOME", home.into())));
+    if let Some(identity) = &task.identity {
+        // Its shell hides the user's git configuration.
+        for (name, value) in [
+            ("GIT_AUTHOR_NAME", &identity.name),
+            ("GIT_AUTHOR_EMAIL", &identity.email),
+            ("GIT_COMMITTER_NAME", &identity.name),
+            ("GIT_COMMITTER_EMAIL", &identity.email),
+        ] {
+            defaults.push((name, value.into()));
+        }
+    }
+    defaults
 }
 
 /// Adds what its exit code and its last words on standard error say about an error, in the names

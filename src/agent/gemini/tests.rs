@@ -153,3 +153,14 @@ fn a_conversation_that_is_gone_is_begun_again() {
     assert!(matches!(judged("", 42, gone, true), Outcome::NotResumed { .. }));
     assert!(matches!(judged("", 41, "Invalid auth method", false), Outcome::WouldNotStart { .. }));
 }
+
+#[test]
+fn on_a_terminal_it_has_the_same_home_and_conversation() {
+    let agent = agent_of(&REGISTRY, "gemini", "GEMINI_PATH=/bin/true\n").unwrap();
+    let shown = agent.interactive(&Task { resume: true, ..task() }).unwrap();
+    let headless = launch(&Task { resume: true, ..task() });
+    assert_eq!((&shown.defaults, &shown.files), (&headless.defaults, &headless.files));
+    let id = "affb7929-2ee7-4b01-9126-5bacbf0d7bd4";
+    assert!(shown.args.windows(2).any(|pair| pair == ["--resume", id]), "{shown:?}");
+    assert!(!shown.args.contains(&"stream-json".into()), "{shown:?}");
+}

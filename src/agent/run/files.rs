@@ -1,12 +1,34 @@
-//! Files of ours that an agent reads.
+//! Files and variables of ours that an agent gets.
 
 use std::io;
 use std::path::Path;
 
+use crate::agent::process::StartError;
+use crate::agent::{Environment, Launch, variable};
 use crate::session::store;
 
+impl Launch {
+    /// Adds its defaults to the environment, and writes its files.
+    ///
+    /// # Errors
+    /// A [`StartError`] if a file cannot be written.
+    pub fn prepare(&self, environment: &mut Environment) -> Result<(), StartError> {
+        for (key, value) in &self.defaults {
+            if variable(environment, key).is_none() {
+                environment.push(((*key).into(), value.clone()));
+            }
+        }
+        let program = || self.program.display().to_string();
+        for (path, content) in &self.files {
+            place(path, content)
+                .map_err(|error| StartError::Other { program: program(), error })?;
+        }
+        Ok(())
+    }
+}
+
 /// Writes a file that the agent reads, unless it is there: other runs may be reading it.
-pub(super) fn place(path: &Path, content: &[u8]) -> io::Result<()> {
+fn place(path: &Path, content: &[u8]) -> io::Result<()> {
     if std::fs::read(path).is_ok_and(|found| found == content) {
         return Ok(());
     }

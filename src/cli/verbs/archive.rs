@@ -16,7 +16,7 @@ use super::{Common, complete, output, remove};
 /// Remove several finished sessions, or all that are done
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  samocode archive jwt-login search-index\n  samocode archive --done --older 7d\n  samocode archive --caches          only their build output, to free the disk\n\nDoes what samocode remove does, for several sessions: removes unit and worktree, and keeps the branch\nand the session's files. Uncommitted\nfiles and commits on no branch are saved under refs/samocode/rescue/ first. samocode restore brings a\nsession back.\n\nExit codes: 0 archived; 1 refused, or some are left; 2 no such session."
+    after_help = "Examples:\n  samocode archive jwt-login search-index\n  samocode archive --done --older 7d\n  samocode archive --caches          only their build output, to free the disk\n\nDoes what samocode remove does, for several sessions: removes unit and worktree, and keeps the branch and the session's files. Uncommitted files and commits on no branch are saved under refs/samocode/rescue/ first. samocode restore brings a session back.\n\nExit codes: 0 archived; 1 refused, or some are left; 2 no such session."
 )]
 pub(in crate::cli) struct Archive {
     /// Names, dated folder names, or instances
@@ -49,6 +49,7 @@ impl Archive {
         if self.caches {
             return clear(common, self.sessions, self.json).await;
         }
+        let has_age = self.older.is_some();
         let call = archive::Archive {
             sessions: self.sessions,
             done: self.done,
@@ -59,7 +60,7 @@ impl Archive {
         if self.json {
             output::json(&all)?;
         } else {
-            report(&all);
+            report(&all, has_age);
         }
         Ok(if all.left.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
@@ -91,9 +92,10 @@ fn listed(folders: &[PathBuf]) -> String {
     shown.collect::<Vec<_>>().join(", ")
 }
 
-fn report(all: &Archived) {
+fn report(all: &Archived, has_age: bool) {
     if all.archived.is_empty() && all.left.is_empty() {
-        outln!("No session has been done for that long.");
+        let none = if has_age { "has been done for that long" } else { "is done" };
+        outln!("No session {none}.");
     }
     all.archived.iter().for_each(|removed| remove::report(removed, "archived"));
     for left in &all.left {

@@ -16,7 +16,7 @@ use super::{Common, complete, input, output};
 /// Ask a session something and wait for its answer
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  samocode ask jwt-login \"Which port does the login service use?\"\n  samocode ask jwt-login --timeout 10m \"…\"\n\nIts agent answers with: samocode send --reply-to ID \"…\". An answer that comes after the timeout is\ndelivered like any other mail: see samocode inbox.\n\nExit codes: 0 answered, 124 the timeout, 2 usage or no such session, 1 anything else."
+    after_help = "Examples:\n  samocode ask jwt-login \"Which port does the login service use?\"\n  samocode ask jwt-login --timeout 10m \"…\"\n\nIts agent answers with: samocode send --reply-to ID \"…\". An answer that comes after the timeout is delivered like any other mail: see samocode inbox.\n\nExit codes: 0 answered, 124 the timeout, 2 usage or no such session, 1 anything else."
 )]
 pub(in crate::cli) struct Ask {
     /// A name, a dated folder name, or an instance

@@ -4,12 +4,12 @@ use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::Args;
-use tokio::process::Command;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::control::Error;
 use crate::control::attach::{self, Interactive, Left};
 use crate::control::error::Attempt as _;
+use crate::platform::child;
 
 use super::{Common, complete, front, output};
 
@@ -45,10 +45,14 @@ impl Attach {
         let progress = |line: &str| output::progress(line);
         let request = attach::Attach { session: self.session, now: self.now };
         let attachment = front::accept(attach::attach(&caller, request, &progress).await)?;
-        outln!(
-            "{} is stopped. This is its conversation; the session resumes when you exit.",
-            attachment.name
-        );
+        let stands = match (attachment.is_done, self.stop) {
+            (true, _) => "is done, and stays so. This is its conversation.",
+            (false, true) => "is stopped, and stays so. This is its conversation.",
+            (false, false) => {
+                "is stopped. This is its conversation; the session resumes when you exit."
+            }
+        };
+        outln!("{} {stands}", attachment.name);
         let ended = converse(&attachment.interactive).await;
         let left = front::accept(attachment.leave(&caller, self.stop, &progress).await)?;
         report(common, &left);
@@ -63,18 +67,26 @@ async fn converse(with: &Interactive) -> anyhow::Result<()> {
     // Ctrl-C and Ctrl-\ are for the agent.
     let _interrupts = signal(SignalKind::interrupt())?;
     let _quits = signal(SignalKind::quit())?;
-    let mut command = Command::new(program);
+    let mut command = std::process::Command::new(program);
     command.args(args).env_clear().envs(environment.iter().cloned()).current_dir(folder);
-    command.status().await.attempt(|| format!("run {}", program.display()))?;
+    // Otherwise the agent would go on working beside the session's next run.
+    child::end_with_us(&mut command);
+    tokio::process::Command::from(command)
+        .status()
+        .await
+        .attempt(|| format!("run {}", program.display()))?;
     Ok(())
 }
 
 fn report(common: &Common, left: &Left) {
-    let Left { instance, note, resumed } = left;
+    let Left { instance, note, resumed, done } = left;
     outln!("{note}");
     if *resumed {
         let logs = format!("samocode logs -f {instance}");
         outln!("{instance} is running again: {}", common.command(&logs));
+    } else if *done {
+        let enable = format!("samocode enable {instance} --task \"…\"");
+        outln!("{instance} is done. A new task gets it going: {}", common.command(&enable));
     } else {
         let start = format!("samocode start {instance}");
         outln!("{instance} was not resumed. Resume it with: {}", common.command(&start));

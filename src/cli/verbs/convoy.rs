@@ -206,12 +206,11 @@ fn summary(standing: &Standing) -> String {
         standing.members.iter().filter(|member| member.state == Some(StateName::Done)).count();
     let of = count(standing.members.len(), "session", "sessions");
     let budget = standing.budget.map_or_else(String::new, |budget| format!(" of {}", usd(budget)));
-    let name = if standing.name.is_empty() { &standing.id } else { &standing.name };
-    format!(
-        "{}  {done} of {of} done  {}{budget}",
-        painted(BOLD, harmless(name)),
-        usd(standing.cost_usd)
-    )
+    // The verbs take the ID.
+    let id = painted(BOLD, harmless(&standing.id));
+    let is_named = !standing.name.is_empty() && standing.name != standing.id;
+    let name = if is_named { format!("  {}", harmless(&standing.name)) } else { String::new() };
+    format!("{id}{name}  {done} of {of} done  {}{budget}", usd(standing.cost_usd))
 }
 
 fn show(standing: &Standing) -> anyhow::Result<()> {
@@ -290,6 +289,9 @@ mod tests {
         let plain = |text: String| anstream::adapter::strip_str(&text).to_string();
         let lines: Vec<String> = picture(&standing).lines(None).into_iter().map(plain).collect();
         assert_eq!(plain(summary(&standing)), "login  1 of 3 sessions done  $3.00 of $20.00");
+        let named = Standing { name: "The login".into(), ..standing.clone() };
+        let summed = plain(summary(&named));
+        assert_eq!(summed, "login  The login  1 of 3 sessions done  $3.00 of $20.00");
         assert_eq!(
             lines.join("\n"),
             "■■■■■■■■  schema  done\n\

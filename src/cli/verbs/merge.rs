@@ -16,7 +16,7 @@ use super::{Common, complete};
 /// Merge the branches of finished sessions into one, and test the result
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  samocode merge jwt-login search-index --dry-run     predict the conflicts\n  samocode merge jwt-login search-index\n  samocode merge jwt-login --into develop\n\nA session whose branch conflicts, or with which the tests (SAMOCODE_TEST_COMMAND) fail, is left out and\nnamed with the reason; the others are merged. If the target branch is checked out somewhere, the result\nis on the branch samocode-merge/TARGET and the command that takes it over is printed: samocode never\ntouches a checkout. A merge that was interrupted is resumed by the same command.\n\nExit codes: 0 all are merged, 1 some or all were left out, or nothing could be done, 2 no such session."
+    after_help = "Examples:\n  samocode merge jwt-login search-index --dry-run     predict the conflicts\n  samocode merge jwt-login search-index\n  samocode merge jwt-login --into develop\n\nA session whose branch conflicts, or with which the tests (SAMOCODE_TEST_COMMAND) fail, is left out and named with the reason; the others are merged. If the target branch is checked out somewhere, the result is on the branch samocode-merge/TARGET and the command that takes it over is printed: samocode never touches a checkout. A merge that was interrupted is resumed by the same command.\n\nExit codes: 0 all are merged, 1 some or all were left out, or nothing could be done, 2 no such session."
 )]
 pub(in crate::cli) struct Merge {
     /// Names, dated folder names, or instances

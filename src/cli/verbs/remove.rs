@@ -13,7 +13,7 @@ use super::{Common, complete, output};
 /// Remove a finished session's unit and worktree; its branch and files stay
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  samocode remove jwt-login\n  samocode remove jwt-login --unfinished     one that is not done\n\nLoses no work: uncommitted files and commits on no branch are saved under refs/samocode/rescue/ first,\nand the command that brings them back is printed. Files that git ignores are deleted with the worktree. The\nsession's folder moves to _archive/; samocode restore brings it back.\n\nExit codes: 0 removed; 1 refused, nothing done; 2 no such session."
+    after_help = "Examples:\n  samocode remove jwt-login\n  samocode remove jwt-login --unfinished     one that is not done\n\nLoses no work: uncommitted files and commits on no branch are saved under refs/samocode/rescue/ first, and the command that brings them back is printed. Files that git ignores are deleted with the worktree. The session's folder moves to _archive/; samocode restore brings it back.\n\nExit codes: 0 removed; 1 refused, nothing done; 2 no such session."
 )]
 pub(in crate::cli) struct Remove {
     /// Names, dated folder names, or instances

@@ -12,7 +12,7 @@ use super::{Common, output};
 /// Bring a removed or archived session back with its saved work
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  samocode restore jwt-login\n\nDoes not start it: samocode start resumes one that is not done, samocode enable --task gives a finished\none a new task. Uncommitted files that were saved are in the worktree again if the branch has not moved\nsince; else they stay under refs/samocode/rescue/.\n\nExit codes: 0 restored; 1 refused, nothing done; 2 no such session in the archive."
+    after_help = "Example:\n  samocode restore jwt-login\n\nDoes not start it: samocode start resumes one that is not done, samocode enable --task gives a finished one a new task. Uncommitted files that were saved are in the worktree again if the branch has not moved since; else they stay under refs/samocode/rescue/.\n\nExit codes: 0 restored; 1 refused, nothing done; 2 no such session in the archive."
 )]
 pub(in crate::cli) struct Restore {
     /// A name, or the name of a folder in _archive/

@@ -90,8 +90,11 @@ impl Watch {
         })
     }
 
-    /// Where the refs are now; `None` if there are too many.
+    /// Where the refs are now; `None` if there are too many, or the repository was moved away.
     pub fn look(&mut self) -> Option<Arc<Refs>> {
+        if !self.common.is_dir() {
+            return None;
+        }
         let now = SystemTime::now();
         let is_same = |(path, known): &(PathBuf, Option<Stamp>)| {
             Stamp::of(path) == *known && known.as_ref().is_none_or(|stamp| !stamp.is_recent(now))

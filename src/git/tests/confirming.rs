@@ -163,3 +163,19 @@ async fn a_link_that_was_replaced_is_refused_whatever_it_is_now() {
     let refused = said(confirmed(&lab, None).await);
     assert!(refused.contains("HEAD is not a regular file"), "{refused}");
 }
+
+#[tokio::test]
+async fn the_worktree_of_a_repository_that_was_moved_is_repaired_by_one_command() {
+    let lab = Lab::new();
+    lab.create("a").await.unwrap();
+    let known = confirmed(&lab, None).await.unwrap();
+    let moved = lab.root().join("moved");
+    std::fs::rename(&lab.repo, &moved).unwrap();
+    let gone = said(confirmed(&lab, Some(&known)).await);
+    assert!(gone.contains("does not exist: move it back, or set MAIN_REPO"), "{gone}");
+
+    let refused = said(super::confirm::confirm(&lab.path("a"), &moved, None).await);
+    let (_, repair) = refused.split_once("or now: ").expect(&refused);
+    assert!(Command::new("sh").args(["-c", repair]).status().unwrap().success(), "{refused}");
+    super::confirm::confirm(&lab.path("a"), &moved, None).await.unwrap();
+}

@@ -168,6 +168,34 @@ impl Occurrence for Prepared {
     }
 }
 
+/// The worktree had disappeared and was made again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remade {
+    /// The folder the agent works in.
+    pub working_dir: String,
+    /// The branch whose commits are in it.
+    pub branch: String,
+}
+
+impl Occurrence for Remade {
+    const MESSAGE_ID: &str = "b66ff0cfea9f53ac6e556475a85c42bb";
+
+    fn describe(&self) -> String {
+        let Self { working_dir, branch } = self;
+        format!(
+            "{working_dir} had disappeared and was made again from {branch}; what was not committed there is lost"
+        )
+    }
+
+    fn is_warning(&self) -> bool {
+        true
+    }
+
+    fn fold(&self, _at: Timestamp, state: &mut State) {
+        state.notes.file(self.describe());
+    }
+}
+
 /// A finished session was given a new task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Resumed {

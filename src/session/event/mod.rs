@@ -20,8 +20,8 @@ mod worker;
 
 pub use confinement::{Fetched, KeptOut, NotSent, Refusal};
 pub use life::{
-    Answered, Chosen, Created, Delegated, Imported, PhaseSet, Prepared, Resumed, Retried, Started,
-    Stopped,
+    Answered, Chosen, Created, Delegated, Imported, PhaseSet, Prepared, Remade, Resumed, Retried,
+    Started, Stopped,
 };
 pub use mail::{ForeignMail, Mail, MailLeft, Notified};
 pub use obstacle::{
@@ -137,6 +137,7 @@ events! {
     HeadMoved = "head_moved",
     StraysFound = "strays_found",
     SetAside = "set_aside",
+    Remade = "remade",
     KeptOut = "kept_out",
     NotSent = "not_sent",
     Fetched = "fetched",

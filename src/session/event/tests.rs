@@ -23,6 +23,7 @@ const FULL: &str = r#"
 {"kind":"run_ended","run":"r","outcome":"timed_out","detail":"d","failure":true,"resumable":true,"context_window":200000,"cost":{"usd":0.5,"conversation_usd":1.5,"tokens":{"input":1,"output":2,"cache_read":3,"cache_write":4},"cpu_ms":5,"peak_memory":6,"leftovers":7}}
 {"kind":"run_lost","run":"r"}
 {"kind":"set_aside","file":"_x","what":"a file","kept":"_x.aside-1"}
+{"kind":"remade","working_dir":"/w/26-11-20-jwt","branch":"jwt"}
 {"kind":"kept_out","run":"r","refused":[{"what":"/srv/x","opened_by":"SAMOCODE_ALLOW_READ=/srv/x","times":2}]}
 {"kind":"not_sent","why":"w"}
 {"kind":"fetched","lacking":"w"}
