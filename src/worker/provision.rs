@@ -53,6 +53,18 @@ pub(super) struct Ground<'a> {
     veil: Veil,
 }
 
+impl Ground<'_> {
+    /// How the session's agent is confined.
+    pub(super) const fn confine(&self) -> &Confine {
+        self.confine
+    }
+
+    /// The home folder.
+    pub(super) fn home(&self) -> &Path {
+        &self.home
+    }
+}
+
 impl<'a> Worker<'a> {
     pub(super) fn ground(&self) -> Ground<'a> {
         let setup = self.setup;

@@ -11,13 +11,13 @@ mod decode;
 mod home;
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::event::{Decoder, Finished};
 use super::exam::{About, Exam, Finding, Status};
 use super::outcome::{Facts, Outcome, ProcessExit, judge};
 use super::spec::{AgentSpec, Capabilities, ConversationId, Login, Program};
-use super::{Agent, Input, Launch, Task, variable};
+use super::{Agent, Environment, Input, Launch, Task, variable};
 use crate::config::keys::{Key, Kind, key};
 use crate::config::{AgentManifest, AgentName, Credentials, Reach, Settings, Variables};
 
@@ -107,8 +107,7 @@ impl AgentSpec for Gemini {
         let mut defaults = vec![
             // Otherwise a parent swallows signals, and outlives nothing but itself when killed.
             ("GEMINI_CLI_NO_RELAUNCH", "true".into()),
-            // Its shell replaces the settings that git gets by numbered variables, but not these.
-            ("GIT_CONFIG_PARAMETERS", "'core.fsync=all'".into()),
+            ("GIT_CONFIG_PARAMETERS", git_settings(&task.environment).into()),
         ];
         let own = home::own(&task.environment);
         defaults.extend(own.as_ref().map(|home| ("GEMINI_CLI_HOME", home.clone().into())));
@@ -130,6 +129,11 @@ impl AgentSpec for Gemini {
             defaults,
             files: own.map(|own| home::settings(&own, &task.environment)).into_iter().collect(),
         }
+    }
+
+    fn own_folders(&self, environment: &Environment) -> Vec<PathBuf> {
+        // Not the folder above: settings of ours are put into this one.
+        home::own(environment).map(|own| own.join(home::FOLDER)).into_iter().collect()
     }
 
     fn decoder(&self, working_dir: &Path) -> Box<dyn Decoder> {
@@ -170,6 +174,16 @@ impl AgentSpec for Gemini {
             ),
         }]
     }
+}
+
+/// What git is told in a variable that its shell leaves alone: it replaces the numbered ones.
+fn git_settings(environment: &Environment) -> String {
+    let mut told = vec!["'core.fsync=all'"];
+    let unsigned = |value: &OsString| value == "commit.gpgSign";
+    if environment.iter().any(|(_, value)| unsigned(value)) {
+        told.extend(["'commit.gpgSign=false'", "'tag.gpgSign=false'"]);
+    }
+    told.join(" ")
 }
 
 /// Adds what its exit code and its last words on standard error say about an error, in the names
