@@ -16,6 +16,7 @@ mod budgets;
 mod cli_protocol;
 mod clock;
 mod completions;
+mod confined;
 mod control;
 mod convoys;
 mod coordinators;
