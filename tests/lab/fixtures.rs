@@ -130,7 +130,7 @@ impl<'u> ProjectBuilder<'u> {
         self
     }
 
-    /// Its agents are confined at the level standard. What they were asked they may keep.
+    /// Its agents are confined as they are by default. What they were asked they may keep.
     pub(crate) fn confined(mut self) -> Self {
         self.confined = true;
         self
@@ -168,8 +168,9 @@ impl<'u> ProjectBuilder<'u> {
             user.sh("mkdir -p ~/asked").ok();
             ("SAMOCODE_ALLOW_WRITE".to_owned(), "~/asked".to_owned())
         });
-        let level = if confined { "standard" } else { "off" };
-        let level = (!is_set).then(|| ("SAMOCODE_CONFINE".to_owned(), level.to_owned()));
+        // Those that are confined are so by default.
+        let is_set = is_set || confined;
+        let level = (!is_set).then(|| ("SAMOCODE_CONFINE".to_owned(), "off".to_owned()));
         for (key, value) in keys.into_iter().chain(level).chain(asked) {
             text.push_str(&format!("{key}={value}\n"));
         }
