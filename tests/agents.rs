@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::time;
 use crate::lab::{self, Api, LabUser, Reply, Script};
-use crate::session::{BOUND, Session, straight_through};
+use crate::session::{BOUND, OBEDIENT, Session, straight_through};
 
 /// An agent's CLI.
 struct Cli {
@@ -40,7 +40,31 @@ const GEMINI: Cli = Cli {
 
 /// A tool that says it has begun and never ends on its own.
 fn hold(name: &str) -> Script {
-    Script::new().bash(&format!("touch ~/{name}; sleep 3600"))
+    Script::new().bash(&holding(name))
+}
+
+/// What it runs: in a cage, the session's folder is where it may say so.
+fn holding(name: &str) -> String {
+    format!(r#"touch "$SAMOCODE_SESSION_DIR/{name}"; sleep 3600"#)
+}
+
+/// Waits until such a tool runs.
+#[track_caller]
+fn wait_until_held(session: &Session<'_>, name: &str) {
+    let user = session.user();
+    user.wait_until(&format!("the tool {name} runs"), BOUND, || {
+        let folder = session.project.session(session.name);
+        folder.is_some_and(|folder| user.exists(folder.join(name)))
+    });
+}
+
+/// Asserts that each run was confined as agents are by default.
+#[track_caller]
+fn was_confined(session: &Session<'_>) {
+    for run in session.journal("run_started") {
+        let confined = run["confined"].as_str().unwrap_or_default();
+        assert!(confined.starts_with("standard (Landlock "), "{run}");
+    }
 }
 
 /// A name whose session resumes at once after a limit: sessions spread over half a minute.
@@ -73,16 +97,17 @@ fn goes_through_everything(cli: &Cli) {
         .key("SAMOCODE_AGENT", cli.name)
         .key("SAMOCODE_RETRY_DELAY", "0")
         .key(cli.model.0, cli.model.1)
+        .confined()
         .create();
     let name = prompt_name();
     let session = project.named(&name);
 
     session.enable(&["--task", "Paint the fence"]);
-    user.wait_until("the tool runs", BOUND, || user.exists("held1"));
+    wait_until_held(&session, "held1");
     api.now(hold("held2"));
     user.run(["kill", "-KILL", &session.worker()]).ok();
 
-    user.wait_until("the tool of the next run runs", BOUND, || user.exists("held2"));
+    wait_until_held(&session, "held2");
     assert!(api.requests().last().expect("a request").says("Paint the fence"));
     let holding = user.run(["pgrep", "-u", &user.name, "-x", "-c", "sleep"]).output();
     assert_eq!(holding.stdout.trim(), "1", "the first run's tool outlived its worker");
@@ -99,6 +124,7 @@ fn goes_through_everything(cli: &Cli) {
     session.through_the_gates();
 
     assert_eq!(session.history(), straight_through());
+    was_confined(&session);
     let commits = user.run(["git", "log", "--format=%s", &format!("main..{name}")]);
     assert_eq!(commits.cwd(&project.dir).ok().stdout, "Do the work\n");
     let ends: Vec<String> = session
@@ -210,16 +236,23 @@ fn an_agent_that_speaks_acp_goes_through_both_gates_and_resumes() {
         format!("#!/bin/sh\nexec env GEMINI_CLI_NO_RELAUNCH=true {identity} gemini --acp --yolo --skip-trust -m gemini-2.5-pro\n"),
     );
     let agent = format!("acp:{}", user.home.join("agent").display());
-    let project = user.project("shop").key("SAMOCODE_AGENT", &agent).create();
+    // Its program has another name, so what it keeps at home is not known.
+    let project = user
+        .project("shop")
+        .key("SAMOCODE_AGENT", &agent)
+        .key("SAMOCODE_ALLOW_WRITE", "~/.gemini")
+        .confined()
+        .create();
     let session = project.named("jwt");
 
     session.enable(&["--task", "Paint the fence"]);
-    user.wait_until("the tool runs", BOUND, || user.exists("held1"));
+    wait_until_held(&session, "held1");
     api.now(Script::obedient());
     user.run(["kill", "-KILL", &session.worker()]).ok();
     session.through_the_gates();
 
     assert_eq!(session.history(), straight_through());
+    was_confined(&session);
     let commits = user.run(["git", "log", "--format=%s", "main..jwt"]).cwd(&project.dir);
     assert_eq!(commits.ok().stdout, "Do the work\n");
     let runs = session.journal("run_started");
@@ -236,8 +269,8 @@ fn an_agent_that_speaks_acp_goes_through_both_gates_and_resumes() {
 fn held_once(script: Script, phase: &'static str, name: &str) -> Script {
     script
         .when(move |request| request.says(&format!("PHASE: {phase}")))
-        .bash(&format!("touch ~/{name}; sleep 3600"))
-        .bash(crate::session::OBEDIENT)
+        .bash(&holding(name))
+        .bash(OBEDIENT)
         .say("The phase is finished.")
 }
 
@@ -273,9 +306,10 @@ fn qwen_and_opencode_speak_acp_and_resume_after_a_kill_and_after_a_cancelled_tur
     let acp = |program: &str| format!("acp:{}", user.home.join(program).display());
     let project = user
         .project("shop")
-        .key("SAMOCODE_AGENT", &user.obedient_agent(""))
+        .key("SAMOCODE_AGENT", &user.shell_agent(OBEDIENT))
         .key("SAMOCODE_AGENT_IMPLEMENTATION", &acp("qwen"))
         .key("SAMOCODE_AGENT_TESTING", &acp("opencode"))
+        .confined()
         .create();
     let session = project.named("jwt");
 
@@ -284,9 +318,9 @@ fn qwen_and_opencode_speak_acp_and_resume_after_a_kill_and_after_a_cancelled_tur
     session.answer();
     session.wait_to_rest("waiting", "planning");
     session.approve();
-    user.wait_until("qwen's tool runs", BOUND, || user.exists("held1"));
+    wait_until_held(&session, "held1");
     user.run(["kill", "-KILL", &session.worker()]).ok();
-    user.wait_until("opencode's tool runs", BOUND, || user.exists("held2"));
+    wait_until_held(&session, "held2");
     project.samocode(["stop", "--now", "jwt"]).ok();
     session.wait_for_state("stopped");
     let log = session.journal("run_started").last().expect("a run")["log"].clone();
@@ -299,6 +333,7 @@ fn qwen_and_opencode_speak_acp_and_resume_after_a_kill_and_after_a_cancelled_tur
     session.wait_to_rest("done", "done");
 
     assert_eq!(session.history(), straight_through());
+    was_confined(&session);
     let commits = user.run(["git", "log", "--format=%s", "main..jwt"]).cwd(&project.dir);
     assert_eq!(commits.ok().stdout, "Do the work\n");
     let runs = session.journal("run_started");
@@ -329,7 +364,7 @@ fn claude_implements_and_codex_reviews() {
     let codex = user.read(".config/samocode/env");
     user.uses_claude(&api);
     user.write_env_file(user.read(".config/samocode/env") + &codex);
-    let project = user.project("shop").key("SAMOCODE_AGENT_QUALITY", "codex").create();
+    let project = user.project("shop").key("SAMOCODE_AGENT_QUALITY", "codex").confined().create();
     let session = project.named("jwt");
 
     session.enable(&["--task", "JWT login"]);

@@ -7,7 +7,7 @@ use crate::session::{BOUND, Session, straight_through};
 
 /// A project whose agent plays all phases at once.
 fn rehearsed(user: &LabUser) -> Project<'_> {
-    user.project("shop").key("SAMOCODE_AGENT", "rehearsal").create()
+    user.project("shop").key("SAMOCODE_AGENT", "rehearsal").confined().create()
 }
 
 /// A project whose agent is the obedient one, with lines before its work.

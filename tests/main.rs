@@ -17,6 +17,7 @@ mod caged;
 mod cli_protocol;
 mod clock;
 mod completions;
+mod confined;
 mod control;
 mod convoys;
 mod coordinators;

@@ -30,8 +30,10 @@ fn the_real_cli_goes_through_eight_phases_and_both_gates() {
     let api = Api::start(Script::obedient());
     user.uses_claude(&api);
     // The commit of the implementation waits, so that the unit can be looked at.
-    let hold = "touch ~/committing; until [ -e ~/go ]; do sleep 0.05; done";
-    let project = user.project("shop").repo(|repo| repo.with_hook("pre-commit", hold)).create();
+    let hold =
+        "cd \"$SAMOCODE_SESSION_DIR\"; touch committing; until [ -e go ]; do sleep 0.05; done";
+    let repo = user.project("shop").repo(|repo| repo.with_hook("pre-commit", hold));
+    let project = repo.confined().create();
     let session = project.named("jwt");
     let unit = session.unit();
 
@@ -49,7 +51,8 @@ fn the_real_cli_goes_through_eight_phases_and_both_gates() {
     assert_eq!(session.hook()["for"], "plan_approval");
 
     session.approve();
-    user.wait_until("the implementation commits", BOUND, || user.exists("committing"));
+    let folder = project.session("jwt").expect("a session");
+    user.wait_until("the implementation commits", BOUND, || user.exists(folder.join("committing")));
     let status = user.wait_for("the status line", secs(30), || {
         let text = user.unit_property(&unit, "StatusText");
         text.starts_with("implementation 1 · ").then_some(text)
@@ -59,7 +62,7 @@ fn the_real_cli_goes_through_eight_phases_and_both_gates() {
     let shown = user.systemctl(["status", &unit]).ok().stdout;
     assert!(shown.contains(&format!("Status: \"{status}\"")), "{shown}");
 
-    user.write("go", "");
+    user.write(folder.join("go"), "");
     session.wait_to_rest("done", "done");
 
     assert_eq!(session.history(), straight_through());

@@ -93,7 +93,7 @@ fn a_session_left_in_any_phase_is_continued_to_done() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user_without_manager("before");
     let agent = user.obedient_agent("");
-    let project = user.project("shop").key("SAMOCODE_AGENT", &agent).create();
+    let project = user.project("shop").key("SAMOCODE_AGENT", &agent).confined().create();
     // Each with as much of the history as it had when that phase began.
     let phases = [
         ("init", 0),
@@ -173,7 +173,7 @@ fn a_waiting_session_resumes_when_the_answers_are_in_the_file() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user_without_manager("beforeqa");
     let agent = user.obedient_agent("");
-    let project = user.project("shop").key("SAMOCODE_AGENT", &agent).create();
+    let project = user.project("shop").key("SAMOCODE_AGENT", &agent).confined().create();
     let left = Left { phase: "requirements", blocked: "waiting_human", history: &HISTORY[..2] };
     let session = leave(&project, "waits", &left);
 
@@ -193,7 +193,7 @@ fn units_resume_a_session_answered_by_hand_at_once() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user("beforeunit");
     let agent = user.obedient_agent("");
-    let project = user.project("shop").key("SAMOCODE_AGENT", &agent).create();
+    let project = user.project("shop").key("SAMOCODE_AGENT", &agent).confined().create();
     let left = Left { phase: "requirements", blocked: "waiting_human", history: &HISTORY[..2] };
     let session = leave(&project, "answered", &left);
     session.answer_file();
@@ -209,7 +209,7 @@ fn an_overview_with_crlf_keeps_it() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user_without_manager("crlf");
     let agent = user.obedient_agent("");
-    let project = user.project("shop").key("SAMOCODE_AGENT", &agent).create();
+    let project = user.project("shop").key("SAMOCODE_AGENT", &agent).confined().create();
     let left = Left { phase: "Testing", blocked: "No", history: &HISTORY[..6] };
     let session = leave(&project, "dos", &left);
     let path = project.session("dos").expect("a session").join("_overview.md");
@@ -237,7 +237,7 @@ fn the_predecessor_can_read_what_we_write() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user_without_manager("backwards");
     let agent = user.obedient_agent("");
-    let project = user.project("shop").key("SAMOCODE_AGENT", &agent).create();
+    let project = user.project("shop").key("SAMOCODE_AGENT", &agent).confined().create();
     let out = project.samocode(["run", "jwt", "--task", "JWT login"]).output();
     assert_eq!(out.code, 10, "{out}");
     let session = project.named("jwt");

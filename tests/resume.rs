@@ -3,10 +3,11 @@
 use crate::lab::{self, Api, Script, secs};
 use crate::session::BOUND;
 
-/// Makes each run wait until the file `~/go` exists.
-const HOLD: &str = "touch ~/held; until [ -e ~/go ]; do sleep 0.02; done";
+/// Makes each run wait until the file `~/asked/go` exists.
+const HOLD: &str =
+    "mkdir -p ~/asked; touch ~/asked/held; until [ -e ~/asked/go ]; do sleep 0.02; done";
 
-/// An API that holds the first run in a tool until `~/go` exists, and then does as samocode asks.
+/// An API that holds the first run in a tool until `~/asked/go` exists, and then does as samocode asks.
 fn holding_api() -> Api {
     Api::start_with({
         let mut hold = Script::new().bash(HOLD).into_answer();
@@ -24,10 +25,10 @@ fn the_real_cli_resumes_its_conversation_when_its_worker_is_killed() {
     let user = lab.user("killed");
     let api = holding_api();
     user.uses_claude(&api);
-    let project = user.project("shop").create();
+    let project = user.project("shop").confined().create();
     let session = project.named("jwt");
     session.enable(&["--task", "Paint the fence"]);
-    user.wait_until("the tool runs", BOUND, || user.exists("held"));
+    user.wait_until("the tool runs", BOUND, || user.exists("asked/held"));
 
     user.run(["kill", "-KILL", &session.worker()]).ok();
     session.wait_to_rest("waiting", "requirements");
@@ -41,7 +42,7 @@ fn the_real_cli_resumes_its_conversation_when_its_worker_is_killed() {
     assert!(second.says("Paint the fence") && second.says("cut off"), "{}", second.prompt());
     assert_eq!(session.history()[0], (1, "investigation".into(), "continue".into()));
     assert_eq!(session.journal("worker_started").len(), 2);
-    let left = user.sh("pgrep -u $USER -fc 'until \\[ -e ~/go'").output();
+    let left = user.sh("pgrep -u $USER -fc 'until \\[ -e ~/asked/go'").output();
     assert_eq!(left.stdout.trim(), "0", "the tool that hung outlived its worker");
 }
 
@@ -51,11 +52,11 @@ fn a_plain_stop_of_the_unit_loses_nothing_and_a_plain_start_resumes_it() {
     let user = lab.user("plainstop");
     let api = holding_api();
     user.uses_claude(&api);
-    let project = user.project("shop").create();
+    let project = user.project("shop").confined().create();
     let session = project.named("jwt");
     let unit = session.unit();
     session.enable(&["--task", "Paint the fence"]);
-    user.wait_until("the tool runs", BOUND, || user.exists("held"));
+    user.wait_until("the tool runs", BOUND, || user.exists("asked/held"));
 
     user.systemctl(["stop", &unit]).ok();
     assert_eq!(session.active(), "inactive");
@@ -85,18 +86,18 @@ fn signals_to_the_worker_interrupt_or_reload_it_and_never_end_the_session() {
     ] {
         let session = project.named(name);
         session.enable(&["--task", "Continue"]);
-        user.wait_until("the agent runs", BOUND, || user.exists("held"));
+        user.wait_until("the agent runs", BOUND, || user.exists("asked/held"));
         let worker = session.worker();
         user.run(["kill", "-s", word, &worker]).ok();
         if word == "HUP" {
             // The reload has no other effect: the iteration continues.
-            user.write("go", "");
+            user.write("asked/go", "");
         } else {
             user.wait_until("another run begins", BOUND, || {
                 session.journal("run_started").len() == 2
             });
             assert_ne!(session.worker(), worker);
-            user.write("go", "");
+            user.write("asked/go", "");
         }
         session.wait_to_rest("waiting", "requirements");
         assert_eq!(session.journal("worker_ended")[0]["end"], end, "{word}");
@@ -109,8 +110,8 @@ fn signals_to_the_worker_interrupt_or_reload_it_and_never_end_the_session() {
             let asked = user.asked(name, run);
             assert!(asked.contains("cut off"), "{asked}");
         }
-        std::fs::remove_file(user.host_path("go")).unwrap();
-        std::fs::remove_file(user.host_path("held")).unwrap();
+        std::fs::remove_file(user.host_path("asked/go")).unwrap();
+        std::fs::remove_file(user.host_path("asked/held")).unwrap();
     }
 }
 
@@ -123,13 +124,13 @@ fn a_stop_waits_for_the_iteration_and_only_a_start_resumes_the_session() {
     let session = project.named("jwt");
     let unit = session.unit();
     session.enable(&["--task", "JWT login"]);
-    user.wait_until("the agent runs", BOUND, || user.exists("held"));
+    user.wait_until("the agent runs", BOUND, || user.exists("asked/held"));
 
     let mut stop = project.samocode(["stop", "jwt"]).spawn();
     stop.wait_for_stderr("stops at the end of its iteration", secs(30));
     assert!(stop.is_running());
     assert_eq!(session.active(), "active");
-    user.write("go", "");
+    user.write("asked/go", "");
     let out = stop.wait(BOUND);
     assert!(out.code == 0 && out.stdout.contains("jwt stopped"), "{out}");
     assert_eq!(session.stands(), ("stopped".into(), "requirements".into()));
@@ -167,7 +168,7 @@ fn stop_now_interrupts_the_run_and_is_remembered() {
     let project = user.project("shop").key("SAMOCODE_AGENT", &agent).create();
     let session = project.named("jwt");
     session.enable(&["--task", "JWT login"]);
-    user.wait_until("the agent runs", BOUND, || user.exists("held"));
+    user.wait_until("the agent runs", BOUND, || user.exists("asked/held"));
 
     let out = project.samocode(["stop", "--now", "jwt"]).ok();
 
@@ -177,7 +178,7 @@ fn stop_now_interrupts_the_run_and_is_remembered() {
     assert_eq!(session.journal("run_ended")[0]["outcome"], "interrupted");
     let again = project.samocode(["stop", "jwt"]).ok();
     assert!(again.stdout.contains("stopped"), "{again}");
-    user.write("go", "");
+    user.write("asked/go", "");
     project.samocode(["start", "jwt"]).ok();
     session.wait_to_rest("waiting", "requirements");
     assert_eq!(session.history()[0].0, 1, "it is the same iteration");
@@ -215,7 +216,7 @@ fn a_worker_killed_while_it_is_stopped_does_not_stop_again_when_started() {
     let project = user.project("shop").key("SAMOCODE_AGENT", &agent).create();
     let session = project.named("jwt");
     session.enable(&["--task", "JWT login"]);
-    user.wait_until("the agent runs", BOUND, || user.exists("held"));
+    user.wait_until("the agent runs", BOUND, || user.exists("asked/held"));
     let mut stop = project.samocode(["stop", "jwt"]).spawn();
     stop.wait_for_stderr("stops at the end", secs(30));
 
@@ -224,7 +225,7 @@ fn a_worker_killed_while_it_is_stopped_does_not_stop_again_when_started() {
     let out = stop.wait(BOUND);
     assert_eq!(out.code, 0, "{out}");
     assert_eq!(session.stands().0, "stopped");
-    user.write("go", "");
+    user.write("asked/go", "");
     project.samocode(["start", "jwt"]).ok();
     session.wait_to_rest("waiting", "requirements");
 }

@@ -51,7 +51,7 @@ fn api() -> Api {
     Api::start_with(move |request| match hangs.iter().position(|task| request.says(task)) {
         Some(at) => {
             hangs.remove(at);
-            Reply::bash("touch ~/hangs-$SAMOCODE_SESSION; sleep 600")
+            Reply::bash("touch $SAMOCODE_SESSION_DIR/hangs; sleep 600")
         }
         None => obedient(request),
     })
@@ -100,16 +100,19 @@ fn six_sessions_reach_one_tested_branch_whatever_is_killed_on_the_way() {
         .key("SAMOCODE_MAX_RUNNING", "3")
         .key("SAMOCODE_TEST_COMMAND", "if [ -e red/work.txt ]; then echo 1 test failed; exit 1; fi")
         .repo(|repo| repo.then("git branch develop"))
+        .confined()
         .create();
     user.write(project.dir.join("login.toml"), FEATURE);
     let created = project.samocode(["convoy", "create", "--file", "login.toml"]).ok();
     assert!(created.stdout.contains("Next: server, page"), "{created}");
     let [schema, server, page, greeting, clash, red] = NAMES.map(|name| project.named(name));
     let shown = || project.samocode(["convoy", "status", "login"]).ok().stdout;
+    let has_hung =
+        |name| project.session(name).is_some_and(|folder| user.exists(folder.join("hangs")));
     let why = |name| project.samocode(["why", name]).ok().stdout;
 
     // A worker is killed in a run: the next one resumes the conversation.
-    user.wait_until("the tool hangs", BOUND, || user.exists("hangs-schema"));
+    user.wait_until("the tool hangs", BOUND, || has_hung("schema"));
     assert!(shown().contains("waits for schema"), "{}", shown());
     let said = why("greeting");
     assert!(said.contains("starts after server") && said.contains("page"), "{said}");
@@ -138,7 +141,7 @@ fn six_sessions_reach_one_tested_branch_whatever_is_killed_on_the_way() {
     user.systemctl(["daemon-reload"]).ok();
 
     // The machine loses its power while others are at work.
-    user.wait_until("the next tool hangs", BOUND, || user.exists("hangs-server"));
+    user.wait_until("the next tool hangs", BOUND, || has_hung("server"));
     machine.cut_power();
     let merged = "convoy login is merged: develop has 4 sessions; tested with: ";
     open_gates_until(&project, &NAMES, "it is merged", || bot.count_of(merged) > 0);

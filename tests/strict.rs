@@ -133,6 +133,41 @@ fn a_strictly_confined_agent_reaches_whom_the_list_names_and_nobody_else() {
     assert!(inside.contains("from outside"), "{inside}");
 }
 
+/// One run of an agent in a network of its own, which reaches the scripted server by its list.
+fn works_in_a_network_of_its_own(cli: &str, uses: fn(&LabUser, &Api, &str)) {
+    let Some(lab) = lab::with_cli(cli) else { return };
+    let user = lab.user_without_manager(&format!("strict{cli}"));
+    if !can(&user) {
+        return;
+    }
+    let api = Api::start(Script::obedient());
+    uses(&user, &api, "k");
+    let port = api.url().rsplit_once(':').expect("a port").1.to_owned();
+    let project = user
+        .project("shop")
+        .key("SAMOCODE_AGENT", cli)
+        .key("SAMOCODE_CONFINE", "strict")
+        .key("SAMOCODE_ALLOW_CONNECT", &format!("registries, localhost:{port}"))
+        .create();
+    let ran = user.samocode(["run", "jwt", "--task", "t"]).cwd(&project.dir).within(secs(180));
+    let ran = ran.output();
+    assert_eq!(ran.code, 10, "{ran}\n{}", user.diagnosis());
+    for run in project.named("jwt").journal("run_started") {
+        let confined = run["confined"].as_str().unwrap_or_default();
+        assert!(confined.starts_with("strict (Landlock "), "{run}");
+    }
+}
+
+#[test]
+fn the_real_codex_works_in_a_network_of_its_own() {
+    works_in_a_network_of_its_own("codex", LabUser::uses_codex);
+}
+
+#[test]
+fn the_real_gemini_works_in_a_network_of_its_own() {
+    works_in_a_network_of_its_own("gemini", LabUser::uses_gemini);
+}
+
 #[test]
 fn the_real_cli_works_in_a_network_of_its_own() {
     let Some(lab) = lab::with_claude() else { return };

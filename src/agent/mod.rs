@@ -18,6 +18,7 @@
 
 pub mod account;
 pub mod acp;
+mod at_home;
 pub mod canary;
 pub mod claude;
 pub mod codex;
@@ -203,13 +204,19 @@ impl Agent {
         self.spec.capabilities()
     }
 
-    /// The folder and files with its settings and login, given its environment.
+    /// The folders with its settings and login, given its environment.
     #[must_use]
-    pub fn login_places(&self, home: &Path, environment: &Environment) -> Vec<PathBuf> {
+    pub fn login_folders(&self, home: &Path, environment: &Environment) -> Vec<PathBuf> {
         let env = environment.iter().map(|(name, value)| (name, value)).collect();
-        let folder = self.spec.manifest().credentials.folder(&env);
-        let files = self.spec.files_at_home().iter().map(|file| home.join(file));
-        folder.into_iter().chain(files).collect()
+        let own = self.spec.manifest().credentials.folder(&env);
+        let known = at_home::folders(&self.name).into_iter().map(|folder| home.join(folder));
+        own.into_iter().chain(known).chain(self.spec.own_folders(environment)).collect()
+    }
+
+    /// The files with its settings and login besides.
+    #[must_use]
+    pub fn login_files(&self, home: &Path) -> Vec<PathBuf> {
+        self.spec.files_at_home().iter().map(|file| home.join(file)).collect()
     }
 
     /// How to start a run of this task.

@@ -114,6 +114,12 @@ pub trait AgentSpec: Sync {
         if remedy.is_empty() { "log in again, or fix".to_owned() } else { remedy.to_owned() }
     }
 
+    /// Folders that its program writes, besides that of its settings and login.
+    fn own_folders(&self, environment: &Environment) -> Vec<PathBuf> {
+        let _ = environment;
+        Vec::new()
+    }
+
     /// Files in the home folder that its program writes, besides those in its own folder.
     fn files_at_home(&self) -> &'static [&'static str] {
         &[]

@@ -151,7 +151,7 @@ mod tests {
         let settings = settings(&[]).unwrap();
         for phase in Phase::ALL {
             let confine = settings.confine(phase);
-            assert_eq!((confine.level, confine.demanded), (Level::Off, false));
+            assert_eq!((confine.level, confine.demanded), (Level::Standard, false));
             assert_eq!(
                 (confine.read.len(), confine.write.len(), confine.any_socket),
                 (0, 0, false)

@@ -295,7 +295,7 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "SAMOCODE_CONFINE",
-        "off",
+        "standard",
         Kind::Confine,
         "how closely the agent is confined: off, standard or strict",
     )

@@ -18,6 +18,7 @@ pub mod find;
 pub mod init;
 pub mod keys;
 mod layers;
+mod logins;
 pub mod peers;
 pub mod secret;
 pub mod settings;
@@ -36,6 +37,7 @@ pub use env::Env;
 pub use env_file::{EnvFile, replace_private};
 pub use find::Project;
 
+pub use logins::has_login;
 pub use secret::{Redactor, Secret};
 pub use settings::{Flags, Origin, Row, Settings};
 pub use veil::Veil;

@@ -6,6 +6,7 @@ use memchr::memmem;
 use zeroize::Zeroizing;
 
 use super::Secret;
+use crate::platform::shell::Filter;
 
 /// Replaces known secrets, also those that are cut in two. What may be the beginning of one is held
 /// back until the next piece; a secret has no line ending, so whole lines are never held.
@@ -25,6 +26,12 @@ impl Veil {
     #[must_use]
     pub const fn is_clear(&self) -> bool {
         self.secrets.is_empty()
+    }
+
+    /// The filter for a command's output; `None` if there is nothing to hide.
+    #[must_use]
+    pub fn filter(self) -> Option<Box<dyn Filter>> {
+        (!self.is_clear()).then(|| Box::new(self) as Box<dyn Filter>)
     }
 
     /// What may be seen of the stream, with this piece, so far.
@@ -66,6 +73,16 @@ impl Veil {
         };
         let all = self.secrets.iter().map(|(secret, _)| of_one(secret.expose().as_bytes()));
         all.max().unwrap_or(0)
+    }
+}
+
+impl Filter for Veil {
+    fn pass(&mut self, piece: &[u8]) -> Vec<u8> {
+        Self::pass(self, piece)
+    }
+
+    fn rest(&mut self) -> Vec<u8> {
+        Self::rest(self)
     }
 }
 

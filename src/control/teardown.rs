@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::agent::environment::{RunIds, agent_environment};
 use crate::agent::vocabulary;
+use crate::config::secret::redactor;
 use crate::git::Checkout;
 use crate::platform::shell::{Ended, Shell};
 use crate::service::quoted;
@@ -33,7 +34,9 @@ pub(super) async fn tear_down(context: &Context, session: &Session, root: &Path)
         own_caches: context.settings.own_caches.clone(),
         ..RunIds::default()
     };
-    let env = agent_environment(&vocabulary(), &context.caller.env, &context.env_file()?, "", &run);
+    let file = context.env_file()?;
+    let veil = redactor(&context.caller.env, &file).veil();
+    let env = agent_environment(&vocabulary(), &context.caller.env, &file, "", &run);
     folder.make_subfolders()?;
     let log = format!("{}-teardown.log", clock::local_now().strftime("%m-%d-%H%M"));
     let log = folder.logs().join(log);
@@ -52,6 +55,7 @@ pub(super) async fn tear_down(context: &Context, session: &Session, root: &Path)
         log: &log,
         limit: settings.limit,
         cage: caged.cage,
+        filter: veil.filter(),
     };
     let ended = shell.run(None).await;
     match ended.attempt(|| format!("run the teardown command of {name}"))? {

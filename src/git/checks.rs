@@ -9,6 +9,7 @@ use super::programs::own_signer;
 use super::reader::open;
 use super::settings::Settings;
 use super::{Error, quoted};
+use crate::config::confine::{READ, SOCKETS, WRITE};
 
 /// Time limit for one question about configuration.
 pub(super) const ASK_LIMIT: Duration = Duration::from_secs(10);
@@ -44,7 +45,27 @@ pub async fn check(folder: &Path) -> Result<Vec<Finding>, Error> {
     if Settings::read(folder).await.is_some_and(|settings| settings.are_enough()) {
         return Ok(Vec::new());
     }
-    look_closely(folder).await
+    look_closely(folder, Signing::Tried).await
+}
+
+/// The same for commits that are left unsigned, whatever the settings say.
+///
+/// # Errors
+/// If git cannot be run.
+pub async fn check_unsigned(folder: &Path) -> Result<Vec<Finding>, Error> {
+    if Settings::read(folder).await.is_some_and(|settings| settings.are_enough()) {
+        return Ok(Vec::new());
+    }
+    look_closely(folder, Signing::Forgone).await
+}
+
+/// What [`check_unsigned`] finds where git is told to sign.
+pub const UNSIGNED: &str = "commit.gpgSign is on, but commits of confined agents are not signed: your keys are closed to them";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Signing {
+    Tried,
+    Forgone,
 }
 
 /// Whether a repository's settings alone prove that commits will work in it and in all its
@@ -55,7 +76,7 @@ pub async fn commits_work(repo: &Path) -> bool {
     settings.is_some_and(|settings| settings.are_enough() && !settings.depend_on_worktree())
 }
 
-async fn look_closely(folder: &Path) -> Result<Vec<Finding>, Error> {
+async fn look_closely(folder: &Path, signing: Signing) -> Result<Vec<Finding>, Error> {
     let at = quoted(folder);
     // The questions are independent and each is a process, so ask them concurrently.
     let (opened, identity, signs) = tokio::join!(
@@ -81,12 +102,18 @@ async fn look_closely(folder: &Path) -> Result<Vec<Finding>, Error> {
     });
     // Without an identity, signing would fail for that reason alone.
     let blocked = identity.iter().any(|finding| finding.severity == Severity::Blocking);
-    let signing = if first_line(&signs.stdout) == "true" && !blocked {
-        signing(folder, &at).await?
-    } else {
-        None
+    let signature = match signing {
+        _ if first_line(&signs.stdout) != "true" || blocked => None,
+        Signing::Tried => try_to_sign(folder, &at).await?,
+        Signing::Forgone => Some(Finding {
+            severity: Severity::Warning,
+            what: UNSIGNED.to_owned(),
+            remedy: format!(
+                "sign them when you merge, or open the key: {READ}=~/.ssh, or {SOCKETS}=any and {WRITE}=~/.gnupg"
+            ),
+        }),
     };
-    Ok(elsewhere.into_iter().chain(identity).chain(signing).collect())
+    Ok(elsewhere.into_iter().chain(identity).chain(signature).collect())
 }
 
 async fn ask(folder: &Path, args: &[&str]) -> Result<Finished, Error> {
@@ -128,7 +155,7 @@ async fn identity(folder: &Path, at: &str) -> Result<Option<Finding>, Error> {
 }
 
 /// Tries to sign, without anyone to type a passphrase.
-async fn signing(folder: &Path, at: &str) -> Result<Option<Finding>, Error> {
+async fn try_to_sign(folder: &Path, at: &str) -> Result<Option<Finding>, Error> {
     let off = format!("git -C {at} config commit.gpgSign false");
     if let Some(key) = own_signer(folder).await? {
         let what = format!(

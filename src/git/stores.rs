@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::leftovers::registered_in;
-use super::quoted;
 use super::reader::tidy;
+use super::{plain, quoted};
 
 /// The folders of the repository that a checkout belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +23,19 @@ pub enum Stores {
         /// The folder with the project's objects, which it reads.
         objects: PathBuf,
     },
+}
+
+impl Stores {
+    /// Folders of other repositories that a shared one takes objects from.
+    #[must_use]
+    pub fn borrowed(&self) -> Vec<PathBuf> {
+        let Self::Shared { common, .. } = self else { return Vec::new() };
+        let objects = common.join("objects");
+        let text = plain::text(&objects.join("info/alternates")).unwrap_or_default();
+        let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+        let folders = lines.map(|line| objects.join(line));
+        folders.map(|folder| folder.canonicalize().unwrap_or(folder)).collect()
+    }
 }
 
 /// The command that merges a session's branch into what is checked out in `repo`. A bare repository
@@ -55,6 +68,21 @@ pub fn stores(folder: &Path) -> Option<Stores> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn where_a_repository_takes_objects_from_is_known() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path().canonicalize().unwrap();
+        let common = root.join("shop/.git");
+        std::fs::create_dir_all(common.join("objects/info")).unwrap();
+        std::fs::create_dir_all(root.join("base.git/objects")).unwrap();
+        let stores = Stores::Shared { own: common.clone(), common: common.clone() };
+        assert_eq!(stores.borrowed(), Vec::<PathBuf>::new());
+        let lines = "# base\n../../../base.git/objects\n/nonexistent/objects\n";
+        std::fs::write(common.join("objects/info/alternates"), lines).unwrap();
+        let wanted = [root.join("base.git/objects"), PathBuf::from("/nonexistent/objects")];
+        assert_eq!(stores.borrowed(), wanted);
+    }
 
     #[test]
     fn where_nothing_is_checked_out_samocode_merges() {

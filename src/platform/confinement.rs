@@ -96,7 +96,7 @@ impl Lack {
             }
             Self::View => {
                 "all UNIX sockets are refused, and names, sizes and modes of your files can be seen: \
-                 that needs a host that lets programs make user namespaces, or Linux 7.1 or later"
+                 that needs a host that lets programs make user namespaces and a user other than root, or Linux 7.1 or later"
             }
             Self::Network => {
                 "connections cannot be restricted: that needs a host that lets programs make user namespaces, \

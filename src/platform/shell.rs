@@ -3,13 +3,14 @@
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, PipeReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
 use anstream::adapter::strip_str;
 use tokio::process::Command;
+use tokio::sync::oneshot;
 
 use super::cage::Cage;
 use super::cgroup::RunCgroup;
@@ -42,6 +43,16 @@ pub struct Shell<'a> {
     pub limit: Duration,
     /// The cage it is locked into.
     pub cage: Option<Cage>,
+    /// What hides secrets in its output, if there are any.
+    pub filter: Option<Box<dyn Filter>>,
+}
+
+/// Changes a stream of output, which comes in pieces, before it is logged.
+pub trait Filter: std::fmt::Debug + Send {
+    /// What is logged now, with this piece.
+    fn pass(&mut self, piece: &[u8]) -> Vec<u8>;
+    /// What was held back, at the end.
+    fn rest(&mut self) -> Vec<u8>;
 }
 
 /// How a command ended.
@@ -73,7 +84,15 @@ impl Shell<'_> {
         command.args(["-c", self.command]).current_dir(self.folder).env_clear();
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command.env("SAMOCODE_RUN", self.run);
-        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log.try_clone()?);
+        let (output, logged) = match self.filter.take() {
+            Some(filter) => {
+                let (reader, writer) = io::pipe()?;
+                let logged = filtered(reader, filter, log.try_clone()?);
+                ((Stdio::from(writer.try_clone()?), Stdio::from(writer)), Some(logged))
+            }
+            None => ((log.try_clone()?.into(), log.try_clone()?.into()), None),
+        };
+        command.stdin(Stdio::null()).stdout(output.0).stderr(output.1);
         if let Some(cgroup) = &cgroup {
             child::join(&mut command, cgroup.procs().try_clone()?);
         }
@@ -86,9 +105,15 @@ impl Shell<'_> {
         command.kill_on_drop(true);
         let leftovers = Leftovers { run: self.run, cgroup };
         let mut child = started(|| command.spawn())?;
+        // Its ends of the pipe.
+        drop(command);
         let ended = tokio::time::timeout(self.limit, child.wait()).await;
         let _ = child.start_kill();
         drop(leftovers);
+        if let Some(logged) = logged {
+            // Nobody is left to write; this is not to depend on it.
+            let _ = tokio::time::timeout(ENDING, logged).await;
+        }
         let how = match ended {
             Ok(status) => {
                 let status = status?;
@@ -112,6 +137,24 @@ impl Shell<'_> {
         let begins = log.metadata()?.len();
         Ok((log, begins))
     }
+}
+
+/// Logs what comes through a pipe, by way of a filter. What is returned resolves at its end.
+fn filtered(
+    mut reader: PipeReader,
+    mut filter: Box<dyn Filter>,
+    mut log: File,
+) -> oneshot::Receiver<()> {
+    let (done, ended) = oneshot::channel();
+    std::thread::spawn(move || {
+        let mut piece = [0; 8192];
+        while let Ok(read @ 1..) = reader.read(&mut piece) {
+            let _ = log.write_all(&filter.pass(&piece[..read]));
+        }
+        let _ = log.write_all(&filter.rest());
+        let _ = done.send(());
+    });
+    ended
 }
 
 /// Ends what the command left, when dropped.
@@ -158,8 +201,41 @@ mod tests {
             log: &folder.join("log"),
             limit: Duration::from_secs(seconds),
             cage: None,
+            filter: None,
         };
         shell.run(None).await.unwrap()
+    }
+
+    /// Shows nothing that looks like a digit.
+    #[derive(Debug)]
+    struct NoDigits;
+
+    impl Filter for NoDigits {
+        fn pass(&mut self, piece: &[u8]) -> Vec<u8> {
+            piece.iter().map(|byte| if byte.is_ascii_digit() { b'#' } else { *byte }).collect()
+        }
+
+        fn rest(&mut self) -> Vec<u8> {
+            b"end\n".to_vec()
+        }
+    }
+
+    #[tokio::test]
+    async fn its_output_is_filtered_before_it_is_logged_and_nothing_is_lost() {
+        let root = tempfile::tempdir().unwrap();
+        let shell = Shell {
+            command: "echo a1; echo b2 >&2; sleep 1000 & exit 3",
+            folder: root.path(),
+            env: vec![("PATH".into(), "/usr/bin:/bin".into())],
+            run: &format!("shell-{}", uuid::Uuid::new_v4()),
+            log: &root.path().join("log"),
+            limit: Duration::from_secs(60),
+            cage: None,
+            filter: Some(Box::new(NoDigits)),
+        };
+        let ended = shell.run(None).await.unwrap();
+        let Ended::Badly { lines, .. } = ended else { panic!("well") };
+        assert_eq!(lines, ["a#", "b#", "end"]);
     }
 
     #[tokio::test]

@@ -3,15 +3,18 @@
 pub(super) mod calls;
 pub(super) mod outbox;
 mod own_repository;
+mod tools;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::agent::confine::refusals::{Refused, refusals};
-use crate::agent::confine::{self, Closed, Confinement, Place, Proxy, Repository, caches, network};
+use crate::agent::confine::{
+    self, Closed, Confinement, Place, Proxy, Repository, caches, network, signing,
+};
 use crate::agent::roles::PROJECT_FOLDER;
 use crate::agent::{Agent, Environment};
-use crate::config::confine::{Confine, Level};
+use crate::config::confine::{Confine, Level, READ};
 use crate::config::{Project, Settings, dirs};
 use crate::git::{self, Checkout, Stores};
 use crate::platform::cage::Cage;
@@ -32,6 +35,13 @@ const MOST_LOG: u64 = 16 * 1024 * 1024;
 /// What a new session's checkout is linked to: where agents are confined, a repository of its own.
 pub(crate) fn repository(settings: &Settings) -> git::Repository {
     if confine::is_used(settings) { git::Repository::Own } else { git::Repository::Projects }
+}
+
+/// Whether commits are left unsigned, whatever git's settings say.
+pub(crate) fn forgoes_signing(keys: &Confine, home: &Path) -> bool {
+    keys.level != Level::Off
+        && confine::level(keys, &confine::support(keys.level)) != Level::Off
+        && !signing::is_opened(keys, home)
 }
 
 /// Moves the session's record out of the reach of agents that are confined. Once it is there it
@@ -86,7 +96,6 @@ impl Scene<'_> {
             Some(checkout) => checkout.stores(),
             None => git::stores(work),
         };
-        let login = agent.map(|agent| agent.login_places(home, environment));
         let place = Place {
             home,
             environment,
@@ -100,18 +109,26 @@ impl Scene<'_> {
                 Stores::Shared { common, own } => Repository::Shared { common, own },
                 Stores::Own { folder, objects } => Repository::Own { folder, objects },
             }),
-            login: login.unwrap_or_default(),
+            git_files: git::named_by_settings(home),
+            settings: tools::settings(home),
+            login: agent.map(|agent| agent.login_folders(home, environment)).unwrap_or_default(),
+            login_files: agent.map(|agent| agent.login_files(home)).unwrap_or_default(),
             service: agent
                 .map(|agent| network::service(agent.spec().manifest(), environment))
                 .unwrap_or_default(),
         };
-        let level = confine::level(keys, &confine::support(keys.level));
+        let support = confine::support(keys.level);
+        let level = confine::level(keys, &support);
         let confinement = Confinement::of(level, keys, &place)?;
         let confinement = Confinement { work: work.to_owned(), ..confinement };
         let cache = caches::folder(environment, home);
         let own = session.map(|session| Folder::new(session).own_caches());
         let opened: Vec<PathBuf> = keys.write.iter().cloned().chain(own).collect();
         caches::redirect(environment, &cache, &opened);
+        signing::forgo(environment, keys, home);
+        if !confinement.has_view(&support) {
+            caches::java_temporary(environment, temporary);
+        }
         if let Some(network) = &confinement.network {
             network.redirect(environment);
         }
@@ -205,8 +222,30 @@ impl Worker<'_> {
     /// Why this host cannot confine the agent as demanded.
     pub(super) fn not_confined(&self) -> Option<String> {
         let keys = self.demanded();
-        (keys.level != Level::Off)
-            .then(|| confine::obstacle(keys, &confine::support(keys.level)))?
+        if keys.level == Level::Off {
+            return None;
+        }
+        let support = confine::support(keys.level);
+        confine::obstacle(keys, &support).or_else(|| {
+            let is_confined = confine::level(keys, &support) != Level::Off;
+            is_confined.then(|| self.closed_objects(keys)).flatten()
+        })
+    }
+
+    /// What of the repository would be closed to the agent, so that git would not work. Who wrote that
+    /// the repository needs it is not known, so it is not opened because of that.
+    fn closed_objects(&self, keys: &Confine) -> Option<String> {
+        let checkout = self.checkout().filter(|it| it.repository() == git::Repository::Projects)?;
+        let opened = keys.read.iter().chain(&keys.write);
+        let opened = opened.map(|path| path.canonicalize().unwrap_or_else(|_| path.clone()));
+        let opened: Vec<PathBuf> = opened.collect();
+        let mut borrowed = checkout.stores()?.borrowed().into_iter();
+        let closed = borrowed.find(|folder| !opened.iter().any(|open| folder.starts_with(open)))?;
+        let closed = closed.display();
+        Some(format!(
+            "the repository takes objects from {closed}, which is closed to confined agents: put {READ}={closed} into \
+             .samocode"
+        ))
     }
 
     /// How the agent is confined, for the journal; `None` if nobody wants it to be.

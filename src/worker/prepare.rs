@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use crate::config::{Project, Settings};
-use crate::git::{self, Checkout, Programs, Severity};
+use crate::git::{self, Checkout, Finding, Programs, Severity};
 use crate::session::Hint as _;
 use crate::session::event;
 use crate::session::journal::Event;
@@ -53,8 +53,12 @@ pub(super) async fn prepare(
             }
         }
     };
-    if !commits_work && let Some(unready) = blocking_finding(&place.working_dir).await {
-        return Ok(Err(unready));
+    if !commits_work {
+        let unsigned = confine::forgoes_signing(ground.confine(), ground.home());
+        match findings(&place.working_dir, unsigned).await {
+            Ok(notes) => place.notes.extend(notes),
+            Err(unready) => return Ok(Err(unready)),
+        }
     }
     store::crash_point("the worktree is made");
     if place.branch.is_some() {
@@ -148,16 +152,18 @@ async fn make_worktree(
     })
 }
 
-/// A problem that would prevent the agent's first commit, found before any money is spent.
-async fn blocking_finding(working_dir: &str) -> Option<Unready> {
+/// A problem that would prevent the agent's first commit, found before any money is spent; otherwise
+/// what a human should know.
+async fn findings(working_dir: &str, unsigned: bool) -> Result<Vec<String>, Unready> {
     let folder = Path::new(working_dir);
-    match git::check(folder).await {
-        Ok(findings) => findings
-            .into_iter()
-            .find(|finding| finding.severity == Severity::Blocking)
-            .map(|finding| Unready::Blocked(format!("{}: {}", finding.what, finding.remedy))),
-        Err(error) => Some(Unready::of(&error, folder)),
+    let found = if unsigned { git::check_unsigned(folder).await } else { git::check(folder).await };
+    let found = found.map_err(|error| Unready::of(&error, folder))?;
+    let said = |finding: &Finding| format!("{}: {}", finding.what, finding.remedy);
+    if let Some(finding) = found.iter().find(|found| found.severity == Severity::Blocking) {
+        return Err(Unready::Blocked(said(finding)));
     }
+    let unsigned = found.iter().filter(|finding| finding.what == git::UNSIGNED);
+    Ok(unsigned.map(|finding| format!("{}; {}", finding.what, finding.remedy)).collect())
 }
 
 fn write_overview(writer: &Writer, place: &Place) -> Result<(), StoreError> {

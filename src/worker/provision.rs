@@ -10,10 +10,10 @@ use uuid::Uuid;
 
 use crate::agent::environment::{RunIds, agent_environment};
 use crate::agent::vocabulary;
-use crate::config::Project;
 use crate::config::confine::Confine;
 use crate::config::dirs;
 use crate::config::settings::Provision;
+use crate::config::{Project, Veil};
 use crate::git::{self, Checkout};
 use crate::platform::cgroup::UnitCgroup;
 use crate::platform::shell::{Ended, Shell};
@@ -50,6 +50,19 @@ pub(super) struct Ground<'a> {
     confine: &'a Confine,
     home: PathBuf,
     session: &'a Path,
+    veil: Veil,
+}
+
+impl Ground<'_> {
+    /// How the session's agent is confined.
+    pub(super) const fn confine(&self) -> &Confine {
+        self.confine
+    }
+
+    /// The home folder.
+    pub(super) fn home(&self) -> &Path {
+        &self.home
+    }
 }
 
 impl<'a> Worker<'a> {
@@ -80,6 +93,7 @@ impl<'a> Worker<'a> {
             confine: setup.settings.confine(self.writer.state().phase()),
             home: dirs::home(&setup.env).unwrap_or_default(),
             session: folder.path(),
+            veil: self.redactor.veil(),
         }
     }
 
@@ -120,7 +134,7 @@ pub(super) async fn provision(
     if let Some(command) = &ground.settings.setup {
         let log = ground.log.display().to_string();
         let run = Uuid::now_v7().to_string();
-        let Ground { confine, home, session, env, project, .. } = ground;
+        let Ground { confine, home, session, env, project, veil, .. } = ground;
         let checkout = Checkout::around(project, working_dir);
         let place = (working_dir, checkout.as_ref());
         let caged = Caged::command(confine, &home, place, Some(session), env)
@@ -134,6 +148,7 @@ pub(super) async fn provision(
             log: &ground.log,
             limit: ground.settings.limit,
             cage: caged.cage,
+            filter: veil.filter(),
         };
         let cgroup = ground.cgroup.and_then(|unit| unit.run("setup").ok());
         match teller.follow(command, &ground.log, shell.run(cgroup)).await {

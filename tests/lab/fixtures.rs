@@ -24,7 +24,12 @@ impl LabUser {
 
     /// A repository `~/NAME` with a `.samocode` of the three required keys.
     pub(crate) fn project(&self, name: &str) -> ProjectBuilder<'_> {
-        ProjectBuilder { repo: self.git_repo(name), keys: Vec::new(), plain: false }
+        ProjectBuilder {
+            repo: self.git_repo(name),
+            keys: Vec::new(),
+            plain: false,
+            confined: false,
+        }
     }
 }
 
@@ -109,6 +114,7 @@ pub(crate) struct ProjectBuilder<'u> {
     repo: GitRepo<'u>,
     keys: Vec<(String, String)>,
     plain: bool,
+    confined: bool,
 }
 
 impl<'u> ProjectBuilder<'u> {
@@ -124,6 +130,12 @@ impl<'u> ProjectBuilder<'u> {
         self
     }
 
+    /// Its agents are confined as they are by default. What they were asked they may keep.
+    pub(crate) fn confined(mut self) -> Self {
+        self.confined = true;
+        self
+    }
+
     /// On a plain folder instead of a repository.
     pub(crate) fn without_git(mut self) -> Self {
         self.plain = true;
@@ -133,7 +145,7 @@ impl<'u> ProjectBuilder<'u> {
     /// Makes it.
     #[track_caller]
     pub(crate) fn create(self) -> Project<'u> {
-        let Self { repo, keys, plain } = self;
+        let Self { repo, keys, plain, confined } = self;
         let (user, dir) = (repo.user, repo.user.home.join(&repo.name));
         if plain {
             user.write(dir.join("README.md"), "A small shop.\n");
@@ -151,8 +163,15 @@ impl<'u> ProjectBuilder<'u> {
         );
         // The agents of most tests write their notes beside the project.
         let is_set = keys.iter().any(|(key, _)| key == "SAMOCODE_CONFINE");
-        let off = (!is_set).then(|| ("SAMOCODE_CONFINE".to_owned(), "off".to_owned()));
-        for (key, value) in keys.into_iter().chain(off) {
+        let is_open = keys.iter().any(|(key, _)| key == "SAMOCODE_ALLOW_WRITE");
+        let asked = (confined && !is_open).then(|| {
+            user.sh("mkdir -p ~/asked").ok();
+            ("SAMOCODE_ALLOW_WRITE".to_owned(), "~/asked".to_owned())
+        });
+        // Those that are confined are so by default.
+        let is_set = is_set || confined;
+        let level = (!is_set).then(|| ("SAMOCODE_CONFINE".to_owned(), "off".to_owned()));
+        for (key, value) in keys.into_iter().chain(level).chain(asked) {
             text.push_str(&format!("{key}={value}\n"));
         }
         user.write(dir.join(".samocode"), text);

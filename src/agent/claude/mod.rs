@@ -1,6 +1,7 @@
 //! Claude Code, headless: <https://code.claude.com/docs/en/headless>. Flags and events as measured
 //! with 2.1.329 and 2.1.197.
 
+mod cloud;
 pub mod decode;
 mod errors;
 mod excerpt;
@@ -275,8 +276,9 @@ impl AgentSpec for Claude {
             let remedy = missing.hint().unwrap_or_default();
             return vec![Finding::new(About::Program, Status::Broken, missing.to_string(), remedy)];
         }
+        let cloud = cloud::look(exam);
         if !matches!(agent.value(PERMISSIONS), None | Some(SKIP)) {
-            return Vec::new();
+            return cloud.into_iter().collect();
         }
         let own = self.manifest().credentials.folder(exam.env);
         let found = permissions::without_bypass(own.as_deref(), exam.folders).map(|file| {
@@ -288,7 +290,7 @@ impl AgentSpec for Claude {
                 remedy: format!("remove disableBypassPermissionsMode from {file}"),
             }
         });
-        found.into_iter().collect()
+        found.into_iter().chain(cloud).collect()
     }
 
     fn token(&self, folder: &Path) -> Option<Token> {

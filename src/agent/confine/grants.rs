@@ -22,6 +22,8 @@ pub enum Because {
     Program,
     /// Settings of git.
     GitSettings,
+    /// Settings of another tool, without a login in them.
+    ToolSettings,
     /// The folder it works in.
     Work,
     /// The session's folder.
@@ -36,8 +38,10 @@ pub enum Because {
     OwnRepository,
     /// The objects of the project's repository.
     SharedObjects,
-    /// The agent's own settings and login.
+    /// The folder of the agent's own settings and login.
     Login,
+    /// A file of them.
+    LoginFile,
     /// The cache that agents share.
     Cache,
     /// A key opens it.
@@ -54,6 +58,7 @@ impl Because {
             Self::Programs => "programs in your home folder".to_owned(),
             Self::Program => "the agent's program".to_owned(),
             Self::GitSettings => "git's settings".to_owned(),
+            Self::ToolSettings => "settings of a tool, without a login in them".to_owned(),
             Self::Work => "the folder it works in".to_owned(),
             Self::Session => "the session's folder".to_owned(),
             Self::Record => "the session's record, which only its worker writes".to_owned(),
@@ -61,7 +66,7 @@ impl Because {
             Self::Repository => "the repository, as far as commits need it".to_owned(),
             Self::OwnRepository => "the session's own repository".to_owned(),
             Self::SharedObjects => "the objects of the project's repository".to_owned(),
-            Self::Login => "the agent's own settings and login".to_owned(),
+            Self::Login | Self::LoginFile => "the agent's own settings and login".to_owned(),
             Self::Cache => "the cache that agents share".to_owned(),
             Self::Key(key) => format!("opened by {key}"),
         }
@@ -119,8 +124,14 @@ pub struct Place<'a> {
     pub temporary: &'a Path,
     /// The repository of the folder it works in, if that is a checkout.
     pub repository: Option<Repository>,
-    /// The folder and the files with the agent's settings and login.
+    /// The files that the user's settings of git name.
+    pub git_files: Vec<PathBuf>,
+    /// Other tools' settings that may be read.
+    pub settings: Vec<PathBuf>,
+    /// The folders with the agent's settings and login.
     pub login: Vec<PathBuf>,
+    /// The files with them.
+    pub login_files: Vec<PathBuf>,
 }
 
 /// Folders of the home folder with toolchains and programs, and no secrets.
@@ -134,19 +145,66 @@ const TOOLCHAINS: &[&str] = &[
     ".deno",
     ".pyenv",
     ".rbenv",
+    ".nodenv",
+    ".goenv",
+    ".jenv",
+    ".tfenv",
+    ".rvm",
     ".asdf",
+    ".proto",
+    ".pixi",
     ".sdkman",
+    ".jdks",
+    ".dotnet",
+    ".juliaup",
+    ".julia/juliaup",
+    ".ghcup",
+    ".cabal/bin",
+    ".stack/programs",
+    ".opam",
+    ".elan",
+    ".foundry",
+    ".pub-cache",
+    ".krew/bin",
+    ".yarn/bin",
+    ".config/yarn/global",
+    ".composer/vendor",
+    ".config/composer/vendor",
+    ".gem/ruby",
     ".local/bin",
     ".local/lib",
+    ".local/pipx",
     ".local/share/claude",
     ".local/share/fnm",
+    ".local/share/gem",
     ".local/share/mise",
+    ".local/share/nvm",
+    ".local/share/pipx",
     ".local/share/pnpm",
+    ".local/share/pyenv",
     ".local/share/uv",
+    ".local/share/virtualenv",
+    ".local/state/nix",
+    ".nix-profile",
+    ".guix-profile",
     ".npm-global",
+    ".npm-packages",
+    "miniconda3",
+    "miniforge3",
+    "anaconda3",
     "go/bin",
     "sdk",
+    "Android/Sdk",
     ".local/share/codex",
+    // Which version of a tool is meant.
+    ".tool-versions",
+    ".asdfrc",
+    ".config/mise",
+    ".local/state/mise",
+    ".nvmrc",
+    ".node-version",
+    ".python-version",
+    ".ruby-version",
 ];
 
 const GIT_SETTINGS: &[&str] = &[".gitconfig", ".config/git"];
@@ -177,6 +235,12 @@ pub fn table(place: &Place<'_>, keys: &Confine) -> Vec<Grant> {
     for path in GIT_SETTINGS {
         rows.add(place.home.join(path), Access::Read, Because::GitSettings);
     }
+    for path in &place.git_files {
+        rows.add(path, Access::Read, Because::GitSettings);
+    }
+    for path in &place.settings {
+        rows.add(path, Access::Read, Because::ToolSettings);
+    }
     rows.add(place.work, Access::Write, Because::Work);
     if let Some(session) = place.session {
         rows.add(session, Access::Write, Because::Session);
@@ -187,6 +251,9 @@ pub fn table(place: &Place<'_>, keys: &Confine) -> Vec<Grant> {
     }
     for path in &place.login {
         rows.add(path, Access::Write, Because::Login);
+    }
+    for path in &place.login_files {
+        rows.add(path, Access::Write, Because::LoginFile);
     }
     rows.add(caches::folder(place.environment, place.home), Access::Write, Because::Cache);
     for path in &keys.read {

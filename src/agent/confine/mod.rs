@@ -8,6 +8,7 @@
 //! calls      what its samocode leaves to its worker      (files)
 //! explain    why a path is open or closed                (pure, resolves links)
 //! refusals   what its output says it was refused     (looks at the files)
+//! signing    commits are left unsigned                (pure)
 //! words      what the agent and the human read            (pure)
 //! ```
 
@@ -17,6 +18,7 @@ pub mod explain;
 pub mod grants;
 pub mod network;
 pub mod refusals;
+pub mod signing;
 pub mod words;
 
 use std::path::{Path, PathBuf};
@@ -44,6 +46,8 @@ pub struct Confinement {
     pub grants: Vec<Grant>,
     /// What the keys say.
     pub keys: Confine,
+    /// The home folder of its user.
+    pub home: PathBuf,
     /// The folder it starts in.
     pub work: PathBuf,
     /// What of the session's folder is not the agent's.
@@ -77,12 +81,19 @@ impl Confinement {
                 level,
                 grants: table(place, keys).into_iter().chain(record).collect(),
                 keys: keys.clone(),
+                home: place.home.to_owned(),
                 work: place.work.to_owned(),
                 kept: session.as_ref().map(Folder::held).unwrap_or_default(),
                 network: (level == Level::Strict)
                     .then(|| Network::of(&keys.connect, place.service.clone(), place.environment)),
             }
         })
+    }
+
+    /// Whether it has a view of its own on this host, with a `/tmp` of its own.
+    #[must_use]
+    pub fn has_view(&self, support: &Support) -> bool {
+        !support.lacks.contains(&Lack::View) && !self.keys.any_socket
     }
 
     /// The rules for the cage.
@@ -101,14 +112,16 @@ impl Confinement {
         }
     }
 
-    /// Builds the cage and the folder of the shared cache, and starts the proxy of its network.
+    /// Builds the cage, and the folders of the shared cache and of the agent's settings, which it could
+    /// not make itself, and starts the proxy of its network.
     ///
     /// # Errors
     /// If the system refuses.
     pub fn close(&self) -> Result<Closed, CageError> {
-        for grant in self.grants.iter().filter(|grant| grant.because == Because::Cache) {
+        let is_made = |grant: &&Grant| matches!(grant.because, Because::Cache | Because::Login);
+        for grant in self.grants.iter().filter(is_made) {
             std::fs::create_dir_all(&grant.path).map_err(|error| CageError {
-                doing: format!("make the agents' cache {}", grant.path.display()),
+                doing: format!("make the folder {}", grant.path.display()),
                 why: error.to_string(),
             })?;
         }
@@ -192,6 +205,13 @@ pub fn describe(keys: &Confine, support: &Support) -> String {
     let open = missing(level, support, false);
     let open = if open.is_empty() { open } else { format!("; {open}") };
     format!("{level} ({}){open}", support.by)
+}
+
+/// Whether keys of the project's open a folder, or something in it.
+#[must_use]
+pub fn is_opened(keys: &Confine, folder: &Path) -> bool {
+    let mut opened = keys.read.iter().chain(&keys.write);
+    opened.any(|path| path.starts_with(folder) || folder.starts_with(path))
 }
 
 /// What this host can hold, as far as it matters to a level.

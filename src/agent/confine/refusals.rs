@@ -99,14 +99,20 @@ fn refused(
     }
     let wants_to_write =
         has(&["creat", "writ", "mkdir", "touch", "remov", "unlink", "rm:", "mv:", "cp:", "rename"]);
-    // No key should open the record.
-    let records = confinement.grants.iter().filter(|grant| grant.because == Because::Record);
-    let records: Vec<&Path> = records.filter_map(|grant| grant.path.parent()).collect();
-    let is_of_record = |path: &Path| {
+    // No key should open the record, nor what of a shared repository is not for commits: git goes on
+    // without its packed references, and its settings and hooks name programs.
+    let never = confinement.grants.iter().filter_map(|grant| match grant.because {
+        Because::Record => grant.path.parent(),
+        Because::Repository if grant.access == Access::Read => Some(grant.path.as_path()),
+        _ => None,
+    });
+    let never: Vec<PathBuf> = never.map(resolved).collect();
+    let is_meant_to_be = |path: &Path| {
         let path = resolved(path);
-        records.iter().any(|record| path.starts_with(resolved(record)))
+        never.iter().any(|closed| path.starts_with(closed))
     };
-    let mut meant = paths(context, home).filter(|path| may_be_hidden(path) && !is_of_record(path));
+    let mut meant =
+        paths(context, home).filter(|path| may_be_hidden(path) && !is_meant_to_be(path));
     meant.find_map(|path| {
         let (key, mode) =
             if wants_to_write { (WRITE, Mode::WRITE_OK) } else { (READ, Mode::READ_OK) };
@@ -159,8 +165,10 @@ mod tests {
             grants: vec![
                 grant(open, Access::Write, Because::Work),
                 grant(Path::new("/usr"), Access::Read, Because::System),
+                grant(&closed.join("shop/.git"), Access::Read, Because::Repository),
             ],
             keys: Confine::default(),
+            home: closed.to_owned(),
             work: open.to_owned(),
             kept: Vec::new(),
             network: None,
@@ -224,6 +232,10 @@ mod tests {
             "git@github.com: Permission denied (publickey).".to_owned(),
             "/tmp is closed. \"Permission denied\" mostly means this.".to_owned(),
             "cat: /usr/share/x: Permission denied".to_owned(),
+            format!(
+                "error: Unable to create '{}/shop/.git/packed-refs.lock': Permission denied",
+                root.path().display()
+            ),
             format!("cat: {}/none: No such file or directory", root.path().display()),
             "all is well".to_owned(),
         ] {

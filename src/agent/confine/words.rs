@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
-use super::Confinement;
 use super::grants::{Because, Grant};
+use super::{Confinement, signing};
 use crate::config::confine::{CONNECT, READ, SOCKETS, WRITE};
 use crate::config::peers::listed;
-use crate::platform::confinement::{Access, Lack, Support};
+use crate::platform::confinement::{Access, Support};
 
 /// The section for the prompt of a confined agent.
 #[must_use]
@@ -22,6 +22,7 @@ pub fn for_agent(confinement: &Confinement, support: &Support) -> String {
                     | Because::Repository
                     | Because::OwnRepository
                     | Because::Login
+                    | Because::LoginFile
                     | Because::Temporary
             )
     };
@@ -32,7 +33,7 @@ pub fn for_agent(confinement: &Confinement, support: &Support) -> String {
         "\nUse $TMPDIR for temporary files. You may read the system and its toolchains, not the rest \
          of the home folder. ",
     );
-    let has_view = !support.lacks.contains(&Lack::View) && !confinement.keys.any_socket;
+    let has_view = confinement.has_view(support);
     if !has_view {
         text.push_str("/tmp is closed. ");
     }
@@ -52,6 +53,15 @@ pub fn for_agent(confinement: &Confinement, support: &Support) -> String {
              the rest of the home folder. ",
         );
     }
+    if !signing::is_opened(&confinement.keys, &confinement.home) {
+        text.push_str(
+            "ssh keys, stored passwords and signing keys are closed to you: git fetches and pushes only \
+             where nobody has to log in, which you need not do, and commits are not signed. ",
+        );
+    }
+    text.push_str(
+        "sudo, containers and the sandboxes of browsers do not work: start Chromium with --no-sandbox. ",
+    );
     if let Some(network) = &confinement.network {
         let peers: Vec<_> = network.peers().cloned().collect();
         let _ = write!(

@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 
 use super::super::{Environment, variable};
 
+/// Its folder, below a home.
+pub(super) const FOLDER: &str = ".gemini";
 /// The file of settings, below a home.
 pub(super) const SETTINGS: &str = ".gemini/settings.json";
 

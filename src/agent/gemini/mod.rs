@@ -19,7 +19,7 @@ use super::event::{Decoder, Finished, Limit};
 use super::exam::{About, Exam, Finding, Status};
 use super::outcome::{Facts, Outcome, ProcessExit, judge};
 use super::spec::{AgentSpec, Capabilities, ConversationId, Login, Program};
-use super::{Agent, Input, Launch, Task, variable};
+use super::{Agent, Environment, Input, Launch, Task, variable};
 use crate::config::keys::{Key, Kind, key};
 use crate::config::{AgentManifest, AgentName, Credentials, Reach, Settings, Variables};
 
@@ -122,6 +122,11 @@ impl AgentSpec for Gemini {
         Some(Launch { defaults: defaults(task), files: files(task), ..launch })
     }
 
+    fn own_folders(&self, environment: &Environment) -> Vec<PathBuf> {
+        // Not the folder above: settings of ours are put into this one.
+        home::own(environment).map(|own| own.join(home::FOLDER)).into_iter().collect()
+    }
+
     fn decoder(&self, working_dir: &Path) -> Box<dyn Decoder> {
         Box::new(decode::GeminiDecoder::new(working_dir))
     }
@@ -185,8 +190,7 @@ fn defaults(task: &Task) -> Vec<(&'static str, OsString)> {
     let mut defaults = vec![
         // Otherwise a parent swallows signals, and outlives nothing but itself when killed.
         ("GEMINI_CLI_NO_RELAUNCH", "true".into()),
-        // Its shell replaces the settings that git gets by numbered variables, but not these.
-        ("GIT_CONFIG_PARAMETERS", "'core.fsync=all'".into()),
+        ("GIT_CONFIG_PARAMETERS", git_settings(&task.environment).into()),
     ];
     let own = home::own(&task.environment);
     defaults.extend(own.map(|home| ("GEMINI_CLI_HOME", home.into())));
@@ -202,6 +206,16 @@ fn defaults(task: &Task) -> Vec<(&'static str, OsString)> {
         }
     }
     defaults
+}
+
+/// What git is told in a variable that its shell leaves alone: it replaces the numbered ones.
+fn git_settings(environment: &Environment) -> String {
+    let mut told = vec!["'core.fsync=all'"];
+    let unsigned = |value: &OsString| value == "commit.gpgSign";
+    if environment.iter().any(|(_, value)| unsigned(value)) {
+        told.extend(["'commit.gpgSign=false'", "'tag.gpgSign=false'"]);
+    }
+    told.join(" ")
 }
 
 /// Adds what its exit code and its last words on standard error say about an error, in the names

@@ -46,6 +46,13 @@ fn what_it_depends_on_is_set_without_touching_the_users_settings() {
     let [(path, text)] = launch.files.as_slice() else { panic!("{:?}", launch.files) };
     assert_eq!(path, Path::new("/h/.local/state/samocode/gemini/.gemini/settings.json"));
     assert_eq!(set("GEMINI_CLI_HOME").as_deref(), Some("/h/.local/state/samocode/gemini"));
+    let folders = Gemini.own_folders(&task().environment);
+    assert_eq!(folders, [Path::new("/h/.local/state/samocode/gemini/.gemini")]);
+    assert_eq!(set("GIT_CONFIG_PARAMETERS").as_deref(), Some("'core.fsync=all'"));
+    let mut unsigned = task();
+    unsigned.environment.push(("GIT_CONFIG_KEY_1".into(), "commit.gpgSign".into()));
+    let told = super::git_settings(&unsigned.environment);
+    assert_eq!(told, "'core.fsync=all' 'commit.gpgSign=false' 'tag.gpgSign=false'");
     let text = String::from_utf8(text.clone()).unwrap();
     let settings: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(settings["general"]["sessionRetention"]["enabled"], false);

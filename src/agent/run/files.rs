@@ -29,7 +29,9 @@ impl Launch {
 
 /// Writes a file that the agent reads, unless it is there: other runs may be reading it.
 fn place(path: &Path, content: &[u8]) -> io::Result<()> {
-    if std::fs::read(path).is_ok_and(|found| found == content) {
+    // An agent may have put something else into its place, which reading could wait for.
+    let is_file = path.symlink_metadata().is_ok_and(|meta| meta.is_file());
+    if is_file && std::fs::read(path).is_ok_and(|found| found == content) {
         return Ok(());
     }
     let named = |error: store::StoreError| io::Error::other(error.to_string());
@@ -53,5 +55,10 @@ mod tests {
         assert_eq!(std::fs::metadata(&path).unwrap().modified().unwrap(), written);
         place(&path, b"[]").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"[]");
+        let elsewhere = home.path().join("elsewhere");
+        std::fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, &path).unwrap();
+        place(&path, b"{}").unwrap();
+        assert!(!elsewhere.exists() && path.symlink_metadata().unwrap().is_file());
     }
 }

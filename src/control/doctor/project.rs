@@ -8,7 +8,9 @@ use std::path::Path;
 use crate::config::find::unfit;
 use crate::config::{Error as ProjectError, Project, Settings, Warning};
 use crate::git::{self, Checkout, Programs, Severity};
+use crate::session::Phase;
 use crate::session::describe::size;
+use crate::worker;
 
 use super::check::{Check, Fix};
 use super::{Group, Patient};
@@ -30,7 +32,9 @@ pub(super) async fn look(patient: &Patient, settings: &Settings) -> Vec<Check> {
         }
     };
     checks.push(Check::ok(Group::Project, patient.dirs.short(&project.config)));
-    checks.extend(repository(project).await);
+    let keys = settings.confine(Phase::Implementation);
+    let unsigned = worker::confine::forgoes_signing(keys, &patient.dirs.home);
+    checks.extend(repository(project, unsigned).await);
     checks.extend(barred(patient, project).await);
     for (key, folder) in [("WORKTREES", &project.worktrees), ("SESSIONS", &project.sessions)] {
         checks.push(writable(key, folder));
@@ -69,7 +73,7 @@ fn git() -> Check {
     }
 }
 
-async fn repository(project: &Project) -> Vec<Check> {
+async fn repository(project: &Project, unsigned: bool) -> Vec<Check> {
     let repo = &project.main_repo;
     let shown = repo.display();
     if !repo.is_dir() {
@@ -102,7 +106,8 @@ async fn repository(project: &Project) -> Vec<Check> {
         ),
         Err(error) => Check::failed(Group::Git, error),
     }];
-    match git::check(repo).await {
+    let found = if unsigned { git::check_unsigned(repo).await } else { git::check(repo).await };
+    match found {
         Ok(findings) if findings.is_empty() => {
             checks.push(Check::ok(Group::Git, "commits work: identity and signing are in order"));
         }

@@ -4,9 +4,9 @@ use std::fs::OpenOptions;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config::Env;
 use crate::config::confine::Confine;
 use crate::config::settings::Provision;
+use crate::config::{Env, Redactor};
 use crate::control::error::{Attempt as _, Class, Error, Result};
 use crate::git;
 use crate::platform::shell::{Ended, Shell};
@@ -89,6 +89,7 @@ impl Trial {
             log: &self.log,
             limit,
             cage: caged.cage,
+            filter: Redactor::of_env(&self.env).veil().filter(),
         };
         let ended = shell.run(None).await;
         let ended = ended.attempt(|| format!("{doing} in {}", self.folder.display()))?;

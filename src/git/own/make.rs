@@ -155,7 +155,7 @@ fn unfit(plan: &WorktreePlan) -> Result<Option<&'static str>, Error> {
     let is_odd = |path: &Path| path.to_string_lossy().contains(['\n', '"']);
     Ok(if plan.common.join("shallow").exists() {
         Some("it is a shallow clone")
-    } else if is_on("extensions.partialClone") {
+    } else if is_on("extensions.partialClone") || is_promised(&plan.common) {
         Some("it is a partial clone")
     } else if is_on("core.sparseCheckout") {
         Some("it has a sparse checkout")
@@ -167,6 +167,14 @@ fn unfit(plan: &WorktreePlan) -> Result<Option<&'static str>, Error> {
     } else {
         None
     })
+}
+
+/// Whether a server has promised objects that the repository lacks: git marks the packs from there. Later
+/// versions set no extension.
+fn is_promised(common: &Path) -> bool {
+    let packs = fs::read_dir(common.join("objects/pack")).into_iter().flatten().flatten();
+    let mut names = packs.map(|pack| PathBuf::from(pack.file_name()));
+    names.any(|name| name.extension().is_some_and(|extension| extension == "promisor"))
 }
 
 /// Makes the branch in the project's repository, and what keeps its commits.

@@ -20,6 +20,7 @@ async fn run(keys: &Confine, root: &Path, command: &str) -> Ended {
         log: &root.join("log"),
         limit: Duration::from_secs(60),
         cage: caged.cage,
+        filter: None,
     };
     shell.run(None).await.unwrap()
 }

@@ -294,13 +294,21 @@ async fn a_project_in_a_folder_of_its_repository_works_in_that_folder() {
 
 #[tokio::test]
 async fn a_repository_whose_objects_cannot_be_shared_gets_a_linked_worktree_and_says_why() {
-    for (kind, why) in [("shallow", "shallow"), ("partial", "partial"), ("borrows", "another")] {
+    for (kind, why) in [
+        ("shallow", "shallow"),
+        ("partial", "partial"),
+        ("promised", "partial"),
+        ("borrows", "another"),
+    ] {
         let lab = Lab::new();
         lab.commit("b", "b\n");
         match kind {
             "shallow" => {
                 let first = lab.git(&["rev-parse", "HEAD~1"]);
                 std::fs::write(lab.repo.join(".git/shallow"), format!("{first}\n")).unwrap();
+            }
+            "promised" => {
+                std::fs::write(lab.repo.join(".git/objects/pack/pack-1.promisor"), "").unwrap();
             }
             "partial" => drop(lab.git(&["config", "extensions.partialClone", "origin"])),
             _ => {

@@ -2,8 +2,23 @@
 
 /// What is read and executed. `/var/lib` has the databases of packages.
 pub const SYSTEM: &[&str] = &[
-    "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/opt", "/nix",
-    "/var/lib", "/proc", "/sys",
+    "/usr",
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/libx32",
+    "/etc",
+    "/opt",
+    "/nix",
+    "/var/lib",
+    "/proc",
+    "/sys",
+    "/gnu",
+    "/run/current-system",
+    "/run/opengl-driver",
+    "/home/linuxbrew/.linuxbrew",
 ];
 
 /// Files that are often links to elsewhere.

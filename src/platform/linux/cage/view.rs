@@ -25,13 +25,15 @@ const OLD: &str = "/.old";
 /// Most links that a path may lead through, as the kernel has it.
 const MOST_LINKS: usize = 40;
 
-/// The links of `/dev` that programs count on.
-const LINKS: [(&str, &str); 5] = [
+/// The links that programs count on.
+const LINKS: [(&str, &str); 6] = [
     ("/dev/fd", "/proc/self/fd"),
     ("/dev/stdin", "/proc/self/fd/0"),
     ("/dev/stdout", "/proc/self/fd/1"),
     ("/dev/stderr", "/proc/self/fd/2"),
     ("/dev/ptmx", "pts/ptmx"),
+    // Temporary files that are to outlive a boot; nothing here does.
+    ("/var/tmp", "/tmp"),
 ];
 
 /// Terminals, shared memory and temporary files of its own.
