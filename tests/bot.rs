@@ -65,8 +65,13 @@ fn a_session_is_taken_from_start_to_done_by_buttons_and_commands() {
         bot.toasts().last().is_some_and(|toast| toast.contains("settled already"))
     });
 
+    // Without a network nothing is lost: what was pressed meanwhile is done once, when it is back.
+    bot.cut_off(true);
+    user.wait_until("the bot is cut off", BOUND, || bot.failed() > 1);
     bot.press(&button("Approve"));
+    bot.cut_off(false);
     session.wait_to_rest("done", "done");
+    user.wait_until("it is told", BOUND, || bot.count_of("the plan is approved") > 0);
     assert_eq!(bot.count_of("the plan is approved"), 1, "{:?}", bot.messages());
     let mail = session.journal("mail");
     let kinds: Vec<_> = mail.iter().filter_map(|line| line["mail"].as_str()).collect();

@@ -25,6 +25,10 @@ struct Chat {
     updates: Vec<Value>,
     count: i64,
     is_polled: bool,
+    /// Whether its network is down.
+    is_cut_off: bool,
+    /// The requests that came meanwhile.
+    failed: usize,
 }
 
 /// A token that the server does not know.
@@ -92,6 +96,16 @@ impl Bot {
         self.chat().is_polled
     }
 
+    /// Takes its network away, or gives it back.
+    pub(crate) fn cut_off(&self, is_cut_off: bool) {
+        self.chat().is_cut_off = is_cut_off;
+    }
+
+    /// How many requests failed for want of a network.
+    pub(crate) fn failed(&self) -> usize {
+        self.chat().failed
+    }
+
     /// What was shown to those who pressed a button.
     pub(crate) fn toasts(&self) -> Vec<String> {
         self.chat().toasts.clone()
@@ -144,10 +158,16 @@ async fn take(
         let refused = json!({"ok": false, "error_code": 401, "description": "Unauthorized"});
         return (StatusCode::UNAUTHORIZED, Json(refused));
     }
+    if locked(&chat).is_cut_off {
+        return no_network(&chat);
+    }
     let text = body["text"].as_str().unwrap_or_default().to_owned();
     let result = match uri.path().rsplit('/').next().unwrap_or_default() {
         "getMe" => json!({"id": 99, "username": "shop_bot"}),
-        "getUpdates" => updates(&chat, body["offset"].as_i64().unwrap_or_default()).await,
+        "getUpdates" => match updates(&chat, body["offset"].as_i64().unwrap_or_default()).await {
+            Some(updates) => updates,
+            None => return no_network(&chat),
+        },
         "answerCallbackQuery" => {
             locked(&chat).toasts.push(text);
             json!(true)
@@ -174,15 +194,24 @@ async fn take(
     (StatusCode::OK, Json(json!({"ok": true, "result": result})))
 }
 
-/// Waits for updates, as Telegram does.
-async fn updates(chat: &Shared, offset: i64) -> Value {
+/// What is between the bot and its server says that it cannot reach it.
+fn no_network(chat: &Shared) -> (StatusCode, Json<Value>) {
+    locked(chat).failed += 1;
+    (StatusCode::BAD_GATEWAY, Json(json!("no network")))
+}
+
+/// Waits for updates, as Telegram does; `None` if the network is lost meanwhile.
+async fn updates(chat: &Shared, offset: i64) -> Option<Value> {
     loop {
         {
             let mut chat = locked(chat);
+            if chat.is_cut_off {
+                return None;
+            }
             chat.is_polled = true;
             chat.updates.retain(|update| update["update_id"].as_i64() >= Some(offset));
             if !chat.updates.is_empty() {
-                return Value::Array(chat.updates.clone());
+                return Some(Value::Array(chat.updates.clone()));
             }
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
