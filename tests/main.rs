@@ -8,12 +8,14 @@
 
 mod agent_path;
 mod agents;
+mod at_the_prompt;
 mod attach;
 mod awake;
 mod bot;
 mod browser;
 mod budgets;
 mod caged;
+mod channels;
 mod cli_protocol;
 mod clock;
 mod completions;

@@ -91,6 +91,24 @@ impl<'u> Browser<'u> {
         self.get(sent.headers()["location"].to_str().unwrap())
     }
 
+    /// Has messages sent to a push service, as the page's script does.
+    pub(crate) fn subscribe(&self, endpoint: &str) {
+        let page = self.get("/");
+        let token = page.split("name=\"form-token\" value=\"").nth(1).expect("a form");
+        // A browser's keys, from RFC 8291.
+        let fields = [
+            ("form-token", &token[..64]),
+            ("endpoint", endpoint),
+            (
+                "p256dh",
+                "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4",
+            ),
+            ("auth", "BTBZMqHH6r4Tts7J_aSIgg"),
+        ];
+        let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(self.send("/push", &BTreeMap::from(fields)).status(), StatusCode::NO_CONTENT);
+    }
+
     pub(crate) fn wait(&self, path: &str, text: &str) -> String {
         let mut page = String::new();
         self.user.wait_until(&format!("{path} shows {text:?}"), secs(60), || {

@@ -42,9 +42,9 @@ fn decision(entry: &Entry, bodies: &HashMap<&str, &str>) -> Option<Decision> {
     let words = match &entry.event {
         // What no samocode command sent decided nothing.
         Event::Mail(mail) if mail.unvouched || mail.early => return None,
-        Event::Mail(event::Mail { mail: Kind::Approve | Kind::Reject, id, .. }) => {
-            bodies.get(id.as_str()).copied()
-        }
+        Event::Mail(event::Mail {
+            mail: Kind::Approve | Kind::Reject | Kind::Stop, id, ..
+        }) => bodies.get(id.as_str()).copied(),
         Event::Mail(event::Mail { mail: Kind::Text, id, from, .. })
             if from == HUMAN || from == "parent" =>
         {
@@ -87,6 +87,7 @@ mod tests {
             mail("text", "a", "parent", "").unwrap().1.as_deref(),
             Some("fine, but use a file")
         );
+        assert_eq!(mail("stop", "b", "human", "").unwrap().0, "human stopped the session");
         assert_eq!(mail("text", "a", "other-session", ""), None);
         assert_eq!(mail("approve", "c", "human", r#","unvouched":true"#), None);
         assert_eq!(mail("approve", "c", "human", r#","early":true"#), None);

@@ -35,6 +35,8 @@ enum Part<'a> {
     Restart,
     /// The session rests from here.
     Rest(&'a str),
+    /// Its worker was ended, from where it rests unless it does so already.
+    End(&'a str),
     /// The session works again, if it rested.
     Work,
     /// Says nothing of either.
@@ -48,7 +50,7 @@ pub(super) fn of(story: &Story) -> Vec<Pause<'_>> {
     for item in &story.history {
         let (begun, ended) = times(item);
         let part = part(item);
-        if !matches!(part, Part::Aside)
+        if !matches!(part, Part::Aside | Part::End(_))
             && let Some((since, what)) = rest.take()
         {
             pauses.push(wait(since, what, begun, false));
@@ -58,6 +60,9 @@ pub(super) fn of(story: &Story) -> Vec<Pause<'_>> {
                 pauses.push(Pause { at: ended, what: text(item), lasted: None, is_open: false });
             }
             Part::Rest(what) => rest = Some((ended, what)),
+            Part::End(what) => {
+                rest.get_or_insert((ended, what));
+            }
             Part::Work | Part::Aside => {}
         }
     }
@@ -109,6 +114,7 @@ fn part(item: &Item) -> Part<'_> {
             "blocked" | "limited" | "paused" | "queued" | "held" | "scheduled" | "stopped" => {
                 Part::Rest(text)
             }
+            "worker_ended" => Part::End(text),
             "answered" | "phase_set" | "resumed" | "retried" | "released" | "continued"
             | "started" | "run_started" | "mail" => Part::Work,
             _ => Part::Aside,
@@ -145,7 +151,10 @@ mod tests {
             event(41, "worker_started", "the worker was killed and restarted"),
             event(50, "limited", "usage limit until 12:00"),
             iteration(60, r#"{"next":"stay"}"#),
+            event(62, "worker_ended", "worker interrupted"),
+            event(63, "run_started", "resumed in the same conversation"),
             event(70, "stopped", "stopped by a human"),
+            event(71, "worker_ended", "worker interrupted"),
         ];
         story.at = at(100);
         let told = |story: &Story| {
@@ -159,11 +168,12 @@ mod tests {
                 "waited for your approval 30 min",
                 "the worker was killed and restarted ",
                 "usage limit until 12:00 9 min",
+                "worker interrupted 1 min",
                 "stopped by a human 30 min so far",
             ]
         );
         story.detail.view.state = StateName::Running;
-        assert_eq!(told(&story).len(), 3);
+        assert_eq!(told(&story).len(), 4);
         story.history.clear();
         assert_eq!(of(&story), []);
     }

@@ -34,7 +34,7 @@ impl Column {
     }
 }
 
-/// From this width of the list on, memory and CPU are shown.
+/// From this width of the list on, memory and CPU are shown, while something runs.
 pub(in crate::tui) const ROOM_FOR_LOADS: u16 = 94;
 
 /// The width of the column of projects.
@@ -47,6 +47,7 @@ fn columns(model: &Model) -> Vec<(usize, Column)> {
     let width = |view: &View| view.instance.chars().count();
     let longest = model.sessions.all().iter().map(width).max().unwrap_or(0);
     let name = u16::try_from(longest.clamp(7, LONGEST_NAME)).unwrap_or(u16::MAX);
+    let loads = if model.shows_loads() { ROOM_FOR_LOADS } else { u16::MAX };
     let all = [
         Column::text("SESSION", Constraint::Length(name), 0),
         Column::text(
@@ -59,8 +60,8 @@ fn columns(model: &Model) -> Vec<(usize, Column)> {
         Column::text("", Constraint::Length(14), 112),
         Column::amount("IT", 3, 64),
         Column::text("NOW", Constraint::Fill(1), 40),
-        Column::amount("MEM", 4, ROOM_FOR_LOADS),
-        Column::amount("CPU", 5, ROOM_FOR_LOADS),
+        Column::amount("MEM", 4, loads),
+        Column::amount("CPU", 5, loads),
         Column::text("PROGRESS", Constraint::Length(11), 84),
         Column::amount("COST", 8, 72),
     ];

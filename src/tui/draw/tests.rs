@@ -76,6 +76,9 @@ fn it_fits_every_size_of_terminal() {
     for (width, height) in [(40, 12), (80, 24), (120, 30), (180, 20)] {
         insta::assert_snapshot!(format!("{width}x{height}"), text(&mut shown(), width, height));
     }
+    // What is needed has the room of the figures that nothing has while nothing runs.
+    let mut idle = model(some_sessions().split_off(1));
+    assert!(!text(&mut idle, 120, 30).contains("MEM"));
     // Smaller than anyone can use, but no panic.
     for (width, height) in [(0, 0), (1, 1), (5, 2), (20, 3)] {
         screen(&mut shown(), width, height, Palette::new(true));
