@@ -258,8 +258,9 @@ fn an_agent_that_speaks_acp_goes_through_both_gates_and_resumes() {
     let runs = session.journal("run_started");
     assert_eq!((&runs[0]["agent"], &runs[0]["command"]), (&"acp".into(), &agent.as_str().into()));
     // Gemini forgets a conversation that was killed in its first minute, so the second run opens
-    // another one and says the whole task again.
-    assert_eq!(session.journal("conversation_named").len(), 10, "{:?}", session.conversations());
+    // another one and says the whole task again. On a slow machine that minute may be over.
+    let named = session.journal("conversation_named").len();
+    assert!((9..=10).contains(&named), "{named}: {:?}", session.conversations());
     let asked = api.requests();
     assert!(asked.iter().filter(|request| request.says("Paint the fence")).count() > 1);
     nothing_is_left(&user, &GEMINI);
