@@ -10,13 +10,12 @@ use super::durable::settle;
 use super::fetch::freshened;
 use super::leftovers::{
     Found, OUR_LOCK, OUR_MARK, Registration, clear_stale_locks, holds_only_gitfile, look, maker,
-    meant, outlast, registered_as,
+    outlast,
 };
-use super::plain;
 use super::plan::{Plan, Start, WorktreePlan, below, plan};
 use super::programs::{Barred, Programs};
 use super::progress::Told;
-use super::register::register;
+use super::register::{register, registration, remove_unregistered};
 use super::submodules::NO_SUBMODULES;
 use super::{CHECKOUT_LIMIT, Error, head};
 
@@ -191,33 +190,6 @@ fn plain(folder: &Path, why: &str) -> Created {
 
 pub(super) fn again(planned: &WorktreePlan) -> Result<Plan, Error> {
     plan(&below(&planned.repo, &planned.subfolder), &planned.branch, &planned.path)
-}
-
-/// The registration of the plan's worktree, found from the repository or from the worktree.
-fn registration(plan: &WorktreePlan) -> Option<Registration> {
-    let named = match look(&plan.path) {
-        Ok(Found::Worktree(admin)) => meant(&plan.common, &admin, &plan.path),
-        _ => None,
-    };
-    named.or_else(|| registered_as(&plan.common, &plan.path))
-}
-
-/// Removes a registration folder whose git was killed before it recorded the worktree's path. It is
-/// locked by then, so git would never prune it.
-fn remove_unregistered(plan: &WorktreePlan) {
-    let Some(name) = plan.path.file_name() else {
-        return;
-    };
-    let admin = plan.common.join("worktrees").join(name);
-    let reason = plain::text(&admin.join("locked")).unwrap_or_default();
-    let says_nothing = match std::fs::metadata(admin.join("gitdir")) {
-        Ok(gitdir) => gitdir.len() == 0,
-        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
-    };
-    if matches!(reason.trim(), "" | OUR_LOCK) && says_nothing {
-        // If it stays, git picks another name for the next one.
-        let _ = std::fs::remove_dir_all(admin);
-    }
 }
 
 /// Removes a registration and the `.git` that points to it. The pointer goes first: without it git

@@ -6,7 +6,8 @@ use std::io;
 use std::path::Path;
 
 use super::Error;
-use super::leftovers::{OUR_LOCK, Registration};
+use super::leftovers::{Found, OUR_LOCK, Registration, look, meant, registered_as};
+use super::plain;
 use super::plan::WorktreePlan;
 
 /// Registers a plan's worktree and links its folder, which may exist if it is empty. `None` if git
@@ -37,6 +38,33 @@ pub(super) fn register(plan: &WorktreePlan) -> Result<Option<Registration>, Erro
     make(&plan.path)?;
     write(&gitfile, &line("gitdir: ", &admin))?;
     Ok(Some(Registration { admin, folder: plan.path.clone(), lock: Some(OUR_LOCK.to_owned()) }))
+}
+
+/// The registration of the plan's worktree, found from the repository or from the worktree.
+pub(super) fn registration(plan: &WorktreePlan) -> Option<Registration> {
+    let named = match look(&plan.path) {
+        Ok(Found::Worktree(admin)) => meant(&plan.common, &admin, &plan.path),
+        _ => None,
+    };
+    named.or_else(|| registered_as(&plan.common, &plan.path))
+}
+
+/// Removes a registration folder whose git was killed before it recorded the worktree's path. It is
+/// locked by then, so git would never prune it.
+pub(super) fn remove_unregistered(plan: &WorktreePlan) {
+    let Some(name) = plan.path.file_name() else {
+        return;
+    };
+    let admin = plan.common.join("worktrees").join(name);
+    let reason = plain::text(&admin.join("locked")).unwrap_or_default();
+    let says_nothing = match std::fs::metadata(admin.join("gitdir")) {
+        Ok(gitdir) => gitdir.len() == 0,
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    };
+    if matches!(reason.trim(), "" | OUR_LOCK) && says_nothing {
+        // If it stays, git picks another name for the next one.
+        let _ = std::fs::remove_dir_all(admin);
+    }
 }
 
 /// Whether git would use a name unchanged: it has to be valid in a ref (git-check-ref-format(1)).

@@ -1,12 +1,9 @@
 //! One run of an iteration: record the intent, run the agent, record the outcome.
 
-use std::fs::File;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
-use tempfile::TempDir;
 use uuid::Uuid;
 
 use crate::agent::environment::RunIds;
@@ -20,26 +17,17 @@ use crate::session::state::{Conversation, Place, State};
 use crate::session::store::{self, crash_point};
 use crate::session::{Needs, Phase, clock, stamp};
 
-use super::background::Pending;
 use super::decide::Numbers;
 use super::follow::STARTING;
 use super::obstacles::{self, Obstacle};
 use super::preparing::{Shown, provide};
 use super::provision::Provided;
-use super::under_way::RunUnderWay;
+use super::under_way::{RunFiles, RunUnderWay, temporary_name};
 use super::unready::Unready;
 use super::{Trouble, Worker, prepare, review, tick};
 
 /// The coarsest resolution of file times: one kernel tick at 100 Hz.
 pub(super) const TICK: Duration = Duration::from_millis(10);
-
-/// The files of a run: its log, open for appending, and its folder for temporary files, which is being
-/// made. That may take longer than all else, where the folder is on a disk.
-pub(super) struct RunFiles {
-    pub(super) log: String,
-    pub(super) file: File,
-    pub(super) temporary: Pending<io::Result<TempDir>>,
-}
 
 /// The parameters of a run, fixed before it starts.
 pub(super) struct Plan {
@@ -333,12 +321,6 @@ impl Worker<'_> {
         }
         name.replace(".jsonl", &format!("-run{}.jsonl", numbers.attempt))
     }
-}
-
-/// Name of a run's private folder for temporary files. A later worker can derive it to clean up,
-/// but it cannot be predicted before the run starts.
-pub(super) fn temporary_name(run: &str) -> String {
-    format!("samocode-{run}")
 }
 
 #[cfg(test)]

@@ -14,8 +14,8 @@ use crate::session::state::{OpenRun, RunState, Standing};
 use crate::session::store::{self, crash_point};
 use crate::session::{Files, Phase, RunOutcome, import, names};
 
-use super::iterate::{TICK, temporary_name};
-use super::under_way::end_strays;
+use super::iterate::TICK;
+use super::under_way::{end_strays, temporary_name};
 use super::{Trouble, Worker};
 
 impl Worker<'_> {

@@ -1,10 +1,12 @@
 //! A run of the agent, from the start of its process to its end.
 
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tempfile::TempDir;
 
 use crate::agent::confine::{Closed, Confinement, Proxy};
 use crate::agent::outcome::{Facts, Reported};
@@ -26,12 +28,26 @@ use super::confine::calls::Served;
 use super::confine::outbox::Outbox;
 use super::context::LastSeen;
 use super::follow::Watch;
-use super::iterate::{Plan, RunFiles};
+use super::iterate::Plan;
 use super::room::Room;
 use super::{Trouble, Worker, rules};
 
 /// How long killed processes may take to exit.
 const STRAYS_BOUND: Duration = Duration::from_secs(5);
+
+/// The files of a run: its log, open for appending, and its folder for temporary files, which is being
+/// made. That may take longer than all else, where the folder is on a disk.
+pub(super) struct RunFiles {
+    pub(super) log: String,
+    pub(super) file: File,
+    pub(super) temporary: Pending<io::Result<TempDir>>,
+}
+
+/// Name of a run's private folder for temporary files. A later worker can derive it to clean up,
+/// but it cannot be predicted before the run starts.
+pub(super) fn temporary_name(run: &str) -> String {
+    format!("samocode-{run}")
+}
 
 /// A run whose process was started: it has the worker to itself until the process has ended.
 pub(super) struct RunUnderWay<'w, 'a> {
@@ -50,7 +66,7 @@ pub(super) struct RunUnderWay<'w, 'a> {
     pub(super) calls: Served,
     /// The file that its output is in.
     log: PathBuf,
-    temporary: tempfile::TempDir,
+    temporary: TempDir,
     _awake: Option<Awake>,
 }
 
@@ -287,7 +303,7 @@ fn last_plain_line(log: &Path) -> Option<String> {
     lines.rfind(|line| !line.starts_with(['{', '['])).map(str::to_owned)
 }
 
-fn remove(temporary: tempfile::TempDir) {
+fn remove(temporary: TempDir) {
     let path = temporary.path().to_owned();
     if let Err(error) = temporary.close() {
         tracing::warn!("cannot remove {}: {error}", path.display());
