@@ -194,14 +194,14 @@ fn a_session_stopped_in_the_middle_of_a_run_says_until_when_its_conversation_is_
     let project = user.project("shop").create();
     let session = project.named("jwt");
     session.enable(&["--task", "JWT login"]);
-    user.wait_until("the agent runs", BOUND, || user.exists("held"));
+    user.wait_until("the agent runs", BOUND, || user.exists("asked/held"));
 
     project.samocode(["stop", "--now", "jwt"]).ok();
 
     assert_eq!(session.journal("conversation_kept").len(), 1, "{:?}", session.journal(""));
     let why = project.samocode(["why", "jwt"]).ok().stdout;
     assert!(why.contains("not used for 2 days"), "{why}");
-    user.write("go", "");
+    user.write("asked/go", "");
     project.samocode(["start", "jwt"]).ok();
     session.wait_to_rest("waiting", "requirements");
     let runs = session.conversations();

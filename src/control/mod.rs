@@ -1,7 +1,7 @@
-//! What can be done with sessions, for every front end: the command line now; a dashboard, a web
-//! page, an MCP server, a chat bot later. Everything a person or a program can do is a call here; a
-//! front end only parses, makes one call and shows the reply. Something that only one front end can
-//! do is in the wrong place.
+//! What can be done with sessions, for every front end: the command line, the dashboard, the web page,
+//! the MCP server, the chat bot. Everything a person or a program can do is a call here; a front end
+//! only parses, makes one call and shows the reply. Something that only one front end can do is in the
+//! wrong place.
 //!
 //! # How a call goes
 //!
