@@ -1,10 +1,15 @@
-//! Leaves out of a release what only a stack trace needs, writes its relocations short, and keeps its
-//! front ends apart from what a worker runs.
+//! Leaves out of a release what only a stack trace needs, writes its relocations short, keeps one of equal
+//! functions, and keeps its front ends apart from what a worker runs.
 
-use std::{env, fs, path::Path, process::Command};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs};
 
 /// Unwind tables: an eleventh of a release. GNU ld and LLD both read it beside their own script.
 const WITHOUT_UNWIND_TABLES: &str = "SECTIONS { /DISCARD/ : { *(.eh_frame) *(.gcc_except_table .gcc_except_table.*) } } INSERT AFTER .text;\n";
+
+/// LLD's option to keep one of several functions that have the same code.
+const JOIN: &str = "--icf=all";
 
 /// The modules that no worker needs, from above it in the list of `src/lib.rs`, or as others call
 /// service managers.
@@ -70,6 +75,9 @@ fn main() -> std::io::Result<()> {
         if is_of_this_machine && is("CARGO_CFG_TARGET_ENV", "gnu") && loads_short_relocations() {
             println!("cargo::rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
         }
+        if joins_equal_functions() {
+            println!("cargo::rustc-link-arg-bins=-Wl,{JOIN}");
+        }
     }
     Ok(())
 }
@@ -88,6 +96,25 @@ fn front_ends_apart() -> String {
     let sections = words.map(|word| format!("*(.text.*{word}*)")).collect::<Vec<_>>();
     let sections = sections.join(" ");
     format!("SECTIONS {{ .text.front_ends : {{ {sections} }} }} INSERT AFTER .text;\n")
+}
+
+/// Whether the linker can keep one of several functions that have the same code, as LLD can. It is asked to
+/// link a program.
+fn joins_equal_functions() -> bool {
+    let Ok(out) = env::var("OUT_DIR").map(PathBuf::from) else { return false };
+    let source = out.join("empty.rs");
+    if fs::write(&source, "fn main() {}\n").is_err() {
+        return false;
+    }
+    let mut rustc = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+    let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    rustc.args(flags.split('\u{1f}').filter(|flag| !flag.is_empty()));
+    if let Ok(linker) = env::var("RUSTC_LINKER") {
+        rustc.args(["-C", &format!("linker={linker}")]);
+    }
+    rustc.args(["-C", &format!("link-arg=-Wl,{JOIN}"), "--target"]).args(env::var_os("TARGET"));
+    let output = rustc.arg("-o").arg(out.join("empty")).arg(&source).output();
+    output.is_ok_and(|output| output.status.success())
 }
 
 /// Whether the C library of this machine is of the first version that loads them, 2.36, or later. A

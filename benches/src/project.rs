@@ -58,7 +58,8 @@ impl Project {
 
     fn set_up(&self) -> io::Result<()> {
         let config = format!(
-            "MAIN_REPO=shop\nWORKTREES=worktrees\nSESSIONS=sessions\nSAMOCODE_AGENT={}\n",
+            "MAIN_REPO=shop\nWORKTREES=worktrees\nSESSIONS=sessions\nSAMOCODE_AGENT={}\n\
+             SAMOCODE_CONFINE=off\n",
             self.agent_choice(BEHIND + 1, &[])
         );
         fs::write(self.config(), config)?;

@@ -34,14 +34,14 @@ macro_rules! calls {
     ($($(#[$doc:meta])* $name:ident: $call:ty => $reply:ty,)*) => {
         /// Any call, in the form that is sent to another host.
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-        #[serde(tag = "call", rename_all = "snake_case")]
+        #[serde(rename_all = "snake_case")]
         pub enum Request {
             $($(#[$doc])* $name($call),)*
         }
 
         /// Any reply, in the form that is sent back.
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-        #[serde(tag = "call", content = "reply", rename_all = "snake_case")]
+        #[serde(rename_all = "snake_case")]
         pub enum Reply {
             $($(#[$doc])* $name($reply),)*
         }

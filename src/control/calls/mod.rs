@@ -14,6 +14,7 @@
 
 mod may;
 mod outside;
+mod read;
 mod work;
 
 use std::time::{Duration, Instant};
@@ -59,6 +60,7 @@ struct Asked {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum What {
+    #[serde(deserialize_with = "read::request")]
     Request(Box<Request>),
     Log(Log),
 }
@@ -67,6 +69,7 @@ enum What {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Told {
+    #[serde(deserialize_with = "read::answer")]
     Reply(Box<Answer<Reply>>),
     Log(Result<Vec<Result<Line>>>),
 }
@@ -102,6 +105,9 @@ impl Host for Inside {
             let answer = super::host::answer(&self.caller, request, progress).await;
             self.calls.iter().for_each(Calls::ring);
             return answer;
+        }
+        if let May::Never(why) = may::of(&request) {
+            return Answer { result: Err(never(why)), warnings: Vec::new() };
         }
         match self.ask(What::Request(Box::new(request))).await {
             Ok(Told::Reply(answer)) => self.with_result(*answer).await,
@@ -204,9 +210,13 @@ pub(super) fn check(on: &Operation<'_>, request: &Request) -> Result<()> {
         May::LookAtConvoy(id) => members(on, id)?.iter().try_for_each(|typed| look(on, typed)),
         May::NamesNone => Err(Error::usage("a confined agent names the sessions that it means")
             .hint("those that you may see: samocode status")),
-        May::Never(why) => Err(Error::refused(format!("a confined agent cannot do that: {why}"))
-            .hint("ask the human: samocode send --to human \"…\"")),
+        May::Never(why) => Err(never(why)),
     }
+}
+
+fn never(why: &str) -> Error {
+    Error::refused(format!("a confined agent cannot do that: {why}"))
+        .hint("ask the human: samocode send --to human \"…\"")
 }
 
 /// Refuses to look at a session that is neither the caller's own nor below it.

@@ -15,7 +15,8 @@ use crate::session::journal::Event;
 use crate::session::store::{Folder, Journal, Lock};
 
 fn kind(request: &Request) -> String {
-    serde_json::to_value(request).unwrap()["call"].as_str().unwrap().to_owned()
+    let value = serde_json::to_value(request).unwrap();
+    value.as_object().unwrap().keys().next().unwrap().clone()
 }
 
 #[test]

@@ -143,7 +143,7 @@ fn requests_come_through_json_as_they_were() {
     }
     let text =
         serde_json::to_string(&Request::from(inspect::Show { session: "jwt".into() })).unwrap();
-    assert_eq!(text, r#"{"call":"show","session":"jwt"}"#);
+    assert_eq!(text, r#"{"show":{"session":"jwt"}}"#);
 }
 
 #[test]
