@@ -8,6 +8,12 @@ fn project(user: &LabUser) -> Project<'_> {
     user.project("shop").key("SAMOCODE_AGENT", &agent).create()
 }
 
+/// One whose sessions have repositories of their own.
+fn confined(user: &LabUser) -> Project<'_> {
+    let agent = user.obedient_agent("");
+    user.project("shop").key("SAMOCODE_AGENT", &agent).confined().create()
+}
+
 #[test]
 fn a_session_whose_folder_is_missing_is_reported_in_one_line_and_its_unit_can_be_removed() {
     let Some(lab) = lab::get() else { return };
@@ -103,7 +109,9 @@ fn a_unit_at_work_whose_project_was_deleted_is_stopped_and_removed_by_its_instan
 fn a_unit_whose_project_was_moved_says_so_once_and_a_command_from_the_new_place_fixes_it() {
     let Some(lab) = lab::get() else { return };
     // With the worktrees and sessions, or without.
-    for along in [false, true] {
+    for (along, project) in
+        [(false, project as fn(&LabUser) -> Project<'_>), (true, project), (true, confined)]
+    {
         let user = lab.user("moved");
         let bot = Bot::start();
         user.gets_messages_from(&bot);
@@ -143,6 +151,8 @@ fn a_unit_whose_project_was_moved_says_so_once_and_a_command_from_the_new_place_
         assert_eq!(drop_ins.lines().count(), 1, "it is the same unit: {drop_ins}");
         let log = user.sh("git -C store log --format=%s jwt").ok().stdout;
         assert!(log.contains("Do the work"), "{log}");
+        let history = at_new_place(&["history", "jwt"]).ok().stdout;
+        assert!(!history.contains("had disappeared"), "{history}");
         assert_eq!(failed(), 1);
     }
 }

@@ -17,6 +17,7 @@ use crate::session::state::{State, StateName};
 use crate::session::store;
 
 use super::context::{Context, Warnings, is_outside};
+use super::convoy;
 use super::error::{Error, Result};
 use super::merge;
 use super::operation::{Operation, Perform};
@@ -177,7 +178,8 @@ impl Perform for Show {
         let status = found.as_ref().map(|found| &found.status);
         let view = View::of(&context.caller, &context.project.root, &session, status)?;
         let mut view = view.in_project(&context.project);
-        view.notes.extend(merge::note(&context, &session).map(|note| on.caller.command(&note)));
+        let notes = [merge::note(&context, &session), convoy::note(&context, &session)];
+        view.notes.extend(notes.into_iter().flatten().map(|note| on.caller.command(&note)));
         let unit = found.map(|found| UnitDetail {
             name: found.status.name,
             active: found.status.active,
@@ -277,7 +279,8 @@ impl Perform for Explain {
         let mut view = view.in_project(&context.project);
         let mut shares = CachedShares::default();
         store::read_journal(&session.folder, |entry| shares.take(&entry.event))?;
-        view.notes.extend(merge::note(&context, &session).map(|note| on.caller.command(&note)));
+        let notes = [merge::note(&context, &session), convoy::note(&context, &session)];
+        view.notes.extend(notes.into_iter().flatten().map(|note| on.caller.command(&note)));
         view.notes.extend(shares.fall().map(|fall| fall.describe()));
         let mut events = timeline::read(&session)?;
         events.retain(|item| matches!(item, Item::Event { .. }));

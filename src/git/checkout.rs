@@ -154,6 +154,10 @@ impl Checkout {
             path,
             source,
         })?;
+        if self.is_own {
+            // Where a project was moved, it does not find the project's objects.
+            self.own.put_back()?;
+        }
         let plan = match self.plan(branch) {
             Ok(plan) => plan,
             Err(_) => {

@@ -96,6 +96,10 @@ impl Scene<'_> {
             Some(checkout) => checkout.stores(),
             None => git::stores(work),
         };
+        if let Some(Stores::Shared { common, .. }) = &stores {
+            // git makes it at the first commit, beside what an agent may write.
+            let _ = std::fs::create_dir(common.join("logs"));
+        }
         let place = Place {
             home,
             environment,

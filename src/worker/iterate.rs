@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::agent::environment::RunIds;
 use crate::agent::{self, Agent, Capabilities, ConversationId, Outcome, REGISTRY};
-use crate::git::Programs;
+use crate::git::{Checkout, Programs};
 use crate::session::Hint as _;
 use crate::session::event;
 use crate::session::journal::Event;
@@ -223,11 +223,13 @@ impl Worker<'_> {
 
     /// Makes the worktree again, with what a new one gets. Otherwise returns why not.
     async fn restore_worktree(&mut self) -> Result<Result<(), Unready>, Trouble> {
-        let is_gone = self.working_dir_is_gone();
+        let (project, settings) = (&self.setup.project, &self.setup.settings);
+        let checkout = Checkout::of_session(project, &self.writer.folder.name());
+        // Where a project was moved, it is there.
+        let is_gone = self.working_dir_is_gone() && !checkout.root().is_dir();
         if is_gone {
             self.writer.folder.mark_unready()?;
         }
-        let (project, settings) = (&self.setup.project, &self.setup.settings);
         let programs = Programs::of(&self.setup.state_dir);
         let shown = Shown { notify: self.notify, redactor: &self.redactor };
         let writer = &mut self.writer;

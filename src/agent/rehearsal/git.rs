@@ -32,7 +32,12 @@ pub(super) fn count_files(work: &Path) -> Option<usize> {
 
 /// Commits one path; `false` if it has no changes.
 pub(super) fn commit(work: &Path, path: &str, message: &str) -> Result<bool, String> {
-    run(work, &["add", "--", path])?;
+    // Of a sparse checkout git takes files that are not listed only if told to.
+    let is_sparse =
+        says(work, &["config", "--bool", "core.sparseCheckout"]).as_deref() == Some("true");
+    let sparse = is_sparse.then_some("--sparse");
+    let add: Vec<&str> = ["add"].into_iter().chain(sparse).chain(["--", path]).collect();
+    run(work, &add)?;
     if git(work, &["diff", "--cached", "--quiet", "--", path])
         .is_some_and(|out| out.status.success())
     {

@@ -147,7 +147,15 @@ impl Create {
             }
         };
         let (budget, cap) = (self.budget.or(plan.budget), self.cap.or(plan.cap));
-        Ok(Plan { budget, cap, merge: self.merge || plan.merge, ..plan })
+        let plan = Plan { budget, cap, merge: self.merge || plan.merge, ..plan };
+        if self.toml.is_some() {
+            return Ok(plan);
+        }
+        // What the names do not say stays as it is, or a higher budget would cost it its order.
+        Ok(match files::find(&context.project, &plan.id)? {
+            Some(known) => plan.over(known),
+            None => plan,
+        })
     }
 }
 

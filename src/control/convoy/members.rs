@@ -8,8 +8,8 @@ use crate::control::registry;
 use crate::control::session::Session;
 use crate::session::state::{Standing as Stands, StateName};
 
-use super::files::Files;
-use super::next::{Done, Facts, Members, Memory, Place, complete_since, cost};
+use super::files::{self, Files};
+use super::next::{Done, Facts, Members, Memory, Place, complete_since, cost, spent};
 use super::plan::Plan;
 use super::{Member, Standing};
 
@@ -92,9 +92,10 @@ pub(super) fn standing(context: &Context, plan: &Plan) -> Result<Standing> {
     }
     // Those that wait only for members that are at work, or for room.
     let waits = |name: &String| facts[name].place == Place::Held;
-    let next = members
-        .iter()
-        .filter(|member| waits(&member.session) && !member.waits_for.iter().any(waits));
+    let spent = spent(plan, &facts);
+    let next = members.iter().filter(|member| {
+        spent.is_none() && waits(&member.session) && !member.waits_for.iter().any(waits)
+    });
     let complete = complete_since(plan, &facts);
     Ok(Standing {
         id: plan.id.clone(),
@@ -103,9 +104,17 @@ pub(super) fn standing(context: &Context, plan: &Plan) -> Result<Standing> {
         budget: plan.budget,
         next: next.map(|member| member.session.clone()).collect(),
         complete: complete.is_some(),
-        outcome: outcome(plan, complete, &memory),
+        outcome: spent.or_else(|| outcome(plan, complete, &memory)),
         members,
     })
+}
+
+/// That the budget of a session's convoy keeps it from starting, for `why` and `status`.
+pub(in crate::control) fn note(context: &Context, session: &Session) -> Option<String> {
+    let Stands::Held(held) = session.state().ok()?.standing else { return None };
+    let plan = files::find(&context.project, &held.convoy).ok()??;
+    let memory = Files::of(&context.project, &plan.id).ok()?.memory().ok()?;
+    spent(&plan, &facts(&sessions(context, &plan).ok()?, &memory).ok()?)
 }
 
 /// What becomes of the branches of a convoy that is complete.

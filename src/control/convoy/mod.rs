@@ -35,6 +35,7 @@ pub(super) use branch::below as branch_below;
 pub(super) use files::{convoy_of, find};
 pub(super) use join::join;
 pub(super) use lifecycle::check_turn;
+pub(super) use members::note;
 
 pub use advance::{Advance, Advanced};
 pub use create::Create;
@@ -82,7 +83,8 @@ pub struct Standing {
     pub next: Vec<String>,
     /// Whether all are done.
     pub complete: bool,
-    /// What becomes of their branches once all are done, in a sentence.
+    /// What becomes of their branches once all are done, or that the budget keeps others from starting,
+    /// in a sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<String>,
 }

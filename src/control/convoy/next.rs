@@ -140,7 +140,7 @@ pub(super) fn starts(plan: &Plan, members: &Members) -> Vec<String> {
     let place = |name: &str| members.get(name).map_or(Place::Absent, |facts| facts.place);
     let taken = plan.sessions.iter().filter(|name| place(name).takes_room()).count();
     let mut room = plan.cap.map_or(usize::MAX, |cap| cap.saturating_sub(taken));
-    if plan.budget.is_some_and(|budget| cost(members) >= budget) {
+    if plan.is_spent(cost(members)) {
         room = 0;
     }
     let mut start = Vec::new();
@@ -156,6 +156,18 @@ pub(super) fn starts(plan: &Plan, members: &Members) -> Vec<String> {
         }
     }
     start
+}
+
+/// What keeps those that have not started yet from it, where it is the convoy's budget.
+pub(super) fn spent(plan: &Plan, members: &Members) -> Option<String> {
+    let cost = cost(members);
+    let waits = members.values().any(|facts| facts.place == Place::Held);
+    let budget = plan.budget.filter(|_| waits && plan.is_spent(cost))?;
+    let (id, names) = (&plan.id, plan.sessions.join(" "));
+    Some(format!(
+        "convoy {id} has cost ${cost:.2} of its ${budget:.2}: those at work continue, no other one starts; \
+         to raise it: samocode convoy create {id} {names} --budget USD"
+    ))
 }
 
 /// What is remembered from now on. What is news is added to what the human is to be told, once.
@@ -207,7 +219,7 @@ pub(super) fn remember(
 
     let cost = cost(members);
     let complete = complete_since(plan, members);
-    memory.spent = plan.budget.is_some_and(|budget| cost >= budget);
+    memory.spent = plan.is_spent(cost);
     if memory.spent && !before.spent && complete.is_none() {
         memory.add(format!(
             "convoy {id} has cost ${cost:.2} and reached its budget: no other session of it starts"

@@ -177,6 +177,32 @@ impl Plan {
         }
     }
 
+    /// This plan, which names sessions alone, with what an earlier one of the same convoy says of them.
+    #[must_use]
+    pub fn over(self, known: Self) -> Self {
+        let mut after = known.after;
+        after.extend(self.after);
+        let mut tasks = known.tasks;
+        tasks.extend(self.tasks);
+        Self {
+            name: if self.name.is_empty() { known.name } else { self.name },
+            budget: self.budget.or(known.budget),
+            cap: self.cap.or(known.cap),
+            merge: self.merge || known.merge,
+            into: self.into.or(known.into),
+            limits: if self.limits.is_none() { known.limits } else { self.limits },
+            after,
+            tasks,
+            ..self
+        }
+    }
+
+    /// Whether members that have cost this much have reached its budget.
+    #[must_use]
+    pub fn is_spent(&self, cost_usd: f64) -> bool {
+        self.budget.is_some_and(|budget| cost_usd >= budget)
+    }
+
     /// What has to be done before a session starts.
     #[must_use]
     pub fn before(&self, session: &str) -> &[String] {

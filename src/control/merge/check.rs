@@ -66,6 +66,7 @@ impl Target {
             Some(into) => into.to_owned(),
             None => git::default_branch(repo)?.ok_or_else(|| {
                 Error::refused(format!("{} has no commit to merge into", repo.display()))
+                    .hint(begin_with(repo))
             })?,
         };
         let Some(at) = Tips(repo).of(&branch)? else { return Err(no_branch(repo, &branch)?) };
@@ -110,11 +111,19 @@ impl Target {
     }
 }
 
+/// How a repository without a commit gets its first.
+fn begin_with(repo: &Path) -> String {
+    format!("begin with a session's branch: git -C {} merge BRANCH", quoted(repo))
+}
+
 fn no_branch(repo: &Path, branch: &str) -> Result<Error> {
     let all = branch_names(repo)?;
     let error = Error::new(Class::NotFound, format!("there is no branch '{branch}' to merge into"));
+    let is_first = git::head(repo).is_ok_and(|head| head.commit.is_none());
     Ok(match nearest(branch, all.iter().map(String::as_str)) {
         Some(near) => error.hint(format!("did you mean '{near}'?")),
+        // There is nothing yet that it could be made from.
+        None if is_first => error.hint(begin_with(repo)),
         None => error.hint(format!("create it with: git -C {} branch {branch}", quoted(repo))),
     })
 }
@@ -140,9 +149,23 @@ pub(super) async fn members(
     unfinished: bool,
 ) -> Result<Vec<Member>> {
     let mut members = Vec::with_capacity(sessions.len());
+    let mut idle = Vec::new();
     for session in sessions {
-        members.push(member(context, session, target, unfinished).await?);
+        match member(context, session, target, unfinished).await? {
+            Work::Member(member) => members.push(member),
+            Work::Nothing { branch } => {
+                idle.push(format!(
+                    "{}: its branch {branch} has no commits of its own",
+                    session.name
+                ));
+            }
+        }
     }
+    // One that reviewed the others, say, is no reason to merge none of them.
+    if members.is_empty() {
+        return Err(Error::refused(format!("cannot merge {}", idle.join("; "))));
+    }
+    idle.into_iter().for_each(|what| context.warnings.add(format!("nothing to merge of {what}")));
     let commits: Vec<&str> = members.iter().map(|member| member.commit.as_str()).collect();
     let inside = contained(&target.repo, &commits)?;
     for (member, built_on) in members.iter_mut().zip(inside) {
@@ -151,12 +174,18 @@ pub(super) async fn members(
     Ok(members)
 }
 
+/// What there is of a session to merge.
+enum Work {
+    Member(Member),
+    Nothing { branch: String },
+}
+
 async fn member(
     context: &Context,
     session: &Session,
     target: &Target,
     unfinished: bool,
-) -> Result<Member> {
+) -> Result<Work> {
     let Session { name, instance, .. } = session;
     let refused = |what: String| Error::refused(format!("cannot merge {name}: {what}"));
     let hook = session.hook()?;
@@ -177,7 +206,7 @@ async fn member(
         return Err(refused(format!("its branch {branch} no longer exists")));
     };
     if session.state()?.base() == Some(at.commit.as_str()) {
-        return Err(refused(format!("its branch {branch} has no commits of its own")));
+        return Ok(Work::Nothing { branch });
     }
     if is_unrelated(&target.repo, &target.base, &at.commit)? {
         let into = &target.branch;
@@ -192,14 +221,14 @@ async fn member(
         ));
     }
     let commits = commits_beyond(&target.repo, &at.commit, &target.base)?;
-    Ok(Member {
+    Ok(Work::Member(Member {
         session: name.clone(),
         instance: instance.clone(),
         branch,
         commit: at.commit,
         commits,
         built_on: Vec::new(),
-    })
+    }))
 }
 
 /// The order to merge in: what others are built on first, else as named.

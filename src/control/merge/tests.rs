@@ -386,3 +386,16 @@ async fn an_agent_merges_into_its_own_branch_and_into_no_other() {
     assert_eq!(shop.git(&["ls-tree", "--name-only", "lead"]), "api\nlead\npoem");
     assert_eq!(shop.tip("main"), main);
 }
+
+#[tokio::test]
+async fn a_session_without_commits_is_no_reason_to_merge_none_of_the_others() {
+    let shop = Shop::new("true");
+    shop.session("good", "main", "a", "a\n");
+    shop.hook("idle", StateName::Done, Some("work"));
+    let begun =
+        r#"{"seq":1,"at":"2026-11-20T10:00:00Z","kind":"prepared","working_dir":"/x","base":"#;
+    let line = format!("{begun}\"{}\"}}\n", shop.tip("work"));
+    std::fs::write(shop.folder("idle").journal(), line).unwrap();
+    assert!(shop.refusal(&["idle"]).await.contains("work has no commits of its own"));
+    assert_eq!(shop.merge(&["idle", "good"]).await.members.len(), 1);
+}

@@ -2,6 +2,10 @@
 //! each run. Every controller is optional; without cgroups a run is tracked through `/proc`
 //! instead.
 //!
+//! Once controllers are on for those below, no process may start in the unit's own cgroup (EBUSY). So
+//! the manager starts the worker in its leaf (`DelegateSubgroup=`), or turns them off after one that was
+//! killed (`ExecStopPost=`): see the unit.
+//!
 //! Source: the kernel's `Documentation/admin-guide/cgroup-v2.rst`.
 
 use std::fs::{self, File, OpenOptions};
@@ -14,6 +18,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::proc;
 use crate::platform::Counted;
 
+/// The leaf of the worker, which the unit names, too.
 const WORKER_LEAF: &str = "worker";
 const RUN_PREFIX: &str = "run-";
 

@@ -84,16 +84,23 @@ fn has(scope: Scope, line: &str) -> bool {
 /// Starts the session's unit that sends notices, each time the session's worker ends.
 const ON_SUCCESS: &str = "OnSuccess";
 
+/// Frees a session's cgroup for the next worker, which `DelegateSubgroup=` makes needless.
+const EXEC_STOP_POST: &str = "ExecStopPost";
+
+/// The first systemd with `DelegateSubgroup=`.
+const SUBGROUPS: u32 = 254;
+
 /// The first systemd that knows a directive, for all that the units use. From the "Added in
 /// version" notes of systemd.unit(5), systemd.service(5), systemd.path(5), systemd.exec(5),
 /// systemd.kill(5), systemd.resource-control(5), systemd.timer(5). Directives without a note have 0: they came before
 /// 211, or before the notes.
-const SINCE: [(&str, u32); 68] = [
+const SINCE: [(&str, u32); 70] = [
     ("AccuracySec", 209),
     ("CPUWeight", 232),
     ("CapabilityBoundingSet", 0),
     ("ConditionDirectoryNotEmpty", 0),
     ("Delegate", 218),
+    ("DelegateSubgroup", SUBGROUPS),
     ("Description", 0),
     ("DeviceAllow", 208),
     ("DevicePolicy", 208),
@@ -102,6 +109,7 @@ const SINCE: [(&str, u32); 68] = [
     ("Environment", 0),
     ("ExecReload", 0),
     ("ExecStart", 0),
+    (EXEC_STOP_POST, 0),
     ("KillMode", 0),
     ("LimitCORE", 0),
     ("ListenStream", 0),
@@ -165,13 +173,14 @@ fn directive(line: &str) -> Option<&str> {
     name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-').then_some(name)
 }
 
-/// `text` without the directives that systemd `version` does not know.
+/// `text` without the directives that systemd `version` does not know or need.
 pub(super) fn for_version(text: &str, version: u32) -> String {
     let known = |line: &&str| {
-        let since = directive(line)
+        let name = directive(line);
+        let since = name
             .and_then(|name| SINCE.iter().find(|(known, _)| *known == name))
             .map_or(0, |(_, since)| *since);
-        since <= version
+        since <= version && (name != Some(EXEC_STOP_POST) || version < SUBGROUPS)
     };
     let mut out = text.lines().filter(known).collect::<Vec<_>>().join("\n");
     out.push('\n');

@@ -48,6 +48,13 @@ fn members_start_when_those_before_them_are_done_as_far_as_cap_and_budget_allow(
     assert_eq!(next(&capped, &[("a", StateName::Done), ("c", StateName::Running)], 4.0), [""; 0]);
     assert_eq!(next(&capped, &[("a", StateName::Done), ("c", StateName::Waiting)], 4.0), ["b"]);
     assert_eq!(next(&capped, &[("a", StateName::Done)], 10.0), [""; 0], "it has no budget left");
+    let why = |cost| spent(&capped, &members(&capped, &[("a", StateName::Done)], cost));
+    assert_eq!(why(9.0), None);
+    let why = why(10.0).unwrap();
+    assert!(why.starts_with("convoy login has cost $10.00 of its $10.00: those at work continue"));
+    assert!(why.ends_with("samocode convoy create login d c b a --budget USD"), "{why}");
+    let all = ["a", "b", "c", "d"].map(|name| (name, StateName::Running));
+    assert_eq!(spent(&capped, &members(&capped, &all, 10.0)), None, "nobody waits");
 }
 
 #[test]

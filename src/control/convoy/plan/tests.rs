@@ -65,3 +65,16 @@ fn sessions_come_after_those_they_wait_for_and_hold_up_all_that_wait_for_them() 
     assert_eq!(plan.held_up_by("a"), ["c", "b", "d"]);
     assert_eq!(plan.held_up_by("d"), Vec::<&str>::new());
 }
+
+#[test]
+fn a_convoy_that_is_named_again_keeps_what_the_names_do_not_say() {
+    let known = Plan {
+        budget: Some(3.0),
+        merge: true,
+        into: Some("develop".into()),
+        ..plan(&["a", "b"], &[("b", &["a"])])
+    };
+    let again = Plan { budget: Some(9.0), ..plan(&["b", "a", "c"], &[]) }.over(known.clone());
+    let sessions = ["b", "a", "c"].map(str::to_owned).to_vec();
+    assert_eq!(again, Plan { budget: Some(9.0), sessions, ..known });
+}

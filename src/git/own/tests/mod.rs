@@ -283,6 +283,29 @@ async fn a_worktree_that_somebody_deleted_is_made_again_with_what_was_committed(
 }
 
 #[tokio::test]
+async fn a_session_finds_its_worktree_where_a_project_was_moved_with_all_that_is_in_it() {
+    let bench = Bench::new(Lab::new());
+    let tree = bench.made().await;
+    let tip = bench.commit(&tree, "a");
+    std::fs::write(tree.join("draft"), "not yet committed").unwrap();
+    let (old, new) = (bench.lab.repo.clone(), bench.lab.root().join("moved"));
+    std::fs::rename(&old, &new).unwrap();
+    std::fs::rename(bench.lab.root().join("trees"), bench.lab.root().join("moved-trees")).unwrap();
+    let config = new.join(".samocode");
+    std::fs::write(&config, "MAIN_REPO=.\nWORKTREES=../moved-trees\nSESSIONS=../sessions\n")
+        .unwrap();
+    let project = Project::read(&config, None).unwrap();
+    let checkout = Checkout::of_session(&project, "26-11-20-jwt");
+    let made = checkout.make("jwt", &bench.lab.programs(), Repository::Own).await.unwrap();
+    assert_eq!((made.did, made.working_dir.as_path()), (Did::Nothing, checkout.root()));
+    assert_eq!(git(checkout.root(), &["rev-parse", "HEAD"]), tip);
+    assert_eq!(git(checkout.root(), &["status", "--porcelain"]), "?? draft");
+    checkout.confirm(None).await.unwrap();
+    checkout.take_over().await.unwrap();
+    assert_eq!(git(&new, &["rev-parse", "jwt"]), tip);
+}
+
+#[tokio::test]
 async fn a_project_in_a_folder_of_its_repository_works_in_that_folder() {
     let lab = Lab::new();
     lab.commit("sub/file", "x\n");
