@@ -9,8 +9,11 @@ use samocode::agent::stream::Lines;
 use samocode::config::EnvFile;
 use samocode::config::file::{ConfigFile, assignment};
 use samocode::config::values;
+use samocode::notify::text;
+use samocode::service::systemd::{escape, units};
+use samocode::session::advance::{Gate, advance};
 use samocode::session::hook::Hook;
-use samocode::session::journal::Scanner;
+use samocode::session::journal::{Event as Entered, Scanner};
 use samocode::session::mail::Message;
 use samocode::session::overview::Field;
 use samocode::session::qa::Qa;
@@ -106,4 +109,107 @@ pub(crate) fn stream(bytes: &[u8]) {
     };
     let (first, second) = bytes.split_at(bytes.len() / 2);
     assert_eq!(decode(&[bytes]), decode(&[first, second]));
+}
+
+/// A session's drop-in, as anyone may have edited it; and that what is written into a unit is one line
+/// and reads back as it was.
+pub(crate) fn units(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let _ = units::read_session(text);
+    for line in text.lines() {
+        let _ = escape::read_assignment(line);
+    }
+    if let Ok(written) = escape::assignment("A", text) {
+        assert!(!written.contains('\n'), "{written}");
+        assert_eq!(escape::read_assignment(&written), Some(("A".to_owned(), text.to_owned())));
+    }
+    let path = Path::new(text);
+    for written in [escape::program(path), escape::bare_path(path)].into_iter().flatten() {
+        assert!(!written.contains(char::is_control), "{written}");
+    }
+    assert!(!escape::description(text).contains(char::is_control));
+}
+
+/// The texts of notices, which an agent wrote: nothing in them acts on a terminal or turns the reading
+/// direction, markup is text, and they fit.
+pub(crate) fn notices(bytes: &[u8]) {
+    let Some((budget, rest)) = bytes.split_first() else { return };
+    let (budget, given) = (usize::from(*budget), String::from_utf8_lossy(rest));
+    let block = text::tame_block(&given);
+    assert!(!block.contains(|c: char| c.is_control() && c != '\n'), "{block:?}");
+    assert!(!block.contains(|c| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')));
+    assert!(!block.contains("\n\n\n"), "{block:?}");
+    assert_eq!(text::tame_block(&block), block, "taming it again changes nothing");
+    assert!(!text::tame_line(&given).contains('\n'));
+    let clipped = text::clip(&block, budget);
+    assert!(text::utf16_len(&clipped) <= budget, "{clipped:?}");
+    let escaped = text::escape_within(&block, budget);
+    assert!(text::utf16_len(&escaped) <= budget, "{escaped:?}");
+    assert!(!escaped.contains(['<', '>']), "{escaped:?}");
+}
+
+/// No sequence of events opens a gate without a human's word. Each byte is an event; a signal leads
+/// where the rules say, everything else is as the worker journals it. Mail comes with all marks: too
+/// early, not sent by a verb, of a sender who is not certain.
+pub(crate) fn gate(bytes: &[u8]) {
+    const RUN: &str = "01a2202e-a12c-713c-8020-c94738cf35f7";
+    const STATUSES: [&str; 5] = ["continue", "waiting", "blocked", "done", "handoff"];
+    const WORDS: [&str; 8] =
+        ["text", "approve", "answer", "reject", "nudge", "stop", "handoff", "question"];
+    let (mut scanner, mut state) = (Scanner::default(), State::default());
+    let mut word = false;
+    for (at, byte) in bytes.iter().take(500).enumerate() {
+        let (low, high) = (byte & 15, usize::from(byte >> 4));
+        let phase = state.phase();
+        let event = match low {
+            0 | 10 => serde_json::json!({"kind": "run_started", "run": RUN, "agent": "claude",
+                "conversation": "c", "resume": false, "phase": phase, "iteration": 1, "total": 1,
+                "attempt": 1, "log": "x"}),
+            // Which phase it names: the next, or any.
+            1 | 2 | 11..=15 => {
+                let next = phase.next().first().copied().unwrap_or(phase);
+                let to = if high < 8 { next } else { samocode::session::Phase::ALL[high - 8] };
+                let status = if low == 2 { STATUSES[high % 5] } else { "continue" };
+                let status = if low == 12 { "waiting" } else { status };
+                let signal = serde_json::json!({"status": status, "phase": to, "run": RUN});
+                let Ok(signal) = Signal::parse(signal.to_string().as_bytes(), RUN) else {
+                    continue;
+                };
+                let step = advance(phase, state.visit.gate, &signal);
+                serde_json::json!({"kind": "signal_taken", "run": RUN, "line": {}, "phase": phase,
+                    "status": status, "step": step})
+            }
+            3..=5 => serde_json::json!({"kind": "mail", "id": format!("m{}", at / 2),
+                "from": if low == 5 { "other" } else { "human" }, "mail": WORDS[high % 8],
+                "early": low == 4, "unvouched": low == 5, "unsigned": high > 7}),
+            6 => {
+                serde_json::json!({"kind": "foreign_mail", "file": "x", "kept": "x", "message": "m1"})
+            }
+            7 => serde_json::json!({"kind": "mail_left", "ids": [format!("m{}", at / 2)]}),
+            8 => serde_json::json!({"kind": "worker_started", "pid": 1, "boot": format!("b{high}"),
+                "uptime_ms": 1, "version": "1"}),
+            _ => {
+                serde_json::json!({"kind": "run_ended", "run": RUN, "outcome": "failed", "detail": "x",
+                "failure": true, "resumable": true, "cost": {}})
+            }
+        };
+        let mut line = event;
+        line["seq"] = serde_json::json!(at + 1);
+        line["at"] = serde_json::json!("2026-11-28T03:24:16Z");
+        let Some(entry) = scanner.line(format!("{line}\n").as_bytes()) else {
+            panic!("it is no entry: {line}")
+        };
+        let before = state.visit.gate;
+        state.apply(&entry);
+        let is_word = matches!(&entry.event, Entered::Mail(mail)
+            if matches!(mail.mail.as_str(), "approve" | "answer") && !mail.early && !mail.unvouched);
+        if state.visit.gate == Gate::Open && before != Gate::Open {
+            assert!(is_word, "a gate was opened by {line}");
+            word = true;
+        }
+        if state.phase() != phase {
+            assert!(!phase.is_gate() || word, "{phase} was left by {line}");
+            word = false;
+        }
+    }
 }

@@ -16,7 +16,7 @@ seconds=${1:-30}
 shift || true
 targets=("$@")
 if [[ ${#targets[@]} == 0 ]]; then
-    targets=(stream signal overview questions mail journal config)
+    targets=(stream signal overview questions mail journal config units notices gate)
 fi
 
 host=$(rustc -vV | sed -n 's/^host: //p')

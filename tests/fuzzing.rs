@@ -135,3 +135,18 @@ fn signal() {
 fn stream() {
     fuzz(&seeds("tests/fixtures/claude"), properties::stream);
 }
+
+#[test]
+fn units() {
+    fuzz(&seeds("fuzz/seeds/units"), properties::units);
+}
+
+#[test]
+fn notices() {
+    fuzz(&seeds("fuzz/seeds/notices"), properties::notices);
+}
+
+#[test]
+fn gate() {
+    fuzz(&seeds("fuzz/seeds/gate"), properties::gate);
+}

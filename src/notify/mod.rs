@@ -33,7 +33,7 @@ mod proxies;
 pub mod setup;
 mod slack;
 pub mod telegram;
-pub(crate) mod text;
+pub mod text;
 pub mod unsent;
 mod webhook;
 pub mod webpush;

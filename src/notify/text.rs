@@ -8,7 +8,8 @@ const CUT: char = '…';
 
 /// Makes a text safe to show over several lines: removes control characters, terminal colours and
 /// invisible direction marks, turns line ends into `\n`, and collapses empty lines into one.
-pub(crate) fn tame_block(text: &str) -> String {
+#[must_use]
+pub fn tame_block(text: &str) -> String {
     let mut tamed = String::with_capacity(text.len());
     let mut newlines = 2;
     let mut chars = text.chars().peekable();
@@ -42,7 +43,8 @@ pub(crate) fn tame_block(text: &str) -> String {
 }
 
 /// Like [`tame_block`], on one line: all white space becomes single spaces.
-pub(crate) fn tame_line(text: &str) -> String {
+#[must_use]
+pub fn tame_line(text: &str) -> String {
     tame_block(text).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
@@ -58,7 +60,8 @@ fn is_hidden(c: char) -> bool {
 
 /// Escapes a text for HTML and cuts it, never inside a character or an entity, to at most `budget`
 /// UTF-16 code units.
-pub(crate) fn escape_within(text: &str, budget: usize) -> String {
+#[must_use]
+pub fn escape_within(text: &str, budget: usize) -> String {
     fit(text, budget, entity)
 }
 
@@ -73,12 +76,14 @@ pub(crate) const fn entity(c: char) -> Option<&'static str> {
 }
 
 /// Cuts a text to at most `budget` UTF-16 code units.
-pub(crate) fn clip(text: &str, budget: usize) -> String {
+#[must_use]
+pub fn clip(text: &str, budget: usize) -> String {
     fit(text, budget, |_| None)
 }
 
 /// The length of a text in UTF-16 code units.
-pub(crate) fn utf16_len(text: &str) -> usize {
+#[must_use]
+pub fn utf16_len(text: &str) -> usize {
     text.chars().map(char::len_utf16).sum()
 }
 

@@ -20,6 +20,9 @@ const FOLDERS: [&str; 7] =
 const FOREIGN: [&str; 5] =
     ["commondir", "gitdir", "config.worktree", "shallow", "objects/info/http-alternates"];
 
+/// What the registration of a worktree names as shared, as git writes it.
+const SHARES: &[u8] = b"../..\n";
+
 /// What was in the place of a worktree's `.git`, beside the repository.
 pub(super) const SET_ASIDE: &str = "set-aside";
 
@@ -35,15 +38,40 @@ impl OwnRepository {
         for folder in FOLDERS {
             self.check_folder(folder)?;
         }
+        // git repeats a line of packed-refs that it does not understand, wherever a link leads to.
+        for file in ["HEAD", "packed-refs"] {
+            let path = self.folder.join(file);
+            if path.symlink_metadata().is_ok_and(|meta| !meta.is_file()) {
+                return Err(self.replaced(&path));
+            }
+        }
         for file in FOREIGN {
             remove(&self.folder.join(file))?;
         }
+        self.put_back_registrations()?;
         let kept = self.kept.join(CONFIG);
         let config = fs::read(&kept).map_err(io("read", &kept))?;
         put(&self.folder.join(CONFIG), &config)?;
         put(&self.folder.join(ALTERNATES), &self.alternates()?)?;
         for folder in MIRRORED {
             mirror(&self.kept.join(folder), &self.folder.join(folder))?;
+        }
+        Ok(())
+    }
+
+    /// Makes each worktree share this repository again: git in one would take settings and hooks from
+    /// whatever else its registration names.
+    fn put_back_registrations(&self) -> Result<(), Error> {
+        let all = self.folder.join("worktrees");
+        for entry in fs::read_dir(&all).map_err(io("read", &all))? {
+            let entry = entry.map_err(io("read", &all))?;
+            let path = entry.path();
+            if !entry.file_type().map_err(io("look at", &path))?.is_dir() {
+                remove(&path)?;
+                continue;
+            }
+            put(&path.join("commondir"), SHARES)?;
+            remove(&path.join("config.worktree"))?;
         }
         Ok(())
     }
@@ -89,12 +117,6 @@ impl OwnRepository {
 
     /// Refuses objects that are links: git would take in what they lead to.
     pub(super) fn check_objects(&self) -> Result<(), Error> {
-        for file in ["HEAD", "packed-refs"] {
-            let path = self.folder.join(file);
-            if path.symlink_metadata().is_ok_and(|meta| !meta.is_file()) {
-                return Err(self.replaced(&path));
-            }
-        }
         self.check_below(&self.folder.join("objects"), 2)?;
         self.check_below(&self.folder.join("refs"), 16)
     }

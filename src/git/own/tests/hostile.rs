@@ -50,6 +50,20 @@ async fn what_an_agent_puts_into_its_repository_runs_nowhere_outside() {
     assert!(bench.own().join("hooks/pre-commit").exists());
     assert!(!bench.own().join("hooks/post-checkout").exists());
 
+    // The same place, named by the worktree's registration, which git in it asks first.
+    git(&other, &["config", "core.fsmonitor", evil]);
+    std::fs::copy(evil, other.join("hooks/post-checkout")).unwrap();
+    let admin = bench.own().join("worktrees/26-11-20-jwt");
+    std::fs::write(admin.join("commondir"), format!("{}\n", other.display())).unwrap();
+    std::fs::write(admin.join("config.worktree"), format!("[core]\nfsmonitor = {evil}\n")).unwrap();
+    std::os::unix::fs::symlink(&other, bench.own().join("worktrees/another")).unwrap();
+    let _ = std::fs::remove_file(&ran);
+    assert_eq!(bench.take_over().await, Fetched::Up);
+    plain(&["status"]);
+    plain(&["checkout", "--quiet", "--", "README"]);
+    assert!(!ran.exists(), "the human's git ran it");
+    assert!(!bench.own().join("worktrees/another").is_symlink());
+
     // Another repository altogether.
     let before = git(&tree, &["rev-parse", "HEAD"]);
     std::fs::remove_file(tree.join(".git")).unwrap();
@@ -105,5 +119,20 @@ async fn objects_that_are_links_to_other_repositories_are_not_taken_in() {
             .unwrap();
         assert!(!has.status.success(), "{attack}: {error}");
         assert!(tree.exists());
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_git_would_repeat_is_not_read_through_a_link() {
+    for file in ["packed-refs", "HEAD"] {
+        let bench = Bench::new(Lab::new());
+        bench.made().await;
+        let secret = bench.lab.root().join("secret");
+        std::fs::write(&secret, "s3cret and more\n").unwrap();
+        let path = bench.own().join(file);
+        let _ = std::fs::remove_file(&path);
+        std::os::unix::fs::symlink(&secret, &path).unwrap();
+        let said = bench.checkout().take_over().await.unwrap_err().in_one_line();
+        assert!(said.contains("is a link") && !said.contains("s3cret"), "{file}: {said}");
     }
 }

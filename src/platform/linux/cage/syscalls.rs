@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
-    SeccompRule,
+    SeccompRule, sock_filter,
 };
 
 use super::files;
@@ -58,6 +58,13 @@ const FAMILIES: &[libc::c_int] =
 /// Requests that type into a terminal, or read its screen: `TIOCSTI` and `TIOCLINUX`.
 const TERMINAL: &[u64] = &[0x5412, 0x541C];
 
+/// Calls that change the priority of processes, each with what stands for all of a user's:
+/// `PRIO_USER` and `IOPRIO_WHO_USER`.
+const PRIORITIES: &[(libc::c_long, u64)] = &[(libc::SYS_setpriority, 2), (libc::SYS_ioprio_set, 3)];
+
+/// What is added to the numbers of the x32 ABI, whose calls have the same architecture as others.
+const X32: u32 = 0x4000_0000;
+
 /// The version of Landlock that holds truncate(2).
 const HOLDS_TRUNCATE: u32 = 3;
 
@@ -69,7 +76,31 @@ pub(super) fn filters(sockets: Sockets, landlock: u32) -> Result<[BpfProgram; 2]
     let unknown = Table::from([(number(libc::SYS_clone3), Vec::new())]);
     let refused = refused(sockets, landlock)
         .map_err(|error| failed("write the filter for system calls", &error))?;
-    Ok([compile(unknown, libc::ENOSYS)?, compile(refused, libc::EPERM)?])
+    let mut unknown = compile(unknown, libc::ENOSYS)?;
+    if cfg!(target_arch = "x86_64") {
+        unknown.splice(0..0, without_x32());
+    }
+    Ok([unknown, compile(refused, libc::EPERM)?])
+}
+
+/// The beginning of a filter for which no call of the x32 ABI exists: it would have another number than
+/// those that are refused. Numbers of 32-bit programs end the process, as their architecture differs.
+fn without_x32() -> [sock_filter; 3] {
+    const LOAD: u32 = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
+    const UNLESS_LESS: u32 = libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K;
+    const RETURN: u32 = libc::BPF_RET | libc::BPF_K;
+    let step = |code: u32, jf, k| sock_filter {
+        code: u16::try_from(code).unwrap_or_default(),
+        jt: 0,
+        jf,
+        k,
+    };
+    // The number is the first of what a filter is given.
+    [
+        step(LOAD, 0, 0),
+        step(UNLESS_LESS, 1, X32),
+        step(RETURN, 0, libc::SECCOMP_RET_ERRNO | libc::ENOSYS.unsigned_abs()),
+    ]
 }
 
 fn refused(sockets: Sockets, landlock: u32) -> Result<Table, seccompiler::BackendError> {
@@ -85,6 +116,11 @@ fn refused(sockets: Sockets, landlock: u32) -> Result<Table, seccompiler::Backen
     table.insert(number(libc::SYS_ioctl), requests.collect::<Result<_, _>>()?);
     // The limits of any process of the user's could be changed; one's own go by 0.
     table.insert(number(libc::SYS_prlimit64), vec![rule(0, Comparison::IsNot(0))?]);
+    // So could their priorities, even those of all at once.
+    for (call, of_a_user) in PRIORITIES {
+        let others = vec![rule(0, Comparison::Is(*of_a_user))?, rule(1, Comparison::IsNot(0))?];
+        table.insert(number(*call), others);
+    }
     let mut families = FAMILIES.to_vec();
     if sockets == Sockets::None && !files::hold_sockets(landlock) {
         families.push(libc::AF_UNIX);
@@ -134,4 +170,53 @@ fn unsigned(number: libc::c_int) -> u64 {
 
 fn failed(doing: &str, error: &seccompiler::BackendError) -> CageError {
     CageError { doing: doing.to_owned(), why: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the filter says of a call without arguments, as the kernel runs it.
+    fn answer(program: &BpfProgram, call: u32) -> u32 {
+        // Of x86_64 and aarch64.
+        let arch = if cfg!(target_arch = "x86_64") { 0xC000_003E } else { 0xC000_00B7 };
+        let (mut at, mut value) = (0, 0);
+        loop {
+            let step = &program[at];
+            let hits = match u32::from(step.code) & 0xF7 {
+                code if code == libc::BPF_RET => return step.k,
+                code if code & 7 == libc::BPF_LD => {
+                    value = [call, arch].get(step.k as usize / 4).copied().unwrap_or(0);
+                    at += 1;
+                    continue;
+                }
+                code if code == libc::BPF_JMP | libc::BPF_JA => {
+                    at += 1 + step.k as usize;
+                    continue;
+                }
+                code if code == libc::BPF_JMP | libc::BPF_JEQ => value == step.k,
+                code if code == libc::BPF_JMP | libc::BPF_JGE => value >= step.k,
+                code if code == libc::BPF_JMP | libc::BPF_JGT => value > step.k,
+                code => panic!("{code:#x}"),
+            };
+            at += 1 + usize::from(if hits { step.jt } else { step.jf });
+        }
+    }
+
+    #[test]
+    fn a_call_has_no_second_number_that_leads_around_the_filters() {
+        let [unknown, refused] = filters(Sockets::None, 7).unwrap();
+        let of = |call: libc::c_long| u32::try_from(call).unwrap();
+        let mount = of(libc::SYS_mount);
+        let refusal = libc::SECCOMP_RET_ERRNO | libc::EPERM.unsigned_abs();
+        assert_eq!(answer(&refused, mount), refusal);
+        assert_eq!(answer(&unknown, of(libc::SYS_read)), libc::SECCOMP_RET_ALLOW);
+        let missing = libc::SECCOMP_RET_ERRNO | libc::ENOSYS.unsigned_abs();
+        assert_eq!(answer(&unknown, of(libc::SYS_clone3)), missing);
+        if cfg!(target_arch = "x86_64") {
+            for call in [mount, of(libc::SYS_unshare), 514] {
+                assert_eq!(answer(&unknown, X32 | call), missing, "{call}");
+            }
+        }
+    }
 }

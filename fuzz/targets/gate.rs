@@ -1,0 +1,9 @@
+//! See `properties::gate`.
+
+#![no_main]
+
+#[allow(dead_code, reason = "each target has one of them")]
+#[path = "../properties.rs"]
+mod properties;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| properties::gate(bytes));
