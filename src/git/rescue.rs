@@ -259,8 +259,7 @@ impl<'r> Worktree<'r> {
         for path in links.filter(|path| fs::symlink_metadata(path.join(".git")).is_ok()) {
             let files = super::changed_files(&path).await?;
             let mut command = git_for_reading(&path);
-            command.args(["rev-list", "--ignore-missing", "--count", "--all", "HEAD"]);
-            command.args(["--not", "--remotes"]);
+            command.args(["rev-list", "--count", "--all", "HEAD", "--not", "--remotes"]);
             let doing = format!("look for commits in {}", path.display());
             let line = read(&mut command)?.line(&doing)?;
             let commits =
