@@ -189,6 +189,28 @@ fn a_waiting_session_resumes_when_the_answers_are_in_the_file() {
 }
 
 #[test]
+fn a_flag_does_not_make_a_session_begin_at_init() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user_without_manager("beforeflag");
+    let agent = user.obedient_agent("");
+    let project = user.project("shop").confined().create();
+    let mut history = HISTORY.to_vec();
+    history.push(("done", "done", None));
+    let left = Left { phase: "done", blocked: "no", history: &history };
+    leave(&project, "over", &left);
+    let out = project.samocode(["run", "over", "--agent", &agent]).within(BOUND).ok();
+    assert!(out.stdout.contains("done"), "{out}");
+    assert_eq!(project.status("over", "Phase").as_deref(), Some("done"));
+    assert_eq!(project.named("over").history().len(), history.len(), "nothing ran");
+
+    let left = Left { phase: "planning", blocked: "waiting_human", history: &HISTORY[..4] };
+    let session = leave(&project, "gate", &left);
+    let out = project.samocode(["run", "gate", "--agent", &agent]).within(BOUND).output();
+    assert_eq!((out.code, session.hook()["for"].as_str()), (10, Some("plan_approval")), "{out}");
+    assert_eq!(project.status("gate", "Phase").as_deref(), Some("planning"));
+}
+
+#[test]
 fn units_resume_a_session_answered_by_hand_at_once() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user("beforeunit");

@@ -279,16 +279,37 @@ impl Overview {
     }
 
     /// The `## Status` section, including its heading: the last one with a phase, otherwise the
-    /// last. An unquoted task may contain such a section too, before the real one.
+    /// last. An unquoted task may contain such a section too, before the real one. Without any, the
+    /// lines of a heading `Status` of another level or those above the first section, if they have a phase.
     fn status_section<'l>(&self, lines: &'l [Line]) -> Option<&'l [Line]> {
-        let is_status = |at: &usize| lines[*at].is_heading(&self.text, 2, "Status");
+        let has_phase = |section: &&[Line]| self.find(section, Field::Phase).is_some();
         let sections = || {
+            let is_status = |at: &usize| lines[*at].is_heading(&self.text, 2, "Status");
             (0..lines.len()).rev().filter(is_status).map(|at| {
                 let length = self.section_length(&lines[at + 1..]);
                 &lines[at..=at + length]
             })
         };
-        sections().find(|s| self.find(s, Field::Phase).is_some()).or_else(|| sections().next())
+        let of_other_level = || {
+            let is_status = |line: &Line| {
+                line.heading(&self.text)
+                    .is_some_and(|(_, title)| title.eq_ignore_ascii_case("Status"))
+            };
+            let section = &lines[lines.iter().rposition(is_status)?..];
+            let is_end = |line: &Line| line.heading(&self.text).is_some();
+            let length = section[1..].iter().position(is_end).unwrap_or(section.len() - 1);
+            Some(&section[..=length])
+        };
+        let head = || {
+            let is_section =
+                |line: &Line| line.heading(&self.text).is_some_and(|(level, _)| level > 1);
+            &lines[..lines.iter().position(is_section).unwrap_or(lines.len())]
+        };
+        sections()
+            .find(has_phase)
+            .or_else(|| sections().next())
+            .or_else(|| of_other_level().filter(has_phase))
+            .or_else(|| Some(head()).filter(has_phase))
     }
 
     /// The first line of this field in a section, and its index there.

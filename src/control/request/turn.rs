@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::control::error::{Error, Result};
+use crate::control::error::{Class, Error, Result};
 use crate::control::session::Session;
 use crate::session::event;
 use crate::session::journal::Event;
@@ -52,7 +52,23 @@ pub(crate) fn release(session: &Session) -> Result<()> {
     })
 }
 
-/// Appends an event to the journal, if one is needed, and writes the hook.
+/// The event with which a session without a journal begins, as its worker would write it.
+fn import(session: &Session) -> Result<Event> {
+    let mut imported = session.imported(&session.overview()).map_err(|why| {
+        Error::new(Class::Configuration, format!("cannot import session '{}': {why}", session.name))
+    })?;
+    if let Event::Imported(event::Imported { asked: Some(asked), .. }) = &mut imported
+        && session.folder.hook().exists()
+    {
+        // Nobody knows which wait these were for.
+        let unread = session.folder.unread()?.messages.into_iter();
+        asked.unread = unread.map(|(_, message)| message.id).collect();
+    }
+    Ok(imported)
+}
+
+/// Appends an event to the journal, if one is needed, and writes the hook. A session that has no
+/// journal yet, one of the predecessor's, is imported from its files first.
 pub(crate) fn change(session: &Session, event: impl Fn(&State) -> Option<Event>) -> Result<()> {
     let Some(lock) = lock(session)? else {
         return if event(&session.state()?).is_none() {
@@ -62,6 +78,11 @@ pub(crate) fn change(session: &Session, event: impl Fn(&State) -> Option<Event>)
         };
     };
     let mut journal = Journal::open(&session.folder, &lock)?;
+    // Nothing may come before the event that a session begins with.
+    let foreign = journal.state().seq == 0 && session.folder.is_begun();
+    if foreign && event(journal.state()).is_some() {
+        journal.append(import(session)?)?;
+    }
     if let Some(event) = event(journal.state()) {
         journal.append(event)?;
     }

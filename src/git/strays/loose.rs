@@ -47,7 +47,7 @@ impl Compared<'_> {
         }
         // Only commits are listed, whatever the objects are.
         let format = "--format=%H %P%n%h %s";
-        let mut args = vec!["--no-merges".to_owned(), "--ignore-missing".to_owned(), format.into()];
+        let mut args = vec!["--no-merges".to_owned(), format.into()];
         args.extend(ids);
         args.push("--not".to_owned());
         args.extend(looking_at.iter().map(|what| (*what).to_owned()));

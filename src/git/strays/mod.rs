@@ -288,7 +288,9 @@ impl Compared<'_> {
     async fn rev_list(&self, args: &[String]) -> Result<String, Error> {
         let doing = format!("look for commits beside branch {}", self.branch);
         let mut command = git_command(self.worktree);
-        command.env("GIT_NO_LAZY_FETCH", "1").args(["rev-list", COUNTED]).args(args);
+        // One broken ref of the repository must not hide what became of the others.
+        let broken = "--ignore-missing";
+        command.env("GIT_NO_LAZY_FETCH", "1").args(["rev-list", COUNTED, broken]).args(args);
         let finished = run(command, &doing, SHORT_LIMIT).await?.checked(doing)?;
         Ok(String::from_utf8_lossy(&finished.stdout).into_owned())
     }

@@ -318,3 +318,30 @@ async fn commits_that_only_a_tag_or_a_remote_has_are_named_and_notes_too() {
     git(&path, &["branch", "-D", "side"]);
     has(&beside.said().await, &["1 commit was made that no branch has"]);
 }
+
+#[tokio::test]
+async fn a_broken_ref_hides_no_other() {
+    let gone = format!("{}\n", "1".repeat(40));
+    for broken in ["", "garbage\n", &gone, "ref: refs/heads/none\n"] {
+        let mut beside = Beside::of(Lab::new()).await;
+        let (path, root) = (beside.lab.path("t"), beside.lab.root());
+        beside.lab.git(&["branch", "theirs"]);
+        beside.lab.git(&["checkout", "--quiet", "theirs"]);
+        beside.lab.commit("theirs", "work\n");
+        beside.lab.git(&["checkout", "--quiet", "main"]);
+        std::fs::write(beside.lab.repo.join(".git/refs/heads/broken"), broken).unwrap();
+        beside.found().await;
+        beside.known.clear();
+
+        git(&path, &["worktree", "add", "--quiet", "-b", "side", "../../side", "t"]);
+        commit(&root.join("side"), "side", "work\n");
+        git(&path, &["update-ref", "-d", "refs/heads/theirs"]);
+        let expected = ["branch 'side' got 1 commit that", "branch 'theirs' lost 1 commit (kept"];
+        has(&beside.said().await, &expected);
+        // An agent may break one, too: its commits are kept.
+        let side = beside.lab.repo.join(".git/refs/heads/side");
+        std::fs::write(side, "").unwrap();
+        let side = ["branch 'side' lost 1 commit (kept", "branch 'side' was deleted"];
+        has(&beside.said().await, &["branch 'theirs' lost", side[0], side[1]]);
+    }
+}

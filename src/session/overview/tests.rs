@@ -159,6 +159,27 @@ fn a_missing_line_is_added_in_its_place_and_manner() {
 }
 
 #[test]
+fn a_status_without_its_heading_is_read_and_edited_where_it_stands() {
+    for (before, after) in [
+        ("# T\n\nPhase: done\nBlocked: no\n\n## Flow Log\n- Phase: init\n", None),
+        ("# T\n- **Phase:** done\n- Blocked: no", None),
+        ("# T\n\n### Status\nPhase: done\nBlocked: no\n\n### Other\nPhase: init\n", None),
+        ("# Status\nPhase: done\nBlocked: no\n", None),
+        ("# T\n\n## Task\nPhase: done\nBlocked: no\n", Some("\n## Status\nBlocked: yes\n")),
+        ("# T\nPhase: done\n\n## Status\nBlocked: no\n", None),
+    ] {
+        let status = Overview::parse(before).status();
+        let is_there = after.is_none() && !before.contains("## Status\nBlocked");
+        assert_eq!(status.phase, is_there.then_some(Phase::Done), "{before}");
+        let expected = match after {
+            Some(added) => format!("{before}{added}"),
+            None => before.replace("Blocked: no", "Blocked: yes"),
+        };
+        assert_eq!(edited(before, Field::Blocked, "yes"), expected);
+    }
+}
+
+#[test]
 fn a_missing_section_is_added_before_the_log() {
     for (before, after) in [
         ("", "## Status\nNext: x\n"),
