@@ -73,6 +73,10 @@ fn a_person_takes_a_session_to_its_end_on_pages_that_stay_open() {
     reach(&user, &mut person, "working");
     user.write("seen", "");
     person.send("\n");
+    reach(&user, &mut person, "done");
+    let report = shots.join("report.html");
+    project.samocode(["report", "jwt", "-o"]).arg(report.to_string_lossy()).ok();
+    person.send("\n");
     reach(&user, &mut person, "end");
     session.wait_to_rest("done", "done");
     // The browser that its push service no longer knows is dropped, and named.

@@ -109,6 +109,9 @@ zsh zsh
 fish fish
 libplist-utils plistutil
 busybox busybox
+msmtp msmtp
+dunst dunst
+xvfb Xvfb
 chromium chromium chromium-headless-shell
 LIST
     # Any npm can fetch Claude Code.

@@ -33,8 +33,9 @@ const VARIABLES: [&str; 10] = [
     "DBUS_SESSION_BUS_ADDRESS",
 ];
 
-/// The exit code for a failure that may pass: `EX_TEMPFAIL` of sysexits.h.
-const TEMPORARY: i32 = 75;
+/// The exit codes for failures that may pass, of sysexits.h: `EX_NOHOST`, as where no name can be
+/// resolved, `EX_OSERR`, `EX_IOERR`, as for a connection that broke, and `EX_TEMPFAIL`.
+const TEMPORARY: [i32; 4] = [68, 71, 74, 75];
 
 /// Runs the program. `channel` is what errors begin with.
 pub(super) async fn run(
@@ -77,7 +78,7 @@ pub(super) async fn run(
     let said = if said.is_empty() { String::new() } else { format!(": {said}") };
     let reason = format!("{channel}: {shown} failed ({status}){said}{}", privileges_note());
     Err(match status.code() {
-        Some(TEMPORARY) => NotifyError::retryable(reason),
+        Some(code) if TEMPORARY.contains(&code) => NotifyError::retryable(reason),
         _ => NotifyError::Final(reason),
     })
 }
@@ -154,7 +155,9 @@ mod tests {
         // Where this runs, no program may gain privileges, which is added.
         let said = error.to_string();
         assert!(said.starts_with("hook: /bin/sh failed (exit status: 67): no such user"), "{said}");
-        assert!(sh("exit 75").await.unwrap_err().is_retryable());
+        for code in [68, 71, 74, 75] {
+            assert!(sh(&format!("exit {code}")).await.unwrap_err().is_retryable(), "{code}");
+        }
         let missing = run("hook", Path::new("/no/such"), &[], b"").await.unwrap_err();
         assert!(missing.to_string().starts_with("hook: cannot run /no/such: "), "{missing}");
     }

@@ -45,14 +45,14 @@ pub struct Counted {
     pub leftovers: u32,
 }
 
-/// What the processes of a unit use together.
+/// What the processes of a unit, or of a tree of processes, use together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Load {
-    /// The unit's full name.
+    /// The unit's full name, or that of the tree.
     pub unit: String,
     /// Memory now, in bytes.
     pub memory: Option<u64>,
-    /// CPU time since the unit started.
+    /// CPU time since it started.
     pub cpu: Option<std::time::Duration>,
 }
 

@@ -156,7 +156,7 @@ fn rests(pauses: &[Pause<'_>], zone: &TimeZone) -> Markup {
                 tr {
                     td.when { (moment(pause.at, zone)) }
                     td { (pause.what) }
-                    td { (pause.length()) }
+                    td.length { (pause.length()) }
                 }
             }
         }
@@ -176,7 +176,7 @@ pub(crate) fn commits(commits: &[Commit], zone: &TimeZone) -> Markup {
 
 fn history(items: &[Item], zone: &TimeZone) -> Markup {
     html! {
-        table {
+        table.history {
             @for item in items {
                 @match item {
                     Item::Iteration(of) => tr {
@@ -186,8 +186,7 @@ fn history(items: &[Item], zone: &TimeZone) -> Markup {
                     },
                     Item::Event { at, text, .. } => tr.event {
                         td.when { (moment(*at, zone)) }
-                        td {}
-                        td { (text) }
+                        td colspan="2" { (text) }
                     },
                 }
             }

@@ -71,6 +71,9 @@ impl Cell {
 
     fn padded(&self, width: usize) -> String {
         let spaces = " ".repeat(width.saturating_sub(self.width()));
+        if self.text.is_empty() {
+            return spaces;
+        }
         let text = painted(self.style, &self.text);
         if self.right { spaces + &text } else { text + &spaces }
     }
@@ -332,6 +335,14 @@ mod tests {
         grid.row(vec![Cell::new("CACHES"), Cell::new("target node_modules .venv")], Cell::new(""));
         let lines = plain(&grid.lines(Some(20)));
         assert_eq!(lines, ["CACHES", "  target", "  node_modules .venv"]);
+    }
+
+    #[test]
+    fn an_empty_cell_at_the_end_leaves_no_blanks_whatever_its_style() {
+        let mut grid = Grid::new(&["NAME", "NOTE", ""]);
+        let cells = ["jwt", ""].map(|text| Cell::new(text).style(super::super::output::BOLD));
+        grid.row(cells.to_vec(), Cell::default());
+        assert!(plain(&grid.lines(None)).iter().all(|line| line == line.trim_end()));
     }
 
     #[test]

@@ -105,8 +105,7 @@ impl Cost {
         }
         let rows: Vec<Row> = sums.iter().map(|(name, sum)| row(name, sum)).collect();
         let rows = [rows, vec![row("total", &total)]].concat();
-        let chart = chart(&sums, output::width());
-        for line in lines(head, &rows, &chart, output::width()) {
+        for line in table(head, &rows, &sums, output::width()) {
             output::line(line)?;
         }
         if total.unknown > 0 {
@@ -138,24 +137,66 @@ fn row(name: &str, sum: &Sum) -> Row {
     ]
 }
 
-/// How long the longest bar is, and from which width of the terminal on there are bars.
-const BAR: usize = 12;
-const ROOM_FOR_BARS: usize = 100;
+/// How long the longest bar is beside the table, and below it.
+const BESIDE: usize = 12;
+const BELOW: usize = 24;
 
-/// A bar for each amount, on a terminal that has room for them.
-fn chart(sums: &[(String, Sum)], width: Option<usize>) -> Vec<String> {
+/// A bar shorter than this shows no difference.
+const LEAST: usize = 4;
+
+/// The table, and on a terminal a bar for each amount: beside it where the terminal is wide enough, else
+/// below it.
+fn table(
+    head: &'static str,
+    rows: &[Row],
+    sums: &[(String, Sum)],
+    width: Option<usize>,
+) -> Vec<String> {
+    let plain = lines(head, rows, &[], width);
+    let Some(width) = width else { return plain };
+    let charted = lines(head, rows, &bars(sums, BESIDE), Some(width));
+    if charted.len() == plain.len() {
+        return charted;
+    }
+    [plain, chart(sums, width)].concat()
+}
+
+/// A line for each amount: its name, its bar and the amount; nothing where that has no room.
+fn chart(sums: &[(String, Sum)], width: usize) -> Vec<String> {
+    let room = |most| {
+        let mut grid = Grid::new(&[]);
+        for ((name, sum), bar) in sums.iter().zip(bars(sums, most)) {
+            let cost = dollars(sum.usd, sum.certainty());
+            let bar = format!("{bar:most$}");
+            grid.row(
+                vec![Cell::new(name), Cell::new(bar).style(DIM), Cell::new(cost).right()],
+                Cell::default(),
+            );
+        }
+        grid.lines(Some(width))
+    };
+    let fitting = (LEAST..=BELOW).rev().map(room).find(|lines| lines.len() == sums.len());
+    let fitting = fitting.filter(|_| sums.len() > 1);
+    fitting.map_or_else(Vec::new, |lines| [vec![String::new()], lines].concat())
+}
+
+/// A bar for each amount, in steps of half a cell; none if nothing cost anything.
+fn bars(sums: &[(String, Sum)], longest: usize) -> Vec<String> {
     let most = sums.iter().map(|(_, sum)| sum.usd).fold(0.0, f64::max);
-    if width.is_none_or(|width| width < ROOM_FOR_BARS) || most <= 0.0 {
+    if most <= 0.0 {
         return Vec::new();
     }
+    let halves = 2 * longest;
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         clippy::cast_precision_loss,
-        reason = "between 0 and the length of a bar"
+        reason = "between 0 and the halves of a bar"
     )]
-    let bar =
-        |sum: &Sum| "▇".repeat((sum.usd / most * BAR as f64).ceil().clamp(0.0, 12.0) as usize);
+    let bar = |sum: &Sum| {
+        let halves = (sum.usd / most * halves as f64).ceil().clamp(0.0, halves as f64) as usize;
+        "█".repeat(halves / 2) + if halves % 2 == 1 { "▌" } else { "" }
+    };
     sums.iter().map(|(_, sum)| bar(sum)).collect()
 }
 
@@ -206,18 +247,48 @@ fn lines(head: &'static str, rows: &[Row], chart: &[String], width: Option<usize
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::ui::layout::{WIDTHS, assert_fits};
+
+    fn sums() -> Vec<(String, Sum)> {
+        let sum = |(name, usd): (&str, f64)| {
+            (name.to_owned(), Sum { usd, runs: 3, seconds: 5_000, ..Sum::default() })
+        };
+        let named = [("implementation", 12.0), ("testing", 6.25), ("quality", 0.01), ("done", 0.0)];
+        named.map(sum).to_vec()
+    }
+
+    fn printed(sums: &[(String, Sum)], width: Option<usize>) -> String {
+        let rows: Vec<Row> = sums.iter().map(|(name, sum)| row(name, sum)).collect();
+        let lines = table("PHASE", &rows, sums, width).join("\n");
+        anstream::adapter::strip_str(&lines).to_string()
+    }
 
     #[test]
-    fn bars_are_in_proportion_and_only_where_there_is_room() {
-        let sum = |usd: f64| (String::new(), Sum { usd, ..Sum::default() });
-        let sums = [sum(12.0), sum(6.0), sum(0.01), sum(0.0)];
-        let lengths = |bars: Vec<String>| -> Vec<usize> {
-            bars.iter().map(|bar| bar.chars().count()).collect()
-        };
-        assert_eq!(lengths(chart(&sums, Some(120))), [12, 6, 1, 0]);
-        assert_eq!(chart(&sums, Some(99)), [""; 0]);
-        assert_eq!(chart(&sums, None), [""; 0]);
-        assert_eq!(chart(&[sum(0.0)], Some(120)), [""; 0]);
+    fn bars_are_in_proportion() {
+        let lengths: Vec<usize> = bars(&sums(), 12).iter().map(|bar| bar.chars().count()).collect();
+        assert_eq!(lengths, [12, 7, 1, 0]);
+        assert_eq!(bars(&sums(), 12)[1..3], ["██████▌", "▌"]);
+        assert_eq!(bars(&[(String::new(), Sum::default())], 12), [""; 0]);
+    }
+
+    #[test]
+    fn every_terminal_gets_a_chart_that_fits_it() {
+        assert_fits(|width| printed(&sums(), width));
+        for (name, width) in WIDTHS {
+            let text = printed(&sums(), width);
+            assert_eq!(text.contains('█'), width.is_some(), "{text}");
+            insta::assert_snapshot!(format!("chart_{name}"), text);
+        }
+        for width in 40..=130 {
+            let text = printed(&sums(), Some(width));
+            assert!(
+                text.lines().any(|line| line.contains("████ ") || line.ends_with("███")),
+                "{text}"
+            );
+        }
+        assert!(!printed(&sums()[..1], Some(80)).contains('█'), "one bar compares nothing");
+        let free = [sums()[3].clone(), sums()[3].clone()];
+        assert!(!printed(&free, Some(80)).contains('█'));
     }
 
     #[test]

@@ -2,10 +2,11 @@
 //! (<https://specifications.freedesktop.org/notification-spec/latest/>).
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use tokio::net::UnixStream;
 use zbus::{Connection, Variant, connection};
 
@@ -13,9 +14,14 @@ use super::super::text::{clip, escape_within, tame_block, tame_line};
 use super::super::{About, Notice, NoticeKind, Notifier, NotifyError};
 use super::Waiting;
 use super::listen::buttons;
+use super::seen::Seen;
 
 pub(super) const SERVICE: &str = "org.freedesktop.Notifications";
 pub(super) const PATH: &str = "/org/freedesktop/Notifications";
+
+/// The bus itself, which tells who is on it.
+pub(super) const BUS: &str = "org.freedesktop.DBus";
+const BUS_PATH: &str = "/org/freedesktop/DBus";
 
 /// Time limit for the whole exchange. A bus that starts the service on demand may wait for minutes
 /// if it does not come up.
@@ -29,13 +35,15 @@ pub struct Desktop {
     timeout: Duration,
     /// Where notices with buttons are left.
     waiting: Option<Waiting>,
+    /// Where it is noted that there is a desktop.
+    seen: Option<Seen>,
 }
 
 impl Desktop {
     /// A notifier for the bus at this socket.
     #[must_use]
     pub fn new(socket: PathBuf) -> Self {
-        Self { name: "desktop".to_owned(), socket, timeout: TIMEOUT, waiting: None }
+        Self { name: "desktop".to_owned(), socket, timeout: TIMEOUT, waiting: None, seen: None }
     }
 
     /// The same under another name.
@@ -48,6 +56,12 @@ impl Desktop {
     #[must_use]
     pub fn with_buttons(self, waiting: Option<Waiting>) -> Self {
         Self { waiting, ..self }
+    }
+
+    /// The same that expects a desktop back that was there lately, by a note in the user's state folder.
+    #[must_use]
+    pub fn expected_back(self, state: Option<&Path>) -> Self {
+        Self { seen: state.map(Seen::of), ..self }
     }
 
     /// Replaces the time limit of one attempt.
@@ -74,12 +88,29 @@ impl Desktop {
         &self,
         exchange: impl Future<Output = Result<T, NotifyError>>,
     ) -> Result<T, NotifyError> {
-        tokio::time::timeout(self.timeout, exchange).await.unwrap_or_else(|_| {
-            Err(NotifyError::Final(format!(
-                "desktop: the notification service did not answer within {} s",
-                self.timeout.as_secs_f64()
-            )))
+        if let Ok(result) = tokio::time::timeout(self.timeout, exchange).await {
+            return result;
+        }
+        let seconds = self.timeout.as_secs_f64();
+        // The bus starts one on demand where its package is installed; without a display it does not
+        // come up.
+        let owned = tokio::time::timeout(self.timeout, self.has_owner()).await;
+        Err(match owned {
+            Ok(Ok(false)) => NotifyError::Absent(format!(
+                "desktop: the notification service does not start within {seconds} s; log in to a \
+                 desktop to see notices there"
+            )),
+            _ => NotifyError::Final(format!(
+                "desktop: the notification service did not answer within {seconds} s"
+            )),
         })
+    }
+
+    /// Whether a notification service is on the bus.
+    async fn has_owner(&self) -> Result<bool, NotifyError> {
+        let bus = self.connect().await?;
+        let reply = bus.call_method(Some(BUS), BUS_PATH, Some(BUS), "NameHasOwner", &SERVICE).await;
+        reply.and_then(|reply| reply.body().deserialize()).map_err(not_shown)
     }
 
     pub(super) async fn connect(&self) -> Result<Connection, NotifyError> {
@@ -107,9 +138,21 @@ impl Desktop {
             .map_err(not_shown)
     }
 
+    /// An error as it is where there was a desktop lately: it may be back soon.
+    fn expected(&self, error: NotifyError) -> NotifyError {
+        let was_there = self.seen.as_ref().is_some_and(|seen| seen.is_recent(Timestamp::now()));
+        match error {
+            NotifyError::Absent(reason) if was_there => NotifyError::retryable(reason),
+            error => error,
+        }
+    }
+
     async fn notify(&self, notice: &Notice) -> Result<(), NotifyError> {
         let bus = self.connect().await?;
         let capabilities = Self::capabilities(&bus).await?;
+        if let Some(seen) = &self.seen {
+            seen.note(Timestamp::now());
+        }
         let can = |what: &str| capabilities.iter().any(|capability| capability == what);
         if let Some(waiting) = self.waiting.as_ref().filter(|_| can("actions"))
             && !buttons(notice).is_empty()
@@ -191,7 +234,7 @@ impl Notifier for Desktop {
     }
 
     async fn send(&self, notice: &Notice) -> Result<(), NotifyError> {
-        self.in_time(self.notify(notice)).await
+        self.in_time(self.notify(notice)).await.map_err(|error| self.expected(error))
     }
 
     async fn check(&self) -> Result<(), NotifyError> {

@@ -4,15 +4,16 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ::notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
-use futures_util::StreamExt as _;
+use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::mpsc;
-use zbus::{MatchRule, Message, MessageStream, message};
+use zbus::names::UniqueName;
+use zbus::{Connection, MatchRule, Message, MessageStream, message};
 
-use super::bus::{Desktop, PATH, SERVICE};
+use super::bus::{BUS, Desktop, PATH, SERVICE};
 use super::waiting::Waiting;
 use crate::notify::buttons::{Press, question_key};
 use crate::notify::text::{clip, tame_line};
@@ -24,6 +25,16 @@ const MOST_BUTTONS: usize = 4;
 
 /// How long the process stays when nothing is open: a notice may be on its way.
 const LINGER: Duration = Duration::from_secs(2);
+
+/// How soon it is tried again to show a notice while a service is there and takes none. That it comes or
+/// goes is noticed at once.
+const AGAIN: Duration = Duration::from_secs(60);
+
+/// After as many refusals the notice itself is the reason.
+const MOST_REFUSALS: u32 = 5;
+
+/// What the bus says when a service comes or goes.
+const OWNER_CHANGED: &str = "NameOwnerChanged";
 
 /// How many signals may wait.
 const QUEUE: NonZeroUsize = match NonZeroUsize::new(64) {
@@ -82,68 +93,152 @@ where
             return Err(error);
         }
     };
-    let failed = |error: zbus::Error| NotifyError::Final(format!("desktop: {error}"));
-    // Of the service alone: any program on the bus may say that a button was pressed.
-    let rule = MatchRule::builder()
-        .msg_type(message::Type::Signal)
-        .sender(SERVICE)
-        .interface(SERVICE)
-        .path(PATH)
-        .build()
-        .map_err(failed)?;
-    let mut signals =
-        MessageStream::for_match_rule(rule, &bus, Some(QUEUE)).await.map_err(failed)?;
+    let mut signals = signals_of_service(&bus).await.map_err(failed)?;
+    let mut owners = owners_of_service(&bus).await.map_err(failed)?;
     let (_watcher, mut changed) = watched(waiting.folder())?;
-    let mut open: HashMap<u32, Open> = HashMap::new();
+    let mut shown = Shown::default();
     loop {
-        while let Some((path, notice)) = waiting.next() {
-            let buttons = buttons(&notice);
-            let labels: Vec<&str> = buttons.iter().map(|(label, _)| label.as_str()).collect();
-            match desktop.show(&bus, &notice, &labels).await {
-                Ok(id) => {
-                    let presses = buttons.into_iter().map(|(_, press)| press).collect();
-                    open.insert(id, Open { notice, presses });
-                }
-                Err(error) => tracing::warn!("{error}"),
-            }
-            waiting.done(&path).map_err(failed_at(waiting))?;
-        }
+        let is_stuck = shown.show_all(desktop, &bus, waiting).await?;
+        let mut pressed = Vec::new();
         tokio::select! {
+            // Before what a new service says of its own notices.
+            biased;
+            owner = owners.next() => {
+                let Some(Ok(owner)) = owner else { return Ok(()) };
+                if let Some(former) = former_owner(&owner) {
+                    // What it said before it left, and nothing that its successor says.
+                    while let Some(Some(Ok(signal))) = signals.next().now_or_never() {
+                        let is_of_it = |name: &UniqueName<'_>| name.as_str() == former;
+                        if signal.header().sender().is_some_and(is_of_it) {
+                            pressed.extend(shown.heard(&signal));
+                        }
+                    }
+                    shown.leave_again(waiting).map_err(failed_at(waiting))?;
+                }
+            }
             signal = signals.next() => {
                 let Some(Ok(signal)) = signal else { return Ok(()) };
-                if let Some((one, press)) = heard(&signal, &mut open) {
-                    let said = act(press).await;
-                    if let Err(error) = desktop.say(&bus, &one.notice.session, &said).await {
-                        tracing::warn!("{error}");
-                    }
-                }
+                pressed.extend(shown.heard(&signal));
             }
             changed = changed.recv() => {
                 if changed.is_none() {
                     return Ok(());
                 }
             }
-            () = tokio::time::sleep(LINGER), if open.is_empty() => return Ok(()),
+            () = tokio::time::sleep(AGAIN), if is_stuck => {}
+            () = tokio::time::sleep(LINGER), if shown.open.is_empty() && !is_stuck => return Ok(()),
+        }
+        for (one, press) in pressed {
+            let said = act(press).await;
+            if let Err(error) = desktop.say(&bus, &one.notice.session, &said).await {
+                tracing::warn!("{error}");
+            }
         }
     }
 }
 
-/// The press that a signal tells of. A notice that is closed is forgotten.
-fn heard(signal: &Message, open: &mut HashMap<u32, Open>) -> Option<(Open, Press)> {
-    let header = signal.header();
-    match header.member()?.as_str() {
-        "ActionInvoked" => {
-            let (id, key): (u32, String) = signal.body().deserialize().ok()?;
-            let press = open.get(&id)?.presses.get(key.parse::<usize>().ok()?)?.clone();
-            open.remove(&id).map(|one| (one, press))
+/// What is on the desktop.
+#[derive(Default)]
+struct Shown {
+    /// By the service's number.
+    open: HashMap<u32, Open>,
+    /// How often the service refused one that waits.
+    refusals: HashMap<PathBuf, u32>,
+}
+
+impl Shown {
+    /// Shows what waits; returns whether that cannot be done now, as while there is no service.
+    async fn show_all(
+        &mut self,
+        desktop: &Desktop,
+        bus: &Connection,
+        waiting: &Waiting,
+    ) -> Result<bool, NotifyError> {
+        while let Some((path, notice)) = waiting.next() {
+            let buttons = buttons(&notice);
+            let labels: Vec<&str> = buttons.iter().map(|(label, _)| label.as_str()).collect();
+            match desktop.show(bus, &notice, &labels).await {
+                Ok(number) => {
+                    let presses = buttons.into_iter().map(|(_, press)| press).collect();
+                    self.open.insert(number, Open { notice, presses });
+                }
+                // It stays where it is.
+                Err(error) if error.is_quiet() => return Ok(true),
+                Err(error) => {
+                    tracing::warn!("{error}");
+                    let refusals = self.refusals.entry(path.clone()).or_default();
+                    *refusals += 1;
+                    if *refusals < MOST_REFUSALS {
+                        return Ok(true);
+                    }
+                    tracing::warn!("a notice of {} is not shown", notice.session);
+                }
+            }
+            waiting.done(&path).map_err(failed_at(waiting))?;
         }
-        "NotificationClosed" => {
-            let (id, _): (u32, u32) = signal.body().deserialize().ok()?;
-            open.remove(&id);
-            None
-        }
-        _ => None,
+        Ok(false)
     }
+
+    /// Leaves what was open for the next service, oldest first.
+    fn leave_again(&mut self, waiting: &Waiting) -> std::io::Result<()> {
+        let mut lost: Vec<(u32, Open)> = self.open.drain().collect();
+        lost.sort_by_key(|(number, _)| *number);
+        lost.into_iter().try_for_each(|(_, one)| waiting.leave(&one.notice).map(drop))
+    }
+
+    /// The press that a signal tells of. A notice that is closed is forgotten.
+    fn heard(&mut self, signal: &Message) -> Option<(Open, Press)> {
+        let header = signal.header();
+        match header.member()?.as_str() {
+            "ActionInvoked" => {
+                let (number, key): (u32, String) = signal.body().deserialize().ok()?;
+                let presses = &self.open.get(&number)?.presses;
+                let press = presses.get(key.parse::<usize>().ok()?)?.clone();
+                self.open.remove(&number).map(|one| (one, press))
+            }
+            "NotificationClosed" => {
+                let (number, _): (u32, u32) = signal.body().deserialize().ok()?;
+                self.open.remove(&number);
+                None
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What the service says of its notices, and no other program: any on the bus may say that a button
+/// was pressed.
+async fn signals_of_service(bus: &Connection) -> zbus::Result<MessageStream> {
+    let rule = MatchRule::builder()
+        .msg_type(message::Type::Signal)
+        .sender(SERVICE)
+        .interface(SERVICE)
+        .path(PATH)
+        .build()?;
+    MessageStream::for_match_rule(rule, bus, Some(QUEUE)).await
+}
+
+/// When the service comes and goes.
+async fn owners_of_service(bus: &Connection) -> zbus::Result<MessageStream> {
+    let rule = MatchRule::builder()
+        .msg_type(message::Type::Signal)
+        .sender(BUS)
+        .interface(BUS)
+        .member(OWNER_CHANGED)
+        .arg(0, SERVICE)
+        .build()?;
+    MessageStream::for_match_rule(rule, bus, Some(QUEUE)).await
+}
+
+/// The service that showed what is open, if it has left. Its successor counts from one again, so that
+/// the numbers of what was open would be those of other programs' notices.
+fn former_owner(signal: &Message) -> Option<String> {
+    let (name, former, _): (String, String, String) = signal.body().deserialize().ok()?;
+    (name == SERVICE && !former.is_empty()).then_some(former)
+}
+
+fn failed(error: zbus::Error) -> NotifyError {
+    NotifyError::Final(format!("desktop: {error}"))
 }
 
 fn failed_at(waiting: &Waiting) -> impl Fn(std::io::Error) -> NotifyError {

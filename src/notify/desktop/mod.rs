@@ -5,6 +5,8 @@
 mod bus;
 #[cfg(target_os = "linux")]
 mod listen;
+#[cfg(target_os = "linux")]
+mod seen;
 mod waiting;
 
 use std::path::{Path, PathBuf};
@@ -55,7 +57,7 @@ pub fn notifier(
     state: Option<&Path>,
 ) -> Option<Arc<dyn Notifier>> {
     let desktop = Desktop::new(Desktop::user_bus(runtime_dir)).named(name);
-    Some(Arc::new(desktop.with_buttons(state.map(Waiting::of))))
+    Some(Arc::new(desktop.with_buttons(state.map(Waiting::of)).expected_back(state)))
 }
 
 /// `None`: there is no such bus here.

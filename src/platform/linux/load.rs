@@ -1,12 +1,15 @@
 //! What units use now, from the files of their cgroups. Nothing is asked of the service manager: a
 //! directory per running unit, and two small files in it. Where the kernel does not count a unit's
-//! memory, since nobody delegated its controller, the memory of its processes is added up.
+//! memory, since nobody delegated its controller, the memory of its processes is added up. What was
+//! started without a unit is a tree of processes.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::cgroup::{keyed, number, root};
+use super::proc;
 use crate::platform::Load;
 
 /// The slices below the one of all sessions are convoys, whose names nest at most this deep.
@@ -80,6 +83,89 @@ fn own_memory(pid: u32) -> Option<u64> {
     Some(resident.saturating_sub(shared) * rustix::param::page_size() as u64)
 }
 
+/// What each process of this user that runs `program` as `program MARK NAME` uses, with all that is below
+/// it, under that name. Where its parent runs `program` too, which starts it again and adopts what it
+/// leaves behind, the parent and all below that.
+#[must_use]
+pub fn of_processes(program: &str, mark: &str, user: u32) -> Vec<Load> {
+    let table = Table::read();
+    let found = table.0.iter().filter_map(|(&pid, process)| {
+        let name = (process.program == program).then(|| argument_after(pid, mark))??;
+        (uid(pid)? == user).then_some(())?;
+        let parent = table.0.get(&process.parent);
+        let has_parent = parent.is_some_and(|parent| parent.program == program);
+        let tree = table.below(if has_parent { process.parent } else { pid });
+        let own: Vec<u64> = tree.iter().filter_map(|pid| own_memory(*pid)).collect();
+        let ticks: u64 = tree.iter().filter_map(|pid| table.0.get(pid)).map(|it| it.ticks).sum();
+        let milliseconds = ticks.saturating_mul(1000) / rustix::param::clock_ticks_per_second();
+        Some(Load {
+            unit: name,
+            memory: (!own.is_empty()).then(|| own.iter().sum()),
+            cpu: Some(Duration::from_millis(milliseconds)),
+        })
+    });
+    found.collect()
+}
+
+/// A process in the kernel's table.
+struct Process {
+    program: String,
+    parent: u32,
+    /// Its CPU time and that of the children it has reaped, in clock ticks.
+    ticks: u64,
+}
+
+/// All processes.
+struct Table(HashMap<u32, Process>);
+
+impl Table {
+    fn read() -> Self {
+        let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+        Self(pids.filter_map(|pid| Some((pid, process(pid)?))).collect())
+    }
+
+    /// A process and all below it.
+    fn below(&self, top: u32) -> Vec<u32> {
+        let mut tree = vec![top];
+        let mut at = 0;
+        while let Some(&parent) = tree.get(at) {
+            let children = self.0.iter().filter(|(_, process)| process.parent == parent);
+            tree.extend(children.map(|(pid, _)| *pid));
+            at += 1;
+        }
+        tree
+    }
+}
+
+fn process(pid: u32) -> Option<Process> {
+    let stat = String::from_utf8_lossy(&proc::read(format!("/proc/{pid}/stat")).ok()?).into_owned();
+    // The second field may hold anything, but ends with the last `)`.
+    let (head, rest) = stat.rsplit_once(')')?;
+    let program = head.split_once('(')?.1.to_owned();
+    let fields: Vec<&str> = rest.split_whitespace().collect();
+    // utime, stime, cutime and cstime: fields 14 to 17 of proc_pid_stat(5).
+    let ticks = fields.get(11..15)?.iter().filter_map(|field| field.parse::<u64>().ok()).sum();
+    Some(Process { program, parent: fields.get(1)?.parse().ok()?, ticks })
+}
+
+/// The last of a process's arguments, if there are two and the first is this one.
+fn argument_after(pid: u32, mark: &str) -> Option<String> {
+    let line = proc::text(format!("/proc/{pid}/cmdline")).ok()?;
+    let words: Vec<&str> = line.trim_end_matches('\0').split('\0').collect();
+    match words[..] {
+        [_, first, name] if first == mark => Some(name.to_owned()),
+        _ => None,
+    }
+}
+
+/// The user a process runs as. Its folder belongs to root where it keeps others out of its memory.
+fn uid(pid: u32) -> Option<u32> {
+    let status = proc::text(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,5 +213,39 @@ mod tests {
         let bare = Load { unit: "samocode@b.service".into(), memory: None, cpu: None };
         assert_eq!(loads, [bare, jwt]);
         assert_eq!(of_services("no-such.slice", Some(0)), []);
+    }
+
+    #[test]
+    fn a_tree_of_processes_is_found_by_how_its_root_was_started() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("a-worker");
+        // The shell by another name: what it starts is below it.
+        std::os::unix::fs::symlink("/bin/sh", &program).unwrap();
+        let script = folder.path().join("mark");
+        fs::write(
+            &script,
+            "sh -c 'i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done'\necho\nread x",
+        )
+        .unwrap();
+        let mut child = std::process::Command::new(&program)
+            .args(["mark", "jwt"])
+            .current_dir(folder.path())
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = [0];
+        std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut line).unwrap();
+        let user = rustix::process::getuid().as_raw();
+        let loads = of_processes("a-worker", "mark", user);
+        assert_eq!(of_processes("a-worker", "other", user), []);
+        assert_eq!(of_processes("a-worker", "mark", user + 1), []);
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        let [load] = &loads[..] else { panic!("{loads:?}") };
+        assert_eq!(load.unit, "jwt");
+        assert!(load.memory.is_some_and(|bytes| bytes > 0), "{load:?}");
+        assert!(load.cpu.is_some_and(|cpu| !cpu.is_zero()), "what it has reaped counts: {load:?}");
+        assert_eq!(of_processes("a-worker", "mark", user), [], "it has ended");
     }
 }

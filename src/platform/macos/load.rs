@@ -7,3 +7,9 @@ use crate::platform::Load;
 pub const fn of_services(_slice: &str, _user: Option<u32>) -> Vec<Load> {
     Vec::new()
 }
+
+/// Nothing is known of any process's use.
+#[must_use]
+pub const fn of_processes(_program: &str, _mark: &str, _user: u32) -> Vec<Load> {
+    Vec::new()
+}

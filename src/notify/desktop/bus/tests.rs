@@ -17,6 +17,11 @@ struct Bus {
 impl Bus {
     /// `None`, after printing the reason, if there is no `dbus-daemon`.
     fn start() -> Option<Self> {
+        Self::start_with("")
+    }
+
+    /// The same with more in its configuration.
+    fn start_with(more: &str) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join("bus");
         let config = folder.path().join("bus.conf");
@@ -25,7 +30,7 @@ impl Bus {
             format!(
                 "<busconfig><type>session</type><listen>unix:path={}</listen>\
                  <policy context=\"default\"><allow send_destination=\"*\" eavesdrop=\"true\"/>\
-                 <allow eavesdrop=\"true\"/><allow own=\"*\"/></policy></busconfig>",
+                 <allow eavesdrop=\"true\"/><allow own=\"*\"/></policy>{more}</busconfig>",
                 socket.display()
             ),
         )
@@ -75,14 +80,20 @@ enum Service {
 
 /// Runs a notification service on the bus; the channel receives whatever it is asked to show.
 async fn serve(bus: &Bus, service: Service) -> mpsc::UnboundedReceiver<Shown> {
-    serve_on(bus.connection().await, service).await
+    serve_on(bus.connection().await, service, 1).await
 }
 
-async fn serve_on(connection: Connection, service: Service) -> mpsc::UnboundedReceiver<Shown> {
+/// The same on a connection, with numbers of notices from `first` on.
+async fn serve_on(
+    connection: Connection,
+    service: Service,
+    first: u32,
+) -> mpsc::UnboundedReceiver<Shown> {
     let mut calls = MessageStream::from(&connection);
     connection.request_name(SERVICE).await.unwrap();
     let (shown, out) = mpsc::unbounded_channel();
     tokio::spawn(async move {
+        let mut numbers = first..;
         while let Some(Ok(call)) = calls.next().await {
             let header = call.header();
             if call.message_type() != zbus::message::Type::MethodCall {
@@ -96,7 +107,7 @@ async fn serve_on(connection: Connection, service: Service) -> mpsc::UnboundedRe
                 (Service::With(_), Some("Notify")) => {
                     assert_eq!(header.path().unwrap().as_str(), PATH);
                     shown.send(call.body().deserialize().unwrap()).unwrap();
-                    connection.reply(&header, &1_u32).await.unwrap();
+                    connection.reply(&header, &numbers.next().unwrap()).await.unwrap();
                 }
                 _ => {
                     let name = "org.freedesktop.Notifications.Error.Full";
@@ -170,6 +181,20 @@ async fn a_service_that_hangs_is_abandoned_at_the_time_limit() {
 }
 
 #[tokio::test]
+async fn a_service_that_is_installed_and_does_not_start_is_skipped_quietly() {
+    let folder = tempfile::tempdir().unwrap();
+    // As on a server: the bus starts it, and it waits for a display.
+    let service = format!("[D-BUS Service]\nName={SERVICE}\nExec=/bin/sleep 20\n");
+    std::fs::write(folder.path().join("a.service"), service).unwrap();
+    let more = format!("<servicedir>{}</servicedir>", folder.path().display());
+    let Some(bus) = Bus::start_with(&more) else { return };
+    let desktop = Desktop::new(bus.socket.clone()).with_timeout(Duration::from_secs(1));
+    let error = desktop.send(&notice()).await.unwrap_err();
+    assert!(error.is_quiet(), "{error:?}");
+    assert!(error.to_string().contains("does not start within 1 s"), "{error}");
+}
+
+#[tokio::test]
 async fn a_refusal_is_reported_in_one_line() {
     let Some(bus) = Bus::start() else { return };
     let _shown = serve(&bus, Service::Refusing).await;
@@ -197,7 +222,7 @@ fn plan(id: &str, key: &str) -> Notice {
 async fn a_press_on_a_button_is_done_and_what_came_of_it_is_shown() {
     let Some(bus) = Bus::start() else { return };
     let service = bus.connection().await;
-    let mut shown = serve_on(service.clone(), Service::With(&["actions", "body"])).await;
+    let mut shown = serve_on(service.clone(), Service::With(&["actions", "body"]), 1).await;
     let state = tempfile::tempdir().unwrap();
     let waiting = Waiting::of(state.path());
     let desktop = Desktop::new(bus.socket.clone()).with_buttons(Some(waiting.clone()));
@@ -222,7 +247,7 @@ async fn a_press_on_a_button_is_done_and_what_came_of_it_is_shown() {
         let stranger = bus.connection().await;
         // Another program on the bus, and a key that is not ours.
         for (by, key) in [(&stranger, "1"), (&service, "default"), (&service, "0")] {
-            let arguments = (1_u32, key);
+            let arguments = (2_u32, key);
             by.emit_signal(None::<&str>, PATH, SERVICE, "ActionInvoked", &arguments).await.unwrap();
         }
         assert_eq!(shown.recv().await.unwrap().3, "jwt: the plan is approved.");
@@ -234,6 +259,69 @@ async fn a_press_on_a_button_is_done_and_what_came_of_it_is_shown() {
         .expect("it ends when no notice is open");
     end.unwrap();
     assert_eq!(done.into_inner(), [Press::Approve("0123456789abcdef".to_owned())]);
+    assert!(waiting.next().is_none());
+}
+
+#[tokio::test]
+async fn what_a_service_that_left_had_open_is_shown_once_by_its_successor_and_its_buttons_work() {
+    const BUTTONS: Service = Service::With(&["actions"]);
+    let Some(bus) = Bus::start() else { return };
+    let first = bus.connection().await;
+    let mut shown = serve_on(first.clone(), BUTTONS, 1).await;
+    let state = tempfile::tempdir().unwrap();
+    let waiting = Waiting::of(state.path());
+    std::fs::create_dir_all(waiting.folder()).unwrap();
+    let desktop = Desktop::new(bus.socket.clone())
+        .with_buttons(Some(waiting.clone()))
+        .expected_back(Some(state.path()));
+    desktop.send(&plan("1", "open")).await.unwrap();
+    desktop.send(&plan("2", "dismissed")).await.unwrap();
+    let done = tokio::sync::Mutex::new(Vec::new());
+    let act = |press: Press| {
+        let done = &done;
+        async move {
+            done.lock().await.push(press);
+            "jwt: the plan is approved.".to_owned()
+        }
+    };
+    let signal = async |by: &Connection, member: &str, number: u32| {
+        let emitted = match member {
+            "NotificationClosed" => {
+                by.emit_signal(None::<&str>, PATH, SERVICE, member, &(number, 2_u32)).await
+            }
+            _ => by.emit_signal(None::<&str>, PATH, SERVICE, member, &(number, "0")).await,
+        };
+        emitted.unwrap();
+    };
+    let person = async {
+        for _ in 0..2 {
+            shown.recv().await.unwrap();
+        }
+        signal(&first, "NotificationClosed", 2).await;
+        first.release_name(SERVICE).await.unwrap();
+        // It was there a moment ago, so this one is kept, and a person is told of that.
+        let error = desktop.send(&plan("3", "new")).await.unwrap_err();
+        assert!(error.is_retryable(), "{error:?}");
+        assert!(error.to_string().contains("no notification service"), "{error}");
+        let next = bus.connection().await;
+        let mut shown = serve_on(next.clone(), BUTTONS, 7).await;
+        assert_eq!(shown.recv().await.unwrap().5, ["0", "Approve", "1", "Reject"]);
+        desktop.send(&plan("3", "new")).await.unwrap();
+        shown.recv().await.unwrap();
+        // The first is another program's notice now.
+        for number in [1, 7] {
+            signal(&next, "ActionInvoked", number).await;
+        }
+        assert_eq!(shown.recv().await.unwrap().3, "jwt: the plan is approved.");
+        signal(&next, "NotificationClosed", 8).await;
+    };
+    let bound = Duration::from_secs(60);
+    let listening = listen::listen(&desktop, &waiting, act);
+    let (end, ()) = tokio::time::timeout(bound, async { tokio::join!(listening, person) })
+        .await
+        .expect("it ends when no notice is open");
+    end.unwrap();
+    assert_eq!(done.into_inner(), [Press::Approve("open".to_owned())]);
     assert!(waiting.next().is_none());
 }
 
