@@ -18,7 +18,8 @@ struct Cli {
     uses: fn(&LabUser, &Api, &str),
     /// The key that chooses its model, and one that has a price.
     model: (&'static str, &'static str),
-    /// Whether it says when a limit ends. Where it does not, a human starts the session here.
+    /// Whether it says when a limit ends. Where it does not, that is expected at midnight Pacific time,
+    /// and a human starts the session here.
     says_reset: bool,
 }
 
@@ -156,9 +157,10 @@ fn is_limited(cli: &Cli, user: &LabUser, api: &Api, session: &Session<'_>) {
     if cli.says_reset {
         assert_eq!(found, until);
     } else {
-        let ended = time(&session.journal("run_ended").last().expect("a run")["at"]);
-        let pause = found.duration_since(ended).as_secs();
-        assert!((14 * 60..=15 * 60).contains(&pause), "{pause} s");
+        // Its day's quota is renewed at midnight Pacific time.
+        assert!(["T07:00:00Z", "T08:00:00Z"].iter().any(|end| found.to_string().ends_with(end)));
+        assert!(found.duration_since(Timestamp::now()).as_hours() <= 25, "{found}");
+        assert!(session.reason().contains("midnight Pacific time"), "{}", session.reason());
     }
 }
 
@@ -219,12 +221,8 @@ fn a_model_that_the_account_does_not_have_is_named_with_the_key_to_set() {
     }
 }
 
-#[test]
-fn an_agent_that_speaks_acp_goes_through_both_gates_and_resumes() {
-    let Some(lab) = lab::with_cli("gemini") else { return };
-    let user = lab.user("acp");
-    let api = Api::start(hold("held1"));
-    user.uses_gemini(&api, "first-key");
+/// Gemini CLI as an agent that speaks ACP.
+fn gemini_by_acp(user: &LabUser) -> String {
     user.write(
         ".gemini/settings.json",
         r#"{"security":{"auth":{"selectedType":"gemini-api-key"}},"general":{"enableAutoUpdate":false,"sessionRetention":{"enabled":false}}}"#,
@@ -235,7 +233,36 @@ fn an_agent_that_speaks_acp_goes_through_both_gates_and_resumes() {
         "agent",
         format!("#!/bin/sh\nexec env GEMINI_CLI_NO_RELAUNCH=true {identity} gemini --acp --yolo --skip-trust -m gemini-2.5-pro\n"),
     );
-    let agent = format!("acp:{}", user.home.join("agent").display());
+    format!("acp:{}", user.home.join("agent").display())
+}
+
+#[test]
+fn a_model_that_an_agent_by_acp_reports_as_an_internal_error_is_named_with_what_to_set() {
+    let Some(lab) = lab::with_cli("gemini") else { return };
+    let user = lab.user("acp404");
+    let api = Api::start(Script::new().reply(Reply::error(404)).forever());
+    user.uses_gemini(&api, "a-key");
+    let project = user
+        .project("shop")
+        .key("SAMOCODE_AGENT", &gemini_by_acp(&user))
+        .key("SAMOCODE_RETRY_DELAY", "0")
+        .key("SAMOCODE_MAX_RETRIES", "1")
+        .key("SAMOCODE_ALLOW_WRITE", "~/.gemini")
+        .create();
+    let session = project.named("jwt");
+    session.enable(&["--task", "Paint the fence"]);
+    session.wait_for_state("blocked");
+    assert!(session.reason().contains("models/x is not found"), "{}", session.reason());
+    assert!(session.reason().contains("set a model that the account may use"));
+}
+
+#[test]
+fn an_agent_that_speaks_acp_goes_through_both_gates_and_resumes() {
+    let Some(lab) = lab::with_cli("gemini") else { return };
+    let user = lab.user("acp");
+    let api = Api::start(hold("held1"));
+    user.uses_gemini(&api, "first-key");
+    let agent = gemini_by_acp(&user);
     // Its program has another name, so what it keeps at home is not known.
     let project = user
         .project("shop")

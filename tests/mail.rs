@@ -244,6 +244,22 @@ fn without_a_waker_the_session_is_started_directly() {
 }
 
 #[test]
+fn mail_while_the_manager_is_away_says_that_nothing_wakes_the_session() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user("unmanaged");
+    let project = rehearsed(&user);
+    let session = project.named("jwt");
+    session.enable(&["--task", "JWT login"]);
+    session.wait_to_rest("waiting", "requirements");
+    user.stop_manager();
+
+    let sent = say(&session, &["send", "jwt", "Mind the tests"]);
+    assert_code(&sent, 0, "reads this after: samocode start jwt");
+    assert_code(&sent, 0, "no user service manager is reachable");
+    assert_eq!(unread(&session), 1);
+}
+
+#[test]
 fn a_blocked_session_retries_with_the_message_it_is_sent() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user("blocked");

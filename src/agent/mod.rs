@@ -40,6 +40,7 @@ pub mod outcome;
 pub mod price;
 pub mod process;
 pub mod prompt;
+pub mod quota;
 pub mod registry;
 pub mod rehearsal;
 pub mod remedy;

@@ -54,6 +54,11 @@ pub(super) async fn rouse(
     };
     match woken {
         _ if taken => (Then::Taken, None),
+        // A token waits for the waker, and without a manager there is none.
+        Ok(()) if scope == context.scope() => match context.manager().await {
+            Ok(_) => (Then::Woken, None),
+            Err(error) => (Then::NotWoken, Some(error.in_one_line())),
+        },
         Ok(()) => (Then::Woken, None),
         Err(why) => (Then::NotWoken, Some(why)),
     }

@@ -50,7 +50,7 @@ impl Worker<'_> {
         let signal = signal.map_err(|problem| located(problem, folder, work));
         self.writer.take_overview_back()?;
         self.record_refusals(plan, ended)?;
-        let rule = self.rule(&ended.outcome, account)?;
+        let rule = self.rule(ended, account)?;
         if let Some(account) = account {
             account.saw(&ended.reported.windows)?;
             account.saw(&ended.records.windows)?;
@@ -80,12 +80,13 @@ impl Worker<'_> {
     }
 
     /// The rule for an outcome. What it says about the account is shared with other sessions.
-    fn rule(&self, outcome: &Outcome, account: Option<&Account>) -> Result<Rule, StoreError> {
+    fn rule(&self, ended: &Ended, account: Option<&Account>) -> Result<Rule, StoreError> {
+        let outcome = &ended.outcome;
         let state = self.writer.state();
         let iteration = state.iteration.as_ref();
         let attempt = iteration.map_or(1, |iteration| iteration.attempt);
         let refusals = iteration.map_or(0, |iteration| iteration.refusals.count);
-        let mut rule = rules::rule(outcome, attempt, refusals, Timestamp::now());
+        let mut rule = rules::rule(outcome, ended.worked(), attempt, refusals, Timestamp::now());
         if let Rule::Pause(event) = &mut rule {
             let words = match event.as_mut() {
                 Event::Paused(event::Paused { detail, .. }) => Some(detail),

@@ -72,7 +72,7 @@ pub(super) fn conclude(
         },
         detail: detail.map(|text| redactor.redact(&text).into_owned()),
         failure: !has_signal && !hands_over && fails,
-        endless: !has_signal && rules::is_endless(&ended.outcome),
+        endless: !has_signal && rules::is_endless(&ended.outcome, ended.worked()),
         resumable: plan.resumes && rules::resumable(&ended.outcome, plan.resume),
         context_window: ended.reported.finished.as_ref().and_then(|end| end.context_window),
         cost: cost(state, plan, ended, prices),

@@ -51,6 +51,11 @@ impl LastSeen {
         self.tools.push(summary.to_owned());
     }
 
+    /// Whether the agent has said and done nothing.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.words.is_empty() && self.tools.is_empty()
+    }
+
     /// The end of what the agent has said, for a handoff in its place.
     pub(super) fn text(&self) -> &str {
         &self.words

@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::agent::Outcome;
+use crate::agent::quota::DAILY;
 use crate::session::event;
 use crate::session::journal::Event;
 use crate::session::{Cause, RunOutcome};
@@ -26,24 +27,31 @@ pub(super) enum Rule {
 }
 
 /// The rule for an outcome. `attempt` is the number of the run within the iteration, `refusals` how
-/// many runs before it were refused for a limit without a reset time.
+/// many runs before it were refused for a limit without a reset time. `worked` tells whether the
+/// agent said or did anything: then the day's quota had been renewed.
 ///
 /// | outcome | retry | conversation | counts as a failure |
 /// |---|---|---|---|
 /// | finished | asks for the signal, once per iteration | same | if there is still no signal |
 /// | limit | within 30 s of the reset time, each session at a different moment | same | no |
-/// | limit without a reset time, throttled | after 15 min | same | separately: the third in a row blocks |
+/// | limit without a reset time, throttled | after 15 min; of a day: once it is renewed | same | separately: the third in a row blocks |
 /// | transient, a limit of the machine | after a pause that doubles from 5 s to 10 min | same | no |
 /// | auth | every 10 min, and within seconds of a new login | same | no |
 /// | interrupted | at the next start | same | no |
 /// | killed, timed out, stalled, max turns, failed, rejected, budget (of a run) | after the retry delay | same | yes |
 /// | out of memory, not resumed, refused, would not start | after the retry delay | fresh | yes |
 /// | context full, or asked for a handoff and left no signal | at once, with a handoff written by the worker | fresh | separately: the third in a row blocks |
-pub(super) fn rule(outcome: &Outcome, attempt: u32, refusals: u32, now: Timestamp) -> Rule {
+pub(super) fn rule(
+    outcome: &Outcome,
+    worked: bool,
+    attempt: u32,
+    refusals: u32,
+    now: Timestamp,
+) -> Rule {
     let after = |seconds: i64| now.checked_add(SignedDuration::from_secs(seconds)).ok();
     match outcome {
         Outcome::Finished => Rule::TakeSignal,
-        _ if is_endless(outcome) && refusals + 1 >= MAX_REFUSALS => Rule::Resume,
+        _ if is_endless(outcome, worked) && refusals + 1 >= MAX_REFUSALS => Rule::Resume,
         Outcome::Limit { resets_at, kind, what } => {
             Rule::Pause(Box::new(Event::Limited(event::Limited {
                 until: resets_at.filter(|at| *at > now).or_else(|| after(15 * 60)).unwrap_or(now),
@@ -106,9 +114,14 @@ pub(super) fn believed(outcome: Outcome, now: Timestamp) -> Outcome {
     }
 }
 
-/// Whether a run was refused for a limit that has no known end.
-pub(super) const fn is_endless(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::Throttled { .. } | Outcome::Limit { resets_at: None, .. })
+/// Whether a run was refused for a limit whose end was not reported. That of a day is expected at a
+/// time, and did end if the agent could work.
+pub(super) fn is_endless(outcome: &Outcome, worked: bool) -> bool {
+    match outcome {
+        Outcome::Throttled { .. } | Outcome::Limit { resets_at: None, .. } => true,
+        Outcome::Limit { kind, .. } => kind == DAILY && !worked,
+        _ => false,
+    }
 }
 
 /// Whether the next run can resume the conversation. `resumed` tells whether this run did: one that
@@ -177,7 +190,7 @@ mod tests {
 
     fn pause_s(attempt: u32) -> i64 {
         let outcome = Outcome::Transient { what: "overloaded".into() };
-        match rule(&outcome, attempt, 0, Timestamp::UNIX_EPOCH) {
+        match rule(&outcome, false, attempt, 0, Timestamp::UNIX_EPOCH) {
             Rule::Pause(event) => match *event {
                 Event::Paused(event::Paused { until, .. }) => until.unwrap().as_second(),
                 other => panic!("{other:?}"),
@@ -189,7 +202,7 @@ mod tests {
     #[test]
     fn a_limit_of_the_machine_pauses_the_session_and_fails_nothing() {
         let outcome = Outcome::Exhausted { why: "the limit of processes is reached".into() };
-        let Rule::Pause(event) = rule(&outcome, 1, 0, Timestamp::UNIX_EPOCH) else {
+        let Rule::Pause(event) = rule(&outcome, false, 1, 0, Timestamp::UNIX_EPOCH) else {
             panic!("it counts as a failure")
         };
         let Event::Paused(paused) = *event else { panic!("{event:?}") };
@@ -210,7 +223,7 @@ mod tests {
             let outcome = Outcome::Limit { resets_at, kind: String::new(), what: String::new() };
             let until = Timestamp::from_second(1000 + 900).unwrap();
             let event = Event::Limited(event::Limited { until, what: None, said: None });
-            assert_eq!(rule(&outcome, 1, 0, now), Rule::Pause(Box::new(event)));
+            assert_eq!(rule(&outcome, false, 1, 0, now), Rule::Pause(Box::new(event)));
         }
     }
 
@@ -236,13 +249,37 @@ mod tests {
             Outcome::Limit { resets_at: None, kind: String::new(), what: what() },
         ] {
             for refusals in 0..2 {
-                assert!(matches!(rule(&outcome, 1, refusals, now), Rule::Pause(_)), "{outcome:?}");
+                assert!(
+                    matches!(rule(&outcome, false, 1, refusals, now), Rule::Pause(_)),
+                    "{outcome:?}"
+                );
             }
-            assert_eq!(rule(&outcome, 9, 2, now), Rule::Resume, "{outcome:?}");
+            assert_eq!(rule(&outcome, false, 9, 2, now), Rule::Resume, "{outcome:?}");
             assert_eq!(detail(&outcome), Some(what()));
         }
         let known = Outcome::Limit { resets_at: Some(now), kind: String::new(), what: what() };
-        assert!(matches!(rule(&known, 9, 9, now), Rule::Pause(_)));
+        assert!(matches!(rule(&known, false, 9, 9, now), Rule::Pause(_)));
+    }
+
+    #[test]
+    fn a_quota_of_a_day_is_waited_for_each_day_as_long_as_there_was_work_in_between() {
+        let now = Timestamp::from_second(1000).unwrap();
+        let at = now + SignedDuration::from_hours(9);
+        let daily =
+            Outcome::Limit { resets_at: Some(at), kind: DAILY.to_owned(), what: "w".to_owned() };
+        let until = |worked, refusals| match rule(&daily, worked, 1, refusals, now) {
+            Rule::Pause(event) => match *event {
+                Event::Limited(limited) => Some(limited.until),
+                other => panic!("{other:?}"),
+            },
+            other => {
+                assert_eq!(other, Rule::Resume);
+                None
+            }
+        };
+        assert_eq!([until(false, 0), until(false, 1), until(false, 2)], [Some(at), Some(at), None]);
+        assert_eq!(until(true, 2), Some(at));
+        assert!(is_endless(&daily, false) && !is_endless(&daily, true));
     }
 
     #[test]

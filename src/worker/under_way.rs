@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use tempfile::TempDir;
 
 use crate::agent::confine::{Closed, Confinement, Proxy};
+use crate::agent::event::Usage;
 use crate::agent::outcome::{Facts, Reported};
 use crate::agent::process::StartError;
 use crate::agent::run::{GRACE, Run, Setting, TERM_GRACE};
@@ -93,6 +94,13 @@ pub(super) struct Ended {
     /// The removal of its temporary folder. Wait for it before the end is recorded: recovery looks
     /// for such a folder only of a run that is open.
     pub(super) removal: Option<Pending<()>>,
+}
+
+impl Ended {
+    /// Whether the agent said or did anything.
+    pub(super) fn worked(&self) -> bool {
+        !self.seen.is_empty() || self.reported.usage() != Usage::default()
+    }
 }
 
 impl<'w, 'a> RunUnderWay<'w, 'a> {

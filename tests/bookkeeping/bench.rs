@@ -24,6 +24,9 @@ use tally::{Spent, tokens};
 /// The most turns of bookkeeping that a run may have: look, save, signal, and the closing line.
 const MOST_TURNS: usize = 4;
 
+/// The most tokens that our instructions may have in a run: each turn sends them again.
+const MOST_WORDS: usize = 4000;
+
 /// The session before its first run, left in init as an older samocode leaves one.
 const OVERVIEW: &str = "# Session: prices\nStarted: 11-20 18:00\nWorking Dir: WORKTREE\n\n## Task\n\
     Give every article of the shop a price.\n\n## Status\nPhase: init\nIteration: 1\n\
@@ -47,15 +50,20 @@ fn main() -> ExitCode {
         "| run | turns | for bookkeeping | tokens written | for bookkeeping | read for it | our words |"
     );
     println!("|---|---|---|---|---|---|---|");
-    let (mut all, mut most) = (Spent::default(), 0);
+    let (mut all, mut most, mut longest) = (Spent::default(), 0, 0);
     for (at, (run, results)) in recorded().iter().zip(results(&api.requests())).enumerate() {
         let spent = Spent::of(played.get(&at).map(Vec::as_slice).unwrap_or_default(), &results);
-        println!("| {} | {spent} | {} |", run.name, instructions(&user, run.phase()));
-        (all, most) = (all + spent, most.max(spent.on_books));
+        let words = instructions(&user, run.phase());
+        println!("| {} | {spent} | {words} |", run.name);
+        (all, most, longest) = (all + spent, most.max(spent.on_books), longest.max(words));
     }
     println!("| all | {all} | |");
     if most > MOST_TURNS {
         println!("A run has {most} turns for bookkeeping, more than {MOST_TURNS}.");
+        return ExitCode::FAILURE;
+    }
+    if longest > MOST_WORDS {
+        println!("A run has {longest} tokens of instructions, more than {MOST_WORDS}.");
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use super::errors;
 use super::wire::{self, Message, PermissionOption};
 use crate::agent::Task;
 use crate::agent::command_words::first_words;
@@ -87,7 +88,7 @@ impl Dialogue {
                         "it speaks version {spoken} of the Agent Client Protocol, but samocode needs version {}: install a version that speaks it",
                         wire::VERSION
                     );
-                    return emit(failed(why, None, "cli_version_too_old"));
+                    return emit(failed(&why, "cli_version_too_old"));
                 }
                 let loads = message.result["agentCapabilities"]["loadSession"] == true;
                 self.replies.extend(if loads && !self.resumes.is_empty() {
@@ -114,7 +115,9 @@ impl Dialogue {
                 self.is_prompted = false;
                 emit(self.ended(&message.result));
             }
-            (wire::INITIALIZE | wire::NEW | wire::PROMPT, Some(error)) => emit(refused(&error)),
+            (wire::INITIALIZE | wire::NEW | wire::PROMPT, Some(error)) => {
+                errors::refused(&error, emit)
+            }
             _ => emit(Event::Progress),
         }
     }
@@ -251,39 +254,11 @@ fn reply(usage: &Value) -> Option<Usage> {
     (usage != Usage::default()).then_some(usage)
 }
 
-/// An error in place of a result. Agents put HTTP statuses into the code, say more in the data, or quote
-/// what the service replied.
-fn refused(error: &wire::Error) -> Event {
-    let status = u16::try_from(error.code).ok().filter(|code| (400..600).contains(code));
-    let quoted = serde_json::from_str::<Value>(&error.message).unwrap_or_default();
-    let message = quoted["error"]["message"].as_str().unwrap_or(&error.message);
-    let details = ["details", "message"].into_iter().find_map(|key| error.data[key].as_str());
-    let text = match details {
-        Some(details) if details != message => format!("{message}: {details}"),
-        _ => message.to_owned(),
-    };
-    let reasons = quoted["error"]["details"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let refuses_key = reasons.iter().any(|detail| detail["reason"] == "API_KEY_INVALID");
-    // -32000 is the protocol's "authentication required".
-    let name = match (error.code, error.data["codexErrorInfo"].as_str()) {
-        (_, Some("usage_limit_exceeded" | "usageLimitExceeded")) => "usage_limit_reached",
-        (_, Some("unauthorized")) | (-32000, _) => "authentication_failed",
-        _ if refuses_key => "authentication_failed",
-        _ => "",
-    };
-    failed(text, status, name)
-}
-
-fn failed(text: String, status: Option<u16>, name: &str) -> Event {
+fn failed(text: &str, name: &str) -> Event {
     Event::Finished(Box::new(Finished {
         is_error: true,
-        api_status: status,
-        error_kind: Some(name)
-            .filter(|name| !name.is_empty())
-            .map(str::to_owned)
-            .into_iter()
-            .collect(),
-        text: cut(&text, MAX_TEXT).to_owned(),
+        error_kind: vec![name.to_owned()],
+        text: cut(text, MAX_TEXT).to_owned(),
         ..Finished::default()
     }))
 }

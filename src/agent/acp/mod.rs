@@ -5,6 +5,7 @@
 //! result. The agent asks for permissions on the way and gets them; it works unattended.
 
 mod dialogue;
+mod errors;
 mod wire;
 
 use std::path::Path;

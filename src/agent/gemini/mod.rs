@@ -19,7 +19,7 @@ use super::event::{Decoder, Finished, Limit};
 use super::exam::{About, Exam, Finding, Status};
 use super::outcome::{Facts, Outcome, ProcessExit, judge};
 use super::spec::{AgentSpec, Capabilities, ConversationId, Login, Program};
-use super::{Agent, Environment, Input, Launch, Task, variable};
+use super::{Agent, Environment, Input, Launch, Task, quota, variable};
 use crate::config::keys::{Key, Kind, key};
 use crate::config::{AgentManifest, AgentName, Credentials, Reach, Settings, Variables};
 
@@ -141,11 +141,14 @@ impl AgentSpec for Gemini {
             return judge(facts);
         };
         explain(finished, facts);
-        // Only if the service asked for a delay: the day's quota ends at no known time.
+        let now = Timestamp::now();
         if let Some(delay) = delay_in(facts.stderr_tail) {
-            let resets_at = Timestamp::now().checked_add(delay).ok();
+            let resets_at = now.checked_add(delay).ok();
             let (kind, windows) = (String::new(), Vec::new());
             reported.limit = Some(Limit { reached: true, kind, resets_at, windows });
+        } else if let Some(limit) = quota::of_day(&finished.text, now) {
+            finished.advice = Some(quota::ADVICE.to_owned());
+            reported.limit = Some(limit);
         }
         judge(&Facts { reported: &reported, ..*facts })
     }

@@ -123,8 +123,11 @@ fn each_failure_has_its_outcome() {
     let quota =
         "Full report … TerminalQuotaError: You have exhausted your daily quota\n  status: 429\n}";
     let outcome = judged(fixture!("daily"), 173, quota, false);
-    let Outcome::Limit { resets_at: None, what, .. } = outcome else { panic!("{outcome:?}") };
-    assert_eq!(what, "You have exhausted your daily quota on this model.");
+    let Outcome::Limit { resets_at: Some(at), kind, what } = outcome else { panic!("{outcome:?}") };
+    let hours = at.duration_since(jiff::Timestamp::now()).as_hours();
+    assert!((0..=25).contains(&hours) && kind == "daily", "{at} {kind}");
+    let renewed = "(Google renews it at midnight Pacific time)";
+    assert_eq!(what, format!("You have exhausted your daily quota on this model. {renewed}"));
     let delayed = quota.replace("  status", "  retryDelayMs: 3600000,\n  status");
     let outcome = judged(fixture!("daily"), 173, &delayed, false);
     let Outcome::Limit { resets_at: Some(at), .. } = outcome else { panic!("{outcome:?}") };
@@ -132,8 +135,14 @@ fn each_failure_has_its_outcome() {
     assert!((50..=60).contains(&minutes), "{minutes}");
     let unknown = quota.replace("  status", "  retryDelayMs: undefined,\n  status");
     let outcome = judged(fixture!("daily"), 173, &unknown, false);
+    assert!(matches!(&outcome, Outcome::Limit { kind, .. } if kind == "daily"), "{outcome:?}");
+    // A delay that is too long, of a quota that is none of the day's.
+    let other = "{\"type\":\"result\",\"status\":\"error\",\"error\":{\"message\":\"x\"}}";
+    let outcome = judged(other, 173, &unknown, false);
     assert!(matches!(outcome, Outcome::Limit { resets_at: None, .. }), "{outcome:?}");
-    assert!(matches!(judged(fixture!("daily"), 173, "", false), Outcome::Throttled { .. }));
+    let outcome = judged(fixture!("daily"), 173, "", false);
+    assert!(matches!(&outcome, Outcome::Limit { kind, .. } if kind == "daily"), "{outcome:?}");
+    assert!(matches!(judged(other, 173, "", false), Outcome::Throttled { .. }));
     let outcome = judged(fixture!("401"), 145, "}\n  status: 401\n}", false);
     assert_eq!(outcome, Outcome::Auth { what: "the script says 401".into() });
     assert!(matches!(judged(fixture!("401"), 145, "", false), Outcome::Auth { .. }));

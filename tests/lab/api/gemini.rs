@@ -64,6 +64,13 @@ pub(super) fn error(status: u16, message: &str, is_limit: bool) -> (u16, Value) 
             }}),
         );
     }
+    if status == 404 {
+        let message = "models/x is not found for API version v1beta, or is not supported for generateContent.";
+        return (
+            status,
+            json!({"error": {"code": 404, "message": message, "status": "NOT_FOUND"}}),
+        );
+    }
     if !is_limit {
         return (status, json!({"error": {"code": status, "message": message, "status": "LAB"}}));
     }
