@@ -31,13 +31,13 @@ macro_rules! for_agents {
         #[derive(Deserialize)]
         #[serde(rename_all = "snake_case")]
         enum Told {
-            $($name(<$call as Replies>::Reply),)*
+            $($name(Box<<$call as Replies>::Reply>),)*
         }
 
         impl From<Told> for Reply {
             fn from(told: Told) -> Self {
                 match told {
-                    $(Told::$name(reply) => Self::$name(reply),)*
+                    $(Told::$name(reply) => Self::$name(*reply),)*
                 }
             }
         }
