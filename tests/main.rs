@@ -6,6 +6,7 @@
     reason = "helpers of tests fail the test by panicking"
 )]
 
+mod acp;
 mod agent_path;
 mod agents;
 mod at_the_prompt;
@@ -52,6 +53,7 @@ mod new_user;
 mod notify_quiet;
 mod notify_setup;
 mod notify_test;
+mod odd_mail;
 mod outcomes;
 mod output;
 mod package;
@@ -83,6 +85,7 @@ mod top;
 mod two_versions;
 mod upgrade;
 mod view;
+mod waiting;
 mod web;
 mod whereabouts;
 mod worktrees;

@@ -2,15 +2,13 @@
 
 use std::path::PathBuf;
 
-use rustix::process::Signal;
-
 use crate::lab::{self, LabCommand, LabUser, secs};
 
 /// A user whose project's agent is a program that stops at a gate of the test's.
-struct Shop {
-    user: LabUser,
-    dir: PathBuf,
-    sessions: PathBuf,
+pub(crate) struct Shop {
+    pub(crate) user: LabUser,
+    pub(crate) dir: PathBuf,
+    pub(crate) sessions: PathBuf,
 }
 
 /// Prints text, some of it hostile; waits for `~/go`, and blocks.
@@ -24,7 +22,7 @@ printf '{"status":"blocked","reason":"no database","needs":"human_decision"}' >"
 "#;
 
 impl Shop {
-    fn new(user: LabUser) -> Self {
+    pub(crate) fn new(user: LabUser) -> Self {
         user.write_program("agent.sh", AGENT);
         let agent = format!("command:{}/agent.sh", user.home.display());
         let project = user.project("shop").key("SAMOCODE_AGENT", &agent).create();
@@ -32,12 +30,12 @@ impl Shop {
         Self { user, dir, sessions }
     }
 
-    fn samocode<const N: usize>(&self, args: [&str; N]) -> LabCommand {
+    pub(crate) fn samocode<const N: usize>(&self, args: [&str; N]) -> LabCommand {
         self.user.samocode(args).cwd(&self.dir)
     }
 
     /// A session of which only the hook exists.
-    fn made_up(&self, folder: &str, hook: &str) {
+    pub(crate) fn made_up(&self, folder: &str, hook: &str) {
         let text = format!(
             r#"{{"task_id":"x","iteration":2,"total_iterations":5,"since":"2026-11-20T17:00:00Z","seq":9,"cost_usd":3.1,"tokens":{{"input":91000,"output":4200}},{hook}}}"#
         );
@@ -48,11 +46,11 @@ impl Shop {
         self.user.sh(&line).ok();
     }
 
-    fn open_gate(&self) {
+    pub(crate) fn open_gate(&self) {
         self.user.write("go", "");
     }
 
-    fn starts_to_work(&self, session: &str) {
+    pub(crate) fn starts_to_work(&self, session: &str) {
         self.samocode(["enable", session, "--task", "JWT login"]).ok();
         self.user.wait_until("the agent works", secs(30), || {
             let out = self.samocode(["status", session, "--json"]).ok();
@@ -61,7 +59,7 @@ impl Shop {
     }
 
     /// Waits until `samocode VERB …` has started to watch files.
-    fn listens(&self, verb: &str) {
+    pub(crate) fn listens(&self, verb: &str) {
         let look = format!(
             "for p in $(pgrep -u {} -f '^samocode {verb}'); do ls -l /proc/$p/fd; done | grep -q inotify",
             self.user.uid
@@ -70,10 +68,10 @@ impl Shop {
     }
 }
 
-const WAITING: &str =
+pub(crate) const WAITING: &str =
     r#""phase":"requirements","state":"waiting","for":"qa_answers","questions":3"#;
-const RUNNING: &str = r#""phase":"testing","state":"running""#;
-const DONE: &str = r#""phase":"done","state":"done","summary":"All of it""#;
+pub(crate) const RUNNING: &str = r#""phase":"testing","state":"running""#;
+pub(crate) const DONE: &str = r#""phase":"done","state":"done","summary":"All of it""#;
 
 #[test]
 fn status_works_without_a_service_manager_and_prints_every_key() {
@@ -228,127 +226,6 @@ fn logs_exit_quietly_when_their_pipe_is_closed() {
 
     assert_eq!(out.stdout.lines().count(), 1, "{out}");
     assert_eq!(out.stderr, "", "{out}");
-}
-
-#[test]
-fn wait_returns_on_file_changes_with_the_exit_code_of_the_state() {
-    let Some(lab) = lab::get() else { return };
-    let shop = Shop::new(lab.user_without_manager("waits"));
-    for folder in ["26-11-20-a", "26-11-20-b"] {
-        shop.made_up(folder, r#""phase":"testing","state":"new""#);
-    }
-    let mut wait = shop.samocode(["wait", "a", "b"]).spawn();
-    shop.listens("wait");
-    assert!(wait.is_running());
-
-    shop.made_up("26-11-20-b", WAITING);
-
-    let out = wait.wait(secs(60));
-    assert_eq!((out.code, out.stdout.as_str()), (10, "b waiting  (samocode answer b)\n"), "{out}");
-    let only_done = |timeout| {
-        shop.samocode(["wait", "a", "b", "--until", "done", "--timeout", timeout]).output()
-    };
-    let late = only_done("200ms");
-    assert_eq!(late.code, 124, "{late}");
-    assert!(late.stderr.contains("a is new, b is waiting"), "{late}");
-    shop.made_up("26-11-20-a", DONE);
-    let done = only_done("10s");
-    assert_eq!((done.code, done.stdout.as_str()), (0, "a done: All of it\n"), "{done}");
-    assert_eq!(shop.samocode(["wait", "a", "--until", "never"]).output().code, 2);
-    // No worker runs, whatever the hook says.
-    shop.made_up("26-11-20-a", RUNNING);
-    assert_eq!(shop.samocode(["wait", "a"]).output().code, 12);
-}
-
-#[test]
-fn wait_and_logs_look_once_a_second_where_nothing_can_be_watched() {
-    let Some(lab) = lab::get() else { return };
-    let limit = std::fs::read_to_string("/proc/sys/fs/inotify/max_user_instances");
-    let limit: usize = limit.expect("a limit").trim().parse().expect("a number");
-    if limit > 1024 {
-        return lab::skipped("too many inotify instances to use them all up");
-    }
-    let shop = Shop::new(lab.user_without_manager("unwatched"));
-    shop.made_up("26-11-20-a", r#""phase":"testing","state":"new""#);
-    // Each of these takes one of the user's instances.
-    let hogs = format!(
-        "touch hog; trap 'kill $(jobs -p)' TERM; \
-         for i in $(seq {}); do tail -f hog >/dev/null 2>&1 & done; echo up; wait",
-        limit + 2
-    );
-    let mut hogs = shop.user.sh(&hogs).within(secs(120)).spawn();
-    hogs.wait_for_stdout("up", secs(60));
-    let said = "sudo sysctl fs.inotify.max_user_instances=";
-    shop.user.wait_until("the instances are used up", secs(60), || {
-        let out = shop.samocode(["wait", "a", "--timeout", "200ms"]).output();
-        assert_eq!(out.code, 124, "{out}");
-        out.stderr.contains(said)
-    });
-
-    let mut logs = shop.samocode(["logs", "-f", "a"]).spawn();
-    logs.wait_for_stderr(said, secs(20));
-    let mut wait = shop.samocode(["wait", "a"]).spawn();
-    wait.wait_for_stderr(said, secs(20));
-    shop.made_up("26-11-20-a", WAITING);
-    let out = wait.wait(secs(20));
-    assert_eq!(out.code, 10, "{out}");
-    assert_eq!(out.stderr.matches(said).count(), 1, "{out}");
-    let started = r#"{"seq":1,"at":"2026-11-20T17:00:00Z","kind":"created","name":"a","task":"Paint the fence"}"#;
-    shop.user.write(shop.sessions.join("26-11-20-a/_journal.jsonl"), format!("{started}\n"));
-    logs.wait_for_stdout("Paint the fence", secs(20));
-    logs.signal(Signal::INT);
-    assert_eq!(logs.wait(secs(20)).stderr.matches(said).count(), 1);
-    hogs.signal(Signal::TERM);
-    hogs.wait(secs(20));
-}
-
-#[test]
-fn wait_ignores_the_old_state_while_a_worker_is_starting() {
-    let Some(lab) = lab::get() else { return };
-    let shop = Shop::new(lab.user_without_manager("taken"));
-    shop.made_up("26-11-20-a", WAITING);
-    let folder = shop.sessions.join("26-11-20-a");
-    // The hook's state is of five o'clock.
-    let started = |at: &str| {
-        let line = format!(
-            r#"{{"seq":1,"at":"2026-11-20T{at}:00Z","kind":"worker_started","pid":1,"boot":"b","uptime_ms":1,"version":"0.1.0"}}"#
-        );
-        shop.user.write(folder.join("_journal.jsonl"), line + "\n");
-    };
-    shop.user.write(folder.join("_lock"), "");
-    let lock = std::fs::File::open(shop.user.host_path(folder.join("_lock"))).unwrap();
-    lock.lock().unwrap();
-    let wait = |bound| shop.samocode(["wait", "a", "--timeout", bound]).output();
-
-    started("17:05");
-    assert_eq!(wait("300ms").code, 124, "it is just looking at its mail");
-    started("16:55");
-    assert_eq!(wait("10s").code, 10, "it brought the session there and is about to end");
-    started("17:05");
-    drop(lock);
-    assert_eq!(wait("10s").code, 10, "it looked, and there was nothing to do");
-}
-
-#[test]
-fn wait_notices_a_unit_that_fails_without_updating_the_hook() {
-    let Some(lab) = lab::get() else { return };
-    let shop = Shop::new(lab.user("fails"));
-    shop.starts_to_work("jwt");
-    shop.user.write(
-        ".config/systemd/user/samocode@jwt.service.d/zz.conf",
-        "[Unit]\nOnFailure=\n[Service]\nRestart=no\n",
-    );
-    shop.user.systemctl(["daemon-reload"]).ok();
-    let mut wait = shop.samocode(["wait", "jwt", "--timeout", "60s"]).spawn();
-    shop.listens("wait");
-
-    shop.user.systemctl(["kill", "--kill-whom=main", "--signal=KILL", "samocode@jwt"]).ok();
-
-    let out = wait.wait(secs(20));
-    assert_eq!(out.code, 1, "{out}");
-    assert!(out.stdout.starts_with("jwt failed"), "{out}");
-    let listed = shop.samocode(["status", "--json"]).ok().json();
-    assert_eq!(listed["sessions"][0]["state"], "failed", "{listed}");
 }
 
 #[test]

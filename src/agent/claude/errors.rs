@@ -52,8 +52,14 @@ fn in_words(fields: &Fields<'_>) -> Option<u64> {
     fields.text("api_error_status")?.split_whitespace().next()?.parse().ok()
 }
 
-/// The status at the beginning of what older versions say of an error: `API Error: 529 {…}`.
+/// The status in what older versions say of an error: `API Error: 529 {…}`, or in other words what to do.
 pub(super) fn status_in(text: &str) -> Option<u16> {
+    if text.trim_end().ends_with("Please run /login") {
+        return Some(401);
+    }
+    if text.trim_start().starts_with("Claude AI usage limit reached") {
+        return Some(429);
+    }
     let rest = text.trim_start().strip_prefix("API Error")?;
     let rest = rest.trim_start_matches([':', ' ', '(']);
     let digits = rest.split(|c: char| !c.is_ascii_digit()).next()?;
@@ -147,6 +153,9 @@ mod tests {
             ("API Error (401 unauthorized)", Some(401)),
             ("API Error: Connection error.", None),
             ("API Error: 5290", None),
+            ("Invalid API key · Please run /login", Some(401)),
+            ("Claude AI usage limit reached|1795223745", Some(429)),
+            ("I wrote: Please run /login, and then again", None),
             ("The API Error: 529 is in the log", None),
         ] {
             assert_eq!(status_in(text), status, "{text}");
