@@ -392,10 +392,9 @@ async fn a_session_without_commits_is_no_reason_to_merge_none_of_the_others() {
     let shop = Shop::new("true");
     shop.session("good", "main", "a", "a\n");
     shop.hook("idle", StateName::Done, Some("work"));
-    let at = shop.tip("work");
-    let line =
-        format!(r#"{{"seq":1,"at":"2026-11-20T10:00:00Z","kind":"prepared","base":"{at}"}}"#);
-    std::fs::write(shop.folder("idle").journal(), line + "\n").unwrap();
+    let begun = r#"{"seq":1,"at":"2026-11-20T10:00:00Z","kind":"prepared","working_dir":"/x","#;
+    let line = format!("{begun}\"base\":\"{}\"}}\n", shop.tip("work"));
+    std::fs::write(shop.folder("idle").journal(), line).unwrap();
     assert!(shop.refusal(&["idle"]).await.contains("work has no commits of its own"));
     assert_eq!(shop.merge(&["idle", "good"]).await.members.len(), 1);
 }
