@@ -340,7 +340,9 @@ async fn a_broken_ref_hides_no_other() {
         has(&beside.said().await, &expected);
         // An agent may break one, too: its commits are kept.
         let side = beside.lab.repo.join(".git/refs/heads/side");
-        std::fs::write(side, "").unwrap();
+        // As git replaces a ref: what is written over in place is seen with the folder's next change.
+        std::fs::write(root.join("empty"), "").unwrap();
+        std::fs::rename(root.join("empty"), side).unwrap();
         let side = ["branch 'side' lost 1 commit (kept", "branch 'side' was deleted"];
         has(&beside.said().await, &["branch 'theirs' lost", side[0], side[1]]);
     }
