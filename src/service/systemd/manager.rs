@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
-use futures_util::stream::BoxStream;
-use tokio::sync::OnceCell;
+use futures_util::stream::{self, BoxStream};
+use tokio::sync::{OnceCell, mpsc};
 use zbus::proxy::CacheProperties;
 use zbus::{Connection, MatchRule, MessageStream, message};
 use zbus_systemd::systemd1::ManagerProxy;
@@ -367,8 +367,26 @@ impl ServiceManager for Systemd {
             let change = message.ok().and_then(|message| status::change_of(&message, is_watched));
             async move { change }
         });
-        Ok(changes.boxed())
+        Ok(drained(changes.boxed()))
     }
+}
+
+/// The same changes, taken as they come. Were they left where they arrive, a unit that crashes again and
+/// again would fill the queue, and the connection would give no reply to whoever looks at it meanwhile.
+fn drained(mut changes: BoxStream<'static, UnitChange>) -> BoxStream<'static, UnitChange> {
+    let (sender, mut receiver) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                change = changes.next() => match change {
+                    Some(change) if sender.send(change).is_ok() => {}
+                    _ => break,
+                },
+                () = sender.closed() => break,
+            }
+        }
+    });
+    stream::poll_fn(move |context| receiver.poll_recv(context)).boxed()
 }
 
 pub(super) fn is_unknown(error: &zbus::Error) -> bool {
