@@ -15,8 +15,9 @@ def listen(family, address):
 for path in [f"{home}/.ssh/agent.sock", f"{home}/docker.sock", f"/tmp/x11-{name}",
              f"{home}/.gnupg/S.gpg-agent", f"/tmp/tmux-{name}"]:
     listen(socket.AF_UNIX, path)
-listen(socket.AF_UNIX, f"\0escape-{name}")
 port = listen(socket.AF_INET, ("127.0.0.1", 0)).getsockname()[1]
+# Machines of the lab share their network, and with it these names.
+listen(socket.AF_UNIX, f"\0escape-{name}-{port}")
 udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 udp.bind(("127.0.0.1", 0))
 terminal, other = pty.openpty()
