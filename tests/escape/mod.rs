@@ -2,32 +2,36 @@
 //! a unit. Without a cage the attempts succeed, which shows that they are real; in it, only those
 //! do that the README lists as not covered. And an ordinary day's work is not in its way.
 
-use std::collections::BTreeMap;
+mod real;
 
+use std::collections::BTreeMap;
 use std::process::Command;
 use std::sync::Mutex;
 
-use crate::lab::{self, Api, Lab, LabUser, Script, System, secs};
+use crate::lab::{self, Lab, LabUser, System, secs};
 use crate::session::BOUND;
 
 const ATTEMPTS: &str = include_str!("attempts.py");
 const VICTIM: &str = include_str!("victim.py");
 
 /// What gets through at the level standard, and the words of the README's table that say so.
-const NOT_COVERED: [(&str, &str); 3] = [
+const NOT_COVERED: [(&str, &str); 4] = [
     ("connect to a port of the human's", "the network, local ports included"),
     ("send a datagram to the human's", "the network, local ports included"),
     ("see another's command line", "command lines of your processes"),
+    ("choose another's processors", "the processors and the scheduling of your processes"),
 ];
 
 /// What gets through besides where a host lets nobody have a view of its own.
-const NOT_COVERED_WITHOUT_VIEW: [(&str, &str); 6] = [
+const NOT_COVERED_WITHOUT_VIEW: [(&str, &str); 8] = [
     ("change a file's mode", "mode, times, attributes, sizes of your files"),
     ("change a file's times", "mode, times, attributes, sizes of your files"),
     ("set an attribute", "mode, times, attributes, sizes of your files"),
     ("see a file's size", "mode, times, attributes, sizes of your files"),
     ("open another's terminal", "your other terminals"),
     ("read shared memory", "shared memory"),
+    ("attach shared memory", "shared memory"),
+    ("watch a folder", "which of your files change"),
 ];
 
 /// What a person has at home.
@@ -45,6 +49,8 @@ for file in .ssh/id_ed25519 .ssh/movable .aws/credentials .netrc .npmrc .pypirc 
     [ -e $file ] || echo SECRET >$file
 done
 printf '#!/bin/sh\ntrue\n' >bin-elsewhere/tool
+printf '{}\n' | tee .claude/settings.json >.claude/.credentials.json
+git init -q private && git -C private -c user.name=x -c user.email=x commit -q --allow-empty -m SECRET
 echo '# none' >.config/samocode/env
 chmod +x bin-elsewhere/tool
 mkdir -p removable-folder
@@ -68,22 +74,26 @@ enum How {
     SystemUnit,
 }
 
+/// Has a `command:` agent make the attempts.
 fn escape(user: &LabUser, level: &str, how: How) -> Report {
+    escape_by(user, level, how, &|arguments| {
+        format!("command:{}/attempts.py {arguments}", user.home.display())
+    })
+}
+
+/// Has an agent make the attempts, which is named once their arguments are known.
+fn escape_by(user: &LabUser, level: &str, how: How, agent: &dyn Fn(&str) -> String) -> Report {
     user.sh(HOME).ok();
     other_session(user);
     user.write("victim.py", VICTIM);
     let _victim = user.sh("exec /usr/bin/python3 victim.py").stdin_open().spawn();
-    user.wait_until("the victim is there", secs(20), || user.exists("victim"));
+    user.wait_until("the victim is there", secs(60), || user.exists("victim"));
     user.write_program("attempts.py", ATTEMPTS);
     let home = user.home.display();
     let found = |folder: &str| user.sh(&format!("ls -d ~/{folder}/*-other")).ok().stdout;
     let (session, work) = (found("shop-sessions"), found("shop-worktrees"));
-    let agent = format!(
-        "command:{home}/attempts.py {home}/shop {} {} {}",
-        session.trim(),
-        work.trim(),
-        user.read("victim")
-    );
+    let agent =
+        agent(&format!("{home}/shop {} {} {}", session.trim(), work.trim(), user.read("victim")));
     user.sh(&format!(
         "sed -i '/^SAMOCODE_AGENT=/d; /^SAMOCODE_CONFINE=/d' shop/.samocode; printf '%s\\n' 'SAMOCODE_AGENT={agent}' \
          SAMOCODE_CONFINE={level} SAMOCODE_MAX_RETRIES=0 >>shop/.samocode"
@@ -97,9 +107,9 @@ fn escape(user: &LabUser, level: &str, how: How) -> Report {
             .lab
             .root(["samocode", "enable", "--system", "--run-as", &user.name, "jwt", "--task", "t"]),
     };
-    begin.cwd(user.home.join("shop")).output();
+    begin.cwd(user.home.join("shop")).within(secs(240)).output();
     let done = "cat ~/shop-worktrees/*-jwt/escape.tsv 2>/dev/null | grep -c ^be.another.user";
-    user.wait_until("the attempts are made", secs(90), || {
+    user.wait_until("the attempts are made", BOUND * 2, || {
         user.sh(done).output().stdout.trim() == "1"
     });
     let report = user.sh("cat ~/shop-worktrees/*-jwt/escape.tsv").ok().stdout;
@@ -186,11 +196,13 @@ fn nor_does_it_as_a_unit_of_the_systems_manager_of_either_version() {
 }
 
 #[test]
-fn nor_does_it_as_a_unit_of_a_users_manager_of_version_257() {
+fn nor_does_it_as_a_unit_of_a_users_manager_of_version_257_or_in_its_foreground() {
     let Some(lab) = lab::on(System::Debian13) else { return };
     lend_python(lab);
-    let user = lab.user("cagedunit");
-    assert_held(&user, How::UserUnit, &escape(&user, "standard", How::UserUnit));
+    for (name, how) in [("cagedunit", How::UserUnit), ("cagedfront", How::Foreground)] {
+        let user = lab.user(name);
+        assert_held(&user, how, &escape(&user, "standard", how));
+    }
 }
 
 /// This machine's Python, for a lab that has none. What it is linked with, the lab has.
@@ -260,6 +272,18 @@ if [ -x /usr/bin/cargo ]; then
     rm -rf rust
 fi
 script -qec true /dev/null </dev/null
+if /usr/bin/python3 -c 'import venv'; then
+    /usr/bin/python3 -m venv --without-pip v && v/bin/python -c 'import sys; assert sys.prefix != sys.base_prefix'
+    rm -rf v
+fi
+if command -v npm; then
+    mkdir pack && echo '{"name":"pack","version":"1.0.0"}' >pack/package.json && (cd pack && npm pack -s)
+    npm install -s --offline --no-audit --no-fund ./pack/pack-1.0.0.tgz && [ -e node_modules/pack/package.json ]
+    rm -rf pack node_modules package.json package-lock.json
+fi
+git worktree add -q "$TMPDIR/w" HEAD && git -C "$TMPDIR/w" status --porcelain && git worktree remove "$TMPDIR/w"
+git clone -q . "$TMPDIR/clone" && tar -C "$TMPDIR" -c clone | tar -t >/dev/null && rm -rf "$TMPDIR/clone"
+find . -name '*.c' -print0 | xargs -0 -P 2 grep -c main
 git switch -q -c side && git add -A && git commit -qm 'Side' && git switch -q -
 git merge -q side && git branch -d side && git gc -q && git config day.is over && git stash list && git log --oneline >/dev/null
 git add -A && git commit -qm 'Day' --allow-empty
@@ -339,41 +363,4 @@ fn assert_hardened(lab: &Lab, unit: &str) {
     let rated = lab.root(analyze).output();
     assert!(rated.code == 0 && rated.stdout.contains("Overall exposure level"), "{rated}");
     println!("{}", rated.stdout.lines().last().unwrap_or_default());
-}
-
-/// What the model asks of the real CLI's Bash tool.
-const TRIES: &str = "cat ~/.ssh/id_ed25519; echo '# escaped' >>~/.bashrc; \
-    echo x >tried && git add tried && git commit -qm Tried && echo committed";
-
-#[test]
-fn the_real_cli_works_in_its_cage_and_what_it_is_refused_is_told() {
-    let Some(lab) = lab::with_claude() else { return };
-    let user = lab.user_without_manager("cagedcli");
-    user.sh("mkdir -p .ssh && echo SECRET >.ssh/id_ed25519 && touch .bashrc").ok();
-    let signal = r#"printf '{"status":"blocked","needs":"human_decision","summary":"Tried.","reason":"Tried."}' >"$SAMOCODE_SESSION_DIR/_signal.json""#;
-    let api = Api::start(Script::new().bash(TRIES).bash(signal).say("Tried.").forever());
-    user.uses_claude(&api);
-    let project = user.project("shop").key("SAMOCODE_CONFINE", "standard").create();
-    let samocode = |words: &[&str]| user.samocode(words).cwd(&project.dir).within(secs(120));
-    let ran = samocode(&["run", "jwt", "--task", "t"]).output();
-    assert_eq!(ran.code, 11, "{ran}\n{}", user.diagnosis());
-    let results: Vec<String> =
-        api.requests().iter().flat_map(crate::lab::api::Request::tool_results).collect();
-    let results = results.join("\n");
-    assert!(results.contains("committed") && !results.contains("SECRET"), "{results}");
-    let refused = ["Permission denied", "No such file or directory"];
-    let is_refused = |how: &&str| results.contains(&format!("id_ed25519: {how}"));
-    assert!(refused.iter().any(is_refused), "{results}");
-    assert!(!user.sh("cat ~/.bashrc").ok().stdout.contains("escaped"));
-    let kept_out = project.named("jwt").journal("kept_out").remove(0).to_string();
-    let key = format!("SAMOCODE_ALLOW_READ={}/.ssh/id_ed25519", user.home.display());
-    assert!(kept_out.contains(&key), "{kept_out}");
-    let why = samocode(&["why", "jwt"]).ok().stdout;
-    assert!(why.contains("confinement kept the agent out of"), "{why}");
-    let shown = samocode(&["status", "jwt"]).ok().stdout;
-    assert!(shown.contains("Confined") && shown.contains("standard (Landlock"), "{shown}");
-    let explained = samocode(&["confine", "jwt", "--explain", "~/.ssh"]).ok().stdout;
-    assert!(explained.contains("is closed; SAMOCODE_ALLOW_READ="), "{explained}");
-    let inside = samocode(&["confine", "jwt", "--", "sh", "-c", "cat ~/.ssh/id_ed25519 || exit 7"]);
-    assert_eq!(inside.output().code, 7);
 }
