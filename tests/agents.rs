@@ -110,8 +110,11 @@ fn goes_through_everything(cli: &Cli) {
 
     wait_until_held(&session, "held2");
     assert!(api.requests().last().expect("a request").says("Paint the fence"));
-    let holding = user.run(["pgrep", "-u", &user.name, "-x", "-c", "sleep"]).output();
-    assert_eq!(holding.stdout.trim(), "1", "the first run's tool outlived its worker");
+    // The tool says that it has begun before it sleeps.
+    user.wait_until("only the second run's tool sleeps", BOUND, || {
+        let holding = user.run(["pgrep", "-u", &user.name, "-x", "-c", "sleep"]).output();
+        holding.stdout.trim() == "1"
+    });
     api.now(Script::new().reply(Reply::error(401)).forever());
     user.sh(&format!("kill -KILL $(pgrep -u $USER -x {})", cli.process)).ok();
 

@@ -378,10 +378,12 @@ fn drained(mut changes: BoxStream<'static, UnitChange>) -> BoxStream<'static, Un
     tokio::spawn(async move {
         loop {
             tokio::select! {
-                change = changes.next() => match change {
-                    Some(change) if sender.send(change).is_ok() => {}
-                    _ => break,
-                },
+                change = changes.next() => {
+                    let Some(change) = change else { break };
+                    if sender.send(change).is_err() {
+                        break;
+                    }
+                }
                 () = sender.closed() => break,
             }
         }
