@@ -1,5 +1,5 @@
-//! Reading calls and replies that go into a cage or out of it. Code that reads the others, which are not for
-//! confined agents, would be a tenth of a MiB of each release.
+//! Reading calls and replies that go into a cage or out of it. The others, which are not for confined agents,
+//! are not read at all, so no release has code for it.
 
 use serde::{Deserialize, Deserializer};
 
