@@ -205,3 +205,16 @@ async fn a_call_leaves_the_cage_and_its_reply_comes_back_as_it_is_outside() {
     let error = call(host_of(inside).as_ref(), show("impl"), &quiet).await.result.unwrap_err();
     assert!(error.message.contains("nobody here performs calls"), "{error:?}");
 }
+
+#[test]
+fn whatever_a_confined_agent_may_ask_can_be_read_outside() {
+    for request in every() {
+        let asked =
+            Asked { system: false, bundle: None, what: What::Request(Box::new(request.clone())) };
+        let text = serde_json::to_string(&asked).unwrap();
+        let read = serde_json::from_str::<Asked>(&text);
+        if !matches!(may::of(&request), May::Never(_)) {
+            assert_eq!(read.unwrap(), asked, "{text}");
+        }
+    }
+}
