@@ -190,12 +190,12 @@ fn what_a_hostile_agent_leaves_as_calls_opens_nothing_and_blocks_nobody() {
     user.sh(&format!("rm {}/out.done", folder.display())).ok();
     lead.send("Again");
     user.wait_until("it waits", BOUND, || user.exists(folder.join("out.done")));
-    let waits = "pgrep -u hostilelead -f 'outgoing --cal[l]' | wc -l";
+    let waits = format!("pgrep -u {} -f 'outgoing --cal[l]' | wc -l", user.name);
     user.wait_until("its call is performed", BOUND, || {
-        user.sh(waits).output().stdout.trim() == "1"
+        user.sh(&waits).output().stdout.trim() == "1"
     });
     user.sh(&format!("rm {}/stays", folder.display())).ok();
     user.sh("systemctl --user kill -s KILL samocode@lead").ok();
     lead.wait_to_rest("blocked", "investigation");
-    assert_eq!(user.sh(waits).output().stdout.trim(), "0");
+    assert_eq!(user.sh(&waits).output().stdout.trim(), "0");
 }

@@ -53,7 +53,7 @@ fn claude_runs_tools_as_the_user_and_reports_the_result() {
     let api = Api::start(
         Script::new()
             .bash("echo made by $(id -un) >made; echo out of bash")
-            .write("/home/claude/written", "by the Write tool\n")
+            .write(&user.home.join("written").to_string_lossy(), "by the Write tool\n")
             .reply(Reply::say("All is done.").tokens(1000, 500)),
     );
 
@@ -64,7 +64,7 @@ fn claude_runs_tools_as_the_user_and_reports_the_result() {
     )
     .ok();
 
-    assert_eq!(user.read("made"), "made by claude\n");
+    assert_eq!(user.read("made"), format!("made by {}\n", user.name));
     assert_eq!(user.read("written"), "by the Write tool\n");
     let events = events(&out);
     assert_eq!(events[0]["subtype"], "init", "{out}");

@@ -34,7 +34,7 @@ fn an_agent_gets_neither_terminal_nor_memory_and_none_of_its_links_is_followed()
     user.write(".config/mine", "");
     let project = user
         .project("shop")
-        .key("SAMOCODE_AGENT", "command:/home/hostile/agent")
+        .key("SAMOCODE_AGENT", &user.command("agent"))
         .key("SAMOCODE_MAX_RETRIES", "1")
         .create();
     user.sh("script -qec 'samocode run jwt --task t' /dev/null").cwd(&project.dir).output();
@@ -56,7 +56,8 @@ fn an_agent_gets_neither_terminal_nor_memory_and_none_of_its_links_is_followed()
     assert!(session.file("_signal_history.jsonl").contains("PWNED"), "a new file has it");
     assert!(project.status("jwt", "Total Iterations").is_some(), "a new overview");
     let why = project.samocode(["why", "jwt"]).ok().stdout;
-    assert!(why.contains("_logs was a symbolic link to /home/hostile/.config"), "{why}");
+    let link = format!("_logs was a symbolic link to {}/.config", user.home.display());
+    assert!(why.contains(&link), "{why}");
 }
 
 #[test]

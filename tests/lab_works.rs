@@ -141,10 +141,13 @@ fn a_project_has_the_three_keys_and_a_clean_repository() {
     let user = lab.user("project");
     let project = user.project("shop").key("CLAUDE_MODEL", "haiku").create();
 
+    let shop = user.home.join("shop").display().to_string();
     assert_eq!(
         user.read("shop/.samocode"),
-        "MAIN_REPO=/home/project/shop\nWORKTREES=/home/project/shop-worktrees\n\
-         SESSIONS=/home/project/shop-sessions\nCLAUDE_MODEL=haiku\nSAMOCODE_CONFINE=off\n"
+        format!(
+            "MAIN_REPO={shop}\nWORKTREES={shop}-worktrees\n\
+             SESSIONS={shop}-sessions\nCLAUDE_MODEL=haiku\nSAMOCODE_CONFINE=off\n"
+        )
     );
     assert_eq!(user.sh("git status --porcelain").cwd(&project.dir).ok().stdout, "");
     user.write(project.sessions.join("26-11-20-a/_overview.md"), "Phase: testing\n");

@@ -145,9 +145,10 @@ fn an_agent_that_cannot_run_is_detected_before_anything_is_created() {
     refused(absent.samocode(["run", "x", "--task", "t"]), 78, "/nowhere/claude");
     let plain = user.project("b").create();
     user.write("b/claude", "no program");
-    let text = user.read("b/.samocode") + "CLAUDE_PATH=/home/agents/b/claude\n";
+    let claude = user.home.join("b/claude").display().to_string();
+    let text = format!("{}CLAUDE_PATH={claude}\n", user.read("b/.samocode"));
     user.write("b/.samocode", text);
-    refused(plain.samocode(["run", "x", "--task", "t"]), 78, "/home/agents/b/claude");
+    refused(plain.samocode(["run", "x", "--task", "t"]), 78, &claude);
     let none = user.project("c").key("SAMOCODE_AGENT", "command:no-such-program").create();
     refused(none.samocode(["run", "x", "--task", "t"]), 78, "no-such-program");
     for project in [absent, plain, none] {

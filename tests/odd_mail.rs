@@ -140,15 +140,15 @@ fn what_an_agent_leaves_in_its_own_inbox_does_not_wake_it() {
     );
     let project = user.project("shop").create();
     let session = project.named("x");
-    let begin =
-        ["run", "x", "--task", "t", "--agent", "command:/home/wakes/agent", "--budget", "5"];
+    let agent = user.command("agent");
+    let begin = ["run", "x", "--task", "t", "--agent", &agent, "--budget", "5"];
     assert_eq!(project.samocode(begin).output().code, 11);
     assert_eq!(session.journal("run_started").len(), 1, "{}", session.file("_journal.jsonl"));
     assert_eq!(session.journal("mail_left").len(), 1);
 
     let again = project.samocode(["run", "x"]).output();
     assert_eq!(again.code, 11, "{again}");
-    assert!(again.stderr.contains("continues with command:/home/wakes/agent"), "{again}");
+    assert!(again.stderr.contains(&format!("continues with {agent}")), "{again}");
     assert!(again.stderr.contains("x keeps --budget 5, as before"), "{again}");
     assert_eq!(session.journal("chosen").len(), 1);
     assert_eq!(session.journal("run_started").len(), 2);

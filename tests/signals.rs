@@ -31,7 +31,7 @@ fn every_kind_of_damage_fails_the_run_and_finally_blocks() {
     user.write_program("agent", agent + "esac\n");
     let project = user
         .project("shop")
-        .key("SAMOCODE_AGENT", "command:/home/damage/agent")
+        .key("SAMOCODE_AGENT", &user.command("agent"))
         .key("SAMOCODE_MAX_RETRIES", "2")
         .key("SAMOCODE_RETRY_DELAY", "0")
         .create();
@@ -63,7 +63,7 @@ esac
 echo "{$said}" >$SAMOCODE_SESSION_DIR/_signal.json
 "#,
     );
-    let project = user.project("shop").key("SAMOCODE_AGENT", "command:/home/table/agent").create();
+    let project = user.project("shop").key("SAMOCODE_AGENT", &user.command("agent")).create();
     for name in ["leap", "wait", "done"] {
         let out = project.samocode(["run", name, "--task", "t"]).output();
         assert_eq!(out.code, 11, "{name}: {out}");
@@ -85,8 +85,7 @@ fn control_characters_of_an_agent_do_not_hide_its_words_in_journald() {
 printf %s '{"status":"blocked","reason":"\u001b[31mno key\u001b[0m\r in \u0007 sight"}' >$SAMOCODE_SESSION_DIR/_signal.json
 "#,
     );
-    let project =
-        user.project("shop").key("SAMOCODE_AGENT", "command:/home/colours/agent").create();
+    let project = user.project("shop").key("SAMOCODE_AGENT", &user.command("agent")).create();
     let session = project.named("jwt");
     session.enable(&["--task", "t"]);
     session.wait_to_rest("blocked", "investigation");

@@ -192,6 +192,11 @@ impl LabUser {
         self.set_mode(path, 0o755);
     }
 
+    /// The `SAMOCODE_AGENT` that runs a program of the home folder.
+    pub(crate) fn command(&self, program: &str) -> String {
+        format!("command:{}", self.home.join(program).display())
+    }
+
     /// chmod; relative to the home folder.
     #[track_caller]
     pub(crate) fn set_mode(&self, path: impl AsRef<Path>, mode: u32) {
