@@ -6,6 +6,8 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
+use crate::session::order;
+
 use super::{Env, EnvFile, Veil};
 
 /// A secret text. Neither `Debug` nor any other formatting shows it, and its memory is wiped when it
@@ -133,7 +135,7 @@ impl Redactor {
                 }
             }
         }
-        self.secrets.sort_by_key(|(secret, _)| std::cmp::Reverse(secret.0.len()));
+        order::by_key(&mut self.secrets, |(secret, _)| std::cmp::Reverse(secret.0.len()));
     }
 
     /// The text without the secrets; borrowed if it contains none.

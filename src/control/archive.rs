@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::git::{self, Checkout, Plan, Start, WorktreePlan};
 use crate::session::names::{name_in_folder, nearest};
+use crate::session::order;
 use crate::session::state::StateName;
 use crate::session::store::{Folder, Lock, crash_point, read_journal};
 
@@ -117,7 +118,7 @@ impl Perform for Archive {
             }
         }
         // Those below others first.
-        chosen.sort_by_key(|session| Reverse(session.folder.path().components().count()));
+        order::by_key(&mut chosen, |session| Reverse(session.folder.path().components().count()));
         let mut all = Archived { archived: Vec::new(), left: Vec::new() };
         let of = chosen.len();
         for (done, session) in chosen.into_iter().enumerate() {
@@ -273,7 +274,9 @@ fn find(sessions: &Path, typed: &str) -> Result<Kept> {
         }
     }
     // The same name again got a number in the archive: the one with the longest name is newer.
-    all.sort_by(|(a, one), (b, other)| (&other.folder, b.len(), b).cmp(&(&one.folder, a.len(), a)));
+    order::by(&mut all, |(a, one), (b, other)| {
+        (&other.folder, b.len(), b).cmp(&(&one.folder, a.len(), a))
+    });
     let at = all.iter().position(|(own, _)| own == typed);
     let at = at.or_else(|| all.iter().position(|(_, kept)| kept.name == typed));
     if let Some(at) = at {

@@ -10,6 +10,7 @@ use std::time::SystemTime;
 
 use crate::service::{self, Registry, Scope};
 use crate::session::names;
+use crate::session::order;
 use crate::session::store::Folder;
 
 use super::context::{Caller, Context, Warnings, project_here};
@@ -143,7 +144,7 @@ pub(super) fn dated_folders(sessions: &Path, warnings: &Warnings) -> Result<Vec<
         })
         .map(|(name, entry)| age(&name, entry.metadata().ok()))
         .collect();
-    found.sort_unstable_by(|a, b| b.cmp(a));
+    order::by(&mut found, |a, b| b.cmp(a));
     Ok(found.into_iter().map(|(_, _, name)| name).collect())
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::config::Project;
 use crate::service::{self, Recorded, Scope};
 use crate::session::names;
+use crate::session::order;
 use crate::session::store::Folder;
 
 use super::context::Context;
@@ -54,7 +55,7 @@ pub(crate) fn gone(context: &Context, typed: &str, name: &str) -> Option<Gone> {
             found.push((own, Gone::folder(&instance, &recorded.folder)));
         }
     }
-    found.sort_by(|(a, _), (b, _)| a.cmp(b));
+    order::by(&mut found, |(a, _), (b, _)| a.cmp(b));
     found.pop().map(|(_, gone)| gone)
 }
 

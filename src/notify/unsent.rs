@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use super::outbox::Due;
 use super::{Notice, NotifyError};
+use crate::session::order;
 use crate::session::{clock, stamp};
 
 mod lane;
@@ -141,7 +142,7 @@ impl UnsentFolder {
     pub fn all(&self) -> Vec<Unsent> {
         let paths = self.all_paths();
         let mut all: Vec<Unsent> = paths.iter().filter_map(|path| read(path)).collect();
-        all.sort_by_key(|unsent| unsent.since);
+        order::by_key(&mut all, |unsent| unsent.since);
         all
     }
 
@@ -218,7 +219,7 @@ impl UnsentFolder {
         let mut all: Vec<(PathBuf, Unsent)> =
             paths.filter_map(|path| read(&path).map(|it| (path, it))).collect();
         all.retain(|(_, unsent)| unsent.is_for(&new.by, &new.config));
-        all.sort_by_key(|(_, unsent)| unsent.since);
+        order::by_key(&mut all, |(_, unsent)| unsent.since);
         let surplus = (all.len() + 1).saturating_sub(MOST);
         for (at, (path, unsent)) in all.iter().enumerate() {
             let is_void = unsent.notice.session == new.notice.session

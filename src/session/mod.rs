@@ -20,6 +20,7 @@ pub mod mail;
 mod markdown;
 pub mod names;
 pub mod notes;
+pub mod order;
 pub mod overview;
 pub mod phase;
 pub mod qa;

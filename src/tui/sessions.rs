@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 
 use crate::control::view::View;
+use crate::session::order;
 use crate::session::state::StateName;
 
 /// By what the list is sorted.
@@ -136,14 +137,16 @@ impl Sessions {
     fn arrange(&mut self) {
         let line = self.position().unwrap_or(0);
         let sort = self.sort;
-        self.all.sort_by(|a, b| a.instance.cmp(&b.instance));
+        order::by(&mut self.all, |a, b| a.instance.cmp(&b.instance));
         match sort {
             Sort::Name => {}
             Sort::Need => {
-                self.all.sort_by_key(|view| (urgency(view.state), Reverse(view.last_progress)));
+                order::by_key(&mut self.all, |view| {
+                    (urgency(view.state), Reverse(view.last_progress))
+                });
             }
-            Sort::Cost => self.all.sort_by(|a, b| b.cost_usd.total_cmp(&a.cost_usd)),
-            Sort::Progress => self.all.sort_by_key(|view| Reverse(view.last_progress)),
+            Sort::Cost => order::by(&mut self.all, |a, b| b.cost_usd.total_cmp(&a.cost_usd)),
+            Sort::Progress => order::by_key(&mut self.all, |view| Reverse(view.last_progress)),
         }
         let words: Vec<String> = self.filter.split_whitespace().map(str::to_lowercase).collect();
         let is_wanted = |view: &&View| {

@@ -14,6 +14,7 @@ use tokio::sync::watch as channel;
 use crate::control::view::View;
 use crate::control::watch::{Change, Watch};
 use crate::control::{Error, Host, Result};
+use crate::session::order;
 use crate::session::state::StateName;
 
 /// How many changes are taken at once.
@@ -161,7 +162,7 @@ impl Board {
         };
         drop(known);
         // The longest wait first among those that need a human, the latest first among the others.
-        sessions.sort_by_key(|session| {
+        order::by_key(&mut sessions, |session| {
             let view = &session.view;
             let group = Group::of(view.state);
             let at = view.since.map_or(0, |since| since.as_millisecond());

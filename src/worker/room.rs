@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use crate::platform::cgroup::RunCgroup;
 use crate::platform::free_space;
 use crate::session::describe::size;
+use crate::session::order;
 
 use super::Worker;
 
@@ -62,7 +63,7 @@ impl Taken {
                 taken.parts.push((entry.path(), bytes));
             }
         }
-        taken.parts.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
+        order::by_key(&mut taken.parts, |(_, bytes)| std::cmp::Reverse(*bytes));
         taken.parts.truncate(NAMED);
         taken
     }

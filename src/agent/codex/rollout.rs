@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::decode::usage;
 use crate::agent::event::{Finished, Limit, Usage, Window};
 use crate::agent::lenient;
+use crate::session::order;
 
 /// How much of the file's end is read.
 const END: u64 = 4 * 1024 * 1024;
@@ -118,7 +119,7 @@ pub(super) fn find(home: &Path, conversation: &str) -> Option<PathBuf> {
 fn newest_first(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
-    paths.sort_unstable_by(|a, b| b.cmp(a));
+    order::by(&mut paths, |a, b| b.cmp(a));
     paths
 }
 

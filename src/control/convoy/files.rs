@@ -8,6 +8,7 @@ use crate::config::Project;
 use crate::control::error::{Attempt as _, Class, Error, Result};
 use crate::platform::threads;
 use crate::session::names::SessionName;
+use crate::session::order;
 use crate::session::store;
 
 use super::next::Memory;
@@ -122,7 +123,7 @@ pub(super) fn all(project: &Project) -> Result<(Vec<Plan>, Vec<String>)> {
             Err(error) => damaged.push(error.message),
         }
     }
-    plans.sort_by(|one, other| one.id.cmp(&other.id));
+    order::by(&mut plans, |one, other| one.id.cmp(&other.id));
     plans.dedup_by(|one, other| one.id == other.id);
     Ok((plans, damaged))
 }

@@ -28,6 +28,7 @@ use serde::{Deserialize, Serialize};
 use crate::agent::vocabulary;
 use crate::config::{Dirs, Env, EnvFile, Error as ProjectError, Flags, Project, Settings};
 use crate::service::{self, ServiceManager};
+use crate::session::order;
 
 use super::context::{Caller, Warnings, project_owner};
 use super::error::{Error, Result};
@@ -223,7 +224,7 @@ impl Patient {
         checks.extend(host::look(self));
         // Group by heading, in order of first appearance.
         let order: Vec<Group> = checks.iter().map(|check| check.group).collect();
-        checks.sort_by_key(|check| order.iter().position(|group| *group == check.group));
+        order::by_key(&mut checks, |check| order.iter().position(|group| *group == check.group));
         checks
     }
 }

@@ -14,6 +14,7 @@ use crate::git::merge::{
 };
 use crate::git::{self, quoted};
 use crate::session::names::nearest;
+use crate::session::order;
 use crate::session::state::StateName;
 
 use super::record::Member;
@@ -235,6 +236,6 @@ async fn member(
 pub(super) fn order(members: &[Member]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..members.len()).collect();
     // A branch contains all that those it is built on contain, and them.
-    order.sort_by_key(|at| members[*at].built_on.len());
+    order::by_key(&mut order, |at| members[*at].built_on.len());
     order
 }

@@ -4,6 +4,8 @@ use std::path::Path;
 
 use git2::{Oid, Repository};
 
+use crate::session::order;
+
 use super::super::Error;
 use super::Conflict;
 
@@ -65,7 +67,7 @@ impl Simulation {
             for conflict in index.conflicts()? {
                 found.extend(Conflict::of(&self.repo, &conflict?, names));
             }
-            found.sort_by(|one, other| one.path.cmp(&other.path));
+            order::by(&mut found, |one, other| one.path.cmp(&other.path));
             found.dedup_by(|one, other| one.path == other.path);
             return Ok(Foreseen::Conflicts(found));
         }

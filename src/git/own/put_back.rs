@@ -9,6 +9,7 @@ use super::{CONFIG, MIRRORED, OwnRepository, io, stored};
 use crate::git::leftovers::{pointed_to, registered_as};
 use crate::git::reader::tidy;
 use crate::git::{Error, plain, quoted};
+use crate::session::order;
 use crate::session::store;
 
 /// Folders that have to be folders, and no links to others.
@@ -200,7 +201,7 @@ fn files(folder: &Path) -> Result<Vec<File>, Error> {
         let mode = meta.permissions().mode() & 0o777;
         all.push(File { name: entry.file_name().into(), bytes, mode });
     }
-    all.sort_by(|a, b| a.name.cmp(&b.name));
+    order::by(&mut all, |a, b| a.name.cmp(&b.name));
     Ok(all)
 }
 

@@ -19,6 +19,7 @@ use crate::notify::buttons::{Press, question_key};
 use crate::notify::text::{clip, tame_line};
 use crate::notify::{Notice, NotifyError};
 use crate::platform::watch;
+use crate::session::order;
 
 /// More options than these have no room.
 const MOST_BUTTONS: usize = 4;
@@ -182,7 +183,7 @@ impl Shown {
     /// Leaves what was open for the next service, oldest first.
     fn leave_again(&mut self, waiting: &Waiting) -> std::io::Result<()> {
         let mut lost: Vec<(u32, Open)> = self.open.drain().collect();
-        lost.sort_by_key(|(number, _)| *number);
+        order::by_key(&mut lost, |(number, _)| *number);
         lost.into_iter().try_for_each(|(_, one)| waiting.leave(&one.notice).map(drop))
     }
 

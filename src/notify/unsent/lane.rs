@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::{Claim, Unsent, UnsentFolder, file_name, read, write};
 use crate::notify::{About, Notice};
+use crate::session::order;
 
 /// How often to see whether another process is done with the channel.
 const LOOK: Duration = Duration::from_millis(50);
@@ -58,7 +59,9 @@ impl Lane {
         let paths = self.folder.paths().into_iter();
         let mut all: Vec<_> = paths.filter_map(|path| read(&path).map(|it| (path, it))).collect();
         all.retain(|(_, unsent)| unsent.is_for(&self.by, &self.config));
-        all.sort_by(|(a_path, a), (b_path, b)| a.since.cmp(&b.since).then(a_path.cmp(b_path)));
+        order::by(&mut all, |(a_path, a), (b_path, b)| {
+            a.since.cmp(&b.since).then(a_path.cmp(b_path))
+        });
         all
     }
 

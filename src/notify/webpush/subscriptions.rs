@@ -12,6 +12,7 @@ use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
 use crate::notify::http::address;
+use crate::session::order;
 
 /// More browsers than a person has.
 const MOST: usize = 20;
@@ -191,7 +192,7 @@ impl Subscriptions {
         let paths = paths.filter(|path| path.extension().is_some_and(|found| found == ending));
         let read = |path: PathBuf| serde_json::from_slice(&fs::read(path).ok()?).ok();
         let mut all: Vec<Subscription> = paths.filter_map(read).collect();
-        all.sort_by(|a, b| (a.since, &a.endpoint).cmp(&(b.since, &b.endpoint)));
+        order::by(&mut all, |a, b| (a.since, &a.endpoint).cmp(&(b.since, &b.endpoint)));
         all
     }
 

@@ -14,6 +14,7 @@ use super::folder::Folder;
 use crate::session::mail::foreign::Foreign;
 use crate::session::mail::{MAX_BYTES, MailError, Message};
 use crate::session::names;
+use crate::session::order;
 
 /// The contents of an inbox.
 #[derive(Debug, Default)]
@@ -56,7 +57,7 @@ impl Folder {
                 Err(unread_file) => unread.foreign.push(unread_file.named(name, session)),
             }
         }
-        unread.messages.sort_by(|(_, a), (_, b)| (a.at, &a.id).cmp(&(b.at, &b.id)));
+        order::by(&mut unread.messages, |(_, a), (_, b)| (a.at, &a.id).cmp(&(b.at, &b.id)));
         Ok(unread)
     }
 
@@ -70,7 +71,7 @@ impl Folder {
             .iter()
             .filter_map(|name| read_message(&folder.join(name)).ok())
             .collect();
-        messages.sort_by(|a, b| (a.at, &a.id).cmp(&(b.at, &b.id)));
+        order::by(&mut messages, |a, b| (a.at, &a.id).cmp(&(b.at, &b.id)));
         Ok(messages)
     }
 

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::agent::Window;
 use crate::session::event;
+use crate::session::order;
 use crate::session::store::{self, StoreError};
 
 use super::{Account, Stamps};
@@ -132,7 +133,7 @@ pub(crate) fn known(folder: &Path) -> Vec<Known> {
         (!windows.is_empty()).then(|| Known { name, seen: seen.try_into().ok(), windows })
     });
     let mut known: Vec<Known> = known.collect();
-    known.sort_by_key(|one| std::cmp::Reverse(one.seen));
+    order::by_key(&mut known, |one| std::cmp::Reverse(one.seen));
     known
 }
 

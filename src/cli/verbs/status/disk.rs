@@ -7,11 +7,12 @@ use crate::cli::ui::output::{self, BOLD, DIM, painted};
 use crate::cli::verbs::Common;
 use crate::control::disk::{Disk, Taken};
 use crate::session::describe::size;
+use crate::session::order;
 
 pub(super) async fn show(common: &Common, sessions: Vec<String>, json: bool) -> anyhow::Result<()> {
     let is_all = sessions.is_empty();
     let mut all = common.call(Disk { sessions }).await?;
-    all.sort_by_key(|taken| std::cmp::Reverse(taken.total()));
+    order::by_key(&mut all, |taken| std::cmp::Reverse(taken.total()));
     if json {
         return output::json(&all);
     }
