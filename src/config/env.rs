@@ -17,6 +17,11 @@ impl Env {
         std::env::vars_os().collect()
     }
 
+    /// Apart, so that the program has it once and not for each kind of iterator.
+    fn of(variables: Vec<(OsString, OsString)>) -> Self {
+        Self(variables.into_iter().collect())
+    }
+
     /// The value of a variable; an empty one is treated as unset.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&OsStr> {
@@ -60,7 +65,7 @@ impl fmt::Debug for Env {
 
 impl<N: Into<OsString>, V: Into<OsString>> FromIterator<(N, V)> for Env {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(variables: I) -> Self {
-        Self(variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+        Self::of(variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
     }
 }
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
-use rmcp::handler::server::tool::schema_for_input;
 use rmcp::model::JsonObject;
-use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Value, json};
 
 use crate::control::{Class, Error, Host, Result};
@@ -69,9 +69,26 @@ impl Entry {
     }
 }
 
-fn schema<A: JsonSchema + 'static>() -> Arc<JsonObject> {
-    // An object by its type, so there is always one.
-    schema_for_input::<A>().unwrap_or_default()
+fn schema<A: JsonSchema>() -> Arc<JsonObject> {
+    described_by(A::json_schema)
+}
+
+/// The schema as `rmcp` makes it, but not by code of its own for each tool.
+fn described_by(of_type: fn(&mut SchemaGenerator) -> Schema) -> Arc<JsonObject> {
+    let mut generator = SchemaSettings::draft2020_12().into_generator();
+    let mut schema = of_type(&mut generator).to_value();
+    let Some(object) = schema.as_object_mut() else { return Arc::default() };
+    // Those of the Rust type say nothing to a model.
+    object.remove("title");
+    object.remove("description");
+    if let Some(dialect) = &generator.settings().meta_schema {
+        object.insert("$schema".into(), dialect.as_ref().into());
+    }
+    let definitions = generator.take_definitions(true);
+    if !definitions.is_empty() {
+        object.insert("$defs".into(), definitions.into());
+    }
+    Arc::new(std::mem::take(object))
 }
 
 /// The error for arguments that do not fit, with those that would.
@@ -110,4 +127,19 @@ pub(super) fn all() -> Vec<Entry> {
         Entry::of::<args::Logs>(),
         Entry::of::<args::Why>(),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use rmcp::handler::server::tool::schema_for_input;
+
+    use super::*;
+
+    #[test]
+    fn schemas_are_those_that_the_library_makes() {
+        assert_eq!(Ok(schema::<args::Enable>()), schema_for_input::<args::Enable>());
+        assert_eq!(Ok(schema::<args::Wait>()), schema_for_input::<args::Wait>());
+        assert_eq!(Ok(schema::<words::Answer>()), schema_for_input::<words::Answer>());
+        assert_eq!(Ok(schema::<convoys::Create>()), schema_for_input::<convoys::Create>());
+    }
 }
