@@ -10,9 +10,9 @@ use crate::session::mail::Kind;
 use crate::session::phase::Phase;
 use crate::session::signal::Status;
 use crate::session::store::read_journal;
-use crate::session::{Certainty, dollars};
 
 use super::error::Result;
+use super::format::about_usd;
 use super::operation::{Operation, Perform};
 use super::session::Session;
 
@@ -79,12 +79,8 @@ impl Iteration {
     /// What it cost, for people; `None` if no run reported a cost.
     #[must_use]
     pub fn cost(&self) -> Option<String> {
-        self.cost_usd.map(|usd| about(usd, self.cost_estimated))
+        self.cost_usd.map(|usd| about_usd(usd, self.cost_estimated))
     }
-}
-
-fn about(usd: f64, estimated: bool) -> String {
-    dollars(usd, Certainty { estimated, ..Certainty::default() })
 }
 
 /// Builds the history from journal entries.
@@ -135,7 +131,7 @@ impl Chronicle {
             Event::Reviewed(_) | Event::ReviewMissed(_) => {
                 (self.began, self.runs) = (None, 0);
                 let estimated = std::mem::take(&mut self.cost_estimated);
-                let cost = self.cost.take().map(|usd| format!(" ({})", about(usd, estimated)));
+                let cost = self.cost.take().map(|usd| format!(" ({})", about_usd(usd, estimated)));
                 let cost = cost.unwrap_or_default();
                 self.push(entry, format!("{}{cost}", entry.event.describe()));
             }

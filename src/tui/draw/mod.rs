@@ -13,9 +13,8 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Clear, Paragraph};
 
-use crate::control::format::count;
+use crate::control::format::{about_usd, count};
 use crate::session::state::StateName;
-use crate::session::{Certainty, dollars};
 
 use super::model::Model;
 use super::sessions::{Sort, needs_human};
@@ -70,7 +69,6 @@ fn header(model: &Model, palette: Palette) -> Line<'static> {
     let need = all.iter().filter(|view| needs_human(view.state)).count();
     let cost: f64 = all.iter().map(|view| view.cost_usd).sum();
     let estimated = all.iter().any(|view| view.cost_estimated);
-    let known = Certainty { estimated, ..Certainty::default() };
     let mut spans = vec![
         Span::styled("samocode", palette.strong()),
         Span::raw(format!("  {}", count(all.len(), "session", "sessions"))),
@@ -85,7 +83,7 @@ fn header(model: &Model, palette: Palette) -> Line<'static> {
             spans.push(Span::raw(format!(" · {} {state}", of(state))));
         }
     }
-    spans.push(Span::styled(format!(" · {}", dollars(cost, known)), palette.dim()));
+    spans.push(Span::styled(format!(" · {}", about_usd(cost, estimated)), palette.dim()));
     if model.sessions.sort != Sort::default() {
         let sort = format!(" · by {}", model.sessions.sort.name());
         spans.push(Span::styled(sort, palette.mark()));
